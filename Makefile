@@ -1,0 +1,47 @@
+# make demo    install, index the pictures in data/photos, ask for some, write demo.html
+# make test    install, and run the whole test suite
+# make check   install, and check style, types and imports
+# make setup   install only: into .venv, with vLLM for the GPU or the CPU of this machine
+
+PYTHON ?= python3
+SHELL := /bin/bash
+.SHELLFLAGS := -euo pipefail -c
+BIN := .venv/bin
+EXTRA := $(shell command -v nvidia-smi >/dev/null && nvidia-smi -L >/dev/null 2>&1 && echo gpu || echo cpu)
+READY := .venv/ready-$(EXTRA)
+PIP := $(BIN)/python -m pip --disable-pip-version-check --quiet
+
+.PHONY: demo test check setup clean
+.DEFAULT_GOAL := setup
+
+demo: setup
+	@$(BIN)/python data/demo.py
+
+test: setup
+	@$(BIN)/python -m pytest
+
+check: setup
+	@$(BIN)/ruff check .
+	@$(BIN)/ruff format --check .
+	@$(BIN)/mypy
+	@$(BIN)/lint-imports
+
+setup: $(READY)
+
+# Beside CPU torch, PyPI's torchvision, torchaudio and torchcodec are CUDA builds: importing them
+# fails, and with them transformers' and vLLM's imports. The image processors fall back to Pillow.
+$(READY): pyproject.toml
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' \
+	  || { echo "searchapp needs Python 3.11 or newer; try: make PYTHON=python3.12" >&2; exit 1; }
+	@echo "setup: installing into .venv with the extra '$(EXTRA)' (some minutes, once)"
+	@test -x $(BIN)/python || $(PYTHON) -m venv .venv
+	@$(PIP) install --editable '.[$(EXTRA),dev]'
+	@if [ $(EXTRA) = cpu ] && ! $(BIN)/python -c 'import torchvision' 2>/dev/null; then \
+	  $(PIP) uninstall --yes torchvision torchaudio torchcodec; \
+	  echo "setup: removed torchvision, torchaudio, torchcodec: CUDA builds that fail beside CPU torch"; \
+	fi
+	@rm -f .venv/ready-*; touch $@
+	@echo "setup: done; the command is $(BIN)/searchapp"
+
+clean:
+	rm -rf .venv .demo demo.html build dist *.egg-info

@@ -1,0 +1,55 @@
+"""Find pictures in your folders by words, by a picture, or by both.
+
+>>> with Library.open("my-library", create=True) as library:
+...     for event in library.index(["~/Pictures"]):
+...         print(event)
+...     for hit in library.search(Query(text="a red boat at sunset")):
+...         print(hit.score, hit.path)
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from searchapp.errors import (
+    EngineError,
+    FolderError,
+    LibraryError,
+    ModelError,
+    PictureError,
+    QueryError,
+    SearchAppError,
+    UnsupportedModality,
+)
+from searchapp.types import Failure, Hit, IndexOptions, Query, RunSummary, SearchOptions
+
+if TYPE_CHECKING:
+    from searchapp.library import Library
+
+__all__ = [
+    "EngineError",
+    "Failure",
+    "FolderError",
+    "Hit",
+    "IndexOptions",
+    "Library",
+    "LibraryError",
+    "ModelError",
+    "PictureError",
+    "Query",
+    "QueryError",
+    "RunSummary",
+    "SearchAppError",
+    "SearchOptions",
+    "UnsupportedModality",
+]
+__version__ = "0.1.0"
+
+
+def __getattr__(name: str) -> object:
+    """Import Library when it is asked for: `import searchapp` alone stays quick."""
+    if name == "Library":
+        from searchapp.library import Library
+
+        return Library
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

@@ -1,0 +1,311 @@
+"""The SQLite catalogue of a library: the truth about images, files, collections and runs."""
+
+from __future__ import annotations
+
+import json
+import sqlite3
+import threading
+from collections.abc import Iterator
+from contextlib import AbstractContextManager
+from dataclasses import asdict, dataclass, fields
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+from sqlite_utils import Database
+
+from searchapp.catalog.keys import below, key, path_of
+from searchapp.catalog.seen import Plan, Seen, Work
+from searchapp.errors import LibraryError
+from searchapp.migrations import MIGRATIONS
+from searchapp.types import Collection, CollectionInfo, Failure, PictureInfo, RunSummary
+
+__all__ = ["Catalog", "Located", "Lookup", "Plan", "Seen", "Work"]
+
+APPLICATION_ID = 0x53726368  # in the file's header: a catalogue, and not any SQLite file
+PAGE = 1000  # rows
+
+
+@dataclass(frozen=True, slots=True)
+class Located:
+    """An image and the paths of its files."""
+
+    sha256: str
+    width: int
+    height: int
+    paths: tuple[str, ...]
+
+
+class Catalog:
+    """All SQL is here. Not for use by several threads at once."""
+
+    def __init__(self, connection: sqlite3.Connection) -> None:
+        """Take over a connection in autocommit mode."""
+        self._db = Database(connection)
+        self._db.execute("pragma foreign_keys = on")
+
+    @classmethod
+    def open(cls, file: Path, *, create: bool = False) -> Catalog:
+        """Open a catalogue; raise LibraryError where there is none, or none of ours."""
+        if not create and not file.exists():
+            raise LibraryError(
+                f"no library at {file.parent}; `searchapp index FOLDER` makes one there, "
+                "--library DIR names another"
+            )
+        try:
+            connection = sqlite3.connect(file, isolation_level=None, timeout=30)
+            catalog = cls(connection)
+            catalog._identify(file)
+            return catalog
+        except sqlite3.Error as error:
+            raise LibraryError(f"{file} cannot be used as a catalogue: {error}") from error
+
+    @classmethod
+    def in_memory(cls) -> Catalog:
+        """Make an empty catalogue that vanishes when closed."""
+        catalog = cls(sqlite3.connect(":memory:", isolation_level=None))
+        catalog._identify(Path(":memory:"))
+        return catalog
+
+    def _identify(self, file: Path) -> None:
+        """Make a new file a catalogue, bring an old one up to date, refuse any other."""
+        found = self._value("pragma application_id")
+        tables = self._value("select count(*) from sqlite_master")
+        if tables and found != APPLICATION_ID:
+            raise LibraryError(f"{file} is not a catalogue of searchapp; name another --library")
+        if not tables:
+            self._db.execute("pragma journal_mode = wal")
+            self._db.execute(f"pragma application_id = {APPLICATION_ID}")
+        ours = {migration.name for migration in MIGRATIONS.pending(Database(memory=True))}
+        if any(migration.name not in ours for migration in MIGRATIONS.applied(self._db)):
+            raise LibraryError(
+                f"the library at {file.parent} was written by a newer version of searchapp; "
+                "upgrade: pip install -U searchapp"
+            )
+        if MIGRATIONS.pending(self._db):
+            MIGRATIONS.apply(self._db)
+
+    def close(self) -> None:
+        """Close the connection."""
+        self._db.conn.close()
+
+    def atomic(self) -> AbstractContextManager[Database]:
+        """Wrap what follows in one transaction."""
+        return self._db.atomic()
+
+    def _value(self, sql: str, parameters: dict[str, Any] | None = None) -> Any:
+        row = self._db.execute(sql, parameters or {}).fetchone()
+        return row[0] if row else None
+
+    # Collections and runs
+
+    def collections(self) -> list[Collection]:
+        """Return all collections, the one that was last indexed completely first."""
+        columns = ", ".join(f"c.{column.name}" for column in fields(Collection))
+        rows = self._db.execute(
+            f"select {columns} from collections c left join runs r on r.collection_id = c.id"
+            " group by c.id order by max(r.finished_at) desc nulls last, c.id"
+        )
+        return [Collection(*row) for row in rows]
+
+    def add_collection(
+        self, name: str, model: str, revision: str, dimensions: int, settings: str
+    ) -> Collection:
+        """Make a collection."""
+        self._db.execute(
+            "insert into collections (name, model, revision, dimensions, settings, created_at)"
+            " values (?, ?, ?, ?, ?, ?)",
+            (name, model, revision, dimensions, settings, _now()),
+        )
+        return next(c for c in self.collections() if c.name == name)
+
+    def set_index(self, collection: Collection, file: str, count: int, last_id: int) -> None:
+        """Say which index file holds the collection's vectors, and which: the commit of a save."""
+        self._db.execute(
+            "update collections set index_file = ?, index_count = ?, index_last_id = ?"
+            " where id = ?",
+            (file, count, last_id, collection.id),
+        )
+
+    def start_run(self, collection: Collection, roots: list[Path]) -> int:
+        """Record that a run begins; return its id."""
+        self._db.execute(
+            "insert into runs (collection_id, roots, started_at) values (?, ?, ?)",
+            (collection.id, json.dumps([str(root) for root in roots]), _now()),
+        )
+        return int(self._value("select last_insert_rowid()"))
+
+    def finish_run(self, run_id: int, summary: RunSummary) -> None:
+        """Record that a run is complete."""
+        self._db.execute(
+            "update runs set finished_at = ?, summary = ? where id = ?",
+            (_now(), json.dumps(asdict(summary)), run_id),
+        )
+
+    # What a run writes
+
+    def begin_scan(self) -> Seen:
+        """Begin to note what is on disk."""
+        return Seen(self._db)
+
+    def lookup(self) -> Lookup:
+        """Open another connection, for threads that ask what is embedded already."""
+        file = self._value("select file from pragma_database_list where name = 'main'")
+        return Lookup(file)
+
+    def save_image(self, sha256: str, info: PictureInfo) -> int:
+        """Write an image that may be there already; return its id."""
+        self._db.execute(
+            "insert into images (sha256, format, width, height, taken_at, camera, latitude,"
+            " longitude) values (?, ?, ?, ?, ?, ?, ?, ?) on conflict (sha256) do nothing",
+            (sha256, info.format, info.width, info.height, info.taken_at, info.camera,
+             info.latitude, info.longitude),
+        )  # fmt: skip
+        return int(self._value("select id from images where sha256 = :it", {"it": sha256}))
+
+    def save_embedding(self, collection: Collection, image_id: int, vector: bytes) -> None:
+        """Write an image's vector where the collection has none yet."""
+        self._db.execute(
+            "insert into embeddings (collection_id, image_id, vector) values (?, ?, ?)"
+            " on conflict (collection_id, image_id) do nothing",
+            (collection.id, image_id, vector),
+        )
+
+    def save_file(self, run_id: int, path: str, size: int, mtime_ns: int, image_id: int) -> None:
+        """Write what a file holds."""
+        self._db.execute(
+            "insert into files values (?, ?, ?, ?, ?) on conflict (path) do update set"
+            " image_id = excluded.image_id, size = excluded.size,"
+            " mtime_ns = excluded.mtime_ns, run_id = excluded.run_id",
+            (key(path), image_id, size, mtime_ns, run_id),
+        )
+
+    def forget_failure(self, collection: Collection, path: str) -> None:
+        """Take back that a file was left out."""
+        self._db.execute(
+            "delete from failures where collection_id = ? and path = ?", (collection.id, key(path))
+        )
+
+    def save_failure(
+        self, collection: Collection, run_id: int, work: Work, failure: Failure
+    ) -> None:
+        """Write why a file was left out. What an earlier content of it left is taken back."""
+        stored, state = key(work.path), (work.size, work.mtime_ns)
+        self._db.execute(
+            "delete from files where path = ? and (size, mtime_ns) <> (?, ?)", (stored, *state)
+        )
+        self._db.execute(
+            "insert or replace into failures values (?, ?, ?, ?, ?, ?, ?)",
+            (collection.id, stored, *state, run_id, failure.stage, failure.message),
+        )
+
+    # What a search reads
+
+    def extent(self, collection: Collection) -> tuple[int, int]:
+        """Return how many embeddings the collection has, and the highest id (0: none)."""
+        row = self._db.execute(
+            "select count(*), coalesce(max(id), 0) from embeddings where collection_id = ?",
+            (collection.id,),
+        ).fetchone()
+        return row[0], row[1]
+
+    def embedding_ids(self, collection: Collection, folder: Path | None = None) -> list[int]:
+        """Return the ids of the embeddings; with a folder, of images with a file below it."""
+        if folder is None:
+            rows = self._db.execute(
+                "select id from embeddings where collection_id = ?", (collection.id,)
+            )
+        else:
+            where, parameters = below(folder)
+            rows = self._db.execute(
+                "select distinct e.id from files f join embeddings e on e.image_id = f.image_id"
+                f" and e.collection_id = :collection where {where}",
+                {"collection": collection.id, **parameters},
+            )
+        return [row[0] for row in rows]
+
+    def vectors(self, ids: list[int]) -> Iterator[tuple[list[int], list[bytes]]]:
+        """Yield stored vectors in pages of (ids, blobs)."""
+        for start in range(0, len(ids), 10 * PAGE):
+            rows = self._db.execute(
+                "select id, vector from embeddings where id in (select value from json_each(?))",
+                (json.dumps(ids[start : start + 10 * PAGE]),),
+            ).fetchall()
+            yield [row[0] for row in rows], [row[1] for row in rows]
+
+    def locate(self, ids: list[int]) -> dict[int, Located]:
+        """Return, by embedding id, the images that have files."""
+        rows = self._db.execute(
+            "select e.id, i.sha256, i.width, i.height, f.path from embeddings e"
+            " join images i on i.id = e.image_id join files f on f.image_id = i.id"
+            " where e.id in (select value from json_each(?)) order by length(f.path), f.path",
+            (json.dumps(ids),),
+        )
+        found: dict[int, Located] = {}
+        for id, sha256, width, height, path in rows:
+            before = found[id].paths if id in found else ()
+            found[id] = Located(sha256, width, height, (*before, path_of(path)))
+        return found
+
+    # What info and failures tell
+
+    def counts(self) -> tuple[int, int]:
+        """Return how many images and files there are."""
+        return (
+            self._value("select count(distinct image_id) from files"),
+            self._value("select count(*) from files"),
+        )
+
+    def describe(self, collection: Collection, index_bytes: int) -> CollectionInfo:
+        """Return what info tells of a collection."""
+        parameters = {"collection": collection.id}
+        return CollectionInfo(
+            name=collection.name,
+            model=collection.model,
+            revision=collection.revision,
+            dimensions=collection.dimensions,
+            images=self.extent(collection)[0],
+            failures=self._value(
+                "select count(*) from failures where collection_id = :collection", parameters
+            ),
+            last_run=self._value(
+                "select max(finished_at) from runs where collection_id = :collection", parameters
+            ),
+            index_bytes=index_bytes,
+        )
+
+    def failures(self, collection: Collection) -> list[Failure]:
+        """Return the files that were left out, by path."""
+        rows = self._db.execute(
+            "select path, stage, message from failures where collection_id = ? order by path",
+            (collection.id,),
+        )
+        return [Failure(path_of(path), stage, message) for path, stage, message in rows]
+
+
+def _now() -> str:
+    return datetime.now(UTC).isoformat(timespec="seconds")
+
+
+class Lookup:
+    """What the catalogue knows, for any thread to ask; it sees what is committed."""
+
+    def __init__(self, file: str) -> None:
+        """Open a connection of its own."""
+        self._connection = sqlite3.connect(file, isolation_level=None, check_same_thread=False)
+        self._lock = threading.Lock()
+
+    def embedded(self, collection: Collection, sha256: str) -> int | None:
+        """Return the id of an image that the collection has the embedding of."""
+        with self._lock:
+            row = self._connection.execute(
+                "select i.id from images i join embeddings e on e.image_id = i.id"
+                " where i.sha256 = ? and e.collection_id = ?",
+                (sha256, collection.id),
+            ).fetchone()
+        return int(row[0]) if row else None
+
+    def close(self) -> None:
+        """Close the connection."""
+        with self._lock:
+            self._connection.close()

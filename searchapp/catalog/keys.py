@@ -1,0 +1,33 @@
+"""Paths as the catalogue stores them: text, or a blob where a name is no valid UTF-8."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+
+def key(path: str) -> str | bytes:
+    """Return a path as it is stored: text, or a blob where its name is no valid UTF-8."""
+    try:
+        path.encode("utf-8")
+    except UnicodeEncodeError:
+        return os.fsencode(path)
+    return path
+
+
+def path_of(key: str | bytes) -> str:
+    """Return the path that is stored so."""
+    return os.fsdecode(key)
+
+
+def below(folder: Path) -> tuple[str, dict[str, str | bytes]]:
+    """Return the condition that a column `path` lies below a folder, by the path's bytes."""
+    start = str(folder).rstrip(os.sep) + os.sep
+    end = start[:-1] + chr(ord(os.sep) + 1)
+    condition = "(path >= :start and path < :end or path >= :blob_start and path < :blob_end)"
+    return condition, {
+        "start": key(start),
+        "end": key(end),
+        "blob_start": os.fsencode(start),
+        "blob_end": os.fsencode(end),
+    }

@@ -1,0 +1,75 @@
+"""The command line: one module a command, imported when it is called."""
+
+from __future__ import annotations
+
+import sys
+from importlib import import_module
+
+import click
+
+from searchapp import __version__
+from searchapp.errors import SearchAppError
+
+COMMANDS = {
+    "index": "Embed the pictures of folders that are not embedded yet.",
+    "query": "Find pictures by words, by a picture, or by both.",
+    "embed": "Print the embedding of a text, a picture, or both.",
+    "info": "Show what the library holds.",
+    "models": "List the models there are.",
+    "failures": "List the files that could not be used, and why.",
+}
+
+
+class Commands(click.Group):
+    """A group whose commands are imported only when they run: `--help` stays quick."""
+
+    def list_commands(self, context: click.Context) -> list[str]:
+        """Return the commands in the order of their use."""
+        return list(COMMANDS)
+
+    def get_command(self, context: click.Context, name: str) -> click.Command | None:
+        """Import a command."""
+        if name not in COMMANDS:
+            return None
+        command: click.Command = import_module(f"searchapp.cli.{name}").command
+        return command
+
+    def format_commands(self, context: click.Context, formatter: click.HelpFormatter) -> None:
+        """List the commands from COMMANDS, without importing them."""
+        with formatter.section("Commands"):
+            formatter.write_dl(list(COMMANDS.items()))
+
+
+@click.group(cls=Commands, context_settings={"help_option_names": ["-h", "--help"]})
+@click.version_option(__version__, "-V", "--version", prog_name="searchapp")
+def cli() -> None:
+    """Find pictures in your folders by words, by a picture, or by both.
+
+    \b
+    searchapp index ~/Pictures
+    searchapp query "a red boat at sunset"
+
+    The first command embeds the pictures (a GPU helps); the second finds the nearest. Each command
+    has its own --help. Every option can also be set by a variable: --library by SEARCHAPP_LIBRARY,
+    and so on.
+    """
+
+
+def main() -> None:
+    """Run the command line; every stated error becomes one message and an exit code."""
+    try:
+        cli.main(prog_name="searchapp", standalone_mode=False)
+    except click.exceptions.Exit as done:
+        sys.exit(done.exit_code)
+    except click.ClickException as error:
+        error.show()
+        sys.exit(error.exit_code)
+    except SearchAppError as error:
+        click.echo(f"searchapp: {error}", err=True)
+        sys.exit(error.exit_code)
+    except (click.Abort, KeyboardInterrupt):
+        click.echo("searchapp: interrupted", err=True)
+        sys.exit(130)
+    except BrokenPipeError:  # the reader of our output has gone: nothing is left to say
+        sys.stderr.close()
+        sys.exit(1)

@@ -1,0 +1,111 @@
+"""`searchapp index`."""
+
+from __future__ import annotations
+
+from dataclasses import asdict
+from functools import partial
+from pathlib import Path
+
+import click
+
+from searchapp.cli.options import (
+    Command,
+    collection_option,
+    json_option,
+    library_option,
+    model_option,
+    note,
+    print_json,
+    verbose_option,
+)
+from searchapp.types import MAX_MEGAPIXELS, IndexOptions, RunSummary
+
+
+@click.command(cls=Command)
+@click.argument("folders", nargs=-1, required=True, type=click.Path(path_type=Path))
+@model_option
+@collection_option
+@click.option("--limit", type=click.IntRange(min=1), metavar="N", help="Read N files at most.")
+@click.option("--dry-run", is_flag=True, help="Only tell what there is to do.")
+@click.option("--retry-failed", is_flag=True, help="Try again what failed and has not changed.")
+@click.option(
+    "--batch-size",
+    type=click.IntRange(min=1),
+    metavar="N",
+    help="Embed N pictures at once; by default 16, or 64 on a GPU.",
+)
+@click.option(
+    "--max-megapixels",
+    type=click.FloatRange(min=0, min_open=True),
+    default=MAX_MEGAPIXELS,
+    show_default=True,
+    metavar="N",
+    help="Leave out larger pictures.",
+)
+@json_option
+@library_option
+@verbose_option
+def command(
+    folders: tuple[Path, ...],
+    model: str | None,
+    collection: str | None,
+    limit: int | None,
+    dry_run: bool,
+    retry_failed: bool,
+    batch_size: int | None,
+    max_megapixels: float,
+    as_json: bool,
+    library: Path | None,
+    verbose: bool,
+) -> None:
+    """Embed the pictures below FOLDERS that are not embedded yet.
+
+    Run it again whenever pictures have come, changed, moved or gone: it reads only what is new. It
+    can be interrupted at any moment (Ctrl-C); the next run goes on from there.
+
+    \b
+    searchapp index ~/Pictures
+    searchapp index --dry-run ~/Pictures /mnt/camera
+    """
+    from searchapp.cli.progress import follow
+    from searchapp.engines import start_engine
+    from searchapp.library import Library, default_folder
+
+    options = IndexOptions(
+        model=model,
+        collection=collection,
+        limit=limit,
+        dry_run=dry_run,
+        retry_failed=retry_failed,
+        batch_size=batch_size,
+        max_megapixels=max_megapixels,
+    )
+    start = partial(start_engine, verbose=verbose)
+    with Library.open(library, create=True, start=start) as opened:
+        try:
+            summary, _ = follow(opened.index(folders, options))
+        except KeyboardInterrupt:
+            note("\nstopped; what was embedded is saved, the same command goes on from here")
+            raise
+    if as_json:
+        print_json(asdict(summary))
+    elif dry_run:
+        note(f"{summary.added:,} would be read, {summary.removed:,} forgotten; nothing was changed")
+    else:
+        note(_told(summary, library or default_folder()))
+
+
+def _told(summary: RunSummary, library: Path) -> str:
+    parts = [
+        f"{count:,} {what}"
+        for count, what in (
+            (summary.added, "added"),
+            (summary.unchanged, "unchanged"),
+            (summary.moved, "moved"),
+            (summary.removed, "removed"),
+            (summary.failed, "left out (see `searchapp failures`)"),
+        )
+        if count
+    ]
+    speed = f", {summary.images_per_second:.1f} images/s" if summary.images_per_second else ""
+    return f"{', '.join(parts) or 'no pictures'}; {summary.seconds:.1f} s{speed}; in {library}"

@@ -1,0 +1,42 @@
+"""`searchapp info`."""
+
+from __future__ import annotations
+
+from dataclasses import asdict
+from pathlib import Path
+
+import click
+
+from searchapp.cli.options import Command, json_option, library_option, print_json, shown
+
+
+@click.command(cls=Command)
+@json_option
+@library_option
+def command(as_json: bool, library: Path | None) -> None:
+    """Show what the library holds: images, files, collections and their models."""
+    from searchapp.library import Library
+
+    with Library.open(library) as opened:
+        info = opened.info()
+    if as_json:
+        print_json(asdict(info))
+        return
+    click.echo(f"library      {info.path}")
+    click.echo(f"images       {info.images:,} in {info.files:,} files")
+    click.echo(f"catalogue    {_size(info.catalog_bytes)}")
+    for each in info.collections:
+        click.echo(f"\ncollection   {shown(each.name)}")
+        click.echo(f"  model      {shown(each.model)} (revision {each.revision[:12]})")
+        click.echo(f"  embedded   {each.images:,} images, {each.dimensions} dimensions")
+        click.echo(f"  index      {_size(each.index_bytes)}, exact")
+        click.echo(f"  left out   {each.failures:,} files")
+        click.echo(f"  last run   {each.last_run or 'none was complete'}")
+
+
+def _size(size: float) -> str:
+    for unit in ("bytes", "kB", "MB", "GB"):
+        if size < 1000 or unit == "GB":
+            break
+        size /= 1000
+    return f"{size:.0f} {unit}" if unit in ("bytes", "kB") else f"{size:.1f} {unit}"

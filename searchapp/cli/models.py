@@ -1,0 +1,39 @@
+"""`searchapp models`."""
+
+from __future__ import annotations
+
+import click
+
+from searchapp import models
+from searchapp.cli.options import Command, json_option, print_json
+from searchapp.models import ModelSpec, hub
+
+
+@click.command(cls=Command)
+@json_option
+def command(as_json: bool) -> None:
+    """List the models that can be named; any CLIP folder on disk will do as well."""
+    specs = list(models.MODELS.values())
+    if as_json:
+        print_json([_as_dict(spec) for spec in specs])
+        return
+    click.echo(f"{'name':<20}{'dimensions':>10}  {'takes':<20}{'size':>8}  {'licence':<12}on disk")
+    for spec in specs:
+        click.echo(
+            f"{spec.name:<20}{spec.dimensions:>10}  {', '.join(spec.modalities):<20}"
+            f"{spec.weights_mb:>5} MB  {spec.licence:<12}{'yes' if hub.is_on_disk(spec) else 'no'}"
+        )
+    click.echo(f"\nwith no --model: {models.default_model()}")
+
+
+def _as_dict(spec: ModelSpec) -> dict[str, object]:
+    return {
+        "name": spec.name,
+        "dimensions": spec.dimensions,
+        "modalities": list(spec.modalities),
+        "weights_mb": spec.weights_mb,
+        "licence": spec.licence,
+        "on_disk": hub.is_on_disk(spec),
+        "source": spec.source,
+        "revision": spec.revision,
+    }

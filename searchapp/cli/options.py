@@ -1,0 +1,65 @@
+"""Options that several commands share, and how values are printed."""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any, TypeVar
+
+import click
+
+Function = TypeVar("Function", bound=Callable[..., Any])
+
+
+class Command(click.Command):
+    """A command whose every option can be set by SEARCHAPP_ and its name."""
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        """Name the variables."""
+        super().__init__(*args, **kwargs)
+        for option in self.params:
+            if isinstance(option, click.Option) and option.name:
+                option.envvar = f"SEARCHAPP_{option.name.upper()}"
+
+
+library_option = click.option(
+    "--library",
+    type=click.Path(path_type=Path, file_okay=True),
+    metavar="DIR",
+    help="The library's folder; by default one in your data folder.",
+)
+json_option = click.option("--json", "as_json", is_flag=True, help="Print one JSON document.")
+model_option = click.option(
+    "--model",
+    metavar="NAME|FOLDER",
+    help="A model's name (see `searchapp models`) or a Hugging Face folder on disk.",
+)
+collection_option = click.option(
+    "--collection", metavar="NAME", help="A collection; by default the one indexed last."
+)
+verbose_option = click.option(
+    "-v", "--verbose", is_flag=True, help="Show what vLLM and the libraries below it print."
+)
+
+
+def print_json(value: Any) -> None:
+    """Print one JSON document, two spaces a level, in ASCII: any file name survives it."""
+    click.echo(json.dumps(value, indent=2, default=str))
+
+
+def print_path(path: str, end: bytes) -> None:
+    """Print a path byte by byte as the system has it."""
+    click.echo(os.fsencode(path) + end, nl=False)
+
+
+def shown(path: str) -> str:
+    """Return a path as it can be shown on a terminal: no line breaks, no broken characters."""
+    text = path.encode("utf-8", "surrogateescape").decode("utf-8", "replace")
+    return "".join(c if c.isprintable() else repr(c)[1:-1] for c in text)
+
+
+def note(message: str) -> None:
+    """Tell something on stderr that is no data."""
+    click.echo(message, err=True)

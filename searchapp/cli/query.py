@@ -1,0 +1,110 @@
+"""`searchapp query`."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import click
+
+from searchapp.cli.options import (
+    Command,
+    collection_option,
+    json_option,
+    library_option,
+    model_option,
+    note,
+    print_json,
+    print_path,
+    shown,
+    verbose_option,
+)
+from searchapp.errors import QueryError
+from searchapp.types import Hit, Query, SearchOptions
+
+
+@click.command(cls=Command)
+@click.argument("text", required=False)
+@click.option("--image", metavar="FILE|URL", help="Find pictures that look like this one.")
+@click.option(
+    "-k", "count", type=click.IntRange(min=1), default=10, show_default=True, metavar="N",
+    help="Show the N best.",
+)  # fmt: skip
+@click.option(
+    "--in", "folder", type=click.Path(path_type=Path), metavar="FOLDER", help="Only below FOLDER."
+)
+@click.option("--min-score", type=float, metavar="S", help="Only scores (cosines) of at least S.")
+@json_option
+@click.option("--paths", is_flag=True, help="Print only paths, one a line.")
+@click.option("-0", "null", is_flag=True, help="Print only paths, each ended by a null byte.")
+@click.option(
+    "--html",
+    type=click.Path(path_type=Path, dir_okay=False),
+    metavar="FILE",
+    help="Write a page with the pictures found, to open in a browser.",
+)
+@model_option
+@collection_option
+@library_option
+@verbose_option
+def command(
+    text: str | None,
+    image: str | None,
+    count: int,
+    folder: Path | None,
+    min_score: float | None,
+    as_json: bool,
+    paths: bool,
+    null: bool,
+    html: Path | None,
+    model: str | None,
+    collection: str | None,
+    library: Path | None,
+    verbose: bool,
+) -> None:
+    """Find the pictures nearest to TEXT, to --image, or to both as one question.
+
+    \b
+    searchapp query "a red boat at sunset"
+    searchapp query --image boat.jpg -k 3
+    searchapp query -0 "two white sheep" | xargs -0 cp -t /tmp/sheep
+    """
+    from searchapp.cli.engine import starter
+    from searchapp.library import Library
+
+    query = Query(text, image)
+    if query.modality is None:
+        raise QueryError('nothing to look for; give a text, --image FILE, or both: query "a dog"')
+    options = SearchOptions(count, folder, min_score, collection, model)
+    with Library.open(library, start=starter(verbose)) as opened:
+        hits = opened.search(query, options)
+    if html is not None:
+        from searchapp.sheet import Section, write_sheet
+
+        write_sheet(html, [Section(_title(query), hits)])
+        note(f"{len(hits)} pictures in {html}")
+    if as_json:
+        print_json([_as_dict(hit) for hit in hits])
+    elif paths or null:
+        for hit in hits:
+            print_path(hit.path, b"\0" if null else b"\n")
+    elif html is None:
+        for hit in hits:
+            also = f"  (and {len(hit.also)} more)" if hit.also else ""
+            click.echo(f"{hit.score:.3f}  {shown(hit.path)}{also}")
+    if not hits:
+        note("no match" if min_score is None and folder is None else "no match within the limits")
+
+
+def _title(query: Query) -> str:
+    return " + ".join(str(part) for part in (query.text, query.image) if part)
+
+
+def _as_dict(hit: Hit) -> dict[str, object]:
+    return {
+        "path": hit.path,
+        "score": hit.score,
+        "sha256": hit.sha256,
+        "width": hit.width,
+        "height": hit.height,
+        "also": list(hit.also),
+    }

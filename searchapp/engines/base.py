@@ -1,0 +1,78 @@
+"""What every engine promises, and how one bad input is kept from costing its neighbours."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Protocol, TypeAlias
+
+from searchapp.models import EngineInput, ModelSpec
+
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+
+Vector: TypeAlias = "NDArray[np.float32]"
+
+
+@dataclass(frozen=True, slots=True)
+class Refusal:
+    """Why the engine has no vector for an input."""
+
+    reason: str
+
+
+class Engine(Protocol):
+    """A running model."""
+
+    @property
+    def spec(self) -> ModelSpec:
+        """Return the model."""
+
+    def embed(self, inputs: Sequence[EngineInput]) -> list[Vector | Refusal]:
+        """Return, for every input in order, a vector of length one (float32) or a refusal.
+
+        Raise EngineError only when the engine can neither go on nor be started again.
+        """
+
+    def close(self) -> None:
+        """Free what the model holds; calling it twice does no harm."""
+
+
+def embed_apart(
+    embed: Callable[[Sequence[EngineInput]], list[Vector | Refusal]],
+    inputs: Sequence[EngineInput],
+    fatal: tuple[type[BaseException], ...] = (),
+) -> list[Vector | Refusal]:
+    """Embed inputs at once; where that fails, halve them until the bad ones stand alone.
+
+    embed raises for the whole of what it is given. Errors in fatal are passed on.
+    """
+    try:
+        return embed(inputs)
+    except fatal:
+        raise
+    except Exception as error:  # whatever a model's processor raises on what it is given
+        if len(inputs) == 1:
+            return [Refusal(reason_of(error))]
+    middle = len(inputs) // 2
+    return embed_apart(embed, inputs[:middle], fatal) + embed_apart(embed, inputs[middle:], fatal)
+
+
+def reason_of(error: BaseException) -> str:
+    """Put an exception in one line."""
+    lines = str(error).strip().splitlines()
+    return lines[0][:300] if lines else type(error).__name__
+
+
+def checked(raw: Sequence[float] | Vector, dimensions: int) -> Vector | Refusal:
+    """Return what a model gave as a vector of length one, or say what is wrong with it."""
+    import numpy as np
+
+    vector = np.asarray(raw, dtype=np.float32)
+    if vector.shape != (dimensions,):
+        return Refusal(f"the model gave {vector.shape} numbers, {dimensions} were expected")
+    length = float(np.linalg.norm(vector))
+    if not np.isfinite(length) or length == 0:
+        return Refusal("the model gave no usable vector (infinite, not a number, or zero)")
+    return vector / np.float32(length)

@@ -1,0 +1,272 @@
+"""One picture: recognise it, read it, describe it, and bring it into the form a model takes."""
+
+from __future__ import annotations
+
+import hashlib
+import io
+import os
+import warnings
+from contextlib import suppress
+from dataclasses import dataclass
+from datetime import datetime
+from functools import cache
+from typing import TYPE_CHECKING, Any
+
+from searchapp.errors import PictureError
+from searchapp.types import MAX_MEGAPIXELS, PictureInfo
+
+if TYPE_CHECKING:
+    from PIL import Image
+    from PIL.Image import Image as Picture
+
+FORMATS = ("JPEG", "PNG", "WEBP", "GIF", "TIFF", "BMP", "HEIF", "AVIF", "JPEG2000")
+MAX_BYTES = 1 << 30
+HEAD = 32  # bytes that tell a picture from other files
+ELONGATED = 2.0  # a centre crop of a longer picture loses more than it keeps
+KEEP = 2  # a JPEG is decoded at KEEP times the size needed: resizing still has pixels to average
+
+
+@dataclass(frozen=True, slots=True)
+class ImageInput:
+    """How a model's own processor brings a picture to its size."""
+
+    side: int  # pixels
+    centre_crop: bool  # the short side becomes `side`, then the middle is cut; else squashed to it
+    fill: tuple[int, int, int] = (122, 116, 104)  # the processor's mean: nothing, to it
+
+
+@dataclass(frozen=True, slots=True)
+class Prepared:
+    """A picture as the model takes it, with what its file says of it."""
+
+    image: Picture
+    info: PictureInfo
+    sha256: str  # of the file's bytes
+
+
+@cache
+def _pillow() -> Any:
+    """Import Pillow with every opener there is; our own bound replaces its warning."""
+    import pillow_heif
+    from PIL import Image
+
+    pillow_heif.register_heif_opener()
+    Image.init()
+    Image.MAX_IMAGE_PIXELS = None
+    return Image
+
+
+def looks_like_picture(head: bytes) -> bool:
+    """Tell from a file's first HEAD bytes whether it is a picture in one of FORMATS."""
+    openers = _pillow().OPEN
+    return any(accept(head) is True for _, accept in (openers[f] for f in FORMATS) if accept)
+
+
+def read(path: str) -> tuple[bytes, os.stat_result]:
+    """Return a file's bytes and its state; raise PictureError where that cannot be had whole."""
+    try:
+        with open(path, "rb") as file:  # noqa: PTH123 (speed)
+            before = os.fstat(file.fileno())
+            if before.st_size > MAX_BYTES:
+                size, limit = before.st_size >> 20, MAX_BYTES >> 20
+                raise PictureError(f"{size} MiB, the limit is {limit}", stage="read")
+            data = file.read()
+            after = os.fstat(file.fileno())
+    except OSError as error:
+        raise PictureError(error.strerror or str(error), stage="read") from error
+    if (before.st_size, before.st_mtime_ns) != (after.st_size, after.st_mtime_ns):
+        raise PictureError("changed while it was being read; index again", stage="read")
+    if not data:
+        raise PictureError("the file is empty", stage="read")
+    return data, before
+
+
+def digest(data: bytes) -> str:
+    """Return the SHA-256 of a file's bytes, in hexadecimal."""
+    return hashlib.sha256(data).hexdigest()
+
+
+def prepare(data: bytes, target: ImageInput, max_megapixels: float = MAX_MEGAPIXELS) -> Prepared:
+    """Decode a picture and bring it to a model's size, upright, in RGB."""
+    image, info = decode(data, KEEP * target.side, max_megapixels)
+    return Prepared(fit(image, target), info, digest(data))
+
+
+def thumbnail(data: bytes, side: int) -> Picture:
+    """Decode a picture for people to see: upright, RGB, at most side by side pixels."""
+    image, _ = decode(data, KEEP * side)
+    image.thumbnail((side, side), _pillow().Resampling.LANCZOS)
+    return image
+
+
+def decode(
+    data: bytes, enough: int, max_megapixels: float = MAX_MEGAPIXELS
+) -> tuple[Picture, PictureInfo]:
+    """Decode a picture's first frame, upright, in RGB; a JPEG smaller where `enough` pixels remain.
+
+    Whatever a decoder raises on a broken file becomes a PictureError with its reason.
+    """
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            return _decode(data, enough, max_megapixels)
+    except PictureError:
+        raise
+    except MemoryError as error:
+        raise PictureError("too large for this machine's memory") from error
+    except Exception as error:  # decoders raise nearly anything on broken files
+        raise PictureError(_reason(error)) from error
+
+
+def _reason(error: Exception) -> str:
+    from PIL import UnidentifiedImageError
+
+    if isinstance(error, UnidentifiedImageError):
+        return "not a picture, or in a format that is not known"
+    text = str(error).strip().splitlines()
+    return f"cannot be decoded: {text[0] if text else type(error).__name__}"
+
+
+def _decode(data: bytes, enough: int, max_megapixels: float) -> tuple[Picture, PictureInfo]:
+    from PIL import ImageOps
+
+    with _pillow().open(io.BytesIO(data), formats=FORMATS) as image:
+        megapixels = image.width * image.height / 1e6
+        if megapixels > max_megapixels:
+            raise PictureError(
+                f"{megapixels:.0f} megapixels, the limit is {max_megapixels:.0f}; "
+                "raise --max-megapixels"
+            )
+        info = describe(image)
+        if image.format in ("JPEG", "MPO"):  # several pictures in one JPEG file
+            image.draft(None, (enough, enough))
+        image.load()
+        return to_rgb(ImageOps.exif_transpose(image)), info
+
+
+def fit(image: Picture, target: ImageInput) -> Picture:
+    """Resize as the model's own processor does, but show an elongated picture whole.
+
+    What a centre crop would lose of a picture longer than ELONGATED to 1 counts as well: such a
+    picture is put whole on a square of the processor's mean colour.
+    """
+    bicubic = _pillow().Resampling.BICUBIC
+    side, (width, height) = target.side, image.size
+    if not target.centre_crop:
+        return image.resize((side, side), bicubic)
+    short, long = sorted((width, height))
+    if long > ELONGATED * short:
+        from PIL import ImageOps
+
+        return ImageOps.pad(image, (side, side), bicubic, color=target.fill)
+    scaled = int(side * long / short)  # rounded as transformers rounds
+    return image.resize((side, scaled) if width <= height else (scaled, side), bicubic)
+
+
+def to_rgb(image: Picture) -> Picture:
+    """Convert any mode to RGB: alpha over white, 16 bits scaled to 8, CMYK by its profile."""
+    if image.mode == "RGB" and "transparency" not in image.info:
+        return image
+    if image.mode in ("I", "F") or image.mode.startswith("I;16"):
+        return _scale_to_8_bits(image).convert("RGB")
+    if image.mode == "CMYK":
+        return _from_cmyk(image)
+    if image.has_transparency_data:
+        rgba = image.convert("RGBA")
+        white: Picture = _pillow().new("RGBA", rgba.size, "white")
+        white.alpha_composite(rgba)
+        return white.convert("RGB")
+    return image.convert("RGB")
+
+
+def _scale_to_8_bits(image: Picture) -> Picture:
+    import numpy as np
+
+    values = np.asarray(image).astype(np.float32)
+    values = np.nan_to_num(values, posinf=0.0, neginf=0.0)
+    top = float(values.max(initial=0.0))
+    if image.mode == "F":
+        full = 1.0 if top <= 1.0 else 255.0 if top <= 255.0 else top
+    else:
+        full = 255.0 if image.mode == "I" and top <= 255.0 else max(65535.0, top)
+    scaled = np.clip(values * (255.0 / full) + 0.5, 0, 255).astype(np.uint8)
+    from PIL import Image
+
+    grey: Picture = Image.fromarray(scaled)
+    return grey
+
+
+def _from_cmyk(image: Picture) -> Picture:
+    from PIL import ImageCms
+
+    profile = image.info.get("icc_profile")
+    if profile:
+        with suppress(ImageCms.PyCMSError, OSError):
+            source = ImageCms.ImageCmsProfile(io.BytesIO(profile))
+            srgb = ImageCms.createProfile("sRGB")
+            converted = ImageCms.profileToProfile(image, source, srgb, outputMode="RGB")
+            if converted is not None:
+                return converted
+    return image.convert("RGB")
+
+
+def describe(image: Picture) -> PictureInfo:
+    """Return size, upright, and what EXIF says of time, camera and place."""
+    width, height = image.size
+    exif: Image.Exif | dict[int, Any]
+    try:
+        exif = image.getexif()
+        orientation = exif.get(0x0112, 1)
+    except Exception:  # absurd EXIF must not cost the picture
+        exif, orientation = {}, 1
+    if orientation in (5, 6, 7, 8):
+        width, height = height, width
+    latitude, longitude = _place(exif)
+    return PictureInfo(
+        format=image.format or "unknown",
+        width=width,
+        height=height,
+        taken_at=_taken_at(exif),
+        camera=_camera(exif),
+        latitude=latitude,
+        longitude=longitude,
+    )
+
+
+def _part(exif: Any, tag: int) -> dict[int, Any]:
+    try:
+        return dict(exif.get_ifd(tag))
+    except Exception:  # as in describe
+        return {}
+
+
+def _taken_at(exif: Any) -> str | None:
+    part = _part(exif, 0x8769)
+    taken, offset = part.get(0x9003) or exif.get(0x0132), part.get(0x9011)
+    with suppress(ValueError, TypeError):
+        moment = datetime.strptime(str(taken).strip("\0 "), "%Y:%m:%d %H:%M:%S")
+        with suppress(ValueError, TypeError):
+            return datetime.fromisoformat(f"{moment.isoformat()}{str(offset).strip()}").isoformat()
+        return moment.isoformat()
+    return None
+
+
+def _camera(exif: Any) -> str | None:
+    make, model = (str(exif.get(tag) or "").strip("\0 ") for tag in (0x010F, 0x0110))
+    name = model if make.split(" ")[0] in model else f"{make} {model}"
+    return name.strip()[:200] or None
+
+
+def _place(exif: Any) -> tuple[float | None, float | None]:
+    gps = _part(exif, 0x8825)
+    with suppress(Exception):  # as in describe
+        latitude = _degrees(gps[2]) * (-1 if gps.get(1) == "S" else 1)
+        longitude = _degrees(gps[4]) * (-1 if gps.get(3) == "W" else 1)
+        if abs(latitude) <= 90 and abs(longitude) <= 180:  # false for not-a-number, too
+            return latitude, longitude
+    return None, None
+
+
+def _degrees(parts: Any) -> float:
+    degrees, minutes, seconds = (float(part) for part in parts)
+    return round(degrees + minutes / 60 + seconds / 3600, 7)

@@ -1,0 +1,45 @@
+"""One writer a library: a lock that names its holder."""
+
+from __future__ import annotations
+
+import os
+import socket
+from collections.abc import Iterator
+from contextlib import contextmanager
+from datetime import datetime
+from pathlib import Path
+
+from searchapp.errors import LibraryError
+
+
+@contextmanager
+def writer_lock(folder: Path, purpose: str) -> Iterator[None]:
+    """Hold the library for writing; raise LibraryError that names the holder when it is held.
+
+    The lock is the operating system's: it ends with the process, however that ends.
+    """
+    from filelock import FileLock, Timeout
+
+    lock, holder = FileLock(folder / "writer.lock"), folder / "writer.txt"
+    try:
+        lock.acquire(timeout=0)
+    except Timeout:
+        try:
+            who = holder.read_text(encoding="utf-8").strip()
+        except OSError:
+            who = "another process"
+        raise LibraryError(
+            f"the library at {folder} is being written by {who}; try again when it has finished"
+        ) from None
+    except OSError as error:
+        raise LibraryError(f"the library at {folder} cannot be written: {error}") from error
+    try:
+        since = datetime.now().astimezone().strftime("%Y-%m-%d %H:%M")
+        holder.write_text(
+            f"{purpose} (process {os.getpid()} on {socket.gethostname()}, since {since})\n",
+            encoding="utf-8",
+        )
+        yield
+    finally:
+        holder.unlink(missing_ok=True)
+        lock.release()

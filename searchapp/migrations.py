@@ -1,0 +1,73 @@
+"""The catalogue's schema as it grew: append a function, never change one that was released."""
+
+from __future__ import annotations
+
+from sqlite_utils import Database, Migrations
+
+MIGRATIONS = Migrations("searchapp")
+
+
+@MIGRATIONS()
+def m001_catalog(db: Database) -> None:
+    """Make the first catalogue."""
+    db.executescript(
+        """
+        create table images (
+            id integer primary key,
+            sha256 text not null unique,
+            format text not null,
+            width integer not null,   -- pixels, upright
+            height integer not null,
+            taken_at text,            -- null: the file does not say
+            camera text,              -- null: the file does not say
+            latitude real,            -- null: the file does not say
+            longitude real            -- null: the file does not say
+        );
+        create table runs (
+            id integer primary key,
+            collection_id integer not null references collections(id),
+            roots text not null,      -- JSON list of absolute paths
+            started_at text not null, -- ISO 8601, UTC
+            finished_at text,         -- null: interrupted, or still going on
+            summary text              -- JSON, null as long as finished_at is
+        );
+        create table files (
+            path text primary key,    -- a blob where the name is no valid UTF-8
+            image_id integer not null references images(id),
+            size integer not null,
+            mtime_ns integer not null,
+            run_id integer not null references runs(id)
+        ) without rowid;
+        create index files_image on files(image_id);
+        create table collections (
+            id integer primary key,
+            name text not null unique,
+            model text not null,      -- a model's name, or its folder's absolute path
+            revision text not null,
+            dimensions integer not null,
+            settings text not null,   -- JSON: what else the vectors depend on
+            index_file text,          -- null: not saved yet
+            index_count integer not null default 0,
+            index_last_id integer not null default 0,
+            created_at text not null
+        );
+        create table embeddings (
+            id integer primary key autoincrement,  -- the FAISS id: never used twice
+            collection_id integer not null references collections(id),
+            image_id integer not null references images(id),
+            vector blob not null,     -- little-endian float16, length one
+            unique (collection_id, image_id)
+        );
+        create index embeddings_image on embeddings(image_id);
+        create table failures (
+            collection_id integer not null references collections(id),
+            path text not null,       -- a blob where the name is no valid UTF-8
+            size integer not null,
+            mtime_ns integer not null,
+            run_id integer not null references runs(id),
+            stage text not null,
+            message text not null,
+            primary key (collection_id, path)
+        ) without rowid;
+        """
+    )

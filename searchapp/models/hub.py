@@ -1,0 +1,73 @@
+"""Fetch a model's files from the hub, once, into the user's own cache."""
+
+from __future__ import annotations
+
+import errno
+from pathlib import Path
+
+from searchapp.errors import ModelError
+from searchapp.models.spec import ModelSpec
+
+WAY_OUT = "or use a model that is on disk: --model ./folder"
+
+
+def is_on_disk(spec: ModelSpec) -> bool:
+    """Tell whether the model can be loaded with no network."""
+    if spec.is_folder:
+        return Path(spec.source).is_dir()
+    try:
+        from huggingface_hub import try_to_load_from_cache
+    except ImportError:
+        return False
+    cached = try_to_load_from_cache(spec.source, "config.json", revision=spec.revision)
+    return isinstance(cached, str)
+
+
+def fetch(spec: ModelSpec) -> Path:
+    """Return the folder with the model's files, downloaded where they are not there yet."""
+    if spec.is_folder:
+        return Path(spec.source)
+    from huggingface_hub import snapshot_download
+    from huggingface_hub.errors import GatedRepoError, LocalEntryNotFoundError
+
+    try:
+        return Path(
+            snapshot_download(
+                spec.source,
+                revision=spec.revision,
+                allow_patterns=list(spec.download),
+                local_files_only=not _hub_answers(),
+            )
+        )
+    except GatedRepoError as error:
+        raise ModelError(
+            f"{spec.name}: {spec.source} asks you to accept its terms at the hub first, and then "
+            f"to log in (hf auth login); {WAY_OUT}"
+        ) from error
+    except LocalEntryNotFoundError as error:
+        raise ModelError(
+            f"{spec.name}: not on this machine, and the model hub cannot be reached; check the "
+            f"network and HF_HUB_OFFLINE, {WAY_OUT}"
+        ) from error
+    except OSError as error:
+        if error.errno == errno.ENOSPC:
+            reason = f"the disk is full (it needs {spec.weights_mb} MB)"
+        else:
+            reason = str(error).strip().splitlines()[0] if str(error).strip() else repr(error)
+        raise ModelError(
+            f"{spec.name}: cannot be fetched from {spec.source}: {reason}; {WAY_OUT}"
+        ) from error
+
+
+def _hub_answers() -> bool:
+    """Ask once: snapshot_download would try for half a minute before it looks at the disk."""
+    import httpx
+    from huggingface_hub import constants
+
+    if constants.HF_HUB_OFFLINE:
+        return False
+    try:
+        httpx.head(constants.ENDPOINT, timeout=5, follow_redirects=True)
+    except httpx.HTTPError:
+        return False
+    return True

@@ -1,0 +1,86 @@
+"""Walk folders: which regular files there are, and which folders could not be read."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+from searchapp.errors import FolderError
+
+# What cameras, phones and image programs write. Other files are looked into once, by content.
+PICTURE_SUFFIXES = frozenset(
+    {".jpg", ".jpeg", ".jpe", ".jfif", ".mpo", ".png", ".webp", ".gif", ".tif", ".tiff", ".bmp",
+     ".heic", ".heif", ".avif", ".jp2"}
+)  # fmt: skip
+IGNORED_FOLDERS = frozenset({"@eaDir", "$RECYCLE.BIN", "System Volume Information", "__MACOSX"})
+
+
+@dataclass(frozen=True, slots=True)
+class Found:
+    """A regular file: its absolute path, size in bytes and time of change."""
+
+    path: str
+    size: int
+    mtime_ns: int
+
+    @property
+    def named_like_picture(self) -> bool:
+        """Tell whether the suffix is a picture's."""
+        return os.path.splitext(self.path)[1].lower() in PICTURE_SUFFIXES  # noqa: PTH122 (speed)
+
+
+@dataclass(frozen=True, slots=True)
+class Unreadable:
+    """A folder, or a file in it, that the system would not show."""
+
+    path: str
+    reason: str
+
+
+def resolve_roots(folders: list[Path]) -> list[Path]:
+    """Return the folders as absolute paths, or raise FolderError for one that is none."""
+    roots = []
+    for folder in folders:
+        root = Path(os.path.abspath(folder.expanduser()))  # noqa: PTH100 (keeps symlinks)
+        if not root.exists():
+            raise FolderError(
+                f"{folder}: no such folder; check the name, or mount the drive it is on"
+            )
+        if not root.is_dir():
+            raise FolderError(f"{folder}: is a file; name the folder it is in")
+        if not os.access(root, os.R_OK | os.X_OK):
+            raise FolderError(f"{folder}: cannot be read; check its permissions")
+        roots.append(root)
+    return roots
+
+
+def walk(root: Path) -> Iterator[Found | Unreadable]:
+    """Yield every regular file below root, in order of name, folder by folder.
+
+    Hidden files and folders are left out, as are links to folders; links to files are followed.
+    """
+    waiting = [str(root)]
+    while waiting:
+        folder = waiting.pop()
+        try:
+            with os.scandir(folder) as entries:
+                listed = sorted(entries, key=lambda entry: entry.name)
+        except OSError as error:
+            yield Unreadable(folder, error.strerror or str(error))
+            continue
+        below = []
+        for entry in listed:
+            if entry.name.startswith("."):
+                continue
+            try:
+                if entry.is_dir(follow_symlinks=False):
+                    if entry.name not in IGNORED_FOLDERS:
+                        below.append(entry.path)
+                elif entry.is_file():
+                    stat = entry.stat()
+                    yield Found(entry.path, stat.st_size, stat.st_mtime_ns)
+            except OSError as error:
+                yield Unreadable(entry.path, error.strerror or str(error))
+        waiting.extend(reversed(below))

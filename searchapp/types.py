@@ -1,0 +1,181 @@
+"""The values that cross layers: frozen, and without behaviour beyond what they hold."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Literal
+
+Modality = Literal["text", "image", "text+image"]
+MAX_MEGAPIXELS = 179.0  # Pillow's own bound against decompression bombs
+
+
+@dataclass(frozen=True, slots=True)
+class Query:
+    """What to look for: a text, a picture (file or http(s) URL), or both as one question."""
+
+    text: str | None = None
+    image: str | Path | None = None
+
+    @property
+    def modality(self) -> Modality | None:
+        """Return what the query consists of; None when there is nothing in it."""
+        words = bool(self.text and self.text.strip())
+        if self.image is not None:
+            return "text+image" if words else "image"
+        return "text" if words else None
+
+
+@dataclass(frozen=True, slots=True)
+class SearchOptions:
+    """How to search: which collection, how many hits, and what they must fulfil."""
+
+    count: int = 10
+    folder: Path | None = None  # only pictures with a file below it
+    min_score: float | None = None  # cosine
+    collection: str | None = None  # by default the one that was indexed last
+    model: str | None = None  # or the collection of this model
+
+
+@dataclass(frozen=True, slots=True)
+class IndexOptions:
+    """How to index: which collection and model, and how much."""
+
+    model: str | None = None  # by default the collection's, else DEFAULT_MODEL's
+    collection: str | None = None  # by default named after the model
+    limit: int | None = None  # read at most so many new files
+    dry_run: bool = False
+    retry_failed: bool = False
+    batch_size: int | None = None  # pictures; by default what suits the machine
+    max_megapixels: float = MAX_MEGAPIXELS
+
+
+@dataclass(frozen=True, slots=True)
+class Hit:
+    """One image that answers a query: its best file, and the others that hold the same bytes."""
+
+    path: str
+    score: float  # cosine, higher is better
+    sha256: str
+    width: int  # pixels, upright
+    height: int
+    also: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Failure:
+    """One file that could not be used, and why; stage is scan, read, decode or embed."""
+
+    path: str
+    stage: str
+    message: str
+
+
+@dataclass(frozen=True, slots=True)
+class PictureInfo:
+    """What a picture's file says about it; None where it says nothing."""
+
+    format: str
+    width: int  # pixels, upright
+    height: int
+    taken_at: str | None = None  # ISO 8601, with the offset where the camera knew it
+    camera: str | None = None
+    latitude: float | None = None  # degrees, north positive
+    longitude: float | None = None  # degrees, east positive
+
+
+@dataclass(frozen=True, slots=True)
+class RunSummary:
+    """What one run of index did; files, except for the rate, which counts embedded pictures."""
+
+    added: int = 0  # new to the collection, or changed
+    unchanged: int = 0
+    moved: int = 0  # a new path for what another path held before
+    removed: int = 0  # vanished; what they held stays embedded until prune
+    failed: int = 0
+    seconds: float = 0.0
+    images_per_second: float = 0.0
+
+
+@dataclass(frozen=True, slots=True)
+class Scanned:
+    """Event: the folders were walked; work files are new, changed or not embedded yet."""
+
+    files: int
+    work: int
+    failed_before: int  # unchanged since they failed, and so left alone
+    model: str
+    collection: str
+
+
+@dataclass(frozen=True, slots=True)
+class EngineStarting:
+    """Event: the model is being loaded, which takes from seconds to a minute."""
+
+    model: str
+
+
+@dataclass(frozen=True, slots=True)
+class Progress:
+    """Event: done of total files are dealt with."""
+
+    done: int
+    total: int
+    images_per_second: float
+
+
+@dataclass(frozen=True, slots=True)
+class Failed:
+    """Event: a file was left out."""
+
+    failure: Failure
+
+
+@dataclass(frozen=True, slots=True)
+class Finished:
+    """Event: the run is over, everything is saved."""
+
+    summary: RunSummary
+
+
+Event = Scanned | EngineStarting | Progress | Failed | Finished
+
+
+@dataclass(frozen=True, slots=True)
+class Collection:
+    """The images embedded in one space."""
+
+    id: int
+    name: str
+    model: str  # a model's name, or the absolute path of its folder
+    revision: str
+    dimensions: int
+    settings: str  # JSON: what else the vectors depend on
+    index_file: str | None  # below the library; None until the first save
+    index_count: int  # embeddings in index_file
+    index_last_id: int  # the highest embedding id in index_file
+
+
+@dataclass(frozen=True, slots=True)
+class CollectionInfo:
+    """What info tells of a collection."""
+
+    name: str
+    model: str
+    revision: str
+    dimensions: int
+    images: int
+    failures: int
+    last_run: str | None  # when its last complete run ended, ISO 8601, UTC
+    index_bytes: int
+
+
+@dataclass(frozen=True, slots=True)
+class LibraryInfo:
+    """What info tells of a library."""
+
+    path: Path
+    images: int
+    files: int
+    catalog_bytes: int
+    collections: tuple[CollectionInfo, ...] = field(default=())

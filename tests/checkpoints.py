@@ -1,0 +1,67 @@
+"""Tiny checkpoints of real architectures, with random weights, for the real vLLM."""
+
+import json
+from pathlib import Path
+
+WORDS = (
+    "a an the red blue green white black boat dog cat sheep house tree on in at of with two three"
+)
+IMAGE_SIDE = 64
+TEXT_LIMIT = 32
+
+
+def make_clip(folder: Path, *, seed: int = 0) -> Path:
+    """Write a CLIP folder that transformers and vLLM load: 64 px, 64 dimensions, 32 tokens."""
+    import torch
+    from transformers import CLIPConfig, CLIPImageProcessor, CLIPModel
+
+    torch.manual_seed(seed)
+    tower = {"hidden_size": 64, "intermediate_size": 128, "num_hidden_layers": 2,
+             "num_attention_heads": 2, "projection_dim": 64}  # fmt: skip
+    size, end = _write_tokenizer(folder)
+    text = tower | {
+        "vocab_size": size,
+        "max_position_embeddings": TEXT_LIMIT,
+        "bos_token_id": end - 1,
+        "eos_token_id": end,
+        "pad_token_id": end,
+    }
+    vision = tower | {"image_size": IMAGE_SIDE, "patch_size": 16}
+    config = CLIPConfig(text_config=text, vision_config=vision, projection_dim=64)
+    CLIPModel(config).eval().save_pretrained(folder)
+    processor = CLIPImageProcessor(
+        size={"shortest_edge": IMAGE_SIDE}, crop_size={"height": IMAGE_SIDE, "width": IMAGE_SIDE}
+    )
+    processor.save_pretrained(folder)
+    return folder
+
+
+def _write_tokenizer(folder: Path) -> tuple[int, int]:
+    """Train a small byte-level tokenizer; return its size and the id of its end token."""
+    from tokenizers import Tokenizer, decoders, models, pre_tokenizers, processors, trainers
+
+    tokenizer = Tokenizer(models.BPE(unk_token="<|endoftext|>"))
+    tokenizer.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=True)
+    tokenizer.decoder = decoders.ByteLevel()
+    alphabet = pre_tokenizers.ByteLevel.alphabet()
+    trainer = trainers.BpeTrainer(vocab_size=400, initial_alphabet=alphabet, show_progress=False)
+    tokenizer.train_from_iterator([WORDS] * 4, trainer)
+    # CLIP takes the last token's vector, and its tokenizer's end token has the highest id.
+    tokenizer.add_special_tokens(["<|startoftext|>", "<|endoftext|>"])
+    start, end = (tokenizer.token_to_id(t) for t in ("<|startoftext|>", "<|endoftext|>"))
+    tokenizer.post_processor = processors.TemplateProcessing(
+        single="<|startoftext|> $A <|endoftext|>",
+        special_tokens=[("<|startoftext|>", start), ("<|endoftext|>", end)],
+    )
+    folder.mkdir(parents=True, exist_ok=True)
+    tokenizer.save(str(folder / "tokenizer.json"))
+    settings = {
+        "tokenizer_class": "PreTrainedTokenizerFast",
+        "bos_token": "<|startoftext|>",
+        "eos_token": "<|endoftext|>",
+        "pad_token": "<|endoftext|>",
+        "unk_token": "<|endoftext|>",
+        "model_max_length": TEXT_LIMIT,
+    }
+    (folder / "tokenizer_config.json").write_text(json.dumps(settings, indent=2))
+    return tokenizer.get_vocab_size(), end

@@ -1,0 +1,59 @@
+"""An engine without a model: a picture's vector is its colours, a text's those of its words."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+from PIL import Image, ImageColor
+from PIL.Image import Image as Picture
+
+from searchapp.engines import EngineInput, Refusal, embed_apart
+from searchapp.engines.base import Vector, checked
+from searchapp.models import ModelSpec
+
+REFUSED = (255, 0, 255)  # a picture of this colour makes the whole call fail, as in vLLM
+
+
+class FakeEngine:
+    """Embeds like vLLM: a bad input fails its whole call, which embed_apart isolates."""
+
+    GRID = 4
+    DIMENSIONS = 3 * GRID * GRID
+
+    def __init__(self, spec: ModelSpec) -> None:
+        self._spec = spec
+        self.embedded = 0  # pictures
+        self.prompts: list[str] = []
+        self.closed = False
+
+    @property
+    def spec(self) -> ModelSpec:
+        return self._spec
+
+    def embed(self, inputs: Sequence[EngineInput]) -> list[Vector | Refusal]:
+        assert not self.closed
+        self.embedded += sum(item.image is not None for item in inputs)
+        self.prompts += [item.prompt for item in inputs]
+        return embed_apart(self._embed, inputs)
+
+    def close(self) -> None:
+        self.closed = True
+
+    def _embed(self, inputs: Sequence[EngineInput]) -> list[Vector | Refusal]:
+        return [checked(self._vector(item), self.DIMENSIONS) for item in inputs]
+
+    def _vector(self, item: EngineInput) -> Vector:
+        image = item.image or _of_words(item.prompt)
+        if image.getpixel((0, 0)) == REFUSED:
+            raise ValueError("a picture that the model does not take")
+        small = image.resize((self.GRID, self.GRID), Image.Resampling.BOX)
+        # Off the origin, so that black has a direction too.
+        return np.asarray(small, dtype=np.float32).reshape(-1) / 255 + 0.05
+
+
+def _of_words(text: str) -> Picture:
+    for word in text.split():
+        if word in ImageColor.colormap:
+            return Image.new("RGB", (8, 8), word)
+    raise ValueError(f"no colour in {text!r}")

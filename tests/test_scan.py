@@ -1,0 +1,78 @@
+import os
+from pathlib import Path
+
+import pytest
+
+from searchapp.errors import FolderError
+from searchapp.scan import Found, Unreadable, resolve_roots, walk
+
+
+def touch(file: Path) -> Path:
+    file.parent.mkdir(parents=True, exist_ok=True)
+    file.write_bytes(b"x")
+    return file
+
+
+def paths(root: Path) -> list[str]:
+    return [str(Path(f.path).relative_to(root)) for f in walk(root) if isinstance(f, Found)]
+
+
+def test_every_regular_file_is_found_in_order(tmp_path: Path) -> None:
+    """Files come folder by folder, by name, with size and time."""
+    for name in ("b.jpg", "a.txt", "z/c.jpg", "m/n/d.jpg"):
+        touch(tmp_path / name)
+    assert paths(tmp_path) == ["a.txt", "b.jpg", "m/n/d.jpg", "z/c.jpg"]
+    (first, *_) = walk(tmp_path)
+    assert isinstance(first, Found)
+    assert (first.size, first.mtime_ns) == (1, (tmp_path / "a.txt").stat().st_mtime_ns)
+
+
+def test_hidden_and_system_folders_are_left_out(tmp_path: Path) -> None:
+    """What the system keeps beside pictures is no picture of the user's."""
+    for name in (".hidden.jpg", ".trash/a.jpg", "@eaDir/a.jpg", "__MACOSX/a.jpg", "kept.jpg"):
+        touch(tmp_path / name)
+    assert paths(tmp_path) == ["kept.jpg"]
+
+
+def test_links_to_files_are_followed_and_links_to_folders_are_not(tmp_path: Path) -> None:
+    """A loop of links ends the walk; a linked picture counts."""
+    touch(tmp_path / "real.jpg")
+    (tmp_path / "link.jpg").symlink_to(tmp_path / "real.jpg")
+    (tmp_path / "loop").symlink_to(tmp_path)
+    (tmp_path / "dangling.jpg").symlink_to(tmp_path / "nowhere.jpg")
+    os.mkfifo(tmp_path / "fifo.jpg")
+    assert paths(tmp_path) == ["link.jpg", "real.jpg"]
+
+
+def test_an_unreadable_folder_is_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A folder that cannot be listed does not end the walk."""
+    touch(tmp_path / "closed/a.jpg")
+    touch(tmp_path / "open/b.jpg")
+    scandir = os.scandir
+
+    def refuse(folder: str) -> object:
+        if folder.endswith("closed"):
+            raise PermissionError(13, "Permission denied")
+        return scandir(folder)
+
+    monkeypatch.setattr(os, "scandir", refuse)
+    found = list(walk(tmp_path))
+    assert Unreadable(str(tmp_path / "closed"), "Permission denied") in found
+    assert any(isinstance(f, Found) and f.path.endswith("b.jpg") for f in found)
+
+
+def test_roots_must_be_folders(tmp_path: Path) -> None:
+    """A missing folder and a file are refused, with what to do."""
+    with pytest.raises(FolderError, match=r"nowhere: no such folder; check the name"):
+        resolve_roots([tmp_path / "nowhere"])
+    with pytest.raises(FolderError, match="is a file; name the folder"):
+        resolve_roots([touch(tmp_path / "a.jpg")])
+    assert resolve_roots([tmp_path]) == [tmp_path]
+
+
+@pytest.mark.parametrize(
+    ("name", "expected"), [("a.JPG", True), ("a.heic", True), ("a.txt", False), ("jpg", False)]
+)
+def test_suffixes(name: str, expected: bool) -> None:
+    """Only the last suffix counts, in any case."""
+    assert Found(f"/x/{name}", 1, 1).named_like_picture is expected

@@ -1,0 +1,187 @@
+"""Searching, through the library, on a fake engine; and the index file beneath."""
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+from conftest import Engines
+from pictures import draw
+from test_index import index
+
+from searchapp.errors import LibraryError, PictureError, QueryError, UnsupportedModality
+from searchapp.library import Library
+from searchapp.types import Query, SearchOptions
+from searchapp.vectors import VectorIndex, pack, unpack
+
+
+@pytest.fixture
+def filled(opened: Library, photos: Path, model: Path) -> Library:
+    index(opened, photos, model)
+    return opened
+
+
+def names(library: Library, query: Query, **options: object) -> list[str]:
+    return [Path(hit.path).name for hit in library.search(query, SearchOptions(**options))]
+
+
+def test_an_indexed_picture_finds_itself_first(filled: Library, photos: Path) -> None:
+    """Its score is nearly 1: float16 on disk costs little."""
+    (first, *rest) = filled.search(Query(image=photos / "green.png"))
+    assert Path(first.path).name == "green.png"
+    assert first.score > 0.999
+    assert (first.width, first.height, len(first.sha256)) == (80, 60, 64)
+    assert all(hit.score < first.score for hit in rest)
+
+
+def test_hits_come_best_first_and_no_more_than_asked_for(filled: Library) -> None:
+    """More than there are gives all there are."""
+    assert names(filled, Query("blue"), count=1) == ["blue.jpg"]
+    hits = filled.search(Query("blue"), SearchOptions(count=99))
+    assert len(hits) == 3
+    assert [hit.score for hit in hits] == sorted((hit.score for hit in hits), reverse=True)
+
+
+def test_a_folder_limits_the_search(filled: Library, photos: Path) -> None:
+    """K pictures come back from below the folder where there are k, however near others are."""
+    draw(photos / "below/second.jpg", "yellow")
+    list(filled.index([photos]))
+    assert names(filled, Query("red"), count=2, folder=photos / "below") == [
+        "second.jpg",
+        "blue.jpg",
+    ]
+    assert names(filled, Query("red"), folder=photos / "nowhere") == []
+
+
+def test_the_file_below_the_folder_is_the_best(filled: Library, photos: Path) -> None:
+    """Of an image's files the one asked for comes first."""
+    (photos / "below" / "red copy.jpg").write_bytes((photos / "red.jpg").read_bytes())
+    list(filled.index([photos]))
+    (hit, *_) = filled.search(Query("red"), SearchOptions(folder=photos / "below"))
+    assert Path(hit.path).name == "red copy.jpg"
+    assert [Path(path).name for path in hit.also] == ["red.jpg"]
+
+
+def test_a_score_can_be_demanded(filled: Library) -> None:
+    """What is not near enough is left out."""
+    assert names(filled, Query("red"), min_score=0.99) == ["red.jpg"]
+    assert names(filled, Query("red"), min_score=1.01) == []
+
+
+def test_vanished_files_do_not_cost_hits(opened: Library, tmp_path: Path, model: Path) -> None:
+    """The best k that exist come back, though nearer ones are gone and no run has noticed."""
+    for number in range(60):
+        draw(tmp_path / f"photos/{number:02}.png", "red", mark=number + 1)
+    index(opened, tmp_path / "photos", model)
+    for number in range(55):
+        (tmp_path / f"photos/{number:02}.png").unlink()
+    assert sorted(names(opened, Query("red"), count=5)) == [f"{n}.png" for n in range(55, 60)]
+
+
+def test_a_query_needs_content(filled: Library) -> None:
+    """Nothing, or only blanks, is no query."""
+    for query in (Query(), Query(""), Query("  \n")):
+        with pytest.raises(QueryError, match="nothing to look for"):
+            filled.search(query)
+
+
+def test_both_at_once_is_refused_by_clip(
+    filled: Library, photos: Path, fake_engines: Engines
+) -> None:
+    """The message is the original example's, and no engine is started for it."""
+    started = len(fake_engines.started)
+    with pytest.raises(UnsupportedModality, match=r"^Unsupported query modality: 'text\+image'"):
+        filled.search(Query("red", photos / "red.jpg"))
+    assert len(fake_engines.started) == started
+
+
+def test_a_bad_picture_to_ask_with_is_named(filled: Library, tmp_path: Path) -> None:
+    """The message names the picture and the reason."""
+    (tmp_path / "text.jpg").write_text("no picture")
+    for name, reason in (("text.jpg", "not a picture"), ("none.jpg", "No such file")):
+        with pytest.raises(PictureError, match=f"{name}: .*{reason}"):
+            filled.search(Query(image=tmp_path / name))
+
+
+def test_what_the_model_refuses_is_an_error(filled: Library) -> None:
+    """A refused query is no empty answer."""
+    with pytest.raises(QueryError, match="does not take this query: no colour in 'nonsense'"):
+        filled.search(Query("nonsense"))
+
+
+def test_an_empty_library_says_so(opened: Library, tmp_path: Path) -> None:
+    """There is nothing to search before the first index, and no library where none is."""
+    with pytest.raises(LibraryError, match="holds no pictures yet"):
+        opened.search(Query("red"))
+    with pytest.raises(LibraryError, match=r"no library at .*nowhere; `searchapp index FOLDER`"):
+        Library.open(tmp_path / "nowhere")
+
+
+@pytest.mark.parametrize("damage", ["delete", "truncate", "garbage", "other"])
+def test_a_lost_or_broken_index_file_costs_nothing(
+    filled: Library, tmp_path: Path, damage: str, fake_engines: Engines
+) -> None:
+    """The vectors are in the catalogue: the index is rebuilt from there, without an engine."""
+    (file,) = (tmp_path / "library").glob("*.faiss")
+    before = fake_engines.embedded
+    match damage:
+        case "delete":
+            file.unlink()
+        case "truncate":
+            file.write_bytes(file.read_bytes()[:100])
+        case "garbage":
+            file.write_bytes(b"garbage" * 100)
+        case "other":
+            VectorIndex(5).save(tmp_path, "other").rename(file)
+    with Library.open(tmp_path / "library", start=fake_engines) as again:
+        assert names(again, Query("green"), count=1) == ["green.png"]
+        list(again.index([tmp_path / "photos"]))
+    assert fake_engines.embedded == before
+
+
+def test_old_index_files_are_removed(filled: Library, photos: Path, tmp_path: Path) -> None:
+    """One file a collection, whatever crashed runs have left."""
+    (tmp_path / "library" / "collection-1-dead.tmp").touch()
+    draw(photos / "yellow.jpg", "yellow")
+    list(filled.index([photos]))
+    assert len(list((tmp_path / "library").glob("collection-*"))) == 1
+
+
+def test_a_reader_sees_what_another_process_added(
+    filled: Library, photos: Path, tmp_path: Path, fake_engines: Engines
+) -> None:
+    """A library that stays open answers with what was indexed meanwhile."""
+    assert names(filled, Query("yellow"), min_score=0.99) == []
+    with Library.open(tmp_path / "library", start=fake_engines) as writer:
+        draw(photos / "yellow.jpg", "yellow")
+        list(writer.index([photos]))
+    assert names(filled, Query("yellow"), min_score=0.99) == ["yellow.jpg"]
+
+
+def test_the_index_equals_brute_force(tmp_path: Path) -> None:
+    """Ids and cosines are those of a plain matrix product, after adds, removals and a reload."""
+    rng = np.random.default_rng(0)
+    vectors = rng.normal(size=(500, 24)).astype(np.float32)
+    vectors /= np.linalg.norm(vectors, axis=1, keepdims=True)
+    ids = rng.permutation(10_000)[:500].astype(np.int64)
+    index = VectorIndex(24)
+    index.add(ids, vectors)
+    index.remove(ids[:100])
+    index = VectorIndex.open(index.save(tmp_path, "index"), 24)
+    assert index.extent == (400, ids[100:].max())
+    query = vectors[3]
+    order = np.argsort(-(vectors[100:] @ query))[:20]
+    assert [id for id, _ in index.search(query, 20)] == ids[100:][order].tolist()
+    among = ids[100:200]
+    order = np.argsort(-(vectors[100:200] @ query))[:20]
+    assert [id for id, _ in index.search(query, 20, among)] == among[order].tolist()
+    assert len(index.search(query, 20, among[:3])) == 3
+
+
+def test_stored_vectors_are_half_precision_and_of_length_one() -> None:
+    """Two bytes a number; the direction survives to a thousandth of a degree or so."""
+    vector = np.random.default_rng(0).normal(size=512).astype(np.float32)
+    vector /= np.linalg.norm(vector)
+    assert len(pack(vector)) == 1024
+    (read,) = unpack([pack(vector)], 512)
+    assert np.linalg.norm(read) == pytest.approx(1, abs=1e-6)
+    assert float(read @ vector) > 0.999999
