@@ -1,0 +1,1 @@
+"""Scenes composed in code: backgrounds drawn, subjects stamped, captions to match."""

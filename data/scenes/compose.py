@@ -1,0 +1,224 @@
+"""Compose one scene: paint the place, stand the subjects in it, add weather and grain."""
+
+from dataclasses import dataclass, field
+
+import numpy as np
+from PIL import Image, ImageDraw, ImageFilter
+
+from .canvas import Canvas, Pixels
+from .glyphs import lit
+from .places import PLACES, Place
+from .subjects import SUBJECTS
+
+SHRINK = {1: 1.0, 2: 0.82, 3: 0.7, 4: 0.62}
+MANY = 0.46
+INDOOR = {"room", "table"}
+LIGHTLESS = {"under", "space"}
+GROWN = {"air": 1.12, "under": 1.12, "table": 1.3, "room": 1.08}
+
+
+@dataclass(frozen=True)
+class Item:
+    """A subject, how many of it and in which colour."""
+
+    subject: str
+    count: int = 1
+    colour: str = ""
+
+
+@dataclass(frozen=True)
+class Scene:
+    """What a picture shows."""
+
+    place: str
+    mood: str = "day"
+    items: tuple[Item, ...] = field(default_factory=tuple)
+    zoom: float = 1.0
+
+
+@dataclass
+class _Spot:
+    item: Item
+    x: float
+    depth: float
+
+
+def render(
+    scene: Scene, width: int, height: int, seed: int, oversample: float = 1.0
+) -> Image.Image:
+    """Return the scene as a picture; the same seed gives the same picture."""
+    rng = np.random.default_rng(seed)
+    big = (round(width * oversample), round(height * oversample))
+    canvas = Canvas(*big, rng, scene.mood)
+    place = PLACES[scene.place]
+    horizon = place.horizon + float(rng.uniform(-0.03, 0.03))
+    place.paint(canvas, horizon)
+    if any(item.subject == "rainbow" for item in scene.items):
+        _rainbow(canvas, horizon)
+    if canvas.mood.fog and place.kind not in INDOOR:
+        _veil(canvas, horizon)
+    canvas.blur(0.0022)
+    for spot in _spots(canvas, scene):
+        _stand(canvas, place, scene, spot)
+    if place.kind not in INDOOR | LIGHTLESS:
+        _weather(canvas)
+    _finish(canvas)
+    image = canvas.image()
+    if oversample != 1:
+        image = image.resize((width, height), Image.Resampling.LANCZOS)
+    return image
+
+
+def _spots(c: Canvas, scene: Scene) -> list[_Spot]:
+    """Share out the width among the subjects, the far ones first."""
+    items = [item for item in scene.items if SUBJECTS[item.subject].code]
+    slots = [item for item in items for _ in range(item.count)]
+    if not slots:
+        return []
+    if len(slots) == 1:
+        return [_Spot(slots[0], float(c.rng.uniform(0.34, 0.66)), float(c.rng.uniform(0.35, 0.9)))]
+    step = 0.84 / len(slots)
+    xs = [0.08 + step * (i + 0.5) + c.rng.uniform(-0.16, 0.16) * step for i in range(len(slots))]
+    if c.rng.random() < 0.5:
+        xs = [1 - x for x in xs]
+    spread = 0.35 if len(slots) < 4 else 1.0
+    depths = [float(np.clip(0.6 + spread * c.rng.uniform(-0.6, 0.4), 0, 1)) for _ in slots]
+    spots = [_Spot(*parts) for parts in zip(slots, xs, depths, strict=True)]
+    return sorted(spots, key=lambda spot: spot.depth)
+
+
+def _stand(c: Canvas, place: Place, scene: Scene, spot: _Spot) -> None:
+    """Stamp one subject at its spot with its shadow or its mirror image."""
+    subject = SUBJECTS[spot.item.subject]
+    indoor = place.kind in INDOOR
+    trim = subject.trim if place.kind == "water" else 0.0
+    piece = lit(subject.code, trim, subject.hue, spot.item.colour, scene.mood, indoor)
+    total = sum(item.count for item in scene.items)
+    size = subject.size * SHRINK.get(total, MANY) * (0.8 + 0.25 * spot.depth) * scene.zoom
+    size *= float(c.rng.uniform(0.93, 1.1)) * GROWN.get(place.kind, 1.0)
+    tall = size * c.h
+    tall = min(tall, 0.86 * c.w / max(1, min(total, 3)) * piece.height / piece.width)
+    shape = (max(4, int(tall * piece.width / piece.height)), max(4, int(tall)))
+    piece = piece.resize(shape, Image.Resampling.LANCZOS)
+    if c.rng.random() < 0.5 and spot.item.subject not in {"television", "liberty", "laptop"}:
+        piece = piece.transpose(Image.Transpose.FLIP_LEFT_RIGHT)
+    far, near = place.band
+    foot = far + (near - far) * spot.depth
+    if place.kind in {"air", "under", "space"}:
+        lean = float(c.rng.uniform(-12, 12))
+        piece = piece.rotate(lean, Image.Resampling.BICUBIC, expand=True)
+        foot = float(c.rng.uniform(far, near)) if total > 1 else foot
+        foot = min(0.95, foot + tall / c.h * 0.35)
+    left, top = int(spot.x * c.w - piece.width / 2), int(foot * c.h - piece.height)
+    top = max(top, int(0.03 * c.h))
+    if place.kind == "water":
+        _mirror(c, piece, left, top + piece.height)
+    elif place.kind in {"land", "room", "table"}:
+        _shadow(c, piece, left, top + piece.height)
+    if c.mood.night and place.kind in {"land", "water"}:
+        c.glow(spot.x, foot - size / 2, size * 0.75, (34, 36, 48), 0.8)
+    if place.kind == "under":
+        piece = _tinted(piece, (20, 90, 150), 0.16)
+    if c.mood.fog > 0.3 and not indoor:
+        piece = _tinted(piece, (205, 209, 212), 0.42 * (1 - 0.6 * spot.depth))
+    c.stamp(piece, left, top)
+    if place.kind == "water":
+        _foam(c, piece, left, top + piece.height)
+
+
+def _tinted(piece: Image.Image, rgb: tuple[int, int, int], amount: float) -> Image.Image:
+    """Return a subject mixed with a haze, its outline kept."""
+    haze = Image.new("RGB", piece.size, rgb)
+    result = Image.blend(piece.convert("RGB"), haze, amount)
+    result.putalpha(piece.getchannel("A"))
+    return result
+
+
+def _shadow(c: Canvas, piece: Image.Image, left: int, foot: int) -> None:
+    """Darken the ground under a subject."""
+    wide, tall = int(piece.width * 1.3), max(6, int(piece.width * 0.26))
+    mask = Image.new("L", (wide, tall), 0)
+    box = [wide * 0.1, tall * 0.25, wide * 0.9, tall * 0.75]
+    ImageDraw.Draw(mask).ellipse(box, fill=150)
+    mask = mask.filter(ImageFilter.GaussianBlur(tall * 0.12))
+    dark = Image.new("RGBA", mask.size, (10, 14, 22, 0))
+    dark.putalpha(mask)
+    c.stamp(dark, left + (piece.width - wide) // 2, foot - int(tall * 0.56))
+
+
+def _mirror(c: Canvas, piece: Image.Image, left: int, foot: int) -> None:
+    """Lay a faded mirror image on the water."""
+    low = piece.transpose(Image.Transpose.FLIP_TOP_BOTTOM)
+    low = low.resize((piece.width, max(2, int(piece.height * 0.5))))
+    alpha = np.asarray(low.getchannel("A"), np.float32)
+    fade = np.linspace(0.5, 0.05, low.height, dtype=np.float32)[:, None]
+    ripple = 0.75 + 0.25 * np.sin(np.arange(low.height) * 55 / c.h * 6)[:, None]
+    low.putalpha(Image.fromarray((alpha * fade * ripple).astype(np.uint8), "L"))
+    c.stamp(low.filter(ImageFilter.GaussianBlur(0.004 * c.h)), left, foot)
+
+
+def _foam(c: Canvas, piece: Image.Image, left: int, foot: int) -> None:
+    """Draw a light water line at a subject's foot."""
+    wide, tall = int(piece.width * 1.1), max(4, int(0.02 * c.h))
+    mask = Image.new("L", (wide, tall), 0)
+    ImageDraw.Draw(mask).ellipse([wide * 0.04, tall * 0.3, wide * 0.96, tall * 0.8], fill=150)
+    mask = mask.filter(ImageFilter.GaussianBlur(tall * 0.14))
+    red, green, blue = c.ink((226, 238, 244))
+    foam = Image.new("RGBA", mask.size, (red, green, blue, 0))
+    foam.putalpha(mask)
+    c.stamp(foam, left + (piece.width - wide) // 2, foot - tall // 2)
+
+
+def _rainbow(c: Canvas, horizon: float) -> None:
+    """Span a rainbow over the horizon."""
+    x, radius = float(c.rng.uniform(0.35, 0.65)), 0.42 * min(1.0, c.aspect)
+    away = np.sqrt(((c.cols - x) * c.aspect) ** 2 + (c.rows - horizon - 0.06) ** 2)
+    bands = ((150, 70, 220), (60, 90, 240), (50, 200, 90), (250, 230, 60), (250, 140, 40))
+    for i, rgb in enumerate((*bands, (236, 50, 50))):
+        near = np.exp(-(((away - radius - i * 0.014) / 0.009) ** 2))
+        fade = np.clip((horizon + 0.04 - c.rows) * 12, 0, 1)
+        c.blend(near * fade * 0.75, np.array(rgb, np.float32))
+
+
+def _veil(c: Canvas, horizon: float) -> None:
+    """Hang fog over the far parts."""
+    near = np.exp(-(((c.rows - horizon) / 0.26) ** 2))
+    thick = c.mood.fog * (0.55 + 0.6 * near) * (0.8 + 0.4 * c.noise(4, 6))
+    thick = thick * np.where(c.rows > horizon, np.clip(1.3 - (c.rows - horizon) * 2, 0.2, 1), 1)
+    c.blend(np.clip(thick, 0, 0.96), np.array(c.mood.sky[-1], np.float32))
+
+
+def _weather(c: Canvas) -> None:
+    if c.mood.snow:
+        for size, count in ((0.0035, 260), (0.006, 110), (0.011, 26)):
+            c.blend(_flakes(c, size, int(count * c.aspect)), np.array((250, 252, 255), np.float32))
+    if c.mood.rain:
+        c.blend(_streaks(c) * 0.5, np.array((200, 212, 226), np.float32))
+
+
+def _flakes(c: Canvas, size: float, count: int) -> Pixels:
+    mask = Image.new("L", (c.w, c.h), 0)
+    draw, radius = ImageDraw.Draw(mask), max(0.6, size * c.h)
+    for x, y in c.rng.random((count, 2)):
+        px, py = x * c.w, y * c.h
+        draw.ellipse([px - radius, py - radius, px + radius, py + radius], fill=225)
+    soft = mask.filter(ImageFilter.GaussianBlur(radius * 0.4))
+    return np.asarray(soft, np.float32) / 255
+
+
+def _streaks(c: Canvas) -> Pixels:
+    mask = Image.new("L", (c.w, c.h), 0)
+    draw, lean = ImageDraw.Draw(mask), float(c.rng.uniform(-0.02, 0.02))
+    for x, y, long in c.rng.random((int(240 * c.aspect), 3)):
+        size = (0.04 + 0.06 * long) * c.h
+        line = [x * c.w, y * c.h, x * c.w + lean * c.h, y * c.h + size]
+        draw.line(line, fill=int(120 + 120 * long), width=max(1, round(c.h / 420)))
+    return np.asarray(mask, np.float32) / 255
+
+
+def _finish(c: Canvas) -> None:
+    """Add a lens's vignette, a slight colour cast and sensor noise."""
+    away = (c.cols - 0.5) ** 2 + (c.rows - 0.5) ** 2
+    c.px *= (1.03 - 0.34 * away * c.rng.uniform(0.6, 1.3))[..., None]
+    c.px *= c.rng.uniform(0.97, 1.03, 3).astype(np.float32) * np.float32(c.rng.uniform(0.95, 1.06))
+    c.px += c.rng.normal(0, 2.0, (c.h, c.w, 1)).astype(np.float32)

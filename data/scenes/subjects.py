@@ -1,0 +1,8 @@
+"""Gather all subjects into one table."""
+
+from .animals import ANIMALS
+from .subject import Subject
+from .things import THINGS
+from .vehicles import VEHICLES
+
+SUBJECTS: dict[str, Subject] = {**VEHICLES, **ANIMALS, **THINGS}
