@@ -107,7 +107,7 @@ class LineDisplay:
     """Plain lines for logs and pipes."""
 
     def __init__(self) -> None:
-        self._told = time.monotonic()
+        self._told = -SECONDS_BETWEEN_LINES  # the first is told
         self._first: tuple[float, int] | None = None  # when progress was first told, and how far
 
     def __enter__(self) -> Self:
@@ -117,7 +117,7 @@ class LineDisplay:
         pass
 
     def show(self, event: Event) -> None:
-        """Print an event; of progress, a line every few seconds and the last."""
+        """Print an event; of progress, the first, the last, and one every few seconds."""
         line = told(event)
         if isinstance(event, Progress):
             now = time.monotonic()

@@ -4,15 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Protocol, TypeAlias
+from typing import Protocol, TypeAlias
+
+import numpy as np
+from numpy.typing import NDArray
 
 from searchapp.models import EngineInput, ModelSpec
 
-if TYPE_CHECKING:
-    import numpy as np
-    from numpy.typing import NDArray
-
-Vector: TypeAlias = "NDArray[np.float32]"
+Vector: TypeAlias = NDArray[np.float32]
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,8 +66,6 @@ def reason_of(error: BaseException) -> str:
 
 def checked(raw: Sequence[float] | Vector, dimensions: int) -> Vector | Refusal:
     """Return what a model gave as a vector of length one, or say what is wrong with it."""
-    import numpy as np
-
     vector = np.asarray(raw, dtype=np.float32)
     if vector.shape != (dimensions,):
         return Refusal(f"the model gave {vector.shape} numbers, {dimensions} were expected")

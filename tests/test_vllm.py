@@ -1,0 +1,232 @@
+"""The real vLLM, on the CPU, with a tiny CLIP of random weights; one engine for all tests here."""
+
+import io
+import json
+import os
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from checkpoints import IMAGE_SIDE, TEXT_LIMIT, make_clip
+from PIL import Image
+
+from searchapp import images
+from searchapp.engines import EngineInput, Refusal, Vector
+from searchapp.errors import ModelError
+from searchapp.library import Library
+from searchapp.models import ModelSpec, resolve
+from searchapp.types import Finished, IndexOptions, Query
+
+pytest.importorskip("vllm", reason="vLLM is not installed: pip install 'searchapp[cpu]'")
+from searchapp.engines.local import LocalEngine
+
+pytestmark = pytest.mark.vllm
+TEXTS = ["dog", "a red boat", "two white sheep on a green tree at the house with three cats in it"]
+
+
+@pytest.fixture(scope="module")
+def clip(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return make_clip(tmp_path_factory.mktemp("models") / "tiny-clip")
+
+
+@pytest.fixture(scope="module")
+def spec(clip: Path) -> ModelSpec:
+    return resolve(str(clip))
+
+
+@pytest.fixture(scope="module")
+def engine(spec: ModelSpec) -> Iterator[LocalEngine]:
+    engine = LocalEngine(spec)
+    yield engine
+    engine.close()
+
+
+def noise(width: int, height: int, seed: int = 0) -> Image.Image:
+    """A picture with structure at every scale."""
+    rng = np.random.default_rng(seed)
+    coarse = Image.fromarray(rng.integers(0, 255, (6, 8, 3), dtype=np.uint8))
+    return coarse.resize((width, height), Image.Resampling.BICUBIC)
+
+
+def png(image: Image.Image) -> bytes:
+    buffer = io.BytesIO()
+    image.save(buffer, "PNG")
+    return buffer.getvalue()
+
+
+@pytest.fixture(scope="module")
+def reference(clip: Path) -> Any:
+    """The same model in plain transformers: pictures or texts to vectors of length one."""
+    import torch
+    from transformers import AutoTokenizer, CLIPImageProcessor, CLIPModel
+
+    model = CLIPModel.from_pretrained(clip).eval()
+    processor = CLIPImageProcessor.from_pretrained(clip)
+    tokenizer = AutoTokenizer.from_pretrained(clip)
+
+    @torch.inference_mode()
+    def embed(item: str | Image.Image) -> Vector:
+        if isinstance(item, str):
+            output = model.get_text_features(**tokenizer(item, return_tensors="pt"))
+        else:
+            output = model.get_image_features(**processor(item, return_tensors="pt"))
+        vector = getattr(output, "pooler_output", output)[0].numpy()
+        return vector / np.linalg.norm(vector)  # type: ignore[no-any-return]
+
+    return embed
+
+
+def vector_of(output: Vector | Refusal) -> Vector:
+    assert not isinstance(output, Refusal), output.reason
+    return output
+
+
+@pytest.mark.parametrize("size", [(64, 64), (640, 480), (333, 500), (40, 30), (799, 400)])
+def test_a_picture_equals_transformers(
+    engine: LocalEngine, spec: ModelSpec, reference: Any, size: tuple[int, int]
+) -> None:
+    """Our preparation and vLLM give what the model's own processor and transformers give."""
+    picture = noise(*size)
+    prepared = images.prepare(png(picture), spec.image)
+    (output,) = engine.embed([EngineInput("", prepared.image)])
+    assert 1 - float(vector_of(output) @ reference(picture)) < 1e-4
+
+
+def test_a_jpeg_decoded_small_is_near_the_whole(
+    engine: LocalEngine, spec: ModelSpec, reference: Any
+) -> None:
+    """Draft mode changes the direction by next to nothing."""
+    buffer = io.BytesIO()
+    noise(2400, 1800).save(buffer, "JPEG", quality=92)
+    prepared = images.prepare(buffer.getvalue(), spec.image)
+    (output,) = engine.embed([EngineInput("", prepared.image)])
+    assert 1 - float(vector_of(output) @ reference(Image.open(buffer))) < 1e-3
+
+
+def test_texts_equal_transformers_in_mixed_batches(
+    engine: LocalEngine, spec: ModelSpec, reference: Any
+) -> None:
+    """Texts and pictures in one call do not disturb one another."""
+    pictures = [noise(90, 70, seed=seed) for seed in range(3)]
+    inputs: list[EngineInput] = []
+    for text, picture in zip(TEXTS, pictures, strict=True):
+        inputs += [
+            EngineInput(text),
+            EngineInput("", images.prepare(png(picture), spec.image).image),
+        ]
+    outputs = [vector_of(output) for output in engine.embed(inputs)]
+    for index, (text, picture) in enumerate(zip(TEXTS, pictures, strict=True)):
+        assert 1 - float(outputs[2 * index] @ reference(text)) < 1e-4
+        assert 1 - float(outputs[2 * index + 1] @ reference(picture)) < 1e-4
+
+
+def test_one_bad_input_costs_no_other(engine: LocalEngine, spec: ModelSpec) -> None:
+    """A text that is too long, and a text with a picture, are refused alone, with the reason."""
+    picture = images.prepare(png(noise(80, 60)), spec.image).image
+    good = [EngineInput("", picture), EngineInput("dog")]
+    alone = [vector_of(output) for output in engine.embed(good)]
+    inputs = [good[0], EngineInput("dog " * 100), good[1], EngineInput("dog", picture), good[0]]
+    first, long, second, both, third = engine.embed(inputs)
+    for output, expected in ((first, alone[0]), (second, alone[1]), (third, alone[0])):
+        assert float(vector_of(output) @ expected) > 0.9999
+    assert isinstance(long, Refusal)
+    assert f"maximum context length is {TEXT_LIMIT} tokens" in long.reason
+    assert isinstance(both, Refusal)
+    assert "text-only or image-only" in both.reason
+
+
+def test_more_inputs_than_a_slice(engine: LocalEngine) -> None:
+    """A large call is cut into slices, and the order is kept."""
+    inputs = [EngineInput(TEXTS[number % 3]) for number in range(150)]
+    outputs = [vector_of(output) for output in engine.embed(inputs)]
+    assert len(outputs) == 150
+    for number in range(3, 150):
+        assert float(outputs[number] @ outputs[number % 3]) > 0.9999
+
+
+def test_a_dead_engine_is_started_again(spec: ModelSpec, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What it held is embedded again; what kills it again and again is refused alone."""
+    from vllm.v1.engine.exceptions import EngineDeadError
+
+    starts: list[object] = []
+
+    class Deadly:
+        """Stands for vLLM: dies of the word poison, and once by itself."""
+
+        def __init__(self) -> None:
+            starts.append(self)
+
+        def embed(self, prompts: list[str], use_tqdm: bool) -> list[Any]:
+            if len(starts) == 1 or any("poison" in prompt for prompt in prompts):
+                raise EngineDeadError()
+            output = type("Output", (), {"embedding": [1.0] * spec.dimensions})
+            return [type("Request", (), {"outputs": output})] * len(prompts)
+
+    engine = LocalEngine.__new__(LocalEngine)
+    monkeypatch.setattr(LocalEngine, "_start", lambda self: setattr(self, "_llm", Deadly()))
+    engine.__init__(spec)  # type: ignore[misc]
+    outputs = engine.embed([EngineInput("dog"), EngineInput("poison"), EngineInput("cat")])
+    assert [isinstance(output, Refusal) for output in outputs] == [False, True, False]
+    assert "the engine failed on it" in outputs[1].reason  # type: ignore[union-attr]
+    assert len(starts) == 3
+
+
+def test_the_library_end_to_end(engine: LocalEngine, clip: Path, tmp_path: Path) -> None:
+    """Indexed through the library, each picture finds itself first."""
+    for number in range(12):
+        noise(120, 90, seed=number).save(tmp_path / f"{number}.png")
+    with Library.open(tmp_path / "library", create=True, start=lambda spec: engine) as library:
+        *_, last = library.index([tmp_path], IndexOptions(model=str(clip)))
+        assert isinstance(last, Finished)
+        assert last.summary.added == 12
+        for number in range(12):
+            (first, *_) = library.search(Query(image=tmp_path / f"{number}.png"))
+            assert first.path == str(tmp_path / f"{number}.png")
+            assert first.score > 0.999
+        assert len(library.search(Query("a red boat"))) == 10
+
+
+def test_the_command_line_end_to_end(clip: Path, tmp_path: Path) -> None:
+    """Two processes as a user starts them: stdout holds data alone, vLLM's noise is kept away."""
+    for number in range(5):
+        noise(120, 90, seed=number).save(tmp_path / f"{number}.jpg")
+
+    def searchapp(*arguments: object) -> subprocess.CompletedProcess[str]:
+        return subprocess.run(
+            [sys.executable, "-m", "searchapp", *map(str, arguments)],
+            capture_output=True, text=True, check=False, timeout=120,
+            env=os.environ | {"SEARCHAPP_LIBRARY": str(tmp_path / "library")},
+        )  # fmt: skip
+
+    result = searchapp("index", tmp_path, "--model", clip, "--json")
+    assert json.loads(result.stdout)["added"] == 5, result.stderr
+    lines = result.stderr.splitlines()
+    assert lines[:2] == ["5 pictures, 5 to read", "starting vLLM with tiny-clip ..."]
+    assert all("done" in line for line in lines[2:])
+    result = searchapp("query", "--image", tmp_path / "3.jpg", "--json", "-k", 2)
+    hits = json.loads(result.stdout)
+    assert [hits[0]["path"], len(hits)] == [str(tmp_path / "3.jpg"), 2]
+    assert hits[0]["score"] > 0.999
+    assert result.stderr == "starting vLLM with tiny-clip ...\n"
+
+
+def test_a_folder_that_vllm_cannot_load(clip: Path, tmp_path: Path) -> None:
+    """Weights that are none give one clear error, and leave nothing on stdout."""
+    broken = tmp_path / "broken"
+    broken.mkdir()
+    for file in clip.iterdir():
+        (broken / file.name).write_bytes(file.read_bytes())
+    (broken / "model.safetensors").write_bytes(b"no weights")
+    with pytest.raises(ModelError, match=r"broken: vLLM cannot start it: "):
+        LocalEngine(resolve(str(broken)))
+
+
+def test_the_tiny_clip_is_what_the_tests_take_it_for(spec: ModelSpec) -> None:
+    """The folder is recognised with its own bounds."""
+    assert spec.image.side == IMAGE_SIDE
+    assert spec.text_limit == TEXT_LIMIT
+    assert spec.modalities == ("text", "image")
