@@ -21,7 +21,7 @@ from searchapp.errors import (
     SearchAppError,
     UnsupportedModality,
 )
-from searchapp.types import Failure, Hit, IndexOptions, Query, RunSummary, SearchOptions
+from searchapp.types import Failure, Hit, IndexOptions, Query, RunSummary, SearchOptions, Term
 
 if TYPE_CHECKING:
     from searchapp.library import Library
@@ -41,6 +41,7 @@ __all__ = [
     "RunSummary",
     "SearchAppError",
     "SearchOptions",
+    "Term",
     "UnsupportedModality",
 ]
 __version__ = "0.1.0"

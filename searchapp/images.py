@@ -33,6 +33,7 @@ class ImageInput:
     side: int  # pixels
     centre_crop: bool  # the short side becomes `side`, then the middle is cut; else squashed to it
     fill: tuple[int, int, int] = (122, 116, 104)  # the processor's mean: nothing, to it
+    resample: int = 3  # Pillow's number of the filter; 3 is bicubic
 
 
 @dataclass(frozen=True, slots=True)
@@ -150,17 +151,17 @@ def fit(image: Picture, target: ImageInput) -> Picture:
     What a centre crop would lose of a picture longer than ELONGATED to 1 counts as well: such a
     picture is put whole on a square of the processor's mean colour.
     """
-    bicubic = _pillow().Resampling.BICUBIC
+    resample = _pillow().Resampling(target.resample)
     side, (width, height) = target.side, image.size
     if not target.centre_crop:
-        return image.resize((side, side), bicubic)
+        return image.resize((side, side), resample)
     short, long = sorted((width, height))
     if long > ELONGATED * short:
         from PIL import ImageOps
 
-        return ImageOps.pad(image, (side, side), bicubic, color=target.fill)
+        return ImageOps.pad(image, (side, side), resample, color=target.fill)
     scaled = int(side * long / short)  # rounded as transformers rounds
-    return image.resize((side, scaled) if width <= height else (scaled, side), bicubic)
+    return image.resize((side, scaled) if width <= height else (scaled, side), resample)
 
 
 def to_rgb(image: Picture) -> Picture:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING, Self
@@ -25,6 +25,7 @@ from searchapp.types import (
     LibraryInfo,
     Query,
     SearchOptions,
+    Term,
 )
 
 if TYPE_CHECKING:
@@ -123,15 +124,21 @@ class Library:
                 self._save_index(collection)
         yield Finished(run.summary)
 
-    def search(self, query: Query, options: SearchOptions = SearchOptions()) -> list[Hit]:
+    def search(
+        self, query: Query | Sequence[Term], options: SearchOptions = SearchOptions()
+    ) -> list[Hit]:
         """Return the nearest images, best first; fewer than asked for where there are fewer.
 
+        query: one question, or terms whose vectors are added up by their weights: a picture plus
+        the words for what it should have, minus the words for what it should not.
         Only images with a file that exists are returned. Errors: QueryError,
         UnsupportedModality, PictureError, ModelError, EngineError, LibraryError.
         """
         collection, spec = self._for_search(options)
-        item = querying.engine_input(spec, query)
-        vector = querying.embed(self._running(spec), item)
+        terms = [Term(query)] if isinstance(query, Query) else query
+        items = [querying.engine_input(spec, term.query) for term in terms]
+        vectors = querying.embed(self._running(spec), items)
+        vector = querying.add_up(vectors, [term.weight for term in terms])
         return self._nearest(collection, vector, options)
 
     def info(self) -> LibraryInfo:

@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
+import numpy as np
+
 from searchapp import fetch, images
 from searchapp.engines import Engine, EngineInput, Refusal, Vector
 from searchapp.errors import PictureError, QueryError
@@ -24,9 +28,22 @@ def engine_input(spec: ModelSpec, query: Query) -> EngineInput:
         raise PictureError(f"{query.image}: {error}", error.stage) from error
 
 
-def embed(engine: Engine, item: EngineInput) -> Vector:
-    """Return the vector of a query, [dimensions], of length one; raise QueryError if refused."""
-    (output,) = engine.embed([item])
-    if isinstance(output, Refusal):
-        raise QueryError(f"the model does not take this query: {output.reason}")
-    return output
+def embed(engine: Engine, items: Sequence[EngineInput]) -> list[Vector]:
+    """Return the vectors of queries, [dimensions] each, of length one; QueryError if refused."""
+    vectors = []
+    for output in engine.embed(items):
+        if isinstance(output, Refusal):
+            raise QueryError(f"the model does not take this query: {output.reason}")
+        vectors.append(output)
+    return vectors
+
+
+def add_up(vectors: Sequence[Vector], weights: Sequence[float]) -> Vector:
+    """Return the weighted sum of vectors, of length one; QueryError where nothing is left of it."""
+    if not vectors:
+        raise QueryError("nothing to look for; give at least one term")
+    total = np.asarray(weights, dtype=np.float32) @ np.stack(vectors)
+    length = float(np.linalg.norm(total))
+    if length < 1e-6:
+        raise QueryError("the parts of the query cancel each other out; change their weights")
+    return total / np.float32(length)

@@ -27,6 +27,14 @@ class Query:
 
 
 @dataclass(frozen=True, slots=True)
+class Term:
+    """A query as one term of a sum; a negative weight asks for less of it."""
+
+    query: Query
+    weight: float = 1.0
+
+
+@dataclass(frozen=True, slots=True)
 class SearchOptions:
     """How to search: which collection, how many hits, and what they must fulfil."""
 

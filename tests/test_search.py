@@ -10,7 +10,7 @@ from test_index import index
 
 from searchapp.errors import LibraryError, PictureError, QueryError, UnsupportedModality
 from searchapp.library import Library
-from searchapp.types import Query, SearchOptions
+from searchapp.types import Query, SearchOptions, Term
 from searchapp.vectors import VectorIndex, pack, unpack
 
 
@@ -185,3 +185,23 @@ def test_stored_vectors_are_half_precision_and_of_length_one() -> None:
     (read,) = unpack([pack(vector)], 512)
     assert np.linalg.norm(read) == pytest.approx(1, abs=1e-6)
     assert float(read @ vector) > 0.999999
+
+
+def test_terms_are_added_up_by_weight(filled: Library, photos: Path) -> None:
+    """A picture and words, wanted and unwanted, make one direction."""
+    draw(photos / "yellow.jpg", "yellow")
+    list(filled.index([photos]))
+    red, green, blue = (Query(colour) for colour in ("red", "lime", "blue"))
+    (first, *_) = filled.search([Term(red), Term(green)])
+    assert Path(first.path).name == "yellow.jpg"
+    (first, *_) = filled.search([Term(Query(image=photos / "yellow.jpg")), Term(red, -0.9)])
+    assert Path(first.path).name == "green.png"
+    (first, *_) = filled.search([Term(red, 0.1), Term(blue)])
+    assert Path(first.path).name == "blue.jpg"
+
+
+def test_terms_that_leave_nothing_are_an_error(filled: Library) -> None:
+    """A sum of nothing points nowhere."""
+    for terms in ([Term(Query("red")), Term(Query("red"), -1)], []):
+        with pytest.raises(QueryError):
+            filled.search(terms)

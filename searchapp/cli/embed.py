@@ -50,6 +50,7 @@ def command(
     item = querying.engine_input(spec, query)
     engine = starter(verbose, seed=seed)(spec)
     try:
-        click.echo(json.dumps([float(number) for number in querying.embed(engine, item)]))
+        (vector,) = querying.embed(engine, [item])
+        click.echo(json.dumps([float(number) for number in vector]))
     finally:
         engine.close()

@@ -116,19 +116,32 @@ class LocalEngine:
                 ) from error
 
     def _embed(self, inputs: Sequence[EngineInput]) -> list[Vector | Refusal]:
-        prompts = [
-            {"prompt": item.prompt, "multi_modal_data": {"image": item.image}}
-            if item.image
-            else item.prompt
-            for item in inputs
-        ]
+        """Embed texts and pictures, each in a call of their own where only texts are padded."""
+        results: dict[int, Vector | Refusal] = {}
+        texts = [i for i, item in enumerate(inputs) if self._spec.pad_text and item.image is None]
+        rest = [i for i in range(len(inputs)) if i not in set(texts)]
+        for numbers, options in ((texts, {"padding": "max_length"}), (rest, None)):
+            if numbers:
+                outputs = self._call([_prompt(inputs[i]) for i in numbers], options)
+                results |= zip(numbers, outputs, strict=True)
+        return [results[i] for i in range(len(inputs))]
+
+    def _call(
+        self, prompts: list[str | dict[str, Any]], tokenization: dict[str, str] | None
+    ) -> list[Vector | Refusal]:
         try:
-            outputs = self._llm.embed(prompts, use_tqdm=False)
+            outputs = self._llm.embed(prompts, use_tqdm=False, tokenization_kwargs=tokenization)
         except _input_errors():
             raise
         except Exception as error:  # EngineDeadError, or from inside the model's run
             raise _Dead(reason_of(error)) from error
         return [checked(output.outputs.embedding, self._spec.dimensions) for output in outputs]
+
+
+def _prompt(item: EngineInput) -> str | dict[str, Any]:
+    if item.image is None:
+        return item.prompt
+    return {"prompt": item.prompt, "multi_modal_data": {"image": item.image}}
 
 
 def _input_errors() -> tuple[type[Exception], ...]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from searchapp.images import ImageInput
-from searchapp.models.spec import ModelSpec, Prompts
+from searchapp.models.spec import ModelSpec, Prompts, mean_colour
 
 ARCHITECTURE = "CLIPModel"
 PROMPTS = Prompts(document="", text="{text}", image="")
@@ -19,6 +19,7 @@ CLIP_VIT_B_32 = ModelSpec(
     prompts=PROMPTS,
     image=ImageInput(side=224, centre_crop=True),
     text_limit=77,
+    pad_text=False,
     licence="MIT",
     weights_mb=605,
     download=("*.json", "*.txt", "pytorch_model.bin"),  # this revision has no safetensors
@@ -32,6 +33,7 @@ CLIP_VIT_L_14 = ModelSpec(
     prompts=PROMPTS,
     image=ImageInput(side=224, centre_crop=True),
     text_limit=77,
+    pad_text=False,
     licence="MIT",
     weights_mb=1710,
 )
@@ -41,8 +43,9 @@ MODELS = (CLIP_VIT_B_32, CLIP_VIT_L_14)
 def from_folder(
     folder: str, revision: str, weights_mb: int, config: dict[str, Any], processor: dict[str, Any]
 ) -> ModelSpec:
-    """Describe a CLIP folder by its config and its image processor's; KeyError where they lack."""
-    crop, mean = processor["crop_size"], processor.get("image_mean", (0.48, 0.46, 0.41))
+    """Describe a CLIP folder by its configuration; KeyError where that lacks something."""
+    crop = processor["crop_size"]
+    side = crop["height"] if isinstance(crop, dict) else crop
     return ModelSpec(
         name=folder,
         source=folder,
@@ -51,11 +54,11 @@ def from_folder(
         dimensions=config["projection_dim"],
         prompts=PROMPTS,
         image=ImageInput(
-            side=crop["height"] if isinstance(crop, dict) else crop,
-            centre_crop=processor.get("do_center_crop", True),
-            fill=tuple(round(255 * part) for part in mean),
+            side, processor.get("do_center_crop", True), mean_colour(processor),
+            processor.get("resample", 3),
         ),
         text_limit=config["text_config"].get("max_position_embeddings", 77),
+        pad_text=False,
         licence="see its model card",
         weights_mb=weights_mb,
-    )
+    )  # fmt: skip

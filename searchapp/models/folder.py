@@ -4,15 +4,17 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
 from searchapp.errors import ModelError
-from searchapp.models import clip
+from searchapp.models import clip, siglip
 from searchapp.models.spec import ModelSpec
 
-FAMILIES = {clip.ARCHITECTURE: clip.from_folder}
+FAMILIES: dict[str, Callable[..., ModelSpec]] = {
+    family.ARCHITECTURE: family.from_folder for family in (clip, siglip)
+}
 PROCESSORS = ("preprocessor_config.json", "processor_config.json")
 TOKENIZERS = ("tokenizer.json", "vocab.json", "tokenizer.model", "spiece.model")
 SAMPLE = 1 << 20  # bytes read at the start, the middle and the end of a file of weights

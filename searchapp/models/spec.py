@@ -41,6 +41,7 @@ class ModelSpec:
     prompts: Prompts
     image: ImageInput
     text_limit: int  # tokens
+    pad_text: bool  # to text_limit: what the model was trained with
     licence: str
     weights_mb: int  # roughly, as downloaded
     engine_arguments: Mapping[str, Any] = field(default_factory=dict)
@@ -66,6 +67,7 @@ class ModelSpec:
                 "document": self.prompts.document,
                 "side": image.side,
                 "centre_crop": image.centre_crop,
+                "resample": image.resample,
             },
             sort_keys=True,
         )
@@ -77,3 +79,9 @@ class EngineInput:
 
     prompt: str
     image: Picture | None = None
+
+
+def mean_colour(processor: Mapping[str, Any]) -> tuple[int, int, int]:
+    """Return the colour that an image processor's normalisation makes zero."""
+    red, green, blue = (round(255 * part) for part in processor.get("image_mean", (0.5, 0.5, 0.5)))
+    return red, green, blue

@@ -1,0 +1,63 @@
+"""Time what should take no time: `--help`, and indexing 10,000 files again that have not changed.
+
+    python tests/bench/start.py [FILES]
+
+Prints seconds of wall time of whole processes, the best and the median of five, beside Python's own
+start on this machine. The first index runs on a fake engine.
+"""
+
+from __future__ import annotations
+
+import os
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
+from pathlib import Path
+
+from PIL import Image
+
+TESTS = Path(__file__).parent.parent
+sys.path.insert(0, str(TESTS))
+from conftest import write_model  # noqa: E402
+from fakes import FakeEngine  # noqa: E402
+
+from searchapp.library import Library  # noqa: E402
+from searchapp.types import IndexOptions  # noqa: E402
+
+
+def seconds(*arguments: object) -> str:
+    """Run a Python command five times."""
+    times = []
+    for _ in range(5):
+        begun = time.perf_counter()
+        subprocess.run(
+            [sys.executable, *map(str, arguments)], check=True, capture_output=True, env=os.environ
+        )
+        times.append(time.perf_counter() - begun)
+    return f"best {min(times):.2f} s, median {statistics.median(times):.2f} s"
+
+
+def main() -> None:
+    """Make the pictures, index them, and time."""
+    count = int(sys.argv[1]) if len(sys.argv) > 1 else 10_000
+    with tempfile.TemporaryDirectory() as folder:
+        root = Path(folder)
+        for number in range(count):
+            file = root / "photos" / f"{number // 500:03}" / f"{number:06}.png"
+            file.parent.mkdir(parents=True, exist_ok=True)
+            Image.new("RGB", (8, 8), (number >> 16, number >> 8 & 255, number & 255)).save(file)
+        model = write_model(root / "model")
+        with Library.open(root / "library", create=True, start=FakeEngine) as library:
+            for _ in library.index([root / "photos"], IndexOptions(model=str(model))):
+                pass
+        os.environ["SEARCHAPP_LIBRARY"] = str(root / "library")
+        print("python -c pass                 ", seconds("-c", "pass"))
+        print("searchapp --help               ", seconds("-m", "searchapp", "--help"))
+        again = seconds("-m", "searchapp", "index", root / "photos")
+        print(f"searchapp index, {count:,} unchanged ", again)
+
+
+if __name__ == "__main__":
+    main()
