@@ -8,9 +8,9 @@ from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING, Self
 
-from searchapp import models, querying, scan
+from searchapp import engines, models, querying, scan
 from searchapp.catalog import Catalog, Located
-from searchapp.engines import Engine, Vector, start_engine
+from searchapp.engines import Engine, Vector
 from searchapp.errors import LibraryError, ModelError
 from searchapp.indexing import Run
 from searchapp.lock import writer_lock
@@ -63,12 +63,12 @@ class Library:
         folder: str | Path | None = None,
         *,
         create: bool = False,
-        start: Callable[[ModelSpec], Engine] = start_engine,
+        start: Callable[[ModelSpec], Engine] | None = None,
     ) -> Library:
         """Open a library; raise LibraryError where there is none, or none that can be used.
 
         folder: by default the one in the user's data folder. create: make it if it is missing.
-        start: what starts the engine, when one is needed.
+        start: what starts the engine, when one is needed; by default engines.start_engine.
         """
         path = Path(folder).expanduser().absolute() if folder else default_folder()
         if path.exists() and not path.is_dir():
@@ -78,7 +78,7 @@ class Library:
                 path.mkdir(parents=True, exist_ok=True)
             except OSError as error:
                 raise LibraryError(f"no library can be made at {path}: {error.strerror}") from error
-        return cls(path, Catalog.open(path / CATALOG, create=create), start)
+        return cls(path, Catalog.open(path / CATALOG, create=create), start or engines.start_engine)
 
     def close(self) -> None:
         """Stop the engine and close the catalogue."""
@@ -135,7 +135,7 @@ class Library:
         UnsupportedModality, PictureError, ModelError, EngineError, LibraryError.
         """
         collection, spec = self._for_search(options)
-        terms = [Term(query)] if isinstance(query, Query) else query
+        terms = [Term(query)] if isinstance(query, Query) else list(query) or [Term(Query())]
         items = [querying.engine_input(spec, term.query) for term in terms]
         vectors = querying.embed(self._running(spec), items)
         vector = querying.add_up(vectors, [term.weight for term in terms])

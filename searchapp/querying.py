@@ -40,8 +40,6 @@ def embed(engine: Engine, items: Sequence[EngineInput]) -> list[Vector]:
 
 def add_up(vectors: Sequence[Vector], weights: Sequence[float]) -> Vector:
     """Return the weighted sum of vectors, of length one; QueryError where nothing is left of it."""
-    if not vectors:
-        raise QueryError("nothing to look for; give at least one term")
     total = np.asarray(weights, dtype=np.float32) @ np.stack(vectors)
     length = float(np.linalg.norm(total))
     if length < 1e-6:

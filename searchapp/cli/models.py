@@ -13,7 +13,7 @@ from searchapp.models import ModelSpec, hub
 @json_option
 def command(as_json: bool) -> None:
     """List the models that can be named; any CLIP folder on disk will do as well."""
-    specs = list(models.MODELS.values())
+    specs = models.available()
     if as_json:
         print_json([_as_dict(spec) for spec in specs])
         return

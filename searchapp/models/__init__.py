@@ -7,14 +7,22 @@ import shutil
 from pathlib import Path
 
 from searchapp.errors import ModelError, UnsupportedModality
-from searchapp.models import clip
+from searchapp.models import clip, starter
 from searchapp.models.folder import from_folder
 from searchapp.models.spec import EngineInput, ModelSpec, Prompts
 from searchapp.types import Modality
 
-__all__ = ["MODELS", "EngineInput", "ModelSpec", "Prompts", "prompt_for", "resolve"]
+__all__ = ["MODELS", "EngineInput", "ModelSpec", "Prompts", "available", "prompt_for", "resolve"]
 
 MODELS = {spec.name: spec for spec in clip.MODELS}
+
+
+def available() -> list[ModelSpec]:
+    """Return the models that can be named, the one that ships first where it is there."""
+    try:
+        return [starter.find(), *MODELS.values()]
+    except ModelError:
+        return list(MODELS.values())
 
 
 def default_model() -> str:
@@ -29,11 +37,13 @@ def has_gpu() -> bool:
 
 def resolve(name: str) -> ModelSpec:
     """Return the spec of a model's name, or of a folder that holds one."""
+    if name == starter.NAME:
+        return starter.find()
     if name in MODELS:
         return MODELS[name]
     if Path(name).expanduser().is_dir():
         return from_folder(Path(name))
-    known = ", ".join(MODELS)
+    known = ", ".join([starter.NAME, *MODELS])
     if os.sep in name or name.startswith((".", "~")):
         raise ModelError(f"no model folder at {name}; name a folder, or one of {known}")
     raise ModelError(f"unknown model {name}; known are {known}, or name a model's folder on disk")

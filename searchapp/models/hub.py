@@ -8,7 +8,7 @@ from pathlib import Path
 from searchapp.errors import ModelError
 from searchapp.models.spec import ModelSpec
 
-WAY_OUT = "or use a model that is on disk: --model ./folder"
+WAY_OUT = "or use a model that is on disk: --model ./folder, or --model starter"
 
 
 def is_on_disk(spec: ModelSpec) -> bool:

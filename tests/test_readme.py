@@ -1,0 +1,71 @@
+"""What the README tells a newcomer to type works as it stands there."""
+
+import re
+import shlex
+from pathlib import Path
+
+import pytest
+from conftest import Engines, Run
+from pictures import draw
+
+from searchapp import engines, models
+
+ROOT = Path(__file__).parent.parent
+README = (ROOT / "README.md").read_text(encoding="utf-8")
+
+
+def blocks(kind: str) -> list[str]:
+    return re.findall(rf"^```{kind}\n(.*?)^```", README, re.DOTALL | re.MULTILINE)
+
+
+COMMANDS = [line for block in blocks("sh") for line in block.splitlines()]
+
+
+@pytest.fixture
+def home(
+    tmp_path: Path, model: Path, monkeypatch: pytest.MonkeyPatch, fake_engines: Engines
+) -> Path:
+    """A home folder with pictures, and a fake engine for the model that ships."""
+    for name, colour in (("boat.jpg", "red"), ("2021/sheep.jpg", "white"), ("sea.png", "blue")):
+        draw(tmp_path / "Pictures" / name, colour)
+    monkeypatch.setenv("HOME", str(tmp_path))
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(models.starter, "find", lambda: models.from_folder(model))
+    monkeypatch.setattr(engines, "start_engine", fake_engines)
+    picture = tmp_path / "Pictures/boat.jpg"
+    monkeypatch.setattr("searchapp.fetch._download", lambda url: picture.read_bytes())
+    return tmp_path
+
+
+def test_there_are_commands_to_try() -> None:
+    """The test below tests something."""
+    assert len(COMMANDS) > 10
+    assert all(command.startswith("searchapp ") for command in COMMANDS)
+
+
+def test_every_command_works(run: Run, home: Path) -> None:
+    """In the order of the README, each ends with 0 and says something."""
+    for command in COMMANDS:
+        _, *arguments = shlex.split(command.split(" | ")[0])
+        result = run(*(argument.replace("~", str(home)) for argument in arguments))
+        assert result.exit_code == 0, f"{command}: {result.output}"
+        assert result.output
+    assert (home / "found.html").exists()
+
+
+def test_the_python_example_works(home: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """It prints events, and the picture asked for before the others."""
+    (code,) = blocks("python")
+    exec(code, {})
+    lines = capsys.readouterr().out.splitlines()
+    hits = [line for line in lines if line.endswith((".jpg", ".png"))]
+    assert hits[0].endswith("Pictures/boat.jpg")
+    assert len(hits) == 6
+
+
+def test_make_targets_are_told() -> None:
+    """The two commands that come first are targets of the Makefile."""
+    makefile = (ROOT / "Makefile").read_text(encoding="utf-8")
+    for target in ("demo", "test", "setup", "check"):
+        assert f"make {target}" in README
+        assert re.search(rf"^{target}:", makefile, re.MULTILINE)
