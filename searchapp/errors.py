@@ -9,6 +9,12 @@ class SearchAppError(Exception):
     exit_code = 1
 
 
+class Interrupted(SearchAppError):
+    """Say where Ctrl-C has left things."""
+
+    exit_code = 130
+
+
 class LibraryError(SearchAppError):
     """Say that the library cannot be opened, or not written to just now."""
 

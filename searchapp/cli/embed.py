@@ -48,9 +48,5 @@ def command(
     spec = models.resolve(model or models.default_model())
     query = Query(text if "text" in modality else None, image if "image" in modality else None)
     item = querying.engine_input(spec, query)
-    engine = starter(verbose, seed=seed)(spec)
-    try:
-        (vector,) = querying.embed(engine, [item])
-        click.echo(json.dumps([float(number) for number in vector]))
-    finally:
-        engine.close()
+    (vector,) = querying.embed(starter(verbose, seed=seed)(spec), [item])
+    click.echo(json.dumps([float(number) for number in vector]))

@@ -1,20 +1,43 @@
-"""Start the engine for a single question, and say so: it takes a while."""
+"""The engine of a single command: it says that it starts, and ends with the process."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from searchapp import engines
 from searchapp.cli.options import note, shown
-from searchapp.models import ModelSpec
+from searchapp.models import EngineInput, ModelSpec
 
 
-def starter(verbose: bool, seed: int = 0) -> Callable[[ModelSpec], engines.Engine]:
-    """Return what a library starts its engine with."""
+class UntilExit:
+    """An engine that the end of the process closes: to free a model tidily takes seconds."""
+
+    def __init__(self, engine: engines.Engine) -> None:
+        """Wrap an engine."""
+        self._engine = engine
+
+    @property
+    def spec(self) -> ModelSpec:
+        """Return the model."""
+        return self._engine.spec
+
+    def embed(self, inputs: Sequence[EngineInput]) -> list[engines.Vector | engines.Refusal]:
+        """Embed: see Engine."""
+        return self._engine.embed(inputs)
+
+    def close(self) -> None:
+        """Leave it to the process's end."""
+
+
+def starter(
+    verbose: bool, *, seed: int = 0, tell: bool = True
+) -> Callable[[ModelSpec], engines.Engine]:
+    """Return what a library starts its engine with; tell: say so, which index does by itself."""
 
     def start(spec: ModelSpec) -> engines.Engine:
-        note(f"starting vLLM with {shown(Path(spec.name).name)} ...")
-        return engines.start_engine(spec, seed=seed, verbose=verbose)
+        if tell:
+            note(f"starting vLLM with {shown(Path(spec.name).name)} ...")
+        return UntilExit(engines.start_engine(spec, seed=seed, verbose=verbose))
 
     return start

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from dataclasses import asdict
-from functools import partial
 from pathlib import Path
 
 import click
@@ -18,6 +17,7 @@ from searchapp.cli.options import (
     print_json,
     verbose_option,
 )
+from searchapp.errors import Interrupted
 from searchapp.types import MAX_MEGAPIXELS, IndexOptions, RunSummary
 
 
@@ -67,8 +67,8 @@ def command(
     searchapp index ~/Pictures
     searchapp index --dry-run ~/Pictures /mnt/camera
     """
+    from searchapp.cli.engine import starter
     from searchapp.cli.progress import follow
-    from searchapp.engines import start_engine
     from searchapp.library import Library, default_folder
 
     options = IndexOptions(
@@ -80,13 +80,14 @@ def command(
         batch_size=batch_size,
         max_megapixels=max_megapixels,
     )
-    start = partial(start_engine, verbose=verbose)
+    start = starter(verbose, tell=False)
     with Library.open(library, create=True, start=start) as opened:
         try:
-            summary, _ = follow(opened.index(folders, options))
+            summary = follow(opened.index(folders, options))
         except KeyboardInterrupt:
-            note("\nstopped; what was embedded is saved, the same command goes on from here")
-            raise
+            raise Interrupted(
+                "stopped; what was embedded is saved, the same command goes on from here"
+            ) from None
     if as_json:
         print_json(asdict(summary))
     elif dry_run:

@@ -27,19 +27,16 @@ from searchapp.types import (
 SECONDS_BETWEEN_LINES = 5.0
 
 
-def follow(events: Iterable[Event]) -> tuple[RunSummary, Scanned]:
-    """Draw events on stderr until the run is finished; return its summary and its scan."""
-    scanned, summary = Scanned(0, 0, 0, "", ""), RunSummary()
+def follow(events: Iterable[Event]) -> RunSummary:
+    """Draw events on stderr until the run is finished; return its summary."""
+    summary = RunSummary()
     display: BarDisplay | LineDisplay = BarDisplay() if sys.stderr.isatty() else LineDisplay()
     with display:
         for event in events:
-            match event:
-                case Scanned():
-                    scanned = event
-                case Finished(summary=summary):
-                    pass
+            if isinstance(event, Finished):
+                summary = event.summary
             display.show(event)
-    return summary, scanned
+    return summary
 
 
 def told(event: Event) -> str | None:
