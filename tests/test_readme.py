@@ -1,5 +1,6 @@
 """What the README tells a newcomer to type works as it stands there."""
 
+import json
 import re
 import shlex
 from pathlib import Path
@@ -28,6 +29,8 @@ def home(
     """A home folder with pictures, and a fake engine for the model that ships."""
     for name, colour in (("boat.jpg", "red"), ("2021/sheep.jpg", "white"), ("sea.png", "blue")):
         draw(tmp_path / "Pictures" / name, colour)
+    captions = [{"file": "boat.jpg", "captions": ["a red boat"]}]
+    (tmp_path / "captions.json").write_text(json.dumps(captions))
     monkeypatch.setenv("HOME", str(tmp_path))
     monkeypatch.chdir(tmp_path)
     monkeypatch.setattr(models.starter, "find", lambda: models.from_folder(model))

@@ -15,6 +15,7 @@ COMMANDS = {
     "index": "Embed the pictures of folders that are not embedded yet.",
     "query": "Find pictures by words, by a picture, or by both.",
     "embed": "Print the embedding of a text, a picture, or both.",
+    "eval": "Measure how well a model finds pictures by captions.",
     "info": "Show what the library holds.",
     "models": "List the models there are.",
     "failures": "List the files that could not be used, and why.",

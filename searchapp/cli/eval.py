@@ -1,0 +1,74 @@
+"""`searchapp eval`."""
+
+from __future__ import annotations
+
+import sys
+from dataclasses import asdict
+from pathlib import Path
+
+import click
+
+from searchapp.cli.options import Command, json_option, model_option, print_json, verbose_option
+
+
+@click.command(cls=Command)
+@click.option(
+    "--captions",
+    type=click.Path(path_type=Path, exists=True, dir_okay=False),
+    required=True,
+    metavar="FILE",
+    help="Pictures and their captions.",
+)
+@click.option(
+    "--images",
+    type=click.Path(path_type=Path, exists=True, file_okay=False),
+    required=True,
+    metavar="FOLDER",
+    help="Where the pictures are.",
+)
+@click.option(
+    "--split", default="test", show_default=True, metavar="NAME", help="Of Karpathy's splits."
+)
+@model_option
+@json_option
+@verbose_option
+def command(
+    captions: Path, images: Path, split: str, model: str | None, as_json: bool, verbose: bool
+) -> None:
+    """Measure how well a model finds pictures by their captions, and captions by pictures.
+
+    FILE is Karpathy's JSON, COCO's captions JSON, Flickr8k's token file (or its CSV), or a JSON
+    list of {"file": ..., "captions": [...]}. Printed are the shares of questions, in %, whose right
+    answer is among the best 1, 5 and 10, and the right answer's median rank.
+
+    \b
+    searchapp eval --model clip-vit-b-32 --captions captions_val2017.json --images val2017
+    """
+    from rich.console import Console
+    from rich.progress import Progress as Bar
+
+    from searchapp import captions as reader
+    from searchapp import models
+    from searchapp.cli.engine import starter
+    from searchapp.evaluation import Evaluation, evaluate
+
+    pictures = reader.read(captions, split)
+    engine = starter(verbose)(models.resolve(model or models.default_model()))
+    with Bar(console=Console(stderr=True), disable=not sys.stderr.isatty()) as bar:
+        task = bar.add_task("embedding", total=None)
+        for event in evaluate(engine, pictures, images):
+            if isinstance(event, Evaluation):
+                result = event
+            else:
+                bar.update(task, completed=event.done, total=event.total)
+    if as_json:
+        print_json(asdict(result))
+        return
+    click.echo(f"{result.images:,} images, {result.captions:,} captions")
+    click.echo(f"{'':<16}{'R@1':>7}{'R@5':>7}{'R@10':>7}{'median rank':>13}")
+    for name, ranks in (
+        ("text to image", result.text_to_image),
+        ("image to text", result.image_to_text),
+    ):
+        shares = "".join(f"{share:7.1f}" for share in (ranks.r1, ranks.r5, ranks.r10))
+        click.echo(f"{name:<16}{shares}{ranks.median_rank:13.1f}")
