@@ -28,17 +28,18 @@ check: setup
 
 setup: $(READY)
 
-# Beside CPU torch, PyPI's torchvision, torchaudio and torchcodec are CUDA builds: importing them
-# fails, and with them transformers' and vLLM's imports. The image processors fall back to Pillow.
+# Beside CPU torch, PyPI's torchvision, torchaudio and torchcodec are CUDA builds. The last two fail
+# when they are imported, and with them vLLM's import: they go. torchvision's Python part is needed by
+# some image processors and stays: searchapp declares the operators that it misses by itself.
 $(READY): pyproject.toml
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' \
 	  || { echo "searchapp needs Python 3.11 or newer; try: make PYTHON=python3.12" >&2; exit 1; }
 	@echo "setup: installing into .venv with the extra '$(EXTRA)' (some minutes, once)"
 	@test -x $(BIN)/python || $(PYTHON) -m venv .venv
 	@$(PIP) install --editable '.[$(EXTRA),dev]'
-	@if [ $(EXTRA) = cpu ] && ! $(BIN)/python -c 'import torchvision' 2>/dev/null; then \
-	  $(PIP) uninstall --yes torchvision torchaudio torchcodec; \
-	  echo "setup: removed torchvision, torchaudio, torchcodec: CUDA builds that fail beside CPU torch"; \
+	@if [ $(EXTRA) = cpu ] && ! $(BIN)/python -c 'import torchaudio' 2>/dev/null; then \
+	  $(PIP) uninstall --yes torchaudio torchcodec; \
+	  echo "setup: removed torchaudio and torchcodec: CUDA builds that fail beside CPU torch"; \
 	fi
 	@rm -f .venv/ready-*; touch $@
 	@echo "setup: done; the command is $(BIN)/searchapp"

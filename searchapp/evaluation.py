@@ -14,7 +14,7 @@ from searchapp import images, querying
 from searchapp.captions import Captioned, CaptionsError
 from searchapp.engines import Engine, EngineInput, Vector
 from searchapp.errors import PictureError
-from searchapp.models import prompt_for
+from searchapp.models import document_prompt, prompt_for
 from searchapp.types import Progress
 
 BATCH = 64
@@ -97,7 +97,7 @@ def _prepared(
     engine: Engine, pictures: Sequence[Captioned], folder: Path
 ) -> Iterator[list[EngineInput]]:
     """Yield batches of pictures, the next one being read while one is embedded."""
-    prompt, target = engine.spec.prompts.document, engine.spec.image
+    prompt, target = document_prompt(engine.spec), engine.spec.image
 
     def prepare(picture: Captioned) -> EngineInput:
         file = folder / picture.file

@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import hashlib
 import io
+import math
 import os
 import warnings
+from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass
 from datetime import datetime
 from functools import cache
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal, get_args
 
 from searchapp.errors import PictureError
 from searchapp.types import MAX_MEGAPIXELS, PictureInfo
@@ -26,14 +28,40 @@ ELONGATED = 2.0  # a centre crop of a longer picture loses more than it keeps
 KEEP = 2  # a JPEG is decoded at KEEP times the size needed: resizing still has pixels to average
 
 
+Fit = Literal["crop", "squash", "bound"]
+
+
 @dataclass(frozen=True, slots=True)
 class ImageInput:
-    """How a model's own processor brings a picture to its size."""
+    """How large a model takes its pictures, as its own processor makes them.
 
-    side: int  # pixels
-    centre_crop: bool  # the short side becomes `side`, then the middle is cut; else squashed to it
+    crop: the short side becomes `side`, then the processor cuts the middle. squash: both sides
+    become `side`. bound: the shape is kept, and the processor takes up to `max_pixels` of it.
+    """
+
+    fit: Fit
+    side: int = 0  # pixels
+    max_pixels: int = 0
     fill: tuple[int, int, int] = (122, 116, 104)  # the processor's mean: nothing, to it
     resample: int = 3  # Pillow's number of the filter; 3 is bicubic
+
+    def __post_init__(self) -> None:
+        """Refuse what cannot be."""
+        if self.fit not in get_args(Fit):
+            raise ValueError(f"fit is one of {', '.join(get_args(Fit))}")
+        if (self.max_pixels if self.fit == "bound" else self.side) <= 0:
+            raise ValueError("needs " + ("max_pixels" if self.fit == "bound" else "side"))
+
+    def size(self, width: int, height: int) -> tuple[int, int]:
+        """Return the size that a picture is resized to."""
+        short, long = sorted((width, height))
+        if self.fit == "squash" or (self.fit == "crop" and long > ELONGATED * short):
+            return self.side, self.side
+        if self.fit == "crop":
+            scaled = int(self.side * long / short)  # rounded as transformers rounds
+            return (self.side, scaled) if width <= height else (scaled, self.side)
+        scale = min(1.0, math.sqrt(self.max_pixels / (width * height)))
+        return max(1, int(width * scale)), max(1, int(height * scale))
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,28 +117,32 @@ def digest(data: bytes) -> str:
 
 def prepare(data: bytes, target: ImageInput, max_megapixels: float = MAX_MEGAPIXELS) -> Prepared:
     """Decode a picture and bring it to a model's size, upright, in RGB."""
-    image, info = decode(data, KEEP * target.side, max_megapixels)
+    image, info = decode(data, target.size, max_megapixels)
     return Prepared(fit(image, target), info, digest(data))
 
 
 def thumbnail(data: bytes, side: int) -> Picture:
     """Decode a picture for people to see: upright, RGB, at most side by side pixels."""
-    image, _ = decode(data, KEEP * side)
+    image, _ = decode(data, lambda width, height: (side, side))
     image.thumbnail((side, side), _pillow().Resampling.LANCZOS)
     return image
 
 
 def decode(
-    data: bytes, enough: int, max_megapixels: float = MAX_MEGAPIXELS
+    data: bytes,
+    size: Callable[[int, int], tuple[int, int]],
+    max_megapixels: float = MAX_MEGAPIXELS,
 ) -> tuple[Picture, PictureInfo]:
-    """Decode a picture's first frame, upright, in RGB; a JPEG smaller where `enough` pixels remain.
+    """Decode a picture's first frame, upright, in RGB.
 
-    Whatever a decoder raises on a broken file becomes a PictureError with its reason.
+    size: of width and height, the size that is wanted in the end: a JPEG that is much larger is
+    decoded smaller, which is faster. Whatever a decoder raises on a broken file becomes a
+    PictureError with its reason.
     """
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
-            return _decode(data, enough, max_megapixels)
+            return _decode(data, size, max_megapixels)
     except PictureError:
         raise
     except MemoryError as error:
@@ -128,7 +160,9 @@ def _reason(error: Exception) -> str:
     return f"cannot be decoded: {text[0] if text else type(error).__name__}"
 
 
-def _decode(data: bytes, enough: int, max_megapixels: float) -> tuple[Picture, PictureInfo]:
+def _decode(
+    data: bytes, size: Callable[[int, int], tuple[int, int]], max_megapixels: float
+) -> tuple[Picture, PictureInfo]:
     from PIL import ImageOps
 
     with _pillow().open(io.BytesIO(data), formats=FORMATS) as image:
@@ -140,6 +174,7 @@ def _decode(data: bytes, enough: int, max_megapixels: float) -> tuple[Picture, P
             )
         info = describe(image)
         if image.format in ("JPEG", "MPO"):  # several pictures in one JPEG file
+            enough = KEEP * min(size(*image.size))
             image.draft(None, (enough, enough))
         image.load()
         return to_rgb(ImageOps.exif_transpose(image)), info
@@ -152,16 +187,12 @@ def fit(image: Picture, target: ImageInput) -> Picture:
     picture is put whole on a square of the processor's mean colour.
     """
     resample = _pillow().Resampling(target.resample)
-    side, (width, height) = target.side, image.size
-    if not target.centre_crop:
-        return image.resize((side, side), resample)
-    short, long = sorted((width, height))
-    if long > ELONGATED * short:
+    size = target.size(*image.size)
+    if target.fit == "crop" and max(image.size) > ELONGATED * min(image.size):
         from PIL import ImageOps
 
-        return ImageOps.pad(image, (side, side), resample, color=target.fill)
-    scaled = int(side * long / short)  # rounded as transformers rounds
-    return image.resize((side, scaled) if width <= height else (scaled, side), resample)
+        return ImageOps.pad(image, size, resample, color=target.fill)
+    return image if image.size == size else image.resize(size, resample)
 
 
 def to_rgb(image: Picture) -> Picture:

@@ -15,7 +15,7 @@ from searchapp import images, scan
 from searchapp.catalog import Catalog, Lookup, Plan, Seen, Work
 from searchapp.engines import Engine, EngineInput, Refusal
 from searchapp.errors import FolderError, PictureError
-from searchapp.models import ModelSpec, has_gpu
+from searchapp.models import ModelSpec, document_prompt, has_gpu
 from searchapp.types import (
     Collection,
     EngineStarting,
@@ -202,7 +202,7 @@ class Run:
         self, engine: Engine, fresh: dict[str, images.Prepared]
     ) -> dict[str, bytes | Refusal]:
         """Embed pictures, given by hash."""
-        prompt, begun = self.spec.prompts.document, time.monotonic()
+        prompt, begun = document_prompt(self.spec), time.monotonic()
         outputs = engine.embed([EngineInput(prompt, picture.image) for picture in fresh.values()])
         self.embedding_seconds += time.monotonic() - begun
         vectors: dict[str, bytes | Refusal] = {}

@@ -8,10 +8,10 @@ from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING, Self
 
-from searchapp import engines, models, querying, scan
+from searchapp import collections, engines, querying, scan
 from searchapp.catalog import Catalog, Located
 from searchapp.engines import Engine, Vector
-from searchapp.errors import LibraryError, ModelError
+from searchapp.errors import LibraryError
 from searchapp.indexing import Run
 from searchapp.lock import writer_lock
 from searchapp.models import ModelSpec
@@ -109,14 +109,14 @@ class Library:
         """
         roots = scan.resolve_roots([Path(folder) for folder in folders])
         if options.dry_run:
-            collection, spec = self._for_indexing(options)
+            collection, spec = collections.for_indexing(self._catalog, options)
             run = Run(self._catalog, spec, roots, options, lambda: self._running(spec), collection)
             yield from run.rehearse()
         else:
             with writer_lock(self.folder, "searchapp index"):
-                collection, spec = self._for_indexing(options)
+                collection, spec = collections.for_indexing(self._catalog, options)
                 if collection is None:
-                    collection = self._add_collection(options.collection, spec)
+                    collection = collections.add(self._catalog, options, spec)
                 run = Run(
                     self._catalog, spec, roots, options, lambda: self._running(spec), collection
                 )
@@ -134,10 +134,15 @@ class Library:
         Only images with a file that exists are returned. Errors: QueryError,
         UnsupportedModality, PictureError, ModelError, EngineError, LibraryError.
         """
-        collection, spec = self._for_search(options)
+        collection, spec = collections.for_search(self._catalog, options)
         terms = [Term(query)] if isinstance(query, Query) else list(query) or [Term(Query())]
         items = [querying.engine_input(spec, term.query) for term in terms]
-        vectors = querying.embed(self._running(spec), items)
+        engine = self._running(spec)
+        for number, term in enumerate(terms):
+            short = querying.shortened(engine, term.query, options.truncate)
+            if short is not term.query:
+                items[number] = querying.engine_input(spec, short)
+        vectors = querying.embed(engine, items)
         vector = querying.add_up(vectors, [term.weight for term in terms])
         return self._nearest(collection, vector, options)
 
@@ -160,77 +165,7 @@ class Library:
 
     def failures(self, collection: str | None = None) -> list[Failure]:
         """Return the files that could not be used, and why."""
-        return self._catalog.failures(self._chosen(collection))
-
-    # Collections and their models
-
-    def _chosen(self, name: str | None) -> Collection:
-        """Return a collection by name; without, the one that was indexed completely last."""
-        collections = self._catalog.collections()
-        if not collections:
-            raise LibraryError(
-                f"the library at {self.folder} holds no pictures yet; `searchapp index FOLDER`"
-            )
-        for collection in collections:
-            if name in (None, collection.name):
-                return collection
-        known = ", ".join(c.name for c in collections)
-        raise LibraryError(f"no collection {name} in the library; there are {known}")
-
-    def _for_search(self, options: SearchOptions) -> tuple[Collection, ModelSpec]:
-        if options.model is None:
-            collection = self._chosen(options.collection)
-            return collection, self._spec_of(collection)
-        spec = models.resolve(options.model)
-        for collection in self._catalog.collections():
-            if options.collection in (None, collection.name) and _is_of(collection, spec):
-                return collection, spec
-        chosen = self._chosen(options.collection)
-        raise ModelError(
-            f"nothing was indexed with {spec.name}"
-            + (f" in the collection {chosen.name}" if options.collection else "")
-            + f"; its model is {chosen.model}. Index with --model {options.model} to have both"
-        )
-
-    def _for_indexing(self, options: IndexOptions) -> tuple[Collection | None, ModelSpec]:
-        """Return the collection to add to, None if it is to be made, and its model."""
-        collections = self._catalog.collections()
-        spec = models.resolve(options.model) if options.model else None
-        if options.collection is not None:
-            named = next((c for c in collections if c.name == options.collection), None)
-            if named is not None:
-                if spec is not None and not _is_of(named, spec):
-                    raise ModelError(
-                        f"the collection {named.name} is of the model {named.model}, not "
-                        f"{spec.name} as it is now; choose another --collection name"
-                    )
-                return named, self._spec_of(named)
-        elif spec is not None:
-            same = next((c for c in collections if _is_of(c, spec)), None)
-            return same, spec
-        elif collections:
-            return collections[0], self._spec_of(collections[0])
-        return None, spec or models.resolve(models.default_model())
-
-    def _spec_of(self, collection: Collection) -> ModelSpec:
-        spec = models.resolve(collection.model)
-        if not _is_of(collection, spec):
-            raise ModelError(
-                f"the model {spec.name} has changed since the collection {collection.name} was "
-                f"made with it; `searchapp index FOLDER --model {spec.name}` makes a new one"
-            )
-        return spec
-
-    def _add_collection(self, name: str | None, spec: ModelSpec) -> Collection:
-        taken = {collection.name for collection in self._catalog.collections()}
-        if name is None:
-            base = name = Path(spec.name).name
-            number = 2
-            while name in taken:
-                name, number = f"{base}-{number}", number + 1
-        return self._catalog.add_collection(
-            name, spec.name, spec.revision, spec.dimensions, spec.settings
-        )
+        return self._catalog.failures(collections.chosen(self._catalog, collection))
 
     def _running(self, spec: ModelSpec) -> Engine:
         """Return the engine of a model, started where it does not run yet."""
@@ -303,11 +238,6 @@ class Library:
         for other in self.folder.glob(f"{name}-*"):
             if other != file:
                 other.unlink(missing_ok=True)
-
-
-def _is_of(collection: Collection, spec: ModelSpec) -> bool:
-    ours = (collection.model, collection.revision, collection.dimensions, collection.settings)
-    return ours == (spec.name, spec.revision, spec.dimensions, spec.settings)
 
 
 def _hit(image: Located | None, score: float, folder: Path | None) -> Hit | None:

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+from bisect import bisect_right
 from collections.abc import Sequence
+from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
 
@@ -26,6 +29,28 @@ def engine_input(spec: ModelSpec, query: Query) -> EngineInput:
         return EngineInput(prompt, images.prepare(data, spec.image).image)
     except PictureError as error:
         raise PictureError(f"{query.image}: {error}", error.stage) from error
+
+
+def shortened(engine: Engine, query: Query, truncate: bool) -> Query:
+    """Return the query with a text that the model takes.
+
+    A text that is too long is an error, or cut at the end of a word where truncate says so.
+    """
+    text, limit = (query.text or "").strip(), engine.spec.text_limit
+
+    def tokens(part: str) -> int:
+        return engine.count_tokens(prompt_for(engine.spec, "text", part))
+
+    if not text or engine.spec.prompts.text is None or (count := tokens(text)) <= limit:
+        return query
+    if not truncate:
+        raise QueryError(
+            f"the text has {count} tokens, and {Path(engine.spec.name).name} takes {limit}; "
+            "shorten it, or cut it with --truncate"
+        )
+    words = text.split()
+    kept = bisect_right(range(len(words)), limit, key=lambda n: tokens(" ".join(words[: n + 1])))
+    return replace(query, text=" ".join(words[:kept]) or text[:limit])
 
 
 def embed(engine: Engine, items: Sequence[EngineInput]) -> list[Vector]:

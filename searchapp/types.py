@@ -43,6 +43,19 @@ class SearchOptions:
     min_score: float | None = None  # cosine
     collection: str | None = None  # by default the one that was indexed last
     model: str | None = None  # or the collection of this model
+    trust_remote_code: bool = False  # as ModelOptions has it, where the collection does not say so
+    truncate: bool = False  # cut a text that is too long for the model
+
+
+@dataclass(frozen=True, slots=True)
+class ModelOptions:
+    """What a user may choose about a model; None leaves it as it comes."""
+
+    instruction: str | None = None
+    dimensions: int | None = None  # fewer than the model gives
+    max_pixels: int | None = None  # of a picture, as the model sees it
+    num_crops: int | None = None  # of a picture, as the model sees it
+    trust_remote_code: bool = False  # let the code of the model's repository run
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,6 +63,7 @@ class IndexOptions:
     """How to index: which collection and model, and how much."""
 
     model: str | None = None  # by default the collection's, else DEFAULT_MODEL's
+    model_options: ModelOptions = field(default_factory=ModelOptions)
     collection: str | None = None  # by default named after the model
     limit: int | None = None  # read at most so many new files
     dry_run: bool = False

@@ -37,11 +37,14 @@ class FakeEngine:
         self.prompts += [item.prompt for item in inputs]
         return embed_apart(self._embed, inputs)
 
+    def count_tokens(self, prompt: str) -> int:
+        return len(prompt.split())
+
     def close(self) -> None:
         self.closed = True
 
     def _embed(self, inputs: Sequence[EngineInput]) -> list[Vector | Refusal]:
-        return [checked(self._vector(item), self.DIMENSIONS) for item in inputs]
+        return [checked(self._vector(item), self._spec) for item in inputs]
 
     def _vector(self, item: EngineInput) -> Vector:
         image = item.image or _of_words(item.prompt)

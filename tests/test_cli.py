@@ -128,9 +128,11 @@ def test_embed_prints_one_list(run: Run, photos: Path, model: Path) -> None:
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        ([], "--modality image needs --image FILE or URL"),
-        (["--modality", "text"], "--modality text needs --text"),
+        (["--image", ""], "--modality image needs --image FILE or URL"),
+        (["--modality", "text", "--text", ""], "--modality text needs --text"),
         (["--modality", "text+image", "--text", "a"], "needs --image"),
+        (["--modality", "text", "--text", "a", "--image", "b"], "text takes no --image"),
+        (["--modality", "image", "--text", "a", "--image", "b"], "image takes no --text"),
     ],
 )
 def test_embed_says_what_it_needs(

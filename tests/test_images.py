@@ -11,8 +11,8 @@ from searchapp import images
 from searchapp.errors import PictureError
 from searchapp.images import ImageInput
 
-CROPPED = ImageInput(side=32, centre_crop=True, fill=(1, 2, 3))
-SQUASHED = ImageInput(side=32, centre_crop=False)
+CROPPED = ImageInput("crop", side=32, fill=(1, 2, 3))
+SQUASHED = ImageInput("squash", side=32)
 
 
 def encode(image: Image.Image, format: str, **options: object) -> bytes:

@@ -33,7 +33,7 @@ def home(
     (tmp_path / "captions.json").write_text(json.dumps(captions))
     monkeypatch.setenv("HOME", str(tmp_path))
     monkeypatch.chdir(tmp_path)
-    monkeypatch.setattr(models.starter, "find", lambda: models.from_folder(model))
+    monkeypatch.setattr(models.starter, "find", lambda: model)
     monkeypatch.setattr(engines, "start_engine", fake_engines)
     picture = tmp_path / "Pictures/boat.jpg"
     monkeypatch.setattr("searchapp.fetch._download", lambda url: picture.read_bytes())

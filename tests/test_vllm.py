@@ -23,6 +23,9 @@ from searchapp.types import Finished, IndexOptions, Query
 
 pytest.importorskip("vllm", reason="vLLM is not installed: pip install 'searchapp[cpu]'")
 from searchapp.engines.local import LocalEngine
+from searchapp.engines.mend import mend_torchvision
+
+mend_torchvision()
 
 pytestmark = pytest.mark.vllm
 TEXTS = ["dog", "a red boat", "two white sheep on a green tree at the house with three cats in it"]

@@ -1,21 +1,41 @@
-"""`searchapp embed`."""
+"""`searchapp embed`: what vLLM's vision-language-embedding example does, as a command."""
 
 from __future__ import annotations
 
 import json
+from pathlib import Path
+from typing import Any
 
 import click
 
-from searchapp.cli.options import Command, model_option, verbose_option
-from searchapp.errors import QueryError
+from searchapp.cli.options import (
+    Command,
+    model_options,
+    note,
+    taken,
+    truncate_option,
+    verbose_option,
+)
+from searchapp.errors import QueryError, SearchAppError
 from searchapp.types import Query
+
+MODEL = "vlm2vec"
+# The example's own, which it embeds when nothing else is given.
+WIKIMEDIA = "https://upload.wikimedia.org/wikipedia/commons/thumb/"
+SAMPLES = {
+    "text": Query("A dog sitting in the grass"),
+    "image": Query(image=f"{WIKIMEDIA}4/47/American_Eskimo_Dog.jpg/360px-American_Eskimo_Dog.jpg"),
+    "text+image": Query(
+        "A cat standing in the snow.",
+        f"{WIKIMEDIA}b/b6/Felis_catus-cat_on_snow.jpg/179px-Felis_catus-cat_on_snow.jpg",
+    ),
+}
 
 
 @click.command(cls=Command)
-@model_option
 @click.option(
     "--modality",
-    type=click.Choice(["text", "image", "text+image"]),
+    type=click.Choice(list(SAMPLES)),
     default="image",
     show_default=True,
     help="What to embed.",
@@ -23,6 +43,15 @@ from searchapp.types import Query
 @click.option("--text", metavar="TEXT", help="The text, for text and text+image.")
 @click.option("--image", metavar="FILE|URL", help="The picture, for image and text+image.")
 @click.option("--seed", type=int, default=0, show_default=True, help="Seed of the engine.")
+@click.option(
+    "--npy",
+    type=click.Path(path_type=Path, dir_okay=False),
+    metavar="FILE",
+    help="Write the embedding to FILE, as NumPy does, instead.",
+)
+@click.option("--json", "as_json", is_flag=True, help="Print a JSON list, which is the default.")
+@model_options
+@truncate_option
 @verbose_option
 def command(
     model: str | None,
@@ -30,23 +59,55 @@ def command(
     text: str | None,
     image: str | None,
     seed: int,
+    npy: Path | None,
+    as_json: bool,
+    truncate: bool,
     verbose: bool,
+    **arguments: Any,
 ) -> None:
     """Print the embedding of a text, a picture, or both, as one JSON list of numbers.
 
+    With neither --text nor --image a sample is embedded: a sentence, or a picture from the network.
+    The model is vlm2vec where none is named.
+
     \b
-    searchapp embed --image boat.jpg
-    searchapp embed --modality text --text "a red boat"
+    searchapp embed --model starter --image boat.jpg
+    searchapp embed --model starter --modality text --text "a red boat"
     """
     from searchapp import models, querying
     from searchapp.cli.engine import starter
 
+    query = _query(modality, text, image)
+    spec = models.resolve(model or MODEL, taken(arguments))
+    models.check_trust(spec)
+    item = querying.engine_input(spec, query)
+    engine = starter(verbose, seed=seed)(spec)
+    short = querying.shortened(engine, query, truncate)
+    if short is not query:
+        item = querying.engine_input(spec, short)
+    (vector,) = querying.embed(engine, [item])
+    if npy is not None:
+        import numpy as np
+
+        try:
+            with npy.open("wb") as file:
+                np.save(file, vector)
+        except OSError as error:
+            raise SearchAppError(f"{npy} cannot be written: {error.strerror}") from error
+        note(f"{len(vector)} numbers in {npy}")
+    if npy is None or as_json:
+        click.echo(json.dumps([float(number) for number in vector]))
+
+
+def _query(modality: str, text: str | None, image: str | None) -> Query:
+    """Return what is to be embedded: what was given, or the sample where nothing was."""
+    if text is None and image is None:
+        return SAMPLES[modality]
     if "text" in modality and not text:
         raise QueryError(f"--modality {modality} needs --text")
     if "image" in modality and not image:
         raise QueryError(f"--modality {modality} needs --image FILE or URL")
-    spec = models.resolve(model or models.default_model())
-    query = Query(text if "text" in modality else None, image if "image" in modality else None)
-    item = querying.engine_input(spec, query)
-    (vector,) = querying.embed(starter(verbose, seed=seed)(spec), [item])
-    click.echo(json.dumps([float(number) for number in vector]))
+    for name, value in (("text", text), ("image", image)):
+        if value is not None and name not in modality:
+            raise QueryError(f"--modality {modality} takes no --{name}")
+    return Query(text, image)

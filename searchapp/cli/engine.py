@@ -26,6 +26,10 @@ class UntilExit:
         """Embed: see Engine."""
         return self._engine.embed(inputs)
 
+    def count_tokens(self, prompt: str) -> int:
+        """Count: see Engine."""
+        return self._engine.count_tokens(prompt)
+
     def close(self) -> None:
         """Leave it to the process's end."""
 

@@ -5,10 +5,18 @@ from __future__ import annotations
 import sys
 from dataclasses import asdict
 from pathlib import Path
+from typing import Any
 
 import click
 
-from searchapp.cli.options import Command, json_option, model_option, print_json, verbose_option
+from searchapp.cli.options import (
+    Command,
+    json_option,
+    model_options,
+    print_json,
+    taken,
+    verbose_option,
+)
 
 
 @click.command(cls=Command)
@@ -29,11 +37,17 @@ from searchapp.cli.options import Command, json_option, model_option, print_json
 @click.option(
     "--split", default="test", show_default=True, metavar="NAME", help="Of Karpathy's splits."
 )
-@model_option
+@model_options
 @json_option
 @verbose_option
 def command(
-    captions: Path, images: Path, split: str, model: str | None, as_json: bool, verbose: bool
+    captions: Path,
+    images: Path,
+    split: str,
+    model: str | None,
+    as_json: bool,
+    verbose: bool,
+    **arguments: Any,
 ) -> None:
     """Measure how well a model finds pictures by their captions, and captions by pictures.
 
@@ -53,7 +67,7 @@ def command(
     from searchapp.evaluation import Evaluation, evaluate
 
     pictures = reader.read(captions, split)
-    engine = starter(verbose)(models.resolve(model or models.default_model()))
+    engine = starter(verbose)(models.resolve(model or models.default_model(), taken(arguments)))
     with Bar(console=Console(stderr=True), disable=not sys.stderr.isatty()) as bar:
         task = bar.add_task("embedding", total=None)
         for event in evaluate(engine, pictures, images):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import asdict
 from pathlib import Path
+from typing import Any
 
 import click
 
@@ -12,9 +13,10 @@ from searchapp.cli.options import (
     collection_option,
     json_option,
     library_option,
-    model_option,
+    model_options,
     note,
     print_json,
+    taken,
     verbose_option,
 )
 from searchapp.errors import Interrupted
@@ -23,7 +25,7 @@ from searchapp.types import MAX_MEGAPIXELS, IndexOptions, RunSummary
 
 @click.command(cls=Command)
 @click.argument("folders", nargs=-1, required=True, type=click.Path(path_type=Path))
-@model_option
+@model_options
 @collection_option
 @click.option("--limit", type=click.IntRange(min=1), metavar="N", help="Read N files at most.")
 @click.option("--dry-run", is_flag=True, help="Only tell what there is to do.")
@@ -47,16 +49,10 @@ from searchapp.types import MAX_MEGAPIXELS, IndexOptions, RunSummary
 @verbose_option
 def command(
     folders: tuple[Path, ...],
-    model: str | None,
-    collection: str | None,
-    limit: int | None,
-    dry_run: bool,
-    retry_failed: bool,
-    batch_size: int | None,
-    max_megapixels: float,
     as_json: bool,
     library: Path | None,
     verbose: bool,
+    **arguments: Any,
 ) -> None:
     """Embed the pictures below FOLDERS that are not embedded yet.
 
@@ -71,15 +67,7 @@ def command(
     from searchapp.cli.progress import follow
     from searchapp.library import Library, default_folder
 
-    options = IndexOptions(
-        model=model,
-        collection=collection,
-        limit=limit,
-        dry_run=dry_run,
-        retry_failed=retry_failed,
-        batch_size=batch_size,
-        max_megapixels=max_megapixels,
-    )
+    options = IndexOptions(model_options=taken(arguments), **arguments)
     start = starter(verbose, tell=False)
     with Library.open(library, create=True, start=start) as opened:
         try:
@@ -90,7 +78,7 @@ def command(
             ) from None
     if as_json:
         print_json(asdict(summary))
-    elif dry_run:
+    elif options.dry_run:
         note(f"{summary.added:,} would be read, {summary.removed:,} forgotten; nothing was changed")
     else:
         note(_told(summary, library or default_folder()))

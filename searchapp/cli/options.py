@@ -5,10 +5,13 @@ from __future__ import annotations
 import json
 import os
 from collections.abc import Callable
+from dataclasses import fields
 from pathlib import Path
 from typing import Any, TypeVar
 
 import click
+
+from searchapp.types import ModelOptions
 
 Function = TypeVar("Function", bound=Callable[..., Any])
 
@@ -36,12 +39,56 @@ model_option = click.option(
     metavar="NAME|FOLDER",
     help="A model's name (see `searchapp models`) or a Hugging Face folder on disk.",
 )
+trust_option = click.option(
+    "--trust-remote-code", is_flag=True, help="Let code of the model's repository run."
+)
+truncate_option = click.option(
+    "--truncate", is_flag=True, help="Cut a text that is too long for the model."
+)
 collection_option = click.option(
     "--collection", metavar="NAME", help="A collection; by default the one indexed last."
 )
 verbose_option = click.option(
     "-v", "--verbose", is_flag=True, help="Show what vLLM and the libraries below it print."
 )
+
+
+def model_options(function: Function) -> Function:
+    """Add --model and what can be chosen about a model; taken() reads them back."""
+    for option in reversed(
+        (
+            model_option,
+            click.option(
+                "--dimensions",
+                type=click.IntRange(min=1),
+                metavar="N",
+                help="Keep the first N dimensions, where the model allows it.",
+            ),
+            click.option(
+                "--instruction", metavar="TEXT", help="What the model is told to represent."
+            ),
+            click.option(
+                "--max-pixels",
+                type=click.IntRange(min=1),
+                metavar="N",
+                help="Show the model at most N pixels of a picture (Qwen3-VL).",
+            ),
+            click.option(
+                "--num-crops",
+                type=click.IntRange(min=1),
+                metavar="N",
+                help="Show the model a picture in up to N crops (VLM2Vec).",
+            ),
+            trust_option,
+        )
+    ):
+        function = option(function)
+    return function
+
+
+def taken(arguments: dict[str, Any]) -> ModelOptions:
+    """Return the options of a model among a command's arguments, and take them out."""
+    return ModelOptions(**{field.name: arguments.pop(field.name) for field in fields(ModelOptions)})
 
 
 def print_json(value: Any) -> None:

@@ -16,6 +16,8 @@ from searchapp.cli.options import (
     print_json,
     print_path,
     shown,
+    truncate_option,
+    trust_option,
     verbose_option,
 )
 from searchapp.errors import QueryError
@@ -44,6 +46,8 @@ from searchapp.types import Hit, Query, SearchOptions
 )
 @model_option
 @collection_option
+@truncate_option
+@trust_option
 @library_option
 @verbose_option
 def command(
@@ -58,6 +62,8 @@ def command(
     html: Path | None,
     model: str | None,
     collection: str | None,
+    truncate: bool,
+    trust_remote_code: bool,
     library: Path | None,
     verbose: bool,
 ) -> None:
@@ -74,7 +80,9 @@ def command(
     query = Query(text, image)
     if query.modality is None:
         raise QueryError('nothing to look for; give a text, --image FILE, or both: query "a dog"')
-    options = SearchOptions(count, folder, min_score, collection, model)
+    options = SearchOptions(
+        count, folder, min_score, collection, model, trust_remote_code, truncate
+    )
     with Library.open(library, start=starter(verbose)) as opened:
         hits = opened.search(query, options)
     if html is not None:

@@ -34,6 +34,9 @@ class Engine(Protocol):
         Raise EngineError only when the engine can neither go on nor be started again.
         """
 
+    def count_tokens(self, prompt: str) -> int:
+        """Return how many tokens a text prompt has, with those that the model adds."""
+
     def close(self) -> None:
         """Free what the model holds; calling it twice does no harm."""
 
@@ -64,11 +67,16 @@ def reason_of(error: BaseException) -> str:
     return lines[0][:300] if lines else type(error).__name__
 
 
-def checked(raw: Sequence[float] | Vector, dimensions: int) -> Vector | Refusal:
-    """Return what a model gave as a vector of length one, or say what is wrong with it."""
+def checked(raw: Sequence[float] | Vector, spec: ModelSpec) -> Vector | Refusal:
+    """Return what a model gave as a vector of length one, or say what is wrong with it.
+
+    Where fewer dimensions are kept than the model has (Matryoshka), the first ones are.
+    """
     vector = np.asarray(raw, dtype=np.float32)
-    if vector.shape != (dimensions,):
-        return Refusal(f"the model gave {vector.shape} numbers, {dimensions} were expected")
+    expected = spec.cut_from or spec.dimensions
+    if vector.shape != (expected,):
+        return Refusal(f"the model gave {vector.size} numbers, {expected} were expected")
+    vector = vector[: spec.dimensions]
     length = float(np.linalg.norm(vector))
     if not np.isfinite(length) or length == 0:
         return Refusal("the model gave no usable vector (infinite, not a number, or zero)")

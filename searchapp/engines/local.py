@@ -9,9 +9,10 @@ from contextlib import suppress
 from typing import Any
 
 from searchapp.engines.base import Refusal, Vector, checked, embed_apart, reason_of
+from searchapp.engines.mend import mend_torchvision
 from searchapp.engines.quiet import last_lines, quiet
 from searchapp.errors import EngineError, ModelError
-from searchapp.models import EngineInput, ModelSpec, has_gpu, hub
+from searchapp.models import EngineInput, ModelSpec, check_trust, has_gpu, hub
 
 INSTALL = "pip install 'searchapp[gpu]' (NVIDIA) or 'searchapp[cpu]'"
 # Set before vLLM is imported, and only where the user has not: in this process, with no statistics
@@ -61,6 +62,10 @@ class LocalEngine:
                 results += self._embed_one_by_one(part)
         return results
 
+    def count_tokens(self, prompt: str) -> int:
+        """Count by the model's own tokenizer."""
+        return len(self._llm.get_tokenizer()(prompt)["input_ids"])
+
     def close(self) -> None:
         """Free the model's memory."""
         if self._llm is None:
@@ -85,6 +90,7 @@ class LocalEngine:
 
     def _start(self) -> None:
         self.close()
+        check_trust(self._spec)
         folder = str(hub.fetch(self._spec))
         for name, value in ENVIRONMENT.items():
             os.environ.setdefault(name, value)
@@ -93,16 +99,21 @@ class LocalEngine:
                 os.environ.setdefault(name, value)
         with quiet(self._verbose) as hidden:
             try:
+                mend_torchvision()
                 from vllm import LLM
+                from vllm.config import PoolerConfig
 
+                pooling = self._spec.pooling
                 self._llm = LLM(
                     model=folder,
                     runner="pooling",
                     seed=self._seed,
                     enforce_eager=not has_gpu(),
-                    limit_mm_per_prompt={"image": 1},
+                    limit_mm_per_prompt={"image": 1, "video": 0, "audio": 0},
                     mm_processor_cache_gb=0,
                     enable_prefix_caching=False,
+                    trust_remote_code=self._spec.trusted,
+                    pooler_config=PoolerConfig(seq_pooling_type=pooling) if pooling else None,
                     **self._spec.engine_arguments,
                 )
             except ImportError as error:
@@ -135,7 +146,7 @@ class LocalEngine:
             raise
         except Exception as error:  # EngineDeadError, or from inside the model's run
             raise _Dead(reason_of(error)) from error
-        return [checked(output.outputs.embedding, self._spec.dimensions) for output in outputs]
+        return [checked(output.outputs.embedding, self._spec) for output in outputs]
 
 
 def _prompt(item: EngineInput) -> str | dict[str, Any]:

@@ -1,51 +1,62 @@
-"""Recognise a Hugging Face folder on disk by what is in it."""
+"""What a Hugging Face folder on disk holds, as far as it can be told without loading it."""
 
 from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from searchapp.errors import ModelError
-from searchapp.models import clip, siglip
-from searchapp.models.spec import ModelSpec
 
-FAMILIES: dict[str, Callable[..., ModelSpec]] = {
-    family.ARCHITECTURE: family.from_folder for family in (clip, siglip)
-}
 PROCESSORS = ("preprocessor_config.json", "processor_config.json")
 TOKENIZERS = ("tokenizer.json", "vocab.json", "tokenizer.model", "spiece.model")
 SAMPLE = 1 << 20  # bytes read at the start, the middle and the end of a file of weights
 
 
-def from_folder(folder: Path) -> ModelSpec:
-    """Describe the model in a folder; raise ModelError where something is missing or unknown."""
-    folder = folder.expanduser().resolve()
-    config = _read_json(folder, folder / "config.json")
-    processor = _read_json(folder, _first(folder, PROCESSORS, "image processor"))
-    _first(folder, TOKENIZERS, "tokenizer")
-    weights = sorted([*folder.glob("*.safetensors"), *folder.glob("pytorch_model*.bin")])
+@dataclass(frozen=True, slots=True)
+class Folder:
+    """A model's folder."""
+
+    path: str  # absolute
+    fingerprint: str  # a hash of its configuration, code and weights
+    config: dict[str, Any]
+    processor: dict[str, Any]  # the image processor's configuration
+    code: tuple[str, ...]  # Python files
+    weights_mb: int
+
+    @property
+    def architecture(self) -> str:
+        """Return the name of the architecture."""
+        return next(iter(self.config.get("architectures") or []), "none")
+
+
+def read(path: Path) -> Folder:
+    """Read a folder; raise ModelError where something is missing."""
+    path = path.expanduser().resolve()
+    config = _read_json(path, path / "config.json")
+    processor = _read_json(path, _first(path, PROCESSORS, "image processor"))
+    _first(path, TOKENIZERS, "tokenizer")
+    weights = sorted([*path.glob("*.safetensors"), *path.glob("pytorch_model*.bin")])
     if not weights:
-        raise ModelError(f"{folder}: no weights there (*.safetensors); copy the whole model folder")
-    architecture = next(iter(config.get("architectures") or ["none"]), "none")
-    family = FAMILIES.get(architecture)
-    if family is None:
-        known = ", ".join(sorted(FAMILIES))
-        raise ModelError(f"{folder}: its architecture is {architecture}; known are {known}")
-    megabytes = sum(file.stat().st_size for file in weights) // 1_000_000
-    processor = processor.get("image_processor", processor)
-    try:
-        return family(str(folder), fingerprint(folder, weights), megabytes, config, processor)
-    except (KeyError, TypeError) as error:
-        raise ModelError(f"{folder}: its configuration lacks {error}") from error
+        raise ModelError(f"{path}: no weights there (*.safetensors); copy the whole model folder")
+    code = sorted(path.glob("*.py")) if "auto_map" in {**processor, **config} else []
+    return Folder(
+        path=str(path),
+        fingerprint=_fingerprint([*sorted(path.glob("*.json")), *code, *weights]),
+        config=config,
+        processor=processor.get("image_processor", processor),
+        code=tuple(file.name for file in code),
+        weights_mb=sum(file.stat().st_size for file in weights) // 1_000_000,
+    )
 
 
-def fingerprint(folder: Path, weights: list[Path]) -> str:
-    """Return a short hash of the configuration, whole, and of the weights, sampled."""
+def _fingerprint(files: list[Path]) -> str:
+    """Return a short hash of the files: small ones whole, weights sampled."""
     total = hashlib.sha256()
-    for file in [*sorted(folder.glob("*.json")), *weights]:
+    for file in files:
         total.update(f"{file.name} {file.stat().st_size}\n".encode())
         for part in _samples(file):
             total.update(part)
@@ -55,7 +66,7 @@ def fingerprint(folder: Path, weights: list[Path]) -> str:
 def _samples(file: Path) -> Iterator[bytes]:
     size = file.stat().st_size
     with file.open("rb") as stream:
-        if file.suffix == ".json":
+        if file.suffix in (".json", ".py"):
             yield stream.read()
             return
         for start in (0, size // 2, max(0, size - SAMPLE)):

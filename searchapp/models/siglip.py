@@ -1,33 +1,64 @@
-"""SigLIP: two towers; texts are padded to the full length that the model was trained with."""
+"""SigLIP and SigLIP 2: two towers; texts are lower-cased and padded to their full length."""
 
 from __future__ import annotations
 
-from typing import Any
-
 from searchapp.images import ImageInput
+from searchapp.models.folder import Folder
 from searchapp.models.spec import ModelSpec, Prompts, mean_colour
 
 ARCHITECTURE = "SiglipModel"
 PROMPTS = Prompts(document="", text="{text}", image="")
+GREY = (128, 128, 128)
+BILINEAR = 2
 
 
-def from_folder(
-    folder: str, revision: str, weights_mb: int, config: dict[str, Any], processor: dict[str, Any]
+def _siglip2(
+    name: str, source: str, revision: str, side: int, dimensions: int, weights_mb: int
 ) -> ModelSpec:
-    """Describe a SigLIP folder by its configuration; KeyError where that lacks something."""
-    text = config["text_config"]
     return ModelSpec(
-        name=folder,
-        source=folder,
+        name=name,
+        source=source,
         revision=revision,
+        architecture=ARCHITECTURE,
+        dimensions=dimensions,
+        prompts=PROMPTS,
+        image=ImageInput("squash", side=side, fill=GREY, resample=BILINEAR),
+        text_limit=64,
+        licence="Apache-2.0",
+        weights_mb=weights_mb,
+        pad_text=True,
+        lower_text=True,
+        download=("*.json", "*.model", "*.safetensors"),
+    )
+
+
+MODELS = (
+    _siglip2("siglip2-base", "google/siglip2-base-patch16-224",
+             "75de2d55ec2d0b4efc50b3e9ad70dba96a7b2fa2", 224, 768, 1500),
+    _siglip2("siglip2-so400m", "google/siglip2-so400m-patch14-384",
+             "e8e487298228002f3d8a82e0cd5c8ea9c567f57f", 384, 1152, 4540),
+)  # fmt: skip
+
+
+def from_folder(folder: Folder) -> ModelSpec:
+    """Describe a SigLIP folder by its configuration; KeyError where that lacks something."""
+    text, processor = folder.config["text_config"], folder.processor
+    return ModelSpec(
+        name=folder.path,
+        source=folder.path,
+        revision=folder.fingerprint,
         architecture=ARCHITECTURE,
         dimensions=text.get("projection_size") or text["hidden_size"],
         prompts=PROMPTS,
         image=ImageInput(
-            processor["size"]["height"], False, mean_colour(processor), processor.get("resample", 3)
+            "squash",
+            side=processor["size"]["height"],
+            fill=mean_colour(processor),
+            resample=processor.get("resample", 3),
         ),
         text_limit=text.get("max_position_embeddings", 64),
+        licence="see its card",
+        weights_mb=folder.weights_mb,
         pad_text=True,
-        licence="see its model card",
-        weights_mb=weights_mb,
+        lower_text=True,
     )

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from searchapp.errors import ModelError
 from searchapp.images import ImageInput
-from searchapp.types import Modality
+from searchapp.types import Modality, ModelOptions
 
 if TYPE_CHECKING:
     from PIL.Image import Image as Picture
@@ -37,14 +37,22 @@ class ModelSpec:
     source: str  # a repository of the model hub, or the absolute path of a folder
     revision: str  # a commit of the repository, or a fingerprint of the folder
     architecture: str
-    dimensions: int
+    dimensions: int  # of the vectors that are kept
     prompts: Prompts
     image: ImageInput
-    text_limit: int  # tokens
-    pad_text: bool  # to text_limit: what the model was trained with
+    text_limit: int  # tokens of a whole prompt
     licence: str
     weights_mb: int  # roughly, as downloaded
+    pad_text: bool = False  # to text_limit: what the model was trained with
+    lower_text: bool = False  # what the model was trained with
+    placeholder: str | None = None  # stands for the picture in a prompt
+    pooling: str | None = None  # vLLM's name of it, where the architecture does not tell
+    instruction: str | None = None  # for {instruction} in the prompts; None: it takes none
+    matryoshka: bool = False  # the first part of a vector is a vector, too
+    cut_from: int | None = None  # the model's own dimensions, where fewer are kept
     engine_arguments: Mapping[str, Any] = field(default_factory=dict)
+    code: tuple[str, ...] = ()  # of the model's repository, that would run
+    trusted: bool = False  # the user allows that code to run
     download: tuple[str, ...] = ("*.json", "*.txt", "*.safetensors")  # files of the repository
 
     @property
@@ -59,17 +67,22 @@ class ModelSpec:
         return Path(self.source).is_absolute()
 
     @property
-    def settings(self) -> str:
-        """Return, as JSON, what else than model and revision the vectors depend on."""
+    def space(self) -> dict[str, Any]:
+        """Return what else than model and revision the vectors depend on, for JSON."""
         image = self.image
-        return json.dumps(
-            {
-                "document": self.prompts.document,
-                "side": image.side,
-                "centre_crop": image.centre_crop,
-                "resample": image.resample,
-            },
-            sort_keys=True,
+        return {
+            "dimensions": self.dimensions,
+            "instruction": self.instruction,
+            "document": self.prompts.document,
+            "image": [image.fit, image.side, image.max_pixels, image.resample],
+            "processor": dict(self.engine_arguments.get("mm_processor_kwargs", {})),
+        }
+
+    def with_processor(self, **arguments: Any) -> ModelSpec:
+        """Return the spec with arguments for vLLM's image processor added."""
+        merged = {**self.engine_arguments.get("mm_processor_kwargs", {}), **arguments}
+        return replace(
+            self, engine_arguments={**self.engine_arguments, "mm_processor_kwargs": merged}
         )
 
 
@@ -79,6 +92,31 @@ class EngineInput:
 
     prompt: str
     image: Picture | None = None
+
+
+def configured(spec: ModelSpec, options: ModelOptions) -> ModelSpec:
+    """Return the spec as a user wants it; raise ModelError for what the model does not have."""
+    if options.instruction is not None:
+        if spec.instruction is None:
+            raise ModelError(f"{spec.name} takes no --instruction")
+        spec = replace(spec, instruction=options.instruction.strip())
+    if options.dimensions is not None and options.dimensions != spec.dimensions:
+        if not spec.matryoshka:
+            raise ModelError(f"{spec.name} has {spec.dimensions} dimensions and no fewer")
+        if not 1 <= options.dimensions <= spec.dimensions:
+            raise ModelError(f"{spec.name}: --dimensions must be from 1 to {spec.dimensions}")
+        spec = replace(spec, dimensions=options.dimensions, cut_from=spec.dimensions)
+    return replace(spec, trusted=options.trust_remote_code)
+
+
+def check_trust(spec: ModelSpec) -> None:
+    """Raise ModelError where the model's own code would run and the user has not agreed."""
+    if spec.code and not spec.trusted:
+        raise ModelError(
+            f"{Path(spec.name).name} runs code of its own: {', '.join(spec.code)} from "
+            f"{spec.source} at revision {spec.revision}. Read it, and if you trust it say "
+            "--trust-remote-code once (or SEARCHAPP_TRUST_REMOTE_CODE=1)"
+        )
 
 
 def mean_colour(processor: Mapping[str, Any]) -> tuple[int, int, int]:

@@ -1,0 +1,106 @@
+"""Which collection is meant, and which model it is of: a collection remembers how it was made."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import asdict
+from pathlib import Path
+
+from searchapp import models
+from searchapp.catalog import Catalog
+from searchapp.errors import LibraryError, ModelError
+from searchapp.models import ModelSpec
+from searchapp.types import Collection, IndexOptions, ModelOptions, SearchOptions
+
+
+def chosen(catalog: Catalog, name: str | None) -> Collection:
+    """Return a collection by name; without, the one that was indexed completely last."""
+    collections = catalog.collections()
+    if not collections:
+        raise LibraryError("the library holds no pictures yet; `searchapp index FOLDER`")
+    for collection in collections:
+        if name in (None, collection.name):
+            return collection
+    known = ", ".join(collection.name for collection in collections)
+    raise LibraryError(f"no collection {name} in the library; there are {known}")
+
+
+def for_search(catalog: Catalog, options: SearchOptions) -> tuple[Collection, ModelSpec]:
+    """Return the collection to search, and its model as it was used for it."""
+    trusting = ModelOptions(trust_remote_code=options.trust_remote_code)
+    if options.model is None:
+        collection = chosen(catalog, options.collection)
+        return collection, _spec_of(collection, trusting)
+    asked = models.resolve(options.model)
+    for collection in catalog.collections():
+        if collection.model == asked.name and options.collection in (None, collection.name):
+            return collection, _spec_of(collection, trusting)
+    other = chosen(catalog, options.collection)
+    raise ModelError(
+        f"nothing was indexed with {asked.name}"
+        + (f" in the collection {other.name}" if options.collection else "")
+        + f"; its model is {other.model}. Index with --model {options.model} to have both"
+    )
+
+
+def for_indexing(catalog: Catalog, options: IndexOptions) -> tuple[Collection | None, ModelSpec]:
+    """Return the collection to add to, None where it is to be made, and its model."""
+    collections = catalog.collections()
+    if options.collection is not None:
+        collections = [c for c in collections if c.name == options.collection]
+    if options.model is None and collections:
+        return collections[0], _spec_of(collections[0], options.model_options)
+    name = options.model or models.default_model()
+    asked = models.resolve(name, options.model_options)
+    for collection in collections:
+        if collection.model == asked.name:
+            spec = models.resolve(name, _merged(collection, options.model_options))
+            if _is_of(collection, spec):
+                return collection, spec
+    if options.collection is not None and collections:
+        raise ModelError(
+            f"the collection {options.collection} is of the model {collections[0].model}, not "
+            f"{asked.name} as it is now; choose another --collection name"
+        )
+    return None, asked
+
+
+def add(catalog: Catalog, options: IndexOptions, spec: ModelSpec) -> Collection:
+    """Make a collection for a model, named after it where no name is given."""
+    taken = {collection.name for collection in catalog.collections()}
+    name = options.collection
+    if name is None:
+        base = name = Path(spec.name).stem
+        number = 2
+        while name in taken:
+            name, number = f"{base}-{number}", number + 1
+    settings = {"options": asdict(options.model_options), "space": spec.space}
+    return catalog.add_collection(
+        name, spec.name, spec.revision, spec.dimensions, json.dumps(settings, sort_keys=True)
+    )
+
+
+def _spec_of(collection: Collection, wanted: ModelOptions) -> ModelSpec:
+    """Return a collection's model; ModelError where it has changed, or is wanted otherwise."""
+    spec = models.resolve(collection.model, _merged(collection, wanted))
+    if not _is_of(collection, spec):
+        raise ModelError(
+            f"the model {spec.name}, or how it is used, has changed since the collection "
+            f"{collection.name} was made with it; `searchapp index FOLDER --model {spec.name}` "
+            "makes a new one"
+        )
+    return spec
+
+
+def _merged(collection: Collection, wanted: ModelOptions) -> ModelOptions:
+    """Return what the collection was made with, where the user does not say otherwise."""
+    made_with = json.loads(collection.settings)["options"]
+    said = {key: value for key, value in asdict(wanted).items() if value not in (None, False)}
+    return ModelOptions(**{**made_with, **said})
+
+
+def _is_of(collection: Collection, spec: ModelSpec) -> bool:
+    """Tell whether the collection's vectors are of the same space as the model's."""
+    ours = (spec.name, spec.revision, json.loads(json.dumps(spec.space)))
+    theirs = (collection.model, collection.revision, json.loads(collection.settings)["space"])
+    return ours == theirs

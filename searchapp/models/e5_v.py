@@ -1,0 +1,62 @@
+"""E5-V: LLaVA-NeXT asked to sum up a sentence or a picture in one word; not both at once."""
+
+from __future__ import annotations
+
+from searchapp.images import ImageInput
+from searchapp.models.folder import Folder
+from searchapp.models.spec import ModelSpec, Prompts
+
+ARCHITECTURE = "LlavaNextForConditionalGeneration"
+# The prompts, to the byte, are those of vLLM's example; the last line is a space and a line break.
+TEMPLATE = (
+    "<|start_header_id|>user<|end_header_id|>\n\n{}<|eot_id|>"
+    "<|start_header_id|>assistant<|end_header_id|>\n\n \n"
+)
+IMAGE = TEMPLATE.format("<image>\nSummary above image in one word: ")
+PROMPTS = Prompts(
+    document=IMAGE,
+    text=TEMPLATE.format("{text}\nSummary above sentence in one word: "),
+    image=IMAGE,
+)
+# Its processor cuts a picture into at most four tiles of 336 pixels, or three in a row.
+BOUND = ImageInput("bound", max_pixels=4 * 672 * 672)
+MAX_MODEL_LEN = 4096
+
+MODELS = (
+    ModelSpec(
+        name="e5-v",
+        source="royokong/e5-v",
+        revision="0c1f22679417b3ae925d779442221c40cd1861ab",
+        architecture=ARCHITECTURE,
+        dimensions=4096,
+        prompts=PROMPTS,
+        image=BOUND,
+        text_limit=MAX_MODEL_LEN,
+        licence="Llama 3",
+        weights_mb=16710,
+        placeholder="<image>",
+        pooling="LAST",
+        engine_arguments={"max_model_len": MAX_MODEL_LEN},
+    ),
+)
+
+
+def from_folder(folder: Folder) -> ModelSpec:
+    """Describe a LLaVA-NeXT folder, taken for an E5-V; KeyError where it lacks something."""
+    text = folder.config["text_config"]
+    limit = min(MAX_MODEL_LEN, text.get("max_position_embeddings", MAX_MODEL_LEN))
+    return ModelSpec(
+        name=folder.path,
+        source=folder.path,
+        revision=folder.fingerprint,
+        architecture=ARCHITECTURE,
+        dimensions=text["hidden_size"],
+        prompts=PROMPTS,
+        image=BOUND,
+        text_limit=limit,
+        licence="see its card",
+        weights_mb=folder.weights_mb,
+        placeholder="<image>",
+        pooling="LAST",
+        engine_arguments={"max_model_len": limit},
+    )

@@ -1,0 +1,86 @@
+"""VLM2Vec: Phi-3.5-vision, trained to embed texts, pictures, and pictures with a question."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+from searchapp.errors import ModelError
+from searchapp.images import ImageInput
+from searchapp.models.folder import Folder
+from searchapp.models.spec import ModelSpec, Prompts
+from searchapp.types import ModelOptions
+
+ARCHITECTURE = "Phi3VForCausalLM"
+# The prompts of queries, to the byte, are those of vLLM's example; the document's is VLM2Vec's own.
+PROMPTS = Prompts(
+    document="<|image_1|> Represent the given image.",
+    text="Find me an everyday image that matches the given caption: {text}",
+    image="<|image_1|> Find a day-to-day image that looks similar to the provided image.",
+    text_image="<|image_1|> Represent the given image with the following question: {text}",
+)
+NUM_CROPS = 4
+TILE = 336  # pixels a side of a crop
+MAX_MODEL_LEN = 4096
+
+
+def _bound(num_crops: int) -> ImageInput:
+    return ImageInput("bound", max_pixels=4 * num_crops * TILE * TILE)
+
+
+MODELS = (
+    ModelSpec(
+        name="vlm2vec",
+        source="TIGER-Lab/VLM2Vec-Full",
+        revision="e9afa98002097ac2471827ba23ea1f2ddd229480",
+        architecture=ARCHITECTURE,
+        dimensions=3072,
+        prompts=PROMPTS,
+        image=_bound(NUM_CROPS),
+        text_limit=MAX_MODEL_LEN,
+        licence="Apache-2.0",
+        weights_mb=8290,
+        placeholder="<|image_1|>",
+        pooling="LAST",
+        engine_arguments={
+            "max_model_len": MAX_MODEL_LEN,
+            "mm_processor_kwargs": {"num_crops": NUM_CROPS},
+        },
+        code=("configuration_phi3_v.py", "processing_phi3_v.py"),
+        download=("*.json", "*.txt", "*.model", "*.py", "*.safetensors"),
+    ),
+)
+
+
+def from_folder(folder: Folder) -> ModelSpec:
+    """Describe a Phi-3-vision folder, taken for a VLM2Vec; KeyError where it lacks something."""
+    limit = min(MAX_MODEL_LEN, folder.config.get("max_position_embeddings", MAX_MODEL_LEN))
+    return ModelSpec(
+        name=folder.path,
+        source=folder.path,
+        revision=folder.fingerprint,
+        architecture=ARCHITECTURE,
+        dimensions=folder.config["hidden_size"],
+        prompts=PROMPTS,
+        image=_bound(NUM_CROPS),
+        text_limit=limit,
+        licence="see its card",
+        weights_mb=folder.weights_mb,
+        placeholder="<|image_1|>",
+        pooling="LAST",
+        engine_arguments={
+            "max_model_len": limit,
+            "mm_processor_kwargs": {"num_crops": NUM_CROPS},
+        },
+        code=folder.code,
+    )
+
+
+def bounded(spec: ModelSpec, options: ModelOptions) -> ModelSpec:
+    """Return the spec with as many crops as the user wants."""
+    if options.max_pixels is not None:
+        raise ModelError(f"{spec.name} has no --max-pixels; it has --num-crops")
+    if options.num_crops is None:
+        return spec
+    return replace(spec, image=_bound(options.num_crops)).with_processor(
+        num_crops=options.num_crops
+    )
