@@ -80,6 +80,15 @@ def add(catalog: Catalog, options: IndexOptions, spec: ModelSpec) -> Collection:
     )
 
 
+def remember(catalog: Catalog, collection: Collection, options: IndexOptions) -> Collection:
+    """Keep that the user trusts the model's code, so that it need not be said again."""
+    settings = json.loads(collection.settings)
+    if options.model_options.trust_remote_code and not settings["options"]["trust_remote_code"]:
+        settings["options"]["trust_remote_code"] = True
+        return catalog.set_settings(collection, json.dumps(settings, sort_keys=True))
+    return collection
+
+
 def _spec_of(collection: Collection, wanted: ModelOptions) -> ModelSpec:
     """Return a collection's model; ModelError where it has changed, or is wanted otherwise."""
     spec = models.resolve(collection.model, _merged(collection, wanted))

@@ -117,6 +117,8 @@ class Library:
                 collection, spec = collections.for_indexing(self._catalog, options)
                 if collection is None:
                     collection = collections.add(self._catalog, options, spec)
+                else:
+                    collection = collections.remember(self._catalog, collection, options)
                 run = Run(
                     self._catalog, spec, roots, options, lambda: self._running(spec), collection
                 )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 
 import numpy as np
@@ -56,7 +57,7 @@ class FakeEngine:
 
 
 def _of_words(text: str) -> Picture:
-    for word in text.split():
+    for word in re.findall(r"[a-z]+", text):
         if word in ImageColor.colormap:
             return Image.new("RGB", (8, 8), word)
     raise ValueError(f"no colour in {text!r}")

@@ -72,3 +72,23 @@ def test_make_targets_are_told() -> None:
     for target in ("demo", "test", "setup", "check"):
         assert f"make {target}" in README
         assert re.search(rf"^{target}:", makefile, re.MULTILINE)
+
+
+def test_the_models_are_those_there_are() -> None:
+    """The README's table and the program's list agree."""
+    named = re.findall(r"^\| `([a-z0-9-]+)` \|", README, re.MULTILINE)
+    assert sorted(named) == sorted(["starter", *models.MODELS])
+    for spec in models.MODELS.values():
+        (row,) = re.findall(rf"^\| `{spec.name}` .*$", README, re.MULTILINE)
+        assert str(spec.dimensions) in row
+        assert ", ".join(spec.modalities) in row
+        assert spec.licence in row
+
+
+def test_the_model_file_works(tmp_path: Path) -> None:
+    """The TOML example is read as it stands."""
+    (example,) = blocks("toml")
+    file = tmp_path / "my-model.toml"
+    file.write_text(example)
+    spec = models.resolve(str(file))
+    assert (spec.dimensions, spec.modalities) == (512, ("text", "image"))

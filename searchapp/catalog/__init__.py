@@ -7,7 +7,7 @@ import sqlite3
 import threading
 from collections.abc import Iterator
 from contextlib import AbstractContextManager
-from dataclasses import asdict, dataclass, fields
+from dataclasses import asdict, dataclass, fields, replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -118,6 +118,13 @@ class Catalog:
             (name, model, revision, dimensions, settings, _now()),
         )
         return next(c for c in self.collections() if c.name == name)
+
+    def set_settings(self, collection: Collection, settings: str) -> Collection:
+        """Change how a collection's model is used, in what its vectors do not depend on."""
+        self._db.execute(
+            "update collections set settings = ? where id = ?", (settings, collection.id)
+        )
+        return replace(collection, settings=settings)
 
     def set_index(self, collection: Collection, file: str, count: int, last_id: int) -> None:
         """Say which index file holds the collection's vectors, and which: the commit of a save."""

@@ -12,16 +12,16 @@ from searchapp.models import ModelSpec, hub
 @click.command(cls=Command)
 @json_option
 def command(as_json: bool) -> None:
-    """List the models that can be named; any CLIP folder on disk will do as well."""
+    """List the models that can be named; a folder on disk or a TOML file will do as well."""
     specs = models.available()
     if as_json:
         print_json([_as_dict(spec) for spec in specs])
         return
-    click.echo(f"{'name':<20}{'dimensions':>10}  {'takes':<20}{'size':>8}  {'licence':<12}on disk")
+    click.echo(f"{'name':<24}{'dimensions':>10}  {'takes':<26}{'size':>8}  {'licence':<14}on disk")
     for spec in specs:
         click.echo(
-            f"{spec.name:<20}{spec.dimensions:>10}  {', '.join(spec.modalities):<20}"
-            f"{spec.weights_mb:>5} MB  {spec.licence:<12}{'yes' if hub.is_on_disk(spec) else 'no'}"
+            f"{spec.name:<24}{spec.dimensions:>10}  {', '.join(spec.modalities):<26}"
+            f"{spec.weights_mb:>5} MB  {spec.licence:<14}{'yes' if hub.is_on_disk(spec) else 'no'}"
         )
     click.echo(f"\nwith no --model: {models.default_model()}")
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import shutil
 from pathlib import Path
 from typing import Protocol, cast
@@ -122,4 +123,5 @@ def _filled(spec: ModelSpec, prompt: str, text: str | None) -> str:
         )
     if spec.lower_text:
         words = words.lower()
-    return prompt.replace("{instruction}", spec.instruction or "").replace("{text}", words)
+    values = {"instruction": spec.instruction or "", "text": words}
+    return re.sub(r"\{(instruction|text)\}", lambda found: values[found[1]], prompt)
