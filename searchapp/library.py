@@ -8,16 +8,19 @@ from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING, Self
 
+import numpy as np
+
 from searchapp import collections, engines, querying, scan
 from searchapp.catalog import Catalog, Located
 from searchapp.engines import Engine, Vector
-from searchapp.errors import LibraryError
+from searchapp.errors import LibraryError, QueryError
 from searchapp.indexing import Run
 from searchapp.lock import writer_lock
 from searchapp.models import ModelSpec
 from searchapp.types import (
     Collection,
     Event,
+    Facets,
     Failure,
     Finished,
     Hit,
@@ -136,7 +139,7 @@ class Library:
         Only images with a file that exists are returned. Errors: QueryError,
         UnsupportedModality, PictureError, ModelError, EngineError, LibraryError.
         """
-        collection, spec = collections.for_search(self._catalog, options)
+        collection, spec = self.target(options)
         terms = [Term(query)] if isinstance(query, Query) else list(query) or [Term(Query())]
         items = [querying.engine_input(spec, term.query) for term in terms]
         engine = self._running(spec)
@@ -146,7 +149,30 @@ class Library:
                 items[number] = querying.engine_input(spec, short)
         vectors = querying.embed(engine, items)
         vector = querying.add_up(vectors, [term.weight for term in terms])
-        return self._nearest(collection, vector, options)
+        return self.nearest(collection, vector, options)
+
+    def target(self, options: SearchOptions) -> tuple[Collection, ModelSpec]:
+        """Return the collection that a search would take, and the model for its query."""
+        return collections.for_search(self._catalog, options)
+
+    def similar(self, image_id: int, options: SearchOptions = SearchOptions()) -> list[Hit]:
+        """Return the images nearest to one that is indexed, itself first; no engine is needed."""
+        from searchapp.vectors import unpack
+
+        collection = collections.chosen(self._catalog, options.collection)
+        stored = self._catalog.vector_of(collection, image_id)
+        if stored is None:
+            raise QueryError(f"no image {image_id} in the collection {collection.name}")
+        (vector,) = unpack([stored], collection.dimensions)
+        return self.nearest(collection, vector, options)
+
+    def image(self, image_id: int) -> Located | None:
+        """Return an image and where its files are; None where there is none."""
+        return self._catalog.image_by_id(image_id)
+
+    def facets(self) -> Facets:
+        """Return what the images can be filtered by: folders and dates."""
+        return self._catalog.facets()
 
     def info(self) -> LibraryInfo:
         """Return what the library holds."""
@@ -180,29 +206,34 @@ class Library:
 
     # Vectors
 
-    def _nearest(self, collection: Collection, vector: Vector, options: SearchOptions) -> list[Hit]:
-        import numpy as np
-
-        index, folder = self._synced(collection), None
-        among = None
-        if options.folder is not None:
-            folder = Path(os.path.abspath(options.folder.expanduser()))  # noqa: PTH100
-            ids = self._catalog.embedding_ids(collection, folder)
+    def nearest(self, collection: Collection, vector: Vector, options: SearchOptions) -> list[Hit]:
+        """Return the images whose vectors are nearest to one, best first, ties by age."""
+        index, folder, among = self._synced(collection), options.folder, None
+        if folder is not None:
+            folder = Path(os.path.abspath(folder.expanduser()))  # noqa: PTH100
+        if (folder, options.after, options.before) != (None, None, None):
+            ids = self._catalog.matching_ids(
+                collection, folder=folder, after=options.after, before=options.before
+            )
             among = np.array(ids, dtype=np.int64)
         most = len(index) if among is None else len(among)
-        hits: list[Hit] = []
-        asked = 0
-        while len(hits) < options.count and asked < most:
-            done, asked = asked, min(most, max(2 * options.count, 4 * asked))
-            found = index.search(vector, asked, among)[done:]
+        wanted = options.offset + options.count
+        asked, hits = 0, list[Hit]()
+        # Of the nearest some may have lost their files: ask for more until there are enough.
+        while len(hits) < wanted and asked < most:
+            asked = min(most, max(2 * wanted, 4 * asked))
+            found = sorted(index.search(vector, asked, among), key=lambda it: (-it[1], it[0]))
+            if options.min_score is not None:
+                found = [(id, score) for id, score in found if score >= options.min_score]
             located = self._catalog.locate([id for id, _ in found])
-            for id, score in found:
-                if options.min_score is not None and score < options.min_score:
-                    return hits[: options.count]
-                hit = _hit(located.get(id), score, folder)
-                if hit:
-                    hits.append(hit)
-        return hits[: options.count]
+            hits = [
+                hit
+                for id, score in found
+                if (hit := _hit(located.get(id), score, folder)) is not None
+            ]
+            if len(found) < asked:
+                break
+        return hits[options.offset : wanted]
 
     def _synced(self, collection: Collection) -> VectorIndex:
         """Return the collection's index, in step with the catalogue, in memory."""
@@ -217,8 +248,6 @@ class Library:
         return index
 
     def _sync(self, index: VectorIndex, collection: Collection) -> None:
-        import numpy as np
-
         from searchapp.vectors import unpack
 
         live = np.array(self._catalog.embedding_ids(collection), dtype=np.int64)
@@ -250,7 +279,10 @@ def _hit(image: Located | None, score: float, folder: Path | None) -> Hit | None
     if folder is not None:
         paths.sort(key=lambda path: folder not in Path(path).parents)
     best, *also = paths
-    return Hit(best, round(score, 6), image.sha256, image.width, image.height, tuple(also))
+    return Hit(
+        best, round(score, 6), image.sha256, image.width, image.height, tuple(also),
+        image.image_id, image.taken_at, image.camera,
+    )  # fmt: skip
 
 
 def _size(file: Path) -> int:

@@ -39,7 +39,10 @@ class SearchOptions:
     """How to search: which collection, how many hits, and what they must fulfil."""
 
     count: int = 10
+    offset: int = 0  # leave out so many of the best, which an earlier page showed
     folder: Path | None = None  # only pictures with a file below it
+    after: str | None = None  # only taken then or later: ISO 8601, or the beginning of one
+    before: str | None = None  # only taken then or earlier: 2023-06 includes all of June
     min_score: float | None = None  # cosine
     collection: str | None = None  # by default the one that was indexed last
     model: str | None = None  # or the collection of this model
@@ -82,6 +85,9 @@ class Hit:
     width: int  # pixels, upright
     height: int
     also: tuple[str, ...] = ()
+    image_id: int = 0
+    taken_at: str | None = None
+    camera: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -190,6 +196,15 @@ class CollectionInfo:
     failures: int
     last_run: str | None  # when its last complete run ended, ISO 8601, UTC
     index_bytes: int
+
+
+@dataclass(frozen=True, slots=True)
+class Facets:
+    """What a library's pictures can be filtered by."""
+
+    folders: tuple[tuple[str, int], ...]  # path, and how many images have a file right in it
+    first_date: str | None  # ISO 8601, the day
+    last_date: str | None
 
 
 @dataclass(frozen=True, slots=True)

@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 from conftest import Engines
 from pictures import draw
+from PIL import Image
 from test_index import index
 
 from searchapp.errors import LibraryError, PictureError, QueryError, UnsupportedModality
@@ -205,3 +206,46 @@ def test_terms_that_leave_nothing_are_an_error(filled: Library) -> None:
     for terms in ([Term(Query("red")), Term(Query("red"), -1)], []):
         with pytest.raises(QueryError):
             filled.search(terms)
+
+
+def test_dates_limit_the_search(opened: Library, tmp_path: Path, model: Path) -> None:
+    """A month given as the end is included whole; pictures without a date are left out."""
+    for taken in ("2022:12:31 23:59:59", "2023:06:01 00:00:00", "2023:06:30 23:00:00", None):
+        exif = Image.Exif()
+        if taken:
+            exif.get_ifd(0x8769)[0x9003] = taken
+        name = (taken or "undated")[:10].replace(":", "-")
+        draw(tmp_path / f"photos/{name}.jpg", "red", mark=len(name), exif=exif)
+    index(opened, tmp_path / "photos", model)
+    dated = {"after": "2023", "before": "2023-06"}
+    assert sorted(names(opened, Query("red"), **dated)) == ["2023-06-01.jpg", "2023-06-30.jpg"]
+    assert names(opened, Query("red"), before="2022") == ["2022-12-31.jpg"]
+    assert names(opened, Query("red"), after="2024") == []
+    assert opened.facets().first_date == "2022-12-31"
+    assert opened.facets().folders == ((str(tmp_path / "photos"), 4),)
+
+
+def test_pages_join_without_gap_or_double(opened: Library, tmp_path: Path, model: Path) -> None:
+    """Page after page gives the order of one long answer, however many scores are equal."""
+    for number in range(23):
+        draw(tmp_path / f"photos/{number:02}.png", "red", mark=4800 - number % 3)
+        with (tmp_path / f"photos/{number:02}.png").open("ab") as file:
+            file.write(bytes([number]))
+    index(opened, tmp_path / "photos", model)
+    whole = names(opened, Query("red"), count=30)
+    assert len(set(whole)) == 23
+    pages = [names(opened, Query("red"), count=5, offset=offset) for offset in range(0, 30, 5)]
+    assert [name for page in pages for name in page] == whole
+
+
+def test_similar_pictures_need_no_engine(
+    filled: Library, photos: Path, fake_engines: Engines
+) -> None:
+    """An indexed picture's own vector is the question; it comes first."""
+    (blue,) = filled.search(Query("blue"), SearchOptions(count=1))
+    asked = len(fake_engines.started[0].prompts)
+    first, *rest = filled.similar(blue.image_id)
+    assert (first.path, round(first.score, 3), len(rest)) == (blue.path, 1.0, 2)
+    assert len(fake_engines.started[0].prompts) == asked
+    with pytest.raises(QueryError, match="no image 99"):
+        filled.similar(99)

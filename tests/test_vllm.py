@@ -6,6 +6,7 @@ import os
 import subprocess
 import sys
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -42,8 +43,14 @@ def model(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFacto
 
 
 @pytest.fixture(scope="module")
+def clip(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return make_clip(tmp_path_factory.mktemp("models") / "tiny-clip")
+
+
+@pytest.fixture(scope="module")
 def spec(model: Path) -> ModelSpec:
-    return resolve(str(model))
+    """The model, in the numbers that transformers computes with."""
+    return replace(resolve(str(model)), engine_arguments={"dtype": "float32"})
 
 
 @pytest.fixture(scope="module")
@@ -134,6 +141,17 @@ def test_texts_equal_transformers_in_mixed_batches(
         assert 1 - float(outputs[2 * index + 1] @ reference(picture)) < 1e-4
 
 
+def test_the_cpus_quick_numbers_are_near(clip: Path) -> None:
+    """bfloat16, where the CPU has it, turns a vector by next to nothing."""
+    item = EngineInput("", noise(64, 64))
+    vectors = []
+    for arguments in ({}, {"dtype": "float32"}):
+        engine = LocalEngine(replace(resolve(str(clip)), engine_arguments=arguments))
+        vectors.append(vector_of(engine.embed([item])[0]))
+        engine.close()
+    assert 1 - float(vectors[0] @ vectors[1]) < 1e-3
+
+
 def test_texts_of_every_length(engine: LocalEngine, reference: Any) -> None:
     """From one word to the limit, alone and together."""
     texts = [" ".join(["dog", "boat", "red"][i % 3] for i in range(n + 1)) for n in range(12)]
@@ -208,11 +226,6 @@ def test_the_library_end_to_end(engine: LocalEngine, model: Path, tmp_path: Path
             assert first.path == str(tmp_path / f"{number}.png")
             assert first.score > 0.999
         assert len(library.search(Query("a red boat"))) == 10
-
-
-@pytest.fixture(scope="module")
-def clip(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return make_clip(tmp_path_factory.mktemp("models") / "tiny-clip")
 
 
 def test_the_command_line_end_to_end(clip: Path, tmp_path: Path) -> None:

@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 import json
+import os
 import sqlite3
 import threading
+from collections import Counter
 from collections.abc import Iterator
 from contextlib import AbstractContextManager
 from dataclasses import asdict, dataclass, fields, replace
 from datetime import UTC, datetime
+from itertools import groupby
+from operator import itemgetter
 from pathlib import Path
 from typing import Any
 
@@ -18,7 +22,7 @@ from searchapp.catalog.keys import below, key, path_of
 from searchapp.catalog.seen import Plan, Seen, Work
 from searchapp.errors import LibraryError
 from searchapp.migrations import MIGRATIONS
-from searchapp.types import Collection, CollectionInfo, Failure, PictureInfo, RunSummary
+from searchapp.types import Collection, CollectionInfo, Facets, Failure, PictureInfo, RunSummary
 
 __all__ = ["Catalog", "Located", "Lookup", "Plan", "Seen", "Work"]
 
@@ -30,7 +34,11 @@ PAGE = 1000  # rows
 class Located:
     """An image and the paths of its files."""
 
+    image_id: int
     sha256: str
+    format: str
+    taken_at: str | None
+    camera: str | None
     width: int
     height: int
     paths: tuple[str, ...]
@@ -216,19 +224,42 @@ class Catalog:
         ).fetchone()
         return row[0], row[1]
 
-    def embedding_ids(self, collection: Collection, folder: Path | None = None) -> list[int]:
-        """Return the ids of the embeddings; with a folder, of images with a file below it."""
-        if folder is None:
-            rows = self._db.execute(
-                "select id from embeddings where collection_id = ?", (collection.id,)
+    def embedding_ids(self, collection: Collection) -> list[int]:
+        """Return the ids of all embeddings."""
+        rows = self._db.execute(
+            "select id from embeddings where collection_id = ?", (collection.id,)
+        )
+        return [row[0] for row in rows]
+
+    def matching_ids(
+        self,
+        collection: Collection,
+        *,
+        folder: Path | None = None,
+        after: str | None = None,
+        before: str | None = None,
+    ) -> list[int]:
+        """Return the ids of the embeddings of images that fulfil every condition given."""
+        where = ["e.collection_id = :collection"]
+        parameters: dict[str, Any] = {"collection": collection.id}
+        if folder is not None:
+            below_folder, values = below(folder)
+            where.append(
+                "e.image_id in (select f.image_id from files f"
+                f" where {below_folder.replace('path', 'f.path')})"
             )
-        else:
-            where, parameters = below(folder)
-            rows = self._db.execute(
-                "select distinct e.id from files f join embeddings e on e.image_id = f.image_id"
-                f" and e.collection_id = :collection where {where}",
-                {"collection": collection.id, **parameters},
-            )
+            parameters |= values
+        if after is not None:
+            where.append("i.taken_at >= :after")
+            parameters["after"] = after
+        if before is not None:
+            where.append("substr(i.taken_at, 1, length(:before)) <= :before")
+            parameters["before"] = before
+        rows = self._db.execute(
+            "select e.id from embeddings e join images i on i.id = e.image_id where "
+            + " and ".join(where),
+            parameters,
+        )
         return [row[0] for row in rows]
 
     def vectors(self, ids: list[int]) -> Iterator[tuple[list[int], list[bytes]]]:
@@ -242,16 +273,34 @@ class Catalog:
 
     def locate(self, ids: list[int]) -> dict[int, Located]:
         """Return, by embedding id, the images that have files."""
-        rows = self._db.execute(
-            "select e.id, i.sha256, i.width, i.height, f.path from embeddings e"
-            " join images i on i.id = e.image_id join files f on f.image_id = i.id"
-            " where e.id in (select value from json_each(?)) order by length(f.path), f.path",
-            (json.dumps(ids),),
+        return self._located(
+            "e.id in (select value from json_each(:ids))", {"ids": json.dumps(ids)}
         )
-        found: dict[int, Located] = {}
-        for id, sha256, width, height, path in rows:
-            before = found[id].paths if id in found else ()
-            found[id] = Located(sha256, width, height, (*before, path_of(path)))
+
+    def image_by_id(self, image_id: int) -> Located | None:
+        """Return an image that has files, of whatever collection."""
+        found = self._located("i.id = :image", {"image": image_id})
+        return next(iter(found.values()), None)
+
+    def _located(self, where: str, parameters: dict[str, Any]) -> dict[int, Located]:
+        rows = self._db.execute(
+            "select e.id, i.id, i.sha256, i.format, i.taken_at, i.camera, i.width, i.height, f.path"
+            " from embeddings e join images i on i.id = e.image_id"
+            f" join files f on f.image_id = i.id where {where}"
+            " order by e.id, length(f.path), f.path",
+            parameters,
+        )
+        return {
+            id: Located(*(*same[0][1:8], tuple(path_of(row[8]) for row in same)))
+            for id, same in ((id, list(group)) for id, group in groupby(rows, itemgetter(0)))
+        }
+
+    def vector_of(self, collection: Collection, image_id: int) -> bytes | None:
+        """Return an image's stored vector."""
+        found: bytes | None = self._value(
+            "select vector from embeddings where collection_id = :collection and image_id = :image",
+            {"collection": collection.id, "image": image_id},
+        )
         return found
 
     # What info and failures tell
@@ -262,6 +311,17 @@ class Catalog:
             self._value("select count(distinct image_id) from files"),
             self._value("select count(*) from files"),
         )
+
+    def facets(self) -> Facets:
+        """Return what the images can be filtered by."""
+        counts: Counter[str] = Counter()
+        for (path,) in self._db.execute("select path from files"):
+            counts[os.path.dirname(path_of(path))] += 1  # noqa: PTH120 (speed)
+        first, last = self._db.execute(
+            "select min(taken_at), max(taken_at) from images"
+            " where id in (select image_id from files)"
+        ).fetchone()
+        return Facets(tuple(sorted(counts.items())), first and first[:10], last and last[:10])
 
     def describe(self, collection: Collection, index_bytes: int) -> CollectionInfo:
         """Return what info tells of a collection."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 from collections.abc import Callable
 from dataclasses import fields
 from pathlib import Path
@@ -89,6 +90,13 @@ def model_options(function: Function) -> Function:
 def taken(arguments: dict[str, Any]) -> ModelOptions:
     """Return the options of a model among a command's arguments, and take them out."""
     return ModelOptions(**{field.name: arguments.pop(field.name) for field in fields(ModelOptions)})
+
+
+def date(context: click.Context, option: click.Parameter, value: str | None) -> str | None:
+    """Check that a date is the beginning of one in ISO 8601: a year, a month, a day, or more."""
+    if value is not None and not re.fullmatch(r"\d{4}(-\d\d(-\d\d(T[\d:]+)?)?)?", value):
+        raise click.BadParameter("a date looks like 2023, 2023-06 or 2023-06-17")
+    return value
 
 
 def print_json(value: Any) -> None:

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import click
 
 from searchapp.cli.options import (
     Command,
     collection_option,
+    date,
     json_option,
     library_option,
     model_option,
@@ -34,7 +36,16 @@ from searchapp.types import Hit, Query, SearchOptions
 @click.option(
     "--in", "folder", type=click.Path(path_type=Path), metavar="FOLDER", help="Only below FOLDER."
 )
+@click.option(
+    "--after", metavar="DATE", callback=date, help="Only taken then or later: 2023, 2023-06 ..."
+)
+@click.option(
+    "--before", metavar="DATE", callback=date, help="Only taken then or earlier, that day included."
+)
 @click.option("--min-score", type=float, metavar="S", help="Only scores (cosines) of at least S.")
+@click.option(
+    "--offset", type=click.IntRange(min=0), default=0, metavar="N", help="Leave out the N best."
+)
 @json_option
 @click.option("--paths", is_flag=True, help="Print only paths, one a line.")
 @click.option("-0", "null", is_flag=True, help="Print only paths, each ended by a null byte.")
@@ -53,19 +64,13 @@ from searchapp.types import Hit, Query, SearchOptions
 def command(
     text: str | None,
     image: str | None,
-    count: int,
-    folder: Path | None,
-    min_score: float | None,
     as_json: bool,
     paths: bool,
     null: bool,
     html: Path | None,
-    model: str | None,
-    collection: str | None,
-    truncate: bool,
-    trust_remote_code: bool,
     library: Path | None,
     verbose: bool,
+    **arguments: Any,
 ) -> None:
     """Find the pictures nearest to TEXT, to --image, or to both as one question.
 
@@ -80,9 +85,7 @@ def command(
     query = Query(text, image)
     if query.modality is None:
         raise QueryError('nothing to look for; give a text, --image FILE, or both: query "a dog"')
-    options = SearchOptions(
-        count, folder, min_score, collection, model, trust_remote_code, truncate
-    )
+    options = SearchOptions(**arguments)
     with Library.open(library, start=starter(verbose)) as opened:
         hits = opened.search(query, options)
     if html is not None:
@@ -100,7 +103,8 @@ def command(
             also = f"  (and {len(hit.also)} more)" if hit.also else ""
             click.echo(f"{hit.score:.3f}  {shown(hit.path)}{also}")
     if not hits:
-        note("no match" if min_score is None and folder is None else "no match within the limits")
+        limits = (options.min_score, options.folder, options.after, options.before)
+        note("no match within the limits" if any(limits) or options.offset else "no match")
 
 
 def _title(query: Query) -> str:
