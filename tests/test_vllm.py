@@ -16,6 +16,7 @@ from checkpoints import IMAGE_SIDE, TEXT_LIMIT, make_clip, make_siglip
 from PIL import Image
 
 from searchapp import images
+from searchapp.cli.engine import UntilExit
 from searchapp.engines import EngineInput, Refusal, Vector
 from searchapp.errors import ModelError
 from searchapp.library import Library
@@ -217,7 +218,12 @@ def test_the_library_end_to_end(engine: LocalEngine, model: Path, tmp_path: Path
     """Indexed through the library, each picture finds itself first."""
     for number in range(12):
         noise(120, 90, seed=number).save(tmp_path / f"{number}.png")
-    with Library.open(tmp_path / "library", create=True, start=lambda spec: engine) as library:
+
+    class Lent(UntilExit):
+        spec = resolve(str(model))
+
+    lent = Lent(engine)
+    with Library.open(tmp_path / "library", create=True, start=lambda spec: lent) as library:
         *_, last = library.index([tmp_path], IndexOptions(model=str(model)))
         assert isinstance(last, Finished)
         assert last.summary.added == 12
