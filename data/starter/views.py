@@ -1,0 +1,126 @@
+"""Random views of photos, each kept as how it is made: 60 bytes of numbers, not 100 kB."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+# A recipe: width, height (of the crop; a negative width flips), x, y; brightness, contrast,
+# saturation; red, green, blue.
+RECIPE = 10
+LUMA = (0.299, 0.587, 0.114)
+
+
+@dataclass(frozen=True)
+class Views:
+    """Rounds of views of the same photos, and what the teachers see in each.
+
+    `where`, (rounds, photos), chooses among them as it indexes the tensors.
+    """
+
+    pixels: Tensor  # uint8 [photos, 3, any side, the same side]
+    recipes: Tensor  # [rounds, photos, RECIPE]
+    blends: Tensor | None  # [rounds, photos, 3]: the photo it is mixed with, how, its share
+    features: Tensor  # half [rounds, photos, features]
+
+    def pick(self, photos: Tensor) -> tuple[Tensor, Tensor]:
+        """Return a random view of each photo."""
+        rounds = torch.randint(0, len(self.recipes), photos.shape, device=photos.device)
+        return rounds, photos
+
+    def render(self, where: tuple[Tensor, Tensor], side: int) -> Tensor:
+        """Make views: pixels in 0..1, [n, 3, side, side]."""
+        rounds, photos = where
+        picture = _render(self.pixels[photos], self.recipes[where], side)
+        if self.blends is None:
+            return picture
+        other, kind, share = self.blends[where].unbind(-1)
+        partners = other.long()
+        second = _render(self.pixels[partners], self.recipes[rounds, partners], side)
+        return _blend(picture, second, kind, share)
+
+
+def draw_views(pixels: Tensor, rounds: int, features: int, *, mixed: bool) -> Views:
+    """Draw how to make views, the features still to be filled in.
+
+    The first round shows the photos as they are, unless they are mixed: then each is blended with
+    another, or the two are put side by side, into pictures that nobody captioned.
+    """
+    count, device = len(pixels), pixels.device
+    recipes = _draw_recipes(rounds * count, device).view(rounds, count, RECIPE)
+    blends = None
+    if mixed:
+        other = torch.stack([torch.randperm(count, device=device) for _ in range(rounds)])
+        kind = torch.randint(0, 3, (rounds, count), device=device)
+        share = 0.3 + 0.4 * torch.rand(rounds, count, device=device)
+        blends = torch.stack([other.float(), kind.float(), share], -1)
+    else:
+        recipes[0] = torch.tensor([1.0, 1, 0, 0, 1, 1, 1, 1, 1, 1], device=device)
+    empty = torch.zeros(rounds, count, features, dtype=torch.half, device=device)
+    return Views(pixels, recipes, blends, empty)
+
+
+def _draw_recipes(count: int, device: torch.device) -> Tensor:
+    def uniform() -> Tensor:
+        return torch.rand(count, device=device) * 2 - 1
+
+    area, ratio = 0.675 + 0.325 * uniform(), (uniform() * math.log(4 / 3)).exp()
+    width, height = (area * ratio).sqrt().clamp(max=1), (area / ratio).sqrt().clamp(max=1)
+    left, top = uniform() * (1 - width), uniform() * (1 - height)
+    coloured = (uniform() < 0.6).float()
+    strengths = (0.4, 0.4, 0.4, 0.1, 0.1, 0.1)
+    colours = [1 + coloured * strength * uniform() for strength in strengths]
+    colours[2] = torch.where(uniform() < -0.84, 0.0, colours[2])  # some are grey
+    flip = torch.where(uniform() < 0, -1.0, 1.0)
+    return torch.stack([width * flip, height, left, top, *colours], -1)
+
+
+def _render(pixels: Tensor, recipes: Tensor, side: int) -> Tensor:
+    x = pixels.float() / 255
+    width, height, left, top = recipes[:, :4].unbind(-1)
+    frame = torch.zeros(len(x), 2, 3, device=x.device)
+    frame[:, 0, 0], frame[:, 0, 2] = width, left
+    frame[:, 1, 1], frame[:, 1, 2] = height, top
+    grid = F.affine_grid(frame, [*x.shape[:2], side, side], align_corners=False)
+    x = F.grid_sample(x, grid, mode="bicubic", padding_mode="border", align_corners=False)
+    brightness, contrast, saturation = recipes[:, 4:7, None, None, None].unbind(1)
+    x = x * brightness
+    mean = x.mean((1, 2, 3), keepdim=True)
+    x = (x - mean) * contrast + mean
+    grey = (x * torch.tensor(LUMA, device=x.device).view(1, 3, 1, 1)).sum(1, keepdim=True)
+    x = (x - grey) * saturation + grey
+    return (x * recipes[:, 7:10, None, None]).clamp(0, 1)
+
+
+def _blend(first: Tensor, second: Tensor, kind: Tensor, share: Tensor) -> Tensor:
+    """Put two pictures side by side (kind 0), one above the other (1), or over each other (2)."""
+    kind, share = kind.view(-1, 1, 1, 1), share.view(-1, 1, 1, 1)
+    line = torch.linspace(0, 1, first.shape[-1], device=first.device)
+    across, down = line.view(1, 1, 1, -1), line.view(1, 1, -1, 1)
+    cut = torch.where(kind == 0, (across < share).float(), (down < share).float())
+    weight = torch.where(kind == 2, share, cut)
+    return first * weight + second * (1 - weight)
+
+
+def resize(pixels: Tensor, side: int) -> Tensor:
+    """Resize pixels in 0..1 as Pillow's bicubic filter does."""
+    if pixels.shape[-1] == side:
+        return pixels
+    return F.interpolate(
+        pixels, size=(side, side), mode="bicubic", antialias=True, align_corners=False
+    ).clamp(0, 1)
+
+
+def erase(pixels: Tensor, chance: float) -> Tensor:
+    """Grey out a third by a third of some standardised pictures."""
+    count, _, side, _ = pixels.shape
+    position = torch.arange(side, device=pixels.device)
+    start = torch.randint(0, side - side // 3, (2, count, 1), device=pixels.device)
+    inside = (position >= start) & (position < start + side // 3)
+    chosen = torch.rand(count, 1, 1, device=pixels.device) < chance
+    box = inside[0, :, :, None] & inside[1, :, None, :] & chosen
+    return pixels.masked_fill(box[:, None], 0.0)
