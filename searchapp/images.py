@@ -9,7 +9,7 @@ import os
 import warnings
 from collections.abc import Callable
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from functools import cache
 from typing import TYPE_CHECKING, Any, Literal, get_args
@@ -177,7 +177,11 @@ def _decode(
             enough = KEEP * min(size(*image.size))
             image.draft(None, (enough, enough))
         image.load()
-        return to_rgb(ImageOps.exif_transpose(image)), info
+        upright = ImageOps.exif_transpose(image)
+    # Asked of the result, since some of Pillow's openers turn a picture by themselves.
+    if (upright.width > upright.height) != (info.width > info.height):
+        info = replace(info, width=info.height, height=info.width)
+    return to_rgb(upright), info
 
 
 def fit(image: Picture, target: ImageInput) -> Picture:
@@ -243,21 +247,17 @@ def _from_cmyk(image: Picture) -> Picture:
 
 
 def describe(image: Picture) -> PictureInfo:
-    """Return size, upright, and what EXIF says of time, camera and place."""
-    width, height = image.size
+    """Return the size as stored, and what EXIF says of time, camera and place."""
     exif: Image.Exif | dict[int, Any]
     try:
         exif = image.getexif()
-        orientation = exif.get(0x0112, 1)
     except Exception:  # absurd EXIF must not cost the picture
-        exif, orientation = {}, 1
-    if orientation in (5, 6, 7, 8):
-        width, height = height, width
+        exif = {}
     latitude, longitude = _place(exif)
     return PictureInfo(
         format=image.format or "unknown",
-        width=width,
-        height=height,
+        width=image.width,
+        height=image.height,
         taken_at=_taken_at(exif),
         camera=_camera(exif),
         latitude=latitude,

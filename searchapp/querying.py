@@ -16,15 +16,18 @@ from searchapp.models import ModelSpec, prompt_for
 from searchapp.types import Query
 
 
-def engine_input(spec: ModelSpec, query: Query) -> EngineInput:
-    """Put a query as the model wants it; raise QueryError, UnsupportedModality or PictureError."""
+def engine_input(spec: ModelSpec, query: Query, data: bytes | None = None) -> EngineInput:
+    """Put a query as the model wants it; raise QueryError, UnsupportedModality or PictureError.
+
+    data: the bytes of the query's picture, where they are at hand already.
+    """
     modality = query.modality
     if modality is None:
         raise QueryError("nothing to look for; give a text, --image FILE, or both")
     prompt = prompt_for(spec, modality, query.text)
     if query.image is None:
         return EngineInput(prompt)
-    data = fetch.read(query.image)
+    data = fetch.read(query.image) if data is None else data
     try:
         return EngineInput(prompt, images.prepare(data, spec.image).image)
     except PictureError as error:

@@ -103,7 +103,7 @@ def run(tmp_path: Path, fake_engines: Engines, monkeypatch: pytest.MonkeyPatch) 
 
     def run(*arguments: object) -> Result:
         strings = [str(argument) for argument in arguments]
-        environment = {"SEARCHAPP_LIBRARY": str(tmp_path / "library")}
+        environment = {"SEARCHAPP_LIBRARY": str(tmp_path / "library"), "SEARCHAPP_NO_DAEMON": "1"}
         assert strings[0] in COMMANDS or strings[0].startswith("-")
         result = runner.invoke(cli, strings, env=environment)
         if isinstance(result.exception, SearchAppError):

@@ -73,6 +73,20 @@ def test_exif_orientation_is_applied(orientation: int) -> None:
     assert near(prepared.image.getpixel((27, 27)), (255, 0, 0), by=12)
 
 
+@pytest.mark.parametrize("format", ["JPEG", "TIFF", "PNG", "WEBP", "AVIF", "HEIF"])
+def test_a_turned_picture_is_upright_in_every_format(format: str) -> None:
+    """Stored lying with orientation 6, told and shown standing."""
+    images._pillow()
+    stored = picture("red", (80, 40))
+    stored.paste("white", (0, 0, 40, 40))  # upright: the upper half
+    exif = Image.Exif()
+    exif[0x0112] = 6
+    prepared = images.prepare(encode(stored, format, exif=exif), SQUASHED)
+    assert (prepared.info.width, prepared.info.height) == (40, 80)
+    assert near(prepared.image.getpixel((16, 4)), (255, 255, 255), by=12)
+    assert near(prepared.image.getpixel((16, 27)), (255, 0, 0), by=12)
+
+
 def test_alpha_is_laid_over_white() -> None:
     """What is transparent looks white, in every mode that can be transparent."""
     clear = Image.new("RGBA", (40, 40), (255, 0, 0, 0))

@@ -81,7 +81,10 @@ def test_an_index_that_is_stopped_goes_on_later(
     """Ctrl-C ends within 2 seconds with one line; however it ends, finished work is kept."""
     for mark in range(20):
         draw(tmp_path / f"photos/{mark:02}.png", "red", mark=mark + 1)
-    environment = os.environ | {"SEARCHAPP_LIBRARY": str(tmp_path / "library")}
+    environment = os.environ | {
+        "SEARCHAPP_LIBRARY": str(tmp_path / "library"),
+        "SEARCHAPP_NO_DAEMON": "1",
+    }
     arguments = ["index", tmp_path / "photos", "--model", model, "--batch-size", 2]
     process = subprocess.Popen(
         command(*arguments), stderr=subprocess.PIPE, text=True, env=environment
@@ -111,7 +114,10 @@ def test_an_index_that_is_stopped_goes_on_later(
 
 def test_a_closed_pipe_is_no_error_message(tmp_path: Path, photos: Path, model: Path) -> None:
     """`searchapp query ... | head` ends quietly."""
-    environment = os.environ | {"SEARCHAPP_LIBRARY": str(tmp_path / "library")}
+    environment = os.environ | {
+        "SEARCHAPP_LIBRARY": str(tmp_path / "library"),
+        "SEARCHAPP_NO_DAEMON": "1",
+    }
     subprocess.run(command("index", photos, "--model", model), env=environment, check=True)
     process = subprocess.Popen(
         command("query", "red", "--paths"),
@@ -126,7 +132,7 @@ def test_a_closed_pipe_is_no_error_message(tmp_path: Path, photos: Path, model: 
 def test_errors_are_one_line(tmp_path: Path) -> None:
     """The program's name, what is wrong, what to do."""
     result = subprocess.run(
-        [sys.executable, "-m", "searchapp", "query", "x", "--library", tmp_path / "none"],
+        [sys.executable, "-m", "searchapp", "query", "x", "--no-daemon", "--library", tmp_path / "none"],
         capture_output=True, text=True, check=False,
     )  # fmt: skip
     assert result.returncode == 1

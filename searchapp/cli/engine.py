@@ -35,13 +35,20 @@ class UntilExit:
 
 
 def starter(
-    verbose: bool, *, seed: int = 0, tell: bool = True
+    verbose: bool,
+    *,
+    seed: int = 0,
+    tell: bool = True,
+    url: str | None = None,
+    api_key: str | None = None,
 ) -> Callable[[ModelSpec], engines.Engine]:
     """Return what a library starts its engine with; tell: say so, which index does by itself."""
 
     def start(spec: ModelSpec) -> engines.Engine:
-        if tell:
+        if tell and url is None:
             note(f"starting vLLM with {shown(Path(spec.name).name)} ...")
-        return UntilExit(engines.start_engine(spec, seed=seed, verbose=verbose))
+        return UntilExit(
+            engines.start_engine(spec, seed=seed, verbose=verbose, url=url, api_key=api_key)
+        )
 
     return start

@@ -10,7 +10,9 @@ import click
 
 from searchapp.cli.options import (
     Command,
+    api_key_option,
     collection_option,
+    engine_option,
     json_option,
     library_option,
     model_options,
@@ -44,12 +46,16 @@ from searchapp.types import MAX_MEGAPIXELS, IndexOptions, RunSummary
     metavar="N",
     help="Leave out larger pictures.",
 )
+@engine_option
+@api_key_option
 @json_option
 @library_option
 @verbose_option
 def command(
     folders: tuple[Path, ...],
     as_json: bool,
+    engine: str | None,
+    api_key: str | None,
     library: Path | None,
     verbose: bool,
     **arguments: Any,
@@ -68,7 +74,7 @@ def command(
     from searchapp.library import Library, default_folder
 
     options = IndexOptions(model_options=taken(arguments), **arguments)
-    start = starter(verbose, tell=False)
+    start = starter(verbose, tell=False, url=engine, api_key=api_key)
     with Library.open(library, create=True, start=start) as opened:
         try:
             summary = follow(opened.index(folders, options))

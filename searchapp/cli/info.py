@@ -16,15 +16,19 @@ from searchapp.cli.options import Command, json_option, library_option, print_js
 def command(as_json: bool, library: Path | None) -> None:
     """Show what the library holds: images, files, collections and their models."""
     from searchapp.library import Library
+    from searchapp.server import client
 
     with Library.open(library) as opened:
         info = opened.info()
+    resident = client.info(info.path)
     if as_json:
-        print_json(asdict(info))
+        print_json({**asdict(info), "resident": resident})
         return
     click.echo(f"library      {info.path}")
     click.echo(f"images       {info.images:,} in {info.files:,} files")
     click.echo(f"catalogue    {_size(info.catalog_bytes)}")
+    if resident:
+        click.echo(f"resident     process {resident['pid']}, for {resident['seconds']:.0f} s")
     for each in info.collections:
         click.echo(f"\ncollection   {shown(each.name)}")
         click.echo(f"  model      {shown(each.model)} (revision {each.revision[:12]})")

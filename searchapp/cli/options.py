@@ -46,6 +46,20 @@ trust_option = click.option(
 truncate_option = click.option(
     "--truncate", is_flag=True, help="Cut a text that is too long for the model."
 )
+engine_option = click.option(
+    "--engine",
+    metavar="URL",
+    help="Embed on a vLLM server (vllm serve MODEL --runner pooling) instead of here.",
+)
+api_key_option = click.option("--api-key", metavar="KEY", help="The key that server asks for.")
+keep_alive_option = click.option(
+    "--keep-alive",
+    type=click.FloatRange(min=0, min_open=True),
+    default=15.0,
+    show_default=True,
+    metavar="MINUTES",
+    help="How long the resident process stays with nothing to do.",
+)
 collection_option = click.option(
     "--collection", metavar="NAME", help="A collection; by default the one indexed last."
 )
@@ -102,6 +116,15 @@ def date(context: click.Context, option: click.Parameter, value: str | None) -> 
 def print_json(value: Any) -> None:
     """Print one JSON document, two spaces a level, in ASCII: any file name survives it."""
     click.echo(json.dumps(value, indent=2, default=str))
+
+
+def folder_of(library: Path | None) -> Path:
+    """Return the library's folder, absolute, where one is meant to be."""
+    if library is not None:
+        return library.expanduser().absolute()
+    import platformdirs
+
+    return platformdirs.user_data_path("searchapp")
 
 
 def print_path(path: str, end: bytes) -> None:

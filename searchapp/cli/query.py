@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import socket
 from pathlib import Path
 from typing import Any
 
@@ -9,9 +10,13 @@ import click
 
 from searchapp.cli.options import (
     Command,
+    api_key_option,
     collection_option,
     date,
+    engine_option,
+    folder_of,
     json_option,
+    keep_alive_option,
     library_option,
     model_option,
     note,
@@ -59,6 +64,10 @@ from searchapp.types import Hit, Query, SearchOptions
 @collection_option
 @truncate_option
 @trust_option
+@click.option("--no-daemon", is_flag=True, help="Answer in this process, and leave none behind.")
+@keep_alive_option
+@engine_option
+@api_key_option
 @library_option
 @verbose_option
 def command(
@@ -68,6 +77,10 @@ def command(
     paths: bool,
     null: bool,
     html: Path | None,
+    no_daemon: bool,
+    keep_alive: float,
+    engine: str | None,
+    api_key: str | None,
     library: Path | None,
     verbose: bool,
     **arguments: Any,
@@ -78,16 +91,27 @@ def command(
     searchapp query "a red boat at sunset"
     searchapp query --image boat.jpg -k 3
     searchapp query -0 "two white sheep" | xargs -0 cp -t /tmp/sheep
-    """
-    from searchapp.cli.engine import starter
-    from searchapp.library import Library
 
+    The first query starts a process in the background that keeps the model loaded, so that the next
+    ones are answered at once; it leaves when it had nothing to do for a while, or by `searchapp
+    stop`.
+    """
     query = Query(text, image)
     if query.modality is None:
         raise QueryError('nothing to look for; give a text, --image FILE, or both: query "a dog"')
     options = SearchOptions(**arguments)
-    with Library.open(library, start=starter(verbose)) as opened:
-        hits = opened.search(query, options)
+    if no_daemon or verbose or not hasattr(socket, "AF_UNIX"):
+        from searchapp.cli.engine import starter
+        from searchapp.library import Library
+
+        start = starter(verbose, url=engine, api_key=api_key)
+        with Library.open(library, start=start) as opened:
+            hits = opened.search(query, options)
+    else:
+        from searchapp.server import client
+
+        residence = client.Residence(folder_of(library), keep_alive, engine, api_key)
+        hits = client.search(residence, query, options, note)
     if html is not None:
         from searchapp.sheet import Section, write_sheet
 

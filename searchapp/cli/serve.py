@@ -1,0 +1,67 @@
+"""`searchapp serve`."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import click
+
+from searchapp.cli.options import (
+    Command,
+    api_key_option,
+    engine_option,
+    folder_of,
+    library_option,
+    note,
+    verbose_option,
+)
+from searchapp.errors import QueryError
+
+
+@click.command(cls=Command)
+@click.option("--host", default="127.0.0.1", show_default=True, help="Where to listen.")
+@click.option(
+    "--port",
+    type=click.IntRange(0, 65535),
+    default=8080,
+    show_default=True,
+    help="Where to listen.",
+)
+@click.option(
+    "--token", metavar="SECRET", help="What everybody has to know; needed for any other --host."
+)
+@click.option("--allow-urls", is_flag=True, help="Fetch public pictures on behalf of clients.")
+@engine_option
+@api_key_option
+@library_option
+@verbose_option
+def command(
+    host: str,
+    port: int,
+    token: str | None,
+    allow_urls: bool,
+    engine: str | None,
+    api_key: str | None,
+    library: Path | None,
+    verbose: bool,
+) -> None:
+    """Serve a web page and a JSON API to search the library with; Ctrl-C ends it.
+
+    \b
+    searchapp serve
+    searchapp serve --host 0.0.0.0 --token "$(openssl rand -hex 16)"
+    """
+    from searchapp.server.guard import LOOPBACK
+    from searchapp.server.resident import Settings, run
+
+    if host not in LOOPBACK and not token:
+        raise QueryError(
+            f"--host {host} can be reached by others; choose a --token SECRET for them"
+        )
+    settings = Settings(
+        folder_of(library), host=host, port=port, token=token, allow_urls=allow_urls,
+        engine=engine, api_key=api_key, verbose=verbose,
+    )  # fmt: skip
+    shown = f"[{host}]" if ":" in host else host
+    note(f"serving http://{shown}:{port}/{'?token=...' if token else ''}   (Ctrl-C ends it)")
+    run(settings)

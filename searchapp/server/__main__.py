@@ -1,0 +1,33 @@
+"""`python -m searchapp.server`: the resident process, as the client starts it in the background."""
+
+from __future__ import annotations
+
+import argparse
+import os
+import sys
+from pathlib import Path
+
+from searchapp.errors import SearchAppError
+from searchapp.server.resident import Settings, run
+
+
+def main() -> None:
+    """Parse, and stay until nothing was asked for a while."""
+    parser = argparse.ArgumentParser(prog="python -m searchapp.server")
+    parser.add_argument("--library", type=Path, required=True)
+    parser.add_argument("--keep-alive", type=float, required=True, help="minutes")
+    parser.add_argument("--engine")
+    given = parser.parse_args()
+    key = os.environ.get("SEARCHAPP_API_KEY")
+    settings = Settings(
+        given.library, keep_alive=given.keep_alive, engine=given.engine, api_key=key
+    )
+    try:
+        run(settings)
+    except SearchAppError as error:
+        print(f"searchapp: {error}", file=sys.stderr)
+        sys.exit(error.exit_code)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,158 @@
+"""The life of the resident process: it takes its place, serves, and leaves when it is idle."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import socket
+import sys
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from searchapp import engines
+from searchapp.errors import LibraryError, SearchAppError
+from searchapp.library import CATALOG
+from searchapp.server import client
+from searchapp.server.address import PLACE, socket_path
+from searchapp.server.guard import LOOPBACK, Rules
+
+if TYPE_CHECKING:
+    import uvicorn
+
+    from searchapp.server.service import Service
+
+EXTRA = "the resident process needs FastAPI and uvicorn: pip install 'searchapp[server]'"
+CHECK_SECONDS = 0.5  # between looks at the clock
+
+
+@dataclass(frozen=True, slots=True)
+class Settings:
+    """How the process serves."""
+
+    library: Path  # absolute
+    keep_alive: float | None = None  # minutes with nothing to do, then it leaves; None: it stays
+    host: str | None = None  # None: the Unix socket only
+    port: int = 8080
+    token: str | None = None
+    allow_urls: bool = False
+    engine: str | None = None  # URL of a remote engine
+    api_key: str | None = None
+    verbose: bool = False
+
+
+def run(settings: Settings) -> None:
+    """Serve until asked to stop, or idle for long enough.
+
+    Errors: LibraryError (no library there), SearchAppError (no FastAPI, the port is taken).
+    """
+    if not (settings.library / CATALOG).exists():
+        raise LibraryError(f"no library at {settings.library}; `searchapp index FOLDER` makes one")
+    try:
+        import uvicorn
+
+        from searchapp.server.app import create_app
+        from searchapp.server.service import Service
+    except ImportError as error:
+        raise SearchAppError(f"{EXTRA} ({error})") from error
+    with _place(settings) as sockets:
+        start = partial(
+            engines.start_engine,
+            verbose=settings.verbose, url=settings.engine, api_key=settings.api_key,
+        )  # fmt: skip
+        service = Service(settings.library, start)
+        rules = Rules(settings.token, LOOPBACK | {settings.host or "localhost"})
+        leaving = asyncio.Event()
+        app = create_app(service, rules, allow_urls=settings.allow_urls, leave=leaving.set)
+        config = uvicorn.Config(
+            app, log_level="warning", loop="asyncio", lifespan="off", timeout_graceful_shutdown=2
+        )
+        server = uvicorn.Server(config)
+
+        async def serve() -> None:
+            watching = asyncio.create_task(_watch(server, service, leaving, settings.keep_alive))
+            await server.serve(sockets=sockets)
+            watching.cancel()
+
+        with suppress(KeyboardInterrupt):
+            asyncio.run(serve())
+        service.close()
+    if "torch" in sys.modules:  # its own end takes seconds, and has nothing to save
+        sys.stdout.flush()
+        sys.stderr.flush()
+        os._exit(0)
+
+
+async def _watch(
+    server: uvicorn.Server, service: Service, leaving: asyncio.Event, keep_alive: float | None
+) -> None:
+    """Tell the server to exit when it is asked to, or was idle for keep_alive minutes."""
+    while True:
+        try:
+            await asyncio.wait_for(leaving.wait(), CHECK_SECONDS)
+            break
+        except TimeoutError:
+            idle = time.monotonic() - service.last_used
+            if keep_alive is not None and not service.busy and idle > 60 * keep_alive:
+                break
+    server.should_exit = True
+
+
+@contextmanager
+def _place(settings: Settings) -> Iterator[list[socket.socket]]:
+    """Hold the library's one place for a resident process, and listen.
+
+    The lock is the operating system's: a process that crashed has left it.
+    """
+    import fcntl
+
+    path = socket_path(settings.library)
+    with (settings.library / PLACE).open("a") as lock:
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            if settings.host is None:
+                raise SearchAppError("another resident process runs already") from None
+            client.stop(settings.library)  # it makes room for one that serves the network, too
+            fcntl.flock(lock, fcntl.LOCK_EX)
+        sockets = [_unix(path)]
+        try:
+            if settings.host is not None:
+                sockets.append(_tcp(settings.host, settings.port))
+            yield sockets
+        finally:
+            path.unlink(missing_ok=True)
+            for each in sockets:
+                each.close()
+
+
+def _unix(path: Path) -> socket.socket:
+    path.unlink(missing_ok=True)
+    listening = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+    mask = os.umask(0o177)  # mode 0600 from the very beginning
+    try:
+        listening.bind(str(path))
+    finally:
+        os.umask(mask)
+    listening.listen(256)
+    return listening
+
+
+def _tcp(host: str, port: int) -> socket.socket:
+    try:
+        family, kind, protocol, _, address = socket.getaddrinfo(
+            host, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE
+        )[0]
+        listening = socket.socket(family, kind, protocol)
+        listening.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        listening.bind(address)
+        listening.listen(256)
+    except OSError as error:
+        raise SearchAppError(
+            f"cannot listen on {host}:{port}: {error.strerror or error}; choose another --port"
+        ) from error
+    return listening

@@ -1,0 +1,199 @@
+"""What the API answers: the library on a thread, the engine on another, pictures on more."""
+
+from __future__ import annotations
+
+import asyncio
+import io
+import os
+import time
+from collections.abc import Callable, Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import contextmanager, suppress
+from dataclasses import replace
+from pathlib import Path
+from typing import Any, TypeVar
+
+from searchapp import images, querying
+from searchapp.catalog import Located
+from searchapp.engines import Engine, EngineInput, Refusal
+from searchapp.errors import EngineError, PictureError, QueryError
+from searchapp.library import Library
+from searchapp.models import ModelSpec
+from searchapp.server.batcher import Batcher
+from searchapp.types import Hit, Query, SearchOptions
+
+Result = TypeVar("Result")
+SIZES = (320, 640)  # of thumbnails: pixels of the long side
+SHOWN = frozenset({"JPEG", "PNG", "WEBP", "GIF", "AVIF", "BMP"})  # what browsers show
+LARGEST = 2560  # pixels of the long side of a picture that has to be converted for browsers
+
+
+class Starting(EngineError):
+    """The engine is on its way; ask again."""
+
+
+class Service:
+    """Everything that a request may ask for. All coroutines belong to one event loop."""
+
+    def __init__(self, folder: Path, start: Callable[[ModelSpec], Engine]) -> None:
+        """Open the library; no engine is started yet."""
+        self.folder = folder
+        self.begun = self.last_used = time.monotonic()
+        self.busy = 0
+        self._batcher = Batcher(start)
+        self._one = ThreadPoolExecutor(1, thread_name_prefix="library")
+        self._many = ThreadPoolExecutor(min(8, 2 * (os.cpu_count() or 1)), "pictures")
+        self._starting: dict[tuple[str, str], Future[Any]] = {}
+        # SQLite's connection belongs to the thread that made it.
+        self._library = self._one.submit(Library.open, folder).result()
+
+    def close(self) -> None:
+        """Close the library; threads that still work are not waited for."""
+        self._batcher.close()
+        self._one.submit(self._library.close).result()
+
+    async def search(self, query: Query, data: bytes | None, options: SearchOptions) -> list[Hit]:
+        """Search by text, by a picture (its bytes), or by both.
+
+        Where the model cannot take both as one prompt, their vectors are added up.
+        Errors: those of Library.search, and Starting.
+        """
+        collection, spec = await self._with_library(lambda it: it.target(options))
+        queries = [query]
+        if query.modality == "text+image" and "text+image" not in spec.modalities:
+            queries = [replace(query, image=None), replace(query, text=None)]
+        items = [await self._prepared(spec, part, data) for part in queries]
+        await self._ready(spec)
+        for number, part in enumerate(queries):
+            short = await self._shortened(spec, part, options.truncate)
+            if short is not part:
+                items[number] = await self._prepared(spec, short, data)
+        outputs = await asyncio.wrap_future(self._batcher.embed(spec, items))
+        vectors = []
+        for output in outputs:
+            if isinstance(output, Refusal):
+                raise QueryError(f"the model does not take this query: {output.reason}")
+            vectors.append(output)
+        vector = querying.add_up(vectors, [1.0] * len(vectors))
+        return await self._with_library(lambda it: it.nearest(collection, vector, options))
+
+    async def similar(self, image_id: int, options: SearchOptions) -> list[Hit]:
+        """Return the images nearest to one of the library's."""
+        return await self._with_library(lambda it: it.similar(image_id, options))
+
+    async def image(self, image_id: int) -> tuple[bytes, str] | None:
+        """Return a picture's bytes in a format that browsers show, and its media type."""
+        located = await self._with_library(lambda it: it.image(image_id))
+        return None if located is None else await self._with_pictures(lambda: _shown(located))
+
+    async def thumbnail(self, image_id: int, size: int) -> tuple[bytes, str] | None:
+        """Return a picture's thumbnail (WebP, upright) and its content's hash."""
+        located = await self._with_library(lambda it: it.image(image_id))
+        if located is None:
+            return None
+        return await self._with_pictures(lambda: self._thumbnail(located, size)), located.sha256
+
+    async def info(self) -> dict[str, Any]:
+        """Return what the web page wants to know of the library."""
+
+        def ask(library: Library) -> dict[str, Any]:
+            info, facets = library.info(), library.facets()
+            model: dict[str, Any] = {"model": None, "modalities": []}
+            if info.collections:
+                _, spec = library.target(SearchOptions())
+                model = {"model": Path(spec.name).name, "modalities": list(spec.modalities)}
+            return {
+                "library": str(info.path),
+                "images": info.images,
+                "files": info.files,
+                **model,
+                "collections": [
+                    {"name": c.name, "model": c.model, "images": c.images} for c in info.collections
+                ],
+                "folders": [{"path": path, "images": count} for path, count in facets.folders],
+                "first_date": facets.first_date,
+                "last_date": facets.last_date,
+            }
+
+        return await self._with_library(ask)
+
+    async def fetched(self, fetch: Callable[[], bytes]) -> bytes:
+        """Fetch a picture on a thread that may wait."""
+        return await self._with_pictures(fetch)
+
+    @contextmanager
+    def serving(self) -> Iterator[None]:
+        """Note that somebody is being served: the process stays."""
+        self.busy += 1
+        try:
+            yield
+        finally:
+            self.busy -= 1
+            self.last_used = time.monotonic()
+
+    async def _ready(self, spec: ModelSpec) -> None:
+        """Raise Starting while the model's engine is on its way, or what kept it from starting."""
+        if self._batcher.is_ready(spec):
+            return
+        key = (spec.name, spec.revision)
+        starting = self._starting.get(key)
+        if starting is None:
+            starting = self._starting[key] = self._batcher.ask(spec, lambda engine: None)
+        if not starting.done():
+            raise Starting(f"starting vLLM with {Path(spec.name).name} ...")
+        del self._starting[key]
+        starting.result()
+
+    async def _shortened(self, spec: ModelSpec, query: Query, truncate: bool) -> Query:
+        if not query.text:
+            return query
+        question = self._batcher.ask(
+            spec, lambda engine: querying.shortened(engine, query, truncate)
+        )
+        shortened: Query = await asyncio.wrap_future(question)
+        return shortened
+
+    async def _prepared(self, spec: ModelSpec, query: Query, data: bytes | None) -> EngineInput:
+        return await self._with_pictures(lambda: querying.engine_input(spec, query, data))
+
+    async def _with_library(self, ask: Callable[[Library], Result]) -> Result:
+        loop = asyncio.get_running_loop()
+        return await loop.run_in_executor(self._one, ask, self._library)
+
+    async def _with_pictures(self, work: Callable[[], Result]) -> Result:
+        return await asyncio.get_running_loop().run_in_executor(self._many, work)
+
+    def _thumbnail(self, located: Located, size: int) -> bytes:
+        """Return a thumbnail from the cache on disk, or make it there."""
+        folder = self.folder / "thumbnails" / located.sha256[:2]
+        file = folder / f"{located.sha256}-{size}.webp"
+        with suppress(OSError):
+            return file.read_bytes()
+        buffer = io.BytesIO()
+        images.thumbnail(_read(located), size).save(buffer, "WEBP", quality=80)
+        with suppress(OSError):  # a full or read-only disk costs the cache, not the picture
+            folder.mkdir(parents=True, exist_ok=True)
+            temporary = file.with_suffix(f".{os.getpid()}-{time.monotonic_ns()}.tmp")
+            temporary.write_bytes(buffer.getvalue())
+            temporary.rename(file)
+        return buffer.getvalue()
+
+
+def _read(located: Located) -> bytes:
+    """Return the bytes of the first of an image's files that can be read."""
+    problem = PictureError("none of its files is there", stage="read")
+    for path in located.paths:
+        try:
+            return images.read(path)[0]
+        except PictureError as error:
+            problem = error
+    raise problem
+
+
+def _shown(located: Located) -> tuple[bytes, str]:
+    data = _read(located)
+    if located.format in SHOWN:
+        return data, f"image/{located.format.lower()}"
+    buffer = io.BytesIO()
+    images.thumbnail(data, LARGEST).save(buffer, "JPEG", quality=90)
+    return buffer.getvalue(), "image/jpeg"

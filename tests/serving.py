@@ -1,0 +1,47 @@
+"""The real server on a free port, in a thread, with a fake engine."""
+
+from __future__ import annotations
+
+import socket
+import threading
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import uvicorn
+
+from searchapp.engines import Engine
+from searchapp.models import ModelSpec
+from searchapp.server.app import create_app
+from searchapp.server.guard import Rules
+from searchapp.server.service import Service
+
+
+@contextmanager
+def serving(
+    library: Path,
+    start: Callable[[ModelSpec], Engine],
+    rules: Rules = Rules(),  # noqa: B008 (frozen)
+    *,
+    allow_urls: bool = False,
+) -> Iterator[str]:
+    """Serve a library; yield the URL."""
+    service = Service(library, start)
+    listening = socket.socket()
+    listening.bind(("127.0.0.1", 0))
+    app = create_app(service, rules, allow_urls=allow_urls)
+    config = uvicorn.Config(
+        app, log_level="warning", loop="asyncio", lifespan="off", timeout_graceful_shutdown=1
+    )
+    server = uvicorn.Server(config)
+    thread = threading.Thread(target=server.run, kwargs={"sockets": [listening]}, daemon=True)
+    thread.start()
+    while not server.started:
+        time.sleep(0.01)
+    try:
+        yield f"http://127.0.0.1:{listening.getsockname()[1]}"
+    finally:
+        server.should_exit = True
+        thread.join(10)
+        service.close()
