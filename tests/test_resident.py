@@ -73,6 +73,7 @@ def test_it_answers_what_a_library_answers(residence: client.Residence, photos: 
     for query, message, code in (
         (Query("nonsense"), "does not take this query", 2),
         (Query("red " * 40), "the text has 40 tokens", 2),
+        (Query("red", photos / "red.jpg"), r"^Unsupported query modality: 'text\+image'", 1),
     ):
         with pytest.raises(SearchAppError, match=message) as caught:
             client.search(residence, query, SearchOptions(), lambda line: None)

@@ -52,6 +52,9 @@ class SearchRequest(BaseModel):
     model: Annotated[str | None, Field(description="by the Unix socket only")] = None
     trust_remote_code: Annotated[bool, Field(description="by the Unix socket only")] = False
     truncate: bool = False
+    one_prompt: Annotated[
+        bool, Field(description="refuse text and picture together where they cannot be one prompt")
+    ] = False
 
 
 class Found(BaseModel):
@@ -176,7 +179,7 @@ def create_app(
             data = await service.fetched(lambda: fetch_public(asked.image_url or ""))
         query = Query(asked.text, "the picture" if data is not None else None)
         begun = time.perf_counter()
-        hits = await service.search(query, data, _options(asked))
+        hits = await service.search(query, data, _options(asked), asked.one_prompt)
         took.observe(time.perf_counter() - begun)
         return _answer(hits, asked.count, begun)
 

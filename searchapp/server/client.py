@@ -170,6 +170,7 @@ def _fields(query: Query, options: SearchOptions) -> dict[str, Any]:
         "model": options.model,
         "trust_remote_code": options.trust_remote_code,
         "truncate": options.truncate,
+        "one_prompt": True,
     }
 
 

@@ -52,15 +52,19 @@ class Service:
         self._batcher.close()
         self._one.submit(self._library.close).result()
 
-    async def search(self, query: Query, data: bytes | None, options: SearchOptions) -> list[Hit]:
+    async def search(
+        self, query: Query, data: bytes | None, options: SearchOptions, one_prompt: bool
+    ) -> list[Hit]:
         """Search by text, by a picture (its bytes), or by both.
 
-        Where the model cannot take both as one prompt, their vectors are added up.
+        Where the model cannot take both as one prompt, their vectors are added up, unless
+        one_prompt forbids that.
         Errors: those of Library.search, and Starting.
         """
         collection, spec = await self._with_library(lambda it: it.target(options))
         queries = [query]
-        if query.modality == "text+image" and "text+image" not in spec.modalities:
+        both = query.modality == "text+image"
+        if both and "text+image" not in spec.modalities and not one_prompt:
             queries = [replace(query, image=None), replace(query, text=None)]
         items = [await self._prepared(spec, part, data) for part in queries]
         await self._ready(spec)
