@@ -30,14 +30,16 @@ QUERIES: list[tuple[str, Query | list[Term]]] = [
     ("like the fire engine", Query(image=PHOTOS / "fire-engine.jpg")),
     (
         "like the boat in the fog, but red",
-        [Term(Query(image=PHOTOS / "blue-boat-fog.jpg")), Term(Query("a red boat"), 1.0)],
+        [Term(Query(image=PHOTOS / "blue-boat-fog.jpg")), Term(Query("a red boat"), 2.0)],
     ),
 ]
 
 
 def main() -> None:
     """Run the demo."""
-    with Library.open(ROOT / ".demo" / "library", create=True, start=starter(False)) as library:
+    with Library.open(
+        ROOT / ".demo" / "library", create=True, start=starter(False, tell=False)
+    ) as library:
         print(f"$ searchapp index data/photos --model starter   (library: {library.folder})")
         follow(library.index([PHOTOS], IndexOptions(model="starter")))
         sections = []

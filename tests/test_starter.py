@@ -107,7 +107,7 @@ def test_a_picture_plus_words_is_found(library: Library) -> None:
     (terms,) = [query for _, query in demo() if isinstance(query, list)]
     hits = library.search(terms, SearchOptions(count=3))
     files = [str(Path(hit.path).relative_to(PHOTOS)) for hit in hits]
-    assert any("red-boat" in file for file in files), files
+    assert "red-boat" in files[0], files
 
 
 def test_what_is_not_there_scores_low(library: Library) -> None:
