@@ -153,7 +153,7 @@ def test_the_library_is_described(client: Any, photos: Path) -> None:
         ({"text": "red", "after": "yesterday"}, 422),
         ({"text": "red", "folder": "\0"}, 200),
         ({"text": ["red"]}, 422),
-        ({"text": "red", "collection": "nowhere"}, 500),
+        ({"text": "red", "collection": "nowhere"}, 404),
         ({"image_url": "http://127.0.0.1/x.jpg"}, 400),
     ],
 )

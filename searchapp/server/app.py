@@ -18,7 +18,13 @@ from pydantic import BaseModel, Field, ValidationError
 from starlette.datastructures import UploadFile
 
 from searchapp import __version__
-from searchapp.errors import PictureError, QueryError, SearchAppError
+from searchapp.errors import (
+    LibraryError,
+    PictureError,
+    QueryError,
+    SearchAppError,
+    UnsupportedModality,
+)
 from searchapp.server.guard import App, Guard, Rules, TooLarge
 from searchapp.server.service import SIZES, Service, Starting
 from searchapp.server.urls import fetch_public
@@ -159,8 +165,11 @@ def create_app(
     async def stated(request: Request, error: SearchAppError) -> Response:
         if isinstance(error, Starting):
             return Ascii({"detail": str(error)}, 503, {"Retry-After": "1"})
-        asked_wrong = isinstance(error, (QueryError, PictureError)) or error.exit_code == 2
-        status = 400 if asked_wrong else 500 if not request.scope["searchapp.local"] else 422
+        asked_wrong = (QueryError, PictureError, UnsupportedModality)
+        status = next(
+            (status for kind, status in ((asked_wrong, 400), (LibraryError, 404))
+             if isinstance(error, kind)), 500
+        )  # fmt: skip
         return Ascii({"detail": str(error), "exit_code": error.exit_code}, status)
 
     @app.exception_handler(TooLarge)
