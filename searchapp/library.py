@@ -66,22 +66,27 @@ class Library:
         folder: str | Path | None = None,
         *,
         create: bool = False,
+        dry: bool = False,
         start: Callable[[ModelSpec], Engine] | None = None,
     ) -> Library:
         """Open a library; raise LibraryError where there is none, or none that can be used.
 
-        folder: by default the one in the user's data folder. create: make it if it is missing.
+        folder: by default the one in the user's data folder. create: make it if it is missing;
+        dry: then only pretend to, in memory.
         start: what starts the engine, when one is needed; by default engines.start_engine.
         """
         path = Path(folder).expanduser().absolute() if folder else default_folder()
         if path.exists() and not path.is_dir():
             raise LibraryError(f"{path} is a file; a library is a folder")
+        start = start or engines.start_engine
+        if dry and not (path / CATALOG).exists():
+            return cls(path, Catalog.in_memory(), start)
         if create:
             try:
                 path.mkdir(parents=True, exist_ok=True)
             except OSError as error:
                 raise LibraryError(f"no library can be made at {path}: {error.strerror}") from error
-        return cls(path, Catalog.open(path / CATALOG, create=create), start or engines.start_engine)
+        return cls(path, Catalog.open(path / CATALOG, create=create), start)
 
     def close(self) -> None:
         """Stop the engine and close the catalogue."""

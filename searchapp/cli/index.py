@@ -75,7 +75,7 @@ def command(
 
     options = IndexOptions(model_options=taken(arguments), **arguments)
     start = starter(verbose, tell=False, url=engine, api_key=api_key)
-    with Library.open(library, create=True, start=start) as opened:
+    with Library.open(library, create=True, dry=options.dry_run, start=start) as opened:
         try:
             summary = follow(opened.index(folders, options))
         except KeyboardInterrupt:
