@@ -26,7 +26,7 @@ def test_index_sums_up_on_stderr(indexed: Result) -> None:
     """People read what happened; stdout is empty."""
     assert indexed.exit_code == 0
     assert indexed.stdout == ""
-    assert "3 pictures, 3 to read" in indexed.stderr
+    assert "3 picture files, 3 to read" in indexed.stderr
     assert "starting vLLM with fake-clip ..." in indexed.stderr
     assert "3 added; " in indexed.stderr
 

@@ -78,6 +78,11 @@ def test_it_answers_what_a_library_answers(residence: client.Residence, photos: 
         with pytest.raises(SearchAppError, match=message) as caught:
             client.search(residence, query, SearchOptions(), lambda line: None)
         assert caught.value.exit_code == code
+    (photos / "text.jpg").write_text("no picture")
+    with pytest.raises(SearchAppError, match=r"^/.*/text\.jpg: not a picture"):
+        client.search(
+            residence, Query(image=photos / "text.jpg"), SearchOptions(), lambda line: None
+        )
     assert ask(residence, "red " * 40, truncate=True, count=1) == ["red.jpg"]
     with pytest.raises(SearchAppError, match="no collection nowhere"):
         ask(residence, collection="nowhere")

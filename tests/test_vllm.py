@@ -249,7 +249,7 @@ def test_the_command_line_end_to_end(clip: Path, tmp_path: Path) -> None:
     result = searchapp("index", tmp_path, "--model", clip, "--json")
     assert json.loads(result.stdout)["added"] == 5, result.stderr
     lines = result.stderr.splitlines()
-    assert lines[:2] == ["5 pictures, 5 to read", "starting vLLM with tiny-clip ..."]
+    assert lines[:2] == ["5 picture files, 5 to read", "starting vLLM with tiny-clip ..."]
     assert all("done" in line for line in lines[2:])
     result = searchapp("query", "--image", tmp_path / "3.jpg", "--json", "-k", 2)
     hits = json.loads(result.stdout)

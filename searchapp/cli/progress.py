@@ -43,7 +43,7 @@ def told(event: Event) -> str | None:
     """Put an event in a line; None where there is nothing to say but progress."""
     match event:
         case Scanned(files=files, work=work, failed_before=failed):
-            line = f"{files:,} pictures, {work:,} to read"
+            line = f"{files:,} picture files, {work:,} to read"
             if failed:
                 line += (
                     f"; {failed:,} left alone that failed before and have not changed "

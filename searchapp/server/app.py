@@ -25,6 +25,7 @@ from searchapp.errors import (
     SearchAppError,
     UnsupportedModality,
 )
+from searchapp.server.client import PICTURE
 from searchapp.server.guard import App, Guard, Rules, TooLarge
 from searchapp.server.service import SIZES, Service, Starting
 from searchapp.server.urls import fetch_public
@@ -186,7 +187,7 @@ def create_app(
             if not allow_urls:
                 raise QueryError("this server fetches no URLs; send the picture itself")
             data = await service.fetched(lambda: fetch_public(asked.image_url or ""))
-        query = Query(asked.text, "the picture" if data is not None else None)
+        query = Query(asked.text, PICTURE if data is not None else None)
         begun = time.perf_counter()
         hits = await service.search(query, data, _options(asked), asked.one_prompt)
         took.observe(time.perf_counter() - begun)

@@ -28,6 +28,7 @@ COMMAND = [sys.executable, "-m", "searchapp.server"]
 START_SECONDS = 300.0  # until the process listens; its engine may start after that
 ANSWER_SECONDS = 900.0
 BUSY, CONFLICT = 503, 409
+PICTURE = "the picture"  # what a server calls a picture, of which it knows no name
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,7 +80,7 @@ def search(
         if status == CONFLICT:
             stop(residence.library)
         elif status != BUSY or time.monotonic() > deadline:
-            raise _error(answer)
+            raise _error(answer, query)
         elif not told and "starting" in str(answer.get("detail")):
             tell(str(answer["detail"]))
             told = True
@@ -131,7 +132,7 @@ def _start(residence: Residence) -> None:
         process = subprocess.Popen(
             [*COMMAND, *arguments],
             stdin=subprocess.DEVNULL, stdout=output, stderr=output,
-            start_new_session=True, env=environment,
+            start_new_session=True, env=environment, cwd=residence.library,
         )  # fmt: skip
     deadline = time.monotonic() + START_SECONDS
     while not _listens(residence.library):
@@ -167,11 +168,18 @@ def _fields(query: Query, options: SearchOptions) -> dict[str, Any]:
         "before": options.before,
         "min_score": options.min_score,
         "collection": options.collection,
-        "model": options.model,
+        "model": _absolute(options.model),
         "trust_remote_code": options.trust_remote_code,
         "truncate": options.truncate,
         "one_prompt": True,
     }
+
+
+def _absolute(model: str | None) -> str | None:
+    """Return a model's folder or file as it is called from anywhere; a name as it is."""
+    if model is None or not Path(model).expanduser().exists():
+        return model
+    return os.path.abspath(Path(model).expanduser())  # noqa: PTH100
 
 
 def _post(
@@ -222,7 +230,8 @@ def _hit(found: dict[str, Any]) -> Hit:
     )  # fmt: skip
 
 
-def _error(answer: dict[str, Any]) -> SearchAppError:
-    error = SearchAppError(str(answer.get("detail", "the resident process gave no reason")))
+def _error(answer: dict[str, Any], query: Query) -> SearchAppError:
+    detail = str(answer.get("detail", "the resident process gave no reason"))
+    error = SearchAppError(detail.replace(f"{PICTURE}:", f"{query.image}:", 1))
     error.exit_code = int(answer.get("exit_code", 1))
     return error
