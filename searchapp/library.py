@@ -17,6 +17,7 @@ from searchapp.errors import LibraryError, QueryError
 from searchapp.indexing import Run
 from searchapp.lock import writer_lock
 from searchapp.models import ModelSpec
+from searchapp.place import library_folder
 from searchapp.types import (
     Collection,
     Event,
@@ -35,13 +36,6 @@ if TYPE_CHECKING:
     from searchapp.vectors import VectorIndex
 
 CATALOG = "catalog.db"
-
-
-def default_folder() -> Path:
-    """Return where the library is when nobody says otherwise: in the user's data folder."""
-    import platformdirs
-
-    return platformdirs.user_data_path("searchapp")
 
 
 class Library:
@@ -75,7 +69,7 @@ class Library:
         dry: then only pretend to, in memory.
         start: what starts the engine, when one is needed; by default engines.start_engine.
         """
-        path = Path(folder).expanduser().absolute() if folder else default_folder()
+        path = library_folder(folder)
         if path.exists() and not path.is_dir():
             raise LibraryError(f"{path} is a file; a library is a folder")
         start = start or engines.start_engine

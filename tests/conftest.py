@@ -11,7 +11,7 @@ from click.testing import CliRunner, Result
 from fakes import FakeEngine
 from pictures import draw
 
-from searchapp import engines, library
+from searchapp import engines, place
 from searchapp.cli import COMMANDS, cli
 from searchapp.errors import SearchAppError
 from searchapp.library import Library
@@ -25,7 +25,7 @@ def no_library_of_the_user(monkeypatch: pytest.MonkeyPatch) -> None:
     def refuse() -> Path:
         raise AssertionError("the test did not choose a library")
 
-    monkeypatch.setattr(library, "default_folder", refuse)
+    monkeypatch.setattr(place, "default_folder", refuse)
     for name in ("SEARCHAPP_LIBRARY", "SEARCHAPP_MODEL", "SEARCHAPP_COLLECTION"):
         monkeypatch.delenv(name, raising=False)
 

@@ -23,7 +23,6 @@ from searchapp.server import client
 from searchapp.server.address import LONGEST, is_free, log_path, socket_path
 from searchapp.types import Query, SearchOptions
 
-
 FAKE = [sys.executable, str(Path(__file__).parent / "resident_fake.py")]
 
 

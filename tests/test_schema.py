@@ -30,7 +30,7 @@ def test_nothing_that_fits_the_schema_is_a_server_error(
         result = subprocess.run(
             [str(SCHEMATHESIS), "run", f"{url}/openapi.json", "--checks", "not_a_server_error",
              "--max-examples", "40", "--seed", "7", "--no-color", "--exclude-path", "/metrics"],
-            capture_output=True, text=True, check=False, timeout=200,
+            capture_output=True, text=True, check=False, timeout=200, cwd=tmp_path,
         )  # fmt: skip
     assert result.returncode == 0, result.stdout[-4000:] + result.stderr[-1000:]
     assert "generated" in result.stdout

@@ -243,7 +243,7 @@ def test_the_command_line_end_to_end(clip: Path, tmp_path: Path) -> None:
         return subprocess.run(
             [sys.executable, "-m", "searchapp", *map(str, arguments)],
             capture_output=True, text=True, check=False, timeout=120,
-            env=os.environ | {"SEARCHAPP_LIBRARY": str(tmp_path / "library"), "SEARCHAPP_NO_DAEMON": "1"},
+            env=os.environ | {"SEARCHAPP_LIBRARY": f"{tmp_path}/library", "SEARCHAPP_NO_DAEMON": "1"},
         )  # fmt: skip
 
     result = searchapp("index", tmp_path, "--model", clip, "--json")

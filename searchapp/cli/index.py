@@ -71,7 +71,8 @@ def command(
     """
     from searchapp.cli.engine import starter
     from searchapp.cli.progress import follow
-    from searchapp.library import Library, default_folder
+    from searchapp.library import Library
+    from searchapp.place import library_folder
 
     options = IndexOptions(model_options=taken(arguments), **arguments)
     start = starter(verbose, tell=False, url=engine, api_key=api_key)
@@ -87,7 +88,7 @@ def command(
     elif options.dry_run:
         note(f"{summary.added:,} would be read, {summary.removed:,} forgotten; nothing was changed")
     else:
-        note(_told(summary, library or default_folder()))
+        note(_told(summary, library_folder(library)))
 
 
 def _told(summary: RunSummary, library: Path) -> str:

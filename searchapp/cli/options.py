@@ -118,15 +118,6 @@ def print_json(value: Any) -> None:
     click.echo(json.dumps(value, indent=2, default=str))
 
 
-def folder_of(library: Path | None) -> Path:
-    """Return the library's folder, absolute, where one is meant to be."""
-    if library is not None:
-        return library.expanduser().absolute()
-    import platformdirs
-
-    return platformdirs.user_data_path("searchapp")
-
-
 def print_path(path: str, end: bytes) -> None:
     """Print a path byte by byte as the system has it."""
     click.echo(os.fsencode(path) + end, nl=False)

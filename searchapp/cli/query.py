@@ -14,7 +14,6 @@ from searchapp.cli.options import (
     collection_option,
     date,
     engine_option,
-    folder_of,
     json_option,
     keep_alive_option,
     library_option,
@@ -28,6 +27,7 @@ from searchapp.cli.options import (
     verbose_option,
 )
 from searchapp.errors import QueryError
+from searchapp.place import library_folder
 from searchapp.types import Hit, Query, SearchOptions
 
 
@@ -110,7 +110,7 @@ def command(
     else:
         from searchapp.server import client
 
-        residence = client.Residence(folder_of(library), keep_alive, engine, api_key)
+        residence = client.Residence(library_folder(library), keep_alive, engine, api_key)
         hits = client.search(residence, query, options, note)
     if html is not None:
         from searchapp.sheet import Section, write_sheet

@@ -10,12 +10,12 @@ from searchapp.cli.options import (
     Command,
     api_key_option,
     engine_option,
-    folder_of,
     library_option,
     note,
     verbose_option,
 )
 from searchapp.errors import QueryError
+from searchapp.place import library_folder
 
 
 @click.command(cls=Command)
@@ -59,7 +59,7 @@ def command(
             f"--host {host} can be reached by others; choose a --token SECRET for them"
         )
     settings = Settings(
-        folder_of(library), host=host, port=port, token=token, allow_urls=allow_urls,
+        library_folder(library), host=host, port=port, token=token, allow_urls=allow_urls,
         engine=engine, api_key=api_key, verbose=verbose,
     )  # fmt: skip
     shown = f"[{host}]" if ":" in host else host

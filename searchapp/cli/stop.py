@@ -6,7 +6,8 @@ from pathlib import Path
 
 import click
 
-from searchapp.cli.options import Command, folder_of, library_option, note
+from searchapp.cli.options import Command, library_option, note
+from searchapp.place import library_folder
 
 
 @click.command(cls=Command)
@@ -15,4 +16,4 @@ def command(library: Path | None) -> None:
     """End the resident process that queries have left behind, and free what it holds."""
     from searchapp.server import client
 
-    note("stopped" if client.stop(folder_of(library)) else "no resident process runs")
+    note("stopped" if client.stop(library_folder(library)) else "no resident process runs")
