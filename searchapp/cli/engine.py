@@ -47,8 +47,7 @@ def starter(
     def start(spec: ModelSpec) -> engines.Engine:
         if tell and url is None:
             note(f"starting vLLM with {shown(Path(spec.name).name)} ...")
-        return UntilExit(
-            engines.start_engine(spec, seed=seed, verbose=verbose, url=url, api_key=api_key)
-        )
+        engine = engines.start_engine(spec, seed=seed, verbose=verbose, url=url, api_key=api_key)
+        return engine if url else UntilExit(engine)
 
     return start
