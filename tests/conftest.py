@@ -95,6 +95,11 @@ def opened(tmp_path: Path, fake_engines: Engines) -> Iterator[Library]:
 Run = Callable[..., Result]
 
 
+def in_library(folder: Path) -> dict[str, str]:
+    """Return the variables that make a command use a test's library and leave no process."""
+    return {"SEARCHAPP_LIBRARY": str(folder / "library"), "SEARCHAPP_NO_DAEMON": "1"}
+
+
 @pytest.fixture
 def run(tmp_path: Path, fake_engines: Engines, monkeypatch: pytest.MonkeyPatch) -> Run:
     """Run a command as main() does, with a library of its own and a fake engine."""
@@ -103,7 +108,7 @@ def run(tmp_path: Path, fake_engines: Engines, monkeypatch: pytest.MonkeyPatch) 
 
     def run(*arguments: object) -> Result:
         strings = [str(argument) for argument in arguments]
-        environment = {"SEARCHAPP_LIBRARY": str(tmp_path / "library"), "SEARCHAPP_NO_DAEMON": "1"}
+        environment = in_library(tmp_path)
         assert strings[0] in COMMANDS or strings[0].startswith("-")
         result = runner.invoke(cli, strings, env=environment)
         if isinstance(result.exception, SearchAppError):

@@ -132,8 +132,8 @@ def test_a_closed_pipe_is_no_error_message(tmp_path: Path, photos: Path, model: 
 def test_errors_are_one_line(tmp_path: Path) -> None:
     """The program's name, what is wrong, what to do."""
     result = subprocess.run(
-        [sys.executable, "-m", "searchapp", "query", "x", "--no-daemon", "--library", tmp_path / "none"],
-        capture_output=True, text=True, check=False,
+        [sys.executable, "-m", "searchapp", "query", "x"],
+        capture_output=True, text=True, check=False, env=os.environ | in_library(tmp_path / "none"),
     )  # fmt: skip
     assert result.returncode == 1
     assert result.stdout == ""

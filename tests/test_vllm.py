@@ -13,6 +13,7 @@ from typing import Any
 import numpy as np
 import pytest
 from checkpoints import IMAGE_SIDE, TEXT_LIMIT, make_clip, make_siglip
+from conftest import in_library
 from PIL import Image
 
 from searchapp import images
@@ -243,7 +244,7 @@ def test_the_command_line_end_to_end(clip: Path, tmp_path: Path) -> None:
         return subprocess.run(
             [sys.executable, "-m", "searchapp", *map(str, arguments)],
             capture_output=True, text=True, check=False, timeout=120,
-            env=os.environ | {"SEARCHAPP_LIBRARY": f"{tmp_path}/library", "SEARCHAPP_NO_DAEMON": "1"},
+            env=os.environ | in_library(tmp_path),
         )  # fmt: skip
 
     result = searchapp("index", tmp_path, "--model", clip, "--json")
