@@ -9,6 +9,7 @@ import time
 from pathlib import Path
 
 import pytest
+from conftest import in_library
 from pictures import draw
 
 HEAVY = ("vllm", "torch", "faiss", "fastapi", "PIL", "numpy", "sqlite_utils", "httpx", "rich")
@@ -81,10 +82,7 @@ def test_an_index_that_is_stopped_goes_on_later(
     """Ctrl-C ends within 2 seconds with one line; however it ends, finished work is kept."""
     for mark in range(20):
         draw(tmp_path / f"photos/{mark:02}.png", "red", mark=mark + 1)
-    environment = os.environ | {
-        "SEARCHAPP_LIBRARY": str(tmp_path / "library"),
-        "SEARCHAPP_NO_DAEMON": "1",
-    }
+    environment = os.environ | in_library(tmp_path)
     arguments = ["index", tmp_path / "photos", "--model", model, "--batch-size", 2]
     process = subprocess.Popen(
         command(*arguments), stderr=subprocess.PIPE, text=True, env=environment
@@ -114,10 +112,7 @@ def test_an_index_that_is_stopped_goes_on_later(
 
 def test_a_closed_pipe_is_no_error_message(tmp_path: Path, photos: Path, model: Path) -> None:
     """`searchapp query ... | head` ends quietly."""
-    environment = os.environ | {
-        "SEARCHAPP_LIBRARY": str(tmp_path / "library"),
-        "SEARCHAPP_NO_DAEMON": "1",
-    }
+    environment = os.environ | in_library(tmp_path)
     subprocess.run(command("index", photos, "--model", model), env=environment, check=True)
     process = subprocess.Popen(
         command("query", "red", "--paths"),

@@ -5,6 +5,7 @@ from __future__ import annotations
 import importlib
 import importlib.util
 import sys
+from typing import Any
 
 # What torchvision registers at its import, and its own library (which needs CUDA's) would define.
 SIGNATURE = "(Tensor dets, Tensor scores, float iou_threshold) -> Tensor"
@@ -14,7 +15,8 @@ OPERATORS = ("torchvision::nms", "torchvision::qnms")
 def mend_torchvision() -> None:
     """Declare the operators that a CUDA build misses; image processors need none of them.
 
-    Where torchvision is missing or works already, nothing is changed.
+    Where torchvision is missing or works already, nothing is changed. vLLM looks at a model's class
+    in a process of its own, which would know nothing of this: it is made to look in this one.
     """
     import torch
 
@@ -27,3 +29,6 @@ def mend_torchvision() -> None:
             del sys.modules[name]
         for operator in OPERATORS:
             torch.library.define(operator, SIGNATURE)
+        if importlib.util.find_spec("vllm") is not None:
+            registry: Any = importlib.import_module("vllm.model_executor.models.registry")
+            registry._run_in_subprocess = lambda look: look()
