@@ -8,9 +8,6 @@ from typing import Any
 
 from checkpoints import WORDS
 
-WORDS = (
-    "a an the red blue green white black boat dog cat sheep house tree on in at of with two three"
-)
 QWEN = ["<|endoftext|>", "<|im_start|>", "<|im_end|>", "<|vision_start|>", "<|vision_end|>",
         "<|image_pad|>", "<|video_pad|>"]  # fmt: skip
 LLAMA = ["<|begin_of_text|>", "<|eot_id|>", "<|start_header_id|>", "<|end_header_id|>", "<image>",

@@ -116,6 +116,34 @@ def test_a_killed_one_is_replaced(residence: client.Residence) -> None:
     assert after and after["pid"] != running["pid"]
 
 
+def test_killed_under_load_nobody_gets_a_wrong_answer(residence: client.Residence) -> None:
+    """kill -9 while eight ask: the next process answers them, each with its own."""
+    ask(residence)
+    names = {"red": "red.jpg", "green": "green.png", "blue": "blue.jpg"}
+    answers: list[tuple[str, list[str]]] = []
+
+    def keep_asking(number: int) -> None:
+        for turn in range(12):
+            colour = list(names)[(number + turn) % 3]
+            answers.append((names[colour], ask(residence, colour, count=1)))
+
+    threads = [threading.Thread(target=keep_asking, args=(number,)) for number in range(8)]
+    for thread in threads:
+        thread.start()
+    pids = []
+    for _ in range(2):
+        time.sleep(0.4)
+        running = client.info(residence.library)
+        if running:
+            pids.append(running["pid"])
+            os.kill(running["pid"], signal.SIGKILL)
+    for thread in threads:
+        thread.join(60)
+    assert pids
+    assert len(answers) == 96
+    assert all(found == [expected] for expected, found in answers)
+
+
 def test_it_leaves_when_idle(residence: client.Residence) -> None:
     """After --keep-alive with nothing to do, process and socket are gone."""
     ask(client.Residence(residence.library, keep_alive=0.02))
