@@ -117,7 +117,7 @@ def test_a_killed_one_is_replaced(residence: client.Residence) -> None:
 
 
 def test_killed_under_load_nobody_gets_a_wrong_answer(residence: client.Residence) -> None:
-    """kill -9 while eight ask: the next process answers them, each with its own."""
+    """Killed hard while eight ask: the next process answers them, each with its own."""
     ask(residence)
     names = {"red": "red.jpg", "green": "green.png", "blue": "blue.jpg"}
     answers: list[tuple[str, list[str]]] = []
