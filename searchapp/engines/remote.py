@@ -71,7 +71,7 @@ class RemoteEngine:
         *,
         api_key: str | None = None,
         concurrency: int = 8,
-        patience: Patience = Patience(),  # noqa: B008 (frozen)
+        patience: Patience = Patience(),
     ) -> None:
         """Connect, and see that the server has the model and embeds with it.
 
