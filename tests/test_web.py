@@ -273,7 +273,7 @@ def test_the_large_view(page: Any) -> None:
     page.keyboard.press("Escape")
     expect(dialog).to_be_hidden()
     expect(tiles(page).first.get_by_role("link")).to_be_focused()
-    assert page.url.endswith("?q=blue")
+    expect(page).to_have_url(re.compile(r"\?q=blue$"))
 
 
 def test_more_like_this(page: Any) -> None:
@@ -451,7 +451,7 @@ def test_a_url_is_enough(page: Any, tabs: Tabs, site: str) -> None:
     expect(other.get_by_label("What the picture shows")).to_have_value("blue")
     other.keyboard.press("Escape")
     expect(tiles(other)).to_have_count(2)
-    assert "open" not in other.url
+    expect(other).not_to_have_url(re.compile("open="))
     page.reload()
     expect(page.get_by_role("dialog", name="navy.jpg")).to_be_visible()
 
@@ -492,6 +492,20 @@ def test_back_and_forward(page: Any) -> None:
     expect(page.get_by_label("What the picture shows")).to_have_value("blue")
     page.go_forward()
     expect_first(page, "green.jpg")
+
+
+def test_escape_leaves_no_trace(page: Any) -> None:
+    """A picture that was opened and closed is no step of its own on the way back."""
+    search(page, "blue")
+    expect_first(page, "blue.jpg")
+    search(page, "green")
+    expect_first(page, "green.jpg")
+    tiles(page).first.click()
+    expect(page.get_by_role("dialog")).to_be_visible()
+    page.keyboard.press("Escape")
+    expect(page).to_have_url(re.compile(r"\?q=green$"))
+    page.go_back()
+    expect_first(page, "blue.jpg")
 
 
 def test_back_returns_to_the_place(page: Any) -> None:
