@@ -81,8 +81,10 @@ class Running:
 
 
 @pytest.fixture(scope="module")
-def models(tmp_path_factory: pytest.TempPathFactory) -> Callable[[Make], Path]:
-    """Each family's folder, made once."""
+def models(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Callable[[Make], Path]]:
+    """Each family's folder, made once; transformers copies a folder's code to a place of ours."""
+    from transformers import dynamic_module_utils
+
     parent, made = tmp_path_factory.mktemp("models"), {}
 
     def folder(make: Make) -> Path:
@@ -90,7 +92,9 @@ def models(tmp_path_factory: pytest.TempPathFactory) -> Callable[[Make], Path]:
             made[make] = make(parent / make.__name__.removeprefix("make_"))
         return made[make]
 
-    return folder
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(dynamic_module_utils, "HF_MODULES_CACHE", str(parent / "code"))
+        yield folder
 
 
 @pytest.fixture(scope="module")
@@ -295,7 +299,7 @@ def test_qwen_does_as_it_is_told(running: Running, models: Callable[[Make], Path
 
 @for_uses(*EXACT, *PHI)
 def test_a_text_that_is_too_long(running: Running) -> None:
-    """The error gives the limit and the length; cut, the engine takes it; uncut, it refuses."""
+    """The error gives the limit and the length; cut, its template whole, the engine takes it."""
     engine, limit = running.engine, running.use.limit
     assert running.spec.text_limit == limit
     query = Query("sheep house " * (limit // 2))
@@ -306,6 +310,7 @@ def test_a_text_that_is_too_long(running: Running) -> None:
     short = querying.shortened(engine, query, truncate=True)
     item = asked(running.spec, "text", short.text or "")
     assert limit - 4 < engine.count_tokens(item.prompt) <= limit
+    assert item.prompt.endswith((running.spec.prompts.text or "").split("{text}")[1])
     good, refused = engine.embed([item, long])
     assert abs(float(np.linalg.norm(vector_of(good))) - 1) < 1e-5
     assert isinstance(refused, Refusal)
