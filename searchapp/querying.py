@@ -40,6 +40,8 @@ def shortened(engine: Engine, query: Query, truncate: bool) -> Query:
     A text that is too long is an error, or cut at the end of a word where truncate says so.
     """
     text, limit = (query.text or "").strip(), engine.spec.text_limit
+    if query.image is not None:
+        limit -= engine.spec.image_tokens
 
     def tokens(part: str) -> int:
         return engine.count_tokens(prompt_for(engine.spec, "text", part))
@@ -48,7 +50,8 @@ def shortened(engine: Engine, query: Query, truncate: bool) -> Query:
         return query
     if not truncate:
         raise QueryError(
-            f"the text has {count} tokens, and {Path(engine.spec.name).name} takes {limit}; "
+            f"the text has {count} tokens, and {Path(engine.spec.name).name} takes {limit}"
+            f"{' beside a picture' if limit < engine.spec.text_limit else ''}; "
             "shorten it, or cut it with --truncate"
         )
     words = text.split()

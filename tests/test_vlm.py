@@ -380,3 +380,18 @@ def test_phis_pictures_are_as_many_tokens_as_they_should(running: Running) -> No
     sent = {"prompt": item.prompt, "multi_modal_data": {"image": item.image}}
     (output,) = running.engine._llm.embed([sent], use_tqdm=False)
     assert output.prompt_token_ids.count(IMAGE_TOKEN) == {4: 757, 1: 313}[crops]
+
+
+@for_uses(*EXACT, *PHI)
+def test_a_long_text_beside_a_picture_is_cut_to_fit(running: Running) -> None:
+    """The picture's tokens are kept free: what is cut, the model takes together with it."""
+    if "text+image" not in running.spec.modalities:
+        pytest.skip("the model takes no picture beside a text")
+    data = noise(600, 400)
+    long = Query("a red boat and two white sheep " * 400, "the picture")
+    with pytest.raises(QueryError, match="beside a picture; shorten it"):
+        querying.shortened(running.engine, long, truncate=False)
+    short = querying.shortened(running.engine, long, truncate=True)
+    item = querying.engine_input(running.spec, short, data)
+    (output,) = running.engine.embed([item])
+    assert not isinstance(output, Refusal), output.reason

@@ -65,7 +65,8 @@ def bounded(spec: ModelSpec, options: ModelOptions) -> ModelSpec:
     if most < MIN_PIXELS:
         raise ModelError(f"{spec.name}: --max-pixels must be {MIN_PIXELS} or more")
     size = {"shortest_edge": MIN_PIXELS, "longest_edge": most}
-    return replace(spec, image=ImageInput("bound", max_pixels=most)).with_processor(size=size)
+    bound = ImageInput("bound", max_pixels=most)
+    return replace(spec, image=bound, image_tokens=most // 1024 + 8).with_processor(size=size)
 
 
 MODELS = (

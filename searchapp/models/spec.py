@@ -40,11 +40,12 @@ class ModelSpec:
     dimensions: int  # of the vectors that are kept
     prompts: Prompts
     image: ImageInput
-    text_limit: int  # tokens of a whole prompt
+    text_limit: int  # tokens of a whole prompt, a picture's included
     licence: str
     weights_mb: int  # roughly, as downloaded
     pad_text: bool = False  # to text_limit: what the model was trained with
     lower_text: bool = False  # what the model was trained with
+    image_tokens: int = 0  # at most, that a picture takes of text_limit beside a text
     placeholder: str | None = None  # stands for the picture in a prompt
     pooling: str | None = None  # vLLM's name of it, where the architecture does not tell
     instruction: str | None = None  # for {instruction} in the prompts; None: it takes none

@@ -27,6 +27,11 @@ def _bound(num_crops: int) -> ImageInput:
     return ImageInput("bound", max_pixels=4 * num_crops * TILE * TILE)
 
 
+def _tokens(num_crops: int) -> int:
+    """Return the most tokens of a picture: tiles of 12 x 12 and the whole, with line ends."""
+    return (num_crops + 1) * 156 + 1
+
+
 MODELS = (
     ModelSpec(
         name="vlm2vec",
@@ -39,6 +44,7 @@ MODELS = (
         text_limit=MAX_MODEL_LEN,
         licence="Apache-2.0",
         weights_mb=8290,
+        image_tokens=_tokens(NUM_CROPS),
         placeholder="<|image_1|>",
         pooling="LAST",
         engine_arguments={
@@ -65,6 +71,7 @@ def from_folder(folder: Folder) -> ModelSpec:
         text_limit=limit,
         licence="see its card",
         weights_mb=folder.weights_mb,
+        image_tokens=_tokens(NUM_CROPS),
         placeholder="<|image_1|>",
         pooling="LAST",
         engine_arguments={
@@ -81,6 +88,6 @@ def bounded(spec: ModelSpec, options: ModelOptions) -> ModelSpec:
         raise ModelError(f"{spec.name} has no --max-pixels; it has --num-crops")
     if options.num_crops is None:
         return spec
-    return replace(spec, image=_bound(options.num_crops)).with_processor(
-        num_crops=options.num_crops
-    )
+    crops = options.num_crops
+    bounded = replace(spec, image=_bound(crops), image_tokens=_tokens(crops))
+    return bounded.with_processor(num_crops=crops)
