@@ -7,7 +7,7 @@ from pathlib import Path
 
 from searchapp import engines
 from searchapp.cli.options import note, shown
-from searchapp.models import EngineInput, ModelSpec
+from searchapp.models import EngineInput, ModelSpec, check_trust
 
 
 class UntilExit:
@@ -45,6 +45,7 @@ def starter(
     """Return what a library starts its engine with; tell: say so, which index does by itself."""
 
     def start(spec: ModelSpec) -> engines.Engine:
+        check_trust(spec)
         if tell and url is None:
             note(f"starting vLLM with {shown(Path(spec.name).name)} ...")
         engine = engines.start_engine(spec, seed=seed, verbose=verbose, url=url, api_key=api_key)
