@@ -1,0 +1,33 @@
+"""A group whose commands are imported only when they run: `--help` stays quick."""
+
+from __future__ import annotations
+
+from importlib import import_module
+from typing import Any
+
+import click
+
+
+class LazyGroup(click.Group):
+    """A group of the modules of a package, one a command, which each calls `command`."""
+
+    def __init__(self, *args: Any, package: str, commands: dict[str, str], **kwargs: Any) -> None:
+        """Take the package's name, and what each command does, in the order of their use."""
+        super().__init__(*args, **kwargs)
+        self._package, self._descriptions = package, commands
+
+    def list_commands(self, context: click.Context) -> list[str]:
+        """Return the commands in the order of their use."""
+        return list(self._descriptions)
+
+    def get_command(self, context: click.Context, name: str) -> click.Command | None:
+        """Import a command."""
+        if name not in self._descriptions:
+            return None
+        command: click.Command = import_module(f"{self._package}.{name}").command
+        return command
+
+    def format_commands(self, context: click.Context, formatter: click.HelpFormatter) -> None:
+        """List the commands without importing them."""
+        with formatter.section("Commands"):
+            formatter.write_dl(list(self._descriptions.items()))
