@@ -1,21 +1,22 @@
-"""One run of index: read ahead what is new in the folders, embed it, write it, batch by batch."""
+"""One run of index: find what is new in the folders, have it embedded, write it batch by batch."""
 
 from __future__ import annotations
 
 import os
 import time
-from collections import Counter, deque
-from collections.abc import Callable, Iterator
-from concurrent.futures import Future, ThreadPoolExecutor
+from collections import Counter
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from itertools import islice
 from pathlib import Path
+from typing import Protocol
 
 from searchapp import images, scan
-from searchapp.catalog import Catalog, Lookup, Plan, Seen, Work
-from searchapp.engines import Engine, EngineInput, Refusal
-from searchapp.errors import FolderError, PictureError
-from searchapp.models import ModelSpec, document_prompt, has_gpu
+from searchapp.catalog import Catalog, Plan, Seen, Work
+from searchapp.engines import Refusal
+from searchapp.engines.pipeline import Fresh, Known, Outcome
+from searchapp.errors import FolderError
+from searchapp.models import ModelSpec, has_gpu
 from searchapp.types import (
     Collection,
     EngineStarting,
@@ -27,28 +28,29 @@ from searchapp.types import (
     RunSummary,
     Scanned,
 )
-from searchapp.vectors import pack
 
-READERS = min(4, os.cpu_count() or 1)
 SEE_AT_ONCE = 5000  # files
-AHEAD = 3  # batches that are read and prepared, or being so
 
 
-@dataclass(frozen=True, slots=True)
-class Known:
-    """A file whose content the collection has already, maybe from another path."""
+class Source(Protocol):
+    """What embeds the files of a run: one engine in this process, or several in their own."""
 
-    image_id: int
+    @property
+    def ready_at(self) -> float | None:
+        """Return when the first engine ran, by time.monotonic."""
 
+    @property
+    def seconds(self) -> Mapping[str, float]:
+        """Return seconds by stage, of all threads and processes together."""
 
-@dataclass(frozen=True, slots=True)
-class Read:
-    """A file as a reader left it; size and mtime_ns are those it had when it was read."""
+    def run(self, works: Iterable[Work], size: int) -> Iterator[list[Outcome] | EngineStarting]:
+        """Embed files, in batches of a size."""
 
-    work: Work
-    result: images.Prepared | Known | Failure
-    size: int
-    mtime_ns: int
+    def leave(self) -> Iterable[list[Outcome]]:
+        """Stop at once; return what was embedded and not yielded."""
+
+    def close(self) -> None:
+        """Stop, when all is done."""
 
 
 @dataclass
@@ -59,19 +61,15 @@ class Run:
     spec: ModelSpec
     roots: list[Path]
     options: IndexOptions
-    start_engine: Callable[[], Engine]
+    start_source: Callable[[Collection, int], Source]  # for so many files
     collection: Collection | None
     added: int = 0
     failed: int = 0
     embedded: int = 0
     known: Counter[int] = field(default_factory=Counter)  # new paths of images known before
     summary: RunSummary = field(default_factory=RunSummary)
-    embedding_seconds: float = 0.0
-
-    @property
-    def batch_size(self) -> int:
-        """Return how many pictures the engine gets at once."""
-        return self.options.batch_size or (64 if has_gpu() else 16)
+    writing_seconds: float = 0.0
+    _source: Source | None = None
 
     def look(self) -> tuple[Seen, Plan, list[Failure]]:
         """Walk the folders and find the work; raise FolderError where a folder looks unmounted."""
@@ -128,133 +126,94 @@ class Run:
             failed=self.failed,
             seconds=round(time.monotonic() - started, 3),
             images_per_second=round(self._rate(), 2),
+            stages=self._stages(),
         )
         self.catalog.finish_run(run_id, self.summary)
+
+    def _stages(self) -> dict[str, float]:
+        spent = self._source.seconds if self._source else {}
+        stages = {stage: round(seconds, 3) for stage, seconds in sorted(spent.items())}
+        return stages | {"write": round(self.writing_seconds, 3)} if stages else {}
 
     def _scanned(self, plan: Plan) -> Scanned:
         name = self.collection.name if self.collection else ""
         return Scanned(plan.seen, plan.work, plan.left_alone, self.spec.name, name)
 
     def _rate(self) -> float:
-        return self.embedded / self.embedding_seconds if self.embedding_seconds else 0.0
+        """Return pictures a second since the engine runs."""
+        since = self._source.ready_at if self._source else None
+        return self.embedded / (time.monotonic() - since) if since and self.embedded else 0.0
 
     def _embed(
         self, seen: Seen, plan: Plan, collection: Collection, run_id: int
     ) -> Iterator[Event]:
-        engine: Engine | None = None
+        if not plan.work:
+            return
         done = 0
-        lookup = self.catalog.lookup()
-        readers = ThreadPoolExecutor(READERS, thread_name_prefix="reader")
+        size = self.options.batch_size or _batch_size(self.spec)
+        self._source = source = self.start_source(collection, plan.work)
+        batch: list[Outcome] = []
         try:
-            reads = self._read_ahead(readers, seen.work(), lookup, collection)
-            while batch := list(islice(reads, self.batch_size)):
-                fresh = {
-                    read.result.sha256: read.result
-                    for read in batch
-                    if isinstance(read.result, images.Prepared)
-                }
-                vectors: dict[str, bytes | Refusal] = {}
-                if fresh:
-                    if engine is None:
-                        yield EngineStarting(self.spec.name)
-                        engine = self.start_engine()
-                    vectors = self._vectors(engine, fresh)
-                for failure in self._save(batch, vectors, collection, run_id):
+            for event in source.run(seen.work(), size):
+                if isinstance(event, EngineStarting):
+                    yield event
+                    continue
+                batch = event
+                failures = self._save(batch, collection, run_id)
+                batch = []
+                for failure in failures:
                     yield Failed(failure)
-                done += len(batch)
+                done += len(event)
                 yield Progress(done, plan.work, self._rate())
-        finally:
-            readers.shutdown(cancel_futures=True)
-            lookup.close()
+        except BaseException:  # Ctrl-C above all: what is embedded is to be saved
+            for rest in (batch, *source.leave()):
+                self._save(rest, collection, run_id)
+            raise
+        source.close()
 
-    def _read_ahead(
-        self,
-        readers: ThreadPoolExecutor,
-        work: Iterator[Work],
-        lookup: Lookup,
-        collection: Collection,
-    ) -> Iterator[Read]:
-        """Read and prepare files on other threads, in order, a few batches ahead of their use."""
-        waiting: deque[Future[Read]] = deque()
-        for item in work:
-            waiting.append(readers.submit(self._read, item, lookup, collection))
-            if len(waiting) >= AHEAD * self.batch_size:
-                yield waiting.popleft().result()
-        while waiting:
-            yield waiting.popleft().result()
-
-    def _read(self, work: Work, lookup: Lookup, collection: Collection) -> Read:
-        size, mtime_ns = work.size, work.mtime_ns
-        result: images.Prepared | Known | Failure
-        try:
-            data, state = images.read(work.path)
-            size, mtime_ns = state.st_size, state.st_mtime_ns
-            image_id = lookup.embedded(collection, images.digest(data))
-            if image_id is not None:
-                result = Known(image_id)
-            else:
-                result = images.prepare(data, self.spec.image, self.options.max_megapixels)
-        except PictureError as error:
-            result = Failure(work.path, error.stage, str(error))
-        return Read(work, result, size, mtime_ns)
-
-    def _vectors(
-        self, engine: Engine, fresh: dict[str, images.Prepared]
-    ) -> dict[str, bytes | Refusal]:
-        """Embed pictures, given by hash."""
-        prompt, begun = document_prompt(self.spec), time.monotonic()
-        outputs = engine.embed([EngineInput(prompt, picture.image) for picture in fresh.values()])
-        self.embedding_seconds += time.monotonic() - begun
-        vectors: dict[str, bytes | Refusal] = {}
-        for sha256, output in zip(fresh, outputs, strict=True):
-            vectors[sha256] = output if isinstance(output, Refusal) else pack(output)
-            self.embedded += not isinstance(output, Refusal)
-        return vectors
-
-    def _save(
-        self,
-        batch: list[Read],
-        vectors: dict[str, bytes | Refusal],
-        collection: Collection,
-        run_id: int,
-    ) -> list[Failure]:
+    def _save(self, batch: list[Outcome], collection: Collection, run_id: int) -> list[Failure]:
         """Write a batch in one transaction; return what could not be used."""
-        failures = []
+        if not batch:
+            return []
+        begun = time.monotonic()
+        fresh = {o.result.sha256: o.result for o in batch if isinstance(o.result, Fresh)}
+        vectors = {
+            sha256: result.vector
+            for sha256, result in fresh.items()
+            if not isinstance(result.vector, Refusal)
+        }
+        files: list[tuple[Work, int]] = []
+        failures: list[tuple[Work, Failure]] = []
         with self.catalog.atomic():
-            for read in batch:
-                failure = self._save_one(read, vectors, collection, run_id)
-                if failure:
-                    state = Work(read.work.path, read.size, read.mtime_ns, None)
-                    self.catalog.save_failure(collection, run_id, state, failure)
-                    failures.append(failure)
+            ids = self.catalog.save_images({sha: result.info for sha, result in fresh.items()})
+            for outcome in batch:
+                state = Work(outcome.work.path, outcome.size, outcome.mtime_ns, None)
+                match outcome.result:
+                    case Failure() as failure:
+                        failures.append((state, failure))
+                    case Known(image_id):
+                        self.known[image_id] += 1
+                        files.append((state, image_id))
+                    case Fresh(sha256, _, vector):
+                        files.append((state, ids[sha256]))
+                        if isinstance(vector, Refusal):
+                            failure = Failure(state.path, "embed", vector.reason)
+                            failures.append((state, failure))
+            self.catalog.save_files(run_id, files)
+            self.catalog.save_embeddings(
+                collection, {ids[sha256]: vector for sha256, vector in vectors.items()}
+            )
+            failed = {state.path for state, _ in failures}
+            self.catalog.forget_failures(
+                collection, [state.path for state, _ in files if state.path not in failed]
+            )
+            for state, failure in failures:
+                self.catalog.save_failure(collection, run_id, state, failure)
+        self.embedded += len(vectors)
         self.failed += len(failures)
         self.added += len(batch) - len(failures)
-        return failures
-
-    def _save_one(
-        self,
-        read: Read,
-        vectors: dict[str, bytes | Refusal],
-        collection: Collection,
-        run_id: int,
-    ) -> Failure | None:
-        if isinstance(read.result, Failure):
-            return read.result
-        if isinstance(read.result, Known):
-            image_id = read.result.image_id
-            self.known[image_id] += 1
-            vector: bytes | Refusal | None = None
-        else:
-            image_id = self.catalog.save_image(read.result.sha256, read.result.info)
-            vector = vectors[read.result.sha256]
-        path = read.work.path
-        self.catalog.save_file(run_id, path, read.size, read.mtime_ns, image_id)
-        if isinstance(vector, Refusal):
-            return Failure(path, "embed", vector.reason)
-        if vector is not None:
-            self.catalog.save_embedding(collection, image_id, vector)
-        self.catalog.forget_failure(collection, path)
-        return None
+        self.writing_seconds += time.monotonic() - begun
+        return [failure for _, failure in failures]
 
     def _remove(self, seen: Seen, unreadable: list[Failure]) -> tuple[int, int]:
         """Forget vanished files; return how many moved, and how many are gone.
@@ -279,3 +238,10 @@ def _is_picture(path: str) -> bool:
             return images.looks_like_picture(file.read(images.HEAD))
     except OSError:
         return False
+
+
+def _batch_size(spec: ModelSpec) -> int:
+    """Return how many pictures an engine gets at once: enough to keep the machine busy."""
+    if not has_gpu():
+        return 16
+    return 32 if spec.pooling else 128

@@ -6,15 +6,17 @@ import os
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
 from types import TracebackType
-from typing import TYPE_CHECKING, Self
+from typing import TYPE_CHECKING, Self, TypeAlias
 
 import numpy as np
 
 from searchapp import collections, engines, querying, scan
 from searchapp.catalog import Catalog, Located
 from searchapp.engines import Engine, Vector
+from searchapp.engines.pipeline import Pipeline
+from searchapp.engines.worker import Job
 from searchapp.errors import LibraryError, QueryError
-from searchapp.indexing import Run
+from searchapp.indexing import Run, Source
 from searchapp.lock import writer_lock
 from searchapp.models import ModelSpec
 from searchapp.place import library_folder
@@ -36,6 +38,8 @@ if TYPE_CHECKING:
     from searchapp.vectors import VectorIndex
 
 CATALOG = "catalog.db"
+# Starts engines for a job of so many files, so many on a GPU; None where one in this process does.
+StartMany: TypeAlias = Callable[[Job, int, int | None], Source | None]
 
 
 class Library:
@@ -45,10 +49,15 @@ class Library:
     """
 
     def __init__(
-        self, folder: Path, catalog: Catalog, start: Callable[[ModelSpec], Engine]
+        self,
+        folder: Path,
+        catalog: Catalog,
+        start: Callable[[ModelSpec], Engine],
+        start_many: StartMany | None = None,
     ) -> None:
         """Use Library.open()."""
         self.folder = folder
+        self._start_many = start_many
         self._catalog = catalog
         self._start = start
         self._engine: Engine | None = None
@@ -62,16 +71,21 @@ class Library:
         create: bool = False,
         dry: bool = False,
         start: Callable[[ModelSpec], Engine] | None = None,
+        start_many: StartMany | None = None,
     ) -> Library:
         """Open a library; raise LibraryError where there is none, or none that can be used.
 
         folder: by default the one in the user's data folder. create: make it if it is missing;
         dry: then only pretend to, in memory.
         start: what starts the engine, when one is needed; by default engines.start_engine.
+        start_many: what starts several, in processes of their own, to index many files; by
+        default engines.start_replicas, and none where start is given.
         """
         path = library_folder(folder)
         if path.exists() and not path.is_dir():
             raise LibraryError(f"{path} is a file; a library is a folder")
+        if start is None and start_many is None:
+            start_many = engines.start_replicas
         start = start or engines.start_engine
         if dry and not (path / CATALOG).exists():
             return cls(path, Catalog.in_memory(), start)
@@ -80,7 +94,7 @@ class Library:
                 path.mkdir(parents=True, exist_ok=True)
             except OSError as error:
                 raise LibraryError(f"no library can be made at {path}: {error.strerror}") from error
-        return cls(path, Catalog.open(path / CATALOG, create=create), start)
+        return cls(path, Catalog.open(path / CATALOG, create=create), start, start_many)
 
     def close(self) -> None:
         """Stop the engine and close the catalogue."""
@@ -112,7 +126,7 @@ class Library:
         roots = scan.resolve_roots([Path(folder) for folder in folders])
         if options.dry_run:
             collection, spec = collections.for_indexing(self._catalog, options)
-            run = Run(self._catalog, spec, roots, options, lambda: self._running(spec), collection)
+            run = self._run(collection, spec, roots, options)
             yield from run.rehearse()
         else:
             with writer_lock(self.folder, "searchapp index"):
@@ -121,12 +135,39 @@ class Library:
                     collection = collections.add(self._catalog, options, spec)
                 else:
                     collection = collections.remember(self._catalog, collection, options)
-                run = Run(
-                    self._catalog, spec, roots, options, lambda: self._running(spec), collection
-                )
+                run = self._run(collection, spec, roots, options)
                 yield from run.execute(collection)
                 self._save_index(collection)
         yield Finished(run.summary)
+
+    def _run(
+        self,
+        collection: Collection | None,
+        spec: ModelSpec,
+        roots: list[Path],
+        options: IndexOptions,
+    ) -> Run:
+        def start_source(collection: Collection, files: int) -> Source:
+            return self._source(collection, spec, options, files)
+
+        return Run(self._catalog, spec, roots, options, start_source, collection)
+
+    def _source(
+        self, collection: Collection, spec: ModelSpec, options: IndexOptions, files: int
+    ) -> Source:
+        """Return what embeds the files of a run: many engines, or the one of this process."""
+        if self._start_many is not None and self._engine is None:
+            job = Job(spec, self._catalog.file, collection.id, options.max_megapixels)
+            many = self._start_many(job, files, options.replicas)
+            if many is not None:
+                return many
+        lookup = self._catalog.lookup()
+        return Pipeline(
+            spec,
+            lambda: self._running(spec),
+            lambda sha256: lookup.embedded(collection.id, sha256),
+            max_megapixels=options.max_megapixels,
+        )
 
     def search(
         self, query: Query | Sequence[Term], options: SearchOptions = SearchOptions()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Literal
@@ -72,6 +73,7 @@ class IndexOptions:
     dry_run: bool = False
     retry_failed: bool = False
     batch_size: int | None = None  # pictures; by default what suits the machine
+    replicas: int | None = None  # engines on each GPU, or on the CPU; by default what suits
     max_megapixels: float = MAX_MEGAPIXELS
 
 
@@ -122,7 +124,10 @@ class RunSummary:
     removed: int = 0  # vanished; what they held stays embedded until prune
     failed: int = 0
     seconds: float = 0.0
-    images_per_second: float = 0.0
+    images_per_second: float = 0.0  # since the first engine ran
+    # Seconds of work by stage, of all threads and processes together: read, decode, prepare, wait
+    # (for these), start and embed (of the engines), write.
+    stages: Mapping[str, float] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)

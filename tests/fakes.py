@@ -32,6 +32,9 @@ class FakeEngine:
     def spec(self) -> ModelSpec:
         return self._spec
 
+    def prepare(self, item: EngineInput) -> EngineInput:
+        return item
+
     def embed(self, inputs: Sequence[EngineInput]) -> list[Vector | Refusal]:
         assert not self.closed
         self.embedded += sum(item.image is not None for item in inputs)

@@ -30,7 +30,7 @@ def index(library: Library, folder: Path, model: Path, **options: object) -> Run
     settings = replace(IndexOptions(model=str(model)), **options)
     *_, last = library.index([folder], settings)
     assert isinstance(last, Finished)
-    return replace(last.summary, seconds=0, images_per_second=0)
+    return replace(last.summary, seconds=0, images_per_second=0, stages={})
 
 
 def found(library: Library, text: str) -> list[str]:

@@ -7,7 +7,7 @@ import os
 import sqlite3
 import threading
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import AbstractContextManager
 from dataclasses import asdict, dataclass, fields, replace
 from datetime import UTC, datetime
@@ -163,42 +163,54 @@ class Catalog:
         """Begin to note what is on disk."""
         return Seen(self._db)
 
+    @property
+    def file(self) -> str:
+        """Return the path of the catalogue's file."""
+        return str(self._value("select file from pragma_database_list where name = 'main'"))
+
     def lookup(self) -> Lookup:
         """Open another connection, for threads that ask what is embedded already."""
-        file = self._value("select file from pragma_database_list where name = 'main'")
-        return Lookup(file)
+        return Lookup(self.file)
 
-    def save_image(self, sha256: str, info: PictureInfo) -> int:
-        """Write an image that may be there already; return its id."""
-        self._db.execute(
+    def save_images(self, images: Mapping[str, PictureInfo]) -> dict[str, int]:
+        """Write images by SHA-256, of which some may be there already; return their ids."""
+        self._db.conn.executemany(
             "insert into images (sha256, format, width, height, taken_at, camera, latitude,"
             " longitude) values (?, ?, ?, ?, ?, ?, ?, ?) on conflict (sha256) do nothing",
-            (sha256, info.format, info.width, info.height, info.taken_at, info.camera,
-             info.latitude, info.longitude),
+            (
+                (sha256, info.format, info.width, info.height, info.taken_at, info.camera,
+                 info.latitude, info.longitude)
+                for sha256, info in images.items()
+            ),
         )  # fmt: skip
-        return int(self._value("select id from images where sha256 = :it", {"it": sha256}))
+        rows = self._db.execute(
+            "select sha256, id from images where sha256 in (select value from json_each(?))",
+            (json.dumps(list(images)),),
+        )
+        return dict(rows.fetchall())
 
-    def save_embedding(self, collection: Collection, image_id: int, vector: bytes) -> None:
-        """Write an image's vector where the collection has none yet."""
-        self._db.execute(
+    def save_embeddings(self, collection: Collection, vectors: Mapping[int, bytes]) -> None:
+        """Write images' vectors, by image id, where the collection has none yet."""
+        self._db.conn.executemany(
             "insert into embeddings (collection_id, image_id, vector) values (?, ?, ?)"
             " on conflict (collection_id, image_id) do nothing",
-            (collection.id, image_id, vector),
+            ((collection.id, image_id, vector) for image_id, vector in vectors.items()),
         )
 
-    def save_file(self, run_id: int, path: str, size: int, mtime_ns: int, image_id: int) -> None:
-        """Write what a file holds."""
-        self._db.execute(
+    def save_files(self, run_id: int, files: Iterable[tuple[Work, int]]) -> None:
+        """Write what files hold: each with the id of its image."""
+        self._db.conn.executemany(
             "insert into files values (?, ?, ?, ?, ?) on conflict (path) do update set"
             " image_id = excluded.image_id, size = excluded.size,"
             " mtime_ns = excluded.mtime_ns, run_id = excluded.run_id",
-            (key(path), image_id, size, mtime_ns, run_id),
+            ((key(work.path), id, work.size, work.mtime_ns, run_id) for work, id in files),
         )
 
-    def forget_failure(self, collection: Collection, path: str) -> None:
-        """Take back that a file was left out."""
-        self._db.execute(
-            "delete from failures where collection_id = ? and path = ?", (collection.id, key(path))
+    def forget_failures(self, collection: Collection, paths: Iterable[str]) -> None:
+        """Take back that files were left out."""
+        self._db.conn.executemany(
+            "delete from failures where collection_id = ? and path = ?",
+            ((collection.id, key(path)) for path in paths),
         )
 
     def save_failure(
@@ -362,13 +374,13 @@ class Lookup:
         self._connection = sqlite3.connect(file, isolation_level=None, check_same_thread=False)
         self._lock = threading.Lock()
 
-    def embedded(self, collection: Collection, sha256: str) -> int | None:
-        """Return the id of an image that the collection has the embedding of."""
+    def embedded(self, collection_id: int, sha256: str) -> int | None:
+        """Return the id of an image that a collection has the embedding of."""
         with self._lock:
             row = self._connection.execute(
                 "select i.id from images i join embeddings e on e.image_id = i.id"
                 " where i.sha256 = ? and e.collection_id = ?",
-                (sha256, collection.id),
+                (sha256, collection_id),
             ).fetchone()
         return int(row[0]) if row else None
 

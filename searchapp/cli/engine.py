@@ -7,7 +7,9 @@ from pathlib import Path
 
 from searchapp import engines
 from searchapp.cli.options import note, shown
-from searchapp.models import EngineInput, ModelSpec, check_trust
+from searchapp.engines.replicas import Replicas
+from searchapp.engines.worker import Job
+from searchapp.models import EngineInput, ModelSpec, check_trust, hub
 
 
 class UntilExit:
@@ -21,6 +23,10 @@ class UntilExit:
     def spec(self) -> ModelSpec:
         """Return the model."""
         return self._engine.spec
+
+    def prepare(self, item: EngineInput) -> EngineInput:
+        """Prepare: see Engine."""
+        return self._engine.prepare(item)
 
     def embed(self, inputs: Sequence[EngineInput]) -> list[engines.Vector | engines.Refusal]:
         """Embed: see Engine."""
@@ -50,5 +56,16 @@ def starter(
             note(f"starting vLLM with {shown(Path(spec.name).name)} ...")
         engine = engines.start_engine(spec, seed=seed, verbose=verbose, url=url, api_key=api_key)
         return engine if url else UntilExit(engine)
+
+    return start
+
+
+def starter_of_many(verbose: bool) -> Callable[[Job, int, int | None], Replicas | None]:
+    """Return what a library starts several engines with, in processes of their own."""
+
+    def start(job: Job, files: int, wanted: int | None) -> Replicas | None:
+        check_trust(job.spec)
+        hub.fetch(job.spec)  # once, and with its progress shown
+        return engines.start_replicas(job, files, wanted, {"verbose": verbose})
 
     return start

@@ -36,7 +36,13 @@ from searchapp.types import MAX_MEGAPIXELS, IndexOptions, RunSummary
     "--batch-size",
     type=click.IntRange(min=1),
     metavar="N",
-    help="Embed N pictures at once; by default 16, or 64 on a GPU.",
+    help="An engine embeds N pictures at once; by default what suits machine and model.",
+)
+@click.option(
+    "--replicas",
+    type=click.IntRange(min=1),
+    metavar="N",
+    help="Run N engines on each GPU, or on the CPU; by default what suits the machine.",
 )
 @click.option(
     "--max-megapixels",
@@ -69,14 +75,17 @@ def command(
     searchapp index ~/Pictures
     searchapp index --dry-run ~/Pictures /mnt/camera
     """
-    from searchapp.cli.engine import starter
+    from searchapp.cli.engine import starter, starter_of_many
     from searchapp.cli.progress import follow
     from searchapp.library import Library
     from searchapp.place import library_folder
 
     options = IndexOptions(model_options=taken(arguments), **arguments)
     start = starter(verbose, tell=False, url=engine, api_key=api_key)
-    with Library.open(library, create=True, dry=options.dry_run, start=start) as opened:
+    many = None if engine else starter_of_many(verbose)
+    with Library.open(
+        library, create=True, dry=options.dry_run, start=start, start_many=many
+    ) as opened:
         try:
             summary = follow(opened.index(folders, options))
         except KeyboardInterrupt:

@@ -28,6 +28,12 @@ class Engine(Protocol):
     def spec(self) -> ModelSpec:
         """Return the model."""
 
+    def prepare(self, item: EngineInput) -> EngineInput:
+        """Do ahead, on whatever thread, what embed would do with an input before the model runs.
+
+        Never raise: embed says what is wrong with an input.
+        """
+
     def embed(self, inputs: Sequence[EngineInput]) -> list[Vector | Refusal]:
         """Return, for every input in order, a vector of length one (float32) or a refusal.
 

@@ -3,17 +3,23 @@
 from __future__ import annotations
 
 import gc
+import itertools
 import os
 from collections.abc import Sequence
 from contextlib import suppress
+from dataclasses import replace
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from searchapp.engines.base import Refusal, Vector, checked, embed_apart, reason_of
+from searchapp.engines.base import Refusal, Vector, checked, reason_of
 from searchapp.engines.mend import mend_torchvision
+from searchapp.engines.pixels import Pixels
 from searchapp.engines.quiet import last_lines, quiet
 from searchapp.errors import EngineError, ModelError
 from searchapp.models import EngineInput, ModelSpec, check_trust, has_gpu, hub
+
+if TYPE_CHECKING:
+    from PIL.Image import Image as Picture
 
 INSTALL = "pip install 'searchapp[gpu]' (NVIDIA) or 'searchapp[cpu]'"
 # Set before vLLM is imported, and only where the user has not: in this process, with no statistics
@@ -30,7 +36,7 @@ QUIET_ENVIRONMENT = {
     "TRANSFORMERS_VERBOSITY": "error",
     "TQDM_DISABLE": "1",
 }
-SLICE = 64  # inputs a call: embed() holds all it is given in memory
+SLICE = 256  # inputs that the engine holds at once
 
 
 class _Dead(Exception):
@@ -44,6 +50,8 @@ class LocalEngine:
         """Load the model, which takes from seconds to a minute."""
         self._spec, self._seed, self._verbose = spec, seed, verbose
         self._llm: Any = None
+        self._pixels: Pixels | None = None
+        self._requests = itertools.count()
         self._start()
 
     @property
@@ -51,21 +59,45 @@ class LocalEngine:
         """Return the model."""
         return self._spec
 
+    @property
+    def llm(self) -> Any:
+        """Return vLLM's own LLM, to measure it."""
+        return self._llm
+
+    def prepare(self, item: EngineInput) -> EngineInput:
+        """Render an input as the engine takes it: tokens, and the picture's numbers."""
+        if item.rendered is not None:
+            return item
+        try:
+            rendered = self._rendered(item)
+        except Exception as error:  # a model's processor raises anything on what it is given
+            rendered = Refusal(reason_of(error))
+        return replace(item, image=None, rendered=rendered)
+
     def embed(self, inputs: Sequence[EngineInput]) -> list[Vector | Refusal]:
         """Embed in slices: see Engine. A dead engine is started again, once for each slice."""
         results: list[Vector | Refusal] = []
         for start in range(0, len(inputs), SLICE):
-            part = inputs[start : start + SLICE]
+            part = [self.prepare(item) for item in inputs[start : start + SLICE]]
             try:
-                results += embed_apart(self._embed, part, (_Dead,))
+                results += self._run(part)
             except _Dead:
                 self._start()
-                results += self._embed_one_by_one(part)
+                results += self._run_one_by_one(part)
         return results
 
     def count_tokens(self, prompt: str) -> int:
         """Count by the model's own tokenizer."""
         return len(self._llm.get_tokenizer()(prompt)["input_ids"])
+
+    def count_image_tokens(self, image: Picture) -> int:
+        """Count what the model makes of a picture, in its own size: tokens, or patches."""
+        prepared = self._render(EngineInput(self._spec.prompts.document, image))
+        if self._spec.pooling is None:
+            vision = self._llm.model_config.hf_config.vision_config
+            return int(vision.image_size // vision.patch_size) ** 2
+        (place,) = prepared["mm_placeholders"]["image"]
+        return int(place.get_num_embeds())
 
     def close(self) -> None:
         """Free the model's memory."""
@@ -78,12 +110,12 @@ class LocalEngine:
 
             cleanup_dist_env_and_memory()
 
-    def _embed_one_by_one(self, inputs: Sequence[EngineInput]) -> list[Vector | Refusal]:
+    def _run_one_by_one(self, inputs: Sequence[EngineInput]) -> list[Vector | Refusal]:
         """Find what kills the engine: it alone is refused."""
         results: list[Vector | Refusal] = []
         for single in inputs:
             try:
-                results += embed_apart(self._embed, [single], (_Dead,))
+                results += self._run([single])
             except _Dead as error:
                 results.append(Refusal(f"the engine failed on it: {error}"))
                 self._start()
@@ -117,6 +149,10 @@ class LocalEngine:
                     **self._spec.engine_arguments,
                 }
                 self._llm = LLM(model=folder, **arguments)
+                if not self._spec.prompts.document:  # a two-tower model: nothing but the picture
+                    self._pixels = Pixels.learn(
+                        lambda image: self._render(EngineInput("", image)), self._spec.image.side
+                    )
             except ImportError as error:
                 raise EngineError(
                     f"vLLM cannot be imported ({reason_of(error)}); install it: {INSTALL}"
@@ -127,33 +163,51 @@ class LocalEngine:
                     f"-v shows more\n{last_lines(hidden)}"
                 ) from error
 
-    def _embed(self, inputs: Sequence[EngineInput]) -> list[Vector | Refusal]:
-        """Embed texts and pictures, each in a call of their own where only texts are padded."""
-        results: dict[int, Vector | Refusal] = {}
-        texts = [i for i, item in enumerate(inputs) if self._spec.pad_text and item.image is None]
-        rest = [i for i in range(len(inputs)) if i not in set(texts)]
-        for numbers, options in ((texts, {"padding": "max_length"}), (rest, None)):
-            if numbers:
-                outputs = self._call([_prompt(inputs[i]) for i in numbers], options)
-                results |= zip(numbers, outputs, strict=True)
-        return [results[i] for i in range(len(inputs))]
+    def _rendered(self, item: EngineInput) -> Any:
+        if self._pixels is not None and item.image is not None and self._pixels.takes(item.image):
+            return self._pixels.render(item.image)
+        return self._render(item)
 
-    def _call(
-        self, prompts: list[str | dict[str, Any]], tokenization: dict[str, str] | None
-    ) -> list[Vector | Refusal]:
+    def _render(self, item: EngineInput) -> Any:
+        """Let vLLM and the model's own processor render an input."""
+        from vllm.renderers.inputs.preprocess import parse_model_prompt
+
+        prompt: dict[str, Any] = {"prompt": item.prompt}
+        if item.image is not None:
+            prompt["multi_modal_data"] = {"image": item.image}
+        renderer = self._llm.llm_engine.renderer
+        tokenization = renderer.default_cmpl_tok_params
+        if self._spec.pad_text and item.image is None:
+            tokenization = tokenization.with_kwargs(padding="max_length")
+        parsed = parse_model_prompt(self._llm.model_config, prompt)
+        (rendered,) = renderer.render_cmpl([parsed], tokenization)
+        return rendered
+
+    def _run(self, inputs: Sequence[EngineInput]) -> list[Vector | Refusal]:
+        """Run the model on prepared inputs; raise _Dead where the engine fails, not an input."""
+        from vllm import PoolingParams
+
+        engine, numbers = self._llm.llm_engine, dict[str, int]()
+        results: list[Vector | Refusal] = []
+        for number, item in enumerate(inputs):
+            results.append(Refusal("the engine gave no answer"))
+            if isinstance(item.rendered, Refusal):
+                results[number] = item.rendered
+                continue
+            name = str(next(self._requests))
+            try:
+                engine.add_request(name, item.rendered, PoolingParams(task="embed"))
+                numbers[name] = number
+            except Exception as error:  # vLLM's checks: too long, and the like
+                results[number] = Refusal(reason_of(error))
         try:
-            outputs = self._llm.embed(prompts, use_tqdm=False, tokenization_kwargs=tokenization)
-        except _input_errors():
-            raise
+            while engine.has_unfinished_requests():
+                for output in engine.step():
+                    vector = output.outputs.data.float().numpy()
+                    results[numbers[output.request_id]] = checked(vector, self._spec)
         except Exception as error:  # EngineDeadError, or from inside the model's run
             raise _Dead(reason_of(error)) from error
-        return [checked(output.outputs.embedding, self._spec) for output in outputs]
-
-
-def _prompt(item: EngineInput) -> str | dict[str, Any]:
-    if item.image is None:
-        return item.prompt
-    return {"prompt": item.prompt, "multi_modal_data": {"image": item.image}}
+        return results
 
 
 def _on_gpu(spec: ModelSpec) -> dict[str, Any]:
@@ -161,7 +215,13 @@ def _on_gpu(spec: ModelSpec) -> dict[str, Any]:
 
     Two towers need next to no cache; the others one for the longest prompt, at most 1.6 GB of them.
     """
-    return {"kv_cache_memory_bytes": (2048 if spec.pooling else 256) << 20}
+    cache = (2048 if spec.pooling else 256) << 20
+    # The share is what must be free at the start: nothing beside the size of the cache.
+    return {
+        "kv_cache_memory_bytes": cache,
+        "gpu_memory_utilization": 0.01,
+        "enforce_eager": True,  # compiling takes a minute, and gains nothing on whole batches
+    }
 
 
 def _on_cpu() -> dict[str, Any]:
@@ -174,13 +234,3 @@ def _on_cpu() -> dict[str, Any]:
     except OSError:
         flags = ""
     return {"enforce_eager": True, "dtype": "bfloat16" if "bf16" in flags else "float32"}
-
-
-def _input_errors() -> tuple[type[Exception], ...]:
-    """Return what vLLM's checks of an input raise; after anything else its state is unknown."""
-    errors: tuple[type[Exception], ...] = (ValueError, TypeError, AssertionError, OSError)
-    with suppress(ImportError):
-        from vllm.exceptions import VLLMClientError
-
-        errors += (VLLMClientError,)
-    return errors

@@ -69,6 +69,10 @@ class RemoteEngine:
         """Return the model."""
         return self._spec
 
+    def prepare(self, item: EngineInput) -> EngineInput:
+        """Leave an input as it is: the server prepares it."""
+        return item
+
     def embed(self, inputs: Sequence[EngineInput]) -> list[Vector | Refusal]:
         """Embed in small requests, several at a time: see Engine."""
         texts = [i for i, item in enumerate(inputs) if item.image is None]

@@ -79,6 +79,14 @@ class ModelSpec:
             "processor": dict(self.engine_arguments.get("mm_processor_kwargs", {})),
         }
 
+    def with_dummy_weights(self) -> ModelSpec:
+        """Return the spec with random weights, so that none need be there: for measurements."""
+        return replace(
+            self,
+            engine_arguments={**self.engine_arguments, "load_format": "dummy"},
+            download=tuple(p for p in self.download if not p.endswith((".safetensors", ".bin"))),
+        )
+
     def with_processor(self, **arguments: Any) -> ModelSpec:
         """Return the spec with arguments for vLLM's image processor added."""
         merged = {**self.engine_arguments.get("mm_processor_kwargs", {}), **arguments}
@@ -93,6 +101,7 @@ class EngineInput:
 
     prompt: str
     image: Picture | None = None
+    rendered: Any = field(default=None, compare=False)  # what an engine has made of it ahead
 
 
 def configured(spec: ModelSpec, options: ModelOptions) -> ModelSpec:

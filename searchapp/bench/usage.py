@@ -1,0 +1,92 @@
+"""How busy the machine is while something runs: its GPUs, and the cores that we keep busy."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import subprocess
+import threading
+import time
+from pathlib import Path
+from types import TracebackType
+from typing import Self
+
+INTERVAL = 0.25  # seconds
+TICKS = os.sysconf("SC_CLK_TCK")
+
+
+class Usage:
+    """Samples, as a context, this process with its children and the GPUs."""
+
+    def __init__(self) -> None:
+        self.gpu_memory_mb = 0.0  # the most seen, of all GPUs together
+        self._gpu: list[tuple[float, float]] = []  # when, and percent
+        self._cpu: list[tuple[float, float]] = []  # when, and seconds so far
+        self._over = threading.Event()
+        self._threads: list[threading.Thread] = []
+        self._smi: subprocess.Popen[str] | None = None
+
+    def __enter__(self) -> Self:
+        if shutil.which("nvidia-smi"):
+            query = "--query-gpu=utilization.gpu,memory.used"
+            form = "--format=csv,noheader,nounits"
+            command = ["nvidia-smi", query, form, "-lms", str(int(INTERVAL * 1000))]
+            self._smi = subprocess.Popen(command, stdout=subprocess.PIPE, text=True)
+            self._threads.append(threading.Thread(target=self._watch_gpu, daemon=True))
+        self._threads.append(threading.Thread(target=self._watch_cpu, daemon=True))
+        for thread in self._threads:
+            thread.start()
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self._over.set()
+        if self._smi is not None:
+            self._smi.kill()
+        for thread in self._threads:
+            thread.join(timeout=2)
+
+    def gpu_percent(self, since: float, until: float) -> float | None:
+        """Return the mean share of time in which a GPU worked; None where there is none."""
+        seen = [percent for when, percent in self._gpu if since <= when <= until]
+        return round(sum(seen) / len(seen), 1) if seen else None
+
+    def cpu_percent(self, since: float, until: float) -> float | None:
+        """Return the share of this process's cores that it and its children used."""
+        seen = [sample for sample in self._cpu if since <= sample[0] <= until]
+        if len(seen) < 2:
+            return None
+        (first, before), (last, after) = seen[0], seen[-1]
+        cores = len(os.sched_getaffinity(0))
+        return round(100 * (after - before) / ((last - first) * cores), 1)
+
+    def _watch_gpu(self) -> None:
+        assert self._smi is not None
+        assert self._smi.stdout is not None
+        for line in self._smi.stdout:
+            parts = line.split(",")
+            if len(parts) == 2 and all(part.strip().isdigit() for part in parts):
+                self._gpu.append((time.monotonic(), float(parts[0])))
+                self.gpu_memory_mb = max(self.gpu_memory_mb, float(parts[1]))
+
+    def _watch_cpu(self) -> None:
+        while not self._over.wait(INTERVAL):
+            self._cpu.append((time.monotonic(), _cpu_seconds()))
+
+
+def _cpu_seconds() -> float:
+    """Return the processor time of this process and its living children, in seconds."""
+    total, me = 0, os.getpid()
+    for folder in Path("/proc").iterdir():
+        if folder.name.isdigit():
+            try:
+                fields = (folder / "stat").read_text().rpartition(")")[2].split()
+            except OSError:
+                continue
+            if int(folder.name) == me or int(fields[1]) == me:
+                total += int(fields[11]) + int(fields[12])
+    return total / TICKS

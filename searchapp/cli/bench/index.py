@@ -1,0 +1,78 @@
+"""`searchapp bench index`."""
+
+from __future__ import annotations
+
+from dataclasses import asdict
+
+import click
+
+from searchapp.cli.bench.options import dummy_option, model_name_option, size_option
+from searchapp.cli.options import Command, json_option, note, print_json
+
+
+@click.command(cls=Command)
+@click.option(
+    "--pictures",
+    type=click.IntRange(min=64),
+    default=2000,
+    show_default=True,
+    metavar="N",
+    help="How many JPEG files to make and index.",
+)
+@size_option
+@model_name_option
+@click.option("--replicas", type=click.IntRange(min=1), metavar="N", help="Engines on each GPU.")
+@click.option(
+    "--batch-size", type=click.IntRange(min=1), metavar="N", help="Pictures an engine gets at once."
+)
+@click.option("--only-pipeline", is_flag=True, help="Leave out what it is compared with.")
+@dummy_option
+@json_option
+def command(
+    pictures: int,
+    size: tuple[int, int],
+    model: str | None,
+    replicas: int | None,
+    batch_size: int | None,
+    only_pipeline: bool,
+    dummy_weights: bool,
+    as_json: bool,
+) -> None:
+    """Measure how fast pictures become saved vectors.
+
+    Makes JPEG files, and measures in one run: one plain call of vLLM's LLM.embed on decoded
+    pictures (on a CPU: from the files); an index run from the files, with catalogue and vectors
+    written, once all engines are ready; and the model in plain PyTorch on prepared tensors.
+
+    \b
+    searchapp bench index --model clip-vit-l-14 --pictures 20000
+    """
+    from searchapp.bench.index import Options, measure
+    from searchapp.models import default_model
+
+    width, height = size
+    options = Options(
+        model or default_model(), pictures, width, height, dummy_weights, replicas, batch_size,
+        only_pipeline,
+    )  # fmt: skip
+    for step, state in measure(options):
+        report = state
+        if step:
+            note(f"{step} ...")
+    if as_json:
+        print_json(asdict(report))
+        return
+    click.echo(f"{report.model}, {report.pictures:,} pictures of {report.size}, "
+               f"{report.replicas} engines")  # fmt: skip
+    for name, rate in (
+        ("plain LLM.embed, one process", report.plain_images_per_s),
+        ("index, from files to saved vectors", report.pipeline_images_per_s),
+        ("plain PyTorch, prepared tensors", report.ceiling_images_per_s),
+    ):
+        click.echo(f"{name:<36}{'-' if rate is None else f'{rate:,.1f}':>10} images/s")
+    for name, percent in (("GPU", report.gpu_busy_percent), ("CPU", report.cpu_busy_percent)):
+        if percent is not None:
+            click.echo(f"{name} busy{percent:36.0f} %")
+    total = sum(report.stages.values()) or 1.0
+    for stage, seconds in report.stages.items():
+        click.echo(f"  {stage:<10}{seconds:12.1f} s{100 * seconds / total:8.1f} %")

@@ -1,0 +1,70 @@
+"""`searchapp bench models`."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import click
+
+from searchapp.cli.bench.options import dummy_option, size_option
+from searchapp.cli.options import Command, json_option, note, print_json
+
+
+@click.command(cls=Command)
+@click.argument("models", nargs=-1, required=True, metavar="MODEL...")
+@click.option(
+    "--pictures",
+    type=click.IntRange(min=1),
+    default=256,
+    show_default=True,
+    metavar="N",
+    help="How many pictures, texts, and both together each model embeds.",
+)
+@size_option
+@dummy_option
+@json_option
+def command(
+    models: tuple[str, ...],
+    pictures: int,
+    size: tuple[int, int],
+    dummy_weights: bool,
+    as_json: bool,
+) -> None:
+    """Measure what models cost on this machine: start, speed, memory.
+
+    Each MODEL (a name, folder or file, as for index; its own code is trusted) runs in one engine,
+    in a process of its own. Decoding is not counted.
+
+    \b
+    searchapp bench models starter clip-vit-b-32
+    """
+    from searchapp.bench import apart
+    from searchapp.errors import EngineError
+    from searchapp.models import resolve
+
+    width, height = size
+    for model in models:
+        resolve(model)
+    shape = {"pictures": pictures, "width": width, "height": height, "dummy": dummy_weights}
+    rows = []
+    for model in models:
+        note(f"measuring {model} ...")
+        try:
+            measured = apart.call("searchapp.bench.stages:cost", {"model": model, **shape})
+        except EngineError as error:
+            measured = {"error": str(error)}
+        rows.append({"model": Path(model).name, **measured})
+    if as_json:
+        print_json(rows)
+        return
+    head = ("start", "images/s", "texts/s", "both/s", "tokens", "memory")
+    click.echo(f"{'model':<24}" + "".join(f"{name:>10}" for name in head))
+    for row in rows:
+        if "error" in row:
+            click.echo(f"{row['model']:<24}  {row['error']}")
+            continue
+        both = "-" if row["text_images_per_s"] is None else f"{row['text_images_per_s']:.1f}"
+        cells = (f"{row['start_s']:.1f} s", f"{row['images_per_s']:.1f}",
+                 f"{row['texts_per_s']:.1f}", both, f"{row['tokens_an_image']}",
+                 f"{row['memory_mb'] / 1000:.1f} GB")  # fmt: skip
+        click.echo(f"{row['model']:<24}" + "".join(f"{cell:>10}" for cell in cells))

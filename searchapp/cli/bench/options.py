@@ -1,0 +1,26 @@
+"""Options that measurements share."""
+
+from __future__ import annotations
+
+import re
+
+import click
+
+
+def _size(context: click.Context, option: click.Parameter, value: str) -> tuple[int, int]:
+    found = re.fullmatch(r"(\d{2,5})[xX](\d{2,5})", value)
+    if found is None:
+        raise click.BadParameter("a size looks like 640x480")
+    return int(found[1]), int(found[2])
+
+
+size_option = click.option(
+    "--size", default="640x480", show_default=True, metavar="WxH", callback=_size,
+    help="Of the pictures, in pixels.",
+)  # fmt: skip
+model_name_option = click.option(
+    "--model", metavar="NAME|FOLDER|FILE", help="As for index; its own code is trusted."
+)
+dummy_option = click.option(
+    "--dummy-weights", is_flag=True, help="Random weights: no download, and the same speed."
+)

@@ -1,0 +1,226 @@
+"""From files to vectors: threads read, hash, decode and prepare ahead of the one that embeds."""
+
+from __future__ import annotations
+
+import os
+import threading
+import time
+from collections import defaultdict, deque
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import dataclass
+from itertools import islice
+
+from searchapp import images
+from searchapp.catalog import Work
+from searchapp.engines.base import Engine, Refusal
+from searchapp.errors import PictureError
+from searchapp.models import EngineInput, ModelSpec, document_prompt
+from searchapp.types import MAX_MEGAPIXELS, EngineStarting, Failure, PictureInfo
+from searchapp.vectors import pack
+
+THREADS = min(4, os.cpu_count() or 1)
+AHEAD = 3  # batches that are read and prepared, or being so
+
+
+@dataclass(frozen=True, slots=True)
+class Fresh:
+    """A picture that the collection did not have, with its vector as it is stored."""
+
+    sha256: str
+    info: PictureInfo
+    vector: bytes | Refusal
+
+
+@dataclass(frozen=True, slots=True)
+class Known:
+    """A file whose content the collection has already, maybe from another path."""
+
+    image_id: int
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """What became of a file; size and mtime_ns are those it had when it was read."""
+
+    work: Work
+    result: Fresh | Known | Failure
+    size: int
+    mtime_ns: int
+
+
+@dataclass(frozen=True, slots=True)
+class _Picture:
+    """A picture that waits for the engine."""
+
+    sha256: str
+    info: PictureInfo
+    item: EngineInput
+
+
+@dataclass(frozen=True, slots=True)
+class _Read:
+    work: Work
+    result: _Picture | Known | Failure
+    size: int
+    mtime_ns: int
+
+
+Batch = list[Future[_Read]]
+
+
+class Pipeline:
+    """Embeds the pictures of files with one engine, which starts when the first is needed."""
+
+    def __init__(
+        self,
+        spec: ModelSpec,
+        start: Callable[[], Engine],
+        find: Callable[[str], int | None],
+        *,
+        max_megapixels: float = MAX_MEGAPIXELS,
+        threads: int = THREADS,
+    ) -> None:
+        """Start no engine yet.
+
+        find: of a content's SHA-256, the id of the image where the collection has it; called on
+        several threads.
+        """
+        self._spec, self._start, self._find = spec, start, find
+        self._max_megapixels = max_megapixels
+        self._prompt = document_prompt(spec)
+        self._engine: Engine | None = None
+        self._threads = ThreadPoolExecutor(threads, thread_name_prefix="reader")
+        self._lock = threading.Lock()
+        self.ready_at: float | None = None  # when the engine ran, by time.monotonic
+        # Seconds by stage, of all threads together: read, decode, prepare; and start, embed, wait
+        # (for the threads) of the one that embeds.
+        self.seconds: defaultdict[str, float] = defaultdict(float)
+
+    def run(self, works: Iterable[Work], size: int) -> Iterator[list[Outcome] | EngineStarting]:
+        """Embed files in order, in batches of a size, and say when the engine starts."""
+        ahead: deque[Batch] = deque()
+        rest = iter(works)
+        while batch := list(islice(rest, size)):
+            ahead.append(self.begin(batch))
+            if len(ahead) >= AHEAD:
+                yield from self._finish(ahead.popleft())
+        while ahead:
+            yield from self._finish(ahead.popleft())
+
+    def _finish(self, batch: Batch) -> Iterator[list[Outcome] | EngineStarting]:
+        if self.must_start(batch):
+            yield EngineStarting(self._spec.name)
+        yield self.end(batch)
+
+    def begin(self, works: Iterable[Work]) -> Batch:
+        """Let the threads begin with some files."""
+        return [self._threads.submit(self._read, work) for work in works]
+
+    def must_start(self, batch: Batch) -> bool:
+        """Tell, when a batch is read, whether its end will start the engine."""
+        return self._engine is None and any(
+            isinstance(read.result, _Picture) for read in self._reads(batch)
+        )
+
+    def end(self, batch: Batch) -> list[Outcome]:
+        """Embed what the threads have read; EngineError or ModelError where no engine starts."""
+        reads = self._reads(batch)
+        fresh = {
+            read.result.sha256: read.result.item
+            for read in reads
+            if isinstance(read.result, _Picture)
+        }
+        vectors = self._vectors(fresh) if fresh else {}
+        return [Outcome(r.work, _told(r.result, vectors), r.size, r.mtime_ns) for r in reads]
+
+    def leave(self) -> Iterable[list[Outcome]]:
+        """Stop the threads; nothing is embedded that was not yielded. The engine stays."""
+        self._threads.shutdown(cancel_futures=True)
+        return ()
+
+    def close(self) -> None:
+        """Stop the threads; the engine stays."""
+        self._threads.shutdown(cancel_futures=True)
+
+    def _reads(self, batch: Batch) -> list[_Read]:
+        with self._timed("wait"):
+            return [future.result() for future in batch]
+
+    def warm(self) -> Engine:
+        """Start the engine, where it does not run yet."""
+        if self._engine is None:
+            with self._timed("start"):
+                self._engine = self._start()
+            self.ready_at = time.monotonic()
+        return self._engine
+
+    def _vectors(self, fresh: dict[str, EngineInput]) -> dict[str, bytes | Refusal]:
+        engine = self.warm()
+        with self._timed("embed"):
+            outputs = engine.embed(list(fresh.values()))
+        return {
+            sha256: output if isinstance(output, Refusal) else pack(output)
+            for sha256, output in zip(fresh, outputs, strict=True)
+        }
+
+    def _read(self, work: Work) -> _Read:
+        size, mtime_ns = work.size, work.mtime_ns
+        result: _Picture | Known | Failure
+        try:
+            with self._timed("read"):
+                data, state = images.read(work.path)
+                size, mtime_ns = state.st_size, state.st_mtime_ns
+                sha256 = images.digest(data)
+                image_id = self._find(sha256)
+            result = self._picture(sha256, data) if image_id is None else Known(image_id)
+        except PictureError as error:
+            result = Failure(work.path, error.stage, str(error))
+        return _Read(work, result, size, mtime_ns)
+
+    def _picture(self, sha256: str, data: bytes) -> _Picture:
+        with self._timed("decode"):
+            image, info = images.decode(data, self._spec.image.size, self._max_megapixels)
+            image = images.fit(image, self._spec.image)
+        item = EngineInput(self._prompt, image)
+        if self._engine is not None:
+            with self._timed("prepare"):
+                item = self._engine.prepare(item)
+        return _Picture(sha256, info, item)
+
+    def _timed(self, stage: str) -> _Timer:
+        return _Timer(self, stage)
+
+    def take_seconds(self) -> Mapping[str, float]:
+        """Return the seconds since the last call."""
+        with self._lock:
+            taken, self.seconds = self.seconds, defaultdict(float)
+        return taken
+
+    def add_seconds(self, stage: str, seconds: float) -> None:
+        """Count time for a stage, from any thread."""
+        with self._lock:
+            self.seconds[stage] += seconds
+
+
+class _Timer:
+    """Counts the time of a block."""
+
+    __slots__ = ("_begun", "_pipeline", "_stage")
+
+    def __init__(self, pipeline: Pipeline, stage: str) -> None:
+        self._pipeline, self._stage = pipeline, stage
+
+    def __enter__(self) -> None:
+        self._begun = time.monotonic()
+
+    def __exit__(self, *_: object) -> None:
+        self._pipeline.add_seconds(self._stage, time.monotonic() - self._begun)
+
+
+def _told(
+    result: _Picture | Known | Failure, vectors: dict[str, bytes | Refusal]
+) -> Fresh | Known | Failure:
+    if isinstance(result, _Picture):
+        return Fresh(result.sha256, result.info, vectors[result.sha256])
+    return result

@@ -1,0 +1,102 @@
+"""A two-tower model's pictures as numbers, in a tenth of the time that its own processor takes.
+
+Such a processor cuts the middle of a picture and moves each channel's values to another scale. Both
+are learned from what vLLM makes of pictures of noise, and used only where that is met exactly.
+"""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Callable
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+if TYPE_CHECKING:
+    from PIL.Image import Image as Picture
+
+KEY = "pixel_values"
+TOLERANCE = 0.02  # of values from -2 to 3: what bfloat16 may round away
+
+
+class Pixels:
+    """Makes what vLLM's renderer makes of a picture, for pictures in the size that was learned."""
+
+    def __init__(self, example: Any, side: int, scale: Any, shift: Any) -> None:
+        """Use learn()."""
+        self._example, self._side = example, side
+        self._scale, self._shift = scale, shift  # [3, 1, 1], float32
+        self._numbers = itertools.count()
+
+    @classmethod
+    def learn(cls, render: Callable[[Picture], Any], side: int) -> Pixels | None:
+        """Learn from the renderer; None where it does anything else than cut and scale."""
+        try:
+            example = render(_noise(side, side))
+            pixels = cls(example, side, *_fit(_noise(side, side), _values(example)))
+            shapes = ((side, side), (side + 37, side), (side, side + 3), (side + 10, side))
+            same = all(pixels._equals(render, _noise(*shape)) for shape in shapes)
+        except Exception:  # another version's structure: the renderer itself does it
+            return None
+        return pixels if same else None
+
+    def takes(self, image: Picture) -> bool:
+        """Tell whether a picture is one of those that were learned: its short side fits."""
+        return min(image.size) == self._side and image.mode == "RGB"
+
+    def render(self, image: Picture) -> Any:
+        """Return what vLLM's engine takes."""
+        example = self._example
+        kwargs, hashes = example["mm_kwargs"], example["mm_hashes"]
+        (item,) = kwargs["image"]
+        new = type(item)({KEY: replace(item[KEY], data=self._tensor(image))})
+        return {
+            **example,
+            "mm_kwargs": type(kwargs)({"image": [new]}),
+            "mm_hashes": type(hashes)({"image": [f"pixels-{next(self._numbers)}"]}),
+        }
+
+    def _tensor(self, image: Picture) -> Any:
+        import torch
+
+        width, height = image.size
+        left, top = (width - self._side) // 2, (height - self._side) // 2
+        square = np.array(image)[top : top + self._side, left : left + self._side]
+        values = torch.from_numpy(square).permute(2, 0, 1).to(torch.float32)
+        scaled = values.mul_(self._scale).add_(self._shift)
+        return scaled.to(_values(self._example).dtype).contiguous()
+
+    def _equals(self, render: Callable[[Picture], Any], image: Picture) -> bool:
+        theirs, ours = render(image), self.render(image)
+        if theirs["prompt_token_ids"] != ours["prompt_token_ids"] or set(theirs) != set(ours):
+            return False
+        wanted, made = _values(theirs), _values(ours)
+        return wanted.shape == made.shape and bool((wanted - made).abs().max() < TOLERANCE)
+
+
+def _noise(width: int, height: int) -> Picture:
+    from PIL import Image
+
+    values = np.random.default_rng(0).integers(0, 256, (height, width, 3), dtype=np.uint8)
+    return Image.fromarray(values)
+
+
+def _values(rendered: Any) -> Any:
+    """Return a rendered picture's tensor, [3, side, side]; KeyError where there is more to it."""
+    (item,) = rendered["mm_kwargs"]["image"]
+    if set(item) != {KEY}:
+        raise KeyError(f"a picture of {sorted(item)}")
+    return item[KEY].data
+
+
+def _fit(image: Picture, values: Any) -> tuple[Any, Any]:
+    """Return each channel's scale and shift, [3, 1, 1], by least squares."""
+    import torch
+
+    scale, shift = [], []
+    for channel, wanted in zip(np.moveaxis(np.array(image), 2, 0), values, strict=True):
+        a, b = np.polyfit(channel.ravel().astype(np.float64), wanted.double().numpy().ravel(), 1)
+        scale.append(a)
+        shift.append(b)
+    return (torch.tensor(part, dtype=torch.float32).reshape(3, 1, 1) for part in (scale, shift))  # type: ignore[return-value]

@@ -1,0 +1,296 @@
+"""Several processes, each with an engine of its own and its own files to read: bulk indexing.
+
+vLLM prepares pictures on one thread, so one process leaves a small model's GPU idle for most of the
+time. The parent only hands out files and collects vectors; what it holds is bounded by the batches
+under way, whatever the number of files.
+"""
+
+from __future__ import annotations
+
+import os
+import signal
+import socket
+import subprocess
+import sys
+import time
+from collections import Counter, defaultdict, deque
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import suppress
+from dataclasses import dataclass, field, replace
+from itertools import islice
+from multiprocessing.connection import Connection, wait
+from typing import Any
+
+from searchapp import errors
+from searchapp.catalog import Work
+from searchapp.engines import worker
+from searchapp.engines.pipeline import Outcome
+from searchapp.engines.worker import Job
+from searchapp.errors import EngineError
+from searchapp.types import EngineStarting, Failure
+
+DEPTH = 3  # batches that a worker has, one of them under way
+FIRST = 16  # files of the first batch, which may wait for the engine to start
+DEADLY = 2  # times that a picture must end a worker that had nothing else
+STARTS = 3  # workers in a row that may end before any engine runs
+
+
+@dataclass(slots=True)
+class Replica:
+    """A worker as its parent sees it."""
+
+    place: Mapping[str, str]  # its environment
+    process: subprocess.Popen[bytes]
+    connection: Connection
+    batches: deque[list[Work]] = field(default_factory=deque)
+    alone: bool = False  # its file is a suspect: it gets nothing else
+    answered: bool = False
+    starting: bool = False
+    ready: bool = False
+
+
+class Replicas:
+    """Workers, one for each place; a place is the environment that puts it on a GPU or on cores."""
+
+    def __init__(self, job: Job, places: Sequence[Mapping[str, str]]) -> None:
+        """Start no process yet."""
+        self._job = job
+        self._places = places
+        self._replicas: list[Replica] = []
+        self._suspects: deque[Work] = deque()  # each was with a worker when that died
+        self._deaths: Counter[str] = Counter()  # by path, of workers that had nothing else
+        self._failed_starts = 0
+        self._announced = False
+        self.ready_at: float | None = None  # when the first engine ran, by time.monotonic
+        self.seconds: defaultdict[str, float] = defaultdict(float)  # by stage: see Pipeline
+
+    def warm(self) -> list[float]:
+        """Start all engines and wait for them; return the seconds that each took.
+
+        Errors: EngineError and ModelError where one does not start.
+        """
+        begun, seconds = time.monotonic(), list[float]()
+        self._job = replace(self._job, warm=True)
+        for place in self._places:
+            self._start(place)
+        waiting = {replica.connection: replica for replica in self._replicas}
+        while waiting:
+            for connection in wait(list(waiting)):
+                assert isinstance(connection, Connection)
+                try:
+                    message = worker.receive(connection)
+                except (EOFError, OSError) as error:
+                    code = waiting[connection].process.wait()
+                    raise EngineError(f"an engine's process ended: {_end(code)}") from error
+                if "error" in message:
+                    raise getattr(errors, message["kind"], EngineError)(message["error"])
+                replica = waiting.pop(connection)
+                replica.ready = replica.starting = replica.answered = True
+                seconds.append(time.monotonic() - begun)
+        self.ready_at = time.monotonic()
+        return seconds
+
+    def run(self, works: Iterable[Work], size: int) -> Iterator[list[Outcome] | EngineStarting]:
+        """Embed files, in batches of a size, in whatever order they are done.
+
+        A worker that dies is replaced, and its files go to others one by one; a file that ends
+        DEADLY workers which have nothing else is a failure. Errors: EngineError and ModelError
+        where no engine starts.
+        """
+        rest = iter(works)
+        batches = iter(lambda: list(islice(rest, size)), [])
+        self._waiting = _Waiting(batches)
+        for place in self._places if not self._replicas else ():
+            if not self._waiting:
+                break
+            self._start(place)
+        while True:
+            for replica in self._replicas:
+                self._feed(replica)
+            self._take_back()
+            if not any(replica.batches for replica in self._replicas):
+                return
+            connections = {replica.connection: replica for replica in self._replicas}
+            for connection in wait(list(connections)):
+                assert isinstance(connection, Connection)
+                yield from self._hear(connections[connection])
+
+    def leave(self) -> Iterator[list[Outcome]]:
+        """End the workers at once; return what they had embedded and nobody had taken yet."""
+        for replica in self._replicas:
+            replica.process.kill()
+        for replica in self._replicas:
+            with suppress(Exception):  # the end of the stream, or of a half-read message
+                while replica.batches:
+                    message = worker.receive(replica.connection)
+                    if "outcomes" in message:
+                        works = replica.batches.popleft()
+                        yield worker.outcomes_of(replica.connection, message, works)
+        self.close()
+
+    def close(self) -> None:
+        """End the workers."""
+        for replica in self._replicas:
+            replica.process.kill()
+        for replica in self._replicas:
+            replica.process.wait()
+            replica.connection.close()
+        self._replicas = []
+
+    def _start(self, place: Mapping[str, str]) -> None:
+        ours, theirs = socket.socketpair()
+        with theirs:
+            process = subprocess.Popen(
+                [sys.executable, "-m", worker.__name__, str(theirs.fileno())],
+                pass_fds=[theirs.fileno()],
+                env={**os.environ, **place},
+                stdin=subprocess.DEVNULL,
+                stdout=subprocess.DEVNULL,
+                stderr=None if self._job.arguments.get("verbose") else subprocess.DEVNULL,
+                start_new_session=True,  # Ctrl-C is the parent's to hear
+            )
+        replica = Replica(place, process, Connection(ours.detach()))
+        self._replicas.append(replica)
+        with suppress(OSError):  # it has died: its end will be heard
+            replica.connection.send_bytes(self._job.to_json())
+
+    def _feed(self, replica: Replica) -> None:
+        """Give a worker files, as long as it is not known to be starting its engine."""
+        if replica.starting and not replica.ready:
+            return
+        if self._suspects and not replica.batches:
+            self._give(replica, [self._suspects.popleft()])
+            replica.alone = True
+        while not replica.alone and len(replica.batches) < (DEPTH if replica.answered else 1):
+            if self._suspects:  # they come first, and each to a worker that has nothing else
+                return
+            works = self._waiting.take(None if replica.answered else FIRST)
+            if not works:
+                return
+            self._give(replica, works)
+
+    def _give(self, replica: Replica, works: list[Work]) -> None:
+        replica.batches.append(works)
+        with suppress(OSError):  # it has died: its end will be heard
+            worker.send_works(replica.connection, works)
+
+    def _hear(self, replica: Replica) -> Iterator[list[Outcome] | EngineStarting]:
+        try:
+            message = worker.receive(replica.connection)
+            if "outcomes" in message:
+                outcomes = worker.outcomes_of(replica.connection, message, replica.batches[0])
+                replica.batches.popleft()
+                replica.answered, replica.alone = True, False
+                for stage, seconds in message["seconds"].items():
+                    self.seconds[stage] += seconds
+                yield outcomes
+            elif "ready" in message:
+                replica.ready, self._failed_starts = True, 0
+                self.ready_at = self.ready_at or time.monotonic()
+            elif "starting" in message:
+                replica.starting = True
+                if not self._announced:
+                    self._announced = True
+                    yield EngineStarting(self._job.spec.name)
+            else:
+                self._failed(replica, message)
+        except (EOFError, OSError):
+            yield from self._lost(replica)
+
+    def _failed(self, replica: Replica, message: Mapping[str, Any]) -> None:
+        """Go on without a worker whose engine does not start, where another's runs."""
+        self._dismiss(replica)
+        if not self._replicas:
+            raise getattr(errors, message["kind"], EngineError)(message["error"])
+        for works in replica.batches:
+            self._waiting.put_back(works)
+
+    def _lost(self, replica: Replica) -> Iterator[list[Outcome]]:
+        """Replace a worker that died, and suspect every file that it had."""
+        self._dismiss(replica)
+        batches = list(replica.batches)
+        if not replica.ready:
+            self._failed_starts += 1
+            if self._failed_starts >= STARTS and not self._replicas:
+                raise EngineError(
+                    f"the engine's process ended {STARTS} times before the model ran "
+                    f"({_end(replica.process.returncode)}); -v shows what it says"
+                )
+        match batches:
+            case [[work]]:
+                self._deaths[work.path] += 1
+                if self._deaths[work.path] >= DEADLY:
+                    reason = (
+                        f"the engine's process ended on it {DEADLY} times "
+                        f"({_end(replica.process.returncode)})"
+                    )
+                    failure = Failure(work.path, "embed", reason)
+                    yield [Outcome(work, failure, work.size, work.mtime_ns)]
+                else:
+                    self._suspects.append(work)
+            case _:
+                self._suspects.extend(work for works in batches for work in works)
+        if self._failed_starts < STARTS or not self._replicas:
+            self._start(replica.place)
+
+    def _take_back(self) -> None:
+        """Take the files of workers that still start, where others have nothing left to do."""
+        if (
+            self._waiting
+            or self._suspects
+            or not any(replica.ready and not replica.batches for replica in self._replicas)
+        ):
+            return
+        late = [
+            replica
+            for replica in self._replicas
+            if replica.batches
+            and (not replica.answered or (replica.starting and not replica.ready))
+        ]
+        for replica in late:
+            self._dismiss(replica)
+            for works in replica.batches:
+                self._waiting.put_back(works)
+        for replica in self._replicas:
+            self._feed(replica)
+
+    def _dismiss(self, replica: Replica) -> None:
+        self._replicas.remove(replica)
+        replica.process.kill()
+        replica.process.wait()
+        replica.connection.close()
+
+
+class _Waiting:
+    """Batches that no worker has yet."""
+
+    def __init__(self, batches: Iterator[list[Work]]) -> None:
+        self._batches = batches
+        self._first: deque[list[Work]] = deque()
+
+    def __bool__(self) -> bool:
+        """Tell whether there is any."""
+        if not self._first:
+            self._first.extend(islice(self._batches, 1))
+        return bool(self._first)
+
+    def take(self, most: int | None) -> list[Work]:
+        """Return a batch, or the first of one; empty where there is none."""
+        if not self:
+            return []
+        batch = self._first.popleft()
+        if most is not None and len(batch) > most:
+            self._first.appendleft(batch[most:])
+            batch = batch[:most]
+        return batch
+
+    def put_back(self, batch: list[Work]) -> None:
+        self._first.appendleft(batch)
+
+
+def _end(code: int) -> str:
+    """Say how a process ended."""
+    if code < 0:
+        with suppress(ValueError):
+            return f"killed by {signal.Signals(-code).name}"
+    return f"exit code {code}"

@@ -1,0 +1,238 @@
+"""Several engines in processes of their own: what they embed, and what becomes of their deaths."""
+
+import os
+import random
+import signal
+import threading
+import time
+from collections import Counter
+from collections.abc import Iterator
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+from fakes import FakeEngine
+from PIL import Image
+
+from searchapp.catalog import Work
+from searchapp.engines.pipeline import Fresh, Outcome
+from searchapp.engines.replicas import Replicas
+from searchapp.engines.worker import Job
+from searchapp.errors import EngineError, ModelError
+from searchapp.library import Library
+from searchapp.models import ModelSpec, resolve
+from searchapp.types import EngineStarting, Failed, Failure, Finished, IndexOptions, Progress
+from searchapp.vectors import unpack
+
+TESTS = str(Path(__file__).parent)
+DEADLY = (7, 7, 7)  # a picture of this colour ends the process
+SLOW = (9, 9, 9)
+
+
+class MortalEngine(FakeEngine):
+    """Ends its process on a deadly picture."""
+
+    def prepare(self, item):  # type: ignore[no-untyped-def]
+        if item.image is not None and item.image.getpixel((0, 0)) == DEADLY:
+            os.kill(os.getpid(), signal.SIGKILL)
+        return item
+
+
+class StillbornEngine(FakeEngine):
+    """Ends its process when it starts."""
+
+    def __init__(self, spec: ModelSpec) -> None:
+        os._exit(3)
+
+
+class RefusingEngine(FakeEngine):
+    """States why it does not start."""
+
+    def __init__(self, spec: ModelSpec) -> None:
+        raise ModelError("no such model here")
+
+
+class SlowStart(FakeEngine):
+    """Is a long time in starting, except in the first place."""
+
+    def __init__(self, spec: ModelSpec) -> None:
+        super().__init__(spec)
+        time.sleep(float(os.environ["START_SECONDS"]))
+
+
+def places(count: int, **more: str) -> list[dict[str, str]]:
+    path = os.pathsep.join([TESTS, *filter(None, [os.environ.get("PYTHONPATH")])])
+    return [{"PYTHONPATH": path, "OMP_NUM_THREADS": "1", **more} for _ in range(count)]
+
+
+@pytest.fixture
+def job(model: Path) -> Job:
+    return Job(resolve(str(model)), engine="fakes:FakeEngine")
+
+
+@pytest.fixture
+def many(tmp_path: Path) -> list[Work]:
+    """Two hundred pictures, no two alike, and one file that is none."""
+    folder = tmp_path / "many"
+    folder.mkdir()
+    for number in range(200):
+        image = Image.new("RGB", (24, 24), (number, 255 - number, 50))
+        image.save(folder / f"{number:03}.png")
+    (folder / "broken.png").write_bytes(b"no picture")
+    return works(folder)
+
+
+def works(folder: Path) -> list[Work]:
+    return [Work(str(file), 1, 1, None) for file in sorted(folder.iterdir())]
+
+
+def outcomes(replicas: Replicas, files: list[Work], size: int = 8) -> Iterator[Outcome]:
+    for event in replicas.run(files, size):
+        if not isinstance(event, EngineStarting):
+            yield from event
+    replicas.close()
+
+
+def test_every_file_is_dealt_with_once(job: Job, many: list[Work]) -> None:
+    """Vectors, hashes and failures are those that one engine in this process gives."""
+    found = list(outcomes(Replicas(job, places(2)), many))
+    assert Counter(o.work for o in found) == Counter(many)
+    engine = FakeEngine(job.spec)
+    for outcome in found:
+        if outcome.work.path.endswith("broken.png"):
+            assert isinstance(outcome.result, Failure)
+            continue
+        assert isinstance(outcome.result, Fresh)
+        (vector,) = unpack([outcome.result.vector], FakeEngine.DIMENSIONS)
+        picture = Image.open(outcome.work.path)
+        expected = engine._vector(type("Item", (), {"image": picture.resize((32, 32))}))
+        assert vector @ expected / (expected @ expected) ** 0.5 > 0.999
+    assert outcome.size > 1, "size and time are those of the file as it was read"
+
+
+def test_a_deadly_picture_costs_only_itself(job: Job, many: list[Work], tmp_path: Path) -> None:
+    """A picture that ends its process becomes a failure that says so, and its neighbours do not."""
+    Image.new("RGB", (24, 24), DEADLY).save(tmp_path / "many" / "100-deadly.png")
+    files = works(tmp_path / "many")
+    mortal = replace(job, engine="test_replicas:MortalEngine")
+    found = list(outcomes(Replicas(mortal, places(2)), files))
+    assert Counter(o.work for o in found) == Counter(files)
+    failures = {Path(o.work.path).name: o.result for o in found if isinstance(o.result, Failure)}
+    assert set(failures) == {"100-deadly.png", "broken.png"}
+    assert failures["100-deadly.png"].message == (
+        "the engine's process ended on it 2 times (killed by SIGKILL)"
+    )
+
+
+@pytest.mark.parametrize(
+    ("engine", "error", "said"),
+    [
+        ("StillbornEngine", EngineError, "ended 3 times before the model ran (exit code 3)"),
+        ("RefusingEngine", ModelError, "no such model here"),
+    ],
+)
+def test_an_engine_that_does_not_start_is_said(
+    job: Job, many: list[Work], engine: str, error: type[Exception], said: str
+) -> None:
+    """It is tried a few times, not for ever."""
+    with pytest.raises(error) as told:
+        list(outcomes(Replicas(replace(job, engine=f"test_replicas:{engine}"), places(2)), many))
+    assert said in str(told.value)
+
+
+def test_who_starts_late_keeps_nobody_waiting(job: Job, many: list[Work]) -> None:
+    """Files that wait for an engine's start go to one that runs."""
+    slow = [*places(1, START_SECONDS="0"), *places(1, START_SECONDS="60")]
+    begun = time.monotonic()
+    replicas = Replicas(replace(job, engine="test_replicas:SlowStart"), slow)
+    found = list(outcomes(replicas, many))
+    assert Counter(o.work for o in found) == Counter(many)
+    assert time.monotonic() - begun < 30
+
+
+@pytest.mark.parametrize("seed", range(20))
+def test_workers_killed_at_any_moment(
+    job: Job, tmp_path: Path, model: Path, seed: int, two_thousand: Path
+) -> None:
+    """Every picture is embedded exactly once, and none is lost, whenever workers are killed."""
+    chance = random.Random(seed)
+    replicas: list[Replicas] = []
+
+    def start(job: Job, files: int, wanted: int | None) -> Replicas:
+        own = replace(job, engine="fakes:FakeEngine")
+        replicas.append(Replicas(own, places(2)))
+        return replicas[0]
+
+    killed = []
+    over = threading.Event()
+
+    def kill() -> None:
+        while not over.wait(chance.uniform(0.02, 0.6)):
+            ready = [replica for replica in replicas[0]._replicas if replica.ready]
+            if ready:
+                victim = chance.choice(ready).process
+                victim.kill()
+                killed.append(victim.pid)
+
+    killer = threading.Thread(target=kill)
+    with Library.open(tmp_path / "library", create=True, start_many=start) as library:
+        for event in library.index([two_thousand], IndexOptions(str(model), batch_size=16)):
+            assert not isinstance(event, Failed), event
+            if isinstance(event, Progress) and not killer.is_alive() and not over.is_set():
+                killer.start()
+            if isinstance(event, Progress) and event.done > 1900:
+                over.set()
+        over.set()
+        killer.join()
+        assert isinstance(event, Finished)
+        (collection,) = library.info().collections
+        assert (event.summary.added, collection.images, collection.failures) == (2000, 2000, 0)
+    print(f"seed {seed}: {len(killed)} workers killed, 2000 pictures embedded, 0 lost")
+
+
+@pytest.fixture(scope="session")
+def two_thousand(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("two-thousand")
+    for number in range(2000):
+        colour = (number % 256, number // 256, 77)
+        Image.new("RGB", (8, 8), colour).save(folder / f"{number:04}.bmp")
+    return folder
+
+
+def test_an_interrupted_run_keeps_what_was_embedded(
+    tmp_path: Path, model: Path, two_thousand: Path
+) -> None:
+    """Whatever the workers had sent is saved, in no time, and the next run does the rest."""
+
+    def start(job: Job, files: int, wanted: int | None) -> Replicas:
+        return Replicas(replace(job, engine="fakes:FakeEngine"), places(2))
+
+    options = IndexOptions(str(model), batch_size=16)
+    with Library.open(tmp_path / "library", create=True, start_many=start) as library:
+        run = library.index([two_thousand], options)
+        done = next(event.done for event in run if isinstance(event, Progress) if event.done > 200)
+        time.sleep(0.5)  # the workers go on meanwhile, as far as they have files
+        begun = time.monotonic()
+        run.close()
+        assert time.monotonic() - begun < 2
+        kept = library.info().collections[0].images
+        assert kept > done
+        *_, last = library.index([two_thousand], options)
+        assert isinstance(last, Finished)
+        assert (last.summary.added, last.summary.unchanged) == (2000 - kept, kept)
+
+
+def test_a_known_content_starts_no_engine(tmp_path: Path, model: Path, photos: Path) -> None:
+    """Copies of what is embedded are recognised by workers, too."""
+    events = []
+
+    def start(job: Job, files: int, wanted: int | None) -> Replicas:
+        return Replicas(replace(job, engine="fakes:FakeEngine"), places(2))
+
+    with Library.open(tmp_path / "library", create=True, start_many=start) as library:
+        list(library.index([photos], IndexOptions(str(model))))
+        for file in list(photos.glob("*.*")):
+            (photos / f"copy-{file.name}").write_bytes(file.read_bytes())
+        events = list(library.index([photos], IndexOptions(str(model))))
+    assert not any(isinstance(event, EngineStarting) for event in events)
+    assert events[-1].summary.added == 2
