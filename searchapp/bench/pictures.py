@@ -26,7 +26,7 @@ def draw(number: int, width: int, height: int) -> Picture:
         coarse = chance.integers(0, 256, (cells, cells, 3), dtype=np.uint8)
         layer = Image.fromarray(coarse).resize((width, height), Image.Resampling.BICUBIC)
         total += weight * np.asarray(layer, dtype=np.float32)
-        cells, weight = cells * 2, weight * 0.55
+        cells, weight = cells * 2, weight * 0.8
     total -= total.min()
     return Image.fromarray((total * (255 / total.max())).astype(np.uint8))
 

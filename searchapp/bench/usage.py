@@ -74,13 +74,17 @@ class Usage:
                 self.gpu_memory_mb = max(self.gpu_memory_mb, float(parts[1]))
 
     def _watch_cpu(self) -> None:
+        total, before = 0, dict[int, int]()
         while not self._over.wait(INTERVAL):
-            self._cpu.append((time.monotonic(), _cpu_seconds()))
+            now = _cpu_ticks()  # of those that have ended, the last interval is not known
+            total += sum(max(0, ticks - before.get(pid, 0)) for pid, ticks in now.items())
+            before = now
+            self._cpu.append((time.monotonic(), total / TICKS))
 
 
-def _cpu_seconds() -> float:
-    """Return the processor time of this process and its living children, in seconds."""
-    total, me = 0, os.getpid()
+def _cpu_ticks() -> dict[int, int]:
+    """Return the processor time of this process and its living children, by process."""
+    found, me = dict[int, int](), os.getpid()
     for folder in Path("/proc").iterdir():
         if folder.name.isdigit():
             try:
@@ -88,5 +92,5 @@ def _cpu_seconds() -> float:
             except OSError:
                 continue
             if int(folder.name) == me or int(fields[1]) == me:
-                total += int(fields[11]) + int(fields[12])
-    return total / TICKS
+                found[int(folder.name)] = int(fields[11]) + int(fields[12])
+    return found

@@ -53,4 +53,6 @@ def start_replicas(
     if not places:
         return None
     threads = machine.threads_each(len(places))
-    return Replicas(replace(job, threads=threads, arguments=arguments or {}), places)
+    return Replicas(
+        replace(job, threads=threads, arguments={"bulk": True, **(arguments or {})}), places
+    )

@@ -11,10 +11,12 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from searchapp import images
 from searchapp.engines.base import Refusal, Vector, checked, reason_of
 from searchapp.engines.mend import mend_torchvision
 from searchapp.engines.pixels import Pixels
 from searchapp.engines.quiet import last_lines, quiet
+from searchapp.engines.resize import resize
 from searchapp.errors import EngineError, ModelError
 from searchapp.models import EngineInput, ModelSpec, check_trust, has_gpu, hub
 
@@ -37,6 +39,7 @@ QUIET_ENVIRONMENT = {
     "TQDM_DISABLE": "1",
 }
 SLICE = 256  # inputs that the engine holds at once
+AT_ONCE = 128  # of them that the model runs on: memory grows with it, speed hardly
 
 
 class _Dead(Exception):
@@ -46,9 +49,14 @@ class _Dead(Exception):
 class LocalEngine:
     """A model run by vLLM in this process."""
 
-    def __init__(self, spec: ModelSpec, *, seed: int = 0, verbose: bool = False) -> None:
-        """Load the model, which takes from seconds to a minute."""
-        self._spec, self._seed, self._verbose = spec, seed, verbose
+    def __init__(
+        self, spec: ModelSpec, *, seed: int = 0, verbose: bool = False, bulk: bool = False
+    ) -> None:
+        """Load the model, which takes from seconds to a minute.
+
+        bulk: take more of a GPU's memory, for whole batches of long prompts.
+        """
+        self._spec, self._seed, self._verbose, self._bulk = spec, seed, verbose, bulk
         self._llm: Any = None
         self._pixels: Pixels | None = None
         self._requests = itertools.count()
@@ -145,10 +153,11 @@ class LocalEngine:
                     "enable_prefix_caching": False,
                     "trust_remote_code": self._spec.trusted,
                     "pooler_config": PoolerConfig(seq_pooling_type=pooling) if pooling else None,
-                    **(_on_gpu(self._spec) if has_gpu() else _on_cpu()),
+                    **(_on_gpu(self._spec, self._bulk) if has_gpu() else _on_cpu()),
                     **self._spec.engine_arguments,
                 }
                 self._llm = LLM(model=folder, **arguments)
+                images.resize_by(resize)
                 if not self._spec.prompts.document:  # a two-tower model: nothing but the picture
                     self._pixels = Pixels.learn(
                         lambda image: self._render(EngineInput("", image)), self._spec.image.side
@@ -210,16 +219,17 @@ class LocalEngine:
         return results
 
 
-def _on_gpu(spec: ModelSpec) -> dict[str, Any]:
+def _on_gpu(spec: ModelSpec, bulk: bool) -> dict[str, Any]:
     """Take the memory that the model needs and no more: by itself vLLM takes nearly all there is.
 
     Two towers need next to no cache; the others one for the longest prompt, at most 1.6 GB of them.
     """
-    cache = (2048 if spec.pooling else 256) << 20
+    cache = ((6144 if bulk else 2048) if spec.pooling else 256) << 20
     # The share is what must be free at the start: nothing beside the size of the cache.
     return {
         "kv_cache_memory_bytes": cache,
         "gpu_memory_utilization": 0.01,
+        "max_num_seqs": AT_ONCE,
         "enforce_eager": True,  # compiling takes a minute, and gains nothing on whole batches
     }
 

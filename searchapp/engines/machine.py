@@ -12,7 +12,7 @@ from pathlib import Path
 from searchapp.models import ModelSpec
 
 # Megabytes that an engine takes beside its weights: the CUDA context, activations, the cache.
-TWO_TOWERS, LANGUAGE = 2000, 7000
+TWO_TOWERS, LANGUAGE = 2000, 12000
 SHARE = 0.9  # of the free memory of a GPU
 MOST_LANGUAGE = 4  # engines of a large model on a GPU: it is busy with fewer
 SMALL = 700  # megabytes of weights; larger models keep all cores of a CPU busy by themselves

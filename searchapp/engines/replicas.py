@@ -67,9 +67,10 @@ class Replicas:
     def warm(self) -> list[float]:
         """Start all engines and wait for them; return the seconds that each took.
 
-        Errors: EngineError and ModelError where one does not start.
+        One that does not start is left out; errors: EngineError and ModelError where none does.
         """
         begun, seconds = time.monotonic(), list[float]()
+        reason: Exception = EngineError("no engine")
         self._job = replace(self._job, warm=True)
         for place in self._places:
             self._start(place)
@@ -77,16 +78,22 @@ class Replicas:
         while waiting:
             for connection in wait(list(waiting)):
                 assert isinstance(connection, Connection)
+                replica = waiting.pop(connection)
                 try:
                     message = worker.receive(connection)
-                except (EOFError, OSError) as error:
-                    code = waiting[connection].process.wait()
-                    raise EngineError(f"an engine's process ended: {_end(code)}") from error
+                except (EOFError, OSError):
+                    code = replica.process.wait()
+                    reason = EngineError(f"the engine's process ended: {_end(code)}")
+                    message = {}
                 if "error" in message:
-                    raise getattr(errors, message["kind"], EngineError)(message["error"])
-                replica = waiting.pop(connection)
-                replica.ready = replica.starting = replica.answered = True
-                seconds.append(time.monotonic() - begun)
+                    reason = _stated(message)
+                if "ready" in message:
+                    replica.ready = replica.starting = replica.answered = True
+                    seconds.append(time.monotonic() - begun)
+                else:
+                    self._dismiss(replica)
+        if not self._replicas:
+            raise reason
         self.ready_at = time.monotonic()
         return seconds
 
@@ -201,7 +208,7 @@ class Replicas:
         """Go on without a worker whose engine does not start, where another's runs."""
         self._dismiss(replica)
         if not self._replicas:
-            raise getattr(errors, message["kind"], EngineError)(message["error"])
+            raise _stated(message)
         for works in replica.batches:
             self._waiting.put_back(works)
 
@@ -286,6 +293,12 @@ class _Waiting:
 
     def put_back(self, batch: list[Work]) -> None:
         self._first.appendleft(batch)
+
+
+def _stated(message: Mapping[str, Any]) -> Exception:
+    """Return the error that a worker states."""
+    kind: type[Exception] = getattr(errors, message["kind"], EngineError)
+    return kind(message["error"])
 
 
 def _end(code: int) -> str:

@@ -156,7 +156,7 @@ def measure(parent: Path, out: Path, names: list[str]) -> None:
 def put_into_readme(out: Path) -> None:
     """Replace the README's table of models between its two marks."""
     lines = [
-        "| model | dimensions | start | images/s | texts/s | both/s | tokens an image | GPU memory |",
+        "| model | dimensions | start | images/s | texts/s | both/s | tokens an image | memory |",
         "|---|---|---|---|---|---|---|---|",
     ]
     for row in json.loads(out.read_text()):
