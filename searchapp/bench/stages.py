@@ -75,7 +75,7 @@ def ceiling(model: str, dummy: bool, width: int, height: int) -> dict[str, Any]:
     config = AutoConfig.from_pretrained(folder)
     torch.set_default_dtype(torch.bfloat16)
     with torch.device(device):
-        network = AutoModel.from_config(config).eval()
+        network = AutoModel.from_config(config).eval().to(torch.bfloat16)
     torch.set_default_dtype(torch.float32)
     processor = AutoProcessor.from_pretrained(folder)
     scenes = [images.fit(draw(n, width, height), spec.image) for n in range(SCENES)]

@@ -64,7 +64,7 @@ def places(spec: ModelSpec, files: int, wanted: int | None = None) -> list[Mappi
         # The first of every GPU come first.
         rounds = range(max(each, default=0))
         order = [gpu for i in rounds for gpu, n in zip(found, each, strict=True) if i < n]
-        threads = {"OMP_NUM_THREADS": str(max(1, cores // most))}
+        threads = {"OMP_NUM_THREADS": "1"}  # the readers are threads enough
         return [ALLOCATOR | threads | {"CUDA_VISIBLE_DEVICES": gpu.name} for gpu in order[:most]]
     count = wanted or max(1, min(_on_cpu(spec, cores), files // FILES_AN_ENGINE))
     if count == 1:
