@@ -14,6 +14,7 @@ import numpy as np
 import pytest
 from checkpoints import IMAGE_SIDE, TEXT_LIMIT, make_clip, make_siglip
 from conftest import in_library
+from fake_llm import FakeLLM
 from PIL import Image
 
 from searchapp import images
@@ -194,17 +195,22 @@ def test_a_dead_engine_is_started_again(spec: ModelSpec, monkeypatch: pytest.Mon
 
     starts: list[object] = []
 
-    class Deadly:
-        """Stands for vLLM: dies of the word poison, and once by itself."""
+    class Deadly(FakeLLM):
+        """Dies of the word poison, and once by itself."""
 
         def __init__(self) -> None:
+            super().__init__(spec.dimensions)
+            self.poisoned = not starts
             starts.append(self)
 
-        def embed(self, prompts: list[str], **options: object) -> list[Any]:
-            if len(starts) == 1 or any("poison" in prompt for prompt in prompts):
+        def add_request(self, name: str, prompt: Any, parameters: object) -> None:
+            super().add_request(name, prompt, parameters)
+            self.poisoned |= "poison" in prompt["prompt"]
+
+        def step(self) -> list[Any]:
+            if self.poisoned:
                 raise EngineDeadError()
-            output = type("Output", (), {"embedding": [1.0] * spec.dimensions})
-            return [type("Request", (), {"outputs": output})] * len(prompts)
+            return super().step()
 
     engine = LocalEngine.__new__(LocalEngine)
     monkeypatch.setattr(LocalEngine, "_start", lambda self: setattr(self, "_llm", Deadly()))

@@ -173,8 +173,9 @@ class LocalEngine:
                 ) from error
 
     def _rendered(self, item: EngineInput) -> Any:
-        if self._pixels is not None and item.image is not None and self._pixels.takes(item.image):
-            return self._pixels.render(item.image)
+        image = item.image
+        if self._pixels and image is not None and not item.prompt and self._pixels.takes(image):
+            return self._pixels.render(image)
         return self._render(item)
 
     def _render(self, item: EngineInput) -> Any:

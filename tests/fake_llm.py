@@ -1,0 +1,41 @@
+"""Stands for vLLM's LLM below the real LocalEngine: keeps what reaches it, answers with ones."""
+
+from __future__ import annotations
+
+from types import SimpleNamespace
+from typing import Any
+
+
+class FakeLLM:
+    """What LocalEngine uses of LLM, its engine, its renderer, and how a prompt is tokenized."""
+
+    model_config = SimpleNamespace(is_encoder_decoder=False)
+
+    def __init__(self, dimensions: int) -> None:
+        self.prompts: list[Any] = []
+        self.llm_engine = self.renderer = self.default_cmpl_tok_params = self
+        self._dimensions = dimensions
+        self._waiting: list[str] = []
+
+    def with_kwargs(self, **_: object) -> FakeLLM:
+        return self
+
+    def render_cmpl(self, prompts: list[Any], _: object) -> list[Any]:
+        self.prompts += prompts
+        return prompts
+
+    def add_request(self, name: str, prompt: Any, _: object) -> None:
+        self._waiting.append(name)
+
+    def has_unfinished_requests(self) -> bool:
+        return bool(self._waiting)
+
+    def step(self) -> list[Any]:
+        import torch
+
+        output = SimpleNamespace(data=torch.ones(self._dimensions))
+        done, self._waiting = self._waiting, []
+        return [SimpleNamespace(request_id=name, outputs=output) for name in done]
+
+    def get_tokenizer(self) -> Any:
+        return lambda text: {"input_ids": text.split()}
