@@ -44,6 +44,7 @@ class Replica:
     connection: Connection
     batches: deque[list[Work]] = field(default_factory=deque)
     alone: bool = False  # its file is a suspect: it gets nothing else
+    up: bool = False
     answered: bool = False
     starting: bool = False
     ready: bool = False
@@ -78,13 +79,17 @@ class Replicas:
         while waiting:
             for connection in wait(list(waiting)):
                 assert isinstance(connection, Connection)
-                replica = waiting.pop(connection)
+                replica = waiting[connection]
                 try:
                     message = worker.receive(connection)
                 except (EOFError, OSError):
                     code = replica.process.wait()
                     reason = EngineError(f"the engine's process ended: {_end(code)}")
                     message = {}
+                if "up" in message:
+                    replica.up = True
+                    continue
+                del waiting[connection]
                 if "error" in message:
                     reason = _stated(message)
                 if "ready" in message:
@@ -191,6 +196,8 @@ class Replicas:
                 for stage, seconds in message["seconds"].items():
                     self.seconds[stage] += seconds
                 yield outcomes
+            elif "up" in message:
+                replica.up = True
             elif "ready" in message:
                 replica.ready, self._failed_starts = True, 0
                 self.ready_at = self.ready_at or time.monotonic()
@@ -213,7 +220,7 @@ class Replicas:
             self._waiting.put_back(works)
 
     def _lost(self, replica: Replica) -> Iterator[list[Outcome]]:
-        """Replace a worker that died, and suspect every file that it had."""
+        """Replace a worker that died, and suspect every file that it had read, or was to read."""
         self._dismiss(replica)
         batches = list(replica.batches)
         if not replica.ready:
@@ -224,6 +231,11 @@ class Replicas:
                     f"({_end(replica.process.returncode)}); -v shows what it says"
                 )
         match batches:
+            case [[work]] if replica.alone and not _at_work(replica):
+                self._suspects.append(work)
+            case _ if not _at_work(replica):
+                for works in batches:
+                    self._waiting.put_back(works)
             case [[work]]:
                 self._deaths[work.path] += 1
                 if self._deaths[work.path] >= DEADLY:
@@ -293,6 +305,11 @@ class _Waiting:
 
     def put_back(self, batch: list[Work]) -> None:
         self._first.appendleft(batch)
+
+
+def _at_work(replica: Replica) -> bool:
+    """Tell whether a file can be to blame for a worker's end: not while it or its engine starts."""
+    return replica.up and (replica.ready or not replica.starting)
 
 
 def _stated(message: Mapping[str, Any]) -> Exception:

@@ -73,10 +73,8 @@ def main() -> None:
 
 def _serve(connection: Connection) -> None:
     job = Job.from_json(connection.recv_bytes())
-    lookup = Lookup(job.catalog) if job.catalog else None
-
-    def find(sha256: str) -> int | None:
-        return lookup.embedded(job.collection_id, sha256) if lookup else None
+    _send(connection, {"up": True})  # from here on, a file can be to blame for its end
+    lookup = Lookup(job.catalog, job.collection_id) if job.catalog else None
 
     def start() -> Engine:
         module, name = job.engine.split(":")
@@ -86,34 +84,25 @@ def _serve(connection: Connection) -> None:
         return engine
 
     pipeline = Pipeline(
-        job.spec, start, find, max_megapixels=job.max_megapixels, threads=job.threads
+        job.spec, start, lookup, max_megapixels=job.max_megapixels, threads=job.threads
     )
     if job.warm:
         pipeline.warm()
     ahead: deque[Batch] = deque()
-    more = True
-    while more or ahead:
-        while more and (not ahead or connection.poll()):
+    while True:  # until the parent ends it, or is gone
+        while not ahead or connection.poll():
             message = connection.recv_bytes()
-            more = bool(message)
-            if more:
-                ahead.append(pipeline.begin(Work(*values) for values in json.loads(message)))
-        if ahead:
-            batch = ahead.popleft()
-            if pipeline.must_start(batch):
-                _send(connection, {"starting": True})
-            outcomes = pipeline.end(batch)
-            send_outcomes(connection, outcomes, pipeline.take_seconds())
+            ahead.append(pipeline.begin(Work(*values) for values in json.loads(message)))
+        batch = ahead.popleft()
+        if pipeline.must_start(batch):
+            _send(connection, {"starting": True})
+        outcomes = pipeline.end(batch)
+        send_outcomes(connection, outcomes, pipeline.take_seconds())
 
 
 def send_works(connection: Connection, works: list[Work]) -> None:
     """Tell a worker files to embed."""
     connection.send_bytes(json.dumps([dataclasses.astuple(work) for work in works]).encode())
-
-
-def send_done(connection: Connection) -> None:
-    """Tell a worker that there is no more."""
-    connection.send_bytes(b"")
 
 
 def send_outcomes(
