@@ -70,7 +70,6 @@ class Prepared:
 
     image: Picture
     info: PictureInfo
-    sha256: str  # of the file's bytes
 
 
 @cache
@@ -118,7 +117,7 @@ def digest(data: bytes) -> str:
 def prepare(data: bytes, target: ImageInput, max_megapixels: float = MAX_MEGAPIXELS) -> Prepared:
     """Decode a picture and bring it to a model's size, upright, in RGB."""
     image, info = decode(data, target.size, max_megapixels)
-    return Prepared(fit(image, target), info, digest(data))
+    return Prepared(fit(image, target), info)
 
 
 def thumbnail(data: bytes, side: int) -> Picture:

@@ -13,8 +13,6 @@ import numpy as np
 from searchapp import collections, engines, querying, scan
 from searchapp.catalog import Catalog, Located
 from searchapp.engines import Engine, Vector
-from searchapp.engines.pipeline import Pipeline
-from searchapp.engines.worker import Job
 from searchapp.errors import LibraryError, QueryError
 from searchapp.indexing import Run, Source
 from searchapp.lock import writer_lock
@@ -35,11 +33,12 @@ from searchapp.types import (
 )
 
 if TYPE_CHECKING:
+    from searchapp.engines.worker import Job
     from searchapp.vectors import VectorIndex
 
 CATALOG = "catalog.db"
 # Starts engines for a job of so many files, so many on a GPU; None where one in this process does.
-StartMany: TypeAlias = Callable[[Job, int, int | None], Source | None]
+StartMany: TypeAlias = "Callable[[Job, int, int | None], Source | None]"
 
 
 class Library:
@@ -156,17 +155,21 @@ class Library:
         self, collection: Collection, spec: ModelSpec, options: IndexOptions, files: int
     ) -> Source:
         """Return what embeds the files of a run: many engines, or the one of this process."""
+        from searchapp.engines import machine
+        from searchapp.engines.pipeline import Pipeline
+        from searchapp.engines.worker import Job
+
         if self._start_many is not None and self._engine is None:
             job = Job(spec, self._catalog.file, collection.id, options.max_megapixels)
             many = self._start_many(job, files, options.replicas)
             if many is not None:
                 return many
-        lookup = self._catalog.lookup()
         return Pipeline(
             spec,
             lambda: self._running(spec),
-            lambda sha256: lookup.embedded(collection.id, sha256),
+            self._catalog.lookup(collection),
             max_megapixels=options.max_megapixels,
+            threads=machine.threads_each(1),
         )
 
     def search(

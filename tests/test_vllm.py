@@ -28,6 +28,7 @@ from searchapp.types import Finished, IndexOptions, Query
 pytest.importorskip("vllm", reason="vLLM is not installed: pip install 'searchapp[cpu]'")
 from searchapp.engines.local import LocalEngine
 from searchapp.engines.mend import mend_torchvision
+from searchapp.engines.resize import resize
 
 mend_torchvision()
 
@@ -187,6 +188,33 @@ def test_more_inputs_than_a_slice(engine: LocalEngine) -> None:
     assert len(outputs) == 150
     for number in range(3, 150):
         assert float(outputs[number] @ outputs[number % 3]) > 0.9999
+
+
+@pytest.mark.parametrize("size", [(0, 0), (37, 0), (0, 3), (11, 0), (0, 10)])
+def test_pictures_as_numbers_are_those_of_the_models_own_processor(
+    engine: LocalEngine, size: tuple[int, int]
+) -> None:
+    """What is learned at the start is in use, and gives what vLLM gives, however it cuts."""
+    assert engine._pixels is not None
+    side = engine.spec.image.side
+    picture = noise(side + size[0], side + size[1], seed=5)
+    assert engine._pixels.takes(picture) == (engine.spec.image.fit == "crop" or size == (0, 0))
+    ours = engine.prepare(EngineInput("", picture)).rendered
+    theirs = engine._render(EngineInput("", picture))
+    assert ours["prompt_token_ids"] == theirs["prompt_token_ids"]
+    ours, theirs = (it["mm_kwargs"]["image"][0]["pixel_values"].data for it in (ours, theirs))
+    assert float((ours - theirs).abs().max()) < 0.02
+    assert ours.std() > 0.2
+
+
+def test_torch_resizes_as_pillow_does() -> None:
+    """Within one level of 255, by the filters that models use, larger and smaller."""
+    picture = noise(120, 90)
+    for resample in (2, 3):
+        for size in ((64, 48), (48, 64), (200, 150)):
+            expected = np.asarray(picture.resize(size, Image.Resampling(resample)), dtype=int)
+            made = np.asarray(resize(picture, size, resample), dtype=int)
+            assert abs(made - expected).max() <= 1
 
 
 def test_a_dead_engine_is_started_again(spec: ModelSpec, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -15,11 +15,11 @@ from searchapp.bench.stages import spec_of
 from searchapp.bench.usage import Usage
 from searchapp.engines.replicas import Replicas
 from searchapp.engines.worker import Job
-from searchapp.errors import SearchAppError
+from searchapp.errors import EngineError, SearchAppError
 from searchapp.indexing import Source
 from searchapp.library import Library
 from searchapp.models import has_gpu
-from searchapp.types import Finished, IndexOptions, ModelOptions
+from searchapp.types import Failed, Finished, IndexOptions, ModelOptions
 
 PLAIN_AT_MOST = 4096  # pictures of the plain call, which holds all of them decoded
 
@@ -92,7 +92,7 @@ def _plain(options: Options, common: dict[str, Any], folder: Path) -> float:
             "height": options.height,
         }
     else:
-        function, more = "plain_from_files", {"folder": str(folder)}
+        function, more = "plain_from_files", {"folder": str(folder), "pictures": PLAIN_AT_MOST}
     # As vLLM comes: its engine in a process of its own, so that preparing and running overlap.
     environment = {"VLLM_ENABLE_V1_MULTIPROCESSING": "1"} if has_gpu() else {}
     answer = apart.call(f"searchapp.bench.stages:{function}", common | more, environment)
@@ -128,11 +128,17 @@ def _pipeline(options: Options, folder: Path, library: Path, report: Report) -> 
         Library.open(library, create=True, start=start, start_many=start_many) as opened,
     ):
         for event in opened.index([folder], index_options):
+            if isinstance(event, Failed):
+                raise EngineError(f"{event.failure.path}: {event.failure.message}")
             if isinstance(event, Finished):
-                report.stages = event.summary.stages
-                report.pipeline_images_per_s = event.summary.images_per_second
+                summary = event.summary
         until = time.monotonic()
-    since = (started[0].ready_at if started else None) or until
+    report.stages = summary.stages
+    since = started[0].ready_at if started else None
+    if since is None:  # one engine, in this process, which started with the first picture
+        report.pipeline_images_per_s = summary.images_per_second
+        return
+    report.pipeline_images_per_s = round(options.count / (until - since), 1)
     report.gpu_busy_percent = usage.gpu_percent(since, until)
     report.cpu_busy_percent = usage.cpu_percent(since, until)
     report.gpu_memory_mb = usage.gpu_memory_mb or None

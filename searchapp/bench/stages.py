@@ -7,6 +7,8 @@ from typing import Any
 
 from searchapp import images
 from searchapp.bench.pictures import draw
+from searchapp.engines import Refusal
+from searchapp.errors import EngineError
 from searchapp.models import EngineInput, ModelSpec, document_prompt, has_gpu, prompt_for, resolve
 from searchapp.types import ModelOptions
 
@@ -37,8 +39,8 @@ def plain(model: str, dummy: bool, pictures: int, width: int, height: int) -> di
     return {"images_per_s": pictures / (time.monotonic() - begun)}
 
 
-def plain_from_files(model: str, dummy: bool, folder: str) -> dict[str, Any]:
-    """Decode all files below a folder with Pillow, and embed them by one call of LLM.embed."""
+def plain_from_files(model: str, dummy: bool, folder: str, pictures: int) -> dict[str, Any]:
+    """Decode files below a folder with Pillow, and embed them by one call of LLM.embed."""
     from pathlib import Path
 
     from PIL import Image
@@ -48,7 +50,7 @@ def plain_from_files(model: str, dummy: bool, folder: str) -> dict[str, Any]:
     spec = spec_of(model, dummy)
     engine = LocalEngine(spec)
     prompt = document_prompt(spec)
-    files = sorted(file for file in Path(folder).rglob("*") if file.is_file())
+    files = sorted(file for file in Path(folder).rglob("*") if file.is_file())[:pictures]
 
     def load(file: Path) -> dict[str, Any]:
         with Image.open(file) as image:
@@ -148,9 +150,9 @@ def cost(model: str, dummy: bool, pictures: int, width: int, height: int) -> dic
         begun = time.monotonic()
         vectors = engine.embed(inputs)
         rates[name] = round(len(inputs) / (time.monotonic() - begun), 1)
-        refused = [vector for vector in vectors if not hasattr(vector, "shape")]
-        if refused and not dummy:
-            raise AssertionError(f"{len(refused)} of {len(inputs)} {name} refused: {refused[0]}")
+        refused = [vector.reason for vector in vectors if isinstance(vector, Refusal)]
+        if refused:
+            raise EngineError(f"{len(refused)} of {len(inputs)} {name} refused: {refused[0]}")
     return {
         "start_s": round(start, 1),
         "images_per_s": rates["images"],

@@ -8,8 +8,9 @@ import subprocess
 import threading
 import time
 from pathlib import Path
-from types import TracebackType
 from typing import Self
+
+from searchapp.engines.machine import cores
 
 INTERVAL = 0.25  # seconds
 TICKS = os.sysconf("SC_CLK_TCK")
@@ -38,12 +39,7 @@ class Usage:
             thread.start()
         return self
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
+    def __exit__(self, *_: object) -> None:
         self._over.set()
         if self._smi is not None:
             self._smi.kill()
@@ -61,8 +57,7 @@ class Usage:
         if len(seen) < 2:
             return None
         (first, before), (last, after) = seen[0], seen[-1]
-        cores = len(os.sched_getaffinity(0))
-        return round(100 * (after - before) / ((last - first) * cores), 1)
+        return round(100 * (after - before) / ((last - first) * len(cores())), 1)
 
     def _watch_gpu(self) -> None:
         assert self._smi is not None

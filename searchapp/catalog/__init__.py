@@ -168,9 +168,9 @@ class Catalog:
         """Return the path of the catalogue's file."""
         return str(self._value("select file from pragma_database_list where name = 'main'"))
 
-    def lookup(self) -> Lookup:
+    def lookup(self, collection: Collection) -> Lookup:
         """Open another connection, for threads that ask what is embedded already."""
-        return Lookup(self.file)
+        return Lookup(self.file, collection.id)
 
     def save_images(self, images: Mapping[str, PictureInfo]) -> dict[str, int]:
         """Write images by SHA-256, of which some may be there already; return their ids."""
@@ -367,20 +367,21 @@ def _now() -> str:
 
 
 class Lookup:
-    """What the catalogue knows, for any thread to ask; it sees what is committed."""
+    """What a collection has, for any thread to ask; it sees what is committed."""
 
-    def __init__(self, file: str) -> None:
+    def __init__(self, file: str, collection_id: int) -> None:
         """Open a connection of its own."""
+        self._collection_id = collection_id
         self._connection = sqlite3.connect(file, isolation_level=None, check_same_thread=False)
         self._lock = threading.Lock()
 
-    def embedded(self, collection_id: int, sha256: str) -> int | None:
-        """Return the id of an image that a collection has the embedding of."""
+    def embedded(self, sha256: str) -> int | None:
+        """Return the id of an image that the collection has the embedding of."""
         with self._lock:
             row = self._connection.execute(
                 "select i.id from images i join embeddings e on e.image_id = i.id"
                 " where i.sha256 = ? and e.collection_id = ?",
-                (sha256, collection_id),
+                (sha256, self._collection_id),
             ).fetchone()
         return int(row[0]) if row else None
 

@@ -4,12 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from searchapp import engines
 from searchapp.cli.options import note, shown
-from searchapp.engines.replicas import Replicas
-from searchapp.engines.worker import Job
 from searchapp.models import EngineInput, ModelSpec, check_trust, hub
+
+if TYPE_CHECKING:
+    from searchapp.engines.replicas import Replicas
+    from searchapp.engines.worker import Job
 
 
 class UntilExit:
@@ -65,7 +68,9 @@ def starter_of_many(verbose: bool) -> Callable[[Job, int, int | None], Replicas 
 
     def start(job: Job, files: int, wanted: int | None) -> Replicas | None:
         check_trust(job.spec)
-        hub.fetch(job.spec)  # once, and with its progress shown
-        return engines.start_replicas(job, files, wanted, {"verbose": verbose})
+        replicas = engines.start_replicas(job, files, wanted, {"verbose": verbose})
+        if replicas is not None:
+            hub.fetch(job.spec)  # once for all of them, and with its progress shown
+        return replicas
 
     return start

@@ -5,6 +5,7 @@ from __future__ import annotations
 import gc
 import itertools
 import os
+import threading
 from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import replace
@@ -60,6 +61,7 @@ class LocalEngine:
         self._llm: Any = None
         self._pixels: Pixels | None = None
         self._requests = itertools.count()
+        self._rendering = threading.Lock()
         self._start()
 
     @property
@@ -160,7 +162,7 @@ class LocalEngine:
                 images.resize_by(resize)
                 if not self._spec.prompts.document:  # a two-tower model: nothing but the picture
                     self._pixels = Pixels.learn(
-                        lambda image: self._render(EngineInput("", image)), self._spec.image.side
+                        lambda image: self._render(EngineInput("", image)), self._spec.image
                     )
             except ImportError as error:
                 raise EngineError(
@@ -190,7 +192,9 @@ class LocalEngine:
         if self._spec.pad_text and item.image is None:
             tokenization = tokenization.with_kwargs(padding="max_length")
         parsed = parse_model_prompt(self._llm.model_config, prompt)
-        (rendered,) = renderer.render_cmpl([parsed], tokenization)
+        # It sets torch's number of threads while it works, and puts back what it found.
+        with self._rendering:
+            (rendered,) = renderer.render_cmpl([parsed], tokenization)
         return rendered
 
     def _run(self, inputs: Sequence[EngineInput]) -> list[Vector | Refusal]:

@@ -9,7 +9,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from searchapp.models import ModelSpec
+from searchapp.models import ModelSpec, has_gpu
 
 # Megabytes that an engine takes beside its weights: the CUDA context, activations, the cache.
 TWO_TOWERS, LANGUAGE = 2000, 12000
@@ -21,6 +21,13 @@ CPU_PROCESS = 3000  # megabytes
 
 # Without these, pictures' tensors are mapped and unmapped one by one.
 ALLOCATOR = {"MALLOC_MMAP_THRESHOLD_": "1073741824", "MALLOC_TRIM_THRESHOLD_": "1073741824"}
+
+
+def cores() -> list[int]:
+    """Return the cores that this process may use."""
+    if hasattr(os, "sched_getaffinity"):  # not on every system
+        return sorted(os.sched_getaffinity(0))
+    return list(range(os.cpu_count() or 1))
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,28 +57,30 @@ def gpus() -> list[Gpu]:
 
 
 def places(spec: ModelSpec, files: int, wanted: int | None = None) -> list[Mapping[str, str]]:
-    """Return the environment of every engine to run; one, or none, means: in this process.
+    """Return the environment of every engine to run; none: one in this process does as well.
 
     wanted: engines on each GPU, or on the CPU; by default what suits the model's size, the cores,
     the free memory, and the number of files.
     """
-    cores = len(os.sched_getaffinity(0))
+    ours = cores()
     if wanted is None and files < FILES_AN_ENGINE:
         return []
     if found := gpus():
-        each = [wanted or _on_gpu(spec, gpu, max(1, (cores - 2) // len(found))) for gpu in found]
+        share = max(1, (len(ours) - 2) // len(found))
+        each = [wanted or _on_gpu(spec, gpu, share) for gpu in found]
         most = sum(each) if wanted else max(1, min(sum(each), files // FILES_AN_ENGINE))
         # The first of every GPU come first.
         rounds = range(max(each, default=0))
         order = [gpu for i in rounds for gpu, n in zip(found, each, strict=True) if i < n]
         threads = {"OMP_NUM_THREADS": "1"}  # the readers are threads enough
         return [ALLOCATOR | threads | {"CUDA_VISIBLE_DEVICES": gpu.name} for gpu in order[:most]]
-    count = wanted or max(1, min(_on_cpu(spec, cores), files // FILES_AN_ENGINE))
+    if has_gpu():  # hidden, or of a kind that nvidia-smi does not list so: vLLM finds its way
+        return []
+    count = wanted or max(1, min(_on_cpu(spec, len(ours)), files // FILES_AN_ENGINE))
     if count == 1:
         return []
-    share = sorted(os.sched_getaffinity(0))
-    each_has = max(1, cores // count)
-    parts = [share[i * each_has % cores :][:each_has] for i in range(count)]
+    each_has = max(1, len(ours) // count)
+    parts = [ours[i * each_has % len(ours) :][:each_has] for i in range(count)]
     return [
         ALLOCATOR
         | {
@@ -84,7 +93,7 @@ def places(spec: ModelSpec, files: int, wanted: int | None = None) -> list[Mappi
 
 def threads_each(count: int) -> int:
     """Return how many threads each of some engines should read and decode with."""
-    return max(1, min(4, len(os.sched_getaffinity(0)) // max(1, count)))
+    return max(1, min(4, len(cores()) // max(1, count)))
 
 
 def _on_gpu(spec: ModelSpec, gpu: Gpu, cores: int) -> int:

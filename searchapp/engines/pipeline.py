@@ -2,24 +2,23 @@
 
 from __future__ import annotations
 
-import os
 import threading
 import time
 from collections import defaultdict, deque
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import contextmanager
 from dataclasses import dataclass
 from itertools import islice
 
 from searchapp import images
-from searchapp.catalog import Work
+from searchapp.catalog import Lookup, Work
 from searchapp.engines.base import Engine, Refusal
 from searchapp.errors import PictureError
 from searchapp.models import EngineInput, ModelSpec, document_prompt
 from searchapp.types import MAX_MEGAPIXELS, EngineStarting, Failure, PictureInfo
 from searchapp.vectors import pack
 
-THREADS = min(4, os.cpu_count() or 1)
 AHEAD = 3  # batches that are read and prepared, or being so
 
 
@@ -76,17 +75,16 @@ class Pipeline:
         self,
         spec: ModelSpec,
         start: Callable[[], Engine],
-        find: Callable[[str], int | None],
+        lookup: Lookup | None,
         *,
         max_megapixels: float = MAX_MEGAPIXELS,
-        threads: int = THREADS,
+        threads: int = 1,
     ) -> None:
         """Start no engine yet.
 
-        find: of a content's SHA-256, the id of the image where the collection has it; called on
-        several threads.
+        lookup: what the collection has already, if anything; closed with the pipeline.
         """
-        self._spec, self._start, self._find = spec, start, find
+        self._spec, self._start, self._lookup = spec, start, lookup
         self._max_megapixels = max_megapixels
         self._prompt = document_prompt(spec)
         self._engine: Engine | None = None
@@ -136,12 +134,14 @@ class Pipeline:
 
     def leave(self) -> Iterable[list[Outcome]]:
         """Stop the threads; nothing is embedded that was not yielded. The engine stays."""
-        self._threads.shutdown(cancel_futures=True)
+        self.close()
         return ()
 
     def close(self) -> None:
         """Stop the threads; the engine stays."""
         self._threads.shutdown(cancel_futures=True)
+        if self._lookup:
+            self._lookup.close()
 
     def _reads(self, batch: Batch) -> list[_Read]:
         with self._timed("wait"):
@@ -172,7 +172,7 @@ class Pipeline:
                 data, state = images.read(work.path)
                 size, mtime_ns = state.st_size, state.st_mtime_ns
                 sha256 = images.digest(data)
-                image_id = self._find(sha256)
+                image_id = self._lookup.embedded(sha256) if self._lookup else None
             result = self._picture(sha256, data) if image_id is None else Known(image_id)
         except PictureError as error:
             result = Failure(work.path, error.stage, str(error))
@@ -180,42 +180,28 @@ class Pipeline:
 
     def _picture(self, sha256: str, data: bytes) -> _Picture:
         with self._timed("decode"):
-            image, info = images.decode(data, self._spec.image.size, self._max_megapixels)
-            image = images.fit(image, self._spec.image)
-        item = EngineInput(self._prompt, image)
+            prepared = images.prepare(data, self._spec.image, self._max_megapixels)
+        item = EngineInput(self._prompt, prepared.image)
         if self._engine is not None:
             with self._timed("prepare"):
                 item = self._engine.prepare(item)
-        return _Picture(sha256, info, item)
+        return _Picture(sha256, prepared.info, item)
 
-    def _timed(self, stage: str) -> _Timer:
-        return _Timer(self, stage)
+    @contextmanager
+    def _timed(self, stage: str) -> Iterator[None]:
+        """Count the time of a block for a stage, on any thread."""
+        begun = time.monotonic()
+        try:
+            yield
+        finally:
+            with self._lock:
+                self.seconds[stage] += time.monotonic() - begun
 
     def take_seconds(self) -> Mapping[str, float]:
         """Return the seconds since the last call."""
         with self._lock:
             taken, self.seconds = self.seconds, defaultdict(float)
         return taken
-
-    def add_seconds(self, stage: str, seconds: float) -> None:
-        """Count time for a stage, from any thread."""
-        with self._lock:
-            self.seconds[stage] += seconds
-
-
-class _Timer:
-    """Counts the time of a block."""
-
-    __slots__ = ("_begun", "_pipeline", "_stage")
-
-    def __init__(self, pipeline: Pipeline, stage: str) -> None:
-        self._pipeline, self._stage = pipeline, stage
-
-    def __enter__(self) -> None:
-        self._begun = time.monotonic()
-
-    def __exit__(self, *_: object) -> None:
-        self._pipeline.add_seconds(self._stage, time.monotonic() - self._begun)
 
 
 def _told(
