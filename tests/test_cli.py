@@ -13,6 +13,8 @@ from click.testing import Result
 from conftest import Engines, Run
 from pictures import draw
 
+from searchapp.cli import COMMANDS
+from searchapp.cli.bench import COMMANDS as BENCH
 from searchapp.models import MODELS, available
 
 
@@ -274,3 +276,13 @@ def test_in_a_relative_folder(
     assert run("query", "blue", "--in", "below", "--paths", "-k", 1).stdout == (
         f"{photos}/below/blue.jpg\n"
     )
+
+
+@pytest.mark.parametrize(
+    "command", [*([name] for name in COMMANDS), *(["bench", n] for n in BENCH)]
+)
+def test_every_command_that_is_listed_is_there(run: Run, command: list[str]) -> None:
+    """Each tells what it is for."""
+    result = run(*command, "--help")
+    assert result.exit_code == 0
+    assert result.stdout.startswith("Usage: ")

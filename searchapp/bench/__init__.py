@@ -1,1 +1,1 @@
-"""Measurements of what is slow: the models, the indexing, the search."""
+"""Measurements of what is slow: the models, the indexing."""
