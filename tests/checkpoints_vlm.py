@@ -240,6 +240,8 @@ class Phi3VConfig(PretrainedConfig):
 PHI_PROCESSING = '''\
 """Phi-3-vision's pictures: up to num_crops tiles of 336 pixels, and the whole before them."""
 
+import re
+
 import numpy as np
 import torch
 from PIL import Image, ImageOps
@@ -313,7 +315,16 @@ class Phi3VProcessor(ProcessorMixin):
 
     def __call__(self, text=None, images=None, return_tensors=None, **kwargs):
         data = {} if images is None else dict(self.image_processor.preprocess(images, **kwargs))
-        data["input_ids"] = self.tokenizer(text, return_tensors="pt")["input_ids"]
+        if images is None:
+            data["input_ids"] = self.tokenizer(text, return_tensors="pt")["input_ids"]
+            return BatchFeature(data)
+        # As the hub's: -1 stands for the first picture, as often as it has tokens, and so on.
+        first, *rest = re.split(r"<\\|image_\\d+\\|>", text if isinstance(text, str) else text[0])
+        ids = self.tokenizer(first)["input_ids"]
+        for number, ((height, width), part) in enumerate(zip(data["image_sizes"], rest), start=1):
+            ids += [-number] * count_tokens(int(width), int(height))
+            ids += self.tokenizer(part, add_special_tokens=False)["input_ids"]
+        data["input_ids"] = torch.tensor([ids])
         return BatchFeature(data)
 '''
 
