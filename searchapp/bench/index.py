@@ -59,21 +59,23 @@ class Options:
 
 
 def measure(options: Options) -> Iterator[tuple[str, Report]]:
-    """Measure one after the other; yield what comes next, and what is known so far."""
+    """Measure one after the other; yield what comes next or was found, and the report so far."""
     size = f"{options.width}x{options.height}"
     report = Report(Path(options.model).name, options.count, size)
     common = {"model": options.model, "dummy": options.dummy}
     with tempfile.TemporaryDirectory(prefix="searchapp-bench-") as temporary:
         folder = Path(temporary) / "pictures"
-        yield f"writing {options.count:,} pictures", report
+        yield f"writing {options.count:,} pictures ...", report
         pictures.write(folder, options.count, options.width, options.height)
         if not options.only_pipeline:
-            yield "one plain call of LLM.embed", report
+            yield "one plain call of LLM.embed ...", report
             report.plain_images_per_s = _plain(options, common, folder)
-        yield "the pipeline, from files to saved vectors", report
+            yield f"{report.plain_images_per_s:,.1f} images/s", report
+        yield "the pipeline, from files to saved vectors ...", report
         _pipeline(options, folder, Path(temporary) / "library", report)
+        yield f"{report.pipeline_images_per_s:,.1f} images/s", report
         if not options.only_pipeline:
-            yield "the model in plain PyTorch", report
+            yield "the model in plain PyTorch ...", report
             shape = {"width": options.width, "height": options.height}
             try:
                 answer = apart.call("searchapp.bench.stages:ceiling", common | shape)

@@ -58,7 +58,7 @@ def command(
     for step, state in measure(options):
         report = state
         if step:
-            note(f"{step} ...")
+            note(step)
     if as_json:
         print_json(asdict(report))
         return
