@@ -76,10 +76,13 @@ def test_make_targets_are_told() -> None:
 
 def test_the_models_are_those_there_are() -> None:
     """The README's table and the program's list agree."""
-    named = re.findall(r"^\| `([a-z0-9-]+)` \|", README, re.MULTILINE)
+    listed, measured = README.split("<!-- models: ")
+    named = re.findall(r"^\| `([a-z0-9-]+)` \|", listed, re.MULTILINE)
     assert sorted(named) == sorted(["starter", *models.MODELS])
+    for name, dimensions in re.findall(r"^\| `([a-z0-9-]+)` \| (\d+) \|", measured, re.MULTILINE):
+        assert models.MODELS[name].dimensions == int(dimensions)
     for spec in models.MODELS.values():
-        (row,) = re.findall(rf"^\| `{spec.name}` .*$", README, re.MULTILINE)
+        (row,) = re.findall(rf"^\| `{spec.name}` .*$", listed, re.MULTILINE)
         assert str(spec.dimensions) in row
         assert ", ".join(spec.modalities) in row
         assert spec.licence in row
