@@ -21,7 +21,7 @@ from searchapp.errors import EngineError, LibraryError, QueryError, SearchAppErr
 from searchapp.library import Library
 from searchapp.server import client
 from searchapp.server.address import LONGEST, is_free, log_path, socket_path
-from searchapp.types import Query, SearchOptions
+from searchapp.types import Query, SearchOptions, Term
 
 FAKE = [sys.executable, str(Path(__file__).parent / "resident_fake.py")]
 
@@ -69,6 +69,12 @@ def test_it_answers_what_a_library_answers(residence: client.Residence, photos: 
     assert hit.score > 0.999
     assert ask(residence, "red", folder=photos / "below") == ["blue.jpg"]
     assert ask(residence, "red", min_score=0.99) == ["red.jpg"]
+    assert ask(residence, "red", format="png", max_size=1.0, sort="date") == ["green.png"]
+    terms = [Term(Query("blue"), 0.5), Term(Query(None, photos / "green.png"))]
+    added = client.search(residence, terms, SearchOptions(), lambda line: None)
+    assert (Path(added.hits[0].path).name, added.good) == ("green.png", None)
+    with pytest.raises(SearchAppError, match="--where: no such column: wide"):
+        ask(residence, where="wide > 3")
     for query, message, code in (
         (Query("nonsense"), "does not take this query", 2),
         (Query("red " * 40), "the text has 40 tokens", 2),
