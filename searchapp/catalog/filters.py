@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from fnmatch import fnmatchcase
+from itertools import chain
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -18,9 +19,13 @@ from searchapp.types import Filter
 
 Ids = NDArray[np.int64]
 Mask = NDArray[np.bool_]
+Rows = Iterable[tuple[int, Any]]
 Kept = TypeVar("Kept", Ids, Mask)
 KEPT = 8  # answers, and parts of answers, to filters that may be asked again
-PAGE = 50_000  # rows
+TAKEN = (
+    "coalesce(cast(replace(replace(replace(substr(taken_at, 1, 19), '-', ''), ':', ''), 'T', '')"
+    " as integer), -1)"
+)  # as YYYYMMDDhhmmss
 UNKNOWN = -1  # a date
 NONE = np.zeros(0, np.int64)
 FORMATS = {"jpg": "jpeg", "tif": "tiff", "heic": "heif", "jp2": "jpeg2000"}
@@ -49,53 +54,65 @@ def _matches(name: str, pattern: str) -> bool:
     return any(fnmatchcase(" ".join(words[n:]), pattern) for n in range(len(words)))
 
 
+class Column:
+    """One value of every image, read when it is first asked for: its place is the image's id."""
+
+    def __init__(self, sql: str, nothing: int = 0, names: Names | None = None) -> None:
+        """Begin with none. names: what turns texts into numbers."""
+        self._sql = sql
+        self._nothing = nothing
+        self._names = names
+        self._values = np.full(1, nothing, np.int64)
+
+    def values(self, db: Database, last: int) -> Ids:
+        """Return the values of all images up to an id, [last + 1]."""
+        beyond = len(self._values) - 1
+        if last > beyond:
+            rows: Rows = db.execute(
+                f"select id, {self._sql} from images where id > ? and id <= ?", (beyond, last)
+            )
+            if self._names is not None:
+                code = self._names.code
+                rows = ((id, code(name)) for id, name in rows)
+            pairs = np.fromiter(chain.from_iterable(rows), np.int64)
+            self._values = np.pad(self._values, (0, last - beyond), constant_values=self._nothing)
+            self._values[pairs[0::2]] = pairs[1::2]
+        return self._values
+
+
 class Images:
-    """Of every image what filters ask for, [id]: an array's place is the image's id."""
+    """What filters ask of images."""
 
     def __init__(self) -> None:
         """Begin with none."""
-        self.taken = np.full(1, UNKNOWN, np.int64)  # YYYYMMDDhhmmss
-        self.pixels = np.zeros(1, np.int64)
-        self.camera = np.zeros(1, np.int32)
-        self.format = np.zeros(1, np.int32)
+        self.last = 0  # the highest id
         self.cameras, self.formats = Names(), Names()
+        self._taken = Column(TAKEN, UNKNOWN)
+        self._pixels = Column("width * height")
+        self._camera = Column("camera", 0, self.cameras)
+        self._format = Column("replace(format, 'MPO', 'JPEG')", 0, self.formats)
 
-    @property
-    def last(self) -> int:
-        """Return the highest id that there is room for."""
-        return len(self.taken) - 1
-
-    def grow(self, last: int) -> None:
-        """Make room for ids up to one."""
-        more = max(0, last - self.last)
-        self.taken = np.pad(self.taken, (0, more), constant_values=UNKNOWN)
-        self.pixels = np.pad(self.pixels, (0, more))
-        self.camera = np.pad(self.camera, (0, more))
-        self.format = np.pad(self.format, (0, more))
-
-    def set(self, rows: list[tuple[int, int, int, str | None, str]]) -> None:
-        """Set what images are: (id, taken, pixels, camera, format)."""
-        ids, taken, pixels, cameras, formats = zip(*rows, strict=True)
-        places = np.array(ids)
-        self.taken[places], self.pixels[places] = taken, pixels
-        self.camera[places] = [self.cameras.code(name) for name in cameras]
-        self.format[places] = [self.formats.code(name) for name in formats]
-
-    def fulfilling(self, wanted: Filter) -> Iterator[Mask]:
+    def fulfilling(self, db: Database, wanted: Filter) -> Iterator[Mask]:
         """Yield, by image id, what fulfils each part of a filter that asks for something."""
+
+        def of(column: Column) -> Ids:
+            return column.values(db, self.last)
+
         if wanted.after is not None:
-            yield self.taken >= _number(wanted.after, "0")
+            yield of(self._taken) >= _number(wanted.after, "0")
         if wanted.before is not None:
-            yield (self.taken != UNKNOWN) & (self.taken <= _number(wanted.before, "9"))
+            taken = of(self._taken)
+            yield (taken != UNKNOWN) & (taken <= _number(wanted.before, "9"))
         if wanted.camera is not None:
-            yield self.cameras.like(wanted.camera)[self.camera]
+            cameras = of(self._camera)
+            yield self.cameras.like(wanted.camera)[cameras]
         if wanted.format is not None:
-            name = wanted.format.casefold().removeprefix(".")
-            yield self.formats.like(FORMATS.get(name, name))[self.format]
+            formats, name = of(self._format), wanted.format.casefold().removeprefix(".")
+            yield self.formats.like(FORMATS.get(name, name))[formats]
         if wanted.min_size is not None:
-            yield self.pixels >= wanted.min_size * 1e6
+            yield of(self._pixels) >= wanted.min_size * 1e6
         if wanted.max_size is not None:
-            yield self.pixels <= wanted.max_size * 1e6
+            yield of(self._pixels) <= wanted.max_size * 1e6
 
 
 def _number(date: str, filler: str) -> int:
@@ -128,7 +145,7 @@ class Filters:
             if key in self._kept:
                 found: Ids = self._kept[key]
                 return found
-            masks = [*self._images.fulfilling(wanted)]
+            masks = [*self._images.fulfilling(self._db, wanted)]
             if wanted.folder is not None:
                 masks.append(self._below(wanted.folder))
             if wanted.where is not None:
@@ -141,8 +158,11 @@ class Filters:
             mask: Mask = self._kept[folder]
             return mask
         where, parameters = below(folder)
-        rows = self._db.execute(f"select image_id from files where {where}", parameters)
-        return self._keep(folder, self._mask(np.fromiter((row[0] for row in rows), np.int64)))
+        # One long text is read in a third of the time of as many rows.
+        (found,) = self._db.execute(
+            f"select coalesce(group_concat(image_id), '') from files where {where}", parameters
+        ).fetchone()
+        return self._keep(folder, self._mask(np.fromstring(found, np.int64, sep=",")))
 
     def _where(self, condition: str) -> Mask:
         if condition in self._kept:
@@ -187,17 +207,9 @@ class Filters:
         ).fetchone()
         if last != self._last:
             self._images = Images()
-        beyond = self._images.last
-        (room,) = self._db.execute("select coalesce(max(id), 0) from images").fetchone()
-        self._images.grow(room)
-        rows = self._db.execute(
-            "select id, coalesce(cast(replace(replace(replace(substr(taken_at, 1, 19), '-', ''),"
-            " ':', ''), 'T', '') as integer), -1), width * height, camera,"
-            " replace(format, 'MPO', 'JPEG') from images where id > ? order by id",
-            (beyond,),
-        )
-        while page := rows.fetchmany(PAGE):
-            self._images.set(page)
+        (self._images.last,) = self._db.execute(
+            "select coalesce(max(id), 0) from images"
+        ).fetchone()
         self._last = self._db.execute(
             "select sha256 from images where id = ?", (self._images.last,)
         ).fetchone()
@@ -212,7 +224,7 @@ class Filters:
             else "select id, image_id from embeddings where collection_id = ? and ?",
             (collection_id, last or True),
         )
-        new = np.fromiter((number for row in rows for number in row), np.int64)
+        new = np.fromiter(chain.from_iterable(rows), np.int64)
         ids, image_ids = np.append(ids, new[0::2]), np.append(image_ids, new[1::2])
         (count,) = self._db.execute(
             "select count(*) from embeddings where collection_id = ?", (collection_id,)
