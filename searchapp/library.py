@@ -2,8 +2,13 @@
 
 from __future__ import annotations
 
+import math
 import os
+import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import suppress
+from dataclasses import replace
+from itertools import islice
 from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING, Self, TypeAlias
@@ -11,14 +16,18 @@ from typing import TYPE_CHECKING, Self, TypeAlias
 import numpy as np
 
 from searchapp import collections, engines, querying, scan
+from searchapp.calibration import ASKED, SAMPLED, Judge, Kind, kind_of, sentences_hash
 from searchapp.catalog import Catalog, Located
-from searchapp.engines import Engine, Vector
-from searchapp.errors import LibraryError, QueryError
+from searchapp.engines import Engine, Refusal, Vector
+from searchapp.errors import LibraryError, QueryError, SearchAppError
 from searchapp.indexing import Run, Source
 from searchapp.lock import writer_lock
 from searchapp.models import ModelSpec
 from searchapp.place import library_folder
+from searchapp.sentences import SENTENCES
 from searchapp.types import (
+    AUTO,
+    Answer,
     Collection,
     Event,
     Facets,
@@ -27,6 +36,7 @@ from searchapp.types import (
     Hit,
     IndexOptions,
     LibraryInfo,
+    Order,
     Query,
     SearchOptions,
     Term,
@@ -34,9 +44,11 @@ from searchapp.types import (
 
 if TYPE_CHECKING:
     from searchapp.engines.worker import Job
-    from searchapp.vectors import VectorIndex
+    from searchapp.vectors import Ids, VectorIndex
 
 CATALOG = "catalog.db"
+JUDGED = 10  # of the best, one of which has to be a good match
+PATIENCE = 2.0  # seconds that a run of index spends on telling good matches later, at least
 # Starts engines for a job of so many files, so many on a GPU; None where one in this process does.
 StartMany: TypeAlias = "Callable[[Job, int, int | None], Source | None]"
 
@@ -61,6 +73,8 @@ class Library:
         self._start = start
         self._engine: Engine | None = None
         self._indexes: dict[int, VectorIndex] = {}
+        self._judges: dict[tuple[int, Kind], tuple[tuple[int, int], Judge | None]] = {}
+        self._unsaved: dict[int, bytes] = {}  # sentences' vectors, by collection
 
     @classmethod
     def open(
@@ -136,6 +150,10 @@ class Library:
                     collection = collections.remember(self._catalog, collection, options)
                 run = self._run(collection, spec, roots, options)
                 yield from run.execute(collection)
+                if run.embedded and self._engine is not None:  # engines elsewhere: when asked
+                    with suppress(SearchAppError):  # the pictures are what matters
+                        patience = max(PATIENCE, 0.1 * run.summary.seconds)
+                        self._calibrate(collection, self._engine, patience)
                 self._save_index(collection)
         yield Finished(run.summary)
 
@@ -182,6 +200,12 @@ class Library:
         Only images with a file that exists are returned. Errors: QueryError,
         UnsupportedModality, PictureError, ModelError, EngineError, LibraryError.
         """
+        return list(self.find(query, options).hits)
+
+    def find(
+        self, query: Query | Sequence[Term], options: SearchOptions = SearchOptions()
+    ) -> Answer:
+        """Search as search() does, and tell whether the best is a good match."""
         collection, spec = self.target(options)
         terms = [Term(query)] if isinstance(query, Query) else list(query) or [Term(Query())]
         items = [querying.engine_input(spec, term.query) for term in terms]
@@ -192,7 +216,10 @@ class Library:
                 items[number] = querying.engine_input(spec, short)
         vectors = querying.embed(engine, items)
         vector = querying.add_up(vectors, [term.weight for term in terms])
-        return self.nearest(collection, vector, options)
+        kind = kind_of(terms)
+        if options.min_score == AUTO and kind == "text":
+            self._calibrate(collection, engine)
+        return self.nearest(collection, vector, options, kind)
 
     def target(self, options: SearchOptions) -> tuple[Collection, ModelSpec]:
         """Return the collection that a search would take, and the model for its query."""
@@ -200,14 +227,22 @@ class Library:
 
     def similar(self, image_id: int, options: SearchOptions = SearchOptions()) -> list[Hit]:
         """Return the images nearest to one that is indexed, itself first; no engine is needed."""
+        return list(self.find_similar(image_id, options).hits)
+
+    def find_similar(self, image_id: int, options: SearchOptions = SearchOptions()) -> Answer:
+        """Search as similar() does, and tell whether the best is a good match."""
+        collection = collections.chosen(self._catalog, options.collection)
+        return self.nearest(collection, self.vector(collection, image_id), options, "image")
+
+    def vector(self, collection: Collection, image_id: int) -> Vector:
+        """Return an indexed image's vector, [dimensions]; QueryError where there is none."""
         from searchapp.vectors import unpack
 
-        collection = collections.chosen(self._catalog, options.collection)
         stored = self._catalog.vector_of(collection, image_id)
         if stored is None:
             raise QueryError(f"no image {image_id} in the collection {collection.name}")
-        (vector,) = unpack([stored], collection.dimensions)
-        return self.nearest(collection, vector, options)
+        vector: Vector = unpack([stored], collection.dimensions)[0]
+        return vector
 
     def image(self, image_id: int) -> Located | None:
         """Return an image and where its files are; None where there is none."""
@@ -249,34 +284,127 @@ class Library:
 
     # Vectors
 
-    def nearest(self, collection: Collection, vector: Vector, options: SearchOptions) -> list[Hit]:
-        """Return the images whose vectors are nearest to one, best first, ties by age."""
-        index, folder, among = self._synced(collection), options.folder, None
-        if folder is not None:
-            folder = Path(os.path.abspath(folder.expanduser()))  # noqa: PTH100
-        if (folder, options.after, options.before) != (None, None, None):
-            ids = self._catalog.matching_ids(
-                collection, folder=folder, after=options.after, before=options.before
-            )
-            among = np.array(ids, dtype=np.int64)
-        most = len(index) if among is None else len(among)
-        wanted = options.offset + options.count
-        asked, hits = 0, list[Hit]()
-        # Of the nearest some may have lost their files: ask for more until there are enough.
-        while len(hits) < wanted and asked < most:
-            asked = min(most, max(2 * wanted, 4 * asked))
-            found = sorted(index.search(vector, asked, among), key=lambda it: (-it[1], it[0]))
-            if options.min_score is not None:
-                found = [(id, score) for id, score in found if score >= options.min_score]
-            located = self._catalog.locate([id for id, _ in found])
-            hits = [
+    def nearest(
+        self,
+        collection: Collection,
+        vector: Vector,
+        options: SearchOptions,
+        kind: Kind | None = None,
+    ) -> Answer:
+        """Find the images whose vectors are nearest to one, best first, ties by age.
+
+        kind: what the vector is of, where matches can be judged by it.
+        Errors: QueryError, for the filter, or where "auto" cannot be told.
+        """
+        index, wanted, among = self._synced(collection), options.filter, None
+        if wanted.folder is not None:
+            folder = Path(os.path.abspath(wanted.folder.expanduser()))  # noqa: PTH100
+            wanted = replace(wanted, folder=folder)
+        if wanted.asks:
+            among = self._catalog.matching(collection, wanted)
+        searched = len(index) if among is None else len(among)
+        judge = self._judge(collection, kind) if kind is not None else None
+        if options.min_score == AUTO and judge is None:
+            raise QueryError(_not_judged(kind))
+        least = options.min_score if isinstance(options.min_score, (int, float)) else -np.inf
+        last = options.offset + options.count
+        hits, good = list[Hit](), None
+        for page in _ranked(index, vector, among, max(2 * last, JUDGED)):
+            page = [(id, score) for id, score in page if score >= least]
+            if judge is not None and page:
+                best = page if options.min_score == AUTO else page[:JUDGED]
+                well = self._good(judge, collection, best, searched)
+                if good is None:
+                    good = any(well[:JUDGED])
+                if options.min_score == AUTO:
+                    page = [found for found, is_good in zip(page, well, strict=True) if is_good]
+            located = self._catalog.locate([id for id, _ in page])
+            hits += [
                 hit
-                for id, score in found
-                if (hit := _hit(located.get(id), score, folder)) is not None
+                for id, score in page
+                if (hit := _hit(located.get(id), score, wanted.folder)) is not None
             ]
-            if len(found) < asked:
+            if len(hits) >= last or not page:
                 break
-        return hits[options.offset : wanted]
+        return Answer(tuple(in_order(hits[options.offset : last], options.sort)), good)
+
+    # Good matches
+
+    def unrelated(self, collection: Collection) -> list[str]:
+        """Return the sentences that a collection has to be calibrated with; none where it is."""
+        known = self._catalog.calibration(collection, sentences_hash())
+        return [] if known is not None else list(SENTENCES)
+
+    def calibrate(self, collection: Collection, vectors: Sequence[Vector]) -> None:
+        """Keep the vectors of the sentences; it is no harm where nothing can be written."""
+        from searchapp.vectors import pack
+
+        packed = b"".join(pack(vector) for vector in vectors)
+        self._catalog.save_calibration(collection, sentences_hash(), packed)
+        self._unsaved[collection.id] = packed
+
+    def _calibrate(
+        self, collection: Collection, engine: Engine, patience: float = math.inf
+    ) -> None:
+        """Embed the sentences, unless it takes more seconds than there is patience for."""
+        until, vectors = time.monotonic() + patience, list[Vector]()
+        sentences = iter(self.unrelated(collection))
+        while some := list(islice(sentences, 16)):
+            if time.monotonic() > until:
+                return
+            outputs = engine.embed([querying.engine_input(engine.spec, Query(s)) for s in some])
+            vectors += [output for output in outputs if not isinstance(output, Refusal)]
+        if vectors:
+            self.calibrate(collection, vectors)
+
+    def _judge(self, collection: Collection, kind: Kind) -> Judge | None:
+        """Return what tells good matches in the collection; None where nothing does."""
+        from searchapp.vectors import unpack
+
+        extent = self._catalog.extent(collection)
+        known = self._judges.get((collection.id, kind))
+        if known is not None and known[0] == extent:
+            return known[1]
+        if kind == "image":
+            unrelated = self._sample(collection, ASKED)
+        else:
+            packed = self._catalog.calibration(collection, sentences_hash())
+            packed = packed or self._unsaved.get(collection.id)
+            if packed is None:
+                return None
+            unrelated = unpack([packed], collection.dimensions)
+        judge = Judge.of(unrelated, self._sample(collection, SAMPLED))
+        self._judges[(collection.id, kind)] = extent, judge
+        return judge
+
+    def _sample(self, collection: Collection, count: int) -> Vector:
+        """Return vectors from all over the collection, [n, dimensions]."""
+        ids = self._catalog.embedding_ids(collection)
+        return self._stored(collection, ids[:: max(1, len(ids) // count)][:count])
+
+    def _stored(self, collection: Collection, ids: Sequence[int]) -> Vector:
+        """Return the vectors of embeddings, [n, dimensions], in the order of their ids given."""
+        from searchapp.vectors import unpack
+
+        blobs = {
+            id: blob
+            for page in self._catalog.vectors(list(ids))
+            for id, blob in zip(*page, strict=True)
+        }
+        return unpack([blobs[id] for id in ids], collection.dimensions)
+
+    def _good(
+        self,
+        judge: Judge,
+        collection: Collection,
+        found: Sequence[tuple[int, float]],
+        searched: int,
+    ) -> list[bool]:
+        scores = np.array([score for _, score in found], dtype=np.float32)
+        pictures = self._stored(collection, [id for id, _ in found])
+        return [bool(good) for good in judge.good(scores, pictures, searched)]
+
+    # The index
 
     def _synced(self, collection: Collection) -> VectorIndex:
         """Return the collection's index, in step with the catalogue, in memory."""
@@ -312,6 +440,48 @@ class Library:
         for other in self.folder.glob(f"{name}-*"):
             if other != file:
                 other.unlink(missing_ok=True)
+
+
+def _ranked(
+    index: VectorIndex, vector: Vector, among: Ids | None, first: int
+) -> Iterator[list[tuple[int, float]]]:
+    """Yield all that is found in pages, nearest first, ties by age, nothing twice.
+
+    Of equal scores at the end of what was asked for, others may lie beyond: they come with those.
+    """
+    most = len(index) if among is None else len(among)
+    asked, seen = min(first, most), set[int]()
+    while asked:
+        found = sorted(index.search(vector, asked, among), key=lambda it: (-it[1], it[0]))
+        goes_on = asked < most and len(found) == asked
+        page = [
+            (id, score)
+            for id, score in found
+            if id not in seen and not (goes_on and score == found[-1][1])
+        ]
+        seen.update(id for id, _ in page)
+        if page:
+            yield page
+        asked = min(most, 4 * asked) if goes_on else 0
+
+
+def in_order(hits: Sequence[Hit], order: Order) -> list[Hit]:
+    """Return hits, given best first, in the order asked for."""
+    if order == "date":
+        return sorted(hits, key=lambda hit: hit.taken_at or "", reverse=True)
+    return list(hits)
+
+
+def _not_judged(kind: Kind | None) -> str:
+    if kind is None:
+        return (
+            "--min-score auto is for words alone or for pictures alone, without minus; "
+            "give a number"
+        )
+    return (
+        "the collection holds too little, or the model took too few sentences, to tell good "
+        "matches; give --min-score a number"
+    )
 
 
 def _hit(image: Located | None, score: float, folder: Path | None) -> Hit | None:

@@ -71,3 +71,47 @@ def m001_catalog(db: Database) -> None:
         ) without rowid;
         """
     )
+
+
+@MIGRATIONS()
+def m002_photos(db: Database) -> None:
+    """Give people, and --where, one row a file to ask about."""
+    db.executescript(
+        """
+        create view photos as
+        select
+            f.path as path,
+            case
+                when length(rtrim(f.path, replace(f.path, '/', ''))) < 2
+                then rtrim(f.path, replace(f.path, '/', ''))
+                else rtrim(rtrim(f.path, replace(f.path, '/', '')), '/')
+            end as folder,
+            replace(lower(i.format), 'mpo', 'jpeg') as format,
+            i.width as width,         -- pixels, upright
+            i.height as height,
+            i.width * i.height / 1e6 as megapixels,
+            i.taken_at as taken_at,   -- ISO 8601 on the camera's clock; null: the file does not say
+            i.camera as camera,
+            i.latitude as latitude,   -- degrees, north positive
+            i.longitude as longitude, -- degrees, east positive
+            f.size as size,           -- bytes
+            strftime('%Y-%m-%dT%H:%M:%S', f.mtime_ns / 1000000000, 'unixepoch') as mtime,  -- UTC
+            i.sha256 as sha256,
+            i.id as image_id
+        from files f join images i on i.id = f.image_id;
+        """
+    )
+
+
+@MIGRATIONS()
+def m003_calibrations(db: Database) -> None:
+    """Keep the vectors of sentences that tell a good match from a chance one."""
+    db.executescript(
+        """
+        create table calibrations (
+            collection_id integer primary key references collections(id),
+            sentences text not null,  -- which: a hash of them
+            vectors blob not null     -- little-endian float16, one after the other
+        );
+        """
+    )

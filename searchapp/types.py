@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, fields
 from pathlib import Path
 from typing import Literal
 
 Modality = Literal["text", "image", "text+image"]
+Order = Literal["score", "date"]
+AUTO: Literal["auto"] = "auto"
 MAX_MEGAPIXELS = 179.0  # Pillow's own bound against decompression bombs
 
 
@@ -36,19 +38,41 @@ class Term:
 
 
 @dataclass(frozen=True, slots=True)
-class SearchOptions:
+class Filter:
+    """What a picture must fulfil to be searched at all; None asks for nothing."""
+
+    folder: Path | None = None  # a file below it
+    after: str | None = None  # taken then or later: ISO 8601, or the beginning of one
+    before: str | None = None  # taken then or earlier: 2023-06 includes all of June
+    camera: str | None = None  # a pattern with * and ?, in any case, from any word of the name on
+    format: str | None = None  # jpeg, png ..., in any case
+    min_size: float | None = None  # megapixels
+    max_size: float | None = None
+    where: str | None = None  # an SQL condition over the view photos
+
+    @property
+    def asks(self) -> bool:
+        """Tell whether anything is asked for."""
+        return any(getattr(self, field.name) is not None for field in fields(Filter))
+
+
+@dataclass(frozen=True, slots=True)
+class SearchOptions(Filter):
     """How to search: which collection, how many hits, and what they must fulfil."""
 
     count: int = 10
     offset: int = 0  # leave out so many of the best, which an earlier page showed
-    folder: Path | None = None  # only pictures with a file below it
-    after: str | None = None  # only taken then or later: ISO 8601, or the beginning of one
-    before: str | None = None  # only taken then or earlier: 2023-06 includes all of June
-    min_score: float | None = None  # cosine
+    min_score: float | Literal["auto"] | None = None  # cosine; auto: only good matches
+    sort: Order = "score"  # date: those found by date, the newest first, undated ones last
     collection: str | None = None  # by default the one that was indexed last
     model: str | None = None  # or the collection of this model
     trust_remote_code: bool = False  # as ModelOptions has it, where the collection does not say so
     truncate: bool = False  # cut a text that is too long for the model
+
+    @property
+    def filter(self) -> Filter:
+        """Return what the pictures must fulfil, alone."""
+        return Filter(**{field.name: getattr(self, field.name) for field in fields(Filter)})
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,6 +114,14 @@ class Hit:
     image_id: int = 0
     taken_at: str | None = None
     camera: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """What was found, and whether the best of it is a good match."""
+
+    hits: tuple[Hit, ...]
+    good: bool | None  # None: not known for such a question, or in such a collection
 
 
 @dataclass(frozen=True, slots=True)

@@ -21,7 +21,7 @@ from searchapp.errors import EngineError, LibraryError, QueryError, SearchAppErr
 from searchapp.library import Library
 from searchapp.server import client
 from searchapp.server.address import LONGEST, is_free, log_path, socket_path
-from searchapp.types import Query, SearchOptions
+from searchapp.types import Query, SearchOptions, Term
 
 FAKE = [sys.executable, str(Path(__file__).parent / "resident_fake.py")]
 
@@ -43,18 +43,18 @@ def residence(
 
 
 def ask(residence: client.Residence, text: str = "blue", **options: object) -> list[str]:
-    hits = client.search(residence, Query(text), SearchOptions(**options), lambda line: None)
+    hits = client.search(residence, Query(text), SearchOptions(**options), lambda line: None).hits
     return [Path(hit.path).name for hit in hits]
 
 
 def test_the_first_query_starts_it_and_the_next_use_it(residence: client.Residence) -> None:
     """The wait is told, once; the second answer comes from the same process."""
     told: list[str] = []
-    (first, *_) = client.search(residence, Query("blue"), SearchOptions(), told.append)
+    (first, *_) = client.search(residence, Query("blue"), SearchOptions(), told.append).hits
     assert Path(first.path).name == "blue.jpg"
     assert told == ["starting the resident process ...", "starting vLLM with fake-clip ..."]
     running = client.info(residence.library)
-    (again, *_) = client.search(residence, Query("red"), SearchOptions(), told.append)
+    (again, *_) = client.search(residence, Query("red"), SearchOptions(), told.append).hits
     assert Path(again.path).name == "red.jpg"
     assert len(told) == 2
     assert running and client.info(residence.library)["pid"] == running["pid"]  # type: ignore[index]
@@ -64,11 +64,17 @@ def test_it_answers_what_a_library_answers(residence: client.Residence, photos: 
     """Pictures, filters, errors and exit codes come through as if asked in this process."""
     (hit, *_) = client.search(
         residence, Query(image=photos / "green.png"), SearchOptions(count=2), lambda line: None
-    )
+    ).hits
     assert (Path(hit.path).name, hit.width, hit.height) == ("green.png", 80, 60)
     assert hit.score > 0.999
     assert ask(residence, "red", folder=photos / "below") == ["blue.jpg"]
     assert ask(residence, "red", min_score=0.99) == ["red.jpg"]
+    assert ask(residence, "red", format="png", max_size=1.0, sort="date") == ["green.png"]
+    terms = [Term(Query("blue"), 0.5), Term(Query(None, photos / "green.png"))]
+    added = client.search(residence, terms, SearchOptions(), lambda line: None)
+    assert (Path(added.hits[0].path).name, added.good) == ("green.png", None)
+    with pytest.raises(SearchAppError, match="--where: no such column: wide"):
+        ask(residence, where="wide > 3")
     for query, message, code in (
         (Query("nonsense"), "does not take this query", 2),
         (Query("red " * 40), "the text has 40 tokens", 2),

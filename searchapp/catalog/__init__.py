@@ -18,11 +18,20 @@ from typing import Any
 
 from sqlite_utils import Database
 
-from searchapp.catalog.keys import below, key, path_of
+from searchapp.catalog.filters import Filters, Ids
+from searchapp.catalog.keys import key, path_of
 from searchapp.catalog.seen import Plan, Seen, Work
 from searchapp.errors import LibraryError
 from searchapp.migrations import MIGRATIONS
-from searchapp.types import Collection, CollectionInfo, Facets, Failure, PictureInfo, RunSummary
+from searchapp.types import (
+    Collection,
+    CollectionInfo,
+    Facets,
+    Failure,
+    Filter,
+    PictureInfo,
+    RunSummary,
+)
 
 __all__ = ["Catalog", "Located", "Lookup", "Plan", "Seen", "Work"]
 
@@ -51,6 +60,7 @@ class Catalog:
         """Take over a connection in autocommit mode."""
         self._db = Database(connection)
         self._db.execute("pragma foreign_keys = on")
+        self._filters = Filters(self._db)
 
     @classmethod
     def open(cls, file: Path, *, create: bool = False) -> Catalog:
@@ -243,36 +253,9 @@ class Catalog:
         )
         return [row[0] for row in rows]
 
-    def matching_ids(
-        self,
-        collection: Collection,
-        *,
-        folder: Path | None = None,
-        after: str | None = None,
-        before: str | None = None,
-    ) -> list[int]:
-        """Return the ids of the embeddings of images that fulfil every condition given."""
-        where = ["e.collection_id = :collection"]
-        parameters: dict[str, Any] = {"collection": collection.id}
-        if folder is not None:
-            below_folder, values = below(folder)
-            where.append(
-                "e.image_id in (select f.image_id from files f"
-                f" where {below_folder.replace('path', 'f.path')})"
-            )
-            parameters |= values
-        if after is not None:
-            where.append("i.taken_at >= :after")
-            parameters["after"] = after
-        if before is not None:
-            where.append("substr(i.taken_at, 1, length(:before)) <= :before")
-            parameters["before"] = before
-        rows = self._db.execute(
-            "select e.id from embeddings e join images i on i.id = e.image_id where "
-            + " and ".join(where),
-            parameters,
-        )
-        return [row[0] for row in rows]
+    def matching(self, collection: Collection, wanted: Filter) -> Ids:
+        """Return the ids of the embeddings of images that fulfil a filter; QueryError."""
+        return self._filters.matching(collection.id, wanted)
 
     def vectors(self, ids: list[int]) -> Iterator[tuple[list[int], list[bytes]]]:
         """Yield stored vectors in pages of (ids, blobs)."""
@@ -314,6 +297,29 @@ class Catalog:
             {"collection": collection.id, "image": image_id},
         )
         return found
+
+    def calibration(self, collection: Collection, sentences: str) -> bytes | None:
+        """Return the vectors of the sentences of that hash, where they are kept."""
+        found: bytes | None = self._value(
+            "select vectors from calibrations where collection_id = :collection"
+            " and sentences = :sentences",
+            {"collection": collection.id, "sentences": sentences},
+        )
+        return found
+
+    def save_calibration(self, collection: Collection, sentences: str, vectors: bytes) -> bool:
+        """Keep the vectors of sentences; False where nothing can be written just now."""
+        try:
+            self._db.execute("pragma busy_timeout = 1000")
+            self._db.execute(
+                "insert or replace into calibrations values (?, ?, ?)",
+                (collection.id, sentences, vectors),
+            )
+        except sqlite3.OperationalError:  # another writes, or the disk is read-only
+            return False
+        finally:
+            self._db.execute("pragma busy_timeout = 30000")
+        return True
 
     # What info and failures tell
 

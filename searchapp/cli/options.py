@@ -3,16 +3,17 @@
 from __future__ import annotations
 
 import json
+import math
 import os
 import re
 from collections.abc import Callable
 from dataclasses import fields
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any, Literal, TypeVar
 
 import click
 
-from searchapp.types import ModelOptions
+from searchapp.types import AUTO, ModelOptions
 
 Function = TypeVar("Function", bound=Callable[..., Any])
 
@@ -111,6 +112,21 @@ def date(context: click.Context, option: click.Parameter, value: str | None) -> 
     if value is not None and not re.fullmatch(r"\d{4}(-\d\d(-\d\d(T[\d:]+)?)?)?", value):
         raise click.BadParameter("a date looks like 2023, 2023-06 or 2023-06-17")
     return value
+
+
+def score(
+    context: click.Context, option: click.Parameter, value: str | None
+) -> float | Literal["auto"] | None:
+    """Read the least score: a number, or auto."""
+    if value is None or value == AUTO:
+        return AUTO if value else None
+    try:
+        number = float(value)
+    except ValueError:
+        number = math.nan
+    if not math.isfinite(number):
+        raise click.BadParameter("a score is a number such as 0.3, or auto")
+    return number
 
 
 def print_json(value: Any) -> None:

@@ -21,19 +21,33 @@ from searchapp.cli.options import (
     note,
     print_json,
     print_path,
+    score,
     shown,
     truncate_option,
     trust_option,
     verbose_option,
 )
-from searchapp.errors import QueryError
+from searchapp.cli.terms import question, title
 from searchapp.place import library_folder
-from searchapp.types import Hit, Query, SearchOptions
+from searchapp.types import AUTO, Answer, Hit, SearchOptions
 
 
 @click.command(cls=Command)
 @click.argument("text", required=False)
-@click.option("--image", metavar="FILE|URL", help="Find pictures that look like this one.")
+@click.option(
+    "--image", "images", multiple=True, metavar="FILE|URL",
+    help="Find pictures that look like this one. May be repeated.",
+)  # fmt: skip
+@click.option(
+    "--text", "texts", multiple=True, metavar="TEXT[:W]", help="Add words, W times (1 if not said)."
+)
+@click.option(
+    "--minus-text", "minus_texts", multiple=True, metavar="TEXT[:W]", help="Less of these words."
+)
+@click.option(
+    "--minus-image", "minus_images", multiple=True, metavar="FILE|URL[:W]",
+    help="Less like this picture.",
+)  # fmt: skip
 @click.option(
     "-k", "count", type=click.IntRange(min=1), default=10, show_default=True, metavar="N",
     help="Show the N best.",
@@ -47,7 +61,27 @@ from searchapp.types import Hit, Query, SearchOptions
 @click.option(
     "--before", metavar="DATE", callback=date, help="Only taken then or earlier, that day included."
 )
-@click.option("--min-score", type=float, metavar="S", help="Only scores (cosines) of at least S.")
+@click.option(
+    "--camera", metavar="PATTERN", help="Only by such a camera, in any case: 'iPhone*', 'canon*'."
+)
+@click.option("--format", "format", metavar="NAME", help="Only files of a format: jpeg, heic ...")
+@click.option(
+    "--min-size", type=click.FloatRange(min=0), metavar="MP", help="Only of MP megapixels or more."
+)
+@click.option(
+    "--max-size", type=click.FloatRange(min=0), metavar="MP", help="Only of MP megapixels or less."
+)
+@click.option(
+    "--where", metavar="SQL", help="Only where this holds in the view photos (see the README)."
+)
+@click.option(
+    "--min-score", metavar="S|auto", callback=score,
+    help="Only scores (cosines) of at least S; auto: only good matches.",
+)  # fmt: skip
+@click.option(
+    "--sort", type=click.Choice(["score", "date"]), default="score", show_default=True,
+    help="Show those found best first, or the newest first.",
+)  # fmt: skip
 @click.option(
     "--offset", type=click.IntRange(min=0), default=0, metavar="N", help="Leave out the N best."
 )
@@ -72,7 +106,10 @@ from searchapp.types import Hit, Query, SearchOptions
 @verbose_option
 def command(
     text: str | None,
-    image: str | None,
+    images: tuple[str, ...],
+    texts: tuple[str, ...],
+    minus_texts: tuple[str, ...],
+    minus_images: tuple[str, ...],
     as_json: bool,
     paths: bool,
     null: bool,
@@ -87,18 +124,19 @@ def command(
 ) -> None:
     """Find the pictures nearest to TEXT, to --image, or to both as one question.
 
+    Several texts and pictures, wanted and unwanted, are added up by their weights.
+
     \b
     searchapp query "a red boat at sunset"
     searchapp query --image boat.jpg -k 3
+    searchapp query --image boat.jpg --text "at sunset:0.5" --minus-text "people:0.5"
     searchapp query -0 "two white sheep" | xargs -0 cp -t /tmp/sheep
 
     The first query starts a process in the background that keeps the model loaded, so that the next
     ones are answered at once; it leaves when it had nothing to do for a while, or by `searchapp
     stop`.
     """
-    query = Query(text, image)
-    if query.modality is None:
-        raise QueryError('nothing to look for; give a text, --image FILE, or both: query "a dog"')
+    query = question(text, images, texts, minus_texts, minus_images)
     options = SearchOptions(**arguments)
     if no_daemon or verbose or not hasattr(socket, "AF_UNIX"):
         from searchapp.cli.engine import starter
@@ -106,19 +144,22 @@ def command(
 
         start = starter(verbose, url=engine, api_key=api_key)
         with Library.open(library, start=start) as opened:
-            hits = opened.search(query, options)
+            answer = opened.find(query, options)
     else:
         from searchapp.server import client
 
         residence = client.Residence(library_folder(library), keep_alive, engine, api_key)
-        hits = client.search(residence, query, options, note)
+        answer = client.search(residence, query, options, note)
+    hits = answer.hits
     if html is not None:
         from searchapp.sheet import Section, write_sheet
 
-        write_sheet(html, [Section(_title(query), hits)])
+        write_sheet(html, [Section(title(query), hits)])
         note(f"{len(hits)} pictures in {html}")
     if as_json:
-        print_json([_as_dict(hit) for hit in hits])
+        found = [_as_dict(hit) for hit in hits]
+        auto = options.min_score == AUTO
+        print_json({"good_match": answer.good, "hits": found} if auto else found)
     elif paths or null:
         for hit in hits:
             print_path(hit.path, b"\0" if null else b"\n")
@@ -126,13 +167,19 @@ def command(
         for hit in hits:
             also = f"  (and {len(hit.also)} more)" if hit.also else ""
             click.echo(f"{hit.score:.3f}  {shown(hit.path)}{also}")
-    if not hits:
-        limits = (options.min_score, options.folder, options.after, options.before)
-        note("no match within the limits" if any(limits) or options.offset else "no match")
+    _tell(answer, options)
 
 
-def _title(query: Query) -> str:
-    return " + ".join(str(part) for part in (query.text, query.image) if part)
+def _tell(answer: Answer, options: SearchOptions) -> None:
+    if answer.hits and answer.good is False:
+        note("none of these is a good match, by their scores; --min-score auto leaves such out")
+    elif not answer.hits:
+        if options.min_score == AUTO and answer.good is False:
+            note("no good match")
+        elif options.filter.asks or options.min_score is not None or options.offset:
+            note("no match within the limits")
+        else:
+            note("no match")
 
 
 def _as_dict(hit: Hit) -> dict[str, object]:

@@ -4,17 +4,19 @@
 
 import json
 import os
+import re
 import time
 from collections.abc import Awaitable, Callable
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
 from fastapi import FastAPI, HTTPException, Request, Response
 from fastapi import Query as Parameter
 from fastapi.exceptions import RequestValidationError
 from fastapi.responses import FileResponse, JSONResponse
 from prometheus_client import CollectorRegistry, Counter, Histogram, generate_latest
-from pydantic import BaseModel, Field, ValidationError
+from pydantic import AfterValidator, BaseModel, BeforeValidator, Field, ValidationError
+from pydantic_core import PydanticCustomError
 from starlette.datastructures import UploadFile
 
 from searchapp import __version__
@@ -25,11 +27,12 @@ from searchapp.errors import (
     SearchAppError,
     UnsupportedModality,
 )
+from searchapp.library import in_order
 from searchapp.server.client import PICTURE
 from searchapp.server.guard import App, Guard, Rules, TooLarge
-from searchapp.server.service import SIZES, Service, Starting
+from searchapp.server.service import SIZES, Part, Service, Starting
 from searchapp.server.urls import fetch_public
-from searchapp.types import Hit, Query, SearchOptions
+from searchapp.types import Answer, Hit, Order, Query, SearchOptions
 
 WEB = Path(__file__).parent / "web"
 FILES = {
@@ -39,9 +42,34 @@ FILES = {
     ".svg": "image/svg+xml",
 }
 DATE = r"^\d{4}(-\d\d(-\d\d(T[\d:]+)?)?)?$"
+PARTS = 16  # of a question
 MOST = 1000  # hits an answer, and pages together
 IDLE = frozenset({"/api/resident", "/api/stop", "/healthz", "/metrics"})  # no work, no stay
 IMAGE_ID = 2**63 - 1
+
+
+def _date(value: str) -> str:
+    if not re.fullmatch(DATE, value):
+        raise PydanticCustomError("date", "a date looks like 2023, 2023-06 or 2023-06-17")
+    return value
+
+
+Date = Annotated[str, AfterValidator(_date), Field(json_schema_extra={"pattern": DATE})]
+Number = Annotated[float, Field(allow_inf_nan=False)]
+Score = Number | Literal["auto"]
+Size = Annotated[float, Field(ge=0, allow_inf_nan=False, description="megapixels")]
+
+
+class TermRequest(BaseModel):
+    """One term of a question that is added up: a text, a picture, or both as one question."""
+
+    text: Annotated[str | None, Field(max_length=20_000)] = None
+    image: Annotated[
+        str | None, Field(max_length=100, description="the name of the form's part that holds it")
+    ] = None
+    image_id: Annotated[int | None, Field(ge=1, le=2**63 - 1)] = None
+    image_url: Annotated[str | None, Field(max_length=4000, description="if allowed")] = None
+    weight: Annotated[Number, Field(ge=-1000, le=1000, description="below zero: less of it")] = 1.0
 
 
 class SearchRequest(BaseModel):
@@ -49,12 +77,25 @@ class SearchRequest(BaseModel):
 
     text: Annotated[str | None, Field(max_length=20_000)] = None
     image_url: Annotated[str | None, Field(max_length=4000, description="if allowed")] = None
+    terms: Annotated[
+        list[TermRequest] | None,
+        BeforeValidator(lambda value: json.loads(value) if isinstance(value, str) else value),
+        Field(max_length=PARTS, description="added up by weight; in a form: as JSON"),
+    ] = None
     count: Annotated[int, Field(ge=1, le=MOST)] = 60
     offset: Annotated[int, Field(ge=0, le=100 * MOST)] = 0
     folder: Annotated[str | None, Field(max_length=4096)] = None
-    after: Annotated[str | None, Field(pattern=DATE)] = None
-    before: Annotated[str | None, Field(pattern=DATE)] = None
-    min_score: Annotated[float | None, Field(allow_inf_nan=False)] = None
+    after: Date | None = None
+    before: Date | None = None
+    camera: Annotated[str | None, Field(max_length=200, description="a pattern: iPhone*")] = None
+    format: Annotated[str | None, Field(max_length=20, description="jpeg, png ...")] = None
+    min_size: Size | None = None
+    max_size: Size | None = None
+    where: Annotated[
+        str | None, Field(max_length=4000, description="an SQL condition over the view photos")
+    ] = None
+    min_score: Annotated[Score | None, Field(description="auto: only good matches")] = None
+    sort: Order = "score"
     collection: str | None = None
     model: Annotated[str | None, Field(description="by the Unix socket only")] = None
     trust_remote_code: Annotated[bool, Field(description="by the Unix socket only")] = False
@@ -90,10 +131,11 @@ class Found(BaseModel):
         )  # fmt: skip
 
 
-class Answer(BaseModel):
+class SearchAnswer(BaseModel):
     """What was found, best first."""
 
     hits: list[Found]
+    good_match: bool | None = Field(description="whether the best is one; null: not known")
     more: bool = Field(description="whether there is another page")
     milliseconds: float
 
@@ -177,40 +219,66 @@ def create_app(
     async def too_large(request: Request, error: TooLarge) -> Response:
         return Ascii({"detail": "the request is too large"}, 413)
 
-    @app.post("/api/search", response_model=Answer, openapi_extra=FORM)
-    async def search(request: Request) -> Answer:
-        """Search by a text, by a picture, or by both as one question."""
-        asked, data = await _asked(request)
+    @app.post("/api/search", response_model=SearchAnswer, openapi_extra=FORM)
+    async def search(request: Request) -> SearchAnswer:
+        """Search by a text, by a picture, by both as one question, or by a sum of terms."""
+        asked, files = await _asked(request)
         if not request.scope["searchapp.local"]:
             asked = asked.model_copy(update={"model": None, "trust_remote_code": False})
-        if asked.image_url is not None:
+        terms = asked.terms or []
+        if not terms or asked.text or asked.image_url or "image" in files:
+            image = "image" if "image" in files and not _named("image", terms) else None
+            terms = [TermRequest(text=asked.text, image=image, image_url=asked.image_url), *terms]
+        parts = [await part(term, files) for term in terms]
+        begun = time.perf_counter()
+        answer = await service.search(parts, _options(asked), asked.one_prompt)
+        took.observe(time.perf_counter() - begun)
+        return _answer(answer, asked, begun)
+
+    async def part(term: TermRequest, files: dict[str, bytes]) -> Part:
+        data = None
+        if term.image is not None:
+            if term.image not in files:
+                raise QueryError(f"the form has no picture named {term.image}")
+            data = files[term.image]
+        elif term.image_url is not None:
             if not allow_urls:
                 raise QueryError("this server fetches no URLs; send the picture itself")
-            data = await service.fetched(lambda: fetch_public(asked.image_url or ""))
-        query = Query(asked.text, PICTURE if data is not None else None)
-        begun = time.perf_counter()
-        hits = await service.search(query, data, _options(asked), asked.one_prompt)
-        took.observe(time.perf_counter() - begun)
-        return _answer(hits, asked.count, begun)
+            url = term.image_url
+            data = await service.fetched(lambda: fetch_public(url))
+        elif term.image_id is not None:
+            if term.text:
+                raise QueryError("a term is an image's id or a text; make two terms of them")
+            return Part(Query(None, PICTURE), None, term.image_id, term.weight)
+        return Part(
+            Query(term.text, PICTURE if data is not None else None), data, None, term.weight
+        )
 
-    @app.get("/api/similar/{image_id}", response_model=Answer)
+    @app.get("/api/similar/{image_id}", response_model=SearchAnswer)
     async def similar(
         image_id: Annotated[int, _id()],
         count: Annotated[int, Parameter(ge=1, le=MOST)] = 60,
         offset: Annotated[int, Parameter(ge=0, le=100 * MOST)] = 0,
         folder: str | None = None,
-        after: Annotated[str | None, Parameter(pattern=DATE)] = None,
-        before: Annotated[str | None, Parameter(pattern=DATE)] = None,
-        min_score: float | None = None,
+        after: Date | None = None,
+        before: Date | None = None,
+        camera: Annotated[str | None, Parameter(max_length=200)] = None,
+        format: Annotated[str | None, Parameter(max_length=20)] = None,
+        min_size: Size | None = None,
+        max_size: Size | None = None,
+        where: Annotated[str | None, Parameter(max_length=4000)] = None,
+        min_score: Score | None = None,
+        sort: Order = "score",
         collection: str | None = None,
-    ) -> Answer:
+    ) -> SearchAnswer:
         """Find images like one of the library's; it comes first itself."""
         asked = SearchRequest(
-            count=count, offset=offset, folder=folder, after=after, before=before,
-            min_score=min_score, collection=collection,
+            count=count, offset=offset, folder=folder, after=after, before=before, camera=camera,
+            format=format, min_size=min_size, max_size=max_size, where=where, min_score=min_score,
+            sort=sort, collection=collection,
         )  # fmt: skip
         begun = time.perf_counter()
-        return _answer(await service.similar(image_id, _options(asked)), count, begun)
+        return _answer(await service.similar(image_id, _options(asked)), asked, begun)
 
     @app.get("/api/images/{image_id}", response_class=Response)
     async def image(image_id: Annotated[int, _id()]) -> Response:
@@ -290,16 +358,23 @@ def _id() -> Any:
     return InPath(ge=1, le=IMAGE_ID)
 
 
-async def _asked(request: Request) -> tuple[SearchRequest, bytes | None]:
-    """Read a search from JSON or from a form; raise RequestValidationError where it is neither."""
+def _named(name: str, terms: list[TermRequest]) -> bool:
+    return any(term.image == name for term in terms)
+
+
+async def _asked(request: Request) -> tuple[SearchRequest, dict[str, bytes]]:
+    """Read a search, and the pictures sent with it by their names, from JSON or from a form.
+
+    Raise RequestValidationError where it is neither.
+    """
     kind = request.headers.get("content-type", "").split(";")[0].strip().lower()
-    data: bytes | None = None
+    files: dict[str, bytes] = {}
     fields: Any
     if kind == "multipart/form-data":
-        form = await request.form(max_files=1, max_fields=50)
-        upload = form.get("image")
-        if isinstance(upload, UploadFile):
-            data = await upload.read()
+        form = await request.form(max_files=PARTS, max_fields=50)
+        for name, value in form.items():
+            if isinstance(value, UploadFile):
+                files[name] = await value.read()
         fields = {name: value for name, value in form.items() if isinstance(value, str) and value}
     else:
         try:
@@ -307,7 +382,7 @@ async def _asked(request: Request) -> tuple[SearchRequest, bytes | None]:
         except ValueError as error:
             raise HTTPException(422, "the body is neither JSON nor a multipart form") from error
     try:
-        return SearchRequest.model_validate(fields), data
+        return SearchRequest.model_validate(fields), files
     except ValidationError as error:
         raise RequestValidationError(
             error.errors(include_url=False, include_context=False)
@@ -321,6 +396,11 @@ def _options(asked: SearchRequest) -> SearchOptions:
         folder=Path(asked.folder) if asked.folder else None,
         after=asked.after,
         before=asked.before,
+        camera=asked.camera,
+        format=asked.format,
+        min_size=asked.min_size,
+        max_size=asked.max_size,
+        where=asked.where,
         min_score=asked.min_score,
         collection=asked.collection,
         model=asked.model,
@@ -329,9 +409,11 @@ def _options(asked: SearchRequest) -> SearchOptions:
     )
 
 
-def _answer(hits: list[Hit], count: int, begun: float) -> Answer:
-    return Answer(
-        hits=[Found.of(hit) for hit in hits[:count]],
-        more=len(hits) > count,
+def _answer(answer: Answer, asked: SearchRequest, begun: float) -> SearchAnswer:
+    hits = in_order(answer.hits[: asked.count], asked.sort)
+    return SearchAnswer(
+        hits=[Found.of(hit) for hit in hits],
+        good_match=answer.good,
+        more=len(answer.hits) > asked.count,
         milliseconds=round(1000 * (time.perf_counter() - begun), 1),
     )

@@ -13,7 +13,7 @@ import subprocess
 import sys
 import time
 import uuid
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -22,12 +22,16 @@ from typing import Any
 from searchapp import __version__, fetch
 from searchapp.errors import EngineError, LibraryError, QueryError, SearchAppError
 from searchapp.server.address import is_free, log_path, socket_path, turn
-from searchapp.types import Hit, Query, SearchOptions
+from searchapp.types import Answer, Hit, Query, SearchOptions, Term
 
 COMMAND = [sys.executable, "-m", "searchapp.server"]
 START_SECONDS = 300.0  # until the process listens; its engine may start after that
 ANSWER_SECONDS = 900.0
 BUSY, CONFLICT = 503, 409
+PASSED_ON = (
+    "count", "offset", "after", "before", "camera", "format", "min_size", "max_size", "where",
+    "min_score", "sort", "collection", "trust_remote_code", "truncate",
+)  # fmt: skip
 PICTURE = "the picture"  # what a server calls a picture, of which it knows no name
 
 
@@ -53,34 +57,43 @@ class _Connection(http.client.HTTPConnection):
 
 
 def search(
-    residence: Residence, query: Query, options: SearchOptions, tell: Callable[[str], None]
-) -> list[Hit]:
+    residence: Residence,
+    query: Query | Sequence[Term],
+    options: SearchOptions,
+    tell: Callable[[str], None],
+) -> Answer:
     """Search by the resident process, started where there is none; tell what takes a while.
 
-    Errors are those of Library.search, and EngineError where the process cannot be started.
+    Errors are those of Library.find, and EngineError where the process cannot be started.
     """
     if not (residence.library / "catalog.db").exists():
         raise LibraryError(
             f"no library at {residence.library}; `searchapp index FOLDER` makes one there, "
             "--library DIR names another"
         )
-    if query.modality is None:
+    terms = [Term(query)] if isinstance(query, Query) else query
+    if not terms or any(term.query.modality is None for term in terms):
         raise QueryError("nothing to look for; give a text, --image FILE, or both")
-    fields = _fields(query, options)
-    picture = None if query.image is None else fetch.read(query.image)
+    fields = _fields(terms, options)
+    pictures = {
+        _name(number): fetch.read(term.query.image)
+        for number, term in enumerate(terms)
+        if term.query.image is not None
+    }
     deadline, told = time.monotonic() + ANSWER_SECONDS, False
     while True:
         _ensure(residence, tell)
         try:
-            status, answer = _post(residence.library, "/api/search", fields, picture)
+            status, answer = _post(residence.library, "/api/search", fields, pictures)
         except (OSError, http.client.HTTPException):  # it left, or died, just now
             status, answer = BUSY, {"detail": "the resident process went away"}
         if status == 200:
-            return [_hit(found) for found in answer["hits"]]
+            hits = tuple(_hit(found) for found in answer["hits"])
+            return Answer(hits, answer["good_match"])
         if status == CONFLICT:
             stop(residence.library)
         elif status != BUSY or time.monotonic() > deadline:
-            raise _error(answer, query)
+            raise _error(answer, terms)
         elif not told and "starting" in str(answer.get("detail")):
             tell(str(answer["detail"]))
             told = True
@@ -157,20 +170,25 @@ def _listens(library: Path) -> bool:
     return True
 
 
-def _fields(query: Query, options: SearchOptions) -> dict[str, Any]:
+def _name(number: int) -> str:
+    """Return how the picture of a term is called in a form."""
+    return f"picture{number}"
+
+
+def _fields(terms: Sequence[Term], options: SearchOptions) -> dict[str, Any]:
     folder = options.folder
     return {
-        "text": query.text,
-        "count": options.count,
-        "offset": options.offset,
+        "terms": [
+            {
+                "text": term.query.text,
+                "image": _name(number) if term.query.image is not None else None,
+                "weight": term.weight,
+            }
+            for number, term in enumerate(terms)
+        ],
+        **{name: getattr(options, name) for name in PASSED_ON},
         "folder": os.path.abspath(folder.expanduser()) if folder else None,  # noqa: PTH100
-        "after": options.after,
-        "before": options.before,
-        "min_score": options.min_score,
-        "collection": options.collection,
         "model": _absolute(options.model),
-        "trust_remote_code": options.trust_remote_code,
-        "truncate": options.truncate,
         "one_prompt": True,
     }
 
@@ -183,16 +201,16 @@ def _absolute(model: str | None) -> str | None:
 
 
 def _post(
-    library: Path, path: str, fields: dict[str, Any], picture: bytes | None
+    library: Path, path: str, fields: dict[str, Any], pictures: dict[str, bytes]
 ) -> tuple[int, dict[str, Any]]:
-    if picture is None:
+    if not pictures:
         return _request(library, "POST", path, json.dumps(fields).encode(), "application/json")
     boundary = uuid.uuid4().hex
     body = bytearray()
-    for name, value in {**fields, "image": picture}.items():
+    for name, value in {**fields, "terms": json.dumps(fields["terms"]), **pictures}.items():
         if value is None:
             continue
-        file = '; filename="image"' if name == "image" else ""
+        file = '; filename="picture"' if name in pictures else ""
         body += f'--{boundary}\r\nContent-Disposition: form-data; name="{name}"{file}\r\n'.encode()
         body += b"\r\n" + (value if isinstance(value, bytes) else str(value).encode()) + b"\r\n"
     body += f"--{boundary}--\r\n".encode()
@@ -230,8 +248,13 @@ def _hit(found: dict[str, Any]) -> Hit:
     )  # fmt: skip
 
 
-def _error(answer: dict[str, Any], query: Query) -> SearchAppError:
-    detail = str(answer.get("detail", "the resident process gave no reason"))
-    error = SearchAppError(detail.replace(f"{PICTURE}:", f"{query.image}:", 1))
+def _error(answer: dict[str, Any], terms: Sequence[Term]) -> SearchAppError:
+    detail = answer.get("detail", "the resident process gave no reason")
+    if isinstance(detail, list):  # what fits no field, each with its place
+        detail = "; ".join(f"{each['loc'][-1]}: {each['msg']}" for each in detail)
+    pictures = [str(term.query.image) for term in terms if term.query.image is not None]
+    if pictures:
+        detail = str(detail).replace(f"{PICTURE}:", f"{' or '.join(pictures)}:", 1)
+    error = SearchAppError(str(detail))
     error.exit_code = int(answer.get("exit_code", 1))
     return error

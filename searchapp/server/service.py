@@ -6,21 +6,22 @@ import asyncio
 import io
 import os
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager, suppress
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, TypeVar
 
 from searchapp import images, querying
+from searchapp.calibration import kind_of
 from searchapp.catalog import Located
-from searchapp.engines import Engine, EngineInput, Refusal
+from searchapp.engines import Engine, EngineInput, Refusal, Vector
 from searchapp.errors import EngineError, PictureError, QueryError
 from searchapp.library import Library
 from searchapp.models import ModelSpec
 from searchapp.server.batcher import Batcher
-from searchapp.types import Hit, Query, SearchOptions
+from searchapp.types import AUTO, Answer, Collection, Query, SearchOptions, Term
 
 Result = TypeVar("Result")
 SIZES = (320, 640)  # of thumbnails: pixels of the long side
@@ -30,6 +31,16 @@ LARGEST = 2560  # pixels of the long side of a picture that has to be converted 
 
 class Starting(EngineError):
     """The engine is on its way; ask again."""
+
+
+@dataclass(frozen=True, slots=True)
+class Part:
+    """One term of a question: a text, a picture (its bytes), both, or one of the library's."""
+
+    query: Query
+    data: bytes | None = None
+    image_id: int | None = None
+    weight: float = 1.0
 
 
 class Service:
@@ -53,37 +64,57 @@ class Service:
         self._one.submit(self._library.close).result()
 
     async def search(
-        self, query: Query, data: bytes | None, options: SearchOptions, one_prompt: bool
-    ) -> list[Hit]:
-        """Search by text, by a picture (its bytes), or by both.
+        self, parts: Sequence[Part], options: SearchOptions, one_prompt: bool
+    ) -> Answer:
+        """Search by the sum of some parts: texts, pictures, or both as one question.
 
         Where the model cannot take both as one prompt, their vectors are added up, unless
         one_prompt forbids that.
         Errors: those of Library.search, and Starting.
         """
         collection, spec = await self._with_library(lambda it: it.target(options))
-        queries = [query]
-        both = query.modality == "text+image"
-        if both and "text+image" not in spec.modalities and not one_prompt:
-            queries = [replace(query, image=None), replace(query, text=None)]
-        items = [await self._prepared(spec, part, data) for part in queries]
-        await self._ready(spec)
-        for number, part in enumerate(queries):
-            short = await self._shortened(spec, part, options.truncate)
-            if short is not part:
-                items[number] = await self._prepared(spec, short, data)
+        asked: list[Part] = []
+        for part in parts:
+            both = part.query.modality == "text+image"
+            if both and "text+image" not in spec.modalities and not one_prompt:
+                asked.append(replace(part, query=replace(part.query, image=None), data=None))
+                asked.append(replace(part, query=replace(part.query, text=None)))
+            else:
+                asked.append(part)
+        told = [part for part in asked if part.image_id is None]
+        items = [await self._prepared(spec, part) for part in told]
+        if told:
+            await self._ready(spec)
+        for number, part in enumerate(told):
+            short = await self._shortened(spec, part.query, options.truncate)
+            if short is not part.query:
+                items[number] = await self._prepared(spec, replace(part, query=short))
         outputs = await asyncio.wrap_future(self._batcher.embed(spec, items))
-        vectors = []
-        for output in outputs:
-            if isinstance(output, Refusal):
-                raise QueryError(f"the model does not take this query: {output.reason}")
-            vectors.append(output)
-        vector = querying.add_up(vectors, [1.0] * len(vectors))
-        return await self._with_library(lambda it: it.nearest(collection, vector, options))
+        embedded = iter(_accepted(outputs))
 
-    async def similar(self, image_id: int, options: SearchOptions) -> list[Hit]:
-        """Return the images nearest to one of the library's."""
-        return await self._with_library(lambda it: it.similar(image_id, options))
+        def vector_of(library: Library, part: Part) -> Vector:
+            if part.image_id is None:
+                return next(embedded)
+            return library.vector(collection, part.image_id)
+
+        vectors = await self._with_library(lambda it: [vector_of(it, part) for part in asked])
+        vector = querying.add_up(vectors, [part.weight for part in asked])
+        kind = kind_of(Term(part.query, part.weight) for part in asked)
+        if options.min_score == AUTO and kind == "text":
+            await self._calibrate(collection, spec)
+        return await self._with_library(lambda it: it.nearest(collection, vector, options, kind))
+
+    async def _calibrate(self, collection: Collection, spec: ModelSpec) -> None:
+        sentences = await self._with_library(lambda it: it.unrelated(collection))
+        if sentences:
+            inputs = [querying.engine_input(spec, Query(text)) for text in sentences]
+            outputs = await asyncio.wrap_future(self._batcher.embed(spec, inputs))
+            vectors = [output for output in outputs if not isinstance(output, Refusal)]
+            await self._with_library(lambda it: it.calibrate(collection, vectors))
+
+    async def similar(self, image_id: int, options: SearchOptions) -> Answer:
+        """Find the images nearest to one of the library's."""
+        return await self._with_library(lambda it: it.find_similar(image_id, options))
 
     async def image(self, image_id: int) -> tuple[bytes, str] | None:
         """Return a picture's bytes in a format that browsers show, and its media type."""
@@ -157,8 +188,8 @@ class Service:
         shortened: Query = await asyncio.wrap_future(question)
         return shortened
 
-    async def _prepared(self, spec: ModelSpec, query: Query, data: bytes | None) -> EngineInput:
-        return await self._with_pictures(lambda: querying.engine_input(spec, query, data))
+    async def _prepared(self, spec: ModelSpec, part: Part) -> EngineInput:
+        return await self._with_pictures(lambda: querying.engine_input(spec, part.query, part.data))
 
     async def _with_library(self, ask: Callable[[Library], Result]) -> Result:
         loop = asyncio.get_running_loop()
@@ -181,6 +212,13 @@ class Service:
             temporary.write_bytes(buffer.getvalue())
             temporary.rename(file)
         return buffer.getvalue()
+
+
+def _accepted(outputs: Sequence[Vector | Refusal]) -> list[Vector]:
+    for output in outputs:
+        if isinstance(output, Refusal):
+            raise QueryError(f"the model does not take this query: {output.reason}")
+    return [output for output in outputs if not isinstance(output, Refusal)]
 
 
 def _read(located: Located) -> bytes:

@@ -246,6 +246,7 @@ function applyCut() {
   const least = cut && ` with a score of ${cut} or more`;
   $("status").textContent =
     `${plural(visible, "picture")}${goesOn ? " so far" : ""}${least}, best first` +
+    (answer.good_match === false ? " · none is a good match" : "") +
     ` · ${Math.round(milliseconds)} ms`;
   if (visible) return hideNotice();
   $("status").textContent = "";

@@ -1,0 +1,244 @@
+"""Filters: what they let through is what brute force finds, and a condition can read one view."""
+
+import sqlite3
+import time
+from pathlib import Path
+
+import numpy as np
+import pytest
+from conftest import Engines, Run
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from pictures import draw
+from PIL import Image
+from sqlite_utils import Database
+from test_index import index
+
+from searchapp.catalog import Catalog, Work, conditions
+from searchapp.errors import QueryError
+from searchapp.library import Library
+from searchapp.types import Filter, PictureInfo, Query, SearchOptions
+from searchapp.vectors import pack
+
+CAMERAS = (None, "Apple iPhone 13", "Canon EOS 5D", "NIKON Z 6")
+FORMATS = ("JPEG", "PNG", "MPO", "HEIF")
+
+
+def fill(folder: Path, count: int) -> tuple[Catalog, np.ndarray]:
+    """Make a catalogue of images that differ in all that filters ask for, and their vectors."""
+    folder.mkdir()
+    catalog = Catalog.open(folder / "catalog.db", create=True)
+    collection = catalog.add_collection("c", "m", "r", 8, "{}")
+    run = catalog.start_run(collection, [])
+    vectors = np.random.default_rng(1).normal(size=(count, 8)).astype(np.float32)
+    vectors /= np.linalg.norm(vectors, axis=1, keepdims=True)
+    with catalog.atomic():
+        for n in range(count):
+            taken = f"{2000 + n % 20}-{1 + n % 12:02}-{1 + n % 28:02}T12:00:{n % 60:02}"
+            info = PictureInfo(
+                FORMATS[n % 4], 100 + n, 200, taken if n % 5 else None, CAMERAS[n * 7 % 4]
+            )
+            (image,) = catalog.save_images({f"{n:064}": info}).values()
+            folders = [f"d{n % 3}", "copies"][: 2 if n % 6 == 0 else 1]
+            works = [Work(f"{folder}/{name}/{n}.jpg", n, n, None) for name in folders]
+            catalog.save_files(run, [(work, image) for work in works])
+            catalog.save_embeddings(collection, {image: pack(vectors[n])})
+    return catalog, vectors
+
+
+def brute(catalog: Catalog, wanted: Filter) -> list[int]:
+    """Return the embeddings that fulfil a filter, by SQL alone."""
+    where, values = ["1"], {}
+    if wanted.folder is not None:
+        where.append("path like :folder")
+        values["folder"] = f"{wanted.folder}/%"
+    if wanted.after is not None:
+        where.append("taken_at >= :after")
+        values["after"] = wanted.after
+    if wanted.before is not None:
+        where.append("substr(taken_at, 1, length(:before)) <= :before")
+        values["before"] = wanted.before
+    if wanted.camera is not None:
+        where.append("(lower(camera) glob :camera or lower(camera) glob '* ' || :camera)")
+        values["camera"] = wanted.camera.lower()
+    for name, sql in (("format", "format ="), ("min_size", "megapixels >="),
+                      ("max_size", "megapixels <=")):  # fmt: skip
+        if getattr(wanted, name) is not None:
+            where.append(f"{sql} :{name}")
+            values[name] = getattr(wanted, name)
+    if wanted.where is not None:
+        where.append(f"({wanted.where})")
+    rows = catalog._db.execute(
+        "select id from embeddings where image_id in"
+        f" (select image_id from photos where {' and '.join(where)}) order by id",
+        values,
+    )
+    return [row[0] for row in rows]
+
+
+@pytest.fixture(scope="module")
+def made(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Catalog]:
+    folder = tmp_path_factory.mktemp("made") / "library"
+    return folder, fill(folder, 240)[0]
+
+
+DATES = st.sampled_from(["2003", "2010-06", "2010-06-03", "2015-11-28T12:00", "2019"])
+CONDITIONS = [
+    "width > 200",
+    "camera is null or height < 5",
+    "path like '%/d1/%'",
+    "sha256 in (select sha256 from photos group by sha256 having count(*) > 1)",
+]
+
+
+@settings(max_examples=60, deadline=None)
+@given(data=st.data())
+def test_filters_equal_brute_force(made: tuple[Path, Catalog], data: st.DataObject) -> None:
+    """Every mixture of filters gives the ids that SQL alone finds."""
+    folder, catalog = made
+
+    def maybe(values: st.SearchStrategy[object]) -> object:
+        return data.draw(st.none() | values)
+
+    wanted = Filter(
+        folder=maybe(st.sampled_from([folder, folder / "d0", folder / "copies", folder / "none"])),  # type: ignore[arg-type]
+        after=maybe(DATES),  # type: ignore[arg-type]
+        before=maybe(DATES),  # type: ignore[arg-type]
+        camera=maybe(st.sampled_from(["iphone*", "Apple*", "*5d", "canon eos ?d", "z 6", "x*"])),  # type: ignore[arg-type]
+        format=maybe(st.sampled_from(["jpeg", "png", "heif", "gif"])),  # type: ignore[arg-type]
+        min_size=maybe(st.sampled_from([0.0, 0.03, 0.05])),  # type: ignore[arg-type]
+        max_size=maybe(st.sampled_from([0.03, 0.05, 1.0])),  # type: ignore[arg-type]
+        where=maybe(st.sampled_from(CONDITIONS)),  # type: ignore[arg-type]
+    )
+    (collection,) = catalog.collections()
+    assert sorted(catalog.matching(collection, wanted).tolist()) == brute(catalog, wanted)
+
+
+def test_a_filtered_search_equals_brute_force(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, fake_engines: Engines
+) -> None:
+    """The k nearest of those that match come back, however few do, page by page, too."""
+    catalog, vectors = fill(tmp_path / "library", 240)
+    monkeypatch.setattr("os.path.exists", lambda path: True)
+    (collection,) = catalog.collections()
+    with Library.open(tmp_path / "library", start=fake_engines) as library:
+        for where in ("width > 110", "size in (3, 77, 200)", "size = 5", "0"):
+            ids = np.array(brute(catalog, Filter(where=where)), dtype=int)
+            scores = vectors[ids - 1] @ vectors[9]
+            expected = ids[np.argsort(-scores)].tolist()
+            for offset in (0, 2, 10):
+                options = SearchOptions(where=where, count=5, offset=offset)
+                hits = library.nearest(collection, vectors[9], options).hits
+                assert [hit.image_id for hit in hits] == expected[offset : offset + 5]
+
+
+def test_filters_follow_what_is_written(tmp_path: Path) -> None:
+    """New images, by this connection and by others', and deleted ones, ids used again."""
+    reader, _ = fill(tmp_path / "library", 10)
+    writer = Catalog.open(tmp_path / "library" / "catalog.db")
+    (collection,) = reader.collections()
+    by_camera = Filter(camera="leica*")
+    assert reader.matching(collection, by_camera).tolist() == []
+    for catalog in (writer, reader):
+        leica = PictureInfo("PNG", 1, 1, None, "Leica M")
+        (image,) = catalog.save_images({f"new{id(catalog)}": leica}).values()
+        catalog.save_embeddings(collection, {image: b""})
+    assert reader.matching(collection, by_camera).tolist() == [11, 12]
+    for sql in ("delete from embeddings where id = 12", "delete from images where id = 12"):
+        writer._db.execute(sql)
+    assert reader.matching(collection, by_camera).tolist() == [11]
+    (image,) = writer.save_images({"again": PictureInfo("PNG", 1, 1, None, "Nikon")}).values()
+    writer.save_embeddings(collection, {image: b""})
+    assert image == 12
+    assert reader.matching(collection, by_camera).tolist() == [11]
+    assert reader.matching(collection, Filter(camera="nikon")).tolist()[-1] == 13
+
+
+ATTACKS = [
+    "1; drop table images", "1) or (1", "1) union select id from embeddings --", "1 --\n) --",
+    "1 /*", "1 limit 1", "1 union select 1", "", "   ", "nonsense", "width >", "width = :x",
+    "exists (select 1 from sqlite_master)", "exists (select path from files)",
+    "exists (select vector from embeddings)", "exists (select 1 from pragma_table_info('images'))",
+    "exists (select 1 from json_each('[1]'))", "load_extension('x')", "readfile('/etc/passwd')",
+    "writefile('/tmp/x', 'y')", "fts3_tokenizer('x')", "randomblob(1000000000)",
+    "zeroblob(1000000000)", "printf('%1000000000d', 1)", "edit(path)", "sqlite_version()",
+    "exists (with recursive c(n) as (select 1 union all select n + 1 from c) select 1 from c)",
+    "attach '/tmp/x' as x", "pragma writable_schema = on", "path = '\0'", "path = '\ud800'",
+    "(select raise(abort, 'x'))", "delete from images", f"1{' + 1' * 9000}", f"{'(' * 2000}1",
+    "exists (select rowid from images)", "exists (select sha256 from main.images)",
+    "exists (select 1 from temp.sqlite_temp_master)",
+    "replace(hex(path), '2', replace('" + "x" * 9000 + "', 'x', '" + "y" * 900 + "')) = ''",
+]  # fmt: skip
+
+
+@pytest.mark.parametrize("condition", ATTACKS, ids=lambda condition: repr(condition)[:40])
+def test_a_condition_does_nothing_but_read_the_view(
+    made: tuple[Path, Catalog], condition: str
+) -> None:
+    """Whatever else it tries is refused in one line that names the columns."""
+    folder, catalog = made
+    (collection,) = catalog.collections()
+    before = (folder / "catalog.db").read_bytes(), sorted(folder.iterdir())
+    with pytest.raises(QueryError, match=r"^--where: .*path, folder, format") as caught:
+        catalog.matching(collection, Filter(where=condition))
+    assert "\n" not in str(caught.value)
+    assert ((folder / "catalog.db").read_bytes(), sorted(folder.iterdir())) == before
+    assert catalog.counts()[0] == 240
+
+
+def test_a_condition_has_its_time(
+    made: tuple[Path, Catalog], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What would go on for years ends when its time is over."""
+    folder, _ = made
+    monkeypatch.setattr(conditions, "SECONDS", 0.2)
+    endless = "(select count(*) from photos a, photos b, photos c, photos d) > 0"
+    begun = time.monotonic()
+    with pytest.raises(QueryError, match="longer than"):
+        conditions.matching(folder / "catalog.db", endless)
+    slow = "'" + "a" * 4000 + "' like '" + "%a" * 400 + "b'"
+    with pytest.raises(QueryError, match="longer than"):
+        conditions.matching(folder / "catalog.db", f"{' or '.join([slow])} or ({endless}) > 0")
+    assert time.monotonic() - begun < 5
+
+
+def test_the_view_is_for_other_programs_too(made: tuple[Path, Catalog]) -> None:
+    """Its columns are those that are promised; it opens as any database does."""
+    folder, _ = made
+    database = Database(sqlite3.connect(folder / "catalog.db"))
+    assert "photos" in database.view_names()
+    assert tuple(column.name for column in database["photos"].columns) == conditions.COLUMNS
+    row = next(iter(database.query("select * from photos where size = 8 and path like '%/d2/%'")))
+    assert (row["folder"], row["format"]) == (f"{folder}/d2", "jpeg")
+    assert (row["megapixels"], row["mtime"]) == (108 * 200 / 1e6, "1970-01-01T00:00:00")
+
+
+def test_filters_on_the_command_line(run: Run, photos: Path, model: Path) -> None:
+    """Each option limits the search, and a mistake in a condition is one line."""
+    exif = Image.Exif()
+    exif[0x010F], exif[0x0110] = "Apple", "iPhone 13"
+    draw(photos / "phone.jpg", "yellow", exif=exif)
+    run("index", photos, "--model", model)
+    for arguments, found in (
+        (["--camera", "IPHONE*"], {"phone.jpg"}),
+        (["--format", "png"], {"green.png"}),
+        (["--format", "jpg"], {"red.jpg", "blue.jpg", "phone.jpg"}),
+        (["--min-size", 1], set()),
+        (["--max-size", 1, "--where", "path like '%/below/%'"], {"blue.jpg"}),
+    ):
+        lines = run("query", "red", "--paths", *arguments).stdout.splitlines()
+        assert {Path(line).name for line in lines} == found
+    result = run("query", "red", "--where", "wide > 3")
+    assert result.exit_code == 2
+    assert "--where: no such column: wide; write an SQL condition" in str(result.exception)
+
+
+def test_paths_that_are_no_text_can_be_filtered(
+    opened: Library, tmp_path: Path, model: Path
+) -> None:
+    """A name that is no valid UTF-8 does no harm."""
+    draw(tmp_path / "photos/ok.png", "red")
+    draw(tmp_path / "photos/x.png", "red", mark=5).rename(tmp_path / "photos/b\udcff.png")
+    index(opened, tmp_path / "photos", model)
+    where = SearchOptions(where="folder like '%photos'", folder=tmp_path / "photos")
+    assert len(opened.search(Query("red"), where)) == 2
