@@ -6,7 +6,7 @@ import os
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
 from types import TracebackType
-from typing import TYPE_CHECKING, Self
+from typing import Self
 
 import numpy as np
 
@@ -18,6 +18,7 @@ from searchapp.indexing import Run
 from searchapp.lock import writer_lock
 from searchapp.models import ModelSpec
 from searchapp.place import library_folder
+from searchapp.syncing import Indexes, Keeper
 from searchapp.types import (
     Collection,
     Event,
@@ -31,9 +32,8 @@ from searchapp.types import (
     SearchOptions,
     Term,
 )
-
-if TYPE_CHECKING:
-    from searchapp.vectors import VectorIndex
+from searchapp.vectors import kinds, unpack
+from searchapp.vectors.kinds import Policy
 
 CATALOG = "catalog.db"
 
@@ -45,14 +45,19 @@ class Library:
     """
 
     def __init__(
-        self, folder: Path, catalog: Catalog, start: Callable[[ModelSpec], Engine]
+        self,
+        folder: Path,
+        catalog: Catalog,
+        start: Callable[[ModelSpec], Engine],
+        policy: Policy = Policy(),
     ) -> None:
         """Use Library.open()."""
         self.folder = folder
         self._catalog = catalog
         self._start = start
         self._engine: Engine | None = None
-        self._indexes: dict[int, VectorIndex] = {}
+        self._policy = policy
+        self._indexes = Indexes(folder, catalog, policy)
 
     @classmethod
     def open(
@@ -62,25 +67,27 @@ class Library:
         create: bool = False,
         dry: bool = False,
         start: Callable[[ModelSpec], Engine] | None = None,
+        policy: Policy = Policy(),
     ) -> Library:
         """Open a library; raise LibraryError where there is none, or none that can be used.
 
         folder: by default the one in the user's data folder. create: make it if it is missing;
         dry: then only pretend to, in memory.
         start: what starts the engine, when one is needed; by default engines.start_engine.
+        policy: when an index is changed for another, trained anew, and saved.
         """
         path = library_folder(folder)
         if path.exists() and not path.is_dir():
             raise LibraryError(f"{path} is a file; a library is a folder")
         start = start or engines.start_engine
         if dry and not (path / CATALOG).exists():
-            return cls(path, Catalog.in_memory(), start)
+            return cls(path, Catalog.in_memory(), start, policy)
         if create:
             try:
                 path.mkdir(parents=True, exist_ok=True)
             except OSError as error:
                 raise LibraryError(f"no library can be made at {path}: {error.strerror}") from error
-        return cls(path, Catalog.open(path / CATALOG, create=create), start)
+        return cls(path, Catalog.open(path / CATALOG, create=create), start, policy)
 
     def close(self) -> None:
         """Stop the engine and close the catalogue."""
@@ -112,20 +119,27 @@ class Library:
         roots = scan.resolve_roots([Path(folder) for folder in folders])
         if options.dry_run:
             collection, spec = collections.for_indexing(self._catalog, options)
+            kinds.check(options.index or kinds.AUTO, spec.dimensions)
             run = Run(self._catalog, spec, roots, options, lambda: self._running(spec), collection)
             yield from run.rehearse()
         else:
             with writer_lock(self.folder, "searchapp index"):
                 collection, spec = collections.for_indexing(self._catalog, options)
+                kinds.check(options.index or kinds.AUTO, spec.dimensions)
                 if collection is None:
                     collection = collections.add(self._catalog, options, spec)
                 else:
                     collection = collections.remember(self._catalog, collection, options)
+                if options.index is not None:
+                    self._catalog.embedded(collection).want(options.index)
                 run = Run(
                     self._catalog, spec, roots, options, lambda: self._running(spec), collection
                 )
-                yield from run.execute(collection)
-                self._save_index(collection)
+                with Keeper(self.folder, self._catalog, collection, self._policy) as keeper:
+                    for event in run.execute(collection):
+                        keeper.tend()
+                        yield event
+                    yield from keeper.finish()
         yield Finished(run.summary)
 
     def search(
@@ -156,8 +170,6 @@ class Library:
 
     def similar(self, image_id: int, options: SearchOptions = SearchOptions()) -> list[Hit]:
         """Return the images nearest to one that is indexed, itself first; no engine is needed."""
-        from searchapp.vectors import unpack
-
         collection = collections.chosen(self._catalog, options.collection)
         stored = self._catalog.vector_of(collection, image_id)
         if stored is None:
@@ -182,11 +194,7 @@ class Library:
             files=files,
             catalog_bytes=sum(_size(f) for f in self.folder.glob(f"{CATALOG}*")),
             collections=tuple(
-                self._catalog.describe(
-                    collection,
-                    _size(self.folder / collection.index_file) if collection.index_file else 0,
-                )
-                for collection in self._catalog.collections()
+                self._catalog.describe(collection) for collection in self._catalog.collections()
             ),
         )
 
@@ -207,7 +215,7 @@ class Library:
 
     def nearest(self, collection: Collection, vector: Vector, options: SearchOptions) -> list[Hit]:
         """Return the images whose vectors are nearest to one, best first, ties by age."""
-        index, folder, among = self._synced(collection), options.folder, None
+        index, folder, among = self._indexes.current(collection), options.folder, None
         if folder is not None:
             folder = Path(os.path.abspath(folder.expanduser()))  # noqa: PTH100
         if (folder, options.after, options.before) != (None, None, None):
@@ -233,41 +241,6 @@ class Library:
             if len(found) < asked:
                 break
         return hits[options.offset : wanted]
-
-    def _synced(self, collection: Collection) -> VectorIndex:
-        """Return the collection's index, in step with the catalogue, in memory."""
-        from searchapp.vectors import VectorIndex
-
-        index = self._indexes.get(collection.id)
-        if index is None:
-            file = self.folder / collection.index_file if collection.index_file else None
-            index = self._indexes[collection.id] = VectorIndex.open(file, collection.dimensions)
-        if index.extent != self._catalog.extent(collection):
-            self._sync(index, collection)
-        return index
-
-    def _sync(self, index: VectorIndex, collection: Collection) -> None:
-        from searchapp.vectors import unpack
-
-        live = np.array(self._catalog.embedding_ids(collection), dtype=np.int64)
-        index.remove(np.setdiff1d(index.ids, live))
-        missing = np.setdiff1d(live, index.ids).tolist()
-        for ids, blobs in self._catalog.vectors(missing):
-            index.add(np.array(ids, dtype=np.int64), unpack(blobs, collection.dimensions))
-
-    def _save_index(self, collection: Collection) -> None:
-        """Bring the index file in step with the catalogue, where it is not."""
-        saved = (collection.index_count, collection.index_last_id)
-        name = f"collection-{collection.id}"
-        there = collection.index_file and (self.folder / collection.index_file).exists()
-        if there and saved == self._catalog.extent(collection):
-            return
-        index = self._synced(collection)
-        file = index.save(self.folder, name)
-        self._catalog.set_index(collection, file.name, *index.extent)
-        for other in self.folder.glob(f"{name}-*"):
-            if other != file:
-                other.unlink(missing_ok=True)
 
 
 def _hit(image: Located | None, score: float, folder: Path | None) -> Hit | None:

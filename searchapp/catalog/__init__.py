@@ -18,13 +18,14 @@ from typing import Any
 
 from sqlite_utils import Database
 
+from searchapp.catalog.embedded import Embedded
 from searchapp.catalog.keys import below, key, path_of
 from searchapp.catalog.seen import Plan, Seen, Work
 from searchapp.errors import LibraryError
 from searchapp.migrations import MIGRATIONS
 from searchapp.types import Collection, CollectionInfo, Facets, Failure, PictureInfo, RunSummary
 
-__all__ = ["Catalog", "Located", "Lookup", "Plan", "Seen", "Work"]
+__all__ = ["Catalog", "Embedded", "Located", "Lookup", "Plan", "Seen", "Work"]
 
 APPLICATION_ID = 0x53726368  # in the file's header: a catalogue, and not any SQLite file
 PAGE = 1000  # rows
@@ -134,13 +135,15 @@ class Catalog:
         )
         return replace(collection, settings=settings)
 
-    def set_index(self, collection: Collection, file: str, count: int, last_id: int) -> None:
-        """Say which index file holds the collection's vectors, and which: the commit of a save."""
-        self._db.execute(
-            "update collections set index_file = ?, index_count = ?, index_last_id = ?"
-            " where id = ?",
-            (file, count, last_id, collection.id),
-        )
+    def embedded(self, collection: Collection) -> Embedded:
+        """Return a collection's embeddings as its index sees them."""
+        return Embedded(self._db, collection)
+
+    @property
+    def file(self) -> Path | None:
+        """Return where the catalogue is; None where it is in memory."""
+        file = self._value("select file from pragma_database_list where name = 'main'")
+        return Path(file) if file else None
 
     def start_run(self, collection: Collection, roots: list[Path]) -> int:
         """Record that a run begins; return its id."""
@@ -215,21 +218,6 @@ class Catalog:
         )
 
     # What a search reads
-
-    def extent(self, collection: Collection) -> tuple[int, int]:
-        """Return how many embeddings the collection has, and the highest id (0: none)."""
-        row = self._db.execute(
-            "select count(*), coalesce(max(id), 0) from embeddings where collection_id = ?",
-            (collection.id,),
-        ).fetchone()
-        return row[0], row[1]
-
-    def embedding_ids(self, collection: Collection) -> list[int]:
-        """Return the ids of all embeddings."""
-        rows = self._db.execute(
-            "select id from embeddings where collection_id = ?", (collection.id,)
-        )
-        return [row[0] for row in rows]
 
     def matching_ids(
         self,
@@ -323,22 +311,28 @@ class Catalog:
         ).fetchone()
         return Facets(tuple(sorted(counts.items())), first and first[:10], last and last[:10])
 
-    def describe(self, collection: Collection, index_bytes: int) -> CollectionInfo:
+    def describe(self, collection: Collection) -> CollectionInfo:
         """Return what info tells of a collection."""
         parameters = {"collection": collection.id}
+        embedded = self.embedded(collection)
+        saved = embedded.saved()
         return CollectionInfo(
             name=collection.name,
             model=collection.model,
             revision=collection.revision,
             dimensions=collection.dimensions,
-            images=self.extent(collection)[0],
+            images=embedded.extent().count,
             failures=self._value(
                 "select count(*) from failures where collection_id = :collection", parameters
             ),
             last_run=self._value(
                 "select max(finished_at) from runs where collection_id = :collection", parameters
             ),
-            index_bytes=index_bytes,
+            index_bytes=saved.size,
+            index=saved.kind,
+            index_wanted=embedded.wanted(),
+            index_images=saved.count,
+            index_trained=saved.trained,
         )
 
     def failures(self, collection: Collection) -> list[Failure]:
