@@ -53,6 +53,8 @@ class Indexes:
         opened = self._opened.get(collection.id)
         if opened is None or opened.file != saved.file:
             opened = self._open(collection, saved, writable=False)
+            if len(opened.index) < saved.count and (newer := embedded.saved()) != saved:
+                opened = self._open(collection, newer, writable=False)  # saved just meanwhile
             self._opened[collection.id] = opened
         now = embedded.extent()
         if opened.extent == now:
@@ -214,12 +216,13 @@ class Keeper:
     ) -> None:
         """Keep the index of one collection, whose catalogue only the caller's thread uses."""
         self._folder = folder
-        self._catalog = catalog
+        self._file = catalog.file
         self._collection = collection
         self._policy = policy
         self._indexes = Indexes(folder, catalog, policy)
         self._ended = threading.Event()
         self._thread: threading.Thread | None = None
+        self._failed = False
 
     def __enter__(self) -> Self:
         return self
@@ -235,10 +238,10 @@ class Keeper:
 
     def tend(self) -> None:
         """Begin to save where that is due and not going on; cheap enough for every batch."""
-        if self._thread is not None and self._thread.is_alive():
+        if self._failed or (self._thread is not None and self._thread.is_alive()):
             return
-        if self._catalog.file is not None and self._indexes.save_due(self._collection):
-            self._thread = threading.Thread(target=self._save, name="index")
+        if self._file is not None and self._indexes.save_due(self._collection):
+            self._thread = threading.Thread(target=self._save, args=[self._file], name="index")
             self._thread.start()
 
     def finish(self) -> Iterator[IndexMaking]:
@@ -250,17 +253,17 @@ class Keeper:
             self._join()
         yield from self._indexes.save(self._collection)
 
-    def _save(self) -> None:
-        assert self._catalog.file is not None
-        # Whatever goes wrong here, finish() meets again and raises.
-        with suppress(Exception):
-            catalog = Catalog.open(self._catalog.file)
+    def _save(self, file: Path) -> None:
+        try:
+            catalog = Catalog.open(file)
             try:
                 list(
                     Indexes(self._folder, catalog, self._policy, self._tick).save(self._collection)
                 )
             finally:
                 catalog.close()
+        except Exception:  # finish() meets it again, and raises it there
+            self._failed = True
 
     def _tick(self) -> None:
         if self._ended.is_set():
