@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
 COUNT = 10
 EFFORTS = (0.125, 0.25, 0.5, 1.0, 2.0, 4.0)
-SECONDS_AT_ALL_THREADS = 5.0
+SECONDS_AT_ALL_THREADS = 2.0
 
 
 @dataclass(frozen=True, slots=True)

@@ -52,6 +52,7 @@ class Catalog:
         """Take over a connection in autocommit mode."""
         self._db = Database(connection)
         self._db.execute("pragma foreign_keys = on")
+        self._db.execute("pragma cache_size = -32000")  # kB: the inner pages of some million rows
 
     @classmethod
     def open(cls, file: Path, *, create: bool = False) -> Catalog:

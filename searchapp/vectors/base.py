@@ -32,6 +32,8 @@ class Base:
         self._transforms = kinds.transforms_of(index) if self._ivf is not None else []
         inner = None if self._ivf is not None else faiss.downcast_index(index.index)
         self._inner = inner
+        quantizer = faiss.downcast_index(self._ivf.quantizer) if self._ivf is not None else None
+        self._graph: Any = quantizer if isinstance(quantizer, faiss.IndexHNSWFlat) else None
         self.exact = isinstance(inner, faiss.IndexFlat)
         self._cosine = index.metric_type == faiss.METRIC_INNER_PRODUCT
 
@@ -103,7 +105,7 @@ class Base:
     @property
     def fewest_probes(self) -> int:
         """Return how many lists a search has to look into; 0 where there are no lists."""
-        return max(8, round(2 * math.sqrt(self._ivf.nlist))) if self._ivf is not None else 0
+        return max(8, round(1.75 * math.sqrt(self._ivf.nlist))) if self._ivf is not None else 0
 
     @property
     def lists(self) -> int:
@@ -115,7 +117,19 @@ class Base:
         for transform in self._transforms:
             query = transform.apply(query)
         index = self._index if self._ivf is None else self._ivf
-        scores, ids = index.search(query, count, params=self._parameters(count, selector, probes))
+        parameters = self._parameters(count, selector, probes)
+        graph = self._graph
+        if graph is not None and probes * 4 >= self._ivf.nlist:
+            # So many lists are found sooner by looking at all centres than by walking the graph.
+            distances, lists = graph.storage.search(query, probes)
+            scores = np.empty((1, count), np.float32)
+            ids = np.empty((1, count), np.int64)
+            self._ivf.search_preassigned_c(
+                1, _pointer(query), count, *map(_pointer, (lists, distances, scores, ids)),
+                False, parameters,
+            )  # fmt: skip
+        else:
+            scores, ids = index.search(query, count, params=parameters)
         there = ids[0] != -1  # -1 pads the answer
         found = scores[0][there]
         return ids[0][there], found if self._cosine else np.float32(1) - found / np.float32(2)
@@ -127,8 +141,8 @@ class Base:
             if isinstance(self._inner, faiss.IndexHNSW):
                 return faiss.SearchParametersHNSW(efSearch=max(64, count), **given)
             return faiss.SearchParameters(**given) if given else None
-        if isinstance(faiss.downcast_index(self._ivf.quantizer), faiss.IndexHNSW):
-            given["quantizer_params"] = faiss.SearchParametersHNSW(efSearch=max(64, 2 * probes))
+        if self._graph is not None:
+            given["quantizer_params"] = faiss.SearchParametersHNSW(efSearch=max(64, probes))
         if isinstance(self._ivf, faiss.IndexIVFRaBitQ):
             return faiss.IVFRaBitQSearchParameters(nprobe=probes, qb=8, **given)
         return faiss.SearchParametersIVF(nprobe=probes, **given)
@@ -155,3 +169,9 @@ def _without_prefetch(ivf: Any) -> None:
     lists = faiss.downcast_InvertedLists(ivf.invlists) if ivf is not None else None
     if isinstance(lists, faiss.OnDiskInvertedLists):
         lists.prefetch_nthread = 0
+
+
+def _pointer(array: Any) -> Any:
+    import faiss
+
+    return faiss.swig_ptr(array)

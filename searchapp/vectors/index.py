@@ -154,14 +154,18 @@ class VectorIndex:
     def _found(self, query: Vectors, count: int, among: Ids | None) -> tuple[Ids, Vectors]:
         """Return the nearest in the base, ranked, and the nearest of what is beside it."""
         selector, keep = _selector(among, self._gone)
-        ids, scores = self._fresh.search(query, min(count, len(self._fresh)) or 1, selector, 0)
+        ids, scores = np.empty(0, np.int64), np.empty(0, np.float32)
+        if len(self._fresh):
+            ids, scores = self._fresh.search(query, min(count, len(self._fresh)), selector, 0)
         if len(self._base) == 0:
             return ids, scores
         exact = self._base.exact
-        wanted = count if exact else max(count, round(self.effort * (4 * count + 80)))
+        wanted = count if exact else max(count, round(self.effort * (4 * count + 40)))
         wanted = min(wanted, len(self._base))
         share = 1.0 if among is None else max(len(among), 1) / len(self)
-        probes = max(1, round(self.effort * self._base.fewest_probes / min(share, 1.0)))
+        # Where a filter leaves few, the nearest of them lie in more lists.
+        wider = max(1.0, 0.75 / share)
+        probes = max(1, round(self.effort * wider * self._base.fewest_probes))
         probes = min(probes, self._base.lists)
         while True:
             near, cosines = self._base.search(query, wanted, selector, probes)
