@@ -100,12 +100,18 @@ class Indexes:
         self._commit(collection, index, extent, wanted, extent.count)
 
     def save_due(self, collection: Collection) -> bool:
-        """Tell, at the cost of a row, whether the file has fallen far enough behind to save it."""
+        """Tell, at the cost of a row, whether the file is so far behind that saving pays in a run.
+
+        A new collection's first vectors never do: training with each few of them is for nothing.
+        """
         embedded = self._catalog.embedded(collection)
         saved, now = embedded.saved(), embedded.extent()
         behind = now.count - saved.count
         enough = max(self._policy.save_every, int(saved.count * self._policy.save_share))
-        return behind >= enough or self._kind_due(saved, now, embedded.wanted()) is not None
+        if behind >= enough:
+            return True
+        due = self._kind_due(saved, now, embedded.wanted()) is not None
+        return due and now.count >= self._policy.save_every
 
     def making_due(self, collection: Collection) -> IndexMaking | None:
         """Return what save would make anew; None where it would not."""

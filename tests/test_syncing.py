@@ -373,6 +373,21 @@ def test_a_keeper_saves_during_a_run(store: Store) -> None:
     assert isinstance(on_disk(store), faiss.IndexIVFRaBitQ)
 
 
+def test_a_first_run_is_not_trained_with_its_first_few(store: Store) -> None:
+    """A kind asked for waits for the end of the run, or for enough to be worth it."""
+    store.embedded.want(IVF)
+    with Keeper(store.folder, store.catalog, store.collection, Policy(save_every=50)) as keeper:
+        store.add(49)
+        keeper.tend()
+        assert keeper._thread is None
+        list(keeper.finish())
+        assert store.embedded.saved().trained == 49
+        store.embedded.want("exact")
+        store.add(1)
+        keeper.tend()
+        assert keeper._thread is not None
+
+
 def test_a_keeper_that_is_left_stops(store: Store) -> None:
     """Nobody waits for a training that nobody wants; the old file stays."""
     store.add(30)
