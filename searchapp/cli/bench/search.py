@@ -137,13 +137,13 @@ def _print(rows: list[Any], filtered: list[Any], kept: list[Any]) -> None:
     from rich.table import Table
 
     console = Console(highlight=False, width=None if sys.stdout.isatty() else 140)
-    heads = ("index", "recall@10", "p50 ms", "p95 ms", "p99 ms", "queries/s", "all threads",
-             "memory MB", "disk MB", "made in s", "open s")  # fmt: skip
+    heads = ("index", "recall@10", "p50 ms", "p95 ms", "p99 ms", "first ms", "queries/s",
+             "all threads", "memory MB", "disk MB", "made in s", "open s")  # fmt: skip
     table = Table(*heads, box=None)
     for row in rows:
         table.add_row(
             row.index, f"{row.recall_at_10:.3f}", f"{row.p50_ms:.2f}", f"{row.p95_ms:.2f}",
-            f"{row.p99_ms:.2f}", f"{row.qps_1:,.0f}", f"{row.qps_all:,.0f}",
+            f"{row.p99_ms:.2f}", f"{row.first_ms:.2f}", f"{row.qps_1:,.0f}", f"{row.qps_all:,.0f}",
             f"{row.memory_mb:,.0f}", f"{row.disk_mb:,.0f}", f"{row.build_s:.1f}",
             f"{row.open_s:.3f}",
         )  # fmt: skip
