@@ -314,6 +314,19 @@ def test_a_trained_file_is_mapped(store: Store) -> None:
     assert lists.read_only
 
 
+@pytest.mark.parametrize("kind", ["exact", "HNSW8,SQ8", IVF])
+def test_opening_reads_a_file_once_and_mapped(store: Store, kind: str) -> None:
+    """Whatever the kind: its vectors are not loaded to see what it is."""
+    store.add(100)
+    store.embedded.want(kind)
+    store.save()
+    with mock.patch.object(faiss, "read_index", side_effect=faiss.read_index) as read:
+        index = store.opened()
+    ((_, flags),) = [call.args for call in read.call_args_list]
+    assert flags in (faiss.IO_FLAG_MMAP, faiss.IO_FLAG_MMAP_IFC)
+    same_as_brute_force(store, index)
+
+
 @pytest.mark.parametrize("keep", [0.0, 0.3, 0.99])
 def test_a_truncated_trained_file_is_not_mapped(store: Store, keep: float) -> None:
     """It is made again in memory to search, and on disk by the next run."""

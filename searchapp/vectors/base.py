@@ -15,6 +15,8 @@ from searchapp.vectors import kinds
 from searchapp.vectors.stored import Ids, Vectors
 from searchapp.vectors.training import sample_size, train
 
+ID_MAPS = (b"IxMp", b"IxM2")  # how a file begins whose index gets its ids from a map around it
+
 
 class CannotRemove(Exception):
     """Say that vectors cannot be taken out of an index of this kind: it has to be made anew."""
@@ -51,10 +53,13 @@ class Base:
         import faiss
 
         try:
-            index = faiss.read_index(str(file), 0 if writable else faiss.IO_FLAG_MMAP)
-            if not writable and kinds.lists_of(index) is None:
-                index = faiss.read_index(str(file), faiss.IO_FLAG_MMAP_IFC)
-        except RuntimeError:  # FAISS's word for any file that it cannot use
+            flags = 0
+            if not writable:
+                with file.open("rb") as opened:
+                    with_lists = opened.read(4) not in ID_MAPS
+                flags = faiss.IO_FLAG_MMAP if with_lists else faiss.IO_FLAG_MMAP_IFC
+            index = faiss.read_index(str(file), flags)
+        except (RuntimeError, OSError):  # RuntimeError is FAISS's word for any file it cannot use
             return None
         _without_prefetch(kinds.lists_of(index))
         known = kinds.lists_of(index) is not None or hasattr(index, "id_map")
