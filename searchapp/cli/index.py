@@ -49,7 +49,7 @@ from searchapp.types import MAX_MEGAPIXELS, IndexOptions, RunSummary
 @click.option(
     "--index",
     metavar="KIND",
-    help="exact, auto (exact until it is slow) or a FAISS factory string; remembered.",
+    help="exact, auto (exact up to 200,000 pictures) or a FAISS factory string; remembered.",
 )
 @engine_option
 @api_key_option

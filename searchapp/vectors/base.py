@@ -15,6 +15,7 @@ from searchapp.vectors import kinds
 from searchapp.vectors.stored import Ids, Vectors
 from searchapp.vectors.training import sample_size, train
 
+FEWEST_PROBES = 112  # measured: fewer lose recall where the lists are few
 ID_MAPS = (b"IxMp", b"IxM2")  # how a file begins whose index gets its ids from a map around it
 
 
@@ -110,7 +111,9 @@ class Base:
     @property
     def fewest_probes(self) -> int:
         """Return how many lists a search has to look into; 0 where there are no lists."""
-        return max(8, round(1.75 * math.sqrt(self._ivf.nlist))) if self._ivf is not None else 0
+        if self._ivf is None:
+            return 0
+        return max(FEWEST_PROBES, round(1.75 * math.sqrt(self._ivf.nlist)))
 
     @property
     def lists(self) -> int:

@@ -16,7 +16,7 @@ AUTO = "auto"
 class Policy:
     """When an index is changed for another, trained anew, and saved."""
 
-    exact_up_to: int = 100_000  # vectors; beyond, auto takes a trained index
+    exact_up_to: int = 200_000  # vectors; beyond, auto takes a trained index
     retrain_at: float = 2.0  # times the vectors that it was trained for
     save_every: int = 20_000  # unsaved vectors during a run, and at least save_share of the saved
     save_share: float = 0.125
