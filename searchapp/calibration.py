@@ -12,15 +12,17 @@ from __future__ import annotations
 
 import hashlib
 import math
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
 import numpy as np
 
+from searchapp.catalog import Catalog
 from searchapp.engines import Vector
 from searchapp.sentences import SENTENCES
-from searchapp.types import Term
+from searchapp.types import Collection, Extent, Term
+from searchapp.vectors import pack, unpack
 
 Kind = Literal["text", "image"]
 FEWEST = 50  # unrelated questions, or nothing is said
@@ -81,3 +83,57 @@ def _compared(unrelated: Vector, pictures: Vector) -> tuple[Vector, Vector, Vect
     means = np.nansum(scores, axis=0) / count
     deviations = np.sqrt(np.nansum((scores - means) ** 2, axis=0) / count)
     return means, deviations, scores
+
+
+class Judges:
+    """What tells good matches in the collections of a catalogue; read once, as they stand."""
+
+    def __init__(self, catalog: Catalog) -> None:
+        """Know of none yet."""
+        self._catalog = catalog
+        self._known: dict[tuple[int, Kind], tuple[Extent, Judge | None]] = {}
+        self._unsaved: dict[int, bytes] = {}  # sentences' vectors, by collection
+
+    def missing(self, collection: Collection) -> list[str]:
+        """Return the sentences whose vectors a collection lacks: all of them, or none."""
+        known = self._catalog.calibration(collection, sentences_hash())
+        return [] if known is not None else list(SENTENCES)
+
+    def calibrate(self, collection: Collection, vectors: Sequence[Vector]) -> None:
+        """Keep the vectors of the sentences; it is no harm where nothing can be written."""
+        packed = b"".join(pack(vector) for vector in vectors)
+        self._catalog.save_calibration(collection, sentences_hash(), packed)
+        self._unsaved[collection.id] = packed
+        self._known.pop((collection.id, "text"), None)
+
+    def of(self, collection: Collection, kind: Kind) -> Judge | None:
+        """Return what tells good matches in a collection; None where nothing does."""
+        embedded = self._catalog.embedded(collection)
+        extent = embedded.extent()
+        known = self._known.get((collection.id, kind))
+        if known is not None and known[0] == extent:
+            return known[1]
+        if kind == "image":
+            unrelated = unpack(embedded.sample(ASKED), collection.dimensions)
+        else:
+            packed = self._catalog.calibration(collection, sentences_hash())
+            packed = packed or self._unsaved.get(collection.id)
+            if packed is None:
+                return None
+            unrelated = unpack([packed], collection.dimensions)
+        judge = Judge.of(unrelated, unpack(embedded.sample(SAMPLED), collection.dimensions))
+        self._known[(collection.id, kind)] = extent, judge
+        return judge
+
+    def good(
+        self, judge: Judge, collection: Collection, found: Sequence[tuple[int, float]], among: int
+    ) -> list[bool]:
+        """Tell which of what was found (embedding id, score) among so many match well."""
+        blobs = {
+            id: blob
+            for page in self._catalog.vectors([id for id, _ in found])
+            for id, blob in zip(*page, strict=True)
+        }
+        pictures = unpack([blobs[id] for id, _ in found], collection.dimensions)
+        scores = np.array([score for _, score in found], dtype=np.float32)
+        return [bool(good) for good in judge.good(scores, pictures, among)]

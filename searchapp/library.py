@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Self, TypeAlias
 import numpy as np
 
 from searchapp import collections, engines, querying, scan
-from searchapp.calibration import ASKED, SAMPLED, Judge, Kind, kind_of, sentences_hash
+from searchapp.calibration import Judges, Kind, kind_of
 from searchapp.catalog import Catalog, Located
 from searchapp.engines import Engine, Refusal, Vector
 from searchapp.errors import LibraryError, QueryError, SearchAppError
@@ -24,7 +24,8 @@ from searchapp.indexing import Run, Source
 from searchapp.lock import writer_lock
 from searchapp.models import ModelSpec
 from searchapp.place import library_folder
-from searchapp.sentences import SENTENCES
+from searchapp.ranking import hit_of, in_order, ranked
+from searchapp.syncing import Indexes, Keeper
 from searchapp.types import (
     AUTO,
     Answer,
@@ -36,15 +37,15 @@ from searchapp.types import (
     Hit,
     IndexOptions,
     LibraryInfo,
-    Order,
     Query,
     SearchOptions,
     Term,
 )
+from searchapp.vectors import kinds, unpack
+from searchapp.vectors.kinds import Policy
 
 if TYPE_CHECKING:
     from searchapp.engines.worker import Job
-    from searchapp.vectors import Ids, VectorIndex
 
 CATALOG = "catalog.db"
 JUDGED = 10  # of the best, one of which has to be a good match
@@ -65,6 +66,7 @@ class Library:
         catalog: Catalog,
         start: Callable[[ModelSpec], Engine],
         start_many: StartMany | None = None,
+        policy: Policy = Policy(),
     ) -> None:
         """Use Library.open()."""
         self.folder = folder
@@ -72,9 +74,9 @@ class Library:
         self._catalog = catalog
         self._start = start
         self._engine: Engine | None = None
-        self._indexes: dict[int, VectorIndex] = {}
-        self._judges: dict[tuple[int, Kind], tuple[tuple[int, int], Judge | None]] = {}
-        self._unsaved: dict[int, bytes] = {}  # sentences' vectors, by collection
+        self._policy = policy
+        self._indexes = Indexes(folder, catalog, policy)
+        self._judges = Judges(catalog)
 
     @classmethod
     def open(
@@ -85,6 +87,7 @@ class Library:
         dry: bool = False,
         start: Callable[[ModelSpec], Engine] | None = None,
         start_many: StartMany | None = None,
+        policy: Policy = Policy(),
     ) -> Library:
         """Open a library; raise LibraryError where there is none, or none that can be used.
 
@@ -93,6 +96,7 @@ class Library:
         start: what starts the engine, when one is needed; by default engines.start_engine.
         start_many: what starts several, in processes of their own, to index many files; by
         default engines.start_replicas, and none where start is given.
+        policy: when an index is changed for another, trained anew, and saved.
         """
         path = library_folder(folder)
         if path.exists() and not path.is_dir():
@@ -101,13 +105,13 @@ class Library:
             start_many = engines.start_replicas
         start = start or engines.start_engine
         if dry and not (path / CATALOG).exists():
-            return cls(path, Catalog.in_memory(), start)
+            return cls(path, Catalog.in_memory(), start, policy=policy)
         if create:
             try:
                 path.mkdir(parents=True, exist_ok=True)
             except OSError as error:
                 raise LibraryError(f"no library can be made at {path}: {error.strerror}") from error
-        return cls(path, Catalog.open(path / CATALOG, create=create), start, start_many)
+        return cls(path, Catalog.open(path / CATALOG, create=create), start, start_many, policy)
 
     def close(self) -> None:
         """Stop the engine and close the catalogue."""
@@ -139,22 +143,29 @@ class Library:
         roots = scan.resolve_roots([Path(folder) for folder in folders])
         if options.dry_run:
             collection, spec = collections.for_indexing(self._catalog, options)
+            kinds.check(options.index or kinds.AUTO, spec.dimensions)
             run = self._run(collection, spec, roots, options)
             yield from run.rehearse()
         else:
             with writer_lock(self.folder, "searchapp index"):
                 collection, spec = collections.for_indexing(self._catalog, options)
+                kinds.check(options.index or kinds.AUTO, spec.dimensions)
                 if collection is None:
                     collection = collections.add(self._catalog, options, spec)
                 else:
                     collection = collections.remember(self._catalog, collection, options)
+                if options.index is not None:
+                    self._catalog.embedded(collection).want(options.index)
                 run = self._run(collection, spec, roots, options)
-                yield from run.execute(collection)
-                if run.embedded and self._engine is not None:  # engines elsewhere: when asked
-                    with suppress(SearchAppError):  # the pictures are what matters
-                        patience = max(PATIENCE, 0.1 * run.summary.seconds)
-                        self._calibrate(collection, self._engine, patience)
-                self._save_index(collection)
+                with Keeper(self.folder, self._catalog, collection, self._policy) as keeper:
+                    for event in run.execute(collection):
+                        keeper.tend()
+                        yield event
+                    if run.embedded and self._engine is not None:  # engines elsewhere: when asked
+                        with suppress(SearchAppError):  # the pictures are what matters
+                            patience = max(PATIENCE, 0.1 * run.summary.seconds)
+                            self._calibrate(collection, self._engine, patience)
+                    yield from keeper.finish()
         yield Finished(run.summary)
 
     def _run(
@@ -178,7 +189,7 @@ class Library:
         from searchapp.engines.worker import Job
 
         if self._start_many is not None and self._engine is None:
-            job = Job(spec, self._catalog.file, collection.id, options.max_megapixels)
+            job = Job(spec, str(self._catalog.file), collection.id, options.max_megapixels)
             many = self._start_many(job, files, options.replicas)
             if many is not None:
                 return many
@@ -236,8 +247,6 @@ class Library:
 
     def vector(self, collection: Collection, image_id: int) -> Vector:
         """Return an indexed image's vector, [dimensions]; QueryError where there is none."""
-        from searchapp.vectors import unpack
-
         stored = self._catalog.vector_of(collection, image_id)
         if stored is None:
             raise QueryError(f"no image {image_id} in the collection {collection.name}")
@@ -261,11 +270,7 @@ class Library:
             files=files,
             catalog_bytes=sum(_size(f) for f in self.folder.glob(f"{CATALOG}*")),
             collections=tuple(
-                self._catalog.describe(
-                    collection,
-                    _size(self.folder / collection.index_file) if collection.index_file else 0,
-                )
-                for collection in self._catalog.collections()
+                self._catalog.describe(collection) for collection in self._catalog.collections()
             ),
         )
 
@@ -296,24 +301,24 @@ class Library:
         kind: what the vector is of, where matches can be judged by it.
         Errors: QueryError, for the filter, or where "auto" cannot be told.
         """
-        index, wanted, among = self._synced(collection), options.filter, None
+        index, wanted, among = self._indexes.current(collection), options.filter, None
         if wanted.folder is not None:
             folder = Path(os.path.abspath(wanted.folder.expanduser()))  # noqa: PTH100
             wanted = replace(wanted, folder=folder)
         if wanted.asks:
             among = self._catalog.matching(collection, wanted)
         searched = len(index) if among is None else len(among)
-        judge = self._judge(collection, kind) if kind is not None else None
+        judge = self._judges.of(collection, kind) if kind is not None else None
         if options.min_score == AUTO and judge is None:
             raise QueryError(_not_judged(kind))
         least = options.min_score if isinstance(options.min_score, (int, float)) else -np.inf
         last = options.offset + options.count
         hits, good = list[Hit](), None
-        for page in _ranked(index, vector, among, max(2 * last, JUDGED)):
+        for page in ranked(index, vector, among, max(2 * last, JUDGED)):
             page = [(id, score) for id, score in page if score >= least]
             if judge is not None and page:
                 best = page if options.min_score == AUTO else page[:JUDGED]
-                well = self._good(judge, collection, best, searched)
+                well = self._judges.good(judge, collection, best, searched)
                 if good is None:
                     good = any(well[:JUDGED])
                 if options.min_score == AUTO:
@@ -322,7 +327,7 @@ class Library:
             hits += [
                 hit
                 for id, score in page
-                if (hit := _hit(located.get(id), score, wanted.folder)) is not None
+                if (hit := hit_of(located.get(id), score, wanted.folder)) is not None
             ]
             if len(hits) >= last or not page:
                 break
@@ -332,16 +337,11 @@ class Library:
 
     def unrelated(self, collection: Collection) -> list[str]:
         """Return the sentences that a collection has to be calibrated with; none where it is."""
-        known = self._catalog.calibration(collection, sentences_hash())
-        return [] if known is not None else list(SENTENCES)
+        return self._judges.missing(collection)
 
     def calibrate(self, collection: Collection, vectors: Sequence[Vector]) -> None:
         """Keep the vectors of the sentences; it is no harm where nothing can be written."""
-        from searchapp.vectors import pack
-
-        packed = b"".join(pack(vector) for vector in vectors)
-        self._catalog.save_calibration(collection, sentences_hash(), packed)
-        self._unsaved[collection.id] = packed
+        self._judges.calibrate(collection, vectors)
 
     def _calibrate(
         self, collection: Collection, engine: Engine, patience: float = math.inf
@@ -357,120 +357,6 @@ class Library:
         if vectors:
             self.calibrate(collection, vectors)
 
-    def _judge(self, collection: Collection, kind: Kind) -> Judge | None:
-        """Return what tells good matches in the collection; None where nothing does."""
-        from searchapp.vectors import unpack
-
-        extent = self._catalog.extent(collection)
-        known = self._judges.get((collection.id, kind))
-        if known is not None and known[0] == extent:
-            return known[1]
-        if kind == "image":
-            unrelated = self._sample(collection, ASKED)
-        else:
-            packed = self._catalog.calibration(collection, sentences_hash())
-            packed = packed or self._unsaved.get(collection.id)
-            if packed is None:
-                return None
-            unrelated = unpack([packed], collection.dimensions)
-        judge = Judge.of(unrelated, self._sample(collection, SAMPLED))
-        self._judges[(collection.id, kind)] = extent, judge
-        return judge
-
-    def _sample(self, collection: Collection, count: int) -> Vector:
-        """Return vectors from all over the collection, [n, dimensions]."""
-        ids = self._catalog.embedding_ids(collection)
-        return self._stored(collection, ids[:: max(1, len(ids) // count)][:count])
-
-    def _stored(self, collection: Collection, ids: Sequence[int]) -> Vector:
-        """Return the vectors of embeddings, [n, dimensions], in the order of their ids given."""
-        from searchapp.vectors import unpack
-
-        blobs = {
-            id: blob
-            for page in self._catalog.vectors(list(ids))
-            for id, blob in zip(*page, strict=True)
-        }
-        return unpack([blobs[id] for id in ids], collection.dimensions)
-
-    def _good(
-        self,
-        judge: Judge,
-        collection: Collection,
-        found: Sequence[tuple[int, float]],
-        searched: int,
-    ) -> list[bool]:
-        scores = np.array([score for _, score in found], dtype=np.float32)
-        pictures = self._stored(collection, [id for id, _ in found])
-        return [bool(good) for good in judge.good(scores, pictures, searched)]
-
-    # The index
-
-    def _synced(self, collection: Collection) -> VectorIndex:
-        """Return the collection's index, in step with the catalogue, in memory."""
-        from searchapp.vectors import VectorIndex
-
-        index = self._indexes.get(collection.id)
-        if index is None:
-            file = self.folder / collection.index_file if collection.index_file else None
-            index = self._indexes[collection.id] = VectorIndex.open(file, collection.dimensions)
-        if index.extent != self._catalog.extent(collection):
-            self._sync(index, collection)
-        return index
-
-    def _sync(self, index: VectorIndex, collection: Collection) -> None:
-        from searchapp.vectors import unpack
-
-        live = np.array(self._catalog.embedding_ids(collection), dtype=np.int64)
-        index.remove(np.setdiff1d(index.ids, live))
-        missing = np.setdiff1d(live, index.ids).tolist()
-        for ids, blobs in self._catalog.vectors(missing):
-            index.add(np.array(ids, dtype=np.int64), unpack(blobs, collection.dimensions))
-
-    def _save_index(self, collection: Collection) -> None:
-        """Bring the index file in step with the catalogue, where it is not."""
-        saved = (collection.index_count, collection.index_last_id)
-        name = f"collection-{collection.id}"
-        there = collection.index_file and (self.folder / collection.index_file).exists()
-        if there and saved == self._catalog.extent(collection):
-            return
-        index = self._synced(collection)
-        file = index.save(self.folder, name)
-        self._catalog.set_index(collection, file.name, *index.extent)
-        for other in self.folder.glob(f"{name}-*"):
-            if other != file:
-                other.unlink(missing_ok=True)
-
-
-def _ranked(
-    index: VectorIndex, vector: Vector, among: Ids | None, first: int
-) -> Iterator[list[tuple[int, float]]]:
-    """Yield all that is found in pages, nearest first, ties by age, nothing twice.
-
-    Of equal scores at the end of what was asked for, others may lie beyond: they come with those.
-    """
-    most = len(index) if among is None else len(among)
-    asked, seen = min(first, most), set[int]()
-    while asked:
-        found = sorted(index.search(vector, asked, among), key=lambda it: (-it[1], it[0]))
-        goes_on = asked < most and len(found) == asked
-        page = [
-            (id, score)
-            for id, score in found
-            if id not in seen and not (goes_on and score == found[-1][1])
-        ]
-        seen.update(id for id, _ in page)
-        if page:
-            yield page
-        asked = min(most, 4 * asked) if goes_on else 0
-
-
-def in_order(hits: Sequence[Hit], order: Order) -> list[Hit]:
-    """Return hits, given best first, in the order asked for."""
-    if order == "date":
-        return sorted(hits, key=lambda hit: hit.taken_at or "", reverse=True)
-    return list(hits)
-
 
 def _not_judged(kind: Kind | None) -> str:
     if kind is None:
@@ -482,20 +368,6 @@ def _not_judged(kind: Kind | None) -> str:
         "the collection holds too little, or the model took too few sentences, to tell good "
         "matches; give --min-score a number"
     )
-
-
-def _hit(image: Located | None, score: float, folder: Path | None) -> Hit | None:
-    """Make a hit of an image that has files; those below the folder asked for come first."""
-    paths = [path for path in (image.paths if image else ()) if os.path.exists(path)]  # noqa: PTH110
-    if image is None or not paths:
-        return None
-    if folder is not None:
-        paths.sort(key=lambda path: folder not in Path(path).parents)
-    best, *also = paths
-    return Hit(
-        best, round(score, 6), image.sha256, image.width, image.height, tuple(also),
-        image.image_id, image.taken_at, image.camera,
-    )  # fmt: skip
 
 
 def _size(file: Path) -> int:

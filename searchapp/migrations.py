@@ -115,3 +115,37 @@ def m003_calibrations(db: Database) -> None:
         );
         """
     )
+
+
+@MIGRATIONS()
+def m004_index_state(db: Database) -> None:
+    """Count embeddings as they come and go, and know what kind an index file is."""
+    db.executescript(
+        """
+        alter table collections add column embedded integer not null default 0;
+        alter table collections add column last_embedding integer not null default 0;
+        alter table collections add column deletions integer not null default 0;
+        update collections set (embedded, last_embedding) = (
+            select count(*), coalesce(max(id), 0) from embeddings e
+            where e.collection_id = collections.id
+        );
+        -- `insert or replace` would delete without the second trigger: delete, then insert.
+        create trigger embedding_added after insert on embeddings begin
+            update collections set embedded = embedded + 1, last_embedding = new.id
+            where id = new.collection_id;
+        end;
+        create trigger embedding_removed after delete on embeddings begin
+            update collections set embedded = embedded - 1, deletions = deletions + 1
+            where id = old.collection_id;
+        end;
+
+        alter table collections add column index_wanted text not null default 'auto';
+        alter table collections add column index_kind text not null default 'exact';
+        alter table collections add column index_made_for text not null default 'auto';
+        alter table collections add column index_size integer not null default 0;
+        alter table collections add column index_trained integer not null default 0;
+        alter table collections add column index_deletions integer not null default 0;
+        -- No file's size is known yet: each is made once more.
+        update collections set index_file = null, index_count = 0, index_last_id = 0;
+        """
+    )

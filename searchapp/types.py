@@ -99,6 +99,7 @@ class IndexOptions:
     batch_size: int | None = None  # pictures; by default what suits the machine
     replicas: int | None = None  # engines on each GPU, or on the CPU; by default what suits
     max_megapixels: float = MAX_MEGAPIXELS
+    index: str | None = None  # exact, auto or a FAISS factory string; None: as it was
 
 
 @dataclass(frozen=True, slots=True)
@@ -190,6 +191,14 @@ class Progress:
 
 
 @dataclass(frozen=True, slots=True)
+class IndexMaking:
+    """Event: an index is made anew from the stored vectors, which takes minutes for millions."""
+
+    vectors: int
+    kind: str  # exact, or a FAISS factory string
+
+
+@dataclass(frozen=True, slots=True)
 class Failed:
     """Event: a file was left out."""
 
@@ -203,7 +212,7 @@ class Finished:
     summary: RunSummary
 
 
-Event = Scanned | EngineStarting | Progress | Failed | Finished
+Event = Scanned | EngineStarting | Progress | IndexMaking | Failed | Finished
 
 
 @dataclass(frozen=True, slots=True)
@@ -216,9 +225,37 @@ class Collection:
     revision: str
     dimensions: int
     settings: str  # JSON: what else the vectors depend on
-    index_file: str | None  # below the library; None until the first save
-    index_count: int  # embeddings in index_file
-    index_last_id: int  # the highest embedding id in index_file
+
+
+@dataclass(frozen=True, slots=True)
+class Extent:
+    """Which embeddings a collection has: equal extents are equal sets of ids.
+
+    Ids only grow and are never used twice, and every deletion is counted.
+    """
+
+    count: int = 0
+    last_id: int = 0  # the highest id there ever was
+    deletions: int = 0  # of all times
+
+
+@dataclass(frozen=True, slots=True)
+class SavedIndex:
+    """What the catalogue knows of a collection's index file."""
+
+    file: str | None = None  # below the library; None until the first save
+    size: int = 0  # bytes
+    count: int = 0  # with last_id and deletions: the Extent that it holds
+    last_id: int = 0
+    deletions: int = 0
+    kind: str = "exact"  # or a FAISS factory string
+    made_for: str = "auto"  # the kind that the user wanted then
+    trained: int = 0  # how many embeddings there were when it was made
+
+    @property
+    def extent(self) -> Extent:
+        """Return which embeddings it holds."""
+        return Extent(self.count, self.last_id, self.deletions)
 
 
 @dataclass(frozen=True, slots=True)
@@ -233,6 +270,10 @@ class CollectionInfo:
     failures: int
     last_run: str | None  # when its last complete run ended, ISO 8601, UTC
     index_bytes: int
+    index: str = "exact"  # what the index file is: exact, or a FAISS factory string
+    index_wanted: str = "auto"  # what the user wants: exact, auto or a factory string
+    index_images: int = 0  # in the index file; the others are found all the same
+    index_trained: int = 0  # images there were when it was made
 
 
 @dataclass(frozen=True, slots=True)

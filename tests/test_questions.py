@@ -17,7 +17,7 @@ from serving import serving
 from test_api import names, search
 from test_index import index
 
-from searchapp import calibration, library
+from searchapp import calibration, ranking
 from searchapp.calibration import Judge, kind_of
 from searchapp.cli.terms import question, title, weighted
 from searchapp.errors import QueryError
@@ -99,7 +99,6 @@ def calibrated(
     opened: Library, tmp_path: Path, model: Path, monkeypatch: pytest.MonkeyPatch
 ) -> Iterator[Library]:
     """Pictures that are nearly all red or dark; the sentences are colours."""
-    monkeypatch.setattr(library, "SENTENCES", tuple(COLOURS))
     monkeypatch.setattr(calibration, "SENTENCES", tuple(COLOURS))
     for number in range(30):
         exif = Image.Exif()
@@ -194,7 +193,7 @@ def test_sorted_by_date(calibrated: Library, run: Run) -> None:
     dates = [str(hit.taken_at) for hit in hits]
     assert dates == sorted(dates, reverse=True)
     undated = Hit("x", 1.0, "", 1, 1)
-    assert library.in_order([undated, *hits], "date")[-1] == undated
+    assert ranking.in_order([undated, *hits], "date")[-1] == undated
     lines = run("query", "red", "--sort", "date", "-k", 7, "--paths").stdout.split()
     assert lines == [hit.path for hit in hits]
 

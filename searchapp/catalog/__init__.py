@@ -18,6 +18,7 @@ from typing import Any
 
 from sqlite_utils import Database
 
+from searchapp.catalog.embedded import Embedded
 from searchapp.catalog.filters import Filters, Ids
 from searchapp.catalog.keys import key, path_of
 from searchapp.catalog.seen import Plan, Seen, Work
@@ -33,7 +34,7 @@ from searchapp.types import (
     RunSummary,
 )
 
-__all__ = ["Catalog", "Located", "Lookup", "Plan", "Seen", "Work"]
+__all__ = ["Catalog", "Embedded", "Located", "Lookup", "Plan", "Seen", "Work"]
 
 APPLICATION_ID = 0x53726368  # in the file's header: a catalogue, and not any SQLite file
 PAGE = 1000  # rows
@@ -60,6 +61,7 @@ class Catalog:
         """Take over a connection in autocommit mode."""
         self._db = Database(connection)
         self._db.execute("pragma foreign_keys = on")
+        self._db.execute("pragma cache_size = -32000")  # kB: the inner pages of some million rows
         self._filters = Filters(self._db)
 
     @classmethod
@@ -144,13 +146,15 @@ class Catalog:
         )
         return replace(collection, settings=settings)
 
-    def set_index(self, collection: Collection, file: str, count: int, last_id: int) -> None:
-        """Say which index file holds the collection's vectors, and which: the commit of a save."""
-        self._db.execute(
-            "update collections set index_file = ?, index_count = ?, index_last_id = ?"
-            " where id = ?",
-            (file, count, last_id, collection.id),
-        )
+    def embedded(self, collection: Collection) -> Embedded:
+        """Return a collection's embeddings as its index sees them."""
+        return Embedded(self._db, collection)
+
+    @property
+    def file(self) -> Path | None:
+        """Return where the catalogue is; None where it is in memory."""
+        file = self._value("select file from pragma_database_list where name = 'main'")
+        return Path(file) if file else None
 
     def start_run(self, collection: Collection, roots: list[Path]) -> int:
         """Record that a run begins; return its id."""
@@ -173,14 +177,9 @@ class Catalog:
         """Begin to note what is on disk."""
         return Seen(self._db)
 
-    @property
-    def file(self) -> str:
-        """Return the path of the catalogue's file."""
-        return str(self._value("select file from pragma_database_list where name = 'main'"))
-
     def lookup(self, collection: Collection) -> Lookup:
         """Open another connection, for threads that ask what is embedded already."""
-        return Lookup(self.file, collection.id)
+        return Lookup(str(self.file), collection.id)
 
     def save_images(self, images: Mapping[str, PictureInfo]) -> dict[str, int]:
         """Write images by SHA-256, of which some may be there already; return their ids."""
@@ -237,21 +236,6 @@ class Catalog:
         )
 
     # What a search reads
-
-    def extent(self, collection: Collection) -> tuple[int, int]:
-        """Return how many embeddings the collection has, and the highest id (0: none)."""
-        row = self._db.execute(
-            "select count(*), coalesce(max(id), 0) from embeddings where collection_id = ?",
-            (collection.id,),
-        ).fetchone()
-        return row[0], row[1]
-
-    def embedding_ids(self, collection: Collection) -> list[int]:
-        """Return the ids of all embeddings."""
-        rows = self._db.execute(
-            "select id from embeddings where collection_id = ?", (collection.id,)
-        )
-        return [row[0] for row in rows]
 
     def matching(self, collection: Collection, wanted: Filter) -> Ids:
         """Return the ids of the embeddings of images that fulfil a filter; QueryError."""
@@ -341,22 +325,28 @@ class Catalog:
         ).fetchone()
         return Facets(tuple(sorted(counts.items())), first and first[:10], last and last[:10])
 
-    def describe(self, collection: Collection, index_bytes: int) -> CollectionInfo:
+    def describe(self, collection: Collection) -> CollectionInfo:
         """Return what info tells of a collection."""
         parameters = {"collection": collection.id}
+        embedded = self.embedded(collection)
+        saved = embedded.saved()
         return CollectionInfo(
             name=collection.name,
             model=collection.model,
             revision=collection.revision,
             dimensions=collection.dimensions,
-            images=self.extent(collection)[0],
+            images=embedded.extent().count,
             failures=self._value(
                 "select count(*) from failures where collection_id = :collection", parameters
             ),
             last_run=self._value(
                 "select max(finished_at) from runs where collection_id = :collection", parameters
             ),
-            index_bytes=index_bytes,
+            index_bytes=saved.size,
+            index=saved.kind,
+            index_wanted=embedded.wanted(),
+            index_images=saved.count,
+            index_trained=saved.trained,
         )
 
     def failures(self, collection: Collection) -> list[Failure]:

@@ -21,7 +21,7 @@ COMMANDS = {
     "info": "Show what the library holds.",
     "models": "List the models there are.",
     "failures": "List the files that could not be used, and why.",
-    "bench": "Measure this machine: how fast it embeds and indexes.",
+    "bench": "Measure this machine: how fast it embeds, indexes and searches.",
 }
 
 

@@ -52,6 +52,11 @@ from searchapp.types import MAX_MEGAPIXELS, IndexOptions, RunSummary
     metavar="N",
     help="Leave out larger pictures.",
 )
+@click.option(
+    "--index",
+    metavar="KIND",
+    help="exact, auto (exact up to 200,000 pictures) or a FAISS factory string; remembered.",
+)
 @engine_option
 @api_key_option
 @json_option

@@ -8,6 +8,7 @@ from pathlib import Path
 import click
 
 from searchapp.cli.options import Command, json_option, library_option, print_json, shown
+from searchapp.types import CollectionInfo
 
 
 @click.command(cls=Command)
@@ -33,9 +34,20 @@ def command(as_json: bool, library: Path | None) -> None:
         click.echo(f"\ncollection   {shown(each.name)}")
         click.echo(f"  model      {shown(each.model)} (revision {each.revision[:12]})")
         click.echo(f"  embedded   {each.images:,} images, {each.dimensions} dimensions")
-        click.echo(f"  index      {_size(each.index_bytes)}, exact")
+        click.echo(f"  index      {_index(each)}")
         click.echo(f"  left out   {each.failures:,} files")
         click.echo(f"  last run   {each.last_run or 'none was complete'}")
+
+
+def _index(each: CollectionInfo) -> str:
+    parts = [_size(each.index_bytes), each.index]
+    if each.index != "exact":
+        parts.append(f"trained with {each.index_trained:,} images")
+    if each.index_wanted not in ("auto", each.index):
+        parts.append(f"{each.index_wanted} when there are enough images")
+    if each.index_images != each.images:
+        parts.append(f"{each.index_images:,} images in it so far")
+    return ", ".join(parts)
 
 
 def _size(size: float) -> str:

@@ -19,6 +19,7 @@ from searchapp.types import (
     Event,
     Failed,
     Finished,
+    IndexMaking,
     Progress,
     RunSummary,
     Scanned,
@@ -52,6 +53,8 @@ def told(event: Event) -> str | None:
             return line
         case EngineStarting(model=model):
             return f"starting vLLM with {shown(Path(model).name)} ..."
+        case IndexMaking(vectors=vectors, kind=kind):
+            return f"making the index {kind} of {vectors:,} vectors ..."
         case Failed(failure=failure):
             return f"left out {shown(failure.path)}: {failure.message}"
     return None

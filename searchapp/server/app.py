@@ -27,7 +27,7 @@ from searchapp.errors import (
     SearchAppError,
     UnsupportedModality,
 )
-from searchapp.library import in_order
+from searchapp.ranking import in_order
 from searchapp.server.client import PICTURE
 from searchapp.server.guard import App, Guard, Rules, TooLarge
 from searchapp.server.service import SIZES, Part, Service, Starting

@@ -1,0 +1,160 @@
+"""`searchapp bench search`."""
+
+from __future__ import annotations
+
+import sys
+import tempfile
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+import click
+
+from searchapp.cli.options import (
+    Command,
+    collection_option,
+    json_option,
+    library_option,
+    note,
+    print_json,
+)
+
+
+@click.command(cls=Command)
+@click.option(
+    "--vectors",
+    type=click.IntRange(min=100),
+    metavar="N",
+    help="Make N vectors; by default your own collection is measured.",
+)
+@click.option(
+    "--dim", type=click.IntRange(min=2), default=768, show_default=True, help="Of made vectors."
+)
+@click.option(
+    "--data",
+    type=click.Choice(["clustered", "hard"]),
+    default="clustered",
+    show_default=True,
+    help="How vectors are made: in narrow clusters, or in broad ones that overlap.",
+)
+@click.option(
+    "--index", "chosen", multiple=True, metavar="KIND", help="A FAISS factory string; repeatable."
+)
+@click.option("--queries", type=click.IntRange(min=1), default=200, show_default=True, metavar="N")
+@click.option("--filters", is_flag=True, help="Also ask among shares of the vectors.")
+@click.option("--upkeep", is_flag=True, help="Also add 1,000 vectors (made ones only).")
+@click.option(
+    "--svg",
+    type=click.Path(path_type=Path, dir_okay=False),
+    metavar="FILE",
+    help="Draw recall against latency.",
+)
+@click.option(
+    "--scratch",
+    type=click.Path(path_type=Path, file_okay=False),
+    metavar="FOLDER",
+    help="Where made vectors and index files lie meanwhile.",
+)
+@collection_option
+@json_option
+@library_option
+def command(
+    vectors: int | None,
+    dim: int,
+    data: Any,
+    chosen: tuple[str, ...],
+    queries: int,
+    filters: bool,
+    upkeep: bool,
+    svg: Path | None,
+    scratch: Path | None,
+    collection: str | None,
+    as_json: bool,
+    library: Path | None,
+) -> None:
+    """Measure kinds of index: recall@10, time of a query, queries a second, memory.
+
+    The exact scan comes first; what the others find is held against it. Nothing is changed in the
+    library. Without --index, the kinds that make sense for so many vectors are measured; the first
+    is the one that searchapp takes by itself.
+
+    \b
+    searchapp bench search
+    searchapp bench search --vectors 1000000 --data hard --svg curve.svg
+    """
+    from searchapp.bench import search as bench
+    from searchapp.bench.curve import draw
+    from searchapp.vectors import kinds
+
+    with tempfile.TemporaryDirectory(prefix="searchapp-bench-", dir=scratch) as name:
+        folder = Path(name)
+        if vectors is None:
+            measured = bench.of_library(library, collection, folder, queries)
+        else:
+            for event in bench.fill(folder, data, vectors, dim, queries):
+                if isinstance(event, bench.Bench):
+                    measured = event
+                else:
+                    _tell(event.what)
+        for kind in chosen:
+            kinds.check(kind, measured.collection.dimensions)
+        count = measured.count()
+        rows, filtered, kept = [], [], []
+        for result in measured.run(chosen, filters=filters):
+            match result:
+                case bench.Stage(what=what):
+                    _tell(what)
+                case bench.Row():
+                    rows.append(result)
+                case bench.Filtered():
+                    filtered.append(result)
+        if upkeep and vectors is not None:
+            kept = [it for it in measured.upkeep() if isinstance(it, bench.Upkeep)]
+    if svg is not None:
+        title = f"{count:,} vectors, {measured.collection.dimensions} dimensions"
+        svg.write_text(draw(rows, title), encoding="utf-8")
+    if as_json:
+        document = {"vectors": count, "dim": measured.collection.dimensions}
+        print_json(
+            {
+                **document,
+                "rows": [asdict(row) for row in rows],
+                "filters": [asdict(each) for each in filtered],
+                "upkeep": [asdict(each) for each in kept],
+            }
+        )
+        return
+    _print(rows, filtered, kept)
+
+
+def _tell(what: str) -> None:
+    if sys.stderr.isatty():
+        note(f"{what} ...")
+
+
+def _print(rows: list[Any], filtered: list[Any], kept: list[Any]) -> None:
+    from rich.console import Console
+    from rich.table import Table
+
+    console = Console(highlight=False, width=None if sys.stdout.isatty() else 140)
+    heads = ("index", "recall@10", "p50 ms", "p95 ms", "p99 ms", "first ms", "queries/s",
+             "all threads", "memory MB", "disk MB", "made in s", "open s")  # fmt: skip
+    table = Table(*heads, box=None)
+    for row in rows:
+        table.add_row(
+            row.index, f"{row.recall_at_10:.3f}", f"{row.p50_ms:.2f}", f"{row.p95_ms:.2f}",
+            f"{row.p99_ms:.2f}", f"{row.first_ms:.2f}", f"{row.qps_1:,.0f}", f"{row.qps_all:,.0f}",
+            f"{row.memory_mb:,.0f}", f"{row.disk_mb:,.0f}", f"{row.build_s:.1f}",
+            f"{row.open_s:.3f}",
+        )  # fmt: skip
+    console.print(table)
+    if filtered:
+        table = Table("index", "filter leaves", "recall@10", "p50 ms", "p95 ms", "fewest", box=None)
+        for each in filtered:
+            table.add_row(
+                each.index, f"{each.share:.1%}", f"{each.recall_at_10:.3f}", f"{each.p50_ms:.2f}",
+                f"{each.p95_ms:.2f}", str(each.fewest),
+            )  # fmt: skip
+        console.print(table)
+    for each in kept:
+        console.print(f"1,000 vectors added to {each.index}, and saved: {each.add_1000_s:.2f} s")
