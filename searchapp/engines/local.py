@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ctypes
 import gc
 import itertools
 import os
@@ -39,6 +40,7 @@ QUIET_ENVIRONMENT = {
     "TRANSFORMERS_VERBOSITY": "error",
     "TQDM_DISABLE": "1",
 }
+BLOCKING_SYNC = 4  # CUDA's CU_CTX_SCHED_BLOCKING_SYNC
 SLICE = 256  # inputs that the engine holds at once
 AT_ONCE = 128  # of them that the model runs on: memory grows with it, speed hardly
 
@@ -142,6 +144,8 @@ class LocalEngine:
                 os.environ.setdefault(name, value)
         with quiet(self._verbose) as hidden:
             try:
+                if self._bulk and has_gpu():
+                    _sleep_while_the_gpu_works()
                 mend_torchvision()
                 from vllm import LLM
                 from vllm.config import PoolerConfig
@@ -237,6 +241,18 @@ def _on_gpu(spec: ModelSpec, bulk: bool) -> dict[str, Any]:
         "max_num_seqs": AT_ONCE,
         "enforce_eager": True,  # compiling takes a minute, and gains nothing on whole batches
     }
+
+
+def _sleep_while_the_gpu_works() -> None:
+    """Let CUDA wait without spinning: with many engines the cores are needed to decode.
+
+    To be called before anything else of CUDA; where it fails, CUDA spins as it does by itself.
+    """
+    with suppress(OSError, AttributeError):
+        cuda, device = ctypes.CDLL("libcuda.so.1"), ctypes.c_int()
+        cuda.cuInit(0)
+        cuda.cuDeviceGet(ctypes.byref(device), 0)
+        cuda.cuDevicePrimaryCtxSetFlags_v2(device, BLOCKING_SYNC)
 
 
 def _on_cpu() -> dict[str, Any]:

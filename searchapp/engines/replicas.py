@@ -30,7 +30,7 @@ from searchapp.errors import EngineError
 from searchapp.types import EngineStarting, Failure
 
 DEPTH = 3  # batches that a worker has, one of them under way
-FIRST = 16  # files of the first batch, which may wait for the engine to start
+SMALLEST = 16  # files of a batch: of a worker's first, which may wait for its engine, and the last
 DEADLY = 2  # times that a picture must end a worker that had nothing else
 STARTS = 3  # workers in a row that may end before any engine runs
 
@@ -45,7 +45,7 @@ class Replica:
     batches: deque[list[Work]] = field(default_factory=deque)
     alone: bool = False  # its file is a suspect: it gets nothing else
     up: bool = False
-    answered: bool = False
+    answers: int = 0
     starting: bool = False
     ready: bool = False
 
@@ -93,7 +93,7 @@ class Replicas:
                 if "error" in message:
                     reason = _stated(message)
                 if "ready" in message:
-                    replica.ready = replica.starting = replica.answered = True
+                    replica.ready = replica.starting = True
                     seconds.append(time.monotonic() - begun)
                 else:
                     self._dismiss(replica)
@@ -109,9 +109,7 @@ class Replicas:
         DEADLY workers which have nothing else is a failure. Errors: EngineError and ModelError
         where no engine starts.
         """
-        rest = iter(works)
-        batches = iter(lambda: list(islice(rest, size)), [])
-        self._waiting = _Waiting(batches)
+        self._waiting = _Waiting(works, size, len(self._places))
         for place in self._places if not self._replicas else ():
             if not self._waiting:
                 break
@@ -173,10 +171,11 @@ class Replicas:
         if self._suspects and not replica.batches:
             self._give(replica, [self._suspects.popleft()])
             replica.alone = True
-        while not replica.alone and len(replica.batches) < (DEPTH if replica.answered else 1):
+        depth = DEPTH if replica.ready or replica.answers else 1
+        while not replica.alone and len(replica.batches) < depth:
             if self._suspects:  # they come first, and each to a worker that has nothing else
                 return
-            works = self._waiting.take(None if replica.answered else FIRST)
+            works = self._waiting.take(SMALLEST << replica.answers)
             if not works:
                 return
             self._give(replica, works)
@@ -192,7 +191,8 @@ class Replicas:
             if "outcomes" in message:
                 outcomes = worker.outcomes_of(replica.connection, message, replica.batches[0])
                 replica.batches.popleft()
-                replica.answered, replica.alone = True, False
+                replica.answers += 1
+                replica.alone = False
                 for stage, seconds in message["seconds"].items():
                     self.seconds[stage] += seconds
                 yield outcomes
@@ -264,7 +264,8 @@ class Replicas:
             replica
             for replica in self._replicas
             if replica.batches
-            and (not replica.answered or (replica.starting and not replica.ready))
+            and not replica.ready
+            and (replica.starting or not replica.answers)
         ]
         for replica in late:
             self._dismiss(replica)
@@ -281,30 +282,31 @@ class Replicas:
 
 
 class _Waiting:
-    """Batches that no worker has yet."""
+    """Files that no worker has yet, of which the next are known: the last are shared out evenly."""
 
-    def __init__(self, batches: Iterator[list[Work]]) -> None:
-        self._batches = batches
-        self._first: deque[list[Work]] = deque()
+    def __init__(self, works: Iterable[Work], size: int, workers: int) -> None:
+        """Give batches of a size, and smaller ones when few files are left."""
+        self._rest, self._size, self._workers = iter(works), size, workers
+        self._next: deque[Work] = deque()
 
     def __bool__(self) -> bool:
         """Tell whether there is any."""
-        if not self._first:
-            self._first.extend(islice(self._batches, 1))
-        return bool(self._first)
+        self._look_ahead()
+        return bool(self._next)
 
-    def take(self, most: int | None) -> list[Work]:
-        """Return a batch, or the first of one; empty where there is none."""
-        if not self:
-            return []
-        batch = self._first.popleft()
-        if most is not None and len(batch) > most:
-            self._first.appendleft(batch[most:])
-            batch = batch[:most]
-        return batch
+    def take(self, most: int) -> list[Work]:
+        """Return a batch of so many at most; empty where there is none."""
+        self._look_ahead()
+        share = max(SMALLEST, len(self._next) // (2 * self._workers))
+        count = min(self._size, share, most, len(self._next))
+        return [self._next.popleft() for _ in range(count)]
 
     def put_back(self, batch: list[Work]) -> None:
-        self._first.appendleft(batch)
+        self._next.extendleft(reversed(batch))
+
+    def _look_ahead(self) -> None:
+        missing = 2 * self._workers * self._size - len(self._next)
+        self._next.extend(islice(self._rest, max(0, missing)))
 
 
 def _at_work(replica: Replica) -> bool:
