@@ -25,7 +25,6 @@ FORMATS = ("JPEG", "PNG", "WEBP", "GIF", "TIFF", "BMP", "HEIF", "AVIF", "JPEG200
 MAX_BYTES = 1 << 30
 HEAD = 32  # bytes that tell a picture from other files
 ELONGATED = 2.0  # a centre crop of a longer picture loses more than it keeps
-KEEP = 2  # a JPEG is decoded at KEEP times the size needed: resizing still has pixels to average
 
 
 Fit = Literal["crop", "squash", "bound"]
@@ -173,8 +172,8 @@ def _decode(
             )
         info = describe(image)
         if image.format in ("JPEG", "MPO"):  # several pictures in one JPEG file
-            enough = KEEP * min(size(*image.size))
-            image.draft(None, (enough, enough))
+            enough = min(size(*image.size))
+            image.draft(None, (enough, enough))  # by 2, 4 or 8, in the decoder, averaging
         image.load()
         upright = ImageOps.exif_transpose(image)
     # Asked of the result, since some of Pillow's openers turn a picture by themselves.

@@ -263,9 +263,7 @@ class Replicas:
         late = [
             replica
             for replica in self._replicas
-            if replica.batches
-            and not replica.ready
-            and (replica.starting or not replica.answers)
+            if replica.batches and not replica.ready and (replica.starting or not replica.answers)
         ]
         for replica in late:
             self._dismiss(replica)
