@@ -119,6 +119,12 @@ def prepare(data: bytes, target: ImageInput, max_megapixels: float = MAX_MEGAPIX
     return Prepared(fit(image, target), info)
 
 
+def blank(target: ImageInput) -> Picture:
+    """Return a small picture of nothing, in a model's form."""
+    picture: Picture = _pillow().new("RGB", (64, 64), target.fill)
+    return fit(picture, target)
+
+
 def thumbnail(data: bytes, side: int) -> Picture:
     """Decode a picture for people to see: upright, RGB, at most side by side pixels."""
     image, _ = decode(data, lambda width, height: (side, side))
@@ -175,7 +181,8 @@ def _decode(
             enough = min(size(*image.size))
             image.draft(None, (enough, enough))  # by 2, 4 or 8, in the decoder, averaging
         image.load()
-        upright = ImageOps.exif_transpose(image)
+        ImageOps.exif_transpose(image, in_place=True)
+        upright: Picture = image
     # Asked of the result, since some of Pillow's openers turn a picture by themselves.
     if (upright.width > upright.height) != (info.width > info.height):
         info = replace(info, width=info.height, height=info.width)

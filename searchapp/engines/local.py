@@ -20,7 +20,7 @@ from searchapp.engines.pixels import Pixels
 from searchapp.engines.quiet import last_lines, quiet
 from searchapp.engines.resize import resize
 from searchapp.errors import EngineError, ModelError
-from searchapp.models import EngineInput, ModelSpec, check_trust, has_gpu, hub
+from searchapp.models import EngineInput, ModelSpec, check_trust, document_prompt, has_gpu, hub
 
 if TYPE_CHECKING:
     from PIL.Image import Image as Picture
@@ -168,6 +168,9 @@ class LocalEngine:
                     self._pixels = Pixels.learn(
                         lambda image: self._render(EngineInput("", image)), self._spec.image
                     )
+                if has_gpu():  # kernels are compiled at their first use, which takes a second
+                    grey = images.blank(self._spec.image)
+                    self._run([self.prepare(EngineInput(document_prompt(self._spec), grey))])
             except ImportError as error:
                 raise EngineError(
                     f"vLLM cannot be imported ({reason_of(error)}); install it: {INSTALL}"

@@ -70,9 +70,10 @@ class Pixels:
         width, height = image.size
         left, top = (width - self._side) // 2, (height - self._side) // 2
         square = np.array(image)[top : top + self._side, left : left + self._side]
-        values = torch.from_numpy(square).permute(2, 0, 1).to(torch.float32)
-        scaled = values.mul_(self._scale).add_(self._shift)
-        return scaled.to(_values(self._example).dtype).contiguous()
+        # Channel after channel first: as bytes, that is a third of the time.
+        channels = torch.from_numpy(square).permute(2, 0, 1).contiguous()
+        scaled = channels.to(torch.float32).mul_(self._scale).add_(self._shift)
+        return scaled.to(_values(self._example).dtype)
 
     def _equals(self, render: Callable[[Picture], Any], image: Picture) -> bool:
         theirs, ours = render(image), self.render(image)

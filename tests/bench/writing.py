@@ -1,0 +1,101 @@
+"""What writing costs a run of index: catalogue and vectors, with an engine that takes fixed time.
+
+    python tests/bench/writing.py [PICTURES] [IMAGES_PER_SECOND]
+
+Makes files and indexes them with a fake engine that gives its batches at a fixed rate, as several
+engines would, whether they are written or not, up to a bound. Prints the seconds of the run from
+the first batch on, those that the engine alone takes, and the share that writing adds.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import sys
+import tempfile
+import threading
+import time
+from collections.abc import Iterable, Iterator, Mapping
+from itertools import islice
+from pathlib import Path
+from queue import Queue
+
+import numpy as np
+
+from searchapp.catalog import Work
+from searchapp.engines.pipeline import Fresh, Outcome
+from searchapp.library import Library
+from searchapp.types import EngineStarting, Finished, IndexOptions, PictureInfo
+from searchapp.vectors import pack
+
+BATCH, DIMENSIONS = 128, 768
+UNDER_WAY = 42  # batches: three for each of 14 engines
+INFO = PictureInfo("JPEG", 640, 480, "2024-06-17T12:00:00", "Canon EOS 5D", 48.85, 2.35)
+
+
+class Paced:
+    """Gives vectors at a fixed rate, on a thread of its own."""
+
+    def __init__(self, rate: float) -> None:
+        self.rate = rate
+        self.ready_at: float | None = None
+        self.seconds: Mapping[str, float] = {"embed": 0.0}
+        self._done: Queue[list[Outcome] | None] = Queue(UNDER_WAY)
+
+    def run(self, works: Iterable[Work], size: int) -> Iterator[list[Outcome] | EngineStarting]:
+        rng, rest = np.random.default_rng(0), iter(works)
+        batches = list(iter(lambda: list(islice(rest, BATCH)), []))
+        vectors = [pack(v / np.linalg.norm(v)) for v in rng.normal(size=(999, DIMENSIONS))]
+
+        def work() -> None:
+            number, begun = 0, time.monotonic()
+            for batch in batches:
+                outcomes = []
+                for one in batch:
+                    number += 1
+                    sha256 = hashlib.sha256(one.path.encode()).hexdigest()
+                    fresh = Fresh(sha256, INFO, vectors[number % 999])
+                    outcomes.append(Outcome(one, fresh, one.size, one.mtime_ns))
+                time.sleep(max(0.0, begun + number / self.rate - time.monotonic()))
+                self._done.put(outcomes)
+            self._done.put(None)
+
+        threading.Thread(target=work, daemon=True).start()
+        self.ready_at = time.monotonic()
+        while (batch := self._done.get()) is not None:
+            yield batch
+
+    def leave(self) -> Iterable[list[Outcome]]:
+        return ()
+
+    def close(self) -> None:
+        pass
+
+
+def main(pictures: int, rate: float) -> None:
+    with tempfile.TemporaryDirectory(prefix="searchapp-bench-") as temporary:
+        folder = Path(temporary) / "pictures"
+        for number in range(pictures):
+            place = folder / f"{number // 1000:03}"
+            if number % 1000 == 0:
+                place.mkdir(parents=True)
+            (place / f"IMG_{number:06}.jpg").write_bytes(b"\xff\xd8\xff\xe0" + bytes(28))
+        source = Paced(rate)
+        with Library.open(
+            Path(temporary) / "library", create=True, start_many=lambda *_: source
+        ) as library:
+            begun = time.monotonic()
+            for event in library.index([folder], IndexOptions("clip-vit-l-14")):
+                if isinstance(event, Finished):
+                    summary = event.summary
+            ended = time.monotonic()
+        assert summary.added == pictures, summary
+        assert source.ready_at is not None
+        took, alone = ended - source.ready_at, pictures / rate
+        print(f"looking at {pictures:,} files: {source.ready_at - begun:.2f} s")
+        print(f"the run after that: {took:.2f} s; the engine alone: {alone:.2f} s")
+        print(f"catalogue: {summary.stages['write']:.2f} s")
+        print(f"writing adds {100 * (took - alone) / took:.1f} %")
+
+
+if __name__ == "__main__":
+    main(*(int(value) for value in (sys.argv[1:] + ["50000", "5000"][len(sys.argv) - 1 :])))
