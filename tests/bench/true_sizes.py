@@ -120,7 +120,7 @@ def write(name: str, parent: Path) -> Path:
     if folder.exists():
         return folder
     make(folder)
-    _update(folder / "config.json", config)
+    _update(folder / "config.json", {"dtype": "bfloat16", **config})
     _update(folder / "preprocessor_config.json", processor)
     text = config.get("text_config", config)
     _update(folder / "tokenizer_config.json", {"model_max_length": text["max_position_embeddings"]})
