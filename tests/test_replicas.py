@@ -4,6 +4,7 @@ import os
 import random
 import signal
 import time
+import tracemalloc
 from collections import Counter
 from collections.abc import Iterator
 from dataclasses import replace
@@ -244,3 +245,21 @@ def test_a_known_content_starts_no_engine(tmp_path: Path, model: Path, photos: P
         events = list(library.index([photos], IndexOptions(str(model))))
     assert not any(isinstance(event, EngineStarting) for event in events)
     assert events[-1].summary.added == 2
+
+
+def test_memory_does_not_grow_with_the_files(job: Job, tmp_path: Path) -> None:
+    """What waits and what is under way is bounded: files that are not there go through fastest."""
+
+    def peak(count: int) -> int:
+        files = (Work(str(tmp_path / f"{number:07}.png"), 1, 1, None) for number in range(count))
+        replicas, done = Replicas(job, places(2)), 0
+        tracemalloc.start()
+        for event in replicas.run(files, 128):
+            done += 0 if isinstance(event, EngineStarting) else len(event)
+        _, most = tracemalloc.get_traced_memory()
+        tracemalloc.stop()
+        replicas.close()
+        assert done == count
+        return most
+
+    assert peak(100_000) < 1.1 * peak(10_000) + 100_000  # one byte more a file would show

@@ -175,7 +175,7 @@ class Replicas:
         while not replica.alone and len(replica.batches) < depth:
             if self._suspects:  # they come first, and each to a worker that has nothing else
                 return
-            works = self._waiting.take(SMALLEST << replica.answers)
+            works = self._waiting.take(SMALLEST << min(replica.answers, 16))
             if not works:
                 return
             self._give(replica, works)

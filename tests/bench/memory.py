@@ -1,0 +1,81 @@
+"""Whether memory stays bounded: the same run of index over some files, and over ten times as many.
+
+    python tests/bench/memory.py [FILES]
+
+Two fake engines in processes of their own read and decode tiny pictures, all different; catalogue
+and index are written. Prints the most memory that the parent and the largest worker had.
+"""
+
+from __future__ import annotations
+
+import os
+import resource
+import subprocess
+import sys
+import tempfile
+import time
+from dataclasses import replace
+from io import BytesIO
+from pathlib import Path
+
+from PIL import Image
+
+TESTS = Path(__file__).parents[1]
+sys.path.insert(0, str(TESTS))
+
+
+def make(folder: Path, count: int) -> None:
+    encoded = BytesIO()
+    Image.new("RGB", (2, 2), "red").save(encoded, "PNG")
+    for number in range(count):
+        place = folder / f"{number // 1000:04}"
+        if number % 1000 == 0:
+            place.mkdir(parents=True)
+        (place / f"IMG_{number:07}.png").write_bytes(encoded.getvalue() + str(number).encode())
+
+
+def index(temporary: Path, files: int) -> None:
+    from conftest import write_model
+
+    from searchapp.engines.replicas import Replicas
+    from searchapp.library import Library
+    from searchapp.types import Finished, IndexOptions
+
+    path = os.pathsep.join([str(TESTS), os.environ.get("PYTHONPATH", "")])
+    place = {"PYTHONPATH": path, "OMP_NUM_THREADS": "1"}
+    write_model(temporary / "model")
+    with Library.open(
+        temporary / "library",
+        create=True,
+        start_many=lambda job, *_: Replicas(
+            replace(job, engine="fakes:FakeEngine"), [place, place]
+        ),
+    ) as library:
+        options = IndexOptions(str(temporary / "model"), batch_size=128)
+        for event in library.index([temporary / "pictures"], options):
+            if isinstance(event, Finished):
+                assert event.summary.added == files, event.summary
+    print(*(resource.getrusage(who).ru_maxrss >> 10
+            for who in (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN)))  # fmt: skip
+
+
+def measure(files: int) -> tuple[int, int]:
+    with tempfile.TemporaryDirectory(prefix="searchapp-bench-") as temporary:
+        make(Path(temporary) / "pictures", files)
+        begun = time.monotonic()
+        command = [sys.executable, __file__, "--index", temporary, str(files)]
+        done = subprocess.run(command, stdout=subprocess.PIPE, text=True, check=True)
+        parent, worker = (int(value) for value in done.stdout.split())
+        took = time.monotonic() - begun
+        print(f"{files:,} files: parent {parent} MB, largest worker {worker} MB, {took:.0f} s")
+        return parent, worker
+
+
+if __name__ == "__main__":
+    if sys.argv[1:2] == ["--index"]:
+        index(Path(sys.argv[2]), int(sys.argv[3]))
+    else:
+        few = int((sys.argv[1:] or ["10000"])[0])
+        before, after = measure(few), measure(10 * few)
+        for name, one, other in zip(("parent", "worker"), before, after, strict=True):
+            print(f"{name}: {100 * (other / one - 1):+.1f} %")
