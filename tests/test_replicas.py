@@ -251,7 +251,7 @@ def test_memory_does_not_grow_with_the_files(job: Job, tmp_path: Path) -> None:
     """What waits and what is under way is bounded: files that are not there go through fastest."""
 
     def peak(count: int) -> int:
-        files = (Work(str(tmp_path / f"{number:07}.png"), 1, 1, None) for number in range(count))
+        files = (Work(f"{tmp_path}/{number:07}.png", 1, 1, None) for number in range(count))
         replicas, done = Replicas(job, places(2)), 0
         tracemalloc.start()
         for event in replicas.run(files, 128):
