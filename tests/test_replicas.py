@@ -262,4 +262,4 @@ def test_memory_does_not_grow_with_the_files(job: Job, tmp_path: Path) -> None:
         assert done == count
         return most
 
-    assert peak(100_000) < 1.1 * peak(10_000) + 100_000  # one byte more a file would show
+    assert peak(100_000) < 1.1 * peak(10_000) + 300_000  # a pointer more a file would show
