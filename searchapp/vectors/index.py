@@ -160,7 +160,7 @@ class VectorIndex:
         if len(self._base) == 0:
             return ids, scores
         exact = self._base.exact
-        wanted = count if exact else max(count, round(self.effort * (4 * count + 40)))
+        wanted = count if exact else max(count, round(self.effort * (3 * count + 30)))
         wanted = min(wanted, len(self._base))
         share = 1.0 if among is None else max(len(among), 1) / len(self)
         # Where a filter leaves few, the nearest of them lie in more lists.
