@@ -10,7 +10,7 @@ from searchapp import models
 from searchapp.catalog import Catalog
 from searchapp.errors import LibraryError, ModelError
 from searchapp.models import ModelSpec
-from searchapp.types import Collection, IndexOptions, ModelOptions, SearchOptions
+from searchapp.types import Collection, Header, IndexOptions, ModelOptions, SearchOptions
 
 
 def chosen(catalog: Catalog, name: str | None) -> Collection:
@@ -68,16 +68,42 @@ def for_indexing(catalog: Catalog, options: IndexOptions) -> tuple[Collection | 
 def add(catalog: Catalog, options: IndexOptions, spec: ModelSpec) -> Collection:
     """Make a collection for a model, named after it where no name is given."""
     taken = {collection.name for collection in catalog.collections()}
-    name = options.collection
-    if name is None:
-        base = name = Path(spec.name).stem
-        number = 2
-        while name in taken:
-            name, number = f"{base}-{number}", number + 1
+    name = options.collection or _free(Path(spec.name).stem, taken)
     settings = {"options": asdict(options.model_options), "space": spec.space}
     return catalog.add_collection(
         name, spec.name, spec.revision, spec.dimensions, json.dumps(settings, sort_keys=True)
     )
+
+
+def for_loading(catalog: Catalog, header: Header, name: str | None) -> Collection:
+    """Return the collection that exported vectors belong to, made where there is none.
+
+    Nobody's trust in a model's code comes with a file.
+    """
+    settings = json.loads(header.settings)
+    for collection in catalog.collections():
+        if name in (None, collection.name):
+            ours = (collection.model, collection.revision, collection.dimensions)
+            same = json.loads(collection.settings)["space"] == settings["space"]
+            if same and ours == (header.model, header.revision, header.dimensions):
+                return collection
+    taken = {collection.name for collection in catalog.collections()}
+    if name in taken:
+        raise LibraryError(
+            f"the collection {name} is not of {header.model} as it was exported; choose another "
+            "--collection name"
+        )
+    settings["options"]["trust_remote_code"] = False
+    kept = json.dumps(settings, sort_keys=True)
+    new = name or _free(Path(header.model).stem, taken)
+    return catalog.add_collection(new, header.model, header.revision, header.dimensions, kept)
+
+
+def _free(base: str, taken: set[str]) -> str:
+    name, number = base, 2
+    while name in taken:
+        name, number = f"{base}-{number}", number + 1
+    return name
 
 
 def remember(catalog: Catalog, collection: Collection, options: IndexOptions) -> Collection:

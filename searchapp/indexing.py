@@ -24,12 +24,15 @@ from searchapp.types import (
     Failed,
     Failure,
     IndexOptions,
+    Kept,
     Progress,
     RunSummary,
     Scanned,
 )
 
 SEE_AT_ONCE = 5000  # files
+# With more than this share of a root's files gone, and more than so many, they are kept.
+LOST_SHARE, LOST_FILES = 0.2, 10
 
 
 class Source(Protocol):
@@ -75,7 +78,7 @@ class Run:
         """Walk the folders and find the work; raise FolderError where a folder looks unmounted."""
         seen = self.catalog.begin_scan()
         unreadable: list[Failure] = []
-        for root in self.roots:
+        for root in filter(Path.exists, self.roots):
             walked = scan.walk(root)
             while batch := list(islice(walked, SEE_AT_ONCE)):
                 seen.see(found for found in batch if isinstance(found, scan.Found))
@@ -88,10 +91,12 @@ class Run:
         seen.unsee(path for path in undecided if not _is_picture(path))
         for root in self.roots:
             known = seen.files_below(root)
-            if known and not seen.seen_below(root):
+            if not known and not root.exists():
+                raise FolderError(f"{root}: no such folder, and nothing known below it")
+            if known and not seen.seen_below(root) and not self.options.prune:
                 raise FolderError(
-                    f"{root}: no picture there, but {known} were there before. Is its drive "
-                    "mounted? Nothing was changed"
+                    f"{root}: no picture there, but {known:,} were there before. Is its drive "
+                    "mounted? Nothing was changed; --prune forgets them"
                 )
         plan = seen.plan(
             self.collection, retry_failed=self.options.retry_failed, limit=self.options.limit
@@ -104,8 +109,15 @@ class Run:
         yield self._scanned(plan)
         for failure in unreadable:
             yield Failed(failure)
-        gone = self._vanished(seen, unreadable)
-        self.summary = RunSummary(plan.work, plan.unchanged, 0, len(gone), len(unreadable))
+        gone, kept = self._told_apart(seen, unreadable)
+        yield from kept
+        self.summary = RunSummary(
+            plan.work,
+            plan.unchanged,
+            removed=len(gone),
+            kept=sum(each.lost for each in kept),
+            failed=len(unreadable),
+        )
 
     def execute(self, collection: Collection) -> Iterator[Event]:
         """Do the work, with events; whatever was saved stays saved when it is interrupted."""
@@ -117,12 +129,17 @@ class Run:
             self.failed += 1
             yield Failed(failure)
         yield from self._embed(seen, plan, collection, run_id)
-        moved, removed = self._remove(seen, unreadable)
+        gone, kept = self._told_apart(seen, unreadable)
+        yield from kept
+        # Nothing below a folder that could not be read counts as vanished.
+        seen.forget(gone, [] if unreadable or kept else self.roots)
+        moved = sum((Counter(gone.values()) & self.known).values())
         self.summary = RunSummary(
             added=self.added - moved,
             unchanged=plan.unchanged,
             moved=moved,
-            removed=removed,
+            removed=len(gone) - moved,
+            kept=sum(each.lost for each in kept),
             failed=self.failed,
             seconds=round(time.monotonic() - started, 3),
             images_per_second=round(self._rate(), 2),
@@ -215,21 +232,29 @@ class Run:
         self.writing_seconds += time.monotonic() - begun
         return [failure for _, failure in failures]
 
-    def _remove(self, seen: Seen, unreadable: list[Failure]) -> tuple[int, int]:
-        """Forget vanished files; return how many moved, and how many are gone.
+    def _told_apart(
+        self, seen: Seen, unreadable: list[Failure]
+    ) -> tuple[dict[str, int], list[Kept]]:
+        """Return the image ids of files to forget, by path, and of each root that keeps its lost.
 
-        Nothing below a folder that could not be read counts as vanished.
+        What is known from another path now has moved, and is not lost. Nothing below a folder that
+        could not be read counts.
         """
-        gone = self._vanished(seen, unreadable)
-        seen.forget(gone, [] if unreadable else self.roots)
-        moved = sum((Counter(gone.values()) & self.known).values())
-        return moved, len(gone) - moved
-
-    def _vanished(self, seen: Seen, unreadable: list[Failure]) -> dict[str, int]:
-        """Return the image ids of known files that are not there any more, by path."""
         hidden = tuple(f"{failure.path}{os.sep}" for failure in unreadable)
-        gone = {path: id for root in self.roots for path, id in seen.vanished(root)}
-        return {p: id for p, id in gone.items() if not f"{p}{os.sep}".startswith(hidden)}
+        gone, kept = dict[str, int](), list[Kept]()
+        for root in self.roots:
+            vanished = {
+                path: id
+                for path, id in seen.vanished(root)
+                if not f"{path}{os.sep}".startswith(hidden)
+            }
+            moved = Counter(vanished.values()) & self.known
+            lost, known = len(vanished) - moved.total(), seen.files_below(root)
+            if not self.options.prune and lost > max(LOST_FILES, LOST_SHARE * known):
+                kept.append(Kept(str(root), lost, known))
+                vanished = {path: id for path, id in vanished.items() if id in moved}
+            gone |= vanished
+        return gone, kept
 
 
 def _is_picture(path: str) -> bool:

@@ -6,7 +6,7 @@ import math
 import os
 import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from contextlib import suppress
+from contextlib import nullcontext, suppress
 from dataclasses import replace
 from itertools import islice
 from pathlib import Path
@@ -17,7 +17,7 @@ import numpy as np
 
 from searchapp import collections, engines, querying, scan
 from searchapp.calibration import Judges, Kind, kind_of
-from searchapp.catalog import Catalog, Located
+from searchapp.catalog import Catalog, CatalogError, Located, Work
 from searchapp.engines import Engine, Refusal, Vector
 from searchapp.errors import LibraryError, QueryError, SearchAppError
 from searchapp.indexing import Run, Source
@@ -33,11 +33,15 @@ from searchapp.types import (
     Event,
     Facets,
     Failure,
+    Fault,
     Finished,
     Hit,
     IndexOptions,
     LibraryInfo,
+    Loaded,
+    Pruned,
     Query,
+    RunSummary,
     SearchOptions,
     Term,
 )
@@ -140,7 +144,7 @@ class Library:
         saved; the same call goes on from there. Errors: FolderError, ModelError, EngineError,
         LibraryError (another process writes).
         """
-        roots = scan.resolve_roots([Path(folder) for folder in folders])
+        roots = scan.resolve_roots([Path(folder) for folder in folders], gone=options.prune)
         if options.dry_run:
             collection, spec = collections.for_indexing(self._catalog, options)
             kinds.check(options.index or kinds.AUTO, spec.dimensions)
@@ -273,6 +277,102 @@ class Library:
                 self._catalog.describe(collection) for collection in self._catalog.collections()
             ),
         )
+
+    def check(self, *, files: int | None = 100, repair: bool = False) -> Iterator[Fault]:
+        """Yield what is wrong with the library; mend what can be mended where repair is asked for.
+
+        files: how many are read again to compare their bytes; None: all. Errors: LibraryError
+        (another process writes).
+        """
+        from searchapp.checking import Check
+
+        check = Check(self.folder, self._catalog, files)
+        if not repair:
+            yield from check.faults(repair=False)
+            return
+        with writer_lock(self.folder, "searchapp check --repair"):
+            yield from check.faults(repair=True)
+
+    def prune(self, *, missing: bool = False, dry: bool = False) -> Pruned:
+        """Remove images that no file holds any more, with embeddings and thumbnails.
+
+        missing: forget files that are not there now, first. Errors: LibraryError.
+        """
+        upkeep = self._catalog.upkeep()
+        with nullcontext() if dry else writer_lock(self.folder, "searchapp prune"):
+            gone = [path for path in upkeep.paths() if not os.path.exists(path)] if missing else []  # noqa: PTH110
+            with self._catalog.rehearsed(dry):
+                upkeep.forget(gone)
+                unused, embeddings = upkeep.unused()
+                if not dry:
+                    upkeep.drop_unused()
+            thumbnails = [
+                file
+                for sha256 in unused
+                for file in (self.folder / "thumbnails" / sha256[:2]).glob(f"{sha256}-*.webp")
+            ]
+            compacted = False
+            if not dry:
+                for file in thumbnails:
+                    file.unlink(missing_ok=True)
+                for collection in self._catalog.collections():
+                    list(self._indexes.save(collection))
+                compacted = upkeep.compact()
+        return Pruned(len(gone), len(unused), embeddings, len(thumbnails), compacted)
+
+    def export(self, file: Path, collection: str | None = None) -> int:
+        """Write a collection to a .npy, .json or .parquet file; return how many images it has."""
+        from searchapp import exchange
+
+        chosen = collections.chosen(self._catalog, collection)
+        count = self._catalog.embedded(chosen).extent().count
+        return exchange.write(file, chosen, self._catalog.upkeep().known(chosen), count)
+
+    def load(self, file: Path, collection: str | None = None) -> Loaded:
+        """Read what export has written, and add what is not there yet; no engine is needed.
+
+        Files count that are there, as they were; of others the images are known, so that index
+        embeds none of them again wherever they are. Errors: LibraryError.
+        """
+        from searchapp import exchange
+
+        header, pages = exchange.read(file)
+        with writer_lock(self.folder, "searchapp import"):
+            target = collections.for_loading(self._catalog, header, collection)
+            images = files = 0
+            run_id = self._catalog.start_run(target, [])
+            for page in pages:
+                there = [
+                    (Work(each.path, each.size, each.mtime_ns, None), known.sha256)
+                    for known in page
+                    for each in known.files
+                    if os.path.exists(each.path)  # noqa: PTH110
+                ]
+                with self._catalog.atomic():
+                    ids = self._catalog.save_images({k.sha256: k.info for k in page})
+                    self._catalog.save_files(run_id, [(work, ids[sha]) for work, sha in there])
+                    before = self._catalog.embedded(target).extent().count
+                    vectors = {ids[known.sha256]: known.vector for known in page}
+                    self._catalog.save_embeddings(target, vectors)
+                images += self._catalog.embedded(target).extent().count - before
+                files += len(there)
+            self._catalog.finish_run(run_id, RunSummary(added=files))
+            list(self._indexes.save(target))
+        return Loaded(target.name, images, files)
+
+    def backup(self, file: Path) -> None:
+        """Copy the catalogue to a file, whole and as it is now, while others may write.
+
+        All else is made of it again. Errors: LibraryError where it cannot be written.
+        """
+        temporary = file.with_name(f"{file.name}.{os.getpid()}.tmp")
+        try:
+            self._catalog.upkeep().copy(temporary)
+            temporary.replace(file)
+        except (OSError, CatalogError) as error:
+            raise LibraryError(f"no backup was made at {file}: {error}") from error
+        finally:
+            temporary.unlink(missing_ok=True)
 
     def failures(self, collection: str | None = None) -> list[Failure]:
         """Return the files that could not be used, and why."""

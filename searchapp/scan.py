@@ -39,12 +39,18 @@ class Unreadable:
     reason: str
 
 
-def resolve_roots(folders: list[Path]) -> list[Path]:
-    """Return the folders as absolute paths, or raise FolderError for one that is none."""
+def resolve_roots(folders: list[Path], *, gone: bool = False) -> list[Path]:
+    """Return the folders as absolute paths, or raise FolderError for one that is none.
+
+    gone: one that is not there is no error.
+    """
     roots = []
     for folder in folders:
         root = Path(os.path.abspath(folder.expanduser()))  # noqa: PTH100 (keeps symlinks)
         if not root.exists():
+            if gone:
+                roots.append(root)
+                continue
             raise FolderError(
                 f"{folder}: no such folder; check the name, or mount the drive it is on"
             )

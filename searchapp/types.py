@@ -100,6 +100,7 @@ class IndexOptions:
     replicas: int | None = None  # engines on each GPU, or on the CPU; by default what suits
     max_megapixels: float = MAX_MEGAPIXELS
     index: str | None = None  # exact, auto or a FAISS factory string; None: as it was
+    prune: bool = False  # forget vanished files however many they are
 
 
 @dataclass(frozen=True, slots=True)
@@ -155,6 +156,7 @@ class RunSummary:
     unchanged: int = 0
     moved: int = 0  # a new path for what another path held before
     removed: int = 0  # vanished; what they held stays embedded until prune
+    kept: int = 0  # vanished, but so many at once that it may be an unmounted drive
     failed: int = 0
     seconds: float = 0.0
     images_per_second: float = 0.0  # since the first engine ran
@@ -199,6 +201,15 @@ class IndexMaking:
 
 
 @dataclass(frozen=True, slots=True)
+class Kept:
+    """Event: so many files below a root are gone that it may be a drive that is not mounted."""
+
+    root: str
+    lost: int  # files; they are kept
+    known: int  # files below the root, those included
+
+
+@dataclass(frozen=True, slots=True)
 class Failed:
     """Event: a file was left out."""
 
@@ -212,7 +223,7 @@ class Finished:
     summary: RunSummary
 
 
-Event = Scanned | EngineStarting | Progress | IndexMaking | Failed | Finished
+Event = Scanned | EngineStarting | Progress | IndexMaking | Kept | Failed | Finished
 
 
 @dataclass(frozen=True, slots=True)
@@ -283,6 +294,68 @@ class Facets:
     folders: tuple[tuple[str, int], ...]  # path, and how many images have a file right in it
     first_date: str | None  # ISO 8601, the day
     last_date: str | None
+
+
+FORMAT = 1  # the version of what export writes
+
+
+@dataclass(frozen=True, slots=True)
+class Header:
+    """What an exported collection's vectors were made with."""
+
+    model: str
+    revision: str
+    dimensions: int
+    settings: str
+    searchapp: int = FORMAT
+
+
+@dataclass(frozen=True, slots=True)
+class KnownFile:
+    """A file that holds an image, as it was when it was read."""
+
+    path: str
+    size: int
+    mtime_ns: int
+
+
+@dataclass(frozen=True, slots=True)
+class Known:
+    """All that a collection knows of an image."""
+
+    sha256: str
+    info: PictureInfo
+    files: tuple[KnownFile, ...]
+    vector: bytes  # as it is stored: little-endian float16
+
+
+@dataclass(frozen=True, slots=True)
+class Fault:
+    """Something that check found wrong."""
+
+    what: str
+    remedy: str = ""  # what the user is to do, where something is left to do
+    mended: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Loaded:
+    """What import added."""
+
+    collection: str
+    images: int  # that it had no embedding of
+    files: int  # that are there
+
+
+@dataclass(frozen=True, slots=True)
+class Pruned:
+    """What prune removed, or would."""
+
+    files: int = 0  # that are not there any more
+    images: int = 0  # that no file holds
+    embeddings: int = 0  # of those
+    thumbnails: int = 0
+    compacted: bool = False  # the catalogue was written anew, without unused space
 
 
 @dataclass(frozen=True, slots=True)

@@ -8,7 +8,7 @@ import sqlite3
 import threading
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping
-from contextlib import AbstractContextManager
+from contextlib import AbstractContextManager, contextmanager
 from dataclasses import asdict, dataclass, fields, replace
 from datetime import UTC, datetime
 from itertools import groupby
@@ -22,6 +22,7 @@ from searchapp.catalog.embedded import Embedded
 from searchapp.catalog.filters import Filters, Ids
 from searchapp.catalog.keys import key, path_of
 from searchapp.catalog.seen import Plan, Seen, Work
+from searchapp.catalog.upkeep import Upkeep
 from searchapp.errors import LibraryError
 from searchapp.migrations import MIGRATIONS
 from searchapp.types import (
@@ -34,8 +35,9 @@ from searchapp.types import (
     RunSummary,
 )
 
-__all__ = ["Catalog", "Embedded", "Located", "Lookup", "Plan", "Seen", "Work"]
+__all__ = ["Catalog", "CatalogError", "Embedded", "Located", "Lookup", "Plan", "Seen", "Work"]
 
+CatalogError = sqlite3.Error
 APPLICATION_ID = 0x53726368  # in the file's header: a catalogue, and not any SQLite file
 PAGE = 1000  # rows
 
@@ -113,6 +115,17 @@ class Catalog:
         """Wrap what follows in one transaction."""
         return self._db.atomic()
 
+    @contextmanager
+    def rehearsed(self, dry: bool) -> Iterator[None]:
+        """Wrap what follows in one transaction, which is taken back where dry."""
+        self._db.execute("begin immediate" if not dry else "begin")
+        try:
+            yield
+        except BaseException:
+            self._db.execute("rollback")
+            raise
+        self._db.execute("rollback" if dry else "commit")
+
     def _value(self, sql: str, parameters: dict[str, Any] | None = None) -> Any:
         row = self._db.execute(sql, parameters or {}).fetchone()
         return row[0] if row else None
@@ -155,6 +168,10 @@ class Catalog:
         """Return where the catalogue is; None where it is in memory."""
         file = self._value("select file from pragma_database_list where name = 'main'")
         return Path(file) if file else None
+
+    def upkeep(self) -> Upkeep:
+        """Return what keeps the whole of it in order."""
+        return Upkeep(self._db)
 
     def start_run(self, collection: Collection, roots: list[Path]) -> int:
         """Record that a run begins; return its id."""

@@ -43,6 +43,10 @@ class Embedded:
             f"update collections set {columns} where id = ?", (*astuple(saved), self._id)
         )
 
+    def forget_saved(self) -> None:
+        """Say that there is no index file: the next save makes one of all embeddings."""
+        self.set_saved(SavedIndex())
+
     def wanted(self) -> str:
         """Return which kind of index the user wants: exact, auto or a factory string."""
         row = self._db.execute("select index_wanted from collections where id = ?", (self._id,))

@@ -21,6 +21,11 @@ COMMANDS = {
     "info": "Show what the library holds.",
     "models": "List the models there are.",
     "failures": "List the files that could not be used, and why.",
+    "check": "Check the library against itself and the disk; mend it.",
+    "prune": "Remove what belongs to pictures that are gone.",
+    "backup": "Copy the catalogue to a file.",
+    "export": "Write embeddings and what is known of the images.",
+    "import": "Read what export has written into a library.",
     "bench": "Measure this machine: how fast it embeds, indexes and searches.",
 }
 

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict
+import sys
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
 
@@ -32,6 +33,9 @@ from searchapp.types import MAX_MEGAPIXELS, IndexOptions, RunSummary
 @click.option("--limit", type=click.IntRange(min=1), metavar="N", help="Read N files at most.")
 @click.option("--dry-run", is_flag=True, help="Only tell what there is to do.")
 @click.option("--retry-failed", is_flag=True, help="Try again what failed and has not changed.")
+@click.option(
+    "--prune", is_flag=True, help="Forget vanished files, however many, and without asking."
+)
 @click.option(
     "--batch-size",
     type=click.IntRange(min=1),
@@ -93,6 +97,9 @@ def command(
     ) as opened:
         try:
             summary = follow(opened.index(folders, options))
+            if summary.kept and not options.dry_run and _agreed(summary.kept):
+                again = follow(opened.index(folders, replace(options, prune=True)))
+                summary = replace(summary, removed=summary.removed + again.removed, kept=0)
         except KeyboardInterrupt:
             raise Interrupted(
                 "stopped; what was embedded is saved, the same command goes on from here"
@@ -105,6 +112,13 @@ def command(
         note(_told(summary, library_folder(library)))
 
 
+def _agreed(lost: int) -> bool:
+    """Ask a person, where there is one, whether lost files are to be forgotten."""
+    if not (sys.stdin.isatty() and sys.stderr.isatty()):
+        return False
+    return click.confirm(f"Forget the {lost:,} files?", default=False, err=True)
+
+
 def _told(summary: RunSummary, library: Path) -> str:
     parts = [
         f"{count:,} {what}"
@@ -113,6 +127,7 @@ def _told(summary: RunSummary, library: Path) -> str:
             (summary.unchanged, "unchanged"),
             (summary.moved, "moved"),
             (summary.removed, "removed"),
+            (summary.kept, "gone but kept"),
             (summary.failed, "left out (see `searchapp failures`)"),
         )
         if count

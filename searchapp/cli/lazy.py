@@ -3,9 +3,14 @@
 from __future__ import annotations
 
 from importlib import import_module
+from keyword import iskeyword
 from typing import Any
 
 import click
+
+
+def _module(name: str) -> str:
+    return f"{name}_" if iskeyword(name) else name
 
 
 class LazyGroup(click.Group):
@@ -24,7 +29,7 @@ class LazyGroup(click.Group):
         """Import a command."""
         if name not in self._descriptions:
             return None
-        command: click.Command = import_module(f"{self._package}.{name}").command
+        command: click.Command = import_module(f"{self._package}.{_module(name)}").command
         return command
 
     def format_commands(self, context: click.Context, formatter: click.HelpFormatter) -> None:

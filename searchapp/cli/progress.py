@@ -20,6 +20,7 @@ from searchapp.types import (
     Failed,
     Finished,
     IndexMaking,
+    Kept,
     Progress,
     RunSummary,
     Scanned,
@@ -55,6 +56,11 @@ def told(event: Event) -> str | None:
             return f"starting vLLM with {shown(Path(model).name)} ..."
         case IndexMaking(vectors=vectors, kind=kind):
             return f"making the index {kind} of {vectors:,} vectors ..."
+        case Kept(root=root, lost=lost, known=known):
+            return (
+                f"{lost:,} of {known:,} files below {shown(root)} are gone: kept, in case a drive "
+                "is not mounted; --prune forgets them"
+            )
         case Failed(failure=failure):
             return f"left out {shown(failure.path)}: {failure.message}"
     return None

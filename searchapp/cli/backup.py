@@ -1,0 +1,32 @@
+"""`searchapp backup`."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import click
+
+from searchapp.cli.options import Command, library_option, note, shown
+from searchapp.errors import LibraryError
+
+
+@click.command(cls=Command)
+@click.argument("file", type=click.Path(path_type=Path))
+@click.option("--force", is_flag=True, help="Replace a file that is there.")
+@library_option
+def command(file: Path, force: bool, library: Path | None) -> None:
+    """Copy the catalogue to FILE, whole and as it is now, even while index runs.
+
+    The catalogue is all that is needed: indexes and thumbnails are made of it again. To restore it,
+    put it into a folder by the name of catalog.db, and name that folder with --library.
+
+    \b
+    searchapp backup /mnt/backup/pictures.db
+    """
+    from searchapp.library import Library
+
+    if file.exists() and not force:
+        raise LibraryError(f"{file} is there already; --force replaces it")
+    with Library.open(library) as opened:
+        opened.backup(file)
+    note(f"{shown(str(file))}: {file.stat().st_size / 1e6:.1f} MB")

@@ -1,0 +1,33 @@
+"""`searchapp export`."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import click
+
+from searchapp.cli.options import Command, collection_option, library_option, note, shown
+
+
+@click.command(cls=Command)
+@click.argument("file", type=click.Path(path_type=Path))
+@collection_option
+@library_option
+def command(file: Path, collection: str | None, library: Path | None) -> None:
+    """Write a collection to FILE, in the format that its name ends in.
+
+    \b
+    .npy      the vectors, float16, [images, dimensions]; and a .json file of the same
+              name: what each row is of
+    .json     one document, the vectors included
+    .parquet  a row an image (needs pyarrow: pip install 'searchapp[parquet]')
+
+    \b
+    searchapp export pictures.npy
+    searchapp export pictures.parquet --collection clip-vit-b-32
+    """
+    from searchapp.library import Library
+
+    with Library.open(library) as opened:
+        count = opened.export(file, collection)
+    note(f"{count:,} images in {shown(str(file))}")

@@ -1,0 +1,42 @@
+"""`searchapp import`."""
+
+from __future__ import annotations
+
+from dataclasses import asdict
+from pathlib import Path
+
+import click
+
+from searchapp.cli.options import (
+    Command,
+    collection_option,
+    json_option,
+    library_option,
+    note,
+    print_json,
+    shown,
+)
+
+
+@click.command(cls=Command)
+@click.argument("file", type=click.Path(path_type=Path, exists=True, dir_okay=False))
+@collection_option
+@json_option
+@library_option
+def command(file: Path, collection: str | None, as_json: bool, library: Path | None) -> None:
+    """Read what export has written into a library; nothing is embedded.
+
+    The pictures are found at once where their files are where they were. Elsewhere `searchapp
+    index` finds them by their content, and embeds none of them again.
+
+    \b
+    searchapp import pictures.npy --library ~/other
+    """
+    from searchapp.library import Library
+
+    with Library.open(library, create=True) as opened:
+        loaded = opened.load(file, collection)
+    if as_json:
+        print_json(asdict(loaded))
+    else:
+        note(f"{loaded.images:,} images and {loaded.files:,} files, in {shown(loaded.collection)}")

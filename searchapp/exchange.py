@@ -1,0 +1,234 @@
+"""A collection as files that other programs read, and back: NumPy, JSON, Parquet.
+
+Beside a .npy file, which holds nothing but vectors (float16, as they are stored), a .json file of
+the same name says what each row is of.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
+from dataclasses import asdict, fields
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from searchapp.errors import LibraryError
+from searchapp.types import FORMAT, Collection, Header, Known, KnownFile, PictureInfo
+
+SUFFIXES = (".npy", ".json", ".parquet")
+AT_ONCE = 10_000  # rows that are turned into Parquet at once
+LENGTH_ERROR = 0.01
+PARQUET = "Parquet needs pyarrow: pip install 'searchapp[parquet]'"
+
+
+def write(file: Path, collection: Collection, pages: Iterable[list[Known]], count: int) -> int:
+    """Write a collection's images in pages to a file of one of SUFFIXES; return how many.
+
+    A file appears when it is complete. Errors: LibraryError.
+    """
+    header = Header(
+        collection.model, collection.revision, collection.dimensions, collection.settings
+    )
+    try:
+        match _suffix(file):
+            case ".npy":
+                return _write_npy(file, header, pages, count)
+            case ".parquet":
+                return _write_parquet(file, header, pages)
+            case _:
+                return _write_json(file, header, pages, vectors=True)
+    except OSError as error:
+        raise LibraryError(f"{file} cannot be written: {error.strerror or error}") from error
+
+
+def read(file: Path) -> tuple[Header, Iterator[list[Known]]]:
+    """Return what a file's vectors were made with, and its images in pages; LibraryError."""
+    try:
+        match _suffix(file):
+            case ".npy":
+                header, rows = _read_json(file.with_suffix(".json"))
+                vectors = np.load(file, mmap_mode="r", allow_pickle=False)
+                return header, _checked(file, header, _with_vectors(file, rows, vectors))
+            case ".parquet":
+                header, known = _read_parquet(file)
+                return header, _checked(file, header, known)
+            case _:
+                header, rows = _read_json(file)
+                return header, _checked(file, header, _with_vectors(file, rows, None))
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        raise LibraryError(f"{file} is nothing that export has written: {error}") from error
+
+
+def _suffix(file: Path) -> str:
+    suffix = file.suffix.lower()
+    if suffix not in SUFFIXES:
+        raise LibraryError(f"{file}: the name has to end in {', '.join(SUFFIXES)}")
+    return suffix
+
+
+@contextmanager
+def _complete(file: Path) -> Iterator[Path]:
+    """Give a name to write to, and the file its own name when all is written."""
+    temporary = file.with_name(f"{file.name}.{os.getpid()}.tmp")
+    try:
+        yield temporary
+        temporary.replace(file)
+    finally:
+        temporary.unlink(missing_ok=True)
+
+
+# NumPy and JSON
+
+
+def _write_npy(file: Path, header: Header, pages: Iterable[list[Known]], count: int) -> int:
+    shape = (count, header.dimensions)
+    with _complete(file) as temporary:
+        open_memmap: Any = np.lib.format.open_memmap  # untyped in numpy
+        vectors = open_memmap(temporary, "w+", np.dtype("<f2"), shape)
+        done = 0
+
+        def kept() -> Iterator[list[Known]]:
+            nonlocal done
+            for page in pages:
+                rows = page[: count - done]  # another may have added some meanwhile
+                packed = b"".join(known.vector for known in rows)
+                stored = np.frombuffer(packed, "<f2").reshape(-1, header.dimensions)
+                vectors[done : done + len(rows)] = stored
+                done += len(rows)
+                yield rows
+
+        written = _write_json(file.with_suffix(".json"), header, kept(), vectors=False)
+        if written != count:
+            raise LibraryError("the collection has shrunk meanwhile; export again")
+        vectors.flush()
+    return written
+
+
+def _write_json(file: Path, header: Header, pages: Iterable[list[Known]], *, vectors: bool) -> int:
+    """Write one document, an image a line."""
+    count = 0
+    with _complete(file) as temporary, temporary.open("w", encoding="utf-8") as opened:
+        opened.write(json.dumps(asdict(header))[:-1] + ', "images": [')
+        for page in pages:
+            for known in page:
+                row = _row(known)
+                if vectors:
+                    row["vector"] = np.frombuffer(known.vector, "<f2").tolist()
+                opened.write(("," if count else "") + "\n" + json.dumps(row))
+                count += 1
+        opened.write("\n]}\n")
+    return count
+
+
+def _row(known: Known) -> dict[str, Any]:
+    return {
+        "sha256": known.sha256,
+        **asdict(known.info),
+        "files": [asdict(file) for file in known.files],
+    }
+
+
+def _read_json(file: Path) -> tuple[Header, list[dict[str, Any]]]:
+    document = json.loads(file.read_text(encoding="utf-8"))
+    return _header(document), document["images"]
+
+
+def _header(values: dict[str, Any]) -> Header:
+    header = Header(**{field.name: values[field.name] for field in fields(Header)})
+    if header.searchapp != FORMAT:
+        raise ValueError(f"its version is {header.searchapp}, not {FORMAT}")
+    return header
+
+
+def _with_vectors(file: Path, rows: list[dict[str, Any]], vectors: Any) -> Iterator[list[Known]]:
+    if vectors is not None and len(vectors) != len(rows):
+        raise LibraryError(f"{file} has {len(vectors):,} vectors, its .json {len(rows):,} images")
+    for start in range(0, len(rows), AT_ONCE):
+        yield [
+            _known(row, row["vector"] if vectors is None else vectors[start + number])
+            for number, row in enumerate(rows[start : start + AT_ONCE])
+        ]
+
+
+def _known(row: dict[str, Any], vector: Any) -> Known:
+    info = PictureInfo(**{field.name: row[field.name] for field in fields(PictureInfo)})
+    files = tuple(KnownFile(**file) for file in row["files"])
+    return Known(row["sha256"], info, files, np.asarray(vector, "<f2").tobytes())
+
+
+# Parquet
+
+
+def _write_parquet(file: Path, header: Header, pages: Iterable[list[Known]]) -> int:
+    pa, parquet = _pyarrow()
+    schema = pa.schema(
+        [
+            ("sha256", pa.string()),
+            ("format", pa.string()),
+            ("width", pa.int64()),
+            ("height", pa.int64()),
+            ("taken_at", pa.string()),
+            ("camera", pa.string()),
+            ("latitude", pa.float64()),
+            ("longitude", pa.float64()),
+            ("files", pa.list_(pa.struct(
+                [("path", pa.string()), ("size", pa.int64()), ("mtime_ns", pa.int64())]
+            ))),
+            ("vector", pa.list_(pa.float32(), header.dimensions)),
+        ],
+        metadata={"searchapp": json.dumps(asdict(header))},
+    )  # fmt: skip
+    count = 0
+    with _complete(file) as temporary, parquet.ParquetWriter(temporary, schema) as writer:
+        for page in pages:
+            rows = [
+                _row(known)
+                | {"vector": np.frombuffer(known.vector, "<f2").astype(np.float32).tolist()}
+                for known in page
+            ]
+            writer.write_table(pa.Table.from_pylist(rows, schema=schema))
+            count += len(rows)
+    return count
+
+
+def _read_parquet(file: Path) -> tuple[Header, Iterator[list[Known]]]:
+    _, parquet = _pyarrow()
+    opened = parquet.ParquetFile(file)
+    metadata = opened.schema_arrow.metadata or {}
+    header = _header(json.loads(metadata[b"searchapp"]))
+
+    def pages() -> Iterator[list[Known]]:
+        for batch in opened.iter_batches(AT_ONCE):
+            yield [_known(row, row["vector"]) for row in batch.to_pylist()]
+
+    return header, pages()
+
+
+def _pyarrow() -> tuple[Any, Any]:
+    try:
+        import pyarrow
+        from pyarrow import parquet
+    except ImportError as error:
+        raise LibraryError(PARQUET) from error
+    return pyarrow, parquet
+
+
+def _checked(file: Path, header: Header, pages: Iterator[list[Known]]) -> Iterator[list[Known]]:
+    """Let through what can be searched: vectors of the right size, of numbers, of length one."""
+    try:
+        for page in pages:
+            for known in page:
+                vector = np.frombuffer(known.vector, "<f2").astype(np.float32)
+                off = abs(float(np.linalg.norm(vector)) - 1)
+                if len(vector) != header.dimensions or not off <= LENGTH_ERROR:
+                    raise LibraryError(
+                        f"{file}: the vector of {known.sha256[:12]} is not of length one in "
+                        f"{header.dimensions} dimensions; nothing of its page was read"
+                    )
+            yield page
+    except (ValueError, KeyError, TypeError) as error:
+        raise LibraryError(f"{file} is nothing that export has written: {error}") from error

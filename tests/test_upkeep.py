@@ -1,0 +1,365 @@
+"""What keeps a library in order: the guard for drives, check, prune, backup, export and import."""
+
+import json
+import shutil
+import sqlite3
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import pytest
+from click.testing import Result
+from conftest import Engines, Run, in_library
+from pictures import draw
+from test_index import found, index
+
+from searchapp.errors import FolderError, LibraryError
+from searchapp.library import Library
+from searchapp.types import IndexOptions, Kept, Pruned, Query, RunSummary
+
+MANY = 60
+
+
+@pytest.fixture
+def many(tmp_path: Path) -> Path:
+    """Sixty pictures in three folders, no two alike."""
+    folder = tmp_path / "many"
+    for number in range(MANY):
+        place = folder / "abc"[number % 3]
+        place.mkdir(parents=True, exist_ok=True)
+        draw(place / f"{number:02}.png", (number * 4, 255 - number * 4, (number * 37) % 256))
+    return folder
+
+
+def catalog_of(library: Library) -> sqlite3.Connection:
+    return sqlite3.connect(library.folder / "catalog.db", isolation_level=None)
+
+
+# The guard
+
+
+def test_many_lost_files_are_kept(
+    opened: Library, many: Path, model: Path, fake_engines: Engines
+) -> None:
+    """A third of the files gone may be a drive; what returns costs no embedding."""
+    index(opened, many, model)
+    (many / "a").rename(many.with_name("away"))
+    events = list(opened.index([many], IndexOptions(str(model))))
+    assert Kept(str(many), 20, MANY) in events
+    assert index(opened, many, model) == RunSummary(unchanged=40, kept=20)
+    assert opened.info().files == MANY
+    assert len(opened.search(Query("red"))) > 0
+    many.with_name("away").rename(many / "a")
+    assert index(opened, many, model) == RunSummary(unchanged=MANY)
+    assert fake_engines.embedded == MANY
+
+
+def test_few_lost_files_are_forgotten(opened: Library, many: Path, model: Path) -> None:
+    """A person deletes a picture now and then, and a small folder."""
+    index(opened, many, model)
+    for number in range(0, 30, 3):
+        (many / "a" / f"{number:02}.png").unlink()
+    assert index(opened, many, model) == RunSummary(unchanged=50, removed=10)
+
+
+def test_what_has_moved_is_not_lost(opened: Library, many: Path, model: Path) -> None:
+    """A folder by another name is found again by its contents."""
+    index(opened, many, model)
+    (many / "a").rename(many / "another")
+    assert index(opened, many, model) == RunSummary(unchanged=40, moved=20)
+
+
+def test_prune_forgets_however_many(
+    opened: Library, many: Path, model: Path, fake_engines: Engines
+) -> None:
+    """A root that is gone, too; what comes back is read, and not embedded again."""
+    index(opened, many, model)
+    shutil.rmtree(many / "a")
+    assert index(opened, many, model, prune=True) == RunSummary(unchanged=40, removed=20)
+    many.rename(many.with_name("away"))
+    with pytest.raises(FolderError, match="no such folder"):
+        index(opened, many, model)
+    assert index(opened, many, model, prune=True) == RunSummary(removed=40)
+    with pytest.raises(FolderError, match="nothing known below it"):
+        index(opened, many / "typo", model, prune=True)
+    many.with_name("away").rename(many)
+    assert index(opened, many, model) == RunSummary(added=40)
+    assert fake_engines.embedded == MANY
+
+
+def test_a_person_is_asked(
+    many: Path, model: Path, run: Run, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Only one at a terminal; without, the files are kept, and the way out is told."""
+    run("index", many, "--model", model)
+    shutil.rmtree(many / "a")
+    done = run("index", many)
+    assert "20 of 60 files below" in done.stderr and "--prune forgets them" in done.stderr
+    assert "20 gone but kept" in done.stderr
+    monkeypatch.setattr("searchapp.cli.index._agreed", lambda lost: lost == 20)
+    assert "20 removed" in run("index", many).stderr
+
+
+# Prune
+
+
+def test_prune_removes_what_no_file_holds(
+    opened: Library, many: Path, model: Path, fake_engines: Engines
+) -> None:
+    """With embeddings and thumbnails, from the index as well; a rehearsal changes nothing."""
+    index(opened, many, model)
+    assert opened.prune() == Pruned()
+    (many / "a" / "00.png").unlink()
+    (many / "b" / "01.png").unlink()
+    assert opened.prune() == Pruned()  # index has not looked yet
+    index(opened, many, model)
+    (lost,) = (
+        catalog_of(opened)
+        .execute("select sha256 from images where id not in (select image_id from files) limit 1")
+        .fetchone()
+    )
+    thumbnail = opened.folder / "thumbnails" / lost[:2] / f"{lost}-320.webp"
+    thumbnail.parent.mkdir(parents=True)
+    thumbnail.touch()
+    expected = Pruned(images=2, embeddings=2, thumbnails=1)
+    assert opened.prune(dry=True) == expected
+    assert opened.info().collections[0].images == MANY and thumbnail.exists()
+    assert opened.prune() == expected
+    assert opened.info().images == opened.info().collections[0].images == MANY - 2
+    assert not thumbnail.exists()
+    assert len(opened.search(Query("red"))) == 10
+    assert list(opened.check(files=None)) == []
+
+
+def test_prune_missing_looks_itself(opened: Library, many: Path, model: Path, run: Run) -> None:
+    """A folder that was deleted, and is not to be indexed any more."""
+    index(opened, many, model)
+    shutil.rmtree(many / "a")
+    assert "20 files that are gone, 20 images" in run("prune", "--missing", "--dry-run").stderr
+    assert opened.info().files == MANY
+    assert json.loads(run("prune", "--missing", "--json").stdout)["embeddings"] == 20
+    assert (opened.info().files, opened.info().images) == (40, 40)
+
+
+# Check
+
+
+def spoil_vector(library: Library, packed: bytes) -> None:
+    catalog_of(library).execute("update embeddings set vector = ? where id = 7", (packed,))
+
+
+def spoil_image(library: Library) -> None:
+    catalog_of(library).execute("delete from images where id = 7")  # foreign keys are off here
+
+
+def spoil_count(library: Library) -> None:
+    catalog_of(library).execute("update collections set embedded = embedded + 3")
+
+
+def spoil_ids(library: Library) -> None:
+    """Let the index file hold an id that is not embedded, and not one that is."""
+    db = catalog_of(library)
+    db.execute("update embeddings set id = 1000 where id = 7")
+    db.execute("update collections set last_embedding = 1000, index_last_id = 1000")
+
+
+def spoil_file(library: Library) -> None:
+    (file,) = library.folder.glob("*.faiss")
+    file.write_bytes(file.read_bytes()[:-1])
+
+
+def spoil_scores(library: Library) -> None:
+    """Change the numbers in the index file, not its length."""
+    (file,) = library.folder.glob("*.faiss")
+    data = bytearray(file.read_bytes())
+    half = len(data) // 2
+    data[half : half + 4000] = np.random.default_rng(0).normal(size=1000).astype("<f4").tobytes()
+    file.write_bytes(data)
+
+
+def leave_files(library: Library) -> None:
+    import os
+
+    for name in ("collection-1-0123.tmp", "collection-9-0123.faiss", "thumbnails/ab/abc-320.webp"):
+        file = library.folder / name
+        file.parent.mkdir(parents=True, exist_ok=True)
+        file.touch()
+        os.utime(file, (time.time() - 7200,) * 2)
+
+
+SPOILT: list[tuple[Callable[[Library], None], int, str]] = [
+    (lambda it: spoil_vector(it, b"1234"), 1, "1 embeddings are no vectors of length one"),
+    (lambda it: spoil_vector(it, np.zeros(48, "<f2").tobytes()), 1, "1 embeddings are no vectors"),
+    (
+        lambda it: spoil_vector(it, np.full(48, np.nan, "<f2").tobytes()),
+        1,
+        "1 embeddings are no vectors",
+    ),
+    (spoil_image, 1, "1 rows of embeddings belong to nothing"),
+    (spoil_count, 0, "63 embeddings are counted, 60 are there"),
+    (spoil_ids, 0, "holds others than those that are embedded"),
+    (spoil_file, 0, "is not as long as it was written"),
+    (spoil_scores, 0, "of the 200 nearest vectors"),
+    (lambda it: next(it.folder.glob("*.faiss")).unlink(), 0, "is missing"),
+    (leave_files, 0, "1 index files belong to no collection"),
+]
+
+
+@pytest.mark.parametrize(("spoil", "lost", "what"), SPOILT)
+def test_what_is_wrong_is_found_and_mended(
+    spoil: Callable[[Library], None],
+    lost: int,
+    what: str,
+    tmp_path: Path,
+    many: Path,
+    model: Path,
+    fake_engines: Engines,
+) -> None:
+    """Each is told, mended, and gone; what was lost is embedded again by the next run."""
+    folder = tmp_path / "library"
+    with Library.open(folder, create=True, start=fake_engines) as library:
+        index(library, many, model)
+        assert list(library.check(files=None)) == []
+        spoil(library)
+    with Library.open(folder, start=fake_engines) as library:
+        faults = list(library.check())
+        assert any(what in fault.what for fault in faults), faults
+        assert not any(fault.mended for fault in faults)
+        mended = list(library.check(repair=True))
+        assert mended and all(fault.mended for fault in mended)
+        assert list(library.check(files=None)) == []
+        index(library, many, model)
+        assert fake_engines.embedded == MANY + lost
+        assert library.info().collections[0].images == MANY
+        assert found(library, "red") == found(library, "red")
+
+
+def test_a_rotten_file_is_found(opened: Library, many: Path, model: Path, run: Run) -> None:
+    """Other bytes at the same size and time; the next run reads the file again."""
+    import os
+
+    index(opened, many, model)
+    file, other = many / "a" / "00.png", many / "a" / "03.png"
+    state, data = file.stat(), bytearray(file.read_bytes())
+    data[-1] ^= 1  # beyond what a decoder looks at
+    file.write_bytes(data)
+    os.utime(file, ns=(state.st_atime_ns, state.st_mtime_ns))
+    done = run("check", "--all-files")
+    assert done.exit_code == 1
+    assert f"{file}: other bytes than when it was indexed" in done.stdout
+    assert str(other) not in done.stdout
+    assert run("check", "--all-files", "--repair").exit_code == 0
+    assert index(opened, many, model).unchanged == MANY - 1
+    assert run("check", "--all-files").exit_code == 0
+
+
+def test_a_damaged_catalogue_is_told(tmp_path: Path, many: Path, model: Path, run: Run) -> None:
+    """It cannot be mended; the way out is a backup, which works."""
+    run("index", many, "--model", model)
+    backup = tmp_path / "backup.db"
+    assert run("backup", backup).exit_code == 0
+    assert "is there already" in str(run("backup", backup).exception)
+    catalog = Path(in_library(tmp_path)["SEARCHAPP_LIBRARY"]) / "catalog.db"
+    data = bytearray(catalog.read_bytes())
+    for page in range(8, len(data) // 4096):
+        data[page * 4096 : page * 4096 + 64] = b"\xff" * 64
+    catalog.write_bytes(data)
+    done: Result = run("check")
+    assert done.exit_code == 1
+    assert "damaged" in done.stdout + str(done.exception)
+    restored = tmp_path / "restored"
+    restored.mkdir()
+    shutil.copy(backup, restored / "catalog.db")
+    with Library.open(restored) as library:
+        assert library.info().images == MANY
+        assert list(library.check(files=None)) == []
+
+
+# Export and import
+
+
+@pytest.mark.parametrize("suffix", [".npy", ".json", ".parquet"])
+def test_there_and_back(
+    suffix: str, opened: Library, many: Path, model: Path, fake_engines: Engines, tmp_path: Path
+) -> None:
+    """The other library finds the same with the same scores, and nothing is embedded again."""
+    index(opened, many, model)
+    file = tmp_path / f"pictures{suffix}"
+    assert opened.export(file) == MANY
+    with Library.open(tmp_path / "other", create=True, start=fake_engines) as other:
+        loaded = other.load(file)
+        assert (loaded.images, loaded.files) == (MANY, MANY)
+        assert other.load(file).images == 0
+        assert other.search(Query("red")) == opened.search(Query("red"))
+        assert list(other.check(files=None)) == []
+        assert index(other, many, model) == RunSummary(unchanged=MANY)
+    assert fake_engines.embedded == MANY
+
+
+def test_import_elsewhere_knows_by_content(
+    opened: Library, many: Path, model: Path, fake_engines: Engines, tmp_path: Path
+) -> None:
+    """Pictures that lie elsewhere on the other machine cost reading, not embedding."""
+    index(opened, many, model)
+    opened.export(tmp_path / "pictures.npy")
+    elsewhere = many.rename(tmp_path / "elsewhere")
+    with Library.open(tmp_path / "other", create=True, start=fake_engines) as other:
+        assert other.load(tmp_path / "pictures.npy").files == 0
+        assert index(other, elsewhere, model) == RunSummary(added=MANY)
+    assert fake_engines.embedded == MANY
+
+
+def test_what_is_exported_is_plain(
+    opened: Library, many: Path, model: Path, tmp_path: Path
+) -> None:
+    """NumPy and any JSON reader see vectors of length one, and their files."""
+    index(opened, many, model)
+    opened.export(tmp_path / "pictures.npy")
+    vectors = np.load(tmp_path / "pictures.npy").astype(np.float32)
+    document = json.loads((tmp_path / "pictures.json").read_text())
+    assert vectors.shape == (MANY, document["dimensions"])
+    assert np.linalg.norm(vectors, axis=1) == pytest.approx(1, abs=1e-3)
+    assert {file["path"] for each in document["images"] for file in each["files"]} == {
+        str(file) for file in many.rglob("*.png")
+    }
+
+
+def test_import_refuses_what_cannot_be(
+    opened: Library, many: Path, model: Path, tmp_path: Path, run: Run
+) -> None:
+    """Other files, wrong vectors, pickles, and trust in a model's code."""
+    index(opened, many, model)
+    good = tmp_path / "good.json"
+    opened.export(good)
+    document = json.loads(good.read_text())
+
+    def refused(**changes: object) -> str:
+        bad = tmp_path / "bad.json"
+        bad.write_text(json.dumps(document | changes))
+        with pytest.raises(LibraryError) as caught:
+            opened.load(bad)
+        return str(caught.value)
+
+    first = document["images"][0]
+    assert "not of length one" in refused(images=[first | {"vector": [0.0] * 48}])
+    assert "not of length one" in refused(images=[first | {"vector": [1.0]}])
+    assert "not of length one" in refused(images=[first | {"vector": [float("nan")] * 48}])
+    assert "nothing that export has written" in refused(images=[{}])
+    assert "nothing that export has written" in refused(searchapp=99)
+    (tmp_path / "bad.json").write_text("[]")
+    with pytest.raises(LibraryError, match="nothing that export has written"):
+        opened.load(tmp_path / "bad.json")
+    np.save(tmp_path / "good.npy", np.array([{}], dtype=object), allow_pickle=True)
+    with pytest.raises(LibraryError, match="nothing that export has written"):
+        opened.load(tmp_path / "good.npy")
+    with pytest.raises(LibraryError, match=r"has to end in \.npy"):
+        opened.export(tmp_path / "pictures.csv")
+    settings = json.loads(document["settings"])
+    settings["options"]["trust_remote_code"] = True
+    (tmp_path / "bad.json").write_text(json.dumps(document | {"settings": json.dumps(settings)}))
+    run("import", tmp_path / "bad.json", "--library", tmp_path / "other")
+    stored = sqlite3.connect(tmp_path / "other" / "catalog.db").execute(
+        "select settings from collections"
+    )
+    assert json.loads(stored.fetchone()[0])["options"]["trust_remote_code"] is False
