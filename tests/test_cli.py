@@ -39,8 +39,8 @@ def test_index_prints_one_json_object(run: Run, photos: Path, model: Path) -> No
     result = run("index", photos, "--model", model, "--json")
     summary = json.loads(result.stdout)
     assert list(summary) == [
-        "added", "unchanged", "moved", "removed", "failed", "seconds", "images_per_second",
-        "stages",
+        "added", "unchanged", "moved", "removed", "kept", "failed", "seconds",
+        "images_per_second", "stages",
     ]  # fmt: skip
     assert [summary[key] for key in ("added", "unchanged", "failed")] == [3, 0, 1]
     assert "left out" in result.stderr
