@@ -25,6 +25,9 @@ check: setup
 	@$(BIN)/ruff format --check .
 	@$(BIN)/mypy
 	@$(BIN)/lint-imports
+	@if curl -sfo /dev/null -m 10 https://pypi.org/pypi/pip/json; \
+	then $(BIN)/pip-audit --skip-editable --progress-spinner off; \
+	else echo "check: known vulnerabilities cannot be looked up: pypi.org is out of reach"; fi
 
 setup: $(READY)
 

@@ -79,7 +79,7 @@ class SearchRequest(BaseModel):
     image_url: Annotated[str | None, Field(max_length=4000, description="if allowed")] = None
     terms: Annotated[
         list[TermRequest] | None,
-        BeforeValidator(lambda value: json.loads(value) if isinstance(value, str) else value),
+        BeforeValidator(lambda value: _parsed(value) if isinstance(value, str) else value),
         Field(max_length=PARTS, description="added up by weight; in a form: as JSON"),
     ] = None
     count: Annotated[int, Field(ge=1, le=MOST)] = 60
@@ -378,7 +378,7 @@ async def _asked(request: Request) -> tuple[SearchRequest, dict[str, bytes]]:
         fields = {name: value for name, value in form.items() if isinstance(value, str) and value}
     else:
         try:
-            fields = json.loads(await request.body())
+            fields = _parsed(await request.body())
         except ValueError as error:
             raise HTTPException(422, "the body is neither JSON nor a multipart form") from error
     try:
@@ -387,6 +387,14 @@ async def _asked(request: Request) -> tuple[SearchRequest, dict[str, bytes]]:
         raise RequestValidationError(
             error.errors(include_url=False, include_context=False)
         ) from error
+
+
+def _parsed(text: str | bytes) -> Any:
+    """Return what JSON says; ValueError where it is none, or nested too deep."""
+    try:
+        return json.loads(text)
+    except RecursionError as error:
+        raise ValueError("nested too deep") from error
 
 
 def _options(asked: SearchRequest) -> SearchOptions:
