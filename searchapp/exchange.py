@@ -16,8 +16,19 @@ from typing import Any
 
 import numpy as np
 
+from searchapp import collections
+from searchapp.catalog import Catalog, Work
 from searchapp.errors import LibraryError
-from searchapp.types import FORMAT, Collection, Header, Known, KnownFile, PictureInfo
+from searchapp.types import (
+    FORMAT,
+    Collection,
+    Header,
+    Known,
+    KnownFile,
+    Loaded,
+    PictureInfo,
+    RunSummary,
+)
 
 SUFFIXES = (".npy", ".json", ".parquet")
 AT_ONCE = 10_000  # rows that are turned into Parquet at once
@@ -43,6 +54,34 @@ def write(file: Path, collection: Collection, pages: Iterable[list[Known]], coun
                 return _write_json(file, header, pages, vectors=True)
     except OSError as error:
         raise LibraryError(f"{file} cannot be written: {error.strerror or error}") from error
+
+
+def load(catalog: Catalog, file: Path, name: str | None) -> tuple[Loaded, Collection]:
+    """Add what a file holds and the catalogue does not, to a collection of the same vectors.
+
+    Files count that are there, as they were. Errors: LibraryError.
+    """
+    header, pages = read(file)
+    target = collections.for_loading(catalog, header, name)
+    embedded, images, files = catalog.embedded(target), 0, 0
+    run_id = catalog.start_run(target, [])
+    for page in pages:
+        there = [
+            (Work(each.path, each.size, each.mtime_ns, None), known.sha256)
+            for known in page
+            for each in known.files
+            if os.path.exists(each.path)  # noqa: PTH110
+        ]
+        before = embedded.extent().count
+        with catalog.atomic():
+            ids = catalog.save_images({known.sha256: known.info for known in page})
+            catalog.save_files(run_id, [(work, ids[sha256]) for work, sha256 in there])
+            vectors = {ids[known.sha256]: known.vector for known in page}
+            catalog.save_embeddings(target, vectors)
+        images += embedded.extent().count - before
+        files += len(there)
+    catalog.finish_run(run_id, RunSummary(added=files))
+    return Loaded(target.name, images, files), target
 
 
 def read(file: Path) -> tuple[Header, Iterator[list[Known]]]:

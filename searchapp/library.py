@@ -17,7 +17,7 @@ import numpy as np
 
 from searchapp import collections, engines, querying, scan
 from searchapp.calibration import Judges, Kind, kind_of
-from searchapp.catalog import Catalog, CatalogError, Located, Work
+from searchapp.catalog import Catalog, CatalogError, Located
 from searchapp.engines import Engine, Refusal, Vector
 from searchapp.errors import LibraryError, QueryError, SearchAppError
 from searchapp.indexing import Run, Source
@@ -41,7 +41,6 @@ from searchapp.types import (
     Loaded,
     Pruned,
     Query,
-    RunSummary,
     SearchOptions,
     Term,
 )
@@ -298,27 +297,10 @@ class Library:
 
         missing: forget files that are not there now, first. Errors: LibraryError.
         """
-        upkeep = self._catalog.upkeep()
+        from searchapp.pruning import prune
+
         with nullcontext() if dry else writer_lock(self.folder, "searchapp prune"):
-            gone = [path for path in upkeep.paths() if not os.path.exists(path)] if missing else []  # noqa: PTH110
-            with self._catalog.rehearsed(dry):
-                upkeep.forget(gone)
-                unused, embeddings = upkeep.unused()
-                if not dry:
-                    upkeep.drop_unused()
-            thumbnails = [
-                file
-                for sha256 in unused
-                for file in (self.folder / "thumbnails" / sha256[:2]).glob(f"{sha256}-*.webp")
-            ]
-            compacted = False
-            if not dry:
-                for file in thumbnails:
-                    file.unlink(missing_ok=True)
-                for collection in self._catalog.collections():
-                    list(self._indexes.save(collection))
-                compacted = upkeep.compact()
-        return Pruned(len(gone), len(unused), embeddings, len(thumbnails), compacted)
+            return prune(self.folder, self._catalog, self._indexes, missing=missing, dry=dry)
 
     def export(self, file: Path, collection: str | None = None) -> int:
         """Write a collection to a .npy, .json or .parquet file; return how many images it has."""
@@ -336,29 +318,10 @@ class Library:
         """
         from searchapp import exchange
 
-        header, pages = exchange.read(file)
         with writer_lock(self.folder, "searchapp import"):
-            target = collections.for_loading(self._catalog, header, collection)
-            images = files = 0
-            run_id = self._catalog.start_run(target, [])
-            for page in pages:
-                there = [
-                    (Work(each.path, each.size, each.mtime_ns, None), known.sha256)
-                    for known in page
-                    for each in known.files
-                    if os.path.exists(each.path)  # noqa: PTH110
-                ]
-                with self._catalog.atomic():
-                    ids = self._catalog.save_images({k.sha256: k.info for k in page})
-                    self._catalog.save_files(run_id, [(work, ids[sha]) for work, sha in there])
-                    before = self._catalog.embedded(target).extent().count
-                    vectors = {ids[known.sha256]: known.vector for known in page}
-                    self._catalog.save_embeddings(target, vectors)
-                images += self._catalog.embedded(target).extent().count - before
-                files += len(there)
-            self._catalog.finish_run(run_id, RunSummary(added=files))
+            loaded, target = exchange.load(self._catalog, file, collection)
             list(self._indexes.save(target))
-        return Loaded(target.name, images, files)
+        return loaded
 
     def backup(self, file: Path) -> None:
         """Copy the catalogue to a file, whole and as it is now, while others may write.
