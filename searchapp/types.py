@@ -48,6 +48,7 @@ class Filter:
     format: str | None = None  # jpeg, png ..., in any case
     min_size: float | None = None  # megapixels
     max_size: float | None = None
+    near: str | None = None  # taken there: LATITUDE,LONGITUDE,KM in degrees and kilometres
     where: str | None = None  # an SQL condition over the view photos
 
     @property

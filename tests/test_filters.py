@@ -15,6 +15,7 @@ from sqlite_utils import Database
 from test_index import index
 
 from searchapp.catalog import Catalog, Work, conditions
+from searchapp.catalog.filters import place_of
 from searchapp.errors import QueryError
 from searchapp.library import Library
 from searchapp.types import Filter, PictureInfo, Query, SearchOptions
@@ -36,7 +37,12 @@ def fill(folder: Path, count: int) -> tuple[Catalog, np.ndarray]:
         for n in range(count):
             taken = f"{2000 + n % 20}-{1 + n % 12:02}-{1 + n % 28:02}T12:00:{n % 60:02}"
             info = PictureInfo(
-                FORMATS[n % 4], 100 + n, 200, taken if n % 5 else None, CAMERAS[n * 7 % 4]
+                FORMATS[n % 4],
+                100 + n,
+                200,
+                taken if n % 5 else None,
+                CAMERAS[n * 7 % 4],
+                *((48.85 + n / 1000, 2.35 - n / 500) if n % 3 else (None, None)),
             )
             (image,) = catalog.save_images({f"{n:064}": info}).values()
             folders = [f"d{n % 3}", "copies"][: 2 if n % 6 == 0 else 1]
@@ -44,6 +50,19 @@ def fill(folder: Path, count: int) -> tuple[Catalog, np.ndarray]:
             catalog.save_files(run, [(work, image) for work in works])
             catalog.save_embeddings(collection, {image: pack(vectors[n])})
     return catalog, vectors
+
+
+def far(latitude: float | None, longitude: float | None, lat: float, lon: float) -> float | None:
+    """The distance in km on the sphere, by the law of cosines on unit vectors."""
+    if latitude is None or longitude is None:
+        return None
+
+    def point(degrees: tuple[float, float]) -> np.ndarray:
+        up, east = np.radians(degrees)
+        return np.array([np.cos(up) * np.cos(east), np.cos(up) * np.sin(east), np.sin(up)])
+
+    across = point((latitude, longitude)) - point((lat, lon))
+    return float(2 * 6371.0 * np.arcsin(min(1.0, float(np.linalg.norm(across)) / 2)))
 
 
 def brute(catalog: Catalog, wanted: Filter) -> list[int]:
@@ -66,6 +85,11 @@ def brute(catalog: Catalog, wanted: Filter) -> list[int]:
         if getattr(wanted, name) is not None:
             where.append(f"{sql} :{name}")
             values[name] = getattr(wanted, name)
+    if wanted.near is not None:
+        latitude, longitude, km = place_of(wanted.near)
+        catalog._db.conn.create_function("far", 4, far)
+        where.append("far(latitude, longitude, :lat, :lon) <= :km")
+        values |= {"lat": latitude, "lon": longitude, "km": km}
     if wanted.where is not None:
         where.append(f"({wanted.where})")
     rows = catalog._db.execute(
@@ -108,6 +132,7 @@ def test_filters_equal_brute_force(made: tuple[Path, Catalog], data: st.DataObje
         format=maybe(st.sampled_from(["jpeg", "png", "heif", "gif"])),  # type: ignore[arg-type]
         min_size=maybe(st.sampled_from([0.0, 0.03, 0.05])),  # type: ignore[arg-type]
         max_size=maybe(st.sampled_from([0.03, 0.05, 1.0])),  # type: ignore[arg-type]
+        near=maybe(st.sampled_from(["48.9,2.3,12km", "48.85,2.35,0.5", "0,0,9000", "-48,177,1"])),  # type: ignore[arg-type]
         where=maybe(st.sampled_from(CONDITIONS)),  # type: ignore[arg-type]
     )
     (collection,) = catalog.collections()
@@ -242,3 +267,15 @@ def test_paths_that_are_no_text_can_be_filtered(
     index(opened, tmp_path / "photos", model)
     where = SearchOptions(where="folder like '%photos'", folder=tmp_path / "photos")
     assert len(opened.search(Query("red"), where)) == 2
+
+
+@pytest.mark.parametrize(
+    "text", ["", "1,2", "a,b,c", "91,0,1", "0,181,1", "0,0,-1", "0,0,inf", "nan,0,1"]
+)
+def test_a_place_that_is_none_is_refused(text: str, run: Run) -> None:
+    """By the command line before anything starts, and by the catalogue."""
+    with pytest.raises(QueryError, match="a place is"):
+        place_of(text)
+    done = run("query", "red", f"--near={text}")
+    assert done.exit_code == 2
+    assert "a place is LATITUDE,LONGITUDE,KM" in done.stderr

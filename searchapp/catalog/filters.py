@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from fnmatch import fnmatchcase
@@ -15,6 +16,7 @@ from sqlite_utils import Database
 
 from searchapp.catalog import conditions
 from searchapp.catalog.keys import below
+from searchapp.errors import QueryError
 from searchapp.types import Filter
 
 Ids = NDArray[np.int64]
@@ -27,6 +29,9 @@ TAKEN = (
     " as integer), -1)"
 )  # as YYYYMMDDhhmmss
 UNKNOWN = -1  # a date
+NOWHERE = 10**9  # a latitude or longitude, in millionths of a degree
+EARTH = 6371.0  # its mean radius, km
+NEAR = "LATITUDE,LONGITUDE,KM, such as 48.85,2.35,5km"
 NONE = np.zeros(0, np.int64)
 FORMATS = {"jpg": "jpeg", "tif": "tiff", "heic": "heif", "jp2": "jpeg2000"}
 
@@ -89,6 +94,8 @@ class Images:
         self.cameras, self.formats = Names(), Names()
         self._taken = Column(TAKEN, UNKNOWN)
         self._pixels = Column("width * height")
+        self._latitude = Column(f"coalesce(cast(latitude * 1e6 as integer), {NOWHERE})", NOWHERE)
+        self._longitude = Column(f"coalesce(cast(longitude * 1e6 as integer), {NOWHERE})", NOWHERE)
         self._camera = Column("camera", 0, self.cameras)
         self._format = Column("replace(format, 'MPO', 'JPEG')", 0, self.formats)
 
@@ -113,6 +120,33 @@ class Images:
             yield of(self._pixels) >= wanted.min_size * 1e6
         if wanted.max_size is not None:
             yield of(self._pixels) <= wanted.max_size * 1e6
+        if wanted.near is not None:
+            yield _near(wanted.near, of(self._latitude), of(self._longitude))
+
+
+def place_of(text: str) -> tuple[float, float, float]:
+    """Return latitude and longitude in degrees, and kilometres; raise QueryError."""
+    try:
+        latitude, longitude, km = (
+            float(part) for part in text.lower().removesuffix("km").split(",")
+        )
+    except ValueError as error:
+        raise QueryError(f"a place is {NEAR}; not {text!r}") from error
+    if not (abs(latitude) <= 90 and abs(longitude) <= 180 and 0 <= km < math.inf):
+        raise QueryError(f"{text!r} is nowhere on earth; a place is {NEAR}")
+    return latitude, longitude, km
+
+
+def _near(text: str, latitudes: Ids, longitudes: Ids) -> Mask:
+    """Tell what lies within a distance on the sphere (haversine)."""
+    latitude, longitude, km = place_of(text)
+    there, here = np.radians(latitudes / 1e6), math.radians(latitude)
+    across = np.radians(longitudes / 1e6 - longitude)
+    half = np.sin((there - here) / 2) ** 2
+    half += math.cos(here) * np.cos(there) * np.sin(across / 2) ** 2
+    within = 2 * EARTH * np.arcsin(np.sqrt(np.clip(half, 0, 1))) <= km
+    near: Mask = within & (latitudes != NOWHERE) & (longitudes != NOWHERE)
+    return near
 
 
 def _number(date: str, filler: str) -> int:

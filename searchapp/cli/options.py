@@ -114,6 +114,19 @@ def date(context: click.Context, option: click.Parameter, value: str | None) -> 
     return value
 
 
+def place(context: click.Context, option: click.Parameter, value: str | None) -> str | None:
+    """Check that a place can be one."""
+    if value is not None:
+        from searchapp.catalog.filters import place_of
+        from searchapp.errors import QueryError
+
+        try:
+            place_of(value)
+        except QueryError as error:
+            raise click.BadParameter(str(error)) from error
+    return value
+
+
 def score(
     context: click.Context, option: click.Parameter, value: str | None
 ) -> float | Literal["auto"] | None:

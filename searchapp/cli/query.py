@@ -19,6 +19,7 @@ from searchapp.cli.options import (
     library_option,
     model_option,
     note,
+    place,
     print_json,
     print_path,
     score,
@@ -70,6 +71,9 @@ from searchapp.types import AUTO, Answer, Hit, SearchOptions
 )
 @click.option(
     "--max-size", type=click.FloatRange(min=0), metavar="MP", help="Only of MP megapixels or less."
+)
+@click.option(
+    "--near", metavar="LAT,LON,KM", callback=place, help="Only taken there: 48.85,2.35,5km."
 )
 @click.option(
     "--where", metavar="SQL", help="Only where this holds in the view photos (see the README)."

@@ -42,6 +42,7 @@ FILES = {
     ".svg": "image/svg+xml",
 }
 DATE = r"^\d{4}(-\d\d(-\d\d(T[\d:]+)?)?)?$"
+PLACE = r"^-?\d+(\.\d*)?,-?\d+(\.\d*)?,\d+(\.\d*)?(km)?$"
 PARTS = 16  # of a question
 MOST = 1000  # hits an answer, and pages together
 IDLE = frozenset({"/api/resident", "/api/stop", "/healthz", "/metrics"})  # no work, no stay
@@ -58,6 +59,11 @@ Date = Annotated[str, AfterValidator(_date), Field(json_schema_extra={"pattern":
 Number = Annotated[float, Field(allow_inf_nan=False)]
 Score = Number | Literal["auto"]
 Size = Annotated[float, Field(ge=0, allow_inf_nan=False, description="megapixels")]
+
+
+Place = Annotated[
+    str, Field(max_length=100, pattern=PLACE, description="LATITUDE,LONGITUDE,KM: 48.85,2.35,5km")
+]
 
 
 class TermRequest(BaseModel):
@@ -91,6 +97,7 @@ class SearchRequest(BaseModel):
     format: Annotated[str | None, Field(max_length=20, description="jpeg, png ...")] = None
     min_size: Size | None = None
     max_size: Size | None = None
+    near: Place | None = None
     where: Annotated[
         str | None, Field(max_length=4000, description="an SQL condition over the view photos")
     ] = None
@@ -266,6 +273,7 @@ def create_app(
         format: Annotated[str | None, Parameter(max_length=20)] = None,
         min_size: Size | None = None,
         max_size: Size | None = None,
+        near: Place | None = None,
         where: Annotated[str | None, Parameter(max_length=4000)] = None,
         min_score: Score | None = None,
         sort: Order = "score",
@@ -274,8 +282,8 @@ def create_app(
         """Find images like one of the library's; it comes first itself."""
         asked = SearchRequest(
             count=count, offset=offset, folder=folder, after=after, before=before, camera=camera,
-            format=format, min_size=min_size, max_size=max_size, where=where, min_score=min_score,
-            sort=sort, collection=collection,
+            format=format, min_size=min_size, max_size=max_size, near=near, where=where,
+            min_score=min_score, sort=sort, collection=collection,
         )  # fmt: skip
         begun = time.perf_counter()
         return _answer(await service.similar(image_id, _options(asked)), asked, begun)
@@ -408,6 +416,7 @@ def _options(asked: SearchRequest) -> SearchOptions:
         format=asked.format,
         min_size=asked.min_size,
         max_size=asked.max_size,
+        near=asked.near,
         where=asked.where,
         min_score=asked.min_score,
         collection=asked.collection,

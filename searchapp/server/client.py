@@ -29,8 +29,8 @@ START_SECONDS = 300.0  # until the process listens; its engine may start after t
 ANSWER_SECONDS = 900.0
 BUSY, CONFLICT = 503, 409
 PASSED_ON = (
-    "count", "offset", "after", "before", "camera", "format", "min_size", "max_size", "where",
-    "min_score", "sort", "collection", "trust_remote_code", "truncate",
+    "count", "offset", "after", "before", "camera", "format", "min_size", "max_size", "near",
+    "where", "min_score", "sort", "collection", "trust_remote_code", "truncate",
 )  # fmt: skip
 PICTURE = "the picture"  # what a server calls a picture, of which it knows no name
 
