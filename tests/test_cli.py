@@ -286,3 +286,27 @@ def test_every_command_that_is_listed_is_there(run: Run, command: list[str]) -> 
     result = run(*command, "--help")
     assert result.exit_code == 0
     assert result.stdout.startswith("Usage: ")
+
+
+def test_pictures_found_are_taken_elsewhere(
+    run: Run, indexed: Result, photos: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Copied or linked under their names, once each; another of the same name gets a number."""
+    copies, links = tmp_path / "copies", tmp_path / "links"
+    done = run("query", "red", "--no-daemon", "--copy-to", copies, "--link-to", links)
+    assert "3 pictures copied" in done.stderr and "3 pictures linked" in done.stderr
+    assert sorted(p.name for p in copies.iterdir()) == ["blue.jpg", "green.png", "red.jpg"]
+    assert (copies / "red.jpg").read_bytes() == (photos / "red.jpg").read_bytes()
+    assert (links / "blue.jpg").resolve() == photos / "below" / "blue.jpg"
+    assert "0 pictures copied" in run("query", "red", "--no-daemon", "--copy-to", copies).stderr
+    (copies / "red.jpg").write_bytes(b"another")
+    assert "1 pictures copied" in run("query", "red", "--no-daemon", "--copy-to", copies).stderr
+    assert (copies / "red-2.jpg").read_bytes() == (photos / "red.jpg").read_bytes()
+    assert (copies / "red.jpg").read_bytes() == b"another"
+    opened: list[str] = []
+    monkeypatch.setattr("click.launch", opened.append)
+    run("query", "red", "--no-daemon", "--open")
+    assert opened == [str(photos / "red.jpg")]
+    (tmp_path / "file").touch()
+    done = run("query", "red", "--no-daemon", "--copy-to", tmp_path / "file" / "below")
+    assert done.exit_code == 1 and "Not a directory" in str(done.exception)

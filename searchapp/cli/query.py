@@ -8,6 +8,7 @@ from typing import Any
 
 import click
 
+from searchapp.cli import taking
 from searchapp.cli.options import (
     Command,
     api_key_option,
@@ -98,6 +99,15 @@ from searchapp.types import AUTO, Answer, Hit, SearchOptions
     metavar="FILE",
     help="Write a page with the pictures found, to open in a browser.",
 )
+@click.option(
+    "--copy-to", type=click.Path(path_type=Path, file_okay=False), metavar="DIR",
+    help="Copy the pictures found into DIR.",
+)  # fmt: skip
+@click.option(
+    "--link-to", type=click.Path(path_type=Path, file_okay=False), metavar="DIR",
+    help="Put links to the pictures found into DIR.",
+)  # fmt: skip
+@click.option("--open", "open_best", is_flag=True, help="Show the best in your picture viewer.")
 @model_option
 @collection_option
 @truncate_option
@@ -118,6 +128,9 @@ def command(
     paths: bool,
     null: bool,
     html: Path | None,
+    copy_to: Path | None,
+    link_to: Path | None,
+    open_best: bool,
     no_daemon: bool,
     keep_alive: float,
     engine: str | None,
@@ -160,6 +173,14 @@ def command(
 
         write_sheet(html, [Section(title(query), hits)])
         note(f"{len(hits)} pictures in {html}")
+    for folder, take, done in (
+        (copy_to, taking.copy, "copied"),
+        (link_to, taking.link, "linked"),
+    ):
+        if folder is not None:
+            note(f"{take(hits, folder):,} pictures {done} to {shown(str(folder))}")
+    if open_best and hits:
+        click.launch(hits[0].path)
     if as_json:
         found = [_as_dict(hit) for hit in hits]
         auto = options.min_score == AUTO
