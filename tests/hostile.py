@@ -66,6 +66,12 @@ def change_meanwhile() -> None:
     os.fstat = change
 
 
+def become_a_pipe(folder: Path) -> None:
+    """Let another program replace a file by a pipe that nobody writes to."""
+    (folder / "becoming-a-pipe.png").unlink()
+    os.mkfifo(folder / "becoming-a-pipe.png")
+
+
 class Engine(FakeEngine):
     """Has change_meanwhile in its process, too."""
 
@@ -438,6 +444,7 @@ def special(folder: Path) -> list[Hostile]:
     (folder / "closed.png").write_bytes(plain)
     (folder / "closed.png").chmod(0)
     (folder / "changing.png").write_bytes(plain)
+    (folder / "becoming-a-pipe.png").write_bytes(plain)  # once it is found: see become_a_pipe
     (folder / "closed").mkdir()
     (folder / "closed" / "inside.png").write_bytes(plain)
     (folder / "closed").chmod(0)
@@ -456,6 +463,7 @@ def special(folder: Path) -> list[Hostile]:
         Hostile("loop-2.jpg", b"", loop, stage="scan"),
         Hostile("closed.png", b"", denied),
         Hostile("changing.png", b"", "changed while it was being read"),
+        Hostile("becoming-a-pipe.png", b"", "the file is empty"),
         Hostile("huge.jpg", b"", "1024 MiB, the limit is 1024"),
     ]
 

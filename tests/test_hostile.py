@@ -28,13 +28,14 @@ AS_IT_IS = 1.0  # of 255: how much a picture may differ from the one it has to b
 RUN = """
     import json, os, resource, sqlite3, sys
     from dataclasses import replace
+    from pathlib import Path
     sys.path.insert(0, sys.argv[1])
     import hostile
     from fakes import FakeEngine
     from test_replicas import places
     from searchapp.engines.replicas import Replicas
     from searchapp.library import Library
-    from searchapp.types import Failed, IndexOptions
+    from searchapp.types import Failed, IndexOptions, Scanned
 
     folder, model, library_folder, workers = sys.argv[2:]
 
@@ -45,7 +46,11 @@ RUN = """
     many = {"start_many": start_many} if int(workers) else {"start": FakeEngine}
     with Library.open(library_folder, create=True, **many) as library:
         options = IndexOptions(model, max_megapixels=hostile.LIMIT)
-        events = list(library.index([folder], options))
+        events = []
+        for event in library.index([folder], options):
+            events.append(event)
+            if isinstance(event, Scanned):
+                hostile.become_a_pipe(Path(folder))
         failures = [event.failure for event in events if isinstance(event, Failed)]
         summary = events[-1].summary
     paths = sqlite3.connect(f"{library_folder}/catalog.db").execute(
@@ -97,11 +102,12 @@ def index(folder: Path, model: Path, library: Path, workers: int) -> Outcome:
     return Outcome(set(told["embedded"]), failures, told["peak"], seconds)
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture
 def corpus(
-    tmp_path_factory: pytest.TempPathFactory,
+    tmp_path: Path,
 ) -> Iterator[tuple[Path, list[hostile.Hostile]]]:
-    folder = tmp_path_factory.mktemp("hostile")
+    folder = tmp_path / "hostile"
+    folder.mkdir()
     yield folder, hostile.make(folder)
     (folder / "closed").chmod(0o700)
 

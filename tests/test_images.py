@@ -291,3 +291,15 @@ def test_a_file_that_changes_while_it_is_read_is_refused(
         patched.setattr(os, "fstat", change)
         with pytest.raises(PictureError, match="changed while it was being read"):
             images.read(str(file))
+
+
+def test_a_pipe_is_not_waited_for(tmp_path: Path) -> None:
+    """A file that is replaced by a pipe does not hold up a run; a pipe with data is read."""
+    os.mkfifo(tmp_path / "a.png")
+    with pytest.raises(PictureError, match="the file is empty"):
+        images.read(str(tmp_path / "a.png"))
+    reader, writer = os.pipe()
+    os.write(writer, b"data")
+    os.close(writer)
+    assert images.read(f"/dev/fd/{reader}")[0] == b"data"
+    os.close(reader)

@@ -14,13 +14,16 @@ from pictures import draw
 from test_replicas import TESTS, outcomes, places, works
 
 from searchapp import images
+from searchapp.engines import pipeline
 from searchapp.engines.pipeline import DECODE_SECONDS, Fresh, Pipeline
 from searchapp.engines.readers import Readers, Reading
 from searchapp.engines.replicas import Replicas
 from searchapp.engines.worker import Job
+from searchapp.errors import EngineError
 from searchapp.images import ImageInput, Prepared
+from searchapp.library import Library
 from searchapp.models import ModelSpec, resolve
-from searchapp.types import Failure
+from searchapp.types import Failure, Finished, IndexOptions
 
 LIMIT = 0.5  # seconds, instead of 30
 STUCK = ("03.png", "04.png", "11.png")
@@ -41,6 +44,15 @@ class SleepingDecoder:
         if data in self._stuck:
             time.sleep(600)
         return PREPARE(data, target, max_megapixels)
+
+
+class ImpatientEngine(FakeEngine):
+    """Brings a SleepingDecoder into a process that ends when two of its calls are stuck."""
+
+    def __init__(self, spec: ModelSpec, folder: str) -> None:
+        super().__init__(spec)
+        images.prepare = SleepingDecoder(Path(folder))
+        pipeline.MOST_STUCK = 2
 
 
 class SleepyEngine(FakeEngine):
@@ -75,12 +87,12 @@ def test_a_stuck_decoder_costs_one_picture(
     """Those that are stuck become failures, also one after another; the others are embedded."""
     monkeypatch.setattr(images, "prepare", SleepingDecoder(twenty))
     spec = resolve(str(model))
-    pipeline = Pipeline(spec, lambda: FakeEngine(spec), None, threads=threads, decode_seconds=LIMIT)
+    embedder = Pipeline(spec, lambda: FakeEngine(spec), None, threads=threads, decode_seconds=LIMIT)
     begun = time.monotonic()
     found = [
-        o for event in pipeline.run(works(twenty), 4) if isinstance(event, list) for o in event
+        o for event in embedder.run(works(twenty), 4) if isinstance(event, list) for o in event
     ]
-    pipeline.close()
+    embedder.close()
     assert time.monotonic() - begun < 10
     check([(Path(o.work.path).name, o.result) for o in found])
 
@@ -99,6 +111,39 @@ def test_a_stuck_decoder_in_a_worker(twenty: Path, model: Path) -> None:
     found = list(outcomes(replicas, works(twenty)))
     check([(Path(o.work.path).name, o.result) for o in found])
     assert first.returncode == -9, "the worker lived until it was closed"
+
+
+def test_a_worker_with_many_stuck_decoders_is_replaced(twenty: Path, model: Path) -> None:
+    """Its process ends, and with it what they hold; its other pictures are embedded by the next."""
+    job = Job(
+        resolve(str(model)),
+        engine="test_readers:ImpatientEngine",
+        arguments={"folder": str(twenty)},
+        decode_seconds=LIMIT,
+    )
+    replicas = Replicas(job, places(1))
+    replicas.warm()
+    first = replicas._replicas[0].process
+    found = list(outcomes(replicas, works(twenty), 5))
+    check([(Path(o.work.path).name, o.result) for o in found])
+    assert first.returncode == 0, "the worker ended by itself"
+
+
+def test_many_stuck_decoders_end_the_run(
+    twenty: Path, model: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Where there is one process, the next goes on from there, and memory stays bounded."""
+    monkeypatch.setattr(images, "prepare", SleepingDecoder(twenty))
+    monkeypatch.setattr(pipeline, "MOST_STUCK", 2)
+    monkeypatch.setitem(Pipeline.__init__.__kwdefaults__, "decode_seconds", LIMIT)
+    options = IndexOptions(str(model), batch_size=5)
+    with Library.open(tmp_path / "library", create=True, start=FakeEngine) as library:
+        with pytest.raises(EngineError, match="2 pictures do not end being decoded"):
+            list(library.index([twenty], options))
+        assert len(library.failures()) == 2
+        *_, last = library.index([twenty], options)
+        assert isinstance(last, Finished)
+        assert (last.summary.added + last.summary.unchanged, last.summary.failed) == (17, 1)
 
 
 def test_the_process_ends_with_a_decoder_that_does_not(

@@ -15,13 +15,14 @@ from searchapp import images
 from searchapp.catalog import Lookup, Work
 from searchapp.engines.base import Engine, Refusal
 from searchapp.engines.readers import Readers, Reading
-from searchapp.errors import PictureError
+from searchapp.errors import EngineError, PictureError
 from searchapp.models import EngineInput, ModelSpec, document_prompt
 from searchapp.types import MAX_MEGAPIXELS, EngineStarting, Failure, PictureInfo
 from searchapp.vectors import pack
 
 AHEAD = 3  # batches that are read and prepared, or being so
 DECODE_SECONDS = 30.0  # after which a picture is given up
+MOST_STUCK = 8  # decoders that were given up and go on: each holds its memory, and a core
 
 
 @dataclass(frozen=True, slots=True)
@@ -123,6 +124,16 @@ class Pipeline:
         if self.must_start(batch):
             yield EngineStarting(self._spec.name)
         yield self.end(batch)
+        if self.is_stuck:
+            raise EngineError(
+                f"{MOST_STUCK} pictures do not end being decoded, see searchapp failures; "
+                "the same command goes on from here"
+            )
+
+    @property
+    def is_stuck(self) -> bool:
+        """Tell whether so many decoders go on for ever that the process should be replaced."""
+        return self._readers.stuck >= MOST_STUCK
 
     def begin(self, works: Iterable[Work]) -> Batch:
         """Let the threads begin with some files."""

@@ -68,6 +68,11 @@ class Reading(Generic[Result]):
             ctypes.pythonapi.PyThreadState_SetAsyncExc(number, ctypes.py_object(SystemExit))
         return True
 
+    @property
+    def under_way(self) -> bool:
+        """Tell whether the thread that began has not ended."""
+        return self._thread is not None and self._thread.is_alive()
+
     def result(self) -> Result:
         """Return what has come of the call, or raise what it has raised."""
         return self._result.result()
@@ -87,6 +92,7 @@ class Readers(Generic[Result]):
         """Start the threads."""
         self._waiting: SimpleQueue[Reading[Result] | None] = SimpleQueue()
         self._threads = [self._start() for _ in range(count)]
+        self._given_up: list[Reading[Result]] = []
 
     def submit(self, call: Callable[[Reading[Result]], Result]) -> Reading[Result]:
         """Let a thread make a call, when those before it are made; it is told its Reading."""
@@ -99,8 +105,15 @@ class Readers(Generic[Result]):
     ) -> Result:
         """Wait for a result; what is late after so many seconds has another, and is given up."""
         if not reading.wait(seconds) and reading.give_up(late()):
+            self._given_up.append(reading)
             self._threads.append(self._start())
         return reading.result()
+
+    @property
+    def stuck(self) -> int:
+        """Return how many threads that were given up have not ended yet."""
+        self._given_up = [reading for reading in self._given_up if reading.under_way]
+        return len(self._given_up)
 
     def close(self) -> None:
         """Begin no call any more, and give those under way a moment."""

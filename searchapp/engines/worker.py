@@ -95,7 +95,7 @@ def _serve(connection: Connection) -> None:
     if job.warm:
         pipeline.warm()
     ahead: deque[Batch] = deque()
-    while True:  # until the parent ends it, or is gone
+    while True:  # mostly until the parent ends it, or is gone
         while not ahead or connection.poll():
             message = connection.recv_bytes()
             ahead.append(pipeline.begin(Work(*values) for values in json.loads(message)))
@@ -104,6 +104,8 @@ def _serve(connection: Connection) -> None:
             _send(connection, {"starting": True})
         outcomes = pipeline.end(batch)
         send_outcomes(connection, outcomes, pipeline.take_seconds())
+        if pipeline.is_stuck:
+            return  # the parent starts another
 
 
 def send_works(connection: Connection, works: list[Work]) -> None:
