@@ -24,6 +24,8 @@ if TYPE_CHECKING:
 FORMATS = ("JPEG", "PNG", "WEBP", "GIF", "TIFF", "BMP", "HEIF", "AVIF", "JPEG2000")
 MAX_BYTES = 1 << 30
 HEAD = 32  # bytes that tell a picture from other files
+BMP_HEADERS = (12, 16, 40, 52, 56, 64, 108, 124)  # bytes of the header after the file's own
+SCANS = 100  # of a progressive JPEG, each of which goes over the whole picture; programs write 10
 ELONGATED = 2.0  # a centre crop of a longer picture loses more than it keeps
 
 
@@ -85,22 +87,36 @@ def _pillow() -> Any:
 
 def looks_like_picture(head: bytes) -> bool:
     """Tell from a file's first HEAD bytes whether it is a picture in one of FORMATS."""
+    if head.startswith(b"BM") and int.from_bytes(head[14:18], "little") not in BMP_HEADERS:
+        return False  # two letters alone begin many a text
     openers = _pillow().OPEN
     return any(accept(head) is True for _, accept in (openers[f] for f in FORMATS) if accept)
 
 
+def opener(path: str, flags: int) -> int:
+    """Open a file, for open(); a pipe that nobody writes to is empty, and not waited for."""
+    number = os.open(path, flags | os.O_NONBLOCK)
+    os.set_blocking(number, True)
+    return number
+
+
 def read(path: str) -> tuple[bytes, os.stat_result]:
     """Return a file's bytes and its state; raise PictureError where that cannot be had whole."""
+    limit = MAX_BYTES >> 20
     try:
-        with open(path, "rb") as file:  # noqa: PTH123 (speed)
+        with open(path, "rb", opener=opener) as file:
             before = os.fstat(file.fileno())
             if before.st_size > MAX_BYTES:
-                size, limit = before.st_size >> 20, MAX_BYTES >> 20
+                size = before.st_size >> 20
                 raise PictureError(f"{size} MiB, the limit is {limit}", stage="read")
-            data = file.read()
+            data = file.read(before.st_size or MAX_BYTES + 1)  # a device has no size, and no end
             after = os.fstat(file.fileno())
     except OSError as error:
         raise PictureError(error.strerror or str(error), stage="read") from error
+    except MemoryError as error:
+        raise PictureError("too large for this machine's memory", stage="read") from error
+    if len(data) > MAX_BYTES:
+        raise PictureError(f"more than {limit} MiB, which is the limit", stage="read")
     if (before.st_size, before.st_mtime_ns) != (after.st_size, after.st_mtime_ns):
         raise PictureError("changed while it was being read; index again", stage="read")
     if not data:
@@ -157,36 +173,85 @@ def decode(
 
 def _reason(error: Exception) -> str:
     from PIL import UnidentifiedImageError
+    from PIL.ImageFile import ERRORS
 
     if isinstance(error, UnidentifiedImageError):
-        return "not a picture, or in a format that is not known"
+        return "cannot be decoded: broken or cut off in its first part"
     text = str(error).strip().splitlines()
-    return f"cannot be decoded: {text[0] if text else type(error).__name__}"
+    reason = text[0] if text else type(error).__name__
+    if reason.startswith("decoder error"):  # of TIFF; others are told in words
+        reason = ERRORS.get(int(reason.split()[-1]), reason)
+    return f"cannot be decoded: {reason}"
 
 
 def _decode(
     data: bytes, size: Callable[[int, int], tuple[int, int]], max_megapixels: float
 ) -> tuple[Picture, PictureInfo]:
-    from PIL import ImageOps
-
+    if not looks_like_picture(data[:HEAD]):
+        raise PictureError("not a picture, or in a format that is not known")
     with _pillow().open(io.BytesIO(data), formats=FORMATS) as image:
-        megapixels = image.width * image.height / 1e6
-        if megapixels > max_megapixels:
-            raise PictureError(
-                f"{megapixels:.0f} megapixels, the limit is {max_megapixels:.0f}; "
-                "raise --max-megapixels"
-            )
-        info = describe(image)
+        _refuse(image, data, max_megapixels)
+        width, height = image.size
         if image.format in ("JPEG", "MPO"):  # several pictures in one JPEG file
-            enough = min(size(*image.size))
+            enough = min(size(width, height))
             image.draft(None, (enough, enough))  # by 2, 4 or 8, in the decoder, averaging
-        image.load()
-        ImageOps.exif_transpose(image, in_place=True)
-        upright: Picture = image
+        image.load()  # before EXIF is asked for: Pillow loads a PNG for that, and fails only once
+        info = replace(describe(image), width=width, height=height)
+        upright = _upright(image)
     # Asked of the result, since some of Pillow's openers turn a picture by themselves.
-    if (upright.width > upright.height) != (info.width > info.height):
-        info = replace(info, width=info.height, height=info.width)
+    if (upright.width > upright.height) != (width > height):
+        info = replace(info, width=height, height=width)
     return to_rgb(upright), info
+
+
+def _refuse(image: Picture, data: bytes, max_megapixels: float) -> None:
+    """Refuse what takes too much memory or time, and what is empty, before it is decoded."""
+    pixels, what = image.width * image.height, ""
+    if image.format == "TIFF":  # a small picture may be cut from a large tile
+        tags: Any = getattr(image, "tag_v2", {})
+        sides = [side for tag in (0x0142, 0x0143) if isinstance(side := tags.get(tag), int)]
+        if len(sides) == 2:
+            pixels, what = max((pixels, ""), (math.prod(sides), " in a tile"))
+    if pixels > max_megapixels * 1e6:
+        raise PictureError(
+            f"{pixels / 1e6:.0f} megapixels{what}, the limit is {max_megapixels:.0f}; "
+            "raise --max-megapixels"
+        )
+    if image.format == "JPEG2000" and b"\xff\x93" not in data:  # the decoder makes grey of it
+        raise PictureError("cannot be decoded: image file is truncated")
+    if "progressive" in image.info:
+        scans = _scans(data)
+        if scans > SCANS:
+            raise PictureError(f"a progressive JPEG of {scans} scans, the limit is {SCANS}")
+
+
+def _scans(data: bytes) -> int:
+    """Count the scans of a JPEG's first picture; what is in its segments may look like some."""
+    at, scan = 2, b"\xff\xda"
+    while at < len(data) and data[at : at + 2] != scan:
+        at += 2 + int.from_bytes(data[at + 2 : at + 4], "big")
+    end = data.find(b"\xff\xd9", at)
+    return data.count(scan, at, end if end >= 0 else len(data))
+
+
+# How a picture with that value of EXIF's orientation is turned: Pillow's names.
+TURNS = {
+    2: "FLIP_LEFT_RIGHT",
+    3: "ROTATE_180",
+    4: "FLIP_TOP_BOTTOM",
+    5: "TRANSPOSE",
+    6: "ROTATE_270",
+    7: "TRANSVERSE",
+    8: "ROTATE_90",
+}
+
+
+def _upright(image: Picture) -> Picture:
+    """Turn a picture as EXIF says. ImageOps.exif_transpose writes EXIF anew, and fails on some."""
+    turn = None
+    with suppress(Exception):  # as in describe
+        turn = TURNS.get(image.getexif().get(0x0112, 1))
+    return image.transpose(_pillow().Transpose[turn]) if turn else image
 
 
 def fit(image: Picture, target: ImageInput) -> Picture:
@@ -242,14 +307,17 @@ def to_rgb(image: Picture) -> Picture:
 def _scale_to_8_bits(image: Picture) -> Picture:
     import numpy as np
 
-    values = np.asarray(image).astype(np.float32)
-    values = np.nan_to_num(values, posinf=0.0, neginf=0.0)
-    top = float(values.max(initial=0.0))
+    values = np.asarray(image)
+    if image.mode == "F":
+        values = np.nan_to_num(values, posinf=0.0, neginf=0.0)
+    top = float(values.max(initial=0))
     if image.mode == "F":
         full = 1.0 if top <= 1.0 else 255.0 if top <= 255.0 else top
     else:
         full = 255.0 if image.mode == "I" and top <= 255.0 else max(65535.0, top)
-    scaled = np.clip(values * (255.0 / full) + 0.5, 0, 255).astype(np.uint8)
+    scaled = np.empty(values.shape, np.uint8)
+    for row, of_row in zip(values, scaled, strict=True):  # one by one, for the sake of memory
+        of_row[:] = np.clip(row.astype(np.float32) * (255.0 / full) + 0.5, 0, 255)
     from PIL import Image
 
     grey: Picture = Image.fromarray(scaled)
@@ -310,7 +378,7 @@ def _taken_at(exif: Any) -> str | None:
 def _camera(exif: Any) -> str | None:
     make, model = (str(exif.get(tag) or "").strip("\0 ") for tag in (0x010F, 0x0110))
     name = model if make.split(" ")[0] in model else f"{make} {model}"
-    return name.strip()[:200] or None
+    return "".join(c for c in name if c.isprintable()).strip()[:200] or None
 
 
 def _place(exif: Any) -> tuple[float | None, float | None]:

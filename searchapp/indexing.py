@@ -259,7 +259,7 @@ class Run:
 
 def _is_picture(path: str) -> bool:
     try:
-        with open(path, "rb") as file:  # noqa: PTH123 (speed)
+        with open(path, "rb", opener=images.opener) as file:
             return images.looks_like_picture(file.read(images.HEAD))
     except OSError:
         return False

@@ -12,7 +12,7 @@ from searchapp.errors import FolderError
 # What cameras, phones and image programs write. Other files are looked into once, by content.
 PICTURE_SUFFIXES = frozenset(
     {".jpg", ".jpeg", ".jpe", ".jfif", ".mpo", ".png", ".webp", ".gif", ".tif", ".tiff", ".bmp",
-     ".heic", ".heif", ".avif", ".jp2"}
+     ".heic", ".heif", ".hif", ".avif", ".jp2", ".j2k", ".j2c", ".jpf", ".jpx", ".apng"}
 )  # fmt: skip
 IGNORED_FOLDERS = frozenset({"@eaDir", "$RECYCLE.BIN", "System Volume Information", "__MACOSX"})
 

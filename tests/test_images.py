@@ -4,6 +4,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from hostile import exif as exif_block
 from pictures import picture
 from PIL import Image, ImageCms, TiffImagePlugin
 
@@ -45,7 +46,10 @@ def test_every_format_is_recognised_and_read(format: str) -> None:
     assert near(colour(data), (255, 0, 0), by=6)
 
 
-@pytest.mark.parametrize("data", [b"hello, world", b"%PDF-1.7", b"<svg/>", b"PK\3\4", b""])
+@pytest.mark.parametrize(
+    "data",
+    [b"hello, world", b"%PDF-1.7", b"<svg/>", b"PK\3\4", b"", b"BM", b"BMW makes cars, and so"],
+)
 def test_other_files_are_no_pictures(data: bytes) -> None:
     """Text, PDF, SVG and archives are not taken for pictures."""
     assert not images.looks_like_picture(data)
@@ -190,9 +194,53 @@ def test_a_truncated_picture_is_a_stated_error(format: str) -> None:
 
 
 def test_what_is_no_picture_says_so() -> None:
-    """Text named .jpg is told to be none."""
+    """Text named .jpg is told to be none; a picture without its first part is told from that."""
     with pytest.raises(PictureError, match="not a picture"):
         images.prepare(b"hello, world" * 10, SQUASHED)
+    with pytest.raises(PictureError, match="broken or cut off in its first part"):
+        images.prepare(encode(picture(), "JPEG")[:4], SQUASHED)
+
+
+def test_a_damaged_png_is_a_stated_error() -> None:
+    """Pillow fails on it once, when EXIF is asked for, and then shows what it has."""
+    data = bytearray(encode(picture(), "PNG"))
+    data[data.index(b"IDAT") + 10] ^= 1
+    with pytest.raises(PictureError, match="broken data stream"):
+        images.prepare(bytes(data), SQUASHED)
+
+
+def test_many_scans_are_a_stated_error() -> None:
+    """Each scan of a few bytes goes over the whole picture; what a film holds is no scan."""
+    data = encode(picture(), "JPEG", progressive=True)
+    last = data[data.rindex(b"\xff\xda") : -2]
+    with pytest.raises(PictureError, match=r"progressive JPEG of \d+ scans, the limit is 100"):
+        images.prepare(data[:-2] + last * 100 + data[-2:], SQUASHED)
+    assert images.prepare(data[:-2] + last * 50 + data[-2:], SQUASHED)
+    assert images.prepare(data + b"\xff\xda" * 1000, SQUASHED), "a phone's picture with a film"
+
+
+def test_a_turned_picture_with_absurd_exif_is_upright() -> None:
+    """EXIF that cannot be written again is read all the same."""
+    block = exif_block((0x0112, 3, 1, 6 << 16), (0x0211, 2, 4, 0x80000000))
+    stored = picture("red", (80, 40))
+    stored.paste("white", (0, 0, 40, 40))
+    prepared = images.prepare(encode(stored, "JPEG", exif=block, quality=95), SQUASHED)
+    assert (prepared.info.width, prepared.info.height) == (40, 80)
+    assert near(prepared.image.getpixel((16, 4)), (255, 255, 255), by=12)
+
+
+def test_a_camera_writes_no_control_characters() -> None:
+    """What a file says of itself cannot steer the terminal."""
+    exif = Image.Exif()
+    exif[0x0110] = "X\x1b[2J\x07 100"
+    assert images.prepare(encode(picture(), "JPEG", exif=exif), SQUASHED).info.camera == "X[2J 100"
+
+
+def test_an_endless_file_is_a_stated_error(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A device says that it is empty, and never ends."""
+    monkeypatch.setattr(images, "MAX_BYTES", 1 << 20)
+    with pytest.raises(PictureError, match="more than 1 MiB, which is the limit"):
+        images.read("/dev/zero")
 
 
 def test_exif_tells_time_camera_and_place() -> None:
@@ -243,3 +291,15 @@ def test_a_file_that_changes_while_it_is_read_is_refused(
         patched.setattr(os, "fstat", change)
         with pytest.raises(PictureError, match="changed while it was being read"):
             images.read(str(file))
+
+
+def test_a_pipe_is_not_waited_for(tmp_path: Path) -> None:
+    """A file that is replaced by a pipe does not hold up a run; a pipe with data is read."""
+    os.mkfifo(tmp_path / "a.png")
+    with pytest.raises(PictureError, match="the file is empty"):
+        images.read(str(tmp_path / "a.png"))
+    reader, writer = os.pipe()
+    os.write(writer, b"data")
+    os.close(writer)
+    assert images.read(f"/dev/fd/{reader}")[0] == b"data"
+    os.close(reader)

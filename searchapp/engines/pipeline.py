@@ -6,20 +6,23 @@ import threading
 import time
 from collections import defaultdict, deque
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import partial
 from itertools import islice
 
 from searchapp import images
 from searchapp.catalog import Lookup, Work
 from searchapp.engines.base import Engine, Refusal
-from searchapp.errors import PictureError
+from searchapp.engines.readers import Readers, Reading
+from searchapp.errors import EngineError, PictureError
 from searchapp.models import EngineInput, ModelSpec, document_prompt
 from searchapp.types import MAX_MEGAPIXELS, EngineStarting, Failure, PictureInfo
 from searchapp.vectors import pack
 
 AHEAD = 3  # batches that are read and prepared, or being so
+DECODE_SECONDS = 30.0  # after which a picture is given up
+MOST_STUCK = 8  # decoders that were given up and go on: each holds its memory, and a core
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,7 +68,15 @@ class _Read:
     mtime_ns: int
 
 
-Batch = list[Future[_Read]]
+@dataclass(frozen=True, slots=True)
+class _Begun:
+    """A file that was given to the threads."""
+
+    work: Work
+    reading: Reading[_Read]
+
+
+Batch = list[_Begun]
 
 
 class Pipeline:
@@ -79,16 +90,19 @@ class Pipeline:
         *,
         max_megapixels: float = MAX_MEGAPIXELS,
         threads: int = 1,
+        decode_seconds: float = DECODE_SECONDS,
     ) -> None:
         """Start no engine yet.
 
         lookup: what the collection has already, if anything; closed with the pipeline.
+        decode_seconds: a picture that takes longer is a failure, and its thread is replaced.
         """
         self._spec, self._start, self._lookup = spec, start, lookup
         self._max_megapixels = max_megapixels
         self._prompt = document_prompt(spec)
         self._engine: Engine | None = None
-        self._threads = ThreadPoolExecutor(threads, thread_name_prefix="reader")
+        self._readers = Readers[_Read](threads)
+        self._decode_seconds = decode_seconds
         self._lock = threading.Lock()
         self.ready_at: float | None = None  # when the engine ran, by time.monotonic
         # Seconds by stage, of all threads together: read, decode, prepare; and start, embed, wait
@@ -110,10 +124,20 @@ class Pipeline:
         if self.must_start(batch):
             yield EngineStarting(self._spec.name)
         yield self.end(batch)
+        if self.is_stuck:
+            raise EngineError(
+                f"{MOST_STUCK} pictures do not end being decoded, see searchapp failures; "
+                "the same command goes on from here"
+            )
+
+    @property
+    def is_stuck(self) -> bool:
+        """Tell whether so many decoders go on for ever that the process should be replaced."""
+        return self._readers.stuck >= MOST_STUCK
 
     def begin(self, works: Iterable[Work]) -> Batch:
         """Let the threads begin with some files."""
-        return [self._threads.submit(self._read, work) for work in works]
+        return [_Begun(work, self._readers.submit(partial(self._read, work))) for work in works]
 
     def must_start(self, batch: Batch) -> bool:
         """Tell, when a batch is read, whether its end will start the engine."""
@@ -139,13 +163,22 @@ class Pipeline:
 
     def close(self) -> None:
         """Stop the threads; the engine stays."""
-        self._threads.shutdown(cancel_futures=True)
+        self._readers.close()
         if self._lookup:
             self._lookup.close()
 
     def _reads(self, batch: Batch) -> list[_Read]:
         with self._timed("wait"):
-            return [future.result() for future in batch]
+            return [
+                self._readers.result(
+                    begun.reading, self._decode_seconds, partial(self._late, begun.work)
+                )
+                for begun in batch
+            ]
+
+    def _late(self, work: Work) -> _Read:
+        reason = f"took longer than {self._decode_seconds:g} s to decode"
+        return _Read(work, Failure(work.path, "decode", reason), work.size, work.mtime_ns)
 
     def warm(self) -> Engine:
         """Start the engine, where it does not run yet."""
@@ -164,7 +197,7 @@ class Pipeline:
             for sha256, output in zip(fresh, outputs, strict=True)
         }
 
-    def _read(self, work: Work) -> _Read:
+    def _read(self, work: Work, reading: Reading[_Read]) -> _Read:
         size, mtime_ns = work.size, work.mtime_ns
         result: _Picture | Known | Failure
         try:
@@ -173,13 +206,14 @@ class Pipeline:
                 size, mtime_ns = state.st_size, state.st_mtime_ns
                 sha256 = images.digest(data)
                 image_id = self._lookup.embedded(sha256) if self._lookup else None
-            result = self._picture(sha256, data) if image_id is None else Known(image_id)
+            known = None if image_id is None else Known(image_id)
+            result = known or self._picture(sha256, data, reading)
         except PictureError as error:
             result = Failure(work.path, error.stage, str(error))
         return _Read(work, result, size, mtime_ns)
 
-    def _picture(self, sha256: str, data: bytes) -> _Picture:
-        with self._timed("decode"):
+    def _picture(self, sha256: str, data: bytes, reading: Reading[_Read]) -> _Picture:
+        with self._timed("decode"), reading.limited():
             prepared = images.prepare(data, self._spec.image, self._max_megapixels)
         item = EngineInput(self._prompt, prepared.image)
         if self._engine is not None:

@@ -19,7 +19,7 @@ from typing import Any
 
 from searchapp.catalog import Lookup, Work
 from searchapp.engines.base import Engine, Refusal
-from searchapp.engines.pipeline import Batch, Fresh, Known, Outcome, Pipeline
+from searchapp.engines.pipeline import DECODE_SECONDS, Batch, Fresh, Known, Outcome, Pipeline
 from searchapp.errors import SearchAppError
 from searchapp.images import ImageInput
 from searchapp.models import ModelSpec, Prompts
@@ -39,6 +39,7 @@ class Job:
     engine: str = LOCAL  # module:callable, which takes the spec and the arguments
     arguments: Mapping[str, Any] = field(default_factory=dict)
     threads: int = 1
+    decode_seconds: float = DECODE_SECONDS
     warm: bool = False  # start the engine at once, and not with the first picture
 
     def to_json(self) -> bytes:
@@ -84,12 +85,17 @@ def _serve(connection: Connection) -> None:
         return engine
 
     pipeline = Pipeline(
-        job.spec, start, lookup, max_megapixels=job.max_megapixels, threads=job.threads
+        job.spec,
+        start,
+        lookup,
+        max_megapixels=job.max_megapixels,
+        threads=job.threads,
+        decode_seconds=job.decode_seconds,
     )
     if job.warm:
         pipeline.warm()
     ahead: deque[Batch] = deque()
-    while True:  # until the parent ends it, or is gone
+    while True:  # mostly until the parent ends it, or is gone
         while not ahead or connection.poll():
             message = connection.recv_bytes()
             ahead.append(pipeline.begin(Work(*values) for values in json.loads(message)))
@@ -98,6 +104,8 @@ def _serve(connection: Connection) -> None:
             _send(connection, {"starting": True})
         outcomes = pipeline.end(batch)
         send_outcomes(connection, outcomes, pipeline.take_seconds())
+        if pipeline.is_stuck:
+            return  # the parent starts another
 
 
 def send_works(connection: Connection, works: list[Work]) -> None:
