@@ -16,6 +16,7 @@ from searchapp.catalog import Catalog, Plan, Seen, Work
 from searchapp.engines import Refusal
 from searchapp.engines.pipeline import Fresh, Known, Outcome
 from searchapp.errors import FolderError
+from searchapp.ignoring import Rules
 from searchapp.models import ModelSpec, has_gpu
 from searchapp.types import (
     Collection,
@@ -79,7 +80,8 @@ class Run:
         seen = self.catalog.begin_scan()
         unreadable: list[Failure] = []
         for root in filter(Path.exists, self.roots):
-            walked = scan.walk(root)
+            rules = Rules.of(root, self.options.include, self.options.exclude)
+            walked = scan.walk(root, rules)
             while batch := list(islice(walked, SEE_AT_ONCE)):
                 seen.see(found for found in batch if isinstance(found, scan.Found))
                 unreadable += [
@@ -250,7 +252,11 @@ class Run:
             }
             moved = Counter(vanished.values()) & self.known
             lost, known = len(vanished) - moved.total(), seen.files_below(root)
-            if not self.options.prune and lost > max(LOST_FILES, LOST_SHARE * known):
+            many = max(LOST_FILES, LOST_SHARE * known)
+            if not self.options.prune and lost > many:
+                # Files that are left out now, by a rule, are there, and nothing of a drive.
+                lost -= sum(os.path.exists(path) for path in vanished)  # noqa: PTH110
+            if not self.options.prune and lost > many:
                 kept.append(Kept(str(root), lost, known))
                 vanished = {path: id for path, id in vanished.items() if id in moved}
             gone |= vanished

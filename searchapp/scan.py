@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from searchapp.errors import FolderError
+from searchapp.ignoring import Rules
 
 # What cameras, phones and image programs write. Other files are looked into once, by content.
 PICTURE_SUFFIXES = frozenset(
@@ -62,15 +63,17 @@ def resolve_roots(folders: list[Path], *, gone: bool = False) -> list[Path]:
     return roots
 
 
-def walk(root: Path) -> Iterator[Found | Unreadable]:
+def walk(root: Path, rules: Rules = Rules()) -> Iterator[Found | Unreadable]:
     """Yield every regular file below root, in order of name, folder by folder.
 
-    Hidden files and folders are left out, as are links to folders; links to files are followed.
+    Hidden files and folders are left out, as are links to folders, and what the rules and files of
+    rules in the folders say; links to files are followed. Errors: FolderError, for a rule.
     """
-    waiting = [str(root)]
+    waiting = [(str(root), rules)]
     while waiting:
-        folder = waiting.pop()
+        folder, rules = waiting.pop()
         try:
+            rules = rules.within(folder)
             with os.scandir(folder) as entries:
                 listed = sorted(entries, key=lambda entry: entry.name)
         except OSError as error:
@@ -82,9 +85,10 @@ def walk(root: Path) -> Iterator[Found | Unreadable]:
                 continue
             try:
                 if entry.is_dir(follow_symlinks=False):
-                    if entry.name not in IGNORED_FOLDERS:
-                        below.append(entry.path)
-                elif entry.is_file():
+                    left_out = rules.leaves_out(entry.path, is_folder=True)
+                    if entry.name not in IGNORED_FOLDERS and not left_out:
+                        below.append((entry.path, rules))
+                elif entry.is_file() and not rules.leaves_out(entry.path, is_folder=False):
                     stat = entry.stat()
                     yield Found(entry.path, stat.st_size, stat.st_mtime_ns)
             except OSError as error:

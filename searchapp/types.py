@@ -101,6 +101,8 @@ class IndexOptions:
     replicas: int | None = None  # engines on each GPU, or on the CPU; by default what suits
     max_megapixels: float = MAX_MEGAPIXELS
     index: str | None = None  # exact, auto or a FAISS factory string; None: as it was
+    include: tuple[str, ...] = ()  # patterns as in .gitignore; of files, none: all
+    exclude: tuple[str, ...] = ()  # of files and folders
     prune: bool = False  # forget vanished files however many they are
 
 

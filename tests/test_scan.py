@@ -4,6 +4,7 @@ from pathlib import Path
 import pytest
 
 from searchapp.errors import FolderError
+from searchapp.ignoring import Rules
 from searchapp.scan import Found, Unreadable, resolve_roots, walk
 
 
@@ -76,3 +77,35 @@ def test_roots_must_be_folders(tmp_path: Path) -> None:
 def test_suffixes(name: str, expected: bool) -> None:
     """Only the last suffix counts, in any case."""
     assert Found(f"/x/{name}", 1, 1).named_like_picture is expected
+
+
+def test_files_of_rules_are_read_as_git_reads_them(tmp_path: Path) -> None:
+    """For the folder and all below it; what is nearer decides; a folder is left out whole."""
+    for name in (
+        "a.jpg", "a.png", "keep.png", "Screenshots/a.jpg", "2021/a.png", "2021/b.jpg",
+        "2021/raw/a.jpg", "2021/raw/deep/a.jpg", "2022/raw/a.jpg", "2022/x.tmp.jpg",
+    ):  # fmt: skip
+        touch(tmp_path / name)
+    (tmp_path / ".searchappignore").write_text("# mine\n*.png\n!keep.png\nScreenshots/\n*.tmp.*\n")
+    (tmp_path / "2021" / ".searchappignore").write_text("/raw/\n!a.png\n")
+    assert paths(tmp_path) == ["a.jpg", "keep.png", "2021/a.png", "2021/b.jpg", "2022/raw/a.jpg"]
+
+
+def test_includes_and_excludes(tmp_path: Path) -> None:
+    """Patterns of the command line hold for each root; a bad one is an error that names it."""
+    for name in ("a.jpg", "b.png", "old/a.jpg", "old/c.png", "new/a.jpg"):
+        touch(tmp_path / name)
+
+    def left(include: tuple[str, ...] = (), exclude: tuple[str, ...] = ()) -> list[str]:
+        found = walk(tmp_path, Rules.of(tmp_path, include, exclude))
+        return [str(Path(f.path).relative_to(tmp_path)) for f in found if isinstance(f, Found)]
+
+    assert left(include=("*.jpg",)) == ["a.jpg", "new/a.jpg", "old/a.jpg"]
+    assert left(include=("*.jpg",), exclude=("old/",)) == ["a.jpg", "new/a.jpg"]
+    assert left(exclude=("a.jpg",)) == ["b.png", "old/c.png"]
+    assert left(exclude=("/a.jpg", "new")) == ["b.png", "old/a.jpg", "old/c.png"]
+    with pytest.raises(FolderError, match=r"--exclude: .*'!'"):
+        left(exclude=("!",))
+    (tmp_path / "old" / ".searchappignore").write_text("!\n")
+    with pytest.raises(FolderError, match=r"old/.searchappignore: "):
+        left()

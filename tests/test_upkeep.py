@@ -63,6 +63,15 @@ def test_few_lost_files_are_forgotten(opened: Library, many: Path, model: Path) 
     assert index(opened, many, model) == RunSummary(unchanged=50, removed=10)
 
 
+def test_what_is_excluded_is_not_lost(opened: Library, many: Path, model: Path) -> None:
+    """Files that a rule leaves out now are forgotten without a question, however many."""
+    index(opened, many, model)
+    (many / ".searchappignore").write_text("a/\nb/\n")
+    assert index(opened, many, model) == RunSummary(unchanged=20, removed=40)
+    (many / ".searchappignore").unlink()
+    assert index(opened, many, model) == RunSummary(unchanged=20, added=40)
+
+
 def test_what_has_moved_is_not_lost(opened: Library, many: Path, model: Path) -> None:
     """A folder by another name is found again by its contents."""
     index(opened, many, model)

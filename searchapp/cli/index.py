@@ -34,6 +34,15 @@ from searchapp.types import MAX_MEGAPIXELS, IndexOptions, RunSummary
 @click.option("--dry-run", is_flag=True, help="Only tell what there is to do.")
 @click.option("--retry-failed", is_flag=True, help="Try again what failed and has not changed.")
 @click.option(
+    "--include", multiple=True, metavar="GLOB", help="Only such files: '*.jpg'. May be repeated."
+)
+@click.option(
+    "--exclude",
+    multiple=True,
+    metavar="GLOB",
+    help="No such files or folders: 'Screenshots/'. May be repeated.",
+)
+@click.option(
     "--prune", is_flag=True, help="Forget vanished files, however many, and without asking."
 )
 @click.option(

@@ -1,0 +1,68 @@
+"""Which files a walk leaves out: by patterns as in .gitignore, in files and from the user."""
+
+from __future__ import annotations
+
+import os
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Self
+
+from searchapp.errors import FolderError
+
+if TYPE_CHECKING:
+    from pathspec import GitIgnoreSpec
+
+FILE = ".searchappignore"
+
+
+@dataclass(frozen=True, slots=True)
+class Rules:
+    """The rules that hold in a folder; each is of a folder, and of paths below that."""
+
+    ignored: tuple[tuple[str, GitIgnoreSpec], ...] = ()
+    included: GitIgnoreSpec | None = None  # of files; None: all
+    root: str = ""
+
+    @classmethod
+    def of(cls, root: Path, include: tuple[str, ...], exclude: tuple[str, ...]) -> Self:
+        """Return what the user says of a root; raise FolderError for what is no pattern."""
+        ignored = ((str(root), _spec(exclude, "--exclude")),) if exclude else ()
+        included = _spec(include, "--include") if include else None
+        return cls(ignored, included, str(root))
+
+    def within(self, folder: str) -> Rules:
+        """Return the rules that hold in a folder: those above it, and its own file's.
+
+        Errors: FolderError; OSError where the file cannot be read.
+        """
+        file = os.path.join(folder, FILE)  # noqa: PTH118 (speed)
+        try:
+            with open(file, encoding="utf-8", errors="surrogateescape") as opened:  # noqa: PTH123
+                lines = opened.read().splitlines()
+        except (FileNotFoundError, NotADirectoryError):
+            return self
+        return Rules((*self.ignored, (folder, _spec(lines, file))), self.included, self.root)
+
+    def leaves_out(self, path: str, *, is_folder: bool) -> bool:
+        """Tell whether a file, or a folder with all below it, is left out."""
+        end = "/" if is_folder else ""
+        for base, spec in reversed(self.ignored):  # what is nearer decides
+            decided = spec.check_file(_below(path, base) + end).include
+            if decided is not None:
+                return decided
+        if is_folder or self.included is None:
+            return False
+        return not self.included.match_file(_below(path, self.root))
+
+
+def _below(path: str, base: str) -> str:
+    return path[len(base.rstrip(os.sep)) + 1 :]
+
+
+def _spec(lines: tuple[str, ...] | list[str], where: str) -> GitIgnoreSpec:
+    from pathspec import GitIgnoreSpec
+
+    try:
+        return GitIgnoreSpec.from_lines(lines)
+    except ValueError as error:
+        raise FolderError(f"{where}: {error}") from error
