@@ -8,16 +8,17 @@ import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import suppress
 from dataclasses import replace
+from functools import wraps
 from itertools import islice
 from pathlib import Path
 from types import TracebackType
-from typing import TYPE_CHECKING, Self, TypeAlias
+from typing import TYPE_CHECKING, Concatenate, ParamSpec, Self, TypeAlias, TypeVar
 
 import numpy as np
 
 from searchapp import collections, engines, querying, scan
 from searchapp.calibration import Judges, Kind, kind_of
-from searchapp.catalog import Catalog, Located
+from searchapp.catalog import Catalog, Located, stated
 from searchapp.engines import Engine, Refusal, Vector
 from searchapp.errors import LibraryError, QueryError, SearchAppError
 from searchapp.indexing import Run, Source
@@ -52,6 +53,21 @@ JUDGED = 10  # of the best, one of which has to be a good match
 PATIENCE = 2.0  # seconds that a run of index spends on telling good matches later, at least
 # Starts engines for a job of so many files, so many on a GPU; None where one in this process does.
 StartMany: TypeAlias = "Callable[[Job, int, int | None], Source | None]"
+Given = ParamSpec("Given")
+Result = TypeVar("Result")
+
+
+def _stated(
+    method: Callable[Concatenate[Library, Given], Result],
+) -> Callable[Concatenate[Library, Given], Result]:
+    """Let a method raise LibraryError where SQLite fails."""
+
+    @wraps(method)
+    def stating(it: Library, /, *args: Given.args, **kwargs: Given.kwargs) -> Result:
+        with stated(it.folder):
+            return method(it, *args, **kwargs)
+
+    return stating
 
 
 class Library:
@@ -138,8 +154,12 @@ class Library:
 
         Stopping it at any moment (closing the iterator, Ctrl-C, a power cut) keeps what was
         saved; the same call goes on from there. Errors: FolderError, ModelError, EngineError,
-        LibraryError (another process writes).
+        LibraryError (another process writes, the disk is full, fails, or is read-only).
         """
+        with stated(self.folder):
+            yield from self._index(folders, options)
+
+    def _index(self, folders: Iterable[str | Path], options: IndexOptions) -> Iterator[Event]:
         roots = scan.resolve_roots([Path(folder) for folder in folders])
         if options.dry_run:
             collection, spec = collections.for_indexing(self._catalog, options)
@@ -213,6 +233,7 @@ class Library:
         """
         return list(self.find(query, options).hits)
 
+    @_stated
     def find(
         self, query: Query | Sequence[Term], options: SearchOptions = SearchOptions()
     ) -> Answer:
@@ -232,6 +253,7 @@ class Library:
             self._calibrate(collection, engine)
         return self.nearest(collection, vector, options, kind)
 
+    @_stated
     def target(self, options: SearchOptions) -> tuple[Collection, ModelSpec]:
         """Return the collection that a search would take, and the model for its query."""
         return collections.for_search(self._catalog, options)
@@ -240,11 +262,13 @@ class Library:
         """Return the images nearest to one that is indexed, itself first; no engine is needed."""
         return list(self.find_similar(image_id, options).hits)
 
+    @_stated
     def find_similar(self, image_id: int, options: SearchOptions = SearchOptions()) -> Answer:
         """Search as similar() does, and tell whether the best is a good match."""
         collection = collections.chosen(self._catalog, options.collection)
         return self.nearest(collection, self.vector(collection, image_id), options, "image")
 
+    @_stated
     def vector(self, collection: Collection, image_id: int) -> Vector:
         """Return an indexed image's vector, [dimensions]; QueryError where there is none."""
         stored = self._catalog.vector_of(collection, image_id)
@@ -253,14 +277,17 @@ class Library:
         vector: Vector = unpack([stored], collection.dimensions)[0]
         return vector
 
+    @_stated
     def image(self, image_id: int) -> Located | None:
         """Return an image and where its files are; None where there is none."""
         return self._catalog.image_by_id(image_id)
 
+    @_stated
     def facets(self) -> Facets:
         """Return what the images can be filtered by: folders and dates."""
         return self._catalog.facets()
 
+    @_stated
     def info(self) -> LibraryInfo:
         """Return what the library holds."""
         images, files = self._catalog.counts()
@@ -274,6 +301,7 @@ class Library:
             ),
         )
 
+    @_stated
     def failures(self, collection: str | None = None) -> list[Failure]:
         """Return the files that could not be used, and why."""
         return self._catalog.failures(collections.chosen(self._catalog, collection))
@@ -289,6 +317,7 @@ class Library:
 
     # Vectors
 
+    @_stated
     def nearest(
         self,
         collection: Collection,

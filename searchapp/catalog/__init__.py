@@ -22,6 +22,8 @@ from searchapp.catalog.embedded import Embedded
 from searchapp.catalog.filters import Filters, Ids
 from searchapp.catalog.keys import key, path_of
 from searchapp.catalog.seen import Plan, Seen, Work
+from searchapp.catalog.stating import stated
+from searchapp.disk import reason
 from searchapp.errors import LibraryError
 from searchapp.migrations import MIGRATIONS
 from searchapp.types import (
@@ -34,7 +36,7 @@ from searchapp.types import (
     RunSummary,
 )
 
-__all__ = ["Catalog", "Embedded", "Located", "Lookup", "Plan", "Seen", "Work"]
+__all__ = ["Catalog", "Embedded", "Located", "Lookup", "Plan", "Seen", "Work", "stated"]
 
 APPLICATION_ID = 0x53726368  # in the file's header: a catalogue, and not any SQLite file
 PAGE = 1000  # rows
@@ -78,7 +80,7 @@ class Catalog:
             catalog._identify(file)
             return catalog
         except sqlite3.Error as error:
-            raise LibraryError(f"{file} cannot be used as a catalogue: {error}") from error
+            raise LibraryError(f"{file} cannot be used as a catalogue: {reason(error)}") from error
 
     @classmethod
     def in_memory(cls) -> Catalog:
