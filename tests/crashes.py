@@ -20,18 +20,22 @@ import time
 import traceback
 from collections import Counter
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import faiss
 import numpy as np
+from click.testing import CliRunner
 from conftest import write_model
 from fakes import FakeEngine
 from pictures import draw
 
+from searchapp import engines
+from searchapp.cli import cli
 from searchapp.errors import SearchAppError
 from searchapp.library import CATALOG, Library
-from searchapp.types import Finished, IndexOptions, Progress
+from searchapp.types import Finished, IndexOptions, Progress, Query, SearchOptions
 from searchapp.vectors.kinds import Policy
 
 KILL_BEFORE, KILL_AFTER, KILL_TORN, FAIL_ONCE, FAIL_ON = range(1, 6)
@@ -76,6 +80,12 @@ def tell(pipe: int, what: Any) -> None:
     os.write(pipe, json.dumps(what).encode() + b"\n")
 
 
+def drop_privileges() -> None:
+    """Be refused what a user would be refused: root loses what lets it write anywhere."""
+    header, none = (ctypes.c_uint32 * 2)(0x20080522, 0), (ctypes.c_uint32 * 6)()
+    assert shim.capset(header, none) == 0
+
+
 class Case:
     """A library as it is before the run, and the pictures that the run is told to index."""
 
@@ -83,6 +93,7 @@ class Case:
         """Make FILES pictures; known of them are indexed already, and then some changed."""
         self.photos, self.before = folder / "photos", folder / "before"
         self.library = folder / "library"
+        self.journal = self.library / f"{CATALOG}-wal"
         self.model = write_model(folder / "model")
         for number in range(known or FILES):
             self._draw(number)
@@ -97,6 +108,7 @@ class Case:
         else:
             self.before.mkdir()
         self.files = len(list(self.photos.iterdir()))
+        self.again()
 
     def _draw(self, number: int) -> None:
         draw(self.photos / f"{number:02}.png", f"#{number * 10:02x}{255 - number * 9:02x}80")
@@ -125,6 +137,29 @@ class Case:
             tell(pipe, {"stated": str(error)})
         tell(pipe, {"calls": [shim.faults_count(kind) for kind in range(len(KINDS))]})
         tell(pipe, {"faults": shim.faults_done()})
+
+    def read_only(self, pipe: int, journal: bool) -> None:
+        """Search, filter and index where nothing may be written; tell what came of each."""
+        if journal and not os.fork():  # a process that was killed leaves SQLite's files
+            self.opened()._catalog._db.execute("update runs set finished_at = finished_at")
+            os._exit(0)
+        if journal:
+            os.wait()
+        for file in (*self.library.iterdir(), self.library):
+            file.chmod(0o555)
+        drop_privileges()
+        options = SearchOptions(count=3)
+        with Library.open(self.library, start=Counted) as library:
+            all = library.search(Query("red"), options)
+            some = library.search(Query("red"), replace(options, where="width > 1"))
+            tell(pipe, {"hits": [len(all), len(some)], "journal": self.journal.exists()})
+            try:
+                list(library.index([self.photos], self.options()))
+            except SearchAppError as error:
+                tell(pipe, {"stated": str(error)})
+        engines.start_engine = lambda spec, **_: Counted(spec)
+        asked = CliRunner().invoke(cli, ["query", "red", "--paths", "--library", str(self.library)])
+        tell(pipe, {"query": len(asked.stdout.splitlines()), "code": asked.exit_code})
 
     def look(self, pipe: int, done: int) -> None:
         """Find what is wrong after a crash; go on with the run, and find what is wrong then."""
@@ -217,7 +252,10 @@ def points(calls: int, most: int) -> list[int]:
 
 def main(folder: Path, case_name: str, most: int) -> None:
     case, count = Case(folder, 12 if case_name.endswith("more") else 0), Count()
-    case.again()
+    if case_name.startswith("read-only"):
+        journal = "journal" in case_name
+        print(json.dumps(apart(lambda pipe: case.read_only(pipe, journal))))
+        return
     begun = time.monotonic()
     status, told = apart(case.run)
     usual = time.monotonic() - begun

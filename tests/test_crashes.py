@@ -5,11 +5,22 @@ FAULT_POINTS=10 tries ten times as many points; a few hundred a case are all the
 
 import json
 import os
+import subprocess
 from pathlib import Path
 from typing import Any
 
 import pytest
+from conftest import in_library
+from fakes import FakeEngine
+from pictures import draw
 from preload import TESTS, built, needs_preload, preloaded
+from test_process import command
+
+from searchapp import images
+from searchapp.engines import EngineInput
+from searchapp.library import Library
+from searchapp.models import resolve
+from searchapp.types import Query, SearchOptions
 
 
 @pytest.fixture(scope="module")
@@ -67,3 +78,47 @@ def test_a_disk_that_refuses(
     assert all("\n" not in line and "; " in line for line in count["said"])
     told = sum(count["said"].values())
     print(f"{case}: {count['faults']} faults injected, {told} stated; lost 0, wrong 0, hung 0")
+
+
+@needs_preload
+@pytest.mark.parametrize("case", ["read-only-more", "read-only-journal-more"])
+def test_a_library_that_cannot_be_written(faults: Path, tmp_path: Path, case: str) -> None:
+    """It is searched and filtered, whatever a killed process left there; index says why not."""
+    ran = preloaded(faults, TESTS / "crashes.py", tmp_path, case, 0)
+    assert ran.returncode == 0, ran.stderr
+    for file in tmp_path.glob("library"):
+        file.chmod(0o755)
+    status, (found, stated, asked) = json.loads(ran.stdout)
+    assert found == {"hits": [3, 3], "journal": "journal" in case}
+    assert "cannot be written: Permission denied; it can be searched" in stated["stated"]
+    assert (status, asked) == (0, {"query": 10, "code": 0})
+
+
+def test_a_second_index_says_who_writes_and_readers_read_on(tmp_path: Path, model: Path) -> None:
+    """It ends at once with the holder's number; a reader sees what is saved, and it alone."""
+    for mark in range(16):
+        draw(tmp_path / f"photos/{mark:02}.png", "red", mark=mark + 1)
+    environment = os.environ | in_library(tmp_path)
+    arguments = command("index", tmp_path / "photos", "--model", model, "--batch-size", 2)
+    first = subprocess.Popen(arguments, stderr=subprocess.PIPE, text=True, env=environment)
+    assert first.stderr
+    assert any("2/16 done" in line for line in first.stderr)
+    second = subprocess.Popen(arguments, stderr=subprocess.PIPE, text=True, env=environment)
+    counts, spec = [], resolve(str(model))
+    (exact,) = FakeEngine(spec).embed([EngineInput("red")])
+    while first.poll() is None:
+        with Library.open(tmp_path / "library", start=FakeEngine) as library:
+            hits = library.search(Query("red"), SearchOptions(count=100))
+        counts.append(len(hits))
+        for hit in hits:
+            picture = images.prepare(Path(hit.path).read_bytes(), spec.image).image
+            (vector,) = FakeEngine(spec).embed([EngineInput("", picture)])
+            assert hit.score == pytest.approx(float(vector @ exact), abs=2e-3)
+    assert counts == sorted(counts)
+    assert counts[0] >= 2
+    assert len(set(counts)) > 2
+    said = second.communicate(timeout=30)[1]
+    assert second.returncode == 1
+    assert f"is being written by searchapp index (process {first.pid} on" in said
+    assert (first.returncode, said.count("\n")) == (0, 1)
+    print(f"{len(counts)} searches while another process wrote; wrong 0")

@@ -18,6 +18,7 @@ from typing import Any
 
 from sqlite_utils import Database
 
+from searchapp.catalog.connecting import connect
 from searchapp.catalog.embedded import Embedded
 from searchapp.catalog.filters import Filters, Ids
 from searchapp.catalog.keys import key, path_of
@@ -75,8 +76,7 @@ class Catalog:
                 "--library DIR names another"
             )
         try:
-            connection = sqlite3.connect(file, isolation_level=None, timeout=30)
-            catalog = cls(connection)
+            catalog = cls(connect(file))
             catalog._identify(file)
             return catalog
         except sqlite3.Error as error:

@@ -10,6 +10,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
+from searchapp.catalog.connecting import connect
 from searchapp.errors import QueryError
 
 COLUMNS = (
@@ -41,7 +42,7 @@ def matching(file: Path, condition: str) -> NDArray[np.int64]:
     Raise QueryError where the condition is no SQL expression, reads anything but the view's
     columns, calls what is no plain function, or takes longer than SECONDS.
     """
-    with closing(sqlite3.connect(f"{file.as_uri()}?mode=ro", uri=True)) as connection:
+    with closing(connect(file)) as connection:
         connection.execute("pragma query_only = on")
         for limit, most in LIMITS.items():
             connection.setlimit(limit, most)
