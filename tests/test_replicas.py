@@ -38,6 +38,22 @@ class MortalEngine(FakeEngine):
         return item
 
 
+class HangingEngine(FakeEngine):
+    """Never comes back from a deadly picture."""
+
+    def embed(self, inputs):  # type: ignore[no-untyped-def]
+        if any(item.image is not None and item.image.getpixel((0, 0)) == DEADLY for item in inputs):
+            time.sleep(3600)
+        return super().embed(inputs)
+
+
+class NeverReady(FakeEngine):
+    """Hangs when it starts."""
+
+    def __init__(self, spec: ModelSpec) -> None:
+        time.sleep(3600)
+
+
 class StillbornEngine(FakeEngine):
     """Ends its process when it starts."""
 
@@ -131,6 +147,43 @@ def test_a_deadly_picture_costs_only_itself(job: Job, many: list[Work], tmp_path
     assert failures["100-deadly.png"].message == (
         "the engine's process ended on it 2 times (killed by SIGKILL)"
     )
+
+
+def test_a_picture_that_hangs_costs_only_itself(job: Job, many: list[Work], tmp_path: Path) -> None:
+    """Who answers nothing for too long is ended like who dies, and the rest is embedded."""
+    Image.new("RGB", (24, 24), DEADLY).save(tmp_path / "many" / "100-deadly.png")
+    files = works(tmp_path / "many")
+    hanging = replace(job, engine="test_replicas:HangingEngine")
+    found = list(outcomes(Replicas(hanging, places(2), quiet=2.5, a_file=0.0), files))
+    assert Counter(o.work for o in found) == Counter(files)
+    failures = {Path(o.work.path).name: o.result for o in found if isinstance(o.result, Failure)}
+    assert set(failures) == {"100-deadly.png", "broken.png"}
+    assert "ended on it 2 times (it said nothing for " in failures["100-deadly.png"].message
+
+
+def test_a_worker_that_is_stopped_is_replaced(job: Job, many: list[Work]) -> None:
+    """A process that stands still, for whatever reason, keeps no file."""
+    replicas, found, stopped = Replicas(job, places(2), quiet=2.5, a_file=0.0), [], 0
+    for event in replicas.run(many, 8):
+        if isinstance(event, EngineStarting):
+            continue
+        found += event
+        if len(found) > 40 * (stopped + 1) and stopped < 2:
+            os.kill(replicas._replicas[0].process.pid, signal.SIGSTOP)
+            stopped += 1
+    replicas.close()
+    assert stopped == 2
+    assert Counter(o.work for o in found) == Counter(many)
+    failures = [o.work.path for o in found if isinstance(o.result, Failure)]
+    assert [Path(path).name for path in failures] == ["broken.png"]
+    print(f"{stopped} workers stopped, {len(found)} files, 0 lost, 0 hung")
+
+
+def test_an_engine_that_never_starts_is_said(job: Job, many: list[Work]) -> None:
+    """It is waited for a while, a few times, and not for ever."""
+    never = replace(job, engine="test_replicas:NeverReady")
+    with pytest.raises(EngineError, match=r"ended 3 times before .* \(it said nothing for"):
+        list(outcomes(Replicas(never, places(1), quiet=0.3, a_file=0.0), many))
 
 
 @pytest.mark.parametrize(
