@@ -249,6 +249,13 @@ def test_a_dead_engine_is_started_again(spec: ModelSpec, monkeypatch: pytest.Mon
     assert len(starts) == 3
 
 
+def test_vllm_reports_nothing(engine: LocalEngine) -> None:
+    """Its statistics are off where nobody has set them; only a GPU would have it send them."""
+    from vllm.usage.usage_lib import is_usage_stats_enabled
+
+    assert not is_usage_stats_enabled()
+
+
 @pytest.mark.parametrize("most", [40, 1])
 def test_what_is_too_much_for_the_memory_is_halved(
     engine: LocalEngine, monkeypatch: pytest.MonkeyPatch, most: int

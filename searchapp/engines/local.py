@@ -161,9 +161,9 @@ class LocalEngine:
     def _start(self) -> None:
         self.close()
         check_trust(self._spec)
-        folder = str(hub.fetch(self._spec))
         for name, value in ENVIRONMENT.items():
             os.environ.setdefault(name, value)
+        folder = str(hub.fetch(self._spec))
         if not self._verbose:
             for name, value in QUIET_ENVIRONMENT.items():
                 os.environ.setdefault(name, value)
