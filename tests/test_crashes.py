@@ -5,6 +5,7 @@ FAULT_POINTS=10 tries ten times as many points; a few hundred a case are all the
 
 import json
 import os
+import resource
 import subprocess
 from pathlib import Path
 from typing import Any
@@ -92,6 +93,28 @@ def test_a_library_that_cannot_be_written(faults: Path, tmp_path: Path, case: st
     assert found == {"hits": [3, 3], "journal": "journal" in case}
     assert "cannot be written: Permission denied; it can be searched" in stated["stated"]
     assert (status, asked) == (0, {"query": 10, "code": 0})
+
+
+@pytest.mark.parametrize("most", [30_000, 300_000])
+def test_the_command_says_that_the_disk_refuses(tmp_path: Path, model: Path, most: int) -> None:
+    """A real limit of the system, from the start or in the midst: one line, and exit status 1."""
+    for mark in range(12):
+        draw(tmp_path / f"photos/{mark:02}.png", "red", mark=mark + 1)
+    arguments = command("index", tmp_path / "photos", "--model", model, "--batch-size", 1)
+    options = {"env": os.environ | in_library(tmp_path), "capture_output": True, "text": True}
+    limit = (resource.RLIMIT_FSIZE, (most, most))
+    full = subprocess.run(
+        arguments, check=False, preexec_fn=lambda: resource.setrlimit(*limit), **options
+    )
+    assert (full.returncode, full.stdout) == (1, "")
+    (said,) = [line for line in full.stderr.splitlines() if line.startswith("searchapp: ")]
+    assert full.stderr.endswith(f"{said}\n")
+    assert "Traceback" not in full.stderr
+    assert "full; see to it and run this again" in said
+    again = subprocess.run([*arguments, "--json"], check=True, **options)
+    done = json.loads(again.stdout)
+    assert (done["added"] + done["unchanged"], done["failed"]) == (12, 0)
+    print(f"at {most} bytes: {done['unchanged']} of 12 kept: {said}")
 
 
 def test_a_second_index_says_who_writes_and_readers_read_on(tmp_path: Path, model: Path) -> None:
