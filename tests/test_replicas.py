@@ -18,7 +18,7 @@ from searchapp.catalog import Work
 from searchapp.engines.pipeline import Fresh, Outcome
 from searchapp.engines.replicas import Replicas
 from searchapp.engines.worker import Job
-from searchapp.errors import EngineError, ModelError
+from searchapp.errors import EngineError, LibraryError, ModelError
 from searchapp.library import Library
 from searchapp.models import ModelSpec, resolve
 from searchapp.types import EngineStarting, Failed, Failure, Finished, IndexOptions, Progress
@@ -159,6 +159,16 @@ def test_a_picture_that_hangs_costs_only_itself(job: Job, many: list[Work], tmp_
     failures = {Path(o.work.path).name: o.result for o in found if isinstance(o.result, Failure)}
     assert set(failures) == {"100-deadly.png", "broken.png"}
     assert "ended on it 2 times (it said nothing for " in failures["100-deadly.png"].message
+
+
+def test_a_catalogue_that_cannot_be_read_blames_no_picture(
+    job: Job, many: list[Work], tmp_path: Path
+) -> None:
+    """The work stops with the reason, and not with a failure for every file."""
+    (tmp_path / "catalog.db").write_bytes(b"no database" * 1000)
+    damaged = replace(job, catalog=str(tmp_path / "catalog.db"), collection_id=1)
+    with pytest.raises(LibraryError, match="not a database; its file is damaged"):
+        list(outcomes(Replicas(damaged, places(2)), many))
 
 
 def test_a_worker_that_is_stopped_is_replaced(job: Job, many: list[Work]) -> None:

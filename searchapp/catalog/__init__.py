@@ -369,13 +369,13 @@ class Lookup:
 
     def __init__(self, file: str, collection_id: int) -> None:
         """Open a connection of its own."""
-        self._collection_id = collection_id
+        self._folder, self._collection_id = Path(file).parent, collection_id
         self._connection = sqlite3.connect(file, isolation_level=None, check_same_thread=False)
         self._lock = threading.Lock()
 
     def embedded(self, sha256: str) -> int | None:
-        """Return the id of an image that the collection has the embedding of."""
-        with self._lock:
+        """Return the id of an image that the collection has the embedding of; LibraryError."""
+        with self._lock, stated(self._folder):
             row = self._connection.execute(
                 "select i.id from images i join embeddings e on e.image_id = i.id"
                 " where i.sha256 = ? and e.collection_id = ?",
