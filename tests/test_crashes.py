@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from conftest import in_library
+from conftest import Run, in_library
 from fakes import FakeEngine
 from pictures import draw
 from preload import TESTS, built, needs_preload, preloaded
@@ -19,6 +19,7 @@ from test_process import command
 
 from searchapp import images
 from searchapp.engines import EngineInput
+from searchapp.errors import LibraryError
 from searchapp.library import Library
 from searchapp.models import resolve
 from searchapp.types import Query, SearchOptions
@@ -145,3 +146,21 @@ def test_a_second_index_says_who_writes_and_readers_read_on(tmp_path: Path, mode
     assert f"is being written by searchapp index (process {first.pid} on" in said
     assert (first.returncode, said.count("\n")) == (0, 1)
     print(f"{len(counts)} searches while another process wrote; wrong 0")
+
+
+@pytest.mark.parametrize("page", range(1, 12))
+def test_a_damaged_catalogue_is_said(
+    run: Run, photos: Path, model: Path, tmp_path: Path, page: int
+) -> None:
+    """Whatever page of it is overwritten: an answer, or one line with the way out; no traceback."""
+    run("index", photos, "--model", model)
+    file = tmp_path / "library" / "catalog.db"
+    data = bytearray(file.read_bytes())
+    data[4096 * page : 4096 * (page + 1)] = b"\xff" * 4096
+    file.write_bytes(data)
+    for arguments in (["query", "red", "--where", "width > 1"], ["info"], ["index", photos]):
+        result = run(*arguments)
+        assert result.exit_code in (0, 1)
+        if result.exit_code:
+            assert isinstance(result.exception, LibraryError)
+            assert "its file is damaged; restore a copy" in str(result.exception)

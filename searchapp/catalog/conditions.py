@@ -28,6 +28,10 @@ PLAIN = """
     unixepoch upper
 """
 FUNCTIONS = frozenset(PLAIN.split())
+FILES_FAULT = (  # and not the condition's
+    sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB, sqlite3.SQLITE_IOERR, sqlite3.SQLITE_CANTOPEN,
+    sqlite3.SQLITE_FULL,
+)  # fmt: skip
 LIMITS = {
     sqlite3.SQLITE_LIMIT_SQL_LENGTH: 10_000,
     sqlite3.SQLITE_LIMIT_LENGTH: 100_000,  # bytes of any value
@@ -56,6 +60,8 @@ def matching(file: Path, condition: str) -> NDArray[np.int64]:
             rows = connection.execute(f"select image_id from photos where (\n{condition}\n)")
             return np.fromiter((row[0] for row in rows), dtype=np.int64)
         except (sqlite3.Error, sqlite3.Warning, ValueError) as error:
+            if getattr(error, "sqlite_errorcode", 0) & 0xFF in FILES_FAULT:
+                raise
             raise QueryError(f"--where: {_reason(error)}; {_help()}") from error
 
 
