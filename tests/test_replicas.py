@@ -3,25 +3,35 @@
 import os
 import random
 import signal
+import sqlite3
 import time
 import tracemalloc
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import replace
 from pathlib import Path
+from unittest import mock
 
 import pytest
 from fakes import FakeEngine
 from PIL import Image
 
-from searchapp.catalog import Work
+from searchapp.catalog import Catalog, Work
 from searchapp.engines.pipeline import Fresh, Outcome
 from searchapp.engines.replicas import Replicas
 from searchapp.engines.worker import Job
 from searchapp.errors import EngineError, LibraryError, ModelError
 from searchapp.library import Library
 from searchapp.models import ModelSpec, resolve
-from searchapp.types import EngineStarting, Failed, Failure, Finished, IndexOptions, Progress
+from searchapp.types import (
+    Collection,
+    EngineStarting,
+    Failed,
+    Failure,
+    Finished,
+    IndexOptions,
+    Progress,
+)
 from searchapp.vectors import unpack
 
 TESTS = str(Path(__file__).parent)
@@ -292,6 +302,38 @@ def test_an_interrupted_run_keeps_what_was_embedded(
         *_, last = library.index([two_thousand], options)
         assert isinstance(last, Finished)
         assert (last.summary.added, last.summary.unchanged) == (2000 - kept, kept)
+
+
+def test_a_disk_that_is_full_ends_the_workers(
+    tmp_path: Path, model: Path, two_thousand: Path
+) -> None:
+    """What was saved is kept, the reason is said, no process stays, and the next run completes."""
+    started: list[Replicas] = []
+
+    def start(job: Job, files: int, wanted: int | None) -> Replicas:
+        started.append(Replicas(replace(job, engine="fakes:FakeEngine"), places(2)))
+        return started[-1]
+
+    real, room = Catalog.save_embeddings, iter(range(4))
+
+    def save(self: Catalog, collection: Collection, vectors: Mapping[int, bytes]) -> None:
+        if next(room, None) is None:
+            raise sqlite3.OperationalError("database or disk is full")
+        real(self, collection, vectors)
+
+    options, processes = IndexOptions(str(model), batch_size=16), []
+    with Library.open(tmp_path / "library", create=True, start_many=start) as library:
+        with (
+            mock.patch.object(Catalog, "save_embeddings", save),
+            pytest.raises(LibraryError, match="full; make room on its disk and run this"),
+        ):
+            for _ in library.index([two_thousand], options):
+                processes = [r.process for r in started[0]._replicas] if started else []
+        assert all(process.poll() is not None for process in processes)
+        assert len(processes) == 2
+        assert library.info().images == 4 * 16
+        *_, last = library.index([two_thousand], options)
+        assert (last.summary.added, last.summary.failed) == (2000 - 64, 0)
 
 
 def test_a_known_content_starts_no_engine(tmp_path: Path, model: Path, photos: Path) -> None:
