@@ -8,16 +8,17 @@ import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import nullcontext, suppress
 from dataclasses import replace
+from functools import wraps
 from itertools import islice
 from pathlib import Path
 from types import TracebackType
-from typing import TYPE_CHECKING, Self, TypeAlias
+from typing import TYPE_CHECKING, Concatenate, ParamSpec, Self, TypeAlias, TypeVar
 
 import numpy as np
 
 from searchapp import collections, engines, querying, scan
 from searchapp.calibration import Judges, Kind, kind_of
-from searchapp.catalog import Catalog, CatalogError, Located
+from searchapp.catalog import Catalog, CatalogError, Located, stated
 from searchapp.engines import Engine, Refusal, Vector
 from searchapp.errors import LibraryError, QueryError, SearchAppError
 from searchapp.indexing import Run, Source
@@ -55,6 +56,21 @@ JUDGED = 10  # of the best, one of which has to be a good match
 PATIENCE = 2.0  # seconds that a run of index spends on telling good matches later, at least
 # Starts engines for a job of so many files, so many on a GPU; None where one in this process does.
 StartMany: TypeAlias = "Callable[[Job, int, int | None], Source | None]"
+Given = ParamSpec("Given")
+Result = TypeVar("Result")
+
+
+def _stated(
+    method: Callable[Concatenate[Library, Given], Result],
+) -> Callable[Concatenate[Library, Given], Result]:
+    """Let a method raise LibraryError where SQLite fails."""
+
+    @wraps(method)
+    def stating(it: Library, /, *args: Given.args, **kwargs: Given.kwargs) -> Result:
+        with stated(it.folder):
+            return method(it, *args, **kwargs)
+
+    return stating
 
 
 class Library:
@@ -141,8 +157,12 @@ class Library:
 
         Stopping it at any moment (closing the iterator, Ctrl-C, a power cut) keeps what was
         saved; the same call goes on from there. Errors: FolderError, ModelError, EngineError,
-        LibraryError (another process writes).
+        LibraryError (another process writes, the disk is full, fails, or is read-only).
         """
+        with stated(self.folder):
+            yield from self._index(folders, options)
+
+    def _index(self, folders: Iterable[str | Path], options: IndexOptions) -> Iterator[Event]:
         roots = scan.resolve_roots([Path(folder) for folder in folders], gone=options.prune)
         if options.dry_run:
             collection, spec = collections.for_indexing(self._catalog, options)
@@ -216,6 +236,7 @@ class Library:
         """
         return list(self.find(query, options).hits)
 
+    @_stated
     def find(
         self, query: Query | Sequence[Term], options: SearchOptions = SearchOptions()
     ) -> Answer:
@@ -235,6 +256,7 @@ class Library:
             self._calibrate(collection, engine)
         return self.nearest(collection, vector, options, kind)
 
+    @_stated
     def target(self, options: SearchOptions) -> tuple[Collection, ModelSpec]:
         """Return the collection that a search would take, and the model for its query."""
         return collections.for_search(self._catalog, options)
@@ -243,11 +265,13 @@ class Library:
         """Return the images nearest to one that is indexed, itself first; no engine is needed."""
         return list(self.find_similar(image_id, options).hits)
 
+    @_stated
     def find_similar(self, image_id: int, options: SearchOptions = SearchOptions()) -> Answer:
         """Search as similar() does, and tell whether the best is a good match."""
         collection = collections.chosen(self._catalog, options.collection)
         return self.nearest(collection, self.vector(collection, image_id), options, "image")
 
+    @_stated
     def vector(self, collection: Collection, image_id: int) -> Vector:
         """Return an indexed image's vector, [dimensions]; QueryError where there is none."""
         stored = self._catalog.vector_of(collection, image_id)
@@ -256,14 +280,17 @@ class Library:
         vector: Vector = unpack([stored], collection.dimensions)[0]
         return vector
 
+    @_stated
     def image(self, image_id: int) -> Located | None:
         """Return an image and where its files are; None where there is none."""
         return self._catalog.image_by_id(image_id)
 
+    @_stated
     def facets(self) -> Facets:
         """Return what the images can be filtered by: folders and dates."""
         return self._catalog.facets()
 
+    @_stated
     def info(self) -> LibraryInfo:
         """Return what the library holds."""
         images, files = self._catalog.counts()
@@ -286,12 +313,11 @@ class Library:
         from searchapp.checking import Check
 
         check = Check(self.folder, self._catalog, files)
-        if not repair:
-            yield from check.faults(repair=False)
-            return
-        with writer_lock(self.folder, "searchapp check --repair"):
-            yield from check.faults(repair=True)
+        lock = writer_lock(self.folder, "searchapp check --repair") if repair else nullcontext()
+        with stated(self.folder), lock:
+            yield from check.faults(repair=repair)
 
+    @_stated
     def prune(self, *, missing: bool = False, dry: bool = False) -> Pruned:
         """Remove images that no file holds any more, with embeddings and thumbnails.
 
@@ -302,6 +328,7 @@ class Library:
         with nullcontext() if dry else writer_lock(self.folder, "searchapp prune"):
             return prune(self.folder, self._catalog, self._indexes, missing=missing, dry=dry)
 
+    @_stated
     def export(self, file: Path, collection: str | None = None) -> int:
         """Write a collection to a .npy, .json or .parquet file; return how many images it has."""
         from searchapp import exchange
@@ -310,6 +337,7 @@ class Library:
         count = self._catalog.embedded(chosen).extent().count
         return exchange.write(file, chosen, self._catalog.upkeep().known(chosen), count)
 
+    @_stated
     def load(self, file: Path, collection: str | None = None) -> Loaded:
         """Read what export has written, and add what is not there yet; no engine is needed.
 
@@ -337,6 +365,7 @@ class Library:
         finally:
             temporary.unlink(missing_ok=True)
 
+    @_stated
     def failures(self, collection: str | None = None) -> list[Failure]:
         """Return the files that could not be used, and why."""
         return self._catalog.failures(collections.chosen(self._catalog, collection))
@@ -352,6 +381,7 @@ class Library:
 
     # Vectors
 
+    @_stated
     def nearest(
         self,
         collection: Collection,

@@ -5,10 +5,11 @@ from __future__ import annotations
 import os
 import socket
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from datetime import datetime
 from pathlib import Path
 
+from searchapp.disk import reason
 from searchapp.errors import LibraryError
 
 
@@ -24,22 +25,24 @@ def writer_lock(folder: Path, purpose: str) -> Iterator[None]:
     try:
         lock.acquire(timeout=0)
     except Timeout:
-        try:
+        who = ""
+        with suppress(OSError):
             who = holder.read_text(encoding="utf-8").strip()
-        except OSError:
-            who = "another process"
         raise LibraryError(
-            f"the library at {folder} is being written by {who}; try again when it has finished"
+            f"the library at {folder} is being written by {who or 'another process'}; "
+            "try again when it has finished"
         ) from None
     except OSError as error:
-        raise LibraryError(f"the library at {folder} cannot be written: {error}") from error
+        raise LibraryError(f"the library at {folder} cannot be written: {reason(error)}") from error
     try:
         since = datetime.now().astimezone().strftime("%Y-%m-%d %H:%M")
-        holder.write_text(
-            f"{purpose} (process {os.getpid()} on {socket.gethostname()}, since {since})\n",
-            encoding="utf-8",
-        )
+        with suppress(OSError):  # a full disk: the lock holds, though it cannot name its holder
+            holder.write_text(
+                f"{purpose} (process {os.getpid()} on {socket.gethostname()}, since {since})\n",
+                encoding="utf-8",
+            )
         yield
     finally:
-        holder.unlink(missing_ok=True)
+        with suppress(OSError):
+            holder.unlink(missing_ok=True)
         lock.release()

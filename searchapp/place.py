@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import socket
 from pathlib import Path
 
 
@@ -15,3 +17,8 @@ def default_folder() -> Path:
 def library_folder(given: str | Path | None) -> Path:
     """Return the absolute path of the library that is meant."""
     return default_folder() if given is None else Path(given).expanduser().absolute()
+
+
+def may_be_resident(library: Path) -> bool:
+    """Tell whether a process can be left behind for a library: not where it cannot be written."""
+    return hasattr(socket, "AF_UNIX") and (not library.exists() or os.access(library, os.W_OK))

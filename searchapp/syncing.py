@@ -13,6 +13,8 @@ from typing import Self
 import numpy as np
 
 from searchapp.catalog import Catalog, Embedded
+from searchapp.disk import reason
+from searchapp.errors import LibraryError
 from searchapp.types import Collection, Extent, IndexMaking, SavedIndex
 from searchapp.vectors import CannotRemove, VectorIndex, kinds, unpack
 from searchapp.vectors.kinds import Policy
@@ -192,11 +194,17 @@ class Indexes:
     ) -> None:
         self._tick()
         name = f"collection-{collection.id}"
-        file = index.save(self._folder, name)
+        try:
+            file = index.save(self._folder, name)
+            size = file.stat().st_size
+        except OSError as error:
+            raise LibraryError(
+                f"all is embedded, but the index in {self._folder} cannot be saved: {reason(error)}"
+            ) from error
         self._catalog.embedded(collection).set_saved(
             SavedIndex(
                 file.name,
-                file.stat().st_size,
+                size,
                 len(index),
                 extent.last_id,
                 extent.deletions,

@@ -3,25 +3,35 @@
 import os
 import random
 import signal
+import sqlite3
 import time
 import tracemalloc
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import replace
 from pathlib import Path
+from unittest import mock
 
 import pytest
 from fakes import FakeEngine
 from PIL import Image
 
-from searchapp.catalog import Work
+from searchapp.catalog import Catalog, Work
 from searchapp.engines.pipeline import Fresh, Outcome
 from searchapp.engines.replicas import Replicas
 from searchapp.engines.worker import Job
-from searchapp.errors import EngineError, ModelError
+from searchapp.errors import EngineError, LibraryError, ModelError
 from searchapp.library import Library
 from searchapp.models import ModelSpec, resolve
-from searchapp.types import EngineStarting, Failed, Failure, Finished, IndexOptions, Progress
+from searchapp.types import (
+    Collection,
+    EngineStarting,
+    Failed,
+    Failure,
+    Finished,
+    IndexOptions,
+    Progress,
+)
 from searchapp.vectors import unpack
 
 TESTS = str(Path(__file__).parent)
@@ -36,6 +46,22 @@ class MortalEngine(FakeEngine):
         if item.image is not None and item.image.getpixel((0, 0)) == DEADLY:
             os.kill(os.getpid(), signal.SIGKILL)
         return item
+
+
+class HangingEngine(FakeEngine):
+    """Never comes back from a deadly picture."""
+
+    def embed(self, inputs):  # type: ignore[no-untyped-def]
+        if any(item.image is not None and item.image.getpixel((0, 0)) == DEADLY for item in inputs):
+            time.sleep(3600)
+        return super().embed(inputs)
+
+
+class NeverReady(FakeEngine):
+    """Hangs when it starts."""
+
+    def __init__(self, spec: ModelSpec) -> None:
+        time.sleep(3600)
 
 
 class StillbornEngine(FakeEngine):
@@ -131,6 +157,53 @@ def test_a_deadly_picture_costs_only_itself(job: Job, many: list[Work], tmp_path
     assert failures["100-deadly.png"].message == (
         "the engine's process ended on it 2 times (killed by SIGKILL)"
     )
+
+
+def test_a_picture_that_hangs_costs_only_itself(job: Job, many: list[Work], tmp_path: Path) -> None:
+    """Who answers nothing for too long is ended like who dies, and the rest is embedded."""
+    Image.new("RGB", (24, 24), DEADLY).save(tmp_path / "many" / "100-deadly.png")
+    files = works(tmp_path / "many")
+    hanging = replace(job, engine="test_replicas:HangingEngine")
+    found = list(outcomes(Replicas(hanging, places(2), quiet=2.5, a_file=0.0), files))
+    assert Counter(o.work for o in found) == Counter(files)
+    failures = {Path(o.work.path).name: o.result for o in found if isinstance(o.result, Failure)}
+    assert set(failures) == {"100-deadly.png", "broken.png"}
+    assert "ended on it 2 times (it said nothing for " in failures["100-deadly.png"].message
+
+
+def test_a_catalogue_that_cannot_be_read_blames_no_picture(
+    job: Job, many: list[Work], tmp_path: Path
+) -> None:
+    """The work stops with the reason, and not with a failure for every file."""
+    (tmp_path / "catalog.db").write_bytes(b"no database" * 1000)
+    damaged = replace(job, catalog=str(tmp_path / "catalog.db"), collection_id=1)
+    with pytest.raises(LibraryError, match="not a database; its file is damaged"):
+        list(outcomes(Replicas(damaged, places(2)), many))
+
+
+def test_a_worker_that_is_stopped_is_replaced(job: Job, many: list[Work]) -> None:
+    """A process that stands still, for whatever reason, keeps no file."""
+    replicas, found, stopped = Replicas(job, places(2), quiet=2.5, a_file=0.0), [], 0
+    for event in replicas.run(many, 8):
+        if isinstance(event, EngineStarting):
+            continue
+        found += event
+        if len(found) > 40 * (stopped + 1) and stopped < 2:
+            os.kill(replicas._replicas[0].process.pid, signal.SIGSTOP)
+            stopped += 1
+    replicas.close()
+    assert stopped == 2
+    assert Counter(o.work for o in found) == Counter(many)
+    failures = [o.work.path for o in found if isinstance(o.result, Failure)]
+    assert [Path(path).name for path in failures] == ["broken.png"]
+    print(f"{stopped} workers stopped, {len(found)} files, 0 lost, 0 hung")
+
+
+def test_an_engine_that_never_starts_is_said(job: Job, many: list[Work]) -> None:
+    """It is waited for a while, a few times, and not for ever."""
+    never = replace(job, engine="test_replicas:NeverReady")
+    with pytest.raises(EngineError, match=r"ended 3 times before .* \(it said nothing for"):
+        list(outcomes(Replicas(never, places(1), quiet=0.3, a_file=0.0), many))
 
 
 @pytest.mark.parametrize(
@@ -229,6 +302,38 @@ def test_an_interrupted_run_keeps_what_was_embedded(
         *_, last = library.index([two_thousand], options)
         assert isinstance(last, Finished)
         assert (last.summary.added, last.summary.unchanged) == (2000 - kept, kept)
+
+
+def test_a_disk_that_is_full_ends_the_workers(
+    tmp_path: Path, model: Path, two_thousand: Path
+) -> None:
+    """What was saved is kept, the reason is said, no process stays, and the next run completes."""
+    started: list[Replicas] = []
+
+    def start(job: Job, files: int, wanted: int | None) -> Replicas:
+        started.append(Replicas(replace(job, engine="fakes:FakeEngine"), places(2)))
+        return started[-1]
+
+    real, room = Catalog.save_embeddings, iter(range(4))
+
+    def save(self: Catalog, collection: Collection, vectors: Mapping[int, bytes]) -> None:
+        if next(room, None) is None:
+            raise sqlite3.OperationalError("database or disk is full")
+        real(self, collection, vectors)
+
+    options, processes = IndexOptions(str(model), batch_size=16), []
+    with Library.open(tmp_path / "library", create=True, start_many=start) as library:
+        with (
+            mock.patch.object(Catalog, "save_embeddings", save),
+            pytest.raises(LibraryError, match="full; make room on its disk and run this"),
+        ):
+            for _ in library.index([two_thousand], options):
+                processes = [r.process for r in started[0]._replicas] if started else []
+        assert all(process.poll() is not None for process in processes)
+        assert len(processes) == 2
+        assert library.info().images == 4 * 16
+        *_, last = library.index([two_thousand], options)
+        assert (last.summary.added, last.summary.failed) == (2000 - 64, 0)
 
 
 def test_a_known_content_starts_no_engine(tmp_path: Path, model: Path, photos: Path) -> None:

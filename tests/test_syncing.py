@@ -432,7 +432,7 @@ def test_a_failing_background_is_told_at_the_end(store: Store) -> None:
             if keeper._thread:
                 keeper._thread.join()
         assert write.call_count == 1
-        with pytest.raises(OSError, match="disk full"):
+        with pytest.raises(LibraryError, match="cannot be saved: disk full; "):
             list(keeper.finish())
 
 

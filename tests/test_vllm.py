@@ -20,13 +20,13 @@ from PIL import Image
 from searchapp import images
 from searchapp.cli.engine import UntilExit
 from searchapp.engines import EngineInput, Refusal, Vector
-from searchapp.errors import ModelError
+from searchapp.errors import EngineError, ModelError
 from searchapp.library import Library
 from searchapp.models import ModelSpec, resolve
 from searchapp.types import Finished, IndexOptions, Query
 
 pytest.importorskip("vllm", reason="vLLM is not installed: pip install 'searchapp[cpu]'")
-from searchapp.engines.local import LocalEngine
+from searchapp.engines.local import SLICE, LocalEngine
 from searchapp.engines.mend import mend_torchvision
 from searchapp.engines.resize import resize
 
@@ -247,6 +247,78 @@ def test_a_dead_engine_is_started_again(spec: ModelSpec, monkeypatch: pytest.Mon
     assert [isinstance(output, Refusal) for output in outputs] == [False, True, False]
     assert "the engine failed on it" in outputs[1].reason  # type: ignore[union-attr]
     assert len(starts) == 3
+
+
+def test_vllm_reports_nothing(engine: LocalEngine) -> None:
+    """Its statistics are off where nobody has set them; only a GPU would have it send them."""
+    from vllm.usage.usage_lib import is_usage_stats_enabled
+
+    assert not is_usage_stats_enabled()
+
+
+@pytest.mark.parametrize("most", [40, 1])
+def test_what_is_too_much_for_the_memory_is_halved(
+    engine: LocalEngine, monkeypatch: pytest.MonkeyPatch, most: int
+) -> None:
+    """Where vLLM runs out of memory on more than some inputs, nothing is lost or mixed up."""
+    import torch
+
+    expected = [vector_of(output) for output in engine.embed([EngineInput(t) for t in TEXTS])]
+    executor = engine.llm.llm_engine.engine_core.engine_core.model_executor
+    real, sizes, llm = executor.execute_model, list[int](), engine.llm
+
+    def execute(scheduled: Any, *arguments: Any, **more: Any) -> Any:
+        sizes.append(len(scheduled.num_scheduled_tokens))
+        if sizes[-1] > most:
+            raise torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 2.00 GiB.")
+        return real(scheduled, *arguments, **more)
+
+    monkeypatch.setattr(executor, "execute_model", execute)
+    outputs = engine.embed([EngineInput(TEXTS[number % 3]) for number in range(90)])
+    assert len(outputs) == 90
+    for number, output in enumerate(outputs):
+        assert float(vector_of(output) @ expected[number % 3]) > 0.9999
+    assert max(sizes) > most
+    halved = engine._slice
+    engine._slice = SLICE
+    assert halved <= most
+    assert engine.llm is llm, "it was not started again"
+    print(f"{sum(size > most for size in sizes)} times out of memory, 90 vectors, lost 0")
+
+
+def test_one_input_without_the_memory(spec: ModelSpec, monkeypatch: pytest.MonkeyPatch) -> None:
+    """It is refused alone; where none has the memory, the work stops with what to do."""
+    starts: list[object] = []
+
+    class Small(FakeLLM):
+        """Has no memory for the word huge."""
+
+        def __init__(self) -> None:
+            super().__init__(spec.dimensions)
+            starts.append(self)
+            self.huge = False
+
+        def add_request(self, name: str, prompt: Any, parameters: object) -> None:
+            super().add_request(name, prompt, parameters)
+            self.huge |= "huge" in prompt["prompt"]
+
+        def abort_request(self, names: list[str]) -> None:
+            self._waiting = [name for name in self._waiting if name not in names]
+            self.huge = False
+
+        def step(self) -> list[Any]:
+            if self.huge:
+                raise RuntimeError("[enforce fail] DefaultCPUAllocator: can't allocate memory")
+            return super().step()
+
+    engine = LocalEngine.__new__(LocalEngine)
+    monkeypatch.setattr(LocalEngine, "_start", lambda self: setattr(self, "_llm", Small()))
+    engine.__init__(spec)  # type: ignore[misc]
+    outputs = engine.embed([EngineInput(word) for word in ("dog", "huge", "cat", "tree")])
+    assert [isinstance(output, Refusal) for output in outputs] == [False, True, False, False]
+    assert "can't allocate memory" in outputs[1].reason  # type: ignore[union-attr]
+    with pytest.raises(EngineError, match=r"not the memory for a single input .* --replicas"):
+        engine.embed([EngineInput("huge")] * 9)
 
 
 def test_the_library_end_to_end(engine: LocalEngine, model: Path, tmp_path: Path) -> None:

@@ -18,11 +18,14 @@ from typing import Any
 
 from sqlite_utils import Database
 
+from searchapp.catalog.connecting import connect
 from searchapp.catalog.embedded import Embedded
 from searchapp.catalog.filters import Filters, Ids
 from searchapp.catalog.keys import key, path_of
 from searchapp.catalog.seen import Plan, Seen, Work
+from searchapp.catalog.stating import stated
 from searchapp.catalog.upkeep import Upkeep
+from searchapp.disk import reason
 from searchapp.errors import LibraryError
 from searchapp.migrations import MIGRATIONS
 from searchapp.types import (
@@ -35,7 +38,9 @@ from searchapp.types import (
     RunSummary,
 )
 
-__all__ = ["Catalog", "CatalogError", "Embedded", "Located", "Lookup", "Plan", "Seen", "Work"]
+__all__ = [
+    "Catalog", "CatalogError", "Embedded", "Located", "Lookup", "Plan", "Seen", "Work", "stated",
+]  # fmt: skip
 
 CatalogError = sqlite3.Error
 APPLICATION_ID = 0x53726368  # in the file's header: a catalogue, and not any SQLite file
@@ -75,12 +80,11 @@ class Catalog:
                 "--library DIR names another"
             )
         try:
-            connection = sqlite3.connect(file, isolation_level=None, timeout=30)
-            catalog = cls(connection)
+            catalog = cls(connect(file))
             catalog._identify(file)
             return catalog
         except sqlite3.Error as error:
-            raise LibraryError(f"{file} cannot be used as a catalogue: {error}") from error
+            raise LibraryError(f"{file} cannot be used as a catalogue: {reason(error)}") from error
 
     @classmethod
     def in_memory(cls) -> Catalog:
@@ -384,13 +388,13 @@ class Lookup:
 
     def __init__(self, file: str, collection_id: int) -> None:
         """Open a connection of its own."""
-        self._collection_id = collection_id
+        self._folder, self._collection_id = Path(file).parent, collection_id
         self._connection = sqlite3.connect(file, isolation_level=None, check_same_thread=False)
         self._lock = threading.Lock()
 
     def embedded(self, sha256: str) -> int | None:
-        """Return the id of an image that the collection has the embedding of."""
-        with self._lock:
+        """Return the id of an image that the collection has the embedding of; LibraryError."""
+        with self._lock, stated(self._folder):
             row = self._connection.execute(
                 "select i.id from images i join embeddings e on e.image_id = i.id"
                 " where i.sha256 = ? and e.collection_id = ?",

@@ -10,6 +10,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
+from searchapp.catalog.connecting import connect
 from searchapp.errors import QueryError
 
 COLUMNS = (
@@ -27,6 +28,10 @@ PLAIN = """
     unixepoch upper
 """
 FUNCTIONS = frozenset(PLAIN.split())
+FILES_FAULT = (  # and not the condition's
+    sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB, sqlite3.SQLITE_IOERR, sqlite3.SQLITE_CANTOPEN,
+    sqlite3.SQLITE_FULL,
+)  # fmt: skip
 LIMITS = {
     sqlite3.SQLITE_LIMIT_SQL_LENGTH: 10_000,
     sqlite3.SQLITE_LIMIT_LENGTH: 100_000,  # bytes of any value
@@ -41,7 +46,7 @@ def matching(file: Path, condition: str) -> NDArray[np.int64]:
     Raise QueryError where the condition is no SQL expression, reads anything but the view's
     columns, calls what is no plain function, or takes longer than SECONDS.
     """
-    with closing(sqlite3.connect(f"{file.as_uri()}?mode=ro", uri=True)) as connection:
+    with closing(connect(file)) as connection:
         connection.execute("pragma query_only = on")
         for limit, most in LIMITS.items():
             connection.setlimit(limit, most)
@@ -55,6 +60,8 @@ def matching(file: Path, condition: str) -> NDArray[np.int64]:
             rows = connection.execute(f"select image_id from photos where (\n{condition}\n)")
             return np.fromiter((row[0] for row in rows), dtype=np.int64)
         except (sqlite3.Error, sqlite3.Warning, ValueError) as error:
+            if getattr(error, "sqlite_errorcode", 0) & 0xFF in FILES_FAULT:
+                raise
             raise QueryError(f"--where: {_reason(error)}; {_help()}") from error
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import socket
 from pathlib import Path
 from typing import Any
 
@@ -30,7 +29,7 @@ from searchapp.cli.options import (
     verbose_option,
 )
 from searchapp.cli.terms import question, title
-from searchapp.place import library_folder
+from searchapp.place import library_folder, may_be_resident
 from searchapp.types import AUTO, Answer, Hit, SearchOptions
 
 
@@ -155,7 +154,7 @@ def command(
     """
     query = question(text, images, texts, minus_texts, minus_images)
     options = SearchOptions(**arguments)
-    if no_daemon or verbose or not hasattr(socket, "AF_UNIX"):
+    if no_daemon or verbose or not may_be_resident(library_folder(library)):
         from searchapp.cli.engine import starter
         from searchapp.library import Library
 

@@ -73,6 +73,16 @@ def reason_of(error: BaseException) -> str:
     return lines[0][:300] if lines else type(error).__name__
 
 
+def accepted(output: Vector | Refusal, spec: ModelSpec) -> Vector | Refusal:
+    """Return what an engine gave, unless it breaks its promise: then it is refused, never saved."""
+    if isinstance(output, Refusal):
+        return output
+    # Written so that a length which is no number is refused, too.
+    if output.shape == (spec.dimensions,) and abs(float(np.linalg.norm(output)) - 1) < 0.01:
+        return output
+    return Refusal("the engine gave no vector of length one")
+
+
 def checked(raw: Sequence[float] | Vector, spec: ModelSpec) -> Vector | Refusal:
     """Return what a model gave as a vector of length one, or say what is wrong with it.
 

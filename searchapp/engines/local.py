@@ -45,8 +45,15 @@ SLICE = 256  # inputs that the engine holds at once
 AT_ONCE = 128  # of them that the model runs on: memory grows with it, speed hardly
 
 
+STARVED = 3  # inputs in a row that have not the memory each by itself, until the engine gives up
+
+
 class _Dead(Exception):
     """The engine failed, not the input."""
+
+
+class _OutOfMemory(_Dead):
+    """So much at once is too much; the engine itself is well."""
 
 
 class LocalEngine:
@@ -63,6 +70,8 @@ class LocalEngine:
         self._llm: Any = None
         self._pixels: Pixels | None = None
         self._requests = itertools.count()
+        self._slice = SLICE  # less where that was too much for the memory
+        self._starved = 0
         self._rendering = threading.Lock()
         self._start()
 
@@ -87,13 +96,21 @@ class LocalEngine:
         return replace(item, image=None, rendered=rendered)
 
     def embed(self, inputs: Sequence[EngineInput]) -> list[Vector | Refusal]:
-        """Embed in slices: see Engine. A dead engine is started again, once for each slice."""
+        """Embed in slices: see Engine. A dead engine is started again, once for each slice.
+
+        A slice that is too much for the memory is halved, and those after it are as small.
+        """
         results: list[Vector | Refusal] = []
-        for start in range(0, len(inputs), SLICE):
-            part = [self.prepare(item) for item in inputs[start : start + SLICE]]
+        while len(results) < len(inputs):
+            start = len(results)
+            part = [self.prepare(item) for item in inputs[start : start + self._slice]]
             try:
                 results += self._run(part)
-            except _Dead:
+                self._starved = 0
+            except _Dead as error:
+                if isinstance(error, _OutOfMemory) and len(part) > 1:
+                    self._slice = min(len(part), AT_ONCE) // 2
+                    continue
                 self._start()
                 results += self._run_one_by_one(part)
         return results
@@ -128,7 +145,15 @@ class LocalEngine:
         for single in inputs:
             try:
                 results += self._run([single])
+                self._starved = 0
             except _Dead as error:
+                self._starved = self._starved + 1 if isinstance(error, _OutOfMemory) else 0
+                if self._starved >= STARVED:
+                    raise EngineError(
+                        f"{self._spec.name} has not the memory for a single input ({error}); see "
+                        "what else uses it (nvidia-smi), or take fewer --replicas or a smaller "
+                        "--model"
+                    ) from error
                 results.append(Refusal(f"the engine failed on it: {error}"))
                 self._start()
         return results
@@ -136,9 +161,9 @@ class LocalEngine:
     def _start(self) -> None:
         self.close()
         check_trust(self._spec)
-        folder = str(hub.fetch(self._spec))
         for name, value in ENVIRONMENT.items():
             os.environ.setdefault(name, value)
+        folder = str(hub.fetch(self._spec))
         if not self._verbose:
             for name, value in QUIET_ENVIRONMENT.items():
                 os.environ.setdefault(name, value)
@@ -227,8 +252,31 @@ class LocalEngine:
                     vector = output.outputs.data.float().numpy()
                     results[numbers[output.request_id]] = checked(vector, self._spec)
         except Exception as error:  # EngineDeadError, or from inside the model's run
+            if _is_memory(error) and self._takes_back(list(numbers)):
+                raise _OutOfMemory(reason_of(error)) from error
             raise _Dead(reason_of(error)) from error
         return results
+
+    def _takes_back(self, requests: list[str]) -> bool:
+        """Take back what was asked, and free the memory; False where the engine does not let us."""
+        try:
+            engine = self._llm.llm_engine
+            engine.abort_request(requests)
+            with suppress(ImportError):
+                import torch
+
+                torch.cuda.empty_cache()
+            return not engine.has_unfinished_requests()
+        except Exception:  # it is past that: it will be started again
+            return False
+
+
+def _is_memory(error: BaseException) -> bool:
+    """Tell whether there was not the memory: torch says so in several ways, on CPU and GPU."""
+    said = str(error).lower()
+    return isinstance(error, MemoryError) or any(
+        words in said for words in ("out of memory", "can't allocate memory")
+    )
 
 
 def _on_gpu(spec: ModelSpec, bulk: bool) -> dict[str, Any]:

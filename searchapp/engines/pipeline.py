@@ -13,7 +13,7 @@ from itertools import islice
 
 from searchapp import images
 from searchapp.catalog import Lookup, Work
-from searchapp.engines.base import Engine, Refusal
+from searchapp.engines.base import Engine, Refusal, accepted
 from searchapp.engines.readers import Readers, Reading
 from searchapp.errors import EngineError, PictureError
 from searchapp.models import EngineInput, ModelSpec, document_prompt
@@ -192,9 +192,10 @@ class Pipeline:
         engine = self.warm()
         with self._timed("embed"):
             outputs = engine.embed(list(fresh.values()))
+        given = [accepted(output, self._spec) for output in outputs]
         return {
             sha256: output if isinstance(output, Refusal) else pack(output)
-            for sha256, output in zip(fresh, outputs, strict=True)
+            for sha256, output in zip(fresh, given, strict=True)
         }
 
     def _read(self, work: Work, reading: Reading[_Read]) -> _Read:

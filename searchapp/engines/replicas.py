@@ -33,6 +33,9 @@ DEPTH = 3  # batches that a worker has, one of them under way
 SMALLEST = 16  # files of a batch: of a worker's first, which may wait for its engine, and the last
 DEADLY = 2  # times that a picture must end a worker that had nothing else
 STARTS = 3  # workers in a row that may end before any engine runs
+QUIET = 600.0  # seconds that a worker may answer nothing, with its engine running, and files to do
+A_FILE = 60.0  # and so many more for every file of its batch: a large model on a CPU is slow
+A_START = 3.0  # times as long while its engine starts
 
 
 @dataclass(slots=True)
@@ -48,13 +51,32 @@ class Replica:
     answers: int = 0
     starting: bool = False
     ready: bool = False
+    heard: float = field(default_factory=time.monotonic)  # when it last answered, or was idle
+    quiet: float | None = None  # seconds that it said nothing, and was ended for
+
+    def end(self) -> str:
+        """Say how its process ended."""
+        if self.quiet is not None:
+            return f"it said nothing for {self.quiet:.0f} s"
+        return _end(self.process.returncode)
 
 
 class Replicas:
     """Workers, one for each place; a place is the environment that puts it on a GPU or on cores."""
 
-    def __init__(self, job: Job, places: Sequence[Mapping[str, str]]) -> None:
-        """Start no process yet."""
+    def __init__(
+        self,
+        job: Job,
+        places: Sequence[Mapping[str, str]],
+        quiet: float = QUIET,
+        a_file: float = A_FILE,
+    ) -> None:
+        """Start no process yet.
+
+        quiet: seconds, and a_file as many more for each file of its batch, after which a worker
+        that answers nothing is taken for dead.
+        """
+        self._quiet, self._a_file = quiet, a_file
         self._job = job
         self._places = places
         self._replicas: list[Replica] = []
@@ -105,9 +127,9 @@ class Replicas:
     def run(self, works: Iterable[Work], size: int) -> Iterator[list[Outcome] | EngineStarting]:
         """Embed files, in batches of a size, in whatever order they are done.
 
-        A worker that dies is replaced, and its files go to others one by one; a file that ends
-        DEADLY workers which have nothing else is a failure. Errors: EngineError and ModelError
-        where no engine starts.
+        A worker that dies, or hangs, is replaced, and its files go to others one by one; a file
+        that ends DEADLY workers which have nothing else is a failure. Errors: EngineError and
+        ModelError where no engine starts.
         """
         self._waiting = _Waiting(works, size, len(self._places))
         for place in self._places if not self._replicas else ():
@@ -121,9 +143,10 @@ class Replicas:
             if not any(replica.batches for replica in self._replicas):
                 return
             connections = {replica.connection: replica for replica in self._replicas}
-            for connection in wait(list(connections)):
+            for connection in wait(list(connections), timeout=self._quiet / 10):
                 assert isinstance(connection, Connection)
                 yield from self._hear(connections[connection])
+            self._end_the_quiet()
 
     def leave(self) -> Iterator[list[Outcome]]:
         """End the workers at once; return what they had embedded and nobody had taken yet."""
@@ -185,9 +208,24 @@ class Replicas:
         with suppress(OSError):  # it has died: its end will be heard
             worker.send_works(replica.connection, works)
 
+    def _end_the_quiet(self) -> None:
+        """End workers that hang: their end will be heard, and their files go to others."""
+        now = time.monotonic()
+        for replica in self._replicas:
+            if not replica.batches or replica.connection.poll():
+                replica.heard = now
+                continue
+            allowed = self._quiet + self._a_file * len(replica.batches[0])
+            if not replica.ready:
+                allowed *= A_START
+            if replica.quiet is None and now - replica.heard > allowed:
+                replica.quiet = now - replica.heard
+                replica.process.kill()
+
     def _hear(self, replica: Replica) -> Iterator[list[Outcome] | EngineStarting]:
         try:
             message = worker.receive(replica.connection)
+            replica.heard = time.monotonic()
             if "outcomes" in message:
                 outcomes = worker.outcomes_of(replica.connection, message, replica.batches[0])
                 replica.batches.popleft()
@@ -228,7 +266,7 @@ class Replicas:
             if self._failed_starts >= STARTS and not self._replicas:
                 raise EngineError(
                     f"the engine's process ended {STARTS} times before the model ran "
-                    f"({_end(replica.process.returncode)}); -v shows what it says"
+                    f"({replica.end()}); -v shows what it says"
                 )
         match batches:
             case [[work]] if replica.alone and not _at_work(replica):
@@ -239,10 +277,7 @@ class Replicas:
             case [[work]]:
                 self._deaths[work.path] += 1
                 if self._deaths[work.path] >= DEADLY:
-                    reason = (
-                        f"the engine's process ended on it {DEADLY} times "
-                        f"({_end(replica.process.returncode)})"
-                    )
+                    reason = f"the engine's process ended on it {DEADLY} times ({replica.end()})"
                     failure = Failure(work.path, "embed", reason)
                     yield [Outcome(work, failure, work.size, work.mtime_ns)]
                 else:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import errno
+import os
 from pathlib import Path
 
 from searchapp.errors import ModelError
@@ -15,6 +16,7 @@ def is_on_disk(spec: ModelSpec) -> bool:
     """Tell whether the model can be loaded with no network."""
     if spec.is_folder:
         return Path(spec.source).is_dir()
+    _disable_telemetry()
     try:
         from huggingface_hub import try_to_load_from_cache
     except ImportError:
@@ -27,6 +29,7 @@ def fetch(spec: ModelSpec) -> Path:
     """Return the folder with the model's files, downloaded where they are not there yet."""
     if spec.is_folder:
         return Path(spec.source)
+    _disable_telemetry()
     from huggingface_hub import snapshot_download
     from huggingface_hub.errors import GatedRepoError, LocalEntryNotFoundError
 
@@ -57,6 +60,11 @@ def fetch(spec: ModelSpec) -> Path:
         raise ModelError(
             f"{spec.name}: cannot be fetched from {spec.source}: {reason}; {WAY_OUT}"
         ) from error
+
+
+def _disable_telemetry() -> None:
+    """Have it off before huggingface_hub is imported, which looks at it then and never again."""
+    os.environ.setdefault("HF_HUB_DISABLE_TELEMETRY", "1")
 
 
 def _hub_answers() -> bool:

@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from searchapp import engines
+from searchapp.disk import reason
 from searchapp.errors import LibraryError, SearchAppError
 from searchapp.library import CATALOG
 from searchapp.server import client
@@ -111,7 +112,13 @@ def _place(settings: Settings) -> Iterator[list[socket.socket]]:
     import fcntl
 
     path = socket_path(settings.library)
-    with (settings.library / PLACE).open("a") as lock:
+    try:
+        lock = (settings.library / PLACE).open("a")
+    except OSError as error:
+        raise LibraryError(
+            f"the library at {settings.library} cannot be served: {reason(error)}"
+        ) from error
+    with lock:
         try:
             fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:

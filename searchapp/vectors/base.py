@@ -163,12 +163,13 @@ class Base:
         faiss.omp_set_num_threads(count)
 
     def write(self, file: Path) -> None:
-        """Write it to a file, durably."""
-        import faiss
-
-        faiss.write_index(self._index, str(file))
-        with file.open("rb") as written:
-            os.fsync(written.fileno())
+        """Write it to a file, durably; OSError where the disk takes it not."""
+        faiss: Any = import_module("faiss")  # its stubs lack what follows
+        # Not by FAISS's own writer, which keeps to itself what goes wrong when it closes a file.
+        with file.open("wb") as opened:
+            faiss.write_index(self._index, faiss.PyCallbackIOWriter(opened.write))
+            opened.flush()
+            os.fsync(opened.fileno())
 
 
 def _without_prefetch(ivf: Any) -> None:

@@ -1,0 +1,28 @@
+"""What SQLite and the disk say when they fail, in words, with the way out."""
+
+from __future__ import annotations
+
+import errno
+
+REMEDIES = {  # what SQLite says -> what to do
+    "disk is full": "make room on its disk and run this again: what was saved is kept",
+    "disk I/O error": "its disk fails, or is full; see to it and run this again: what was saved "
+    "is kept",
+    "readonly": "it can be searched, and be changed only by who may write there",
+    "locked": "another process is writing; try again when it has finished",
+    "malformed": "its file is damaged; restore a copy of it",
+    "not a database": "its file is damaged, or no catalogue; restore a copy of it",
+    "unable to open": "see that its folder can be read and written, and that its disk has room",
+}
+FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
+NOT_OURS = (errno.EACCES, errno.EPERM, errno.EROFS)
+
+
+def reason(error: Exception) -> str:
+    """Return in one line what went wrong, and what to do."""
+    if isinstance(error, OSError):
+        failed = "readonly" if error.errno in NOT_OURS else "disk I/O error"
+        failed = "disk is full" if error.errno in FULL else failed
+        return f"{error.strerror or error}; {REMEDIES[failed]}"
+    said = str(error)
+    return "; ".join([said, *(what for part, what in REMEDIES.items() if part in said)])
