@@ -89,8 +89,12 @@ def drop_privileges() -> None:
 class Case:
     """A library as it is before the run, and the pictures that the run is told to index."""
 
-    def __init__(self, folder: Path, known: int) -> None:
-        """Make FILES pictures; known of them are indexed already, and then some changed."""
+    def __init__(self, folder: Path, known: int, *, prunes: bool = False) -> None:
+        """Make FILES pictures; known of them are indexed already, and then some changed.
+
+        prunes: the run is one of prune, of what is known of the pictures as they were.
+        """
+        self.prunes = prunes
         self.photos, self.before = folder / "photos", folder / "before"
         self.library = folder / "library"
         self.journal = self.library / f"{CATALOG}-wal"
@@ -105,6 +109,9 @@ class Case:
             (self.photos / "00.png").unlink()
             (self.photos / "01.png").rename(self.photos / "moved.png")
             draw(self.photos / "02.png", "olive")
+            if prunes:
+                with self.opened(self.before) as library:
+                    list(library.index([self.photos], self.options()))
         else:
             self.before.mkdir()
         self.files = len(list(self.photos.iterdir()))
@@ -129,7 +136,9 @@ class Case:
         shim.faults_arm(ctypes.c_long(at), action, number)
         try:
             with self.opened() as library:
-                for event in library.index([self.photos], self.options()):
+                pruned = self.prunes and library.prune().images
+                assert pruned == (2 if self.prunes else 0)
+                for event in () if self.prunes else library.index([self.photos], self.options()):
                     if isinstance(event, Progress):
                         tell(pipe, {"done": event.done})
             tell(pipe, {"ended": True})
@@ -251,7 +260,9 @@ def points(calls: int, most: int) -> list[int]:
 
 
 def main(folder: Path, case_name: str, most: int) -> None:
-    case, count = Case(folder, 12 if case_name.endswith("more") else 0), Count()
+    prunes = case_name.endswith("prune")
+    known = 12 if prunes or case_name.endswith("more") else 0
+    case, count = Case(folder, known, prunes=prunes), Count()
     if case_name.startswith("read-only"):
         journal = "journal" in case_name
         print(json.dumps(apart(lambda pipe: case.read_only(pipe, journal))))

@@ -42,7 +42,9 @@ def shown(faults: Path, folder: Path, case: str, points: int) -> dict[str, Any]:
 
 
 @needs_preload
-@pytest.mark.parametrize(("case", "tried"), [("kill-first", 30), ("kill-more", 60)])
+@pytest.mark.parametrize(
+    ("case", "tried"), [("kill-first", 30), ("kill-more", 60), ("kill-prune", 20)]
+)
 def test_a_kill_at_any_call_that_changes_files(
     faults: Path, tmp_path: Path, case: str, tried: int
 ) -> None:
@@ -68,7 +70,12 @@ def test_a_kill_at_any_moment(faults: Path, tmp_path: Path) -> None:
 @needs_preload
 @pytest.mark.parametrize(
     ("case", "tried", "said"),
-    [("full-first", 15, "full"), ("full-more", 30, "full"), ("eio-more", 30, "I/O error")],
+    [
+        ("full-first", 15, "full"),
+        ("full-more", 30, "full"),
+        ("full-prune", 15, "full"),
+        ("eio-more", 30, "I/O error"),
+    ],
 )
 def test_a_disk_that_refuses(
     faults: Path, tmp_path: Path, case: str, tried: int, said: str
