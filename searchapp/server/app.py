@@ -29,7 +29,7 @@ from searchapp.errors import (
 )
 from searchapp.ranking import in_order
 from searchapp.server.client import PICTURE
-from searchapp.server.guard import App, Guard, Rules, TooLarge
+from searchapp.server.guard import App, Guard, Rules
 from searchapp.server.service import SIZES, Part, Service, Starting
 from searchapp.server.urls import fetch_public
 from searchapp.types import Answer, Hit, Order, Query, SearchOptions
@@ -221,10 +221,6 @@ def create_app(
              if isinstance(error, kind)), 500
         )  # fmt: skip
         return Ascii({"detail": str(error), "exit_code": error.exit_code}, status)
-
-    @app.exception_handler(TooLarge)
-    async def too_large(request: Request, error: TooLarge) -> Response:
-        return Ascii({"detail": "the request is too large"}, 413)
 
     @app.post("/api/search", response_model=SearchAnswer, openapi_extra=FORM)
     async def search(request: Request) -> SearchAnswer:

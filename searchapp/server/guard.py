@@ -37,6 +37,9 @@ class Rules:
     hosts: frozenset[str] = LOOPBACK  # names it may be asked by; with a token, any
 
 
+TOO_LARGE = 413, f"the limit is {MAX_BODY >> 20} MiB"
+
+
 class TooLarge(Exception):
     """The body of a request is over the limit."""
 
@@ -62,7 +65,7 @@ class Guard:
         scope["searchapp.local"] = by_socket(scope)
         refusal = None if by_socket(scope) else self._refusal(scope, headers)
         if refusal is None and _length(headers) > MAX_BODY:
-            refusal = 413, f"the limit is {MAX_BODY >> 20} MiB"
+            refusal = TOO_LARGE
         if refusal is not None:
             await _answer(send, *refusal)
             return
@@ -70,7 +73,22 @@ class Guard:
             cookie = f"{COOKIE}={self._rules.token}; Path=/; HttpOnly; SameSite=Strict"
             await _answer(send, 303, "", {"location": "/", "set-cookie": cookie})
             return
-        await self._app(scope, _bounded(receive), _with_headers(send))
+        body, answered = _Body(receive), False
+
+        async def answer(message: Message) -> None:
+            nonlocal answered
+            if body.refused and not answered:  # whatever the app makes of that
+                return
+            answered = True
+            await send(message)
+
+        try:
+            await self._app(scope, body, _with_headers(answer))
+        except Exception:  # the app's layers wrap TooLarge in many ways
+            if not body.refused:
+                raise
+        if body.refused and not answered:
+            await _answer(send, *TOO_LARGE)
 
     def _refusal(self, scope: Scope, headers: dict[str, str]) -> tuple[int, str] | None:
         host = headers.get("host", "")
@@ -129,19 +147,20 @@ def _cookie(headers: dict[str, str]) -> str:
     return morsel.value if morsel else ""
 
 
-def _bounded(receive: Receive) -> Receive:
-    """Stop reading a body that grows over the limit, whatever its header said."""
-    seen = 0
+class _Body:
+    """Stops reading a body that grows over the limit, whatever its header said."""
 
-    async def bounded() -> Message:
-        nonlocal seen
-        message = await receive()
-        seen += len(message.get("body", b""))
-        if seen > MAX_BODY:
+    def __init__(self, receive: Receive) -> None:
+        self._receive, self._seen = receive, 0
+        self.refused = False
+
+    async def __call__(self) -> Message:
+        message = await self._receive()
+        self._seen += len(message.get("body", b""))
+        if self._seen > MAX_BODY:
+            self.refused = True
             raise TooLarge
         return message
-
-    return bounded
 
 
 def _with_headers(send: Send) -> Send:
