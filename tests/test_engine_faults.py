@@ -1,15 +1,22 @@
 """An engine that fails in a run: what is saved is sound, and the next run completes it."""
 
 import base64
+import os
 import sqlite3
+import subprocess
+import sys
+import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
+from conftest import in_library
 from fakes import FakeEngine
 from pictures import draw
+from preload import TESTS
+from test_index import index
 from test_remote import Server, drop, hang, server, spec, status
 
 from searchapp import calibration
@@ -161,3 +168,43 @@ def test_a_server_that_fails_in_a_run(
         assert (last.summary.added, last.summary.failed) == (FILES - saved, 0)
     assert kept(tmp_path / "library") == FILES
     print(f"{trouble} after {calls}: {saved} kept, then {FILES}; lost 0, wrong 0, hung 0")
+
+
+HANGING = """
+import sys, time
+from fakes import FakeEngine
+from searchapp import engines
+from searchapp.cli import main, watchdog
+
+class Hanging(FakeEngine):
+    def embed(self, inputs):
+        if self.embedded >= 8:
+            time.sleep(1000)
+        return super().embed(inputs)
+
+engines.start_engine = lambda spec, **_: Hanging(spec)
+watchdog.SECONDS = 1.5
+main()
+"""
+
+
+def test_an_engine_of_this_process_that_hangs_ends_the_command(tmp_path: Path, model: Path) -> None:
+    """In one line; what was embedded is saved, and the next run goes on from there."""
+    for mark in range(16):
+        draw(tmp_path / f"photos/{mark:02}.png", "red", mark=mark + 1)
+    environment = os.environ | in_library(tmp_path) | {"PYTHONPATH": str(TESTS)}
+    arguments = ["index", str(tmp_path / "photos"), "--model", str(model), "--batch-size", "4"]
+    begun = time.monotonic()
+    ran = subprocess.run(
+        [sys.executable, "-c", HANGING, *arguments],
+        env=environment, capture_output=True, text=True, timeout=60, check=False,
+    )  # fmt: skip
+    assert time.monotonic() - begun < 30
+    assert (ran.returncode, ran.stdout) == (1, "")
+    assert (
+        "searchapp: the engine has said nothing for 2 s; what was embedded is saved" in ran.stderr
+    )
+    assert "Traceback" not in ran.stderr
+    with Library.open(tmp_path / "library", start=FakeEngine) as library:
+        assert library.info().collections[0].images == 8
+        assert index(library, tmp_path / "photos", model).added == 8

@@ -95,6 +95,7 @@ def command(
     """
     from searchapp.cli.engine import starter, starter_of_many
     from searchapp.cli.progress import follow
+    from searchapp.cli.watchdog import watched
     from searchapp.library import Library
     from searchapp.place import library_folder
 
@@ -105,7 +106,7 @@ def command(
         library, create=True, dry=options.dry_run, start=start, start_many=many
     ) as opened:
         try:
-            summary = follow(opened.index(folders, options))
+            summary = follow(watched(opened.index(folders, options)))
             if summary.kept and not options.dry_run and _agreed(summary.kept):
                 again = follow(opened.index(folders, replace(options, prune=True)))
                 summary = replace(summary, removed=summary.removed + again.removed, kept=0)
