@@ -9,6 +9,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from functools import partial
 from itertools import chain
 from pathlib import Path
 
@@ -19,9 +20,8 @@ from searchapp.catalog import Catalog
 from searchapp.errors import PictureError
 from searchapp.syncing import Indexes
 from searchapp.types import Collection, Fault
-from searchapp.vectors import VectorIndex, kinds, unpack
+from searchapp.vectors import VectorIndex, are_whole, kinds, unpack
 
-LENGTH_ERROR = 0.01  # of a stored vector: float16 rounds by less
 ASKED = 20  # vectors that the index is asked for
 RECALL = 0.9  # of the ten nearest, that a trained index has to find
 CLOSE = 1e-3  # of cosines that are the same
@@ -71,20 +71,13 @@ class Check:
     def _vectors(self, collection: Collection, repair: bool) -> Iterator[Fault]:
         """Check every stored vector: its size, its length, and that it is of numbers."""
         upkeep, wrong = self.catalog.upkeep(), list[int]()
-        size = 2 * collection.dimensions
-        for ids, blobs in upkeep.embeddings(collection):
-            whole = [len(blob) == size for blob in blobs]
-            wrong += [id for id, fits in zip(ids, whole, strict=True) if not fits]
-            fitting = [id for id, fits in zip(ids, whole, strict=True) if fits]
-            joined = b"".join(b for b, fits in zip(blobs, whole, strict=True) if fits)
-            vectors = np.frombuffer(joined, "<f2").astype(np.float32)
-            lengths = np.linalg.norm(vectors.reshape(-1, collection.dimensions), axis=1)
-            good = np.abs(lengths - 1) <= LENGTH_ERROR  # false for not-a-number, too
-            wrong += [id for id, is_good in zip(fitting, good, strict=True) if not is_good]
+        for ids, blobs in self.catalog.embedded(collection).after(0):
+            whole = are_whole(blobs, collection.dimensions)
+            wrong += [id for id, is_whole in zip(ids, whole, strict=True) if not is_whole]
         if wrong:
             yield self._mended(
                 f"{collection.name}: {len(wrong):,} embeddings are no vectors of length one",
-                lambda: upkeep.delete_embeddings(wrong),
+                partial(upkeep.delete_embeddings, wrong),
                 repair,
                 "`searchapp index` embeds those images again",
             )
@@ -128,11 +121,9 @@ class Check:
     def _misfound(self, collection: Collection) -> str | None:
         """Compare what the index finds with a look at every vector."""
         index = Indexes(self.folder, self.catalog).current(collection)
-        questions = unpack(self.catalog.embedded(collection).sample(ASKED), collection.dimensions)[
-            :ASKED
-        ]
+        questions = unpack(self.catalog.embedded(collection).sample(ASKED), collection.dimensions)
         best = [list[tuple[float, int]]() for _ in questions]
-        for ids, blobs in self.catalog.upkeep().embeddings(collection):
+        for ids, blobs in self.catalog.embedded(collection).after(0):
             scores = questions @ unpack(blobs, collection.dimensions).T
             for nearest, row in zip(best, scores, strict=True):
                 top = np.argsort(-row)[:10]
@@ -168,7 +159,7 @@ class Check:
         for path in changed:
             yield self._mended(
                 f"{path}: other bytes than when it was indexed, at the same size and time",
-                lambda path=path: upkeep.distrust([path]),  # type: ignore[misc]
+                partial(upkeep.distrust, [path]),
                 repair,
                 f"`searchapp index` reads it again; if the disk is failing, {ELSEWHERE}",
             )
@@ -195,7 +186,7 @@ class Check:
             ),
         ):
             if files:
-                yield self._mended(f"{len(files):,} {what}", lambda f=files: _unlink(f), repair)  # type: ignore[misc]
+                yield self._mended(f"{len(files):,} {what}", partial(_unlink, files), repair)
 
 
 def _unlink(files: list[Path]) -> None:

@@ -1,8 +1,13 @@
-"""What SQLite and the disk say when they fail, in words, with the way out."""
+"""Files that appear when they are complete; and what a failing disk says, with the way out."""
 
 from __future__ import annotations
 
 import errno
+import os
+import secrets
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
 
 REMEDIES = {  # what SQLite says -> what to do
     "disk is full": "make room on its disk and run this again: what was saved is kept",
@@ -26,3 +31,22 @@ def reason(error: Exception) -> str:
         return f"{error.strerror or error}; {REMEDIES[failed]}"
     said = str(error)
     return "; ".join([said, *(what for part, what in REMEDIES.items() if part in said)])
+
+
+@contextmanager
+def complete(file: Path) -> Iterator[Path]:
+    """Give a name to write to; the file appears, durably, when the block has written all of it."""
+    temporary = file.with_name(f"{file.stem}.{secrets.token_hex(4)}.tmp")
+    try:
+        yield temporary
+        with temporary.open("r+b") as written:
+            os.fsync(written.fileno())
+        temporary.replace(file)
+    finally:
+        temporary.unlink(missing_ok=True)
+    if os.name != "nt":  # where folders cannot be opened
+        number = os.open(file.parent, os.O_RDONLY)
+        try:
+            os.fsync(number)
+        finally:
+            os.close(number)

@@ -9,7 +9,6 @@ from __future__ import annotations
 import json
 import os
 from collections.abc import Iterable, Iterator
-from contextlib import contextmanager
 from dataclasses import asdict, fields
 from pathlib import Path
 from typing import Any
@@ -18,6 +17,7 @@ import numpy as np
 
 from searchapp import collections
 from searchapp.catalog import Catalog, Work
+from searchapp.disk import complete
 from searchapp.errors import LibraryError
 from searchapp.types import (
     FORMAT,
@@ -29,10 +29,10 @@ from searchapp.types import (
     PictureInfo,
     RunSummary,
 )
+from searchapp.vectors import are_whole
 
 SUFFIXES = (".npy", ".json", ".parquet")
 AT_ONCE = 10_000  # rows that are turned into Parquet at once
-LENGTH_ERROR = 0.01
 PARQUET = "Parquet needs pyarrow: pip install 'searchapp[parquet]'"
 
 
@@ -109,23 +109,12 @@ def _suffix(file: Path) -> str:
     return suffix
 
 
-@contextmanager
-def _complete(file: Path) -> Iterator[Path]:
-    """Give a name to write to, and the file its own name when all is written."""
-    temporary = file.with_name(f"{file.name}.{os.getpid()}.tmp")
-    try:
-        yield temporary
-        temporary.replace(file)
-    finally:
-        temporary.unlink(missing_ok=True)
-
-
 # NumPy and JSON
 
 
 def _write_npy(file: Path, header: Header, pages: Iterable[list[Known]], count: int) -> int:
     shape = (count, header.dimensions)
-    with _complete(file) as temporary:
+    with complete(file) as temporary:
         open_memmap: Any = np.lib.format.open_memmap  # untyped in numpy
         vectors = open_memmap(temporary, "w+", np.dtype("<f2"), shape)
         done = 0
@@ -150,7 +139,7 @@ def _write_npy(file: Path, header: Header, pages: Iterable[list[Known]], count: 
 def _write_json(file: Path, header: Header, pages: Iterable[list[Known]], *, vectors: bool) -> int:
     """Write one document, an image a line."""
     count = 0
-    with _complete(file) as temporary, temporary.open("w", encoding="utf-8") as opened:
+    with complete(file) as temporary, temporary.open("w", encoding="utf-8") as opened:
         opened.write(json.dumps(asdict(header))[:-1] + ', "images": [')
         for page in pages:
             for known in page:
@@ -222,7 +211,7 @@ def _write_parquet(file: Path, header: Header, pages: Iterable[list[Known]]) -> 
         metadata={"searchapp": json.dumps(asdict(header))},
     )  # fmt: skip
     count = 0
-    with _complete(file) as temporary, parquet.ParquetWriter(temporary, schema) as writer:
+    with complete(file) as temporary, parquet.ParquetWriter(temporary, schema) as writer:
         for page in pages:
             rows = [
                 _row(known)
@@ -260,10 +249,9 @@ def _checked(file: Path, header: Header, pages: Iterator[list[Known]]) -> Iterat
     """Let through what can be searched: vectors of the right size, of numbers, of length one."""
     try:
         for page in pages:
-            for known in page:
-                vector = np.frombuffer(known.vector, "<f2").astype(np.float32)
-                off = abs(float(np.linalg.norm(vector)) - 1)
-                if len(vector) != header.dimensions or not off <= LENGTH_ERROR:
+            whole = are_whole([known.vector for known in page], header.dimensions)
+            for known, is_whole in zip(page, whole, strict=True):
+                if not is_whole:
                     raise LibraryError(
                         f"{file}: the vector of {known.sha256[:12]} is not of length one in "
                         f"{header.dimensions} dimensions; nothing of its page was read"

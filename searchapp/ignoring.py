@@ -31,16 +31,13 @@ class Rules:
         return cls(ignored, included, str(root))
 
     def within(self, folder: str) -> Rules:
-        """Return the rules that hold in a folder: those above it, and its own file's.
+        """Return the rules that hold in a folder that has a file of rules: those above it, too.
 
         Errors: FolderError; OSError where the file cannot be read.
         """
         file = os.path.join(folder, FILE)  # noqa: PTH118 (speed)
-        try:
-            with open(file, encoding="utf-8", errors="surrogateescape") as opened:  # noqa: PTH123
-                lines = opened.read().splitlines()
-        except (FileNotFoundError, NotADirectoryError):
-            return self
+        with open(file, encoding="utf-8", errors="surrogateescape") as opened:  # noqa: PTH123
+            lines = opened.read().splitlines()
         return Rules((*self.ignored, (folder, _spec(lines, file))), self.included, self.root)
 
     def leaves_out(self, path: str, *, is_folder: bool) -> bool:

@@ -19,6 +19,7 @@ import numpy as np
 from searchapp import collections, engines, querying, scan
 from searchapp.calibration import Judges, Kind, kind_of
 from searchapp.catalog import Catalog, CatalogError, Located, stated
+from searchapp.disk import complete, reason
 from searchapp.engines import Engine, Refusal, Vector
 from searchapp.errors import LibraryError, QueryError, SearchAppError
 from searchapp.indexing import Run, Source
@@ -356,14 +357,11 @@ class Library:
 
         All else is made of it again. Errors: LibraryError where it cannot be written.
         """
-        temporary = file.with_name(f"{file.name}.{os.getpid()}.tmp")
         try:
-            self._catalog.upkeep().copy(temporary)
-            temporary.replace(file)
+            with complete(file) as temporary:
+                self._catalog.upkeep().copy(temporary)
         except (OSError, CatalogError) as error:
-            raise LibraryError(f"no backup was made at {file}: {error}") from error
-        finally:
-            temporary.unlink(missing_ok=True)
+            raise LibraryError(f"no backup was made at {file}: {reason(error)}") from error
 
     @_stated
     def failures(self, collection: str | None = None) -> list[Failure]:

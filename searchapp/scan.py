@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from searchapp.errors import FolderError
+from searchapp.ignoring import FILE as RULES
 from searchapp.ignoring import Rules
 
 # What cameras, phones and image programs write. Other files are looked into once, by content.
@@ -73,9 +74,10 @@ def walk(root: Path, rules: Rules = Rules()) -> Iterator[Found | Unreadable]:
     while waiting:
         folder, rules = waiting.pop()
         try:
-            rules = rules.within(folder)
             with os.scandir(folder) as entries:
                 listed = sorted(entries, key=lambda entry: entry.name)
+            if any(entry.name == RULES for entry in listed):
+                rules = rules.within(folder)
         except OSError as error:
             yield Unreadable(folder, error.strerror or str(error))
             continue

@@ -1,8 +1,12 @@
 """What keeps a library in order: the guard for drives, check, prune, backup, export and import."""
 
 import json
+import os
+import pty
 import shutil
 import sqlite3
+import subprocess
+import sys
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -12,7 +16,7 @@ import pytest
 from click.testing import Result
 from conftest import Engines, Run, in_library
 from pictures import draw
-from test_index import found, index
+from test_index import index
 
 from searchapp.errors import FolderError, LibraryError
 from searchapp.library import Library
@@ -97,17 +101,31 @@ def test_prune_forgets_however_many(
     assert fake_engines.embedded == MANY
 
 
-def test_a_person_is_asked(
-    many: Path, model: Path, run: Run, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_person_is_asked(many: Path, model: Path, run: Run, tmp_path: Path) -> None:
     """Only one at a terminal; without, the files are kept, and the way out is told."""
     run("index", many, "--model", model)
     shutil.rmtree(many / "a")
     done = run("index", many)
     assert "20 of 60 files below" in done.stderr and "--prune forgets them" in done.stderr
     assert "20 gone but kept" in done.stderr
-    monkeypatch.setattr("searchapp.cli.index._agreed", lambda lost: lost == 20)
-    assert "20 removed" in run("index", many).stderr
+    for answer, files in ((b"n\n", MANY), (b"y\n", 40)):
+        terminal, theirs = pty.openpty()
+        asked = subprocess.Popen(
+            [sys.executable, "-m", "searchapp", "index", many],
+            env=os.environ | in_library(tmp_path), stdin=theirs, stdout=theirs, stderr=theirs,
+        )  # fmt: skip
+        os.close(theirs)
+        said = b""
+        while b"Forget the 20 files? [y/N]" not in said:
+            said += os.read(terminal, 1000)
+        os.write(terminal, answer)
+        while b" s; in " not in said:
+            said += os.read(terminal, 1000)
+        assert asked.wait(30) == 0
+        os.close(terminal)
+        assert b"gone but kept" in said if answer == b"n\n" else b"20 removed" in said
+        with Library.open(tmp_path / "library") as library:
+            assert library.info().files == files
 
 
 # Prune
@@ -188,8 +206,6 @@ def spoil_scores(library: Library) -> None:
 
 
 def leave_files(library: Library) -> None:
-    import os
-
     for name in ("collection-1-0123.tmp", "collection-9-0123.faiss", "thumbnails/ab/abc-320.webp"):
         file = library.folder / name
         file.parent.mkdir(parents=True, exist_ok=True)
@@ -230,6 +246,7 @@ def test_what_is_wrong_is_found_and_mended(
     with Library.open(folder, create=True, start=fake_engines) as library:
         index(library, many, model)
         assert list(library.check(files=None)) == []
+        before = library.search(Query("red"))
         spoil(library)
     with Library.open(folder, start=fake_engines) as library:
         faults = list(library.check())
@@ -241,13 +258,11 @@ def test_what_is_wrong_is_found_and_mended(
         index(library, many, model)
         assert fake_engines.embedded == MANY + lost
         assert library.info().collections[0].images == MANY
-        assert found(library, "red") == found(library, "red")
+        assert [hit.path for hit in library.search(Query("red"))] == [hit.path for hit in before]
 
 
 def test_a_rotten_file_is_found(opened: Library, many: Path, model: Path, run: Run) -> None:
     """Other bytes at the same size and time; the next run reads the file again."""
-    import os
-
     index(opened, many, model)
     file, other = many / "a" / "00.png", many / "a" / "03.png"
     state, data = file.stat(), bytearray(file.read_bytes())

@@ -13,6 +13,7 @@ from sqlite_utils import Database
 from searchapp.types import Collection, Extent, SavedIndex
 
 PAGE = 10_000  # rows
+MOST = 2**63 - 1  # the highest id there can be
 
 
 class Embedded:
@@ -83,7 +84,7 @@ class Embedded:
         )
         return [row[0] for row in rows]
 
-    def after(self, first: int, last: int) -> Iterator[tuple[list[int], list[bytes]]]:
+    def after(self, first: int, last: int = MOST) -> Iterator[tuple[list[int], list[bytes]]]:
         """Yield the embeddings with first < id <= last in pages of (ids, stored vectors)."""
         while rows := self._db.execute(
             "select id, vector from embeddings not indexed"

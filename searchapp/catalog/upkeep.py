@@ -12,7 +12,6 @@ from sqlite_utils import Database
 from searchapp.catalog.keys import key, path_of
 from searchapp.types import Collection, Known, KnownFile, PictureInfo
 
-PAGE = 10_000  # rows
 WASTE = 0.25  # of the file, that is worth writing all of it anew
 UNUSED = "not exists (select 1 from files f where f.image_id = i.id)"
 
@@ -68,17 +67,6 @@ class Upkeep:
             " select count(*), max(coalesce(max(e.id), 0), collections.last_embedding)"
             " from embeddings e where e.collection_id = collections.id)"
         )
-
-    def embeddings(self, collection: Collection) -> Iterator[tuple[list[int], list[bytes]]]:
-        """Yield a collection's embeddings by id, in pages of (ids, stored vectors)."""
-        last = 0
-        while rows := self._db.execute(
-            "select id, vector from embeddings not indexed"
-            " where id > ? and collection_id = ? order by id limit ?",
-            (last, collection.id, PAGE),
-        ).fetchall():
-            yield [row[0] for row in rows], [row[1] for row in rows]
-            last = rows[-1][0]
 
     def delete_embeddings(self, ids: list[int]) -> None:
         """Delete embeddings: their images count as not embedded, and index embeds them again."""

@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from searchapp.models import EngineInput, ModelSpec
+from searchapp.vectors import is_unit
 
 Vector: TypeAlias = NDArray[np.float32]
 
@@ -77,8 +78,7 @@ def accepted(output: Vector | Refusal, spec: ModelSpec) -> Vector | Refusal:
     """Return what an engine gave, unless it breaks its promise: then it is refused, never saved."""
     if isinstance(output, Refusal):
         return output
-    # Written so that a length which is no number is refused, too.
-    if output.shape == (spec.dimensions,) and abs(float(np.linalg.norm(output)) - 1) < 0.01:
+    if output.shape == (spec.dimensions,) and is_unit(output):
         return output
     return Refusal("the engine gave no vector of length one")
 

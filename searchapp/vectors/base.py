@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-import os
 from collections.abc import Callable
 from importlib import import_module
 from pathlib import Path
@@ -163,13 +162,11 @@ class Base:
         faiss.omp_set_num_threads(count)
 
     def write(self, file: Path) -> None:
-        """Write it to a file, durably; OSError where the disk takes it not."""
+        """Write it to a file; OSError where the disk takes it not."""
         faiss: Any = import_module("faiss")  # its stubs lack what follows
         # Not by FAISS's own writer, which keeps to itself what goes wrong when it closes a file.
         with file.open("wb") as opened:
             faiss.write_index(self._index, faiss.PyCallbackIOWriter(opened.write))
-            opened.flush()
-            os.fsync(opened.fileno())
 
 
 def _without_prefetch(ivf: Any) -> None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import secrets
 from collections.abc import Callable, Iterable
 from pathlib import Path
@@ -10,6 +9,7 @@ from typing import Any
 
 import numpy as np
 
+from searchapp.disk import complete
 from searchapp.vectors.base import Base, CannotRemove
 from searchapp.vectors.kinds import EXACT, Policy
 from searchapp.vectors.stored import Ids, Vectors, unpack
@@ -199,13 +199,8 @@ class VectorIndex:
         Of an index that was opened to be read, what was changed since is not in it.
         """
         file = folder / f"{name}-{secrets.token_hex(4)}.faiss"
-        temporary = file.with_suffix(".tmp")
-        try:
+        with complete(file) as temporary:
             self._base.write(temporary)
-            temporary.rename(file)
-        finally:
-            temporary.unlink(missing_ok=True)
-        fsync_folder(folder)
         return file
 
 
@@ -222,14 +217,3 @@ def _selector(among: Ids | None, gone: Ids) -> tuple[Any, Any]:
         inner = faiss.IDSelectorBatch(gone)
         return faiss.IDSelectorNot(inner), inner
     return None, None
-
-
-def fsync_folder(folder: Path) -> None:
-    """Make renames in a folder durable, on systems where folders can be opened."""
-    if os.name == "nt":
-        return
-    number = os.open(folder, os.O_RDONLY)
-    try:
-        os.fsync(number)
-    finally:
-        os.close(number)

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING
 
 import numpy as np
+
+LENGTH_ERROR = 0.01  # of a vector of length one: float16 rounds by less
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -19,6 +21,22 @@ else:
 def pack(vector: Vectors) -> bytes:
     """Return a vector as the catalogue stores it: little-endian float16."""
     return vector.astype("<f2").tobytes()
+
+
+def is_unit(vectors: Vectors) -> NDArray[np.bool_]:
+    """Tell which vectors, [..., dimensions], are of length one, as far as float16 keeps it."""
+    # Not-a-number is no more than any bound: false.
+    unit: NDArray[np.bool_] = np.abs(np.linalg.norm(vectors, axis=-1) - 1) <= LENGTH_ERROR
+    return unit
+
+
+def are_whole(blobs: Sequence[bytes], dimensions: int) -> NDArray[np.bool_]:
+    """Tell which stored vectors have so many dimensions, and length one."""
+    whole = np.array([len(blob) == 2 * dimensions for blob in blobs], dtype=bool)
+    joined = b"".join(blob for blob, fits in zip(blobs, whole, strict=True) if fits)
+    vectors = np.frombuffer(joined, "<f2").astype(np.float32).reshape(-1, dimensions)
+    whole[whole] = is_unit(vectors)
+    return whole
 
 
 def unpack(blobs: Iterable[bytes], dimensions: int) -> Vectors:
