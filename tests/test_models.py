@@ -12,6 +12,7 @@ from pictures import draw
 
 from searchapp import engines, models, querying
 from searchapp.engines.local import LocalEngine
+from searchapp.engines.mend import mend_torchvision
 from searchapp.errors import ModelError, QueryError, UnsupportedModality
 from searchapp.library import Library
 from searchapp.models import MODELS, ModelSpec, document_prompt, prompt_for, resolve
@@ -47,6 +48,7 @@ def recorders(monkeypatch: pytest.MonkeyPatch) -> list[FakeLLM]:
 
     def start(self: LocalEngine) -> None:
         models.check_trust(self._spec)
+        mend_torchvision()  # as the real start does: what renders imports vLLM
         made.append(FakeLLM(self._spec.dimensions))
         self._llm = made[-1]
 

@@ -1,12 +1,16 @@
 """Nothing leaves the machine: every connection to anything but itself is refused, and noted."""
 
 import importlib.util
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 from conftest import in_library
 from preload import built, needs_preload, preloaded
 from test_process import python
+
+from searchapp.errors import ModelError
+from searchapp.models import hub, resolve
 
 PHOTOS = Path(__file__).parent.parent / "data" / "photos"
 ABROAD = """
@@ -89,3 +93,43 @@ def test_index_and_query_reach_nobody(
         preloaded(watch, "-m", "searchapp", "stop", **variables)
     assert not calls.exists(), calls.read_text()
     print("index and query with vLLM: 0 connections left the machine")
+
+
+def test_a_model_that_was_downloaded_asks_the_hub_nothing(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Of a pinned revision, once it was whole; half a download, or an emptied cache, is asked for."""
+    import huggingface_hub
+    from huggingface_hub.errors import LocalEntryNotFoundError
+
+    asked: list[str] = []
+    cache = tmp_path / "hub"
+
+    def snapshot_download(source: str, *, local_files_only: bool, **_: object) -> str:
+        asked.append("disk" if local_files_only else "hub")
+        if local_files_only and not cache.exists():
+            raise LocalEntryNotFoundError("not there")
+        cache.mkdir(exist_ok=True)
+        return str(cache)
+
+    def broken(*_: object, **__: object) -> str:
+        cache.mkdir()  # half of it
+        raise OSError("the network is gone")
+
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
+    monkeypatch.setattr(hub, "_hub_answers", lambda: asked.append("answers?") or True)
+    monkeypatch.setattr(huggingface_hub, "snapshot_download", broken)
+    spec = resolve("clip-vit-b-32")
+    with pytest.raises(ModelError, match="the network is gone"):
+        hub.fetch(spec)
+    monkeypatch.setattr(huggingface_hub, "snapshot_download", snapshot_download)
+    for expected in (["answers?", "answers?", "hub"], ["disk"], ["disk"]):
+        assert hub.fetch(spec) == cache
+        assert asked == expected
+        asked.clear()
+    cache.rmdir()
+    hub.fetch(spec)
+    assert asked == ["disk", "answers?", "hub"]
+    asked.clear()
+    hub.fetch(replace(spec, revision="main"))
+    assert asked == ["answers?", "hub"]

@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import errno
+import hashlib
 import os
+import re
+from contextlib import suppress
 from pathlib import Path
 
 from searchapp.errors import ModelError
@@ -33,15 +36,27 @@ def fetch(spec: ModelSpec) -> Path:
     from huggingface_hub import snapshot_download
     from huggingface_hub.errors import GatedRepoError, LocalEntryNotFoundError
 
-    try:
-        return Path(
-            snapshot_download(
-                spec.source,
-                revision=spec.revision,
-                allow_patterns=list(spec.download),
-                local_files_only=not _hub_answers(),
-            )
+    def download(*, offline: bool) -> Path:
+        folder = snapshot_download(
+            spec.source,
+            revision=spec.revision,
+            allow_patterns=list(spec.download),
+            local_files_only=offline,
         )
+        return Path(folder)
+
+    complete = _mark(spec)
+    if complete is not None and complete.exists():
+        with suppress(LocalEntryNotFoundError):  # the user has emptied the cache
+            return download(offline=True)
+    try:
+        offline = not _hub_answers()
+        folder = download(offline=offline)
+        if complete is not None and not offline:
+            with suppress(OSError):
+                complete.parent.mkdir(parents=True, exist_ok=True)
+                complete.touch()
+        return folder
     except GatedRepoError as error:
         raise ModelError(
             f"{spec.name}: {spec.source} asks you to accept its terms at the hub first, and then "
@@ -60,6 +75,19 @@ def fetch(spec: ModelSpec) -> Path:
         raise ModelError(
             f"{spec.name}: cannot be fetched from {spec.source}: {reason}; {WAY_OUT}"
         ) from error
+
+
+def _mark(spec: ModelSpec) -> Path | None:
+    """Return the file that says that all of a pinned revision was downloaded; None: not pinned.
+
+    What lies in the hub's cache may be half a download: without the mark, the hub is asked.
+    """
+    import platformdirs
+
+    if not re.fullmatch("[0-9a-f]{40}", spec.revision):
+        return None
+    what = hashlib.sha256("\n".join((spec.source, spec.revision, *spec.download)).encode())
+    return platformdirs.user_cache_path("searchapp") / "complete" / what.hexdigest()[:32]
 
 
 def _disable_telemetry() -> None:
