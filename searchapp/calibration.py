@@ -12,16 +12,19 @@ from __future__ import annotations
 
 import hashlib
 import math
+import time
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from itertools import islice
 from typing import Literal
 
 import numpy as np
 
+from searchapp import querying
 from searchapp.catalog import Catalog
-from searchapp.engines import Vector
+from searchapp.engines import Engine, Refusal, Vector
 from searchapp.sentences import SENTENCES
-from searchapp.types import Collection, Extent, Term
+from searchapp.types import Collection, Extent, Query, Term
 from searchapp.vectors import pack, unpack
 
 Kind = Literal["text", "image"]
@@ -105,6 +108,18 @@ class Judges:
         self._catalog.save_calibration(collection, sentences_hash(), packed)
         self._unsaved[collection.id] = packed
         self._known.pop((collection.id, "text"), None)
+
+    def learn(self, collection: Collection, engine: Engine, patience: float = math.inf) -> None:
+        """Embed the sentences, unless it takes more seconds than there is patience for."""
+        until, vectors = time.monotonic() + patience, list[Vector]()
+        sentences = iter(self.missing(collection))
+        while some := list(islice(sentences, 16)):
+            if time.monotonic() > until:
+                return
+            outputs = engine.embed([querying.engine_input(engine.spec, Query(s)) for s in some])
+            vectors += [output for output in outputs if not isinstance(output, Refusal)]
+        if vectors:
+            self.calibrate(collection, vectors)
 
     def of(self, collection: Collection, kind: Kind) -> Judge | None:
         """Return what tells good matches in a collection; None where nothing does."""

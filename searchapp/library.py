@@ -2,31 +2,24 @@
 
 from __future__ import annotations
 
-import math
-import os
-import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import nullcontext, suppress
-from dataclasses import replace
 from functools import wraps
-from itertools import islice
 from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING, Concatenate, ParamSpec, Self, TypeAlias, TypeVar
 
-import numpy as np
-
 from searchapp import collections, engines, querying, scan
-from searchapp.calibration import Judges, Kind, kind_of
+from searchapp.calibration import Kind, kind_of
 from searchapp.catalog import Catalog, CatalogError, Located, stated
 from searchapp.disk import complete, reason
-from searchapp.engines import Engine, Refusal, Vector
+from searchapp.engines import Engine, Vector
 from searchapp.errors import LibraryError, QueryError, SearchAppError
 from searchapp.indexing import Run, Source
 from searchapp.lock import writer_lock
 from searchapp.models import ModelSpec
 from searchapp.place import library_folder
-from searchapp.ranking import hit_of, in_order, ranked
+from searchapp.ranking import Ranking
 from searchapp.syncing import Indexes, Keeper
 from searchapp.types import (
     AUTO,
@@ -53,7 +46,6 @@ if TYPE_CHECKING:
     from searchapp.engines.worker import Job
 
 CATALOG = "catalog.db"
-JUDGED = 10  # of the best, one of which has to be a good match
 PATIENCE = 2.0  # seconds that a run of index spends on telling good matches later, at least
 # Starts engines for a job of so many files, so many on a GPU; None where one in this process does.
 StartMany: TypeAlias = "Callable[[Job, int, int | None], Source | None]"
@@ -96,7 +88,7 @@ class Library:
         self._engine: Engine | None = None
         self._policy = policy
         self._indexes = Indexes(folder, catalog, policy)
-        self._judges = Judges(catalog)
+        self._ranking = Ranking(catalog, self._indexes)
 
     @classmethod
     def open(
@@ -188,7 +180,7 @@ class Library:
                     if run.embedded and self._engine is not None:  # engines elsewhere: when asked
                         with suppress(SearchAppError):  # the pictures are what matters
                             patience = max(PATIENCE, 0.1 * run.summary.seconds)
-                            self._calibrate(collection, self._engine, patience)
+                            self._ranking.judges.learn(collection, self._engine, patience)
                     yield from keeper.finish()
         yield Finished(run.summary)
 
@@ -254,7 +246,7 @@ class Library:
         vector = querying.add_up(vectors, [term.weight for term in terms])
         kind = kind_of(terms)
         if options.min_score == AUTO and kind == "text":
-            self._calibrate(collection, engine)
+            self._ranking.judges.learn(collection, engine)
         return self.nearest(collection, vector, options, kind)
 
     @_stated
@@ -392,73 +384,17 @@ class Library:
         kind: what the vector is of, where matches can be judged by it.
         Errors: QueryError, for the filter, or where "auto" cannot be told.
         """
-        index, wanted, among = self._indexes.current(collection), options.filter, None
-        if wanted.folder is not None:
-            folder = Path(os.path.abspath(wanted.folder.expanduser()))  # noqa: PTH100
-            wanted = replace(wanted, folder=folder)
-        if wanted.asks:
-            among = self._catalog.matching(collection, wanted)
-        searched = len(index) if among is None else len(among)
-        judge = self._judges.of(collection, kind) if kind is not None else None
-        if options.min_score == AUTO and judge is None:
-            raise QueryError(_not_judged(kind))
-        least = options.min_score if isinstance(options.min_score, (int, float)) else -np.inf
-        last = options.offset + options.count
-        hits, good = list[Hit](), None
-        for page in ranked(index, vector, among, max(2 * last, JUDGED)):
-            page = [(id, score) for id, score in page if score >= least]
-            if judge is not None and page:
-                best = page if options.min_score == AUTO else page[:JUDGED]
-                well = self._judges.good(judge, collection, best, searched)
-                if good is None:
-                    good = any(well[:JUDGED])
-                if options.min_score == AUTO:
-                    page = [found for found, is_good in zip(page, well, strict=True) if is_good]
-            located = self._catalog.locate([id for id, _ in page])
-            hits += [
-                hit
-                for id, score in page
-                if (hit := hit_of(located.get(id), score, wanted.folder)) is not None
-            ]
-            if len(hits) >= last or not page:
-                break
-        return Answer(tuple(in_order(hits[options.offset : last], options.sort)), good)
+        return self._ranking.nearest(collection, vector, options, kind)
 
     # Good matches
 
     def unrelated(self, collection: Collection) -> list[str]:
         """Return the sentences that a collection has to be calibrated with; none where it is."""
-        return self._judges.missing(collection)
+        return self._ranking.judges.missing(collection)
 
     def calibrate(self, collection: Collection, vectors: Sequence[Vector]) -> None:
         """Keep the vectors of the sentences; it is no harm where nothing can be written."""
-        self._judges.calibrate(collection, vectors)
-
-    def _calibrate(
-        self, collection: Collection, engine: Engine, patience: float = math.inf
-    ) -> None:
-        """Embed the sentences, unless it takes more seconds than there is patience for."""
-        until, vectors = time.monotonic() + patience, list[Vector]()
-        sentences = iter(self.unrelated(collection))
-        while some := list(islice(sentences, 16)):
-            if time.monotonic() > until:
-                return
-            outputs = engine.embed([querying.engine_input(engine.spec, Query(s)) for s in some])
-            vectors += [output for output in outputs if not isinstance(output, Refusal)]
-        if vectors:
-            self.calibrate(collection, vectors)
-
-
-def _not_judged(kind: Kind | None) -> str:
-    if kind is None:
-        return (
-            "--min-score auto is for words alone or for pictures alone, without minus; "
-            "give a number"
-        )
-    return (
-        "the collection holds too little, or the model took too few sentences, to tell good "
-        "matches; give --min-score a number"
-    )
+        self._ranking.judges.calibrate(collection, vectors)
 
 
 def _size(file: Path) -> int:

@@ -1,15 +1,80 @@
-"""What an index found, made into hits: in pages, best first, of images that have files."""
+"""The nearest images: what an index found, filtered, judged, and made into hits with files."""
 
 from __future__ import annotations
 
 import os
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from pathlib import Path
 
-from searchapp.catalog import Located
+import numpy as np
+
+from searchapp.calibration import Judges, Kind
+from searchapp.catalog import Catalog, Located
 from searchapp.engines import Vector
-from searchapp.types import Hit, Order
+from searchapp.errors import QueryError
+from searchapp.syncing import Indexes
+from searchapp.types import AUTO, Answer, Collection, Hit, Order, SearchOptions
 from searchapp.vectors import Ids, VectorIndex
+
+JUDGED = 10  # of the best, one of which has to be a good match
+
+
+class Ranking:
+    """The nearest images of a collection, as far as an index, filters and scores let them be."""
+
+    def __init__(self, catalog: Catalog, indexes: Indexes) -> None:
+        """Rank what a library holds."""
+        self._catalog, self._indexes = catalog, indexes
+        self.judges = Judges(catalog)
+
+    def nearest(
+        self, collection: Collection, vector: Vector, options: SearchOptions, kind: Kind | None
+    ) -> Answer:
+        """Find the nearest: see Library.nearest."""
+        index, wanted, among = self._indexes.current(collection), options.filter, None
+        if wanted.folder is not None:
+            folder = Path(os.path.abspath(wanted.folder.expanduser()))  # noqa: PTH100
+            wanted = replace(wanted, folder=folder)
+        if wanted.asks:
+            among = self._catalog.matching(collection, wanted)
+        searched = len(index) if among is None else len(among)
+        judge = self.judges.of(collection, kind) if kind is not None else None
+        if options.min_score == AUTO and judge is None:
+            raise QueryError(_not_judged(kind))
+        least = options.min_score if isinstance(options.min_score, (int, float)) else -np.inf
+        last = options.offset + options.count
+        hits, good = list[Hit](), None
+        for page in ranked(index, vector, among, max(2 * last, JUDGED)):
+            page = [(id, score) for id, score in page if score >= least]
+            if judge is not None and page:
+                best = page if options.min_score == AUTO else page[:JUDGED]
+                well = self.judges.good(judge, collection, best, searched)
+                if good is None:
+                    good = any(well[:JUDGED])
+                if options.min_score == AUTO:
+                    page = [found for found, is_good in zip(page, well, strict=True) if is_good]
+            located = self._catalog.locate([id for id, _ in page])
+            hits += [
+                hit
+                for id, score in page
+                if (hit := hit_of(located.get(id), score, wanted.folder)) is not None
+            ]
+            if len(hits) >= last or not page:
+                break
+        return Answer(tuple(in_order(hits[options.offset : last], options.sort)), good)
+
+
+def _not_judged(kind: Kind | None) -> str:
+    if kind is None:
+        return (
+            "--min-score auto is for words alone or for pictures alone, without minus; "
+            "give a number"
+        )
+    return (
+        "the collection holds too little, or the model took too few sentences, to tell good "
+        "matches; give --min-score a number"
+    )
 
 
 def ranked(

@@ -98,7 +98,7 @@ def test_index_and_query_reach_nobody(
 def test_a_model_that_was_downloaded_asks_the_hub_nothing(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Of a pinned revision, once it was whole; half a download, or an emptied cache, is asked for."""
+    """Of a pinned revision, once it was whole; half a download, or an emptied cache, is not."""
     import huggingface_hub
     from huggingface_hub.errors import LocalEntryNotFoundError
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import os
 import sqlite3
-import threading
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import AbstractContextManager, contextmanager
@@ -22,6 +21,7 @@ from searchapp.catalog.connecting import connect
 from searchapp.catalog.embedded import Embedded
 from searchapp.catalog.filters import Filters, Ids
 from searchapp.catalog.keys import key, path_of
+from searchapp.catalog.lookup import Lookup
 from searchapp.catalog.seen import Plan, Seen, Work
 from searchapp.catalog.stating import stated
 from searchapp.catalog.upkeep import Upkeep
@@ -381,28 +381,3 @@ class Catalog:
 
 def _now() -> str:
     return datetime.now(UTC).isoformat(timespec="seconds")
-
-
-class Lookup:
-    """What a collection has, for any thread to ask; it sees what is committed."""
-
-    def __init__(self, file: str, collection_id: int) -> None:
-        """Open a connection of its own."""
-        self._folder, self._collection_id = Path(file).parent, collection_id
-        self._connection = sqlite3.connect(file, isolation_level=None, check_same_thread=False)
-        self._lock = threading.Lock()
-
-    def embedded(self, sha256: str) -> int | None:
-        """Return the id of an image that the collection has the embedding of; LibraryError."""
-        with self._lock, stated(self._folder):
-            row = self._connection.execute(
-                "select i.id from images i join embeddings e on e.image_id = i.id"
-                " where i.sha256 = ? and e.collection_id = ?",
-                (sha256, self._collection_id),
-            ).fetchone()
-        return int(row[0]) if row else None
-
-    def close(self) -> None:
-        """Close the connection."""
-        with self._lock:
-            self._connection.close()

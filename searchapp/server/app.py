@@ -4,20 +4,15 @@
 
 import json
 import os
-import re
 import time
 from collections.abc import Awaitable, Callable
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any
 
 from fastapi import FastAPI, HTTPException, Request, Response
 from fastapi import Query as Parameter
-from fastapi.exceptions import RequestValidationError
 from fastapi.responses import FileResponse, JSONResponse
 from prometheus_client import CollectorRegistry, Counter, Histogram, generate_latest
-from pydantic import AfterValidator, BaseModel, BeforeValidator, Field, ValidationError
-from pydantic_core import PydanticCustomError
-from starlette.datastructures import UploadFile
 
 from searchapp import __version__
 from searchapp.errors import (
@@ -27,12 +22,26 @@ from searchapp.errors import (
     SearchAppError,
     UnsupportedModality,
 )
-from searchapp.ranking import in_order
 from searchapp.server.client import PICTURE
+from searchapp.server.forms import (
+    FORM,
+    MOST,
+    Date,
+    Place,
+    Score,
+    SearchAnswer,
+    SearchRequest,
+    Size,
+    TermRequest,
+    answer_of,
+    asked_of,
+    named,
+    options_of,
+)
 from searchapp.server.guard import App, Guard, Rules
 from searchapp.server.service import SIZES, Part, Service, Starting
 from searchapp.server.urls import fetch_public
-from searchapp.types import Answer, Hit, Order, Query, SearchOptions
+from searchapp.types import Order, Query
 
 WEB = Path(__file__).parent / "web"
 FILES = {
@@ -41,110 +50,8 @@ FILES = {
     ".js": "text/javascript",
     ".svg": "image/svg+xml",
 }
-DATE = r"^\d{4}(-\d\d(-\d\d(T[\d:]+)?)?)?$"
-PLACE = r"^-?\d+(\.\d*)?,-?\d+(\.\d*)?,\d+(\.\d*)?(km)?$"
-PARTS = 16  # of a question
-MOST = 1000  # hits an answer, and pages together
 IDLE = frozenset({"/api/resident", "/api/stop", "/healthz", "/metrics"})  # no work, no stay
 IMAGE_ID = 2**63 - 1
-
-
-def _date(value: str) -> str:
-    if not re.fullmatch(DATE, value):
-        raise PydanticCustomError("date", "a date looks like 2023, 2023-06 or 2023-06-17")
-    return value
-
-
-Date = Annotated[str, AfterValidator(_date), Field(json_schema_extra={"pattern": DATE})]
-Number = Annotated[float, Field(allow_inf_nan=False)]
-Score = Number | Literal["auto"]
-Size = Annotated[float, Field(ge=0, allow_inf_nan=False, description="megapixels")]
-
-
-Place = Annotated[
-    str, Field(max_length=100, pattern=PLACE, description="LATITUDE,LONGITUDE,KM: 48.85,2.35,5km")
-]
-
-
-class TermRequest(BaseModel):
-    """One term of a question that is added up: a text, a picture, or both as one question."""
-
-    text: Annotated[str | None, Field(max_length=20_000)] = None
-    image: Annotated[
-        str | None, Field(max_length=100, description="the name of the form's part that holds it")
-    ] = None
-    image_id: Annotated[int | None, Field(ge=1, le=2**63 - 1)] = None
-    image_url: Annotated[str | None, Field(max_length=4000, description="if allowed")] = None
-    weight: Annotated[Number, Field(ge=-1000, le=1000, description="below zero: less of it")] = 1.0
-
-
-class SearchRequest(BaseModel):
-    """What to look for, and what the answers must fulfil."""
-
-    text: Annotated[str | None, Field(max_length=20_000)] = None
-    image_url: Annotated[str | None, Field(max_length=4000, description="if allowed")] = None
-    terms: Annotated[
-        list[TermRequest] | None,
-        BeforeValidator(lambda value: _parsed(value) if isinstance(value, str) else value),
-        Field(max_length=PARTS, description="added up by weight; in a form: as JSON"),
-    ] = None
-    count: Annotated[int, Field(ge=1, le=MOST)] = 60
-    offset: Annotated[int, Field(ge=0, le=100 * MOST)] = 0
-    folder: Annotated[str | None, Field(max_length=4096)] = None
-    after: Date | None = None
-    before: Date | None = None
-    camera: Annotated[str | None, Field(max_length=200, description="a pattern: iPhone*")] = None
-    format: Annotated[str | None, Field(max_length=20, description="jpeg, png ...")] = None
-    min_size: Size | None = None
-    max_size: Size | None = None
-    near: Place | None = None
-    where: Annotated[
-        str | None, Field(max_length=4000, description="an SQL condition over the view photos")
-    ] = None
-    min_score: Annotated[Score | None, Field(description="auto: only good matches")] = None
-    sort: Order = "score"
-    collection: str | None = None
-    model: Annotated[str | None, Field(description="by the Unix socket only")] = None
-    trust_remote_code: Annotated[bool, Field(description="by the Unix socket only")] = False
-    truncate: bool = False
-    one_prompt: Annotated[
-        bool, Field(description="refuse text and picture together where they cannot be one prompt")
-    ] = False
-
-
-class Found(BaseModel):
-    """One image that was found."""
-
-    id: int
-    path: str
-    name: str
-    folder: str
-    score: float
-    width: int
-    height: int
-    sha256: str
-    taken_at: str | None
-    camera: str | None
-    also: list[str]
-
-    @classmethod
-    def of(cls, hit: Hit) -> "Found":
-        """Put a hit as the API does."""
-        folder, name = os.path.split(hit.path)
-        return cls(
-            id=hit.image_id, path=hit.path, name=name, folder=folder, score=hit.score,
-            width=hit.width, height=hit.height, sha256=hit.sha256, taken_at=hit.taken_at,
-            camera=hit.camera, also=list(hit.also),
-        )  # fmt: skip
-
-
-class SearchAnswer(BaseModel):
-    """What was found, best first."""
-
-    hits: list[Found]
-    good_match: bool | None = Field(description="whether the best is one; null: not known")
-    more: bool = Field(description="whether there is another page")
-    milliseconds: float
 
 
 class Ascii(JSONResponse):
@@ -155,23 +62,6 @@ class Ascii(JSONResponse):
         return json.dumps(content, ensure_ascii=True, allow_nan=False).encode("ascii")
 
 
-FORM = {
-    "requestBody": {
-        "required": True,
-        "content": {
-            "application/json": {"schema": SearchRequest.model_json_schema()},
-            "multipart/form-data": {
-                "schema": {
-                    **SearchRequest.model_json_schema(),
-                    "properties": {
-                        **SearchRequest.model_json_schema()["properties"],
-                        "image": {"type": "string", "format": "binary"},
-                    },
-                }
-            },
-        },
-    }
-}
 PROBLEM = {"description": "why not", "content": {"application/json": {
     "schema": {"type": "object", "properties": {"detail": {}}}}}}  # fmt: skip
 PROBLEMS: dict[int | str, dict[str, Any]] = dict.fromkeys(
@@ -225,18 +115,18 @@ def create_app(
     @app.post("/api/search", response_model=SearchAnswer, openapi_extra=FORM)
     async def search(request: Request) -> SearchAnswer:
         """Search by a text, by a picture, by both as one question, or by a sum of terms."""
-        asked, files = await _asked(request)
+        asked, files = await asked_of(request)
         if not request.scope["searchapp.local"]:
             asked = asked.model_copy(update={"model": None, "trust_remote_code": False})
         terms = asked.terms or []
         if not terms or asked.text or asked.image_url or "image" in files:
-            image = "image" if "image" in files and not _named("image", terms) else None
+            image = "image" if "image" in files and not named("image", terms) else None
             terms = [TermRequest(text=asked.text, image=image, image_url=asked.image_url), *terms]
         parts = [await part(term, files) for term in terms]
         begun = time.perf_counter()
-        answer = await service.search(parts, _options(asked), asked.one_prompt)
+        answer = await service.search(parts, options_of(asked), asked.one_prompt)
         took.observe(time.perf_counter() - begun)
-        return _answer(answer, asked, begun)
+        return answer_of(answer, asked, begun)
 
     async def part(term: TermRequest, files: dict[str, bytes]) -> Part:
         data = None
@@ -282,7 +172,7 @@ def create_app(
             min_score=min_score, sort=sort, collection=collection,
         )  # fmt: skip
         begun = time.perf_counter()
-        return _answer(await service.similar(image_id, _options(asked)), asked, begun)
+        return answer_of(await service.similar(image_id, options_of(asked)), asked, begun)
 
     @app.get("/api/images/{image_id}", response_class=Response)
     async def image(image_id: Annotated[int, _id()]) -> Response:
@@ -360,73 +250,3 @@ def _id() -> Any:
     from fastapi import Path as InPath
 
     return InPath(ge=1, le=IMAGE_ID)
-
-
-def _named(name: str, terms: list[TermRequest]) -> bool:
-    return any(term.image == name for term in terms)
-
-
-async def _asked(request: Request) -> tuple[SearchRequest, dict[str, bytes]]:
-    """Read a search, and the pictures sent with it by their names, from JSON or from a form.
-
-    Raise RequestValidationError where it is neither.
-    """
-    kind = request.headers.get("content-type", "").split(";")[0].strip().lower()
-    files: dict[str, bytes] = {}
-    fields: Any
-    if kind == "multipart/form-data":
-        form = await request.form(max_files=PARTS, max_fields=50)
-        for name, value in form.items():
-            if isinstance(value, UploadFile):
-                files[name] = await value.read()
-        fields = {name: value for name, value in form.items() if isinstance(value, str) and value}
-    else:
-        try:
-            fields = _parsed(await request.body())
-        except ValueError as error:
-            raise HTTPException(422, "the body is neither JSON nor a multipart form") from error
-    try:
-        return SearchRequest.model_validate(fields), files
-    except ValidationError as error:
-        raise RequestValidationError(
-            error.errors(include_url=False, include_context=False)
-        ) from error
-
-
-def _parsed(text: str | bytes) -> Any:
-    """Return what JSON says; ValueError where it is none, or nested too deep."""
-    try:
-        return json.loads(text)
-    except RecursionError as error:
-        raise ValueError("nested too deep") from error
-
-
-def _options(asked: SearchRequest) -> SearchOptions:
-    return SearchOptions(
-        count=asked.count + 1,  # one more tells whether there is another page
-        offset=asked.offset,
-        folder=Path(asked.folder) if asked.folder else None,
-        after=asked.after,
-        before=asked.before,
-        camera=asked.camera,
-        format=asked.format,
-        min_size=asked.min_size,
-        max_size=asked.max_size,
-        near=asked.near,
-        where=asked.where,
-        min_score=asked.min_score,
-        collection=asked.collection,
-        model=asked.model,
-        trust_remote_code=asked.trust_remote_code,
-        truncate=asked.truncate,
-    )
-
-
-def _answer(answer: Answer, asked: SearchRequest, begun: float) -> SearchAnswer:
-    hits = in_order(answer.hits[: asked.count], asked.sort)
-    return SearchAnswer(
-        hits=[Found.of(hit) for hit in hits],
-        good_match=answer.good,
-        more=len(answer.hits) > asked.count,
-        milliseconds=round(1000 * (time.perf_counter() - begun), 1),
-    )
