@@ -40,6 +40,8 @@ def command(as_json: bool, library: Path | None) -> None:
 
 
 def _index(each: CollectionInfo) -> str:
+    if not each.index_bytes:
+        return "not saved yet; queries read the catalogue, the next complete run saves it"
     parts = [_size(each.index_bytes), each.index]
     if each.index != "exact":
         parts.append(f"trained with {each.index_trained:,} images")
