@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 from collections.abc import Iterable, Iterator
 from dataclasses import asdict, fields
 from pathlib import Path
@@ -33,6 +34,11 @@ from searchapp.vectors import are_whole
 
 SUFFIXES = (".npy", ".json", ".parquet")
 AT_ONCE = 10_000  # rows that are turned into Parquet at once
+TEXT, NUMBER = str | None, float | int | None
+INFO = {
+    "format": str, "width": int, "height": int, "taken_at": TEXT, "camera": TEXT,
+    "latitude": NUMBER, "longitude": NUMBER,
+}  # fmt: skip
 PARQUET = "Parquet needs pyarrow: pip install 'searchapp[parquet]'"
 
 
@@ -169,6 +175,9 @@ def _header(values: dict[str, Any]) -> Header:
     header = Header(**{field.name: values[field.name] for field in fields(Header)})
     if header.searchapp != FORMAT:
         raise ValueError(f"its version is {header.searchapp}, not {FORMAT}")
+    _check_types(asdict(header), {"model": str, "revision": str, "dimensions": int})
+    settings = json.loads(header.settings)
+    _check_types(settings, {"options": dict, "space": dict})
     return header
 
 
@@ -184,8 +193,20 @@ def _with_vectors(file: Path, rows: list[dict[str, Any]], vectors: Any) -> Itera
 
 def _known(row: dict[str, Any], vector: Any) -> Known:
     info = PictureInfo(**{field.name: row[field.name] for field in fields(PictureInfo)})
+    _check_types(asdict(info), INFO)
     files = tuple(KnownFile(**file) for file in row["files"])
+    for file in files:
+        _check_types(asdict(file), {"path": str, "size": int, "mtime_ns": int})
+    if not re.fullmatch("[0-9a-f]{64}", row["sha256"]):
+        raise ValueError(f"{row['sha256']!r} is no SHA-256")
     return Known(row["sha256"], info, files, np.asarray(vector, "<f2").tobytes())
+
+
+def _check_types(values: dict[str, Any], types: dict[str, Any]) -> None:
+    """Raise TypeError where a value is not of its type: SQLite would take any."""
+    for name, type_ in types.items():
+        if not isinstance(values[name], type_) or isinstance(values[name], bool):
+            raise TypeError(f"{name} is {values[name]!r}")
 
 
 # Parquet

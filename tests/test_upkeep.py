@@ -371,6 +371,14 @@ def test_import_refuses_what_cannot_be(
     assert "not of length one" in refused(images=[first | {"vector": [float("nan")] * 48}])
     assert "nothing that export has written" in refused(images=[{}])
     assert "nothing that export has written" in refused(searchapp=99)
+    for changes in (
+        {"sha256": "../x"}, {"width": "wide"}, {"height": True}, {"camera": ["x"]},
+        {"latitude": "north"}, {"files": [{"path": 1, "size": 1, "mtime_ns": 1}]}, {"files": 3},
+        {"files": [{"path": "/x"}]},
+    ):  # fmt: skip
+        assert "nothing that export has written" in refused(images=[first | changes])
+    for header in ({"settings": "x"}, {"settings": "{}"}, {"dimensions": "48"}, {"model": None}):
+        assert "nothing that export has written" in refused(**header)
     (tmp_path / "bad.json").write_text("[]")
     with pytest.raises(LibraryError, match="nothing that export has written"):
         opened.load(tmp_path / "bad.json")
