@@ -30,7 +30,7 @@ from searchapp.types import Finished, IndexOptions
 
 __all__ = ["server", "spec"]  # fixtures
 
-HASTY = Patience(total=0.4, first=0.02, longest=0.05, answer=0.25)
+HASTY = Patience(total=0.4, first=0.02, longest=0.05, answer=1.5)
 DIMENSIONS = FakeEngine.DIMENSIONS
 FILES = 24
 BAD = {
@@ -161,7 +161,7 @@ def test_a_server_that_fails_in_a_run(
     server.change = lambda answer: answer
     server.seen.clear()
     options = IndexOptions(str(model), batch_size=4, retry_failed=True)
-    well = RemoteEngine(server.fake.spec, server.url, patience=HASTY)
+    well = RemoteEngine(server.fake.spec, server.url)
     with Library.open(tmp_path / "library", start=lambda spec: well) as library:
         *_, last = library.index([many], options)
         assert isinstance(last, Finished)
