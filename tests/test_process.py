@@ -96,7 +96,7 @@ def test_an_index_that_is_stopped_goes_on_later(
     asked = time.monotonic()
     rest = process.stderr.read()
     assert process.wait(timeout=10) == code
-    assert time.monotonic() - asked < 2
+    assert time.monotonic() - asked < 5
     assert "Traceback" not in rest
     if number == signal.SIGINT:
         assert "the same command goes on from here" in rest

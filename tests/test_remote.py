@@ -260,7 +260,7 @@ def test_a_wait_that_is_too_long(engine: RemoteEngine, server: Server) -> None:
     started = time.monotonic()
     with pytest.raises(EngineError, match=r"asked once.* 429 too busy \(it asks to wait 3600 s\)"):
         engine.embed([EngineInput("red")])
-    assert time.monotonic() - started < 1
+    assert time.monotonic() - started < 5
 
 
 @pytest.mark.parametrize(
@@ -476,7 +476,7 @@ def test_nobody_there(spec: ModelSpec) -> None:
         started = time.monotonic()
         with pytest.raises(EngineError, match=r"no answer .*check the address") as raised:
             RemoteEngine(spec, f"http://me:word@127.0.0.1:{port}")
-        assert time.monotonic() - started < 2
+        assert time.monotonic() - started < 5
         assert str(raised.value).startswith(f"http://127.0.0.1:{port}: ")
 
 

@@ -296,7 +296,7 @@ def test_an_interrupted_run_keeps_what_was_embedded(
         time.sleep(0.5)  # the workers go on meanwhile, as far as they have files
         begun = time.monotonic()
         run.close()
-        assert time.monotonic() - begun < 2
+        assert time.monotonic() - begun < 5
         kept = library.info().collections[0].images
         assert kept > done
         *_, last = library.index([two_thousand], options)
