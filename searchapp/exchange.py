@@ -10,7 +10,7 @@ import json
 import os
 import re
 from collections.abc import Iterable, Iterator
-from dataclasses import asdict, fields
+from dataclasses import MISSING, asdict, fields
 from pathlib import Path
 from typing import Any
 
@@ -20,6 +20,7 @@ from searchapp import collections
 from searchapp.catalog import Catalog, Work
 from searchapp.disk import complete
 from searchapp.errors import LibraryError
+from searchapp.metadata import dated
 from searchapp.types import (
     FORMAT,
     Collection,
@@ -37,8 +38,13 @@ AT_ONCE = 10_000  # rows that are turned into Parquet at once
 TEXT, NUMBER = str | None, float | int | None
 INFO = {
     "format": str, "width": int, "height": int, "taken_at": TEXT, "camera": TEXT,
-    "latitude": NUMBER, "longitude": NUMBER,
+    "latitude": NUMBER, "longitude": NUMBER, "lens": TEXT, "rating": int | None,
+    "keywords": tuple, "title": TEXT, "description": TEXT, "date": TEXT, "date_from": TEXT,
+    "reader": int,
 }  # fmt: skip
+OF_OLD = {  # what a file of an earlier version does not have
+    field.name: field.default for field in fields(PictureInfo) if field.default is not MISSING
+}
 PARQUET = "Parquet needs pyarrow: pip install 'searchapp[parquet]'"
 
 
@@ -192,11 +198,16 @@ def _with_vectors(file: Path, rows: list[dict[str, Any]], vectors: Any) -> Itera
 
 
 def _known(row: dict[str, Any], vector: Any) -> Known:
-    info = PictureInfo(**{field.name: row[field.name] for field in fields(PictureInfo)})
+    told = OF_OLD | {name: row[name] for name in INFO if name in row or name not in OF_OLD}
+    info = PictureInfo(**(told | {"keywords": tuple(told["keywords"] or ())}))
     _check_types(asdict(info), INFO)
+    for word in info.keywords:
+        _check_types({"keyword": word}, {"keyword": str})
     files = tuple(KnownFile(**file) for file in row["files"])
     for file in files:
         _check_types(asdict(file), {"path": str, "size": int, "mtime_ns": int})
+    if info.date is None and info.taken_at is None and files:
+        info = dated(info, min(file.mtime_ns for file in files))
     if not re.fullmatch("[0-9a-f]{64}", row["sha256"]):
         raise ValueError(f"{row['sha256']!r} is no SHA-256")
     return Known(row["sha256"], info, files, np.asarray(vector, "<f2").tobytes())
@@ -224,6 +235,14 @@ def _write_parquet(file: Path, header: Header, pages: Iterable[list[Known]]) -> 
             ("camera", pa.string()),
             ("latitude", pa.float64()),
             ("longitude", pa.float64()),
+            ("lens", pa.string()),
+            ("rating", pa.int64()),
+            ("keywords", pa.list_(pa.string())),
+            ("title", pa.string()),
+            ("description", pa.string()),
+            ("date", pa.string()),
+            ("date_from", pa.string()),
+            ("reader", pa.int64()),
             ("files", pa.list_(pa.struct(
                 [("path", pa.string()), ("size", pa.int64()), ("mtime_ns", pa.int64())]
             ))),

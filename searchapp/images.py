@@ -1,4 +1,4 @@
-"""One picture: recognise it, read it, describe it, and bring it into the form a model takes."""
+"""One picture: recognise it, read it, and bring it into the form a model takes."""
 
 from __future__ import annotations
 
@@ -10,15 +10,14 @@ import warnings
 from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass, replace
-from datetime import datetime
 from functools import cache
 from typing import TYPE_CHECKING, Any, Literal, TypeAlias, get_args
 
+from searchapp import metadata
 from searchapp.errors import PictureError
 from searchapp.types import MAX_MEGAPIXELS, PictureInfo
 
 if TYPE_CHECKING:
-    from PIL import Image
     from PIL.Image import Image as Picture
 
 FORMATS = ("JPEG", "PNG", "WEBP", "GIF", "TIFF", "BMP", "HEIF", "AVIF", "JPEG2000")
@@ -124,6 +123,36 @@ def read(path: str) -> tuple[bytes, os.stat_result]:
     return data, before
 
 
+def glance(path: str, size: int, mtime_ns: int) -> PictureInfo | None:
+    """Return what a picture says of itself, nothing of it decoded; its size is as stored.
+
+    None where it is no picture that Pillow opens. Errors: PictureError, where the file is not
+    there any more as it was (size in bytes, mtime_ns).
+    """
+    try:
+        with open(path, "rb", opener=opener) as file, warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            state = os.fstat(file.fileno())
+            if (state.st_size, state.st_mtime_ns) != (size, mtime_ns):
+                raise PictureError("has changed; index again", stage="read")
+            head = file.read(HEAD)
+            file.seek(0)
+            if not looks_like_picture(head):
+                return None
+            is_png = head.startswith(b"\x89PNG")
+            source = io.BytesIO(metadata.without_pixels(file)) if is_png else file
+            with _pillow().open(source, formats=FORMATS) as image:
+                return metadata.describe(image)
+    except PictureError:
+        raise
+    except OSError as error:
+        if error.errno is not None:  # of the file, and not of Pillow
+            raise PictureError(error.strerror or str(error), stage="read") from error
+    except Exception:  # openers raise nearly anything on broken files
+        return None
+    return None
+
+
 def digest(data: bytes) -> str:
     """Return the SHA-256 of a file's bytes, in hexadecimal."""
     return hashlib.sha256(data).hexdigest()
@@ -196,7 +225,7 @@ def _decode(
             enough = min(size(width, height))
             image.draft(None, (enough, enough))  # by 2, 4 or 8, in the decoder, averaging
         image.load()  # before EXIF is asked for: Pillow loads a PNG for that, and fails only once
-        info = replace(describe(image), width=width, height=height)
+        info = replace(metadata.describe(image), width=width, height=height)
         upright = _upright(image)
     # Asked of the result, since some of Pillow's openers turn a picture by themselves.
     if (upright.width > upright.height) != (width > height):
@@ -249,7 +278,7 @@ TURNS = {
 def _upright(image: Picture) -> Picture:
     """Turn a picture as EXIF says. ImageOps.exif_transpose writes EXIF anew, and fails on some."""
     turn = None
-    with suppress(Exception):  # as in describe
+    with suppress(Exception):  # absurd EXIF must not cost the picture
         turn = TURNS.get(image.getexif().get(0x0112, 1))
     return image.transpose(_pillow().Transpose[turn]) if turn else image
 
@@ -336,61 +365,3 @@ def _from_cmyk(image: Picture) -> Picture:
             if converted is not None:
                 return converted
     return image.convert("RGB")
-
-
-def describe(image: Picture) -> PictureInfo:
-    """Return the size as stored, and what EXIF says of time, camera and place."""
-    exif: Image.Exif | dict[int, Any]
-    try:
-        exif = image.getexif()
-    except Exception:  # absurd EXIF must not cost the picture
-        exif = {}
-    latitude, longitude = _place(exif)
-    return PictureInfo(
-        format=image.format or "unknown",
-        width=image.width,
-        height=image.height,
-        taken_at=_taken_at(exif),
-        camera=_camera(exif),
-        latitude=latitude,
-        longitude=longitude,
-    )
-
-
-def _part(exif: Any, tag: int) -> dict[int, Any]:
-    try:
-        return dict(exif.get_ifd(tag))
-    except Exception:  # as in describe
-        return {}
-
-
-def _taken_at(exif: Any) -> str | None:
-    part = _part(exif, 0x8769)
-    taken, offset = part.get(0x9003) or exif.get(0x0132), part.get(0x9011)
-    with suppress(ValueError, TypeError):
-        moment = datetime.strptime(str(taken).strip("\0 "), "%Y:%m:%d %H:%M:%S")
-        with suppress(ValueError, TypeError):
-            return datetime.fromisoformat(f"{moment.isoformat()}{str(offset).strip()}").isoformat()
-        return moment.isoformat()
-    return None
-
-
-def _camera(exif: Any) -> str | None:
-    make, model = (str(exif.get(tag) or "").strip("\0 ") for tag in (0x010F, 0x0110))
-    name = model if make.split(" ")[0] in model else f"{make} {model}"
-    return "".join(c for c in name if c.isprintable()).strip()[:200] or None
-
-
-def _place(exif: Any) -> tuple[float | None, float | None]:
-    gps = _part(exif, 0x8825)
-    with suppress(Exception):  # as in describe
-        latitude = _degrees(gps[2]) * (-1 if gps.get(1) == "S" else 1)
-        longitude = _degrees(gps[4]) * (-1 if gps.get(3) == "W" else 1)
-        if abs(latitude) <= 90 and abs(longitude) <= 180:  # false for not-a-number, too
-            return latitude, longitude
-    return None, None
-
-
-def _degrees(parts: Any) -> float:
-    degrees, minutes, seconds = (float(part) for part in parts)
-    return round(degrees + minutes / 60 + seconds / 3600, 7)

@@ -11,7 +11,7 @@ from itertools import islice
 from pathlib import Path
 from typing import Protocol
 
-from searchapp import images, scan
+from searchapp import describing, images, scan
 from searchapp.catalog import Catalog, Plan, Seen, Work
 from searchapp.engines import Refusal
 from searchapp.engines.pipeline import Fresh, Known, Outcome
@@ -69,6 +69,7 @@ class Run:
     collection: Collection | None
     added: int = 0
     failed: int = 0
+    described: int = 0
     embedded: int = 0
     known: Counter[int] = field(default_factory=Counter)  # new paths of images known before
     summary: RunSummary = field(default_factory=RunSummary)
@@ -130,7 +131,9 @@ class Run:
         for failure in unreadable:
             self.failed += 1
             yield Failed(failure)
+        yield from self._describe(unreadable)
         yield from self._embed(seen, plan, collection, run_id)
+        yield from self._describe(unreadable)  # the sidecars of what is new
         gone, kept = self._told_apart(seen, unreadable)
         yield from kept
         # Nothing below a folder that could not be read counts as vanished.
@@ -143,11 +146,20 @@ class Run:
             removed=len(gone) - moved,
             kept=sum(each.lost for each in kept),
             failed=self.failed,
+            described=self.described,
             seconds=round(time.monotonic() - started, 3),
             images_per_second=round(self._rate(), 2),
             stages=self._stages(),
         )
         self.catalog.finish_run(run_id, self.summary)
+
+    def _describe(self, unreadable: list[Failure]) -> Iterator[Event]:
+        done = 0
+        # Nothing below a folder that could not be read counts as vanished.
+        for event in describing.refresh(self.catalog, [] if unreadable else self.roots):
+            done = event.done
+            yield event
+        self.described += done
 
     def _stages(self) -> dict[str, float]:
         spent = self._source.seconds if self._source else {}

@@ -19,7 +19,7 @@ from searchapp.indexing import Run, Source
 from searchapp.lock import writer_lock
 from searchapp.models import ModelSpec
 from searchapp.place import library_folder
-from searchapp.ranking import Ranking
+from searchapp.ranking import Ranking, whole
 from searchapp.syncing import Indexes, Keeper
 from searchapp.types import (
     AUTO,
@@ -29,11 +29,13 @@ from searchapp.types import (
     Facets,
     Failure,
     Fault,
+    Filter,
     Finished,
     Hit,
     IndexOptions,
     LibraryInfo,
     Loaded,
+    Overview,
     Pruned,
     Query,
     SearchOptions,
@@ -279,9 +281,18 @@ class Library:
         return self._catalog.image_by_id(image_id)
 
     @_stated
-    def facets(self) -> Facets:
-        """Return what the images can be filtered by: folders and dates."""
-        return self._catalog.facets()
+    def facets(self, wanted: Filter = Filter(), collection: str | None = None) -> Facets:
+        """Return what a collection's images can be filtered by, and how many there are of each.
+
+        wanted: only images that fulfil it count, each kind as if it asked nothing of its own.
+        Errors: QueryError, LibraryError.
+        """
+        return self._catalog.facets(collections.chosen(self._catalog, collection), whole(wanted))
+
+    @_stated
+    def overview(self) -> Overview:
+        """Return where the images are, and of which days."""
+        return self._catalog.overview()
 
     @_stated
     def info(self) -> LibraryInfo:

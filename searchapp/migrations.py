@@ -149,3 +149,76 @@ def m004_index_state(db: Database) -> None:
         update collections set index_file = null, index_count = 0, index_last_id = 0;
         """
     )
+
+
+@MIGRATIONS()
+def m005_metadata(db: Database) -> None:
+    """Know more of what pictures say: index reads it anew of those that were known before."""
+    db.executescript(
+        """
+        alter table images add column lens text;         -- null: the file does not say
+        alter table images add column rating integer;    -- 1 to 5, -1: rejected; null: unrated
+        alter table images add column title text;        -- null: nobody gave it one
+        alter table images add column description text;  -- null: nobody gave it one
+        alter table images add column date text;         -- taken_at, or the file's; null: neither
+        alter table images add column date_from text;    -- exif, xmp, iptc, file; null: no date
+        alter table images add column reader integer not null default 0;  -- its version then
+
+        update images set date = taken_at, date_from = 'exif' where taken_at is not null;
+        update images set date_from = 'file', date = (
+            select strftime('%Y-%m-%dT%H:%M:%S', min(f.mtime_ns) / 1000000000, 'unixepoch',
+                            'localtime')
+            from files f where f.image_id = images.id
+        )
+        where taken_at is null and id in (select image_id from files);
+
+        create table keywords (
+            image_id integer not null references images(id) on delete cascade,
+            keyword text not null,
+            primary key (image_id, keyword)
+        ) without rowid;
+
+        -- The .xmp files that were read, as they were then.
+        create table sidecars (
+            path text primary key,    -- a blob where the name is no valid UTF-8
+            size integer not null,
+            mtime_ns integer not null
+        ) without rowid;
+
+        -- How often rows of images were changed that were there before: who keeps them in memory
+        -- reads them again.
+        create table changes (images integer not null);
+        insert into changes values (0);
+
+        drop view photos;
+        create view photos as
+        select
+            f.path as path,
+            case
+                when length(rtrim(f.path, replace(f.path, '/', ''))) < 2
+                then rtrim(f.path, replace(f.path, '/', ''))
+                else rtrim(rtrim(f.path, replace(f.path, '/', '')), '/')
+            end as folder,
+            replace(lower(i.format), 'mpo', 'jpeg') as format,
+            i.width as width,         -- pixels, upright
+            i.height as height,
+            i.width * i.height / 1e6 as megapixels,
+            i.taken_at as taken_at,   -- ISO 8601 on the camera's clock; null: nothing says
+            i.date as date,           -- taken_at, or where that is null the file's
+            i.date_from as date_from, -- exif, xmp, iptc or file
+            i.camera as camera,
+            i.lens as lens,
+            i.latitude as latitude,   -- degrees, north positive
+            i.longitude as longitude, -- degrees, east positive
+            i.rating as rating,       -- 1 to 5; -1: rejected; null: unrated
+            i.title as title,
+            i.description as description,
+            (select group_concat(k.keyword, ', ') from keywords k where k.image_id = i.id)
+                as keywords,          -- null: none
+            f.size as size,           -- bytes
+            strftime('%Y-%m-%dT%H:%M:%S', f.mtime_ns / 1000000000, 'unixepoch') as mtime,  -- UTC
+            i.sha256 as sha256,
+            i.id as image_id
+        from files f join images i on i.id = f.image_id;
+        """
+    )

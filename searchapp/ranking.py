@@ -14,7 +14,7 @@ from searchapp.catalog import Catalog, Located
 from searchapp.engines import Vector
 from searchapp.errors import QueryError
 from searchapp.syncing import Indexes
-from searchapp.types import AUTO, Answer, Collection, Hit, Order, SearchOptions
+from searchapp.types import AUTO, Answer, Collection, Filter, Hit, Order, SearchOptions
 from searchapp.vectors import Ids, VectorIndex
 
 JUDGED = 10  # of the best, one of which has to be a good match
@@ -32,10 +32,7 @@ class Ranking:
         self, collection: Collection, vector: Vector, options: SearchOptions, kind: Kind | None
     ) -> Answer:
         """Find the nearest: see Library.nearest."""
-        index, wanted, among = self._indexes.current(collection), options.filter, None
-        if wanted.folder is not None:
-            folder = Path(os.path.abspath(wanted.folder.expanduser()))  # noqa: PTH100
-            wanted = replace(wanted, folder=folder)
+        index, wanted, among = self._indexes.current(collection), whole(options.filter), None
         if wanted.asks:
             among = self._catalog.matching(collection, wanted)
         searched = len(index) if among is None else len(among)
@@ -63,6 +60,14 @@ class Ranking:
             if len(hits) >= last or not page:
                 break
         return Answer(tuple(in_order(hits[options.offset : last], options.sort)), good)
+
+
+def whole(wanted: Filter) -> Filter:
+    """Return a filter with its folder's path as the catalogue has paths."""
+    if wanted.folder is None:
+        return wanted
+    folder = Path(os.path.abspath(wanted.folder.expanduser()))  # noqa: PTH100 (keeps symlinks)
+    return replace(wanted, folder=folder)
 
 
 def _not_judged(kind: Kind | None) -> str:
@@ -103,7 +108,7 @@ def ranked(
 def in_order(hits: Sequence[Hit], order: Order) -> list[Hit]:
     """Return hits, given best first, in the order asked for."""
     if order == "date":
-        return sorted(hits, key=lambda hit: hit.taken_at or "", reverse=True)
+        return sorted(hits, key=lambda hit: hit.date or "", reverse=True)
     return list(hits)
 
 
@@ -115,7 +120,9 @@ def hit_of(image: Located | None, score: float, folder: Path | None) -> Hit | No
     if folder is not None:
         paths.sort(key=lambda path: folder not in Path(path).parents)
     best, *also = paths
+    info = image.info
     return Hit(
-        best, round(score, 6), image.sha256, image.width, image.height, tuple(also),
-        image.image_id, image.taken_at, image.camera,
+        best, round(score, 6), image.sha256, info.width, info.height, tuple(also), image.image_id,
+        info.taken_at, info.camera, info.date, info.date_from, info.lens, info.rating,
+        info.keywords, info.title, info.latitude, info.longitude,
     )  # fmt: skip

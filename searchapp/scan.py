@@ -16,6 +16,7 @@ PICTURE_SUFFIXES = frozenset(
     {".jpg", ".jpeg", ".jpe", ".jfif", ".mpo", ".png", ".webp", ".gif", ".tif", ".tiff", ".bmp",
      ".heic", ".heif", ".hif", ".avif", ".jp2", ".j2k", ".j2c", ".jpf", ".jpx", ".apng"}
 )  # fmt: skip
+SIDECAR_SUFFIX = ".xmp"  # of a file beside a picture, with what people have written about it
 IGNORED_FOLDERS = frozenset({"@eaDir", "$RECYCLE.BIN", "System Volume Information", "__MACOSX"})
 
 
@@ -32,6 +33,11 @@ class Found:
         """Tell whether the suffix is a picture's."""
         return os.path.splitext(self.path)[1].lower() in PICTURE_SUFFIXES  # noqa: PTH122 (speed)
 
+    @property
+    def is_sidecar(self) -> bool:
+        """Tell whether it is of metadata, and not of a picture."""
+        return is_sidecar(self.path)
+
 
 @dataclass(frozen=True, slots=True)
 class Unreadable:
@@ -39,6 +45,11 @@ class Unreadable:
 
     path: str
     reason: str
+
+
+def is_sidecar(name: str) -> bool:
+    """Tell whether a name is that of a sidecar."""
+    return name.lower().endswith(SIDECAR_SUFFIX)
 
 
 def resolve_roots(folders: list[Path], *, gone: bool = False) -> list[Path]:
@@ -90,7 +101,9 @@ def walk(root: Path, rules: Rules = Rules()) -> Iterator[Found | Unreadable]:
                     left_out = rules.leaves_out(entry.path, is_folder=True)
                     if entry.name not in IGNORED_FOLDERS and not left_out:
                         below.append((entry.path, rules))
-                elif entry.is_file() and not rules.leaves_out(entry.path, is_folder=False):
+                elif entry.is_file() and (
+                    is_sidecar(entry.name) or not rules.leaves_out(entry.path, is_folder=False)
+                ):
                     stat = entry.stat()
                     yield Found(entry.path, stat.st_size, stat.st_mtime_ns)
             except OSError as error:

@@ -42,19 +42,23 @@ class Filter:
     """What a picture must fulfil to be searched at all; None asks for nothing."""
 
     folder: Path | None = None  # a file below it
-    after: str | None = None  # taken then or later: ISO 8601, or the beginning of one
-    before: str | None = None  # taken then or earlier: 2023-06 includes all of June
+    after: str | None = None  # of then or later: ISO 8601, or the beginning of one
+    before: str | None = None  # of then or earlier: 2023-06 includes all of June
     camera: str | None = None  # a pattern with * and ?, in any case, from any word of the name on
     format: str | None = None  # jpeg, png ..., in any case
     min_size: float | None = None  # megapixels
     max_size: float | None = None
     near: str | None = None  # taken there: LATITUDE,LONGITUDE,KM in degrees and kilometres
     where: str | None = None  # an SQL condition over the view photos
+    lens: str | None = None  # a pattern, as camera is
+    rating: str | None = None  # 4, 4+, 2-4, rejected or unrated
+    keyword: tuple[str, ...] = ()  # patterns with * and ?, in any case; it has one for each
+    taken: bool = False  # the picture itself says when: its file's date does not count
 
     @property
     def asks(self) -> bool:
         """Tell whether anything is asked for."""
-        return any(getattr(self, field.name) is not None for field in fields(Filter))
+        return any(getattr(self, field.name) not in (None, (), False) for field in fields(Filter))
 
 
 @dataclass(frozen=True, slots=True)
@@ -117,8 +121,16 @@ class Hit:
     height: int
     also: tuple[str, ...] = ()
     image_id: int = 0
-    taken_at: str | None = None
+    taken_at: str | None = None  # ISO 8601, on the camera's clock
     camera: str | None = None
+    date: str | None = None  # taken_at, or where that is not known the file's
+    date_from: str | None = None  # exif, xmp, iptc or file
+    lens: str | None = None
+    rating: int | None = None  # 1 to 5; -1: rejected
+    keywords: tuple[str, ...] = ()
+    title: str | None = None
+    latitude: float | None = None  # degrees, north positive
+    longitude: float | None = None  # degrees, east positive
 
 
 @dataclass(frozen=True, slots=True)
@@ -149,6 +161,14 @@ class PictureInfo:
     camera: str | None = None
     latitude: float | None = None  # degrees, north positive
     longitude: float | None = None  # degrees, east positive
+    lens: str | None = None
+    rating: int | None = None  # 1 to 5; -1: rejected
+    keywords: tuple[str, ...] = ()  # each once, in whatever case
+    title: str | None = None
+    description: str | None = None
+    date: str | None = None  # taken_at, or where that is not known the file's
+    date_from: str | None = None  # exif, xmp, iptc or file
+    reader: int = 0  # the version of what read all this: metadata.READER then
 
 
 @dataclass(frozen=True, slots=True)
@@ -161,6 +181,7 @@ class RunSummary:
     removed: int = 0  # vanished; what they held stays embedded until prune
     kept: int = 0  # vanished, but so many at once that it may be an unmounted drive
     failed: int = 0
+    described: int = 0  # images whose metadata were read again, and nothing else
     seconds: float = 0.0
     images_per_second: float = 0.0  # since the first engine ran
     # Seconds of work by stage, of all threads and processes together: read, decode, prepare, wait
@@ -213,6 +234,15 @@ class Kept:
 
 
 @dataclass(frozen=True, slots=True)
+class Describing:
+    """Event: what so many pictures say of themselves is read again; nothing is embedded."""
+
+    done: int
+    total: int
+    beside: bool = False  # as sidecars have changed; otherwise as this version reads more
+
+
+@dataclass(frozen=True, slots=True)
 class Failed:
     """Event: a file was left out."""
 
@@ -226,7 +256,7 @@ class Finished:
     summary: RunSummary
 
 
-Event = Scanned | EngineStarting | Progress | IndexMaking | Kept | Failed | Finished
+Event = Scanned | EngineStarting | Progress | IndexMaking | Kept | Describing | Failed | Finished
 
 
 @dataclass(frozen=True, slots=True)
@@ -291,8 +321,39 @@ class CollectionInfo:
 
 
 @dataclass(frozen=True, slots=True)
+class Month:
+    """The pictures of a month."""
+
+    month: str  # 2023-06
+    images: int
+    by_file: int  # of these: by their files' dates
+
+
+@dataclass(frozen=True, slots=True)
+class Facet:
+    """The values that pictures have of one kind, and how many have each: the most first."""
+
+    values: tuple[tuple[str, int], ...]
+    more: int  # values that are left out
+
+
+@dataclass(frozen=True, slots=True)
 class Facets:
-    """What a library's pictures can be filtered by."""
+    """What a collection's pictures can be filtered by, and how many there are of each."""
+
+    images: int  # that fulfil the filter, as the counts do: each but for its own kind
+    months: tuple[Month, ...]  # those there are, in their order
+    folders: Facet  # path, and how many images have a file right in it
+    cameras: Facet
+    lenses: Facet
+    keywords: Facet
+    ratings: Facet
+    formats: Facet
+
+
+@dataclass(frozen=True, slots=True)
+class Overview:
+    """Where a library's pictures are, and of which days."""
 
     folders: tuple[tuple[str, int], ...]  # path, and how many images have a file right in it
     first_date: str | None  # ISO 8601, the day

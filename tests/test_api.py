@@ -86,7 +86,8 @@ def test_filters_and_pages(client: Any, photos: Path) -> None:
     """As on the command line."""
     assert names(search(client, text="red", folder=str(photos / "below"))) == ["blue.jpg"]
     assert names(search(client, text="red", min_score=0.99)) == ["red.jpg"]
-    assert names(search(client, text="red", after="2020")) == []
+    assert len(names(search(client, text="red", after="2020"))) == 3  # by the files' dates
+    assert names(search(client, text="red", after="2020", taken=True)) == []
     whole = names(search(client, text="red"))
     pages = [names(search(client, text="red", count=1, offset=n)) for n in range(3)]
     assert [page[0] for page in pages] == whole

@@ -15,7 +15,7 @@ from sqlite_utils import Database
 from test_index import index
 
 from searchapp.catalog import Catalog, Work, conditions
-from searchapp.catalog.filters import place_of
+from searchapp.catalog.columns import place_of
 from searchapp.errors import QueryError
 from searchapp.library import Library
 from searchapp.types import Filter, PictureInfo, Query, SearchOptions
@@ -23,6 +23,9 @@ from searchapp.vectors import pack
 
 CAMERAS = (None, "Apple iPhone 13", "Canon EOS 5D", "NIKON Z 6")
 FORMATS = ("JPEG", "PNG", "MPO", "HEIF")
+LENSES = (None, "EF 50mm f/1.8", "Summilux-M 1:1.4/50")
+RATINGS = (None, -1, 1, 3, 4, 5)
+KEYWORDS = ("Holiday", "new york", "sea[1]")
 
 
 def fill(folder: Path, count: int) -> tuple[Catalog, np.ndarray]:
@@ -43,6 +46,11 @@ def fill(folder: Path, count: int) -> tuple[Catalog, np.ndarray]:
                 taken if n % 5 else None,
                 CAMERAS[n * 7 % 4],
                 *((48.85 + n / 1000, 2.35 - n / 500) if n % 3 else (None, None)),
+                lens=LENSES[n * 5 % 3],
+                rating=RATINGS[n * 11 % 6],
+                keywords=tuple(word for bit, word in enumerate(KEYWORDS) if n >> bit & 1),
+                date=taken if n % 7 else None,
+                date_from=("exif" if n % 5 else "file") if n % 7 else None,
             )
             (image,) = catalog.save_images({f"{n:064}": info}).values()
             folders = [f"d{n % 3}", "copies"][: 2 if n % 6 == 0 else 1]
@@ -65,6 +73,12 @@ def far(latitude: float | None, longitude: float | None, lat: float, lon: float)
     return float(2 * 6371.0 * np.arcsin(min(1.0, float(np.linalg.norm(across)) / 2)))
 
 
+BETWEEN = {
+    "4+": "between 4 and 5", "3": "= 3", "2-4": "between 2 and 4", "rejected": "= -1",
+    "unrated": "= 0", "0+": "between 0 and 5", "5-1": "between 5 and 1",
+}  # fmt: skip
+
+
 def brute(catalog: Catalog, wanted: Filter) -> list[int]:
     """Return the embeddings that fulfil a filter, by SQL alone."""
     where, values = ["1"], {}
@@ -72,14 +86,27 @@ def brute(catalog: Catalog, wanted: Filter) -> list[int]:
         where.append("path like :folder")
         values["folder"] = f"{wanted.folder}/%"
     if wanted.after is not None:
-        where.append("taken_at >= :after")
+        where.append("date >= :after")
         values["after"] = wanted.after
     if wanted.before is not None:
-        where.append("substr(taken_at, 1, length(:before)) <= :before")
+        where.append("substr(date, 1, length(:before)) <= :before")
         values["before"] = wanted.before
     if wanted.camera is not None:
         where.append("(lower(camera) glob :camera or lower(camera) glob '* ' || :camera)")
         values["camera"] = wanted.camera.lower()
+    if wanted.taken:
+        where.append("date_from <> 'file'")
+    if wanted.lens is not None:
+        where.append("(lower(lens) glob :lens or lower(lens) glob '* ' || :lens)")
+        values["lens"] = wanted.lens.lower()
+    if wanted.rating is not None:
+        where.append(f"coalesce(rating, 0) {BETWEEN[wanted.rating]}")
+    for number, pattern in enumerate(wanted.keyword):
+        where.append(
+            "exists (select 1 from keywords k where k.image_id = photos.image_id"
+            f" and lower(k.keyword) glob :keyword{number})"
+        )
+        values[f"keyword{number}"] = pattern.lower().replace("[", "[[]")
     for name, sql in (("format", "format ="), ("min_size", "megapixels >="),
                       ("max_size", "megapixels <=")):  # fmt: skip
         if getattr(wanted, name) is not None:
@@ -134,6 +161,14 @@ def test_filters_equal_brute_force(made: tuple[Path, Catalog], data: st.DataObje
         max_size=maybe(st.sampled_from([0.03, 0.05, 1.0])),  # type: ignore[arg-type]
         near=maybe(st.sampled_from(["48.9,2.3,12km", "48.85,2.35,0.5", "0,0,9000", "-48,177,1"])),  # type: ignore[arg-type]
         where=maybe(st.sampled_from(CONDITIONS)),  # type: ignore[arg-type]
+        lens=maybe(st.sampled_from(["*50mm*", "summilux*", "f/1.?", "none"])),  # type: ignore[arg-type]
+        rating=maybe(st.sampled_from(sorted(BETWEEN))),  # type: ignore[arg-type]
+        keyword=data.draw(
+            st.lists(st.sampled_from(["holiday", "NEW*", "york", "sea[1]", "*e*"]), max_size=2).map(
+                tuple
+            )
+        ),
+        taken=data.draw(st.booleans()),
     )
     (collection,) = catalog.collections()
     assert sorted(catalog.matching(collection, wanted).tolist()) == brute(catalog, wanted)

@@ -209,7 +209,7 @@ def test_terms_that_leave_nothing_are_an_error(filled: Library) -> None:
 
 
 def test_dates_limit_the_search(opened: Library, tmp_path: Path, model: Path) -> None:
-    """A month given as the end is included whole; pictures without a date are left out."""
+    """A month given as the end is included whole; of pictures without a date the file's counts."""
     for taken in ("2022:12:31 23:59:59", "2023:06:01 00:00:00", "2023:06:30 23:00:00", None):
         exif = Image.Exif()
         if taken:
@@ -220,9 +220,10 @@ def test_dates_limit_the_search(opened: Library, tmp_path: Path, model: Path) ->
     dated = {"after": "2023", "before": "2023-06"}
     assert sorted(names(opened, Query("red"), **dated)) == ["2023-06-01.jpg", "2023-06-30.jpg"]
     assert names(opened, Query("red"), before="2022") == ["2022-12-31.jpg"]
-    assert names(opened, Query("red"), after="2024") == []
-    assert opened.facets().first_date == "2022-12-31"
-    assert opened.facets().folders == ((str(tmp_path / "photos"), 4),)
+    assert names(opened, Query("red"), after="2024") == ["undated.jpg"]
+    assert names(opened, Query("red"), after="2024", taken=True) == []
+    assert opened.overview().first_date == "2022-12-31"
+    assert opened.overview().folders == ((str(tmp_path / "photos"), 4),)
 
 
 def test_pages_join_without_gap_or_double(opened: Library, tmp_path: Path, model: Path) -> None:

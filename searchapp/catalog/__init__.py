@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import json
-import os
 import sqlite3
-from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import AbstractContextManager, contextmanager
 from dataclasses import asdict, dataclass, fields, replace
@@ -17,13 +15,16 @@ from typing import Any
 
 from sqlite_utils import Database
 
+from searchapp.catalog.columns import Ids
 from searchapp.catalog.connecting import connect
+from searchapp.catalog.described import Described, Outdated
 from searchapp.catalog.embedded import Embedded
-from searchapp.catalog.filters import Filters, Ids
+from searchapp.catalog.filters import Filters
 from searchapp.catalog.keys import key, path_of
 from searchapp.catalog.lookup import Lookup
 from searchapp.catalog.seen import Plan, Seen, Work
 from searchapp.catalog.stating import stated
+from searchapp.catalog.told import COLUMNS, FIELDS, info_of, save_keywords, values_of
 from searchapp.catalog.upkeep import Upkeep
 from searchapp.disk import reason
 from searchapp.errors import LibraryError
@@ -34,12 +35,14 @@ from searchapp.types import (
     Facets,
     Failure,
     Filter,
+    Overview,
     PictureInfo,
     RunSummary,
 )
 
 __all__ = [
-    "Catalog", "CatalogError", "Embedded", "Located", "Lookup", "Plan", "Seen", "Work", "stated",
+    "Catalog", "CatalogError", "Embedded", "Located", "Lookup", "Outdated", "Plan", "Seen",
+    "Work", "stated",
 ]  # fmt: skip
 
 CatalogError = sqlite3.Error
@@ -53,11 +56,7 @@ class Located:
 
     image_id: int
     sha256: str
-    format: str
-    taken_at: str | None
-    camera: str | None
-    width: int
-    height: int
+    info: PictureInfo
     paths: tuple[str, ...]
 
 
@@ -198,26 +197,31 @@ class Catalog:
         """Begin to note what is on disk."""
         return Seen(self._db)
 
+    def described(self) -> Described:
+        """Return what is to be described again, after a scan."""
+        return Described(self._db)
+
     def lookup(self, collection: Collection) -> Lookup:
         """Open another connection, for threads that ask what is embedded already."""
         return Lookup(str(self.file), collection.id)
 
     def save_images(self, images: Mapping[str, PictureInfo]) -> dict[str, int]:
         """Write images by SHA-256, of which some may be there already; return their ids."""
+        last = self._value("select coalesce(max(id), 0) from images")
+        places = ", ".join("?" for _ in FIELDS)
         self._db.conn.executemany(
-            "insert into images (sha256, format, width, height, taken_at, camera, latitude,"
-            " longitude) values (?, ?, ?, ?, ?, ?, ?, ?) on conflict (sha256) do nothing",
-            (
-                (sha256, info.format, info.width, info.height, info.taken_at, info.camera,
-                 info.latitude, info.longitude)
-                for sha256, info in images.items()
-            ),
-        )  # fmt: skip
+            f"insert into images (sha256, {', '.join(FIELDS)}) values (?, {places})"
+            " on conflict (sha256) do nothing",
+            ((sha256, *values_of(info)) for sha256, info in images.items()),
+        )
         rows = self._db.execute(
             "select sha256, id from images where sha256 in (select value from json_each(?))",
             (json.dumps(list(images)),),
         )
-        return dict(rows.fetchall())
+        ids: dict[str, int] = dict(rows.fetchall())
+        new = {id: images[sha256].keywords for sha256, id in ids.items() if id > last}
+        save_keywords(self._db, ((id, word) for id, words in new.items() for word in words))
+        return ids
 
     def save_embeddings(self, collection: Collection, vectors: Mapping[int, bytes]) -> None:
         """Write images' vectors, by image id, where the collection has none yet."""
@@ -284,16 +288,18 @@ class Catalog:
 
     def _located(self, where: str, parameters: dict[str, Any]) -> dict[int, Located]:
         rows = self._db.execute(
-            "select e.id, i.id, i.sha256, i.format, i.taken_at, i.camera, i.width, i.height, f.path"
+            f"select e.id, i.id, i.sha256, f.path, {COLUMNS}"
             " from embeddings e join images i on i.id = e.image_id"
             f" join files f on f.image_id = i.id where {where}"
             " order by e.id, length(f.path), f.path",
             parameters,
         )
-        return {
-            id: Located(*(*same[0][1:8], tuple(path_of(row[8]) for row in same)))
-            for id, same in ((id, list(group)) for id, group in groupby(rows, itemgetter(0)))
-        }
+        found: dict[int, Located] = {}
+        for id, group in groupby(rows, itemgetter(0)):
+            same = list(group)
+            paths = tuple(path_of(row[3]) for row in same)
+            found[id] = Located(same[0][1], same[0][2], info_of(same[0][4:]), paths)
+        return found
 
     def vector_of(self, collection: Collection, image_id: int) -> bytes | None:
         """Return an image's stored vector."""
@@ -335,16 +341,13 @@ class Catalog:
             self._value("select count(*) from files"),
         )
 
-    def facets(self) -> Facets:
-        """Return what the images can be filtered by."""
-        counts: Counter[str] = Counter()
-        for (path,) in self._db.execute("select path from files"):
-            counts[os.path.dirname(path_of(path))] += 1  # noqa: PTH120 (speed)
-        first, last = self._db.execute(
-            "select min(taken_at), max(taken_at) from images"
-            " where id in (select image_id from files)"
-        ).fetchone()
-        return Facets(tuple(sorted(counts.items())), first and first[:10], last and last[:10])
+    def facets(self, collection: Collection, wanted: Filter) -> Facets:
+        """Return what a collection's images can be filtered by, beside a filter; QueryError."""
+        return self._filters.facets(collection.id, wanted)
+
+    def overview(self) -> Overview:
+        """Return where the library's images are, and of which days."""
+        return self._filters.overview()
 
     def describe(self, collection: Collection) -> CollectionInfo:
         """Return what info tells of a collection."""

@@ -14,8 +14,9 @@ from searchapp.catalog.connecting import connect
 from searchapp.errors import QueryError
 
 COLUMNS = (
-    "path", "folder", "format", "width", "height", "megapixels", "taken_at", "camera", "latitude",
-    "longitude", "size", "mtime", "sha256", "image_id",
+    "path", "folder", "format", "width", "height", "megapixels", "taken_at", "date", "date_from",
+    "camera", "lens", "latitude", "longitude", "rating", "title", "description", "keywords", "size",
+    "mtime", "sha256", "image_id",
 )  # fmt: skip
 SECONDS = 30.0  # that a condition may take
 STEPS = 20_000  # of SQLite's machine between two looks at the clock
@@ -72,7 +73,7 @@ def _allows(action: int, one: str | None, two: str | None, _: str | None, via: s
             allowed = True
         case sqlite3.SQLITE_READ:
             # Without a column it is only the number of rows, as the view's own join asks for it.
-            below = one in ("files", "images") and (via == "photos" or not two)
+            below = one in ("files", "images", "keywords") and (via == "photos" or not two)
             allowed = one == "photos" or below
         case sqlite3.SQLITE_FUNCTION:
             allowed = two in FUNCTIONS

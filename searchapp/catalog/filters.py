@@ -2,157 +2,21 @@
 
 from __future__ import annotations
 
-import math
-from collections.abc import Iterable, Iterator
-from dataclasses import dataclass, field
-from fnmatch import fnmatchcase
 from itertools import chain
 from pathlib import Path
 from typing import Any, TypeVar
 
 import numpy as np
-from numpy.typing import NDArray
 from sqlite_utils import Database
 
 from searchapp.catalog import conditions
+from searchapp.catalog.columns import NONE, Ids, Images, Mask
+from searchapp.catalog.counting import Folders, counted, spanned
 from searchapp.catalog.keys import below
-from searchapp.errors import QueryError
-from searchapp.types import Filter
+from searchapp.types import Facets, Filter, Overview
 
-Ids = NDArray[np.int64]
-Mask = NDArray[np.bool_]
-Rows = Iterable[tuple[int, Any]]
-Kept = TypeVar("Kept", Ids, Mask)
+Kept = TypeVar("Kept", Ids, Mask, Facets)
 KEPT = 8  # answers, and parts of answers, to filters that may be asked again
-TAKEN = (
-    "coalesce(cast(replace(replace(replace(substr(taken_at, 1, 19), '-', ''), ':', ''), 'T', '')"
-    " as integer), -1)"
-)  # as YYYYMMDDhhmmss
-UNKNOWN = -1  # a date
-NOWHERE = 10**9  # a latitude or longitude, in millionths of a degree
-EARTH = 6371.0  # its mean radius, km
-NEAR = "LATITUDE,LONGITUDE,KM, such as 48.85,2.35,5km"
-NONE = np.zeros(0, np.int64)
-FORMATS = {"jpg": "jpeg", "tif": "tiff", "heic": "heif", "jp2": "jpeg2000"}
-
-
-@dataclass
-class Names:
-    """Texts as numbers, in the order in which they came; 0 is none."""
-
-    codes: dict[str | None, int] = field(default_factory=lambda: {None: 0})
-
-    def code(self, name: str | None) -> int:
-        """Return a text's number."""
-        return self.codes.setdefault(name, len(self.codes))
-
-    def like(self, pattern: str) -> Mask:
-        """Return, by number, which texts match a pattern, from any of their words on."""
-        pattern = pattern.casefold()
-        return np.array(
-            [name is not None and _matches(name.casefold(), pattern) for name in self.codes]
-        )
-
-
-def _matches(name: str, pattern: str) -> bool:
-    words = name.split(" ")
-    return any(fnmatchcase(" ".join(words[n:]), pattern) for n in range(len(words)))
-
-
-class Column:
-    """One value of every image, read when it is first asked for: its place is the image's id."""
-
-    def __init__(self, sql: str, nothing: int = 0, names: Names | None = None) -> None:
-        """Begin with none. names: what turns texts into numbers."""
-        self._sql = sql
-        self._nothing = nothing
-        self._names = names
-        self._values = np.full(1, nothing, np.int64)
-
-    def values(self, db: Database, last: int) -> Ids:
-        """Return the values of all images up to an id, [last + 1]."""
-        beyond = len(self._values) - 1
-        if last > beyond:
-            rows: Rows = db.execute(
-                f"select id, {self._sql} from images where id > ? and id <= ?", (beyond, last)
-            )
-            if self._names is not None:
-                code = self._names.code
-                rows = ((id, code(name)) for id, name in rows)
-            pairs = np.fromiter(chain.from_iterable(rows), np.int64)
-            self._values = np.pad(self._values, (0, last - beyond), constant_values=self._nothing)
-            self._values[pairs[0::2]] = pairs[1::2]
-        return self._values
-
-
-class Images:
-    """What filters ask of images."""
-
-    def __init__(self) -> None:
-        """Begin with none."""
-        self.last = 0  # the highest id
-        self.cameras, self.formats = Names(), Names()
-        self._taken = Column(TAKEN, UNKNOWN)
-        self._pixels = Column("width * height")
-        self._latitude = Column(f"coalesce(cast(latitude * 1e6 as integer), {NOWHERE})", NOWHERE)
-        self._longitude = Column(f"coalesce(cast(longitude * 1e6 as integer), {NOWHERE})", NOWHERE)
-        self._camera = Column("camera", 0, self.cameras)
-        self._format = Column("replace(format, 'MPO', 'JPEG')", 0, self.formats)
-
-    def fulfilling(self, db: Database, wanted: Filter) -> Iterator[Mask]:
-        """Yield, by image id, what fulfils each part of a filter that asks for something."""
-
-        def of(column: Column) -> Ids:
-            return column.values(db, self.last)
-
-        if wanted.after is not None:
-            yield of(self._taken) >= _number(wanted.after, "0")
-        if wanted.before is not None:
-            taken = of(self._taken)
-            yield (taken != UNKNOWN) & (taken <= _number(wanted.before, "9"))
-        if wanted.camera is not None:
-            cameras = of(self._camera)
-            yield self.cameras.like(wanted.camera)[cameras]
-        if wanted.format is not None:
-            formats, name = of(self._format), wanted.format.casefold().removeprefix(".")
-            yield self.formats.like(FORMATS.get(name, name))[formats]
-        if wanted.min_size is not None:
-            yield of(self._pixels) >= wanted.min_size * 1e6
-        if wanted.max_size is not None:
-            yield of(self._pixels) <= wanted.max_size * 1e6
-        if wanted.near is not None:
-            yield _near(wanted.near, of(self._latitude), of(self._longitude))
-
-
-def place_of(text: str) -> tuple[float, float, float]:
-    """Return latitude and longitude in degrees, and kilometres; raise QueryError."""
-    try:
-        latitude, longitude, km = (
-            float(part) for part in text.lower().removesuffix("km").split(",")
-        )
-    except ValueError as error:
-        raise QueryError(f"a place is {NEAR}; not {text!r}") from error
-    if not (abs(latitude) <= 90 and abs(longitude) <= 180 and 0 <= km < math.inf):
-        raise QueryError(f"{text!r} is nowhere on earth; a place is {NEAR}")
-    return latitude, longitude, km
-
-
-def _near(text: str, latitudes: Ids, longitudes: Ids) -> Mask:
-    """Tell what lies within a distance on the sphere (haversine)."""
-    latitude, longitude, km = place_of(text)
-    there, here = np.radians(latitudes / 1e6), math.radians(latitude)
-    across = np.radians(longitudes / 1e6 - longitude)
-    half = np.sin((there - here) / 2) ** 2
-    half += math.cos(here) * np.cos(there) * np.sin(across / 2) ** 2
-    within = 2 * EARTH * np.arcsin(np.sqrt(np.clip(half, 0, 1))) <= km
-    near: Mask = within & (latitudes != NOWHERE) & (longitudes != NOWHERE)
-    return near
-
-
-def _number(date: str, filler: str) -> int:
-    """Return the beginning of a date as a number, the rest filled up."""
-    digits = "".join(c for c in date if c.isdecimal())
-    return int(digits[:14].ljust(14, filler))
 
 
 class Filters:
@@ -164,6 +28,8 @@ class Filters:
         self._state: tuple[int, ...] = ()
         self._images = Images()
         self._last: tuple[str] | None = None  # the last image's hash
+        self._changes = 0  # of images that were there before
+        self._folders = Folders()
         self._embedded: dict[int, tuple[Ids, Ids]] = {}  # by collection: ids, image ids
         self._fresh: set[int] = set()  # collections that were looked at since
         self._kept: dict[Any, Any] = {}
@@ -179,13 +45,40 @@ class Filters:
             if key in self._kept:
                 found: Ids = self._kept[key]
                 return found
-            masks = [*self._images.fulfilling(self._db, wanted)]
-            if wanted.folder is not None:
-                masks.append(self._below(wanted.folder))
-            if wanted.where is not None:
-                masks.append(self._where(wanted.where))
+            masks = [mask for _, mask in self._parts(wanted)]
             ids, image_ids = self._embedded[collection_id]
             return self._keep(key, ids[np.logical_and.reduce(masks)[image_ids]] if masks else ids)
+
+    def facets(self, collection_id: int, wanted: Filter) -> Facets:
+        """Count what a collection's images with files have, beside a filter; QueryError."""
+        with self._db.atomic():
+            self._catch_up(collection_id)
+            key = ("facets", collection_id, wanted)
+            if key in self._kept:
+                found: Facets = self._kept[key]
+                return found
+            self._folders.catch_up(self._db, self._state)
+            _, image_ids = self._embedded[collection_id]
+            there = self._mask(image_ids) & self._mask(self._folders.images)
+            parts = list(self._parts(wanted))
+            return self._keep(key, counted(self._db, self._images, self._folders, there, parts))
+
+    def overview(self) -> Overview:
+        """Tell where all images with files are, and of which days."""
+        with self._db.atomic():
+            self._catch_up(None)
+            self._folders.catch_up(self._db, self._state)
+            there = self._mask(self._folders.images)
+            return spanned(self._images.values(self._db, "date")[there], self._folders)
+
+    def _parts(self, wanted: Filter) -> list[tuple[str, Mask]]:
+        """Return what fulfils each part of a filter, with the name of what it is about."""
+        parts = [*self._images.fulfilling(self._db, wanted)]
+        if wanted.folder is not None:
+            parts.append(("folder", self._below(wanted.folder)))
+        if wanted.where is not None:
+            parts.append(("where", self._where(wanted.where)))
+        return parts
 
     def _below(self, folder: Path) -> Mask:
         if folder in self._kept:
@@ -220,7 +113,7 @@ class Filters:
 
     # In step with the catalogue
 
-    def _catch_up(self, collection_id: int) -> None:
+    def _catch_up(self, collection_id: int | None) -> None:
         """Read what is new where anything was written, and all of it where rows have gone."""
         # data_version tells of others' commits, total_changes of our own.
         (version,) = self._db.execute("pragma data_version").fetchone()
@@ -230,7 +123,7 @@ class Filters:
             self._fresh.clear()
             self._state = state
             self._read_images()
-        if collection_id not in self._fresh:
+        if collection_id is not None and collection_id not in self._fresh:
             self._read_embedded(collection_id)
             self._fresh.add(collection_id)
 
@@ -239,8 +132,10 @@ class Filters:
         last = self._db.execute(
             "select sha256 from images where id = ?", (self._images.last,)
         ).fetchone()
-        if last != self._last:
+        (changes,) = self._db.execute("select images from changes").fetchone()
+        if last != self._last or changes != self._changes:
             self._images = Images()
+        self._changes = changes
         (self._images.last,) = self._db.execute(
             "select coalesce(max(id), 0) from images"
         ).fetchone()

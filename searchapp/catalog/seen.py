@@ -51,14 +51,25 @@ class Seen:
             create temp table seen (
                 path text primary key, size integer, mtime_ns integer, picture integer
             ) without rowid;
+            drop table if exists temp.beside;
+            create temp table beside (
+                path text primary key, size integer, mtime_ns integer
+            ) without rowid;
             """
         )
 
     def see(self, found: Iterable[Found]) -> None:
-        """Take note of files on disk."""
-        rows = ((key(f.path), f.size, f.mtime_ns, f.named_like_picture) for f in found)
+        """Take note of files on disk: of sidecars apart."""
+        rows: list[tuple[Any, ...]] = []
+        sidecars: list[tuple[Any, ...]] = []
+        for f in found:
+            if f.is_sidecar:
+                sidecars.append((key(f.path), f.size, f.mtime_ns))
+            else:
+                rows.append((key(f.path), f.size, f.mtime_ns, f.named_like_picture))
         with self._db.atomic():
             self._db.conn.executemany("insert or ignore into seen values (?, ?, ?, ?)", rows)
+            self._db.conn.executemany("insert or ignore into beside values (?, ?, ?)", sidecars)
 
     def undecided(self, collection: Collection | None) -> list[str]:
         """Return seen files that neither their name nor the catalogue tells to be pictures."""

@@ -10,7 +10,8 @@ from pathlib import Path
 from sqlite_utils import Database
 
 from searchapp.catalog.keys import key, path_of
-from searchapp.types import Collection, Known, KnownFile, PictureInfo
+from searchapp.catalog.told import COLUMNS, info_of
+from searchapp.types import Collection, Known, KnownFile
 
 WASTE = 0.25  # of the file, that is worth writing all of it anew
 UNUSED = "not exists (select 1 from files f where f.image_id = i.id)"
@@ -49,7 +50,10 @@ class Upkeep:
                 self._db.execute(
                     f"delete from {table} where collection_id not in (select id from collections)"
                 )
-            self._db.execute("delete from embeddings where image_id not in (select id from images)")
+            for table in ("embeddings", "keywords"):
+                self._db.execute(
+                    f"delete from {table} where image_id not in (select id from images)"
+                )
             self._db.execute("delete from failures where run_id not in (select id from runs)")
 
     def miscounted(self) -> list[tuple[str, int, int]]:
@@ -99,8 +103,7 @@ class Upkeep:
         """Yield all that is known of a collection's images, by embedding id, in pages."""
         last = 0
         while rows := self._db.execute(
-            "select e.id, i.id, i.sha256, i.format, i.width, i.height, i.taken_at, i.camera,"
-            " i.latitude, i.longitude, e.vector from embeddings e not indexed"
+            f"select e.id, i.id, i.sha256, e.vector, {COLUMNS} from embeddings e not indexed"
             " join images i on i.id = e.image_id"
             " where e.id > ? and e.collection_id = ? order by e.id limit 1000",
             (last, collection.id),
@@ -112,10 +115,7 @@ class Upkeep:
                 (json.dumps(list(files)),),
             ):
                 files[image_id].append(KnownFile(path_of(path), size, mtime_ns))
-            yield [
-                Known(row[2], PictureInfo(*row[3:10]), tuple(files[row[1]]), row[10])
-                for row in rows
-            ]
+            yield [Known(row[2], info_of(row[4:]), tuple(files[row[1]]), row[3]) for row in rows]
             last = rows[-1][0]
 
     # Prune

@@ -137,6 +137,7 @@ def _told(summary: RunSummary, library: Path) -> str:
             (summary.unchanged, "unchanged"),
             (summary.moved, "moved"),
             (summary.removed, "removed"),
+            (summary.described, "described again"),
             (summary.kept, "gone but kept"),
             (summary.failed, "left out (see `searchapp failures`)"),
         )

@@ -117,14 +117,28 @@ def date(context: click.Context, option: click.Parameter, value: str | None) -> 
 def place(context: click.Context, option: click.Parameter, value: str | None) -> str | None:
     """Check that a place can be one."""
     if value is not None:
-        from searchapp.catalog.filters import place_of
-        from searchapp.errors import QueryError
+        from searchapp.catalog.columns import place_of
 
-        try:
-            place_of(value)
-        except QueryError as error:
-            raise click.BadParameter(str(error)) from error
+        _checked(place_of, value)
     return value
+
+
+def rating(context: click.Context, option: click.Parameter, value: str | None) -> str | None:
+    """Check that a rating can be one."""
+    if value is not None:
+        from searchapp.catalog.columns import rating_of
+
+        _checked(rating_of, value)
+    return value
+
+
+def _checked(read: Callable[[str], object], value: str) -> None:
+    from searchapp.errors import QueryError
+
+    try:
+        read(value)
+    except QueryError as error:
+        raise click.BadParameter(str(error)) from error
 
 
 def score(

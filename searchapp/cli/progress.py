@@ -15,6 +15,7 @@ from rich.progress import Progress as Bar
 
 from searchapp.cli.options import shown
 from searchapp.types import (
+    Describing,
     EngineStarting,
     Event,
     Failed,
@@ -61,6 +62,13 @@ def told(event: Event) -> str | None:
                 f"{lost:,} of {known:,} files below {shown(root)} are gone: kept, in case a drive "
                 "is not mounted; --prune forgets them"
             )
+        case Describing(done=0, total=total, beside=True):
+            return f"reading changed sidecars (.xmp) of {total:,} pictures ..."
+        case Describing(done=0, total=total):
+            return (
+                f"reading the metadata of {total:,} pictures again, once, since this version "
+                "knows more of them; nothing is embedded ..."
+            )
         case Failed(failure=failure):
             return f"left out {shown(failure.path)}: {failure.message}"
     return None
@@ -80,6 +88,7 @@ class BarDisplay:
             console=self._console,
         )
         self._task: TaskID | None = None
+        self._describing = TaskID(0)
         self._started = False
 
     def __enter__(self) -> Self:
@@ -99,14 +108,29 @@ class BarDisplay:
         line = told(event)
         if line is not None:
             self._console.print(line, markup=False)
+        if isinstance(event, Describing):
+            self._show_describing(event)
         if isinstance(event, Progress):
             if not self._started:
                 self._bar.start()
                 self._started = True
+            if self._task is None:
                 self._task = self._bar.add_task("indexing", total=event.total, rate="")
-            assert self._task is not None
             rate = f"{event.images_per_second:.1f} images/s" if event.images_per_second else ""
             self._bar.update(self._task, completed=event.done, rate=rate)
+
+    def _show_describing(self, event: Describing) -> None:
+        """Draw a bar that goes away when all are read: an engine may start after it."""
+        if event.done == 0:
+            self._bar.start()
+            self._started = True
+            self._describing = self._bar.add_task("reading", total=event.total, rate="")
+        elif event.done < event.total:
+            self._bar.update(self._describing, completed=event.done)
+        else:
+            self._bar.remove_task(self._describing)
+            self._bar.stop()
+            self._started = False
 
 
 class LineDisplay:
@@ -125,6 +149,11 @@ class LineDisplay:
     def show(self, event: Event) -> None:
         """Print an event; of progress, the first, the last, and one every few seconds."""
         line = told(event)
+        if isinstance(event, Describing) and 0 < event.done < event.total:
+            now = time.monotonic()
+            if now - self._told >= SECONDS_BETWEEN_LINES:
+                self._told = now
+                line = f"{event.done:,}/{event.total:,} read"
         if isinstance(event, Progress):
             now = time.monotonic()
             self._first = self._first or (now, event.done)

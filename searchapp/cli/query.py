@@ -22,6 +22,7 @@ from searchapp.cli.options import (
     place,
     print_json,
     print_path,
+    rating,
     score,
     shown,
     truncate_option,
@@ -57,14 +58,28 @@ from searchapp.types import AUTO, Answer, Hit, SearchOptions
     "--in", "folder", type=click.Path(path_type=Path), metavar="FOLDER", help="Only below FOLDER."
 )
 @click.option(
-    "--after", metavar="DATE", callback=date, help="Only taken then or later: 2023, 2023-06 ..."
+    "--after", metavar="DATE", callback=date, help="Only of then or later: 2023, 2023-06 ..."
 )
 @click.option(
-    "--before", metavar="DATE", callback=date, help="Only taken then or earlier, that day included."
+    "--before", metavar="DATE", callback=date, help="Only of then or earlier, that day included."
+)
+@click.option(
+    "--taken", is_flag=True, help="Only pictures that say when they were taken; no file dates."
 )
 @click.option(
     "--camera", metavar="PATTERN", help="Only by such a camera, in any case: 'iPhone*', 'canon*'."
 )
+@click.option(
+    "--lens", metavar="PATTERN", help="Only by such a lens, in any case: '*50mm*', 'summilux*'."
+)
+@click.option(
+    "--rating", metavar="STARS", callback=rating,
+    help="Only of such a rating: 4, 4+, 2-4, rejected or unrated.",
+)  # fmt: skip
+@click.option(
+    "--keyword", multiple=True, metavar="PATTERN",
+    help="Only with this keyword, in any case: holiday, 'new*'. Repeat it to ask for several.",
+)  # fmt: skip
 @click.option("--format", "format", metavar="NAME", help="Only files of a format: jpeg, heic ...")
 @click.option(
     "--min-size", type=click.FloatRange(min=0), metavar="MP", help="Only of MP megapixels or more."
@@ -214,4 +229,14 @@ def _as_dict(hit: Hit) -> dict[str, object]:
         "width": hit.width,
         "height": hit.height,
         "also": list(hit.also),
+        "taken_at": hit.taken_at,
+        "date": hit.date,
+        "date_from": hit.date_from,
+        "camera": hit.camera,
+        "lens": hit.lens,
+        "rating": hit.rating,
+        "keywords": list(hit.keywords),
+        "title": hit.title,
+        "latitude": hit.latitude,
+        "longitude": hit.longitude,
     }

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from functools import partial
 from itertools import islice
 
-from searchapp import images
+from searchapp import images, metadata
 from searchapp.catalog import Lookup, Work
 from searchapp.engines.base import Engine, Refusal, accepted
 from searchapp.engines.readers import Readers, Reading
@@ -208,19 +208,21 @@ class Pipeline:
                 sha256 = images.digest(data)
                 image_id = self._lookup.embedded(sha256) if self._lookup else None
             known = None if image_id is None else Known(image_id)
-            result = known or self._picture(sha256, data, reading)
+            result = known or self._picture(sha256, data, mtime_ns, reading)
         except PictureError as error:
             result = Failure(work.path, error.stage, str(error))
         return _Read(work, result, size, mtime_ns)
 
-    def _picture(self, sha256: str, data: bytes, reading: Reading[_Read]) -> _Picture:
+    def _picture(
+        self, sha256: str, data: bytes, mtime_ns: int, reading: Reading[_Read]
+    ) -> _Picture:
         with self._timed("decode"), reading.limited():
             prepared = images.prepare(data, self._spec.image, self._max_megapixels)
         item = EngineInput(self._prompt, prepared.image)
         if self._engine is not None:
             with self._timed("prepare"):
                 item = self._engine.prepare(item)
-        return _Picture(sha256, prepared.info, item)
+        return _Picture(sha256, metadata.dated(prepared.info, mtime_ns), item)
 
     @contextmanager
     def _timed(self, stage: str) -> Iterator[None]:

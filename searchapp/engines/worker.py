@@ -157,9 +157,13 @@ def outcomes_of(
                 vector = Refusal(values["refused"])
             else:
                 at += size
-            result = Fresh(values["sha256"], PictureInfo(**values["info"]), vector)
+            result = Fresh(values["sha256"], _info(values["info"]), vector)
         outcomes.append(Outcome(work, result, file_size, mtime_ns))
     return outcomes
+
+
+def _info(values: dict[str, Any]) -> PictureInfo:
+    return PictureInfo(**(values | {"keywords": tuple(values["keywords"])}))
 
 
 def receive(connection: Connection) -> dict[str, Any]:

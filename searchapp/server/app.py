@@ -25,13 +25,10 @@ from searchapp.errors import (
 from searchapp.server.client import PICTURE
 from searchapp.server.forms import (
     FORM,
-    MOST,
-    Date,
-    Place,
-    Score,
+    FacetsAnswer,
+    FilterRequest,
     SearchAnswer,
-    SearchRequest,
-    Size,
+    SimilarRequest,
     TermRequest,
     answer_of,
     asked_of,
@@ -41,7 +38,7 @@ from searchapp.server.forms import (
 from searchapp.server.guard import App, Guard, Rules
 from searchapp.server.service import SIZES, Part, Service, Starting
 from searchapp.server.urls import fetch_public
-from searchapp.types import Order, Query
+from searchapp.types import Query
 
 WEB = Path(__file__).parent / "web"
 FILES = {
@@ -149,30 +146,16 @@ def create_app(
 
     @app.get("/api/similar/{image_id}", response_model=SearchAnswer)
     async def similar(
-        image_id: Annotated[int, _id()],
-        count: Annotated[int, Parameter(ge=1, le=MOST)] = 60,
-        offset: Annotated[int, Parameter(ge=0, le=100 * MOST)] = 0,
-        folder: str | None = None,
-        after: Date | None = None,
-        before: Date | None = None,
-        camera: Annotated[str | None, Parameter(max_length=200)] = None,
-        format: Annotated[str | None, Parameter(max_length=20)] = None,
-        min_size: Size | None = None,
-        max_size: Size | None = None,
-        near: Place | None = None,
-        where: Annotated[str | None, Parameter(max_length=4000)] = None,
-        min_score: Score | None = None,
-        sort: Order = "score",
-        collection: str | None = None,
+        image_id: Annotated[int, _id()], asked: Annotated[SimilarRequest, Parameter()]
     ) -> SearchAnswer:
         """Find images like one of the library's; it comes first itself."""
-        asked = SearchRequest(
-            count=count, offset=offset, folder=folder, after=after, before=before, camera=camera,
-            format=format, min_size=min_size, max_size=max_size, near=near, where=where,
-            min_score=min_score, sort=sort, collection=collection,
-        )  # fmt: skip
         begun = time.perf_counter()
         return answer_of(await service.similar(image_id, options_of(asked)), asked, begun)
+
+    @app.get("/api/facets", response_model=FacetsAnswer)
+    async def facets(asked: Annotated[FilterRequest, Parameter()]) -> FacetsAnswer:
+        """Count the pictures of each month, folder, camera, lens, keyword, rating and format."""
+        return FacetsAnswer.of(await service.facets(asked.filter(), asked.collection))
 
     @app.get("/api/images/{image_id}", response_class=Response)
     async def image(image_id: Annotated[int, _id()]) -> Response:

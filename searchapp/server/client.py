@@ -30,7 +30,8 @@ ANSWER_SECONDS = 900.0
 BUSY, CONFLICT = 503, 409
 PASSED_ON = (
     "count", "offset", "after", "before", "camera", "format", "min_size", "max_size", "near",
-    "where", "min_score", "sort", "collection", "trust_remote_code", "truncate",
+    "where", "lens", "rating", "keyword", "taken", "min_score", "sort", "collection",
+    "trust_remote_code", "truncate",
 )  # fmt: skip
 PICTURE = "the picture"  # what a server calls a picture, of which it knows no name
 
@@ -207,7 +208,8 @@ def _post(
         return _request(library, "POST", path, json.dumps(fields).encode(), "application/json")
     boundary = uuid.uuid4().hex
     body = bytearray()
-    for name, value in {**fields, "terms": json.dumps(fields["terms"]), **pictures}.items():
+    lists = {name: json.dumps(fields[name]) for name in ("terms", "keyword")}
+    for name, value in {**fields, **lists, **pictures}.items():
         if value is None:
             continue
         file = '; filename="picture"' if name in pictures else ""
@@ -244,7 +246,9 @@ def _request(
 def _hit(found: dict[str, Any]) -> Hit:
     return Hit(
         found["path"], found["score"], found["sha256"], found["width"], found["height"],
-        tuple(found["also"]), found["id"], found["taken_at"], found["camera"],
+        tuple(found["also"]), found["id"], found["taken_at"], found["camera"], found["date"],
+        found["date_from"], found["lens"], found["rating"], tuple(found["keywords"]),
+        found["title"], found["latitude"], found["longitude"],
     )  # fmt: skip
 
 

@@ -6,6 +6,7 @@ import json
 import os
 import re
 import time
+from dataclasses import asdict, fields, replace
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
@@ -16,11 +17,12 @@ from pydantic_core import PydanticCustomError
 from starlette.datastructures import UploadFile
 
 from searchapp.ranking import in_order
-from searchapp.types import Answer, Hit, Order, SearchOptions
+from searchapp.types import Answer, Facet, Facets, Filter, Hit, Order, SearchOptions
 
 DATE = r"^\d{4}(-\d\d(-\d\d(T[\d:]+)?)?)?$"
 PLACE = r"^-?\d+(\.\d*)?,-?\d+(\.\d*)?,\d+(\.\d*)?(km)?$"
 PARTS = 16  # of a question
+FACETS = ("folders", "cameras", "lenses", "keywords", "ratings", "formats")
 MOST = 1000  # hits an answer, and pages together
 
 
@@ -41,6 +43,24 @@ Place = Annotated[
 ]
 
 
+Rating = Annotated[
+    str,
+    Field(
+        max_length=20,
+        pattern=r"^([0-5](\+|-[0-5])?|rejected|unrated)$",
+        description="4, 4+, 2-4, rejected or unrated",
+    ),
+]
+
+
+def _listed(value: Any) -> Any:
+    """Return a list of what a form brings: as JSON, or one plain keyword."""
+    if not isinstance(value, str):
+        return value
+    listed = _parsed(value) if value.startswith("[") else value
+    return listed if isinstance(listed, list) else [value]
+
+
 class TermRequest(BaseModel):
     """One term of a question that is added up: a text, a picture, or both as one question."""
 
@@ -53,7 +73,47 @@ class TermRequest(BaseModel):
     weight: Annotated[Number, Field(ge=-1000, le=1000, description="below zero: less of it")] = 1.0
 
 
-class SearchRequest(BaseModel):
+class FilterRequest(BaseModel):
+    """What pictures must fulfil."""
+
+    folder: Annotated[str | None, Field(max_length=4096)] = None
+    after: Date | None = None
+    before: Date | None = None
+    taken: Annotated[bool, Field(description="the files' own dates do not count")] = False
+    camera: Annotated[str | None, Field(max_length=200, description="a pattern: iPhone*")] = None
+    lens: Annotated[str | None, Field(max_length=200, description="a pattern: *50mm*")] = None
+    rating: Rating | None = None
+    keyword: Annotated[
+        list[Annotated[str, Field(max_length=200)]],
+        BeforeValidator(_listed),
+        Field(max_length=PARTS, description="patterns, all of which hold; in a form: as JSON"),
+    ] = []
+    format: Annotated[str | None, Field(max_length=20, description="jpeg, png ...")] = None
+    min_size: Size | None = None
+    max_size: Size | None = None
+    near: Place | None = None
+    where: Annotated[
+        str | None, Field(max_length=4000, description="an SQL condition over the view photos")
+    ] = None
+    collection: str | None = None
+
+    def filter(self) -> Filter:
+        """Return it as the library has it."""
+        values = {field.name: getattr(self, field.name) for field in fields(Filter)}
+        folder = Path(self.folder) if self.folder else None
+        return Filter(**(values | {"folder": folder, "keyword": tuple(self.keyword)}))
+
+
+class SimilarRequest(FilterRequest):
+    """What pictures must fulfil that are like one, and how many are wanted."""
+
+    count: Annotated[int, Field(ge=1, le=MOST)] = 60
+    offset: Annotated[int, Field(ge=0, le=100 * MOST)] = 0
+    min_score: Annotated[Score | None, Field(description="auto: only good matches")] = None
+    sort: Order = "score"
+
+
+class SearchRequest(SimilarRequest):
     """What to look for, and what the answers must fulfil."""
 
     text: Annotated[str | None, Field(max_length=20_000)] = None
@@ -63,22 +123,6 @@ class SearchRequest(BaseModel):
         BeforeValidator(lambda value: _parsed(value) if isinstance(value, str) else value),
         Field(max_length=PARTS, description="added up by weight; in a form: as JSON"),
     ] = None
-    count: Annotated[int, Field(ge=1, le=MOST)] = 60
-    offset: Annotated[int, Field(ge=0, le=100 * MOST)] = 0
-    folder: Annotated[str | None, Field(max_length=4096)] = None
-    after: Date | None = None
-    before: Date | None = None
-    camera: Annotated[str | None, Field(max_length=200, description="a pattern: iPhone*")] = None
-    format: Annotated[str | None, Field(max_length=20, description="jpeg, png ...")] = None
-    min_size: Size | None = None
-    max_size: Size | None = None
-    near: Place | None = None
-    where: Annotated[
-        str | None, Field(max_length=4000, description="an SQL condition over the view photos")
-    ] = None
-    min_score: Annotated[Score | None, Field(description="auto: only good matches")] = None
-    sort: Order = "score"
-    collection: str | None = None
     model: Annotated[str | None, Field(description="by the Unix socket only")] = None
     trust_remote_code: Annotated[bool, Field(description="by the Unix socket only")] = False
     truncate: bool = False
@@ -99,7 +143,15 @@ class Found(BaseModel):
     height: int
     sha256: str
     taken_at: str | None
+    date: str | None = Field(description="taken_at, or where that is not known the file's")
+    date_from: str | None = Field(description="exif, xmp, iptc or file")
     camera: str | None
+    lens: str | None
+    rating: int | None = Field(description="1 to 5; -1: rejected")
+    keywords: list[str]
+    title: str | None
+    latitude: float | None
+    longitude: float | None
     also: list[str]
 
     @classmethod
@@ -109,8 +161,52 @@ class Found(BaseModel):
         return cls(
             id=hit.image_id, path=hit.path, name=name, folder=folder, score=hit.score,
             width=hit.width, height=hit.height, sha256=hit.sha256, taken_at=hit.taken_at,
-            camera=hit.camera, also=list(hit.also),
+            date=hit.date, date_from=hit.date_from, camera=hit.camera, lens=hit.lens,
+            rating=hit.rating, keywords=list(hit.keywords), title=hit.title,
+            latitude=hit.latitude, longitude=hit.longitude, also=list(hit.also),
         )  # fmt: skip
+
+
+class FacetAnswer(BaseModel):
+    """The values of one kind that pictures have, the most frequent first."""
+
+    values: list[tuple[str, int]] = Field(description="each with how many pictures have it")
+    more: int = Field(description="values that are left out")
+
+    @classmethod
+    def of(cls, facet: Facet) -> FacetAnswer:
+        """Put a facet as the API does."""
+        return cls(values=list(facet.values), more=facet.more)
+
+
+class MonthAnswer(BaseModel):
+    """The pictures of a month."""
+
+    month: str = Field(description="2023-06")
+    images: int
+    by_file: int = Field(description="of these: by their files' dates")
+
+
+class FacetsAnswer(BaseModel):
+    """What pictures can be filtered by; each kind is counted as if nothing was asked of its own."""
+
+    images: int
+    months: list[MonthAnswer]
+    folders: FacetAnswer
+    cameras: FacetAnswer
+    lenses: FacetAnswer
+    keywords: FacetAnswer
+    ratings: FacetAnswer
+    formats: FacetAnswer
+
+    @classmethod
+    def of(cls, facets: Facets) -> FacetsAnswer:
+        """Put facets as the API does."""
+        return cls(
+            images=facets.images,
+            months=[MonthAnswer(**asdict(month)) for month in facets.months],
+            **{name: FacetAnswer.of(getattr(facets, name)) for name in FACETS},
+        )
 
 
 class SearchAnswer(BaseModel):
@@ -153,20 +249,20 @@ async def asked_of(request: Request) -> tuple[SearchRequest, dict[str, bytes]]:
     """
     kind = request.headers.get("content-type", "").split(";")[0].strip().lower()
     files: dict[str, bytes] = {}
-    fields: Any
+    given: Any
     if kind == "multipart/form-data":
         async with request.form(max_files=PARTS, max_fields=50) as form:
             for name, value in form.items():
                 if isinstance(value, UploadFile):
                     files[name] = await value.read()
-            fields = {k: value for k, value in form.items() if isinstance(value, str) and value}
+            given = {k: value for k, value in form.items() if isinstance(value, str) and value}
     else:
         try:
-            fields = _parsed(await request.body())
+            given = _parsed(await request.body())
         except ValueError as error:
             raise HTTPException(422, "the body is neither JSON nor a multipart form") from error
     try:
-        return SearchRequest.model_validate(fields), files
+        return SearchRequest.model_validate(given), files
     except ValidationError as error:
         raise RequestValidationError(
             error.errors(include_url=False, include_context=False)
@@ -181,29 +277,26 @@ def _parsed(text: str | bytes) -> Any:
         raise ValueError("nested too deep") from error
 
 
-def options_of(asked: SearchRequest) -> SearchOptions:
+def options_of(asked: SimilarRequest) -> SearchOptions:
     """Return what a search is asked with."""
-    return SearchOptions(
+    options = SearchOptions(
+        **asdict(asked.filter()),
         count=asked.count + 1,  # one more tells whether there is another page
         offset=asked.offset,
-        folder=Path(asked.folder) if asked.folder else None,
-        after=asked.after,
-        before=asked.before,
-        camera=asked.camera,
-        format=asked.format,
-        min_size=asked.min_size,
-        max_size=asked.max_size,
-        near=asked.near,
-        where=asked.where,
         min_score=asked.min_score,
         collection=asked.collection,
+    )
+    if not isinstance(asked, SearchRequest):
+        return options
+    return replace(
+        options,
         model=asked.model,
         trust_remote_code=asked.trust_remote_code,
         truncate=asked.truncate,
     )
 
 
-def answer_of(answer: Answer, asked: SearchRequest, begun: float) -> SearchAnswer:
+def answer_of(answer: Answer, asked: SimilarRequest, begun: float) -> SearchAnswer:
     """Put an answer as the API does; begun: by time.perf_counter."""
     hits = in_order(answer.hits[: asked.count], asked.sort)
     return SearchAnswer(

@@ -21,7 +21,7 @@ from searchapp.errors import EngineError, PictureError, QueryError
 from searchapp.library import Library
 from searchapp.models import ModelSpec
 from searchapp.server.batcher import Batcher
-from searchapp.types import AUTO, Answer, Collection, Query, SearchOptions, Term
+from searchapp.types import AUTO, Answer, Collection, Facets, Filter, Query, SearchOptions, Term
 
 Result = TypeVar("Result")
 SIZES = (320, 640)  # of thumbnails: pixels of the long side
@@ -132,7 +132,7 @@ class Service:
         """Return what the web page wants to know of the library."""
 
         def ask(library: Library) -> dict[str, Any]:
-            info, facets = library.info(), library.facets()
+            info, overview = library.info(), library.overview()
             model: dict[str, Any] = {"model": None, "modalities": []}
             if info.collections:
                 _, spec = library.target(SearchOptions())
@@ -145,12 +145,16 @@ class Service:
                 "collections": [
                     {"name": c.name, "model": c.model, "images": c.images} for c in info.collections
                 ],
-                "folders": [{"path": path, "images": count} for path, count in facets.folders],
-                "first_date": facets.first_date,
-                "last_date": facets.last_date,
+                "folders": [{"path": path, "images": count} for path, count in overview.folders],
+                "first_date": overview.first_date,
+                "last_date": overview.last_date,
             }
 
         return await self._with_library(ask)
+
+    async def facets(self, wanted: Filter, collection: str | None) -> Facets:
+        """Count what pictures can be filtered by."""
+        return await self._with_library(lambda it: it.facets(wanted, collection))
 
     async def fetched(self, fetch: Callable[[], bytes]) -> bytes:
         """Fetch a picture on a thread that may wait."""
@@ -234,8 +238,8 @@ def _read(located: Located) -> bytes:
 
 def _shown(located: Located) -> tuple[bytes, str]:
     data = _read(located)
-    if located.format in SHOWN:
-        return data, f"image/{located.format.lower()}"
+    if located.info.format in SHOWN:
+        return data, f"image/{located.info.format.lower()}"
     buffer = io.BytesIO()
     images.thumbnail(data, LARGEST).save(buffer, "JPEG", quality=90)
     return buffer.getvalue(), "image/jpeg"

@@ -1,0 +1,218 @@
+"""What filters ask of images, kept in memory as arrays whose places are the images' ids."""
+
+from __future__ import annotations
+
+import math
+import re
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, field
+from fnmatch import translate
+from itertools import chain
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from sqlite_utils import Database
+
+from searchapp.errors import QueryError
+from searchapp.types import Filter
+
+Ids = NDArray[np.int64]
+Mask = NDArray[np.bool_]
+Rows = Iterable[tuple[int, Any]]
+DATE = (
+    "coalesce(cast(replace(replace(replace(substr(date, 1, 19), '-', ''), ':', ''), 'T', '')"
+    " as integer), -1)"
+)  # as YYYYMMDDhhmmss
+UNKNOWN = -1  # a date
+NOWHERE = 10**9  # a latitude or longitude, in millionths of a degree
+EARTH = 6371.0  # its mean radius, km
+NEAR = "LATITUDE,LONGITUDE,KM, such as 48.85,2.35,5km"
+NONE = np.zeros(0, np.int64)
+UNRATED = 0
+RATING = "4, 4+, 2-4, rejected or unrated"
+FORMATS = {"jpg": "jpeg", "tif": "tiff", "heic": "heif", "jp2": "jpeg2000"}
+
+
+@dataclass
+class Names:
+    """Texts as numbers, in the order in which they came; 0 is none."""
+
+    codes: dict[str | None, int] = field(default_factory=lambda: {None: 0})
+
+    def code(self, name: str | None) -> int:
+        """Return a text's number."""
+        return self.codes.setdefault(name, len(self.codes))
+
+    def like(self, pattern: str, *, whole: bool = False) -> Mask:
+        """Return, by number, which texts match a pattern, from any of their words on, or whole."""
+        matches = re.compile(translate(pattern.casefold().replace("[", "[[]"))).match
+
+        def fits(name: str) -> bool:
+            if whole:
+                return matches(name) is not None
+            words = name.split(" ")
+            return any(matches(" ".join(words[n:])) for n in range(len(words)))
+
+        return np.array([name is not None and fits(name.casefold()) for name in self.codes])
+
+
+class Column:
+    """One value of every image, read when it is first asked for: its place is the image's id."""
+
+    def __init__(self, sql: str, nothing: int = 0, names: Names | None = None) -> None:
+        """Begin with none. names: what turns texts into numbers."""
+        self._sql = sql
+        self._nothing = nothing
+        self._names = names
+        self._values = np.full(1, nothing, np.int64)
+
+    def values(self, db: Database, last: int) -> Ids:
+        """Return the values of all images up to an id, [last + 1]."""
+        beyond = len(self._values) - 1
+        if last > beyond:
+            rows: Rows = db.execute(
+                f"select id, {self._sql} from images where id > ? and id <= ?", (beyond, last)
+            )
+            if self._names is not None:
+                code = self._names.code
+                rows = ((id, code(name)) for id, name in rows)
+            pairs = np.fromiter(chain.from_iterable(rows), np.int64)
+            self._values = np.pad(self._values, (0, last - beyond), constant_values=self._nothing)
+            self._values[pairs[0::2]] = pairs[1::2]
+        return self._values
+
+
+class Images:
+    """What filters ask of images."""
+
+    def __init__(self) -> None:
+        """Begin with none."""
+        self.last = 0  # the highest id
+        self.cameras, self.lenses, self.formats = Names(), Names(), Names()
+        self.tags = Tags()
+        self._date = Column(DATE, UNKNOWN)
+        self._by_file = Column("date_from is 'file' or date is null", 1)
+        self._lens = Column("lens", 0, self.lenses)
+        self._rating = Column(f"coalesce(rating, {UNRATED})", UNRATED)
+        self._pixels = Column("width * height")
+        self._latitude = Column(f"coalesce(cast(latitude * 1e6 as integer), {NOWHERE})", NOWHERE)
+        self._longitude = Column(f"coalesce(cast(longitude * 1e6 as integer), {NOWHERE})", NOWHERE)
+        self._camera = Column("camera", 0, self.cameras)
+        self._format = Column("replace(format, 'MPO', 'JPEG')", 0, self.formats)
+
+    def values(self, db: Database, name: str) -> Ids:
+        """Return a column's values of all images, [last + 1]."""
+        column: Column = getattr(self, f"_{name}")
+        return column.values(db, self.last)
+
+    def fulfilling(self, db: Database, wanted: Filter) -> Iterator[tuple[str, Mask]]:
+        """Yield, by image id, what fulfils each part of a filter that asks for something.
+
+        Each comes with the name of what it is about; QueryError.
+        """
+
+        def of(name: str) -> Ids:
+            return self.values(db, name)
+
+        if wanted.after is not None:
+            yield "date", of("date") >= _number(wanted.after, "0")
+        if wanted.before is not None:
+            date = of("date")
+            yield "date", (date != UNKNOWN) & (date <= _number(wanted.before, "9"))
+        if wanted.taken:
+            yield "taken", of("by_file") == 0
+        if wanted.camera is not None:
+            cameras = of("camera")
+            yield "camera", self.cameras.like(wanted.camera)[cameras]
+        if wanted.lens is not None:
+            lenses = of("lens")
+            yield "lens", self.lenses.like(wanted.lens)[lenses]
+        if wanted.format is not None:
+            formats, name = of("format"), wanted.format.casefold().removeprefix(".")
+            yield "format", self.formats.like(FORMATS.get(name, name))[formats]
+        if wanted.rating is not None:
+            least, most = rating_of(wanted.rating)
+            rating = of("rating")
+            yield "rating", (rating >= least) & (rating <= most)
+        for pattern in wanted.keyword:
+            yield "keyword", self.tags.having(db, pattern, self.last)
+        if wanted.min_size is not None:
+            yield "size", of("pixels") >= wanted.min_size * 1e6
+        if wanted.max_size is not None:
+            yield "size", of("pixels") <= wanted.max_size * 1e6
+        if wanted.near is not None:
+            yield "place", _near(wanted.near, of("latitude"), of("longitude"))
+
+
+class Tags:
+    """The keywords of all images, read when they are first asked for."""
+
+    def __init__(self) -> None:
+        """Begin with none."""
+        self.names = Names()
+        self._read = 0  # the last image
+        self.images, self.codes = NONE, NONE  # one for each keyword of each image
+
+    def read(self, db: Database, last: int) -> None:
+        """Read those of images up to an id."""
+        if last > self._read:
+            rows = db.execute(
+                "select image_id, keyword from keywords where image_id > ? and image_id <= ?",
+                (self._read, last),
+            )
+            code = self.names.code
+            new = np.fromiter(chain.from_iterable((id, code(word)) for id, word in rows), np.int64)
+            self.images = np.append(self.images, new[0::2])
+            self.codes = np.append(self.codes, new[1::2])
+            self._read = last
+
+    def having(self, db: Database, pattern: str, last: int) -> Mask:
+        """Return, by image id, which have a keyword that matches a pattern."""
+        self.read(db, last)
+        mask = np.zeros(last + 1, np.bool_)
+        mask[self.images[self.names.like(pattern, whole=True)[self.codes]]] = True
+        return mask
+
+
+def rating_of(text: str) -> tuple[int, int]:
+    """Return the least and the most stars that are meant; -1: rejected. Raise QueryError."""
+    text = text.strip().casefold()
+    if text in ("rejected", "unrated"):
+        return (-1, -1) if text == "rejected" else (UNRATED, UNRATED)
+    found = re.fullmatch(r"([0-5])(\+|-([0-5]))?", text)
+    if found is None:
+        raise QueryError(f"a rating is {RATING}; not {text!r}")
+    least = int(found[1])
+    return least, 5 if found[2] == "+" else int(found[3] or least)
+
+
+def place_of(text: str) -> tuple[float, float, float]:
+    """Return latitude and longitude in degrees, and kilometres; raise QueryError."""
+    try:
+        latitude, longitude, km = (
+            float(part) for part in text.lower().removesuffix("km").split(",")
+        )
+    except ValueError as error:
+        raise QueryError(f"a place is {NEAR}; not {text!r}") from error
+    if not (abs(latitude) <= 90 and abs(longitude) <= 180 and 0 <= km < math.inf):
+        raise QueryError(f"{text!r} is nowhere on earth; a place is {NEAR}")
+    return latitude, longitude, km
+
+
+def _near(text: str, latitudes: Ids, longitudes: Ids) -> Mask:
+    """Tell what lies within a distance on the sphere (haversine)."""
+    latitude, longitude, km = place_of(text)
+    there, here = np.radians(latitudes / 1e6), math.radians(latitude)
+    across = np.radians(longitudes / 1e6 - longitude)
+    half = np.sin((there - here) / 2) ** 2
+    half += math.cos(here) * np.cos(there) * np.sin(across / 2) ** 2
+    within = 2 * EARTH * np.arcsin(np.sqrt(np.clip(half, 0, 1))) <= km
+    near: Mask = within & (latitudes != NOWHERE) & (longitudes != NOWHERE)
+    return near
+
+
+def _number(date: str, filler: str) -> int:
+    """Return the beginning of a date as a number, the rest filled up."""
+    digits = "".join(c for c in date if c.isdecimal())
+    return int(digits[:14].ljust(14, filler))
