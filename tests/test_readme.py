@@ -3,13 +3,17 @@
 import json
 import re
 import shlex
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
 from conftest import Engines, Run
 from pictures import draw
+from written import exif, jpeg
 
 from searchapp import engines, models
+from searchapp.catalog.conditions import COLUMNS
 
 ROOT = Path(__file__).parent.parent
 README = (ROOT / "README.md").read_text(encoding="utf-8")
@@ -54,6 +58,23 @@ def test_every_command_works(run: Run, home: Path) -> None:
         assert result.exit_code == 0, f"{command}: {result.output}"
         assert result.output
     assert (home / "found.html").exists()
+
+
+def test_other_programs_can_ask_the_view(run: Run, home: Path) -> None:
+    """The example with sqlite-utils runs as it stands there, and its columns are the view's."""
+    (home / "Pictures/boat.jpg").write_bytes(jpeg(exif=exif(model="X", rating=5)))
+    run("index", home / "Pictures", "--model", "starter")
+    (line,) = [
+        line for block in blocks("console") for line in block.splitlines() if "sqlite-utils" in line
+    ]
+    _, _, sql = shlex.split(line)
+    program = Path(sys.executable).with_name("sqlite-utils")
+    done = subprocess.run(
+        [program, home / "library/catalog.db", sql], capture_output=True, text=True, check=True
+    )
+    assert json.loads(done.stdout) == [{"camera": "X", "count(*)": 1}]
+    told = README.split("any SQL condition over the view")[1].split("What a file does not say")[0]
+    assert set(re.findall(r"`([a-z0-9_]+)`", told)) >= set(COLUMNS)
 
 
 def test_the_python_example_works(home: Path, capsys: pytest.CaptureFixture[str]) -> None:

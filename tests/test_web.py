@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import json
+import os
 import re
 import shutil
 import threading
@@ -34,6 +35,7 @@ pytestmark = pytest.mark.skipif(CHROMIUM is None, reason="no chromium is install
 
 ODD = "<img src=x onerror=alert(1)> & \"'.jpg"
 SIZES = {"phone": (390, 844), "tablet": (820, 1180), "desktop": (1440, 900)}
+OLD = 1_278_000_000  # a date of files, in July 2010
 REDS = 70  # more than a page of them
 
 
@@ -46,7 +48,7 @@ def taken(day: str) -> Image.Exif:
 
 
 def draw_album(folder: Path) -> None:
-    """Draw 70 red pictures without a date, and some of other colours with one."""
+    """Draw 70 red pictures with a file's date alone, and some of other colours with one."""
     dated = (
         ("2021/blue.jpg", "blue", "2021-07-15"),
         ("2021/trip/navy.jpg", "navy", "2021-08-01"),
@@ -59,7 +61,9 @@ def draw_album(folder: Path) -> None:
     (folder / "reds").mkdir()
     for number in range(REDS):
         size = ((80, 60), (60, 80), (180, 60))[number % 3]
-        picture("red", size, mark=7 * number).save(folder / "reds" / f"{number:02}.png")
+        file = folder / "reds" / f"{number:02}.png"
+        picture("red", size, mark=7 * number).save(file)
+        os.utime(file, (OLD, OLD))
 
 
 @pytest.fixture(scope="module")

@@ -23,6 +23,7 @@ from searchapp.types import Filter
 from searchapp.vectors import VectorIndex, pack
 
 DIMENSIONS = 64
+LENSES = (None, "EF 50mm f/1.8", "Summilux-M 1:1.4/50")
 CAMERAS = (None, "Apple iPhone 13", "Canon EOS 5D", "NIKON Z 6", "Leica M10")
 
 
@@ -39,11 +40,19 @@ def make(folder: Path, count: int) -> Catalog:
 
     with catalog.atomic():
         connection.executemany(
-            "insert into images values (?, ?, 'JPEG', ?, 3000, ?, ?, null, null)",
+            "insert into images (id, sha256, format, width, height, date, date_from, camera, lens,"
+            " rating, reader) values (?, ?, 'JPEG', ?, 3000, ?, 'exif', ?, ?, ?, 1)",
             (
-                (n, f"{n:064x}", 1000 + n % 4000, f"{2000 + n % 20}-06-17T12:00:00", CAMERAS[n % 5])
+                (
+                    n, f"{n:064x}", 1000 + n % 4000, f"{2000 + n % 20}-{1 + n % 12:02}-17T12:00:00",
+                    CAMERAS[n % 5], LENSES[n % 3], (None, 1, 2, 3, 4, 5)[n % 6],
+                )
                 for n in numbers
             ),
+        )  # fmt: skip
+        connection.executemany(  # two each, of 5,000
+            "insert into keywords values (?, ?)",
+            ((n, f"word {k}") for n in numbers for k in (n % 10, 10 + n % 4990)),
         )
         connection.executemany(
             "insert into files values (?, ?, 1000, 0, ?)",
@@ -83,6 +92,10 @@ def main() -> None:
         for name, wanted in (
             ("--after 2010 (50 %)", Filter(after="2010")),
             ("--camera 'iphone*' (20 %)", Filter(camera="iphone*")),
+            ("--lens '*50mm*' (33 %)", Filter(lens="*50mm*")),
+            ("--rating 4+ (33 %)", Filter(rating="4+")),
+            ("--keyword 'word 7' (10 %)", Filter(keyword=("word 7",))),
+            ("--keyword 'WORD 77*' (2 %)", Filter(keyword=("WORD 77*",))),
             ("--in /p/half (50 %)", Filter(folder=Path("/p/half"))),
             ("--in /p/few (0.1 %)", Filter(folder=Path("/p/few"))),
             ("--where width >= 3000 (50 %)", Filter(where="width >= 3000")),
@@ -103,6 +116,16 @@ def main() -> None:
                 flush=True,
             )
             reader.close()
+        reader = Catalog.open(Path(folder) / "catalog.db")
+        print(f"{'counts for the web page':34}{'':>9}{'new':>9}{'':>9}{'other':>9}{'again':>9}")
+        for name, wanted in (
+            ("all", Filter()), ("of --after 2010 --rating 4+", Filter(after="2010", rating="4+"))
+        ):  # fmt: skip
+            count_all = lambda: reader.facets(collection, wanted)  # noqa: B023, E731
+            new = took(count_all)
+            again = took(count_all)
+            reader._filters._kept.clear()
+            print(f"{name:43}{new:9.1f}{'':9}{took(count_all):9.1f}{again:9.2f}", flush=True)
 
 
 if __name__ == "__main__":

@@ -1,5 +1,7 @@
 // What the page asks of the server. All addresses are relative: the page may lie behind a proxy.
 
+import { appendFilters, filterFields } from "./filters.js";
+
 export const PAGE = 60;
 
 export class Problem extends Error {
@@ -14,6 +16,8 @@ export const thumbnail = (id, size) => `api/thumbnails/${id}?size=${size}`;
 export const original = (id) => `api/images/${id}`;
 
 export const getInfo = () => request("api/info");
+export const getFacets = (state, signal) =>
+  request(`api/facets?${appendFilters(state, new URLSearchParams())}`, { signal });
 
 // A picture by its id: it is the one that is most like itself.
 export async function getPicture(id) {
@@ -21,23 +25,24 @@ export async function getPicture(id) {
   return answer.hits[0] ?? null;
 }
 
-// question: {text, picture: {id, file}|null, similar: id|null, folder, after, before}
+// question: {text, picture: {id, file}|null, similar: id|null, and the filters}
 export async function find(question, offset, signal) {
   const { text, picture, similar } = question;
-  const fields = { count: PAGE, offset };
-  for (const name of ["folder", "after", "before"]) {
-    if (question[name]) fields[name] = question[name];
-  }
+  const page = { count: PAGE, offset };
   if (similar && !text) {
-    return request(`api/similar/${similar}?${new URLSearchParams(fields)}`, { signal });
+    const parameters = appendFilters(question, new URLSearchParams(page));
+    return request(`api/similar/${similar}?${parameters}`, { signal });
   }
+  const fields = { ...page, ...filterFields(question) };
   if (text) fields.text = text;
   if (!picture && !similar) {
     const headers = { "Content-Type": "application/json" };
     return request("api/search", { method: "POST", headers, body: JSON.stringify(fields), signal });
   }
   const form = new FormData();
-  for (const [name, value] of Object.entries(fields)) form.append(name, value);
+  for (const [name, value] of Object.entries(fields)) {
+    form.append(name, Array.isArray(value) ? JSON.stringify(value) : value);
+  }
   form.append("image", picture?.file ?? (await fetchPicture(similar, signal)), "picture");
   return request("api/search", { method: "POST", body: form, signal });
 }

@@ -1,14 +1,17 @@
 // The page: one state, kept in the URL; whatever changes it goes through go(), and back does, too.
 
-import { Problem, find, getInfo, getPicture, original, thumbnail } from "./api.js";
+import { Problem, find, getFacets, getInfo, getPicture, original, thumbnail } from "./api.js";
+import { drawFacets } from "./facets.js";
+import { NO_FILTERS, appendFilters, filterKey, readFilters, setFilters } from "./filters.js";
 import { keep, kept, offered } from "./pictures.js";
+import { drawTimeline, listenToTimeline, onTimeline } from "./timeline.js";
 import { $, drawLarge, fillFolders, fillYears, hideNotice, notice } from "./views.js";
 import { addFolder, isRoot, neighbour, plural, rounded, shown, tile } from "./views.js";
 
 const EXAMPLES = ["a red boat at sunset", "two white sheep", "snow in the city"];
 const NOTHING = {
   text: "", picture: null, similar: null, // the question
-  folder: "", after: "", before: "", min: null, // what the answers must fulfil
+  ...NO_FILTERS, min: null, // what the answers must fulfil
   open: null, // the picture in the large view
 };
 
@@ -22,27 +25,24 @@ const answers = new Map(); // by key, for going back
 
 // --- state and URL -----------------------------------------------------------------------------
 
-const NAMES = {
-  q: "text", similar: "similar", folder: "folder", after: "after", before: "before",
-  min: "min", open: "open",
-};
-
-const DATE = /^\d{4}(-\d\d(-\d\d)?)?$/;
+const NAMES = { q: "text", similar: "similar", min: "min", open: "open" };
 
 function address(of) {
   const parameters = new URLSearchParams();
   for (const [name, field] of Object.entries(NAMES)) {
     if (of[field] !== "" && of[field] !== null) parameters.set(name, of[field]);
   }
+  appendFilters(of, parameters);
   return parameters.size ? `?${parameters}` : location.pathname;
 }
 
 function read() {
   const parameters = new URLSearchParams(location.search);
-  const next = { ...NOTHING, picture: kept(history.state?.picture) };
+  const filters = readFilters(parameters);
+  const next = { ...NOTHING, ...filters, picture: kept(history.state?.picture) };
   for (const [name, field] of Object.entries(NAMES)) {
     const value = parameters.get(name);
-    if (value === null || (["after", "before"].includes(name) && !DATE.test(value))) continue;
+    if (value === null) continue;
     if (typeof NOTHING[field] === "string") next[field] = value;
     else if (value !== "" && Number.isFinite(Number(value))) next[field] = Number(value);
   }
@@ -59,13 +59,13 @@ function go(change, { replace = false, viewing = history.state?.viewing && repla
 
 const asks = (of) => Boolean(of.text || of.picture || of.similar);
 
-const key = ({ text, similar, folder, after, before, picture }) =>
-  JSON.stringify([text, similar, folder, after, before, picture?.id]);
+const key = (of) => JSON.stringify([of.text, of.similar, of.picture?.id, filterKey(of)]);
 
 async function show(next, { again = false, back = false } = {}) {
   const before = state;
   state = next;
   drawForm();
+  if (asks(next)) drawNarrowing(again);
   if (!asks(next)) showStart();
   else if (again || key(next) !== answer?.key) await search(back ? answers.get(key(next)) : null);
   else if (next.min !== before.min) applyCut();
@@ -86,13 +86,38 @@ function drawForm() {
   $("picture-name").textContent = like ? `Pictures like ${like}` : "";
   drawPreview(picture, similar);
 
-  for (const name of ["folder", "after", "before"]) $(name).value = state[name];
+  for (const name of ["folder", "after", "before", "near"]) $(name).value = state[name];
+  $("taken").checked = state.taken;
   if ($("folder").value !== state.folder) addFolder(state.folder); // one that is shared, and gone
-  const set = ["folder", "after", "before", "min"].filter((name) => state[name] !== NOTHING[name]);
+  const set = [...setFilters(state), ...(state.min === null ? [] : ["min"])];
   $("reset").hidden = set.length === 0;
   $("toggle-filters").classList.toggle("set", set.length > 0);
   const label = set.length ? `Filters, ${set.length} set` : "Filters";
   $("toggle-filters").setAttribute("aria-label", label);
+}
+
+// --- what it can be limited to -----------------------------------------------------------------
+
+let facets = null; // {key, ...what the server counts}
+let counting = new AbortController();
+
+const narrow = (change) =>
+  Object.keys(change).length ? go({ ...change, min: null }) : drawFacets(facets, state, narrow);
+
+async function drawNarrowing(again) {
+  const wanted = filterKey(state);
+  counting.abort();
+  if (facets?.key !== wanted || again) {
+    counting = new AbortController();
+    try {
+      facets = { ...(await getFacets(state, counting.signal)), key: wanted };
+    } catch {
+      return; // the search says what is wrong
+    }
+  }
+  drawFacets(facets, state, narrow);
+  drawTimeline(facets.months, state);
+  $("taken-field").hidden = !state.taken && !facets.months.some((month) => month.by_file);
 }
 
 let drawnText = "";
@@ -256,12 +281,10 @@ function applyCut() {
       text: `No picture has a score of ${cut} or more; the best has ${shown(hits[0].score)}.`,
       actions: [["Show them anyway", () => go({ min: null })]],
     });
-  } else if (state.folder || state.after || state.before) {
+  } else if (setFilters(state).length) {
     notice("empty", {
       title: "No pictures there",
-      text:
-        "No picture lies in that folder and was taken at that time." +
-        " One whose date is unknown is left out where dates count.",
+      text: "No picture fulfils all the filters together.",
       actions: [["Search everywhere", resetFilters]],
     });
   } else showEmptyLibrary();
@@ -313,7 +336,7 @@ function showProblem(error, retry) {
 }
 
 function resetFilters() {
-  go({ folder: "", after: "", before: "", min: null });
+  go({ ...NO_FILTERS, min: null });
 }
 
 // --- the large view ----------------------------------------------------------------------------
@@ -415,13 +438,23 @@ on("remove-picture", "click", () => {
 on("preview", "error", () => $("picture").classList.add("blind")); // as with TIFF
 
 on("folder", "change", () => go({ folder: $("folder").value, min: null }));
-for (const name of ["after", "before"]) {
+for (const name of ["after", "before", "near"]) {
   on(name, "change", () => {
     const valid = $(name).checkValidity();
     $(name).setAttribute("aria-invalid", String(!valid));
     if (valid) go({ [name]: $(name).value.trim(), min: null });
   });
 }
+on("taken", "change", () => narrow({ taken: $("taken").checked }));
+onTimeline((dates) => {
+  // A second click on what is chosen alone takes the choice back.
+  const same = dates.after === state.after && dates.before === state.before;
+  narrow(same ? { after: "", before: "" } : dates);
+});
+on("all-years", "click", () => {
+  narrow({ after: "", before: "" });
+  $("results").focus({ preventScroll: true }); // the button goes away
+});
 on("cut", "input", () => {
   const { value, min } = $("cut");
   state = { ...state, min: Number(value) <= Number(min) ? null : Number(value) };
@@ -434,7 +467,7 @@ on("reset", "click", () => {
   $("results").focus({ preventScroll: true }); // the button goes away
 });
 on("toggle-filters", "click", () => {
-  const open = $("filters").classList.toggle("open");
+  const open = document.body.classList.toggle("filtering");
   $("toggle-filters").setAttribute("aria-expanded", String(open));
 });
 
@@ -504,6 +537,7 @@ addEventListener("keydown", (event) => {
 });
 
 offered(take);
+listenToTimeline();
 addEventListener("popstate", () => show(read(), { back: true }));
 
 history.scrollRestoration = "manual";

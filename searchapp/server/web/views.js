@@ -23,6 +23,8 @@ function day(takenAt, options = { dateStyle: "medium" }) {
     : new Intl.DateTimeFormat("en-GB", options).format(local);
 }
 
+const WHOLE = { dateStyle: "full", timeStyle: "short" };
+
 let root = ""; // the folder that all others lie in, to show paths without it
 
 export const shortFolder = (folder) =>
@@ -66,6 +68,23 @@ export function fillYears(first, last) {
   }
 }
 
+// A file's date is no more than a hint, and looks so.
+function dayOf(hit) {
+  const byFile = hit.date_from === "file";
+  return make("span", {
+    className: byFile ? "day by-file" : "day",
+    textContent: hit.date ? day(hit.date) : "\u00a0",
+    title: byFile ? "The file's date: the picture does not say when it was taken" : "",
+  });
+}
+
+const STARS = 5;
+
+function stars(rating) {
+  if (!rating) return "";
+  return rating < 0 ? "Rejected" : "★".repeat(rating) + "☆".repeat(STARS - rating);
+}
+
 export function tile(hit, address) {
   // The justified rows are CSS's work; all it needs is the aspect, known before the picture comes.
   const ratio = hit.width / hit.height || 1;
@@ -84,7 +103,7 @@ export function tile(hit, address) {
       { className: "caption" },
       make("span", { className: "score", textContent: shown(hit.score), title: "Score" }),
       make("bdi", { textContent: shortFolder(hit.folder), title: hit.path }),
-      make("span", { className: "day", textContent: hit.taken_at ? day(hit.taken_at) : "\u00a0" }),
+      dayOf(hit),
     ),
   );
   const item = make("li", {}, link);
@@ -110,8 +129,13 @@ export function drawLarge(hit, { score, position }) {
   const path = make("bdi", { id: "path", textContent: hit.path });
   const facts = [
     ["Score", score === null ? "" : shown(score)],
-    ["Taken", hit.taken_at ? day(hit.taken_at, { dateStyle: "full", timeStyle: "short" }) : ""],
+    ["Title", hit.title],
+    [hit.date_from === "file" ? "File date" : "Taken", hit.date ? day(hit.date, WHOLE) : ""],
+    ["Rating", stars(hit.rating)],
+    ["Keywords", hit.keywords.join(", ")],
     ["Camera", hit.camera],
+    ["Lens", hit.lens],
+    ["Place", hit.latitude === null ? "" : `${hit.latitude.toFixed(5)}, ${hit.longitude.toFixed(5)}`],
     ["Size", `${hit.width} × ${hit.height} pixels`],
     ["Path", path],
     ...hit.also.map((other) => ["Also at", make("bdi", { textContent: other })]),
