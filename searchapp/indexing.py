@@ -20,6 +20,7 @@ from searchapp.ignoring import Rules
 from searchapp.models import ModelSpec, has_gpu
 from searchapp.types import (
     Collection,
+    Describing,
     EngineStarting,
     Event,
     Failed,
@@ -131,7 +132,9 @@ class Run:
         for failure in unreadable:
             self.failed += 1
             yield Failed(failure)
-        yield from self._describe(unreadable)
+        for event in self._describe(unreadable):
+            self.described = event.done
+            yield event
         yield from self._embed(seen, plan, collection, run_id)
         yield from self._describe(unreadable)  # the sidecars of what is new
         gone, kept = self._told_apart(seen, unreadable)
@@ -153,13 +156,9 @@ class Run:
         )
         self.catalog.finish_run(run_id, self.summary)
 
-    def _describe(self, unreadable: list[Failure]) -> Iterator[Event]:
-        done = 0
+    def _describe(self, unreadable: list[Failure]) -> Iterator[Describing]:
         # Nothing below a folder that could not be read counts as vanished.
-        for event in describing.refresh(self.catalog, [] if unreadable else self.roots):
-            done = event.done
-            yield event
-        self.described += done
+        return describing.refresh(self.catalog, [] if unreadable else self.roots)
 
     def _stages(self) -> dict[str, float]:
         spent = self._source.seconds if self._source else {}

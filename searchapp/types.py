@@ -181,7 +181,7 @@ class RunSummary:
     removed: int = 0  # vanished; what they held stays embedded until prune
     kept: int = 0  # vanished, but so many at once that it may be an unmounted drive
     failed: int = 0
-    described: int = 0  # images whose metadata were read again, and nothing else
+    described: int = 0  # images known before whose metadata were read again
     seconds: float = 0.0
     images_per_second: float = 0.0  # since the first engine ran
     # Seconds of work by stage, of all threads and processes together: read, decode, prepare, wait

@@ -47,7 +47,7 @@ def site(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
         packet = xmp(f'xmp:Rating="{rating}"', listed("dc:subject", *escaped))
         file.with_suffix(".xmp").write_bytes(packet)
     with Library.open(folder / "library", create=True, start=FakeEngine) as library:
-        assert index(library, folder / "album", write_model(folder / "fake-clip")).described == 5
+        assert index(library, folder / "album", write_model(folder / "fake-clip")).added == 5
     with serving(folder / "library", lambda spec: FakeEngine(spec)) as url:
         while httpx.post(f"{url}/api/search", json={"text": "red"}).status_code == 503:
             pass

@@ -63,11 +63,11 @@ def told(event: Event) -> str | None:
                 "is not mounted; --prune forgets them"
             )
         case Describing(done=0, total=total, beside=True):
-            return f"reading changed sidecars (.xmp) of {total:,} pictures ..."
+            return f"reading what .xmp files say of {total:,} picture{'s' * (total > 1)} ..."
         case Describing(done=0, total=total):
             return (
-                f"reading the metadata of {total:,} pictures again, once, since this version "
-                "knows more of them; nothing is embedded ..."
+                f"reading the metadata of {total:,} picture{'s' * (total > 1)} again, once, since "
+                "this version knows more of them; nothing is embedded ..."
             )
         case Failed(failure=failure):
             return f"left out {shown(failure.path)}: {failure.message}"

@@ -55,6 +55,9 @@ class Service:
         self._one = ThreadPoolExecutor(1, thread_name_prefix="library")
         self._many = ThreadPoolExecutor(min(8, 2 * (os.cpu_count() or 1)), "pictures")
         self._starting: dict[tuple[str, str], Future[Any]] = {}
+        # Counting reads all of a large catalogue: on a thread and a connection of its own.
+        self._counting = ThreadPoolExecutor(1, thread_name_prefix="counting")
+        self._counted: Library | None = None
         # SQLite's connection belongs to the thread that made it.
         self._library = self._one.submit(Library.open, folder).result()
 
@@ -62,6 +65,8 @@ class Service:
         """Close the library; threads that still work are not waited for."""
         self._batcher.close()
         self._one.submit(self._library.close).result()
+        if self._counted is not None:
+            self._counting.submit(self._counted.close)
 
     async def search(
         self, parts: Sequence[Part], options: SearchOptions, one_prompt: bool
@@ -150,11 +155,11 @@ class Service:
                 "last_date": overview.last_date,
             }
 
-        return await self._with_library(ask)
+        return await self._with_counts(ask)
 
     async def facets(self, wanted: Filter, collection: str | None) -> Facets:
         """Count what pictures can be filtered by."""
-        return await self._with_library(lambda it: it.facets(wanted, collection))
+        return await self._with_counts(lambda it: it.facets(wanted, collection))
 
     async def fetched(self, fetch: Callable[[], bytes]) -> bytes:
         """Fetch a picture on a thread that may wait."""
@@ -198,6 +203,14 @@ class Service:
     async def _with_library(self, ask: Callable[[Library], Result]) -> Result:
         loop = asyncio.get_running_loop()
         return await loop.run_in_executor(self._one, ask, self._library)
+
+    async def _with_counts(self, ask: Callable[[Library], Result]) -> Result:
+        def asked() -> Result:
+            if self._counted is None:
+                self._counted = Library.open(self.folder)
+            return ask(self._counted)
+
+        return await asyncio.get_running_loop().run_in_executor(self._counting, asked)
 
     async def _with_pictures(self, work: Callable[[], Result]) -> Result:
         return await asyncio.get_running_loop().run_in_executor(self._many, work)
