@@ -39,8 +39,8 @@ def test_index_prints_one_json_object(run: Run, photos: Path, model: Path) -> No
     result = run("index", photos, "--model", model, "--json")
     summary = json.loads(result.stdout)
     assert list(summary) == [
-        "added", "unchanged", "moved", "removed", "kept", "failed", "seconds",
-        "images_per_second", "stages",
+        "added", "unchanged", "moved", "removed", "kept", "failed", "described",
+        "seconds", "images_per_second", "stages",
     ]  # fmt: skip
     assert [summary[key] for key in ("added", "unchanged", "failed")] == [3, 0, 1]
     assert "left out" in result.stderr
@@ -59,7 +59,10 @@ def test_query_prints_json(run: Run, indexed: Result, photos: Path) -> None:
     (photos / "copy.jpg").write_bytes((photos / "red.jpg").read_bytes())
     run("index", photos)
     hits = json.loads(run("query", "--image", photos / "red.jpg", "--json").stdout)
-    assert list(hits[0]) == ["path", "score", "sha256", "width", "height", "also"]
+    assert list(hits[0]) == [
+        "path", "score", "sha256", "width", "height", "also", "taken_at", "date", "date_from",
+        "camera", "lens", "rating", "keywords", "title", "latitude", "longitude",
+    ]  # fmt: skip
     assert hits[0]["path"] == str(photos / "red.jpg")
     assert hits[0]["score"] > 0.999
     assert hits[0]["also"] == [str(photos / "copy.jpg")]

@@ -30,7 +30,6 @@ EARTH = 6371.0  # its mean radius, km
 NEAR = "LATITUDE,LONGITUDE,KM, such as 48.85,2.35,5km"
 NONE = np.zeros(0, np.int64)
 UNRATED = 0
-PAGE = 20_000  # rows
 RATING = "4, 4+, 2-4, rejected or unrated"
 FORMATS = {"jpg": "jpeg", "tif": "tiff", "heic": "heif", "jp2": "jpeg2000"}
 
@@ -63,44 +62,25 @@ class Column:
 
     def __init__(self, sql: str, nothing: int = 0, names: Names | None = None) -> None:
         """Begin with none. names: what turns texts into numbers."""
-        self.sql = sql
+        self._sql = sql
         self._nothing = nothing
         self._names = names
-        self.kept = np.full(1, nothing, np.int64)
+        self._values = np.full(1, nothing, np.int64)
 
-    @property
-    def last(self) -> int:
-        """Return up to which id it is read."""
-        return len(self.kept) - 1
-
-    def grow(self, last: int) -> None:
-        """Make room up to an id."""
-        self.kept = np.pad(self.kept, (0, last - self.last), constant_values=self._nothing)
-
-    def put(self, ids: Ids, values: Iterable[Any]) -> None:
-        """Take over values of images as SQL gives them."""
-        numbers = values if self._names is None else map(self._names.code, values)
-        self.kept[ids] = np.fromiter(numbers, np.int64, len(ids))
-
-
-def read(db: Database, columns: Iterable[Column], last: int) -> None:
-    """Read columns up to an id: those that are equally far in one go."""
-    behind: dict[int, list[Column]] = {}
-    for column in columns:
-        if column.last < last:
-            behind.setdefault(column.last, []).append(column)
-    for beyond, together in behind.items():
-        wanted = ", ".join(column.sql for column in together)
-        rows = db.execute(
-            f"select id, {wanted} from images where id > ? and id <= ?", (beyond, last)
-        )
-        for column in together:
-            column.grow(last)
-        while page := rows.fetchmany(PAGE):
-            ids, *values = zip(*page, strict=True)
-            at = np.array(ids, np.int64)
-            for column, of_page in zip(together, values, strict=True):
-                column.put(at, of_page)
+    def values(self, db: Database, last: int) -> Ids:
+        """Return the values of all images up to an id, [last + 1]."""
+        beyond = len(self._values) - 1
+        if last > beyond:
+            rows: Rows = db.execute(
+                f"select id, {self._sql} from images where id > ? and id <= ?", (beyond, last)
+            )
+            if self._names is not None:
+                code = self._names.code
+                rows = ((id, code(name)) for id, name in rows)
+            pairs = np.fromiter(chain.from_iterable(rows), np.int64)
+            self._values = np.pad(self._values, (0, last - beyond), constant_values=self._nothing)
+            self._values[pairs[0::2]] = pairs[1::2]
+        return self._values
 
 
 class Images:
@@ -123,13 +103,8 @@ class Images:
 
     def values(self, db: Database, name: str) -> Ids:
         """Return a column's values of all images, [last + 1]."""
-        self.read(db, name)
         column: Column = getattr(self, f"_{name}")
-        return column.kept
-
-    def read(self, db: Database, *names: str) -> None:
-        """Read columns that will be asked for together."""
-        read(db, [getattr(self, f"_{name}") for name in names], self.last)
+        return column.values(db, self.last)
 
     def fulfilling(self, db: Database, wanted: Filter) -> Iterator[tuple[str, Mask]]:
         """Yield, by image id, what fulfils each part of a filter that asks for something.

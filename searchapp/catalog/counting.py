@@ -66,7 +66,6 @@ def counted(db: Database, images: Images, folders: Folders, there: Mask, parts: 
     def facet(name: str, names: Names) -> Facet:
         return _facet(names, images.values(db, name)[but(name)])
 
-    images.read(db, "date", "by_file", "camera", "lens", "rating", "format")
     images.tags.read(db, images.last)
     in_range = folders.images <= images.last
     of_files = folders.codes[in_range][but("folder")[folders.images[in_range]]]
