@@ -11,7 +11,7 @@ from itertools import islice
 from pathlib import Path
 from typing import Protocol
 
-from searchapp import images, scan
+from searchapp import extras, images, scan
 from searchapp.catalog import Catalog, Plan, Seen, Work
 from searchapp.engines import Refusal
 from searchapp.engines.pipeline import Fresh, Known, Outcome
@@ -101,7 +101,10 @@ class Run:
                     "mounted? Nothing was changed; --prune forgets them"
                 )
         plan = seen.plan(
-            self.collection, retry_failed=self.options.retry_failed, limit=self.options.limit
+            self.collection,
+            retry_failed=self.options.retry_failed,
+            limit=self.options.limit,
+            again=extras.installed_stages(),
         )
         return seen, plan, unreadable
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -78,13 +79,22 @@ class Seen:
                 "delete from seen where path = ?", ((key(path),) for path in paths)
             )
 
-    def plan(self, collection: Collection | None, *, retry_failed: bool, limit: int | None) -> Plan:
-        """Find the work, at most limit files of it."""
+    def plan(
+        self,
+        collection: Collection | None,
+        *,
+        retry_failed: bool,
+        limit: int | None,
+        again: Iterable[str] = (),
+    ) -> Plan:
+        """Find the work, at most limit files of it; again: stages of failures to try again."""
         self._db.executescript("drop table if exists temp.work")
         self._db.execute(
             """
             create temp table work as
-            select s.path, s.size, s.mtime_ns, f.image_id, x.path is not null as failed,
+            select s.path, s.size, s.mtime_ns, f.image_id, 
+                   x.path is not null and x.stage not in
+                   (select value from json_each(:again)) as failed,
                    e.id is not null as embedded
             from seen s
             left join files f on f.path = s.path and f.size = s.size and f.mtime_ns = s.mtime_ns
@@ -93,7 +103,7 @@ class Seen:
                  and x.mtime_ns = s.mtime_ns and x.collection_id = :collection
             order by s.path
             """,
-            {"collection": collection.id if collection else None},
+            {"collection": collection.id if collection else None, "again": json.dumps([*again])},
         )
         seen = self._value("select count(*) from work")
         unchanged = self._value("select count(*) from work where embedded")
