@@ -92,7 +92,7 @@ class Seen:
         self._db.execute(
             """
             create temp table work as
-            select s.path, s.size, s.mtime_ns, f.image_id, 
+            select s.path, s.size, s.mtime_ns, f.image_id,
                    x.path is not null and x.stage not in
                    (select value from json_each(:again)) as failed,
                    e.id is not null as embedded
