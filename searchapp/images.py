@@ -136,6 +136,15 @@ def digest(data: bytes) -> str:
     return hashlib.sha256(data).hexdigest()
 
 
+def digest_of(path: str) -> tuple[str, os.stat_result]:
+    """Return the SHA-256 of a file of any size, and its state; PictureError, as of read()."""
+    try:
+        with open(path, "rb", opener=opener) as file:
+            return hashlib.file_digest(file, "sha256").hexdigest(), os.fstat(file.fileno())
+    except OSError as error:
+        raise PictureError(error.strerror or str(error), stage="read") from error
+
+
 def prepare(data: bytes, target: ImageInput, max_megapixels: float = MAX_MEGAPIXELS) -> Prepared:
     """Decode a picture and bring it to a model's size, upright, in RGB."""
     image, info = decode(data, target.size, max_megapixels)

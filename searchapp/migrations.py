@@ -149,3 +149,26 @@ def m004_index_state(db: Database) -> None:
         update collections set index_file = null, index_count = 0, index_last_id = 0;
         """
     )
+
+
+@MIGRATIONS()
+def m006_frames(db: Database) -> None:
+    """Know the frames of videos, and the files that belong to a picture."""
+    db.executescript(
+        """
+        -- A frame of a video is an image with no file of its own; its sha256 is made of the
+        -- video's and of its time. The video's own image is listed, too: it stands for its first.
+        create table frames (
+            image_id integer primary key references images(id),
+            video_id integer not null references images(id),
+            seconds real not null     -- from the video's beginning
+        );
+        create index frames_video on frames(video_id);
+        create table companions (
+            path text primary key,    -- a blob where the name is no valid UTF-8
+            of_path text not null,    -- the picture's file
+            kind text not null        -- raw, or film: a Live Photo's
+        ) without rowid;
+        create index companions_of on companions(of_path);
+        """
+    )

@@ -13,6 +13,13 @@ AUTO: Literal["auto"] = "auto"
 MAX_MEGAPIXELS = 179.0  # Pillow's own bound against decompression bombs
 
 
+def clock(seconds: float) -> str:
+    """Return a time in a video as people write it: 1:23, 1:02:03."""
+    minutes, rest = divmod(int(seconds), 60)
+    hours, minutes = divmod(minutes, 60)
+    return f"{hours}:{minutes:02}:{rest:02}" if hours else f"{minutes}:{rest:02}"
+
+
 @dataclass(frozen=True, slots=True)
 class Query:
     """What to look for: a text, a picture (file or http(s) URL), or both as one question."""
@@ -104,6 +111,8 @@ class IndexOptions:
     include: tuple[str, ...] = ()  # patterns as in .gitignore; of files, none: all
     exclude: tuple[str, ...] = ()  # of files and folders
     prune: bool = False  # forget vanished files however many they are
+    video: bool = True
+    pairs: bool = True  # a RAW file beside a JPEG, and a Live Photo's film, are no pictures
 
 
 @dataclass(frozen=True, slots=True)
@@ -112,13 +121,16 @@ class Hit:
 
     path: str
     score: float  # cosine, higher is better
-    sha256: str
+    sha256: str  # of the file
     width: int  # pixels, upright
     height: int
     also: tuple[str, ...] = ()
     image_id: int = 0
     taken_at: str | None = None
     camera: str | None = None
+    seconds: float | None = None  # of a video: when the frame is shown; None: a picture
+    moments: tuple[float, ...] = ()  # seconds of its other frames that would have been hits
+    companions: tuple[str, ...] = ()  # a RAW file, a Live Photo's film, that belong to path
 
 
 @dataclass(frozen=True, slots=True)
@@ -131,7 +143,10 @@ class Answer:
 
 @dataclass(frozen=True, slots=True)
 class Failure:
-    """One file that could not be used, and why; stage is scan, read, decode or embed."""
+    """One file that could not be used, and why.
+
+    stage is scan, read, decode or embed, or "needs" and the extra that reads such files.
+    """
 
     path: str
     stage: str
@@ -177,6 +192,7 @@ class Scanned:
     failed_before: int  # unchanged since they failed, and so left alone
     model: str
     collection: str
+    videos_left: int = 0  # left out, since what reads videos is not installed
 
 
 @dataclass(frozen=True, slots=True)
@@ -330,6 +346,8 @@ class Known:
     info: PictureInfo
     files: tuple[KnownFile, ...]
     vector: bytes  # as it is stored: little-endian float16
+    video: str | None = None  # of a video's frame: the SHA-256 of the video
+    seconds: float | None = None  # and when it is shown
 
 
 @dataclass(frozen=True, slots=True)

@@ -17,10 +17,11 @@ from typing import Any
 
 from sqlite_utils import Database
 
+from searchapp.catalog.companions import Companions
 from searchapp.catalog.connecting import connect
 from searchapp.catalog.embedded import Embedded
 from searchapp.catalog.filters import Filters, Ids
-from searchapp.catalog.keys import key, path_of
+from searchapp.catalog.keys import frame_key, key, path_of
 from searchapp.catalog.lookup import Lookup
 from searchapp.catalog.seen import Plan, Seen, Work
 from searchapp.catalog.stating import stated
@@ -39,7 +40,8 @@ from searchapp.types import (
 )
 
 __all__ = [
-    "Catalog", "CatalogError", "Embedded", "Located", "Lookup", "Plan", "Seen", "Work", "stated",
+    "Catalog", "CatalogError", "Embedded", "Located", "Lookup", "Plan", "Seen", "Work", "frame_key",
+    "stated",
 ]  # fmt: skip
 
 CatalogError = sqlite3.Error
@@ -49,16 +51,20 @@ PAGE = 1000  # rows
 
 @dataclass(frozen=True, slots=True)
 class Located:
-    """An image and the paths of its files."""
+    """An image and the paths of its files; of a video's frame: the video's files."""
 
     image_id: int
-    sha256: str
+    key: str  # of the image: sha256, or what stands for it of a frame
+    sha256: str  # of the files
     format: str
     taken_at: str | None
     camera: str | None
     width: int
     height: int
+    video_id: int  # of the image that the files are of, where this is a frame; else image_id
+    seconds: float | None  # when a frame is shown; None: a picture
     paths: tuple[str, ...]
+    companions: tuple[tuple[str, str], ...] = ()  # each with the path that it belongs to
 
 
 class Catalog:
@@ -173,6 +179,16 @@ class Catalog:
         file = self._value("select file from pragma_database_list where name = 'main'")
         return Path(file) if file else None
 
+    def companions(self) -> Companions:
+        """Return which files belong to a picture, and are none of their own."""
+        return Companions(self._db)
+
+    def save_frames(self, frames: Iterable[tuple[int, int, float]]) -> None:
+        """Write which images are frames of videos: image id, the video's, seconds."""
+        self._db.conn.executemany(
+            "insert into frames values (?, ?, ?) on conflict (image_id) do nothing", frames
+        )
+
     def upkeep(self) -> Upkeep:
         """Return what keeps the whole of it in order."""
         return Upkeep(self._db)
@@ -284,16 +300,23 @@ class Catalog:
 
     def _located(self, where: str, parameters: dict[str, Any]) -> dict[int, Located]:
         rows = self._db.execute(
-            "select e.id, i.id, i.sha256, i.format, i.taken_at, i.camera, i.width, i.height, f.path"
+            "select e.id, i.id, i.sha256, v.sha256, i.format, i.taken_at, i.camera, i.width,"
+            " i.height, v.id, r.seconds, f.path"
             " from embeddings e join images i on i.id = e.image_id"
-            f" join files f on f.image_id = i.id where {where}"
+            " left join frames r on r.image_id = i.id"
+            " join images v on v.id = coalesce(r.video_id, i.id)"
+            f" join files f on f.image_id = v.id where {where}"
             " order by e.id, length(f.path), f.path",
             parameters,
-        )
-        return {
-            id: Located(*(*same[0][1:8], tuple(path_of(row[8]) for row in same)))
-            for id, same in ((id, list(group)) for id, group in groupby(rows, itemgetter(0)))
-        }
+        ).fetchall()
+        companions = self.companions().of({row[9] for row in rows})
+        located = {}
+        for id, group in groupby(rows, itemgetter(0)):
+            same = list(group)
+            paths = tuple(path_of(row[11]) for row in same)
+            theirs = tuple((path, it) for path in paths for it in companions.get(path, ()))
+            located[id] = Located(*(*same[0][1:11], paths, theirs))
+        return located
 
     def vector_of(self, collection: Collection, image_id: int) -> bytes | None:
         """Return an image's stored vector."""

@@ -91,6 +91,7 @@ class Images:
     def __init__(self) -> None:
         """Begin with none."""
         self.last = 0  # the highest id
+        self.frames: tuple[Ids, Ids] = (NONE, NONE)  # of videos: their ids, and the videos'
         self.cameras, self.formats = Names(), Names()
         self._taken = Column(TAKEN, UNKNOWN)
         self._pixels = Column("width * height")
@@ -210,6 +211,8 @@ class Filters:
     def _mask(self, image_ids: Ids) -> Mask:
         mask = np.zeros(self._images.last + 1, np.bool_)
         mask[image_ids[image_ids <= self._images.last]] = True
+        frames, videos = self._images.frames  # what holds for a video, holds for its frames
+        mask[frames] = mask[videos]
         return mask
 
     def _keep(self, key: Any, value: Kept) -> Kept:
@@ -241,9 +244,16 @@ class Filters:
         ).fetchone()
         if last != self._last:
             self._images = Images()
+        before = self._images.last
         (self._images.last,) = self._db.execute(
             "select coalesce(max(id), 0) from images"
         ).fetchone()
+        rows = self._db.execute(
+            "select image_id, video_id from frames where image_id > ?", (before,)
+        )
+        pairs = np.fromiter(chain.from_iterable(rows), np.int64)
+        frames, videos = self._images.frames
+        self._images.frames = np.append(frames, pairs[0::2]), np.append(videos, pairs[1::2])
         self._last = self._db.execute(
             "select sha256 from images where id = ?", (self._images.last,)
         ).fetchone()

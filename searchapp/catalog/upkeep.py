@@ -13,7 +13,10 @@ from searchapp.catalog.keys import key, path_of
 from searchapp.types import Collection, Known, KnownFile, PictureInfo
 
 WASTE = 0.25  # of the file, that is worth writing all of it anew
-UNUSED = "not exists (select 1 from files f where f.image_id = i.id)"
+UNUSED = (  # by a file of its own, or by its video's
+    "not exists (select 1 from files f where f.image_id = i.id) and not exists (select 1 from"
+    " frames r join files f on f.image_id = r.video_id where r.image_id = i.id)"
+)
 
 
 class Upkeep:
@@ -51,6 +54,10 @@ class Upkeep:
                 )
             self._db.execute("delete from embeddings where image_id not in (select id from images)")
             self._db.execute("delete from failures where run_id not in (select id from runs)")
+            self._db.execute(
+                "delete from frames where image_id not in (select id from images)"
+                " or video_id not in (select id from images)"
+            )
 
     def miscounted(self) -> list[tuple[str, int, int]]:
         """Return the collections that count their embeddings wrongly: (name, counted, there)."""
@@ -100,8 +107,9 @@ class Upkeep:
         last = 0
         while rows := self._db.execute(
             "select e.id, i.id, i.sha256, i.format, i.width, i.height, i.taken_at, i.camera,"
-            " i.latitude, i.longitude, e.vector from embeddings e not indexed"
-            " join images i on i.id = e.image_id"
+            " i.latitude, i.longitude, e.vector, v.sha256, r.seconds from embeddings e not indexed"
+            " join images i on i.id = e.image_id left join frames r on r.image_id = i.id"
+            " left join images v on v.id = r.video_id"
             " where e.id > ? and e.collection_id = ? order by e.id limit 1000",
             (last, collection.id),
         ).fetchall():
@@ -113,7 +121,7 @@ class Upkeep:
             ):
                 files[image_id].append(KnownFile(path_of(path), size, mtime_ns))
             yield [
-                Known(row[2], PictureInfo(*row[3:10]), tuple(files[row[1]]), row[10])
+                Known(row[2], PictureInfo(*row[3:10]), tuple(files[row[1]]), *row[10:13])
                 for row in rows
             ]
             last = rows[-1][0]
@@ -126,11 +134,12 @@ class Upkeep:
             yield path_of(row[0])
 
     def forget(self, paths: list[str]) -> None:
-        """Forget files; what they hold stays embedded."""
+        """Forget files, and what belongs to them; what they hold stays embedded."""
         with self._db.atomic():
             self._db.conn.executemany(
                 "delete from files where path = ?", ((key(path),) for path in paths)
             )
+            self._db.execute("delete from companions where of_path not in (select path from files)")
 
     def unused(self) -> tuple[list[str], int]:
         """Return the SHA-256 of images that no file holds, and how many embeddings these have."""
@@ -148,6 +157,7 @@ class Upkeep:
                                    f" create temp table unused as select i.id from images i"
                                    f" where {UNUSED};")  # fmt: skip
             self._db.execute("delete from embeddings where image_id in (select id from unused)")
+            self._db.execute("delete from frames where image_id in (select id from unused)")
             self._db.execute("delete from images where id in (select id from unused)")
 
     def compact(self) -> bool:

@@ -244,7 +244,8 @@ def _request(
 def _hit(found: dict[str, Any]) -> Hit:
     return Hit(
         found["path"], found["score"], found["sha256"], found["width"], found["height"],
-        tuple(found["also"]), found["id"], found["taken_at"], found["camera"],
+        tuple(found["also"]), found["id"], found["taken_at"], found["camera"], found["seconds"],
+        tuple(found["moments"]), tuple(found["companions"]),
     )  # fmt: skip
 
 

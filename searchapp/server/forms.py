@@ -101,6 +101,9 @@ class Found(BaseModel):
     taken_at: str | None
     camera: str | None
     also: list[str]
+    seconds: float | None = Field(description="of a video: when the frame is shown")
+    moments: list[float] = Field(description="seconds of its other frames that match")
+    companions: list[str] = Field(description="files that belong to it: RAW, a Live Photo's film")
 
     @classmethod
     def of(cls, hit: Hit) -> Found:
@@ -109,7 +112,8 @@ class Found(BaseModel):
         return cls(
             id=hit.image_id, path=hit.path, name=name, folder=folder, score=hit.score,
             width=hit.width, height=hit.height, sha256=hit.sha256, taken_at=hit.taken_at,
-            camera=hit.camera, also=list(hit.also),
+            camera=hit.camera, also=list(hit.also), seconds=hit.seconds,
+            moments=list(hit.moments), companions=list(hit.companions),
         )  # fmt: skip
 
 
