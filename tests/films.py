@@ -42,6 +42,7 @@ def film(
         stream.codec_context.gop_size = keys
         stream.codec_context.options = options or {}
         container.metadata.update(tags or {})
+        container.start_encoding()
         number = 0
         for colour, seconds in scenes:
             first = number

@@ -6,6 +6,7 @@ import shutil
 import subprocess
 import sys
 import textwrap
+import time
 from pathlib import Path
 
 import av
@@ -68,7 +69,7 @@ def first(library: Library, text: str, **options: object) -> Hit:
 @pytest.fixture
 def clips(photos: Path) -> Path:
     """The pictures, and a video of three other scenes."""
-    film(photos / "clip.mp4", (("cyan", 4), ("yellow", 4), ("magenta", 4)))
+    film(photos / "clip.mp4", (("cyan", 4), ("yellow", 4), ("purple", 4)))
     return photos
 
 
@@ -90,7 +91,7 @@ def test_every_container_is_read(tmp_path: Path, name: str, format: str) -> None
 def test_frames_show_different_things(tmp_path: Path) -> None:
     """A scene that goes on, or comes back, is one frame."""
     file = film(tmp_path / "a.mp4", (("red", 20), ("blue", 20), ("red", 20)), keys=10)
-    assert [round(at, 1) < 22 for at in seconds(file)] == [True, True]
+    assert [at < 24 for at in seconds(file)] == [True, True]
 
 
 def test_scenes_without_key_frames_are_found(tmp_path: Path) -> None:
@@ -230,7 +231,7 @@ def test_filters_reach_the_frames_of_a_video(opened: Library, clips: Path, model
         Filter(format="mp4"), Filter(where="format = 'mp4'"), Filter(where="path like '%clip%'")
     ):  # fmt: skip
         options = {name: getattr(wanted, name) for name in ("format", "where")}
-        hits = opened.search(Query("magenta"), SearchOptions(**options))
+        hits = opened.search(Query("purple"), SearchOptions(**options))
         assert [(Path(hit.path).name, hit.seconds) for hit in hits] == [("clip.mp4", 8.0)]
     hits = opened.search(Query("gold"), SearchOptions(folder=clips / "below"))
     assert [Path(hit.path).name for hit in hits] == ["dated.mkv", "blue.jpg"]
@@ -248,19 +249,20 @@ def test_two_models_share_the_frames_of_a_video(
     assert fake_engines.embedded == 12
     assert [it.images for it in opened.info().collections] == [6, 6]
     for name in ("fake-clip", "other-clip"):
-        assert first(opened, "magenta", collection=name).seconds == 8.0
+        assert first(opened, "purple", collection=name).seconds == 8.0
 
 
 def test_copies_and_moves_of_a_video_cost_nothing(
     opened: Library, clips: Path, model: Path, fake_engines: Engines
 ) -> None:
     """The same bytes are the same video, with all its frames."""
-    shutil.copy(clips / "clip.mp4", clips / "copy.mp4")
     index(opened, clips, model)
+    shutil.copy(clips / "clip.mp4", clips / "copy.mp4")
+    assert index(opened, clips, model) == RunSummary(added=1, unchanged=4)
     (clips / "clip.mp4").rename(clips / "below" / "moved.mp4")
     assert index(opened, clips, model) == RunSummary(unchanged=4, moved=1)
     assert fake_engines.embedded == 6
-    hit = first(opened, "magenta")
+    hit = first(opened, "purple")
     assert hit.seconds == 8.0
     assert [Path(path).name for path in (hit.path, *hit.also)] == ["copy.mp4", "moved.mp4"]
 
@@ -269,7 +271,7 @@ def test_a_video_goes_with_all_its_frames(opened: Library, clips: Path, model: P
     """Found no more when its file is gone; prune removes it, check is content."""
     index(opened, clips, model)
     (clips / "clip.mp4").unlink()
-    assert all(Path(hit.path).name != "clip.mp4" for hit in opened.search(Query("magenta")))
+    assert all(Path(hit.path).name != "clip.mp4" for hit in opened.search(Query("purple")))
     assert index(opened, clips, model) == RunSummary(unchanged=3, removed=1)
     pruned = opened.prune()
     assert (pruned.images, pruned.embeddings) == (3, 3)
@@ -283,7 +285,7 @@ def test_prune_keeps_the_frames_of_a_video_that_is_there(
     """They have no file of their own, and need none."""
     index(opened, clips, model)
     assert opened.prune().images == 0
-    assert first(opened, "magenta").seconds == 8.0
+    assert first(opened, "purple").seconds == 8.0
     with (clips / "clip.mp4").open("r+b") as file:
         state = (clips / "clip.mp4").stat()
         file.write(b"damaged!")
@@ -302,7 +304,7 @@ def test_videos_go_to_another_library(
     with Library.open(tmp_path / "other", create=True, start=FakeEngine) as other:
         loaded = other.load(tmp_path / f"x{suffix}")
         assert (loaded.images, loaded.files) == (6, 4)
-        assert first(other, "magenta").seconds == 8.0
+        assert first(other, "purple").seconds == 8.0
         assert other.info().images == 4
         assert index(other, clips, model).unchanged == 4
 
@@ -333,9 +335,9 @@ def test_without_the_extra_videos_are_counted(
         result = run("index", clips, "--model", model)
         assert "1 videos left out (pip install 'searchapp[video]' reads them)" in result.stderr
         assert opened.failures() == []
-        assert first(opened, "magenta").seconds == 8.0
+        assert first(opened, "purple").seconds == 8.0
     result = run("index", clips, "--model", model, "--no-video")
-    assert "video" not in result.stderr
+    assert "videos left out" not in result.stderr
     assert index(opened, clips, model) == RunSummary(added=1, unchanged=4)
 
 
@@ -352,7 +354,7 @@ def test_workers_read_videos_too(tmp_path: Path, clips: Path, model: Path) -> No
     with Library.open(tmp_path / "many", create=True, start_many=start_many) as library:
         assert index(library, clips, model).added == 9
     with Library.open(tmp_path / "many", start=FakeEngine) as library:
-        assert first(library, "magenta").seconds == 8.0
+        assert first(library, "purple").seconds == 8.0
         times = {
             hit.seconds
             for hit in library.search(Query("gray"), SearchOptions(where="path like '%_.mp4'"))
@@ -413,10 +415,10 @@ def test_the_list_the_json_and_the_sheet_say_when(
 ) -> None:
     """`clip.mp4 @ 0:08` for people, seconds for programs, a link to play from there."""
     run("index", clips, "--model", model)
-    assert run("query", "magenta", "-k", 1).stdout.strip().endswith("clip.mp4 @ 0:08")
-    (hit,) = json.loads(run("query", "magenta", "-k", 1, "--json").stdout)
+    assert run("query", "purple", "-k", 1).stdout.strip().endswith("clip.mp4 @ 0:08")
+    (hit,) = json.loads(run("query", "purple", "-k", 1, "--json").stdout)
     assert (hit["seconds"], hit["moments"], hit["companions"]) == (8.0, [], [])
-    run("query", "magenta", "-k", 1, "--html", tmp_path / "x.html")
+    run("query", "purple", "-k", 1, "--html", tmp_path / "x.html")
     page = (tmp_path / "x.html").read_text()
     assert "clip.mp4#t=8" in page and "clip.mp4 @ 0:08" in page and "data:image/jpeg" in page
 
@@ -434,13 +436,16 @@ def test_the_server_shows_frames_and_plays_parts(
     """A thumbnail and a picture of the frame; the video itself by ranges; and of no picture."""
     index(opened, clips, model)
     with serving(tmp_path / "library", FakeEngine) as url:
-        while (found := httpx.post(f"{url}/api/search", json={"text": "magenta"})).is_error:
-            pass
+        for _ in range(500):
+            found = httpx.post(f"{url}/api/search", json={"text": "purple"})
+            if found.status_code != 503:
+                break
+            time.sleep(0.02)
         hit, *rest = found.json()["hits"]
         assert (hit["name"], hit["seconds"]) == ("clip.mp4", 8.0)
         for address in (f"thumbnails/{hit['id']}?size=320", f"images/{hit['id']}"):
             data = httpx.get(f"{url}/api/{address}").content
-            assert near(_middle(data), (255, 0, 255), by=12)
+            assert near(_middle(data), (128, 0, 128), by=12)
         part = httpx.get(f"{url}/api/videos/{hit['id']}", headers={"Range": "bytes=4-7"})
         assert (part.status_code, part.content) == (206, b"ftyp")
         assert part.headers["content-type"] == "video/mp4"
