@@ -40,7 +40,7 @@ def by_head(head: bytes) -> str | None:
 def format_of(data: bytes) -> str | None:
     """Return the format of a RAW file, by its content: DNG, NEF ...; None where it is none."""
     name = by_head(data[:32])
-    if name is not None or data[:4] not in TIFF:
+    if name is not None or data[:4] not in TIFF or len(data) < 8:
         return name
     maker, sensor = "", False
     for tags in _directories(data):
@@ -92,7 +92,8 @@ class Raw:
             return None
         if found.format == rawpy.ThumbFormat.JPEG:
             return bytes(found.data)
-        picture: Picture = Image.fromarray(found.data)
+        values = found.data
+        picture: Picture = Image.fromarray(values[:, :, 0] if values.shape[2] == 1 else values)
         return picture
 
     def turned(self, picture: Picture, by_its_own: Picture) -> Picture:
@@ -113,9 +114,8 @@ class Raw:
         """Return the picture of the sensor, upright, at half its size."""
         from PIL import Image
 
-        picture: Picture = Image.fromarray(
-            self._raw.postprocess(half_size=True, use_camera_wb=True, output_bps=8)
-        )
+        values = self._raw.postprocess(half_size=True, use_camera_wb=True, output_bps=8)
+        picture: Picture = Image.fromarray(values[:, :, 0] if values.shape[2] == 1 else values)
         return picture
 
     def close(self) -> None:

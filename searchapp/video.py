@@ -40,6 +40,7 @@ DEMUXERS = "mov,mp4,m4a,3gp,3g2,mj2,matroska,webm,avi,mpegts,mpeg,mpegvideo,flv,
 BRANDS = {"qt": "MOV", "3g": "3GP"}  # by the first letters of an MP4's brand; others are MP4
 NAMES = {"avi": "AVI", "mpegts": "MTS", "mpeg": "MPEG", "flv": "FLV", "asf": "WMV", "ogg": "OGV",
          "dv": "DV"}  # fmt: skip
+BROKEN = "broken, cut off, or no video"
 APPLE = "com.apple.quicktime."
 TURNS = {90: "ROTATE_90", 180: "ROTATE_180", 270: "ROTATE_270"}  # counter-clockwise
 
@@ -134,15 +135,18 @@ def _opened(file: BufferedReader, max_megapixels: float) -> Iterator[_Video]:
 
     file.seek(0)
     try:
-        with av.open(file, options={"format_whitelist": DEMUXERS}) as container:
+        with av.open(
+            file, options={"format_whitelist": DEMUXERS}, metadata_errors="replace"
+        ) as container:
             yield _Video(container, file, max_megapixels)
     except PictureError:
         raise
     except MemoryError as error:
         raise PictureError("too large for this machine's memory") from error
     except av.FFmpegError as error:
-        reason = "broken, cut off, or no video" if "Invalid" in str(error) else error.strerror
-        raise PictureError(f"cannot be decoded: {reason or error}") from error
+        said = str(error.strerror or error)
+        reason = BROKEN if said.startswith(("Invalid", "End of", "Input/output")) else said
+        raise PictureError(f"cannot be decoded: {reason}") from error
     except (ArithmeticError, LookupError, TypeError, ValueError) as error:  # of absurd numbers
         raise PictureError(f"cannot be decoded: {error}") from error
 
