@@ -59,7 +59,17 @@ def test_query_prints_json(run: Run, indexed: Result, photos: Path) -> None:
     (photos / "copy.jpg").write_bytes((photos / "red.jpg").read_bytes())
     run("index", photos)
     hits = json.loads(run("query", "--image", photos / "red.jpg", "--json").stdout)
-    assert list(hits[0]) == ["path", "score", "sha256", "width", "height", "also"]
+    assert list(hits[0]) == [
+        "path",
+        "score",
+        "sha256",
+        "width",
+        "height",
+        "also",
+        "seconds",
+        "moments",
+        "companions",
+    ]
     assert hits[0]["path"] == str(photos / "red.jpg")
     assert hits[0]["score"] > 0.999
     assert hits[0]["also"] == [str(photos / "copy.jpg")]

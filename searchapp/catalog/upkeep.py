@@ -76,8 +76,17 @@ class Upkeep:
         )
 
     def delete_embeddings(self, ids: list[int]) -> None:
-        """Delete embeddings: their images count as not embedded, and index embeds them again."""
+        """Delete embeddings: their images count as not embedded, and index embeds them again.
+
+        A frame is embedded with its video, whose own embedding goes, too.
+        """
         with self._db.atomic():
+            self._db.conn.executemany(
+                "delete from embeddings where id in (select v.id from embeddings e"
+                " join frames r on r.image_id = e.image_id join embeddings v"
+                " on v.image_id = r.video_id and v.collection_id = e.collection_id where e.id = ?)",
+                ((id,) for id in ids),
+            )
             self._db.conn.executemany("delete from embeddings where id = ?", ((id,) for id in ids))
 
     def some_files(self, count: int | None) -> list[tuple[str, int, int, str]]:
