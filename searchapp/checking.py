@@ -150,11 +150,11 @@ class Check:
         upkeep, changed = self.catalog.upkeep(), list[str]()
         for path, size, mtime_ns, sha256 in upkeep.some_files(self.files):
             try:
-                data, state = images.read(path)
+                found, state = images.digest_of(path)
             except PictureError:  # gone, or out of reach: that is for index to see
                 continue
             same = (state.st_size, state.st_mtime_ns) == (size, mtime_ns)
-            if same and images.digest(data) != sha256:
+            if same and found != sha256:
                 changed.append(path)
         for path in changed:
             yield self._mended(

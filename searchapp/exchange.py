@@ -45,6 +45,7 @@ INFO = {
 OF_OLD = {  # what a file of an earlier version does not have
     field.name: field.default for field in fields(PictureInfo) if field.default is not MISSING
 }
+FRAME = {"video": TEXT, "seconds": NUMBER}
 PARQUET = "Parquet needs pyarrow: pip install 'searchapp[parquet]'"
 
 
@@ -86,7 +87,14 @@ def load(catalog: Catalog, file: Path, name: str | None) -> tuple[Loaded, Collec
         ]
         before = embedded.extent().count
         with catalog.atomic():
-            ids = catalog.save_images({known.sha256: known.info for known in page})
+            frames = [
+                (known.sha256, known.video, known.seconds or 0.0) for known in page if known.video
+            ]
+            # A video may come on a later page than its frame, of which it says the same.
+            infos = {known.video: known.info for known in page if known.video}
+            infos |= {known.sha256: known.info for known in page}
+            ids = catalog.save_images(infos)
+            catalog.save_frames((ids[its], ids[video], seconds) for its, video, seconds in frames)
             catalog.save_files(run_id, [(work, ids[sha256]) for work, sha256 in there])
             vectors = {ids[known.sha256]: known.vector for known in page}
             catalog.save_embeddings(target, vectors)
@@ -169,6 +177,8 @@ def _row(known: Known) -> dict[str, Any]:
         "sha256": known.sha256,
         **asdict(known.info),
         "files": [asdict(file) for file in known.files],
+        "video": known.video,
+        "seconds": known.seconds,
     }
 
 
@@ -208,9 +218,12 @@ def _known(row: dict[str, Any], vector: Any) -> Known:
         _check_types(asdict(file), {"path": str, "size": int, "mtime_ns": int})
     if info.date is None and info.taken_at is None and files:
         info = dated(info, min(file.mtime_ns for file in files))
-    if not re.fullmatch("[0-9a-f]{64}", row["sha256"]):
-        raise ValueError(f"{row['sha256']!r} is no SHA-256")
-    return Known(row["sha256"], info, files, np.asarray(vector, "<f2").tobytes())
+    frame = {name: row.get(name) for name in FRAME}  # older versions did not write it
+    _check_types(frame, FRAME)
+    for sha256 in (row["sha256"], frame["video"] or row["sha256"]):
+        if not re.fullmatch("[0-9a-f]{64}", sha256):
+            raise ValueError(f"{sha256!r} is no SHA-256")
+    return Known(row["sha256"], info, files, np.asarray(vector, "<f2").tobytes(), **frame)
 
 
 def _check_types(values: dict[str, Any], types: dict[str, Any]) -> None:
@@ -246,6 +259,8 @@ def _write_parquet(file: Path, header: Header, pages: Iterable[list[Known]]) -> 
             ("files", pa.list_(pa.struct(
                 [("path", pa.string()), ("size", pa.int64()), ("mtime_ns", pa.int64())]
             ))),
+            ("video", pa.string()),
+            ("seconds", pa.float64()),
             ("vector", pa.list_(pa.float32(), header.dimensions)),
         ],
         metadata={"searchapp": json.dumps(asdict(header))},

@@ -6,6 +6,7 @@ from pathlib import Path
 
 from searchapp import images
 from searchapp.errors import PictureError
+from searchapp.scan import is_video
 
 MAX_BYTES = 64 << 20
 SECONDS = 30.0
@@ -17,6 +18,8 @@ def read(image: str | Path) -> bytes:
     try:
         if name.startswith(("http://", "https://")):
             return _download(name)
+        if is_video(name):
+            raise PictureError("is a video; ask with a picture, such as one of its frames", "read")
         return images.read(str(Path(name).expanduser()))[0]
     except PictureError as error:
         raise PictureError(f"{name}: {error}", error.stage) from error

@@ -8,12 +8,12 @@ import math
 import os
 import warnings
 from collections.abc import Callable
-from contextlib import suppress
+from contextlib import nullcontext, suppress
 from dataclasses import dataclass, replace
 from functools import cache
 from typing import TYPE_CHECKING, Any, Literal, TypeAlias, get_args
 
-from searchapp import metadata
+from searchapp import extras, jxl, metadata, raw
 from searchapp.errors import PictureError
 from searchapp.types import MAX_MEGAPIXELS, PictureInfo
 
@@ -79,6 +79,10 @@ def _pillow() -> Any:
     from PIL import Image
 
     pillow_heif.register_heif_opener()
+    if extras.has("jxl"):
+        from pillow_jxl import JpegXLImagePlugin
+
+        JpegXLImagePlugin.DECODE_THREADS = 0  # there are threads enough that read pictures
     Image.init()
     Image.MAX_IMAGE_PIXELS = None
     return Image
@@ -88,6 +92,8 @@ def looks_like_picture(head: bytes) -> bool:
     """Tell from a file's first HEAD bytes whether it is a picture in one of FORMATS."""
     if head.startswith(b"BM") and int.from_bytes(head[14:18], "little") not in BMP_HEADERS:
         return False  # two letters alone begin many a text
+    if raw.by_head(head) is not None or jxl.is_one(head):
+        return True
     openers = _pillow().OPEN
     return any(accept(head) is True for _, accept in (openers[f] for f in FORMATS) if accept)
 
@@ -158,6 +164,15 @@ def digest(data: bytes) -> str:
     return hashlib.sha256(data).hexdigest()
 
 
+def digest_of(path: str) -> tuple[str, os.stat_result]:
+    """Return the SHA-256 of a file of any size, and its state; PictureError, as of read()."""
+    try:
+        with open(path, "rb", opener=opener) as file:
+            return hashlib.file_digest(file, "sha256").hexdigest(), os.fstat(file.fileno())
+    except OSError as error:
+        raise PictureError(error.strerror or str(error), stage="read") from error
+
+
 def prepare(data: bytes, target: ImageInput, max_megapixels: float = MAX_MEGAPIXELS) -> Prepared:
     """Decode a picture and bring it to a model's size, upright, in RGB."""
     image, info = decode(data, target.size, max_megapixels)
@@ -206,8 +221,11 @@ def _reason(error: Exception) -> str:
 
     if isinstance(error, UnidentifiedImageError):
         return "cannot be decoded: broken or cut off in its first part"
-    text = str(error).strip().splitlines()
-    reason = text[0] if text else type(error).__name__
+    said = error.args[0] if error.args else ""
+    text = (said.decode(errors="replace") if isinstance(said, bytes) else str(error)).strip()
+    reason = text.splitlines()[0] if text else type(error).__name__
+    if reason.startswith(("Generic Error", "Input/output error")):  # all that libjxl, LibRaw say
+        reason = "broken or cut off"
     if reason.startswith("decoder error"):  # of TIFF; others are told in words
         reason = ERRORS.get(int(reason.split()[-1]), reason)
     return f"cannot be decoded: {reason}"
@@ -218,7 +236,12 @@ def _decode(
 ) -> tuple[Picture, PictureInfo]:
     if not looks_like_picture(data[:HEAD]):
         raise PictureError("not a picture, or in a format that is not known")
-    with _pillow().open(io.BytesIO(data), formats=FORMATS) as image:
+    if (kind := raw.format_of(data)) is not None:
+        return _decode_raw(kind, data, size, max_megapixels)
+    if is_jxl := jxl.is_one(data):
+        _refuse_jxl(data, max_megapixels)
+    formats = ("JXL",) if is_jxl else FORMATS
+    with _pillow().open(io.BytesIO(data), formats=formats) as image:
         _refuse(image, data, max_megapixels)
         width, height = image.size
         if image.format in ("JPEG", "MPO"):  # several pictures in one JPEG file
@@ -233,6 +256,62 @@ def _decode(
     return to_rgb(upright), info
 
 
+def _decode_raw(
+    kind: str, data: bytes, size: Callable[[int, int], tuple[int, int]], max_megapixels: float
+) -> tuple[Picture, PictureInfo]:
+    """Decode the preview in a RAW file; where that is smaller than what is wanted, the sensor's."""
+    opened = raw.Raw(data)
+    try:
+        _refuse_size(opened.pixels, max_megapixels)
+        width, height = opened.width, opened.height
+        info = PictureInfo(kind, width, height)
+        picture, found = None, opened.preview()
+        if isinstance(found, bytes):
+            with (
+                suppress(Exception),  # a broken preview is none
+                _pillow().open(io.BytesIO(found), formats=("JPEG",)) as image,
+            ):
+                _refuse(image, found, max_megapixels)
+                enough = min(size(*image.size))
+                image.draft(None, (enough, enough))
+                image.load()
+                info = metadata.describe(image)
+                picture = opened.turned(image, _upright(image))
+        elif found is not None:
+            picture = opened.turned(found, found)
+        if picture is None or min(picture.size) < min(*size(width, height), width, height):
+            with suppress(Exception) if picture is not None else nullcontext():
+                picture = opened.develop()
+        assert picture is not None
+        tags = raw.exif_of(data)
+        if tags is not None:
+            told = _pillow().new("RGB", (1, 1))  # what Pillow reads EXIF from
+            told.info["exif"] = tags
+            own = metadata.describe(told)
+            info = own if own.taken_at or own.camera else info
+    finally:
+        opened.close()
+    info = replace(info, format=kind, width=width, height=height, reader=metadata.READER)
+    return to_rgb(picture), info
+
+
+def _refuse_jxl(data: bytes, max_megapixels: float) -> None:
+    if not extras.has("jxl"):
+        raise extras.missing("jxl", "JPEG XL")
+    size = jxl.size_of(data)
+    if size is None:
+        raise PictureError("cannot be decoded: broken or cut off in its first part")
+    _refuse_size(math.prod(size), max_megapixels)
+
+
+def _refuse_size(pixels: int, max_megapixels: float, what: str = "") -> None:
+    if pixels > max_megapixels * 1e6:
+        raise PictureError(
+            f"{pixels / 1e6:.0f} megapixels{what}, the limit is {max_megapixels:.0f}; "
+            "raise --max-megapixels"
+        )
+
+
 def _refuse(image: Picture, data: bytes, max_megapixels: float) -> None:
     """Refuse what takes too much memory or time, and what is empty, before it is decoded."""
     pixels, what = image.width * image.height, ""
@@ -241,11 +320,7 @@ def _refuse(image: Picture, data: bytes, max_megapixels: float) -> None:
         sides = [side for tag in (0x0142, 0x0143) if isinstance(side := tags.get(tag), int)]
         if len(sides) == 2:
             pixels, what = max((pixels, ""), (math.prod(sides), " in a tile"))
-    if pixels > max_megapixels * 1e6:
-        raise PictureError(
-            f"{pixels / 1e6:.0f} megapixels{what}, the limit is {max_megapixels:.0f}; "
-            "raise --max-megapixels"
-        )
+    _refuse_size(pixels, max_megapixels, what)
     if image.format == "JPEG2000" and b"\xff\x93" not in data:  # the decoder makes grey of it
         raise PictureError("cannot be decoded: image file is truncated")
     if "progressive" in image.info:
@@ -278,6 +353,8 @@ TURNS = {
 def _upright(image: Picture) -> Picture:
     """Turn a picture as EXIF says. ImageOps.exif_transpose writes EXIF anew, and fails on some."""
     turn = None
+    if image.format == "JXL" and not getattr(image, "jpeg", False):
+        return image  # libjxl has turned it, and what EXIF says does not count
     with suppress(Exception):  # absurd EXIF must not cost the picture
         turn = TURNS.get(image.getexif().get(0x0112, 1))
     return image.transpose(_pillow().Transpose[turn]) if turn else image

@@ -11,8 +11,8 @@ from itertools import islice
 from pathlib import Path
 from typing import Protocol
 
-from searchapp import describing, images, scan
-from searchapp.catalog import Catalog, Plan, Seen, Work
+from searchapp import describing, extras, images, scan
+from searchapp.catalog import Catalog, Plan, Seen, Work, frame_key
 from searchapp.engines import Refusal
 from searchapp.engines.pipeline import Fresh, Known, Outcome
 from searchapp.errors import FolderError
@@ -27,6 +27,7 @@ from searchapp.types import (
     Failure,
     IndexOptions,
     Kept,
+    PictureInfo,
     Progress,
     RunSummary,
     Scanned,
@@ -93,6 +94,8 @@ class Run:
                 ]
         undecided = seen.undecided(self.collection)
         seen.unsee(path for path in undecided if not _is_picture(path))
+        if self.options.pairs:
+            seen.companions.find(self.collection)
         for root in self.roots:
             known = seen.files_below(root)
             if not known and not root.exists():
@@ -103,7 +106,11 @@ class Run:
                     "mounted? Nothing was changed; --prune forgets them"
                 )
         plan = seen.plan(
-            self.collection, retry_failed=self.options.retry_failed, limit=self.options.limit
+            self.collection,
+            retry_failed=self.options.retry_failed,
+            limit=self.options.limit,
+            again=extras.installed_stages(),
+            video=self.options.video and extras.has("video"),
         )
         return seen, plan, unreadable
 
@@ -141,6 +148,7 @@ class Run:
         yield from kept
         # Nothing below a folder that could not be read counts as vanished.
         seen.forget(gone, [] if unreadable or kept else self.roots)
+        seen.companions.save([] if unreadable or kept else self.roots)
         moved = sum((Counter(gone.values()) & self.known).values())
         self.summary = RunSummary(
             added=self.added - moved,
@@ -167,7 +175,14 @@ class Run:
 
     def _scanned(self, plan: Plan) -> Scanned:
         name = self.collection.name if self.collection else ""
-        return Scanned(plan.seen, plan.work, plan.left_alone, self.spec.name, name)
+        return Scanned(
+            plan.seen,
+            plan.work,
+            plan.left_alone,
+            self.spec.name,
+            name,
+            plan.videos if self.options.video else 0,
+        )
 
     def _rate(self) -> float:
         """Return pictures a second since the engine runs."""
@@ -207,15 +222,24 @@ class Run:
             return []
         begun = time.monotonic()
         fresh = {o.result.sha256: o.result for o in batch if isinstance(o.result, Fresh)}
-        vectors = {
-            sha256: result.vector
-            for sha256, result in fresh.items()
-            if not isinstance(result.vector, Refusal)
-        }
+        vectors: dict[str, bytes] = {}
+        infos: dict[str, PictureInfo] = {}
+        frames: list[tuple[str, str, float]] = []  # each with its video
+        for sha256, result in fresh.items():
+            infos[sha256] = result.info
+            if not isinstance(result.vector, Refusal):
+                vectors[sha256] = result.vector
+            if result.seconds is not None:
+                frames.append((sha256, sha256, result.seconds))
+            for frame in result.frames:
+                its = frame_key(sha256, frame.seconds)
+                infos[its], vectors[its] = result.info, frame.vector
+                frames.append((its, sha256, frame.seconds))
         files: list[tuple[Work, int]] = []
         failures: list[tuple[Work, Failure]] = []
         with self.catalog.atomic():
-            ids = self.catalog.save_images({sha: result.info for sha, result in fresh.items()})
+            ids = self.catalog.save_images(infos)
+            self.catalog.save_frames((ids[its], ids[of], seconds) for its, of, seconds in frames)
             for outcome in batch:
                 state = Work(outcome.work.path, outcome.size, outcome.mtime_ns, None)
                 match outcome.result:
@@ -224,7 +248,7 @@ class Run:
                     case Known(image_id):
                         self.known[image_id] += 1
                         files.append((state, image_id))
-                    case Fresh(sha256, _, vector):
+                    case Fresh(sha256=sha256, vector=vector):
                         files.append((state, ids[sha256]))
                         if isinstance(vector, Refusal):
                             failure = Failure(state.path, "embed", vector.reason)

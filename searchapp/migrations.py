@@ -222,3 +222,26 @@ def m005_metadata(db: Database) -> None:
         from files f join images i on i.id = f.image_id;
         """
     )
+
+
+@MIGRATIONS()
+def m006_frames(db: Database) -> None:
+    """Know the frames of videos, and the files that belong to a picture."""
+    db.executescript(
+        """
+        -- A frame of a video is an image with no file of its own; its sha256 is made of the
+        -- video's and of its time. The video's own image is listed, too: it stands for its first.
+        create table frames (
+            image_id integer primary key references images(id),
+            video_id integer not null references images(id),
+            seconds real not null     -- from the video's beginning
+        );
+        create index frames_video on frames(video_id);
+        create table companions (
+            path text primary key,    -- a blob where the name is no valid UTF-8
+            of_path text not null,    -- the picture's file
+            kind text not null        -- raw, or film: a Live Photo's
+        ) without rowid;
+        create index companions_of on companions(of_path);
+        """
+    )

@@ -42,6 +42,7 @@ class Ranking:
         least = options.min_score if isinstance(options.min_score, (int, float)) else -np.inf
         last = options.offset + options.count
         hits, good = list[Hit](), None
+        videos = dict[int, int]()  # where in hits
         for page in ranked(index, vector, among, max(2 * last, JUDGED)):
             page = [(id, score) for id, score in page if score >= least]
             if judge is not None and page:
@@ -52,11 +53,18 @@ class Ranking:
                 if options.min_score == AUTO:
                     page = [found for found, is_good in zip(page, well, strict=True) if is_good]
             located = self._catalog.locate([id for id, _ in page])
-            hits += [
-                hit
-                for id, score in page
-                if (hit := hit_of(located.get(id), score, wanted.folder)) is not None
-            ]
+            for id, score in page:
+                hit, of = hit_of(located.get(id), score, wanted.folder), located.get(id)
+                if hit is None or of is None or len(hits) >= last:
+                    continue
+                if of.video_id in videos:  # one hit a video, at its best frame
+                    at = videos[of.video_id]
+                    if of.seconds is not None:
+                        moments = (*hits[at].moments, of.seconds)
+                        hits[at] = replace(hits[at], moments=moments)
+                    continue
+                videos[of.video_id] = len(hits)
+                hits.append(hit)
             if len(hits) >= last or not page:
                 break
         return Answer(tuple(in_order(hits[options.offset : last], options.sort)), good)
@@ -120,9 +128,11 @@ def hit_of(image: Located | None, score: float, folder: Path | None) -> Hit | No
     if folder is not None:
         paths.sort(key=lambda path: folder not in Path(path).parents)
     best, *also = paths
+    companions = [path for of, path in image.companions if of == best]
     info = image.info
     return Hit(
         best, round(score, 6), image.sha256, info.width, info.height, tuple(also), image.image_id,
         info.taken_at, info.camera, info.date, info.date_from, info.lens, info.rating,
-        info.keywords, info.title, info.latitude, info.longitude,
+        info.keywords, info.title, info.latitude, info.longitude, image.seconds,
+        companions=tuple(path for path in companions if os.path.exists(path)),  # noqa: PTH110
     )  # fmt: skip

@@ -14,10 +14,24 @@ from searchapp.ignoring import Rules
 # What cameras, phones and image programs write. Other files are looked into once, by content.
 PICTURE_SUFFIXES = frozenset(
     {".jpg", ".jpeg", ".jpe", ".jfif", ".mpo", ".png", ".webp", ".gif", ".tif", ".tiff", ".bmp",
-     ".heic", ".heif", ".hif", ".avif", ".jp2", ".j2k", ".j2c", ".jpf", ".jpx", ".apng"}
+     ".heic", ".heif", ".hif", ".avif", ".jp2", ".j2k", ".j2c", ".jpf", ".jpx", ".apng", ".jxl"}
 )  # fmt: skip
 SIDECAR_SUFFIX = ".xmp"  # of a file beside a picture, with what people have written about it
-IGNORED_FOLDERS = frozenset({"@eaDir", "$RECYCLE.BIN", "System Volume Information", "__MACOSX"})
+RAW_SUFFIXES = frozenset(
+    {".dng", ".cr2", ".cr3", ".nef", ".nrw", ".arw", ".sr2", ".srf", ".orf", ".rw2", ".raf",
+     ".pef", ".srw", ".3fr", ".fff", ".iiq", ".rwl", ".mrw", ".erf", ".mef", ".dcr", ".kdc"}
+)  # fmt: skip
+VIDEO_SUFFIXES = frozenset(
+    {".mp4", ".mov", ".m4v", ".mkv", ".avi", ".webm", ".mts", ".m2ts", ".m2t", ".3gp", ".3g2",
+     ".mpg", ".mpeg", ".vob", ".wmv", ".asf", ".flv", ".ogv", ".dv"}
+)  # fmt: skip
+KNOWN_SUFFIXES = PICTURE_SUFFIXES | RAW_SUFFIXES | VIDEO_SUFFIXES
+# What systems and network drives keep beside pictures; names that begin with a dot are left out.
+IGNORED_FOLDERS = frozenset(
+    {"@eadir", "#recycle", "#snapshot", "@recycle", "$recycle.bin", "recycler", "lost+found",
+     "system volume information", "__macosx"}
+)  # fmt: skip
+IGNORED_FILES = frozenset({"thumbs.db", "ehthumbs.db", "desktop.ini"})
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,13 +44,23 @@ class Found:
 
     @property
     def named_like_picture(self) -> bool:
-        """Tell whether the suffix is a picture's."""
-        return os.path.splitext(self.path)[1].lower() in PICTURE_SUFFIXES  # noqa: PTH122 (speed)
+        """Tell whether the suffix is a picture's, or a video's."""
+        return suffix(self.path) in KNOWN_SUFFIXES
 
     @property
     def is_sidecar(self) -> bool:
         """Tell whether it is of metadata, and not of a picture."""
         return is_sidecar(self.path)
+
+
+def suffix(path: str) -> str:
+    """Return a path's last suffix, in small letters."""
+    return os.path.splitext(path)[1].lower()  # noqa: PTH122 (speed)
+
+
+def is_video(path: str) -> bool:
+    """Tell from its name whether a file is a video."""
+    return suffix(path) in VIDEO_SUFFIXES
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,8 +123,10 @@ def walk(root: Path, rules: Rules = Rules()) -> Iterator[Found | Unreadable]:
             try:
                 if entry.is_dir(follow_symlinks=False):
                     left_out = rules.leaves_out(entry.path, is_folder=True)
-                    if entry.name not in IGNORED_FOLDERS and not left_out:
+                    if entry.name.lower() not in IGNORED_FOLDERS and not left_out:
                         below.append((entry.path, rules))
+                elif entry.name.lower() in IGNORED_FILES:
+                    continue
                 elif entry.is_file() and (
                     is_sidecar(entry.name) or not rules.leaves_out(entry.path, is_folder=False)
                 ):

@@ -9,9 +9,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from searchapp import images
+from searchapp import showing
 from searchapp.errors import PictureError, SearchAppError
-from searchapp.types import Hit
+from searchapp.types import Hit, clock
 
 SIDE = 320  # pixels
 STYLE = """
@@ -58,16 +58,20 @@ def _section(section: Section) -> str:
 def _figure(hit: Hit) -> str:
     path = Path(hit.path)
     name = html.escape(path.name.encode("utf-8", "surrogateescape").decode("utf-8", "replace"))
-    uri = html.escape(path.as_uri(), quote=True)
+    uri = path.as_uri()
+    if hit.seconds is not None:  # browsers begin to play there
+        uri, name = f"{uri}#t={hit.seconds:g}", f"{name} @ {clock(hit.seconds)}"
+    uri = html.escape(uri, quote=True)
+    source = _thumbnail(hit.path, hit.seconds)
     return (
-        f'<li><figure><a href="{uri}"><img src="{_thumbnail(hit.path)}" alt="{name}"></a>'
+        f'<li><figure><a href="{uri}"><img src="{source}" alt="{name}"></a>'
         f"<figcaption><b>{hit.score:.3f}</b> {name}</figcaption></figure></li>\n"
     )
 
 
-def _thumbnail(path: str) -> str:
+def _thumbnail(path: str, seconds: float | None) -> str:
     try:
-        image = images.thumbnail(images.read(path)[0], SIDE)
+        image = showing.thumbnail(path, SIDE, seconds)
     except PictureError:
         return ""
     buffer = io.BytesIO()

@@ -13,6 +13,13 @@ AUTO: Literal["auto"] = "auto"
 MAX_MEGAPIXELS = 179.0  # Pillow's own bound against decompression bombs
 
 
+def clock(seconds: float) -> str:
+    """Return a time in a video as people write it: 1:23, 1:02:03."""
+    minutes, rest = divmod(int(seconds), 60)
+    hours, minutes = divmod(minutes, 60)
+    return f"{hours}:{minutes:02}:{rest:02}" if hours else f"{minutes}:{rest:02}"
+
+
 @dataclass(frozen=True, slots=True)
 class Query:
     """What to look for: a text, a picture (file or http(s) URL), or both as one question."""
@@ -108,6 +115,8 @@ class IndexOptions:
     include: tuple[str, ...] = ()  # patterns as in .gitignore; of files, none: all
     exclude: tuple[str, ...] = ()  # of files and folders
     prune: bool = False  # forget vanished files however many they are
+    video: bool = True
+    pairs: bool = True  # a RAW file beside a JPEG, and a Live Photo's film, are no pictures
 
 
 @dataclass(frozen=True, slots=True)
@@ -116,7 +125,7 @@ class Hit:
 
     path: str
     score: float  # cosine, higher is better
-    sha256: str
+    sha256: str  # of the file
     width: int  # pixels, upright
     height: int
     also: tuple[str, ...] = ()
@@ -131,6 +140,9 @@ class Hit:
     title: str | None = None
     latitude: float | None = None  # degrees, north positive
     longitude: float | None = None  # degrees, east positive
+    seconds: float | None = None  # of a video: when the frame is shown; None: a picture
+    moments: tuple[float, ...] = ()  # seconds of its other frames that would have been hits
+    companions: tuple[str, ...] = ()  # a RAW file, a Live Photo's film, that belong to path
 
 
 @dataclass(frozen=True, slots=True)
@@ -143,7 +155,10 @@ class Answer:
 
 @dataclass(frozen=True, slots=True)
 class Failure:
-    """One file that could not be used, and why; stage is scan, read, decode or embed."""
+    """One file that could not be used, and why.
+
+    stage is scan, read, decode or embed, or "needs" and the extra that reads such files.
+    """
 
     path: str
     stage: str
@@ -198,6 +213,7 @@ class Scanned:
     failed_before: int  # unchanged since they failed, and so left alone
     model: str
     collection: str
+    videos_left: int = 0  # left out, since what reads videos is not installed
 
 
 @dataclass(frozen=True, slots=True)
@@ -391,6 +407,8 @@ class Known:
     info: PictureInfo
     files: tuple[KnownFile, ...]
     vector: bytes  # as it is stored: little-endian float16
+    video: str | None = None  # of a video's frame: the SHA-256 of the video
+    seconds: float | None = None  # and when it is shown
 
 
 @dataclass(frozen=True, slots=True)

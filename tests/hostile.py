@@ -10,6 +10,7 @@ import os
 import random
 import socket
 import struct
+import tempfile
 import zlib
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
@@ -17,7 +18,9 @@ from functools import cache
 from pathlib import Path
 
 import numpy as np
+from cameras import dng
 from fakes import FakeEngine
+from films import film
 from PIL import Image
 
 from searchapp import images
@@ -37,6 +40,10 @@ DAMAGED = "|".join((
 NO_PICTURE = "^not a picture, or in a format that is not known$"
 TOO_LARGE = r"megapixels( in a tile)?, the limit is 16; raise --max-megapixels"
 LIES = "Security limit|size signaled|broken or cut off"  # of a box about its picture
+NO_VIDEO = (
+    "broken, cut off, or no video|no moving pictures|has no frame|coding that is not known"
+    "|Not yet implemented"
+)
 EMBEDDED, LEFT_ALONE = "embedded", "left alone"
 
 
@@ -393,9 +400,10 @@ def others() -> Iterator[Hostile]:
     svg = b'<?xml version="1.0"?><!DOCTYPE svg [<!ENTITY a "aaaa">]><svg xmlns="x">&a;</svg>'
     pdf = b"%PDF-1.7\n1 0 obj\n<< /Type /Catalog >>\nendobj\n" + whole()["baseline.jpg"]
     archive, program = b"PK\3\4" + bytes(60), b"\x7fELF" + bytes(60)
-    film = b"\0\0\0\x18ftypmp42\0\0\0\0mp42isom" + bytes(60)
+    movie = b"\0\0\0\x18ftypmp42\0\0\0\0mp42isom" + bytes(60)
+    yield Hostile("x.mp4", movie, NO_VIDEO)
     for name, data in {
-        "x.svg": svg, "x.pdf": pdf, "x.zip": archive, "program": program, "x.mp4": film,
+        "x.svg": svg, "x.pdf": pdf, "x.zip": archive, "program": program,
         "x.txt": b"hello, world", "empty.txt": b"", "two.txt": b"BM",
         "cars.txt": b"BMW is a maker of cars, and this is a text that begins with two letters",
         "eps.eps": b"%!PS-Adobe-3.0 EPSF-3.0\n", "x.psd": b"8BPS\0\1" + bytes(60),
@@ -404,6 +412,9 @@ def others() -> Iterator[Hostile]:
         if data:
             for suffix in (".jpg", ".png", ".heic"):
                 yield Hostile(f"wrong-{name}{suffix}", data, NO_PICTURE)
+            yield Hostile(f"wrong-raw-{name}.nef", data, NO_PICTURE)
+            yield Hostile(f"wrong-film-{name}.mov", data, NO_VIDEO)
+    yield Hostile("wrong-x.mp4.jpg", movie, NO_PICTURE)
     for suffix in ("jpg", "png", "webp", "gif", "tif", "bmp", "heic", "avif", "jp2"):
         yield Hostile(f"empty.{suffix}", b"", "the file is empty")
         yield Hostile(f"zeros.{suffix}", bytes(5000), NO_PICTURE)
@@ -413,6 +424,38 @@ def others() -> Iterator[Hostile]:
     yield Hostile("no-suffix", whole()["rgb.png"], EMBEDDED, whole()["rgb.png"])
     data = whole()["rgb.png"] + pdf
     yield Hostile("polyglot.png", data, EMBEDDED, whole()["rgb.png"])
+
+
+def cameras() -> Iterator[Hostile]:
+    """JPEG XL, camera RAW and videos that are cut off, or have bits flipped."""
+    noise = Image.open(io.BytesIO(whole()["rgb.png"])).convert("RGB")
+    with tempfile.TemporaryDirectory() as folder:
+        films = {
+            name: film(Path(folder) / name, (("red", 2), ("blue", 2)), size=SIZE).read_bytes()
+            for name in ("x.mp4", "x.mkv", "x.avi", "x.mts")
+        }
+    sound = {
+        "stream.jxl": encode(noise, "JXL"),
+        "box.jxl": encode(noise, "JXL", use_container=True),
+        "sensor.dng": dng(size=SIZE),
+        "preview.dng": dng(size=SIZE, preview=noise),
+        **films,
+    }
+    chance = random.Random(9)
+    for name, data in sound.items():
+        yield Hostile(f"whole-{name}", data, EMBEDDED)
+        reasons = f"{DAMAGED}|{NO_PICTURE}|{NO_VIDEO}|{TOO_LARGE}|not RAW file"
+        for number in range(12):
+            damaged = bytearray(data)
+            for _ in range(chance.choice((1, 1, 5, 50))):
+                damaged[chance.randrange(len(data) if number % 2 else 400)] ^= 1 << number % 8
+            yield Hostile(f"flip-{number}-{name}", bytes(damaged), reasons, may_be_whole=True)
+        for cut in (1, 20, 60, 200, len(data) // 2, len(data) - 1):
+            yield Hostile(f"cut-{cut:05}-{name}", data[:cut], reasons, may_be_whole=True)
+    data = dng(size=(2000, 2000))[:3000]
+    large = data.replace(struct.pack("<I", 2000), struct.pack("<I", 50000))
+    yield Hostile("large.dng", large, f"{TOO_LARGE}|{DAMAGED}|not RAW file")
+    yield Hostile("large.jxl", b"\xff\x0a" + bytes([0b110]) + b"\xff" * 30, TOO_LARGE)
 
 
 def names() -> Iterator[Hostile]:
@@ -473,7 +516,7 @@ def make(folder: Path) -> list[Hostile]:
     made: list[Hostile] = []
     kinds: list[Iterable[Hostile]] = [
         truncated(), flipped(), bombs(), shapes(), metadata(), tables(), endless(), others(),
-        names(),
+        cameras(), names(),
     ]  # fmt: skip
     for kind in kinds:
         for hostile in kind:

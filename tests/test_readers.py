@@ -215,9 +215,27 @@ def test_only_decoding_is_limited(readers: Readers[str]) -> None:
     assert readers.result(readers.submit(slow), 0.1, lambda: "late") == "read"
 
 
+def test_a_limit_may_be_several_times_as_long(readers: Readers[str]) -> None:
+    """A video has longer than a picture, and is given up, too."""
+
+    def slow(reading: Reading[str]) -> str:
+        with reading.limited(1000):
+            time.sleep(0.3)
+        return "read"
+
+    def slower(reading: Reading[str]) -> str:
+        with reading.limited(2):
+            time.sleep(600)
+        return "read"
+
+    assert readers.result(readers.submit(slow), 0.1, lambda: "late") == "read"
+    assert readers.result(readers.submit(slower), 0.1, lambda: "late") == "late"
+
+
 def test_the_limit_is_as_told() -> None:
     """README says 30 seconds, in one process and in workers."""
     assert DECODE_SECONDS == 30
+    assert DECODE_SECONDS * pipeline.VIDEO_TIMES == 120
     assert Job.__dataclass_fields__["decode_seconds"].default == DECODE_SECONDS
     readme = (Path(TESTS).parent / "README.md").read_text()
     assert "takes longer than 30 seconds to decode" in " ".join(readme.split())

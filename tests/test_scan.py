@@ -30,9 +30,17 @@ def test_every_regular_file_is_found_in_order(tmp_path: Path) -> None:
 
 def test_hidden_and_system_folders_are_left_out(tmp_path: Path) -> None:
     """What the system keeps beside pictures is no picture of the user's."""
-    for name in (".hidden.jpg", ".trash/a.jpg", "@eaDir/a.jpg", "__MACOSX/a.jpg", "kept.jpg"):
+    for name in (
+        ".hidden.jpg", ".DS_Store", "._kept.jpg", ".trash/a.jpg", ".Trash-1000/files/a.jpg",
+        ".Trashes/501/a.jpg", ".thumbnails/a.png", "@eaDir/a.jpg", "below/@eaDir/b.jpg/x.jpg",
+        "$RECYCLE.BIN/S-1/a.jpg", "$Recycle.Bin/a.jpg", "#recycle/a.jpg", "@Recycle/a.jpg",
+        "lost+found/#12.jpg", "__MACOSX/a.jpg", "System Volume Information/a.jpg",
+        "Thumbs.db", "thumbs.db", "desktop.ini", "Desktop.ini",
+        "kept.jpg", "below/lost and found/kept.jpg", "recycled/kept.jpg",
+    ):  # fmt: skip
         touch(tmp_path / name)
-    assert paths(tmp_path) == ["kept.jpg"]
+    kept = ["below/lost and found/kept.jpg", "recycled/kept.jpg"]
+    assert paths(tmp_path) == ["kept.jpg", *kept]
 
 
 def test_links_to_files_are_followed_and_links_to_folders_are_not(tmp_path: Path) -> None:

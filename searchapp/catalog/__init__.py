@@ -16,11 +16,12 @@ from typing import Any
 from sqlite_utils import Database
 
 from searchapp.catalog.columns import Ids
+from searchapp.catalog.companions import Companions
 from searchapp.catalog.connecting import connect
 from searchapp.catalog.described import Described, Outdated
 from searchapp.catalog.embedded import Embedded
 from searchapp.catalog.filters import Filters
-from searchapp.catalog.keys import key, path_of
+from searchapp.catalog.keys import frame_key, key, path_of
 from searchapp.catalog.lookup import Lookup
 from searchapp.catalog.seen import Plan, Seen, Work
 from searchapp.catalog.stating import stated
@@ -42,7 +43,7 @@ from searchapp.types import (
 
 __all__ = [
     "Catalog", "CatalogError", "Embedded", "Located", "Lookup", "Outdated", "Plan", "Seen",
-    "Work", "stated",
+    "Work", "frame_key", "stated",
 ]  # fmt: skip
 
 CatalogError = sqlite3.Error
@@ -52,12 +53,16 @@ PAGE = 1000  # rows
 
 @dataclass(frozen=True, slots=True)
 class Located:
-    """An image and the paths of its files."""
+    """An image and the paths of its files; of a video's frame: the video's files."""
 
     image_id: int
-    sha256: str
+    key: str  # of the image: sha256, or what stands for it of a frame
+    sha256: str  # of the files
     info: PictureInfo
+    video_id: int  # of the image that the files are of, where this is a frame; else image_id
+    seconds: float | None  # when a frame is shown; None: a picture
     paths: tuple[str, ...]
+    companions: tuple[tuple[str, str], ...] = ()  # each with the path that it belongs to
 
 
 class Catalog:
@@ -171,6 +176,16 @@ class Catalog:
         """Return where the catalogue is; None where it is in memory."""
         file = self._value("select file from pragma_database_list where name = 'main'")
         return Path(file) if file else None
+
+    def companions(self) -> Companions:
+        """Return which files belong to a picture, and are none of their own."""
+        return Companions(self._db)
+
+    def save_frames(self, frames: Iterable[tuple[int, int, float]]) -> None:
+        """Write which images are frames of videos: image id, the video's, seconds."""
+        self._db.conn.executemany(
+            "insert into frames values (?, ?, ?) on conflict (image_id) do nothing", frames
+        )
 
     def upkeep(self) -> Upkeep:
         """Return what keeps the whole of it in order."""
@@ -288,17 +303,24 @@ class Catalog:
 
     def _located(self, where: str, parameters: dict[str, Any]) -> dict[int, Located]:
         rows = self._db.execute(
-            f"select e.id, i.id, i.sha256, f.path, {COLUMNS}"
+            f"select e.id, i.id, i.sha256, v.sha256, v.id, r.seconds, f.path, {COLUMNS}"
             " from embeddings e join images i on i.id = e.image_id"
-            f" join files f on f.image_id = i.id where {where}"
+            " left join frames r on r.image_id = i.id"
+            " join images v on v.id = coalesce(r.video_id, i.id)"
+            f" join files f on f.image_id = v.id where {where}"
             " order by e.id, length(f.path), f.path",
             parameters,
-        )
+        ).fetchall()
+        companions = self.companions().of({row[4] for row in rows})
         found: dict[int, Located] = {}
         for id, group in groupby(rows, itemgetter(0)):
             same = list(group)
-            paths = tuple(path_of(row[3]) for row in same)
-            found[id] = Located(same[0][1], same[0][2], info_of(same[0][4:]), paths)
+            image_id, its_key, sha256, video_id, seconds = same[0][1:6]
+            paths = tuple(path_of(row[6]) for row in same)
+            theirs = tuple((path, it) for path in paths for it in companions.get(path, ()))
+            found[id] = Located(
+                image_id, its_key, sha256, info_of(same[0][7:]), video_id, seconds, paths, theirs
+            )
         return found
 
     def vector_of(self, collection: Collection, image_id: int) -> bytes | None:

@@ -89,6 +89,7 @@ class Images:
     def __init__(self) -> None:
         """Begin with none."""
         self.last = 0  # the highest id
+        self.frames: tuple[Ids, Ids] = (NONE, NONE)  # of videos: their ids, and the videos'
         self.cameras, self.lenses, self.formats = Names(), Names(), Names()
         self.tags = Tags()
         self._date = Column(DATE, UNKNOWN)

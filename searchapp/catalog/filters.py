@@ -47,7 +47,10 @@ class Filters:
                 return found
             masks = [mask for _, mask in self._parts(wanted)]
             ids, image_ids = self._embedded[collection_id]
-            return self._keep(key, ids[np.logical_and.reduce(masks)[image_ids]] if masks else ids)
+            if not masks:
+                return ids
+            every = self._with_frames(np.logical_and.reduce(masks))
+            return self._keep(key, ids[every[image_ids]])
 
     def facets(self, collection_id: int, wanted: Filter) -> Facets:
         """Count what a collection's images with files have, beside a filter; QueryError."""
@@ -60,6 +63,8 @@ class Filters:
             self._folders.catch_up(self._db, self._state)
             _, image_ids = self._embedded[collection_id]
             there = self._mask(image_ids) & self._mask(self._folders.images)
+            frames, videos = self._images.frames
+            there[frames[frames != videos]] = False  # a video counts once
             parts = list(self._parts(wanted))
             return self._keep(key, counted(self._db, self._images, self._folders, there, parts))
 
@@ -103,6 +108,12 @@ class Filters:
     def _mask(self, image_ids: Ids) -> Mask:
         mask = np.zeros(self._images.last + 1, np.bool_)
         mask[image_ids[image_ids <= self._images.last]] = True
+        return self._with_frames(mask)
+
+    def _with_frames(self, mask: Mask) -> Mask:
+        """Let hold for the frames of videos what holds for these."""
+        frames, videos = self._images.frames
+        mask[frames] = mask[videos]
         return mask
 
     def _keep(self, key: Any, value: Kept) -> Kept:
@@ -136,9 +147,16 @@ class Filters:
         if last != self._last or changes != self._changes:
             self._images = Images()
         self._changes = changes
+        before = self._images.last
         (self._images.last,) = self._db.execute(
             "select coalesce(max(id), 0) from images"
         ).fetchone()
+        rows = self._db.execute(
+            "select image_id, video_id from frames where image_id > ?", (before,)
+        )
+        pairs = np.fromiter(chain.from_iterable(rows), np.int64)
+        frames, videos = self._images.frames
+        self._images.frames = np.append(frames, pairs[0::2]), np.append(videos, pairs[1::2])
         self._last = self._db.execute(
             "select sha256 from images where id = ?", (self._images.last,)
         ).fetchone()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import os
 from pathlib import Path
 
@@ -31,3 +32,8 @@ def below(folder: Path) -> tuple[str, dict[str, str | bytes]]:
         "blob_start": os.fsencode(start),
         "blob_end": os.fsencode(end),
     }
+
+
+def frame_key(sha256: str, seconds: float) -> str:
+    """Return what stands for the SHA-256 of a video's frame: the video's, and the time."""
+    return hashlib.sha256(f"{sha256}@{seconds:.3f}".encode()).hexdigest()

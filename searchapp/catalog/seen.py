@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -9,8 +10,9 @@ from typing import Any
 
 from sqlite_utils import Database
 
+from searchapp.catalog.companions import Companions
 from searchapp.catalog.keys import below, key, path_of
-from searchapp.scan import Found
+from searchapp.scan import Found, is_video
 from searchapp.types import Collection
 
 PAGE = 1000  # rows
@@ -37,6 +39,7 @@ class Plan:
     unchanged: int
     left_alone: int
     work: int
+    videos: int = 0  # that would be work, too
 
 
 class Seen:
@@ -55,8 +58,13 @@ class Seen:
             create temp table beside (
                 path text primary key, size integer, mtime_ns integer
             ) without rowid;
+            drop table if exists temp.companion;
+            create temp table companion (
+                path text primary key, of_path text, kind text
+            ) without rowid;
             """
         )
+        self.companions = Companions(db)
 
     def see(self, found: Iterable[Found]) -> None:
         """Take note of files on disk: of sidecars apart."""
@@ -89,13 +97,26 @@ class Seen:
                 "delete from seen where path = ?", ((key(path),) for path in paths)
             )
 
-    def plan(self, collection: Collection | None, *, retry_failed: bool, limit: int | None) -> Plan:
-        """Find the work, at most limit files of it."""
+    def plan(
+        self,
+        collection: Collection | None,
+        *,
+        retry_failed: bool,
+        limit: int | None,
+        again: Iterable[str] = (),
+        video: bool = True,
+    ) -> Plan:
+        """Find the work, at most limit files of it.
+
+        again: stages of failures to try again. video: whether videos are work, too.
+        """
         self._db.executescript("drop table if exists temp.work")
         self._db.execute(
             """
             create temp table work as
-            select s.path, s.size, s.mtime_ns, f.image_id, x.path is not null as failed,
+            select s.path, s.size, s.mtime_ns, f.image_id,
+                   x.path is not null and x.stage not in
+                   (select value from json_each(:again)) as failed,
                    e.id is not null as embedded
             from seen s
             left join files f on f.path = s.path and f.size = s.size and f.mtime_ns = s.mtime_ns
@@ -104,7 +125,7 @@ class Seen:
                  and x.mtime_ns = s.mtime_ns and x.collection_id = :collection
             order by s.path
             """,
-            {"collection": collection.id if collection else None},
+            {"collection": collection.id if collection else None, "again": json.dumps([*again])},
         )
         seen = self._value("select count(*) from work")
         unchanged = self._value("select count(*) from work where embedded")
@@ -113,13 +134,19 @@ class Seen:
         if not retry_failed:
             left_alone = self._value("select count(*) from work where failed")
             self._db.execute("delete from work where failed")
+        videos = list[int]()
+        if not video:
+            rows = self._db.execute("select rowid, path from work").fetchall()
+            videos = [rowid for rowid, path in rows if is_video(path_of(path))]
+            self._db.conn.executemany("delete from work where rowid = ?", ((it,) for it in videos))
         if limit is not None:
             self._db.execute(
                 "delete from work where rowid not in"
                 " (select rowid from work order by rowid limit :limit)",
                 {"limit": limit},
             )
-        return Plan(seen, unchanged, left_alone, self._value("select count(*) from work"))
+        work = self._value("select count(*) from work")
+        return Plan(seen, unchanged, left_alone, work, len(videos))
 
     def work(self) -> Iterator[Work]:
         """Yield what plan found, page by page: what was saved meanwhile does not disturb it."""
@@ -148,7 +175,8 @@ class Seen:
         where, parameters = below(folder)
         rows = self._db.execute(
             f"select path, image_id from files where {where}"
-            " and not exists (select 1 from seen s where s.path = files.path)",
+            " and not exists (select 1 from seen s where s.path = files.path)"
+            " and not exists (select 1 from companion c where c.path = files.path)",
             parameters,
         )
         return [(path_of(path), image_id) for path, image_id in rows]

@@ -14,7 +14,10 @@ from searchapp.catalog.told import COLUMNS, info_of
 from searchapp.types import Collection, Known, KnownFile
 
 WASTE = 0.25  # of the file, that is worth writing all of it anew
-UNUSED = "not exists (select 1 from files f where f.image_id = i.id)"
+UNUSED = (  # by a file of its own, or by its video's
+    "not exists (select 1 from files f where f.image_id = i.id) and not exists (select 1 from"
+    " frames r join files f on f.image_id = r.video_id where r.image_id = i.id)"
+)
 
 
 class Upkeep:
@@ -55,6 +58,10 @@ class Upkeep:
                     f"delete from {table} where image_id not in (select id from images)"
                 )
             self._db.execute("delete from failures where run_id not in (select id from runs)")
+            self._db.execute(
+                "delete from frames where image_id not in (select id from images)"
+                " or video_id not in (select id from images)"
+            )
 
     def miscounted(self) -> list[tuple[str, int, int]]:
         """Return the collections that count their embeddings wrongly: (name, counted, there)."""
@@ -73,8 +80,17 @@ class Upkeep:
         )
 
     def delete_embeddings(self, ids: list[int]) -> None:
-        """Delete embeddings: their images count as not embedded, and index embeds them again."""
+        """Delete embeddings: their images count as not embedded, and index embeds them again.
+
+        A frame is embedded with its video, whose own embedding goes, too.
+        """
         with self._db.atomic():
+            self._db.conn.executemany(
+                "delete from embeddings where id in (select v.id from embeddings e"
+                " join frames r on r.image_id = e.image_id join embeddings v"
+                " on v.image_id = r.video_id and v.collection_id = e.collection_id where e.id = ?)",
+                ((id,) for id in ids),
+            )
             self._db.conn.executemany("delete from embeddings where id = ?", ((id,) for id in ids))
 
     def some_files(self, count: int | None) -> list[tuple[str, int, int, str]]:
@@ -103,8 +119,10 @@ class Upkeep:
         """Yield all that is known of a collection's images, by embedding id, in pages."""
         last = 0
         while rows := self._db.execute(
-            f"select e.id, i.id, i.sha256, e.vector, {COLUMNS} from embeddings e not indexed"
-            " join images i on i.id = e.image_id"
+            "select e.id, i.id, i.sha256, e.vector, v.sha256, r.seconds,"
+            f" {COLUMNS} from embeddings e not indexed"
+            " join images i on i.id = e.image_id left join frames r on r.image_id = i.id"
+            " left join images v on v.id = r.video_id"
             " where e.id > ? and e.collection_id = ? order by e.id limit 1000",
             (last, collection.id),
         ).fetchall():
@@ -115,7 +133,7 @@ class Upkeep:
                 (json.dumps(list(files)),),
             ):
                 files[image_id].append(KnownFile(path_of(path), size, mtime_ns))
-            yield [Known(row[2], info_of(row[4:]), tuple(files[row[1]]), row[3]) for row in rows]
+            yield [Known(row[2], info_of(row[6:]), tuple(files[row[1]]), *row[3:6]) for row in rows]
             last = rows[-1][0]
 
     # Prune
@@ -126,11 +144,12 @@ class Upkeep:
             yield path_of(row[0])
 
     def forget(self, paths: list[str]) -> None:
-        """Forget files; what they hold stays embedded."""
+        """Forget files, and what belongs to them; what they hold stays embedded."""
         with self._db.atomic():
             self._db.conn.executemany(
                 "delete from files where path = ?", ((key(path),) for path in paths)
             )
+            self._db.execute("delete from companions where of_path not in (select path from files)")
 
     def unused(self) -> tuple[list[str], int]:
         """Return the SHA-256 of images that no file holds, and how many embeddings these have."""
@@ -148,6 +167,7 @@ class Upkeep:
                                    f" create temp table unused as select i.id from images i"
                                    f" where {UNUSED};")  # fmt: skip
             self._db.execute("delete from embeddings where image_id in (select id from unused)")
+            self._db.execute("delete from frames where image_id in (select id from unused)")
             self._db.execute("delete from images where id in (select id from unused)")
 
     def compact(self) -> bool:

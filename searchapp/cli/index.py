@@ -42,6 +42,12 @@ from searchapp.types import MAX_MEGAPIXELS, IndexOptions, RunSummary
     metavar="GLOB",
     help="No such files or folders: 'Screenshots/'. May be repeated.",
 )
+@click.option("--video/--no-video", default=True, help="Read videos, too (needs the extra video).")
+@click.option(
+    "--pairs/--no-pairs",
+    default=True,
+    help="Take a RAW file beside a JPEG, and a Live Photo's film, as part of the picture.",
+)
 @click.option(
     "--prune", is_flag=True, help="Forget vanished files, however many, and without asking."
 )

@@ -45,13 +45,15 @@ def follow(events: Iterable[Event]) -> RunSummary:
 def told(event: Event) -> str | None:
     """Put an event in a line; None where there is nothing to say but progress."""
     match event:
-        case Scanned(files=files, work=work, failed_before=failed):
+        case Scanned(files=files, work=work, failed_before=failed, videos_left=videos):
             line = f"{files:,} picture files, {work:,} to read"
             if failed:
                 line += (
                     f"; {failed:,} left alone that failed before and have not changed "
                     "(--retry-failed tries again)"
                 )
+            if videos:
+                line += f"; {videos:,} videos left out (pip install 'searchapp[video]' reads them)"
             return line
         case EngineStarting(model=model):
             return f"starting vLLM with {shown(Path(model).name)} ..."

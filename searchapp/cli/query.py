@@ -31,7 +31,7 @@ from searchapp.cli.options import (
 )
 from searchapp.cli.terms import question, title
 from searchapp.place import library_folder, may_be_resident
-from searchapp.types import AUTO, Answer, Hit, SearchOptions
+from searchapp.types import AUTO, Answer, Hit, SearchOptions, clock
 
 
 @click.command(cls=Command)
@@ -115,11 +115,11 @@ from searchapp.types import AUTO, Answer, Hit, SearchOptions
 )
 @click.option(
     "--copy-to", type=click.Path(path_type=Path, file_okay=False), metavar="DIR",
-    help="Copy the pictures found into DIR.",
+    help="Copy the pictures found into DIR, and what belongs to them.",
 )  # fmt: skip
 @click.option(
     "--link-to", type=click.Path(path_type=Path, file_okay=False), metavar="DIR",
-    help="Put links to the pictures found into DIR.",
+    help="Put links to the pictures found, and to what belongs to them, into DIR.",
 )  # fmt: skip
 @click.option("--open", "open_best", is_flag=True, help="Show the best in your picture viewer.")
 @model_option
@@ -205,7 +205,8 @@ def command(
     elif html is None:
         for hit in hits:
             also = f"  (and {len(hit.also)} more)" if hit.also else ""
-            click.echo(f"{hit.score:.3f}  {shown(hit.path)}{also}")
+            at = "" if hit.seconds is None else f" @ {clock(hit.seconds)}"
+            click.echo(f"{hit.score:.3f}  {shown(hit.path)}{at}{also}")
     _tell(answer, options)
 
 
@@ -239,4 +240,7 @@ def _as_dict(hit: Hit) -> dict[str, object]:
         "title": hit.title,
         "latitude": hit.latitude,
         "longitude": hit.longitude,
+        "seconds": hit.seconds,
+        "moments": list(hit.moments),
+        "companions": list(hit.companions),
     }

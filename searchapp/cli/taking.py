@@ -22,7 +22,10 @@ def link(hits: Iterable[Hit], folder: Path) -> int:
 
 
 def _take(hits: Iterable[Hit], folder: Path, take: Callable[[Path, Path], object]) -> int:
-    """Give each its own name; another picture that has it gets a number. None is taken twice."""
+    """Give each its own name; another picture that has it gets a number. None is taken twice.
+
+    What belongs to a picture is taken along, by the picture's new name.
+    """
     taken = 0
     try:
         folder.mkdir(parents=True, exist_ok=True)
@@ -34,6 +37,10 @@ def _take(hits: Iterable[Hit], folder: Path, take: Callable[[Path, Path], object
             if not os.path.lexists(target):
                 take(path, target)
                 taken += 1
+            for companion in map(Path, hit.companions):
+                beside = folder / f"{target.stem}{companion.suffix}"
+                if not os.path.lexists(beside):
+                    take(companion, beside)
     except OSError as error:
         raise FolderError(f"{folder}: {error.strerror or error}") from error
     return taken

@@ -2,36 +2,58 @@
 
 from __future__ import annotations
 
+import hashlib
+import os
 import threading
 import time
 from collections import defaultdict, deque
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
+from io import BufferedReader
 from itertools import islice
+from typing import TYPE_CHECKING
 
-from searchapp import images, metadata
+from searchapp import images, metadata, video
 from searchapp.catalog import Lookup, Work
 from searchapp.engines.base import Engine, Refusal, accepted
 from searchapp.engines.readers import Readers, Reading
 from searchapp.errors import EngineError, PictureError
 from searchapp.models import EngineInput, ModelSpec, document_prompt
+from searchapp.scan import is_video
 from searchapp.types import MAX_MEGAPIXELS, EngineStarting, Failure, PictureInfo
 from searchapp.vectors import pack
 
+if TYPE_CHECKING:
+    from PIL.Image import Image as Picture
+
 AHEAD = 3  # batches that are read and prepared, or being so
 DECODE_SECONDS = 30.0  # after which a picture is given up
+VIDEO_TIMES = 4  # as long for a video
 MOST_STUCK = 8  # decoders that were given up and go on: each holds its memory, and a core
 
 
 @dataclass(frozen=True, slots=True)
+class Frame:
+    """A further frame of a video, with its vector as it is stored."""
+
+    seconds: float
+    vector: bytes
+
+
+@dataclass(frozen=True, slots=True)
 class Fresh:
-    """A picture that the collection did not have, with its vector as it is stored."""
+    """A picture that the collection did not have, with its vector as it is stored.
+
+    A video is one of its frames, seconds from its beginning, and has further ones.
+    """
 
     sha256: str
     info: PictureInfo
     vector: bytes | Refusal
+    seconds: float | None = None
+    frames: tuple[Frame, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,11 +75,12 @@ class Outcome:
 
 @dataclass(frozen=True, slots=True)
 class _Picture:
-    """A picture that waits for the engine."""
+    """A picture, or the frames of a video, that wait for the engine."""
 
     sha256: str
     info: PictureInfo
-    item: EngineInput
+    items: tuple[EngineInput, ...]
+    seconds: tuple[float | None, ...] = (None,)  # of every frame
 
 
 @dataclass(frozen=True, slots=True)
@@ -113,7 +136,7 @@ class Pipeline:
         """Embed files in order, in batches of a size, and say when the engine starts."""
         ahead: deque[Batch] = deque()
         rest = iter(works)
-        while batch := list(islice(rest, size)):
+        while batch := take(rest, size):
             ahead.append(self.begin(batch))
             if len(ahead) >= AHEAD:
                 yield from self._finish(ahead.popleft())
@@ -149,7 +172,7 @@ class Pipeline:
         """Embed what the threads have read; EngineError or ModelError where no engine starts."""
         reads = self._reads(batch)
         fresh = {
-            read.result.sha256: read.result.item
+            read.result.sha256: read.result.items
             for read in reads
             if isinstance(read.result, _Picture)
         }
@@ -177,7 +200,8 @@ class Pipeline:
             ]
 
     def _late(self, work: Work) -> _Read:
-        reason = f"took longer than {self._decode_seconds:g} s to decode"
+        seconds = self._decode_seconds * (VIDEO_TIMES if is_video(work.path) else 1)
+        reason = f"took longer than {seconds:g} s to decode"
         return _Read(work, Failure(work.path, "decode", reason), work.size, work.mtime_ns)
 
     def warm(self) -> Engine:
@@ -188,41 +212,64 @@ class Pipeline:
             self.ready_at = time.monotonic()
         return self._engine
 
-    def _vectors(self, fresh: dict[str, EngineInput]) -> dict[str, bytes | Refusal]:
+    def _vectors(
+        self, fresh: dict[str, tuple[EngineInput, ...]]
+    ) -> dict[str, list[bytes | Refusal]]:
         engine = self.warm()
         with self._timed("embed"):
-            outputs = engine.embed(list(fresh.values()))
-        given = [accepted(output, self._spec) for output in outputs]
-        return {
-            sha256: output if isinstance(output, Refusal) else pack(output)
-            for sha256, output in zip(fresh, given, strict=True)
-        }
+            outputs = engine.embed([item for items in fresh.values() for item in items])
+        given = (accepted(output, self._spec) for output in outputs)
+        packed = (it if isinstance(it, Refusal) else pack(it) for it in given)
+        return {sha256: list(islice(packed, len(items))) for sha256, items in fresh.items()}
 
     def _read(self, work: Work, reading: Reading[_Read]) -> _Read:
         size, mtime_ns = work.size, work.mtime_ns
         result: _Picture | Known | Failure
         try:
-            with self._timed("read"):
-                data, state = images.read(work.path)
-                size, mtime_ns = state.st_size, state.st_mtime_ns
-                sha256 = images.digest(data)
-                image_id = self._lookup.embedded(sha256) if self._lookup else None
-            known = None if image_id is None else Known(image_id)
-            result = known or self._picture(sha256, data, mtime_ns, reading)
+            if is_video(work.path):
+                with video.reading(work.path) as file:
+                    with self._timed("read"):
+                        state = os.fstat(file.fileno())
+                        size, mtime_ns = state.st_size, state.st_mtime_ns
+                        sha256 = hashlib.file_digest(file, "sha256").hexdigest()
+                    result = self._known(sha256) or self._video(sha256, file, mtime_ns, reading)
+            else:
+                with self._timed("read"):
+                    data, state = images.read(work.path)
+                    size, mtime_ns = state.st_size, state.st_mtime_ns
+                    sha256 = images.digest(data)
+                result = self._known(sha256) or self._picture(sha256, data, mtime_ns, reading)
         except PictureError as error:
             result = Failure(work.path, error.stage, str(error))
         return _Read(work, result, size, mtime_ns)
+
+    def _known(self, sha256: str) -> Known | None:
+        image_id = self._lookup.embedded(sha256) if self._lookup else None
+        return None if image_id is None else Known(image_id)
 
     def _picture(
         self, sha256: str, data: bytes, mtime_ns: int, reading: Reading[_Read]
     ) -> _Picture:
         with self._timed("decode"), reading.limited():
             prepared = images.prepare(data, self._spec.image, self._max_megapixels)
-        item = EngineInput(self._prompt, prepared.image)
+        info = metadata.dated(prepared.info, mtime_ns)
+        return _Picture(sha256, info, (self._item(prepared.image),))
+
+    def _video(
+        self, sha256: str, file: BufferedReader, mtime_ns: int, reading: Reading[_Read]
+    ) -> _Picture:
+        with self._timed("decode"), reading.limited(VIDEO_TIMES):
+            info, shots = video.shots(file, self._spec.image, self._max_megapixels)
+        items = tuple(self._item(shot.image) for shot in shots)
+        info = metadata.dated(replace(info, reader=metadata.READER), mtime_ns)
+        return _Picture(sha256, info, items, tuple(shot.seconds for shot in shots))
+
+    def _item(self, image: Picture) -> EngineInput:
+        item = EngineInput(self._prompt, image)
         if self._engine is not None:
             with self._timed("prepare"):
                 item = self._engine.prepare(item)
-        return _Picture(sha256, metadata.dated(prepared.info, mtime_ns), item)
+        return item
 
     @contextmanager
     def _timed(self, stage: str) -> Iterator[None]:
@@ -241,9 +288,33 @@ class Pipeline:
         return taken
 
 
+def weight(work: Work) -> int:
+    """Return how many pictures a file may be to an engine."""
+    return video.MOST if is_video(work.path) else 1
+
+
+def take(works: Iterator[Work], size: int) -> list[Work]:
+    """Return the next files, as many as make a batch of a size; the last of it may be more."""
+    batch, total = list[Work](), 0
+    while total < size and (work := next(works, None)) is not None:
+        batch.append(work)
+        total += weight(work)
+    return batch
+
+
 def _told(
-    result: _Picture | Known | Failure, vectors: dict[str, bytes | Refusal]
+    result: _Picture | Known | Failure, vectors: dict[str, list[bytes | Refusal]]
 ) -> Fresh | Known | Failure:
-    if isinstance(result, _Picture):
-        return Fresh(result.sha256, result.info, vectors[result.sha256])
-    return result
+    if not isinstance(result, _Picture):
+        return result
+    given = vectors[result.sha256]
+    frames = [
+        (seconds, vector)
+        for seconds, vector in zip(result.seconds, given, strict=True)
+        if not isinstance(vector, Refusal)
+    ]
+    if not frames:
+        return Fresh(result.sha256, result.info, given[0], result.seconds[0])
+    (seconds, vector), *others = frames
+    further = tuple(Frame(at or 0.0, vector) for at, vector in others)
+    return Fresh(result.sha256, result.info, vector, seconds, further)

@@ -26,12 +26,13 @@ class Reading(Generic[Result]):
         self._call = call
         self._result: Future[Result] = Future()
         self._since: float | None = None
+        self._times = 1.0
         self._thread: threading.Thread | None = None
 
     @contextmanager
-    def limited(self) -> Iterator[None]:
-        """Let the block be given up where it takes too long."""
-        self._since = time.monotonic()
+    def limited(self, times: float = 1.0) -> Iterator[None]:
+        """Let the block be given up where it takes too long, or so many times as long."""
+        self._times, self._since = times, time.monotonic()
         try:
             yield
         finally:
@@ -52,7 +53,7 @@ class Reading(Generic[Result]):
             if wait([self._result], timeout=min(LOOK, seconds)).done:
                 break
             since = self._since
-            if since is not None and time.monotonic() - since > seconds:
+            if since is not None and time.monotonic() - since > seconds * self._times:
                 return False
         return True
 

@@ -24,7 +24,7 @@ from typing import Any
 from searchapp import errors
 from searchapp.catalog import Work
 from searchapp.engines import worker
-from searchapp.engines.pipeline import Outcome
+from searchapp.engines.pipeline import Outcome, take, weight
 from searchapp.engines.worker import Job
 from searchapp.errors import EngineError
 from searchapp.types import EngineStarting, Failure
@@ -215,7 +215,7 @@ class Replicas:
             if not replica.batches or replica.connection.poll():
                 replica.heard = now
                 continue
-            allowed = self._quiet + self._a_file * len(replica.batches[0])
+            allowed = self._quiet + self._a_file * sum(map(weight, replica.batches[0]))
             if not replica.ready:
                 allowed *= A_START
             if replica.quiet is None and now - replica.heard > allowed:
@@ -328,11 +328,13 @@ class _Waiting:
         return bool(self._next)
 
     def take(self, most: int) -> list[Work]:
-        """Return a batch of so many at most; empty where there is none."""
+        """Return a batch of so many pictures, or little more; empty where there is none."""
         self._look_ahead()
         share = max(SMALLEST, len(self._next) // (2 * self._workers))
-        count = min(self._size, share, most, len(self._next))
-        return [self._next.popleft() for _ in range(count)]
+        return take(iter(self._pop, None), min(self._size, share, most))
+
+    def _pop(self) -> Work | None:
+        return self._next.popleft() if self._next else None
 
     def put_back(self, batch: list[Work]) -> None:
         self._next.extendleft(reversed(batch))

@@ -19,7 +19,7 @@ from typing import Any
 
 from searchapp.catalog import Lookup, Work
 from searchapp.engines.base import Engine, Refusal
-from searchapp.engines.pipeline import DECODE_SECONDS, Batch, Fresh, Known, Outcome, Pipeline
+from searchapp.engines.pipeline import DECODE_SECONDS, Batch, Frame, Fresh, Known, Outcome, Pipeline
 from searchapp.errors import SearchAppError
 from searchapp.images import ImageInput
 from searchapp.models import ModelSpec, Prompts
@@ -122,11 +122,15 @@ def send_outcomes(
     for outcome in outcomes:
         result: Any
         match outcome.result:
-            case Fresh(sha256, info, vector):
+            case Fresh(sha256, info, vector, at, frames):
                 refused = vector.reason if isinstance(vector, Refusal) else None
                 if not isinstance(vector, Refusal):
                     vectors.append(vector)
-                result = {"sha256": sha256, "info": asdict(info), "refused": refused}
+                vectors += [frame.vector for frame in frames]
+                result = {
+                    "sha256": sha256, "info": asdict(info), "refused": refused,
+                    "seconds": at, "frames": [frame.seconds for frame in frames],
+                }  # fmt: skip
             case Known(image_id):
                 result = image_id
             case Failure() as failure:
@@ -145,6 +149,12 @@ def outcomes_of(
     told, size = message["outcomes"], message["vector_bytes"]
     vectors = connection.recv_bytes() if size else b""
     outcomes, at = [], 0
+
+    def following() -> bytes:
+        nonlocal at
+        at += size
+        return vectors[at - size : at]
+
     for work, (file_size, mtime_ns, values) in zip(works, told, strict=True):
         result: Fresh | Known | Failure
         if isinstance(values, int):
@@ -152,12 +162,11 @@ def outcomes_of(
         elif isinstance(values, list):
             result = Failure(*values)
         else:
-            vector: bytes | Refusal = vectors[at : at + size]
-            if values["refused"] is not None:
-                vector = Refusal(values["refused"])
-            else:
-                at += size
-            result = Fresh(values["sha256"], _info(values["info"]), vector)
+            refused = values["refused"]
+            vector = following() if refused is None else Refusal(refused)
+            frames = tuple(Frame(seconds, following()) for seconds in values["frames"])
+            info = _info(values["info"])
+            result = Fresh(values["sha256"], info, vector, values["seconds"], frames)
         outcomes.append(Outcome(work, result, file_size, mtime_ns))
     return outcomes
 

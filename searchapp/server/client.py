@@ -248,7 +248,8 @@ def _hit(found: dict[str, Any]) -> Hit:
         found["path"], found["score"], found["sha256"], found["width"], found["height"],
         tuple(found["also"]), found["id"], found["taken_at"], found["camera"], found["date"],
         found["date_from"], found["lens"], found["rating"], tuple(found["keywords"]),
-        found["title"], found["latitude"], found["longitude"],
+        found["title"], found["latitude"], found["longitude"], found["seconds"],
+        tuple(found["moments"]), tuple(found["companions"]),
     )  # fmt: skip
 
 

@@ -153,6 +153,9 @@ class Found(BaseModel):
     latitude: float | None
     longitude: float | None
     also: list[str]
+    seconds: float | None = Field(description="of a video: when the frame is shown")
+    moments: list[float] = Field(description="seconds of its other frames that match")
+    companions: list[str] = Field(description="files that belong to it: RAW, a Live Photo's film")
 
     @classmethod
     def of(cls, hit: Hit) -> Found:
@@ -164,6 +167,7 @@ class Found(BaseModel):
             date=hit.date, date_from=hit.date_from, camera=hit.camera, lens=hit.lens,
             rating=hit.rating, keywords=list(hit.keywords), title=hit.title,
             latitude=hit.latitude, longitude=hit.longitude, also=list(hit.also),
+            seconds=hit.seconds, moments=list(hit.moments), companions=list(hit.companions),
         )  # fmt: skip
 
 

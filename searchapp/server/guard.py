@@ -20,7 +20,8 @@ COOKIE = "searchapp_token"
 MAX_BODY = 64 << 20  # bytes
 HEADERS = {
     "content-security-policy": (
-        "default-src 'none'; img-src 'self' blob: data:; style-src 'self'; script-src 'self'; "
+        "default-src 'none'; img-src 'self' blob: data:; media-src 'self'; "
+        "style-src 'self'; script-src 'self'; "
         "connect-src 'self'; form-action 'none'; frame-ancestors 'none'; base-uri 'none'"
     ),
     "x-content-type-options": "nosniff",

@@ -11,9 +11,9 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
-from searchapp import images, querying
+from searchapp import images, querying, showing, video
 from searchapp.calibration import kind_of
 from searchapp.catalog import Located
 from searchapp.engines import Engine, EngineInput, Refusal, Vector
@@ -22,6 +22,9 @@ from searchapp.library import Library
 from searchapp.models import ModelSpec
 from searchapp.server.batcher import Batcher
 from searchapp.types import AUTO, Answer, Collection, Facets, Filter, Query, SearchOptions, Term
+
+if TYPE_CHECKING:
+    from PIL.Image import Image as Picture
 
 Result = TypeVar("Result")
 SIZES = (320, 640)  # of thumbnails: pixels of the long side
@@ -127,11 +130,16 @@ class Service:
         return None if located is None else await self._with_pictures(lambda: _shown(located))
 
     async def thumbnail(self, image_id: int, size: int) -> tuple[bytes, str] | None:
-        """Return a picture's thumbnail (WebP, upright) and its content's hash."""
+        """Return a picture's thumbnail (WebP, upright) and what names its content."""
         located = await self._with_library(lambda it: it.image(image_id))
         if located is None:
             return None
-        return await self._with_pictures(lambda: self._thumbnail(located, size)), located.sha256
+        return await self._with_pictures(lambda: self._thumbnail(located, size)), located.key
+
+    async def film(self, image_id: int) -> Path | None:
+        """Return where the video is that an image is a frame of; PictureError where it is none."""
+        located = await self._with_library(lambda it: it.image(image_id))
+        return None if located is None else await self._with_pictures(lambda: _film(located))
 
     async def info(self) -> dict[str, Any]:
         """Return what the web page wants to know of the library."""
@@ -217,12 +225,12 @@ class Service:
 
     def _thumbnail(self, located: Located, size: int) -> bytes:
         """Return a thumbnail from the cache on disk, or make it there."""
-        folder = self.folder / "thumbnails" / located.sha256[:2]
-        file = folder / f"{located.sha256}-{size}.webp"
+        folder = self.folder / "thumbnails" / located.key[:2]
+        file = folder / f"{located.key}-{size}.webp"
         with suppress(OSError):
             return file.read_bytes()
         buffer = io.BytesIO()
-        images.thumbnail(_read(located), size).save(buffer, "WEBP", quality=80)
+        _picture(located, size).save(buffer, "WEBP", quality=80)
         with suppress(OSError):  # a full or read-only disk costs the cache, not the picture
             folder.mkdir(parents=True, exist_ok=True)
             temporary = file.with_suffix(f".{os.getpid()}-{time.monotonic_ns()}.tmp")
@@ -238,21 +246,37 @@ def _accepted(outputs: Sequence[Vector | Refusal]) -> list[Vector]:
     return [output for output in outputs if not isinstance(output, Refusal)]
 
 
-def _read(located: Located) -> bytes:
-    """Return the bytes of the first of an image's files that can be read."""
+def _of_first(located: Located, read: Callable[[str], Result]) -> Result:
+    """Return what is read of the first of an image's files that can be read."""
     problem = PictureError("none of its files is there", stage="read")
     for path in located.paths:
         try:
-            return images.read(path)[0]
+            return read(path)
         except PictureError as error:
             problem = error
     raise problem
 
 
+def _picture(located: Located, side: int) -> Picture:
+    return _of_first(located, lambda path: showing.thumbnail(path, side, located.seconds))
+
+
 def _shown(located: Located) -> tuple[bytes, str]:
-    data = _read(located)
-    if located.info.format in SHOWN:
+    if located.seconds is None and located.info.format in SHOWN:
+        data = _of_first(located, lambda path: images.read(path)[0])
         return data, f"image/{located.info.format.lower()}"
     buffer = io.BytesIO()
-    images.thumbnail(data, LARGEST).save(buffer, "JPEG", quality=90)
+    _picture(located, LARGEST).save(buffer, "JPEG", quality=90)
     return buffer.getvalue(), "image/jpeg"
+
+
+def _film(located: Located) -> Path:
+    """Return where a video is; PictureError where it is none, or away."""
+    if located.seconds is None:
+        raise PictureError("that is no video", stage="read")
+
+    def there(path: str) -> Path:
+        with video.reading(path):
+            return Path(path)
+
+    return _of_first(located, there)

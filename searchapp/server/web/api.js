@@ -14,6 +14,7 @@ export class Problem extends Error {
 
 export const thumbnail = (id, size) => `api/thumbnails/${id}?size=${size}`;
 export const original = (id) => `api/images/${id}`;
+export const film = (id, seconds) => `api/videos/${id}#t=${seconds}`;
 
 export const getInfo = () => request("api/info");
 export const getFacets = (state, signal) =>

@@ -5,7 +5,7 @@ import { drawFacets } from "./facets.js";
 import { NO_FILTERS, appendFilters, filterKey, readFilters, setFilters } from "./filters.js";
 import { keep, kept, offered } from "./pictures.js";
 import { drawTimeline, listenToTimeline, onTimeline } from "./timeline.js";
-import { $, drawLarge, fillFolders, fillYears, hideNotice, notice } from "./views.js";
+import { $, drawLarge, fillFolders, fillYears, hideNotice, leaveFilm, notice } from "./views.js";
 import { addFolder, isRoot, neighbour, plural, rounded, shown, tile } from "./views.js";
 
 const EXAMPLES = ["a red boat at sunset", "two white sheep", "snow in the city"];
@@ -395,6 +395,7 @@ async function step(by) {
 
 // Escape and the button go back where a click opened it: "back" must not open it again.
 function leaveLarge() {
+  leaveFilm();
   if (state.open === null) return; // closed by a change of the state
   const item = $("results").querySelector(`[data-id="${state.open}"] a`);
   if (history.state?.viewing) history.back();
@@ -524,6 +525,7 @@ addEventListener("keydown", (event) => {
   const inGrid = event.target.closest("#results li");
   const way = { ArrowLeft: -1, ArrowRight: 1, ArrowUp: -2, ArrowDown: 2 }[event.key];
   if ($("large").open) {
+    if (event.target.matches("video")) return; // there they wind
     if (Math.abs(way) === 1) step(way);
   } else if (event.key === "/" && !typing) {
     event.preventDefault();

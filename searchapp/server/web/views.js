@@ -1,6 +1,6 @@
 // What is drawn. Paths may hold any characters: everything goes in as text, nothing as HTML.
 
-import { original, thumbnail } from "./api.js";
+import { film, original, thumbnail } from "./api.js";
 
 export const $ = (id) => document.getElementById(id);
 
@@ -24,6 +24,15 @@ function day(takenAt, options = { dateStyle: "medium" }) {
 }
 
 const WHOLE = { dateStyle: "full", timeStyle: "short" };
+
+// A time in a video: 1:23, 1:02:03.
+export function clock(seconds) {
+  const parts = [Math.floor(seconds / 3600), Math.floor(seconds / 60) % 60, Math.floor(seconds) % 60];
+  const [first, ...rest] = parts[0] ? parts : parts.slice(1);
+  return [first, ...rest.map((part) => String(part).padStart(2, "0"))].join(":");
+}
+
+const isFilm = (hit) => hit.seconds !== null && hit.seconds !== undefined;
 
 let root = ""; // the folder that all others lie in, to show paths without it
 
@@ -98,6 +107,9 @@ export function tile(hit, address) {
     "a",
     { href: address },
     image,
+    ...(isFilm(hit)
+      ? [make("span", { className: "stamp", textContent: clock(hit.seconds), title: "In a video" })]
+      : []),
     make(
       "span",
       { className: "caption" },
@@ -126,11 +138,14 @@ export function drawLarge(hit, { score, position }) {
     () => {}, // a file that is away keeps its thumbnail
   );
   $("large").dataset.id = hit.id;
+  drawFilm(hit);
   const path = make("bdi", { id: "path", textContent: hit.path });
   const facts = [
     ["Score", score === null ? "" : shown(score)],
     ["Title", hit.title],
     [hit.date_from === "file" ? "File date" : "Taken", hit.date ? day(hit.date, WHOLE) : ""],
+    ["At", isFilm(hit) ? clock(hit.seconds) : ""],
+    ["Also shown at", (hit.moments ?? []).map(clock).join(", ")],
     ["Rating", stars(hit.rating)],
     ["Keywords", hit.keywords.join(", ")],
     ["Camera", hit.camera],
@@ -139,12 +154,36 @@ export function drawLarge(hit, { score, position }) {
     ["Size", `${hit.width} × ${hit.height} pixels`],
     ["Path", path],
     ...hit.also.map((other) => ["Also at", make("bdi", { textContent: other })]),
+    ...(hit.companions ?? []).map((it) => ["With it", make("bdi", { textContent: it })]),
   ];
   const row = ([name, fact]) =>
     make("div", {}, make("dt", { textContent: name }), make("dd", {}, fact));
   $("facts").replaceChildren(...facts.filter(([, fact]) => fact).map(row));
   $("large-status").textContent = `${hit.name} ${position}`;
   $("position").textContent = position;
+}
+
+// A video plays from the frame on; where the browser cannot play it, the frame is shown.
+function drawFilm(hit) {
+  leaveFilm();
+  if (!isFilm(hit)) return;
+  const [video, image] = [$("large-video"), $("large-image")];
+  const ready = () => $("large").dataset.id === String(hit.id) && video.videoWidth > 0;
+  video.onloadeddata = () => {
+    if (!ready()) return;
+    [video.hidden, image.hidden] = [false, true];
+  };
+  video.src = film(hit.id, hit.seconds);
+}
+
+export function leaveFilm() {
+  const video = $("large-video");
+  video.onloadeddata = null;
+  [video.hidden, $("large-image").hidden] = [true, false];
+  if (!video.hasAttribute("src")) return;
+  video.pause();
+  video.removeAttribute("src");
+  video.load(); // or the browser goes on fetching it
 }
 
 // Left and right in order; up and down to what lies above or below, in rows of differing widths.

@@ -1,0 +1,68 @@
+"""Which files belong to a picture, and are none of their own."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable
+from pathlib import Path
+
+from sqlite_utils import Database
+
+from searchapp import pairs
+from searchapp.catalog.keys import below, key, path_of
+from searchapp.types import Collection
+
+
+class Companions:
+    """The companions of a catalogue, through its connection."""
+
+    def __init__(self, db: Database) -> None:
+        """Do nothing yet."""
+        self._db = db
+
+    def find(self, collection: Collection | None) -> None:
+        """Find those among the files that a scan has seen, which are not seen as pictures then.
+
+        What belongs to a file that failed before, and has not changed, is a picture of its own.
+        """
+        seen = "select path, size from seen s where picture"
+        files = ((path_of(path), size) for path, size in self._db.execute(seen))
+        those = [(path, kind) for path, size in files if (kind := pairs.kind_of(path, size))]
+        failed = (
+            " and not exists (select 1 from failures x where x.path = s.path and x.size = s.size"
+            " and x.mtime_ns = s.mtime_ns and x.collection_id = :collection)"
+        )
+        of = {"collection": collection.id if collection else None}
+        pictures = (
+            path_of(path)
+            for path, _ in self._db.execute(seen + failed, of)
+            if pairs.may_have_companions(path_of(path))
+        )
+        found = pairs.found(those, pictures)
+        rows = [(key(it.path), key(it.of_path), it.kind) for it in found]
+        with self._db.atomic():
+            self._db.conn.executemany("insert into temp.companion values (?, ?, ?)", rows)
+            self._db.execute("delete from seen where path in (select path from temp.companion)")
+
+    def save(self, roots: Iterable[Path]) -> None:
+        """Keep what was found, where its picture is known; below roots all else is forgotten."""
+        with self._db.atomic():
+            for root in roots:
+                where, parameters = below(root)
+                self._db.execute(f"delete from companions where {where}", parameters)
+            self._db.execute(
+                "insert or replace into companions select path, of_path, kind from temp.companion"
+                " where of_path in (select path from files)"
+            )
+            self._db.execute("delete from files where path in (select path from companions)")
+
+    def of(self, image_ids: Iterable[int]) -> dict[str, list[str]]:
+        """Return the companions of the files of some images, by those files' paths."""
+        found: dict[str, list[str]] = {}
+        for path, companion in self._db.execute(
+            "select c.of_path, c.path from files f join companions c on c.of_path = f.path"
+            " where f.image_id in (select value from json_each(?)) order by c.path",
+            (json.dumps([*image_ids]),),
+        ):
+            found.setdefault(path_of(path), []).append(path_of(companion))
+        return found
