@@ -14,7 +14,8 @@ import numpy as np
 from numpy.typing import NDArray
 from sqlite_utils import Database
 
-from searchapp.catalog import conditions
+from searchapp.catalog import columns, conditions
+from searchapp.catalog.columns import NOWHERE, UNKNOWN
 from searchapp.catalog.keys import below
 from searchapp.errors import QueryError
 from searchapp.types import Filter
@@ -24,12 +25,6 @@ Mask = NDArray[np.bool_]
 Rows = Iterable[tuple[int, Any]]
 Kept = TypeVar("Kept", Ids, Mask)
 KEPT = 8  # answers, and parts of answers, to filters that may be asked again
-TAKEN = (
-    "coalesce(cast(replace(replace(replace(substr(taken_at, 1, 19), '-', ''), ':', ''), 'T', '')"
-    " as integer), -1)"
-)  # as YYYYMMDDhhmmss
-UNKNOWN = -1  # a date
-NOWHERE = 10**9  # a latitude or longitude, in millionths of a degree
 EARTH = 6371.0  # its mean radius, km
 NEAR = "LATITUDE,LONGITUDE,KM, such as 48.85,2.35,5km"
 NONE = np.zeros(0, np.int64)
@@ -50,11 +45,12 @@ class Names:
         """Return, by number, which texts match a pattern, from any of their words on."""
         pattern = pattern.casefold()
         return np.array(
-            [name is not None and _matches(name.casefold(), pattern) for name in self.codes]
+            [name is not None and matches(name.casefold(), pattern) for name in self.codes]
         )
 
 
-def _matches(name: str, pattern: str) -> bool:
+def matches(name: str, pattern: str) -> bool:
+    """Tell whether a text matches a pattern from any of its words on; both case-folded."""
     words = name.split(" ")
     return any(fnmatchcase(" ".join(words[n:]), pattern) for n in range(len(words)))
 
@@ -92,12 +88,12 @@ class Images:
         """Begin with none."""
         self.last = 0  # the highest id
         self.cameras, self.formats = Names(), Names()
-        self._taken = Column(TAKEN, UNKNOWN)
-        self._pixels = Column("width * height")
-        self._latitude = Column(f"coalesce(cast(latitude * 1e6 as integer), {NOWHERE})", NOWHERE)
-        self._longitude = Column(f"coalesce(cast(longitude * 1e6 as integer), {NOWHERE})", NOWHERE)
-        self._camera = Column("camera", 0, self.cameras)
-        self._format = Column("replace(format, 'MPO', 'JPEG')", 0, self.formats)
+        self._taken = Column(columns.TAKEN, UNKNOWN)
+        self._pixels = Column(columns.PIXELS)
+        self._latitude = Column(columns.LATITUDE, NOWHERE)
+        self._longitude = Column(columns.LONGITUDE, NOWHERE)
+        self._camera = Column(columns.CAMERA, 0, self.cameras)
+        self._format = Column(columns.FORMAT, 0, self.formats)
 
     def fulfilling(self, db: Database, wanted: Filter) -> Iterator[Mask]:
         """Yield, by image id, what fulfils each part of a filter that asks for something."""
@@ -106,22 +102,28 @@ class Images:
             return column.values(db, self.last)
 
         if wanted.after is not None:
-            yield of(self._taken) >= _number(wanted.after, "0")
+            yield of(self._taken) >= number_of(wanted.after, "0")
         if wanted.before is not None:
             taken = of(self._taken)
-            yield (taken != UNKNOWN) & (taken <= _number(wanted.before, "9"))
+            yield (taken != UNKNOWN) & (taken <= number_of(wanted.before, "9"))
         if wanted.camera is not None:
             cameras = of(self._camera)
             yield self.cameras.like(wanted.camera)[cameras]
         if wanted.format is not None:
-            formats, name = of(self._format), wanted.format.casefold().removeprefix(".")
-            yield self.formats.like(FORMATS.get(name, name))[formats]
+            formats = of(self._format)
+            yield self.formats.like(format_of(wanted.format))[formats]
         if wanted.min_size is not None:
             yield of(self._pixels) >= wanted.min_size * 1e6
         if wanted.max_size is not None:
             yield of(self._pixels) <= wanted.max_size * 1e6
         if wanted.near is not None:
             yield _near(wanted.near, of(self._latitude), of(self._longitude))
+
+
+def format_of(text: str) -> str:
+    """Return the pattern of a format that is asked for: jpg and .jpeg are JPEG."""
+    name = text.casefold().removeprefix(".")
+    return FORMATS.get(name, name)
 
 
 def place_of(text: str) -> tuple[float, float, float]:
@@ -149,7 +151,7 @@ def _near(text: str, latitudes: Ids, longitudes: Ids) -> Mask:
     return near
 
 
-def _number(date: str, filler: str) -> int:
+def number_of(date: str, filler: str) -> int:
     """Return the beginning of a date as a number, the rest filled up."""
     digits = "".join(c for c in date if c.isdecimal())
     return int(digits[:14].ljust(14, filler))
