@@ -17,10 +17,10 @@ import numpy as np
 
 from searchapp import images
 from searchapp.catalog import Catalog
-from searchapp.errors import PictureError
+from searchapp.errors import PictureError, VectorsError
 from searchapp.syncing import Indexes
 from searchapp.types import Collection, Fault
-from searchapp.vectors import VectorIndex, are_whole, kinds, unpack
+from searchapp.vectors import VectorIndex, are_whole, unpack
 
 ASKED = 20  # vectors that the index is asked for
 RECALL = 0.9  # of the ten nearest, that a trained index has to find
@@ -84,6 +84,9 @@ class Check:
 
     def _index(self, collection: Collection, repair: bool) -> Iterator[Fault]:
         """Check the index file, what it holds, and what it finds."""
+        if self.catalog.stores(collection).current() is not None:
+            yield from self._milvus(collection, repair)
+            return
         embedded = self.catalog.embedded(collection)
         saved = embedded.saved()
         file = self.folder / saved.file if saved.file else None
@@ -102,6 +105,23 @@ class Check:
 
             yield self._mended(f"{collection.name}: the index: {what}", remake, repair)
 
+    def _milvus(self, collection: Collection, repair: bool) -> Iterator[Fault]:
+        """Check what Milvus holds, and what it finds."""
+        indexes = Indexes(self.folder, self.catalog)
+        try:
+            if not (what := indexes.misheld(collection)):
+                what = self._misfound(collection, indexes)
+            if what:
+
+                def send_again() -> None:
+                    list(indexes.save(collection, full=True))
+
+                yield self._mended(f"{collection.name}: in Milvus: {what}", send_again, repair)
+        except VectorsError as error:
+            yield Fault(f"{collection.name}: {error}")
+        finally:
+            indexes.close()
+
     def _misheld(self, collection: Collection, file: Path) -> str | None:
         """Compare the ids that the file holds with those it is said to hold."""
         embedded = self.catalog.embedded(collection)
@@ -118,9 +138,9 @@ class Check:
                 return "holds others than those that are embedded"
         return None
 
-    def _misfound(self, collection: Collection) -> str | None:
+    def _misfound(self, collection: Collection, indexes: Indexes | None = None) -> str | None:
         """Compare what the index finds with a look at every vector."""
-        index = Indexes(self.folder, self.catalog).current(collection)
+        index = (indexes or Indexes(self.folder, self.catalog)).current(collection)
         questions = unpack(self.catalog.embedded(collection).sample(ASKED), collection.dimensions)
         best = [list[tuple[float, int]]() for _ in questions]
         for ids, blobs in self.catalog.embedded(collection).after(0):
@@ -140,7 +160,7 @@ class Check:
                     for id, score in zip(ids, true.tolist(), strict=True)
                 )
             total += len(nearest)
-        needed = 1.0 if index.kind == kinds.EXACT else RECALL
+        needed = 1.0 if index.exact else RECALL
         if found < needed * total:
             return f"finds {found:,} of the {total:,} nearest vectors"
         return None

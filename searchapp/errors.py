@@ -19,6 +19,10 @@ class LibraryError(SearchAppError):
     """Say that the library cannot be opened, or not written to just now."""
 
 
+class VectorsError(LibraryError):
+    """Say that vectors cannot be kept where they are to be, or not be reached there."""
+
+
 class FolderError(SearchAppError):
     """Say that a folder to index is missing, unreadable, or suspiciously empty."""
 

@@ -32,6 +32,7 @@ from searchapp.types import (
     Filter,
     Finished,
     Hit,
+    IndexMaking,
     IndexOptions,
     LibraryInfo,
     Loaded,
@@ -40,8 +41,11 @@ from searchapp.types import (
     Query,
     SearchOptions,
     Term,
+    Uploading,
 )
 from searchapp.vectors import kinds, unpack
+from searchapp.vectors.address import Address, parse
+from searchapp.vectors.connecting import remember
 from searchapp.vectors.kinds import Policy
 
 if TYPE_CHECKING:
@@ -132,6 +136,7 @@ class Library:
         if self._engine is not None:
             self._engine.close()
             self._engine = None
+        self._indexes.close()
         self._catalog.close()
 
     def __enter__(self) -> Self:
@@ -159,6 +164,7 @@ class Library:
 
     def _index(self, folders: Iterable[str | Path], options: IndexOptions) -> Iterator[Event]:
         roots = scan.resolve_roots([Path(folder) for folder in folders], gone=options.prune)
+        address = parse(options.vectors) if options.vectors is not None else None
         if options.dry_run:
             collection, spec = collections.for_indexing(self._catalog, options)
             kinds.check(options.index or kinds.AUTO, spec.dimensions)
@@ -168,12 +174,16 @@ class Library:
             with writer_lock(self.folder, "searchapp index"):
                 collection, spec = collections.for_indexing(self._catalog, options)
                 kinds.check(options.index or kinds.AUTO, spec.dimensions)
+                if address is not None:
+                    self._reach(collection, address)
                 if collection is None:
                     collection = collections.add(self._catalog, options, spec)
                 else:
                     collection = collections.remember(self._catalog, collection, options)
                 if options.index is not None:
                     self._catalog.embedded(collection).want(options.index)
+                if options.vectors is not None:
+                    self._indexes.want(collection, address)
                 run = self._run(collection, spec, roots, options)
                 with Keeper(self.folder, self._catalog, collection, self._policy) as keeper:
                     for event in run.execute(collection):
@@ -185,6 +195,34 @@ class Library:
                             self._ranking.judges.learn(collection, self._engine, patience)
                     yield from keeper.finish()
         yield Finished(run.summary)
+
+    def move(
+        self, vectors: str, collection: str | None = None
+    ) -> Iterator[IndexMaking | Uploading]:
+        """Keep a collection's vectors elsewhere: in a FAISS file ("faiss"), or in Milvus.
+
+        Nothing is embedded. The old place answers until the new one is complete, and is cleared
+        then. Stopped at any moment, it goes on when it is called again, and with the next index.
+        Errors: VectorsError, LibraryError.
+        """
+        address = parse(vectors)
+        with stated(self.folder), writer_lock(self.folder, "searchapp move"):
+            chosen = collections.chosen(self._catalog, collection)
+            if address is not None:
+                self._reach(chosen, address)
+            self._indexes.want(chosen, address)
+            yield from self._indexes.save(chosen)
+
+    def rest(self) -> None:
+        """Let go of files that one process alone can have; a search takes them again."""
+        self._indexes.rest()
+
+    def _reach(self, collection: Collection | None, address: Address) -> None:
+        """See that a new place can be reached, before anything is changed for it."""
+        remember(address)
+        known = self._indexes.wanted(collection) if collection is not None else None
+        if known is None or known.place != address.place:
+            self._indexes.reach(address)
 
     def _run(
         self,

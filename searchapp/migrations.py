@@ -245,3 +245,41 @@ def m006_frames(db: Database) -> None:
         create index companions_of on companions(of_path);
         """
     )
+
+
+@MIGRATIONS()
+def m008_vectors_at(db: Database) -> None:
+    """Know where vectors are besides FAISS files, and which of them know old things of images."""
+    db.executescript(
+        """
+        -- Where the user wants a collection's vectors; null: in a FAISS file.
+        alter table collections add column vectors_wanted text;
+
+        -- Collections in Milvus. The one that collections.index_file names answers; of the others
+        -- one may be filled just now, and the rest is to be dropped there.
+        create table stores (
+            name text primary key,    -- in Milvus
+            collection_id integer not null references collections(id),
+            place text not null,      -- the server or file, without secrets
+            fields text not null      -- JSON list: what it knows of images
+        );
+        create index stores_collection on stores(collection_id);
+
+        -- Embeddings whose image's fields have changed since they were sent.
+        create table restated (embedding_id integer primary key);
+        create trigger image_restated
+        after update of format, width, height, date, date_from, camera, lens, rating, latitude,
+            longitude on images
+        when exists (select 1 from stores)
+        begin
+            insert or ignore into restated
+            select e.id from embeddings e
+            where e.image_id = new.id
+            and e.collection_id in (select collection_id from stores);
+        end;
+        -- What cameras, lenses and formats there are is asked without reading all images.
+        create index images_camera on images(camera);
+        create index images_format on images(format);
+        create index images_lens on images(lens);
+        """
+    )

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -15,7 +16,7 @@ from searchapp.engines import Vector
 from searchapp.errors import QueryError
 from searchapp.syncing import Indexes
 from searchapp.types import AUTO, Answer, Collection, Filter, Hit, Order, SearchOptions
-from searchapp.vectors import Ids, VectorIndex
+from searchapp.vectors import Searched, Selection
 
 JUDGED = 10  # of the best, one of which has to be a good match
 
@@ -34,9 +35,12 @@ class Ranking:
         """Find the nearest: see Library.nearest."""
         index, wanted, among = self._indexes.current(collection), whole(options.filter), None
         if wanted.asks:
-            among = self._catalog.matching(collection, wanted)
-        searched = len(index) if among is None else len(among)
+            among = Selection(
+                partial(self._catalog.matching, collection, wanted),
+                partial(self._catalog.conditions, wanted),
+            )
         judge = self.judges.of(collection, kind) if kind is not None else None
+        searched = index.count(among) if judge is not None else 0
         if options.min_score == AUTO and judge is None:
             raise QueryError(_not_judged(kind))
         least = options.min_score if isinstance(options.min_score, (int, float)) else -np.inf
@@ -91,13 +95,13 @@ def _not_judged(kind: Kind | None) -> str:
 
 
 def ranked(
-    index: VectorIndex, vector: Vector, among: Ids | None, first: int
+    index: Searched, vector: Vector, among: Selection | None, first: int
 ) -> Iterator[list[tuple[int, float]]]:
     """Yield all that is found in pages, nearest first, ties by age, nothing twice.
 
     Of equal scores at the end of what was asked for, others may lie beyond: they come with those.
     """
-    most = len(index) if among is None else len(among)
+    most = index.most(among)
     asked, seen = min(first, most), set[int]()
     while asked:
         found = sorted(index.search(vector, asked, among), key=lambda it: (-it[1], it[0]))

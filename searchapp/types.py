@@ -69,6 +69,23 @@ class Filter:
 
 
 @dataclass(frozen=True, slots=True)
+class Between:
+    """A condition: a field's number lies from low to high, both included."""
+
+    field: str
+    low: int
+    high: int
+
+
+@dataclass(frozen=True, slots=True)
+class OneOf:
+    """A condition: a field's text is one of some."""
+
+    field: str
+    texts: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
 class SearchOptions(Filter):
     """How to search: which collection, how many hits, and what they must fulfil."""
 
@@ -112,6 +129,7 @@ class IndexOptions:
     replicas: int | None = None  # engines on each GPU, or on the CPU; by default what suits
     max_megapixels: float = MAX_MEGAPIXELS
     index: str | None = None  # exact, auto or a FAISS factory string; None: as it was
+    vectors: str | None = field(default=None, repr=False)  # faiss or milvus:..., maybe with secrets
     include: tuple[str, ...] = ()  # patterns as in .gitignore; of files, none: all
     exclude: tuple[str, ...] = ()  # of files and folders
     prune: bool = False  # forget vanished files however many they are
@@ -241,6 +259,15 @@ class IndexMaking:
 
 
 @dataclass(frozen=True, slots=True)
+class Uploading:
+    """Event: done of total vectors have been sent to Milvus, or taken out of it."""
+
+    done: int
+    total: int
+    place: str  # where, without secrets
+
+
+@dataclass(frozen=True, slots=True)
 class Kept:
     """Event: so many files below a root are gone that it may be a drive that is not mounted."""
 
@@ -272,7 +299,17 @@ class Finished:
     summary: RunSummary
 
 
-Event = Scanned | EngineStarting | Progress | IndexMaking | Kept | Describing | Failed | Finished
+Event = (
+    Scanned
+    | EngineStarting
+    | Progress
+    | IndexMaking
+    | Uploading
+    | Kept
+    | Describing
+    | Failed
+    | Finished
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -301,9 +338,9 @@ class Extent:
 
 @dataclass(frozen=True, slots=True)
 class SavedIndex:
-    """What the catalogue knows of a collection's index file."""
+    """What the catalogue knows of a collection's index file, or of its collection in Milvus."""
 
-    file: str | None = None  # below the library; None until the first save
+    file: str | None = None  # below the library, or a name in Milvus; None until the first save
     size: int = 0  # bytes
     count: int = 0  # with last_id and deletions: the Extent that it holds
     last_id: int = 0
@@ -316,6 +353,15 @@ class SavedIndex:
     def extent(self) -> Extent:
         """Return which embeddings it holds."""
         return Extent(self.count, self.last_id, self.deletions)
+
+
+@dataclass(frozen=True, slots=True)
+class Store:
+    """A collection in Milvus that holds a collection's vectors, or is to."""
+
+    name: str  # in Milvus
+    place: str  # the server or file, and how the index is made; without secrets
+    fields: tuple[str, ...]  # of the images, that it knows beside the vectors
 
 
 @dataclass(frozen=True, slots=True)
@@ -334,6 +380,8 @@ class CollectionInfo:
     index_wanted: str = "auto"  # what the user wants: exact, auto or a factory string
     index_images: int = 0  # in the index file; the others are found all the same
     index_trained: int = 0  # images there were when it was made
+    vectors: str = "faiss"  # what answers: a FAISS file, or where in Milvus
+    vectors_wanted: str = "faiss"  # where the vectors are to be
 
 
 @dataclass(frozen=True, slots=True)

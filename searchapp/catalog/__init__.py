@@ -23,19 +23,23 @@ from searchapp.catalog.embedded import Embedded
 from searchapp.catalog.filters import Filters
 from searchapp.catalog.keys import frame_key, key, path_of
 from searchapp.catalog.lookup import Lookup
+from searchapp.catalog.pushed import pushed
 from searchapp.catalog.seen import Plan, Seen, Work
 from searchapp.catalog.stating import stated
+from searchapp.catalog.stores import Stores
 from searchapp.catalog.told import COLUMNS, FIELDS, info_of, save_keywords, values_of
 from searchapp.catalog.upkeep import Upkeep
 from searchapp.disk import reason
 from searchapp.errors import LibraryError
 from searchapp.migrations import MIGRATIONS
 from searchapp.types import (
+    Between,
     Collection,
     CollectionInfo,
     Facets,
     Failure,
     Filter,
+    OneOf,
     Overview,
     PictureInfo,
     RunSummary,
@@ -43,7 +47,7 @@ from searchapp.types import (
 
 __all__ = [
     "Catalog", "CatalogError", "Embedded", "Located", "Lookup", "Outdated", "Plan", "Seen",
-    "Work", "frame_key", "stated",
+    "Stores", "Work", "frame_key", "stated",
 ]  # fmt: skip
 
 CatalogError = sqlite3.Error
@@ -171,6 +175,10 @@ class Catalog:
         """Return a collection's embeddings as its index sees them."""
         return Embedded(self._db, collection)
 
+    def stores(self, collection: Collection) -> Stores:
+        """Return where a collection's vectors are besides FAISS files."""
+        return Stores(self._db, collection)
+
     @property
     def file(self) -> Path | None:
         """Return where the catalogue is; None where it is in memory."""
@@ -281,6 +289,10 @@ class Catalog:
         """Return the ids of the embeddings of images that fulfil a filter; QueryError."""
         return self._filters.matching(collection.id, wanted)
 
+    def conditions(self, wanted: Filter) -> tuple[tuple[Between | OneOf, ...], bool]:
+        """Return a filter as conditions on fields, and whether they say all of it; see pushed."""
+        return pushed(self._db, wanted)
+
     def vectors(self, ids: list[int]) -> Iterator[tuple[list[int], list[bytes]]]:
         """Yield stored vectors in pages of (ids, blobs)."""
         for start in range(0, len(ids), 10 * PAGE):
@@ -375,7 +387,8 @@ class Catalog:
         """Return what info tells of a collection."""
         parameters = {"collection": collection.id}
         embedded = self.embedded(collection)
-        saved = embedded.saved()
+        saved, stores = embedded.saved(), self.stores(collection)
+        store = stores.current()
         return CollectionInfo(
             name=collection.name,
             model=collection.model,
@@ -393,6 +406,8 @@ class Catalog:
             index_wanted=embedded.wanted(),
             index_images=saved.count,
             index_trained=saved.trained,
+            vectors=store.place if store else "faiss",
+            vectors_wanted=stores.wanted() or "faiss",
         )
 
     def failures(self, collection: Collection) -> list[Failure]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import re
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
 from fnmatch import translate
 from itertools import chain
@@ -14,23 +14,18 @@ import numpy as np
 from numpy.typing import NDArray
 from sqlite_utils import Database
 
+from searchapp.catalog import values
+from searchapp.catalog.values import NOWHERE, UNKNOWN, UNRATED
 from searchapp.errors import QueryError
 from searchapp.types import Filter
 
 Ids = NDArray[np.int64]
 Mask = NDArray[np.bool_]
 Rows = Iterable[tuple[int, Any]]
-DATE = (
-    "coalesce(cast(replace(replace(replace(substr(date, 1, 19), '-', ''), ':', ''), 'T', '')"
-    " as integer), -1)"
-)  # as YYYYMMDDhhmmss
-UNKNOWN = -1  # a date
-NOWHERE = 10**9  # a latitude or longitude, in millionths of a degree
 EARTH = 6371.0  # its mean radius, km
 NEAR = "LATITUDE,LONGITUDE,KM, such as 48.85,2.35,5km"
 NONE = np.zeros(0, np.int64)
-UNRATED = 0
-RATING = "4, 4+, 2-4, rejected or unrated"
+STARS = "4, 4+, 2-4, rejected or unrated"
 FORMATS = {"jpg": "jpeg", "tif": "tiff", "heic": "heif", "jp2": "jpeg2000"}
 
 
@@ -46,15 +41,22 @@ class Names:
 
     def like(self, pattern: str, *, whole: bool = False) -> Mask:
         """Return, by number, which texts match a pattern, from any of their words on, or whole."""
-        matches = re.compile(translate(pattern.casefold().replace("[", "[[]"))).match
+        fits = like(pattern, whole=whole)
+        return np.array([name is not None and fits(name) for name in self.codes])
 
-        def fits(name: str) -> bool:
-            if whole:
-                return matches(name) is not None
-            words = name.split(" ")
-            return any(matches(" ".join(words[n:])) for n in range(len(words)))
 
-        return np.array([name is not None and fits(name.casefold()) for name in self.codes])
+def like(pattern: str, *, whole: bool = False) -> Callable[[str], bool]:
+    """Return what tells whether a text matches a pattern, from any of its words on, or whole."""
+    matches = re.compile(translate(pattern.casefold().replace("[", "[[]"))).match
+
+    def fits(name: str) -> bool:
+        name = name.casefold()
+        if whole:
+            return matches(name) is not None
+        words = name.split(" ")
+        return any(matches(" ".join(words[n:])) for n in range(len(words)))
+
+    return fits
 
 
 class Column:
@@ -92,15 +94,15 @@ class Images:
         self.frames: tuple[Ids, Ids] = (NONE, NONE)  # of videos: their ids, and the videos'
         self.cameras, self.lenses, self.formats = Names(), Names(), Names()
         self.tags = Tags()
-        self._date = Column(DATE, UNKNOWN)
-        self._by_file = Column("date_from is 'file' or date is null", 1)
-        self._lens = Column("lens", 0, self.lenses)
-        self._rating = Column(f"coalesce(rating, {UNRATED})", UNRATED)
-        self._pixels = Column("width * height")
-        self._latitude = Column(f"coalesce(cast(latitude * 1e6 as integer), {NOWHERE})", NOWHERE)
-        self._longitude = Column(f"coalesce(cast(longitude * 1e6 as integer), {NOWHERE})", NOWHERE)
-        self._camera = Column("camera", 0, self.cameras)
-        self._format = Column("replace(format, 'MPO', 'JPEG')", 0, self.formats)
+        self._date = Column(values.DATE, UNKNOWN)
+        self._by_file = Column(values.BY_FILE, 1)
+        self._lens = Column(values.LENS, 0, self.lenses)
+        self._rating = Column(values.RATING, UNRATED)
+        self._pixels = Column(values.PIXELS)
+        self._latitude = Column(values.LATITUDE, NOWHERE)
+        self._longitude = Column(values.LONGITUDE, NOWHERE)
+        self._camera = Column(values.CAMERA, 0, self.cameras)
+        self._format = Column(values.FORMAT, 0, self.formats)
 
     def values(self, db: Database, name: str) -> Ids:
         """Return a column's values of all images, [last + 1]."""
@@ -117,10 +119,10 @@ class Images:
             return self.values(db, name)
 
         if wanted.after is not None:
-            yield "date", of("date") >= _number(wanted.after, "0")
+            yield "date", of("date") >= number_of(wanted.after, "0")
         if wanted.before is not None:
             date = of("date")
-            yield "date", (date != UNKNOWN) & (date <= _number(wanted.before, "9"))
+            yield "date", (date != UNKNOWN) & (date <= number_of(wanted.before, "9"))
         if wanted.taken:
             yield "taken", of("by_file") == 0
         if wanted.camera is not None:
@@ -130,8 +132,8 @@ class Images:
             lenses = of("lens")
             yield "lens", self.lenses.like(wanted.lens)[lenses]
         if wanted.format is not None:
-            formats, name = of("format"), wanted.format.casefold().removeprefix(".")
-            yield "format", self.formats.like(FORMATS.get(name, name))[formats]
+            formats = of("format")
+            yield "format", self.formats.like(format_of(wanted.format))[formats]
         if wanted.rating is not None:
             least, most = rating_of(wanted.rating)
             rating = of("rating")
@@ -183,9 +185,15 @@ def rating_of(text: str) -> tuple[int, int]:
         return (-1, -1) if text == "rejected" else (UNRATED, UNRATED)
     found = re.fullmatch(r"([0-5])(\+|-([0-5]))?", text)
     if found is None:
-        raise QueryError(f"a rating is {RATING}; not {text!r}")
+        raise QueryError(f"a rating is {STARS}; not {text!r}")
     least = int(found[1])
     return least, 5 if found[2] == "+" else int(found[3] or least)
+
+
+def format_of(text: str) -> str:
+    """Return the pattern of a format that is asked for: jpg and .jpeg are JPEG."""
+    name = text.casefold().removeprefix(".")
+    return FORMATS.get(name, name)
 
 
 def place_of(text: str) -> tuple[float, float, float]:
@@ -213,7 +221,7 @@ def _near(text: str, latitudes: Ids, longitudes: Ids) -> Mask:
     return near
 
 
-def _number(date: str, filler: str) -> int:
+def number_of(date: str, filler: str) -> int:
     """Return the beginning of a date as a number, the rest filled up."""
     digits = "".join(c for c in date if c.isdecimal())
     return int(digits[:14].ljust(14, filler))

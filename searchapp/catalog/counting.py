@@ -9,8 +9,9 @@ from collections.abc import Sequence
 import numpy as np
 from sqlite_utils import Database
 
-from searchapp.catalog.columns import NONE, UNKNOWN, Ids, Images, Mask, Names
+from searchapp.catalog.columns import NONE, Ids, Images, Mask, Names
 from searchapp.catalog.keys import path_of
+from searchapp.catalog.values import UNKNOWN
 from searchapp.types import Facet, Facets, Month, Overview
 
 VALUES = 50  # of a facet; the others are only counted

@@ -127,7 +127,16 @@ class Described:
         return outdated
 
     def save(self, described: dict[int, PictureInfo]) -> None:
-        """Write what the images of a page say now, and that its sidecars were read."""
+        """Write what the images of a page say now, and that its sidecars were read.
+
+        What a video says holds for its frames.
+        """
+        frames = self._db.execute(
+            "select image_id, video_id from frames where image_id <> video_id"
+            " and video_id in (select value from json_each(?))",
+            (json.dumps(list(described)),),
+        )
+        described = described | {frame: described[video] for frame, video in frames}
         columns = ", ".join(f"{name} = ?" for name in CHANGING)
         with self._db.atomic():
             self._db.conn.executemany(

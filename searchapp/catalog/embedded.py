@@ -5,15 +5,19 @@ from __future__ import annotations
 import json
 from collections.abc import Iterator
 from dataclasses import astuple, fields
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 from sqlite_utils import Database
 
+from searchapp.catalog.values import FIELDS, told
 from searchapp.types import Collection, Extent, SavedIndex
 
 PAGE = 10_000  # rows
+TOLD = 1_000  # rows, of those with fields
 MOST = 2**63 - 1  # the highest id there can be
+Row = dict[str, Any]
 
 
 class Embedded:
@@ -93,3 +97,37 @@ class Embedded:
         ).fetchall():
             yield [row[0] for row in rows], [row[1] for row in rows]
             first = rows[-1][0]
+
+    def told_after(self, first: int, last: int = MOST) -> Iterator[list[Row]]:
+        """Yield the embeddings with first < id <= last in pages, with their images' fields.
+
+        A row: id, vector (as stored), and the values of FIELDS.
+        """
+        while rows := self._told(
+            "e.id > ? and e.id <= ? and e.collection_id = ? order by e.id limit ?",
+            (first, last, self._id, TOLD),
+        ):
+            yield rows
+            first = rows[-1]["id"]
+
+    def told(self, ids: list[int]) -> Iterator[list[Row]]:
+        """Yield some embeddings as told_after does; ids that are not there are left out."""
+        for start in range(0, len(ids), TOLD):
+            page = json.dumps(ids[start : start + TOLD])
+            yield self._told(
+                "e.id in (select value from json_each(?)) and e.collection_id = ?", (page, self._id)
+            )
+
+    def _told(self, where: str, parameters: tuple[Any, ...]) -> list[Row]:
+        columns = ", ".join(field.sql for field in FIELDS.values())
+        rows = self._db.execute(
+            f"select e.id, e.vector, {columns} from embeddings e not indexed"
+            f" join images i on i.id = e.image_id where {where}",
+            parameters,
+        )
+        texts = {name for name, field in FIELDS.items() if field.is_text}
+        return [
+            {name: told(value) if name in texts else value for name, value in zip(
+                ("id", "vector", *FIELDS), row, strict=True)}
+            for row in rows
+        ]  # fmt: skip

@@ -49,7 +49,7 @@ class Upkeep:
         with self._db.atomic():
             self._db.execute("delete from files where image_id not in (select id from images)")
             self._db.execute("delete from files where run_id not in (select id from runs)")
-            for table in ("embeddings", "runs", "failures", "calibrations"):
+            for table in ("embeddings", "runs", "failures", "calibrations", "stores"):
                 self._db.execute(
                     f"delete from {table} where collection_id not in (select id from collections)"
                 )
@@ -185,7 +185,9 @@ class Upkeep:
         target = sqlite3.connect(file)
         try:
             self._db.conn.backup(target, pages=1000)
-            with target:  # index files are not copied: there is none yet
+            with target:  # index files are not copied: there is none yet; nor is what Milvus has
+                target.execute("delete from stores")
+                target.execute("delete from restated")
                 target.execute(
                     "update collections set index_file = null, index_size = 0, index_count = 0,"
                     " index_last_id = 0, index_deletions = 0, index_trained = 0,"

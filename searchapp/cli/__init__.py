@@ -24,6 +24,7 @@ COMMANDS = {
     "check": "Check the library against itself and the disk; mend it.",
     "prune": "Remove what belongs to pictures that are gone.",
     "backup": "Copy the catalogue to a file.",
+    "move": "Keep vectors elsewhere: in a FAISS file, or in Milvus.",
     "export": "Write embeddings and what is known of the images.",
     "import": "Read what export has written into a library.",
     "bench": "Measure this machine: how fast it embeds, indexes and searches.",

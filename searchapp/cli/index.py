@@ -20,6 +20,7 @@ from searchapp.cli.options import (
     note,
     print_json,
     taken,
+    vectors_option,
     verbose_option,
 )
 from searchapp.errors import Interrupted
@@ -76,6 +77,7 @@ from searchapp.types import MAX_MEGAPIXELS, IndexOptions, RunSummary
     metavar="KIND",
     help="exact, auto (exact up to 200,000 pictures) or a FAISS factory string; remembered.",
 )
+@vectors_option
 @engine_option
 @api_key_option
 @json_option

@@ -40,6 +40,22 @@ def command(as_json: bool, library: Path | None) -> None:
 
 
 def _index(each: CollectionInfo) -> str:
+    on_the_way = f"; on the way to {_place(each.vectors_wanted)}" * (
+        each.vectors.partition("?")[0] != each.vectors_wanted.partition("?")[0]
+    )
+    if each.vectors != "faiss":
+        behind = f", {each.index_images:,} images in it so far" * (each.index_images != each.images)
+        return f"{each.index} in {_place(each.vectors)}{behind}{on_the_way}"
+    return _file(each) + on_the_way
+
+
+def _place(vectors: str) -> str:
+    if vectors == "faiss":
+        return "a FAISS file"
+    return f"Milvus at {shown(vectors.removeprefix('milvus:').partition('?')[0])}"
+
+
+def _file(each: CollectionInfo) -> str:
     if not each.index_bytes:
         return "not saved yet; queries read the catalogue, the next complete run saves it"
     parts = [_size(each.index_bytes), each.index]

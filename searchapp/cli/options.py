@@ -53,6 +53,11 @@ engine_option = click.option(
     help="Embed on a vLLM server (vllm serve MODEL --runner pooling) instead of here.",
 )
 api_key_option = click.option("--api-key", metavar="KEY", help="The key that server asks for.")
+vectors_option = click.option(
+    "--vectors",
+    metavar="faiss|milvus:URL|milvus:FILE.db",
+    help="Keep the vectors in a FAISS file, or in Milvus; remembered. See `searchapp move --help`.",
+)
 keep_alive_option = click.option(
     "--keep-alive",
     type=click.FloatRange(min=0, min_open=True),

@@ -25,6 +25,7 @@ from searchapp.types import (
     Progress,
     RunSummary,
     Scanned,
+    Uploading,
 )
 
 SECONDS_BETWEEN_LINES = 5.0
@@ -40,6 +41,14 @@ def follow(events: Iterable[Event]) -> RunSummary:
                 summary = event.summary
             display.show(event)
     return summary
+
+
+def drawn(events: Iterable[Event]) -> None:
+    """Draw events that are no run's on stderr."""
+    display: BarDisplay | LineDisplay = BarDisplay() if sys.stderr.isatty() else LineDisplay()
+    with display:
+        for event in events:
+            display.show(event)
 
 
 def told(event: Event) -> str | None:
@@ -89,7 +98,7 @@ class BarDisplay:
             TimeRemainingColumn(compact=True),
             console=self._console,
         )
-        self._task: TaskID | None = None
+        self._tasks: dict[str, TaskID] = {}
         self._describing = TaskID(0)
         self._started = False
 
@@ -113,13 +122,18 @@ class BarDisplay:
         if isinstance(event, Describing):
             self._show_describing(event)
         if isinstance(event, Progress):
-            if not self._started:
-                self._bar.start()
-                self._started = True
-            if self._task is None:
-                self._task = self._bar.add_task("indexing", total=event.total, rate="")
             rate = f"{event.images_per_second:.1f} images/s" if event.images_per_second else ""
-            self._bar.update(self._task, completed=event.done, rate=rate)
+            self._draw("indexing", event.done, event.total, rate)
+        if isinstance(event, Uploading):
+            self._draw("sending to Milvus", event.done, event.total, "")
+
+    def _draw(self, what: str, done: int, total: int, rate: str) -> None:
+        if not self._started:
+            self._bar.start()
+            self._started = True
+        if what not in self._tasks:
+            self._tasks[what] = self._bar.add_task(what, total=total, rate="")
+        self._bar.update(self._tasks[what], completed=done, total=total, rate=rate)
 
     def _show_describing(self, event: Describing) -> None:
         """Draw a bar that goes away when all are read: an engine may start after it."""
@@ -141,6 +155,7 @@ class LineDisplay:
     def __init__(self) -> None:
         self._told = -SECONDS_BETWEEN_LINES  # the first is told
         self._first: tuple[float, int] | None = None  # when progress was first told, and how far
+        self._sent = 0.0  # when it was last told how much was sent
 
     def __enter__(self) -> Self:
         return self
@@ -167,5 +182,11 @@ class LineDisplay:
             if before < event.done < event.total:
                 left = (event.total - event.done) * (now - begun) / (event.done - before)
                 line += f", about {left:.0f} s left"
+        if isinstance(event, Uploading):
+            now = time.monotonic()
+            if event.done < event.total and now - self._sent < SECONDS_BETWEEN_LINES:
+                return
+            self._sent = now
+            line = f"{event.done:,}/{event.total:,} vectors sent to Milvus at {shown(event.place)}"
         if line is not None:
             print(line, file=sys.stderr, flush=True)

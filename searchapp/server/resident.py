@@ -29,6 +29,7 @@ if TYPE_CHECKING:
 
 EXTRA = "the resident process needs FastAPI and uvicorn: pip install 'searchapp[server]'"
 CHECK_SECONDS = 0.5  # between looks at the clock
+REST_SECONDS = 3.0  # with nothing to do, after which others may have what one process alone can
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,6 +99,8 @@ async def _watch(
             break
         except TimeoutError:
             idle = time.monotonic() - service.last_used
+            if not service.busy and idle > REST_SECONDS:
+                await service.rest()
             if keep_alive is not None and not service.busy and idle > 60 * keep_alive:
                 break
     server.should_exit = True

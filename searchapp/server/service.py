@@ -64,6 +64,10 @@ class Service:
         # SQLite's connection belongs to the thread that made it.
         self._library = self._one.submit(Library.open, folder).result()
 
+    async def rest(self) -> None:
+        """Let go of files that one process alone can have, until the next search."""
+        await asyncio.wrap_future(self._one.submit(self._library.rest))
+
     def close(self) -> None:
         """Close the library; threads that still work are not waited for."""
         self._batcher.close()

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import secrets
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -11,14 +11,13 @@ import numpy as np
 
 from searchapp.disk import complete
 from searchapp.vectors.base import Base, CannotRemove
+from searchapp.vectors.comparing import Fetch, best, compared
 from searchapp.vectors.kinds import EXACT, Policy
+from searchapp.vectors.searched import Among, ids_of
 from searchapp.vectors.stored import Ids, Vectors, unpack
 from searchapp.vectors.training import TooFewVectors
 
 __all__ = ["CannotRemove", "VectorIndex"]
-
-# Ids -> pages of ids and stored vectors, as Catalog.vectors has it.
-Fetch = Callable[[list[int]], Iterable[tuple[list[int], list[bytes]]]]
 
 FEW = 2000  # so many selected vectors are compared one by one
 
@@ -131,13 +130,23 @@ class VectorIndex:
         self._fresh.remove(ids)
         self._gone = np.union1d(self._gone, np.intersect1d(ids, self._base.ids))
 
-    def search(
-        self, vector: Vectors, count: int, among: Ids | None = None
-    ) -> list[tuple[int, float]]:
-        """Return the count nearest of all vectors, or of those among some ids: (id, cosine).
+    def count(self, among: Among) -> int:
+        """Count the vectors among some."""
+        ids = ids_of(among)
+        return len(self) if ids is None else len(ids)
 
-        among: int64, sorted. There are fewer only where fewer match.
+    def most(self, among: Among) -> int:
+        """Count the vectors among some."""
+        return self.count(among)
+
+    def search(self, vector: Vectors, count: int, among: Among = None) -> list[tuple[int, float]]:
+        """Return the count nearest of all vectors, or of those among some: (id, cosine).
+
+        among: where ids, int64, sorted. There are fewer only where fewer match.
         """
+        return self._search(vector, count, ids_of(among))
+
+    def _search(self, vector: Vectors, count: int, among: Ids | None) -> list[tuple[int, float]]:
         query = np.ascontiguousarray(vector, dtype=np.float32).reshape(1, -1)
         if among is not None and len(self._gone):
             among = np.setdiff1d(among, self._gone, assume_unique=True)
@@ -145,11 +154,11 @@ class VectorIndex:
         if count <= 0:
             return []
         if among is not None and not self.exact and self._fetch and len(among) <= FEW:
-            return self._best(*self._compared(query, among), count)
+            return best(*self._compared(query, among), count)
         ids, scores = self._found(query, count, among)
         if len(ids) < count and among is not None and self._fetch:
             ids, scores = self._compared(query, among)
-        return self._best(ids, scores, count)
+        return best(ids, scores, count)
 
     def _found(self, query: Vectors, count: int, among: Ids | None) -> tuple[Ids, Vectors]:
         """Return the nearest in the base, ranked, and the nearest of what is beside it."""
@@ -178,20 +187,8 @@ class VectorIndex:
         return np.concatenate([ids, near]), np.concatenate([scores, cosines])
 
     def _compared(self, query: Vectors, ids: Ids) -> tuple[Ids, Vectors]:
-        """Return those of some ids that have a stored vector, and their cosines."""
         assert self._fetch is not None
-        found, scores = [np.empty(0, np.int64)], [np.empty(0, np.float32)]
-        for page, blobs in self._fetch(np.sort(ids).tolist()):
-            if page:
-                found.append(np.array(page, dtype=np.int64))
-                scores.append(unpack(blobs, self.dimensions) @ query[0])
-        return np.concatenate(found), np.concatenate(scores)
-
-    @staticmethod
-    def _best(ids: Ids, scores: Vectors, count: int) -> list[tuple[int, float]]:
-        order = np.lexsort((ids, -scores))[:count]
-        cosines = np.minimum(scores[order], 1.0)
-        return list(zip(ids[order].tolist(), cosines.tolist(), strict=True))
+        return compared(query, ids, self._fetch, self.dimensions)
 
     def save(self, folder: Path, name: str) -> Path:
         """Write the index to a new file NAME-TOKEN.faiss, durably, and return its path.

@@ -1,14 +1,11 @@
-"""Keep the index of a collection in step with the catalogue: in memory, and in its file."""
+"""FAISS files: keep the index of a collection in step with the catalogue, in memory and on disk."""
 
 from __future__ import annotations
 
-import threading
 from collections.abc import Callable, Iterator
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
-from types import TracebackType
-from typing import Self
 
 import numpy as np
 
@@ -20,10 +17,6 @@ from searchapp.vectors import CannotRemove, VectorIndex, kinds, unpack
 from searchapp.vectors.kinds import Policy
 
 
-class Cancelled(Exception):
-    """Say that nobody waits for the index any more."""
-
-
 @dataclass(slots=True)
 class _Opened:
     index: VectorIndex
@@ -31,8 +24,8 @@ class _Opened:
     extent: Extent
 
 
-class Indexes:
-    """The indexes of a library's collections. Not for use by several threads at once."""
+class Files:
+    """The index files of a library's collections. Not for use by several threads at once."""
 
     def __init__(
         self,
@@ -51,11 +44,11 @@ class Indexes:
     def current(self, collection: Collection) -> VectorIndex:
         """Return the index to search with: its file, mapped into memory, and what came since."""
         embedded = self._catalog.embedded(collection)
-        saved = embedded.saved()
+        saved = self._saved(collection)
         opened = self._opened.get(collection.id)
         if opened is None or opened.file != saved.file:
             opened = self._open(collection, saved, writable=False)
-            if len(opened.index) < saved.count and (newer := embedded.saved()) != saved:
+            if len(opened.index) < saved.count and (newer := self._saved(collection)) != saved:
                 opened = self._open(collection, newer, writable=False)  # saved just meanwhile
             self._opened[collection.id] = opened
         now = embedded.extent()
@@ -79,7 +72,7 @@ class Indexes:
         anew. The old file answers until the catalogue names the new one.
         """
         embedded = self._catalog.embedded(collection)
-        saved, now, wanted = embedded.saved(), embedded.extent(), embedded.wanted()
+        saved, now, wanted = self._saved(collection), embedded.extent(), embedded.wanted()
         kind = self._kind_due(saved, now, wanted)
         if kind is None and saved.extent == now and self._usable(saved):
             return
@@ -107,7 +100,7 @@ class Indexes:
         A new collection's first vectors never do: training with each few of them is for nothing.
         """
         embedded = self._catalog.embedded(collection)
-        saved, now = embedded.saved(), embedded.extent()
+        saved, now = self._saved(collection), embedded.extent()
         behind = now.count - saved.count
         enough = max(self._policy.save_every, int(saved.count * self._policy.save_share))
         if behind >= enough:
@@ -118,9 +111,15 @@ class Indexes:
     def making_due(self, collection: Collection) -> IndexMaking | None:
         """Return what save would make anew; None where it would not."""
         embedded = self._catalog.embedded(collection)
-        saved, now = embedded.saved(), embedded.extent()
+        saved, now = self._saved(collection), embedded.extent()
         kind = self._kind_due(saved, now, embedded.wanted())
         return IndexMaking(now.count, kind) if kind not in (None, kinds.EXACT) else None
+
+    def _saved(self, collection: Collection) -> SavedIndex:
+        """Return what is known of the index file; there is none where Milvus has the vectors."""
+        if self._catalog.stores(collection).current() is not None:
+            return SavedIndex()
+        return self._catalog.embedded(collection).saved()
 
     def _kind_due(self, saved: SavedIndex, now: Extent, wanted: str) -> str | None:
         """Return the kind to make the index anew of; None where it may stay, and only grow."""
@@ -213,77 +212,11 @@ class Indexes:
                 made,
             )
         )
-        for other in self._folder.glob(f"{name}-*"):
-            if other != file:
+        self.drop(collection, file)
+
+    def drop(self, collection: Collection, but: Path | None = None) -> None:
+        """Delete a collection's index files, but for one."""
+        for file in self._folder.glob(f"collection-{collection.id}-*"):
+            if file != but:
                 with suppress(OSError):  # a reader may hold it, on Windows
-                    other.unlink()
-
-
-class Keeper:
-    """Brings an index file up to date during a run, on a thread with a connection of its own.
-
-    Meanwhile the old file answers. Use it as a context manager; leaving it ends the thread.
-    """
-
-    def __init__(
-        self, folder: Path, catalog: Catalog, collection: Collection, policy: Policy
-    ) -> None:
-        """Keep the index of one collection, whose catalogue only the caller's thread uses."""
-        self._folder = folder
-        self._file = catalog.file
-        self._collection = collection
-        self._policy = policy
-        self._indexes = Indexes(folder, catalog, policy)
-        self._ended = threading.Event()
-        self._thread: threading.Thread | None = None
-        self._failed = False
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
-        self._ended.set()
-        self._join()
-
-    def tend(self) -> None:
-        """Begin to save where that is due and not going on; cheap enough for every batch."""
-        if self._failed or (self._thread is not None and self._thread.is_alive()):
-            return
-        if self._file is not None and self._indexes.save_due(self._collection):
-            self._thread = threading.Thread(target=self._save, args=[self._file], name="index")
-            self._thread.start()
-
-    def finish(self) -> Iterator[IndexMaking]:
-        """Bring the file in step with all that is embedded."""
-        if self._thread is not None and self._thread.is_alive():
-            making = self._indexes.making_due(self._collection)
-            if making is not None:
-                yield making
-            self._join()
-        yield from self._indexes.save(self._collection)
-
-    def _save(self, file: Path) -> None:
-        try:
-            catalog = Catalog.open(file)
-            try:
-                list(
-                    Indexes(self._folder, catalog, self._policy, self._tick).save(self._collection)
-                )
-            finally:
-                catalog.close()
-        except Exception:  # finish() meets it again, and raises it there
-            self._failed = True
-
-    def _tick(self) -> None:
-        if self._ended.is_set():
-            raise Cancelled
-
-    def _join(self) -> None:
-        if self._thread is not None:
-            self._thread.join()
-            self._thread = None
+                    file.unlink()
