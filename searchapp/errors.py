@@ -19,6 +19,10 @@ class LibraryError(SearchAppError):
     """Say that the library cannot be opened, or not written to just now."""
 
 
+class LockedError(LibraryError):
+    """Say that another process writes to the library just now."""
+
+
 class FolderError(SearchAppError):
     """Say that a folder to index is missing, unreadable, or suspiciously empty."""
 

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import nullcontext, suppress
 from functools import wraps
 from pathlib import Path
 from types import TracebackType
-from typing import TYPE_CHECKING, Concatenate, ParamSpec, Self, TypeAlias, TypeVar
+from typing import TYPE_CHECKING, Any, Concatenate, ParamSpec, Self, TypeAlias, TypeVar
 
 from searchapp import collections, engines, querying, scan
 from searchapp.calibration import Kind, kind_of
@@ -181,7 +181,8 @@ class Library:
                         with suppress(SearchAppError):  # the pictures are what matters
                             patience = max(PATIENCE, 0.1 * run.summary.seconds)
                             self._ranking.judges.learn(collection, self._engine, patience)
-                    yield from keeper.finish()
+                    if options.only is None or keeper.saves_cheaply():
+                        yield from keeper.finish()
         yield Finished(run.summary)
 
     def _run(
@@ -253,6 +254,11 @@ class Library:
     def target(self, options: SearchOptions) -> tuple[Collection, ModelSpec]:
         """Return the collection that a search would take, and the model for its query."""
         return collections.for_search(self._catalog, options)
+
+    @_stated
+    def model(self, name: str, revision: str, space: Mapping[str, Any]) -> ModelSpec:
+        """Return the model of a collection by what its vectors depend on; LibraryError."""
+        return collections.of_space(self._catalog, name, revision, space)
 
     def similar(self, image_id: int, options: SearchOptions = SearchOptions()) -> list[Hit]:
         """Return the images nearest to one that is indexed, itself first; no engine is needed."""

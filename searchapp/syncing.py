@@ -19,6 +19,8 @@ from searchapp.types import Collection, Extent, IndexMaking, SavedIndex
 from searchapp.vectors import CannotRemove, VectorIndex, kinds, unpack
 from searchapp.vectors.kinds import Policy
 
+SMALL = 32 << 20  # bytes
+
 
 class Cancelled(Exception):
     """Say that nobody waits for the index any more."""
@@ -114,6 +116,10 @@ class Indexes:
             return True
         due = self._kind_due(saved, now, embedded.wanted()) is not None
         return due and now.count >= self._policy.save_every
+
+    def is_small(self, collection: Collection) -> bool:
+        """Tell whether the file is written in a moment."""
+        return self._catalog.embedded(collection).saved().size <= SMALL
 
     def making_due(self, collection: Collection) -> IndexMaking | None:
         """Return what save would make anew; None where it would not."""
@@ -257,6 +263,10 @@ class Keeper:
         if self._file is not None and self._indexes.save_due(self._collection):
             self._thread = threading.Thread(target=self._save, args=[self._file], name="index")
             self._thread.start()
+
+    def saves_cheaply(self) -> bool:
+        """Tell whether to save after a few changes: a large file only when it is far behind."""
+        return self._indexes.is_small(self._collection) or self._indexes.save_due(self._collection)
 
     def finish(self) -> Iterator[IndexMaking]:
         """Bring the file in step with all that is embedded."""

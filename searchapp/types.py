@@ -104,6 +104,7 @@ class IndexOptions:
     include: tuple[str, ...] = ()  # patterns as in .gitignore; of files, none: all
     exclude: tuple[str, ...] = ()  # of files and folders
     prune: bool = False  # forget vanished files however many they are
+    only: tuple[str, ...] | None = None  # of the folders, look at these absolute paths alone
 
 
 @dataclass(frozen=True, slots=True)

@@ -13,6 +13,7 @@ from searchapp.errors import SearchAppError
 
 COMMANDS = {
     "index": "Embed the pictures of folders that are not embedded yet.",
+    "watch": "Index pictures as they come, change and go.",
     "query": "Find pictures by words, by a picture, or by both.",
     "serve": "Serve a web page and a JSON API to search with.",
     "stop": "End the process that queries have left in the background.",

@@ -13,7 +13,7 @@ from typing import Any, Literal, TypeVar
 
 import click
 
-from searchapp.types import AUTO, ModelOptions
+from searchapp.types import AUTO, MAX_MEGAPIXELS, ModelOptions
 
 Function = TypeVar("Function", bound=Callable[..., Any])
 
@@ -66,6 +66,25 @@ collection_option = click.option(
 )
 verbose_option = click.option(
     "-v", "--verbose", is_flag=True, help="Show what vLLM and the libraries below it print."
+)
+
+
+include_option = click.option(
+    "--include", multiple=True, metavar="GLOB", help="Only such files: '*.jpg'. May be repeated."
+)
+exclude_option = click.option(
+    "--exclude",
+    multiple=True,
+    metavar="GLOB",
+    help="No such files or folders: 'Screenshots/'. May be repeated.",
+)
+megapixels_option = click.option(
+    "--max-megapixels",
+    type=click.FloatRange(min=0, min_open=True),
+    default=MAX_MEGAPIXELS,
+    show_default=True,
+    metavar="N",
+    help="Leave out larger pictures.",
 )
 
 

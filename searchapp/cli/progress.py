@@ -66,6 +66,24 @@ def told(event: Event) -> str | None:
     return None
 
 
+def summed_up(summary: RunSummary) -> str:
+    """Put what a run did in a line."""
+    parts = [
+        f"{count:,} {what}"
+        for count, what in (
+            (summary.added, "added"),
+            (summary.unchanged, "unchanged"),
+            (summary.moved, "moved"),
+            (summary.removed, "removed"),
+            (summary.kept, "gone but kept"),
+            (summary.failed, "left out (see `searchapp failures`)"),
+        )
+        if count
+    ]
+    speed = f", {summary.images_per_second:.1f} images/s" if summary.images_per_second else ""
+    return f"{', '.join(parts) or 'no pictures'}; {summary.seconds:.1f} s{speed}"
+
+
 class BarDisplay:
     """A bar for people."""
 
