@@ -9,6 +9,9 @@ from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Concatenate, ParamSpec, Self, TypeAlias, TypeVar
 
+import numpy as np
+from numpy.typing import NDArray
+
 from searchapp import collections, engines, querying, scan
 from searchapp.calibration import Kind, kind_of
 from searchapp.catalog import Catalog, CatalogError, Located, stated
@@ -278,6 +281,29 @@ class Library:
             raise QueryError(f"no image {image_id} in the collection {collection.name}")
         vector: Vector = unpack([stored], collection.dimensions)[0]
         return vector
+
+    @_stated
+    def matching(self, options: SearchOptions) -> tuple[Collection, NDArray[np.int64]]:
+        """Return a collection, and the ids of its embeddings that fulfil a filter, [n].
+
+        Errors: QueryError, for the filter; LibraryError.
+        """
+        collection = collections.chosen(self._catalog, options.collection)
+        return collection, self._catalog.matching(collection, options.filter)
+
+    def vectors(
+        self, collection: Collection, ids: NDArray[np.int64]
+    ) -> Iterator[tuple[NDArray[np.int64], Vector]]:
+        """Yield embeddings in pages: ids [m], and vectors [m, dimensions], of length one."""
+        with stated(self.folder):
+            for page, blobs in self._catalog.vectors(ids.tolist()):
+                if page:
+                    yield np.array(page, np.int64), unpack(blobs, collection.dimensions)
+
+    @_stated
+    def located(self, ids: Sequence[int]) -> dict[int, Located]:
+        """Return, by embedding id, the images that have files, and where they are."""
+        return self._catalog.locate(list(ids))
 
     @_stated
     def image(self, image_id: int) -> Located | None:

@@ -15,6 +15,7 @@ COMMANDS = {
     "index": "Embed the pictures of folders that are not embedded yet.",
     "watch": "Index pictures as they come, change and go.",
     "query": "Find pictures by words, by a picture, or by both.",
+    "map": "Put the collection on one page, as a map of thumbnails.",
     "serve": "Serve a web page and a JSON API to search with.",
     "stop": "End the process that queries have left in the background.",
     "embed": "Print the embedding of a text, a picture, or both.",
