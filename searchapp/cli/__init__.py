@@ -28,6 +28,7 @@ COMMANDS = {
     "backup": "Copy the catalogue to a file.",
     "export": "Write embeddings and what is known of the images.",
     "import": "Read what export has written into a library.",
+    "completion": "Print what makes a shell complete commands and options.",
     "bench": "Measure this machine: how fast it embeds, indexes and searches.",
 }
 
@@ -48,7 +49,10 @@ def cli() -> None:
 
     The first command embeds the pictures (a GPU helps); the second finds the nearest. Each command
     has its own --help. Every option can also be set by a variable: --library by SEARCHAPP_LIBRARY,
-    and so on.
+    and so on. What is asked for goes to the standard output, all else to the standard error.
+
+    Exit status: 0 when done, 1 after an error that was stated, 2 when the command was wrong, 130
+    after Ctrl-C.
     """
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sys
 from pathlib import Path
 from typing import Any
 
@@ -10,6 +9,7 @@ import click
 
 from searchapp.cli.options import (
     Command,
+    animated,
     collection_option,
     date,
     json_option,
@@ -50,6 +50,10 @@ def command(
     The page holds all that it shows: it can be sent, and opened without a network. Zoom by wheel,
     pinch, + and -; a click shows a picture, and the file itself where the page is opened from this
     machine's disk.
+
+    \b
+    searchapp map --open
+    searchapp map --html iceland.html --in ~/Pictures/2021-iceland --count 500
     """
     from searchapp.library import Library
     from searchapp.mapping import Made, make_map
@@ -59,10 +63,10 @@ def command(
         for event in make_map(opened, file, options, count):
             if isinstance(event, Made):
                 made = event
-            elif sys.stderr.isatty():
+            elif animated():
                 shown = f" {event.done:,}/{event.total:,}" if event.total else ""
                 click.echo(f"\r\x1b[K{event.what}{shown} ...", nl=False, err=True)
-    if sys.stderr.isatty():
+    if animated():
         click.echo("\r\x1b[K", nl=False, err=True)
     if as_json:
         print_json({"file": str(file), "pictures": made.pictures, "of": made.of,

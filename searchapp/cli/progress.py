@@ -13,7 +13,7 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, TaskID, TextColumn, TimeRemainingColumn
 from rich.progress import Progress as Bar
 
-from searchapp.cli.options import shown
+from searchapp.cli.options import animated, shown
 from searchapp.types import (
     EngineStarting,
     Event,
@@ -32,7 +32,7 @@ SECONDS_BETWEEN_LINES = 5.0
 def follow(events: Iterable[Event]) -> RunSummary:
     """Draw events on stderr until the run is finished; return its summary."""
     summary = RunSummary()
-    display: BarDisplay | LineDisplay = BarDisplay() if sys.stderr.isatty() else LineDisplay()
+    display: BarDisplay | LineDisplay = BarDisplay() if animated() else LineDisplay()
     with display:
         for event in events:
             if isinstance(event, Finished):

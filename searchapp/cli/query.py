@@ -10,6 +10,7 @@ from typing import Any
 import click
 
 from searchapp.cli import taking
+from searchapp.cli.completing import formats
 from searchapp.cli.options import (
     Command,
     api_key_option,
@@ -78,7 +79,13 @@ class _Command(Command):
 @click.option(
     "--camera", metavar="PATTERN", help="Only by such a camera, in any case: 'iPhone*', 'canon*'."
 )
-@click.option("--format", "format", metavar="NAME", help="Only files of a format: jpeg, heic ...")
+@click.option(
+    "--format",
+    "format",
+    metavar="NAME",
+    shell_complete=formats,
+    help="Only files of a format: jpeg, heic ...",
+)
 @click.option(
     "--min-size", type=click.FloatRange(min=0), metavar="MP", help="Only of MP megapixels or more."
 )
@@ -164,6 +171,7 @@ def command(
     searchapp query "a red boat at sunset"
     searchapp query --image boat.jpg -k 3
     searchapp query --image boat.jpg --text "at sunset:0.5" --minus-text "people:0.5"
+    searchapp query --preview "a red boat" --after 2021
     searchapp query -0 "two white sheep" | xargs -0 cp -t /tmp/sheep
 
     The first query starts a process in the background that keeps the model loaded, so that the next

@@ -91,6 +91,13 @@ def command(
     The pictures are embedded by the process that queries leave in the background, so that the model
     is in memory once. A file is read when it has been quiet for a moment; what is not whole then
     is tried again. A folder that goes away loses nothing, and is looked at when it is back.
+
+    Ctrl-C ends it with the exit status 130, SIGTERM with 0.
+
+    \b
+    searchapp watch ~/Pictures
+    searchapp watch --poll --interval 60 /mnt/nas/photos
+    searchapp watch --json ~/Pictures >> watch.jsonl
     """
     from searchapp.watching import Watch
 
