@@ -162,7 +162,10 @@ def test_no_colours_where_none_are_wanted(
     parent, child = pty.openpty()
     environment = os.environ | in_library(tmp_path) | variables
     process = subprocess.Popen(
-        command("index", photos, "--model", model), stderr=child, stdout=child, env=environment
+        command("index", photos, "--model", model, seconds=0),
+        stderr=child,
+        stdout=child,
+        env=environment,
     )
     os.close(child)
     shown = b""
@@ -187,10 +190,15 @@ def test_no_colours_where_none_are_wanted(
 def test_head_ends_a_list_quietly(tmp_path: Path, photos: Path, model: Path) -> None:
     """`searchapp ... | head -1` prints a line and nothing on stderr."""
     environment = os.environ | in_library(tmp_path)
-    subprocess.run(command("index", photos, "--model", model), env=environment, check=True)
-    for arguments in (["models"], ["query", "red", "--json"], ["--help"]):
+    subprocess.run(
+        command("index", photos, "--model", model, seconds=0), env=environment, check=True
+    )
+    for arguments in (["query", "red", "--json"], ["--help"]):
         first = subprocess.Popen(
-            command(*arguments), env=environment, stdout=subprocess.PIPE, stderr=subprocess.PIPE
+            command(*arguments, seconds=0),
+            env=environment,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
         )
         result = subprocess.run(["head", "-1"], stdin=first.stdout, capture_output=True, check=True)
         assert first.stdout and first.stderr
@@ -203,7 +211,7 @@ def test_head_ends_a_list_quietly(tmp_path: Path, photos: Path, model: Path) -> 
 def test_ctrl_c_is_clean(tmp_path: Path, photos: Path, model: Path) -> None:
     """While the engine works: one line, and 130."""
     environment = os.environ | in_library(tmp_path) | {"SEARCHAPP_MODEL": str(model)}
-    subprocess.run(command("index", photos), env=environment, check=True)
+    subprocess.run(command("index", photos, seconds=0), env=environment, check=True)
     slow = command("query", "red")
     slow[2] = slow[2].replace(
         "time.sleep(0.2 * len(inputs))", "print('now', flush=True); time.sleep(30)"

@@ -11,6 +11,7 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 from conftest import Engines, in_library
@@ -27,7 +28,7 @@ from searchapp.lock import writer_lock
 from searchapp.server import client
 from searchapp.server.borrowed import BorrowedEngine
 from searchapp.types import Event, IndexOptions, RunSummary
-from searchapp.watching import Away, Back, Batch, Waiting, Watch, WatchEvent
+from searchapp.watching import Away, Back, Batch, Polling, Waiting, Watch, WatchEvent
 from searchapp.watching.changes import Pending, is_remote
 
 FAKE = [sys.executable, str(Path(__file__).parent / "resident_fake.py")]
@@ -149,7 +150,7 @@ def test_it_waits_for_another_writer(watching: Watching, photos: Path, tmp_path:
     with writer_lock(tmp_path / "library", "searchapp prune"):
         draw(photos / "yellow.jpg", "yellow")
         watching.wait(lambda: bool(watching.events))
-        time.sleep(3)
+        time.sleep(1)
     watching.wait(lambda: watching.total().added == 1)
     waiting, *_ = watching.events
     assert isinstance(waiting, Waiting) and "searchapp prune" in waiting.reason
@@ -177,6 +178,34 @@ def test_polling_finds_the_same(
             if seen == RunSummary(added=1, removed=1):
                 break
         assert found(library, "yellow") == ["yellow.jpg"]
+
+
+def test_where_the_system_tells_nothing_more_it_looks(
+    tmp_path: Path,
+    photos: Path,
+    model: Path,
+    fake_engines: Engines,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """With the limit of watched folders reached, polling takes over, and that is said."""
+    import watchfiles
+
+    watch = watchfiles.watch
+
+    def limited(*paths: Path, force_polling: bool, **options: Any) -> Any:
+        if not force_polling:
+            raise OSError("OS file watch limit reached")
+        return watch(*paths, force_polling=True, **options)
+
+    monkeypatch.setattr(watchfiles, "watch", limited)
+    monkeypatch.setattr("searchapp.watching.loop.POLL", 0.2)
+    watching = Watching(tmp_path / "library", photos, model, fake_engines)
+    watching.wait(lambda: bool(watching.events))
+    draw(photos / "yellow.jpg", "yellow")
+    watching.wait(lambda: watching.total().added == 1)
+    watching.stop()
+    (polling, _) = watching.events
+    assert isinstance(polling, Polling) and "limit reached" in polling.reason
 
 
 def test_only_what_is_named_is_looked_at(
@@ -305,7 +334,7 @@ def test_it_ends_when_it_is_told_to(
     environment = os.environ | in_library(tmp_path)
     arguments = ["watch", photos, "--model", model, "--json", "--quiet", "0.2"]
     process = subprocess.Popen(
-        command(*arguments),
+        command(*arguments, seconds=0),
         stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, env=environment,
     )  # fmt: skip
     assert process.stdout and process.stderr
