@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping
 from dataclasses import asdict
 from pathlib import Path
+from typing import Any
 
 from searchapp import models
 from searchapp.catalog import Catalog
@@ -73,6 +75,15 @@ def add(catalog: Catalog, options: IndexOptions, spec: ModelSpec) -> Collection:
     return catalog.add_collection(
         name, spec.name, spec.revision, spec.dimensions, json.dumps(settings, sort_keys=True)
     )
+
+
+def of_space(catalog: Catalog, name: str, revision: str, space: Mapping[str, Any]) -> ModelSpec:
+    """Return the model of the collection whose vectors are of a space; LibraryError."""
+    for collection in catalog.collections():
+        kept = json.loads(collection.settings)["space"]
+        if (collection.model, collection.revision, kept) == (name, revision, space):
+            return _spec_of(collection, ModelOptions())
+    raise LibraryError(f"no collection in the library is of {name}, as it is to embed")
 
 
 def for_loading(catalog: Catalog, header: Header, name: str | None) -> Collection:

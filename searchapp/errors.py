@@ -23,6 +23,10 @@ class VectorsError(LibraryError):
     """Say that vectors cannot be kept where they are to be, or not be reached there."""
 
 
+class LockedError(LibraryError):
+    """Say that another process writes to the library just now."""
+
+
 class FolderError(SearchAppError):
     """Say that a folder to index is missing, unreadable, or suspiciously empty."""
 

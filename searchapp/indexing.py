@@ -6,12 +6,12 @@ import os
 import time
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from itertools import islice
 from pathlib import Path
 from typing import Protocol
 
-from searchapp import describing, extras, images, scan
+from searchapp import describing, extras, images, metadata, scan
 from searchapp.catalog import Catalog, Plan, Seen, Work, frame_key
 from searchapp.engines import Refusal
 from searchapp.engines.pipeline import Fresh, Known, Outcome
@@ -78,13 +78,19 @@ class Run:
     writing_seconds: float = 0.0
     _source: Source | None = None
 
+    def __post_init__(self) -> None:
+        """Look at what belongs to files that are to be looked at alone, too."""
+        if self.options.only is not None:
+            self.options = replace(self.options, only=scan.named_alike(self.options.only))
+
     def look(self) -> tuple[Seen, Plan, list[Failure]]:
         """Walk the folders and find the work; raise FolderError where a folder looks unmounted."""
         seen = self.catalog.begin_scan()
         unreadable: list[Failure] = []
         for root in filter(Path.exists, self.roots):
             rules = Rules.of(root, self.options.include, self.options.exclude)
-            walked = scan.walk(root, rules)
+            only = self.options.only
+            walked = scan.walk(root, rules) if only is None else scan.look(root, only, rules)
             while batch := list(islice(walked, SEE_AT_ONCE)):
                 seen.see(found for found in batch if isinstance(found, scan.Found))
                 unreadable += [
@@ -100,7 +106,8 @@ class Run:
             known = seen.files_below(root)
             if not known and not root.exists():
                 raise FolderError(f"{root}: no such folder, and nothing known below it")
-            if known and not seen.seen_below(root) and not self.options.prune:
+            there = seen.seen_below(root) if self.options.only is None else _holds_any(root)
+            if known and not there and not self.options.prune:
                 raise FolderError(
                     f"{root}: no picture there, but {known:,} were there before. Is its drive "
                     "mounted? Nothing was changed; --prune forgets them"
@@ -134,6 +141,13 @@ class Run:
         """Do the work, with events; whatever was saved stays saved when it is interrupted."""
         started = time.monotonic()
         seen, plan, unreadable = self.look()
+        if self.options.only is not None and not plan.work and not unreadable:
+            seen.companions.save(self._scopes())
+            described = self.catalog.described().plan(metadata.READER, self._scopes())
+            if not any(described) and not any(map(seen.vanished, self._scopes())):
+                seen.forget([], self._scopes())
+                self.summary = RunSummary(unchanged=plan.unchanged)
+                return  # nothing to remember this run for
         run_id = self.catalog.start_run(collection, self.roots)
         yield self._scanned(plan)
         for failure in unreadable:
@@ -147,8 +161,8 @@ class Run:
         gone, kept = self._told_apart(seen, unreadable)
         yield from kept
         # Nothing below a folder that could not be read counts as vanished.
-        seen.forget(gone, [] if unreadable or kept else self.roots)
-        seen.companions.save([] if unreadable or kept else self.roots)
+        seen.forget(gone, [] if unreadable or kept else self._scopes())
+        seen.companions.save([] if unreadable or kept else self._scopes())
         moved = sum((Counter(gone.values()) & self.known).values())
         self.summary = RunSummary(
             added=self.added - moved,
@@ -166,7 +180,7 @@ class Run:
 
     def _describe(self, unreadable: list[Failure]) -> Iterator[Describing]:
         # Nothing below a folder that could not be read counts as vanished.
-        return describing.refresh(self.catalog, [] if unreadable else self.roots)
+        return describing.refresh(self.catalog, [] if unreadable else self._scopes())
 
     def _stages(self) -> dict[str, float]:
         spent = self._source.seconds if self._source else {}
@@ -269,6 +283,15 @@ class Run:
         self.writing_seconds += time.monotonic() - begun
         return [failure for _, failure in failures]
 
+    def _scopes(self) -> list[Path]:
+        return [path for root in self.roots for path in self._scope(root)]
+
+    def _scope(self, root: Path) -> list[Path]:
+        """Return what of a root this run looks at."""
+        if self.options.only is None:
+            return [root]
+        return [path for path in map(Path, self.options.only) if path.is_relative_to(root)]
+
     def _told_apart(
         self, seen: Seen, unreadable: list[Failure]
     ) -> tuple[dict[str, int], list[Kept]]:
@@ -282,11 +305,14 @@ class Run:
         for root in self.roots:
             vanished = {
                 path: id
-                for path, id in seen.vanished(root)
+                for scope in self._scope(root)
+                for path, id in seen.vanished(scope)
                 if not f"{path}{os.sep}".startswith(hidden)
             }
             moved = Counter(vanished.values()) & self.known
-            lost, known = len(vanished) - moved.total(), seen.files_below(root)
+            lost, known = len(vanished) - moved.total(), 0
+            if lost > LOST_FILES:
+                known = seen.files_below(root)
             many = max(LOST_FILES, LOST_SHARE * known)
             if not self.options.prune and lost > many:
                 # Files that are left out now, by a rule, are there, and nothing of a drive.
@@ -296,6 +322,14 @@ class Run:
                 vanished = {path: id for path, id in vanished.items() if id in moved}
             gone |= vanished
         return gone, kept
+
+
+def _holds_any(root: Path) -> bool:
+    try:
+        with os.scandir(root) as entries:
+            return any(True for _ in entries)
+    except OSError:
+        return False
 
 
 def _is_picture(path: str) -> bool:

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import nullcontext, suppress
 from functools import wraps
 from pathlib import Path
 from types import TracebackType
-from typing import TYPE_CHECKING, Concatenate, ParamSpec, Self, TypeAlias, TypeVar
+from typing import TYPE_CHECKING, Any, Concatenate, ParamSpec, Self, TypeAlias, TypeVar
+
+import numpy as np
+from numpy.typing import NDArray
 
 from searchapp import collections, engines, querying, scan
 from searchapp.calibration import Kind, kind_of
@@ -193,7 +196,8 @@ class Library:
                         with suppress(SearchAppError):  # the pictures are what matters
                             patience = max(PATIENCE, 0.1 * run.summary.seconds)
                             self._ranking.judges.learn(collection, self._engine, patience)
-                    yield from keeper.finish()
+                    if options.only is None or keeper.saves_cheaply():
+                        yield from keeper.finish()
         yield Finished(run.summary)
 
     def move(
@@ -294,6 +298,11 @@ class Library:
         """Return the collection that a search would take, and the model for its query."""
         return collections.for_search(self._catalog, options)
 
+    @_stated
+    def model(self, name: str, revision: str, space: Mapping[str, Any]) -> ModelSpec:
+        """Return the model of a collection by what its vectors depend on; LibraryError."""
+        return collections.of_space(self._catalog, name, revision, space)
+
     def similar(self, image_id: int, options: SearchOptions = SearchOptions()) -> list[Hit]:
         """Return the images nearest to one that is indexed, itself first; no engine is needed."""
         return list(self.find_similar(image_id, options).hits)
@@ -312,6 +321,29 @@ class Library:
             raise QueryError(f"no image {image_id} in the collection {collection.name}")
         vector: Vector = unpack([stored], collection.dimensions)[0]
         return vector
+
+    @_stated
+    def matching(self, options: SearchOptions) -> tuple[Collection, NDArray[np.int64]]:
+        """Return a collection, and the ids of its embeddings that fulfil a filter, [n].
+
+        Errors: QueryError, for the filter; LibraryError.
+        """
+        collection = collections.chosen(self._catalog, options.collection)
+        return collection, self._catalog.matching(collection, options.filter)
+
+    def vectors(
+        self, collection: Collection, ids: NDArray[np.int64]
+    ) -> Iterator[tuple[NDArray[np.int64], Vector]]:
+        """Yield embeddings in pages: ids [m], and vectors [m, dimensions], of length one."""
+        with stated(self.folder):
+            for page, blobs in self._catalog.vectors(ids.tolist()):
+                if page:
+                    yield np.array(page, np.int64), unpack(blobs, collection.dimensions)
+
+    @_stated
+    def located(self, ids: Sequence[int]) -> dict[int, Located]:
+        """Return, by embedding id, the images that have files, and where they are."""
+        return self._catalog.locate(list(ids))
 
     @_stated
     def image(self, image_id: int) -> Located | None:

@@ -10,12 +10,12 @@ from datetime import datetime
 from pathlib import Path
 
 from searchapp.disk import reason
-from searchapp.errors import LibraryError
+from searchapp.errors import LibraryError, LockedError
 
 
 @contextmanager
 def writer_lock(folder: Path, purpose: str) -> Iterator[None]:
-    """Hold the library for writing; raise LibraryError that names the holder when it is held.
+    """Hold the library for writing; raise LockedError that names the holder when it is held.
 
     The lock is the operating system's: it ends with the process, however that ends.
     """
@@ -28,7 +28,7 @@ def writer_lock(folder: Path, purpose: str) -> Iterator[None]:
         who = ""
         with suppress(OSError):
             who = holder.read_text(encoding="utf-8").strip()
-        raise LibraryError(
+        raise LockedError(
             f"the library at {folder} is being written by {who or 'another process'}; "
             "try again when it has finished"
         ) from None

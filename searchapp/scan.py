@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -99,6 +100,72 @@ def resolve_roots(folders: list[Path], *, gone: bool = False) -> list[Path]:
     return roots
 
 
+def look(root: Path, paths: Iterable[str], rules: Rules = Rules()) -> Iterator[Found | Unreadable]:
+    """Yield what walk would, of that which is at some paths below root, or below these.
+
+    A path that is not there is nothing. Errors: FolderError, for a rule.
+    """
+    for path in paths:
+        try:
+            there = _rules_at(str(root), path, rules)
+            if there is None:
+                continue
+            if os.path.isdir(path):  # noqa: PTH112 (speed)
+                yield from walk(Path(path), there)
+            elif os.path.isfile(path):  # noqa: PTH113 (speed)
+                stat = os.stat(path)  # noqa: PTH116 (speed)
+                yield Found(path, stat.st_size, stat.st_mtime_ns)
+        except FileNotFoundError:
+            continue
+        except OSError as error:
+            yield Unreadable(path, error.strerror or str(error))
+
+
+def named_alike(paths: Iterable[str]) -> tuple[str, ...]:
+    """Return some paths, and those in their folders that may belong to them: IMG_1.jpg, .xmp, .dng.
+
+    A change of one can change what the others are.
+    """
+    found: dict[str, None] = {}
+    for path in paths:
+        found[path] = None
+        folder, name = os.path.split(path)
+        stem = os.path.splitext(name)[0]  # noqa: PTH122 (speed)
+        stems = {stem.casefold()}
+        if is_sidecar(name):
+            stems.add(os.path.splitext(stem)[0].casefold())  # noqa: PTH122 (speed)
+        with suppress(OSError), os.scandir(folder) as entries:
+            for entry in entries:
+                other = os.path.splitext(entry.name)[0].casefold()  # noqa: PTH122 (speed)
+                beside = is_sidecar(entry.name) and os.path.splitext(other)[0] in stems  # noqa: PTH122
+                if (other in stems or beside) and entry.is_file():
+                    found[entry.path] = None
+    return tuple(found)
+
+
+def _rules_at(root: str, path: str, rules: Rules) -> Rules | None:
+    """Return the rules that hold at a path below root; None where walk would not come to it."""
+    folder = root
+    for name in Path(path).relative_to(root).parts:
+        here = os.path.join(folder, name)  # noqa: PTH118 (speed)
+        if is_hidden(name):
+            return None
+        with suppress(FileNotFoundError):
+            rules = rules.within(folder)
+        is_folder = here != path or os.path.isdir(path)  # noqa: PTH112 (speed)
+        if is_folder and os.path.islink(here):  # noqa: PTH114 (speed)
+            return None
+        if not is_sidecar(here) and rules.leaves_out(here, is_folder=is_folder):
+            return None
+        folder = here
+    return rules
+
+
+def is_hidden(name: str) -> bool:
+    """Tell whether a walk leaves out what goes by a name."""
+    return name.startswith(".") or name.lower() in IGNORED_FOLDERS | IGNORED_FILES
+
+
 def walk(root: Path, rules: Rules = Rules()) -> Iterator[Found | Unreadable]:
     """Yield every regular file below root, in order of name, folder by folder.
 
@@ -118,15 +185,13 @@ def walk(root: Path, rules: Rules = Rules()) -> Iterator[Found | Unreadable]:
             continue
         below = []
         for entry in listed:
-            if entry.name.startswith("."):
+            if is_hidden(entry.name):
                 continue
             try:
                 if entry.is_dir(follow_symlinks=False):
                     left_out = rules.leaves_out(entry.path, is_folder=True)
-                    if entry.name.lower() not in IGNORED_FOLDERS and not left_out:
+                    if not left_out:
                         below.append((entry.path, rules))
-                elif entry.name.lower() in IGNORED_FILES:
-                    continue
                 elif entry.is_file() and (
                     is_sidecar(entry.name) or not rules.leaves_out(entry.path, is_folder=False)
                 ):

@@ -135,6 +135,7 @@ class IndexOptions:
     prune: bool = False  # forget vanished files however many they are
     video: bool = True
     pairs: bool = True  # a RAW file beside a JPEG, and a Live Photo's film, are no pictures
+    only: tuple[str, ...] | None = None  # of the folders, look at these absolute paths alone
 
 
 @dataclass(frozen=True, slots=True)

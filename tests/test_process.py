@@ -55,9 +55,9 @@ def test_the_package_imports_nothing_heavy() -> None:
     assert result.stdout == "[]\n", result.stderr
 
 
-def command(*arguments: object) -> list[str]:
-    """The command line with a fake engine that is slow: 0.2 s a picture."""
-    code = """
+def command(*arguments: object, seconds: float = 0.2) -> list[str]:
+    """The command line with a fake engine that is slow: so many seconds a picture."""
+    code = f"""
         import sys, time
         sys.path.insert(0, sys.argv.pop(1))
         from fakes import FakeEngine
@@ -65,7 +65,7 @@ def command(*arguments: object) -> list[str]:
         from searchapp.cli import main
         class Slow(FakeEngine):
             def embed(self, inputs):
-                time.sleep(0.2 * len(inputs))
+                time.sleep({seconds} * len(inputs))
                 return super().embed(inputs)
         engines.start_engine = lambda spec, **_: Slow(spec)
         main()

@@ -9,7 +9,7 @@ from pathlib import Path
 from sqlite_utils import Database
 
 from searchapp import pairs
-from searchapp.catalog.keys import below, key, path_of
+from searchapp.catalog.keys import key, path_of, within
 from searchapp.types import Collection
 
 
@@ -48,7 +48,7 @@ class Companions:
         """Keep what was found, where its picture is known; below roots all else is forgotten."""
         with self._db.atomic():
             for root in roots:
-                where, parameters = below(root)
+                where, parameters = within(root)
                 self._db.execute(f"delete from companions where {where}", parameters)
             self._db.execute(
                 "insert or replace into companions select path, of_path, kind from temp.companion"

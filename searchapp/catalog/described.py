@@ -12,7 +12,7 @@ from pathlib import Path
 
 from sqlite_utils import Database
 
-from searchapp.catalog.keys import below, key, path_of
+from searchapp.catalog.keys import key, path_of, within
 from searchapp.catalog.told import CHANGING, COLUMNS, WIDTH, info_of, save_keywords, values_of
 from searchapp.types import KnownFile, PictureInfo
 
@@ -75,7 +75,7 @@ class Described:
         return [path_of(row[0]) for row in rows]
 
     def _gone(self, root: Path) -> list[str]:
-        where, parameters = below(root)
+        where, parameters = within(root)
         rows = self._db.execute(
             f"select path from sidecars where {where} and path not in (select path from beside)",
             parameters,

@@ -21,6 +21,13 @@ def path_of(key: str | bytes) -> str:
     return os.fsdecode(key)
 
 
+def within(path: Path) -> tuple[str, dict[str, str | bytes]]:
+    """Return the condition that a column `path` is a path, or lies below it."""
+    condition, parameters = below(path)
+    itself = {"itself": key(str(path)), "blob_itself": os.fsencode(path)}
+    return f"(path = :itself or path = :blob_itself or {condition})", parameters | itself
+
+
 def below(folder: Path) -> tuple[str, dict[str, str | bytes]]:
     """Return the condition that a column `path` lies below a folder, by the path's bytes."""
     start = str(folder).rstrip(os.sep) + os.sep

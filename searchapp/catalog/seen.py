@@ -11,7 +11,7 @@ from typing import Any
 from sqlite_utils import Database
 
 from searchapp.catalog.companions import Companions
-from searchapp.catalog.keys import below, key, path_of
+from searchapp.catalog.keys import below, key, path_of, within
 from searchapp.scan import Found, is_video
 from searchapp.types import Collection
 
@@ -171,8 +171,8 @@ class Seen:
         return int(self._value(f"select count(*) from seen where {where}", parameters))
 
     def vanished(self, folder: Path) -> list[tuple[str, int]]:
-        """Return known files below a folder that were not seen there: (path, image id)."""
-        where, parameters = below(folder)
+        """Return known files at or below a path that were not seen: (path, image id)."""
+        where, parameters = within(folder)
         rows = self._db.execute(
             f"select path, image_id from files where {where}"
             " and not exists (select 1 from seen s where s.path = files.path)"
@@ -182,13 +182,13 @@ class Seen:
         return [(path_of(path), image_id) for path, image_id in rows]
 
     def forget(self, paths: Iterable[str], roots: Iterable[Path]) -> None:
-        """Remove vanished files, and the failures of files below roots that were not seen."""
+        """Remove vanished files, and the failures at or below roots that were not seen."""
         with self._db.atomic():
             self._db.conn.executemany(
                 "delete from files where path = ?", ((key(path),) for path in paths)
             )
             for root in roots:
-                where, parameters = below(root)
+                where, parameters = within(root)
                 self._db.execute(
                     f"delete from failures where {where}"
                     " and not exists (select 1 from seen s where s.path = failures.path)",

@@ -13,7 +13,9 @@ from searchapp.errors import SearchAppError
 
 COMMANDS = {
     "index": "Embed the pictures of folders that are not embedded yet.",
+    "watch": "Index pictures as they come, change and go.",
     "query": "Find pictures by words, by a picture, or by both.",
+    "map": "Put the collection on one page, as a map of thumbnails.",
     "serve": "Serve a web page and a JSON API to search with.",
     "stop": "End the process that queries have left in the background.",
     "embed": "Print the embedding of a text, a picture, or both.",
@@ -27,6 +29,7 @@ COMMANDS = {
     "move": "Keep vectors elsewhere: in a FAISS file, or in Milvus.",
     "export": "Write embeddings and what is known of the images.",
     "import": "Read what export has written into a library.",
+    "completion": "Print what makes a shell complete commands and options.",
     "bench": "Measure this machine: how fast it embeds, indexes and searches.",
 }
 
@@ -47,7 +50,10 @@ def cli() -> None:
 
     The first command embeds the pictures (a GPU helps); the second finds the nearest. Each command
     has its own --help. Every option can also be set by a variable: --library by SEARCHAPP_LIBRARY,
-    and so on.
+    and so on. What is asked for goes to the standard output, all else to the standard error.
+
+    Exit status: 0 when done, 1 after an error that was stated, 2 when the command was wrong, 130
+    after Ctrl-C.
     """
 
 

@@ -14,18 +14,27 @@ from searchapp.cli.options import (
     library_option,
     note,
     print_json,
+    print_path,
     shown,
 )
 
 
 @click.command(cls=Command)
 @json_option
+@click.option("--paths", is_flag=True, help="Print only paths, one a line.")
+@click.option("-0", "null", is_flag=True, help="Print only paths, each ended by a null byte.")
 @collection_option
 @library_option
-def command(as_json: bool, collection: str | None, library: Path | None) -> None:
+def command(
+    as_json: bool, paths: bool, null: bool, collection: str | None, library: Path | None
+) -> None:
     """List the files that could not be used, and why.
 
     They are left alone until they change, or `searchapp index --retry-failed` tries them again.
+
+    \b
+    searchapp failures
+    searchapp failures -0 | xargs -0 ls -l
     """
     from searchapp.library import Library
 
@@ -35,6 +44,9 @@ def command(as_json: bool, collection: str | None, library: Path | None) -> None
         print_json([asdict(failure) for failure in failures])
         return
     for failure in failures:
+        if paths or null:
+            print_path(failure.path, b"\0" if null else b"\n")
+            continue
         click.echo(f"{shown(failure.path)}: {failure.message} ({failure.stage})")
     if not failures:
         note("no failures")

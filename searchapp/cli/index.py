@@ -14,8 +14,11 @@ from searchapp.cli.options import (
     api_key_option,
     collection_option,
     engine_option,
+    exclude_option,
+    include_option,
     json_option,
     library_option,
+    megapixels_option,
     model_options,
     note,
     print_json,
@@ -24,7 +27,7 @@ from searchapp.cli.options import (
     verbose_option,
 )
 from searchapp.errors import Interrupted
-from searchapp.types import MAX_MEGAPIXELS, IndexOptions, RunSummary
+from searchapp.types import IndexOptions
 
 
 @click.command(cls=Command)
@@ -34,15 +37,8 @@ from searchapp.types import MAX_MEGAPIXELS, IndexOptions, RunSummary
 @click.option("--limit", type=click.IntRange(min=1), metavar="N", help="Read N files at most.")
 @click.option("--dry-run", is_flag=True, help="Only tell what there is to do.")
 @click.option("--retry-failed", is_flag=True, help="Try again what failed and has not changed.")
-@click.option(
-    "--include", multiple=True, metavar="GLOB", help="Only such files: '*.jpg'. May be repeated."
-)
-@click.option(
-    "--exclude",
-    multiple=True,
-    metavar="GLOB",
-    help="No such files or folders: 'Screenshots/'. May be repeated.",
-)
+@include_option
+@exclude_option
 @click.option("--video/--no-video", default=True, help="Read videos, too (needs the extra video).")
 @click.option(
     "--pairs/--no-pairs",
@@ -64,14 +60,7 @@ from searchapp.types import MAX_MEGAPIXELS, IndexOptions, RunSummary
     metavar="N",
     help="Run N engines on each GPU, or on the CPU; by default what suits the machine.",
 )
-@click.option(
-    "--max-megapixels",
-    type=click.FloatRange(min=0, min_open=True),
-    default=MAX_MEGAPIXELS,
-    show_default=True,
-    metavar="N",
-    help="Leave out larger pictures.",
-)
+@megapixels_option
 @click.option(
     "--index",
     metavar="KIND",
@@ -102,7 +91,7 @@ def command(
     searchapp index --dry-run ~/Pictures /mnt/camera
     """
     from searchapp.cli.engine import starter, starter_of_many
-    from searchapp.cli.progress import follow
+    from searchapp.cli.progress import follow, summed_up
     from searchapp.cli.watchdog import watched
     from searchapp.library import Library
     from searchapp.place import library_folder
@@ -127,7 +116,7 @@ def command(
     elif options.dry_run:
         note(f"{summary.added:,} would be read, {summary.removed:,} forgotten; nothing was changed")
     else:
-        note(_told(summary, library_folder(library)))
+        note(f"{summed_up(summary)}; in {library_folder(library)}")
 
 
 def _agreed(lost: int) -> bool:
@@ -135,21 +124,3 @@ def _agreed(lost: int) -> bool:
     if not (sys.stdin.isatty() and sys.stderr.isatty()):
         return False
     return click.confirm(f"Forget the {lost:,} files?", default=False, err=True)
-
-
-def _told(summary: RunSummary, library: Path) -> str:
-    parts = [
-        f"{count:,} {what}"
-        for count, what in (
-            (summary.added, "added"),
-            (summary.unchanged, "unchanged"),
-            (summary.moved, "moved"),
-            (summary.removed, "removed"),
-            (summary.described, "described again"),
-            (summary.kept, "gone but kept"),
-            (summary.failed, "left out (see `searchapp failures`)"),
-        )
-        if count
-    ]
-    speed = f", {summary.images_per_second:.1f} images/s" if summary.images_per_second else ""
-    return f"{', '.join(parts) or 'no pictures'}; {summary.seconds:.1f} s{speed}; in {library}"

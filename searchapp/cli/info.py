@@ -15,7 +15,12 @@ from searchapp.types import CollectionInfo
 @json_option
 @library_option
 def command(as_json: bool, library: Path | None) -> None:
-    """Show what the library holds: images, files, collections and their models."""
+    """Show what the library holds: images, files, collections and their models.
+
+    \b
+    searchapp info
+    searchapp info --json --library /mnt/photos/library
+    """
     from searchapp.library import Library
     from searchapp.server import client
 

@@ -7,6 +7,7 @@ from keyword import iskeyword
 from typing import Any
 
 import click
+from click.shell_completion import CompletionItem
 
 
 def _module(name: str) -> str:
@@ -31,6 +32,15 @@ class LazyGroup(click.Group):
             return None
         command: click.Command = import_module(f"{self._package}.{_module(name)}").command
         return command
+
+    def shell_complete(self, ctx: click.Context, incomplete: str) -> list[CompletionItem]:
+        """Complete the commands without importing them."""
+        commands = [
+            CompletionItem(name, help=what)
+            for name, what in self._descriptions.items()
+            if name.startswith(incomplete)
+        ]
+        return commands + click.Command.shell_complete(self, ctx, incomplete)
 
     def format_commands(self, context: click.Context, formatter: click.HelpFormatter) -> None:
         """List the commands without importing them."""

@@ -12,7 +12,11 @@ from searchapp.models import ModelSpec, hub
 @click.command(cls=Command)
 @json_option
 def command(as_json: bool) -> None:
-    """List the models that can be named; a folder on disk or a TOML file will do as well."""
+    """List the models that can be named; a folder on disk or a TOML file will do as well.
+
+    \b
+    searchapp models
+    """
     specs = models.available()
     if as_json:
         print_json([_as_dict(spec) for spec in specs])

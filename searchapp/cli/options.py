@@ -6,6 +6,7 @@ import json
 import math
 import os
 import re
+import sys
 from collections.abc import Callable
 from dataclasses import fields
 from pathlib import Path
@@ -13,20 +14,44 @@ from typing import Any, Literal, TypeVar
 
 import click
 
-from searchapp.types import AUTO, ModelOptions
+from searchapp.cli import completing
+from searchapp.types import AUTO, MAX_MEGAPIXELS, ModelOptions
 
 Function = TypeVar("Function", bound=Callable[..., Any])
 
 
+EXAMPLES = re.compile(r"\n*\x08\n((?:[ ]*(?:searchapp|eval|source) .*(?:\n|$))+)")
+
+
 class Command(click.Command):
-    """A command whose every option can be set by SEARCHAPP_ and its name."""
+    """A command whose every option can be set by SEARCHAPP_ and its name.
+
+    The examples in its help come last, under a heading of their own.
+    """
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
-        """Name the variables."""
+        """Name the variables, and take the examples."""
         super().__init__(*args, **kwargs)
+        found = EXAMPLES.search(self.help or "")
+        self.examples = found[1].strip().splitlines() if found else []
+        if found:
+            self.help = f"{found.string[: found.start()]}\n\n{found.string[found.end() :]}".strip()
         for option in self.params:
             if isinstance(option, click.Option) and option.name:
                 option.envvar = f"SEARCHAPP_{option.name.upper()}"
+
+    def format_epilog(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        """Write the examples."""
+        if self.examples:
+            formatter.write("\nExamples:\n")
+            for line in self.examples:
+                formatter.write(f"  {line.strip()}\n")
+        super().format_epilog(ctx, formatter)
+
+
+def animated() -> bool:
+    """Tell whether stderr is a terminal on which a line can be written over."""
+    return sys.stderr.isatty() and os.environ.get("TERM", "") not in ("", "dumb")
 
 
 library_option = click.option(
@@ -38,6 +63,7 @@ library_option = click.option(
 json_option = click.option("--json", "as_json", is_flag=True, help="Print one JSON document.")
 model_option = click.option(
     "--model",
+    shell_complete=completing.models,
     metavar="NAME|FOLDER",
     help="A model's name (see `searchapp models`) or a Hugging Face folder on disk.",
 )
@@ -67,10 +93,30 @@ keep_alive_option = click.option(
     help="How long the resident process stays with nothing to do.",
 )
 collection_option = click.option(
-    "--collection", metavar="NAME", help="A collection; by default the one indexed last."
-)
+    "--collection", metavar="NAME", shell_complete=completing.collections,
+    help="A collection; by default the one indexed last.",
+)  # fmt: skip
 verbose_option = click.option(
     "-v", "--verbose", is_flag=True, help="Show what vLLM and the libraries below it print."
+)
+
+
+include_option = click.option(
+    "--include", multiple=True, metavar="GLOB", help="Only such files: '*.jpg'. May be repeated."
+)
+exclude_option = click.option(
+    "--exclude",
+    multiple=True,
+    metavar="GLOB",
+    help="No such files or folders: 'Screenshots/'. May be repeated.",
+)
+megapixels_option = click.option(
+    "--max-megapixels",
+    type=click.FloatRange(min=0, min_open=True),
+    default=MAX_MEGAPIXELS,
+    show_default=True,
+    metavar="N",
+    help="Leave out larger pictures.",
 )
 
 

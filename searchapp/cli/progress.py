@@ -13,7 +13,7 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, TaskID, TextColumn, TimeRemainingColumn
 from rich.progress import Progress as Bar
 
-from searchapp.cli.options import shown
+from searchapp.cli.options import animated, shown
 from searchapp.types import (
     Describing,
     EngineStarting,
@@ -34,7 +34,7 @@ SECONDS_BETWEEN_LINES = 5.0
 def follow(events: Iterable[Event]) -> RunSummary:
     """Draw events on stderr until the run is finished; return its summary."""
     summary = RunSummary()
-    display: BarDisplay | LineDisplay = BarDisplay() if sys.stderr.isatty() else LineDisplay()
+    display: BarDisplay | LineDisplay = BarDisplay() if animated() else LineDisplay()
     with display:
         for event in events:
             if isinstance(event, Finished):
@@ -83,6 +83,25 @@ def told(event: Event) -> str | None:
         case Failed(failure=failure):
             return f"left out {shown(failure.path)}: {failure.message}"
     return None
+
+
+def summed_up(summary: RunSummary) -> str:
+    """Put what a run did in a line."""
+    parts = [
+        f"{count:,} {what}"
+        for count, what in (
+            (summary.added, "added"),
+            (summary.unchanged, "unchanged"),
+            (summary.moved, "moved"),
+            (summary.removed, "removed"),
+            (summary.described, "described again"),
+            (summary.kept, "gone but kept"),
+            (summary.failed, "left out (see `searchapp failures`)"),
+        )
+        if count
+    ]
+    speed = f", {summary.images_per_second:.1f} images/s" if summary.images_per_second else ""
+    return f"{', '.join(parts) or 'no pictures'}; {summary.seconds:.1f} s{speed}"
 
 
 class BarDisplay:

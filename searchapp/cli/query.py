@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import sys
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 import click
 
 from searchapp.cli import taking
+from searchapp.cli.completing import formats
 from searchapp.cli.options import (
     Command,
     api_key_option,
@@ -31,10 +34,21 @@ from searchapp.cli.options import (
 )
 from searchapp.cli.terms import question, title
 from searchapp.place import library_folder, may_be_resident
+from searchapp.preview import PROTOCOLS
 from searchapp.types import AUTO, Answer, Hit, SearchOptions, clock
 
 
-@click.command(cls=Command)
+class _Command(Command):
+    """Takes --preview alone as well as --preview=kitty, and never the word after it."""
+
+    def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
+        """Parse."""
+        end = args.index("--") if "--" in args else len(args)
+        said = [f"{arg}=auto" if arg == "--preview" else arg for arg in args[:end]]
+        return super().parse_args(ctx, said + args[end:])
+
+
+@click.command(cls=_Command)
 @click.argument("text", required=False)
 @click.option(
     "--image", "images", multiple=True, metavar="FILE|URL",
@@ -80,7 +94,13 @@ from searchapp.types import AUTO, Answer, Hit, SearchOptions, clock
     "--keyword", multiple=True, metavar="PATTERN",
     help="Only with this keyword, in any case: holiday, 'new*'. Repeat it to ask for several.",
 )  # fmt: skip
-@click.option("--format", "format", metavar="NAME", help="Only files of a format: jpeg, heic ...")
+@click.option(
+    "--format",
+    "format",
+    metavar="NAME",
+    shell_complete=formats,
+    help="Only files of a format: jpeg, heic ...",
+)
 @click.option(
     "--min-size", type=click.FloatRange(min=0), metavar="MP", help="Only of MP megapixels or more."
 )
@@ -121,6 +141,10 @@ from searchapp.types import AUTO, Answer, Hit, SearchOptions, clock
     "--link-to", type=click.Path(path_type=Path, file_okay=False), metavar="DIR",
     help="Put links to the pictures found, and to what belongs to them, into DIR.",
 )  # fmt: skip
+@click.option(
+    "--preview", type=click.Choice(["auto", *PROTOCOLS]), metavar="[=HOW]",
+    help="Draw the pictures in the terminal: by what it can, or by kitty, iterm, sixel or blocks.",
+)  # fmt: skip
 @click.option("--open", "open_best", is_flag=True, help="Show the best in your picture viewer.")
 @model_option
 @collection_option
@@ -144,6 +168,7 @@ def command(
     html: Path | None,
     copy_to: Path | None,
     link_to: Path | None,
+    preview: str | None,
     open_best: bool,
     no_daemon: bool,
     keep_alive: float,
@@ -161,6 +186,7 @@ def command(
     searchapp query "a red boat at sunset"
     searchapp query --image boat.jpg -k 3
     searchapp query --image boat.jpg --text "at sunset:0.5" --minus-text "people:0.5"
+    searchapp query --preview "a red boat" --after 2021
     searchapp query -0 "two white sheep" | xargs -0 cp -t /tmp/sheep
 
     The first query starts a process in the background that keeps the model loaded, so that the next
@@ -202,12 +228,27 @@ def command(
     elif paths or null:
         for hit in hits:
             print_path(hit.path, b"\0" if null else b"\n")
+    elif preview and _preview(hits, preview):
+        pass
     elif html is None:
         for hit in hits:
             also = f"  (and {len(hit.also)} more)" if hit.also else ""
             at = "" if hit.seconds is None else f" @ {clock(hit.seconds)}"
             click.echo(f"{hit.score:.3f}  {shown(hit.path)}{at}{also}")
     _tell(answer, options)
+
+
+def _preview(hits: Sequence[Hit], how: str) -> bool:
+    """Draw hits in the terminal; say why where that cannot be."""
+    if how == "auto" and not sys.stdout.isatty():
+        note(
+            "--preview: the output is no terminal; --preview=blocks (or kitty, iterm, sixel) draws"
+        )
+        return False
+    from searchapp.cli.terminal import draw
+
+    draw(hits, how)
+    return True
 
 
 def _tell(answer: Answer, options: SearchOptions) -> None:

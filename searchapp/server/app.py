@@ -5,6 +5,7 @@
 import json
 import os
 import time
+from base64 import b64encode
 from collections.abc import Awaitable, Callable
 from pathlib import Path
 from typing import Annotated, Any
@@ -15,6 +16,7 @@ from fastapi.responses import FileResponse, JSONResponse
 from prometheus_client import CollectorRegistry, Counter, Histogram, generate_latest
 
 from searchapp import __version__
+from searchapp.engines import Refusal
 from searchapp.errors import (
     LibraryError,
     PictureError,
@@ -26,9 +28,14 @@ from searchapp.scan import suffix
 from searchapp.server.client import PICTURE
 from searchapp.server.forms import (
     FORM,
+    CountAnswer,
+    CountRequest,
+    EmbedAnswer,
+    EmbedRequest,
     FacetsAnswer,
     FilterRequest,
     SearchAnswer,
+    SearchRequest,
     SimilarRequest,
     TermRequest,
     answer_of,
@@ -53,6 +60,7 @@ FILMS = {
     ".mkv": "video/x-matroska", ".3gp": "video/3gpp", ".ogv": "video/ogg",
 }  # fmt: skip
 IDLE = frozenset({"/api/resident", "/api/stop", "/healthz", "/metrics"})  # no work, no stay
+VERSIONED = frozenset({"/api/search", "/api/embed", "/api/count"})  # what commands ask
 IMAGE_ID = 2**63 - 1
 
 
@@ -92,7 +100,7 @@ def create_app(
         request: Request, call_next: Callable[[Request], Awaitable[Response]]
     ) -> Response:
         theirs = request.headers.get("x-searchapp-version", __version__)
-        if theirs != __version__ and request.url.path == "/api/search":
+        if theirs != __version__ and request.url.path in VERSIONED:
             return Ascii({"detail": f"this is version {__version__}"}, 409)
         if request.url.path in IDLE:
             response = await call_next(request)
@@ -117,7 +125,7 @@ def create_app(
     @app.post("/api/search", response_model=SearchAnswer, openapi_extra=FORM)
     async def search(request: Request) -> SearchAnswer:
         """Search by a text, by a picture, by both as one question, or by a sum of terms."""
-        asked, files = await asked_of(request)
+        asked, files = await asked_of(request, SearchRequest)
         if not request.scope["searchapp.local"]:
             asked = asked.model_copy(update={"model": None, "trust_remote_code": False})
         terms = asked.terms or []
@@ -148,6 +156,31 @@ def create_app(
         return Part(
             Query(term.text, PICTURE if data is not None else None), data, None, term.weight
         )
+
+    @app.post("/api/embed", include_in_schema=False)
+    async def embed(request: Request) -> EmbedAnswer:
+        """Embed what another process of the user has prepared, so that one engine does for both."""
+        only_local(request)
+        asked, files = await asked_of(request, EmbedRequest)
+        inputs = [(each.prompt, files.get(each.image or "")) for each in asked.inputs]
+        outputs = await service.embed(asked.model, asked.revision, asked.space, inputs)
+        refused = [each.reason if isinstance(each, Refusal) else None for each in outputs]
+        vectors = [
+            None if isinstance(each, Refusal) else b64encode(each.astype("<f4").tobytes()).decode()
+            for each in outputs
+        ]
+        return EmbedAnswer(vectors=vectors, refusals=refused)
+
+    @app.post("/api/count", include_in_schema=False)
+    async def count_tokens(request: Request, asked: CountRequest) -> CountAnswer:
+        """Count the tokens of a prompt."""
+        only_local(request)
+        tokens = await service.count(asked.model, asked.revision, asked.space, asked.prompt)
+        return CountAnswer(tokens=tokens)
+
+    def only_local(request: Request) -> None:
+        if not request.scope["searchapp.local"]:
+            raise HTTPException(403, "only by the Unix socket")
 
     @app.get("/api/similar/{image_id}", response_model=SearchAnswer)
     async def similar(
@@ -207,8 +240,7 @@ def create_app(
     @app.post("/api/stop", include_in_schema=False)
     async def stop(request: Request) -> dict[str, str]:
         """Leave; only the user can ask for it, by the Unix socket."""
-        if not request.scope["searchapp.local"]:
-            raise HTTPException(403, "only by the Unix socket")
+        only_local(request)
         leave()
         return {"detail": "leaving"}
 

@@ -46,6 +46,10 @@ class Residence:
     api_key: str | None = None
 
 
+class Died(Exception):
+    """Say that the resident process has ended while it did what it was asked."""
+
+
 class _Connection(http.client.HTTPConnection):
     def __init__(self, path: Path, timeout: float) -> None:
         super().__init__("searchapp", timeout=timeout)
@@ -81,20 +85,40 @@ def search(
         for number, term in enumerate(terms)
         if term.query.image is not None
     }
-    deadline, told = time.monotonic() + ANSWER_SECONDS, False
+    status, answer = ask(residence, "/api/search", fields, pictures, tell)
+    if status != 200:
+        raise _error(answer, terms)
+    hits = tuple(_hit(found) for found in answer["hits"])
+    return Answer(hits, answer["good_match"])
+
+
+def ask(
+    residence: Residence,
+    path: str,
+    fields: dict[str, Any],
+    pictures: dict[str, bytes],
+    tell: Callable[[str], None],
+    deaths: int | None = None,
+) -> tuple[int, dict[str, Any]]:
+    """Return the status and the answer of the resident process, started where there is none.
+
+    deaths: how often it may die of this; by default as often as it can be started in time.
+    Errors: EngineError where it cannot be started, Died.
+    """
+    deadline, told, died = time.monotonic() + ANSWER_SECONDS, False, 0
     while True:
         _ensure(residence, tell)
         try:
-            status, answer = _post(residence.library, "/api/search", fields, pictures)
+            status, answer = _post(residence.library, path, fields, pictures)
         except (OSError, http.client.HTTPException):  # it left, or died, just now
             status, answer = BUSY, {"detail": "the resident process went away"}
-        if status == 200:
-            hits = tuple(_hit(found) for found in answer["hits"])
-            return Answer(hits, answer["good_match"])
+            died += 1
+            if deaths is not None and died > deaths:
+                raise Died("the engine died of it") from None
         if status == CONFLICT:
             stop(residence.library)
         elif status != BUSY or time.monotonic() > deadline:
-            raise _error(answer, terms)
+            return status, answer
         elif not told and "starting" in str(answer.get("detail")):
             tell(str(answer["detail"]))
             told = True
@@ -208,10 +232,11 @@ def _post(
         return _request(library, "POST", path, json.dumps(fields).encode(), "application/json")
     boundary = uuid.uuid4().hex
     body = bytearray()
-    lists = {name: json.dumps(fields[name]) for name in ("terms", "keyword")}
-    for name, value in {**fields, **lists, **pictures}.items():
+    for name, value in {**fields, **pictures}.items():
         if value is None:
             continue
+        if isinstance(value, (dict, list, tuple)):
+            value = json.dumps(value)
         file = '; filename="picture"' if name in pictures else ""
         body += f'--{boundary}\r\nContent-Disposition: form-data; name="{name}"{file}\r\n'.encode()
         body += b"\r\n" + (value if isinstance(value, bytes) else str(value).encode()) + b"\r\n"
@@ -251,6 +276,11 @@ def _hit(found: dict[str, Any]) -> Hit:
         found["title"], found["latitude"], found["longitude"], found["seconds"],
         tuple(found["moments"]), tuple(found["companions"]),
     )  # fmt: skip
+
+
+def error_of(answer: dict[str, Any]) -> SearchAppError:
+    """Return what the resident process stated as an error."""
+    return _error(answer, ())
 
 
 def _error(answer: dict[str, Any], terms: Sequence[Term]) -> SearchAppError:

@@ -8,7 +8,7 @@ import re
 import time
 from dataclasses import asdict, fields, replace
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, TypeVar
 
 from fastapi import HTTPException, Request
 from fastapi.exceptions import RequestValidationError
@@ -23,6 +23,7 @@ DATE = r"^\d{4}(-\d\d(-\d\d(T[\d:]+)?)?)?$"
 PLACE = r"^-?\d+(\.\d*)?,-?\d+(\.\d*)?,\d+(\.\d*)?(km)?$"
 PARTS = 16  # of a question
 FACETS = ("folders", "cameras", "lenses", "keywords", "ratings", "formats")
+Asked = TypeVar("Asked", bound=BaseModel)
 MOST = 1000  # hits an answer, and pages together
 
 
@@ -120,7 +121,7 @@ class SearchRequest(SimilarRequest):
     image_url: Annotated[str | None, Field(max_length=4000, description="if allowed")] = None
     terms: Annotated[
         list[TermRequest] | None,
-        BeforeValidator(lambda value: _parsed(value) if isinstance(value, str) else value),
+        BeforeValidator(lambda value: _read(value)),
         Field(max_length=PARTS, description="added up by weight; in a form: as JSON"),
     ] = None
     model: Annotated[str | None, Field(description="by the Unix socket only")] = None
@@ -129,6 +130,49 @@ class SearchRequest(SimilarRequest):
     one_prompt: Annotated[
         bool, Field(description="refuse text and picture together where they cannot be one prompt")
     ] = False
+
+
+def _read(value: Any) -> Any:
+    """Read JSON that came as a form's field."""
+    return _parsed(value) if isinstance(value, str) else value
+
+
+class InputRequest(BaseModel):
+    """A prompt, and the form's part with the picture that it speaks of, prepared and whole."""
+
+    prompt: str
+    image: str | None = None
+
+
+class EmbedRequest(BaseModel):
+    """What to embed, and with which collection's model: by what its vectors depend on."""
+
+    model: str
+    revision: str
+    space: Annotated[dict[str, Any], BeforeValidator(_read)]
+    inputs: Annotated[list[InputRequest], BeforeValidator(_read), Field(max_length=PARTS)]
+
+
+class EmbedAnswer(BaseModel):
+    """For each input a vector (float32, little-endian, base64), or why there is none."""
+
+    vectors: list[str | None]
+    refusals: list[str | None]
+
+
+class CountRequest(BaseModel):
+    """A prompt whose tokens are to be counted."""
+
+    model: str
+    revision: str
+    space: dict[str, Any]
+    prompt: str
+
+
+class CountAnswer(BaseModel):
+    """How many tokens a prompt has."""
+
+    tokens: int
 
 
 class Found(BaseModel):
@@ -246,8 +290,8 @@ def named(name: str, terms: list[TermRequest]) -> bool:
     return any(term.image == name for term in terms)
 
 
-async def asked_of(request: Request) -> tuple[SearchRequest, dict[str, bytes]]:
-    """Read a search, and the pictures sent with it by their names, from JSON or from a form.
+async def asked_of(request: Request, shape: type[Asked]) -> tuple[Asked, dict[str, bytes]]:
+    """Read a request, and the pictures sent with it by their names, from JSON or from a form.
 
     Raise RequestValidationError where it is neither.
     """
@@ -266,7 +310,7 @@ async def asked_of(request: Request) -> tuple[SearchRequest, dict[str, bytes]]:
         except ValueError as error:
             raise HTTPException(422, "the body is neither JSON nor a multipart form") from error
     try:
-        return SearchRequest.model_validate(given), files
+        return shape.model_validate(given), files
     except ValidationError as error:
         raise RequestValidationError(
             error.errors(include_url=False, include_context=False)

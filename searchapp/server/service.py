@@ -6,7 +6,7 @@ import asyncio
 import io
 import os
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, replace
@@ -123,6 +123,29 @@ class Service:
             outputs = await asyncio.wrap_future(self._batcher.embed(spec, inputs))
             vectors = [output for output in outputs if not isinstance(output, Refusal)]
             await self._with_library(lambda it: it.calibrate(collection, vectors))
+
+    async def embed(
+        self,
+        model: str,
+        revision: str,
+        space: Mapping[str, Any],
+        inputs: Sequence[tuple[str, bytes | None]],
+    ) -> list[Vector | Refusal]:
+        """Embed prompts, each with the picture that it speaks of (PNG, prepared already), if any.
+
+        Errors: LibraryError where no collection is of such a model, and Starting.
+        """
+        spec = await self._with_library(lambda it: it.model(model, revision, space))
+        await self._ready(spec)
+        items = await self._with_pictures(lambda: [_input(*each) for each in inputs])
+        return await asyncio.wrap_future(self._batcher.embed(spec, items))
+
+    async def count(self, model: str, revision: str, space: Mapping[str, Any], prompt: str) -> int:
+        """Return how many tokens a prompt has; errors as in embed."""
+        spec = await self._with_library(lambda it: it.model(model, revision, space))
+        await self._ready(spec)
+        asked = self._batcher.ask(spec, lambda engine: engine.count_tokens(prompt))
+        return int(await asyncio.wrap_future(asked))
 
     async def similar(self, image_id: int, options: SearchOptions) -> Answer:
         """Find the images nearest to one of the library's."""
@@ -241,6 +264,12 @@ class Service:
             temporary.write_bytes(buffer.getvalue())
             temporary.rename(file)
         return buffer.getvalue()
+
+
+def _input(prompt: str, data: bytes | None) -> EngineInput:
+    if data is None:
+        return EngineInput(prompt)
+    return EngineInput(prompt, images.decode(data, lambda width, height: (width, height))[0])
 
 
 def _accepted(outputs: Sequence[Vector | Refusal]) -> list[Vector]:

@@ -16,6 +16,8 @@ from searchapp.types import Collection, Extent, IndexMaking, SavedIndex
 from searchapp.vectors import CannotRemove, VectorIndex, kinds, unpack
 from searchapp.vectors.kinds import Policy
 
+SMALL = 32 << 20  # bytes
+
 
 @dataclass(slots=True)
 class _Opened:
@@ -107,6 +109,10 @@ class Files:
             return True
         due = self._kind_due(saved, now, embedded.wanted()) is not None
         return due and now.count >= self._policy.save_every
+
+    def is_small(self, collection: Collection) -> bool:
+        """Tell whether the file is written in a moment."""
+        return self._catalog.embedded(collection).saved().size <= SMALL
 
     def making_due(self, collection: Collection) -> IndexMaking | None:
         """Return what save would make anew; None where it would not."""

@@ -101,6 +101,10 @@ class Indexes:
             return self._files.save_due(collection)
         return self._remotes.due(collection, address) >= self._policy.save_every
 
+    def is_small(self, collection: Collection) -> bool:
+        """Tell whether a few changes are saved in a moment: Milvus is told no more than those."""
+        return self.wanted(collection) is not None or self._files.is_small(collection)
+
     def making_due(self, collection: Collection) -> IndexMaking | None:
         """Return what save would make anew; None where it would not."""
         return self._files.making_due(collection) if self.wanted(collection) is None else None

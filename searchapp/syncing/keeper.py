@@ -58,6 +58,10 @@ class Keeper:
             self._thread = threading.Thread(target=self._save, args=[self._file], name="index")
             self._thread.start()
 
+    def saves_cheaply(self) -> bool:
+        """Tell whether to save after a few changes: a large file only when it is far behind."""
+        return self._indexes.is_small(self._collection) or self._indexes.save_due(self._collection)
+
     def finish(self) -> Iterator[IndexMaking | Uploading]:
         """Bring the index in step with all that is embedded."""
         if self._thread is not None and self._thread.is_alive():

@@ -1,0 +1,27 @@
+"""`searchapp completion`."""
+
+from __future__ import annotations
+
+import click
+from click.shell_completion import get_completion_class
+
+from searchapp.cli.options import Command
+
+
+@click.command(cls=Command)
+@click.argument("shell", type=click.Choice(["bash", "zsh", "fish"]))
+def command(shell: str) -> None:
+    """Print what makes a shell complete commands, options, models and collections.
+
+    It goes into the file that the shell reads at its start: ~/.bashrc (bash 4.4 or newer), ~/.zshrc
+    after compinit, or ~/.config/fish/completions/searchapp.fish.
+
+    \b
+    searchapp completion bash >> ~/.bashrc
+    searchapp completion zsh >> ~/.zshrc
+    searchapp completion fish > ~/.config/fish/completions/searchapp.fish
+    """
+    kind = get_completion_class(shell)
+    assert kind is not None
+    made = kind(click.Group(), {}, "searchapp", "_SEARCHAPP_COMPLETE")
+    click.echo(made.source_template % made.source_vars())

@@ -1,0 +1,215 @@
+"""`searchapp watch`."""
+
+from __future__ import annotations
+
+import json
+import signal
+import time
+from collections.abc import Iterator
+from dataclasses import asdict, replace
+from datetime import datetime
+from pathlib import Path
+from types import FrameType
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from searchapp.cli.options import (
+    Command,
+    api_key_option,
+    collection_option,
+    engine_option,
+    exclude_option,
+    include_option,
+    keep_alive_option,
+    library_option,
+    megapixels_option,
+    model_options,
+    note,
+    shown,
+    taken,
+    verbose_option,
+)
+from searchapp.errors import Interrupted, LockedError
+from searchapp.place import library_folder, may_be_resident
+from searchapp.types import Event, IndexOptions, RunSummary
+
+if TYPE_CHECKING:
+    from searchapp.engines import Engine
+    from searchapp.models import ModelSpec
+    from searchapp.watching import WatchEvent
+
+LOCKED = 2.0  # seconds until the next try while another process writes
+
+
+class _Terminated(BaseException):
+    """SIGTERM: end as at Ctrl-C, and say that all is well."""
+
+
+@click.command(cls=Command)
+@click.argument("folders", nargs=-1, required=True, type=click.Path(path_type=Path))
+@model_options
+@collection_option
+@include_option
+@exclude_option
+@megapixels_option
+@click.option(
+    "--poll", is_flag=True,
+    help="Look at all files now and then; by itself where a network's file system tells nothing.",
+)  # fmt: skip
+@click.option(
+    "--interval", type=click.FloatRange(min=0.1), default=10.0, show_default=True,
+    metavar="SECONDS", help="How often --poll looks.",
+)  # fmt: skip
+@click.option(
+    "--quiet", type=click.FloatRange(min=0), default=2.0, show_default=True,
+    metavar="SECONDS", help="Take a file for whole when it has not changed for so long.",
+)  # fmt: skip
+@click.option("--no-daemon", is_flag=True, help="Embed in this process, and share no engine.")
+@keep_alive_option
+@engine_option
+@api_key_option
+@click.option("--json", "as_json", is_flag=True, help="Print one JSON object a line.")
+@library_option
+@verbose_option
+def command(
+    folders: tuple[Path, ...],
+    poll: bool,
+    interval: float,
+    quiet: float,
+    no_daemon: bool,
+    keep_alive: float,
+    engine: str | None,
+    api_key: str | None,
+    as_json: bool,
+    library: Path | None,
+    verbose: bool,
+    **arguments: Any,
+) -> None:
+    """Index FOLDERS, then go on indexing what comes, changes, moves or goes below them.
+
+    The pictures are embedded by the process that queries leave in the background, so that the model
+    is in memory once. A file is read when it has been quiet for a moment; what is not whole then
+    is tried again. A folder that goes away loses nothing, and is looked at when it is back.
+
+    Ctrl-C ends it with the exit status 130, SIGTERM with 0.
+
+    \b
+    searchapp watch ~/Pictures
+    searchapp watch --poll --interval 60 /mnt/nas/photos
+    searchapp watch --json ~/Pictures >> watch.jsonl
+    """
+    from searchapp.watching import Watch
+
+    options = IndexOptions(model_options=taken(arguments), **arguments)
+    place = library_folder(library)
+    run = _Runs(place, verbose, engine, api_key, None if no_daemon else keep_alive)
+    seconds = interval if poll else None
+    before = signal.signal(signal.SIGTERM, _terminate)
+    try:
+        with Watch(list(folders), place, options, poll=seconds, quiet=quiet) as watching:
+            summary = _first(run, watching.roots, options)
+            _say({"event": "watching", "summary": asdict(summary)}, None, as_json)
+            note(f"watching {', '.join(shown(str(root)) for root in watching.roots)}")
+            for event in watching.events(run.index):
+                kind = type(event).__name__.lower()
+                _say({"event": kind, **asdict(event)}, _told(event), as_json)
+    except _Terminated:
+        note("searchapp: stopped")
+    except KeyboardInterrupt:
+        raise Interrupted("stopped; what was embedded is saved") from None
+    finally:
+        signal.signal(signal.SIGTERM, before)
+
+
+class _Runs:
+    """Runs index, each time with the library opened anew, and an engine that is shared."""
+
+    def __init__(
+        self, library: Path, verbose: bool, url: str | None, key: str | None, stay: float | None
+    ) -> None:
+        """Start nothing. stay: minutes for a resident process; None: have none."""
+        from searchapp.cli.engine import starter
+
+        self._library, self._verbose, self._url, self._key = library, verbose, url, key
+        self._stay = stay if may_be_resident(library) else None
+        self._start = starter(verbose, tell=False, url=url, api_key=key)
+        self._own: Engine | None = None
+
+    def index(self, roots: list[Path], options: IndexOptions) -> Iterator[Event]:
+        """Run Library.index."""
+        from searchapp.cli.engine import starter_of_many
+        from searchapp.cli.watchdog import watched
+        from searchapp.library import Library
+
+        many = None if self._url else starter_of_many(self._verbose)
+        with Library.open(
+            self._library, create=True, start=self._engine, start_many=many
+        ) as opened:
+            yield from watched(opened.index(roots, options))
+
+    def _engine(self, spec: ModelSpec) -> Engine:
+        if self._stay is not None:
+            from searchapp.server.borrowed import BorrowedEngine
+            from searchapp.server.client import Residence
+
+            residence = Residence(self._library, self._stay, self._url, self._key)
+            return BorrowedEngine(spec, residence, lambda line: None)
+        if self._url is not None:
+            return self._start(spec)
+        if self._own is None or self._own.spec != spec:
+            self._own = self._start(spec)
+        return self._own  # which stays until the process ends
+
+
+def _first(run: _Runs, roots: list[Path], options: IndexOptions) -> RunSummary:
+    """Index all there is, when nobody else writes."""
+    from searchapp.cli.progress import follow, summed_up
+
+    told = False
+    while True:
+        try:
+            summary = follow(run.index(roots, options))
+        except LockedError as error:
+            if not told:
+                note(f"waiting: {error}")
+                told = True
+            time.sleep(LOCKED)
+            continue
+        note(summed_up(summary))
+        return summary
+
+
+def _told(event: WatchEvent) -> str:
+    from searchapp.cli.progress import summed_up
+    from searchapp.watching import Away, Back, Batch, Polling
+
+    folder = shown(event.folder)
+    match event:
+        case Batch(summary=summary, failures=failures, again=again):
+            counts = replace(summary, unchanged=0, failed=len(failures), images_per_second=0.0)
+            line = summed_up(counts).replace("no pictures; ", "")
+            waiting = f"{again:,} not whole yet, tried again soon; " if again else ""
+            reasons = (f"\n  {shown(each.path)}: {each.message}" for each in failures)
+            return f"{waiting}{line}{''.join(reasons)}"
+        case Away(reason=reason):
+            return f"{folder}: {reason}; nothing is forgotten, and it is looked at when it is back"
+        case Back():
+            return f"{folder} is back"
+        case Polling(seconds=seconds, reason=reason):
+            return f"{folder}: no changes are told ({reason}); looking every {seconds:g} s instead"
+    return f"{folder}: waiting, and trying again: {event.reason}"
+
+
+def _terminate(number: int, frame: FrameType | None) -> None:
+    raise _Terminated
+
+
+def _say(fields: dict[str, Any], line: str | None, as_json: bool) -> None:
+    """Print an event: as JSON on stdout, as a line with the time on stderr."""
+    now = datetime.now().astimezone()
+    if as_json:
+        time_first = {"time": now.isoformat(timespec="seconds"), **fields}
+        click.echo(json.dumps(time_first, default=str))
+    elif line is not None:
+        note(f"{now:%H:%M:%S} {line}")

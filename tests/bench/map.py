@@ -1,0 +1,55 @@
+"""How long a map of made vectors takes, step by step, without the thumbnails.
+
+python tests/bench/map.py [VECTORS] [DIMENSIONS] [PICTURES]
+"""
+
+from __future__ import annotations
+
+import resource
+import sys
+import time
+from collections.abc import Iterator
+
+import numpy as np
+
+from searchapp.mapping.choosing import Floats, Ids, choose
+from searchapp.mapping.layout import laid_out, on_grid
+
+PAGE = 10_000
+
+
+def main(count: int = 100_000, dimensions: int = 768, most: int = 2000) -> None:
+    """Measure, and print."""
+    random = np.random.default_rng(0)
+    centres = random.normal(size=(500, dimensions)).astype(np.float32)
+
+    def pages(ids: Ids) -> Iterator[tuple[Ids, Floats]]:
+        for start in range(0, len(ids), PAGE):
+            part = ids[start : start + PAGE]
+            vectors = centres[part % 500] + 0.7 * np.random.default_rng(start).normal(
+                size=(len(part), dimensions)
+            ).astype(np.float32)
+            yield part, vectors / np.linalg.norm(vectors, axis=1, keepdims=True)
+
+    begun = time.perf_counter()
+    for _ in pages(np.arange(count)):
+        pass
+    made = time.perf_counter() - begun
+    begun = time.perf_counter()
+    chosen = choose(np.arange(count), pages, most)
+    choosing = time.perf_counter() - begun
+    begun = time.perf_counter()
+    places = laid_out(chosen.points)
+    laying = time.perf_counter() - begun
+    begun = time.perf_counter()
+    on_grid(places)
+    memory = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
+    print(
+        f"{count:,} vectors of {dimensions}: chosen {len(chosen.ids):,} in {choosing:.1f} s (of "
+        f"that {made:.1f} s to make them), laid out in {laying:.1f} s, on a grid in "
+        f"{time.perf_counter() - begun:.2f} s; {memory:,.0f} MB at most"
+    )
+
+
+if __name__ == "__main__":
+    main(*map(int, sys.argv[1:]))
