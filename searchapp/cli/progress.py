@@ -26,6 +26,7 @@ from searchapp.types import (
     Scanned,
 )
 
+NODES = 8  # of a cluster, that a line tells
 SECONDS_BETWEEN_LINES = 5.0
 
 
@@ -64,6 +65,15 @@ def told(event: Event) -> str | None:
         case Failed(failure=failure):
             return f"left out {shown(failure.path)}: {failure.message}"
     return None
+
+
+def _rate(event: Progress) -> str:
+    rate = f"{event.images_per_second:.1f} images/s"
+    if not event.nodes:
+        return rate
+    nodes = [f"{name} {rate:.1f}" for name, rate in event.nodes.items()]
+    rest = f", and {len(nodes) - NODES} more" if len(nodes) > NODES else ""
+    return f"{rate} ({', '.join(nodes[:NODES])}{rest})"
 
 
 class BarDisplay:
@@ -105,8 +115,7 @@ class BarDisplay:
                 self._started = True
                 self._task = self._bar.add_task("indexing", total=event.total, rate="")
             assert self._task is not None
-            rate = f"{event.images_per_second:.1f} images/s" if event.images_per_second else ""
-            self._bar.update(self._task, completed=event.done, rate=rate)
+            self._bar.update(self._task, completed=event.done, rate=_rate(event))
 
 
 class LineDisplay:
@@ -131,7 +140,7 @@ class LineDisplay:
             if event.done < event.total and now - self._told < SECONDS_BETWEEN_LINES:
                 return
             self._told = now
-            line = f"{event.done:,}/{event.total:,} done, {event.images_per_second:.1f} images/s"
+            line = f"{event.done:,}/{event.total:,} done, {_rate(event)}"
             begun, before = self._first
             if before < event.done < event.total:
                 left = (event.total - event.done) * (now - begun) / (event.done - before)
