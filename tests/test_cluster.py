@@ -62,6 +62,7 @@ def ray_cluster() -> Iterator[Any]:
         "PYTHONPATH": os.pathsep.join([str(TESTS), str(Path(__file__).parents[1])]),
         "RAY_USAGE_STATS_ENABLED": "0",
         "RAY_BACKEND_LOG_LEVEL": "fatal",
+        "RAY_worker_niceness": "0",
     }
     with pytest.MonkeyPatch.context() as patch:
         for name, value in environment.items():

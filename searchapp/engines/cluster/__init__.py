@@ -131,7 +131,8 @@ class Cluster:
         context.enable_progress_bars = False
         context.max_errored_blocks = -1  # what an actor loses comes again in the next pass
         context.target_max_block_size = OUTPUT
-        context.wait_for_min_actors_s = A_START if self._job.warm else -1
+        together = self._job.warm and not self.answered
+        context.wait_for_min_actors_s = A_START if together else -1
         room, ahead = self._room, 1 if alone else AHEAD
         part = size * max(1, min(BATCHES, len(spool) // (PARTS * room.engines * size)))
         files = Files(spool, part)
@@ -145,7 +146,7 @@ class Cluster:
                 batch_size=size,
                 batch_format="pyarrow",
                 compute=ActorPoolStrategy(
-                    min_size=room.engines if self._job.warm else 1,
+                    min_size=room.engines if together else 1,
                     max_size=room.engines,
                     initial_size=room.engines,
                     max_tasks_in_flight_per_actor=ahead,
