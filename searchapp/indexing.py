@@ -46,6 +46,10 @@ class Source(Protocol):
         """Return when the first engine ran, by time.monotonic."""
 
     @property
+    def nodes(self) -> Mapping[str, int]:
+        """Return how many files were dealt with on each node; nothing on one machine."""
+
+    @property
     def seconds(self) -> Mapping[str, float]:
         """Return seconds by stage, of all threads and processes together."""
 
@@ -203,6 +207,14 @@ class Run:
         since = self._source.ready_at if self._source else None
         return self.embedded / (time.monotonic() - since) if since and self.embedded else 0.0
 
+    def _by_node(self) -> dict[str, float]:
+        """Return files a second of each node since the first engine runs."""
+        since = self._source.ready_at if self._source else None
+        if self._source is None or since is None:
+            return {}
+        seconds = time.monotonic() - since
+        return {node: count / seconds for node, count in sorted(self._source.nodes.items())}
+
     def _embed(
         self, seen: Seen, plan: Plan, collection: Collection, run_id: int
     ) -> Iterator[Event]:
@@ -223,7 +235,7 @@ class Run:
                 for failure in failures:
                     yield Failed(failure)
                 done += len(event)
-                yield Progress(done, plan.work, self._rate())
+                yield Progress(done, plan.work, self._rate(), self._by_node())
         except BaseException:  # Ctrl-C above all: what is embedded is to be saved
             for rest in (batch, *source.leave()):
                 self._save(rest, collection, run_id)

@@ -249,6 +249,7 @@ class Progress:
     done: int
     total: int
     images_per_second: float
+    nodes: Mapping[str, float] = field(default_factory=dict)  # the same, of each node of a cluster
 
 
 @dataclass(frozen=True, slots=True)

@@ -28,6 +28,14 @@ class Lookup:
             ).fetchone()
         return int(row[0]) if row else None
 
+    def any(self) -> bool:
+        """Tell whether the collection has anything; LibraryError."""
+        with self._lock, stated(self._folder):
+            row = self._connection.execute(
+                "select 1 from embeddings where collection_id = ? limit 1", (self._collection_id,)
+            ).fetchone()
+        return row is not None
+
     def close(self) -> None:
         """Close the connection."""
         with self._lock:

@@ -11,6 +11,7 @@ from searchapp.cli.options import note, shown
 from searchapp.models import EngineInput, ModelSpec, check_trust, hub
 
 if TYPE_CHECKING:
+    from searchapp.engines.cluster import Cluster
     from searchapp.engines.replicas import Replicas
     from searchapp.engines.worker import Job
 
@@ -72,5 +73,15 @@ def starter_of_many(verbose: bool) -> Callable[[Job, int, int | None], Replicas 
         if replicas is not None:
             hub.fetch(job.spec)  # once for all of them, and with its progress shown
         return replicas
+
+    return start
+
+
+def starter_on(address: str, verbose: bool) -> Callable[[Job, int, int | None], Cluster]:
+    """Return what a library starts engines with on the nodes of a Ray cluster."""
+
+    def start(job: Job, files: int, wanted: int | None) -> Cluster:
+        check_trust(job.spec)
+        return engines.start_cluster(job, address, wanted, {"verbose": verbose})
 
     return start

@@ -60,6 +60,11 @@ from searchapp.types import IndexOptions
     metavar="N",
     help="Run N engines on each GPU, or on the CPU; by default what suits the machine.",
 )
+@click.option(
+    "--cluster",
+    metavar="ADDRESS",
+    help="Embed on the nodes of a Ray cluster: HOST:PORT, auto (this machine is in one) or local.",
+)
 @megapixels_option
 @click.option(
     "--index",
@@ -77,6 +82,7 @@ def command(
     as_json: bool,
     engine: str | None,
     api_key: str | None,
+    cluster: str | None,
     library: Path | None,
     verbose: bool,
     **arguments: Any,
@@ -90,7 +96,7 @@ def command(
     searchapp index ~/Pictures
     searchapp index --dry-run ~/Pictures /mnt/camera
     """
-    from searchapp.cli.engine import starter, starter_of_many
+    from searchapp.cli.engine import starter, starter_of_many, starter_on
     from searchapp.cli.progress import follow, summed_up
     from searchapp.cli.watchdog import watched
     from searchapp.library import Library
@@ -98,9 +104,11 @@ def command(
 
     options = IndexOptions(model_options=taken(arguments), **arguments)
     start = starter(verbose, tell=False, url=engine, api_key=api_key)
-    many = None if engine else starter_of_many(verbose)
+    if engine and cluster:
+        raise click.UsageError("--engine and --cluster exclude each other")
+    many = starter_on(cluster, verbose) if cluster else starter_of_many(verbose)
     with Library.open(
-        library, create=True, dry=options.dry_run, start=start, start_many=many
+        library, create=True, dry=options.dry_run, start=start, start_many=None if engine else many
     ) as opened:
         try:
             summary = follow(watched(opened.index(folders, options)))

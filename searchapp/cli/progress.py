@@ -28,6 +28,7 @@ from searchapp.types import (
     Uploading,
 )
 
+NODES = 8  # of a cluster, that a line tells
 SECONDS_BETWEEN_LINES = 5.0
 
 
@@ -104,6 +105,15 @@ def summed_up(summary: RunSummary) -> str:
     return f"{', '.join(parts) or 'no pictures'}; {summary.seconds:.1f} s{speed}"
 
 
+def _rate(event: Progress) -> str:
+    rate = f"{event.images_per_second:.1f} images/s"
+    if not event.nodes:
+        return rate
+    nodes = [f"{name} {rate:.1f}" for name, rate in event.nodes.items()]
+    rest = f", and {len(nodes) - NODES} more" if len(nodes) > NODES else ""
+    return f"{rate} ({', '.join(nodes[:NODES])}{rest})"
+
+
 class BarDisplay:
     """A bar for people."""
 
@@ -141,7 +151,7 @@ class BarDisplay:
         if isinstance(event, Describing):
             self._show_describing(event)
         if isinstance(event, Progress):
-            rate = f"{event.images_per_second:.1f} images/s" if event.images_per_second else ""
+            rate = _rate(event) if event.images_per_second else ""
             self._draw("indexing", event.done, event.total, rate)
         if isinstance(event, Uploading):
             self._draw("sending to Milvus", event.done, event.total, "")
@@ -196,7 +206,7 @@ class LineDisplay:
             if event.done < event.total and now - self._told < SECONDS_BETWEEN_LINES:
                 return
             self._told = now
-            line = f"{event.done:,}/{event.total:,} done, {event.images_per_second:.1f} images/s"
+            line = f"{event.done:,}/{event.total:,} done, {_rate(event)}"
             begun, before = self._first
             if before < event.done < event.total:
                 left = (event.total - event.done) * (now - begun) / (event.done - before)

@@ -10,11 +10,13 @@ from searchapp.engines.base import Engine, Refusal, Vector, embed_apart
 from searchapp.models import EngineInput, ModelSpec
 
 if TYPE_CHECKING:
+    from searchapp.engines.cluster import Cluster
     from searchapp.engines.replicas import Replicas
     from searchapp.engines.worker import Job
 
 __all__ = [
-    "Engine", "EngineInput", "Refusal", "Vector", "embed_apart", "start_engine", "start_replicas",
+    "Engine", "EngineInput", "Refusal", "Vector", "embed_apart", "start_cluster",
+    "start_engine", "start_replicas",
 ]  # fmt: skip
 
 
@@ -56,3 +58,21 @@ def start_replicas(
     return Replicas(
         replace(job, threads=threads, arguments={"bulk": True, **(arguments or {})}), places
     )
+
+
+def start_cluster(
+    job: Job,
+    address: str,
+    wanted: int | None = None,
+    arguments: Mapping[str, Any] | None = None,
+    most: int | None = None,
+) -> Cluster:
+    """Return what embeds files on the nodes of a Ray cluster; EngineError where there is none.
+
+    address: HOST:PORT, auto or local. wanted: engines on each GPU, or on each node without one.
+    arguments: of every engine. most: engines in all.
+    """
+    from searchapp.engines.cluster import Cluster
+
+    job = replace(job, arguments={"bulk": True, **(arguments or {})})
+    return Cluster(job, address, wanted, most)

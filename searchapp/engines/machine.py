@@ -67,7 +67,7 @@ def places(spec: ModelSpec, files: int, wanted: int | None = None) -> list[Mappi
         return []
     if found := gpus():
         share = max(1, (len(ours) - 2) // len(found))
-        each = [wanted or _on_gpu(spec, gpu, share) for gpu in found]
+        each = [wanted or engines_on(spec, gpu, share) for gpu in found]
         most = sum(each) if wanted else max(1, min(sum(each), files // FILES_AN_ENGINE))
         # The first of every GPU come first.
         rounds = range(max(each, default=0))
@@ -96,7 +96,8 @@ def threads_each(count: int) -> int:
     return max(1, min(4, len(cores()) // max(1, count)))
 
 
-def _on_gpu(spec: ModelSpec, gpu: Gpu, cores: int) -> int:
+def engines_on(spec: ModelSpec, gpu: Gpu, cores: int) -> int:
+    """Return how many engines a GPU takes that has so many cores to itself."""
     needed = spec.weights_mb + (LANGUAGE if spec.pooling else TWO_TOWERS)
     fitting = int(SHARE * gpu.free) // needed
     return max(1, min(fitting, cores, MOST_LANGUAGE if spec.pooling else cores))

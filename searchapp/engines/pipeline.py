@@ -13,10 +13,10 @@ from dataclasses import dataclass, replace
 from functools import partial
 from io import BufferedReader
 from itertools import islice
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Protocol
 
 from searchapp import images, metadata, video
-from searchapp.catalog import Lookup, Work
+from searchapp.catalog import Work
 from searchapp.engines.base import Engine, Refusal, accepted
 from searchapp.engines.readers import Readers, Reading
 from searchapp.errors import EngineError, PictureError
@@ -102,6 +102,16 @@ class _Begun:
 Batch = list[_Begun]
 
 
+class Held(Protocol):
+    """What the collection has already: a Lookup, or who asks one elsewhere."""
+
+    def embedded(self, sha256: str) -> int | None:
+        """Return the id of an image that the collection has the embedding of."""
+
+    def close(self) -> None:
+        """Let go of it."""
+
+
 class Pipeline:
     """Embeds the pictures of files with one engine, which starts when the first is needed."""
 
@@ -109,7 +119,7 @@ class Pipeline:
         self,
         spec: ModelSpec,
         start: Callable[[], Engine],
-        lookup: Lookup | None,
+        lookup: Held | None,
         *,
         max_megapixels: float = MAX_MEGAPIXELS,
         threads: int = 1,
@@ -127,6 +137,7 @@ class Pipeline:
         self._readers = Readers[_Read](threads)
         self._decode_seconds = decode_seconds
         self._lock = threading.Lock()
+        self.nodes: Mapping[str, int] = {}  # all is done on this one
         self.ready_at: float | None = None  # when the engine ran, by time.monotonic
         # Seconds by stage, of all threads together: read, decode, prepare; and start, embed, wait
         # (for the threads) of the one that embeds.

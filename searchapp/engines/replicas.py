@@ -84,6 +84,7 @@ class Replicas:
         self._deaths: Counter[str] = Counter()  # by path, of workers that had nothing else
         self._failed_starts = 0
         self._announced = False
+        self.nodes: Mapping[str, int] = {}  # all is done on this one
         self.ready_at: float | None = None  # when the first engine ran, by time.monotonic
         self.seconds: defaultdict[str, float] = defaultdict(float)  # by stage: see Pipeline
 

@@ -38,6 +38,7 @@ class Paced:
     def __init__(self, rate: float) -> None:
         self.rate = rate
         self.ready_at: float | None = None
+        self.nodes: Mapping[str, int] = {}
         self.seconds: Mapping[str, float] = {"embed": 0.0}
         self._done: Queue[list[Outcome] | None] = Queue(UNDER_WAY)
 

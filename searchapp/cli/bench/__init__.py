@@ -7,6 +7,7 @@ import click
 from searchapp.cli.lazy import LazyGroup
 
 COMMANDS = {
+    "cluster": "How the rate grows with the engines of a Ray cluster.",
     "index": "How fast pictures are embedded, from files to saved vectors.",
     "models": "What each model costs on this machine: start, speed, memory.",
     "search": "How fast and how exact each kind of index is.",

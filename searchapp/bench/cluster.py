@@ -1,0 +1,130 @@
+"""How the rate grows with the engines of a Ray cluster, on made pictures."""
+
+from __future__ import annotations
+
+import tempfile
+import time
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import numpy as np
+
+from searchapp import engines
+from searchapp.bench import pictures
+from searchapp.bench.stages import spec_of
+from searchapp.catalog import Work
+from searchapp.engines import EngineInput, Refusal, Vector
+from searchapp.engines.worker import Job
+from searchapp.errors import EngineError
+from searchapp.models import ModelSpec
+from searchapp.types import EngineStarting, Failure
+
+
+@dataclass(frozen=True, slots=True)
+class Row:
+    """What so many engines reach together, once all of them run."""
+
+    engines: int
+    nodes: int
+    images_per_s: float
+    efficiency: float  # of so many times the first row's rate an engine
+
+
+class FixedTime:
+    """An engine that takes the same time for every picture, and computes nothing."""
+
+    def __init__(self, spec: ModelSpec, *, seconds: float, bulk: bool = False) -> None:
+        """Take so many seconds for a picture."""
+        self._spec, self._seconds = spec, seconds
+        vector = np.ones(spec.dimensions or 1, np.float32)
+        self._vector: Vector = vector / np.linalg.norm(vector)
+
+    @property
+    def spec(self) -> ModelSpec:
+        """Return the model that it stands for."""
+        return self._spec
+
+    def prepare(self, item: EngineInput) -> EngineInput:
+        """Return an input as it is."""
+        return item
+
+    def embed(self, inputs: Sequence[EngineInput]) -> list[Vector | Refusal]:
+        """Return the same vector for every input, when their time is over."""
+        time.sleep(self._seconds * len(inputs))
+        return [self._vector for _ in inputs]
+
+    def count_tokens(self, prompt: str) -> int:
+        """Count words."""
+        return len(prompt.split())
+
+    def close(self) -> None:
+        """Do nothing."""
+
+
+@dataclass(frozen=True, slots=True)
+class Options:
+    """What to measure."""
+
+    model: str
+    count: int  # pictures for each engine
+    width: int
+    height: int
+    address: str
+    engines: tuple[int, ...]  # one row for each
+    replicas: int | None  # on each GPU, or on each node without one
+    batch_size: int
+    dummy: bool = False
+    fixed_ms: float | None = None  # a picture, in an engine that computes nothing
+
+
+def measure(options: Options) -> Iterator[Row]:
+    """Measure with few engines first; yield a row for each number of them.
+
+    Errors: EngineError where the cluster has no room for so many, or a picture is refused.
+    """
+    job = Job(spec_of(options.model, options.dummy), warm=True)
+    arguments = {}
+    if options.fixed_ms is not None:
+        arguments = {"seconds": options.fixed_ms / 1000}
+        job = replace(job, engine=f"{FixedTime.__module__}:{FixedTime.__name__}")
+    first: Row | None = None
+    with tempfile.TemporaryDirectory(prefix="searchapp-bench-") as temporary:
+        most = options.count * max(options.engines)
+        pictures.write(Path(temporary), most, options.width, options.height)
+        files = sorted(Path(temporary).rglob("*.jpg"))
+        for count in options.engines:
+            some = files[: options.count * count]
+            nodes, rate = _rate(options, job, arguments, count, some)
+            each = first.images_per_s / first.engines if first else rate / count
+            row = Row(count, nodes, round(rate, 1), round(rate / (each * count), 3))
+            first = first or row
+            yield row
+
+
+def _rate(
+    options: Options, job: Job, arguments: dict[str, float], count: int, files: list[Path]
+) -> tuple[int, float]:
+    """Return how many nodes took part, and pictures a second from when all engines ran."""
+    cluster = engines.start_cluster(job, options.address, options.replicas, arguments, count)
+    works = (Work(str(file), 0, 0, None) for file in files)
+    done, since, before, now = 0, 0.0, 0, 0.0
+    try:
+        for event in cluster.run(works, options.batch_size):
+            if isinstance(event, EngineStarting):
+                continue
+            for outcome in event:
+                if isinstance(outcome.result, Failure):
+                    raise EngineError(f"{outcome.result.path}: {outcome.result.message}")
+            done += len(event)
+            now = time.monotonic()
+            if not since:
+                since, before = now, done
+        if len(cluster.answered) < count:
+            raise EngineError(
+                f"{len(cluster.answered)} of {count} engines took part: the cluster has no room "
+                "for more"
+            )
+        return len(cluster.nodes), (done - before) / (now - since)
+    finally:
+        cluster.close()

@@ -1,0 +1,107 @@
+"""`searchapp bench cluster`."""
+
+from __future__ import annotations
+
+from dataclasses import asdict
+
+import click
+
+from searchapp.cli.bench.options import dummy_option, model_name_option, size_option
+from searchapp.cli.options import Command, json_option, note, print_json
+
+
+@click.command(cls=Command)
+@click.option(
+    "--cluster",
+    "address",
+    default="local",
+    show_default=True,
+    metavar="ADDRESS",
+    help="The Ray cluster: HOST:PORT, auto (this machine is in one) or local.",
+)
+@click.option(
+    "--engines",
+    default="1,2",
+    show_default=True,
+    metavar="N,N,...",
+    help="How many engines to measure with; a row for each number.",
+)
+@click.option(
+    "--replicas",
+    type=click.IntRange(min=1),
+    metavar="N",
+    help="Room for N engines on each GPU, or on each node that has none.",
+)
+@click.option(
+    "--pictures",
+    type=click.IntRange(min=64),
+    default=2000,
+    show_default=True,
+    metavar="N",
+    help="How many JPEG files to make and embed for each engine.",
+)
+@size_option
+@model_name_option
+@click.option(
+    "--batch-size",
+    type=click.IntRange(min=1),
+    default=32,
+    show_default=True,
+    metavar="N",
+    help="Pictures an engine gets at once.",
+)
+@click.option(
+    "--fixed-ms",
+    type=click.FloatRange(min=0),
+    metavar="MS",
+    help="Run no model, but wait so long for each picture: what the cluster itself costs.",
+)
+@dummy_option
+@json_option
+def command(
+    address: str,
+    engines: str,
+    replicas: int | None,
+    pictures: int,
+    size: tuple[int, int],
+    model: str | None,
+    batch_size: int,
+    fixed_ms: float | None,
+    dummy_weights: bool,
+    as_json: bool,
+) -> None:
+    """Measure how the rate grows with the engines of a Ray cluster.
+
+    Makes JPEG files in this machine's temporary folder, which all nodes have to see (TMPDIR may
+    name a shared one), and embeds them with each number of engines. Rates count from when all of
+    them run.
+
+    \b
+    searchapp bench cluster --cluster auto --engines 1,2,4,8
+    """
+    from searchapp.bench.cluster import Options, measure
+    from searchapp.models import default_model
+
+    try:
+        counts = tuple(sorted({int(part) for part in engines.split(",")}))
+    except ValueError:
+        counts = ()
+    if not counts or counts[0] < 1:
+        raise click.BadParameter("numbers such as 1,2,4", param_hint="--engines")
+    width, height = size
+    options = Options(
+        model or default_model(), pictures, width, height, address, counts, replicas,
+        batch_size, dummy_weights, fixed_ms,
+    )  # fmt: skip
+    note(f"making {pictures * counts[-1]:,} pictures ...")
+    rows = []
+    for row in measure(options):
+        rows.append(row)
+        if not as_json:
+            if len(rows) == 1:
+                click.echo("engines   nodes   images/s   efficiency")
+            click.echo(
+                f"{row.engines:>7}{row.nodes:>8}{row.images_per_s:>11,.1f}{row.efficiency:>13.2f}"
+            )
+    if as_json:
+        print_json([asdict(row) for row in rows])

@@ -1,0 +1,76 @@
+"""The files of a run, in a file on the driver's node, that Ray Data reads as it needs them."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Iterator
+from contextlib import suppress
+from pathlib import Path
+from tempfile import NamedTemporaryFile
+
+from searchapp.catalog import Work
+
+
+class Spool:
+    """Numbered files, on disk; in memory is a byte of each, which tells whether it is left."""
+
+    def __init__(self, works: Iterable[Work]) -> None:
+        """Write the files down; OSError where the disk takes them not."""
+        self._starts: list[int] = []  # of every PAGE-th line
+        with NamedTemporaryFile("w", suffix=".jsonl", prefix="searchapp-", delete=False) as file:
+            self.path = Path(file.name)
+            count = 0
+            for work in works:
+                if count % PAGE == 0:
+                    self._starts.append(file.tell())
+                values = (count, work.path, work.size, work.mtime_ns, work.image_id)
+                file.write(json.dumps(values) + "\n")
+                count += 1
+            self._starts.append(file.tell())
+        self._left = bytearray(b"\1" * count)
+
+    def __len__(self) -> int:
+        """Count the files that are not done."""
+        return self._left.count(1)
+
+    def done(self, number: int) -> bool:
+        """Note that a file is done; False where it was already."""
+        was_left = self._left[number] == 1
+        self._left[number] = 0
+        return was_left
+
+    def pages(self) -> Iterator[Page]:
+        """Yield where the files that are left are, in pages."""
+        for page, start in enumerate(self._starts[:-1]):
+            first = page * PAGE
+            left = bytes(self._left[first : first + PAGE])
+            if 1 in left:
+                yield self.path, start, left
+
+    def left(self) -> Iterator[tuple[int, Work]]:
+        """Yield the files that are left, with their numbers."""
+        for page in self.pages():
+            yield from map(numbered, lines(page))
+
+    def close(self) -> None:
+        """Remove the file."""
+        with suppress(OSError):
+            self.path.unlink()
+
+
+PAGE = 4096  # files
+Page = tuple[Path, int, bytes]  # the file, where the page begins in it, and which of it are left
+
+
+def lines(page: Page) -> list[bytes]:
+    """Read the files of a page that are left, each as encoded by Spool."""
+    path, start, left = page
+    with path.open("rb") as file:
+        file.seek(start)
+        return [line for is_left, line in zip(left, file, strict=False) if is_left]
+
+
+def numbered(line: bytes) -> tuple[int, Work]:
+    """Return a file and its number."""
+    number, *values = json.loads(line)
+    return number, Work(*values)

@@ -1,0 +1,228 @@
+"""A real Ray cluster of three nodes, simulated on this machine: nothing is lost, nothing twice."""
+
+from __future__ import annotations
+
+import os
+import signal
+import sqlite3
+import time
+from collections import Counter
+from collections.abc import Iterator
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from fakes import FakeEngine
+from PIL import Image
+from preload import TESTS
+
+from searchapp.bench.cluster import Options, measure
+from searchapp.catalog import Work
+from searchapp.engines import start_cluster
+from searchapp.engines.cluster import Cluster
+from searchapp.engines.cluster.files import PAGE, Spool, lines, numbered
+from searchapp.engines.pipeline import Outcome
+from searchapp.engines.worker import Job
+from searchapp.errors import EngineError, ModelError
+from searchapp.library import Library
+from searchapp.models import resolve
+from searchapp.types import EngineStarting, Failure, Finished, IndexOptions, Progress
+from searchapp.vectors import unpack
+
+NODES, FILES = 3, 5000
+DEADLY = (7, 7, 7)
+MEMORY = 100 << 20
+
+
+class SlowEngine(FakeEngine):
+    """Takes a fixed time for every picture, whatever else the machine does."""
+
+    SECONDS = 0.006
+
+    def embed(self, inputs):  # type: ignore[no-untyped-def]
+        time.sleep(self.SECONDS * len(inputs))
+        return super().embed(inputs)
+
+
+class MortalEngine(FakeEngine):
+    """Ends its process on a deadly picture."""
+
+    def embed(self, inputs):  # type: ignore[no-untyped-def]
+        if any(item.image is not None and item.image.getpixel((0, 0)) == DEADLY for item in inputs):
+            os.kill(os.getpid(), signal.SIGKILL)
+        return super().embed(inputs)
+
+
+@pytest.fixture(scope="module")
+def ray_cluster() -> Iterator[Any]:
+    """Three nodes; their processes find the tests' engines."""
+    environment = {
+        "PYTHONPATH": os.pathsep.join([str(TESTS), str(Path(__file__).parents[1])]),
+        "RAY_USAGE_STATS_ENABLED": "0",
+        "RAY_BACKEND_LOG_LEVEL": "fatal",
+        "RAY_worker_niceness": "0",
+    }
+    with pytest.MonkeyPatch.context() as patch:
+        for name, value in environment.items():
+            patch.setenv(name, value)
+        from ray.cluster_utils import Cluster as Nodes
+
+        head = {"num_cpus": 1, "include_dashboard": False, "object_store_memory": MEMORY}
+        nodes = Nodes(initialize_head=True, head_node_args=head)
+        for _ in range(NODES - 1):
+            nodes.add_node(num_cpus=1, object_store_memory=MEMORY)
+        yield nodes
+        nodes.shutdown()
+
+
+@pytest.fixture(scope="module")
+def pictures(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Five thousand pictures, no two alike, and one file that is none."""
+    folder = tmp_path_factory.mktemp("pictures")
+    for number in range(FILES):
+        colour = (number % 250, number // 250, 200)
+        Image.new("RGB", (8, 8), colour).save(folder / f"{number:04}.png")
+    (folder / "broken.png").write_bytes(b"no picture")
+    return folder
+
+
+@pytest.fixture
+def job(model: Path) -> Job:
+    return Job(resolve(str(model)), engine="fakes:FakeEngine")
+
+
+def works(folder: Path, count: int) -> list[Work]:
+    return [Work(str(file), 1, 1, None) for file in sorted(folder.iterdir())[-count:]]
+
+
+def outcomes(cluster: Cluster, files: list[Work], size: int) -> list[Outcome]:
+    found = []
+    try:
+        for event in cluster.run(files, size):
+            if not isinstance(event, EngineStarting):
+                found += event
+    finally:
+        cluster.close()
+    return found
+
+
+def test_the_list_of_files_is_on_disk(tmp_path: Path) -> None:
+    """It is read in parts, of what is left; odd names come back as they were."""
+    files = [Work(f"/p/{n}\udcff'\n.png", n, n + 1, None) for n in range(2 * PAGE + 5)]
+    spool = Spool(iter(files))
+
+    def left() -> list[tuple[int, Work]]:
+        return [numbered(line) for page in spool.pages() for line in lines(page)]
+
+    assert left() == list(enumerate(files)) == list(spool.left())
+    done = [n for n in range(len(files)) if n % 3 == 0 or PAGE <= n < 2 * PAGE]
+    assert all(spool.done(n) for n in done)
+    assert not spool.done(done[0])
+    rest = [(n, work) for n, work in enumerate(files) if n not in set(done)]
+    assert left() == rest == list(spool.left())
+    assert len(spool) == len(rest)
+    spool.close()
+    assert not spool.path.exists()
+
+
+def test_a_node_that_is_lost_costs_nothing(
+    ray_cluster: Any, pictures: Path, model: Path, tmp_path: Path
+) -> None:
+    """Every picture is embedded exactly once, and the vectors are those of one engine here."""
+
+    def start(job: Job, files: int, wanted: int | None) -> Cluster:
+        assert files == FILES + 1
+        slow = replace(job, engine="test_cluster:SlowEngine", warm=True)
+        return Cluster(slow, ray_cluster.address, wanted)
+
+    victim, by_node = ray_cluster.add_node(num_cpus=1, object_store_memory=MEMORY), {}
+    with Library.open(tmp_path / "library", create=True, start_many=start) as library:
+        for event in library.index([pictures], IndexOptions(str(model), batch_size=32)):
+            if isinstance(event, Progress):
+                by_node = event.nodes
+                answers = victim and any(name.endswith(victim.node_id[:4]) for name in by_node)
+                if answers and event.done < 0.9 * FILES:
+                    ray_cluster.remove_node(victim, allow_graceful=False)
+                    victim = None
+        assert isinstance(event, Finished)
+        assert victim is None, "the run ended before a node was lost"
+        assert (event.summary.added, event.summary.failed) == (FILES, 1)
+        assert len(by_node) > 1
+        *_, again = library.index([pictures], IndexOptions(str(model)))
+        assert isinstance(again, Finished)
+        assert (again.summary.unchanged, again.summary.added) == (FILES, 0)
+    with sqlite3.connect(tmp_path / "library/catalog.db") as db:
+        (last,) = db.execute("select max(id) from embeddings").fetchone()
+        rows = db.execute(
+            "select path, vector from embeddings e join files f using (image_id)"
+        ).fetchall()
+    assert len(rows) == last == FILES  # no row was ever written twice
+    engine = FakeEngine(resolve(str(model)))
+    for path, vector in rows[:: FILES // 50]:
+        with Image.open(path) as image:
+            expected = engine._vector(type("I", (), {"image": image.convert("RGB")}))
+        (found,) = unpack([vector], FakeEngine.DIMENSIONS)
+        np.testing.assert_allclose(found, expected / np.linalg.norm(expected), atol=1e-3)
+    print(f"1 of {NODES + 1} nodes lost, {FILES} pictures embedded once, 0 lost, 0 twice")
+
+
+def test_a_picture_that_ends_its_process(
+    ray_cluster: Any, pictures: Path, job: Job, tmp_path: Path
+) -> None:
+    """It becomes a failure, and its neighbours do not."""
+    deadly = tmp_path / "deadly.png"
+    Image.new("RGB", (24, 24), DEADLY).save(deadly)
+    files = [*works(pictures, 100), Work(str(deadly), 1, 1, None)]
+    mortal = replace(job, engine="test_cluster:MortalEngine")
+    found = outcomes(Cluster(mortal, ray_cluster.address), files, 32)
+    assert Counter(o.work for o in found) == Counter(files)
+    failures = {Path(o.work.path).name: o.result for o in found if isinstance(o.result, Failure)}
+    assert set(failures) == {"deadly.png", "broken.png"}
+    assert failures["deadly.png"].message == "the engine's process ended on it 2 times"
+
+
+def test_an_engine_that_does_not_start_is_said(ray_cluster: Any, pictures: Path, job: Job) -> None:
+    """Once, and with the node."""
+    refusing = replace(job, engine="test_replicas:RefusingEngine")
+    with pytest.raises(ModelError, match=r"no such model here \(on the node .*/.*\)"):
+        outcomes(Cluster(refusing, ray_cluster.address), works(pictures, 50), 16)
+
+
+def test_what_is_known_is_not_embedded_again(
+    ray_cluster: Any, pictures: Path, model: Path, tmp_path: Path
+) -> None:
+    """A copy of what the collection has is recognised by its content, on whatever node."""
+
+    def start(job: Job, files: int, wanted: int | None) -> Cluster:
+        return Cluster(replace(job, engine="fakes:FakeEngine"), ray_cluster.address)
+
+    some = tmp_path / "some"
+    some.mkdir()
+    for file in works(pictures, 40):
+        (some / Path(file.path).name).write_bytes(Path(file.path).read_bytes())
+    with Library.open(tmp_path / "library", create=True, start_many=start) as library:
+        list(library.index([some], IndexOptions(str(model))))
+        some.rename(tmp_path / "other")
+        *_, last = library.index([tmp_path / "other"], IndexOptions(str(model)))
+        assert isinstance(last, Finished)
+        assert (last.summary.added, last.summary.images_per_second) == (39, 0.0)
+        assert library.info().images == 39
+
+
+def test_what_cannot_be_a_cluster_is_said(job: Job) -> None:
+    """In one line, with what to do."""
+    with pytest.raises(EngineError, match="Ray Client is not supported"):
+        start_cluster(job, "ray://127.0.0.1:10001")
+    with pytest.raises(EngineError, match=r"no Ray cluster at 127.0.0.1:9; `ray start --head`"):
+        start_cluster(job, "127.0.0.1:9")
+
+
+def test_engines_scale(ray_cluster: Any, model: Path) -> None:
+    """Three engines that take a fixed time do three times what one does, or nearly."""
+    options = Options(str(model), 250, 64, 64, ray_cluster.address, (1, 3), None, 8, fixed_ms=20)
+    one, three = measure(options)
+    assert (one.nodes, three.nodes) == (1, 3)
+    assert three.efficiency > 0.5  # on a machine as busy as can be; 0.9 and more on a quiet one
+    print(f"1 engine {one.images_per_s}/s, 3 engines {three.images_per_s}/s: {three.efficiency}")
