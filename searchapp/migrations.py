@@ -149,3 +149,20 @@ def m004_index_state(db: Database) -> None:
         update collections set index_file = null, index_count = 0, index_last_id = 0;
         """
     )
+
+
+@MIGRATIONS()
+def m007_fingerprints(db: Database) -> None:
+    """Keep what tells whether two pictures are the same, though their files are not."""
+    db.executescript(
+        """
+        create table fingerprints (
+            image_id integer primary key references images(id) on delete cascade,
+            kind integer not null,    -- the way of making it: others are made anew
+            hash integer not null,    -- 64 bits
+            copy blob not null,       -- the picture, very small
+            pixels text               -- SHA-256 of the upright pixels; null: not needed so far
+        );
+        create index fingerprints_hash on fingerprints(kind, image_id, hash);
+        """
+    )

@@ -20,6 +20,7 @@ from sqlite_utils import Database
 from searchapp.catalog.connecting import connect
 from searchapp.catalog.embedded import Embedded
 from searchapp.catalog.filters import Filters, Ids
+from searchapp.catalog.fingerprints import Described, Fingerprints
 from searchapp.catalog.keys import key, path_of
 from searchapp.catalog.lookup import Lookup
 from searchapp.catalog.seen import Plan, Seen, Work
@@ -39,7 +40,7 @@ from searchapp.types import (
 )
 
 __all__ = [
-    "Catalog", "CatalogError", "Embedded", "Located", "Lookup", "Plan", "Seen", "Work", "stated",
+    "Catalog", "CatalogError", "Described", "Embedded", "Fingerprints", "Located", "Lookup", "Plan", "Seen", "Work", "stated",
 ]  # fmt: skip
 
 CatalogError = sqlite3.Error
@@ -166,6 +167,10 @@ class Catalog:
     def embedded(self, collection: Collection) -> Embedded:
         """Return a collection's embeddings as its index sees them."""
         return Embedded(self._db, collection)
+
+    def fingerprints(self, kind: int) -> Fingerprints:
+        """Return the images' fingerprints that were made in one way, its number."""
+        return Fingerprints(self._db, kind)
 
     @property
     def file(self) -> Path | None:

@@ -49,7 +49,10 @@ class Upkeep:
                 self._db.execute(
                     f"delete from {table} where collection_id not in (select id from collections)"
                 )
-            self._db.execute("delete from embeddings where image_id not in (select id from images)")
+            for table in ("embeddings", "fingerprints"):
+                self._db.execute(
+                    f"delete from {table} where image_id not in (select id from images)"
+                )
             self._db.execute("delete from failures where run_id not in (select id from runs)")
 
     def miscounted(self) -> list[tuple[str, int, int]]:
