@@ -25,15 +25,20 @@ from searchapp.types import (
     AUTO,
     Answer,
     Collection,
+    Comparing,
+    DuplicateOptions,
     Event,
     Facets,
+    Failed,
     Failure,
     Fault,
     Finished,
+    Found,
     Hit,
     IndexOptions,
     LibraryInfo,
     Loaded,
+    Progress,
     Pruned,
     Query,
     SearchOptions,
@@ -309,6 +314,22 @@ class Library:
         lock = writer_lock(self.folder, "searchapp check --repair") if repair else nullcontext()
         with stated(self.folder), lock:
             yield from check.faults(repair=repair)
+
+    def duplicates(
+        self, options: DuplicateOptions = DuplicateOptions()
+    ) -> Iterator[Progress | Failed | Comparing | Found]:
+        """Find files that hold the same picture, and yield events; Found is the last.
+
+        Pictures that were not compared before are read once; stopping it keeps what was read, and
+        the same call goes on from there. No file is changed. Errors: QueryError, for the filter;
+        LibraryError (no pictures yet; another process writes, where there is something to read).
+        """
+        from searchapp.duplicates.finding import Finder
+
+        with stated(self.folder):
+            collection = collections.chosen(self._catalog, options.collection)
+            finder = Finder(self.folder, self._catalog, self._indexes, collection, options)
+            yield from finder.run()
 
     @_stated
     def prune(self, *, missing: bool = False, dry: bool = False) -> Pruned:
