@@ -14,7 +14,20 @@ from PIL.Image import Image as Picture
 from searchapp.bench.pictures import draw as texture
 
 SIZES = ((640, 480), (480, 640), (720, 480), (600, 600), (800, 450))
-WORDS = "boat sheep a the of hill and green snow under early light was seen near harbour".split()
+WORDS = (
+    "boat",
+    "sheep",
+    "a",
+    "the",
+    "of",
+    "hill",
+    "and",
+    "green",
+    "snow",
+    "early",
+    "light",
+    "near",
+)
 
 
 @dataclass(frozen=True)

@@ -40,7 +40,8 @@ from searchapp.types import (
 )
 
 __all__ = [
-    "Catalog", "CatalogError", "Described", "Embedded", "Fingerprints", "Located", "Lookup", "Plan", "Seen", "Work", "stated",
+    "Catalog", "CatalogError", "Described", "Embedded", "Fingerprints", "Located",
+    "Lookup", "Plan", "Seen", "Work", "stated",
 ]  # fmt: skip
 
 CatalogError = sqlite3.Error

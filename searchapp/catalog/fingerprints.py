@@ -6,6 +6,7 @@ import json
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from itertools import chain
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -81,7 +82,7 @@ class Fingerprints:
 
     def copies(self, image_ids: Ids) -> list[bytes]:
         """Return the small copies of images that have a fingerprint, in the order asked for."""
-        found = dict(self._of("copy", image_ids))
+        found: dict[int, bytes] = dict(self._of("copy", image_ids))
         return [found[id] for id in image_ids.tolist()]
 
     def pixels(self, image_ids: Ids) -> dict[int, str]:
@@ -96,7 +97,7 @@ class Fingerprints:
                 ((pixels, image_id) for image_id, pixels in made),
             )
 
-    def _of(self, column: str, image_ids: Ids) -> Iterator[tuple[int, bytes | str | None]]:
+    def _of(self, column: str, image_ids: Ids) -> Iterator[tuple[int, Any]]:
         yield from self._db.execute(
             f"select image_id, {column} from fingerprints"
             " where image_id in (select value from json_each(?))",
@@ -130,4 +131,4 @@ class Fingerprints:
                 (ids,),
             ).fetchall():
                 if row[0] in files:
-                    yield Described(*row, tuple(files[row[0]]))
+                    yield Described(*(*row, tuple(files[row[0]])))

@@ -14,6 +14,7 @@ from searchapp.errors import SearchAppError
 COMMANDS = {
     "index": "Embed the pictures of folders that are not embedded yet.",
     "query": "Find pictures by words, by a picture, or by both.",
+    "duplicates": "Find files that hold the same picture, and say which to keep.",
     "serve": "Serve a web page and a JSON API to search with.",
     "stop": "End the process that queries have left in the background.",
     "embed": "Print the embedding of a text, a picture, or both.",

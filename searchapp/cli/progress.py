@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import sys
 import time
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 from types import TracebackType
-from typing import Self
+from typing import Self, TypeVar
 
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, TaskID, TextColumn, TimeRemainingColumn
@@ -15,10 +15,12 @@ from rich.progress import Progress as Bar
 
 from searchapp.cli.options import shown
 from searchapp.types import (
+    Comparing,
     EngineStarting,
     Event,
     Failed,
     Finished,
+    Found,
     IndexMaking,
     Kept,
     Progress,
@@ -27,21 +29,28 @@ from searchapp.types import (
 )
 
 SECONDS_BETWEEN_LINES = 5.0
+Shown = TypeVar("Shown", bound=Event | Comparing | Found)
 
 
 def follow(events: Iterable[Event]) -> RunSummary:
     """Draw events on stderr until the run is finished; return its summary."""
     summary = RunSummary()
-    display: BarDisplay | LineDisplay = BarDisplay() if sys.stderr.isatty() else LineDisplay()
-    with display:
-        for event in events:
-            if isinstance(event, Finished):
-                summary = event.summary
-            display.show(event)
+    for event in watching(events, "indexing"):
+        if isinstance(event, Finished):
+            summary = event.summary
     return summary
 
 
-def told(event: Event) -> str | None:
+def watching(events: Iterable[Shown], label: str) -> Iterator[Shown]:
+    """Draw events on stderr, and yield each; label: what goes on."""
+    display = BarDisplay(label) if sys.stderr.isatty() else LineDisplay()
+    with display:
+        for event in events:
+            display.show(event)
+            yield event
+
+
+def told(event: Event | Comparing | Found) -> str | None:
     """Put an event in a line; None where there is nothing to say but progress."""
     match event:
         case Scanned(files=files, work=work, failed_before=failed):
@@ -61,6 +70,8 @@ def told(event: Event) -> str | None:
                 f"{lost:,} of {known:,} files below {shown(root)} are gone: kept, in case a drive "
                 "is not mounted; --prune forgets them"
             )
+        case Comparing(images=images):
+            return f"comparing {images:,} pictures ..."
         case Failed(failure=failure):
             return f"left out {shown(failure.path)}: {failure.message}"
     return None
@@ -69,7 +80,8 @@ def told(event: Event) -> str | None:
 class BarDisplay:
     """A bar for people."""
 
-    def __init__(self) -> None:
+    def __init__(self, label: str) -> None:
+        self._label = label
         self._console = Console(stderr=True, highlight=False, soft_wrap=True)
         self._bar = Bar(
             TextColumn("{task.description}"),
@@ -94,7 +106,7 @@ class BarDisplay:
         if self._started:
             self._bar.stop()
 
-    def show(self, event: Event) -> None:
+    def show(self, event: Event | Comparing | Found) -> None:
         """Draw an event. The bar begins after the engine's start, which hides all output."""
         line = told(event)
         if line is not None:
@@ -103,10 +115,10 @@ class BarDisplay:
             if not self._started:
                 self._bar.start()
                 self._started = True
-                self._task = self._bar.add_task("indexing", total=event.total, rate="")
+                self._task = self._bar.add_task(self._label, total=event.total, rate="")
             assert self._task is not None
             rate = f"{event.images_per_second:.1f} images/s" if event.images_per_second else ""
-            self._bar.update(self._task, completed=event.done, rate=rate)
+            self._bar.update(self._task, total=event.total, completed=event.done, rate=rate)
 
 
 class LineDisplay:
@@ -122,7 +134,7 @@ class LineDisplay:
     def __exit__(self, *_: object) -> None:
         pass
 
-    def show(self, event: Event) -> None:
+    def show(self, event: Event | Comparing | Found) -> None:
         """Print an event; of progress, the first, the last, and one every few seconds."""
         line = told(event)
         if isinstance(event, Progress):

@@ -164,5 +164,3 @@ def cosines(catalog: Catalog, collection: Collection, ids: Ids, pairs: Ids) -> V
             )
             result[start + at : start + at + len(one)] = (one * other).sum(axis=1)
     return result
-
-

@@ -70,6 +70,9 @@ class Finder:
 
     def __post_init__(self) -> None:
         """Look at what the catalogue has."""
+        if (folder := self.options.folder) is not None:
+            absolute = Path(os.path.abspath(folder.expanduser()))  # noqa: PTH100 (keeps links)
+            self.options = replace(self.options, folder=absolute)
         self._store = self.catalog.fingerprints(prints.KIND)
 
     def run(self) -> Iterator[Progress | Failed | Comparing | Found]:
@@ -114,13 +117,15 @@ class Finder:
                     self.failed += isinstance(event, Failed)
                     yield event
 
-    def _look_at_pixels(self, pairs: Ids) -> Iterator[Progress | Failed]:
+    def _look_at_pixels(self, pairs: Ids) -> Iterator[Progress]:
         images = self.images[np.unique(pairs)]
         known = self._store.pixels(images)
         missing = np.setdiff1d(images, np.fromiter(known, np.int64))
         if len(missing):
             with writer_lock(self.folder, "searchapp duplicates"):
-                yield from reading.make_pixels(self._store, missing)
+                for event in reading.make_pixels(self._store, missing):
+                    if isinstance(event, Progress):  # what fails was compared all the same
+                        yield event
 
     # Pairs
 
@@ -321,9 +326,7 @@ class Finder:
         return tuple(found)
 
 
-def _grouped(
-    ours: list[Copy], theirs: list[tuple[Copy, Certainty, int, float, bool]]
-) -> Group:
+def _grouped(ours: list[Copy], theirs: list[tuple[Copy, Certainty, int, float, bool]]) -> Group:
     """Make a group of an image's files and those of others that are the same."""
     keeper, *also = sorted(ours, key=keeping.rank)
     others = [replace(copy, certainty="bytes", difference="the same bytes") for copy in also]

@@ -77,7 +77,7 @@ def _waves() -> Small:
 def coefficients(luma: Small) -> Small:
     """Return the coarsest waves of small copies, [n, WAVES, WAVES]."""
     waves = _waves()
-    found: Small = waves @ luma @ waves.T
+    found: Small = (waves @ luma @ waves.T).astype(np.float32)
     return found
 
 
@@ -108,9 +108,9 @@ def turned(hashes: Hashes, number: int) -> Hashes:
         signs[:, 1::2, :] ^= True
     if columns:
         signs[:, :, 1::2] ^= True
-    signs = signs.reshape(-1, WAVES * WAVES)
-    signs[:, 0] = False
-    packed = np.packbits(signs, axis=1, bitorder="little").view("<u8")
+    signs[:, 0, 0] = False
+    flat = signs.reshape(-1, WAVES * WAVES)
+    packed = np.packbits(flat, axis=1, bitorder="little").view("<u8")
     result: Hashes = packed[:, 0].astype(np.uint64)
     return result
 

@@ -160,7 +160,7 @@ def _sampled(images: Small, place: Floats) -> Small:
         return found
 
     across, down = weights(place[:, 0], place[:, 2]), weights(place[:, 1], place[:, 3])
-    sampled: Small = down @ images @ across.transpose(0, 2, 1)
+    sampled: Small = (down @ images @ across.transpose(0, 2, 1)).astype(np.float32, copy=False)
     return sampled
 
 
@@ -168,7 +168,8 @@ def _shrunk(images: Small, side: int) -> Small:
     part = images.shape[1] // side
     if part == 1:
         return images
-    return images.reshape(len(images), side, part, side, part).mean((2, 4))
+    shrunk: Small = images.reshape(len(images), side, part, side, part).mean((2, 4))
+    return shrunk
 
 
 @cache
@@ -182,7 +183,7 @@ def _kernel(side: int, sigma: float) -> Floats:
 
 def _blurred(images: Small, sigma: float) -> Small:
     kernel = _kernel(images.shape[1], sigma)
-    blurred: Small = kernel @ images @ kernel.T
+    blurred: Small = (kernel @ images @ kernel.T).astype(np.float32, copy=False)
     return blurred
 
 

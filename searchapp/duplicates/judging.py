@@ -53,13 +53,13 @@ def compare(ones: Copies, others: Copies, one_sizes: Pairs, other_sizes: Pairs) 
         )
         for start in range(0, len(one_sizes), AT_ONCE)
     ]  # fmt: skip
+    none = np.empty(0, np.bool_)
+    parts.append(Verdicts(none, none, np.empty(0, np.float32), none))
     return Verdicts(
-        *(
-            np.concatenate([getattr(part, name) for part in parts])
-            if parts
-            else np.empty(0, np.float32)
-            for name in ("near", "pixels", "cut", "inner")
-        )
+        near=np.concatenate([part.near for part in parts]),
+        pixels=np.concatenate([part.pixels for part in parts]),
+        cut=np.concatenate([part.cut for part in parts]),
+        inner=np.concatenate([part.inner for part in parts]),
     )
 
 
@@ -97,7 +97,7 @@ def _fitted(
     start: Sequence[float],
 ) -> tuple[NDArray[np.bool_], Floats, NDArray[np.bool_]]:  # fmt: skip
     """Lay pictures over another: (the same, share cut off, the other is the inner one)."""
-    windows = np.tile(np.float32(start), (len(one_sizes), 1))
+    windows = np.tile(np.array(start, np.float32), (len(one_sizes), 1))
     if start == WHOLE:
         # What was made brighter until it is white cannot be made darker again.
         inner = ones[0].mean((1, 2)) <= others[0].mean((1, 2))
@@ -108,7 +108,9 @@ def _fitted(
         size = np.where(inner[:, None], windows[:, 2:], 1 / windows[:, 2:])
         place = np.where(inner[:, None], windows[:, :2], -windows[:, :2] * size)
         windows = np.hstack([place, size])
-    found = fit(_where(inner, ones, others), _where(inner, others, ones), windows, moving=start != WHOLE)
+    found = fit(
+        _where(inner, ones, others), _where(inner, others, ones), windows, moving=start != WHOLE
+    )
     left, top, width, height = found.windows.T
     ends = np.stack([-left, -top, left + width - 1, top + height - 1])
     cut = np.maximum(0, 1 - np.minimum(width, height))

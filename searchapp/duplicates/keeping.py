@@ -41,7 +41,9 @@ def _marked(copy: Copy) -> bool:
 REASONS = (
     _Reason(
         lambda copy: -_pixels(copy),
-        lambda best, next: f"most pixels: {best.width}x{best.height}, the next {next.width}x{next.height}",
+        lambda best, next: (
+            f"most pixels: {best.width}x{best.height}, the next {next.width}x{next.height}"
+        ),
     ),
     _Reason(lambda copy: not copy.taken_at, lambda *_: "its file says when it was taken"),
     _Reason(

@@ -9,12 +9,11 @@ from functools import partial
 from itertools import islice
 from typing import TypeVar
 
-
 from searchapp import images
 from searchapp.catalog import Described, Fingerprints
 from searchapp.duplicates import fingerprint as prints
 from searchapp.engines.machine import cores
-from searchapp.engines.readers import Reading, Readers
+from searchapp.engines.readers import Readers, Reading
 from searchapp.errors import PictureError
 from searchapp.types import Failed, Failure, KnownFile, Progress
 from searchapp.vectors import Ids
@@ -119,5 +118,3 @@ def _pixels(file: KnownFile, megapixels: float, reading: Reading[Outcome[str]]) 
     with reading.limited():
         image, _ = images.decode(data, lambda width, height: (width, height), megapixels)
         return prints.pixel_hash(image)
-
-
