@@ -55,14 +55,15 @@ class Scene:
 KINDS = ("photo", "photo", "photo", "night", "sky", "bricks", "page", "screen")
 
 
-def scene(number: int) -> Scene:
-    """Make up a scene."""
+def scene(number: int, scale: float = 1.0) -> Scene:
+    """Make up a scene; scale: how large its picture is."""
     rng = np.random.default_rng([number, 1])
     things = tuple(
         Thing(int(rng.integers(1 << 30)), *rng.uniform(0.2, 0.8, 2), float(rng.uniform(0.1, 0.3)))
         for _ in range(int(rng.integers(1, 5)))
     )
-    size = SIZES[int(rng.integers(len(SIZES)))]
+    width, height = SIZES[int(rng.integers(len(SIZES)))]
+    size = (round(scale * width), round(scale * height))
     return Scene(number, KINDS[number % len(KINDS)], size, things, text=number)
 
 
@@ -243,6 +244,14 @@ CHANGES: dict[str, Callable[[bytes, Picture], tuple[str, bytes]]] = {
 }
 
 
+HARD = ("10 % crop",)  # more than is promised
+
+
+def folder_of(change: str, folder: Path) -> Path:
+    """Return where the copies that were changed so are."""
+    return folder / change.replace("%", "percent")
+
+
 def write_original(image: Picture, file: Path) -> Path:
     """Write a picture as a camera would."""
     file.parent.mkdir(parents=True, exist_ok=True)
@@ -255,7 +264,7 @@ def write_changed(original: Path, change: str, folder: Path) -> Path:
     data = original.read_bytes()
     with Image.open(io.BytesIO(data)) as opened:
         suffix, changed = CHANGES[change](data, opened.convert("RGB"))
-    file = folder / change.replace("%", "percent") / f"{original.stem}.{suffix}"
+    file = folder_of(change, folder) / f"{original.stem}.{suffix}"
     file.parent.mkdir(parents=True, exist_ok=True)
     file.write_bytes(changed)
     return file

@@ -14,7 +14,7 @@ from searchapp.types import Collection
 from searchapp.vectors import Ids, VectorIndex, Vectors, unpack
 
 FEW = 20_000  # so many vectors are compared with each other exactly
-NEIGHBOURS = 16
+NEIGHBOURS, MORE = 16, 128  # more where so many are near
 PROBES = 8  # lists looked into: near duplicates lie in the same list, or in the next
 QUERIES = 2_000  # at once
 BANDS = 4  # of a hash, of 16 bits each: hashes that differ in 3 bits or fewer share one
@@ -65,15 +65,19 @@ def by_embedding(
         vectors = unpack(blobs, index.dimensions)[places >= 0]
         places = places[places >= 0]
         for start in range(0, len(places), QUERIES):
-            queries = vectors[start : start + QUERIES]
-            found, scores = index.neighbours(queries, NEIGHBOURS + 1, probes)
-            others = _places(found.ravel(), ids, ordered, order)
-            ours = np.repeat(places[start : start + QUERIES], found.shape[1])
-            near = (scores.ravel() >= least) & (others >= 0) & (others != ours)
-            low = np.minimum(ours, others)[near]
-            high = np.maximum(ours, others)[near]
-            pairs.append(low * len(ids) + high)
-            cosines.append(scores.ravel()[near])
+            asked = np.arange(start, min(start + QUERIES, len(places)))
+            for count in (NEIGHBOURS, MORE):
+                found, scores = index.neighbours(vectors[asked], count + 1, probes)
+                near = scores >= least
+                others = _places(found[near], ids, ordered, order)
+                ours = np.repeat(places[asked], near.sum(axis=1))
+                right = (others >= 0) & (others != ours)
+                low, high = np.minimum(ours, others)[right], np.maximum(ours, others)[right]
+                pairs.append(low * len(ids) + high)
+                cosines.append(scores[near][right])
+                asked = asked[near.all(axis=1)]
+                if not len(asked):
+                    break
     joined, first = np.unique(np.concatenate(pairs), return_index=True)
     return _split(joined, len(ids)), np.concatenate(cosines)[first]
 

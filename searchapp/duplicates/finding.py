@@ -245,6 +245,7 @@ class Finder:
     def _groups(self, verdicts: Verdicts, images: Ids) -> list[Group]:
         repeated = np.isin(self.images, self._store.repeated())
         self._describe(set(np.flatnonzero(repeated).tolist()))
+        self._describe({place for pair in verdicts for place in pair})
         verdicts = {
             pair: verdict
             for pair, verdict in verdicts.items()

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable
 from dataclasses import dataclass
+from pathlib import Path
 
 from searchapp.types import Copy
 
@@ -14,7 +15,7 @@ POOR = ("GIF",)
 # What programs and people put into names of what is not the original.
 MARKS = re.compile(
     r"\(\d+\)|\b(copy|copie|kopie|copia|thumb\w*|preview|export\w*|resized|edited|edit|small|"
-    r"web|backup|duplicate|screenshot|whatsapp|temp|tmp|cache)\b|[-_](copy|edit|edited|small|\d+x\d+)\b",
+    r"web|backup|duplicate|screenshot|whatsapp)\b|[-_](copy|edit|edited|small|\d+x\d+)\b",
     re.IGNORECASE,
 )
 
@@ -35,7 +36,8 @@ def _worth(copy: Copy) -> int:
 
 
 def _marked(copy: Copy) -> bool:
-    return MARKS.search(copy.path.replace("_", " ")) is not None
+    path = Path(copy.path)  # the folder's name counts as well: thumbs, exports
+    return MARKS.search(f"{path.parent.name}/{path.stem}".replace("_", " ")) is not None
 
 
 REASONS = (

@@ -83,7 +83,7 @@ def quoted(path: str) -> str:
 
 def lines(group: Group) -> list[str]:
     """Return the commands that move a group's others away; one that cannot be named is told."""
-    found = [f"# keep: {comment(group.keeper.path)} ({group.reason})"]
+    found = [f"# keep: {comment(group.keeper.path)} ({comment(group.reason)})"]
     for copy in group.others:
         try:
             words = (str(copy.size), quoted(copy.path), str(group.keeper.size))
