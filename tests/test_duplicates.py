@@ -26,7 +26,7 @@ from searchapp.library import Library
 from searchapp.lock import writer_lock
 from searchapp.types import Copy, DuplicateOptions, Duplicates, Failed, Found, Group, Progress
 
-SCENES = 20
+SCENES = 15
 BAR = 0.98  # of the changed pictures, that are found
 
 

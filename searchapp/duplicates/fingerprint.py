@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 SIDE = 48  # pixels of the small copy, squashed to a square
 COLOURS = 16  # pixels a side of its colours
 BYTES = SIDE * SIDE + 2 * COLOURS * COLOURS
-ENOUGH = 2 * SIDE  # pixels that a JPEG is decoded to at least
+ENOUGH = 4 * SIDE  # pixels that a JPEG is decoded to at least
 WAVES = 8  # a side: the coefficients whose signs are kept
 
 Bytes = NDArray[np.uint8]

@@ -80,6 +80,12 @@ def _lit(images: Small, gain: Floats, offset: Floats) -> Small:
     return lit
 
 
+def rough_likeness(ones: Small, others: Small) -> Floats:
+    """Return how alike pictures are, [n], when one sees hardly anything of them."""
+    side, sigma, _ = LEVELS[0]
+    return _correlation(*(_blurred(_shrunk(x, side), sigma) for x in (ones, others)))
+
+
 def _apart(one: Small, other: Small) -> Floats:
     """Return by how many pixels the block that differs most would have to move, at least.
 

@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
 
 from searchapp.duplicates import fingerprint as prints
-from searchapp.duplicates.fitting import Copies, Floats, fit
+from searchapp.duplicates.fitting import Copies, Floats, fit, rough_likeness
+from searchapp.engines.machine import cores
 
 Pairs = NDArray[np.int64]  # [n, 3]: an image, another, and how that is turned (fingerprint.TURNS)
 
@@ -26,6 +28,7 @@ LIKENESS, DETAILS, DETAILS_CUT = 0.985, 0.945, 0.6  # correlations
 OUTSIDE = 0.012  # of the frame, by which a window may lie outside
 MOST_CUT = 0.15  # of a side
 SHAPE = 0.05  # by which the shape of what both show may differ: of 1
+ROUGH = 0.7  # correlation of the whole, very coarse, where it is worth to look closer
 PLAIN = 1.5  # grey levels of contrast: with less there is nothing to compare
 BARELY = 0.008  # of a side: with less cut off, it may be the same pixels
 SAME_LUMA, SAME_COLOUR = 4.0, 3.0  # levels by which copies of the same pixels may differ
@@ -46,13 +49,15 @@ def compare(ones: Copies, others: Copies, one_sizes: Pairs, other_sizes: Pairs) 
 
     The others, and their sizes, are turned already.
     """
-    parts = [
-        _compare(
-            _part(ones, start), _part(others, start),
-            one_sizes[start : start + AT_ONCE], other_sizes[start : start + AT_ONCE],
+
+    def part(start: int) -> Verdicts:
+        end = start + AT_ONCE
+        return _compare(
+            _part(ones, start), _part(others, start), one_sizes[start:end], other_sizes[start:end]
         )
-        for start in range(0, len(one_sizes), AT_ONCE)
-    ]  # fmt: skip
+
+    with ThreadPoolExecutor(len(cores())) as threads:  # numpy computes beside Python
+        parts = list(threads.map(part, range(0, len(one_sizes), AT_ONCE)))
     none = np.empty(0, np.bool_)
     parts.append(Verdicts(none, none, np.empty(0, np.float32), none))
     return Verdicts(
@@ -71,8 +76,9 @@ def _compare(ones: Copies, others: Copies, one_sizes: Pairs, other_sizes: Pairs)
     count = len(one_sizes)
     near, inner = np.zeros(count, np.bool_), np.ones(count, np.bool_)
     cut = np.zeros(count, np.float32)
+    likely = rough_likeness(ones[0], others[0]) >= ROUGH
     for start in STARTS:
-        left = np.flatnonzero(~near)
+        left = np.flatnonzero(likely & ~near)
         if not len(left):
             break
         found, window_cut, is_inner = _fitted(
