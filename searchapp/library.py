@@ -28,18 +28,23 @@ from searchapp.types import (
     AUTO,
     Answer,
     Collection,
+    Comparing,
+    DuplicateOptions,
     Event,
     Facets,
+    Failed,
     Failure,
     Fault,
     Filter,
     Finished,
+    Found,
     Hit,
     IndexMaking,
     IndexOptions,
     LibraryInfo,
     Loaded,
     Overview,
+    Progress,
     Pruned,
     Query,
     SearchOptions,
@@ -329,7 +334,7 @@ class Library:
         Errors: QueryError, for the filter; LibraryError.
         """
         collection = collections.chosen(self._catalog, options.collection)
-        return collection, self._catalog.matching(collection, options.filter)
+        return collection, self._catalog.matching(collection, whole(options.filter))
 
     def vectors(
         self, collection: Collection, ids: NDArray[np.int64]
@@ -390,6 +395,22 @@ class Library:
         lock = writer_lock(self.folder, "searchapp check --repair") if repair else nullcontext()
         with stated(self.folder), lock:
             yield from check.faults(repair=repair)
+
+    def duplicates(
+        self, options: DuplicateOptions = DuplicateOptions()
+    ) -> Iterator[Progress | Failed | Comparing | Found]:
+        """Find files that hold the same picture, and yield events; Found is the last.
+
+        Pictures that were not compared before are read once; stopping it keeps what was read, and
+        the same call goes on from there. No file is changed. Errors: QueryError, for the filter;
+        LibraryError (no pictures yet; another process writes, where there is something to read).
+        """
+        from searchapp.duplicates.finding import Finder
+
+        with stated(self.folder):
+            collection = collections.chosen(self._catalog, options.collection)
+            finder = Finder(self.folder, self._catalog, self._indexes, collection, options)
+            yield from finder.run()
 
     @_stated
     def prune(self, *, missing: bool = False, dry: bool = False) -> Pruned:

@@ -248,6 +248,23 @@ def m006_frames(db: Database) -> None:
 
 
 @MIGRATIONS()
+def m007_fingerprints(db: Database) -> None:
+    """Keep what tells whether two pictures are the same, though their files are not."""
+    db.executescript(
+        """
+        create table fingerprints (
+            image_id integer primary key references images(id) on delete cascade,
+            kind integer not null,    -- the way of making it: others are made anew
+            hash integer not null,    -- 64 bits
+            copy blob not null,       -- the picture, very small
+            pixels text               -- SHA-256 of the upright pixels; null: not needed so far
+        );
+        create index fingerprints_hash on fingerprints(kind, image_id, hash);
+        """
+    )
+
+
+@MIGRATIONS()
 def m008_vectors_at(db: Database) -> None:
     """Know where vectors are besides FAISS files, and which of them know old things of images."""
     db.executescript(

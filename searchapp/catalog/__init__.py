@@ -21,6 +21,7 @@ from searchapp.catalog.connecting import connect
 from searchapp.catalog.described import Described, Outdated
 from searchapp.catalog.embedded import Embedded
 from searchapp.catalog.filters import Filters
+from searchapp.catalog.fingerprints import Filed, Fingerprints
 from searchapp.catalog.keys import frame_key, key, path_of
 from searchapp.catalog.lookup import Lookup
 from searchapp.catalog.pushed import pushed
@@ -46,8 +47,8 @@ from searchapp.types import (
 )
 
 __all__ = [
-    "Catalog", "CatalogError", "Embedded", "Located", "Lookup", "Outdated", "Plan", "Seen",
-    "Stores", "Work", "frame_key", "stated",
+    "Catalog", "CatalogError", "Embedded", "Filed", "Fingerprints", "Located", "Lookup", "Outdated",
+    "Plan", "Seen", "Stores", "Work", "frame_key", "stated",
 ]  # fmt: skip
 
 CatalogError = sqlite3.Error
@@ -178,6 +179,10 @@ class Catalog:
     def stores(self, collection: Collection) -> Stores:
         """Return where a collection's vectors are besides FAISS files."""
         return Stores(self._db, collection)
+
+    def fingerprints(self, kind: int) -> Fingerprints:
+        """Return the images' fingerprints that were made in one way, its number."""
+        return Fingerprints(self._db, kind)
 
     @property
     def file(self) -> Path | None:

@@ -53,7 +53,7 @@ class Upkeep:
                 self._db.execute(
                     f"delete from {table} where collection_id not in (select id from collections)"
                 )
-            for table in ("embeddings", "keywords"):
+            for table in ("embeddings", "keywords", "fingerprints"):
                 self._db.execute(
                     f"delete from {table} where image_id not in (select id from images)"
                 )

@@ -16,6 +16,7 @@ COMMANDS = {
     "watch": "Index pictures as they come, change and go.",
     "query": "Find pictures by words, by a picture, or by both.",
     "map": "Put the collection on one page, as a map of thumbnails.",
+    "duplicates": "Find files that hold the same picture, and say which to keep.",
     "serve": "Serve a web page and a JSON API to search with.",
     "stop": "End the process that queries have left in the background.",
     "embed": "Print the embedding of a text, a picture, or both.",

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import sys
 import time
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 from types import TracebackType
-from typing import Self
+from typing import Self, TypeVar
 
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, TaskID, TextColumn, TimeRemainingColumn
@@ -15,11 +15,13 @@ from rich.progress import Progress as Bar
 
 from searchapp.cli.options import animated, shown
 from searchapp.types import (
+    Comparing,
     Describing,
     EngineStarting,
     Event,
     Failed,
     Finished,
+    Found,
     IndexMaking,
     Kept,
     Progress,
@@ -30,29 +32,34 @@ from searchapp.types import (
 
 NODES = 8  # of a cluster, that a line tells
 SECONDS_BETWEEN_LINES = 5.0
+Shown = TypeVar("Shown", bound=Event | Comparing | Found)
 
 
 def follow(events: Iterable[Event]) -> RunSummary:
     """Draw events on stderr until the run is finished; return its summary."""
     summary = RunSummary()
-    display: BarDisplay | LineDisplay = BarDisplay() if animated() else LineDisplay()
-    with display:
-        for event in events:
-            if isinstance(event, Finished):
-                summary = event.summary
-            display.show(event)
+    for event in watching(events, "indexing"):
+        if isinstance(event, Finished):
+            summary = event.summary
     return summary
 
 
 def drawn(events: Iterable[Event]) -> None:
     """Draw events that are no run's on stderr."""
-    display: BarDisplay | LineDisplay = BarDisplay() if sys.stderr.isatty() else LineDisplay()
+    for _ in watching(events, ""):
+        pass
+
+
+def watching(events: Iterable[Shown], label: str) -> Iterator[Shown]:
+    """Draw events on stderr, and yield each; label: what goes on."""
+    display = BarDisplay(label) if animated() else LineDisplay()
     with display:
         for event in events:
             display.show(event)
+            yield event
 
 
-def told(event: Event) -> str | None:
+def told(event: Event | Comparing | Found) -> str | None:
     """Put an event in a line; None where there is nothing to say but progress."""
     match event:
         case Scanned(files=files, work=work, failed_before=failed, videos_left=videos):
@@ -81,6 +88,8 @@ def told(event: Event) -> str | None:
                 f"reading the metadata of {total:,} picture{'s' * (total > 1)} again, once, since "
                 "this version knows more of them; nothing is embedded ..."
             )
+        case Comparing(images=images):
+            return f"comparing {images:,} pictures ..."
         case Failed(failure=failure):
             return f"left out {shown(failure.path)}: {failure.message}"
     return None
@@ -117,7 +126,8 @@ def _rate(event: Progress) -> str:
 class BarDisplay:
     """A bar for people."""
 
-    def __init__(self) -> None:
+    def __init__(self, label: str) -> None:
+        self._label = label
         self._console = Console(stderr=True, highlight=False, soft_wrap=True)
         self._bar = Bar(
             TextColumn("{task.description}"),
@@ -143,7 +153,7 @@ class BarDisplay:
         if self._started:
             self._bar.stop()
 
-    def show(self, event: Event) -> None:
+    def show(self, event: Event | Comparing | Found) -> None:
         """Draw an event. The bar begins after the engine's start, which hides all output."""
         line = told(event)
         if line is not None:
@@ -152,7 +162,7 @@ class BarDisplay:
             self._show_describing(event)
         if isinstance(event, Progress):
             rate = _rate(event) if event.images_per_second else ""
-            self._draw("indexing", event.done, event.total, rate)
+            self._draw(self._label, event.done, event.total, rate)
         if isinstance(event, Uploading):
             self._draw("sending to Milvus", event.done, event.total, "")
 
@@ -192,7 +202,7 @@ class LineDisplay:
     def __exit__(self, *_: object) -> None:
         pass
 
-    def show(self, event: Event) -> None:
+    def show(self, event: Event | Comparing | Found) -> None:
         """Print an event; of progress, the first, the last, and one every few seconds."""
         line = told(event)
         if isinstance(event, Describing) and 0 < event.done < event.total:

@@ -141,6 +141,20 @@ class Base:
         found = scores[0][there]
         return ids[0][there], found if self._cosine else np.float32(1) - found / np.float32(2)
 
+    def search_many(self, queries: Vectors, count: int, probes: int) -> tuple[Ids, Vectors]:
+        """Return the ids and (near enough) cosines of the nearest to queries, [n, count] both.
+
+        The id -1 pads the answers.
+        """
+        if not len(self):
+            return np.empty((len(queries), 0), np.int64), np.empty((len(queries), 0), np.float32)
+        for transform in self._transforms:
+            queries = transform.apply(queries)
+        index = self._index if self._ivf is None else self._ivf
+        parameters = self._parameters(count, None, min(probes, max(1, self.lists)))
+        scores, ids = index.search(queries, count, params=parameters)
+        return ids, scores if self._cosine else np.float32(1) - scores / np.float32(2)
+
     def _parameters(self, count: int, selector: Any, probes: int) -> Any:
         faiss: Any = import_module("faiss")  # its stubs lack what follows
         given = {"sel": selector} if selector is not None else {}

@@ -160,6 +160,17 @@ class VectorIndex:
             ids, scores = self._compared(query, among)
         return best(ids, scores, count)
 
+    def neighbours(self, vectors: Vectors, count: int, probes: int) -> tuple[Ids, Vectors]:
+        """Return the ids nearest to many vectors at once, and their cosines, [n, count] both.
+
+        Of an index that is not exact neither is more than near enough, and only so many lists are
+        looked into. What is missing has the id -1.
+        """
+        parts = [base.search_many(vectors, count, probes) for base in (self._base, self._fresh)]
+        ids, scores = (np.hstack(part) for part in zip(*parts, strict=True))
+        ids[np.isin(ids, self._gone)] = -1
+        return ids, scores
+
     def _found(self, query: Vectors, count: int, among: Ids | None) -> tuple[Ids, Vectors]:
         """Return the nearest in the base, ranked, and the nearest of what is beside it."""
         selector, keep = _selector(among, self._gone)

@@ -1,0 +1,136 @@
+"""Fingerprints of images, and what duplicates are told by beside them."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from itertools import chain
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from sqlite_utils import Database
+
+from searchapp.catalog.keys import path_of
+from searchapp.types import Collection, KnownFile
+
+Ids = NDArray[np.int64]
+PAGE = 1000  # rows
+
+
+@dataclass(frozen=True, slots=True)
+class Filed:
+    """An image with all its files, the shortest path first."""
+
+    image_id: int
+    sha256: str
+    format: str
+    width: int  # pixels, upright
+    height: int
+    taken_at: str | None
+    camera: str | None
+    files: tuple[KnownFile, ...]
+
+
+class Fingerprints:
+    """The fingerprints in a catalogue, through its connection."""
+
+    def __init__(self, db: Database, kind: int) -> None:
+        """Take those into account that were made in one way, its number."""
+        self._db = db
+        self._kind = kind
+
+    def embedded(self, collection: Collection) -> tuple[Ids, Ids]:
+        """Return the ids of a collection's embeddings of pictures that have files, and the images'.
+
+        Both are [n], in the order of the images. Frames of videos are no pictures.
+        """
+        rows = self._db.execute(
+            "select e.id, e.image_id from embeddings e where e.collection_id = ?"
+            " and exists (select 1 from files f where f.image_id = e.image_id)"
+            " and not exists (select 1 from frames r where r.image_id = e.image_id)"
+            " order by e.image_id",
+            (collection.id,),
+        )
+        both = np.fromiter(chain.from_iterable(rows), np.int64)
+        return both[0::2], both[1::2]
+
+    def repeated(self) -> Ids:
+        """Return the images that several files hold."""
+        rows = self._db.execute("select image_id from files group by image_id having count(*) > 1")
+        return np.fromiter((row[0] for row in rows), np.int64)
+
+    def hashes(self) -> tuple[Ids, NDArray[np.uint64]]:
+        """Return which images have a fingerprint, in their order, and its hash."""
+        rows = self._db.execute(
+            "select image_id, hash from fingerprints where kind = ? order by image_id",
+            (self._kind,),
+        )
+        both = np.fromiter(chain.from_iterable(rows), np.int64)
+        return both[0::2], both[1::2].view(np.uint64)
+
+    def save(self, made: Iterable[tuple[int, int, bytes]]) -> None:
+        """Write fingerprints: (image, hash, small copy)."""
+        with self._db.atomic():
+            self._db.conn.executemany(
+                "insert or replace into fingerprints (image_id, kind, hash, copy)"
+                " select id, ?, ?, ? from images where id = ?",
+                (
+                    (self._kind, int(np.uint64(hash).view(np.int64)), copy, image_id)
+                    for image_id, hash, copy in made
+                ),
+            )
+
+    def copies(self, image_ids: Ids) -> list[bytes]:
+        """Return the small copies of images that have a fingerprint, in the order asked for."""
+        found: dict[int, bytes] = dict(self._of("copy", image_ids))
+        return [found[id] for id in image_ids.tolist()]
+
+    def pixels(self, image_ids: Ids) -> dict[int, str]:
+        """Return the hashes of images' pixels, where they are known."""
+        return {id: pixels for id, pixels in self._of("pixels", image_ids) if pixels is not None}
+
+    def save_pixels(self, made: Iterable[tuple[int, str]]) -> None:
+        """Write hashes of pixels: (image, SHA-256)."""
+        with self._db.atomic():
+            self._db.conn.executemany(
+                "update fingerprints set pixels = ? where image_id = ?",
+                ((pixels, image_id) for image_id, pixels in made),
+            )
+
+    def _of(self, column: str, image_ids: Ids) -> Iterator[tuple[int, Any]]:
+        yield from self._db.execute(
+            f"select image_id, {column} from fingerprints"
+            " where image_id in (select value from json_each(?))",
+            (json.dumps(image_ids.tolist()),),
+        )
+
+    def sizes(self, image_ids: Ids) -> NDArray[np.int64]:
+        """Return widths and heights, [n, 2], in the order asked for, which is that of the ids."""
+        rows = self._db.execute(
+            "select width, height from images where id in (select value from json_each(?))"
+            " order by id",
+            (json.dumps(image_ids.tolist()),),
+        )
+        return np.fromiter(chain.from_iterable(rows), np.int64).reshape(-1, 2)
+
+    def describe(self, image_ids: Ids) -> Iterator[Filed]:
+        """Yield images with their files, by page, those that have files."""
+        for start in range(0, len(image_ids), PAGE):
+            ids = json.dumps(image_ids[start : start + PAGE].tolist())
+            files: dict[int, list[KnownFile]] = {}
+            for id, path, size, mtime_ns in self._db.execute(
+                "select image_id, path, size, mtime_ns from files"
+                " where image_id in (select value from json_each(?))"
+                " order by image_id, length(path), path",
+                (ids,),
+            ):
+                files.setdefault(id, []).append(KnownFile(path_of(path), size, mtime_ns))
+            for row in self._db.execute(
+                "select id, sha256, format, width, height, taken_at, camera from images"
+                " where id in (select value from json_each(?)) order by id",
+                (ids,),
+            ).fetchall():
+                if row[0] in files:
+                    yield Filed(*(*row, tuple(files[row[0]])))

@@ -1,0 +1,1 @@
+"""Find pictures that are the same, in files that are not."""
