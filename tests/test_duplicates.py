@@ -19,13 +19,14 @@ from pictures import draw
 from PIL import Image
 from test_index import index
 
-from searchapp.duplicates import fingerprint, grouping, script
+from searchapp.duplicates import fingerprint, grouping, review, script
 from searchapp.duplicates.candidates import by_hash
 from searchapp.errors import LibraryError
 from searchapp.library import Library
 from searchapp.lock import writer_lock
 from searchapp.types import Copy, DuplicateOptions, Duplicates, Failed, Found, Group, Progress
 
+CHROMIUM = next(filter(None, map(shutil.which, ("chromium", "chromium-browser"))), None)
 SCENES = 15
 BAR = 0.98  # of the changed pictures, that are found
 
@@ -393,3 +394,46 @@ def test_none_are_found(run: Run, photos: Path, model: Path) -> None:
     result = run("duplicates")
     assert (result.exit_code, result.stdout) == (0, "")
     assert "no duplicates; 3 pictures compared" in result.stderr
+
+
+# The page
+
+
+@pytest.mark.skipif(CHROMIUM is None, reason="no chromium is installed")
+def test_the_page_lets_a_person_choose(opened: Library, album: Path, model: Path) -> None:
+    """By mouse and keys; one file always stays; the script that is saved moves what was chosen."""
+    sync_api = pytest.importorskip("playwright.sync_api", reason="playwright is not installed")
+    odd = album / "it's <b>\n`x`.jpg"
+    (album / "boat (1).jpg").rename(odd)
+    index(opened, album, model)
+    page_file, away = album.parent / "review.html", album.parent / "away"
+    review.write(page_file, found(opened))
+    complaints: list[str] = []
+    with sync_api.sync_playwright() as playwright:
+        browser = playwright.chromium.launch(executable_path=CHROMIUM, args=["--no-sandbox"])
+        page = browser.new_page(viewport={"width": 390, "height": 844})
+        page.on("console", lambda it: complaints.append(it.text))
+        page.on("pageerror", lambda error: complaints.append(str(error)))
+        page.goto(page_file.as_uri())
+        told, marks = page.locator("output"), page.locator(".mark")
+        assert marks.all_text_contents() == ["stays", "moves away", "moves away"]
+        page.locator(".toggle").first.click()
+        assert told.text_content() == "One file of each picture has to stay."
+        page.keyboard.press("ArrowRight")
+        page.keyboard.press("k")
+        assert marks.all_text_contents() == ["moves away", "stays", "moves away"]
+        page.keyboard.press("ArrowRight")
+        page.keyboard.press("Space")
+        assert marks.all_text_contents() == ["moves away", "stays", "stays"]
+        assert str(told.text_content()).startswith("1 file to move away")
+        with page.expect_download() as download:
+            page.locator("#save").click()
+        download.value.save_as(album.parent / "move.sh")
+        assert page.evaluate("document.documentElement.scrollWidth") == 390
+        page.keyboard.press("a")
+        browser.close()
+    assert complaints == []
+    kept = {file.name for file in album.iterdir()}
+    subprocess.run(["sh", album.parent / "move.sh", away], check=True, capture_output=True)
+    (moved,) = (file for file in away.rglob("*") if file.is_file())
+    assert kept - {file.name for file in album.iterdir()} == {moved.name} == {"boat.jpg"}

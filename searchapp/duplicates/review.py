@@ -80,7 +80,7 @@ class _Page:
 
     def _group(self, group: Group) -> str:
         alike = any(copy.certainty == "similar" for copy in group.others)
-        why = "" if alike else f'<p class="why">Stays: {html.escape(group.reason)}</p>'
+        why = "" if alike else f'<p class="why">Suggested to stay: {html.escape(group.reason)}</p>'
         cards = self._card(group.keeper, group.keeper, stays=True)
         cards += "".join(
             self._card(copy, group.keeper, stays=alike or not _movable(copy.path))
@@ -134,11 +134,12 @@ def _facts(copy: Copy, keeper: Copy) -> str:
     """Return size, format and date; what is worse or better than of the one to keep is marked."""
     pixels, best = copy.width * copy.height, keeper.width * keeper.height
     size = f"{copy.size / 1e6:.1f} MB" if copy.size >= 1e6 else f"{copy.size / 1e3:.0f} kB"
+    differs = abs(copy.size - keeper.size) > 0.05 * keeper.size
     taken = (copy.taken_at or "no date")[:16].replace("T", " ")
     return " · ".join(
         (
             _marked(f"{copy.width}×{copy.height}", pixels - best),
-            _marked(size, copy.size - keeper.size),
+            _marked(size, copy.size - keeper.size if differs else 0),
             html.escape(copy.format),
             _marked(taken, bool(copy.taken_at) - bool(keeper.taken_at)),
         )
@@ -147,7 +148,7 @@ def _facts(copy: Copy, keeper: Copy) -> str:
 
 def _marked(text: str, better: int) -> str:
     if not better:
-        return html.escape(text)
+        return f"<span>{html.escape(text)}</span>"
     return f"<b{' class=better' if better > 0 else ''}>{html.escape(text)}</b>"
 
 
