@@ -201,7 +201,7 @@ def test_a_folder_and_other_filters_limit_it(opened: Library, album: Path, model
     index(opened, album, model)
     assert found(opened, folder=album / "below").groups == ()
     assert len(found(opened, folder=album).groups) == 1
-    (group,) = found(opened, after="2023").groups
+    (group,) = found(opened, after="2023", taken=True).groups
     assert names(group) == ("boat.jpg", {"boat (1).jpg": "bytes"})
 
 
