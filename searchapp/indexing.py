@@ -93,8 +93,7 @@ class Run:
         unreadable: list[Failure] = []
         for root in filter(Path.exists, self.roots):
             rules = Rules.of(root, self.options.include, self.options.exclude)
-            only = self.options.only
-            walked = scan.walk(root, rules) if only is None else scan.look(root, only, rules)
+            walked = self._walk(root, rules)
             while batch := list(islice(walked, SEE_AT_ONCE)):
                 seen.see(found for found in batch if isinstance(found, scan.Found))
                 unreadable += [
@@ -294,6 +293,11 @@ class Run:
         self.added += len(batch) - len(failures)
         self.writing_seconds += time.monotonic() - begun
         return [failure for _, failure in failures]
+
+    def _walk(self, root: Path, rules: Rules) -> Iterator[scan.Found | scan.Unreadable]:
+        if self.options.only is None:
+            return scan.walk(root, rules)
+        return scan.look(root, map(str, self._scope(root)), rules)
 
     def _scopes(self) -> list[Path]:
         return [path for root in self.roots for path in self._scope(root)]

@@ -14,10 +14,12 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from cameras import dng
 from conftest import Engines, in_library
 from pictures import draw, picture
 from test_index import found, index
 from test_process import command
+from written import xmp
 
 from searchapp import scan
 from searchapp.engines import EngineInput, Refusal
@@ -27,7 +29,7 @@ from searchapp.library import Library
 from searchapp.lock import writer_lock
 from searchapp.server import client
 from searchapp.server.borrowed import BorrowedEngine
-from searchapp.types import Event, IndexOptions, RunSummary
+from searchapp.types import Event, Finished, Hit, IndexOptions, Query, RunSummary
 from searchapp.watching import Away, Back, Batch, Polling, Waiting, Watch, WatchEvent
 from searchapp.watching.changes import Pending, is_remote
 
@@ -350,3 +352,46 @@ def test_it_ends_when_it_is_told_to(
     assert process.wait(20) == code
     assert "Traceback" not in rest
     assert rest.splitlines()[-1].startswith("searchapp: stopped")
+
+
+def test_what_belongs_to_a_named_file_is_looked_at_too(
+    opened: Library, photos: Path, model: Path
+) -> None:
+    """A RAW file beside a JPEG is no picture, whichever comes first, and a sidecar counts."""
+
+    def only(*names: str) -> RunSummary:
+        return index(opened, photos, model, only=tuple(str(photos / name) for name in names))
+
+    def yellow() -> Hit:
+        (first, *_) = opened.search(Query("yellow"))
+        return first
+
+    index(opened, photos, model)
+    (photos / "img_1.nef").write_bytes(dng("cyan", preview=picture("cyan", (160, 120))))
+    assert only("img_1.nef") == RunSummary(added=1)
+    draw(photos / "IMG_1.JPG", "yellow")
+    assert only("IMG_1.JPG").added == 1
+    assert [Path(path).name for path in yellow().companions] == ["img_1.nef"]
+    assert opened.info().files == 4
+    (photos / "IMG_1.xmp").write_bytes(xmp('xmp:Rating="4"'))
+    assert only("IMG_1.xmp").described == 1
+    assert yellow().rating == 4
+    (photos / "IMG_1.xmp").unlink()
+    assert only("IMG_1.xmp").described == 1
+    assert yellow().rating is None
+    (photos / "IMG_1.JPG").unlink()
+    assert only("IMG_1.JPG").added == 1
+    assert Path(yellow().path).name != "IMG_1.JPG"
+    assert opened.info().files == 4
+
+
+def test_paths_of_several_folders(
+    opened: Library, photos: Path, model: Path, tmp_path: Path
+) -> None:
+    """Each is looked at below its own folder."""
+    draw(tmp_path / "more" / "white.jpg", "white")
+    only = (str(photos / "red.jpg"), str(tmp_path / "more" / "white.jpg"))
+    options = IndexOptions(str(model), only=only)
+    *_, last = opened.index([photos, tmp_path / "more"], options)
+    assert isinstance(last, Finished)
+    assert last.summary.added == 2
