@@ -109,7 +109,7 @@ def test_the_command_says_that_the_disk_refuses(tmp_path: Path, model: Path) -> 
         draw(tmp_path / f"photos/{mark:02}.png", "red", mark=mark + 1)
     arguments = command("index", tmp_path / "photos", "--model", model, "--batch-size", 1)
     options = {"env": os.environ | in_library(tmp_path), "capture_output": True, "text": True}
-    limit = (resource.RLIMIT_FSIZE, (300_000, 300_000))
+    limit = (resource.RLIMIT_FSIZE, (500_000, 500_000))
     full = subprocess.run(
         arguments, check=False, preexec_fn=lambda: resource.setrlimit(*limit), **options
     )

@@ -17,7 +17,7 @@ from sqlite_utils import Database
 
 from searchapp.catalog.columns import Ids
 from searchapp.catalog.companions import Companions
-from searchapp.catalog.connecting import connect
+from searchapp.catalog.connecting import connect, writing
 from searchapp.catalog.described import Described, Outdated
 from searchapp.catalog.embedded import Embedded
 from searchapp.catalog.filters import Filters
@@ -125,8 +125,8 @@ class Catalog:
         self._db.conn.close()
 
     def atomic(self) -> AbstractContextManager[Database]:
-        """Wrap what follows in one transaction."""
-        return self._db.atomic()
+        """Wrap what follows in one transaction, which may read before it writes."""
+        return writing(self._db)
 
     @contextmanager
     def rehearsed(self, dry: bool) -> Iterator[None]:

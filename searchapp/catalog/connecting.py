@@ -4,7 +4,11 @@ from __future__ import annotations
 
 import os
 import sqlite3
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
+
+from sqlite_utils import Database
 
 
 def connect(file: Path) -> sqlite3.Connection:
@@ -17,6 +21,26 @@ def connect(file: Path) -> sqlite3.Connection:
         address = f"{file.absolute().as_uri()}?mode=ro&immutable=1"
         return sqlite3.connect(address, uri=True, isolation_level=None)
     return sqlite3.connect(file, isolation_level=None, timeout=30)
+
+
+@contextmanager
+def writing(db: Database) -> Iterator[Database]:
+    """Wrap what follows in one transaction, which may read before it writes.
+
+    One that has begun to read cannot write once another connection has: this one is begun as the
+    only writer, and waits for others.
+    """
+    if db.conn.in_transaction:
+        with db.atomic():
+            yield db
+        return
+    db.execute("begin immediate")
+    try:
+        yield db
+    except BaseException:
+        db.conn.rollback()
+        raise
+    db.conn.commit()
 
 
 def _journal(file: Path) -> Path:

@@ -12,6 +12,7 @@ from pathlib import Path
 
 from sqlite_utils import Database
 
+from searchapp.catalog.connecting import writing
 from searchapp.catalog.keys import key, path_of, within
 from searchapp.catalog.told import CHANGING, COLUMNS, WIDTH, info_of, save_keywords, values_of
 from searchapp.types import KnownFile, PictureInfo
@@ -46,7 +47,7 @@ class Described:
         Only files count that the scan saw. roots: below which a sidecar that was not seen is gone.
         Return how many there are of each.
         """
-        with self._db.atomic():
+        with writing(self._db):
             self._db.execute("drop table if exists temp.outdated")
             self._db.execute("create temp table outdated (image_id integer, sidecar)")
             self._db.execute(
