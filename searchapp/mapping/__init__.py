@@ -65,7 +65,7 @@ def make_map(
     ):
         if found is not None:
             path, thumbnail = found
-            tiles.append(Tile(path, thumbnail, each.info.date, int(chosen.stands_for[number])))
+            tiles.append(Tile(path, thumbnail, each.info.taken_at, int(chosen.stands_for[number])))
             kept.append(number)
         yield Step("thumbnails", done, len(wanted))
     if not tiles:
