@@ -21,12 +21,24 @@ from searchapp.errors import (
     SearchAppError,
     UnsupportedModality,
 )
-from searchapp.types import Failure, Hit, IndexOptions, Query, RunSummary, SearchOptions, Term
+from searchapp.types import (
+    DuplicateOptions,
+    Duplicates,
+    Failure,
+    Hit,
+    IndexOptions,
+    Query,
+    RunSummary,
+    SearchOptions,
+    Term,
+)
 
 if TYPE_CHECKING:
     from searchapp.library import Library
 
 __all__ = [
+    "DuplicateOptions",
+    "Duplicates",
     "EngineError",
     "Failure",
     "FolderError",

@@ -2,16 +2,14 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from datetime import UTC, datetime
 from pathlib import Path
 
 import numpy as np
 
 from searchapp.catalog import Catalog, Filed
-from searchapp.duplicates import candidates, grouping, judging, keeping, reading, telling
+from searchapp.duplicates import candidates, describing, grouping, judging, keeping, reading
 from searchapp.duplicates import fingerprint as prints
 from searchapp.lock import writer_lock
 from searchapp.ranking import whole
@@ -20,13 +18,11 @@ from searchapp.types import (
     Certainty,
     Collection,
     Comparing,
-    Copy,
     DuplicateOptions,
     Duplicates,
     Failed,
     Found,
     Group,
-    KnownFile,
     Progress,
 )
 from searchapp.vectors import Ids, Vectors, unpack
@@ -37,7 +33,6 @@ ANY_AT_MOST = 0.6  # in a small library most may be alike
 MIRRORED = (0, 1)  # turns that leave the embedding as it is, near enough
 SAMPLE = 1000  # embeddings
 PAIRS = 2_000  # compared at once
-BETWEEN = 15 * 60  # seconds: by a multiple of that clocks differ, of different time zones
 
 
 @dataclass(frozen=True, slots=True)
@@ -208,7 +203,7 @@ class Finder:
         return {
             (one, other): verdict
             for (one, other), verdict in verdicts.items()
-            if one in there and other in there and not _apart(there[one], there[other])
+            if one in there and other in there and not describing.apart(there[one], there[other])
         }
 
     def _describe(self, places: set[int]) -> None:
@@ -216,28 +211,8 @@ class Finder:
         new = np.array(sorted(places - self._described.keys()), np.int64)
         by_image = dict(zip(self.images[new].tolist(), new.tolist(), strict=True))
         for image in self._store.describe(self.images[new]):
-            if here := self._here(image):
+            if here := describing.here(image, self.options.folder):
                 self._described[by_image[image.image_id]] = here
-
-    def _here(self, image: Filed) -> Filed | None:
-        """Return an image with those of its files that are as they were, one name each.
-
-        A file of two names (by a link) is one file: to move one of them away may move both.
-        """
-        seen = set[tuple[int, int]]()
-        files = list[KnownFile]()
-        for file in image.files:
-            if not _is_below(file.path, self.options.folder):
-                continue
-            try:
-                state = os.stat(file.path)  # noqa: PTH116 (speed)
-            except OSError:
-                continue
-            same = (state.st_dev, state.st_ino)
-            if state.st_size == file.size and same not in seen:
-                seen.add(same)
-                files.append(file)
-        return replace(image, files=tuple(files)) if files else None
 
     # Groups
 
@@ -266,14 +241,15 @@ class Finder:
         left = np.setdiff1d(np.intersect1d(images, self._store.repeated()), self.images)
         groups = []
         for image in self._store.describe(left):
-            here = self._here(image)
+            here = describing.here(image, self.options.folder)
             if here is not None and len(here.files) > 1:
-                groups.append(_grouped(_copies(here), []))
+                groups.append(describing.group(describing.copies(here), []))
         return groups
 
     def _best(self, places: Sequence[int]) -> int:
         return min(
-            places, key=lambda place: min(map(keeping.rank, _copies(self._described[place])))
+            places,
+            key=lambda place: min(map(keeping.rank, describing.copies(self._described[place]))),
         )
 
     def _compare_more(self, pairs: list[tuple[int, int]]) -> Mapping[tuple[int, int], Verdict]:
@@ -282,15 +258,15 @@ class Finder:
         return verdicts
 
     def _group(self, keeper: int, same: Mapping[int, Verdict]) -> Group:
-        ours = _copies(self._described[keeper])
+        ours = describing.copies(self._described[keeper])
         theirs = []
         for place, verdict in same.items():
             first = keeper < place
-            for copy in _copies(self._described[place]):
+            for copy in describing.copies(self._described[place]):
                 # The keeper lacks something where it is the inner one.
                 lacks = verdict.inner != first
                 theirs.append((copy, verdict.certainty, verdict.turn, verdict.cut, lacks))
-        return _grouped(ours, theirs)
+        return describing.group(ours, theirs)
 
     def _look_alikes(
         self, pairs: Ids, cosines: Vectors, groups: Sequence[Group]
@@ -311,7 +287,10 @@ class Finder:
         there = [each for each in near if all(place in self._described for place in each[1:])]
         found = []
         for first, others in grouping.nearest(there):
-            copies = [min(_copies(self._described[n]), key=keeping.rank) for n in (first, *others)]
+            copies = [
+                min(describing.copies(self._described[n]), key=keeping.rank)
+                for n in (first, *others)
+            ]
             keeper, *rest = sorted(copies, key=keeping.rank)
             found.append(
                 Group(
@@ -324,52 +303,3 @@ class Finder:
                 )
             )
         return tuple(found)
-
-
-def _grouped(ours: list[Copy], theirs: list[tuple[Copy, Certainty, int, float, bool]]) -> Group:
-    """Make a group of an image's files and those of others that are the same."""
-    keeper, *also = sorted(ours, key=keeping.rank)
-    others = [replace(copy, certainty="bytes", difference="the same bytes") for copy in also]
-    others += [
-        replace(
-            copy,
-            certainty=certainty,
-            difference=telling.difference(keeper, copy, certainty, turn, cut, lacks),
-        )
-        for copy, certainty, turn, cut, lacks in theirs
-    ]
-    order = ("bytes", "pixels", "near")
-    others.sort(key=lambda copy: (order.index(copy.certainty or "near"), copy.path))
-    return Group(keeper, keeping.reason(keeper, others), tuple(others))
-
-
-def _copies(image: Filed) -> list[Copy]:
-    return [
-        Copy(
-            path=file.path,
-            size=file.size,
-            width=image.width,
-            height=image.height,
-            format=image.format.replace("MPO", "JPEG"),
-            taken_at=image.taken_at,
-            changed_at=datetime.fromtimestamp(file.mtime_ns / 1e9, UTC).isoformat("T", "seconds"),
-            sha256=image.sha256,
-            image_id=image.image_id,
-        )
-        for file in image.files
-    ]
-
-
-def _is_below(path: str, folder: Path | None) -> bool:
-    return folder is None or path.startswith(str(folder).rstrip(os.sep) + os.sep)
-
-
-def _apart(one: Filed, other: Filed) -> bool:
-    """Tell whether one camera took both, at two moments."""
-    if not (one.taken_at and other.taken_at and one.camera) or one.camera != other.camera:
-        return False
-    try:
-        moments = [datetime.fromisoformat(each.taken_at[:19]) for each in (one, other)]  # type: ignore[index]
-    except ValueError:
-        return False
-    return abs((moments[0] - moments[1]).total_seconds()) % BETWEEN != 0

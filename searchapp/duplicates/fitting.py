@@ -59,7 +59,7 @@ def fit(copies: Copies, others_copies: Copies, start: Floats, *, moving: bool = 
     seen = _lit(shown, gain, offset)
     # Of what is partly white, that part became no brighter.
     bright = (seen > NEARLY_WHITE) & (seen > shown)
-    seen = np.where(bright, np.clip(other, shown, seen), seen)
+    partly = np.where(bright, np.clip(other, shown, seen), seen)
     detail = [x - _blurred(x, COARSE) for x in (seen, other)]
     tints = np.stack([_sampled(_blurred(colours[:, n], FINE), place) for n in (0, 1)], axis=1)
     tinted = 128 + gain[:, None, None, None] * (tints - 128)
@@ -68,7 +68,7 @@ def fit(copies: Copies, others_copies: Copies, start: Floats, *, moving: bool = 
         place,
         _correlation(seen, other),
         _correlation(*detail),
-        _apart(seen, other),
+        _apart(partly, other),
         np.abs(tinted - blurred).max(axis=(1, 2, 3)),
         np.median((other + 2) / (shown + 2), axis=(1, 2)) - 1,
     )

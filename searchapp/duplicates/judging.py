@@ -24,7 +24,8 @@ STARTS = (WHOLE, (0.025, 0.025, 0.95, 0.95))
 APART, APART_CUT, APART_MOST = 0.62, 9.0, 1.4  # pixels of the small copy; more for each share cut
 APART_LIT = 8.0  # more for each time that one is brighter
 COLOURS, COLOURS_CUT, COLOURS_LIT = 3.0, 200.0, 100.0  # levels
-LIKENESS, DETAILS, DETAILS_CUT = 0.985, 0.945, 0.6  # correlations
+LIKENESS = 0.985  # correlation
+DETAILS, DETAILS_CUT, DETAILS_LIT = 0.975, 0.25, 0.3  # correlation
 OUTSIDE = 0.012  # of the frame, by which a window may lie outside
 MOST_CUT = 0.15  # of a side
 SHAPE = 0.05  # by which the shape of what both show may differ: of 1
@@ -131,7 +132,7 @@ def _fitted(
     same &= found.apart <= np.minimum(APART + APART_CUT * cut + APART_LIT * lit, APART_MOST)
     same &= found.colours <= COLOURS + COLOURS_CUT * cut + COLOURS_LIT * lit
     same &= found.likeness >= LIKENESS
-    same &= found.details >= DETAILS - DETAILS_CUT * cut
+    same &= found.details >= DETAILS - DETAILS_CUT * cut - DETAILS_LIT * lit
     return same, cut, inner
 
 
