@@ -2,6 +2,7 @@
 
 import importlib.util
 import json
+import sqlite3
 import subprocess
 import sys
 import zipfile
@@ -19,7 +20,10 @@ from searchapp.types import Finished, IndexOptions, Query, SearchOptions, Term
 
 pytest.importorskip("vllm", reason="vLLM is not installed: pip install 'searchapp[cpu]'")
 from searchapp.cli.engine import UntilExit
+from searchapp.engines import start_cluster
+from searchapp.engines.cluster import Cluster
 from searchapp.engines.local import LocalEngine
+from searchapp.engines.worker import Job
 
 pytestmark = pytest.mark.vllm
 ROOT = Path(__file__).parent.parent
@@ -178,3 +182,28 @@ def test_the_wheel_carries_it(tmp_path: Path) -> None:
         check=True,
     )  # fmt: skip
     assert result.stdout.strip() == str(tmp_path / "installed/searchapp/starter")
+
+
+def vectors(library: Library) -> dict[str, np.ndarray]:
+    """The stored vectors by the pictures' hashes."""
+    with sqlite3.connect(library.folder / "catalog.db") as db:
+        rows = db.execute(
+            "select sha256, vector from embeddings e join images i on i.id = image_id"
+        )
+        return {sha256: np.frombuffer(vector, "<f2").astype("f4") for sha256, vector in rows}
+
+
+def test_an_engine_of_a_ray_cluster_gives_the_same(library: Library, tmp_path: Path) -> None:
+    """The real vLLM in an actor: what it embeds is what an engine of this process does."""
+
+    def start(job: Job, files: int, wanted: int | None) -> Cluster:
+        return start_cluster(job, "local")
+
+    with Library.open(tmp_path / "library", create=True, start_many=start) as clustered:
+        *_, last = clustered.index([PHOTOS], IndexOptions("starter", limit=12))
+        assert isinstance(last, Finished)
+        assert (last.summary.added, last.summary.failed) == (12, 0)
+        theirs, ours = vectors(clustered), vectors(library)
+    assert 0 < len(theirs) <= 12
+    for sha256, vector in theirs.items():
+        assert vector @ ours[sha256] > 0.999
