@@ -14,6 +14,7 @@ import pytest
 
 from searchapp import images, models, querying
 from searchapp.captions import read
+from searchapp.errors import EngineError
 from searchapp.evaluation import Evaluation, evaluate
 from searchapp.library import Library
 from searchapp.types import Finished, IndexOptions, Query, SearchOptions, Term
@@ -197,7 +198,12 @@ def test_an_engine_of_a_ray_cluster_gives_the_same(library: Library, tmp_path: P
     """The real vLLM in an actor: what it embeds is what an engine of this process does."""
 
     def start(job: Job, files: int, wanted: int | None) -> Cluster:
-        return start_cluster(job, "local")
+        try:
+            return start_cluster(job, "local")
+        except EngineError as error:
+            if str(error).startswith("the Ray cluster at local"):  # Ray itself does not start
+                pytest.skip(str(error))
+            raise
 
     with Library.open(tmp_path / "library", create=True, start_many=start) as clustered:
         *_, last = clustered.index([PHOTOS], IndexOptions("starter", limit=12))

@@ -16,6 +16,7 @@ import time
 import warnings
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Iterator
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -32,6 +33,7 @@ from searchapp.types import EngineStarting, Failure
 
 AHEAD = 3  # batches that an actor has, one of which its engine embeds
 SMALL = 16  # files of a batch in the second pass
+LOSSES = 3  # batches for each engine, after which a pass ends
 DEADLY = 2  # times that a picture must be lost while nothing else was with its actor
 PARTS = 64  # that every engine gets, where there are enough files
 BATCHES = 32  # in one part, all of which are lost with its engine
@@ -100,7 +102,7 @@ class Cluster:
             while left := len(spool):
                 yield from self._pass(spool, size, alone=size == 1)
                 lost = len(spool)
-                if lost == left and not self.answered:
+                if lost == left > 1 and size == 1 and not self.answered:
                     raise EngineError(
                         "the cluster answers nothing: every engine's process ended before it had "
                         "embedded anything; Ray's logs in /tmp/ray say more"
@@ -129,7 +131,8 @@ class Cluster:
 
         context = DataContext.get_current()
         context.enable_progress_bars = False
-        context.max_errored_blocks = -1  # what an actor loses comes again in the next pass
+        # What an actor loses comes again in the next pass; a pass that loses too much ends early.
+        context.max_errored_blocks = LOSSES * max(2, self._room.engines)
         context.target_max_block_size = OUTPUT
         together = self._job.warm and not self.answered
         context.wait_for_min_actors_s = A_START if together else -1
@@ -158,13 +161,13 @@ class Cluster:
                 max_restarts=-1,
                 max_task_retries=0,  # it would wait for an actor whose node is gone
             )
-        for page in answers.iter_batches(
-            batch_size=None, batch_format="pyarrow", prefetch_batches=1
-        ):
-            for told in page.column("answer"):
-                outcomes = self._taken(pickle.loads(told.as_py()), spool)
-                if outcomes:
-                    yield outcomes
+        pages = answers.iter_batches(batch_size=None, batch_format="pyarrow", prefetch_batches=1)
+        with suppress(ray.exceptions.RayError):
+            for page in pages:
+                for told in page.column("answer"):
+                    outcomes = self._taken(pickle.loads(told.as_py()), spool)
+                    if outcomes:
+                        yield outcomes
 
     def _taken(self, answer: Answer, spool: Spool) -> list[Outcome]:
         """Return the outcomes that an answer tells, none twice; raise the error that it tells."""
