@@ -1,0 +1,123 @@
+"""What is asked for, and what is found."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, fields
+from pathlib import Path
+from typing import Literal
+
+Modality = Literal["text", "image", "text+image"]
+
+
+Order = Literal["score", "date"]
+
+
+AUTO: Literal["auto"] = "auto"
+
+
+def clock(seconds: float) -> str:
+    """Return a time in a video as people write it: 1:23, 1:02:03."""
+    minutes, rest = divmod(int(seconds), 60)
+    hours, minutes = divmod(minutes, 60)
+    return f"{hours}:{minutes:02}:{rest:02}" if hours else f"{minutes}:{rest:02}"
+
+
+@dataclass(frozen=True, slots=True)
+class Query:
+    """What to look for: a text, a picture (file or http(s) URL), or both as one question."""
+
+    text: str | None = None
+    image: str | Path | None = None
+
+    @property
+    def modality(self) -> Modality | None:
+        """Return what the query consists of; None when there is nothing in it."""
+        words = bool(self.text and self.text.strip())
+        if self.image is not None:
+            return "text+image" if words else "image"
+        return "text" if words else None
+
+
+@dataclass(frozen=True, slots=True)
+class Term:
+    """A query as one term of a sum; a negative weight asks for less of it."""
+
+    query: Query
+    weight: float = 1.0
+
+
+@dataclass(frozen=True, slots=True)
+class Filter:
+    """What a picture must fulfil to be searched at all; None asks for nothing."""
+
+    folder: Path | None = None  # a file below it
+    after: str | None = None  # of then or later: ISO 8601, or the beginning of one
+    before: str | None = None  # of then or earlier: 2023-06 includes all of June
+    camera: str | None = None  # a pattern with * and ?, in any case, from any word of the name on
+    format: str | None = None  # jpeg, png ..., in any case
+    min_size: float | None = None  # megapixels
+    max_size: float | None = None
+    near: str | None = None  # taken there: LATITUDE,LONGITUDE,KM in degrees and kilometres
+    where: str | None = None  # an SQL condition over the view photos
+    lens: str | None = None  # a pattern, as camera is
+    rating: str | None = None  # 4, 4+, 2-4, rejected or unrated
+    keyword: tuple[str, ...] = ()  # patterns with * and ?, in any case; it has one for each
+    taken: bool = False  # the picture itself says when: its file's date does not count
+
+    @property
+    def asks(self) -> bool:
+        """Tell whether anything is asked for."""
+        return any(getattr(self, field.name) not in (None, (), False) for field in fields(Filter))
+
+    @property
+    def filter(self) -> Filter:
+        """Return what the pictures must fulfil, alone."""
+        return Filter(**{field.name: getattr(self, field.name) for field in fields(Filter)})
+
+
+@dataclass(frozen=True, slots=True)
+class SearchOptions(Filter):
+    """How to search: which collection, how many hits, and what they must fulfil."""
+
+    count: int = 10
+    offset: int = 0  # leave out so many of the best, which an earlier page showed
+    min_score: float | Literal["auto"] | None = None  # cosine; auto: only good matches
+    sort: Order = "score"  # date: those found by date, the newest first, undated ones last
+    collection: str | None = None  # by default the one that was indexed last
+    model: str | None = None  # or the collection of this model
+    trust_remote_code: bool = False  # as ModelOptions has it, where the collection does not say so
+    truncate: bool = False  # cut a text that is too long for the model
+
+
+@dataclass(frozen=True, slots=True)
+class Hit:
+    """One image that answers a query: its best file, and the others that hold the same bytes."""
+
+    path: str
+    score: float  # cosine, higher is better
+    sha256: str  # of the file
+    width: int  # pixels, upright
+    height: int
+    also: tuple[str, ...] = ()
+    image_id: int = 0
+    taken_at: str | None = None  # ISO 8601, on the camera's clock
+    camera: str | None = None
+    date: str | None = None  # taken_at, or where that is not known the file's
+    date_from: str | None = None  # exif, xmp, iptc or file
+    lens: str | None = None
+    rating: int | None = None  # 1 to 5; -1: rejected
+    keywords: tuple[str, ...] = ()
+    title: str | None = None
+    latitude: float | None = None  # degrees, north positive
+    longitude: float | None = None  # degrees, east positive
+    seconds: float | None = None  # of a video: when the frame is shown; None: a picture
+    moments: tuple[float, ...] = ()  # seconds of its other frames that would have been hits
+    companions: tuple[str, ...] = ()  # a RAW file, a Live Photo's film, that belong to path
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """What was found, and whether the best of it is a good match."""
+
+    hits: tuple[Hit, ...]
+    good: bool | None  # None: not known for such a question, or in such a collection
