@@ -5,16 +5,16 @@ from __future__ import annotations
 import os
 import time
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field, replace
 from itertools import islice
 from pathlib import Path
-from typing import Protocol
 
 from searchapp import describing, extras, images, metadata, scan
 from searchapp.catalog import Catalog, Plan, Seen, Work, frame_key
 from searchapp.engines import Refusal
 from searchapp.engines.pipeline import Fresh, Known, Outcome
+from searchapp.engines.running import Source
 from searchapp.errors import FolderError
 from searchapp.ignoring import Rules
 from searchapp.models import ModelSpec, has_gpu
@@ -36,31 +36,6 @@ from searchapp.types import (
 SEE_AT_ONCE = 5000  # files
 # With more than this share of a root's files gone, and more than so many, they are kept.
 LOST_SHARE, LOST_FILES = 0.2, 10
-
-
-class Source(Protocol):
-    """What embeds the files of a run: one engine in this process, or several in their own."""
-
-    @property
-    def ready_at(self) -> float | None:
-        """Return when the first engine ran, by time.monotonic."""
-
-    @property
-    def nodes(self) -> Mapping[str, int]:
-        """Return how many files were dealt with on each node; nothing on one machine."""
-
-    @property
-    def seconds(self) -> Mapping[str, float]:
-        """Return seconds by stage, of all threads and processes together."""
-
-    def run(self, works: Iterable[Work], size: int) -> Iterator[list[Outcome] | EngineStarting]:
-        """Embed files, in batches of a size."""
-
-    def leave(self) -> Iterable[list[Outcome]]:
-        """Stop at once; return what was embedded and not yielded."""
-
-    def close(self) -> None:
-        """Stop, when all is done."""
 
 
 @dataclass

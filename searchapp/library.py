@@ -3,27 +3,28 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from contextlib import nullcontext, suppress
+from contextlib import nullcontext
 from functools import wraps
 from pathlib import Path
 from types import TracebackType
-from typing import TYPE_CHECKING, Any, Concatenate, ParamSpec, Self, TypeAlias, TypeVar
+from typing import Any, Concatenate, ParamSpec, Self, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
 
-from searchapp import collections, engines, querying, scan
+from searchapp import collections, engines, querying
 from searchapp.calibration import Kind, kind_of
 from searchapp.catalog import Catalog, CatalogError, Located, stated
 from searchapp.disk import complete, reason
 from searchapp.engines import Engine, Vector
-from searchapp.errors import LibraryError, QueryError, SearchAppError
-from searchapp.indexing import Run, Source
+from searchapp.engines.running import Running, StartMany
+from searchapp.errors import LibraryError, QueryError
+from searchapp.filling import Filling
 from searchapp.lock import writer_lock
 from searchapp.models import ModelSpec
 from searchapp.place import library_folder
 from searchapp.ranking import Ranking, whole
-from searchapp.syncing import Indexes, Keeper
+from searchapp.syncing import Indexes
 from searchapp.types import (
     AUTO,
     Answer,
@@ -36,7 +37,6 @@ from searchapp.types import (
     Failure,
     Fault,
     Filter,
-    Finished,
     Found,
     Hit,
     IndexMaking,
@@ -51,18 +51,10 @@ from searchapp.types import (
     Term,
     Uploading,
 )
-from searchapp.vectors import kinds, unpack
-from searchapp.vectors.address import Address, parse
-from searchapp.vectors.connecting import remember
+from searchapp.vectors import unpack
 from searchapp.vectors.kinds import Policy
 
-if TYPE_CHECKING:
-    from searchapp.engines.worker import Job
-
 CATALOG = "catalog.db"
-PATIENCE = 2.0  # seconds that a run of index spends on telling good matches later, at least
-# Starts engines for a job of so many files, so many on a GPU; None where one in this process does.
-StartMany: TypeAlias = "Callable[[Job, int, int | None], Source | None]"
 Given = ParamSpec("Given")
 Result = TypeVar("Result")
 
@@ -96,13 +88,13 @@ class Library:
     ) -> None:
         """Use Library.open()."""
         self.folder = folder
-        self._start_many = start_many
         self._catalog = catalog
-        self._start = start
-        self._engine: Engine | None = None
-        self._policy = policy
+        self._running = Running(start, start_many)
         self._indexes = Indexes(folder, catalog, policy)
         self._ranking = Ranking(catalog, self._indexes)
+        self._filling = Filling(
+            folder, catalog, self._indexes, self._ranking.judges, self._running, policy
+        )
 
     @classmethod
     def open(
@@ -141,9 +133,7 @@ class Library:
 
     def close(self) -> None:
         """Stop the engine and close the catalogue."""
-        if self._engine is not None:
-            self._engine.close()
-            self._engine = None
+        self._running.close()
         self._indexes.close()
         self._catalog.close()
 
@@ -168,42 +158,7 @@ class Library:
         LibraryError (another process writes, the disk is full, fails, or is read-only).
         """
         with stated(self.folder):
-            yield from self._index(folders, options)
-
-    def _index(self, folders: Iterable[str | Path], options: IndexOptions) -> Iterator[Event]:
-        roots = scan.resolve_roots([Path(folder) for folder in folders], gone=options.prune)
-        address = parse(options.vectors) if options.vectors is not None else None
-        if options.dry_run:
-            collection, spec = collections.for_indexing(self._catalog, options)
-            kinds.check(options.index or kinds.AUTO, spec.dimensions)
-            run = self._run(collection, spec, roots, options)
-            yield from run.rehearse()
-        else:
-            with writer_lock(self.folder, "searchapp index"):
-                collection, spec = collections.for_indexing(self._catalog, options)
-                kinds.check(options.index or kinds.AUTO, spec.dimensions)
-                if address is not None:
-                    self._reach(collection, address)
-                if collection is None:
-                    collection = collections.add(self._catalog, options, spec)
-                else:
-                    collection = collections.remember(self._catalog, collection, options)
-                if options.index is not None:
-                    self._catalog.embedded(collection).want(options.index)
-                if options.vectors is not None:
-                    self._indexes.want(collection, address)
-                run = self._run(collection, spec, roots, options)
-                with Keeper(self.folder, self._catalog, collection, self._policy) as keeper:
-                    for event in run.execute(collection):
-                        keeper.tend()
-                        yield event
-                    if run.embedded and self._engine is not None:  # engines elsewhere: when asked
-                        with suppress(SearchAppError):  # the pictures are what matters
-                            patience = max(PATIENCE, 0.1 * run.summary.seconds)
-                            self._ranking.judges.learn(collection, self._engine, patience)
-                    if options.only is None or keeper.saves_cheaply():
-                        yield from keeper.finish()
-        yield Finished(run.summary)
+            yield from self._filling.index(folders, options)
 
     def move(
         self, vectors: str, collection: str | None = None
@@ -214,57 +169,12 @@ class Library:
         then. Stopped at any moment, it goes on when it is called again, and with the next index.
         Errors: VectorsError, LibraryError.
         """
-        address = parse(vectors)
-        with stated(self.folder), writer_lock(self.folder, "searchapp move"):
-            chosen = collections.chosen(self._catalog, collection)
-            if address is not None:
-                self._reach(chosen, address)
-            self._indexes.want(chosen, address)
-            yield from self._indexes.save(chosen)
+        with stated(self.folder):
+            yield from self._filling.move(vectors, collection)
 
     def rest(self) -> None:
         """Let go of files that one process alone can have; a search takes them again."""
         self._indexes.rest()
-
-    def _reach(self, collection: Collection | None, address: Address) -> None:
-        """See that a new place can be reached, before anything is changed for it."""
-        remember(address)
-        known = self._indexes.wanted(collection) if collection is not None else None
-        if known is None or known.place != address.place:
-            self._indexes.reach(address)
-
-    def _run(
-        self,
-        collection: Collection | None,
-        spec: ModelSpec,
-        roots: list[Path],
-        options: IndexOptions,
-    ) -> Run:
-        def start_source(collection: Collection, files: int) -> Source:
-            return self._source(collection, spec, options, files)
-
-        return Run(self._catalog, spec, roots, options, start_source, collection)
-
-    def _source(
-        self, collection: Collection, spec: ModelSpec, options: IndexOptions, files: int
-    ) -> Source:
-        """Return what embeds the files of a run: many engines, or the one of this process."""
-        from searchapp.engines import machine
-        from searchapp.engines.pipeline import Pipeline
-        from searchapp.engines.worker import Job
-
-        if self._start_many is not None and self._engine is None:
-            job = Job(spec, str(self._catalog.file), collection.id, options.max_megapixels)
-            many = self._start_many(job, files, options.replicas)
-            if many is not None:
-                return many
-        return Pipeline(
-            spec,
-            lambda: self._running(spec),
-            self._catalog.lookup(collection),
-            max_megapixels=options.max_megapixels,
-            threads=machine.threads_each(1),
-        )
 
     def search(
         self, query: Query | Sequence[Term], options: SearchOptions = SearchOptions()
@@ -286,7 +196,7 @@ class Library:
         collection, spec = self.target(options)
         terms = [Term(query)] if isinstance(query, Query) else list(query) or [Term(Query())]
         items = [querying.engine_input(spec, term.query) for term in terms]
-        engine = self._running(spec)
+        engine = self._running.of(spec)
         for number, term in enumerate(terms):
             short = querying.shortened(engine, term.query, options.truncate)
             if short is not term.query:
@@ -461,15 +371,6 @@ class Library:
     def failures(self, collection: str | None = None) -> list[Failure]:
         """Return the files that could not be used, and why."""
         return self._catalog.failures(collections.chosen(self._catalog, collection))
-
-    def _running(self, spec: ModelSpec) -> Engine:
-        """Return the engine of a model, started where it does not run yet."""
-        if self._engine is not None and self._engine.spec != spec:
-            self._engine.close()
-            self._engine = None
-        if self._engine is None:
-            self._engine = self._start(spec)
-        return self._engine
 
     # Vectors
 

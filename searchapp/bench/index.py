@@ -14,9 +14,9 @@ from searchapp.bench import apart, pictures
 from searchapp.bench.stages import spec_of
 from searchapp.bench.usage import Usage
 from searchapp.engines.replicas import Replicas
+from searchapp.engines.running import Source
 from searchapp.engines.worker import Job
 from searchapp.errors import EngineError, SearchAppError
-from searchapp.indexing import Source
 from searchapp.library import Library
 from searchapp.models import has_gpu
 from searchapp.types import Failed, Finished, IndexOptions, ModelOptions
