@@ -77,7 +77,7 @@ def load(catalog: Catalog, file: Path, name: str | None) -> tuple[Loaded, Collec
     header, pages = read(file)
     target = collections.for_loading(catalog, header, name)
     embedded, images, files = catalog.embedded(target), 0, 0
-    run_id = catalog.start_run(target, [])
+    run_id = catalog.writer.start_run(target, [])
     for page in pages:
         there = [
             (Work(each.path, each.size, each.mtime_ns, None), known.sha256)
@@ -93,14 +93,16 @@ def load(catalog: Catalog, file: Path, name: str | None) -> tuple[Loaded, Collec
             # A video may come on a later page than its frame, of which it says the same.
             infos = {known.video: known.info for known in page if known.video}
             infos |= {known.sha256: known.info for known in page}
-            ids = catalog.save_images(infos)
-            catalog.save_frames((ids[its], ids[video], seconds) for its, video, seconds in frames)
-            catalog.save_files(run_id, [(work, ids[sha256]) for work, sha256 in there])
+            ids = catalog.writer.save_images(infos)
+            catalog.writer.save_frames(
+                (ids[its], ids[video], seconds) for its, video, seconds in frames
+            )
+            catalog.writer.save_files(run_id, [(work, ids[sha256]) for work, sha256 in there])
             vectors = {ids[known.sha256]: known.vector for known in page}
-            catalog.save_embeddings(target, vectors)
+            catalog.writer.save_embeddings(target, vectors)
         images += embedded.extent().count - before
         files += len(there)
-    catalog.finish_run(run_id, RunSummary(added=files))
+    catalog.writer.finish_run(run_id, RunSummary(added=files))
     return Loaded(target.name, images, files), target
 
 

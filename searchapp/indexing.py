@@ -126,7 +126,7 @@ class Run:
                 seen.forget([], self._scopes())
                 self.summary = RunSummary(unchanged=plan.unchanged)
                 return  # nothing to remember this run for
-        run_id = self.catalog.start_run(collection, self.roots)
+        run_id = self.catalog.writer.start_run(collection, self.roots)
         yield self._scanned(plan)
         for failure in unreadable:
             self.failed += 1
@@ -154,7 +154,7 @@ class Run:
             images_per_second=round(self._rate(), 2),
             stages=self._stages(),
         )
-        self.catalog.finish_run(run_id, self.summary)
+        self.catalog.writer.finish_run(run_id, self.summary)
 
     def _describe(self, unreadable: list[Failure]) -> Iterator[Describing]:
         # Nothing below a folder that could not be read counts as vanished.
@@ -237,9 +237,10 @@ class Run:
                 frames.append((its, sha256, frame.seconds))
         files: list[tuple[Work, int]] = []
         failures: list[tuple[Work, Failure]] = []
+        writer = self.catalog.writer
         with self.catalog.atomic():
-            ids = self.catalog.save_images(infos)
-            self.catalog.save_frames((ids[its], ids[of], seconds) for its, of, seconds in frames)
+            ids = writer.save_images(infos)
+            writer.save_frames((ids[its], ids[of], seconds) for its, of, seconds in frames)
             for outcome in batch:
                 state = Work(outcome.work.path, outcome.size, outcome.mtime_ns, None)
                 match outcome.result:
@@ -253,16 +254,16 @@ class Run:
                         if isinstance(vector, Refusal):
                             failure = Failure(state.path, "embed", vector.reason)
                             failures.append((state, failure))
-            self.catalog.save_files(run_id, files)
-            self.catalog.save_embeddings(
+            writer.save_files(run_id, files)
+            writer.save_embeddings(
                 collection, {ids[sha256]: vector for sha256, vector in vectors.items()}
             )
             failed = {state.path for state, _ in failures}
-            self.catalog.forget_failures(
+            writer.forget_failures(
                 collection, [state.path for state, _ in files if state.path not in failed]
             )
             for state, failure in failures:
-                self.catalog.save_failure(collection, run_id, state, failure)
+                writer.save_failure(collection, run_id, state, failure)
         self.embedded += len(vectors)
         self.failed += len(failures)
         self.added += len(batch) - len(failures)

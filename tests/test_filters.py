@@ -33,7 +33,7 @@ def fill(folder: Path, count: int) -> tuple[Catalog, np.ndarray]:
     folder.mkdir()
     catalog = Catalog.open(folder / "catalog.db", create=True)
     collection = catalog.add_collection("c", "m", "r", 8, "{}")
-    run = catalog.start_run(collection, [])
+    run = catalog.writer.start_run(collection, [])
     vectors = np.random.default_rng(1).normal(size=(count, 8)).astype(np.float32)
     vectors /= np.linalg.norm(vectors, axis=1, keepdims=True)
     with catalog.atomic():
@@ -52,11 +52,11 @@ def fill(folder: Path, count: int) -> tuple[Catalog, np.ndarray]:
                 date=taken if n % 7 else None,
                 date_from=("exif" if n % 5 else "file") if n % 7 else None,
             )
-            (image,) = catalog.save_images({f"{n:064}": info}).values()
+            (image,) = catalog.writer.save_images({f"{n:064}": info}).values()
             folders = [f"d{n % 3}", "copies"][: 2 if n % 6 == 0 else 1]
             works = [Work(f"{folder}/{name}/{n}.jpg", n, n, None) for name in folders]
-            catalog.save_files(run, [(work, image) for work in works])
-            catalog.save_embeddings(collection, {image: pack(vectors[n])})
+            catalog.writer.save_files(run, [(work, image) for work in works])
+            catalog.writer.save_embeddings(collection, {image: pack(vectors[n])})
     return catalog, vectors
 
 
@@ -195,20 +195,20 @@ def test_a_filtered_search_equals_brute_force(
 def test_filters_follow_what_is_written(tmp_path: Path) -> None:
     """New images, by this connection and by others', and deleted ones, ids used again."""
     reader, _ = fill(tmp_path / "library", 10)
-    writer = Catalog.open(tmp_path / "library" / "catalog.db")
+    ours = Catalog.open(tmp_path / "library" / "catalog.db")
     (collection,) = reader.collections()
     by_camera = Filter(camera="leica*")
     assert reader.matching(collection, by_camera).tolist() == []
-    for catalog in (writer, reader):
+    for catalog in (ours, reader):
         leica = PictureInfo("PNG", 1, 1, None, "Leica M")
-        (image,) = catalog.save_images({f"new{id(catalog)}": leica}).values()
-        catalog.save_embeddings(collection, {image: b""})
+        (image,) = catalog.writer.save_images({f"new{id(catalog)}": leica}).values()
+        catalog.writer.save_embeddings(collection, {image: b""})
     assert reader.matching(collection, by_camera).tolist() == [11, 12]
     for sql in ("delete from embeddings where id = 12", "delete from images where id = 12"):
-        writer._db.execute(sql)
+        ours._db.execute(sql)
     assert reader.matching(collection, by_camera).tolist() == [11]
-    (image,) = writer.save_images({"again": PictureInfo("PNG", 1, 1, None, "Nikon")}).values()
-    writer.save_embeddings(collection, {image: b""})
+    (image,) = ours.writer.save_images({"again": PictureInfo("PNG", 1, 1, None, "Nikon")}).values()
+    ours.writer.save_embeddings(collection, {image: b""})
     assert image == 12
     assert reader.matching(collection, by_camera).tolist() == [11]
     assert reader.matching(collection, Filter(camera="nikon")).tolist()[-1] == 13

@@ -404,8 +404,8 @@ def both(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Both]:
     catalog, vectors = fill(folder, 240)
     (collection,) = catalog.collections()
     odd = {"x": PictureInfo("PNG", 9, 9, "2010-06-03", 'Say "A\\B" – {x} or id > 0 iPhone')}
-    (image,) = catalog.save_images(odd).values()
-    catalog.save_embeddings(collection, {image: vectors[7].astype("<f2").tobytes()})
+    (image,) = catalog.writer.save_images(odd).values()
+    catalog.writer.save_embeddings(collection, {image: vectors[7].astype("<f2").tobytes()})
     faiss = Indexes(folder, catalog).current(collection)
     indexes = Indexes(folder, catalog)
     indexes.want(collection, parse(f"milvus:{folder}/vectors.db"))

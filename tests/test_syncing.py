@@ -62,13 +62,13 @@ class Store:
         for _ in range(count):
             self.images += 1
             picture = {f"{self.images:064x}": PictureInfo("PNG", 1, 1)}
-            (image,) = self.catalog.save_images(picture).values()
+            (image,) = self.catalog.writer.save_images(picture).values()
             self.embed(image)
 
     def embed(self, image: int) -> None:
         vector = self.rng.normal(size=DIMENSIONS).astype(np.float32)
         vector /= np.linalg.norm(vector)
-        self.catalog.save_embeddings(self.collection, {image: pack(vector)})
+        self.catalog.writer.save_embeddings(self.collection, {image: pack(vector)})
 
     def delete(self, ids: list[int]) -> list[int]:
         """Delete embeddings; return their images."""

@@ -397,16 +397,16 @@ def test_a_run_that_is_killed_loses_and_doubles_nothing(
         from pathlib import Path
         sys.path.insert(0, sys.argv[1])
         from fakes import FakeEngine
-        from searchapp.catalog import Catalog
+        from searchapp.catalog.writer import Writer
         from searchapp.library import Library
         from searchapp.types import IndexOptions
-        save = Catalog.save_embeddings
+        save = Writer.save_embeddings
         def killed(self, collection, vectors):
             save(self, collection, dict(list(vectors.items())[:2]))
             if len(vectors) > 2:
                 os.kill(os.getpid(), 9)
             save(self, collection, vectors)
-        Catalog.save_embeddings = killed
+        Writer.save_embeddings = killed
         with Library.open(sys.argv[2], create=True, start=FakeEngine) as library:
             list(library.index([sys.argv[3]], IndexOptions(sys.argv[4], batch_size=1)))
     """

@@ -203,9 +203,11 @@ def add(catalog: Catalog, collection: Collection, vectors: Vectors) -> None:
     first = catalog.embedded(collection).extent().last_id
     with catalog.atomic():
         hashes = [f"{number:064x}" for number, _ in enumerate(vectors, first + 1)]
-        ids = catalog.save_images(dict.fromkeys(hashes, PictureInfo("made", 1, 1)))
+        ids = catalog.writer.save_images(dict.fromkeys(hashes, PictureInfo("made", 1, 1)))
         packed = zip(hashes, map(pack, vectors), strict=True)
-        catalog.save_embeddings(collection, {ids[sha256]: vector for sha256, vector in packed})
+        catalog.writer.save_embeddings(
+            collection, {ids[sha256]: vector for sha256, vector in packed}
+        )
 
 
 def of_library(library: Path | None, name: str | None, folder: Path, queries: int) -> Bench:

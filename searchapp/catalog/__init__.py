@@ -4,12 +4,9 @@ from __future__ import annotations
 
 import json
 import sqlite3
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterator
 from contextlib import AbstractContextManager, contextmanager
-from dataclasses import asdict, dataclass, fields, replace
-from datetime import UTC, datetime
-from itertools import groupby
-from operator import itemgetter
+from dataclasses import fields, replace
 from pathlib import Path
 from typing import Any
 
@@ -22,14 +19,15 @@ from searchapp.catalog.described import Described, Outdated
 from searchapp.catalog.embedded import Embedded
 from searchapp.catalog.filters import Filters
 from searchapp.catalog.fingerprints import Filed, Fingerprints
-from searchapp.catalog.keys import frame_key, key, path_of
+from searchapp.catalog.keys import frame_key, path_of
+from searchapp.catalog.located import Located, located
 from searchapp.catalog.lookup import Lookup
 from searchapp.catalog.pushed import pushed
 from searchapp.catalog.seen import Plan, Seen, Work
 from searchapp.catalog.stating import stated
 from searchapp.catalog.stores import Stores
-from searchapp.catalog.told import COLUMNS, FIELDS, info_of, save_keywords, values_of
 from searchapp.catalog.upkeep import Upkeep
+from searchapp.catalog.writer import Writer, now
 from searchapp.disk import reason
 from searchapp.errors import LibraryError
 from searchapp.migrations import MIGRATIONS
@@ -42,8 +40,6 @@ from searchapp.types import (
     Filter,
     OneOf,
     Overview,
-    PictureInfo,
-    RunSummary,
 )
 
 __all__ = [
@@ -56,20 +52,6 @@ APPLICATION_ID = 0x53726368  # in the file's header: a catalogue, and not any SQ
 PAGE = 1000  # rows
 
 
-@dataclass(frozen=True, slots=True)
-class Located:
-    """An image and the paths of its files; of a video's frame: the video's files."""
-
-    image_id: int
-    key: str  # of the image: sha256, or what stands for it of a frame
-    sha256: str  # of the files
-    info: PictureInfo
-    video_id: int  # of the image that the files are of, where this is a frame; else image_id
-    seconds: float | None  # when a frame is shown; None: a picture
-    paths: tuple[str, ...]
-    companions: tuple[tuple[str, str], ...] = ()  # each with the path that it belongs to
-
-
 class Catalog:
     """All SQL is here. Not for use by several threads at once."""
 
@@ -79,6 +61,7 @@ class Catalog:
         self._db.execute("pragma foreign_keys = on")
         self._db.execute("pragma cache_size = -32000")  # kB: the inner pages of some million rows
         self._filters = Filters(self._db)
+        self.writer = Writer(self._db)
 
     @classmethod
     def open(cls, file: Path, *, create: bool = False) -> Catalog:
@@ -161,7 +144,7 @@ class Catalog:
         self._db.execute(
             "insert into collections (name, model, revision, dimensions, settings, created_at)"
             " values (?, ?, ?, ?, ?, ?)",
-            (name, model, revision, dimensions, settings, _now()),
+            (name, model, revision, dimensions, settings, now()),
         )
         return next(c for c in self.collections() if c.name == name)
 
@@ -194,32 +177,11 @@ class Catalog:
         """Return which files belong to a picture, and are none of their own."""
         return Companions(self._db)
 
-    def save_frames(self, frames: Iterable[tuple[int, int, float]]) -> None:
-        """Write which images are frames of videos: image id, the video's, seconds."""
-        self._db.conn.executemany(
-            "insert into frames values (?, ?, ?) on conflict (image_id) do nothing", frames
-        )
-
     def upkeep(self) -> Upkeep:
         """Return what keeps the whole of it in order."""
         return Upkeep(self._db)
 
-    def start_run(self, collection: Collection, roots: list[Path]) -> int:
-        """Record that a run begins; return its id."""
-        self._db.execute(
-            "insert into runs (collection_id, roots, started_at) values (?, ?, ?)",
-            (collection.id, json.dumps([str(root) for root in roots]), _now()),
-        )
-        return int(self._value("select last_insert_rowid()"))
-
-    def finish_run(self, run_id: int, summary: RunSummary) -> None:
-        """Record that a run is complete."""
-        self._db.execute(
-            "update runs set finished_at = ?, summary = ? where id = ?",
-            (_now(), json.dumps(asdict(summary)), run_id),
-        )
-
-    # What a run writes
+    # What a run of index asks
 
     def begin_scan(self) -> Seen:
         """Begin to note what is on disk."""
@@ -232,61 +194,6 @@ class Catalog:
     def lookup(self, collection: Collection) -> Lookup:
         """Open another connection, for threads that ask what is embedded already."""
         return Lookup(str(self.file), collection.id)
-
-    def save_images(self, images: Mapping[str, PictureInfo]) -> dict[str, int]:
-        """Write images by SHA-256, of which some may be there already; return their ids."""
-        last = self._value("select coalesce(max(id), 0) from images")
-        places = ", ".join("?" for _ in FIELDS)
-        self._db.conn.executemany(
-            f"insert into images (sha256, {', '.join(FIELDS)}) values (?, {places})"
-            " on conflict (sha256) do nothing",
-            ((sha256, *values_of(info)) for sha256, info in images.items()),
-        )
-        rows = self._db.execute(
-            "select sha256, id from images where sha256 in (select value from json_each(?))",
-            (json.dumps(list(images)),),
-        )
-        ids: dict[str, int] = dict(rows.fetchall())
-        new = {id: images[sha256].keywords for sha256, id in ids.items() if id > last}
-        save_keywords(self._db, ((id, word) for id, words in new.items() for word in words))
-        return ids
-
-    def save_embeddings(self, collection: Collection, vectors: Mapping[int, bytes]) -> None:
-        """Write images' vectors, by image id, where the collection has none yet."""
-        self._db.conn.executemany(
-            "insert into embeddings (collection_id, image_id, vector) values (?, ?, ?)"
-            " on conflict (collection_id, image_id) do nothing",
-            ((collection.id, image_id, vector) for image_id, vector in vectors.items()),
-        )
-
-    def save_files(self, run_id: int, files: Iterable[tuple[Work, int]]) -> None:
-        """Write what files hold: each with the id of its image."""
-        self._db.conn.executemany(
-            "insert into files values (?, ?, ?, ?, ?) on conflict (path) do update set"
-            " image_id = excluded.image_id, size = excluded.size,"
-            " mtime_ns = excluded.mtime_ns, run_id = excluded.run_id",
-            ((key(work.path), id, work.size, work.mtime_ns, run_id) for work, id in files),
-        )
-
-    def forget_failures(self, collection: Collection, paths: Iterable[str]) -> None:
-        """Take back that files were left out."""
-        self._db.conn.executemany(
-            "delete from failures where collection_id = ? and path = ?",
-            ((collection.id, key(path)) for path in paths),
-        )
-
-    def save_failure(
-        self, collection: Collection, run_id: int, work: Work, failure: Failure
-    ) -> None:
-        """Write why a file was left out. What an earlier content of it left is taken back."""
-        stored, state = key(work.path), (work.size, work.mtime_ns)
-        self._db.execute(
-            "delete from files where path = ? and (size, mtime_ns) <> (?, ?)", (stored, *state)
-        )
-        self._db.execute(
-            "insert or replace into failures values (?, ?, ?, ?, ?, ?, ?)",
-            (collection.id, stored, *state, run_id, failure.stage, failure.message),
-        )
 
     # What a search reads
 
@@ -309,36 +216,12 @@ class Catalog:
 
     def locate(self, ids: list[int]) -> dict[int, Located]:
         """Return, by embedding id, the images that have files."""
-        return self._located(
-            "e.id in (select value from json_each(:ids))", {"ids": json.dumps(ids)}
-        )
+        return located(self._db, "e.id in (select value from json_each(:ids))", ids=json.dumps(ids))
 
     def image_by_id(self, image_id: int) -> Located | None:
         """Return an image that has files, of whatever collection."""
-        found = self._located("i.id = :image", {"image": image_id})
+        found = located(self._db, "i.id = :image", image=image_id)
         return next(iter(found.values()), None)
-
-    def _located(self, where: str, parameters: dict[str, Any]) -> dict[int, Located]:
-        rows = self._db.execute(
-            f"select e.id, i.id, i.sha256, v.sha256, v.id, r.seconds, f.path, {COLUMNS}"
-            " from embeddings e join images i on i.id = e.image_id"
-            " left join frames r on r.image_id = i.id"
-            " join images v on v.id = coalesce(r.video_id, i.id)"
-            f" join files f on f.image_id = v.id where {where}"
-            " order by e.id, length(f.path), f.path",
-            parameters,
-        ).fetchall()
-        companions = self.companions().of({row[4] for row in rows})
-        found: dict[int, Located] = {}
-        for id, group in groupby(rows, itemgetter(0)):
-            same = list(group)
-            image_id, its_key, sha256, video_id, seconds = same[0][1:6]
-            paths = tuple(path_of(row[6]) for row in same)
-            theirs = tuple((path, it) for path in paths for it in companions.get(path, ()))
-            found[id] = Located(
-                image_id, its_key, sha256, info_of(same[0][7:]), video_id, seconds, paths, theirs
-            )
-        return found
 
     def vector_of(self, collection: Collection, image_id: int) -> bytes | None:
         """Return an image's stored vector."""
@@ -422,7 +305,3 @@ class Catalog:
             (collection.id,),
         )
         return [Failure(path_of(path), stage, message) for path, stage, message in rows]
-
-
-def _now() -> str:
-    return datetime.now(UTC).isoformat(timespec="seconds")

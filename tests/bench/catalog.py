@@ -39,25 +39,25 @@ def info_of(number: int) -> PictureInfo:
 
 def fill(catalog: Catalog, files: int, dimensions: int) -> None:
     collection = catalog.add_collection("made", "made", "1", dimensions, "{}")
-    run = catalog.start_run(collection, [Path("/photos")])
+    run = catalog.writer.start_run(collection, [Path("/photos")])
     made = np.random.default_rng(0).normal(size=(997, dimensions)).astype(np.float32)
     vectors = [pack(vector / np.linalg.norm(vector)) for vector in made]
     for start in range(0, files, BATCH):
         numbers = range(start, min(files, start + BATCH))
         shas = [hashlib.sha256(str(number).encode()).hexdigest() for number in numbers]
         with catalog.atomic():
-            ids = catalog.save_images(
+            ids = catalog.writer.save_images(
                 {sha: info_of(n) for sha, n in zip(shas, numbers, strict=True)}
             )
             works = [Work(path_of(n), 1_000_000 + n, 10**18 + n, None) for n in numbers]
-            catalog.save_files(
+            catalog.writer.save_files(
                 run, [(work, ids[sha]) for work, sha in zip(works, shas, strict=True)]
             )
-            catalog.save_embeddings(
+            catalog.writer.save_embeddings(
                 collection,
                 {ids[sha]: vectors[n % 997] for sha, n in zip(shas, numbers, strict=True)},
             )
-            catalog.forget_failures(collection, [work.path for work in works])
+            catalog.writer.forget_failures(collection, [work.path for work in works])
 
 
 def seen_again(files: int) -> Iterator[Found]:

@@ -111,7 +111,7 @@ def make(library: Path, pictures: Path, count: int, dimensions: int) -> None:
     library.mkdir()
     catalog = Catalog.open(library / "catalog.db", create=True)
     collection = catalog.add_collection("c", "m", "r", dimensions, "{}")
-    run = catalog.start_run(collection, [])
+    run = catalog.writer.start_run(collection, [])
     plain = count - 2 * PLANTED
     source = Made("clustered", dimensions)
     kept_vectors, kept_luma = [], []

@@ -31,7 +31,7 @@ def make(folder: Path, count: int) -> Catalog:
     """Make a catalogue: half the images below /p/half, one of 1,000 below /p/few."""
     catalog = Catalog.open(folder / "catalog.db", create=True)
     collection = catalog.add_collection("c", "m", "r", DIMENSIONS, "{}")
-    run = catalog.start_run(collection, [])
+    run = catalog.writer.start_run(collection, [])
     vector = pack(np.ones(DIMENSIONS, np.float32) / 8)
     connection, numbers = catalog._db.conn, range(1, count + 1)
 

@@ -33,8 +33,8 @@ def fill(catalog: Catalog, collection: Collection, made: Made, count: int) -> No
             for number, vector in enumerate(page, first):
                 year, camera = 2000 + number % 20, ("Apple iPhone 13", "NIKON Z 6")[number % 2]
                 info = PictureInfo("JPEG", 4000, 3000, f"{year}-06-01T12:00:00", camera)
-                (image,) = catalog.save_images({f"{number:064x}": info}).values()
-                catalog.save_embeddings(collection, {image: pack(vector)})
+                (image,) = catalog.writer.save_images({f"{number:064x}": info}).values()
+                catalog.writer.save_embeddings(collection, {image: pack(vector)})
         first += len(page)
 
 

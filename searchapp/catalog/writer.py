@@ -1,0 +1,106 @@
+"""What a run of index writes: images, files, embeddings, and failures."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Mapping
+from dataclasses import asdict
+from datetime import UTC, datetime
+from pathlib import Path
+
+from sqlite_utils import Database
+
+from searchapp.catalog.keys import key
+from searchapp.catalog.seen import Work
+from searchapp.catalog.told import FIELDS, save_keywords, values_of
+from searchapp.types import Collection, Failure, PictureInfo, RunSummary
+
+
+class Writer:
+    """Writes through a catalogue's connection; what belongs together is one transaction."""
+
+    def __init__(self, db: Database) -> None:
+        """Write nothing yet."""
+        self._db = db
+
+    def start_run(self, collection: Collection, roots: list[Path]) -> int:
+        """Record that a run begins; return its id."""
+        self._db.execute(
+            "insert into runs (collection_id, roots, started_at) values (?, ?, ?)",
+            (collection.id, json.dumps([str(root) for root in roots]), now()),
+        )
+        (run_id,) = self._db.execute("select last_insert_rowid()").fetchone()
+        return int(run_id)
+
+    def finish_run(self, run_id: int, summary: RunSummary) -> None:
+        """Record that a run is complete."""
+        self._db.execute(
+            "update runs set finished_at = ?, summary = ? where id = ?",
+            (now(), json.dumps(asdict(summary)), run_id),
+        )
+
+    def save_images(self, images: Mapping[str, PictureInfo]) -> dict[str, int]:
+        """Write images by SHA-256, of which some may be there already; return their ids."""
+        (last,) = self._db.execute("select coalesce(max(id), 0) from images").fetchone()
+        places = ", ".join("?" for _ in FIELDS)
+        self._db.conn.executemany(
+            f"insert into images (sha256, {', '.join(FIELDS)}) values (?, {places})"
+            " on conflict (sha256) do nothing",
+            ((sha256, *values_of(info)) for sha256, info in images.items()),
+        )
+        rows = self._db.execute(
+            "select sha256, id from images where sha256 in (select value from json_each(?))",
+            (json.dumps(list(images)),),
+        )
+        ids: dict[str, int] = dict(rows.fetchall())
+        new = {id: images[sha256].keywords for sha256, id in ids.items() if id > last}
+        save_keywords(self._db, ((id, word) for id, words in new.items() for word in words))
+        return ids
+
+    def save_embeddings(self, collection: Collection, vectors: Mapping[int, bytes]) -> None:
+        """Write images' vectors, by image id, where the collection has none yet."""
+        self._db.conn.executemany(
+            "insert into embeddings (collection_id, image_id, vector) values (?, ?, ?)"
+            " on conflict (collection_id, image_id) do nothing",
+            ((collection.id, image_id, vector) for image_id, vector in vectors.items()),
+        )
+
+    def save_files(self, run_id: int, files: Iterable[tuple[Work, int]]) -> None:
+        """Write what files hold: each with the id of its image."""
+        self._db.conn.executemany(
+            "insert into files values (?, ?, ?, ?, ?) on conflict (path) do update set"
+            " image_id = excluded.image_id, size = excluded.size,"
+            " mtime_ns = excluded.mtime_ns, run_id = excluded.run_id",
+            ((key(work.path), id, work.size, work.mtime_ns, run_id) for work, id in files),
+        )
+
+    def forget_failures(self, collection: Collection, paths: Iterable[str]) -> None:
+        """Take back that files were left out."""
+        self._db.conn.executemany(
+            "delete from failures where collection_id = ? and path = ?",
+            ((collection.id, key(path)) for path in paths),
+        )
+
+    def save_failure(
+        self, collection: Collection, run_id: int, work: Work, failure: Failure
+    ) -> None:
+        """Write why a file was left out. What an earlier content of it left is taken back."""
+        stored, state = key(work.path), (work.size, work.mtime_ns)
+        self._db.execute(
+            "delete from files where path = ? and (size, mtime_ns) <> (?, ?)", (stored, *state)
+        )
+        self._db.execute(
+            "insert or replace into failures values (?, ?, ?, ?, ?, ?, ?)",
+            (collection.id, stored, *state, run_id, failure.stage, failure.message),
+        )
+
+    def save_frames(self, frames: Iterable[tuple[int, int, float]]) -> None:
+        """Write which images are frames of videos: image id, the video's, seconds."""
+        self._db.conn.executemany(
+            "insert into frames values (?, ?, ?) on conflict (image_id) do nothing", frames
+        )
+
+
+def now() -> str:
+    """Return this moment: ISO 8601, UTC."""
+    return datetime.now(UTC).isoformat(timespec="seconds")
