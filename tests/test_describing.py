@@ -5,8 +5,11 @@ from __future__ import annotations
 import json
 import os
 import shutil
+import sqlite3
 import subprocess
 import sys
+import time
+from contextlib import closing
 from pathlib import Path
 
 import pytest
@@ -133,6 +136,18 @@ def test_an_old_library_is_read_anew_once(
         assert len(hit(library, "b.png").date or "") == 25
     said = run("index", old, "--model", model)
     assert "again" not in said.stderr
+
+
+def test_several_may_open_an_old_library_at_once(old: Path, tmp_path: Path) -> None:
+    """One of them brings it up to date; the others wait for it."""
+    code = "import sys, searchapp; searchapp.Library.open(sys.argv[1]).close()"
+    library = tmp_path / "library"
+    with closing(sqlite3.connect(library / "catalog.db", isolation_level=None)) as holding:
+        holding.execute("begin immediate")  # until all have seen that it is old
+        opening = [subprocess.Popen([sys.executable, "-c", code, library]) for _ in range(3)]
+        time.sleep(2)
+        holding.execute("rollback")
+    assert [process.wait() for process in opening] == [0, 0, 0]
 
 
 def test_it_goes_on_where_it_was_interrupted(
