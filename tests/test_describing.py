@@ -138,6 +138,23 @@ def test_an_old_library_is_read_anew_once(
     assert "again" not in said.stderr
 
 
+def test_an_old_picture_with_a_sidecar_is_read_once(
+    old: Path, tmp_path: Path, model: Path, fake_engines: Engines, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Both reasons at once are one, whatever the page; and all is known then."""
+    monkeypatch.setattr("searchapp.catalog.described.PAGE", 1)
+    read: list[str] = []
+    glance = images.glance
+    monkeypatch.setattr(images, "glance", lambda *file: [read.append(file[0]), glance(*file)][1])
+    write(old / "a.xmp", rating(2))
+    write(old / "b.xmp", rating(3))
+    with Library.open(tmp_path / "library", start=fake_engines) as library:
+        assert index(library, old, model).described == 3
+        assert sorted(Path(path).name for path in read) == ["a.jpg", "b.png", "gone.png"]
+        assert [hit(library, name).rating for name in ("a.jpg", "b.png")] == [2, 3]
+        assert index(library, old, model).described == 0
+
+
 def test_several_may_open_an_old_library_at_once(old: Path, tmp_path: Path) -> None:
     """One of them brings it up to date; the others wait for it."""
     code = "import sys, searchapp; searchapp.Library.open(sys.argv[1]).close()"

@@ -45,7 +45,7 @@ class Described:
         """Find images that were described before a version, and those with changed sidecars.
 
         Only files count that the scan saw. roots: below which a sidecar that was not seen is gone.
-        Return how many there are of each.
+        Return how many there are of the former, and how many more there are of the latter.
         """
         with writing(self._db):
             self._db.execute("drop table if exists temp.outdated")
@@ -63,10 +63,12 @@ class Described:
                 for sidecar in self._gone(root):
                     if not self._add(sidecar):
                         self._db.execute("delete from sidecars where path = ?", (key(sidecar),))
-            (beside,) = self._db.execute(
-                "select count(distinct image_id) from outdated where sidecar is not null"
-            ).fetchone()
-        return older, beside
+            (total,) = self._db.execute("select count(distinct image_id) from outdated").fetchone()
+            self._db.execute(  # once is enough, and the sidecar is to be noted
+                "delete from outdated where sidecar is null and image_id in"
+                " (select image_id from outdated where sidecar is not null)"
+            )
+        return older, total - older
 
     def _changed(self) -> list[str]:
         rows = self._db.execute(
