@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import time
 from collections.abc import Sequence
+from itertools import chain
 
 import numpy as np
 from sqlite_utils import Database
@@ -42,12 +43,15 @@ class Folders:
         if state == self._state or begun < self._next:
             return
         names = Names()
-        pairs = [
-            (image_id, names.code(os.path.dirname(path_of(path))))  # noqa: PTH120 (speed)
-            for path, image_id in db.execute("select path, image_id from files")
-        ]
-        array = np.array(pairs, np.int64).reshape(-1, 2)
-        self.names, self.images, self.codes = names, array[:, 0].copy(), array[:, 1].copy()
+        rows = db.execute("select image_id, path from files")
+        pairs = np.fromiter(
+            chain.from_iterable(
+                (image_id, names.code(os.path.dirname(path_of(path))))  # noqa: PTH120 (speed)
+                for image_id, path in rows
+            ),
+            np.int64,
+        )
+        self.names, self.images, self.codes = names, pairs[0::2], pairs[1::2]
         self._state = state
         self._next = begun + (time.monotonic() - begun) / SHARE
 
