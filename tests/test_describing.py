@@ -14,6 +14,7 @@ from pathlib import Path
 
 import pytest
 from conftest import Engines, Run
+from films import film
 from pictures import draw
 from sqlite_utils import Database, Migrations
 from test_index import index
@@ -79,6 +80,36 @@ def test_a_sidecar_is_read_when_it_comes_changes_and_goes(
     summary = index(opened, photos, model)
     assert (summary.moved, summary.described) == (1, 0)
     assert hit(opened, "c.jpg").rating == 4
+
+
+@pytest.mark.parametrize("name", ["a.jxl", "a.mkv"])
+def test_nothing_is_left_of_what_a_sidecar_said(
+    opened: Library, tmp_path: Path, model: Path, fake_engines: Engines, name: str,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:  # fmt: skip
+    """Nor of files that Pillow alone does not open: they are read again, and not embedded."""
+    photos = tmp_path / "photos"
+    if name == "a.mkv":
+        film(photos / name, tags={"creation_time": "2021-05-04T03:02:01Z"})
+    else:
+        draw(photos / name, "red")
+    write(photos / "a.xmp", xmp('xmp:Rating="5" exif:DateTimeOriginal="1999"',
+                                listed("dc:subject", "old")))  # fmt: skip
+    with monkeypatch.context() as patched:
+        patched.setattr("searchapp.describing._decoded", lambda path: pytest.fail("it is new"))
+        index(opened, photos, model)
+    embedded = fake_engines.embedded
+    assert (hit(opened, name).rating, hit(opened, name).keywords) == (5, ("old",))
+    assert (hit(opened, name).date or "").startswith("1999")
+    write(photos / "a.xmp", rating(3))
+    assert index(opened, photos, model).described > 0
+    assert (hit(opened, name).rating, hit(opened, name).keywords) == (3, ())
+    (photos / "a.xmp").unlink()
+    assert index(opened, photos, model).described > 0
+    assert hit(opened, name).rating is None
+    assert not (hit(opened, name).date or "").startswith("1999")
+    assert hit(opened, name).date_from == ("exif" if name == "a.mkv" else "file")
+    assert fake_engines.embedded == embedded
 
 
 def old_library(folder: Path, monkeypatch: pytest.MonkeyPatch, photos: Path, model: Path) -> None:
