@@ -218,7 +218,7 @@ def _known(row: dict[str, Any], vector: Any) -> Known:
     files = tuple(KnownFile(**file) for file in row["files"])
     for file in files:
         _check_types(asdict(file), {"path": str, "size": int, "mtime_ns": int})
-    if info.date is None and info.taken_at is None and files:
+    if files:
         info = dated(info, min(file.mtime_ns for file in files))
     frame = {name: row.get(name) for name in FRAME}  # older versions did not write it
     _check_types(frame, FRAME)

@@ -135,7 +135,8 @@ class Run:
             self.described = event.done
             yield event
         yield from self._embed(seen, plan, collection, run_id)
-        yield from self._describe(unreadable)  # the sidecars of what is new
+        if plan.work:
+            yield from self._describe(unreadable)  # the sidecars of what is new
         gone, kept = self._told_apart(seen, unreadable)
         yield from kept
         # Nothing below a folder that could not be read counts as vanished.

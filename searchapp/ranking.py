@@ -58,8 +58,11 @@ class Ranking:
                     page = [found for found, is_good in zip(page, well, strict=True) if is_good]
             located = self._catalog.locate([id for id, _ in page])
             for id, score in page:
-                hit, of = hit_of(located.get(id), score, wanted.folder), located.get(id)
-                if hit is None or of is None or len(hits) >= last:
+                if len(hits) >= last:
+                    break
+                of = located.get(id)
+                hit = hit_of(of, score, wanted.folder)
+                if hit is None or of is None:
                     continue
                 if of.video_id in videos:  # one hit a video, at its best frame
                     at = videos[of.video_id]

@@ -82,6 +82,12 @@ def shots(
         return video.info(), list(_chosen(video, target))
 
 
+def told(path: str) -> PictureInfo:
+    """Return what a video's file says; PictureError."""
+    with reading(path) as file, _opened(file, MAX_MEGAPIXELS) as video:
+        return video.info()
+
+
 def still(path: str, seconds: float, side: int) -> Picture:
     """Return the frame at a time, upright, RGB, at most side by side pixels; PictureError."""
     with reading(path) as file, _opened(file, MAX_MEGAPIXELS) as video:

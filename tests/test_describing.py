@@ -5,12 +5,16 @@ from __future__ import annotations
 import json
 import os
 import shutil
+import sqlite3
 import subprocess
 import sys
+import time
+from contextlib import closing
 from pathlib import Path
 
 import pytest
 from conftest import Engines, Run
+from films import film
 from pictures import draw
 from sqlite_utils import Database, Migrations
 from test_index import index
@@ -78,6 +82,36 @@ def test_a_sidecar_is_read_when_it_comes_changes_and_goes(
     assert hit(opened, "c.jpg").rating == 4
 
 
+@pytest.mark.parametrize("name", ["a.jxl", "a.mkv"])
+def test_nothing_is_left_of_what_a_sidecar_said(
+    opened: Library, tmp_path: Path, model: Path, fake_engines: Engines, name: str,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:  # fmt: skip
+    """Nor of files that Pillow alone does not open: they are read again, and not embedded."""
+    photos = tmp_path / "photos"
+    if name == "a.mkv":
+        film(photos / name, tags={"creation_time": "2021-05-04T03:02:01Z"})
+    else:
+        draw(photos / name, "red")
+    write(photos / "a.xmp", xmp('xmp:Rating="5" exif:DateTimeOriginal="1999"',
+                                listed("dc:subject", "old")))  # fmt: skip
+    with monkeypatch.context() as patched:
+        patched.setattr("searchapp.describing._decoded", lambda path: pytest.fail("it is new"))
+        index(opened, photos, model)
+    embedded = fake_engines.embedded
+    assert (hit(opened, name).rating, hit(opened, name).keywords) == (5, ("old",))
+    assert (hit(opened, name).date or "").startswith("1999")
+    write(photos / "a.xmp", rating(3))
+    assert index(opened, photos, model).described > 0
+    assert (hit(opened, name).rating, hit(opened, name).keywords) == (3, ())
+    (photos / "a.xmp").unlink()
+    assert index(opened, photos, model).described > 0
+    assert hit(opened, name).rating is None
+    assert not (hit(opened, name).date or "").startswith("1999")
+    assert hit(opened, name).date_from == ("exif" if name == "a.mkv" else "file")
+    assert fake_engines.embedded == embedded
+
+
 def old_library(folder: Path, monkeypatch: pytest.MonkeyPatch, photos: Path, model: Path) -> None:
     """Make a library as the version before made it: its schema, and what it knew."""
     old = Migrations("searchapp")
@@ -133,6 +167,35 @@ def test_an_old_library_is_read_anew_once(
         assert len(hit(library, "b.png").date or "") == 25
     said = run("index", old, "--model", model)
     assert "again" not in said.stderr
+
+
+def test_an_old_picture_with_a_sidecar_is_read_once(
+    old: Path, tmp_path: Path, model: Path, fake_engines: Engines, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Both reasons at once are one, whatever the page; and all is known then."""
+    monkeypatch.setattr("searchapp.catalog.described.PAGE", 1)
+    read: list[str] = []
+    glance = images.glance
+    monkeypatch.setattr(images, "glance", lambda *file: [read.append(file[0]), glance(*file)][1])
+    write(old / "a.xmp", rating(2))
+    write(old / "b.xmp", rating(3))
+    with Library.open(tmp_path / "library", start=fake_engines) as library:
+        assert index(library, old, model).described == 3
+        assert sorted(Path(path).name for path in read) == ["a.jpg", "b.png", "gone.png"]
+        assert [hit(library, name).rating for name in ("a.jpg", "b.png")] == [2, 3]
+        assert index(library, old, model).described == 0
+
+
+def test_several_may_open_an_old_library_at_once(old: Path, tmp_path: Path) -> None:
+    """One of them brings it up to date; the others wait for it."""
+    code = "import sys, searchapp; searchapp.Library.open(sys.argv[1]).close()"
+    library = tmp_path / "library"
+    with closing(sqlite3.connect(library / "catalog.db", isolation_level=None)) as holding:
+        holding.execute("begin immediate")  # until all have seen that it is old
+        opening = [subprocess.Popen([sys.executable, "-c", code, library]) for _ in range(3)]
+        time.sleep(2)
+        holding.execute("rollback")
+    assert [process.wait() for process in opening] == [0, 0, 0]
 
 
 def test_it_goes_on_where_it_was_interrupted(

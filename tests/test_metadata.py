@@ -6,6 +6,7 @@ import io
 import os
 import shutil
 import time
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -178,6 +179,9 @@ def test_a_files_date_stands_in() -> None:
     info = of(jpeg(exif=CAMERA))
     assert metadata.dated(info, int(when * 1e9)) == info
     assert metadata.dated(ROW, 10**30) == ROW
+    film = replace(ROW, taken_at="2023-06-17T21:05:00")
+    told = metadata.dated(film, int(when * 1e9))
+    assert (told.date, told.date_from) == (film.taken_at, "exif")
 
 
 BOMB = (

@@ -236,7 +236,12 @@ def test_filters_reach_the_frames_of_a_video(opened: Library, clips: Path, model
     hits = opened.search(Query("gold"), SearchOptions(folder=clips / "below"))
     assert [Path(hit.path).name for hit in hits] == ["dated.mkv", "blue.jpg"]
     assert hits[0].seconds == 3.0
-    assert first(opened, "gold", after="2023").path == hits[0].path or not hits[0].taken_at
+    dated = opened.search(Query("gold"), SearchOptions(before="2023", taken=True))
+    assert [hit.path for hit in dated] == [hits[0].path]
+    assert (dated[0].date, dated[0].date_from) == ("2023-06-17T19:05:00+00:00", "exif")
+    facets = opened.facets()  # where a video counts once
+    assert dict(facets.formats.values)["mp4"] == 1
+    assert (facets.images, sum(month.images for month in facets.months)) == (5, 5)
 
 
 def test_two_models_share_the_frames_of_a_video(

@@ -115,6 +115,26 @@ def test_the_keys_work_on_the_time_line(page: Any) -> None:
     assert page.locator('.bar[tabindex="0"]').count() == 1
 
 
+def test_a_mouse_leaves_alone_what_the_keys_choose(page: Any) -> None:
+    """Only a drag that began on a bar takes any; Escape brings back what was chosen before."""
+    bar(page, "2021").click()
+    page.get_by_role("button", name="Any date").click()
+    expect(page.locator(".bar")).to_have_count(6)
+    bar(page, "2019").focus()
+    page.keyboard.press("Shift+ArrowRight")
+    bar(page, "2024").hover()
+    expect(page.locator('.bar[aria-pressed="true"]')).to_have_count(2)
+    page.locator("#status").click()
+    expect(tiles(page)).to_have_count(5)
+    assert page.url.endswith("?q=red")
+    page.goto(f"{page.url}&after=2021&before=2024")
+    expect(page.locator('.bar[aria-pressed="true"]')).to_have_count(4)
+    bar(page, "2019").focus()
+    page.keyboard.press("Shift+ArrowRight")
+    page.keyboard.press("Escape")
+    expect(page.locator('.bar[aria-pressed="true"]')).to_have_count(4)
+
+
 def choice(page: Any, text: str) -> Any:
     return page.locator("#kinds").get_by_role("button", name=text)
 

@@ -101,7 +101,8 @@ class Catalog:
                 "upgrade: pip install -U searchapp"
             )
         if MIGRATIONS.pending(self._db):
-            MIGRATIONS.apply(self._db)
+            with writing(self._db):  # of several who find it old at once, one brings it up to date
+                MIGRATIONS.apply(self._db)
 
     def close(self) -> None:
         """Close the connection."""

@@ -14,14 +14,15 @@ import numpy as np
 from numpy.typing import NDArray
 from sqlite_utils import Database
 
-from searchapp.catalog import values
-from searchapp.catalog.values import NOWHERE, UNKNOWN, UNRATED
+from searchapp.catalog.values import FIELDS, NOWHERE, UNRATED, Field
 from searchapp.errors import QueryError
-from searchapp.types import Filter
+from searchapp.types import Between, Filter
 
 Ids = NDArray[np.int64]
 Mask = NDArray[np.bool_]
+Values = NDArray[np.signedinteger[Any]]
 Rows = Iterable[tuple[int, Any]]
+MOST = 2**62
 EARTH = 6371.0  # its mean radius, km
 NEAR = "LATITUDE,LONGITUDE,KM, such as 48.85,2.35,5km"
 NONE = np.zeros(0, np.int64)
@@ -62,25 +63,25 @@ def like(pattern: str, *, whole: bool = False) -> Callable[[str], bool]:
 class Column:
     """One value of every image, read when it is first asked for: its place is the image's id."""
 
-    def __init__(self, sql: str, nothing: int = 0, names: Names | None = None) -> None:
-        """Begin with none. names: what turns texts into numbers."""
-        self._sql = sql
-        self._nothing = nothing
-        self._names = names
-        self._values = np.full(1, nothing, np.int64)
+    def __init__(self, of: Field) -> None:
+        """Begin with none."""
+        self._of = of
+        self.names = Names()  # of texts, which are numbers here
+        self._values: Values = np.full(1, of.nothing, of.type)
 
-    def values(self, db: Database, last: int) -> Ids:
+    def values(self, db: Database, last: int) -> Values:
         """Return the values of all images up to an id, [last + 1]."""
         beyond = len(self._values) - 1
         if last > beyond:
             rows: Rows = db.execute(
-                f"select id, {self._sql} from images where id > ? and id <= ?", (beyond, last)
+                f"select id, {self._of.sql} from images where id > ? and id <= ?", (beyond, last)
             )
-            if self._names is not None:
-                code = self._names.code
+            if self._of.is_text:
+                code = self.names.code
                 rows = ((id, code(name)) for id, name in rows)
             pairs = np.fromiter(chain.from_iterable(rows), np.int64)
-            self._values = np.pad(self._values, (0, last - beyond), constant_values=self._nothing)
+            more = (0, last - beyond)
+            self._values = np.pad(self._values, more, constant_values=self._of.nothing)
             self._values[pairs[0::2]] = pairs[1::2]
         return self._values
 
@@ -92,60 +93,66 @@ class Images:
         """Begin with none."""
         self.last = 0  # the highest id
         self.frames: tuple[Ids, Ids] = (NONE, NONE)  # of videos: their ids, and the videos'
-        self.cameras, self.lenses, self.formats = Names(), Names(), Names()
         self.tags = Tags()
-        self._date = Column(values.DATE, UNKNOWN)
-        self._by_file = Column(values.BY_FILE, 1)
-        self._lens = Column(values.LENS, 0, self.lenses)
-        self._rating = Column(values.RATING, UNRATED)
-        self._pixels = Column(values.PIXELS)
-        self._latitude = Column(values.LATITUDE, NOWHERE)
-        self._longitude = Column(values.LONGITUDE, NOWHERE)
-        self._camera = Column(values.CAMERA, 0, self.cameras)
-        self._format = Column(values.FORMAT, 0, self.formats)
+        self._columns = {name: Column(field) for name, field in FIELDS.items()}
 
-    def values(self, db: Database, name: str) -> Ids:
-        """Return a column's values of all images, [last + 1]."""
-        column: Column = getattr(self, f"_{name}")
-        return column.values(db, self.last)
+    def values(self, db: Database, name: str) -> Values:
+        """Return a field's values of all images, [last + 1]; those of a text are its numbers."""
+        return self._columns[name].values(db, self.last)
+
+    def names(self, name: str) -> Names:
+        """Return the numbers of a field's texts, as far as its values were asked for."""
+        return self._columns[name].names
 
     def fulfilling(self, db: Database, wanted: Filter) -> Iterator[tuple[str, Mask]]:
         """Yield, by image id, what fulfils each part of a filter that asks for something.
 
         Each comes with the name of what it is about; QueryError.
         """
-
-        def of(name: str) -> Ids:
-            return self.values(db, name)
-
-        if wanted.after is not None:
-            yield "date", of("date") >= number_of(wanted.after, "0")
-        if wanted.before is not None:
-            date = of("date")
-            yield "date", (date != UNKNOWN) & (date <= number_of(wanted.before, "9"))
-        if wanted.taken:
-            yield "taken", of("by_file") == 0
-        if wanted.camera is not None:
-            cameras = of("camera")
-            yield "camera", self.cameras.like(wanted.camera)[cameras]
-        if wanted.lens is not None:
-            lenses = of("lens")
-            yield "lens", self.lenses.like(wanted.lens)[lenses]
-        if wanted.format is not None:
-            formats = of("format")
-            yield "format", self.formats.like(format_of(wanted.format))[formats]
-        if wanted.rating is not None:
-            least, most = rating_of(wanted.rating)
-            rating = of("rating")
-            yield "rating", (rating >= least) & (rating <= most)
+        for about, part in ranges(wanted):
+            values = self.values(db, part.field)
+            yield about, (values >= part.low) & (values <= part.high)
+        for name, pattern in patterns(wanted):
+            numbers = self.values(db, name)
+            yield name, self.names(name).like(pattern)[numbers]
         for pattern in wanted.keyword:
             yield "keyword", self.tags.having(db, pattern, self.last)
-        if wanted.min_size is not None:
-            yield "size", of("pixels") >= wanted.min_size * 1e6
-        if wanted.max_size is not None:
-            yield "size", of("pixels") <= wanted.max_size * 1e6
         if wanted.near is not None:
-            yield "place", _near(wanted.near, of("latitude"), of("longitude"))
+            latitudes, longitudes = self.values(db, "latitude"), self.values(db, "longitude")
+            yield "place", _near(wanted.near, latitudes, longitudes)
+
+
+def ranges(wanted: Filter) -> Iterator[tuple[str, Between]]:
+    """Yield what a filter asks of numbers, each with the name of what it is about; QueryError."""
+    if wanted.after is not None:
+        yield "date", Between("date", number_of(wanted.after, "0"), MOST)
+    if wanted.before is not None:
+        yield "date", Between("date", 0, number_of(wanted.before, "9"))
+    if wanted.taken:
+        yield "taken", Between("by_file", 0, 0)
+    if wanted.rating is not None:
+        yield "rating", Between("rating", *rating_of(wanted.rating))
+    if wanted.min_size is not None:
+        yield "size", Between("pixels", _whole(wanted.min_size, math.ceil), MOST)
+    if wanted.max_size is not None:
+        yield "size", Between("pixels", 0, _whole(wanted.max_size, math.floor))
+
+
+def patterns(wanted: Filter) -> Iterator[tuple[str, str]]:
+    """Yield the patterns that a filter has for texts, each after its field."""
+    if wanted.camera is not None:
+        yield "camera", wanted.camera
+    if wanted.lens is not None:
+        yield "lens", wanted.lens
+    if wanted.format is not None:
+        yield "format", format_of(wanted.format)
+
+
+def _whole(megapixels: float, rounded: Callable[[float], int]) -> int:
+    pixels = megapixels * 1e6
+    if not -MOST < pixels < MOST:
+        return MOST if pixels > 0 else -MOST
+    return rounded(pixels)
 
 
 class Tags:
@@ -209,7 +216,7 @@ def place_of(text: str) -> tuple[float, float, float]:
     return latitude, longitude, km
 
 
-def _near(text: str, latitudes: Ids, longitudes: Ids) -> Mask:
+def _near(text: str, latitudes: Values, longitudes: Values) -> Mask:
     """Tell what lies within a distance on the sphere (haversine)."""
     latitude, longitude, km = place_of(text)
     there, here = np.radians(latitudes / 1e6), math.radians(latitude)

@@ -5,11 +5,12 @@ from __future__ import annotations
 import os
 import time
 from collections.abc import Sequence
+from itertools import chain
 
 import numpy as np
 from sqlite_utils import Database
 
-from searchapp.catalog.columns import NONE, Ids, Images, Mask, Names
+from searchapp.catalog.columns import NONE, Images, Mask, Names, Values
 from searchapp.catalog.keys import path_of
 from searchapp.catalog.values import UNKNOWN
 from searchapp.types import Facet, Facets, Month, Overview
@@ -42,12 +43,15 @@ class Folders:
         if state == self._state or begun < self._next:
             return
         names = Names()
-        pairs = [
-            (image_id, names.code(os.path.dirname(path_of(path))))  # noqa: PTH120 (speed)
-            for path, image_id in db.execute("select path, image_id from files")
-        ]
-        array = np.array(pairs, np.int64).reshape(-1, 2)
-        self.names, self.images, self.codes = names, array[:, 0].copy(), array[:, 1].copy()
+        rows = db.execute("select image_id, path from files")
+        pairs = np.fromiter(
+            chain.from_iterable(
+                (image_id, names.code(os.path.dirname(path_of(path))))  # noqa: PTH120 (speed)
+                for image_id, path in rows
+            ),
+            np.int64,
+        )
+        self.names, self.images, self.codes = names, pairs[0::2], pairs[1::2]
         self._state = state
         self._next = begun + (time.monotonic() - begun) / SHARE
 
@@ -64,27 +68,28 @@ def counted(db: Database, images: Images, folders: Folders, there: Mask, parts: 
         every: Mask = np.logical_and.reduce(masks)
         return every
 
-    def facet(name: str, names: Names) -> Facet:
-        return _facet(names, images.values(db, name)[but(name)])
+    def facet(name: str) -> Facet:
+        values = images.values(db, name)[but(name)]
+        return _facet(images.names(name), values)
 
     images.tags.read(db, images.last)
     in_range = folders.images <= images.last
     of_files = folders.codes[in_range][but("folder")[folders.images[in_range]]]
     tagged = images.tags.codes[but()[images.tags.images]]
-    formats = facet("format", images.formats)
+    formats = facet("format")
     return Facets(
         images=int(np.count_nonzero(but())),
         months=_months(images.values(db, "date"), images.values(db, "by_file"), but("date")),
         folders=_facet(folders.names, of_files),
-        cameras=facet("camera", images.cameras),
-        lenses=facet("lens", images.lenses),
+        cameras=facet("camera"),
+        lenses=facet("lens"),
         keywords=_facet(images.tags.names, tagged),
         ratings=_ratings(images.values(db, "rating")[but("rating")]),
         formats=Facet(tuple((n.lower(), count) for n, count in formats.values), formats.more),
     )
 
 
-def spanned(dates: Ids, folders: Folders) -> Overview:
+def spanned(dates: Values, folders: Folders) -> Overview:
     """Return in which folders files are, and the first and last of dates."""
     counts = np.bincount(folders.codes, minlength=1)
     names = list(folders.names.codes)
@@ -99,7 +104,7 @@ def spanned(dates: Ids, folders: Folders) -> Overview:
     )
 
 
-def _facet(names: Names, codes: Ids) -> Facet:
+def _facet(names: Names, codes: Values) -> Facet:
     """Return how often each name's number is there; 0 is no name."""
     counts = np.bincount(codes, minlength=1)
     counts[0] = 0
@@ -110,7 +115,7 @@ def _facet(names: Names, codes: Ids) -> Facet:
     return Facet(found, int(np.count_nonzero(counts)) - len(found))
 
 
-def _ratings(ratings: Ids) -> Facet:
+def _ratings(ratings: Values) -> Facet:
     counts = np.bincount(ratings + 1, minlength=7)
     names = ("rejected", "unrated", "1", "2", "3", "4", "5")
     found = [(name, int(n)) for name, n in zip(names, counts, strict=False) if n]
@@ -118,7 +123,7 @@ def _ratings(ratings: Ids) -> Facet:
     return Facet(tuple(stars + [pair for pair in found[::-1] if not pair[0].isdecimal()]), 0)
 
 
-def _months(dates: Ids, by_file: Ids, mask: Mask) -> tuple[Month, ...]:
+def _months(dates: Values, by_file: Values, mask: Mask) -> tuple[Month, ...]:
     known = mask & (dates != UNKNOWN)
     months = dates[known] // PART
     numbers = months // 100 * 12 + months % 100 - 1

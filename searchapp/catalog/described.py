@@ -15,6 +15,7 @@ from sqlite_utils import Database
 from searchapp.catalog.connecting import writing
 from searchapp.catalog.keys import key, path_of, within
 from searchapp.catalog.told import CHANGING, COLUMNS, WIDTH, info_of, save_keywords, values_of
+from searchapp.metadata import sidecars_of
 from searchapp.types import KnownFile, PictureInfo
 
 PAGE = 500  # rows
@@ -27,6 +28,7 @@ class Outdated:
     image_id: int
     info: PictureInfo
     files: tuple[KnownFile, ...]
+    beside: bool  # some of what is known of it may be from a sidecar
 
 
 class Described:
@@ -45,7 +47,7 @@ class Described:
         """Find images that were described before a version, and those with changed sidecars.
 
         Only files count that the scan saw. roots: below which a sidecar that was not seen is gone.
-        Return how many there are of each.
+        Return how many there are of the former, and how many more there are of the latter.
         """
         with writing(self._db):
             self._db.execute("drop table if exists temp.outdated")
@@ -63,10 +65,12 @@ class Described:
                 for sidecar in self._gone(root):
                     if not self._add(sidecar):
                         self._db.execute("delete from sidecars where path = ?", (key(sidecar),))
-            (beside,) = self._db.execute(
-                "select count(distinct image_id) from outdated where sidecar is not null"
-            ).fetchone()
-        return older, beside
+            (total,) = self._db.execute("select count(distinct image_id) from outdated").fetchone()
+            self._db.execute(  # once is enough, and the sidecar is to be noted
+                "delete from outdated where sidecar is null and image_id in"
+                " (select image_id from outdated where sidecar is not null)"
+            )
+        return older, total - older
 
     def _changed(self) -> list[str]:
         rows = self._db.execute(
@@ -124,8 +128,16 @@ class Described:
         for image_id, group in groupby(rows, itemgetter(0)):
             same = list(group)
             files = tuple(KnownFile(path_of(row[1]), *row[2:4]) for row in same)
-            outdated.append(Outdated(image_id, info_of(same[0][4 : 4 + WIDTH]), files))
+            info, beside = info_of(same[0][4 : 4 + WIDTH]), any(map(self._was_beside, files))
+            outdated.append(Outdated(image_id, info, files, beside))
         return outdated
+
+    def _was_beside(self, file: KnownFile) -> bool:
+        """Tell whether a sidecar of a file was read before."""
+        names = [key(name) for name in sidecars_of(file.path)]
+        places = ", ".join("?" for _ in names)
+        found = self._db.execute(f"select 1 from sidecars where path in ({places})", names)
+        return found.fetchone() is not None
 
     def save(self, described: dict[int, PictureInfo]) -> None:
         """Write what the images of a page say now, and that its sidecars were read.

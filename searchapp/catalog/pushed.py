@@ -3,15 +3,13 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
 
 from sqlite_utils import Database
 
-from searchapp.catalog.columns import EARTH, format_of, like, number_of, place_of, rating_of
+from searchapp.catalog.columns import EARTH, MOST, like, patterns, place_of, ranges
 from searchapp.catalog.values import FIELDS, NOWHERE, told
 from searchapp.types import Between, Filter, OneOf
 
-MOST = 2**62
 Parts = list[Between | OneOf]
 
 
@@ -21,37 +19,12 @@ def pushed(db: Database, wanted: Filter) -> tuple[tuple[Between | OneOf, ...], b
     A folder is none: files move, and nothing is embedded again. An SQL condition is none, nor is a
     keyword. A place is a box around its circle. Errors: QueryError.
     """
-    parts: Parts = []
     whole = not (wanted.folder or wanted.where is not None or wanted.near or wanted.keyword)
-    if wanted.after is not None:
-        parts.append(Between("date", number_of(wanted.after, "0"), MOST))
-    if wanted.before is not None:
-        parts.append(Between("date", 0, number_of(wanted.before, "9")))
-    if wanted.taken:
-        parts.append(Between("by_file", 0, 0))
-    if wanted.rating is not None:
-        parts.append(Between("rating", *rating_of(wanted.rating)))
-    if wanted.min_size is not None:
-        parts.append(Between("pixels", _whole(wanted.min_size, math.ceil), MOST))
-    if wanted.max_size is not None:
-        parts.append(Between("pixels", -MOST, _whole(wanted.max_size, math.floor)))
+    parts: Parts = [part for _, part in ranges(wanted)]
+    parts += [OneOf(name, _like(db, name, pattern)) for name, pattern in patterns(wanted)]
     if wanted.near is not None:
         parts += _box(wanted.near)
-    for name, pattern in (
-        ("camera", wanted.camera),
-        ("lens", wanted.lens),
-        ("format", format_of(wanted.format) if wanted.format is not None else None),
-    ):
-        if pattern is not None:
-            parts.append(OneOf(name, _like(db, name, pattern)))
     return tuple(parts), whole
-
-
-def _whole(megapixels: float, rounded: Callable[[float], int]) -> int:
-    pixels = megapixels * 1e6
-    if not -MOST < pixels < MOST:
-        return MOST if pixels > 0 else -MOST
-    return rounded(pixels)
 
 
 def _like(db: Database, name: str, pattern: str) -> tuple[str, ...]:

@@ -1,6 +1,6 @@
 """What is known of an image that filters ask for: as numbers and texts, in one place.
 
-A field more is a row more here, a condition in pushed.py, and a trigger in a migration where its
+A field more is a row more here, a condition in columns.py, and a trigger in a migration where its
 value can change.
 """
 
@@ -35,15 +35,17 @@ class Field:
 
     sql: str  # over images
     is_text: bool = False
+    nothing: int = 0  # where there is no image
+    type: str = "int32"  # in memory; of a text: of its number
 
 
 FIELDS = {
-    "date": Field(DATE),
-    "by_file": Field(BY_FILE),
-    "rating": Field(RATING),
-    "pixels": Field(PIXELS),
-    "latitude": Field(LATITUDE),
-    "longitude": Field(LONGITUDE),
+    "date": Field(DATE, nothing=UNKNOWN, type="int64"),
+    "by_file": Field(BY_FILE, nothing=1, type="int8"),
+    "rating": Field(RATING, nothing=UNRATED),
+    "pixels": Field(PIXELS, type="int64"),
+    "latitude": Field(LATITUDE, nothing=NOWHERE),
+    "longitude": Field(LONGITUDE, nothing=NOWHERE),
     "camera": Field(CAMERA, is_text=True),
     "lens": Field(LENS, is_text=True),
     "format": Field(FORMAT, is_text=True),

@@ -93,7 +93,12 @@ def with_sidecar(info: PictureInfo, packet: bytes) -> PictureInfo:
 
 
 def dated(info: PictureInfo, mtime_ns: int) -> PictureInfo:
-    """Fall back on a file's date, on this machine's clock, where the picture tells none."""
+    """Fall back on a file's date, on this machine's clock, where the picture tells none.
+
+    When it was taken is known of videos without the source: that counts as EXIF.
+    """
+    if info.taken_at is not None and info.date_from in (None, "file"):
+        return replace(info, date=info.taken_at, date_from="exif")
     if info.date is not None:
         return info
     with suppress(ValueError, OverflowError, OSError):
@@ -102,12 +107,17 @@ def dated(info: PictureInfo, mtime_ns: int) -> PictureInfo:
     return info
 
 
+def sidecars_of(path: str) -> list[str]:
+    """Return the names that a picture's sidecar may have: IMG_1.jpg.xmp, or else IMG_1.xmp."""
+    bases = (path, os.path.splitext(path)[0])  # noqa: PTH122 (speed)
+    return [base + suffix for base in bases for suffix in (".xmp", ".XMP")]
+
+
 def sidecar_of(path: str) -> bytes | None:
-    """Return the packet beside a picture: of IMG_1.jpg.xmp, or else of IMG_1.xmp."""
-    for base in (path, os.path.splitext(path)[0]):  # noqa: PTH122 (speed)
-        for suffix in (".xmp", ".XMP"):
-            with suppress(OSError), open(base + suffix, "rb") as file:  # noqa: PTH123
-                return file.read(xmp.LARGEST + 1)
+    """Return the packet beside a picture."""
+    for name in sidecars_of(path):
+        with suppress(OSError), open(name, "rb") as file:  # noqa: PTH123
+            return file.read(xmp.LARGEST + 1)
     return None
 
 

@@ -25,20 +25,22 @@ from searchapp.errors import (
     UnsupportedModality,
 )
 from searchapp.scan import suffix
+from searchapp.server.answers import (
+    CountAnswer,
+    EmbedAnswer,
+    FacetsAnswer,
+    SearchAnswer,
+    answer_of,
+)
 from searchapp.server.client import PICTURE
 from searchapp.server.forms import (
     FORM,
-    CountAnswer,
     CountRequest,
-    EmbedAnswer,
     EmbedRequest,
-    FacetsAnswer,
     FilterRequest,
-    SearchAnswer,
     SearchRequest,
     SimilarRequest,
     TermRequest,
-    answer_of,
     asked_of,
     named,
     options_of,

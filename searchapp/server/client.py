@@ -15,7 +15,7 @@ import time
 import uuid
 from collections.abc import Callable, Sequence
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
@@ -28,11 +28,6 @@ COMMAND = [sys.executable, "-m", "searchapp.server"]
 START_SECONDS = 300.0  # until the process listens; its engine may start after that
 ANSWER_SECONDS = 900.0
 BUSY, CONFLICT = 503, 409
-PASSED_ON = (
-    "count", "offset", "after", "before", "camera", "format", "min_size", "max_size", "near",
-    "where", "lens", "rating", "keyword", "taken", "min_score", "sort", "collection",
-    "trust_remote_code", "truncate",
-)  # fmt: skip
 PICTURE = "the picture"  # what a server calls a picture, of which it knows no name
 
 
@@ -211,7 +206,7 @@ def _fields(terms: Sequence[Term], options: SearchOptions) -> dict[str, Any]:
             }
             for number, term in enumerate(terms)
         ],
-        **{name: getattr(options, name) for name in PASSED_ON},
+        **asdict(options),
         "folder": os.path.abspath(folder.expanduser()) if folder else None,  # noqa: PTH100
         "model": _absolute(options.model),
         "one_prompt": True,

@@ -1,11 +1,9 @@
-"""What is asked and answered over HTTP: its shapes, and how a request is read."""
+"""What is asked over HTTP: its shapes, and how a request is read."""
 
 from __future__ import annotations
 
 import json
-import os
 import re
-import time
 from dataclasses import asdict, fields, replace
 from pathlib import Path
 from typing import Annotated, Any, Literal, TypeVar
@@ -16,13 +14,11 @@ from pydantic import AfterValidator, BaseModel, BeforeValidator, Field, Validati
 from pydantic_core import PydanticCustomError
 from starlette.datastructures import UploadFile
 
-from searchapp.ranking import in_order
-from searchapp.types import Answer, Facet, Facets, Filter, Hit, Order, SearchOptions
+from searchapp.types import Filter, Order, SearchOptions
 
 DATE = r"^\d{4}(-\d\d(-\d\d(T[\d:]+)?)?)?$"
 PLACE = r"^-?\d+(\.\d*)?,-?\d+(\.\d*)?,\d+(\.\d*)?(km)?$"
 PARTS = 16  # of a question
-FACETS = ("folders", "cameras", "lenses", "keywords", "ratings", "formats")
 Asked = TypeVar("Asked", bound=BaseModel)
 MOST = 1000  # hits an answer, and pages together
 
@@ -37,13 +33,9 @@ Date = Annotated[str, AfterValidator(_date), Field(json_schema_extra={"pattern":
 Number = Annotated[float, Field(allow_inf_nan=False)]
 Score = Number | Literal["auto"]
 Size = Annotated[float, Field(ge=0, allow_inf_nan=False, description="megapixels")]
-
-
 Place = Annotated[
     str, Field(max_length=100, pattern=PLACE, description="LATITUDE,LONGITUDE,KM: 48.85,2.35,5km")
 ]
-
-
 Rating = Annotated[
     str,
     Field(
@@ -52,6 +44,11 @@ Rating = Annotated[
         description="4, 4+, 2-4, rejected or unrated",
     ),
 ]
+
+
+def _read(value: Any) -> Any:
+    """Read JSON that came as a form's field."""
+    return _parsed(value) if isinstance(value, str) else value
 
 
 def _listed(value: Any) -> Any:
@@ -121,7 +118,7 @@ class SearchRequest(SimilarRequest):
     image_url: Annotated[str | None, Field(max_length=4000, description="if allowed")] = None
     terms: Annotated[
         list[TermRequest] | None,
-        BeforeValidator(lambda value: _read(value)),
+        BeforeValidator(_read),
         Field(max_length=PARTS, description="added up by weight; in a form: as JSON"),
     ] = None
     model: Annotated[str | None, Field(description="by the Unix socket only")] = None
@@ -130,11 +127,6 @@ class SearchRequest(SimilarRequest):
     one_prompt: Annotated[
         bool, Field(description="refuse text and picture together where they cannot be one prompt")
     ] = False
-
-
-def _read(value: Any) -> Any:
-    """Read JSON that came as a form's field."""
-    return _parsed(value) if isinstance(value, str) else value
 
 
 class InputRequest(BaseModel):
@@ -153,13 +145,6 @@ class EmbedRequest(BaseModel):
     inputs: Annotated[list[InputRequest], BeforeValidator(_read), Field(max_length=PARTS)]
 
 
-class EmbedAnswer(BaseModel):
-    """For each input a vector (float32, little-endian, base64), or why there is none."""
-
-    vectors: list[str | None]
-    refusals: list[str | None]
-
-
 class CountRequest(BaseModel):
     """A prompt whose tokens are to be counted."""
 
@@ -167,103 +152,6 @@ class CountRequest(BaseModel):
     revision: str
     space: dict[str, Any]
     prompt: str
-
-
-class CountAnswer(BaseModel):
-    """How many tokens a prompt has."""
-
-    tokens: int
-
-
-class Found(BaseModel):
-    """One image that was found."""
-
-    id: int
-    path: str
-    name: str
-    folder: str
-    score: float
-    width: int
-    height: int
-    sha256: str
-    taken_at: str | None
-    date: str | None = Field(description="taken_at, or where that is not known the file's")
-    date_from: str | None = Field(description="exif, xmp, iptc or file")
-    camera: str | None
-    lens: str | None
-    rating: int | None = Field(description="1 to 5; -1: rejected")
-    keywords: list[str]
-    title: str | None
-    latitude: float | None
-    longitude: float | None
-    also: list[str]
-    seconds: float | None = Field(description="of a video: when the frame is shown")
-    moments: list[float] = Field(description="seconds of its other frames that match")
-    companions: list[str] = Field(description="files that belong to it: RAW, a Live Photo's film")
-
-    @classmethod
-    def of(cls, hit: Hit) -> Found:
-        """Put a hit as the API does."""
-        folder, name = os.path.split(hit.path)
-        return cls(
-            id=hit.image_id, path=hit.path, name=name, folder=folder, score=hit.score,
-            width=hit.width, height=hit.height, sha256=hit.sha256, taken_at=hit.taken_at,
-            date=hit.date, date_from=hit.date_from, camera=hit.camera, lens=hit.lens,
-            rating=hit.rating, keywords=list(hit.keywords), title=hit.title,
-            latitude=hit.latitude, longitude=hit.longitude, also=list(hit.also),
-            seconds=hit.seconds, moments=list(hit.moments), companions=list(hit.companions),
-        )  # fmt: skip
-
-
-class FacetAnswer(BaseModel):
-    """The values of one kind that pictures have, the most frequent first."""
-
-    values: list[tuple[str, int]] = Field(description="each with how many pictures have it")
-    more: int = Field(description="values that are left out")
-
-    @classmethod
-    def of(cls, facet: Facet) -> FacetAnswer:
-        """Put a facet as the API does."""
-        return cls(values=list(facet.values), more=facet.more)
-
-
-class MonthAnswer(BaseModel):
-    """The pictures of a month."""
-
-    month: str = Field(description="2023-06")
-    images: int
-    by_file: int = Field(description="of these: by their files' dates")
-
-
-class FacetsAnswer(BaseModel):
-    """What pictures can be filtered by; each kind is counted as if nothing was asked of its own."""
-
-    images: int
-    months: list[MonthAnswer]
-    folders: FacetAnswer
-    cameras: FacetAnswer
-    lenses: FacetAnswer
-    keywords: FacetAnswer
-    ratings: FacetAnswer
-    formats: FacetAnswer
-
-    @classmethod
-    def of(cls, facets: Facets) -> FacetsAnswer:
-        """Put facets as the API does."""
-        return cls(
-            images=facets.images,
-            months=[MonthAnswer(**asdict(month)) for month in facets.months],
-            **{name: FacetAnswer.of(getattr(facets, name)) for name in FACETS},
-        )
-
-
-class SearchAnswer(BaseModel):
-    """What was found, best first."""
-
-    hits: list[Found]
-    good_match: bool | None = Field(description="whether the best is one; null: not known")
-    more: bool = Field(description="whether there is another page")
-    milliseconds: float
 
 
 FORM = {
@@ -341,15 +229,4 @@ def options_of(asked: SimilarRequest) -> SearchOptions:
         model=asked.model,
         trust_remote_code=asked.trust_remote_code,
         truncate=asked.truncate,
-    )
-
-
-def answer_of(answer: Answer, asked: SimilarRequest, begun: float) -> SearchAnswer:
-    """Put an answer as the API does; begun: by time.perf_counter."""
-    hits = in_order(answer.hits[: asked.count], asked.sort)
-    return SearchAnswer(
-        hits=[Found.of(hit) for hit in hits],
-        good_match=answer.good,
-        more=len(answer.hits) > asked.count,
-        milliseconds=round(1000 * (time.perf_counter() - begun), 1),
     )

@@ -10,12 +10,15 @@ let choose = () => {};
 let bars = []; // {name, images, byFile}: the name is 2023 or 2023-06
 let from = -1; // the bars that are being chosen
 let to = -1;
+let dragging = false;
+let dates = { after: "", before: "" }; // that are chosen
 
 export function onTimeline(act) {
   choose = act;
 }
 
 export function drawTimeline(months, { after, before }) {
+  dates = { after, before };
   const held = $("bars").contains(document.activeElement)
     ? document.activeElement.dataset.name
     : null;
@@ -26,7 +29,7 @@ export function drawTimeline(months, { after, before }) {
   $("bars").replaceChildren(...bars.map((bar, i) => draw(bar, i, top)));
   $("bars").classList.toggle("few", bars.length <= 16);
   label();
-  paint(...chosen(after, before));
+  paint(...chosen());
   const items = [...$("bars").children];
   const current = items.find((item) => item.dataset.name === held);
   (current ?? items.find((item) => item.ariaPressed === "true") ?? items[0])?.setAttribute("tabindex", "0");
@@ -106,7 +109,8 @@ function label() {
   });
 }
 
-function chosen(after, before) {
+function chosen() {
+  const { after, before } = dates;
   if (!after && !before) return [-1, -1];
   const within = (bar) =>
     (!after || bar.name >= after.slice(0, bar.name.length)) &&
@@ -122,9 +126,16 @@ function paint(a, b) {
   $("bars").classList.toggle("chosen", low >= 0);
 }
 
+function leave() {
+  from = to = -1;
+  dragging = false;
+  paint(...chosen());
+}
+
 function take() {
   const [low, high] = from < to ? [from, to] : [to, from];
   from = to = -1;
+  dragging = false;
   if (low >= 0) choose({ after: bars[low].name, before: bars[high].name });
 }
 
@@ -135,16 +146,17 @@ export function listenToTimeline() {
   line.addEventListener("pointerdown", (event) => {
     if (event.button || indexOf(event.target) < 0) return;
     from = to = indexOf(event.target);
+    dragging = true;
     paint(from, to);
   });
   line.addEventListener("pointermove", (event) => {
     const over = indexOf(document.elementFromPoint(event.clientX, event.clientY));
-    if (from < 0 || over < 0 || over === to) return;
+    if (!dragging || over < 0 || over === to) return;
     to = over;
     paint(from, to);
   });
-  addEventListener("pointerup", () => from >= 0 && take());
-  addEventListener("pointercancel", () => (from = to = -1));
+  addEventListener("pointerup", () => dragging && take());
+  addEventListener("pointercancel", () => dragging && leave());
   line.addEventListener("click", (event) => {
     // By a pointer it is done already; by a key or a screen reader it begins here.
     if (event.detail || indexOf(event.target) < 0) return;
@@ -153,10 +165,7 @@ export function listenToTimeline() {
   });
   line.addEventListener("keydown", (event) => {
     const by = { ArrowLeft: -1, ArrowRight: 1, Home: -Infinity, End: Infinity }[event.key];
-    if (event.key === "Escape" && from >= 0) {
-      from = to = -1;
-      paint(-1, -1);
-    }
+    if (event.key === "Escape" && from >= 0) leave();
     if (!by || event.altKey || event.ctrlKey || event.metaKey) return;
     event.preventDefault();
     const at = indexOf(event.target);
