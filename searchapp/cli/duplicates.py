@@ -9,11 +9,11 @@ from typing import Any
 
 import click
 
+from searchapp.cli.filters import filter_options
 from searchapp.cli.options import (
     Command,
     Function,
     collection_option,
-    date,
     json_option,
     library_option,
     note,
@@ -31,14 +31,7 @@ def _output(option: str, help: str) -> Callable[[Function], Function]:
 
 
 @click.command(cls=Command)
-@click.option(
-    "--in", "folder", type=click.Path(path_type=Path), metavar="FOLDER", help="Only below FOLDER."
-)
-@click.option("--after", metavar="DATE", callback=date, help="Only taken then or later.")
-@click.option("--before", metavar="DATE", callback=date, help="Only taken then or earlier.")
-@click.option("--camera", metavar="PATTERN", help="Only by such a camera: 'iPhone*'.")
-@click.option("--format", "format", metavar="NAME", help="Only files of a format: jpeg, heic ...")
-@click.option("--where", metavar="SQL", help="Only where this holds in the view photos.")
+@filter_options
 @click.option("--similar", is_flag=True, help="Show look-alikes, too: other pictures, no copies.")
 @json_option
 @_output("--html", "Write a page to look through them and choose, for a browser.")

@@ -7,11 +7,11 @@ from typing import Any
 
 import click
 
+from searchapp.cli.filters import filter_options
 from searchapp.cli.options import (
     Command,
     animated,
     collection_option,
-    date,
     json_option,
     library_option,
     note,
@@ -29,15 +29,7 @@ from searchapp.types import SearchOptions
     "--count", type=click.IntRange(1, 5000), default=2000, show_default=True, metavar="N",
     help="Show N pictures at most, each in the middle of a group of those like it.",
 )  # fmt: skip
-@click.option(
-    "--in", "folder", type=click.Path(path_type=Path), metavar="FOLDER", help="Only below FOLDER."
-)
-@click.option("--after", metavar="DATE", callback=date, help="Only taken then or later.")
-@click.option("--before", metavar="DATE", callback=date, help="Only taken then or earlier.")
-@click.option("--camera", metavar="PATTERN", help="Only by such a camera: 'iPhone*'.")
-@click.option(
-    "--where", metavar="SQL", help="Only where this holds in the view photos (see the README)."
-)
+@filter_options
 @click.option("--open", "open_it", is_flag=True, help="Show the page in your browser.")
 @collection_option
 @json_option
