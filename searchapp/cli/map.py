@@ -19,6 +19,8 @@ from searchapp.cli.options import (
 )
 from searchapp.types import SearchOptions
 
+MOST = 5000  # pictures: beyond, neither the layout nor a page ends soon
+
 
 @click.command(cls=Command)
 @click.option(
@@ -26,7 +28,7 @@ from searchapp.types import SearchOptions
     show_default=True, metavar="FILE", help="Where to write the page.",
 )  # fmt: skip
 @click.option(
-    "--count", type=click.IntRange(1, 5000), default=2000, show_default=True, metavar="N",
+    "--count", type=click.IntRange(1, MOST), default=2000, show_default=True, metavar="N",
     help="Show N pictures at most, each in the middle of a group of those like it.",
 )  # fmt: skip
 @filter_options

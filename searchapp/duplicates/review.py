@@ -13,7 +13,7 @@ from collections.abc import Iterator
 from importlib import resources
 from pathlib import Path
 
-from searchapp import images
+from searchapp import showing
 from searchapp.duplicates import script
 from searchapp.errors import PictureError, SearchAppError
 from searchapp.types import Copy, Duplicates, Group
@@ -154,7 +154,7 @@ def _marked(text: str, better: int) -> str:
 
 def _thumbnail(path: str) -> str:
     try:
-        image = images.thumbnail(images.read(path)[0], SIDE)
+        image = showing.thumbnail(path, SIDE)
     except PictureError:
         return ""
     buffer = io.BytesIO()

@@ -23,8 +23,6 @@ from searchapp.types import SearchOptions
 if TYPE_CHECKING:
     from PIL.Image import Image as Picture
 
-MOST = 5000  # pictures: beyond, neither the layout nor a page ends soon
-
 
 @dataclass(frozen=True, slots=True)
 class Step:

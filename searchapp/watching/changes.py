@@ -9,14 +9,10 @@ import time
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 from searchapp import scan
 from searchapp.errors import SearchAppError
 from searchapp.ignoring import FILE as RULES
-
-if TYPE_CHECKING:
-    pass
 
 TICK = 0.5  # seconds between looks at what was noted
 # File systems that other machines write to without this one being told.
