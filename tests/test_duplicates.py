@@ -18,6 +18,7 @@ from fakes import FakeEngine
 from pictures import draw
 from PIL import Image
 from test_index import index
+from written import xmp
 
 from searchapp.duplicates import fingerprint, grouping, review, script
 from searchapp.duplicates.candidates import by_hash
@@ -405,6 +406,7 @@ def test_the_page_lets_a_person_choose(opened: Library, album: Path, model: Path
     sync_api = pytest.importorskip("playwright.sync_api", reason="playwright is not installed")
     odd = album / "it's <b>\n`x`.jpg"
     (album / "boat (1).jpg").rename(odd)
+    (album / "boat.jpg.xmp").write_bytes(xmp())
     index(opened, album, model)
     page_file, away = album.parent / "review.html", album.parent / "away"
     review.write(page_file, found(opened))
@@ -435,5 +437,5 @@ def test_the_page_lets_a_person_choose(opened: Library, album: Path, model: Path
     assert complaints == []
     kept = {file.name for file in album.iterdir()}
     subprocess.run(["sh", album.parent / "move.sh", away], check=True, capture_output=True)
-    (moved,) = (file for file in away.rglob("*") if file.is_file())
-    assert kept - {file.name for file in album.iterdir()} == {moved.name} == {"boat.jpg"}
+    moved = {file.name for file in away.rglob("*") if file.is_file()}
+    assert kept - {file.name for file in album.iterdir()} == moved == {"boat.jpg", "boat.jpg.xmp"}

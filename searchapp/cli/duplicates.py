@@ -21,7 +21,7 @@ from searchapp.cli.options import (
     shown,
 )
 from searchapp.errors import Interrupted
-from searchapp.types import DuplicateOptions, Duplicates, Found, Group
+from searchapp.types import Copy, DuplicateOptions, Duplicates, Found, Group
 
 
 def _output(option: str, help: str) -> Callable[[Function], Function]:
@@ -107,8 +107,14 @@ def _show_group(group: Group) -> None:
         if alike:
             click.echo(f"        {shown(copy.path)}")
         else:
-            click.echo(f"{copy.certainty or '':6}  {shown(copy.path)}  ({copy.difference})")
+            click.echo(
+                f"{copy.certainty or '':6}  {shown(copy.path)}  ({copy.difference}{_with(copy)})"
+            )
     click.echo()
+
+
+def _with(copy: Copy) -> str:
+    return "".join(f", with {shown(Path(path).name)}" for path in copy.companions)
 
 
 def _told(found: Duplicates) -> str:

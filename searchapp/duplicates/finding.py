@@ -211,8 +211,12 @@ class Finder:
         new = np.array(sorted(places - self._described.keys()), np.int64)
         by_image = dict(zip(self.images[new].tolist(), new.tolist(), strict=True))
         for image in self._store.describe(self.images[new]):
-            if here := describing.here(image, self.options.folder):
+            if here := self._here(image):
                 self._described[by_image[image.image_id]] = here
+
+    def _here(self, image: Filed) -> Filed | None:
+        along = self.catalog.companions().along
+        return describing.here(image, self.options.folder, along)
 
     # Groups
 
@@ -241,7 +245,7 @@ class Finder:
         left = np.setdiff1d(np.intersect1d(images, self._store.repeated()), self.images)
         groups = []
         for image in self._store.describe(left):
-            here = describing.here(image, self.options.folder)
+            here = self._here(image)
             if here is not None and len(here.files) > 1:
                 groups.append(describing.group(describing.copies(here), []))
         return groups

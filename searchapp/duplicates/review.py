@@ -83,7 +83,7 @@ class _Page:
         why = "" if alike else f'<p class="why">Suggested to stay: {html.escape(group.reason)}</p>'
         cards = self._card(group.keeper, group.keeper, stays=True)
         cards += "".join(
-            self._card(copy, group.keeper, stays=alike or not _movable(copy.path))
+            self._card(copy, group.keeper, stays=alike or not _movable(copy))
             for copy in group.others
         )
         return f'<section>{why}<ul class="cards">{cards}</ul></section>\n'
@@ -91,7 +91,7 @@ class _Page:
     def _card(self, copy: Copy, keeper: Copy, *, stays: bool) -> str:
         number = len(self._files)
         self._files.append(
-            {"size": copy.size, "word": _movable(copy.path), "comment": script.comment(copy.path)}
+            {"size": copy.size, "comment": script.comment(copy.path), **_words(copy)}
         )
         path = Path(copy.path)
         name, folder = (_shown(part) for part in (path.name, str(path.parent)))
@@ -107,7 +107,7 @@ class _Page:
             f'<div class="said"><span class="name">{name}</span>'
             f'<span class="folder">{folder}</span>'
             f'<span class="facts">{_facts(copy, keeper)}</span>'
-            f'<span class="difference">{html.escape(copy.difference)}</span>'
+            f'<span class="difference">{_difference(copy)}</span>'
             f'<span class="more"><button class="only">keep only this</button>'
             f'<a href="{uri}">open</a></span></div></li>'
         )
@@ -117,12 +117,21 @@ def _file(name: str) -> str:
     return resources.files("searchapp.duplicates").joinpath("page", name).read_text("utf-8")
 
 
-def _movable(path: str) -> str | None:
-    """Return a path as a word of the shell; None where it cannot be one."""
+def _words(copy: Copy) -> dict[str, str | None]:
+    """Return a file, and what moves with it, as words of the shell; None where they cannot be."""
     try:
-        return script.quoted(path)
+        return {"word": script.quoted(copy.path), "along": script.along(copy)}
     except ValueError:
-        return None
+        return {"word": None, "along": None}
+
+
+def _movable(copy: Copy) -> bool:
+    return _words(copy)["word"] is not None
+
+
+def _difference(copy: Copy) -> str:
+    names = (_shown(Path(path).name) for path in copy.companions)
+    return ", ".join(filter(None, (html.escape(copy.difference), *(f"with {it}" for it in names))))
 
 
 def _shown(text: str) -> str:
