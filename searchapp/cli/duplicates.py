@@ -49,7 +49,7 @@ def command(
 
     The same: by every byte, by every pixel, or near: resized, compressed, cut a little, turned,
     mirrored, or made brighter. Other pictures of the same scene are no duplicates; --similar lists
-    them apart. No file is touched.
+    them apart. Videos are left out. No file is touched.
 
     \b
     searchapp duplicates
