@@ -210,6 +210,28 @@ def test_where_the_system_tells_nothing_more_it_looks(
     assert isinstance(polling, Polling) and "limit reached" in polling.reason
 
 
+def test_where_nothing_watches_the_folder_is_looked_at(
+    tmp_path: Path,
+    photos: Path,
+    model: Path,
+    fake_engines: Engines,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Where polling fails, too, all of it is looked at now and then."""
+
+    def broken(*paths: Path, **options: Any) -> Any:
+        raise OSError("no watching here")
+
+    monkeypatch.setattr("watchfiles.watch", broken)
+    monkeypatch.setattr("searchapp.watching.loop.AWAY", 1.5)
+    watching = Watching(tmp_path / "library", photos, model, fake_engines)
+    watching.wait(lambda: bool(watching.events))
+    draw(photos / "yellow.jpg", "yellow")
+    watching.wait(lambda: watching.total().added == 1)
+    watching.stop()
+    assert [type(event) for event in watching.events] == [Polling, Batch]
+
+
 def test_only_what_is_named_is_looked_at(
     opened: Library, photos: Path, model: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -182,7 +182,8 @@ class Watch:
                 yield Polling(str(root.path), seconds, str(error))
             root.watcher = Watcher(root.path, self._told, seconds)
             root.watcher.wait()
-            root.whole_at = time.monotonic() + (0 if root.watcher.error is None else AWAY)
+            at = time.monotonic() + (0 if root.watcher.error is None else AWAY)
+            root.whole_at = min(at, root.whole_at or at)
 
     def _run(
         self, index: Index, root: _Root, paths: list[str] | None, retry: bool = False
