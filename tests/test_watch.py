@@ -306,12 +306,20 @@ def test_file_systems_of_networks_are_known(tmp_path: Path) -> None:
     mounts.write_text(
         "/dev/sda / ext4 rw 0 0\nnas:/p /mnt/my\\040nas nfs4 rw 0 0\n"
         "/dev/sdb /mnt/my\\040nas/disk xfs rw 0 0\nx /mnt/ssh fuse.sshfs rw 0 0\n"
+        "/dev/sdc1 /media/disk fuseblk rw 0 0\n"
     )
     kinds = {
         name: is_remote(Path(name), str(mounts))
-        for name in ("/home", "/mnt/my nas/a", "/mnt/my nas/disk/a", "/mnt/ssh", "/mnt/ssh2")
+        for name in (
+            "/home",
+            "/mnt/my nas/a",
+            "/mnt/my nas/disk/a",
+            "/mnt/ssh",
+            "/mnt/ssh2",
+            "/media/disk/a",
+        )
     }
-    assert list(kinds.values()) == [False, True, False, True, False]
+    assert list(kinds.values()) == [False, True, False, True, False, False]
 
 
 def test_the_resident_engine_is_borrowed(

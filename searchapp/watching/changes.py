@@ -17,6 +17,7 @@ from searchapp.ignoring import FILE as RULES
 TICK = 0.5  # seconds between looks at what was noted
 # File systems that other machines write to without this one being told.
 REMOTE = ("nfs", "cifs", "smb", "9p", "afs", "ceph", "gluster", "lustre", "fuse", "davfs", "virtio")
+LOCAL = "fuseblk"  # a disk of this machine, such as an external one with NTFS
 EXTRA = "watch needs watchfiles: pip install 'searchapp[watch]'"
 
 
@@ -93,7 +94,7 @@ def is_remote(folder: Path, mounts: str = "/proc/self/mounts") -> bool:
         place = place.replace("\\040", " ")
         if folder.is_relative_to(place) and len(place) >= len(best):
             best, kind = place, name
-    return kind.startswith(REMOTE)
+    return kind.startswith(REMOTE) and kind != LOCAL
 
 
 @dataclass(slots=True)
