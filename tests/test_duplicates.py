@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import base64
+import io
 import json
 import os
+import re
 import shutil
 import subprocess
 import threading
@@ -398,6 +401,22 @@ def test_none_are_found(run: Run, photos: Path, model: Path) -> None:
 
 
 # The page
+
+
+def test_each_file_has_its_own_picture_on_the_page(tmp_path: Path) -> None:
+    """Whatever cannot be read in between, and among look-alikes, too."""
+    files = [draw(tmp_path / f"{colour}.png", colour) for colour in ("red", "lime", "blue")]
+    red, lime, blue = (copy_of(file, 5) for file in files)
+    groups = (Group(red, "", (copy_of(tmp_path / "none.png", 5), lime)),)
+    review.write(tmp_path / "x.html", Duplicates(groups, (Group(blue, "", ()),), 4, 0))
+    page = (tmp_path / "x.html").read_text()
+    looks = re.findall(r'<button class="toggle"[^>]*><(?:img src="data:[^,]*,([^"]*)|span)', page)
+    colours = [
+        max(Image.open(io.BytesIO(base64.b64decode(data))).getcolors(1 << 20))[1] if data else None
+        for data in looks
+    ]
+    assert colours[1] is None
+    assert [int(np.argmax(colour)) for colour in colours if colour] == [0, 1, 2]
 
 
 @pytest.mark.skipif(CHROMIUM is None, reason="no chromium is installed")

@@ -11,6 +11,7 @@ import io
 import json
 from collections.abc import Iterator
 from importlib import resources
+from itertools import islice
 from pathlib import Path
 
 from searchapp import showing
@@ -39,7 +40,9 @@ class _Page:
     def __init__(self, found: Duplicates) -> None:
         self._found = found
         self._files: list[dict[str, object]] = []
-        self._left = PICTURES
+        groups = (*found.groups, *found.similar)
+        paths = (copy.path for group in groups for copy in (group.keeper, *group.others))
+        self._looks = showing.ahead(_thumbnail, islice(paths, PICTURES))
 
     def parts(self) -> Iterator[str]:
         count = sum(len(group.others) for group in self._found.groups)
@@ -96,8 +99,7 @@ class _Page:
         path = Path(copy.path)
         name, folder = (_shown(part) for part in (path.name, str(path.parent)))
         look = '<span class="none">no picture</span>'
-        if self._left > 0 and (thumbnail := _thumbnail(copy.path)):
-            self._left -= 1
+        if thumbnail := next(self._looks, ""):  # of the same file: cards are made in that order
             look = f'<img src="{thumbnail}" alt="">'
         uri = html.escape(path.as_uri(), quote=True)
         return (
