@@ -237,9 +237,24 @@ def test_groups_do_not_chain() -> None:
         asked.append(pairs)
         return {}
 
-    groups = list(grouping.around(same, min, compare))
+    groups = list(grouping.around(same, int, compare))
     assert [(keeper, list(others)) for keeper, others in groups] == [(1, [2]), (3, [4])]
-    assert asked == [[(1, 3), (1, 4)]]
+    assert asked == [[(1, 3)]], "what is like 3 alone need not be compared with 1"
+
+
+def test_groups_reach_what_is_the_same_as_their_own() -> None:
+    """What is found the same as the best leads on; a long chain asks for no pair of far ones."""
+    chain = {(n, n + 1): "" for n in range(600)}
+    asked: list[tuple[int, int]] = []
+
+    def compare(pairs: list[tuple[int, int]]) -> dict[tuple[int, int], str]:
+        asked.extend(pairs)
+        return {pair: "" for pair in pairs if pair[1] - pair[0] <= 3}
+
+    groups = list(grouping.around(chain, int, compare))
+    assert groups[0] == (0, {1: "", 2: "", 3: ""})
+    assert [keeper for keeper, _ in groups] == list(range(0, 600, 4))
+    assert len(asked) <= 600
 
 
 def test_a_hash_is_turned_as_the_picture_is() -> None:

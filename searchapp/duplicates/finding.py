@@ -230,7 +230,7 @@ class Finder:
             if all(place in self._described for place in pair)
         }
         groups, grouped = list[Group](), set[int]()
-        for keeper, same in grouping.around(verdicts, self._best, self._compare_more):
+        for keeper, same in grouping.around(verdicts, self._rank, self._compare_more):
             groups.append(self._group(keeper, same))
             grouped |= {keeper, *same}
         for place in np.flatnonzero(repeated).tolist():
@@ -250,11 +250,8 @@ class Finder:
                 groups.append(describing.group(describing.copies(here), []))
         return groups
 
-    def _best(self, places: Sequence[int]) -> int:
-        return min(
-            places,
-            key=lambda place: min(map(keeping.rank, describing.copies(self._described[place]))),
-        )
+    def _rank(self, place: int) -> tuple[float | str, ...]:
+        return min(map(keeping.rank, describing.copies(self._described[place])))
 
     def _compare_more(self, pairs: list[tuple[int, int]]) -> Mapping[tuple[int, int], Verdict]:
         verdicts, same = self._compared(np.array(pairs, np.int64))
