@@ -165,19 +165,9 @@ def _colour(pixel: object, layer: int, screen: Screen) -> str:
     red, green, blue = pixel
     if screen.colours == "all":
         return f"{layer};2;{red};{green};{blue}"
-    return f"{layer};5;{_of_256(red, green, blue)}"
+    from rich.color import Color, ColorSystem
 
-
-def _of_256(red: int, green: int, blue: int) -> int:
-    """Return the nearest of the 6 x 6 x 6 cube and the 24 greys."""
-    steps = (0, 95, 135, 175, 215, 255)
-    near = [min(range(6), key=lambda i: abs(steps[i] - part)) for part in (red, green, blue)]
-    cube = sum((steps[i] - part) ** 2 for i, part in zip(near, (red, green, blue), strict=True))
-    grey = max(0, min(23, round(((red + green + blue) / 3 - 8) / 10)))
-    level = 8 + 10 * grey
-    if sum((level - part) ** 2 for part in (red, green, blue)) < cube:
-        return 232 + grey
-    return 16 + 36 * near[0] + 6 * near[1] + near[2]
+    return f"{layer};5;{Color.from_rgb(red, green, blue).downgrade(ColorSystem.EIGHT_BIT).number}"
 
 
 def _encoded(image: Picture, format: str) -> str:

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import base64
+import io
 import json
 import os
+import re
 import shutil
 import subprocess
 import threading
@@ -18,6 +21,7 @@ from fakes import FakeEngine
 from pictures import draw
 from PIL import Image
 from test_index import index
+from written import xmp
 
 from searchapp.duplicates import fingerprint, grouping, review, script
 from searchapp.duplicates.candidates import by_hash
@@ -233,9 +237,24 @@ def test_groups_do_not_chain() -> None:
         asked.append(pairs)
         return {}
 
-    groups = list(grouping.around(same, min, compare))
+    groups = list(grouping.around(same, int, compare))
     assert [(keeper, list(others)) for keeper, others in groups] == [(1, [2]), (3, [4])]
-    assert asked == [[(1, 3), (1, 4)]]
+    assert asked == [[(1, 3)]], "what is like 3 alone need not be compared with 1"
+
+
+def test_groups_reach_what_is_the_same_as_their_own() -> None:
+    """What is found the same as the best leads on; a long chain asks for no pair of far ones."""
+    chain = {(n, n + 1): "" for n in range(600)}
+    asked: list[tuple[int, int]] = []
+
+    def compare(pairs: list[tuple[int, int]]) -> dict[tuple[int, int], str]:
+        asked.extend(pairs)
+        return {pair: "" for pair in pairs if pair[1] - pair[0] <= 3}
+
+    groups = list(grouping.around(chain, int, compare))
+    assert groups[0] == (0, {1: "", 2: "", 3: ""})
+    assert [keeper for keeper, _ in groups] == list(range(0, 600, 4))
+    assert len(asked) <= 600
 
 
 def test_a_hash_is_turned_as_the_picture_is() -> None:
@@ -399,12 +418,29 @@ def test_none_are_found(run: Run, photos: Path, model: Path) -> None:
 # The page
 
 
+def test_each_file_has_its_own_picture_on_the_page(tmp_path: Path) -> None:
+    """Whatever cannot be read in between, and among look-alikes, too."""
+    files = [draw(tmp_path / f"{colour}.png", colour) for colour in ("red", "lime", "blue")]
+    red, lime, blue = (copy_of(file, 5) for file in files)
+    groups = (Group(red, "", (copy_of(tmp_path / "none.png", 5), lime)),)
+    review.write(tmp_path / "x.html", Duplicates(groups, (Group(blue, "", ()),), 4, 0))
+    page = (tmp_path / "x.html").read_text()
+    looks = re.findall(r'<button class="toggle"[^>]*><(?:img src="data:[^,]*,([^"]*)|span)', page)
+    colours = [
+        max(Image.open(io.BytesIO(base64.b64decode(data))).getcolors(1 << 20))[1] if data else None
+        for data in looks
+    ]
+    assert colours[1] is None
+    assert [int(np.argmax(colour)) for colour in colours if colour] == [0, 1, 2]
+
+
 @pytest.mark.skipif(CHROMIUM is None, reason="no chromium is installed")
 def test_the_page_lets_a_person_choose(opened: Library, album: Path, model: Path) -> None:
     """By mouse and keys; one file always stays; the script that is saved moves what was chosen."""
     sync_api = pytest.importorskip("playwright.sync_api", reason="playwright is not installed")
     odd = album / "it's <b>\n`x`.jpg"
     (album / "boat (1).jpg").rename(odd)
+    (album / "boat.jpg.xmp").write_bytes(xmp())
     index(opened, album, model)
     page_file, away = album.parent / "review.html", album.parent / "away"
     review.write(page_file, found(opened))
@@ -435,5 +471,5 @@ def test_the_page_lets_a_person_choose(opened: Library, album: Path, model: Path
     assert complaints == []
     kept = {file.name for file in album.iterdir()}
     subprocess.run(["sh", album.parent / "move.sh", away], check=True, capture_output=True)
-    (moved,) = (file for file in away.rglob("*") if file.is_file())
-    assert kept - {file.name for file in album.iterdir()} == {moved.name} == {"boat.jpg"}
+    moved = {file.name for file in away.rglob("*") if file.is_file()}
+    assert kept - {file.name for file in album.iterdir()} == moved == {"boat.jpg", "boat.jpg.xmp"}

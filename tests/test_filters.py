@@ -1,7 +1,10 @@
 """Filters: what they let through is what brute force finds, and a condition can read one view."""
 
+import json
 import sqlite3
 import time
+from dataclasses import fields
+from importlib import import_module
 from pathlib import Path
 
 import numpy as np
@@ -13,6 +16,7 @@ from pictures import draw
 from PIL import Image
 from sqlite_utils import Database
 from test_index import index
+from written import exif, jpeg
 
 from searchapp.catalog import Catalog, Work, conditions
 from searchapp.catalog.columns import place_of
@@ -328,3 +332,23 @@ def test_a_place_that_is_none_is_refused(text: str, run: Run) -> None:
     done = run("query", "red", f"--near={text}")
     assert done.exit_code == 2
     assert "a place is LATITUDE,LONGITUDE,KM" in done.stderr
+
+
+@pytest.mark.parametrize("command", ["query", "map", "duplicates"])
+def test_every_command_takes_every_filter(command: str) -> None:
+    """Each field of Filter is an option, by one decorator, and nothing is lost on the way."""
+    taken = {option.name for option in import_module(f"searchapp.cli.{command}").command.params}
+    assert taken >= {field.name for field in fields(Filter)}
+
+
+def test_duplicates_and_the_map_are_limited(run: Run, tmp_path: Path, model: Path) -> None:
+    """By what people have written into the pictures, as a query is."""
+    for name, stars in (("a", 5), ("b", 5), ("c", 1)):
+        (tmp_path / f"{name}.jpg").write_bytes(jpeg(exif=exif(model="X", rating=stars)))
+    assert run("index", tmp_path, "--model", model).exit_code == 0
+    limits = ("--rating", "4+", "--camera", "x")
+    assert "2 duplicates of 1 pictures" in run("duplicates").stderr
+    assert "1 duplicates of 1 pictures" in run("duplicates", *limits).stderr
+    told = json.loads(run("map", "--html", tmp_path / "map.html", "--json", *limits).stdout)
+    assert told["of"] == 1
+    assert run("map", "--html", tmp_path / "map.html", "--near", "x").exit_code == 2

@@ -2,14 +2,18 @@
 
 import json
 import shutil
+import subprocess
+from itertools import chain
 from pathlib import Path
 
+import near
 import pytest
 from cameras import dng
 from conftest import Engines, Run
 from films import film
 from pictures import draw, picture
 from test_index import found, index
+from written import xmp
 
 from searchapp.library import Library
 from searchapp.pairs import Companion, kind_of
@@ -187,3 +191,55 @@ def test_filters_and_names_that_are_no_utf8(opened: Library, photos: Path, model
     index(opened, photos, model)
     (only,) = opened.search(Query("yellow"), SearchOptions(count=1))
     assert only.companions == (str(raw),)
+
+
+def duplicates(run: Run, *options: object) -> tuple[list[str], dict[str, list[str]]]:
+    """Return the names of those to keep, and of the others with what goes along."""
+    told = json.loads(run("duplicates", "--json", *options).stdout)["groups"]
+    others = {Path(it["path"]).name: it["companions"] for each in told for it in each["others"]}
+    return [Path(each["keeper"]["path"]).name for each in told], others
+
+
+def test_of_duplicates_the_one_with_its_raw_file_is_kept(run: Run, shot: Path, model: Path) -> None:
+    """However large another is: the RAW file has all of it, and would be left by itself."""
+    image = near.render(near.scene(1))
+    image.save(shot / "larger.png")
+    image.resize((300, 300)).save(shot / "IMG_1.JPG")
+    run("index", shot, "--model", model)
+    kept, others = duplicates(run)
+    assert (kept, others) == (["IMG_1.JPG"], {"larger.png": []})
+    assert "(img_1.nef belongs to it)" in run("duplicates").stdout
+
+
+def test_what_belongs_to_a_duplicate_moves_with_it(
+    run: Run, shot: Path, model: Path, tmp_path: Path
+) -> None:
+    """RAW and sidecars, by the script and by the page; not what belongs to another, too."""
+    (shot / "copies").mkdir()
+    for name in ("IMG_1.JPG", "img_1.nef"):
+        shutil.copy(shot / name, shot / "copies")
+    for name in ("IMG_1.JPG.xmp", "IMG_1.xmp", "red.xmp", "red.jpg.xmp"):
+        (shot / "copies" / name).write_bytes(xmp())
+    shutil.copy(shot / "red.jpg", shot / "copies")
+    draw(shot / "copies/red.png", "gray")
+    run("index", shot, "--model", model)
+    for name in ("IMG_1.JPG", "red.jpg"):  # these two have sidecars, and would be kept
+        (shot / name).with_name(f"{name}.xmp").write_bytes(xmp())
+    run("index", shot)
+    kept, others = duplicates(run, "--script", tmp_path / "move.sh", "--html", tmp_path / "x.html")
+    assert sorted(kept) == ["IMG_1.JPG", "red.jpg"]
+    names = {name: [Path(path).name for path in paths] for name, paths in others.items()}
+    assert names == {
+        "IMG_1.JPG": ["IMG_1.JPG.xmp", "IMG_1.xmp", "img_1.nef"], "red.jpg": ["red.jpg.xmp"]
+    }  # fmt: skip
+    assert "with IMG_1.JPG.xmp, with IMG_1.xmp, with img_1.nef" in (tmp_path / "x.html").read_text()
+    away = tmp_path / "away"
+    done = subprocess.run(
+        ["sh", tmp_path / "move.sh", away], check=True, capture_output=True, text=True
+    )
+    assert done.stderr == "6 moved, 0 left\n"
+    assert {file.name for file in (shot / "copies").iterdir()} == {"red.png", "red.xmp"}
+    moved = sorted(file.name for file in away.rglob("*") if file.is_file())
+    assert moved == sorted([*names, *chain(*names.values())])
+    run("index", shot)
+    assert duplicates(run) == ([], {})

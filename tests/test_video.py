@@ -453,6 +453,17 @@ def test_the_list_the_json_and_the_sheet_say_when(
     assert "clip.mp4#t=8" in page and "clip.mp4 @ 0:08" in page and "data:image/jpeg" in page
 
 
+def test_videos_are_no_duplicates_and_on_the_map(
+    run: Run, clips: Path, model: Path, tmp_path: Path
+) -> None:
+    """Copies of a video are not told; the map shows its frames, beside the pictures."""
+    shutil.copy(clips / "clip.mp4", clips / "copy.mp4")
+    run("index", clips, "--model", model)
+    assert "no duplicates; 3 pictures compared" in run("duplicates").stderr
+    told = json.loads(run("map", "--html", tmp_path / "map.html", "--json").stdout)
+    assert (told["pictures"], told["left_out"]) == (6, 0)
+
+
 @pytest.mark.parametrize(
     ("seconds", "told"), [(0, "0:00"), (83.9, "1:23"), (3723, "1:02:03"), (36000, "10:00:00")]
 )

@@ -210,6 +210,28 @@ def test_where_the_system_tells_nothing_more_it_looks(
     assert isinstance(polling, Polling) and "limit reached" in polling.reason
 
 
+def test_where_nothing_watches_the_folder_is_looked_at(
+    tmp_path: Path,
+    photos: Path,
+    model: Path,
+    fake_engines: Engines,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Where polling fails, too, all of it is looked at now and then."""
+
+    def broken(*paths: Path, **options: Any) -> Any:
+        raise OSError("no watching here")
+
+    monkeypatch.setattr("watchfiles.watch", broken)
+    monkeypatch.setattr("searchapp.watching.loop.AWAY", 1.5)
+    watching = Watching(tmp_path / "library", photos, model, fake_engines)
+    watching.wait(lambda: bool(watching.events))
+    draw(photos / "yellow.jpg", "yellow")
+    watching.wait(lambda: watching.total().added == 1)
+    watching.stop()
+    assert [type(event) for event in watching.events] == [Polling, Batch]
+
+
 def test_only_what_is_named_is_looked_at(
     opened: Library, photos: Path, model: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -284,12 +306,20 @@ def test_file_systems_of_networks_are_known(tmp_path: Path) -> None:
     mounts.write_text(
         "/dev/sda / ext4 rw 0 0\nnas:/p /mnt/my\\040nas nfs4 rw 0 0\n"
         "/dev/sdb /mnt/my\\040nas/disk xfs rw 0 0\nx /mnt/ssh fuse.sshfs rw 0 0\n"
+        "/dev/sdc1 /media/disk fuseblk rw 0 0\n"
     )
     kinds = {
         name: is_remote(Path(name), str(mounts))
-        for name in ("/home", "/mnt/my nas/a", "/mnt/my nas/disk/a", "/mnt/ssh", "/mnt/ssh2")
+        for name in (
+            "/home",
+            "/mnt/my nas/a",
+            "/mnt/my nas/disk/a",
+            "/mnt/ssh",
+            "/mnt/ssh2",
+            "/media/disk/a",
+        )
     }
-    assert list(kinds.values()) == [False, True, False, True, False]
+    assert list(kinds.values()) == [False, True, False, True, False, False]
 
 
 def test_the_resident_engine_is_borrowed(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 from collections.abc import Iterable
 from pathlib import Path
 
@@ -66,3 +67,32 @@ class Companions:
         ):
             found.setdefault(path_of(path), []).append(path_of(companion))
         return found
+
+    def along(self, path: str) -> list[str]:
+        """Return what goes where a file goes: its companions, and its sidecars.
+
+        What bears the name of another picture, too, belongs to that as well, and stays: IMG_1.xmp
+        of IMG_1.jpg and IMG_1.png.
+        """
+        base = _stem(path)
+        rows = self._db.execute(
+            "select path, 'file' from files where path >= :start and path < :end"
+            " union all select path, 'sidecar' from sidecars where path >= :start and path < :end"
+            " union all select path, kind from companions where of_path = :path order by path",
+            {"start": key(f"{base}."), "end": key(f"{base}/"), "path": key(path)},
+        )
+        beside = [(path_of(other), kind) for other, kind in rows]
+        shared = any(
+            kind == "file" and other != path and _stem(other) == base for other, kind in beside
+        )
+        found = []
+        for other, kind in beside:
+            own = kind == "sidecar" and _stem(other) == path
+            by_name = kind in ("raw", "film") or (kind == "sidecar" and _stem(other) == base)
+            if own or (by_name and not shared):
+                found.append(other)
+        return found
+
+
+def _stem(path: str) -> str:
+    return os.path.splitext(path)[0]  # noqa: PTH122 (speed)

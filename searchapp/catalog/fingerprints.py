@@ -31,6 +31,7 @@ class Filed:
     taken_at: str | None
     camera: str | None
     files: tuple[KnownFile, ...]
+    companions: tuple[tuple[str, str], ...] = ()  # each with the path that it goes along with
 
 
 class Fingerprints:

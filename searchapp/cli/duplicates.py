@@ -9,11 +9,11 @@ from typing import Any
 
 import click
 
+from searchapp.cli.filters import filter_options
 from searchapp.cli.options import (
     Command,
     Function,
     collection_option,
-    date,
     json_option,
     library_option,
     note,
@@ -21,7 +21,7 @@ from searchapp.cli.options import (
     shown,
 )
 from searchapp.errors import Interrupted
-from searchapp.types import DuplicateOptions, Duplicates, Found, Group
+from searchapp.types import Copy, DuplicateOptions, Duplicates, Found, Group
 
 
 def _output(option: str, help: str) -> Callable[[Function], Function]:
@@ -31,14 +31,7 @@ def _output(option: str, help: str) -> Callable[[Function], Function]:
 
 
 @click.command(cls=Command)
-@click.option(
-    "--in", "folder", type=click.Path(path_type=Path), metavar="FOLDER", help="Only below FOLDER."
-)
-@click.option("--after", metavar="DATE", callback=date, help="Only taken then or later.")
-@click.option("--before", metavar="DATE", callback=date, help="Only taken then or earlier.")
-@click.option("--camera", metavar="PATTERN", help="Only by such a camera: 'iPhone*'.")
-@click.option("--format", "format", metavar="NAME", help="Only files of a format: jpeg, heic ...")
-@click.option("--where", metavar="SQL", help="Only where this holds in the view photos.")
+@filter_options
 @click.option("--similar", is_flag=True, help="Show look-alikes, too: other pictures, no copies.")
 @json_option
 @_output("--html", "Write a page to look through them and choose, for a browser.")
@@ -56,7 +49,7 @@ def command(
 
     The same: by every byte, by every pixel, or near: resized, compressed, cut a little, turned,
     mirrored, or made brighter. Other pictures of the same scene are no duplicates; --similar lists
-    them apart. No file is touched.
+    them apart. Videos are left out. No file is touched.
 
     \b
     searchapp duplicates
@@ -114,8 +107,14 @@ def _show_group(group: Group) -> None:
         if alike:
             click.echo(f"        {shown(copy.path)}")
         else:
-            click.echo(f"{copy.certainty or '':6}  {shown(copy.path)}  ({copy.difference})")
+            click.echo(
+                f"{copy.certainty or '':6}  {shown(copy.path)}  ({copy.difference}{_with(copy)})"
+            )
     click.echo()
+
+
+def _with(copy: Copy) -> str:
+    return "".join(f", with {shown(Path(path).name)}" for path in copy.companions)
 
 
 def _told(found: Duplicates) -> str:

@@ -7,17 +7,19 @@ from typing import Any
 
 import click
 
+from searchapp.cli.filters import filter_options
 from searchapp.cli.options import (
     Command,
     animated,
     collection_option,
-    date,
     json_option,
     library_option,
     note,
     print_json,
 )
 from searchapp.types import SearchOptions
+
+MOST = 5000  # pictures: beyond, neither the layout nor a page ends soon
 
 
 @click.command(cls=Command)
@@ -26,18 +28,10 @@ from searchapp.types import SearchOptions
     show_default=True, metavar="FILE", help="Where to write the page.",
 )  # fmt: skip
 @click.option(
-    "--count", type=click.IntRange(1, 5000), default=2000, show_default=True, metavar="N",
+    "--count", type=click.IntRange(1, MOST), default=2000, show_default=True, metavar="N",
     help="Show N pictures at most, each in the middle of a group of those like it.",
 )  # fmt: skip
-@click.option(
-    "--in", "folder", type=click.Path(path_type=Path), metavar="FOLDER", help="Only below FOLDER."
-)
-@click.option("--after", metavar="DATE", callback=date, help="Only taken then or later.")
-@click.option("--before", metavar="DATE", callback=date, help="Only taken then or earlier.")
-@click.option("--camera", metavar="PATTERN", help="Only by such a camera: 'iPhone*'.")
-@click.option(
-    "--where", metavar="SQL", help="Only where this holds in the view photos (see the README)."
-)
+@filter_options
 @click.option("--open", "open_it", is_flag=True, help="Show the page in your browser.")
 @collection_option
 @json_option

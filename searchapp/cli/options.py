@@ -158,40 +158,6 @@ def taken(arguments: dict[str, Any]) -> ModelOptions:
     return ModelOptions(**{field.name: arguments.pop(field.name) for field in fields(ModelOptions)})
 
 
-def date(context: click.Context, option: click.Parameter, value: str | None) -> str | None:
-    """Check that a date is the beginning of one in ISO 8601: a year, a month, a day, or more."""
-    if value is not None and not re.fullmatch(r"\d{4}(-\d\d(-\d\d(T[\d:]+)?)?)?", value):
-        raise click.BadParameter("a date looks like 2023, 2023-06 or 2023-06-17")
-    return value
-
-
-def place(context: click.Context, option: click.Parameter, value: str | None) -> str | None:
-    """Check that a place can be one."""
-    if value is not None:
-        from searchapp.catalog.columns import place_of
-
-        _checked(place_of, value)
-    return value
-
-
-def rating(context: click.Context, option: click.Parameter, value: str | None) -> str | None:
-    """Check that a rating can be one."""
-    if value is not None:
-        from searchapp.catalog.columns import rating_of
-
-        _checked(rating_of, value)
-    return value
-
-
-def _checked(read: Callable[[str], object], value: str) -> None:
-    from searchapp.errors import QueryError
-
-    try:
-        read(value)
-    except QueryError as error:
-        raise click.BadParameter(str(error)) from error
-
-
 def score(
     context: click.Context, option: click.Parameter, value: str | None
 ) -> float | Literal["auto"] | None:

@@ -10,22 +10,19 @@ from typing import Any
 import click
 
 from searchapp.cli import taking
-from searchapp.cli.completing import formats
+from searchapp.cli.filters import filter_options
 from searchapp.cli.options import (
     Command,
     api_key_option,
     collection_option,
-    date,
     engine_option,
     json_option,
     keep_alive_option,
     library_option,
     model_option,
     note,
-    place,
     print_json,
     print_path,
-    rating,
     score,
     shown,
     truncate_option,
@@ -68,51 +65,7 @@ class _Command(Command):
     "-k", "count", type=click.IntRange(min=1), default=10, show_default=True, metavar="N",
     help="Show the N best.",
 )  # fmt: skip
-@click.option(
-    "--in", "folder", type=click.Path(path_type=Path), metavar="FOLDER", help="Only below FOLDER."
-)
-@click.option(
-    "--after", metavar="DATE", callback=date, help="Only of then or later: 2023, 2023-06 ..."
-)
-@click.option(
-    "--before", metavar="DATE", callback=date, help="Only of then or earlier, that day included."
-)
-@click.option(
-    "--taken", is_flag=True, help="Only pictures that say when they were taken; no file dates."
-)
-@click.option(
-    "--camera", metavar="PATTERN", help="Only by such a camera, in any case: 'iPhone*', 'canon*'."
-)
-@click.option(
-    "--lens", metavar="PATTERN", help="Only by such a lens, in any case: '*50mm*', 'summilux*'."
-)
-@click.option(
-    "--rating", metavar="STARS", callback=rating,
-    help="Only of such a rating: 4, 4+, 2-4, rejected or unrated.",
-)  # fmt: skip
-@click.option(
-    "--keyword", multiple=True, metavar="PATTERN",
-    help="Only with this keyword, in any case: holiday, 'new*'. Repeat it to ask for several.",
-)  # fmt: skip
-@click.option(
-    "--format",
-    "format",
-    metavar="NAME",
-    shell_complete=formats,
-    help="Only files of a format: jpeg, heic ...",
-)
-@click.option(
-    "--min-size", type=click.FloatRange(min=0), metavar="MP", help="Only of MP megapixels or more."
-)
-@click.option(
-    "--max-size", type=click.FloatRange(min=0), metavar="MP", help="Only of MP megapixels or less."
-)
-@click.option(
-    "--near", metavar="LAT,LON,KM", callback=place, help="Only taken there: 48.85,2.35,5km."
-)
-@click.option(
-    "--where", metavar="SQL", help="Only where this holds in the view photos (see the README)."
-)
+@filter_options
 @click.option(
     "--min-score", metavar="S|auto", callback=score,
     help="Only scores (cosines) of at least S; auto: only good matches.",

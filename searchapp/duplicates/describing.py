@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Callable, Iterable
 from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
@@ -14,9 +15,10 @@ from searchapp.types import Certainty, Copy, Group, KnownFile
 BETWEEN = 15 * 60  # seconds: by a multiple of that clocks differ, of different time zones
 
 
-def here(image: Filed, folder: Path | None) -> Filed | None:
+def here(image: Filed, folder: Path | None, along: Callable[[str], Iterable[str]]) -> Filed | None:
     """Return an image with those of its files that are as they were, one name each.
 
+    along: tells what goes along with a file; it is returned with what of that is there.
     A file of two names (by a link) is one file: to move one of them away may move both.
     """
     seen = set[tuple[int, int]]()
@@ -32,7 +34,11 @@ def here(image: Filed, folder: Path | None) -> Filed | None:
         if state.st_size == file.size and same not in seen:
             seen.add(same)
             files.append(file)
-    return replace(image, files=tuple(files)) if files else None
+    if not files:
+        return None
+    companions = [(file.path, it) for file in files for it in along(file.path)]
+    there = tuple(each for each in companions if os.path.isfile(each[1]))  # noqa: PTH113 (speed)
+    return replace(image, files=tuple(files), companions=there)
 
 
 def group(ours: list[Copy], theirs: list[tuple[Copy, Certainty, int, float, bool]]) -> Group:
@@ -65,6 +71,7 @@ def copies(image: Filed) -> list[Copy]:
             changed_at=datetime.fromtimestamp(file.mtime_ns / 1e9, UTC).isoformat("T", "seconds"),
             sha256=image.sha256,
             image_id=image.image_id,
+            companions=tuple(it for path, it in image.companions if path == file.path),
         )
         for file in image.files
     ]

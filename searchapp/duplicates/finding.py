@@ -211,8 +211,12 @@ class Finder:
         new = np.array(sorted(places - self._described.keys()), np.int64)
         by_image = dict(zip(self.images[new].tolist(), new.tolist(), strict=True))
         for image in self._store.describe(self.images[new]):
-            if here := describing.here(image, self.options.folder):
+            if here := self._here(image):
                 self._described[by_image[image.image_id]] = here
+
+    def _here(self, image: Filed) -> Filed | None:
+        along = self.catalog.companions().along
+        return describing.here(image, self.options.folder, along)
 
     # Groups
 
@@ -226,7 +230,7 @@ class Finder:
             if all(place in self._described for place in pair)
         }
         groups, grouped = list[Group](), set[int]()
-        for keeper, same in grouping.around(verdicts, self._best, self._compare_more):
+        for keeper, same in grouping.around(verdicts, self._rank, self._compare_more):
             groups.append(self._group(keeper, same))
             grouped |= {keeper, *same}
         for place in np.flatnonzero(repeated).tolist():
@@ -241,16 +245,13 @@ class Finder:
         left = np.setdiff1d(np.intersect1d(images, self._store.repeated()), self.images)
         groups = []
         for image in self._store.describe(left):
-            here = describing.here(image, self.options.folder)
+            here = self._here(image)
             if here is not None and len(here.files) > 1:
                 groups.append(describing.group(describing.copies(here), []))
         return groups
 
-    def _best(self, places: Sequence[int]) -> int:
-        return min(
-            places,
-            key=lambda place: min(map(keeping.rank, describing.copies(self._described[place]))),
-        )
+    def _rank(self, place: int) -> tuple[float | str, ...]:
+        return min(map(keeping.rank, describing.copies(self._described[place])))
 
     def _compare_more(self, pairs: list[tuple[int, int]]) -> Mapping[tuple[int, int], Verdict]:
         verdicts, same = self._compared(np.array(pairs, np.int64))

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from typing import TypeVar
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from typing import Any, TypeVar
 
 Verdict = TypeVar("Verdict")
 Pair = tuple[int, int]
@@ -29,37 +29,50 @@ def together(pairs: Iterable[Pair]) -> list[list[int]]:
 
 def around(
     verdicts: Mapping[Pair, Verdict],
-    best: Callable[[Sequence[int]], int],
+    rank: Callable[[int], Any],
     compare: Callable[[list[Pair]], Mapping[Pair, Verdict]],
 ) -> Iterator[tuple[int, dict[int, Verdict]]]:
     """Yield groups: the best, and what is the same as that, with the verdict of each.
 
-    verdicts: of pairs that are the same, the lower number first. Where A is like B, and B like C,
-    but C not like A, which is the best, C is in no group with A. compare: asked for pairs that
-    nobody has compared; it returns those that are the same.
+    verdicts: of pairs that are the same, the lower number first. rank: the lowest is the best.
+    Where A is like B, and B like C, but C not like A, which is the best, C is in no group with A,
+    and what is like C alone is not compared with A. compare: asked for pairs that nobody has
+    compared; it returns those that are the same.
     """
-    asked: set[Pair] = set()
-    known = dict(verdicts)
-    left = {number for pair in known for number in pair}
-    while parts := together(pair for pair in known if left.issuperset(pair)):
-        bests = [best(part) for part in parts]
-        new = [
-            pair
-            for part, keeper in zip(parts, bests, strict=True)
-            for pair in (_pair(keeper, other) for other in part if other != keeper)
-            if pair not in known and pair not in asked
-        ]
-        asked.update(new)
-        known.update(compare(new) if new else {})
-        for part, keeper in zip(parts, bests, strict=True):
-            same = {
-                other: known[_pair(keeper, other)]
-                for other in part
-                if other != keeper and _pair(keeper, other) in known
+    near: dict[int, list[int]] = {}
+    for one, other in verdicts:
+        near.setdefault(one, []).append(other)
+        near.setdefault(other, []).append(one)
+    ranks = {number: rank(number) for number in near}
+    left = set(near)
+    while parts := together(pair for pair in verdicts if left.issuperset(pair)):
+        groups: dict[int, dict[int, Verdict]] = {}
+        fresh = {
+            keeper: [keeper] for keeper in (min(part, key=ranks.__getitem__) for part in parts)
+        }
+        seen = {keeper: {keeper} for keeper in fresh}
+        while fresh:
+            beside = {
+                keeper: ({other for one in ones for other in near[one]} & left) - seen[keeper]
+                for keeper, ones in fresh.items()
             }
-            if same:
-                yield keeper, same
-            left.difference_update(same, [keeper])
+            pairs = {
+                _pair(keeper, other): (keeper, other)
+                for keeper, others in beside.items()
+                for other in sorted(others)
+            }
+            new = [pair for pair in pairs if pair not in verdicts]
+            same = dict(compare(new) if new else {})
+            fresh = {}
+            for pair, (keeper, other) in pairs.items():
+                seen[keeper].add(other)
+                verdict = verdicts[pair] if pair in verdicts else same.get(pair)
+                if verdict is not None:
+                    groups.setdefault(keeper, {})[other] = verdict
+                    fresh.setdefault(keeper, []).append(other)
+        yield from groups.items()
+        for keeper, others in groups.items():
+            left.difference_update(others, [keeper])
 
 
 def _pair(one: int, other: int) -> Pair:

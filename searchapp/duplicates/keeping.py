@@ -7,6 +7,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
+from searchapp.scan import RAW_SUFFIXES, suffix
 from searchapp.types import Copy
 
 RAW = ("RAW", "DNG", "CR2", "CR3", "NEF", "ARW", "RAF", "ORF", "RW2", "PEF", "SRW")
@@ -40,12 +41,21 @@ def _marked(copy: Copy) -> bool:
     return MARKS.search(f"{path.parent.name}/{path.stem}".replace("_", " ")) is not None
 
 
+def _raw(copy: Copy) -> list[str]:
+    return [Path(it).name for it in copy.companions if suffix(it) in RAW_SUFFIXES]
+
+
 REASONS = (
+    _Reason(lambda copy: not _raw(copy), lambda best, _: f"{_raw(best)[0]} belongs to it"),
     _Reason(
         lambda copy: -_pixels(copy),
         lambda best, next: (
             f"most pixels: {best.width}x{best.height}, the next {next.width}x{next.height}"
         ),
+    ),
+    _Reason(
+        lambda copy: not copy.companions,
+        lambda best, _: f"{Path(best.companions[0]).name} belongs to it",
     ),
     _Reason(lambda copy: not copy.taken_at, lambda *_: "its file says when it was taken"),
     _Reason(

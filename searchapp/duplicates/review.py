@@ -11,9 +11,10 @@ import io
 import json
 from collections.abc import Iterator
 from importlib import resources
+from itertools import islice
 from pathlib import Path
 
-from searchapp import images
+from searchapp import showing
 from searchapp.duplicates import script
 from searchapp.errors import PictureError, SearchAppError
 from searchapp.types import Copy, Duplicates, Group
@@ -39,7 +40,9 @@ class _Page:
     def __init__(self, found: Duplicates) -> None:
         self._found = found
         self._files: list[dict[str, object]] = []
-        self._left = PICTURES
+        groups = (*found.groups, *found.similar)
+        paths = (copy.path for group in groups for copy in (group.keeper, *group.others))
+        self._looks = showing.ahead(_thumbnail, islice(paths, PICTURES))
 
     def parts(self) -> Iterator[str]:
         count = sum(len(group.others) for group in self._found.groups)
@@ -83,7 +86,7 @@ class _Page:
         why = "" if alike else f'<p class="why">Suggested to stay: {html.escape(group.reason)}</p>'
         cards = self._card(group.keeper, group.keeper, stays=True)
         cards += "".join(
-            self._card(copy, group.keeper, stays=alike or not _movable(copy.path))
+            self._card(copy, group.keeper, stays=alike or not _movable(copy))
             for copy in group.others
         )
         return f'<section>{why}<ul class="cards">{cards}</ul></section>\n'
@@ -91,13 +94,12 @@ class _Page:
     def _card(self, copy: Copy, keeper: Copy, *, stays: bool) -> str:
         number = len(self._files)
         self._files.append(
-            {"size": copy.size, "word": _movable(copy.path), "comment": script.comment(copy.path)}
+            {"size": copy.size, "comment": script.comment(copy.path), **_words(copy)}
         )
         path = Path(copy.path)
         name, folder = (_shown(part) for part in (path.name, str(path.parent)))
         look = '<span class="none">no picture</span>'
-        if self._left > 0 and (thumbnail := _thumbnail(copy.path)):
-            self._left -= 1
+        if thumbnail := next(self._looks, ""):  # of the same file: cards are made in that order
             look = f'<img src="{thumbnail}" alt="">'
         uri = html.escape(path.as_uri(), quote=True)
         return (
@@ -107,7 +109,7 @@ class _Page:
             f'<div class="said"><span class="name">{name}</span>'
             f'<span class="folder">{folder}</span>'
             f'<span class="facts">{_facts(copy, keeper)}</span>'
-            f'<span class="difference">{html.escape(copy.difference)}</span>'
+            f'<span class="difference">{_difference(copy)}</span>'
             f'<span class="more"><button class="only">keep only this</button>'
             f'<a href="{uri}">open</a></span></div></li>'
         )
@@ -117,12 +119,21 @@ def _file(name: str) -> str:
     return resources.files("searchapp.duplicates").joinpath("page", name).read_text("utf-8")
 
 
-def _movable(path: str) -> str | None:
-    """Return a path as a word of the shell; None where it cannot be one."""
+def _words(copy: Copy) -> dict[str, str | None]:
+    """Return a file, and what moves with it, as words of the shell; None where they cannot be."""
     try:
-        return script.quoted(path)
+        return {"word": script.quoted(copy.path), "along": script.along(copy)}
     except ValueError:
-        return None
+        return {"word": None, "along": None}
+
+
+def _movable(copy: Copy) -> bool:
+    return _words(copy)["word"] is not None
+
+
+def _difference(copy: Copy) -> str:
+    names = (_shown(Path(path).name) for path in copy.companions)
+    return ", ".join(filter(None, (html.escape(copy.difference), *(f"with {it}" for it in names))))
 
 
 def _shown(text: str) -> str:
@@ -154,7 +165,7 @@ def _marked(text: str, better: int) -> str:
 
 def _thumbnail(path: str) -> str:
     try:
-        image = images.thumbnail(images.read(path)[0], SIDE)
+        image = showing.thumbnail(path, SIDE)
     except PictureError:
         return ""
     buffer = io.BytesIO()

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from searchapp.errors import SearchAppError
-from searchapp.types import Group
+from searchapp.types import Copy, Group
 
 HEAD = r"""#!/bin/sh
 # Made by `searchapp duplicates`. Read it, take out the lines of files that you want to stay, then:
@@ -16,7 +16,7 @@ HEAD = r"""#!/bin/sh
 #   sh THIS_FILE FOLDER   moves them into FOLDER instead, each below its old path
 #
 # Nothing is deleted. Before each move it is seen to that the file to keep is there, and that both
-# are as large as they were.
+# are as large as they were. What belongs to a file (RAW, a Live Photo's film, .xmp) moves with it.
 set -u
 folder=${1:-}
 moved=0 left=0
@@ -37,21 +37,32 @@ leave() { left=$((left + 1)); printf 'left: %s: %s\n' "$2" "$1" >&2; }
 
 size() { wc -c < "$1" | tr -d ' '; }
 
-# move SIZE FILE SIZE_OF_THE_ONE_TO_KEEP THE_ONE_TO_KEEP
+plain() {
+    [ -f "$1" ] && [ ! -L "$1" ] || { leave "$1" "no plain file there any more"; return 1; }
+}
+
+put() {
+    if [ -n "$folder" ]; then
+        to=$folder$1
+        [ ! -e "$to" ] && [ ! -L "$to" ] ||
+            { leave "$1" "there is one below the folder"; return 1; }
+        mkdir -p -- "${to%/*}" && mv -- "$1" "$to" || { leave "$1" "it cannot be moved"; return 1; }
+    else
+        trash "$1" || { leave "$1" "the trash does not take it"; return 1; }
+    fi
+    moved=$((moved + 1))
+}
+
+# move SIZE FILE SIZE_OF_THE_ONE_TO_KEEP THE_ONE_TO_KEEP WHAT_BELONGS_TO_THE_FILE...
 move() {
-    [ -f "$2" ] && [ ! -L "$2" ] || { leave "$2" "no plain file there any more"; return; }
+    plain "$2" || return
     [ -f "$4" ] || { leave "$2" "the one to keep is gone"; return; }
     [ "$2" -ef "$4" ] && { leave "$2" "it is the one to keep, by another name"; return; }
     [ "$(size "$2")" = "$1" ] || { leave "$2" "it has changed"; return; }
     [ "$(size "$4")" = "$3" ] || { leave "$2" "the one to keep has changed"; return; }
-    if [ -n "$folder" ]; then
-        to=$folder$2
-        if [ -e "$to" ] || [ -L "$to" ]; then leave "$2" "there is one below the folder"; return; fi
-        mkdir -p -- "${to%/*}" && mv -- "$2" "$to" || { leave "$2" "it cannot be moved"; return; }
-    else
-        trash "$2" || { leave "$2" "the trash does not take it"; return; }
-    fi
-    moved=$((moved + 1))
+    put "$2" || return
+    shift 4
+    for file do plain "$file" && put "$file"; done
 }
 
 """
@@ -81,13 +92,18 @@ def quoted(path: str) -> str:
     return "'" + path.replace("'", "'\\''") + "'"
 
 
+def along(copy: Copy) -> str:
+    """Return what moves with a file, as words behind others; ValueError as of quoted."""
+    return "".join(f" {quoted(path)}" for path in copy.companions)
+
+
 def lines(group: Group) -> list[str]:
     """Return the commands that move a group's others away; one that cannot be named is told."""
     found = [f"# keep: {comment(group.keeper.path)} ({comment(group.reason)})"]
     for copy in group.others:
         try:
             words = (str(copy.size), quoted(copy.path), str(group.keeper.size))
-            found.append(f"move {' '.join(words)} {quoted(group.keeper.path)}")
+            found.append(f"move {' '.join(words)} {quoted(group.keeper.path)}{along(copy)}")
         except ValueError:
             found.append(f"# its name cannot be written here: {comment(copy.path)}")
     return found

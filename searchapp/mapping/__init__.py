@@ -2,12 +2,8 @@
 
 from __future__ import annotations
 
-import os
-from collections import deque
-from collections.abc import Iterable, Iterator
-from concurrent.futures import Future, ThreadPoolExecutor
+from collections.abc import Iterator
 from dataclasses import dataclass
-from itertools import islice
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -22,8 +18,6 @@ from searchapp.types import SearchOptions
 
 if TYPE_CHECKING:
     from PIL.Image import Image as Picture
-
-MOST = 5000  # pictures: beyond, neither the layout nor a page ends soon
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,7 +55,7 @@ def make_map(
     wanted = [located[int(chosen.ids[number])] for number in known]
     tiles, kept = list[Tile](), list[int]()
     for done, (number, each, found) in enumerate(
-        zip(known, wanted, _thumbnails(wanted), strict=True), 1
+        zip(known, wanted, showing.ahead(_thumbnail, wanted), strict=True), 1
     ):
         if found is not None:
             path, thumbnail = found
@@ -77,20 +71,6 @@ def make_map(
         told = f"{len(tiles):,} pictures, each in the middle of a group, for {len(ids):,} in all"
     write_map(file, tiles, cells, collection.name, told)
     yield Made(len(tiles), len(ids), len(chosen.ids) - len(tiles))
-
-
-def _thumbnails(wanted: Iterable[Located]) -> Iterator[tuple[str, Picture] | None]:
-    """Yield for each image a path and its thumbnail, in order; None where it cannot be read."""
-    rest = iter(wanted)
-    threads = min(8, os.cpu_count() or 1)
-    with ThreadPoolExecutor(threads) as pool:
-        begun: deque[Future[tuple[str, Picture] | None]] = deque()
-        for each in islice(rest, 4 * threads):
-            begun.append(pool.submit(_thumbnail, each))
-        while begun:
-            yield begun.popleft().result()
-            for each in islice(rest, 1):
-                begun.append(pool.submit(_thumbnail, each))
 
 
 def _thumbnail(located: Located) -> tuple[str, Picture] | None:

@@ -37,12 +37,14 @@ def choose(ids: Ids, pages: Pages, most: int, seed: int = 0) -> Chosen:
     random = np.random.default_rng(seed)
     fitting = np.sort(random.permutation(ids)[:TO_FIT])
     axes, middle = principal_axes(np.concatenate([vectors for _, vectors in pages(fitting)]))
-    known, points = list[Ids](), list[Floats]()
+    found = np.empty(len(ids), np.int64)
+    low = np.empty((len(ids), axes.shape[1]), np.float32)
+    count = 0
     for page, vectors in pages(ids):
-        known.append(page)
-        points.append(np.asarray((vectors - middle) @ axes, np.float32))
-    found = np.concatenate(known)
-    low: Floats = np.concatenate(points)
+        end = count + len(page)
+        found[count:end], low[count:end] = page, (vectors - middle) @ axes
+        count = end
+    found, low = found[:count], low[:count]
     if len(found) <= most:
         return Chosen(found, np.ones(len(found), np.int64), low)
     centres = _centres(low[random.permutation(len(low))[:TO_CLUSTER]], most)

@@ -36,6 +36,7 @@ class Copy:
     image_id: int
     certainty: Certainty | None = None  # None: it is the one to keep
     difference: str = ""  # in words
+    companions: tuple[str, ...] = ()  # what goes where it goes: RAW, a Live Photo's film, sidecars
 
 
 @dataclass(frozen=True, slots=True)

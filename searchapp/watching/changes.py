@@ -9,18 +9,15 @@ import time
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 from searchapp import scan
 from searchapp.errors import SearchAppError
 from searchapp.ignoring import FILE as RULES
 
-if TYPE_CHECKING:
-    pass
-
 TICK = 0.5  # seconds between looks at what was noted
 # File systems that other machines write to without this one being told.
 REMOTE = ("nfs", "cifs", "smb", "9p", "afs", "ceph", "gluster", "lustre", "fuse", "davfs", "virtio")
+LOCAL = "fuseblk"  # a disk of this machine, such as an external one with NTFS
 EXTRA = "watch needs watchfiles: pip install 'searchapp[watch]'"
 
 
@@ -97,7 +94,7 @@ def is_remote(folder: Path, mounts: str = "/proc/self/mounts") -> bool:
         place = place.replace("\\040", " ")
         if folder.is_relative_to(place) and len(place) >= len(best):
             best, kind = place, name
-    return kind.startswith(REMOTE)
+    return kind.startswith(REMOTE) and kind != LOCAL
 
 
 @dataclass(slots=True)

@@ -14,7 +14,7 @@ from typing import Self, TypeAlias
 from searchapp.errors import FolderError, LockedError, SearchAppError
 from searchapp.ignoring import FILE as RULES
 from searchapp.scan import resolve_roots
-from searchapp.types import Event, Failed, Failure, Finished, IndexOptions, Kept, RunSummary
+from searchapp.types import Event, Failed, Failure, Finished, IndexOptions, RunSummary
 from searchapp.watching.changes import TICK, Pending, Watcher, check_installed, is_remote
 
 QUIET = 2.0  # seconds without a change, after which a file is taken to be whole
@@ -182,7 +182,8 @@ class Watch:
                 yield Polling(str(root.path), seconds, str(error))
             root.watcher = Watcher(root.path, self._told, seconds)
             root.watcher.wait()
-            root.whole_at = time.monotonic() + (0 if root.watcher.error is None else AWAY)
+            at = time.monotonic() + (0 if root.watcher.error is None else AWAY)
+            root.whole_at = min(at, root.whole_at or at)
 
     def _run(
         self, index: Index, root: _Root, paths: list[str] | None, retry: bool = False
@@ -190,7 +191,7 @@ class Watch:
         """Index a folder, or some paths in it; put them back where that does not work now."""
         only = None if paths is None else tuple(paths)
         options = replace(self._options, only=only, retry_failed=retry)
-        failures, summary, kept = list[Failure](), RunSummary(), list[Kept]()
+        failures, summary = list[Failure](), RunSummary()
         root.whole_at = root.whole_at if paths else None
         try:
             for event in index([root.path], options):
@@ -199,8 +200,6 @@ class Watch:
                         failures.append(failure)
                     case Finished(told):
                         summary = told
-                    case Kept():
-                        kept.append(event)
         except FolderError as error:
             root.whole_at = time.monotonic() + AWAY
             if not root.away:

@@ -66,7 +66,7 @@ function script() {
     lines.push("", `# keep: ${fact(kept).comment}`);
     for (const card of away) {
       const file = fact(card);
-      lines.push(`move ${file.size} ${file.word} ${fact(kept).size} ${fact(kept).word}`);
+      lines.push(`move ${file.size} ${file.word} ${fact(kept).size} ${fact(kept).word}${fact(card).along}`);
     }
   }
   return `${lines.join("\n")}\n${data.tail}`;
