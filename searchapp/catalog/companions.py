@@ -39,7 +39,7 @@ class Companions:
             if pairs.may_have_companions(path_of(path))
         )
         found = pairs.found(those, pictures)
-        rows = [(key(it.path), key(it.of_path), it.kind) for it in found]
+        rows = ((key(it.path), key(it.of_path), it.kind) for it in found)
         with self._db.atomic():
             self._db.conn.executemany("insert into temp.companion values (?, ?, ?)", rows)
             self._db.execute("delete from seen where path in (select path from temp.companion)")
