@@ -236,7 +236,8 @@ def test_filters_reach_the_frames_of_a_video(opened: Library, clips: Path, model
     hits = opened.search(Query("gold"), SearchOptions(folder=clips / "below"))
     assert [Path(hit.path).name for hit in hits] == ["dated.mkv", "blue.jpg"]
     assert hits[0].seconds == 3.0
-    assert first(opened, "gold", after="2023").path == hits[0].path or not hits[0].taken_at
+    assert hits[0].taken_at == hits[0].date == "2023-06-17T19:05:00+00:00"
+    assert first(opened, "gold", after="2023-06-17", before="2023-06-18").path == hits[0].path
 
 
 def test_two_models_share_the_frames_of_a_video(

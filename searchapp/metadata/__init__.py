@@ -94,7 +94,7 @@ def with_sidecar(info: PictureInfo, packet: bytes) -> PictureInfo:
 
 def dated(info: PictureInfo, mtime_ns: int) -> PictureInfo:
     """Fall back on a file's date, on this machine's clock, where the picture tells none."""
-    if info.date is not None:
+    if info.date is not None or info.taken_at is not None:
         return info
     with suppress(ValueError, OverflowError, OSError):
         local = datetime.fromtimestamp(mtime_ns // 10**9).astimezone()
