@@ -7,9 +7,10 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from pathlib import Path
 
-from searchapp import images, metadata
+from searchapp import images, metadata, video
 from searchapp.catalog import Catalog, Outdated
 from searchapp.errors import PictureError
+from searchapp.scan import is_video
 from searchapp.types import Describing, PictureInfo
 
 THREADS = 4  # that read; one describes at a time, as Python has it
@@ -38,7 +39,8 @@ def _described(outdated: Outdated) -> PictureInfo | None:
     """Return what the first file that is still there says, and a sidecar; None without a file."""
     for file in outdated.files:
         try:
-            info = images.glance(file.path, file.size, file.mtime_ns)
+            glance = video.glance if is_video(file.path) else images.glance
+            info = glance(file.path, file.size, file.mtime_ns)
         except PictureError:
             continue
         info = info or outdated.info

@@ -130,9 +130,9 @@ def read(path: str) -> tuple[bytes, os.stat_result]:
 
 
 def glance(path: str, size: int, mtime_ns: int) -> PictureInfo | None:
-    """Return what a picture says of itself, nothing of it decoded; its size is as stored.
+    """Return what a picture says of itself, mostly with nothing decoded; its size is as stored.
 
-    None where it is no picture that Pillow opens. Errors: PictureError, where the file is not
+    None where it is no picture, or cannot be read. Errors: PictureError, where the file is not
     there any more as it was (size in bytes, mtime_ns).
     """
     try:
@@ -155,7 +155,9 @@ def glance(path: str, size: int, mtime_ns: int) -> PictureInfo | None:
         if error.errno is not None:  # of the file, and not of Pillow
             raise PictureError(error.strerror or str(error), stage="read") from error
     except Exception:  # openers raise nearly anything on broken files
-        return None
+        pass
+    with suppress(PictureError):  # JPEG XL, and RAW that Pillow does not take for TIFF
+        return decode(read(path)[0], lambda width, height: (1, 1))[1]
     return None
 
 

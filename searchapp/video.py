@@ -82,6 +82,20 @@ def shots(
         return video.info(), list(_chosen(video, target))
 
 
+def glance(path: str, size: int, mtime_ns: int) -> PictureInfo | None:
+    """Return what a video's file says; None where it is no video, or cannot be read.
+
+    Errors: PictureError, where it is not there any more as it was (size in bytes, mtime_ns).
+    """
+    with reading(path) as file:
+        state = os.fstat(file.fileno())
+        if (state.st_size, state.st_mtime_ns) != (size, mtime_ns):
+            raise PictureError("has changed; index again", stage="read")
+        with suppress(PictureError), _opened(file, MAX_MEGAPIXELS) as video:
+            return video.info()
+    return None
+
+
 def still(path: str, seconds: float, side: int) -> Picture:
     """Return the frame at a time, upright, RGB, at most side by side pixels; PictureError."""
     with reading(path) as file, _opened(file, MAX_MEGAPIXELS) as video:
