@@ -19,9 +19,9 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from searchapp import extras, hdr, images
+from searchapp import extras, hdr, images, sizing
 from searchapp.errors import PictureError
-from searchapp.images import ImageInput
+from searchapp.sizing import ImageInput
 from searchapp.types import MAX_MEGAPIXELS, PictureInfo
 
 if TYPE_CHECKING:
@@ -128,7 +128,7 @@ def _chosen(video: _Video, target: ImageInput) -> Iterator[Shot]:
         looked_at.add(seconds)
         if seconds < kept + APART * gap:
             continue
-        image = images.fit(video.picture(frame, target.size), target)
+        image = sizing.fit(video.picture(frame, target.size), target)
         seen = np.asarray(image.resize((16, 16)), np.float32)
         if all(np.abs(seen - other).mean() >= DIFFERENT for other in small):
             small.append(seen)
@@ -138,7 +138,7 @@ def _chosen(video: _Video, target: ImageInput) -> Iterator[Shot]:
         frame = video.first()
         if frame is None:
             raise PictureError("has no frame that can be decoded")
-        yield Shot(0.0, images.fit(video.picture(frame, target.size), target))
+        yield Shot(0.0, sizing.fit(video.picture(frame, target.size), target))
 
 
 @contextmanager

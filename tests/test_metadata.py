@@ -15,7 +15,7 @@ from pictures import picture
 from PIL import Image
 from written import exif, iptc, jpeg, late_png, listed, save, xmp
 
-from searchapp import images, metadata
+from searchapp import images, metadata, sizing
 from searchapp.metadata import said
 from searchapp.metadata import xmp as reader
 from searchapp.types import PictureInfo
@@ -47,7 +47,7 @@ def glance(file: Path) -> PictureInfo:
 
 
 def of(data: bytes) -> PictureInfo:
-    return images.prepare(data, images.ImageInput("squash", 32)).info
+    return images.prepare(data, sizing.ImageInput("squash", 32)).info
 
 
 @pytest.mark.parametrize("kind", ["JPEG", "PNG", "WEBP", "HEIF", "AVIF"])

@@ -25,8 +25,8 @@ from test_replicas import places
 from searchapp import extras, hdr, showing, video
 from searchapp.engines.replicas import Replicas
 from searchapp.errors import PictureError
-from searchapp.images import ImageInput
 from searchapp.library import Library
+from searchapp.sizing import ImageInput
 from searchapp.types import (
     Failed,
     Filter,
