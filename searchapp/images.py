@@ -243,16 +243,24 @@ def _decode_raw(
             with suppress(Exception) if picture is not None else nullcontext():
                 picture = opened.develop()
         assert picture is not None
-        tags = raw.exif_of(data)
-        if tags is not None:
-            told = _pillow().new("RGB", (1, 1))  # what Pillow reads EXIF from
-            told.info["exif"] = tags
-            own = metadata.describe(told)
-            info = own if own.taken_at or own.camera else info
     finally:
         opened.close()
+    own = _described_raw(data)
+    info = own if own is not None and (own.taken_at or own.camera) else info
     info = replace(info, format=kind, width=width, height=height, reader=metadata.READER)
     return colours.to_rgb(picture), info
+
+
+def _described_raw(data: bytes) -> PictureInfo | None:
+    """Return what a RAW file says: all where Pillow takes it for TIFF, EXIF where it keeps that."""
+    with suppress(Exception), _pillow().open(io.BytesIO(data), formats=("TIFF",)) as image:
+        return metadata.describe(image)
+    tags = raw.exif_of(data)
+    if tags is None:
+        return None
+    told = _pillow().new("RGB", (1, 1))  # what Pillow reads EXIF from
+    told.info["exif"] = tags
+    return metadata.describe(told)
 
 
 def _refuse_jxl(data: bytes, max_megapixels: float) -> None:
