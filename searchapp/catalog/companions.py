@@ -54,7 +54,10 @@ class Companions:
                 "insert or replace into companions select path, of_path, kind from temp.companion"
                 " where of_path in (select path from files)"
             )
-            self._db.execute("delete from files where path in (select path from companions)")
+            self._db.execute(
+                "delete from files where path in"
+                " (select c.path from temp.companion c join companions on companions.path = c.path)"
+            )
 
     def of(self, image_ids: Iterable[int]) -> dict[str, list[str]]:
         """Return the companions of the files of some images, by those files' paths."""
