@@ -168,6 +168,20 @@ def test_deep_colours_are_brought_to_what_screens_show(tmp_path: Path) -> None:
     assert black.max() <= 2 and white.min() == 255
 
 
+@pytest.mark.parametrize(
+    ("transfer", "white"), [("smpte2084", "#949494"), ("arib-std-b67", "#bfbfbf")]
+)
+def test_frames_of_hdr_are_as_light_as_they_are_shown(
+    tmp_path: Path, transfer: str, white: str
+) -> None:
+    """As a phone writes them: a white sheet would be grey without."""
+    said = f"colorprim=bt2020:transfer={transfer}:colormatrix=bt2020nc"
+    options = {"x264-params": said}
+    file = tmp_path / "a.mp4"
+    film(file, ((white, 1),), codec="libx264", pixels="yuv420p10le", options=options)
+    assert min(shots(file)[0][1]) >= 210
+
+
 def test_what_is_no_whole_video_says_so(tmp_path: Path) -> None:
     """Broken, empty, without pictures, lists of other files: a stated error for each."""
     whole = film(tmp_path / "whole.mp4")
