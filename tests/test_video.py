@@ -8,6 +8,7 @@ import subprocess
 import sys
 import textwrap
 import time
+from fractions import Fraction
 from pathlib import Path
 
 import httpx
@@ -132,6 +133,13 @@ def test_videos_are_turned_as_they_say(
     assert (told.width, told.height) == size
     assert near(shot.image.getpixel(white), (255, 255, 255), by=12)
     assert showing.thumbnail(str(file), 48, 0.0).size == tuple(it // 2 for it in size)
+
+
+def test_pixels_that_are_not_square_are_shown_as_they_are_meant(tmp_path: Path) -> None:
+    """As of DV and DVDs: the size is the one that a player shows."""
+    file = film(tmp_path / "a.mkv", (("red", 1),), aspect=Fraction(4, 3))
+    assert (info(file).width, info(file).height) == (128, 64)
+    assert showing.thumbnail(str(file), 64, 0.0).size == (64, 32)
 
 
 def test_a_video_says_when_where_and_with_what(tmp_path: Path) -> None:
