@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
 
@@ -14,7 +13,6 @@ from searchapp.errors import PictureError
 from searchapp.scan import is_video
 from searchapp.types import Describing, PictureInfo
 
-SMALL = images.ImageInput("squash", 32)
 THREADS = 4  # that read; one describes at a time, as Python has it
 
 
@@ -41,24 +39,14 @@ def _described(outdated: Outdated) -> PictureInfo | None:
     """Return what the first file that is still there says, and a sidecar; None without a file."""
     for file in outdated.files:
         try:
-            info = images.glance(file.path, file.size, file.mtime_ns)
+            glance = video.glance if is_video(file.path) else images.glance
+            info = glance(file.path, file.size, file.mtime_ns)
         except PictureError:
             continue
-        if info is None and (outdated.beside or outdated.info.reader < metadata.READER):
-            info = _decoded(file.path)
         info = info or outdated.info
         packet = metadata.of(file.path for file in outdated.files)
         if packet is not None:
             info = metadata.with_sidecar(info, packet)
         info = metadata.dated(info, min(file.mtime_ns for file in outdated.files))
         return replace(info, reader=metadata.READER)
-    return None
-
-
-def _decoded(path: str) -> PictureInfo | None:
-    """Return what a file says that Pillow alone does not open; None where it cannot be read."""
-    with suppress(PictureError):
-        if is_video(path):
-            return video.told(path)
-        return images.prepare(images.read(path)[0], SMALL).info
     return None

@@ -1,4 +1,4 @@
-"""One picture: recognise it, read it, and bring it into the form a model takes."""
+"""One picture: recognise it, read it, and decode it."""
 
 from __future__ import annotations
 
@@ -11,10 +11,11 @@ from collections.abc import Callable
 from contextlib import nullcontext, suppress
 from dataclasses import dataclass, replace
 from functools import cache
-from typing import TYPE_CHECKING, Any, Literal, TypeAlias, get_args
+from typing import TYPE_CHECKING, Any
 
-from searchapp import extras, jxl, metadata, raw
+from searchapp import colours, extras, jxl, metadata, raw, sizing
 from searchapp.errors import PictureError
+from searchapp.sizing import ImageInput
 from searchapp.types import MAX_MEGAPIXELS, PictureInfo
 
 if TYPE_CHECKING:
@@ -25,43 +26,6 @@ MAX_BYTES = 1 << 30
 HEAD = 32  # bytes that tell a picture from other files
 BMP_HEADERS = (12, 16, 40, 52, 56, 64, 108, 124)  # bytes of the header after the file's own
 SCANS = 100  # of a progressive JPEG, each of which goes over the whole picture; programs write 10
-ELONGATED = 2.0  # a centre crop of a longer picture loses more than it keeps
-
-
-Fit = Literal["crop", "squash", "bound"]
-
-
-@dataclass(frozen=True, slots=True)
-class ImageInput:
-    """How large a model takes its pictures, as its own processor makes them.
-
-    crop: the short side becomes `side`, then the processor cuts the middle. squash: both sides
-    become `side`. bound: the shape is kept, and the processor takes up to `max_pixels` of it.
-    """
-
-    fit: Fit
-    side: int = 0  # pixels
-    max_pixels: int = 0
-    fill: tuple[int, int, int] = (122, 116, 104)  # the processor's mean: nothing, to it
-    resample: int = 3  # Pillow's number of the filter; 3 is bicubic
-
-    def __post_init__(self) -> None:
-        """Refuse what cannot be."""
-        if self.fit not in get_args(Fit):
-            raise ValueError(f"fit is one of {', '.join(get_args(Fit))}")
-        if (self.max_pixels if self.fit == "bound" else self.side) <= 0:
-            raise ValueError("needs " + ("max_pixels" if self.fit == "bound" else "side"))
-
-    def size(self, width: int, height: int) -> tuple[int, int]:
-        """Return the size that a picture is resized to."""
-        short, long = sorted((width, height))
-        if self.fit == "squash" or (self.fit == "crop" and long > ELONGATED * short):
-            return self.side, self.side
-        if self.fit == "crop":
-            scaled = int(self.side * long / short)  # rounded as transformers rounds
-            return (self.side, scaled) if width <= height else (scaled, self.side)
-        scale = min(1.0, math.sqrt(self.max_pixels / (width * height)))
-        return max(1, int(width * scale)), max(1, int(height * scale))
 
 
 @dataclass(frozen=True, slots=True)
@@ -130,9 +94,9 @@ def read(path: str) -> tuple[bytes, os.stat_result]:
 
 
 def glance(path: str, size: int, mtime_ns: int) -> PictureInfo | None:
-    """Return what a picture says of itself, nothing of it decoded; its size is as stored.
+    """Return what a picture says of itself, mostly with nothing decoded; its size is as stored.
 
-    None where it is no picture that Pillow opens. Errors: PictureError, where the file is not
+    None where it is no picture, or cannot be read. Errors: PictureError, where the file is not
     there any more as it was (size in bytes, mtime_ns).
     """
     try:
@@ -155,7 +119,9 @@ def glance(path: str, size: int, mtime_ns: int) -> PictureInfo | None:
         if error.errno is not None:  # of the file, and not of Pillow
             raise PictureError(error.strerror or str(error), stage="read") from error
     except Exception:  # openers raise nearly anything on broken files
-        return None
+        pass
+    with suppress(PictureError):  # JPEG XL, and RAW that Pillow does not take for TIFF
+        return decode(read(path)[0], lambda width, height: (1, 1))[1]
     return None
 
 
@@ -176,13 +142,7 @@ def digest_of(path: str) -> tuple[str, os.stat_result]:
 def prepare(data: bytes, target: ImageInput, max_megapixels: float = MAX_MEGAPIXELS) -> Prepared:
     """Decode a picture and bring it to a model's size, upright, in RGB."""
     image, info = decode(data, target.size, max_megapixels)
-    return Prepared(fit(image, target), info)
-
-
-def blank(target: ImageInput) -> Picture:
-    """Return a small picture of nothing, in a model's form."""
-    picture: Picture = _pillow().new("RGB", (64, 64), target.fill)
-    return fit(picture, target)
+    return Prepared(sizing.fit(image, target), info)
 
 
 def thumbnail(data: bytes, side: int) -> Picture:
@@ -253,7 +213,7 @@ def _decode(
     # Asked of the result, since some of Pillow's openers turn a picture by themselves.
     if (upright.width > upright.height) != (width > height):
         info = replace(info, width=height, height=width)
-    return to_rgb(upright), info
+    return colours.to_rgb(upright), info
 
 
 def _decode_raw(
@@ -283,16 +243,24 @@ def _decode_raw(
             with suppress(Exception) if picture is not None else nullcontext():
                 picture = opened.develop()
         assert picture is not None
-        tags = raw.exif_of(data)
-        if tags is not None:
-            told = _pillow().new("RGB", (1, 1))  # what Pillow reads EXIF from
-            told.info["exif"] = tags
-            own = metadata.describe(told)
-            info = own if own.taken_at or own.camera else info
     finally:
         opened.close()
+    own = _described_raw(data)
+    info = own if own is not None and (own.taken_at or own.camera) else info
     info = replace(info, format=kind, width=width, height=height, reader=metadata.READER)
-    return to_rgb(picture), info
+    return colours.to_rgb(picture), info
+
+
+def _described_raw(data: bytes) -> PictureInfo | None:
+    """Return what a RAW file says: all where Pillow takes it for TIFF, EXIF where it keeps that."""
+    with suppress(Exception), _pillow().open(io.BytesIO(data), formats=("TIFF",)) as image:
+        return metadata.describe(image)
+    tags = raw.exif_of(data)
+    if tags is None:
+        return None
+    told = _pillow().new("RGB", (1, 1))  # what Pillow reads EXIF from
+    told.info["exif"] = tags
+    return metadata.describe(told)
 
 
 def _refuse_jxl(data: bytes, max_megapixels: float) -> None:
@@ -358,87 +326,3 @@ def _upright(image: Picture) -> Picture:
     with suppress(Exception):  # absurd EXIF must not cost the picture
         turn = TURNS.get(image.getexif().get(0x0112, 1))
     return image.transpose(_pillow().Transpose[turn]) if turn else image
-
-
-def fit(image: Picture, target: ImageInput) -> Picture:
-    """Resize as the model's own processor does, but show an elongated picture whole.
-
-    What a centre crop would lose of a picture longer than ELONGATED to 1 counts as well: such a
-    picture is put whole on a square of the processor's mean colour.
-    """
-    resample = _pillow().Resampling(target.resample)
-    size = target.size(*image.size)
-    if target.fit == "crop" and max(image.size) > ELONGATED * min(image.size):
-        from PIL import ImageOps
-
-        return ImageOps.pad(image, size, resample, color=target.fill)
-    return image if image.size == size else _resize(image, size, target.resample)
-
-
-Resize: TypeAlias = "Callable[[Picture, tuple[int, int], int], Picture]"
-
-
-def _by_pillow(image: Picture, size: tuple[int, int], resample: int) -> Picture:
-    return image.resize(size, _pillow().Resampling(resample))
-
-
-_resize: Resize = _by_pillow
-
-
-def resize_by(function: Resize) -> None:
-    """Resize with another function from now on, which gives what Pillow gives, and faster.
-
-    function: of an RGB picture, a size in pixels, and Pillow's number of a filter.
-    """
-    global _resize
-    _resize = function
-
-
-def to_rgb(image: Picture) -> Picture:
-    """Convert any mode to RGB: alpha over white, 16 bits scaled to 8, CMYK by its profile."""
-    if image.mode == "RGB" and "transparency" not in image.info:
-        return image
-    if image.mode in ("I", "F") or image.mode.startswith("I;16"):
-        return _scale_to_8_bits(image).convert("RGB")
-    if image.mode == "CMYK":
-        return _from_cmyk(image)
-    if image.has_transparency_data:
-        rgba = image.convert("RGBA")
-        white: Picture = _pillow().new("RGBA", rgba.size, "white")
-        white.alpha_composite(rgba)
-        return white.convert("RGB")
-    return image.convert("RGB")
-
-
-def _scale_to_8_bits(image: Picture) -> Picture:
-    import numpy as np
-
-    values = np.asarray(image)
-    if image.mode == "F":
-        values = np.nan_to_num(values, posinf=0.0, neginf=0.0)
-    top = float(values.max(initial=0))
-    if image.mode == "F":
-        full = 1.0 if top <= 1.0 else 255.0 if top <= 255.0 else top
-    else:
-        full = 255.0 if image.mode == "I" and top <= 255.0 else max(65535.0, top)
-    scaled = np.empty(values.shape, np.uint8)
-    for row, of_row in zip(values, scaled, strict=True):  # one by one, for the sake of memory
-        of_row[:] = np.clip(row.astype(np.float32) * (255.0 / full) + 0.5, 0, 255)
-    from PIL import Image
-
-    grey: Picture = Image.fromarray(scaled)
-    return grey
-
-
-def _from_cmyk(image: Picture) -> Picture:
-    from PIL import ImageCms
-
-    profile = image.info.get("icc_profile")
-    if profile:
-        with suppress(ImageCms.PyCMSError, OSError):
-            source = ImageCms.ImageCmsProfile(io.BytesIO(profile))
-            srgb = ImageCms.createProfile("sRGB")
-            converted = ImageCms.profileToProfile(image, source, srgb, outputMode="RGB")
-            if converted is not None:
-                return converted
-    return image.convert("RGB")

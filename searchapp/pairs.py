@@ -40,10 +40,10 @@ def may_have_companions(path: str) -> bool:
 
 def found(companions: Iterable[tuple[str, Kind]], pictures: Iterable[str]) -> Iterator[Companion]:
     """Yield those of some files that belong to a picture in the same folder, of the same name."""
-    by_name: dict[tuple[str, str], list[tuple[str, Kind]]] = {}
+    by_name: dict[str, list[tuple[str, Kind]]] = {}
     for path, kind in companions:
         by_name.setdefault(_name(path), []).append((path, kind))
-    best: dict[tuple[str, str], str] = {}
+    best: dict[str, str] = {}
     for path in pictures if by_name else ():
         name = _name(path)
         if name in by_name:
@@ -53,9 +53,9 @@ def found(companions: Iterable[tuple[str, Kind]], pictures: Iterable[str]) -> It
             yield Companion(path, picture, kind)
 
 
-def _name(path: str) -> tuple[str, str]:
+def _name(path: str) -> str:
     folder, name = os.path.split(path)
-    return folder, os.path.splitext(name)[0].casefold()  # noqa: PTH122 (speed)
+    return os.path.join(folder, os.path.splitext(name)[0].casefold())  # noqa: PTH118, PTH122 (speed)
 
 
 def _rank(path: str) -> tuple[int, str]:

@@ -33,6 +33,7 @@ IGNORED_FOLDERS = frozenset(
      "system volume information", "__macosx"}
 )  # fmt: skip
 IGNORED_FILES = frozenset({"thumbs.db", "ehthumbs.db", "desktop.ini"})
+IGNORED = IGNORED_FOLDERS | IGNORED_FILES
 
 
 @dataclass(frozen=True, slots=True)
@@ -126,21 +127,27 @@ def named_alike(paths: Iterable[str]) -> tuple[str, ...]:
 
     A change of one can change what the others are.
     """
-    found: dict[str, None] = {}
-    for path in paths:
-        found[path] = None
+    found = dict.fromkeys(paths)
+    stems: dict[str, set[str]] = {}  # by folder, each of which is listed once
+    for path in found:
         folder, name = os.path.split(path)
-        stem = os.path.splitext(name)[0]  # noqa: PTH122 (speed)
-        stems = {stem.casefold()}
+        stem = _stem(name)
+        of_folder = stems.setdefault(folder, set())
+        of_folder.add(stem)
         if is_sidecar(name):
-            stems.add(os.path.splitext(stem)[0].casefold())  # noqa: PTH122 (speed)
+            of_folder.add(_stem(stem))
+    for folder, of_folder in stems.items():
         with suppress(OSError), os.scandir(folder) as entries:
             for entry in entries:
-                other = os.path.splitext(entry.name)[0].casefold()  # noqa: PTH122 (speed)
-                beside = is_sidecar(entry.name) and os.path.splitext(other)[0] in stems  # noqa: PTH122
-                if (other in stems or beside) and entry.is_file():
+                stem = _stem(entry.name)
+                beside = is_sidecar(entry.name) and _stem(stem) in of_folder
+                if (stem in of_folder or beside) and entry.is_file():
                     found[entry.path] = None
     return tuple(found)
+
+
+def _stem(name: str) -> str:
+    return os.path.splitext(name)[0].casefold()  # noqa: PTH122 (speed)
 
 
 def _rules_at(root: str, path: str, rules: Rules) -> Rules | None:
@@ -163,7 +170,7 @@ def _rules_at(root: str, path: str, rules: Rules) -> Rules | None:
 
 def is_hidden(name: str) -> bool:
     """Tell whether a walk leaves out what goes by a name."""
-    return name.startswith(".") or name.lower() in IGNORED_FOLDERS | IGNORED_FILES
+    return name.startswith(".") or name.lower() in IGNORED
 
 
 def walk(root: Path, rules: Rules = Rules()) -> Iterator[Found | Unreadable]:

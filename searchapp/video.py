@@ -19,9 +19,9 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from searchapp import extras, hdr, images
+from searchapp import extras, hdr, images, sizing
 from searchapp.errors import PictureError
-from searchapp.images import ImageInput
+from searchapp.sizing import ImageInput
 from searchapp.types import MAX_MEGAPIXELS, PictureInfo
 
 if TYPE_CHECKING:
@@ -82,10 +82,18 @@ def shots(
         return video.info(), list(_chosen(video, target))
 
 
-def told(path: str) -> PictureInfo:
-    """Return what a video's file says; PictureError."""
-    with reading(path) as file, _opened(file, MAX_MEGAPIXELS) as video:
-        return video.info()
+def glance(path: str, size: int, mtime_ns: int) -> PictureInfo | None:
+    """Return what a video's file says; None where it is no video, or cannot be read.
+
+    Errors: PictureError, where it is not there any more as it was (size in bytes, mtime_ns).
+    """
+    with reading(path) as file:
+        state = os.fstat(file.fileno())
+        if (state.st_size, state.st_mtime_ns) != (size, mtime_ns):
+            raise PictureError("has changed; index again", stage="read")
+        with suppress(PictureError), _opened(file, MAX_MEGAPIXELS) as video:
+            return video.info()
+    return None
 
 
 def still(path: str, seconds: float, side: int) -> Picture:
@@ -120,7 +128,7 @@ def _chosen(video: _Video, target: ImageInput) -> Iterator[Shot]:
         looked_at.add(seconds)
         if seconds < kept + APART * gap:
             continue
-        image = images.fit(video.picture(frame, target.size), target)
+        image = sizing.fit(video.picture(frame, target.size), target)
         seen = np.asarray(image.resize((16, 16)), np.float32)
         if all(np.abs(seen - other).mean() >= DIFFERENT for other in small):
             small.append(seen)
@@ -130,7 +138,7 @@ def _chosen(video: _Video, target: ImageInput) -> Iterator[Shot]:
         frame = video.first()
         if frame is None:
             raise PictureError("has no frame that can be decoded")
-        yield Shot(0.0, images.fit(video.picture(frame, target.size), target))
+        yield Shot(0.0, sizing.fit(video.picture(frame, target.size), target))
 
 
 @contextmanager

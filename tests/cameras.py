@@ -43,6 +43,7 @@ def dng(
     taken: str = "2023:06:17 21:05:00",
     camera: str = "Lumora X100",
     preview_exif: bytes | None = None,
+    xmp: bytes = b"",
 ) -> bytes:
     """Make a DNG of a plain colour; its upper half is black where it is stored so."""
     width, height = size
@@ -63,6 +64,8 @@ def dng(
                                      55630, -203977, 1056972) for n in (value, 1000000)]),
         (50728, 5, [1, 1, 1, 1, 1, 1]), (50778, 3, [21]),
     ]  # fmt: skip
+    if xmp:
+        common.append((700, 1, xmp))
     sensor: list[Entry] = [
         (254, 4, [0]), (256, 4, [width]), (257, 4, [height]), (258, 3, [16]), (259, 3, [1]),
         (262, 3, [32803]), (273, 4, [0]), (277, 3, [1]), (278, 4, [height]),

@@ -29,8 +29,12 @@ def film(
     pixels: str = "yuv420p",
     draw: Any = picture,
     forced: bool = True,
+    aspect: Fraction | None = None,
 ) -> Path:
-    """Write a video; each scene begins with a key frame where forced, and has one every so many."""
+    """Write a video; each scene begins with a key frame where forced, and has one every so many.
+
+    aspect: of a pixel.
+    """
     file.parent.mkdir(parents=True, exist_ok=True)
     codec = codec or ("libvpx-vp9" if file.suffix == ".webm" else "mpeg4")
     settings = {"movflags": "use_metadata_tags"} if tags and file.suffix == ".mov" else {}
@@ -42,6 +46,8 @@ def film(
         stream.codec_context.gop_size = keys
         stream.codec_context.options = options or {}
         container.metadata.update(tags or {})
+        if aspect:
+            stream.codec_context.sample_aspect_ratio = aspect
         container.start_encoding()
         number = 0
         for colour, seconds in scenes:
@@ -59,9 +65,16 @@ def film(
 
 
 def sound(file: Path) -> Path:
-    """Write a file of a video's kind that holds nothing but sound."""
+    """Write a file of a video's kind that holds nothing but sound, and its cover."""
     with av.open(str(file), "w") as container:
         stream = container.add_stream("aac", rate=8000)
+        cover = container.add_stream("mjpeg", rate=1)
+        cover.width, cover.height, cover.pix_fmt = 64, 64, "yuvj420p"
+        cover.disposition = av.stream.Disposition.attached_pic
+        container.start_encoding()
+        still = av.VideoFrame.from_image(picture("red", (64, 64))).reformat(format="yuvj420p")
+        still.pts = 0
+        container.mux([*cover.encode(still), *cover.encode(None)])
         frame = av.AudioFrame(format="fltp", layout="mono", samples=1024)
         frame.sample_rate = 8000
         for plane in frame.planes:

@@ -151,12 +151,12 @@ def test_an_id_that_is_given_again_is_another_picture() -> None:
     catalog = Catalog.in_memory()
     collection = catalog.add_collection("c", "m", "r", 4, "{}")
     old, new = (PictureInfo("JPEG", 1, 1, rating=rating) for rating in (1, 5))
-    (first,) = catalog.save_images({"a" * 64: old}).values()
+    (first,) = catalog.writer.save_images({"a" * 64: old}).values()
     assert len(catalog.matching(collection, Filter(rating="5"))) == 0
     catalog.upkeep().drop_unused()
-    (again,) = catalog.save_images({"b" * 64: new}).values()
+    (again,) = catalog.writer.save_images({"b" * 64: new}).values()
     assert again == first
-    catalog.save_embeddings(collection, {again: pack(np.eye(4, dtype=np.float32)[0])})
+    catalog.writer.save_embeddings(collection, {again: pack(np.eye(4, dtype=np.float32)[0])})
     assert len(catalog.matching(collection, Filter(rating="5"))) == 1
 
 

@@ -10,6 +10,7 @@ from pictures import draw, picture
 from PIL import Image
 from test_images import CROPPED, SQUASHED, encode, near
 from test_index import found, index
+from written import listed, xmp
 
 from searchapp import extras, images, jxl, raw
 from searchapp.errors import PictureError
@@ -120,6 +121,14 @@ def test_the_preview_is_taken_where_it_is_large_enough() -> None:
     assert near(shown(data.replace(b"\xff\xc0", b"\0\0")), (255, 0, 0), by=8)
     cut = data[: len(data) - 20000]
     assert near(shown(cut), (0, 0, 255), by=6), "the preview is whole"
+
+
+def test_what_people_wrote_into_a_raw_file_is_read() -> None:
+    """Programs write ratings and keywords into a DNG, and need no sidecar."""
+    said = xmp('xmp:Rating="4"', listed("dc:subject", "harbour"))
+    _, info = images.decode(dng(preview=picture("red", (160, 120)), xmp=said), CROPPED.size)
+    assert (info.format, info.rating, info.keywords) == ("DNG", 4, ("harbour",))
+    assert (info.taken_at, info.camera) == ("2023-06-17T21:05:00", "Lumora X100")
 
 
 @pytest.mark.parametrize("is_upright", [False, True])

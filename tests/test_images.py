@@ -8,9 +8,9 @@ from hostile import exif as exif_block
 from pictures import picture
 from PIL import Image, ImageCms, TiffImagePlugin
 
-from searchapp import images
+from searchapp import images, sizing
 from searchapp.errors import PictureError
-from searchapp.images import ImageInput
+from searchapp.sizing import ImageInput
 
 CROPPED = ImageInput("crop", side=32, fill=(1, 2, 3))
 SQUASHED = ImageInput("squash", side=32)
@@ -163,8 +163,8 @@ def test_a_long_picture_is_shown_whole() -> None:
 def test_a_large_jpeg_is_decoded_small(monkeypatch: pytest.MonkeyPatch) -> None:
     """Draft mode leaves at least the model's input, and the size told is the file's."""
     decoded = []
-    fit = images.fit
-    monkeypatch.setattr(images, "fit", lambda i, t: decoded.append(i.size) or fit(i, t))
+    fit = sizing.fit
+    monkeypatch.setattr(sizing, "fit", lambda i, t: decoded.append(i.size) or fit(i, t))
     prepared = images.prepare(encode(picture(size=(1600, 1200)), "JPEG"), CROPPED)
     assert decoded == [(200, 150)]
     assert (prepared.info.width, prepared.info.height) == (1600, 1200)

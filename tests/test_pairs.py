@@ -114,6 +114,23 @@ def test_an_unmounted_drive_keeps_companions(
     assert index(opened, photos, model) == RunSummary(unchanged=18)
 
 
+def test_raw_files_are_pictures_where_their_jpegs_are_kept(
+    opened: Library, photos: Path, model: Path
+) -> None:
+    """Many JPEGs that are gone at once are not forgotten, and hide the RAW files no longer."""
+    for number in range(15):
+        draw(photos / f"{number:02}.jpg", "yellow", mark=number + 1)
+        raw = dng(f"#00{number * 16:02x}ff", preview=picture("cyan", (160, 120)))
+        (photos / f"{number:02}.dng").write_bytes(raw)
+    index(opened, photos, model)
+    for number in range(15):
+        (photos / f"{number:02}.jpg").unlink()
+    assert index(opened, photos, model) == RunSummary(added=15, unchanged=3, kept=15)
+    assert index(opened, photos, model) == RunSummary(unchanged=18, kept=15)
+    assert opened.info().files == 3 + 15 + 15
+    assert "00.dng" in found(opened, "cyan")
+
+
 def test_a_raw_file_of_a_broken_jpeg_is_a_picture(opened: Library, shot: Path, model: Path) -> None:
     """From the next run on, since the JPEG shows nothing."""
     (shot / "IMG_1.JPG").write_bytes(b"broken")

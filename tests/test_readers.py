@@ -20,9 +20,10 @@ from searchapp.engines.readers import Readers, Reading
 from searchapp.engines.replicas import Replicas
 from searchapp.engines.worker import Job
 from searchapp.errors import EngineError
-from searchapp.images import ImageInput, Prepared
+from searchapp.images import Prepared
 from searchapp.library import Library
 from searchapp.models import ModelSpec, resolve
+from searchapp.sizing import ImageInput
 from searchapp.types import Failure, Finished, IndexOptions
 
 LIMIT = 0.5  # seconds, instead of 30

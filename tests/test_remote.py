@@ -27,7 +27,7 @@ from checkpoints import make_clip, make_siglip
 from fakes import REFUSED, FakeEngine
 from PIL import Image
 
-from searchapp import images
+from searchapp import sizing
 from searchapp.engines import EngineInput, Refusal
 from searchapp.engines.base import Vector
 from searchapp.engines.remote import PICTURES, RAW, TEXTS, RemoteEngine, serve_command
@@ -712,7 +712,7 @@ def test_vectors_equal_the_local_engines(
     inputs = []
     for number in range(12):
         text = " ".join(["dog", "boat", "red"][i % 3] for i in range(number + 1))
-        fitted = images.fit(noise(90 + 20 * number, 120, number), spec.image)
+        fitted = sizing.fit(noise(90 + 20 * number, 120, number), spec.image)
         inputs += [EngineInput(text), EngineInput("", fitted)]
     inputs[5] = EngineInput("dog " * 100)
     inputs[8] = EngineInput("dog", inputs[7].image)

@@ -5,7 +5,7 @@ import pytest
 
 from searchapp.errors import FolderError
 from searchapp.ignoring import Rules
-from searchapp.scan import Found, Unreadable, resolve_roots, walk
+from searchapp.scan import Found, Unreadable, named_alike, resolve_roots, walk
 
 
 def touch(file: Path) -> Path:
@@ -117,3 +117,17 @@ def test_includes_and_excludes(tmp_path: Path) -> None:
     (tmp_path / "old" / ".searchappignore").write_text("!\n")
     with pytest.raises(FolderError, match=r"old/.searchappignore: "):
         left()
+
+
+def test_a_folder_is_listed_once_for_all_that_changed_in_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A camera's card that is copied is thousands of changes in one folder."""
+    names = ("IMG_1.jpg", "img_1.DNG", "IMG_1.xmp", "IMG_1.jpg.xmp", "IMG_2.jpg", "IMG_3.jpg")
+    files = [str(touch(tmp_path / name)) for name in names]
+    listed, scandir = list[str](), os.scandir
+    monkeypatch.setattr(os, "scandir", lambda folder: (listed.append(folder), scandir(folder))[1])
+    changed = [files[3], files[4], str(tmp_path / "gone.jpg")]
+    assert set(named_alike(changed)) == {*files[:5], changed[2]}
+    assert set(named_alike([files[0]])) == set(files[:4])
+    assert listed == [str(tmp_path)] * 2

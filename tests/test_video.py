@@ -8,6 +8,7 @@ import subprocess
 import sys
 import textwrap
 import time
+from fractions import Fraction
 from pathlib import Path
 
 import httpx
@@ -25,8 +26,8 @@ from test_replicas import places
 from searchapp import extras, hdr, showing, video
 from searchapp.engines.replicas import Replicas
 from searchapp.errors import PictureError
-from searchapp.images import ImageInput
 from searchapp.library import Library
+from searchapp.sizing import ImageInput
 from searchapp.types import (
     Failed,
     Filter,
@@ -134,6 +135,13 @@ def test_videos_are_turned_as_they_say(
     assert showing.thumbnail(str(file), 48, 0.0).size == tuple(it // 2 for it in size)
 
 
+def test_pixels_that_are_not_square_are_shown_as_they_are_meant(tmp_path: Path) -> None:
+    """As of DV and DVDs: the size is the one that a player shows."""
+    file = film(tmp_path / "a.mkv", (("red", 1),), aspect=Fraction(4, 3))
+    assert (info(file).width, info(file).height) == (128, 64)
+    assert showing.thumbnail(str(file), 64, 0.0).size == (64, 32)
+
+
 def test_a_video_says_when_where_and_with_what(tmp_path: Path) -> None:
     """Apple's tags come before the container's own, which knows no time zone."""
     tags = {
@@ -166,6 +174,20 @@ def test_deep_colours_are_brought_to_what_screens_show(tmp_path: Path) -> None:
     assert sheet.min() >= 215 and sheet.max() - sheet.min() <= 2
     black, white = (hdr.to_srgb(np.full((1, 1, 3), n, np.uint16), hdr.PQ) for n in (0, 65535))
     assert black.max() <= 2 and white.min() == 255
+
+
+@pytest.mark.parametrize(
+    ("transfer", "white"), [("smpte2084", "#949494"), ("arib-std-b67", "#bfbfbf")]
+)
+def test_frames_of_hdr_are_as_light_as_they_are_shown(
+    tmp_path: Path, transfer: str, white: str
+) -> None:
+    """As a phone writes them: a white sheet would be grey without."""
+    said = f"colorprim=bt2020:transfer={transfer}:colormatrix=bt2020nc"
+    options = {"x264-params": said}
+    file = tmp_path / "a.mp4"
+    film(file, ((white, 1),), codec="libx264", pixels="yuv420p10le", options=options)
+    assert min(shots(file)[0][1]) >= 210
 
 
 def test_what_is_no_whole_video_says_so(tmp_path: Path) -> None:
@@ -242,6 +264,8 @@ def test_filters_reach_the_frames_of_a_video(opened: Library, clips: Path, model
     facets = opened.facets()  # where a video counts once
     assert dict(facets.formats.values)["mp4"] == 1
     assert (facets.images, sum(month.images for month in facets.months)) == (5, 5)
+    assert hits[0].taken_at == hits[0].date == "2023-06-17T19:05:00+00:00"
+    assert first(opened, "gold", after="2023-06-17", before="2023-06-18").path == hits[0].path
 
 
 def test_two_models_share_the_frames_of_a_video(

@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 from typing import Any
 
-from searchapp import images
+from searchapp import sizing
 from searchapp.bench.pictures import draw
 from searchapp.engines import Refusal
 from searchapp.errors import EngineError
@@ -80,7 +80,7 @@ def ceiling(model: str, dummy: bool, width: int, height: int) -> dict[str, Any]:
         network = AutoModel.from_config(config).eval().to(torch.bfloat16)
     torch.set_default_dtype(torch.float32)
     processor = AutoProcessor.from_pretrained(folder)
-    scenes = [images.fit(draw(n, width, height), spec.image) for n in range(SCENES)]
+    scenes = [sizing.fit(draw(n, width, height), spec.image) for n in range(SCENES)]
     batch = (16 if spec.pooling else 256) if has_gpu() else 16
     pictures = [scenes[number % SCENES] for number in range(batch)]
     if spec.pooling is None:
@@ -125,7 +125,7 @@ def cost(model: str, dummy: bool, pictures: int, width: int, height: int) -> dic
     begun = time.monotonic()
     engine = LocalEngine(spec)
     start = time.monotonic() - begun
-    scenes = [images.fit(draw(n, width, height), spec.image) for n in range(SCENES)]
+    scenes = [sizing.fit(draw(n, width, height), spec.image) for n in range(SCENES)]
     documents = [
         EngineInput(document_prompt(spec), scenes[number % SCENES]) for number in range(pictures)
     ]

@@ -40,7 +40,7 @@ class Companions:
             if pairs.may_have_companions(path_of(path))
         )
         found = pairs.found(those, pictures)
-        rows = [(key(it.path), key(it.of_path), it.kind) for it in found]
+        rows = ((key(it.path), key(it.of_path), it.kind) for it in found)
         with self._db.atomic():
             self._db.conn.executemany("insert into temp.companion values (?, ?, ?)", rows)
             self._db.execute("delete from seen where path in (select path from temp.companion)")
@@ -55,7 +55,10 @@ class Companions:
                 "insert or replace into companions select path, of_path, kind from temp.companion"
                 " where of_path in (select path from files)"
             )
-            self._db.execute("delete from files where path in (select path from companions)")
+            self._db.execute(
+                "delete from files where path in"
+                " (select c.path from temp.companion c join companions on companions.path = c.path)"
+            )
 
     def of(self, image_ids: Iterable[int]) -> dict[str, list[str]]:
         """Return the companions of the files of some images, by those files' paths."""

@@ -15,7 +15,6 @@ from sqlite_utils import Database
 from searchapp.catalog.connecting import writing
 from searchapp.catalog.keys import key, path_of, within
 from searchapp.catalog.told import CHANGING, COLUMNS, WIDTH, info_of, save_keywords, values_of
-from searchapp.metadata import sidecars_of
 from searchapp.types import KnownFile, PictureInfo
 
 PAGE = 500  # rows
@@ -28,7 +27,6 @@ class Outdated:
     image_id: int
     info: PictureInfo
     files: tuple[KnownFile, ...]
-    beside: bool  # some of what is known of it may be from a sidecar
 
 
 class Described:
@@ -128,16 +126,8 @@ class Described:
         for image_id, group in groupby(rows, itemgetter(0)):
             same = list(group)
             files = tuple(KnownFile(path_of(row[1]), *row[2:4]) for row in same)
-            info, beside = info_of(same[0][4 : 4 + WIDTH]), any(map(self._was_beside, files))
-            outdated.append(Outdated(image_id, info, files, beside))
+            outdated.append(Outdated(image_id, info_of(same[0][4 : 4 + WIDTH]), files))
         return outdated
-
-    def _was_beside(self, file: KnownFile) -> bool:
-        """Tell whether a sidecar of a file was read before."""
-        names = [key(name) for name in sidecars_of(file.path)]
-        places = ", ".join("?" for _ in names)
-        found = self._db.execute(f"select 1 from sidecars where path in ({places})", names)
-        return found.fetchone() is not None
 
     def save(self, described: dict[int, PictureInfo]) -> None:
         """Write what the images of a page say now, and that its sidecars were read.

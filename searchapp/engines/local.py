@@ -13,7 +13,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from searchapp import images
+from searchapp import sizing
 from searchapp.engines.base import Refusal, Vector, checked, reason_of
 from searchapp.engines.mend import mend_torchvision
 from searchapp.engines.pixels import Pixels
@@ -188,13 +188,13 @@ class LocalEngine:
                     **self._spec.engine_arguments,
                 }
                 self._llm = LLM(model=folder, **arguments)
-                images.resize_by(resize)
+                sizing.resize_by(resize)
                 if not self._spec.prompts.document:  # a two-tower model: nothing but the picture
                     self._pixels = Pixels.learn(
                         lambda image: self._render(EngineInput("", image)), self._spec.image
                     )
                 if has_gpu():  # kernels are compiled at their first use, which takes a second
-                    grey = images.blank(self._spec.image)
+                    grey = sizing.blank(self._spec.image)
                     self._run([self.prepare(EngineInput(document_prompt(self._spec), grey))])
             except ImportError as error:
                 raise EngineError(

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from searchapp.images import ImageInput
+from searchapp.sizing import ImageInput
 
 if TYPE_CHECKING:
     from PIL.Image import Image as Picture

@@ -21,8 +21,8 @@ from searchapp.catalog import Lookup, Work
 from searchapp.engines.base import Engine, Refusal
 from searchapp.engines.pipeline import DECODE_SECONDS, Batch, Frame, Fresh, Known, Outcome, Pipeline
 from searchapp.errors import SearchAppError
-from searchapp.images import ImageInput
 from searchapp.models import ModelSpec, Prompts
+from searchapp.sizing import ImageInput
 from searchapp.types import MAX_MEGAPIXELS, Failure, PictureInfo
 
 LOCAL = "searchapp.engines.local:LocalEngine"

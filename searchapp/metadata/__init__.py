@@ -93,13 +93,8 @@ def with_sidecar(info: PictureInfo, packet: bytes) -> PictureInfo:
 
 
 def dated(info: PictureInfo, mtime_ns: int) -> PictureInfo:
-    """Fall back on a file's date, on this machine's clock, where the picture tells none.
-
-    When it was taken is known of videos without the source: that counts as EXIF.
-    """
-    if info.taken_at is not None and info.date_from in (None, "file"):
-        return replace(info, date=info.taken_at, date_from="exif")
-    if info.date is not None:
+    """Fall back on a file's date, on this machine's clock, where the picture tells none."""
+    if info.date is not None or info.taken_at is not None:
         return info
     with suppress(ValueError, OverflowError, OSError):
         local = datetime.fromtimestamp(mtime_ns // 10**9).astimezone()

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from searchapp.images import ImageInput
 from searchapp.models.folder import Folder
 from searchapp.models.spec import ModelSpec, Prompts, mean_colour
+from searchapp.sizing import ImageInput
 
 ARCHITECTURE = "CLIPModel"
 PROMPTS = Prompts(document="", text="{text}", image="")

@@ -8,8 +8,8 @@ from pathlib import Path
 from typing import Any
 
 from searchapp.errors import ModelError
-from searchapp.images import ImageInput
 from searchapp.models.spec import ModelSpec, Prompts
+from searchapp.sizing import ImageInput
 
 KINDS: dict[str, tuple[type, ...]] = {
     "str": (str,), "str | None": (str,), "int": (int,), "int | None": (int,), "bool": (bool,),

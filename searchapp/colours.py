@@ -1,0 +1,61 @@
+"""Bring a picture of any mode to RGB."""
+
+from __future__ import annotations
+
+import io
+from contextlib import suppress
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from PIL.Image import Image as Picture
+
+
+def to_rgb(image: Picture) -> Picture:
+    """Convert any mode to RGB: alpha over white, 16 bits scaled to 8, CMYK by its profile."""
+    if image.mode == "RGB" and "transparency" not in image.info:
+        return image
+    if image.mode in ("I", "F") or image.mode.startswith("I;16"):
+        return _scale_to_8_bits(image).convert("RGB")
+    if image.mode == "CMYK":
+        return _from_cmyk(image)
+    if image.has_transparency_data:
+        from PIL import Image
+
+        rgba = image.convert("RGBA")
+        white: Picture = Image.new("RGBA", rgba.size, "white")
+        white.alpha_composite(rgba)
+        return white.convert("RGB")
+    return image.convert("RGB")
+
+
+def _scale_to_8_bits(image: Picture) -> Picture:
+    import numpy as np
+    from PIL import Image
+
+    values = np.asarray(image)
+    if image.mode == "F":
+        values = np.nan_to_num(values, posinf=0.0, neginf=0.0)
+    top = float(values.max(initial=0))
+    if image.mode == "F":
+        full = 1.0 if top <= 1.0 else 255.0 if top <= 255.0 else top
+    else:
+        full = 255.0 if image.mode == "I" and top <= 255.0 else max(65535.0, top)
+    scaled = np.empty(values.shape, np.uint8)
+    for row, of_row in zip(values, scaled, strict=True):  # one by one, for the sake of memory
+        of_row[:] = np.clip(row.astype(np.float32) * (255.0 / full) + 0.5, 0, 255)
+    grey: Picture = Image.fromarray(scaled)
+    return grey
+
+
+def _from_cmyk(image: Picture) -> Picture:
+    from PIL import ImageCms
+
+    profile = image.info.get("icc_profile")
+    if profile:
+        with suppress(ImageCms.PyCMSError, OSError):
+            source = ImageCms.ImageCmsProfile(io.BytesIO(profile))
+            srgb = ImageCms.createProfile("sRGB")
+            converted = ImageCms.profileToProfile(image, source, srgb, outputMode="RGB")
+            if converted is not None:
+                return converted
+    return image.convert("RGB")
