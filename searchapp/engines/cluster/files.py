@@ -30,8 +30,19 @@ class Spool:
         self._left = bytearray(b"\1" * count)
 
     def __len__(self) -> int:
-        """Count the files that are not done."""
-        return self._left.count(1)
+        """Count the files that are left."""
+        return self.count()
+
+    def count(self, end: int | None = None) -> int:
+        """Count the files that are left, or those of them that are numbered below the end."""
+        return self._left.count(1, 0, end)
+
+    def after(self, count: int) -> int:
+        """Return the end of the first so many that are left, or of all."""
+        at = 0
+        while count and (found := self._left.find(1, at)) >= 0:
+            at, count = found + 1, count - 1
+        return at
 
     def done(self, number: int) -> bool:
         """Note that a file is done; False where it was already."""
@@ -47,9 +58,15 @@ class Spool:
             if 1 in left:
                 yield self.path, start, left
 
-    def left(self) -> Iterator[tuple[int, Work]]:
-        """Yield the files that are left, with their numbers."""
-        for page in self.pages():
+    def apart(self, end: int) -> Iterator[Page]:
+        """Yield where the files that are left and numbered below the end are, each by itself."""
+        for number, is_left in enumerate(self._left[:end]):
+            if is_left:
+                yield self.path, self._starts[number // PAGE], bytes(number % PAGE) + b"\1"
+
+    def left(self, end: int) -> Iterator[tuple[int, Work]]:
+        """Yield the files that are left and numbered below the end, with their numbers."""
+        for page in self.apart(end):
             yield from map(numbered, lines(page))
 
     def close(self) -> None:
