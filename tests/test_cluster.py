@@ -185,15 +185,24 @@ def test_pictures_that_end_their_process(
     for file in deadly:
         Image.new("RGB", (24, 24), DEADLY).save(file)
     files = works(pictures, 30)
-    files[::10] = [Work(str(file), 1, 1, None) for file in deadly]
+    files[12:18:2] = [Work(str(file), 1, 1, None) for file in deadly]
     mortal = replace(job, engine="test_cluster:MortalEngine")
     with mock.patch("searchapp.engines.cluster.LOSSES", 1):
-        found = outcomes(Cluster(mortal, ray_cluster.address, most=2), files, 4)
+        found = outcomes(Cluster(mortal, ray_cluster.address, most=2), files, 2)
     assert Counter(o.work for o in found) == Counter(files)
     failures = {Path(o.work.path).name: o.result for o in found if isinstance(o.result, Failure)}
     told = "the engine's process ended on it 2 times"
     named = {name: failure.message for name, failure in failures.items() if name != "broken.png"}
     assert named == dict.fromkeys((file.name for file in deadly), told)
+
+
+def test_engines_that_always_die_are_said(ray_cluster: Any, job: Job, tmp_path: Path) -> None:
+    """Where nothing was ever embedded, no picture is to blame."""
+    Image.new("RGB", (24, 24), DEADLY).save(tmp_path / "deadly.png")
+    files = [Work(str(tmp_path / "deadly.png"), 1, number, None) for number in range(2)]
+    mortal = replace(job, engine="test_cluster:MortalEngine")
+    with pytest.raises(EngineError, match="the cluster answers nothing more"):
+        outcomes(Cluster(mortal, ray_cluster.address), files, 2)
 
 
 def test_an_engine_that_does_not_start_is_said(ray_cluster: Any, pictures: Path, job: Job) -> None:

@@ -32,7 +32,7 @@ from searchapp.errors import EngineError
 from searchapp.types import EngineStarting, Failure
 
 AHEAD = 3  # batches that an actor has, one of which its engine embeds
-SMALL = 16  # files of a batch in the second pass
+SMALL = 16  # files of a batch at most, from the second pass on
 LOSSES = 3  # batches for each engine, after which a pass ends
 DEADLY = 2  # times that a picture must end a process that had nothing else
 PARTS = 64  # that every engine gets, where there are enough files
@@ -98,10 +98,11 @@ class Cluster:
         yield EngineStarting(self._job.spec.name)
         spool = Spool(works)
         try:
-            yield from self._pass(spool, size)
             while len(spool):
-                yield from self._pass(spool, min(size, SMALL))
-                yield from self._one_by_one(spool)
+                yield from self._pass(spool, size)
+                if size <= SMALL:
+                    yield from self._one_by_one(spool)
+                size = min(size, SMALL)
         finally:
             spool.close()
 
