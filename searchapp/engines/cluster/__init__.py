@@ -18,6 +18,7 @@ from collections import Counter, defaultdict
 from collections.abc import Iterable, Iterator
 from contextlib import suppress
 from dataclasses import dataclass, replace
+from pathlib import Path
 from typing import Any
 
 from searchapp import errors
@@ -96,7 +97,8 @@ class Cluster:
         Errors: EngineError and ModelError where no engine starts, or where the cluster is gone.
         """
         yield EngineStarting(self._job.spec.name)
-        spool = Spool(works)
+        catalog = self._job.catalog
+        spool = Spool(works, Path(catalog).parent if catalog is not None else None)
         try:
             while len(spool):
                 yield from self._pass(spool, size)
@@ -266,6 +268,9 @@ def _connect(address: str) -> None:
         ) from error
     except (RuntimeError, ValueError) as error:  # another version of Ray or Python, an odd address
         raise EngineError(f"the Ray cluster at {address}: {error}") from error
+    except KeyboardInterrupt:  # what was started of a local one is ended
+        ray.shutdown()
+        raise
 
 
 def _reach(address: str) -> None:

@@ -14,19 +14,28 @@ from searchapp.catalog import Work
 class Spool:
     """Numbered files, on disk; in memory is a byte of each, which tells whether it is left."""
 
-    def __init__(self, works: Iterable[Work]) -> None:
-        """Write the files down; OSError where the disk takes them not."""
+    def __init__(self, works: Iterable[Work], folder: Path | None = None) -> None:
+        """Write the files down in a folder, or where temporary files go; OSError if it fails.
+
+        In a library's folder, `check --repair` removes what a killed process has left.
+        """
         self._starts: list[int] = []  # of every PAGE-th line
-        with NamedTemporaryFile("w", suffix=".jsonl", prefix="searchapp-", delete=False) as file:
+        count = 0
+        with NamedTemporaryFile(
+            "w", suffix=".tmp", prefix="files-", dir=folder, delete=False
+        ) as file:
             self.path = Path(file.name)
-            count = 0
-            for work in works:
-                if count % PAGE == 0:
-                    self._starts.append(file.tell())
-                values = (count, work.path, work.size, work.mtime_ns, work.image_id)
-                file.write(json.dumps(values) + "\n")
-                count += 1
-            self._starts.append(file.tell())
+            try:
+                for work in works:
+                    if count % PAGE == 0:
+                        self._starts.append(file.tell())
+                    values = (count, work.path, work.size, work.mtime_ns, work.image_id)
+                    file.write(json.dumps(values) + "\n")
+                    count += 1
+                self._starts.append(file.tell())
+            except BaseException:  # Ctrl-C, too
+                self.close()
+                raise
         self._left = bytearray(b"\1" * count)
 
     def __len__(self) -> int:
