@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import tempfile
 from collections.abc import Callable, Iterator
 from functools import partial
 from pathlib import Path
@@ -12,9 +11,9 @@ import numpy as np
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
-from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule
+from hypothesis.stateful import initialize, invariant, rule
 from test_filters import CONDITIONS, DATES, fill
-from test_syncing import DIMENSIONS, SMALL, Store
+from test_syncing import DIMENSIONS, SMALL, Changes, Store
 
 from searchapp.catalog import Catalog
 from searchapp.catalog.values import FIELDS
@@ -62,7 +61,7 @@ class InMilvus(Store):
 
     def close(self) -> None:
         self.indexes.close()
-        self.catalog.close()
+        super().close()
 
 
 @pytest.fixture
@@ -93,29 +92,14 @@ def same_as_brute_force(store: InMilvus) -> None:
             ]
 
 
-class Machine(RuleBasedStateMachine):
-    """Adds, deletions, re-embeddings, syncs, crashes in them, and reopenings, in any order."""
+class Machine(Changes):
+    """These, syncs, crashes in them, and reopenings, in any order."""
+
+    store: InMilvus
 
     @initialize()
     def begin(self) -> None:
-        self.temporary = tempfile.TemporaryDirectory()
         self.store = InMilvus(Path(self.temporary.name))
-
-    @rule(count=st.integers(1, 30))
-    def add(self, count: int) -> None:
-        self.store.add(count)
-
-    @rule(data=st.data())
-    def delete(self, data: st.DataObject) -> None:
-        if len(live := self.store.live().tolist()):
-            self.store.delete(data.draw(st.lists(st.sampled_from(live), max_size=20, unique=True)))
-
-    @rule(data=st.data())
-    def embed_again(self, data: st.DataObject) -> None:
-        if len(live := self.store.live().tolist()):
-            chosen = data.draw(st.lists(st.sampled_from(live), max_size=5, unique=True))
-            for image in self.store.delete(chosen):
-                self.store.embed(image)
 
     @rule()
     def sync(self) -> None:
@@ -153,11 +137,6 @@ class Machine(RuleBasedStateMachine):
     def is_in_step(self) -> None:
         if hasattr(self, "store"):
             same_as_brute_force(self.store)
-
-    def teardown(self) -> None:
-        if hasattr(self, "store"):
-            self.store.close()
-            self.temporary.cleanup()
 
 
 Machine.TestCase.settings = settings(

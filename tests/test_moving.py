@@ -98,6 +98,23 @@ def test_the_old_side_answers_until_the_new_one_is_complete(
     assert not faiss_files(opened.folder)
 
 
+def test_a_place_that_is_left_may_refuse_to_be_cleared(
+    opened: Library, photos: Path, model: Path, file: str
+) -> None:
+    """Its token is gone, or pymilvus is: no run fails for that, and a later one clears it."""
+    index(opened, photos, model, vectors=file)
+    before, milvus = answers(opened), opened._indexes._remotes.reach(parse(file))  # type: ignore[arg-type]
+    denied = VectorsError("asks for a token")
+    with mock.patch("searchapp.syncing.remotes.Remotes.drop", side_effect=denied) as drop:
+        list(opened.move("faiss"))
+        index(opened, photos, model)
+    assert drop.call_count >= 2
+    assert answers(opened) == before
+    assert len(milvus._client.list_collections()) == 1
+    index(opened, photos, model)
+    assert opened._indexes._remotes.reach(parse(file))._client.list_collections() == []  # type: ignore[arg-type]
+
+
 def test_a_collection_lives_in_milvus(
     opened: Library, photos: Path, model: Path, file: str, tmp_path: Path
 ) -> None:

@@ -88,6 +88,9 @@ class Store:
     def opened(self, policy: Policy = SMALL) -> VectorIndex:
         return Indexes(self.folder, self.catalog, policy).current(self.collection)
 
+    def close(self) -> None:
+        self.catalog.close()
+
     def exact(self, query: np.ndarray, among: np.ndarray) -> list[int]:
         """Return the ids among some by their nearness to a query."""
         scores = {}
@@ -101,7 +104,7 @@ class Store:
 def store(tmp_path: Path) -> Iterator[Store]:
     made = Store(tmp_path)
     yield made
-    made.catalog.close()
+    made.close()
 
 
 def same_as_brute_force(store: Store, index: VectorIndex) -> None:
@@ -116,14 +119,14 @@ def same_as_brute_force(store: Store, index: VectorIndex) -> None:
         assert found == store.exact(query, live if among is None else among)[:10]
 
 
-class Machine(RuleBasedStateMachine):
-    """Adds, deletions, re-embeddings, saves, crashes and reopenings, in any order."""
+class Changes(RuleBasedStateMachine):
+    """Adds, deletions and re-embeddings; a subclass makes the store, and says what else happens."""
 
-    @initialize()
-    def begin(self) -> None:
+    store: Store
+
+    def __init__(self) -> None:
+        super().__init__()
         self.temporary = tempfile.TemporaryDirectory()
-        self.store = Store(Path(self.temporary.name))
-        self.indexes = Indexes(self.store.folder, self.store.catalog, SMALL)
 
     @rule(count=st.integers(1, 30))
     def add(self, count: int) -> None:
@@ -140,6 +143,20 @@ class Machine(RuleBasedStateMachine):
             chosen = data.draw(st.lists(st.sampled_from(live), max_size=5, unique=True))
             for image in self.store.delete(chosen):
                 self.store.embed(image)
+
+    def teardown(self) -> None:
+        if hasattr(self, "store"):
+            self.store.close()
+        self.temporary.cleanup()
+
+
+class Machine(Changes):
+    """These, saves, crashes and reopenings, in any order."""
+
+    @initialize()
+    def begin(self) -> None:
+        self.store = Store(Path(self.temporary.name))
+        self.indexes = Indexes(self.store.folder, self.store.catalog, SMALL)
 
     @rule()
     def save(self) -> None:
@@ -180,11 +197,6 @@ class Machine(RuleBasedStateMachine):
     def is_in_step(self) -> None:
         if hasattr(self, "store"):
             same_as_brute_force(self.store, self.indexes.current(self.store.collection))
-
-    def teardown(self) -> None:
-        if hasattr(self, "store"):
-            self.store.catalog.close()
-            self.temporary.cleanup()
 
 
 Machine.TestCase.settings = settings(

@@ -66,7 +66,8 @@ def main() -> None:
     except BrokenPipeError:  # the reader of our output has gone: nothing is left to say
         code = 1
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-    if "torch" in sys.modules:  # whose own end takes seconds, and has nothing to save
+    # Torch's own end takes seconds, Ray's threads may crash in it; neither has anything to save.
+    if sys.modules.keys() & {"torch", "ray"}:
         sys.stderr.flush()
         os._exit(code)
     sys.exit(code)

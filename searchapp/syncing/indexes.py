@@ -13,7 +13,6 @@ from searchapp.syncing.remotes import Remotes
 from searchapp.types import Collection, Extent, IndexMaking, Uploading
 from searchapp.vectors import Searched, VectorIndex
 from searchapp.vectors.address import Address, parse
-from searchapp.vectors.connecting import Unanswered
 from searchapp.vectors.kinds import Policy
 
 
@@ -82,7 +81,7 @@ class Indexes:
                 ) from error
             self._files.drop(collection)
         for store in stores.left(stores.at(address.place).name if address else None):
-            with suppress(Unanswered):  # the next time
+            with suppress(VectorsError):  # the next time: whatever is wrong there, nothing needs it
                 self._remotes.drop(store)
                 stores.forget(store)
 

@@ -6,7 +6,12 @@ from dataclasses import asdict
 
 import click
 
-from searchapp.cli.bench.options import dummy_option, model_name_option, size_option
+from searchapp.cli.bench.options import (
+    dummy_option,
+    model_name_option,
+    pictures_option,
+    size_option,
+)
 from searchapp.cli.options import Command, json_option, note, print_json
 
 
@@ -32,14 +37,7 @@ from searchapp.cli.options import Command, json_option, note, print_json
     metavar="N",
     help="Room for N engines on each GPU, or on each node that has none.",
 )
-@click.option(
-    "--pictures",
-    type=click.IntRange(min=64),
-    default=2000,
-    show_default=True,
-    metavar="N",
-    help="How many JPEG files to make and embed for each engine.",
-)
+@pictures_option("How many JPEG files to make and embed for each engine.")
 @size_option
 @model_name_option
 @click.option(

@@ -6,19 +6,17 @@ from dataclasses import asdict
 
 import click
 
-from searchapp.cli.bench.options import dummy_option, model_name_option, size_option
+from searchapp.cli.bench.options import (
+    dummy_option,
+    model_name_option,
+    pictures_option,
+    size_option,
+)
 from searchapp.cli.options import Command, json_option, note, print_json
 
 
 @click.command(cls=Command)
-@click.option(
-    "--pictures",
-    type=click.IntRange(min=64),
-    default=2000,
-    show_default=True,
-    metavar="N",
-    help="How many JPEG files to make and index.",
-)
+@pictures_option("How many JPEG files to make and index.")
 @size_option
 @model_name_option
 @click.option("--replicas", type=click.IntRange(min=1), metavar="N", help="Engines on each GPU.")

@@ -6,20 +6,13 @@ from pathlib import Path
 
 import click
 
-from searchapp.cli.bench.options import dummy_option, size_option
+from searchapp.cli.bench.options import dummy_option, pictures_option, size_option
 from searchapp.cli.options import Command, json_option, note, print_json
 
 
 @click.command(cls=Command)
 @click.argument("models", nargs=-1, required=True, metavar="MODEL...")
-@click.option(
-    "--pictures",
-    type=click.IntRange(min=1),
-    default=256,
-    show_default=True,
-    metavar="N",
-    help="How many pictures, texts, and both together each model embeds.",
-)
+@pictures_option("How many pictures, texts, and both together each model embeds.", 1, 256)
 @size_option
 @dummy_option
 @json_option

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Callable
+from typing import Any
 
 import click
 
@@ -24,3 +26,11 @@ model_name_option = click.option(
 dummy_option = click.option(
     "--dummy-weights", is_flag=True, help="Random weights: no download, and the same speed."
 )
+
+
+def pictures_option(what: str, least: int = 64, default: int = 2000) -> Callable[..., Any]:
+    """Return the option that says how many pictures are made; what: for, in its help."""
+    return click.option(
+        "--pictures", type=click.IntRange(min=least), default=default, show_default=True,
+        metavar="N", help=what,
+    )  # fmt: skip

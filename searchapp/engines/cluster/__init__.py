@@ -18,6 +18,7 @@ from collections import Counter, defaultdict
 from collections.abc import Iterable, Iterator
 from contextlib import suppress
 from dataclasses import dataclass, replace
+from pathlib import Path
 from typing import Any
 
 from searchapp import errors
@@ -32,9 +33,9 @@ from searchapp.errors import EngineError
 from searchapp.types import EngineStarting, Failure
 
 AHEAD = 3  # batches that an actor has, one of which its engine embeds
-SMALL = 16  # files of a batch in the second pass
+SMALL = 16  # files of a batch at most, from the second pass on
 LOSSES = 3  # batches for each engine, after which a pass ends
-DEADLY = 2  # times that a picture must be lost while nothing else was with its actor
+DEADLY = 2  # times that a picture must end a process that had nothing else
 PARTS = 64  # that every engine gets, where there are enough files
 BATCHES = 32  # in one part, all of which are lost with its engine
 OUTPUT = 256 << 10  # bytes of answers that an actor collects before it sends them
@@ -89,7 +90,6 @@ class Cluster:
         self.seconds: defaultdict[str, float] = defaultdict(float)
         self.nodes: Counter[str] = Counter()  # files that were dealt with on each
         self.answered: set[tuple[str, int]] = set()  # engines, by node and process
-        self._deaths: Counter[int] = Counter()
 
     def run(self, works: Iterable[Work], size: int) -> Iterator[list[Outcome] | EngineStarting]:
         """Embed files, in batches of a size, in whatever order they are done.
@@ -97,33 +97,51 @@ class Cluster:
         Errors: EngineError and ModelError where no engine starts, or where the cluster is gone.
         """
         yield EngineStarting(self._job.spec.name)
-        spool = Spool(works)
+        catalog = self._job.catalog
+        spool = Spool(works, Path(catalog).parent if catalog is not None else None)
         try:
-            while left := len(spool):
-                yield from self._pass(spool, size, alone=size == 1)
-                lost = len(spool)
-                if lost == left > 1 and size == 1 and not self.answered:
-                    raise EngineError(
-                        "the cluster answers nothing: every engine's process ended before it had "
-                        "embedded anything; Ray's logs in /tmp/ray say more"
-                    )
-                if size == 1:
-                    yield from self._blamed(spool)
-                size = SMALL if size > SMALL else 1
+            while len(spool):
+                yield from self._pass(spool, size)
+                if size <= SMALL:
+                    yield from self._one_by_one(spool)
+                size = min(size, SMALL)
         finally:
             spool.close()
 
-    def _blamed(self, spool: Spool) -> Iterator[list[Outcome]]:
-        """Make failures of files that end every process that has nothing but them."""
-        for number, work in spool.left():
-            self._deaths[number] += 1
-            if self._deaths[number] >= DEADLY and spool.done(number):
+    def _one_by_one(self, spool: Spool) -> Iterator[list[Outcome]]:
+        """Embed the first files that are left, as many as a pass can lose, each by itself.
+
+        All of them are tried, and no others, so that who is lost is to blame: a file that ends
+        DEADLY processes which have nothing else is a failure.
+        """
+        end = spool.after(self._losses * (SMALL if self.answered else 1))
+        count = spool.count(end)
+        for _ in range(DEADLY):
+            yield from self._pass(spool, 1, end)
+            lost = spool.count(end)
+            if lost == count > 1 and (not self.answered or count > self._losses):
+                raise EngineError(
+                    "the cluster answers nothing more: every engine's process ends before it has "
+                    "embedded anything; Ray's logs in /tmp/ray say more"
+                )
+        for number, work in spool.left(end):
+            if spool.done(number):
                 reason = f"the engine's process ended on it {DEADLY} times"
                 failure = Failure(work.path, "embed", reason)
                 yield [Outcome(work, failure, work.size, work.mtime_ns)]
 
-    def _pass(self, spool: Spool, size: int, *, alone: bool) -> Iterator[list[Outcome]]:
-        """Embed what is left; what was lost on the way is left after it."""
+    @property
+    def _losses(self) -> int:
+        """Return how many batches may be lost before a pass ends, the next of which ends it."""
+        return LOSSES * max(2, self._room.engines)
+
+    def _pass(self, spool: Spool, size: int, end: int | None = None) -> Iterator[list[Outcome]]:
+        """Embed what is left; what was lost on the way is left after it.
+
+        end: only files numbered below, one at a time, however many are lost.
+        """
+        if not (count := spool.count(end)):
+            return
         import ray
         from ray.data import ActorPoolStrategy, DataContext
 
@@ -132,16 +150,19 @@ class Cluster:
         context = DataContext.get_current()
         context.enable_progress_bars = False
         # What an actor loses comes again in the next pass; a pass that loses too much ends early.
-        context.max_errored_blocks = LOSSES * max(2, self._room.engines)
+        context.max_errored_blocks = self._losses if end is None else -1
         context.target_max_block_size = OUTPUT
         together = self._job.warm and not self.answered
         context.wait_for_min_actors_s = A_START if together else -1
-        room, ahead = self._room, 1 if alone else AHEAD
-        part = size * max(1, min(BATCHES, len(spool) // (PARTS * room.engines * size)))
+        room, ahead = self._room, AHEAD if end is None else 1
+        part = size * max(1, min(BATCHES, count // (PARTS * room.engines * size)))
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # Ray's, of names that other versions do not know
             answers = ray.data.read_datasource(
-                Files(spool), num_cpus=0, concurrency=1, override_num_blocks=-(-len(spool) // part)
+                Files(spool.pages() if end is None else spool.apart(end)),
+                num_cpus=0,
+                concurrency=1,
+                override_num_blocks=-(-count // part),
             ).map_batches(
                 Embedder,
                 fn_constructor_args=(replace(self._job, threads=room.threads), self._known),
@@ -247,6 +268,9 @@ def _connect(address: str) -> None:
         ) from error
     except (RuntimeError, ValueError) as error:  # another version of Ray or Python, an odd address
         raise EngineError(f"the Ray cluster at {address}: {error}") from error
+    except KeyboardInterrupt:  # what was started of a local one is ended
+        ray.shutdown()
+        raise
 
 
 def _reach(address: str) -> None:

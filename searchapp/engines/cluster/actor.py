@@ -15,7 +15,7 @@ from searchapp.catalog import Lookup
 from searchapp.engines import machine
 from searchapp.engines.base import Engine
 from searchapp.engines.cluster.files import numbered
-from searchapp.engines.pipeline import Outcome, Pipeline
+from searchapp.engines.pipeline import Outcome, Pipeline, take, weight
 from searchapp.engines.replicas import A_FILE, A_START, QUIET
 from searchapp.engines.worker import Job
 from searchapp.errors import SearchAppError
@@ -67,10 +67,12 @@ class Embedder:
         if self._pipeline.is_stuck:
             os._exit(1)  # Ray starts another, and the batch is embedded elsewhere
         numbers, works = zip(*map(numbered, lines), strict=True)
+        outcomes, rest = list[Outcome](), iter(works)
         try:
-            batch = self._pipeline.begin(works)
-            with self._lock, _bounded(len(lines)):
-                outcomes = self._pipeline.end(batch)
+            while part := take(rest, len(lines)):  # all of them, where none is a video
+                batch = self._pipeline.begin(part)
+                with self._lock, _bounded(sum(map(weight, part))):
+                    outcomes += self._pipeline.end(batch)
         except SearchAppError as error:
             return Answer(self._node, os.getpid(), error=(type(error).__name__, str(error)))
         except Exception as error:  # Ray would leave the batch out, without a word
@@ -82,9 +84,9 @@ class Embedder:
 
 
 @contextmanager
-def _bounded(files: int) -> Iterator[None]:
+def _bounded(pictures: int) -> Iterator[None]:
     """End the process where the block hangs: then its files go elsewhere."""
-    timer = threading.Timer((QUIET + A_FILE * files) * A_START, os._exit, [1])
+    timer = threading.Timer((QUIET + A_FILE * pictures) * A_START, os._exit, [1])
     timer.daemon = True
     timer.start()
     try:

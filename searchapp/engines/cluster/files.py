@@ -14,24 +14,44 @@ from searchapp.catalog import Work
 class Spool:
     """Numbered files, on disk; in memory is a byte of each, which tells whether it is left."""
 
-    def __init__(self, works: Iterable[Work]) -> None:
-        """Write the files down; OSError where the disk takes them not."""
+    def __init__(self, works: Iterable[Work], folder: Path | None = None) -> None:
+        """Write the files down in a folder, or where temporary files go; OSError if it fails.
+
+        In a library's folder, `check --repair` removes what a killed process has left.
+        """
         self._starts: list[int] = []  # of every PAGE-th line
-        with NamedTemporaryFile("w", suffix=".jsonl", prefix="searchapp-", delete=False) as file:
+        count = 0
+        with NamedTemporaryFile(
+            "w", suffix=".tmp", prefix="files-", dir=folder, delete=False
+        ) as file:
             self.path = Path(file.name)
-            count = 0
-            for work in works:
-                if count % PAGE == 0:
-                    self._starts.append(file.tell())
-                values = (count, work.path, work.size, work.mtime_ns, work.image_id)
-                file.write(json.dumps(values) + "\n")
-                count += 1
-            self._starts.append(file.tell())
+            try:
+                for work in works:
+                    if count % PAGE == 0:
+                        self._starts.append(file.tell())
+                    values = (count, work.path, work.size, work.mtime_ns, work.image_id)
+                    file.write(json.dumps(values) + "\n")
+                    count += 1
+                self._starts.append(file.tell())
+            except BaseException:  # Ctrl-C, too
+                self.close()
+                raise
         self._left = bytearray(b"\1" * count)
 
     def __len__(self) -> int:
-        """Count the files that are not done."""
-        return self._left.count(1)
+        """Count the files that are left."""
+        return self.count()
+
+    def count(self, end: int | None = None) -> int:
+        """Count the files that are left, or those of them that are numbered below the end."""
+        return self._left.count(1, 0, end)
+
+    def after(self, count: int) -> int:
+        """Return the end of the first so many that are left, or of all."""
+        at = 0
+        while count and (found := self._left.find(1, at)) >= 0:
+            at, count = found + 1, count - 1
+        return at
 
     def done(self, number: int) -> bool:
         """Note that a file is done; False where it was already."""
@@ -47,9 +67,15 @@ class Spool:
             if 1 in left:
                 yield self.path, start, left
 
-    def left(self) -> Iterator[tuple[int, Work]]:
-        """Yield the files that are left, with their numbers."""
-        for page in self.pages():
+    def apart(self, end: int) -> Iterator[Page]:
+        """Yield where the files that are left and numbered below the end are, each by itself."""
+        for number, is_left in enumerate(self._left[:end]):
+            if is_left:
+                yield self.path, self._starts[number // PAGE], bytes(number % PAGE) + b"\1"
+
+    def left(self, end: int) -> Iterator[tuple[int, Work]]:
+        """Yield the files that are left and numbered below the end, with their numbers."""
+        for page in self.apart(end):
             yield from map(numbered, lines(page))
 
     def close(self) -> None:

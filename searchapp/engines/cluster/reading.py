@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from functools import partial
 from typing import Any
 
@@ -9,16 +10,16 @@ import pyarrow
 from ray.data import Datasource, ReadTask
 from ray.data.block import BlockMetadata
 
-from searchapp.engines.cluster.files import Page, Spool, lines
+from searchapp.engines.cluster.files import Page, lines
 
 
 class Files(Datasource):  # type: ignore[misc]
-    """The files that are left; a page is read when engines are to have it."""
+    """Files of a Spool; a page is read when engines are to have it."""
 
-    def __init__(self, spool: Spool) -> None:
-        """Find the pages."""
+    def __init__(self, pages: Iterable[Page]) -> None:
+        """Read these pages."""
         super().__init__()
-        self._pages = list(spool.pages())
+        self._pages = list(pages)
 
     @property
     def supports_distributed_reads(self) -> bool:
