@@ -182,7 +182,7 @@ def test_a_text_that_is_too_long_is_told_or_cut(opened: Library, photos: Path, m
         opened.search(Query(text))
     (hit, *_) = opened.search(Query(text), SearchOptions(truncate=True))
     assert Path(hit.path).name == "red.jpg"
-    engine = opened._engine
+    engine = opened._running.engine
     assert engine is not None
     short = querying.shortened(engine, Query(text), truncate=True)
     assert short.text == " ".join(["red"] * 32)

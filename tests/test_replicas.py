@@ -16,7 +16,8 @@ import pytest
 from fakes import FakeEngine
 from PIL import Image
 
-from searchapp.catalog import Catalog, Work
+from searchapp.catalog import Work
+from searchapp.catalog.writer import Writer
 from searchapp.engines.pipeline import Fresh, Outcome
 from searchapp.engines.replicas import Replicas
 from searchapp.engines.worker import Job
@@ -314,9 +315,9 @@ def test_a_disk_that_is_full_ends_the_workers(
         started.append(Replicas(replace(job, engine="fakes:FakeEngine"), places(2)))
         return started[-1]
 
-    real, room = Catalog.save_embeddings, iter(range(4))
+    real, room = Writer.save_embeddings, iter(range(4))
 
-    def save(self: Catalog, collection: Collection, vectors: Mapping[int, bytes]) -> None:
+    def save(self: Writer, collection: Collection, vectors: Mapping[int, bytes]) -> None:
         if next(room, None) is None:
             raise sqlite3.OperationalError("database or disk is full")
         real(self, collection, vectors)
@@ -324,7 +325,7 @@ def test_a_disk_that_is_full_ends_the_workers(
     options, processes = IndexOptions(str(model), batch_size=16), []
     with Library.open(tmp_path / "library", create=True, start_many=start) as library:
         with (
-            mock.patch.object(Catalog, "save_embeddings", save),
+            mock.patch.object(Writer, "save_embeddings", save),
             pytest.raises(LibraryError, match="full; make room on its disk and run this"),
         ):
             for _ in library.index([two_thousand], options):
