@@ -6,6 +6,7 @@ catalogue is deleted where index brings it back; a damaged file needs a backup.
 
 from __future__ import annotations
 
+import hashlib
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
@@ -15,7 +16,7 @@ from pathlib import Path
 
 import numpy as np
 
-from searchapp import images
+from searchapp import storage
 from searchapp.catalog import Catalog
 from searchapp.errors import PictureError, VectorsError
 from searchapp.syncing import Indexes
@@ -170,11 +171,11 @@ class Check:
         upkeep, changed = self.catalog.upkeep(), list[str]()
         for path, size, mtime_ns, sha256 in upkeep.some_files(self.files):
             try:
-                found, state = images.digest_of(path)
+                with storage.opened(path) as (file, state):
+                    found = hashlib.file_digest(file, "sha256").hexdigest()
             except PictureError:  # gone, or out of reach: that is for index to see
                 continue
-            same = (state.st_size, state.st_mtime_ns) == (size, mtime_ns)
-            if same and found != sha256:
+            if state == storage.State(size, mtime_ns) and found != sha256:
                 changed.append(path)
         for path in changed:
             yield self._mended(

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
-from pathlib import Path
 
 from searchapp import images, metadata, video
 from searchapp.catalog import Catalog, Outdated
@@ -16,7 +15,7 @@ from searchapp.types import Describing, PictureInfo
 THREADS = 4  # that read; one describes at a time, as Python has it
 
 
-def refresh(catalog: Catalog, roots: Iterable[Path]) -> Iterator[Describing]:
+def refresh(catalog: Catalog, roots: Iterable[str]) -> Iterator[Describing]:
     """Describe what a scan found to be outdated, page by page, each saved as a whole.
 
     roots: below which sidecars that the scan did not see are gone.

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import numpy as np
 
-from searchapp import images, querying
+from searchapp import images, querying, storage
 from searchapp.captions import Captioned, CaptionsError
 from searchapp.engines import Engine, EngineInput, Vector
 from searchapp.errors import PictureError
@@ -102,7 +102,7 @@ def _prepared(
     def prepare(picture: Captioned) -> EngineInput:
         file = folder / picture.file
         try:
-            data, _ = images.read(str(file))
+            data, _ = storage.read(str(file))
             return EngineInput(prompt, images.prepare(data, target).image)
         except PictureError as error:
             raise CaptionsError(f"{file}: {error}") from error

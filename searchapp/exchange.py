@@ -7,7 +7,6 @@ the same name says what each row is of.
 from __future__ import annotations
 
 import json
-import os
 import re
 from collections.abc import Iterable, Iterator
 from dataclasses import MISSING, asdict, fields
@@ -16,7 +15,7 @@ from typing import Any
 
 import numpy as np
 
-from searchapp import collections
+from searchapp import collections, storage
 from searchapp.catalog import Catalog, Work
 from searchapp.disk import complete
 from searchapp.errors import LibraryError
@@ -83,7 +82,7 @@ def load(catalog: Catalog, file: Path, name: str | None) -> tuple[Loaded, Collec
             (Work(each.path, each.size, each.mtime_ns, None), known.sha256)
             for known in page
             for each in known.files
-            if os.path.exists(each.path)  # noqa: PTH110
+            if storage.may_be_there(each.path)
         ]
         before = embedded.extent().count
         with catalog.atomic():

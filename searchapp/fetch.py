@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from searchapp import images
+from searchapp import storage
 from searchapp.errors import PictureError
 from searchapp.scan import is_video
 
@@ -13,14 +13,16 @@ SECONDS = 30.0
 
 
 def read(image: str | Path) -> bytes:
-    """Return the bytes of a file or an http(s) URL; raise PictureError naming it otherwise."""
+    """Return the bytes of a file or a URL; raise PictureError naming it otherwise."""
     name = str(image)
     try:
         if name.startswith(("http://", "https://")):
             return _download(name)
         if is_video(name):
             raise PictureError("is a video; ask with a picture, such as one of its frames", "read")
-        return images.read(str(Path(name).expanduser()))[0]
+        if not storage.is_url(name):
+            name = str(Path(name).expanduser())
+        return storage.read(name)[0]
     except PictureError as error:
         raise PictureError(f"{name}: {error}", error.stage) from error
 

@@ -43,7 +43,7 @@ class Filling:
 
     def index(self, folders: Iterable[str | Path], options: IndexOptions) -> Iterator[Event]:
         """Embed what is new below the folders: see Library.index."""
-        roots = scan.resolve_roots([Path(folder) for folder in folders], gone=options.prune)
+        roots = scan.resolve_roots(folders, gone=options.prune)
         address = parse(options.vectors) if options.vectors is not None else None
         if options.dry_run:
             collection, spec = self._chosen(options)
@@ -89,7 +89,7 @@ class Filling:
         self,
         collection: Collection | None,
         spec: ModelSpec,
-        roots: list[Path],
+        roots: list[str],
         options: IndexOptions,
     ) -> Run:
         def start_source(collection: Collection, files: int) -> Source:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 from dataclasses import dataclass
-from pathlib import Path
 from typing import TYPE_CHECKING, Self
 
 from searchapp.errors import FolderError
@@ -24,11 +23,11 @@ class Rules:
     root: str = ""
 
     @classmethod
-    def of(cls, root: Path, include: tuple[str, ...], exclude: tuple[str, ...]) -> Self:
+    def of(cls, root: str, include: tuple[str, ...], exclude: tuple[str, ...]) -> Self:
         """Return what the user says of a root; raise FolderError for what is no pattern."""
-        ignored = ((str(root), _spec(exclude, "--exclude")),) if exclude else ()
+        ignored = ((root, _spec(exclude, "--exclude")),) if exclude else ()
         included = _spec(include, "--include") if include else None
-        return cls(ignored, included, str(root))
+        return cls(ignored, included, root)
 
     def within(self, folder: str) -> Rules:
         """Return the rules that hold in a folder that has a file of rules: those above it, too.

@@ -1,11 +1,10 @@
-"""One picture: recognise it, read it, and decode it."""
+"""One picture: recognise it, and decode it."""
 
 from __future__ import annotations
 
 import hashlib
 import io
 import math
-import os
 import warnings
 from collections.abc import Callable
 from contextlib import nullcontext, suppress
@@ -13,7 +12,7 @@ from dataclasses import dataclass, replace
 from functools import cache
 from typing import TYPE_CHECKING, Any
 
-from searchapp import colours, extras, jxl, metadata, raw, sizing
+from searchapp import colours, extras, jxl, metadata, raw, sizing, storage
 from searchapp.errors import PictureError
 from searchapp.sizing import ImageInput
 from searchapp.types import MAX_MEGAPIXELS, PictureInfo
@@ -22,7 +21,6 @@ if TYPE_CHECKING:
     from PIL.Image import Image as Picture
 
 FORMATS = ("JPEG", "PNG", "WEBP", "GIF", "TIFF", "BMP", "HEIF", "AVIF", "JPEG2000")
-MAX_BYTES = 1 << 30
 HEAD = 32  # bytes that tell a picture from other files
 BMP_HEADERS = (12, 16, 40, 52, 56, 64, 108, 124)  # bytes of the header after the file's own
 SCANS = 100  # of a progressive JPEG, each of which goes over the whole picture; programs write 10
@@ -62,37 +60,6 @@ def looks_like_picture(head: bytes) -> bool:
     return any(accept(head) is True for _, accept in (openers[f] for f in FORMATS) if accept)
 
 
-def opener(path: str, flags: int) -> int:
-    """Open a file, for open(); a pipe that nobody writes to is empty, and not waited for."""
-    number = os.open(path, flags | os.O_NONBLOCK)
-    os.set_blocking(number, True)
-    return number
-
-
-def read(path: str) -> tuple[bytes, os.stat_result]:
-    """Return a file's bytes and its state; raise PictureError where that cannot be had whole."""
-    limit = MAX_BYTES >> 20
-    try:
-        with open(path, "rb", opener=opener) as file:
-            before = os.fstat(file.fileno())
-            if before.st_size > MAX_BYTES:
-                size = before.st_size >> 20
-                raise PictureError(f"{size} MiB, the limit is {limit}", stage="read")
-            data = file.read(before.st_size or MAX_BYTES + 1)  # a device has no size, and no end
-            after = os.fstat(file.fileno())
-    except OSError as error:
-        raise PictureError(error.strerror or str(error), stage="read") from error
-    except MemoryError as error:
-        raise PictureError("too large for this machine's memory", stage="read") from error
-    if len(data) > MAX_BYTES:
-        raise PictureError(f"more than {limit} MiB, which is the limit", stage="read")
-    if (before.st_size, before.st_mtime_ns) != (after.st_size, after.st_mtime_ns):
-        raise PictureError("changed while it was being read; index again", stage="read")
-    if not data:
-        raise PictureError("the file is empty", stage="read")
-    return data, before
-
-
 def glance(path: str, size: int, mtime_ns: int) -> PictureInfo | None:
     """Return what a picture says of itself, mostly with nothing decoded; its size is as stored.
 
@@ -100,10 +67,9 @@ def glance(path: str, size: int, mtime_ns: int) -> PictureInfo | None:
     there any more as it was (size in bytes, mtime_ns).
     """
     try:
-        with open(path, "rb", opener=opener) as file, warnings.catch_warnings():
+        with storage.opened(path) as (file, state), warnings.catch_warnings():
             warnings.simplefilter("ignore")
-            state = os.fstat(file.fileno())
-            if (state.st_size, state.st_mtime_ns) != (size, mtime_ns):
+            if state != storage.State(size, mtime_ns):
                 raise PictureError("has changed; index again", stage="read")
             head = file.read(HEAD)
             file.seek(0)
@@ -115,28 +81,16 @@ def glance(path: str, size: int, mtime_ns: int) -> PictureInfo | None:
                 return metadata.describe(image)
     except PictureError:
         raise
-    except OSError as error:
-        if error.errno is not None:  # of the file, and not of Pillow
-            raise PictureError(error.strerror or str(error), stage="read") from error
     except Exception:  # openers raise nearly anything on broken files
         pass
     with suppress(PictureError):  # JPEG XL, and RAW that Pillow does not take for TIFF
-        return decode(read(path)[0], lambda width, height: (1, 1))[1]
+        return decode(storage.read(path)[0], lambda width, height: (1, 1))[1]
     return None
 
 
 def digest(data: bytes) -> str:
     """Return the SHA-256 of a file's bytes, in hexadecimal."""
     return hashlib.sha256(data).hexdigest()
-
-
-def digest_of(path: str) -> tuple[str, os.stat_result]:
-    """Return the SHA-256 of a file of any size, and its state; PictureError, as of read()."""
-    try:
-        with open(path, "rb", opener=opener) as file:
-            return hashlib.file_digest(file, "sha256").hexdigest(), os.fstat(file.fileno())
-    except OSError as error:
-        raise PictureError(error.strerror or str(error), stage="read") from error
 
 
 def prepare(data: bytes, target: ImageInput, max_megapixels: float = MAX_MEGAPIXELS) -> Prepared:

@@ -5,12 +5,13 @@ from __future__ import annotations
 import os
 import time
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field, replace
 from itertools import islice
 from pathlib import Path
 
-from searchapp import describing, extras, images, metadata, scan
+from searchapp import describing, extras, images, metadata, scan, storage
 from searchapp.catalog import Catalog, Plan, Seen, Work, frame_key
 from searchapp.engines import Refusal
 from searchapp.engines.pipeline import Fresh, Known, Outcome
@@ -34,6 +35,8 @@ from searchapp.types import (
 )
 
 SEE_AT_ONCE = 5000  # files
+UNREACHED = 50  # files in a row, after which a store of objects is given up
+LOOKERS = 16  # files that are looked into at once, to tell whether they are pictures
 # With more than this share of a root's files gone, and more than so many, they are kept.
 LOST_SHARE, LOST_FILES = 0.2, 10
 
@@ -44,7 +47,7 @@ class Run:
 
     catalog: Catalog
     spec: ModelSpec
-    roots: list[Path]
+    roots: list[str]  # as storage.whole() returns them
     options: IndexOptions
     start_source: Callable[[Collection, int], Source]  # for so many files
     collection: Collection | None
@@ -54,6 +57,7 @@ class Run:
     embedded: int = 0
     known: Counter[int] = field(default_factory=Counter)  # new paths of images known before
     summary: RunSummary = field(default_factory=RunSummary)
+    unreached: int = 0  # files in a row that a store of objects did not give
     writing_seconds: float = 0.0
     _source: Source | None = None
 
@@ -66,7 +70,7 @@ class Run:
         """Walk the folders and find the work; raise FolderError where a folder looks unmounted."""
         seen = self.catalog.begin_scan()
         unreadable: list[Failure] = []
-        for root in filter(Path.exists, self.roots):
+        for root in filter(storage.there, self.roots):
             rules = Rules.of(root, self.options.include, self.options.exclude)
             walked = self._walk(root, rules)
             while batch := list(islice(walked, SEE_AT_ONCE)):
@@ -76,25 +80,25 @@ class Run:
                     for found in batch
                     if isinstance(found, scan.Unreadable)
                 ]
-        undecided = seen.undecided(self.collection)
-        seen.unsee(path for path in undecided if not _is_picture(path))
+        seen.unsee(_no_pictures(seen.undecided(self.collection)))
         if self.options.pairs:
             seen.companions.find(self.collection)
         for root in self.roots:
             known = seen.files_below(root)
-            if not known and not root.exists():
+            if not known and not storage.there(root):
                 raise FolderError(f"{root}: no such folder, and nothing known below it")
             there = seen.seen_below(root) if self.options.only is None else _holds_any(root)
             if known and not there and not self.options.prune:
+                cause = "" if storage.is_url(root) else "Is its drive mounted? "
                 raise FolderError(
-                    f"{root}: no picture there, but {known:,} were there before. Is its drive "
-                    "mounted? Nothing was changed; --prune forgets them"
+                    f"{root}: no picture there, but {known:,} were there before. {cause}"
+                    "Nothing was changed; --prune forgets them"
                 )
         plan = seen.plan(
             self.collection,
             retry_failed=self.options.retry_failed,
             limit=self.options.limit,
-            again=extras.installed_stages(),
+            again=[*extras.installed_stages(), storage.FETCH],
             video=self.options.video and extras.has("video"),
         )
         return seen, plan, unreadable
@@ -211,11 +215,24 @@ class Run:
                     yield Failed(failure)
                 done += len(event)
                 yield Progress(done, plan.work, self._rate(), self._by_node())
+                self._see_to_the_store(event)
         except BaseException:  # Ctrl-C above all: what is embedded is to be saved
             for rest in (batch, *source.leave()):
                 self._save(rest, collection, run_id)
             raise
         source.close()
+
+    def _see_to_the_store(self, batch: list[Outcome]) -> None:
+        """Raise FolderError where a store gives nothing any more: going on would be for nothing."""
+        for outcome in batch:
+            failed = isinstance(it := outcome.result, Failure) and it.stage == storage.FETCH
+            self.unreached = self.unreached + 1 if failed else 0
+            if self.unreached >= UNREACHED:
+                reason = it.message if isinstance(it, Failure) else ""
+                raise FolderError(
+                    f"{outcome.work.path}: {reason}; nor were the {self.unreached - 1} before it. "
+                    "What was embedded is saved, the same command goes on from here"
+                )
 
     def _save(self, batch: list[Outcome], collection: Collection, run_id: int) -> list[Failure]:
         """Write a batch in one transaction; return what could not be used."""
@@ -271,19 +288,26 @@ class Run:
         self.writing_seconds += time.monotonic() - begun
         return [failure for _, failure in failures]
 
-    def _walk(self, root: Path, rules: Rules) -> Iterator[scan.Found | scan.Unreadable]:
+    def _walk(self, root: str, rules: Rules) -> Iterator[scan.Found | scan.Unreadable]:
         if self.options.only is None:
             return scan.walk(root, rules)
-        return scan.look(root, map(str, self._scope(root)), rules)
+        return scan.look(root, self._scope(root), rules)
 
-    def _scopes(self) -> list[Path]:
+    def _scopes(self) -> list[str]:
         return [path for root in self.roots for path in self._scope(root)]
 
-    def _scope(self, root: Path) -> list[Path]:
+    def _scope(self, root: str) -> list[str]:
         """Return what of a root this run looks at."""
         if self.options.only is None:
             return [root]
-        return [path for path in map(Path, self.options.only) if path.is_relative_to(root)]
+        return [path for path in self.options.only if Path(path).is_relative_to(root)]
+
+    def _left_out(self, root: str, paths: Iterable[str]) -> int:
+        """Count the files that are there all the same, and are only left out now."""
+        if not storage.is_url(root):
+            return sum(map(storage.may_be_there, paths))
+        rules = Rules.of(root, self.options.include, self.options.exclude)
+        return sum(not scan.is_wanted(path, root, rules) for path in paths)
 
     def _told_apart(
         self, seen: Seen, unreadable: list[Failure]
@@ -309,15 +333,15 @@ class Run:
             many = max(LOST_FILES, LOST_SHARE * known)
             if not self.options.prune and lost > many:
                 # Files that are left out now, by a rule, are there, and nothing of a drive.
-                lost -= sum(os.path.exists(path) for path in vanished)  # noqa: PTH110
+                lost -= self._left_out(root, vanished)
             if not self.options.prune and lost > many:
-                kept.append(Kept(str(root), lost, known))
+                kept.append(Kept(root, lost, known))
                 vanished = {path: id for path, id in vanished.items() if id in moved}
             gone |= vanished
         return gone, kept
 
 
-def _holds_any(root: Path) -> bool:
+def _holds_any(root: str) -> bool:
     try:
         with os.scandir(root) as entries:
             return any(True for _ in entries)
@@ -325,12 +349,12 @@ def _holds_any(root: Path) -> bool:
         return False
 
 
-def _is_picture(path: str) -> bool:
-    try:
-        with open(path, "rb", opener=images.opener) as file:
-            return images.looks_like_picture(file.read(images.HEAD))
-    except OSError:
-        return False
+def _no_pictures(paths: list[str]) -> list[str]:
+    """Return those files that are none by their content."""
+    with ThreadPoolExecutor(LOOKERS, "looking") as threads:
+        heads = threads.map(lambda path: storage.head(path, images.HEAD), paths)
+        looked = zip(paths, map(images.looks_like_picture, heads), strict=True)
+        return [path for path, is_picture in looked if not is_picture]
 
 
 def _batch_size(spec: ModelSpec) -> int:

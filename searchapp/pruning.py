@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-import os
 from pathlib import Path
 
+from searchapp import storage
 from searchapp.catalog import Catalog
 from searchapp.syncing import Indexes
 from searchapp.types import Pruned
@@ -17,7 +17,7 @@ def prune(folder: Path, catalog: Catalog, indexes: Indexes, *, missing: bool, dr
     """
     upkeep, gone = catalog.upkeep(), list[str]()
     if missing:
-        gone = [path for path in upkeep.paths() if not os.path.exists(path)]  # noqa: PTH110
+        gone = storage.missing(upkeep.paths())
     with catalog.rehearsed(dry):
         upkeep.forget(gone)
         unused, embeddings = upkeep.unused()

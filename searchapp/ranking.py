@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from functools import partial
-from pathlib import Path
 
 import numpy as np
 
+from searchapp import storage
 from searchapp.calibration import Judges, Kind
 from searchapp.catalog import Catalog, Located
 from searchapp.engines import Vector
@@ -61,7 +60,7 @@ class Ranking:
                 if len(hits) >= last:
                     break
                 of = located.get(id)
-                hit = hit_of(of, score, wanted.folder)
+                hit = hit_of(of, score, str(wanted.folder) if wanted.folder else None)
                 if hit is None or of is None:
                     continue
                 if of.video_id in videos:  # one hit a video, at its best frame
@@ -81,8 +80,7 @@ def whole(wanted: Filter) -> Filter:
     """Return a filter with its folder's path as the catalogue has paths."""
     if wanted.folder is None:
         return wanted
-    folder = Path(os.path.abspath(wanted.folder.expanduser()))  # noqa: PTH100 (keeps symlinks)
-    return replace(wanted, folder=folder)
+    return replace(wanted, folder=storage.whole(wanted.folder))
 
 
 def _not_judged(kind: Kind | None) -> str:
@@ -127,13 +125,13 @@ def in_order(hits: Sequence[Hit], order: Order) -> list[Hit]:
     return list(hits)
 
 
-def hit_of(image: Located | None, score: float, folder: Path | None) -> Hit | None:
+def hit_of(image: Located | None, score: float, folder: str | None) -> Hit | None:
     """Make a hit of an image that has files; those below the folder asked for come first."""
-    paths = [path for path in (image.paths if image else ()) if os.path.exists(path)]  # noqa: PTH110
+    paths = [path for path in (image.paths if image else ()) if storage.may_be_there(path)]
     if image is None or not paths:
         return None
     if folder is not None:
-        paths.sort(key=lambda path: folder not in Path(path).parents)
+        paths.sort(key=lambda path: not storage.is_below(path, folder))
     best, *also = paths
     companions = [path for of, path in image.companions if of == best]
     info = image.info
@@ -141,5 +139,5 @@ def hit_of(image: Located | None, score: float, folder: Path | None) -> Hit | No
         best, round(score, 6), image.sha256, info.width, info.height, tuple(also), image.image_id,
         info.taken_at, info.camera, info.date, info.date_from, info.lens, info.rating,
         info.keywords, info.title, info.latitude, info.longitude, image.seconds,
-        companions=tuple(path for path in companions if os.path.exists(path)),  # noqa: PTH110
+        companions=tuple(filter(storage.may_be_there, companions)),
     )  # fmt: skip

@@ -1,4 +1,4 @@
-"""Walk folders: which regular files there are, and which folders could not be read."""
+"""Walk folders: which files there are, on disk or in object storage, and what could not be read."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
+from searchapp import storage
 from searchapp.errors import FolderError
 from searchapp.ignoring import FILE as RULES
 from searchapp.ignoring import Rules
@@ -34,11 +35,12 @@ IGNORED_FOLDERS = frozenset(
 )  # fmt: skip
 IGNORED_FILES = frozenset({"thumbs.db", "ehthumbs.db", "desktop.ini"})
 IGNORED = IGNORED_FOLDERS | IGNORED_FILES
+FOLDERS_KEPT = 10_000  # of object storage, of which is known whether they are left out
 
 
 @dataclass(frozen=True, slots=True)
 class Found:
-    """A regular file: its absolute path, size in bytes and time of change."""
+    """A file: its absolute path or URL, size in bytes and time of change."""
 
     path: str
     size: int
@@ -78,41 +80,46 @@ def is_sidecar(name: str) -> bool:
     return name.lower().endswith(SIDECAR_SUFFIX)
 
 
-def resolve_roots(folders: list[Path], *, gone: bool = False) -> list[Path]:
-    """Return the folders as absolute paths, or raise FolderError for one that is none.
+def resolve_roots(folders: Iterable[str | Path], *, gone: bool = False) -> list[str]:
+    """Return the folders as the paths of what is in them begin; FolderError for one that is none.
 
     gone: one that is not there is no error.
     """
     roots = []
     for folder in folders:
-        root = Path(os.path.abspath(folder.expanduser()))  # noqa: PTH100 (keeps symlinks)
-        if not root.exists():
-            if gone:
-                roots.append(root)
-                continue
-            raise FolderError(
-                f"{folder}: no such folder; check the name, or mount the drive it is on"
-            )
-        if not root.is_dir():
-            raise FolderError(f"{folder}: is a file; name the folder it is in")
-        if not os.access(root, os.R_OK | os.X_OK):
-            raise FolderError(f"{folder}: cannot be read; check its permissions")
+        root = storage.whole(folder)
+        is_there = storage.there(root)
+        if not is_there and not gone:
+            raise FolderError(f"{folder}: {_missing(folder)}")
+        if is_there and not storage.is_url(root):
+            if not os.path.isdir(root):  # noqa: PTH112
+                raise FolderError(f"{folder}: is a file; name the folder it is in")
+            if not os.access(root, os.R_OK | os.X_OK):
+                raise FolderError(f"{folder}: cannot be read; check its permissions")
         roots.append(root)
     return roots
 
 
-def look(root: Path, paths: Iterable[str], rules: Rules = Rules()) -> Iterator[Found | Unreadable]:
+def _missing(folder: str | Path) -> str:
+    if storage.is_url(folder):
+        return "nothing there that can be listed; check the name"
+    if "://" in str(folder):
+        return f"no such folder; URLs are {', '.join(f'{scheme}://' for scheme in storage.EXTRAS)}"
+    return "no such folder; check the name, or mount the drive it is on"
+
+
+def look(root: str, paths: Iterable[str], rules: Rules = Rules()) -> Iterator[Found | Unreadable]:
     """Yield what walk would, of that which is at some paths below root, or below these.
 
     A path that is not there is nothing. Errors: FolderError, for a rule.
     """
     for path in paths:
         try:
-            there = _rules_at(str(root), path, rules)
+            there = _rules_at(root, path, rules)
             if there is None:
                 continue
             if os.path.isdir(path):  # noqa: PTH112 (speed)
-                yield from walk(Path(path), there)
+                yield from walk(path, there)
             elif os.path.isfile(path):  # noqa: PTH113 (speed)
                 stat = os.stat(path)  # noqa: PTH116 (speed)
                 yield Found(path, stat.st_size, stat.st_mtime_ns)
@@ -173,13 +180,16 @@ def is_hidden(name: str) -> bool:
     return name.startswith(".") or name.lower() in IGNORED
 
 
-def walk(root: Path, rules: Rules = Rules()) -> Iterator[Found | Unreadable]:
+def walk(root: str, rules: Rules = Rules()) -> Iterator[Found | Unreadable]:
     """Yield every regular file below root, in order of name, folder by folder.
 
     Hidden files and folders are left out, as are links to folders, and what the rules and files of
     rules in the folders say; links to files are followed. Errors: FolderError, for a rule.
     """
-    waiting = [(str(root), rules)]
+    if storage.is_url(root):
+        yield from _listed(root, rules)
+        return
+    waiting = [(root, rules)]
     while waiting:
         folder, rules = waiting.pop()
         try:
@@ -207,3 +217,55 @@ def walk(root: Path, rules: Rules = Rules()) -> Iterator[Found | Unreadable]:
             except OSError as error:
                 yield Unreadable(entry.path, error.strerror or str(error))
         waiting.extend(reversed(below))
+
+
+def _listed(root: str, rules: Rules) -> Iterator[Found | Unreadable]:
+    """Yield the files below a root in object storage that may be pictures by their names.
+
+    What has another suffix is not looked into, as each look is a request; files of rules are not
+    read there.
+    """
+    for entry in storage.listed(root, _Wanted(root, rules)):
+        if isinstance(entry, storage.Unlisted):
+            yield Unreadable(entry.path, entry.reason)
+        else:
+            yield Found(entry.path, entry.state.size, entry.state.mtime_ns)
+
+
+def is_wanted(url: str, root: str, rules: Rules) -> bool:
+    """Tell whether a walk below a root in object storage comes to a file, if it is there."""
+    return _Wanted(root, rules)(url)
+
+
+class _Wanted:
+    """Tells from its URL whether a file below a root is wanted; of a folder, what is in it."""
+
+    def __init__(self, root: str, rules: Rules) -> None:
+        self._root, self._rules = root, rules
+        self._entered: dict[str, bool] = {}
+
+    def __call__(self, url: str) -> bool:
+        folder, _, name = url.rpartition("/")
+        if not name:
+            return self._enters(folder)
+        if is_hidden(name) or not self._enters(folder):
+            return False
+        if is_sidecar(name):
+            return True
+        may_be_picture = suffix(name) in KNOWN_SUFFIXES or not suffix(name)
+        return may_be_picture and not self._rules.leaves_out(url, is_folder=False)
+
+    def _enters(self, folder: str) -> bool:
+        if len(folder) <= len(self._root):
+            return True
+        if folder not in self._entered:
+            above, _, name = folder.rpartition("/")
+            entered = (
+                self._enters(above)
+                and not is_hidden(name)
+                and not self._rules.leaves_out(folder, is_folder=True)
+            )
+            if len(self._entered) >= FOLDERS_KEPT:
+                self._entered.clear()
+            self._entered[folder] = entered
+        return self._entered[folder]

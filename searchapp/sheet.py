@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from searchapp import showing
+from searchapp import showing, storage
 from searchapp.errors import PictureError, SearchAppError
 from searchapp.types import Hit, clock
 
@@ -58,7 +58,7 @@ def _section(section: Section) -> str:
 def _figure(hit: Hit) -> str:
     path = Path(hit.path)
     name = html.escape(path.name.encode("utf-8", "surrogateescape").decode("utf-8", "replace"))
-    uri = path.as_uri()
+    uri = storage.uri(hit.path)
     if hit.seconds is not None:  # browsers begin to play there
         uri, name = f"{uri}#t={hit.seconds:g}", f"{name} @ {clock(hit.seconds)}"
     uri = html.escape(uri, quote=True)

@@ -9,7 +9,7 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from itertools import islice
 from typing import TYPE_CHECKING, TypeVar
 
-from searchapp import images, video
+from searchapp import images, storage, video
 
 if TYPE_CHECKING:
     from PIL.Image import Image as Picture
@@ -25,7 +25,7 @@ def thumbnail(path: str, side: int, seconds: float | None = None) -> Picture:
     """
     if seconds is not None:
         return video.still(path, seconds, side)
-    return images.thumbnail(images.read(path)[0], side)
+    return images.thumbnail(storage.read(path)[0], side)
 
 
 def ahead(show: Callable[[Wanted], Shown], wanted: Iterable[Wanted]) -> Iterator[Shown]:

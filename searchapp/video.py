@@ -5,9 +5,7 @@ Nothing is read whole: frames are sought by their time, key frames where there a
 
 from __future__ import annotations
 
-import os
 import re
-import stat
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
@@ -19,7 +17,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from searchapp import extras, hdr, images, sizing
+from searchapp import extras, hdr, sizing, storage
 from searchapp.errors import PictureError
 from searchapp.sizing import ImageInput
 from searchapp.types import MAX_MEGAPIXELS, PictureInfo
@@ -53,24 +51,6 @@ class Shot:
     image: Picture
 
 
-@contextmanager
-def reading(path: str) -> Iterator[BufferedReader]:
-    """Open a video's file; PictureError where it cannot be, or has changed in the end."""
-    try:
-        with open(path, "rb", opener=images.opener) as file:
-            before = os.fstat(file.fileno())
-            if not stat.S_ISREG(before.st_mode):
-                raise PictureError("not a regular file", stage="read")
-            if not before.st_size:
-                raise PictureError("the file is empty", stage="read")
-            yield file
-            after = os.fstat(file.fileno())
-    except OSError as error:
-        raise PictureError(error.strerror or str(error), stage="read") from error
-    if (before.st_size, before.st_mtime_ns) != (after.st_size, after.st_mtime_ns):
-        raise PictureError("changed while it was being read; index again", stage="read")
-
-
 def shots(
     file: BufferedReader, target: ImageInput, max_megapixels: float = MAX_MEGAPIXELS
 ) -> tuple[PictureInfo, list[Shot]]:
@@ -87,9 +67,8 @@ def glance(path: str, size: int, mtime_ns: int) -> PictureInfo | None:
 
     Errors: PictureError, where it is not there any more as it was (size in bytes, mtime_ns).
     """
-    with reading(path) as file:
-        state = os.fstat(file.fileno())
-        if (state.st_size, state.st_mtime_ns) != (size, mtime_ns):
+    with storage.opened(path) as (file, state):
+        if state != storage.State(size, mtime_ns):
             raise PictureError("has changed; index again", stage="read")
         with suppress(PictureError), _opened(file, MAX_MEGAPIXELS) as video:
             return video.info()
@@ -98,7 +77,7 @@ def glance(path: str, size: int, mtime_ns: int) -> PictureInfo | None:
 
 def still(path: str, seconds: float, side: int) -> Picture:
     """Return the frame at a time, upright, RGB, at most side by side pixels; PictureError."""
-    with reading(path) as file, _opened(file, MAX_MEGAPIXELS) as video:
+    with storage.opened(path) as (file, _), _opened(file, MAX_MEGAPIXELS) as video:
         frame = video.key_frame(seconds)
         if frame is None or video.seconds(frame) + 0.01 < seconds:
             frame = video.frame(seconds) or frame

@@ -177,7 +177,7 @@ def test_info_models_and_failures(run: Run, indexed: Result, photos: Path, model
         (["query", "x", "-k", "0"], 2, "0 is not in the range"),
         (["query", "x"], 1, "no library at"),
         (["info"], 1, "no library at"),
-        (["index"], 2, "Missing argument 'FOLDERS...'"),
+        (["index"], 2, "Missing argument 'FOLDER|URL...'"),
         (["index", "/nowhere"], 1, "/nowhere: no such folder"),
         (["index", "/tmp", "--model", "nonsense"], 1, "unknown model nonsense; known are"),
         (["index", "/tmp", "--model", "./nowhere"], 1, "no model folder at ./nowhere"),

@@ -8,9 +8,10 @@ from hostile import exif as exif_block
 from pictures import picture
 from PIL import Image, ImageCms, TiffImagePlugin
 
-from searchapp import images, sizing
+from searchapp import images, sizing, storage
 from searchapp.errors import PictureError
 from searchapp.sizing import ImageInput
+from searchapp.storage import local
 
 CROPPED = ImageInput("crop", side=32, fill=(1, 2, 3))
 SQUASHED = ImageInput("squash", side=32)
@@ -238,9 +239,9 @@ def test_a_camera_writes_no_control_characters() -> None:
 
 def test_an_endless_file_is_a_stated_error(monkeypatch: pytest.MonkeyPatch) -> None:
     """A device says that it is empty, and never ends."""
-    monkeypatch.setattr(images, "MAX_BYTES", 1 << 20)
+    monkeypatch.setattr(local, "MAX_BYTES", 1 << 20)
     with pytest.raises(PictureError, match="more than 1 MiB, which is the limit"):
-        images.read("/dev/zero")
+        storage.read("/dev/zero")
 
 
 def test_exif_tells_time_camera_and_place() -> None:
@@ -270,7 +271,7 @@ def test_reading_says_what_is_wrong(tmp_path: Path) -> None:
     (tmp_path / "empty.jpg").touch()
     for name, message in (("none.jpg", "No such file"), ("empty.jpg", "the file is empty")):
         with pytest.raises(PictureError, match=message) as caught:
-            images.read(str(tmp_path / name))
+            storage.read(str(tmp_path / name))
         assert caught.value.stage == "read"
 
 
@@ -290,16 +291,16 @@ def test_a_file_that_changes_while_it_is_read_is_refused(
     with monkeypatch.context() as patched:
         patched.setattr(os, "fstat", change)
         with pytest.raises(PictureError, match="changed while it was being read"):
-            images.read(str(file))
+            storage.read(str(file))
 
 
 def test_a_pipe_is_not_waited_for(tmp_path: Path) -> None:
     """A file that is replaced by a pipe does not hold up a run; a pipe with data is read."""
     os.mkfifo(tmp_path / "a.png")
     with pytest.raises(PictureError, match="the file is empty"):
-        images.read(str(tmp_path / "a.png"))
+        storage.read(str(tmp_path / "a.png"))
     reader, writer = os.pipe()
     os.write(writer, b"data")
     os.close(writer)
-    assert images.read(f"/dev/fd/{reader}")[0] == b"data"
+    assert storage.read(f"/dev/fd/{reader}")[0] == b"data"
     os.close(reader)

@@ -15,7 +15,7 @@ def touch(file: Path) -> Path:
 
 
 def paths(root: Path) -> list[str]:
-    return [str(Path(f.path).relative_to(root)) for f in walk(root) if isinstance(f, Found)]
+    return [str(Path(f.path).relative_to(root)) for f in walk(str(root)) if isinstance(f, Found)]
 
 
 def test_every_regular_file_is_found_in_order(tmp_path: Path) -> None:
@@ -23,7 +23,7 @@ def test_every_regular_file_is_found_in_order(tmp_path: Path) -> None:
     for name in ("b.jpg", "a.txt", "z/c.jpg", "m/n/d.jpg"):
         touch(tmp_path / name)
     assert paths(tmp_path) == ["a.txt", "b.jpg", "m/n/d.jpg", "z/c.jpg"]
-    (first, *_) = walk(tmp_path)
+    (first, *_) = walk(str(tmp_path))
     assert isinstance(first, Found)
     assert (first.size, first.mtime_ns) == (1, (tmp_path / "a.txt").stat().st_mtime_ns)
 
@@ -65,7 +65,7 @@ def test_an_unreadable_folder_is_told(tmp_path: Path, monkeypatch: pytest.Monkey
         return scandir(folder)
 
     monkeypatch.setattr(os, "scandir", refuse)
-    found = list(walk(tmp_path))
+    found = list(walk(str(tmp_path)))
     assert Unreadable(str(tmp_path / "closed"), "Permission denied") in found
     assert any(isinstance(f, Found) and f.path.endswith("b.jpg") for f in found)
 
@@ -76,7 +76,7 @@ def test_roots_must_be_folders(tmp_path: Path) -> None:
         resolve_roots([tmp_path / "nowhere"])
     with pytest.raises(FolderError, match="is a file; name the folder"):
         resolve_roots([touch(tmp_path / "a.jpg")])
-    assert resolve_roots([tmp_path]) == [tmp_path]
+    assert resolve_roots([tmp_path]) == [str(tmp_path)]
 
 
 @pytest.mark.parametrize(
@@ -105,7 +105,7 @@ def test_includes_and_excludes(tmp_path: Path) -> None:
         touch(tmp_path / name)
 
     def left(include: tuple[str, ...] = (), exclude: tuple[str, ...] = ()) -> list[str]:
-        found = walk(tmp_path, Rules.of(tmp_path, include, exclude))
+        found = walk(str(tmp_path), Rules.of(str(tmp_path), include, exclude))
         return [str(Path(f.path).relative_to(tmp_path)) for f in found if isinstance(f, Found)]
 
     assert left(include=("*.jpg",)) == ["a.jpg", "new/a.jpg", "old/a.jpg"]

@@ -23,7 +23,7 @@ from test_images import near
 from test_index import index
 from test_replicas import places
 
-from searchapp import extras, hdr, showing, video
+from searchapp import extras, hdr, showing, storage, video
 from searchapp.engines.replicas import Replicas
 from searchapp.errors import PictureError
 from searchapp.library import Library
@@ -48,13 +48,13 @@ TESTS = str(Path(__file__).parent)
 
 def shots(file: Path) -> list[tuple[float, tuple[int, ...]]]:
     """The times and colours of the frames chosen."""
-    with video.reading(str(file)) as opened:
+    with storage.opened(str(file)) as (opened, _):
         _, found = video.shots(opened, SQUASHED)
     return [(shot.seconds, shot.image.getpixel((16, 16))) for shot in found]
 
 
 def info(file: Path) -> PictureInfo:
-    with video.reading(str(file)) as opened:
+    with storage.opened(str(file)) as (opened, _):
         return video.shots(opened, SQUASHED)[0]
 
 
@@ -128,7 +128,7 @@ def test_videos_are_turned_as_they_say(
 ) -> None:
     """As phones are held; frames, size and thumbnails alike."""
     file = turned(film(tmp_path / "a.mp4", (("red", 2),), draw=halves), degrees)
-    with video.reading(str(file)) as opened:
+    with storage.opened(str(file)) as (opened, _):
         told, (shot, *_) = video.shots(opened, SQUASHED)
     assert (told.width, told.height) == size
     assert near(shot.image.getpixel(white), (255, 255, 255), by=12)
@@ -213,7 +213,7 @@ def test_what_is_no_whole_video_says_so(tmp_path: Path) -> None:
         shots(nothing)
     with (
         pytest.raises(PictureError, match="raise --max-megapixels"),
-        video.reading(str(whole)) as file,
+        storage.opened(str(whole)) as (file, _),
     ):
         video.shots(file, SQUASHED, max_megapixels=0.001)
 
@@ -535,7 +535,7 @@ def test_nothing_of_it_is_read_whole(tmp_path: Path, monkeypatch: pytest.MonkeyP
         opened.write(b"\0\0\0\1free" + (1 << 33).to_bytes(8, "big"))
         opened.truncate(file.stat().st_size + (1 << 33))
     reads = list[int]()
-    with video.reading(str(file)) as opened_file:
+    with storage.opened(str(file)) as (opened_file, _):
 
         class Counting:
             def __getattr__(self, name: str) -> object:

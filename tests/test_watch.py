@@ -270,10 +270,10 @@ def test_paths_are_looked_at_as_a_walk_would(tmp_path: Path) -> None:
         draw(tmp_path / name)
     (tmp_path / "a" / ".searchappignore").write_text("d.*\n")
     (tmp_path / "link").symlink_to(tmp_path / "x")
-    rules = Rules.of(tmp_path, ("*.jpg",), ("x/",))
-    walked = {entry.path for entry in scan.walk(tmp_path, rules)}
+    rules = Rules.of(str(tmp_path), ("*.jpg",), ("x/",))
+    walked = {entry.path for entry in scan.walk(str(tmp_path), rules)}
     paths = [str(path) for path in tmp_path.rglob("*")] + [str(tmp_path / "link" / "g.jpg")]
-    one_by_one = {entry.path for path in paths for entry in scan.look(tmp_path, [path], rules)}
+    one_by_one = {entry.path for path in paths for entry in scan.look(str(tmp_path), [path], rules)}
     assert one_by_one == walked == {str(tmp_path / "a/b/c.jpg"), str(tmp_path / "h.jpg")}
 
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import os
 from collections.abc import Iterable
-from pathlib import Path
 
 from sqlite_utils import Database
 
@@ -45,7 +44,7 @@ class Companions:
             self._db.conn.executemany("insert into temp.companion values (?, ?, ?)", rows)
             self._db.execute("delete from seen where path in (select path from temp.companion)")
 
-    def save(self, roots: Iterable[Path]) -> None:
+    def save(self, roots: Iterable[str]) -> None:
         """Keep what was found, where its picture is known; below roots all else is forgotten."""
         with self._db.atomic():
             for root in roots:

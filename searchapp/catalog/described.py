@@ -8,7 +8,6 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from itertools import groupby
 from operator import itemgetter
-from pathlib import Path
 
 from sqlite_utils import Database
 
@@ -41,7 +40,7 @@ class Described:
         self._db = db
         self._first = self._last = 0
 
-    def plan(self, version: int, roots: Iterable[Path]) -> tuple[int, int]:
+    def plan(self, version: int, roots: Iterable[str]) -> tuple[int, int]:
         """Find images that were described before a version, and those with changed sidecars.
 
         Only files count that the scan saw. roots: below which a sidecar that was not seen is gone.
@@ -77,7 +76,7 @@ class Described:
         )
         return [path_of(row[0]) for row in rows]
 
-    def _gone(self, root: Path) -> list[str]:
+    def _gone(self, root: str) -> list[str]:
         where, parameters = within(root)
         rows = self._db.execute(
             f"select path from sidecars where {where} and path not in (select path from beside)",

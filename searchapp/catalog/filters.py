@@ -80,12 +80,12 @@ class Filters:
         """Return what fulfils each part of a filter, with the name of what it is about."""
         parts = [*self._images.fulfilling(self._db, wanted)]
         if wanted.folder is not None:
-            parts.append(("folder", self._below(wanted.folder)))
+            parts.append(("folder", self._below(str(wanted.folder))))
         if wanted.where is not None:
             parts.append(("where", self._where(wanted.where)))
         return parts
 
-    def _below(self, folder: Path) -> Mask:
+    def _below(self, folder: str) -> Mask:
         if folder in self._kept:
             mask: Mask = self._kept[folder]
             return mask

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import hashlib
 import os
-from pathlib import Path
 
 
 def key(path: str) -> str | bytes:
@@ -21,16 +20,16 @@ def path_of(key: str | bytes) -> str:
     return os.fsdecode(key)
 
 
-def within(path: Path) -> tuple[str, dict[str, str | bytes]]:
+def within(path: str) -> tuple[str, dict[str, str | bytes]]:
     """Return the condition that a column `path` is a path, or lies below it."""
     condition, parameters = below(path)
-    itself = {"itself": key(str(path)), "blob_itself": os.fsencode(path)}
+    itself = {"itself": key(path), "blob_itself": os.fsencode(path)}
     return f"(path = :itself or path = :blob_itself or {condition})", parameters | itself
 
 
-def below(folder: Path) -> tuple[str, dict[str, str | bytes]]:
+def below(folder: str) -> tuple[str, dict[str, str | bytes]]:
     """Return the condition that a column `path` lies below a folder, by the path's bytes."""
-    start = str(folder).rstrip(os.sep) + os.sep
+    start = folder.rstrip(os.sep) + os.sep
     end = start[:-1] + chr(ord(os.sep) + 1)
     condition = "(path >= :start and path < :end or path >= :blob_start and path < :blob_end)"
     return condition, {

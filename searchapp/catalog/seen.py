@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 from sqlite_utils import Database
@@ -160,17 +159,17 @@ class Seen:
                 last = rowid
                 yield Work(path_of(path), size, mtime_ns, image_id)
 
-    def files_below(self, folder: Path) -> int:
+    def files_below(self, folder: str) -> int:
         """Count the files known below a folder."""
         where, parameters = below(folder)
         return int(self._value(f"select count(*) from files where {where}", parameters))
 
-    def seen_below(self, folder: Path) -> int:
+    def seen_below(self, folder: str) -> int:
         """Count the files seen below a folder."""
         where, parameters = below(folder)
         return int(self._value(f"select count(*) from seen where {where}", parameters))
 
-    def vanished(self, folder: Path) -> list[tuple[str, int]]:
+    def vanished(self, folder: str) -> list[tuple[str, int]]:
         """Return known files at or below a path that were not seen: (path, image id)."""
         where, parameters = within(folder)
         rows = self._db.execute(
@@ -181,7 +180,7 @@ class Seen:
         )
         return [(path_of(path), image_id) for path, image_id in rows]
 
-    def forget(self, paths: Iterable[str], roots: Iterable[Path]) -> None:
+    def forget(self, paths: Iterable[str], roots: Iterable[str]) -> None:
         """Remove vanished files, and the failures at or below roots that were not seen."""
         with self._db.atomic():
             self._db.conn.executemany(

@@ -6,7 +6,6 @@ import json
 from collections.abc import Iterable, Mapping
 from dataclasses import asdict
 from datetime import UTC, datetime
-from pathlib import Path
 
 from sqlite_utils import Database
 
@@ -23,11 +22,11 @@ class Writer:
         """Write nothing yet."""
         self._db = db
 
-    def start_run(self, collection: Collection, roots: list[Path]) -> int:
+    def start_run(self, collection: Collection, roots: list[str]) -> int:
         """Record that a run begins; return its id."""
         self._db.execute(
             "insert into runs (collection_id, roots, started_at) values (?, ?, ?)",
-            (collection.id, json.dumps([str(root) for root in roots]), now()),
+            (collection.id, json.dumps(roots), now()),
         )
         (run_id,) = self._db.execute("select last_insert_rowid()").fetchone()
         return int(run_id)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable
-from pathlib import Path
 
 import click
 
@@ -48,7 +47,7 @@ def _checked(read: Callable[[str], object], value: str) -> None:
 
 OPTIONS = (
     click.option(
-        "--in", "folder", type=click.Path(path_type=Path), metavar="FOLDER",
+        "--in", "folder", type=click.Path(path_type=str), metavar="FOLDER",
         help="Only below FOLDER.",
     ),
     click.option(

@@ -31,7 +31,9 @@ from searchapp.types import IndexOptions
 
 
 @click.command(cls=Command)
-@click.argument("folders", nargs=-1, required=True, type=click.Path(path_type=Path))
+@click.argument(
+    "folders", nargs=-1, required=True, type=click.Path(path_type=str), metavar="FOLDER|URL..."
+)
 @model_options
 @collection_option
 @click.option("--limit", type=click.IntRange(min=1), metavar="N", help="Read N files at most.")
@@ -78,7 +80,7 @@ from searchapp.types import IndexOptions
 @library_option
 @verbose_option
 def command(
-    folders: tuple[Path, ...],
+    folders: tuple[str, ...],
     as_json: bool,
     engine: str | None,
     api_key: str | None,
@@ -87,7 +89,7 @@ def command(
     verbose: bool,
     **arguments: Any,
 ) -> None:
-    """Embed the pictures below FOLDERS that are not embedded yet.
+    """Embed the pictures below folders, or URLs, that are not embedded yet.
 
     Run it again whenever pictures have come, changed, moved or gone: it reads only what is new. It
     can be interrupted at any moment (Ctrl-C); the next run goes on from there.
@@ -95,6 +97,7 @@ def command(
     \b
     searchapp index ~/Pictures
     searchapp index --dry-run ~/Pictures /mnt/camera
+    searchapp index s3://my-bucket/photos
     """
     from searchapp.cli.engine import starter, starter_of_many, starter_on
     from searchapp.cli.progress import follow, summed_up

@@ -173,7 +173,7 @@ def command(
         if folder is not None:
             note(f"{take(hits, folder):,} pictures {done} to {shown(str(folder))}")
     if open_best and hits:
-        click.launch(hits[0].path)
+        click.launch(taking.at_hand(hits[0]))
     if as_json:
         found = [_as_dict(hit) for hit in hits]
         auto = options.min_score == AUTO

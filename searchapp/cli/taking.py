@@ -4,24 +4,37 @@ from __future__ import annotations
 
 import os
 import shutil
+import tempfile
 from collections.abc import Callable, Iterable
+from dataclasses import replace
 from pathlib import Path
 
-from searchapp.errors import FolderError
+from searchapp import storage
+from searchapp.disk import complete
+from searchapp.errors import FolderError, PictureError
 from searchapp.types import Hit
 
 
 def copy(hits: Iterable[Hit], folder: Path) -> int:
     """Copy the files of hits into a folder, with their times; return how many are new there."""
-    return _take(hits, folder, shutil.copy2)
+    return _take(hits, folder, _copy)
 
 
 def link(hits: Iterable[Hit], folder: Path) -> int:
     """Link to the files of hits from a folder; return how many links are new there."""
-    return _take(hits, folder, lambda path, target: target.symlink_to(path))
+    return _take(hits, folder, _link)
 
 
-def _take(hits: Iterable[Hit], folder: Path, take: Callable[[Path, Path], object]) -> int:
+def at_hand(hit: Hit) -> str:
+    """Return where a viewer finds the file of a hit: a copy, where that is in object storage."""
+    if not storage.is_url(hit.path) or hit.path.startswith("http"):
+        return hit.path
+    folder = Path(tempfile.mkdtemp(prefix="searchapp-"))
+    copy([replace(hit, companions=())], folder)
+    return str(next(folder.iterdir()))
+
+
+def _take(hits: Iterable[Hit], folder: Path, take: Callable[[str, Path], object]) -> int:
     """Give each its own name; another picture that has it gets a number. None is taken twice.
 
     What belongs to a picture is taken along, by the picture's new name.
@@ -32,27 +45,49 @@ def _take(hits: Iterable[Hit], folder: Path, take: Callable[[Path, Path], object
         for hit in hits:
             path = Path(hit.path)
             target, number = folder / path.name, 2
-            while os.path.lexists(target) and not _same(path, target):
+            while os.path.lexists(target) and not _same(hit.path, target):
                 target, number = folder / f"{path.stem}-{number}{path.suffix}", number + 1
             if not os.path.lexists(target):
-                take(path, target)
+                take(hit.path, target)
                 taken += 1
-            for companion in map(Path, hit.companions):
-                beside = folder / f"{target.stem}{companion.suffix}"
+            for companion in hit.companions:
+                beside = folder / f"{target.stem}{Path(companion).suffix}"
                 if not os.path.lexists(beside):
                     take(companion, beside)
+    except PictureError as error:
+        raise FolderError(f"{hit.path}: {error}") from error
     except OSError as error:
         raise FolderError(f"{folder}: {error.strerror or error}") from error
     return taken
 
 
-def _same(path: Path, target: Path) -> bool:
+def _copy(path: str, target: Path) -> None:
+    if not storage.is_url(path):
+        shutil.copy2(path, target)
+        return
+    with storage.opened(path) as (file, state), complete(target) as temporary:
+        with temporary.open("wb") as copied:
+            shutil.copyfileobj(file, copied)
+        os.utime(temporary, ns=(state.mtime_ns, state.mtime_ns))
+
+
+def _link(path: str, target: Path) -> None:
+    if storage.is_url(path):
+        raise FolderError(f"{path} cannot be linked to; --copy-to copies it")
+    target.symlink_to(path)
+
+
+def _same(path: str, target: Path) -> bool:
     """Tell whether a file, or link, is what would be put there."""
     if not target.exists():
         return False
+    if storage.is_url(path):
+        with storage.opened(path) as (_, state):
+            told = target.stat()
+            return state == storage.State(told.st_size, told.st_mtime_ns)
     if target.samefile(path):
         return True
-    ours, theirs = path.stat(), target.stat()
+    ours, theirs = Path(path).stat(), target.stat()
     if ours.st_size != theirs.st_size:
         return False
-    return path.read_bytes() == target.read_bytes()
+    return Path(path).read_bytes() == target.read_bytes()

@@ -47,7 +47,7 @@ class _Terminated(BaseException):
 
 
 @click.command(cls=Command)
-@click.argument("folders", nargs=-1, required=True, type=click.Path(path_type=Path))
+@click.argument("folders", nargs=-1, required=True, type=click.Path(path_type=str))
 @model_options
 @collection_option
 @include_option
@@ -73,7 +73,7 @@ class _Terminated(BaseException):
 @library_option
 @verbose_option
 def command(
-    folders: tuple[Path, ...],
+    folders: tuple[str, ...],
     poll: bool,
     interval: float,
     quiet: float,

@@ -6,8 +6,8 @@ import os
 from collections.abc import Callable, Iterable
 from dataclasses import replace
 from datetime import UTC, datetime
-from pathlib import Path
 
+from searchapp import storage
 from searchapp.catalog import Filed
 from searchapp.duplicates import keeping, telling
 from searchapp.types import Certainty, Copy, Group, KnownFile
@@ -15,7 +15,7 @@ from searchapp.types import Certainty, Copy, Group, KnownFile
 BETWEEN = 15 * 60  # seconds: by a multiple of that clocks differ, of different time zones
 
 
-def here(image: Filed, folder: Path | None, along: Callable[[str], Iterable[str]]) -> Filed | None:
+def here(image: Filed, folder: str | None, along: Callable[[str], Iterable[str]]) -> Filed | None:
     """Return an image with those of its files that are as they were, one name each.
 
     along: tells what goes along with a file; it is returned with what of that is there.
@@ -24,7 +24,10 @@ def here(image: Filed, folder: Path | None, along: Callable[[str], Iterable[str]
     seen = set[tuple[int, int]]()
     files = list[KnownFile]()
     for file in image.files:
-        if not _is_below(file.path, folder):
+        if folder is not None and not storage.is_below(file.path, folder):
+            continue
+        if storage.is_url(file.path):
+            files.append(file)
             continue
         try:
             state = os.stat(file.path)  # noqa: PTH116 (speed)
@@ -37,7 +40,7 @@ def here(image: Filed, folder: Path | None, along: Callable[[str], Iterable[str]
     if not files:
         return None
     companions = [(file.path, it) for file in files for it in along(file.path)]
-    there = tuple(each for each in companions if os.path.isfile(each[1]))  # noqa: PTH113 (speed)
+    there = tuple(each for each in companions if storage.may_be_there(each[1]))
     return replace(image, files=tuple(files), companions=there)
 
 
@@ -75,10 +78,6 @@ def copies(image: Filed) -> list[Copy]:
         )
         for file in image.files
     ]
-
-
-def _is_below(path: str, folder: Path | None) -> bool:
-    return folder is None or path.startswith(str(folder).rstrip(os.sep) + os.sep)
 
 
 def apart(one: Filed, other: Filed) -> bool:

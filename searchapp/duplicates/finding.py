@@ -215,8 +215,8 @@ class Finder:
                 self._described[by_image[image.image_id]] = here
 
     def _here(self, image: Filed) -> Filed | None:
-        along = self.catalog.companions().along
-        return describing.here(image, self.options.folder, along)
+        along, folder = self.catalog.companions().along, self.options.folder
+        return describing.here(image, str(folder) if folder else None, along)
 
     # Groups
 

@@ -9,7 +9,7 @@ from functools import partial
 from itertools import islice
 from typing import TypeVar
 
-from searchapp import images
+from searchapp import images, storage
 from searchapp.catalog import Filed, Fingerprints
 from searchapp.duplicates import fingerprint as prints
 from searchapp.engines.machine import cores
@@ -98,8 +98,8 @@ def _try(
 
 
 def _read(file: KnownFile) -> bytes:
-    data, state = images.read(file.path)
-    if (state.st_size, state.st_mtime_ns) != (file.size, file.mtime_ns):
+    data, state = storage.read(file.path)
+    if state != storage.State(file.size, file.mtime_ns):
         raise PictureError("changed since it was indexed; `searchapp index` again", stage="read")
     return data
 

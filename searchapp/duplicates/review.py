@@ -14,7 +14,7 @@ from importlib import resources
 from itertools import islice
 from pathlib import Path
 
-from searchapp import showing
+from searchapp import showing, storage
 from searchapp.duplicates import script
 from searchapp.errors import PictureError, SearchAppError
 from searchapp.types import Copy, Duplicates, Group
@@ -97,11 +97,11 @@ class _Page:
             {"size": copy.size, "comment": script.comment(copy.path), **_words(copy)}
         )
         path = Path(copy.path)
-        name, folder = (_shown(part) for part in (path.name, str(path.parent)))
+        name, folder = (_shown(part) for part in (path.name, copy.path[: -len(path.name) - 1]))
         look = '<span class="none">no picture</span>'
         if thumbnail := next(self._looks, ""):  # of the same file: cards are made in that order
             look = f'<img src="{thumbnail}" alt="">'
-        uri = html.escape(path.as_uri(), quote=True)
+        uri = html.escape(storage.uri(copy.path), quote=True)
         return (
             f'<li class="card {"keep" if stays else "away"}" data-file="{number}">'
             f'<button class="toggle" aria-pressed="{str(not stays).lower()}" aria-label="{name}">'

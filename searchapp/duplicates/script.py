@@ -6,6 +6,7 @@ import os
 from collections.abc import Sequence
 from pathlib import Path
 
+from searchapp import storage
 from searchapp.errors import SearchAppError
 from searchapp.types import Copy, Group
 
@@ -76,8 +77,10 @@ def quoted(path: str) -> str:
     """Return a path as a word of the shell, in ASCII and printable where it is not plain text.
 
     Raise ValueError for a name that is no valid UTF-8 and ends with a line break: the shell takes
-    that away.
+    that away. So for a file in object storage, that the script cannot move.
     """
+    if storage.is_url(path):
+        raise ValueError(path)
     try:
         path.encode("utf-8")
     except UnicodeEncodeError:
@@ -105,7 +108,7 @@ def lines(group: Group) -> list[str]:
             words = (str(copy.size), quoted(copy.path), str(group.keeper.size))
             found.append(f"move {' '.join(words)} {quoted(group.keeper.path)}{along(copy)}")
         except ValueError:
-            found.append(f"# its name cannot be written here: {comment(copy.path)}")
+            found.append(f"# cannot be moved by this script: {comment(copy.path)}")
     return found
 
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import os
 import threading
 import time
 from collections import defaultdict, deque
@@ -15,9 +14,10 @@ from io import BufferedReader
 from itertools import islice
 from typing import TYPE_CHECKING, Protocol
 
-from searchapp import images, metadata, video
+from searchapp import images, metadata, storage, video
 from searchapp.catalog import Work
 from searchapp.engines.base import Engine, Refusal, accepted
+from searchapp.engines.fetching import Content, Fetching
 from searchapp.engines.readers import Readers, Reading
 from searchapp.errors import EngineError, PictureError
 from searchapp.models import EngineInput, ModelSpec, document_prompt
@@ -135,6 +135,7 @@ class Pipeline:
         self._prompt = document_prompt(spec)
         self._engine: Engine | None = None
         self._readers = Readers[_Read](threads)
+        self._fetching = Fetching()
         self._decode_seconds = decode_seconds
         self._lock = threading.Lock()
         self.nodes: Mapping[str, int] = {}  # all is done on this one
@@ -171,7 +172,11 @@ class Pipeline:
 
     def begin(self, works: Iterable[Work]) -> Batch:
         """Let the threads begin with some files."""
-        return [_Begun(work, self._readers.submit(partial(self._read, work))) for work in works]
+        return [self._begun(work) for work in works]
+
+    def _begun(self, work: Work) -> _Begun:
+        content = None if is_video(work.path) else self._fetching.begin(work)
+        return _Begun(work, self._readers.submit(partial(self._read, work, content)))
 
     def must_start(self, batch: Batch) -> bool:
         """Tell, when a batch is read, whether its end will start the engine."""
@@ -197,6 +202,7 @@ class Pipeline:
 
     def close(self) -> None:
         """Stop the threads; the engine stays."""
+        self._fetching.close()
         self._readers.close()
         if self._lookup:
             self._lookup.close()
@@ -233,21 +239,22 @@ class Pipeline:
         packed = (it if isinstance(it, Refusal) else pack(it) for it in given)
         return {sha256: list(islice(packed, len(items))) for sha256, items in fresh.items()}
 
-    def _read(self, work: Work, reading: Reading[_Read]) -> _Read:
+    def _read(
+        self, work: Work, content: Callable[[], Content] | None, reading: Reading[_Read]
+    ) -> _Read:
         size, mtime_ns = work.size, work.mtime_ns
         result: _Picture | Known | Failure
         try:
-            if is_video(work.path):
-                with video.reading(work.path) as file:
+            if content is None:
+                with storage.opened(work.path) as (file, state):
+                    size, mtime_ns = state.size, state.mtime_ns
                     with self._timed("read"):
-                        state = os.fstat(file.fileno())
-                        size, mtime_ns = state.st_size, state.st_mtime_ns
                         sha256 = hashlib.file_digest(file, "sha256").hexdigest()
                     result = self._known(sha256) or self._video(sha256, file, mtime_ns, reading)
             else:
                 with self._timed("read"):
-                    data, state = images.read(work.path)
-                    size, mtime_ns = state.st_size, state.st_mtime_ns
+                    data, state = content()
+                    size, mtime_ns = state.size, state.mtime_ns
                     sha256 = images.digest(data)
                 result = self._known(sha256) or self._picture(sha256, data, mtime_ns, reading)
         except PictureError as error:

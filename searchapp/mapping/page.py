@@ -6,6 +6,7 @@ import html
 import io
 import json
 import math
+import os
 from base64 import b64encode
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -16,6 +17,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
+from searchapp import storage
 from searchapp.disk import complete
 from searchapp.errors import SearchAppError
 
@@ -44,7 +46,7 @@ def write_map(
 
     Errors: SearchAppError where it cannot be written.
     """
-    folders = sorted({str(Path(tile.path).parent) for tile in tiles})
+    folders = sorted({os.path.split(tile.path)[0] for tile in tiles})
     number = {folder: i for i, folder in enumerate(folders)}
     columns, rows = (cells.max(axis=0) + 1).tolist() if len(tiles) else (1, 1)
     document: dict[str, Any] = {
@@ -52,11 +54,11 @@ def write_map(
         "across": ACROSS,
         "columns": columns,
         "rows": rows,
-        "folders": [[folder, Path(folder).as_uri()] for folder in folders],
+        "folders": [[folder, storage.uri(folder)] for folder in folders],
         "tiles": [
             [
                 *cell, tile.thumbnail.width, tile.thumbnail.height,
-                number[str(Path(tile.path).parent)], Path(tile.path).name, _quoted(tile.path),
+                number[os.path.split(tile.path)[0]], Path(tile.path).name, _quoted(tile.path),
                 (tile.taken_at or "")[:10], tile.stands_for,
             ]
             for tile, cell in zip(tiles, cells.tolist(), strict=True)
@@ -76,7 +78,7 @@ def write_map(
 
 def _quoted(path: str) -> str:
     """Return a file's name as it stands in a URI, whatever bytes it has."""
-    return Path(path).as_uri().rpartition("/")[2]
+    return storage.uri(path).rpartition("/")[2]
 
 
 def _parts(tiles: Sequence[Tile]) -> list[Sequence[Tile]]:

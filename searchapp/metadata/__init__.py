@@ -14,6 +14,7 @@ from dataclasses import replace
 from datetime import datetime
 from typing import TYPE_CHECKING, Any, BinaryIO
 
+from searchapp import storage
 from searchapp.metadata import exif, iptc, xmp
 from searchapp.metadata.said import Said
 from searchapp.types import PictureInfo
@@ -96,6 +97,8 @@ def dated(info: PictureInfo, mtime_ns: int) -> PictureInfo:
     """Fall back on a file's date, on this machine's clock, where the picture tells none."""
     if info.date is not None or info.taken_at is not None:
         return info
+    if mtime_ns < storage.SECOND:  # a server that tells no date, or a clock that was never set
+        return info
     with suppress(ValueError, OverflowError, OSError):
         local = datetime.fromtimestamp(mtime_ns // 10**9).astimezone()
         return replace(info, date=local.isoformat(timespec="seconds"), date_from="file")
@@ -111,8 +114,9 @@ def sidecars_of(path: str) -> list[str]:
 def sidecar_of(path: str) -> bytes | None:
     """Return the packet beside a picture."""
     for name in sidecars_of(path):
-        with suppress(OSError), open(name, "rb") as file:  # noqa: PTH123
-            return file.read(xmp.LARGEST + 1)
+        packet = storage.small(name, xmp.LARGEST + 1)
+        if packet is not None:
+            return packet
     return None
 
 

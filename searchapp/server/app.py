@@ -24,7 +24,7 @@ from searchapp.errors import (
     SearchAppError,
     UnsupportedModality,
 )
-from searchapp.scan import suffix
+from searchapp.server import films
 from searchapp.server.answers import (
     CountAnswer,
     EmbedAnswer,
@@ -57,10 +57,6 @@ FILES = {
     ".js": "text/javascript",
     ".svg": "image/svg+xml",
 }
-FILMS = {
-    ".mp4": "video/mp4", ".m4v": "video/mp4", ".mov": "video/quicktime", ".webm": "video/webm",
-    ".mkv": "video/x-matroska", ".3gp": "video/3gpp", ".ogv": "video/ogg",
-}  # fmt: skip
 IDLE = frozenset({"/api/resident", "/api/stop", "/healthz", "/metrics"})  # no work, no stay
 VERSIONED = frozenset({"/api/search", "/api/embed", "/api/count"})  # what commands ask
 IMAGE_ID = 2**63 - 1
@@ -217,13 +213,12 @@ def create_app(
         return Response(found[0], media_type="image/webp", headers=headers)
 
     @app.get("/api/videos/{image_id}", response_class=Response)
-    async def film(image_id: Annotated[int, _id()]) -> Response:
+    async def film(request: Request, image_id: Annotated[int, _id()]) -> Response:
         """Return the video that an image is a frame of, as it is; parts of it by Range."""
         found = await service.film(image_id)
         if found is None:
             raise HTTPException(404, "there is no such image")
-        kind = FILMS.get(suffix(found.name), "application/octet-stream")
-        return FileResponse(found, media_type=kind, headers={"Cache-Control": "private"})
+        return films.answer(*found, request.headers.get("range"))
 
     @app.get("/api/info")
     async def info() -> dict[str, Any]:

@@ -19,7 +19,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
-from searchapp import __version__, fetch
+from searchapp import __version__, fetch, storage
 from searchapp.errors import EngineError, LibraryError, QueryError, SearchAppError
 from searchapp.server.address import is_free, log_path, socket_path, turn
 from searchapp.types import Answer, Hit, Query, SearchOptions, Term
@@ -207,7 +207,7 @@ def _fields(terms: Sequence[Term], options: SearchOptions) -> dict[str, Any]:
             for number, term in enumerate(terms)
         ],
         **asdict(options),
-        "folder": os.path.abspath(folder.expanduser()) if folder else None,  # noqa: PTH100
+        "folder": storage.whole(folder) if folder else None,
         "model": _absolute(options.model),
         "one_prompt": True,
     }

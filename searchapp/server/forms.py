@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import re
 from dataclasses import asdict, fields, replace
-from pathlib import Path
 from typing import Annotated, Any, Literal, TypeVar
 
 from fastapi import HTTPException, Request
@@ -98,7 +97,7 @@ class FilterRequest(BaseModel):
     def filter(self) -> Filter:
         """Return it as the library has it."""
         values = {field.name: getattr(self, field.name) for field in fields(Filter)}
-        folder = Path(self.folder) if self.folder else None
+        folder = self.folder or None
         return Filter(**(values | {"folder": folder, "keyword": tuple(self.keyword)}))
 
 

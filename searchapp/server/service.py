@@ -13,7 +13,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
-from searchapp import images, querying, showing, video
+from searchapp import images, querying, showing, storage
 from searchapp.calibration import kind_of
 from searchapp.catalog import Located
 from searchapp.engines import Engine, EngineInput, Refusal, Vector
@@ -21,6 +21,7 @@ from searchapp.errors import EngineError, PictureError, QueryError
 from searchapp.library import Library
 from searchapp.models import ModelSpec
 from searchapp.server.batcher import Batcher
+from searchapp.storage import State
 from searchapp.types import AUTO, Answer, Collection, Facets, Filter, Query, SearchOptions, Term
 
 if TYPE_CHECKING:
@@ -163,8 +164,8 @@ class Service:
             return None
         return await self._with_pictures(lambda: self._thumbnail(located, size)), located.key
 
-    async def film(self, image_id: int) -> Path | None:
-        """Return where the video is that an image is a frame of; PictureError where it is none."""
+    async def film(self, image_id: int) -> tuple[str, State] | None:
+        """Return where the video is that an image is of; PictureError where it is none."""
         located = await self._with_library(lambda it: it.image(image_id))
         return None if located is None else await self._with_pictures(lambda: _film(located))
 
@@ -296,20 +297,20 @@ def _picture(located: Located, side: int) -> Picture:
 
 def _shown(located: Located) -> tuple[bytes, str]:
     if located.seconds is None and located.info.format in SHOWN:
-        data = _of_first(located, lambda path: images.read(path)[0])
+        data = _of_first(located, lambda path: storage.read(path)[0])
         return data, f"image/{located.info.format.lower()}"
     buffer = io.BytesIO()
     _picture(located, LARGEST).save(buffer, "JPEG", quality=90)
     return buffer.getvalue(), "image/jpeg"
 
 
-def _film(located: Located) -> Path:
+def _film(located: Located) -> tuple[str, State]:
     """Return where a video is; PictureError where it is none, or away."""
     if located.seconds is None:
         raise PictureError("that is no video", stage="read")
 
-    def there(path: str) -> Path:
-        with video.reading(path):
-            return Path(path)
+    def there(path: str) -> tuple[str, State]:
+        with storage.opened(path) as (_, state):
+            return path, state
 
     return _of_first(located, there)

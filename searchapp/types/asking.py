@@ -50,7 +50,7 @@ class Term:
 class Filter:
     """What a picture must fulfil to be searched at all; None asks for nothing."""
 
-    folder: Path | None = None  # a file below it
+    folder: str | Path | None = None  # a file below it
     after: str | None = None  # of then or later: ISO 8601, or the beginning of one
     before: str | None = None  # of then or earlier: 2023-06 includes all of June
     camera: str | None = None  # a pattern with * and ?, in any case, from any word of the name on

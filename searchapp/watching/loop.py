@@ -5,12 +5,13 @@ from __future__ import annotations
 import os
 import queue
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from types import TracebackType
 from typing import Self, TypeAlias
 
+from searchapp import storage
 from searchapp.errors import FolderError, LockedError, SearchAppError
 from searchapp.ignoring import FILE as RULES
 from searchapp.scan import resolve_roots
@@ -90,7 +91,7 @@ class Watch:
 
     def __init__(
         self,
-        folders: list[Path],
+        folders: Sequence[str | Path],
         library: Path,
         options: IndexOptions,
         *,
@@ -99,7 +100,9 @@ class Watch:
     ) -> None:
         """Raise FolderError for a folder that is none; library: its changes are its own affair."""
         check_installed()
-        self.roots = resolve_roots(folders)
+        for folder in filter(storage.is_url, folders):
+            raise FolderError(f"{folder}: nothing tells of changes there; run index now and then")
+        self.roots = [Path(root) for root in resolve_roots(folders)]
         self._library, self._options, self._poll = library, options, poll
         self._told: queue.SimpleQueue[str] = queue.SimpleQueue()
         self._pending, self._again = Pending(quiet), Pending(quiet)

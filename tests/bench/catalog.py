@@ -39,7 +39,7 @@ def info_of(number: int) -> PictureInfo:
 
 def fill(catalog: Catalog, files: int, dimensions: int) -> None:
     collection = catalog.add_collection("made", "made", "1", dimensions, "{}")
-    run = catalog.writer.start_run(collection, [Path("/photos")])
+    run = catalog.writer.start_run(collection, ["/photos"])
     made = np.random.default_rng(0).normal(size=(997, dimensions)).astype(np.float32)
     vectors = [pack(vector / np.linalg.norm(vector)) for vector in made]
     for start in range(0, files, BATCH):
@@ -106,7 +106,7 @@ def main() -> None:
         noted = time.monotonic()
         plan = seen.plan(collection, retry_failed=False, limit=None)
         planned = time.monotonic()
-        gone = len(seen.vanished(Path("/photos")))
+        gone = len(seen.vanished("/photos"))
         ended = time.monotonic()
         count = sum(1 for _ in seen.work())
         assert (plan.work, gone) == (count, files // 100), (plan, gone, count)
