@@ -50,7 +50,7 @@ class QueryError(SearchAppError):
 
 
 class PictureError(SearchAppError):
-    """Say why one picture cannot be used; stage is read, decode or embed."""
+    """Say why one picture cannot be used; stage is read, fetch, decode or embed."""
 
     def __init__(self, message: str, stage: str = "decode") -> None:
         super().__init__(message)

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 class Failure:
     """One file that could not be used, and why.
 
-    stage is scan, read, decode or embed, or "needs" and the extra that reads such files.
+    stage is scan, read, fetch, decode or embed, or "needs" and the extra that reads such files.
     """
 
     path: str
