@@ -36,7 +36,7 @@ AHEAD = 3  # batches that an actor has, one of which its engine embeds
 SMALL = 16  # files of a batch at most, from the second pass on
 LOSSES = 3  # batches for each engine, after which a pass ends
 DEADLY = 2  # times that a picture must end a process that had nothing else
-PARTS = 64  # that every engine gets, where there are enough files
+PARTS = 8  # that every engine gets, where there are enough files: Ray hands out some 20 a second
 BATCHES = 32  # in one part, all of which are lost with its engine
 OUTPUT = 256 << 10  # bytes of answers that an actor collects before it sends them
 A_START = 1800  # seconds, when all engines are to run before the first file is given out
@@ -263,8 +263,9 @@ def _connect(address: str) -> None:
         ray._private.worker._worker_logs_enabled = False
     except OSError as error:  # ConnectionError, and what the network says
         raise EngineError(
-            f"no Ray cluster at {address}; `ray start --head` starts one, `ray start "
-            "--address=HOST:6379` on another machine joins it"
+            f"no Ray cluster at {address}, or one that asks for a token (set RAY_AUTH_MODE=token); "
+            "`ray start --head` starts one, `ray start --address=HOST:6379` on another machine "
+            "joins it"
         ) from error
     except (RuntimeError, ValueError) as error:  # another version of Ray or Python, an odd address
         raise EngineError(f"the Ray cluster at {address}: {error}") from error
