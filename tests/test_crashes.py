@@ -107,7 +107,9 @@ def test_the_command_says_that_the_disk_refuses(tmp_path: Path, model: Path) -> 
     """A real limit of the system, in the midst of a run: one line, and exit status 1."""
     for mark in range(12):
         draw(tmp_path / f"photos/{mark:02}.png", "red", mark=mark + 1)
-    arguments = command("index", tmp_path / "photos", "--model", model, "--batch-size", 1)
+    arguments = command(
+        "index", tmp_path / "photos", "--model", model, "--batch-size", 1, seconds=0
+    )
     options = {"env": os.environ | in_library(tmp_path), "capture_output": True, "text": True}
     limit = (resource.RLIMIT_FSIZE, (500_000, 500_000))
     full = subprocess.run(

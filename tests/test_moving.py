@@ -186,9 +186,15 @@ def test_a_server_that_is_gone_costs_nothing_that_was_embedded(
 
 
 def test_a_place_that_cannot_be_reached_changes_nothing(
-    opened: Library, photos: Path, model: Path, tmp_path: Path, fake_engines: Engines
+    opened: Library,
+    photos: Path,
+    model: Path,
+    tmp_path: Path,
+    fake_engines: Engines,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     """Before an engine starts, and before a collection is made."""
+    monkeypatch.setattr("searchapp.vectors.connecting.REFUSED", 0.3)
     nobody = f"milvus:http://user:{SECRET}@127.0.0.1:{port()}"
     with pytest.raises(VectorsError, match="does not answer") as raised:
         index(opened, photos, model, vectors=nobody)

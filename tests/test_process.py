@@ -55,8 +55,22 @@ def test_the_package_imports_nothing_heavy() -> None:
     assert result.stdout == "[]\n", result.stderr
 
 
+def test_the_catalogue_imports_no_pandas() -> None:
+    """sqlite-utils would, where it is installed; whoever wants it imports it all the same."""
+    result = python("""
+        import sys
+        import searchapp.library
+        print("pandas" in sys.modules)
+        try:
+            import pandas
+        except ModuleNotFoundError as error:
+            assert error.name == "pandas" and "halted" not in str(error)
+    """)
+    assert result.stdout == "False\n", result.stderr
+
+
 def command(*arguments: object, seconds: float = 0.2) -> list[str]:
-    """The command line with a fake engine that is slow: so many seconds a picture."""
+    """The command line with a fake engine that is slow: so many seconds a picture, none a text."""
     code = f"""
         import sys, time
         sys.path.insert(0, sys.argv.pop(1))
@@ -65,7 +79,7 @@ def command(*arguments: object, seconds: float = 0.2) -> list[str]:
         from searchapp.cli import main
         class Slow(FakeEngine):
             def embed(self, inputs):
-                time.sleep({seconds} * len(inputs))
+                time.sleep({seconds} * sum(item.image is not None for item in inputs))
                 return super().embed(inputs)
         engines.start_engine = lambda spec, **_: Slow(spec)
         main()
@@ -101,8 +115,9 @@ def test_an_index_that_is_stopped_goes_on_later(
     if number == signal.SIGINT:
         assert "the same command goes on from here" in rest
     again = subprocess.run(
-        command(*arguments, "--json"), capture_output=True, text=True, env=environment, check=True
-    )
+        command(*arguments, "--json", seconds=0),
+        capture_output=True, text=True, env=environment, check=True,
+    )  # fmt: skip
     assert '"failed": 0' in again.stdout
     unchanged = int(again.stdout.split('"unchanged": ')[1].split(",")[0])
     added = int(again.stdout.split('"added": ')[1].split(",")[0])
@@ -113,9 +128,11 @@ def test_an_index_that_is_stopped_goes_on_later(
 def test_a_closed_pipe_is_no_error_message(tmp_path: Path, photos: Path, model: Path) -> None:
     """`searchapp query ... | head` ends quietly."""
     environment = os.environ | in_library(tmp_path)
-    subprocess.run(command("index", photos, "--model", model), env=environment, check=True)
+    subprocess.run(
+        command("index", photos, "--model", model, seconds=0), env=environment, check=True
+    )
     process = subprocess.Popen(
-        command("query", "red", "--paths"),
+        command("query", "red", "--paths", seconds=0),
         stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, env=environment,
     )  # fmt: skip
     assert process.stdout and process.stderr

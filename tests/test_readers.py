@@ -15,6 +15,7 @@ from test_replicas import TESTS, outcomes, places, works
 
 from searchapp import images
 from searchapp.engines import pipeline
+from searchapp.engines import readers as reading
 from searchapp.engines.pipeline import DECODE_SECONDS, Fresh, Pipeline
 from searchapp.engines.readers import Readers, Reading
 from searchapp.engines.replicas import Replicas
@@ -62,6 +63,12 @@ class SleepyEngine(FakeEngine):
     def __init__(self, spec: ModelSpec, folder: str) -> None:
         super().__init__(spec)
         images.prepare = SleepingDecoder(Path(folder))
+
+
+@pytest.fixture(autouse=True)
+def short_grace(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Threads that will not end are not waited for long when all is closed."""
+    monkeypatch.setattr(reading, "GRACE", 0.1)
 
 
 @pytest.fixture

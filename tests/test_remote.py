@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import importlib.util
 import io
 import json
 import os
@@ -71,6 +72,7 @@ class Server(ThreadingHTTPServer):
 
 class Handler(BaseHTTPRequestHandler):
     protocol_version = "HTTP/1.1"
+    disable_nagle_algorithm = True  # else each answer waits 40 ms
     server: Server
 
     def log_message(self, *_: Any) -> None:
@@ -640,6 +642,7 @@ def serving(folder: Path, model: Path, *arguments: str) -> Iterator[tuple[str, P
         process = subprocess.Popen(
             [str(part) for part in command], stdout=output, stderr=output, env=environment,
             stdin=subprocess.DEVNULL, start_new_session=True,
+            preexec_fn=lambda: os.nice(10),  # meanwhile there are other tests
         )  # fmt: skip
     try:
         yield f"http://127.0.0.1:{port}", log, process
@@ -676,10 +679,24 @@ def wait_until_up(url: str, log: Path, process: subprocess.Popen[bytes]) -> None
     pytest.fail(f"vllm serve did not start:\n{log.read_text(errors='replace')[-3000:]}")
 
 
-@pytest.fixture(scope="module")
-def served(tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str, tuple[ModelSpec, str]]]:
-    """A server for each family, started side by side: its spec and its address."""
-    pytest.importorskip("vllm", reason="vLLM is not installed: pip install 'searchapp[cpu]'")
+Started = tuple[ModelSpec, tuple[str, Path, Any]]
+
+
+@pytest.fixture(scope="module", autouse=True)
+def starting(
+    request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[dict[str, Started] | None]:
+    """A server for each family, started when the module's first test begins, if one is asked for.
+
+    They take half a minute, in which the other tests mostly wait, and have the cores first.
+    """
+    asked = any(
+        item.path == request.path and "served" in getattr(item, "fixturenames", ())
+        for item in request.session.items
+    )
+    if not asked or importlib.util.find_spec("vllm") is None:
+        yield None
+        return
     from searchapp.engines.mend import mend_torchvision
 
     mend_torchvision()
@@ -689,9 +706,19 @@ def served(tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str, tuple
     siglip = serving(folder / "siglip", models["siglip"])
     with clip as first, siglip as second:
         servers = {"clip": first, "siglip": second}
-        for server in servers.values():
-            wait_until_up(*server)
-        yield {name: (resolve(str(models[name])), server[0]) for name, server in servers.items()}
+        yield {name: (resolve(str(models[name])), server) for name, server in servers.items()}
+        for _, _, process in servers.values():  # they end side by side, too
+            process.terminate()
+
+
+@pytest.fixture(scope="module")
+def served(starting: dict[str, Started] | None) -> dict[str, tuple[ModelSpec, str]]:
+    """A server for each family, that answers: its spec and its address."""
+    if starting is None:
+        pytest.skip("vLLM is not installed: pip install 'searchapp[cpu]'")
+    for _, server in starting.values():
+        wait_until_up(*server)
+    return {name: (spec, server[0]) for name, (spec, server) in starting.items()}
 
 
 def noise(width: int, height: int, seed: int) -> Image.Image:

@@ -23,11 +23,14 @@ from searchapp.server import client
 from searchapp.server.address import LONGEST, is_free, log_path, socket_path
 from searchapp.types import Query, SearchOptions, Term
 
+# Its engine is half a second in starting, and not ready when it is first asked.
+slow_start = pytest.mark.parametrize("residence", ["0.5"], indirect=True, ids=["slow"])
 FAKE = [sys.executable, str(Path(__file__).parent / "resident_fake.py")]
 
 
 @pytest.fixture
 def residence(
+    request: pytest.FixtureRequest,
     tmp_path: Path,
     photos: Path,
     model: Path,
@@ -35,7 +38,8 @@ def residence(
     monkeypatch: pytest.MonkeyPatch,
 ) -> Iterator[client.Residence]:
     """A filled library whose resident process has a fake engine; nothing is left running."""
-    monkeypatch.setattr(client, "COMMAND", [*FAKE, "0.5", "0"])
+    to_start = getattr(request, "param", "0")
+    monkeypatch.setattr(client, "COMMAND", [*FAKE, to_start, "0"])
     with Library.open(tmp_path / "library", create=True, start=fake_engines) as library:
         index(library, photos, model)
     yield client.Residence(tmp_path / "library", keep_alive=1)
@@ -47,6 +51,7 @@ def ask(residence: client.Residence, text: str = "blue", **options: object) -> l
     return [Path(hit.path).name for hit in hits]
 
 
+@slow_start
 def test_the_first_query_starts_it_and_the_next_use_it(residence: client.Residence) -> None:
     """The wait is told, once; the second answer comes from the same process."""
     told: list[str] = []
@@ -93,6 +98,7 @@ def test_it_answers_what_a_library_answers(residence: client.Residence, photos: 
         ask(residence, collection="nowhere")
 
 
+@slow_start
 def test_two_at_once_start_one_process(residence: client.Residence) -> None:
     """However many find none running, one is started, and all get their answer."""
     answers: list[list[str]] = []
@@ -122,6 +128,7 @@ def test_a_killed_one_is_replaced(residence: client.Residence) -> None:
     assert after and after["pid"] != running["pid"]
 
 
+@slow_start
 def test_killed_under_load_nobody_gets_a_wrong_answer(residence: client.Residence) -> None:
     """Killed hard while eight ask: the next process answers them, each with its own."""
     ask(residence)

@@ -1,5 +1,6 @@
 """The real vLLM, on the CPU, with a tiny CLIP of random weights; one engine for all tests here."""
 
+import gc
 import io
 import json
 import os
@@ -249,6 +250,11 @@ def test_a_dead_engine_is_started_again(spec: ModelSpec, monkeypatch: pytest.Mon
     assert len(starts) == 3
 
 
+def test_a_start_leaves_the_collector_on(engine: LocalEngine) -> None:
+    """Garbage is let lie while an engine starts, and collected from then on."""
+    assert gc.isenabled()
+
+
 def test_vllm_reports_nothing(engine: LocalEngine) -> None:
     """Its statistics are off where nobody has set them; only a GPU would have it send them."""
     from vllm.usage.usage_lib import is_usage_stats_enabled
@@ -374,6 +380,7 @@ def test_a_folder_that_vllm_cannot_load(clip: Path, tmp_path: Path) -> None:
     (broken / "model.safetensors").write_bytes(b"no weights")
     with pytest.raises(ModelError, match=r"broken: vLLM cannot start it: "):
         LocalEngine(resolve(str(broken)))
+    assert gc.isenabled(), "garbage is collected again"
 
 
 def test_a_folder_is_recognised_by_its_config(spec: ModelSpec) -> None:

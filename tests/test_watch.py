@@ -79,6 +79,14 @@ class Watching:
         self._watch.__exit__(None, None, None)
 
 
+@pytest.fixture(autouse=True)
+def quick_looks(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Look more often at what was told, and for another writer's end."""
+    for name in ("changes.TICK", "loop.TICK"):
+        monkeypatch.setattr(f"searchapp.watching.{name}", 0.1)
+    monkeypatch.setattr("searchapp.watching.loop.LOCKED", 0.5)
+
+
 @pytest.fixture
 def watching(
     tmp_path: Path, photos: Path, model: Path, fake_engines: Engines

@@ -6,8 +6,7 @@ import json
 import secrets
 from typing import Any
 
-from sqlite_utils import Database
-
+from searchapp.catalog.database import Database
 from searchapp.catalog.values import FIELDS
 from searchapp.types import Collection, Store
 

@@ -6,8 +6,7 @@ import json
 from collections.abc import Iterable, Sequence
 from typing import Any
 
-from sqlite_utils import Database
-
+from searchapp.catalog.database import Database
 from searchapp.types import PictureInfo
 
 FIELDS = (

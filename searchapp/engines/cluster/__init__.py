@@ -7,6 +7,7 @@ themselves: a folder has to be mounted on all of them, under the same path.
 
 from __future__ import annotations
 
+import gc
 import logging
 import os
 import pickle
@@ -147,6 +148,9 @@ class Cluster:
 
         from searchapp.engines.cluster.reading import Files
 
+        # The actors of the pass before hold their cores for as long as anything here refers to
+        # them, and what does is in cycles.
+        gc.collect()
         context = DataContext.get_current()
         context.enable_progress_bars = False
         # What an actor loses comes again in the next pass; a pass that loses too much ends early.
