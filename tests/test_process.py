@@ -55,20 +55,6 @@ def test_the_package_imports_nothing_heavy() -> None:
     assert result.stdout == "[]\n", result.stderr
 
 
-def test_the_catalogue_imports_no_pandas() -> None:
-    """sqlite-utils would, where it is installed; whoever wants it imports it all the same."""
-    result = python("""
-        import sys
-        import searchapp.library
-        print("pandas" in sys.modules)
-        try:
-            import pandas
-        except ModuleNotFoundError as error:
-            assert error.name == "pandas" and "halted" not in str(error)
-    """)
-    assert result.stdout == "False\n", result.stderr
-
-
 def command(*arguments: object, seconds: float = 0.2) -> list[str]:
     """The command line with a fake engine that is slow: so many seconds a picture, none a text."""
     code = f"""

@@ -10,10 +10,11 @@ from dataclasses import fields, replace
 from pathlib import Path
 from typing import Any
 
+from sqlite_utils import Database
+
 from searchapp.catalog.columns import Ids
 from searchapp.catalog.companions import Companions
 from searchapp.catalog.connecting import connect, writing
-from searchapp.catalog.database import Database
 from searchapp.catalog.described import Described, Outdated
 from searchapp.catalog.embedded import Embedded
 from searchapp.catalog.filters import Filters

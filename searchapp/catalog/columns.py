@@ -12,8 +12,8 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
+from sqlite_utils import Database
 
-from searchapp.catalog.database import Database
 from searchapp.catalog.values import FIELDS, NOWHERE, UNRATED, Field
 from searchapp.errors import QueryError
 from searchapp.types import Between, Filter

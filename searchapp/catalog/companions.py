@@ -6,8 +6,9 @@ import json
 import os
 from collections.abc import Iterable
 
+from sqlite_utils import Database
+
 from searchapp import pairs
-from searchapp.catalog.database import Database
 from searchapp.catalog.keys import key, path_of, within
 from searchapp.types import Collection
 

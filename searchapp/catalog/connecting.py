@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from searchapp.catalog.database import Database
+from sqlite_utils import Database
 
 
 def connect(file: Path) -> sqlite3.Connection:

@@ -8,9 +8,9 @@ from collections.abc import Sequence
 from itertools import chain
 
 import numpy as np
+from sqlite_utils import Database
 
 from searchapp.catalog.columns import NONE, Images, Mask, Names, Values
-from searchapp.catalog.database import Database
 from searchapp.catalog.keys import path_of
 from searchapp.catalog.values import UNKNOWN
 from searchapp.types import Facet, Facets, Month, Overview

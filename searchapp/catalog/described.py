@@ -9,8 +9,9 @@ from dataclasses import dataclass
 from itertools import groupby
 from operator import itemgetter
 
+from sqlite_utils import Database
+
 from searchapp.catalog.connecting import writing
-from searchapp.catalog.database import Database
 from searchapp.catalog.keys import key, path_of, within
 from searchapp.catalog.told import CHANGING, COLUMNS, WIDTH, info_of, save_keywords, values_of
 from searchapp.types import KnownFile, PictureInfo

@@ -9,8 +9,8 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
+from sqlite_utils import Database
 
-from searchapp.catalog.database import Database
 from searchapp.catalog.values import FIELDS, told
 from searchapp.types import Collection, Extent, SavedIndex
 

@@ -7,11 +7,11 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 import numpy as np
+from sqlite_utils import Database
 
 from searchapp.catalog import conditions
 from searchapp.catalog.columns import NONE, Ids, Images, Mask
 from searchapp.catalog.counting import Folders, counted, spanned
-from searchapp.catalog.database import Database
 from searchapp.catalog.keys import below
 from searchapp.types import Facets, Filter, Overview
 

@@ -10,8 +10,8 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
+from sqlite_utils import Database
 
-from searchapp.catalog.database import Database
 from searchapp.catalog.keys import path_of
 from searchapp.types import Collection, KnownFile
 

@@ -7,8 +7,9 @@ from itertools import groupby
 from operator import itemgetter
 from typing import Any
 
+from sqlite_utils import Database
+
 from searchapp.catalog.companions import Companions
-from searchapp.catalog.database import Database
 from searchapp.catalog.keys import path_of
 from searchapp.catalog.told import COLUMNS, info_of
 from searchapp.types import PictureInfo

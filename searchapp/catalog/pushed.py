@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import math
 
+from sqlite_utils import Database
+
 from searchapp.catalog.columns import EARTH, MOST, like, patterns, place_of, ranges
-from searchapp.catalog.database import Database
 from searchapp.catalog.values import FIELDS, NOWHERE, told
 from searchapp.types import Between, Filter, OneOf
 

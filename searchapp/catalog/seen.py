@@ -7,8 +7,9 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from typing import Any
 
+from sqlite_utils import Database
+
 from searchapp.catalog.companions import Companions
-from searchapp.catalog.database import Database
 from searchapp.catalog.keys import below, key, path_of, within
 from searchapp.scan import Found, is_video
 from searchapp.types import Collection

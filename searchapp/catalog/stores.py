@@ -6,7 +6,8 @@ import json
 import secrets
 from typing import Any
 
-from searchapp.catalog.database import Database
+from sqlite_utils import Database
+
 from searchapp.catalog.values import FIELDS
 from searchapp.types import Collection, Store
 

@@ -6,7 +6,8 @@ import json
 from collections.abc import Iterable, Sequence
 from typing import Any
 
-from searchapp.catalog.database import Database
+from sqlite_utils import Database
+
 from searchapp.types import PictureInfo
 
 FIELDS = (

@@ -7,7 +7,8 @@ import sqlite3
 from collections.abc import Iterator
 from pathlib import Path
 
-from searchapp.catalog.database import Database
+from sqlite_utils import Database
+
 from searchapp.catalog.keys import key, path_of
 from searchapp.catalog.told import COLUMNS, info_of
 from searchapp.types import Collection, Known, KnownFile

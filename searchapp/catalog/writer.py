@@ -7,7 +7,8 @@ from collections.abc import Iterable, Mapping
 from dataclasses import asdict
 from datetime import UTC, datetime
 
-from searchapp.catalog.database import Database
+from sqlite_utils import Database
+
 from searchapp.catalog.keys import key
 from searchapp.catalog.seen import Work
 from searchapp.catalog.told import FIELDS, save_keywords, values_of
