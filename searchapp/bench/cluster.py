@@ -108,7 +108,7 @@ def _rate(
     """Return how many nodes took part, and pictures a second from when all engines ran."""
     cluster = engines.start_cluster(job, options.address, options.replicas, arguments, count)
     works = (Work(str(file), 0, 0, None) for file in files)
-    done, since, before, now = 0, 0.0, 0, 0.0
+    done = 0
     try:
         for event in cluster.run(works, options.batch_size):
             if isinstance(event, EngineStarting):
@@ -117,14 +117,12 @@ def _rate(
                 if isinstance(outcome.result, Failure):
                     raise EngineError(f"{outcome.result.path}: {outcome.result.message}")
             done += len(event)
-            now = time.monotonic()
-            if not since:
-                since, before = now, done
+        now = time.monotonic()
         if len(cluster.answered) < count:
             raise EngineError(
                 f"{len(cluster.answered)} of {count} engines took part: the cluster has no room "
                 "for more"
             )
-        return len(cluster.nodes), (done - before) / (now - since)
+        return len(cluster.nodes), done / (now - (cluster.ready_at or 0.0))
     finally:
         cluster.close()

@@ -202,7 +202,8 @@ class Cluster:
             raise error(f"{message} (on the node {answer.node})")
         for stage, seconds in answer.seconds.items():
             self.seconds[stage] += seconds
-        self.ready_at = self.ready_at or time.monotonic() - answer.seconds.get("embed", 0.0)
+        if self.ready_at is None and answer.began is not None:  # clocks of nodes may differ
+            self.ready_at = time.monotonic() - max(0.0, time.time() - answer.began)
         self.answered.add((answer.node, answer.process))
         self.nodes[answer.node] += len(answer.outcomes)
         return [outcome for number, outcome in answer.outcomes if spool.done(number)]

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import pickle
 import threading
+import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -30,6 +31,7 @@ class Answer:
     process: int
     outcomes: list[tuple[int, Outcome]] = field(default_factory=list)
     seconds: Mapping[str, float] = field(default_factory=dict)  # by stage: see Pipeline
+    began: float | None = None  # when it ran and had the batch, by time.time
     error: tuple[str, str] | None = None  # the kind of a SearchAppError, and its message
 
 
@@ -66,6 +68,7 @@ class Embedder:
     def _answer(self, lines: list[bytes]) -> Answer:
         if self._pipeline.is_stuck:
             os._exit(1)  # Ray starts another, and the batch is embedded elsewhere
+        begun = time.monotonic()
         numbers, works = zip(*map(numbered, lines), strict=True)
         outcomes, rest = list[Outcome](), iter(works)
         try:
@@ -80,7 +83,9 @@ class Embedder:
                 self._node, os.getpid(), error=("EngineError", f"{type(error).__name__}: {error}")
             )
         told = list(zip(numbers, outcomes, strict=True))
-        return Answer(self._node, os.getpid(), told, dict(self._pipeline.take_seconds()))
+        since = time.monotonic() - max(begun, self._pipeline.ready_at or 0.0)
+        seconds = dict(self._pipeline.take_seconds())
+        return Answer(self._node, os.getpid(), told, seconds, time.time() - since)
 
 
 @contextmanager
