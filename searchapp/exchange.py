@@ -49,6 +49,11 @@ def write(file: Path, collection: Collection, pages: Iterable[list[Known]], coun
                 return _write_json(file, header, pages, vectors=True)
     except OSError as error:
         raise LibraryError(f"{file} cannot be written: {error.strerror or error}") from error
+    except UnicodeEncodeError as error:
+        raise LibraryError(
+            f"{file} cannot be written: Parquet takes no file name that is no UTF-8, as one here "
+            "is; .npy and .json do"
+        ) from error
 
 
 def load(catalog: Catalog, file: Path, name: str | None) -> tuple[Loaded, Collection]:

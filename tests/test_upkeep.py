@@ -321,6 +321,19 @@ def test_there_and_back(
     assert fake_engines.embedded == MANY
 
 
+def test_names_that_are_no_text_go_there_and_back(
+    opened: Library, photos: Path, model: Path, tmp_path: Path
+) -> None:
+    """In JSON; Parquet cannot hold them, which is said."""
+    (photos / "red.jpg").rename(photos / os.fsdecode(b"\xff.jpg"))
+    index(opened, photos, model)
+    opened.export(tmp_path / "x.json")
+    assert opened.load(tmp_path / "x.json").files == 3
+    with pytest.raises(LibraryError, match=r"no UTF-8, as one here is; \.npy and \.json do"):
+        opened.export(tmp_path / "x.parquet")
+    assert not (tmp_path / "x.parquet").exists()
+
+
 def test_import_elsewhere_knows_by_content(
     opened: Library, many: Path, model: Path, fake_engines: Engines, tmp_path: Path
 ) -> None:
