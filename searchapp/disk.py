@@ -35,7 +35,15 @@ def reason(error: Exception) -> str:
 
 @contextmanager
 def complete(file: Path) -> Iterator[Path]:
-    """Give a name to write to; the file appears, durably, when the block has written all of it."""
+    """Give a name to write to; the file appears, durably, when the block has written all of it.
+
+    A link stays one: the file that it leads to appears. A pipe or a device, /dev/stdout among them,
+    is no file that could be replaced: it is written to as it is.
+    """
+    if _flows(file):
+        yield file
+        return
+    file = Path(os.path.realpath(file))
     temporary = file.with_name(f"{file.stem}.{secrets.token_hex(4)}.tmp")
     try:
         yield temporary
@@ -50,3 +58,10 @@ def complete(file: Path) -> Iterator[Path]:
             os.fsync(number)
         finally:
             os.close(number)
+
+
+def _flows(file: Path) -> bool:
+    """Tell whether what is written to a name goes elsewhere, as that of /dev/stdout does."""
+    folder = os.path.realpath(file.parent)  # of /dev/fd/3 it lies in /proc
+    opened = folder in ("/dev", "/dev/fd") or folder.startswith("/proc/")
+    return opened or file.is_fifo() or file.is_char_device()

@@ -7,9 +7,9 @@ the same name says what each row is of.
 from __future__ import annotations
 
 import json
-import re
-from collections.abc import Iterable, Iterator
-from dataclasses import MISSING, asdict, fields
+import zipfile
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -19,32 +19,14 @@ from searchapp import collections, storage
 from searchapp.catalog import Catalog, Work
 from searchapp.disk import complete
 from searchapp.errors import LibraryError
-from searchapp.metadata import dated
-from searchapp.types import (
-    FORMAT,
-    Collection,
-    Header,
-    Known,
-    KnownFile,
-    Loaded,
-    PictureInfo,
-    RunSummary,
-)
+from searchapp.rows import WRONG, header_of, known_of, row_of, said
+from searchapp.types import Collection, Header, Known, Loaded, RunSummary
 from searchapp.vectors import are_whole
 
 SUFFIXES = (".npy", ".json", ".parquet")
 AT_ONCE = 10_000  # rows that are turned into Parquet at once
-TEXT, NUMBER = str | None, float | int | None
-INFO = {
-    "format": str, "width": int, "height": int, "taken_at": TEXT, "camera": TEXT,
-    "latitude": NUMBER, "longitude": NUMBER, "lens": TEXT, "rating": int | None,
-    "keywords": tuple, "title": TEXT, "description": TEXT, "date": TEXT, "date_from": TEXT,
-    "reader": int,
-}  # fmt: skip
-OF_OLD = {  # what a file of an earlier version does not have
-    field.name: field.default for field in fields(PictureInfo) if field.default is not MISSING
-}
-FRAME = {"video": TEXT, "seconds": NUMBER}
+Pages = Callable[[], Iterator[list[Known]]]
+FOREIGN = (OSError, EOFError, zipfile.BadZipFile, *WRONG)  # what reading any file can raise
 PARQUET = "Parquet needs pyarrow: pip install 'searchapp[parquet]'"
 
 
@@ -66,18 +48,25 @@ def write(file: Path, collection: Collection, pages: Iterable[list[Known]], coun
                 return _write_json(file, header, pages, vectors=True)
     except OSError as error:
         raise LibraryError(f"{file} cannot be written: {error.strerror or error}") from error
+    except UnicodeEncodeError as error:
+        raise LibraryError(
+            f"{file} cannot be written: Parquet takes no file name that is no UTF-8, as one here "
+            "is; .npy and .json do"
+        ) from error
 
 
 def load(catalog: Catalog, file: Path, name: str | None) -> tuple[Loaded, Collection]:
     """Add what a file holds and the catalogue does not, to a collection of the same vectors.
 
-    Files count that are there, as they were. Errors: LibraryError.
+    Files count that are there, as they were. Errors: LibraryError, with nothing written.
     """
     header, pages = read(file)
+    for _ in pages():
+        pass  # all of it can be used, before any of it is
     target = collections.for_loading(catalog, header, name)
     embedded, images, files = catalog.embedded(target), 0, 0
     run_id = catalog.writer.start_run(target, [])
-    for page in pages:
+    for page in pages():
         there = [
             (Work(each.path, each.size, each.mtime_ns, None), known.sha256)
             for known in page
@@ -105,22 +94,22 @@ def load(catalog: Catalog, file: Path, name: str | None) -> tuple[Loaded, Collec
     return Loaded(target.name, images, files), target
 
 
-def read(file: Path) -> tuple[Header, Iterator[list[Known]]]:
-    """Return what a file's vectors were made with, and its images in pages; LibraryError."""
+def read(file: Path) -> tuple[Header, Pages]:
+    """Return what a file's vectors were made with, and what yields its images; LibraryError."""
     try:
         match _suffix(file):
             case ".npy":
                 header, rows = _read_json(file.with_suffix(".json"))
                 vectors = np.load(file, mmap_mode="r", allow_pickle=False)
-                return header, _checked(file, header, _with_vectors(file, rows, vectors))
+                return header, lambda: _checked(file, header, _with_vectors(file, rows, vectors))
             case ".parquet":
                 header, known = _read_parquet(file)
-                return header, _checked(file, header, known)
+                return header, lambda: _checked(file, header, known())
             case _:
                 header, rows = _read_json(file)
-                return header, _checked(file, header, _with_vectors(file, rows, None))
-    except (OSError, ValueError, KeyError, TypeError) as error:
-        raise LibraryError(f"{file} is nothing that export has written: {error}") from error
+                return header, lambda: _checked(file, header, _with_vectors(file, rows, None))
+    except FOREIGN as error:
+        raise _no_export(file, error) from error
 
 
 def _suffix(file: Path) -> str:
@@ -164,7 +153,7 @@ def _write_json(file: Path, header: Header, pages: Iterable[list[Known]], *, vec
         opened.write(json.dumps(asdict(header))[:-1] + ', "images": [')
         for page in pages:
             for known in page:
-                row = _row(known)
+                row = row_of(known)
                 if vectors:
                     row["vector"] = np.frombuffer(known.vector, "<f2").tolist()
                 opened.write(("," if count else "") + "\n" + json.dumps(row))
@@ -173,65 +162,22 @@ def _write_json(file: Path, header: Header, pages: Iterable[list[Known]], *, vec
     return count
 
 
-def _row(known: Known) -> dict[str, Any]:
-    return {
-        "sha256": known.sha256,
-        **asdict(known.info),
-        "files": [asdict(file) for file in known.files],
-        "video": known.video,
-        "seconds": known.seconds,
-    }
-
-
 def _read_json(file: Path) -> tuple[Header, list[dict[str, Any]]]:
     document = json.loads(file.read_text(encoding="utf-8"))
-    return _header(document), document["images"]
-
-
-def _header(values: dict[str, Any]) -> Header:
-    header = Header(**{field.name: values[field.name] for field in fields(Header)})
-    if header.searchapp != FORMAT:
-        raise ValueError(f"its version is {header.searchapp}, not {FORMAT}")
-    _check_types(asdict(header), {"model": str, "revision": str, "dimensions": int})
-    settings = json.loads(header.settings)
-    _check_types(settings, {"options": dict, "space": dict})
-    return header
+    return header_of(document), document["images"]
 
 
 def _with_vectors(file: Path, rows: list[dict[str, Any]], vectors: Any) -> Iterator[list[Known]]:
     if vectors is not None and len(vectors) != len(rows):
         raise LibraryError(f"{file} has {len(vectors):,} vectors, its .json {len(rows):,} images")
     for start in range(0, len(rows), AT_ONCE):
-        yield [
-            _known(row, row["vector"] if vectors is None else vectors[start + number])
-            for number, row in enumerate(rows[start : start + AT_ONCE])
-        ]
+        page = rows[start : start + AT_ONCE]
+        its = map(_vector_of, page) if vectors is None else vectors[start : start + AT_ONCE]
+        yield list(known_of(zip(page, its, strict=True), start + 1))
 
 
-def _known(row: dict[str, Any], vector: Any) -> Known:
-    told = OF_OLD | {name: row[name] for name in INFO if name in row or name not in OF_OLD}
-    info = PictureInfo(**(told | {"keywords": tuple(told["keywords"] or ())}))
-    _check_types(asdict(info), INFO)
-    for word in info.keywords:
-        _check_types({"keyword": word}, {"keyword": str})
-    files = tuple(KnownFile(**file) for file in row["files"])
-    for file in files:
-        _check_types(asdict(file), {"path": str, "size": int, "mtime_ns": int})
-    if files:
-        info = dated(info, min(file.mtime_ns for file in files))
-    frame = {name: row.get(name) for name in FRAME}  # older versions did not write it
-    _check_types(frame, FRAME)
-    for sha256 in (row["sha256"], frame["video"] or row["sha256"]):
-        if not re.fullmatch("[0-9a-f]{64}", sha256):
-            raise ValueError(f"{sha256!r} is no SHA-256")
-    return Known(row["sha256"], info, files, np.asarray(vector, "<f2").tobytes(), **frame)
-
-
-def _check_types(values: dict[str, Any], types: dict[str, Any]) -> None:
-    """Raise TypeError where a value is not of its type: SQLite would take any."""
-    for name, type_ in types.items():
-        if not isinstance(values[name], type_) or isinstance(values[name], bool):
-            raise TypeError(f"{name} is {values[name]!r}")
+def _vector_of(row: Any) -> Any:
+    return row.get("vector") if isinstance(row, dict) else None  # which is of no length
 
 
 # Parquet
@@ -270,7 +216,7 @@ def _write_parquet(file: Path, header: Header, pages: Iterable[list[Known]]) -> 
     with complete(file) as temporary, parquet.ParquetWriter(temporary, schema) as writer:
         for page in pages:
             rows = [
-                _row(known)
+                row_of(known)
                 | {"vector": np.frombuffer(known.vector, "<f2").astype(np.float32).tolist()}
                 for known in page
             ]
@@ -279,17 +225,20 @@ def _write_parquet(file: Path, header: Header, pages: Iterable[list[Known]]) -> 
     return count
 
 
-def _read_parquet(file: Path) -> tuple[Header, Iterator[list[Known]]]:
+def _read_parquet(file: Path) -> tuple[Header, Pages]:
     _, parquet = _pyarrow()
     opened = parquet.ParquetFile(file)
     metadata = opened.schema_arrow.metadata or {}
-    header = _header(json.loads(metadata[b"searchapp"]))
+    header = header_of(json.loads(metadata[b"searchapp"]))
 
     def pages() -> Iterator[list[Known]]:
+        first = 1
         for batch in opened.iter_batches(AT_ONCE):
-            yield [_known(row, row["vector"]) for row in batch.to_pylist()]
+            rows = batch.to_pylist()
+            yield list(known_of(((row, _vector_of(row)) for row in rows), first))
+            first += len(rows)
 
-    return header, pages()
+    return header, pages
 
 
 def _pyarrow() -> tuple[Any, Any]:
@@ -303,15 +252,19 @@ def _pyarrow() -> tuple[Any, Any]:
 
 def _checked(file: Path, header: Header, pages: Iterator[list[Known]]) -> Iterator[list[Known]]:
     """Let through what can be searched: vectors of the right size, of numbers, of length one."""
+    done = 0
     try:
         for page in pages:
             whole = are_whole([known.vector for known in page], header.dimensions)
-            for known, is_whole in zip(page, whole, strict=True):
-                if not is_whole:
-                    raise LibraryError(
-                        f"{file}: the vector of {known.sha256[:12]} is not of length one in "
-                        f"{header.dimensions} dimensions; nothing of its page was read"
-                    )
+            if not whole.all():
+                row = done + int(whole.argmin()) + 1
+                told = f"of length one in {header.dimensions} dimensions"
+                raise ValueError(f"row {row:,}: its vector is not {told}")
+            done += len(page)
             yield page
-    except (ValueError, KeyError, TypeError) as error:
-        raise LibraryError(f"{file} is nothing that export has written: {error}") from error
+    except FOREIGN as error:
+        raise _no_export(file, error) from error
+
+
+def _no_export(file: Path, error: Exception) -> LibraryError:
+    return LibraryError(f"{file} is no export of searchapp: {said(error)}")

@@ -106,6 +106,7 @@ class Library:
         start: Callable[[ModelSpec], Engine] | None = None,
         start_many: StartMany | None = None,
         policy: Policy = Policy(),
+        tell: Callable[[str], None] = lambda line: None,
     ) -> Library:
         """Open a library; raise LibraryError where there is none, or none that can be used.
 
@@ -115,6 +116,8 @@ class Library:
         start_many: what starts several, in processes of their own, to index many files; by
         default engines.start_replicas, and none where start is given.
         policy: when an index is changed for another, trained anew, and saved.
+        tell: told that a large library of an earlier version is brought up to date, which takes
+        a while.
         """
         path = library_folder(folder)
         if path.exists() and not path.is_dir():
@@ -129,7 +132,8 @@ class Library:
                 path.mkdir(parents=True, exist_ok=True)
             except OSError as error:
                 raise LibraryError(f"no library can be made at {path}: {error.strerror}") from error
-        return cls(path, Catalog.open(path / CATALOG, create=create), start, start_many, policy)
+        catalog = Catalog.open(path / CATALOG, create=create, tell=tell)
+        return cls(path, catalog, start, start_many, policy)
 
     def close(self) -> None:
         """Stop the engine and close the catalogue."""

@@ -294,9 +294,5 @@ def m008_vectors_at(db: Database) -> None:
             where e.image_id = new.id
             and e.collection_id in (select collection_id from stores);
         end;
-        -- What cameras, lenses and formats there are is asked without reading all images.
-        create index images_camera on images(camera);
-        create index images_format on images(format);
-        create index images_lens on images(lens);
         """
     )

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from searchapp import showing, storage
+from searchapp.disk import complete
 from searchapp.errors import PictureError, SearchAppError
 from searchapp.types import Hit, clock
 
@@ -45,7 +46,8 @@ def write_sheet(file: Path, sections: Sequence[Section], title: str = "searchapp
         f"<body><h1>{html.escape(title)}</h1>\n{body}</body></html>\n"
     )
     try:
-        file.write_text(page, encoding="utf-8", errors="replace")
+        with complete(file) as temporary:
+            temporary.write_text(page, encoding="utf-8", errors="replace")
     except OSError as error:
         raise SearchAppError(f"{file} cannot be written: {error.strerror}") from error
 

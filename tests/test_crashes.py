@@ -7,6 +7,8 @@ import json
 import os
 import resource
 import subprocess
+import sys
+import textwrap
 from pathlib import Path
 from typing import Any
 
@@ -125,6 +127,72 @@ def test_the_command_says_that_the_disk_refuses(tmp_path: Path, model: Path) -> 
     assert (done["added"] + done["unchanged"], done["failed"]) == (12, 0)
     assert done["unchanged"] > 0
     print(f"{done['unchanged']} of 12 kept: {said}")
+
+
+WRITES = {  # each more than there is room for
+    "query --html": """
+        from searchapp.sheet import Section, write_sheet
+        write_sheet(file, [Section("x" * 9000, [])])
+    """,
+    "duplicates --html": """
+        from searchapp.duplicates import review
+        from searchapp.types import Duplicates
+        review.write(file, Duplicates((), (), 0, 0))
+    """,
+    "duplicates --script": """
+        from searchapp.duplicates import script
+        script.write(file, [])
+    """,
+    "map --html": """
+        import numpy as np
+        from searchapp.mapping.page import write_map
+        write_map(file, [], np.zeros((0, 2), np.int32), "x", "x")
+    """,
+}
+
+
+def writing(code: str, file: str | Path, **options: Any) -> subprocess.CompletedProcess[str]:
+    start = f"from pathlib import Path\nfile = Path({str(file)!r})\n"
+    return subprocess.run(
+        [sys.executable, "-c", start + textwrap.dedent(code)], text=True, check=False, **options
+    )
+
+
+@pytest.mark.parametrize("name", WRITES)
+def test_what_is_cut_off_is_not_there(tmp_path: Path, name: str) -> None:
+    """A page or a script that the disk has no room for leaves what stood there, and no scraps."""
+    file = tmp_path / "written"
+    file.write_text("as it was")
+    full = writing(
+        WRITES[name], file, stderr=subprocess.PIPE,
+        preexec_fn=lambda: resource.setrlimit(resource.RLIMIT_FSIZE, (2000, 2000)),
+    )  # fmt: skip
+    assert f"SearchAppError: {file} cannot be written: File too large" in full.stderr
+    assert file.read_text() == "as it was"
+    assert list(tmp_path.iterdir()) == [file]
+    assert writing(WRITES[name], file).returncode == 0
+    assert len(file.read_text()) > 2000
+
+
+def test_a_page_flows_through(tmp_path: Path) -> None:
+    """Into a pipe, a standard output that is a file, and behind a link."""
+    code = WRITES["query --html"]
+    page = writing(code, "/dev/fd/1", stdout=subprocess.PIPE).stdout
+    assert page.startswith("<!doctype html>")
+    with (tmp_path / "page.html").open("w") as output:
+        assert writing(code, "/dev/fd/1", stdout=output).returncode == 0
+    assert (tmp_path / "page.html").read_text() == page
+    os.mkfifo(tmp_path / "pipe")
+    with subprocess.Popen(["cat", tmp_path / "pipe"], stdout=subprocess.PIPE, text=True) as reader:
+        assert writing(code, tmp_path / "pipe").returncode == 0
+        assert reader.stdout
+        assert reader.stdout.read() == page
+    assert (tmp_path / "pipe").is_fifo()
+    link = tmp_path / "link.html"
+    link.symlink_to(tmp_path / "behind.html")
+    assert writing(code, link).returncode == 0
+    assert link.is_symlink()
+    assert (tmp_path / "behind.html").read_text() == page
 
 
 def test_a_second_index_says_who_writes_and_readers_read_on(tmp_path: Path, model: Path) -> None:

@@ -92,6 +92,21 @@ def same_as_brute_force(store: InMilvus) -> None:
             ]
 
 
+def test_nobody_else_pays_for_what_milvus_is_asked_with(make: Callable[..., InMilvus]) -> None:
+    """Cameras, lenses and formats are indexed when a collection is first kept in Milvus."""
+    store = make()
+    store.add(3)
+
+    def indexed() -> set[str]:
+        return {index.name for index in store.catalog._db["images"].indexes}
+
+    assert not any(name.startswith("images_") for name in indexed())
+    store.sync()
+    assert {"images_camera", "images_format", "images_lens"} <= indexed()
+    plan = store.catalog._db.execute("explain query plan select min(lens) from images")
+    assert "COVERING INDEX images_lens" in str(plan.fetchall())
+
+
 class Machine(Changes):
     """These, syncs, crashes in them, and reopenings, in any order."""
 

@@ -9,12 +9,13 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
-from conftest import Engines
+from conftest import Engines, Run
 from pictures import draw
+from test_describing import old_library
 from test_index import index
 
 from searchapp.errors import EngineError, LibraryError, QueryError, SearchAppError
@@ -63,6 +64,28 @@ def test_the_first_query_starts_it_and_the_next_use_it(residence: client.Residen
     assert Path(again.path).name == "red.jpg"
     assert len(told) == 2
     assert running and client.info(residence.library)["pid"] == running["pid"]  # type: ignore[index]
+
+
+def test_it_is_told_that_an_old_library_is_brought_up_to_date(
+    tmp_path: Path, photos: Path, model: Path, monkeypatch: pytest.MonkeyPatch, run: Run
+) -> None:
+    """Where it is large, once: by the query that starts the process, and by any other command."""
+    told: list[str] = []
+    for name in ("asked", "library", "small"):
+        with monkeypatch.context() as patched:
+            old_library(tmp_path / name, patched, photos, model)
+    Library.open(tmp_path / "small", tell=told.append).close()
+    assert told == []
+    monkeypatch.setattr("searchapp.catalog.MANY", 2)
+    monkeypatch.setattr(client, "COMMAND", [*FAKE, "0", "0"])
+    residence = client.Residence(tmp_path / "asked", keep_alive=1)
+    try:
+        assert client.search(residence, Query("blue"), SearchOptions(), told.append).hits
+    finally:
+        client.stop(residence.library)
+    assert told[:2] == ["starting the resident process ...", "bringing the library up to date ..."]
+    assert run("info").stderr == "bringing the library up to date ...\n"
+    assert run("info").stderr == ""
 
 
 def test_it_answers_what_a_library_answers(residence: client.Residence, photos: Path) -> None:
@@ -226,10 +249,10 @@ def test_another_version_makes_room(
     starts: list[str] = []
     start = client._start
 
-    def once(residence: client.Residence) -> None:
+    def once(residence: client.Residence, tell: Callable[[str], None]) -> None:
         monkeypatch.setattr(client, "__version__", "0.1.0")  # the new process is of our version
         starts.append("started")
-        start(residence)
+        start(residence, tell)
 
     monkeypatch.setattr(client, "_start", once)
     assert ask(residence, count=1) == ["blue.jpg"]

@@ -321,6 +321,19 @@ def test_there_and_back(
     assert fake_engines.embedded == MANY
 
 
+def test_names_that_are_no_text_go_there_and_back(
+    opened: Library, photos: Path, model: Path, tmp_path: Path
+) -> None:
+    """In JSON; Parquet cannot hold them, which is said."""
+    (photos / "red.jpg").rename(photos / os.fsdecode(b"\xff.jpg"))
+    index(opened, photos, model)
+    opened.export(tmp_path / "x.json")
+    assert opened.load(tmp_path / "x.json").files == 3
+    with pytest.raises(LibraryError, match=r"no UTF-8, as one here is; \.npy and \.json do"):
+        opened.export(tmp_path / "x.parquet")
+    assert not (tmp_path / "x.parquet").exists()
+
+
 def test_import_elsewhere_knows_by_content(
     opened: Library, many: Path, model: Path, fake_engines: Engines, tmp_path: Path
 ) -> None:
@@ -349,6 +362,82 @@ def test_what_is_exported_is_plain(
     }
 
 
+NONE = {  # values that are none, as a person or another program may write them
+    "rating": (7, "good", 2.5, -2), "latitude": (200, "north", float("nan")),
+    "longitude": (-181.0,), "keywords": ("beach", [1, 2], {"a": 1}),
+    "date": ("yesterday", "2023-06-17", "2023-02-30T00:00:00", "2023-06-17T25:00:00"),
+    "taken_at": ("2023:06:17 21:05:00", 1687000000), "date_from": ("me",), "width": (-4, 0, 2**40),
+    "title": (5,), "reader": (-1,), "sha256": ("x", "A" * 64), "vector": (None, [0.5]),
+    "files": (
+        None, [{"path": "a.jpg", "size": 1, "mtime_ns": 1}], [{"path": "/a", "size": 1}],
+        [{"path": "/a", "size": -1, "mtime_ns": 1}], [{"path": "/a\0", "size": 1, "mtime_ns": 1}],
+        [{"path": "/a", "size": 1, "mtime_ns": 0.5}],
+    ),
+    "seconds": (float("inf"), -1.0),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("suffix", [".npy", ".json", ".parquet"])
+def test_import_names_the_value_that_is_none(
+    suffix: str, opened: Library, many: Path, model: Path, tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:  # fmt: skip
+    """In whatever form it comes: the file and the row are told, and nothing is written at all."""
+    pa, parquet = pytest.importorskip("pyarrow"), pytest.importorskip("pyarrow.parquet")
+    monkeypatch.setattr("searchapp.exchange.AT_ONCE", 2)
+    index(opened, many, model)
+    opened.export(bad := tmp_path / f"bad{suffix}")
+    if suffix == ".parquet":
+        table = parquet.read_table(bad)
+        rows, metadata = table.to_pylist(), table.schema.metadata
+    else:
+        document = json.loads((tmp_path / "bad.json").read_text())
+        rows = document["images"]
+
+    def write(name: str, value: object) -> int:
+        alike = isinstance(rows[0][name], type(value)) and name != "files"
+        first = 3 if alike or suffix != ".parquet" else 0  # a column is of one type
+        page = [*rows[:first], *(row | {name: value} for row in rows[first:])]
+        if suffix == ".parquet":
+            parquet.write_table(pa.Table.from_pylist(page, metadata=metadata), bad)
+        else:
+            (tmp_path / "bad.json").write_text(json.dumps(document | {"images": page}))
+        return first + 1
+
+    with Library.open(tmp_path / "other", create=True) as other:
+        for name, values in NONE.items():
+            for value in values if (name, suffix) != ("vector", ".npy") else ():
+                row = write(name, value)
+                with pytest.raises(LibraryError) as caught:
+                    other.load(bad)
+                assert f"{bad} is no export of searchapp: row {row}: " in str(caught.value)
+        connection = sqlite3.connect(tmp_path / "other" / "catalog.db")
+        for name in ("images", "files", "collections", "embeddings", "runs", "keywords"):
+            assert connection.execute(f"select count(*) from {name}").fetchone() == (0,), name
+
+
+def test_an_import_takes_what_other_programs_leave_out(
+    opened: Library, many: Path, model: Path, tmp_path: Path, fake_engines: Engines
+) -> None:
+    """Zone Z, a whole number as a latitude, no rating as 0, files of another system."""
+    index(opened, many, model)
+    opened.export(tmp_path / "x.json")
+    document = json.loads((tmp_path / "x.json").read_text())
+    document["images"][0] |= {
+        "date": "2023-06-17T21:05:00Z", "latitude": 48, "longitude": -2, "rating": 0,
+        "keywords": None, "mine": 1,
+        "files": [{"path": "C:\\x\udcff.jpg", "size": 1, "mtime_ns": -1, "mine": 1}],
+    }  # fmt: skip
+    (tmp_path / "x.json").write_text(json.dumps(document))
+    with Library.open(tmp_path / "other", create=True, start=fake_engines) as other:
+        loaded = other.load(tmp_path / "x.json")
+        assert (loaded.images, loaded.files) == (MANY, MANY - 1)
+        other.export(tmp_path / "y.json")
+    (first, *_) = json.loads((tmp_path / "y.json").read_text())["images"]
+    told = [first[name] for name in ("date", "latitude", "longitude", "rating", "keywords")]
+    assert told == ["2023-06-17T21:05:00Z", 48.0, -2.0, None, []]
+
+
 def test_import_refuses_what_cannot_be(
     opened: Library, many: Path, model: Path, tmp_path: Path, run: Run
 ) -> None:
@@ -369,25 +458,36 @@ def test_import_refuses_what_cannot_be(
     assert "not of length one" in refused(images=[first | {"vector": [0.0] * 48}])
     assert "not of length one" in refused(images=[first | {"vector": [1.0]}])
     assert "not of length one" in refused(images=[first | {"vector": [float("nan")] * 48}])
-    assert "nothing that export has written" in refused(images=[{}])
-    assert "nothing that export has written" in refused(searchapp=99)
+    assert "is no export of searchapp" in refused(images=[{}])
+    assert "is no export of searchapp" in refused(searchapp=99)
     for changes in (
         {"sha256": "../x"}, {"width": "wide"}, {"height": True}, {"camera": ["x"]},
         {"latitude": "north"}, {"files": [{"path": 1, "size": 1, "mtime_ns": 1}]}, {"files": 3},
         {"files": [{"path": "/x"}]},
     ):  # fmt: skip
-        assert "nothing that export has written" in refused(images=[first | changes])
-    for header in ({"settings": "x"}, {"settings": "{}"}, {"dimensions": "48"}, {"model": None}):
-        assert "nothing that export has written" in refused(**header)
+        assert "is no export of searchapp" in refused(images=[first | changes])
+    settings = json.loads(document["settings"])
+    unknown = json.dumps(settings | {"options": {"x": 1}})
+    for header in (
+        {"settings": "x"}, {"settings": "{}"}, {"dimensions": "48"}, {"dimensions": -1},
+        {"model": None}, {"settings": unknown},
+    ):  # fmt: skip
+        assert "is no export of searchapp" in refused(**header)
     (tmp_path / "bad.json").write_text("[]")
-    with pytest.raises(LibraryError, match="nothing that export has written"):
+    with pytest.raises(LibraryError, match="is no export of searchapp"):
         opened.load(tmp_path / "bad.json")
+    (tmp_path / "bad.json").write_text("[" * 99_999)
+    with pytest.raises(LibraryError, match="is no export of searchapp"):
+        opened.load(tmp_path / "bad.json")
+    for content in (b"", b"PK\x03\x04 no zip"):
+        (tmp_path / "good.npy").write_bytes(content)
+        with pytest.raises(LibraryError, match="is no export of searchapp"):
+            opened.load(tmp_path / "good.npy")
     np.save(tmp_path / "good.npy", np.array([{}], dtype=object), allow_pickle=True)
-    with pytest.raises(LibraryError, match="nothing that export has written"):
+    with pytest.raises(LibraryError, match="is no export of searchapp"):
         opened.load(tmp_path / "good.npy")
     with pytest.raises(LibraryError, match=r"has to end in \.npy"):
         opened.export(tmp_path / "pictures.csv")
-    settings = json.loads(document["settings"])
     settings["options"]["trust_remote_code"] = True
     (tmp_path / "bad.json").write_text(json.dumps(document | {"settings": json.dumps(settings)}))
     run("import", tmp_path / "bad.json", "--library", tmp_path / "other")

@@ -3,24 +3,23 @@
 from __future__ import annotations
 
 import os
-import shutil
 import subprocess
 import threading
 import time
 from pathlib import Path
 from typing import Self
 
-from searchapp.engines.machine import cores
+from searchapp.engines.machine import cores, gpus
 
 INTERVAL = 0.25  # seconds
 TICKS = os.sysconf("SC_CLK_TCK")
 
 
 class Usage:
-    """Samples, as a context, this process with its children and the GPUs."""
+    """Samples, as a context, this process with its children and the GPUs that it may use."""
 
     def __init__(self) -> None:
-        self.gpu_memory_mb = 0.0  # the most seen, of all GPUs together
+        self.gpu_memory_mb = 0.0  # the most seen at once, of these GPUs together
         self._gpu: list[tuple[float, float]] = []  # when, and percent
         self._cpu: list[tuple[float, float]] = []  # when, and seconds so far
         self._over = threading.Event()
@@ -28,10 +27,10 @@ class Usage:
         self._smi: subprocess.Popen[str] | None = None
 
     def __enter__(self) -> Self:
-        if shutil.which("nvidia-smi"):
-            query = "--query-gpu=utilization.gpu,memory.used"
+        if ours := ",".join(gpu.name for gpu in gpus()):
+            query = "--query-gpu=index,utilization.gpu,memory.used"
             form = "--format=csv,noheader,nounits"
-            command = ["nvidia-smi", query, form, "-lms", str(int(INTERVAL * 1000))]
+            command = ["nvidia-smi", "-i", ours, query, form, "-lms", str(int(INTERVAL * 1000))]
             self._smi = subprocess.Popen(command, stdout=subprocess.PIPE, text=True)
             self._threads.append(threading.Thread(target=self._watch_gpu, daemon=True))
         self._threads.append(threading.Thread(target=self._watch_cpu, daemon=True))
@@ -62,11 +61,13 @@ class Usage:
     def _watch_gpu(self) -> None:
         assert self._smi is not None
         assert self._smi.stdout is not None
+        used = dict[str, float]()  # by each GPU, when it was seen last
         for line in self._smi.stdout:
-            parts = line.split(",")
-            if len(parts) == 2 and all(part.strip().isdigit() for part in parts):
-                self._gpu.append((time.monotonic(), float(parts[0])))
-                self.gpu_memory_mb = max(self.gpu_memory_mb, float(parts[1]))
+            parts = [part.strip() for part in line.split(",")]
+            if len(parts) == 3 and all(part.isdigit() for part in parts):
+                self._gpu.append((time.monotonic(), float(parts[1])))
+                used[parts[0]] = float(parts[2])
+                self.gpu_memory_mb = max(self.gpu_memory_mb, sum(used.values()))
 
     def _watch_cpu(self) -> None:
         total, before = 0, dict[int, int]()

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import sqlite3
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager
 from dataclasses import fields, replace
 from pathlib import Path
@@ -14,7 +14,7 @@ from sqlite_utils import Database
 
 from searchapp.catalog.columns import Ids
 from searchapp.catalog.companions import Companions
-from searchapp.catalog.connecting import connect, writing
+from searchapp.catalog.connecting import connect, patient, writing
 from searchapp.catalog.described import Described, Outdated
 from searchapp.catalog.embedded import Embedded
 from searchapp.catalog.filters import Filters
@@ -50,6 +50,7 @@ __all__ = [
 CatalogError = sqlite3.Error
 APPLICATION_ID = 0x53726368  # in the file's header: a catalogue, and not any SQLite file
 PAGE = 1000  # rows
+MANY = 50_000  # images: on a slow disk it takes a second to bring so many up to date
 
 
 class Catalog:
@@ -64,8 +65,17 @@ class Catalog:
         self.writer = Writer(self._db)
 
     @classmethod
-    def open(cls, file: Path, *, create: bool = False) -> Catalog:
-        """Open a catalogue; raise LibraryError where there is none, or none of ours."""
+    def open(
+        cls,
+        file: Path,
+        *,
+        create: bool = False,
+        tell: Callable[[str], None] = lambda line: None,
+    ) -> Catalog:
+        """Open a catalogue; raise LibraryError where there is none, or none of ours.
+
+        tell: told what takes a while, before it does.
+        """
         if not create and not file.exists():
             raise LibraryError(
                 f"no library at {file.parent}; `searchapp index FOLDER` makes one there, "
@@ -73,7 +83,7 @@ class Catalog:
             )
         try:
             catalog = cls(connect(file))
-            catalog._identify(file)
+            catalog._identify(file, tell)
             return catalog
         except sqlite3.Error as error:
             raise LibraryError(f"{file} cannot be used as a catalogue: {reason(error)}") from error
@@ -82,10 +92,10 @@ class Catalog:
     def in_memory(cls) -> Catalog:
         """Make an empty catalogue that vanishes when closed."""
         catalog = cls(sqlite3.connect(":memory:", isolation_level=None))
-        catalog._identify(Path(":memory:"))
+        catalog._identify(Path(":memory:"), lambda line: None)
         return catalog
 
-    def _identify(self, file: Path) -> None:
+    def _identify(self, file: Path, tell: Callable[[str], None]) -> None:
         """Make a new file a catalogue, bring an old one up to date, refuse any other."""
         found = self._value("pragma application_id")
         tables = self._value("select count(*) from sqlite_master")
@@ -101,7 +111,10 @@ class Catalog:
                 "upgrade: pip install -U searchapp"
             )
         if MIGRATIONS.pending(self._db):
-            with writing(self._db):  # of several who find it old at once, one brings it up to date
+            if tables and self._value("select coalesce(max(id), 0) from images") > MANY:
+                tell("bringing the library up to date ...")
+            # Of several who find it old at once, one brings it up to date, and the others wait.
+            with patient(self._db), writing(self._db):
                 MIGRATIONS.apply(self._db)
 
     def close(self) -> None:

@@ -10,6 +10,9 @@ from pathlib import Path
 
 from sqlite_utils import Database
 
+WAIT = 30  # seconds for others that write
+LONG = 3600  # seconds for one that brings the catalogue up to date
+
 
 def connect(file: Path) -> sqlite3.Connection:
     """Connect to a catalogue, in autocommit mode; errors: sqlite3.Error.
@@ -20,7 +23,7 @@ def connect(file: Path) -> sqlite3.Connection:
     if not os.access(file.parent, os.W_OK) and not _journal(file).exists():
         address = f"{file.absolute().as_uri()}?mode=ro&immutable=1"
         return sqlite3.connect(address, uri=True, isolation_level=None)
-    return sqlite3.connect(file, isolation_level=None, timeout=30)
+    return sqlite3.connect(file, isolation_level=None, timeout=WAIT)
 
 
 @contextmanager
@@ -41,6 +44,16 @@ def writing(db: Database) -> Iterator[Database]:
         db.conn.rollback()
         raise
     db.conn.commit()
+
+
+@contextmanager
+def patient(db: Database) -> Iterator[None]:
+    """Wait for others that write as long as it takes."""
+    db.execute(f"pragma busy_timeout = {1000 * LONG}")
+    try:
+        yield
+    finally:
+        db.execute(f"pragma busy_timeout = {1000 * WAIT}")
 
 
 def _journal(file: Path) -> Path:

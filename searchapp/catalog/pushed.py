@@ -29,7 +29,7 @@ def pushed(db: Database, wanted: Filter) -> tuple[tuple[Between | OneOf, ...], b
 
 def _like(db: Database, name: str, pattern: str) -> tuple[str, ...]:
     """Return the texts there are of a field that match a pattern, as they are told."""
-    column = name  # of the same name in images; its index is walked from one text to the next
+    column = name  # of the same name in images; its index (Stores.at) is walked from text to text
     rows = db.execute(
         f"with recursive texts(text) as ("
         f" select min({column}) from images union all"

@@ -44,6 +44,7 @@ class Stores:
         wanted = "collection_id = ? and place = ? and fields = ?"
         found = self._some(wanted, self._id, place, known)
         if not found:
+            self._index_texts()
             name = f"searchapp_{secrets.token_hex(8)}_{self._id}"
             self._db.execute(
                 "insert into stores values (?, ?, ?, ?)",
@@ -51,6 +52,11 @@ class Stores:
             )
             found = self._some("name = ?", name)
         return found[0]
+
+    def _index_texts(self) -> None:
+        """Let pushed() walk from text to text; where no Milvus is asked, nobody pays for it."""
+        for column in ("camera", "format", "lens"):
+            self._db.execute(f"create index if not exists images_{column} on images({column})")
 
     def left(self, but: str | None) -> list[Store]:
         """Return those that do not answer, but for the one of a name."""

@@ -27,6 +27,6 @@ def command(file: Path, force: bool, library: Path | None) -> None:
 
     if file.exists() and not force:
         raise LibraryError(f"{file} is there already; --force replaces it")
-    with Library.open(library) as opened:
+    with Library.open(library, tell=note) as opened:
         opened.backup(file)
     note(f"{shown(str(file))}: {file.stat().st_size / 1e6:.1f} MB")

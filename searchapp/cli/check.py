@@ -37,7 +37,7 @@ def command(repair: bool, files: int, all_files: bool, as_json: bool, library: P
     from searchapp.library import Library
 
     faults = []
-    with Library.open(library) as opened:
+    with Library.open(library, tell=note) as opened:
         for fault in opened.check(files=None if all_files else files, repair=repair):
             faults.append(fault)
             if not as_json:

@@ -62,7 +62,7 @@ def command(
     from searchapp.library import Library
 
     found: Duplicates | None = None
-    with Library.open(library) as opened:
+    with Library.open(library, tell=note) as opened:
         try:
             for event in watching(opened.duplicates(DuplicateOptions(**arguments)), "comparing"):
                 if isinstance(event, Found):

@@ -28,6 +28,6 @@ def command(file: Path, collection: str | None, library: Path | None) -> None:
     """
     from searchapp.library import Library
 
-    with Library.open(library) as opened:
+    with Library.open(library, tell=note) as opened:
         count = opened.export(file, collection)
     note(f"{count:,} images in {shown(str(file))}")

@@ -38,7 +38,7 @@ def command(
     """
     from searchapp.library import Library
 
-    with Library.open(library) as opened:
+    with Library.open(library, tell=note) as opened:
         failures = opened.failures(collection)
     if as_json:
         print_json([asdict(failure) for failure in failures])

@@ -34,7 +34,7 @@ def command(file: Path, collection: str | None, as_json: bool, library: Path | N
     """
     from searchapp.library import Library
 
-    with Library.open(library, create=True) as opened:
+    with Library.open(library, create=True, tell=note) as opened:
         loaded = opened.load(file, collection)
     if as_json:
         print_json(asdict(loaded))

@@ -111,8 +111,9 @@ def command(
         raise click.UsageError("--engine and --cluster exclude each other")
     many = starter_on(cluster, verbose) if cluster else starter_of_many(verbose)
     with Library.open(
-        library, create=True, dry=options.dry_run, start=start, start_many=None if engine else many
-    ) as opened:
+        library, create=True, dry=options.dry_run, start=start,
+        start_many=None if engine else many, tell=note,
+    ) as opened:  # fmt: skip
         try:
             summary = follow(watched(opened.index(folders, options)))
             if summary.kept and not options.dry_run and _agreed(summary.kept):

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import click
 
-from searchapp.cli.options import Command, json_option, library_option, print_json, shown
+from searchapp.cli.options import Command, json_option, library_option, note, print_json, shown
 from searchapp.types import CollectionInfo
 
 
@@ -24,7 +24,7 @@ def command(as_json: bool, library: Path | None) -> None:
     from searchapp.library import Library
     from searchapp.server import client
 
-    with Library.open(library) as opened:
+    with Library.open(library, tell=note) as opened:
         info = opened.info()
     resident = client.info(info.path)
     if as_json:

@@ -53,7 +53,7 @@ def command(
     from searchapp.mapping import Made, make_map
 
     options = SearchOptions(**arguments)
-    with Library.open(library) as opened:
+    with Library.open(library, tell=note) as opened:
         for event in make_map(opened, file, options, count):
             if isinstance(event, Made):
                 made = event

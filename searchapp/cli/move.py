@@ -35,7 +35,7 @@ def command(vectors: str, collection: str | None, library: Path | None) -> None:
     from searchapp.cli.progress import drawn
     from searchapp.library import Library
 
-    with Library.open(library) as opened:
+    with Library.open(library, tell=note) as opened:
         try:
             drawn(opened.move(vectors, collection))
         except KeyboardInterrupt:

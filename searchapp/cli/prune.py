@@ -31,7 +31,7 @@ def command(dry_run: bool, missing: bool, as_json: bool, library: Path | None) -
     """
     from searchapp.library import Library
 
-    with Library.open(library) as opened:
+    with Library.open(library, tell=note) as opened:
         pruned = opened.prune(missing=missing, dry=dry_run)
     if as_json:
         print_json(asdict(pruned))

@@ -153,7 +153,7 @@ def command(
         from searchapp.library import Library
 
         start = starter(verbose, url=engine, api_key=api_key)
-        with Library.open(library, start=start) as opened:
+        with Library.open(library, start=start, tell=note) as opened:
             answer = opened.find(query, options)
     else:
         from searchapp.server import client

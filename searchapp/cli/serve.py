@@ -51,6 +51,7 @@ def command(
     searchapp serve
     searchapp serve --host 0.0.0.0 --token "$(openssl rand -hex 16)"
     """
+    from searchapp.library import Library
     from searchapp.server.guard import LOOPBACK
     from searchapp.server.resident import Settings, run
 
@@ -62,6 +63,7 @@ def command(
         library_folder(library), host=host, port=port, token=token, allow_urls=allow_urls,
         engine=engine, api_key=api_key, verbose=verbose,
     )  # fmt: skip
+    Library.open(library, tell=note).close()  # brings an old one up to date
     shown = f"[{host}]" if ":" in host else host
     note(f"serving http://{shown}:{port}/{'?token=...' if token else ''}   (Ctrl-C ends it)")
     run(settings)

@@ -144,7 +144,7 @@ class _Runs:
 
         many = None if self._url else starter_of_many(self._verbose)
         with Library.open(
-            self._library, create=True, start=self._engine, start_many=many
+            self._library, create=True, start=self._engine, start_many=many, tell=note
         ) as opened:
             yield from watched(opened.index(roots, options))
 

@@ -15,6 +15,7 @@ from itertools import islice
 from pathlib import Path
 
 from searchapp import showing, storage
+from searchapp.disk import complete
 from searchapp.duplicates import script
 from searchapp.errors import PictureError, SearchAppError
 from searchapp.types import Copy, Duplicates, Group
@@ -28,7 +29,10 @@ def write(file: Path, found: Duplicates) -> None:
     """Write the page; raise SearchAppError where it cannot be written."""
     page = _Page(found)
     try:
-        with file.open("w", encoding="utf-8", errors="replace") as opened:
+        with (
+            complete(file) as temporary,
+            temporary.open("w", encoding="utf-8", errors="replace") as opened,
+        ):
             opened.writelines(page.parts())
     except OSError as error:
         raise SearchAppError(f"{file} cannot be written: {error.strerror}") from error

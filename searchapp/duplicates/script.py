@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from searchapp import storage
+from searchapp.disk import complete
 from searchapp.errors import SearchAppError
 from searchapp.types import Copy, Group
 
@@ -121,6 +122,7 @@ def write(file: Path, groups: Sequence[Group]) -> None:
     """Write the script; raise SearchAppError where it cannot be written."""
     body = "\n\n".join("\n".join(lines(group)) for group in groups)
     try:
-        file.write_text(f"{HEAD}{body}\n{TAIL}", encoding="utf-8", newline="\n")
+        with complete(file) as temporary:
+            temporary.write_text(f"{HEAD}{body}\n{TAIL}", encoding="utf-8", newline="\n")
     except OSError as error:
         raise SearchAppError(f"{file} cannot be written: {error.strerror}") from error

@@ -150,10 +150,10 @@ def _ensure(residence: Residence, tell: Callable[[str], None]) -> None:
     with turn(residence.library, "starting"):
         if not _listens(residence.library):
             tell("starting the resident process ...")
-            _start(residence)
+            _start(residence, tell)
 
 
-def _start(residence: Residence) -> None:
+def _start(residence: Residence, tell: Callable[[str], None]) -> None:
     log = log_path(residence.library)
     arguments = ["--library", str(residence.library), "--keep-alive", str(residence.keep_alive)]
     environment = dict(os.environ)
@@ -167,6 +167,7 @@ def _start(residence: Residence) -> None:
             stdin=subprocess.DEVNULL, stdout=output, stderr=output,
             start_new_session=True, env=environment, cwd=residence.library,
         )  # fmt: skip
+    _bring_up_to_date(residence.library / "catalog.db", tell)
     deadline = time.monotonic() + START_SECONDS
     while not _listens(residence.library):
         if process.poll() is not None or time.monotonic() > deadline:
@@ -177,6 +178,14 @@ def _start(residence: Residence) -> None:
                 "--no-daemon answers without it"
             )
         time.sleep(0.02)
+
+
+def _bring_up_to_date(catalog: Path, tell: Callable[[str], None]) -> None:
+    """Open the catalogue as the process does by now, which cannot tell that this takes long."""
+    from searchapp.catalog import Catalog
+
+    with suppress(LibraryError):  # which the process states
+        Catalog.open(catalog, tell=tell).close()
 
 
 def _listens(library: Path) -> bool:
