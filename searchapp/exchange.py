@@ -71,7 +71,7 @@ def load(catalog: Catalog, file: Path, name: str | None) -> tuple[Loaded, Collec
             (Work(each.path, each.size, each.mtime_ns, None), known.sha256)
             for known in page
             for each in known.files
-            if storage.may_be_there(each.path)
+            if _counts(each.path)
         ]
         before = embedded.extent().count
         with catalog.atomic():
@@ -92,6 +92,11 @@ def load(catalog: Catalog, file: Path, name: str | None) -> tuple[Loaded, Collec
         files += len(there)
     catalog.writer.finish_run(run_id, RunSummary(added=files))
     return Loaded(target.name, images, files), target
+
+
+def _counts(path: str) -> bool:
+    """Tell whether a file counts: what a stranger's export names on the web is not fetched."""
+    return storage.may_be_there(path) and not path.startswith(("http://", "https://"))
 
 
 def read(file: Path) -> tuple[Header, Pages]:

@@ -17,6 +17,7 @@ from typing import Any
 
 import numpy as np
 
+from searchapp import storage
 from searchapp.metadata import dated
 from searchapp.types import FORMAT, Header, Known, KnownFile, ModelOptions, PictureInfo
 
@@ -144,8 +145,10 @@ def _is_moment(it: Any) -> bool:
 
 
 def _is_path(it: Any) -> bool:
-    """Tell whether it is the whole path of a file, of this system or of another."""
-    if not isinstance(it, str) or "\0" in it or not (os.path.isabs(it) or ntpath.isabs(it)):  # noqa: PTH117
+    """Tell whether it is the whole path of a file, of this system or of another, or a URL."""
+    if not isinstance(it, str) or "\0" in it:
+        return False
+    if not (os.path.isabs(it) or ntpath.isabs(it) or storage.is_url(it)):  # noqa: PTH117
         return False
     try:
         return bool(os.fsencode(it))  # which may be no UTF-8

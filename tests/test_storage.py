@@ -400,6 +400,21 @@ def test_the_page_shows_pictures_and_plays_videos(
         assert httpx.get(video, headers={"Range": "bytes=99999999-"}).status_code == 416
 
 
+def test_an_export_is_read_elsewhere(
+    run: Run, full: Bucket, site: str, model: Path, tmp_path: Path
+) -> None:
+    """Objects count at once; what is on the web is known by its content when it is indexed."""
+    run("index", full.url, site, "--model", model)
+    assert run("export", tmp_path / "all.json").exit_code == 0
+    (tmp_path / "library").rename(tmp_path / "before")
+    assert run("import", tmp_path / "all.json").exit_code == 0
+    found = json.loads(run("query", "red", "-k", "1", "--json").stdout)
+    assert (found[0]["path"], found[0]["also"]) == (f"{full.url}/red.jpg", [])
+    assert "3 added" in run("index", site).stderr
+    (hit,) = json.loads(run("query", "red", "-k", "1", "--json").stdout)
+    assert hit["also"] == [f"{site}/red.jpg"]
+
+
 # Listing
 
 
