@@ -7,6 +7,7 @@ import logging
 import os
 from collections.abc import Iterator
 from contextlib import contextmanager
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -75,7 +76,7 @@ def new_bucket() -> Bucket:
 
 
 class FakeKeys:
-    """What answers list_objects_v2 from a list of keys, few at a time; any call may fail."""
+    """What answers as S3 and as Google do from a list of keys, few at a time; calls may fail."""
 
     def __init__(self, keys: list[str], page: int = 3, fails_at: int | None = None) -> None:
         self._keys = sorted(keys, key=str.encode)
@@ -83,37 +84,47 @@ class FakeKeys:
         self.asked = 0
 
     def call_s3(self, method: str, **asked: Any) -> dict[str, Any]:
-        from datetime import UTC, datetime
-
         assert method == "list_objects_v2"
+        after, token = asked.get("StartAfter"), asked.get("ContinuationToken")
+        start = token if token is not None else f"{after}\0" if after is not None else ""
+        page, prefixes, token = self._list(
+            asked["Prefix"], start, asked.get("Delimiter"), asked["MaxKeys"]
+        )
+        when = datetime(2026, 1, 1, tzinfo=UTC)
+        contents = [{"Key": k, "Size": 7, "LastModified": when, "ETag": '"a"'} for k in page]
+        return {
+            "CommonPrefixes": [{"Prefix": name} for name in prefixes],
+            "Contents": contents,
+            "IsTruncated": token is not None,
+            "NextContinuationToken": token,
+        }
+
+    def call(self, method: str, path: str, bucket: str, **asked: Any) -> dict[str, Any]:
+        assert (method, path, asked["json_out"]) == ("GET", "b/{}/o", True)
+        page, prefixes, token = self._list(
+            asked["prefix"],
+            asked.get("pageToken") or asked.get("startOffset") or "",
+            asked.get("delimiter"),
+            asked["maxResults"],
+        )
+        when = "2026-01-01T00:00:00.123Z"
+        items = [{"name": k, "size": "7", "updated": when, "etag": "a="} for k in page]
+        answer = {"items": items, "prefixes": prefixes, "nextPageToken": token}
+        return {
+            name: value for name, value in answer.items() if value
+        }  # Google tells no empty lists
+
+    def _list(
+        self, prefix: str, start: str, delimiter: str | None, most: int
+    ) -> tuple[list[str], list[str], str | None]:
+        """Keys from a start on, what is folded, and where the next page starts."""
         self.asked += 1
         if self._fails_at is not None and self.asked >= self._fails_at:
             raise TimeoutError("the line is dead")
-        prefix, delimiter = asked["Prefix"], asked.get("Delimiter")
-        after = asked.get("ContinuationToken") or asked.get("StartAfter") or ""
-        entries: list[tuple[str, bool]] = []
-        for key in self._keys:
-            if not key.startswith(prefix) or key.encode() <= after.encode():
-                continue
-            rest = key[len(prefix) :]
-            if delimiter and "/" in rest:
-                common = prefix + rest.partition("/")[0] + "/"
-                if not entries or entries[-1] != (common, True):
-                    entries.append((common, True))
-            else:
-                entries.append((key, False))
-        most = min(asked.get("MaxKeys", self._page), self._page)
-        if delimiter:
-            most = len(entries)
-        page, more = entries[:most], len(entries) > most
-        when = datetime(2026, 1, 1, tzinfo=UTC)
-        return {
-            "CommonPrefixes": [{"Prefix": name} for name, common in page if common],
-            "Contents": [
-                {"Key": name, "Size": 7, "LastModified": when, "ETag": '"a"'}
-                for name, common in page
-                if not common
-            ],
-            "IsTruncated": more,
-            **({"NextContinuationToken": page[-1][0]} if more else {}),
-        }
+        keys = [k for k in self._keys if k.startswith(prefix) and k.encode() >= start.encode()]
+        if delimiter:  # in one page: they are not asked for a second
+            folded = {prefix + k[len(prefix) :].partition("/")[0] + "/" for k in keys
+                      if "/" in k[len(prefix) :]}  # fmt: skip
+            return [k for k in keys if "/" not in k[len(prefix) :]], sorted(folded), None
+        most = min(most, self._page)
+        return keys[:most], [], keys[most] if len(keys) > most else None

@@ -34,6 +34,8 @@ from searchapp.errors import FolderError, PictureError
 from searchapp.ignoring import Rules
 from searchapp.library import Library
 from searchapp.storage.base import state_of
+from searchapp.storage.google import Google
+from searchapp.storage.keyed import Asked, Keyed, Page
 from searchapp.storage.merging import merged
 from searchapp.storage.s3 import S3
 from searchapp.types import Failed, IndexOptions, Query, RunSummary, SearchOptions
@@ -208,15 +210,15 @@ def test_a_listing_that_breaks_off_forgets_nothing(
 ) -> None:
     """What was not listed may be there."""
     index(opened, full.url, model)
-    ask = S3._ask
+    ask = S3._page
 
-    def broken(self: S3, bucket: str, prefix: str, **more: Any) -> dict[str, Any]:
-        if "MaxKeys" not in more and "Delimiter" not in more:
+    def broken(self: S3, asked: Asked) -> Page:
+        if asked.most > 1 and not asked.folded:
             raise OSError(5, "the line is dead")
-        return ask(self, bucket, prefix, **more)
+        return ask(self, asked)
 
     full.put("new.jpg", b"")
-    monkeypatch.setattr(S3, "_ask", broken)
+    monkeypatch.setattr(S3, "_page", broken)
     with pytest.raises(FolderError, match="3 were there before"):
         index(opened, full.url, model)
     monkeypatch.undo()
@@ -422,13 +424,18 @@ def test_an_export_is_read_elsewhere(
 @given(
     st.lists(st.text("ab/-.é", min_size=1, max_size=7), max_size=60, unique=True),
     st.sampled_from(["", "a", "a/b"]),
+    st.sampled_from([S3, Google]),
 )
-def test_a_list_in_parts_is_the_whole_list(keys: list[str], below: str) -> None:
+def test_a_list_in_parts_is_the_whole_list(keys: list[str], below: str, kind: type[Keyed]) -> None:
     """However it is divided: nothing is missing, and nothing comes twice."""
     prefix = f"{below}/" if below else ""
     expected = sorted(k for k in keys if k.startswith(prefix) and not k.endswith("/"))
-    listed = S3(FakeKeys(keys)).files(f"s3://bucket/{below}".rstrip("/"), lambda url: True)
-    assert sorted(it.path.removeprefix("s3://bucket/") for it in listed) == expected
+    bucket, store = f"{kind.SCHEME}bucket/", kind(FakeKeys(keys))
+    listed = store.files(f"{bucket}{below}".rstrip("/"), lambda url: True)
+    assert sorted(it.path.removeprefix(bucket) for it in listed) == expected
+    assert store.holds(f"{bucket}{below}".rstrip("/")) == any(
+        key.startswith(prefix) or key == below for key in keys
+    )
 
 
 def test_a_part_that_fails_is_told_and_the_others_are_listed() -> None:
@@ -559,6 +566,26 @@ def test_a_folder_that_a_server_does_not_show_is_told(
     assert (failed.path, failed.stage) == (f"{site}/below", "scan")
     assert "403" in failed.message
     assert opened.info().files == 3
+
+
+def test_a_server_that_answers_whatever_it_is_asked_is_left_at_some_depth(
+    monkeypatch: pytest.MonkeyPatch, site: str
+) -> None:
+    """Each of its folders links to one more."""
+    asked = list[str]()
+
+    def endless(self: _Quiet) -> None:
+        asked.append(self.path)
+        body = b'<a href="deeper/">deeper</a>'
+        self.send_response(200)
+        self.send_header("Content-Type", "text/html")
+        self.send_header("Content-Length", str(len(body)))
+        self.end_headers()
+        self.wfile.write(body)
+
+    monkeypatch.setattr(_Quiet, "do_GET", endless)
+    assert list(scan.walk(site)) == []
+    assert len(asked) < 50
 
 
 def test_rules_hold_for_a_url(store: str) -> None:

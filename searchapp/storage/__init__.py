@@ -8,14 +8,14 @@ from __future__ import annotations
 
 import logging
 import os
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from functools import cache
 from importlib.util import find_spec
 from io import BufferedReader
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from searchapp.errors import FolderError, PictureError
 from searchapp.storage import local
@@ -217,9 +217,11 @@ def _opened(scheme: str) -> Store:
 
     for name in ("fsspec", module):  # they print tracebacks of what is told here in a line
         logging.getLogger(name).addHandler(logging.NullHandler())
-    from searchapp.storage.remote import Http, Remote
+    from searchapp.storage.google import Google
+    from searchapp.storage.http import Http
     from searchapp.storage.s3 import S3
 
     # Listings are asked for once; kept ones would grow with a bucket, and hide what is new.
     fs = fsspec.filesystem(scheme, skip_instance_cache=True, use_listings_cache=False)
-    return {"s3": S3, "https": Http}.get(scheme, Remote)(fs)
+    kinds: dict[str, Callable[[Any], Store]] = {"s3": S3, "gs": Google, "https": Http}
+    return kinds[scheme](fs)

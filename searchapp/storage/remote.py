@@ -1,23 +1,18 @@
-"""Files in a store that fsspec reaches: Google's, or an HTTP server that lists its folders."""
+"""Files that a file system of fsspec's reaches: what is the same for all kinds of stores."""
 
 from __future__ import annotations
 
 import errno
-from collections.abc import Callable, Iterator
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Callable
 from datetime import datetime
 from email.utils import parsedate_to_datetime
-from html import unescape
 from io import SEEK_SET, BufferedReader, RawIOBase
-from itertools import islice
-from operator import itemgetter
 from typing import Any, ParamSpec, TypeVar
 
-from searchapp.storage.base import Listed, State, Unlisted, Wanted, state_of
+from searchapp.storage.base import State, state_of
 
-ASKED_AT_ONCE = 16  # files whose state a listing does not tell
 BLOCK = 1 << 20  # bytes that are read at once of a file that is read in parts
-MODIFIED = ("LastModified", "updated", "Last-Modified", "mtime", "last_modified")  # as stores say
+MODIFIED = ("LastModified", "updated", "Last-Modified", "mtime")  # as stores say
 TAGS = ("ETag", "etag")
 REMEDIES = {  # by the name of what is raised -> what to do
     "NoCredentialsError": " (give them as to the aws command; FSSPEC_S3_ANON=1 reads public ones)",
@@ -28,61 +23,15 @@ Result = TypeVar("Result")
 
 
 class Remote:
-    """A store, through fsspec's file system for its kind of URLs."""
+    """A store, through fsspec's file system for its kind of URLs; each kind is listed otherwise."""
 
     def __init__(self, fs: Any) -> None:
         """Use a file system of fsspec's."""
         self._fs = fs
 
-    def files(self, folder: str, wanted: Wanted) -> Iterator[Listed | Unlisted]:
-        """Yield the files below a folder, folder by folder: each is held in memory as a whole."""
-        waiting = [f"{folder}/"]
-        while waiting:
-            folder = waiting.pop()
-            try:
-                told = stating(self._fs.ls, folder, detail=True)
-            except FileNotFoundError:
-                continue  # gone meanwhile; of a root that is asked before
-            except OSError as error:
-                yield Unlisted(folder.rstrip("/"), reason_of(error))
-                continue
-            names = sorted(((self._url(it), it) for it in told), key=itemgetter(0))
-            inside = [each for each in names if self._is_below(each[0], folder)]
-            files = (each for each in inside if each[1]["type"] == "file" and wanted(each[0]))
-            yield from self._listed(files)
-            below = [f"{name.rstrip('/')}/" for name, it in inside if it["type"] == "directory"]
-            waiting += filter(wanted, reversed(below))
-
-    def _listed(self, files: Iterator[tuple[str, dict[str, Any]]]) -> Iterator[Listed | Unlisted]:
-        with ThreadPoolExecutor(ASKED_AT_ONCE, "listing") as threads:
-            while page := list(islice(files, 1000)):
-                yield from threads.map(lambda each: self._told(*each), page)
-
-    def _told(self, url: str, entry: dict[str, Any]) -> Listed | Unlisted:
-        try:
-            if entry.get("size") is None:  # a listing in HTML, of names
-                return Listed(url, self.state(url))
-            return Listed(url, _state(entry))
-        except OSError as error:
-            return Unlisted(url, reason_of(error))
-
-    def _url(self, entry: dict[str, Any]) -> str:
-        return str(self._fs.unstrip_protocol(entry["name"]))
-
-    @staticmethod
-    def _is_below(url: str, folder: str) -> bool:
-        return url.startswith(folder) and url != folder
-
-    def holds(self, url: str) -> bool:
-        """Tell whether there is a file of this name, or any below it; OSError if out of reach."""
-        try:
-            return bool(stating(self._fs.info, url))
-        except FileNotFoundError:
-            return False
-
     def state(self, url: str) -> State:
         """Return a file's state; raise OSError."""
-        return _state(stating(self._fs.info, url))
+        return stated_state(stating(self._fs.info, url))
 
     def read(self, url: str, most: int) -> bytes:
         """Return a file's bytes, or its first ones, which are at least so many; raise OSError."""
@@ -91,25 +40,6 @@ class Remote:
     def open(self, url: str) -> BufferedReader:
         """Open a file of any size, to be read in parts; raise OSError."""
         return BufferedReader(_Raw(stating(self._fs.open, url, "rb", block_size=BLOCK)), BLOCK)
-
-
-class Http(Remote):
-    """An HTTP server whose pages of folders link to what is in them."""
-
-    def holds(self, url: str) -> bool:
-        """Tell whether a page links to anything below it; OSError if out of reach."""
-        try:
-            return bool(stating(self._fs.ls, f"{url}/", detail=False))
-        except FileNotFoundError:
-            return False
-
-    def _url(self, entry: dict[str, Any]) -> str:
-        return unescape(str(entry["name"]))
-
-    @staticmethod
-    def _is_below(url: str, folder: str) -> bool:
-        """Leave out what else such pages link to: other orders, and other places."""
-        return url.startswith(folder) and url != folder and not {"?", "#"} & set(url)
 
 
 class _Raw(RawIOBase):
@@ -141,7 +71,7 @@ class _Raw(RawIOBase):
         super().close()
 
 
-def _state(entry: dict[str, Any]) -> State:
+def stated_state(entry: dict[str, Any]) -> State:
     """Return the state that a store tells of a file; raise OSError where it tells no size."""
     size = entry.get("size")
     if size is None:
