@@ -88,6 +88,11 @@ def resolve_roots(folders: Iterable[str | Path], *, gone: bool = False) -> list[
     roots = []
     for folder in folders:
         root = storage.whole(folder)
+        if storage.has_password(root):
+            raise FolderError(
+                "a URL with a name or password in it is kept with each picture; leave them out, "
+                'and let FSSPEC_HTTPS=\'{"headers": {"Authorization": ...}}\' say them'
+            )
         is_there = storage.there(root)
         if not is_there and not gone:
             raise FolderError(f"{folder}: {_missing(folder)}")

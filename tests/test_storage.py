@@ -6,6 +6,8 @@ import functools
 import http.server
 import json
 import os
+import subprocess
+import sys
 import threading
 import time
 from collections.abc import Iterator
@@ -39,6 +41,8 @@ from searchapp.storage.keyed import Asked, Keyed, Page
 from searchapp.storage.merging import merged
 from searchapp.storage.s3 import S3
 from searchapp.types import Failed, IndexOptions, Query, RunSummary, SearchOptions
+
+TESTS = os.pathsep.join([str(Path(__file__).parent), str(Path(__file__).parents[1])])
 
 
 @pytest.fixture(scope="module")
@@ -548,6 +552,42 @@ def test_folders_of_a_web_server_are_indexed(
     with pytest.raises(FolderError, match="nothing there that can be listed"):
         index(opened, f"{site}/nowhere", model)
     assert storage.uri(f"{site}/red.jpg") == f"{site}/red.jpg"
+
+
+def test_a_password_is_said_elsewhere_than_in_a_url(
+    opened: Library, site: str, model: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Paths are kept and shown; fsspec's own settings say headers."""
+    with pytest.raises(FolderError, match="leave them out") as raised:
+        index(opened, site.replace("://", "://me:secret@"), model)
+    assert "secret" not in str(raised.value)
+    get, head = _Quiet.do_GET, _Quiet.do_HEAD
+
+    def asks(answer: Any) -> Any:
+        def answered(self: _Quiet) -> None:
+            if self.headers["Authorization"] == "Bearer secret":
+                answer(self)
+            else:
+                self.send_error(401)
+
+        return answered
+
+    monkeypatch.setattr(_Quiet, "do_GET", asks(get))
+    monkeypatch.setattr(_Quiet, "do_HEAD", asks(head))
+    with pytest.raises(FolderError, match="cannot be listed: the server answers 401"):
+        index(opened, site, model)
+    headers = json.dumps({"headers": {"Authorization": "Bearer secret"}})
+    monkeypatch.setenv("FSSPEC_HTTPS", headers)
+    environment = {**os.environ, "SEARCHAPP_LIBRARY": str(opened.folder), "PYTHONPATH": TESTS}
+    code = f"""
+from searchapp import storage
+from searchapp.scan import walk
+print(sum(len(storage.read(it.path)[0]) > 0 for it in walk({site!r})))
+"""
+    done = subprocess.run(
+        [sys.executable, "-c", code], env=environment, capture_output=True, text=True, check=True
+    )
+    assert done.stdout == "3\n", done.stderr
 
 
 def test_a_folder_that_a_server_does_not_show_is_told(

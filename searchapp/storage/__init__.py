@@ -34,8 +34,8 @@ if TYPE_CHECKING:
 
 __all__ = [
     "EXTRAS", "FETCH", "MAX_BYTES", "SECOND", "Listed", "State", "Unlisted",
-    "forget", "head", "is_below", "is_url", "listed", "may_be_there", "missing", "opened", "read",
-    "small", "there", "uri", "whole",
+    "forget", "has_password", "head", "is_below", "is_url", "listed", "may_be_there", "missing",
+    "opened", "read", "small", "there", "uri", "whole",
 ]  # fmt: skip
 
 # By scheme: the extra that brings fsspec's file system, and its module.
@@ -60,6 +60,11 @@ def whole(folder: str | Path) -> str:
     if is_url(folder):
         return str(folder).rstrip("/")
     return os.path.abspath(Path(folder).expanduser())  # noqa: PTH100 (keeps symlinks)
+
+
+def has_password(url: str) -> bool:
+    """Tell whether a URL says who asks, as https://USER:PASSWORD@HOST/ does."""
+    return is_url(url) and "@" in url.partition("://")[2].partition("/")[0]
 
 
 def is_below(path: str, folder: str) -> bool:
