@@ -133,6 +133,9 @@ def test_the_list_of_files_is_on_disk(tmp_path: Path) -> None:
     assert list(spool.left(end)) == rest[:4]
     assert [len(lines(page)) for page in spool.apart(end)] == [1, 1, 1, 1]
     assert spool.after(99) == rest[-1][0] + 1
+    os.utime(spool.path, (0, 0))
+    spool.keep()
+    assert spool.path.stat().st_mtime > 0, "a long run's is none that somebody left"
     spool.close()
     assert not spool.path.exists()
 

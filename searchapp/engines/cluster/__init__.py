@@ -189,6 +189,7 @@ class Cluster:
         pages = answers.iter_batches(batch_size=None, batch_format="pyarrow", prefetch_batches=1)
         with suppress(ray.exceptions.RayError):
             for page in pages:
+                spool.keep()
                 for told in page.column("answer"):
                     outcomes = self._taken(pickle.loads(told.as_py()), spool)
                     if outcomes:

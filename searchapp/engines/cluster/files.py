@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 from collections.abc import Iterable, Iterator
 from contextlib import suppress
 from pathlib import Path
@@ -52,6 +53,11 @@ class Spool:
         while count and (found := self._left.find(1, at)) >= 0:
             at, count = found + 1, count - 1
         return at
+
+    def keep(self) -> None:
+        """Let the file be young: `check` takes old ones for those of a killed process."""
+        with suppress(OSError):
+            os.utime(self.path)
 
     def done(self, number: int) -> bool:
         """Note that a file is done; False where it was already."""
