@@ -1,10 +1,13 @@
-"""Buckets that tests make: in moto's S3, which is asked over HTTP as the real one is."""
+"""Buckets that tests make, in the S3 of moto, which is asked over HTTP; and a web server."""
 
 from __future__ import annotations
 
+import functools
+import http.server
 import itertools
 import logging
 import os
+import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime
@@ -73,6 +76,25 @@ def s3(patch: pytest.MonkeyPatch) -> Iterator[str]:
 
 def new_bucket() -> Bucket:
     return Bucket(f"bucket-{next(NUMBERS)}")
+
+
+class Web(http.server.SimpleHTTPRequestHandler):
+    """A web server that lists its folders."""
+
+    def log_message(self, *_: Any) -> None:
+        pass
+
+
+@contextmanager
+def web(folder: Path) -> Iterator[str]:
+    """Serve a folder; yield its URL."""
+    handler = functools.partial(Web, directory=str(folder))
+    server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), handler)
+    thread = threading.Thread(target=server.serve_forever, args=(0.05,), daemon=True)
+    thread.start()
+    yield f"http://127.0.0.1:{server.server_port}"
+    server.shutdown()
+    server.server_close()
 
 
 class FakeKeys:

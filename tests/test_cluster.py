@@ -15,8 +15,10 @@ from unittest import mock
 
 import numpy as np
 import pytest
+from buckets import web
 from fakes import FakeEngine
 from films import film
+from pictures import draw
 from PIL import Image
 from preload import TESTS
 
@@ -219,7 +221,8 @@ def test_an_engine_that_does_not_start_is_said(ray_cluster: Any, pictures: Path,
 def test_what_is_known_is_not_embedded_again(
     ray_cluster: Any, pictures: Path, model: Path, tmp_path: Path
 ) -> None:
-    """A copy of what the collection has is recognised by its content, on whatever node.
+    """A copy of what the collection has is recognised by its content, on whatever node, from a
+    web server, too.
 
     A film comes with its frames, and the list of files goes.
     """
@@ -243,6 +246,12 @@ def test_what_is_known_is_not_embedded_again(
         assert isinstance(last, Finished)
         assert (last.summary.added, last.summary.images_per_second) == (40, 0.0)
         assert library.info().images == 40
+        draw(tmp_path / "other" / "new.png", "teal")
+        with web(tmp_path) as url:  # each node fetches its own
+            *_, last = library.index([f"{url}/other"], IndexOptions(str(model)))
+        assert isinstance(last, Finished)
+        assert last.summary.added == 41
+        assert library.info().images == 41
 
 
 def stored(library: Path) -> set[tuple[str, float | None, bytes]]:

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import functools
-import http.server
 import json
 import os
 import subprocess
@@ -18,7 +16,7 @@ from typing import Any
 
 import httpx
 import pytest
-from buckets import Bucket, FakeKeys, new_bucket, s3
+from buckets import Bucket, FakeKeys, Web, new_bucket, s3, web
 from conftest import Engines, Run
 from fakes import FakeEngine
 from films import film
@@ -518,20 +516,11 @@ def test_pictures_are_fetched_ahead_in_order_and_only_so_many(
 # Folders of an HTTP server
 
 
-class _Quiet(http.server.SimpleHTTPRequestHandler):
-    def log_message(self, *_: Any) -> None:
-        pass
-
-
 @pytest.fixture
 def site(photos: Path) -> Iterator[str]:
     """The photos, at a web server that lists its folders."""
-    handler = functools.partial(_Quiet, directory=str(photos.parent))
-    server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), handler)
-    threading.Thread(target=server.serve_forever, daemon=True).start()
-    yield f"http://127.0.0.1:{server.server_port}/photos"
-    server.shutdown()
-    server.server_close()
+    with web(photos.parent) as url:
+        yield f"{url}/photos"
 
 
 def test_folders_of_a_web_server_are_indexed(
@@ -561,10 +550,10 @@ def test_a_password_is_said_elsewhere_than_in_a_url(
     with pytest.raises(FolderError, match="leave them out") as raised:
         index(opened, site.replace("://", "://me:secret@"), model)
     assert "secret" not in str(raised.value)
-    get, head = _Quiet.do_GET, _Quiet.do_HEAD
+    get, head = Web.do_GET, Web.do_HEAD
 
     def asks(answer: Any) -> Any:
-        def answered(self: _Quiet) -> None:
+        def answered(self: Web) -> None:
             if self.headers["Authorization"] == "Bearer secret":
                 answer(self)
             else:
@@ -572,8 +561,8 @@ def test_a_password_is_said_elsewhere_than_in_a_url(
 
         return answered
 
-    monkeypatch.setattr(_Quiet, "do_GET", asks(get))
-    monkeypatch.setattr(_Quiet, "do_HEAD", asks(head))
+    monkeypatch.setattr(Web, "do_GET", asks(get))
+    monkeypatch.setattr(Web, "do_HEAD", asks(head))
     with pytest.raises(FolderError, match="cannot be listed: the server answers 401"):
         index(opened, site, model)
     headers = json.dumps({"headers": {"Authorization": "Bearer secret"}})
@@ -595,9 +584,9 @@ def test_a_folder_that_a_server_does_not_show_is_told(
 ) -> None:
     """What is below it is kept."""
     index(opened, site, model)
-    send = _Quiet.list_directory
+    send = Web.list_directory
     monkeypatch.setattr(
-        _Quiet,
+        Web,
         "list_directory",
         lambda self, path: self.send_error(403) if "below" in str(path) else send(self, path),
     )
@@ -614,7 +603,7 @@ def test_a_server_that_answers_whatever_it_is_asked_is_left_at_some_depth(
     """Each of its folders links to one more."""
     asked = list[str]()
 
-    def endless(self: _Quiet) -> None:
+    def endless(self: Web) -> None:
         asked.append(self.path)
         body = b'<a href="deeper/">deeper</a>'
         self.send_response(200)
@@ -623,7 +612,7 @@ def test_a_server_that_answers_whatever_it_is_asked_is_left_at_some_depth(
         self.end_headers()
         self.wfile.write(body)
 
-    monkeypatch.setattr(_Quiet, "do_GET", endless)
+    monkeypatch.setattr(Web, "do_GET", endless)
     assert list(scan.walk(site)) == []
     assert len(asked) < 50
 
