@@ -6,7 +6,6 @@ import os
 import time
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field, replace
 from itertools import islice
 from pathlib import Path
@@ -36,7 +35,6 @@ from searchapp.types import (
 
 SEE_AT_ONCE = 5000  # files
 UNREACHED = 50  # files in a row, after which a store of objects is given up
-LOOKERS = 16  # files that are looked into at once, to tell whether they are pictures
 # With more than this share of a root's files gone, and more than so many, they are kept.
 LOST_SHARE, LOST_FILES = 0.2, 10
 
@@ -349,12 +347,11 @@ def _holds_any(root: str) -> bool:
         return False
 
 
-def _no_pictures(paths: list[str]) -> list[str]:
-    """Return those files that are none by their content."""
-    with ThreadPoolExecutor(LOOKERS, "looking") as threads:
-        heads = threads.map(lambda path: storage.head(path, images.HEAD), paths)
-        looked = zip(paths, map(images.looks_like_picture, heads), strict=True)
-        return [path for path, is_picture in looked if not is_picture]
+def _no_pictures(paths: list[str]) -> Iterator[str]:
+    """Yield those files that are none by their content."""
+    for path, head in storage.heads(paths, images.HEAD):
+        if not images.looks_like_picture(head):
+            yield path
 
 
 def _batch_size(spec: ModelSpec) -> int:

@@ -17,7 +17,7 @@ def prune(folder: Path, catalog: Catalog, indexes: Indexes, *, missing: bool, dr
     """
     upkeep, gone = catalog.upkeep(), list[str]()
     if missing:
-        gone = storage.missing(upkeep.paths())
+        gone = list(storage.missing(upkeep.paths()))
     with catalog.rehearsed(dry):
         upkeep.forget(gone)
         unused, embeddings = upkeep.unused()

@@ -14,8 +14,9 @@ from contextlib import contextmanager
 from functools import cache
 from importlib.util import find_spec
 from io import BufferedReader
+from itertools import islice
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from searchapp.errors import FolderError, PictureError
 from searchapp.storage import local
@@ -34,7 +35,7 @@ if TYPE_CHECKING:
 
 __all__ = [
     "EXTRAS", "FETCH", "MAX_BYTES", "SECOND", "Listed", "State", "Unlisted",
-    "forget", "has_password", "head", "is_below", "is_url", "listed", "may_be_there", "missing",
+    "forget", "has_password", "heads", "is_below", "is_url", "listed", "may_be_there", "missing",
     "opened", "read", "small", "there", "uri", "whole",
 ]  # fmt: skip
 
@@ -46,7 +47,9 @@ EXTRAS = {
     "https": ("https", "aiohttp"),
 }
 FETCH = "fetch"  # the stage of failures that are the network's, or the store's: tried again
-ASKED_AT_ONCE = 16
+ASKED_AT_ONCE, PAGE = 16, 1000  # files
+
+Answer = TypeVar("Answer")
 
 
 def is_url(path: str | Path) -> bool:
@@ -109,11 +112,13 @@ def may_be_there(path: str) -> bool:
     return is_url(path) or os.path.exists(path)  # noqa: PTH110
 
 
-def missing(paths: Iterable[str]) -> list[str]:
-    """Return those files that are not there; what a store does not say is not missing."""
-    with ThreadPoolExecutor(ASKED_AT_ONCE, "asking") as threads:
-        asked = [(path, threads.submit(_is_missing, path)) for path in paths]
-        return [path for path, answer in asked if answer.result()]
+def missing(paths: Iterable[str]) -> Iterator[str]:
+    """Yield those files that are not there; what a store does not say is not missing."""
+    rest = iter(paths)
+    while page := list(islice(rest, PAGE)):
+        for path, is_missing in zip(page, _asked(_is_missing, page), strict=True):
+            if is_missing:
+                yield path
 
 
 def _is_missing(path: str) -> bool:
@@ -128,12 +133,23 @@ def _is_missing(path: str) -> bool:
     return False
 
 
-def head(path: str, count: int) -> bytes:
-    """Return a file's first bytes; none where it cannot be read."""
-    try:
-        return _store(path).read(path, count)[:count] if is_url(path) else local.head(path, count)
-    except OSError:
-        return b""
+def heads(paths: Iterable[str], count: int) -> Iterator[tuple[str, bytes]]:
+    """Yield files with their first bytes; with none where they cannot be read."""
+
+    def head(path: str) -> bytes:
+        return small(path, count) or b""
+
+    rest = iter(paths)
+    while page := list(islice(rest, PAGE)):
+        yield from zip(page, _asked(head, page), strict=True)
+
+
+def _asked(ask: Callable[[str], Answer], page: list[str]) -> Iterable[Answer]:
+    """Return what is answered of each file; several are asked at once where that takes long."""
+    if not any(map(is_url, page)):
+        return map(ask, page)
+    with ThreadPoolExecutor(ASKED_AT_ONCE, "asking") as threads:
+        return list(threads.map(ask, page))
 
 
 def small(path: str, most: int) -> bytes | None:
