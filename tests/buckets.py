@@ -5,8 +5,9 @@ from __future__ import annotations
 import functools
 import http.server
 import itertools
-import logging
 import os
+import subprocess
+import sys
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -19,6 +20,16 @@ import pytest
 from searchapp import storage
 
 NUMBERS = itertools.count(1)
+SERVER = """
+import logging, sys
+from moto.server import ThreadedMotoServer
+logging.getLogger("werkzeug").setLevel(logging.ERROR)
+server = ThreadedMotoServer("127.0.0.1", 0, verbose=False)
+server.start()
+print(server.get_host_and_port()[1], flush=True)
+sys.stdin.read()  # until who has started it is done, or gone
+server.stop()
+"""
 
 
 class Bucket:
@@ -54,23 +65,24 @@ class Bucket:
 @contextmanager
 def s3(patch: pytest.MonkeyPatch) -> Iterator[str]:
     """Run a server, and let everything in this process and its children find it."""
-    from moto.server import ThreadedMotoServer
-
-    logging.getLogger("werkzeug").setLevel(logging.ERROR)
-    server = ThreadedMotoServer("127.0.0.1", 0, verbose=False)
-    server.start()
-    host, port = server.get_host_and_port()
+    # In a process of its own: vLLM looks at all objects of its process, and Flask's object to it.
+    server = subprocess.Popen(
+        [sys.executable, "-c", SERVER], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
+    )
+    assert server.stdin is not None and server.stdout is not None
+    port = int(server.stdout.readline())
     for name in [name for name in os.environ if name.startswith("AWS_")]:
         patch.delenv(name)
-    patch.setenv("AWS_ENDPOINT_URL", f"http://{host}:{port}")
+    patch.setenv("AWS_ENDPOINT_URL", f"http://127.0.0.1:{port}")
     patch.setenv("AWS_ACCESS_KEY_ID", "tester")
     patch.setenv("AWS_SECRET_ACCESS_KEY", "secret")
     patch.setenv("AWS_DEFAULT_REGION", "us-east-1")
     storage.forget()
     try:
-        yield f"http://{host}:{port}"
+        yield f"http://127.0.0.1:{port}"
     finally:
-        server.stop()
+        server.stdin.close()
+        server.wait()
         storage.forget()
 
 
