@@ -312,3 +312,5 @@ def test_embed_writes_numpys_format(run: Run, photos: Path, model: Path, tmp_pat
     result = run(*arguments, "--npy", tmp_path / "vector.npy")
     assert result.stdout == ""
     assert np.load(tmp_path / "vector.npy").tolist() == pytest.approx(printed)
+    said = run(*arguments, "--npy", tmp_path / "nowhere" / "vector.npy")
+    assert "vector.npy cannot be written: No such file or directory" in str(said.exception)

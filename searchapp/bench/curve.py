@@ -4,11 +4,23 @@ from __future__ import annotations
 
 import math
 from html import escape
+from pathlib import Path
 
 from searchapp.bench.search import Row
+from searchapp.disk import complete
+from searchapp.errors import SearchAppError
 
 WIDTH, HEIGHT, LEFT, BOTTOM, TOP, RIGHT = 860, 480, 70, 60, 50, 300
 COLOURS = ("#1b6ca8", "#c8553d", "#3b8e5a", "#8a4fa3", "#b8860b", "#555555")
+
+
+def write(file: Path, rows: list[Row], title: str) -> None:
+    """Write the curve to a file; raise SearchAppError where it cannot be written."""
+    try:
+        with complete(file) as temporary:
+            temporary.write_text(draw(rows, title), encoding="utf-8")
+    except OSError as error:
+        raise SearchAppError(f"{file} cannot be written: {error.strerror}") from error
 
 
 def draw(rows: list[Row], title: str) -> str:

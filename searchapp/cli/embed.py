@@ -89,8 +89,10 @@ def command(
     if npy is not None:
         import numpy as np
 
+        from searchapp.disk import complete
+
         try:
-            with npy.open("wb") as file:
+            with complete(npy) as temporary, temporary.open("wb") as file:
                 np.save(file, vector)
         except OSError as error:
             raise SearchAppError(f"{npy} cannot be written: {error.strerror}") from error

@@ -82,8 +82,8 @@ def command(
     searchapp bench search
     searchapp bench search --vectors 1000000 --data hard --svg curve.svg
     """
+    from searchapp.bench import curve
     from searchapp.bench import search as bench
-    from searchapp.bench.curve import draw
     from searchapp.vectors import kinds
 
     with tempfile.TemporaryDirectory(prefix="searchapp-bench-", dir=scratch) as name:
@@ -112,7 +112,7 @@ def command(
             kept = [it for it in measured.upkeep() if isinstance(it, bench.Upkeep)]
     if svg is not None:
         title = f"{count:,} vectors, {measured.collection.dimensions} dimensions"
-        svg.write_text(draw(rows, title), encoding="utf-8")
+        curve.write(svg, rows, title)
     if as_json:
         document = {"vectors": count, "dim": measured.collection.dimensions}
         print_json(
