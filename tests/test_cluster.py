@@ -273,6 +273,18 @@ def test_what_cannot_be_a_cluster_is_said(job: Job) -> None:
         start_cluster(job, "127.0.0.1:9")
 
 
+def test_what_ray_itself_raises_is_said(job: Job, monkeypatch: pytest.MonkeyPatch) -> None:
+    """It raises bare exceptions, too, as where its processes do not start in time."""
+    import ray
+
+    def fails(*_: object, **__: object) -> None:
+        raise Exception("The current node timed out during startup")
+
+    monkeypatch.setattr(ray, "init", fails)
+    with pytest.raises(EngineError, match="the Ray cluster at local: The current node timed out"):
+        start_cluster(job, "local")
+
+
 def test_engines_scale(ray_cluster: Any, model: Path) -> None:
     """Three engines that take a fixed time do three times what one does, or nearly."""
     options = Options(str(model), 150, 64, 64, ray_cluster.address, (1, 3), None, 16, fixed_ms=20)

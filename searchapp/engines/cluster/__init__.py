@@ -268,12 +268,14 @@ def _connect(address: str) -> None:
         # Else a thread of Ray's prints on stdout, which is for data, that a process has ended.
         ray._private.worker._worker_logs_enabled = False
     except OSError as error:  # ConnectionError, and what the network says
+        if address == LOCAL:
+            raise EngineError(f"the Ray cluster at {address}: {error}") from error
         raise EngineError(
             f"no Ray cluster at {address}, or one that asks for a token (set RAY_AUTH_MODE=token); "
             "`ray start --head` starts one, `ray start --address=HOST:6379` on another machine "
             "joins it"
         ) from error
-    except (RuntimeError, ValueError) as error:  # another version of Ray or Python, an odd address
+    except Exception as error:  # another version of Ray, an odd address, or what did not start
         raise EngineError(f"the Ray cluster at {address}: {error}") from error
     except KeyboardInterrupt:  # what was started of a local one is ended
         ray.shutdown()
