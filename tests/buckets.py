@@ -156,9 +156,14 @@ class FakeKeys:
         if self._fails_at is not None and self.asked >= self._fails_at:
             raise TimeoutError("the line is dead")
         keys = [k for k in self._keys if k.startswith(prefix) and k.encode() >= start.encode()]
-        if delimiter:  # in one page: they are not asked for a second
-            folded = {prefix + k[len(prefix) :].partition("/")[0] + "/" for k in keys
-                      if "/" in k[len(prefix) :]}  # fmt: skip
-            return [k for k in keys if "/" not in k[len(prefix) :]], sorted(folded), None
-        most = min(most, self._page)
-        return keys[:most], [], keys[most] if len(keys) > most else None
+        entries = dict[str, str]()  # keys, and folders, by the first key of each
+        for key in keys:
+            below, slash, _ = key[len(prefix) :].partition(delimiter or "\0")
+            name = prefix + below + slash
+            if name not in entries.values():
+                entries[key] = name
+        firsts, most = [*entries], min(most, self._page)
+        page = [entries[first] for first in firsts[:most]]
+        folders = [name for name in page if delimiter and name[len(prefix) :].endswith(delimiter)]
+        rest = firsts[most] if len(firsts) > most else None
+        return [name for name in page if name not in folders], folders, rest

@@ -440,6 +440,14 @@ def test_a_list_in_parts_is_the_whole_list(keys: list[str], below: str, kind: ty
     )
 
 
+def test_a_list_is_divided_by_all_its_folders() -> None:
+    """More of them than one answer tells: else most keys would be in the last part."""
+    keys = [f"{folder:03}/{number}" for folder in range(200) for number in range(3)]
+    bounds = S3(FakeKeys(keys))._bounds("bucket", "")
+    assert len(bounds) > 50
+    assert bounds[-1] >= "195/"
+
+
 def test_a_part_that_fails_is_told_and_the_others_are_listed() -> None:
     keys = [f"{folder}/{number}" for folder in "abcdefgh" for number in range(20)]
     told = list(S3(FakeKeys(keys, fails_at=12)).files("s3://bucket", lambda url: True))
@@ -617,7 +625,7 @@ def test_a_server_that_answers_whatever_it_is_asked_is_left_at_some_depth(
     assert len(asked) < 50
 
 
-def test_rules_hold_for_a_url(store: str) -> None:
+def test_rules_hold_for_a_url() -> None:
     rules = Rules.of("s3://b/r", ("*.jpg",), ("out/",))
     for path, wanted in (("x.jpg", True), ("out/x.jpg", False), ("in/x.png", False)):
         assert scan.is_wanted(f"s3://b/r/{path}", "s3://b/r", rules) == wanted

@@ -15,6 +15,7 @@ from searchapp.storage.remote import Remote, reason_of
 
 LISTERS = 8  # that ask at once, 1,000 keys each
 PARTS = 64  # that a list is divided into, at most
+FOLDERS = 100  # pages of folders that are read to divide a list; those beyond are one part
 DEPTH = 8  # folders that hold nothing but one other, on the way to where it can be divided
 
 
@@ -70,7 +71,12 @@ class Keyed(Remote):
         for _ in range(DEPTH):
             page = self._page(Asked(bucket, prefix, folded=True))
             folders = page.folders
-            if len(folders) != 1 or page.objects:
+            for _ in range(FOLDERS - 1):
+                if page.token is None or len(page.objects) > len(page.folders):
+                    break
+                page = self._page(Asked(bucket, prefix, token=page.token, folded=True))
+                folders += page.folders
+            if len(folders) != 1:
                 break
             (prefix,) = folders
         step = max(1, len(folders) // PARTS)
