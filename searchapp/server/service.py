@@ -309,8 +309,4 @@ def _film(located: Located) -> tuple[str, State]:
     if located.seconds is None:
         raise PictureError("that is no video", stage="read")
 
-    def there(path: str) -> tuple[str, State]:
-        with storage.opened(path) as (_, state):
-            return path, state
-
-    return _of_first(located, there)
+    return _of_first(located, lambda path: (path, storage.state(path)))

@@ -36,7 +36,7 @@ if TYPE_CHECKING:
 __all__ = [
     "EXTRAS", "FETCH", "MAX_BYTES", "SECOND", "Listed", "State", "Unlisted",
     "forget", "has_password", "heads", "is_below", "is_url", "listed", "may_be_there", "missing",
-    "opened", "read", "small", "there", "uri", "whole",
+    "opened", "read", "small", "state", "there", "uri", "whole",
 ]  # fmt: skip
 
 # By scheme: the extra that brings fsspec's file system, and its module.
@@ -170,12 +170,21 @@ def read(path: str, known: State | None = None) -> tuple[bytes, State]:
         return local.read(path)
     with _fetching():
         store = _store(path)
-        state = known or store.state(path)
-        checked_size(state.size)
+        told = known or store.state(path)
+        checked_size(told.size)
         data = store.read(path, MAX_BYTES)
-    if len(data) != state.size:
+    if len(data) != told.size:
         raise changed()
-    return data, state
+    return data, told
+
+
+def state(path: str) -> State:
+    """Return a file's state; raise PictureError where there is none that can be read in parts."""
+    if not is_url(path):
+        with local.opened(path) as (_, told):
+            return told
+    with _fetching():
+        return _store(path).state(path)
 
 
 @contextmanager
