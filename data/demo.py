@@ -11,9 +11,9 @@ import time
 from pathlib import Path
 
 from searchapp import Hit, IndexOptions, Library, Query, SearchOptions, Term
-from searchapp.cli.engine import starter
 from searchapp.cli.progress import follow
-from searchapp.sheet import Section, write_sheet
+from searchapp.cli.start_engine import starter
+from searchapp.pages.contact_sheet import Section, write_sheet
 
 ROOT = Path(__file__).resolve().parent.parent
 PHOTOS = ROOT / "data" / "photos"

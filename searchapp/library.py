@@ -12,19 +12,20 @@ from typing import Any, Concatenate, ParamSpec, Self, TypeVar
 import numpy as np
 from numpy.typing import NDArray
 
-from searchapp import collections, engines, querying
-from searchapp.calibration import Kind, kind_of
+from searchapp import engines
 from searchapp.catalog import Catalog, CatalogError, Located, stated
-from searchapp.disk import complete, reason
 from searchapp.engines import Engine, Vector
-from searchapp.engines.running import Running, StartMany
 from searchapp.errors import LibraryError, QueryError
-from searchapp.filling import Filling
-from searchapp.lock import writer_lock
-from searchapp.models import ModelSpec
-from searchapp.place import library_folder
-from searchapp.ranking import Ranking, whole
-from searchapp.syncing import Indexes
+from searchapp.files.atomic import complete, reason
+from searchapp.files.library_folder import library_folder
+from searchapp.files.lock import writer_lock
+from searchapp.indexing.embedding import choose_engines
+from searchapp.indexing.embedding.choose_engines import Running, StartMany
+from searchapp.indexing.indexer import Filling
+from searchapp.models import ModelSpec, select_collection
+from searchapp.search import query_vector
+from searchapp.search.good_match import Kind, kind_of
+from searchapp.search.ranking import Ranking, whole
 from searchapp.types import (
     AUTO,
     Answer,
@@ -52,7 +53,8 @@ from searchapp.types import (
     Uploading,
 )
 from searchapp.vectors import unpack
-from searchapp.vectors.kinds import Policy
+from searchapp.vectors.faiss_files.choose_index import Policy
+from searchapp.vectors.indexes import Indexes
 
 CATALOG = "catalog.db"
 Given = ParamSpec("Given")
@@ -114,7 +116,7 @@ class Library:
         dry: then only pretend to, in memory.
         start: what starts the engine, when one is needed; by default engines.start_engine.
         start_many: what starts several, in processes of their own, to index many files; by
-        default engines.start_replicas, and none where start is given.
+        default choose_engines.start_replicas, and none where start is given.
         policy: when an index is changed for another, trained anew, and saved.
         tell: told that a large library of an earlier version is brought up to date, which takes
         a while.
@@ -123,7 +125,7 @@ class Library:
         if path.exists() and not path.is_dir():
             raise LibraryError(f"{path} is a file; a library is a folder")
         if start is None and start_many is None:
-            start_many = engines.start_replicas
+            start_many = choose_engines.start_replicas
         start = start or engines.start_engine
         if dry and not (path / CATALOG).exists():
             return cls(path, Catalog.in_memory(), start, policy=policy)
@@ -199,14 +201,14 @@ class Library:
         """Search as search() does, and tell whether the best is a good match."""
         collection, spec = self.target(options)
         terms = [Term(query)] if isinstance(query, Query) else list(query) or [Term(Query())]
-        items = [querying.engine_input(spec, term.query) for term in terms]
+        items = [query_vector.engine_input(spec, term.query) for term in terms]
         engine = self._running.of(spec)
         for number, term in enumerate(terms):
-            short = querying.shortened(engine, term.query, options.truncate)
+            short = query_vector.shortened(engine, term.query, options.truncate)
             if short is not term.query:
-                items[number] = querying.engine_input(spec, short)
-        vectors = querying.embed(engine, items)
-        vector = querying.add_up(vectors, [term.weight for term in terms])
+                items[number] = query_vector.engine_input(spec, short)
+        vectors = query_vector.embed(engine, items)
+        vector = query_vector.add_up(vectors, [term.weight for term in terms])
         kind = kind_of(terms)
         if options.min_score == AUTO and kind == "text":
             self._ranking.judges.learn(collection, engine)
@@ -215,12 +217,12 @@ class Library:
     @_stated
     def target(self, options: SearchOptions) -> tuple[Collection, ModelSpec]:
         """Return the collection that a search would take, and the model for its query."""
-        return collections.for_search(self._catalog, options)
+        return select_collection.for_search(self._catalog, options)
 
     @_stated
     def model(self, name: str, revision: str, space: Mapping[str, Any]) -> ModelSpec:
         """Return the model of a collection by what its vectors depend on; LibraryError."""
-        return collections.of_space(self._catalog, name, revision, space)
+        return select_collection.of_space(self._catalog, name, revision, space)
 
     def similar(self, image_id: int, options: SearchOptions = SearchOptions()) -> list[Hit]:
         """Return the images nearest to one that is indexed, itself first; no engine is needed."""
@@ -229,7 +231,7 @@ class Library:
     @_stated
     def find_similar(self, image_id: int, options: SearchOptions = SearchOptions()) -> Answer:
         """Search as similar() does, and tell whether the best is a good match."""
-        collection = collections.chosen(self._catalog, options.collection)
+        collection = select_collection.chosen(self._catalog, options.collection)
         return self.nearest(collection, self.vector(collection, image_id), options, "image")
 
     @_stated
@@ -247,7 +249,7 @@ class Library:
 
         Errors: QueryError, for the filter; LibraryError.
         """
-        collection = collections.chosen(self._catalog, options.collection)
+        collection = select_collection.chosen(self._catalog, options.collection)
         return collection, self._catalog.matching(collection, whole(options.filter))
 
     def vectors(
@@ -276,7 +278,9 @@ class Library:
         wanted: only images that fulfil it count, each kind as if it asked nothing of its own.
         Errors: QueryError, LibraryError.
         """
-        return self._catalog.facets(collections.chosen(self._catalog, collection), whole(wanted))
+        return self._catalog.facets(
+            select_collection.chosen(self._catalog, collection), whole(wanted)
+        )
 
     @_stated
     def overview(self) -> Overview:
@@ -303,7 +307,7 @@ class Library:
         files: how many are read again to compare their bytes; None: all. Errors: LibraryError
         (another process writes).
         """
-        from searchapp.checking import Check
+        from searchapp.upkeep.check import Check
 
         check = Check(self.folder, self._catalog, files)
         lock = writer_lock(self.folder, "searchapp check --repair") if repair else nullcontext()
@@ -319,10 +323,10 @@ class Library:
         the same call goes on from there. No file is changed. Errors: QueryError, for the filter;
         LibraryError (no pictures yet; another process writes, where there is something to read).
         """
-        from searchapp.duplicates.finding import Finder
+        from searchapp.duplicates.find import Finder
 
         with stated(self.folder):
-            collection = collections.chosen(self._catalog, options.collection)
+            collection = select_collection.chosen(self._catalog, options.collection)
             finder = Finder(self.folder, self._catalog, self._indexes, collection, options)
             yield from finder.run()
 
@@ -332,7 +336,7 @@ class Library:
 
         missing: forget files that are not there now, first. Errors: LibraryError.
         """
-        from searchapp.pruning import prune
+        from searchapp.upkeep.prune import prune
 
         with nullcontext() if dry else writer_lock(self.folder, "searchapp prune"):
             return prune(self.folder, self._catalog, self._indexes, missing=missing, dry=dry)
@@ -340,9 +344,9 @@ class Library:
     @_stated
     def export(self, file: Path, collection: str | None = None) -> int:
         """Write a collection to a .npy, .json or .parquet file; return how many images it has."""
-        from searchapp import exchange
+        from searchapp.upkeep import exchange
 
-        chosen = collections.chosen(self._catalog, collection)
+        chosen = select_collection.chosen(self._catalog, collection)
         count = self._catalog.embedded(chosen).extent().count
         return exchange.write(file, chosen, self._catalog.upkeep().known(chosen), count)
 
@@ -353,7 +357,7 @@ class Library:
         Files count that are there, as they were; of others the images are known, so that index
         embeds none of them again wherever they are. Errors: LibraryError.
         """
-        from searchapp import exchange
+        from searchapp.upkeep import exchange
 
         with writer_lock(self.folder, "searchapp import"):
             loaded, target = exchange.load(self._catalog, file, collection)
@@ -374,7 +378,7 @@ class Library:
     @_stated
     def failures(self, collection: str | None = None) -> list[Failure]:
         """Return the files that could not be used, and why."""
-        return self._catalog.failures(collections.chosen(self._catalog, collection))
+        return self._catalog.failures(select_collection.chosen(self._catalog, collection))
 
     # Vectors
 

@@ -17,7 +17,7 @@ from typing import Any
 
 import pytest
 
-from searchapp import storage
+from searchapp.files import storage
 
 NUMBERS = itertools.count(1)
 SERVER = """

@@ -11,9 +11,10 @@ from click.testing import CliRunner, Result
 from fakes import FakeEngine
 from pictures import draw
 
-from searchapp import engines, place
+from searchapp import engines
 from searchapp.cli import COMMANDS, cli
 from searchapp.errors import SearchAppError
+from searchapp.files import library_folder
 from searchapp.library import Library
 from searchapp.models import ModelSpec
 
@@ -25,7 +26,7 @@ def no_library_of_the_user(monkeypatch: pytest.MonkeyPatch) -> None:
     def refuse() -> Path:
         raise AssertionError("the test did not choose a library")
 
-    monkeypatch.setattr(place, "default_folder", refuse)
+    monkeypatch.setattr(library_folder, "default_folder", refuse)
     for name in ("SEARCHAPP_LIBRARY", "SEARCHAPP_MODEL", "SEARCHAPP_COLLECTION"):
         monkeypatch.delenv(name, raising=False)
 

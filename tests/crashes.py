@@ -36,7 +36,7 @@ from searchapp.cli import cli
 from searchapp.errors import SearchAppError
 from searchapp.library import CATALOG, Library
 from searchapp.types import Finished, IndexOptions, Progress, Query, SearchOptions
-from searchapp.vectors.kinds import Policy
+from searchapp.vectors.faiss_files.choose_index import Policy
 
 KILL_BEFORE, KILL_AFTER, KILL_TORN, FAIL_ONCE, FAIL_ON = range(1, 6)
 KINDS = ("write", "sync", "rename", "unlink", "truncate", "create")

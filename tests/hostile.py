@@ -23,8 +23,8 @@ from fakes import FakeEngine
 from films import film
 from PIL import Image
 
-from searchapp import images
 from searchapp.models import ModelSpec
+from searchapp.pictures import decode
 
 LIMIT = 16  # megapixels
 HEAD = 17  # bytes, with which not every picture is known as one yet
@@ -88,7 +88,7 @@ class Engine(FakeEngine):
 
 
 def encode(image: Image.Image, format: str, **options: object) -> bytes:
-    images._pillow()
+    decode._pillow()
     buffer = io.BytesIO()
     image.save(buffer, format, **options)
     return buffer.getvalue()

@@ -11,7 +11,7 @@ import numpy as np
 from PIL import Image, ImageDraw, ImageEnhance, ImageFilter
 from PIL.Image import Image as Picture
 
-from searchapp.bench.pictures import draw as texture
+from searchapp.bench.synthetic_photos import draw as texture
 
 SIZES = ((640, 480), (480, 640), (720, 480), (600, 600), (800, 450))
 WORDS = (

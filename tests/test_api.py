@@ -23,9 +23,9 @@ from test_index import index
 from searchapp.errors import PictureError
 from searchapp.library import Library
 from searchapp.models import ModelSpec
-from searchapp.server import urls
+from searchapp.server import public_fetch
 from searchapp.server.guard import MAX_BODY, Rules
-from searchapp.server.urls import fetch_public
+from searchapp.server.public_fetch import fetch_public
 
 
 @pytest.fixture
@@ -326,9 +326,9 @@ def test_a_redirect_to_a_private_address_is_not_followed(
 
     with http.server.ThreadingHTTPServer(("127.0.0.1", 0), Redirect) as server:
         threading.Thread(target=server.serve_forever, daemon=True).start()
-        check = urls._public_address
+        check = public_fetch._public_address
         monkeypatch.setattr(
-            urls,
+            public_fetch,
             "_public_address",
             lambda host, port: "127.0.0.1" if host == "photos.example" else check(host, port),
         )

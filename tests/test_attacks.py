@@ -14,8 +14,8 @@ import pytest
 from test_api import client, library  # noqa: F401 (fixtures)
 
 from searchapp.errors import PictureError
-from searchapp.server import urls
-from searchapp.server.urls import fetch_public
+from searchapp.server import public_fetch
+from searchapp.server.public_fetch import fetch_public
 
 SLOW_CLIENTS = 200
 
@@ -130,7 +130,7 @@ def test_a_name_that_changes_its_address_gains_nothing(
     monkeypatch.setattr(socket, "getaddrinfo", rebinding)
     monkeypatch.setattr(socket, "create_connection", connect)
     monkeypatch.setattr(
-        urls.ipaddress.IPv4Address, "is_global", property(lambda it: str(it) == "192.0.2.1")
+        public_fetch.ipaddress.IPv4Address, "is_global", property(lambda it: str(it) == "192.0.2.1")
     )
     with pytest.raises(PictureError, match="cannot be fetched"):
         fetch_public(f"http://rebind.example:{secret}/x.jpg")

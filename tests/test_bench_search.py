@@ -10,7 +10,7 @@ import pytest
 from conftest import Run
 
 from searchapp.bench import search as bench
-from searchapp.bench.made import Made
+from searchapp.bench.synthetic_vectors import Made
 from searchapp.errors import LibraryError
 
 

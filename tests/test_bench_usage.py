@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from searchapp.bench.usage import Usage
+from searchapp.bench.utilization import Usage
 
 SMI = """#!{python}
 import sys, time

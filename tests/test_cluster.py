@@ -24,12 +24,12 @@ from preload import TESTS
 
 from searchapp.bench.cluster import Options, measure
 from searchapp.catalog import Work
-from searchapp.engines import start_cluster
-from searchapp.engines.cluster import Cluster
-from searchapp.engines.cluster.files import PAGE, Spool, lines, numbered
-from searchapp.engines.pipeline import Outcome
-from searchapp.engines.worker import Job
 from searchapp.errors import EngineError, ModelError
+from searchapp.indexing.embedding.choose_engines import start_cluster
+from searchapp.indexing.embedding.cluster.driver import Cluster
+from searchapp.indexing.embedding.cluster.spool import PAGE, Spool, lines, numbered
+from searchapp.indexing.embedding.pipeline import Outcome
+from searchapp.indexing.embedding.worker import Job
 from searchapp.library import Library
 from searchapp.models import resolve
 from searchapp.types import EngineStarting, Failure, Finished, IndexOptions, Progress
@@ -193,7 +193,7 @@ def test_pictures_that_end_their_process(
     files = works(pictures, 30)
     files[12:18:2] = [Work(str(file), 1, 1, None) for file in deadly]
     mortal = replace(job, engine="test_cluster:MortalEngine")
-    with mock.patch("searchapp.engines.cluster.LOSSES", 1):
+    with mock.patch("searchapp.indexing.embedding.cluster.driver.LOSSES", 1):
         found = outcomes(Cluster(mortal, ray_cluster.address, most=2), files, 2)
     assert Counter(o.work for o in found) == Counter(files)
     failures = {Path(o.work.path).name: o.result for o in found if isinstance(o.result, Failure)}

@@ -19,11 +19,11 @@ from pictures import draw
 from preload import TESTS, built, needs_preload, preloaded
 from test_process import command
 
-from searchapp import images
 from searchapp.engines import EngineInput
 from searchapp.errors import LibraryError
 from searchapp.library import Library
 from searchapp.models import resolve
+from searchapp.pictures import decode
 from searchapp.types import Query, SearchOptions
 
 
@@ -131,7 +131,7 @@ def test_the_command_says_that_the_disk_refuses(tmp_path: Path, model: Path) -> 
 
 WRITES = {  # each more than there is room for
     "query --html": """
-        from searchapp.sheet import Section, write_sheet
+        from searchapp.pages.contact_sheet import Section, write_sheet
         write_sheet(file, [Section("x" * 9000, [])])
     """,
     "duplicates --html": """
@@ -145,7 +145,7 @@ WRITES = {  # each more than there is room for
     """,
     "map --html": """
         import numpy as np
-        from searchapp.mapping.page import write_map
+        from searchapp.pages.map.render import write_map
         write_map(file, [], np.zeros((0, 2), np.int32), "x", "x")
     """,
 }
@@ -212,7 +212,7 @@ def test_a_second_index_says_who_writes_and_readers_read_on(tmp_path: Path, mode
             hits = library.search(Query("red"), SearchOptions(count=100))
         counts.append(len(hits))
         for hit in hits:
-            picture = images.prepare(Path(hit.path).read_bytes(), spec.image).image
+            picture = decode.prepare(Path(hit.path).read_bytes(), spec.image).image
             (vector,) = FakeEngine(spec).embed([EngineInput("", picture)])
             assert hit.score == pytest.approx(float(vector @ exact), abs=2e-3)
     assert counts == sorted(counts)

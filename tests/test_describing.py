@@ -23,9 +23,9 @@ from sqlite_utils import Database, Migrations
 from test_index import index
 from written import exif, jpeg, listed, xmp
 
-from searchapp import images, metadata, migrations
-from searchapp.catalog import Catalog
+from searchapp.catalog import Catalog, migrations
 from searchapp.library import Library
+from searchapp.pictures import decode, metadata
 from searchapp.types import Describing, Hit, Query, SearchOptions
 
 
@@ -37,7 +37,7 @@ def write(file: Path, data: bytes) -> Path:
 
 def jpeg_xl(said: Image.Exif) -> bytes:
     buffer = io.BytesIO()
-    images._pillow()
+    decode._pillow()
     picture("red").save(buffer, "JXL", exif=said.tobytes())
     return buffer.getvalue()
 
@@ -152,7 +152,7 @@ def old_library(folder: Path, monkeypatch: pytest.MonkeyPatch, photos: Path, mod
             old(name=migration.name)(migration.fn)
     folder.mkdir()
     with monkeypatch.context() as patched:
-        patched.setattr("searchapp.catalog.MIGRATIONS", old)
+        patched.setattr("searchapp.catalog.catalog.MIGRATIONS", old)
         catalog = Catalog.open(folder / "catalog.db", create=True)
     with Library.open(folder.parent / "new", create=True, start=Engines()) as library:
         index(library, photos, model)
@@ -205,10 +205,10 @@ def test_an_old_picture_with_a_sidecar_is_read_once(
     old: Path, tmp_path: Path, model: Path, fake_engines: Engines, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Both reasons at once are one, whatever the page; and all is known then."""
-    monkeypatch.setattr("searchapp.catalog.described.PAGE", 1)
+    monkeypatch.setattr("searchapp.catalog.outdated_metadata.PAGE", 1)
     read: list[str] = []
-    glance = images.glance
-    monkeypatch.setattr(images, "glance", lambda *file: [read.append(file[0]), glance(*file)][1])
+    glance = decode.glance
+    monkeypatch.setattr(decode, "glance", lambda *file: [read.append(file[0]), glance(*file)][1])
     write(old / "a.xmp", rating(2))
     write(old / "b.xmp", rating(3))
     with Library.open(tmp_path / "library", start=fake_engines) as library:
@@ -234,7 +234,7 @@ def test_it_goes_on_where_it_was_interrupted(
     old: Path, tmp_path: Path, model: Path, fake_engines: Engines, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Page by page: what is written is not read again."""
-    monkeypatch.setattr("searchapp.catalog.described.PAGE", 1)
+    monkeypatch.setattr("searchapp.catalog.outdated_metadata.PAGE", 1)
     with Library.open(tmp_path / "library", start=fake_engines) as library:
         events = library.index([old])
         for event in events:
@@ -361,7 +361,7 @@ def test_every_file_that_is_read_is_closed(tmp_path: Path) -> None:
     state = file.stat()
     before = len(list(Path("/proc/self/fd").iterdir()))
     for _ in range(50):
-        images.glance(str(file), state.st_size, state.st_mtime_ns)
+        decode.glance(str(file), state.st_size, state.st_mtime_ns)
         metadata.sidecar_of(str(file))
     assert len(list(Path("/proc/self/fd").iterdir())) == before
 

@@ -23,11 +23,12 @@ from PIL import Image
 from test_index import index
 from written import xmp
 
-from searchapp.duplicates import fingerprint, grouping, review, script
+from searchapp.duplicates import fingerprint, group_pairs, move_script
 from searchapp.duplicates.candidates import by_hash
 from searchapp.errors import LibraryError
+from searchapp.files.lock import writer_lock
 from searchapp.library import Library
-from searchapp.lock import writer_lock
+from searchapp.pages import duplicates_review
 from searchapp.types import Copy, DuplicateOptions, Duplicates, Failed, Found, Group, Progress
 
 CHROMIUM = next(filter(None, map(shutil.which, ("chromium", "chromium-browser"))), None)
@@ -237,7 +238,7 @@ def test_groups_do_not_chain() -> None:
         asked.append(pairs)
         return {}
 
-    groups = list(grouping.around(same, int, compare))
+    groups = list(group_pairs.around(same, int, compare))
     assert [(keeper, list(others)) for keeper, others in groups] == [(1, [2]), (3, [4])]
     assert asked == [[(1, 3)]], "what is like 3 alone need not be compared with 1"
 
@@ -251,7 +252,7 @@ def test_groups_reach_what_is_the_same_as_their_own() -> None:
         asked.extend(pairs)
         return {pair: "" for pair in pairs if pair[1] - pair[0] <= 3}
 
-    groups = list(grouping.around(chain, int, compare))
+    groups = list(group_pairs.around(chain, int, compare))
     assert groups[0] == (0, {1: "", 2: "", 3: ""})
     assert [keeper for keeper, _ in groups] == list(range(0, 600, 4))
     assert len(asked) <= 600
@@ -307,7 +308,7 @@ def moving(tmp_path: Path) -> tuple[Path, Path]:
         (folder / name).write_bytes(b"12345")
     keeper = copy_of(folder / "keep.jpg", 5)
     group = Group(keeper, "why\nnot", tuple(copy_of(folder / name, 5) for name in ODD))
-    script.write(tmp_path / "move.sh", [group])
+    move_script.write(tmp_path / "move.sh", [group])
     return tmp_path / "move.sh", folder
 
 
@@ -423,7 +424,7 @@ def test_each_file_has_its_own_picture_on_the_page(tmp_path: Path) -> None:
     files = [draw(tmp_path / f"{colour}.png", colour) for colour in ("red", "lime", "blue")]
     red, lime, blue = (copy_of(file, 5) for file in files)
     groups = (Group(red, "", (copy_of(tmp_path / "none.png", 5), lime)),)
-    review.write(tmp_path / "x.html", Duplicates(groups, (Group(blue, "", ()),), 4, 0))
+    duplicates_review.write(tmp_path / "x.html", Duplicates(groups, (Group(blue, "", ()),), 4, 0))
     page = (tmp_path / "x.html").read_text()
     looks = re.findall(r'<button class="toggle"[^>]*><(?:img src="data:[^,]*,([^"]*)|span)', page)
     colours = [
@@ -443,7 +444,7 @@ def test_the_page_lets_a_person_choose(opened: Library, album: Path, model: Path
     (album / "boat.jpg.xmp").write_bytes(xmp())
     index(opened, album, model)
     page_file, away = album.parent / "review.html", album.parent / "away"
-    review.write(page_file, found(opened))
+    duplicates_review.write(page_file, found(opened))
     complaints: list[str] = []
     with sync_api.sync_playwright() as playwright:
         browser = playwright.chromium.launch(executable_path=CHROMIUM, args=["--no-sandbox"])

@@ -19,13 +19,13 @@ from preload import TESTS
 from test_index import index
 from test_remote import Server, drop, hang, server, spec, status
 
-from searchapp import calibration
 from searchapp.engines import EngineInput, Refusal
 from searchapp.engines.base import Vector
+from searchapp.engines.http_requests import Patience
 from searchapp.engines.remote import RemoteEngine
-from searchapp.engines.wire import Patience
 from searchapp.errors import EngineError
 from searchapp.library import Library
+from searchapp.search import good_match
 from searchapp.types import Finished, IndexOptions
 
 __all__ = ["server", "spec"]  # fixtures
@@ -47,7 +47,7 @@ BAD = {
 @pytest.fixture(autouse=True)
 def no_calibration(monkeypatch: pytest.MonkeyPatch) -> None:
     """Hundreds of sentences, each refused, are for other tests."""
-    monkeypatch.setattr(calibration, "SENTENCES", ())
+    monkeypatch.setattr(good_match, "SENTENCES", ())
 
 
 @pytest.fixture

@@ -8,8 +8,8 @@ import pytest
 from conftest import Run
 from pictures import draw
 
-from searchapp.captions import Captioned, CaptionsError, read
-from searchapp.evaluation import ranks
+from searchapp.bench.captions import Captioned, CaptionsError, read
+from searchapp.bench.evaluation import ranks
 
 LIST = [
     {"file": "red.jpg", "captions": ["a red one", "red"]},

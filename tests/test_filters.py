@@ -18,8 +18,9 @@ from sqlite_utils import Database
 from test_index import index
 from written import exif, jpeg
 
-from searchapp.catalog import Catalog, Work, conditions
-from searchapp.catalog.columns import place_of
+from searchapp.catalog import Catalog, Work
+from searchapp.catalog.filters import where_condition
+from searchapp.catalog.filters.columns import place_of
 from searchapp.errors import QueryError
 from searchapp.library import Library
 from searchapp.types import Filter, PictureInfo, Query, SearchOptions
@@ -269,14 +270,14 @@ def test_a_condition_has_its_time(
 ) -> None:
     """What would go on for years ends when its time is over."""
     folder, _ = made
-    monkeypatch.setattr(conditions, "SECONDS", 0.2)
+    monkeypatch.setattr(where_condition, "SECONDS", 0.2)
     endless = "(select count(*) from photos a, photos b, photos c, photos d) > 0"
     begun = time.monotonic()
     with pytest.raises(QueryError, match="longer than"):
-        conditions.matching(folder / "catalog.db", endless)
+        where_condition.matching(folder / "catalog.db", endless)
     slow = "'" + "a" * 4000 + "' like '" + "%a" * 400 + "b'"
     with pytest.raises(QueryError, match="longer than"):
-        conditions.matching(folder / "catalog.db", f"{' or '.join([slow])} or ({endless}) > 0")
+        where_condition.matching(folder / "catalog.db", f"{' or '.join([slow])} or ({endless}) > 0")
     assert time.monotonic() - begun < 5
 
 
@@ -285,7 +286,7 @@ def test_the_view_is_for_other_programs_too(made: tuple[Path, Catalog]) -> None:
     folder, _ = made
     database = Database(sqlite3.connect(folder / "catalog.db"))
     assert "photos" in database.view_names()
-    assert tuple(column.name for column in database["photos"].columns) == conditions.COLUMNS
+    assert tuple(column.name for column in database["photos"].columns) == where_condition.COLUMNS
     row = next(iter(database.query("select * from photos where size = 8 and path like '%/d2/%'")))
     assert (row["folder"], row["format"]) == (f"{folder}/d2", "jpeg")
     assert (row["megapixels"], row["mtime"]) == (108 * 200 / 1e6, "1970-01-01T00:00:00")

@@ -12,12 +12,12 @@ from test_images import CROPPED, SQUASHED, encode, near
 from test_index import found, index
 from written import listed, xmp
 
-from searchapp import extras, images, jxl, raw
 from searchapp.errors import PictureError
 from searchapp.library import Library
+from searchapp.pictures import decode, jxl, optional_decoders, raw
 from searchapp.types import RunSummary
 
-images._pillow()
+decode._pillow()
 
 
 def stored(size: tuple[int, int] = (80, 60)) -> Image.Image:
@@ -36,9 +36,9 @@ def test_jpeg_xl_tells_its_size_before_it_is_decoded(
     data = encode(picture("red", size), "JXL", effort=1, **options)
     assert jxl.size_of(data) == size
     limit = size[0] * size[1] / 1e6
-    assert images.prepare(data, SQUASHED, limit).info.format == "JXL"
+    assert decode.prepare(data, SQUASHED, limit).info.format == "JXL"
     with pytest.raises(PictureError, match="raise --max-megapixels"):
-        images.prepare(data, SQUASHED, limit * 0.9)
+        decode.prepare(data, SQUASHED, limit * 0.9)
 
 
 def test_jpeg_xl_is_turned_once(tmp_path: Path) -> None:
@@ -46,12 +46,12 @@ def test_jpeg_xl_is_turned_once(tmp_path: Path) -> None:
     exif = Image.Exif()
     exif[0x0112], exif[0x0110] = 6, "X100"
     data = encode(stored(), "JXL", exif=exif.tobytes(), lossless=True)
-    prepared = images.prepare(data, SQUASHED)
+    prepared = decode.prepare(data, SQUASHED)
     assert (prepared.info.width, prepared.info.height, prepared.info.camera) == (80, 60, "X100")
     stored().save(tmp_path / "a.jpg", exif=exif, quality=95)
     with Image.open(tmp_path / "a.jpg") as image:
         image.save(tmp_path / "a.jxl", lossless_jpeg=True)
-    prepared = images.prepare((tmp_path / "a.jxl").read_bytes(), SQUASHED)
+    prepared = decode.prepare((tmp_path / "a.jxl").read_bytes(), SQUASHED)
     assert (prepared.info.width, prepared.info.height) == (60, 80)
     assert near(prepared.image.getpixel((16, 4)), (255, 255, 255), by=12)
 
@@ -61,7 +61,7 @@ def test_damaged_jpeg_xl_is_a_stated_error(cut: int) -> None:
     """Half a file is never half a picture."""
     data = encode(stored((300, 200)), "JXL")
     with pytest.raises(PictureError, match=r"broken or cut off|not a picture"):
-        images.prepare(data[: min(cut, len(data) - 1)], SQUASHED)
+        decode.prepare(data[: min(cut, len(data) - 1)], SQUASHED)
 
 
 @pytest.mark.parametrize(
@@ -98,7 +98,7 @@ def test_tiff_is_not_taken_for_raw() -> None:
 
 def test_the_sensor_is_developed_where_there_is_no_preview() -> None:
     """Upright, with its tags, at half its size."""
-    image, info = images.decode(dng("lime", orientation=6), lambda width, height: (32, 32))
+    image, info = decode.decode(dng("lime", orientation=6), lambda width, height: (32, 32))
     assert image.size == (60, 80)
     assert near(image.getpixel((5, 40)), (0, 255, 0), by=8)
     assert near(image.getpixel((55, 40)), (0, 0, 0), by=8)
@@ -111,7 +111,7 @@ def test_the_preview_is_taken_where_it_is_large_enough() -> None:
     preview, below = picture("blue", (160, 120)), (16, 28)
 
     def shown(data: bytes) -> tuple[int, ...]:
-        value = images.prepare(data, CROPPED).image.getpixel(below)
+        value = decode.prepare(data, CROPPED).image.getpixel(below)
         assert isinstance(value, tuple)
         return value
 
@@ -126,7 +126,7 @@ def test_the_preview_is_taken_where_it_is_large_enough() -> None:
 def test_what_people_wrote_into_a_raw_file_is_read() -> None:
     """Programs write ratings and keywords into a DNG, and need no sidecar."""
     said = xmp('xmp:Rating="4"', listed("dc:subject", "harbour"))
-    _, info = images.decode(dng(preview=picture("red", (160, 120)), xmp=said), CROPPED.size)
+    _, info = decode.decode(dng(preview=picture("red", (160, 120)), xmp=said), CROPPED.size)
     assert (info.format, info.rating, info.keywords) == ("DNG", 4, ("harbour",))
     assert (info.taken_at, info.camera) == ("2023-06-17T21:05:00", "Lumora X100")
 
@@ -138,7 +138,7 @@ def test_previews_are_turned_once(is_upright: bool) -> None:
     if is_upright:
         preview = preview.transpose(Image.Transpose.ROTATE_270)
     data = dng("lime", preview=preview, orientation=6)
-    image = images.thumbnail(data, 60)
+    image = decode.thumbnail(data, 60)
     assert image.size == (45, 60)
     assert near(image.getpixel((22, 5)), (255, 255, 255), by=12)
     assert near(image.getpixel((22, 55)), (255, 0, 0), by=12)
@@ -147,9 +147,9 @@ def test_previews_are_turned_once(is_upright: bool) -> None:
 def test_raw_has_the_limits_of_pictures() -> None:
     """A large sensor is refused before it is developed; what is cut off says so."""
     with pytest.raises(PictureError, match="megapixels, the limit is 0; raise --max-megapixels"):
-        images.prepare(dng(), SQUASHED, 0.01)
+        decode.prepare(dng(), SQUASHED, 0.01)
     with pytest.raises(PictureError, match="broken or cut off"):
-        images.prepare(dng()[:5000], SQUASHED)
+        decode.prepare(dng()[:5000], SQUASHED)
 
 
 @pytest.mark.parametrize(("extra", "name"), [("jxl", "a.jxl"), ("raw", "a.dng")])
@@ -165,9 +165,9 @@ def test_without_its_extra_a_file_waits(
     data = encode(picture("yellow"), "JXL") if extra == "jxl" else dng("yellow")
     (photos / name).write_bytes(data)
     (photos / "bad.jpg").write_text("no picture")
-    has = extras.has
+    has = optional_decoders.has
     with monkeypatch.context() as patched:
-        patched.setattr(extras, "has", lambda it: it != extra and has(it))
+        patched.setattr(optional_decoders, "has", lambda it: it != extra and has(it))
         assert index(opened, photos, model) == RunSummary(added=3, failed=2)
         assert index(opened, photos, model) == RunSummary(unchanged=3)
         (failure,) = [it for it in opened.failures() if it.path.endswith(name)]

@@ -17,8 +17,8 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from searchapp import images
 from searchapp.errors import PictureError
+from searchapp.pictures import decode
 
 TESTS = str(Path(__file__).parent)
 MOST_MEMORY = 600  # MiB; a single bomb that goes off takes more
@@ -33,7 +33,7 @@ RUN = """
     import hostile
     from fakes import FakeEngine
     from test_replicas import places
-    from searchapp.engines.replicas import Replicas
+    from searchapp.indexing.embedding.replicas import Replicas
     from searchapp.library import Library
     from searchapp.types import Failed, IndexOptions, Scanned
 
@@ -113,7 +113,7 @@ def corpus(
 
 
 def pixels(data: bytes) -> np.ndarray:
-    image, _ = images.decode(data, lambda width, height: (width, height))
+    image, _ = decode.decode(data, lambda width, height: (width, height))
     return np.asarray(image).astype(int)
 
 
@@ -217,7 +217,7 @@ def test_fuzzed_pictures(capsys: pytest.CaptureFixture[str]) -> None:
         if time.monotonic() - begun > FUZZ_SECONDS:
             return
         try:
-            image, info = images.decode(data, lambda width, height: (32, 32), max_megapixels=1)
+            image, info = decode.decode(data, lambda width, height: (32, 32), max_megapixels=1)
         except PictureError as error:
             refused += 1
             assert str(error).isprintable()

@@ -8,10 +8,10 @@ from hostile import exif as exif_block
 from pictures import picture
 from PIL import Image, ImageCms, TiffImagePlugin
 
-from searchapp import images, sizing, storage
 from searchapp.errors import PictureError
-from searchapp.sizing import ImageInput
-from searchapp.storage import local
+from searchapp.files import local, storage
+from searchapp.pictures import decode, model_size
+from searchapp.pictures.model_size import ImageInput
 
 CROPPED = ImageInput("crop", side=32, fill=(1, 2, 3))
 SQUASHED = ImageInput("squash", side=32)
@@ -25,7 +25,7 @@ def encode(image: Image.Image, format: str, **options: object) -> bytes:
 
 def colour(data: bytes, target: ImageInput = SQUASHED) -> tuple[int, ...]:
     """The middle of a prepared picture."""
-    image = images.prepare(data, target).image
+    image = decode.prepare(data, target).image
     assert image.mode == "RGB"
     value = image.getpixel((16, 16))
     assert isinstance(value, tuple)
@@ -39,10 +39,10 @@ def near(a: tuple[int, ...], b: tuple[int, ...], by: int = 3) -> bool:
 @pytest.mark.parametrize("format", ["JPEG", "PNG", "WEBP", "GIF", "TIFF", "BMP", "AVIF", "HEIF"])
 def test_every_format_is_recognised_and_read(format: str) -> None:
     """A picture is known by its first bytes, and its colour survives."""
-    images._pillow()
+    decode._pillow()
     data = encode(picture("red"), format)
-    assert images.looks_like_picture(data[: images.HEAD])
-    prepared = images.prepare(data, SQUASHED)
+    assert decode.looks_like_picture(data[: decode.HEAD])
+    prepared = decode.prepare(data, SQUASHED)
     assert (prepared.info.format, prepared.info.width, prepared.info.height) == (format, 80, 60)
     assert near(colour(data), (255, 0, 0), by=6)
 
@@ -53,7 +53,7 @@ def test_every_format_is_recognised_and_read(format: str) -> None:
 )
 def test_other_files_are_no_pictures(data: bytes) -> None:
     """Text, PDF, SVG and archives are not taken for pictures."""
-    assert not images.looks_like_picture(data)
+    assert not decode.looks_like_picture(data)
 
 
 @pytest.mark.parametrize("orientation", range(1, 9))
@@ -72,7 +72,7 @@ def test_exif_orientation_is_applied(orientation: int) -> None:
     }[orientation]  # fmt: skip
     exif = Image.Exif()
     exif[0x0112] = orientation
-    prepared = images.prepare(encode(stored, "JPEG", exif=exif, quality=95), SQUASHED)
+    prepared = decode.prepare(encode(stored, "JPEG", exif=exif, quality=95), SQUASHED)
     assert (prepared.info.width, prepared.info.height) == (80, 60)
     assert near(prepared.image.getpixel((4, 4)), (255, 255, 255), by=12)
     assert near(prepared.image.getpixel((27, 27)), (255, 0, 0), by=12)
@@ -81,12 +81,12 @@ def test_exif_orientation_is_applied(orientation: int) -> None:
 @pytest.mark.parametrize("format", ["JPEG", "TIFF", "PNG", "WEBP", "AVIF"])
 def test_a_turned_picture_is_upright_in_every_format(format: str) -> None:
     """Stored lying with orientation 6, told and shown standing."""
-    images._pillow()
+    decode._pillow()
     stored = picture("red", (80, 40))
     stored.paste("white", (0, 0, 40, 40))  # upright: the upper half
     exif = Image.Exif()
     exif[0x0112] = 6
-    prepared = images.prepare(encode(stored, format, exif=exif), SQUASHED)
+    prepared = decode.prepare(encode(stored, format, exif=exif), SQUASHED)
     assert (prepared.info.width, prepared.info.height) == (40, 80)
     assert near(prepared.image.getpixel((16, 4)), (255, 255, 255), by=12)
     assert near(prepared.image.getpixel((16, 27)), (255, 0, 0), by=12)
@@ -146,15 +146,15 @@ def test_an_animation_counts_by_its_first_frame() -> None:
 def test_ordinary_shapes_are_resized_as_the_processor_does() -> None:
     """The short side becomes the model's, the long one is rounded down; the crop is the model's."""
     for size, expected in (((80, 60), (42, 32)), ((60, 80), (32, 42)), ((64, 33), (62, 32))):
-        assert images.prepare(encode(picture(size=size), "PNG"), CROPPED).image.size == expected
-    assert images.prepare(encode(picture(size=(80, 60)), "PNG"), SQUASHED).image.size == (32, 32)
+        assert decode.prepare(encode(picture(size=size), "PNG"), CROPPED).image.size == expected
+    assert decode.prepare(encode(picture(size=(80, 60)), "PNG"), SQUASHED).image.size == (32, 32)
 
 
 def test_a_long_picture_is_shown_whole() -> None:
     """The edges of a picture longer than 2:1 are in what the model sees, on its mean colour."""
     panorama = picture("red", (300, 60))
     panorama.paste("blue", (240, 0, 300, 60))
-    image = images.prepare(encode(panorama, "PNG"), CROPPED).image
+    image = decode.prepare(encode(panorama, "PNG"), CROPPED).image
     assert image.size == (32, 32)
     assert near(image.getpixel((2, 16)), (255, 0, 0))
     assert near(image.getpixel((29, 16)), (0, 0, 255))
@@ -164,13 +164,13 @@ def test_a_long_picture_is_shown_whole() -> None:
 def test_a_large_jpeg_is_decoded_small(monkeypatch: pytest.MonkeyPatch) -> None:
     """Draft mode leaves at least the model's input, and the size told is the file's."""
     decoded = []
-    fit = sizing.fit
-    monkeypatch.setattr(sizing, "fit", lambda i, t: decoded.append(i.size) or fit(i, t))
-    prepared = images.prepare(encode(picture(size=(1600, 1200)), "JPEG"), CROPPED)
+    fit = model_size.fit
+    monkeypatch.setattr(model_size, "fit", lambda i, t: decoded.append(i.size) or fit(i, t))
+    prepared = decode.prepare(encode(picture(size=(1600, 1200)), "JPEG"), CROPPED)
     assert decoded == [(200, 150)]
     assert (prepared.info.width, prepared.info.height) == (1600, 1200)
-    images.prepare(encode(picture(size=(100, 80)), "JPEG"), CROPPED)
-    images.prepare(encode(picture(size=(80, 60)), "JPEG"), CROPPED)
+    decode.prepare(encode(picture(size=(100, 80)), "JPEG"), CROPPED)
+    decode.prepare(encode(picture(size=(80, 60)), "JPEG"), CROPPED)
     assert decoded[1:] == [(50, 40), (80, 60)]
 
 
@@ -178,28 +178,28 @@ def test_the_megapixel_limit_is_stated() -> None:
     """A bomb is refused before it is decoded, with the limit and the way around it."""
     data = encode(Image.new("1", (20000, 20000)), "PNG")
     with pytest.raises(PictureError, match=r"400 megapixels, the limit is 179; raise --max-m"):
-        images.prepare(data, SQUASHED)
-    assert images.prepare(encode(picture(), "PNG"), SQUASHED, max_megapixels=0.0048)
+        decode.prepare(data, SQUASHED)
+    assert decode.prepare(encode(picture(), "PNG"), SQUASHED, max_megapixels=0.0048)
     with pytest.raises(PictureError):
-        images.prepare(encode(picture(), "PNG"), SQUASHED, max_megapixels=0.0047)
+        decode.prepare(encode(picture(), "PNG"), SQUASHED, max_megapixels=0.0047)
 
 
 @pytest.mark.parametrize("format", ["JPEG", "PNG", "WEBP", "GIF", "TIFF", "HEIF", "AVIF"])
 def test_a_truncated_picture_is_a_stated_error(format: str) -> None:
     """Half a file is never half a picture."""
-    images._pillow()
+    decode._pillow()
     noise = np.random.default_rng(0).integers(0, 255, (60, 80, 3), dtype=np.uint8)
     data = encode(Image.fromarray(noise), format)
     with pytest.raises(PictureError):
-        images.prepare(data[: len(data) // 2], SQUASHED)
+        decode.prepare(data[: len(data) // 2], SQUASHED)
 
 
 def test_what_is_no_picture_says_so() -> None:
     """Text named .jpg is told to be none; a picture without its first part is told from that."""
     with pytest.raises(PictureError, match="not a picture"):
-        images.prepare(b"hello, world" * 10, SQUASHED)
+        decode.prepare(b"hello, world" * 10, SQUASHED)
     with pytest.raises(PictureError, match="broken or cut off in its first part"):
-        images.prepare(encode(picture(), "JPEG")[:4], SQUASHED)
+        decode.prepare(encode(picture(), "JPEG")[:4], SQUASHED)
 
 
 def test_a_damaged_png_is_a_stated_error() -> None:
@@ -207,7 +207,7 @@ def test_a_damaged_png_is_a_stated_error() -> None:
     data = bytearray(encode(picture(), "PNG"))
     data[data.index(b"IDAT") + 10] ^= 1
     with pytest.raises(PictureError, match="broken data stream"):
-        images.prepare(bytes(data), SQUASHED)
+        decode.prepare(bytes(data), SQUASHED)
 
 
 def test_many_scans_are_a_stated_error() -> None:
@@ -215,9 +215,9 @@ def test_many_scans_are_a_stated_error() -> None:
     data = encode(picture(), "JPEG", progressive=True)
     last = data[data.rindex(b"\xff\xda") : -2]
     with pytest.raises(PictureError, match=r"progressive JPEG of \d+ scans, the limit is 100"):
-        images.prepare(data[:-2] + last * 100 + data[-2:], SQUASHED)
-    assert images.prepare(data[:-2] + last * 50 + data[-2:], SQUASHED)
-    assert images.prepare(data + b"\xff\xda" * 1000, SQUASHED), "a phone's picture with a film"
+        decode.prepare(data[:-2] + last * 100 + data[-2:], SQUASHED)
+    assert decode.prepare(data[:-2] + last * 50 + data[-2:], SQUASHED)
+    assert decode.prepare(data + b"\xff\xda" * 1000, SQUASHED), "a phone's picture with a film"
 
 
 def test_a_turned_picture_with_absurd_exif_is_upright() -> None:
@@ -225,7 +225,7 @@ def test_a_turned_picture_with_absurd_exif_is_upright() -> None:
     block = exif_block((0x0112, 3, 1, 6 << 16), (0x0211, 2, 4, 0x80000000))
     stored = picture("red", (80, 40))
     stored.paste("white", (0, 0, 40, 40))
-    prepared = images.prepare(encode(stored, "JPEG", exif=block, quality=95), SQUASHED)
+    prepared = decode.prepare(encode(stored, "JPEG", exif=block, quality=95), SQUASHED)
     assert (prepared.info.width, prepared.info.height) == (40, 80)
     assert near(prepared.image.getpixel((16, 4)), (255, 255, 255), by=12)
 
@@ -234,7 +234,7 @@ def test_a_camera_writes_no_control_characters() -> None:
     """What a file says of itself cannot steer the terminal."""
     exif = Image.Exif()
     exif[0x0110] = "X\x1b[2J\x07 100"
-    assert images.prepare(encode(picture(), "JPEG", exif=exif), SQUASHED).info.camera == "X[2J 100"
+    assert decode.prepare(encode(picture(), "JPEG", exif=exif), SQUASHED).info.camera == "X[2J 100"
 
 
 def test_an_endless_file_is_a_stated_error(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -250,7 +250,7 @@ def test_exif_tells_time_camera_and_place() -> None:
     exif[0x010F], exif[0x0110] = "Lumora", "Lumora X100"
     exif.get_ifd(0x8769).update({0x9003: "2023:06:17 21:05:00", 0x9011: "+02:00"})
     exif.get_ifd(0x8825).update({1: "S", 2: (33.0, 51.0, 36.0), 3: "E", 4: (151.0, 12.0, 0.0)})
-    info = images.prepare(encode(picture(), "JPEG", exif=exif), SQUASHED).info
+    info = decode.prepare(encode(picture(), "JPEG", exif=exif), SQUASHED).info
     assert info.taken_at == "2023-06-17T21:05:00+02:00"
     assert info.camera == "Lumora X100"
     assert (info.latitude, info.longitude) == (-33.86, 151.2)
@@ -262,7 +262,7 @@ def test_absurd_exif_does_not_cost_the_picture() -> None:
     exif[0x0132], exif[0x010F] = "yesterday", "\0\0"
     bad = TiffImagePlugin.IFDRational(1, 0)
     exif.get_ifd(0x8825).update({1: "N", 2: (bad, bad, bad), 3: "E", 4: (500.0, 0.0, 0.0)})
-    info = images.prepare(encode(picture(), "JPEG", exif=exif), SQUASHED).info
+    info = decode.prepare(encode(picture(), "JPEG", exif=exif), SQUASHED).info
     assert (info.taken_at, info.camera, info.latitude, info.longitude) == (None,) * 4
 
 

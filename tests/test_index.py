@@ -68,7 +68,9 @@ def test_a_second_run_opens_nothing(
 ) -> None:
     """An unchanged folder is known by sizes and times alone."""
     index(opened, photos, model)
-    monkeypatch.setattr("searchapp.storage.read", lambda path: pytest.fail(f"{path} was opened"))
+    monkeypatch.setattr(
+        "searchapp.files.storage.read", lambda path: pytest.fail(f"{path} was opened")
+    )
     assert index(opened, photos, model) == RunSummary(unchanged=3)
     assert fake_engines.embedded == 3
 

@@ -17,8 +17,8 @@ from conftest import Run
 from numpy.typing import NDArray
 from pictures import draw
 
-from searchapp.mapping.choosing import choose
-from searchapp.mapping.layout import laid_out, on_grid
+from searchapp.pages.map.choose_pictures import choose
+from searchapp.pages.map.layout import laid_out, on_grid
 
 BROWSERS = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable")
 CHROMIUM = next(filter(None, map(shutil.which, BROWSERS)), None)

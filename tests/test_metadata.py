@@ -15,9 +15,9 @@ from pictures import picture
 from PIL import Image
 from written import exif, iptc, jpeg, late_png, listed, save, xmp
 
-from searchapp import images, metadata, sizing
-from searchapp.metadata import said
-from searchapp.metadata import xmp as reader
+from searchapp.pictures import decode, metadata, model_size
+from searchapp.pictures.metadata import sanitize
+from searchapp.pictures.metadata import xmp as reader
 from searchapp.types import PictureInfo
 
 ROW = PictureInfo("JPEG", 1, 1)
@@ -36,18 +36,18 @@ PEOPLE = xmp(
 @pytest.fixture(autouse=True)
 def openers() -> None:
     """Every format can be written."""
-    images._pillow()
+    decode._pillow()
 
 
 def glance(file: Path) -> PictureInfo:
     state = file.stat()
-    info = images.glance(str(file), state.st_size, state.st_mtime_ns)
+    info = decode.glance(str(file), state.st_size, state.st_mtime_ns)
     assert info is not None
     return info
 
 
 def of(data: bytes) -> PictureInfo:
-    return images.prepare(data, sizing.ImageInput("squash", 32)).info
+    return decode.prepare(data, model_size.ImageInput("squash", 32)).info
 
 
 @pytest.mark.parametrize("kind", ["JPEG", "PNG", "WEBP", "HEIF", "AVIF"])
@@ -141,7 +141,7 @@ def test_xmp_tells_the_offset_of_the_same_time() -> None:
     ],
 )  # fmt: skip
 def test_dates_are_understood_or_left_out(written: object, expected: str | None) -> None:
-    assert said.moment(written) == expected
+    assert sanitize.moment(written) == expected
 
 
 def test_a_sidecar_wins(tmp_path: Path) -> None:
@@ -260,11 +260,11 @@ def test_a_file_that_changed_is_not_glanced_at(tmp_path: Path) -> None:
     state = file.stat()
     shutil.copy(file, tmp_path / "b.jpg")
     os.utime(file, (1, 1))
-    with pytest.raises(images.PictureError, match="has changed"):
-        images.glance(str(file), state.st_size, state.st_mtime_ns)
-    with pytest.raises(images.PictureError, match="No such file"):
-        images.glance(str(tmp_path / "none.jpg"), 1, 1)
+    with pytest.raises(decode.PictureError, match="has changed"):
+        decode.glance(str(file), state.st_size, state.st_mtime_ns)
+    with pytest.raises(decode.PictureError, match="No such file"):
+        decode.glance(str(tmp_path / "none.jpg"), 1, 1)
     text = tmp_path / "a.txt"
     text.write_text("text")
     state = text.stat()
-    assert images.glance(str(text), state.st_size, state.st_mtime_ns) is None
+    assert decode.glance(str(text), state.st_size, state.st_mtime_ns) is None

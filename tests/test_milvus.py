@@ -16,17 +16,18 @@ from test_filters import CONDITIONS, DATES, fill
 from test_syncing import DIMENSIONS, SMALL, Changes, Store
 
 from searchapp.catalog import Catalog
-from searchapp.catalog.values import FIELDS
+from searchapp.catalog.filters.fields import FIELDS
 from searchapp.errors import VectorsError
-from searchapp.ranking import ranked
-from searchapp.syncing import Indexes
-from searchapp.syncing.comparing import LISTED, compare
+from searchapp.search.ranking import ranked
 from searchapp.types import Filter, PictureInfo, Uploading
-from searchapp.vectors import Searched, Selection, VectorIndex, remote
+from searchapp.vectors import Searched, Selection, VectorIndex
 from searchapp.vectors.address import parse
-from searchapp.vectors.connecting import Lost
-from searchapp.vectors.milvus import Milvus
-from searchapp.vectors.remote import MilvusIndex, written
+from searchapp.vectors.indexes import Indexes
+from searchapp.vectors.milvus_store import searcher
+from searchapp.vectors.milvus_store.connection import Lost
+from searchapp.vectors.milvus_store.id_diff import LISTED, compare
+from searchapp.vectors.milvus_store.searcher import MilvusIndex, written
+from searchapp.vectors.milvus_store.store import Milvus
 
 
 class InMilvus(Store):
@@ -85,7 +86,7 @@ def same_as_brute_force(store: InMilvus) -> None:
     assert len(store.index) == len(live)
     for among in (None, live[::3]):
         for few in (0, 2000):
-            with mock.patch.object(remote, "FEW", few):
+            with mock.patch.object(searcher, "FEW", few):
                 found = store.index.search(query, 10, among)
             assert [id for id, _ in found] == store.exact(query, live if among is None else among)[
                 :10
@@ -132,8 +133,8 @@ class Machine(Changes):
                 raise KeyboardInterrupt
 
         with (
-            mock.patch("searchapp.syncing.remotes.PAGE", 3),
-            mock.patch("searchapp.catalog.embedded.TOLD", 4),
+            mock.patch("searchapp.vectors.milvus_store.sync.PAGE", 3),
+            mock.patch("searchapp.catalog.embeddings.TOLD", 4),
             mock.patch.object(self.store.indexes._remotes, "_tick", tick),
             pytest.raises(KeyboardInterrupt),
         ):
@@ -179,8 +180,8 @@ def test_comparing_finds_every_difference(
         return held[(held > first) & (held <= last)]
 
     with (
-        mock.patch("searchapp.syncing.comparing.SPAN", 16),
-        mock.patch("searchapp.syncing.comparing.LISTED", 3),
+        mock.patch("searchapp.vectors.milvus_store.id_diff.SPAN", 16),
+        mock.patch("searchapp.vectors.milvus_store.id_diff.LISTED", 3),
     ):
         more, fewer = compare(
             np.array(sorted(live), dtype=np.int64),
@@ -231,7 +232,7 @@ def test_a_killed_sync_goes_on(make: Callable[..., InMilvus]) -> None:
     """What was sent is not sent again."""
     store = make()
     store.add(50)
-    with mock.patch("searchapp.catalog.embedded.TOLD", 10):
+    with mock.patch("searchapp.catalog.embeddings.TOLD", 10):
         for event in store.indexes.save(store.collection):
             assert isinstance(event, Uploading)
             if event.done == 30:
@@ -379,7 +380,7 @@ def test_more_than_milvus_gives_at_once_comes_from_the_catalogue(
     store.add(60)
     store.sync()
     query = np.eye(DIMENSIONS, dtype=np.float32)[0]
-    with mock.patch.object(remote, "MOST", 20), mock.patch.object(remote, "FEW", 0):
+    with mock.patch.object(searcher, "MOST", 20), mock.patch.object(searcher, "FEW", 0):
         for among in (None, store.live()[1:50]):
             live = store.live() if among is None else among
             found = [id for id, _ in store.index.search(query, 40, among)]
@@ -448,7 +449,7 @@ def test_filtered_answers_are_those_of_faiss(both: Both, data: st.DataObject) ->
     few = data.draw(st.sampled_from([0, 0, 2000]))
     spare = data.draw(st.sampled_from([0.0, 1.5]))
     among = selection(catalog, wanted)
-    with mock.patch.object(remote, "FEW", few), mock.patch.object(remote, "SPARE", spare):
+    with mock.patch.object(searcher, "FEW", few), mock.patch.object(searcher, "SPARE", spare):
         theirs = [hit for page in ranked(milvus, query, among, count) for hit in page]
     ours = [hit for page in ranked(faiss, query, among, count) for hit in page]
     assert [id for id, _ in theirs] == [id for id, _ in ours]
@@ -505,7 +506,7 @@ def test_fields_that_changed_are_not_told_until_they_are_sent(
     store.catalog._db.execute("update images set sha256 = sha256 || 'x' where id = 9")
     stores, query = store.catalog.stores(store.collection), np.eye(DIMENSIONS, dtype="f4")[0]
     assert stores.restated() == [3, 8]
-    with mock.patch.object(remote, "FEW", 0):
+    with mock.patch.object(searcher, "FEW", 0):
         for _ in range(2):
             among = selection(store.catalog, Filter(camera="leica*"))
             assert sorted(id for id, _ in store.index.search(query, 9, among)) == [3, 8]
@@ -518,12 +519,12 @@ def test_a_field_that_a_collection_lacks_is_not_told(make: Callable[..., InMilvu
     """One made by an older version is asked by ids, and made anew by the next sync."""
     store = make()
     store.add(10)
-    with mock.patch("searchapp.catalog.stores.FIELDS", ("date",)):
+    with mock.patch("searchapp.catalog.vector_stores.FIELDS", ("date",)):
         store.sync()
     among = selection(store.catalog, Filter(max_size=1.0))
     query = np.eye(DIMENSIONS, dtype="f4")[0]
     with (
-        mock.patch.object(remote, "FEW", 0),
+        mock.patch.object(searcher, "FEW", 0),
         mock.patch.object(Milvus, "nearest", autospec=True, side_effect=Milvus.nearest) as asked,
     ):
         assert len(store.index.search(query, 10, among)) == 10

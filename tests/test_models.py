@@ -10,12 +10,13 @@ from conftest import Engines, Run, write_model
 from fake_llm import FakeLLM
 from pictures import draw
 
-from searchapp import engines, models, querying
+from searchapp import engines, models
 from searchapp.engines.local import LocalEngine
-from searchapp.engines.mend import mend_torchvision
+from searchapp.engines.torchvision_stub import mend_torchvision
 from searchapp.errors import ModelError, QueryError, UnsupportedModality
 from searchapp.library import Library
 from searchapp.models import MODELS, ModelSpec, document_prompt, prompt_for, resolve
+from searchapp.search import query_vector
 from searchapp.types import IndexOptions, ModelOptions, Query, SearchOptions
 
 # The prompts of vLLM's vision-language-embedding example, to the byte.
@@ -68,7 +69,9 @@ def test_the_prompts_are_the_examples(
     """`searchapp embed` gives vLLM what the example gives it, byte for byte."""
     fetched: list[str] = []
     picture = draw(tmp_path / "sample.jpg").read_bytes()
-    monkeypatch.setattr("searchapp.fetch._download", lambda url: fetched.append(url) or picture)
+    monkeypatch.setattr(
+        "searchapp.files.fetch_url._download", lambda url: fetched.append(url) or picture
+    )
     monkeypatch.setattr(engines, "start_engine", lambda spec, **_: LocalEngine(spec))
     options = ["--trust-remote-code"] if name == "vlm2vec" else []
     result = run("embed", "--model", name, "--modality", modality, *options)
@@ -184,7 +187,7 @@ def test_a_text_that_is_too_long_is_told_or_cut(opened: Library, photos: Path, m
     assert Path(hit.path).name == "red.jpg"
     engine = opened._running.engine
     assert engine is not None
-    short = querying.shortened(engine, Query(text), truncate=True)
+    short = query_vector.shortened(engine, Query(text), truncate=True)
     assert short.text == " ".join(["red"] * 32)
 
 

@@ -85,7 +85,7 @@ def test_the_old_side_answers_until_the_new_one_is_complete(
     """A move that was stopped changes no answer; the next index ends it."""
     index(opened, photos, model)
     before = answers(opened)
-    with mock.patch("searchapp.catalog.embedded.TOLD", 1):
+    with mock.patch("searchapp.catalog.embeddings.TOLD", 1):
         for _ in opened.move(file):
             break
     assert answers(opened) == before
@@ -105,7 +105,7 @@ def test_a_place_that_is_left_may_refuse_to_be_cleared(
     index(opened, photos, model, vectors=file)
     before, milvus = answers(opened), opened._indexes._remotes.reach(parse(file))  # type: ignore[arg-type]
     denied = VectorsError("asks for a token")
-    with mock.patch("searchapp.syncing.remotes.Remotes.drop", side_effect=denied) as drop:
+    with mock.patch("searchapp.vectors.milvus_store.sync.Remotes.drop", side_effect=denied) as drop:
         list(opened.move("faiss"))
         index(opened, photos, model)
     assert drop.call_count >= 2
@@ -194,7 +194,7 @@ def test_a_place_that_cannot_be_reached_changes_nothing(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     """Before an engine starts, and before a collection is made."""
-    monkeypatch.setattr("searchapp.vectors.connecting.REFUSED", 0.3)
+    monkeypatch.setattr("searchapp.vectors.milvus_store.connection.REFUSED", 0.3)
     nobody = f"milvus:http://user:{SECRET}@127.0.0.1:{port()}"
     with pytest.raises(VectorsError, match="does not answer") as raised:
         index(opened, photos, model, vectors=nobody)
@@ -295,7 +295,7 @@ def test_pymilvus_is_imported_for_milvus_alone(opened: Library) -> None:
 HOLDS = """
 import sys
 from searchapp.vectors.address import parse
-from searchapp.vectors.milvus import Milvus
+from searchapp.vectors.milvus_store.store import Milvus
 milvus = Milvus(parse(sys.argv[1]))
 print("held", flush=True)
 sys.stdin.readline()
@@ -315,10 +315,10 @@ def test_a_file_that_another_process_has_is_waited_for(
     assert holder.stdin is not None
     assert holder.stdout is not None
     assert holder.stdout.readline() == b"held\n"
-    monkeypatch.setattr("searchapp.vectors.connecting.CONNECTING", 0.1)
+    monkeypatch.setattr("searchapp.vectors.milvus_store.connection.CONNECTING", 0.1)
     with pytest.raises(VectorsError, match="is open in another process, and Milvus Lite allows"):
         answers(opened)
-    monkeypatch.setattr("searchapp.vectors.connecting.CONNECTING", 60)
+    monkeypatch.setattr("searchapp.vectors.milvus_store.connection.CONNECTING", 60)
     holder.stdin.close()
     assert len(answers(opened)) == 3
     assert holder.wait() == 0

@@ -15,10 +15,10 @@ from pictures import draw, picture
 from test_index import found, index
 from written import xmp
 
+from searchapp.files.companions import Companion, kind_of
+from searchapp.files.companions import found as paired
+from searchapp.files.scan import RAW_SUFFIXES
 from searchapp.library import Library
-from searchapp.pairs import Companion, kind_of
-from searchapp.pairs import found as paired
-from searchapp.scan import RAW_SUFFIXES
 from searchapp.types import Hit, IndexOptions, Kept, Query, RunSummary, SearchOptions
 
 

@@ -22,8 +22,8 @@ from conftest import Run
 from PIL import Image, ImageDraw
 from test_process import TESTS
 
-from searchapp.cli import terminal
-from searchapp.preview import UPPER, Screen, drawn, table
+from searchapp.cli import terminal_graphics
+from searchapp.cli.terminal_picture import UPPER, Screen, drawn, table
 
 SCREEN = Screen(80, 10, 20)
 
@@ -188,13 +188,13 @@ def test_variables_tell_terminals() -> None:
         ({"TERM": "tmux-256color", "TMUX": "x", "KITTY_WINDOW_ID": "1"}, "blocks"),
         ({"TERM": "xterm-256color"}, None),
     ):
-        assert terminal.by_variables(variables) == protocol
-    assert terminal.by_answer(b"\x1b_Gi=31;OK\x1b\\\x1b[?62;4c") == "kitty"
-    assert terminal.by_answer(b"\x1b[?62;4;22c") == "sixel"
-    assert terminal.by_answer(b"\x1b[?4c") == terminal.by_answer(b"") == "blocks"
-    assert terminal.colours({"COLORTERM": "truecolor"}) == "all"
-    assert terminal.colours({"TERM": "xterm-256color"}) == "256"
-    assert terminal.colours({"COLORTERM": "truecolor", "NO_COLOR": "1"}) == "none"
+        assert terminal_graphics.by_variables(variables) == protocol
+    assert terminal_graphics.by_answer(b"\x1b_Gi=31;OK\x1b\\\x1b[?62;4c") == "kitty"
+    assert terminal_graphics.by_answer(b"\x1b[?62;4;22c") == "sixel"
+    assert terminal_graphics.by_answer(b"\x1b[?4c") == terminal_graphics.by_answer(b"") == "blocks"
+    assert terminal_graphics.colours({"COLORTERM": "truecolor"}) == "all"
+    assert terminal_graphics.colours({"TERM": "xterm-256color"}) == "256"
+    assert terminal_graphics.colours({"COLORTERM": "truecolor", "NO_COLOR": "1"}) == "none"
 
 
 @pytest.mark.parametrize(
@@ -204,7 +204,7 @@ def test_variables_tell_terminals() -> None:
 def test_a_terminal_is_asked(answer: bytes, protocol: str) -> None:
     """One that answers is believed; one that does not costs a moment, and it is left as it was."""
     code = "import fcntl, termios; fcntl.ioctl(0, termios.TIOCSCTTY, 0); "
-    code += "from searchapp.cli.terminal import found; p, s = found(None); "
+    code += "from searchapp.cli.terminal_graphics import found; p, s = found(None); "
     code += "print('found', p, s.cell_width, s.cell_height)"
     parent, child = pty.openpty()
     ioctl(child, termios.TIOCSWINSZ, struct.pack("HHHH", 24, 80, 720, 432))

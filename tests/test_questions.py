@@ -17,11 +17,11 @@ from serving import serving
 from test_api import names, search
 from test_index import index
 
-from searchapp import calibration, ranking
-from searchapp.calibration import Judge, kind_of
-from searchapp.cli.terms import question, title, weighted
+from searchapp.cli.query_terms import question, title, weighted
 from searchapp.errors import QueryError
 from searchapp.library import Library
+from searchapp.search import good_match, ranking
+from searchapp.search.good_match import Judge, kind_of
 from searchapp.types import AUTO, Hit, Query, SearchOptions, Term
 
 
@@ -99,7 +99,7 @@ def calibrated(
     opened: Library, tmp_path: Path, model: Path, monkeypatch: pytest.MonkeyPatch
 ) -> Iterator[Library]:
     """Pictures that are nearly all red or dark; the sentences are colours."""
-    monkeypatch.setattr(calibration, "SENTENCES", tuple(COLOURS))
+    monkeypatch.setattr(good_match, "SENTENCES", tuple(COLOURS))
     for number in range(30):
         exif = Image.Exif()
         exif.get_ifd(0x8769)[0x9003] = f"{2000 + number * 7 % 30}:01:01 00:00:00"

@@ -13,23 +13,23 @@ from fakes import FakeEngine
 from pictures import draw
 from test_replicas import TESTS, outcomes, places, works
 
-from searchapp import images
-from searchapp.engines import pipeline
-from searchapp.engines import readers as reading
-from searchapp.engines.pipeline import DECODE_SECONDS, Fresh, Pipeline
-from searchapp.engines.readers import Readers, Reading
-from searchapp.engines.replicas import Replicas
-from searchapp.engines.worker import Job
 from searchapp.errors import EngineError
-from searchapp.images import Prepared
+from searchapp.indexing.embedding import pipeline
+from searchapp.indexing.embedding.pipeline import DECODE_SECONDS, Fresh, Pipeline
+from searchapp.indexing.embedding.replicas import Replicas
+from searchapp.indexing.embedding.worker import Job
 from searchapp.library import Library
 from searchapp.models import ModelSpec, resolve
-from searchapp.sizing import ImageInput
+from searchapp.pictures import decode
+from searchapp.pictures import decoder_threads as reading
+from searchapp.pictures.decode import Prepared
+from searchapp.pictures.decoder_threads import Readers, Reading
+from searchapp.pictures.model_size import ImageInput
 from searchapp.types import Failure, Finished, IndexOptions
 
 LIMIT = 0.5  # seconds, instead of 30
 STUCK = ("03.png", "04.png", "11.png")
-PREPARE = images.prepare
+PREPARE = decode.prepare
 
 
 def stuck_on(folder: Path) -> list[bytes]:
@@ -53,7 +53,7 @@ class ImpatientEngine(FakeEngine):
 
     def __init__(self, spec: ModelSpec, folder: str) -> None:
         super().__init__(spec)
-        images.prepare = SleepingDecoder(Path(folder))
+        decode.prepare = SleepingDecoder(Path(folder))
         pipeline.MOST_STUCK = 2
 
 
@@ -62,7 +62,7 @@ class SleepyEngine(FakeEngine):
 
     def __init__(self, spec: ModelSpec, folder: str) -> None:
         super().__init__(spec)
-        images.prepare = SleepingDecoder(Path(folder))
+        decode.prepare = SleepingDecoder(Path(folder))
 
 
 @pytest.fixture(autouse=True)
@@ -93,7 +93,7 @@ def test_a_stuck_decoder_costs_one_picture(
     twenty: Path, model: Path, monkeypatch: pytest.MonkeyPatch, threads: int
 ) -> None:
     """Those that are stuck become failures, also one after another; the others are embedded."""
-    monkeypatch.setattr(images, "prepare", SleepingDecoder(twenty))
+    monkeypatch.setattr(decode, "prepare", SleepingDecoder(twenty))
     spec = resolve(str(model))
     embedder = Pipeline(spec, lambda: FakeEngine(spec), None, threads=threads, decode_seconds=LIMIT)
     begun = time.monotonic()
@@ -141,7 +141,7 @@ def test_many_stuck_decoders_end_the_run(
     twenty: Path, model: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Where there is one process, the next goes on from there, and memory stays bounded."""
-    monkeypatch.setattr(images, "prepare", SleepingDecoder(twenty))
+    monkeypatch.setattr(decode, "prepare", SleepingDecoder(twenty))
     monkeypatch.setattr(pipeline, "MOST_STUCK", 2)
     monkeypatch.setitem(Pipeline.__init__.__kwdefaults__, "decode_seconds", LIMIT)
     options = IndexOptions(str(model), batch_size=5)

@@ -13,7 +13,7 @@ from pictures import draw
 from written import exif, jpeg
 
 from searchapp import engines, models
-from searchapp.catalog.conditions import COLUMNS
+from searchapp.catalog.filters.where_condition import COLUMNS
 
 ROOT = Path(__file__).parent.parent
 README = (ROOT / "README.md").read_text(encoding="utf-8")
@@ -40,7 +40,7 @@ def home(
     monkeypatch.setattr(models.starter, "find", lambda: model)
     monkeypatch.setattr(engines, "start_engine", fake_engines)
     picture = tmp_path / "Pictures/boat.jpg"
-    monkeypatch.setattr("searchapp.fetch._download", lambda url: picture.read_bytes())
+    monkeypatch.setattr("searchapp.files.fetch_url._download", lambda url: picture.read_bytes())
     return tmp_path
 
 

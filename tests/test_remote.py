@@ -28,13 +28,13 @@ from checkpoints import make_clip, make_siglip
 from fakes import REFUSED, FakeEngine
 from PIL import Image
 
-from searchapp import sizing
 from searchapp.engines import EngineInput, Refusal
 from searchapp.engines.base import Vector
+from searchapp.engines.http_requests import Patience
 from searchapp.engines.remote import PICTURES, RAW, TEXTS, RemoteEngine, serve_command
-from searchapp.engines.wire import Patience
 from searchapp.errors import EngineError, ModelError
 from searchapp.models import MODELS, ModelSpec, document_prompt, prompt_for, resolve
+from searchapp.pictures import model_size
 
 QUICK = Patience(total=6.0, first=0.02, longest=0.1, answer=2.0)
 HASTY = Patience(total=1.5, first=0.02, longest=0.1, answer=0.5)  # no answer will come
@@ -602,7 +602,7 @@ def test_importing_it_is_cheap() -> None:
 
 KEY = "key-of-the-test"
 LAUNCHER = """
-from searchapp.engines.mend import mend_torchvision
+from searchapp.engines.torchvision_stub import mend_torchvision
 
 mend_torchvision()
 if __name__ == "__main__":
@@ -697,7 +697,7 @@ def starting(
     if not asked or importlib.util.find_spec("vllm") is None:
         yield None
         return
-    from searchapp.engines.mend import mend_torchvision
+    from searchapp.engines.torchvision_stub import mend_torchvision
 
     mend_torchvision()
     folder = tmp_path_factory.mktemp("served")
@@ -739,7 +739,7 @@ def test_vectors_equal_the_local_engines(
     inputs = []
     for number in range(12):
         text = " ".join(["dog", "boat", "red"][i % 3] for i in range(number + 1))
-        fitted = sizing.fit(noise(90 + 20 * number, 120, number), spec.image)
+        fitted = model_size.fit(noise(90 + 20 * number, 120, number), spec.image)
         inputs += [EngineInput(text), EngineInput("", fitted)]
     inputs[5] = EngineInput("dog " * 100)
     inputs[8] = EngineInput("dog", inputs[7].image)

@@ -18,10 +18,10 @@ from PIL import Image
 
 from searchapp.catalog import Work
 from searchapp.catalog.writer import Writer
-from searchapp.engines.pipeline import Fresh, Outcome
-from searchapp.engines.replicas import Replicas
-from searchapp.engines.worker import Job
 from searchapp.errors import EngineError, LibraryError, ModelError
+from searchapp.indexing.embedding.pipeline import Fresh, Outcome
+from searchapp.indexing.embedding.replicas import Replicas
+from searchapp.indexing.embedding.worker import Job
 from searchapp.library import Library
 from searchapp.models import ModelSpec, resolve
 from searchapp.types import (

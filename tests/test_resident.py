@@ -21,7 +21,7 @@ from test_index import index
 from searchapp.errors import EngineError, LibraryError, QueryError, SearchAppError
 from searchapp.library import Library
 from searchapp.server import client
-from searchapp.server.address import LONGEST, is_free, log_path, socket_path
+from searchapp.server.socket_path import LONGEST, is_free, log_path, socket_path
 from searchapp.types import Query, SearchOptions, Term
 
 # Its engine is half a second in starting, and not ready when it is first asked.
@@ -76,7 +76,7 @@ def test_it_is_told_that_an_old_library_is_brought_up_to_date(
             old_library(tmp_path / name, patched, photos, model)
     Library.open(tmp_path / "small", tell=told.append).close()
     assert told == []
-    monkeypatch.setattr("searchapp.catalog.MANY", 2)
+    monkeypatch.setattr("searchapp.catalog.catalog.MANY", 2)
     monkeypatch.setattr(client, "COMMAND", [*FAKE, "0", "0"])
     residence = client.Residence(tmp_path / "asked", keep_alive=1)
     try:

@@ -4,8 +4,8 @@ from pathlib import Path
 import pytest
 
 from searchapp.errors import FolderError
-from searchapp.ignoring import Rules
-from searchapp.scan import Found, Unreadable, named_alike, resolve_roots, walk
+from searchapp.files.ignore_rules import Rules
+from searchapp.files.scan import Found, Unreadable, named_alike, resolve_roots, walk
 
 
 def touch(file: Path) -> Path:

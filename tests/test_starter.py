@@ -12,19 +12,21 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from searchapp import images, models, querying
-from searchapp.captions import read
+from searchapp import models
+from searchapp.bench.captions import read
+from searchapp.bench.evaluation import Evaluation, evaluate
 from searchapp.errors import EngineError
-from searchapp.evaluation import Evaluation, evaluate
 from searchapp.library import Library
+from searchapp.pictures import decode
+from searchapp.search import query_vector
 from searchapp.types import Finished, IndexOptions, Query, SearchOptions, Term
 
 pytest.importorskip("vllm", reason="vLLM is not installed: pip install 'searchapp[cpu]'")
-from searchapp.cli.engine import UntilExit
-from searchapp.engines import start_cluster
-from searchapp.engines.cluster import Cluster
+from searchapp.cli.start_engine import UntilExit
 from searchapp.engines.local import LocalEngine
-from searchapp.engines.worker import Job
+from searchapp.indexing.embedding.choose_engines import start_cluster
+from searchapp.indexing.embedding.cluster.driver import Cluster
+from searchapp.indexing.embedding.worker import Job
 
 pytestmark = pytest.mark.vllm
 ROOT = Path(__file__).parent.parent
@@ -133,24 +135,24 @@ def test_it_equals_transformers(engine: LocalEngine) -> None:
     tokenizer = AutoTokenizer.from_pretrained(folder)
     texts = [" ".join(["red boat at sunset"] * n)[: 6 * n] for n in range(1, 16)]
     files = [PHOTOS / entry["file"] for entry in CAPTIONS[:6]]
-    pictures = [images.prepare(file.read_bytes(), engine.spec.image).image for file in files]
+    pictures = [decode.prepare(file.read_bytes(), engine.spec.image).image for file in files]
     with torch.inference_mode():
         inputs = tokenizer(texts, padding="max_length", return_tensors="pt")
         read_by_it = model.text_model(input_ids=inputs["input_ids"]).pooler_output.numpy()
         seen_by_it = model.vision_model(
             **processor(pictures, return_tensors="pt")
         ).pooler_output.numpy()
-    items = [querying.engine_input(engine.spec, Query(text)) for text in texts]
-    items += [querying.engine_input(engine.spec, Query(image=file)) for file in files]
+    items = [query_vector.engine_input(engine.spec, Query(text)) for text in texts]
+    items += [query_vector.engine_input(engine.spec, Query(image=file)) for file in files]
     expected = np.concatenate([read_by_it, seen_by_it])
     expected /= np.linalg.norm(expected, axis=1, keepdims=True)
     mixed = items[::2] + items[1::2]
     order = [*range(0, len(items), 2), *range(1, len(items), 2)]
-    together = querying.embed(engine, mixed)
+    together = query_vector.embed(engine, mixed)
     for vector, number in zip(together, order, strict=True):
         assert 1 - float(vector @ expected[number]) < 1e-3
     for number in (0, 7, 14, 15):
-        (alone,) = querying.embed(engine, [items[number]])
+        (alone,) = query_vector.embed(engine, [items[number]])
         assert 1 - float(alone @ expected[number]) < 1e-3
 
 

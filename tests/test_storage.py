@@ -27,17 +27,17 @@ from serving import serving
 from test_index import index
 from written import xmp
 
-from searchapp import scan, storage
 from searchapp.catalog import Work
-from searchapp.engines.fetching import FETCHERS, Fetching
 from searchapp.errors import FolderError, PictureError
-from searchapp.ignoring import Rules
+from searchapp.files import scan, storage
+from searchapp.files.bucket import Asked, Keyed, Page
+from searchapp.files.file_state import state_of
+from searchapp.files.gcs import Google
+from searchapp.files.ignore_rules import Rules
+from searchapp.files.merge_iterators import merged
+from searchapp.files.s3 import S3
+from searchapp.indexing.embedding.prefetch import FETCHERS, Fetching
 from searchapp.library import Library
-from searchapp.storage.base import state_of
-from searchapp.storage.google import Google
-from searchapp.storage.keyed import Asked, Keyed, Page
-from searchapp.storage.merging import merged
-from searchapp.storage.s3 import S3
 from searchapp.types import Failed, IndexOptions, Query, RunSummary, SearchOptions
 
 TESTS = os.pathsep.join([str(Path(__file__).parent), str(Path(__file__).parents[1])])
@@ -578,7 +578,7 @@ def test_a_password_is_said_elsewhere_than_in_a_url(
     environment = {**os.environ, "SEARCHAPP_LIBRARY": str(opened.folder), "PYTHONPATH": TESTS}
     code = f"""
 from searchapp import storage
-from searchapp.scan import walk
+from searchapp.files.scan import walk
 print(sum(len(storage.read(it.path)[0]) > 0 for it in walk({site!r})))
 """
     done = subprocess.run(

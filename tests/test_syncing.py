@@ -20,11 +20,10 @@ from sqlite_utils import Database
 from test_index import index as index_folder
 
 from searchapp.catalog import Catalog
-from searchapp.catalog.embedded import Embedded
+from searchapp.catalog.embeddings import Embedded
+from searchapp.catalog.migrations import MIGRATIONS
 from searchapp.errors import LibraryError
 from searchapp.library import Library
-from searchapp.migrations import MIGRATIONS
-from searchapp.syncing import Indexes, Keeper
 from searchapp.types import (
     Collection,
     Extent,
@@ -34,9 +33,12 @@ from searchapp.types import (
     Query,
     SearchOptions,
 )
-from searchapp.vectors import VectorIndex, kinds, pack, unpack
-from searchapp.vectors.base import Base
-from searchapp.vectors.kinds import Policy
+from searchapp.vectors import VectorIndex, pack, unpack
+from searchapp.vectors.faiss_files import choose_index
+from searchapp.vectors.faiss_files.background_sync import Keeper
+from searchapp.vectors.faiss_files.choose_index import Policy
+from searchapp.vectors.faiss_files.index_types import Base
+from searchapp.vectors.indexes import Indexes
 
 DIMENSIONS = 16
 SMALL = Policy(exact_up_to=40, save_every=10)
@@ -220,7 +222,7 @@ def on_disk(store: Store) -> object:
     ("kind", "type"),
     [
         ("exact", faiss.IndexFlat),
-        (kinds.trained(300), faiss.IndexIVFRaBitQ),
+        (choose_index.trained(300), faiss.IndexIVFRaBitQ),
         (IVF, faiss.IndexIVFScalarQuantizer),
         ("HNSW8,SQ8", faiss.IndexHNSWSQ),
         ("SQfp16", faiss.IndexScalarQuantizer),
@@ -243,7 +245,7 @@ def test_auto_changes_over_and_back(store: Store) -> None:
     assert isinstance(on_disk(store), faiss.IndexFlat)
     store.add(1)
     (making,) = store.save()
-    assert making == IndexMaking(41, kinds.trained(41))
+    assert making == IndexMaking(41, choose_index.trained(41))
     assert isinstance(on_disk(store), faiss.IndexIVFRaBitQ)
     store.delete(store.live()[:15].tolist())
     store.save()
@@ -363,7 +365,7 @@ def test_k_answers_come_whenever_k_match(store: Store) -> None:
     query = np.eye(DIMENSIONS, dtype=np.float32)[0]
     farthest = np.sort(np.array(store.exact(query, live)[-12:]))
     for few in (2000, 0):
-        with mock.patch("searchapp.vectors.index.FEW", few):
+        with mock.patch("searchapp.vectors.faiss_files.index.FEW", few):
             found = [id for id, _ in index.search(query, 10, farthest)]
             assert found == store.exact(query, farthest)[:10]
             assert len(index.search(query, 10, live[:1])) == 1

@@ -384,7 +384,7 @@ def test_import_names_the_value_that_is_none(
 ) -> None:  # fmt: skip
     """In whatever form it comes: the file and the row are told, and nothing is written at all."""
     pa, parquet = pytest.importorskip("pyarrow"), pytest.importorskip("pyarrow.parquet")
-    monkeypatch.setattr("searchapp.exchange.AT_ONCE", 2)
+    monkeypatch.setattr("searchapp.upkeep.exchange.AT_ONCE", 2)
     index(opened, many, model)
     opened.export(bad := tmp_path / f"bad{suffix}")
     if suffix == ".parquet":

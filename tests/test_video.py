@@ -23,11 +23,12 @@ from test_images import near
 from test_index import index
 from test_replicas import places
 
-from searchapp import extras, hdr, showing, storage, video
-from searchapp.engines.replicas import Replicas
 from searchapp.errors import PictureError
+from searchapp.files import storage
+from searchapp.indexing.embedding.replicas import Replicas
 from searchapp.library import Library
-from searchapp.sizing import ImageInput
+from searchapp.pictures import hdr, optional_decoders, thumbnails, video
+from searchapp.pictures.model_size import ImageInput
 from searchapp.types import (
     Failed,
     Filter,
@@ -132,14 +133,14 @@ def test_videos_are_turned_as_they_say(
         told, (shot, *_) = video.shots(opened, SQUASHED)
     assert (told.width, told.height) == size
     assert near(shot.image.getpixel(white), (255, 255, 255), by=12)
-    assert showing.thumbnail(str(file), 48, 0.0).size == tuple(it // 2 for it in size)
+    assert thumbnails.thumbnail(str(file), 48, 0.0).size == tuple(it // 2 for it in size)
 
 
 def test_pixels_that_are_not_square_are_shown_as_they_are_meant(tmp_path: Path) -> None:
     """As of DV and DVDs: the size is the one that a player shows."""
     file = film(tmp_path / "a.mkv", (("red", 1),), aspect=Fraction(4, 3))
     assert (info(file).width, info(file).height) == (128, 64)
-    assert showing.thumbnail(str(file), 64, 0.0).size == (64, 32)
+    assert thumbnails.thumbnail(str(file), 64, 0.0).size == (64, 32)
 
 
 def test_a_video_says_when_where_and_with_what(tmp_path: Path) -> None:
@@ -383,9 +384,9 @@ def test_without_the_extra_videos_are_counted(
     """One note says how to get them; none is a failure, and those that are known stay."""
     film(clips / "other.mp4", (("gold", 2),))
     index(opened, clips, model, exclude=("other.mp4",))
-    has = extras.has
+    has = optional_decoders.has
     with monkeypatch.context() as patched:
-        patched.setattr(extras, "has", lambda it: it != "video" and has(it))
+        patched.setattr(optional_decoders, "has", lambda it: it != "video" and has(it))
         result = run("index", clips, "--model", model)
         assert "1 videos left out (pip install 'searchapp[video]' reads them)" in result.stderr
         assert opened.failures() == []
@@ -522,9 +523,9 @@ def test_the_server_shows_frames_and_plays_parts(
 
 
 def _middle(data: bytes) -> tuple[int, ...]:
-    from searchapp import images
+    from searchapp.pictures import decode
 
-    image = images.thumbnail(data, 64)
+    image = decode.thumbnail(data, 64)
     return image.getpixel((image.width // 2, image.height // 2))
 
 

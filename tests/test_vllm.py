@@ -18,18 +18,18 @@ from conftest import in_library
 from fake_llm import FakeLLM
 from PIL import Image
 
-from searchapp import images
-from searchapp.cli.engine import UntilExit
+from searchapp.cli.start_engine import UntilExit
 from searchapp.engines import EngineInput, Refusal, Vector
 from searchapp.errors import EngineError, ModelError
 from searchapp.library import Library
 from searchapp.models import ModelSpec, resolve
+from searchapp.pictures import decode
 from searchapp.types import Finished, IndexOptions, Query
 
 pytest.importorskip("vllm", reason="vLLM is not installed: pip install 'searchapp[cpu]'")
 from searchapp.engines.local import SLICE, LocalEngine
-from searchapp.engines.mend import mend_torchvision
 from searchapp.engines.resize import resize
+from searchapp.engines.torchvision_stub import mend_torchvision
 
 mend_torchvision()
 
@@ -113,7 +113,7 @@ def test_a_picture_equals_transformers(
 ) -> None:
     """Our preparation and vLLM give what the model's own processor and transformers give."""
     picture = noise(*size)
-    prepared = images.prepare(png(picture), spec.image)
+    prepared = decode.prepare(png(picture), spec.image)
     (output,) = engine.embed([EngineInput("", prepared.image)])
     assert 1 - float(vector_of(output) @ reference(picture)) < 1e-4
 
@@ -124,7 +124,7 @@ def test_a_jpeg_decoded_small_is_near_the_whole(
     """Draft mode changes the direction by next to nothing."""
     buffer = io.BytesIO()
     noise(2400, 1800).save(buffer, "JPEG", quality=92)
-    prepared = images.prepare(buffer.getvalue(), spec.image)
+    prepared = decode.prepare(buffer.getvalue(), spec.image)
     (output,) = engine.embed([EngineInput("", prepared.image)])
     assert 1 - float(vector_of(output) @ reference(Image.open(buffer))) < 1e-3
 
@@ -138,7 +138,7 @@ def test_texts_equal_transformers_in_mixed_batches(
     for text, picture in zip(TEXTS, pictures, strict=True):
         inputs += [
             EngineInput(text),
-            EngineInput("", images.prepare(png(picture), spec.image).image),
+            EngineInput("", decode.prepare(png(picture), spec.image).image),
         ]
     outputs = [vector_of(output) for output in engine.embed(inputs)]
     for index, (text, picture) in enumerate(zip(TEXTS, pictures, strict=True)):
@@ -169,7 +169,7 @@ def test_texts_of_every_length(engine: LocalEngine, reference: Any) -> None:
 
 def test_one_bad_input_costs_no_other(engine: LocalEngine, spec: ModelSpec) -> None:
     """A text that is too long, and a text with a picture, are refused alone, with the reason."""
-    picture = images.prepare(png(noise(80, 60)), spec.image).image
+    picture = decode.prepare(png(noise(80, 60)), spec.image).image
     good = [EngineInput("", picture), EngineInput("dog")]
     alone = [vector_of(output) for output in engine.embed(good)]
     inputs = [good[0], EngineInput("dog " * 100), good[1], EngineInput("dog", picture), good[0]]

@@ -20,15 +20,16 @@ from checkpoints_vlm import (
 )
 from PIL import Image
 
-from searchapp import images, querying
 from searchapp.engines import EngineInput, Refusal, Vector
 from searchapp.errors import ModelError, QueryError, UnsupportedModality
 from searchapp.models import ModelSpec, document_prompt, prompt_for, resolve
+from searchapp.pictures import decode
+from searchapp.search import query_vector
 from searchapp.types import Modality, ModelOptions, Query
 
 pytest.importorskip("vllm", reason="vLLM is not installed: pip install 'searchapp[cpu]'")
 from searchapp.engines.local import LocalEngine
-from searchapp.engines.mend import mend_torchvision
+from searchapp.engines.torchvision_stub import mend_torchvision
 
 mend_torchvision()
 
@@ -230,12 +231,12 @@ def asked(spec: ModelSpec, modality: Modality, text: str, data: bytes = b"") -> 
     """What a query gives the engine."""
     name = Path("a.png")
     query = Query(text if "text" in modality else None, name if "image" in modality else None)
-    return querying.engine_input(spec, query, data)
+    return query_vector.engine_input(spec, query, data)
 
 
 def document(spec: ModelSpec, data: bytes) -> EngineInput:
     """What a picture that is indexed gives the engine."""
-    return EngineInput(document_prompt(spec), images.prepare(data, spec.image).image)
+    return EngineInput(document_prompt(spec), decode.prepare(data, spec.image).image)
 
 
 def vector_of(output: Vector | Refusal) -> Vector:
@@ -306,8 +307,8 @@ def test_a_text_that_is_too_long(running: Running) -> None:
     long = asked(running.spec, "text", query.text or "")
     count = engine.count_tokens(long.prompt)
     with pytest.raises(QueryError, match=f"the text has {count} tokens, and .* takes {limit};"):
-        querying.shortened(engine, query, truncate=False)
-    short = querying.shortened(engine, query, truncate=True)
+        query_vector.shortened(engine, query, truncate=False)
+    short = query_vector.shortened(engine, query, truncate=True)
     item = asked(running.spec, "text", short.text or "")
     assert limit - 4 < engine.count_tokens(item.prompt) <= limit
     assert item.prompt.endswith((running.spec.prompts.text or "").split("{text}")[1])
@@ -390,8 +391,8 @@ def test_a_long_text_beside_a_picture_is_cut_to_fit(running: Running) -> None:
     data = noise(600, 400)
     long = Query("a red boat and two white sheep " * 400, "the picture")
     with pytest.raises(QueryError, match="beside a picture; shorten it"):
-        querying.shortened(running.engine, long, truncate=False)
-    short = querying.shortened(running.engine, long, truncate=True)
-    item = querying.engine_input(running.spec, short, data)
+        query_vector.shortened(running.engine, long, truncate=False)
+    short = query_vector.shortened(running.engine, long, truncate=True)
+    item = query_vector.engine_input(running.spec, short, data)
     (output,) = running.engine.embed([item])
     assert not isinstance(output, Refusal), output.reason

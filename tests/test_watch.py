@@ -21,17 +21,17 @@ from test_index import found, index
 from test_process import command
 from written import xmp
 
-from searchapp import scan
 from searchapp.engines import EngineInput, Refusal
 from searchapp.errors import FolderError
-from searchapp.ignoring import Rules
+from searchapp.files import scan
+from searchapp.files.ignore_rules import Rules
+from searchapp.files.lock import writer_lock
+from searchapp.indexing.watch import Away, Back, Batch, Polling, Waiting, Watch, WatchEvent
+from searchapp.indexing.watch.changes import Pending, is_remote
 from searchapp.library import Library
-from searchapp.lock import writer_lock
 from searchapp.server import client
-from searchapp.server.borrowed import BorrowedEngine
+from searchapp.server.client_engine import BorrowedEngine
 from searchapp.types import Event, Finished, Hit, IndexOptions, Query, RunSummary
-from searchapp.watching import Away, Back, Batch, Polling, Waiting, Watch, WatchEvent
-from searchapp.watching.changes import Pending, is_remote
 
 FAKE = [sys.executable, str(Path(__file__).parent / "resident_fake.py")]
 SECONDS = 30.0  # that a busy machine may take
@@ -83,8 +83,8 @@ class Watching:
 def quick_looks(monkeypatch: pytest.MonkeyPatch) -> None:
     """Look more often at what was told, and for another writer's end."""
     for name in ("changes.TICK", "loop.TICK"):
-        monkeypatch.setattr(f"searchapp.watching.{name}", 0.1)
-    monkeypatch.setattr("searchapp.watching.loop.LOCKED", 0.5)
+        monkeypatch.setattr(f"searchapp.indexing.watch.{name}", 0.1)
+    monkeypatch.setattr("searchapp.indexing.watch.loop.LOCKED", 0.5)
 
 
 @pytest.fixture
@@ -208,7 +208,7 @@ def test_where_the_system_tells_nothing_more_it_looks(
         return watch(*paths, force_polling=True, **options)
 
     monkeypatch.setattr(watchfiles, "watch", limited)
-    monkeypatch.setattr("searchapp.watching.loop.POLL", 0.2)
+    monkeypatch.setattr("searchapp.indexing.watch.loop.POLL", 0.2)
     watching = Watching(tmp_path / "library", photos, model, fake_engines)
     watching.wait(lambda: bool(watching.events))
     draw(photos / "yellow.jpg", "yellow")
@@ -231,7 +231,7 @@ def test_where_nothing_watches_the_folder_is_looked_at(
         raise OSError("no watching here")
 
     monkeypatch.setattr("watchfiles.watch", broken)
-    monkeypatch.setattr("searchapp.watching.loop.AWAY", 1.5)
+    monkeypatch.setattr("searchapp.indexing.watch.loop.AWAY", 1.5)
     watching = Watching(tmp_path / "library", photos, model, fake_engines)
     watching.wait(lambda: bool(watching.events))
     draw(photos / "yellow.jpg", "yellow")

@@ -10,13 +10,13 @@ from pathlib import Path
 
 import numpy as np
 
-from searchapp import engines
-from searchapp.bench import pictures
-from searchapp.bench.stages import spec_of
+from searchapp.bench import synthetic_photos
+from searchapp.bench.indexing_stages import spec_of
 from searchapp.catalog import Work
 from searchapp.engines import EngineInput, Refusal, Vector
-from searchapp.engines.worker import Job
 from searchapp.errors import EngineError
+from searchapp.indexing.embedding import choose_engines
+from searchapp.indexing.embedding.worker import Job
 from searchapp.models import ModelSpec
 from searchapp.types import EngineStarting, Failure
 
@@ -91,7 +91,7 @@ def measure(options: Options) -> Iterator[Row]:
     first: Row | None = None
     with tempfile.TemporaryDirectory(prefix="searchapp-bench-") as temporary:
         most = options.count * max(options.engines)
-        pictures.write(Path(temporary), most, options.width, options.height)
+        synthetic_photos.write(Path(temporary), most, options.width, options.height)
         files = sorted(Path(temporary).rglob("*.jpg"))
         for count in options.engines:
             some = files[: options.count * count]
@@ -106,7 +106,7 @@ def _rate(
     options: Options, job: Job, arguments: dict[str, float], count: int, files: list[Path]
 ) -> tuple[int, float]:
     """Return how many nodes took part, and pictures a second from when all engines ran."""
-    cluster = engines.start_cluster(job, options.address, options.replicas, arguments, count)
+    cluster = choose_engines.start_cluster(job, options.address, options.replicas, arguments, count)
     works = (Work(str(file), 0, 0, None) for file in files)
     done = 0
     try:

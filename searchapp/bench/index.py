@@ -10,13 +10,14 @@ from pathlib import Path
 from typing import Any
 
 from searchapp import engines
-from searchapp.bench import apart, pictures
-from searchapp.bench.stages import spec_of
-from searchapp.bench.usage import Usage
-from searchapp.engines.replicas import Replicas
-from searchapp.engines.running import Source
-from searchapp.engines.worker import Job
+from searchapp.bench import isolated, synthetic_photos
+from searchapp.bench.indexing_stages import spec_of
+from searchapp.bench.utilization import Usage
 from searchapp.errors import EngineError, SearchAppError
+from searchapp.indexing.embedding import choose_engines
+from searchapp.indexing.embedding.choose_engines import Source
+from searchapp.indexing.embedding.replicas import Replicas
+from searchapp.indexing.embedding.worker import Job
 from searchapp.library import Library
 from searchapp.models import has_gpu
 from searchapp.types import Failed, Finished, IndexOptions, ModelOptions
@@ -66,7 +67,7 @@ def measure(options: Options) -> Iterator[tuple[str, Report]]:
     with tempfile.TemporaryDirectory(prefix="searchapp-bench-") as temporary:
         folder = Path(temporary) / "pictures"
         yield f"writing {options.count:,} pictures ...", report
-        pictures.write(folder, options.count, options.width, options.height)
+        synthetic_photos.write(folder, options.count, options.width, options.height)
         if not options.only_pipeline:
             yield "one plain call of LLM.embed ...", report
             report.plain_images_per_s = _plain(options, common, folder)
@@ -78,7 +79,7 @@ def measure(options: Options) -> Iterator[tuple[str, Report]]:
             yield "the model in plain PyTorch ...", report
             shape = {"width": options.width, "height": options.height}
             try:
-                answer = apart.call("searchapp.bench.stages:ceiling", common | shape)
+                answer = isolated.call("searchapp.bench.indexing_stages:ceiling", common | shape)
                 report.ceiling_images_per_s = round(answer["images_per_s"], 1)
             except SearchAppError as error:
                 yield f"not measured in plain PyTorch: {error}", report
@@ -97,7 +98,9 @@ def _plain(options: Options, common: dict[str, Any], folder: Path) -> float:
         function, more = "plain_from_files", {"folder": str(folder), "pictures": PLAIN_AT_MOST}
     # As vLLM comes: its engine in a process of its own, so that preparing and running overlap.
     environment = {"VLLM_ENABLE_V1_MULTIPROCESSING": "1"} if has_gpu() else {}
-    answer = apart.call(f"searchapp.bench.stages:{function}", common | more, environment)
+    answer = isolated.call(
+        f"searchapp.bench.indexing_stages:{function}", common | more, environment
+    )
     return round(float(answer["images_per_s"]), 1)
 
 
@@ -107,7 +110,7 @@ def _pipeline(options: Options, folder: Path, library: Path, report: Report) -> 
     def start_many(job: Job, files: int, wanted: int | None) -> Source | None:
         spec = spec_of(options.model, options.dummy)
         own = Job(spec, job.catalog, job.collection_id, job.max_megapixels)
-        replicas = engines.start_replicas(own, files, wanted)
+        replicas = choose_engines.start_replicas(own, files, wanted)
         if replicas is not None:
             seconds = replicas.warm()
             report.first_ready_s = round(min(seconds), 1)

@@ -12,15 +12,16 @@ from typing import TypeVar
 
 import numpy as np
 
-from searchapp import collections
-from searchapp.bench.made import Made, Shape
-from searchapp.bench.probe import EFFORTS, Asked, Job, Probed, probe
+from searchapp.bench.index_probe import EFFORTS, Asked, Job, Probed, probe
+from searchapp.bench.synthetic_vectors import Made, Shape
 from searchapp.catalog import Catalog
 from searchapp.errors import LibraryError
-from searchapp.place import library_folder
-from searchapp.syncing import Indexes
+from searchapp.files.library_folder import library_folder
+from searchapp.models import select_collection
 from searchapp.types import Collection, PictureInfo
-from searchapp.vectors import Ids, Vectors, kinds, pack, unpack
+from searchapp.vectors import Ids, Vectors, pack, unpack
+from searchapp.vectors.faiss_files import choose_index
+from searchapp.vectors.indexes import Indexes
 
 SHARES = (0.001, 0.01, 0.1, 0.5)  # of the vectors, that a filter leaves
 LARGEST_HNSW = 200_000  # vectors: beyond, its graph takes too long to make and too much memory
@@ -99,11 +100,11 @@ class Bench:
         truth: list[list[int]] = []
         selections = self._selections() if filters else ()
         right: list[list[list[int]]] = []
-        for kind in (kinds.EXACT, *(chosen or self.sensible(count))):
+        for kind in (choose_index.EXACT, *(chosen or self.sensible(count))):
             yield Stage(f"making {kind} of {count:,} vectors")
             file, build_s = _apart(_build, self.catalog, self.collection, kind, self.folder)
             yield Stage(f"asking {kind}")
-            exact = kind == kinds.EXACT
+            exact = kind == choose_index.EXACT
             job = Job(
                 file, kind, self.catalog, self.queries, self.warming,
                 (1.0,) if exact else EFFORTS, selections,
@@ -123,7 +124,7 @@ class Bench:
 
     def upkeep(self) -> Iterator[Stage | Upkeep]:
         """Measure what it takes to save what auto takes after 1,000 vectors came."""
-        kind = kinds.trained(self.count())
+        kind = choose_index.trained(self.count())
 
         def measure(catalog: Catalog) -> float:
             catalog.embedded(self.collection).want(kind)
@@ -139,7 +140,7 @@ class Bench:
 
     def sensible(self, count: int) -> tuple[str, ...]:
         """Return the kinds that make sense for so many vectors, the one that auto takes first."""
-        auto = kinds.trained(count)
+        auto = choose_index.trained(count)
         lists = auto.split(",")[1]
         dimensions = self.collection.dimensions
         parts = next(
@@ -215,7 +216,7 @@ def of_library(library: Path | None, name: str | None, folder: Path, queries: in
     file = library_folder(library) / "catalog.db"
 
     def bench(catalog: Catalog) -> Bench:
-        collection = collections.chosen(catalog, name)
+        collection = select_collection.chosen(catalog, name)
         embedded = catalog.embedded(collection)
         ids = embedded.ids(embedded.extent().last_id)
         drawn = np.random.default_rng(0).permutation(ids)[: 2 * queries]
@@ -235,7 +236,7 @@ def _build(catalog: Path, collection: Collection, kind: str, folder: Path) -> tu
 
     def build(opened: Catalog) -> Path:
         index, _ = Indexes(folder, opened).make(collection, kind)
-        if (index.kind, index.exact) != (kind, kind == kinds.EXACT):
+        if (index.kind, index.exact) != (kind, kind == choose_index.EXACT):
             raise LibraryError(f"too few vectors to train {kind}; leave it out, or take more")
         return index.save(folder, "bench")
 

@@ -8,8 +8,8 @@ from collections.abc import Iterable
 
 from sqlite_utils import Database
 
-from searchapp import pairs
-from searchapp.catalog.keys import key, path_of, within
+from searchapp.catalog.path_keys import key, path_of, within
+from searchapp.files import companions
 from searchapp.types import Collection
 
 
@@ -27,7 +27,7 @@ class Companions:
         """
         seen = "select path, size from seen s where picture"
         files = ((path_of(path), size) for path, size in self._db.execute(seen))
-        those = [(path, kind) for path, size in files if (kind := pairs.kind_of(path, size))]
+        those = [(path, kind) for path, size in files if (kind := companions.kind_of(path, size))]
         failed = (
             " and not exists (select 1 from failures x where x.path = s.path and x.size = s.size"
             " and x.mtime_ns = s.mtime_ns and x.collection_id = :collection)"
@@ -36,9 +36,9 @@ class Companions:
         pictures = (
             path_of(path)
             for path, _ in self._db.execute(seen + failed, of)
-            if pairs.may_have_companions(path_of(path))
+            if companions.may_have_companions(path_of(path))
         )
-        found = pairs.found(those, pictures)
+        found = companions.found(those, pictures)
         rows = ((key(it.path), key(it.of_path), it.kind) for it in found)
         with self._db.atomic():
             self._db.conn.executemany("insert into temp.companion values (?, ?, ?)", rows)

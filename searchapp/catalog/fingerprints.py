@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 from sqlite_utils import Database
 
-from searchapp.catalog.keys import path_of
+from searchapp.catalog.path_keys import path_of
 from searchapp.types import Collection, KnownFile
 
 Ids = NDArray[np.int64]

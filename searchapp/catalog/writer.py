@@ -9,9 +9,9 @@ from datetime import UTC, datetime
 
 from sqlite_utils import Database
 
-from searchapp.catalog.keys import key
-from searchapp.catalog.seen import Work
-from searchapp.catalog.told import FIELDS, save_keywords, values_of
+from searchapp.catalog.metadata_rows import FIELDS, save_keywords, values_of
+from searchapp.catalog.path_keys import key
+from searchapp.catalog.scan_diff import Work
 from searchapp.types import Collection, Failure, PictureInfo, RunSummary
 
 

@@ -8,7 +8,7 @@ import sys
 import click
 
 from searchapp import __version__
-from searchapp.cli.lazy import LazyGroup
+from searchapp.cli.lazy_group import LazyGroup
 from searchapp.errors import SearchAppError
 
 COMMANDS = {

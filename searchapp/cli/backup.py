@@ -6,7 +6,7 @@ from pathlib import Path
 
 import click
 
-from searchapp.cli.options import Command, library_option, note, shown
+from searchapp.cli.shared_options import Command, library_option, note, shown
 from searchapp.errors import LibraryError
 
 

@@ -7,7 +7,14 @@ from pathlib import Path
 
 import click
 
-from searchapp.cli.options import Command, json_option, library_option, note, print_json, shown
+from searchapp.cli.shared_options import (
+    Command,
+    json_option,
+    library_option,
+    note,
+    print_json,
+    shown,
+)
 
 
 @click.command(cls=Command)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import click
 from click.shell_completion import get_completion_class
 
-from searchapp.cli.options import Command
+from searchapp.cli.shared_options import Command
 
 
 @click.command(cls=Command)

@@ -9,8 +9,8 @@ from typing import Any
 
 import click
 
-from searchapp.cli.filters import filter_options
-from searchapp.cli.options import (
+from searchapp.cli.filter_options import filter_options
+from searchapp.cli.shared_options import (
     Command,
     Function,
     collection_option,
@@ -73,12 +73,12 @@ def command(
             ) from None
     assert found is not None
     if html is not None:
-        from searchapp.duplicates import review
+        from searchapp.pages import duplicates_review
 
-        review.write(html, found)
+        duplicates_review.write(html, found)
         note(f"open {html} in a browser")
     if script is not None:
-        from searchapp.duplicates import script as scripts
+        from searchapp.duplicates import move_script as scripts
 
         scripts.write(script, found.groups)
         note(f"read {script}, then run it: sh {script} FOLDER; it moves files, and deletes none")

@@ -8,7 +8,7 @@ from typing import Any
 
 import click
 
-from searchapp.cli.options import (
+from searchapp.cli.shared_options import (
     Command,
     model_options,
     note,
@@ -74,22 +74,23 @@ def command(
     searchapp embed --model starter --image boat.jpg
     searchapp embed --model starter --modality text --text "a red boat"
     """
-    from searchapp import models, querying
-    from searchapp.cli.engine import starter
+    from searchapp import models
+    from searchapp.cli.start_engine import starter
+    from searchapp.search import query_vector
 
     query = _query(modality, text, image)
     spec = models.resolve(model or MODEL, taken(arguments))
     models.check_trust(spec)
-    item = querying.engine_input(spec, query)
+    item = query_vector.engine_input(spec, query)
     engine = starter(verbose, seed=seed)(spec)
-    short = querying.shortened(engine, query, truncate)
+    short = query_vector.shortened(engine, query, truncate)
     if short is not query:
-        item = querying.engine_input(spec, short)
-    (vector,) = querying.embed(engine, [item])
+        item = query_vector.engine_input(spec, short)
+    (vector,) = query_vector.embed(engine, [item])
     if npy is not None:
         import numpy as np
 
-        from searchapp.disk import complete
+        from searchapp.files.atomic import complete
 
         try:
             with complete(npy) as temporary, temporary.open("wb") as file:

@@ -9,7 +9,7 @@ from typing import Any
 
 import click
 
-from searchapp.cli.options import (
+from searchapp.cli.shared_options import (
     Command,
     json_option,
     model_options,
@@ -61,10 +61,10 @@ def command(
     from rich.console import Console
     from rich.progress import Progress as Bar
 
-    from searchapp import captions as reader
     from searchapp import models
-    from searchapp.cli.engine import starter
-    from searchapp.evaluation import Evaluation, evaluate
+    from searchapp.bench import captions as reader
+    from searchapp.bench.evaluation import Evaluation, evaluate
+    from searchapp.cli.start_engine import starter
 
     pictures = reader.read(captions, split)
     engine = starter(verbose)(models.resolve(model or models.default_model(), taken(arguments)))

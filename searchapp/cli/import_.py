@@ -7,7 +7,7 @@ from pathlib import Path
 
 import click
 
-from searchapp.cli.options import (
+from searchapp.cli.shared_options import (
     Command,
     collection_option,
     json_option,

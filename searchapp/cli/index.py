@@ -9,7 +9,7 @@ from typing import Any
 
 import click
 
-from searchapp.cli.options import (
+from searchapp.cli.shared_options import (
     Command,
     api_key_option,
     collection_option,
@@ -99,11 +99,11 @@ def command(
     searchapp index --dry-run ~/Pictures /mnt/camera
     searchapp index s3://my-bucket/photos
     """
-    from searchapp.cli.engine import starter, starter_of_many, starter_on
     from searchapp.cli.progress import follow, summed_up
+    from searchapp.cli.start_engine import starter, starter_of_many, starter_on
     from searchapp.cli.watchdog import watched
+    from searchapp.files.library_folder import library_folder
     from searchapp.library import Library
-    from searchapp.place import library_folder
 
     options = IndexOptions(model_options=taken(arguments), **arguments)
     start = starter(verbose, tell=False, url=engine, api_key=api_key)

@@ -7,8 +7,8 @@ from typing import Any
 
 import click
 
-from searchapp.cli.filters import filter_options
-from searchapp.cli.options import (
+from searchapp.cli.filter_options import filter_options
+from searchapp.cli.shared_options import (
     Command,
     animated,
     collection_option,
@@ -50,7 +50,7 @@ def command(
     searchapp map --html iceland.html --in ~/Pictures/2021-iceland --count 500
     """
     from searchapp.library import Library
-    from searchapp.mapping import Made, make_map
+    from searchapp.pages.map import Made, make_map
 
     options = SearchOptions(**arguments)
     with Library.open(library, tell=note) as opened:

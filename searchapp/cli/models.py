@@ -5,7 +5,7 @@ from __future__ import annotations
 import click
 
 from searchapp import models
-from searchapp.cli.options import Command, json_option, print_json
+from searchapp.cli.shared_options import Command, json_option, print_json
 from searchapp.models import ModelSpec, hub
 
 

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import click
 
-from searchapp.cli.options import Command, collection_option, library_option, note
+from searchapp.cli.shared_options import Command, collection_option, library_option, note
 from searchapp.errors import Interrupted
 
 

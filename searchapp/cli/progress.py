@@ -13,7 +13,7 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, TaskID, TextColumn, TimeRemainingColumn
 from rich.progress import Progress as Bar
 
-from searchapp.cli.options import animated, shown
+from searchapp.cli.shared_options import animated, shown
 from searchapp.types import (
     Comparing,
     Describing,

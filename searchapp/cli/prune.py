@@ -7,7 +7,7 @@ from pathlib import Path
 
 import click
 
-from searchapp.cli.options import Command, json_option, library_option, note, print_json
+from searchapp.cli.shared_options import Command, json_option, library_option, note, print_json
 
 
 @click.command(cls=Command)

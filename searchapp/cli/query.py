@@ -9,9 +9,10 @@ from typing import Any
 
 import click
 
-from searchapp.cli import taking
-from searchapp.cli.filters import filter_options
-from searchapp.cli.options import (
+from searchapp.cli import copy_hits
+from searchapp.cli.filter_options import filter_options
+from searchapp.cli.query_terms import question, title
+from searchapp.cli.shared_options import (
     Command,
     api_key_option,
     collection_option,
@@ -29,9 +30,8 @@ from searchapp.cli.options import (
     trust_option,
     verbose_option,
 )
-from searchapp.cli.terms import question, title
-from searchapp.place import library_folder, may_be_resident
-from searchapp.preview import PROTOCOLS
+from searchapp.cli.terminal_picture import PROTOCOLS
+from searchapp.files.library_folder import library_folder, may_be_resident
 from searchapp.types import AUTO, Answer, Hit, SearchOptions, clock
 
 
@@ -149,7 +149,7 @@ def command(
     query = question(text, images, texts, minus_texts, minus_images)
     options = SearchOptions(**arguments)
     if no_daemon or verbose or not may_be_resident(library_folder(library)):
-        from searchapp.cli.engine import starter
+        from searchapp.cli.start_engine import starter
         from searchapp.library import Library
 
         start = starter(verbose, url=engine, api_key=api_key)
@@ -162,18 +162,18 @@ def command(
         answer = client.search(residence, query, options, note)
     hits = answer.hits
     if html is not None:
-        from searchapp.sheet import Section, write_sheet
+        from searchapp.pages.contact_sheet import Section, write_sheet
 
         write_sheet(html, [Section(title(query), hits)])
         note(f"{len(hits)} pictures in {html}")
     for folder, take, done in (
-        (copy_to, taking.copy, "copied"),
-        (link_to, taking.link, "linked"),
+        (copy_to, copy_hits.copy, "copied"),
+        (link_to, copy_hits.link, "linked"),
     ):
         if folder is not None:
             note(f"{take(hits, folder):,} pictures {done} to {shown(str(folder))}")
     if open_best and hits:
-        click.launch(taking.at_hand(hits[0]))
+        click.launch(copy_hits.at_hand(hits[0]))
     if as_json:
         found = [_as_dict(hit) for hit in hits]
         auto = options.min_score == AUTO
@@ -198,7 +198,7 @@ def _preview(hits: Sequence[Hit], how: str) -> bool:
             "--preview: the output is no terminal; --preview=blocks (or kitty, iterm, sixel) draws"
         )
         return False
-    from searchapp.cli.terminal import draw
+    from searchapp.cli.terminal_graphics import draw
 
     draw(hits, how)
     return True

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import click
 
-from searchapp.cli.options import (
+from searchapp.cli.shared_options import (
     Command,
     api_key_option,
     engine_option,
@@ -15,7 +15,7 @@ from searchapp.cli.options import (
     verbose_option,
 )
 from searchapp.errors import QueryError
-from searchapp.place import library_folder
+from searchapp.files.library_folder import library_folder
 
 
 @click.command(cls=Command)

@@ -6,8 +6,8 @@ from pathlib import Path
 
 import click
 
-from searchapp.cli.options import Command, library_option, note
-from searchapp.place import library_folder
+from searchapp.cli.shared_options import Command, library_option, note
+from searchapp.files.library_folder import library_folder
 
 
 @click.command(cls=Command)

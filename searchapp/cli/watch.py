@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from searchapp.cli.options import (
+from searchapp.cli.shared_options import (
     Command,
     api_key_option,
     collection_option,
@@ -31,13 +31,13 @@ from searchapp.cli.options import (
     verbose_option,
 )
 from searchapp.errors import Interrupted, LockedError
-from searchapp.place import library_folder, may_be_resident
+from searchapp.files.library_folder import library_folder, may_be_resident
 from searchapp.types import Event, IndexOptions, RunSummary
 
 if TYPE_CHECKING:
     from searchapp.engines import Engine
+    from searchapp.indexing.watch import WatchEvent
     from searchapp.models import ModelSpec
-    from searchapp.watching import WatchEvent
 
 LOCKED = 2.0  # seconds until the next try while another process writes
 
@@ -99,7 +99,7 @@ def command(
     searchapp watch --poll --interval 60 /mnt/nas/photos
     searchapp watch --json ~/Pictures >> watch.jsonl
     """
-    from searchapp.watching import Watch
+    from searchapp.indexing.watch import Watch
 
     options = IndexOptions(model_options=taken(arguments), **arguments)
     place = library_folder(library)
@@ -129,7 +129,7 @@ class _Runs:
         self, library: Path, verbose: bool, url: str | None, key: str | None, stay: float | None
     ) -> None:
         """Start nothing. stay: minutes for a resident process; None: have none."""
-        from searchapp.cli.engine import starter
+        from searchapp.cli.start_engine import starter
 
         self._library, self._verbose, self._url, self._key = library, verbose, url, key
         self._stay = stay if may_be_resident(library) else None
@@ -138,7 +138,7 @@ class _Runs:
 
     def index(self, roots: list[Path], options: IndexOptions) -> Iterator[Event]:
         """Run Library.index."""
-        from searchapp.cli.engine import starter_of_many
+        from searchapp.cli.start_engine import starter_of_many
         from searchapp.cli.watchdog import watched
         from searchapp.library import Library
 
@@ -150,8 +150,8 @@ class _Runs:
 
     def _engine(self, spec: ModelSpec) -> Engine:
         if self._stay is not None:
-            from searchapp.server.borrowed import BorrowedEngine
             from searchapp.server.client import Residence
+            from searchapp.server.client_engine import BorrowedEngine
 
             residence = Residence(self._library, self._stay, self._url, self._key)
             return BorrowedEngine(spec, residence, lambda line: None)
@@ -182,7 +182,7 @@ def _first(run: _Runs, roots: list[Path], options: IndexOptions) -> RunSummary:
 
 def _told(event: WatchEvent) -> str:
     from searchapp.cli.progress import summed_up
-    from searchapp.watching import Away, Back, Batch, Polling
+    from searchapp.indexing.watch import Away, Back, Batch, Polling
 
     folder = shown(event.folder)
     match event:

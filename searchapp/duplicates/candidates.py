@@ -9,9 +9,9 @@ import numpy as np
 
 from searchapp.catalog import Catalog
 from searchapp.duplicates.fingerprint import TURNS, Hashes, differing, turned
-from searchapp.syncing import Indexes
 from searchapp.types import Collection
 from searchapp.vectors import Ids, VectorIndex, Vectors, unpack
+from searchapp.vectors.indexes import Indexes
 
 FEW = 20_000  # so many vectors are compared with each other exactly
 NEIGHBOURS, MORE = 16, 128  # more where so many are near

@@ -13,14 +13,14 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from searchapp import sizing
 from searchapp.engines.base import Refusal, Vector, checked, reason_of
-from searchapp.engines.mend import mend_torchvision
+from searchapp.engines.captured_output import last_lines, quiet
 from searchapp.engines.pixels import Pixels
-from searchapp.engines.quiet import last_lines, quiet
 from searchapp.engines.resize import resize
+from searchapp.engines.torchvision_stub import mend_torchvision
 from searchapp.errors import EngineError, ModelError
 from searchapp.models import EngineInput, ModelSpec, check_trust, document_prompt, has_gpu, hub
+from searchapp.pictures import model_size
 
 if TYPE_CHECKING:
     from PIL.Image import Image as Picture
@@ -189,13 +189,13 @@ class LocalEngine:
                     **self._spec.engine_arguments,
                 }
                 self._llm = LLM(model=folder, **arguments)
-                sizing.resize_by(resize)
+                model_size.resize_by(resize)
                 if not self._spec.prompts.document:  # a two-tower model: nothing but the picture
                     self._pixels = Pixels.learn(
                         lambda image: self._render(EngineInput("", image)), self._spec.image
                     )
                 if has_gpu():  # kernels are compiled at their first use, which takes a second
-                    grey = sizing.blank(self._spec.image)
+                    grey = model_size.blank(self._spec.image)
                     self._run([self.prepare(EngineInput(document_prompt(self._spec), grey))])
             except ImportError as error:
                 raise EngineError(

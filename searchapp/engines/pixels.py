@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from searchapp.sizing import ImageInput
+from searchapp.pictures.model_size import ImageInput
 
 if TYPE_CHECKING:
     from PIL.Image import Image as Picture

@@ -15,7 +15,7 @@ from typing import Any
 import numpy as np
 
 from searchapp.engines.base import Refusal, Vector, checked, embed_apart, reason_of
-from searchapp.engines.wire import Patience, Refused, Wire
+from searchapp.engines.http_requests import Patience, Refused, Wire
 from searchapp.errors import EngineError, ModelError, SearchAppError
 from searchapp.models import EngineInput, ModelSpec, document_prompt
 

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Protocol, cast
 
 from searchapp.errors import ModelError, QueryError, UnsupportedModality
-from searchapp.models import clip, custom, e5_v, folder, qwen3_vl, siglip, starter, vlm2vec
+from searchapp.models import clip, custom, e5_v, local_folder, qwen3_vl, siglip, starter, vlm2vec
 from searchapp.models.spec import EngineInput, ModelSpec, Prompts, check_trust
 from searchapp.models.spec import configured as _configured
 from searchapp.types import Modality, ModelOptions
@@ -26,7 +26,7 @@ class Family(Protocol):
     ARCHITECTURE: str
     MODELS: tuple[ModelSpec, ...]
 
-    def from_folder(self, folder: folder.Folder) -> ModelSpec:
+    def from_folder(self, folder: local_folder.Folder) -> ModelSpec:
         """Describe a folder of this architecture."""
 
 
@@ -87,7 +87,7 @@ def _find(name: str) -> ModelSpec:
 
 def from_folder(path: Path) -> ModelSpec:
     """Describe the model in a folder; raise ModelError where something is missing or unknown."""
-    found = folder.read(path)
+    found = local_folder.read(path)
     family = FAMILIES.get(found.architecture)
     if family is None:
         known = ", ".join(sorted(FAMILIES))

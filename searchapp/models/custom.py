@@ -9,7 +9,7 @@ from typing import Any
 
 from searchapp.errors import ModelError
 from searchapp.models.spec import ModelSpec, Prompts
-from searchapp.sizing import ImageInput
+from searchapp.pictures.model_size import ImageInput
 
 KINDS: dict[str, tuple[type, ...]] = {
     "str": (str,), "str | None": (str,), "int": (int,), "int | None": (int,), "bool": (bool,),

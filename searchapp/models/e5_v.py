@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from searchapp.models.folder import Folder
+from searchapp.models.local_folder import Folder
 from searchapp.models.spec import ModelSpec, Prompts
-from searchapp.sizing import ImageInput
+from searchapp.pictures.model_size import ImageInput
 
 ARCHITECTURE = "LlavaNextForConditionalGeneration"
 # The prompts, to the byte, are those of vLLM's example; the last line is a space and a line break.

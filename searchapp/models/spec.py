@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from searchapp.errors import ModelError
-from searchapp.sizing import ImageInput
+from searchapp.pictures.model_size import ImageInput
 from searchapp.types import Modality, ModelOptions
 
 if TYPE_CHECKING:

@@ -5,9 +5,9 @@ from __future__ import annotations
 from dataclasses import replace
 
 from searchapp.errors import ModelError
-from searchapp.models.folder import Folder
+from searchapp.models.local_folder import Folder
 from searchapp.models.spec import ModelSpec, Prompts
-from searchapp.sizing import ImageInput
+from searchapp.pictures.model_size import ImageInput
 from searchapp.types import ModelOptions
 
 ARCHITECTURE = "Phi3VForCausalLM"

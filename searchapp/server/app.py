@@ -24,16 +24,11 @@ from searchapp.errors import (
     SearchAppError,
     UnsupportedModality,
 )
-from searchapp.server import films
-from searchapp.server.answers import (
-    CountAnswer,
-    EmbedAnswer,
-    FacetsAnswer,
-    SearchAnswer,
-    answer_of,
-)
+from searchapp.server import video_ranges
 from searchapp.server.client import PICTURE
-from searchapp.server.forms import (
+from searchapp.server.guard import App, Guard, Rules
+from searchapp.server.public_fetch import fetch_public
+from searchapp.server.request_models import (
     FORM,
     CountRequest,
     EmbedRequest,
@@ -45,9 +40,14 @@ from searchapp.server.forms import (
     named,
     options_of,
 )
-from searchapp.server.guard import App, Guard, Rules
+from searchapp.server.response_models import (
+    CountAnswer,
+    EmbedAnswer,
+    FacetsAnswer,
+    SearchAnswer,
+    answer_of,
+)
 from searchapp.server.service import SIZES, Part, Service, Starting
-from searchapp.server.urls import fetch_public
 from searchapp.types import Query
 
 WEB = Path(__file__).parent / "web"
@@ -218,7 +218,7 @@ def create_app(
         found = await service.film(image_id)
         if found is None:
             raise HTTPException(404, "there is no such image")
-        return films.answer(*found, request.headers.get("range"))
+        return video_ranges.answer(*found, request.headers.get("range"))
 
     @app.get("/api/info")
     async def info() -> dict[str, Any]:
@@ -254,7 +254,7 @@ def create_app(
     @app.get("/docs", include_in_schema=False)
     async def docs() -> Response:
         """Describe the API on a page that needs no script."""
-        from searchapp.server.docs import page
+        from searchapp.server.api_docs import page
 
         return Response(page(app.openapi()), media_type="text/html")
 

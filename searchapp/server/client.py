@@ -19,9 +19,10 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
-from searchapp import __version__, fetch, storage
+from searchapp import __version__
 from searchapp.errors import EngineError, LibraryError, QueryError, SearchAppError
-from searchapp.server.address import is_free, log_path, socket_path, turn
+from searchapp.files import fetch_url, storage
+from searchapp.server.socket_path import is_free, log_path, socket_path, turn
 from searchapp.types import Answer, Hit, Query, SearchOptions, Term
 
 COMMAND = [sys.executable, "-m", "searchapp.server"]
@@ -76,7 +77,7 @@ def search(
         raise QueryError("nothing to look for; give a text, --image FILE, or both")
     fields = _fields(terms, options)
     pictures = {
-        _name(number): fetch.read(term.query.image)
+        _name(number): fetch_url.read(term.query.image)
         for number, term in enumerate(terms)
         if term.query.image is not None
     }

@@ -15,12 +15,12 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from searchapp import engines
-from searchapp.disk import reason
 from searchapp.errors import LibraryError, SearchAppError
+from searchapp.files.atomic import reason
 from searchapp.library import CATALOG
 from searchapp.server import client
-from searchapp.server.address import PLACE, socket_path
 from searchapp.server.guard import LOOPBACK, Rules
+from searchapp.server.socket_path import PLACE, socket_path
 
 if TYPE_CHECKING:
     import uvicorn

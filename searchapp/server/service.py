@@ -13,15 +13,17 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
-from searchapp import images, querying, showing, storage
-from searchapp.calibration import kind_of
 from searchapp.catalog import Located
 from searchapp.engines import Engine, EngineInput, Refusal, Vector
 from searchapp.errors import EngineError, PictureError, QueryError
+from searchapp.files import storage
+from searchapp.files.storage import State
 from searchapp.library import Library
 from searchapp.models import ModelSpec
+from searchapp.pictures import decode, thumbnails
+from searchapp.search import query_vector
+from searchapp.search.good_match import kind_of
 from searchapp.server.batcher import Batcher
-from searchapp.storage import State
 from searchapp.types import AUTO, Answer, Collection, Facets, Filter, Query, SearchOptions, Term
 
 if TYPE_CHECKING:
@@ -111,7 +113,7 @@ class Service:
             return library.vector(collection, part.image_id)
 
         vectors = await self._with_library(lambda it: [vector_of(it, part) for part in asked])
-        vector = querying.add_up(vectors, [part.weight for part in asked])
+        vector = query_vector.add_up(vectors, [part.weight for part in asked])
         kind = kind_of(Term(part.query, part.weight) for part in asked)
         if options.min_score == AUTO and kind == "text":
             await self._calibrate(collection, spec)
@@ -120,7 +122,7 @@ class Service:
     async def _calibrate(self, collection: Collection, spec: ModelSpec) -> None:
         sentences = await self._with_library(lambda it: it.unrelated(collection))
         if sentences:
-            inputs = [querying.engine_input(spec, Query(text)) for text in sentences]
+            inputs = [query_vector.engine_input(spec, Query(text)) for text in sentences]
             outputs = await asyncio.wrap_future(self._batcher.embed(spec, inputs))
             vectors = [output for output in outputs if not isinstance(output, Refusal)]
             await self._with_library(lambda it: it.calibrate(collection, vectors))
@@ -228,13 +230,15 @@ class Service:
         if not query.text:
             return query
         question = self._batcher.ask(
-            spec, lambda engine: querying.shortened(engine, query, truncate)
+            spec, lambda engine: query_vector.shortened(engine, query, truncate)
         )
         shortened: Query = await asyncio.wrap_future(question)
         return shortened
 
     async def _prepared(self, spec: ModelSpec, part: Part) -> EngineInput:
-        return await self._with_pictures(lambda: querying.engine_input(spec, part.query, part.data))
+        return await self._with_pictures(
+            lambda: query_vector.engine_input(spec, part.query, part.data)
+        )
 
     async def _with_library(self, ask: Callable[[Library], Result]) -> Result:
         loop = asyncio.get_running_loop()
@@ -270,7 +274,7 @@ class Service:
 def _input(prompt: str, data: bytes | None) -> EngineInput:
     if data is None:
         return EngineInput(prompt)
-    return EngineInput(prompt, images.decode(data, lambda width, height: (width, height))[0])
+    return EngineInput(prompt, decode.decode(data, lambda width, height: (width, height))[0])
 
 
 def _accepted(outputs: Sequence[Vector | Refusal]) -> list[Vector]:
@@ -292,7 +296,7 @@ def _of_first(located: Located, read: Callable[[str], Result]) -> Result:
 
 
 def _picture(located: Located, side: int) -> Picture:
-    return _of_first(located, lambda path: showing.thumbnail(path, side, located.seconds))
+    return _of_first(located, lambda path: thumbnails.thumbnail(path, side, located.seconds))
 
 
 def _shown(located: Located) -> tuple[bytes, str]:

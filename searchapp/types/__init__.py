@@ -1,18 +1,6 @@
 """The values that cross layers: frozen, and without behaviour beyond what they hold."""
 
-from searchapp.types.asking import (
-    AUTO,
-    Answer,
-    Filter,
-    Hit,
-    Modality,
-    Order,
-    Query,
-    SearchOptions,
-    Term,
-    clock,
-)
-from searchapp.types.collections import Between, Collection, Extent, OneOf, SavedIndex, Store
+from searchapp.types.collection import Between, Collection, Extent, OneOf, SavedIndex, Store
 from searchapp.types.duplicates import (
     Certainty,
     Comparing,
@@ -22,8 +10,7 @@ from searchapp.types.duplicates import (
     Found,
     Group,
 )
-from searchapp.types.pictures import Failure, Known, KnownFile, PictureInfo
-from searchapp.types.running import (
+from searchapp.types.index import (
     MAX_MEGAPIXELS,
     Describing,
     EngineStarting,
@@ -39,7 +26,7 @@ from searchapp.types.running import (
     Scanned,
     Uploading,
 )
-from searchapp.types.telling import (
+from searchapp.types.info import (
     FORMAT,
     CollectionInfo,
     Facet,
@@ -51,6 +38,19 @@ from searchapp.types.telling import (
     Month,
     Overview,
     Pruned,
+)
+from searchapp.types.picture import Failure, Known, KnownFile, PictureInfo
+from searchapp.types.search import (
+    AUTO,
+    Answer,
+    Filter,
+    Hit,
+    Modality,
+    Order,
+    Query,
+    SearchOptions,
+    Term,
+    clock,
 )
 
 __all__ = [

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Literal
 
-from searchapp.types.asking import Filter
+from searchapp.types.search import Filter
 
 
 @dataclass(frozen=True, slots=True)

@@ -20,7 +20,7 @@ from pathlib import Path
 import numpy as np
 
 from searchapp.catalog import Catalog, Work
-from searchapp.scan import Found
+from searchapp.files.scan import Found
 from searchapp.types import PictureInfo
 from searchapp.vectors import pack
 

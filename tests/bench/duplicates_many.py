@@ -18,13 +18,13 @@ from pathlib import Path
 
 import numpy as np
 
-from searchapp.bench.made import Made
+from searchapp.bench.synthetic_vectors import Made
 from searchapp.catalog import Catalog
 from searchapp.duplicates import fingerprint as prints
 from searchapp.library import Library
-from searchapp.syncing import Indexes
 from searchapp.types import Comparing, Found
 from searchapp.vectors import pack
+from searchapp.vectors.indexes import Indexes
 
 PLANTED = 3000  # pairs, and as many look-alikes
 AT_ONCE = 2000  # pictures

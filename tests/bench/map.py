@@ -12,8 +12,8 @@ from collections.abc import Iterator
 
 import numpy as np
 
-from searchapp.mapping.choosing import Floats, Ids, choose
-from searchapp.mapping.layout import laid_out, on_grid
+from searchapp.pages.map.choose_pictures import Floats, Ids, choose
+from searchapp.pages.map.layout import laid_out, on_grid
 
 PAGE = 10_000
 

@@ -37,7 +37,7 @@ def make(folder: Path, count: int) -> None:
 def index(temporary: Path, files: int) -> None:
     from conftest import write_model
 
-    from searchapp.engines.replicas import Replicas
+    from searchapp.indexing.embedding.replicas import Replicas
     from searchapp.library import Library
     from searchapp.types import Finished, IndexOptions
 

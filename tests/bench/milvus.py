@@ -14,13 +14,13 @@ from pathlib import Path
 
 import numpy as np
 
-from searchapp.bench.made import Made
+from searchapp.bench.synthetic_vectors import Made
 from searchapp.catalog import Catalog
-from searchapp.syncing import Indexes
 from searchapp.types import Collection, Filter, PictureInfo
 from searchapp.vectors import Searched, Selection, pack
 from searchapp.vectors.address import parse
-from searchapp.vectors.searched import Among
+from searchapp.vectors.indexes import Indexes
+from searchapp.vectors.searchable import Among
 
 DIMENSIONS = 768
 QUERIES = 50

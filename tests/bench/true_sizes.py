@@ -22,7 +22,7 @@ from typing import Any
 ROOT = Path(__file__).parents[2]
 sys.path[:0] = [str(ROOT), str(ROOT / "tests")]
 
-from searchapp.engines.mend import mend_torchvision  # noqa: E402
+from searchapp.engines.torchvision_stub import mend_torchvision  # noqa: E402
 
 mend_torchvision()
 

@@ -22,7 +22,7 @@ from queue import Queue
 import numpy as np
 
 from searchapp.catalog import Work
-from searchapp.engines.pipeline import Fresh, Outcome
+from searchapp.indexing.embedding.pipeline import Fresh, Outcome
 from searchapp.library import Library
 from searchapp.types import EngineStarting, Finished, IndexOptions, PictureInfo
 from searchapp.vectors import pack

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import click
 
-from searchapp.cli.lazy import LazyGroup
+from searchapp.cli.lazy_group import LazyGroup
 
 COMMANDS = {
     "cluster": "How the rate grows with the engines of a Ray cluster.",

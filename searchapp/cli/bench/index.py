@@ -12,7 +12,7 @@ from searchapp.cli.bench.options import (
     pictures_option,
     size_option,
 )
-from searchapp.cli.options import Command, json_option, note, print_json
+from searchapp.cli.shared_options import Command, json_option, note, print_json
 
 
 @click.command(cls=Command)

@@ -7,7 +7,7 @@ from pathlib import Path
 import click
 
 from searchapp.cli.bench.options import dummy_option, pictures_option, size_option
-from searchapp.cli.options import Command, json_option, note, print_json
+from searchapp.cli.shared_options import Command, json_option, note, print_json
 
 
 @click.command(cls=Command)
@@ -31,7 +31,7 @@ def command(
     \b
     searchapp bench models starter clip-vit-b-32
     """
-    from searchapp.bench import apart
+    from searchapp.bench import isolated
     from searchapp.errors import EngineError
     from searchapp.models import resolve
 
@@ -43,7 +43,9 @@ def command(
     for model in models:
         note(f"measuring {model} ...")
         try:
-            measured = apart.call("searchapp.bench.stages:cost", {"model": model, **shape})
+            measured = isolated.call(
+                "searchapp.bench.indexing_stages:cost", {"model": model, **shape}
+            )
         except EngineError as error:
             measured = {"error": str(error)}
         rows.append({"model": Path(model).name, **measured})

@@ -10,7 +10,7 @@ from typing import Any
 
 import click
 
-from searchapp.cli.options import (
+from searchapp.cli.shared_options import (
     Command,
     collection_option,
     json_option,
@@ -82,9 +82,9 @@ def command(
     searchapp bench search
     searchapp bench search --vectors 1000000 --data hard --svg curve.svg
     """
-    from searchapp.bench import curve
+    from searchapp.bench import recall_plot
     from searchapp.bench import search as bench
-    from searchapp.vectors import kinds
+    from searchapp.vectors.faiss_files import choose_index
 
     with tempfile.TemporaryDirectory(prefix="searchapp-bench-", dir=scratch) as name:
         folder = Path(name)
@@ -97,7 +97,7 @@ def command(
                 else:
                     _tell(event.what)
         for kind in chosen:
-            kinds.check(kind, measured.collection.dimensions)
+            choose_index.check(kind, measured.collection.dimensions)
         count = measured.count()
         rows, filtered, kept = [], [], []
         for result in measured.run(chosen, filters=filters):
@@ -112,7 +112,7 @@ def command(
             kept = [it for it in measured.upkeep() if isinstance(it, bench.Upkeep)]
     if svg is not None:
         title = f"{count:,} vectors, {measured.collection.dimensions} dimensions"
-        curve.write(svg, rows, title)
+        recall_plot.write(svg, rows, title)
     if as_json:
         document = {"vectors": count, "dim": measured.collection.dimensions}
         print_json(

@@ -1,0 +1,175 @@
+"""What is measured in a process of its own: see apart. Models are named; settings are JSON."""
+
+from __future__ import annotations
+
+import time
+from typing import Any
+
+from searchapp.bench.synthetic_photos import draw
+from searchapp.engines import Refusal
+from searchapp.errors import EngineError
+from searchapp.models import EngineInput, ModelSpec, document_prompt, has_gpu, prompt_for, resolve
+from searchapp.pictures import model_size
+from searchapp.types import ModelOptions
+
+SCENES = 16
+
+
+def spec_of(model: str, dummy: bool) -> ModelSpec:
+    """Return a model's spec; dummy: with random weights, so that none need be there."""
+    spec = resolve(model, ModelOptions(trust_remote_code=True))
+    return spec.with_dummy_weights() if dummy else spec
+
+
+def plain(model: str, dummy: bool, pictures: int, width: int, height: int) -> dict[str, Any]:
+    """Embed decoded pictures by one call of LLM.embed, as vLLM comes: images/s."""
+    from searchapp.engines.local import LocalEngine
+
+    spec = spec_of(model, dummy)
+    engine = LocalEngine(spec)
+    prompt = document_prompt(spec)
+    scenes = [draw(number, width, height) for number in range(SCENES)]
+    prompts = [
+        {"prompt": prompt, "multi_modal_data": {"image": scenes[number % SCENES]}}
+        for number in range(pictures)
+    ]
+    engine.llm.embed(prompts[: min(64, pictures)], use_tqdm=False)
+    begun = time.monotonic()
+    engine.llm.embed(prompts, use_tqdm=False)
+    return {"images_per_s": pictures / (time.monotonic() - begun)}
+
+
+def plain_from_files(model: str, dummy: bool, folder: str, pictures: int) -> dict[str, Any]:
+    """Decode files below a folder with Pillow, and embed them by one call of LLM.embed."""
+    from pathlib import Path
+
+    from PIL import Image
+
+    from searchapp.engines.local import LocalEngine
+
+    spec = spec_of(model, dummy)
+    engine = LocalEngine(spec)
+    prompt = document_prompt(spec)
+    files = sorted(file for file in Path(folder).rglob("*") if file.is_file())[:pictures]
+
+    def load(file: Path) -> dict[str, Any]:
+        with Image.open(file) as image:
+            return {"prompt": prompt, "multi_modal_data": {"image": image.convert("RGB")}}
+
+    engine.llm.embed([load(file) for file in files[:16]], use_tqdm=False)
+    begun = time.monotonic()
+    engine.llm.embed([load(file) for file in files], use_tqdm=False)
+    return {"images_per_s": len(files) / (time.monotonic() - begun)}
+
+
+def ceiling(model: str, dummy: bool, width: int, height: int) -> dict[str, Any]:
+    """Run the model in plain PyTorch on prepared tensors, batch after batch: images/s."""
+    from searchapp.engines.torchvision_stub import mend_torchvision
+    from searchapp.models import hub
+
+    mend_torchvision()
+    import torch
+    from transformers import AutoConfig, AutoModel, AutoProcessor
+
+    spec = spec_of(model, dummy)
+    folder = str(hub.fetch(spec))
+    device = "cuda" if has_gpu() else "cpu"
+    config = AutoConfig.from_pretrained(folder)
+    torch.set_default_dtype(torch.bfloat16)
+    with torch.device(device):
+        network = AutoModel.from_config(config).eval().to(torch.bfloat16)
+    torch.set_default_dtype(torch.float32)
+    processor = AutoProcessor.from_pretrained(folder)
+    scenes = [model_size.fit(draw(n, width, height), spec.image) for n in range(SCENES)]
+    batch = (16 if spec.pooling else 256) if has_gpu() else 16
+    pictures = [scenes[number % SCENES] for number in range(batch)]
+    if spec.pooling is None:
+        inputs = processor(images=pictures, return_tensors="pt")
+        run = network.get_image_features
+    else:
+        prompt = document_prompt(spec)
+        inputs = processor(
+            text=[prompt] * batch, images=pictures, return_tensors="pt", padding=True
+        )
+        run = network
+    tensors = {
+        name: value.to(device, torch.bfloat16 if value.is_floating_point() else value.dtype)
+        for name, value in inputs.items()
+    }
+    with torch.inference_mode():
+        for _ in range(3):
+            run(**tensors)
+        _finish(device)
+        begun, rounds = time.monotonic(), 0
+        while rounds < 5 or time.monotonic() - begun < 5:
+            run(**tensors)
+            rounds += 1
+            if rounds % 4 == 0:
+                _finish(device)
+        _finish(device)
+    return {"images_per_s": rounds * batch / (time.monotonic() - begun), "batch": batch}
+
+
+def _finish(device: str) -> None:
+    import torch
+
+    if device == "cuda":
+        torch.cuda.synchronize()
+
+
+def cost(model: str, dummy: bool, pictures: int, width: int, height: int) -> dict[str, Any]:
+    """Start a model in one engine, and embed pictures, texts and both with it."""
+    from searchapp.engines.local import LocalEngine
+
+    spec = spec_of(model, dummy)
+    begun = time.monotonic()
+    engine = LocalEngine(spec)
+    start = time.monotonic() - begun
+    scenes = [model_size.fit(draw(n, width, height), spec.image) for n in range(SCENES)]
+    documents = [
+        EngineInput(document_prompt(spec), scenes[number % SCENES]) for number in range(pictures)
+    ]
+    texts = [
+        EngineInput(prompt_for(spec, "text", f"a red boat at sunset, number {number}"))
+        for number in range(pictures)
+    ]
+    both = (
+        [
+            EngineInput(prompt_for(spec, "text+image", "the same at night"), item.image)
+            for item in documents
+        ]
+        if "text+image" in spec.modalities
+        else []
+    )
+    rates: dict[str, float | None] = {}
+    for name, inputs in (("images", documents), ("texts", texts), ("both", both)):
+        if not inputs:
+            rates[name] = None
+            continue
+        engine.embed(inputs[:32])
+        begun = time.monotonic()
+        vectors = engine.embed(inputs)
+        rates[name] = round(len(inputs) / (time.monotonic() - begun), 1)
+        refused = [vector.reason for vector in vectors if isinstance(vector, Refusal)]
+        if refused:
+            raise EngineError(f"{len(refused)} of {len(inputs)} {name} refused: {refused[0]}")
+    return {
+        "start_s": round(start, 1),
+        "images_per_s": rates["images"],
+        "texts_per_s": rates["texts"],
+        "text_images_per_s": rates["both"],
+        "tokens_an_image": engine.count_image_tokens(scenes[0]),
+        "memory_mb": _memory_mb(),
+    }
+
+
+def _memory_mb() -> int:
+    """Return the most memory that this process has had: the GPU's where there is one."""
+    if has_gpu():
+        import torch
+
+        free, total = torch.cuda.mem_get_info()
+        return int(total - free) >> 20
+    import resource
+
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss >> 10

@@ -1,0 +1,197 @@
+"""What keeps a catalogue in order: find what is wrong in it, mend it, prune it, copy it."""
+
+from __future__ import annotations
+
+import json
+import sqlite3
+from collections.abc import Iterator
+from pathlib import Path
+
+from sqlite_utils import Database
+
+from searchapp.catalog.metadata_rows import COLUMNS, info_of
+from searchapp.catalog.path_keys import key, path_of
+from searchapp.types import Collection, Known, KnownFile
+
+WASTE = 0.25  # of the file, that is worth writing all of it anew
+UNUSED = (  # by a file of its own, or by its video's
+    "not exists (select 1 from files f where f.image_id = i.id) and not exists (select 1 from"
+    " frames r join files f on f.image_id = r.video_id where r.image_id = i.id)"
+)
+
+
+class Upkeep:
+    """The whole catalogue, through its connection."""
+
+    def __init__(self, db: Database) -> None:
+        """Do nothing yet."""
+        self._db = db
+
+    # What is wrong
+
+    def damage(self) -> list[str]:
+        """Return what SQLite itself finds wrong with the file; nothing of it can be mended."""
+        try:
+            rows = [row[0] for row in self._db.execute("pragma integrity_check(20)")]
+        except sqlite3.DatabaseError as error:
+            return [str(error)]
+        return [] if rows == ["ok"] else rows
+
+    def dangling(self) -> list[tuple[str, int]]:
+        """Return how many rows of which table belong to a row that is not there."""
+        counts: dict[str, int] = {}
+        for row in self._db.execute("pragma foreign_key_check"):
+            counts[row[0]] = counts.get(row[0], 0) + 1
+        return sorted(counts.items())
+
+    def drop_dangling(self) -> None:
+        """Delete the rows that dangling() counts; those without a rowid by what they refer to."""
+        with self._db.atomic():
+            self._db.execute("delete from files where image_id not in (select id from images)")
+            self._db.execute("delete from files where run_id not in (select id from runs)")
+            for table in ("embeddings", "runs", "failures", "calibrations", "stores"):
+                self._db.execute(
+                    f"delete from {table} where collection_id not in (select id from collections)"
+                )
+            for table in ("embeddings", "keywords", "fingerprints"):
+                self._db.execute(
+                    f"delete from {table} where image_id not in (select id from images)"
+                )
+            self._db.execute("delete from failures where run_id not in (select id from runs)")
+            self._db.execute(
+                "delete from frames where image_id not in (select id from images)"
+                " or video_id not in (select id from images)"
+            )
+
+    def miscounted(self) -> list[tuple[str, int, int]]:
+        """Return the collections that count their embeddings wrongly: (name, counted, there)."""
+        rows = self._db.execute(
+            "select c.name, c.embedded, count(e.id) from collections c"
+            " left join embeddings e on e.collection_id = c.id group by c.id"
+        ).fetchall()
+        return [(name, counted, there) for name, counted, there in rows if counted != there]
+
+    def count_again(self) -> None:
+        """Count every collection's embeddings."""
+        self._db.execute(
+            "update collections set deletions = deletions + 1, (embedded, last_embedding) = ("
+            " select count(*), max(coalesce(max(e.id), 0), collections.last_embedding)"
+            " from embeddings e where e.collection_id = collections.id)"
+        )
+
+    def delete_embeddings(self, ids: list[int]) -> None:
+        """Delete embeddings: their images count as not embedded, and index embeds them again.
+
+        A frame is embedded with its video, whose own embedding goes, too.
+        """
+        with self._db.atomic():
+            self._db.conn.executemany(
+                "delete from embeddings where id in (select v.id from embeddings e"
+                " join frames r on r.image_id = e.image_id join embeddings v"
+                " on v.image_id = r.video_id and v.collection_id = e.collection_id where e.id = ?)",
+                ((id,) for id in ids),
+            )
+            self._db.conn.executemany("delete from embeddings where id = ?", ((id,) for id in ids))
+
+    def some_files(self, count: int | None) -> list[tuple[str, int, int, str]]:
+        """Return files drawn at random, or all: (path, size, mtime_ns, SHA-256)."""
+        rows = self._db.execute(
+            "select f.path, f.size, f.mtime_ns, i.sha256 from files f"
+            " join images i on i.id = f.image_id"
+            + (" order by random() limit :count" if count is not None else ""),
+            {"count": count},
+        )
+        return [(path_of(path), *rest) for path, *rest in rows]
+
+    def distrust(self, paths: list[str]) -> None:
+        """Let index read files again, whatever their size and time."""
+        with self._db.atomic():
+            self._db.conn.executemany(
+                "update files set mtime_ns = -1 where path = ?", ((key(path),) for path in paths)
+            )
+
+    def hashes(self) -> Iterator[str]:
+        """Yield the SHA-256 of every image."""
+        for row in self._db.execute("select sha256 from images"):
+            yield row[0]
+
+    def known(self, collection: Collection) -> Iterator[list[Known]]:
+        """Yield all that is known of a collection's images, by embedding id, in pages."""
+        last = 0
+        while rows := self._db.execute(
+            "select e.id, i.id, i.sha256, e.vector, v.sha256, r.seconds,"
+            f" {COLUMNS} from embeddings e not indexed"
+            " join images i on i.id = e.image_id left join frames r on r.image_id = i.id"
+            " left join images v on v.id = r.video_id"
+            " where e.id > ? and e.collection_id = ? order by e.id limit 1000",
+            (last, collection.id),
+        ).fetchall():
+            files: dict[int, list[KnownFile]] = {row[1]: [] for row in rows}
+            for image_id, path, size, mtime_ns in self._db.execute(
+                "select image_id, path, size, mtime_ns from files"
+                " where image_id in (select value from json_each(?)) order by path",
+                (json.dumps(list(files)),),
+            ):
+                files[image_id].append(KnownFile(path_of(path), size, mtime_ns))
+            yield [Known(row[2], info_of(row[6:]), tuple(files[row[1]]), *row[3:6]) for row in rows]
+            last = rows[-1][0]
+
+    # Prune
+
+    def paths(self) -> Iterator[str]:
+        """Yield the path of every file."""
+        for row in self._db.execute("select path from files").fetchall():
+            yield path_of(row[0])
+
+    def forget(self, paths: list[str]) -> None:
+        """Forget files, and what belongs to them; what they hold stays embedded."""
+        with self._db.atomic():
+            self._db.conn.executemany(
+                "delete from files where path = ?", ((key(path),) for path in paths)
+            )
+            self._db.execute("delete from companions where of_path not in (select path from files)")
+
+    def unused(self) -> tuple[list[str], int]:
+        """Return the SHA-256 of images that no file holds, and how many embeddings these have."""
+        images = self._db.execute(f"select i.sha256 from images i where {UNUSED}").fetchall()
+        (embeddings,) = self._db.execute(
+            f"select count(*) from embeddings where image_id in"
+            f" (select i.id from images i where {UNUSED})"
+        ).fetchone()
+        return [row[0] for row in images], embeddings
+
+    def drop_unused(self) -> None:
+        """Delete images that no file holds, with their embeddings."""
+        with self._db.atomic():
+            self._db.executescript(f"drop table if exists temp.unused;"
+                                   f" create temp table unused as select i.id from images i"
+                                   f" where {UNUSED};")  # fmt: skip
+            self._db.execute("delete from embeddings where image_id in (select id from unused)")
+            self._db.execute("delete from frames where image_id in (select id from unused)")
+            self._db.execute("delete from images where id in (select id from unused)")
+
+    def compact(self) -> bool:
+        """Give unused space back to the disk, where it is worth it; tell whether it was."""
+        (free,) = self._db.execute("pragma freelist_count").fetchone()
+        (pages,) = self._db.execute("pragma page_count").fetchone()
+        if free <= WASTE * pages:
+            return False
+        self._db.execute("vacuum")
+        self._db.execute("pragma wal_checkpoint(truncate)")
+        return True
+
+    def copy(self, file: Path) -> None:
+        """Copy the catalogue as it is now, while others may write; by SQLite's own backup."""
+        target = sqlite3.connect(file)
+        try:
+            self._db.conn.backup(target, pages=1000)
+            with target:  # index files are not copied: there is none yet; nor is what Milvus has
+                target.execute("delete from stores")
+                target.execute("delete from restated")
+                target.execute(
+                    "update collections set index_file = null, index_size = 0, index_count = 0,"
+                    " index_last_id = 0, index_deletions = 0, index_trained = 0,"
+                    " index_kind = 'exact', index_made_for = 'auto'"
+                )
+        finally:
+            target.close()

@@ -1,0 +1,198 @@
+"""What is on disk against what is known: one scan, in tables that vanish with the connection."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from typing import Any
+
+from sqlite_utils import Database
+
+from searchapp.catalog.companions import Companions
+from searchapp.catalog.path_keys import below, key, path_of, within
+from searchapp.files.scan import Found, is_video
+from searchapp.types import Collection
+
+PAGE = 1000  # rows
+
+
+@dataclass(frozen=True, slots=True)
+class Work:
+    """A file to deal with; image_id is set when its content is known, only not embedded yet."""
+
+    path: str
+    size: int
+    mtime_ns: int
+    image_id: int | None
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """How many files a scan found: all, and of those unchanged, left alone and to do.
+
+    Left alone are files that failed before and have not changed since.
+    """
+
+    seen: int
+    unchanged: int
+    left_alone: int
+    work: int
+    videos: int = 0  # that would be work, too
+
+
+class Seen:
+    """The files that a scan saw, and the work that follows."""
+
+    def __init__(self, db: Database) -> None:
+        """Begin with nothing seen."""
+        self._db = db
+        self._db.executescript(
+            """
+            drop table if exists temp.seen;
+            create temp table seen (
+                path text primary key, size integer, mtime_ns integer, picture integer
+            ) without rowid;
+            drop table if exists temp.beside;
+            create temp table beside (
+                path text primary key, size integer, mtime_ns integer
+            ) without rowid;
+            drop table if exists temp.companion;
+            create temp table companion (
+                path text primary key, of_path text, kind text
+            ) without rowid;
+            """
+        )
+        self.companions = Companions(db)
+
+    def see(self, found: Iterable[Found]) -> None:
+        """Take note of files on disk: of sidecars apart."""
+        rows: list[tuple[Any, ...]] = []
+        sidecars: list[tuple[Any, ...]] = []
+        for f in found:
+            if f.is_sidecar:
+                sidecars.append((key(f.path), f.size, f.mtime_ns))
+            else:
+                rows.append((key(f.path), f.size, f.mtime_ns, f.named_like_picture))
+        with self._db.atomic():
+            self._db.conn.executemany("insert or ignore into seen values (?, ?, ?, ?)", rows)
+            self._db.conn.executemany("insert or ignore into beside values (?, ?, ?)", sidecars)
+
+    def undecided(self, collection: Collection | None) -> list[str]:
+        """Return seen files that neither their name nor the catalogue tells to be pictures."""
+        rows = self._db.execute(
+            "select s.path from seen s where not s.picture"
+            " and not exists (select 1 from files f where f.path = s.path)"
+            " and not exists (select 1 from failures x where x.path = s.path"
+            "                 and x.collection_id = :collection)",
+            {"collection": collection.id if collection else None},
+        )
+        return [path_of(row[0]) for row in rows]
+
+    def unsee(self, paths: Iterable[str]) -> None:
+        """Leave out files that are no pictures."""
+        with self._db.atomic():
+            self._db.conn.executemany(
+                "delete from seen where path = ?", ((key(path),) for path in paths)
+            )
+
+    def plan(
+        self,
+        collection: Collection | None,
+        *,
+        retry_failed: bool,
+        limit: int | None,
+        again: Iterable[str] = (),
+        video: bool = True,
+    ) -> Plan:
+        """Find the work, at most limit files of it.
+
+        again: stages of failures to try again. video: whether videos are work, too.
+        """
+        self._db.executescript("drop table if exists temp.work")
+        self._db.execute(
+            """
+            create temp table work as
+            select s.path, s.size, s.mtime_ns, f.image_id,
+                   x.path is not null and x.stage not in
+                   (select value from json_each(:again)) as failed,
+                   e.id is not null as embedded
+            from seen s
+            left join files f on f.path = s.path and f.size = s.size and f.mtime_ns = s.mtime_ns
+            left join embeddings e on e.image_id = f.image_id and e.collection_id = :collection
+            left join failures x on x.path = s.path and x.size = s.size
+                 and x.mtime_ns = s.mtime_ns and x.collection_id = :collection
+            order by s.path
+            """,
+            {"collection": collection.id if collection else None, "again": json.dumps([*again])},
+        )
+        seen = self._value("select count(*) from work")
+        unchanged = self._value("select count(*) from work where embedded")
+        self._db.execute("delete from work where embedded")
+        left_alone = 0
+        if not retry_failed:
+            left_alone = self._value("select count(*) from work where failed")
+            self._db.execute("delete from work where failed")
+        videos = list[int]()
+        if not video:
+            rows = self._db.execute("select rowid, path from work").fetchall()
+            videos = [rowid for rowid, path in rows if is_video(path_of(path))]
+            self._db.conn.executemany("delete from work where rowid = ?", ((it,) for it in videos))
+        if limit is not None:
+            self._db.execute(
+                "delete from work where rowid not in"
+                " (select rowid from work order by rowid limit :limit)",
+                {"limit": limit},
+            )
+        work = self._value("select count(*) from work")
+        return Plan(seen, unchanged, left_alone, work, len(videos))
+
+    def work(self) -> Iterator[Work]:
+        """Yield what plan found, page by page: what was saved meanwhile does not disturb it."""
+        last = 0
+        while rows := self._db.execute(
+            "select rowid, path, size, mtime_ns, image_id from work where rowid > ?"
+            " order by rowid limit ?",
+            (last, PAGE),
+        ).fetchall():
+            for rowid, path, size, mtime_ns, image_id in rows:
+                last = rowid
+                yield Work(path_of(path), size, mtime_ns, image_id)
+
+    def files_below(self, folder: str) -> int:
+        """Count the files known below a folder."""
+        where, parameters = below(folder)
+        return int(self._value(f"select count(*) from files where {where}", parameters))
+
+    def seen_below(self, folder: str) -> int:
+        """Count the files seen below a folder."""
+        where, parameters = below(folder)
+        return int(self._value(f"select count(*) from seen where {where}", parameters))
+
+    def vanished(self, folder: str) -> list[tuple[str, int]]:
+        """Return known files at or below a path that were not seen: (path, image id)."""
+        where, parameters = within(folder)
+        rows = self._db.execute(
+            f"select path, image_id from files where {where}"
+            " and not exists (select 1 from seen s where s.path = files.path)"
+            " and not exists (select 1 from companion c where c.path = files.path)",
+            parameters,
+        )
+        return [(path_of(path), image_id) for path, image_id in rows]
+
+    def forget(self, paths: Iterable[str], roots: Iterable[str]) -> None:
+        """Remove vanished files, and the failures at or below roots that were not seen."""
+        with self._db.atomic():
+            self._db.conn.executemany(
+                "delete from files where path = ?", ((key(path),) for path in paths)
+            )
+            for root in roots:
+                where, parameters = within(root)
+                self._db.execute(
+                    f"delete from failures where {where}"
+                    " and not exists (select 1 from seen s where s.path = failures.path)",
+                    parameters,
+                )
+
+    def _value(self, sql: str, parameters: dict[str, Any] | None = None) -> int:
+        return int(self._db.execute(sql, parameters or {}).fetchone()[0])

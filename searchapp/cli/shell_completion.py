@@ -1,0 +1,34 @@
+"""What a shell completes: names that are cheap to know. Nothing is said where they are not."""
+
+from __future__ import annotations
+
+from contextlib import closing, suppress
+
+import click
+
+
+def models(context: click.Context, option: click.Parameter, begun: str) -> list[str]:
+    """Return the names of models; folders and files are completed where one is begun."""
+    from searchapp import models
+
+    return [spec.name for spec in models.available() if spec.name.startswith(begun)]
+
+
+def collections(context: click.Context, option: click.Parameter, begun: str) -> list[str]:
+    """Return the names of the library's collections."""
+    with suppress(Exception):  # whatever is wrong with it, the shell is not the place to say so
+        from searchapp.catalog import Catalog
+        from searchapp.files.library_folder import library_folder
+        from searchapp.library import CATALOG
+
+        # Library.info would count all files, which takes seconds where there are millions.
+        with closing(Catalog.open(library_folder(context.params.get("library")) / CATALOG)) as it:
+            return [each.name for each in it.collections() if each.name.startswith(begun)]
+    return []
+
+
+def formats(context: click.Context, option: click.Parameter, begun: str) -> list[str]:
+    """Return the names of formats."""
+    from searchapp.pictures.decode import FORMATS
+
+    return [name for name in map(str.lower, FORMATS) if name.startswith(begun.lower())]

@@ -1,0 +1,257 @@
+"""Where files lie, on a disk or in object storage: what is there, and what is in it.
+
+A path is that of a file system, or a URL: s3://BUCKET/KEY, gs://BUCKET/KEY, https://HOST/PATH. The
+keys stand in it as they are: nothing is encoded.
+"""
+
+from __future__ import annotations
+
+import logging
+import os
+from collections.abc import Callable, Iterable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
+from functools import cache
+from importlib.util import find_spec
+from io import BufferedReader
+from itertools import islice
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, TypeVar
+
+from searchapp.errors import FolderError, PictureError
+from searchapp.files import local
+from searchapp.files.file_state import (
+    MAX_BYTES,
+    SECOND,
+    Listed,
+    State,
+    Unlisted,
+    changed,
+    checked_size,
+)
+
+if TYPE_CHECKING:
+    from searchapp.files.file_state import Store, Wanted
+
+__all__ = [
+    "EXTRAS", "FETCH", "MAX_BYTES", "SECOND", "Listed", "State", "Unlisted",
+    "forget", "has_password", "heads", "is_below", "is_url", "listed", "may_be_there", "missing",
+    "opened", "read", "small", "state", "there", "uri", "whole",
+]  # fmt: skip
+
+# By scheme: the extra that brings fsspec's file system, and its module.
+EXTRAS = {
+    "s3": ("s3", "s3fs"),
+    "gs": ("gs", "gcsfs"),
+    "http": ("https", "aiohttp"),
+    "https": ("https", "aiohttp"),
+}
+FETCH = "fetch"  # the stage of failures that are the network's, or the store's: tried again
+ASKED_AT_ONCE, PAGE = 16, 1000  # files
+
+Answer = TypeVar("Answer")
+
+
+def is_url(path: str | Path) -> bool:
+    """Tell whether a path is of object storage."""
+    scheme, colon, _ = str(path).partition("://")
+    return bool(colon) and scheme in EXTRAS
+
+
+def whole(folder: str | Path) -> str:
+    """Return a folder as the paths of what is in it begin: absolute, with no slash at its end."""
+    if is_url(folder):
+        return str(folder).rstrip("/")
+    return os.path.abspath(Path(folder).expanduser())  # noqa: PTH100 (keeps symlinks)
+
+
+def has_password(url: str) -> bool:
+    """Tell whether a URL says who asks, as https://USER:PASSWORD@HOST/ does."""
+    return is_url(url) and "@" in url.partition("://")[2].partition("/")[0]
+
+
+def is_below(path: str, folder: str) -> bool:
+    """Tell whether a file is below a folder, as whole() returns it."""
+    return path.startswith(folder.rstrip("/") + "/")
+
+
+def uri(path: str) -> str:
+    """Return a path as a page links to it."""
+    if is_url(path):
+        from urllib.parse import quote
+
+        return path if path.startswith("http") else quote(path, safe="/:~!$&'()*+,;=@")
+    return Path(path).as_uri()
+
+
+# Folders
+
+
+def there(folder: str) -> bool:
+    """Tell whether there is a folder; raise FolderError where a store does not say."""
+    if not is_url(folder):
+        return Path(folder).exists()
+    try:
+        return _store(folder).holds(folder)
+    except FileNotFoundError:
+        return False
+    except OSError as error:
+        raise FolderError(f"{folder}: cannot be listed: {error.strerror}") from error
+
+
+def listed(folder: str, wanted: Wanted) -> Iterator[Listed | Unlisted]:
+    """Yield the files below a folder of object storage, as they are listed; FolderError."""
+    return _store(folder).files(folder, wanted)
+
+
+# Files
+
+
+def may_be_there(path: str) -> bool:
+    """Tell whether a file is there, as far as that can be told at once: not in object storage."""
+    return is_url(path) or os.path.exists(path)  # noqa: PTH110
+
+
+def missing(paths: Iterable[str]) -> Iterator[str]:
+    """Yield those files that are not there; what a store does not say is not missing."""
+    rest = iter(paths)
+    while page := list(islice(rest, PAGE)):
+        for path, is_missing in zip(page, _asked(_is_missing, page), strict=True):
+            if is_missing:
+                yield path
+
+
+def _is_missing(path: str) -> bool:
+    if not is_url(path):
+        return not os.path.exists(path)  # noqa: PTH110
+    try:
+        _store(path).state(path)
+    except FileNotFoundError:
+        return True
+    except (OSError, FolderError):
+        pass
+    return False
+
+
+def heads(paths: Iterable[str], count: int) -> Iterator[tuple[str, bytes]]:
+    """Yield files with their first bytes; with none where they cannot be read."""
+
+    def head(path: str) -> bytes:
+        return small(path, count) or b""
+
+    rest = iter(paths)
+    while page := list(islice(rest, PAGE)):
+        yield from zip(page, _asked(head, page), strict=True)
+
+
+def _asked(ask: Callable[[str], Answer], page: list[str]) -> Iterable[Answer]:
+    """Return what is answered of each file; several are asked at once where that takes long."""
+    if not any(map(is_url, page)):
+        return map(ask, page)
+    with ThreadPoolExecutor(ASKED_AT_ONCE, "asking") as threads:
+        return list(threads.map(ask, page))
+
+
+def small(path: str, most: int) -> bytes | None:
+    """Return the bytes of a small file, at most so many; None where it cannot be read."""
+    try:
+        return _store(path).read(path, most)[:most] if is_url(path) else local.head(path, most)
+    except OSError:
+        return None
+
+
+def read(path: str, known: State | None = None) -> tuple[bytes, State]:
+    """Return a file's bytes and its state; raise PictureError where that cannot be had whole.
+
+    known: the state that a listing has told. In object storage it is not asked for again: if the
+    file has changed since, the next listing tells another.
+    """
+    if not is_url(path):
+        return local.read(path)
+    with _fetching():
+        store = _store(path)
+        told = known or store.state(path)
+        checked_size(told.size)
+        data = store.read(path, MAX_BYTES)
+    if len(data) != told.size:
+        raise changed()
+    return data, told
+
+
+def state(path: str) -> State:
+    """Return a file's state; raise PictureError where there is none that can be read in parts."""
+    if not is_url(path):
+        with local.opened(path) as (_, told):
+            return told
+    with _fetching():
+        return _store(path).state(path)
+
+
+@contextmanager
+def opened(path: str) -> Iterator[tuple[BufferedReader, State]]:
+    """Open a file of any size, to be read in parts, and tell its state.
+
+    Errors: PictureError where it cannot be, or has changed in the end.
+    """
+    if not is_url(path):
+        with local.opened(path) as both:
+            yield both
+        return
+    with _fetching():
+        store = _store(path)
+        before = store.state(path)
+        if not before.size:
+            raise PictureError("the file is empty", stage="read")
+        with store.open(path) as file:
+            yield file, before
+        after = store.state(path)
+    if before != after:
+        raise changed()
+
+
+@contextmanager
+def _fetching() -> Iterator[None]:
+    """State what a store raises: what the next run may find better is of the stage FETCH."""
+    try:
+        yield
+    except FileNotFoundError as error:
+        raise PictureError("is not there any more", stage="read") from error
+    except FolderError as error:  # the extra is not installed
+        raise PictureError(str(error), FETCH) from error
+    except OSError as error:
+        if error.errno is None:  # of Pillow's, in the block
+            raise
+        raise PictureError(f"cannot be fetched: {error.strerror}", FETCH) from error
+
+
+# Stores
+
+
+def _store(url: str) -> Store:
+    scheme = url.partition("://")[0]
+    return _opened("https" if scheme == "http" else scheme)
+
+
+def forget() -> None:
+    """Let go of all stores, so that credentials and addresses are read again."""
+    _opened.cache_clear()
+
+
+@cache
+def _opened(scheme: str) -> Store:
+    """Return the store of a scheme; fsspec and its like are imported here. Errors: FolderError."""
+    extra, module = EXTRAS[scheme]
+    if find_spec("fsspec") is None or find_spec(module) is None:
+        raise FolderError(f"{scheme}:// needs an extra: pip install 'searchapp[{extra}]'")
+    import fsspec
+
+    for name in ("fsspec", module):  # they print tracebacks of what is told here in a line
+        logging.getLogger(name).addHandler(logging.NullHandler())
+    from searchapp.files.gcs import Google
+    from searchapp.files.s3 import S3
+    from searchapp.files.web_listing import Http
+
+    # Listings are asked for once; kept ones would grow with a bucket, and hide what is new.
+    fs = fsspec.filesystem(scheme, skip_instance_cache=True, use_listings_cache=False)
+    kinds: dict[str, Callable[[Any], Store]] = {"s3": S3, "gs": Google, "https": Http}
+    return kinds[scheme](fs)

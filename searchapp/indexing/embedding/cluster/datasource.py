@@ -1,0 +1,47 @@
+"""What Ray Data reads: the files of a run, on the driver's node, one page after the other."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from functools import partial
+from typing import Any
+
+import pyarrow
+from ray.data import Datasource, ReadTask
+from ray.data.block import BlockMetadata
+
+from searchapp.indexing.embedding.cluster.spool import Page, lines
+
+
+class Files(Datasource):  # type: ignore[misc]
+    """Files of a Spool; a page is read when engines are to have it."""
+
+    def __init__(self, pages: Iterable[Page]) -> None:
+        """Read these pages."""
+        super().__init__()
+        self._pages = list(pages)
+
+    @property
+    def supports_distributed_reads(self) -> bool:
+        """Say that only this node has them."""
+        return False
+
+    def estimate_inmemory_data_size(self) -> int | None:
+        """Say that nobody knows."""
+        return None
+
+    def get_read_tasks(
+        self, parallelism: int, per_task_row_limit: int | None = None, data_context: Any = None
+    ) -> list[ReadTask]:
+        """Return the pages. Ray splits what it reads further, until there are so many parts."""
+        return [_task(page) for page in self._pages]
+
+
+def _read(page: Page) -> list[Any]:
+    return [pyarrow.table({"line": lines(page)})]
+
+
+def _task(page: Page) -> ReadTask:
+    count = page[2].count(1)
+    known = BlockMetadata(num_rows=count, size_bytes=None, input_files=None, exec_stats=None)
+    return ReadTask(partial(_read, page), known)

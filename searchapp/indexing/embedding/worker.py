@@ -1,0 +1,197 @@
+"""A worker: a process that embeds the files it is told, with an engine of its own.
+
+It is started by engines/replicas.py with a socket, on which come a Job and then batches of files,
+and go outcomes: JSON, and the vectors as they are stored.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+import os
+import sys
+from collections import deque
+from collections.abc import Callable, Mapping
+from dataclasses import asdict, dataclass, field
+from importlib import import_module
+from multiprocessing.connection import Connection
+from typing import Any
+
+from searchapp.catalog import Lookup, Work
+from searchapp.engines.base import Engine, Refusal
+from searchapp.errors import SearchAppError
+from searchapp.indexing.embedding.pipeline import (
+    DECODE_SECONDS,
+    Batch,
+    Frame,
+    Fresh,
+    Known,
+    Outcome,
+    Pipeline,
+)
+from searchapp.models import ModelSpec, Prompts
+from searchapp.pictures.model_size import ImageInput
+from searchapp.types import MAX_MEGAPIXELS, Failure, PictureInfo
+
+LOCAL = "searchapp.engines.local:LocalEngine"
+
+
+@dataclass(frozen=True, slots=True)
+class Job:
+    """What a worker does with every file: which model, which engine, and what is known already."""
+
+    spec: ModelSpec
+    catalog: str | None = None  # the catalogue's file; None: nothing is known
+    collection_id: int = 0
+    max_megapixels: float = MAX_MEGAPIXELS
+    engine: str = LOCAL  # module:callable, which takes the spec and the arguments
+    arguments: Mapping[str, Any] = field(default_factory=dict)
+    threads: int = 1
+    decode_seconds: float = DECODE_SECONDS
+    warm: bool = False  # start the engine at once, and not with the first picture
+
+    def to_json(self) -> bytes:
+        """Return the job as a worker reads it."""
+        return json.dumps(asdict(self)).encode()
+
+    @classmethod
+    def from_json(cls, data: bytes) -> Job:
+        """Return the job that was written so."""
+        values = json.loads(data)
+        spec = values["spec"]
+        spec["prompts"] = Prompts(**spec["prompts"])
+        image = spec["image"]
+        spec["image"] = ImageInput(**{**image, "fill": tuple(image["fill"])})
+        for name in ("code", "download"):
+            spec[name] = tuple(spec[name])
+        return cls(**{**values, "spec": ModelSpec(**spec)})
+
+
+def main() -> None:
+    """Serve the parent whose socket is the first argument."""
+    with Connection(int(sys.argv[1])) as connection:
+        try:
+            _serve(connection)
+        except SearchAppError as error:
+            _send(connection, {"error": str(error), "kind": type(error).__name__})
+        except (EOFError, OSError):  # the parent is gone
+            pass
+    sys.stderr.flush()
+    os._exit(0)  # torch's own end takes seconds
+
+
+def _serve(connection: Connection) -> None:
+    job = Job.from_json(connection.recv_bytes())
+    _send(connection, {"up": True})  # from here on, a file can be to blame for its end
+    lookup = Lookup(job.catalog, job.collection_id) if job.catalog else None
+
+    def start() -> Engine:
+        module, name = job.engine.split(":")
+        make: Callable[..., Engine] = getattr(import_module(module), name)
+        engine = make(job.spec, **job.arguments)
+        _send(connection, {"ready": True})
+        return engine
+
+    pipeline = Pipeline(
+        job.spec,
+        start,
+        lookup,
+        max_megapixels=job.max_megapixels,
+        threads=job.threads,
+        decode_seconds=job.decode_seconds,
+    )
+    if job.warm:
+        pipeline.warm()
+    ahead: deque[Batch] = deque()
+    while True:  # mostly until the parent ends it, or is gone
+        while not ahead or connection.poll():
+            message = connection.recv_bytes()
+            ahead.append(pipeline.begin(Work(*values) for values in json.loads(message)))
+        batch = ahead.popleft()
+        if pipeline.must_start(batch):
+            _send(connection, {"starting": True})
+        outcomes = pipeline.end(batch)
+        send_outcomes(connection, outcomes, pipeline.take_seconds())
+        if pipeline.is_stuck:
+            return  # the parent starts another
+
+
+def send_works(connection: Connection, works: list[Work]) -> None:
+    """Tell a worker files to embed."""
+    connection.send_bytes(json.dumps([dataclasses.astuple(work) for work in works]).encode())
+
+
+def send_outcomes(
+    connection: Connection, outcomes: list[Outcome], seconds: Mapping[str, float]
+) -> None:
+    """Tell the parent what became of a batch, in order, and what it took."""
+    vectors: list[bytes] = []
+    told = []
+    for outcome in outcomes:
+        result: Any
+        match outcome.result:
+            case Fresh(sha256, info, vector, at, frames):
+                refused = vector.reason if isinstance(vector, Refusal) else None
+                if not isinstance(vector, Refusal):
+                    vectors.append(vector)
+                vectors += [frame.vector for frame in frames]
+                result = {
+                    "sha256": sha256, "info": asdict(info), "refused": refused,
+                    "seconds": at, "frames": [frame.seconds for frame in frames],
+                }  # fmt: skip
+            case Known(image_id):
+                result = image_id
+            case Failure() as failure:
+                result = [failure.path, failure.stage, failure.message]
+        told.append([outcome.size, outcome.mtime_ns, result])
+    size = len(vectors[0]) if vectors else 0
+    _send(connection, {"outcomes": told, "vector_bytes": size, "seconds": dict(seconds)})
+    if vectors:
+        connection.send_bytes(b"".join(vectors))
+
+
+def outcomes_of(
+    connection: Connection, message: dict[str, Any], works: list[Work]
+) -> list[Outcome]:
+    """Return the outcomes that a message tells; what becomes of works, in their order."""
+    told, size = message["outcomes"], message["vector_bytes"]
+    vectors = connection.recv_bytes() if size else b""
+    outcomes, at = [], 0
+
+    def following() -> bytes:
+        nonlocal at
+        at += size
+        return vectors[at - size : at]
+
+    for work, (file_size, mtime_ns, values) in zip(works, told, strict=True):
+        result: Fresh | Known | Failure
+        if isinstance(values, int):
+            result = Known(values)
+        elif isinstance(values, list):
+            result = Failure(*values)
+        else:
+            refused = values["refused"]
+            vector = following() if refused is None else Refusal(refused)
+            frames = tuple(Frame(seconds, following()) for seconds in values["frames"])
+            info = _info(values["info"])
+            result = Fresh(values["sha256"], info, vector, values["seconds"], frames)
+        outcomes.append(Outcome(work, result, file_size, mtime_ns))
+    return outcomes
+
+
+def _info(values: dict[str, Any]) -> PictureInfo:
+    return PictureInfo(**(values | {"keywords": tuple(values["keywords"])}))
+
+
+def receive(connection: Connection) -> dict[str, Any]:
+    """Return a worker's next message; EOFError or OSError where it has died."""
+    message: dict[str, Any] = json.loads(connection.recv_bytes())
+    return message
+
+
+def _send(connection: Connection, message: Mapping[str, Any]) -> None:
+    connection.send_bytes(json.dumps(message).encode())
+
+
+if __name__ == "__main__":
+    main()

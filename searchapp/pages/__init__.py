@@ -1,0 +1,1 @@
+"""HTML files that people keep: contact sheet, map, and review of duplicates."""

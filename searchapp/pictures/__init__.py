@@ -1,0 +1,1 @@
+"""Bytes into pixels and metadata: every format, every kind of camera file."""

@@ -1,0 +1,1 @@
+"""A query into hits: query vector, nearest vectors, filters, and good matches."""

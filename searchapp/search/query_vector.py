@@ -1,0 +1,79 @@
+"""From a query to a vector."""
+
+from __future__ import annotations
+
+from bisect import bisect_right
+from collections.abc import Sequence
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+
+from searchapp.engines import Engine, EngineInput, Refusal, Vector
+from searchapp.errors import PictureError, QueryError
+from searchapp.files import fetch_url
+from searchapp.models import ModelSpec, prompt_for
+from searchapp.pictures import decode
+from searchapp.types import Query
+
+
+def engine_input(spec: ModelSpec, query: Query, data: bytes | None = None) -> EngineInput:
+    """Put a query as the model wants it; raise QueryError, UnsupportedModality or PictureError.
+
+    data: the bytes of the query's picture, where they are at hand already.
+    """
+    modality = query.modality
+    if modality is None:
+        raise QueryError("nothing to look for; give a text, --image FILE, or both")
+    prompt = prompt_for(spec, modality, query.text)
+    if query.image is None:
+        return EngineInput(prompt)
+    data = fetch_url.read(query.image) if data is None else data
+    try:
+        return EngineInput(prompt, decode.prepare(data, spec.image).image)
+    except PictureError as error:
+        raise PictureError(f"{query.image}: {error}", error.stage) from error
+
+
+def shortened(engine: Engine, query: Query, truncate: bool) -> Query:
+    """Return the query with a text that the model takes.
+
+    A text that is too long is an error, or cut at the end of a word where truncate says so.
+    """
+    text, limit = (query.text or "").strip(), engine.spec.text_limit
+    if query.image is not None:
+        limit -= engine.spec.image_tokens
+
+    def tokens(part: str) -> int:
+        return engine.count_tokens(prompt_for(engine.spec, "text", part))
+
+    if not text or engine.spec.prompts.text is None or (count := tokens(text)) <= limit:
+        return query
+    if not truncate:
+        raise QueryError(
+            f"the text has {count} tokens, and {Path(engine.spec.name).name} takes {limit}"
+            f"{' beside a picture' if limit < engine.spec.text_limit else ''}; "
+            "shorten it, or cut it with --truncate"
+        )
+    words = text.split()
+    kept = bisect_right(range(len(words)), limit, key=lambda n: tokens(" ".join(words[: n + 1])))
+    return replace(query, text=" ".join(words[:kept]) or text[:limit])
+
+
+def embed(engine: Engine, items: Sequence[EngineInput]) -> list[Vector]:
+    """Return the vectors of queries, [dimensions] each, of length one; QueryError if refused."""
+    vectors = []
+    for output in engine.embed(items):
+        if isinstance(output, Refusal):
+            raise QueryError(f"the model does not take this query: {output.reason}")
+        vectors.append(output)
+    return vectors
+
+
+def add_up(vectors: Sequence[Vector], weights: Sequence[float]) -> Vector:
+    """Return the weighted sum of vectors, of length one; QueryError where nothing is left of it."""
+    total = np.asarray(weights, dtype=np.float32) @ np.stack(vectors)
+    length = float(np.linalg.norm(total))
+    if length < 1e-6:
+        raise QueryError("the parts of the query cancel each other out; change their weights")
+    return total / np.float32(length)

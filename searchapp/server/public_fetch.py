@@ -1,0 +1,68 @@
+"""Fetch a picture on behalf of a web client: never from a private address."""
+
+from __future__ import annotations
+
+import ipaddress
+import socket
+from urllib.parse import urljoin, urlsplit, urlunsplit
+
+from searchapp.errors import PictureError
+from searchapp.files.fetch_url import MAX_BYTES, SECONDS
+
+REDIRECTS = 5
+
+
+def fetch_public(url: str) -> bytes:
+    """Return what a public http(s) URL holds; raise PictureError for any other.
+
+    A name is resolved once, and the connection goes to the address that was checked; so it does
+    after every redirect.
+    """
+    import httpx
+
+    for _ in range(REDIRECTS + 1):
+        parts = urlsplit(url)
+        if parts.scheme not in ("http", "https") or not parts.hostname:
+            raise PictureError("only http and https URLs are fetched", "read")
+        address = _public_address(
+            parts.hostname, parts.port or (443 if parts.scheme == "https" else 80)
+        )
+        port = f":{parts.port}" if parts.port else ""
+        host = f"[{address}]" if ":" in address else address
+        target = urlunsplit((parts.scheme, host + port, parts.path or "/", parts.query, ""))
+        headers = {"Host": parts.hostname + port}
+        try:
+            with (
+                httpx.Client(timeout=SECONDS, trust_env=False) as client,
+                client.stream(
+                    "GET", target, headers=headers, extensions={"sni_hostname": parts.hostname}
+                ) as response,
+            ):
+                if response.is_redirect:
+                    url = urljoin(url, response.headers["location"])
+                    continue
+                if response.status_code != 200:
+                    raise PictureError(f"the server answers {response.status_code}", "read")
+                data = bytearray()
+                for part in response.iter_bytes():
+                    data += part
+                    if len(data) > MAX_BYTES:
+                        raise PictureError(f"larger than {MAX_BYTES >> 20} MiB", "read")
+                return bytes(data)
+        except (httpx.HTTPError, httpx.InvalidURL) as error:
+            raise PictureError(
+                f"cannot be fetched: {error or type(error).__name__}", "read"
+            ) from error
+    raise PictureError("too many redirects", "read")
+
+
+def _public_address(host: str, port: int) -> str:
+    try:
+        found = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)
+    except (OSError, UnicodeError) as error:
+        raise PictureError(f"{host} cannot be resolved", "read") from error
+    addresses = [str(entry[4][0]) for entry in found]
+    for address in addresses:
+        if not ipaddress.ip_address(address.split("%")[0]).is_global:
+            raise PictureError(f"{host} is not a public address", "read")
+    return addresses[0]

@@ -1,0 +1,1 @@
+"""Nearest vectors in FAISS index files, kept in step with the catalog."""

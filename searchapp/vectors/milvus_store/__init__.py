@@ -1,0 +1,1 @@
+"""Nearest vectors in Milvus, kept in step with the catalog."""
