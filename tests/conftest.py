@@ -2,21 +2,19 @@
 
 from __future__ import annotations
 
-import json
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 from click.testing import CliRunner, Result
-from fakes import FakeEngine
-from pictures import draw
+from support.library import Engines, Run, in_library, write_model
+from support.pictures import draw
 
 from searchapp import engines
 from searchapp.cli import COMMANDS, cli
 from searchapp.errors import SearchAppError
 from searchapp.files import library_folder
 from searchapp.library import Library
-from searchapp.models import ModelSpec
 
 
 @pytest.fixture(autouse=True)
@@ -37,22 +35,6 @@ def model(tmp_path: Path) -> Path:
     return write_model(tmp_path / "models" / "fake-clip")
 
 
-def write_model(folder: Path, weights: bytes = b"weights") -> Path:
-    """Write what a CLIP folder holds; the weights are no weights."""
-    folder.mkdir(parents=True)
-    config = {
-        "architectures": ["CLIPModel"],
-        "projection_dim": FakeEngine.DIMENSIONS,
-        "text_config": {"max_position_embeddings": 32},
-    }
-    (folder / "config.json").write_text(json.dumps(config))
-    processor = {"crop_size": {"height": 32, "width": 32}, "image_mean": [0.5, 0.5, 0.5]}
-    (folder / "preprocessor_config.json").write_text(json.dumps(processor))
-    (folder / "tokenizer.json").write_text("{}")
-    (folder / "model.safetensors").write_bytes(weights)
-    return folder
-
-
 @pytest.fixture
 def photos(tmp_path: Path) -> Path:
     """A folder with a red, a green and a blue picture, and one in a folder below."""
@@ -61,23 +43,6 @@ def photos(tmp_path: Path) -> Path:
     for name, colour in (("red.jpg", "red"), ("green.png", "green"), ("below/blue.jpg", "blue")):
         draw(folder / name, colour)
     return folder
-
-
-class Engines:
-    """The fake engines a test has started."""
-
-    def __init__(self) -> None:
-        self.started: list[FakeEngine] = []
-
-    def __call__(self, spec: ModelSpec, **_: object) -> FakeEngine:
-        engine = FakeEngine(spec)
-        self.started.append(engine)
-        return engine
-
-    @property
-    def embedded(self) -> int:
-        """How many pictures all of them have embedded."""
-        return sum(engine.embedded for engine in self.started)
 
 
 @pytest.fixture
@@ -91,14 +56,6 @@ def opened(tmp_path: Path, fake_engines: Engines) -> Iterator[Library]:
     """A new library with a fake engine."""
     with Library.open(tmp_path / "library", create=True, start=fake_engines) as it:
         yield it
-
-
-Run = Callable[..., Result]
-
-
-def in_library(folder: Path) -> dict[str, str]:
-    """Return the variables that make a command use a test's library and leave no process."""
-    return {"SEARCHAPP_LIBRARY": str(folder / "library"), "SEARCHAPP_NO_DAEMON": "1"}
 
 
 @pytest.fixture

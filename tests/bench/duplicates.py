@@ -29,7 +29,7 @@ MOMENTS = ("something moved", "something came", "the camera turned")
 
 def make(folder: Path, number: int) -> None:
     """Write a scene, its changed copies and other moments."""
-    import near
+    from support import near
 
     scene = near.scene(number)
     write(near.render(scene), folder, f"scene{number}")
@@ -45,7 +45,7 @@ def take(folder: Path, name: str) -> None:
 
 
 def write(image: Image.Image, folder: Path, name: str) -> None:
-    import near
+    from support import near
 
     original = near.write_original(image, folder / "original" / f"{name}.jpg")
     for change in near.CHANGES:
@@ -54,7 +54,7 @@ def write(image: Image.Image, folder: Path, name: str) -> None:
 
 def main() -> None:
     """Run it."""
-    import near
+    from support import near
 
     from searchapp.library import Library
     from searchapp.types import Found, IndexOptions

@@ -18,10 +18,10 @@ import httpx
 
 TESTS = Path(__file__).parent.parent
 sys.path.insert(0, str(TESTS))
-from conftest import write_model  # noqa: E402
-from fakes import FakeEngine  # noqa: E402
-from pictures import draw  # noqa: E402
-from serving import serving  # noqa: E402
+from support.fakes import FakeEngine  # noqa: E402
+from support.library import write_model  # noqa: E402
+from support.pictures import draw  # noqa: E402
+from support.serving import serving  # noqa: E402
 
 from searchapp.library import Library  # noqa: E402
 from searchapp.types import IndexOptions  # noqa: E402

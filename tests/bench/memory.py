@@ -35,7 +35,7 @@ def make(folder: Path, count: int) -> None:
 
 
 def index(temporary: Path, files: int) -> None:
-    from conftest import write_model
+    from support.library import write_model
 
     from searchapp.indexing.embedding.replicas import Replicas
     from searchapp.library import Library
@@ -48,7 +48,7 @@ def index(temporary: Path, files: int) -> None:
         temporary / "library",
         create=True,
         start_many=lambda job, *_: Replicas(
-            replace(job, engine="fakes:FakeEngine"), [place, place]
+            replace(job, engine="support.fakes:FakeEngine"), [place, place]
         ),
     ) as library:
         options = IndexOptions(str(temporary / "model"), batch_size=128)

@@ -20,8 +20,8 @@ from PIL import Image
 
 TESTS = Path(__file__).parent.parent
 sys.path.insert(0, str(TESTS))
-from conftest import write_model  # noqa: E402
-from fakes import FakeEngine  # noqa: E402
+from support.fakes import FakeEngine  # noqa: E402
+from support.library import write_model  # noqa: E402
 
 from searchapp.library import Library  # noqa: E402
 from searchapp.types import IndexOptions  # noqa: E402

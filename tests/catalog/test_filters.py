@@ -1,0 +1,308 @@
+"""Filters: what they let through is what brute force finds, and a condition can read one view."""
+
+import json
+import sqlite3
+import time
+from dataclasses import fields
+from importlib import import_module
+from pathlib import Path
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from PIL import Image
+from sqlite_utils import Database
+from support.filters import CONDITIONS, DATES, fill
+from support.library import Engines, Run, index
+from support.pictures import draw
+from support.written import exif, jpeg
+
+from searchapp.catalog import Catalog
+from searchapp.catalog.filters import where_condition
+from searchapp.catalog.filters.columns import place_of
+from searchapp.errors import QueryError
+from searchapp.library import Library
+from searchapp.types import Filter, PictureInfo, Query, SearchOptions
+from searchapp.vectors import pack
+
+
+def far(latitude: float | None, longitude: float | None, lat: float, lon: float) -> float | None:
+    """The distance in km on the sphere, by the law of cosines on unit vectors."""
+    if latitude is None or longitude is None:
+        return None
+
+    def point(degrees: tuple[float, float]) -> np.ndarray:
+        up, east = np.radians(degrees)
+        return np.array([np.cos(up) * np.cos(east), np.cos(up) * np.sin(east), np.sin(up)])
+
+    across = point((latitude, longitude)) - point((lat, lon))
+    return float(2 * 6371.0 * np.arcsin(min(1.0, float(np.linalg.norm(across)) / 2)))
+
+
+BETWEEN = {
+    "4+": "between 4 and 5", "3": "= 3", "2-4": "between 2 and 4", "rejected": "= -1",
+    "unrated": "= 0", "0+": "between 0 and 5", "5-1": "between 5 and 1",
+}  # fmt: skip
+
+
+def brute(catalog: Catalog, wanted: Filter) -> list[int]:
+    """Return the embeddings that fulfil a filter, by SQL alone."""
+    where, values = ["1"], {}
+    if wanted.folder is not None:
+        where.append("path like :folder")
+        values["folder"] = f"{wanted.folder}/%"
+    if wanted.after is not None:
+        where.append("date >= :after")
+        values["after"] = wanted.after
+    if wanted.before is not None:
+        where.append("substr(date, 1, length(:before)) <= :before")
+        values["before"] = wanted.before
+    if wanted.camera is not None:
+        where.append("(lower(camera) glob :camera or lower(camera) glob '* ' || :camera)")
+        values["camera"] = wanted.camera.lower()
+    if wanted.taken:
+        where.append("date_from <> 'file'")
+    if wanted.lens is not None:
+        where.append("(lower(lens) glob :lens or lower(lens) glob '* ' || :lens)")
+        values["lens"] = wanted.lens.lower()
+    if wanted.rating is not None:
+        where.append(f"coalesce(rating, 0) {BETWEEN[wanted.rating]}")
+    for number, pattern in enumerate(wanted.keyword):
+        where.append(
+            "exists (select 1 from keywords k where k.image_id = photos.image_id"
+            f" and lower(k.keyword) glob :keyword{number})"
+        )
+        values[f"keyword{number}"] = pattern.lower().replace("[", "[[]")
+    for name, sql in (("format", "format ="), ("min_size", "megapixels >="),
+                      ("max_size", "megapixels <=")):  # fmt: skip
+        if getattr(wanted, name) is not None:
+            where.append(f"{sql} :{name}")
+            values[name] = getattr(wanted, name)
+    if wanted.near is not None:
+        latitude, longitude, km = place_of(wanted.near)
+        catalog._db.conn.create_function("far", 4, far)
+        where.append("far(latitude, longitude, :lat, :lon) <= :km")
+        values |= {"lat": latitude, "lon": longitude, "km": km}
+    if wanted.where is not None:
+        where.append(f"({wanted.where})")
+    rows = catalog._db.execute(
+        "select id from embeddings where image_id in"
+        f" (select image_id from photos where {' and '.join(where)}) order by id",
+        values,
+    )
+    return [row[0] for row in rows]
+
+
+@pytest.fixture(scope="module")
+def made(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Catalog]:
+    folder = tmp_path_factory.mktemp("made") / "library"
+    return folder, fill(folder, 240)[0]
+
+
+def test_an_id_that_is_given_again_is_another_picture() -> None:
+    """What was known of one that went, and that the collection never had, is forgotten."""
+    catalog = Catalog.in_memory()
+    collection = catalog.add_collection("c", "m", "r", 4, "{}")
+    old, new = (PictureInfo("JPEG", 1, 1, rating=rating) for rating in (1, 5))
+    (first,) = catalog.writer.save_images({"a" * 64: old}).values()
+    assert len(catalog.matching(collection, Filter(rating="5"))) == 0
+    catalog.upkeep().drop_unused()
+    (again,) = catalog.writer.save_images({"b" * 64: new}).values()
+    assert again == first
+    catalog.writer.save_embeddings(collection, {again: pack(np.eye(4, dtype=np.float32)[0])})
+    assert len(catalog.matching(collection, Filter(rating="5"))) == 1
+
+
+@settings(max_examples=60, deadline=None)
+@given(data=st.data())
+def test_filters_equal_brute_force(made: tuple[Path, Catalog], data: st.DataObject) -> None:
+    """Every mixture of filters gives the ids that SQL alone finds."""
+    folder, catalog = made
+
+    def maybe(values: st.SearchStrategy[object]) -> object:
+        return data.draw(st.none() | values)
+
+    wanted = Filter(
+        folder=maybe(st.sampled_from([folder, folder / "d0", folder / "copies", folder / "none"])),  # type: ignore[arg-type]
+        after=maybe(DATES),  # type: ignore[arg-type]
+        before=maybe(DATES),  # type: ignore[arg-type]
+        camera=maybe(st.sampled_from(["iphone*", "Apple*", "*5d", "canon eos ?d", "z 6", "x*"])),  # type: ignore[arg-type]
+        format=maybe(st.sampled_from(["jpeg", "png", "heif", "gif"])),  # type: ignore[arg-type]
+        min_size=maybe(st.sampled_from([0.0, 0.03, 0.05])),  # type: ignore[arg-type]
+        max_size=maybe(st.sampled_from([0.03, 0.05, 1.0])),  # type: ignore[arg-type]
+        near=maybe(st.sampled_from(["48.9,2.3,12km", "48.85,2.35,0.5", "0,0,9000", "-48,177,1"])),  # type: ignore[arg-type]
+        where=maybe(st.sampled_from(CONDITIONS)),  # type: ignore[arg-type]
+        lens=maybe(st.sampled_from(["*50mm*", "summilux*", "f/1.?", "none"])),  # type: ignore[arg-type]
+        rating=maybe(st.sampled_from(sorted(BETWEEN))),  # type: ignore[arg-type]
+        keyword=data.draw(
+            st.lists(st.sampled_from(["holiday", "NEW*", "york", "sea[1]", "*e*"]), max_size=2).map(
+                tuple
+            )
+        ),
+        taken=data.draw(st.booleans()),
+    )
+    (collection,) = catalog.collections()
+    assert sorted(catalog.matching(collection, wanted).tolist()) == brute(catalog, wanted)
+
+
+def test_a_filtered_search_equals_brute_force(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, fake_engines: Engines
+) -> None:
+    """The k nearest of those that match come back, however few do, page by page, too."""
+    catalog, vectors = fill(tmp_path / "library", 240)
+    monkeypatch.setattr("os.path.exists", lambda path: True)
+    (collection,) = catalog.collections()
+    with Library.open(tmp_path / "library", start=fake_engines) as library:
+        for where in ("width > 110", "size in (3, 77, 200)", "size = 5", "0"):
+            ids = np.array(brute(catalog, Filter(where=where)), dtype=int)
+            scores = vectors[ids - 1] @ vectors[9]
+            expected = ids[np.argsort(-scores)].tolist()
+            for offset in (0, 2, 10):
+                options = SearchOptions(where=where, count=5, offset=offset)
+                hits = library.nearest(collection, vectors[9], options).hits
+                assert [hit.image_id for hit in hits] == expected[offset : offset + 5]
+
+
+def test_filters_follow_what_is_written(tmp_path: Path) -> None:
+    """New images, by this connection and by others', and deleted ones, ids used again."""
+    reader, _ = fill(tmp_path / "library", 10)
+    ours = Catalog.open(tmp_path / "library" / "catalog.db")
+    (collection,) = reader.collections()
+    by_camera = Filter(camera="leica*")
+    assert reader.matching(collection, by_camera).tolist() == []
+    for catalog in (ours, reader):
+        leica = PictureInfo("PNG", 1, 1, None, "Leica M")
+        (image,) = catalog.writer.save_images({f"new{id(catalog)}": leica}).values()
+        catalog.writer.save_embeddings(collection, {image: b""})
+    assert reader.matching(collection, by_camera).tolist() == [11, 12]
+    for sql in ("delete from embeddings where id = 12", "delete from images where id = 12"):
+        ours._db.execute(sql)
+    assert reader.matching(collection, by_camera).tolist() == [11]
+    (image,) = ours.writer.save_images({"again": PictureInfo("PNG", 1, 1, None, "Nikon")}).values()
+    ours.writer.save_embeddings(collection, {image: b""})
+    assert image == 12
+    assert reader.matching(collection, by_camera).tolist() == [11]
+    assert reader.matching(collection, Filter(camera="nikon")).tolist()[-1] == 13
+
+
+ATTACKS = [
+    "1; drop table images", "1) or (1", "1) union select id from embeddings --", "1 --\n) --",
+    "1 /*", "1 limit 1", "1 union select 1", "", "   ", "nonsense", "width >", "width = :x",
+    "exists (select 1 from sqlite_master)", "exists (select path from files)",
+    "exists (select vector from embeddings)", "exists (select 1 from pragma_table_info('images'))",
+    "exists (select 1 from json_each('[1]'))", "load_extension('x')", "readfile('/etc/passwd')",
+    "writefile('/tmp/x', 'y')", "fts3_tokenizer('x')", "randomblob(1000000000)",
+    "zeroblob(1000000000)", "printf('%1000000000d', 1)", "edit(path)", "sqlite_version()",
+    "exists (with recursive c(n) as (select 1 union all select n + 1 from c) select 1 from c)",
+    "attach '/tmp/x' as x", "pragma writable_schema = on", "path = '\0'", "path = '\ud800'",
+    "(select raise(abort, 'x'))", "delete from images", f"1{' + 1' * 9000}", f"{'(' * 2000}1",
+    "exists (select rowid from images)", "exists (select sha256 from main.images)",
+    "exists (select 1 from temp.sqlite_temp_master)",
+    "replace(hex(path), '2', replace('" + "x" * 9000 + "', 'x', '" + "y" * 900 + "')) = ''",
+]  # fmt: skip
+
+
+@pytest.mark.parametrize("condition", ATTACKS, ids=lambda condition: repr(condition)[:40])
+def test_a_condition_does_nothing_but_read_the_view(
+    made: tuple[Path, Catalog], condition: str
+) -> None:
+    """Whatever else it tries is refused in one line that names the columns."""
+    folder, catalog = made
+    (collection,) = catalog.collections()
+    before = (folder / "catalog.db").read_bytes(), sorted(folder.iterdir())
+    with pytest.raises(QueryError, match=r"^--where: .*path, folder, format") as caught:
+        catalog.matching(collection, Filter(where=condition))
+    assert "\n" not in str(caught.value)
+    assert ((folder / "catalog.db").read_bytes(), sorted(folder.iterdir())) == before
+    assert catalog.counts()[0] == 240
+
+
+def test_a_condition_has_its_time(
+    made: tuple[Path, Catalog], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What would go on for years ends when its time is over."""
+    folder, _ = made
+    monkeypatch.setattr(where_condition, "SECONDS", 0.2)
+    endless = "(select count(*) from photos a, photos b, photos c, photos d) > 0"
+    begun = time.monotonic()
+    with pytest.raises(QueryError, match="longer than"):
+        where_condition.matching(folder / "catalog.db", endless)
+    slow = "'" + "a" * 4000 + "' like '" + "%a" * 400 + "b'"
+    with pytest.raises(QueryError, match="longer than"):
+        where_condition.matching(folder / "catalog.db", f"{' or '.join([slow])} or ({endless}) > 0")
+    assert time.monotonic() - begun < 5
+
+
+def test_the_view_is_for_other_programs_too(made: tuple[Path, Catalog]) -> None:
+    """Its columns are those that are promised; it opens as any database does."""
+    folder, _ = made
+    database = Database(sqlite3.connect(folder / "catalog.db"))
+    assert "photos" in database.view_names()
+    assert tuple(column.name for column in database["photos"].columns) == where_condition.COLUMNS
+    row = next(iter(database.query("select * from photos where size = 8 and path like '%/d2/%'")))
+    assert (row["folder"], row["format"]) == (f"{folder}/d2", "jpeg")
+    assert (row["megapixels"], row["mtime"]) == (108 * 200 / 1e6, "1970-01-01T00:00:00")
+
+
+def test_filters_on_the_command_line(run: Run, photos: Path, model: Path) -> None:
+    """Each option limits the search, and a mistake in a condition is one line."""
+    exif = Image.Exif()
+    exif[0x010F], exif[0x0110] = "Apple", "iPhone 13"
+    draw(photos / "phone.jpg", "yellow", exif=exif)
+    run("index", photos, "--model", model)
+    for arguments, found in (
+        (["--camera", "IPHONE*"], {"phone.jpg"}),
+        (["--format", "png"], {"green.png"}),
+        (["--format", "jpg"], {"red.jpg", "blue.jpg", "phone.jpg"}),
+        (["--min-size", 1], set()),
+        (["--max-size", 1, "--where", "path like '%/below/%'"], {"blue.jpg"}),
+    ):
+        lines = run("query", "red", "--paths", *arguments).stdout.splitlines()
+        assert {Path(line).name for line in lines} == found
+    result = run("query", "red", "--where", "wide > 3")
+    assert result.exit_code == 2
+    assert "--where: no such column: wide; write an SQL condition" in str(result.exception)
+
+
+def test_paths_that_are_no_text_can_be_filtered(
+    opened: Library, tmp_path: Path, model: Path
+) -> None:
+    """A name that is no valid UTF-8 does no harm."""
+    draw(tmp_path / "photos/ok.png", "red")
+    draw(tmp_path / "photos/x.png", "red", mark=5).rename(tmp_path / "photos/b\udcff.png")
+    index(opened, tmp_path / "photos", model)
+    where = SearchOptions(where="folder like '%photos'", folder=tmp_path / "photos")
+    assert len(opened.search(Query("red"), where)) == 2
+
+
+@pytest.mark.parametrize(
+    "text", ["", "1,2", "a,b,c", "91,0,1", "0,181,1", "0,0,-1", "0,0,inf", "nan,0,1"]
+)
+def test_a_place_that_is_none_is_refused(text: str, run: Run) -> None:
+    """By the command line before anything starts, and by the catalogue."""
+    with pytest.raises(QueryError, match="a place is"):
+        place_of(text)
+    done = run("query", "red", f"--near={text}")
+    assert done.exit_code == 2
+    assert "a place is LATITUDE,LONGITUDE,KM" in done.stderr
+
+
+@pytest.mark.parametrize("command", ["query", "map", "duplicates"])
+def test_every_command_takes_every_filter(command: str) -> None:
+    """Each field of Filter is an option, by one decorator, and nothing is lost on the way."""
+    taken = {option.name for option in import_module(f"searchapp.cli.{command}").command.params}
+    assert taken >= {field.name for field in fields(Filter)}
+
+
+def test_duplicates_and_the_map_are_limited(run: Run, tmp_path: Path, model: Path) -> None:
+    """By what people have written into the pictures, as a query is."""
+    for name, stars in (("a", 5), ("b", 5), ("c", 1)):
+        (tmp_path / f"{name}.jpg").write_bytes(jpeg(exif=exif(model="X", rating=stars)))
+    assert run("index", tmp_path, "--model", model).exit_code == 0
+    limits = ("--rating", "4+", "--camera", "x")
+    assert "2 duplicates of 1 pictures" in run("duplicates").stderr
+    assert "1 duplicates of 1 pictures" in run("duplicates", *limits).stderr
+    told = json.loads(run("map", "--html", tmp_path / "map.html", "--json", *limits).stdout)
+    assert told["of"] == 1
+    assert run("map", "--html", tmp_path / "map.html", "--near", "x").exit_code == 2

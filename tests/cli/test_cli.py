@@ -1,0 +1,316 @@
+"""The command line, on a fake engine: what is printed where, and the exit codes."""
+
+import functools
+import http.server
+import json
+import sqlite3
+import threading
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from click.testing import Result
+from support.library import Engines, Run
+from support.pictures import draw
+
+from searchapp.cli import COMMANDS
+from searchapp.cli.bench import COMMANDS as BENCH
+from searchapp.models import MODELS, available
+
+
+@pytest.fixture
+def indexed(run: Run, photos: Path, model: Path) -> Result:
+    """The three pictures, indexed."""
+    return run("index", photos, "--model", model)
+
+
+def test_index_sums_up_on_stderr(indexed: Result) -> None:
+    """People read what happened; stdout is empty."""
+    assert indexed.exit_code == 0
+    assert indexed.stdout == ""
+    assert "3 picture files, 3 to read" in indexed.stderr
+    assert "starting vLLM with fake-clip ..." in indexed.stderr
+    assert "3 added; " in indexed.stderr
+
+
+def test_index_prints_one_json_object(run: Run, photos: Path, model: Path) -> None:
+    """Its keys are a promise."""
+    (photos / "bad.jpg").touch()
+    result = run("index", photos, "--model", model, "--json")
+    summary = json.loads(result.stdout)
+    assert list(summary) == [
+        "added", "unchanged", "moved", "removed", "kept", "failed", "described",
+        "seconds", "images_per_second", "stages",
+    ]  # fmt: skip
+    assert [summary[key] for key in ("added", "unchanged", "failed")] == [3, 0, 1]
+    assert "left out" in result.stderr
+    assert "the file is empty" in result.stderr
+
+
+def test_query_shows_scores_and_paths(run: Run, indexed: Result, photos: Path) -> None:
+    """One line an image, best first."""
+    lines = run("query", "blue", "-k", 2).stdout.splitlines()
+    assert len(lines) == 2
+    assert lines[0] == f"1.000  {photos}/below/blue.jpg"
+
+
+def test_query_prints_json(run: Run, indexed: Result, photos: Path) -> None:
+    """One object an image; files with the same bytes are under also."""
+    (photos / "copy.jpg").write_bytes((photos / "red.jpg").read_bytes())
+    run("index", photos)
+    hits = json.loads(run("query", "--image", photos / "red.jpg", "--json").stdout)
+    assert list(hits[0]) == [
+        "path", "score", "sha256", "width", "height", "also", "taken_at", "date", "date_from",
+        "camera", "lens", "rating", "keywords", "title", "latitude", "longitude", "seconds",
+        "moments", "companions",
+    ]  # fmt: skip
+    assert hits[0]["path"] == str(photos / "red.jpg")
+    assert hits[0]["score"] > 0.999
+    assert hits[0]["also"] == [str(photos / "copy.jpg")]
+    assert len(hits) == 3
+
+
+def test_query_feeds_xargs(run: Run, indexed: Result, photos: Path) -> None:
+    """Paths come byte by byte, one a line or ended by null."""
+    strange = photos / "two\nlines.jpg"
+    (photos / "red.jpg").rename(strange)
+    run("index", photos)
+    assert run("query", "red", "-0", "-k", 1).stdout_bytes == f"{strange}\0".encode()
+    assert run("query", "red", "--paths", "-k", 1).stdout_bytes == f"{strange}\n".encode()
+    assert run("query", "red", "-k", 1).stdout == f"1.000  {photos}/two\\nlines.jpg\n"
+
+
+def test_query_within_limits(run: Run, indexed: Result, photos: Path) -> None:
+    """Nothing found is an answer, and said on stderr."""
+    result = run("query", "red", "--in", photos / "below", "--paths")
+    assert result.stdout == f"{photos}/below/blue.jpg\n"
+    result = run("query", "red", "--in", photos / "below", "--min-score", 0.9)
+    assert (result.exit_code, result.stdout) == (0, "")
+    assert "no match within the limits" in result.stderr
+    assert run("query", "red", "--min-score", 2, "--json").stdout == "[]\n"
+
+
+def test_query_writes_a_page_of_its_own(run: Run, indexed: Result, tmp_path: Path) -> None:
+    """The page holds the pictures, and asks the network for nothing."""
+    page = tmp_path / "found.html"
+    result = run("query", "red", "-k", 2, "--html", page)
+    assert f"2 pictures in {page}" in result.stderr
+    text = page.read_text()
+    assert text.count("data:image/jpeg;base64,") == 2
+    assert "red.jpg" in text
+    assert "http" not in text
+
+
+@pytest.fixture
+def server(photos: Path) -> Iterator[str]:
+    """The photos over HTTP."""
+    handler = functools.partial(http.server.SimpleHTTPRequestHandler, directory=str(photos))
+    with http.server.ThreadingHTTPServer(("127.0.0.1", 0), handler) as httpd:
+        threading.Thread(target=httpd.serve_forever, daemon=True).start()
+        yield f"http://127.0.0.1:{httpd.server_port}"
+        httpd.shutdown()
+
+
+def test_a_picture_by_url(run: Run, indexed: Result, photos: Path, server: str) -> None:
+    """A URL is as good as a file; one that fails says why."""
+    assert run("query", "--image", f"{server}/red.jpg", "--paths", "-k", 1).stdout == (
+        f"{photos}/red.jpg\n"
+    )
+    result = run("query", "--image", f"{server}/none.jpg")
+    assert result.exit_code == 1
+    assert f"{server}/none.jpg: the server answers 404" in str(result.exception)
+    result = run("query", "--image", "http://127.0.0.1:9/x.jpg")
+    assert result.exit_code == 1
+    assert "cannot be fetched: " in str(result.exception)
+
+
+def test_embed_prints_one_list(run: Run, photos: Path, model: Path) -> None:
+    """A text's or a picture's numbers, of length one, without any library."""
+    for arguments in (["--modality", "text", "--text", "red"], ["--image", photos / "red.jpg"]):
+        vector = json.loads(run("embed", "--model", model, *arguments).stdout)
+        assert len(vector) == 48
+        assert sum(x * x for x in vector) == pytest.approx(1, abs=1e-5)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["--image", ""], "--modality image needs --image FILE or URL"),
+        (["--modality", "text", "--text", ""], "--modality text needs --text"),
+        (["--modality", "text+image", "--text", "a"], "needs --image"),
+        (["--modality", "text", "--text", "a", "--image", "b"], "text takes no --image"),
+        (["--modality", "image", "--text", "a", "--image", "b"], "image takes no --text"),
+    ],
+)
+def test_embed_says_what_it_needs(
+    run: Run, model: Path, arguments: list[str], message: str
+) -> None:
+    """A missing input is a usage error."""
+    result = run("embed", "--model", model, *arguments)
+    assert result.exit_code == 2
+    assert message in str(result.exception)
+
+
+def test_info_models_and_failures(run: Run, indexed: Result, photos: Path, model: Path) -> None:
+    """What there is, for people and as JSON."""
+    (photos / "bad.jpg").touch()
+    run("index", photos)
+    assert "3 in 3 files" in run("info").stdout
+    info = json.loads(run("info", "--json").stdout)
+    assert (info["images"], info["collections"][0]["model"]) == (3, str(model))
+    assert run("failures").stdout == f"{photos}/bad.jpg: the file is empty (read)\n"
+    (failure,) = json.loads(run("failures", "--json").stdout)
+    assert failure == {
+        "path": f"{photos}/bad.jpg", "stage": "read", "message": "the file is empty",
+    }  # fmt: skip
+    listed = json.loads(run("models", "--json").stdout)
+    names = [entry["name"] for entry in listed]
+    assert names == [spec.name for spec in available()]
+    assert set(MODELS) <= set(names)
+    assert all(name in run("models").stdout for name in names)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "code", "message"),
+    [
+        (["query"], 2, "nothing to look for"),
+        (["query", "x", "-k", "0"], 2, "0 is not in the range"),
+        (["query", "x"], 1, "no library at"),
+        (["info"], 1, "no library at"),
+        (["index"], 2, "Missing argument 'FOLDER|URL...'"),
+        (["index", "/nowhere"], 1, "/nowhere: no such folder"),
+        (["index", "/tmp", "--model", "nonsense"], 1, "unknown model nonsense; known are"),
+        (["index", "/tmp", "--model", "./nowhere"], 1, "no model folder at ./nowhere"),
+        (["index", "/tmp", "--batch-size", "0"], 2, "0 is not in the range"),
+    ],
+)
+def test_every_mistake_has_its_message(
+    run: Run, arguments: list[str], code: int, message: str
+) -> None:
+    """What, why, what to do; never a traceback."""
+    result = run(*arguments)
+    assert result.exit_code == code
+    assert message in (str(result.exception) if code == 1 else f"{result.stderr}{result.exception}")
+
+
+def test_a_library_that_is_none(run: Run, photos: Path, model: Path, tmp_path: Path) -> None:
+    """A file, another program's database, garbage, and a newer version's are all refused."""
+    library = tmp_path / "library"
+    library.write_text("a file")
+    result = run("index", photos, "--model", model)
+    assert result.exit_code == 1
+    assert "is a file; a library is a folder" in str(result.exception)
+    library.unlink()
+    library.mkdir()
+
+    (library / "catalog.db").write_text("garbage" * 1000)
+    assert "cannot be used as a catalogue" in str(run("info").exception)
+    (library / "catalog.db").unlink()
+
+    with sqlite3.connect(library / "catalog.db") as other:
+        other.execute("create table theirs (id)")
+    assert "is not a catalogue of searchapp" in str(run("info").exception)
+    (library / "catalog.db").unlink()
+
+    run("index", photos, "--model", model)
+    with sqlite3.connect(library / "catalog.db") as newer:
+        newer.execute(
+            "insert into _sqlite_migrations (migration_set, name, applied_at)"
+            " values ('searchapp', 'm999_future', '2030-01-01')"
+        )
+    assert "written by a newer version of searchapp; upgrade" in str(run("info").exception)
+
+
+@pytest.mark.parametrize(
+    ("missing", "message"),
+    [
+        ("config.json", "no config.json there"),
+        ("tokenizer.json", "no tokenizer there"),
+        ("preprocessor_config.json", "no image processor there"),
+        ("model.safetensors", "no weights there"),
+    ],
+)
+def test_an_incomplete_model_folder(
+    run: Run, photos: Path, model: Path, missing: str, message: str
+) -> None:
+    """The message names what is missing."""
+    (model / missing).unlink()
+    result = run("index", photos, "--model", model)
+    assert result.exit_code == 1
+    assert message in str(result.exception)
+
+
+def test_a_model_of_another_kind(run: Run, photos: Path, model: Path) -> None:
+    """A folder that holds some other model is named with its architecture."""
+    (model / "config.json").write_text(json.dumps({"architectures": ["BertModel"]}))
+    result = run("index", photos, "--model", model)
+    assert "its architecture is BertModel; known are CLIPModel" in str(result.exception)
+    (model / "config.json").write_text(json.dumps({"architectures": ["CLIPModel"]}))
+    assert "its configuration lacks" in str(run("index", photos, "--model", model).exception)
+    (model / "config.json").write_text("{")
+    assert "cannot be read" in str(run("index", photos, "--model", model).exception)
+
+
+def test_options_by_variables(
+    run: Run, photos: Path, model: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Every option has its SEARCHAPP_ variable."""
+    monkeypatch.setenv("SEARCHAPP_MODEL", str(model))
+    monkeypatch.setenv("SEARCHAPP_LIMIT", "2")
+    assert "2 added" in run("index", photos).stderr
+
+
+def test_a_dry_run_says_what_it_would_do(
+    run: Run, photos: Path, model: Path, fake_engines: Engines
+) -> None:
+    """Nothing is started and nothing changed."""
+    result = run("index", photos, "--model", model, "--dry-run")
+    assert "3 would be read, 0 forgotten; nothing was changed" in result.stderr
+    assert fake_engines.started == []
+    assert "no library at" in str(run("info").exception)
+
+
+def test_in_a_relative_folder(
+    run: Run, photos: Path, model: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Paths are kept absolute, and --in is understood from where one stands."""
+    monkeypatch.chdir(photos)
+    run("index", ".", "--model", model)
+    draw(photos / "below" / "x.jpg", "yellow")
+    assert run("query", "blue", "--in", "below", "--paths", "-k", 1).stdout == (
+        f"{photos}/below/blue.jpg\n"
+    )
+
+
+@pytest.mark.parametrize(
+    "command", [*([name] for name in COMMANDS), *(["bench", n] for n in BENCH)]
+)
+def test_every_command_that_is_listed_is_there(run: Run, command: list[str]) -> None:
+    """Each tells what it is for."""
+    result = run(*command, "--help")
+    assert result.exit_code == 0
+    assert result.stdout.startswith("Usage: ")
+
+
+def test_pictures_found_are_taken_elsewhere(
+    run: Run, indexed: Result, photos: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Copied or linked under their names, once each; another of the same name gets a number."""
+    copies, links = tmp_path / "copies", tmp_path / "links"
+    done = run("query", "red", "--no-daemon", "--copy-to", copies, "--link-to", links)
+    assert "3 pictures copied" in done.stderr and "3 pictures linked" in done.stderr
+    assert sorted(p.name for p in copies.iterdir()) == ["blue.jpg", "green.png", "red.jpg"]
+    assert (copies / "red.jpg").read_bytes() == (photos / "red.jpg").read_bytes()
+    assert (links / "blue.jpg").resolve() == photos / "below" / "blue.jpg"
+    assert "0 pictures copied" in run("query", "red", "--no-daemon", "--copy-to", copies).stderr
+    (copies / "red.jpg").write_bytes(b"another")
+    assert "1 pictures copied" in run("query", "red", "--no-daemon", "--copy-to", copies).stderr
+    assert (copies / "red-2.jpg").read_bytes() == (photos / "red.jpg").read_bytes()
+    assert (copies / "red.jpg").read_bytes() == b"another"
+    opened: list[str] = []
+    monkeypatch.setattr("click.launch", opened.append)
+    run("query", "red", "--no-daemon", "--open")
+    assert opened == [str(photos / "red.jpg")]
+    (tmp_path / "file").touch()
+    done = run("query", "red", "--no-daemon", "--copy-to", tmp_path / "file" / "below")
+    assert done.exit_code == 1 and "Not a directory" in str(done.exception)

@@ -1,0 +1,111 @@
+"""The program as a process: what it imports, how it ends."""
+
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+from support.library import in_library
+from support.pictures import draw
+from support.processes import HEAVY, command, python
+
+
+@pytest.mark.parametrize(
+    "arguments", [["--help"], ["query", "--help"], ["index", "--help"], ["--version"]]
+)
+def test_help_imports_nothing_heavy(arguments: list[str]) -> None:
+    """Help comes at once, because nothing that takes long is imported for it."""
+    code = f"""
+        import sys
+        from searchapp.cli import main
+        sys.argv = ["searchapp", *{arguments!r}]
+        try:
+            main()
+        except SystemExit as done:
+            assert not done.code, done.code
+        print([name for name in {HEAVY!r} if name in sys.modules])
+    """
+    result = python(code)
+    assert result.returncode == 0, result.stderr
+    assert result.stdout.splitlines()[-1] == "[]"
+
+
+def test_the_package_imports_nothing_heavy() -> None:
+    """`import searchapp` is quick; Library is imported when it is first named."""
+    result = python(f"""
+        import sys
+        import searchapp
+        searchapp.Query, searchapp.Hit
+        print([name for name in {HEAVY!r} if name in sys.modules])
+        assert searchapp.Library.open
+    """)
+    assert result.stdout == "[]\n", result.stderr
+
+
+@pytest.mark.parametrize(
+    ("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, -15), (signal.SIGKILL, -9)]
+)
+def test_an_index_that_is_stopped_goes_on_later(
+    tmp_path: Path, model: Path, number: signal.Signals, code: int
+) -> None:
+    """Ctrl-C ends within 2 seconds with one line; however it ends, finished work is kept."""
+    for mark in range(20):
+        draw(tmp_path / f"photos/{mark:02}.png", "red", mark=mark + 1)
+    environment = os.environ | in_library(tmp_path)
+    arguments = ["index", tmp_path / "photos", "--model", model, "--batch-size", 2]
+    process = subprocess.Popen(
+        command(*arguments), stderr=subprocess.PIPE, text=True, env=environment
+    )
+    assert process.stderr
+    for line in process.stderr:
+        if "done" in line:
+            break
+    time.sleep(0.5)
+    process.send_signal(number)
+    asked = time.monotonic()
+    rest = process.stderr.read()
+    assert process.wait(timeout=10) == code
+    assert time.monotonic() - asked < 5
+    assert "Traceback" not in rest
+    if number == signal.SIGINT:
+        assert "the same command goes on from here" in rest
+    again = subprocess.run(
+        command(*arguments, "--json", seconds=0),
+        capture_output=True, text=True, env=environment, check=True,
+    )  # fmt: skip
+    assert '"failed": 0' in again.stdout
+    unchanged = int(again.stdout.split('"unchanged": ')[1].split(",")[0])
+    added = int(again.stdout.split('"added": ')[1].split(",")[0])
+    assert unchanged >= 2
+    assert unchanged + added == 20
+
+
+def test_a_closed_pipe_is_no_error_message(tmp_path: Path, photos: Path, model: Path) -> None:
+    """`searchapp query ... | head` ends quietly."""
+    environment = os.environ | in_library(tmp_path)
+    subprocess.run(
+        command("index", photos, "--model", model, seconds=0), env=environment, check=True
+    )
+    process = subprocess.Popen(
+        command("query", "red", "--paths", seconds=0),
+        stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, env=environment,
+    )  # fmt: skip
+    assert process.stdout and process.stderr
+    process.stdout.close()
+    assert "Traceback" not in process.stderr.read()
+    process.wait(timeout=20)
+
+
+def test_errors_are_one_line(tmp_path: Path) -> None:
+    """The program's name, what is wrong, what to do."""
+    result = subprocess.run(
+        [sys.executable, "-m", "searchapp", "query", "x"],
+        capture_output=True, text=True, check=False, env=os.environ | in_library(tmp_path / "none"),
+    )  # fmt: skip
+    assert result.returncode == 1
+    assert result.stdout == ""
+    assert result.stderr.startswith("searchapp: no library at ")
+    assert result.stderr.count("\n") == 1

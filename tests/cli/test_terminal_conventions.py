@@ -1,0 +1,224 @@
+"""How the commands behave in a shell: completion, help, colours, pipes, Ctrl-C, languages."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from support.library import Run, in_library
+from support.processes import HEAVY, command
+
+from searchapp.cli import COMMANDS
+from searchapp.cli.bench import COMMANDS as BENCH
+
+
+@pytest.fixture
+def shell(tmp_path: Path) -> dict[str, str]:
+    """The variables of a shell that finds searchapp."""
+    program = tmp_path / "bin" / "searchapp"
+    program.parent.mkdir()
+    program.write_text(f'#!/bin/sh\nexec "{sys.executable}" -m searchapp "$@"\n')
+    program.chmod(0o755)
+    path = os.pathsep.join([str(program.parent), os.environ["PATH"]])
+    return os.environ | in_library(tmp_path) | {"PATH": path}
+
+
+def completed(shell: dict[str, str], kind: str, words: str) -> list[str]:
+    """What the program answers to the scripts of zsh and fish; the last word is begun."""
+    last = {"COMP_CWORD": words.rpartition(" ")[2] if kind == "fish" else str(words.count(" "))}
+    asked = {"COMP_WORDS": words.rstrip(), "_SEARCHAPP_COMPLETE": f"{kind}_complete"} | last
+    result = subprocess.run(
+        ["searchapp"], env=shell | asked, capture_output=True, text=True, check=True
+    )
+    assert result.stderr == ""
+    return result.stdout.splitlines()
+
+
+def test_bash_completes(shell: dict[str, str]) -> None:
+    """The script that is printed, in a real bash: commands, options, models."""
+    script = subprocess.run(
+        ["searchapp", "completion", "bash"], env=shell, capture_output=True, text=True, check=True
+    ).stdout
+    for words, expected in (
+        ("searchapp wa", ["watch"]),
+        ("searchapp query --pre", ["--preview"]),
+        ("searchapp index --model clip-vit-b", ["clip-vit-b-32"]),
+        ("searchapp query --format he", ["heif"]),
+        ("searchapp bench m", ["models"]),
+    ):
+        code = f"{script}\nCOMP_WORDS=({words}); COMP_CWORD={words.count(' ')}\n"
+        code += '_searchapp_completion searchapp; printf "%s\\n" "${COMPREPLY[@]}"'
+        result = subprocess.run(
+            ["bash", "-c", code], env=shell, capture_output=True, text=True, check=True
+        )
+        assert result.stdout.split() == expected, words
+
+
+@pytest.mark.parametrize("kind", ["zsh", "fish"])
+def test_zsh_and_fish_complete(shell: dict[str, str], kind: str) -> None:
+    """The scripts name their shell's way to ask, and what is asked is answered."""
+    script = subprocess.run(
+        ["searchapp", "completion", kind], env=shell, capture_output=True, text=True, check=True
+    ).stdout
+    assert f"_SEARCHAPP_COMPLETE={kind}_complete" in script
+    answer = "\n".join(completed(shell, kind, "searchapp wa"))
+    assert "watch" in answer and COMMANDS["watch"] in answer
+
+
+def test_collections_are_completed(
+    run: Run, photos: Path, model: Path, shell: dict[str, str]
+) -> None:
+    """By the library that is meant; where there is none, nothing is said."""
+    words = "searchapp query --collection fa"
+    assert "".join(completed(shell, "zsh", words)) == ""
+    run("index", photos, "--model", model)
+    assert "fake-clip" in completed(shell, "zsh", words)
+
+
+def test_completion_of_commands_is_quick() -> None:
+    """It imports no command, and nothing heavy."""
+    code = f"""if True:
+        import os, sys
+        os.environ |= {{"_SEARCHAPP_COMPLETE": "zsh_complete", "COMP_WORDS": "searchapp"}}
+        os.environ["COMP_CWORD"] = "1"
+        sys.argv = ["searchapp"]
+        from searchapp.cli import main
+        try:
+            main()
+        except SystemExit:
+            pass
+        loaded = [n for n in {HEAVY!r} if n in sys.modules]
+        ours = {{n for n in sys.modules if n.startswith("searchapp.cli.")}}
+        loaded += ours - {{"searchapp.cli.lazy_group"}}
+        print(loaded, file=sys.stderr)
+    """
+    result = subprocess.run(
+        [sys.executable, "-c", code], capture_output=True, text=True, check=True
+    )
+    assert result.stderr == "[]\n"
+    assert "watch" in result.stdout
+
+
+@pytest.mark.parametrize(
+    "name", [*([n] for n in COMMANDS if n != "bench"), *(["bench", n] for n in BENCH)]
+)
+def test_every_help_ends_with_examples(run: Run, name: list[str]) -> None:
+    """And they are of that command, with options that it has."""
+    text = run(*name, "--help").stdout
+    body, _, examples = text.partition("\nExamples:\n")
+    assert examples, name
+    for line in examples.splitlines():
+        assert line.startswith(f"  searchapp {' '.join(name)}"), line
+        for word in line.split("|")[0].split():
+            if word.startswith("--"):
+                assert word.partition("=")[0] in body, (line, word)
+    assert "\b" not in text
+
+
+def test_help_tells_exit_codes(run: Run) -> None:
+    """Once, where all commands are listed."""
+    assert "130" in run("--help").stdout
+
+
+def test_failures_for_xargs(run: Run, photos: Path, model: Path) -> None:
+    """Paths alone, ended by a line break or a null byte, whatever bytes are in them."""
+    odd = os.fsdecode(b"a\nb\xff.jpg")
+    (photos / odd).touch()
+    (photos / "bad.jpg").touch()
+    run("index", photos, "--model", model)
+    expected = [os.fsencode(photos / name) for name in (odd, "bad.jpg")]
+    assert sorted(run("failures", "-0").stdout_bytes.split(b"\0")[:-1]) == sorted(expected)
+    assert run("failures", "--paths").stdout_bytes.count(b"\n") == 3
+
+
+def test_other_languages_change_no_json(
+    run: Run, photos: Path, model: Path, shell: dict[str, str]
+) -> None:
+    """Numbers and times in JSON are the same whatever the locale."""
+    run("index", photos, "--model", model)
+    said = []
+    for locale in ("C.UTF-8", "de_DE.UTF-8"):
+        result = subprocess.run(
+            ["searchapp", "info", "--json"],
+            env=shell | {"LC_ALL": locale, "LANG": locale}, capture_output=True, check=True,
+        )  # fmt: skip
+        said.append(result.stdout)
+        json.loads(result.stdout)
+    assert said[0] == said[1]
+
+
+@pytest.mark.parametrize("variables", [{"TERM": "dumb"}, {"NO_COLOR": "1", "TERM": "xterm"}])
+def test_no_colours_where_none_are_wanted(
+    tmp_path: Path, photos: Path, model: Path, variables: dict[str, str]
+) -> None:
+    """On a terminal that takes none, or with NO_COLOR, index sends none."""
+    import pty
+
+    parent, child = pty.openpty()
+    environment = os.environ | in_library(tmp_path) | variables
+    process = subprocess.Popen(
+        command("index", photos, "--model", model, seconds=0),
+        stderr=child,
+        stdout=child,
+        env=environment,
+    )
+    os.close(child)
+    shown = b""
+    while True:
+        try:
+            part = os.read(parent, 4096)
+        except OSError:
+            break
+        if not part:
+            break
+        shown += part
+    os.close(parent)
+    assert process.wait(30) == 0
+    assert b"3 added" in shown
+    if variables["TERM"] == "dumb":
+        assert b"\x1b" not in shown
+    for colour in range(30, 50):
+        assert f"\x1b[{colour}m".encode() not in shown
+    assert b";38;" not in shown and b"[38;" not in shown
+
+
+def test_head_ends_a_list_quietly(tmp_path: Path, photos: Path, model: Path) -> None:
+    """`searchapp ... | head -1` prints a line and nothing on stderr."""
+    environment = os.environ | in_library(tmp_path)
+    subprocess.run(
+        command("index", photos, "--model", model, seconds=0), env=environment, check=True
+    )
+    for arguments in (["query", "red", "--json"], ["--help"]):
+        first = subprocess.Popen(
+            command(*arguments, seconds=0),
+            env=environment,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+        )
+        result = subprocess.run(["head", "-1"], stdin=first.stdout, capture_output=True, check=True)
+        assert first.stdout and first.stderr
+        first.stdout.close()
+        assert result.stdout.count(b"\n") == 1
+        assert b"Traceback" not in first.stderr.read()
+        first.wait(20)
+
+
+def test_ctrl_c_is_clean(tmp_path: Path, photos: Path, model: Path) -> None:
+    """While the engine works: one line, and 130."""
+    environment = os.environ | in_library(tmp_path) | {"SEARCHAPP_MODEL": str(model)}
+    subprocess.run(command("index", photos, seconds=0), env=environment, check=True)
+    slow = command("query", "red")
+    slow[2] = slow[2].replace("time.sleep(", "print('now', flush=True); time.sleep(30 + ")
+    process = subprocess.Popen(
+        slow, env=environment, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+    )
+    assert process.stdout and process.stderr
+    assert process.stdout.readline() == "now\n"
+    process.send_signal(signal.SIGINT)
+    assert process.stderr.read().splitlines()[-1] == "searchapp: interrupted"
+    assert process.wait(20) == 130

@@ -1,0 +1,136 @@
+"""Nothing leaves the machine: every connection to anything but itself is refused, and noted."""
+
+import importlib.util
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+from support.library import in_library
+from support.paths import ROOT
+from support.preload import built, needs_preload, preloaded
+from support.processes import python
+
+from searchapp.errors import ModelError
+from searchapp.models import hub, resolve
+
+PHOTOS = ROOT / "data" / "photos"
+ABROAD = """
+import socket, urllib.request
+for ask in (
+    lambda: urllib.request.urlopen("https://stats.vllm.ai", timeout=5),
+    lambda: socket.create_connection(("192.0.2.1", 80), timeout=5),
+    lambda: socket.create_connection(("2001:db8::1", 80), timeout=5),
+    lambda: socket.socket(type=socket.SOCK_DGRAM).sendto(b"x", ("192.0.2.2", 53)),
+):
+    try:
+        ask()
+    except OSError:
+        continue
+    raise SystemExit("let through")
+here = socket.create_server(("127.0.0.1", 0))
+socket.create_connection(here.getsockname(), timeout=5)
+socket.create_connection(("localhost", here.getsockname()[1]), timeout=5)
+"""
+
+
+@pytest.fixture(scope="module")
+def watch(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return built(tmp_path_factory.mktemp("watch"))
+
+
+@needs_preload
+def test_the_watch_sees_what_leaves(watch: Path, tmp_path: Path) -> None:
+    """Names, addresses of both kinds, and packets are refused and noted; this machine is not."""
+    calls = tmp_path / "calls"
+    ran = preloaded(watch, "-c", ABROAD, FAULTS_CALLS=str(calls))
+    assert ran.returncode == 0, ran.stdout + ran.stderr
+    assert calls.read_text().splitlines() == [
+        "getaddrinfo stats.vllm.ai",
+        "connect 192.0.2.1",
+        "connect 2001:db8::1",
+        "sendto 192.0.2.2",
+    ]
+
+
+def test_the_hub_hears_nothing_about_us() -> None:
+    """huggingface_hub's telemetry is off, whichever of our functions imports it first."""
+    for first in ("hub.is_on_disk(spec)", "hub.fetch(spec)"):
+        code = f"""
+            import contextlib, os
+            os.environ["HF_HUB_OFFLINE"] = "1"
+            from searchapp.errors import ModelError
+            from searchapp.models import hub, resolve
+            spec = resolve("clip-vit-b-32")
+            with contextlib.suppress(ModelError):
+                {first}
+            from huggingface_hub import constants
+            print(constants.HF_HUB_DISABLE_TELEMETRY)
+        """
+        assert python(code).stdout == "True\n"
+
+
+@needs_preload
+@pytest.mark.vllm
+@pytest.mark.skipif(importlib.util.find_spec("vllm") is None, reason="vLLM is not installed")
+def test_index_and_query_reach_nobody(
+    watch: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The real vLLM, as a user starts it: in a command, and in the process that it leaves."""
+    for name in ("VLLM_NO_USAGE_STATS", "DO_NOT_TRACK", "HF_HUB_OFFLINE", "TRANSFORMERS_OFFLINE"):
+        monkeypatch.delenv(name, raising=False)
+    calls = tmp_path / "calls"
+    variables = in_library(tmp_path) | {"FAULTS_CALLS": str(calls), "HOME": str(tmp_path / "home")}
+    del variables["SEARCHAPP_NO_DAEMON"]
+    (tmp_path / "home").mkdir()
+    try:
+        for arguments in (
+            ["index", PHOTOS, "--model", "starter", "--limit", "6"],
+            ["query", "a dog", "--paths", "--keep-alive", "1"],
+        ):
+            ran = preloaded(watch, "-m", "searchapp", *arguments, **variables)
+            assert ran.returncode == 0, ran.stderr
+        assert len(ran.stdout.splitlines()) == 6
+    finally:
+        preloaded(watch, "-m", "searchapp", "stop", **variables)
+    assert not calls.exists(), calls.read_text()
+    print("index and query with vLLM: 0 connections left the machine")
+
+
+def test_a_model_that_was_downloaded_asks_the_hub_nothing(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Of a pinned revision, once it was whole; half a download, or an emptied cache, is not."""
+    import huggingface_hub
+    from huggingface_hub.errors import LocalEntryNotFoundError
+
+    asked: list[str] = []
+    cache = tmp_path / "hub"
+
+    def snapshot_download(source: str, *, local_files_only: bool, **_: object) -> str:
+        asked.append("disk" if local_files_only else "hub")
+        if local_files_only and not cache.exists():
+            raise LocalEntryNotFoundError("not there")
+        cache.mkdir(exist_ok=True)
+        return str(cache)
+
+    def broken(*_: object, **__: object) -> str:
+        cache.mkdir()  # half of it
+        raise OSError("the network is gone")
+
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
+    monkeypatch.setattr(hub, "_hub_answers", lambda: asked.append("answers?") or True)
+    monkeypatch.setattr(huggingface_hub, "snapshot_download", broken)
+    spec = resolve("clip-vit-b-32")
+    with pytest.raises(ModelError, match="the network is gone"):
+        hub.fetch(spec)
+    monkeypatch.setattr(huggingface_hub, "snapshot_download", snapshot_download)
+    for expected in (["answers?", "answers?", "hub"], ["disk"], ["disk"]):
+        assert hub.fetch(spec) == cache
+        assert asked == expected
+        asked.clear()
+    cache.rmdir()
+    hub.fetch(spec)
+    assert asked == ["disk", "answers?", "hub"]
+    asked.clear()
+    hub.fetch(replace(spec, revision="main"))
+    assert asked == ["answers?", "hub"]

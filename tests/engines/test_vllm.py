@@ -1,0 +1,390 @@
+"""The real vLLM, on the CPU, with a tiny CLIP of random weights; one engine for all tests here."""
+
+import gc
+import io
+import json
+import os
+import subprocess
+import sys
+from collections.abc import Iterator
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from PIL import Image
+from support.checkpoints import IMAGE_SIDE, TEXT_LIMIT, make_clip, make_siglip
+from support.fake_llm import FakeLLM
+from support.library import in_library
+
+from searchapp.cli.start_engine import UntilExit
+from searchapp.engines import EngineInput, Refusal, Vector
+from searchapp.errors import EngineError, ModelError
+from searchapp.library import Library
+from searchapp.models import ModelSpec, resolve
+from searchapp.pictures import decode
+from searchapp.types import Finished, IndexOptions, Query
+
+pytest.importorskip("vllm", reason="vLLM is not installed: pip install 'searchapp[cpu]'")
+from searchapp.engines.local import SLICE, LocalEngine
+from searchapp.engines.resize import resize
+from searchapp.engines.torchvision_stub import mend_torchvision
+
+mend_torchvision()
+
+pytestmark = pytest.mark.vllm
+TEXTS = ["dog", "a red boat", "two white sheep on a green tree at the house with three cats in it"]
+
+
+FAMILIES = {"clip": make_clip, "siglip": make_siglip}
+
+
+@pytest.fixture(scope="module", params=FAMILIES)
+def model(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A tiny checkpoint of each architecture, one after the other."""
+    make = FAMILIES[request.param]
+    return make(tmp_path_factory.mktemp("models") / f"tiny-{request.param}")
+
+
+@pytest.fixture(scope="module")
+def clip(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return make_clip(tmp_path_factory.mktemp("models") / "tiny-clip")
+
+
+@pytest.fixture(scope="module")
+def spec(model: Path) -> ModelSpec:
+    """The model, in the numbers that transformers computes with."""
+    return replace(resolve(str(model)), engine_arguments={"dtype": "float32"})
+
+
+@pytest.fixture(scope="module")
+def engine(spec: ModelSpec) -> Iterator[LocalEngine]:
+    engine = LocalEngine(spec)
+    yield engine
+    engine.close()
+
+
+def noise(width: int, height: int, seed: int = 0) -> Image.Image:
+    """A picture with structure at every scale."""
+    rng = np.random.default_rng(seed)
+    coarse = Image.fromarray(rng.integers(0, 255, (6, 8, 3), dtype=np.uint8))
+    return coarse.resize((width, height), Image.Resampling.BICUBIC)
+
+
+def png(image: Image.Image) -> bytes:
+    buffer = io.BytesIO()
+    image.save(buffer, "PNG")
+    return buffer.getvalue()
+
+
+@pytest.fixture(scope="module")
+def reference(model: Path) -> Any:
+    """The same model in plain transformers: pictures or texts to vectors of length one."""
+    import torch
+    from transformers import AutoImageProcessor, AutoModel, AutoTokenizer
+
+    loaded = AutoModel.from_pretrained(model).eval()
+    processor = AutoImageProcessor.from_pretrained(model)
+    tokenizer = AutoTokenizer.from_pretrained(model)
+    padding = "max_length" if loaded.config.model_type == "siglip" else False
+
+    @torch.inference_mode()
+    def embed(item: str | Image.Image) -> Vector:
+        if isinstance(item, str):
+            inputs = tokenizer(item, padding=padding, return_tensors="pt")
+            output = loaded.get_text_features(input_ids=inputs["input_ids"])
+        else:
+            output = loaded.get_image_features(**processor(item, return_tensors="pt"))
+        vector = getattr(output, "pooler_output", output)[0].numpy()
+        return vector / np.linalg.norm(vector)  # type: ignore[no-any-return]
+
+    return embed
+
+
+def vector_of(output: Vector | Refusal) -> Vector:
+    assert not isinstance(output, Refusal), output.reason
+    return output
+
+
+@pytest.mark.parametrize("size", [(64, 64), (640, 480), (333, 500), (40, 30), (799, 400)])
+def test_a_picture_equals_transformers(
+    engine: LocalEngine, spec: ModelSpec, reference: Any, size: tuple[int, int]
+) -> None:
+    """Our preparation and vLLM give what the model's own processor and transformers give."""
+    picture = noise(*size)
+    prepared = decode.prepare(png(picture), spec.image)
+    (output,) = engine.embed([EngineInput("", prepared.image)])
+    assert 1 - float(vector_of(output) @ reference(picture)) < 1e-4
+
+
+def test_a_jpeg_decoded_small_is_near_the_whole(
+    engine: LocalEngine, spec: ModelSpec, reference: Any
+) -> None:
+    """Draft mode changes the direction by next to nothing."""
+    buffer = io.BytesIO()
+    noise(2400, 1800).save(buffer, "JPEG", quality=92)
+    prepared = decode.prepare(buffer.getvalue(), spec.image)
+    (output,) = engine.embed([EngineInput("", prepared.image)])
+    assert 1 - float(vector_of(output) @ reference(Image.open(buffer))) < 1e-3
+
+
+def test_texts_equal_transformers_in_mixed_batches(
+    engine: LocalEngine, spec: ModelSpec, reference: Any
+) -> None:
+    """Texts and pictures in one call do not disturb one another."""
+    pictures = [noise(90, 70, seed=seed) for seed in range(3)]
+    inputs: list[EngineInput] = []
+    for text, picture in zip(TEXTS, pictures, strict=True):
+        inputs += [
+            EngineInput(text),
+            EngineInput("", decode.prepare(png(picture), spec.image).image),
+        ]
+    outputs = [vector_of(output) for output in engine.embed(inputs)]
+    for index, (text, picture) in enumerate(zip(TEXTS, pictures, strict=True)):
+        assert 1 - float(outputs[2 * index] @ reference(text)) < 1e-4
+        assert 1 - float(outputs[2 * index + 1] @ reference(picture)) < 1e-4
+
+
+def test_the_cpus_quick_numbers_are_near(clip: Path) -> None:
+    """bfloat16, where the CPU has it, turns a vector by next to nothing."""
+    item = EngineInput("", noise(64, 64))
+    vectors = []
+    for arguments in ({}, {"dtype": "float32"}):
+        engine = LocalEngine(replace(resolve(str(clip)), engine_arguments=arguments))
+        vectors.append(vector_of(engine.embed([item])[0]))
+        engine.close()
+    assert 1 - float(vectors[0] @ vectors[1]) < 1e-3
+
+
+def test_texts_of_every_length(engine: LocalEngine, reference: Any) -> None:
+    """From one word to the limit, alone and together."""
+    texts = [" ".join(["dog", "boat", "red"][i % 3] for i in range(n + 1)) for n in range(12)]
+    together = engine.embed([EngineInput(text) for text in texts])
+    for text, output in zip(texts, together, strict=True):
+        (alone,) = engine.embed([EngineInput(text)])
+        assert 1 - float(vector_of(output) @ reference(text)) < 1e-4
+        assert 1 - float(vector_of(alone) @ reference(text)) < 1e-4
+
+
+def test_one_bad_input_costs_no_other(engine: LocalEngine, spec: ModelSpec) -> None:
+    """A text that is too long, and a text with a picture, are refused alone, with the reason."""
+    picture = decode.prepare(png(noise(80, 60)), spec.image).image
+    good = [EngineInput("", picture), EngineInput("dog")]
+    alone = [vector_of(output) for output in engine.embed(good)]
+    inputs = [good[0], EngineInput("dog " * 100), good[1], EngineInput("dog", picture), good[0]]
+    first, long, second, both, third = engine.embed(inputs)
+    for output, expected in ((first, alone[0]), (second, alone[1]), (third, alone[0])):
+        assert float(vector_of(output) @ expected) > 0.9999
+    assert isinstance(long, Refusal)
+    assert f"maximum context length is {TEXT_LIMIT} tokens" in long.reason
+    assert isinstance(both, Refusal)
+    assert "not both" in both.reason
+
+
+def test_more_inputs_than_a_slice(engine: LocalEngine) -> None:
+    """A large call is cut into slices, and the order is kept."""
+    inputs = [EngineInput(TEXTS[number % 3]) for number in range(150)]
+    outputs = [vector_of(output) for output in engine.embed(inputs)]
+    assert len(outputs) == 150
+    for number in range(3, 150):
+        assert float(outputs[number] @ outputs[number % 3]) > 0.9999
+
+
+@pytest.mark.parametrize("size", [(0, 0), (37, 0), (0, 3), (11, 0), (0, 10)])
+def test_pictures_as_numbers_are_those_of_the_models_own_processor(
+    engine: LocalEngine, size: tuple[int, int]
+) -> None:
+    """What is learned at the start is in use, and gives what vLLM gives, however it cuts."""
+    assert engine._pixels is not None
+    side = engine.spec.image.side
+    picture = noise(side + size[0], side + size[1], seed=5)
+    assert engine._pixels.takes(picture) == (engine.spec.image.fit == "crop" or size == (0, 0))
+    ours = engine.prepare(EngineInput("", picture)).rendered
+    theirs = engine._render(EngineInput("", picture))
+    assert ours["prompt_token_ids"] == theirs["prompt_token_ids"]
+    ours, theirs = (it["mm_kwargs"]["image"][0]["pixel_values"].data for it in (ours, theirs))
+    assert float((ours - theirs).abs().max()) < 0.02
+    assert ours.std() > 0.2
+
+
+def test_torch_resizes_as_pillow_does() -> None:
+    """Within one level of 255, by the filters that models use, larger and smaller."""
+    picture = noise(120, 90)
+    for resample in (2, 3):
+        for size in ((64, 48), (48, 64), (200, 150)):
+            expected = np.asarray(picture.resize(size, Image.Resampling(resample)), dtype=int)
+            made = np.asarray(resize(picture, size, resample), dtype=int)
+            assert abs(made - expected).max() <= 1
+
+
+def test_a_dead_engine_is_started_again(spec: ModelSpec, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What it held is embedded again; what kills it again and again is refused alone."""
+    from vllm.v1.engine.exceptions import EngineDeadError
+
+    starts: list[object] = []
+
+    class Deadly(FakeLLM):
+        """Dies of the word poison, and once by itself."""
+
+        def __init__(self) -> None:
+            super().__init__(spec.dimensions)
+            self.poisoned = not starts
+            starts.append(self)
+
+        def add_request(self, name: str, prompt: Any, parameters: object) -> None:
+            super().add_request(name, prompt, parameters)
+            self.poisoned |= "poison" in prompt["prompt"]
+
+        def step(self) -> list[Any]:
+            if self.poisoned:
+                raise EngineDeadError()
+            return super().step()
+
+    engine = LocalEngine.__new__(LocalEngine)
+    monkeypatch.setattr(LocalEngine, "_start", lambda self: setattr(self, "_llm", Deadly()))
+    engine.__init__(spec)  # type: ignore[misc]
+    outputs = engine.embed([EngineInput("dog"), EngineInput("poison"), EngineInput("cat")])
+    assert [isinstance(output, Refusal) for output in outputs] == [False, True, False]
+    assert "the engine failed on it" in outputs[1].reason  # type: ignore[union-attr]
+    assert len(starts) == 3
+
+
+def test_a_start_leaves_the_collector_on(engine: LocalEngine) -> None:
+    """Garbage is let lie while an engine starts, and collected from then on."""
+    assert gc.isenabled()
+
+
+def test_vllm_reports_nothing(engine: LocalEngine) -> None:
+    """Its statistics are off where nobody has set them; only a GPU would have it send them."""
+    from vllm.usage.usage_lib import is_usage_stats_enabled
+
+    assert not is_usage_stats_enabled()
+
+
+@pytest.mark.parametrize("most", [40, 1])
+def test_what_is_too_much_for_the_memory_is_halved(
+    engine: LocalEngine, monkeypatch: pytest.MonkeyPatch, most: int
+) -> None:
+    """Where vLLM runs out of memory on more than some inputs, nothing is lost or mixed up."""
+    import torch
+
+    expected = [vector_of(output) for output in engine.embed([EngineInput(t) for t in TEXTS])]
+    executor = engine.llm.llm_engine.engine_core.engine_core.model_executor
+    real, sizes, llm = executor.execute_model, list[int](), engine.llm
+
+    def execute(scheduled: Any, *arguments: Any, **more: Any) -> Any:
+        sizes.append(len(scheduled.num_scheduled_tokens))
+        if sizes[-1] > most:
+            raise torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 2.00 GiB.")
+        return real(scheduled, *arguments, **more)
+
+    monkeypatch.setattr(executor, "execute_model", execute)
+    outputs = engine.embed([EngineInput(TEXTS[number % 3]) for number in range(90)])
+    assert len(outputs) == 90
+    for number, output in enumerate(outputs):
+        assert float(vector_of(output) @ expected[number % 3]) > 0.9999
+    assert max(sizes) > most
+    halved = engine._slice
+    engine._slice = SLICE
+    assert halved <= most
+    assert engine.llm is llm, "it was not started again"
+    print(f"{sum(size > most for size in sizes)} times out of memory, 90 vectors, lost 0")
+
+
+def test_one_input_without_the_memory(spec: ModelSpec, monkeypatch: pytest.MonkeyPatch) -> None:
+    """It is refused alone; where none has the memory, the work stops with what to do."""
+    starts: list[object] = []
+
+    class Small(FakeLLM):
+        """Has no memory for the word huge."""
+
+        def __init__(self) -> None:
+            super().__init__(spec.dimensions)
+            starts.append(self)
+            self.huge = False
+
+        def add_request(self, name: str, prompt: Any, parameters: object) -> None:
+            super().add_request(name, prompt, parameters)
+            self.huge |= "huge" in prompt["prompt"]
+
+        def abort_request(self, names: list[str]) -> None:
+            self._waiting = [name for name in self._waiting if name not in names]
+            self.huge = False
+
+        def step(self) -> list[Any]:
+            if self.huge:
+                raise RuntimeError("[enforce fail] DefaultCPUAllocator: can't allocate memory")
+            return super().step()
+
+    engine = LocalEngine.__new__(LocalEngine)
+    monkeypatch.setattr(LocalEngine, "_start", lambda self: setattr(self, "_llm", Small()))
+    engine.__init__(spec)  # type: ignore[misc]
+    outputs = engine.embed([EngineInput(word) for word in ("dog", "huge", "cat", "tree")])
+    assert [isinstance(output, Refusal) for output in outputs] == [False, True, False, False]
+    assert "can't allocate memory" in outputs[1].reason  # type: ignore[union-attr]
+    with pytest.raises(EngineError, match=r"not the memory for a single input .* --replicas"):
+        engine.embed([EngineInput("huge")] * 9)
+
+
+def test_the_library_end_to_end(engine: LocalEngine, model: Path, tmp_path: Path) -> None:
+    """Indexed through the library, each picture finds itself first."""
+    for number in range(12):
+        noise(120, 90, seed=number).save(tmp_path / f"{number}.png")
+
+    class Lent(UntilExit):
+        spec = resolve(str(model))
+
+    lent = Lent(engine)
+    with Library.open(tmp_path / "library", create=True, start=lambda spec: lent) as library:
+        *_, last = library.index([tmp_path], IndexOptions(model=str(model)))
+        assert isinstance(last, Finished)
+        assert last.summary.added == 12
+        for number in range(12):
+            (first, *_) = library.search(Query(image=tmp_path / f"{number}.png"))
+            assert first.path == str(tmp_path / f"{number}.png")
+            assert first.score > 0.999
+        assert len(library.search(Query("a red boat"))) == 10
+
+
+def test_the_command_line_end_to_end(clip: Path, tmp_path: Path) -> None:
+    """Two processes as a user starts them: stdout holds data alone, vLLM's noise is kept away."""
+    for number in range(5):
+        noise(120, 90, seed=number).save(tmp_path / f"{number}.jpg")
+
+    def searchapp(*arguments: object) -> subprocess.CompletedProcess[str]:
+        return subprocess.run(
+            [sys.executable, "-m", "searchapp", *map(str, arguments)],
+            capture_output=True, text=True, check=False, timeout=120,
+            env=os.environ | in_library(tmp_path),
+        )  # fmt: skip
+
+    result = searchapp("index", tmp_path, "--model", clip, "--json")
+    assert json.loads(result.stdout)["added"] == 5, result.stderr
+    lines = result.stderr.splitlines()
+    assert lines[:2] == ["5 picture files, 5 to read", "starting vLLM with tiny-clip ..."]
+    assert all("done" in line for line in lines[2:])
+    result = searchapp("query", "--image", tmp_path / "3.jpg", "--json", "-k", 2)
+    hits = json.loads(result.stdout)
+    assert [hits[0]["path"], len(hits)] == [str(tmp_path / "3.jpg"), 2]
+    assert hits[0]["score"] > 0.999
+    assert result.stderr == "starting vLLM with tiny-clip ...\n"
+
+
+def test_a_folder_that_vllm_cannot_load(clip: Path, tmp_path: Path) -> None:
+    """Weights that are none give one clear error, and leave nothing on stdout."""
+    broken = tmp_path / "broken"
+    broken.mkdir()
+    for file in clip.iterdir():
+        (broken / file.name).write_bytes(file.read_bytes())
+    (broken / "model.safetensors").write_bytes(b"no weights")
+    with pytest.raises(ModelError, match=r"broken: vLLM cannot start it: "):
+        LocalEngine(resolve(str(broken)))
+    assert gc.isenabled(), "garbage is collected again"
+
+
+def test_a_folder_is_recognised_by_its_config(spec: ModelSpec) -> None:
+    """With its own bounds."""
+    assert spec.image.side == IMAGE_SIDE
+    assert spec.text_limit == TEXT_LIMIT
+    assert spec.modalities == ("text", "image")

@@ -1,0 +1,244 @@
+"""Whenever a run is killed, and whatever the disk refuses: nothing is lost, and nothing wrong.
+
+FAULT_POINTS=10 tries ten times as many points; a few hundred a case are all there are.
+"""
+
+import json
+import os
+import resource
+import subprocess
+import sys
+import textwrap
+from pathlib import Path
+from typing import Any
+
+import pytest
+from support.fakes import FakeEngine
+from support.library import Run, in_library
+from support.paths import TESTS
+from support.pictures import draw
+from support.preload import built, needs_preload, preloaded
+from support.processes import command
+
+from searchapp.engines import EngineInput
+from searchapp.errors import LibraryError
+from searchapp.library import Library
+from searchapp.models import resolve
+from searchapp.pictures import decode
+from searchapp.types import Query, SearchOptions
+
+
+@pytest.fixture(scope="module")
+def faults(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return built(tmp_path_factory.mktemp("faults"))
+
+
+def shown(faults: Path, folder: Path, case: str, points: int) -> dict[str, Any]:
+    """Run a case of crashes.py; nothing must be wrong afterwards."""
+    points = round(points * float(os.environ.get("FAULT_POINTS", "1")))
+    ran = preloaded(faults, TESTS / "support" / "crashes.py", folder, case, points)
+    assert ran.returncode == 0, ran.stderr
+    count: dict[str, Any] = json.loads(ran.stdout)
+    assert not count["wrong"], count["wrong"][0]
+    assert (count["hung"], count["lost"]) == (0, 0)
+    return count
+
+
+@needs_preload
+@pytest.mark.parametrize(
+    ("case", "tried"), [("kill-first", 30), ("kill-more", 60), ("kill-prune", 20)]
+)
+def test_a_kill_at_any_call_that_changes_files(
+    faults: Path, tmp_path: Path, case: str, tried: int
+) -> None:
+    """Writes (whole and torn), fsyncs, renames, deletions: the next run goes on and completes.
+
+    Search equals brute force, before and after; nothing that was done is embedded again.
+    """
+    count = shown(faults, tmp_path, case, tried)
+    assert count["killed"] >= 0.75 * count["points"]  # the last may lie beyond this run's end
+    assert min(count["calls"][kind] for kind in ("write", "sync", "rename", "unlink")) >= 1
+    calls = ", ".join(f"{number} {kind}s" for kind, number in count["calls"].items())
+    print(f"{case}: {count['killed']} kill points tried of {calls}; lost 0, wrong 0, hung 0")
+
+
+@needs_preload
+def test_a_kill_at_any_moment(faults: Path, tmp_path: Path) -> None:
+    """Between the calls, too."""
+    count = shown(faults, tmp_path, "moments-more", 30)
+    assert count["killed"] >= 10
+    print(f"moments: {count['killed']} killed at random; lost 0, wrong 0, hung 0")
+
+
+@needs_preload
+@pytest.mark.parametrize(
+    ("case", "tried", "said"),
+    [
+        ("full-first", 15, "full"),
+        ("full-more", 30, "full"),
+        ("full-prune", 15, "full"),
+        ("eio-more", 30, "I/O error"),
+    ],
+)
+def test_a_disk_that_refuses(
+    faults: Path, tmp_path: Path, case: str, tried: int, said: str
+) -> None:
+    """Full, or failing, at any call, for once or from then on: one clear line, and all is kept."""
+    count = shown(faults, tmp_path, case, tried)
+    assert count["faults"] >= 0.75 * count["points"]
+    assert any(said in line and "run this again" in line for line in count["said"])
+    assert all("\n" not in line and "; " in line for line in count["said"])
+    told = sum(count["said"].values())
+    print(f"{case}: {count['faults']} faults injected, {told} stated; lost 0, wrong 0, hung 0")
+
+
+@needs_preload
+@pytest.mark.parametrize("case", ["read-only-more", "read-only-journal-more"])
+def test_a_library_that_cannot_be_written(faults: Path, tmp_path: Path, case: str) -> None:
+    """It is searched and filtered, whatever a killed process left there; index says why not."""
+    ran = preloaded(faults, TESTS / "support" / "crashes.py", tmp_path, case, 0)
+    assert ran.returncode == 0, ran.stderr
+    for file in tmp_path.glob("library"):
+        file.chmod(0o755)
+    status, (found, stated, asked) = json.loads(ran.stdout)
+    assert found == {"hits": [3, 3], "journal": "journal" in case}
+    assert "cannot be written: Permission denied; it can be searched" in stated["stated"]
+    assert (status, asked) == (0, {"query": 10, "code": 0})
+
+
+def test_the_command_says_that_the_disk_refuses(tmp_path: Path, model: Path) -> None:
+    """A real limit of the system, in the midst of a run: one line, and exit status 1."""
+    for mark in range(12):
+        draw(tmp_path / f"photos/{mark:02}.png", "red", mark=mark + 1)
+    arguments = command(
+        "index", tmp_path / "photos", "--model", model, "--batch-size", 1, seconds=0
+    )
+    options = {"env": os.environ | in_library(tmp_path), "capture_output": True, "text": True}
+    limit = (resource.RLIMIT_FSIZE, (500_000, 500_000))
+    full = subprocess.run(
+        arguments, check=False, preexec_fn=lambda: resource.setrlimit(*limit), **options
+    )
+    assert (full.returncode, full.stdout) == (1, "")
+    (said,) = [line for line in full.stderr.splitlines() if line.startswith("searchapp: ")]
+    assert full.stderr.endswith(f"{said}\n")
+    assert "Traceback" not in full.stderr
+    assert "full; see to it and run this again" in said
+    again = subprocess.run([*arguments, "--json"], check=True, **options)
+    done = json.loads(again.stdout)
+    assert (done["added"] + done["unchanged"], done["failed"]) == (12, 0)
+    assert done["unchanged"] > 0
+    print(f"{done['unchanged']} of 12 kept: {said}")
+
+
+WRITES = {  # each more than there is room for
+    "query --html": """
+        from searchapp.pages.contact_sheet import Section, write_sheet
+        write_sheet(file, [Section("x" * 9000, [])])
+    """,
+    "duplicates --html": """
+        from searchapp.duplicates import review
+        from searchapp.types import Duplicates
+        review.write(file, Duplicates((), (), 0, 0))
+    """,
+    "duplicates --script": """
+        from searchapp.duplicates import script
+        script.write(file, [])
+    """,
+    "map --html": """
+        import numpy as np
+        from searchapp.pages.map.render import write_map
+        write_map(file, [], np.zeros((0, 2), np.int32), "x", "x")
+    """,
+}
+
+
+def writing(code: str, file: str | Path, **options: Any) -> subprocess.CompletedProcess[str]:
+    start = f"from pathlib import Path\nfile = Path({str(file)!r})\n"
+    return subprocess.run(
+        [sys.executable, "-c", start + textwrap.dedent(code)], text=True, check=False, **options
+    )
+
+
+@pytest.mark.parametrize("name", WRITES)
+def test_what_is_cut_off_is_not_there(tmp_path: Path, name: str) -> None:
+    """A page or a script that the disk has no room for leaves what stood there, and no scraps."""
+    file = tmp_path / "written"
+    file.write_text("as it was")
+    full = writing(
+        WRITES[name], file, stderr=subprocess.PIPE,
+        preexec_fn=lambda: resource.setrlimit(resource.RLIMIT_FSIZE, (2000, 2000)),
+    )  # fmt: skip
+    assert f"SearchAppError: {file} cannot be written: File too large" in full.stderr
+    assert file.read_text() == "as it was"
+    assert list(tmp_path.iterdir()) == [file]
+    assert writing(WRITES[name], file).returncode == 0
+    assert len(file.read_text()) > 2000
+
+
+def test_a_page_flows_through(tmp_path: Path) -> None:
+    """Into a pipe, a standard output that is a file, and behind a link."""
+    code = WRITES["query --html"]
+    page = writing(code, "/dev/fd/1", stdout=subprocess.PIPE).stdout
+    assert page.startswith("<!doctype html>")
+    with (tmp_path / "page.html").open("w") as output:
+        assert writing(code, "/dev/fd/1", stdout=output).returncode == 0
+    assert (tmp_path / "page.html").read_text() == page
+    os.mkfifo(tmp_path / "pipe")
+    with subprocess.Popen(["cat", tmp_path / "pipe"], stdout=subprocess.PIPE, text=True) as reader:
+        assert writing(code, tmp_path / "pipe").returncode == 0
+        assert reader.stdout
+        assert reader.stdout.read() == page
+    assert (tmp_path / "pipe").is_fifo()
+    link = tmp_path / "link.html"
+    link.symlink_to(tmp_path / "behind.html")
+    assert writing(code, link).returncode == 0
+    assert link.is_symlink()
+    assert (tmp_path / "behind.html").read_text() == page
+
+
+def test_a_second_index_says_who_writes_and_readers_read_on(tmp_path: Path, model: Path) -> None:
+    """It ends at once with the holder's number; a reader sees what is saved, and it alone."""
+    for mark in range(16):
+        draw(tmp_path / f"photos/{mark:02}.png", "red", mark=mark + 1)
+    environment = os.environ | in_library(tmp_path)
+    arguments = command("index", tmp_path / "photos", "--model", model, "--batch-size", 2)
+    first = subprocess.Popen(arguments, stderr=subprocess.PIPE, text=True, env=environment)
+    assert first.stderr
+    assert any("2/16 done" in line for line in first.stderr)
+    second = subprocess.Popen(arguments, stderr=subprocess.PIPE, text=True, env=environment)
+    counts, spec = [], resolve(str(model))
+    (exact,) = FakeEngine(spec).embed([EngineInput("red")])
+    while first.poll() is None:
+        with Library.open(tmp_path / "library", start=FakeEngine) as library:
+            hits = library.search(Query("red"), SearchOptions(count=100))
+        counts.append(len(hits))
+        for hit in hits:
+            picture = decode.prepare(Path(hit.path).read_bytes(), spec.image).image
+            (vector,) = FakeEngine(spec).embed([EngineInput("", picture)])
+            assert hit.score == pytest.approx(float(vector @ exact), abs=2e-3)
+    assert counts == sorted(counts)
+    assert counts[0] >= 2
+    assert len(set(counts)) > 2
+    said = second.communicate(timeout=30)[1]
+    assert second.returncode == 1
+    assert f"is being written by searchapp index (process {first.pid} on" in said
+    assert (first.returncode, said.count("\n")) == (0, 1)
+    print(f"{len(counts)} searches while another process wrote; wrong 0")
+
+
+@pytest.mark.parametrize("page", range(1, 12))
+def test_a_damaged_catalogue_is_said(
+    run: Run, photos: Path, model: Path, tmp_path: Path, page: int
+) -> None:
+    """Whatever page of it is overwritten: an answer, or one line with the way out; no traceback."""
+    run("index", photos, "--model", model)
+    file = tmp_path / "library" / "catalog.db"
+    data = bytearray(file.read_bytes())
+    data[4096 * page : 4096 * (page + 1)] = b"\xff" * 4096
+    file.write_bytes(data)
+    for arguments in (["query", "red", "--where", "width > 1"], ["info"], ["index", photos]):
+        result = run(*arguments)
+        assert result.exit_code in (0, 1)
+        if result.exit_code:
+            assert isinstance(result.exception, LibraryError)
+            assert "its file is damaged; restore a copy" in str(result.exception)

@@ -1,0 +1,346 @@
+"""Pictures are described again where that is due, and nothing is embedded for it."""
+
+from __future__ import annotations
+
+import io
+import json
+import os
+import sqlite3
+import subprocess
+import sys
+import time
+from contextlib import closing
+from pathlib import Path
+
+import pytest
+from PIL import Image
+from sqlite_utils import Database
+from support.cameras import dng
+from support.films import film
+from support.library import Engines, Run, index
+from support.old_library import old_library
+from support.pictures import draw, picture
+from support.written import exif, jpeg, listed, xmp
+
+from searchapp.library import Library
+from searchapp.pictures import decode, metadata
+from searchapp.types import Describing, Hit, Query, SearchOptions
+
+
+def write(file: Path, data: bytes) -> Path:
+    file.parent.mkdir(parents=True, exist_ok=True)
+    file.write_bytes(data)
+    return file
+
+
+def jpeg_xl(said: Image.Exif) -> bytes:
+    buffer = io.BytesIO()
+    decode._pillow()
+    picture("red").save(buffer, "JXL", exif=said.tobytes())
+    return buffer.getvalue()
+
+
+def rating(stars: int, *keywords: str) -> bytes:
+    return xmp(f'xmp:Rating="{stars}"', listed("dc:subject", *keywords) if keywords else "")
+
+
+def hit(library: Library, name: str) -> Hit:
+    (found,) = (
+        hit for hit in library.search(Query("red"), SearchOptions(count=99))
+        if Path(hit.path).name == name
+    )  # fmt: skip
+    return found
+
+
+@pytest.mark.parametrize("name", ["a.jpg", "a.jxl", "a.dng", "b.dng", "a.mp4"])
+def test_a_sidecar_that_goes_takes_along_what_it_said(
+    opened: Library, tmp_path: Path, model: Path, name: str
+) -> None:
+    """Of every kind of file; what the file says by itself is there again."""
+    file = write(tmp_path / "photos" / name, b"")
+    tags = {"creation_time": "2023-06-17T21:05:00.000000Z"}
+    {
+        "a.jpg": lambda: file.write_bytes(jpeg(exif=exif("2023:06:17 21:05:00"))),
+        "a.jxl": lambda: file.write_bytes(jpeg_xl(exif("2023:06:17 21:05:00"))),
+        "a.dng": lambda: file.write_bytes(dng()),
+        "b.dng": lambda: file.write_bytes(dng(preview=picture("red", (160, 120)))),
+        "a.mp4": lambda: film(file, (("red", 1),), tags=tags),
+    }[name]()
+    index(opened, tmp_path / "photos", model)
+    before = hit(opened, name)
+    assert before.date is not None and before.date.startswith("2023-06-17T21:05:00")
+    said = write(file.with_suffix(".xmp"), xmp('xmp:Rating="5" exif:DateTimeOriginal="2001-01-01"'))
+    assert index(opened, tmp_path / "photos", model).described == 1
+    assert (hit(opened, name).rating, hit(opened, name).taken_at) == (5, "2001-01-01T00:00:00")
+    said.unlink()
+    assert index(opened, tmp_path / "photos", model).described == 1
+    assert hit(opened, name) == before
+
+
+def test_a_sidecar_is_read_when_it_comes_changes_and_goes(
+    opened: Library, tmp_path: Path, model: Path, fake_engines: Engines
+) -> None:
+    """With the picture, later, and never twice; the picture is not embedded again."""
+    photos = tmp_path / "photos"
+    a = write(photos / "a.jpg", jpeg(exif=exif(rating=1)))
+    draw(photos / "b.png", "red", mark=4)
+    draw(photos / "b.jpg", "red", mark=9)
+    write(photos / "a.xmp", rating(2, "new"))
+    assert index(opened, photos, model).described == 0  # what is new is not read again
+    assert (hit(opened, "a.jpg").rating, hit(opened, "a.jpg").keywords) == (2, ("new",))
+    embedded = fake_engines.embedded
+    assert index(opened, photos, model).described == 0
+
+    write(photos / "a.jpg.xmp", rating(5, "full", "name"))  # goes before a.xmp
+    write(photos / "b.xmp", rating(3))  # of both
+    write(photos / "nothing.xmp", rating(3))
+    assert index(opened, photos, model).described == 3
+    assert (hit(opened, "a.jpg").rating, hit(opened, "a.jpg").keywords) == (5, ("full", "name"))
+    assert [hit(opened, name).rating for name in ("b.png", "b.jpg")] == [3, 3]
+    assert index(opened, photos, model).described == 0
+
+    write(photos / "a.jpg.xmp", xmp('xmp:Rating="-1"'))
+    assert index(opened, photos, model, include=("*.jpg", "*.png")).described == 1
+    assert (hit(opened, "a.jpg").rating, hit(opened, "a.jpg").keywords) == (-1, ())
+    (photos / "a.jpg.xmp").unlink()
+    (photos / "a.xmp").unlink()
+    assert index(opened, photos, model).described == 1
+    assert hit(opened, "a.jpg").rating == 1
+    assert index(opened, photos, model).described == 0
+    assert fake_engines.embedded == embedded
+    a.rename(photos / "c.jpg")
+    write(photos / "c.xmp", rating(4))
+    summary = index(opened, photos, model)
+    assert (summary.moved, summary.described) == (1, 0)
+    assert hit(opened, "c.jpg").rating == 4
+
+
+@pytest.mark.parametrize("name", ["a.jxl", "a.mkv"])
+def test_nothing_is_left_of_what_a_sidecar_said(
+    opened: Library, tmp_path: Path, model: Path, fake_engines: Engines, name: str
+) -> None:
+    """Nor of files that Pillow alone does not open: they are read again, and not embedded."""
+    photos = tmp_path / "photos"
+    if name == "a.mkv":
+        film(photos / name, tags={"creation_time": "2021-05-04T03:02:01Z"})
+    else:
+        draw(photos / name, "red")
+    write(photos / "a.xmp", xmp('xmp:Rating="5" exif:DateTimeOriginal="1999"',
+                                listed("dc:subject", "old")))  # fmt: skip
+    index(opened, photos, model)
+    embedded = fake_engines.embedded
+    assert (hit(opened, name).rating, hit(opened, name).keywords) == (5, ("old",))
+    assert (hit(opened, name).date or "").startswith("1999")
+    write(photos / "a.xmp", rating(3))
+    assert index(opened, photos, model).described > 0
+    assert (hit(opened, name).rating, hit(opened, name).keywords) == (3, ())
+    (photos / "a.xmp").unlink()
+    assert index(opened, photos, model).described > 0
+    assert hit(opened, name).rating is None
+    assert not (hit(opened, name).date or "").startswith("1999")
+    assert hit(opened, name).date_from == ("exif" if name == "a.mkv" else "file")
+    assert fake_engines.embedded == embedded
+
+
+@pytest.fixture
+def old(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, model: Path) -> Path:
+    """A library of the version before, of three pictures."""
+    photos = tmp_path / "photos"
+    write(photos / "a.jpg", jpeg(exif=exif("2023:06:17 21:05:00", lens="L", rating=4)))
+    os.utime(draw(photos / "b.png", "red"), (86400 * 400, 86400 * 400))
+    os.utime(draw(photos / "gone.png", "red", mark=9), (86400 * 800, 86400 * 800))
+    old_library(tmp_path / "library", monkeypatch, photos, model)
+    return photos
+
+
+def test_an_old_library_is_read_anew_once(
+    old: Path, tmp_path: Path, run: Run, fake_engines: Engines, model: Path
+) -> None:
+    """Dates are known at once, the rest with the next run, which says so, and embeds nothing."""
+    with Library.open(tmp_path / "library", start=fake_engines) as library:
+        assert hit(library, "a.jpg").date_from == "exif"
+        assert hit(library, "b.png").date_from == "file"
+        assert (hit(library, "b.png").date or "").startswith("1971-02-0")
+        assert hit(library, "a.jpg").lens is None
+    (old / "gone.png").unlink()
+    before = fake_engines.embedded
+    said = run("index", old, "--model", model)
+    assert "reading the metadata of 2 pictures again, once" in said.stderr
+    assert "2 unchanged, 1 removed, 2 described again" in said.stderr
+    assert fake_engines.embedded == before
+    with Library.open(tmp_path / "library", start=fake_engines) as library:
+        assert (hit(library, "a.jpg").lens, hit(library, "a.jpg").rating) == ("L", 4)
+        assert len(hit(library, "b.png").date or "") == 25
+    said = run("index", old, "--model", model)
+    assert "again" not in said.stderr
+
+
+def test_an_old_picture_with_a_sidecar_is_read_once(
+    old: Path, tmp_path: Path, model: Path, fake_engines: Engines, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Both reasons at once are one, whatever the page; and all is known then."""
+    monkeypatch.setattr("searchapp.catalog.outdated_metadata.PAGE", 1)
+    read: list[str] = []
+    glance = decode.glance
+    monkeypatch.setattr(decode, "glance", lambda *file: [read.append(file[0]), glance(*file)][1])
+    write(old / "a.xmp", rating(2))
+    write(old / "b.xmp", rating(3))
+    with Library.open(tmp_path / "library", start=fake_engines) as library:
+        assert index(library, old, model).described == 3
+        assert sorted(Path(path).name for path in read) == ["a.jpg", "b.png", "gone.png"]
+        assert [hit(library, name).rating for name in ("a.jpg", "b.png")] == [2, 3]
+        assert index(library, old, model).described == 0
+
+
+def test_several_may_open_an_old_library_at_once(old: Path, tmp_path: Path) -> None:
+    """One of them brings it up to date; the others wait for it."""
+    code = "import sys, searchapp; searchapp.Library.open(sys.argv[1]).close()"
+    library = tmp_path / "library"
+    with closing(sqlite3.connect(library / "catalog.db", isolation_level=None)) as holding:
+        holding.execute("begin immediate")  # until all have seen that it is old
+        opening = [subprocess.Popen([sys.executable, "-c", code, library]) for _ in range(3)]
+        time.sleep(2)
+        holding.execute("rollback")
+    assert [process.wait() for process in opening] == [0, 0, 0]
+
+
+def test_it_goes_on_where_it_was_interrupted(
+    old: Path, tmp_path: Path, model: Path, fake_engines: Engines, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Page by page: what is written is not read again."""
+    monkeypatch.setattr("searchapp.catalog.outdated_metadata.PAGE", 1)
+    with Library.open(tmp_path / "library", start=fake_engines) as library:
+        events = library.index([old])
+        for event in events:
+            if isinstance(event, Describing) and event.done == 2:
+                break
+        events.close()
+        assert index(library, old, model).described == 1
+        assert index(library, old, model).described == 0
+
+
+def test_a_process_that_stays_notices(
+    opened: Library, tmp_path: Path, model: Path, fake_engines: Engines
+) -> None:
+    """Filters and counts of another process see what was described again."""
+    photos = tmp_path / "photos"
+    write(photos / "a.jpg", jpeg())
+    draw(photos / "b.png", "red")
+    index(opened, photos, model)
+    with Library.open(tmp_path / "library", start=fake_engines) as other:
+        best = SearchOptions(rating="4+")
+        assert other.search(Query("red"), best) == []
+        write(photos / "a.xmp", rating(5, "sea"))
+        index(opened, photos, model)
+        assert [Path(hit.path).name for hit in other.search(Query("red"), best)] == ["a.jpg"]
+        tagged = SearchOptions(keyword=("SEA",))
+        assert len(other.search(Query("red"), tagged)) == 1
+        assert other.facets().keywords.values == (("sea", 1),)
+
+
+def test_counts_are_those_of_the_pictures(opened: Library, tmp_path: Path, model: Path) -> None:
+    """Each kind beside a filter as if it asked nothing of its own; keywords within it."""
+    photos = tmp_path / "photos"
+    for number, (date, camera, words) in enumerate(
+        (
+            ("2022:12:31 10:00:00", "X", ("sea", "dog")),
+            ("2023:06:01 10:00:00", "X", ("sea",)),
+            ("2023:06:09 10:00:00", "Y", ()),
+            (None, "Y", ("dog",)),
+        )
+    ):
+        file = draw(photos / f"{number % 2}/{number}.jpg", "red", mark=number,
+                    exif=exif(date, model=camera, lens=f"lens {camera}", rating=number)
+                    )  # fmt: skip
+        os.utime(file, (1.5e9, 1.5e9))
+        write(file.with_suffix(".xmp"), xmp("", listed("dc:subject", *words)))
+    index(opened, photos, model)
+    facets = opened.facets()
+    assert facets.images == 4
+    months = [(month.month, month.images, month.by_file) for month in facets.months]
+    assert months == [("2017-07", 1, 1), ("2022-12", 1, 0), ("2023-06", 2, 0)]
+    assert facets.cameras.values == (("X", 2), ("Y", 2))
+    assert facets.lenses.values == (("lens X", 2), ("lens Y", 2))
+    assert dict(facets.folders.values) == {f"{photos}/0": 2, f"{photos}/1": 2}
+    assert dict(facets.keywords.values) == {"sea": 2, "dog": 2}
+    assert facets.ratings.values == (("3", 1), ("2", 1), ("1", 1), ("unrated", 1))
+    assert facets.formats.values == (("jpeg", 4),)
+
+    facets = opened.facets(SearchOptions(camera="x", keyword=("sea",), after="2023").filter)
+    assert facets.images == 1
+    assert facets.cameras.values == (("X", 1),)
+    assert [month.month for month in facets.months] == ["2022-12", "2023-06"]
+    assert facets.keywords.values == (("sea", 1),)
+    assert opened.facets(SearchOptions(folder=photos / "1").filter).images == 2
+    overview = opened.overview()
+    assert (overview.first_date, overview.last_date) == ("2017-07-14", "2023-06-09")
+
+
+NEW = ("lens", "rating", "keywords", "title", "description", "date", "date_from", "reader")
+
+
+def test_json_the_view_and_exports_tell_all(
+    run: Run, tmp_path: Path, model: Path, fake_engines: Engines
+) -> None:
+    """The same of a picture everywhere; what has no vector of its own is not lost on the way."""
+    photos = tmp_path / "photos"
+    block = exif("2023:06:17 21:05:00", "+02:00", (48.5, 2.25), model="X", lens="L")
+    write(photos / "a.jpg", jpeg(exif=block))
+    title = listed("dc:title", "T", kind="Alt") + listed("dc:subject", "one", "two")
+    write(photos / "a.xmp", xmp('xmp:Rating="4"', title))
+    run("index", photos, "--model", model)
+    (told,) = json.loads(run("query", "red", "--json", "--rating", "4+").stdout)
+    expected = {
+        "taken_at": "2023-06-17T21:05:00+02:00", "date": "2023-06-17T21:05:00+02:00",
+        "date_from": "exif", "camera": "X", "lens": "L", "rating": 4, "keywords": ["one", "two"],
+        "title": "T", "latitude": 48.5, "longitude": 2.25,
+    }  # fmt: skip
+    assert expected.items() <= told.items()
+    for suffix in ("npy", "parquet", "json"):
+        file = tmp_path / f"out.{suffix}"
+        run("export", file)
+        with Library.open(tmp_path / suffix, create=True, start=fake_engines) as library:
+            library.load(file)
+            (again,) = library.search(Query("red"))
+        assert {name: getattr(again, name) for name in expected} == (
+            expected | {"keywords": ("one", "two")}
+        )
+    document = json.loads((tmp_path / "out.json").read_text())
+    for name in NEW:
+        del document["images"][0][name]
+    (tmp_path / "out.json").write_text(json.dumps(document))
+    with Library.open(tmp_path / "older", create=True, start=fake_engines) as library:
+        library.load(tmp_path / "out.json")
+        (again,) = library.search(Query("red"))
+        assert (again.date, again.date_from, again.rating) == (
+            "2023-06-17T21:05:00+02:00", "exif", None,
+        )  # fmt: skip
+        assert index(library, photos, model).described == 1
+        assert library.search(Query("red"))[0].rating == 4
+    (row,) = Database(tmp_path / "library/catalog.db").query("select * from photos")
+    assert (row["keywords"], row["rating"], row["date_from"]) == ("one, two", 4, "exif")
+
+
+def test_mistakes_in_filters_are_told(run: Run) -> None:
+    """Before anything starts."""
+    for rating in ("6", "four", "4-", "", "-2"):
+        done = run("query", "red", f"--rating={rating}")
+        assert done.exit_code == 2
+        assert "a rating is 4, 4+, 2-4, rejected or unrated" in done.stderr
+
+
+def test_every_file_that_is_read_is_closed(tmp_path: Path) -> None:
+    """A run over many does not run out of them."""
+    file = write(tmp_path / "a.jpg", jpeg())
+    state = file.stat()
+    before = len(list(Path("/proc/self/fd").iterdir()))
+    for _ in range(50):
+        decode.glance(str(file), state.st_size, state.st_mtime_ns)
+        metadata.sidecar_of(str(file))
+    assert len(list(Path("/proc/self/fd").iterdir())) == before
+
+
+def test_help_reads_no_xml() -> None:
+    """What starts at once has nothing to do with it."""
+    code = "import sys, searchapp.cli; sys.exit('defusedxml' in sys.modules)"
+    assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0

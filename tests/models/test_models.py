@@ -1,0 +1,319 @@
+"""What each model is told: prompts, options, trust, and models of the user's own."""
+
+import json
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from support.fake_llm import FakeLLM
+from support.library import Engines, Run, write_model
+from support.pictures import draw
+
+from searchapp import engines, models
+from searchapp.engines.local import LocalEngine
+from searchapp.engines.torchvision_stub import mend_torchvision
+from searchapp.errors import ModelError, QueryError, UnsupportedModality
+from searchapp.library import Library
+from searchapp.models import MODELS, ModelSpec, document_prompt, prompt_for, resolve
+from searchapp.search import query_vector
+from searchapp.types import IndexOptions, ModelOptions, Query, SearchOptions
+
+# The prompts of vLLM's vision-language-embedding example, to the byte.
+E5_V = (
+    "<|start_header_id|>user<|end_header_id|>\n\n{}<|eot_id|>"
+    "<|start_header_id|>assistant<|end_header_id|>\n\n \n"
+)
+EXAMPLE = {
+    ("e5_v", "text"): E5_V.format(
+        "A dog sitting in the grass\nSummary above sentence in one word: "
+    ),
+    ("e5_v", "image"): E5_V.format("<image>\nSummary above image in one word: "),
+    ("vlm2vec", "text"): (
+        "Find me an everyday image that matches the given caption: A dog sitting in the grass"
+    ),
+    ("vlm2vec", "image"): (
+        "<|image_1|> Find a day-to-day image that looks similar to the provided image."
+    ),
+    ("vlm2vec", "text+image"): (
+        "<|image_1|> Represent the given image with the following question: "
+        "A cat standing in the snow."
+    ),
+}
+
+
+@pytest.fixture
+def recorders(monkeypatch: pytest.MonkeyPatch) -> list[FakeLLM]:
+    """The real engine on top of recorders."""
+    made: list[FakeLLM] = []
+
+    def start(self: LocalEngine) -> None:
+        models.check_trust(self._spec)
+        mend_torchvision()  # as the real start does: what renders imports vLLM
+        made.append(FakeLLM(self._spec.dimensions))
+        self._llm = made[-1]
+
+    monkeypatch.setattr(LocalEngine, "_start", start)
+    return made
+
+
+@pytest.mark.parametrize(("name", "modality"), EXAMPLE)
+def test_the_prompts_are_the_examples(
+    run: Run,
+    recorders: list[FakeLLM],
+    monkeypatch: pytest.MonkeyPatch,
+    tmp_path: Path,
+    name: str,
+    modality: str,
+) -> None:
+    """`searchapp embed` gives vLLM what the example gives it, byte for byte."""
+    fetched: list[str] = []
+    picture = draw(tmp_path / "sample.jpg").read_bytes()
+    monkeypatch.setattr(
+        "searchapp.files.fetch_url._download", lambda url: fetched.append(url) or picture
+    )
+    monkeypatch.setattr(engines, "start_engine", lambda spec, **_: LocalEngine(spec))
+    options = ["--trust-remote-code"] if name == "vlm2vec" else []
+    result = run("embed", "--model", name, "--modality", modality, *options)
+    assert len(json.loads(result.stdout)) == {"e5_v": 4096, "vlm2vec": 3072}[name]
+    (sent,) = recorders[0].prompts
+    assert sent["prompt"] == EXAMPLE[name, modality]
+    if modality != "text":
+        assert sent["multi_modal_data"]["image"].size == (80, 60)
+        assert fetched[0].startswith("https://upload.wikimedia.org/wikipedia/commons/thumb/")
+
+
+def test_embed_defaults_to_the_examples(run: Run) -> None:
+    """With no option at all it is vlm2vec, whose code the user has to allow first."""
+    result = run("embed")
+    assert result.exit_code == 1
+    message = str(result.exception)
+    assert message.startswith("vlm2vec runs code of its own: configuration_phi3_v.py")
+    assert MODELS["vlm2vec"].revision in message
+    assert "--trust-remote-code once" in message
+
+
+def test_e5_v_refuses_both_at_once() -> None:
+    """The example's error, and who can do it."""
+    with pytest.raises(
+        UnsupportedModality, match=r"^Unsupported query modality: 'text\+image'; e5-v takes text or"
+    ) as caught:
+        prompt_for(resolve("e5-v"), "text+image", "a cat")
+    assert "Models that can: vlm2vec, qwen3-vl-embedding-2b" in str(caught.value)
+
+
+def test_qwen_is_told_its_instruction() -> None:
+    """The default one, or the user's, in documents and queries alike."""
+    spec = resolve("qwen3-vl-embedding-2b")
+    assert prompt_for(spec, "text+image", " a cat ") == (
+        "<|im_start|>system\nRepresent the user's input.<|im_end|>\n<|im_start|>user\n"
+        "<|vision_start|><|image_pad|><|vision_end|>a cat<|im_end|>\n<|im_start|>assistant\n"
+    )
+    own = resolve("qwen3-vl-embedding-2b", ModelOptions(instruction="Find {text} logos."))
+    assert "system\nFind {text} logos.<|im_end|>" in document_prompt(own)
+    with pytest.raises(ModelError, match="clip-vit-b-32 takes no --instruction"):
+        resolve("clip-vit-b-32", ModelOptions(instruction="Find logos."))
+
+
+def test_dimensions_are_cut_where_the_model_allows_it() -> None:
+    """The first numbers are kept, at length one again; other models refuse."""
+    spec = resolve("qwen3-vl-embedding-2b", ModelOptions(dimensions=3))
+    assert (spec.dimensions, spec.cut_from) == (3, 2048)
+    raw = np.arange(1, 2049, dtype=np.float32)
+    vector = engines.base.checked(raw, spec)
+    expected = np.array([1, 2, 3]) / np.sqrt(14)
+    assert np.allclose(vector, expected, atol=1e-6)  # type: ignore[arg-type]
+    for dimensions in (0, 2049):
+        with pytest.raises(ModelError, match="must be from 1 to 2048"):
+            resolve("qwen3-vl-embedding-2b", ModelOptions(dimensions=dimensions))
+    with pytest.raises(ModelError, match="clip-vit-b-32 has 512 dimensions and no fewer"):
+        resolve("clip-vit-b-32", ModelOptions(dimensions=64))
+
+
+def test_pictures_are_bounded_as_the_model_is_told() -> None:
+    """The processor's setting and our own resizing agree."""
+    spec = resolve("qwen3-vl-embedding-8b", ModelOptions(max_pixels=100_000))
+    processor = spec.engine_arguments["mm_processor_kwargs"]
+    assert processor["size"] == {"shortest_edge": 4096, "longest_edge": 100_000}
+    width, height = spec.image.size(4000, 3000)
+    assert 99_000 < width * height <= 100_000
+    assert abs(width / height - 4 / 3) < 0.01
+    assert spec.image.size(200, 100) == (200, 100)
+    crops = resolve("vlm2vec", ModelOptions(num_crops=16))
+    assert crops.engine_arguments["mm_processor_kwargs"] == {"num_crops": 16}
+    assert crops.image.max_pixels == 4 * resolve("vlm2vec").image.max_pixels
+    for name, options in (
+        ("vlm2vec", ModelOptions(max_pixels=9)),
+        ("qwen3-vl-embedding-2b", ModelOptions(num_crops=4)),
+        ("clip-vit-b-32", ModelOptions(num_crops=4)),
+    ):
+        with pytest.raises(ModelError, match="has no --"):
+            resolve(name, options)
+
+
+def test_siglip_2_reads_lower_case() -> None:
+    """What it was trained on."""
+    assert prompt_for(resolve("siglip2-base"), "text", "A Red Boat") == "a red boat"
+    assert prompt_for(resolve("clip-vit-b-32"), "text", "A Red Boat") == "A Red Boat"
+
+
+@pytest.mark.parametrize(
+    ("name", "mark"), [("e5-v", "<image>"), ("vlm2vec", "<|image_1|>"),
+                       ("qwen3-vl-embedding-2b", "<|image_pad|>")]
+)  # fmt: skip
+def test_a_text_cannot_smuggle_in_a_picture(name: str, mark: str) -> None:
+    """A placeholder without its picture would give a wrong vector, silently."""
+    with pytest.raises(QueryError, match="which stands for a picture"):
+        prompt_for(resolve(name), "text", f"a {mark} cat")
+
+
+@pytest.mark.parametrize("spec", MODELS.values(), ids=list(MODELS))
+def test_every_spec_is_whole(spec: ModelSpec) -> None:
+    """Pinned to a commit, with a prompt for pictures, and recognised by its architecture."""
+    assert len(spec.revision) == 40
+    assert spec.architecture in models.FAMILIES
+    assert {"text", "image"} <= set(spec.modalities)
+    assert spec.placeholder is None or spec.placeholder in spec.prompts.document
+    assert bool(spec.code) == ("*.py" in spec.download)
+
+
+def test_a_text_that_is_too_long_is_told_or_cut(opened: Library, photos: Path, model: Path) -> None:
+    """The limit and the length are given; --truncate cuts at a word."""
+    list(opened.index([photos], IndexOptions(model=str(model))))
+    text = " ".join(["red"] * 40)
+    with pytest.raises(QueryError, match="the text has 40 tokens, and fake-clip takes 32; shorten"):
+        opened.search(Query(text))
+    (hit, *_) = opened.search(Query(text), SearchOptions(truncate=True))
+    assert Path(hit.path).name == "red.jpg"
+    engine = opened._running.engine
+    assert engine is not None
+    short = query_vector.shortened(engine, Query(text), truncate=True)
+    assert short.text == " ".join(["red"] * 32)
+
+
+def test_trust_is_given_once(
+    tmp_path: Path, photos: Path, model: Path, fake_engines: Engines
+) -> None:
+    """A collection remembers it, for the revision that was trusted; changed code is another."""
+    (model / "modeling.py").write_text("print('hello')")
+    config = json.loads((model / "config.json").read_text())
+    config["auto_map"] = {"AutoConfig": "modeling.Config"}
+    (model / "config.json").write_text(json.dumps(config))
+
+    def start(spec: ModelSpec) -> Any:
+        models.check_trust(spec)
+        return fake_engines(spec)
+
+    # The CLIP family has no code of its own; VLM2Vec's has.
+    vlm = resolve(str(_as_phi3(model)))
+    assert vlm.code == ("modeling.py",)
+    with Library.open(tmp_path / "library", create=True, start=start) as library:
+        with pytest.raises(ModelError, match=r"runs code of its own: modeling\.py"):
+            list(library.index([photos], IndexOptions(model=str(model))))
+        trusting = ModelOptions(trust_remote_code=True)
+        list(library.index([photos], IndexOptions(model=str(model), model_options=trusting)))
+        assert library.search(Query("red"))
+    with Library.open(tmp_path / "library", start=start) as library:
+        assert library.search(Query("red"))
+        (model / "modeling.py").write_text("print('something else')")
+        with pytest.raises(ModelError, match="has changed since"):
+            library.search(Query("red"))
+
+
+def _as_phi3(folder: Path) -> Path:
+    config = json.loads((folder / "config.json").read_text())
+    config |= {"architectures": ["Phi3VForCausalLM"], "hidden_size": 48}
+    (folder / "config.json").write_text(json.dumps(config))
+    return folder
+
+
+def test_a_collection_remembers_how_its_model_was_used(
+    tmp_path: Path, photos: Path, fake_engines: Engines
+) -> None:
+    """Instruction and dimensions come back with it; others make a collection of their own."""
+    model = write_model(tmp_path / "models" / "qwen")
+    config = {
+        "architectures": ["Qwen3VLForConditionalGeneration"],
+        "text_config": {"hidden_size": 48},
+    }
+    (model / "config.json").write_text(json.dumps(config))
+    (model / "preprocessor_config.json").write_text("{}")
+    options = IndexOptions(
+        model=str(model), model_options=ModelOptions(dimensions=24, instruction="Find colours.")
+    )
+    with Library.open(tmp_path / "library", create=True, start=fake_engines) as library:
+        list(library.index([photos], options))
+    with Library.open(tmp_path / "library", start=fake_engines) as library:
+        list(library.index([photos]))
+        list(library.index([photos], IndexOptions(model=str(model))))
+        (info,) = library.info().collections
+        assert (info.name, info.dimensions) == ("qwen", 24)
+        library.search(Query("red"))
+        assert "Find colours." in fake_engines.started[-1].prompts[-1]
+        list(library.index([photos], IndexOptions(model=str(model), model_options=ModelOptions(
+            dimensions=12))))  # fmt: skip
+        assert {(c.name, c.dimensions) for c in library.info().collections} == {
+            ("qwen", 24), ("qwen-2", 12),
+        }  # fmt: skip
+
+
+TOML = """
+source = "./fake-clip"
+architecture = "CLIPModel"
+dimensions = 48
+text_limit = 32
+[prompts]
+document = ""
+text = "a picture of {text}"
+[image]
+fit = "squash"
+side = 32
+"""
+
+
+def test_a_model_of_ones_own(run: Run, photos: Path, model: Path, fake_engines: Engines) -> None:
+    """A TOML file beside the folder it speaks of is as good as a name, also for later queries."""
+    file = model.parent / "mine.toml"
+    file.write_text(TOML)
+    assert "3 added" in run("index", photos, "--model", file).stderr
+    assert run("query", "red", "-k", 1, "--paths").stdout == f"{photos}/red.jpg\n"
+    assert fake_engines.started[-1].prompts[-1] == "a picture of red"
+    assert "collection   mine" in run("info").stdout
+    result = run("query", "--image", photos / "red.jpg")
+    assert "Unsupported query modality: 'image'; mine.toml takes text" in str(result.exception)
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "message"),
+    [
+        ("dimensions = 48", "", "dimensions is missing"),
+        ("dimensions = 48", "dimension = 48", "dimension is not known; known are name, source"),
+        ("dimensions = 48", 'dimensions = "48"', "dimensions is '48'; it should be int"),
+        ("dimensions = 48", "dimensions = true", "dimensions is True; it should be int"),
+        ('fit = "squash"', 'fit = "stretch"', "image: fit is one of crop, squash, bound"),
+        ("side = 32", "", "image: needs side"),
+        ('document = ""', "", r"prompts\.document is missing"),
+        ("[prompts]", "[prompt]", "prompt is not known|needs a table"),
+        ('source = "./fake-clip"', 'source = "./nowhere"', "there is no such folder"),
+        ("[image]", "[image", "cannot be read"),
+        ("text_limit = 32", "text_limit = 32\ntrusted = true", "trusted is not known"),
+    ],
+)
+def test_a_mistake_in_a_model_file_is_named(model: Path, old: str, new: str, message: str) -> None:
+    """The message names the file, the field, and what it should be."""
+    file = model.parent / "mine.toml"
+    assert old in TOML
+    file.write_text(TOML.replace(old, new))
+    with pytest.raises(ModelError, match=rf"mine\.toml: .*({message})"):
+        resolve(str(file))
+
+
+def test_embed_writes_numpys_format(run: Run, photos: Path, model: Path, tmp_path: Path) -> None:
+    """--npy FILE holds the same numbers that are printed."""
+    arguments = ["embed", "--model", model, "--image", photos / "red.jpg"]
+    printed = json.loads(run(*arguments).stdout)
+    result = run(*arguments, "--npy", tmp_path / "vector.npy")
+    assert result.stdout == ""
+    assert np.load(tmp_path / "vector.npy").tolist() == pytest.approx(printed)
+    said = run(*arguments, "--npy", tmp_path / "nowhere" / "vector.npy")
+    assert "vector.npy cannot be written: No such file or directory" in str(said.exception)

@@ -1,0 +1,217 @@
+"""The model that ships, on the real vLLM: it finds the demo's pictures by words."""
+
+import importlib.util
+import json
+import sqlite3
+import subprocess
+import sys
+import zipfile
+from collections.abc import Iterator
+from pathlib import Path
+
+import numpy as np
+import pytest
+from support.paths import ROOT
+
+from searchapp import models
+from searchapp.bench.captions import read
+from searchapp.bench.evaluation import Evaluation, evaluate
+from searchapp.errors import EngineError
+from searchapp.library import Library
+from searchapp.pictures import decode
+from searchapp.search import query_vector
+from searchapp.types import Finished, IndexOptions, Query, SearchOptions, Term
+
+pytest.importorskip("vllm", reason="vLLM is not installed: pip install 'searchapp[cpu]'")
+from searchapp.cli.start_engine import UntilExit
+from searchapp.engines.local import LocalEngine
+from searchapp.indexing.embedding.choose_engines import start_cluster
+from searchapp.indexing.embedding.cluster.driver import Cluster
+from searchapp.indexing.embedding.worker import Job
+
+pytestmark = pytest.mark.vllm
+PHOTOS = ROOT / "data" / "photos"
+CAPTIONS = json.loads((PHOTOS / "captions.json").read_text(encoding="utf-8"))
+
+
+@pytest.fixture(scope="module")
+def engine() -> Iterator[LocalEngine]:
+    engine = LocalEngine(models.resolve("starter"))
+    yield engine
+    engine.close()
+
+
+@pytest.fixture(scope="module")
+def library(engine: LocalEngine, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Library]:
+    """The demo's pictures, indexed."""
+    lent = UntilExit(engine)
+    folder = tmp_path_factory.mktemp("starter") / "library"
+    with Library.open(folder, create=True, start=lambda spec: lent) as library:
+        *_, last = library.index([PHOTOS], IndexOptions(model="starter"))
+        assert isinstance(last, Finished)
+        assert (last.summary.added, last.summary.failed) == (len(CAPTIONS), 0)
+        yield library
+
+
+def demo() -> list[tuple[str, Query | list[Term]]]:
+    """The demo's own list of what it asks."""
+    spec = importlib.util.spec_from_file_location("demo", ROOT / "data" / "demo.py")
+    assert spec and spec.loader
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    queries: list[tuple[str, Query | list[Term]]] = module.QUERIES
+    return queries
+
+
+def first(library: Library, query: Query | list[Term]) -> dict[str, object]:
+    """The caption file's entry of what comes first."""
+    (hit,) = library.search(query, SearchOptions(count=1))
+    name = str(Path(hit.path).relative_to(PHOTOS))
+    return next(entry for entry in CAPTIONS if entry["file"] == name)
+
+
+def test_its_captions_find_their_pictures(library: Library) -> None:
+    """Over all captions of the demo's pictures the right one comes first at least 9 times of 10.
+
+    A near duplicate has the captions of its original, and is as right.
+    """
+    wrong = []
+    asked = 0
+    for entry in CAPTIONS:
+        if "duplicate_of" in entry:
+            continue
+        for caption in entry["captions"]:
+            asked += 1
+            found = first(library, Query(caption))
+            if entry["file"] not in (found["file"], found.get("duplicate_of")):
+                wrong.append((caption, found["file"]))
+    assert asked > 300
+    assert len(wrong) <= asked / 10, wrong
+
+
+WORDS = [query for _, query in demo() if isinstance(query, Query) and query.text]
+
+
+@pytest.mark.parametrize("query", WORDS, ids=lambda query: query.text)
+def test_the_demos_words_find_the_right_picture(library: Library, query: Query) -> None:
+    """What comes first is captioned with the words that were asked for."""
+    found = first(library, query)
+    asked = set(str(query.text).split()) - {"a", "an", "the", "in", "on", "at", "of", "with"}
+    told = " ".join(found["captions"]).split()  # type: ignore[arg-type]
+    assert len(asked & set(told)) >= len(asked) - 1, found
+
+
+def test_the_demo_shows_enough() -> None:
+    """At least five questions in words, one by picture, one by a sum."""
+    kinds = [type(query) if isinstance(query, list) else query.modality for _, query in demo()]
+    assert kinds.count("text") >= 5
+    assert "image" in kinds
+    assert list in kinds
+
+
+def test_a_picture_plus_words_is_found(library: Library) -> None:
+    """The demo's sum: like the boat in the fog, but red."""
+    (terms,) = [query for _, query in demo() if isinstance(query, list)]
+    hits = library.search(terms, SearchOptions(count=3))
+    files = [str(Path(hit.path).relative_to(PHOTOS)) for hit in hits]
+    assert "red-boat" in files[0], files
+
+
+def test_what_is_not_there_scores_low(library: Library) -> None:
+    """Nonsense is far below a good match."""
+    (good,) = library.search(Query("a snowman on a sunny day"), SearchOptions(count=1))
+    (bad,) = library.search(Query("a quarterly report on interest rates"), SearchOptions(count=1))
+    assert good.score > bad.score + 0.2
+
+
+def test_it_equals_transformers(engine: LocalEngine) -> None:
+    """Pictures, and texts of one word up to the limit, singly and mixed, to 1e-3."""
+    import torch
+    from transformers import AutoImageProcessor, AutoTokenizer, SiglipModel
+
+    folder = engine.spec.source
+    model = SiglipModel.from_pretrained(folder).float().eval()
+    processor = AutoImageProcessor.from_pretrained(folder)
+    tokenizer = AutoTokenizer.from_pretrained(folder)
+    texts = [" ".join(["red boat at sunset"] * n)[: 6 * n] for n in range(1, 16)]
+    files = [PHOTOS / entry["file"] for entry in CAPTIONS[:6]]
+    pictures = [decode.prepare(file.read_bytes(), engine.spec.image).image for file in files]
+    with torch.inference_mode():
+        inputs = tokenizer(texts, padding="max_length", return_tensors="pt")
+        read_by_it = model.text_model(input_ids=inputs["input_ids"]).pooler_output.numpy()
+        seen_by_it = model.vision_model(
+            **processor(pictures, return_tensors="pt")
+        ).pooler_output.numpy()
+    items = [query_vector.engine_input(engine.spec, Query(text)) for text in texts]
+    items += [query_vector.engine_input(engine.spec, Query(image=file)) for file in files]
+    expected = np.concatenate([read_by_it, seen_by_it])
+    expected /= np.linalg.norm(expected, axis=1, keepdims=True)
+    mixed = items[::2] + items[1::2]
+    order = [*range(0, len(items), 2), *range(1, len(items), 2)]
+    together = query_vector.embed(engine, mixed)
+    for vector, number in zip(together, order, strict=True):
+        assert 1 - float(vector @ expected[number]) < 1e-3
+    for number in (0, 7, 14, 15):
+        (alone,) = query_vector.embed(engine, [items[number]])
+        assert 1 - float(alone @ expected[number]) < 1e-3
+
+
+def test_eval_measures_it(engine: LocalEngine) -> None:
+    """`searchapp eval` over the demo's pictures: near duplicates count as wrong there."""
+    *_, result = evaluate(engine, read(PHOTOS / "captions.json"), PHOTOS)
+    assert isinstance(result, Evaluation)
+    assert (result.images, result.captions) == (120, 360)
+    assert result.text_to_image.r1 > 90
+    assert result.text_to_image.r5 > 99
+
+
+def test_the_wheel_carries_it(tmp_path: Path) -> None:
+    """Installed from a wheel, `--model starter` needs no repository; the wheel is under 100 MB."""
+    subprocess.run(
+        [sys.executable, "-m", "pip", "wheel", "--quiet", "--no-deps", "--no-build-isolation",
+         "--wheel-dir", tmp_path, ROOT],
+        check=True, capture_output=True,
+    )  # fmt: skip
+    (wheel,) = tmp_path.glob("*.whl")
+    assert wheel.stat().st_size < 100_000_000
+    with zipfile.ZipFile(wheel) as archive:
+        names = set(archive.namelist())
+        archive.extractall(tmp_path / "installed")
+    for name in ("model.safetensors", "config.json", "tokenizer.json", "preprocessor_config.json"):
+        assert f"searchapp/starter/{name}" in names
+    code = "from searchapp import models; print(models.resolve('starter').source)"
+    result = subprocess.run(
+        [sys.executable, "-c", code], cwd=tmp_path / "installed", capture_output=True, text=True,
+        check=True,
+    )  # fmt: skip
+    assert result.stdout.strip() == str(tmp_path / "installed/searchapp/starter")
+
+
+def vectors(library: Library) -> dict[str, np.ndarray]:
+    """The stored vectors by the pictures' hashes."""
+    with sqlite3.connect(library.folder / "catalog.db") as db:
+        rows = db.execute(
+            "select sha256, vector from embeddings e join images i on i.id = image_id"
+        )
+        return {sha256: np.frombuffer(vector, "<f2").astype("f4") for sha256, vector in rows}
+
+
+def test_an_engine_of_a_ray_cluster_gives_the_same(library: Library, tmp_path: Path) -> None:
+    """The real vLLM in an actor: what it embeds is what an engine of this process does."""
+
+    def start(job: Job, files: int, wanted: int | None) -> Cluster:
+        try:
+            return start_cluster(job, "local")
+        except EngineError as error:
+            if str(error).startswith("the Ray cluster at local"):  # Ray itself does not start
+                pytest.skip(str(error))
+            raise
+
+    with Library.open(tmp_path / "library", create=True, start_many=start) as clustered:
+        *_, last = clustered.index([PHOTOS], IndexOptions("starter", limit=12))
+        assert isinstance(last, Finished)
+        assert (last.summary.added, last.summary.failed) == (12, 0)
+        theirs, ours = vectors(clustered), vectors(library)
+    assert 0 < len(theirs) <= 12
+    for sha256, vector in theirs.items():
+        assert vector @ ours[sha256] > 0.999

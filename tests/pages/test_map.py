@@ -1,0 +1,197 @@
+"""The map: what is chosen, where it lies, and the page in a real browser."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import shutil
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from numpy.typing import NDArray
+from support.library import Run
+from support.pictures import draw
+
+from searchapp.pages.map.choose_pictures import choose
+from searchapp.pages.map.layout import laid_out, on_grid
+
+BROWSERS = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable")
+CHROMIUM = next(filter(None, map(shutil.which, BROWSERS)), None)
+ODD = "<img src=x onerror=alert(1)> & \"'%23#?.jpg"
+
+
+def clusters(
+    count: int, each: int, dimensions: int = 64, spread: float = 0.05
+) -> tuple[NDArray[np.float32], NDArray[np.int64]]:
+    """Vectors of length one in tight clusters, and which each is of."""
+    random = np.random.default_rng(1)
+    label = np.repeat(np.arange(count), each)
+    vectors = random.normal(size=(count, dimensions))[label]
+    vectors += spread * random.normal(size=vectors.shape) * np.sqrt(dimensions) / 8
+    return (vectors / np.linalg.norm(vectors, axis=1, keepdims=True)).astype(np.float32), label
+
+
+def pages_of(vectors: NDArray[np.float32]) -> Any:
+    def pages(ids: NDArray[np.int64]) -> Iterator[tuple[NDArray[np.int64], NDArray[np.float32]]]:
+        for start in range(0, len(ids), 70):
+            yield ids[start : start + 70], vectors[ids[start : start + 70]]
+
+    return pages
+
+
+def test_all_are_chosen_where_they_fit() -> None:
+    """As many as there are, each for itself, apart as the vectors are."""
+    vectors, _ = clusters(5, 20)
+    chosen = choose(np.arange(100), pages_of(vectors), 100)
+    assert chosen.ids.tolist() == list(range(100))
+    assert chosen.stands_for.tolist() == [1] * 100
+    apart = np.linalg.norm(vectors[:, None] - vectors, axis=-1)
+    kept = np.linalg.norm(chosen.points[:, None] - chosen.points, axis=-1)
+    assert np.abs(apart - kept).max() < 0.2
+
+
+def test_of_each_group_one_is_chosen() -> None:
+    """Every group has its pictures on the map, which stand for all there are."""
+    vectors, label = clusters(40, 50)
+    chosen = choose(np.arange(len(vectors)), pages_of(vectors), 120)
+    assert len(chosen.ids) <= 120
+    assert len(set(chosen.ids.tolist())) == len(chosen.ids)
+    assert chosen.stands_for.sum() == len(vectors)
+    assert len(set(label[chosen.ids].tolist())) >= 36
+
+
+def test_neighbours_lie_together() -> None:
+    """On the grid, most pictures have one of their own group beside them; none overlap."""
+    vectors, label = clusters(20, 15)
+    order = np.random.default_rng(2).permutation(len(vectors))
+    chosen = choose(np.arange(len(vectors)), pages_of(vectors[order]), 1000)
+    places = laid_out(chosen.points, steps=250)
+    cells = on_grid(places)
+    label = label[order]
+    for where in (places, cells.astype(np.float32)):
+        apart = np.linalg.norm(where[:, None] - where, axis=-1)
+        np.fill_diagonal(apart, np.inf)
+        nearest = apart.argsort(axis=1)[:, :3]
+        assert (label[nearest] == label[:, None]).mean() > 0.8
+    assert len({tuple(cell) for cell in cells.tolist()}) == len(cells)
+    columns, rows = cells.max(axis=0) + 1
+    assert 1.0 < columns / rows < 2.0
+
+
+@pytest.mark.parametrize("count", [1, 2, 3, 5, 6, 9])
+def test_few_pictures(count: int) -> None:
+    """However few there are, and however alike, each has its cell."""
+    for vectors in (clusters(count, 1)[0], np.ones((count, 4), np.float32) / 2):
+        chosen = choose(np.arange(count), pages_of(vectors), 10)
+        cells = on_grid(laid_out(chosen.points, steps=20))
+        assert len({tuple(cell) for cell in cells.tolist()}) == count
+        assert cells.min() == 0
+
+
+@pytest.fixture
+def page(run: Run, photos: Path, model: Path, tmp_path: Path) -> Path:
+    """A map of pictures, some of them with strange names."""
+    for mark, colour in enumerate(("yellow", "orange", "navy", "teal", "gray", "pink", ODD)):
+        name = colour if colour == ODD else f"{colour}.jpg"
+        draw(photos / name, "purple" if colour == ODD else colour, mark)
+    draw(photos / os.fsdecode(b"caf\xe9.png"), "brown")
+    assert run("index", photos, "--model", model).exit_code == 0
+    file = tmp_path / "map.html"
+    result = run("map", "--html", file)
+    assert result.exit_code == 0
+    assert result.stderr == f"11 pictures, in {file}\n"
+    return file
+
+
+def test_map_takes_filters(run: Run, page: Path, photos: Path, tmp_path: Path) -> None:
+    """What is asked for is told; what cannot be read is left out; nothing at all is an error."""
+    few = tmp_path / "few.html"
+    told = json.loads(run("map", "--html", few, "--count", 4, "--json").stdout)
+    assert 1 <= told["pictures"] <= 4 and told["of"] == 11
+    assert re.search(r"[1-4] pictures, each in the middle of a group, for 11", few.read_text())
+    told = json.loads(run("map", "--html", few, "--in", photos / "below", "--json").stdout)
+    assert (told["pictures"], told["of"]) == (1, 1)
+    (photos / "teal.jpg").write_bytes(b"")
+    assert "1 left out: they cannot be read" in run("map", "--html", few).stderr
+    result = run("map", "--html", few, "--after", "2030")
+    assert result.exit_code == 2 and "no picture to put on a map" in str(result.exception)
+    result = run("map", "--html", tmp_path / "none" / "x.html")
+    assert result.exit_code == 1 and "cannot be written" in str(result.exception)
+
+
+def until(tab: Any, holds: str) -> None:
+    """Wait until something holds; Playwright's own way is forbidden by the page."""
+    end = time.monotonic() + 20
+    while not tab.evaluate(holds):
+        assert time.monotonic() < end, holds
+        tab.wait_for_timeout(50)
+
+
+@pytest.mark.skipif(CHROMIUM is None, reason="no chromium is installed")
+def test_the_page_in_a_browser(page: Path, photos: Path) -> None:
+    """It asks nobody for anything; wheel, keys, touch and clicks do what they say."""
+    sync_api = pytest.importorskip("playwright.sync_api", reason="playwright is not installed")
+    with sync_api.sync_playwright() as playwright:
+        browser = playwright.chromium.launch(executable_path=CHROMIUM, args=["--no-sandbox"])
+        context = browser.new_context(viewport={"width": 900, "height": 600}, has_touch=True)
+        tab = context.new_page()
+        asked: list[str] = []
+        errors: list[str] = []
+        tab.on("request", lambda request: asked.append(request.url))
+        tab.on("pageerror", lambda error: errors.append(str(error)))
+        tab.on("console", lambda it: errors.append(it.text) if it.type == "error" else None)
+        tab.goto(page.as_uri())
+        until(tab, "sheets.every((sheet) => sheet.complete && sheet.naturalWidth)")
+        tab.wait_for_timeout(100)
+        assert tab.evaluate("tiles.length") == 11
+
+        middle = """(name) => { const t = tiles.find((t) => t.name === name), b = box(t);
+            return [b[0] + b[2] / 2, b[1] + b[3] / 2]; }"""
+        colour = """([x, y]) => Array.from(pen.getImageData(
+            x * devicePixelRatio, y * devicePixelRatio, 1, 1).data)"""
+        for name, rgb in (("blue.jpg", (0, 0, 255)), ("red.jpg", (255, 0, 0))):
+            seen = tab.evaluate(colour, tab.evaluate(middle, name))
+            assert np.abs(np.array(seen[:3]) - rgb).max() < 40, name
+
+        x, y = tab.evaluate(middle, ODD)
+        tab.mouse.move(x, y)
+        assert tab.locator("#tip").inner_text() == ODD
+        tab.mouse.click(x, y)
+        assert tab.locator("aside .name").inner_text() == ODD
+        assert tab.locator("aside .more").inner_text() == f"{photos}/{ODD}"
+        assert tab.locator("aside a").get_attribute("href") == (photos / ODD).as_uri()
+        until(tab, "document.querySelector('aside img').naturalWidth === 80")  # the file
+        tab.keyboard.press("Escape")
+        assert tab.locator("aside").is_hidden()
+
+        before = tab.evaluate("zoom")
+        tab.mouse.wheel(0, -200)
+        until(tab, f"zoom > {before} * 1.2")
+        near = tab.evaluate(middle, ODD)
+        assert abs(near[0] - x) + abs(near[1] - y) < 30  # it stays under the pointer
+        moved = tab.evaluate("left")
+        tab.mouse.down()
+        tab.mouse.move(x + 40, y)
+        tab.mouse.up()
+        assert tab.evaluate("left") == pytest.approx(moved + 40, abs=2)
+        assert tab.locator("aside").is_hidden()  # a drag is no click
+        tab.keyboard.press("-")
+        tab.keyboard.press("0")
+        assert tab.evaluate("zoom") == pytest.approx(before)
+        tab.keyboard.press("Enter")
+        assert tab.locator("aside").is_visible()
+        tab.keyboard.press("Escape")
+        tab.set_viewport_size({"width": 390, "height": 800})
+        until(tab, "innerWidth === 390 && size[0] === 390")
+        tab.keyboard.press("0")
+        tab.touchscreen.tap(*tab.evaluate(middle, "blue.jpg"))
+        assert tab.locator("aside .name").inner_text() == "blue.jpg"
+        assert tab.evaluate("document.documentElement.scrollWidth") <= 390
+        browser.close()
+    assert errors == []
+    assert all(url.startswith(("file:", "data:")) for url in asked)

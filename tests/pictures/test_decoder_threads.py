@@ -1,0 +1,242 @@
+"""A decoder that does not come back costs its picture, and neither the run nor the process."""
+
+import subprocess
+import sys
+import textwrap
+import threading
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from support.decoders import STUCK, SleepingDecoder
+from support.fakes import FakeEngine
+from support.paths import ROOT, TESTS
+from support.pictures import draw
+from support.replicas import outcomes, places, works
+
+from searchapp.errors import EngineError
+from searchapp.indexing.embedding import pipeline
+from searchapp.indexing.embedding.pipeline import DECODE_SECONDS, Fresh, Pipeline
+from searchapp.indexing.embedding.replicas import Replicas
+from searchapp.indexing.embedding.worker import Job
+from searchapp.library import Library
+from searchapp.models import ModelSpec, resolve
+from searchapp.pictures import decode
+from searchapp.pictures import decoder_threads as reading
+from searchapp.pictures.decoder_threads import Readers, Reading
+from searchapp.types import Failure, Finished, IndexOptions
+
+LIMIT = 0.5  # seconds, instead of 30
+
+
+class ImpatientEngine(FakeEngine):
+    """Brings a SleepingDecoder into a process that ends when two of its calls are stuck."""
+
+    def __init__(self, spec: ModelSpec, folder: str) -> None:
+        super().__init__(spec)
+        decode.prepare = SleepingDecoder(Path(folder))
+        pipeline.MOST_STUCK = 2
+
+
+class SleepyEngine(FakeEngine):
+    """Brings a SleepingDecoder into its process."""
+
+    def __init__(self, spec: ModelSpec, folder: str) -> None:
+        super().__init__(spec)
+        decode.prepare = SleepingDecoder(Path(folder))
+
+
+@pytest.fixture(autouse=True)
+def short_grace(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Threads that will not end are not waited for long when all is closed."""
+    monkeypatch.setattr(reading, "GRACE", 0.1)
+
+
+@pytest.fixture
+def twenty(tmp_path: Path) -> Path:
+    for number in range(20):
+        draw(tmp_path / f"twenty/{number:02}.png", mark=number + 1)
+    return tmp_path / "twenty"
+
+
+def check(found: list[tuple[str, object]]) -> None:
+    assert len(found) == 20
+    failures = {name: result for name, result in found if isinstance(result, Failure)}
+    assert set(failures) == set(STUCK)
+    assert {(f.stage, f.message) for f in failures.values()} == {
+        ("decode", "took longer than 0.5 s to decode")
+    }
+    assert sum(isinstance(result, Fresh) for _, result in found) == 17
+
+
+@pytest.mark.parametrize("threads", [1, 2])
+def test_a_stuck_decoder_costs_one_picture(
+    twenty: Path, model: Path, monkeypatch: pytest.MonkeyPatch, threads: int
+) -> None:
+    """Those that are stuck become failures, also one after another; the others are embedded."""
+    monkeypatch.setattr(decode, "prepare", SleepingDecoder(twenty))
+    spec = resolve(str(model))
+    embedder = Pipeline(spec, lambda: FakeEngine(spec), None, threads=threads, decode_seconds=LIMIT)
+    begun = time.monotonic()
+    found = [
+        o for event in embedder.run(works(twenty), 4) if isinstance(event, list) for o in event
+    ]
+    embedder.close()
+    assert time.monotonic() - begun < 10
+    check([(Path(o.work.path).name, o.result) for o in found])
+
+
+def test_a_stuck_decoder_in_a_worker(twenty: Path, model: Path) -> None:
+    """A worker goes on too, and its process with it."""
+    job = Job(
+        resolve(str(model)),
+        engine="test_readers:SleepyEngine",
+        arguments={"folder": str(twenty)},
+        decode_seconds=LIMIT,
+    )
+    replicas = Replicas(job, places(1))
+    replicas.warm()
+    first = replicas._replicas[0].process
+    found = list(outcomes(replicas, works(twenty)))
+    check([(Path(o.work.path).name, o.result) for o in found])
+    assert first.returncode == -9, "the worker lived until it was closed"
+
+
+def test_a_worker_with_many_stuck_decoders_is_replaced(twenty: Path, model: Path) -> None:
+    """Its process ends, and with it what they hold; its other pictures are embedded by the next."""
+    job = Job(
+        resolve(str(model)),
+        engine="test_readers:ImpatientEngine",
+        arguments={"folder": str(twenty)},
+        decode_seconds=LIMIT,
+    )
+    replicas = Replicas(job, places(1))
+    replicas.warm()
+    first = replicas._replicas[0].process
+    found = list(outcomes(replicas, works(twenty), 5))
+    check([(Path(o.work.path).name, o.result) for o in found])
+    assert first.returncode == 0, "the worker ended by itself"
+
+
+def test_many_stuck_decoders_end_the_run(
+    twenty: Path, model: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Where there is one process, the next goes on from there, and memory stays bounded."""
+    monkeypatch.setattr(decode, "prepare", SleepingDecoder(twenty))
+    monkeypatch.setattr(pipeline, "MOST_STUCK", 2)
+    monkeypatch.setitem(Pipeline.__init__.__kwdefaults__, "decode_seconds", LIMIT)
+    options = IndexOptions(str(model), batch_size=5)
+    with Library.open(tmp_path / "library", create=True, start=FakeEngine) as library:
+        with pytest.raises(EngineError, match="2 pictures do not end being decoded"):
+            list(library.index([twenty], options))
+        assert len(library.failures()) == 2
+        *_, last = library.index([twenty], options)
+        assert isinstance(last, Finished)
+        assert (last.summary.added + last.summary.unchanged, last.summary.failed) == (17, 1)
+
+
+def test_the_process_ends_with_a_decoder_that_does_not(
+    twenty: Path, model: Path, tmp_path: Path
+) -> None:
+    """The run is complete, the failure is kept, and the program ends."""
+    code = """
+        import sys
+        from pathlib import Path
+        sys.path.insert(0, sys.argv[1])
+        from support.fakes import FakeEngine
+        from support.decoders import SleepingDecoder
+        from searchapp import images
+        from searchapp.engines import pipeline
+        from searchapp.library import Library
+        from searchapp.types import IndexOptions
+        twenty, model, folder = sys.argv[2:]
+        images.prepare = SleepingDecoder(Path(twenty))
+        pipeline.Pipeline.__init__.__kwdefaults__["decode_seconds"] = 0.5
+        with Library.open(folder, create=True, start=FakeEngine) as library:
+            *_, last = library.index([twenty], IndexOptions(model))
+            print(last.summary.added, last.summary.failed, len(library.failures()))
+    """
+    arguments = [str(TESTS), twenty, model, tmp_path / "library"]
+    result = subprocess.run(
+        [sys.executable, "-c", textwrap.dedent(code), *map(str, arguments)],
+        text=True, capture_output=True, timeout=60, check=True,
+    )  # fmt: skip
+    assert (result.stdout, result.stderr) == ("17 3 3\n", "")
+
+
+@pytest.fixture
+def readers() -> Iterator[Readers[str]]:
+    it = Readers[str](1)
+    yield it
+    it.close()
+
+
+def test_a_decoder_in_python_is_ended(readers: Readers[str]) -> None:
+    """A thread that is given up ends where it can, and another takes its place."""
+    ended = threading.Event()
+
+    def forever(reading: Reading[str]) -> str:
+        try:
+            with reading.limited():
+                while True:
+                    time.sleep(0.001)
+        finally:
+            ended.set()
+
+    reading = readers.submit(forever)
+    following = readers.submit(lambda _: "read")
+    assert readers.result(reading, 0.2, lambda: "late") == "late"
+    assert ended.wait(10)
+    assert readers.result(following, 0.2, lambda: "late") == "read"
+    assert readers.result(reading, 0.2, lambda: "asked again") == "late"
+
+
+def test_only_decoding_is_limited(readers: Readers[str]) -> None:
+    """A slow disk loses no picture: what is not in a limited block may take any time."""
+
+    def slow(reading: Reading[str]) -> str:
+        time.sleep(0.5)
+        with reading.limited():
+            pass
+        time.sleep(0.5)
+        return "read"
+
+    assert readers.result(readers.submit(slow), 0.1, lambda: "late") == "read"
+
+
+def test_a_limit_may_be_several_times_as_long(readers: Readers[str]) -> None:
+    """A video has longer than a picture, and is given up, too."""
+
+    def slow(reading: Reading[str]) -> str:
+        with reading.limited(1000):
+            time.sleep(0.3)
+        return "read"
+
+    def slower(reading: Reading[str]) -> str:
+        with reading.limited(2):
+            time.sleep(600)
+        return "read"
+
+    assert readers.result(readers.submit(slow), 0.1, lambda: "late") == "read"
+    assert readers.result(readers.submit(slower), 0.1, lambda: "late") == "late"
+
+
+def test_the_limit_is_as_told() -> None:
+    """README says 30 seconds, in one process and in workers."""
+    assert DECODE_SECONDS == 30
+    assert DECODE_SECONDS * pipeline.VIDEO_TIMES == 120
+    assert Job.__dataclass_fields__["decode_seconds"].default == DECODE_SECONDS
+    readme = (ROOT / "README.md").read_text()
+    assert "takes longer than 30 seconds to decode" in " ".join(readme.split())
+
+
+def test_a_call_that_fails_says_so(readers: Readers[str]) -> None:
+    """What a call raises is raised where its result is asked for."""
+
+    def broken(reading: Reading[str]) -> str:
+        raise ValueError("a fault of ours")
+
+    with pytest.raises(ValueError, match="a fault of ours"):
+        readers.result(readers.submit(broken), 1, lambda: "late")
+    assert readers.result(readers.submit(lambda _: "read"), 1, lambda: "late") == "read"

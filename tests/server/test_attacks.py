@@ -1,0 +1,157 @@
+"""Attacks on the server that are not single bad requests: slow clients, names that change."""
+
+import http.server
+import json
+import socket
+import threading
+import time
+from collections.abc import Iterator
+from contextlib import closing
+from typing import Any
+
+import httpx
+import pytest
+
+from searchapp.errors import PictureError
+from searchapp.server import public_fetch
+from searchapp.server.public_fetch import fetch_public
+
+SLOW_CLIENTS = 200
+
+
+def test_slow_clients_keep_nobody_waiting(client: Any) -> None:
+    """Two hundred that send a byte now and then, of heads and of bodies; others are answered."""
+    host, port = client.base_url.host, client.base_url.port
+    head = f"POST /api/search HTTP/1.1\r\nHost: {host}:{port}\r\n"
+    slow = []
+    try:
+        for number in range(SLOW_CLIENTS):
+            raw = socket.create_connection((host, port), timeout=10)
+            whole = f"{head}Content-Length: 100000\r\n\r\n{{" if number % 2 else f"{head}X-Slow: "
+            raw.sendall(whole.encode())
+            slow.append(raw)
+        worst = 0.0
+        for _ in range(20):
+            begun = time.monotonic()
+            assert client.post("/api/search", json={"text": "red"}).status_code == 200
+            worst = max(worst, time.monotonic() - begun)
+            for raw in slow:
+                raw.sendall(b"x")
+        assert worst < 2
+    finally:
+        for raw in slow:
+            raw.close()
+    assert client.get("/healthz").status_code == 200
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        b"--b\r\nContent-Disposition: form-data; name=\"image\"; filename=\"a\"\r\n\r\nxx",
+        b"--b\r\n" * 5000,
+        b"--b\r\n" + b"X-Header: 1\r\n" * 5000 + b"\r\nx\r\n--b--\r\n",
+        b"--b\r\nContent-Disposition: form-data; name=\"" + b"n" * 99_999 + b"\"\r\n\r\n1\r\n--b",
+        b"".join(
+            b"--b\r\nContent-Disposition: form-data; name=\"f%d\"\r\n\r\n1\r\n" % n
+            for n in range(5000)
+        )
+        + b"--b--\r\n",
+        b"--b\r\nContent-Disposition: form-data; name=\"text\"\r\n\r\n\xff\xfe\x00\r\n--b--\r\n",
+        b"--b\r\nContent-Disposition: attachment\r\n\r\n1\r\n--b--\r\n",
+        b"\r\n\r\n--other--\r\n",
+    ],
+)  # fmt: skip
+def test_malformed_multipart_is_the_clients_fault(client: Any, body: bytes) -> None:
+    """Cut off, without end, with thousands of parts or headers, in no encoding: 400, soon."""
+    begun = time.monotonic()
+    answer = client.post(
+        "/api/search", content=body, headers={"content-type": "multipart/form-data; boundary=b"}
+    )
+    assert answer.status_code in (400, 422), answer.text
+    assert time.monotonic() - begun < 5
+
+
+def test_deep_json_is_refused(client: Any) -> None:
+    """Ten thousand brackets end no process."""
+    for body in (b"[" * 100_000, b'{"text":' * 50_000, json.dumps({"text": "x" * 10**6}).encode()):
+        answer = client.post(
+            "/api/search", content=body, headers={"content-type": "application/json"}
+        )
+        assert answer.status_code in (400, 413, 422), answer.text[:200]
+    terms = {"terms": "[" * 100_000}
+    assert client.post("/api/search", files={"x": b"1"}, data=terms).status_code == 422
+    assert client.get("/healthz").status_code == 200
+
+
+class Secret(http.server.BaseHTTPRequestHandler):
+    """Answers everything, and counts."""
+
+    asked = 0
+
+    def do_GET(self) -> None:
+        type(self).asked += 1
+        self.send_response(200)
+        self.end_headers()
+        self.wfile.write(b"secret")
+
+    def log_message(self, *_: object) -> None:
+        pass
+
+
+@pytest.fixture
+def secret() -> Iterator[int]:
+    """The port of a server on loopback that nobody may reach by way of a name."""
+    Secret.asked = 0
+    with http.server.ThreadingHTTPServer(("127.0.0.1", 0), Secret) as server:
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        yield server.server_port
+        server.shutdown()
+
+
+def test_a_name_that_changes_its_address_gains_nothing(
+    secret: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It is resolved once; the connection goes to the address that was checked, and no other."""
+    answers = iter(["192.0.2.1", "127.0.0.1", "127.0.0.1", "127.0.0.1"])
+    connected: list[str] = []
+    real = socket.getaddrinfo
+
+    def rebinding(host: Any, port: Any, *args: Any, **kwargs: Any) -> Any:
+        name = host.decode() if isinstance(host, bytes) else host
+        if name == "rebind.example":
+            return real(next(answers), port, *args, **kwargs)
+        return real(host, port, *args, **kwargs)
+
+    def connect(address: Any, *args: Any, **kwargs: Any) -> Any:
+        connected.append(address[0])
+        raise OSError("unreachable")
+
+    monkeypatch.setattr(socket, "getaddrinfo", rebinding)
+    monkeypatch.setattr(socket, "create_connection", connect)
+    monkeypatch.setattr(
+        public_fetch.ipaddress.IPv4Address, "is_global", property(lambda it: str(it) == "192.0.2.1")
+    )
+    with pytest.raises(PictureError, match="cannot be fetched"):
+        fetch_public(f"http://rebind.example:{secret}/x.jpg")
+    assert set(connected) == {"192.0.2.1"}
+    with pytest.raises(PictureError, match="is not a public address"):
+        fetch_public(f"http://rebind.example:{secret}/x.jpg")
+    assert Secret.asked == 0
+
+
+def test_one_private_address_among_public_ones_is_enough(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A name with several addresses is refused if any of them is private."""
+    both = [
+        (socket.AF_INET, socket.SOCK_STREAM, 6, "", (address, 80))
+        for address in ("8.8.8.8", "10.0.0.1")
+    ]
+    monkeypatch.setattr(socket, "getaddrinfo", lambda *_, **__: both)
+    with pytest.raises(PictureError, match="is not a public address"):
+        fetch_public("http://both.example/x.jpg")
+
+
+def test_the_secret_can_be_reached_otherwise(secret: int) -> None:
+    """The attack above could have succeeded."""
+    with closing(httpx.Client()) as browser:
+        assert browser.get(f"http://127.0.0.1:{secret}/x").text == "secret"
+    assert Secret.asked == 1

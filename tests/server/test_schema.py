@@ -1,0 +1,35 @@
+"""The API against its own OpenAPI schema: whatever is sent, it never fails by itself."""
+
+import shutil
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import httpx
+import pytest
+from support.library import Engines, index
+from support.serving import serving
+
+from searchapp.library import Library
+
+SCHEMATHESIS = shutil.which("schemathesis", path=str(Path(sys.executable).parent))
+
+
+@pytest.mark.skipif(SCHEMATHESIS is None, reason="schemathesis is not installed")
+def test_nothing_that_fits_the_schema_is_a_server_error(
+    tmp_path: Path, photos: Path, model: Path, fake_engines: Engines
+) -> None:
+    """Schemathesis makes requests by the schema, sound and broken ones; none gives a 500."""
+    with Library.open(tmp_path / "library", create=True, start=fake_engines) as library:
+        index(library, photos, model)
+    with serving(tmp_path / "library", fake_engines) as url:
+        while httpx.post(f"{url}/api/search", json={"text": "red"}).status_code == 503:
+            time.sleep(0.05)
+        result = subprocess.run(
+            [str(SCHEMATHESIS), "run", f"{url}/openapi.json", "--checks", "not_a_server_error",
+             "--max-examples", "20", "--seed", "7", "--no-color", "--exclude-path", "/metrics"],
+            capture_output=True, text=True, check=False, timeout=200, cwd=tmp_path,
+        )  # fmt: skip
+    assert result.returncode == 0, result.stdout[-4000:] + result.stderr[-1000:]
+    assert "generated" in result.stdout

@@ -1,0 +1,225 @@
+"""The time line and the list of what pictures can be limited to, in a real Chromium."""
+
+from __future__ import annotations
+
+import os
+import re
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import httpx
+import pytest
+from support.browser import Tabs, expect, needs_chromium, tiles
+from support.fakes import FakeEngine
+from support.library import index, write_model
+from support.pictures import draw
+from support.serving import serving
+from support.written import exif, listed, xmp
+
+from searchapp.library import Library
+
+pytestmark = needs_chromium
+
+PICTURES = (  # name, date, camera, rating, keywords
+    ("a/1.jpg", "2019:03:05 10:00:00", "Halden Q4", 5, ("Sea", "<b>bold</b>")),
+    ("a/2.jpg", "2021:07:15 10:00:00", "Halden Q4", 4, ("Sea", "holiday")),
+    ("b/3.jpg", "2021:08:15 10:00:00", "iPhone 13", 4, ("holiday",)),
+    ("b/4.jpg", "2024:01:15 10:00:00", "iPhone 13", 0, ()),
+    ("b/5.jpg", None, None, 0, ()),
+)
+PARIS = (48.858, 2.294)
+
+
+@pytest.fixture(scope="module")
+def site(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    """The URL of a library of five pictures."""
+    folder = tmp_path_factory.mktemp("narrow")
+    for number, (name, date, camera, rating, words) in enumerate(PICTURES):
+        block = exif(
+            date, place=PARIS if number == 1 else None, **({"model": camera} if camera else {})
+        )
+        file = draw(folder / "album" / name, "red", mark=9 * number, exif=block)
+        os.utime(file, (1_600_000_000, 1_600_000_000))  # in September 2020
+        escaped = (word.replace("<", "&lt;") for word in words)
+        packet = xmp(f'xmp:Rating="{rating}"', listed("dc:subject", *escaped))
+        file.with_suffix(".xmp").write_bytes(packet)
+    with Library.open(folder / "library", create=True, start=FakeEngine) as library:
+        assert index(library, folder / "album", write_model(folder / "fake-clip")).added == 5
+    with serving(folder / "library", lambda spec: FakeEngine(spec)) as url:
+        while httpx.post(f"{url}/api/search", json={"text": "red"}).status_code == 503:
+            pass
+        yield url
+
+
+@pytest.fixture
+def page(tabs: Tabs, site: str) -> Any:
+    """All five pictures, on a desktop."""
+    page = tabs.open(f"{site}/?q=red")
+    expect(tiles(page)).to_have_count(5)
+    return page
+
+
+def bar(page: Any, label: str) -> Any:
+    return page.get_by_role("button", name=re.compile(f"^{label}: "))
+
+
+def test_a_click_on_the_time_line_takes_a_year_and_then_a_month(page: Any) -> None:
+    """The bars of a chosen year are its months; a second click takes a month back."""
+    expect(page.locator(".bar")).to_have_count(6)
+    expect(bar(page, "2020")).to_have_accessible_name("2020: 1 picture, 1 by the file's date")
+    bar(page, "2021").click()
+    expect(tiles(page)).to_have_count(2)
+    assert page.url.endswith("?q=red&after=2021&before=2021")
+    expect(page.locator(".bar")).to_have_count(12)
+    bar(page, "Jul 2021").click()
+    expect(tiles(page)).to_have_count(1)
+    expect(page.get_by_label("from", exact=True)).to_have_value("2021-07")
+    bar(page, "Jul 2021").click()
+    expect(tiles(page)).to_have_count(5)
+    page.go_back()
+    expect(tiles(page)).to_have_count(1)
+    page.get_by_role("button", name="Any date").click()
+    expect(page.locator(".bar")).to_have_count(6)
+
+
+def test_a_drag_takes_several(page: Any) -> None:
+    """From the bar where it begins to the one where it ends, in either direction."""
+    start, end = (bar(page, year).bounding_box() for year in ("2021", "2019"))
+    page.mouse.move(start["x"] + 5, start["y"] + 40)
+    page.mouse.down()
+    page.mouse.move(end["x"] + 9, end["y"] + 40, steps=6)
+    page.mouse.up()
+    expect(tiles(page)).to_have_count(4)
+    assert page.url.endswith("?q=red&after=2019&before=2021")
+    expect(page.locator('.bar[aria-pressed="true"]')).to_have_count(3)
+
+
+def test_the_keys_work_on_the_time_line(page: Any) -> None:
+    """It is one stop for Tab; the arrows move in it, with Shift they take several."""
+    bar(page, "2019").focus()
+    page.keyboard.press("ArrowRight")
+    page.keyboard.press("ArrowRight")
+    expect(bar(page, "2021")).to_be_focused()
+    page.keyboard.press("Shift+ArrowRight")
+    page.keyboard.press("Shift+End")
+    page.keyboard.press("Enter")
+    expect(tiles(page)).to_have_count(3)
+    assert page.url.endswith("?q=red&after=2021&before=2024")
+    expect(bar(page, "2024")).to_be_focused()
+    page.keyboard.press("Enter")
+    expect(page.get_by_label("from", exact=True)).to_have_value("2024")
+    expect(tiles(page)).to_have_count(1)
+    assert page.locator('.bar[tabindex="0"]').count() == 1
+
+
+def test_a_mouse_leaves_alone_what_the_keys_choose(page: Any) -> None:
+    """Only a drag that began on a bar takes any; Escape brings back what was chosen before."""
+    bar(page, "2021").click()
+    page.get_by_role("button", name="Any date").click()
+    expect(page.locator(".bar")).to_have_count(6)
+    bar(page, "2019").focus()
+    page.keyboard.press("Shift+ArrowRight")
+    bar(page, "2024").hover()
+    expect(page.locator('.bar[aria-pressed="true"]')).to_have_count(2)
+    page.locator("#status").click()
+    expect(tiles(page)).to_have_count(5)
+    assert page.url.endswith("?q=red")
+    page.goto(f"{page.url}&after=2021&before=2024")
+    expect(page.locator('.bar[aria-pressed="true"]')).to_have_count(4)
+    bar(page, "2019").focus()
+    page.keyboard.press("Shift+ArrowRight")
+    page.keyboard.press("Escape")
+    expect(page.locator('.bar[aria-pressed="true"]')).to_have_count(4)
+
+
+def choice(page: Any, text: str) -> Any:
+    return page.locator("#kinds").get_by_role("button", name=text)
+
+
+def test_a_click_in_the_list_limits_and_takes_back(page: Any) -> None:
+    """Keywords add up; each kind keeps its other values; what is chosen stays and has the focus."""
+    expect(choice(page, "Sea")).to_contain_text("2")
+    expect(choice(page, "<b>bold</b>")).to_be_visible()
+    choice(page, "holiday").click()
+    expect(tiles(page)).to_have_count(2)
+    expect(choice(page, "holiday")).to_be_focused()
+    choice(page, "Sea").click()
+    expect(tiles(page)).to_have_count(1)
+    assert page.url.endswith("?q=red&keyword=holiday&keyword=Sea")
+    choice(page, "holiday").click()
+    expect(tiles(page)).to_have_count(2)
+    expect(choice(page, "iPhone 13")).to_have_count(0)  # none of these shows the sea
+    page.get_by_role("button", name="Reset filters").click()
+    expect(tiles(page)).to_have_count(5)
+    choice(page, "iPhone 13").click()
+    expect(choice(page, "Halden Q4")).to_contain_text("2")
+    expect(tiles(page)).to_have_count(2)
+    choice(page, "Halden Q4").click()
+    expect(tiles(page)).to_have_count(2)
+    assert page.url.endswith("?q=red&camera=Halden+Q4")
+    page.get_by_role("button", name="Reset filters").click()
+    choice(page, "★★★★").first.click()
+    expect(choice(page, "Not rated")).to_contain_text("2")
+
+
+def test_a_place_and_dates_that_pictures_tell(page: Any) -> None:
+    """A place is typed; file dates can be left out; a mistake is marked and asks nothing."""
+    place = page.get_by_label("Place")
+    place.fill("somewhere")
+    page.keyboard.press("Tab")
+    expect(place).to_have_attribute("aria-invalid", "true")
+    expect(tiles(page)).to_have_count(5)
+    place.fill("48.85,2.35,10km")
+    page.keyboard.press("Tab")
+    expect(tiles(page)).to_have_count(1)
+    place.fill("")
+    page.keyboard.press("Tab")
+    page.get_by_label("Without file dates").check()
+    expect(tiles(page)).to_have_count(4)
+    assert page.url.endswith("?q=red&taken=true")
+
+
+def test_the_large_view_tells_more(tabs: Tabs, site: str) -> None:
+    """Rating, keywords and where the date is from; the URL alone brings all filters back."""
+    page = tabs.open(f"{site}/?q=red&keyword=sea&rating=4%2B&after=2021")
+    expect(tiles(page)).to_have_count(1)
+    tiles(page).first.get_by_role("link").click()
+    facts = page.locator("#facts")
+    for text in ("★★★★☆", "Sea, holiday", "48.85800, 2.29400", "15 July 2021"):
+        expect(facts).to_contain_text(text)
+    page = tabs.open(f"{site}/?q=red&rating=unrated")
+    expect(tiles(page)).to_have_count(2)
+    expect(page.locator(".by-file")).to_have_count(1)
+
+
+def test_a_phone_has_it_behind_the_button(tabs: Tabs, site: str) -> None:
+    """With room for fingers, and nothing wider than the screen."""
+    page = tabs.open(f"{site}/?q=red", "phone")
+    expect(tiles(page)).to_have_count(5)
+    expect(page.locator("#timeline")).to_be_hidden()
+    page.get_by_role("button", name="Filters").click()
+    expect(page.locator("#timeline")).to_be_visible()
+    heights = page.locator("#kinds button").evaluate_all("all => all.map(it => it.offsetHeight)")
+    assert min(heights) >= 44
+    assert page.evaluate("document.documentElement.scrollWidth") <= 390
+    choice(page, "Sea").click()
+    expect(tiles(page)).to_have_count(2)
+
+
+def test_the_api_counts(site: str) -> None:
+    """The same as on the page; mistakes are told."""
+    answer = httpx.get(f"{site}/api/facets", params={"keyword": ["sea", "hol*"]}).json()
+    assert (answer["images"], answer["months"]) == (
+        1, [{"month": "2021-07", "images": 1, "by_file": 0}],
+    )  # fmt: skip
+    assert answer["keywords"] == {"values": [["Sea", 1], ["holiday", 1]], "more": 0}
+    assert [Path(path).name for path, _ in answer["folders"]["values"]] == ["a"]
+    for wrong in ({"rating": "9"}, {"near": "x"}, {"after": "soon"}, {"keyword": ["x"] * 17}):
+        assert httpx.get(f"{site}/api/facets", params=wrong).status_code == 422
+    form = {"text": "red", "keyword": '["sea", "holiday"]', "taken": "true", "rating": "4+"}
+    hits = httpx.post(f"{site}/api/search", files={"x": b""}, data=form).json()["hits"]
+    assert [hit["name"] for hit in hits] == ["2.jpg"]
+    assert (hits[0]["rating"], hits[0]["keywords"]) == (4, ["Sea", "holiday"])
+    form["keyword"] = "sea"
+    assert len(httpx.post(f"{site}/api/search", files={"x": b""}, data=form).json()["hits"]) == 2

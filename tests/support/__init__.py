@@ -1,0 +1,1 @@
+"""Helpers that tests share: fakes of the GPU, makers of files, servers on loopback."""

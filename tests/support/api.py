@@ -1,0 +1,25 @@
+"""Ask the HTTP API."""
+
+from __future__ import annotations
+
+import time
+from typing import Any
+
+
+def search(client: Any, picture: bytes | None = None, **fields: Any) -> Any:
+    """Search, and wait for the engine where it still starts."""
+    while True:
+        if picture is None:
+            answer = client.post("/api/search", json=fields)
+        else:
+            answer = client.post("/api/search", data=fields, files={"image": picture})
+        if answer.status_code != 503:
+            return answer
+        assert answer.headers["Retry-After"] == "1"
+        assert "starting vLLM with" in answer.json()["detail"]
+        time.sleep(0.02)
+
+
+def names(answer: Any) -> list[str]:
+    assert answer.status_code == 200, answer.text
+    return [hit["name"] for hit in answer.json()["hits"]]

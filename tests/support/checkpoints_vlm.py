@@ -1,0 +1,372 @@
+"""Tiny checkpoints of the vision-language models, with random weights, as their folders are."""
+
+import json
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from support.checkpoints import WORDS
+
+HIDDEN = 64  # numbers of a vector
+LAYERS = {"hidden_size": HIDDEN, "intermediate_size": 128, "num_attention_heads": 2}
+LANGUAGE = LAYERS | {"num_hidden_layers": 2, "num_key_value_heads": 1}
+CLIP_MEAN, CLIP_STD = (0.48145466, 0.4578275, 0.40821073), (0.26862954, 0.26130258, 0.27577711)
+LLAVA_LIMIT, QWEN_LIMIT, PHI_LIMIT = 512, 1024, 2048  # tokens
+TILE = 56  # pixels a side, of a LLaVA-NeXT picture's parts; E5-V's are of 336
+PHI_TOKENS = 32064  # vLLM has Phi-3-vision's image token built in: 32044
+
+
+def make_llava_next(folder: Path, *, seed: int = 0) -> Path:
+    """Write a LLaVA-NeXT folder as E5-V's is: Llama 3's marks, and no processor_config.json."""
+    import torch
+    from safetensors.torch import save_file
+    from transformers import LlavaNextConfig, LlavaNextForConditionalGeneration
+
+    torch.manual_seed(seed)
+    marks = ["<|begin_of_text|>", "<|start_header_id|>", "<|end_header_id|>", "<|eot_id|>",
+             "<|end_of_text|>", "<image>"]  # fmt: skip
+    ids = _write_tokenizer(folder, marks, start="<|begin_of_text|>", end="<|eot_id|>")
+    text = LANGUAGE | {
+        "model_type": "llama",
+        "vocab_size": len(ids),
+        "max_position_embeddings": LLAVA_LIMIT,
+        "bos_token_id": ids["<|begin_of_text|>"],
+        "eos_token_id": ids["<|eot_id|>"],
+    }
+    vision = LAYERS | {
+        "model_type": "clip_vision_model",
+        "num_hidden_layers": 3,
+        "image_size": TILE,
+        "patch_size": 14,
+    }
+    grids = [[a * TILE, b * TILE] for a, b in ((1, 2), (2, 1), (2, 2), (3, 1), (1, 3))]
+    config = LlavaNextConfig(
+        text_config=text,
+        vision_config=vision,
+        image_token_index=ids["<image>"],
+        image_grid_pinpoints=grids,
+        architectures=["LlavaNextForConditionalGeneration"],
+    )
+    model = _shaken(LlavaNextForConditionalGeneration(config))
+    weights = {_llava_name(name): weight for name, weight in model.state_dict().items()}
+    save_file(weights, folder / "model.safetensors", metadata={"format": "pt"})
+    config.save_pretrained(folder)
+    processor = {
+        "image_processor_type": "LlavaNextImageProcessor",
+        "processor_class": "LlavaNextProcessor",
+        "image_grid_pinpoints": grids,
+        "size": {"shortest_edge": TILE},
+        "crop_size": {"height": TILE, "width": TILE},
+        "image_mean": CLIP_MEAN,
+        "image_std": CLIP_STD,
+    }
+    _write(folder / "preprocessor_config.json", processor)
+    return folder
+
+
+def _llava_name(name: str) -> str:
+    """Return a weight's name in the hub's checkpoints; transformers 5 itself saves another."""
+    for new, old in (
+        ("model.vision_tower.", "vision_tower.vision_model."),
+        ("model.language_model.", "language_model.model."),
+        ("lm_head.", "language_model.lm_head."),
+        ("model.", ""),
+    ):
+        if name.startswith(new):
+            return old + name.removeprefix(new)
+    return name
+
+
+def make_qwen3_vl(folder: Path, *, seed: int = 0) -> Path:
+    """Write a Qwen3-VL folder; its processor's own bounds are those of the hub's."""
+    import torch
+    from transformers import Qwen3VLConfig, Qwen3VLForConditionalGeneration
+
+    torch.manual_seed(seed)
+    marks = ["<|endoftext|>", "<|im_start|>", "<|im_end|>", "<|vision_start|>", "<|vision_end|>",
+             "<|image_pad|>", "<|video_pad|>"]  # fmt: skip
+    ids = _write_tokenizer(folder, marks, end="<|im_end|>")
+    text = LANGUAGE | {
+        "head_dim": 32,
+        "vocab_size": len(ids),
+        "max_position_embeddings": QWEN_LIMIT,
+        "rope_parameters": {
+            "rope_type": "default",
+            "rope_theta": 5_000_000,
+            "mrope_section": [6, 5, 5],
+            "mrope_interleaved": True,
+        },
+    }
+    vision = {
+        "hidden_size": HIDDEN,
+        "intermediate_size": 128,
+        "depth": 3,
+        "num_heads": 2,
+        "patch_size": 16,
+        "out_hidden_size": HIDDEN,
+        "deepstack_visual_indexes": [0, 1],
+        "num_position_embeddings": 256,
+    }
+    config = Qwen3VLConfig(
+        text_config=text,
+        vision_config=vision,
+        image_token_id=ids["<|image_pad|>"],
+        video_token_id=ids["<|video_pad|>"],
+        vision_start_token_id=ids["<|vision_start|>"],
+        vision_end_token_id=ids["<|vision_end|>"],
+    )
+    _shaken(Qwen3VLForConditionalGeneration(config)).save_pretrained(folder)
+    processor = {
+        "processor_class": "Qwen3VLProcessor",
+        "patch_size": 16,
+        "temporal_patch_size": 2,
+        "merge_size": 2,
+        "image_mean": (0.5, 0.5, 0.5),
+        "image_std": (0.5, 0.5, 0.5),
+    }
+    picture = {
+        "image_processor_type": "Qwen2VLImageProcessorFast",
+        "size": {"shortest_edge": 65_536, "longest_edge": 16_777_216},
+    }
+    video = {
+        "video_processor_type": "Qwen3VLVideoProcessor",
+        "size": {"shortest_edge": 4096, "longest_edge": 25_165_824},
+    }
+    _write(folder / "preprocessor_config.json", processor | picture)
+    _write(folder / "video_preprocessor_config.json", processor | video)
+    return folder
+
+
+def make_phi3_v(folder: Path, *, seed: int = 0) -> Path:
+    """Write a Phi-3-vision folder with the code that it needs: the smallest that vLLM takes.
+
+    vLLM builds its vision tower as wide as CLIP ViT-L/14 at 336 pixels; layer_idx keeps one layer
+    of it, and the file at 37 MB.
+    """
+    import torch
+    from safetensors.torch import save_file
+    from transformers import CLIPVisionConfig, CLIPVisionModel, Phi3Config, Phi3Model
+
+    torch.manual_seed(seed)
+    marks = ["<unk>", "<s>", "</s>", "<|endoftext|>", "<|assistant|>", "<|end|>", "<|user|>"]
+    ids = _write_tokenizer(folder, marks, start="<s>", end="<|endoftext|>")
+    text = LANGUAGE | {
+        "vocab_size": PHI_TOKENS,
+        "max_position_embeddings": PHI_LIMIT,
+        "bos_token_id": ids["<s>"],
+        "eos_token_id": ids["<|endoftext|>"],
+        "pad_token_id": ids["<|endoftext|>"],
+    }
+    tower = CLIPVisionConfig(
+        hidden_size=1024,
+        intermediate_size=4096,
+        num_attention_heads=16,
+        num_hidden_layers=1,
+        image_size=336,
+        patch_size=14,
+    )
+    vision = "model.vision_embed_tokens."
+    width = 4 * tower.hidden_size  # four patches are one token
+    weights = {
+        f"model.{name}": weight
+        for name, weight in _shaken(Phi3Model(Phi3Config(**text))).state_dict().items()
+    } | {
+        f"{vision}img_processor.vision_model.{name}": weight
+        for name, weight in _shaken(CLIPVisionModel(tower)).state_dict().items()
+        if "position_ids" not in name and "post_layernorm" not in name
+    }
+    for name, shape in (
+        ("glb_GN", (1, 1, width)),
+        ("sub_GN", (1, 1, 1, width)),
+        ("img_projection.0.weight", (HIDDEN, width)),
+        ("img_projection.0.bias", (HIDDEN,)),
+        ("img_projection.2.weight", (HIDDEN, HIDDEN)),
+        ("img_projection.2.bias", (HIDDEN,)),
+    ):
+        weights[vision + name] = torch.randn(shape) * 0.05
+    weights = {name: weight.bfloat16().contiguous() for name, weight in weights.items()}
+    save_file(weights, folder / "model.safetensors", metadata={"format": "pt"})
+    config = text | {
+        "architectures": ["Phi3VForCausalLM"],
+        "model_type": "phi3_v",
+        "auto_map": {"AutoConfig": "configuration_phi3_v.Phi3VConfig"},
+        "hidden_act": "silu",
+        "rms_norm_eps": 1e-5,
+        "rope_theta": 10_000.0,
+        "tie_word_embeddings": False,
+        "dtype": "bfloat16",
+        "img_processor": {
+            "layer_idx": 0,
+            "image_dim_out": 1024,
+            "num_img_tokens": 144,
+            "type_feature": "patch",
+        },
+        "embd_layer": {
+            "use_hd_transform": True,
+            "with_learnable_separator": True,
+            "hd_transform_order": "sub_glb",
+        },
+    }
+    processor = {
+        "auto_map": {
+            "AutoProcessor": "processing_phi3_v.Phi3VProcessor",
+            "AutoImageProcessor": "processing_phi3_v.Phi3VImageProcessor",
+        },
+        "image_processor_type": "Phi3VImageProcessor",
+        "processor_class": "Phi3VProcessor",
+        "num_crops": 16,
+        "image_mean": CLIP_MEAN,
+        "image_std": CLIP_STD,
+    }
+    _write(folder / "config.json", config)
+    _write(folder / "preprocessor_config.json", processor)
+    (folder / "configuration_phi3_v.py").write_text(PHI_CONFIGURATION)
+    (folder / "processing_phi3_v.py").write_text(PHI_PROCESSING)
+    return folder
+
+
+PHI_CONFIGURATION = '''\
+"""Phi-3-vision's configuration."""
+
+from transformers import PretrainedConfig
+
+
+class Phi3VConfig(PretrainedConfig):
+    """All of it comes from config.json."""
+
+    model_type = "phi3_v"
+'''
+
+PHI_PROCESSING = '''\
+"""Phi-3-vision's pictures: up to num_crops tiles of 336 pixels, and the whole before them."""
+
+import re
+
+import numpy as np
+import torch
+from PIL import Image, ImageOps
+from transformers import BatchFeature, ProcessorMixin
+from transformers.image_processing_utils import BaseImageProcessor
+
+TILE = 336
+
+
+def hd_size(width, height, num_crops):
+    """Return the size that a picture is resized to, and that size on whole tiles."""
+    if width < height:
+        return tuple(size[::-1] for size in hd_size(height, width, num_crops))
+    ratio = width / height
+    scale = 1
+    while (scale + 1) * np.ceil((scale + 1) / ratio) <= num_crops:
+        scale += 1
+    new_width, new_height = scale * TILE, int(scale * TILE / ratio)
+    rows = int(np.ceil(new_height / TILE))
+    return (new_width, new_height), (new_width, rows * TILE)
+
+
+def count_tokens(width, height):
+    """Return the tokens of a picture on whole tiles: tiles, the whole, and ends of lines."""
+    rows, columns = height // TILE, width // TILE
+    return (rows * columns + 1) * 144 + 1 + (rows + 1) * 12
+
+
+class Phi3VImageProcessor(BaseImageProcessor):
+    model_input_names = ["pixel_values", "image_sizes"]
+
+    def __init__(self, num_crops=1, image_mean=None, image_std=None, **kwargs):
+        super().__init__(**kwargs)
+        self.num_crops, self.image_mean, self.image_std = num_crops, image_mean, image_std
+
+    def preprocess(self, images, num_crops=None, return_tensors=None, **kwargs):
+        crops = num_crops or self.num_crops
+        tiled, sizes = [], []
+        for image in images if isinstance(images, (list, tuple)) else [images]:
+            size, padded = hd_size(*image.size, crops)
+            image = image.convert("RGB").resize(size, Image.Resampling.BILINEAR)
+            left, top = (padded[0] - size[0]) // 2, (padded[1] - size[1]) // 2
+            border = (left, top, padded[0] - size[0] - left, padded[1] - size[1] - top)
+            pixels = np.asarray(ImageOps.expand(image, border, "white"), dtype=np.float32) / 255
+            normal = (pixels - np.array(self.image_mean)) / np.array(self.image_std)
+            whole = torch.from_numpy(normal).float().permute(2, 0, 1)
+            rows, columns = whole.shape[1] // TILE, whole.shape[2] // TILE
+            tiles = whole.reshape(3, rows, TILE, columns, TILE).permute(1, 3, 0, 2, 4)
+            small = torch.nn.functional.interpolate(whole[None], (TILE, TILE), mode="bicubic")
+            parts = torch.cat([small, tiles.reshape(-1, 3, TILE, TILE)])
+            empty = torch.zeros(crops + 1 - len(parts), 3, TILE, TILE)
+            tiled.append(torch.cat([parts, empty]))
+            sizes.append([rows * TILE, columns * TILE])
+        data = {"pixel_values": torch.stack(tiled), "image_sizes": torch.tensor(sizes)}
+        return BatchFeature(data)
+
+
+class Phi3VProcessor(ProcessorMixin):
+    attributes = ["image_processor", "tokenizer"]
+    image_processor_class = "AutoImageProcessor"
+    tokenizer_class = "AutoTokenizer"
+
+    def __init__(self, image_processor, tokenizer, num_crops=None, **kwargs):
+        super().__init__(image_processor, tokenizer)
+        if num_crops is not None:
+            image_processor.num_crops = num_crops
+        self.img_tokens = [f"<|image_{number}|>" for number in range(1, 100)]
+
+    def calc_num_image_tokens_from_image_size(self, width, height):
+        return count_tokens(*hd_size(width, height, self.image_processor.num_crops)[1])
+
+    def __call__(self, text=None, images=None, return_tensors=None, **kwargs):
+        data = {} if images is None else dict(self.image_processor.preprocess(images, **kwargs))
+        if images is None:
+            data["input_ids"] = self.tokenizer(text, return_tensors="pt")["input_ids"]
+            return BatchFeature(data)
+        # As the hub's: -1 stands for the first picture, as often as it has tokens, and so on.
+        first, *rest = re.split(r"<\\|image_\\d+\\|>", text if isinstance(text, str) else text[0])
+        ids = self.tokenizer(first)["input_ids"]
+        for number, ((height, width), part) in enumerate(zip(data["image_sizes"], rest), start=1):
+            ids += [-number] * count_tokens(int(width), int(height))
+            ids += self.tokenizer(part, add_special_tokens=False)["input_ids"]
+        data["input_ids"] = torch.tensor([ids])
+        return BatchFeature(data)
+'''
+
+
+def _shaken(model: Any) -> Any:
+    """Make a model's weights large enough that its vectors differ."""
+    import torch
+
+    with torch.no_grad():
+        for weight in model.parameters():
+            weight.add_(torch.randn_like(weight) * 0.1)
+    return model.eval()
+
+
+def _write_tokenizer(
+    folder: Path, marks: Sequence[str], *, end: str, start: str | None = None
+) -> dict[str, int]:
+    """Train a small byte-level tokenizer with a family's marks; return the ids of all tokens."""
+    from tokenizers import Tokenizer, decoders, models, pre_tokenizers, processors, trainers
+
+    tokenizer = Tokenizer(models.BPE())
+    tokenizer.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=False)
+    tokenizer.decoder = decoders.ByteLevel()
+    alphabet = pre_tokenizers.ByteLevel.alphabet()
+    trainer = trainers.BpeTrainer(vocab_size=400, initial_alphabet=alphabet, show_progress=False)
+    tokenizer.train_from_iterator([WORDS] * 4, trainer)
+    tokenizer.add_special_tokens(list(marks))
+    if start is not None:
+        tokenizer.post_processor = processors.TemplateProcessing(
+            single=f"{start} $A", special_tokens=[(start, tokenizer.token_to_id(start))]
+        )
+    folder.mkdir(parents=True, exist_ok=True)
+    tokenizer.save(str(folder / "tokenizer.json"))
+    settings = {
+        "tokenizer_class": "PreTrainedTokenizerFast",
+        "eos_token": end,
+        "pad_token": end,
+        "clean_up_tokenization_spaces": False,
+    }
+    _write(folder / "tokenizer_config.json", settings | ({"bos_token": start} if start else {}))
+    return tokenizer.get_vocab()
+
+
+def _write(file: Path, content: dict[str, Any]) -> None:
+    file.write_text(json.dumps(content, indent=2))

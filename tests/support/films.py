@@ -1,0 +1,106 @@
+"""Videos that tests make: scenes of plain colours at known times."""
+
+from __future__ import annotations
+
+import struct
+from collections.abc import Sequence
+from fractions import Fraction
+from pathlib import Path
+from typing import Any
+
+import av
+from PIL import Image
+
+from support.pictures import picture
+
+Scenes = Sequence[tuple[str, float]]  # colours, and how many seconds each
+
+
+def film(
+    file: Path,
+    scenes: Scenes = (("blue", 4), ("red", 4), ("lime", 4)),
+    *,
+    size: tuple[int, int] = (96, 64),
+    rate: float = 5,
+    codec: str | None = None,
+    keys: int = 1000,
+    sound: bool = False,
+    options: dict[str, str] | None = None,
+    tags: dict[str, str] | None = None,
+    pixels: str = "yuv420p",
+    draw: Any = picture,
+    forced: bool = True,
+    aspect: Fraction | None = None,
+) -> Path:
+    """Write a video; each scene begins with a key frame where forced, and has one every so many.
+
+    aspect: of a pixel.
+    """
+    file.parent.mkdir(parents=True, exist_ok=True)
+    codec = codec or ("libvpx-vp9" if file.suffix == ".webm" else "mpeg4")
+    settings = {"movflags": "use_metadata_tags"} if tags and file.suffix == ".mov" else {}
+    settings |= {name: value for name, value in (options or {}).items() if name == "movflags"}
+    with av.open(str(file), "w", options=settings) as container:
+        stream = container.add_stream(codec, rate=Fraction(rate).limit_denominator(10000))
+        stream.width, stream.height = size
+        stream.pix_fmt = pixels
+        stream.codec_context.gop_size = keys
+        stream.codec_context.options = options or {}
+        container.metadata.update(tags or {})
+        if aspect:
+            stream.codec_context.sample_aspect_ratio = aspect
+        container.start_encoding()
+        number = 0
+        for colour, seconds in scenes:
+            first = number
+            for _ in range(round(seconds * rate)):
+                frame = av.VideoFrame.from_image(draw(colour, size))
+                frame.pts = number
+                frame.time_base = 1 / Fraction(rate).limit_denominator(10000)
+                if number == first and forced:
+                    frame.pict_type = av.video.frame.PictureType.I
+                container.mux(stream.encode(frame))
+                number += 1
+        container.mux(stream.encode(None))
+    return file
+
+
+def sound(file: Path) -> Path:
+    """Write a file of a video's kind that holds nothing but sound, and its cover."""
+    with av.open(str(file), "w") as container:
+        stream = container.add_stream("aac", rate=8000)
+        cover = container.add_stream("mjpeg", rate=1)
+        cover.width, cover.height, cover.pix_fmt = 64, 64, "yuvj420p"
+        cover.disposition = av.stream.Disposition.attached_pic
+        container.start_encoding()
+        still = av.VideoFrame.from_image(picture("red", (64, 64))).reformat(format="yuvj420p")
+        still.pts = 0
+        container.mux([*cover.encode(still), *cover.encode(None)])
+        frame = av.AudioFrame(format="fltp", layout="mono", samples=1024)
+        frame.sample_rate = 8000
+        for plane in frame.planes:
+            plane.update(bytes(plane.buffer_size))
+        for number in range(20):
+            frame.pts = 1024 * number
+            container.mux(stream.encode(frame))
+        container.mux(stream.encode(None))
+    return file
+
+
+def turned(file: Path, degrees: int) -> Path:
+    """Say in an MP4 that it is to be shown turned clockwise, as phones do."""
+    one = 1 << 16
+    a, b = {90: (0, one), 180: (-one, 0), 270: (0, -one)}[degrees]
+    matrix = struct.pack(">9i", a, b, 0, -b, a, 0, 0, 0, 1 << 30)
+    data = file.read_bytes()
+    plain = struct.pack(">9i", one, 0, 0, 0, one, 0, 0, 0, 1 << 30)
+    at = data.index(plain, data.index(b"tkhd"))
+    file.write_bytes(data[:at] + matrix + data[at + 36 :])
+    return file
+
+
+def halves(colour: str, size: tuple[int, int]) -> Image.Image:
+    """Draw a scene that is white on the left."""
+    image = picture(colour, size)
+    image.paste("white", (0, 0, size[0] // 2, size[1]))
+    return image

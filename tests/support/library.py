@@ -1,0 +1,76 @@
+"""Open libraries, index folders and run commands with a fake engine."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+
+from click.testing import Result
+
+from searchapp.library import Library
+from searchapp.models import ModelSpec
+from searchapp.types import (
+    Finished,
+    IndexOptions,
+    Query,
+    RunSummary,
+    SearchOptions,
+)
+from support.fakes import FakeEngine
+
+
+def write_model(folder: Path, weights: bytes = b"weights") -> Path:
+    """Write what a CLIP folder holds; the weights are no weights."""
+    folder.mkdir(parents=True)
+    config = {
+        "architectures": ["CLIPModel"],
+        "projection_dim": FakeEngine.DIMENSIONS,
+        "text_config": {"max_position_embeddings": 32},
+    }
+    (folder / "config.json").write_text(json.dumps(config))
+    processor = {"crop_size": {"height": 32, "width": 32}, "image_mean": [0.5, 0.5, 0.5]}
+    (folder / "preprocessor_config.json").write_text(json.dumps(processor))
+    (folder / "tokenizer.json").write_text("{}")
+    (folder / "model.safetensors").write_bytes(weights)
+    return folder
+
+
+class Engines:
+    """The fake engines a test has started."""
+
+    def __init__(self) -> None:
+        self.started: list[FakeEngine] = []
+
+    def __call__(self, spec: ModelSpec, **_: object) -> FakeEngine:
+        engine = FakeEngine(spec)
+        self.started.append(engine)
+        return engine
+
+    @property
+    def embedded(self) -> int:
+        """How many pictures all of them have embedded."""
+        return sum(engine.embedded for engine in self.started)
+
+
+Run = Callable[..., Result]
+
+
+def in_library(folder: Path) -> dict[str, str]:
+    """Return the variables that make a command use a test's library and leave no process."""
+    return {"SEARCHAPP_LIBRARY": str(folder / "library"), "SEARCHAPP_NO_DAEMON": "1"}
+
+
+def index(library: Library, folder: Path, model: Path, **options: object) -> RunSummary:
+    """Index a folder; return the summary without its times."""
+    settings = replace(IndexOptions(model=str(model)), **options)
+    *_, last = library.index([folder], settings)
+    assert isinstance(last, Finished)
+    return replace(last.summary, seconds=0, images_per_second=0, stages={})
+
+
+def found(library: Library, text: str) -> list[str]:
+    """The names of the files of what a text finds with a score of nearly 1, best first."""
+    hits = library.search(Query(text), SearchOptions(min_score=0.99))
+    return [Path(path).name for hit in hits for path in (hit.path, *hit.also)]

@@ -1,0 +1,37 @@
+"""A library as an earlier version wrote it."""
+
+from __future__ import annotations
+
+import shutil
+from pathlib import Path
+
+import pytest
+from sqlite_utils import Database, Migrations
+
+from searchapp.catalog import Catalog, migrations
+from searchapp.library import Library
+from support.library import Engines, index
+
+
+def old_library(folder: Path, monkeypatch: pytest.MonkeyPatch, photos: Path, model: Path) -> None:
+    """Make a library as the version before made it: its schema, and what it knew."""
+    old = Migrations("searchapp")
+    for migration in migrations.MIGRATIONS.pending(Database(memory=True)):
+        if migration.name < "m005":
+            old(name=migration.name)(migration.fn)
+    folder.mkdir()
+    with monkeypatch.context() as patched:
+        patched.setattr("searchapp.catalog.catalog.MIGRATIONS", old)
+        catalog = Catalog.open(folder / "catalog.db", create=True)
+    with Library.open(folder.parent / "new", create=True, start=Engines()) as library:
+        index(library, photos, model)
+    catalog._db.execute("attach ? as new", (str(folder.parent / "new/catalog.db"),))
+    columns = "id, sha256, format, width, height, taken_at, camera, latitude, longitude"
+    for table in ("collections", "runs"):
+        names = ", ".join(c.name for c in catalog._db[table].columns)
+        catalog._db.execute(f"insert into {table} ({names}) select {names} from new.{table}")
+    catalog._db.execute(f"insert into images ({columns}) select {columns} from new.images")
+    for table in ("files", "embeddings"):
+        catalog._db.execute(f"insert into {table} select * from new.{table}")
+    catalog.close()
+    shutil.rmtree(folder.parent / "new")

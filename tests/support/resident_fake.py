@@ -1,0 +1,38 @@
+"""The resident process with a fake engine: what the tests start instead of the real one.
+
+python tests/support/resident_fake.py SECONDS_TO_START SECONDS_TO_EMBED [ARGUMENTS]
+"""
+
+from __future__ import annotations
+
+import sys
+import time
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+sys.path.insert(0, str(Path(__file__).parents[1]))
+from searchapp import engines
+from searchapp.models import ModelSpec
+from searchapp.server.__main__ import main
+from support.fakes import FakeEngine
+
+TO_START, TO_EMBED = (float(argument) for argument in sys.argv[1:3])
+
+
+class Slow(FakeEngine):
+    """A fake engine that takes its time."""
+
+    def __init__(self, spec: ModelSpec, **_: Any) -> None:
+        time.sleep(TO_START)
+        super().__init__(spec)
+
+    def embed(self, inputs: Sequence[engines.EngineInput]) -> Any:
+        time.sleep(TO_EMBED)
+        return super().embed(inputs)
+
+
+if __name__ == "__main__":
+    engines.start_engine = Slow  # type: ignore[assignment]
+    del sys.argv[1:3]
+    main()
