@@ -577,7 +577,7 @@ def test_a_password_is_said_elsewhere_than_in_a_url(
     monkeypatch.setenv("FSSPEC_HTTPS", headers)
     environment = {**os.environ, "SEARCHAPP_LIBRARY": str(opened.folder), "PYTHONPATH": MODULE_PATH}
     code = f"""
-from searchapp import storage
+from searchapp.files import storage
 from searchapp.files.scan import walk
 print(sum(len(storage.read(it.path)[0]) > 0 for it in walk({site!r})))
 """

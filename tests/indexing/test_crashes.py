@@ -136,13 +136,13 @@ WRITES = {  # each more than there is room for
         write_sheet(file, [Section("x" * 9000, [])])
     """,
     "duplicates --html": """
-        from searchapp.duplicates import review
+        from searchapp.pages import duplicates_review
         from searchapp.types import Duplicates
-        review.write(file, Duplicates((), (), 0, 0))
+        duplicates_review.write(file, Duplicates((), (), 0, 0))
     """,
     "duplicates --script": """
-        from searchapp.duplicates import script
-        script.write(file, [])
+        from searchapp.duplicates import move_script
+        move_script.write(file, [])
     """,
     "map --html": """
         import numpy as np

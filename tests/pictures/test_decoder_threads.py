@@ -146,12 +146,12 @@ def test_the_process_ends_with_a_decoder_that_does_not(
         sys.path.insert(0, sys.argv[1])
         from support.fakes import FakeEngine
         from support.decoders import SleepingDecoder
-        from searchapp import images
-        from searchapp.engines import pipeline
+        from searchapp.pictures import decode
+        from searchapp.indexing.embedding import pipeline
         from searchapp.library import Library
         from searchapp.types import IndexOptions
         twenty, model, folder = sys.argv[2:]
-        images.prepare = SleepingDecoder(Path(twenty))
+        decode.prepare = SleepingDecoder(Path(twenty))
         pipeline.Pipeline.__init__.__kwdefaults__["decode_seconds"] = 0.5
         with Library.open(folder, create=True, start=FakeEngine) as library:
             *_, last = library.index([twenty], IndexOptions(model))
