@@ -204,7 +204,8 @@ def add(catalog: Catalog, collection: Collection, vectors: Vectors) -> None:
     first = catalog.embedded(collection).extent().last_id
     with catalog.atomic():
         hashes = [f"{number:064x}" for number, _ in enumerate(vectors, first + 1)]
-        ids = catalog.writer.save_images(dict.fromkeys(hashes, PictureInfo("made", 1, 1)))
+        info = PictureInfo(format="made", width=1, height=1)
+        ids = catalog.writer.save_images(dict.fromkeys(hashes, info))
         packed = zip(hashes, map(pack, vectors), strict=True)
         catalog.writer.save_embeddings(
             collection, {ids[sha256]: vector for sha256, vector in packed}

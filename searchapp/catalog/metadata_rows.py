@@ -4,17 +4,18 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable, Sequence
+from dataclasses import fields
 from typing import Any
 
 from sqlite_utils import Database
 
 from searchapp.types import PictureInfo
 
-FIELDS = (
-    "format", "width", "height", "taken_at", "camera", "latitude", "longitude", "lens", "rating",
-    "title", "description", "date", "date_from", "reader",
-)  # fmt: skip
-CHANGING = FIELDS[3:]  # when a picture is described again
+# Keywords have a table of their own.
+FIELDS = tuple(each.name for each in fields(PictureInfo) if each.name != "keywords")
+CHANGING = tuple(  # when a picture is described again
+    name for name in FIELDS if name not in ("format", "width", "height")
+)
 # Of images i, for info_of.
 COLUMNS = ", ".join(f"i.{name}" for name in FIELDS) + (
     ", (select json_group_array(k.keyword) from keywords k where k.image_id = i.id)"

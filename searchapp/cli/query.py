@@ -175,7 +175,9 @@ def command(
     if open_best and hits:
         click.launch(copy_hits.at_hand(hits[0]))
     if as_json:
-        found = [_as_dict(hit) for hit in hits]
+        found = [hit.to_dict() for hit in hits]
+        for each in found:
+            del each["image_id"]  # valid in this library only
         auto = options.min_score == AUTO
         print_json({"good_match": answer.good, "hits": found} if auto else found)
     elif paths or null:
@@ -214,27 +216,3 @@ def _tell(answer: Answer, options: SearchOptions) -> None:
             note("no match within the limits")
         else:
             note("no match")
-
-
-def _as_dict(hit: Hit) -> dict[str, object]:
-    return {
-        "path": hit.path,
-        "score": hit.score,
-        "sha256": hit.sha256,
-        "width": hit.width,
-        "height": hit.height,
-        "also": list(hit.also),
-        "taken_at": hit.taken_at,
-        "date": hit.date,
-        "date_from": hit.date_from,
-        "camera": hit.camera,
-        "lens": hit.lens,
-        "rating": hit.rating,
-        "keywords": list(hit.keywords),
-        "title": hit.title,
-        "latitude": hit.latitude,
-        "longitude": hit.longitude,
-        "seconds": hit.seconds,
-        "moments": list(hit.moments),
-        "companions": list(hit.companions),
-    }

@@ -179,7 +179,7 @@ def _decode_raw(
     try:
         _refuse_size(opened.pixels, max_megapixels)
         width, height = opened.width, opened.height
-        info = PictureInfo(kind, width, height)
+        info = PictureInfo(format=kind, width=width, height=height)
         picture, found = None, opened.preview()
         if isinstance(found, bytes):
             with (

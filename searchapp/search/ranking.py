@@ -13,7 +13,16 @@ from searchapp.engines import Vector
 from searchapp.errors import QueryError
 from searchapp.files import storage
 from searchapp.search.good_match import Judges, Kind
-from searchapp.types import AUTO, Answer, Collection, Filter, Hit, Order, SearchOptions
+from searchapp.types import (
+    AUTO,
+    SUMMARY_FIELDS,
+    Answer,
+    Collection,
+    Filter,
+    Hit,
+    Order,
+    SearchOptions,
+)
 from searchapp.vectors import Searched, Selection
 from searchapp.vectors.indexes import Indexes
 
@@ -134,10 +143,13 @@ def hit_of(image: Located | None, score: float, folder: str | None) -> Hit | Non
         paths.sort(key=lambda path: not storage.is_below(path, folder))
     best, *also = paths
     companions = [path for of, path in image.companions if of == best]
-    info = image.info
     return Hit(
-        best, round(score, 6), image.sha256, info.width, info.height, tuple(also), image.image_id,
-        info.taken_at, info.camera, info.date, info.date_from, info.lens, info.rating,
-        info.keywords, info.title, info.latitude, info.longitude, image.seconds,
+        best,
+        round(score, 6),
+        image.sha256,
+        tuple(also),
+        image.image_id,
+        image.seconds,
         companions=tuple(filter(storage.may_be_there, companions)),
-    )  # fmt: skip
+        **{name: getattr(image.info, name) for name in SUMMARY_FIELDS},
+    )

@@ -84,7 +84,7 @@ def search(
     status, answer = ask(residence, "/api/search", fields, pictures, tell)
     if status != 200:
         raise _error(answer, terms)
-    hits = tuple(_hit(found) for found in answer["hits"])
+    hits = tuple(Hit.from_dict({**found, "image_id": found["id"]}) for found in answer["hits"])
     return Answer(hits, answer["good_match"])
 
 
@@ -271,16 +271,6 @@ def _request(
         raise http.client.HTTPException(f"no JSON: {error}") from error
     finally:
         connection.close()
-
-
-def _hit(found: dict[str, Any]) -> Hit:
-    return Hit(
-        found["path"], found["score"], found["sha256"], found["width"], found["height"],
-        tuple(found["also"]), found["id"], found["taken_at"], found["camera"], found["date"],
-        found["date_from"], found["lens"], found["rating"], tuple(found["keywords"]),
-        found["title"], found["latitude"], found["longitude"], found["seconds"],
-        tuple(found["moments"]), tuple(found["companions"]),
-    )  # fmt: skip
 
 
 def error_of(answer: dict[str, Any]) -> SearchAppError:

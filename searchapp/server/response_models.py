@@ -58,14 +58,7 @@ class Found(BaseModel):
     def of(cls, hit: Hit) -> Found:
         """Put a hit as the API does."""
         folder, name = os.path.split(hit.path)
-        return cls(
-            id=hit.image_id, path=hit.path, name=name, folder=folder, score=hit.score,
-            width=hit.width, height=hit.height, sha256=hit.sha256, taken_at=hit.taken_at,
-            date=hit.date, date_from=hit.date_from, camera=hit.camera, lens=hit.lens,
-            rating=hit.rating, keywords=list(hit.keywords), title=hit.title,
-            latitude=hit.latitude, longitude=hit.longitude, also=list(hit.also),
-            seconds=hit.seconds, moments=list(hit.moments), companions=list(hit.companions),
-        )  # fmt: skip
+        return cls(id=hit.image_id, folder=folder, name=name, **hit.to_dict())
 
 
 class FacetAnswer(BaseModel):

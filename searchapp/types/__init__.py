@@ -39,7 +39,14 @@ from searchapp.types.info import (
     Overview,
     Pruned,
 )
-from searchapp.types.picture import Failure, Known, KnownFile, PictureInfo
+from searchapp.types.picture import (
+    SUMMARY_FIELDS,
+    Failure,
+    Known,
+    KnownFile,
+    PictureInfo,
+    PictureSummary,
+)
 from searchapp.types.search import (
     AUTO,
     Answer,
@@ -57,6 +64,7 @@ __all__ = [
     "AUTO",
     "FORMAT",
     "MAX_MEGAPIXELS",
+    "SUMMARY_FIELDS",
     "Answer",
     "Between",
     "Certainty",
@@ -95,6 +103,7 @@ __all__ = [
     "Order",
     "Overview",
     "PictureInfo",
+    "PictureSummary",
     "Progress",
     "Pruned",
     "Query",

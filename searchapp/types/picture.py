@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, fields
+from typing import Any, Self
 
 
 @dataclass(frozen=True, slots=True)
@@ -17,25 +19,52 @@ class Failure:
     message: str
 
 
-@dataclass(frozen=True, slots=True)
-class PictureInfo:
-    """What a picture's file says about it; None where it says nothing."""
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PictureSummary:
+    """Describe a picture: what the catalog stores and each hit shows; None if unknown."""
 
-    format: str
     width: int  # pixels, upright
     height: int
-    taken_at: str | None = None  # ISO 8601, with the offset where the camera knew it
+    taken_at: str | None = None  # ISO 8601, with the offset if the camera knew it
+    date: str | None = None  # taken_at; if that is unknown, the file's date
+    date_from: str | None = None  # exif, xmp, iptc or file
     camera: str | None = None
-    latitude: float | None = None  # degrees, north positive
-    longitude: float | None = None  # degrees, east positive
     lens: str | None = None
     rating: int | None = None  # 1 to 5; -1: rejected
-    keywords: tuple[str, ...] = ()  # each once, in whatever case
+    keywords: tuple[str, ...] = ()  # each keyword once, ignoring case
     title: str | None = None
+    latitude: float | None = None  # degrees, north positive
+    longitude: float | None = None  # degrees, east positive
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return the fields as JSON values."""
+        values = {each.name: getattr(self, each.name) for each in fields(self)}
+        return {
+            name: list(value) if isinstance(value, tuple) else value
+            for name, value in values.items()
+        }
+
+    @classmethod
+    def from_dict(cls, values: Mapping[str, Any]) -> Self:
+        """Make an object from JSON values; ignore unknown names."""
+        known: dict[str, Any] = {}
+        for each in fields(cls):
+            if each.name in values:
+                value = values[each.name]
+                known[each.name] = tuple(value) if isinstance(value, list) else value
+        return cls(**known)
+
+
+SUMMARY_FIELDS = tuple(each.name for each in fields(PictureSummary))
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PictureInfo(PictureSummary):
+    """Describe a picture: all that its file and its sidecar say."""
+
+    format: str
     description: str | None = None
-    date: str | None = None  # taken_at, or where that is not known the file's
-    date_from: str | None = None  # exif, xmp, iptc or file
-    reader: int = 0  # the version of what read all this: metadata.READER then
+    reader: int = 0  # the value of metadata.READER when the file was read
 
 
 @dataclass(frozen=True, slots=True)

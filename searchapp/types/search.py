@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from dataclasses import dataclass, fields
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
+
+from searchapp.types.picture import PictureSummary
 
 Modality = Literal["text", "image", "text+image"]
 
@@ -89,30 +91,26 @@ class SearchOptions(Filter):
     truncate: bool = False  # cut a text that is too long for the model
 
 
+HIT_KEYS_FIRST = ("image_id", "path", "score", "sha256", "width", "height", "also")
+
+
 @dataclass(frozen=True, slots=True)
-class Hit:
+class Hit(PictureSummary):
     """One image that answers a query: its best file, and the others that hold the same bytes."""
 
     path: str
     score: float  # cosine, higher is better
     sha256: str  # of the file
-    width: int  # pixels, upright
-    height: int
     also: tuple[str, ...] = ()
     image_id: int = 0
-    taken_at: str | None = None  # ISO 8601, on the camera's clock
-    camera: str | None = None
-    date: str | None = None  # taken_at, or where that is not known the file's
-    date_from: str | None = None  # exif, xmp, iptc or file
-    lens: str | None = None
-    rating: int | None = None  # 1 to 5; -1: rejected
-    keywords: tuple[str, ...] = ()
-    title: str | None = None
-    latitude: float | None = None  # degrees, north positive
-    longitude: float | None = None  # degrees, east positive
     seconds: float | None = None  # of a video: when the frame is shown; None: a picture
     moments: tuple[float, ...] = ()  # seconds of its other frames that would have been hits
     companions: tuple[str, ...] = ()  # a RAW file, a Live Photo's film, that belong to path
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return the fields as JSON values, in the order of `query --json`."""
+        values = PictureSummary.to_dict(self)
+        return {**{name: values[name] for name in HIT_KEYS_FIRST}, **values}
 
 
 @dataclass(frozen=True, slots=True)

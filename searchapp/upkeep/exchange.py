@@ -11,7 +11,7 @@ import zipfile
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import asdict
 from pathlib import Path
-from typing import Any
+from typing import Any, get_type_hints
 
 import numpy as np
 
@@ -20,8 +20,8 @@ from searchapp.errors import LibraryError
 from searchapp.files import storage
 from searchapp.files.atomic import complete
 from searchapp.models import select_collection
-from searchapp.types import Collection, Header, Known, Loaded, RunSummary
-from searchapp.upkeep.export_rows import WRONG, header_of, known_of, row_of, said
+from searchapp.types import Collection, Header, Known, Loaded, PictureInfo, RunSummary
+from searchapp.upkeep.export_rows import INFO, WRONG, header_of, known_of, row_of, said
 from searchapp.vectors import are_whole
 
 SUFFIXES = (".npy", ".json", ".parquet")
@@ -191,24 +191,16 @@ def _vector_of(row: Any) -> Any:
 
 def _write_parquet(file: Path, header: Header, pages: Iterable[list[Known]]) -> int:
     pa, parquet = _pyarrow()
+    text, number, whole = pa.string(), pa.float64(), pa.int64()
+    types = {
+        str: text, str | None: text, int: whole, int | None: whole, float | None: number,
+        tuple[str, ...]: pa.list_(text),
+    }  # fmt: skip
+    hints = get_type_hints(PictureInfo)
     schema = pa.schema(
         [
             ("sha256", pa.string()),
-            ("format", pa.string()),
-            ("width", pa.int64()),
-            ("height", pa.int64()),
-            ("taken_at", pa.string()),
-            ("camera", pa.string()),
-            ("latitude", pa.float64()),
-            ("longitude", pa.float64()),
-            ("lens", pa.string()),
-            ("rating", pa.int64()),
-            ("keywords", pa.list_(pa.string())),
-            ("title", pa.string()),
-            ("description", pa.string()),
-            ("date", pa.string()),
-            ("date_from", pa.string()),
-            ("reader", pa.int64()),
+            *((name, types[hints[name]]) for name in INFO),
             ("files", pa.list_(pa.struct(
                 [("path", pa.string()), ("size", pa.int64()), ("mtime_ns", pa.int64())]
             ))),

@@ -36,7 +36,7 @@ def row_of(known: Known) -> dict[str, Any]:
     """Return what is known of an image, but its vector."""
     return {
         "sha256": known.sha256,
-        **asdict(known.info),
+        **{name: getattr(known.info, name) for name in INFO},
         "files": [asdict(file) for file in known.files],
         "video": known.video,
         "seconds": known.seconds,

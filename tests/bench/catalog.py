@@ -34,7 +34,10 @@ def path_of(number: int) -> str:
 
 def info_of(number: int) -> PictureInfo:
     day = f"20{10 + number % 15}-{1 + number % 12:02}-{1 + number % 28:02}T12:00:00"
-    return PictureInfo("JPEG", 4032, 3024, day, CAMERAS[number % 4], 48.0 + number % 90 / 90, 2.35)
+    return PictureInfo(
+        format="JPEG", width=4032, height=3024, taken_at=day, camera=CAMERAS[number % 4],
+        latitude=48.0 + number % 90 / 90, longitude=2.35,
+    )  # fmt: skip
 
 
 def fill(catalog: Catalog, files: int, dimensions: int) -> None:

@@ -32,7 +32,10 @@ def fill(catalog: Catalog, collection: Collection, made: Made, count: int) -> No
         with catalog.atomic():
             for number, vector in enumerate(page, first):
                 year, camera = 2000 + number % 20, ("Apple iPhone 13", "NIKON Z 6")[number % 2]
-                info = PictureInfo("JPEG", 4000, 3000, f"{year}-06-01T12:00:00", camera)
+                info = PictureInfo(
+                    format="JPEG", width=4000, height=3000, taken_at=f"{year}-06-01T12:00:00",
+                    camera=camera,
+                )  # fmt: skip
                 (image,) = catalog.writer.save_images({f"{number:064x}": info}).values()
                 catalog.writer.save_embeddings(collection, {image: pack(vector)})
         first += len(page)

@@ -29,7 +29,10 @@ from searchapp.vectors import pack
 
 BATCH, DIMENSIONS = 128, 768
 UNDER_WAY = 42  # batches: three for each of 14 engines
-INFO = PictureInfo("JPEG", 640, 480, "2024-06-17T12:00:00", "Canon EOS 5D", 48.85, 2.35)
+INFO = PictureInfo(
+    format="JPEG", width=640, height=480, taken_at="2024-06-17T12:00:00", camera="Canon EOS 5D",
+    latitude=48.85, longitude=2.35,
+)  # fmt: skip
 
 
 class Paced:

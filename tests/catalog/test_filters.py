@@ -104,7 +104,7 @@ def test_an_id_that_is_given_again_is_another_picture() -> None:
     """What was known of one that went, and that the collection never had, is forgotten."""
     catalog = Catalog.in_memory()
     collection = catalog.add_collection("c", "m", "r", 4, "{}")
-    old, new = (PictureInfo("JPEG", 1, 1, rating=rating) for rating in (1, 5))
+    old, new = (PictureInfo(format="JPEG", width=1, height=1, rating=rating) for rating in (1, 5))
     (first,) = catalog.writer.save_images({"a" * 64: old}).values()
     assert len(catalog.matching(collection, Filter(rating="5"))) == 0
     catalog.upkeep().drop_unused()
@@ -172,14 +172,15 @@ def test_filters_follow_what_is_written(tmp_path: Path) -> None:
     by_camera = Filter(camera="leica*")
     assert reader.matching(collection, by_camera).tolist() == []
     for catalog in (ours, reader):
-        leica = PictureInfo("PNG", 1, 1, None, "Leica M")
+        leica = PictureInfo(format="PNG", width=1, height=1, camera="Leica M")
         (image,) = catalog.writer.save_images({f"new{id(catalog)}": leica}).values()
         catalog.writer.save_embeddings(collection, {image: b""})
     assert reader.matching(collection, by_camera).tolist() == [11, 12]
     for sql in ("delete from embeddings where id = 12", "delete from images where id = 12"):
         ours._db.execute(sql)
     assert reader.matching(collection, by_camera).tolist() == [11]
-    (image,) = ours.writer.save_images({"again": PictureInfo("PNG", 1, 1, None, "Nikon")}).values()
+    nikon = PictureInfo(format="PNG", width=1, height=1, camera="Nikon")
+    (image,) = ours.writer.save_images({"again": nikon}).values()
     ours.writer.save_embeddings(collection, {image: b""})
     assert image == 12
     assert reader.matching(collection, by_camera).tolist() == [11]

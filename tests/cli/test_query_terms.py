@@ -191,7 +191,7 @@ def test_sorted_by_date(calibrated: Library, run: Run) -> None:
     assert {hit.image_id for hit in hits} == {hit.image_id for hit in best}
     dates = [str(hit.taken_at) for hit in hits]
     assert dates == sorted(dates, reverse=True)
-    undated = Hit("x", 1.0, "", 1, 1)
+    undated = Hit("x", 1.0, "", width=1, height=1)
     assert ranking.in_order([undated, *hits], "date")[-1] == undated
     lines = run("query", "red", "--sort", "date", "-k", 7, "--paths").stdout.split()
     assert lines == [hit.path for hit in hits]

@@ -20,7 +20,7 @@ from searchapp.pictures.metadata import sanitize
 from searchapp.pictures.metadata import xmp as reader
 from searchapp.types import PictureInfo
 
-ROW = PictureInfo("JPEG", 1, 1)
+ROW = PictureInfo(format="JPEG", width=1, height=1)
 CAMERA = exif(
     "2023:06:17 21:05:00", "+02:00", (48.5, -2.25), make="Lumora", model="Lumora X100",
     lens="Lumora 50mm f/2", rating=2, title="of EXIF", keywords="one;two",

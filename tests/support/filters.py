@@ -38,12 +38,13 @@ def fill(folder: Path, count: int) -> tuple[Catalog, np.ndarray]:
         for n in range(count):
             taken = f"{2000 + n % 20}-{1 + n % 12:02}-{1 + n % 28:02}T12:00:{n % 60:02}"
             info = PictureInfo(
-                FORMATS[n % 4],
-                100 + n,
-                200,
-                taken if n % 5 else None,
-                CAMERAS[n * 7 % 4],
-                *((48.85 + n / 1000, 2.35 - n / 500) if n % 3 else (None, None)),
+                format=FORMATS[n % 4],
+                width=100 + n,
+                height=200,
+                taken_at=taken if n % 5 else None,
+                camera=CAMERAS[n * 7 % 4],
+                latitude=48.85 + n / 1000 if n % 3 else None,
+                longitude=2.35 - n / 500 if n % 3 else None,
                 lens=LENSES[n * 5 % 3],
                 rating=RATINGS[n * 11 % 6],
                 keywords=tuple(word for bit, word in enumerate(KEYWORDS) if n >> bit & 1),

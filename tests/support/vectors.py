@@ -44,7 +44,7 @@ class Store:
     def add(self, count: int) -> None:
         for _ in range(count):
             self.images += 1
-            picture = {f"{self.images:064x}": PictureInfo("PNG", 1, 1)}
+            picture = {f"{self.images:064x}": PictureInfo(format="PNG", width=1, height=1)}
             (image,) = self.catalog.writer.save_images(picture).values()
             self.embed(image)
 

@@ -398,7 +398,15 @@ def both(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Both]:
     folder = tmp_path_factory.mktemp("both") / "library"
     catalog, vectors = fill(folder, 240)
     (collection,) = catalog.collections()
-    odd = {"x": PictureInfo("PNG", 9, 9, "2010-06-03", 'Say "A\\B" – {x} or id > 0 iPhone')}
+    odd = {
+        "x": PictureInfo(
+            format="PNG",
+            width=9,
+            height=9,
+            taken_at="2010-06-03",
+            camera='Say "A\\B" – {x} or id > 0 iPhone',
+        )
+    }
     (image,) = catalog.writer.save_images(odd).values()
     catalog.writer.save_embeddings(collection, {image: vectors[7].astype("<f2").tobytes()})
     faiss = Indexes(folder, catalog).current(collection)

@@ -136,7 +136,7 @@ def send_outcomes(
                     vectors.append(vector)
                 vectors += [frame.vector for frame in frames]
                 result = {
-                    "sha256": sha256, "info": asdict(info), "refused": refused,
+                    "sha256": sha256, "info": info.to_dict(), "refused": refused,
                     "seconds": at, "frames": [frame.seconds for frame in frames],
                 }  # fmt: skip
             case Known(image_id):
@@ -173,14 +173,10 @@ def outcomes_of(
             refused = values["refused"]
             vector = following() if refused is None else Refusal(refused)
             frames = tuple(Frame(seconds, following()) for seconds in values["frames"])
-            info = _info(values["info"])
+            info = PictureInfo.from_dict(values["info"])
             result = Fresh(values["sha256"], info, vector, values["seconds"], frames)
         outcomes.append(Outcome(work, result, file_size, mtime_ns))
     return outcomes
-
-
-def _info(values: dict[str, Any]) -> PictureInfo:
-    return PictureInfo(**(values | {"keywords": tuple(values["keywords"])}))
 
 
 def receive(connection: Connection) -> dict[str, Any]:

@@ -29,7 +29,7 @@ NOTHING = Said()
 def describe(image: Picture) -> PictureInfo:
     """Return the size as stored, and what the file says of the picture; it raises nothing."""
     return merged(
-        PictureInfo(image.format or "unknown", image.width, image.height),
+        PictureInfo(format=image.format or "unknown", width=image.width, height=image.height),
         exif.read(_exif(image)),
         xmp.read(_xmp(image)) or NOTHING,
         _iptc(image),
