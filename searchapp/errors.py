@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from typing import Any
+
 
 class SearchAppError(Exception):
     """Stop with a message for the user; exit_code is the process's exit status."""
@@ -55,3 +58,47 @@ class PictureError(SearchAppError):
     def __init__(self, message: str, stage: str = "decode") -> None:
         super().__init__(message)
         self.stage = stage
+
+
+KINDS: dict[str, type[SearchAppError]] = {
+    kind.__name__: kind
+    for kind in (
+        SearchAppError,
+        Interrupted,
+        LibraryError,
+        VectorsError,
+        LockedError,
+        FolderError,
+        ModelError,
+        UnsupportedModality,
+        EngineError,
+        QueryError,
+        PictureError,
+    )
+}
+
+
+def error_to_dict(error: SearchAppError) -> dict[str, Any]:
+    """Return an error as JSON values, for another process: a worker's parent, an HTTP client.
+
+    detail is the message; HTTP clients know it by this name.
+    """
+    values = {
+        "detail": str(error),
+        "exit_code": error.exit_code,
+        "kind": type(error).__name__,
+    }
+    return {**values, "stage": error.stage} if isinstance(error, PictureError) else values
+
+
+def error_from_dict(values: Mapping[str, Any]) -> SearchAppError:
+    """Make the error that another process sent; of an unknown kind: a plain SearchAppError."""
+    message = str(values.get("detail", "the other process gave no reason"))
+    kind = KINDS.get(str(values.get("kind")), SearchAppError)
+    error = kind(message)
+    if isinstance(error, PictureError):
+        error.stage = str(values.get("stage", error.stage))
+    exit_code = values.get("exit_code")
+    if isinstance(exit_code, int) and 0 < exit_code < 256:  # never 0: that means success
+        error.exit_code = exit_code
+    return error

@@ -23,6 +23,7 @@ from searchapp.errors import (
     QueryError,
     SearchAppError,
     UnsupportedModality,
+    error_to_dict,
 )
 from searchapp.server import video_ranges
 from searchapp.server.client import PICTURE
@@ -118,7 +119,7 @@ def create_app(
             (status for kind, status in ((asked_wrong, 400), (LibraryError, 404))
              if isinstance(error, kind)), 500
         )  # fmt: skip
-        return Ascii({"detail": str(error), "exit_code": error.exit_code}, status)
+        return Ascii(error_to_dict(error), status)
 
     @app.post("/api/search", response_model=SearchAnswer, openapi_extra=FORM)
     async def search(request: Request) -> SearchAnswer:

@@ -20,7 +20,13 @@ from pathlib import Path
 from typing import Any
 
 from searchapp import __version__
-from searchapp.errors import EngineError, LibraryError, QueryError, SearchAppError
+from searchapp.errors import (
+    EngineError,
+    LibraryError,
+    QueryError,
+    SearchAppError,
+    error_from_dict,
+)
 from searchapp.files import fetch_url, storage
 from searchapp.server.socket_path import is_free, log_path, socket_path, turn
 from searchapp.types import Answer, Hit, Query, SearchOptions, Term
@@ -83,7 +89,7 @@ def search(
     }
     status, answer = ask(residence, "/api/search", fields, pictures, tell)
     if status != 200:
-        raise _error(answer, terms)
+        raise read_error(answer, terms)
     hits = tuple(Hit.from_dict({**found, "image_id": found["id"]}) for found in answer["hits"])
     return Answer(hits, answer["good_match"])
 
@@ -273,18 +279,12 @@ def _request(
         connection.close()
 
 
-def error_of(answer: dict[str, Any]) -> SearchAppError:
-    """Return what the resident process stated as an error."""
-    return _error(answer, ())
-
-
-def _error(answer: dict[str, Any], terms: Sequence[Term]) -> SearchAppError:
+def read_error(answer: dict[str, Any], terms: Sequence[Term] = ()) -> SearchAppError:
+    """Return the error in an answer of the resident process; name the pictures of a query."""
     detail = answer.get("detail", "the resident process gave no reason")
-    if isinstance(detail, list):  # what fits no field, each with its place
+    if isinstance(detail, list):  # FastAPI's list of invalid fields
         detail = "; ".join(f"{each['loc'][-1]}: {each['msg']}" for each in detail)
     pictures = [str(term.query.image) for term in terms if term.query.image is not None]
     if pictures:
         detail = str(detail).replace(f"{PICTURE}:", f"{' or '.join(pictures)}:", 1)
-    error = SearchAppError(str(detail))
-    error.exit_code = int(answer.get("exit_code", 1))
-    return error
+    return error_from_dict({**answer, "detail": detail})

@@ -87,7 +87,7 @@ class BorrowedEngine:
             self._residence, path, {**model, **fields}, pictures, self._tell, DEATHS
         )
         if status != 200:
-            raise client.error_of(answer)
+            raise client.read_error(answer)
         return answer
 
 

@@ -21,9 +21,8 @@ from itertools import islice
 from multiprocessing.connection import Connection, wait
 from typing import Any
 
-from searchapp import errors
 from searchapp.catalog import Work
-from searchapp.errors import EngineError
+from searchapp.errors import EngineError, error_from_dict
 from searchapp.indexing.embedding import worker
 from searchapp.indexing.embedding.pipeline import Outcome, take, weight
 from searchapp.indexing.embedding.worker import Job
@@ -114,7 +113,7 @@ class Replicas:
                     continue
                 del waiting[connection]
                 if "error" in message:
-                    reason = _stated(message)
+                    reason = error_from_dict(message["error"])
                 if "ready" in message:
                     replica.ready = replica.starting = True
                     seconds.append(time.monotonic() - begun)
@@ -254,7 +253,7 @@ class Replicas:
         """Go on without a worker whose engine does not start, where another's runs."""
         self._dismiss(replica)
         if not self._replicas:
-            raise _stated(message)
+            raise error_from_dict(message["error"])
         for works in replica.batches:
             self._waiting.put_back(works)
 
@@ -348,12 +347,6 @@ class _Waiting:
 def _at_work(replica: Replica) -> bool:
     """Tell whether a file can be to blame for a worker's end: not while it or its engine starts."""
     return replica.up and (replica.ready or not replica.starting)
-
-
-def _stated(message: Mapping[str, Any]) -> Exception:
-    """Return the error that a worker states."""
-    kind: type[Exception] = getattr(errors, message["kind"], EngineError)
-    return kind(message["error"])
 
 
 def _end(code: int) -> str:

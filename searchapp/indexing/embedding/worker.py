@@ -19,7 +19,7 @@ from typing import Any
 
 from searchapp.catalog import Lookup, Work
 from searchapp.engines.base import Engine, Refusal
-from searchapp.errors import SearchAppError
+from searchapp.errors import SearchAppError, error_to_dict
 from searchapp.indexing.embedding.pipeline import (
     DECODE_SECONDS,
     Batch,
@@ -73,7 +73,7 @@ def main() -> None:
         try:
             _serve(connection)
         except SearchAppError as error:
-            _send(connection, {"error": str(error), "kind": type(error).__name__})
+            _send(connection, {"error": error_to_dict(error)})
         except (EOFError, OSError):  # the parent is gone
             pass
     sys.stderr.flush()

@@ -15,7 +15,7 @@ from typing import Any
 from searchapp.catalog import Lookup
 from searchapp.engines import machine
 from searchapp.engines.base import Engine
-from searchapp.errors import SearchAppError
+from searchapp.errors import EngineError, SearchAppError, error_to_dict
 from searchapp.indexing.embedding.cluster.spool import numbered
 from searchapp.indexing.embedding.pipeline import Outcome, Pipeline, take, weight
 from searchapp.indexing.embedding.replicas import A_FILE, A_START, QUIET
@@ -32,7 +32,7 @@ class Answer:
     outcomes: list[tuple[int, Outcome]] = field(default_factory=list)
     seconds: Mapping[str, float] = field(default_factory=dict)  # by stage: see Pipeline
     began: float | None = None  # when it ran and had the batch, by time.time
-    error: tuple[str, str] | None = None  # the kind of a SearchAppError, and its message
+    error: Mapping[str, Any] | None = None  # from error_to_dict
 
 
 class Embedder:
@@ -77,11 +77,10 @@ class Embedder:
                 with self._lock, _bounded(sum(map(weight, part))):
                     outcomes += self._pipeline.end(batch)
         except SearchAppError as error:
-            return Answer(self._node, os.getpid(), error=(type(error).__name__, str(error)))
+            return Answer(self._node, os.getpid(), error=error_to_dict(error))
         except Exception as error:  # Ray would leave the batch out, without a word
-            return Answer(
-                self._node, os.getpid(), error=("EngineError", f"{type(error).__name__}: {error}")
-            )
+            failed = EngineError(f"{type(error).__name__}: {error}")
+            return Answer(self._node, os.getpid(), error=error_to_dict(failed))
         told = list(zip(numbers, outcomes, strict=True))
         since = time.monotonic() - max(begun, self._pipeline.ready_at or 0.0)
         seconds = dict(self._pipeline.take_seconds())

@@ -22,11 +22,10 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from searchapp import errors
 from searchapp.catalog import Work
 from searchapp.engines import machine
 from searchapp.engines.captured_output import quiet
-from searchapp.errors import EngineError
+from searchapp.errors import EngineError, error_from_dict
 from searchapp.indexing.embedding.cluster.actor import Answer, Embedder, Known, Node, look, version
 from searchapp.indexing.embedding.cluster.spool import Spool
 from searchapp.indexing.embedding.pipeline import Outcome
@@ -198,9 +197,8 @@ class Cluster:
     def _taken(self, answer: Answer, spool: Spool) -> list[Outcome]:
         """Return the outcomes that an answer tells, none twice; raise the error that it tells."""
         if answer.error is not None:
-            kind, message = answer.error
-            error: type[Exception] = getattr(errors, kind, EngineError)
-            raise error(f"{message} (on the node {answer.node})")
+            detail = f"{answer.error['detail']} (on the node {answer.node})"
+            raise error_from_dict({**answer.error, "detail": detail})
         for stage, seconds in answer.seconds.items():
             self.seconds[stage] += seconds
         if self.ready_at is None and answer.began is not None:  # clocks of nodes may differ
