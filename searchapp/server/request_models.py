@@ -7,7 +7,7 @@ import re
 from dataclasses import asdict, fields, replace
 from typing import Annotated, Any, Literal, TypeVar
 
-from fastapi import HTTPException, Request
+from fastapi import HTTPException, Path, Request
 from fastapi.exceptions import RequestValidationError
 from pydantic import AfterValidator, BaseModel, BeforeValidator, Field, ValidationError
 from pydantic_core import PydanticCustomError
@@ -20,6 +20,7 @@ PLACE = r"^-?\d+(\.\d*)?,-?\d+(\.\d*)?,\d+(\.\d*)?(km)?$"
 PARTS = 16  # of a question
 Asked = TypeVar("Asked", bound=BaseModel)
 MOST = 1000  # hits an answer, and pages together
+ImageId = Annotated[int, Path(ge=1, le=2**63 - 1)]
 
 
 def _date(value: str) -> str:
