@@ -2,20 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import nullcontext
-from functools import wraps
 from pathlib import Path
 from types import TracebackType
-from typing import Any, Concatenate, ParamSpec, Self, TypeVar
-
-import numpy as np
-from numpy.typing import NDArray
+from typing import Self
 
 from searchapp import engines
-from searchapp.catalog import Catalog, CatalogError, Located, stated
-from searchapp.engines import Engine, Vector
-from searchapp.errors import LibraryError, QueryError
+from searchapp.catalog import Catalog, CatalogError, raise_library_errors, stated
+from searchapp.engines import Engine
+from searchapp.errors import LibraryError
 from searchapp.files.atomic import complete, reason
 from searchapp.files.library_folder import library_folder
 from searchapp.files.lock import writer_lock
@@ -23,13 +19,11 @@ from searchapp.indexing.embedding import choose_engines
 from searchapp.indexing.embedding.choose_engines import Running, StartMany
 from searchapp.indexing.indexer import Filling
 from searchapp.models import ModelSpec, select_collection
-from searchapp.search import query_vector
-from searchapp.search.good_match import Kind, kind_of
-from searchapp.search.ranking import Ranking, whole
+from searchapp.search.library_reader import LibraryReader
+from searchapp.search.ranking import whole
+from searchapp.search.search import DirectCalls, QueryPart, run_without_waiting, search
 from searchapp.types import (
-    AUTO,
     Answer,
-    Collection,
     Comparing,
     DuplicateOptions,
     Event,
@@ -52,26 +46,10 @@ from searchapp.types import (
     Term,
     Uploading,
 )
-from searchapp.vectors import unpack
 from searchapp.vectors.faiss_files.choose_index import Policy
 from searchapp.vectors.indexes import Indexes
 
 CATALOG = "catalog.db"
-Given = ParamSpec("Given")
-Result = TypeVar("Result")
-
-
-def _stated(
-    method: Callable[Concatenate[Library, Given], Result],
-) -> Callable[Concatenate[Library, Given], Result]:
-    """Let a method raise LibraryError where SQLite fails."""
-
-    @wraps(method)
-    def stating(it: Library, /, *args: Given.args, **kwargs: Given.kwargs) -> Result:
-        with stated(it.folder):
-            return method(it, *args, **kwargs)
-
-    return stating
 
 
 class Library:
@@ -93,9 +71,10 @@ class Library:
         self._catalog = catalog
         self._running = Running(start, start_many)
         self._indexes = Indexes(folder, catalog, policy)
-        self._ranking = Ranking(catalog, self._indexes)
+        # Internal: what the server and the map read beside what users ask for.
+        self.reader = LibraryReader(folder, catalog, self._indexes)
         self._filling = Filling(
-            folder, catalog, self._indexes, self._ranking.judges, self._running, policy
+            folder, catalog, self._indexes, self.reader.judges, self._running, policy
         )
 
     @classmethod
@@ -178,10 +157,6 @@ class Library:
         with stated(self.folder):
             yield from self._filling.move(vectors, collection)
 
-    def rest(self) -> None:
-        """Let go of files that one process alone can have; a search takes them again."""
-        self._indexes.rest()
-
     def search(
         self, query: Query | Sequence[Term], options: SearchOptions = SearchOptions()
     ) -> list[Hit]:
@@ -194,84 +169,28 @@ class Library:
         """
         return list(self.find(query, options).hits)
 
-    @_stated
+    @raise_library_errors
     def find(
         self, query: Query | Sequence[Term], options: SearchOptions = SearchOptions()
     ) -> Answer:
         """Search as search() does, and tell whether the best is a good match."""
-        collection, spec = self.target(options)
         terms = [Term(query)] if isinstance(query, Query) else list(query) or [Term(Query())]
-        items = [query_vector.engine_input(spec, term.query) for term in terms]
-        engine = self._running.of(spec)
-        for number, term in enumerate(terms):
-            short = query_vector.shortened(engine, term.query, options.truncate)
-            if short is not term.query:
-                items[number] = query_vector.engine_input(spec, short)
-        vectors = query_vector.embed(engine, items)
-        vector = query_vector.add_up(vectors, [term.weight for term in terms])
-        kind = kind_of(terms)
-        if options.min_score == AUTO and kind == "text":
-            self._ranking.judges.learn(collection, engine)
-        return self.nearest(collection, vector, options, kind)
-
-    @_stated
-    def target(self, options: SearchOptions) -> tuple[Collection, ModelSpec]:
-        """Return the collection that a search would take, and the model for its query."""
-        return select_collection.for_search(self._catalog, options)
-
-    @_stated
-    def model(self, name: str, revision: str, space: Mapping[str, Any]) -> ModelSpec:
-        """Return the model of a collection by what its vectors depend on; LibraryError."""
-        return select_collection.of_space(self._catalog, name, revision, space)
+        parts = [QueryPart(term.query, weight=term.weight) for term in terms]
+        calls = DirectCalls(self.reader, self._running.of)
+        return run_without_waiting(search(calls, parts, options, one_prompt=True))
 
     def similar(self, image_id: int, options: SearchOptions = SearchOptions()) -> list[Hit]:
         """Return the images nearest to one that is indexed, itself first; no engine is needed."""
         return list(self.find_similar(image_id, options).hits)
 
-    @_stated
+    @raise_library_errors
     def find_similar(self, image_id: int, options: SearchOptions = SearchOptions()) -> Answer:
         """Search as similar() does, and tell whether the best is a good match."""
         collection = select_collection.chosen(self._catalog, options.collection)
-        return self.nearest(collection, self.vector(collection, image_id), options, "image")
+        vector = self.reader.read_vector(collection, image_id)
+        return self.reader.find_nearest(collection, vector, options, "image")
 
-    @_stated
-    def vector(self, collection: Collection, image_id: int) -> Vector:
-        """Return an indexed image's vector, [dimensions]; QueryError where there is none."""
-        stored = self._catalog.vector_of(collection, image_id)
-        if stored is None:
-            raise QueryError(f"no image {image_id} in the collection {collection.name}")
-        vector: Vector = unpack([stored], collection.dimensions)[0]
-        return vector
-
-    @_stated
-    def matching(self, options: SearchOptions) -> tuple[Collection, NDArray[np.int64]]:
-        """Return a collection, and the ids of its embeddings that fulfil a filter, [n].
-
-        Errors: QueryError, for the filter; LibraryError.
-        """
-        collection = select_collection.chosen(self._catalog, options.collection)
-        return collection, self._catalog.matching(collection, whole(options.filter))
-
-    def vectors(
-        self, collection: Collection, ids: NDArray[np.int64]
-    ) -> Iterator[tuple[NDArray[np.int64], Vector]]:
-        """Yield embeddings in pages: ids [m], and vectors [m, dimensions], of length one."""
-        with stated(self.folder):
-            for page, blobs in self._catalog.vectors(ids.tolist()):
-                if page:
-                    yield np.array(page, np.int64), unpack(blobs, collection.dimensions)
-
-    @_stated
-    def located(self, ids: Sequence[int]) -> dict[int, Located]:
-        """Return, by embedding id, the images that have files, and where they are."""
-        return self._catalog.locate(list(ids))
-
-    @_stated
-    def image(self, image_id: int) -> Located | None:
-        """Return an image and where its files are; None where there is none."""
-        return self._catalog.image_by_id(image_id)
-
-    @_stated
+    @raise_library_errors
     def facets(self, wanted: Filter = Filter(), collection: str | None = None) -> Facets:
         """Return what a collection's images can be filtered by, and how many there are of each.
 
@@ -282,12 +201,12 @@ class Library:
             select_collection.chosen(self._catalog, collection), whole(wanted)
         )
 
-    @_stated
+    @raise_library_errors
     def overview(self) -> Overview:
         """Return where the images are, and of which days."""
         return self._catalog.overview()
 
-    @_stated
+    @raise_library_errors
     def info(self) -> LibraryInfo:
         """Return what the library holds."""
         images, files = self._catalog.counts()
@@ -330,7 +249,7 @@ class Library:
             finder = Finder(self.folder, self._catalog, self._indexes, collection, options)
             yield from finder.run()
 
-    @_stated
+    @raise_library_errors
     def prune(self, *, missing: bool = False, dry: bool = False) -> Pruned:
         """Remove images that no file holds any more, with embeddings and thumbnails.
 
@@ -341,7 +260,7 @@ class Library:
         with nullcontext() if dry else writer_lock(self.folder, "searchapp prune"):
             return prune(self.folder, self._catalog, self._indexes, missing=missing, dry=dry)
 
-    @_stated
+    @raise_library_errors
     def export(self, file: Path, collection: str | None = None) -> int:
         """Write a collection to a .npy, .json or .parquet file; return how many images it has."""
         from searchapp.upkeep import exchange
@@ -350,7 +269,7 @@ class Library:
         count = self._catalog.embedded(chosen).extent().count
         return exchange.write(file, chosen, self._catalog.upkeep().known(chosen), count)
 
-    @_stated
+    @raise_library_errors
     def load(self, file: Path, collection: str | None = None) -> Loaded:
         """Read what export has written, and add what is not there yet; no engine is needed.
 
@@ -375,37 +294,10 @@ class Library:
         except (OSError, CatalogError) as error:
             raise LibraryError(f"no backup was made at {file}: {reason(error)}") from error
 
-    @_stated
+    @raise_library_errors
     def failures(self, collection: str | None = None) -> list[Failure]:
         """Return the files that could not be used, and why."""
         return self._catalog.failures(select_collection.chosen(self._catalog, collection))
-
-    # Vectors
-
-    @_stated
-    def nearest(
-        self,
-        collection: Collection,
-        vector: Vector,
-        options: SearchOptions,
-        kind: Kind | None = None,
-    ) -> Answer:
-        """Find the images whose vectors are nearest to one, best first, ties by age.
-
-        kind: what the vector is of, where matches can be judged by it.
-        Errors: QueryError, for the filter, or where "auto" cannot be told.
-        """
-        return self._ranking.nearest(collection, vector, options, kind)
-
-    # Good matches
-
-    def unrelated(self, collection: Collection) -> list[str]:
-        """Return the sentences that a collection has to be calibrated with; none where it is."""
-        return self._ranking.judges.missing(collection)
-
-    def calibrate(self, collection: Collection, vectors: Sequence[Vector]) -> None:
-        """Keep the vectors of the sentences; it is no harm where nothing can be written."""
-        self._ranking.judges.calibrate(collection, vectors)
 
 
 def _size(file: Path) -> int:

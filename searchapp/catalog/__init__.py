@@ -8,10 +8,11 @@ from searchapp.catalog.known_content import Lookup
 from searchapp.catalog.outdated_metadata import Outdated
 from searchapp.catalog.path_keys import frame_key
 from searchapp.catalog.scan_diff import Plan, Seen, Work
-from searchapp.catalog.sqlite_errors import stated
+from searchapp.catalog.sqlite_errors import raise_library_errors, stated
 from searchapp.catalog.vector_stores import Stores
 
 __all__ = [
     "Catalog", "CatalogError", "Embedded", "Filed", "Fingerprints", "Located", "Lookup", "Outdated",
-    "Plan", "Seen", "Stores", "Work", "frame_key", "stated",
+    "Plan", "Seen", "Stores", "Work", "frame_key",
+    "raise_library_errors", "stated",
 ]  # fmt: skip

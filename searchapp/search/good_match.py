@@ -109,7 +109,7 @@ class Judges:
         self._unsaved[collection.id] = packed
         self._known.pop((collection.id, "text"), None)
 
-    def learn(self, collection: Collection, engine: Engine, patience: float = math.inf) -> None:
+    def learn(self, collection: Collection, engine: Engine, patience: float) -> None:
         """Embed the sentences, unless it takes more seconds than there is patience for."""
         until, vectors = time.monotonic() + patience, list[Vector]()
         sentences = iter(self.missing(collection))

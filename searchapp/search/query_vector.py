@@ -62,8 +62,13 @@ def shortened(engine: Engine, query: Query, truncate: bool) -> Query:
 
 def embed(engine: Engine, items: Sequence[EngineInput]) -> list[Vector]:
     """Return the vectors of queries, [dimensions] each, of length one; QueryError if refused."""
+    return accept_vectors(engine.embed(items))
+
+
+def accept_vectors(outputs: Sequence[Vector | Refusal]) -> list[Vector]:
+    """Return what an engine made of queries; QueryError if it refused one."""
     vectors = []
-    for output in engine.embed(items):
+    for output in outputs:
         if isinstance(output, Refusal):
             raise QueryError(f"the model does not take this query: {output.reason}")
         vectors.append(output)

@@ -32,22 +32,22 @@ JUDGED = 10  # of the best, one of which has to be a good match
 class Ranking:
     """The nearest images of a collection, as far as an index, filters and scores let them be."""
 
-    def __init__(self, catalog: Catalog, indexes: Indexes) -> None:
+    def __init__(self, catalog: Catalog, indexes: Indexes, judges: Judges) -> None:
         """Rank what a library holds."""
         self._catalog, self._indexes = catalog, indexes
-        self.judges = Judges(catalog)
+        self._judges = judges
 
     def nearest(
         self, collection: Collection, vector: Vector, options: SearchOptions, kind: Kind | None
     ) -> Answer:
-        """Find the nearest: see Library.nearest."""
+        """Find the nearest: see LibraryReader.find_nearest."""
         index, wanted, among = self._indexes.current(collection), whole(options.filter), None
         if wanted.asks:
             among = Selection(
                 partial(self._catalog.matching, collection, wanted),
                 partial(self._catalog.conditions, wanted),
             )
-        judge = self.judges.of(collection, kind) if kind is not None else None
+        judge = self._judges.of(collection, kind) if kind is not None else None
         searched = index.count(among) if judge is not None else 0
         if options.min_score == AUTO and judge is None:
             raise QueryError(_not_judged(kind))
@@ -59,7 +59,7 @@ class Ranking:
             page = [(id, score) for id, score in page if score >= least]
             if judge is not None and page:
                 best = page if options.min_score == AUTO else page[:JUDGED]
-                well = self.judges.good(judge, collection, best, searched)
+                well = self._judges.good(judge, collection, best, searched)
                 if good is None:
                     good = any(well[:JUDGED])
                 if options.min_score == AUTO:

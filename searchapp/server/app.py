@@ -21,7 +21,8 @@ from searchapp.errors import (
 from searchapp.server.app_state import AppState, get_state
 from searchapp.server.guard import App, Guard, Rules
 from searchapp.server.routes import engine, images, library, page, process, search
-from searchapp.server.service import Service, Starting
+from searchapp.server.service import Service
+from searchapp.server.threaded_calls import Starting
 
 IDLE = frozenset({"/api/resident", "/api/stop", "/healthz", "/metrics"})  # no work, no stay
 VERSIONED = frozenset({"/api/search", "/api/embed", "/api/count"})  # what commands ask

@@ -7,24 +7,22 @@ import io
 import os
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from concurrent.futures import Future, ThreadPoolExecutor
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from searchapp.catalog import Located
 from searchapp.engines import Engine, EngineInput, Refusal, Vector
-from searchapp.errors import EngineError, PictureError, QueryError
+from searchapp.errors import PictureError
 from searchapp.files import storage
 from searchapp.files.storage import State
 from searchapp.library import Library
 from searchapp.models import ModelSpec
 from searchapp.pictures import decode, thumbnails
-from searchapp.search import query_vector
-from searchapp.search.good_match import kind_of
-from searchapp.server.batcher import Batcher
-from searchapp.types import AUTO, Answer, Collection, Facets, Filter, Query, SearchOptions, Term
+from searchapp.search.search import QueryPart, search
+from searchapp.server.threaded_calls import ThreadedCalls
+from searchapp.types import Answer, Facets, Filter, SearchOptions
 
 if TYPE_CHECKING:
     from PIL.Image import Image as Picture
@@ -35,20 +33,6 @@ SHOWN = frozenset({"JPEG", "PNG", "WEBP", "GIF", "AVIF", "BMP"})  # what browser
 LARGEST = 2560  # pixels of the long side of a picture that has to be converted for browsers
 
 
-class Starting(EngineError):
-    """The engine is on its way; ask again."""
-
-
-@dataclass(frozen=True, slots=True)
-class Part:
-    """One term of a question: a text, a picture (its bytes), both, or one of the library's."""
-
-    query: Query
-    data: bytes | None = None
-    image_id: int | None = None
-    weight: float = 1.0
-
-
 class Service:
     """Everything that a request may ask for. All coroutines belong to one event loop."""
 
@@ -57,75 +41,26 @@ class Service:
         self.folder = folder
         self.begun = self.last_used = time.monotonic()
         self.busy = 0
-        self._batcher = Batcher(start)
-        self._one = ThreadPoolExecutor(1, thread_name_prefix="library")
-        self._many = ThreadPoolExecutor(min(8, 2 * (os.cpu_count() or 1)), "pictures")
-        self._starting: dict[tuple[str, str], Future[Any]] = {}
+        self._calls = ThreadedCalls(folder, start)
         # Counting reads all of a large catalogue: on a thread and a connection of its own.
         self._counting = ThreadPoolExecutor(1, thread_name_prefix="counting")
         self._counted: Library | None = None
-        # SQLite's connection belongs to the thread that made it.
-        self._library = self._one.submit(Library.open, folder).result()
 
     async def rest(self) -> None:
-        """Let go of files that one process alone can have, until the next search."""
-        await asyncio.wrap_future(self._one.submit(self._library.rest))
+        """Close files that only one process can open at a time, until the next search."""
+        await self._calls.read_library(lambda it: it.close_exclusive_files())
 
     def close(self) -> None:
         """Close the library; threads that still work are not waited for."""
-        self._batcher.close()
-        self._one.submit(self._library.close).result()
+        self._calls.close()
         if self._counted is not None:
             self._counting.submit(self._counted.close)
 
     async def search(
-        self, parts: Sequence[Part], options: SearchOptions, one_prompt: bool
+        self, parts: Sequence[QueryPart], options: SearchOptions, one_prompt: bool
     ) -> Answer:
-        """Search by the sum of some parts: texts, pictures, or both as one question.
-
-        Where the model cannot take both as one prompt, their vectors are added up, unless
-        one_prompt forbids that.
-        Errors: those of Library.search, and Starting.
-        """
-        collection, spec = await self._with_library(lambda it: it.target(options))
-        asked: list[Part] = []
-        for part in parts:
-            both = part.query.modality == "text+image"
-            if both and "text+image" not in spec.modalities and not one_prompt:
-                asked.append(replace(part, query=replace(part.query, image=None), data=None))
-                asked.append(replace(part, query=replace(part.query, text=None)))
-            else:
-                asked.append(part)
-        told = [part for part in asked if part.image_id is None]
-        items = [await self._prepared(spec, part) for part in told]
-        if told:
-            await self._ready(spec)
-        for number, part in enumerate(told):
-            short = await self._shortened(spec, part.query, options.truncate)
-            if short is not part.query:
-                items[number] = await self._prepared(spec, replace(part, query=short))
-        outputs = await asyncio.wrap_future(self._batcher.embed(spec, items))
-        embedded = iter(_accepted(outputs))
-
-        def vector_of(library: Library, part: Part) -> Vector:
-            if part.image_id is None:
-                return next(embedded)
-            return library.vector(collection, part.image_id)
-
-        vectors = await self._with_library(lambda it: [vector_of(it, part) for part in asked])
-        vector = query_vector.add_up(vectors, [part.weight for part in asked])
-        kind = kind_of(Term(part.query, part.weight) for part in asked)
-        if options.min_score == AUTO and kind == "text":
-            await self._calibrate(collection, spec)
-        return await self._with_library(lambda it: it.nearest(collection, vector, options, kind))
-
-    async def _calibrate(self, collection: Collection, spec: ModelSpec) -> None:
-        sentences = await self._with_library(lambda it: it.unrelated(collection))
-        if sentences:
-            inputs = [query_vector.engine_input(spec, Query(text)) for text in sentences]
-            outputs = await asyncio.wrap_future(self._batcher.embed(spec, inputs))
-            vectors = [output for output in outputs if not isinstance(output, Refusal)]
-            await self._with_library(lambda it: it.calibrate(collection, vectors))
+        """Search by the weighted sum of parts: see search.search; errors: Starting, too."""
+        return await search(self._calls, parts, options, one_prompt=one_prompt)
 
     async def embed(
         self,
@@ -138,38 +73,42 @@ class Service:
 
         Errors: LibraryError where no collection is of such a model, and Starting.
         """
-        spec = await self._with_library(lambda it: it.model(model, revision, space))
-        await self._ready(spec)
-        items = await self._with_pictures(lambda: [_input(*each) for each in inputs])
-        return await asyncio.wrap_future(self._batcher.embed(spec, items))
+        spec = await self._calls.read_library(lambda it: it.choose_model(model, revision, space))
+        await self._calls.start_engine(spec)
+        items = await self._calls.work_on_pictures(lambda: [_input(*each) for each in inputs])
+        return await self._calls.embed_inputs(spec, items)
 
     async def count(self, model: str, revision: str, space: Mapping[str, Any], prompt: str) -> int:
         """Return how many tokens a prompt has; errors as in embed."""
-        spec = await self._with_library(lambda it: it.model(model, revision, space))
-        await self._ready(spec)
-        asked = self._batcher.ask(spec, lambda engine: engine.count_tokens(prompt))
-        return int(await asyncio.wrap_future(asked))
+        spec = await self._calls.read_library(lambda it: it.choose_model(model, revision, space))
+        await self._calls.start_engine(spec)
+        return await self._calls.ask_engine(spec, lambda engine: engine.count_tokens(prompt))
 
     async def similar(self, image_id: int, options: SearchOptions) -> Answer:
         """Find the images nearest to one of the library's."""
-        return await self._with_library(lambda it: it.find_similar(image_id, options))
+        return await self._calls.ask_library(lambda it: it.find_similar(image_id, options))
 
     async def image(self, image_id: int) -> tuple[bytes, str] | None:
         """Return a picture's bytes in a format that browsers show, and its media type."""
-        located = await self._with_library(lambda it: it.image(image_id))
-        return None if located is None else await self._with_pictures(lambda: _shown(located))
+        located = await self._calls.read_library(lambda it: it.locate_image(image_id))
+        if located is None:
+            return None
+        return await self._calls.work_on_pictures(lambda: _shown(located))
 
     async def thumbnail(self, image_id: int, size: int) -> tuple[bytes, str] | None:
         """Return a picture's thumbnail (WebP, upright) and what names its content."""
-        located = await self._with_library(lambda it: it.image(image_id))
+        located = await self._calls.read_library(lambda it: it.locate_image(image_id))
         if located is None:
             return None
-        return await self._with_pictures(lambda: self._thumbnail(located, size)), located.key
+        data = await self._calls.work_on_pictures(lambda: self._thumbnail(located, size))
+        return data, located.key
 
     async def film(self, image_id: int) -> tuple[str, State] | None:
         """Return where the video is that an image is of; PictureError where it is none."""
-        located = await self._with_library(lambda it: it.image(image_id))
-        return None if located is None else await self._with_pictures(lambda: _film(located))
+        located = await self._calls.read_library(lambda it: it.locate_image(image_id))
+        if located is None:
+            return None
+        return await self._calls.work_on_pictures(lambda: _film(located))
 
     async def info(self) -> dict[str, Any]:
         """Return what the web page wants to know of the library."""
@@ -178,7 +117,7 @@ class Service:
             info, overview = library.info(), library.overview()
             model: dict[str, Any] = {"model": None, "modalities": []}
             if info.collections:
-                _, spec = library.target(SearchOptions())
+                _, spec = library.reader.choose_collection(SearchOptions())
                 model = {"model": Path(spec.name).name, "modalities": list(spec.modalities)}
             return {
                 "library": str(info.path),
@@ -201,7 +140,7 @@ class Service:
 
     async def fetched(self, fetch: Callable[[], bytes]) -> bytes:
         """Fetch a picture on a thread that may wait."""
-        return await self._with_pictures(fetch)
+        return await self._calls.work_on_pictures(fetch)
 
     @contextmanager
     def serving(self) -> Iterator[None]:
@@ -213,37 +152,6 @@ class Service:
             self.busy -= 1
             self.last_used = time.monotonic()
 
-    async def _ready(self, spec: ModelSpec) -> None:
-        """Raise Starting while the model's engine is on its way, or what kept it from starting."""
-        if self._batcher.is_ready(spec):
-            return
-        key = (spec.name, spec.revision)
-        starting = self._starting.get(key)
-        if starting is None:
-            starting = self._starting[key] = self._batcher.ask(spec, lambda engine: None)
-        if not starting.done():
-            raise Starting(f"starting vLLM with {Path(spec.name).name} ...")
-        del self._starting[key]
-        starting.result()
-
-    async def _shortened(self, spec: ModelSpec, query: Query, truncate: bool) -> Query:
-        if not query.text:
-            return query
-        question = self._batcher.ask(
-            spec, lambda engine: query_vector.shortened(engine, query, truncate)
-        )
-        shortened: Query = await asyncio.wrap_future(question)
-        return shortened
-
-    async def _prepared(self, spec: ModelSpec, part: Part) -> EngineInput:
-        return await self._with_pictures(
-            lambda: query_vector.engine_input(spec, part.query, part.data)
-        )
-
-    async def _with_library(self, ask: Callable[[Library], Result]) -> Result:
-        loop = asyncio.get_running_loop()
-        return await loop.run_in_executor(self._one, ask, self._library)
-
     async def _with_counts(self, ask: Callable[[Library], Result]) -> Result:
         def asked() -> Result:
             if self._counted is None:
@@ -251,9 +159,6 @@ class Service:
             return ask(self._counted)
 
         return await asyncio.get_running_loop().run_in_executor(self._counting, asked)
-
-    async def _with_pictures(self, work: Callable[[], Result]) -> Result:
-        return await asyncio.get_running_loop().run_in_executor(self._many, work)
 
     def _thumbnail(self, located: Located, size: int) -> bytes:
         """Return a thumbnail from the cache on disk, or make it there."""
@@ -275,13 +180,6 @@ def _input(prompt: str, data: bytes | None) -> EngineInput:
     if data is None:
         return EngineInput(prompt)
     return EngineInput(prompt, decode.decode(data, lambda width, height: (width, height))[0])
-
-
-def _accepted(outputs: Sequence[Vector | Refusal]) -> list[Vector]:
-    for output in outputs:
-        if isinstance(output, Refusal):
-            raise QueryError(f"the model does not take this query: {output.reason}")
-    return [output for output in outputs if not isinstance(output, Refusal)]
 
 
 def _of_first(located: Located, read: Callable[[str], Result]) -> Result:

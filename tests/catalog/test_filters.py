@@ -160,7 +160,7 @@ def test_a_filtered_search_equals_brute_force(
             expected = ids[np.argsort(-scores)].tolist()
             for offset in (0, 2, 10):
                 options = SearchOptions(where=where, count=5, offset=offset)
-                hits = library.nearest(collection, vectors[9], options).hits
+                hits = library.reader.find_nearest(collection, vectors[9], options).hits
                 assert [hit.image_id for hit in hits] == expected[offset : offset + 5]
 
 

@@ -307,7 +307,7 @@ def test_a_file_that_another_process_has_is_waited_for(
 ) -> None:
     """Milvus Lite allows one process; a resident one lets go when it has nothing to do."""
     index(opened, photos, model, vectors=file)
-    opened.rest()
+    opened.reader.close_exclusive_files()
     holder = subprocess.Popen(
         [sys.executable, "-c", HOLDS, file], stdin=subprocess.PIPE, stdout=subprocess.PIPE
     )

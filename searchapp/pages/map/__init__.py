@@ -45,12 +45,12 @@ def make_map(
 
     Errors: QueryError where there are none, LibraryError, SearchAppError (the file).
     """
-    collection, ids = library.matching(options)
+    collection, ids = library.reader.find_matching(options)
     if not len(ids):
         raise QueryError("no picture to put on a map: none is indexed, or none fulfils the filter")
     yield Step(f"choosing of {len(ids):,} pictures")
-    chosen = choose(ids, lambda wanted: library.vectors(collection, wanted), most)
-    located = library.located(chosen.ids.tolist())
+    chosen = choose(ids, lambda wanted: library.reader.read_vectors(collection, wanted), most)
+    located = library.reader.locate_images(chosen.ids.tolist())
     known = [number for number, id in enumerate(chosen.ids.tolist()) if id in located]
     wanted = [located[int(chosen.ids[number])] for number in known]
     tiles, kept = list[Tile](), list[int]()

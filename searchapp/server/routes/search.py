@@ -9,6 +9,7 @@ from fastapi import APIRouter, Request
 from fastapi import Query as Parameter
 
 from searchapp.errors import QueryError
+from searchapp.search.search import QueryPart
 from searchapp.server.app_state import AppState, ServiceDep, StateDep
 from searchapp.server.client import PICTURE
 from searchapp.server.public_fetch import fetch_public
@@ -23,7 +24,6 @@ from searchapp.server.request_models import (
     options_of,
 )
 from searchapp.server.response_models import SearchAnswer, answer_of
-from searchapp.server.service import Part
 from searchapp.types import Query
 
 router = APIRouter()
@@ -46,7 +46,7 @@ async def search_library(request: Request, state: StateDep) -> SearchAnswer:
     return answer_of(answer, asked, begun)
 
 
-async def _read_part(term: TermRequest, files: dict[str, bytes], state: AppState) -> Part:
+async def _read_part(term: TermRequest, files: dict[str, bytes], state: AppState) -> QueryPart:
     """Return a term with the bytes of its picture, from the form or from a URL."""
     data = None
     if term.image is not None:
@@ -61,8 +61,10 @@ async def _read_part(term: TermRequest, files: dict[str, bytes], state: AppState
     elif term.image_id is not None:
         if term.text:
             raise QueryError("a term is an image's id or a text; make two terms of them")
-        return Part(Query(None, PICTURE), None, term.image_id, term.weight)
-    return Part(Query(term.text, PICTURE if data is not None else None), data, None, term.weight)
+        return QueryPart(Query(None, PICTURE), None, term.image_id, term.weight)
+    return QueryPart(
+        Query(term.text, PICTURE if data is not None else None), data, None, term.weight
+    )
 
 
 @router.get("/api/similar/{image_id}", name="similar", response_model=SearchAnswer)
