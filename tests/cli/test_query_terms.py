@@ -110,7 +110,8 @@ def calibrated(
 
 def test_index_calibrates_once(calibrated: Library, tmp_path: Path, fake_engines: Engines) -> None:
     """While the model is loaded; the vectors are kept, and the next run embeds none."""
-    assert calibrated.unrelated(calibrated.target(SearchOptions())[0]) == []
+    collection, _ = calibrated.reader.choose_collection(SearchOptions())
+    assert calibrated.reader.judges.missing(collection) == []
     asked = len(fake_engines.started[0].prompts)
     draw(tmp_path / "photos/more.jpg", "pink")
     list(calibrated.index([tmp_path / "photos"]))

@@ -1,0 +1,89 @@
+"""The steps of a search, with calls that answer at once."""
+
+import asyncio
+from pathlib import Path
+
+import numpy as np
+import pytest
+from support.library import Engines, index
+
+from searchapp.errors import UnsupportedModality
+from searchapp.library import Library
+from searchapp.search import query_vector
+from searchapp.search.search import DirectCalls, QueryPart, run_without_waiting, search
+from searchapp.types import Answer, Query, SearchOptions
+
+
+@pytest.fixture
+def filled(opened: Library, photos: Path, model: Path) -> Library:
+    index(opened, photos, model)
+    return opened
+
+
+def find(library: Library, engines: Engines, *parts: QueryPart, one_prompt: bool = False) -> Answer:
+    """Search as the server does, but on this thread."""
+    calls = DirectCalls(library.reader, engines)
+    return run_without_waiting(search(calls, parts, SearchOptions(), one_prompt=one_prompt))
+
+
+def test_text_and_picture_become_two_parts_unless_one_prompt_is_asked_for(
+    filled: Library, photos: Path, fake_engines: Engines
+) -> None:
+    """CLIP takes no prompt with both: the server adds the vectors, the library refuses."""
+    both = QueryPart(Query("blue", photos / "green.png"), weight=0.5)
+    apart = (
+        QueryPart(Query("blue"), weight=0.5),
+        QueryPart(Query(None, photos / "green.png"), weight=0.5),
+    )
+    assert find(filled, fake_engines, both) == find(filled, fake_engines, *apart)
+    with pytest.raises(UnsupportedModality):
+        find(filled, fake_engines, both, one_prompt=True)
+
+
+def test_indexed_images_need_no_engine(filled: Library, fake_engines: Engines) -> None:
+    """Their vectors are in the catalog."""
+    (red, *_) = filled.search(Query("red"))
+    started = len(fake_engines.started)
+    answer = find(filled, fake_engines, QueryPart(Query(None, "it"), image_id=red.image_id))
+    assert answer.hits[0].path == red.path
+    assert len(fake_engines.started) == started
+
+
+def test_each_part_keeps_its_own_weight(filled: Library, fake_engines: Engines) -> None:
+    """New queries and indexed images are embedded in different ways, and mixed in any order."""
+    by_name = {hit.path.rsplit("/", 1)[1]: hit for hit in filled.search(Query("red"))}
+    red, green = by_name["red.jpg"].image_id, by_name["green.png"].image_id
+    answer = find(
+        filled,
+        fake_engines,
+        QueryPart(Query(None, "it"), image_id=red, weight=-0.5),
+        QueryPart(Query("blue"), weight=1.0),
+        QueryPart(Query(None, "it"), image_id=green, weight=0.25),
+    )
+    reader = filled.reader
+    collection, spec = reader.choose_collection(SearchOptions())
+    (blue,) = fake_engines(spec).embed([query_vector.engine_input(spec, Query("blue"))])
+    vector = (
+        -0.5 * reader.read_vector(collection, red)
+        + blue
+        + 0.25 * reader.read_vector(collection, green)
+    )
+    vector = (vector / np.linalg.norm(vector)).astype(np.float32)
+    expected = reader.find_nearest(collection, vector, SearchOptions()).hits
+    assert [hit.path for hit in answer.hits] == [hit.path for hit in expected]
+    assert [hit.score for hit in answer.hits] == pytest.approx([hit.score for hit in expected])
+
+
+def test_the_library_searches_inside_a_running_event_loop(filled: Library) -> None:
+    """As in a notebook: no second loop is started."""
+
+    async def ask() -> str:
+        return filled.search(Query("red"))[0].path
+
+    assert asyncio.run(ask()).endswith("red.jpg")
+
+
+def test_a_coroutine_that_waits_is_refused() -> None:
+    """It would never be woken without an event loop."""
+    with pytest.raises(RuntimeError, match="there is no event loop"):
+        run_without_waiting(asyncio.sleep(0))
