@@ -17,7 +17,7 @@ from searchapp.catalog import Catalog, CatalogError, Located, stated
 from searchapp.engines import Engine, Vector
 from searchapp.errors import LibraryError, QueryError
 from searchapp.files.atomic import complete, reason
-from searchapp.files.library_folder import library_folder
+from searchapp.files.library_folder import CATALOG, catalog_file, library_folder
 from searchapp.files.lock import writer_lock
 from searchapp.indexing.embedding import choose_engines
 from searchapp.indexing.embedding.choose_engines import Running, StartMany
@@ -56,7 +56,6 @@ from searchapp.vectors import unpack
 from searchapp.vectors.faiss_files.choose_index import Policy
 from searchapp.vectors.indexes import Indexes
 
-CATALOG = "catalog.db"
 Given = ParamSpec("Given")
 Result = TypeVar("Result")
 
@@ -127,14 +126,14 @@ class Library:
         if start is None and start_many is None:
             start_many = choose_engines.start_replicas
         start = start or engines.start_engine
-        if dry and not (path / CATALOG).exists():
+        if dry and not catalog_file(path).exists():
             return cls(path, Catalog.in_memory(), start, policy=policy)
         if create:
             try:
                 path.mkdir(parents=True, exist_ok=True)
             except OSError as error:
                 raise LibraryError(f"no library can be made at {path}: {error.strerror}") from error
-        catalog = Catalog.open(path / CATALOG, create=create, tell=tell)
+        catalog = Catalog.open(catalog_file(path), create=create, tell=tell)
         return cls(path, catalog, start, start_many, policy)
 
     def close(self) -> None:

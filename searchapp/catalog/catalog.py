@@ -30,6 +30,7 @@ from searchapp.catalog.vector_stores import Stores
 from searchapp.catalog.writer import Writer, now
 from searchapp.errors import LibraryError
 from searchapp.files.atomic import reason
+from searchapp.files.library_folder import missing_library_error
 from searchapp.types import (
     Between,
     Collection,
@@ -71,10 +72,7 @@ class Catalog:
         tell: told what takes a while, before it does.
         """
         if not create and not file.exists():
-            raise LibraryError(
-                f"no library at {file.parent}; `searchapp index FOLDER` makes one there, "
-                "--library DIR names another"
-            )
+            raise missing_library_error(file.parent)
         try:
             catalog = cls(connect(file))
             catalog._identify(file, tell)

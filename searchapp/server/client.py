@@ -22,6 +22,7 @@ from typing import Any
 from searchapp import __version__
 from searchapp.errors import EngineError, LibraryError, QueryError, SearchAppError
 from searchapp.files import fetch_url, storage
+from searchapp.files.library_folder import catalog_file, require_library
 from searchapp.server.socket_path import is_free, log_path, socket_path, turn
 from searchapp.types import Answer, Hit, Query, SearchOptions, Term
 
@@ -67,11 +68,7 @@ def search(
 
     Errors are those of Library.find, and EngineError where the process cannot be started.
     """
-    if not (residence.library / "catalog.db").exists():
-        raise LibraryError(
-            f"no library at {residence.library}; `searchapp index FOLDER` makes one there, "
-            "--library DIR names another"
-        )
+    require_library(residence.library)
     terms = [Term(query)] if isinstance(query, Query) else query
     if not terms or any(term.query.modality is None for term in terms):
         raise QueryError("nothing to look for; give a text, --image FILE, or both")
@@ -168,7 +165,7 @@ def _start(residence: Residence, tell: Callable[[str], None]) -> None:
             stdin=subprocess.DEVNULL, stdout=output, stderr=output,
             start_new_session=True, env=environment, cwd=residence.library,
         )  # fmt: skip
-    _bring_up_to_date(residence.library / "catalog.db", tell)
+    _bring_up_to_date(catalog_file(residence.library), tell)
     deadline = time.monotonic() + START_SECONDS
     while not _listens(residence.library):
         if process.poll() is not None or time.monotonic() > deadline:

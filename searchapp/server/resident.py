@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING
 from searchapp import engines
 from searchapp.errors import LibraryError, SearchAppError
 from searchapp.files.atomic import reason
-from searchapp.library import CATALOG
+from searchapp.files.library_folder import require_library
 from searchapp.server import client
 from searchapp.server.guard import LOOPBACK, Rules
 from searchapp.server.socket_path import PLACE, socket_path
@@ -52,8 +52,7 @@ def run(settings: Settings) -> None:
 
     Errors: LibraryError (no library there), SearchAppError (no FastAPI, the port is taken).
     """
-    if not (settings.library / CATALOG).exists():
-        raise LibraryError(f"no library at {settings.library}; `searchapp index FOLDER` makes one")
+    require_library(settings.library)
     try:
         import uvicorn
 
