@@ -30,6 +30,7 @@ from searchapp.catalog.vector_stores import Stores
 from searchapp.catalog.writer import Writer, now
 from searchapp.errors import LibraryError
 from searchapp.files.atomic import reason
+from searchapp.files.extras import upgrade_hint
 from searchapp.files.library_folder import missing_library_error
 from searchapp.types import (
     Between,
@@ -100,7 +101,7 @@ class Catalog:
         if any(migration.name not in ours for migration in MIGRATIONS.applied(self._db)):
             raise LibraryError(
                 f"the library at {file.parent} was written by a newer version of searchapp; "
-                "upgrade: pip install -U searchapp"
+                f"upgrade: {upgrade_hint()}"
             )
         if MIGRATIONS.pending(self._db):
             if tables and self._value("select coalesce(max(id), 0) from images") > MANY:

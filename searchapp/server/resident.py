@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING
 from searchapp import engines
 from searchapp.errors import LibraryError, SearchAppError
 from searchapp.files.atomic import reason
+from searchapp.files.extras import install_hint
 from searchapp.files.library_folder import require_library
 from searchapp.server import client
 from searchapp.server.guard import LOOPBACK, Rules
@@ -27,7 +28,6 @@ if TYPE_CHECKING:
 
     from searchapp.server.service import Service
 
-EXTRA = "the resident process needs FastAPI and uvicorn: pip install 'searchapp[server]'"
 CHECK_SECONDS = 0.5  # between looks at the clock
 REST_SECONDS = 3.0  # with nothing to do, after which others may have what one process alone can
 
@@ -59,7 +59,9 @@ def run(settings: Settings) -> None:
         from searchapp.server.app import create_app
         from searchapp.server.service import Service
     except ImportError as error:
-        raise SearchAppError(f"{EXTRA} ({error})") from error
+        raise SearchAppError(
+            f"the resident process needs FastAPI and uvicorn: {install_hint('server')} ({error})"
+        ) from error
     with _place(settings) as sockets:
         start = partial(
             engines.start_engine,

@@ -27,6 +27,7 @@ from searchapp.catalog import Work
 from searchapp.engines import machine
 from searchapp.engines.captured_output import quiet
 from searchapp.errors import EngineError
+from searchapp.files.extras import install_hint
 from searchapp.indexing.embedding.cluster.actor import Answer, Embedder, Known, Node, look, version
 from searchapp.indexing.embedding.cluster.spool import Spool
 from searchapp.indexing.embedding.pipeline import Outcome
@@ -247,7 +248,7 @@ def _connect(address: str) -> None:
         import ray
         import ray.data
     except ImportError as error:
-        raise EngineError("a cluster needs Ray: pip install 'searchapp[cluster]'") from error
+        raise EngineError(f"a cluster needs Ray: {install_hint('cluster')}") from error
     if "://" in address:
         raise EngineError(
             f"{address}: Ray Client is not supported; run this on a node of the cluster, with "
