@@ -10,6 +10,7 @@ from searchapp.types.duplicates import (
     Found,
     Group,
 )
+from searchapp.types.filter_values import Circle, DateBound, RatingRange
 from searchapp.types.index import (
     MAX_MEGAPIXELS,
     Describing,
@@ -60,10 +61,12 @@ __all__ = [
     "Answer",
     "Between",
     "Certainty",
+    "Circle",
     "Collection",
     "CollectionInfo",
     "Comparing",
     "Copy",
+    "DateBound",
     "Describing",
     "DuplicateOptions",
     "Duplicates",
@@ -98,6 +101,7 @@ __all__ = [
     "Progress",
     "Pruned",
     "Query",
+    "RatingRange",
     "RunSummary",
     "SavedIndex",
     "Scanned",
