@@ -12,15 +12,13 @@ from typing import Any, Concatenate, ParamSpec, Self, TypeVar
 import numpy as np
 from numpy.typing import NDArray
 
-from searchapp import engines
 from searchapp.catalog import Catalog, CatalogError, Located, stated
 from searchapp.engines import Engine, Vector
 from searchapp.errors import LibraryError, QueryError
 from searchapp.files.atomic import complete, reason
 from searchapp.files.library_folder import CATALOG, catalog_file, library_folder
 from searchapp.files.lock import writer_lock
-from searchapp.indexing.embedding import choose_engines
-from searchapp.indexing.embedding.choose_engines import Running, StartMany
+from searchapp.indexing.embedding.choose_engines import EngineChoice, RunningEngine, StartMany
 from searchapp.indexing.indexer import Filling
 from searchapp.models import ModelSpec, select_collection
 from searchapp.search import query_vector
@@ -90,7 +88,7 @@ class Library:
         """Use Library.open()."""
         self.folder = folder
         self._catalog = catalog
-        self._running = Running(start, start_many)
+        self._running = RunningEngine(start, start_many)
         self._indexes = Indexes(folder, catalog, policy)
         self._ranking = Ranking(catalog, self._indexes)
         self._filling = Filling(
@@ -113,9 +111,9 @@ class Library:
 
         folder: by default the one in the user's data folder. create: make it if it is missing;
         dry: then only pretend to, in memory.
-        start: what starts the engine, when one is needed; by default engines.start_engine.
+        start: what starts the engine, when one is needed; by default EngineChoice().start.
         start_many: what starts several, in processes of their own, to index many files; by
-        default choose_engines.start_replicas, and none where start is given.
+        default EngineChoice().start_many, and none where start is given.
         policy: when an index is changed for another, trained anew, and saved.
         tell: told that a large library of an earlier version is brought up to date, which takes
         a while.
@@ -123,9 +121,10 @@ class Library:
         path = library_folder(folder)
         if path.exists() and not path.is_dir():
             raise LibraryError(f"{path} is a file; a library is a folder")
+        choice = EngineChoice()
         if start is None and start_many is None:
-            start_many = choose_engines.start_replicas
-        start = start or engines.start_engine
+            start_many = choice.start_many
+        start = start or choice.start
         if dry and not catalog_file(path).exists():
             return cls(path, Catalog.in_memory(), start, policy=policy)
         if create:
@@ -201,7 +200,7 @@ class Library:
         collection, spec = self.target(options)
         terms = [Term(query)] if isinstance(query, Query) else list(query) or [Term(Query())]
         items = [query_vector.engine_input(spec, term.query) for term in terms]
-        engine = self._running.of(spec)
+        engine = self._running.get(spec)
         for number, term in enumerate(terms):
             short = query_vector.shortened(engine, term.query, options.truncate)
             if short is not term.query:

@@ -10,15 +10,14 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
-from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from searchapp import engines
 from searchapp.errors import LibraryError, SearchAppError
 from searchapp.files.atomic import reason
 from searchapp.files.extras import install_hint
 from searchapp.files.library_folder import require_library
+from searchapp.indexing.embedding.choose_engines import EngineChoice
 from searchapp.server import client
 from searchapp.server.guard import LOOPBACK, Rules
 from searchapp.server.socket_path import PLACE, socket_path
@@ -63,11 +62,8 @@ def run(settings: Settings) -> None:
             f"the resident process needs FastAPI and uvicorn: {install_hint('server')} ({error})"
         ) from error
     with _place(settings) as sockets:
-        start = partial(
-            engines.start_engine,
-            verbose=settings.verbose, url=settings.engine, api_key=settings.api_key,
-        )  # fmt: skip
-        service = Service(settings.library, start)
+        choice = EngineChoice(settings.engine, settings.api_key, verbose=settings.verbose)
+        service = Service(settings.library, choice.start)
         rules = Rules(settings.token, LOOPBACK | {settings.host or "localhost"})
         leaving = asyncio.Event()
         app = create_app(service, rules, allow_urls=settings.allow_urls, leave=leaving.set)

@@ -30,6 +30,7 @@ from searchapp.errors import EngineError
 from searchapp.files.extras import install_hint
 from searchapp.indexing.embedding.cluster.actor import Answer, Embedder, Known, Node, look, version
 from searchapp.indexing.embedding.cluster.spool import Spool
+from searchapp.indexing.embedding.count_engines import ALLOCATOR
 from searchapp.indexing.embedding.pipeline import Outcome
 from searchapp.indexing.embedding.worker import Job
 from searchapp.types import EngineStarting, Failure
@@ -59,10 +60,10 @@ class Room:
     def environment(self) -> dict[str, str]:
         """Return the environment of each engine's process."""
         if self.gpus:
-            return {**machine.ALLOCATOR, "OMP_NUM_THREADS": "1"}
+            return {**ALLOCATOR, "OMP_NUM_THREADS": "1"}
         # Ray binds nothing to cores, and several engines would bind themselves to the same.
         return {
-            **machine.ALLOCATOR,
+            **ALLOCATOR,
             "OMP_NUM_THREADS": str(max(1, int(self.cpus))),
             "VLLM_CPU_OMP_THREADS_BIND": "nobind",
         }
