@@ -8,15 +8,13 @@ from pathlib import Path
 from types import TracebackType
 from typing import Self
 
-from searchapp import engines
 from searchapp.catalog import Catalog, CatalogError, raise_library_errors, stated
 from searchapp.engines import Engine
 from searchapp.errors import LibraryError
 from searchapp.files.atomic import complete, reason
-from searchapp.files.library_folder import library_folder
+from searchapp.files.library_folder import CATALOG, catalog_file, library_folder
 from searchapp.files.lock import writer_lock
-from searchapp.indexing.embedding import choose_engines
-from searchapp.indexing.embedding.choose_engines import Running, StartMany
+from searchapp.indexing.embedding.choose_engines import EngineChoice, RunningEngine, StartMany
 from searchapp.indexing.indexer import Filling
 from searchapp.models import ModelSpec, select_collection
 from searchapp.search.library_reader import LibraryReader
@@ -49,8 +47,6 @@ from searchapp.types import (
 from searchapp.vectors.faiss_files.choose_index import Policy
 from searchapp.vectors.indexes import Indexes
 
-CATALOG = "catalog.db"
-
 
 class Library:
     """One directory: the catalogue (SQLite), and an index file (FAISS) for each collection.
@@ -69,7 +65,7 @@ class Library:
         """Use Library.open()."""
         self.folder = folder
         self._catalog = catalog
-        self._running = Running(start, start_many)
+        self._running = RunningEngine(start, start_many)
         self._indexes = Indexes(folder, catalog, policy)
         # Internal: what the server and the map read beside what users ask for.
         self.reader = LibraryReader(folder, catalog, self._indexes)
@@ -93,9 +89,9 @@ class Library:
 
         folder: by default the one in the user's data folder. create: make it if it is missing;
         dry: then only pretend to, in memory.
-        start: what starts the engine, when one is needed; by default engines.start_engine.
+        start: what starts the engine, when one is needed; by default EngineChoice().start.
         start_many: what starts several, in processes of their own, to index many files; by
-        default choose_engines.start_replicas, and none where start is given.
+        default EngineChoice().start_many, and none where start is given.
         policy: when an index is changed for another, trained anew, and saved.
         tell: told that a large library of an earlier version is brought up to date, which takes
         a while.
@@ -103,17 +99,18 @@ class Library:
         path = library_folder(folder)
         if path.exists() and not path.is_dir():
             raise LibraryError(f"{path} is a file; a library is a folder")
+        choice = EngineChoice()
         if start is None and start_many is None:
-            start_many = choose_engines.start_replicas
-        start = start or engines.start_engine
-        if dry and not (path / CATALOG).exists():
+            start_many = choice.start_many
+        start = start or choice.start
+        if dry and not catalog_file(path).exists():
             return cls(path, Catalog.in_memory(), start, policy=policy)
         if create:
             try:
                 path.mkdir(parents=True, exist_ok=True)
             except OSError as error:
                 raise LibraryError(f"no library can be made at {path}: {error.strerror}") from error
-        catalog = Catalog.open(path / CATALOG, create=create, tell=tell)
+        catalog = Catalog.open(catalog_file(path), create=create, tell=tell)
         return cls(path, catalog, start, start_many, policy)
 
     def close(self) -> None:
@@ -176,7 +173,7 @@ class Library:
         """Search as search() does, and tell whether the best is a good match."""
         terms = [Term(query)] if isinstance(query, Query) else list(query) or [Term(Query())]
         parts = [QueryPart(term.query, weight=term.weight) for term in terms]
-        calls = DirectCalls(self.reader, self._running.of)
+        calls = DirectCalls(self.reader, self._running.get)
         return run_without_waiting(search(calls, parts, options, one_prompt=True))
 
     def similar(self, image_id: int, options: SearchOptions = SearchOptions()) -> list[Hit]:

@@ -16,7 +16,7 @@ from searchapp.bench.index_probe import EFFORTS, Asked, Job, Probed, probe
 from searchapp.bench.synthetic_vectors import Made, Shape
 from searchapp.catalog import Catalog
 from searchapp.errors import LibraryError
-from searchapp.files.library_folder import library_folder
+from searchapp.files.library_folder import catalog_file, library_folder
 from searchapp.models import select_collection
 from searchapp.types import Collection, PictureInfo
 from searchapp.vectors import Ids, Vectors, pack, unpack
@@ -186,7 +186,7 @@ def fill(
     made = Made(shape, dimensions)
     asked, warming = made.take(queries), made.take(queries)
     folder.mkdir(parents=True, exist_ok=True)
-    catalog = Catalog.open(folder / "catalog.db", create=True)
+    catalog = Catalog.open(catalog_file(folder), create=True)
     try:
         collection = catalog.add_collection(shape, "made", "1", dimensions, "{}")
         done = 0
@@ -196,7 +196,7 @@ def fill(
             yield Stage(f"writing vectors: {done:,} of {count:,}")
     finally:
         catalog.close()
-    yield Bench(folder / "catalog.db", collection, asked, warming, folder)
+    yield Bench(catalog_file(folder), collection, asked, warming, folder)
 
 
 def add(catalog: Catalog, collection: Collection, vectors: Vectors) -> None:
@@ -214,7 +214,7 @@ def add(catalog: Catalog, collection: Collection, vectors: Vectors) -> None:
 
 def of_library(library: Path | None, name: str | None, folder: Path, queries: int) -> Bench:
     """Ask a collection with some of its own vectors, each of which is not to find itself."""
-    file = library_folder(library) / "catalog.db"
+    file = catalog_file(library_folder(library))
 
     def bench(catalog: Catalog) -> Bench:
         collection = select_collection.chosen(catalog, name)

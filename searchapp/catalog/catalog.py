@@ -30,6 +30,8 @@ from searchapp.catalog.vector_stores import Stores
 from searchapp.catalog.writer import Writer, now
 from searchapp.errors import LibraryError
 from searchapp.files.atomic import reason
+from searchapp.files.extras import upgrade_hint
+from searchapp.files.library_folder import missing_library_error
 from searchapp.types import (
     Between,
     Collection,
@@ -71,10 +73,7 @@ class Catalog:
         tell: told what takes a while, before it does.
         """
         if not create and not file.exists():
-            raise LibraryError(
-                f"no library at {file.parent}; `searchapp index FOLDER` makes one there, "
-                "--library DIR names another"
-            )
+            raise missing_library_error(file.parent)
         try:
             catalog = cls(connect(file))
             catalog._identify(file, tell)
@@ -102,7 +101,7 @@ class Catalog:
         if any(migration.name not in ours for migration in MIGRATIONS.applied(self._db)):
             raise LibraryError(
                 f"the library at {file.parent} was written by a newer version of searchapp; "
-                "upgrade: pip install -U searchapp"
+                f"upgrade: {upgrade_hint()}"
             )
         if MIGRATIONS.pending(self._db):
             if tables and self._value("select coalesce(max(id), 0) from images") > MANY:

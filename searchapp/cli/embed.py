@@ -75,14 +75,15 @@ def command(
     searchapp embed --model starter --modality text --text "a red boat"
     """
     from searchapp import models
-    from searchapp.cli.start_engine import starter
+    from searchapp.cli.start_engine import start_until_exit
+    from searchapp.indexing.embedding.choose_engines import EngineChoice
     from searchapp.search import query_vector
 
     query = _query(modality, text, image)
     spec = models.resolve(model or MODEL, taken(arguments))
     models.check_trust(spec)
     item = query_vector.engine_input(spec, query)
-    engine = starter(verbose, seed=seed)(spec)
+    engine = start_until_exit(EngineChoice(verbose=verbose, seed=seed))(spec)
     short = query_vector.shortened(engine, query, truncate)
     if short is not query:
         item = query_vector.engine_input(spec, short)

@@ -64,10 +64,12 @@ def command(
     from searchapp import models
     from searchapp.bench import captions as reader
     from searchapp.bench.evaluation import Evaluation, evaluate
-    from searchapp.cli.start_engine import starter
+    from searchapp.cli.start_engine import start_until_exit
+    from searchapp.indexing.embedding.choose_engines import EngineChoice
 
     pictures = reader.read(captions, split)
-    engine = starter(verbose)(models.resolve(model or models.default_model(), taken(arguments)))
+    spec = models.resolve(model or models.default_model(), taken(arguments))
+    engine = start_until_exit(EngineChoice(verbose=verbose))(spec)
     with Bar(console=Console(stderr=True), disable=not sys.stderr.isatty()) as bar:
         task = bar.add_task("embedding", total=None)
         for event in evaluate(engine, pictures, images):

@@ -20,7 +20,7 @@ def command(file: Path, collection: str | None, library: Path | None) -> None:
     .npy      the vectors, float16, [images, dimensions]; and a .json file of the same
               name: what each row is of
     .json     one document, the vectors included
-    .parquet  a row an image (needs pyarrow: pip install 'searchapp[parquet]')
+    .parquet  a row an image (needs pyarrow: pip install -e '.[parquet]')
 
     \b
     searchapp export pictures.npy

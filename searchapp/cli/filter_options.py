@@ -2,47 +2,29 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Callable
 
 import click
 
 from searchapp.cli import shell_completion
 from searchapp.cli.shared_options import Function
+from searchapp.errors import QueryError
+from searchapp.types import Circle, DateBound, RatingRange
+from searchapp.types.filter_values import Value
+
+Callback = Callable[[click.Context, click.Parameter, str | None], Value | None]
 
 
-def _date(context: click.Context, option: click.Parameter, value: str | None) -> str | None:
-    """Check that a date is the beginning of one in ISO 8601: a year, a month, a day, or more."""
-    if value is not None and not re.fullmatch(r"\d{4}(-\d\d(-\d\d(T[\d:]+)?)?)?", value):
-        raise click.BadParameter("a date looks like 2023, 2023-06 or 2023-06-17")
-    return value
+def parse_with(kind: type[Value]) -> Callback[Value]:
+    """Return the callback of an option whose text is parsed into a value of a filter."""
 
+    def parse(context: click.Context, option: click.Parameter, text: str | None) -> Value | None:
+        try:
+            return None if text is None else kind.parse(text)
+        except QueryError as error:
+            raise click.BadParameter(str(error)) from error
 
-def _place(context: click.Context, option: click.Parameter, value: str | None) -> str | None:
-    """Check that a place can be one."""
-    if value is not None:
-        from searchapp.catalog.filters.columns import place_of
-
-        _checked(place_of, value)
-    return value
-
-
-def _rating(context: click.Context, option: click.Parameter, value: str | None) -> str | None:
-    """Check that a rating can be one."""
-    if value is not None:
-        from searchapp.catalog.filters.columns import rating_of
-
-        _checked(rating_of, value)
-    return value
-
-
-def _checked(read: Callable[[str], object], value: str) -> None:
-    from searchapp.errors import QueryError
-
-    try:
-        read(value)
-    except QueryError as error:
-        raise click.BadParameter(str(error)) from error
+    return parse
 
 
 OPTIONS = (
@@ -51,10 +33,11 @@ OPTIONS = (
         help="Only below FOLDER.",
     ),
     click.option(
-        "--after", metavar="DATE", callback=_date, help="Only of then or later: 2023, 2023-06 ..."
+        "--after", metavar="DATE", callback=parse_with(DateBound),
+        help="Only of then or later: 2023, 2023-06 ...",
     ),
     click.option(
-        "--before", metavar="DATE", callback=_date,
+        "--before", metavar="DATE", callback=parse_with(DateBound),
         help="Only of then or earlier, that day included.",
     ),
     click.option(
@@ -69,7 +52,7 @@ OPTIONS = (
         help="Only by such a lens, in any case: '*50mm*', 'summilux*'.",
     ),
     click.option(
-        "--rating", metavar="STARS", callback=_rating,
+        "--rating", metavar="STARS", callback=parse_with(RatingRange),
         help="Only of such a rating: 4, 4+, 2-4, rejected or unrated.",
     ),
     click.option(
@@ -89,7 +72,8 @@ OPTIONS = (
         help="Only of MP megapixels or less.",
     ),
     click.option(
-        "--near", metavar="LAT,LON,KM", callback=_place, help="Only taken there: 48.85,2.35,5km."
+        "--near", metavar="LAT,LON,KM", callback=parse_with(Circle),
+        help="Only taken there: 48.85,2.35,5km.",
     ),
     click.option(
         "--where", metavar="SQL", help="Only where this holds in the view photos (see the README)."

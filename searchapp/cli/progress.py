@@ -14,6 +14,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, TaskID, TextColumn, Tim
 from rich.progress import Progress as Bar
 
 from searchapp.cli.shared_options import animated, shown
+from searchapp.files.extras import install_hint
 from searchapp.types import (
     Comparing,
     Describing,
@@ -70,7 +71,7 @@ def told(event: Event | Comparing | Found) -> str | None:
                     "(--retry-failed tries again)"
                 )
             if videos:
-                line += f"; {videos:,} videos left out (pip install 'searchapp[video]' reads them)"
+                line += f"; {videos:,} videos left out; to read them: {install_hint('video')}"
             return line
         case EngineStarting(model=model):
             return f"starting vLLM with {shown(Path(model).name)} ..."

@@ -149,10 +149,11 @@ def command(
     query = question(text, images, texts, minus_texts, minus_images)
     options = SearchOptions(**arguments)
     if no_daemon or verbose or not may_be_resident(library_folder(library)):
-        from searchapp.cli.start_engine import starter
+        from searchapp.cli.start_engine import start_until_exit
+        from searchapp.indexing.embedding.choose_engines import EngineChoice
         from searchapp.library import Library
 
-        start = starter(verbose, url=engine, api_key=api_key)
+        start = start_until_exit(EngineChoice(engine, api_key, verbose=verbose))
         with Library.open(library, start=start, tell=note) as opened:
             answer = opened.find(query, options)
     else:

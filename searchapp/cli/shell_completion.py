@@ -18,12 +18,12 @@ def collections(context: click.Context, option: click.Parameter, begun: str) -> 
     """Return the names of the library's collections."""
     with suppress(Exception):  # whatever is wrong with it, the shell is not the place to say so
         from searchapp.catalog import Catalog
-        from searchapp.files.library_folder import library_folder
-        from searchapp.library import CATALOG
+        from searchapp.files.library_folder import catalog_file, library_folder
 
         # Library.info would count all files, which takes seconds where there are millions.
-        with closing(Catalog.open(library_folder(context.params.get("library")) / CATALOG)) as it:
-            return [each.name for each in it.collections() if each.name.startswith(begun)]
+        file = catalog_file(library_folder(context.params.get("library")))
+        with closing(Catalog.open(file)) as catalog:
+            return [each.name for each in catalog.collections() if each.name.startswith(begun)]
     return []
 
 

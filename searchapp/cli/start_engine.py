@@ -4,17 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 from searchapp import engines
 from searchapp.cli.shared_options import note, shown
-from searchapp.indexing.embedding import choose_engines
-from searchapp.models import EngineInput, ModelSpec, check_trust, hub
-
-if TYPE_CHECKING:
-    from searchapp.indexing.embedding.cluster.driver import Cluster
-    from searchapp.indexing.embedding.replicas import Replicas
-    from searchapp.indexing.embedding.worker import Job
+from searchapp.indexing.embedding.choose_engines import EngineChoice
+from searchapp.models import EngineInput, ModelSpec, check_trust
 
 
 class UntilExit:
@@ -45,44 +39,16 @@ class UntilExit:
         """Leave it to the process's end."""
 
 
-def starter(
-    verbose: bool,
-    *,
-    seed: int = 0,
-    tell: bool = True,
-    url: str | None = None,
-    api_key: str | None = None,
+def start_until_exit(
+    choice: EngineChoice, *, announce: bool = True
 ) -> Callable[[ModelSpec], engines.Engine]:
-    """Return what a library starts its engine with; tell: say so, which index does by itself."""
+    """Return what starts the engine of a command; announce: say so, unless it runs elsewhere."""
 
     def start(spec: ModelSpec) -> engines.Engine:
         check_trust(spec)
-        if tell and url is None:
+        if announce and choice.url is None:
             note(f"starting vLLM with {shown(Path(spec.name).name)} ...")
-        engine = engines.start_engine(spec, seed=seed, verbose=verbose, url=url, api_key=api_key)
-        return engine if url else UntilExit(engine)
-
-    return start
-
-
-def starter_of_many(verbose: bool) -> Callable[[Job, int, int | None], Replicas | None]:
-    """Return what a library starts several engines with, in processes of their own."""
-
-    def start(job: Job, files: int, wanted: int | None) -> Replicas | None:
-        check_trust(job.spec)
-        replicas = choose_engines.start_replicas(job, files, wanted, {"verbose": verbose})
-        if replicas is not None:
-            hub.fetch(job.spec)  # once for all of them, and with its progress shown
-        return replicas
-
-    return start
-
-
-def starter_on(address: str, verbose: bool) -> Callable[[Job, int, int | None], Cluster]:
-    """Return what a library starts engines with on the nodes of a Ray cluster."""
-
-    def start(job: Job, files: int, wanted: int | None) -> Cluster:
-        check_trust(job.spec)
-        return choose_engines.start_cluster(job, address, wanted, {"verbose": verbose})
+        engine = choice.start(spec)
+        return engine if choice.url else UntilExit(engine)
 
     return start

@@ -36,6 +36,7 @@ from searchapp.types import Event, IndexOptions, RunSummary
 
 if TYPE_CHECKING:
     from searchapp.engines import Engine
+    from searchapp.indexing.embedding.choose_engines import EngineChoice
     from searchapp.indexing.watch import WatchEvent
     from searchapp.models import ModelSpec
 
@@ -99,11 +100,13 @@ def command(
     searchapp watch --poll --interval 60 /mnt/nas/photos
     searchapp watch --json ~/Pictures >> watch.jsonl
     """
+    from searchapp.indexing.embedding.choose_engines import EngineChoice
     from searchapp.indexing.watch import Watch
 
     options = IndexOptions(model_options=taken(arguments), **arguments)
     place = library_folder(library)
-    run = _Runs(place, verbose, engine, api_key, None if no_daemon else keep_alive)
+    choice = EngineChoice(engine, api_key, verbose=verbose)
+    run = _Runs(place, choice, None if no_daemon else keep_alive)
     seconds = interval if poll else None
     before = signal.signal(signal.SIGTERM, _terminate)
     try:
@@ -125,27 +128,24 @@ def command(
 class _Runs:
     """Runs index, each time with the library opened anew, and an engine that is shared."""
 
-    def __init__(
-        self, library: Path, verbose: bool, url: str | None, key: str | None, stay: float | None
-    ) -> None:
+    def __init__(self, library: Path, choice: EngineChoice, stay: float | None) -> None:
         """Start nothing. stay: minutes for a resident process; None: have none."""
-        from searchapp.cli.start_engine import starter
+        from searchapp.cli.start_engine import start_until_exit
 
-        self._library, self._verbose, self._url, self._key = library, verbose, url, key
+        self._library, self._choice = library, choice
         self._stay = stay if may_be_resident(library) else None
-        self._start = starter(verbose, tell=False, url=url, api_key=key)
+        self._start = start_until_exit(choice, announce=False)
         self._own: Engine | None = None
 
     def index(self, roots: list[Path], options: IndexOptions) -> Iterator[Event]:
         """Run Library.index."""
-        from searchapp.cli.start_engine import starter_of_many
         from searchapp.cli.watchdog import watched
         from searchapp.library import Library
 
-        many = None if self._url else starter_of_many(self._verbose)
         with Library.open(
-            self._library, create=True, start=self._engine, start_many=many, tell=note
-        ) as opened:
+            self._library, create=True, start=self._engine, start_many=self._choice.start_many,
+            tell=note,
+        ) as opened:  # fmt: skip
             yield from watched(opened.index(roots, options))
 
     def _engine(self, spec: ModelSpec) -> Engine:
@@ -153,9 +153,9 @@ class _Runs:
             from searchapp.server.client import Residence
             from searchapp.server.client_engine import BorrowedEngine
 
-            residence = Residence(self._library, self._stay, self._url, self._key)
+            residence = Residence(self._library, self._stay, self._choice.url, self._choice.api_key)
             return BorrowedEngine(spec, residence, lambda line: None)
-        if self._url is not None:
+        if self._choice.url is not None:
             return self._start(spec)
         if self._own is None or self._own.spec != spec:
             self._own = self._start(spec)

@@ -19,13 +19,13 @@ from searchapp.engines.pixels import Pixels
 from searchapp.engines.resize import resize
 from searchapp.engines.torchvision_stub import mend_torchvision
 from searchapp.errors import EngineError, ModelError
+from searchapp.files.extras import install_hint
 from searchapp.models import EngineInput, ModelSpec, check_trust, document_prompt, has_gpu, hub
 from searchapp.pictures import model_size
 
 if TYPE_CHECKING:
     from PIL.Image import Image as Picture
 
-INSTALL = "pip install 'searchapp[gpu]' (NVIDIA) or 'searchapp[cpu]'"
 # Set before vLLM is imported, and only where the user has not: in this process, with no statistics
 # sent anywhere, no log lines, no progress bars.
 ENVIRONMENT = {
@@ -199,7 +199,8 @@ class LocalEngine:
                     self._run([self.prepare(EngineInput(document_prompt(self._spec), grey))])
             except ImportError as error:
                 raise EngineError(
-                    f"vLLM cannot be imported ({reason_of(error)}); install it: {INSTALL}"
+                    f"vLLM cannot be imported ({reason_of(error)}); install it. With an NVIDIA "
+                    f"GPU: {install_hint('gpu')}; without: {install_hint('cpu')}"
                 ) from error
             except Exception as error:  # vLLM states what is wrong with a model in many ways
                 raise ModelError(

@@ -20,6 +20,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 from searchapp.errors import FolderError, PictureError
 from searchapp.files import local
+from searchapp.files.extras import install_hint
 from searchapp.files.file_state import (
     MAX_BYTES,
     SECOND,
@@ -242,7 +243,7 @@ def _opened(scheme: str) -> Store:
     """Return the store of a scheme; fsspec and its like are imported here. Errors: FolderError."""
     extra, module = EXTRAS[scheme]
     if find_spec("fsspec") is None or find_spec(module) is None:
-        raise FolderError(f"{scheme}:// needs an extra: pip install 'searchapp[{extra}]'")
+        raise FolderError(f"{scheme}:// needs an extra: {install_hint(extra)}")
     import fsspec
 
     for name in ("fsspec", module):  # they print tracebacks of what is told here in a line

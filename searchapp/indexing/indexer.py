@@ -11,7 +11,7 @@ from searchapp.catalog import Catalog
 from searchapp.errors import SearchAppError
 from searchapp.files import scan
 from searchapp.files.lock import writer_lock
-from searchapp.indexing.embedding.choose_engines import Running, Source
+from searchapp.indexing.embedding.choose_engines import RunningEngine, Source
 from searchapp.indexing.index_run import Run
 from searchapp.models import ModelSpec, select_collection
 from searchapp.search.good_match import Judges
@@ -35,7 +35,7 @@ class Filling:
         catalog: Catalog,
         indexes: Indexes,
         judges: Judges,
-        running: Running,
+        running: RunningEngine,
         policy: Policy,
     ) -> None:
         """Write into a library's folder and catalogue."""
@@ -98,7 +98,7 @@ class Filling:
 
             job = Job(spec, str(self._catalog.file), collection.id, options.max_megapixels)
             lookup = partial(self._catalog.lookup, collection)
-            return self._running.source(job, lookup, files, options.replicas)
+            return self._running.choose_source(job, lookup, files, options.replicas)
 
         return Run(self._catalog, spec, roots, options, start_source, collection)
 

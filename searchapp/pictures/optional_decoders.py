@@ -5,6 +5,7 @@ from __future__ import annotations
 from importlib.util import find_spec
 
 from searchapp.errors import PictureError
+from searchapp.files.extras import install_hint
 
 MODULES = {"jxl": "pillow_jxl", "raw": "rawpy", "video": "av"}
 
@@ -27,6 +28,6 @@ def installed_stages() -> list[str]:
 def missing(extra: str, what: str) -> PictureError:
     """Return the error of a file that cannot be read without an extra."""
     return PictureError(
-        f"{what} needs an extra: pip install 'searchapp[{extra}]'; then the next index reads it",
+        f"{what} needs an extra: {install_hint(extra)}; then the next index reads it",
         stage(extra),
     )

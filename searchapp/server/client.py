@@ -15,7 +15,7 @@ import time
 import uuid
 from collections.abc import Callable, Sequence
 from contextlib import suppress
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import Any
 
@@ -28,8 +28,10 @@ from searchapp.errors import (
     error_from_dict,
 )
 from searchapp.files import fetch_url, storage
+from searchapp.files.library_folder import catalog_file, require_library
 from searchapp.server.socket_path import is_free, log_path, socket_path, turn
 from searchapp.types import Answer, Hit, Query, SearchOptions, Term
+from searchapp.types.filter_values import FilterValue
 
 COMMAND = [sys.executable, "-m", "searchapp.server"]
 START_SECONDS = 300.0  # until the process listens; its engine may start after that
@@ -73,21 +75,17 @@ def search(
 
     Errors are those of Library.find, and EngineError where the process cannot be started.
     """
-    if not (residence.library / "catalog.db").exists():
-        raise LibraryError(
-            f"no library at {residence.library}; `searchapp index FOLDER` makes one there, "
-            "--library DIR names another"
-        )
+    require_library(residence.library)
     terms = [Term(query)] if isinstance(query, Query) else query
     if not terms or any(term.query.modality is None for term in terms):
         raise QueryError("nothing to look for; give a text, --image FILE, or both")
-    fields = _fields(terms, options)
+    body = _fields(terms, options)
     pictures = {
         _name(number): fetch_url.read(term.query.image)
         for number, term in enumerate(terms)
         if term.query.image is not None
     }
-    status, answer = ask(residence, "/api/search", fields, pictures, tell)
+    status, answer = ask(residence, "/api/search", body, pictures, tell)
     if status != 200:
         raise read_error(answer, terms)
     hits = tuple(Hit.from_dict({**found, "image_id": found["id"]}) for found in answer["hits"])
@@ -174,7 +172,7 @@ def _start(residence: Residence, tell: Callable[[str], None]) -> None:
             stdin=subprocess.DEVNULL, stdout=output, stderr=output,
             start_new_session=True, env=environment, cwd=residence.library,
         )  # fmt: skip
-    _bring_up_to_date(residence.library / "catalog.db", tell)
+    _bring_up_to_date(catalog_file(residence.library), tell)
     deadline = time.monotonic() + START_SECONDS
     while not _listens(residence.library):
         if process.poll() is not None or time.monotonic() > deadline:
@@ -222,11 +220,16 @@ def _fields(terms: Sequence[Term], options: SearchOptions) -> dict[str, Any]:
             }
             for number, term in enumerate(terms)
         ],
-        **asdict(options),
+        **{field.name: _as_text(getattr(options, field.name)) for field in fields(options)},
         "folder": storage.whole(folder) if folder else None,
         "model": _absolute(options.model),
         "one_prompt": True,
     }
+
+
+def _as_text(value: object) -> object:
+    """Return the text of a date, a rating or a place, which the process parses again."""
+    return str(value) if isinstance(value, FilterValue) else value
 
 
 def _absolute(model: str | None) -> str | None:

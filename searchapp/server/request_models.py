@@ -3,46 +3,69 @@
 from __future__ import annotations
 
 import json
-import re
-from dataclasses import asdict, fields, replace
+from collections.abc import Callable
+from dataclasses import fields, replace
 from typing import Annotated, Any, Literal, TypeVar
 
 from fastapi import HTTPException, Path, Request
 from fastapi.exceptions import RequestValidationError
-from pydantic import AfterValidator, BaseModel, BeforeValidator, Field, ValidationError
-from pydantic_core import PydanticCustomError
+from pydantic import BaseModel, BeforeValidator, Field, GetCoreSchemaHandler, ValidationError
+from pydantic_core import PydanticCustomError, core_schema
 from starlette.datastructures import UploadFile
 
-from searchapp.types import Filter, Order, SearchOptions
+from searchapp.errors import QueryError
+from searchapp.types import Circle, DateBound, Filter, Order, RatingRange, SearchOptions
 
-DATE = r"^\d{4}(-\d\d(-\d\d(T[\d:]+)?)?)?$"
 PLACE = r"^-?\d+(\.\d*)?,-?\d+(\.\d*)?,\d+(\.\d*)?(km)?$"
+RATING = r"^([0-5](\+|-[0-5])?|rejected|unrated)$"
 PARTS = 16  # of a question
 Asked = TypeVar("Asked", bound=BaseModel)
 MOST = 1000  # hits an answer, and pages together
 ImageId = Annotated[int, Path(ge=1, le=2**63 - 1)]
 
 
-def _date(value: str) -> str:
-    if not re.fullmatch(DATE, value):
-        raise PydanticCustomError("date", "a date looks like 2023, 2023-06 or 2023-06-17")
-    return value
+class ParsedText:
+    """Annotate a field that comes as text of a pattern and is parsed into a value of a filter."""
+
+    def __init__(
+        self, parse: Callable[[str], object], pattern: str | None = None, length: int | None = None
+    ) -> None:
+        """Take what parses the text, its pattern in the API's schema, and its most characters."""
+        self._parse, self._pattern, self._length = parse, pattern, length
+
+    def __get_pydantic_core_schema__(
+        self, source: Any, handler: GetCoreSchemaHandler
+    ) -> core_schema.CoreSchema:
+        """Return the schema: https://docs.pydantic.dev/latest/concepts/types/#custom-types."""
+        text = core_schema.str_schema(pattern=self._pattern, max_length=self._length)
+        return core_schema.no_info_after_validator_function(self._parse, text)
 
 
-Date = Annotated[str, AfterValidator(_date), Field(json_schema_extra={"pattern": DATE})]
+def _parse_date(text: str) -> DateBound:
+    """Parse a date; where it is none, the answer names the field (status 422)."""
+    try:
+        return DateBound.parse(text)
+    except QueryError as error:
+        raise PydanticCustomError("date", str(error)) from error
+
+
+Date = Annotated[
+    DateBound,
+    ParsedText(_parse_date),
+    Field(json_schema_extra={"pattern": f"^{DateBound.PATTERN}$"}),
+]
 Number = Annotated[float, Field(allow_inf_nan=False)]
 Score = Number | Literal["auto"]
 Size = Annotated[float, Field(ge=0, allow_inf_nan=False, description="megapixels")]
 Place = Annotated[
-    str, Field(max_length=100, pattern=PLACE, description="LATITUDE,LONGITUDE,KM: 48.85,2.35,5km")
+    Circle,
+    ParsedText(Circle.parse, PLACE, length=100),
+    Field(description="LATITUDE,LONGITUDE,KM: 48.85,2.35,5km"),
 ]
 Rating = Annotated[
-    str,
-    Field(
-        max_length=20,
-        pattern=r"^([0-5](\+|-[0-5])?|rejected|unrated)$",
-        description="4, 4+, 2-4, rejected or unrated",
-    ),
+    RatingRange,
+    ParsedText(RatingRange.parse, RATING, length=20),
+    Field(description=RatingRange.HELP),
 ]
 
 
@@ -97,9 +120,12 @@ class FilterRequest(BaseModel):
 
     def filter(self) -> Filter:
         """Return it as the library has it."""
+        return Filter(**self.filter_values())
+
+    def filter_values(self) -> dict[str, Any]:
+        """Return the values of a Filter by the names of its fields."""
         values = {field.name: getattr(self, field.name) for field in fields(Filter)}
-        folder = self.folder or None
-        return Filter(**(values | {"folder": folder, "keyword": tuple(self.keyword)}))
+        return values | {"folder": self.folder or None, "keyword": tuple(self.keyword)}
 
 
 class SimilarRequest(FilterRequest):
@@ -216,7 +242,7 @@ def _parsed(text: str | bytes) -> Any:
 def options_of(asked: SimilarRequest) -> SearchOptions:
     """Return what a search is asked with."""
     options = SearchOptions(
-        **asdict(asked.filter()),
+        **asked.filter_values(),
         count=asked.count + 1,  # one more tells whether there is another page
         offset=asked.offset,
         min_score=asked.min_score,

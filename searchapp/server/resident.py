@@ -10,14 +10,14 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
-from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from searchapp import engines
 from searchapp.errors import LibraryError, SearchAppError
 from searchapp.files.atomic import reason
-from searchapp.library import CATALOG
+from searchapp.files.extras import install_hint
+from searchapp.files.library_folder import require_library
+from searchapp.indexing.embedding.choose_engines import EngineChoice
 from searchapp.server import client
 from searchapp.server.guard import LOOPBACK, Rules
 from searchapp.server.socket_path import PLACE, socket_path
@@ -27,7 +27,6 @@ if TYPE_CHECKING:
 
     from searchapp.server.service import Service
 
-EXTRA = "the resident process needs FastAPI and uvicorn: pip install 'searchapp[server]'"
 CHECK_SECONDS = 0.5  # between looks at the clock
 REST_SECONDS = 3.0  # with nothing to do, after which others may have what one process alone can
 
@@ -52,21 +51,19 @@ def run(settings: Settings) -> None:
 
     Errors: LibraryError (no library there), SearchAppError (no FastAPI, the port is taken).
     """
-    if not (settings.library / CATALOG).exists():
-        raise LibraryError(f"no library at {settings.library}; `searchapp index FOLDER` makes one")
+    require_library(settings.library)
     try:
         import uvicorn
 
         from searchapp.server.app import create_app
         from searchapp.server.service import Service
     except ImportError as error:
-        raise SearchAppError(f"{EXTRA} ({error})") from error
+        raise SearchAppError(
+            f"the resident process needs FastAPI and uvicorn: {install_hint('server')} ({error})"
+        ) from error
     with _place(settings) as sockets:
-        start = partial(
-            engines.start_engine,
-            verbose=settings.verbose, url=settings.engine, api_key=settings.api_key,
-        )  # fmt: skip
-        service = Service(settings.library, start)
+        choice = EngineChoice(settings.engine, settings.api_key, verbose=settings.verbose)
+        service = Service(settings.library, choice.start)
         rules = Rules(settings.token, LOOPBACK | {settings.host or "localhost"})
         leaving = asyncio.Event()
         app = create_app(service, rules, allow_urls=settings.allow_urls, leave=leaving.set)

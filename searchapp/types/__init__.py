@@ -10,6 +10,7 @@ from searchapp.types.duplicates import (
     Found,
     Group,
 )
+from searchapp.types.filter_values import Circle, DateBound, RatingRange
 from searchapp.types.index import (
     MAX_MEGAPIXELS,
     Describing,
@@ -68,10 +69,12 @@ __all__ = [
     "Answer",
     "Between",
     "Certainty",
+    "Circle",
     "Collection",
     "CollectionInfo",
     "Comparing",
     "Copy",
+    "DateBound",
     "Describing",
     "DuplicateOptions",
     "Duplicates",
@@ -107,6 +110,7 @@ __all__ = [
     "Progress",
     "Pruned",
     "Query",
+    "RatingRange",
     "RunSummary",
     "SavedIndex",
     "Scanned",

@@ -8,7 +8,7 @@ from typing import Literal
 from searchapp.types.search import Filter
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class DuplicateOptions(Filter):
     """Where to look for duplicates: in which collection, among which pictures."""
 

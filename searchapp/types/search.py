@@ -6,6 +6,7 @@ from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import Any, Literal
 
+from searchapp.types.filter_values import Circle, DateBound, ParsedField, RatingRange
 from searchapp.types.picture import PictureSummary
 
 Modality = Literal["text", "image", "text+image"]
@@ -48,21 +49,24 @@ class Term:
     weight: float = 1.0
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)  # without slots, which would hide the descriptors of parsed fields
 class Filter:
-    """What a picture must fulfil to be searched at all; None asks for nothing."""
+    """What a picture must fulfil to be searched at all; None asks for nothing.
+
+    Dates, ratings and places may be given as text; the constructor raises QueryError.
+    """
 
     folder: str | Path | None = None  # a file below it
-    after: str | None = None  # of then or later: ISO 8601, or the beginning of one
-    before: str | None = None  # of then or earlier: 2023-06 includes all of June
+    after: ParsedField[DateBound] = ParsedField(DateBound)  # of then or later
+    before: ParsedField[DateBound] = ParsedField(DateBound)  # 2023-06 includes all of June
     camera: str | None = None  # a pattern with * and ?, in any case, from any word of the name on
     format: str | None = None  # jpeg, png ..., in any case
     min_size: float | None = None  # megapixels
     max_size: float | None = None
-    near: str | None = None  # taken there: LATITUDE,LONGITUDE,KM in degrees and kilometres
+    near: ParsedField[Circle] = ParsedField(Circle)  # taken there
     where: str | None = None  # an SQL condition over the view photos
     lens: str | None = None  # a pattern, as camera is
-    rating: str | None = None  # 4, 4+, 2-4, rejected or unrated
+    rating: ParsedField[RatingRange] = ParsedField(RatingRange)
     keyword: tuple[str, ...] = ()  # patterns with * and ?, in any case; it has one for each
     taken: bool = False  # the picture itself says when: its file's date does not count
 
@@ -77,7 +81,7 @@ class Filter:
         return Filter(**{field.name: getattr(self, field.name) for field in fields(Filter)})
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class SearchOptions(Filter):
     """How to search: which collection, how many hits, and what they must fulfil."""
 

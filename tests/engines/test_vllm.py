@@ -26,7 +26,7 @@ from searchapp.models import ModelSpec, resolve
 from searchapp.pictures import decode
 from searchapp.types import Finished, IndexOptions, Query
 
-pytest.importorskip("vllm", reason="vLLM is not installed: pip install 'searchapp[cpu]'")
+pytest.importorskip("vllm", reason="vLLM is not installed: pip install -e '.[cpu]'")
 from searchapp.engines.local import SLICE, LocalEngine
 from searchapp.engines.resize import resize
 from searchapp.engines.torchvision_stub import mend_torchvision

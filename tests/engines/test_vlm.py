@@ -27,7 +27,7 @@ from searchapp.pictures import decode
 from searchapp.search import query_vector
 from searchapp.types import Modality, ModelOptions, Query
 
-pytest.importorskip("vllm", reason="vLLM is not installed: pip install 'searchapp[cpu]'")
+pytest.importorskip("vllm", reason="vLLM is not installed: pip install -e '.[cpu]'")
 from searchapp.engines.local import LocalEngine
 from searchapp.engines.torchvision_stub import mend_torchvision
 

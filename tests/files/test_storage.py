@@ -308,7 +308,7 @@ def test_what_keeps_a_store_from_being_listed_is_one_line(
         patch.setattr(storage, "find_spec", lambda name: None)
         storage.forget()
         said = run("index", full.url, "--model", model)
-        assert "s3:// needs an extra: pip install 'searchapp[s3]'" in str(said.exception)
+        assert "s3:// needs an extra: pip install -e '.[s3]'" in str(said.exception)
     storage.forget()
     said = run("watch", full.url)
     assert "nothing tells of changes there" in str(said.exception)

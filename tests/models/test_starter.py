@@ -22,7 +22,7 @@ from searchapp.pictures import decode
 from searchapp.search import query_vector
 from searchapp.types import Finished, IndexOptions, Query, SearchOptions, Term
 
-pytest.importorskip("vllm", reason="vLLM is not installed: pip install 'searchapp[cpu]'")
+pytest.importorskip("vllm", reason="vLLM is not installed: pip install -e '.[cpu]'")
 from searchapp.cli.start_engine import UntilExit
 from searchapp.engines.local import LocalEngine
 from searchapp.indexing.embedding.choose_engines import start_cluster

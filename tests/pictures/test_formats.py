@@ -170,7 +170,7 @@ def test_without_its_extra_a_file_waits(
         assert index(opened, photos, model) == RunSummary(added=3, failed=2)
         assert index(opened, photos, model) == RunSummary(unchanged=3)
         (failure,) = [it for it in opened.failures() if it.path.endswith(name)]
-        assert f"pip install 'searchapp[{extra}]'" in failure.message
+        assert f"pip install -e '.[{extra}]'" in failure.message
         assert failure.stage == f"needs {extra}"
     assert index(opened, photos, model) == RunSummary(added=1, unchanged=3)
     assert [Path(it.path).name for it in opened.failures()] == ["bad.jpg"]

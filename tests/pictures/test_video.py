@@ -387,7 +387,7 @@ def test_without_the_extra_videos_are_counted(
     with monkeypatch.context() as patched:
         patched.setattr(optional_decoders, "has", lambda it: it != "video" and has(it))
         result = run("index", clips, "--model", model)
-        assert "1 videos left out (pip install 'searchapp[video]' reads them)" in result.stderr
+        assert "1 videos left out; to read them: pip install -e '.[video]'" in result.stderr
         assert opened.failures() == []
         assert first(opened, "purple").seconds == 8.0
     result = run("index", clips, "--model", model, "--no-video")

@@ -32,7 +32,8 @@ from click.testing import CliRunner
 from searchapp import engines
 from searchapp.cli import cli
 from searchapp.errors import SearchAppError
-from searchapp.library import CATALOG, Library
+from searchapp.files.library_folder import CATALOG
+from searchapp.library import Library
 from searchapp.types import Finished, IndexOptions, Progress, Query, SearchOptions
 from searchapp.vectors.faiss_files.choose_index import Policy
 from support.fakes import FakeEngine

@@ -275,7 +275,7 @@ def test_without_pymilvus_it_is_said_how_to_get_it(
 ) -> None:
     """Nothing else needs it."""
     monkeypatch.setitem(sys.modules, "pymilvus", None)
-    with pytest.raises(VectorsError, match=r"pip install 'searchapp\[milvus\]'"):
+    with pytest.raises(VectorsError, match=r"pip install -e '\.\[milvus\]'"):
         index(opened, photos, model, vectors=file)
     index(opened, photos, model)
     assert len(answers(opened)) == 3

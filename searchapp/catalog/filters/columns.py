@@ -14,9 +14,8 @@ import numpy as np
 from numpy.typing import NDArray
 from sqlite_utils import Database
 
-from searchapp.catalog.filters.fields import FIELDS, NOWHERE, UNRATED, Field
-from searchapp.errors import QueryError
-from searchapp.types import Between, Filter
+from searchapp.catalog.filters.fields import FIELDS, NOWHERE, Field
+from searchapp.types import Between, Circle, Filter
 
 Ids = NDArray[np.int64]
 Mask = NDArray[np.bool_]
@@ -24,9 +23,7 @@ Values = NDArray[np.signedinteger[Any]]
 Rows = Iterable[tuple[int, Any]]
 MOST = 2**62
 EARTH = 6371.0  # its mean radius, km
-NEAR = "LATITUDE,LONGITUDE,KM, such as 48.85,2.35,5km"
 NONE = np.zeros(0, np.int64)
-STARS = "4, 4+, 2-4, rejected or unrated"
 FORMATS = {"jpg": "jpeg", "tif": "tiff", "heic": "heif", "jp2": "jpeg2000"}
 
 
@@ -107,7 +104,7 @@ class Images:
     def fulfilling(self, db: Database, wanted: Filter) -> Iterator[tuple[str, Mask]]:
         """Yield, by image id, what fulfils each part of a filter that asks for something.
 
-        Each comes with the name of what it is about; QueryError.
+        Each comes with the name of what it is about.
         """
         for about, part in ranges(wanted):
             values = self.values(db, part.field)
@@ -123,15 +120,15 @@ class Images:
 
 
 def ranges(wanted: Filter) -> Iterator[tuple[str, Between]]:
-    """Yield what a filter asks of numbers, each with the name of what it is about; QueryError."""
+    """Yield what a filter asks of numbers, each with the name of what it is about."""
     if wanted.after is not None:
-        yield "date", Between("date", number_of(wanted.after, "0"), MOST)
+        yield "date", Between("date", wanted.after.earliest, MOST)
     if wanted.before is not None:
-        yield "date", Between("date", 0, number_of(wanted.before, "9"))
+        yield "date", Between("date", 0, wanted.before.latest)
     if wanted.taken:
         yield "taken", Between("by_file", 0, 0)
     if wanted.rating is not None:
-        yield "rating", Between("rating", *rating_of(wanted.rating))
+        yield "rating", Between("rating", wanted.rating.low, wanted.rating.high)
     if wanted.min_size is not None:
         yield "size", Between("pixels", _whole(wanted.min_size, math.ceil), MOST)
     if wanted.max_size is not None:
@@ -185,50 +182,18 @@ class Tags:
         return mask
 
 
-def rating_of(text: str) -> tuple[int, int]:
-    """Return the least and the most stars that are meant; -1: rejected. Raise QueryError."""
-    text = text.strip().casefold()
-    if text in ("rejected", "unrated"):
-        return (-1, -1) if text == "rejected" else (UNRATED, UNRATED)
-    found = re.fullmatch(r"([0-5])(\+|-([0-5]))?", text)
-    if found is None:
-        raise QueryError(f"a rating is {STARS}; not {text!r}")
-    least = int(found[1])
-    return least, 5 if found[2] == "+" else int(found[3] or least)
-
-
 def format_of(text: str) -> str:
     """Return the pattern of a format that is asked for: jpg and .jpeg are JPEG."""
     name = text.casefold().removeprefix(".")
     return FORMATS.get(name, name)
 
 
-def place_of(text: str) -> tuple[float, float, float]:
-    """Return latitude and longitude in degrees, and kilometres; raise QueryError."""
-    try:
-        latitude, longitude, km = (
-            float(part) for part in text.lower().removesuffix("km").split(",")
-        )
-    except ValueError as error:
-        raise QueryError(f"a place is {NEAR}; not {text!r}") from error
-    if not (abs(latitude) <= 90 and abs(longitude) <= 180 and 0 <= km < math.inf):
-        raise QueryError(f"{text!r} is nowhere on earth; a place is {NEAR}")
-    return latitude, longitude, km
-
-
-def _near(text: str, latitudes: Values, longitudes: Values) -> Mask:
+def _near(circle: Circle, latitudes: Values, longitudes: Values) -> Mask:
     """Tell what lies within a distance on the sphere (haversine)."""
-    latitude, longitude, km = place_of(text)
-    there, here = np.radians(latitudes / 1e6), math.radians(latitude)
-    across = np.radians(longitudes / 1e6 - longitude)
+    there, here = np.radians(latitudes / 1e6), math.radians(circle.latitude)
+    across = np.radians(longitudes / 1e6 - circle.longitude)
     half = np.sin((there - here) / 2) ** 2
     half += math.cos(here) * np.cos(there) * np.sin(across / 2) ** 2
-    within = 2 * EARTH * np.arcsin(np.sqrt(np.clip(half, 0, 1))) <= km
+    within = 2 * EARTH * np.arcsin(np.sqrt(np.clip(half, 0, 1))) <= circle.radius_km
     near: Mask = within & (latitudes != NOWHERE) & (longitudes != NOWHERE)
     return near
-
-
-def number_of(date: str, filler: str) -> int:
-    """Return the beginning of a date as a number, the rest filled up."""
-    digits = "".join(c for c in date if c.isdecimal())
-    return int(digits[:14].ljust(14, filler))

@@ -10,8 +10,9 @@ import hashlib
 import re
 from dataclasses import dataclass
 
+from searchapp.types.filter_values import UNRATED
+
 UNKNOWN = -1  # a date
-UNRATED = 0
 NOWHERE = 10**9  # a latitude or longitude, in millionths of a degree
 DATE = (
     "coalesce(cast(replace(replace(replace(substr(date, 1, 19), '-', ''), ':', ''), 'T', '')"

@@ -6,9 +6,9 @@ import math
 
 from sqlite_utils import Database
 
-from searchapp.catalog.filters.columns import EARTH, MOST, like, patterns, place_of, ranges
+from searchapp.catalog.filters.columns import EARTH, MOST, like, patterns, ranges
 from searchapp.catalog.filters.fields import FIELDS, NOWHERE, told
-from searchapp.types import Between, Filter, OneOf
+from searchapp.types import Between, Circle, Filter, OneOf
 
 Parts = list[Between | OneOf]
 
@@ -17,7 +17,7 @@ def pushed(db: Database, wanted: Filter) -> tuple[tuple[Between | OneOf, ...], b
     """Return conditions that all which fulfils a filter fulfils, and whether they say all of it.
 
     A folder is none: files move, and nothing is embedded again. An SQL condition is none, nor is a
-    keyword. A place is a box around its circle. Errors: QueryError.
+    keyword. A place is a box around its circle.
     """
     whole = not (wanted.folder or wanted.where is not None or wanted.near or wanted.keyword)
     parts: Parts = [part for _, part in ranges(wanted)]
@@ -42,9 +42,9 @@ def _like(db: Database, name: str, pattern: str) -> tuple[str, ...]:
     return tuple(sorted(told(text) for (text,) in rows if fits(text)))
 
 
-def _box(text: str) -> Parts:
+def _box(circle: Circle) -> Parts:
     """Return a box that a circle on the sphere lies in, in millionths of a degree."""
-    latitude, longitude, km = place_of(text)
+    latitude, longitude, km = circle.latitude, circle.longitude, circle.radius_km
     high = math.degrees(km / EARTH) + 1e-4  # and what rounding costs
     south, north = max(latitude - high, -90.0), min(latitude + high, 90.0)
     parts: Parts = [Between("latitude", _millionths(south) - 1, _millionths(north) + 1)]

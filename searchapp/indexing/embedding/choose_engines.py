@@ -1,14 +1,16 @@
-"""The engine that runs in this process, if one does, and what embeds the files of a run."""
+"""Decide whether one engine runs or several, and where: here, at a URL, or on a Ray cluster."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from dataclasses import replace
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any, Protocol, TypeAlias
 
+from searchapp import engines
 from searchapp.catalog import Lookup, Work
-from searchapp.engines.base import Engine
-from searchapp.models import ModelSpec
+from searchapp.engines import Engine
+from searchapp.indexing.embedding.count_engines import plan_processes, threads_per_engine
+from searchapp.models import ModelSpec, check_trust, hub
 from searchapp.types import EngineStarting
 
 if TYPE_CHECKING:
@@ -43,12 +45,50 @@ class Source(Protocol):
         """Stop, when all is done."""
 
 
-# Starts engines for a job of so many files, so many on a GPU; None where one in this process does.
+# Starts several engines for a job: how many files it has, and how many engines each GPU is to
+# run. None: one engine in this process does as well.
 StartMany: TypeAlias = "Callable[[Job, int, int | None], Source | None]"
 
 
-class Running:
-    """Starts an engine when the first is needed, and another where the model changes."""
+@dataclass(frozen=True, slots=True)
+class EngineChoice:
+    """What a user says of engines; the model, the machine and the number of files say the rest.
+
+    start and start_many are what Library.open takes. How many engines each GPU runs is said for
+    each index run: IndexOptions.replicas.
+    """
+
+    url: str | None = None  # where vLLM serves the model: no engine is started
+    api_key: str | None = field(default=None, repr=False)  # for that URL
+    cluster: str | None = None  # a Ray cluster, on whose nodes files are embedded
+    verbose: bool = False  # show what vLLM prints
+    seed: int = 0
+
+    def start(self, spec: ModelSpec) -> Engine:
+        """Start one engine, in this process or for the URL; errors: EngineError, ModelError."""
+        return engines.start_engine(
+            spec, seed=self.seed, verbose=self.verbose, url=self.url, api_key=self.api_key
+        )
+
+    def start_many(self, job: Job, files: int, replicas: int | None) -> Source | None:
+        """Start what embeds a run's files in other processes; None: use one engine here.
+
+        Errors: EngineError where there is no such cluster, ModelError.
+        """
+        if self.url is not None:
+            return None
+        check_trust(job.spec)
+        arguments = {"verbose": self.verbose}
+        if self.cluster is not None:
+            return start_cluster(job, self.cluster, replicas, arguments)
+        started = start_replicas(job, files, replicas, arguments)
+        if started is not None:
+            hub.fetch(job.spec)  # once, so that the processes do not all download the weights
+        return started
+
+
+class RunningEngine:
+    """The engine of this process: started when it is first needed, and when the model changes."""
 
     def __init__(
         self, start: Callable[[ModelSpec], Engine], start_many: StartMany | None = None
@@ -57,7 +97,7 @@ class Running:
         self._start, self._start_many = start, start_many
         self.engine: Engine | None = None
 
-    def of(self, spec: ModelSpec) -> Engine:
+    def get(self, spec: ModelSpec) -> Engine:
         """Return the engine of a model; errors: EngineError, ModelError."""
         if self.engine is not None and self.engine.spec != spec:
             self.close()
@@ -65,26 +105,25 @@ class Running:
             self.engine = self._start(spec)
         return self.engine
 
-    def source(
+    def choose_source(
         self, job: Job, lookup: Callable[[], Lookup], files: int, replicas: int | None
     ) -> Source:
-        """Return what embeds so many files: many engines, or the one of this process.
+        """Return what embeds a number of files: several engines, or the one of this process.
 
-        lookup: what opens what the collection has, for an engine here. replicas: engines on a GPU.
+        lookup: opens what the collection has, for an engine here. replicas: engines on a GPU.
         """
-        from searchapp.engines import machine
         from searchapp.indexing.embedding.pipeline import Pipeline
 
         if self._start_many is not None and self.engine is None:
-            many = self._start_many(job, files, replicas)
-            if many is not None:
-                return many
+            several = self._start_many(job, files, replicas)
+            if several is not None:
+                return several
         return Pipeline(
             job.spec,
-            lambda: self.of(job.spec),
+            lambda: self.get(job.spec),
             lookup(),
             max_megapixels=job.max_megapixels,
-            threads=machine.threads_each(1),
+            threads=threads_per_engine(1),
         )
 
     def close(self) -> None:
@@ -95,37 +134,39 @@ class Running:
 
 
 def start_replicas(
-    job: Job, files: int, wanted: int | None = None, arguments: Mapping[str, Any] | None = None
+    job: Job,
+    files: int,
+    replicas: int | None = None,
+    arguments: Mapping[str, Any] | None = None,
 ) -> Replicas | None:
-    """Start several engines for so many files; None where one in this process does as well.
+    """Start several engines on this machine; None where one in this process does as well.
 
-    wanted: how many on each GPU, or on the CPU. arguments: of every engine.
+    replicas: how many on each GPU, or on the CPU. arguments: of every engine.
     """
-    from searchapp.engines import machine
     from searchapp.indexing.embedding.replicas import Replicas
 
-    places = machine.places(job.spec, files, wanted)
-    if not places:
+    environments = plan_processes(job.spec, files, replicas)
+    if not environments:
         return None
-    threads = machine.threads_each(len(places))
+    threads = threads_per_engine(len(environments))
     return Replicas(
-        replace(job, threads=threads, arguments={"bulk": True, **(arguments or {})}), places
+        replace(job, threads=threads, arguments={"bulk": True, **(arguments or {})}), environments
     )
 
 
 def start_cluster(
     job: Job,
     address: str,
-    wanted: int | None = None,
+    replicas: int | None = None,
     arguments: Mapping[str, Any] | None = None,
-    most: int | None = None,
+    max_engines: int | None = None,
 ) -> Cluster:
     """Return what embeds files on the nodes of a Ray cluster; EngineError where there is none.
 
-    address: HOST:PORT, auto or local. wanted: engines on each GPU, or on each node without one.
-    arguments: of every engine. most: engines in all.
+    address: HOST:PORT, auto or local. replicas: engines on each GPU, or on each node without one.
+    arguments: of every engine. max_engines: in all.
     """
     from searchapp.indexing.embedding.cluster.driver import Cluster
 
     job = replace(job, arguments={"bulk": True, **(arguments or {})})
-    return Cluster(job, address, wanted, most)
+    return Cluster(job, address, replicas, max_engines)

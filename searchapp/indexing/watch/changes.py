@@ -12,13 +12,13 @@ from pathlib import Path
 
 from searchapp.errors import SearchAppError
 from searchapp.files import scan
+from searchapp.files.extras import install_hint
 from searchapp.files.ignore_rules import FILE as RULES
 
 TICK = 0.5  # seconds between looks at what was noted
 # File systems that other machines write to without this one being told.
 REMOTE = ("nfs", "cifs", "smb", "9p", "afs", "ceph", "gluster", "lustre", "fuse", "davfs", "virtio")
 LOCAL = "fuseblk"  # a disk of this machine, such as an external one with NTFS
-EXTRA = "watch needs watchfiles: pip install 'searchapp[watch]'"
 
 
 class Watcher:
@@ -80,7 +80,9 @@ def check_installed() -> None:
     try:
         import watchfiles  # noqa: F401
     except ImportError as error:
-        raise SearchAppError(f"{EXTRA} ({error})") from error
+        raise SearchAppError(
+            f"watch needs watchfiles: {install_hint('watch')} ({error})"
+        ) from error
 
 
 def is_remote(folder: Path, mounts: str = "/proc/self/mounts") -> bool:

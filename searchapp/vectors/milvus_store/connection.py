@@ -12,9 +12,9 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 from searchapp.errors import VectorsError
+from searchapp.files.extras import install_hint
 from searchapp.vectors.address import TOKEN, Address
 
-EXTRA = "Milvus needs pymilvus: pip install 'searchapp[milvus]'"
 BUSY = (
     "{} is open in another process, and Milvus Lite allows one: try again when its index, check or "
     "query has ended. Several at once need a server of Milvus"
@@ -111,7 +111,7 @@ def _connected(address: Address) -> Any:
         from pymilvus import MilvusClient
         from pymilvus.exceptions import MilvusException
     except ImportError as error:
-        raise VectorsError(f"{EXTRA} ({error})") from error
+        raise VectorsError(f"Milvus needs pymilvus: {install_hint('milvus')} ({error})") from error
     # They print what they raise as well.
     for name in ("pymilvus", "pymilvus.milvus_client", "milvus_lite", "grpc._server"):
         logging.getLogger(name).setLevel(logging.CRITICAL + 1)
@@ -140,7 +140,7 @@ def _see_that_it_can_be(file: Path) -> None:
         import milvus_lite  # noqa: F401
     except ImportError as error:
         raise VectorsError(
-            f"a file of Milvus needs Milvus Lite: pip install 'searchapp[milvus]' ({error})"
+            f"a file of Milvus needs Milvus Lite: {install_hint('milvus')} ({error})"
         ) from error
     if file.is_file():
         raise VectorsError(f"{file} is a file; Milvus Lite makes a folder of that name")

@@ -17,6 +17,7 @@ from searchapp.engines import machine
 from searchapp.engines.base import Engine
 from searchapp.errors import EngineError, SearchAppError, error_to_dict
 from searchapp.indexing.embedding.cluster.spool import numbered
+from searchapp.indexing.embedding.count_engines import count_on_gpu
 from searchapp.indexing.embedding.pipeline import Outcome, Pipeline, take, weight
 from searchapp.indexing.embedding.replicas import A_FILE, A_START, QUIET
 from searchapp.indexing.embedding.worker import Job
@@ -142,7 +143,7 @@ def look(spec: ModelSpec, cores: int) -> Node:
     return Node(
         node_name(),
         version(),
-        machine.engines_on(spec, found[0], cores) if found else 0,
+        count_on_gpu(spec, found[0], cores) if found else 0,
     )
 
 

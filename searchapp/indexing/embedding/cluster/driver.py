@@ -26,8 +26,10 @@ from searchapp.catalog import Work
 from searchapp.engines import machine
 from searchapp.engines.captured_output import quiet
 from searchapp.errors import EngineError, error_from_dict
+from searchapp.files.extras import install_hint
 from searchapp.indexing.embedding.cluster.actor import Answer, Embedder, Known, Node, look, version
 from searchapp.indexing.embedding.cluster.spool import Spool
+from searchapp.indexing.embedding.count_engines import ALLOCATOR
 from searchapp.indexing.embedding.pipeline import Outcome
 from searchapp.indexing.embedding.worker import Job
 from searchapp.types import EngineStarting, Failure
@@ -57,10 +59,10 @@ class Room:
     def environment(self) -> dict[str, str]:
         """Return the environment of each engine's process."""
         if self.gpus:
-            return {**machine.ALLOCATOR, "OMP_NUM_THREADS": "1"}
+            return {**ALLOCATOR, "OMP_NUM_THREADS": "1"}
         # Ray binds nothing to cores, and several engines would bind themselves to the same.
         return {
-            **machine.ALLOCATOR,
+            **ALLOCATOR,
             "OMP_NUM_THREADS": str(max(1, int(self.cpus))),
             "VLLM_CPU_OMP_THREADS_BIND": "nobind",
         }
@@ -245,7 +247,7 @@ def _connect(address: str) -> None:
         import ray
         import ray.data
     except ImportError as error:
-        raise EngineError("a cluster needs Ray: pip install 'searchapp[cluster]'") from error
+        raise EngineError(f"a cluster needs Ray: {install_hint('cluster')}") from error
     if "://" in address:
         raise EngineError(
             f"{address}: Ray Client is not supported; run this on a node of the cluster, with "

@@ -1,0 +1,60 @@
+"""Say how to install an extra of searchapp: the packages that one optional feature needs."""
+
+from __future__ import annotations
+
+import re
+import shlex
+from pathlib import Path
+
+DISTRIBUTION = "searchapp"
+# The name on PyPI; None: not published. While it is None, anyone could register the name
+# searchapp, so that no message may tell people to install it.
+PUBLISHED_NAME: str | None = None
+
+
+def install_hint(extra: str) -> str:
+    """Return the command that installs an extra for this copy of searchapp."""
+    if (clone := find_clone()) is not None:
+        return f"pip install -e '.[{extra}]' (in the clone, {clone})"
+    if PUBLISHED_NAME is not None:
+        return f"pip install '{PUBLISHED_NAME}[{extra}]'"
+    if requirements := read_requirements(extra):
+        return f"pip install {shlex.join(requirements)}"
+    return f"install what pyproject.toml lists under the extra {extra}"
+
+
+def upgrade_hint() -> str:
+    """Return what installs the newest version over this copy of searchapp."""
+    if (clone := find_clone()) is not None:
+        return f"git pull (in the clone, {clone})"
+    if PUBLISHED_NAME is not None:
+        return f"pip install -U {PUBLISHED_NAME}"
+    return f"install the newest version of {DISTRIBUTION} as you installed this one"
+
+
+def find_clone() -> Path | None:
+    """Return the source tree that this package runs from; None: it is installed elsewhere."""
+    import tomllib
+
+    root = Path(__file__).resolve().parents[2]
+    try:
+        project = tomllib.loads((root / "pyproject.toml").read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        return None
+    return root if project.get("project", {}).get("name") == DISTRIBUTION else None
+
+
+def read_requirements(extra: str) -> list[str]:
+    """Return the requirements of an extra from the installed metadata, such as "rawpy>=0.24".
+
+    A marker beside the extra's own stays; pip evaluates it.
+    https://packaging.python.org/en/latest/specifications/dependency-specifiers/
+    """
+    from importlib import metadata
+
+    try:
+        listed = metadata.requires(DISTRIBUTION) or []
+    except metadata.PackageNotFoundError:
+        return []
+    own_marker = re.compile(rf"(?:\s+and)?\s*extra\s*==\s*(['\"]){re.escape(extra)}\1\s*$")
+    return [own_marker.sub("", line).rstrip("; ") for line in listed if own_marker.search(line)]

@@ -1,0 +1,126 @@
+"""One engine or several, and where: decided by the user's choice, the model and the machine."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+from types import SimpleNamespace
+
+import pytest
+from support.fakes import FakeEngine
+
+from searchapp import engines
+from searchapp.engines import machine
+from searchapp.engines.machine import Gpu
+from searchapp.errors import EngineError, ModelError
+from searchapp.indexing.embedding import choose_engines, count_engines
+from searchapp.indexing.embedding.choose_engines import EngineChoice, RunningEngine
+from searchapp.indexing.embedding.count_engines import FILES_PER_ENGINE, plan_processes
+from searchapp.indexing.embedding.pipeline import Pipeline
+from searchapp.indexing.embedding.worker import Job
+from searchapp.models import ModelSpec, resolve
+
+MANY = 100 * FILES_PER_ENGINE
+TWO_TOWERS, LANGUAGE = resolve("clip-vit-b-32"), resolve("vlm2vec")
+
+
+@pytest.fixture
+def job(model: Path) -> Job:
+    return Job(resolve(str(model)))
+
+
+@pytest.fixture
+def two_gpus(monkeypatch: pytest.MonkeyPatch) -> list[Gpu]:
+    gpus = [Gpu("0", 80_000), Gpu("1", 6_000)]
+    monkeypatch.setattr(machine, "gpus", lambda: gpus)
+    monkeypatch.setattr(machine, "cores", lambda: list(range(18)))
+    return gpus
+
+
+@pytest.fixture
+def no_gpu(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(machine, "gpus", lambda: [])
+    monkeypatch.setattr(machine, "cores", lambda: list(range(8)))
+    monkeypatch.setattr(count_engines, "has_gpu", lambda: False)
+
+
+def devices(spec: ModelSpec, files: int, replicas: int | None = None) -> list[str]:
+    return [each["CUDA_VISIBLE_DEVICES"] for each in plan_processes(spec, files, replicas)]
+
+
+def test_engines_are_as_many_as_gpus_memory_and_files_allow(two_gpus: list[Gpu]) -> None:
+    """Each GPU gets its first engine before any gets its second; few files start none."""
+    assert devices(TWO_TOWERS, MANY) == ["0", "1"] * 2 + ["0"] * 6
+    assert devices(TWO_TOWERS, 3 * FILES_PER_ENGINE) == ["0", "1", "0"]
+    assert devices(TWO_TOWERS, FILES_PER_ENGINE - 1) == []
+    assert devices(TWO_TOWERS, 1, replicas=2) == ["0", "1", "0", "1"]
+    needed = LANGUAGE.weights_mb + count_engines.LANGUAGE_MODEL_MB
+    assert devices(LANGUAGE, MANY).count("0") == min(4, int(0.9 * 80_000) // needed)
+    assert devices(LANGUAGE, MANY).count("1") == 1
+
+
+def test_a_cpu_is_shared_by_the_engines_of_small_models(
+    no_gpu: None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(machine, "free_memory_mb", lambda: 1_000_000)
+    small = replace(TWO_TOWERS, weights_mb=100)
+    parts = [each["VLLM_CPU_OMP_THREADS_BIND"] for each in plan_processes(small, MANY, 3)]
+    assert parts == ["0,1", "2,3", "4,5"]
+    assert len(plan_processes(small, MANY)) == 8
+    assert plan_processes(LANGUAGE, MANY) == []
+    monkeypatch.setattr(machine, "free_memory_mb", lambda: None)
+    assert plan_processes(small, MANY) == []
+
+
+def test_a_url_starts_no_engine_here(job: Job, two_gpus: list[Gpu]) -> None:
+    choice = EngineChoice("http://127.0.0.1:9", api_key="secret")
+    assert choice.start_many(job, MANY, 4) is None
+    assert "secret" not in repr(choice)
+
+
+def test_a_choice_is_what_the_engine_starts_with(job: Job, monkeypatch: pytest.MonkeyPatch) -> None:
+    asked = []
+    monkeypatch.setattr(engines, "start_engine", lambda spec, **kept: asked.append((spec, kept)))
+    EngineChoice("http://host", "key", verbose=True, seed=3).start(job.spec)
+    kept = {"url": "http://host", "api_key": "key", "verbose": True, "seed": 3}
+    assert asked == [(job.spec, kept)]
+
+
+def test_code_that_is_not_trusted_starts_nothing_anywhere(
+    job: Job, two_gpus: list[Gpu], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Neither processes, nor a download, nor the cluster."""
+    for name in ("start_replicas", "start_cluster"):
+        monkeypatch.setattr(choose_engines, name, lambda *_: pytest.fail("it started"))
+    foreign = replace(job, spec=replace(job.spec, code=("model.py",), trusted=False))
+    for choice in (EngineChoice(), EngineChoice(cluster="local")):
+        with pytest.raises(ModelError, match="runs code of its own"):
+            choice.start_many(foreign, MANY, None)
+
+
+def test_a_cluster_is_asked_however_few_files_there_are(job: Job) -> None:
+    pytest.importorskip("ray")
+    with pytest.raises(EngineError, match="Ray Client is not supported"):
+        EngineChoice(cluster="ray://127.0.0.1:10001").start_many(job, 1, None)
+
+
+def test_weights_are_fetched_once_for_several_engines(
+    job: Job, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    fetched: list[ModelSpec] = []
+    monkeypatch.setattr(choose_engines.hub, "fetch", fetched.append)
+    several = SimpleNamespace()
+    for started in (None, several):
+        monkeypatch.setattr(choose_engines, "start_replicas", lambda *_, it=started: it)
+        assert EngineChoice().start_many(job, MANY, None) is started
+    assert fetched == [job.spec]
+
+
+def test_an_engine_that_runs_already_embeds_the_files_too(job: Job) -> None:
+    """To start several beside it would load the weights again."""
+    running = RunningEngine(FakeEngine, lambda *_: pytest.fail("several were started"))
+    running.get(job.spec)
+    source = running.choose_source(job, lambda: SimpleNamespace(close=lambda: None), MANY, None)
+    assert isinstance(source, Pipeline)
+    source.close()
+    running.close()
