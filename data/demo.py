@@ -13,7 +13,7 @@ from pathlib import Path
 from searchapp import Hit, IndexOptions, Library, Query, SearchOptions, Term
 from searchapp.cli.progress import follow
 from searchapp.cli.start_engine import starter
-from searchapp.pages.contact_sheet import Section, write_sheet
+from searchapp.pages.contact_sheet import Section, write_contact_sheet
 
 ROOT = Path(__file__).resolve().parent.parent
 PHOTOS = ROOT / "data" / "photos"
@@ -51,7 +51,7 @@ def main() -> None:
             for hit in hits[:3]:
                 print(f"  {hit.score:.3f}  {_short(hit)}")
             sections.append(Section(title, hits))
-    write_sheet(PAGE, sections, title="searchapp: what the demo found")
+    write_contact_sheet(PAGE, sections, title="searchapp: what the demo found")
     print(f"\nopen {PAGE.relative_to(ROOT)} in a browser to see the pictures")
 
 

@@ -162,9 +162,9 @@ def command(
         answer = client.search(residence, query, options, note)
     hits = answer.hits
     if html is not None:
-        from searchapp.pages.contact_sheet import Section, write_sheet
+        from searchapp.pages.contact_sheet import Section, write_contact_sheet
 
-        write_sheet(html, [Section(title(query), hits)])
+        write_contact_sheet(html, [Section(title(query), hits)])
         note(f"{len(hits)} pictures in {html}")
     for folder, take, done in (
         (copy_to, copy_hits.copy, "copied"),
