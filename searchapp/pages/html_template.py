@@ -8,8 +8,7 @@ from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from searchapp.errors import SearchAppError
-from searchapp.files.atomic import complete
+from searchapp.files.atomic import write_output
 
 if TYPE_CHECKING:
     from jinja2 import Environment
@@ -29,14 +28,11 @@ def write_html(file: Path, template: str, **values: object) -> None:
     Errors: SearchAppError if the file cannot be written.
     """
     parts = _environment().get_template(template).generate(values)
-    try:
-        with (
-            complete(file) as temporary,
-            temporary.open("w", encoding="utf-8", errors="replace") as opened,
-        ):
-            opened.writelines(parts)
-    except OSError as error:
-        raise SearchAppError(f"{file} cannot be written: {error.strerror}") from error
+    with (
+        write_output(file) as temporary,
+        temporary.open("w", encoding="utf-8", errors="replace") as opened,
+    ):
+        opened.writelines(parts)
 
 
 def jpeg_data_url(picture: Picture, quality: int) -> str:
