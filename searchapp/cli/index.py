@@ -100,19 +100,18 @@ def command(
     searchapp index s3://my-bucket/photos
     """
     from searchapp.cli.progress import follow, summed_up
-    from searchapp.cli.start_engine import starter, starter_of_many, starter_on
+    from searchapp.cli.start_engine import starter, starter_of_many
     from searchapp.cli.watchdog import watched
     from searchapp.files.library_folder import library_folder
     from searchapp.library import Library
 
     options = IndexOptions(model_options=taken(arguments), **arguments)
-    start = starter(verbose, tell=False, url=engine, api_key=api_key)
     if engine and cluster:
         raise click.UsageError("--engine and --cluster exclude each other")
-    many = starter_on(cluster, verbose) if cluster else starter_of_many(verbose)
     with Library.open(
-        library, create=True, dry=options.dry_run, start=start,
-        start_many=None if engine else many, tell=note,
+        library, create=True, dry=options.dry_run,
+        start=starter(verbose, tell=False, url=engine, api_key=api_key),
+        start_many=starter_of_many(verbose, url=engine, cluster=cluster), tell=note,
     ) as opened:  # fmt: skip
         try:
             summary = follow(watched(opened.index(folders, options)))

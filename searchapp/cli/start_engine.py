@@ -1,48 +1,21 @@
-"""The engine of a single command: it says that it starts, and ends with the process."""
+"""The engine of a single command: it says that it starts, and ends with the process.
+
+A query that the resident process answers needs no engine, so heavy imports are inside functions.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from searchapp import engines
 from searchapp.cli.shared_options import note, shown
-from searchapp.indexing.embedding import choose_engines
-from searchapp.models import EngineInput, ModelSpec, check_trust, hub
 
 if TYPE_CHECKING:
-    from searchapp.indexing.embedding.cluster.driver import Cluster
-    from searchapp.indexing.embedding.replicas import Replicas
+    from searchapp.engines import Engine
+    from searchapp.indexing.embedding.choose_engines import Source, StartMany
     from searchapp.indexing.embedding.worker import Job
-
-
-class UntilExit:
-    """An engine that the end of the process closes: to free a model tidily takes seconds."""
-
-    def __init__(self, engine: engines.Engine) -> None:
-        """Wrap an engine."""
-        self._engine = engine
-
-    @property
-    def spec(self) -> ModelSpec:
-        """Return the model."""
-        return self._engine.spec
-
-    def prepare(self, item: EngineInput) -> EngineInput:
-        """Prepare: see Engine."""
-        return self._engine.prepare(item)
-
-    def embed(self, inputs: Sequence[EngineInput]) -> list[engines.Vector | engines.Refusal]:
-        """Embed: see Engine."""
-        return self._engine.embed(inputs)
-
-    def count_tokens(self, prompt: str) -> int:
-        """Count: see Engine."""
-        return self._engine.count_tokens(prompt)
-
-    def close(self) -> None:
-        """Leave it to the process's end."""
+    from searchapp.models import ModelSpec
 
 
 def starter(
@@ -52,37 +25,49 @@ def starter(
     tell: bool = True,
     url: str | None = None,
     api_key: str | None = None,
-) -> Callable[[ModelSpec], engines.Engine]:
+) -> Callable[[ModelSpec], Engine]:
     """Return what a library starts its engine with; tell: say so, which index does by itself."""
 
-    def start(spec: ModelSpec) -> engines.Engine:
+    def start(spec: ModelSpec) -> Engine:
+        from searchapp import engines
+        from searchapp.engines.unclosed import UnclosedEngine
+        from searchapp.models import check_trust
+
         check_trust(spec)
         if tell and url is None:
             note(f"starting vLLM with {shown(Path(spec.name).name)} ...")
         engine = engines.start_engine(spec, seed=seed, verbose=verbose, url=url, api_key=api_key)
-        return engine if url else UntilExit(engine)
+        return engine if url else UnclosedEngine(engine)  # freeing a model takes seconds
 
     return start
 
 
-def starter_of_many(verbose: bool) -> Callable[[Job, int, int | None], Replicas | None]:
-    """Return what a library starts several engines with, in processes of their own."""
+def starter_of_many(
+    verbose: bool, *, url: str | None = None, cluster: str | None = None
+) -> StartMany | None:
+    """Return what a library starts several engines with: on a Ray cluster, or on this machine.
 
-    def start(job: Job, files: int, wanted: int | None) -> Replicas | None:
+    None: the engine at a URL embeds all.
+    """
+
+    def start_here(job: Job, files: int, wanted: int | None) -> Source | None:
+        from searchapp.indexing.embedding.choose_engines import start_replicas
+        from searchapp.models import check_trust, hub
+
         check_trust(job.spec)
-        replicas = choose_engines.start_replicas(job, files, wanted, {"verbose": verbose})
+        replicas = start_replicas(job, files, wanted, {"verbose": verbose})
         if replicas is not None:
             hub.fetch(job.spec)  # once for all of them, and with its progress shown
         return replicas
 
-    return start
+    def start_on_cluster(job: Job, files: int, wanted: int | None) -> Source | None:
+        from searchapp.indexing.embedding.choose_engines import start_cluster
+        from searchapp.models import check_trust
 
-
-def starter_on(address: str, verbose: bool) -> Callable[[Job, int, int | None], Cluster]:
-    """Return what a library starts engines with on the nodes of a Ray cluster."""
-
-    def start(job: Job, files: int, wanted: int | None) -> Cluster:
+        assert cluster is not None
         check_trust(job.spec)
-        return choose_engines.start_cluster(job, address, wanted, {"verbose": verbose})
+        return start_cluster(job, cluster, wanted, {"verbose": verbose})
 
-    return start
+    if url is not None:
+        return None
+    return start_here if cluster is None else start_on_cluster
