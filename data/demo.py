@@ -12,8 +12,9 @@ from pathlib import Path
 
 from searchapp import Hit, IndexOptions, Library, Query, SearchOptions, Term
 from searchapp.cli.progress import follow
-from searchapp.cli.start_engine import starter
-from searchapp.pages.contact_sheet import Section, write_sheet
+from searchapp.cli.start_engine import start_until_exit
+from searchapp.indexing.embedding.choose_engines import EngineChoice
+from searchapp.pages.contact_sheet import Section, write_contact_sheet
 
 ROOT = Path(__file__).resolve().parent.parent
 PHOTOS = ROOT / "data" / "photos"
@@ -38,7 +39,9 @@ QUERIES: list[tuple[str, Query | list[Term]]] = [
 def main() -> None:
     """Run the demo."""
     with Library.open(
-        ROOT / ".demo" / "library", create=True, start=starter(False, tell=False)
+        ROOT / ".demo" / "library",
+        create=True,
+        start=start_until_exit(EngineChoice(), announce=False),
     ) as library:
         print(f"$ searchapp index data/photos --model starter   (library: {library.folder})")
         follow(library.index([PHOTOS], IndexOptions(model="starter")))
@@ -51,7 +54,7 @@ def main() -> None:
             for hit in hits[:3]:
                 print(f"  {hit.score:.3f}  {_short(hit)}")
             sections.append(Section(title, hits))
-    write_sheet(PAGE, sections, title="searchapp: what the demo found")
+    write_contact_sheet(PAGE, sections, title="searchapp: what the demo found")
     print(f"\nopen {PAGE.relative_to(ROOT)} in a browser to see the pictures")
 
 

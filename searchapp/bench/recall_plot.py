@@ -3,27 +3,24 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from html import escape
 from pathlib import Path
 
 from searchapp.bench.search import Row
-from searchapp.errors import SearchAppError
-from searchapp.files.atomic import complete
+from searchapp.files.atomic import write_output
 
 WIDTH, HEIGHT, LEFT, BOTTOM, TOP, RIGHT = 860, 480, 70, 60, 50, 300
 COLOURS = ("#1b6ca8", "#c8553d", "#3b8e5a", "#8a4fa3", "#b8860b", "#555555")
 
 
-def write(file: Path, rows: list[Row], title: str) -> None:
+def write(file: Path, rows: Sequence[Row], title: str) -> None:
     """Write the curve to a file; raise SearchAppError where it cannot be written."""
-    try:
-        with complete(file) as temporary:
-            temporary.write_text(draw(rows, title), encoding="utf-8")
-    except OSError as error:
-        raise SearchAppError(f"{file} cannot be written: {error.strerror}") from error
+    with write_output(file) as temporary:
+        temporary.write_text(draw(rows, title), encoding="utf-8")
 
 
-def draw(rows: list[Row], title: str) -> str:
+def draw(rows: Sequence[Row], title: str) -> str:
     """Return an SVG: recall upwards, the median latency (logarithmic) to the right."""
     points = [point for row in rows for point in row.curve]
     least = min(recall for recall, _ in points)

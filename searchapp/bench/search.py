@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import multiprocessing
+import tempfile
 import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass
+from itertools import chain
 from pathlib import Path
 from typing import TypeVar
 
@@ -75,6 +77,69 @@ class Stage:
     """Event: what is being done."""
 
     what: str
+
+
+@dataclass(frozen=True, slots=True)
+class Options:
+    """What to measure: a collection of a library, or made vectors."""
+
+    library: Path | None = None
+    collection: str | None = None
+    vectors: int | None = None  # to make; None: measure the collection
+    dimensions: int = 768  # of made vectors
+    shape: Shape = "clustered"  # of made vectors
+    kinds: tuple[str, ...] = ()  # FAISS factory strings; by default those that make sense
+    queries: int = 200
+    filters: bool = False  # measure filtered queries as well
+    upkeep: bool = False  # measure adding vectors as well, to made vectors only
+    scratch: Path | None = None  # folder for temporary files
+
+
+@dataclass(frozen=True, slots=True)
+class Report:
+    """What was measured; vectors and dim describe the collection."""
+
+    vectors: int
+    dim: int
+    rows: tuple[Row, ...]
+    filters: tuple[Filtered, ...]
+    upkeep: tuple[Upkeep, ...]
+
+
+def measure(options: Options) -> Iterator[Stage | Report]:
+    """Measure kinds of index and yield events; the Report comes last.
+
+    Errors: LibraryError, VectorsError (a kind that FAISS does not know).
+    """
+    with tempfile.TemporaryDirectory(prefix="searchapp-bench-", dir=options.scratch) as name:
+        folder = Path(name)
+        if options.vectors is None:
+            bench = of_library(options.library, options.collection, folder, options.queries)
+        else:
+            for event in fill(
+                folder, options.shape, options.vectors, options.dimensions, options.queries
+            ):
+                if isinstance(event, Bench):
+                    bench = event
+                else:
+                    yield event
+        dimensions, count = bench.collection.dimensions, bench.count()
+        for kind in options.kinds:
+            choose_index.check(kind, dimensions)
+        results = list[Row | Filtered | Upkeep]()
+        upkeep = bench.upkeep() if options.upkeep and options.vectors is not None else ()
+        for result in chain(bench.run(options.kinds, filters=options.filters), upkeep):
+            if isinstance(result, Stage):
+                yield result
+            else:
+                results.append(result)
+        yield Report(
+            count,
+            dimensions,
+            tuple(each for each in results if isinstance(each, Row)),
+            tuple(each for each in results if isinstance(each, Filtered)),
+            tuple(each for each in results if isinstance(each, Upkeep)),
+        )
 
 
 @dataclass(frozen=True, slots=True)

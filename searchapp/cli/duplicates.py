@@ -73,9 +73,9 @@ def command(
             ) from None
     assert found is not None
     if html is not None:
-        from searchapp.pages import duplicates_review
+        from searchapp.pages.duplicates_review import write_review
 
-        duplicates_review.write(html, found)
+        write_review(html, found)
         note(f"open {html} in a browser")
     if script is not None:
         from searchapp.duplicates import move_script as scripts

@@ -16,7 +16,7 @@ from searchapp.cli.shared_options import (
     truncate_option,
     verbose_option,
 )
-from searchapp.errors import QueryError, SearchAppError
+from searchapp.errors import QueryError
 from searchapp.types import Query
 
 MODEL = "vlm2vec"
@@ -81,23 +81,15 @@ def command(
 
     query = _query(modality, text, image)
     spec = models.resolve(model or MODEL, taken(arguments))
-    models.check_trust(spec)
-    item = query_vector.engine_input(spec, query)
-    engine = start_until_exit(EngineChoice(verbose=verbose, seed=seed))(spec)
-    short = query_vector.shortened(engine, query, truncate)
-    if short is not query:
-        item = query_vector.engine_input(spec, short)
-    (vector,) = query_vector.embed(engine, [item])
+    start = start_until_exit(EngineChoice(verbose=verbose, seed=seed))
+    vector = query_vector.embed_query(spec, query, start, truncate=truncate)
     if npy is not None:
         import numpy as np
 
-        from searchapp.files.atomic import complete
+        from searchapp.files.atomic import write_output
 
-        try:
-            with complete(npy) as temporary, temporary.open("wb") as file:
-                np.save(file, vector)
-        except OSError as error:
-            raise SearchAppError(f"{npy} cannot be written: {error.strerror}") from error
+        with write_output(npy) as temporary, temporary.open("wb") as file:
+            np.save(file, vector)
         note(f"{len(vector)} numbers in {npy}")
     if npy is None or as_json:
         click.echo(json.dumps([float(number) for number in vector]))

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 
@@ -19,56 +20,65 @@ from searchapp.cli.shared_options import (
 )
 from searchapp.types import SearchOptions
 
-MOST = 5000  # pictures: beyond, neither the layout nor a page ends soon
+if TYPE_CHECKING:
+    from searchapp.pages.map import MapStep, MapWritten
+
+MAX_PICTURES = 5000  # with more, layout and page take too long
 
 
 @click.command(cls=Command)
 @click.option(
     "--html", "file", type=click.Path(path_type=Path, dir_okay=False), default="map.html",
-    show_default=True, metavar="FILE", help="Where to write the page.",
+    show_default=True, metavar="FILE", help="Write the page to FILE.",
 )  # fmt: skip
 @click.option(
-    "--count", type=click.IntRange(1, MOST), default=2000, show_default=True, metavar="N",
-    help="Show N pictures at most, each in the middle of a group of those like it.",
+    "--count", type=click.IntRange(1, MAX_PICTURES), default=2000, show_default=True, metavar="N",
+    help="Show at most N pictures, each for a group of similar ones.",
 )  # fmt: skip
 @filter_options
-@click.option("--open", "open_it", is_flag=True, help="Show the page in your browser.")
+@click.option("--open", "open_it", is_flag=True, help="Open the page in your browser.")
 @collection_option
 @json_option
 @library_option
 def command(
     file: Path, count: int, open_it: bool, as_json: bool, library: Path | None, **arguments: Any
 ) -> None:
-    """Put a collection on one page: a map of thumbnails, what is alike beside each other.
+    """Write a map of a collection: one page of thumbnails, similar pictures next to each other.
 
-    The page holds all that it shows: it can be sent, and opened without a network. Zoom by wheel,
-    pinch, + and -; a click shows a picture, and the file itself where the page is opened from this
-    machine's disk.
+    The page contains all that it shows: you can send it, and open it without a network. Zoom with
+    the wheel, a pinch, + or -. A click shows a picture; on this computer, it shows the file itself.
 
     \b
     searchapp map --open
     searchapp map --html iceland.html --in ~/Pictures/2021-iceland --count 500
     """
     from searchapp.library import Library
-    from searchapp.pages.map import Made, make_map
+    from searchapp.pages.map import make_map
 
-    options = SearchOptions(**arguments)
     with Library.open(library, tell=note) as opened:
-        for event in make_map(opened, file, options, count):
-            if isinstance(event, Made):
-                made = event
-            elif animated():
-                shown = f" {event.done:,}/{event.total:,}" if event.total else ""
-                click.echo(f"\r\x1b[K{event.what}{shown} ...", nl=False, err=True)
-    if animated():
-        click.echo("\r\x1b[K", nl=False, err=True)
+        written = _follow(make_map(opened, file, SearchOptions(**arguments), count))
     if as_json:
-        print_json({"file": str(file), "pictures": made.pictures, "of": made.of,
-                    "left_out": made.left_out})  # fmt: skip
+        print_json({"file": str(file), "pictures": written.pictures, "of": written.matching,
+                    "left_out": written.unreadable})  # fmt: skip
     else:
-        of = f" for {made.of:,}, each in the middle of a group" if made.of > made.pictures else ""
-        note(f"{made.pictures:,} pictures{of}, in {file}")
-    if made.left_out:
-        note(f"{made.left_out:,} left out: they cannot be read just now")
+        total = f" for {written.matching:,}" if written.matching > written.pictures else ""
+        note(f"wrote a map of {written.pictures:,} pictures{total} to {file}")
+    if written.unreadable:
+        note(f"unreadable pictures left out: {written.unreadable:,}")
     if open_it:
         click.launch(str(file.absolute()))
+
+
+def _follow(events: Iterator[MapStep | MapWritten]) -> MapWritten:
+    """Draw events on a terminal, in one line; return the last."""
+    from searchapp.pages.map import MapWritten
+
+    for event in events:
+        if isinstance(event, MapWritten):
+            written = event
+        elif animated():
+            count = f" {event.done:,}/{event.total:,}" if event.total else ""
+            click.echo(f"\r\x1b[K{event.description}{count} ...", nl=False, err=True)
+    if animated():
+        click.echo("\r\x1b[K", nl=False, err=True)
+    return written

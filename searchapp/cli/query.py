@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 import click
 
-from searchapp.cli import copy_hits
 from searchapp.cli.filter_options import filter_options
+from searchapp.cli.preview import print_preview
 from searchapp.cli.query_terms import question, title
 from searchapp.cli.shared_options import (
     Command,
@@ -30,19 +29,23 @@ from searchapp.cli.shared_options import (
     trust_option,
     verbose_option,
 )
-from searchapp.cli.terminal_picture import PROTOCOLS
-from searchapp.files.library_folder import library_folder, may_be_resident
+from searchapp.cli.start_engine import start_until_exit
+from searchapp.cli.terminal_protocol import PROTOCOLS
+from searchapp.files.copy_hits import copy_hits, link_hits, local_file
+from searchapp.files.library_folder import library_folder
+from searchapp.server.answer_query import answer_query
+from searchapp.server.client import Residence
 from searchapp.types import AUTO, Answer, Hit, SearchOptions, clock
 
 
 class _Command(Command):
-    """Takes --preview alone as well as --preview=kitty, and never the word after it."""
+    """Accepts --preview without a value, and never takes the next word as its value."""
 
     def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
         """Parse."""
         end = args.index("--") if "--" in args else len(args)
-        said = [f"{arg}=auto" if arg == "--preview" else arg for arg in args[:end]]
-        return super().parse_args(ctx, said + args[end:])
+        options = [f"{arg}=auto" if arg == "--preview" else arg for arg in args[:end]]
+        return super().parse_args(ctx, options + args[end:])
 
 
 @click.command(cls=_Command)
@@ -148,33 +151,29 @@ def command(
     """
     query = question(text, images, texts, minus_texts, minus_images)
     options = SearchOptions(**arguments)
-    if no_daemon or verbose or not may_be_resident(library_folder(library)):
-        from searchapp.cli.start_engine import start_until_exit
-        from searchapp.indexing.embedding.choose_engines import EngineChoice
-        from searchapp.library import Library
+    from searchapp.indexing.embedding.choose_engines import EngineChoice
 
-        start = start_until_exit(EngineChoice(engine, api_key, verbose=verbose))
-        with Library.open(library, start=start, tell=note) as opened:
-            answer = opened.find(query, options)
-    else:
-        from searchapp.server import client
-
-        residence = client.Residence(library_folder(library), keep_alive, engine, api_key)
-        answer = client.search(residence, query, options, note)
+    choice = EngineChoice(engine, api_key, verbose=verbose)
+    answer = answer_query(
+        query,
+        options,
+        Residence(library_folder(library), keep_alive, engine, api_key),
+        start_until_exit(choice),
+        use_resident=not (no_daemon or verbose),
+        notify=note,
+    )
     hits = answer.hits
     if html is not None:
-        from searchapp.pages.contact_sheet import Section, write_sheet
+        from searchapp.pages.contact_sheet import Section, write_contact_sheet
 
-        write_sheet(html, [Section(title(query), hits)])
+        write_contact_sheet(html, [Section(title(query), hits)])
         note(f"{len(hits)} pictures in {html}")
-    for folder, take, done in (
-        (copy_to, copy_hits.copy, "copied"),
-        (link_to, copy_hits.link, "linked"),
-    ):
-        if folder is not None:
-            note(f"{take(hits, folder):,} pictures {done} to {shown(str(folder))}")
+    if copy_to is not None:
+        note(f"{copy_hits(hits, copy_to):,} pictures copied to {shown(str(copy_to))}")
+    if link_to is not None:
+        note(f"{link_hits(hits, link_to):,} pictures linked to {shown(str(link_to))}")
     if open_best and hits:
-        click.launch(copy_hits.at_hand(hits[0]))
+        click.launch(local_file(hits[0]))
     if as_json:
         found = [hit.to_dict() for hit in hits]
         for each in found:
@@ -184,30 +183,22 @@ def command(
     elif paths or null:
         for hit in hits:
             print_path(hit.path, b"\0" if null else b"\n")
-    elif preview and _preview(hits, preview):
+    elif preview and print_preview(hits, preview):
         pass
     elif html is None:
-        for hit in hits:
-            also = f"  (and {len(hit.also)} more)" if hit.also else ""
-            at = "" if hit.seconds is None else f" @ {clock(hit.seconds)}"
-            click.echo(f"{hit.score:.3f}  {shown(hit.path)}{at}{also}")
-    _tell(answer, options)
+        _print_hits(hits)
+    _note_quality(answer, options)
 
 
-def _preview(hits: Sequence[Hit], how: str) -> bool:
-    """Draw hits in the terminal; say why where that cannot be."""
-    if how == "auto" and not sys.stdout.isatty():
-        note(
-            "--preview: the output is no terminal; --preview=blocks (or kitty, iterm, sixel) draws"
-        )
-        return False
-    from searchapp.cli.terminal_graphics import draw
-
-    draw(hits, how)
-    return True
+def _print_hits(hits: Sequence[Hit]) -> None:
+    for hit in hits:
+        also = f"  (and {len(hit.also)} more)" if hit.also else ""
+        time = "" if hit.seconds is None else f" @ {clock(hit.seconds)}"
+        click.echo(f"{hit.score:.3f}  {shown(hit.path)}{time}{also}")
 
 
-def _tell(answer: Answer, options: SearchOptions) -> None:
+def _note_quality(answer: Answer, options: SearchOptions) -> None:
+    """Say if there are no hits, or no good ones."""
     if answer.hits and answer.good is False:
         note("none of these is a good match, by their scores; --min-score auto leaves such out")
     elif not answer.hits:

@@ -14,7 +14,6 @@ from searchapp.cli.shared_options import (
     note,
     verbose_option,
 )
-from searchapp.errors import QueryError
 from searchapp.files.library_folder import library_folder
 
 
@@ -51,19 +50,13 @@ def command(
     searchapp serve
     searchapp serve --host 0.0.0.0 --token "$(openssl rand -hex 16)"
     """
-    from searchapp.library import Library
-    from searchapp.server.guard import LOOPBACK
-    from searchapp.server.resident import Settings, run
+    from searchapp.server.resident import Settings, prepare, run
 
-    if host not in LOOPBACK and not token:
-        raise QueryError(
-            f"--host {host} can be reached by others; choose a --token SECRET for them"
-        )
     settings = Settings(
         library_folder(library), host=host, port=port, token=token, allow_urls=allow_urls,
         engine=engine, api_key=api_key, verbose=verbose,
     )  # fmt: skip
-    Library.open(library, tell=note).close()  # brings an old one up to date
+    prepare(settings, note)
     shown = f"[{host}]" if ":" in host else host
     note(f"serving http://{shown}:{port}/{'?token=...' if token else ''}   (Ctrl-C ends it)")
     run(settings)

@@ -15,6 +15,7 @@ from typing import Any, Literal, TypeVar
 import click
 
 from searchapp.cli import shell_completion
+from searchapp.files.display_path import display_path
 from searchapp.types import AUTO, MAX_MEGAPIXELS, ModelOptions
 
 Function = TypeVar("Function", bound=Callable[..., Any])
@@ -185,8 +186,7 @@ def print_path(path: str, end: bytes) -> None:
 
 def shown(path: str) -> str:
     """Return a path as it can be shown on a terminal: no line breaks, no broken characters."""
-    text = path.encode("utf-8", "surrogateescape").decode("utf-8", "replace")
-    return "".join(c if c.isprintable() else repr(c)[1:-1] for c in text)
+    return display_path(path)
 
 
 def note(message: str) -> None:

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import json
 import signal
-import time
 from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import asdict, replace
 from datetime import datetime
 from pathlib import Path
@@ -30,21 +30,16 @@ from searchapp.cli.shared_options import (
     taken,
     verbose_option,
 )
-from searchapp.errors import Interrupted, LockedError
-from searchapp.files.library_folder import library_folder, may_be_resident
-from searchapp.types import Event, IndexOptions, RunSummary
+from searchapp.errors import Interrupted
+from searchapp.files.library_folder import library_folder
+from searchapp.types import IndexOptions
 
 if TYPE_CHECKING:
-    from searchapp.engines import Engine
-    from searchapp.indexing.embedding.choose_engines import EngineChoice
     from searchapp.indexing.watch import WatchEvent
-    from searchapp.models import ModelSpec
-
-LOCKED = 2.0  # seconds until the next try while another process writes
 
 
 class _Terminated(BaseException):
-    """SIGTERM: end as at Ctrl-C, and say that all is well."""
+    """Raised on SIGTERM: end as on Ctrl-C, but with the exit status 0."""
 
 
 @click.command(cls=Command)
@@ -100,84 +95,54 @@ def command(
     searchapp watch --poll --interval 60 /mnt/nas/photos
     searchapp watch --json ~/Pictures >> watch.jsonl
     """
+    from searchapp.cli.progress import follow, summed_up
+    from searchapp.cli.start_engine import start_until_exit
+    from searchapp.cli.watchdog import watched
     from searchapp.indexing.embedding.choose_engines import EngineChoice
-    from searchapp.indexing.watch import Watch
+    from searchapp.server.client import Residence
+    from searchapp.server.watch_library import LibraryWatch
 
     options = IndexOptions(model_options=taken(arguments), **arguments)
-    place = library_folder(library)
     choice = EngineChoice(engine, api_key, verbose=verbose)
-    run = _Runs(place, choice, None if no_daemon else keep_alive)
-    seconds = interval if poll else None
-    before = signal.signal(signal.SIGTERM, _terminate)
+    watch = LibraryWatch(
+        folders,
+        Residence(library_folder(library), keep_alive, engine, api_key),
+        options,
+        start_until_exit(choice, announce=False),
+        choice.start_many,
+        use_resident=not no_daemon,
+        poll_s=interval if poll else None,
+        quiet_s=quiet,
+        guard=watched,
+        notify=note,
+    )
     try:
-        with Watch(list(folders), place, options, poll=seconds, quiet=quiet) as watching:
-            summary = _first(run, watching.roots, options)
+        with _raise_on_sigterm(), watch:
+            summary = follow(watch.index_all())
+            note(summed_up(summary))
             _say({"event": "watching", "summary": asdict(summary)}, None, as_json)
-            note(f"watching {', '.join(shown(str(root)) for root in watching.roots)}")
-            for event in watching.events(run.index):
+            note(f"watching {', '.join(shown(str(root)) for root in watch.roots)}")
+            for event in watch.events():
                 kind = type(event).__name__.lower()
                 _say({"event": kind, **asdict(event)}, _told(event), as_json)
     except _Terminated:
         note("searchapp: stopped")
     except KeyboardInterrupt:
         raise Interrupted("stopped; what was embedded is saved") from None
+
+
+@contextmanager
+def _raise_on_sigterm() -> Iterator[None]:
+    """Raise _Terminated in the block when SIGTERM comes."""
+
+    def terminate(number: int, frame: FrameType | None) -> None:
+        raise _Terminated
+
+    before = signal.signal(signal.SIGTERM, terminate)
+    try:
+        yield
     finally:
         signal.signal(signal.SIGTERM, before)
-
-
-class _Runs:
-    """Runs index, each time with the library opened anew, and an engine that is shared."""
-
-    def __init__(self, library: Path, choice: EngineChoice, stay: float | None) -> None:
-        """Start nothing. stay: minutes for a resident process; None: have none."""
-        from searchapp.cli.start_engine import start_until_exit
-
-        self._library, self._choice = library, choice
-        self._stay = stay if may_be_resident(library) else None
-        self._start = start_until_exit(choice, announce=False)
-        self._own: Engine | None = None
-
-    def index(self, roots: list[Path], options: IndexOptions) -> Iterator[Event]:
-        """Run Library.index."""
-        from searchapp.cli.watchdog import watched
-        from searchapp.library import Library
-
-        with Library.open(
-            self._library, create=True, start=self._engine, start_many=self._choice.start_many,
-            tell=note,
-        ) as opened:  # fmt: skip
-            yield from watched(opened.index(roots, options))
-
-    def _engine(self, spec: ModelSpec) -> Engine:
-        if self._stay is not None:
-            from searchapp.server.client import Residence
-            from searchapp.server.client_engine import BorrowedEngine
-
-            residence = Residence(self._library, self._stay, self._choice.url, self._choice.api_key)
-            return BorrowedEngine(spec, residence, lambda line: None)
-        if self._choice.url is not None:
-            return self._start(spec)
-        if self._own is None or self._own.spec != spec:
-            self._own = self._start(spec)
-        return self._own  # which stays until the process ends
-
-
-def _first(run: _Runs, roots: list[Path], options: IndexOptions) -> RunSummary:
-    """Index all there is, when nobody else writes."""
-    from searchapp.cli.progress import follow, summed_up
-
-    told = False
-    while True:
-        try:
-            summary = follow(run.index(roots, options))
-        except LockedError as error:
-            if not told:
-                note(f"waiting: {error}")
-                told = True
-            time.sleep(LOCKED)
-            continue
-        note(summed_up(summary))
-        return summary
 
 
 def _told(event: WatchEvent) -> str:
@@ -199,10 +164,6 @@ def _told(event: WatchEvent) -> str:
         case Polling(seconds=seconds, reason=reason):
             return f"{folder}: no changes are told ({reason}); looking every {seconds:g} s instead"
     return f"{folder}: waiting, and trying again: {event.reason}"
-
-
-def _terminate(number: int, frame: FrameType | None) -> None:
-    raise _Terminated
 
 
 def _say(fields: dict[str, Any], line: str | None, as_json: bool) -> None:

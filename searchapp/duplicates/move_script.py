@@ -6,9 +6,8 @@ import os
 from collections.abc import Sequence
 from pathlib import Path
 
-from searchapp.errors import SearchAppError
 from searchapp.files import storage
-from searchapp.files.atomic import complete
+from searchapp.files.atomic import write_output
 from searchapp.types import Copy, Group
 
 HEAD = r"""#!/bin/sh
@@ -121,8 +120,5 @@ def comment(path: str) -> str:
 def write(file: Path, groups: Sequence[Group]) -> None:
     """Write the script; raise SearchAppError where it cannot be written."""
     body = "\n\n".join("\n".join(lines(group)) for group in groups)
-    try:
-        with complete(file) as temporary:
-            temporary.write_text(f"{HEAD}{body}\n{TAIL}", encoding="utf-8", newline="\n")
-    except OSError as error:
-        raise SearchAppError(f"{file} cannot be written: {error.strerror}") from error
+    with write_output(file) as temporary:
+        temporary.write_text(f"{HEAD}{body}\n{TAIL}", encoding="utf-8", newline="\n")

@@ -9,6 +9,8 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+from searchapp.errors import SearchAppError
+
 REMEDIES = {  # what SQLite says -> what to do
     "disk is full": "make room on its disk and run this again: what was saved is kept",
     "disk I/O error": "its disk fails, or is full; see to it and run this again: what was saved "
@@ -58,6 +60,19 @@ def complete(file: Path) -> Iterator[Path]:
             os.fsync(number)
         finally:
             os.close(number)
+
+
+@contextmanager
+def write_output(file: Path) -> Iterator[Path]:
+    """Yield a name to write to, as complete() does, for a file that a user has asked for.
+
+    Errors: SearchAppError if the file cannot be written.
+    """
+    try:
+        with complete(file) as temporary:
+            yield temporary
+    except OSError as error:
+        raise SearchAppError(f"{file} cannot be written: {error.strerror}") from error
 
 
 def _flows(file: Path) -> bool:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from bisect import bisect_right
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
 
@@ -12,7 +12,7 @@ import numpy as np
 from searchapp.engines import Engine, EngineInput, Refusal, Vector
 from searchapp.errors import PictureError, QueryError
 from searchapp.files import fetch_url
-from searchapp.models import ModelSpec, prompt_for
+from searchapp.models import ModelSpec, check_trust, prompt_for
 from searchapp.pictures import decode
 from searchapp.types import Query
 
@@ -73,6 +73,24 @@ def accept_vectors(outputs: Sequence[Vector | Refusal]) -> list[Vector]:
             raise QueryError(f"the model does not take this query: {output.reason}")
         vectors.append(output)
     return vectors
+
+
+def embed_query(
+    spec: ModelSpec, query: Query, start: Callable[[ModelSpec], Engine], *, truncate: bool
+) -> Vector:
+    """Return the vector of one query, [dimensions], of length one, without a library.
+
+    start: starts the engine; not called for a query that cannot be read.
+    Errors: QueryError, UnsupportedModality, PictureError, ModelError, EngineError.
+    """
+    check_trust(spec)
+    item = engine_input(spec, query)
+    engine = start(spec)
+    short = shortened(engine, query, truncate)
+    if short is not query:
+        item = engine_input(spec, short)
+    (vector,) = embed(engine, [item])
+    return vector
 
 
 def add_up(vectors: Sequence[Vector], weights: Sequence[float]) -> Vector:

@@ -1,33 +1,41 @@
-"""The API's description as a page: from the OpenAPI schema, with no script and nothing fetched."""
+"""The API's description as a page: from the OpenAPI schema, without scripts or fonts to load."""
 
 from __future__ import annotations
 
-import html
 import json
+from dataclasses import dataclass
 from typing import Any
+
+from searchapp.pages.html_template import render_html
+
+
+@dataclass(frozen=True, slots=True)
+class _Operation:
+    """One method of one path; schemas are JSON text."""
+
+    method: str
+    path: str
+    description: str
+    parameters: list[tuple[str, str]]  # name, schema
+    bodies: list[tuple[str, str]]  # media type, schema
 
 
 def page(schema: dict[str, Any]) -> str:
-    """Render an OpenAPI schema."""
-    parts = [
-        f"<h2>{method.upper()} {html.escape(path)}</h2>{_operation(operation)}"
+    """Return the page for an OpenAPI schema."""
+    operations = [
+        _operation(method, path, operation)
         for path, methods in schema["paths"].items()
         for method, operation in methods.items()
     ]
-    return (
-        '<!doctype html><html lang="en"><head><meta charset="utf-8"><title>searchapp API</title>'
-        '<link rel="stylesheet" href="/style.css"></head><body class="docs"><main>'
-        '<h1>searchapp API</h1><p>As a schema: <a href="/openapi.json">/openapi.json</a></p>'
-        f"{''.join(parts)}</main></body></html>"
+    return render_html("api_docs.html", operations=operations)
+
+
+def _operation(method: str, path: str, operation: dict[str, Any]) -> _Operation:
+    bodies = operation.get("requestBody", {}).get("content", {})
+    return _Operation(
+        method.upper(),
+        path,
+        operation.get("description", ""),
+        [(each["name"], json.dumps(each["schema"])) for each in operation.get("parameters", [])],
+        [(kind, json.dumps(content["schema"], indent=2)) for kind, content in bodies.items()],
     )
-
-
-def _operation(operation: dict[str, Any]) -> str:
-    text = f"<p>{html.escape(operation.get('description', ''))}</p>"
-    for parameter in operation.get("parameters", []):
-        kind = html.escape(json.dumps(parameter["schema"]))
-        text += f"<p><code>{html.escape(parameter['name'])}</code> {kind}</p>"
-    for kind, content in operation.get("requestBody", {}).get("content", {}).items():
-        shown = html.escape(json.dumps(content["schema"], indent=2))
-        text += f"<details><summary>{html.escape(kind)}</summary><pre>{shown}</pre></details>"
-    return text

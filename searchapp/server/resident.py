@@ -7,17 +7,18 @@ import os
 import socket
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from searchapp.errors import LibraryError, SearchAppError
+from searchapp.errors import LibraryError, QueryError, SearchAppError
 from searchapp.files.atomic import reason
 from searchapp.files.extras import install_hint
 from searchapp.files.library_folder import require_library
 from searchapp.indexing.embedding.choose_engines import EngineChoice
+from searchapp.library import Library
 from searchapp.server import client
 from searchapp.server.guard import LOOPBACK, Rules
 from searchapp.server.socket_path import PLACE, socket_path
@@ -44,6 +45,19 @@ class Settings:
     engine: str | None = None  # URL of a remote engine
     api_key: str | None = None
     verbose: bool = False
+
+
+def prepare(settings: Settings, notify: Callable[[str], None]) -> None:
+    """Check the settings, and migrate a library of an earlier version.
+
+    notify: called with a line of text before what takes a while.
+    Errors: QueryError (other computers can connect, but there is no token), LibraryError.
+    """
+    if settings.host is not None and settings.host not in LOOPBACK and not settings.token:
+        raise QueryError(
+            f"other computers can connect to --host {settings.host}; set a --token SECRET for them"
+        )
+    Library.open(settings.library, tell=notify).close()
 
 
 def run(settings: Settings) -> None:

@@ -12,8 +12,8 @@ from collections.abc import Iterator
 
 import numpy as np
 
-from searchapp.pages.map.choose_pictures import Floats, Ids, choose
-from searchapp.pages.map.layout import laid_out, on_grid
+from searchapp.pages.map.choose_pictures import Floats, Ids, choose_pictures
+from searchapp.pages.map.layout import compute_layout, snap_to_grid
 
 PAGE = 10_000
 
@@ -36,13 +36,13 @@ def main(count: int = 100_000, dimensions: int = 768, most: int = 2000) -> None:
         pass
     made = time.perf_counter() - begun
     begun = time.perf_counter()
-    chosen = choose(np.arange(count), pages, most)
+    chosen = choose_pictures(np.arange(count), pages, most)
     choosing = time.perf_counter() - begun
     begun = time.perf_counter()
-    places = laid_out(chosen.points)
+    places = compute_layout(chosen.points)
     laying = time.perf_counter() - begun
     begun = time.perf_counter()
-    on_grid(places)
+    snap_to_grid(places)
     memory = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
     print(
         f"{count:,} vectors of {dimensions}: chosen {len(chosen.ids):,} in {choosing:.1f} s (of "

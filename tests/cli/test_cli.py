@@ -98,7 +98,7 @@ def test_query_writes_a_page_of_its_own(run: Run, indexed: Result, tmp_path: Pat
     text = page.read_text()
     assert text.count("data:image/jpeg;base64,") == 2
     assert "red.jpg" in text
-    assert "http" not in text
+    assert "http://" not in text and "https://" not in text
 
 
 @pytest.fixture

@@ -22,8 +22,13 @@ from PIL import Image, ImageDraw
 from support.library import Run
 from support.paths import ROOT
 
-from searchapp.cli import terminal_graphics
-from searchapp.cli.terminal_picture import UPPER, Screen, drawn, table
+from searchapp.cli.terminal_picture import UPPER_HALF, encode_picture, encode_table
+from searchapp.cli.terminal_protocol import (
+    Screen,
+    colors_from_environment,
+    protocol_from_answer,
+    protocol_from_environment,
+)
 
 SCREEN = Screen(80, 10, 20)
 
@@ -57,7 +62,7 @@ def test_kitty(image: Image.Image) -> None:
     """PNG in chunks of 4,096 bytes at most, the last of which says so; nothing is answered."""
     noisy = Image.fromarray(np.random.default_rng(0).integers(0, 256, (200, 200, 3), np.uint8))
     for picture, cells in ((image, (24, 9)), (noisy, (18, 9))):
-        sent = drawn(picture, "kitty", 24, 9, SCREEN)
+        sent = encode_picture(picture, "kitty", 24, 9, SCREEN)
         parts = re.findall(r"\x1b_G([^;]*);([^\x1b]*)\x1b\\", sent)
         assert sent == "\x1b7" + "".join(f"\x1b_G{c};{d}\x1b\\" for c, d in parts) + "\x1b8"
         first = dict(pair.split("=") for pair in parts[0][0].split(","))
@@ -68,14 +73,14 @@ def test_kitty(image: Image.Image) -> None:
         whole = png("".join(data for _, data in parts))
         assert whole.size == (240 if picture is image else 180, 180)
     assert len(parts) > 5
-    assert quarters(png("".join(re.findall(r";([^\x1b;]*)\x1b\\", drawn(
+    assert quarters(png("".join(re.findall(r";([^\x1b;]*)\x1b\\", encode_picture(
         image, "kitty", 24, 9, SCREEN
     ))))) == COLOURS  # fmt: skip
 
 
 def test_iterm(image: Image.Image) -> None:
     """One sequence, with the true size of its data."""
-    sent = drawn(image, "iterm", 24, 9, SCREEN)
+    sent = encode_picture(image, "iterm", 24, 9, SCREEN)
     found = re.fullmatch(r"\x1b7\x1b]1337;File=([^:]*):([A-Za-z0-9+/=]*)\x07\x1b8", sent)
     assert found
     told = dict(pair.split("=") for pair in found[1].split(";"))
@@ -114,14 +119,14 @@ def unsixel(sent: str) -> Image.Image:
 
 def test_sixel(image: Image.Image) -> None:
     """The same picture within what 256 colours can be."""
-    assert quarters(unsixel(drawn(image, "sixel", 24, 9, SCREEN))) == COLOURS
+    assert quarters(unsixel(encode_picture(image, "sixel", 24, 9, SCREEN))) == COLOURS
     ramp = Image.linear_gradient("L").convert("RGB").resize((200, 100))
-    again = unsixel(drawn(ramp, "sixel", 24, 5, SCREEN))
+    again = unsixel(encode_picture(ramp, "sixel", 24, 5, SCREEN))
     error = np.abs(np.asarray(again, float) - np.asarray(ramp.resize(again.size), float))
     assert error.mean() < 6
     photo = np.asarray(Image.open(ROOT / "data/photos/2021-iceland/DSC_0107.jpg"))
     image = Image.fromarray(photo)
-    again = unsixel(drawn(image, "sixel", 24, 9, SCREEN))
+    again = unsixel(encode_picture(image, "sixel", 24, 9, SCREEN))
     error = np.abs(np.asarray(again, float) - np.asarray(image.resize(again.size, 1), float))
     assert error.mean() < 8
 
@@ -138,12 +143,12 @@ def cells(lines: list[str]) -> Image.Image:
             return (8 + 10 * (number - 216),) * 3
         return cube[number // 36], cube[number // 6 % 6], cube[number % 6]
 
-    width = lines[0].count(UPPER)
+    width = lines[0].count(UPPER_HALF)
     image = Image.new("RGB", (width, 2 * len(lines)), "magenta")
     for y, line in enumerate(lines):
         x = 0
         upper = lower = (0, 0, 0)
-        for style, block in re.findall(rf"\x1b\[([\d;]*)m|({UPPER})", line):
+        for style, block in re.findall(rf"\x1b\[([\d;]*)m|({UPPER_HALF})", line):
             if block:
                 image.putpixel((x, 2 * y), upper)
                 image.putpixel((x, 2 * y + 1), lower)
@@ -158,24 +163,25 @@ def cells(lines: list[str]) -> Image.Image:
 
 def test_blocks(image: Image.Image) -> None:
     """Two pixels a cell, in any colour or one of 256; without colours, in shades."""
-    lines = drawn(image, "blocks", 24, 9, SCREEN).split("\n")
+    lines = encode_picture(image, "blocks", 24, 9, SCREEN).split("\n")
     assert len(lines) == 9
     assert cells(lines).size == (24, 18)
     assert quarters(cells(lines)) == COLOURS
     assert all(line.endswith("\x1b[0m") for line in lines)
     few = Screen(80, 10, 20, "256")
-    assert quarters(cells(drawn(image, "blocks", 24, 9, few).split("\n"))) == COLOURS
+    assert quarters(cells(encode_picture(image, "blocks", 24, 9, few).split("\n"))) == COLOURS
     grey = Image.new("RGB", (40, 30), (100, 100, 100))
-    assert quarters(cells(drawn(grey, "blocks", 8, 3, few).split("\n")))[0] == (98, 98, 98)
-    plain = drawn(image, "blocks", 24, 9, Screen(80, 10, 20, "none")).split("\n")
+    assert quarters(cells(encode_picture(grey, "blocks", 8, 3, few).split("\n")))[0] == (98, 98, 98)
+    plain = encode_picture(image, "blocks", 24, 9, Screen(80, 10, 20, "none")).split("\n")
     assert "\x1b" not in "".join(plain)
     assert [plain[1][3], plain[1][20], plain[7][3], plain[7][20]] == ["░", "▒", " ", "█"]
 
 
 def test_text_stands_beside(image: Image.Image) -> None:
     """A row a picture, with its lines; one that cannot be shown has its lines alone."""
-    pieces = "".join(table([(image, ["0.5", "a"]), (None, ["0.4", "b"])], "blocks", SCREEN, 12, 4))
-    text = re.sub(rf"\x1b\[[\d;]*m|{UPPER}", "", pieces)
+    rows = [(image, ["0.5", "a"]), (None, ["0.4", "b"])]
+    pieces = "".join(encode_table(rows, "blocks", SCREEN, 12, 4))
+    text = re.sub(rf"\x1b\[[\d;]*m|{UPPER_HALF}", "", pieces)
     assert [line.strip() for line in text.splitlines() if line.strip()] == ["0.5", "a", "0.4", "b"]
 
 
@@ -188,13 +194,13 @@ def test_variables_tell_terminals() -> None:
         ({"TERM": "tmux-256color", "TMUX": "x", "KITTY_WINDOW_ID": "1"}, "blocks"),
         ({"TERM": "xterm-256color"}, None),
     ):
-        assert terminal_graphics.by_variables(variables) == protocol
-    assert terminal_graphics.by_answer(b"\x1b_Gi=31;OK\x1b\\\x1b[?62;4c") == "kitty"
-    assert terminal_graphics.by_answer(b"\x1b[?62;4;22c") == "sixel"
-    assert terminal_graphics.by_answer(b"\x1b[?4c") == terminal_graphics.by_answer(b"") == "blocks"
-    assert terminal_graphics.colours({"COLORTERM": "truecolor"}) == "all"
-    assert terminal_graphics.colours({"TERM": "xterm-256color"}) == "256"
-    assert terminal_graphics.colours({"COLORTERM": "truecolor", "NO_COLOR": "1"}) == "none"
+        assert protocol_from_environment(variables) == protocol
+    assert protocol_from_answer(b"\x1b_Gi=31;OK\x1b\\\x1b[?62;4c") == "kitty"
+    assert protocol_from_answer(b"\x1b[?62;4;22c") == "sixel"
+    assert protocol_from_answer(b"\x1b[?4c") == protocol_from_answer(b"") == "blocks"
+    assert colors_from_environment({"COLORTERM": "truecolor"}) == "all"
+    assert colors_from_environment({"TERM": "xterm-256color"}) == "256"
+    assert colors_from_environment({"COLORTERM": "truecolor", "NO_COLOR": "1"}) == "none"
 
 
 @pytest.mark.parametrize(
@@ -204,7 +210,8 @@ def test_variables_tell_terminals() -> None:
 def test_a_terminal_is_asked(answer: bytes, protocol: str) -> None:
     """One that answers is believed; one that does not costs a moment, and it is left as it was."""
     code = "import fcntl, termios; fcntl.ioctl(0, termios.TIOCSCTTY, 0); "
-    code += "from searchapp.cli.terminal_graphics import found; p, s = found(None); "
+    code += "from searchapp.cli.terminal_protocol import detect_terminal; "
+    code += "p, s = detect_terminal(); "
     code += "print('found', p, s.cell_width, s.cell_height)"
     parent, child = pty.openpty()
     ioctl(child, termios.TIOCSWINSZ, struct.pack("HHHH", 24, 80, 720, 432))
@@ -235,7 +242,7 @@ def test_query_draws_where_it_can(run: Run, photos: Path, model: Path) -> None:
     run("index", photos, "--model", model)
     result = run("query", "--preview", "red", "-k", 1)
     assert result.stdout.endswith("red.jpg\n") and "\x1b" not in result.stdout
-    assert "the output is no terminal" in result.stderr
+    assert "the output is not a terminal" in result.stderr
     result = run("query", "--preview=kitty", "red", "-k", 1)
     assert quarters(png("".join(re.findall(r";([^\x1b;]*)\x1b\\", result.stdout))))[0][0] > 240
     lines = re.findall(r"\x1b\[28C(.*)", result.stdout)

@@ -27,7 +27,7 @@ from searchapp.duplicates.candidates import by_hash
 from searchapp.errors import LibraryError
 from searchapp.files.lock import writer_lock
 from searchapp.library import Library
-from searchapp.pages import duplicates_review
+from searchapp.pages.duplicates_review import write_review
 from searchapp.types import Copy, DuplicateOptions, Duplicates, Failed, Found, Group, Progress
 
 CHROMIUM = next(filter(None, map(shutil.which, ("chromium", "chromium-browser"))), None)
@@ -423,7 +423,7 @@ def test_each_file_has_its_own_picture_on_the_page(tmp_path: Path) -> None:
     files = [draw(tmp_path / f"{colour}.png", colour) for colour in ("red", "lime", "blue")]
     red, lime, blue = (copy_of(file, 5) for file in files)
     groups = (Group(red, "", (copy_of(tmp_path / "none.png", 5), lime)),)
-    duplicates_review.write(tmp_path / "x.html", Duplicates(groups, (Group(blue, "", ()),), 4, 0))
+    write_review(tmp_path / "x.html", Duplicates(groups, (Group(blue, "", ()),), 4, 0))
     page = (tmp_path / "x.html").read_text()
     looks = re.findall(r'<button class="toggle"[^>]*><(?:img src="data:[^,]*,([^"]*)|span)', page)
     colours = [
@@ -443,7 +443,7 @@ def test_the_page_lets_a_person_choose(opened: Library, album: Path, model: Path
     (album / "boat.jpg.xmp").write_bytes(xmp())
     index(opened, album, model)
     page_file, away = album.parent / "review.html", album.parent / "away"
-    duplicates_review.write(page_file, found(opened))
+    write_review(page_file, found(opened))
     complaints: list[str] = []
     with sync_api.sync_playwright() as playwright:
         browser = playwright.chromium.launch(executable_path=CHROMIUM, args=["--no-sandbox"])

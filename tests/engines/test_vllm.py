@@ -18,8 +18,8 @@ from support.checkpoints import IMAGE_SIDE, TEXT_LIMIT, make_clip, make_siglip
 from support.fake_llm import FakeLLM
 from support.library import in_library
 
-from searchapp.cli.start_engine import UntilExit
 from searchapp.engines import EngineInput, Refusal, Vector
+from searchapp.engines.unclosed import UnclosedEngine
 from searchapp.errors import EngineError, ModelError
 from searchapp.library import Library
 from searchapp.models import ModelSpec, resolve
@@ -332,7 +332,7 @@ def test_the_library_end_to_end(engine: LocalEngine, model: Path, tmp_path: Path
     for number in range(12):
         noise(120, 90, seed=number).save(tmp_path / f"{number}.png")
 
-    class Lent(UntilExit):
+    class Lent(UnclosedEngine):
         spec = resolve(str(model))
 
     lent = Lent(engine)

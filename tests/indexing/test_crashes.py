@@ -132,13 +132,13 @@ def test_the_command_says_that_the_disk_refuses(tmp_path: Path, model: Path) -> 
 
 WRITES = {  # each more than there is room for
     "query --html": """
-        from searchapp.pages.contact_sheet import Section, write_sheet
-        write_sheet(file, [Section("x" * 9000, [])])
+        from searchapp.pages.contact_sheet import Section, write_contact_sheet
+        write_contact_sheet(file, [Section("x" * 9000, [])])
     """,
     "duplicates --html": """
-        from searchapp.pages import duplicates_review
+        from searchapp.pages.duplicates_review import write_review
         from searchapp.types import Duplicates
-        duplicates_review.write(file, Duplicates((), (), 0, 0))
+        write_review(file, Duplicates((), (), 0, 0))
     """,
     "duplicates --script": """
         from searchapp.duplicates import move_script
@@ -146,7 +146,7 @@ WRITES = {  # each more than there is room for
     """,
     "map --html": """
         import numpy as np
-        from searchapp.pages.map.render import write_map
+        from searchapp.pages.map.write_map import write_map
         write_map(file, [], np.zeros((0, 2), np.int32), "x", "x")
     """,
 }

@@ -23,8 +23,8 @@ from searchapp.search import query_vector
 from searchapp.types import Finished, IndexOptions, Query, SearchOptions, Term
 
 pytest.importorskip("vllm", reason="vLLM is not installed: pip install -e '.[cpu]'")
-from searchapp.cli.start_engine import UntilExit
 from searchapp.engines.local import LocalEngine
+from searchapp.engines.unclosed import UnclosedEngine
 from searchapp.indexing.embedding.choose_engines import start_cluster
 from searchapp.indexing.embedding.cluster.driver import Cluster
 from searchapp.indexing.embedding.worker import Job
@@ -44,7 +44,7 @@ def engine() -> Iterator[LocalEngine]:
 @pytest.fixture(scope="module")
 def library(engine: LocalEngine, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Library]:
     """The demo's pictures, indexed."""
-    lent = UntilExit(engine)
+    lent = UnclosedEngine(engine)
     folder = tmp_path_factory.mktemp("starter") / "library"
     with Library.open(folder, create=True, start=lambda spec: lent) as library:
         *_, last = library.index([PHOTOS], IndexOptions(model="starter"))

@@ -17,8 +17,8 @@ from numpy.typing import NDArray
 from support.library import Run
 from support.pictures import draw
 
-from searchapp.pages.map.choose_pictures import choose
-from searchapp.pages.map.layout import laid_out, on_grid
+from searchapp.pages.map.choose_pictures import choose_pictures
+from searchapp.pages.map.layout import compute_layout, snap_to_grid
 
 BROWSERS = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable")
 CHROMIUM = next(filter(None, map(shutil.which, BROWSERS)), None)
@@ -47,9 +47,9 @@ def pages_of(vectors: NDArray[np.float32]) -> Any:
 def test_all_are_chosen_where_they_fit() -> None:
     """As many as there are, each for itself, apart as the vectors are."""
     vectors, _ = clusters(5, 20)
-    chosen = choose(np.arange(100), pages_of(vectors), 100)
+    chosen = choose_pictures(np.arange(100), pages_of(vectors), 100)
     assert chosen.ids.tolist() == list(range(100))
-    assert chosen.stands_for.tolist() == [1] * 100
+    assert chosen.represents.tolist() == [1] * 100
     apart = np.linalg.norm(vectors[:, None] - vectors, axis=-1)
     kept = np.linalg.norm(chosen.points[:, None] - chosen.points, axis=-1)
     assert np.abs(apart - kept).max() < 0.2
@@ -58,10 +58,10 @@ def test_all_are_chosen_where_they_fit() -> None:
 def test_of_each_group_one_is_chosen() -> None:
     """Every group has its pictures on the map, which stand for all there are."""
     vectors, label = clusters(40, 50)
-    chosen = choose(np.arange(len(vectors)), pages_of(vectors), 120)
+    chosen = choose_pictures(np.arange(len(vectors)), pages_of(vectors), 120)
     assert len(chosen.ids) <= 120
     assert len(set(chosen.ids.tolist())) == len(chosen.ids)
-    assert chosen.stands_for.sum() == len(vectors)
+    assert chosen.represents.sum() == len(vectors)
     assert len(set(label[chosen.ids].tolist())) >= 36
 
 
@@ -69,9 +69,9 @@ def test_neighbours_lie_together() -> None:
     """On the grid, most pictures have one of their own group beside them; none overlap."""
     vectors, label = clusters(20, 15)
     order = np.random.default_rng(2).permutation(len(vectors))
-    chosen = choose(np.arange(len(vectors)), pages_of(vectors[order]), 1000)
-    places = laid_out(chosen.points, steps=250)
-    cells = on_grid(places)
+    chosen = choose_pictures(np.arange(len(vectors)), pages_of(vectors[order]), 1000)
+    places = compute_layout(chosen.points, steps=250)
+    cells = snap_to_grid(places)
     label = label[order]
     for where in (places, cells.astype(np.float32)):
         apart = np.linalg.norm(where[:, None] - where, axis=-1)
@@ -87,8 +87,8 @@ def test_neighbours_lie_together() -> None:
 def test_few_pictures(count: int) -> None:
     """However few there are, and however alike, each has its cell."""
     for vectors in (clusters(count, 1)[0], np.ones((count, 4), np.float32) / 2):
-        chosen = choose(np.arange(count), pages_of(vectors), 10)
-        cells = on_grid(laid_out(chosen.points, steps=20))
+        chosen = choose_pictures(np.arange(count), pages_of(vectors), 10)
+        cells = snap_to_grid(compute_layout(chosen.points, steps=20))
         assert len({tuple(cell) for cell in cells.tolist()}) == count
         assert cells.min() == 0
 
@@ -104,7 +104,7 @@ def page(run: Run, photos: Path, model: Path, tmp_path: Path) -> Path:
     file = tmp_path / "map.html"
     result = run("map", "--html", file)
     assert result.exit_code == 0
-    assert result.stderr == f"11 pictures, in {file}\n"
+    assert result.stderr == f"wrote a map of 11 pictures to {file}\n"
     return file
 
 
@@ -113,13 +113,13 @@ def test_map_takes_filters(run: Run, page: Path, photos: Path, tmp_path: Path) -
     few = tmp_path / "few.html"
     told = json.loads(run("map", "--html", few, "--count", 4, "--json").stdout)
     assert 1 <= told["pictures"] <= 4 and told["of"] == 11
-    assert re.search(r"[1-4] pictures, each in the middle of a group, for 11", few.read_text())
+    assert re.search(r"[1-4] of 11 pictures; each represents a group", few.read_text())
     told = json.loads(run("map", "--html", few, "--in", photos / "below", "--json").stdout)
     assert (told["pictures"], told["of"]) == (1, 1)
     (photos / "teal.jpg").write_bytes(b"")
-    assert "1 left out: they cannot be read" in run("map", "--html", few).stderr
+    assert "unreadable pictures left out: 1\n" in run("map", "--html", few).stderr
     result = run("map", "--html", few, "--after", "2030")
-    assert result.exit_code == 2 and "no picture to put on a map" in str(result.exception)
+    assert result.exit_code == 2 and "no picture for the map" in str(result.exception)
     result = run("map", "--html", tmp_path / "none" / "x.html")
     assert result.exit_code == 1 and "cannot be written" in str(result.exception)
 

@@ -8,7 +8,9 @@ import textwrap
 
 from support.paths import TESTS
 
-HEAVY = ("vllm", "torch", "faiss", "fastapi", "PIL", "numpy", "sqlite_utils", "httpx", "rich")
+HEAVY = (
+    "vllm", "torch", "faiss", "fastapi", "jinja2", "PIL", "numpy", "sqlite_utils", "httpx", "rich",
+)  # fmt: skip
 
 
 def python(code: str, *arguments: object, **options: object) -> subprocess.CompletedProcess[str]:

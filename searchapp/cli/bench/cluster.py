@@ -9,6 +9,7 @@ import click
 from searchapp.cli.bench.options import (
     dummy_option,
     model_name_option,
+    parse_counts,
     pictures_option,
     size_option,
 )
@@ -29,6 +30,7 @@ from searchapp.cli.shared_options import Command, json_option, note, print_json
     default="1,2",
     show_default=True,
     metavar="N,N,...",
+    callback=parse_counts,
     help="How many engines to measure with; a row for each number.",
 )
 @click.option(
@@ -58,7 +60,7 @@ from searchapp.cli.shared_options import Command, json_option, note, print_json
 @json_option
 def command(
     address: str,
-    engines: str,
+    engines: tuple[int, ...],
     replicas: int | None,
     pictures: int,
     size: tuple[int, int],
@@ -80,18 +82,12 @@ def command(
     from searchapp.bench.cluster import Options, measure
     from searchapp.models import default_model
 
-    try:
-        counts = tuple(sorted({int(part) for part in engines.split(",")}))
-    except ValueError:
-        counts = ()
-    if not counts or counts[0] < 1:
-        raise click.BadParameter("numbers such as 1,2,4", param_hint="--engines")
     width, height = size
     options = Options(
-        model or default_model(), pictures, width, height, address, counts, replicas,
+        model or default_model(), pictures, width, height, address, engines, replicas,
         batch_size, dummy_weights, fixed_ms,
     )  # fmt: skip
-    note(f"making {pictures * counts[-1]:,} pictures ...")
+    note(f"making {pictures * engines[-1]:,} pictures ...")
     rows = []
     for row in measure(options):
         rows.append(row)

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-
 import click
 
 from searchapp.cli.bench.options import dummy_option, pictures_option, size_option
@@ -31,24 +29,14 @@ def command(
     \b
     searchapp bench models starter clip-vit-b-32
     """
-    from searchapp.bench import isolated
-    from searchapp.errors import EngineError
-    from searchapp.models import resolve
+    from searchapp.bench.models import measure_models
 
-    width, height = size
-    for model in models:
-        resolve(model)
-    shape = {"pictures": pictures, "width": width, "height": height, "dummy": dummy_weights}
     rows = []
-    for model in models:
-        note(f"measuring {model} ...")
-        try:
-            measured = isolated.call(
-                "searchapp.bench.indexing_stages:cost", {"model": model, **shape}
-            )
-        except EngineError as error:
-            measured = {"error": str(error)}
-        rows.append({"model": Path(model).name, **measured})
+    for event in measure_models(models, pictures, *size, dummy=dummy_weights):
+        if isinstance(event, str):
+            note(f"measuring {event} ...")
+        else:
+            rows.append(event)
     if as_json:
         print_json(rows)
         return

@@ -16,6 +16,17 @@ def _size(context: click.Context, option: click.Parameter, value: str) -> tuple[
     return int(found[1]), int(found[2])
 
 
+def parse_counts(context: click.Context, option: click.Parameter, value: str) -> tuple[int, ...]:
+    """Parse numbers of at least 1, separated by commas; return them sorted, each once."""
+    try:
+        counts = sorted({int(part) for part in value.split(",")})
+    except ValueError:
+        counts = []
+    if not counts or counts[0] < 1:
+        raise click.BadParameter("give numbers such as 1,2,4")
+    return tuple(counts)
+
+
 size_option = click.option(
     "--size", default="640x480", show_default=True, metavar="WxH", callback=_size,
     help="Of the pictures, in pixels.",

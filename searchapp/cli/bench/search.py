@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 import sys
-import tempfile
 from dataclasses import asdict
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 
@@ -18,6 +17,9 @@ from searchapp.cli.shared_options import (
     note,
     print_json,
 )
+
+if TYPE_CHECKING:
+    from searchapp.bench.search import Report
 
 
 @click.command(cls=Command)
@@ -83,56 +85,26 @@ def command(
     searchapp bench search --vectors 1000000 --data hard --svg curve.svg
     """
     from searchapp.bench import recall_plot
-    from searchapp.bench import search as bench
-    from searchapp.vectors.faiss_files import choose_index
+    from searchapp.bench.search import Options, Report, measure
 
-    with tempfile.TemporaryDirectory(prefix="searchapp-bench-", dir=scratch) as name:
-        folder = Path(name)
-        if vectors is None:
-            measured = bench.of_library(library, collection, folder, queries)
-        else:
-            for event in bench.fill(folder, data, vectors, dim, queries):
-                if isinstance(event, bench.Bench):
-                    measured = event
-                else:
-                    _tell(event.what)
-        for kind in chosen:
-            choose_index.check(kind, measured.collection.dimensions)
-        count = measured.count()
-        rows, filtered, kept = [], [], []
-        for result in measured.run(chosen, filters=filters):
-            match result:
-                case bench.Stage(what=what):
-                    _tell(what)
-                case bench.Row():
-                    rows.append(result)
-                case bench.Filtered():
-                    filtered.append(result)
-        if upkeep and vectors is not None:
-            kept = [it for it in measured.upkeep() if isinstance(it, bench.Upkeep)]
+    options = Options(
+        library, collection, vectors, dim, data, chosen, queries, filters, upkeep, scratch
+    )
+    for event in measure(options):
+        if isinstance(event, Report):
+            report = event
+        elif sys.stderr.isatty():
+            note(f"{event.what} ...")
     if svg is not None:
-        title = f"{count:,} vectors, {measured.collection.dimensions} dimensions"
-        recall_plot.write(svg, rows, title)
+        title = f"{report.vectors:,} vectors, {report.dim} dimensions"
+        recall_plot.write(svg, report.rows, title)
     if as_json:
-        document = {"vectors": count, "dim": measured.collection.dimensions}
-        print_json(
-            {
-                **document,
-                "rows": [asdict(row) for row in rows],
-                "filters": [asdict(each) for each in filtered],
-                "upkeep": [asdict(each) for each in kept],
-            }
-        )
-        return
-    _print(rows, filtered, kept)
+        print_json(asdict(report))
+    else:
+        _print_report(report)
 
 
-def _tell(what: str) -> None:
-    if sys.stderr.isatty():
-        note(f"{what} ...")
-
-
-def _print(rows: list[Any], filtered: list[Any], kept: list[Any]) -> None:
+def _print_report(report: Report) -> None:
     from rich.console import Console
     from rich.table import Table
 
@@ -140,7 +112,7 @@ def _print(rows: list[Any], filtered: list[Any], kept: list[Any]) -> None:
     heads = ("index", "recall@10", "p50 ms", "p95 ms", "p99 ms", "first ms", "queries/s",
              "all threads", "memory MB", "disk MB", "made in s", "open s")  # fmt: skip
     table = Table(*heads, box=None)
-    for row in rows:
+    for row in report.rows:
         table.add_row(
             row.index, f"{row.recall_at_10:.3f}", f"{row.p50_ms:.2f}", f"{row.p95_ms:.2f}",
             f"{row.p99_ms:.2f}", f"{row.first_ms:.2f}", f"{row.qps_1:,.0f}", f"{row.qps_all:,.0f}",
@@ -148,13 +120,15 @@ def _print(rows: list[Any], filtered: list[Any], kept: list[Any]) -> None:
             f"{row.open_s:.3f}",
         )  # fmt: skip
     console.print(table)
-    if filtered:
+    if report.filters:
         table = Table("index", "filter leaves", "recall@10", "p50 ms", "p95 ms", "fewest", box=None)
-        for each in filtered:
+        for each in report.filters:
             table.add_row(
                 each.index, f"{each.share:.1%}", f"{each.recall_at_10:.3f}", f"{each.p50_ms:.2f}",
                 f"{each.p95_ms:.2f}", str(each.fewest),
             )  # fmt: skip
         console.print(table)
-    for each in kept:
-        console.print(f"1,000 vectors added to {each.index}, and saved: {each.add_1000_s:.2f} s")
+    for upkeep in report.upkeep:
+        console.print(
+            f"1,000 vectors added to {upkeep.index}, and saved: {upkeep.add_1000_s:.2f} s"
+        )

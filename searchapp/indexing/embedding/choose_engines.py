@@ -6,18 +6,15 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any, Protocol, TypeAlias
 
-from searchapp import engines
-from searchapp.catalog import Lookup, Work
-from searchapp.engines import Engine
-from searchapp.indexing.embedding.count_engines import plan_processes, threads_per_engine
-from searchapp.models import ModelSpec, check_trust, hub
-from searchapp.types import EngineStarting
-
 if TYPE_CHECKING:
+    from searchapp.catalog import Lookup, Work
+    from searchapp.engines import Engine
     from searchapp.indexing.embedding.cluster.driver import Cluster
     from searchapp.indexing.embedding.pipeline import Outcome
     from searchapp.indexing.embedding.replicas import Replicas
     from searchapp.indexing.embedding.worker import Job
+    from searchapp.models import ModelSpec
+    from searchapp.types import EngineStarting
 
 
 class Source(Protocol):
@@ -66,6 +63,8 @@ class EngineChoice:
 
     def start(self, spec: ModelSpec) -> Engine:
         """Start one engine, in this process or for the URL; errors: EngineError, ModelError."""
+        from searchapp import engines
+
         return engines.start_engine(
             spec, seed=self.seed, verbose=self.verbose, url=self.url, api_key=self.api_key
         )
@@ -75,6 +74,8 @@ class EngineChoice:
 
         Errors: EngineError where there is no such cluster, ModelError.
         """
+        from searchapp.models import check_trust, hub
+
         if self.url is not None:
             return None
         check_trust(job.spec)
@@ -112,6 +113,7 @@ class RunningEngine:
 
         lookup: opens what the collection has, for an engine here. replicas: engines on a GPU.
         """
+        from searchapp.indexing.embedding.count_engines import threads_per_engine
         from searchapp.indexing.embedding.pipeline import Pipeline
 
         if self._start_many is not None and self.engine is None:
@@ -143,6 +145,7 @@ def start_replicas(
 
     replicas: how many on each GPU, or on the CPU. arguments: of every engine.
     """
+    from searchapp.indexing.embedding.count_engines import plan_processes, threads_per_engine
     from searchapp.indexing.embedding.replicas import Replicas
 
     environments = plan_processes(job.spec, files, replicas)

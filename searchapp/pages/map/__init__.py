@@ -1,4 +1,4 @@
-"""The collection on one page: a map of thumbnails in which what is alike lies together."""
+"""A map of a collection on one page: thumbnails, with similar pictures next to each other."""
 
 from __future__ import annotations
 
@@ -10,9 +10,9 @@ from typing import TYPE_CHECKING
 from searchapp.catalog import Located
 from searchapp.errors import PictureError, QueryError
 from searchapp.library import Library
-from searchapp.pages.map.choose_pictures import choose
-from searchapp.pages.map.layout import laid_out, on_grid
-from searchapp.pages.map.render import SIDE, Tile, write_map
+from searchapp.pages.map.choose_pictures import choose_pictures
+from searchapp.pages.map.layout import compute_layout, snap_to_grid
+from searchapp.pages.map.write_map import TILE_SIDE, Tile, write_map
 from searchapp.pictures import thumbnails
 from searchapp.types import SearchOptions
 
@@ -21,62 +21,69 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True, slots=True)
-class Step:
-    """Event: so much of a step is done."""
+class MapStep:
+    """Event: how far a step is; total is 0 if the step has no parts to count."""
 
-    what: str
+    description: str
     done: int = 0
     total: int = 0
 
 
 @dataclass(frozen=True, slots=True)
-class Made:
+class MapWritten:
     """Event: the page is written."""
 
-    pictures: int  # in it
-    of: int  # in the collection, as filtered
-    left_out: int  # that cannot be read just now
+    pictures: int  # on the page
+    matching: int  # in the collection, that match the filter
+    unreadable: int  # chosen, but left out because the file cannot be read now
 
 
 def make_map(
-    library: Library, file: Path, options: SearchOptions, most: int
-) -> Iterator[Step | Made]:
-    """Write the map of a collection's pictures, as filtered, at most so many of them.
+    library: Library, file: Path, options: SearchOptions, max_pictures: int
+) -> Iterator[MapStep | MapWritten]:
+    """Write a map of the pictures that match a filter, and yield events; MapWritten is the last.
 
-    Errors: QueryError where there are none, LibraryError, SearchAppError (the file).
+    Errors: QueryError if no picture matches or can be read, LibraryError, SearchAppError (the
+    file cannot be written).
     """
     collection, ids = library.reader.find_matching(options)
     if not len(ids):
-        raise QueryError("no picture to put on a map: none is indexed, or none fulfils the filter")
-    yield Step(f"choosing of {len(ids):,} pictures")
-    chosen = choose(ids, lambda wanted: library.reader.read_vectors(collection, wanted), most)
-    located = library.reader.locate_images(chosen.ids.tolist())
+        raise QueryError("no picture for the map: none is indexed, or none matches the filter")
+    yield MapStep(f"choosing from {len(ids):,} pictures")
+    reader = library.reader
+    chosen = choose_pictures(
+        ids, lambda wanted: reader.read_vectors(collection, wanted), max_pictures
+    )
+    located = reader.locate_images(chosen.ids.tolist())
     known = [number for number, id in enumerate(chosen.ids.tolist()) if id in located]
     wanted = [located[int(chosen.ids[number])] for number in known]
     tiles, kept = list[Tile](), list[int]()
     for done, (number, each, found) in enumerate(
-        zip(known, wanted, thumbnails.ahead(_thumbnail, wanted), strict=True), 1
+        zip(known, wanted, thumbnails.ahead(_read_thumbnail, wanted), strict=True), 1
     ):
         if found is not None:
             path, thumbnail = found
-            tiles.append(Tile(path, thumbnail, each.info.taken_at, int(chosen.stands_for[number])))
+            tiles.append(Tile(path, thumbnail, each.info.taken_at, int(chosen.represents[number])))
             kept.append(number)
-        yield Step("thumbnails", done, len(wanted))
+        yield MapStep("making thumbnails", done, len(wanted))
     if not tiles:
-        raise QueryError("none of the pictures can be read just now; is their drive mounted?")
-    yield Step(f"laying out {len(tiles):,} pictures")
-    cells = on_grid(laid_out(chosen.points[kept]))
-    told = f"{len(tiles):,} pictures, those that are alike beside each other"
+        raise QueryError("none of the pictures can be read now; check that their drive is mounted")
+    yield MapStep(f"arranging {len(tiles):,} pictures")
+    cells = snap_to_grid(compute_layout(chosen.points[kept]))
+    subtitle = f"{len(tiles):,} pictures; similar pictures are next to each other"
     if len(chosen.ids) < len(ids):
-        told = f"{len(tiles):,} pictures, each in the middle of a group, for {len(ids):,} in all"
-    write_map(file, tiles, cells, collection.name, told)
-    yield Made(len(tiles), len(ids), len(chosen.ids) - len(tiles))
+        subtitle = (
+            f"{len(tiles):,} of {len(ids):,} pictures; each represents a group of similar pictures"
+        )
+    write_map(file, tiles, cells, collection.name, subtitle)
+    yield MapWritten(len(tiles), len(ids), len(chosen.ids) - len(tiles))
 
 
-def _thumbnail(located: Located) -> tuple[str, Picture] | None:
+def _read_thumbnail(located: Located) -> tuple[str, Picture] | None:
+    """Return the first file of an image that can be read, and its thumbnail."""
     for path in located.paths:
         try:
-            return path, thumbnails.thumbnail(path, SIDE, located.seconds)
+            return path, thumbnails.thumbnail(path, TILE_SIDE, located.seconds)
         except PictureError:
             continue
     return None

@@ -1,4 +1,4 @@
-"""Choose the pictures of a map: all there are, or of each cluster the one in its middle."""
+"""Choose the pictures of a map: all, or of each cluster the one nearest to its center."""
 
 from __future__ import annotations
 
@@ -13,77 +13,77 @@ Floats: TypeAlias = NDArray[np.float32]
 Ids: TypeAlias = NDArray[np.int64]
 Pages: TypeAlias = Callable[[Ids], Iterable[tuple[Ids, Floats]]]
 
-AXES = 48  # that vectors are brought down to
-TO_FIT = 20_000  # vectors that the axes are taken from
-TO_CLUSTER = 50_000  # vectors that clusters are made of
-ROUNDS = 8
-ROWS = 4096  # at once
+AXES = 48  # principal axes that vectors are projected on
+FIT_SAMPLE = 20_000  # vectors from which the axes are computed
+CLUSTER_SAMPLE = 50_000  # vectors from which the clusters are computed
+KMEANS_ROUNDS = 8
+ROWS_AT_ONCE = 4096
 
 
 @dataclass(frozen=True, slots=True)
 class Chosen:
-    """The pictures of a map: ids [n], how many each stands for [n], and coordinates [n, axes]."""
+    """The pictures of a map: ids [n], how many each represents [n], and coordinates [n, axes]."""
 
     ids: Ids
-    stands_for: Ids
+    represents: Ids
     points: Floats
 
 
-def choose(ids: Ids, pages: Pages, most: int, seed: int = 0) -> Chosen:
-    """Choose at most so many of the embeddings with some ids, [n].
+def choose_pictures(ids: Ids, pages: Pages, max_pictures: int, seed: int = 0) -> Chosen:
+    """Choose at most max_pictures of the embeddings ids, [n].
 
-    pages: yields ids and their vectors, [m, dimensions], of length one, for some ids in order.
+    pages: yields ids [m] and their unit vectors [m, dimensions], for given ids in order.
     """
     random = np.random.default_rng(seed)
-    fitting = np.sort(random.permutation(ids)[:TO_FIT])
-    axes, middle = principal_axes(np.concatenate([vectors for _, vectors in pages(fitting)]))
+    sample = np.sort(random.permutation(ids)[:FIT_SAMPLE])
+    axes, mean = principal_axes(np.concatenate([vectors for _, vectors in pages(sample)]))
     found = np.empty(len(ids), np.int64)
     low = np.empty((len(ids), axes.shape[1]), np.float32)
     count = 0
     for page, vectors in pages(ids):
         end = count + len(page)
-        found[count:end], low[count:end] = page, (vectors - middle) @ axes
+        found[count:end], low[count:end] = page, (vectors - mean) @ axes
         count = end
     found, low = found[:count], low[:count]
-    if len(found) <= most:
+    if len(found) <= max_pictures:
         return Chosen(found, np.ones(len(found), np.int64), low)
-    centres = _centres(low[random.permutation(len(low))[:TO_CLUSTER]], most)
-    cluster, distance = _assigned(low, centres)
+    centers = _cluster_centers(low[random.permutation(len(low))[:CLUSTER_SAMPLE]], max_pictures)
+    cluster, distance = _nearest_center(low, centers)
     order = np.lexsort((distance, cluster))
     _, first, counts = np.unique(cluster[order], return_index=True, return_counts=True)
-    middles = order[first]
-    return Chosen(found[middles], counts.astype(np.int64), low[middles])
+    central = order[first]
+    return Chosen(found[central], counts.astype(np.int64), low[central])
 
 
 def principal_axes(vectors: Floats, count: int = AXES) -> tuple[Floats, Floats]:
-    """Return the axes along which vectors, [n, d], differ most, [d, count or d], and their mean."""
-    middle = vectors.mean(axis=0)
-    centred = vectors - middle
-    _, axes = np.linalg.eigh(centred.T @ centred)  # in the order of growing variance
-    return np.ascontiguousarray(axes[:, ::-1][:, :count], np.float32), middle
+    """Return the principal axes of vectors [n, d], as columns [d, count or d], and their mean."""
+    mean = vectors.mean(axis=0)
+    centered = vectors - mean
+    _, axes = np.linalg.eigh(centered.T @ centered)  # sorted by increasing variance
+    return np.ascontiguousarray(axes[:, ::-1][:, :count], np.float32), mean
 
 
-def _centres(points: Floats, count: int) -> Floats:
-    """Return the centres of so many clusters, by k-means; points come in no order."""
-    centres = points[:count].copy()
-    for _ in range(ROUNDS):
-        cluster, _ = _assigned(points, centres)
+def _cluster_centers(points: Floats, count: int) -> Floats:
+    """Return the centers of k-means clusters; points must be in random order."""
+    centers = points[:count].copy()
+    for _ in range(KMEANS_ROUNDS):
+        cluster, _ = _nearest_center(points, centers)
         order = np.argsort(cluster, kind="stable")
         filled, first = np.unique(cluster[order], return_index=True)
         sizes = np.diff([*first, len(order)])
-        centres[filled] = np.add.reduceat(points[order], first) / sizes[:, None]
-    return centres
+        centers[filled] = np.add.reduceat(points[order], first) / sizes[:, None]
+    return centers
 
 
-def _assigned(points: Floats, centres: Floats) -> tuple[Ids, Floats]:
-    """Return for each point the nearest centre, and its squared distance but for a constant."""
+def _nearest_center(points: Floats, centers: Floats) -> tuple[Ids, Floats]:
+    """Return for each point the number of the nearest center, and the squared distance to it."""
     cluster = np.empty(len(points), np.int64)
     distance = np.empty(len(points), np.float32)
-    half = (centres**2).sum(axis=1) / 2
-    for start in range(0, len(points), ROWS):
-        part = points[start : start + ROWS]
-        near = half - part @ centres.T
-        cluster[start : start + ROWS] = nearest = near.argmin(axis=1)
+    half = (centers**2).sum(axis=1) / 2
+    for start in range(0, len(points), ROWS_AT_ONCE):
+        part = points[start : start + ROWS_AT_ONCE]
+        near = half - part @ centers.T
+        cluster[start : start + ROWS_AT_ONCE] = nearest = near.argmin(axis=1)
         best = near[np.arange(len(part)), nearest]
-        distance[start : start + ROWS] = (part**2).sum(axis=1) + 2 * best
+        distance[start : start + ROWS_AT_ONCE] = (part**2).sum(axis=1) + 2 * best
     return cluster, distance

@@ -1,4 +1,4 @@
-"""Lay points out in the plane, what is alike together: t-SNE, then a grid without overlaps."""
+"""Place similar pictures near each other in the plane: t-SNE, then a grid without overlaps."""
 
 from __future__ import annotations
 
@@ -9,35 +9,35 @@ from numpy.typing import NDArray
 
 from searchapp.pages.map.choose_pictures import Floats
 
-PERPLEXITY = 25.0  # about how many neighbours a point looks at
-STEPS, EXAGGERATED = 350, 100
+PERPLEXITY = 25.0  # about the number of neighbors of a point
+STEPS, EXAGGERATED_STEPS = 350, 100
 EXAGGERATION = 12.0
-FEW = 5  # points that need no layout
-ROOM = 1.7  # cells for each picture
+FEW_POINTS = 5  # up to this many, the principal axes are enough
+CELLS_PER_PICTURE = 1.7  # above 1: empty cells separate groups
 
 
-def laid_out(points: Floats, steps: int = STEPS) -> Floats:
-    """Return a place in the plane for each point, [n, 2], by t-SNE from the first two axes on.
+def compute_layout(points: Floats, steps: int = STEPS) -> Floats:
+    """Return positions in the plane, [n, 2], for points [n, axes], by t-SNE.
 
-    Van der Maaten and Hinton, Visualizing Data using t-SNE (2008), as it stands there; the start
-    from the principal axes keeps the map as a whole in order. It takes n x n numbers of memory.
+    The algorithm is from van der Maaten and Hinton, Visualizing Data using t-SNE (2008). It starts
+    from the first two principal axes, which keeps distant groups in order. Memory: n x n floats.
     """
     count = len(points)
     places = np.zeros((count, 2), np.float32)
     width = min(2, points.shape[1])
     places[:, :width] = points[:, :width]
-    if count <= FEW:
+    if count <= FEW_POINTS:
         return places
-    shares = _shares(points)
+    affinities = _affinities(points)
     places *= np.float32(1e-2) / max(float(places[:, 0].std()), 1e-12)
     speed, gains = np.zeros_like(places), np.ones_like(places)
     rate = max(count / EXAGGERATION / 4, 50.0)
     for step in range(steps):
-        early = step < EXAGGERATED
+        early = step < EXAGGERATED_STEPS
         squares = (places**2).sum(axis=1)
         near = 1 / np.maximum(1 + squares[:, None] + squares - 2 * places @ places.T, 1)
         np.fill_diagonal(near, 0)
-        pull = shares * np.float32(EXAGGERATION if early else 1)
+        pull = affinities * np.float32(EXAGGERATION if early else 1)
         pull -= near / near.sum()
         pull *= near
         slope = 4 * (pull.sum(axis=1)[:, None] * places - pull @ places)
@@ -49,8 +49,8 @@ def laid_out(points: Floats, steps: int = STEPS) -> Floats:
     return places
 
 
-def _shares(points: Floats) -> Floats:
-    """Return how much of each other's neighbours points are, [n, n], 1 in all."""
+def _affinities(points: Floats) -> Floats:
+    """Return the joint probabilities of t-SNE, [n, n]: high for neighbors, 1 in total."""
     squares = (points**2).sum(axis=1)
     apart = np.maximum(squares[:, None] + squares - 2 * points @ points.T, 0)
     wanted = math.log(min(PERPLEXITY, (len(points) - 1) / 3))
@@ -64,17 +64,17 @@ def _shares(points: Floats) -> Floats:
         entropy = np.log(total) + np.exp(middle) * (apart * weights).sum(axis=1) / total
         wide = entropy > wanted
         low, high = np.where(wide, middle, low), np.where(wide, high, middle)
-    shares = weights / total[:, None]
-    joint: Floats = ((shares + shares.T) / (2 * len(points))).astype(np.float32)
+    conditional = weights / total[:, None]
+    joint: Floats = ((conditional + conditional.T) / (2 * len(points))).astype(np.float32)
     return joint
 
 
-def on_grid(places: Floats, shape: float = 1.4) -> NDArray[np.int32]:
-    """Return a cell for each place, [n, 2] (column, row), no two in the same, near where it was.
+def snap_to_grid(places: Floats, shape: float = 1.4) -> NDArray[np.int32]:
+    """Return a cell (column, row) of its own for each position: int32 [n, 2].
 
-    shape: of the whole, width by height. From the middle outwards, each takes the nearest free.
+    shape: width by height of the grid. From the center outward, each takes the nearest free cell.
     """
-    cells = math.ceil(ROOM * len(places))
+    cells = math.ceil(CELLS_PER_PICTURE * len(places))
     columns = max(1, math.ceil(math.sqrt(cells * shape)))
     rows = max(1, math.ceil(cells / columns))
     low, high = places.min(axis=0), places.max(axis=0)

@@ -1,4 +1,4 @@
-// Lets a person choose which files stay, and makes the shell script that moves the others away.
+// Lets a person choose which files to keep, and makes the shell script that moves the others away.
 "use strict";
 
 const data = JSON.parse(document.getElementById("data").textContent);
@@ -8,12 +8,12 @@ for (const card of cards) {
   const group = card.closest("section");
   groups.set(group, [...(groups.get(group) ?? []), card]);
 }
-const fact = (card) => data.files[Number(card.dataset.file)];
-const stays = (card) => card.classList.contains("keep");
-const megabytes = (size) =>
+const fileOf = (card) => data.files[Number(card.dataset.file)];
+const isKept = (card) => card.classList.contains("keep");
+const formatSize = (size) =>
   size >= 1e9 ? `${(size / 1e9).toFixed(1)} GB` : `${(size / 1e6).toFixed(1)} MB`;
 
-function set(card, keep) {
+function setKept(card, keep) {
   card.classList.toggle("keep", keep);
   card.classList.toggle("away", !keep);
   card.querySelector(".mark").textContent = keep ? "stays" : "moves away";
@@ -22,61 +22,61 @@ function set(card, keep) {
 
 function toggle(card) {
   const siblings = groups.get(card.closest("section"));
-  if (stays(card) && siblings.filter(stays).length === 1) {
-    tell("One file of each picture has to stay.");
-  } else if (stays(card) && fact(card).word === null) {
-    tell("This name cannot be written into a script: move the file by hand.");
+  if (isKept(card) && siblings.filter(isKept).length === 1) {
+    showMessage("One file of each picture has to stay.");
+  } else if (isKept(card) && fileOf(card).word === null) {
+    showMessage("This file name cannot be written in a shell script. Move the file by hand.");
   } else {
-    set(card, !stays(card));
-    count();
+    setKept(card, !isKept(card));
+    updateSummary();
   }
 }
 
 function keepOnly(card) {
   for (const other of groups.get(card.closest("section"))) {
-    set(other, other === card || fact(other).word === null);
+    setKept(other, other === card || fileOf(other).word === null);
   }
-  count();
+  updateSummary();
 }
 
 function keepAll(card) {
-  for (const other of groups.get(card.closest("section"))) set(other, true);
-  count();
+  for (const other of groups.get(card.closest("section"))) setKept(other, true);
+  updateSummary();
 }
 
-function tell(text) {
+function showMessage(text) {
   document.querySelector("output").textContent = text;
 }
 
-function count() {
-  const away = cards.filter((card) => !stays(card));
-  const size = away.reduce((sum, card) => sum + fact(card).size, 0);
-  tell(`${away.length} file${away.length === 1 ? "" : "s"} to move away, ${megabytes(size)}`);
+function updateSummary() {
+  const away = cards.filter((card) => !isKept(card));
+  const size = away.reduce((sum, card) => sum + fileOf(card).size, 0);
+  showMessage(`${away.length} file${away.length === 1 ? "" : "s"} to move away, ${formatSize(size)}`);
   for (const button of document.querySelectorAll("footer button")) {
     button.disabled = away.length === 0;
   }
 }
 
-function script() {
+function makeScript() {
   const lines = [data.head.trimEnd(), ""];
   for (const siblings of groups.values()) {
-    const kept = siblings.filter((card) => stays(card) && fact(card).word !== null)[0];
-    const away = siblings.filter((card) => !stays(card));
+    const kept = siblings.filter((card) => isKept(card) && fileOf(card).word !== null)[0];
+    const away = siblings.filter((card) => !isKept(card));
     if (kept === undefined || away.length === 0) continue;
-    lines.push("", `# keep: ${fact(kept).comment}`);
+    lines.push("", `# keep: ${fileOf(kept).comment}`);
     for (const card of away) {
-      const file = fact(card);
-      lines.push(`move ${file.size} ${file.word} ${fact(kept).size} ${fact(kept).word}${fact(card).along}`);
+      const file = fileOf(card);
+      lines.push(`move ${file.size} ${file.word} ${fileOf(kept).size} ${fileOf(kept).word}${fileOf(card).along}`);
     }
   }
   return `${lines.join("\n")}\n${data.tail}`;
 }
 
-async function copy() {
-  const text = script();
+async function copyScript() {
+  const text = makeScript();
   try {
     await navigator.clipboard.writeText(text);
-    tell("The script is copied.");
+    showMessage("The script is in the clipboard.");
   } catch {
     const dialog = document.querySelector("dialog");
     dialog.querySelector("textarea").value = text;
@@ -85,21 +85,21 @@ async function copy() {
   }
 }
 
-function save() {
+function saveScript() {
   const link = document.createElement("a");
-  link.href = URL.createObjectURL(new Blob([script()], { type: "text/x-shellscript" }));
+  link.href = URL.createObjectURL(new Blob([makeScript()], { type: "text/x-shellscript" }));
   link.download = "move-duplicates.sh";
   link.click();
   setTimeout(() => URL.revokeObjectURL(link.href), 60000);
-  tell("Read the script, then run: sh move-duplicates.sh FOLDER");
+  showMessage("Read the script, then run: sh move-duplicates.sh FOLDER");
 }
 
-function go(from, step) {
+function focusFile(from, step) {
   const next = cards[cards.indexOf(from) + step];
   next?.querySelector(".toggle").focus();
 }
 
-function goGroup(from, step) {
+function focusGroup(from, step) {
   const all = [...groups.keys()];
   const next = all[all.indexOf(from.closest("section")) + step];
   if (next === undefined) return;
@@ -124,10 +124,10 @@ document.addEventListener("keydown", (event) => {
     return;
   }
   const act = {
-    ArrowRight: () => go(card, 1),
-    ArrowLeft: () => go(card, -1),
-    ArrowDown: () => goGroup(card, 1),
-    ArrowUp: () => goGroup(card, -1),
+    ArrowRight: () => focusFile(card, 1),
+    ArrowLeft: () => focusFile(card, -1),
+    ArrowDown: () => focusGroup(card, 1),
+    ArrowUp: () => focusGroup(card, -1),
     k: () => keepOnly(card),
     a: () => keepAll(card),
   }[event.key];
@@ -137,6 +137,6 @@ document.addEventListener("keydown", (event) => {
   }
 });
 
-document.querySelector("#copy").addEventListener("click", copy);
-document.querySelector("#save").addEventListener("click", save);
-count();
+document.querySelector("#copy").addEventListener("click", copyScript);
+document.querySelector("#save").addEventListener("click", saveScript);
+updateSummary();

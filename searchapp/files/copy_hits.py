@@ -1,4 +1,4 @@
-"""Take what was found elsewhere: copies or links in a folder."""
+"""Copy the files of hits into a folder, or link to them from there."""
 
 from __future__ import annotations
 
@@ -14,54 +14,61 @@ from searchapp.files import storage
 from searchapp.files.atomic import complete
 from searchapp.types import Hit
 
-
-def copy(hits: Iterable[Hit], folder: Path) -> int:
-    """Copy the files of hits into a folder, with their times; return how many are new there."""
-    return _take(hits, folder, _copy)
+# Some file systems, such as FAT, store times in steps of 2 seconds.
+TIME_TOLERANCE_NS = 2 * storage.SECOND
 
 
-def link(hits: Iterable[Hit], folder: Path) -> int:
-    """Link to the files of hits from a folder; return how many links are new there."""
-    return _take(hits, folder, _link)
+def copy_hits(hits: Iterable[Hit], folder: Path) -> int:
+    """Copy the files of hits into a folder, with their times; return how many were not there yet.
+
+    Companions (RAW, sidecars ...) are copied as well, and get the name of their picture.
+    Errors: FolderError.
+    """
+    return _add_hits(hits, folder, _copy_file)
 
 
-def at_hand(hit: Hit) -> str:
-    """Return where a viewer finds the file of a hit: a copy, where that is in object storage."""
+def link_hits(hits: Iterable[Hit], folder: Path) -> int:
+    """Link to the files of hits from a folder, as copy_hits() copies them.
+
+    Errors: FolderError, also for files in object storage, to which no link is possible.
+    """
+    return _add_hits(hits, folder, _link_file)
+
+
+def local_file(hit: Hit) -> str:
+    """Return a path or URL that a picture viewer can open: a copy for files in object storage."""
     if not storage.is_url(hit.path) or hit.path.startswith("http"):
         return hit.path
     folder = Path(tempfile.mkdtemp(prefix="searchapp-"))
-    copy([replace(hit, companions=())], folder)
+    copy_hits([replace(hit, companions=())], folder)
     return str(next(folder.iterdir()))
 
 
-def _take(hits: Iterable[Hit], folder: Path, take: Callable[[str, Path], object]) -> int:
-    """Give each its own name; another picture that has it gets a number. None is taken twice.
-
-    What belongs to a picture is taken along, by the picture's new name.
-    """
-    taken = 0
+def _add_hits(hits: Iterable[Hit], folder: Path, add: Callable[[str, Path], object]) -> int:
+    """Add each hit under its own name; if another picture has that name, append a number."""
+    added = 0
     try:
         folder.mkdir(parents=True, exist_ok=True)
         for hit in hits:
             path = Path(hit.path)
             target, number = folder / path.name, 2
-            while os.path.lexists(target) and not _same(hit.path, target):
+            while os.path.lexists(target) and not _is_same(hit.path, target):
                 target, number = folder / f"{path.stem}-{number}{path.suffix}", number + 1
             if not os.path.lexists(target):
-                take(hit.path, target)
-                taken += 1
+                add(hit.path, target)
+                added += 1
             for companion in hit.companions:
                 beside = folder / f"{target.stem}{Path(companion).suffix}"
                 if not os.path.lexists(beside):
-                    take(companion, beside)
+                    add(companion, beside)
     except PictureError as error:
         raise FolderError(f"{hit.path}: {error}") from error
     except OSError as error:
         raise FolderError(f"{folder}: {error.strerror or error}") from error
-    return taken
+    return added
 
 
-def _copy(path: str, target: Path) -> None:
+def _copy_file(path: str, target: Path) -> None:
     if not storage.is_url(path):
         shutil.copy2(path, target)
         return
@@ -71,23 +78,22 @@ def _copy(path: str, target: Path) -> None:
         os.utime(temporary, ns=(state.mtime_ns, state.mtime_ns))
 
 
-def _link(path: str, target: Path) -> None:
+def _link_file(path: str, target: Path) -> None:
     if storage.is_url(path):
         raise FolderError(f"{path} cannot be linked to; --copy-to copies it")
     target.symlink_to(path)
 
 
-def _same(path: str, target: Path) -> bool:
-    """Tell whether a file, or link, is what would be put there."""
+def _is_same(path: str, target: Path) -> bool:
+    """Return whether target, a file or a link, already has the content of path."""
     if not target.exists():
         return False
     if storage.is_url(path):
-        state, told = storage.state(path), target.stat()
-        apart = abs(told.st_mtime_ns - state.mtime_ns)  # some file systems tell 2 seconds apart
-        return told.st_size == state.size and apart <= 2 * storage.SECOND
+        remote, local = storage.state(path), target.stat()
+        difference_ns = abs(local.st_mtime_ns - remote.mtime_ns)
+        return local.st_size == remote.size and difference_ns <= TIME_TOLERANCE_NS
     if target.samefile(path):
         return True
-    ours, theirs = Path(path).stat(), target.stat()
-    if ours.st_size != theirs.st_size:
+    if Path(path).stat().st_size != target.stat().st_size:
         return False
     return Path(path).read_bytes() == target.read_bytes()

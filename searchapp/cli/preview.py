@@ -1,0 +1,62 @@
+"""Print hits with their pictures in the terminal."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Iterator, Sequence
+from typing import TYPE_CHECKING, cast
+
+import click
+
+from searchapp.cli.shared_options import note, shown
+from searchapp.errors import PictureError
+
+if TYPE_CHECKING:
+    from PIL.Image import Image as Picture
+
+    from searchapp.cli.terminal_protocol import Protocol
+    from searchapp.types import Hit
+
+COLUMNS, ROWS = 32, 10  # of a picture, in cells
+
+
+def print_preview(hits: Sequence[Hit], how: str) -> bool:
+    """Print hits with their pictures; how: auto, or a protocol.
+
+    Return False, after a note, if how is auto and the output is not a terminal.
+    """
+    if how == "auto" and not sys.stdout.isatty():
+        note(
+            "--preview: the output is not a terminal; name a protocol to draw anyway: "
+            "--preview=blocks (or kitty, iterm, sixel)"
+        )
+        return False
+    from searchapp.cli.terminal_picture import encode_table
+    from searchapp.cli.terminal_protocol import detect_terminal
+    from searchapp.pictures import thumbnails
+
+    protocol, screen = detect_terminal(None if how == "auto" else cast("Protocol", how))
+    columns = max(4, min(COLUMNS, screen.columns // 3))
+    side = max(columns * screen.cell_width, ROWS * screen.cell_height)
+
+    def rows() -> Iterator[tuple[Picture | None, list[str]]]:
+        for hit in hits:
+            last = f"(and {len(hit.also)} more)" if hit.also else ""
+            try:
+                image = thumbnails.thumbnail(hit.path, side, hit.seconds)
+            except PictureError as error:
+                image, last = None, f"{error} {last}"
+            path = _wrap(shown(hit.path), screen.columns - columns - 3)
+            yield image, [f"{hit.score:.3f}", *path, last]
+
+    for piece in encode_table(rows(), protocol, screen, columns, ROWS):
+        click.echo(piece, nl=False, color=True)
+    sys.stdout.flush()
+    return True
+
+
+def _wrap(text: str, width: int) -> list[str]:
+    """Cut a text into lines of width cells, but not below 8."""
+    from rich.cells import chop_cells
+
+    return chop_cells(text, max(8, width)) or [""]

@@ -1,0 +1,127 @@
+"""Detect how a terminal shows pictures: from environment variables, or by a query to it."""
+
+from __future__ import annotations
+
+import os
+import re
+import select
+import sys
+import time
+from collections.abc import Mapping
+from contextlib import suppress
+from dataclasses import dataclass
+from typing import Literal
+
+Protocol = Literal["kitty", "iterm", "sixel", "blocks"]
+Colors = Literal["all", "256", "none"]
+PROTOCOLS: tuple[Protocol, ...] = ("kitty", "iterm", "sixel", "blocks")
+ANSWER_TIMEOUT_S = 0.3
+# Asks for kitty's protocol, the size of a cell, and attributes, which every terminal answers.
+TERMINAL_QUERY = "\x1b_Gi=31,s=1,v=1,a=q,t=d,f=24;AAAA\x1b\\\x1b[16t\x1b[c"
+KITTY = re.compile(rb"\x1b_Gi=31;OK\x1b\\")
+CELL = re.compile(rb"\x1b\[6;(\d+);(\d+)t")
+ATTRIBUTES = re.compile(rb"\x1b\[\?([\d;]*)c")
+
+
+@dataclass(frozen=True, slots=True)
+class Screen:
+    """A terminal: its width in cells, a cell's size in pixels, and the colors of blocks."""
+
+    columns: int = 80
+    cell_width: int = 10
+    cell_height: int = 20
+    colors: Colors = "all"
+
+
+def protocol_from_environment(environment: Mapping[str, str]) -> Protocol | None:
+    """Return the protocol that environment variables imply; None if they do not say.
+
+    tmux and screen keep the variables of the outer terminal, but do not pass pictures on to it.
+    """
+    term, program = environment.get("TERM", ""), environment.get("TERM_PROGRAM", "")
+    if environment.get("TMUX") or term.startswith(("screen", "tmux")):
+        return "blocks"
+    if environment.get("KITTY_WINDOW_ID") or term == "xterm-kitty" or program == "ghostty":
+        return "kitty"
+    if program in ("iTerm.app", "WezTerm") or environment.get("LC_TERMINAL") == "iTerm2":
+        return "iterm"
+    return "blocks" if term == "linux" else None
+
+
+def detect_terminal(wanted: Protocol | None = None) -> tuple[Protocol, Screen]:
+    """Return the protocol, wanted or else detected, and the screen of this terminal."""
+    columns, width, height = _terminal_size()
+    protocol = wanted or protocol_from_environment(os.environ)
+    answer = _query_terminal() if protocol != "blocks" and sys.stdout.isatty() else b""
+    if cell := CELL.search(answer):
+        height, width = int(cell[1]) or height, int(cell[2]) or width
+    return protocol or protocol_from_answer(answer), Screen(
+        columns, width, height, colors_from_environment(os.environ)
+    )
+
+
+def protocol_from_answer(answer: bytes) -> Protocol:
+    """Return the protocol that a terminal's answer to TERMINAL_QUERY implies."""
+    if KITTY.search(answer):
+        return "kitty"
+    attributes = ATTRIBUTES.search(answer)
+    return "sixel" if attributes and b"4" in attributes[1].split(b";")[1:] else "blocks"
+
+
+def colors_from_environment(environment: Mapping[str, str]) -> Colors:
+    """Return the colors that text may have."""
+    if environment.get("NO_COLOR"):
+        return "none"
+    if environment.get("COLORTERM") in ("truecolor", "24bit"):
+        return "all"
+    return (
+        "all" if environment.get("TERM_PROGRAM") in ("iTerm.app", "WezTerm", "ghostty") else "256"
+    )
+
+
+def _terminal_size() -> tuple[int, int, int]:
+    """Return the columns, and a cell's width and height in pixels, as the system reports them."""
+    with suppress(ImportError, OSError):
+        import fcntl
+        import struct
+        import termios
+
+        packed = fcntl.ioctl(sys.stdout.fileno(), termios.TIOCGWINSZ, b"\0" * 8)
+        rows, columns, width, height = struct.unpack("HHHH", packed)
+        if columns and rows and width and height:
+            return columns, width // columns, height // rows
+    import shutil
+
+    return shutil.get_terminal_size().columns, 10, 20
+
+
+def _query_terminal() -> bytes:
+    """Send TERMINAL_QUERY; return the answer that comes in time, and leave no input unread."""
+    try:
+        import termios
+        import tty
+
+        terminal = os.open("/dev/tty", os.O_RDWR | os.O_NOCTTY)
+    except (ImportError, OSError):
+        return b""
+    try:
+        if os.tcgetpgrp(terminal) != os.getpgrp():
+            return b""  # a background process that reads the terminal is stopped
+        before = termios.tcgetattr(terminal)
+        answer = b""
+        try:
+            tty.setcbreak(terminal, termios.TCSANOW)
+            os.write(terminal, TERMINAL_QUERY.encode())
+            deadline = time.monotonic() + ANSWER_TIMEOUT_S
+            while not ATTRIBUTES.search(answer):  # the last part of the answer
+                remaining_s = deadline - time.monotonic()
+                if remaining_s <= 0 or not select.select([terminal], [], [], remaining_s)[0]:
+                    break
+                answer += os.read(terminal, 4096)
+        finally:
+            termios.tcsetattr(terminal, termios.TCSAFLUSH, before)
+        return answer
+    except (OSError, termios.error):
+        return b""
+    finally:
+        os.close(terminal)

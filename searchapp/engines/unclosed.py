@@ -1,0 +1,36 @@
+"""An engine that outlives its user."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from searchapp.engines.base import Engine, Refusal, Vector
+from searchapp.models import EngineInput, ModelSpec
+
+
+class UnclosedEngine:
+    """An engine whose close() does nothing: its owner, or the end of the process, frees it."""
+
+    def __init__(self, engine: Engine) -> None:
+        """Wrap an engine."""
+        self._engine = engine
+
+    @property
+    def spec(self) -> ModelSpec:
+        """Return the model."""
+        return self._engine.spec
+
+    def prepare(self, item: EngineInput) -> EngineInput:
+        """Prepare: see Engine."""
+        return self._engine.prepare(item)
+
+    def embed(self, inputs: Sequence[EngineInput]) -> list[Vector | Refusal]:
+        """Embed: see Engine."""
+        return self._engine.embed(inputs)
+
+    def count_tokens(self, prompt: str) -> int:
+        """Count: see Engine."""
+        return self._engine.count_tokens(prompt)
+
+    def close(self) -> None:
+        """Do nothing."""
