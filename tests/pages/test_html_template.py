@@ -36,7 +36,7 @@ def read_script_data(html: str) -> Any:
 
 
 def contact_sheet(folder: Path, names: list[str]) -> str:
-    hits = [Hit(str(folder / name), 0.5, "0" * 64, 8, 8) for name in names]
+    hits = [Hit(str(folder / name), 0.5, "0" * 64, width=8, height=8) for name in names]
     write_contact_sheet(folder / "page.html", [Section(HOSTILE, hits)], title=HOSTILE)
     return (folder / "page.html").read_text("utf-8")
 
