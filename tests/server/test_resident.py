@@ -18,7 +18,14 @@ from support.old_library import old_library
 from support.paths import TESTS
 from support.pictures import draw
 
-from searchapp.errors import EngineError, LibraryError, QueryError, SearchAppError
+from searchapp.errors import (
+    EngineError,
+    LibraryError,
+    ModelError,
+    PictureError,
+    QueryError,
+    UnsupportedModality,
+)
 from searchapp.library import Library
 from searchapp.server import client
 from searchapp.server.socket_path import LONGEST, is_free, log_path, socket_path
@@ -101,23 +108,24 @@ def test_it_answers_what_a_library_answers(residence: client.Residence, photos: 
     terms = [Term(Query("blue"), 0.5), Term(Query(None, photos / "green.png"))]
     added = client.search(residence, terms, SearchOptions(), lambda line: None)
     assert (Path(added.hits[0].path).name, added.good) == ("green.png", None)
-    with pytest.raises(SearchAppError, match="--where: no such column: wide"):
+    with pytest.raises(QueryError, match="--where: no such column: wide"):
         ask(residence, where="wide > 3")
-    for query, message, code in (
-        (Query("nonsense"), "does not take this query", 2),
-        (Query("red " * 40), "the text has 40 tokens", 2),
-        (Query("red", photos / "red.jpg"), r"^Unsupported query modality: 'text\+image'", 1),
+    both = Query("red", photos / "red.jpg")
+    for query, kind, message, code in (
+        (Query("nonsense"), QueryError, "does not take this query", 2),
+        (Query("red " * 40), QueryError, "the text has 40 tokens", 2),
+        (both, UnsupportedModality, r"^Unsupported query modality: 'text\+image'", 1),
     ):
-        with pytest.raises(SearchAppError, match=message) as caught:
+        with pytest.raises(kind, match=message) as caught:
             client.search(residence, query, SearchOptions(), lambda line: None)
         assert caught.value.exit_code == code
     (photos / "text.jpg").write_text("no picture")
-    with pytest.raises(SearchAppError, match=r"^/.*/text\.jpg: not a picture"):
+    with pytest.raises(PictureError, match=r"^/.*/text\.jpg: not a picture"):
         client.search(
             residence, Query(image=photos / "text.jpg"), SearchOptions(), lambda line: None
         )
     assert ask(residence, "red " * 40, truncate=True, count=1) == ["red.jpg"]
-    with pytest.raises(SearchAppError, match="no collection nowhere"):
+    with pytest.raises(LibraryError, match="no collection nowhere"):
         ask(residence, collection="nowhere")
 
 
@@ -222,7 +230,7 @@ def test_an_engine_that_fails_is_told_and_tried_again(
 ) -> None:
     """The error comes to whoever asked; the process lives on, for when it is mended."""
     (model / "config.json").rename(model / "config")
-    with pytest.raises(SearchAppError, match=r"no config\.json there"):
+    with pytest.raises(ModelError, match=r"no config\.json there"):
         ask(residence)
     (model / "config").rename(model / "config.json")
     assert ask(residence, count=1) == ["blue.jpg"]
