@@ -7,12 +7,14 @@ Writes demo.html, a page to open in a browser, and keeps its library in .demo/li
 
 from __future__ import annotations
 
+import sys
 import time
 from pathlib import Path
 
 from searchapp import Hit, IndexOptions, Library, Query, SearchOptions, Term
 from searchapp.cli.progress import follow
 from searchapp.cli.start_engine import starter
+from searchapp.errors import SearchAppError
 from searchapp.pages.contact_sheet import Section, write_sheet
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -60,4 +62,7 @@ def _short(hit: Hit) -> Path:
 
 
 if __name__ == "__main__":
-    main()
+    try:
+        main()
+    except SearchAppError as error:
+        sys.exit(f"demo: {error}")

@@ -6,8 +6,7 @@ import subprocess
 from pathlib import Path
 
 import pytest
-
-ROOT = Path(__file__).parent.parent
+from support.paths import ROOT
 
 FOUND = "Found 1 known vulnerability in 1 package"
 LOST = "requests.exceptions.ConnectionError: HTTPSConnectionPool(host='x', port=443): Max retries"
