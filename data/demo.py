@@ -7,12 +7,14 @@ Writes demo.html, a page to open in a browser, and keeps its library in .demo/li
 
 from __future__ import annotations
 
+import sys
 import time
 from pathlib import Path
 
 from searchapp import Hit, IndexOptions, Library, Query, SearchOptions, Term
 from searchapp.cli.progress import follow
 from searchapp.cli.start_engine import start_until_exit
+from searchapp.errors import SearchAppError
 from searchapp.indexing.embedding.choose_engines import EngineChoice
 from searchapp.pages.contact_sheet import Section, write_contact_sheet
 
@@ -63,4 +65,7 @@ def _short(hit: Hit) -> Path:
 
 
 if __name__ == "__main__":
-    main()
+    try:
+        main()
+    except SearchAppError as error:
+        sys.exit(f"demo: {error}")

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections import Counter
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 import pytest
@@ -15,6 +16,26 @@ from searchapp.cli import COMMANDS, cli
 from searchapp.errors import SearchAppError
 from searchapp.files import library_folder
 from searchapp.library import Library
+
+
+@pytest.hookimpl(wrapper=True, tryfirst=True)
+def pytest_sessionfinish(session: pytest.Session) -> Iterator[None]:
+    """Print which tests were skipped, and why, as the last line."""
+    yield
+    reporter = session.config.pluginmanager.get_plugin("terminalreporter")
+    if reporter is not None and (line := skipped_line(reporter.stats.get("skipped", []))):
+        reporter.write_line(line)
+
+
+def skipped_line(reports: Sequence[pytest.TestReport | pytest.CollectReport]) -> str:
+    """Return a line with the number of skipped tests for each reason; nothing if none is."""
+    reasons: Counter[str] = Counter()
+    for report in reports:
+        if isinstance(report.longrepr, tuple):
+            reason = report.longrepr[2].removeprefix("Skipped: ").splitlines()[0]
+            reasons[reason] += 1
+    parts = [f"{n} test{'s' * (n > 1)}: {reason}" for reason, n in reasons.most_common()]
+    return f"Skipped {'; '.join(parts)}" if parts else ""
 
 
 @pytest.fixture(autouse=True)

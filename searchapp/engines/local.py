@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any
 from searchapp.engines.base import Refusal, Vector, checked, reason_of
 from searchapp.engines.captured_output import last_lines, quiet
 from searchapp.engines.pixels import Pixels
+from searchapp.engines.requirements import list_engine_problems
 from searchapp.engines.resize import resize
 from searchapp.engines.torchvision_stub import mend_torchvision
 from searchapp.errors import EngineError, ModelError
@@ -197,12 +198,14 @@ class LocalEngine:
                 if has_gpu():  # kernels are compiled at their first use, which takes a second
                     grey = model_size.blank(self._spec.image)
                     self._run([self.prepare(EngineInput(document_prompt(self._spec), grey))])
-            except ImportError as error:
-                raise EngineError(
-                    f"vLLM cannot be imported ({reason_of(error)}); install it. With an NVIDIA "
-                    f"GPU: {install_hint('gpu')}; without: {install_hint('cpu')}"
-                ) from error
             except Exception as error:  # vLLM states what is wrong with a model in many ways
+                if problems := list_engine_problems(install_hint("cpu")):
+                    raise EngineError("\n".join(problems)) from error
+                if isinstance(error, ImportError):
+                    raise EngineError(
+                        f"vLLM cannot be imported ({reason_of(error)}); install it. With an NVIDIA "
+                        f"GPU: {install_hint('gpu')}; without: {install_hint('cpu')}"
+                    ) from error
                 raise ModelError(
                     f"{self._spec.name}: vLLM cannot start it: {reason_of(error)}; "
                     f"-v shows more\n{last_lines(hidden)}"

@@ -10,16 +10,19 @@ DISTRIBUTION = "searchapp"
 # The name on PyPI; None: not published. While it is None, anyone could register the name
 # searchapp, so that no message may tell people to install it.
 PUBLISHED_NAME: str | None = None
+# vLLM's CPU build needs a torch that is not on PyPI.
+TORCH_INDEX = "https://download.pytorch.org/whl/cpu"
 
 
 def install_hint(extra: str) -> str:
     """Return the command that installs an extra for this copy of searchapp."""
+    index = f" --extra-index-url {TORCH_INDEX}" if extra == "cpu" else ""
     if (clone := find_clone()) is not None:
-        return f"pip install -e '.[{extra}]' (in the clone, {clone})"
+        return f"pip install -e '.[{extra}]'{index} (in the clone, {clone})"
     if PUBLISHED_NAME is not None:
-        return f"pip install '{PUBLISHED_NAME}[{extra}]'"
+        return f"pip install '{PUBLISHED_NAME}[{extra}]'{index}"
     if requirements := read_requirements(extra):
-        return f"pip install {shlex.join(requirements)}"
+        return f"pip install {shlex.join(requirements)}{index}"
     return f"install what pyproject.toml lists under the extra {extra}"
 
 

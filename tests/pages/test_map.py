@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import os
 import re
-import shutil
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -14,14 +13,13 @@ from typing import Any
 import numpy as np
 import pytest
 from numpy.typing import NDArray
+from support.browser import CHROMIUM, needs_chromium
 from support.library import Run
 from support.pictures import draw
 
 from searchapp.pages.map.choose_pictures import choose_pictures
 from searchapp.pages.map.layout import compute_layout, snap_to_grid
 
-BROWSERS = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable")
-CHROMIUM = next(filter(None, map(shutil.which, BROWSERS)), None)
 ODD = "<img src=x onerror=alert(1)> & \"'%23#?.jpg"
 
 
@@ -132,7 +130,7 @@ def until(tab: Any, holds: str) -> None:
         tab.wait_for_timeout(50)
 
 
-@pytest.mark.skipif(CHROMIUM is None, reason="no chromium is installed")
+@needs_chromium
 def test_the_page_in_a_browser(page: Path, photos: Path) -> None:
     """It asks nobody for anything; wheel, keys, touch and clicks do what they say."""
     sync_api = pytest.importorskip("playwright.sync_api", reason="playwright is not installed")

@@ -12,6 +12,7 @@ import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
+import psutil
 import pytest
 from support.library import Engines, Run, index
 from support.old_library import old_library
@@ -141,11 +142,9 @@ def test_two_at_once_start_one_process(residence: client.Residence) -> None:
     for thread in threads:
         thread.join(30)
     assert answers == [["blue.jpg"]] * 6
-    found = subprocess.run(
-        ["pgrep", "-fc", f"resident_fake.*{residence.library}"],
-        capture_output=True, text=True, check=False,
-    )  # fmt: skip
-    assert found.stdout.strip() == "1"
+    commands = [process.info["cmdline"] or [] for process in psutil.process_iter(["cmdline"])]
+    running = [words for words in commands if {FAKE[1], str(residence.library)} <= set(words)]
+    assert len(running) == 1
 
 
 def test_a_killed_one_is_replaced(residence: client.Residence) -> None:

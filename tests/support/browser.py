@@ -23,7 +23,10 @@ CHROMIUM = next(filter(None, map(shutil.which, BROWSERS)), None)
 
 
 needs_chromium = pytest.mark.skipif(
-    CHROMIUM is None or sync_api is None, reason="Chromium or playwright is not installed"
+    CHROMIUM is None or sync_api is None,
+    reason="Chromium is not installed (apt-get install chromium)"
+    if CHROMIUM is None
+    else "playwright is not installed (make tools)",
 )
 
 

@@ -14,7 +14,8 @@ from support.paths import TESTS
 
 COMPILER = shutil.which("cc") or shutil.which("gcc")
 needs_preload = pytest.mark.skipif(
-    COMPILER is None or sys.platform != "linux", reason="needs Linux and a C compiler"
+    COMPILER is None or sys.platform != "linux",
+    reason="no C compiler is installed (apt-get install gcc libc6-dev)",
 )
 
 

