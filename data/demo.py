@@ -12,7 +12,7 @@ import time
 from pathlib import Path
 
 from searchapp import Hit, IndexOptions, Library, Query, SearchOptions, Term
-from searchapp.cli.progress import follow
+from searchapp.cli.progress import show_run
 from searchapp.cli.start_engine import start_until_exit
 from searchapp.errors import SearchAppError
 from searchapp.indexing.embedding.choose_engines import EngineChoice
@@ -20,7 +20,7 @@ from searchapp.pages.contact_sheet import Section, write_contact_sheet
 
 ROOT = Path(__file__).resolve().parent.parent
 PHOTOS = ROOT / "data" / "photos"
-PAGE = ROOT / "demo.html"
+PAGE_FILE = ROOT / "demo.html"
 
 # What is asked: words; a picture; and sums of terms, here a picture and words.
 QUERIES: list[tuple[str, Query | list[Term]]] = [
@@ -46,7 +46,7 @@ def main() -> None:
         start=start_until_exit(EngineChoice(), announce=False),
     ) as library:
         print(f"$ searchapp index data/photos --model starter   (library: {library.folder})")
-        follow(library.index([PHOTOS], IndexOptions(model="starter")))
+        show_run(library.index([PHOTOS], IndexOptions(model="starter")))
         sections = []
         for title, query in QUERIES:
             begun = time.perf_counter()
@@ -54,13 +54,13 @@ def main() -> None:
             milliseconds = 1000 * (time.perf_counter() - begun)
             print(f'\n"{title}"   ({milliseconds:.0f} ms)')
             for hit in hits[:3]:
-                print(f"  {hit.score:.3f}  {_short(hit)}")
+                print(f"  {hit.score:.3f}  {_relative_path(hit)}")
             sections.append(Section(title, hits))
-    write_contact_sheet(PAGE, sections, title="searchapp: what the demo found")
-    print(f"\nopen {PAGE.relative_to(ROOT)} in a browser to see the pictures")
+    write_contact_sheet(PAGE_FILE, sections, title="searchapp: what the demo found")
+    print(f"\nopen {PAGE_FILE.relative_to(ROOT)} in a browser to see the pictures")
 
 
-def _short(hit: Hit) -> Path:
+def _relative_path(hit: Hit) -> Path:
     return Path(hit.path).relative_to(ROOT)
 
 

@@ -22,7 +22,7 @@ class LibraryError(SearchAppError):
     """Say that the library cannot be opened, or not written to just now."""
 
 
-class VectorsError(LibraryError):
+class VectorStoreError(LibraryError):
     """Say that vectors cannot be kept where they are to be, or not be reached there."""
 
 
@@ -66,7 +66,7 @@ KINDS: dict[str, type[SearchAppError]] = {
         SearchAppError,
         Interrupted,
         LibraryError,
-        VectorsError,
+        VectorStoreError,
         LockedError,
         FolderError,
         ModelError,

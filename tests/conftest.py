@@ -8,8 +8,8 @@ from pathlib import Path
 
 import pytest
 from click.testing import CliRunner, Result
-from support.library import Engines, Run, in_library, write_model
-from support.pictures import draw
+from support.library import FakeEngines, RunCommand, library_environment, write_fake_clip
+from support.pictures import save_picture
 
 from searchapp import engines
 from searchapp.cli import COMMANDS, cli
@@ -45,7 +45,7 @@ def no_library_of_the_user(monkeypatch: pytest.MonkeyPatch) -> None:
     def refuse() -> Path:
         raise AssertionError("the test did not choose a library")
 
-    monkeypatch.setattr(library_folder, "default_folder", refuse)
+    monkeypatch.setattr(library_folder, "get_default_folder", refuse)
     for name in ("SEARCHAPP_LIBRARY", "SEARCHAPP_MODEL", "SEARCHAPP_COLLECTION"):
         monkeypatch.delenv(name, raising=False)
 
@@ -53,7 +53,7 @@ def no_library_of_the_user(monkeypatch: pytest.MonkeyPatch) -> None:
 @pytest.fixture
 def model(tmp_path: Path) -> Path:
     """A CLIP folder that is complete as far as can be seen without loading it."""
-    return write_model(tmp_path / "models" / "fake-clip")
+    return write_fake_clip(tmp_path / "models" / "fake-clip")
 
 
 @pytest.fixture
@@ -61,33 +61,33 @@ def photos(tmp_path: Path) -> Path:
     """A folder with a red, a green and a blue picture, and one in a folder below."""
     folder = tmp_path / "photos"
     (folder / "below").mkdir(parents=True)
-    for name, colour in (("red.jpg", "red"), ("green.png", "green"), ("below/blue.jpg", "blue")):
-        draw(folder / name, colour)
+    for name, color in (("red.jpg", "red"), ("green.png", "green"), ("below/blue.jpg", "blue")):
+        save_picture(folder / name, color)
     return folder
 
 
 @pytest.fixture
-def fake_engines() -> Engines:
+def fake_engines() -> FakeEngines:
     """What starts fake engines, and remembers them."""
-    return Engines()
+    return FakeEngines()
 
 
 @pytest.fixture
-def opened(tmp_path: Path, fake_engines: Engines) -> Iterator[Library]:
+def opened(tmp_path: Path, fake_engines: FakeEngines) -> Iterator[Library]:
     """A new library with a fake engine."""
-    with Library.open(tmp_path / "library", create=True, start=fake_engines) as it:
-        yield it
+    with Library.open(tmp_path / "library", create=True, start=fake_engines) as opened_library:
+        yield opened_library
 
 
 @pytest.fixture
-def run(tmp_path: Path, fake_engines: Engines, monkeypatch: pytest.MonkeyPatch) -> Run:
+def run(tmp_path: Path, fake_engines: FakeEngines, monkeypatch: pytest.MonkeyPatch) -> RunCommand:
     """Run a command as main() does, with a library of its own and a fake engine."""
     monkeypatch.setattr(engines, "start_engine", fake_engines)
     runner = CliRunner()
 
     def run(*arguments: object) -> Result:
         strings = [str(argument) for argument in arguments]
-        environment = in_library(tmp_path)
+        environment = library_environment(tmp_path)
         assert strings[0] in COMMANDS or strings[0].startswith("-")
         result = runner.invoke(cli, strings, env=environment)
         if isinstance(result.exception, SearchAppError):

@@ -49,7 +49,7 @@ def test_hits_keep_their_keys_and_order() -> None:
 
 def test_the_api_answers_all_that_a_hit_has() -> None:
     """A field that is added to Hit has to be added to the API."""
-    found = Found.of(HIT).model_dump()
+    found = Found.from_hit(HIT).model_dump()
     assert list(found) == [
         *["id", "path", "name", "folder", "score", "width", "height", "sha256"],
         *SUMMARY,
@@ -70,9 +70,9 @@ def test_a_picture_comes_back_from_json() -> None:
 def test_every_field_of_a_picture_is_stored_and_exported() -> None:
     """A field that is added to PictureInfo has to be checked where an import brings it."""
     names = {each.name for each in fields(PictureInfo)}
-    assert set(export_rows.INFO) == names
-    assert {*metadata_rows.FIELDS, "keywords"} == names
-    assert list(export_rows.INFO) == [
+    assert set(export_rows.INFO_TESTS) == names
+    assert {*metadata_rows.IMAGE_COLUMNS, "keywords"} == names
+    assert list(export_rows.INFO_TESTS) == [
         "format",
         "width",
         "height",

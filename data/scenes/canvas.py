@@ -9,22 +9,22 @@ from numpy.typing import NDArray
 from PIL import Image, ImageDraw, ImageFilter
 
 Pixels = NDArray[np.floating[Any]]
-Colour = tuple[float, ...]
+Color = tuple[float, ...]
 
 
 @dataclass(frozen=True)
 class Mood:
     """The light and weather of a scene."""
 
-    sky: tuple[Colour, ...]
-    light: Colour
-    subject: Colour
-    grey: float = 0.0
-    night: bool = False
-    snow: bool = False
-    rain: bool = False
+    sky_colors: tuple[Color, ...]
+    light_color: Color
+    subject_light: Color
+    gray: float = 0.0
+    is_night: bool = False
+    has_snow: bool = False
+    has_rain: bool = False
     fog: float = 0.0
-    sun: bool = False
+    has_sun: bool = False
     clouds: float = 0.0
 
 
@@ -36,54 +36,57 @@ MOODS: dict[str, Mood] = {
         ((52, 44, 112), (176, 74, 112), (250, 128, 66), (255, 202, 110)),
         (0.95, 0.76, 0.7),
         (1.0, 0.8, 0.66),
-        sun=True,
+        has_sun=True,
         clouds=0.35,
     ),
     "night": Mood(
-        ((4, 7, 26), (12, 20, 58), (34, 48, 104)), (0.27, 0.33, 0.53), (0.66, 0.7, 0.88), night=True
+        ((4, 7, 26), (12, 20, 58), (34, 48, 104)),
+        (0.27, 0.33, 0.53),
+        (0.66, 0.7, 0.88),
+        is_night=True,
     ),
     "overcast": Mood(
         ((128, 138, 150), (172, 179, 187), (206, 210, 214)),
         (0.78, 0.8, 0.82),
         (0.88,) * 3,
-        grey=0.3,
+        gray=0.3,
     ),
     "rain": Mood(
         ((70, 80, 94), (108, 118, 130), (146, 154, 162)),
         (0.56, 0.6, 0.66),
         (0.78, 0.81, 0.86),
-        grey=0.4,
-        rain=True,
+        gray=0.4,
+        has_rain=True,
         fog=0.15,
     ),
     "snow": Mood(
         ((150, 162, 180), (190, 199, 212), (222, 228, 235)),
         (0.88, 0.91, 0.97),
         (0.95, 0.96, 1.0),
-        grey=0.25,
-        snow=True,
+        gray=0.25,
+        has_snow=True,
         fog=0.1,
     ),
     "fog": Mood(
         ((190, 195, 199), (206, 210, 212), (216, 219, 220)),
         (0.86, 0.87, 0.88),
         (0.9, 0.91, 0.92),
-        grey=0.5,
+        gray=0.5,
         fog=0.62,
     ),
     "night snow": Mood(
         ((12, 18, 44), (30, 40, 78), (66, 78, 118)),
         (0.36, 0.42, 0.62),
         (0.66, 0.7, 0.88),
-        night=True,
-        snow=True,
+        is_night=True,
+        has_snow=True,
     ),
     "night rain": Mood(
         ((8, 11, 22), (20, 26, 44), (44, 52, 72)),
         (0.28, 0.31, 0.42),
         (0.6, 0.64, 0.76),
-        night=True,
-        rain=True,
+        is_night=True,
+        has_rain=True,
     ),
 }
 
@@ -92,162 +95,172 @@ class Canvas:
     """Paint onto a float picture; every coordinate is a fraction of width or height."""
 
     def __init__(self, width: int, height: int, rng: np.random.Generator, mood: str) -> None:
-        self.w, self.h, self.rng = width, height, rng
+        self.width, self.height, self.rng = width, height, rng
         self.mood_name, self.mood = mood, MOODS[mood]
-        self.px: Pixels = np.zeros((height, width, 3), np.float32)
+        self.pixels: Pixels = np.zeros((height, width, 3), np.float32)
         self.sun_x = float(rng.uniform(0.2, 0.8))
         self.rows = ((np.arange(height, dtype=np.float32) + 0.5) / height)[:, None]
-        self.cols = ((np.arange(width, dtype=np.float32) + 0.5) / width)[None, :]
+        self.columns = ((np.arange(width, dtype=np.float32) + 0.5) / width)[None, :]
 
     @property
     def aspect(self) -> float:
         """Return width over height."""
-        return self.w / self.h
+        return self.width / self.height
 
-    def lit(self, rgb: Colour) -> Pixels:
+    def light_color(self, rgb: Color) -> Pixels:
         """Return a daylight colour as the mood's light shows it."""
-        return relight(np.array(rgb, np.float32), self.mood.light, self.mood.grey)
+        return relight(np.array(rgb, np.float32), self.mood.light_color, self.mood.gray)
 
-    def ink(self, rgb: Colour) -> tuple[int, int, int]:
+    def drawing_color(self, rgb: Color) -> tuple[int, int, int]:
         """Return a lit colour as the integers Pillow's drawing takes."""
-        red, green, blue = (int(value) for value in np.clip(self.lit(rgb), 0, 255))
+        red, green, blue = (int(value) for value in np.clip(self.light_color(rgb), 0, 255))
         return red, green, blue
 
-    def noise(self, across: float, down: float) -> Pixels:
+    def make_noise(self, across: float, down: float) -> Pixels:
         """Return smooth noise in 0..1 with about so many cells across and down."""
         cells = self.rng.random((max(2, round(down)), max(2, round(across)))).astype(np.float32)
-        image = Image.fromarray(cells, "F").resize((self.w, self.h), Image.Resampling.BICUBIC)
+        image = Image.fromarray(cells, "F").resize(
+            (self.width, self.height), Image.Resampling.BICUBIC
+        )
         smooth: Pixels = np.clip(np.asarray(image), 0, 1)
         return smooth
 
-    def ridge(self, base: float, height: float, waves: float, rough: float = 0.5) -> Pixels:
+    def make_ridge(self, base: float, height: float, waves: float, rough: float = 0.5) -> Pixels:
         """Return the top edge of a ridge of land: one height for each column."""
-        edge = np.zeros(self.w, np.float32)
+        edge = np.zeros(self.width, np.float32)
         size, freq = 1.0, waves * self.aspect / 1.33
         for _ in range(6):
             phase = self.rng.uniform(0, 2 * np.pi)
-            edge += size * np.sin(self.cols[0] * freq * 2 * np.pi + phase).astype(np.float32)
+            edge += size * np.sin(self.columns[0] * freq * 2 * np.pi + phase).astype(np.float32)
             size, freq = size * rough, freq * self.rng.uniform(1.8, 2.3)
         return base - height * (edge / 2 + 0.5)
 
-    def blend(self, mask: Pixels, rgb: Pixels) -> None:
+    def blend_color(self, mask: Pixels, rgb: Pixels) -> None:
         """Mix a colour (or a picture) in where the mask is set."""
-        self.px += mask[..., None] * (rgb - self.px)
+        self.pixels += mask[..., None] * (rgb - self.pixels)
 
-    def fill(self, top: Pixels | float, far: Colour, near: Colour, grain: float = 0.1) -> None:
+    def fill_below(self, top: Pixels | float, far: Color, near: Color, grain: float = 0.1) -> None:
         """Fill all below an edge with a lit gradient and a grainy texture."""
-        edge = np.broadcast_to(np.asarray(top, np.float32), (self.w,))[None, :]
+        edge = np.broadcast_to(np.asarray(top, np.float32), (self.width,))[None, :]
         depth = np.clip((self.rows - edge) / max(1e-3, 1 - float(edge.min())), 0, 1)[..., None]
-        colour = self.lit(far) + depth * (self.lit(near) - self.lit(far))
-        texture = 0.6 * self.noise(60, 60) + 0.4 * self.noise(14, 30)
-        colour = colour * (1 + grain * (texture - 0.5) * 2)[..., None]
-        self.blend(np.clip((self.rows - edge) * self.h + 0.5, 0, 1), colour)
+        color = self.light_color(far) + depth * (self.light_color(near) - self.light_color(far))
+        texture = 0.6 * self.make_noise(60, 60) + 0.4 * self.make_noise(14, 30)
+        color = color * (1 + grain * (texture - 0.5) * 2)[..., None]
+        self.blend_color(np.clip((self.rows - edge) * self.height + 0.5, 0, 1), color)
 
-    def gradient(self, stops: tuple[Colour, ...], bottom: float = 1.0) -> None:
+    def paint_gradient(self, stops: tuple[Color, ...], bottom: float = 1.0) -> None:
         """Paint a vertical gradient over the whole picture."""
         places = np.linspace(0, bottom, len(stops))
         bands = [np.interp(self.rows[:, 0], places, [s[i] for s in stops]) for i in range(3)]
-        self.px[:] = np.stack(bands, -1)[:, None, :]
+        self.pixels[:] = np.stack(bands, -1)[:, None, :]
 
-    def glow(self, x: float, y: float, radius: float, rgb: Colour, strength: float) -> None:
+    def add_glow(self, x: float, y: float, radius: float, rgb: Color, strength: float) -> None:
         """Add a soft light around a point; radius is a fraction of the height."""
-        away = ((self.cols - x) * self.aspect) ** 2 + (self.rows - y) ** 2
-        self.px += (strength * np.exp(-away / radius**2))[..., None] * np.array(rgb, np.float32)
+        away = ((self.columns - x) * self.aspect) ** 2 + (self.rows - y) ** 2
+        self.pixels += (strength * np.exp(-away / radius**2))[..., None] * np.array(rgb, np.float32)
 
-    def disc(self, x: float, y: float, radius: float, rgb: Colour) -> None:
+    def paint_disc(self, x: float, y: float, radius: float, rgb: Color) -> None:
         """Paint a round disc such as the sun or the moon."""
-        away = np.sqrt(((self.cols - x) * self.aspect) ** 2 + (self.rows - y) ** 2)
-        self.blend(np.clip((radius - away) * self.h + 0.5, 0, 1), np.array(rgb, np.float32))
+        away = np.sqrt(((self.columns - x) * self.aspect) ** 2 + (self.rows - y) ** 2)
+        self.blend_color(
+            np.clip((radius - away) * self.height + 0.5, 0, 1), np.array(rgb, np.float32)
+        )
 
-    def sky(self, horizon: float) -> None:
+    def paint_sky(self, horizon: float) -> None:
         """Paint the mood's sky down to the horizon."""
-        self.gradient(self.mood.sky, horizon)
-        if self.mood.night and not (self.mood.snow or self.mood.rain):
-            self._stars(horizon)
-        if self.mood.sun:
+        self.paint_gradient(self.mood.sky_colors, horizon)
+        if self.mood.is_night and not (self.mood.has_snow or self.mood.has_rain):
+            self._paint_stars(horizon)
+        if self.mood.has_sun:
             y = horizon - self.rng.uniform(0.03, 0.12)
-            self.glow(self.sun_x, y, 0.42, (120, 60, 10), 0.8)
-            self.disc(self.sun_x, y, 0.06, (255, 238, 170))
-            self.glow(self.sun_x, y, 0.1, (120, 90, 40), 0.7)
-        elif not self.mood.night:
-            self._clouds(horizon)
-        if self.mood.sun:
-            self._clouds(horizon)
+            self.add_glow(self.sun_x, y, 0.42, (120, 60, 10), 0.8)
+            self.paint_disc(self.sun_x, y, 0.06, (255, 238, 170))
+            self.add_glow(self.sun_x, y, 0.1, (120, 90, 40), 0.7)
+        elif not self.mood.is_night:
+            self._paint_clouds(horizon)
+        if self.mood.has_sun:
+            self._paint_clouds(horizon)
 
-    def _stars(self, horizon: float) -> None:
+    def _paint_stars(self, horizon: float) -> None:
         count = int(70 * self.aspect)
         for x, y in zip(self.rng.random(count), self.rng.random(count) * horizon, strict=True):
             bright = self.rng.uniform(60, 230)
-            size = max(1, round(self.h / 300))
-            row, col = int(y * self.h), int(x * self.w)
-            self.px[row : row + size, col : col + size] += bright
+            size = max(1, round(self.height / 300))
+            row, col = int(y * self.height), int(x * self.width)
+            self.pixels[row : row + size, col : col + size] += bright
         y = self.rng.uniform(0.1, max(0.12, horizon * 0.4))
-        self.glow(self.sun_x, y, 0.2, (70, 80, 110), 0.7)
-        self.disc(self.sun_x, y, 0.05, (240, 240, 222))
+        self.add_glow(self.sun_x, y, 0.2, (70, 80, 110), 0.7)
+        self.paint_disc(self.sun_x, y, 0.05, (240, 240, 222))
 
-    def _clouds(self, horizon: float) -> None:
-        cover = 0.5 * self.noise(4 * self.aspect, 5) + 0.3 * self.noise(9 * self.aspect, 12)
-        cover += 0.2 * self.noise(24 * self.aspect, 26)
+    def _paint_clouds(self, horizon: float) -> None:
+        cover = 0.5 * self.make_noise(4 * self.aspect, 5) + 0.3 * self.make_noise(
+            9 * self.aspect, 12
+        )
+        cover += 0.2 * self.make_noise(24 * self.aspect, 26)
         amount = self.mood.clouds * self.rng.uniform(0.6, 1.1)
         mask = np.clip((cover - (0.68 - amount * 0.3)) * 5, 0, 1) * np.clip(
             (horizon - self.rows) / 0.2, 0, 1
         )
-        white = np.array((255, 150, 110) if self.mood.sun else (255, 255, 255), np.float32)
+        white = np.array((255, 150, 110) if self.mood.has_sun else (255, 255, 255), np.float32)
         if self.mood.clouds:
-            self.blend(mask * (0.55 if self.mood.sun else 0.85), white)
+            self.blend_color(mask * (0.55 if self.mood.has_sun else 0.85), white)
         else:
-            self.px *= (0.94 + 0.12 * cover)[..., None]
+            self.pixels *= (0.94 + 0.12 * cover)[..., None]
 
-    def water(self, top: float, far: Colour = (92, 160, 196), near: Colour = (22, 84, 138)) -> None:
+    def paint_water(
+        self, top: float, far: Color = (92, 160, 196), near: Color = (22, 84, 138)
+    ) -> None:
         """Paint water below an edge, with waves and the path of the sun or the moon."""
-        before = self.px.copy()
-        self.fill(top, far, near, 0.05)
-        below = np.clip((self.rows - top) * self.h + 0.5, 0, 1)
+        sky_pixels = self.pixels.copy()
+        self.fill_below(top, far, near, 0.05)
+        below = np.clip((self.rows - top) * self.height + 0.5, 0, 1)
         depth = np.clip((self.rows - top) / (1 - top + 1e-6), 0, 1)
-        row = max(0, int(top * self.h) - 2)
-        tint = before[row].mean(0)
-        self.blend(below * (0.5 - 0.35 * depth), tint * 0.85)
-        waves = self.noise(10 * self.aspect, 90) * (1 - depth) + self.noise(7, 36) * depth
-        self.px *= (1 + below * (waves - 0.5) * (0.22 + 0.3 * depth))[..., None]
-        if self.mood.sun or (self.mood.night and not (self.mood.snow or self.mood.rain)):
-            self._light_path(below, depth)
+        row = max(0, int(top * self.height) - 2)
+        tint = sky_pixels[row].mean(0)
+        self.blend_color(below * (0.5 - 0.35 * depth), tint * 0.85)
+        waves = self.make_noise(10 * self.aspect, 90) * (1 - depth) + self.make_noise(7, 36) * depth
+        self.pixels *= (1 + below * (waves - 0.5) * (0.22 + 0.3 * depth))[..., None]
+        if self.mood.has_sun or (
+            self.mood.is_night and not (self.mood.has_snow or self.mood.has_rain)
+        ):
+            self._paint_light_path(below, depth)
 
-    def _light_path(self, below: Pixels, depth: Pixels) -> None:
+    def _paint_light_path(self, below: Pixels, depth: Pixels) -> None:
         width = 0.05 + 0.08 * depth
-        near = np.exp(-(((self.cols - self.sun_x) * self.aspect / width) ** 2) / 2)
-        sparkle = np.clip((self.noise(30 * self.aspect, 110) - 0.42) * 4, 0, 1)
-        rgb = (255, 206, 120) if self.mood.sun else (190, 200, 225)
-        self.blend(below * near * sparkle * 0.85, np.array(rgb, np.float32))
+        near = np.exp(-(((self.columns - self.sun_x) * self.aspect / width) ** 2) / 2)
+        sparkle = np.clip((self.make_noise(30 * self.aspect, 110) - 0.42) * 4, 0, 1)
+        rgb = (255, 206, 120) if self.mood.has_sun else (190, 200, 225)
+        self.blend_color(below * near * sparkle * 0.85, np.array(rgb, np.float32))
 
-    def draw(self, brush: Callable[[ImageDraw.ImageDraw], None]) -> None:
+    def draw_with_pillow(self, brush: Callable[[ImageDraw.ImageDraw], None]) -> None:
         """Let a function draw with Pillow, in pixels, over the picture so far."""
-        image = self.image()
+        image = self.to_image()
         brush(ImageDraw.Draw(image))
-        self.px = np.asarray(image).astype(np.float32)
+        self.pixels = np.asarray(image).astype(np.float32)
 
-    def stamp(self, piece: Image.Image, left: int, top: int) -> None:
+    def paste_piece(self, piece: Image.Image, left: int, top: int) -> None:
         """Lay a picture with transparency over the canvas, its corner in pixels."""
         x0, y0 = max(0, left), max(0, top)
-        x1, y1 = min(self.w, left + piece.width), min(self.h, top + piece.height)
+        x1, y1 = min(self.width, left + piece.width), min(self.height, top + piece.height)
         if x0 >= x1 or y0 >= y1:
             return
         part = np.asarray(piece.crop((x0 - left, y0 - top, x1 - left, y1 - top)), np.float32)
         alpha = part[..., 3:] / 255
-        view = self.px[y0:y1, x0:x1]
+        view = self.pixels[y0:y1, x0:x1]
         view += alpha * (part[..., :3] - view)
 
-    def blur(self, radius: float) -> None:
+    def blur_picture(self, radius: float) -> None:
         """Blur all painted so far; radius is a fraction of the height."""
-        blurred = self.image().filter(ImageFilter.GaussianBlur(radius * self.h))
-        self.px = np.asarray(blurred).astype(np.float32)
+        blurred = self.to_image().filter(ImageFilter.GaussianBlur(radius * self.height))
+        self.pixels = np.asarray(blurred).astype(np.float32)
 
-    def image(self) -> Image.Image:
+    def to_image(self) -> Image.Image:
         """Return the picture as it stands."""
-        return Image.fromarray(np.clip(self.px, 0, 255).astype(np.uint8), "RGB")
+        return Image.fromarray(np.clip(self.pixels, 0, 255).astype(np.uint8), "RGB")
 
 
-def relight(rgb: Pixels, light: Colour, grey: float) -> Pixels:
+def relight(rgb: Pixels, light: Color, gray: float) -> Pixels:
     """Return colours dulled by the weather and multiplied by the light."""
-    dull = rgb + grey * (rgb.mean(-1, keepdims=True) - rgb)
-    shown: Pixels = dull * np.array(light, np.float32)
-    return shown
+    dull = rgb + gray * (rgb.mean(-1, keepdims=True) - rgb)
+    relit: Pixels = dull * np.array(light, np.float32)
+    return relit

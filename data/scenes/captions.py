@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from .compose import Item, Scene
+from .compose import Scene, SceneItem
 from .places import PLACES, Place
 from .subjects import SUBJECTS
 
@@ -35,8 +35,17 @@ MOOD_WORDS: dict[str, tuple[str, ...]] = {
     "night snow": ("snowy night", "night snow"),
     "night rain": ("rainy night", "night rain"),
 }
-SAME = {"sheep", "fish", "deer", "tropical fish", "puffer fish", "French fries", "fries", "books"}
-IRREGULAR = {
+UNCHANGED_PLURALS = {
+    "sheep",
+    "fish",
+    "deer",
+    "tropical fish",
+    "puffer fish",
+    "French fries",
+    "fries",
+    "books",
+}
+IRREGULAR_PLURALS = {
     "mouse": "mice",
     "canoe": "canoes",
     "wild boar": "wild boars",
@@ -55,25 +64,34 @@ IRREGULAR = {
     "glass of beer": "glasses of beer",
     "glass of red wine": "glasses of red wine",
 }
-NUMBERS = {2: ("two", "a pair of"), 3: ("three",), 4: ("four", "several")}
-CROWD = ("many", "a lot of", "several", "a group of", "lots of")
-UNCOUNTED = {"french fries", "fries", "chips", "cheese", "pizza", "bread", "beer", "watermelon"}
+NUMBER_WORDS = {2: ("two", "a pair of"), 3: ("three",), 4: ("four", "several")}
+MANY_WORDS = ("many", "a lot of", "several", "a group of", "lots of")
+UNCOUNTABLE_NAMES = {
+    "french fries",
+    "fries",
+    "chips",
+    "cheese",
+    "pizza",
+    "bread",
+    "beer",
+    "watermelon",
+}
 
 
-def plural(name: str) -> str:
+def pluralize(name: str) -> str:
     """Return the plural of a subject's name."""
-    if name in IRREGULAR:
-        return IRREGULAR[name]
-    head, of, rest = name.partition(" of ")
-    if name in SAME:
+    if name in IRREGULAR_PLURALS:
+        return IRREGULAR_PLURALS[name]
+    head, separator, rest = name.partition(" of ")
+    if name in UNCHANGED_PLURALS:
         return name
     ending = "es" if head.endswith(("s", "x", "ch", "sh")) else "s"
     if head.endswith("y") and head[-2] not in "aeiou":
         head, ending = head[:-1], "ies"
-    return head + ending + of + rest
+    return head + ending + separator + rest
 
 
-def article(words: str) -> str:
+def add_article(words: str) -> str:
     """Return the words with a or an before them."""
     if words.startswith("Statue of"):
         return f"the {words}"
@@ -81,101 +99,109 @@ def article(words: str) -> str:
     return f"{'an' if vowel or words.startswith('um') else 'a'} {words}"
 
 
-def _pick(rng: np.random.Generator, words: tuple[str, ...]) -> str:
+def _pick_word(rng: np.random.Generator, words: tuple[str, ...]) -> str:
     return words[int(rng.integers(len(words)))]
 
 
-def _name(item: Item, rng: np.random.Generator) -> str:
+def _pick_name(item: SceneItem, rng: np.random.Generator) -> str:
     """Return one of the subject's names, the first of them most often."""
     names = SUBJECTS[item.subject].names
-    return names[0] if rng.random() < 0.5 else _pick(rng, names)
+    return names[0] if rng.random() < 0.5 else _pick_word(rng, names)
 
 
-def _colour(item: Item, name: str, rng: np.random.Generator, chance: float) -> str:
+def _pick_color_word(item: SceneItem, name: str, rng: np.random.Generator, chance: float) -> str:
     """Return the colour word to say, if any."""
-    plain = SUBJECTS[item.subject].plain
-    colour = item.colour or (plain if rng.random() < 0.6 else "")
-    return f"{colour} " if colour and colour not in name and rng.random() < chance else ""
+    plain = SUBJECTS[item.subject].natural_color
+    color = item.color or (plain if rng.random() < 0.6 else "")
+    return f"{color} " if color and color not in name and rng.random() < chance else ""
 
 
-def noun(item: Item, rng: np.random.Generator, colour_chance: float = 0.85) -> str:
+def describe_item(item: SceneItem, rng: np.random.Generator, color_chance: float = 0.85) -> str:
     """Return a subject with its number and colour: "two white sheep"."""
-    name = _name(item, rng)
-    words = _colour(item, name, rng, colour_chance) + name
+    name = _pick_name(item, rng)
+    words = _pick_color_word(item, name, rng, color_chance) + name
     if item.count == 1:
-        bare = name in UNCOUNTED or name.startswith(("Earth", "Saturn"))
-        return words if bare else article(words)
-    many = plural(name)
+        bare = name in UNCOUNTABLE_NAMES or name.startswith(("Earth", "Saturn"))
+        return words if bare else add_article(words)
+    many = pluralize(name)
     words = words[: len(words) - len(name)] + many
-    return f"{_pick(rng, NUMBERS.get(item.count, CROWD))} {words}"
+    return f"{_pick_word(rng, NUMBER_WORDS.get(item.count, MANY_WORDS))} {words}"
 
 
-def _nouns(scene: Scene, rng: np.random.Generator, chance: float = 0.85) -> str:
+def _describe_items(scene: Scene, rng: np.random.Generator, chance: float = 0.85) -> str:
     items = list(scene.items)
     if rng.random() < 0.5:
         items.reverse()
-    return " and ".join(noun(item, rng, chance) for item in items)
+    return " and ".join(describe_item(item, rng, chance) for item in items)
 
 
-def mood_phrase(scene: Scene, place: Place, rng: np.random.Generator) -> str:
+def pick_mood_phrase(scene: Scene, place: Place, rng: np.random.Generator) -> str:
     """Return how the light and weather are said, with a space before."""
     if place.kind in {"under", "space"} or len(place.moods) == 1:
         return ""
     table = INDOOR_PHRASES if place.kind in {"room", "table"} else MOOD_PHRASES
-    words = _pick(rng, table.get(scene.mood, ("",)))
+    words = _pick_word(rng, table.get(scene.mood, ("",)))
     return f" {words}" if words else ""
 
 
-def _short(scene: Scene, place: Place, rng: np.random.Generator) -> str:
+def _search_words(scene: Scene, place: Place, rng: np.random.Generator) -> str:
     """Return a few bare words, as typed into a search box."""
     words = []
     for item in scene.items:
-        name = _name(item, rng)
-        colour = _colour(item, name, rng, 0.8)
-        words.append(colour + (name if item.count == 1 else plural(name)))
+        name = _pick_name(item, rng)
+        color = _pick_color_word(item, name, rng, 0.8)
+        words.append(color + (name if item.count == 1 else pluralize(name)))
     if not scene.items or rng.random() < 0.65:
-        words.append(_pick(rng, place.words))
+        words.append(_pick_word(rng, place.words))
     indoor = place.kind in {"room", "table", "under", "space"}
-    mood = "" if indoor else _pick(rng, MOOD_WORDS[scene.mood])
+    mood = "" if indoor else _pick_word(rng, MOOD_WORDS[scene.mood])
     if mood and rng.random() < 0.8:
         words.append(mood)
     return " ".join(words)
 
 
-def describe(scene: Scene, rng: np.random.Generator) -> list[str]:
+def write_scene_captions(scene: Scene, rng: np.random.Generator) -> list[str]:
     """Return three to five different captions for a scene."""
     place = PLACES[scene.place]
-    makers = _bare_makers(scene, place, rng) if not scene.items else _makers(scene, place, rng)
-    found = [makers[0], _short(scene, place, rng)]
-    order = rng.permutation(len(makers) - 1) + 1
-    found += [makers[int(i)] for i in order[: int(rng.integers(2, 4))]]
-    return list(dict.fromkeys(" ".join(caption.split()) for caption in found))
+    candidates = (
+        _make_empty_place_captions(scene, place, rng)
+        if not scene.items
+        else _make_captions(scene, place, rng)
+    )
+    captions = [candidates[0], _search_words(scene, place, rng)]
+    order = rng.permutation(len(candidates) - 1) + 1
+    captions += [candidates[int(i)] for i in order[: int(rng.integers(2, 4))]]
+    return list(dict.fromkeys(" ".join(caption.split()) for caption in captions))
 
 
-def _makers(scene: Scene, place: Place, rng: np.random.Generator) -> list[str]:
-    def where() -> str:
-        return _pick(rng, place.phrases)
+def _make_captions(scene: Scene, place: Place, rng: np.random.Generator) -> list[str]:
+    def pick_place_phrase() -> str:
+        return _pick_word(rng, place.phrases)
 
-    def mood() -> str:
-        return mood_phrase(scene, place, rng)
+    def pick_mood() -> str:
+        return pick_mood_phrase(scene, place, rng)
 
-    bare = _pick(rng, place.bare).replace("an empty", "a") if place.bare else ""
+    bare = (
+        _pick_word(rng, place.empty_phrases).replace("an empty", "a") if place.empty_phrases else ""
+    )
     return [
-        f"{_nouns(scene, rng, 1.0)} {where()}{mood()}",
-        f"{_nouns(scene, rng)} {where()}",
-        f"{_nouns(scene, rng)}{mood()}",
-        f"a {_pick(rng, ('photo', 'picture'))} of {_nouns(scene, rng)} {where()}{mood()}",
-        f"{_nouns(scene, rng)}, {bare}{mood()}" if bare else f"{_nouns(scene, rng)} {where()}",
-        f"{_nouns(scene, rng, 0.4)}",
-        f"{where()}{mood()}, {_nouns(scene, rng)}",
+        f"{_describe_items(scene, rng, 1.0)} {pick_place_phrase()}{pick_mood()}",
+        f"{_describe_items(scene, rng)} {pick_place_phrase()}",
+        f"{_describe_items(scene, rng)}{pick_mood()}",
+        f"a {_pick_word(rng, ('photo', 'picture'))} of {_describe_items(scene, rng)} {pick_place_phrase()}{pick_mood()}",
+        f"{_describe_items(scene, rng)}, {bare}{pick_mood()}"
+        if bare
+        else f"{_describe_items(scene, rng)} {pick_place_phrase()}",
+        f"{_describe_items(scene, rng, 0.4)}",
+        f"{pick_place_phrase()}{pick_mood()}, {_describe_items(scene, rng)}",
     ]
 
 
-def _bare_makers(scene: Scene, place: Place, rng: np.random.Generator) -> list[str]:
-    names = place.bare or (place.words[0],)
+def _make_empty_place_captions(scene: Scene, place: Place, rng: np.random.Generator) -> list[str]:
+    names = place.empty_phrases or (place.words[0],)
     return [
-        f"{_pick(rng, names)}{mood_phrase(scene, place, rng)}",
-        f"{_pick(rng, names)}{mood_phrase(scene, place, rng)}",
-        f"a photo of {_pick(rng, names)}{mood_phrase(scene, place, rng)}",
-        f"{_pick(rng, names)}, nobody there",
+        f"{_pick_word(rng, names)}{pick_mood_phrase(scene, place, rng)}",
+        f"{_pick_word(rng, names)}{pick_mood_phrase(scene, place, rng)}",
+        f"a photo of {_pick_word(rng, names)}{pick_mood_phrase(scene, place, rng)}",
+        f"{_pick_word(rng, names)}, nobody there",
     ]

@@ -7,40 +7,40 @@ from typing import Any
 import numpy as np
 from PIL import Image, ImageDraw, ImageFilter
 
-from .shipped import Duplicate, Photo, Shot
+from .shipped import CameraShot, ShippedDuplicate, ShippedPhoto
 
 Captions = list[dict[str, Any]]
 MAKE, MODEL, ORIENTATION, EXIF_IFD, GPS_IFD = 0x010F, 0x0110, 0x0112, 0x8769, 0x8825
-TAKEN, OFFSET = 0x9003, 0x9011
+DATE_TIME_ORIGINAL, OFFSET_TIME_ORIGINAL = 0x9003, 0x9011
 
 
-def degrees(value: float) -> tuple[float, float, float]:
+def to_degrees_minutes_seconds(value: float) -> tuple[float, float, float]:
     """Return an angle as degrees, minutes and seconds."""
-    whole = abs(value)
-    minutes = (whole % 1) * 60
-    return float(int(whole)), float(int(minutes)), round((minutes % 1) * 60, 2)
+    absolute = abs(value)
+    minutes = (absolute % 1) * 60
+    return float(int(absolute)), float(int(minutes)), round((minutes % 1) * 60, 2)
 
 
-def exif(shot: Shot, orientation: int = 1) -> Image.Exif:
+def make_exif(shot: CameraShot, orientation: int = 1) -> Image.Exif:
     """Return the EXIF block of a shot."""
     block = Image.Exif()
     block[MAKE], block[MODEL], block[ORIENTATION] = shot.make, shot.model, orientation
     details = block.get_ifd(EXIF_IFD)
-    details[TAKEN] = shot.when.strftime("%Y:%m:%d %H:%M:%S")
-    if shot.offset:
-        details[OFFSET] = shot.offset
+    details[DATE_TIME_ORIGINAL] = shot.taken_at.strftime("%Y:%m:%d %H:%M:%S")
+    if shot.utc_offset:
+        details[OFFSET_TIME_ORIGINAL] = shot.utc_offset
     if shot.gps:
-        place, (north, east) = block.get_ifd(GPS_IFD), shot.gps
-        place[1], place[2] = "N" if north >= 0 else "S", degrees(north)
-        place[3], place[4] = "E" if east >= 0 else "W", degrees(east)
+        gps_tags, (north, east) = block.get_ifd(GPS_IFD), shot.gps
+        gps_tags[1], gps_tags[2] = "N" if north >= 0 else "S", to_degrees_minutes_seconds(north)
+        gps_tags[3], gps_tags[4] = "E" if east >= 0 else "W", to_degrees_minutes_seconds(east)
     return block
 
 
-def save_photo(image: Image.Image, photo: Photo, root: Path) -> None:
+def save_photo(image: Image.Image, photo: ShippedPhoto, root: Path) -> None:
     """Write a picture in the format and kind its entry asks for."""
     path = root / photo.file
     path.parent.mkdir(parents=True, exist_ok=True)
-    block = exif(photo.shot, 6 if photo.kind == "rotated" else 1)
+    block = make_exif(photo.shot, 6 if photo.kind == "rotated" else 1)
     if photo.kind == "rotated":
         image = image.transpose(Image.Transpose.ROTATE_90)
     elif photo.kind == "grey":
@@ -48,7 +48,7 @@ def save_photo(image: Image.Image, photo: Photo, root: Path) -> None:
     elif photo.kind == "palette":
         image = image.quantize(128, Image.Quantize.MEDIANCUT)
     elif photo.kind == "alpha":
-        image = _rounded(image)
+        image = _round_corners(image)
     if path.suffix == ".png":
         image.save(path, optimize=True)
     elif path.suffix == ".webp":
@@ -57,7 +57,7 @@ def save_photo(image: Image.Image, photo: Photo, root: Path) -> None:
         image.save(path, quality=82 + photo.seed % 5, exif=block)
 
 
-def _rounded(image: Image.Image) -> Image.Image:
+def _round_corners(image: Image.Image) -> Image.Image:
     """Return the picture small and with transparent round corners."""
     small = image.filter(ImageFilter.MedianFilter(3)).resize((480, 360))
     mask = Image.new("L", small.size, 0)
@@ -66,7 +66,7 @@ def _rounded(image: Image.Image) -> Image.Image:
     return small
 
 
-def save_duplicate(copy: Duplicate, original: Photo, root: Path) -> None:
+def save_duplicate(copy: ShippedDuplicate, original: ShippedPhoto, root: Path) -> None:
     """Write a near duplicate made from the shipped file."""
     with Image.open(root / original.file) as opened:
         image = opened.convert("RGB")
@@ -80,7 +80,7 @@ def save_duplicate(copy: Duplicate, original: Photo, root: Path) -> None:
     else:
         bright = np.asarray(image).astype(np.float32) * 1.2 + 8
         image = Image.fromarray(np.clip(bright, 0, 255).astype(np.uint8))
-    image.save(root / copy.file, quality=quality, exif=exif(original.shot))
+    image.save(root / copy.file, quality=quality, exif=make_exif(original.shot))
 
 
 def write_captions(rows: Captions, root: Path) -> None:

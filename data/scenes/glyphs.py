@@ -6,9 +6,9 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 
-from .canvas import MOODS, Colour, relight
+from .canvas import MOODS, Color, relight
 
-HUES: dict[str, tuple[float, float, float]] = {
+COLOR_HUES: dict[str, tuple[float, float, float]] = {
     "red": (0.985, 1.0, 0.95),
     "orange": (0.07, 1.0, 1.05),
     "yellow": (0.135, 1.0, 1.2),
@@ -18,52 +18,54 @@ HUES: dict[str, tuple[float, float, float]] = {
     "pink": (0.92, 0.5, 1.2),
     "brown": (0.065, 0.8, 0.66),
 }
-PALE: dict[str, tuple[float, float, float]] = {
+COLORLESS_TONES: dict[str, tuple[float, float, float]] = {
     "white": (0.06, 0.45, 0.56),
     "grey": (0.05, 0.62, 0.06),
     "black": (0.12, 0.26, 0.0),
 }
-_FOLDER = [Path("package/assets")]
+_glyph_folder = [Path("package/assets")]
 
 
 def use_folder(folder: Path) -> None:
     """Read the subject pictures from this folder from now on."""
-    _FOLDER[0] = folder
-    original.cache_clear()
+    _glyph_folder[0] = folder
+    load_glyph.cache_clear()
 
 
 @lru_cache(maxsize=512)
-def original(code: str, trim: float = 0.0) -> Image.Image:
+def load_glyph(code: str, trim: float = 0.0) -> Image.Image:
     """Return a subject's picture cut to its outline, less a strip at its foot."""
-    image = Image.open(_FOLDER[0] / f"{code}.webp").convert("RGBA")
+    image = Image.open(_glyph_folder[0] / f"{code}.webp").convert("RGBA")
     box = image.getchannel("A").point(lambda a: 255 * (a > 12)).getbbox() or (0, 0, 256, 256)
     left, top, right, bottom = box
     return image.crop((left, top, right, round(bottom - trim * (bottom - top))))
 
 
 @lru_cache(maxsize=1024)
-def coloured(code: str, trim: float, hue: tuple[float, float] | None, colour: str) -> Image.Image:
+def recolor_glyph(
+    code: str, trim: float, hue: tuple[float, float] | None, color: str
+) -> Image.Image:
     """Return a subject recoloured where its own colour lies in the range of hues."""
-    image = original(code, trim)
-    if not colour:
+    image = load_glyph(code, trim)
+    if not color:
         return image
     alpha = image.getchannel("A")
     hsv = np.asarray(image.convert("RGB").convert("HSV")).astype(np.float32) / 255
     mask = np.ones(hsv.shape[:2], np.float32)
     if hue is not None:
         turn = (hsv[..., 0] - hue[0]) % 1.0
-        inside = (turn <= (hue[1] - hue[0]) % 1.0).astype(np.float32)
-        mask = inside * np.clip((hsv[..., 1] - 0.15) / 0.15, 0, 1)
+        is_in_hue_range = (turn <= (hue[1] - hue[0]) % 1.0).astype(np.float32)
+        mask = is_in_hue_range * np.clip((hsv[..., 1] - 0.15) / 0.15, 0, 1)
     new = hsv.copy()
-    if colour in HUES:
-        tone, strength, bright = HUES[colour]
+    if color in COLOR_HUES:
+        tone, strength, bright = COLOR_HUES[color]
         new[..., 0] = tone
         new[..., 1] = np.clip(np.maximum(hsv[..., 1], 0.45) * strength, 0, 1)
-        value = np.sqrt(hsv[..., 2]) if colour == "brown" else hsv[..., 2]
+        value = np.sqrt(hsv[..., 2]) if color == "brown" else hsv[..., 2]
         new[..., 2] = np.clip(value * bright, 0, 1)
     else:
-        keep, bright, lift = PALE[colour]
-        new[..., 1] = hsv[..., 1] * keep
+        saturation_factor, bright, lift = COLORLESS_TONES[color]
+        new[..., 1] = hsv[..., 1] * saturation_factor
         new[..., 2] = np.clip(lift + hsv[..., 2] * bright, 0, 1)
     rgb = np.asarray(Image.fromarray((new * 255).astype(np.uint8), "HSV").convert("RGB"))
     old = np.asarray(image.convert("RGB")).astype(np.float32)
@@ -74,17 +76,17 @@ def coloured(code: str, trim: float, hue: tuple[float, float] | None, colour: st
 
 
 @lru_cache(maxsize=4096)
-def lit(
-    code: str, trim: float, hue: tuple[float, float] | None, colour: str, mood: str, indoor: bool
+def light_glyph(
+    code: str, trim: float, hue: tuple[float, float] | None, color: str, mood: str, indoor: bool
 ) -> Image.Image:
     """Return a subject recoloured and in the light of a mood."""
-    image = coloured(code, trim, hue, colour)
-    light: Colour = MOODS[mood].subject
+    image = recolor_glyph(code, trim, hue, color)
+    light: Color = MOODS[mood].subject_light
     if indoor:
-        light = (0.96, 0.86, 0.72) if MOODS[mood].night else (1.0, 0.98, 0.95)
+        light = (0.96, 0.86, 0.72) if MOODS[mood].is_night else (1.0, 0.98, 0.95)
     rgb = np.asarray(image.convert("RGB")).astype(np.float32)
-    grey = 0.0 if indoor else MOODS[mood].grey * 0.4
-    shown = relight(rgb, light, grey)
-    result = Image.fromarray(np.clip(shown, 0, 255).astype(np.uint8), "RGB")
+    gray = 0.0 if indoor else MOODS[mood].gray * 0.4
+    relit = relight(rgb, light, gray)
+    result = Image.fromarray(np.clip(relit, 0, 255).astype(np.uint8), "RGB")
     result.putalpha(image.getchannel("A"))
     return result

@@ -7,12 +7,22 @@ from functools import partial
 from . import interiors, landscapes, towns
 from .canvas import Canvas
 
-ALL = ("day", "sunset", "night", "overcast", "rain", "snow", "fog", "night snow", "night rain")
-WARM = ("day", "sunset", "night", "overcast", "rain", "fog", "night rain")
-DRY = ("day", "sunset", "night", "overcast")
-COLD = ("day", "sunset", "night", "overcast", "snow", "fog", "night snow")
-INDOORS = ("day", "night", "rain", "snow", "sunset")
-ROOM = ("day", "night")
+ALL_MOODS = (
+    "day",
+    "sunset",
+    "night",
+    "overcast",
+    "rain",
+    "snow",
+    "fog",
+    "night snow",
+    "night rain",
+)
+WARM_MOODS = ("day", "sunset", "night", "overcast", "rain", "fog", "night rain")
+DRY_MOODS = ("day", "sunset", "night", "overcast")
+COLD_MOODS = ("day", "sunset", "night", "overcast", "snow", "fog", "night snow")
+INDOOR_MOODS = ("day", "night", "rain", "snow", "sunset")
+ROOM_MOODS = ("day", "night")
 
 
 @dataclass(frozen=True)
@@ -21,90 +31,90 @@ class Place:
 
     paint: Callable[[Canvas, float], None]
     horizon: float
-    band: tuple[float, float]
+    foot_band: tuple[float, float]
     kind: str
     phrases: tuple[str, ...]
     words: tuple[str, ...]
-    moods: tuple[str, ...] = ALL
-    bare: tuple[str, ...] = ()
+    moods: tuple[str, ...] = ALL_MOODS
+    empty_phrases: tuple[str, ...] = ()
 
 
-def _field(petal: tuple[float, float, float], name: str, colour: str) -> Place:
+def _flower_field(petal: tuple[float, float, float], name: str, color: str) -> Place:
     return Place(
-        partial(landscapes.flowers, petal=petal),
+        partial(landscapes.paint_flowers, petal=petal),
         0.42,
         (0.66, 0.92),
         "land",
-        (f"in a field of {colour} {name}", f"in a {name} field", f"among {colour} {name}"),
-        (f"{colour} {name}", f"{name} field", "flowers"),
+        (f"in a field of {color} {name}", f"in a {name} field", f"among {color} {name}"),
+        (f"{color} {name}", f"{name} field", "flowers"),
         ("day", "sunset", "overcast", "fog"),
-        (f"a field of {colour} {name}", f"{colour} {name} in a field", f"a field full of {name}"),
+        (f"a field of {color} {name}", f"{color} {name} in a field", f"a field full of {name}"),
     )
 
 
 PLACES: dict[str, Place] = {
     "sea": Place(
-        landscapes.sea,
+        landscapes.paint_sea,
         0.46,
         (0.6, 0.84),
         "water",
         ("on the sea", "at sea", "on the open ocean", "on the water"),
         ("sea", "ocean"),
-        ALL,
+        ALL_MOODS,
         ("the open sea", "waves on the ocean", "an empty sea"),
     ),
     "lake": Place(
-        landscapes.lake,
+        landscapes.paint_lake,
         0.46,
         (0.62, 0.86),
         "water",
         ("on a lake", "on a mountain lake", "on a calm lake below mountains"),
         ("lake", "mountain lake"),
-        ALL,
+        ALL_MOODS,
         ("a mountain lake", "a calm lake below mountains", "a lake with mountains and pine trees"),
     ),
     "harbour": Place(
-        towns.harbour,
+        towns.paint_harbor,
         0.48,
         (0.66, 0.88),
         "water",
         ("in a harbour", "in the harbour of a small town", "in a port"),
         ("harbour", "port"),
-        ALL,
+        ALL_MOODS,
         ("a small harbour town", "colourful houses at a harbour", "houses on a quay by the water"),
     ),
     "beach": Place(
-        landscapes.beach,
+        landscapes.paint_beach,
         0.38,
         (0.7, 0.92),
         "land",
         ("on the beach", "on a sandy beach", "on the sand by the sea"),
         ("beach", "sand"),
-        WARM,
+        WARM_MOODS,
         ("an empty beach", "a sandy beach with a palm tree", "a tropical beach"),
     ),
     "hills": Place(
-        landscapes.hills,
+        landscapes.paint_hills,
         0.4,
         (0.7, 0.92),
         "land",
         ("on a green hill", "on the hills", "on a grassy hill", "in a green meadow"),
         ("hills", "green hill", "meadow"),
-        ALL,
+        ALL_MOODS,
         ("rolling green hills", "green hills", "a hilly meadow"),
     ),
     "mountains": Place(
-        landscapes.mountains,
+        landscapes.paint_mountains,
         0.5,
         (0.72, 0.93),
         "land",
         ("in the mountains", "in front of snowy mountains", "in an alpine meadow"),
         ("mountains", "alps"),
-        ALL,
+        ALL_MOODS,
         ("snowy mountains", "high mountains above a meadow", "a mountain landscape"),
     ),
     "forest": Place(
-        landscapes.forest,
+        landscapes.paint_forest,
         0.56,
         (0.78, 0.95),
         "land",
@@ -114,7 +124,7 @@ PLACES: dict[str, Place] = {
         ("a forest", "trees in a forest", "a dense wood"),
     ),
     "jungle": Place(
-        landscapes.jungle,
+        landscapes.paint_jungle,
         0.6,
         (0.78, 0.95),
         "land",
@@ -124,17 +134,17 @@ PLACES: dict[str, Place] = {
         ("a tropical jungle", "a dense rainforest", "palms in a jungle"),
     ),
     "desert": Place(
-        landscapes.desert,
+        landscapes.paint_desert,
         0.42,
         (0.7, 0.92),
         "land",
         ("in the desert", "on sand dunes", "in a sandy desert"),
         ("desert", "dunes"),
-        DRY,
+        DRY_MOODS,
         ("sand dunes", "a desert with a cactus", "a sandy desert"),
     ),
     "savanna": Place(
-        landscapes.savanna,
+        landscapes.paint_savanna,
         0.44,
         (0.72, 0.93),
         "land",
@@ -144,7 +154,7 @@ PLACES: dict[str, Place] = {
         ("the savanna", "acacia trees on the savanna", "dry grassland in Africa"),
     ),
     "snowfield": Place(
-        landscapes.snowfield,
+        landscapes.paint_snowfield,
         0.4,
         (0.72, 0.93),
         "land",
@@ -154,67 +164,67 @@ PLACES: dict[str, Place] = {
         ("a snow field with pine trees", "a winter landscape", "snowy hills and pine trees"),
     ),
     "ice": Place(
-        landscapes.ice,
+        landscapes.paint_ice,
         0.4,
         (0.74, 0.93),
         "land",
         ("on the ice", "on an ice floe", "in Antarctica"),
         ("ice", "polar"),
-        COLD,
+        COLD_MOODS,
         ("icebergs in a cold sea", "ice floes and icebergs", "polar ice"),
     ),
     "city": Place(
-        towns.city,
+        towns.paint_city,
         0.62,
         (0.8, 0.94),
         "land",
         ("in the city", "in front of a city skyline", "downtown"),
         ("city", "skyline"),
-        ALL,
+        ALL_MOODS,
         ("a city", "a city skyline", "skyscrapers in a big city", "tall buildings"),
     ),
     "street": Place(
-        towns.street,
+        towns.paint_street,
         0.6,
         (0.78, 0.93),
         "land",
         ("in the street", "on a street with colourful houses", "in an old town street"),
         ("street", "town"),
-        ALL,
+        ALL_MOODS,
         ("a street with colourful houses", "a row of houses in a street", "an old town street"),
     ),
     "road": Place(
-        towns.road,
+        towns.paint_road,
         0.44,
         (0.68, 0.92),
         "land",
         ("on a country road", "on a road through fields", "on the road"),
         ("road", "country road"),
-        ALL,
+        ALL_MOODS,
         ("an empty country road", "a long straight road", "a road through fields"),
     ),
     "farm": Place(
-        towns.farm,
+        towns.paint_farm,
         0.4,
         (0.74, 0.93),
         "land",
         ("on a farm", "in front of a red barn", "in a farmyard"),
         ("farm", "barn"),
-        ALL,
+        ALL_MOODS,
         ("a red barn on a farm", "a farm with a fence", "a red barn"),
     ),
     "garden": Place(
-        towns.garden,
+        towns.paint_garden,
         0.46,
         (0.74, 0.93),
         "land",
         ("in the garden", "on the lawn", "in a garden with a white fence"),
         ("garden", "lawn"),
-        ALL,
+        ALL_MOODS,
         ("a garden with a white fence", "a garden with flowers", "a back garden"),
     ),
     "pitch": Place(
-        towns.pitch,
+        towns.paint_pitch,
         0.42,
         (0.72, 0.92),
         "land",
@@ -224,32 +234,32 @@ PLACES: dict[str, Place] = {
         ("a football pitch", "an empty stadium", "a goal on a soccer field"),
     ),
     "railway": Place(
-        towns.railway,
+        towns.paint_railway,
         0.38,
         (0.71, 0.735),
         "land",
         ("on the railway", "on the tracks", "on a railway line"),
         ("railway", "tracks"),
-        ALL,
+        ALL_MOODS,
         ("railway tracks", "an empty railway line", "train tracks through the country"),
     ),
-    "poppies": _field((214, 44, 36), "poppies", "red"),
-    "lavender": _field((132, 96, 196), "lavender", "purple"),
-    "tulips": _field((236, 112, 160), "tulips", "pink"),
-    "rapeseed": _field((246, 212, 50), "flowers", "yellow"),
-    "daisies": _field((246, 246, 240), "daisies", "white"),
+    "poppies": _flower_field((214, 44, 36), "poppies", "red"),
+    "lavender": _flower_field((132, 96, 196), "lavender", "purple"),
+    "tulips": _flower_field((236, 112, 160), "tulips", "pink"),
+    "rapeseed": _flower_field((246, 212, 50), "flowers", "yellow"),
+    "daisies": _flower_field((246, 246, 240), "daisies", "white"),
     "sky": Place(
-        landscapes.sky_only,
+        landscapes.paint_sky_only,
         0.9,
         (0.42, 0.62),
         "air",
         ("in the sky", "high in the sky", "up in the air"),
         ("sky", "air"),
-        WARM,
+        WARM_MOODS,
         ("the sky", "a wide sky", "clouds in the sky"),
     ),
     "underwater": Place(
-        landscapes.underwater,
+        landscapes.paint_underwater,
         0.8,
         (0.42, 0.72),
         "under",
@@ -259,7 +269,7 @@ PLACES: dict[str, Place] = {
         ("a coral reef", "a coral reef under water", "corals on the sea floor"),
     ),
     "space": Place(
-        landscapes.space,
+        landscapes.paint_space,
         0.9,
         (0.5, 0.7),
         "space",
@@ -269,36 +279,36 @@ PLACES: dict[str, Place] = {
         ("stars in outer space", "the stars", "a nebula in space"),
     ),
     "living room": Place(
-        interiors.living_room,
+        interiors.paint_living_room,
         0.7,
         (0.86, 0.96),
         "room",
         ("in the living room", "in front of the sofa", "at home"),
         ("living room", "sofa"),
-        INDOORS,
+        INDOOR_MOODS,
         ("a living room with a sofa", "a sofa in a living room", "an empty living room"),
     ),
     "kitchen": Place(
-        interiors.kitchen,
+        interiors.paint_kitchen,
         0.66,
         (0.82, 0.93),
         "table",
         ("in the kitchen", "on a kitchen counter", "on the kitchen table"),
         ("kitchen", "counter"),
-        ROOM,
+        ROOM_MOODS,
         ("a kitchen", "a kitchen with a wooden worktop", "an empty kitchen"),
     ),
     "table": Place(
-        interiors.table,
+        interiors.paint_table,
         0.52,
         (0.78, 0.93),
         "table",
         ("on a wooden table", "on a dark table", "on a table in a cafe"),
         ("wooden table", "table"),
-        ROOM,
+        ROOM_MOODS,
     ),
     "picnic": Place(
-        interiors.picnic,
+        interiors.paint_picnic,
         0.32,
         (0.74, 0.92),
         "table",
@@ -308,7 +318,7 @@ PLACES: dict[str, Place] = {
         ("a checked picnic blanket on the grass", "a red and white picnic cloth"),
     ),
     "stage": Place(
-        interiors.stage,
+        interiors.paint_stage,
         0.74,
         (0.85, 0.94),
         "room",
@@ -318,13 +328,13 @@ PLACES: dict[str, Place] = {
         ("an empty stage", "a stage with red curtains"),
     ),
     "library": Place(
-        interiors.library,
+        interiors.paint_library,
         0.78,
         (0.86, 0.94),
         "table",
         ("in a library", "on a desk in front of bookshelves", "in front of bookshelves"),
         ("library", "books"),
-        ROOM,
+        ROOM_MOODS,
         ("a library", "shelves full of books", "bookshelves"),
     ),
 }

@@ -4,68 +4,68 @@ from collections.abc import Iterator, Sequence
 
 import numpy as np
 
-from .compose import Item, Scene
+from .compose import Scene, SceneItem
 from .places import PLACES
 from .subjects import SUBJECTS
 
-SHAPES = ((288, 216), (288, 216), (288, 216), (288, 192), (216, 288), (360, 144))
+PICTURE_SHAPES = ((288, 216), (288, 216), (288, 216), (288, 192), (216, 288), (360, 144))
 
 
-def kinds() -> list[tuple[str, str]]:
+def list_scene_kinds() -> list[tuple[str, str]]:
     """Return every (subject, place) pair that makes sense, and every bare place as ("", place)."""
     pairs = [(key, place) for key, subject in SUBJECTS.items() for place in subject.places]
-    return pairs + [("", name) for name, place in PLACES.items() if place.bare]
+    return pairs + [("", name) for name, place in PLACES.items() if place.empty_phrases]
 
 
-def random_mood(place: str, rng: np.random.Generator) -> str:
+def draw_mood(place: str, rng: np.random.Generator) -> str:
     """Return a light and weather for a place; plain day comes most often."""
     moods = PLACES[place].moods
     weights = np.array([2.0 if mood in {"day", "sunset", "night"} else 1.0 for mood in moods])
     return str(rng.choice(moods, p=weights / weights.sum()))
 
 
-def random_item(key: str, rng: np.random.Generator, counted: bool = True) -> Item:
+def draw_item(key: str, rng: np.random.Generator, allows_many: bool = True) -> SceneItem:
     """Return a subject in a random number and colour."""
     subject = SUBJECTS[key]
-    colour = str(rng.choice(subject.colours)) if subject.colours else ""
+    color = str(rng.choice(subject.colors)) if subject.colors else ""
     count = 1
-    if subject.group and counted:
+    if subject.can_be_many and allows_many:
         count = int(rng.choice([1, 2, 3, 4, 5, 6, 7], p=[0.56, 0.16, 0.12, 0.04, 0.04, 0.04, 0.04]))
-    return Item(key, count, colour)
+    return SceneItem(key, count, color)
 
 
-def random_scene(key: str, place: str, rng: np.random.Generator) -> Scene:
+def draw_scene(key: str, place: str, rng: np.random.Generator) -> Scene:
     """Return a random scene with a subject at a place, now and then with a second one."""
-    items: list[Item] = []
+    items: list[SceneItem] = []
     if key:
-        items.append(random_item(key, rng))
+        items.append(draw_item(key, rng))
         if items[0].count == 1 and SUBJECTS[key].code and rng.random() < 0.16:
             others = [k for k, s in SUBJECTS.items() if place in s.places and k != key]
             if others:
-                items.append(random_item(str(rng.choice(others)), rng, counted=False))
-    mood = random_mood(place, rng)
+                items.append(draw_item(str(rng.choice(others)), rng, allows_many=False))
+    mood = draw_mood(place, rng)
     if key == "rainbow":
         mood = str(rng.choice(["day", "overcast", "sunset", "rain"]))
     return Scene(place, mood, tuple(items), float(rng.uniform(0.85, 1.25)))
 
 
-def varied(scene: Scene, rng: np.random.Generator) -> Scene:
+def vary_scene(scene: Scene, rng: np.random.Generator) -> Scene:
     """Return another scene of the same kind: now and then other light, colour or number."""
-    mood = scene.mood if rng.random() < 0.5 else random_mood(scene.place, rng)
+    mood = scene.mood if rng.random() < 0.5 else draw_mood(scene.place, rng)
     items = tuple(
-        item if rng.random() < 0.5 else random_item(item.subject, rng, len(scene.items) == 1)
+        item if rng.random() < 0.5 else draw_item(item.subject, rng, len(scene.items) == 1)
         for item in scene.items
     )
     return Scene(scene.place, mood, items, float(rng.uniform(0.85, 1.2)))
 
 
-def training_scenes(
+def draw_training_scenes(
     shipped: Sequence[Scene], variations: int, rng: np.random.Generator
 ) -> Iterator[Scene]:
     """Yield scenes for training: N of every kind and a third of N like each shipped one."""
     for _ in range(variations):
-        for key, place in kinds():
-            yield random_scene(key, place, rng)
+        for key, place in list_scene_kinds():
+            yield draw_scene(key, place, rng)
     for _ in range(max(1, variations // 3)):
         for scene in shipped:
-            yield varied(scene, rng)
+            yield vary_scene(scene, rng)

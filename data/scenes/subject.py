@@ -2,11 +2,11 @@
 
 from dataclasses import dataclass
 
-WATER = "sea lake harbour"
-WILD = "forest hills mountains snowfield"
-TOWN = "street city road"
-TABLES = "kitchen table picnic"
-PAINT = ("", "red", "blue", "yellow", "green", "white", "black", "pink", "orange")
+WATER_PLACES = "sea lake harbour"
+WILD_PLACES = "forest hills mountains snowfield"
+TOWN_PLACES = "street city road"
+TABLE_PLACES = "kitchen table picnic"
+PAINT_COLORS = ("", "red", "blue", "yellow", "green", "white", "black", "pink", "orange")
 
 
 @dataclass(frozen=True)
@@ -17,24 +17,34 @@ class Subject:
     names: tuple[str, ...]
     size: float
     places: tuple[str, ...]
-    colours: tuple[str, ...] = ()
+    colors: tuple[str, ...] = ()
     hue: tuple[float, float] | None = None
-    trim: float = 0.0
-    plain: str = ""
-    group: bool = True
+    foot_trim: float = 0.0
+    natural_color: str = ""
+    can_be_many: bool = True
 
 
-def make(
+def make_subject(
     code: str,
     names: str,
     size: float,
     places: str,
-    colours: tuple[str, ...] = (),
+    colors: tuple[str, ...] = (),
     hue: tuple[float, float] | None = None,
     trim: float = 0.0,
-    plain: str = "",
-    group: bool = True,
+    natural_color: str = "",
+    can_be_many: bool = True,
 ) -> Subject:
     """Build a subject from short strings; `plain` is its colour when left as it is."""
-    where = tuple(places.split(",") if "," in places else places.split())
-    return Subject(code, tuple(names.split("|")), size, where, colours, hue, trim, plain, group)
+    place_names = tuple(places.split(",") if "," in places else places.split())
+    return Subject(
+        code,
+        tuple(names.split("|")),
+        size,
+        place_names,
+        colors,
+        hue,
+        trim,
+        natural_color,
+        can_be_many,
+    )

@@ -20,7 +20,7 @@ from torch import Tensor
 
 
 @dataclass(frozen=True)
-class Ranks:
+class RecallRanks:
     """Recall at 1, 5 and 10 in %, and the median rank."""
 
     r1: float
@@ -29,25 +29,32 @@ class Ranks:
     median_rank: float
 
     @classmethod
-    def of(cls, ranks: Tensor) -> Ranks:
+    def from_ranks(cls, ranks: Tensor) -> RecallRanks:
         """Summarise ranks, of which 0 is the best."""
-        at = [round(100 * (ranks < k).float().mean().item(), 1) for k in (1, 5, 10)]
-        return cls(at[0], at[1], at[2], ranks.float().median().item() + 1)
+        recall_percent = [round(100 * (ranks < k).float().mean().item(), 1) for k in (1, 5, 10)]
+        return cls(
+            recall_percent[0],
+            recall_percent[1],
+            recall_percent[2],
+            ranks.float().median().item() + 1,
+        )
 
 
 @dataclass(frozen=True)
 class Recall:
     """Both directions."""
 
-    text_to_image: Ranks
-    image_to_text: Ranks
+    text_to_image: RecallRanks
+    image_to_text: RecallRanks
 
     def __str__(self) -> str:
         rows = (("text to image", self.text_to_image), ("image to text", self.image_to_text))
         return "; ".join(f"{n} R@1 {r.r1} R@5 {r.r5} R@10 {r.r10}" for n, r in rows)
 
 
-def recall(pictures: Tensor, texts: Tensor, truth: Tensor, group: Tensor | None = None) -> Recall:
+def measure_recall(
+    pictures: Tensor, texts: Tensor, picture_indexes: Tensor, group: Tensor | None = None
+) -> Recall:
     """Rank pictures for each text and the other way round.
 
     pictures: [n, d]; texts: [m, d]; truth: [m], each text's picture; group: [n], equal for pictures
@@ -56,24 +63,24 @@ def recall(pictures: Tensor, texts: Tensor, truth: Tensor, group: Tensor | None 
     scores = F.normalize(texts, dim=-1) @ F.normalize(pictures, dim=-1).T
     if group is None:
         group = torch.arange(len(pictures), device=pictures.device)
-    right = group[truth][:, None] == group[None]  # [m, n]
-    wrong = scores.masked_fill(right, -2.0)
-    good = scores.masked_fill(~right, -2.0)
-    by_text = (wrong > good.max(1, keepdim=True).values).sum(1)
-    captioned = right.any(0)
-    by_picture = (wrong > good.max(0, keepdim=True).values).sum(0)[captioned]
-    return Recall(Ranks.of(by_text), Ranks.of(by_picture))
+    is_right = group[picture_indexes][:, None] == group[None]  # [m, n]
+    wrong_scores = scores.masked_fill(is_right, -2.0)
+    right_scores = scores.masked_fill(~is_right, -2.0)
+    by_text = (wrong_scores > right_scores.max(1, keepdim=True).values).sum(1)
+    is_captioned = is_right.any(0)
+    by_picture = (wrong_scores > right_scores.max(0, keepdim=True).values).sum(0)[is_captioned]
+    return Recall(RecallRanks.from_ranks(by_text), RecallRanks.from_ranks(by_picture))
 
 
-def twins(captions: Sequence[Sequence[str]]) -> list[int]:
+def group_twins(captions: Sequence[Sequence[str]]) -> list[int]:
     """Number pictures so that those with a caption in common share a number."""
     group = list(range(len(captions)))
     first: dict[str, int] = {}
-    for i, several in enumerate(captions):
-        for caption in several:
-            other = group[first.setdefault(caption, i)]
-            mine = group[i]
-            group = [other if g == mine else g for g in group]
+    for i, picture_captions in enumerate(captions):
+        for caption in picture_captions:
+            twin_group = group[first.setdefault(caption, i)]
+            own_group = group[i]
+            group = [twin_group if g == own_group else g for g in group]
     return group
 
 
@@ -92,11 +99,11 @@ def main() -> None:
     parser.add_argument("--part")
     parser.add_argument("--twins", action="store_true")
     arguments = parser.parse_args()
-    listed = json.loads(arguments.captions.read_text())
+    captions_data = json.loads(arguments.captions.read_text())
     if arguments.part:
-        pairs = listed["pairs"][arguments.part]
+        pairs = captions_data["pairs"][arguments.part]
     else:
-        pairs = [(entry["file"], entry["captions"]) for entry in listed]
+        pairs = [(entry["file"], entry["captions"]) for entry in captions_data]
     model = SiglipModel.from_pretrained(arguments.model).float().eval()
     processor = AutoProcessor.from_pretrained(arguments.model)
 
@@ -113,8 +120,10 @@ def main() -> None:
                            truncation=True, return_tensors="pt")  # fmt: skip
         texts.append(model.text_model(**inputs).pooler_output)
     truth = torch.tensor([i for i, (_, several) in enumerate(pairs) for _ in several])
-    group = torch.tensor(twins([several for _, several in pairs])) if arguments.twins else None
-    result = recall(torch.cat(pictures), torch.cat(texts), truth, group)
+    group = (
+        torch.tensor(group_twins([several for _, several in pairs])) if arguments.twins else None
+    )
+    result = measure_recall(torch.cat(pictures), torch.cat(texts), truth, group)
     counts = {"images": len(pairs), "captions": len(captions)}
     print(json.dumps(counts | asdict(result), indent=2))
 

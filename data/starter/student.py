@@ -9,16 +9,16 @@ from pathlib import Path
 
 import torch
 import torch.nn.functional as F
-from teachers import IMAGENET_MEAN, IMAGENET_STD, standardise
+from teachers import IMAGENET_MEAN, IMAGENET_STD, standardize_pixels
 from tokenizers import Regex, Tokenizer, decoders, models, normalizers, pre_tokenizers, processors
 from tokenizers import trainers as tokenizer_trainers
 from torch import Tensor
 from transformers import PreTrainedTokenizerFast, SiglipConfig, SiglipModel
 
-SIDE, PATCH, WIDTH, LAYERS, HEADS = 182, 14, 384, 12, 6
+IMAGE_SIDE_PX, PATCH_SIDE_PX, VISION_WIDTH, VISION_LAYERS, VISION_HEADS = 182, 14, 384, 12, 6
 TEXT_WIDTH, TEXT_LAYERS, TEXT_HEADS = 256, 5, 8
-VOCABULARY, LENGTH = 8192, 64
-UNKNOWN, END = 0, 1
+VOCABULARY_SIZE, MAX_TOKENS = 8192, 64
+UNKNOWN_ID, END_ID = 0, 1
 
 
 def train_tokenizer(texts: Iterable[str]) -> Tokenizer:
@@ -36,7 +36,7 @@ def train_tokenizer(texts: Iterable[str]) -> Tokenizer:
         [pre_tokenizers.Whitespace(), pre_tokenizers.Digits(individual_digits=True)]
     )
     trainer = tokenizer_trainers.BpeTrainer(
-        vocab_size=VOCABULARY,
+        vocab_size=VOCABULARY_SIZE,
         special_tokens=["<unk>", "</s>"],
         end_of_word_suffix="</w>",
         show_progress=False,
@@ -44,41 +44,41 @@ def train_tokenizer(texts: Iterable[str]) -> Tokenizer:
     tokenizer.train_from_iterator(texts, trainer)
     tokenizer.decoder = decoders.BPEDecoder(suffix="</w>")
     tokenizer.post_processor = processors.TemplateProcessing(
-        single="$A </s>", special_tokens=[("</s>", END)]
+        single="$A </s>", special_tokens=[("</s>", END_ID)]
     )
-    tokenizer.enable_truncation(LENGTH)
-    tokenizer.enable_padding(pad_id=END, pad_token="</s>", length=LENGTH)
+    tokenizer.enable_truncation(MAX_TOKENS)
+    tokenizer.enable_padding(pad_id=END_ID, pad_token="</s>", length=MAX_TOKENS)
     return tokenizer
 
 
-def encode(tokenizer: Tokenizer, texts: Sequence[str], device: torch.device) -> Tensor:
+def tokenize_texts(tokenizer: Tokenizer, texts: Sequence[str], device: torch.device) -> Tensor:
     """Tokenize: int32 [texts, LENGTH]."""
     ids = [e.ids for e in tokenizer.encode_batch(list(texts))]
     return torch.tensor(ids, dtype=torch.int32, device=device)
 
 
-def build() -> SiglipModel:
+def build_student() -> SiglipModel:
     """Make the model with random weights."""
     text = {
-        "vocab_size": VOCABULARY,
+        "vocab_size": VOCABULARY_SIZE,
         "hidden_size": TEXT_WIDTH,
         "intermediate_size": 4 * TEXT_WIDTH,
         "num_hidden_layers": TEXT_LAYERS,
         "num_attention_heads": TEXT_HEADS,
-        "max_position_embeddings": LENGTH,
-        "projection_size": WIDTH,
+        "max_position_embeddings": MAX_TOKENS,
+        "projection_size": VISION_WIDTH,
         "hidden_act": "gelu",
-        "bos_token_id": END,
-        "eos_token_id": END,
-        "pad_token_id": END,
+        "bos_token_id": END_ID,
+        "eos_token_id": END_ID,
+        "pad_token_id": END_ID,
     }
     vision = {
-        "hidden_size": WIDTH,
-        "intermediate_size": 4 * WIDTH,
-        "num_hidden_layers": LAYERS,
-        "num_attention_heads": HEADS,
-        "image_size": SIDE,
-        "patch_size": PATCH,
+        "hidden_size": VISION_WIDTH,
+        "intermediate_size": 4 * VISION_WIDTH,
+        "num_hidden_layers": VISION_LAYERS,
+        "num_attention_heads": VISION_HEADS,
+        "image_size": IMAGE_SIDE_PX,
+        "patch_size": PATCH_SIDE_PX,
         "hidden_act": "gelu",
     }
     model = SiglipModel(SiglipConfig(text_config=text, vision_config=vision))
@@ -94,46 +94,48 @@ def build() -> SiglipModel:
 
 
 @torch.no_grad()
-def begin_from_dino(model: SiglipModel, file: Path, sample: Tensor) -> None:
+def initialize_from_dino(model: SiglipModel, file: Path, sample: Tensor) -> None:
     """Copy DINOv2's weights into the vision tower; sample: some pixels in 0..1, SIDE a side.
 
     SigLIP has no LayerScale, which is folded into the layers before it, and no class token, which
     takes the last patch's place: its position embedding then holds the token less a mean patch.
     Training heals the difference.
     """
-    w = {k: v.float() for k, v in torch.load(file).items()}
-    vision, grid = model.vision_model, SIDE // PATCH
+    dino_weights = {k: v.float() for k, v in torch.load(file).items()}
+    vision, grid = model.vision_model, IMAGE_SIDE_PX // PATCH_SIDE_PX
     patch = vision.embeddings.patch_embedding
-    patch.weight.copy_(w["patch_embed.proj.weight"])
-    patch.bias.copy_(w["patch_embed.proj.bias"])
-    position = w["pos"].view(1, 37, 37, WIDTH).permute(0, 3, 1, 2)
+    patch.weight.copy_(dino_weights["patch_embed.proj.weight"])
+    patch.bias.copy_(dino_weights["patch_embed.proj.bias"])
+    position = dino_weights["pos"].view(1, 37, 37, VISION_WIDTH).permute(0, 3, 1, 2)
     position = F.interpolate(position, size=(grid, grid), mode="bicubic")[0].flatten(1).T
-    mean_patch = patch(standardise(sample.float().cpu())).mean((0, 2, 3))
+    mean_patch = patch(standardize_pixels(sample.float().cpu())).mean((0, 2, 3))
     vision.embeddings.position_embedding.weight.copy_(position)
-    vision.embeddings.position_embedding.weight[-1] = 2 * w["cls_token"][0, 0] - mean_patch
+    vision.embeddings.position_embedding.weight[-1] = (
+        2 * dino_weights["cls_token"][0, 0] - mean_patch
+    )
     for i, layer in enumerate(vision.encoder.layers):
         name, attention = f"blocks.{i}.", layer.self_attn
         for kind in ("weight", "bias"):
-            parts = w[f"{name}attn.qkv.{kind}"].chunk(3)
+            parts = dino_weights[f"{name}attn.qkv.{kind}"].chunk(3)
             projections = (attention.q_proj, attention.k_proj, attention.v_proj)
             for projection, part in zip(projections, parts, strict=True):
                 getattr(projection, kind).copy_(part)
-            getattr(layer.layer_norm1, kind).copy_(w[f"{name}norm1.{kind}"])
-            getattr(layer.layer_norm2, kind).copy_(w[f"{name}norm2.{kind}"])
-            getattr(layer.mlp.fc1, kind).copy_(w[f"{name}mlp.fc1.{kind}"])
-            _copy_scaled(getattr(attention.out_proj, kind), w[f"{name}attn.proj.{kind}"],
-                         w[f"{name}ls1.gamma"])  # fmt: skip
-            _copy_scaled(getattr(layer.mlp.fc2, kind), w[f"{name}mlp.fc2.{kind}"],
-                         w[f"{name}ls2.gamma"])  # fmt: skip
-    vision.post_layernorm.weight.copy_(w["norm.weight"])
-    vision.post_layernorm.bias.copy_(w["norm.bias"])
+            getattr(layer.layer_norm1, kind).copy_(dino_weights[f"{name}norm1.{kind}"])
+            getattr(layer.layer_norm2, kind).copy_(dino_weights[f"{name}norm2.{kind}"])
+            getattr(layer.mlp.fc1, kind).copy_(dino_weights[f"{name}mlp.fc1.{kind}"])
+            _copy_scaled(getattr(attention.out_proj, kind), dino_weights[f"{name}attn.proj.{kind}"],
+                         dino_weights[f"{name}ls1.gamma"])  # fmt: skip
+            _copy_scaled(getattr(layer.mlp.fc2, kind), dino_weights[f"{name}mlp.fc2.{kind}"],
+                         dino_weights[f"{name}ls2.gamma"])  # fmt: skip
+    vision.post_layernorm.weight.copy_(dino_weights["norm.weight"])
+    vision.post_layernorm.bias.copy_(dino_weights["norm.bias"])
 
 
 def _copy_scaled(target: Tensor, source: Tensor, rows: Tensor) -> None:
     target.copy_(source * (rows[:, None] if source.ndim == 2 else rows))
 
 
-def save(model: SiglipModel, tokenizer: Tokenizer, folder: Path) -> None:
+def save_student(model: SiglipModel, tokenizer: Tokenizer, folder: Path) -> None:
     """Write what transformers and vLLM load: weights in fp16, config, tokenizer, preprocessor."""
     folder.mkdir(parents=True, exist_ok=True)
     copy = SiglipModel(model.config)
@@ -144,17 +146,17 @@ def save(model: SiglipModel, tokenizer: Tokenizer, folder: Path) -> None:
         unk_token="<unk>",
         eos_token="</s>",
         pad_token="</s>",
-        model_max_length=LENGTH,
+        model_max_length=MAX_TOKENS,
         model_input_names=["input_ids"],
     ).save_pretrained(folder)
-    _update(folder / "tokenizer_config.json", tokenizer_class="PreTrainedTokenizerFast",
+    _update_json(folder / "tokenizer_config.json", tokenizer_class="PreTrainedTokenizerFast",
             processor_class="SiglipProcessor")  # fmt: skip
     preprocessor = {
         "image_processor_type": "SiglipImageProcessor",
         "processor_class": "SiglipProcessor",
         "do_convert_rgb": True,
         "do_resize": True,
-        "size": {"height": SIDE, "width": SIDE},
+        "size": {"height": IMAGE_SIDE_PX, "width": IMAGE_SIDE_PX},
         "resample": 3,
         "do_rescale": True,
         "rescale_factor": 1 / 255,
@@ -165,6 +167,6 @@ def save(model: SiglipModel, tokenizer: Tokenizer, folder: Path) -> None:
     (folder / "preprocessor_config.json").write_text(json.dumps(preprocessor, indent=2) + "\n")
 
 
-def _update(file: Path, **values: str) -> None:
+def _update_json(file: Path, **values: str) -> None:
     content = json.loads(file.read_text()) | values
     file.write_text(json.dumps(content, indent=2) + "\n")

@@ -12,30 +12,32 @@ from collections.abc import Callable
 import torch
 import torch.nn.functional as F
 from corpus import Photos
-from teachers import WIDTHS, Teachers
+from teachers import FEATURE_WIDTHS, ImageTeachers
 from torch import Tensor, nn
-from views import Views, draw_views
+from views import Views, draw_view_recipes
 
-DIMENSIONS = 384
-TEACHER = 224  # pixels a side of what the teachers see
+SPACE_DIMENSIONS = 384
+TEACHER_SIDE_PX = 224  # pixels a side of what the teachers see
 
 
 @torch.no_grad()
-def take_views(
-    photos: Photos, rounds: int, teachers: Teachers, classes: Tensor, *, mixed: bool = False
+def make_views(
+    photos: Photos, rounds: int, teachers: ImageTeachers, classes: Tensor, *, mixed: bool = False
 ) -> Views:
     """Take views of photos and show them to the teachers; classes: see Teachers.features."""
     device, count = classes.device, len(photos)
-    views = draw_views(photos.pixels.to(device), rounds, sum(WIDTHS), mixed=mixed)
+    views = draw_view_recipes(photos.pixels.to(device), rounds, sum(FEATURE_WIDTHS), mixed=mixed)
     step = 768 if device.type == "cuda" else 32
-    for turn in range(rounds):
+    for round_number in range(rounds):
         for rows in torch.arange(count, device=device).split(step):
-            where = torch.full_like(rows, turn), rows
-            views.features[where] = teachers.features(views.render(where, TEACHER), classes)
+            where = torch.full_like(rows, round_number), rows
+            views.features[where] = teachers.extract_features(
+                views.render_views(where, TEACHER_SIDE_PX), classes
+            )
     return views
 
 
-class Head(nn.Module):
+class ProjectionHead(nn.Module):
     """A linear map plus a small network, to vectors of length one."""
 
     def __init__(self, inputs: int, hidden: int, dropout: float) -> None:
@@ -52,46 +54,48 @@ class Head(nn.Module):
         return F.normalize(self.linear(x) + self.network(x), dim=-1)
 
 
-class Space(nn.Module):
+class JointSpace(nn.Module):
     """Heads for pictures and texts, with what standardises their inputs."""
 
     def __init__(self, heads: int) -> None:
         super().__init__()
-        total = sum(WIDTHS)
+        total = sum(FEATURE_WIDTHS)
         self.register_buffer("mean", torch.zeros(total))
         self.register_buffer("deviation", torch.ones(total))
         self.register_buffer("text_mean", torch.zeros(384))
-        self.register_buffer("reduction", torch.zeros(512 * heads, DIMENSIONS))
-        energy = torch.cat([torch.full((w,), math.sqrt(total / len(WIDTHS) / w)) for w in WIDTHS])
+        self.register_buffer("reduction", torch.zeros(512 * heads, SPACE_DIMENSIONS))
+        energy = torch.cat(
+            [torch.full((w,), math.sqrt(total / len(FEATURE_WIDTHS) / w)) for w in FEATURE_WIDTHS]
+        )
         self.register_buffer("energy", energy, persistent=False)
-        self.picture_heads = nn.ModuleList(Head(total, 2048, 0.7) for _ in range(heads))
-        self.text_heads = nn.ModuleList(Head(384, 1024, 0.28) for _ in range(heads))
+        self.picture_heads = nn.ModuleList(ProjectionHead(total, 2048, 0.7) for _ in range(heads))
+        self.text_heads = nn.ModuleList(ProjectionHead(384, 1024, 0.28) for _ in range(heads))
 
-    def standard(self, features: Tensor) -> Tensor:
+    def standardize(self, features: Tensor) -> Tensor:
         """Give each feature mean 0 and deviation 1."""
         return (features.float() - self.mean) / self.deviation
 
-    def picture_input(self, features: Tensor) -> Tensor:
+    def make_picture_input(self, features: Tensor) -> Tensor:
         """Weigh the teachers equally, however wide they are."""
-        return self.standard(features) * self.energy
+        return self.standardize(features) * self.energy
 
-    def text_input(self, sentences: Tensor) -> Tensor:
+    def make_text_input(self, sentences: Tensor) -> Tensor:
         """Centre sentence vectors, and bring them to a size like the pictures'."""
         return (sentences - self.text_mean) * 20
 
-    def _join(self, heads: nn.ModuleList, x: Tensor) -> Tensor:
+    def _apply_heads(self, heads: nn.ModuleList, x: Tensor) -> Tensor:
         return F.normalize(torch.cat([head(x) for head in heads], -1), dim=-1)
 
     @torch.no_grad()
-    def pictures(self, features: Tensor) -> Tensor:
+    def embed_pictures(self, features: Tensor) -> Tensor:
         """Place teacher features: [n, DIMENSIONS], of length one."""
-        joined = self._join(self.picture_heads, self.picture_input(features))
+        joined = self._apply_heads(self.picture_heads, self.make_picture_input(features))
         return F.normalize(joined @ self.reduction, dim=-1)
 
     @torch.no_grad()
-    def texts(self, sentences: Tensor) -> Tensor:
+    def embed_texts(self, sentences: Tensor) -> Tensor:
         """Place sentence vectors: [n, DIMENSIONS], of length one."""
-        joined = self._join(self.text_heads, self.text_input(sentences))
+        joined = self._apply_heads(self.text_heads, self.make_text_input(sentences))
         return F.normalize(joined @ self.reduction, dim=-1)
 
     @torch.no_grad()
@@ -104,24 +108,26 @@ class Space(nn.Module):
     @torch.no_grad()
     def fit_reduction(self, features: Tensor, sentences: Tensor) -> None:
         """Keep the directions in which pictures and texts spread most."""
-        both = self._join_both(features, sentences)
-        _, directions = torch.linalg.eigh(both.T @ both / len(both))
-        self.reduction.copy_(directions[:, -DIMENSIONS:])
+        joined = self._apply_all_heads(features, sentences)
+        _, directions = torch.linalg.eigh(joined.T @ joined / len(joined))
+        self.reduction.copy_(directions[:, -SPACE_DIMENSIONS:])
 
     @torch.no_grad()
-    def align(self, features: Tensor, sentences: Tensor, vectors: Tensor) -> None:
+    def align_to_vectors(self, features: Tensor, sentences: Tensor, vectors: Tensor) -> None:
         """Turn the space to a model's vectors of the same pictures, then texts (Procrustes)."""
-        both = self._join_both(features, sentences)
-        left, _, right = torch.linalg.svd(both.T @ vectors, full_matrices=False)
+        joined = self._apply_all_heads(features, sentences)
+        left, _, right = torch.linalg.svd(joined.T @ vectors, full_matrices=False)
         self.reduction.copy_(left @ right)
 
-    def _join_both(self, features: Tensor, sentences: Tensor) -> Tensor:
-        pictures = self._join(self.picture_heads, self.picture_input(features))
-        return torch.cat([pictures, self._join(self.text_heads, self.text_input(sentences))])
+    def _apply_all_heads(self, features: Tensor, sentences: Tensor) -> Tensor:
+        pictures = self._apply_heads(self.picture_heads, self.make_picture_input(features))
+        return torch.cat(
+            [pictures, self._apply_heads(self.text_heads, self.make_text_input(sentences))]
+        )
 
 
-def train_heads(
-    space: Space,
+def train_head_pair(
+    space: JointSpace,
     index: int,
     sentences: Tensor,
     draw: Callable[[], tuple[Tensor, Tensor]],
@@ -140,12 +146,12 @@ def train_heads(
         for group in optimizer.param_groups:
             group["lr"] = 1e-3 * rate
         features, rows = draw()
-        words = space.text_input(sentences[rows])
+        words = space.make_text_input(sentences[rows])
         words = words + 0.5 * words.std() * torch.randn_like(words)
         with torch.autocast(device.type, torch.bfloat16, enabled=device.type == "cuda"):
-            p, t = picture(space.picture_input(features)), text(words)
+            p, t = picture(space.make_picture_input(features)), text(words)
         scores = scale.exp().clamp(max=60) * p.float() @ t.float().T
-        loss = contrast(scores, rows, smoothing=0.05)
+        loss = contrastive_loss(scores, rows, smoothing=0.05)
         optimizer.zero_grad()
         loss.backward()
         optimizer.step()
@@ -153,11 +159,11 @@ def train_heads(
     return loss.item()
 
 
-def contrast(scores: Tensor, same: Tensor, smoothing: float = 0.0) -> Tensor:
+def contrastive_loss(scores: Tensor, text_rows: Tensor, smoothing: float = 0.0) -> Tensor:
     """Cross entropy both ways; pairs with equal numbers in same do not count against each other."""
-    twins = (same[:, None] == same[None]).fill_diagonal_(False)
-    scores = torch.where(twins, scores.detach().min(), scores)
+    is_twin = (text_rows[:, None] == text_rows[None]).fill_diagonal_(False)
+    scores = torch.where(is_twin, scores.detach().min(), scores)
     truth = torch.arange(len(scores), device=scores.device)
-    there = F.cross_entropy(scores, truth, label_smoothing=smoothing)
-    back = F.cross_entropy(scores.T, truth, label_smoothing=smoothing)
-    return (there + back) / 2
+    text_loss = F.cross_entropy(scores, truth, label_smoothing=smoothing)
+    picture_loss = F.cross_entropy(scores.T, truth, label_smoothing=smoothing)
+    return (text_loss + picture_loss) / 2

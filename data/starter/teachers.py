@@ -21,11 +21,11 @@ TINY_FILE = "tiny_vit_5m_224_in22k.onnx"
 EFFICIENTNET_FILE = "efficientnet-lite2-9656183e.pth"
 IMAGENET_MEAN, IMAGENET_STD = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
 # Of features: TinyViT's pool, DINOv2's patch mean and class token, EfficientNet's pool, ConSE.
-WIDTHS = (320, 384, 384, 1280, 384)
+FEATURE_WIDTHS = (320, 384, 384, 1280, 384)
 Node = tuple[str, list[str], list[str], dict[str, Any]]
 
 
-def standardise(pixels: Tensor) -> Tensor:
+def standardize_pixels(pixels: Tensor) -> Tensor:
     """Bring pixels in 0..1, [batch, 3, height, width], to ImageNet's mean and deviation."""
     mean = torch.tensor(IMAGENET_MEAN, device=pixels.device).view(1, 3, 1, 1)
     return (pixels - mean) / torch.tensor(IMAGENET_STD, device=pixels.device).view(1, 3, 1, 1)
@@ -88,11 +88,11 @@ class TinyVit:
         values = dict(self.constants)
         values["input"] = pixels.to(self.dtype)
         for kind, names, outputs, attributes in self.nodes:
-            result = self._run(kind, [values[n] for n in names if n], attributes)
+            result = self._run_node(kind, [values[n] for n in names if n], attributes)
             values.update(zip(outputs, result if kind == "Split" else [result], strict=False))
         return values["output"]
 
-    def _run(self, kind: str, x: list[Tensor], a: dict[str, Any]) -> Any:
+    def _run_node(self, kind: str, x: list[Tensor], a: dict[str, Any]) -> Any:
         match kind:
             case "Gelu":
                 return F.gelu(x[0])
@@ -105,7 +105,7 @@ class TinyVit:
             case "MatMul":
                 return x[0] @ x[1]
             case "Add" | "Sub" | "Mul" | "Div" | "Mod":
-                return _arithmetic(kind, x[0], x[1])
+                return _apply_arithmetic(kind, x[0], x[1])
             case "Sqrt":
                 return x[0].sqrt()
             case "Shape":
@@ -134,7 +134,7 @@ class TinyVit:
             case "Split":
                 return x[0].split(x[1].tolist() if len(x) > 1 else a["split"], a.get("axis", 0))
             case "Slice":
-                return _slice(*x)
+                return _slice_tensor(*x)
             case "Softmax":
                 return x[0].softmax(a.get("axis", -1))
             case "GlobalAveragePool":
@@ -144,7 +144,7 @@ class TinyVit:
         raise NotImplementedError(kind)
 
 
-def _arithmetic(kind: str, left: Tensor, right: Tensor) -> Tensor:
+def _apply_arithmetic(kind: str, left: Tensor, right: Tensor) -> Tensor:
     if left.device != right.device:
         left, right = (t if t.device.type != "cpu" else t.to(o.device, o.dtype)
                        for t, o in ((left, right), (right, left)))  # fmt: skip
@@ -160,7 +160,7 @@ def _arithmetic(kind: str, left: Tensor, right: Tensor) -> Tensor:
     return left / right if left.is_floating_point() else left.div(right, rounding_mode="floor")
 
 
-def _slice(x: Tensor, starts: Tensor, ends: Tensor, axes: Tensor | None = None,
+def _slice_tensor(x: Tensor, starts: Tensor, ends: Tensor, axes: Tensor | None = None,
            steps: Tensor | None = None) -> Tensor:  # fmt: skip
     dimensions = range(len(starts)) if axes is None else axes.tolist()
     strides = [1] * len(starts) if steps is None else steps.tolist()
@@ -171,7 +171,7 @@ def _slice(x: Tensor, starts: Tensor, ends: Tensor, axes: Tensor | None = None,
     return x
 
 
-class Teachers:
+class ImageTeachers:
     """The three image teachers together."""
 
     def __init__(self, folder: Path, device: torch.device) -> None:
@@ -186,26 +186,34 @@ class Teachers:
         self.efficientnet = network.eval().to(device, self.dtype, memory_format=torch.channels_last)
 
     @torch.inference_mode()
-    def features(self, pixels: Tensor, class_vectors: Tensor) -> Tensor:
+    def extract_features(self, pixels: Tensor, class_vectors: Tensor) -> Tensor:
         """Describe pixels in 0..1, [n, 3, 224, 224], as [n, sum(WIDTHS)] in half precision.
 
         class_vectors, [1000, 384], are sentence vectors of ImageNet's class names: ConSE is their
         mean weighted by EfficientNet's ten most probable classes.
         """
-        standard = standardise(pixels)
+        standard = standardize_pixels(pixels)
         tokens = self.dino(standard).float()
-        bytes_centred = ((pixels * 255 - 127) / 128).to(self.dtype)
-        last = self.efficientnet.extract_features(
-            bytes_centred.contiguous(memory_format=torch.channels_last)
+        bytes_centered = ((pixels * 255 - 127) / 128).to(self.dtype)
+        efficientnet_features = self.efficientnet.extract_features(
+            bytes_centered.contiguous(memory_format=torch.channels_last)
         ).mean((2, 3))
-        chance, classes = self.efficientnet._fc(last).float().softmax(-1).topk(10, -1)
-        conse = (chance[..., None] * class_vectors[classes]).sum(1)
-        parts = (self.tiny(standard).float(), tokens[:, 1:].mean(1), tokens[:, 0], last, conse)
+        probabilities, classes = (
+            self.efficientnet._fc(efficientnet_features).float().softmax(-1).topk(10, -1)
+        )
+        conse = (probabilities[..., None] * class_vectors[classes]).sum(1)
+        parts = (
+            self.tiny(standard).float(),
+            tokens[:, 1:].mean(1),
+            tokens[:, 0],
+            efficientnet_features,
+            conse,
+        )
         return torch.cat([p.float() for p in parts], -1).half()
 
 
 @torch.inference_mode()
-def sentence_vectors(texts: list[str], folder: Path, device: torch.device) -> Tensor:
+def embed_sentences(texts: list[str], folder: Path, device: torch.device) -> Tensor:
     """Embed texts with MiniLM-L6: [len(texts), 384] of length one, on the device."""
     from transformers import AutoModel, AutoTokenizer
 
@@ -219,12 +227,12 @@ def sentence_vectors(texts: list[str], folder: Path, device: torch.device) -> Te
                            return_tensors="pt").to(device)  # fmt: skip
         with torch.autocast(device.type, torch.bfloat16, enabled=device.type == "cuda"):
             hidden = model(**tokens).last_hidden_state.float()
-        kept = tokens["attention_mask"][..., None]
-        vectors[rows] = F.normalize((hidden * kept).sum(1) / kept.sum(1), dim=-1)
+        mask = tokens["attention_mask"][..., None]
+        vectors[rows] = F.normalize((hidden * mask).sum(1) / mask.sum(1), dim=-1)
     return vectors.clone()
 
 
-def extract_dino(file: Path) -> dict[str, Tensor]:
+def extract_dino_weights(file: Path) -> dict[str, Tensor]:
     """Name DINOv2's weights as its authors do; an exported MatMul holds a nameless, turned one."""
     import onnx
     from onnx import numpy_helper
@@ -241,7 +249,7 @@ def extract_dino(file: Path) -> dict[str, Tensor]:
     return {k: v.half() for k, v in weights.items()}
 
 
-def extract_tiny(file: Path) -> dict[str, Any]:
+def extract_tiny_graph(file: Path) -> dict[str, Any]:
     """Reduce TinyViT's graph to a list of nodes, with GELU and layer norm as one node each."""
     import onnx
     from onnx import numpy_helper
@@ -257,46 +265,46 @@ def extract_tiny(file: Path) -> dict[str, Any]:
             plain = {k: v.decode() if isinstance(v, bytes) else v for k, v in attributes.items()}
             nodes.append((node.op_type, list(node.input), list(node.output), plain))
     half = {k: v.half() if v.dtype == torch.float32 else v for k, v in tensors.items()}
-    return {"nodes": _fuse(nodes, tensors), "tensors": half}
+    return {"nodes": _fuse_nodes(nodes, tensors), "tensors": half}
 
 
-def _fuse(nodes: list[Node], tensors: dict[str, Tensor]) -> list[Node]:
+def _fuse_nodes(nodes: list[Node], tensors: dict[str, Tensor]) -> list[Node]:
     """Replace the chains that spell GELU (by its Erf) and layer norm (by its Sqrt)."""
-    maker = {name: i for i, node in enumerate(nodes) for name in node[2]}
-    users: dict[str, list[int]] = {}
+    producers = {name: i for i, node in enumerate(nodes) for name in node[2]}
+    consumers: dict[str, list[int]] = {}
     for i, node in enumerate(nodes):
         for name in node[1]:
-            users.setdefault(name, []).append(i)
+            consumers.setdefault(name, []).append(i)
 
-    def after(i: int) -> int:
-        return users[nodes[i][2][0]][0]
+    def next_node(i: int) -> int:
+        return consumers[nodes[i][2][0]][0]
 
-    def before(i: int, which: int = 0) -> int:
-        return maker[nodes[i][1][which]]
+    def previous_node(i: int, which: int = 0) -> int:
+        return producers[nodes[i][1][which]]
 
     fused: dict[int, Node] = {}
-    dead: set[int] = set()
+    fused_away: set[int] = set()
     for i, (kind, _, outputs, _) in enumerate(nodes):
         if kind == "Erf":  # x -> Div -> Erf -> Add -> Mul -> Mul
-            divide, add = before(i), after(i)
-            multiply = after(add)
-            last = after(multiply)
+            divide, add = previous_node(i), next_node(i)
+            multiply = next_node(add)
+            last = next_node(multiply)
             fused[last] = ("Gelu", nodes[divide][1][:1], nodes[last][2], {})
-            dead |= {divide, i, add, multiply}
+            fused_away |= {divide, i, add, multiply}
         elif kind == "Sqrt" and "norm" in outputs[0]:  # x - mean -> square, mean, + eps -> Sqrt
-            add = before(i)
-            mean = before(add)
-            power = before(mean)
-            subtract = before(power)
-            divide = after(i)
-            scale = after(divide)
-            last = after(scale)
+            add = previous_node(i)
+            mean = previous_node(add)
+            power = previous_node(mean)
+            subtract = previous_node(power)
+            divide = next_node(i)
+            scale = next_node(divide)
+            last = next_node(scale)
             eps = next(float(tensors[n]) for n in nodes[add][1] if n in tensors)
             affine = [next(n for n in nodes[j][1] if n in tensors) for j in (scale, last)]
             inputs = [nodes[subtract][1][0], *affine]
             fused[last] = ("LayerNorm", inputs, nodes[last][2], {"eps": eps})
-            dead |= {i, add, mean, power, subtract, before(subtract, 1), divide, scale}
-    return [fused.get(i, node) for i, node in enumerate(nodes) if i in fused or i not in dead]
+            fused_away |= {i, add, mean, power, subtract, previous_node(subtract, 1), divide, scale}
+    return [fused.get(i, node) for i, node in enumerate(nodes) if i in fused or i not in fused_away]
 
 
 def main() -> None:
@@ -311,8 +319,8 @@ def main() -> None:
     arguments = parser.parse_args()
     packages, folder = arguments.packages, arguments.folder
     folder.mkdir(parents=True, exist_ok=True)
-    torch.save(extract_dino(next(packages.rglob(DINO_FILE))), folder / "dino.pt")
-    torch.save(extract_tiny(next(packages.rglob(TINY_FILE))), folder / "tiny.pt")
+    torch.save(extract_dino_weights(next(packages.rglob(DINO_FILE))), folder / "dino.pt")
+    torch.save(extract_tiny_graph(next(packages.rglob(TINY_FILE))), folder / "tiny.pt")
     weights = torch.load(next(packages.rglob(EFFICIENTNET_FILE)), map_location="cpu")
     half = {k: v.half() if v.is_floating_point() else v for k, v in weights.items()}
     torch.save(half, folder / "efficientnet.pt")

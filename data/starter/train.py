@@ -30,198 +30,238 @@ from pathlib import Path
 
 import torch
 import torch.nn.functional as F
-from evaluate import Recall, recall
-from material import SMOKE, START, Batch, Exam, Material, Sizes, Sources, draw_batch, prepare, say
-from student import LAYERS, SIDE, begin_from_dino, build, save
-from targets import DIMENSIONS, Space, contrast, train_heads
-from teachers import WIDTHS, standardise
+from evaluate import Recall, measure_recall
+from material import (
+    SMOKE_TEST_SIZES,
+    STARTED_AT,
+    HeldOutSet,
+    SourcePaths,
+    TrainingBatch,
+    TrainingMaterial,
+    TrainingSizes,
+    draw_batch,
+    log_progress,
+    prepare_material,
+)
+from student import IMAGE_SIDE_PX, VISION_LAYERS, build_student, initialize_from_dino, save_student
+from targets import SPACE_DIMENSIONS, JointSpace, contrastive_loss, train_head_pair
+from teachers import FEATURE_WIDTHS, standardize_pixels
 from torch import Tensor, nn
 from transformers import SiglipModel
-from views import erase, resize
+from views import erase_parts, resize_pixels
 
-FLIPS, ERASED, DROPPED_WORDS = 0.5, 0.35, 0.06
-FEATURES = WIDTHS[:4]  # what the student's mean token must tell of the teachers
-FEATURE_SHARES = (1.0, 0.5, 0.5, 0.5)
-PRETRAINED_RATE, FRESH_RATE, RATE_PER_LAYER = 2.5e-4, 1e-3, 0.92
+FLIP_PROBABILITY, ERASE_PROBABILITY, WORD_DROP_PROBABILITY = 0.5, 0.35, 0.06
+PREDICTED_WIDTHS = FEATURE_WIDTHS[:4]  # what the student's mean token must tell of the teachers
+FEATURE_LOSS_WEIGHTS = (1.0, 0.5, 0.5, 0.5)
+PRETRAINED_LEARNING_RATE, FRESH_LEARNING_RATE, LAYER_DECAY = 2.5e-4, 1e-3, 0.92
 
 
-def build_space(material: Material, sizes: Sizes) -> Space:
+def build_space(material: TrainingMaterial, sizes: TrainingSizes) -> JointSpace:
     """Train the heads of the space that the student learns."""
-    space = Space(sizes.heads).to(material.tokens.device)
+    space = JointSpace(sizes.heads).to(material.tokens.device)
     photos, scenes, sentences = material.photos, material.scenes, material.sentences
     space.fit_inputs(photos.views.features[0], sentences[photos.captions[:, 0]])
 
-    def draw() -> tuple[Tensor, Tensor]:
-        few = sizes.head_batch // 6
-        where, rows = photos.draw(sizes.head_batch - few)
-        where_scenes, more = scenes.draw(few)
-        found = photos.views.features[where], scenes.views.features[where_scenes]
-        return torch.cat(found), torch.cat([rows, more])
+    def draw_head_batch() -> tuple[Tensor, Tensor]:
+        scene_count = sizes.head_batch // 6
+        where, rows = photos.draw_pairs(sizes.head_batch - scene_count)
+        where_scenes, scene_rows = scenes.draw_pairs(scene_count)
+        features = photos.views.features[where], scenes.views.features[where_scenes]
+        return torch.cat(features), torch.cat([rows, scene_rows])
 
     for index in range(sizes.heads):
-        loss = train_heads(space, index, sentences, draw, sizes.head_steps)
-        say(f"heads {index}: loss {loss:.3f}")
-    several = (photos.views, scenes.views, material.mixed)
+        loss = train_head_pair(space, index, sentences, draw_head_batch, sizes.head_steps)
+        log_progress(f"heads {index}: loss {loss:.3f}")
+    view_sets = (photos.views, scenes.views, material.mixed_views)
     space.fit_reduction(
-        torch.cat([views.features[0] for views in several]),
-        sentences[torch.cat([*photos.captions[:, :2].T, material.kinds["sentences"]])],
+        torch.cat([views.features[0] for views in view_sets]),
+        sentences[torch.cat([*photos.captions[:, :2].T, material.rows_by_text_kind["sentences"]])],
     )
     return space
 
 
-def student_input(pixels: Tensor) -> Tensor:
+def make_student_input(pixels: Tensor) -> Tensor:
     """Standardise views, flip half of them, erase a part of some."""
-    flipped = torch.rand(len(pixels), 1, 1, 1, device=pixels.device) < FLIPS
-    return erase(standardise(torch.where(flipped, pixels.flip(-1), pixels)), ERASED)
+    flipped = torch.rand(len(pixels), 1, 1, 1, device=pixels.device) < FLIP_PROBABILITY
+    return erase_parts(
+        standardize_pixels(torch.where(flipped, pixels.flip(-1), pixels)), ERASE_PROBABILITY
+    )
 
 
-def loss_of(
-    model: SiglipModel, tell: nn.ModuleList, space: Space, material: Material, batch: Batch
+def compute_loss(
+    model: SiglipModel,
+    feature_predictors: nn.ModuleList,
+    space: JointSpace,
+    material: TrainingMaterial,
+    batch: TrainingBatch,
 ) -> tuple[Tensor, dict[str, Tensor]]:
     """Compare the student's vectors with the captions, the space, and the teachers' features."""
-    ids = material.tokens[batch.rows]
+    ids = material.tokens[batch.text_rows]
     words = ids > 1
-    ids = ids.masked_fill(words & (torch.rand(ids.shape, device=ids.device) < DROPPED_WORDS), 0)
-    with torch.autocast(ids.device.type, torch.bfloat16, enabled=ids.is_cuda):
-        seen = model.vision_model(pixel_values=student_input(batch.pixels))
-        read = model.text_model(input_ids=ids)
-        told = [layer(seen.last_hidden_state.mean(1)).float() for layer in tell]
-    picture = F.normalize(seen.pooler_output.float(), dim=-1)
-    text = F.normalize(read.pooler_output.float(), dim=-1)
-    picture_goal = space.pictures(batch.features)
-    text_goal = space.texts(material.sentences[batch.rows])
-
-    n = batch.pairs
-    alike = picture[:n] @ text[:n].T
-    goal = 25 * picture_goal[:n] @ text_goal[:n].T
-    there, back = (
-        F.kl_div(F.log_softmax(25 * a, -1), F.softmax(g, -1), reduction="batchmean")
-        for a, g in ((alike, goal), (alike.T, goal.T))
+    ids = ids.masked_fill(
+        words & (torch.rand(ids.shape, device=ids.device) < WORD_DROP_PROBABILITY), 0
     )
-    standard = space.standard(batch.features)[:, : sum(FEATURES)].split(FEATURES, -1)
+    with torch.autocast(ids.device.type, torch.bfloat16, enabled=ids.is_cuda):
+        vision_output = model.vision_model(pixel_values=make_student_input(batch.pixels))
+        text_output = model.text_model(input_ids=ids)
+        predicted_features = [
+            layer(vision_output.last_hidden_state.mean(1)).float() for layer in feature_predictors
+        ]
+    picture = F.normalize(vision_output.pooler_output.float(), dim=-1)
+    text = F.normalize(text_output.pooler_output.float(), dim=-1)
+    picture_target = space.embed_pictures(batch.teacher_features)
+    text_target = space.embed_texts(material.sentences[batch.text_rows])
+
+    n = batch.pair_count
+    similarity = picture[:n] @ text[:n].T
+    target_similarity = 25 * picture_target[:n] @ text_target[:n].T
+    text_loss, picture_loss = (
+        F.kl_div(F.log_softmax(25 * a, -1), F.softmax(g, -1), reduction="batchmean")
+        for a, g in ((similarity, target_similarity), (similarity.T, target_similarity.T))
+    )
+    standard = space.standardize(batch.teacher_features)[:, : sum(PREDICTED_WIDTHS)].split(
+        PREDICTED_WIDTHS, -1
+    )
     features = [
         share * (1 - F.cosine_similarity(a, b)).mean()
-        for share, a, b in zip(FEATURE_SHARES, told, standard, strict=True)
+        for share, a, b in zip(FEATURE_LOSS_WEIGHTS, predicted_features, standard, strict=True)
     ]
     parts = {
-        "contrast": contrast(model.logit_scale.exp().clamp(max=80) * alike, batch.rows[:n]),
-        "picture": (1 - (picture * picture_goal).sum(-1)).mean(),
-        "text": (1 - (text * text_goal).sum(-1)).mean(),
-        "relations": (there + back) / 2,
+        "contrast": contrastive_loss(
+            model.logit_scale.exp().clamp(max=80) * similarity, batch.text_rows[:n]
+        ),
+        "picture": (1 - (picture * picture_target).sum(-1)).mean(),
+        "text": (1 - (text * text_target).sum(-1)).mean(),
+        "relations": (text_loss + picture_loss) / 2,
         "features": torch.stack(features).sum(),
     }
     weights = {"picture": 6.0, "text": 6.0}
     return torch.stack([weights.get(name, 1.0) * part for name, part in parts.items()]).sum(), parts
 
 
-def rate_of(name: str) -> float:
+def learning_rate_for(name: str) -> float:
     """Return a weight's highest learning rate: what comes from DINOv2 learns slower, by depth."""
     if not name.startswith("vision_model") or ".head." in name:
-        return FRESH_RATE
+        return FRESH_LEARNING_RATE
     if ".layers." in name:
         depth = int(name.split(".layers.")[1].split(".")[0]) + 1
     else:
-        depth = 0 if "embeddings" in name else LAYERS
-    return PRETRAINED_RATE * RATE_PER_LAYER ** (LAYERS - depth)
+        depth = 0 if "embeddings" in name else VISION_LAYERS
+    return PRETRAINED_LEARNING_RATE * LAYER_DECAY ** (VISION_LAYERS - depth)
 
 
-def make_optimizer(model: SiglipModel, tell: nn.ModuleList) -> torch.optim.AdamW:
+def make_optimizer(model: SiglipModel, feature_predictors: nn.ModuleList) -> torch.optim.AdamW:
     """Make AdamW with a group for each rate; it decays matrices only."""
     groups: dict[tuple[float, bool], list[nn.Parameter]] = {}
     named = [(n, w) for n, w in model.named_parameters() if n != "logit_bias"]
-    for name, weight in [*named, *tell.named_parameters()]:
-        groups.setdefault((rate_of(name), weight.ndim > 1), []).append(weight)
+    for name, weight in [*named, *feature_predictors.named_parameters()]:
+        groups.setdefault((learning_rate_for(name), weight.ndim > 1), []).append(weight)
     return torch.optim.AdamW(
         [
             {"params": weights, "peak": rate, "weight_decay": 0.05 * decayed}
             for (rate, decayed), weights in groups.items()
         ],
-        lr=FRESH_RATE,
+        lr=FRESH_LEARNING_RATE,
         betas=(0.9, 0.98),
         fused=next(model.parameters()).is_cuda,
     )
 
 
 @torch.no_grad()
-def judge(model: SiglipModel, exam: Exam) -> Recall:
+def measure_model_recall(model: SiglipModel, held_out_set: HeldOutSet) -> Recall:
     """Measure the model's recall."""
     pictures, texts = [], []
     with torch.autocast(model.device.type, torch.bfloat16, enabled=model.device.type == "cuda"):
-        for pixels in exam.pixels.split(256):
-            x = standardise(resize(pixels.float() / 255, SIDE))
+        for pixels in held_out_set.pixels.split(256):
+            x = standardize_pixels(resize_pixels(pixels.float() / 255, IMAGE_SIDE_PX))
             pictures.append(model.vision_model(pixel_values=x).pooler_output.float())
-        for tokens in exam.tokens.split(1024):
+        for tokens in held_out_set.tokens.split(1024):
             texts.append(model.text_model(input_ids=tokens).pooler_output.float())
-    return recall(torch.cat(pictures), torch.cat(texts), exam.truth, exam.group)
+    return measure_recall(
+        torch.cat(pictures), torch.cat(texts), held_out_set.truth, held_out_set.group
+    )
 
 
-def train(arguments: argparse.Namespace, sizes: Sizes, device: torch.device) -> None:
+def train_student(
+    arguments: argparse.Namespace, sizes: TrainingSizes, device: torch.device
+) -> None:
     """Train until the schedule is over."""
     torch.manual_seed(arguments.seed)
-    sources = Sources(arguments.photos, arguments.captions, arguments.scenes, arguments.teachers)
-    material = prepare(sources, sizes, arguments.seed, device)
+    sources = SourcePaths(
+        arguments.photos, arguments.captions, arguments.scenes, arguments.teachers
+    )
+    material = prepare_material(sources, sizes, arguments.seed, device)
     checkpoint = arguments.out / "checkpoint.pt"
-    saved = torch.load(checkpoint, map_location=device) if checkpoint.exists() else None
-    model = build()
-    sample = resize(material.photos.views.pixels[::200].float() / 255, SIDE)
-    begin_from_dino(model, arguments.teachers / "dino.pt", sample)
+    saved_state = torch.load(checkpoint, map_location=device) if checkpoint.exists() else None
+    model = build_student()
+    sample = resize_pixels(material.photos.views.pixels[::200].float() / 255, IMAGE_SIDE_PX)
+    initialize_from_dino(model, arguments.teachers / "dino.pt", sample)
     model = model.to(device)
-    space = Space(sizes.heads).to(device) if saved else build_space(material, sizes)
-    tell = nn.ModuleList(nn.Linear(DIMENSIONS, w) for w in FEATURES).to(device)
+    space = JointSpace(sizes.heads).to(device) if saved_state else build_space(material, sizes)
+    feature_predictors = nn.ModuleList(nn.Linear(SPACE_DIMENSIONS, w) for w in PREDICTED_WIDTHS).to(
+        device
+    )
     average = copy.deepcopy(model).eval().requires_grad_(False)
     model.train()
-    optimizer = make_optimizer(model, tell)
+    optimizer = make_optimizer(model, feature_predictors)
     step, elapsed = 0, 0.0
-    seconds = arguments.minutes * 60 - (time.monotonic() - START)
-    if saved:
+    seconds = arguments.minutes * 60 - (time.monotonic() - STARTED_AT)
+    if saved_state:
         for part, name in ((space, "space"), (model, "model"), (average, "average"),
-                           (tell, "tell"), (optimizer, "optimizer")):  # fmt: skip
-            part.load_state_dict(saved[name])
-        step, elapsed, seconds = saved["step"], saved["elapsed"], saved["seconds"]
+                           (feature_predictors, "tell"), (optimizer, "optimizer")):  # fmt: skip
+            part.load_state_dict(saved_state[name])
+        step, elapsed, seconds = saved_state["step"], saved_state["elapsed"], saved_state["seconds"]
         torch.manual_seed(arguments.seed + step)
-        say(f"continues at step {step}")
-    for name, exam in material.exams.items():
-        reached = recall(
-            space.pictures(exam.features), space.texts(exam.sentences), exam.truth, exam.group
+        log_progress(f"continues at step {step}")
+    for name, exam in material.held_out_sets.items():
+        space_recall = measure_recall(
+            space.embed_pictures(exam.features),
+            space.embed_texts(exam.sentences),
+            exam.truth,
+            exam.group,
         )
-        say(f"the space itself, {name}: {reached}")
+        log_progress(f"the space itself, {name}: {space_recall}")
     if device.type == "cuda":
         torch._dynamo.config.suppress_errors = True
         for layer in [*model.vision_model.encoder.layers, *model.text_model.encoder.layers]:
             layer.compile(dynamic=False)
-    say(f"{sum(w.numel() for w in model.parameters()) / 1e6:.2f} million parameters")
+    log_progress(f"{sum(w.numel() for w in model.parameters()) / 1e6:.2f} million parameters")
 
-    begun = judged = time.monotonic()
+    started_at = judged_at = time.monotonic()
     while True:
-        now = elapsed + time.monotonic() - begun
+        now = elapsed + time.monotonic() - started_at
         progress = step / arguments.steps if arguments.steps else now / seconds
-        if progress >= 1 or time.monotonic() - judged > arguments.every:
-            save(average, material.tokenizer, arguments.out)
-            state = {"space": space, "model": model, "average": average, "tell": tell,
+        if progress >= 1 or time.monotonic() - judged_at > arguments.every:
+            save_student(average, material.tokenizer, arguments.out)
+            state = {"space": space, "model": model, "average": average, "tell": feature_predictors,
                      "optimizer": optimizer}  # fmt: skip
             numbers = {"step": step, "elapsed": now, "seconds": seconds}
             torch.save({k: v.state_dict() for k, v in state.items()} | numbers, checkpoint)
-            for name, exam in material.exams.items():
-                say(f"step {step}, {now:.0f} s, {name}: {judge(average, exam)}")
-            judged = time.monotonic()
+            for name, exam in material.held_out_sets.items():
+                log_progress(
+                    f"step {step}, {now:.0f} s, {name}: {measure_model_recall(average, exam)}"
+                )
+            judged_at = time.monotonic()
         if progress >= 1:
             break
         rate = min(1, (step + 1) / 200) * max(0.005, (1 + math.cos(math.pi * progress)) / 2)
         for group in optimizer.param_groups:
             group["lr"] = group["peak"] * rate
-        loss, parts = loss_of(model, tell, space, material, draw_batch(material, sizes, SIDE))
+        loss, parts = compute_loss(
+            model, feature_predictors, space, material, draw_batch(material, sizes, IMAGE_SIDE_PX)
+        )
         optimizer.zero_grad(set_to_none=True)
         loss.backward()
         nn.utils.clip_grad_norm_(model.parameters(), 3.0)
         optimizer.step()
         step += 1
-        kept = min(0.999, step / (step + 20))
+        decay = min(0.999, step / (step + 20))
         with torch.no_grad():
-            torch._foreach_lerp_(list(average.parameters()), list(model.parameters()), 1 - kept)
+            torch._foreach_lerp_(list(average.parameters()), list(model.parameters()), 1 - decay)
         if step in (1, 10, 50) or step % 200 == 0:
-            told = ", ".join(f"{k} {v.item():.3f}" for k, v in parts.items())
-            say(f"step {step} at {progress:.3f}: {told}")
-    say("done:", step, "steps")
+            loss_text = ", ".join(f"{k} {v.item():.3f}" for k, v in parts.items())
+            log_progress(f"step {step} at {progress:.3f}: {loss_text}")
+    log_progress("done:", step, "steps")
 
 
 def main() -> None:
@@ -243,7 +283,7 @@ def main() -> None:
     arguments.out.mkdir(parents=True, exist_ok=True)
     torch.set_float32_matmul_precision("high")
     device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
-    train(arguments, SMOKE if arguments.smoke else Sizes(), device)
+    train_student(arguments, SMOKE_TEST_SIZES if arguments.smoke else TrainingSizes(), device)
 
 
 if __name__ == "__main__":

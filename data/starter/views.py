@@ -11,8 +11,8 @@ from torch import Tensor
 
 # A recipe: width, height (of the crop; a negative width flips), x, y; brightness, contrast,
 # saturation; red, green, blue.
-RECIPE = 10
-LUMA = (0.299, 0.587, 0.114)
+RECIPE_LENGTH = 10
+LUMA_WEIGHTS = (0.299, 0.587, 0.114)
 
 
 @dataclass(frozen=True)
@@ -24,34 +24,34 @@ class Views:
 
     pixels: Tensor  # uint8 [photos, 3, any side, the same side]
     recipes: Tensor  # [rounds, photos, RECIPE]
-    blends: Tensor | None  # [rounds, photos, 3]: the photo it is mixed with, how, its share
+    blend_recipes: Tensor | None  # [rounds, photos, 3]: the photo it is mixed with, how, its share
     features: Tensor  # half [rounds, photos, features]
 
-    def pick(self, photos: Tensor) -> tuple[Tensor, Tensor]:
+    def pick_random(self, photos: Tensor) -> tuple[Tensor, Tensor]:
         """Return a random view of each photo."""
         rounds = torch.randint(0, len(self.recipes), photos.shape, device=photos.device)
         return rounds, photos
 
-    def render(self, where: tuple[Tensor, Tensor], side: int) -> Tensor:
+    def render_views(self, where: tuple[Tensor, Tensor], side: int) -> Tensor:
         """Make views: pixels in 0..1, [n, 3, side, side]."""
         rounds, photos = where
-        picture = _render(self.pixels[photos], self.recipes[where], side)
-        if self.blends is None:
+        picture = _render_recipes(self.pixels[photos], self.recipes[where], side)
+        if self.blend_recipes is None:
             return picture
-        other, kind, share = self.blends[where].unbind(-1)
+        other, kind, share = self.blend_recipes[where].unbind(-1)
         partners = other.long()
-        second = _render(self.pixels[partners], self.recipes[rounds, partners], side)
-        return _blend(picture, second, kind, share)
+        second = _render_recipes(self.pixels[partners], self.recipes[rounds, partners], side)
+        return _blend_pictures(picture, second, kind, share)
 
 
-def draw_views(pixels: Tensor, rounds: int, features: int, *, mixed: bool) -> Views:
+def draw_view_recipes(pixels: Tensor, rounds: int, features: int, *, mixed: bool) -> Views:
     """Draw how to make views, the features still to be filled in.
 
     The first round shows the photos as they are, unless they are mixed: then each is blended with
     another, or the two are put side by side, into pictures that nobody captioned.
     """
     count, device = len(pixels), pixels.device
-    recipes = _draw_recipes(rounds * count, device).view(rounds, count, RECIPE)
+    recipes = _draw_recipes(rounds * count, device).view(rounds, count, RECIPE_LENGTH)
     blends = None
     if mixed:
         other = torch.stack([torch.randperm(count, device=device) for _ in range(rounds)])
@@ -71,15 +71,15 @@ def _draw_recipes(count: int, device: torch.device) -> Tensor:
     area, ratio = 0.675 + 0.325 * uniform(), (uniform() * math.log(4 / 3)).exp()
     width, height = (area * ratio).sqrt().clamp(max=1), (area / ratio).sqrt().clamp(max=1)
     left, top = uniform() * (1 - width), uniform() * (1 - height)
-    coloured = (uniform() < 0.6).float()
+    is_colored = (uniform() < 0.6).float()
     strengths = (0.4, 0.4, 0.4, 0.1, 0.1, 0.1)
-    colours = [1 + coloured * strength * uniform() for strength in strengths]
-    colours[2] = torch.where(uniform() < -0.84, 0.0, colours[2])  # some are grey
+    colors = [1 + is_colored * strength * uniform() for strength in strengths]
+    colors[2] = torch.where(uniform() < -0.84, 0.0, colors[2])  # some are grey
     flip = torch.where(uniform() < 0, -1.0, 1.0)
-    return torch.stack([width * flip, height, left, top, *colours], -1)
+    return torch.stack([width * flip, height, left, top, *colors], -1)
 
 
-def _render(pixels: Tensor, recipes: Tensor, side: int) -> Tensor:
+def _render_recipes(pixels: Tensor, recipes: Tensor, side: int) -> Tensor:
     x = pixels.float() / 255
     width, height, left, top = recipes[:, :4].unbind(-1)
     frame = torch.zeros(len(x), 2, 3, device=x.device)
@@ -91,12 +91,12 @@ def _render(pixels: Tensor, recipes: Tensor, side: int) -> Tensor:
     x = x * brightness
     mean = x.mean((1, 2, 3), keepdim=True)
     x = (x - mean) * contrast + mean
-    grey = (x * torch.tensor(LUMA, device=x.device).view(1, 3, 1, 1)).sum(1, keepdim=True)
-    x = (x - grey) * saturation + grey
+    gray = (x * torch.tensor(LUMA_WEIGHTS, device=x.device).view(1, 3, 1, 1)).sum(1, keepdim=True)
+    x = (x - gray) * saturation + gray
     return (x * recipes[:, 7:10, None, None]).clamp(0, 1)
 
 
-def _blend(first: Tensor, second: Tensor, kind: Tensor, share: Tensor) -> Tensor:
+def _blend_pictures(first: Tensor, second: Tensor, kind: Tensor, share: Tensor) -> Tensor:
     """Put two pictures side by side (kind 0), one above the other (1), or over each other (2)."""
     kind, share = kind.view(-1, 1, 1, 1), share.view(-1, 1, 1, 1)
     line = torch.linspace(0, 1, first.shape[-1], device=first.device)
@@ -106,7 +106,7 @@ def _blend(first: Tensor, second: Tensor, kind: Tensor, share: Tensor) -> Tensor
     return first * weight + second * (1 - weight)
 
 
-def resize(pixels: Tensor, side: int) -> Tensor:
+def resize_pixels(pixels: Tensor, side: int) -> Tensor:
     """Resize pixels in 0..1 as Pillow's bicubic filter does."""
     if pixels.shape[-1] == side:
         return pixels
@@ -115,12 +115,12 @@ def resize(pixels: Tensor, side: int) -> Tensor:
     ).clamp(0, 1)
 
 
-def erase(pixels: Tensor, chance: float) -> Tensor:
+def erase_parts(pixels: Tensor, probability: float) -> Tensor:
     """Grey out a third by a third of some standardised pictures."""
     count, _, side, _ = pixels.shape
     position = torch.arange(side, device=pixels.device)
     start = torch.randint(0, side - side // 3, (2, count, 1), device=pixels.device)
-    inside = (position >= start) & (position < start + side // 3)
-    chosen = torch.rand(count, 1, 1, device=pixels.device) < chance
-    box = inside[0, :, :, None] & inside[1, :, None, :] & chosen
+    is_inside = (position >= start) & (position < start + side // 3)
+    is_chosen = torch.rand(count, 1, 1, device=pixels.device) < probability
+    box = is_inside[0, :, :, None] & is_inside[1, :, None, :] & is_chosen
     return pixels.masked_fill(box[:, None], 0.0)

@@ -11,14 +11,14 @@ from typing import Any
 
 from searchapp.errors import SearchAppError
 
-FORMS = (
+CAPTION_FORMATS = (
     "Karpathy's JSON, COCO's captions JSON, Flickr8k's token file (or its CSV), or a JSON list of "
     '{"file": ..., "captions": [...]}'
 )
 
 
 @dataclass(frozen=True, slots=True)
-class Captioned:
+class CaptionedPicture:
     """A picture below the folder of images, and its captions."""
 
     file: str
@@ -29,7 +29,7 @@ class CaptionsError(SearchAppError):
     """Say what is wrong with a file of captions."""
 
 
-def read(file: Path, split: str = "test") -> list[Captioned]:
+def read_captions(file: Path, split: str = "test") -> list[CaptionedPicture]:
     """Return the captioned pictures of a file; split picks among Karpathy's.
 
     Raise CaptionsError where the file is in none of FORMS, or holds nothing.
@@ -41,24 +41,26 @@ def read(file: Path, split: str = "test") -> list[Captioned]:
         raise CaptionsError(f"{file} cannot be read: {reason}") from error
     try:
         if text.lstrip().startswith(("{", "[")):
-            pictures = _from_json(json.loads(text), split)
+            pictures = _parse_json(json.loads(text), split)
         else:
-            pictures = _from_lines(text.splitlines())
+            pictures = _parse_lines(text.splitlines())
     except (ValueError, KeyError, TypeError, AttributeError) as error:
-        raise CaptionsError(f"{file} is in no form that is known; known are {FORMS}") from error
+        raise CaptionsError(
+            f"{file} is in no form that is known; known are {CAPTION_FORMATS}"
+        ) from error
     pictures = [picture for picture in pictures if picture.captions]
     if not pictures:
         raise CaptionsError(f"{file} holds no captioned picture (of the split {split})")
     return pictures
 
 
-def _from_json(content: Any, split: str) -> list[Captioned]:
+def _parse_json(content: Any, split: str) -> list[CaptionedPicture]:
     if isinstance(content, list):
-        return [Captioned(entry["file"], tuple(entry["captions"])) for entry in content]
+        return [CaptionedPicture(entry["file"], tuple(entry["captions"])) for entry in content]
     if "annotations" in content:
-        return _from_coco(content)
+        return _parse_coco(content)
     return [
-        Captioned(
+        CaptionedPicture(
             str(Path(image.get("filepath", ""), image["filename"])),
             tuple(sentence["raw"] for sentence in image["sentences"]),
         )
@@ -67,16 +69,17 @@ def _from_json(content: Any, split: str) -> list[Captioned]:
     ]
 
 
-def _from_coco(content: Any) -> list[Captioned]:
+def _parse_coco(content: Any) -> list[CaptionedPicture]:
     captions: dict[int, list[str]] = {image["id"]: [] for image in content["images"]}
     for annotation in content["annotations"]:
         captions[annotation["image_id"]].append(annotation["caption"])
     return [
-        Captioned(image["file_name"], tuple(captions[image["id"]])) for image in content["images"]
+        CaptionedPicture(image["file_name"], tuple(captions[image["id"]]))
+        for image in content["images"]
     ]
 
 
-def _from_lines(lines: Iterable[str]) -> list[Captioned]:
+def _parse_lines(lines: Iterable[str]) -> list[CaptionedPicture]:
     """Read lines of `name.jpg#0<TAB>caption`, or of the CSV with the columns image and caption."""
     captions: dict[str, list[str]] = {}
     lines = [line for line in lines if line.strip()]
@@ -87,4 +90,4 @@ def _from_lines(lines: Iterable[str]) -> list[Captioned]:
         for line in lines:
             name, caption = line.split("\t")
             captions.setdefault(name.rsplit("#", 1)[0], []).append(caption.strip())
-    return [Captioned(file, tuple(several)) for file, several in captions.items()]
+    return [CaptionedPicture(file, tuple(several)) for file, several in captions.items()]

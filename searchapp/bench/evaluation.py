@@ -10,21 +10,21 @@ from pathlib import Path
 
 import numpy as np
 
-from searchapp.bench.captions import Captioned, CaptionsError
+from searchapp.bench.captions import CaptionedPicture, CaptionsError
 from searchapp.engines import Engine, EngineInput, Vector
 from searchapp.errors import PictureError
 from searchapp.files import storage
-from searchapp.models import document_prompt, prompt_for
+from searchapp.models import make_document_prompt, make_query_prompt
 from searchapp.pictures import decode
 from searchapp.search import query_vector
 from searchapp.types import Progress
 
-BATCH = 64
-READERS = min(4, os.cpu_count() or 1)
+BATCH_SIZE = 64
+READER_THREADS = min(4, os.cpu_count() or 1)
 
 
 @dataclass(frozen=True, slots=True)
-class Ranks:
+class RankSummary:
     """The share of questions whose answer is among the best 1, 5, 10, in %, and its median rank."""
 
     r1: float
@@ -39,12 +39,12 @@ class Evaluation:
 
     images: int
     captions: int
-    text_to_image: Ranks
-    image_to_text: Ranks
+    text_to_image: RankSummary
+    image_to_text: RankSummary
 
 
-def evaluate(
-    engine: Engine, pictures: Sequence[Captioned], folder: Path
+def evaluate_model(
+    engine: Engine, pictures: Sequence[CaptionedPicture], folder: Path
 ) -> Iterator[Progress | Evaluation]:
     """Embed pictures and captions, and yield progress; the Evaluation is the last.
 
@@ -57,62 +57,68 @@ def evaluate(
             f"{len(missing)} of {len(pictures)} pictures are not in {folder}, such as {missing[0]}"
         )
     texts = [
-        EngineInput(prompt_for(engine.spec, "text", caption))
+        EngineInput(make_query_prompt(engine.spec, "text", caption))
         for picture in pictures
         for caption in picture.captions
     ]
-    owner = np.repeat(np.arange(len(pictures)), [len(p.captions) for p in pictures])
-    total, done = len(pictures) + len(texts), 0
-    seen: list[Vector] = []
-    read: list[Vector] = []
-    for batch in _prepared(engine, pictures, folder):
-        seen += query_vector.embed(engine, batch)
-        done += len(batch)
-        yield Progress(done, total, 0.0)
-    for start in range(0, len(texts), BATCH):
-        read += query_vector.embed(engine, texts[start : start + BATCH])
-        yield Progress(min(total, done + start + BATCH), total, 0.0)
-    text_to_image, image_to_text = ranks(np.stack(read) @ np.stack(seen).T, owner)
-    yield Evaluation(len(pictures), len(texts), _summed(text_to_image), _summed(image_to_text))
+    picture_indexes = np.repeat(np.arange(len(pictures)), [len(p.captions) for p in pictures])
+    total, done_count = len(pictures) + len(texts), 0
+    picture_vectors: list[Vector] = []
+    text_vectors: list[Vector] = []
+    for batch in _prepare_batches(engine, pictures, folder):
+        picture_vectors += query_vector.embed_queries(engine, batch)
+        done_count += len(batch)
+        yield Progress(done_count, total, 0.0)
+    for start in range(0, len(texts), BATCH_SIZE):
+        text_vectors += query_vector.embed_queries(engine, texts[start : start + BATCH_SIZE])
+        yield Progress(min(total, done_count + start + BATCH_SIZE), total, 0.0)
+    text_to_image, image_to_text = compute_ranks(
+        np.stack(text_vectors) @ np.stack(picture_vectors).T, picture_indexes
+    )
+    yield Evaluation(
+        len(pictures), len(texts), _summarize_ranks(text_to_image), _summarize_ranks(image_to_text)
+    )
 
 
-def ranks(scores: Vector, owner: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+def compute_ranks(scores: Vector, picture_indexes: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """Return the rank of each text's picture, [texts], and of each picture's best text, [pictures].
 
     scores: [texts, pictures], higher is nearer; owner: [texts], each text's picture, of which
     every one has a text. A rank is 1 plus the number of wrong ones that score strictly higher.
     """
-    own = scores[np.arange(len(owner)), owner]
-    by_text = 1 + (scores > own[:, None]).sum(axis=1)
-    best = np.full(scores.shape[1], -np.inf, dtype=scores.dtype)
-    np.maximum.at(best, owner, own)
-    by_picture = 1 + (scores > best[None, :]).sum(axis=0)
+    own_scores = scores[np.arange(len(picture_indexes)), picture_indexes]
+    by_text = 1 + (scores > own_scores[:, None]).sum(axis=1)
+    best_own_scores = np.full(scores.shape[1], -np.inf, dtype=scores.dtype)
+    np.maximum.at(best_own_scores, picture_indexes, own_scores)
+    by_picture = 1 + (scores > best_own_scores[None, :]).sum(axis=0)
     return by_text, by_picture
 
 
-def _summed(found: np.ndarray) -> Ranks:
-    shares = [round(100 * float((found <= k).mean()), 1) for k in (1, 5, 10)]
-    return Ranks(shares[0], shares[1], shares[2], float(np.median(found)))
+def _summarize_ranks(ranks: np.ndarray) -> RankSummary:
+    shares = [round(100 * float((ranks <= k).mean()), 1) for k in (1, 5, 10)]
+    return RankSummary(shares[0], shares[1], shares[2], float(np.median(ranks)))
 
 
-def _prepared(
-    engine: Engine, pictures: Sequence[Captioned], folder: Path
+def _prepare_batches(
+    engine: Engine, pictures: Sequence[CaptionedPicture], folder: Path
 ) -> Iterator[list[EngineInput]]:
     """Yield batches of pictures, the next one being read while one is embedded."""
-    prompt, target = document_prompt(engine.spec), engine.spec.image
+    prompt, target = make_document_prompt(engine.spec), engine.spec.image
 
-    def prepare(picture: Captioned) -> EngineInput:
+    def prepare(picture: CaptionedPicture) -> EngineInput:
         file = folder / picture.file
         try:
-            data, _ = storage.read(str(file))
-            return EngineInput(prompt, decode.prepare(data, target).image)
+            data, _ = storage.read_file(str(file))
+            return EngineInput(prompt, decode.prepare_picture(data, target).image)
         except PictureError as error:
             raise CaptionsError(f"{file}: {error}") from error
 
-    with ThreadPoolExecutor(READERS) as readers:
-        parts = [pictures[start : start + BATCH] for start in range(0, len(pictures), BATCH)]
-        waiting = [readers.submit(prepare, picture) for picture in parts[0]] if parts else []
-        for following in [*parts[1:], []]:
-            current = waiting
-            waiting = [readers.submit(prepare, picture) for picture in following]
+    with ThreadPoolExecutor(READER_THREADS) as readers:
+        parts = [
+            pictures[start : start + BATCH_SIZE] for start in range(0, len(pictures), BATCH_SIZE)
+        ]
+        pending = [readers.submit(prepare, picture) for picture in parts[0]] if parts else []
+        for next_part in [*parts[1:], []]:
+            current = pending
+            pending = [readers.submit(prepare, picture) for picture in next_part]
             yield [future.result() for future in current]

@@ -11,22 +11,22 @@ from typing import Any
 
 from searchapp import engines
 from searchapp.bench import isolated, synthetic_photos
-from searchapp.bench.indexing_stages import spec_of
-from searchapp.bench.utilization import Usage
+from searchapp.bench.indexing_stages import resolve_spec
+from searchapp.bench.utilization import UsageSampler
 from searchapp.errors import EngineError, SearchAppError
 from searchapp.indexing.embedding import choose_engines
-from searchapp.indexing.embedding.choose_engines import Source
-from searchapp.indexing.embedding.replicas import Replicas
-from searchapp.indexing.embedding.worker import Job
+from searchapp.indexing.embedding.choose_engines import EmbeddingSource
+from searchapp.indexing.embedding.replicas import ReplicaPool
+from searchapp.indexing.embedding.worker import EmbeddingJob
 from searchapp.library import Library
 from searchapp.models import has_gpu
-from searchapp.types import Failed, Finished, IndexOptions, ModelOptions
+from searchapp.types import FileFailed, IndexOptions, ModelOptions, RunFinished
 
-PLAIN_AT_MOST = 4096  # pictures of the plain call, which holds all of them decoded
+MAX_PLAIN_PICTURES = 4096  # pictures of the plain call, which holds all of them decoded
 
 
 @dataclass(slots=True)
-class Report:
+class IndexReport:
     """What was measured; None where the model cannot be run so."""
 
     model: str
@@ -46,81 +46,90 @@ class Report:
 
 
 @dataclass(frozen=True, slots=True)
-class Options:
+class IndexBenchOptions:
     """What to measure."""
 
     model: str
-    count: int
+    picture_count: int
     width: int
     height: int
-    dummy: bool = False
+    use_dummy_weights: bool = False
     replicas: int | None = None
     batch_size: int | None = None
     only_pipeline: bool = False
 
 
-def measure(options: Options) -> Iterator[tuple[str, Report]]:
+def measure_indexing(options: IndexBenchOptions) -> Iterator[tuple[str, IndexReport]]:
     """Measure one after the other; yield what comes next or was found, and the report so far."""
     size = f"{options.width}x{options.height}"
-    report = Report(Path(options.model).name, options.count, size)
-    common = {"model": options.model, "dummy": options.dummy}
+    report = IndexReport(Path(options.model).name, options.picture_count, size)
+    common = {"model": options.model, "dummy": options.use_dummy_weights}
     with tempfile.TemporaryDirectory(prefix="searchapp-bench-") as temporary:
         folder = Path(temporary) / "pictures"
-        yield f"writing {options.count:,} pictures ...", report
-        synthetic_photos.write(folder, options.count, options.width, options.height)
+        yield f"writing {options.picture_count:,} pictures ...", report
+        synthetic_photos.write_photos(folder, options.picture_count, options.width, options.height)
         if not options.only_pipeline:
             yield "one plain call of LLM.embed ...", report
-            report.plain_images_per_s = _plain(options, common, folder)
+            report.plain_images_per_s = _measure_plain_call(options, common, folder)
             yield f"{report.plain_images_per_s:,.1f} images/s", report
         yield "the pipeline, from files to saved vectors ...", report
-        _pipeline(options, folder, Path(temporary) / "library", report)
+        _measure_pipeline(options, folder, Path(temporary) / "library", report)
         yield f"{report.pipeline_images_per_s:,.1f} images/s", report
         if not options.only_pipeline:
             yield "the model in plain PyTorch ...", report
             shape = {"width": options.width, "height": options.height}
             try:
-                answer = isolated.call("searchapp.bench.indexing_stages:ceiling", common | shape)
+                answer = isolated.call_in_subprocess(
+                    "searchapp.bench.indexing_stages:measure_pytorch_ceiling", common | shape
+                )
                 report.ceiling_images_per_s = round(answer["images_per_s"], 1)
             except SearchAppError as error:
                 yield f"not measured in plain PyTorch: {error}", report
     yield "", report
 
 
-def _plain(options: Options, common: dict[str, Any], folder: Path) -> float:
+def _measure_plain_call(options: IndexBenchOptions, common: dict[str, Any], folder: Path) -> float:
     if has_gpu():  # from decoded pictures: the comparison that is hardest to beat
         function = "plain"
-        more: dict[str, Any] = {
-            "pictures": min(options.count, PLAIN_AT_MOST),
+        arguments: dict[str, Any] = {
+            "pictures": min(options.picture_count, MAX_PLAIN_PICTURES),
             "width": options.width,
             "height": options.height,
         }
     else:
-        function, more = "plain_from_files", {"folder": str(folder), "pictures": PLAIN_AT_MOST}
+        function, arguments = (
+            "plain_from_files",
+            {"folder": str(folder), "pictures": MAX_PLAIN_PICTURES},
+        )
     # As vLLM comes: its engine in a process of its own, so that preparing and running overlap.
     environment = {"VLLM_ENABLE_V1_MULTIPROCESSING": "1"} if has_gpu() else {}
-    answer = isolated.call(
-        f"searchapp.bench.indexing_stages:{function}", common | more, environment
+    answer = isolated.call_in_subprocess(
+        f"searchapp.bench.indexing_stages:{function}", common | arguments, environment
     )
     return round(float(answer["images_per_s"]), 1)
 
 
-def _pipeline(options: Options, folder: Path, library: Path, report: Report) -> None:
-    started: list[Replicas] = []
+def _measure_pipeline(
+    options: IndexBenchOptions, folder: Path, library: Path, report: IndexReport
+) -> None:
+    replica_groups: list[ReplicaPool] = []
 
-    def start_many(job: Job, files: int, wanted: int | None) -> Source | None:
-        spec = spec_of(options.model, options.dummy)
-        own = Job(spec, job.catalog, job.collection_id, job.max_megapixels)
-        replicas = choose_engines.start_replicas(own, files, wanted)
+    def start_many(
+        job: EmbeddingJob, files: int, replica_count: int | None
+    ) -> EmbeddingSource | None:
+        spec = resolve_spec(options.model, options.use_dummy_weights)
+        bench_job = EmbeddingJob(spec, job.catalog_file, job.collection_id, job.max_megapixels)
+        replicas = choose_engines.start_replicas(bench_job, files, replica_count)
         if replicas is not None:
-            seconds = replicas.warm()
+            seconds = replicas.start_engines()
             report.first_ready_s = round(min(seconds), 1)
             report.all_ready_s = round(max(seconds), 1)
             report.replicas = len(seconds)
-            started.append(replicas)
+            replica_groups.append(replicas)
         return replicas
 
     def start(spec: object) -> engines.Engine:
-        return engines.start_engine(spec_of(options.model, options.dummy))
+        return engines.start_engine(resolve_spec(options.model, options.use_dummy_weights))
 
     index_options = IndexOptions(
         options.model,
@@ -129,21 +138,21 @@ def _pipeline(options: Options, folder: Path, library: Path, report: Report) -> 
         batch_size=options.batch_size,
     )
     with (
-        Usage() as usage,
+        UsageSampler() as usage,
         Library.open(library, create=True, start=start, start_many=start_many) as opened,
     ):
         for event in opened.index([folder], index_options):
-            if isinstance(event, Failed):
+            if isinstance(event, FileFailed):
                 raise EngineError(f"{event.failure.path}: {event.failure.message}")
-            if isinstance(event, Finished):
+            if isinstance(event, RunFinished):
                 summary = event.summary
-        until = time.monotonic()
+        ended_at = time.monotonic()
     report.stages = summary.stages
-    since = started[0].ready_at if started else None
-    if since is None:  # one engine, in this process, which started with the first picture
+    ready_at = replica_groups[0].ready_at if replica_groups else None
+    if ready_at is None:  # one engine, in this process, which started with the first picture
         report.pipeline_images_per_s = summary.images_per_second
         return
-    report.pipeline_images_per_s = round(options.count / (until - since), 1)
-    report.gpu_busy_percent = usage.gpu_percent(since, until)
-    report.cpu_busy_percent = usage.cpu_percent(since, until)
-    report.gpu_memory_mb = usage.gpu_memory_mb or None
+    report.pipeline_images_per_s = round(options.picture_count / (ended_at - ready_at), 1)
+    report.gpu_busy_percent = usage.mean_gpu_percent(ready_at, ended_at)
+    report.cpu_busy_percent = usage.mean_cpu_percent(ready_at, ended_at)
+    report.gpu_memory_mb = usage.peak_gpu_memory_mb or None

@@ -5,32 +5,41 @@ from __future__ import annotations
 import time
 from typing import Any
 
-from searchapp.bench.synthetic_photos import draw
+from searchapp.bench.synthetic_photos import draw_photo
 from searchapp.engines import Refusal
 from searchapp.errors import EngineError
-from searchapp.models import EngineInput, ModelSpec, document_prompt, has_gpu, prompt_for, resolve
+from searchapp.models import (
+    EngineInput,
+    ModelSpec,
+    has_gpu,
+    make_document_prompt,
+    make_query_prompt,
+    resolve_model,
+)
 from searchapp.pictures import model_size
 from searchapp.types import ModelOptions
 
-SCENES = 16
+SCENE_COUNT = 16
 
 
-def spec_of(model: str, dummy: bool) -> ModelSpec:
+def resolve_spec(model: str, dummy: bool) -> ModelSpec:
     """Return a model's spec; dummy: with random weights, so that none need be there."""
-    spec = resolve(model, ModelOptions(trust_remote_code=True))
+    spec = resolve_model(model, ModelOptions(trust_remote_code=True))
     return spec.with_dummy_weights() if dummy else spec
 
 
-def plain(model: str, dummy: bool, pictures: int, width: int, height: int) -> dict[str, Any]:
+def measure_plain_call(
+    model: str, dummy: bool, pictures: int, width: int, height: int
+) -> dict[str, Any]:
     """Embed decoded pictures by one call of LLM.embed, as vLLM comes: images/s."""
     from searchapp.engines.local import LocalEngine
 
-    spec = spec_of(model, dummy)
+    spec = resolve_spec(model, dummy)
     engine = LocalEngine(spec)
-    prompt = document_prompt(spec)
-    scenes = [draw(number, width, height) for number in range(SCENES)]
+    prompt = make_document_prompt(spec)
+    scenes = [draw_photo(number, width, height) for number in range(SCENE_COUNT)]
     prompts = [
-        {"prompt": prompt, "multi_modal_data": {"image": scenes[number % SCENES]}}
+        {"prompt": prompt, "multi_modal_data": {"image": scenes[number % SCENE_COUNT]}}
         for number in range(pictures)
     ]
     engine.llm.embed(prompts[: min(64, pictures)], use_tqdm=False)
@@ -39,7 +48,9 @@ def plain(model: str, dummy: bool, pictures: int, width: int, height: int) -> di
     return {"images_per_s": pictures / (time.monotonic() - begun)}
 
 
-def plain_from_files(model: str, dummy: bool, folder: str, pictures: int) -> dict[str, Any]:
+def measure_plain_call_from_files(
+    model: str, dummy: bool, folder: str, pictures: int
+) -> dict[str, Any]:
     """Decode files below a folder with Pillow, and embed them by one call of LLM.embed."""
     from pathlib import Path
 
@@ -47,9 +58,9 @@ def plain_from_files(model: str, dummy: bool, folder: str, pictures: int) -> dic
 
     from searchapp.engines.local import LocalEngine
 
-    spec = spec_of(model, dummy)
+    spec = resolve_spec(model, dummy)
     engine = LocalEngine(spec)
-    prompt = document_prompt(spec)
+    prompt = make_document_prompt(spec)
     files = sorted(file for file in Path(folder).rglob("*") if file.is_file())[:pictures]
 
     def load(file: Path) -> dict[str, Any]:
@@ -62,17 +73,17 @@ def plain_from_files(model: str, dummy: bool, folder: str, pictures: int) -> dic
     return {"images_per_s": len(files) / (time.monotonic() - begun)}
 
 
-def ceiling(model: str, dummy: bool, width: int, height: int) -> dict[str, Any]:
+def measure_pytorch_ceiling(model: str, dummy: bool, width: int, height: int) -> dict[str, Any]:
     """Run the model in plain PyTorch on prepared tensors, batch after batch: images/s."""
-    from searchapp.engines.torchvision_stub import mend_torchvision
+    from searchapp.engines.torchvision_stub import patch_torchvision
     from searchapp.models import hub
 
-    mend_torchvision()
+    patch_torchvision()
     import torch
     from transformers import AutoConfig, AutoModel, AutoProcessor
 
-    spec = spec_of(model, dummy)
-    folder = str(hub.fetch(spec))
+    spec = resolve_spec(model, dummy)
+    folder = str(hub.fetch_model(spec))
     device = "cuda" if has_gpu() else "cpu"
     config = AutoConfig.from_pretrained(folder)
     torch.set_default_dtype(torch.bfloat16)
@@ -80,14 +91,17 @@ def ceiling(model: str, dummy: bool, width: int, height: int) -> dict[str, Any]:
         network = AutoModel.from_config(config).eval().to(torch.bfloat16)
     torch.set_default_dtype(torch.float32)
     processor = AutoProcessor.from_pretrained(folder)
-    scenes = [model_size.fit(draw(n, width, height), spec.image) for n in range(SCENES)]
+    scenes = [
+        model_size.fit_to_model(draw_photo(n, width, height), spec.image)
+        for n in range(SCENE_COUNT)
+    ]
     batch = (16 if spec.pooling else 256) if has_gpu() else 16
-    pictures = [scenes[number % SCENES] for number in range(batch)]
+    pictures = [scenes[number % SCENE_COUNT] for number in range(batch)]
     if spec.pooling is None:
         inputs = processor(images=pictures, return_tensors="pt")
         run = network.get_image_features
     else:
-        prompt = document_prompt(spec)
+        prompt = make_document_prompt(spec)
         inputs = processor(
             text=[prompt] * batch, images=pictures, return_tensors="pt", padding=True
         )
@@ -99,43 +113,49 @@ def ceiling(model: str, dummy: bool, width: int, height: int) -> dict[str, Any]:
     with torch.inference_mode():
         for _ in range(3):
             run(**tensors)
-        _finish(device)
+        _synchronize(device)
         begun, rounds = time.monotonic(), 0
         while rounds < 5 or time.monotonic() - begun < 5:
             run(**tensors)
             rounds += 1
             if rounds % 4 == 0:
-                _finish(device)
-        _finish(device)
+                _synchronize(device)
+        _synchronize(device)
     return {"images_per_s": rounds * batch / (time.monotonic() - begun), "batch": batch}
 
 
-def _finish(device: str) -> None:
+def _synchronize(device: str) -> None:
     import torch
 
     if device == "cuda":
         torch.cuda.synchronize()
 
 
-def cost(model: str, dummy: bool, pictures: int, width: int, height: int) -> dict[str, Any]:
+def measure_model_cost(
+    model: str, dummy: bool, pictures: int, width: int, height: int
+) -> dict[str, Any]:
     """Start a model in one engine, and embed pictures, texts and both with it."""
     from searchapp.engines.local import LocalEngine
 
-    spec = spec_of(model, dummy)
+    spec = resolve_spec(model, dummy)
     begun = time.monotonic()
     engine = LocalEngine(spec)
-    start = time.monotonic() - begun
-    scenes = [model_size.fit(draw(n, width, height), spec.image) for n in range(SCENES)]
+    start_s = time.monotonic() - begun
+    scenes = [
+        model_size.fit_to_model(draw_photo(n, width, height), spec.image)
+        for n in range(SCENE_COUNT)
+    ]
     documents = [
-        EngineInput(document_prompt(spec), scenes[number % SCENES]) for number in range(pictures)
+        EngineInput(make_document_prompt(spec), scenes[number % SCENE_COUNT])
+        for number in range(pictures)
     ]
     texts = [
-        EngineInput(prompt_for(spec, "text", f"a red boat at sunset, number {number}"))
+        EngineInput(make_query_prompt(spec, "text", f"a red boat at sunset, number {number}"))
         for number in range(pictures)
     ]
     both = (
         [
-            EngineInput(prompt_for(spec, "text+image", "the same at night"), item.image)
+            EngineInput(make_query_prompt(spec, "text+image", "the same at night"), item.image)
             for item in documents
         ]
         if "text+image" in spec.modalities
@@ -154,16 +174,16 @@ def cost(model: str, dummy: bool, pictures: int, width: int, height: int) -> dic
         if refused:
             raise EngineError(f"{len(refused)} of {len(inputs)} {name} refused: {refused[0]}")
     return {
-        "start_s": round(start, 1),
+        "start_s": round(start_s, 1),
         "images_per_s": rates["images"],
         "texts_per_s": rates["texts"],
         "text_images_per_s": rates["both"],
         "tokens_an_image": engine.count_image_tokens(scenes[0]),
-        "memory_mb": _memory_mb(),
+        "memory_mb": _peak_memory_mb(),
     }
 
 
-def _memory_mb() -> int:
+def _peak_memory_mb() -> int:
     """Return the most memory that this process has had: the GPU's where there is one."""
     if has_gpu():
         import torch

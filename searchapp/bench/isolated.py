@@ -15,14 +15,14 @@ from typing import Any
 from searchapp.errors import EngineError, SearchAppError
 
 
-def call(
+def call_in_subprocess(
     function: str, arguments: Mapping[str, Any], environment: Mapping[str, str] | None = None
 ) -> dict[str, Any]:
     """Return what module:function returns of JSON arguments; EngineError where it fails."""
     with tempfile.TemporaryDirectory() as folder:
         answer = Path(folder) / "answer.json"
         command = [sys.executable, "-m", __name__, function, json.dumps(arguments), str(answer)]
-        done = subprocess.run(
+        process = subprocess.run(
             command,
             env={**os.environ, **(environment or {})},
             stdin=subprocess.DEVNULL,
@@ -32,8 +32,8 @@ def call(
             errors="replace",
         )
         if not answer.exists():
-            last = "\n".join(f"  {line}" for line in done.stderr.strip().splitlines()[-8:])
-            raise EngineError(f"{function} ended with exit code {done.returncode}:\n{last}")
+            log_tail = "\n".join(f"  {line}" for line in process.stderr.strip().splitlines()[-8:])
+            raise EngineError(f"{function} ended with exit code {process.returncode}:\n{log_tail}")
         result: dict[str, Any] = json.loads(answer.read_text())
     if "error" in result:
         raise EngineError(result["error"])

@@ -8,7 +8,7 @@ from typing import Any
 
 from searchapp.bench import isolated
 from searchapp.errors import EngineError
-from searchapp.models import resolve
+from searchapp.models import resolve_model
 
 
 def measure_models(
@@ -20,13 +20,13 @@ def measure_models(
     Errors: ModelError for an unknown model, before any is measured.
     """
     for model in models:
-        resolve(model)
+        resolve_model(model)
     settings = {"pictures": pictures, "width": width, "height": height, "dummy": dummy}
     for model in models:
         yield model
         try:
-            figures = isolated.call(
-                "searchapp.bench.indexing_stages:cost", {"model": model, **settings}
+            figures = isolated.call_in_subprocess(
+                "searchapp.bench.indexing_stages:measure_model_cost", {"model": model, **settings}
             )
         except EngineError as error:
             figures = {"error": str(error)}

@@ -7,66 +7,90 @@ from collections.abc import Sequence
 from html import escape
 from pathlib import Path
 
-from searchapp.bench.search import Row
+from searchapp.bench.search import IndexRow
 from searchapp.files.atomic import write_output
 
-WIDTH, HEIGHT, LEFT, BOTTOM, TOP, RIGHT = 860, 480, 70, 60, 50, 300
-COLOURS = ("#1b6ca8", "#c8553d", "#3b8e5a", "#8a4fa3", "#b8860b", "#555555")
+WIDTH_PX, HEIGHT_PX, LEFT_MARGIN_PX, BOTTOM_MARGIN_PX, TOP_MARGIN_PX, RIGHT_MARGIN_PX = (
+    860,
+    480,
+    70,
+    60,
+    50,
+    300,
+)
+LINE_COLORS = ("#1b6ca8", "#c8553d", "#3b8e5a", "#8a4fa3", "#b8860b", "#555555")
 
 
-def write(file: Path, rows: Sequence[Row], title: str) -> None:
+def write_plot(file: Path, rows: Sequence[IndexRow], title: str) -> None:
     """Write the curve to a file; raise SearchAppError where it cannot be written."""
     with write_output(file) as temporary:
-        temporary.write_text(draw(rows, title), encoding="utf-8")
+        temporary.write_text(draw_plot(rows, title), encoding="utf-8")
 
 
-def draw(rows: Sequence[Row], title: str) -> str:
+def draw_plot(rows: Sequence[IndexRow], title: str) -> str:
     """Return an SVG: recall upwards, the median latency (logarithmic) to the right."""
     points = [point for row in rows for point in row.curve]
-    least = min(recall for recall, _ in points)
-    floor = min(0.9, math.floor(least * 10) / 10)
-    low = math.floor(math.log10(max(1e-3, min(ms for _, ms in points))))
-    high = max(low + 1, math.ceil(math.log10(max(1e-3, *(ms for _, ms in points)))))
+    lowest_recall = min(recall for recall, _ in points)
+    floor = min(0.9, math.floor(lowest_recall * 10) / 10)
+    min_power = math.floor(math.log10(max(1e-3, min(ms for _, ms in points))))
+    max_power = max(min_power + 1, math.ceil(math.log10(max(1e-3, *(ms for _, ms in points)))))
 
-    def x(milliseconds: float) -> float:
-        share = (math.log10(max(1e-3, milliseconds)) - low) / (high - low)
-        return LEFT + share * (WIDTH - LEFT - RIGHT)
+    def scale_x(milliseconds: float) -> float:
+        share = (math.log10(max(1e-3, milliseconds)) - min_power) / (max_power - min_power)
+        return LEFT_MARGIN_PX + share * (WIDTH_PX - LEFT_MARGIN_PX - RIGHT_MARGIN_PX)
 
-    def y(recall: float) -> float:
-        return HEIGHT - BOTTOM - (recall - floor) / (1 - floor) * (HEIGHT - BOTTOM - TOP)
+    def scale_y(recall: float) -> float:
+        return (
+            HEIGHT_PX
+            - BOTTOM_MARGIN_PX
+            - (recall - floor) / (1 - floor) * (HEIGHT_PX - BOTTOM_MARGIN_PX - TOP_MARGIN_PX)
+        )
 
     parts = [
-        f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {WIDTH} {HEIGHT}" '
+        f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {WIDTH_PX} {HEIGHT_PX}" '
         'font-family="sans-serif" font-size="13">',
-        f'<rect width="{WIDTH}" height="{HEIGHT}" fill="white"/>',
-        f'<text x="{LEFT}" y="28" font-size="16">{escape(title)}</text>',
+        f'<rect width="{WIDTH_PX}" height="{HEIGHT_PX}" fill="white"/>',
+        f'<text x="{LEFT_MARGIN_PX}" y="28" font-size="16">{escape(title)}</text>',
     ]
-    for power in range(low, high + 1):
-        at = x(10**power)
-        parts.append(_line(at, TOP, at, HEIGHT - BOTTOM))
-        parts.append(_text(at, HEIGHT - BOTTOM + 20, f"{10.0**power:g}", "middle"))
+    for power in range(min_power, max_power + 1):
+        tick_x = scale_x(10**power)
+        parts.append(_line_element(tick_x, TOP_MARGIN_PX, tick_x, HEIGHT_PX - BOTTOM_MARGIN_PX))
+        parts.append(
+            _text_element(tick_x, HEIGHT_PX - BOTTOM_MARGIN_PX + 20, f"{10.0**power:g}", "middle")
+        )
     for step in range(6):
         recall = floor + (1 - floor) * step / 5
-        parts.append(_line(LEFT, y(recall), WIDTH - RIGHT, y(recall)))
-        parts.append(_text(LEFT - 8, y(recall) + 4, f"{recall:.2f}", "end"))
-    parts.append(_text((LEFT + WIDTH - RIGHT) / 2, HEIGHT - 15, "median of a query, ms", "middle"))
-    parts.append(_text(LEFT, TOP - 8, "recall@10", "middle"))
-    for number, row in enumerate(rows):
-        colour = COLOURS[number % len(COLOURS)]
-        places = [(x(ms), y(recall)) for recall, ms in row.curve]
-        path = " ".join(f"{a:.1f},{b:.1f}" for a, b in places)
-        parts.append(f'<polyline points="{path}" fill="none" stroke="{colour}" stroke-width="2"/>')
-        parts += [f'<circle cx="{a:.1f}" cy="{b:.1f}" r="4" fill="{colour}"/>' for a, b in places]
         parts.append(
-            f'<text x="{WIDTH - RIGHT + 20}" y="{TOP + 12 + 22 * number}" fill="{colour}">'
+            _line_element(
+                LEFT_MARGIN_PX, scale_y(recall), WIDTH_PX - RIGHT_MARGIN_PX, scale_y(recall)
+            )
+        )
+        parts.append(_text_element(LEFT_MARGIN_PX - 8, scale_y(recall) + 4, f"{recall:.2f}", "end"))
+    parts.append(
+        _text_element(
+            (LEFT_MARGIN_PX + WIDTH_PX - RIGHT_MARGIN_PX) / 2,
+            HEIGHT_PX - 15,
+            "median of a query, ms",
+            "middle",
+        )
+    )
+    parts.append(_text_element(LEFT_MARGIN_PX, TOP_MARGIN_PX - 8, "recall@10", "middle"))
+    for number, row in enumerate(rows):
+        color = LINE_COLORS[number % len(LINE_COLORS)]
+        places = [(scale_x(ms), scale_y(recall)) for recall, ms in row.curve]
+        path = " ".join(f"{a:.1f},{b:.1f}" for a, b in places)
+        parts.append(f'<polyline points="{path}" fill="none" stroke="{color}" stroke-width="2"/>')
+        parts += [f'<circle cx="{a:.1f}" cy="{b:.1f}" r="4" fill="{color}"/>' for a, b in places]
+        parts.append(
+            f'<text x="{WIDTH_PX - RIGHT_MARGIN_PX + 20}" y="{TOP_MARGIN_PX + 12 + 22 * number}" fill="{color}">'
             f"{escape(row.index)}</text>"
         )
     return "\n".join([*parts, "</svg>\n"])
 
 
-def _line(x1: float, y1: float, x2: float, y2: float) -> str:
+def _line_element(x1: float, y1: float, x2: float, y2: float) -> str:
     return f'<line x1="{x1:.1f}" y1="{y1:.1f}" x2="{x2:.1f}" y2="{y2:.1f}" stroke="#ddd"/>'
 
 
-def _text(x: float, y: float, text: str, anchor: str) -> str:
+def _text_element(x: float, y: float, text: str, anchor: str) -> str:
     return f'<text x="{x:.1f}" y="{y:.1f}" text-anchor="{anchor}">{text}</text>'

@@ -11,19 +11,19 @@ import numpy as np
 if TYPE_CHECKING:
     from PIL.Image import Image as Picture
 
-SCENES = 32
-QUALITY = 85
+MAX_SCENES = 32
+JPEG_QUALITY = 85
 
 
-def draw(number: int, width: int, height: int) -> Picture:
+def draw_photo(number: int, width: int, height: int) -> Picture:
     """Draw a scene with a photograph's spectrum: coarse shapes, and less of the finer ones."""
     from PIL import Image
 
-    chance = np.random.default_rng(number)
+    rng = np.random.default_rng(number)
     total = np.zeros((height, width, 3), dtype=np.float32)
     cells, weight = 3, 1.0
     while cells < min(width, height):
-        coarse = chance.integers(0, 256, (cells, cells, 3), dtype=np.uint8)
+        coarse = rng.integers(0, 256, (cells, cells, 3), dtype=np.uint8)
         layer = Image.fromarray(coarse).resize((width, height), Image.Resampling.BICUBIC)
         total += weight * np.asarray(layer, dtype=np.float32)
         cells, weight = cells * 2, weight * 0.8
@@ -31,13 +31,13 @@ def draw(number: int, width: int, height: int) -> Picture:
     return Image.fromarray((total * (255 / total.max())).astype(np.uint8))
 
 
-def write(folder: Path, count: int, width: int, height: int) -> None:
+def write_photos(folder: Path, count: int, width: int, height: int) -> None:
     """Write so many JPEG files, of some scenes; a comment makes the content of each its own."""
     folder.mkdir(parents=True, exist_ok=True)
     scenes = []
-    for number in range(min(count, SCENES)):
+    for number in range(min(count, MAX_SCENES)):
         buffer = io.BytesIO()
-        draw(number, width, height).save(buffer, "JPEG", quality=QUALITY)
+        draw_photo(number, width, height).save(buffer, "JPEG", quality=JPEG_QUALITY)
         scenes.append(buffer.getvalue())
     for number in range(count):
         scene, comment = scenes[number % len(scenes)], f"picture {number}".encode()

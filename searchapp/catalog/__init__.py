@@ -1,18 +1,30 @@
 """The SQLite catalog of a library: the truth about images, files, collections and runs."""
 
 from searchapp.catalog.catalog import Catalog, CatalogError
-from searchapp.catalog.embeddings import Embedded
-from searchapp.catalog.fingerprints import Filed, Fingerprints
-from searchapp.catalog.image_files import Located
-from searchapp.catalog.known_content import Lookup
-from searchapp.catalog.outdated_metadata import Outdated
-from searchapp.catalog.path_keys import frame_key
-from searchapp.catalog.scan_diff import Plan, Seen, Work
-from searchapp.catalog.sqlite_errors import raise_library_errors, stated
-from searchapp.catalog.vector_stores import Stores
+from searchapp.catalog.embeddings import CollectionEmbeddings
+from searchapp.catalog.fingerprints import Fingerprints, ImageWithFiles
+from searchapp.catalog.image_files import LocatedImage
+from searchapp.catalog.known_content import EmbeddedImageLookup
+from searchapp.catalog.outdated_metadata import OutdatedImage
+from searchapp.catalog.path_keys import make_frame_key
+from searchapp.catalog.scan_diff import FileTask, ScanDiff, ScanPlan
+from searchapp.catalog.sqlite_errors import raise_library_errors, wrap_sqlite_errors
+from searchapp.catalog.vector_stores import VectorStores
 
 __all__ = [
-    "Catalog", "CatalogError", "Embedded", "Filed", "Fingerprints", "Located", "Lookup", "Outdated",
-    "Plan", "Seen", "Stores", "Work", "frame_key",
-    "raise_library_errors", "stated",
+    "Catalog",
+    "CatalogError",
+    "CollectionEmbeddings",
+    "EmbeddedImageLookup",
+    "FileTask",
+    "Fingerprints",
+    "ImageWithFiles",
+    "LocatedImage",
+    "OutdatedImage",
+    "ScanDiff",
+    "ScanPlan",
+    "VectorStores",
+    "make_frame_key",
+    "raise_library_errors",
+    "wrap_sqlite_errors",
 ]  # fmt: skip

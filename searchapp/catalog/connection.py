@@ -10,8 +10,8 @@ from pathlib import Path
 
 from sqlite_utils import Database
 
-WAIT = 30  # seconds for others that write
-LONG = 3600  # seconds for one that brings the catalogue up to date
+BUSY_TIMEOUT_S = 30  # seconds for others that write
+MIGRATION_BUSY_TIMEOUT_S = 3600  # seconds for one that brings the catalogue up to date
 
 
 def connect(file: Path) -> sqlite3.Connection:
@@ -20,14 +20,14 @@ def connect(file: Path) -> sqlite3.Connection:
     SQLite makes two files beside it even to read. Where nobody may make them, and none were left
     there, nobody writes either: there it is opened as a file that does not change.
     """
-    if not os.access(file.parent, os.W_OK) and not _journal(file).exists():
+    if not os.access(file.parent, os.W_OK) and not _get_wal_path(file).exists():
         address = f"{file.absolute().as_uri()}?mode=ro&immutable=1"
         return sqlite3.connect(address, uri=True, isolation_level=None)
-    return sqlite3.connect(file, isolation_level=None, timeout=WAIT)
+    return sqlite3.connect(file, isolation_level=None, timeout=BUSY_TIMEOUT_S)
 
 
 @contextmanager
-def writing(db: Database) -> Iterator[Database]:
+def write_transaction(db: Database) -> Iterator[Database]:
     """Wrap what follows in one transaction, which may read before it writes.
 
     One that has begun to read cannot write once another connection has: this one is begun as the
@@ -47,14 +47,14 @@ def writing(db: Database) -> Iterator[Database]:
 
 
 @contextmanager
-def patient(db: Database) -> Iterator[None]:
+def wait_for_writers(db: Database) -> Iterator[None]:
     """Wait for others that write as long as it takes."""
-    db.execute(f"pragma busy_timeout = {1000 * LONG}")
+    db.execute(f"pragma busy_timeout = {1000 * MIGRATION_BUSY_TIMEOUT_S}")
     try:
         yield
     finally:
-        db.execute(f"pragma busy_timeout = {1000 * WAIT}")
+        db.execute(f"pragma busy_timeout = {1000 * BUSY_TIMEOUT_S}")
 
 
-def _journal(file: Path) -> Path:
+def _get_wal_path(file: Path) -> Path:
     return file.with_name(f"{file.name}-wal")

@@ -11,16 +11,16 @@ import numpy as np
 from numpy.typing import NDArray
 from sqlite_utils import Database
 
-from searchapp.catalog.filters.fields import FIELDS, told
-from searchapp.types import Collection, Extent, SavedIndex
+from searchapp.catalog.filters.fields import FILTER_FIELDS, encode_text_value
+from searchapp.types import Collection, EmbeddingExtent, SavedIndex
 
-PAGE = 10_000  # rows
-TOLD = 1_000  # rows, of those with fields
-MOST = 2**63 - 1  # the highest id there can be
-Row = dict[str, Any]
+PAGE_ROWS = 10_000  # rows
+FIELDS_PAGE_ROWS = 1_000  # rows, of those with fields
+MAX_ID = 2**63 - 1  # the highest id there can be
+EmbeddingRow = dict[str, Any]
 
 
-class Embedded:
+class CollectionEmbeddings:
     """The embeddings of one collection."""
 
     def __init__(self, db: Database, collection: Collection) -> None:
@@ -28,40 +28,40 @@ class Embedded:
         self._db = db
         self._id = collection.id
 
-    def extent(self) -> Extent:
+    def read_extent(self) -> EmbeddingExtent:
         """Return which embeddings there are; one row is read, however many they are."""
         row = self._db.execute(
             "select embedded, last_embedding, deletions from collections where id = ?", (self._id,)
         ).fetchone()
-        return Extent(*row)
+        return EmbeddingExtent(*row)
 
-    def saved(self) -> SavedIndex:
+    def read_saved_index(self) -> SavedIndex:
         """Return what is known of the index file."""
         columns = ", ".join(f"index_{field.name}" for field in fields(SavedIndex))
         row = self._db.execute(f"select {columns} from collections where id = ?", (self._id,))
         return SavedIndex(*row.fetchone())
 
-    def set_saved(self, saved: SavedIndex) -> None:
+    def set_saved_index(self, saved: SavedIndex) -> None:
         """Say which index file there is, and what it holds: the commit of a save."""
         columns = ", ".join(f"index_{field.name} = ?" for field in fields(SavedIndex))
         self._db.execute(
             f"update collections set {columns} where id = ?", (*astuple(saved), self._id)
         )
 
-    def forget_saved(self) -> None:
+    def forget_saved_index(self) -> None:
         """Say that there is no index file: the next save makes one of all embeddings."""
-        self.set_saved(SavedIndex())
+        self.set_saved_index(SavedIndex())
 
-    def wanted(self) -> str:
+    def read_requested_kind(self) -> str:
         """Return which kind of index the user wants: exact, auto or a factory string."""
         row = self._db.execute("select index_wanted from collections where id = ?", (self._id,))
         return str(row.fetchone()[0])
 
-    def want(self, kind: str) -> None:
+    def set_requested_kind(self, kind: str) -> None:
         """Remember which kind of index the user wants."""
         self._db.execute("update collections set index_wanted = ? where id = ?", (kind, self._id))
 
-    def ids(self, last: int) -> NDArray[np.int64]:
+    def read_ids(self, last: int) -> NDArray[np.int64]:
         """Return the ids of the embeddings up to one, in their order."""
         rows = self._db.execute(
             "select id from embeddings where collection_id = ? and id <= ?", (self._id, last)
@@ -70,17 +70,17 @@ class Embedded:
         found.sort()
         return found
 
-    def sample(self, count: int) -> list[bytes]:
+    def sample_vectors(self, count: int) -> list[bytes]:
         """Return about so many stored vectors from all over the collection, or all it has."""
-        last = self.extent().last_id
+        last = self.read_extent().last_id
         chosen = np.unique(np.linspace(1, last, min(count, last)).astype(np.int64))
-        blobs = self._among(chosen) if last else []
-        if len(blobs) < min(count, self.extent().count) // 2:  # it shares the ids with others
-            ids = self.ids(last)
-            blobs = self._among(ids[:: max(1, len(ids) // count)][:count])
+        blobs = self._read_vectors(chosen) if last else []
+        if len(blobs) < min(count, self.read_extent().count) // 2:  # it shares the ids with others
+            ids = self.read_ids(last)
+            blobs = self._read_vectors(ids[:: max(1, len(ids) // count)][:count])
         return blobs
 
-    def _among(self, ids: NDArray[np.int64]) -> list[bytes]:
+    def _read_vectors(self, ids: NDArray[np.int64]) -> list[bytes]:
         rows = self._db.execute(
             "select vector from embeddings where collection_id = ?"
             " and id in (select value from json_each(?)) order by id",
@@ -88,46 +88,48 @@ class Embedded:
         )
         return [row[0] for row in rows]
 
-    def after(self, first: int, last: int = MOST) -> Iterator[tuple[list[int], list[bytes]]]:
+    def read_vectors_after(
+        self, first: int, last: int = MAX_ID
+    ) -> Iterator[tuple[list[int], list[bytes]]]:
         """Yield the embeddings with first < id <= last in pages of (ids, stored vectors)."""
         while rows := self._db.execute(
             "select id, vector from embeddings not indexed"
             " where id > ? and id <= ? and collection_id = ? order by id limit ?",
-            (first, last, self._id, PAGE),
+            (first, last, self._id, PAGE_ROWS),
         ).fetchall():
             yield [row[0] for row in rows], [row[1] for row in rows]
             first = rows[-1][0]
 
-    def told_after(self, first: int, last: int = MOST) -> Iterator[list[Row]]:
+    def read_rows_after(self, first: int, last: int = MAX_ID) -> Iterator[list[EmbeddingRow]]:
         """Yield the embeddings with first < id <= last in pages, with their images' fields.
 
         A row: id, vector (as stored), and the values of FIELDS.
         """
-        while rows := self._told(
+        while rows := self._fetch_rows(
             "e.id > ? and e.id <= ? and e.collection_id = ? order by e.id limit ?",
-            (first, last, self._id, TOLD),
+            (first, last, self._id, FIELDS_PAGE_ROWS),
         ):
             yield rows
             first = rows[-1]["id"]
 
-    def told(self, ids: list[int]) -> Iterator[list[Row]]:
+    def read_rows(self, ids: list[int]) -> Iterator[list[EmbeddingRow]]:
         """Yield some embeddings as told_after does; ids that are not there are left out."""
-        for start in range(0, len(ids), TOLD):
-            page = json.dumps(ids[start : start + TOLD])
-            yield self._told(
+        for start in range(0, len(ids), FIELDS_PAGE_ROWS):
+            page = json.dumps(ids[start : start + FIELDS_PAGE_ROWS])
+            yield self._fetch_rows(
                 "e.id in (select value from json_each(?)) and e.collection_id = ?", (page, self._id)
             )
 
-    def _told(self, where: str, parameters: tuple[Any, ...]) -> list[Row]:
-        columns = ", ".join(field.sql for field in FIELDS.values())
+    def _fetch_rows(self, where: str, parameters: tuple[Any, ...]) -> list[EmbeddingRow]:
+        columns = ", ".join(field.sql for field in FILTER_FIELDS.values())
         rows = self._db.execute(
             f"select e.id, e.vector, {columns} from embeddings e not indexed"
             f" join images i on i.id = e.image_id where {where}",
             parameters,
         )
-        texts = {name for name, field in FIELDS.items() if field.is_text}
+        texts = {name for name, field in FILTER_FIELDS.items() if field.is_text}
         return [
-            {name: told(value) if name in texts else value for name, value in zip(
-                ("id", "vector", *FIELDS), row, strict=True)}
+            {name: encode_text_value(value) if name in texts else value for name, value in zip(
+                ("id", "vector", *FILTER_FIELDS), row, strict=True)}
             for row in rows
         ]  # fmt: skip

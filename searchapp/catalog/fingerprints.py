@@ -12,15 +12,15 @@ import numpy as np
 from numpy.typing import NDArray
 from sqlite_utils import Database
 
-from searchapp.catalog.path_keys import path_of
-from searchapp.types import Collection, KnownFile
+from searchapp.catalog.path_keys import decode_path
+from searchapp.types import CatalogedFile, Collection
 
 Ids = NDArray[np.int64]
-PAGE = 1000  # rows
+PAGE_ROWS = 1000  # rows
 
 
 @dataclass(frozen=True, slots=True)
-class Filed:
+class ImageWithFiles:
     """An image with all its files, the shortest path first."""
 
     image_id: int
@@ -30,7 +30,7 @@ class Filed:
     height: int
     taken_at: str | None
     camera: str | None
-    files: tuple[KnownFile, ...]
+    files: tuple[CatalogedFile, ...]
     companions: tuple[tuple[str, str], ...] = ()  # each with the path that it goes along with
 
 
@@ -42,7 +42,7 @@ class Fingerprints:
         self._db = db
         self._kind = kind
 
-    def embedded(self, collection: Collection) -> tuple[Ids, Ids]:
+    def read_embedding_ids(self, collection: Collection) -> tuple[Ids, Ids]:
         """Return the ids of a collection's embeddings of pictures that have files, and the images'.
 
         Both are [n], in the order of the images. Frames of videos are no pictures.
@@ -57,12 +57,12 @@ class Fingerprints:
         both = np.fromiter(chain.from_iterable(rows), np.int64)
         return both[0::2], both[1::2]
 
-    def repeated(self) -> Ids:
+    def find_images_with_copies(self) -> Ids:
         """Return the images that several files hold."""
         rows = self._db.execute("select image_id from files group by image_id having count(*) > 1")
         return np.fromiter((row[0] for row in rows), np.int64)
 
-    def hashes(self) -> tuple[Ids, NDArray[np.uint64]]:
+    def read_hashes(self) -> tuple[Ids, NDArray[np.uint64]]:
         """Return which images have a fingerprint, in their order, and its hash."""
         rows = self._db.execute(
             "select image_id, hash from fingerprints where kind = ? order by image_id",
@@ -71,7 +71,7 @@ class Fingerprints:
         both = np.fromiter(chain.from_iterable(rows), np.int64)
         return both[0::2], both[1::2].view(np.uint64)
 
-    def save(self, made: Iterable[tuple[int, int, bytes]]) -> None:
+    def save_fingerprints(self, fingerprints: Iterable[tuple[int, int, bytes]]) -> None:
         """Write fingerprints: (image, hash, small copy)."""
         with self._db.atomic():
             self._db.conn.executemany(
@@ -79,35 +79,39 @@ class Fingerprints:
                 " select id, ?, ?, ? from images where id = ?",
                 (
                     (self._kind, int(np.uint64(hash).view(np.int64)), copy, image_id)
-                    for image_id, hash, copy in made
+                    for image_id, hash, copy in fingerprints
                 ),
             )
 
-    def copies(self, image_ids: Ids) -> list[bytes]:
+    def read_small_copies(self, image_ids: Ids) -> list[bytes]:
         """Return the small copies of images that have a fingerprint, in the order asked for."""
-        found: dict[int, bytes] = dict(self._of("copy", image_ids))
+        found: dict[int, bytes] = dict(self._read_column("copy", image_ids))
         return [found[id] for id in image_ids.tolist()]
 
-    def pixels(self, image_ids: Ids) -> dict[int, str]:
+    def read_pixel_hashes(self, image_ids: Ids) -> dict[int, str]:
         """Return the hashes of images' pixels, where they are known."""
-        return {id: pixels for id, pixels in self._of("pixels", image_ids) if pixels is not None}
+        return {
+            id: pixels
+            for id, pixels in self._read_column("pixels", image_ids)
+            if pixels is not None
+        }
 
-    def save_pixels(self, made: Iterable[tuple[int, str]]) -> None:
+    def save_pixel_hashes(self, pixel_hashes: Iterable[tuple[int, str]]) -> None:
         """Write hashes of pixels: (image, SHA-256)."""
         with self._db.atomic():
             self._db.conn.executemany(
                 "update fingerprints set pixels = ? where image_id = ?",
-                ((pixels, image_id) for image_id, pixels in made),
+                ((pixels, image_id) for image_id, pixels in pixel_hashes),
             )
 
-    def _of(self, column: str, image_ids: Ids) -> Iterator[tuple[int, Any]]:
+    def _read_column(self, column: str, image_ids: Ids) -> Iterator[tuple[int, Any]]:
         yield from self._db.execute(
             f"select image_id, {column} from fingerprints"
             " where image_id in (select value from json_each(?))",
             (json.dumps(image_ids.tolist()),),
         )
 
-    def sizes(self, image_ids: Ids) -> NDArray[np.int64]:
+    def read_sizes(self, image_ids: Ids) -> NDArray[np.int64]:
         """Return widths and heights, [n, 2], in the order asked for, which is that of the ids."""
         rows = self._db.execute(
             "select width, height from images where id in (select value from json_each(?))"
@@ -116,22 +120,22 @@ class Fingerprints:
         )
         return np.fromiter(chain.from_iterable(rows), np.int64).reshape(-1, 2)
 
-    def describe(self, image_ids: Ids) -> Iterator[Filed]:
+    def load_images(self, image_ids: Ids) -> Iterator[ImageWithFiles]:
         """Yield images with their files, by page, those that have files."""
-        for start in range(0, len(image_ids), PAGE):
-            ids = json.dumps(image_ids[start : start + PAGE].tolist())
-            files: dict[int, list[KnownFile]] = {}
+        for start in range(0, len(image_ids), PAGE_ROWS):
+            ids = json.dumps(image_ids[start : start + PAGE_ROWS].tolist())
+            files: dict[int, list[CatalogedFile]] = {}
             for id, path, size, mtime_ns in self._db.execute(
                 "select image_id, path, size, mtime_ns from files"
                 " where image_id in (select value from json_each(?))"
                 " order by image_id, length(path), path",
                 (ids,),
             ):
-                files.setdefault(id, []).append(KnownFile(path_of(path), size, mtime_ns))
+                files.setdefault(id, []).append(CatalogedFile(decode_path(path), size, mtime_ns))
             for row in self._db.execute(
                 "select id, sha256, format, width, height, taken_at, camera from images"
                 " where id in (select value from json_each(?)) order by id",
                 (ids,),
             ).fetchall():
                 if row[0] in files:
-                    yield Filed(*(*row, tuple(files[row[0]])))
+                    yield ImageWithFiles(*(*row, tuple(files[row[0]])))

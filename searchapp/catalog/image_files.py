@@ -9,14 +9,14 @@ from typing import Any
 
 from sqlite_utils import Database
 
-from searchapp.catalog.companions import Companions
-from searchapp.catalog.metadata_rows import COLUMNS, info_of
-from searchapp.catalog.path_keys import path_of
+from searchapp.catalog.companions import CompanionTable
+from searchapp.catalog.metadata_rows import SELECT_INFO_SQL, row_to_info
+from searchapp.catalog.path_keys import decode_path
 from searchapp.types import PictureInfo
 
 
 @dataclass(frozen=True, slots=True)
-class Located:
+class LocatedImage:
     """An image and the paths of its files; of a video's frame: the video's files."""
 
     image_id: int
@@ -29,10 +29,10 @@ class Located:
     companions: tuple[tuple[str, str], ...] = ()  # each with the path that it belongs to
 
 
-def located(db: Database, where: str, **parameters: Any) -> dict[int, Located]:
+def locate_images(db: Database, where: str, **parameters: Any) -> dict[int, LocatedImage]:
     """Return, by embedding id, images that have files; where: a condition on e or i, in SQL."""
     rows = db.execute(
-        f"select e.id, i.id, i.sha256, v.sha256, v.id, r.seconds, f.path, {COLUMNS}"
+        f"select e.id, i.id, i.sha256, v.sha256, v.id, r.seconds, f.path, {SELECT_INFO_SQL}"
         " from embeddings e join images i on i.id = e.image_id"
         " left join frames r on r.image_id = i.id"
         " join images v on v.id = coalesce(r.video_id, i.id)"
@@ -40,14 +40,21 @@ def located(db: Database, where: str, **parameters: Any) -> dict[int, Located]:
         " order by e.id, length(f.path), f.path",
         parameters,
     ).fetchall()
-    companions = Companions(db).of({row[4] for row in rows})
-    found: dict[int, Located] = {}
+    companions = CompanionTable(db).load_by_file({row[4] for row in rows})
+    found: dict[int, LocatedImage] = {}
     for id, group in groupby(rows, itemgetter(0)):
         same = list(group)
-        image_id, its_key, sha256, video_id, seconds = same[0][1:6]
-        paths = tuple(path_of(row[6]) for row in same)
-        theirs = tuple((path, it) for path in paths for it in companions.get(path, ()))
-        found[id] = Located(
-            image_id, its_key, sha256, info_of(same[0][7:]), video_id, seconds, paths, theirs
+        image_id, image_key, sha256, video_id, seconds = same[0][1:6]
+        paths = tuple(decode_path(row[6]) for row in same)
+        own_companions = tuple((path, it) for path in paths for it in companions.get(path, ()))
+        found[id] = LocatedImage(
+            image_id,
+            image_key,
+            sha256,
+            row_to_info(same[0][7:]),
+            video_id,
+            seconds,
+            paths,
+            own_companions,
         )
     return found

@@ -6,10 +6,10 @@ import sqlite3
 import threading
 from pathlib import Path
 
-from searchapp.catalog.sqlite_errors import stated
+from searchapp.catalog.sqlite_errors import wrap_sqlite_errors
 
 
-class Lookup:
+class EmbeddedImageLookup:
     """What a collection has, for any thread to ask; it sees what is committed."""
 
     def __init__(self, file: str, collection_id: int) -> None:
@@ -18,9 +18,9 @@ class Lookup:
         self._connection = sqlite3.connect(file, isolation_level=None, check_same_thread=False)
         self._lock = threading.Lock()
 
-    def embedded(self, sha256: str) -> int | None:
+    def find_embedded_image(self, sha256: str) -> int | None:
         """Return the id of an image that the collection has the embedding of; LibraryError."""
-        with self._lock, stated(self._folder):
+        with self._lock, wrap_sqlite_errors(self._folder):
             row = self._connection.execute(
                 "select i.id from images i join embeddings e on e.image_id = i.id"
                 " where i.sha256 = ? and e.collection_id = ?",
@@ -28,9 +28,9 @@ class Lookup:
             ).fetchone()
         return int(row[0]) if row else None
 
-    def any(self) -> bool:
+    def has_embeddings(self) -> bool:
         """Tell whether the collection has anything; LibraryError."""
-        with self._lock, stated(self._folder):
+        with self._lock, wrap_sqlite_errors(self._folder):
             row = self._connection.execute(
                 "select 1 from embeddings where collection_id = ? limit 1", (self._collection_id,)
             ).fetchone()

@@ -9,18 +9,18 @@ from pathlib import Path
 
 from sqlite_utils import Database
 
-from searchapp.catalog.metadata_rows import COLUMNS, info_of
-from searchapp.catalog.path_keys import key, path_of
-from searchapp.types import Collection, Known, KnownFile
+from searchapp.catalog.metadata_rows import SELECT_INFO_SQL, row_to_info
+from searchapp.catalog.path_keys import decode_path, encode_path
+from searchapp.types import CatalogedFile, CatalogedImage, Collection
 
-WASTE = 0.25  # of the file, that is worth writing all of it anew
-UNUSED = (  # by a file of its own, or by its video's
+MIN_UNUSED_SHARE = 0.25  # of the file, that is worth writing all of it anew
+UNUSED_IMAGE_SQL = (  # by a file of its own, or by its video's
     "not exists (select 1 from files f where f.image_id = i.id) and not exists (select 1 from"
     " frames r join files f on f.image_id = r.video_id where r.image_id = i.id)"
 )
 
 
-class Upkeep:
+class CatalogMaintenance:
     """The whole catalogue, through its connection."""
 
     def __init__(self, db: Database) -> None:
@@ -29,7 +29,7 @@ class Upkeep:
 
     # What is wrong
 
-    def damage(self) -> list[str]:
+    def check_integrity(self) -> list[str]:
         """Return what SQLite itself finds wrong with the file; nothing of it can be mended."""
         try:
             rows = [row[0] for row in self._db.execute("pragma integrity_check(20)")]
@@ -37,14 +37,14 @@ class Upkeep:
             return [str(error)]
         return [] if rows == ["ok"] else rows
 
-    def dangling(self) -> list[tuple[str, int]]:
+    def count_orphaned_rows(self) -> list[tuple[str, int]]:
         """Return how many rows of which table belong to a row that is not there."""
         counts: dict[str, int] = {}
         for row in self._db.execute("pragma foreign_key_check"):
             counts[row[0]] = counts.get(row[0], 0) + 1
         return sorted(counts.items())
 
-    def drop_dangling(self) -> None:
+    def delete_orphaned_rows(self) -> None:
         """Delete the rows that dangling() counts; those without a rowid by what they refer to."""
         with self._db.atomic():
             self._db.execute("delete from files where image_id not in (select id from images)")
@@ -63,7 +63,7 @@ class Upkeep:
                 " or video_id not in (select id from images)"
             )
 
-    def miscounted(self) -> list[tuple[str, int, int]]:
+    def find_miscounted_collections(self) -> list[tuple[str, int, int]]:
         """Return the collections that count their embeddings wrongly: (name, counted, there)."""
         rows = self._db.execute(
             "select c.name, c.embedded, count(e.id) from collections c"
@@ -71,7 +71,7 @@ class Upkeep:
         ).fetchall()
         return [(name, counted, there) for name, counted, there in rows if counted != there]
 
-    def count_again(self) -> None:
+    def recount_embeddings(self) -> None:
         """Count every collection's embeddings."""
         self._db.execute(
             "update collections set deletions = deletions + 1, (embedded, last_embedding) = ("
@@ -93,7 +93,7 @@ class Upkeep:
             )
             self._db.conn.executemany("delete from embeddings where id = ?", ((id,) for id in ids))
 
-    def some_files(self, count: int | None) -> list[tuple[str, int, int, str]]:
+    def sample_files(self, count: int | None) -> list[tuple[str, int, int, str]]:
         """Return files drawn at random, or all: (path, size, mtime_ns, SHA-256)."""
         rows = self._db.execute(
             "select f.path, f.size, f.mtime_ns, i.sha256 from files f"
@@ -101,86 +101,92 @@ class Upkeep:
             + (" order by random() limit :count" if count is not None else ""),
             {"count": count},
         )
-        return [(path_of(path), *rest) for path, *rest in rows]
+        return [(decode_path(path), *rest) for path, *rest in rows]
 
-    def distrust(self, paths: list[str]) -> None:
+    def mark_for_reread(self, paths: list[str]) -> None:
         """Let index read files again, whatever their size and time."""
         with self._db.atomic():
             self._db.conn.executemany(
-                "update files set mtime_ns = -1 where path = ?", ((key(path),) for path in paths)
+                "update files set mtime_ns = -1 where path = ?",
+                ((encode_path(path),) for path in paths),
             )
 
-    def hashes(self) -> Iterator[str]:
+    def read_hashes(self) -> Iterator[str]:
         """Yield the SHA-256 of every image."""
         for row in self._db.execute("select sha256 from images"):
             yield row[0]
 
-    def known(self, collection: Collection) -> Iterator[list[Known]]:
+    def read_images(self, collection: Collection) -> Iterator[list[CatalogedImage]]:
         """Yield all that is known of a collection's images, by embedding id, in pages."""
         last = 0
         while rows := self._db.execute(
             "select e.id, i.id, i.sha256, e.vector, v.sha256, r.seconds,"
-            f" {COLUMNS} from embeddings e not indexed"
+            f" {SELECT_INFO_SQL} from embeddings e not indexed"
             " join images i on i.id = e.image_id left join frames r on r.image_id = i.id"
             " left join images v on v.id = r.video_id"
             " where e.id > ? and e.collection_id = ? order by e.id limit 1000",
             (last, collection.id),
         ).fetchall():
-            files: dict[int, list[KnownFile]] = {row[1]: [] for row in rows}
+            files: dict[int, list[CatalogedFile]] = {row[1]: [] for row in rows}
             for image_id, path, size, mtime_ns in self._db.execute(
                 "select image_id, path, size, mtime_ns from files"
                 " where image_id in (select value from json_each(?)) order by path",
                 (json.dumps(list(files)),),
             ):
-                files[image_id].append(KnownFile(path_of(path), size, mtime_ns))
-            yield [Known(row[2], info_of(row[6:]), tuple(files[row[1]]), *row[3:6]) for row in rows]
+                files[image_id].append(CatalogedFile(decode_path(path), size, mtime_ns))
+            yield [
+                CatalogedImage(row[2], row_to_info(row[6:]), tuple(files[row[1]]), *row[3:6])
+                for row in rows
+            ]
             last = rows[-1][0]
 
     # Prune
 
-    def paths(self) -> Iterator[str]:
+    def list_paths(self) -> Iterator[str]:
         """Yield the path of every file."""
         for row in self._db.execute("select path from files").fetchall():
-            yield path_of(row[0])
+            yield decode_path(row[0])
 
-    def forget(self, paths: list[str]) -> None:
+    def forget_files(self, paths: list[str]) -> None:
         """Forget files, and what belongs to them; what they hold stays embedded."""
         with self._db.atomic():
             self._db.conn.executemany(
-                "delete from files where path = ?", ((key(path),) for path in paths)
+                "delete from files where path = ?", ((encode_path(path),) for path in paths)
             )
             self._db.execute("delete from companions where of_path not in (select path from files)")
 
-    def unused(self) -> tuple[list[str], int]:
+    def find_unused_images(self) -> tuple[list[str], int]:
         """Return the SHA-256 of images that no file holds, and how many embeddings these have."""
-        images = self._db.execute(f"select i.sha256 from images i where {UNUSED}").fetchall()
+        images = self._db.execute(
+            f"select i.sha256 from images i where {UNUSED_IMAGE_SQL}"
+        ).fetchall()
         (embeddings,) = self._db.execute(
             f"select count(*) from embeddings where image_id in"
-            f" (select i.id from images i where {UNUSED})"
+            f" (select i.id from images i where {UNUSED_IMAGE_SQL})"
         ).fetchone()
         return [row[0] for row in images], embeddings
 
-    def drop_unused(self) -> None:
+    def delete_unused_images(self) -> None:
         """Delete images that no file holds, with their embeddings."""
         with self._db.atomic():
             self._db.executescript(f"drop table if exists temp.unused;"
                                    f" create temp table unused as select i.id from images i"
-                                   f" where {UNUSED};")  # fmt: skip
+                                   f" where {UNUSED_IMAGE_SQL};")  # fmt: skip
             self._db.execute("delete from embeddings where image_id in (select id from unused)")
             self._db.execute("delete from frames where image_id in (select id from unused)")
             self._db.execute("delete from images where id in (select id from unused)")
 
-    def compact(self) -> bool:
+    def compact_file(self) -> bool:
         """Give unused space back to the disk, where it is worth it; tell whether it was."""
         (free,) = self._db.execute("pragma freelist_count").fetchone()
         (pages,) = self._db.execute("pragma page_count").fetchone()
-        if free <= WASTE * pages:
+        if free <= MIN_UNUSED_SHARE * pages:
             return False
         self._db.execute("vacuum")
         self._db.execute("pragma wal_checkpoint(truncate)")
         return True
 
-    def copy(self, file: Path) -> None:
+    def copy_to_file(self, file: Path) -> None:
         """Copy the catalogue as it is now, while others may write; by SQLite's own backup."""
         target = sqlite3.connect(file)
         try:

@@ -12,26 +12,26 @@ from sqlite_utils import Database
 from searchapp.types import PictureInfo
 
 # Keywords have a table of their own.
-FIELDS = tuple(each.name for each in fields(PictureInfo) if each.name != "keywords")
-CHANGING = tuple(  # when a picture is described again
-    name for name in FIELDS if name not in ("format", "width", "height")
+IMAGE_COLUMNS = tuple(each.name for each in fields(PictureInfo) if each.name != "keywords")
+REFRESHED_COLUMNS = tuple(  # when a picture is described again
+    name for name in IMAGE_COLUMNS if name not in ("format", "width", "height")
 )
 # Of images i, for info_of.
-COLUMNS = ", ".join(f"i.{name}" for name in FIELDS) + (
+SELECT_INFO_SQL = ", ".join(f"i.{name}" for name in IMAGE_COLUMNS) + (
     ", (select json_group_array(k.keyword) from keywords k where k.image_id = i.id)"
 )
-WIDTH = len(FIELDS) + 1
+INFO_COLUMN_COUNT = len(IMAGE_COLUMNS) + 1
 
 
-def info_of(row: Sequence[Any]) -> PictureInfo:
+def row_to_info(row: Sequence[Any]) -> PictureInfo:
     """Return what the values of COLUMNS say."""
-    values = dict(zip(FIELDS, row, strict=False))
-    return PictureInfo(**values, keywords=tuple(json.loads(row[len(FIELDS)])))
+    values = dict(zip(IMAGE_COLUMNS, row, strict=False))
+    return PictureInfo(**values, keywords=tuple(json.loads(row[len(IMAGE_COLUMNS)])))
 
 
-def values_of(info: PictureInfo, names: Iterable[str] = FIELDS) -> list[Any]:
+def info_to_values(info: PictureInfo, names: Iterable[str] = IMAGE_COLUMNS) -> list[Any]:
     """Return the values of columns; a date that comes without its source is EXIF's."""
-    known = {name: getattr(info, name) for name in FIELDS}
+    known = {name: getattr(info, name) for name in IMAGE_COLUMNS}
     if info.date is None and info.taken_at is not None:
         known |= {"date": info.taken_at, "date_from": "exif"}
     return [known[name] for name in names]

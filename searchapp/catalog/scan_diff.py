@@ -9,16 +9,21 @@ from typing import Any
 
 from sqlite_utils import Database
 
-from searchapp.catalog.companions import Companions
-from searchapp.catalog.path_keys import below, key, path_of, within
-from searchapp.files.scan import Found, is_video
+from searchapp.catalog.companions import CompanionTable
+from searchapp.catalog.path_keys import (
+    build_below_condition,
+    build_subtree_condition,
+    decode_path,
+    encode_path,
+)
+from searchapp.files.scan import ScannedFile, is_video
 from searchapp.types import Collection
 
-PAGE = 1000  # rows
+PAGE_ROWS = 1000  # rows
 
 
 @dataclass(frozen=True, slots=True)
-class Work:
+class FileTask:
     """A file to deal with; image_id is set when its content is known, only not embedded yet."""
 
     path: str
@@ -28,20 +33,20 @@ class Work:
 
 
 @dataclass(frozen=True, slots=True)
-class Plan:
+class ScanPlan:
     """How many files a scan found: all, and of those unchanged, left alone and to do.
 
     Left alone are files that failed before and have not changed since.
     """
 
-    seen: int
-    unchanged: int
-    left_alone: int
-    work: int
-    videos: int = 0  # that would be work, too
+    seen_files: int
+    unchanged_files: int
+    failed_before: int
+    pending_files: int
+    skipped_videos: int = 0  # that would be work, too
 
 
-class Seen:
+class ScanDiff:
     """The files that a scan saw, and the work that follows."""
 
     def __init__(self, db: Database) -> None:
@@ -63,22 +68,22 @@ class Seen:
             ) without rowid;
             """
         )
-        self.companions = Companions(db)
+        self.companions = CompanionTable(db)
 
-    def see(self, found: Iterable[Found]) -> None:
+    def add_files(self, found: Iterable[ScannedFile]) -> None:
         """Take note of files on disk: of sidecars apart."""
         rows: list[tuple[Any, ...]] = []
         sidecars: list[tuple[Any, ...]] = []
         for f in found:
             if f.is_sidecar:
-                sidecars.append((key(f.path), f.size, f.mtime_ns))
+                sidecars.append((encode_path(f.path), f.size, f.mtime_ns))
             else:
-                rows.append((key(f.path), f.size, f.mtime_ns, f.named_like_picture))
+                rows.append((encode_path(f.path), f.size, f.mtime_ns, f.has_known_suffix))
         with self._db.atomic():
             self._db.conn.executemany("insert or ignore into seen values (?, ?, ?, ?)", rows)
             self._db.conn.executemany("insert or ignore into beside values (?, ?, ?)", sidecars)
 
-    def undecided(self, collection: Collection | None) -> list[str]:
+    def list_undecided_files(self, collection: Collection | None) -> list[str]:
         """Return seen files that neither their name nor the catalogue tells to be pictures."""
         rows = self._db.execute(
             "select s.path from seen s where not s.picture"
@@ -87,24 +92,24 @@ class Seen:
             "                 and x.collection_id = :collection)",
             {"collection": collection.id if collection else None},
         )
-        return [path_of(row[0]) for row in rows]
+        return [decode_path(row[0]) for row in rows]
 
-    def unsee(self, paths: Iterable[str]) -> None:
+    def remove_files(self, paths: Iterable[str]) -> None:
         """Leave out files that are no pictures."""
         with self._db.atomic():
             self._db.conn.executemany(
-                "delete from seen where path = ?", ((key(path),) for path in paths)
+                "delete from seen where path = ?", ((encode_path(path),) for path in paths)
             )
 
-    def plan(
+    def plan_work(
         self,
         collection: Collection | None,
         *,
         retry_failed: bool,
         limit: int | None,
-        again: Iterable[str] = (),
-        video: bool = True,
-    ) -> Plan:
+        retry_stages: Iterable[str] = (),
+        include_videos: bool = True,
+    ) -> ScanPlan:
         """Find the work, at most limit files of it.
 
         again: stages of failures to try again. video: whether videos are work, too.
@@ -124,19 +129,22 @@ class Seen:
                  and x.mtime_ns = s.mtime_ns and x.collection_id = :collection
             order by s.path
             """,
-            {"collection": collection.id if collection else None, "again": json.dumps([*again])},
+            {
+                "collection": collection.id if collection else None,
+                "again": json.dumps([*retry_stages]),
+            },
         )
-        seen = self._value("select count(*) from work")
-        unchanged = self._value("select count(*) from work where embedded")
+        seen = self._fetch_count("select count(*) from work")
+        unchanged = self._fetch_count("select count(*) from work where embedded")
         self._db.execute("delete from work where embedded")
         left_alone = 0
         if not retry_failed:
-            left_alone = self._value("select count(*) from work where failed")
+            left_alone = self._fetch_count("select count(*) from work where failed")
             self._db.execute("delete from work where failed")
         videos = list[int]()
-        if not video:
+        if not include_videos:
             rows = self._db.execute("select rowid, path from work").fetchall()
-            videos = [rowid for rowid, path in rows if is_video(path_of(path))]
+            videos = [rowid for rowid, path in rows if is_video(decode_path(path))]
             self._db.conn.executemany("delete from work where rowid = ?", ((it,) for it in videos))
         if limit is not None:
             self._db.execute(
@@ -144,55 +152,55 @@ class Seen:
                 " (select rowid from work order by rowid limit :limit)",
                 {"limit": limit},
             )
-        work = self._value("select count(*) from work")
-        return Plan(seen, unchanged, left_alone, work, len(videos))
+        work = self._fetch_count("select count(*) from work")
+        return ScanPlan(seen, unchanged, left_alone, work, len(videos))
 
-    def work(self) -> Iterator[Work]:
+    def read_tasks(self) -> Iterator[FileTask]:
         """Yield what plan found, page by page: what was saved meanwhile does not disturb it."""
         last = 0
         while rows := self._db.execute(
             "select rowid, path, size, mtime_ns, image_id from work where rowid > ?"
             " order by rowid limit ?",
-            (last, PAGE),
+            (last, PAGE_ROWS),
         ).fetchall():
             for rowid, path, size, mtime_ns, image_id in rows:
                 last = rowid
-                yield Work(path_of(path), size, mtime_ns, image_id)
+                yield FileTask(decode_path(path), size, mtime_ns, image_id)
 
-    def files_below(self, folder: str) -> int:
+    def count_known_below(self, folder: str) -> int:
         """Count the files known below a folder."""
-        where, parameters = below(folder)
-        return int(self._value(f"select count(*) from files where {where}", parameters))
+        where, parameters = build_below_condition(folder)
+        return int(self._fetch_count(f"select count(*) from files where {where}", parameters))
 
-    def seen_below(self, folder: str) -> int:
+    def count_seen_below(self, folder: str) -> int:
         """Count the files seen below a folder."""
-        where, parameters = below(folder)
-        return int(self._value(f"select count(*) from seen where {where}", parameters))
+        where, parameters = build_below_condition(folder)
+        return int(self._fetch_count(f"select count(*) from seen where {where}", parameters))
 
-    def vanished(self, folder: str) -> list[tuple[str, int]]:
+    def find_vanished_files(self, folder: str) -> list[tuple[str, int]]:
         """Return known files at or below a path that were not seen: (path, image id)."""
-        where, parameters = within(folder)
+        where, parameters = build_subtree_condition(folder)
         rows = self._db.execute(
             f"select path, image_id from files where {where}"
             " and not exists (select 1 from seen s where s.path = files.path)"
             " and not exists (select 1 from companion c where c.path = files.path)",
             parameters,
         )
-        return [(path_of(path), image_id) for path, image_id in rows]
+        return [(decode_path(path), image_id) for path, image_id in rows]
 
-    def forget(self, paths: Iterable[str], roots: Iterable[str]) -> None:
+    def forget_files(self, paths: Iterable[str], roots: Iterable[str]) -> None:
         """Remove vanished files, and the failures at or below roots that were not seen."""
         with self._db.atomic():
             self._db.conn.executemany(
-                "delete from files where path = ?", ((key(path),) for path in paths)
+                "delete from files where path = ?", ((encode_path(path),) for path in paths)
             )
             for root in roots:
-                where, parameters = within(root)
+                where, parameters = build_subtree_condition(root)
                 self._db.execute(
                     f"delete from failures where {where}"
                     " and not exists (select 1 from seen s where s.path = failures.path)",
                     parameters,
                 )
 
-    def _value(self, sql: str, parameters: dict[str, Any] | None = None) -> int:
+    def _fetch_count(self, sql: str, parameters: dict[str, Any] | None = None) -> int:
         return int(self._db.execute(sql, parameters or {}).fetchone()[0])

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Concatenate, ParamSpec, Protocol, TypeVar
 
 from searchapp.errors import LibraryError
-from searchapp.files.atomic import reason
+from searchapp.files.atomic import explain_disk_error
 
 
 class HasFolder(Protocol):
@@ -25,12 +25,12 @@ Result = TypeVar("Result")
 
 
 @contextmanager
-def stated(folder: Path) -> Iterator[None]:
+def wrap_sqlite_errors(folder: Path) -> Iterator[None]:
     """Raise LibraryError where SQLite fails on the library in a folder."""
     try:
         yield
     except sqlite3.Error as error:
-        raise LibraryError(f"the library at {folder}: {reason(error)}") from error
+        raise LibraryError(f"the library at {folder}: {explain_disk_error(error)}") from error
 
 
 def raise_library_errors(
@@ -40,7 +40,7 @@ def raise_library_errors(
 
     @wraps(method)
     def wrapped(owner: Owner, /, *args: Arguments.args, **kwargs: Arguments.kwargs) -> Result:
-        with stated(owner.folder):
+        with wrap_sqlite_errors(owner.folder):
             return method(owner, *args, **kwargs)
 
     return wrapped

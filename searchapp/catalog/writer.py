@@ -9,13 +9,13 @@ from datetime import UTC, datetime
 
 from sqlite_utils import Database
 
-from searchapp.catalog.metadata_rows import FIELDS, save_keywords, values_of
-from searchapp.catalog.path_keys import key
-from searchapp.catalog.scan_diff import Work
+from searchapp.catalog.metadata_rows import IMAGE_COLUMNS, info_to_values, save_keywords
+from searchapp.catalog.path_keys import encode_path
+from searchapp.catalog.scan_diff import FileTask
 from searchapp.types import Collection, Failure, PictureInfo, RunSummary
 
 
-class Writer:
+class CatalogWriter:
     """Writes through a catalogue's connection; what belongs together is one transaction."""
 
     def __init__(self, db: Database) -> None:
@@ -26,7 +26,7 @@ class Writer:
         """Record that a run begins; return its id."""
         self._db.execute(
             "insert into runs (collection_id, roots, started_at) values (?, ?, ?)",
-            (collection.id, json.dumps(roots), now()),
+            (collection.id, json.dumps(roots), format_utc_now()),
         )
         (run_id,) = self._db.execute("select last_insert_rowid()").fetchone()
         return int(run_id)
@@ -35,17 +35,17 @@ class Writer:
         """Record that a run is complete."""
         self._db.execute(
             "update runs set finished_at = ?, summary = ? where id = ?",
-            (now(), json.dumps(asdict(summary)), run_id),
+            (format_utc_now(), json.dumps(asdict(summary)), run_id),
         )
 
     def save_images(self, images: Mapping[str, PictureInfo]) -> dict[str, int]:
         """Write images by SHA-256, of which some may be there already; return their ids."""
         (last,) = self._db.execute("select coalesce(max(id), 0) from images").fetchone()
-        places = ", ".join("?" for _ in FIELDS)
+        places = ", ".join("?" for _ in IMAGE_COLUMNS)
         self._db.conn.executemany(
-            f"insert into images (sha256, {', '.join(FIELDS)}) values (?, {places})"
+            f"insert into images (sha256, {', '.join(IMAGE_COLUMNS)}) values (?, {places})"
             " on conflict (sha256) do nothing",
-            ((sha256, *values_of(info)) for sha256, info in images.items()),
+            ((sha256, *info_to_values(info)) for sha256, info in images.items()),
         )
         rows = self._db.execute(
             "select sha256, id from images where sha256 in (select value from json_each(?))",
@@ -64,27 +64,27 @@ class Writer:
             ((collection.id, image_id, vector) for image_id, vector in vectors.items()),
         )
 
-    def save_files(self, run_id: int, files: Iterable[tuple[Work, int]]) -> None:
+    def save_files(self, run_id: int, files: Iterable[tuple[FileTask, int]]) -> None:
         """Write what files hold: each with the id of its image."""
         self._db.conn.executemany(
             "insert into files values (?, ?, ?, ?, ?) on conflict (path) do update set"
             " image_id = excluded.image_id, size = excluded.size,"
             " mtime_ns = excluded.mtime_ns, run_id = excluded.run_id",
-            ((key(work.path), id, work.size, work.mtime_ns, run_id) for work, id in files),
+            ((encode_path(work.path), id, work.size, work.mtime_ns, run_id) for work, id in files),
         )
 
-    def forget_failures(self, collection: Collection, paths: Iterable[str]) -> None:
+    def delete_failures(self, collection: Collection, paths: Iterable[str]) -> None:
         """Take back that files were left out."""
         self._db.conn.executemany(
             "delete from failures where collection_id = ? and path = ?",
-            ((collection.id, key(path)) for path in paths),
+            ((collection.id, encode_path(path)) for path in paths),
         )
 
     def save_failure(
-        self, collection: Collection, run_id: int, work: Work, failure: Failure
+        self, collection: Collection, run_id: int, work: FileTask, failure: Failure
     ) -> None:
         """Write why a file was left out. What an earlier content of it left is taken back."""
-        stored, state = key(work.path), (work.size, work.mtime_ns)
+        stored, state = encode_path(work.path), (work.size, work.mtime_ns)
         self._db.execute(
             "delete from files where path = ? and (size, mtime_ns) <> (?, ?)", (stored, *state)
         )
@@ -100,6 +100,6 @@ class Writer:
         )
 
 
-def now() -> str:
+def format_utc_now() -> str:
     """Return this moment: ISO 8601, UTC."""
     return datetime.now(UTC).isoformat(timespec="seconds")

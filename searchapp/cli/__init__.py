@@ -61,7 +61,7 @@ def cli() -> None:
 def main() -> None:
     """Run the command line; every stated error becomes one message and an exit code."""
     try:
-        code = _run()
+        code = _run_command()
         sys.stdout.flush()
     except BrokenPipeError:  # the reader of our output has gone: nothing is left to say
         code = 1
@@ -73,7 +73,7 @@ def main() -> None:
     sys.exit(code)
 
 
-def _run() -> int:
+def _run_command() -> int:
     try:
         result = cli.main(prog_name="searchapp", standalone_mode=False)
         return result if isinstance(result, int) else 0

@@ -6,11 +6,11 @@ from pathlib import Path
 
 import click
 
-from searchapp.cli.shared_options import Command, library_option, note, shown
+from searchapp.cli.shared_options import AppCommand, library_option, print_note, printable
 from searchapp.errors import LibraryError
 
 
-@click.command(cls=Command)
+@click.command(cls=AppCommand)
 @click.argument("file", type=click.Path(path_type=Path))
 @click.option("--force", is_flag=True, help="Replace a file that is there.")
 @library_option
@@ -27,6 +27,6 @@ def command(file: Path, force: bool, library: Path | None) -> None:
 
     if file.exists() and not force:
         raise LibraryError(f"{file} is there already; --force replaces it")
-    with Library.open(library, tell=note) as opened:
+    with Library.open(library, tell=print_note) as opened:
         opened.backup(file)
-    note(f"{shown(str(file))}: {file.stat().st_size / 1e6:.1f} MB")
+    print_note(f"{printable(str(file))}: {file.stat().st_size / 1e6:.1f} MB")

@@ -8,16 +8,16 @@ from pathlib import Path
 import click
 
 from searchapp.cli.shared_options import (
-    Command,
+    AppCommand,
     json_option,
     library_option,
-    note,
     print_json,
-    shown,
+    print_note,
+    printable,
 )
 
 
-@click.command(cls=Command)
+@click.command(cls=AppCommand)
 @click.option("--repair", is_flag=True, help="Mend what can be mended.")
 @click.option(
     "--files",
@@ -44,19 +44,21 @@ def command(repair: bool, files: int, all_files: bool, as_json: bool, library: P
     from searchapp.library import Library
 
     faults = []
-    with Library.open(library, tell=note) as opened:
+    with Library.open(library, tell=print_note) as opened:
         for fault in opened.check(files=None if all_files else files, repair=repair):
             faults.append(fault)
             if not as_json:
                 end = "; mended" if fault.mended else ""
                 remedy = f"; {fault.remedy}" if fault.remedy else ""
-                click.echo(f"{shown(fault.what)}{end}{remedy}")
+                click.echo(f"{printable(fault.what)}{end}{remedy}")
     if as_json:
         print_json([asdict(fault) for fault in faults])
-    left = [fault for fault in faults if not fault.mended]
+    unrepaired = [fault for fault in faults if not fault.mended]
     if not faults:
-        note("nothing is wrong")
-    elif left and not repair:
-        note(f"{len(left):,} faults; `searchapp check --repair` mends what can be mended")
-    if left:
+        print_note("nothing is wrong")
+    elif unrepaired and not repair:
+        print_note(
+            f"{len(unrepaired):,} faults; `searchapp check --repair` mends what can be mended"
+        )
+    if unrepaired:
         raise click.exceptions.Exit(1)

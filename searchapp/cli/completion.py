@@ -5,10 +5,10 @@ from __future__ import annotations
 import click
 from click.shell_completion import get_completion_class
 
-from searchapp.cli.shared_options import Command
+from searchapp.cli.shared_options import AppCommand
 
 
-@click.command(cls=Command)
+@click.command(cls=AppCommand)
 @click.argument("shell", type=click.Choice(["bash", "zsh", "fish"]))
 def command(shell: str) -> None:
     """Print what makes a shell complete commands, options, models and collections.
@@ -21,7 +21,7 @@ def command(shell: str) -> None:
     searchapp completion zsh >> ~/.zshrc
     searchapp completion fish > ~/.config/fish/completions/searchapp.fish
     """
-    kind = get_completion_class(shell)
-    assert kind is not None
-    made = kind(click.Group(), {}, "searchapp", "_SEARCHAPP_COMPLETE")
-    click.echo(made.source_template % made.source_vars())
+    completion_class = get_completion_class(shell)
+    assert completion_class is not None
+    completion = completion_class(click.Group(), {}, "searchapp", "_SEARCHAPP_COMPLETE")
+    click.echo(completion.source_template % completion.source_vars())

@@ -11,31 +11,39 @@ import click
 
 from searchapp.cli.filter_options import filter_options
 from searchapp.cli.shared_options import (
-    Command,
+    AppCommand,
     Function,
     collection_option,
     json_option,
     library_option,
-    note,
     print_json,
-    shown,
+    print_note,
+    printable,
 )
 from searchapp.errors import Interrupted
-from searchapp.types import Copy, DuplicateOptions, Duplicates, Found, Group
+from searchapp.types import (
+    DuplicateFile,
+    DuplicateGroup,
+    DuplicateOptions,
+    Duplicates,
+    DuplicatesFound,
+)
 
 
-def _output(option: str, help: str) -> Callable[[Function], Function]:
+def _output_option(option: str, help: str) -> Callable[[Function], Function]:
     return click.option(
         option, type=click.Path(path_type=Path, dir_okay=False), metavar="FILE", help=help
     )
 
 
-@click.command(cls=Command)
+@click.command(cls=AppCommand)
 @filter_options
 @click.option("--similar", is_flag=True, help="Show look-alikes, too: other pictures, no copies.")
 @json_option
-@_output("--html", "Write a page to look through them and choose, for a browser.")
-@_output("--script", "Write a shell script that moves the others away; it is for you to run.")
+@_output_option("--html", "Write a page to look through them and choose, for a browser.")
+@_output_option(
+    "--script", "Write a shell script that moves the others away; it is for you to run."
+)
 @collection_option
 @library_option
 def command(
@@ -58,14 +66,16 @@ def command(
 
     The first time reads every picture once; Ctrl-C keeps what was read.
     """
-    from searchapp.cli.progress import watching
+    from searchapp.cli.progress import draw_and_yield
     from searchapp.library import Library
 
     found: Duplicates | None = None
-    with Library.open(library, tell=note) as opened:
+    with Library.open(library, tell=print_note) as opened:
         try:
-            for event in watching(opened.duplicates(DuplicateOptions(**arguments)), "comparing"):
-                if isinstance(event, Found):
+            for event in draw_and_yield(
+                opened.duplicates(DuplicateOptions(**arguments)), "comparing"
+            ):
+                if isinstance(event, DuplicatesFound):
                     found = event.duplicates
         except KeyboardInterrupt:
             raise Interrupted(
@@ -76,52 +86,54 @@ def command(
         from searchapp.pages.duplicates_review import write_review
 
         write_review(html, found)
-        note(f"open {html} in a browser")
+        print_note(f"open {html} in a browser")
     if script is not None:
         from searchapp.duplicates import move_script as scripts
 
-        scripts.write(script, found.groups)
-        note(f"read {script}, then run it: sh {script} FOLDER; it moves files, and deletes none")
+        scripts.write_script(script, found.groups)
+        print_note(
+            f"read {script}, then run it: sh {script} FOLDER; it moves files, and deletes none"
+        )
     if as_json:
         print_json(asdict(found))
     elif html is None and script is None:
-        _show(found)
-    note(_told(found))
+        _print_duplicates(found)
+    print_note(_format_totals(found))
 
 
-def _show(found: Duplicates) -> None:
+def _print_duplicates(found: Duplicates) -> None:
     for title, groups in (("", found.groups), ("look-alikes", found.similar)):
         if title and groups:
             click.echo(f"{title}, which are no duplicates:\n")
         for group in groups:
-            _show_group(group)
+            _print_group(group)
 
 
-def _show_group(group: Group) -> None:
+def _print_group(group: DuplicateGroup) -> None:
     alike = any(copy.certainty == "similar" for copy in group.others)
     if alike:
-        click.echo(f"        {shown(group.keeper.path)}")
+        click.echo(f"        {printable(group.keeper.path)}")
     else:
-        click.echo(f"keep    {shown(group.keeper.path)}  ({group.reason})")
+        click.echo(f"keep    {printable(group.keeper.path)}  ({group.reason})")
     for copy in group.others:
         if alike:
-            click.echo(f"        {shown(copy.path)}")
+            click.echo(f"        {printable(copy.path)}")
         else:
             click.echo(
-                f"{copy.certainty or '':6}  {shown(copy.path)}  ({copy.difference}{_with(copy)})"
+                f"{copy.certainty or '':6}  {printable(copy.path)}  ({copy.difference}{_format_companions(copy)})"
             )
     click.echo()
 
 
-def _with(copy: Copy) -> str:
-    return "".join(f", with {shown(Path(path).name)}" for path in copy.companions)
+def _format_companions(copy: DuplicateFile) -> str:
+    return "".join(f", with {printable(Path(path).name)}" for path in copy.companions)
 
 
-def _told(found: Duplicates) -> str:
+def _format_totals(found: Duplicates) -> str:
     files = sum(len(group.others) for group in found.groups)
-    size = sum(group.bytes for group in found.groups)
+    size = sum(group.others_size_bytes for group in found.groups)
     parts = [
-        f"{files:,} duplicates of {len(found.groups):,} pictures, {_megabytes(size)}"
+        f"{files:,} duplicates of {len(found.groups):,} pictures, {_format_size(size)}"
         if found.groups
         else "no duplicates"
     ]
@@ -133,5 +145,5 @@ def _told(found: Duplicates) -> str:
     return "; ".join(parts)
 
 
-def _megabytes(size: int) -> str:
+def _format_size(size: int) -> str:
     return f"{size / 1e9:,.1f} GB" if size >= 1e9 else f"{size / 1e6:,.1f} MB"

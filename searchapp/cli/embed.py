@@ -9,33 +9,35 @@ from typing import Any
 import click
 
 from searchapp.cli.shared_options import (
-    Command,
+    AppCommand,
     model_options,
-    note,
-    taken,
+    pop_model_options,
+    print_note,
     truncate_option,
     verbose_option,
 )
 from searchapp.errors import QueryError
 from searchapp.types import Query
 
-MODEL = "vlm2vec"
+DEFAULT_MODEL = "vlm2vec"
 # The example's own, which it embeds when nothing else is given.
-WIKIMEDIA = "https://upload.wikimedia.org/wikipedia/commons/thumb/"
-SAMPLES = {
+WIKIMEDIA_URL = "https://upload.wikimedia.org/wikipedia/commons/thumb/"
+SAMPLE_QUERIES = {
     "text": Query("A dog sitting in the grass"),
-    "image": Query(image=f"{WIKIMEDIA}4/47/American_Eskimo_Dog.jpg/360px-American_Eskimo_Dog.jpg"),
+    "image": Query(
+        image=f"{WIKIMEDIA_URL}4/47/American_Eskimo_Dog.jpg/360px-American_Eskimo_Dog.jpg"
+    ),
     "text+image": Query(
         "A cat standing in the snow.",
-        f"{WIKIMEDIA}b/b6/Felis_catus-cat_on_snow.jpg/179px-Felis_catus-cat_on_snow.jpg",
+        f"{WIKIMEDIA_URL}b/b6/Felis_catus-cat_on_snow.jpg/179px-Felis_catus-cat_on_snow.jpg",
     ),
 }
 
 
-@click.command(cls=Command)
+@click.command(cls=AppCommand)
 @click.option(
     "--modality",
-    type=click.Choice(list(SAMPLES)),
+    type=click.Choice(list(SAMPLE_QUERIES)),
     default="image",
     show_default=True,
     help="What to embed.",
@@ -79,8 +81,8 @@ def command(
     from searchapp.indexing.embedding.choose_engines import EngineChoice
     from searchapp.search import query_vector
 
-    query = _query(modality, text, image)
-    spec = models.resolve(model or MODEL, taken(arguments))
+    query = _build_query(modality, text, image)
+    spec = models.resolve_model(model or DEFAULT_MODEL, pop_model_options(arguments))
     start = start_until_exit(EngineChoice(verbose=verbose, seed=seed))
     vector = query_vector.embed_query(spec, query, start, truncate=truncate)
     if npy is not None:
@@ -90,15 +92,15 @@ def command(
 
         with write_output(npy) as temporary, temporary.open("wb") as file:
             np.save(file, vector)
-        note(f"{len(vector)} numbers in {npy}")
+        print_note(f"{len(vector)} numbers in {npy}")
     if npy is None or as_json:
         click.echo(json.dumps([float(number) for number in vector]))
 
 
-def _query(modality: str, text: str | None, image: str | None) -> Query:
+def _build_query(modality: str, text: str | None, image: str | None) -> Query:
     """Return what is to be embedded: what was given, or the sample where nothing was."""
     if text is None and image is None:
-        return SAMPLES[modality]
+        return SAMPLE_QUERIES[modality]
     if "text" in modality and not text:
         raise QueryError(f"--modality {modality} needs --text")
     if "image" in modality and not image:

@@ -10,16 +10,16 @@ from typing import Any
 import click
 
 from searchapp.cli.shared_options import (
-    Command,
+    AppCommand,
     json_option,
     model_options,
+    pop_model_options,
     print_json,
-    taken,
     verbose_option,
 )
 
 
-@click.command(cls=Command)
+@click.command(cls=AppCommand)
 @click.option(
     "--captions",
     type=click.Path(path_type=Path, exists=True, dir_okay=False),
@@ -63,16 +63,18 @@ def command(
 
     from searchapp import models
     from searchapp.bench import captions as reader
-    from searchapp.bench.evaluation import Evaluation, evaluate
+    from searchapp.bench.evaluation import Evaluation, evaluate_model
     from searchapp.cli.start_engine import start_until_exit
     from searchapp.indexing.embedding.choose_engines import EngineChoice
 
-    pictures = reader.read(captions, split)
-    spec = models.resolve(model or models.default_model(), taken(arguments))
+    pictures = reader.read_captions(captions, split)
+    spec = models.resolve_model(
+        model or models.choose_default_model(), pop_model_options(arguments)
+    )
     engine = start_until_exit(EngineChoice(verbose=verbose))(spec)
     with Bar(console=Console(stderr=True), disable=not sys.stderr.isatty()) as bar:
         task = bar.add_task("embedding", total=None)
-        for event in evaluate(engine, pictures, images):
+        for event in evaluate_model(engine, pictures, images):
             if isinstance(event, Evaluation):
                 result = event
             else:

@@ -6,10 +6,16 @@ from pathlib import Path
 
 import click
 
-from searchapp.cli.shared_options import Command, collection_option, library_option, note, shown
+from searchapp.cli.shared_options import (
+    AppCommand,
+    collection_option,
+    library_option,
+    print_note,
+    printable,
+)
 
 
-@click.command(cls=Command)
+@click.command(cls=AppCommand)
 @click.argument("file", type=click.Path(path_type=Path))
 @collection_option
 @library_option
@@ -28,6 +34,6 @@ def command(file: Path, collection: str | None, library: Path | None) -> None:
     """
     from searchapp.library import Library
 
-    with Library.open(library, tell=note) as opened:
+    with Library.open(library, tell=print_note) as opened:
         count = opened.export(file, collection)
-    note(f"{count:,} images in {shown(str(file))}")
+    print_note(f"{count:,} images in {printable(str(file))}")

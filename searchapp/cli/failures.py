@@ -8,18 +8,18 @@ from pathlib import Path
 import click
 
 from searchapp.cli.shared_options import (
-    Command,
+    AppCommand,
     collection_option,
     json_option,
     library_option,
-    note,
     print_json,
+    print_note,
     print_path,
-    shown,
+    printable,
 )
 
 
-@click.command(cls=Command)
+@click.command(cls=AppCommand)
 @json_option
 @click.option("--paths", is_flag=True, help="Print only paths, one a line.")
 @click.option("-0", "null", is_flag=True, help="Print only paths, each ended by a null byte.")
@@ -38,7 +38,7 @@ def command(
     """
     from searchapp.library import Library
 
-    with Library.open(library, tell=note) as opened:
+    with Library.open(library, tell=print_note) as opened:
         failures = opened.failures(collection)
     if as_json:
         print_json([asdict(failure) for failure in failures])
@@ -47,6 +47,6 @@ def command(
         if paths or null:
             print_path(failure.path, b"\0" if null else b"\n")
             continue
-        click.echo(f"{shown(failure.path)}: {failure.message} ({failure.stage})")
+        click.echo(f"{printable(failure.path)}: {failure.message} ({failure.stage})")
     if not failures:
-        note("no failures")
+        print_note("no failures")

@@ -27,7 +27,7 @@ def parse_with(kind: type[Value]) -> Callback[Value]:
     return parse
 
 
-OPTIONS = (
+FILTER_OPTIONS = (
     click.option(
         "--in", "folder", type=click.Path(path_type=str), metavar="FOLDER",
         help="Only below FOLDER.",
@@ -60,7 +60,7 @@ OPTIONS = (
         help="Only with this keyword, in any case: holiday, 'new*'. Repeat it to ask for several.",
     ),
     click.option(
-        "--format", metavar="NAME", shell_complete=shell_completion.formats,
+        "--format", metavar="NAME", shell_complete=shell_completion.complete_formats,
         help="Only files of a format: jpeg, heic ...",
     ),
     click.option(
@@ -83,6 +83,6 @@ OPTIONS = (
 
 def filter_options(function: Function) -> Function:
     """Add an option for each field of types.Filter, which they are named after."""
-    for option in reversed(OPTIONS):
+    for option in reversed(FILTER_OPTIONS):
         function = option(function)
     return function

@@ -8,17 +8,17 @@ from pathlib import Path
 import click
 
 from searchapp.cli.shared_options import (
-    Command,
+    AppCommand,
     collection_option,
     json_option,
     library_option,
-    note,
     print_json,
-    shown,
+    print_note,
+    printable,
 )
 
 
-@click.command(cls=Command)
+@click.command(cls=AppCommand)
 @click.argument("file", type=click.Path(path_type=Path, exists=True, dir_okay=False))
 @collection_option
 @json_option
@@ -34,9 +34,11 @@ def command(file: Path, collection: str | None, as_json: bool, library: Path | N
     """
     from searchapp.library import Library
 
-    with Library.open(library, create=True, tell=note) as opened:
+    with Library.open(library, create=True, tell=print_note) as opened:
         loaded = opened.load(file, collection)
     if as_json:
         print_json(asdict(loaded))
     else:
-        note(f"{loaded.images:,} images and {loaded.files:,} files, in {shown(loaded.collection)}")
+        print_note(
+            f"{loaded.images:,} images and {loaded.files:,} files, in {printable(loaded.collection)}"
+        )

@@ -10,7 +10,7 @@ from typing import Any
 import click
 
 from searchapp.cli.shared_options import (
-    Command,
+    AppCommand,
     api_key_option,
     collection_option,
     engine_option,
@@ -20,9 +20,9 @@ from searchapp.cli.shared_options import (
     library_option,
     megapixels_option,
     model_options,
-    note,
+    pop_model_options,
     print_json,
-    taken,
+    print_note,
     vectors_option,
     verbose_option,
 )
@@ -30,7 +30,7 @@ from searchapp.errors import Interrupted
 from searchapp.types import IndexOptions
 
 
-@click.command(cls=Command)
+@click.command(cls=AppCommand)
 @click.argument(
     "folders", nargs=-1, required=True, type=click.Path(path_type=str), metavar="FOLDER|URL..."
 )
@@ -99,25 +99,25 @@ def command(
     searchapp index --dry-run ~/Pictures /mnt/camera
     searchapp index s3://my-bucket/photos
     """
-    from searchapp.cli.progress import follow, summed_up
+    from searchapp.cli.progress import format_summary, show_run
     from searchapp.cli.start_engine import start_until_exit
-    from searchapp.cli.watchdog import watched
-    from searchapp.files.library_folder import library_folder
+    from searchapp.cli.watchdog import exit_on_hang
+    from searchapp.files.library_folder import resolve_library_folder
     from searchapp.indexing.embedding.choose_engines import EngineChoice
     from searchapp.library import Library
 
-    options = IndexOptions(model_options=taken(arguments), **arguments)
+    options = IndexOptions(model_options=pop_model_options(arguments), **arguments)
     if engine and cluster:
         raise click.UsageError("--engine and --cluster exclude each other")
     choice = EngineChoice(engine, api_key, cluster, verbose)
     with Library.open(
         library, create=True, dry=options.dry_run, start=start_until_exit(choice, announce=False),
-        start_many=choice.start_many, tell=note,
+        start_many=choice.start_many, tell=print_note,
     ) as opened:  # fmt: skip
         try:
-            summary = follow(watched(opened.index(folders, options)))
-            if summary.kept and not options.dry_run and _agreed(summary.kept):
-                again = follow(opened.index(folders, replace(options, prune=True)))
+            summary = show_run(exit_on_hang(opened.index(folders, options)))
+            if summary.kept and not options.dry_run and _confirm_forget(summary.kept):
+                again = show_run(opened.index(folders, replace(options, prune=True)))
                 summary = replace(summary, removed=summary.removed + again.removed, kept=0)
         except KeyboardInterrupt:
             raise Interrupted(
@@ -126,13 +126,15 @@ def command(
     if as_json:
         print_json(asdict(summary))
     elif options.dry_run:
-        note(f"{summary.added:,} would be read, {summary.removed:,} forgotten; nothing was changed")
+        print_note(
+            f"{summary.added:,} would be read, {summary.removed:,} forgotten; nothing was changed"
+        )
     else:
-        note(f"{summed_up(summary)}; in {library_folder(library)}")
+        print_note(f"{format_summary(summary)}; in {resolve_library_folder(library)}")
 
 
-def _agreed(lost: int) -> bool:
+def _confirm_forget(lost_files: int) -> bool:
     """Ask a person, where there is one, whether lost files are to be forgotten."""
     if not (sys.stdin.isatty() and sys.stderr.isatty()):
         return False
-    return click.confirm(f"Forget the {lost:,} files?", default=False, err=True)
+    return click.confirm(f"Forget the {lost_files:,} files?", default=False, err=True)

@@ -10,7 +10,7 @@ import click
 from click.shell_completion import CompletionItem
 
 
-def _module(name: str) -> str:
+def _module_name(name: str) -> str:
     return f"{name}_" if iskeyword(name) else name
 
 
@@ -30,7 +30,7 @@ class LazyGroup(click.Group):
         """Import a command."""
         if name not in self._descriptions:
             return None
-        command: click.Command = import_module(f"{self._package}.{_module(name)}").command
+        command: click.Command = import_module(f"{self._package}.{_module_name(name)}").command
         return command
 
     def shell_complete(self, ctx: click.Context, incomplete: str) -> list[CompletionItem]:

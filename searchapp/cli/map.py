@@ -10,13 +10,13 @@ import click
 
 from searchapp.cli.filter_options import filter_options
 from searchapp.cli.shared_options import (
-    Command,
-    animated,
+    AppCommand,
+    can_redraw,
     collection_option,
     json_option,
     library_option,
-    note,
     print_json,
+    print_note,
 )
 from searchapp.types import SearchOptions
 
@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 MAX_PICTURES = 5000  # with more, layout and page take too long
 
 
-@click.command(cls=Command)
+@click.command(cls=AppCommand)
 @click.option(
     "--html", "file", type=click.Path(path_type=Path, dir_okay=False), default="map.html",
     show_default=True, metavar="FILE", help="Write the page to FILE.",
@@ -55,16 +55,16 @@ def command(
     from searchapp.library import Library
     from searchapp.pages.map import make_map
 
-    with Library.open(library, tell=note) as opened:
+    with Library.open(library, tell=print_note) as opened:
         written = _follow(make_map(opened, file, SearchOptions(**arguments), count))
     if as_json:
         print_json({"file": str(file), "pictures": written.pictures, "of": written.matching,
                     "left_out": written.unreadable})  # fmt: skip
     else:
         total = f" for {written.matching:,}" if written.matching > written.pictures else ""
-        note(f"wrote a map of {written.pictures:,} pictures{total} to {file}")
+        print_note(f"wrote a map of {written.pictures:,} pictures{total} to {file}")
     if written.unreadable:
-        note(f"unreadable pictures left out: {written.unreadable:,}")
+        print_note(f"unreadable pictures left out: {written.unreadable:,}")
     if open_it:
         click.launch(str(file.absolute()))
 
@@ -76,9 +76,9 @@ def _follow(events: Iterator[MapStep | MapWritten]) -> MapWritten:
     for event in events:
         if isinstance(event, MapWritten):
             written = event
-        elif animated():
+        elif can_redraw():
             count = f" {event.done:,}/{event.total:,}" if event.total else ""
             click.echo(f"\r\x1b[K{event.description}{count} ...", nl=False, err=True)
-    if animated():
+    if can_redraw():
         click.echo("\r\x1b[K", nl=False, err=True)
     return written

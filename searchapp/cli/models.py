@@ -5,11 +5,11 @@ from __future__ import annotations
 import click
 
 from searchapp import models
-from searchapp.cli.shared_options import Command, json_option, print_json
+from searchapp.cli.shared_options import AppCommand, json_option, print_json
 from searchapp.models import ModelSpec, hub
 
 
-@click.command(cls=Command)
+@click.command(cls=AppCommand)
 @json_option
 def command(as_json: bool) -> None:
     """List the models that can be named; a folder on disk or a TOML file will do as well.
@@ -17,9 +17,9 @@ def command(as_json: bool) -> None:
     \b
     searchapp models
     """
-    specs = models.available()
+    specs = models.list_available_models()
     if as_json:
-        print_json([_as_dict(spec) for spec in specs])
+        print_json([_spec_to_dict(spec) for spec in specs])
         return
     click.echo(f"{'name':<24}{'dimensions':>10}  {'takes':<26}{'size':>8}  {'licence':<14}on disk")
     for spec in specs:
@@ -27,10 +27,10 @@ def command(as_json: bool) -> None:
             f"{spec.name:<24}{spec.dimensions:>10}  {', '.join(spec.modalities):<26}"
             f"{spec.weights_mb:>5} MB  {spec.licence:<14}{'yes' if hub.is_on_disk(spec) else 'no'}"
         )
-    click.echo(f"\nwith no --model: {models.default_model()}")
+    click.echo(f"\nwith no --model: {models.choose_default_model()}")
 
 
-def _as_dict(spec: ModelSpec) -> dict[str, object]:
+def _spec_to_dict(spec: ModelSpec) -> dict[str, object]:
     return {
         "name": spec.name,
         "dimensions": spec.dimensions,

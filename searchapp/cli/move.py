@@ -6,11 +6,11 @@ from pathlib import Path
 
 import click
 
-from searchapp.cli.shared_options import Command, collection_option, library_option, note
+from searchapp.cli.shared_options import AppCommand, collection_option, library_option, print_note
 from searchapp.errors import Interrupted
 
 
-@click.command(cls=Command)
+@click.command(cls=AppCommand)
 @click.argument("vectors", metavar="faiss|milvus:URL|milvus:FILE.db")
 @collection_option
 @library_option
@@ -32,14 +32,14 @@ def command(vectors: str, collection: str | None, library: Path | None) -> None:
     searchapp move milvus:vectors.db
     searchapp move faiss
     """
-    from searchapp.cli.progress import drawn
+    from searchapp.cli.progress import show_events
     from searchapp.library import Library
 
-    with Library.open(library, tell=note) as opened:
+    with Library.open(library, tell=print_note) as opened:
         try:
-            drawn(opened.move(vectors, collection))
+            show_events(opened.move(vectors, collection))
         except KeyboardInterrupt:
             raise Interrupted("stopped; the same command goes on from here") from None
-        told = {each.name: each for each in opened.info().collections}
-    moved = next(iter(told.values())) if collection is None else told[collection]
-    note(f"{moved.name}: {moved.index_images:,} vectors in {moved.vectors}")
+        collections = {each.name: each for each in opened.info().collections}
+    moved = next(iter(collections.values())) if collection is None else collections[collection]
+    print_note(f"{moved.name}: {moved.index_images:,} vectors in {moved.vectors}")

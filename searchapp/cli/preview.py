@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, cast
 
 import click
 
-from searchapp.cli.shared_options import note, shown
+from searchapp.cli.shared_options import print_note, printable
 from searchapp.errors import PictureError
 
 if TYPE_CHECKING:
@@ -26,7 +26,7 @@ def print_preview(hits: Sequence[Hit], how: str) -> bool:
     Return False, after a note, if how is auto and the output is not a terminal.
     """
     if how == "auto" and not sys.stdout.isatty():
-        note(
+        print_note(
             "--preview: the output is not a terminal; name a protocol to draw anyway: "
             "--preview=blocks (or kitty, iterm, sixel)"
         )
@@ -43,10 +43,10 @@ def print_preview(hits: Sequence[Hit], how: str) -> bool:
         for hit in hits:
             last = f"(and {len(hit.also)} more)" if hit.also else ""
             try:
-                image = thumbnails.thumbnail(hit.path, side, hit.seconds)
+                image = thumbnails.make_thumbnail(hit.path, side, hit.seconds)
             except PictureError as error:
                 image, last = None, f"{error} {last}"
-            path = _wrap(shown(hit.path), screen.columns - columns - 3)
+            path = _wrap(printable(hit.path), screen.columns - columns - 3)
             yield image, [f"{hit.score:.3f}", *path, last]
 
     for piece in encode_table(rows(), protocol, screen, columns, ROWS):

@@ -13,57 +13,59 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, TaskID, TextColumn, TimeRemainingColumn
 from rich.progress import Progress as Bar
 
-from searchapp.cli.shared_options import animated, shown
+from searchapp.cli.shared_options import can_redraw, printable
 from searchapp.files.extras import install_hint
 from searchapp.types import (
-    Comparing,
-    Describing,
+    ComparisonStarted,
+    DuplicatesFound,
     EngineStarting,
-    Event,
-    Failed,
-    Finished,
-    Found,
-    IndexMaking,
-    Kept,
+    FileFailed,
+    IndexBuilding,
+    IndexEvent,
+    MetadataRefreshing,
+    MilvusUploading,
     Progress,
+    RunFinished,
     RunSummary,
-    Scanned,
-    Uploading,
+    ScanFinished,
+    VanishedFilesKept,
 )
 
-NODES = 8  # of a cluster, that a line tells
-SECONDS_BETWEEN_LINES = 5.0
-Shown = TypeVar("Shown", bound=Event | Comparing | Found)
+MAX_NODES_SHOWN = 8  # of a cluster, that a line tells
+LINE_INTERVAL_S = 5.0
+EventT = TypeVar("EventT", bound=IndexEvent | ComparisonStarted | DuplicatesFound)
 
 
-def follow(events: Iterable[Event]) -> RunSummary:
+def show_run(events: Iterable[IndexEvent]) -> RunSummary:
     """Draw events on stderr until the run is finished; return its summary."""
     summary = RunSummary()
-    for event in watching(events, "indexing"):
-        if isinstance(event, Finished):
+    for event in draw_and_yield(events, "indexing"):
+        if isinstance(event, RunFinished):
             summary = event.summary
     return summary
 
 
-def drawn(events: Iterable[Event]) -> None:
+def show_events(events: Iterable[IndexEvent]) -> None:
     """Draw events that are no run's on stderr."""
-    for _ in watching(events, ""):
+    for _ in draw_and_yield(events, ""):
         pass
 
 
-def watching(events: Iterable[Shown], label: str) -> Iterator[Shown]:
+def draw_and_yield(events: Iterable[EventT], label: str) -> Iterator[EventT]:
     """Draw events on stderr, and yield each; label: what goes on."""
-    display = BarDisplay(label) if animated() else LineDisplay()
+    display = BarDisplay(label) if can_redraw() else LineDisplay()
     with display:
         for event in events:
             display.show(event)
             yield event
 
 
-def told(event: Event | Comparing | Found) -> str | None:
+def format_event(event: IndexEvent | ComparisonStarted | DuplicatesFound) -> str | None:
     """Put an event in a line; None where there is nothing to say but progress."""
     match event:
-        case Scanned(files=files, work=work, failed_before=failed, videos_left=videos):
+        case ScanFinished(
+            files=files, pending_files=work, failed_before=failed, skipped_videos=videos
+        ):
             line = f"{files:,} picture files, {work:,} to read"
             if failed:
                 line += (
@@ -74,29 +76,29 @@ def told(event: Event | Comparing | Found) -> str | None:
                 line += f"; {videos:,} videos left out; to read them: {install_hint('video')}"
             return line
         case EngineStarting(model=model):
-            return f"starting vLLM with {shown(Path(model).name)} ..."
-        case IndexMaking(vectors=vectors, kind=kind):
+            return f"starting vLLM with {printable(Path(model).name)} ..."
+        case IndexBuilding(vectors=vectors, kind=kind):
             return f"making the index {kind} of {vectors:,} vectors ..."
-        case Kept(root=root, lost=lost, known=known):
+        case VanishedFilesKept(root=root, vanished_files=lost, known_files=known):
             return (
-                f"{lost:,} of {known:,} files below {shown(root)} are gone: kept, in case a drive "
+                f"{lost:,} of {known:,} files below {printable(root)} are gone: kept, in case a drive "
                 "is not mounted; --prune forgets them"
             )
-        case Describing(done=0, total=total, beside=True):
+        case MetadataRefreshing(done=0, total=total, has_changed_sidecars=True):
             return f"reading what .xmp files say of {total:,} picture{'s' * (total > 1)} ..."
-        case Describing(done=0, total=total):
+        case MetadataRefreshing(done=0, total=total):
             return (
                 f"reading the metadata of {total:,} picture{'s' * (total > 1)} again, once, since "
                 "this version knows more of them; nothing is embedded ..."
             )
-        case Comparing(images=images):
+        case ComparisonStarted(images=images):
             return f"comparing {images:,} pictures ..."
-        case Failed(failure=failure):
-            return f"left out {shown(failure.path)}: {failure.message}"
+        case FileFailed(failure=failure):
+            return f"left out {printable(failure.path)}: {failure.message}"
     return None
 
 
-def summed_up(summary: RunSummary) -> str:
+def format_summary(summary: RunSummary) -> str:
     """Put what a run did in a line."""
     parts = [
         f"{count:,} {what}"
@@ -115,13 +117,13 @@ def summed_up(summary: RunSummary) -> str:
     return f"{', '.join(parts) or 'no pictures'}; {summary.seconds:.1f} s{speed}"
 
 
-def _rate(event: Progress) -> str:
+def _format_rate(event: Progress) -> str:
     rate = f"{event.images_per_second:.1f} images/s"
     if not event.nodes:
         return rate
     nodes = [f"{name} {rate:.1f}" for name, rate in event.nodes.items()]
-    rest = f", and {len(nodes) - NODES} more" if len(nodes) > NODES else ""
-    return f"{rate} ({', '.join(nodes[:NODES])}{rest})"
+    rest = f", and {len(nodes) - MAX_NODES_SHOWN} more" if len(nodes) > MAX_NODES_SHOWN else ""
+    return f"{rate} ({', '.join(nodes[:MAX_NODES_SHOWN])}{rest})"
 
 
 class BarDisplay:
@@ -139,8 +141,8 @@ class BarDisplay:
             console=self._console,
         )
         self._tasks: dict[str, TaskID] = {}
-        self._describing = TaskID(0)
-        self._started = False
+        self._describing_task = TaskID(0)
+        self._is_started = False
 
     def __enter__(self) -> Self:
         return self
@@ -151,51 +153,53 @@ class BarDisplay:
         error: BaseException | None,
         trace: TracebackType | None,
     ) -> None:
-        if self._started:
+        if self._is_started:
             self._bar.stop()
 
-    def show(self, event: Event | Comparing | Found) -> None:
+    def show(self, event: IndexEvent | ComparisonStarted | DuplicatesFound) -> None:
         """Draw an event. The bar begins after the engine's start, which hides all output."""
-        line = told(event)
+        line = format_event(event)
         if line is not None:
             self._console.print(line, markup=False)
-        if isinstance(event, Describing):
+        if isinstance(event, MetadataRefreshing):
             self._show_describing(event)
         if isinstance(event, Progress):
-            rate = _rate(event) if event.images_per_second else ""
-            self._draw(self._label, event.done, event.total, rate)
-        if isinstance(event, Uploading):
-            self._draw("sending to Milvus", event.done, event.total, "")
+            rate = _format_rate(event) if event.images_per_second else ""
+            self._update_bar(self._label, event.done, event.total, rate)
+        if isinstance(event, MilvusUploading):
+            self._update_bar("sending to Milvus", event.done, event.total, "")
 
-    def _draw(self, what: str, done: int, total: int, rate: str) -> None:
-        if not self._started:
+    def _update_bar(self, what: str, done: int, total: int, rate: str) -> None:
+        if not self._is_started:
             self._bar.start()
-            self._started = True
+            self._is_started = True
         if what not in self._tasks:
             self._tasks[what] = self._bar.add_task(what, total=total, rate="")
         self._bar.update(self._tasks[what], completed=done, total=total, rate=rate)
 
-    def _show_describing(self, event: Describing) -> None:
+    def _show_describing(self, event: MetadataRefreshing) -> None:
         """Draw a bar that goes away when all are read: an engine may start after it."""
         if event.done == 0:
             self._bar.start()
-            self._started = True
-            self._describing = self._bar.add_task("reading", total=event.total, rate="")
+            self._is_started = True
+            self._describing_task = self._bar.add_task("reading", total=event.total, rate="")
         elif event.done < event.total:
-            self._bar.update(self._describing, completed=event.done)
+            self._bar.update(self._describing_task, completed=event.done)
         else:
-            self._bar.remove_task(self._describing)
+            self._bar.remove_task(self._describing_task)
             self._bar.stop()
-            self._started = False
+            self._is_started = False
 
 
 class LineDisplay:
     """Plain lines for logs and pipes."""
 
     def __init__(self) -> None:
-        self._told = -SECONDS_BETWEEN_LINES  # the first is told
-        self._first: tuple[float, int] | None = None  # when progress was first told, and how far
-        self._sent = 0.0  # when it was last told how much was sent
+        self._last_line_at = -LINE_INTERVAL_S  # the first is told
+        self._first_progress: tuple[float, int] | None = (
+            None  # when progress was first told, and how far
+        )
+        self._last_upload_line_at = 0.0  # when it was last told how much was sent
 
     def __enter__(self) -> Self:
         return self
@@ -203,30 +207,34 @@ class LineDisplay:
     def __exit__(self, *_: object) -> None:
         pass
 
-    def show(self, event: Event | Comparing | Found) -> None:
+    def show(self, event: IndexEvent | ComparisonStarted | DuplicatesFound) -> None:
         """Print an event; of progress, the first, the last, and one every few seconds."""
-        line = told(event)
-        if isinstance(event, Describing) and 0 < event.done < event.total:
+        line = format_event(event)
+        if isinstance(event, MetadataRefreshing) and 0 < event.done < event.total:
             now = time.monotonic()
-            if now - self._told >= SECONDS_BETWEEN_LINES:
-                self._told = now
+            if now - self._last_line_at >= LINE_INTERVAL_S:
+                self._last_line_at = now
                 line = f"{event.done:,}/{event.total:,} read"
         if isinstance(event, Progress):
             now = time.monotonic()
-            self._first = self._first or (now, event.done)
-            if event.done < event.total and now - self._told < SECONDS_BETWEEN_LINES:
+            self._first_progress = self._first_progress or (now, event.done)
+            if event.done < event.total and now - self._last_line_at < LINE_INTERVAL_S:
                 return
-            self._told = now
-            line = f"{event.done:,}/{event.total:,} done, {_rate(event)}"
-            begun, before = self._first
-            if before < event.done < event.total:
-                left = (event.total - event.done) * (now - begun) / (event.done - before)
-                line += f", about {left:.0f} s left"
-        if isinstance(event, Uploading):
+            self._last_line_at = now
+            line = f"{event.done:,}/{event.total:,} done, {_format_rate(event)}"
+            first_at, first_done = self._first_progress
+            if first_done < event.done < event.total:
+                remaining_s = (
+                    (event.total - event.done) * (now - first_at) / (event.done - first_done)
+                )
+                line += f", about {remaining_s:.0f} s left"
+        if isinstance(event, MilvusUploading):
             now = time.monotonic()
-            if event.done < event.total and now - self._sent < SECONDS_BETWEEN_LINES:
+            if event.done < event.total and now - self._last_upload_line_at < LINE_INTERVAL_S:
                 return
-            self._sent = now
-            line = f"{event.done:,}/{event.total:,} vectors sent to Milvus at {shown(event.place)}"
+            self._last_upload_line_at = now
+            line = (
+                f"{event.done:,}/{event.total:,} vectors sent to Milvus at {printable(event.place)}"
+            )
         if line is not None:
             print(line, file=sys.stderr, flush=True)

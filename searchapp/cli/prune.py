@@ -7,10 +7,16 @@ from pathlib import Path
 
 import click
 
-from searchapp.cli.shared_options import Command, json_option, library_option, note, print_json
+from searchapp.cli.shared_options import (
+    AppCommand,
+    json_option,
+    library_option,
+    print_json,
+    print_note,
+)
 
 
-@click.command(cls=Command)
+@click.command(cls=AppCommand)
 @click.option("--dry-run", is_flag=True, help="Only tell what there is to do.")
 @click.option(
     "--missing",
@@ -31,7 +37,7 @@ def command(dry_run: bool, missing: bool, as_json: bool, library: Path | None) -
     """
     from searchapp.library import Library
 
-    with Library.open(library, tell=note) as opened:
+    with Library.open(library, tell=print_note) as opened:
         pruned = opened.prune(missing=missing, dry=dry_run)
     if as_json:
         print_json(asdict(pruned))
@@ -42,4 +48,4 @@ def command(dry_run: bool, missing: bool, as_json: bool, library: Path | None) -
     if pruned.thumbnails:
         parts.append(f"{pruned.thumbnails:,} thumbnails")
     end = "would be removed; nothing was changed" if dry_run else "removed"
-    note(f"{', '.join(parts)} {end}" + ("; the catalogue is smaller now" * pruned.compacted))
+    print_note(f"{', '.join(parts)} {end}" + ("; the catalogue is smaller now" * pruned.compacted))

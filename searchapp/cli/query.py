@@ -10,9 +10,9 @@ import click
 
 from searchapp.cli.filter_options import filter_options
 from searchapp.cli.preview import print_preview
-from searchapp.cli.query_terms import question, title
+from searchapp.cli.query_terms import build_query, format_title
 from searchapp.cli.shared_options import (
-    Command,
+    AppCommand,
     api_key_option,
     collection_option,
     engine_option,
@@ -20,11 +20,11 @@ from searchapp.cli.shared_options import (
     keep_alive_option,
     library_option,
     model_option,
-    note,
+    parse_min_score,
     print_json,
+    print_note,
     print_path,
-    score,
-    shown,
+    printable,
     truncate_option,
     trust_option,
     verbose_option,
@@ -32,13 +32,13 @@ from searchapp.cli.shared_options import (
 from searchapp.cli.start_engine import start_until_exit
 from searchapp.cli.terminal_protocol import PROTOCOLS
 from searchapp.files.copy_hits import copy_hits, link_hits, local_file
-from searchapp.files.library_folder import library_folder
+from searchapp.files.library_folder import resolve_library_folder
 from searchapp.server.answer_query import answer_query
-from searchapp.server.client import Residence
-from searchapp.types import AUTO, Answer, Hit, SearchOptions, clock
+from searchapp.server.client import ResidentConfig
+from searchapp.types import AUTO_MIN_SCORE, Hit, SearchOptions, SearchResult, format_clock
 
 
-class _Command(Command):
+class _QueryCommand(AppCommand):
     """Accepts --preview without a value, and never takes the next word as its value."""
 
     def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
@@ -48,7 +48,7 @@ class _Command(Command):
         return super().parse_args(ctx, options + args[end:])
 
 
-@click.command(cls=_Command)
+@click.command(cls=_QueryCommand)
 @click.argument("text", required=False)
 @click.option(
     "--image", "images", multiple=True, metavar="FILE|URL",
@@ -70,7 +70,7 @@ class _Command(Command):
 )  # fmt: skip
 @filter_options
 @click.option(
-    "--min-score", metavar="S|auto", callback=score,
+    "--min-score", metavar="S|auto", callback=parse_min_score,
     help="Only scores (cosines) of at least S; auto: only good matches.",
 )  # fmt: skip
 @click.option(
@@ -149,7 +149,7 @@ def command(
     ones are answered at once; it leaves when it had nothing to do for a while, or by `searchapp
     stop`.
     """
-    query = question(text, images, texts, minus_texts, minus_images)
+    query = build_query(text, images, texts, minus_texts, minus_images)
     options = SearchOptions(**arguments)
     from searchapp.indexing.embedding.choose_engines import EngineChoice
 
@@ -157,28 +157,28 @@ def command(
     answer = answer_query(
         query,
         options,
-        Residence(library_folder(library), keep_alive, engine, api_key),
+        ResidentConfig(resolve_library_folder(library), keep_alive, engine, api_key),
         start_until_exit(choice),
         use_resident=not (no_daemon or verbose),
-        notify=note,
+        notify=print_note,
     )
     hits = answer.hits
     if html is not None:
         from searchapp.pages.contact_sheet import Section, write_contact_sheet
 
-        write_contact_sheet(html, [Section(title(query), hits)])
-        note(f"{len(hits)} pictures in {html}")
+        write_contact_sheet(html, [Section(format_title(query), hits)])
+        print_note(f"{len(hits)} pictures in {html}")
     if copy_to is not None:
-        note(f"{copy_hits(hits, copy_to):,} pictures copied to {shown(str(copy_to))}")
+        print_note(f"{copy_hits(hits, copy_to):,} pictures copied to {printable(str(copy_to))}")
     if link_to is not None:
-        note(f"{link_hits(hits, link_to):,} pictures linked to {shown(str(link_to))}")
+        print_note(f"{link_hits(hits, link_to):,} pictures linked to {printable(str(link_to))}")
     if open_best and hits:
         click.launch(local_file(hits[0]))
     if as_json:
         found = [hit.to_dict() for hit in hits]
         for each in found:
             del each["image_id"]  # valid in this library only
-        auto = options.min_score == AUTO
+        auto = options.min_score == AUTO_MIN_SCORE
         print_json({"good_match": answer.good, "hits": found} if auto else found)
     elif paths or null:
         for hit in hits:
@@ -193,18 +193,20 @@ def command(
 def _print_hits(hits: Sequence[Hit]) -> None:
     for hit in hits:
         also = f"  (and {len(hit.also)} more)" if hit.also else ""
-        time = "" if hit.seconds is None else f" @ {clock(hit.seconds)}"
-        click.echo(f"{hit.score:.3f}  {shown(hit.path)}{time}{also}")
+        time = "" if hit.seconds is None else f" @ {format_clock(hit.seconds)}"
+        click.echo(f"{hit.score:.3f}  {printable(hit.path)}{time}{also}")
 
 
-def _note_quality(answer: Answer, options: SearchOptions) -> None:
+def _note_quality(answer: SearchResult, options: SearchOptions) -> None:
     """Say if there are no hits, or no good ones."""
     if answer.hits and answer.good is False:
-        note("none of these is a good match, by their scores; --min-score auto leaves such out")
+        print_note(
+            "none of these is a good match, by their scores; --min-score auto leaves such out"
+        )
     elif not answer.hits:
-        if options.min_score == AUTO and answer.good is False:
-            note("no good match")
-        elif options.filter.asks or options.min_score is not None or options.offset:
-            note("no match within the limits")
+        if options.min_score == AUTO_MIN_SCORE and answer.good is False:
+            print_note("no good match")
+        elif options.base_filter.has_conditions or options.min_score is not None or options.offset:
+            print_note("no match within the limits")
         else:
-            note("no match")
+            print_note("no match")

@@ -9,16 +9,16 @@ from pathlib import Path
 from searchapp.errors import QueryError
 from searchapp.types import Query, Term
 
-WEIGHTED = re.compile(r"(.*):([+-]?(?:[0-9]+(?:\.[0-9]*)?|\.[0-9]+))", re.DOTALL)
+WEIGHT_PATTERN = re.compile(r"(.*):([+-]?(?:[0-9]+(?:\.[0-9]*)?|\.[0-9]+))", re.DOTALL)
 
 
-def weighted(value: str) -> tuple[str, float]:
+def split_weight(value: str) -> tuple[str, float]:
     """Split what ends in a colon and a number into text and weight; all else weighs 1."""
-    found = WEIGHTED.fullmatch(value)
-    return (found[1], float(found[2])) if found else (value, 1.0)
+    match = WEIGHT_PATTERN.fullmatch(value)
+    return (match[1], float(match[2])) if match else (value, 1.0)
 
 
-def question(
+def build_query(
     text: str | None,
     images: Sequence[str],
     texts: Sequence[str] = (),
@@ -29,7 +29,7 @@ def question(
 
     Raise QueryError where nothing is asked for, or a part is empty.
     """
-    pictures = [_picture(image) for image in images]
+    pictures = [_split_picture_weight(image) for image in images]
     simple = not (texts or minus_texts or minus_images) and len(pictures) <= 1
     if simple and all(weight == 1 for _, weight in pictures):
         query = Query(text, pictures[0][0] if pictures else None)
@@ -38,29 +38,32 @@ def question(
         return query
     terms = [Term(Query(text))] if text and text.strip() else []
     for sign, part in [(1, texts), (-1, minus_texts)]:
-        terms += [Term(Query(words), sign * weight) for words, weight in map(weighted, part)]
+        terms += [Term(Query(words), sign * weight) for words, weight in map(split_weight, part)]
     terms += [Term(Query(None, image), weight) for image, weight in pictures]
-    terms += [Term(Query(None, image), -weight) for image, weight in map(_picture, minus_images)]
+    terms += [
+        Term(Query(None, image), -weight)
+        for image, weight in map(_split_picture_weight, minus_images)
+    ]
     if any(term.query.modality is None or term.query.image == "" for term in terms):
         raise QueryError("a part of the question is empty")
     return terms
 
 
-def title(query: Query | Sequence[Term]) -> str:
+def format_title(query: Query | Sequence[Term]) -> str:
     """Return a question as a heading."""
     if isinstance(query, Query):
         return " + ".join(str(part) for part in (query.text, query.image) if part)
     parts = (
-        f"{'-' if term.weight < 0 else '+'} {_times(abs(term.weight))}{title(term.query)}"
+        f"{'-' if term.weight < 0 else '+'} {_format_weight(abs(term.weight))}{format_title(term.query)}"
         for term in query
     )
     return " ".join(parts).removeprefix("+ ")
 
 
-def _times(weight: float) -> str:
+def _format_weight(weight: float) -> str:
     return "" if weight == 1 else f"{weight:g} × "
 
 
-def _picture(value: str) -> tuple[str, float]:
+def _split_picture_weight(value: str) -> tuple[str, float]:
     """Split a weight from a picture, unless the whole is the name of a file."""
-    return (value, 1.0) if Path(value).exists() else weighted(value)
+    return (value, 1.0) if Path(value).exists() else split_weight(value)

@@ -7,17 +7,17 @@ from pathlib import Path
 import click
 
 from searchapp.cli.shared_options import (
-    Command,
+    AppCommand,
     api_key_option,
     engine_option,
     library_option,
-    note,
+    print_note,
     verbose_option,
 )
-from searchapp.files.library_folder import library_folder
+from searchapp.files.library_folder import resolve_library_folder
 
 
-@click.command(cls=Command)
+@click.command(cls=AppCommand)
 @click.option("--host", default="127.0.0.1", show_default=True, help="Where to listen.")
 @click.option(
     "--port",
@@ -50,13 +50,15 @@ def command(
     searchapp serve
     searchapp serve --host 0.0.0.0 --token "$(openssl rand -hex 16)"
     """
-    from searchapp.server.resident import Settings, prepare, run
+    from searchapp.server.resident import ResidentSettings, prepare, serve_library
 
-    settings = Settings(
-        library_folder(library), host=host, port=port, token=token, allow_urls=allow_urls,
-        engine=engine, api_key=api_key, verbose=verbose,
+    settings = ResidentSettings(
+        resolve_library_folder(library), host=host, port=port, token=token, allow_urls=allow_urls,
+        engine_url=engine, api_key=api_key, verbose=verbose,
     )  # fmt: skip
-    prepare(settings, note)
-    shown = f"[{host}]" if ":" in host else host
-    note(f"serving http://{shown}:{port}/{'?token=...' if token else ''}   (Ctrl-C ends it)")
-    run(settings)
+    prepare(settings, print_note)
+    url_host = f"[{host}]" if ":" in host else host
+    print_note(
+        f"serving http://{url_host}:{port}/{'?token=...' if token else ''}   (Ctrl-C ends it)"
+    )
+    serve_library(settings)

@@ -16,15 +16,15 @@ import click
 
 from searchapp.cli import shell_completion
 from searchapp.files.display_path import display_path
-from searchapp.types import AUTO, MAX_MEGAPIXELS, ModelOptions
+from searchapp.types import AUTO_MIN_SCORE, MAX_MEGAPIXELS, ModelOptions
 
 Function = TypeVar("Function", bound=Callable[..., Any])
 
 
-EXAMPLES = re.compile(r"\n*\x08\n((?:[ ]*(?:searchapp|eval|source) .*(?:\n|$))+)")
+EXAMPLES_PATTERN = re.compile(r"\n*\x08\n((?:[ ]*(?:searchapp|eval|source) .*(?:\n|$))+)")
 
 
-class Command(click.Command):
+class AppCommand(click.Command):
     """A command whose every option can be set by SEARCHAPP_ and its name.
 
     The examples in its help come last, under a heading of their own.
@@ -33,7 +33,7 @@ class Command(click.Command):
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         """Name the variables, and take the examples."""
         super().__init__(*args, **kwargs)
-        found = EXAMPLES.search(self.help or "")
+        found = EXAMPLES_PATTERN.search(self.help or "")
         self.examples = found[1].strip().splitlines() if found else []
         if found:
             self.help = f"{found.string[: found.start()]}\n\n{found.string[found.end() :]}".strip()
@@ -50,7 +50,7 @@ class Command(click.Command):
         super().format_epilog(ctx, formatter)
 
 
-def animated() -> bool:
+def can_redraw() -> bool:
     """Tell whether stderr is a terminal on which a line can be written over."""
     return sys.stderr.isatty() and os.environ.get("TERM", "") not in ("", "dumb")
 
@@ -64,7 +64,7 @@ library_option = click.option(
 json_option = click.option("--json", "as_json", is_flag=True, help="Print one JSON document.")
 model_option = click.option(
     "--model",
-    shell_complete=shell_completion.models,
+    shell_complete=shell_completion.complete_models,
     metavar="NAME|FOLDER",
     help="A model's name (see `searchapp models`) or a Hugging Face folder on disk.",
 )
@@ -94,7 +94,7 @@ keep_alive_option = click.option(
     help="How long the resident process stays with nothing to do.",
 )
 collection_option = click.option(
-    "--collection", metavar="NAME", shell_complete=shell_completion.collections,
+    "--collection", metavar="NAME", shell_complete=shell_completion.complete_collections,
     help="A collection; by default the one indexed last.",
 )  # fmt: skip
 verbose_option = click.option(
@@ -154,17 +154,17 @@ def model_options(function: Function) -> Function:
     return function
 
 
-def taken(arguments: dict[str, Any]) -> ModelOptions:
+def pop_model_options(arguments: dict[str, Any]) -> ModelOptions:
     """Return the options of a model among a command's arguments, and take them out."""
     return ModelOptions(**{field.name: arguments.pop(field.name) for field in fields(ModelOptions)})
 
 
-def score(
+def parse_min_score(
     context: click.Context, option: click.Parameter, value: str | None
 ) -> float | Literal["auto"] | None:
     """Read the least score: a number, or auto."""
-    if value is None or value == AUTO:
-        return AUTO if value else None
+    if value is None or value == AUTO_MIN_SCORE:
+        return AUTO_MIN_SCORE if value else None
     try:
         number = float(value)
     except ValueError:
@@ -184,11 +184,11 @@ def print_path(path: str, end: bytes) -> None:
     click.echo(os.fsencode(path) + end, nl=False)
 
 
-def shown(path: str) -> str:
+def printable(path: str) -> str:
     """Return a path as it can be shown on a terminal: no line breaks, no broken characters."""
     return display_path(path)
 
 
-def note(message: str) -> None:
+def print_note(message: str) -> None:
     """Tell something on stderr that is no data."""
     click.echo(message, err=True)

@@ -7,28 +7,30 @@ from contextlib import closing, suppress
 import click
 
 
-def models(context: click.Context, option: click.Parameter, begun: str) -> list[str]:
+def complete_models(context: click.Context, option: click.Parameter, prefix: str) -> list[str]:
     """Return the names of models; folders and files are completed where one is begun."""
     from searchapp import models
 
-    return [spec.name for spec in models.available() if spec.name.startswith(begun)]
+    return [spec.name for spec in models.list_available_models() if spec.name.startswith(prefix)]
 
 
-def collections(context: click.Context, option: click.Parameter, begun: str) -> list[str]:
+def complete_collections(context: click.Context, option: click.Parameter, prefix: str) -> list[str]:
     """Return the names of the library's collections."""
     with suppress(Exception):  # whatever is wrong with it, the shell is not the place to say so
         from searchapp.catalog import Catalog
-        from searchapp.files.library_folder import catalog_file, library_folder
+        from searchapp.files.library_folder import catalog_file, resolve_library_folder
 
         # Library.info would count all files, which takes seconds where there are millions.
-        file = catalog_file(library_folder(context.params.get("library")))
+        file = catalog_file(resolve_library_folder(context.params.get("library")))
         with closing(Catalog.open(file)) as catalog:
-            return [each.name for each in catalog.collections() if each.name.startswith(begun)]
+            return [
+                each.name for each in catalog.list_collections() if each.name.startswith(prefix)
+            ]
     return []
 
 
-def formats(context: click.Context, option: click.Parameter, begun: str) -> list[str]:
+def complete_formats(context: click.Context, option: click.Parameter, prefix: str) -> list[str]:
     """Return the names of formats."""
     from searchapp.pictures.decode import FORMATS
 
-    return [name for name in map(str.lower, FORMATS) if name.startswith(begun.lower())]
+    return [name for name in map(str.lower, FORMATS) if name.startswith(prefix.lower())]

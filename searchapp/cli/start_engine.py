@@ -6,7 +6,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from searchapp.cli.shared_options import note, shown
+from searchapp.cli.shared_options import print_note, printable
 
 if TYPE_CHECKING:
     from searchapp.engines import Engine
@@ -28,7 +28,7 @@ def start_until_exit(
 
         check_trust(spec)
         if announce and choice.url is None:
-            note(f"starting vLLM with {shown(Path(spec.name).name)} ...")
+            print_note(f"starting vLLM with {printable(Path(spec.name).name)} ...")
         engine = choice.start(spec)
         return engine if choice.url else UnclosedEngine(engine)  # freeing a model takes seconds
 

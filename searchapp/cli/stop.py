@@ -6,11 +6,11 @@ from pathlib import Path
 
 import click
 
-from searchapp.cli.shared_options import Command, library_option, note
-from searchapp.files.library_folder import library_folder
+from searchapp.cli.shared_options import AppCommand, library_option, print_note
+from searchapp.files.library_folder import resolve_library_folder
 
 
-@click.command(cls=Command)
+@click.command(cls=AppCommand)
 @library_option
 def command(library: Path | None) -> None:
     """End the resident process that queries have left behind, and free what it holds.
@@ -20,4 +20,8 @@ def command(library: Path | None) -> None:
     """
     from searchapp.server import client
 
-    note("stopped" if client.stop(library_folder(library)) else "no resident process runs")
+    print_note(
+        "stopped"
+        if client.stop_resident(resolve_library_folder(library))
+        else "no resident process runs"
+    )

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from searchapp.cli.shared_options import (
-    Command,
+    AppCommand,
     api_key_option,
     collection_option,
     engine_option,
@@ -25,24 +25,24 @@ from searchapp.cli.shared_options import (
     library_option,
     megapixels_option,
     model_options,
-    note,
-    shown,
-    taken,
+    pop_model_options,
+    print_note,
+    printable,
     verbose_option,
 )
 from searchapp.errors import Interrupted
-from searchapp.files.library_folder import library_folder
+from searchapp.files.library_folder import resolve_library_folder
 from searchapp.types import IndexOptions
 
 if TYPE_CHECKING:
     from searchapp.indexing.watch import WatchEvent
 
 
-class _Terminated(BaseException):
+class _TerminationSignal(BaseException):
     """Raised on SIGTERM: end as on Ctrl-C, but with the exit status 0."""
 
 
-@click.command(cls=Command)
+@click.command(cls=AppCommand)
 @click.argument("folders", nargs=-1, required=True, type=click.Path(path_type=str))
 @model_options
 @collection_option
@@ -95,38 +95,38 @@ def command(
     searchapp watch --poll --interval 60 /mnt/nas/photos
     searchapp watch --json ~/Pictures >> watch.jsonl
     """
-    from searchapp.cli.progress import follow, summed_up
+    from searchapp.cli.progress import format_summary, show_run
     from searchapp.cli.start_engine import start_until_exit
-    from searchapp.cli.watchdog import watched
+    from searchapp.cli.watchdog import exit_on_hang
     from searchapp.indexing.embedding.choose_engines import EngineChoice
-    from searchapp.server.client import Residence
+    from searchapp.server.client import ResidentConfig
     from searchapp.server.watch_library import LibraryWatch
 
-    options = IndexOptions(model_options=taken(arguments), **arguments)
+    options = IndexOptions(model_options=pop_model_options(arguments), **arguments)
     choice = EngineChoice(engine, api_key, verbose=verbose)
     watch = LibraryWatch(
         folders,
-        Residence(library_folder(library), keep_alive, engine, api_key),
+        ResidentConfig(resolve_library_folder(library), keep_alive, engine, api_key),
         options,
         start_until_exit(choice, announce=False),
         choice.start_many,
         use_resident=not no_daemon,
         poll_s=interval if poll else None,
         quiet_s=quiet,
-        guard=watched,
-        notify=note,
+        guard=exit_on_hang,
+        notify=print_note,
     )
     try:
         with _raise_on_sigterm(), watch:
-            summary = follow(watch.index_all())
-            note(summed_up(summary))
-            _say({"event": "watching", "summary": asdict(summary)}, None, as_json)
-            note(f"watching {', '.join(shown(str(root)) for root in watch.roots)}")
+            summary = show_run(watch.index_all())
+            print_note(format_summary(summary))
+            _print_event({"event": "watching", "summary": asdict(summary)}, None, as_json)
+            print_note(f"watching {', '.join(printable(str(root)) for root in watch.roots)}")
             for event in watch.events():
                 kind = type(event).__name__.lower()
-                _say({"event": kind, **asdict(event)}, _told(event), as_json)
-    except _Terminated:
-        note("searchapp: stopped")
+                _print_event({"event": kind, **asdict(event)}, _format_watch_event(event), as_json)
+    except _TerminationSignal:
+        print_note("searchapp: stopped")
     except KeyboardInterrupt:
         raise Interrupted("stopped; what was embedded is saved") from None
 
@@ -136,7 +136,7 @@ def _raise_on_sigterm() -> Iterator[None]:
     """Raise _Terminated in the block when SIGTERM comes."""
 
     def terminate(number: int, frame: FrameType | None) -> None:
-        raise _Terminated
+        raise _TerminationSignal
 
     before = signal.signal(signal.SIGTERM, terminate)
     try:
@@ -145,17 +145,17 @@ def _raise_on_sigterm() -> Iterator[None]:
         signal.signal(signal.SIGTERM, before)
 
 
-def _told(event: WatchEvent) -> str:
-    from searchapp.cli.progress import summed_up
+def _format_watch_event(event: WatchEvent) -> str:
+    from searchapp.cli.progress import format_summary
     from searchapp.indexing.watch import Away, Back, Batch, Polling
 
-    folder = shown(event.folder)
+    folder = printable(event.folder)
     match event:
         case Batch(summary=summary, failures=failures, again=again):
             counts = replace(summary, unchanged=0, failed=len(failures), images_per_second=0.0)
-            line = summed_up(counts).replace("no pictures; ", "")
+            line = format_summary(counts).replace("no pictures; ", "")
             waiting = f"{again:,} not whole yet, tried again soon; " if again else ""
-            reasons = (f"\n  {shown(each.path)}: {each.message}" for each in failures)
+            reasons = (f"\n  {printable(each.path)}: {each.message}" for each in failures)
             return f"{waiting}{line}{''.join(reasons)}"
         case Away(reason=reason):
             return f"{folder}: {reason}; nothing is forgotten, and it is looked at when it is back"
@@ -166,11 +166,11 @@ def _told(event: WatchEvent) -> str:
     return f"{folder}: waiting, and trying again: {event.reason}"
 
 
-def _say(fields: dict[str, Any], line: str | None, as_json: bool) -> None:
+def _print_event(fields: dict[str, Any], line: str | None, as_json: bool) -> None:
     """Print an event: as JSON on stdout, as a line with the time on stderr."""
     now = datetime.now().astimezone()
     if as_json:
         time_first = {"time": now.isoformat(timespec="seconds"), **fields}
         click.echo(json.dumps(time_first, default=str))
     elif line is not None:
-        note(f"{now:%H:%M:%S} {line}")
+        print_note(f"{now:%H:%M:%S} {line}")

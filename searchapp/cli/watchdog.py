@@ -8,26 +8,28 @@ import threading
 import time
 from collections.abc import Iterable, Iterator
 
-from searchapp.types import Event, Progress
+from searchapp.types import IndexEvent, Progress
 
-SECONDS = 3600.0  # that a run may say nothing between two batches; a large model on a CPU is slow
+HANG_TIMEOUT_S = (
+    3600.0  # that a run may say nothing between two batches; a large model on a CPU is slow
+)
 
 
-def watched(events: Iterable[Event]) -> Iterator[Event]:
+def exit_on_hang(events: Iterable[IndexEvent]) -> Iterator[IndexEvent]:
     """Yield a run's events; end the process where the next batch does not come.
 
     The time until the first batch does not count, as a model may be downloaded, nor does what
     follows the last. What was embedded is saved by then: a batch is told when it is written.
     """
-    heard: float | None = None  # None: nothing is waited for
-    over = threading.Event()
+    last_progress_at: float | None = None  # None: nothing is waited for
+    finished = threading.Event()
 
     def watch() -> None:
-        while not over.wait(min(1.0, SECONDS / 4)):
-            since = heard
-            if since is not None and time.monotonic() - since > SECONDS:
+        while not finished.wait(min(1.0, HANG_TIMEOUT_S / 4)):
+            since = last_progress_at
+            if since is not None and time.monotonic() - since > HANG_TIMEOUT_S:
                 print(
-                    f"searchapp: the engine has said nothing for {SECONDS:.0f} s; what was "
+                    f"searchapp: the engine has said nothing for {HANG_TIMEOUT_S:.0f} s; what was "
                     "embedded is saved, the same command goes on from here",
                     file=sys.stderr, flush=True,
                 )  # fmt: skip
@@ -37,9 +39,9 @@ def watched(events: Iterable[Event]) -> Iterator[Event]:
     try:
         for event in events:
             if isinstance(event, Progress):
-                heard = time.monotonic() if event.done < event.total else None
-            elif heard is not None:
-                heard = time.monotonic()
+                last_progress_at = time.monotonic() if event.done < event.total else None
+            elif last_progress_at is not None:
+                last_progress_at = time.monotonic()
             yield event
     finally:
-        over.set()
+        finished.set()

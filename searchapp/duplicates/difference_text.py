@@ -2,14 +2,19 @@
 
 from __future__ import annotations
 
-from searchapp.duplicates.fingerprint import NAMES, TURNS
-from searchapp.types import Certainty, Copy
+from searchapp.duplicates.fingerprint import TURN_NAMES, TURNS
+from searchapp.types import DuplicateCertainty, DuplicateFile
 
-SLIGHT = 0.012  # share of a side: with less nothing is said to be cut off
+MIN_CUT_SHARE = 0.012  # share of a side: with less nothing is said to be cut off
 
 
-def difference(
-    keeper: Copy, copy: Copy, certainty: Certainty, turn: int, cut: float, lacks: bool
+def describe_difference(
+    keeper: DuplicateFile,
+    copy: DuplicateFile,
+    certainty: DuplicateCertainty,
+    turn: int,
+    cut_share: float,
+    is_keeper_cropped: bool,
 ) -> str:
     """Return how a copy differs.
 
@@ -22,13 +27,21 @@ def difference(
         if copy.format != keeper.format:
             parts.append(f"as {copy.format}")
     else:
-        if NAMES[turn]:
-            parts.append(NAMES[turn])
-        if cut > SLIGHT:
-            parts.append(f"shows {'more' if lacks else 'less'}: about {100 * cut:.0f} % of a side")
+        if TURN_NAMES[turn]:
+            parts.append(TURN_NAMES[turn])
+        if cut_share > MIN_CUT_SHARE:
+            parts.append(
+                f"shows {'more' if is_keeper_cropped else 'less'}: about {100 * cut_share:.0f} % of a side"
+            )
         width, height = (copy.height, copy.width) if TURNS[turn][0] else (copy.width, copy.height)
-        seen = 1.0 if cut <= SLIGHT else 1 / (1 - cut) if lacks else 1 - cut
-        scale = max(width / keeper.width, height / keeper.height) / seen
+        shown_share = (
+            1.0
+            if cut_share <= MIN_CUT_SHARE
+            else 1 / (1 - cut_share)
+            if is_keeper_cropped
+            else 1 - cut_share
+        )
+        scale = max(width / keeper.width, height / keeper.height) / shown_share
         if abs(scale - 1) > 0.02:
             parts.append(f"{100 * scale:.0f} % as large")
         if copy.format != keeper.format:

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import numpy as np
 
-from searchapp.catalog import Catalog, Filed
+from searchapp.catalog import Catalog, ImageWithFiles
 from searchapp.duplicates import (
     candidates,
     choose_keeper,
@@ -18,45 +18,45 @@ from searchapp.duplicates import (
     make_fingerprints,
 )
 from searchapp.duplicates import fingerprint as prints
-from searchapp.files.lock import writer_lock
-from searchapp.search.ranking import whole
+from searchapp.files.lock import hold_writer_lock
+from searchapp.search.ranking import resolve_filter_folder
 from searchapp.types import (
-    Certainty,
     Collection,
-    Comparing,
+    ComparisonStarted,
+    DuplicateCertainty,
+    DuplicateGroup,
     DuplicateOptions,
     Duplicates,
-    Failed,
-    Found,
-    Group,
+    DuplicatesFound,
+    FileFailed,
     Progress,
 )
-from searchapp.vectors import Ids, Vectors, unpack
+from searchapp.vectors import Ids, Vectors, unpack_vectors
 from searchapp.vectors.indexes import Indexes
 
 # Of the way from the cosine of any two pictures to 1. Models differ in what any two have.
-NEAR, SIMILAR = 0.85, 0.9
-ANY_AT_MOST = 0.6  # in a small library most may be alike
-MIRRORED = (0, 1)  # turns that leave the embedding as it is, near enough
-SAMPLE = 1000  # embeddings
-PAIRS = 2_000  # compared at once
+NEAR_SHARE, SIMILAR_SHARE = 0.85, 0.9
+MAX_TYPICAL_COSINE = 0.6  # in a small library most may be alike
+EMBEDDING_SAFE_TURNS = (0, 1)  # turns that leave the embedding as it is, near enough
+SAMPLE_EMBEDDINGS = 1000  # embeddings
+PAIR_BATCH = 2_000  # compared at once
 
 
 @dataclass(frozen=True, slots=True)
-class Verdict:
+class PairVerdict:
     """What two images have in common; of the second, compared with the first."""
 
-    certainty: Certainty
+    certainty: DuplicateCertainty
     turn: int  # of fingerprint.TURNS
-    cut: float  # share of a side that one lacks
-    inner: bool  # it is the second that lacks it
+    cut_share: float  # share of a side that one lacks
+    is_second_cropped: bool  # it is the second that lacks it
 
 
-Verdicts = dict[tuple[int, int], Verdict]  # by places, the lower first
+PairVerdicts = dict[tuple[int, int], PairVerdict]  # by places, the lower first
 
 
 @dataclass
-class Finder:
+class DuplicateFinder:
     """One search for duplicates in a collection."""
 
     folder: Path
@@ -64,244 +64,283 @@ class Finder:
     indexes: Indexes
     collection: Collection
     options: DuplicateOptions
-    ids: Ids = field(default_factory=lambda: np.empty(0, np.int64))  # of embeddings
-    images: Ids = field(default_factory=lambda: np.empty(0, np.int64))  # in the same order
+    embedding_ids: Ids = field(default_factory=lambda: np.empty(0, np.int64))  # of embeddings
+    image_ids: Ids = field(default_factory=lambda: np.empty(0, np.int64))  # in the same order
     hashes: prints.Hashes = field(default_factory=lambda: np.empty(0, np.uint64))
-    any_two: float = 0.0  # the cosine that half of all pairs have
-    failed: int = 0
-    _described: dict[int, Filed] = field(default_factory=dict)
+    typical_cosine: float = 0.0  # the cosine that half of all pairs have
+    failed_count: int = 0
+    _image_by_place: dict[int, ImageWithFiles] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         """Look at what the catalogue has."""
-        self.options = replace(self.options, folder=whole(self.options.filter).folder)
-        self._store = self.catalog.fingerprints(prints.KIND)
+        self.options = replace(
+            self.options, folder=resolve_filter_folder(self.options.base_filter).folder
+        )
+        self._store = self.catalog.get_fingerprints(prints.FINGERPRINT_VERSION)
 
-    def run(self) -> Iterator[Progress | Failed | Comparing | Found]:
+    def find_duplicates(
+        self,
+    ) -> Iterator[Progress | FileFailed | ComparisonStarted | DuplicatesFound]:
         """Find them, with events; Found is the last."""
-        asked, images = self._wanted()
-        yield from self._read(images)
-        printed, hashes = self._store.hashes()
-        compared = np.isin(images, printed, assume_unique=True)
-        self.ids, self.images = asked[compared], images[compared]
-        self.hashes = hashes[np.searchsorted(printed, self.images)]
-        yield Comparing(len(self.images))
-        self.any_two = self._any_two()
-        pairs, cosines = self._near_pairs()
-        least = self._least(NEAR)
-        chosen = np.concatenate([pairs[cosines >= least], candidates.by_hash(self.hashes)])
-        chosen = np.unique(chosen, axis=0)
-        verdicts, same = self._compared(chosen)
-        if len(same):
-            yield from self._look_at_pixels(same)
-            self._tell_pixels(verdicts, same)
-        groups = self._groups(verdicts, images)
-        similar = self._look_alikes(pairs, cosines, groups) if self.options.similar else ()
-        found = sorted(groups, key=lambda group: (-group.bytes, group.keeper.path))
-        yield Found(Duplicates(tuple(found), similar, len(images), self.failed))
+        selected_ids, images = self._select_embeddings()
+        yield from self._make_fingerprints(images)
+        fingerprinted_ids, hashes = self._store.read_hashes()
+        has_fingerprint = np.isin(images, fingerprinted_ids, assume_unique=True)
+        self.embedding_ids, self.image_ids = selected_ids[has_fingerprint], images[has_fingerprint]
+        self.hashes = hashes[np.searchsorted(fingerprinted_ids, self.image_ids)]
+        yield ComparisonStarted(len(self.image_ids))
+        self.typical_cosine = self._measure_typical_cosine()
+        pairs, cosines = self._find_near_pairs()
+        min_cosine = self._compute_min_cosine(NEAR_SHARE)
+        candidate_pairs = np.concatenate(
+            [pairs[cosines >= min_cosine], candidates.find_pairs_by_hash(self.hashes)]
+        )
+        candidate_pairs = np.unique(candidate_pairs, axis=0)
+        verdicts, same_pixel_pairs = self._compare_pairs(candidate_pairs)
+        if len(same_pixel_pairs):
+            yield from self._make_pixel_hashes(same_pixel_pairs)
+            self._mark_same_pixels(verdicts, same_pixel_pairs)
+        groups = self._make_groups(verdicts, images)
+        similar = self._group_look_alikes(pairs, cosines, groups) if self.options.similar else ()
+        found = sorted(groups, key=lambda group: (-group.others_size_bytes, group.keeper.path))
+        yield DuplicatesFound(Duplicates(tuple(found), similar, len(images), self.failed_count))
 
-    def _wanted(self) -> tuple[Ids, Ids]:
+    def _select_embeddings(self) -> tuple[Ids, Ids]:
         """Return the embeddings that fulfil the filter, and their images."""
-        ids, images = self._store.embedded(self.collection)
-        if self.options.filter.asks:
-            among = self.catalog.matching(self.collection, self.options.filter)
-            chosen = np.isin(ids, among)
-            return ids[chosen], images[chosen]
+        ids, images = self._store.read_embedding_ids(self.collection)
+        if self.options.base_filter.has_conditions:
+            matching_ids = self.catalog.find_embedding_ids(
+                self.collection, self.options.base_filter
+            )
+            is_selected = np.isin(ids, matching_ids)
+            return ids[is_selected], images[is_selected]
         return ids, images
 
     # Reading
 
-    def _read(self, images: Ids) -> Iterator[Progress | Failed]:
-        missing = np.setdiff1d(images, self._store.hashes()[0])
+    def _make_fingerprints(self, images: Ids) -> Iterator[Progress | FileFailed]:
+        missing = np.setdiff1d(images, self._store.read_hashes()[0])
         if len(missing):
-            with writer_lock(self.folder, "searchapp duplicates"):
-                for event in make_fingerprints.make(self._store, missing):
-                    self.failed += isinstance(event, Failed)
+            with hold_writer_lock(self.folder, "searchapp duplicates"):
+                for event in make_fingerprints.make_fingerprints(self._store, missing):
+                    self.failed_count += isinstance(event, FileFailed)
                     yield event
 
-    def _look_at_pixels(self, pairs: Ids) -> Iterator[Progress]:
-        images = self.images[np.unique(pairs)]
-        known = self._store.pixels(images)
+    def _make_pixel_hashes(self, pairs: Ids) -> Iterator[Progress]:
+        images = self.image_ids[np.unique(pairs)]
+        known = self._store.read_pixel_hashes(images)
         missing = np.setdiff1d(images, np.fromiter(known, np.int64))
         if len(missing):
-            with writer_lock(self.folder, "searchapp duplicates"):
-                for event in make_fingerprints.make_pixels(self._store, missing):
+            with hold_writer_lock(self.folder, "searchapp duplicates"):
+                for event in make_fingerprints.make_pixel_hashes(self._store, missing):
                     if isinstance(event, Progress):  # what fails was compared all the same
                         yield event
 
     # Pairs
 
-    def _any_two(self) -> float:
+    def _measure_typical_cosine(self) -> float:
         """Return the cosine that half of all pairs have at most; in a small library not too much.
 
         It tells models apart: of some, any two pictures are as near as the same of others.
         """
-        blobs = self.catalog.embedded(self.collection).sample(SAMPLE)
+        blobs = self.catalog.get_embeddings(self.collection).sample_vectors(SAMPLE_EMBEDDINGS)
         if len(blobs) < 2:
             return 0.0
-        vectors = unpack(blobs, self.collection.dimensions)
+        vectors = unpack_vectors(blobs, self.collection.dimensions)
         cosines = (vectors @ vectors.T)[np.triu_indices(len(vectors), 1)]
-        return min(float(np.median(cosines)), ANY_AT_MOST)
+        return min(float(np.median(cosines)), MAX_TYPICAL_COSINE)
 
-    def _least(self, share: float) -> float:
-        return self.any_two + share * (1 - self.any_two)
+    def _compute_min_cosine(self, share: float) -> float:
+        return self.typical_cosine + share * (1 - self.typical_cosine)
 
-    def _near_pairs(self) -> tuple[Ids, Vectors]:
-        index, probes = candidates.index_of(self.catalog, self.indexes, self.collection, self.ids)
-        if len(self.ids) <= candidates.FEW:
-            pages = self.catalog.vectors(self.ids.tolist())
+    def _find_near_pairs(self) -> tuple[Ids, Vectors]:
+        index, probes = candidates.get_pair_index(
+            self.catalog, self.indexes, self.collection, self.embedding_ids
+        )
+        if len(self.embedding_ids) <= candidates.MAX_EXACT_VECTORS:
+            pages = self.catalog.read_vectors(self.embedding_ids.tolist())
         else:
-            pages = self.catalog.embedded(self.collection).after(0)
-        rough = 0.03 if probes else 0.0  # what an index's cosines may be wrong by
-        return candidates.by_embedding(index, probes, pages, self.ids, self._least(NEAR) - rough)
+            pages = self.catalog.get_embeddings(self.collection).read_vectors_after(0)
+        cosine_error = 0.03 if probes else 0.0  # what an index's cosines may be wrong by
+        return candidates.find_pairs_by_embedding(
+            index,
+            probes,
+            pages,
+            self.embedding_ids,
+            self._compute_min_cosine(NEAR_SHARE) - cosine_error,
+        )
 
-    def _compared(self, pairs: Ids) -> tuple[Verdicts, Ids]:
+    def _compare_pairs(self, pairs: Ids) -> tuple[PairVerdicts, Ids]:
         """Compare pairs of places, [n, 2].
 
         Return the verdicts of those that are near duplicates, and the pairs, [m, 2], that may
         have the same pixels.
         """
-        turns = candidates.with_turns(pairs, self.hashes)
-        cosines = candidates.cosines(self.catalog, self.collection, self.ids, turns)
-        upright = np.isin(turns[:, 2], MIRRORED)
+        turns = candidates.add_turns(pairs, self.hashes)
+        cosines = candidates.compute_cosines(
+            self.catalog, self.collection, self.embedding_ids, turns
+        )
+        upright = np.isin(turns[:, 2], EMBEDDING_SAFE_TURNS)
         # A picture's embedding changes when it is turned: then no more than a hint is asked for.
-        agrees = cosines >= np.where(upright, self._least(NEAR), self.any_two)
-        turns = turns[agrees]
-        verdicts: Verdicts = {}
-        same = [np.empty((0, 2), np.int64)]
-        for start in range(0, len(turns), PAIRS):
-            page = turns[start : start + PAIRS]
-            found = self._judged(page)
-            same.append(page[found.pixels & (page[:, 2] == 0)][:, :2])
+        is_near = cosines >= np.where(
+            upright, self._compute_min_cosine(NEAR_SHARE), self.typical_cosine
+        )
+        turns = turns[is_near]
+        verdicts: PairVerdicts = {}
+        same_pixel_pairs = [np.empty((0, 2), np.int64)]
+        for start in range(0, len(turns), PAIR_BATCH):
+            page = turns[start : start + PAIR_BATCH]
+            results = self._compare_page(page)
+            same_pixel_pairs.append(page[results.may_have_same_pixels & (page[:, 2] == 0)][:, :2])
             for (one, other, turn), cut, inner in zip(
-                page[found.near].tolist(),
-                found.cut[found.near].tolist(),
-                found.inner[found.near].tolist(),
+                page[results.is_near].tolist(),
+                results.cut_share[results.is_near].tolist(),
+                results.is_other_inner[results.is_near].tolist(),
                 strict=True,
             ):
-                verdicts.setdefault((one, other), Verdict("near", turn, cut, inner))
-        return self._same_moment(verdicts), np.unique(np.concatenate(same), axis=0)
-
-    def _judged(self, page: Ids) -> compare_pairs.Verdicts:
-        needed, where = np.unique(page[:, :2], return_inverse=True)
-        ones, others = where.reshape(-1, 2).T
-        images = self.images[needed]
-        luma, colours = prints.unpack(self._store.copies(images))
-        sizes = self._store.sizes(images)
-        return compare_pairs.compare(
-            (luma[ones], colours[ones]),
-            compare_pairs.turned((luma[others], colours[others]), page[:, 2]),
-            sizes[ones],
-            compare_pairs.turned_sizes(sizes[others], page[:, 2]),
+                verdicts.setdefault((one, other), PairVerdict("near", turn, cut, inner))
+        return self._drop_separate_shots(verdicts), np.unique(
+            np.concatenate(same_pixel_pairs), axis=0
         )
 
-    def _tell_pixels(self, verdicts: Verdicts, pairs: Ids) -> None:
-        pixels = self._store.pixels(self.images[np.unique(pairs)])
+    def _compare_page(self, page: Ids) -> compare_pairs.ComparisonResults:
+        needed, where = np.unique(page[:, :2], return_inverse=True)
+        ones, others = where.reshape(-1, 2).T
+        images = self.image_ids[needed]
+        luma, colours = prints.unpack_copies(self._store.read_small_copies(images))
+        sizes = self._store.read_sizes(images)
+        return compare_pairs.compare_copies(
+            (luma[ones], colours[ones]),
+            compare_pairs.turn_copies((luma[others], colours[others]), page[:, 2]),
+            sizes[ones],
+            compare_pairs.turn_sizes(sizes[others], page[:, 2]),
+        )
+
+    def _mark_same_pixels(self, verdicts: PairVerdicts, pairs: Ids) -> None:
+        pixels = self._store.read_pixel_hashes(self.image_ids[np.unique(pairs)])
         for one, other in pairs.tolist():
-            of = [pixels.get(int(self.images[place])) for place in (one, other)]
-            if of[0] is not None and of[0] == of[1]:
-                verdicts[one, other] = Verdict("pixels", 0, 0.0, True)
+            pair_hashes = [pixels.get(int(self.image_ids[place])) for place in (one, other)]
+            if pair_hashes[0] is not None and pair_hashes[0] == pair_hashes[1]:
+                verdicts[one, other] = PairVerdict("pixels", 0, 0.0, True)
 
     # Images
 
-    def _same_moment(self, verdicts: Verdicts) -> Verdicts:
+    def _drop_separate_shots(self, verdicts: PairVerdicts) -> PairVerdicts:
         """Leave out what one camera took at two moments: by its clock, of any time zone."""
-        self._describe({place for pair in verdicts for place in pair})
-        there = self._described
+        self._load_images({place for pair in verdicts for place in pair})
+        image_by_place = self._image_by_place
         return {
             (one, other): verdict
             for (one, other), verdict in verdicts.items()
-            if one in there and other in there and not list_copies.apart(there[one], there[other])
+            if one in image_by_place
+            and other in image_by_place
+            and not list_copies.are_separate_shots(image_by_place[one], image_by_place[other])
         }
 
-    def _describe(self, places: set[int]) -> None:
+    def _load_images(self, places: set[int]) -> None:
         """Learn of images what is not known yet; those whose files are not there stay unknown."""
-        new = np.array(sorted(places - self._described.keys()), np.int64)
-        by_image = dict(zip(self.images[new].tolist(), new.tolist(), strict=True))
-        for image in self._store.describe(self.images[new]):
-            if here := self._here(image):
-                self._described[by_image[image.image_id]] = here
+        new = np.array(sorted(places - self._image_by_place.keys()), np.int64)
+        by_image = dict(zip(self.image_ids[new].tolist(), new.tolist(), strict=True))
+        for image in self._store.load_images(self.image_ids[new]):
+            if existing_image := self._keep_existing_files(image):
+                self._image_by_place[by_image[image.image_id]] = existing_image
 
-    def _here(self, image: Filed) -> Filed | None:
-        along, folder = self.catalog.companions().along, self.options.folder
-        return list_copies.here(image, str(folder) if folder else None, along)
+    def _keep_existing_files(self, image: ImageWithFiles) -> ImageWithFiles | None:
+        list_companions, folder = (
+            self.catalog.get_companions().list_files_to_move,
+            self.options.folder,
+        )
+        return list_copies.keep_existing_files(
+            image, str(folder) if folder else None, list_companions
+        )
 
     # Groups
 
-    def _groups(self, verdicts: Verdicts, images: Ids) -> list[Group]:
-        repeated = np.isin(self.images, self._store.repeated())
-        self._describe(set(np.flatnonzero(repeated).tolist()))
-        self._describe({place for pair in verdicts for place in pair})
+    def _make_groups(self, verdicts: PairVerdicts, images: Ids) -> list[DuplicateGroup]:
+        repeated = np.isin(self.image_ids, self._store.find_images_with_copies())
+        self._load_images(set(np.flatnonzero(repeated).tolist()))
+        self._load_images({place for pair in verdicts for place in pair})
         verdicts = {
             pair: verdict
             for pair, verdict in verdicts.items()
-            if all(place in self._described for place in pair)
+            if all(place in self._image_by_place for place in pair)
         }
-        groups, grouped = list[Group](), set[int]()
-        for keeper, same in group_pairs.around(verdicts, self._rank, self._compare_more):
-            groups.append(self._group(keeper, same))
+        groups, grouped = list[DuplicateGroup](), set[int]()
+        for keeper, same in group_pairs.group_around_best(
+            verdicts, self._rank_image, self._compare_more
+        ):
+            groups.append(self._make_group(keeper, same))
             grouped |= {keeper, *same}
         for place in np.flatnonzero(repeated).tolist():
-            image = self._described.get(place)
+            image = self._image_by_place.get(place)
             if image is not None and place not in grouped and len(image.files) > 1:
-                groups.append(self._group(place, {}))
-        groups += self._unprinted(images)
+                groups.append(self._make_group(place, {}))
+        groups += self._group_unreadable(images)
         return groups
 
-    def _unprinted(self, images: Ids) -> list[Group]:
+    def _group_unreadable(self, images: Ids) -> list[DuplicateGroup]:
         """Group the files of images that could not be read: the same bytes are the same."""
-        left = np.setdiff1d(np.intersect1d(images, self._store.repeated()), self.images)
+        unread_ids = np.setdiff1d(
+            np.intersect1d(images, self._store.find_images_with_copies()), self.image_ids
+        )
         groups = []
-        for image in self._store.describe(left):
-            here = self._here(image)
-            if here is not None and len(here.files) > 1:
-                groups.append(list_copies.group(list_copies.copies(here), []))
+        for image in self._store.load_images(unread_ids):
+            existing_image = self._keep_existing_files(image)
+            if existing_image is not None and len(existing_image.files) > 1:
+                groups.append(list_copies.make_group(list_copies.make_copies(existing_image), []))
         return groups
 
-    def _rank(self, place: int) -> tuple[float | str, ...]:
-        return min(map(choose_keeper.rank, list_copies.copies(self._described[place])))
+    def _rank_image(self, place: int) -> tuple[float | str, ...]:
+        return min(
+            map(choose_keeper.rank_copy, list_copies.make_copies(self._image_by_place[place]))
+        )
 
-    def _compare_more(self, pairs: list[tuple[int, int]]) -> Mapping[tuple[int, int], Verdict]:
-        verdicts, same = self._compared(np.array(pairs, np.int64))
-        self._tell_pixels(verdicts, same)  # where they are known: else it is near, which it is
+    def _compare_more(self, pairs: list[tuple[int, int]]) -> Mapping[tuple[int, int], PairVerdict]:
+        verdicts, same = self._compare_pairs(np.array(pairs, np.int64))
+        self._mark_same_pixels(verdicts, same)  # where they are known: else it is near, which it is
         return verdicts
 
-    def _group(self, keeper: int, same: Mapping[int, Verdict]) -> Group:
-        ours = list_copies.copies(self._described[keeper])
+    def _make_group(self, keeper: int, same: Mapping[int, PairVerdict]) -> DuplicateGroup:
+        ours = list_copies.make_copies(self._image_by_place[keeper])
         theirs = []
         for place, verdict in same.items():
-            first = keeper < place
-            for copy in list_copies.copies(self._described[place]):
+            is_keeper_first = keeper < place
+            for copy in list_copies.make_copies(self._image_by_place[place]):
                 # The keeper lacks something where it is the inner one.
-                lacks = verdict.inner != first
-                theirs.append((copy, verdict.certainty, verdict.turn, verdict.cut, lacks))
-        return list_copies.group(ours, theirs)
+                is_keeper_cropped = verdict.is_second_cropped != is_keeper_first
+                theirs.append(
+                    (copy, verdict.certainty, verdict.turn, verdict.cut_share, is_keeper_cropped)
+                )
+        return list_copies.make_group(ours, theirs)
 
-    def _look_alikes(
-        self, pairs: Ids, cosines: Vectors, groups: Sequence[Group]
-    ) -> tuple[Group, ...]:
+    def _group_look_alikes(
+        self, pairs: Ids, cosines: Vectors, groups: Sequence[DuplicateGroup]
+    ) -> tuple[DuplicateGroup, ...]:
         """Group what is near by its embedding and no duplicate, around one that has the most."""
-        gone = {copy.image_id for group in groups for copy in group.others} - {
+        duplicate_ids = {copy.image_id for group in groups for copy in group.others} - {
             group.keeper.image_id for group in groups
         }
-        left = cosines >= self._least(SIMILAR)
-        left &= ~np.isin(self.images[pairs], list(gone)).any(axis=1)
+        is_similar = cosines >= self._compute_min_cosine(SIMILAR_SHARE)
+        is_similar &= ~np.isin(self.image_ids[pairs], list(duplicate_ids)).any(axis=1)
         near = [
             (cosine, one, other)
             for (one, other), cosine in zip(
-                pairs[left].tolist(), cosines[left].tolist(), strict=True
+                pairs[is_similar].tolist(), cosines[is_similar].tolist(), strict=True
             )
         ]
-        self._describe({place for _, *pair in near for place in pair})
-        there = [each for each in near if all(place in self._described for place in each[1:])]
+        self._load_images({place for _, *pair in near for place in pair})
+        existing_pairs = [
+            each for each in near if all(place in self._image_by_place for place in each[1:])
+        ]
         found = []
-        for first, others in group_pairs.nearest(there):
+        for first, others in group_pairs.group_look_alikes(existing_pairs):
             copies = [
-                min(list_copies.copies(self._described[n]), key=choose_keeper.rank)
+                min(list_copies.make_copies(self._image_by_place[n]), key=choose_keeper.rank_copy)
                 for n in (first, *others)
             ]
-            keeper, *rest = sorted(copies, key=choose_keeper.rank)
+            keeper, *rest = sorted(copies, key=choose_keeper.rank_copy)
             found.append(
-                Group(
+                DuplicateGroup(
                     keeper,
                     "look-alikes are no duplicates: there is none to keep rather than others",
                     tuple(

@@ -9,25 +9,25 @@ Verdict = TypeVar("Verdict")
 Pair = tuple[int, int]
 
 
-def together(pairs: Iterable[Pair]) -> list[list[int]]:
+def find_connected_parts(pairs: Iterable[Pair]) -> list[list[int]]:
     """Return the numbers that hang together by pairs, each part in order."""
-    above: dict[int, int] = {}
+    parent_by_number: dict[int, int] = {}
 
-    def top(number: int) -> int:
-        while (higher := above.setdefault(number, number)) != number:
-            above[number] = above[higher]
+    def find_root(number: int) -> int:
+        while (higher := parent_by_number.setdefault(number, number)) != number:
+            parent_by_number[number] = parent_by_number[higher]
             number = higher
         return number
 
     for one, other in pairs:
-        above[top(one)] = top(other)
+        parent_by_number[find_root(one)] = find_root(other)
     parts: dict[int, list[int]] = {}
-    for number in sorted(above):
-        parts.setdefault(top(number), []).append(number)
+    for number in sorted(parent_by_number):
+        parts.setdefault(find_root(number), []).append(number)
     return list(parts.values())
 
 
-def around(
+def group_around_best(
     verdicts: Mapping[Pair, Verdict],
     rank: Callable[[int], Any],
     compare: Callable[[list[Pair]], Mapping[Pair, Verdict]],
@@ -39,26 +39,27 @@ def around(
     and what is like C alone is not compared with A. compare: asked for pairs that nobody has
     compared; it returns those that are the same.
     """
-    near: dict[int, list[int]] = {}
+    neighbors: dict[int, list[int]] = {}
     for one, other in verdicts:
-        near.setdefault(one, []).append(other)
-        near.setdefault(other, []).append(one)
-    ranks = {number: rank(number) for number in near}
-    left = set(near)
-    while parts := together(pair for pair in verdicts if left.issuperset(pair)):
+        neighbors.setdefault(one, []).append(other)
+        neighbors.setdefault(other, []).append(one)
+    ranks = {number: rank(number) for number in neighbors}
+    ungrouped = set(neighbors)
+    while parts := find_connected_parts(pair for pair in verdicts if ungrouped.issuperset(pair)):
         groups: dict[int, dict[int, Verdict]] = {}
         fresh = {
             keeper: [keeper] for keeper in (min(part, key=ranks.__getitem__) for part in parts)
         }
         seen = {keeper: {keeper} for keeper in fresh}
         while fresh:
-            beside = {
-                keeper: ({other for one in ones for other in near[one]} & left) - seen[keeper]
+            candidates = {
+                keeper: ({other for one in ones for other in neighbors[one]} & ungrouped)
+                - seen[keeper]
                 for keeper, ones in fresh.items()
             }
             pairs = {
-                _pair(keeper, other): (keeper, other)
-                for keeper, others in beside.items()
+                _sort_pair(keeper, other): (keeper, other)
+                for keeper, others in candidates.items()
                 for other in sorted(others)
             }
             new = [pair for pair in pairs if pair not in verdicts]
@@ -72,24 +73,24 @@ def around(
                     fresh.setdefault(keeper, []).append(other)
         yield from groups.items()
         for keeper, others in groups.items():
-            left.difference_update(others, [keeper])
+            ungrouped.difference_update(others, [keeper])
 
 
-def _pair(one: int, other: int) -> Pair:
+def _sort_pair(one: int, other: int) -> Pair:
     return (one, other) if one < other else (other, one)
 
 
-def nearest(pairs: Iterable[tuple[float, int, int]]) -> list[tuple[int, list[int]]]:
+def group_look_alikes(pairs: Iterable[tuple[float, int, int]]) -> list[tuple[int, list[int]]]:
     """Return look-alikes: each with those near it that are in no group yet, most first."""
-    near: dict[int, list[tuple[float, int]]] = {}
+    neighbors: dict[int, list[tuple[float, int]]] = {}
     for score, one, other in pairs:
-        near.setdefault(one, []).append((-score, other))
-        near.setdefault(other, []).append((-score, one))
-    taken: set[int] = set()
+        neighbors.setdefault(one, []).append((-score, other))
+        neighbors.setdefault(other, []).append((-score, one))
+    grouped: set[int] = set()
     groups = []
-    for number in sorted(near, key=lambda number: (-len(near[number]), number)):
-        others = [other for _, other in sorted(near[number]) if other not in taken]
-        if number not in taken and others:
+    for number in sorted(neighbors, key=lambda number: (-len(neighbors[number]), number)):
+        others = [other for _, other in sorted(neighbors[number]) if other not in grouped]
+        if number not in grouped and others:
             groups.append((number, others))
-            taken.update(others, [number])
+            grouped.update(others, [number])
     return groups

@@ -7,22 +7,24 @@ from collections.abc import Callable, Iterable
 from dataclasses import replace
 from datetime import UTC, datetime
 
-from searchapp.catalog import Filed
+from searchapp.catalog import ImageWithFiles
 from searchapp.duplicates import choose_keeper, difference_text
 from searchapp.files import storage
-from searchapp.types import Certainty, Copy, Group, KnownFile
+from searchapp.types import CatalogedFile, DuplicateCertainty, DuplicateFile, DuplicateGroup
 
-BETWEEN = 15 * 60  # seconds: by a multiple of that clocks differ, of different time zones
+TIME_ZONE_STEP_S = 15 * 60  # seconds: by a multiple of that clocks differ, of different time zones
 
 
-def here(image: Filed, folder: str | None, along: Callable[[str], Iterable[str]]) -> Filed | None:
+def keep_existing_files(
+    image: ImageWithFiles, folder: str | None, list_companions: Callable[[str], Iterable[str]]
+) -> ImageWithFiles | None:
     """Return an image with those of its files that are as they were, one name each.
 
     along: tells what goes along with a file; it is returned with what of that is there.
     A file of two names (by a link) is one file: to move one of them away may move both.
     """
     seen = set[tuple[int, int]]()
-    files = list[KnownFile]()
+    files = list[CatalogedFile]()
     for file in image.files:
         if folder is not None and not storage.is_below(file.path, folder):
             continue
@@ -33,38 +35,45 @@ def here(image: Filed, folder: str | None, along: Callable[[str], Iterable[str]]
             state = os.stat(file.path)  # noqa: PTH116 (speed)
         except OSError:
             continue
-        same = (state.st_dev, state.st_ino)
-        if state.st_size == file.size and same not in seen:
-            seen.add(same)
+        file_id = (state.st_dev, state.st_ino)
+        if state.st_size == file.size and file_id not in seen:
+            seen.add(file_id)
             files.append(file)
     if not files:
         return None
-    companions = [(file.path, it) for file in files for it in along(file.path)]
-    there = tuple(each for each in companions if storage.may_be_there(each[1]))
-    return replace(image, files=tuple(files), companions=there)
+    companions = [(file.path, it) for file in files for it in list_companions(file.path)]
+    existing_companions = tuple(each for each in companions if storage.can_exist(each[1]))
+    return replace(image, files=tuple(files), companions=existing_companions)
 
 
-def group(ours: list[Copy], theirs: list[tuple[Copy, Certainty, int, float, bool]]) -> Group:
+def make_group(
+    ours: list[DuplicateFile],
+    theirs: list[tuple[DuplicateFile, DuplicateCertainty, int, float, bool]],
+) -> DuplicateGroup:
     """Make a group of an image's files and those of others that are the same."""
-    keeper, *also = sorted(ours, key=choose_keeper.rank)
-    others = [replace(copy, certainty="bytes", difference="the same bytes") for copy in also]
+    keeper, *other_copies = sorted(ours, key=choose_keeper.rank_copy)
+    others = [
+        replace(copy, certainty="bytes", difference="the same bytes") for copy in other_copies
+    ]
     others += [
         replace(
             copy,
             certainty=certainty,
-            difference=difference_text.difference(keeper, copy, certainty, turn, cut, lacks),
+            difference=difference_text.describe_difference(
+                keeper, copy, certainty, turn, cut, lacks
+            ),
         )
         for copy, certainty, turn, cut, lacks in theirs
     ]
     order = ("bytes", "pixels", "near")
     others.sort(key=lambda copy: (order.index(copy.certainty or "near"), copy.path))
-    return Group(keeper, choose_keeper.reason(keeper, others), tuple(others))
+    return DuplicateGroup(keeper, choose_keeper.explain_choice(keeper, others), tuple(others))
 
 
-def copies(image: Filed) -> list[Copy]:
+def make_copies(image: ImageWithFiles) -> list[DuplicateFile]:
     """Return an image's files, as they are told of."""
     return [
-        Copy(
+        DuplicateFile(
             path=file.path,
             size=file.size,
             width=image.width,
@@ -80,7 +89,7 @@ def copies(image: Filed) -> list[Copy]:
     ]
 
 
-def apart(one: Filed, other: Filed) -> bool:
+def are_separate_shots(one: ImageWithFiles, other: ImageWithFiles) -> bool:
     """Tell whether one camera took both, at two moments."""
     if not (one.taken_at and other.taken_at and one.camera) or one.camera != other.camera:
         return False
@@ -88,4 +97,4 @@ def apart(one: Filed, other: Filed) -> bool:
         moments = [datetime.fromisoformat(each.taken_at[:19]) for each in (one, other)]  # type: ignore[index]
     except ValueError:
         return False
-    return abs((moments[0] - moments[1]).total_seconds()) % BETWEEN != 0
+    return abs((moments[0] - moments[1]).total_seconds()) % TIME_ZONE_STEP_S != 0

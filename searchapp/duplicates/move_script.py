@@ -8,9 +8,9 @@ from pathlib import Path
 
 from searchapp.files import storage
 from searchapp.files.atomic import write_output
-from searchapp.types import Copy, Group
+from searchapp.types import DuplicateFile, DuplicateGroup
 
-HEAD = r"""#!/bin/sh
+SCRIPT_HEAD = r"""#!/bin/sh
 # Made by `searchapp duplicates`. Read it, take out the lines of files that you want to stay, then:
 #
 #   sh THIS_FILE          moves the others to the trash
@@ -67,13 +67,13 @@ move() {
 }
 
 """
-TAIL = r"""
+SCRIPT_TAIL = r"""
 printf '%s moved, %s left\n' "$moved" "$left" >&2
 [ "$left" -eq 0 ]
 """
 
 
-def quoted(path: str) -> str:
+def quote_path(path: str) -> str:
     """Return a path as a word of the shell, in ASCII and printable where it is not plain text.
 
     Raise ValueError for a name that is no valid UTF-8 and ends with a line break: the shell takes
@@ -95,30 +95,32 @@ def quoted(path: str) -> str:
     return "'" + path.replace("'", "'\\''") + "'"
 
 
-def along(copy: Copy) -> str:
+def quote_companions(copy: DuplicateFile) -> str:
     """Return what moves with a file, as words behind others; ValueError as of quoted."""
-    return "".join(f" {quoted(path)}" for path in copy.companions)
+    return "".join(f" {quote_path(path)}" for path in copy.companions)
 
 
-def lines(group: Group) -> list[str]:
+def make_commands(group: DuplicateGroup) -> list[str]:
     """Return the commands that move a group's others away; one that cannot be named is told."""
-    found = [f"# keep: {comment(group.keeper.path)} ({comment(group.reason)})"]
+    commands = [f"# keep: {escape_comment(group.keeper.path)} ({escape_comment(group.reason)})"]
     for copy in group.others:
         try:
-            words = (str(copy.size), quoted(copy.path), str(group.keeper.size))
-            found.append(f"move {' '.join(words)} {quoted(group.keeper.path)}{along(copy)}")
+            words = (str(copy.size), quote_path(copy.path), str(group.keeper.size))
+            commands.append(
+                f"move {' '.join(words)} {quote_path(group.keeper.path)}{quote_companions(copy)}"
+            )
         except ValueError:
-            found.append(f"# cannot be moved by this script: {comment(copy.path)}")
-    return found
+            commands.append(f"# cannot be moved by this script: {escape_comment(copy.path)}")
+    return commands
 
 
-def comment(path: str) -> str:
+def escape_comment(path: str) -> str:
     """Return a path that cannot end a comment."""
     return ascii(path)[1:-1]
 
 
-def write(file: Path, groups: Sequence[Group]) -> None:
+def write_script(file: Path, groups: Sequence[DuplicateGroup]) -> None:
     """Write the script; raise SearchAppError where it cannot be written."""
-    body = "\n\n".join("\n".join(lines(group)) for group in groups)
+    body = "\n\n".join("\n".join(make_commands(group)) for group in groups)
     with write_output(file) as temporary:
-        temporary.write_text(f"{HEAD}{body}\n{TAIL}", encoding="utf-8", newline="\n")
+        temporary.write_text(f"{SCRIPT_HEAD}{body}\n{SCRIPT_TAIL}", encoding="utf-8", newline="\n")

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from searchapp.engines.base import Engine, Refusal, Vector, embed_apart
+from searchapp.engines.base import Engine, Refusal, Vector, embed_isolating_failures
 from searchapp.models import EngineInput, ModelSpec
 
-__all__ = ["Engine", "EngineInput", "Refusal", "Vector", "embed_apart", "start_engine"]
+__all__ = ["Engine", "EngineInput", "Refusal", "Vector", "embed_isolating_failures", "start_engine"]
 
 
 def start_engine(

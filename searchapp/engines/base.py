@@ -48,7 +48,7 @@ class Engine(Protocol):
         """Free what the model holds; calling it twice does no harm."""
 
 
-def embed_apart(
+def embed_isolating_failures(
     embed: Callable[[Sequence[EngineInput]], list[Vector | Refusal]],
     inputs: Sequence[EngineInput],
     fatal: tuple[type[BaseException], ...] = (),
@@ -63,18 +63,20 @@ def embed_apart(
         raise
     except Exception as error:  # whatever a model's processor raises on what it is given
         if len(inputs) == 1:
-            return [Refusal(reason_of(error))]
+            return [Refusal(summarize_error(error))]
     middle = len(inputs) // 2
-    return embed_apart(embed, inputs[:middle], fatal) + embed_apart(embed, inputs[middle:], fatal)
+    return embed_isolating_failures(embed, inputs[:middle], fatal) + embed_isolating_failures(
+        embed, inputs[middle:], fatal
+    )
 
 
-def reason_of(error: BaseException) -> str:
+def summarize_error(error: BaseException) -> str:
     """Put an exception in one line."""
     lines = str(error).strip().splitlines()
     return lines[0][:300] if lines else type(error).__name__
 
 
-def accepted(output: Vector | Refusal, spec: ModelSpec) -> Vector | Refusal:
+def validate_output(output: Vector | Refusal, spec: ModelSpec) -> Vector | Refusal:
     """Return what an engine gave, unless it breaks its promise: then it is refused, never saved."""
     if isinstance(output, Refusal):
         return output
@@ -83,7 +85,7 @@ def accepted(output: Vector | Refusal, spec: ModelSpec) -> Vector | Refusal:
     return Refusal("the engine gave no vector of length one")
 
 
-def checked(raw: Sequence[float] | Vector, spec: ModelSpec) -> Vector | Refusal:
+def normalize_vector(raw: Sequence[float] | Vector, spec: ModelSpec) -> Vector | Refusal:
     """Return what a model gave as a vector of length one, or say what is wrong with it.
 
     Where fewer dimensions are kept than the model has (Matryoshka), the first ones are.

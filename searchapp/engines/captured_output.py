@@ -11,30 +11,30 @@ from typing import IO
 
 
 @contextmanager
-def quiet(verbose: bool) -> Iterator[IO[bytes]]:
+def capture_output(verbose: bool) -> Iterator[IO[bytes]]:
     """Send what this process writes to stdout and stderr, C code included, to a temporary file.
 
     Verbose: nothing is hidden, but stdout goes to stderr, since stdout is for data alone.
     """
-    with tempfile.TemporaryFile() as hidden:
+    with tempfile.TemporaryFile() as captured:
         sys.stdout.flush()
         sys.stderr.flush()
-        kept = [os.dup(1), os.dup(2)]
+        saved_descriptors = [os.dup(1), os.dup(2)]
         try:
-            os.dup2(2 if verbose else hidden.fileno(), 1)
+            os.dup2(2 if verbose else captured.fileno(), 1)
             if not verbose:
-                os.dup2(hidden.fileno(), 2)
-            yield hidden
+                os.dup2(captured.fileno(), 2)
+            yield captured
         finally:
             sys.stdout.flush()
             sys.stderr.flush()
-            for number, saved in enumerate(kept, start=1):
+            for number, saved in enumerate(saved_descriptors, start=1):
                 os.dup2(saved, number)
                 os.close(saved)
 
 
-def last_lines(hidden: IO[bytes], count: int = 5) -> str:
+def read_last_lines(captured_file: IO[bytes], count: int = 5) -> str:
     """Return the end of what was hidden, for an error message."""
-    hidden.seek(0)
-    lines = hidden.read().decode("utf-8", "replace").strip().splitlines()
+    captured_file.seek(0)
+    lines = captured_file.read().decode("utf-8", "replace").strip().splitlines()
     return "\n".join(f"  {line[:300]}" for line in lines[-count:])

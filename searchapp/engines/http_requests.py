@@ -12,33 +12,40 @@ from email.utils import parsedate_to_datetime
 from typing import Any
 from urllib.parse import urlsplit
 
-from searchapp.engines.base import reason_of
+from searchapp.engines.base import summarize_error
 from searchapp.errors import EngineError
 
-ITEMS_FAULT = (400, 413, 422)  # the server does not take what it was given
-AGAIN = (408, 425, 429, 500, 502, 503, 504)  # what may be better the next time
-TRIES = 3  # after so many failures, the server is asked whether it fails at something known, too
+INPUT_FAULT_STATUSES = (400, 413, 422)  # the server does not take what it was given
+RETRYABLE_STATUSES = (408, 425, 429, 500, 502, 503, 504)  # what may be better the next time
+TRIES_BEFORE_PROBE = (
+    3  # after so many failures, the server is asked whether it fails at something known, too
+)
 
 
 @dataclass(frozen=True, slots=True)
-class Patience:
+class RetryPolicy:
     """How long a server is waited for, in seconds."""
 
-    total: float = 60.0  # from the first try of a request to the start of its last
-    first: float = 0.5  # pause after the first try, which doubles with every other
-    longest: float = 10.0  # pause
-    answer: float = 30.0  # for one answer
+    total_s: float = 60.0  # from the first try of a request to the start of its last
+    first_pause_s: float = 0.5  # pause after the first try, which doubles with every other
+    max_pause_s: float = 10.0  # pause
+    answer_timeout_s: float = 30.0  # for one answer
 
 
-class Refused(Exception):
+class RequestRefusedError(Exception):
     """The server is well, and does not take what it was given."""
 
 
-class Wire:
+class EngineHttpClient:
     """Asks one server; from several threads at once, too."""
 
     def __init__(
-        self, url: str, api_key: str | None, connections: int, patience: Patience, start_with: str
+        self,
+        url: str,
+        api_key: str | None,
+        connections: int,
+        retry_policy: RetryPolicy,
+        start_command: str,
     ) -> None:
         """Check the address and the key; nothing is sent yet.
 
@@ -46,72 +53,84 @@ class Wire:
         """
         import httpx
 
-        self.name, self._url = _address(url)
+        self.name, self._url = _parse_address(url)
         if api_key is not None and not (api_key.isascii() and api_key.isprintable()):
             raise EngineError("--api-key holds characters that no key has; copy it again")
         try:
             httpx.URL(self._url)
         except httpx.InvalidURL as error:
             raise EngineError(f"--engine: {error}") from error
-        self._patience, self._start_with = patience, start_with
-        self._known_good: tuple[str, dict[str, Any]] | None = None
-        self._leaving = threading.Event()
+        self._retry_policy, self._start_command = retry_policy, start_command
+        self._good_request: tuple[str, dict[str, Any]] | None = None
+        self._closing = threading.Event()
         self._client = httpx.Client(
             headers={"Authorization": f"Bearer {api_key}"} if api_key else {},
-            timeout=httpx.Timeout(patience.answer, connect=min(5.0, patience.answer)),
+            timeout=httpx.Timeout(
+                retry_policy.answer_timeout_s, connect=min(5.0, retry_policy.answer_timeout_s)
+            ),
             limits=httpx.Limits(max_connections=None, max_keepalive_connections=connections),
         )
 
     def close(self) -> None:
         """Give up what is under way, and the connections."""
-        self._leaving.set()
+        self._closing.set()
         self._client.close()
 
-    def remember(self, path: str, body: dict[str, Any]) -> None:
+    def remember_good_request(self, path: str, body: dict[str, Any]) -> None:
         """Note a request that went well: a server that fails at it is ill, not its input bad."""
-        self._known_good = path, body
+        self._good_request = path, body
 
-    def ask(self, path: str, body: dict[str, Any] | None = None, *, hasty: bool = False) -> Any:
+    def request_json(
+        self, path: str, body: dict[str, Any] | None = None, *, fail_fast: bool = False
+    ) -> Any:
         """Return the JSON that the server answers, trying again while that may help.
 
         hasty: where nobody answers at all, say so at once. Errors: Refused, EngineError.
         """
         import httpx
 
-        started, pause, tries = time.monotonic(), self._patience.first, 0
+        started, pause, tries = time.monotonic(), self._retry_policy.first_pause_s, 0
         while True:
-            tries, asked = tries + 1, 0.0
+            tries, retry_after_s = tries + 1, 0.0
             try:
-                response = self._once(path, body)
+                response = self._send_once(path, body)
             except httpx.RequestError as error:
-                trouble = f"no answer ({reason_of(error)})"
-                if hasty and isinstance(error, httpx.ConnectError | httpx.TimeoutException):
+                problem = f"no answer ({summarize_error(error)})"
+                if fail_fast and isinstance(error, httpx.ConnectError | httpx.TimeoutException):
                     raise EngineError(
-                        f"{self.name}: {trouble}; check the address, and whether the server "
+                        f"{self.name}: {problem}; check the address, and whether the server "
                         "runs: starting takes it a minute or more"
                     ) from error
             else:
                 if response.status_code == 200:
-                    return self._json(response, path)
-                trouble = _in_words(response)
-                if response.status_code not in AGAIN:
-                    raise self._denied(response, path)
-                if response.status_code == 500 and tries >= TRIES and self._is_well():
-                    raise Refused(f"the server fails on it: {_said(response)}")
-                asked = _retry_after(response.headers.get("Retry-After", ""))
-            wait = max(asked, pause) * random.uniform(1.0, 1.5)
-            pause = min(2 * pause, self._patience.longest)
-            waited = time.monotonic() - started
-            if waited + wait > self._patience.total or self._leaving.wait(wait):
-                longer = f" (it asks to wait {asked:.0f} s)" if asked else ""
-                times = "once" if tries == 1 else f"{tries} times in {waited:.0f} s"
+                    return self._parse_json(response, path)
+                problem = _describe_response(response)
+                if response.status_code not in RETRYABLE_STATUSES:
+                    raise self._make_status_error(response, path)
+                if (
+                    response.status_code == 500
+                    and tries >= TRIES_BEFORE_PROBE
+                    and self._is_healthy()
+                ):
+                    raise RequestRefusedError(
+                        f"the server fails on it: {_extract_reason(response)}"
+                    )
+                retry_after_s = _parse_retry_after(response.headers.get("Retry-After", ""))
+            delay_s = max(retry_after_s, pause) * random.uniform(1.0, 1.5)
+            pause = min(2 * pause, self._retry_policy.max_pause_s)
+            elapsed_s = time.monotonic() - started
+            if elapsed_s + delay_s > self._retry_policy.total_s or self._closing.wait(delay_s):
+                retry_after_hint = (
+                    f" (it asks to wait {retry_after_s:.0f} s)" if retry_after_s else ""
+                )
+                times = "once" if tries == 1 else f"{tries} times in {elapsed_s:.0f} s"
                 raise EngineError(
-                    f"{self.name} was asked {times}; at last: {trouble}{longer}. "
+                    f"{self.name} was asked {times}; at last: {problem}{retry_after_hint}. "
                     "See to that server, and run this again"
                 )
 
-    def _once(self, path: str, body: dict[str, Any] | None) -> Any:
-        if self._leaving.is_set():
+    def _send_once(self, path: str, body: dict[str, Any] | None) -> Any:
+        if self._closing.is_set():
             raise EngineError(f"{self.name}: the connection was closed")
         method = "GET" if body is None else "POST"
         try:
@@ -119,7 +138,7 @@ class Wire:
         except RuntimeError as error:  # what httpx says of a client that was closed meanwhile
             raise EngineError(f"{self.name}: the connection was closed") from error
 
-    def _json(self, response: Any, path: str) -> Any:
+    def _parse_json(self, response: Any, path: str) -> Any:
         try:
             return response.json()
         except ValueError as error:
@@ -127,31 +146,31 @@ class Wire:
                 f"{self.name}{path} answers something that is no JSON; is it vLLM?"
             ) from error
 
-    def _is_well(self) -> bool:
+    def _is_healthy(self) -> bool:
         """Tell whether the server still does what it could do before."""
         import httpx
 
-        if self._known_good is not None:
+        if self._good_request is not None:
             with suppress(httpx.RequestError):
-                return bool(self._once(*self._known_good).status_code == 200)
+                return bool(self._send_once(*self._good_request).status_code == 200)
         return False
 
-    def _denied(self, response: Any, path: str) -> Exception:
+    def _make_status_error(self, response: Any, path: str) -> Exception:
         """Return the error for an answer that will be the same the next time."""
         status = response.status_code
-        if status in ITEMS_FAULT:
-            return Refused(_said(response))
+        if status in INPUT_FAULT_STATUSES:
+            return RequestRefusedError(_extract_reason(response))
         remedy = "is it vLLM?"
         if status in (401, 403):
             remedy = "it asks for a key: give the right one with --api-key"
         elif 300 <= status < 400:
             remedy = f"it points to {response.headers.get('Location')}: give that address"
         elif status in (404, 405, 501):
-            remedy = f"give the address of a server started with: {self._start_with}"
-        return EngineError(f"{self.name}{path} answers {_in_words(response)}; {remedy}")
+            remedy = f"give the address of a server started with: {self._start_command}"
+        return EngineError(f"{self.name}{path} answers {_describe_response(response)}; {remedy}")
 
 
-def _address(url: str) -> tuple[str, str]:
+def _parse_address(url: str) -> tuple[str, str]:
     """Return a server's address as messages show it, with no password, and in full, with no /v1."""
     try:
         parts = urlsplit(url.strip())
@@ -165,21 +184,21 @@ def _address(url: str) -> tuple[str, str]:
     return f"{parts.scheme}://{shown}{path}", f"{parts.scheme}://{parts.netloc}{path}"
 
 
-def _said(response: Any) -> str:
+def _extract_reason(response: Any) -> str:
     """Return the reason that an answer gives, in one line; empty where it gives none."""
-    said: Any = response.text
+    reason: Any = response.text
     with suppress(ValueError):
-        said = response.json()
+        reason = response.json()
         for key in ("error", "message", "detail"):  # {"error": {"message": ...}}, and the like
-            said = said.get(key, said) if isinstance(said, dict) else said
-    return reason_of(Exception(said)) if said else ""
+            reason = reason.get(key, reason) if isinstance(reason, dict) else reason
+    return summarize_error(Exception(reason)) if reason else ""
 
 
-def _in_words(response: Any) -> str:
-    return f"{response.status_code} {_said(response) or response.reason_phrase}".strip()
+def _describe_response(response: Any) -> str:
+    return f"{response.status_code} {_extract_reason(response) or response.reason_phrase}".strip()
 
 
-def _retry_after(header: str) -> float:
+def _parse_retry_after(header: str) -> float:
     """Return the seconds that a server asks to wait: it sends a number, or a moment."""
     with suppress(ValueError):
         return min(max(0.0, float(header)), 86400.0)

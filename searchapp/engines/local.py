@@ -13,15 +13,15 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from searchapp.engines.base import Refusal, Vector, checked, reason_of
-from searchapp.engines.captured_output import last_lines, quiet
-from searchapp.engines.pixels import Pixels
+from searchapp.engines.base import Refusal, Vector, normalize_vector, summarize_error
+from searchapp.engines.captured_output import capture_output, read_last_lines
+from searchapp.engines.pixels import PixelRenderer
 from searchapp.engines.requirements import list_engine_problems
-from searchapp.engines.resize import resize
-from searchapp.engines.torchvision_stub import mend_torchvision
+from searchapp.engines.resize import resize_picture
+from searchapp.engines.torchvision_stub import patch_torchvision
 from searchapp.errors import EngineError, ModelError
 from searchapp.files.extras import install_hint
-from searchapp.models import EngineInput, ModelSpec, check_trust, document_prompt, has_gpu, hub
+from searchapp.models import EngineInput, ModelSpec, check_trust, has_gpu, hub, make_document_prompt
 from searchapp.pictures import model_size
 
 if TYPE_CHECKING:
@@ -29,7 +29,7 @@ if TYPE_CHECKING:
 
 # Set before vLLM is imported, and only where the user has not: in this process, with no statistics
 # sent anywhere, no log lines, no progress bars.
-ENVIRONMENT = {
+VLLM_ENVIRONMENT = {
     "VLLM_ENABLE_V1_MULTIPROCESSING": "0",
     "VLLM_NO_USAGE_STATS": "1",
     "VLLM_CPU_KVCACHE_SPACE": "1",
@@ -41,19 +41,21 @@ QUIET_ENVIRONMENT = {
     "TRANSFORMERS_VERBOSITY": "error",
     "TQDM_DISABLE": "1",
 }
-BLOCKING_SYNC = 4  # CUDA's CU_CTX_SCHED_BLOCKING_SYNC
-SLICE = 256  # inputs that the engine holds at once
-AT_ONCE = 128  # of them that the model runs on: memory grows with it, speed hardly
+CUDA_BLOCKING_SYNC = 4  # CUDA's CU_CTX_SCHED_BLOCKING_SYNC
+MAX_SLICE_INPUTS = 256  # inputs that the engine holds at once
+MAX_CONCURRENT_INPUTS = 128  # of them that the model runs on: memory grows with it, speed hardly
 
 
-STARVED = 3  # inputs in a row that have not the memory each by itself, until the engine gives up
+MAX_OUT_OF_MEMORY_INPUTS = (
+    3  # inputs in a row that have not the memory each by itself, until the engine gives up
+)
 
 
-class _Dead(Exception):
+class _EngineFailedError(Exception):
     """The engine failed, not the input."""
 
 
-class _OutOfMemory(_Dead):
+class _OutOfMemoryError(_EngineFailedError):
     """So much at once is too much; the engine itself is well."""
 
 
@@ -69,11 +71,11 @@ class LocalEngine:
         """
         self._spec, self._seed, self._verbose, self._bulk = spec, seed, verbose, bulk
         self._llm: Any = None
-        self._pixels: Pixels | None = None
+        self._pixel_renderer: PixelRenderer | None = None
         self._requests = itertools.count()
-        self._slice = SLICE  # less where that was too much for the memory
-        self._starved = 0
-        self._rendering = threading.Lock()
+        self._slice_inputs = MAX_SLICE_INPUTS  # less where that was too much for the memory
+        self._out_of_memory_count = 0
+        self._render_lock = threading.Lock()
         self._start()
 
     @property
@@ -91,9 +93,9 @@ class LocalEngine:
         if item.rendered is not None:
             return item
         try:
-            rendered = self._rendered(item)
+            rendered = self._render_input(item)
         except Exception as error:  # a model's processor raises anything on what it is given
-            rendered = Refusal(reason_of(error))
+            rendered = Refusal(summarize_error(error))
         return replace(item, image=None, rendered=rendered)
 
     def embed(self, inputs: Sequence[EngineInput]) -> list[Vector | Refusal]:
@@ -104,13 +106,13 @@ class LocalEngine:
         results: list[Vector | Refusal] = []
         while len(results) < len(inputs):
             start = len(results)
-            part = [self.prepare(item) for item in inputs[start : start + self._slice]]
+            part = [self.prepare(item) for item in inputs[start : start + self._slice_inputs]]
             try:
-                results += self._run(part)
-                self._starved = 0
-            except _Dead as error:
-                if isinstance(error, _OutOfMemory) and len(part) > 1:
-                    self._slice = min(len(part), AT_ONCE) // 2
+                results += self._run_model(part)
+                self._out_of_memory_count = 0
+            except _EngineFailedError as error:
+                if isinstance(error, _OutOfMemoryError) and len(part) > 1:
+                    self._slice_inputs = min(len(part), MAX_CONCURRENT_INPUTS) // 2
                     continue
                 self._start()
                 results += self._run_one_by_one(part)
@@ -122,7 +124,7 @@ class LocalEngine:
 
     def count_image_tokens(self, image: Picture) -> int:
         """Count what the model makes of a picture, in its own size: tokens, or patches."""
-        prepared = self._render(EngineInput(self._spec.prompts.document, image))
+        prepared = self._render_with_vllm(EngineInput(self._spec.prompts.document, image))
         if self._spec.pooling is None:
             vision = self._llm.model_config.hf_config.vision_config
             return int(vision.image_size // vision.patch_size) ** 2
@@ -135,7 +137,10 @@ class LocalEngine:
             return
         self._llm = None
         gc.collect()
-        with suppress(Exception), quiet(self._verbose):  # a dying engine must not hide the answer
+        with (
+            suppress(Exception),
+            capture_output(self._verbose),
+        ):  # a dying engine must not hide the answer
             from vllm.distributed import cleanup_dist_env_and_memory
 
             cleanup_dist_env_and_memory()
@@ -145,11 +150,13 @@ class LocalEngine:
         results: list[Vector | Refusal] = []
         for single in inputs:
             try:
-                results += self._run([single])
-                self._starved = 0
-            except _Dead as error:
-                self._starved = self._starved + 1 if isinstance(error, _OutOfMemory) else 0
-                if self._starved >= STARVED:
+                results += self._run_model([single])
+                self._out_of_memory_count = 0
+            except _EngineFailedError as error:
+                self._out_of_memory_count = (
+                    self._out_of_memory_count + 1 if isinstance(error, _OutOfMemoryError) else 0
+                )
+                if self._out_of_memory_count >= MAX_OUT_OF_MEMORY_INPUTS:
                     raise EngineError(
                         f"{self._spec.name} has not the memory for a single input ({error}); see "
                         "what else uses it (nvidia-smi), or take fewer --replicas or a smaller "
@@ -162,17 +169,17 @@ class LocalEngine:
     def _start(self) -> None:
         self.close()
         check_trust(self._spec)
-        for name, value in ENVIRONMENT.items():
+        for name, value in VLLM_ENVIRONMENT.items():
             os.environ.setdefault(name, value)
-        folder = str(hub.fetch(self._spec))
+        folder = str(hub.fetch_model(self._spec))
         if not self._verbose:
             for name, value in QUIET_ENVIRONMENT.items():
                 os.environ.setdefault(name, value)
-        with quiet(self._verbose) as hidden, _collecting_nothing():
+        with capture_output(self._verbose) as captured, _pause_garbage_collection():
             try:
                 if self._bulk and has_gpu():
-                    _sleep_while_the_gpu_works()
-                mend_torchvision()
+                    _enable_blocking_cuda_sync()
+                patch_torchvision()
                 from vllm import LLM
                 from vllm.config import PoolerConfig
 
@@ -186,38 +193,50 @@ class LocalEngine:
                     "enable_prefix_caching": False,
                     "trust_remote_code": self._spec.trusted,
                     "pooler_config": PoolerConfig(seq_pooling_type=pooling) if pooling else None,
-                    **(_on_gpu(self._spec, self._bulk) if has_gpu() else _on_cpu()),
+                    **(
+                        _make_gpu_arguments(self._spec, self._bulk)
+                        if has_gpu()
+                        else _make_cpu_arguments()
+                    ),
                     **self._spec.engine_arguments,
                 }
                 self._llm = LLM(model=folder, **arguments)
-                model_size.resize_by(resize)
+                model_size.set_resize_function(resize_picture)
                 if not self._spec.prompts.document:  # a two-tower model: nothing but the picture
-                    self._pixels = Pixels.learn(
-                        lambda image: self._render(EngineInput("", image)), self._spec.image
+                    self._pixel_renderer = PixelRenderer.learn_from_renderer(
+                        lambda image: self._render_with_vllm(EngineInput("", image)),
+                        self._spec.image,
                     )
                 if has_gpu():  # kernels are compiled at their first use, which takes a second
-                    grey = model_size.blank(self._spec.image)
-                    self._run([self.prepare(EngineInput(document_prompt(self._spec), grey))])
+                    gray = model_size.make_blank_picture(self._spec.image)
+                    self._run_model(
+                        [self.prepare(EngineInput(make_document_prompt(self._spec), gray))]
+                    )
             except Exception as error:  # vLLM states what is wrong with a model in many ways
                 if problems := list_engine_problems(install_hint("cpu")):
                     raise EngineError("\n".join(problems)) from error
                 if isinstance(error, ImportError):
                     raise EngineError(
-                        f"vLLM cannot be imported ({reason_of(error)}); install it. With an NVIDIA "
+                        f"vLLM cannot be imported ({summarize_error(error)}); install it. With an NVIDIA "
                         f"GPU: {install_hint('gpu')}; without: {install_hint('cpu')}"
                     ) from error
                 raise ModelError(
-                    f"{self._spec.name}: vLLM cannot start it: {reason_of(error)}; "
-                    f"-v shows more\n{last_lines(hidden)}"
+                    f"{self._spec.name}: vLLM cannot start it: {summarize_error(error)}; "
+                    f"-v shows more\n{read_last_lines(captured)}"
                 ) from error
 
-    def _rendered(self, item: EngineInput) -> Any:
+    def _render_input(self, item: EngineInput) -> Any:
         image = item.image
-        if self._pixels and image is not None and not item.prompt and self._pixels.takes(image):
-            return self._pixels.render(image)
-        return self._render(item)
+        if (
+            self._pixel_renderer
+            and image is not None
+            and not item.prompt
+            and self._pixel_renderer.can_render(image)
+        ):
+            return self._pixel_renderer.render_picture(image)
+        return self._render_with_vllm(item)
 
-    def _render(self, item: EngineInput) -> Any:
+    def _render_with_vllm(self, item: EngineInput) -> Any:
         """Let vLLM and the model's own processor render an input."""
         from vllm.renderers.inputs.preprocess import parse_model_prompt
 
@@ -230,11 +249,11 @@ class LocalEngine:
             tokenization = tokenization.with_kwargs(padding="max_length")
         parsed = parse_model_prompt(self._llm.model_config, prompt)
         # It sets torch's number of threads while it works, and puts back what it found.
-        with self._rendering:
+        with self._render_lock:
             (rendered,) = renderer.render_cmpl([parsed], tokenization)
         return rendered
 
-    def _run(self, inputs: Sequence[EngineInput]) -> list[Vector | Refusal]:
+    def _run_model(self, inputs: Sequence[EngineInput]) -> list[Vector | Refusal]:
         """Run the model on prepared inputs; raise _Dead where the engine fails, not an input."""
         from vllm import PoolingParams
 
@@ -250,19 +269,19 @@ class LocalEngine:
                 engine.add_request(name, item.rendered, PoolingParams(task="embed"))
                 numbers[name] = number
             except Exception as error:  # vLLM's checks: too long, and the like
-                results[number] = Refusal(reason_of(error))
+                results[number] = Refusal(summarize_error(error))
         try:
             while engine.has_unfinished_requests():
                 for output in engine.step():
                     vector = output.outputs.data.float().numpy()
-                    results[numbers[output.request_id]] = checked(vector, self._spec)
+                    results[numbers[output.request_id]] = normalize_vector(vector, self._spec)
         except Exception as error:  # EngineDeadError, or from inside the model's run
-            if _is_memory(error) and self._takes_back(list(numbers)):
-                raise _OutOfMemory(reason_of(error)) from error
-            raise _Dead(reason_of(error)) from error
+            if _is_out_of_memory(error) and self._abort_requests(list(numbers)):
+                raise _OutOfMemoryError(summarize_error(error)) from error
+            raise _EngineFailedError(summarize_error(error)) from error
         return results
 
-    def _takes_back(self, requests: list[str]) -> bool:
+    def _abort_requests(self, requests: list[str]) -> bool:
         """Take back what was asked, and free the memory; False where the engine does not let us."""
         try:
             engine = self._llm.llm_engine
@@ -276,15 +295,15 @@ class LocalEngine:
             return False
 
 
-def _is_memory(error: BaseException) -> bool:
+def _is_out_of_memory(error: BaseException) -> bool:
     """Tell whether there was not the memory: torch says so in several ways, on CPU and GPU."""
-    said = str(error).lower()
+    message = str(error).lower()
     return isinstance(error, MemoryError) or any(
-        words in said for words in ("out of memory", "can't allocate memory")
+        words in message for words in ("out of memory", "can't allocate memory")
     )
 
 
-def _on_gpu(spec: ModelSpec, bulk: bool) -> dict[str, Any]:
+def _make_gpu_arguments(spec: ModelSpec, bulk: bool) -> dict[str, Any]:
     """Take the memory that the model needs and no more: by itself vLLM takes nearly all there is.
 
     Two towers need next to no cache; the others one for the longest prompt, at most 1.6 GB of them.
@@ -294,13 +313,13 @@ def _on_gpu(spec: ModelSpec, bulk: bool) -> dict[str, Any]:
     return {
         "kv_cache_memory_bytes": cache,
         "gpu_memory_utilization": 0.01,
-        "max_num_seqs": AT_ONCE,
+        "max_num_seqs": MAX_CONCURRENT_INPUTS,
         "enforce_eager": True,  # compiling takes a minute, and gains nothing on whole batches
     }
 
 
 @contextmanager
-def _collecting_nothing() -> Iterator[None]:
+def _pause_garbage_collection() -> Iterator[None]:
     """Look for no garbage in a block: imports make a million objects, which all stay.
 
     To look at them again and again is a quarter of the time that a small model takes to start.
@@ -317,7 +336,7 @@ def _collecting_nothing() -> Iterator[None]:
             gc.enable()
 
 
-def _sleep_while_the_gpu_works() -> None:
+def _enable_blocking_cuda_sync() -> None:
     """Let CUDA wait without spinning: with many engines the cores are needed to decode.
 
     To be called before anything else of CUDA; where it fails, CUDA spins as it does by itself.
@@ -326,10 +345,10 @@ def _sleep_while_the_gpu_works() -> None:
         cuda, device = ctypes.CDLL("libcuda.so.1"), ctypes.c_int()
         cuda.cuInit(0)
         cuda.cuDeviceGet(ctypes.byref(device), 0)
-        cuda.cuDevicePrimaryCtxSetFlags_v2(device, BLOCKING_SYNC)
+        cuda.cuDevicePrimaryCtxSetFlags_v2(device, CUDA_BLOCKING_SYNC)
 
 
-def _on_cpu() -> dict[str, Any]:
+def _make_cpu_arguments() -> dict[str, Any]:
     """Compile nothing, and take the numbers that this CPU is quick with: never float16.
 
     bfloat16 changes a vector's direction by some 1e-5 (cosine distance).

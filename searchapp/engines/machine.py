@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 
-def cores() -> list[int]:
+def list_cores() -> list[int]:
     """Return the cores that this process may use."""
     if hasattr(os, "sched_getaffinity"):  # not on every system
         return sorted(os.sched_getaffinity(0))
@@ -21,10 +21,10 @@ class Gpu:
     """A GPU that this process may use; memory in MiB."""
 
     name: str  # for CUDA_VISIBLE_DEVICES
-    free: int
+    free_mib: int
 
 
-def gpus() -> list[Gpu]:
+def list_gpus() -> list[Gpu]:
     """Return the GPUs that this process may use, without loading anything of them."""
     if shutil.which("nvidia-smi") is None:
         return []
@@ -35,10 +35,10 @@ def gpus() -> list[Gpu]:
         return []
     rows = [[part.strip() for part in line.split(",")] for line in answer.stdout.splitlines()]
     found = [(row[0], row[1], int(row[2])) for row in rows if len(row) == 3 and row[2].isdigit()]
-    chosen = os.environ.get("CUDA_VISIBLE_DEVICES")
-    if chosen is None:
+    visible_devices = os.environ.get("CUDA_VISIBLE_DEVICES")
+    if visible_devices is None:
         return [Gpu(index, free) for index, _, free in found]
-    names = [name.strip() for name in chosen.split(",")]
+    names = [name.strip() for name in visible_devices.split(",")]
     return [Gpu(n, free) for n in names for index, uuid, free in found if n in (index, uuid)]
 
 

@@ -18,11 +18,11 @@ from searchapp.pictures.model_size import ImageInput
 if TYPE_CHECKING:
     from PIL.Image import Image as Picture
 
-KEY = "pixel_values"
-TOLERANCE = 0.02  # of values from -2 to 3: what bfloat16 may round away
+PIXEL_VALUES_KEY = "pixel_values"
+MAX_PIXEL_DIFFERENCE = 0.02  # of values from -2 to 3: what bfloat16 may round away
 
 
-class Pixels:
+class PixelRenderer:
     """Makes what vLLM's renderer makes of a picture, for pictures in the size that was learned."""
 
     def __init__(self, example: Any, target: ImageInput, scale: Any, shift: Any) -> None:
@@ -32,39 +32,50 @@ class Pixels:
         self._numbers = itertools.count()
 
     @classmethod
-    def learn(cls, render: Callable[[Picture], Any], target: ImageInput) -> Pixels | None:
+    def learn_from_renderer(
+        cls, render: Callable[[Picture], Any], target: ImageInput
+    ) -> PixelRenderer | None:
         """Learn from the renderer; None where it does anything else than cut and scale."""
         side = target.side
         try:
-            example = render(_noise(side, side))
-            pixels = cls(example, target, *_line(_noise(side, side), _values(example)))
+            example = render(_make_noise_picture(side, side))
+            pixels = cls(
+                example,
+                target,
+                *_fit_channels(_make_noise_picture(side, side), _get_pixel_values(example)),
+            )
             shapes = [(side, side)]
             if target.fit == "crop":
                 shapes += [(side + 37, side), (side, side + 3), (side + 10, side)]
-            same = all(pixels._equals(render, _noise(*shape, seed=1)) for shape in shapes)
+            same = all(
+                pixels._matches_renderer(render, _make_noise_picture(*shape, seed=1))
+                for shape in shapes
+            )
         except Exception:  # another version's structure: the renderer itself does it
             return None
         return pixels if same else None
 
-    def takes(self, image: Picture) -> bool:
+    def can_render(self, image: Picture) -> bool:
         """Tell whether a picture is of a size that was learned."""
         if self._fit == "squash" and image.width != image.height:
             return False
         return min(image.size) == self._side and image.mode == "RGB"
 
-    def render(self, image: Picture) -> Any:
+    def render_picture(self, image: Picture) -> Any:
         """Return what vLLM's engine takes."""
         example = self._example
         kwargs, hashes = example["mm_kwargs"], example["mm_hashes"]
         (item,) = kwargs["image"]
-        new = type(item)({KEY: replace(item[KEY], data=self._tensor(image))})
+        new = type(item)(
+            {PIXEL_VALUES_KEY: replace(item[PIXEL_VALUES_KEY], data=self._make_tensor(image))}
+        )
         return {
             **example,
             "mm_kwargs": type(kwargs)({"image": [new]}),
             "mm_hashes": type(hashes)({"image": [f"pixels-{next(self._numbers)}"]}),
         }
 
-    def _tensor(self, image: Picture) -> Any:
+    def _make_tensor(self, image: Picture) -> Any:
         import torch
 
         width, height = image.size
@@ -73,32 +84,34 @@ class Pixels:
         # Channel after channel first: as bytes, that is a third of the time.
         channels = torch.from_numpy(square).permute(2, 0, 1).contiguous()
         scaled = channels.to(torch.float32).mul_(self._scale).add_(self._shift)
-        return scaled.to(_values(self._example).dtype)
+        return scaled.to(_get_pixel_values(self._example).dtype)
 
-    def _equals(self, render: Callable[[Picture], Any], image: Picture) -> bool:
-        theirs, ours = render(image), self.render(image)
+    def _matches_renderer(self, render: Callable[[Picture], Any], image: Picture) -> bool:
+        theirs, ours = render(image), self.render_picture(image)
         if theirs["prompt_token_ids"] != ours["prompt_token_ids"] or set(theirs) != set(ours):
             return False
-        wanted, made = _values(theirs), _values(ours)
-        return wanted.shape == made.shape and bool((wanted - made).abs().max() < TOLERANCE)
+        expected, made = _get_pixel_values(theirs), _get_pixel_values(ours)
+        return expected.shape == made.shape and bool(
+            (expected - made).abs().max() < MAX_PIXEL_DIFFERENCE
+        )
 
 
-def _noise(width: int, height: int, seed: int = 0) -> Picture:
+def _make_noise_picture(width: int, height: int, seed: int = 0) -> Picture:
     from PIL import Image
 
     values = np.random.default_rng(seed).integers(0, 256, (height, width, 3), dtype=np.uint8)
     return Image.fromarray(values)
 
 
-def _values(rendered: Any) -> Any:
+def _get_pixel_values(rendered: Any) -> Any:
     """Return a rendered picture's tensor, [3, side, side]; KeyError where there is more to it."""
     (item,) = rendered["mm_kwargs"]["image"]
-    if set(item) != {KEY}:
+    if set(item) != {PIXEL_VALUES_KEY}:
         raise KeyError(f"a picture of {sorted(item)}")
-    return item[KEY].data
+    return item[PIXEL_VALUES_KEY].data
 
 
-def _line(image: Picture, values: Any) -> tuple[Any, Any]:
+def _fit_channels(image: Picture, values: Any) -> tuple[Any, Any]:
     """Return each channel's scale and shift, [3, 1, 1], by least squares."""
     import torch
 

@@ -14,15 +14,21 @@ from typing import Any
 
 import numpy as np
 
-from searchapp.engines.base import Refusal, Vector, checked, embed_apart, reason_of
-from searchapp.engines.http_requests import Patience, Refused, Wire
+from searchapp.engines.base import (
+    Refusal,
+    Vector,
+    embed_isolating_failures,
+    normalize_vector,
+    summarize_error,
+)
+from searchapp.engines.http_requests import EngineHttpClient, RequestRefusedError, RetryPolicy
 from searchapp.errors import EngineError, ModelError, SearchAppError
-from searchapp.models import EngineInput, ModelSpec, document_prompt
+from searchapp.models import EngineInput, ModelSpec, make_document_prompt
 
-TEXTS = 32  # a request
-PICTURES = 4  # a request
+TEXTS_PER_REQUEST = 32  # a request
+PICTURES_PER_REQUEST = 4  # a request
 # What a prompt with its placeholder passes through unchanged, however the server shows it contents.
-RAW = (
+RAW_CHAT_TEMPLATE = (
     "{%- for part in ([messages[0]['content']] if messages[0]['content'] is string "
     "else messages[0]['content']) -%}"
     "{{- part if part is string else part['text'] if part['type'] == 'text' else '' -}}"
@@ -47,7 +53,7 @@ class RemoteEngine:
         *,
         api_key: str | None = None,
         concurrency: int = 8,
-        patience: Patience | None = None,
+        retry_policy: RetryPolicy | None = None,
     ) -> None:
         """Connect, and see that the server has the model and embeds with it.
 
@@ -55,11 +61,13 @@ class RemoteEngine:
         ModelError where it does not serve this model, or not as this model needs it.
         """
         self._spec = spec
-        self._wire = Wire(url, api_key, concurrency, patience or Patience(), serve_command(spec))
+        self._client = EngineHttpClient(
+            url, api_key, concurrency, retry_policy or RetryPolicy(), build_serve_command(spec)
+        )
         self._pool = ThreadPoolExecutor(concurrency, thread_name_prefix="remote-engine")
         try:
-            self._model = self._find_model()
-            self._try_out()
+            self._model = self._find_served_model()
+            self._check_server()
         except BaseException:
             self.close()
             raise
@@ -79,11 +87,11 @@ class RemoteEngine:
         pictures = [i for i, item in enumerate(inputs) if item.image is not None]
         parts = [
             numbers[start : start + size]
-            for numbers, size in ((texts, TEXTS), (pictures, PICTURES))
+            for numbers, size in ((texts, TEXTS_PER_REQUEST), (pictures, PICTURES_PER_REQUEST))
             for start in range(0, len(numbers), size)
         ]
         fatal = (SearchAppError,)
-        embed = partial(embed_apart, self._embed, fatal=fatal)
+        embed = partial(embed_isolating_failures, self._embed_request, fatal=fatal)
         futures = [self._pool.submit(embed, [inputs[i] for i in part]) for part in parts]
         results: dict[int, Vector | Refusal] = {}
         try:
@@ -97,84 +105,88 @@ class RemoteEngine:
     def count_tokens(self, prompt: str) -> int:
         """Ask the server's tokenizer."""
         try:
-            answer = self._wire.ask("/tokenize", {"model": self._model, "prompt": prompt})
+            answer = self._client.request_json(
+                "/tokenize", {"model": self._model, "prompt": prompt}
+            )
             count = answer["count"]
-        except (Refused, KeyError, TypeError) as error:
+        except (RequestRefusedError, KeyError, TypeError) as error:
             raise EngineError(
-                f"{self._wire.name} does not count tokens: {reason_of(error)}"
+                f"{self._client.name} does not count tokens: {summarize_error(error)}"
             ) from error
         if not isinstance(count, int):
-            raise EngineError(f"{self._wire.name} gives {count!r} as a number of tokens")
+            raise EngineError(f"{self._client.name} gives {count!r} as a number of tokens")
         return count
 
     def close(self) -> None:
         """Give up what is under way, and the connections."""
         self._pool.shutdown(wait=False, cancel_futures=True)
-        self._wire.close()
+        self._client.close()
 
-    def _find_model(self) -> str:
+    def _find_served_model(self) -> str:
         """Return what the server calls the spec's model."""
-        answer = self._wire.ask("/v1/models", hasty=True)
+        answer = self._client.request_json("/v1/models", fail_fast=True)
         try:
             cards = [card for card in answer["data"] if not card.get("parent")]  # no adapters
             served = [(str(card["id"]), str(card.get("root") or "")) for card in cards]
         except (KeyError, TypeError, AttributeError) as error:
-            raise EngineError(f"{self._wire.name}/v1/models gives no list of models") from error
+            raise EngineError(f"{self._client.name}/v1/models gives no list of models") from error
         source = Path(self._spec.source)
-        wanted = {self._spec.source, self._spec.name}
-        wanted.add(source.name if self._spec.is_folder else self._spec.revision)
+        accepted_names = {self._spec.source, self._spec.name}
+        accepted_names.add(source.name if self._spec.is_folder else self._spec.revision)
         for name, root in served:
             folders = {Path(path).name for path in (name, root) if path.startswith("/")}
-            if wanted & {name, root, *folders}:
+            if accepted_names & {name, root, *folders}:
                 return name
         raise ModelError(
-            f"{self._wire.name} serves {', '.join(name for name, _ in served) or 'no model'}, "
+            f"{self._client.name} serves {', '.join(name for name, _ in served) or 'no model'}, "
             f"and not {self._spec.name} ({self._spec.source}); name that server's model with "
-            f"--model, or start it with: {serve_command(self._spec)}"
+            f"--model, or start it with: {build_serve_command(self._spec)}"
         )
 
-    def _try_out(self) -> None:
+    def _check_server(self) -> None:
         """See that a grey picture, and where texts are padded a word, get a vector."""
         from PIL import Image
 
         side = self._spec.image.side or 64
-        picture = EngineInput(document_prompt(self._spec), Image.new("RGB", (side, side), "grey"))
+        picture = EngineInput(
+            make_document_prompt(self._spec), Image.new("RGB", (side, side), "grey")
+        )
         text = [EngineInput("a red boat")] if self._spec.pad_text else []
         for item in [picture, *text]:
             try:
-                (output,) = self._embed([item])
-            except Refused as error:
+                (output,) = self._embed_request([item])
+            except RequestRefusedError as error:
                 output = Refusal(str(error))
             if isinstance(output, Refusal):
                 raise ModelError(
-                    f"{self._spec.name}: {self._wire.name} cannot be used for it: {output.reason}; "
-                    f"start it with: {serve_command(self._spec)}"
+                    f"{self._spec.name}: {self._client.name} cannot be used for it: {output.reason}; "
+                    f"start it with: {build_serve_command(self._spec)}"
                 )
-        self._wire.remember("/v1/embeddings", self._request([picture]))
+        self._client.remember_good_request("/v1/embeddings", self._build_request([picture]))
 
-    def _embed(self, inputs: Sequence[EngineInput]) -> list[Vector | Refusal]:
+    def _embed_request(self, inputs: Sequence[EngineInput]) -> list[Vector | Refusal]:
         """Embed texts, or pictures; raise Refused where one of them is not taken."""
-        answer = self._wire.ask("/v1/embeddings", self._request(inputs))
+        answer = self._client.request_json("/v1/embeddings", self._build_request(inputs))
         try:
-            raw = {item["index"]: _numbers(item["embedding"]) for item in answer["data"]}
+            raw = {item["index"]: _decode_vector(item["embedding"]) for item in answer["data"]}
             if len(answer["data"]) != len(inputs) or set(raw) != set(range(len(inputs))):
                 raise ValueError(f"{len(answer['data'])} vectors for {len(inputs)} inputs")
             tokens = answer["usage"]["prompt_tokens"] if self._spec.pad_text else None
-            outputs = [checked(raw[number], self._spec) for number in range(len(inputs))]
+            outputs = [normalize_vector(raw[number], self._spec) for number in range(len(inputs))]
         except (KeyError, TypeError, ValueError, AttributeError) as error:
             raise EngineError(
-                f"{self._wire.name} answers, but not with vectors ({type(error).__name__}: "
-                f"{reason_of(error)}); is it vLLM, and what stands between?"
+                f"{self._client.name} answers, but not with vectors ({type(error).__name__}: "
+                f"{summarize_error(error)}); is it vLLM, and what stands between?"
             ) from error
         padded = len(inputs) * self._spec.text_limit
         if inputs[0].image is None and tokens not in (None, padded):
             raise ModelError(
                 f"{self._spec.name} needs its texts padded to {self._spec.text_limit} tokens, and "
-                f"{self._wire.name} does not do it; it must be vLLM 0.32 or newer"
+                f"{self._client.name} does not do it; it must be vLLM 0.32 or newer"
             )
         return outputs
 
-    def _request(self, inputs: Sequence[EngineInput]) -> dict[str, Any]:
+    def _build_request(self, inputs: Sequence[EngineInput]) -> dict[str, Any]:
         """Return the JSON for texts, or for pictures: all have one, or none has."""
         request: dict[str, Any] = {
             "model": self._model,
@@ -187,14 +199,14 @@ class RemoteEngine:
             padding = {"padding": "max_length"} if self._spec.pad_text else {}
             return request | padding | {"input": [item.prompt for item in inputs]}
         if self._spec.placeholder is not None:
-            request["chat_template"] = RAW
+            request["chat_template"] = RAW_CHAT_TEMPLATE
         if options := self._spec.engine_arguments.get("mm_processor_kwargs"):
             request["mm_processor_kwargs"] = dict(options)
-        conversations = [[_message(item)] for item in inputs]
+        conversations = [[_build_message(item)] for item in inputs]
         return request | {"messages": conversations[0] if len(inputs) == 1 else conversations}
 
 
-def serve_command(spec: ModelSpec) -> str:
+def build_serve_command(spec: ModelSpec) -> str:
     """Return the command that serves a model as RemoteEngine needs it."""
     words = ["vllm", "serve", spec.source, "--runner", "pooling", "--mm-processor-cache-gb", "0"]
     words += [] if spec.is_folder else ["--revision", spec.revision]
@@ -209,7 +221,7 @@ def serve_command(spec: ModelSpec) -> str:
     return shlex.join(words)
 
 
-def _message(item: EngineInput) -> dict[str, Any]:
+def _build_message(item: EngineInput) -> dict[str, Any]:
     assert item.image is not None
     buffer = io.BytesIO()
     item.image.save(buffer, "PNG", compress_level=1)
@@ -220,7 +232,7 @@ def _message(item: EngineInput) -> dict[str, Any]:
     return {"role": "user", "content": content}
 
 
-def _numbers(raw: Any) -> Vector:
+def _decode_vector(raw: Any) -> Vector:
     """Read a vector as it was asked for, or as a list, which other servers send."""
     if isinstance(raw, str):
         return np.frombuffer(base64.b64decode(raw, validate=True), dtype="<f4")

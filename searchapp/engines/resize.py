@@ -9,12 +9,12 @@ import numpy as np
 if TYPE_CHECKING:
     from PIL.Image import Image as Picture
 
-MODES = {2: "bilinear", 3: "bicubic"}  # by Pillow's numbers of its filters
+TORCH_MODE_BY_FILTER = {2: "bilinear", 3: "bicubic"}  # by Pillow's numbers of its filters
 
 
-def resize(image: Picture, size: tuple[int, int], resample: int) -> Picture:
+def resize_picture(image: Picture, size: tuple[int, int], resample: int) -> Picture:
     """Return the picture as Pillow resizes it: within one level of 255, in few places."""
-    mode = MODES.get(resample)
+    mode = TORCH_MODE_BY_FILTER.get(resample)
     if mode is None or image.mode != "RGB":
         from PIL.Image import Resampling
 

@@ -8,11 +8,11 @@ import sys
 from typing import Any
 
 # What torchvision registers at its import, and its own library (which needs CUDA's) would define.
-SIGNATURE = "(Tensor dets, Tensor scores, float iou_threshold) -> Tensor"
-OPERATORS = ("torchvision::nms", "torchvision::qnms")
+NMS_SIGNATURE = "(Tensor dets, Tensor scores, float iou_threshold) -> Tensor"
+MISSING_OPERATORS = ("torchvision::nms", "torchvision::qnms")
 
 
-def mend_torchvision() -> None:
+def patch_torchvision() -> None:
     """Declare the operators that a CUDA build misses; image processors need none of them.
 
     Where torchvision is missing or works already, nothing is changed. vLLM looks at a model's class
@@ -27,8 +27,8 @@ def mend_torchvision() -> None:
     except RuntimeError:  # "operator torchvision::nms does not exist"
         for name in [name for name in sys.modules if name.split(".")[0] == "torchvision"]:
             del sys.modules[name]
-        for operator in OPERATORS:
-            torch.library.define(operator, SIGNATURE)
+        for operator in MISSING_OPERATORS:
+            torch.library.define(operator, NMS_SIGNATURE)
         if importlib.util.find_spec("vllm") is not None:
             registry: Any = importlib.import_module("vllm.model_executor.models.registry")
             registry._run_in_subprocess = lambda look: look()

@@ -11,7 +11,7 @@ from pathlib import Path
 
 from searchapp.errors import SearchAppError
 
-REMEDIES = {  # what SQLite says -> what to do
+DISK_ERROR_REMEDIES = {  # what SQLite says -> what to do
     "disk is full": "make room on its disk and run this again: what was saved is kept",
     "disk I/O error": "its disk fails, or is full; see to it and run this again: what was saved "
     "is kept",
@@ -21,28 +21,30 @@ REMEDIES = {  # what SQLite says -> what to do
     "not a database": "its file is damaged, or no catalogue; restore a copy of it",
     "unable to open": "see that its folder can be read and written, and that its disk has room",
 }
-FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
-NOT_OURS = (errno.EACCES, errno.EPERM, errno.EROFS)
+DISK_FULL_ERRNOS = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
+PERMISSION_ERRNOS = (errno.EACCES, errno.EPERM, errno.EROFS)
 
 
-def reason(error: Exception) -> str:
+def explain_disk_error(error: Exception) -> str:
     """Return in one line what went wrong, and what to do."""
     if isinstance(error, OSError):
-        failed = "readonly" if error.errno in NOT_OURS else "disk I/O error"
-        failed = "disk is full" if error.errno in FULL else failed
-        return f"{error.strerror or error}; {REMEDIES[failed]}"
-    said = str(error)
-    return "; ".join([said, *(what for part, what in REMEDIES.items() if part in said)])
+        failed = "readonly" if error.errno in PERMISSION_ERRNOS else "disk I/O error"
+        failed = "disk is full" if error.errno in DISK_FULL_ERRNOS else failed
+        return f"{error.strerror or error}; {DISK_ERROR_REMEDIES[failed]}"
+    message = str(error)
+    return "; ".join(
+        [message, *(what for part, what in DISK_ERROR_REMEDIES.items() if part in message)]
+    )
 
 
 @contextmanager
-def complete(file: Path) -> Iterator[Path]:
+def write_atomically(file: Path) -> Iterator[Path]:
     """Give a name to write to; the file appears, durably, when the block has written all of it.
 
     A link stays one: the file that it leads to appears. A pipe or a device, /dev/stdout among them,
     is no file that could be replaced: it is written to as it is.
     """
-    if _flows(file):
+    if _is_stream(file):
         yield file
         return
     file = Path(os.path.realpath(file))
@@ -69,13 +71,13 @@ def write_output(file: Path) -> Iterator[Path]:
     Errors: SearchAppError if the file cannot be written.
     """
     try:
-        with complete(file) as temporary:
+        with write_atomically(file) as temporary:
             yield temporary
     except OSError as error:
         raise SearchAppError(f"{file} cannot be written: {error.strerror}") from error
 
 
-def _flows(file: Path) -> bool:
+def _is_stream(file: Path) -> bool:
     """Tell whether what is written to a name goes elsewhere, as that of /dev/stdout does."""
     folder = os.path.realpath(file.parent)  # of /dev/fd/3 it lies in /proc
     opened = folder in ("/dev", "/dev/fd") or folder.startswith("/proc/")

@@ -11,11 +11,11 @@ from pathlib import Path
 
 from searchapp.errors import FolderError, PictureError
 from searchapp.files import storage
-from searchapp.files.atomic import complete
+from searchapp.files.atomic import write_atomically
 from searchapp.types import Hit
 
 # Some file systems, such as FAT, store times in steps of 2 seconds.
-TIME_TOLERANCE_NS = 2 * storage.SECOND
+TIME_TOLERANCE_NS = 2 * storage.NANOSECONDS_PER_SECOND
 
 
 def copy_hits(hits: Iterable[Hit], folder: Path) -> int:
@@ -72,7 +72,7 @@ def _copy_file(path: str, target: Path) -> None:
     if not storage.is_url(path):
         shutil.copy2(path, target)
         return
-    with storage.opened(path) as (file, state), complete(target) as temporary:
+    with storage.open_file(path) as (file, state), write_atomically(target) as temporary:
         with temporary.open("wb") as copied:
             shutil.copyfileobj(file, copied)
         os.utime(temporary, ns=(state.mtime_ns, state.mtime_ns))
@@ -89,7 +89,7 @@ def _is_same(path: str, target: Path) -> bool:
     if not target.exists():
         return False
     if storage.is_url(path):
-        remote, local = storage.state(path), target.stat()
+        remote, local = storage.read_state(path), target.stat()
         difference_ns = abs(local.st_mtime_ns - remote.mtime_ns)
         return local.st_size == remote.size and difference_ns <= TIME_TOLERANCE_NS
     if target.samefile(path):

@@ -8,11 +8,11 @@ from searchapp.errors import PictureError
 from searchapp.files import storage
 from searchapp.files.scan import is_video
 
-MAX_BYTES = 64 << 20
-SECONDS = 30.0
+MAX_DOWNLOAD_BYTES = 64 << 20
+TIMEOUT_S = 30.0
 
 
-def read(image: str | Path) -> bytes:
+def read_query_image(image: str | Path) -> bytes:
     """Return the bytes of a file or a URL; raise PictureError naming it otherwise."""
     name = str(image)
     try:
@@ -22,7 +22,7 @@ def read(image: str | Path) -> bytes:
             raise PictureError("is a video; ask with a picture, such as one of its frames", "read")
         if not storage.is_url(name):
             name = str(Path(name).expanduser())
-        return storage.read(name)[0]
+        return storage.read_file(name)[0]
     except PictureError as error:
         raise PictureError(f"{name}: {error}", error.stage) from error
 
@@ -31,15 +31,15 @@ def _download(url: str) -> bytes:
     import httpx
 
     try:
-        with httpx.stream("GET", url, timeout=SECONDS, follow_redirects=True) as response:
+        with httpx.stream("GET", url, timeout=TIMEOUT_S, follow_redirects=True) as response:
             if response.status_code != 200:
                 reason = response.reason_phrase
                 raise PictureError(f"the server answers {response.status_code} {reason}", "read")
             data = bytearray()
             for part in response.iter_bytes():
                 data += part
-                if len(data) > MAX_BYTES:
-                    limit = MAX_BYTES >> 20
+                if len(data) > MAX_DOWNLOAD_BYTES:
+                    limit = MAX_DOWNLOAD_BYTES >> 20
                     raise PictureError(f"larger than {limit} MiB; download it first", "read")
     except (httpx.HTTPError, httpx.InvalidURL) as error:
         reason = str(error) or type(error).__name__

@@ -4,33 +4,33 @@ from __future__ import annotations
 
 from typing import Any
 
-from searchapp.files.bucket import Asked, Keyed, Page
-from searchapp.files.remote import stated_state, stating
+from searchapp.files.bucket import BucketStore, ListingPage, PageRequest
+from searchapp.files.remote import call_store, entry_to_state
 
 
-class Google(Keyed):
+class GcsStore(BucketStore):
     """Objects of Google's storage, through gcsfs."""
 
     SCHEME = "gs://"
 
-    def _page(self, asked: Asked) -> Page:
-        more = {
-            "delimiter": "/" if asked.folded else None,
-            "startOffset": asked.after,
-            "pageToken": asked.token,
+    def _fetch_page(self, request: PageRequest) -> ListingPage:
+        options = {
+            "delimiter": "/" if request.is_folded else None,
+            "startOffset": request.after_key,
+            "pageToken": request.token,
         }
-        answer: dict[str, Any] = stating(
+        answer: dict[str, Any] = call_store(
             self._fs.call,
             "GET",
             "b/{}/o",
-            asked.bucket,
-            prefix=asked.prefix,
-            maxResults=asked.most,
+            request.bucket,
+            prefix=request.prefix,
+            maxResults=request.max_keys,
             json_out=True,
-            **{name: value for name, value in more.items() if value is not None},
+            **{name: value for name, value in options.items() if value is not None},
         )
-        return Page(
-            [(it["name"], stated_state(it)) for it in answer.get("items", ())],
+        return ListingPage(
+            [(it["name"], entry_to_state(it)) for it in answer.get("items", ())],
             list(answer.get("prefixes", ())),
             answer.get("nextPageToken"),
         )

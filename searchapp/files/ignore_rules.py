@@ -11,11 +11,11 @@ from searchapp.errors import FolderError
 if TYPE_CHECKING:
     from pathspec import GitIgnoreSpec
 
-FILE = ".searchappignore"
+IGNORE_FILE_NAME = ".searchappignore"
 
 
 @dataclass(frozen=True, slots=True)
-class Rules:
+class IgnoreRules:
     """The rules that hold in a folder; each is of a folder, and of paths below that."""
 
     ignored: tuple[tuple[str, GitIgnoreSpec], ...] = ()
@@ -23,39 +23,41 @@ class Rules:
     root: str = ""
 
     @classmethod
-    def of(cls, root: str, include: tuple[str, ...], exclude: tuple[str, ...]) -> Self:
+    def from_options(cls, root: str, include: tuple[str, ...], exclude: tuple[str, ...]) -> Self:
         """Return what the user says of a root; raise FolderError for what is no pattern."""
-        ignored = ((root, _spec(exclude, "--exclude")),) if exclude else ()
-        included = _spec(include, "--include") if include else None
+        ignored = ((root, _compile_patterns(exclude, "--exclude")),) if exclude else ()
+        included = _compile_patterns(include, "--include") if include else None
         return cls(ignored, included, root)
 
-    def within(self, folder: str) -> Rules:
+    def add_folder_rules(self, folder: str) -> IgnoreRules:
         """Return the rules that hold in a folder that has a file of rules: those above it, too.
 
         Errors: FolderError; OSError where the file cannot be read.
         """
-        file = os.path.join(folder, FILE)  # noqa: PTH118 (speed)
+        file = os.path.join(folder, IGNORE_FILE_NAME)  # noqa: PTH118 (speed)
         with open(file, encoding="utf-8", errors="surrogateescape") as opened:  # noqa: PTH123
             lines = opened.read().splitlines()
-        return Rules((*self.ignored, (folder, _spec(lines, file))), self.included, self.root)
+        return IgnoreRules(
+            (*self.ignored, (folder, _compile_patterns(lines, file))), self.included, self.root
+        )
 
-    def leaves_out(self, path: str, *, is_folder: bool) -> bool:
+    def is_ignored(self, path: str, *, is_folder: bool) -> bool:
         """Tell whether a file, or a folder with all below it, is left out."""
         end = "/" if is_folder else ""
         for base, spec in reversed(self.ignored):  # what is nearer decides
-            decided = spec.check_file(_below(path, base) + end).include
+            decided = spec.check_file(_make_relative(path, base) + end).include
             if decided is not None:
                 return decided
         if is_folder or self.included is None:
             return False
-        return not self.included.match_file(_below(path, self.root))
+        return not self.included.match_file(_make_relative(path, self.root))
 
 
-def _below(path: str, base: str) -> str:
+def _make_relative(path: str, base: str) -> str:
     return path[len(base.rstrip(os.sep)) + 1 :]
 
 
-def _spec(lines: tuple[str, ...] | list[str], where: str) -> GitIgnoreSpec:
+def _compile_patterns(lines: tuple[str, ...] | list[str], where: str) -> GitIgnoreSpec:
     from pathspec import GitIgnoreSpec
 
     try:

@@ -11,16 +11,16 @@ from searchapp.errors import LibraryError
 CATALOG = "catalog.db"
 
 
-def default_folder() -> Path:
+def get_default_folder() -> Path:
     """Return where the library is when nobody says otherwise: in the user's data folder."""
     import platformdirs
 
     return platformdirs.user_data_path("searchapp")
 
 
-def library_folder(given: str | Path | None) -> Path:
+def resolve_library_folder(given: str | Path | None) -> Path:
     """Return the absolute path of the library that is meant."""
-    return default_folder() if given is None else Path(given).expanduser().absolute()
+    return get_default_folder() if given is None else Path(given).expanduser().absolute()
 
 
 def catalog_file(library: Path) -> Path:
@@ -42,6 +42,6 @@ def missing_library_error(library: Path) -> LibraryError:
     )
 
 
-def may_be_resident(library: Path) -> bool:
+def can_be_resident(library: Path) -> bool:
     """Tell whether a process can be left behind for a library: not where it cannot be written."""
     return hasattr(socket, "AF_UNIX") and (not library.exists() or os.access(library, os.W_OK))

@@ -10,11 +10,11 @@ from datetime import datetime
 from pathlib import Path
 
 from searchapp.errors import LibraryError, LockedError
-from searchapp.files.atomic import reason
+from searchapp.files.atomic import explain_disk_error
 
 
 @contextmanager
-def writer_lock(folder: Path, purpose: str) -> Iterator[None]:
+def hold_writer_lock(folder: Path, purpose: str) -> Iterator[None]:
     """Hold the library for writing; raise LockedError that names the holder when it is held.
 
     The lock is the operating system's: it ends with the process, however that ends.
@@ -33,7 +33,9 @@ def writer_lock(folder: Path, purpose: str) -> Iterator[None]:
             "try again when it has finished"
         ) from None
     except OSError as error:
-        raise LibraryError(f"the library at {folder} cannot be written: {reason(error)}") from error
+        raise LibraryError(
+            f"the library at {folder} cannot be written: {explain_disk_error(error)}"
+        ) from error
     try:
         since = datetime.now().astimezone().strftime("%Y-%m-%d %H:%M")
         with suppress(OSError):  # a full disk: the lock holds, though it cannot name its holder

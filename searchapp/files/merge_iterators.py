@@ -8,41 +8,43 @@ from concurrent.futures import ThreadPoolExecutor
 from queue import Empty, Full, Queue
 from typing import TypeVar
 
-LOOK = 0.2  # seconds between two looks at whether all is over
+POLL_INTERVAL_S = 0.2  # seconds between two looks at whether all is over
 
 Item = TypeVar("Item")
 
 
-def merged(iterators: Iterable[Callable[[], Iterator[Item]]], threads: int) -> Iterator[Item]:
+def merge_iterators(
+    iterators: Iterable[Callable[[], Iterator[Item]]], threads: int
+) -> Iterator[Item]:
     """Yield what all iterators yield, in no order; so many of them are asked at once.
 
     No more than a few items wait to be taken. What one raises is raised here.
     """
-    waiting: Queue[Item] = Queue(maxsize=2 * threads)
-    over = threading.Event()
+    items: Queue[Item] = Queue(maxsize=2 * threads)
+    stopped = threading.Event()
 
-    def run(start: Callable[[], Iterator[Item]]) -> None:
+    def fill_queue(start: Callable[[], Iterator[Item]]) -> None:
         for item in start():
-            while not over.is_set():
+            while not stopped.is_set():
                 try:
-                    waiting.put(item, timeout=LOOK)
+                    items.put(item, timeout=POLL_INTERVAL_S)
                     break
                 except Full:
                     continue
-            if over.is_set():
+            if stopped.is_set():
                 return
 
     with ThreadPoolExecutor(threads, "listing") as pool:
-        runs = [pool.submit(run, start) for start in iterators]
+        runs = [pool.submit(fill_queue, start) for start in iterators]
         try:
-            while not (all(each.done() for each in runs) and waiting.empty()):
+            while not (all(each.done() for each in runs) and items.empty()):
                 try:
-                    yield waiting.get(timeout=LOOK)
+                    yield items.get(timeout=POLL_INTERVAL_S)
                 except Empty:
                     continue
             for each in runs:
                 each.result()
         finally:
-            over.set()
+            stopped.set()
             for each in runs:
                 each.cancel()

@@ -9,40 +9,43 @@ from email.utils import parsedate_to_datetime
 from io import SEEK_SET, BufferedReader, RawIOBase
 from typing import Any, ParamSpec, TypeVar
 
-from searchapp.files.file_state import State, state_of
+from searchapp.files.file_state import FileState, make_state
 
-BLOCK = 1 << 20  # bytes that are read at once of a file that is read in parts
-MODIFIED = ("LastModified", "updated", "Last-Modified", "mtime")  # as stores say
-TAGS = ("ETag", "etag")
-REMEDIES = {  # by the name of what is raised -> what to do
+READ_BLOCK_BYTES = 1 << 20  # bytes that are read at once of a file that is read in parts
+MODIFIED_KEYS = ("LastModified", "updated", "Last-Modified", "mtime")  # as stores say
+TAG_KEYS = ("ETag", "etag")
+ERROR_REMEDIES = {  # by the name of what is raised -> what to do
     "NoCredentialsError": " (give them as to the aws command; FSSPEC_S3_ANON=1 reads public ones)",
 }
 
-Given = ParamSpec("Given")
+CallParameters = ParamSpec("CallParameters")
 Result = TypeVar("Result")
 
 
-class Remote:
+class FsspecStore:
     """A store, through fsspec's file system for its kind of URLs; each kind is listed otherwise."""
 
     def __init__(self, fs: Any) -> None:
         """Use a file system of fsspec's."""
         self._fs = fs
 
-    def state(self, url: str) -> State:
+    def read_state(self, url: str) -> FileState:
         """Return a file's state; raise OSError."""
-        return stated_state(stating(self._fs.info, url))
+        return entry_to_state(call_store(self._fs.info, url))
 
-    def read(self, url: str, most: int) -> bytes:
+    def read_bytes(self, url: str, max_bytes: int) -> bytes:
         """Return a file's bytes, or its first ones, which are at least so many; raise OSError."""
-        return bytes(stating(self._fs.cat_file, url, start=0, end=most))
+        return bytes(call_store(self._fs.cat_file, url, start=0, end=max_bytes))
 
-    def open(self, url: str) -> BufferedReader:
+    def open_file(self, url: str) -> BufferedReader:
         """Open a file of any size, to be read in parts; raise OSError."""
-        return BufferedReader(_Raw(stating(self._fs.open, url, "rb", block_size=BLOCK)), BLOCK)
+        return BufferedReader(
+            _RemoteRawFile(call_store(self._fs.open, url, "rb", block_size=READ_BLOCK_BYTES)),
+            READ_BLOCK_BYTES,
+        )
 
 
-class _Raw(RawIOBase):
+class _RemoteRawFile(RawIOBase):
     """A file of fsspec's that is read in parts, and raises OSError where that fails."""
 
     def __init__(self, file: Any) -> None:
@@ -55,12 +58,12 @@ class _Raw(RawIOBase):
         return True
 
     def readinto(self, buffer: Any) -> int:
-        data = stating(self._file.read, len(buffer))
+        data = call_store(self._file.read, len(buffer))
         buffer[: len(data)] = data
         return len(data)
 
     def seek(self, offset: int, whence: int = SEEK_SET) -> int:
-        return int(stating(self._file.seek, offset, whence))
+        return int(call_store(self._file.seek, offset, whence))
 
     def tell(self) -> int:
         return int(self._file.tell())
@@ -71,24 +74,24 @@ class _Raw(RawIOBase):
         super().close()
 
 
-def stated_state(entry: dict[str, Any]) -> State:
+def entry_to_state(entry: dict[str, Any]) -> FileState:
     """Return the state that a store tells of a file; raise OSError where it tells no size."""
     size = entry.get("size")
     if size is None:
         raise OSError(errno.EIO, "the server does not tell its size")
-    told = (entry[name] for name in MODIFIED if entry.get(name))
-    modified = next(told, None)
+    times = (entry[name] for name in MODIFIED_KEYS if entry.get(name))
+    modified = next(times, None)
     if isinstance(modified, str):
-        modified = _moment(modified)
+        modified = _parse_time(modified)
     elif isinstance(modified, float | int):
         modified = datetime.fromtimestamp(modified)
-    tag = next((entry[name] for name in TAGS if entry.get(name)), None)
+    tag = next((entry[name] for name in TAG_KEYS if entry.get(name)), None)
     if modified is not None and "url" in entry:
         tag = None  # of HTTP servers behind one name each may have tags of its own
-    return state_of(int(size), modified, tag)
+    return make_state(int(size), modified, tag)
 
 
-def _moment(text: str) -> datetime | None:
+def _parse_time(text: str) -> datetime | None:
     for read in (datetime.fromisoformat, parsedate_to_datetime):
         try:
             return read(text)
@@ -97,21 +100,25 @@ def _moment(text: str) -> datetime | None:
     return None
 
 
-def stating(call: Callable[Given, Result], *args: Given.args, **kwargs: Given.kwargs) -> Result:
+def call_store(
+    call: Callable[CallParameters, Result],
+    *args: CallParameters.args,
+    **kwargs: CallParameters.kwargs,
+) -> Result:
     """Make a call of a store's library; whatever that raises becomes an OSError with a reason."""
     try:
         return call(*args, **kwargs)
     except FileNotFoundError:
         raise
     except Exception as error:  # of botocore, aiohttp, google ...: each has a tree of its own
-        raise OSError(errno.EIO, reason_of(error)) from error
+        raise OSError(errno.EIO, describe_error(error)) from error
 
 
-def reason_of(error: BaseException) -> str:
+def describe_error(error: BaseException) -> str:
     """Return what went wrong, in a line."""
     status, message = getattr(error, "status", None), getattr(error, "message", None)
     if status is not None:  # aiohttp's, which else prints all of the request
         return f"the server answers {status} {message or ''}".strip()
-    said = (getattr(error, "strerror", None) or str(error)).strip()
+    text = (getattr(error, "strerror", None) or str(error)).strip()
     name = type(error).__name__
-    return (said.splitlines()[0] if said else name) + REMEDIES.get(name, "")
+    return (text.splitlines()[0] if text else name) + ERROR_REMEDIES.get(name, "")

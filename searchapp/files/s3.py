@@ -4,33 +4,33 @@ from __future__ import annotations
 
 from typing import Any
 
-from searchapp.files.bucket import Asked, Keyed, Page
-from searchapp.files.file_state import state_of
-from searchapp.files.remote import stating
+from searchapp.files.bucket import BucketStore, ListingPage, PageRequest
+from searchapp.files.file_state import make_state
+from searchapp.files.remote import call_store
 
 
-class S3(Keyed):
+class S3Store(BucketStore):
     """Objects of S3, through s3fs."""
 
     SCHEME = "s3://"
 
-    def _page(self, asked: Asked) -> Page:
-        more = {
-            "Delimiter": "/" if asked.folded else None,
-            "StartAfter": asked.after,
-            "ContinuationToken": asked.token,
+    def _fetch_page(self, request: PageRequest) -> ListingPage:
+        options = {
+            "Delimiter": "/" if request.is_folded else None,
+            "StartAfter": request.after_key,
+            "ContinuationToken": request.token,
         }
-        answer: dict[str, Any] = stating(
+        answer: dict[str, Any] = call_store(
             self._fs.call_s3,
             "list_objects_v2",
-            Bucket=asked.bucket,
-            Prefix=asked.prefix,
-            MaxKeys=asked.most,
-            **{name: value for name, value in more.items() if value is not None},
+            Bucket=request.bucket,
+            Prefix=request.prefix,
+            MaxKeys=request.max_keys,
+            **{name: value for name, value in options.items() if value is not None},
         )
-        return Page(
+        return ListingPage(
             [
-                (it["Key"], state_of(it["Size"], it["LastModified"], it.get("ETag")))
+                (it["Key"], make_state(it["Size"], it["LastModified"], it.get("ETag")))
                 for it in answer.get("Contents", ())
             ],
             [it["Prefix"] for it in answer.get("CommonPrefixes", ())],

@@ -10,23 +10,32 @@ from pathlib import Path
 from searchapp.catalog import Catalog
 from searchapp.errors import SearchAppError
 from searchapp.files import scan
-from searchapp.files.lock import writer_lock
-from searchapp.indexing.embedding.choose_engines import RunningEngine, Source
-from searchapp.indexing.index_run import Run
+from searchapp.files.lock import hold_writer_lock
+from searchapp.indexing.embedding.choose_engines import EmbeddingSource, RunningEngine
+from searchapp.indexing.index_run import IndexRun
 from searchapp.models import ModelSpec, select_collection
-from searchapp.search.good_match import Judges
-from searchapp.types import Collection, Event, Finished, IndexMaking, IndexOptions, Uploading
-from searchapp.vectors.address import Address, parse
+from searchapp.search.good_match import JudgeCache
+from searchapp.types import (
+    Collection,
+    IndexBuilding,
+    IndexEvent,
+    IndexOptions,
+    MilvusUploading,
+    RunFinished,
+)
+from searchapp.vectors.address import MilvusAddress, parse_address
 from searchapp.vectors.faiss_files import choose_index
-from searchapp.vectors.faiss_files.background_sync import Keeper
-from searchapp.vectors.faiss_files.choose_index import Policy
+from searchapp.vectors.faiss_files.background_sync import BackgroundSync
+from searchapp.vectors.faiss_files.choose_index import IndexPolicy
 from searchapp.vectors.indexes import Indexes
-from searchapp.vectors.milvus_store.connection import remember
+from searchapp.vectors.milvus_store.connection import remember_token
 
-PATIENCE = 2.0  # seconds that a run of index spends on telling good matches later, at least
+MIN_CALIBRATION_S = (
+    2.0  # seconds that a run of index spends on telling good matches later, at least
+)
 
 
-class Filling:
+class Indexer:
     """What writes pictures and vectors into a library."""
 
     def __init__(
@@ -34,87 +43,93 @@ class Filling:
         folder: Path,
         catalog: Catalog,
         indexes: Indexes,
-        judges: Judges,
-        running: RunningEngine,
-        policy: Policy,
+        judges: JudgeCache,
+        engine_manager: RunningEngine,
+        policy: IndexPolicy,
     ) -> None:
         """Write into a library's folder and catalogue."""
         self._folder, self._catalog, self._indexes = folder, catalog, indexes
-        self._judges, self._running, self._policy = judges, running, policy
+        self._judges, self._engine_manager, self._policy = judges, engine_manager, policy
 
-    def index(self, folders: Iterable[str | Path], options: IndexOptions) -> Iterator[Event]:
+    def index(self, folders: Iterable[str | Path], options: IndexOptions) -> Iterator[IndexEvent]:
         """Embed what is new below the folders: see Library.index."""
-        roots = scan.resolve_roots(folders, gone=options.prune)
-        address = parse(options.vectors) if options.vectors is not None else None
+        roots = scan.resolve_roots(folders, allow_missing=options.prune)
+        address = parse_address(options.vectors) if options.vectors is not None else None
         if options.dry_run:
-            collection, spec = self._chosen(options)
-            run = self._run(collection, spec, roots, options)
-            yield from run.rehearse()
+            collection, spec = self._select_collection(options)
+            run = self._make_run(collection, spec, roots, options)
+            yield from run.preview_run()
         else:
-            with writer_lock(self._folder, "searchapp index"):
-                collection, spec = self._chosen(options)
+            with hold_writer_lock(self._folder, "searchapp index"):
+                collection, spec = self._select_collection(options)
                 if address is not None:
-                    self._reach(collection, address)
+                    self._check_store_reachable(collection, address)
                 if collection is None:
-                    collection = select_collection.add(self._catalog, options, spec)
+                    collection = select_collection.add_collection(self._catalog, options, spec)
                 else:
-                    collection = select_collection.remember(self._catalog, collection, options)
+                    collection = select_collection.remember_trust(
+                        self._catalog, collection, options
+                    )
                 if options.index is not None:
-                    self._catalog.embedded(collection).want(options.index)
+                    self._catalog.get_embeddings(collection).set_requested_kind(options.index)
                 if options.vectors is not None:
-                    self._indexes.want(collection, address)
-                run = self._run(collection, spec, roots, options)
-                yield from self._executed(run, collection, options)
-        yield Finished(run.summary)
+                    self._indexes.set_requested_address(collection, address)
+                run = self._make_run(collection, spec, roots, options)
+                yield from self._execute_run(run, collection, options)
+        yield RunFinished(run.summary)
 
-    def _chosen(self, options: IndexOptions) -> tuple[Collection | None, ModelSpec]:
-        collection, spec = select_collection.for_indexing(self._catalog, options)
-        choose_index.check(options.index or choose_index.AUTO, spec.dimensions)
+    def _select_collection(self, options: IndexOptions) -> tuple[Collection | None, ModelSpec]:
+        collection, spec = select_collection.select_for_indexing(self._catalog, options)
+        choose_index.validate_kind(options.index or choose_index.AUTO, spec.dimensions)
         return collection, spec
 
-    def _executed(self, run: Run, collection: Collection, options: IndexOptions) -> Iterator[Event]:
+    def _execute_run(
+        self, run: IndexRun, collection: Collection, options: IndexOptions
+    ) -> Iterator[IndexEvent]:
         """Do a run, and bring the index in step during it and after it."""
-        with Keeper(self._folder, self._catalog, collection, self._policy) as keeper:
+        with BackgroundSync(self._folder, self._catalog, collection, self._policy) as keeper:
             for event in run.execute(collection):
-                keeper.tend()
+                keeper.start_if_due()
                 yield event
-            engine = self._running.engine
-            if run.embedded and engine is not None:  # engines elsewhere: when asked
+            engine = self._engine_manager.engine
+            if run.embedded_count and engine is not None:  # engines elsewhere: when asked
                 with suppress(SearchAppError):  # the pictures are what matters
-                    patience = max(PATIENCE, 0.1 * run.summary.seconds)
-                    self._judges.learn(collection, engine, patience)
-            if options.only is None or keeper.saves_cheaply():
+                    timeout_s = max(MIN_CALIBRATION_S, 0.1 * run.summary.seconds)
+                    self._judges.embed_sentences(collection, engine, timeout_s)
+            if options.only is None or keeper.is_save_worthwhile():
                 yield from keeper.finish()
 
-    def _run(
+    def _make_run(
         self,
         collection: Collection | None,
         spec: ModelSpec,
         roots: list[str],
         options: IndexOptions,
-    ) -> Run:
-        def start_source(collection: Collection, files: int) -> Source:
-            from searchapp.indexing.embedding.worker import Job
+    ) -> IndexRun:
+        def start_source(collection: Collection, file_count: int) -> EmbeddingSource:
+            from searchapp.indexing.embedding.worker import EmbeddingJob
 
-            job = Job(spec, str(self._catalog.file), collection.id, options.max_megapixels)
-            lookup = partial(self._catalog.lookup, collection)
-            return self._running.choose_source(job, lookup, files, options.replicas)
+            job = EmbeddingJob(spec, str(self._catalog.file), collection.id, options.max_megapixels)
+            lookup = partial(self._catalog.open_lookup, collection)
+            return self._engine_manager.choose_source(job, lookup, file_count, options.replicas)
 
-        return Run(self._catalog, spec, roots, options, start_source, collection)
+        return IndexRun(self._catalog, spec, roots, options, start_source, collection)
 
-    def move(self, vectors: str, collection: str | None) -> Iterator[IndexMaking | Uploading]:
+    def move_vectors(
+        self, vectors: str, collection: str | None
+    ) -> Iterator[IndexBuilding | MilvusUploading]:
         """Keep a collection's vectors elsewhere: see Library.move."""
-        address = parse(vectors)
-        with writer_lock(self._folder, "searchapp move"):
-            chosen = select_collection.chosen(self._catalog, collection)
+        address = parse_address(vectors)
+        with hold_writer_lock(self._folder, "searchapp move"):
+            chosen = select_collection.get_collection(self._catalog, collection)
             if address is not None:
-                self._reach(chosen, address)
-            self._indexes.want(chosen, address)
-            yield from self._indexes.save(chosen)
+                self._check_store_reachable(chosen, address)
+            self._indexes.set_requested_address(chosen, address)
+            yield from self._indexes.save_index(chosen)
 
-    def _reach(self, collection: Collection | None, address: Address) -> None:
+    def _check_store_reachable(self, collection: Collection | None, address: MilvusAddress) -> None:
         """See that a new place can be reached, before anything is changed for it."""
-        remember(address)
-        known = self._indexes.wanted(collection) if collection is not None else None
+        remember_token(address)
+        known = self._indexes.read_requested_address(collection) if collection is not None else None
         if known is None or known.place != address.place:
-            self._indexes.reach(address)
+            self._indexes.check_reachable(address)

@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
-from searchapp.models.local_folder import Folder
-from searchapp.models.spec import ModelSpec, Prompts, mean_colour
+from searchapp.models.local_folder import ModelFolder
+from searchapp.models.spec import ModelSpec, Prompts, compute_mean_color
 from searchapp.pictures.model_size import ImageInput
 
 ARCHITECTURE = "CLIPModel"
 PROMPTS = Prompts(document="", text="{text}", image="")
 
 
-def _clip(
-    name: str, source: str, revision: str, dimensions: int, weights_mb: int, weights: str
+def _make_clip_spec(
+    name: str, source: str, revision: str, dimensions: int, weights_mb: int, weights_pattern: str
 ) -> ModelSpec:
     return ModelSpec(
         name=name,
@@ -24,20 +24,20 @@ def _clip(
         text_limit=77,
         licence="MIT",
         weights_mb=weights_mb,
-        download=("*.json", "*.txt", weights),
+        download=("*.json", "*.txt", weights_pattern),
     )
 
 
 MODELS = (
     # This revision of the smaller one has no safetensors.
-    _clip("clip-vit-b-32", "openai/clip-vit-base-patch32",
+    _make_clip_spec("clip-vit-b-32", "openai/clip-vit-base-patch32",
           "3d74acf9a28c67741b2f4f2ea7635f0aaf6f0268", 512, 605, "pytorch_model.bin"),
-    _clip("clip-vit-l-14", "openai/clip-vit-large-patch14",
+    _make_clip_spec("clip-vit-l-14", "openai/clip-vit-large-patch14",
           "32bd64288804d66eefd0ccbe215aa642df71cc41", 768, 1710, "*.safetensors"),
 )  # fmt: skip
 
 
-def from_folder(folder: Folder) -> ModelSpec:
+def from_folder(folder: ModelFolder) -> ModelSpec:
     """Describe a CLIP folder by its configuration; KeyError where that lacks something."""
     config, processor = folder.config, folder.processor
     crop = processor["crop_size"]
@@ -51,7 +51,7 @@ def from_folder(folder: Folder) -> ModelSpec:
         image=ImageInput(
             "crop" if processor.get("do_center_crop", True) else "squash",
             side=crop["height"] if isinstance(crop, dict) else crop,
-            fill=mean_colour(processor),
+            fill=compute_mean_color(processor),
             resample=processor.get("resample", 3),
         ),
         text_limit=config["text_config"].get("max_position_embeddings", 77),

@@ -11,60 +11,60 @@ from searchapp.errors import ModelError
 from searchapp.models.spec import ModelSpec, Prompts
 from searchapp.pictures.model_size import ImageInput
 
-KINDS: dict[str, tuple[type, ...]] = {
+TYPES_BY_ANNOTATION: dict[str, tuple[type, ...]] = {
     "str": (str,), "str | None": (str,), "int": (int,), "int | None": (int,), "bool": (bool,),
     "Prompts": (dict,), "ImageInput": (dict,), "Mapping[str, Any]": (dict,),
     "tuple[str, ...]": (list,), "tuple[int, int, int]": (list,), "Fit": (str,),
 }  # fmt: skip
-PRIVATE = {"trusted", "cut_from"}  # what the command line decides
-OPTIONAL = {"licence": "see its card", "weights_mb": 0, "revision": "main"}
+RESERVED_FIELDS = {"trusted", "cut_from"}  # what the command line decides
+DEFAULT_VALUES = {"licence": "see its card", "weights_mb": 0, "revision": "main"}
 
 
-def read(file: Path) -> ModelSpec:
+def read_model_file(file: Path) -> ModelSpec:
     """Read a model file; raise ModelError that names the line's field and what it should be."""
     try:
         content = tomllib.loads(file.read_text(encoding="utf-8"))
     except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
         raise ModelError(f"{file}: cannot be read: {error}") from error
-    values = OPTIONAL | content
+    values = DEFAULT_VALUES | content
     values.setdefault("name", str(file.resolve()))
-    values["prompts"] = _build(file, Prompts, values.get("prompts"), "prompts.")
-    values["image"] = _build(file, ImageInput, values.get("image"), "image.")
-    spec: ModelSpec = _build(file, ModelSpec, values, "")
+    values["prompts"] = _build_dataclass(file, Prompts, values.get("prompts"), "prompts.")
+    values["image"] = _build_dataclass(file, ImageInput, values.get("image"), "image.")
+    spec: ModelSpec = _build_dataclass(file, ModelSpec, values, "")
     folder = file.parent / Path(spec.source).expanduser()
     if spec.source.startswith((".", "/", "~")):
         if not folder.is_dir():
             raise ModelError(f"{file}: source is {spec.source}, and there is no such folder")
         values["source"] = str(folder.resolve())
     # The file itself is the name by which a collection finds its model again.
-    return ModelSpec(**{**_tuples(values), "name": str(file.resolve())})
+    return ModelSpec(**{**_convert_lists_to_tuples(values), "name": str(file.resolve())})
 
 
-def _build(file: Path, kind: type, values: Any, prefix: str) -> Any:
+def _build_dataclass(file: Path, kind: type, values: Any, prefix: str) -> Any:
     if not isinstance(values, dict):
         raise ModelError(f"{file}: needs a table [{prefix.rstrip('.')}]")
-    known = {field.name: field for field in fields(kind) if field.name not in PRIVATE}
+    known = {field.name: field for field in fields(kind) if field.name not in RESERVED_FIELDS}
     for name, value in values.items():
         if name not in known:
             raise ModelError(f"{file}: {prefix}{name} is not known; known are {', '.join(known)}")
-        _check(file, known[name], value, prefix)
+        _check_field(file, known[name], value, prefix)
     for name, field in known.items():
         required = field.default is MISSING and field.default_factory is MISSING
         if required and name not in values:
             raise ModelError(f"{file}: {prefix}{name} is missing")
     try:
-        return kind(**_tuples(values))
+        return kind(**_convert_lists_to_tuples(values))
     except ValueError as error:
         raise ModelError(f"{file}: {prefix.rstrip('.') or 'the model'}: {error}") from error
 
 
-def _check(file: Path, field: Field[Any], value: Any, prefix: str) -> None:
-    allowed = KINDS[str(field.type)]
+def _check_field(file: Path, field: Field[Any], value: Any, prefix: str) -> None:
+    allowed = TYPES_BY_ANNOTATION[str(field.type)]
     if isinstance(value, (Prompts, ImageInput)):
         return
     if not isinstance(value, allowed) or (isinstance(value, bool) and bool not in allowed):
         raise ModelError(f"{file}: {prefix}{field.name} is {value!r}; it should be {field.type}")
 
 
-def _tuples(values: dict[str, Any]) -> dict[str, Any]:
+def _convert_lists_to_tuples(values: dict[str, Any]) -> dict[str, Any]:
     return {k: tuple(v) if isinstance(v, list) else v for k, v in values.items()}

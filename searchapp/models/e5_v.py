@@ -2,24 +2,24 @@
 
 from __future__ import annotations
 
-from searchapp.models.local_folder import Folder
+from searchapp.models.local_folder import ModelFolder
 from searchapp.models.spec import ModelSpec, Prompts
 from searchapp.pictures.model_size import ImageInput
 
 ARCHITECTURE = "LlavaNextForConditionalGeneration"
 # The prompts, to the byte, are those of vLLM's example; the last line is a space and a line break.
-TEMPLATE = (
+CHAT_TEMPLATE = (
     "<|start_header_id|>user<|end_header_id|>\n\n{}<|eot_id|>"
     "<|start_header_id|>assistant<|end_header_id|>\n\n \n"
 )
-IMAGE = TEMPLATE.format("<image>\nSummary above image in one word: ")
+IMAGE_PROMPT = CHAT_TEMPLATE.format("<image>\nSummary above image in one word: ")
 PROMPTS = Prompts(
-    document=IMAGE,
-    text=TEMPLATE.format("{text}\nSummary above sentence in one word: "),
-    image=IMAGE,
+    document=IMAGE_PROMPT,
+    text=CHAT_TEMPLATE.format("{text}\nSummary above sentence in one word: "),
+    image=IMAGE_PROMPT,
 )
 # Its processor cuts a picture into at most four tiles of 336 pixels, or three in a row.
-BOUND = ImageInput("bound", max_pixels=4 * 672 * 672)
+IMAGE_INPUT = ImageInput("bound", max_pixels=4 * 672 * 672)
 MAX_MODEL_LEN = 4096
 
 MODELS = (
@@ -30,7 +30,7 @@ MODELS = (
         architecture=ARCHITECTURE,
         dimensions=4096,
         prompts=PROMPTS,
-        image=BOUND,
+        image=IMAGE_INPUT,
         text_limit=MAX_MODEL_LEN,
         licence="Llama 3",
         weights_mb=16710,
@@ -41,7 +41,7 @@ MODELS = (
 )
 
 
-def from_folder(folder: Folder) -> ModelSpec:
+def from_folder(folder: ModelFolder) -> ModelSpec:
     """Describe a LLaVA-NeXT folder, taken for an E5-V; KeyError where it lacks something."""
     text = folder.config["text_config"]
     limit = min(MAX_MODEL_LEN, text.get("max_position_embeddings", MAX_MODEL_LEN))
@@ -52,7 +52,7 @@ def from_folder(folder: Folder) -> ModelSpec:
         architecture=ARCHITECTURE,
         dimensions=text["hidden_size"],
         prompts=PROMPTS,
-        image=BOUND,
+        image=IMAGE_INPUT,
         text_limit=limit,
         licence="see its card",
         weights_mb=folder.weights_mb,

@@ -12,7 +12,7 @@ from pathlib import Path
 from searchapp.errors import ModelError
 from searchapp.models.spec import ModelSpec
 
-WAY_OUT = "or use a model that is on disk: --model ./folder, or --model starter"
+ALTERNATIVE_HINT = "or use a model that is on disk: --model ./folder, or --model starter"
 
 
 def is_on_disk(spec: ModelSpec) -> bool:
@@ -28,7 +28,7 @@ def is_on_disk(spec: ModelSpec) -> bool:
     return isinstance(cached, str)
 
 
-def fetch(spec: ModelSpec) -> Path:
+def fetch_model(spec: ModelSpec) -> Path:
     """Return the folder with the model's files, downloaded where they are not there yet."""
     if spec.is_folder:
         return Path(spec.source)
@@ -45,27 +45,27 @@ def fetch(spec: ModelSpec) -> Path:
         )
         return Path(folder)
 
-    complete = _mark(spec)
-    if complete is not None and complete.exists():
+    marker = _get_completion_marker(spec)
+    if marker is not None and marker.exists():
         with suppress(LocalEntryNotFoundError):  # the user has emptied the cache
             return download(offline=True)
     try:
-        offline = not _hub_answers()
+        offline = not _is_hub_reachable()
         folder = download(offline=offline)
-        if complete is not None and not offline:
+        if marker is not None and not offline:
             with suppress(OSError):
-                complete.parent.mkdir(parents=True, exist_ok=True)
-                complete.touch()
+                marker.parent.mkdir(parents=True, exist_ok=True)
+                marker.touch()
         return folder
     except GatedRepoError as error:
         raise ModelError(
             f"{spec.name}: {spec.source} asks you to accept its terms at the hub first, and then "
-            f"to log in (hf auth login); {WAY_OUT}"
+            f"to log in (hf auth login); {ALTERNATIVE_HINT}"
         ) from error
     except LocalEntryNotFoundError as error:
         raise ModelError(
             f"{spec.name}: not on this machine, and the model hub cannot be reached; check the "
-            f"network and HF_HUB_OFFLINE, {WAY_OUT}"
+            f"network and HF_HUB_OFFLINE, {ALTERNATIVE_HINT}"
         ) from error
     except OSError as error:
         if error.errno == errno.ENOSPC:
@@ -73,11 +73,11 @@ def fetch(spec: ModelSpec) -> Path:
         else:
             reason = str(error).strip().splitlines()[0] if str(error).strip() else repr(error)
         raise ModelError(
-            f"{spec.name}: cannot be fetched from {spec.source}: {reason}; {WAY_OUT}"
+            f"{spec.name}: cannot be fetched from {spec.source}: {reason}; {ALTERNATIVE_HINT}"
         ) from error
 
 
-def _mark(spec: ModelSpec) -> Path | None:
+def _get_completion_marker(spec: ModelSpec) -> Path | None:
     """Return the file that says that all of a pinned revision was downloaded; None: not pinned.
 
     What lies in the hub's cache may be half a download: without the mark, the hub is asked.
@@ -86,8 +86,8 @@ def _mark(spec: ModelSpec) -> Path | None:
 
     if not re.fullmatch("[0-9a-f]{40}", spec.revision):
         return None
-    what = hashlib.sha256("\n".join((spec.source, spec.revision, *spec.download)).encode())
-    return platformdirs.user_cache_path("searchapp") / "complete" / what.hexdigest()[:32]
+    digest = hashlib.sha256("\n".join((spec.source, spec.revision, *spec.download)).encode())
+    return platformdirs.user_cache_path("searchapp") / "complete" / digest.hexdigest()[:32]
 
 
 def _disable_telemetry() -> None:
@@ -95,7 +95,7 @@ def _disable_telemetry() -> None:
     os.environ.setdefault("HF_HUB_DISABLE_TELEMETRY", "1")
 
 
-def _hub_answers() -> bool:
+def _is_hub_reachable() -> bool:
     """Ask once: snapshot_download would try for half a minute before it looks at the disk."""
     import httpx
     from huggingface_hub import constants

@@ -5,37 +5,37 @@ from __future__ import annotations
 from dataclasses import replace
 
 from searchapp.errors import ModelError
-from searchapp.models.local_folder import Folder
+from searchapp.models.local_folder import ModelFolder
 from searchapp.models.spec import ModelSpec, Prompts
 from searchapp.pictures.model_size import ImageInput
 from searchapp.types import ModelOptions
 
 ARCHITECTURE = "Qwen3VLForConditionalGeneration"
-IMAGE = "<|vision_start|><|image_pad|><|vision_end|>"
-TEMPLATE = (
+IMAGE_PLACEHOLDER = "<|vision_start|><|image_pad|><|vision_end|>"
+CHAT_TEMPLATE = (
     "<|im_start|>system\n{instruction}<|im_end|>\n"
     "<|im_start|>user\n[]<|im_end|>\n<|im_start|>assistant\n"
 )
 PROMPTS = Prompts(
-    document=TEMPLATE.replace("[]", IMAGE),
-    text=TEMPLATE.replace("[]", "{text}"),
-    image=TEMPLATE.replace("[]", IMAGE),
-    text_image=TEMPLATE.replace("[]", IMAGE + "{text}"),
+    document=CHAT_TEMPLATE.replace("[]", IMAGE_PLACEHOLDER),
+    text=CHAT_TEMPLATE.replace("[]", "{text}"),
+    image=CHAT_TEMPLATE.replace("[]", IMAGE_PLACEHOLDER),
+    text_image=CHAT_TEMPLATE.replace("[]", IMAGE_PLACEHOLDER + "{text}"),
 )
-INSTRUCTION = "Represent the user's input."
+DEFAULT_INSTRUCTION = "Represent the user's input."
 MIN_PIXELS = 4096
 MAX_PIXELS = 512 * 32 * 32  # a token is 32 x 32 pixels: 512 tokens a picture
 MAX_MODEL_LEN = 8192
 
 
-def _spec(
+def _make_spec(
     name: str,
     source: str,
     revision: str,
     dimensions: int,
     weights_mb: int,
-    licence: str = "Apache-2.0",
-    limit: int = MAX_MODEL_LEN,
+    license_name: str = "Apache-2.0",
+    text_limit: int = MAX_MODEL_LEN,
 ) -> ModelSpec:
     spec = ModelSpec(
         name=name,
@@ -45,41 +45,43 @@ def _spec(
         dimensions=dimensions,
         prompts=PROMPTS,
         image=ImageInput("bound", max_pixels=MAX_PIXELS),
-        text_limit=limit,
-        licence=licence,
+        text_limit=text_limit,
+        licence=license_name,
         weights_mb=weights_mb,
         placeholder="<|image_pad|>",
         pooling="LAST",
-        instruction=INSTRUCTION,
+        instruction=DEFAULT_INSTRUCTION,
         matryoshka=True,
-        engine_arguments={"max_model_len": limit},
+        engine_arguments={"max_model_len": text_limit},
     )
-    return bounded(spec, ModelOptions())
+    return apply_picture_options(spec, ModelOptions())
 
 
-def bounded(spec: ModelSpec, options: ModelOptions) -> ModelSpec:
+def apply_picture_options(spec: ModelSpec, options: ModelOptions) -> ModelSpec:
     """Return the spec with pictures of as many pixels as the user wants."""
     if options.num_crops is not None:
         raise ModelError(f"{spec.name} has no --num-crops; it has --max-pixels")
-    most = options.max_pixels or spec.image.max_pixels
-    if most < MIN_PIXELS:
+    max_pixels = options.max_pixels or spec.image.max_pixels
+    if max_pixels < MIN_PIXELS:
         raise ModelError(f"{spec.name}: --max-pixels must be {MIN_PIXELS} or more")
-    size = {"shortest_edge": MIN_PIXELS, "longest_edge": most}
-    bound = ImageInput("bound", max_pixels=most)
-    return replace(spec, image=bound, image_tokens=most // 1024 + 8).with_processor(size=size)
+    size = {"shortest_edge": MIN_PIXELS, "longest_edge": max_pixels}
+    image_input = ImageInput("bound", max_pixels=max_pixels)
+    return replace(
+        spec, image=image_input, image_tokens=max_pixels // 1024 + 8
+    ).with_processor_arguments(size=size)
 
 
 MODELS = (
-    _spec("qwen3-vl-embedding-2b", "Qwen/Qwen3-VL-Embedding-2B",
+    _make_spec("qwen3-vl-embedding-2b", "Qwen/Qwen3-VL-Embedding-2B",
           "9f2f7e710d6d81056aa5c0a4f04764fec6bb7bda", 2048, 4260),
-    _spec("qwen3-vl-embedding-8b", "Qwen/Qwen3-VL-Embedding-8B",
+    _make_spec("qwen3-vl-embedding-8b", "Qwen/Qwen3-VL-Embedding-8B",
           "2c4565515e0f265c6511776e7193b22c0968ddc7", 4096, 16290),
 )  # fmt: skip
 
 
-def from_folder(folder: Folder) -> ModelSpec:
+def from_folder(folder: ModelFolder) -> ModelSpec:
     """Describe a Qwen3-VL folder, taken for an Embedding; KeyError where it lacks something."""
     text = folder.config["text_config"]
     limit = min(MAX_MODEL_LEN, text.get("max_position_embeddings", MAX_MODEL_LEN))
-    return _spec(folder.path, folder.path, folder.fingerprint, text["hidden_size"],
+    return _make_spec(folder.path, folder.path, folder.fingerprint, text["hidden_size"],
                  folder.weights_mb, "see its card", limit)  # fmt: skip

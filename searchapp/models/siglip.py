@@ -2,17 +2,17 @@
 
 from __future__ import annotations
 
-from searchapp.models.local_folder import Folder
-from searchapp.models.spec import ModelSpec, Prompts, mean_colour
+from searchapp.models.local_folder import ModelFolder
+from searchapp.models.spec import ModelSpec, Prompts, compute_mean_color
 from searchapp.pictures.model_size import ImageInput
 
 ARCHITECTURE = "SiglipModel"
 PROMPTS = Prompts(document="", text="{text}", image="")
-GREY = (128, 128, 128)
+GRAY = (128, 128, 128)
 BILINEAR = 2
 
 
-def _siglip2(
+def _make_siglip2_spec(
     name: str, source: str, revision: str, side: int, dimensions: int, weights_mb: int
 ) -> ModelSpec:
     return ModelSpec(
@@ -22,7 +22,7 @@ def _siglip2(
         architecture=ARCHITECTURE,
         dimensions=dimensions,
         prompts=PROMPTS,
-        image=ImageInput("squash", side=side, fill=GREY, resample=BILINEAR),
+        image=ImageInput("squash", side=side, fill=GRAY, resample=BILINEAR),
         text_limit=64,
         licence="Apache-2.0",
         weights_mb=weights_mb,
@@ -33,14 +33,14 @@ def _siglip2(
 
 
 MODELS = (
-    _siglip2("siglip2-base", "google/siglip2-base-patch16-224",
+    _make_siglip2_spec("siglip2-base", "google/siglip2-base-patch16-224",
              "75de2d55ec2d0b4efc50b3e9ad70dba96a7b2fa2", 224, 768, 1500),
-    _siglip2("siglip2-so400m", "google/siglip2-so400m-patch14-384",
+    _make_siglip2_spec("siglip2-so400m", "google/siglip2-so400m-patch14-384",
              "e8e487298228002f3d8a82e0cd5c8ea9c567f57f", 384, 1152, 4540),
 )  # fmt: skip
 
 
-def from_folder(folder: Folder) -> ModelSpec:
+def from_folder(folder: ModelFolder) -> ModelSpec:
     """Describe a SigLIP folder by its configuration; KeyError where that lacks something."""
     text, processor = folder.config["text_config"], folder.processor
     return ModelSpec(
@@ -53,7 +53,7 @@ def from_folder(folder: Folder) -> ModelSpec:
         image=ImageInput(
             "squash",
             side=processor["size"]["height"],
-            fill=mean_colour(processor),
+            fill=compute_mean_color(processor),
             resample=processor.get("resample", 3),
         ),
         text_limit=text.get("max_position_embeddings", 64),

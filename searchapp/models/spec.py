@@ -24,7 +24,7 @@ class Prompts:
     image: str | None = None
     text_image: str | None = None
 
-    def of(self, modality: Modality) -> str | None:
+    def get_prompt(self, modality: Modality) -> str | None:
         """Return the prompt of a kind of query."""
         return {"text": self.text, "image": self.image, "text+image": self.text_image}[modality]
 
@@ -60,7 +60,7 @@ class ModelSpec:
     def modalities(self) -> tuple[Modality, ...]:
         """Return the kinds of query the model can embed."""
         kinds: tuple[Modality, ...] = ("text", "image", "text+image")
-        return tuple(kind for kind in kinds if self.prompts.of(kind) is not None)
+        return tuple(kind for kind in kinds if self.prompts.get_prompt(kind) is not None)
 
     @property
     def is_folder(self) -> bool:
@@ -68,7 +68,7 @@ class ModelSpec:
         return Path(self.source).is_absolute()
 
     @property
-    def space(self) -> dict[str, Any]:
+    def vector_space(self) -> dict[str, Any]:
         """Return what else than model and revision the vectors depend on, for JSON."""
         image = self.image
         return {
@@ -87,7 +87,7 @@ class ModelSpec:
             download=tuple(p for p in self.download if not p.endswith((".safetensors", ".bin"))),
         )
 
-    def with_processor(self, **arguments: Any) -> ModelSpec:
+    def with_processor_arguments(self, **arguments: Any) -> ModelSpec:
         """Return the spec with arguments for vLLM's image processor added."""
         merged = {**self.engine_arguments.get("mm_processor_kwargs", {}), **arguments}
         return replace(
@@ -104,7 +104,7 @@ class EngineInput:
     rendered: Any = field(default=None, compare=False)  # what an engine has made of it ahead
 
 
-def configured(spec: ModelSpec, options: ModelOptions) -> ModelSpec:
+def apply_model_options(spec: ModelSpec, options: ModelOptions) -> ModelSpec:
     """Return the spec as a user wants it; raise ModelError for what the model does not have."""
     if options.instruction is not None:
         if spec.instruction is None:
@@ -129,7 +129,7 @@ def check_trust(spec: ModelSpec) -> None:
         )
 
 
-def mean_colour(processor: Mapping[str, Any]) -> tuple[int, int, int]:
+def compute_mean_color(processor: Mapping[str, Any]) -> tuple[int, int, int]:
     """Return the colour that an image processor's normalisation makes zero."""
     red, green, blue = (round(255 * part) for part in processor.get("image_mean", (0.5, 0.5, 0.5)))
     return red, green, blue

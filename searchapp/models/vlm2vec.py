@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 
 from searchapp.errors import ModelError
-from searchapp.models.local_folder import Folder
+from searchapp.models.local_folder import ModelFolder
 from searchapp.models.spec import ModelSpec, Prompts
 from searchapp.pictures.model_size import ImageInput
 from searchapp.types import ModelOptions
@@ -18,16 +18,16 @@ PROMPTS = Prompts(
     image="<|image_1|> Find a day-to-day image that looks similar to the provided image.",
     text_image="<|image_1|> Represent the given image with the following question: {text}",
 )
-NUM_CROPS = 4
-TILE = 336  # pixels a side of a crop
+DEFAULT_NUM_CROPS = 4
+TILE_SIDE_PX = 336  # pixels a side of a crop
 MAX_MODEL_LEN = 4096
 
 
-def _bound(num_crops: int) -> ImageInput:
-    return ImageInput("bound", max_pixels=4 * num_crops * TILE * TILE)
+def _make_image_input(num_crops: int) -> ImageInput:
+    return ImageInput("bound", max_pixels=4 * num_crops * TILE_SIDE_PX * TILE_SIDE_PX)
 
 
-def _tokens(num_crops: int) -> int:
+def _count_image_tokens(num_crops: int) -> int:
     """Return the most tokens of a picture: tiles of 12 x 12 and the whole, with line ends."""
     return (num_crops + 1) * 156 + 1
 
@@ -40,16 +40,16 @@ MODELS = (
         architecture=ARCHITECTURE,
         dimensions=3072,
         prompts=PROMPTS,
-        image=_bound(NUM_CROPS),
+        image=_make_image_input(DEFAULT_NUM_CROPS),
         text_limit=MAX_MODEL_LEN,
         licence="Apache-2.0",
         weights_mb=8290,
-        image_tokens=_tokens(NUM_CROPS),
+        image_tokens=_count_image_tokens(DEFAULT_NUM_CROPS),
         placeholder="<|image_1|>",
         pooling="LAST",
         engine_arguments={
             "max_model_len": MAX_MODEL_LEN,
-            "mm_processor_kwargs": {"num_crops": NUM_CROPS},
+            "mm_processor_kwargs": {"num_crops": DEFAULT_NUM_CROPS},
         },
         code=("configuration_phi3_v.py", "processing_phi3_v.py"),
         download=("*.json", "*.txt", "*.model", "*.py", "*.safetensors"),
@@ -57,7 +57,7 @@ MODELS = (
 )
 
 
-def from_folder(folder: Folder) -> ModelSpec:
+def from_folder(folder: ModelFolder) -> ModelSpec:
     """Describe a Phi-3-vision folder, taken for a VLM2Vec; KeyError where it lacks something."""
     limit = min(MAX_MODEL_LEN, folder.config.get("max_position_embeddings", MAX_MODEL_LEN))
     return ModelSpec(
@@ -67,27 +67,29 @@ def from_folder(folder: Folder) -> ModelSpec:
         architecture=ARCHITECTURE,
         dimensions=folder.config["hidden_size"],
         prompts=PROMPTS,
-        image=_bound(NUM_CROPS),
+        image=_make_image_input(DEFAULT_NUM_CROPS),
         text_limit=limit,
         licence="see its card",
         weights_mb=folder.weights_mb,
-        image_tokens=_tokens(NUM_CROPS),
+        image_tokens=_count_image_tokens(DEFAULT_NUM_CROPS),
         placeholder="<|image_1|>",
         pooling="LAST",
         engine_arguments={
             "max_model_len": limit,
-            "mm_processor_kwargs": {"num_crops": NUM_CROPS},
+            "mm_processor_kwargs": {"num_crops": DEFAULT_NUM_CROPS},
         },
-        code=folder.code,
+        code=folder.code_files,
     )
 
 
-def bounded(spec: ModelSpec, options: ModelOptions) -> ModelSpec:
+def apply_picture_options(spec: ModelSpec, options: ModelOptions) -> ModelSpec:
     """Return the spec with as many crops as the user wants."""
     if options.max_pixels is not None:
         raise ModelError(f"{spec.name} has no --max-pixels; it has --num-crops")
     if options.num_crops is None:
         return spec
     crops = options.num_crops
-    bounded = replace(spec, image=_bound(crops), image_tokens=_tokens(crops))
-    return bounded.with_processor(num_crops=crops)
+    limited_spec = replace(
+        spec, image=_make_image_input(crops), image_tokens=_count_image_tokens(crops)
+    )
+    return limited_spec.with_processor_arguments(num_crops=crops)

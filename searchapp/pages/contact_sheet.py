@@ -11,7 +11,7 @@ from searchapp.files import storage
 from searchapp.files.display_path import display_path
 from searchapp.pages.html_template import jpeg_data_url, write_html
 from searchapp.pictures import thumbnails
-from searchapp.types import Hit, clock
+from searchapp.types import Hit, format_clock
 
 THUMBNAIL_SIDE = 320  # pixels
 JPEG_QUALITY = 82
@@ -47,14 +47,14 @@ def write_contact_sheet(file: Path, sections: Sequence[Section], title: str = "s
 
 
 def _make_entry(hit: Hit) -> _Entry:
-    name, uri = display_path(Path(hit.path).name), storage.uri(hit.path)
+    name, uri = display_path(Path(hit.path).name), storage.path_to_uri(hit.path)
     if hit.seconds is not None:  # browsers start to play there
-        uri, name = f"{uri}#t={hit.seconds:g}", f"{name} @ {clock(hit.seconds)}"
+        uri, name = f"{uri}#t={hit.seconds:g}", f"{name} @ {format_clock(hit.seconds)}"
     return _Entry(uri, name, f"{hit.score:.3f}", _thumbnail_url(hit.path, hit.seconds))
 
 
 def _thumbnail_url(path: str, seconds: float | None) -> str:
     try:
-        return jpeg_data_url(thumbnails.thumbnail(path, THUMBNAIL_SIDE, seconds), JPEG_QUALITY)
+        return jpeg_data_url(thumbnails.make_thumbnail(path, THUMBNAIL_SIDE, seconds), JPEG_QUALITY)
     except PictureError:
         return ""

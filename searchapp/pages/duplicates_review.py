@@ -18,7 +18,7 @@ from searchapp.files import storage
 from searchapp.files.display_path import display_path
 from searchapp.pages.html_template import jpeg_data_url, write_html
 from searchapp.pictures import thumbnails
-from searchapp.types import Copy, Duplicates, Group
+from searchapp.types import DuplicateFile, DuplicateGroup, Duplicates
 
 THUMBNAIL_SIDE = 280  # pixels
 JPEG_QUALITY = 80
@@ -68,8 +68,8 @@ def write_review(file: Path, found: Duplicates) -> None:
         has_duplicates=bool(found.groups),
         has_similar=bool(found.similar),
         files=page.files,
-        script_head=move_script.HEAD,
-        script_tail=move_script.TAIL,
+        script_head=move_script.SCRIPT_HEAD,
+        script_tail=move_script.SCRIPT_TAIL,
     )
 
 
@@ -80,9 +80,9 @@ class _ReviewPage:
         self.files: list[dict[str, object]] = []  # of the groups made so far, for the page's script
         groups = (*found.groups, *found.similar)
         paths = (copy.path for group in groups for copy in (group.keeper, *group.others))
-        self._thumbnails = thumbnails.ahead(_thumbnail_url, islice(paths, MAX_THUMBNAILS))
+        self._thumbnails = thumbnails.render_ahead(_thumbnail_url, islice(paths, MAX_THUMBNAILS))
 
-    def make_groups(self, groups: Sequence[Group]) -> Iterator[_CardGroup]:
+    def make_groups(self, groups: Sequence[DuplicateGroup]) -> Iterator[_CardGroup]:
         for group in groups:
             similar = any(copy.certainty == "similar" for copy in group.others)
             cards = [self._make_card(group.keeper, group.keeper, is_kept=True)]
@@ -92,10 +92,14 @@ class _ReviewPage:
             ]
             yield _CardGroup("" if similar else group.reason, cards)
 
-    def _make_card(self, copy: Copy, keeper: Copy, *, is_kept: bool) -> _Card:
+    def _make_card(self, copy: DuplicateFile, keeper: DuplicateFile, *, is_kept: bool) -> _Card:
         number = len(self.files)
         self.files.append(
-            {"size": copy.size, "comment": move_script.comment(copy.path), **_shell_words(copy)}
+            {
+                "size": copy.size,
+                "comment": move_script.escape_comment(copy.path),
+                **_shell_words(copy),
+            }
         )
         name = Path(copy.path).name
         companions = (f"with {display_path(Path(path).name)}" for path in copy.companions)
@@ -104,26 +108,29 @@ class _ReviewPage:
             is_kept,
             display_path(name),
             display_path(copy.path[: -len(name) - 1]),
-            storage.uri(copy.path),
+            storage.path_to_uri(copy.path),
             next(self._thumbnails, ""),  # of the same file: cards are made in that order
             _make_facts(copy, keeper),
             ", ".join(filter(None, (copy.difference, *companions))),
         )
 
 
-def _shell_words(copy: Copy) -> dict[str, str | None]:
+def _shell_words(copy: DuplicateFile) -> dict[str, str | None]:
     """Return a file and its companions as words of a shell; None if they cannot be written."""
     try:
-        return {"word": move_script.quoted(copy.path), "along": move_script.along(copy)}
+        return {
+            "word": move_script.quote_path(copy.path),
+            "along": move_script.quote_companions(copy),
+        }
     except ValueError:
         return {"word": None, "along": None}
 
 
-def _is_movable(copy: Copy) -> bool:
+def _is_movable(copy: DuplicateFile) -> bool:
     return _shell_words(copy)["word"] is not None
 
 
-def _make_facts(copy: Copy, keeper: Copy) -> tuple[_Fact, ...]:
+def _make_facts(copy: DuplicateFile, keeper: DuplicateFile) -> tuple[_Fact, ...]:
     """Return dimensions, size, format and date of a file, compared with the file to keep."""
     size = f"{copy.size / 1e6:.1f} MB" if copy.size >= 1e6 else f"{copy.size / 1e3:.0f} kB"
     more_bytes = copy.size - keeper.size
@@ -147,6 +154,6 @@ def _compare(text: str, surplus: int) -> _Fact:
 
 def _thumbnail_url(path: str) -> str:
     try:
-        return jpeg_data_url(thumbnails.thumbnail(path, THUMBNAIL_SIDE), JPEG_QUALITY)
+        return jpeg_data_url(thumbnails.make_thumbnail(path, THUMBNAIL_SIDE), JPEG_QUALITY)
     except PictureError:
         return ""

@@ -10,14 +10,14 @@ if TYPE_CHECKING:
     from PIL.Image import Image as Picture
 
 
-def to_rgb(image: Picture) -> Picture:
+def convert_to_rgb(image: Picture) -> Picture:
     """Convert any mode to RGB: alpha over white, 16 bits scaled to 8, CMYK by its profile."""
     if image.mode == "RGB" and "transparency" not in image.info:
         return image
     if image.mode in ("I", "F") or image.mode.startswith("I;16"):
         return _scale_to_8_bits(image).convert("RGB")
     if image.mode == "CMYK":
-        return _from_cmyk(image)
+        return _convert_cmyk(image)
     if image.has_transparency_data:
         from PIL import Image
 
@@ -35,19 +35,19 @@ def _scale_to_8_bits(image: Picture) -> Picture:
     values = np.asarray(image)
     if image.mode == "F":
         values = np.nan_to_num(values, posinf=0.0, neginf=0.0)
-    top = float(values.max(initial=0))
+    max_value = float(values.max(initial=0))
     if image.mode == "F":
-        full = 1.0 if top <= 1.0 else 255.0 if top <= 255.0 else top
+        full_scale = 1.0 if max_value <= 1.0 else 255.0 if max_value <= 255.0 else max_value
     else:
-        full = 255.0 if image.mode == "I" and top <= 255.0 else max(65535.0, top)
+        full_scale = 255.0 if image.mode == "I" and max_value <= 255.0 else max(65535.0, max_value)
     scaled = np.empty(values.shape, np.uint8)
-    for row, of_row in zip(values, scaled, strict=True):  # one by one, for the sake of memory
-        of_row[:] = np.clip(row.astype(np.float32) * (255.0 / full) + 0.5, 0, 255)
-    grey: Picture = Image.fromarray(scaled)
-    return grey
+    for row, scaled_row in zip(values, scaled, strict=True):  # one by one, for the sake of memory
+        scaled_row[:] = np.clip(row.astype(np.float32) * (255.0 / full_scale) + 0.5, 0, 255)
+    gray: Picture = Image.fromarray(scaled)
+    return gray
 
 
-def _from_cmyk(image: Picture) -> Picture:
+def _convert_cmyk(image: Picture) -> Picture:
     from PIL import ImageCms
 
     profile = image.info.get("icc_profile")

@@ -12,57 +12,57 @@ from functools import partial
 from queue import SimpleQueue
 from typing import Generic, TypeVar
 
-GRACE = 1.0  # seconds that a thread has to end in when all is closed
-LOOK = 0.5  # seconds between two looks at a file that is being read
+CLOSE_TIMEOUT_S = 1.0  # seconds that a thread has to end in when all is closed
+POLL_INTERVAL_S = 0.5  # seconds between two looks at a file that is being read
 
 Result = TypeVar("Result")
 
 
-class Reading(Generic[Result]):
+class ReaderTask(Generic[Result]):
     """A call that a thread makes, or is to make."""
 
-    def __init__(self, call: Callable[[Reading[Result]], Result]) -> None:
+    def __init__(self, call: Callable[[ReaderTask[Result]], Result]) -> None:
         """Do nothing yet."""
         self._call = call
         self._result: Future[Result] = Future()
-        self._since: float | None = None
-        self._times = 1.0
+        self._started_at: float | None = None
+        self._timeout_factor = 1.0
         self._thread: threading.Thread | None = None
 
     @contextmanager
-    def limited(self, times: float = 1.0) -> Iterator[None]:
+    def limit_time(self, timeout_factor: float = 1.0) -> Iterator[None]:
         """Let the block be given up where it takes too long, or so many times as long."""
-        self._times, self._since = times, time.monotonic()
+        self._timeout_factor, self._started_at = timeout_factor, time.monotonic()
         try:
             yield
         finally:
-            self._since = None
+            self._started_at = None
 
-    def make(self) -> bool:
+    def run(self) -> bool:
         """Make the call; return whether anybody still waits for what comes of it."""
         self._thread = threading.current_thread()
         try:
             result = self._call(self)
         except Exception as error:
-            return self._settle(partial(self._result.set_exception, error))
-        return self._settle(partial(self._result.set_result, result))
+            return self._try_settle(partial(self._result.set_exception, error))
+        return self._try_settle(partial(self._result.set_result, result))
 
-    def wait(self, seconds: float) -> bool:
+    def wait(self, timeout_s: float) -> bool:
         """Wait for the result; return False once a limited block has taken so many seconds."""
         while not self._result.done():  # mostly it is
-            if wait([self._result], timeout=min(LOOK, seconds)).done:
+            if wait([self._result], timeout=min(POLL_INTERVAL_S, timeout_s)).done:
                 break
-            since = self._since
-            if since is not None and time.monotonic() - since > seconds * self._times:
+            since = self._started_at
+            if since is not None and time.monotonic() - since > timeout_s * self._timeout_factor:
                 return False
         return True
 
-    def give_up(self, result: Result) -> bool:
+    def abandon(self, result: Result) -> bool:
         """Take another result; return False where the call's own has come meanwhile.
 
         The thread ends as soon as it is back in Python. In C it goes on for as long as that takes.
         """
-        if not self._settle(partial(self._result.set_result, result)):
+        if not self._try_settle(partial(self._result.set_result, result)):
             return False
         if self._thread is not None and self._thread.ident is not None:
             number = ctypes.c_ulong(self._thread.ident)
@@ -70,7 +70,7 @@ class Reading(Generic[Result]):
         return True
 
     @property
-    def under_way(self) -> bool:
+    def is_running(self) -> bool:
         """Tell whether the thread that began has not ended."""
         return self._thread is not None and self._thread.is_alive()
 
@@ -79,61 +79,61 @@ class Reading(Generic[Result]):
         return self._result.result()
 
     @staticmethod
-    def _settle(how: Callable[[], None]) -> bool:
+    def _try_settle(set_outcome: Callable[[], None]) -> bool:
         with suppress(InvalidStateError):
-            how()
+            set_outcome()
             return True
         return False
 
 
-class Readers(Generic[Result]):
+class ReaderPool(Generic[Result]):
     """So many threads, whatever becomes of single ones; none keeps the process from ending."""
 
     def __init__(self, count: int) -> None:
         """Start the threads."""
-        self._waiting: SimpleQueue[Reading[Result] | None] = SimpleQueue()
-        self._threads = [self._start() for _ in range(count)]
-        self._given_up: list[Reading[Result]] = []
+        self._queue: SimpleQueue[ReaderTask[Result] | None] = SimpleQueue()
+        self._threads = [self._start_thread() for _ in range(count)]
+        self._abandoned_tasks: list[ReaderTask[Result]] = []
 
-    def submit(self, call: Callable[[Reading[Result]], Result]) -> Reading[Result]:
+    def submit(self, call: Callable[[ReaderTask[Result]], Result]) -> ReaderTask[Result]:
         """Let a thread make a call, when those before it are made; it is told its Reading."""
-        reading = Reading(call)
-        self._waiting.put(reading)
+        reading = ReaderTask(call)
+        self._queue.put(reading)
         return reading
 
-    def result(
-        self, reading: Reading[Result], seconds: float, late: Callable[[], Result]
+    def wait_for_result(
+        self, reading: ReaderTask[Result], timeout_s: float, make_late_result: Callable[[], Result]
     ) -> Result:
         """Wait for a result; what is late after so many seconds has another, and is given up."""
-        if not reading.wait(seconds) and reading.give_up(late()):
-            self._given_up.append(reading)
-            self._threads.append(self._start())
+        if not reading.wait(timeout_s) and reading.abandon(make_late_result()):
+            self._abandoned_tasks.append(reading)
+            self._threads.append(self._start_thread())
         return reading.result()
 
     @property
-    def stuck(self) -> int:
+    def stuck_count(self) -> int:
         """Return how many threads that were given up have not ended yet."""
-        self._given_up = [reading for reading in self._given_up if reading.under_way]
-        return len(self._given_up)
+        self._abandoned_tasks = [reading for reading in self._abandoned_tasks if reading.is_running]
+        return len(self._abandoned_tasks)
 
     def close(self) -> None:
         """Begin no call any more, and give those under way a moment."""
-        while not self._waiting.empty():
-            self._waiting.get()
+        while not self._queue.empty():
+            self._queue.get()
         for _ in self._threads:
-            self._waiting.put(None)
-        until = time.monotonic() + GRACE
+            self._queue.put(None)
+        deadline = time.monotonic() + CLOSE_TIMEOUT_S
         for thread in self._threads:
-            thread.join(max(0.0, until - time.monotonic()))
+            thread.join(max(0.0, deadline - time.monotonic()))
 
-    def _start(self) -> threading.Thread:
+    def _start_thread(self) -> threading.Thread:
         # A daemon, since the end of the process must not wait for one that was given up.
-        thread = threading.Thread(target=self._run, name="reader", daemon=True)
+        thread = threading.Thread(target=self._run_tasks, name="reader", daemon=True)
         thread.start()
         return thread
 
-    def _run(self) -> None:
+    def _run_tasks(self) -> None:
         with suppress(SystemExit):  # by give_up
-            while reading := self._waiting.get():
-                if not reading.make():
+            while reading := self._queue.get():
+                if not reading.run():
                     return

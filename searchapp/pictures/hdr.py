@@ -8,29 +8,33 @@ import numpy as np
 from numpy.typing import NDArray
 
 PQ, HLG = 16, 18  # transfer functions, as ITU-T H.273 numbers them
-WHITE = 203.0  # cd/m² of a white sheet, by ITU-R BT.2408
-BRIGHTEST = 1000.0 / WHITE  # what is as bright becomes white
+REFERENCE_WHITE_NITS = 203.0  # cd/m² of a white sheet, by ITU-R BT.2408
+PEAK_TO_WHITE_RATIO = 1000.0 / REFERENCE_WHITE_NITS  # what is as bright becomes white
 # From BT.2020's primaries to sRGB's, linear (ITU-R BT.2087).
-TO_SRGB = np.array(
+BT2020_TO_SRGB = np.array(
     [[1.6605, -0.5876, -0.0728], [-0.1246, 1.1329, -0.0083], [-0.0182, -0.1006, 1.1187]],
     np.float32,
 )
 
 
-def to_srgb(values: NDArray[np.uint16], transfer: int) -> NDArray[np.uint8]:
+def convert_hdr_to_srgb(values: NDArray[np.uint16], transfer: int) -> NDArray[np.uint8]:
     """Return RGB of 8 bits, [height, width, 3], of RGB of 16 bits with a transfer of PQ or HLG."""
     signal = values.astype(np.float32) / np.float32(65535)
-    light = (_from_pq if transfer == PQ else _from_hlg)(signal) / WHITE
-    light = np.maximum(light @ TO_SRGB.T, 0)
+    light = (_decode_pq if transfer == PQ else _decode_hlg)(signal) / REFERENCE_WHITE_NITS
+    light = np.maximum(light @ BT2020_TO_SRGB.T, 0)
     # Reinhard's curve over the brightest of the three, so that colours keep their hue.
-    top = np.maximum(light.max(axis=2, keepdims=True), 1e-6)
-    shown = light * ((1 + top / BRIGHTEST**2) / (1 + top))
-    shown = np.clip(shown * 2, 0, 1)  # a white sheet, at 1, has become a half
-    gamma = np.where(shown <= 0.0031308, 12.92 * shown, 1.055 * shown ** (1 / 2.4) - 0.055)
+    brightest_channel = np.maximum(light.max(axis=2, keepdims=True), 1e-6)
+    tone_mapped = light * (
+        (1 + brightest_channel / PEAK_TO_WHITE_RATIO**2) / (1 + brightest_channel)
+    )
+    tone_mapped = np.clip(tone_mapped * 2, 0, 1)  # a white sheet, at 1, has become a half
+    gamma = np.where(
+        tone_mapped <= 0.0031308, 12.92 * tone_mapped, 1.055 * tone_mapped ** (1 / 2.4) - 0.055
+    )
     return (gamma * 255 + 0.5).astype(np.uint8)
 
 
-def _from_pq(signal: NDArray[Any]) -> NDArray[Any]:
+def _decode_pq(signal: NDArray[Any]) -> NDArray[Any]:
     """Return cd/m², by SMPTE ST 2084."""
     power = signal ** np.float32(1 / 78.84375)
     ratio = np.maximum(power - 0.8359375, 0) / (18.8515625 - 18.6875 * power)
@@ -38,7 +42,7 @@ def _from_pq(signal: NDArray[Any]) -> NDArray[Any]:
     return light
 
 
-def _from_hlg(signal: NDArray[Any]) -> NDArray[Any]:
+def _decode_hlg(signal: NDArray[Any]) -> NDArray[Any]:
     """Return cd/m² on a screen of 1000, by ITU-R BT.2100."""
     scene = np.where(
         signal <= 0.5, signal**2 / 3, (np.exp((signal - 0.55991073) / 0.17883277) + 0.28466892) / 12

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Literal, TypeAlias, get_args
 if TYPE_CHECKING:
     from PIL.Image import Image as Picture
 
-ELONGATED = 2.0  # a centre crop of a longer picture loses more than it keeps
+MAX_CROP_ASPECT = 2.0  # a centre crop of a longer picture loses more than it keeps
 
 Fit = Literal["crop", "squash", "bound"]
 
@@ -36,10 +36,10 @@ class ImageInput:
         if (self.max_pixels if self.fit == "bound" else self.side) <= 0:
             raise ValueError("needs " + ("max_pixels" if self.fit == "bound" else "side"))
 
-    def size(self, width: int, height: int) -> tuple[int, int]:
+    def compute_size(self, width: int, height: int) -> tuple[int, int]:
         """Return the size that a picture is resized to."""
         short, long = sorted((width, height))
-        if self.fit == "squash" or (self.fit == "crop" and long > ELONGATED * short):
+        if self.fit == "squash" or (self.fit == "crop" and long > MAX_CROP_ASPECT * short):
             return self.side, self.side
         if self.fit == "crop":
             scaled = int(self.side * long / short)  # rounded as transformers rounds
@@ -48,7 +48,7 @@ class ImageInput:
         return max(1, int(width * scale)), max(1, int(height * scale))
 
 
-def fit(image: Picture, target: ImageInput) -> Picture:
+def fit_to_model(image: Picture, target: ImageInput) -> Picture:
     """Resize as the model's own processor does, but show an elongated picture whole.
 
     What a centre crop would lose of a picture longer than ELONGATED to 1 counts as well: such a
@@ -57,36 +57,36 @@ def fit(image: Picture, target: ImageInput) -> Picture:
     from PIL import Image, ImageOps
 
     resample = Image.Resampling(target.resample)
-    size = target.size(*image.size)
-    if target.fit == "crop" and max(image.size) > ELONGATED * min(image.size):
+    size = target.compute_size(*image.size)
+    if target.fit == "crop" and max(image.size) > MAX_CROP_ASPECT * min(image.size):
         return ImageOps.pad(image, size, resample, color=target.fill)
-    return image if image.size == size else _resize(image, size, target.resample)
+    return image if image.size == size else _resize_function(image, size, target.resample)
 
 
-Resize: TypeAlias = "Callable[[Picture, tuple[int, int], int], Picture]"
+ResizeFunction: TypeAlias = "Callable[[Picture, tuple[int, int], int], Picture]"
 
 
-def _by_pillow(image: Picture, size: tuple[int, int], resample: int) -> Picture:
+def _resize_with_pillow(image: Picture, size: tuple[int, int], resample: int) -> Picture:
     from PIL import Image
 
     return image.resize(size, Image.Resampling(resample))
 
 
-_resize: Resize = _by_pillow
+_resize_function: ResizeFunction = _resize_with_pillow
 
 
-def resize_by(function: Resize) -> None:
+def set_resize_function(function: ResizeFunction) -> None:
     """Resize with another function from now on, which gives what Pillow gives, and faster.
 
     function: of an RGB picture, a size in pixels, and Pillow's number of a filter.
     """
-    global _resize
-    _resize = function
+    global _resize_function
+    _resize_function = function
 
 
-def blank(target: ImageInput) -> Picture:
+def make_blank_picture(target: ImageInput) -> Picture:
     """Return a small picture of nothing, in a model's form."""
     from PIL import Image
 
     picture: Picture = Image.new("RGB", (64, 64), target.fill)
-    return fit(picture, target)
+    return fit_to_model(picture, target)

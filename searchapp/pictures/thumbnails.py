@@ -15,29 +15,29 @@ from searchapp.pictures import decode, video
 if TYPE_CHECKING:
     from PIL.Image import Image as Picture
 
-Wanted = TypeVar("Wanted")
-Shown = TypeVar("Shown")
+Item = TypeVar("Item")
+Rendered = TypeVar("Rendered")
 
 
-def thumbnail(path: str, side: int, seconds: float | None = None) -> Picture:
+def make_thumbnail(path: str, side: int, seconds: float | None = None) -> Picture:
     """Return a file's picture: upright, RGB, at most side by side pixels; PictureError.
 
     seconds: of a video, when the frame is shown.
     """
     if seconds is not None:
-        return video.still(path, seconds, side)
-    return decode.thumbnail(storage.read(path)[0], side)
+        return video.extract_frame(path, seconds, side)
+    return decode.decode_thumbnail(storage.read_file(path)[0], side)
 
 
-def ahead(show: Callable[[Wanted], Shown], wanted: Iterable[Wanted]) -> Iterator[Shown]:
+def render_ahead(render: Callable[[Item], Rendered], items: Iterable[Item]) -> Iterator[Rendered]:
     """Yield what is shown of each, in order, made by several threads that are somewhat ahead."""
-    rest = iter(wanted)
+    remaining_items = iter(items)
     threads = min(8, os.cpu_count() or 1)
     with ThreadPoolExecutor(threads) as pool:
-        begun: deque[Future[Shown]] = deque()
-        for each in islice(rest, 4 * threads):
-            begun.append(pool.submit(show, each))
-        while begun:
-            yield begun.popleft().result()
-            for each in islice(rest, 1):
-                begun.append(pool.submit(show, each))
+        futures: deque[Future[Rendered]] = deque()
+        for each in islice(remaining_items, 4 * threads):
+            futures.append(pool.submit(render, each))
+        while futures:
+            yield futures.popleft().result()
+            for each in islice(remaining_items, 1):
+                futures.append(pool.submit(render, each))

@@ -12,12 +12,12 @@ import numpy as np
 from searchapp.engines import Engine, EngineInput, Refusal, Vector
 from searchapp.errors import PictureError, QueryError
 from searchapp.files import fetch_url
-from searchapp.models import ModelSpec, check_trust, prompt_for
+from searchapp.models import ModelSpec, check_trust, make_query_prompt
 from searchapp.pictures import decode
 from searchapp.types import Query
 
 
-def engine_input(spec: ModelSpec, query: Query, data: bytes | None = None) -> EngineInput:
+def make_engine_input(spec: ModelSpec, query: Query, data: bytes | None = None) -> EngineInput:
     """Put a query as the model wants it; raise QueryError, UnsupportedModality or PictureError.
 
     data: the bytes of the query's picture, where they are at hand already.
@@ -25,17 +25,17 @@ def engine_input(spec: ModelSpec, query: Query, data: bytes | None = None) -> En
     modality = query.modality
     if modality is None:
         raise QueryError("nothing to look for; give a text, --image FILE, or both")
-    prompt = prompt_for(spec, modality, query.text)
+    prompt = make_query_prompt(spec, modality, query.text)
     if query.image is None:
         return EngineInput(prompt)
-    data = fetch_url.read(query.image) if data is None else data
+    data = fetch_url.read_query_image(query.image) if data is None else data
     try:
-        return EngineInput(prompt, decode.prepare(data, spec.image).image)
+        return EngineInput(prompt, decode.prepare_picture(data, spec.image).image)
     except PictureError as error:
         raise PictureError(f"{query.image}: {error}", error.stage) from error
 
 
-def shortened(engine: Engine, query: Query, truncate: bool) -> Query:
+def shorten_query(engine: Engine, query: Query, truncate: bool) -> Query:
     """Return the query with a text that the model takes.
 
     A text that is too long is an error, or cut at the end of a word where truncate says so.
@@ -44,10 +44,14 @@ def shortened(engine: Engine, query: Query, truncate: bool) -> Query:
     if query.image is not None:
         limit -= engine.spec.image_tokens
 
-    def tokens(part: str) -> int:
-        return engine.count_tokens(prompt_for(engine.spec, "text", part))
+    def count_prompt_tokens(part: str) -> int:
+        return engine.count_tokens(make_query_prompt(engine.spec, "text", part))
 
-    if not text or engine.spec.prompts.text is None or (count := tokens(text)) <= limit:
+    if (
+        not text
+        or engine.spec.prompts.text is None
+        or (count := count_prompt_tokens(text)) <= limit
+    ):
         return query
     if not truncate:
         raise QueryError(
@@ -56,11 +60,13 @@ def shortened(engine: Engine, query: Query, truncate: bool) -> Query:
             "shorten it, or cut it with --truncate"
         )
     words = text.split()
-    kept = bisect_right(range(len(words)), limit, key=lambda n: tokens(" ".join(words[: n + 1])))
-    return replace(query, text=" ".join(words[:kept]) or text[:limit])
+    kept_words = bisect_right(
+        range(len(words)), limit, key=lambda n: count_prompt_tokens(" ".join(words[: n + 1]))
+    )
+    return replace(query, text=" ".join(words[:kept_words]) or text[:limit])
 
 
-def embed(engine: Engine, items: Sequence[EngineInput]) -> list[Vector]:
+def embed_queries(engine: Engine, items: Sequence[EngineInput]) -> list[Vector]:
     """Return the vectors of queries, [dimensions] each, of length one; QueryError if refused."""
     return accept_vectors(engine.embed(items))
 
@@ -84,16 +90,16 @@ def embed_query(
     Errors: QueryError, UnsupportedModality, PictureError, ModelError, EngineError.
     """
     check_trust(spec)
-    item = engine_input(spec, query)
+    item = make_engine_input(spec, query)
     engine = start(spec)
-    short = shortened(engine, query, truncate)
+    short = shorten_query(engine, query, truncate)
     if short is not query:
-        item = engine_input(spec, short)
-    (vector,) = embed(engine, [item])
+        item = make_engine_input(spec, short)
+    (vector,) = embed_queries(engine, [item])
     return vector
 
 
-def add_up(vectors: Sequence[Vector], weights: Sequence[float]) -> Vector:
+def sum_weighted_vectors(vectors: Sequence[Vector], weights: Sequence[float]) -> Vector:
     """Return the weighted sum of vectors, of length one; QueryError where nothing is left of it."""
     total = np.asarray(weights, dtype=np.float32) @ np.stack(vectors)
     length = float(np.linalg.norm(total))

@@ -14,9 +14,9 @@ from typing import Any, Protocol, TypeVar
 from searchapp.engines import Engine, EngineInput, Refusal, Vector
 from searchapp.models import ModelSpec
 from searchapp.search import query_vector
-from searchapp.search.good_match import kind_of
+from searchapp.search.good_match import get_query_kind
 from searchapp.search.library_reader import LibraryReader
-from searchapp.types import AUTO, Answer, Collection, Query, SearchOptions, Term
+from searchapp.types import AUTO_MIN_SCORE, Collection, Query, SearchOptions, SearchResult, Term
 
 Result = TypeVar("Result")
 
@@ -57,7 +57,7 @@ class SearchCalls(Protocol):
 
 async def search(
     calls: SearchCalls, parts: Sequence[QueryPart], options: SearchOptions, *, one_prompt: bool
-) -> Answer:
+) -> SearchResult:
     """Search by the weighted sum of parts.
 
     one_prompt: refuse text and picture in one part if the model cannot take both in one prompt;
@@ -72,11 +72,11 @@ async def search(
     indexed = await calls.read_library(
         lambda it: [it.read_vector(collection, image_id) for image_id in images]
     )
-    vector = query_vector.add_up(
+    vector = query_vector.sum_weighted_vectors(
         _merge_vectors(parts, vectors, indexed), [part.weight for part in parts]
     )
-    kind = kind_of(Term(part.query, part.weight) for part in parts)
-    if options.min_score == AUTO and kind == "text":
+    kind = get_query_kind(Term(part.query, part.weight) for part in parts)
+    if options.min_score == AUTO_MIN_SCORE and kind == "text":
         await _calibrate_collection(calls, collection, spec)
     return await calls.read_library(lambda it: it.find_nearest(collection, vector, options, kind))
 
@@ -113,7 +113,7 @@ async def _shorten_text(calls: SearchCalls, spec: ModelSpec, query: Query, trunc
     if not query.text:
         return query
     return await calls.ask_engine(
-        spec, lambda engine: query_vector.shortened(engine, query, truncate)
+        spec, lambda engine: query_vector.shorten_query(engine, query, truncate)
     )
 
 
@@ -130,13 +130,15 @@ async def _calibrate_collection(
     calls: SearchCalls, collection: Collection, spec: ModelSpec
 ) -> None:
     """Embed the unrelated sentences that good matches are judged by, unless that is done."""
-    sentences = await calls.read_library(lambda it: it.judges.missing(collection))
+    sentences = await calls.read_library(lambda it: it.judges.list_missing_sentences(collection))
     if sentences:
-        inputs = [query_vector.engine_input(spec, Query(text)) for text in sentences]
+        inputs = [query_vector.make_engine_input(spec, Query(text)) for text in sentences]
         outputs = await calls.embed_inputs(spec, inputs)
         vectors = [output for output in outputs if not isinstance(output, Refusal)]
         if vectors:
-            await calls.read_library(lambda it: it.judges.calibrate(collection, vectors))
+            await calls.read_library(
+                lambda it: it.judges.save_sentence_vectors(collection, vectors)
+            )
 
 
 class DirectCalls:
@@ -152,7 +154,7 @@ class DirectCalls:
 
     async def prepare_input(self, spec: ModelSpec, query: Query, data: bytes | None) -> EngineInput:
         """Prepare a query at once."""
-        return query_vector.engine_input(spec, query, data)
+        return query_vector.make_engine_input(spec, query, data)
 
     async def start_engine(self, spec: ModelSpec) -> None:
         """Start the engine, and wait for it."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-SENTENCES = tuple(
+CALIBRATION_SENTENCES = tuple(
     line
     for line in """
 a lighthouse on a cliff in a storm

@@ -8,7 +8,7 @@ import sys
 from pathlib import Path
 
 from searchapp.errors import SearchAppError
-from searchapp.server.resident import Settings, run
+from searchapp.server.resident import ResidentSettings, serve_library
 
 
 def main() -> None:
@@ -17,13 +17,16 @@ def main() -> None:
     parser.add_argument("--library", type=Path, required=True)
     parser.add_argument("--keep-alive", type=float, required=True, help="minutes")
     parser.add_argument("--engine")
-    given = parser.parse_args()
-    key = os.environ.get("SEARCHAPP_API_KEY")
-    settings = Settings(
-        given.library, keep_alive=given.keep_alive, engine=given.engine, api_key=key
+    arguments = parser.parse_args()
+    api_key = os.environ.get("SEARCHAPP_API_KEY")
+    settings = ResidentSettings(
+        arguments.library,
+        keep_alive_min=arguments.keep_alive,
+        engine_url=arguments.engine,
+        api_key=api_key,
     )
     try:
-        run(settings)
+        serve_library(settings)
     except SearchAppError as error:
         print(f"searchapp: {error}", file=sys.stderr)
         sys.exit(error.exit_code)

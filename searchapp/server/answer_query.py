@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING
 
-from searchapp.files.library_folder import may_be_resident
+from searchapp.files.library_folder import can_be_resident
 from searchapp.server import client
-from searchapp.server.client import Residence
-from searchapp.types import Answer, Query, SearchOptions, Term
+from searchapp.server.client import ResidentConfig
+from searchapp.types import Query, SearchOptions, SearchResult, Term
 
 if TYPE_CHECKING:
     from searchapp.engines import Engine
@@ -18,12 +18,12 @@ if TYPE_CHECKING:
 def answer_query(
     query: Query | Sequence[Term],
     options: SearchOptions,
-    residence: Residence,
+    residence: ResidentConfig,
     start: Callable[[ModelSpec], Engine],
     *,
     use_resident: bool,
     notify: Callable[[str], None],
-) -> Answer:
+) -> SearchResult:
     """Answer a query; the resident process is started if it does not run.
 
     use_resident: False answers in this process, with the engine that start returns. So does a
@@ -31,9 +31,9 @@ def answer_query(
     notify: called with a line of text before what takes a while.
     Errors: those of Library.find; EngineError if the resident process cannot be started.
     """
-    if use_resident and may_be_resident(residence.library):
+    if use_resident and can_be_resident(residence.library_folder):
         return client.search(residence, query, options, notify)
     from searchapp.library import Library
 
-    with Library.open(residence.library, start=start, tell=notify) as library:
+    with Library.open(residence.library_folder, start=start, tell=notify) as library:
         return library.find(query, options)

@@ -20,17 +20,17 @@ class _Operation:
     bodies: list[tuple[str, str]]  # media type, schema
 
 
-def page(schema: dict[str, Any]) -> str:
+def render_page(schema: dict[str, Any]) -> str:
     """Return the page for an OpenAPI schema."""
     operations = [
-        _operation(method, path, operation)
+        _render_operation(method, path, operation)
         for path, methods in schema["paths"].items()
         for method, operation in methods.items()
     ]
     return render_html("api_docs.html", operations=operations)
 
 
-def _operation(method: str, path: str, operation: dict[str, Any]) -> _Operation:
+def _render_operation(method: str, path: str, operation: dict[str, Any]) -> _Operation:
     bodies = operation.get("requestBody", {}).get("content", {})
     return _Operation(
         method.upper(),

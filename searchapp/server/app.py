@@ -19,13 +19,15 @@ from searchapp.errors import (
     error_to_dict,
 )
 from searchapp.server.app_state import AppState, get_state
-from searchapp.server.guard import App, Guard, Rules
+from searchapp.server.guard import AccessGuard, AccessRules, App
 from searchapp.server.routes import engine, images, library, page, process, search
 from searchapp.server.service import Service
 from searchapp.server.threaded_calls import Starting
 
-IDLE = frozenset({"/api/resident", "/api/stop", "/healthz", "/metrics"})  # no work, no stay
-VERSIONED = frozenset({"/api/search", "/api/embed", "/api/count"})  # what commands ask
+UNCOUNTED_PATHS = frozenset(
+    {"/api/resident", "/api/stop", "/healthz", "/metrics"}
+)  # no work, no stay
+VERSION_CHECKED_PATHS = frozenset({"/api/search", "/api/embed", "/api/count"})  # what commands ask
 # The page comes last: its route /{name} would hide /healthz and /metrics.
 ROUTERS = (
     search.router, engine.router, images.router, library.router, process.router, page.router,
@@ -40,31 +42,31 @@ class AsciiJsonResponse(JSONResponse):
         return json.dumps(content, ensure_ascii=True, allow_nan=False).encode("ascii")
 
 
-PROBLEM = {"description": "why not", "content": {"application/json": {
+ERROR_RESPONSE = {"description": "why not", "content": {"application/json": {
     "schema": {"type": "object", "properties": {"detail": {}}}}}}  # fmt: skip
-PROBLEMS: dict[int | str, dict[str, Any]] = dict.fromkeys(
-    (400, 401, 403, 404, 409, 413, 421, 422, 500, 503), PROBLEM
+ERROR_RESPONSES: dict[int | str, dict[str, Any]] = dict.fromkeys(
+    (400, 401, 403, 404, 409, 413, 421, 422, 500, 503), ERROR_RESPONSE
 )
 
 
 def create_app(
     service: Service,
-    rules: Rules = Rules(),  # noqa: B008 (frozen)
+    rules: AccessRules = AccessRules(),  # noqa: B008 (frozen)
     *,
     allow_urls: bool = False,
-    leave: Callable[[], None] = lambda: None,
+    request_stop: Callable[[], None] = lambda: None,
 ) -> App:
     """Make the app of a service; leave is called when it is asked to stop by its Unix socket."""
     app = FastAPI(
         title="searchapp", version=__version__, docs_url=None, redoc_url=None,
-        default_response_class=AsciiJsonResponse, responses=PROBLEMS,
+        default_response_class=AsciiJsonResponse, responses=ERROR_RESPONSES,
     )  # fmt: skip
-    app.state.shared = AppState(service, allow_urls, leave)
+    app.state.shared = AppState(service, allow_urls, request_stop)
     app.middleware("http")(_count_request)
     app.add_exception_handler(SearchAppError, _answer_error)
     for router in ROUTERS:
         app.include_router(router)
-    return Guard(app, rules)
+    return AccessGuard(app, rules)
 
 
 async def _count_request(
@@ -73,12 +75,12 @@ async def _count_request(
     """Answer a request, note that the process is in use, and count it."""
     state = await get_state(request)
     client_version = request.headers.get("x-searchapp-version", __version__)
-    if client_version != __version__ and request.url.path in VERSIONED:
+    if client_version != __version__ and request.url.path in VERSION_CHECKED_PATHS:
         return AsciiJsonResponse({"detail": f"this is version {__version__}"}, 409)
-    if request.url.path in IDLE:
+    if request.url.path in UNCOUNTED_PATHS:
         response = await call_next(request)
     else:
-        with state.service.serving():
+        with state.service.track_request():
             response = await call_next(request)
     route = request.scope.get("route")
     path = getattr(route, "path", "other")

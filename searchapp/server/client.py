@@ -29,32 +29,32 @@ from searchapp.errors import (
 )
 from searchapp.files import fetch_url, storage
 from searchapp.files.library_folder import catalog_file, require_library
-from searchapp.server.socket_path import is_free, log_path, socket_path, turn
-from searchapp.types import Answer, Hit, Query, SearchOptions, Term
+from searchapp.server.socket_path import hold_lock, is_lock_free, log_path, socket_path
+from searchapp.types import Hit, Query, SearchOptions, SearchResult, Term
 from searchapp.types.filter_values import FilterValue
 
-COMMAND = [sys.executable, "-m", "searchapp.server"]
-START_SECONDS = 300.0  # until the process listens; its engine may start after that
-ANSWER_SECONDS = 900.0
-BUSY, CONFLICT = 503, 409
-PICTURE = "the picture"  # what a server calls a picture, of which it knows no name
+SERVER_COMMAND = [sys.executable, "-m", "searchapp.server"]
+START_TIMEOUT_S = 300.0  # until the process listens; its engine may start after that
+ANSWER_TIMEOUT_S = 900.0
+STATUS_BUSY, STATUS_CONFLICT = 503, 409
+PICTURE_PLACEHOLDER = "the picture"  # what a server calls a picture, of which it knows no name
 
 
 @dataclass(frozen=True, slots=True)
-class Residence:
+class ResidentConfig:
     """Where a resident process is to be found or started, and how it is started."""
 
-    library: Path  # absolute
-    keep_alive: float = 15.0  # minutes that it stays with nothing to do
-    engine: str | None = None  # URL of a remote engine
+    library_folder: Path  # absolute
+    keep_alive_min: float = 15.0  # minutes that it stays with nothing to do
+    engine_url: str | None = None  # URL of a remote engine
     api_key: str | None = None
 
 
-class Died(Exception):
+class ResidentDiedError(Exception):
     """Say that the resident process has ended while it did what it was asked."""
 
 
-class _Connection(http.client.HTTPConnection):
+class _UnixConnection(http.client.HTTPConnection):
     def __init__(self, path: Path, timeout: float) -> None:
         super().__init__("searchapp", timeout=timeout)
         self._path = path
@@ -66,135 +66,142 @@ class _Connection(http.client.HTTPConnection):
 
 
 def search(
-    residence: Residence,
+    config: ResidentConfig,
     query: Query | Sequence[Term],
     options: SearchOptions,
-    tell: Callable[[str], None],
-) -> Answer:
+    notify: Callable[[str], None],
+) -> SearchResult:
     """Search by the resident process, started where there is none; tell what takes a while.
 
     Errors are those of Library.find, and EngineError where the process cannot be started.
     """
-    require_library(residence.library)
+    require_library(config.library_folder)
     terms = [Term(query)] if isinstance(query, Query) else query
     if not terms or any(term.query.modality is None for term in terms):
         raise QueryError("nothing to look for; give a text, --image FILE, or both")
-    body = _fields(terms, options)
+    body = _build_search_fields(terms, options)
     pictures = {
-        _name(number): fetch_url.read(term.query.image)
+        _picture_field_name(number): fetch_url.read_query_image(term.query.image)
         for number, term in enumerate(terms)
         if term.query.image is not None
     }
-    status, answer = ask(residence, "/api/search", body, pictures, tell)
+    status, answer = request_resident(config, "/api/search", body, pictures, notify)
     if status != 200:
         raise read_error(answer, terms)
-    hits = tuple(Hit.from_dict({**found, "image_id": found["id"]}) for found in answer["hits"])
-    return Answer(hits, answer["good_match"])
+    hits = tuple(
+        Hit.from_dict({**hit_fields, "image_id": hit_fields["id"]}) for hit_fields in answer["hits"]
+    )
+    return SearchResult(hits, answer["good_match"])
 
 
-def ask(
-    residence: Residence,
+def request_resident(
+    config: ResidentConfig,
     path: str,
     fields: dict[str, Any],
     pictures: dict[str, bytes],
-    tell: Callable[[str], None],
-    deaths: int | None = None,
+    notify: Callable[[str], None],
+    max_deaths: int | None = None,
 ) -> tuple[int, dict[str, Any]]:
     """Return the status and the answer of the resident process, started where there is none.
 
     deaths: how often it may die of this; by default as often as it can be started in time.
     Errors: EngineError where it cannot be started, Died.
     """
-    deadline, told, died = time.monotonic() + ANSWER_SECONDS, False, 0
+    deadline, is_notified, death_count = time.monotonic() + ANSWER_TIMEOUT_S, False, 0
     while True:
-        _ensure(residence, tell)
+        _ensure_running(config, notify)
         try:
-            status, answer = _post(residence.library, path, fields, pictures)
+            status, answer = _post_form(config.library_folder, path, fields, pictures)
         except (OSError, http.client.HTTPException):  # it left, or died, just now
-            status, answer = BUSY, {"detail": "the resident process went away"}
-            died += 1
-            if deaths is not None and died > deaths:
-                raise Died("the engine died of it") from None
-        if status == CONFLICT:
-            stop(residence.library)
-        elif status != BUSY or time.monotonic() > deadline:
+            status, answer = STATUS_BUSY, {"detail": "the resident process went away"}
+            death_count += 1
+            if max_deaths is not None and death_count > max_deaths:
+                raise ResidentDiedError("the engine died of it") from None
+        if status == STATUS_CONFLICT:
+            stop_resident(config.library_folder)
+        elif status != STATUS_BUSY or time.monotonic() > deadline:
             return status, answer
-        elif not told and "starting" in str(answer.get("detail")):
-            tell(str(answer["detail"]))
-            told = True
+        elif not is_notified and "starting" in str(answer.get("detail")):
+            notify(str(answer["detail"]))
+            is_notified = True
         time.sleep(0.05)
 
 
-def info(library: Path) -> dict[str, Any] | None:
+def get_resident_info(library: Path) -> dict[str, Any] | None:
     """Return what the resident process says of itself; None where there is none."""
     try:
-        status, answer = _request(library, "GET", "/api/resident", timeout=5)
+        status, answer = _send_request(library, "GET", "/api/resident", timeout=5)
     except (OSError, http.client.HTTPException):
         return None
     return answer if status == 200 else None
 
 
-def stop(library: Path) -> bool:
+def stop_resident(library: Path) -> bool:
     """Ask the resident process to leave, and wait until it has; False where there was none."""
-    running = info(library)
-    if running is None:
+    resident_info = get_resident_info(library)
+    if resident_info is None:
         return False
     with suppress(OSError, http.client.HTTPException):  # it may leave before it answers
-        _request(library, "POST", "/api/stop", timeout=5)
+        _send_request(library, "POST", "/api/stop", timeout=5)
     for _ in range(200):
-        if is_free(library):
+        if is_lock_free(library):
             return True
         time.sleep(0.05)
-    raise EngineError(f"the resident process {running['pid']} does not leave; kill it")
+    raise EngineError(f"the resident process {resident_info['pid']} does not leave; kill it")
 
 
-def _ensure(residence: Residence, tell: Callable[[str], None]) -> None:
+def _ensure_running(config: ResidentConfig, notify: Callable[[str], None]) -> None:
     """Return once a resident process listens. Of several who find none, one starts it."""
-    if _listens(residence.library):
+    if _is_listening(config.library_folder):
         return
-    with turn(residence.library, "starting"):
-        if not _listens(residence.library):
-            tell("starting the resident process ...")
-            _start(residence, tell)
+    with hold_lock(config.library_folder, "starting"):
+        if not _is_listening(config.library_folder):
+            notify("starting the resident process ...")
+            _start_resident(config, notify)
 
 
-def _start(residence: Residence, tell: Callable[[str], None]) -> None:
-    log = log_path(residence.library)
-    arguments = ["--library", str(residence.library), "--keep-alive", str(residence.keep_alive)]
+def _start_resident(config: ResidentConfig, notify: Callable[[str], None]) -> None:
+    log = log_path(config.library_folder)
+    arguments = [
+        "--library",
+        str(config.library_folder),
+        "--keep-alive",
+        str(config.keep_alive_min),
+    ]
     environment = dict(os.environ)
-    if residence.engine:
-        arguments += ["--engine", residence.engine]
-    if residence.api_key:
-        environment["SEARCHAPP_API_KEY"] = residence.api_key  # other users can read arguments
+    if config.engine_url:
+        arguments += ["--engine", config.engine_url]
+    if config.api_key:
+        environment["SEARCHAPP_API_KEY"] = config.api_key  # other users can read arguments
     with log.open("wb") as output:
         process = subprocess.Popen(
-            [*COMMAND, *arguments],
+            [*SERVER_COMMAND, *arguments],
             stdin=subprocess.DEVNULL, stdout=output, stderr=output,
-            start_new_session=True, env=environment, cwd=residence.library,
+            start_new_session=True, env=environment, cwd=config.library_folder,
         )  # fmt: skip
-    _bring_up_to_date(catalog_file(residence.library), tell)
-    deadline = time.monotonic() + START_SECONDS
-    while not _listens(residence.library):
+    _migrate_catalog(catalog_file(config.library_folder), notify)
+    deadline = time.monotonic() + START_TIMEOUT_S
+    while not _is_listening(config.library_folder):
         if process.poll() is not None or time.monotonic() > deadline:
             lines = log.read_text(encoding="utf-8", errors="replace").strip().splitlines()
-            said = lines[-1].removeprefix("searchapp: ") if lines else "it said nothing"
+            reason = lines[-1].removeprefix("searchapp: ") if lines else "it said nothing"
             raise EngineError(
-                f"the resident process did not start: {said} (see {log}); "
+                f"the resident process did not start: {reason} (see {log}); "
                 "--no-daemon answers without it"
             )
         time.sleep(0.02)
 
 
-def _bring_up_to_date(catalog: Path, tell: Callable[[str], None]) -> None:
+def _migrate_catalog(catalog: Path, notify: Callable[[str], None]) -> None:
     """Open the catalogue as the process does by now, which cannot tell that this takes long."""
     from searchapp.catalog import Catalog
 
     with suppress(LibraryError):  # which the process states
-        Catalog.open(catalog, tell=tell).close()
+        Catalog.open(catalog, report=notify).close()
 
 
-def _listens(library: Path) -> bool:
-    connection = _Connection(socket_path(library), timeout=5)
+def _is_listening(library: Path) -> bool:
+    connection = _UnixConnection(socket_path(library), timeout=5)
     try:
         connection.connect()
     except OSError:
@@ -204,25 +211,25 @@ def _listens(library: Path) -> bool:
     return True
 
 
-def _name(number: int) -> str:
+def _picture_field_name(number: int) -> str:
     """Return how the picture of a term is called in a form."""
     return f"picture{number}"
 
 
-def _fields(terms: Sequence[Term], options: SearchOptions) -> dict[str, Any]:
+def _build_search_fields(terms: Sequence[Term], options: SearchOptions) -> dict[str, Any]:
     folder = options.folder
     return {
         "terms": [
             {
                 "text": term.query.text,
-                "image": _name(number) if term.query.image is not None else None,
+                "image": _picture_field_name(number) if term.query.image is not None else None,
                 "weight": term.weight,
             }
             for number, term in enumerate(terms)
         ],
         **{field.name: _as_text(getattr(options, field.name)) for field in fields(options)},
-        "folder": storage.whole(folder) if folder else None,
-        "model": _absolute(options.model),
+        "folder": storage.normalize_folder(folder) if folder else None,
+        "model": _resolve_model_path(options.model),
         "one_prompt": True,
     }
 
@@ -232,18 +239,18 @@ def _as_text(value: object) -> object:
     return str(value) if isinstance(value, FilterValue) else value
 
 
-def _absolute(model: str | None) -> str | None:
+def _resolve_model_path(model: str | None) -> str | None:
     """Return a model's folder or file as it is called from anywhere; a name as it is."""
     if model is None or not Path(model).expanduser().exists():
         return model
     return os.path.abspath(Path(model).expanduser())  # noqa: PTH100
 
 
-def _post(
+def _post_form(
     library: Path, path: str, fields: dict[str, Any], pictures: dict[str, bytes]
 ) -> tuple[int, dict[str, Any]]:
     if not pictures:
-        return _request(library, "POST", path, json.dumps(fields).encode(), "application/json")
+        return _send_request(library, "POST", path, json.dumps(fields).encode(), "application/json")
     boundary = uuid.uuid4().hex
     body = bytearray()
     for name, value in {**fields, **pictures}.items():
@@ -256,18 +263,18 @@ def _post(
         body += b"\r\n" + (value if isinstance(value, bytes) else str(value).encode()) + b"\r\n"
     body += f"--{boundary}--\r\n".encode()
     kind = f"multipart/form-data; boundary={boundary}"
-    return _request(library, "POST", path, bytes(body), kind)
+    return _send_request(library, "POST", path, bytes(body), kind)
 
 
-def _request(
+def _send_request(
     library: Path,
     method: str,
     path: str,
     body: bytes | None = None,
     kind: str | None = None,
-    timeout: float = ANSWER_SECONDS,
+    timeout: float = ANSWER_TIMEOUT_S,
 ) -> tuple[int, dict[str, Any]]:
-    connection = _Connection(socket_path(library), timeout)
+    connection = _UnixConnection(socket_path(library), timeout)
     headers = {"X-Searchapp-Version": __version__}
     if kind:
         headers["Content-Type"] = kind
@@ -289,5 +296,5 @@ def read_error(answer: dict[str, Any], terms: Sequence[Term] = ()) -> SearchAppE
         detail = "; ".join(f"{each['loc'][-1]}: {each['msg']}" for each in detail)
     pictures = [str(term.query.image) for term in terms if term.query.image is not None]
     if pictures:
-        detail = str(detail).replace(f"{PICTURE}:", f"{' or '.join(pictures)}:", 1)
+        detail = str(detail).replace(f"{PICTURE_PLACEHOLDER}:", f"{' or '.join(pictures)}:", 1)
     return error_from_dict({**answer, "detail": detail})

@@ -7,12 +7,12 @@ import socket
 from urllib.parse import urljoin, urlsplit, urlunsplit
 
 from searchapp.errors import PictureError
-from searchapp.files.fetch_url import MAX_BYTES, SECONDS
+from searchapp.files.fetch_url import MAX_DOWNLOAD_BYTES, TIMEOUT_S
 
-REDIRECTS = 5
+MAX_REDIRECTS = 5
 
 
-def fetch_public(url: str) -> bytes:
+def fetch_public_url(url: str) -> bytes:
     """Return what a public http(s) URL holds; raise PictureError for any other.
 
     A name is resolved once, and the connection goes to the address that was checked; so it does
@@ -20,11 +20,11 @@ def fetch_public(url: str) -> bytes:
     """
     import httpx
 
-    for _ in range(REDIRECTS + 1):
+    for _ in range(MAX_REDIRECTS + 1):
         parts = urlsplit(url)
         if parts.scheme not in ("http", "https") or not parts.hostname:
             raise PictureError("only http and https URLs are fetched", "read")
-        address = _public_address(
+        address = _resolve_public_address(
             parts.hostname, parts.port or (443 if parts.scheme == "https" else 80)
         )
         port = f":{parts.port}" if parts.port else ""
@@ -33,7 +33,7 @@ def fetch_public(url: str) -> bytes:
         headers = {"Host": parts.hostname + port}
         try:
             with (
-                httpx.Client(timeout=SECONDS, trust_env=False) as client,
+                httpx.Client(timeout=TIMEOUT_S, trust_env=False) as client,
                 client.stream(
                     "GET", target, headers=headers, extensions={"sni_hostname": parts.hostname}
                 ) as response,
@@ -46,8 +46,8 @@ def fetch_public(url: str) -> bytes:
                 data = bytearray()
                 for part in response.iter_bytes():
                     data += part
-                    if len(data) > MAX_BYTES:
-                        raise PictureError(f"larger than {MAX_BYTES >> 20} MiB", "read")
+                    if len(data) > MAX_DOWNLOAD_BYTES:
+                        raise PictureError(f"larger than {MAX_DOWNLOAD_BYTES >> 20} MiB", "read")
                 return bytes(data)
         except (httpx.HTTPError, httpx.InvalidURL) as error:
             raise PictureError(
@@ -56,12 +56,12 @@ def fetch_public(url: str) -> bytes:
     raise PictureError("too many redirects", "read")
 
 
-def _public_address(host: str, port: int) -> str:
+def _resolve_public_address(host: str, port: int) -> str:
     try:
-        found = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)
+        entries = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)
     except (OSError, UnicodeError) as error:
         raise PictureError(f"{host} cannot be resolved", "read") from error
-    addresses = [str(entry[4][0]) for entry in found]
+    addresses = [str(entry[4][0]) for entry in entries]
     for address in addresses:
         if not ipaddress.ip_address(address.split("%")[0]).is_global:
             raise PictureError(f"{host} is not a public address", "read")

@@ -14,13 +14,13 @@ from pydantic_core import PydanticCustomError, core_schema
 from starlette.datastructures import UploadFile
 
 from searchapp.errors import QueryError
-from searchapp.types import Circle, DateBound, Filter, Order, RatingRange, SearchOptions
+from searchapp.types import Circle, DateBound, Filter, RatingRange, SearchOptions, SortOrder
 
-PLACE = r"^-?\d+(\.\d*)?,-?\d+(\.\d*)?,\d+(\.\d*)?(km)?$"
+PLACE_PATTERN = r"^-?\d+(\.\d*)?,-?\d+(\.\d*)?,\d+(\.\d*)?(km)?$"
 RATING = r"^([0-5](\+|-[0-5])?|rejected|unrated)$"
-PARTS = 16  # of a question
+MAX_QUERY_PARTS = 16  # of a question
 Asked = TypeVar("Asked", bound=BaseModel)
-MOST = 1000  # hits an answer, and pages together
+MAX_HITS = 1000  # hits an answer, and pages together
 ImageId = Annotated[int, Path(ge=1, le=2**63 - 1)]
 
 
@@ -59,7 +59,7 @@ Score = Number | Literal["auto"]
 Size = Annotated[float, Field(ge=0, allow_inf_nan=False, description="megapixels")]
 Place = Annotated[
     Circle,
-    ParsedText(Circle.parse, PLACE, length=100),
+    ParsedText(Circle.parse, PLACE_PATTERN, length=100),
     Field(description="LATITUDE,LONGITUDE,KM: 48.85,2.35,5km"),
 ]
 Rating = Annotated[
@@ -69,17 +69,17 @@ Rating = Annotated[
 ]
 
 
-def _read(value: Any) -> Any:
+def _parse_form_json(value: Any) -> Any:
     """Read JSON that came as a form's field."""
-    return _parsed(value) if isinstance(value, str) else value
+    return _parse_json(value) if isinstance(value, str) else value
 
 
-def _listed(value: Any) -> Any:
+def _parse_list(value: Any) -> Any:
     """Return a list of what a form brings: as JSON, or one plain keyword."""
     if not isinstance(value, str):
         return value
-    listed = _parsed(value) if value.startswith("[") else value
-    return listed if isinstance(listed, list) else [value]
+    parsed = _parse_json(value) if value.startswith("[") else value
+    return parsed if isinstance(parsed, list) else [value]
 
 
 class TermRequest(BaseModel):
@@ -106,8 +106,11 @@ class FilterRequest(BaseModel):
     rating: Rating | None = None
     keyword: Annotated[
         list[Annotated[str, Field(max_length=200)]],
-        BeforeValidator(_listed),
-        Field(max_length=PARTS, description="patterns, all of which hold; in a form: as JSON"),
+        BeforeValidator(_parse_list),
+        Field(
+            max_length=MAX_QUERY_PARTS,
+            description="patterns, all of which hold; in a form: as JSON",
+        ),
     ] = []
     format: Annotated[str | None, Field(max_length=20, description="jpeg, png ...")] = None
     min_size: Size | None = None
@@ -118,7 +121,7 @@ class FilterRequest(BaseModel):
     ] = None
     collection: str | None = None
 
-    def filter(self) -> Filter:
+    def to_filter(self) -> Filter:
         """Return it as the library has it."""
         return Filter(**self.filter_values())
 
@@ -131,10 +134,10 @@ class FilterRequest(BaseModel):
 class SimilarRequest(FilterRequest):
     """What pictures must fulfil that are like one, and how many are wanted."""
 
-    count: Annotated[int, Field(ge=1, le=MOST)] = 60
-    offset: Annotated[int, Field(ge=0, le=100 * MOST)] = 0
+    count: Annotated[int, Field(ge=1, le=MAX_HITS)] = 60
+    offset: Annotated[int, Field(ge=0, le=100 * MAX_HITS)] = 0
     min_score: Annotated[Score | None, Field(description="auto: only good matches")] = None
-    sort: Order = "score"
+    sort: SortOrder = "score"
 
 
 class SearchRequest(SimilarRequest):
@@ -144,8 +147,8 @@ class SearchRequest(SimilarRequest):
     image_url: Annotated[str | None, Field(max_length=4000, description="if allowed")] = None
     terms: Annotated[
         list[TermRequest] | None,
-        BeforeValidator(_read),
-        Field(max_length=PARTS, description="added up by weight; in a form: as JSON"),
+        BeforeValidator(_parse_form_json),
+        Field(max_length=MAX_QUERY_PARTS, description="added up by weight; in a form: as JSON"),
     ] = None
     model: Annotated[str | None, Field(description="by the Unix socket only")] = None
     trust_remote_code: Annotated[bool, Field(description="by the Unix socket only")] = False
@@ -167,8 +170,10 @@ class EmbedRequest(BaseModel):
 
     model: str
     revision: str
-    space: Annotated[dict[str, Any], BeforeValidator(_read)]
-    inputs: Annotated[list[InputRequest], BeforeValidator(_read), Field(max_length=PARTS)]
+    space: Annotated[dict[str, Any], BeforeValidator(_parse_form_json)]
+    inputs: Annotated[
+        list[InputRequest], BeforeValidator(_parse_form_json), Field(max_length=MAX_QUERY_PARTS)
+    ]
 
 
 class CountRequest(BaseModel):
@@ -180,7 +185,7 @@ class CountRequest(BaseModel):
     prompt: str
 
 
-FORM = {
+SEARCH_REQUEST_SCHEMA = {
     "requestBody": {
         "required": True,
         "content": {
@@ -199,39 +204,39 @@ FORM = {
 }
 
 
-def named(name: str, terms: list[TermRequest]) -> bool:
+def is_named_by_term(name: str, terms: list[TermRequest]) -> bool:
     """Tell whether a term names a part of the form."""
     return any(term.image == name for term in terms)
 
 
-async def asked_of(request: Request, shape: type[Asked]) -> tuple[Asked, dict[str, bytes]]:
+async def parse_request(request: Request, model: type[Asked]) -> tuple[Asked, dict[str, bytes]]:
     """Read a request, and the pictures sent with it by their names, from JSON or from a form.
 
     Raise RequestValidationError where it is neither.
     """
     kind = request.headers.get("content-type", "").split(";")[0].strip().lower()
     files: dict[str, bytes] = {}
-    given: Any
+    fields: Any
     if kind == "multipart/form-data":
-        async with request.form(max_files=PARTS, max_fields=50) as form:
+        async with request.form(max_files=MAX_QUERY_PARTS, max_fields=50) as form:
             for name, value in form.items():
                 if isinstance(value, UploadFile):
                     files[name] = await value.read()
-            given = {k: value for k, value in form.items() if isinstance(value, str) and value}
+            fields = {k: value for k, value in form.items() if isinstance(value, str) and value}
     else:
         try:
-            given = _parsed(await request.body())
+            fields = _parse_json(await request.body())
         except ValueError as error:
             raise HTTPException(422, "the body is neither JSON nor a multipart form") from error
     try:
-        return shape.model_validate(given), files
+        return model.model_validate(fields), files
     except ValidationError as error:
         raise RequestValidationError(
             error.errors(include_url=False, include_context=False)
         ) from error
 
 
-def _parsed(text: str | bytes) -> Any:
+def _parse_json(text: str | bytes) -> Any:
     """Return what JSON says; ValueError where it is none, or nested too deep."""
     try:
         return json.loads(text)
@@ -239,20 +244,20 @@ def _parsed(text: str | bytes) -> Any:
         raise ValueError("nested too deep") from error
 
 
-def options_of(asked: SimilarRequest) -> SearchOptions:
+def to_search_options(request: SimilarRequest) -> SearchOptions:
     """Return what a search is asked with."""
     options = SearchOptions(
-        **asked.filter_values(),
-        count=asked.count + 1,  # one more tells whether there is another page
-        offset=asked.offset,
-        min_score=asked.min_score,
-        collection=asked.collection,
+        **request.filter_values(),
+        count=request.count + 1,  # one more tells whether there is another page
+        offset=request.offset,
+        min_score=request.min_score,
+        collection=request.collection,
     )
-    if not isinstance(asked, SearchRequest):
+    if not isinstance(request, SearchRequest):
         return options
     return replace(
         options,
-        model=asked.model,
-        trust_remote_code=asked.trust_remote_code,
-        truncate=asked.truncate,
+        model=request.model,
+        trust_remote_code=request.trust_remote_code,
+        truncate=request.truncate,
     )

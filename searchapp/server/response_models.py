@@ -8,9 +8,9 @@ from dataclasses import asdict
 
 from pydantic import BaseModel, Field
 
-from searchapp.search.ranking import in_order
+from searchapp.search.ranking import sort_hits
 from searchapp.server.request_models import SimilarRequest
-from searchapp.types import Answer, Facet, Facets, Hit
+from searchapp.types import Facet, Facets, Hit, SearchResult
 
 FACETS = ("folders", "cameras", "lenses", "keywords", "ratings", "formats")
 
@@ -55,7 +55,7 @@ class Found(BaseModel):
     companions: list[str] = Field(description="files that belong to it: RAW, a Live Photo's film")
 
     @classmethod
-    def of(cls, hit: Hit) -> Found:
+    def from_hit(cls, hit: Hit) -> Found:
         """Put a hit as the API does."""
         folder, name = os.path.split(hit.path)
         return cls(id=hit.image_id, folder=folder, name=name, **hit.to_dict())
@@ -68,7 +68,7 @@ class FacetAnswer(BaseModel):
     more: int = Field(description="values that are left out")
 
     @classmethod
-    def of(cls, facet: Facet) -> FacetAnswer:
+    def from_facet(cls, facet: Facet) -> FacetAnswer:
         """Put a facet as the API does."""
         return cls(values=list(facet.values), more=facet.more)
 
@@ -94,12 +94,12 @@ class FacetsAnswer(BaseModel):
     formats: FacetAnswer
 
     @classmethod
-    def of(cls, facets: Facets) -> FacetsAnswer:
+    def from_facets(cls, facets: Facets) -> FacetsAnswer:
         """Put facets as the API does."""
         return cls(
             images=facets.images,
             months=[MonthAnswer(**asdict(month)) for month in facets.months],
-            **{name: FacetAnswer.of(getattr(facets, name)) for name in FACETS},
+            **{name: FacetAnswer.from_facet(getattr(facets, name)) for name in FACETS},
         )
 
 
@@ -112,12 +112,12 @@ class SearchAnswer(BaseModel):
     milliseconds: float
 
 
-def answer_of(answer: Answer, asked: SimilarRequest, begun: float) -> SearchAnswer:
+def answer_of(answer: SearchResult, request: SimilarRequest, started_at: float) -> SearchAnswer:
     """Put an answer as the API does; begun: by time.perf_counter."""
-    hits = in_order(answer.hits[: asked.count], asked.sort)
+    hits = sort_hits(answer.hits[: request.count], request.sort)
     return SearchAnswer(
-        hits=[Found.of(hit) for hit in hits],
+        hits=[Found.from_hit(hit) for hit in hits],
         good_match=answer.good,
-        more=len(answer.hits) > asked.count,
-        milliseconds=round(1000 * (time.perf_counter() - begun), 1),
+        more=len(answer.hits) > request.count,
+        milliseconds=round(1000 * (time.perf_counter() - started_at), 1),
     )

@@ -9,20 +9,20 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-PLACE = "resident.lock"  # held by the resident process as long as it lives
-LONGEST = 100  # bytes; the system allows a socket's path little more
+LOCK_FILE_NAME = "resident.lock"  # held by the resident process as long as it lives
+MAX_SOCKET_PATH_BYTES = 100  # bytes; the system allows a socket's path little more
 
 
 def socket_path(library: Path) -> Path:
     """Return the path of the library's Unix socket: in its folder, unless that path is too long."""
     path = library / "resident.sock"
-    if len(os.fsencode(path)) <= LONGEST:
+    if len(os.fsencode(path)) <= MAX_SOCKET_PATH_BYTES:
         return path
-    own = Path(tempfile.gettempdir()) / f"searchapp-{os.getuid()}"
-    own.mkdir(mode=0o700, exist_ok=True)
-    if own.stat().st_uid != os.getuid():
-        raise PermissionError(f"{own} belongs to somebody else")
-    return own / f"{hashlib.sha256(os.fsencode(library)).hexdigest()[:16]}.sock"
+    user_folder = Path(tempfile.gettempdir()) / f"searchapp-{os.getuid()}"
+    user_folder.mkdir(mode=0o700, exist_ok=True)
+    if user_folder.stat().st_uid != os.getuid():
+        raise PermissionError(f"{user_folder} belongs to somebody else")
+    return user_folder / f"{hashlib.sha256(os.fsencode(library)).hexdigest()[:16]}.sock"
 
 
 def log_path(library: Path) -> Path:
@@ -30,11 +30,11 @@ def log_path(library: Path) -> Path:
     return library / "resident.log"
 
 
-def is_free(library: Path) -> bool:
+def is_lock_free(library: Path) -> bool:
     """Tell whether no resident process holds the library's place."""
     import fcntl
 
-    with (library / PLACE).open("a") as file:
+    with (library / LOCK_FILE_NAME).open("a") as file:
         try:
             fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
@@ -43,7 +43,7 @@ def is_free(library: Path) -> bool:
 
 
 @contextmanager
-def turn(library: Path, name: str) -> Iterator[None]:
+def hold_lock(library: Path, name: str) -> Iterator[None]:
     """Wait for a lock of the operating system, which ends with the process that holds it."""
     import fcntl
 

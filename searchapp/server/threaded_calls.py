@@ -63,7 +63,9 @@ class ThreadedCalls:
 
     async def prepare_input(self, spec: ModelSpec, query: Query, data: bytes | None) -> EngineInput:
         """Prepare a query on a thread for pictures."""
-        return await self.work_on_pictures(lambda: query_vector.engine_input(spec, query, data))
+        return await self.work_on_pictures(
+            lambda: query_vector.make_engine_input(spec, query, data)
+        )
 
     async def start_engine(self, spec: ModelSpec) -> None:
         """Raise Starting while the model's engine starts, or what kept it from starting."""
@@ -72,7 +74,7 @@ class ThreadedCalls:
         key = (spec.name, spec.revision)
         starting = self._starting.get(key)
         if starting is None:
-            starting = self._starting[key] = self._batcher.ask(spec, lambda engine: None)
+            starting = self._starting[key] = self._batcher.call_engine(spec, lambda engine: None)
         if not starting.done():
             raise Starting(f"starting vLLM with {Path(spec.name).name} ...")
         del self._starting[key]
@@ -80,7 +82,7 @@ class ThreadedCalls:
 
     async def ask_engine(self, spec: ModelSpec, question: Callable[[Engine], Result]) -> Result:
         """Ask the engine on its thread."""
-        result: Result = await asyncio.wrap_future(self._batcher.ask(spec, question))
+        result: Result = await asyncio.wrap_future(self._batcher.call_engine(spec, question))
         return result
 
     async def embed_inputs(

@@ -10,16 +10,16 @@ from typing import TYPE_CHECKING, Self
 
 from searchapp.engines.unclosed import UnclosedEngine
 from searchapp.errors import LockedError
-from searchapp.files.library_folder import may_be_resident
-from searchapp.indexing.watch import Watch, WatchEvent
+from searchapp.files.library_folder import can_be_resident
+from searchapp.indexing.watch import WatchEvent, WatchSession
 from searchapp.library import Library
-from searchapp.server.client import Residence
-from searchapp.server.client_engine import BorrowedEngine
-from searchapp.types import Event, IndexOptions
+from searchapp.server.client import ResidentConfig
+from searchapp.server.client_engine import ResidentEngine
+from searchapp.types import IndexEvent, IndexOptions
 
 if TYPE_CHECKING:
     from searchapp.engines import Engine
-    from searchapp.indexing.embedding.choose_engines import StartMany
+    from searchapp.indexing.embedding.choose_engines import StartEngines
     from searchapp.models import ModelSpec
 
 LOCKED_RETRY_S = 2.0  # until the next try while another process writes
@@ -35,15 +35,15 @@ class LibraryWatch:
     def __init__(
         self,
         folders: Sequence[str | Path],
-        residence: Residence,
+        residence: ResidentConfig,
         options: IndexOptions,
         start: Callable[[ModelSpec], Engine],
-        start_many: StartMany | None = None,
+        start_many: StartEngines | None = None,
         *,
         use_resident: bool = True,
         poll_s: float | None = None,
         quiet_s: float,
-        guard: Callable[[Iterator[Event]], Iterator[Event]] = iter,
+        guard: Callable[[Iterator[IndexEvent]], Iterator[IndexEvent]] = iter,
         notify: Callable[[str], None],
     ) -> None:
         """Start no engine yet; raise FolderError for a folder that cannot be watched.
@@ -53,10 +53,12 @@ class LibraryWatch:
         so long. guard: wraps the events of each index run. notify: called with a line of text
         before what takes a while.
         """
-        self._watch = Watch(folders, residence.library, options, poll=poll_s, quiet=quiet_s)
+        self._watch = WatchSession(
+            folders, residence.library_folder, options, poll_interval_s=poll_s, quiet_s=quiet_s
+        )
         self._residence, self._options = residence, options
         self._start, self._start_many = start, start_many
-        self._use_resident = use_resident and may_be_resident(residence.library)
+        self._use_resident = use_resident and can_be_resident(residence.library_folder)
         self._guard, self._notify = guard, notify
         self._own_engine: Engine | None = None
 
@@ -78,7 +80,7 @@ class LibraryWatch:
         self._watch.__exit__(kind, error, trace)
         self._close_engine()
 
-    def index_all(self) -> Iterator[Event]:
+    def index_all(self) -> Iterator[IndexEvent]:
         """Index the folders once, and yield the events; wait while another process writes.
 
         Errors: those of Library.index, but not LockedError.
@@ -96,19 +98,19 @@ class LibraryWatch:
 
     def events(self) -> Iterator[WatchEvent]:
         """Index changes without end, and yield an event for each batch."""
-        return self._watch.events(self._index)
+        return self._watch.index_changes(self._index)
 
-    def _index(self, roots: list[Path], options: IndexOptions) -> Iterator[Event]:
+    def _index(self, roots: list[Path], options: IndexOptions) -> Iterator[IndexEvent]:
         with Library.open(
-            self._residence.library, create=True, start=self._engine,
+            self._residence.library_folder, create=True, start=self._engine,
             start_many=self._start_many, tell=self._notify,
         ) as library:  # fmt: skip
             yield from self._guard(library.index(roots, options))
 
     def _engine(self, spec: ModelSpec) -> Engine:
         if self._use_resident:
-            return BorrowedEngine(spec, self._residence, lambda line: None)
-        if self._residence.engine is not None:  # remote: there is nothing to keep
+            return ResidentEngine(spec, self._residence, lambda line: None)
+        if self._residence.engine_url is not None:  # remote: there is nothing to keep
             return self._start(spec)
         if self._own_engine is None or self._own_engine.spec != spec:
             self._close_engine()

@@ -35,7 +35,7 @@ class Collection:
 
 
 @dataclass(frozen=True, slots=True)
-class Extent:
+class EmbeddingExtent:
     """Which embeddings a collection has: equal extents are equal sets of ids.
 
     Ids only grow and are never used twice, and every deletion is counted.
@@ -60,13 +60,13 @@ class SavedIndex:
     trained: int = 0  # how many embeddings there were when it was made
 
     @property
-    def extent(self) -> Extent:
+    def extent(self) -> EmbeddingExtent:
         """Return which embeddings it holds."""
-        return Extent(self.count, self.last_id, self.deletions)
+        return EmbeddingExtent(self.count, self.last_id, self.deletions)
 
 
 @dataclass(frozen=True, slots=True)
-class Store:
+class MilvusCollection:
     """A collection in Milvus that holds a collection's vectors, or is to."""
 
     name: str  # in Milvus

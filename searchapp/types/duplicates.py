@@ -18,11 +18,11 @@ class DuplicateOptions(Filter):
 
 # Of two files: the same bytes; other bytes that hold the same pixels; the same picture resized,
 # compressed, cut a little, turned or made brighter; another picture that looks like it.
-Certainty = Literal["bytes", "pixels", "near", "similar"]
+DuplicateCertainty = Literal["bytes", "pixels", "near", "similar"]
 
 
 @dataclass(frozen=True, slots=True)
-class Copy:
+class DuplicateFile:
     """One file of a group, and how it differs from the one to keep."""
 
     path: str
@@ -34,21 +34,21 @@ class Copy:
     changed_at: str  # when the file was changed, ISO 8601, UTC
     sha256: str
     image_id: int
-    certainty: Certainty | None = None  # None: it is the one to keep
+    certainty: DuplicateCertainty | None = None  # None: it is the one to keep
     difference: str = ""  # in words
     companions: tuple[str, ...] = ()  # what goes where it goes: RAW, a Live Photo's film, sidecars
 
 
 @dataclass(frozen=True, slots=True)
-class Group:
+class DuplicateGroup:
     """Files of one picture: the one to keep, why that one, and the others, surest first."""
 
-    keeper: Copy
+    keeper: DuplicateFile
     reason: str
-    others: tuple[Copy, ...]
+    others: tuple[DuplicateFile, ...]
 
     @property
-    def bytes(self) -> int:
+    def others_size_bytes(self) -> int:
         """Return how many bytes the others take."""
         return sum(copy.size for copy in self.others)
 
@@ -57,21 +57,21 @@ class Group:
 class Duplicates:
     """What was found: groups of duplicates, and of look-alikes where they were asked for."""
 
-    groups: tuple[Group, ...]
-    similar: tuple[Group, ...]
+    groups: tuple[DuplicateGroup, ...]
+    similar: tuple[DuplicateGroup, ...]
     images: int  # that were compared
     failed: int  # images that could not be read
 
 
 @dataclass(frozen=True, slots=True)
-class Comparing:
+class ComparisonStarted:
     """Event: all pictures have been read, and are compared."""
 
     images: int
 
 
 @dataclass(frozen=True, slots=True)
-class Found:
+class DuplicatesFound:
     """Event: the last of a search for duplicates."""
 
     duplicates: Duplicates

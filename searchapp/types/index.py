@@ -63,15 +63,15 @@ class RunSummary:
 
 
 @dataclass(frozen=True, slots=True)
-class Scanned:
+class ScanFinished:
     """Event: the folders were walked; work files are new, changed or not embedded yet."""
 
     files: int
-    work: int
+    pending_files: int
     failed_before: int  # unchanged since they failed, and so left alone
     model: str
     collection: str
-    videos_left: int = 0  # left out, since what reads videos is not installed
+    skipped_videos: int = 0  # left out, since what reads videos is not installed
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,7 +92,7 @@ class Progress:
 
 
 @dataclass(frozen=True, slots=True)
-class IndexMaking:
+class IndexBuilding:
     """Event: an index is made anew from the stored vectors, which takes minutes for millions."""
 
     vectors: int
@@ -100,7 +100,7 @@ class IndexMaking:
 
 
 @dataclass(frozen=True, slots=True)
-class Uploading:
+class MilvusUploading:
     """Event: done of total vectors have been sent to Milvus, or taken out of it."""
 
     done: int
@@ -109,45 +109,47 @@ class Uploading:
 
 
 @dataclass(frozen=True, slots=True)
-class Kept:
+class VanishedFilesKept:
     """Event: so many files below a root are gone that it may be a drive that is not mounted."""
 
     root: str
-    lost: int  # files; they are kept
-    known: int  # files below the root, those included
+    vanished_files: int  # files; they are kept
+    known_files: int  # files below the root, those included
 
 
 @dataclass(frozen=True, slots=True)
-class Describing:
+class MetadataRefreshing:
     """Event: what so many pictures say of themselves is read again; nothing is embedded."""
 
     done: int
     total: int
-    beside: bool = False  # as sidecars have changed; otherwise as this version reads more
+    has_changed_sidecars: bool = (
+        False  # as sidecars have changed; otherwise as this version reads more
+    )
 
 
 @dataclass(frozen=True, slots=True)
-class Failed:
+class FileFailed:
     """Event: a file was left out."""
 
     failure: Failure
 
 
 @dataclass(frozen=True, slots=True)
-class Finished:
+class RunFinished:
     """Event: the run is over, everything is saved."""
 
     summary: RunSummary
 
 
-Event = (
-    Scanned
+IndexEvent = (
+    ScanFinished
     | EngineStarting
     | Progress
-    | IndexMaking
-    | Uploading
-    | Kept
-    | Describing
-    | Failed
-    | Finished
+    | IndexBuilding
+    | MilvusUploading
+    | VanishedFilesKept
+    | MetadataRefreshing
+    | FileFailed
+    | RunFinished
 )

@@ -66,18 +66,18 @@ class Overview:
     last_date: str | None
 
 
-FORMAT = 1  # the version of what export writes
+EXPORT_FORMAT_VERSION = 1  # the version of what export writes
 
 
 @dataclass(frozen=True, slots=True)
-class Header:
+class ExportHeader:
     """What an exported collection's vectors were made with."""
 
     model: str
     revision: str
     dimensions: int
     settings: str
-    searchapp: int = FORMAT
+    searchapp: int = EXPORT_FORMAT_VERSION
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,7 +90,7 @@ class Fault:
 
 
 @dataclass(frozen=True, slots=True)
-class Loaded:
+class ImportResult:
     """What import added."""
 
     collection: str
@@ -99,7 +99,7 @@ class Loaded:
 
 
 @dataclass(frozen=True, slots=True)
-class Pruned:
+class PruneResult:
     """What prune removed, or would."""
 
     files: int = 0  # that are not there any more

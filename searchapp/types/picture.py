@@ -68,7 +68,7 @@ class PictureInfo(PictureSummary):
 
 
 @dataclass(frozen=True, slots=True)
-class KnownFile:
+class CatalogedFile:
     """A file that holds an image, as it was when it was read."""
 
     path: str
@@ -77,12 +77,12 @@ class KnownFile:
 
 
 @dataclass(frozen=True, slots=True)
-class Known:
+class CatalogedImage:
     """All that a collection knows of an image."""
 
     sha256: str
     info: PictureInfo
-    files: tuple[KnownFile, ...]
+    files: tuple[CatalogedFile, ...]
     vector: bytes  # as it is stored: little-endian float16
     video: str | None = None  # of a video's frame: the SHA-256 of the video
     seconds: float | None = None  # and when it is shown

@@ -12,13 +12,13 @@ from searchapp.types.picture import PictureSummary
 Modality = Literal["text", "image", "text+image"]
 
 
-Order = Literal["score", "date"]
+SortOrder = Literal["score", "date"]
 
 
-AUTO: Literal["auto"] = "auto"
+AUTO_MIN_SCORE: Literal["auto"] = "auto"
 
 
-def clock(seconds: float) -> str:
+def format_clock(seconds: float) -> str:
     """Return a time in a video as people write it: 1:23, 1:02:03."""
     minutes, rest = divmod(int(seconds), 60)
     hours, minutes = divmod(minutes, 60)
@@ -71,12 +71,12 @@ class Filter:
     taken: bool = False  # the picture itself says when: its file's date does not count
 
     @property
-    def asks(self) -> bool:
+    def has_conditions(self) -> bool:
         """Tell whether anything is asked for."""
         return any(getattr(self, field.name) not in (None, (), False) for field in fields(Filter))
 
     @property
-    def filter(self) -> Filter:
+    def base_filter(self) -> Filter:
         """Return what the pictures must fulfil, alone."""
         return Filter(**{field.name: getattr(self, field.name) for field in fields(Filter)})
 
@@ -88,7 +88,7 @@ class SearchOptions(Filter):
     count: int = 10
     offset: int = 0  # leave out so many of the best, which an earlier page showed
     min_score: float | Literal["auto"] | None = None  # cosine; auto: only good matches
-    sort: Order = "score"  # date: those found by date, the newest first, undated ones last
+    sort: SortOrder = "score"  # date: those found by date, the newest first, undated ones last
     collection: str | None = None  # by default the one that was indexed last
     model: str | None = None  # or the collection of this model
     trust_remote_code: bool = False  # as ModelOptions has it, where the collection does not say so
@@ -118,7 +118,7 @@ class Hit(PictureSummary):
 
 
 @dataclass(frozen=True, slots=True)
-class Answer:
+class SearchResult:
     """What was found, and whether the best of it is a good match."""
 
     hits: tuple[Hit, ...]

@@ -15,32 +15,53 @@ from typing import Any, get_type_hints
 
 import numpy as np
 
-from searchapp.catalog import Catalog, Work
+from searchapp.catalog import Catalog, FileTask
 from searchapp.errors import LibraryError
 from searchapp.files import storage
-from searchapp.files.atomic import complete
+from searchapp.files.atomic import write_atomically
 from searchapp.files.extras import install_hint
 from searchapp.models import select_collection
-from searchapp.types import Collection, Header, Known, Loaded, PictureInfo, RunSummary
-from searchapp.upkeep.export_rows import INFO, WRONG, header_of, known_of, row_of, said
-from searchapp.vectors import are_whole
+from searchapp.types import (
+    CatalogedImage,
+    Collection,
+    ExportHeader,
+    ImportResult,
+    PictureInfo,
+    RunSummary,
+)
+from searchapp.upkeep.export_rows import (
+    INFO_TESTS,
+    ROW_ERRORS,
+    describe_error,
+    known_to_row,
+    parse_header,
+    parse_rows,
+)
+from searchapp.vectors import are_valid
 
-SUFFIXES = (".npy", ".json", ".parquet")
-AT_ONCE = 10_000  # rows that are turned into Parquet at once
-Pages = Callable[[], Iterator[list[Known]]]
-FOREIGN = (OSError, EOFError, zipfile.BadZipFile, *WRONG)  # what reading any file can raise
+EXPORT_SUFFIXES = (".npy", ".json", ".parquet")
+BATCH_ROWS = 10_000  # rows that are turned into Parquet at once
+ReadPages = Callable[[], Iterator[list[CatalogedImage]]]
+READ_ERRORS = (
+    OSError,
+    EOFError,
+    zipfile.BadZipFile,
+    *ROW_ERRORS,
+)  # what reading any file can raise
 
 
-def write(file: Path, collection: Collection, pages: Iterable[list[Known]], count: int) -> int:
+def write_export(
+    file: Path, collection: Collection, pages: Iterable[list[CatalogedImage]], count: int
+) -> int:
     """Write a collection's images in pages to a file of one of SUFFIXES; return how many.
 
     A file appears when it is complete. Errors: LibraryError.
     """
-    header = Header(
+    header = ExportHeader(
         collection.model, collection.revision, collection.dimensions, collection.settings
     )
     try:
-        match _suffix(file):
+        match _get_suffix(file):
             case ".npy":
                 return _write_npy(file, header, pages, count)
             case ".parquet":
@@ -56,26 +77,26 @@ def write(file: Path, collection: Collection, pages: Iterable[list[Known]], coun
         ) from error
 
 
-def load(catalog: Catalog, file: Path, name: str | None) -> tuple[Loaded, Collection]:
+def load_export(catalog: Catalog, file: Path, name: str | None) -> tuple[ImportResult, Collection]:
     """Add what a file holds and the catalogue does not, to a collection of the same vectors.
 
     Files count that are there, as they were. Errors: LibraryError, with nothing written.
     """
-    header, pages = read(file)
+    header, pages = read_export(file)
     for _ in pages():
         pass  # all of it can be used, before any of it is
-    target = select_collection.for_loading(catalog, header, name)
-    embedded, images, files = catalog.embedded(target), 0, 0
+    target = select_collection.get_or_add_for_import(catalog, header, name)
+    target_embeddings, images, files = catalog.get_embeddings(target), 0, 0
     run_id = catalog.writer.start_run(target, [])
     for page in pages():
-        there = [
-            (Work(each.path, each.size, each.mtime_ns, None), known.sha256)
+        existing_files = [
+            (FileTask(each.path, each.size, each.mtime_ns, None), known.sha256)
             for known in page
             for each in known.files
-            if _counts(each.path)
+            if _is_usable_file(each.path)
         ]
-        before = embedded.extent().count
-        with catalog.atomic():
+        count_before = target_embeddings.read_extent().count
+        with catalog.write_transaction():
             frames = [
                 (known.sha256, known.video, known.seconds or 0.0) for known in page if known.video
             ]
@@ -86,80 +107,88 @@ def load(catalog: Catalog, file: Path, name: str | None) -> tuple[Loaded, Collec
             catalog.writer.save_frames(
                 (ids[its], ids[video], seconds) for its, video, seconds in frames
             )
-            catalog.writer.save_files(run_id, [(work, ids[sha256]) for work, sha256 in there])
+            catalog.writer.save_files(
+                run_id, [(work, ids[sha256]) for work, sha256 in existing_files]
+            )
             vectors = {ids[known.sha256]: known.vector for known in page}
             catalog.writer.save_embeddings(target, vectors)
-        images += embedded.extent().count - before
-        files += len(there)
+        images += target_embeddings.read_extent().count - count_before
+        files += len(existing_files)
     catalog.writer.finish_run(run_id, RunSummary(added=files))
-    return Loaded(target.name, images, files), target
+    return ImportResult(target.name, images, files), target
 
 
-def _counts(path: str) -> bool:
+def _is_usable_file(path: str) -> bool:
     """Tell whether a file counts: what a stranger's export names on the web is not fetched."""
-    return storage.may_be_there(path) and not path.startswith(("http://", "https://"))
+    return storage.can_exist(path) and not path.startswith(("http://", "https://"))
 
 
-def read(file: Path) -> tuple[Header, Pages]:
+def read_export(file: Path) -> tuple[ExportHeader, ReadPages]:
     """Return what a file's vectors were made with, and what yields its images; LibraryError."""
     try:
-        match _suffix(file):
+        match _get_suffix(file):
             case ".npy":
                 header, rows = _read_json(file.with_suffix(".json"))
                 vectors = np.load(file, mmap_mode="r", allow_pickle=False)
-                return header, lambda: _checked(file, header, _with_vectors(file, rows, vectors))
+                return header, lambda: _check_pages(
+                    file, header, _join_vectors(file, rows, vectors)
+                )
             case ".parquet":
                 header, known = _read_parquet(file)
-                return header, lambda: _checked(file, header, known())
+                return header, lambda: _check_pages(file, header, known())
             case _:
                 header, rows = _read_json(file)
-                return header, lambda: _checked(file, header, _with_vectors(file, rows, None))
-    except FOREIGN as error:
-        raise _no_export(file, error) from error
+                return header, lambda: _check_pages(file, header, _join_vectors(file, rows, None))
+    except READ_ERRORS as error:
+        raise _make_format_error(file, error) from error
 
 
-def _suffix(file: Path) -> str:
+def _get_suffix(file: Path) -> str:
     suffix = file.suffix.lower()
-    if suffix not in SUFFIXES:
-        raise LibraryError(f"{file}: the name has to end in {', '.join(SUFFIXES)}")
+    if suffix not in EXPORT_SUFFIXES:
+        raise LibraryError(f"{file}: the name has to end in {', '.join(EXPORT_SUFFIXES)}")
     return suffix
 
 
 # NumPy and JSON
 
 
-def _write_npy(file: Path, header: Header, pages: Iterable[list[Known]], count: int) -> int:
+def _write_npy(
+    file: Path, header: ExportHeader, pages: Iterable[list[CatalogedImage]], count: int
+) -> int:
     shape = (count, header.dimensions)
-    with complete(file) as temporary:
+    with write_atomically(file) as temporary:
         open_memmap: Any = np.lib.format.open_memmap  # untyped in numpy
         vectors = open_memmap(temporary, "w+", np.dtype("<f2"), shape)
-        done = 0
+        written_count = 0
 
-        def kept() -> Iterator[list[Known]]:
-            nonlocal done
+        def write_vectors() -> Iterator[list[CatalogedImage]]:
+            nonlocal written_count
             for page in pages:
-                rows = page[: count - done]  # another may have added some meanwhile
+                rows = page[: count - written_count]  # another may have added some meanwhile
                 packed = b"".join(known.vector for known in rows)
                 stored = np.frombuffer(packed, "<f2").reshape(-1, header.dimensions)
-                vectors[done : done + len(rows)] = stored
-                done += len(rows)
+                vectors[written_count : written_count + len(rows)] = stored
+                written_count += len(rows)
                 yield rows
 
-        written = _write_json(file.with_suffix(".json"), header, kept(), vectors=False)
+        written = _write_json(file.with_suffix(".json"), header, write_vectors(), vectors=False)
         if written != count:
             raise LibraryError("the collection has shrunk meanwhile; export again")
         vectors.flush()
     return written
 
 
-def _write_json(file: Path, header: Header, pages: Iterable[list[Known]], *, vectors: bool) -> int:
+def _write_json(
+    file: Path, header: ExportHeader, pages: Iterable[list[CatalogedImage]], *, vectors: bool
+) -> int:
     """Write one document, an image a line."""
     count = 0
-    with complete(file) as temporary, temporary.open("w", encoding="utf-8") as opened:
+    with write_atomically(file) as temporary, temporary.open("w", encoding="utf-8") as opened:
         opened.write(json.dumps(asdict(header))[:-1] + ', "images": [')
         for page in pages:
             for known in page:
-                row = row_of(known)
+                row = known_to_row(known)
                 if vectors:
                     row["vector"] = np.frombuffer(known.vector, "<f2").tolist()
                 opened.write(("," if count else "") + "\n" + json.dumps(row))
@@ -168,29 +197,33 @@ def _write_json(file: Path, header: Header, pages: Iterable[list[Known]], *, vec
     return count
 
 
-def _read_json(file: Path) -> tuple[Header, list[dict[str, Any]]]:
+def _read_json(file: Path) -> tuple[ExportHeader, list[dict[str, Any]]]:
     document = json.loads(file.read_text(encoding="utf-8"))
-    return header_of(document), document["images"]
+    return parse_header(document), document["images"]
 
 
-def _with_vectors(file: Path, rows: list[dict[str, Any]], vectors: Any) -> Iterator[list[Known]]:
+def _join_vectors(
+    file: Path, rows: list[dict[str, Any]], vectors: Any
+) -> Iterator[list[CatalogedImage]]:
     if vectors is not None and len(vectors) != len(rows):
         raise LibraryError(f"{file} has {len(vectors):,} vectors, its .json {len(rows):,} images")
-    for start in range(0, len(rows), AT_ONCE):
-        page = rows[start : start + AT_ONCE]
-        its = map(_vector_of, page) if vectors is None else vectors[start : start + AT_ONCE]
-        yield list(known_of(zip(page, its, strict=True), start + 1))
+    for start in range(0, len(rows), BATCH_ROWS):
+        page = rows[start : start + BATCH_ROWS]
+        page_vectors = (
+            map(_get_row_vector, page) if vectors is None else vectors[start : start + BATCH_ROWS]
+        )
+        yield list(parse_rows(zip(page, page_vectors, strict=True), start + 1))
 
 
-def _vector_of(row: Any) -> Any:
+def _get_row_vector(row: Any) -> Any:
     return row.get("vector") if isinstance(row, dict) else None  # which is of no length
 
 
 # Parquet
 
 
-def _write_parquet(file: Path, header: Header, pages: Iterable[list[Known]]) -> int:
-    pa, parquet = _pyarrow()
+def _write_parquet(file: Path, header: ExportHeader, pages: Iterable[list[CatalogedImage]]) -> int:
+    pa, parquet = _import_pyarrow()
     text, number, whole = pa.string(), pa.float64(), pa.int64()
     types = {
         str: text, str | None: text, int: whole, int | None: whole, float | None: number,
@@ -200,7 +233,7 @@ def _write_parquet(file: Path, header: Header, pages: Iterable[list[Known]]) -> 
     schema = pa.schema(
         [
             ("sha256", pa.string()),
-            *((name, types[hints[name]]) for name in INFO),
+            *((name, types[hints[name]]) for name in INFO_TESTS),
             ("files", pa.list_(pa.struct(
                 [("path", pa.string()), ("size", pa.int64()), ("mtime_ns", pa.int64())]
             ))),
@@ -211,10 +244,10 @@ def _write_parquet(file: Path, header: Header, pages: Iterable[list[Known]]) -> 
         metadata={"searchapp": json.dumps(asdict(header))},
     )  # fmt: skip
     count = 0
-    with complete(file) as temporary, parquet.ParquetWriter(temporary, schema) as writer:
+    with write_atomically(file) as temporary, parquet.ParquetWriter(temporary, schema) as writer:
         for page in pages:
             rows = [
-                row_of(known)
+                known_to_row(known)
                 | {"vector": np.frombuffer(known.vector, "<f2").astype(np.float32).tolist()}
                 for known in page
             ]
@@ -223,23 +256,23 @@ def _write_parquet(file: Path, header: Header, pages: Iterable[list[Known]]) -> 
     return count
 
 
-def _read_parquet(file: Path) -> tuple[Header, Pages]:
-    _, parquet = _pyarrow()
+def _read_parquet(file: Path) -> tuple[ExportHeader, ReadPages]:
+    _, parquet = _import_pyarrow()
     opened = parquet.ParquetFile(file)
     metadata = opened.schema_arrow.metadata or {}
-    header = header_of(json.loads(metadata[b"searchapp"]))
+    header = parse_header(json.loads(metadata[b"searchapp"]))
 
-    def pages() -> Iterator[list[Known]]:
+    def pages() -> Iterator[list[CatalogedImage]]:
         first = 1
-        for batch in opened.iter_batches(AT_ONCE):
+        for batch in opened.iter_batches(BATCH_ROWS):
             rows = batch.to_pylist()
-            yield list(known_of(((row, _vector_of(row)) for row in rows), first))
+            yield list(parse_rows(((row, _get_row_vector(row)) for row in rows), first))
             first += len(rows)
 
     return header, pages
 
 
-def _pyarrow() -> tuple[Any, Any]:
+def _import_pyarrow() -> tuple[Any, Any]:
     try:
         import pyarrow
         from pyarrow import parquet
@@ -248,21 +281,23 @@ def _pyarrow() -> tuple[Any, Any]:
     return pyarrow, parquet
 
 
-def _checked(file: Path, header: Header, pages: Iterator[list[Known]]) -> Iterator[list[Known]]:
+def _check_pages(
+    file: Path, header: ExportHeader, pages: Iterator[list[CatalogedImage]]
+) -> Iterator[list[CatalogedImage]]:
     """Let through what can be searched: vectors of the right size, of numbers, of length one."""
-    done = 0
+    checked_count = 0
     try:
         for page in pages:
-            whole = are_whole([known.vector for known in page], header.dimensions)
-            if not whole.all():
-                row = done + int(whole.argmin()) + 1
-                told = f"of length one in {header.dimensions} dimensions"
-                raise ValueError(f"row {row:,}: its vector is not {told}")
-            done += len(page)
+            is_valid = are_valid([known.vector for known in page], header.dimensions)
+            if not is_valid.all():
+                row = checked_count + int(is_valid.argmin()) + 1
+                requirement = f"of length one in {header.dimensions} dimensions"
+                raise ValueError(f"row {row:,}: its vector is not {requirement}")
+            checked_count += len(page)
             yield page
-    except FOREIGN as error:
-        raise _no_export(file, error) from error
+    except READ_ERRORS as error:
+        raise _make_format_error(file, error) from error
 
 
-def _no_export(file: Path, error: Exception) -> LibraryError:
-    return LibraryError(f"{file} is no export of searchapp: {said(error)}")
+def _make_format_error(file: Path, error: Exception) -> LibraryError:
+    return LibraryError(f"{file} is no export of searchapp: {describe_error(error)}")

@@ -18,90 +18,102 @@ from typing import Any
 import numpy as np
 
 from searchapp.files import storage
-from searchapp.pictures.metadata import dated
-from searchapp.types import FORMAT, Header, Known, KnownFile, ModelOptions, PictureInfo
+from searchapp.pictures.metadata import fill_date_from_mtime
+from searchapp.types import (
+    EXPORT_FORMAT_VERSION,
+    CatalogedFile,
+    CatalogedImage,
+    ExportHeader,
+    ModelOptions,
+    PictureInfo,
+)
 
-Test = Callable[[Any], bool]
-WRONG = (ArithmeticError, KeyError, RecursionError, TypeError, ValueError)  # what it can raise
-MOMENT = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d+)?(Z|[+-]\d\d:\d\d(:\d\d)?)?")
-SHA256 = re.compile(r"[0-9a-f]{64}")
-OF_OLD = {  # what a file of an earlier version does not have
+ValueTest = Callable[[Any], bool]
+ROW_ERRORS = (ArithmeticError, KeyError, RecursionError, TypeError, ValueError)  # what it can raise
+DATE_TIME_PATTERN = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d+)?(Z|[+-]\d\d:\d\d(:\d\d)?)?")
+SHA256_PATTERN = re.compile(r"[0-9a-f]{64}")
+INFO_DEFAULTS = {  # what a file of an earlier version does not have
     field.name: field.default for field in fields(PictureInfo) if field.default is not MISSING
 }
-MOST = 2**63 - 1  # of SQLite's integers
-PIXELS = 2**31 - 1  # of a side: an area of such is an integer still
+MAX_INTEGER = 2**63 - 1  # of SQLite's integers
+MAX_SIDE_PX = 2**31 - 1  # of a side: an area of such is an integer still
 
 
-def row_of(known: Known) -> dict[str, Any]:
+def known_to_row(known: CatalogedImage) -> dict[str, Any]:
     """Return what is known of an image, but its vector."""
     return {
         "sha256": known.sha256,
-        **{name: getattr(known.info, name) for name in INFO},
+        **{name: getattr(known.info, name) for name in INFO_TESTS},
         "files": [asdict(file) for file in known.files],
         "video": known.video,
         "seconds": known.seconds,
     }
 
 
-def header_of(values: dict[str, Any]) -> Header:
+def parse_header(values: dict[str, Any]) -> ExportHeader:
     """Return what vectors were made with; one of WRONG where that is not told."""
-    told = Header(**{field.name: values[field.name] for field in fields(Header)})
-    if told.searchapp != FORMAT:
-        raise ValueError(f"its version is {told.searchapp}, not {FORMAT}")
-    _check(values, HEADER)
-    settings = json.loads(told.settings)
-    _check(settings, SETTINGS)
-    if unknown := settings["options"].keys() - OPTIONS.keys():
-        raise ValueError(f"options are {_short(sorted(unknown))}")
-    _check(asdict(ModelOptions()) | settings["options"], OPTIONS)
-    return told
+    header = ExportHeader(**{field.name: values[field.name] for field in fields(ExportHeader)})
+    if header.searchapp != EXPORT_FORMAT_VERSION:
+        raise ValueError(f"its version is {header.searchapp}, not {EXPORT_FORMAT_VERSION}")
+    _check_values(values, HEADER_TESTS)
+    settings = json.loads(header.settings)
+    _check_values(settings, SETTINGS_TESTS)
+    if unknown := settings["options"].keys() - OPTION_TESTS.keys():
+        raise ValueError(f"options are {_shorten_value(sorted(unknown))}")
+    _check_values(asdict(ModelOptions()) | settings["options"], OPTION_TESTS)
+    return header
 
 
-def known_of(rows: Iterable[tuple[Any, Any]], first: int = 1) -> Iterator[Known]:
+def parse_rows(rows: Iterable[tuple[Any, Any]], first_number: int = 1) -> Iterator[CatalogedImage]:
     """Yield what rows say, each with its vector; ValueError names the first that is none.
 
     first: the number of the first row.
     """
-    for number, (values, vector) in enumerate(rows, first):
+    for number, (values, vector) in enumerate(rows, first_number):
         try:
-            yield _known(values, vector)
-        except WRONG as error:
-            raise ValueError(f"row {number:,}: {said(error)}") from error
+            yield _parse_row(values, vector)
+        except ROW_ERRORS as error:
+            raise ValueError(f"row {number:,}: {describe_error(error)}") from error
 
 
-def said(error: Exception) -> str:
+def describe_error(error: Exception) -> str:
     """Return what is wrong, in words."""
     return f"there is no {error.args[0]}" if isinstance(error, KeyError) else str(error)
 
 
-def _known(values: dict[str, Any], vector: Any) -> Known:
-    _check(values, ROW)
-    told = OF_OLD | {name: values[name] for name in INFO if name in values or name not in OF_OLD}
-    _check(told, INFO)
-    unset = {"rating": told["rating"] or None, "keywords": tuple(told["keywords"] or ())}
-    info = PictureInfo(**(told | unset))
+def _parse_row(values: dict[str, Any], vector: Any) -> CatalogedImage:
+    _check_values(values, ROW_TESTS)
+    info_values = INFO_DEFAULTS | {
+        name: values[name] for name in INFO_TESTS if name in values or name not in INFO_DEFAULTS
+    }
+    _check_values(info_values, INFO_TESTS)
+    normalized_values = {
+        "rating": info_values["rating"] or None,
+        "keywords": tuple(info_values["keywords"] or ()),
+    }
+    info = PictureInfo(**(info_values | normalized_values))
     for file in values["files"]:
-        _check(file, FILE)
-    files = tuple(KnownFile(*(file[name] for name in FILE)) for file in values["files"])
+        _check_values(file, FILE_TESTS)
+    files = tuple(CatalogedFile(*(file[name] for name in FILE_TESTS)) for file in values["files"])
     if files:
-        info = dated(info, min(file.mtime_ns for file in files))
-    frame = {name: values.get(name) for name in FRAME}  # older versions did not write it
-    _check(frame, FRAME)
+        info = fill_date_from_mtime(info, min(file.mtime_ns for file in files))
+    frame = {name: values.get(name) for name in FRAME_TESTS}  # older versions did not write it
+    _check_values(frame, FRAME_TESTS)
     with np.errstate(over="ignore"):  # which makes it of no length
         stored = np.asarray(vector, "<f2").tobytes()
-    return Known(values["sha256"], info, files, stored, **frame)
+    return CatalogedImage(values["sha256"], info, files, stored, **frame)
 
 
-def _check(values: dict[str, Any], tests: Mapping[str, Test]) -> None:
+def _check_values(values: dict[str, Any], tests: Mapping[str, ValueTest]) -> None:
     """Raise ValueError for the first value that is none."""
     if not isinstance(values, dict):
-        raise TypeError(f"{_short(values)} is no set of names and values")
+        raise TypeError(f"{_shorten_value(values)} is no set of names and values")
     for name, test in tests.items():
         if not test(values[name]):
-            raise ValueError(f"{name} is {_short(values[name])}")
+            raise ValueError(f"{name} is {_shorten_value(values[name])}")
 
 
-def _short(value: Any) -> str:
+def _shorten_value(value: Any) -> str:
     text = ascii(value)
     return text if len(text) < 60 else f"{text[:60]}..."
 
@@ -109,92 +121,99 @@ def _short(value: Any) -> str:
 # What a value has to be
 
 
-def _whole(low: int, high: int) -> Test:
+def _make_integer_test(low: int, high: int) -> ValueTest:
     return lambda it: type(it) is int and low <= it <= high
 
 
-def _number(low: float, high: float) -> Test:
+def _make_number_test(low: float, high: float) -> ValueTest:
     # Not-a-number lies nowhere.
     return lambda it: type(it) in (int, float) and low <= it <= high
 
 
-def _one_of(*texts: str) -> Test:
+def _make_choice_test(*texts: str) -> ValueTest:
     return lambda it: it in texts
 
 
-def _maybe(test: Test) -> Test:
+def _make_optional_test(test: ValueTest) -> ValueTest:
     return lambda it: it is None or test(it)
 
 
-def _is_text(it: Any) -> bool:
-    if not isinstance(it, str):
+def _is_text(value: Any) -> bool:
+    if not isinstance(value, str):
         return False
     try:
-        return it.isascii() or bool(it.encode())
+        return value.isascii() or bool(value.encode())
     except UnicodeEncodeError:  # half a character, which JSON can write
         return False
 
 
-def _is_moment(it: Any) -> bool:
-    if not isinstance(it, str) or not MOMENT.fullmatch(it):
+def _is_date_time(value: Any) -> bool:
+    if not isinstance(value, str) or not DATE_TIME_PATTERN.fullmatch(value):
         return False
     try:
-        return bool(datetime.fromisoformat(it))
+        return bool(datetime.fromisoformat(value))
     except ValueError:
         return False
 
 
-def _is_path(it: Any) -> bool:
+def _is_path(value: Any) -> bool:
     """Tell whether it is the whole path of a file, of this system or of another, or a URL."""
-    if not isinstance(it, str) or "\0" in it:
+    if not isinstance(value, str) or "\0" in value:
         return False
-    if not (os.path.isabs(it) or ntpath.isabs(it) or storage.is_url(it)):  # noqa: PTH117
+    if not (os.path.isabs(value) or ntpath.isabs(value) or storage.is_url(value)):  # noqa: PTH117
         return False
     try:
-        return bool(os.fsencode(it))  # which may be no UTF-8
+        return bool(os.fsencode(value))  # which may be no UTF-8
     except UnicodeEncodeError:
         return False
 
 
-def _is_sha256(it: Any) -> bool:
-    return isinstance(it, str) and SHA256.fullmatch(it) is not None
+def _is_sha256(value: Any) -> bool:
+    return isinstance(value, str) and SHA256_PATTERN.fullmatch(value) is not None
 
 
-def _is_list(it: Any) -> bool:
-    return isinstance(it, list)
+def _is_list(value: Any) -> bool:
+    return isinstance(value, list)
 
 
-def _is_texts(it: Any) -> bool:
-    return isinstance(it, list | tuple) and all(map(_is_text, it))  # a tuple is none at all
+def _is_text_list(value: Any) -> bool:
+    return isinstance(value, list | tuple) and all(map(_is_text, value))  # a tuple is none at all
 
 
-def _is_set(it: Any) -> bool:
-    return isinstance(it, dict)
+def _is_mapping(value: Any) -> bool:
+    return isinstance(value, dict)
 
 
-def _is_bool(it: Any) -> bool:
-    return isinstance(it, bool)
+def _is_bool(value: Any) -> bool:
+    return isinstance(value, bool)
 
 
-TEXT, MOMENT_OR_NONE, COUNT = _maybe(_is_text), _maybe(_is_moment), _maybe(_whole(1, MOST))
-HEADER: dict[str, Test] = {
-    "model": _is_text, "revision": _is_text, "dimensions": _whole(1, 2**20), "settings": _is_text,
+OPTIONAL_TEXT, OPTIONAL_DATE_TIME, OPTIONAL_COUNT = (
+    _make_optional_test(_is_text),
+    _make_optional_test(_is_date_time),
+    _make_optional_test(_make_integer_test(1, MAX_INTEGER)),
+)
+HEADER_TESTS: dict[str, ValueTest] = {
+    "model": _is_text, "revision": _is_text, "dimensions": _make_integer_test(1, 2**20), "settings": _is_text,
 }  # fmt: skip
-SETTINGS: dict[str, Test] = {"options": _is_set, "space": _is_set}
-OPTIONS: dict[str, Test] = {
-    "instruction": TEXT, "dimensions": COUNT, "max_pixels": COUNT, "num_crops": COUNT,
+SETTINGS_TESTS: dict[str, ValueTest] = {"options": _is_mapping, "space": _is_mapping}
+OPTION_TESTS: dict[str, ValueTest] = {
+    "instruction": OPTIONAL_TEXT, "dimensions": OPTIONAL_COUNT, "max_pixels": OPTIONAL_COUNT, "num_crops": OPTIONAL_COUNT,
     "trust_remote_code": _is_bool,
 }  # fmt: skip
-ROW: dict[str, Test] = {"sha256": _is_sha256, "files": _is_list}
-INFO: dict[str, Test] = {
-    "format": _is_text, "width": _whole(1, PIXELS), "height": _whole(1, PIXELS),
-    "taken_at": MOMENT_OR_NONE, "camera": TEXT,
-    "latitude": _maybe(_number(-90, 90)), "longitude": _maybe(_number(-180, 180)), "lens": TEXT,
-    "rating": _maybe(_whole(-1, 5)), "keywords": _maybe(_is_texts), "title": TEXT,
-    "description": TEXT, "date": MOMENT_OR_NONE,
-    "date_from": _maybe(_one_of("exif", "xmp", "iptc", "file")), "reader": _whole(0, MOST),
+ROW_TESTS: dict[str, ValueTest] = {"sha256": _is_sha256, "files": _is_list}
+INFO_TESTS: dict[str, ValueTest] = {
+    "format": _is_text, "width": _make_integer_test(1, MAX_SIDE_PX), "height": _make_integer_test(1, MAX_SIDE_PX),
+    "taken_at": OPTIONAL_DATE_TIME, "camera": OPTIONAL_TEXT,
+    "latitude": _make_optional_test(_make_number_test(-90, 90)), "longitude": _make_optional_test(_make_number_test(-180, 180)), "lens": OPTIONAL_TEXT,
+    "rating": _make_optional_test(_make_integer_test(-1, 5)), "keywords": _make_optional_test(_is_text_list), "title": OPTIONAL_TEXT,
+    "description": OPTIONAL_TEXT, "date": OPTIONAL_DATE_TIME,
+    "date_from": _make_optional_test(_make_choice_test("exif", "xmp", "iptc", "file")), "reader": _make_integer_test(0, MAX_INTEGER),
 }  # fmt: skip
-FILE: dict[str, Test] = {
-    "path": _is_path, "size": _whole(0, MOST), "mtime_ns": _whole(-MOST, MOST),
+FILE_TESTS: dict[str, ValueTest] = {
+    "path": _is_path, "size": _make_integer_test(0, MAX_INTEGER), "mtime_ns": _make_integer_test(-MAX_INTEGER, MAX_INTEGER),
 }  # fmt: skip
-FRAME: dict[str, Test] = {"video": _maybe(_is_sha256), "seconds": _maybe(_number(0, 1e9))}
+FRAME_TESTS: dict[str, ValueTest] = {
+    "video": _make_optional_test(_is_sha256),
+    "seconds": _make_optional_test(_make_number_test(0, 1e9)),
+}

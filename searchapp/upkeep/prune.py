@@ -6,33 +6,37 @@ from pathlib import Path
 
 from searchapp.catalog import Catalog
 from searchapp.files import storage
-from searchapp.types import Pruned
+from searchapp.types import PruneResult
 from searchapp.vectors.indexes import Indexes
 
 
-def prune(folder: Path, catalog: Catalog, indexes: Indexes, *, missing: bool, dry: bool) -> Pruned:
+def prune_library(
+    folder: Path, catalog: Catalog, indexes: Indexes, *, forget_missing: bool, is_dry_run: bool
+) -> PruneResult:
     """Remove images that no file of a library holds, with embeddings and thumbnails.
 
     missing: forget files that are not there now, first. dry: only tell.
     """
-    upkeep, gone = catalog.upkeep(), list[str]()
-    if missing:
-        gone = list(storage.missing(upkeep.paths()))
-    with catalog.rehearsed(dry):
-        upkeep.forget(gone)
-        unused, embeddings = upkeep.unused()
-        if not dry:
-            upkeep.drop_unused()
+    upkeep, missing_paths = catalog.get_maintenance(), list[str]()
+    if forget_missing:
+        missing_paths = list(storage.find_missing(upkeep.list_paths()))
+    with catalog.begin_transaction(is_dry_run):
+        upkeep.forget_files(missing_paths)
+        unused_hashes, embeddings = upkeep.find_unused_images()
+        if not is_dry_run:
+            upkeep.delete_unused_images()
     thumbnails = [
         file
-        for sha256 in unused
+        for sha256 in unused_hashes
         for file in (folder / "thumbnails" / sha256[:2]).glob(f"{sha256}-*.webp")
     ]
     compacted = False
-    if not dry:
+    if not is_dry_run:
         for file in thumbnails:
             file.unlink(missing_ok=True)
-        for collection in catalog.collections():
-            list(indexes.save(collection))
-        compacted = upkeep.compact()
-    return Pruned(len(gone), len(unused), embeddings, len(thumbnails), compacted)
+        for collection in catalog.list_collections():
+            list(indexes.save_index(collection))
+        compacted = upkeep.compact_file()
+    return PruneResult(
+        len(missing_paths), len(unused_hashes), embeddings, len(thumbnails), compacted
+    )

@@ -1,10 +1,18 @@
 """Vectors: how they are stored, and what a collection is searched with, a cache of them."""
 
-from searchapp.vectors.faiss_files.index import CannotRemove, VectorIndex
-from searchapp.vectors.packing import Ids, Vectors, are_whole, is_unit, pack, unpack
-from searchapp.vectors.searchable import Searched, Selection
+from searchapp.vectors.faiss_files.index import RemovalUnsupportedError, VectorIndex
+from searchapp.vectors.packing import Ids, Vectors, are_valid, is_unit, pack_vector, unpack_vectors
+from searchapp.vectors.searchable import SearchIndex, Selection
 
 __all__ = [
-    "CannotRemove", "Ids", "Searched", "Selection", "VectorIndex", "Vectors", "are_whole",
-    "is_unit", "pack", "unpack",
+    "Ids",
+    "RemovalUnsupportedError",
+    "SearchIndex",
+    "Selection",
+    "VectorIndex",
+    "Vectors",
+    "are_valid",
+    "is_unit",
+    "pack_vector",
+    "unpack_vectors",
 ]  # fmt: skip

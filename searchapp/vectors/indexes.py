@@ -7,13 +7,13 @@ from contextlib import suppress
 from pathlib import Path
 
 from searchapp.catalog import Catalog
-from searchapp.errors import VectorsError
-from searchapp.types import Collection, Extent, IndexMaking, Uploading
-from searchapp.vectors import Searched, VectorIndex
-from searchapp.vectors.address import Address, parse
-from searchapp.vectors.faiss_files.choose_index import Policy
-from searchapp.vectors.faiss_files.sync import Files
-from searchapp.vectors.milvus_store.sync import Remotes
+from searchapp.errors import VectorStoreError
+from searchapp.types import Collection, EmbeddingExtent, IndexBuilding, MilvusUploading
+from searchapp.vectors import SearchIndex, VectorIndex
+from searchapp.vectors.address import MilvusAddress, parse_address
+from searchapp.vectors.faiss_files.choose_index import IndexPolicy
+from searchapp.vectors.faiss_files.sync import FaissSync
+from searchapp.vectors.milvus_store.sync import MilvusSync
 
 
 class Indexes:
@@ -23,91 +23,106 @@ class Indexes:
         self,
         folder: Path,
         catalog: Catalog,
-        policy: Policy = Policy(),
+        policy: IndexPolicy = IndexPolicy(),
         tick: Callable[[], None] = lambda: None,
     ) -> None:
         """Use the index files in a folder. tick: called often in long work; it may raise."""
         self._catalog = catalog
         self._policy = policy
-        self._files = Files(folder, catalog, policy, tick)
-        self._remotes = Remotes(catalog, tick)
+        self._faiss = FaissSync(folder, catalog, policy, tick)
+        self._milvus = MilvusSync(catalog, tick)
 
     def close(self) -> None:
         """Close connections."""
-        self._remotes.close()
+        self._milvus.close()
 
-    def rest(self) -> None:
+    def release_files(self) -> None:
         """Let go of files that one process alone can have; they are opened again when needed."""
-        self._remotes.rest()
+        self._milvus.release_files()
 
-    def reach(self, address: Address) -> None:
+    def check_reachable(self, address: MilvusAddress) -> None:
         """See that a place can be reached; raise VectorsError."""
-        self._remotes.reach(address)
+        self._milvus.get_connection(address)
 
-    def want(self, collection: Collection, address: Address | None) -> None:
+    def set_requested_address(self, collection: Collection, address: MilvusAddress | None) -> None:
         """Remember where a collection's vectors are to be; None: in a FAISS file."""
-        self._catalog.stores(collection).want(address.url if address else None)
+        self._catalog.get_vector_stores(collection).set_requested_url(
+            address.url if address else None
+        )
 
-    def wanted(self, collection: Collection) -> Address | None:
+    def read_requested_address(self, collection: Collection) -> MilvusAddress | None:
         """Return where a collection's vectors are to be; None: in a FAISS file."""
-        url = self._catalog.stores(collection).wanted()
-        return parse(url) if url is not None else None
+        url = self._catalog.get_vector_stores(collection).read_requested_url()
+        return parse_address(url) if url is not None else None
 
-    def current(self, collection: Collection) -> Searched:
+    def open_index(self, collection: Collection) -> SearchIndex:
         """Return the index to search with: what is saved of it, and what came since."""
-        store = self._catalog.stores(collection).current()
+        store = self._catalog.get_vector_stores(collection).find_current()
         if store is not None:
-            return self._remotes.current(collection, store)
-        return self._files.current(collection)
+            return self._milvus.open_index(collection, store)
+        return self._faiss.open_index(collection)
 
-    def save(
-        self, collection: Collection, *, full: bool = False
-    ) -> Iterator[IndexMaking | Uploading]:
+    def save_index(
+        self, collection: Collection, *, compare_all: bool = False
+    ) -> Iterator[IndexBuilding | MilvusUploading]:
         """Bring the index in step with the catalogue, where it is not; say what takes long.
 
         One that is somewhere else than wanted is made there, and answers until that is done.
         full: compare every id with Milvus.
         """
-        address, stores = self.wanted(collection), self._catalog.stores(collection)
+        address, stores = (
+            self.read_requested_address(collection),
+            self._catalog.get_vector_stores(collection),
+        )
         if address is None:
-            yield from self._files.save(collection)
+            yield from self._faiss.save_index(collection)
         else:
             try:
-                yield from self._remotes.save(collection, address, full=full)
-            except VectorsError as error:
+                yield from self._milvus.save_index(collection, address, compare_all=compare_all)
+            except VectorStoreError as error:
                 raise type(error)(
                     "the catalogue has all that is embedded, but Milvus is not in step with it: "
                     f"{error}. Any later `searchapp index` sends the rest, and embeds nothing again"
                 ) from error
-            self._files.drop(collection)
-        for store in stores.left(stores.at(address.place).name if address else None):
-            with suppress(VectorsError):  # the next time: whatever is wrong there, nothing needs it
-                self._remotes.drop(store)
-                stores.forget(store)
+            self._faiss.delete_files(collection)
+        for store in stores.list_unused(
+            stores.get_or_create(address.place).name if address else None
+        ):
+            with suppress(
+                VectorStoreError
+            ):  # the next time: whatever is wrong there, nothing needs it
+                self._milvus.drop_collection(store)
+                stores.forget_store(store)
 
-    def misheld(self, collection: Collection) -> str | None:
+    def find_mismatch(self, collection: Collection) -> str | None:
         """Tell what Milvus holds otherwise than it is said to; None where nothing, or no Milvus.
 
         Errors: VectorsError.
         """
-        store = self._catalog.stores(collection).current()
-        return self._remotes.misheld(collection, store) if store is not None else None
+        store = self._catalog.get_vector_stores(collection).find_current()
+        return self._milvus.find_mismatch(collection, store) if store is not None else None
 
-    def save_due(self, collection: Collection) -> bool:
+    def is_save_due(self, collection: Collection) -> bool:
         """Tell, at the cost of a row, whether so much has come that saving pays during a run."""
-        address = self.wanted(collection)
+        address = self.read_requested_address(collection)
         if address is None:
-            return self._files.save_due(collection)
-        return self._remotes.due(collection, address) >= self._policy.save_every
+            return self._faiss.is_save_due(collection)
+        return self._milvus.count_unsent(collection, address) >= self._policy.min_unsaved_vectors
 
-    def is_small(self, collection: Collection) -> bool:
+    def is_cheap_to_save(self, collection: Collection) -> bool:
         """Tell whether a few changes are saved in a moment: Milvus is told no more than those."""
-        return self.wanted(collection) is not None or self._files.is_small(collection)
+        return self.read_requested_address(collection) is not None or self._faiss.is_cheap_to_save(
+            collection
+        )
 
-    def making_due(self, collection: Collection) -> IndexMaking | None:
+    def plan_rebuild(self, collection: Collection) -> IndexBuilding | None:
         """Return what save would make anew; None where it would not."""
-        return self._files.making_due(collection) if self.wanted(collection) is None else None
+        return (
+            self._faiss.plan_rebuild(collection)
+            if self.read_requested_address(collection) is None
+            else None
+        )
 
-    def make(self, collection: Collection, kind: str) -> tuple[VectorIndex, Extent]:
+    def build_index(self, collection: Collection, kind: str) -> tuple[VectorIndex, EmbeddingExtent]:
         """Make an index of a kind from the stored vectors, and return what it holds."""
-        return self._files.make(collection, kind)
+        return self._faiss.build_index(collection, kind)

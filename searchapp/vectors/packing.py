@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-LENGTH_ERROR = 0.01  # of a vector of length one: float16 rounds by less
+MAX_LENGTH_ERROR = 0.01  # of a vector of length one: float16 rounds by less
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -18,7 +18,7 @@ else:
     Ids = Vectors = np.ndarray
 
 
-def pack(vector: Vectors) -> bytes:
+def pack_vector(vector: Vectors) -> bytes:
     """Return a vector as the catalogue stores it: little-endian float16."""
     return vector.astype("<f2").tobytes()
 
@@ -26,23 +26,23 @@ def pack(vector: Vectors) -> bytes:
 def is_unit(vectors: Vectors) -> NDArray[np.bool_]:
     """Tell which vectors, [..., dimensions], are of length one, as far as float16 keeps it."""
     # Not-a-number is no more than any bound: false.
-    unit: NDArray[np.bool_] = np.abs(np.linalg.norm(vectors, axis=-1) - 1) <= LENGTH_ERROR
+    unit: NDArray[np.bool_] = np.abs(np.linalg.norm(vectors, axis=-1) - 1) <= MAX_LENGTH_ERROR
     return unit
 
 
-def are_whole(blobs: Sequence[bytes], dimensions: int) -> NDArray[np.bool_]:
+def are_valid(blobs: Sequence[bytes], dimensions: int) -> NDArray[np.bool_]:
     """Tell which stored vectors have so many dimensions, and length one."""
-    whole = np.array([len(blob) == 2 * dimensions for blob in blobs], dtype=bool)
-    joined = b"".join(blob for blob, fits in zip(blobs, whole, strict=True) if fits)
+    is_valid = np.array([len(blob) == 2 * dimensions for blob in blobs], dtype=bool)
+    joined = b"".join(blob for blob, fits in zip(blobs, is_valid, strict=True) if fits)
     vectors = np.frombuffer(joined, "<f2").astype(np.float32).reshape(-1, dimensions)
-    whole[whole] = is_unit(vectors)
-    return whole
+    is_valid[is_valid] = is_unit(vectors)
+    return is_valid
 
 
-def unpack(blobs: Iterable[bytes], dimensions: int) -> Vectors:
+def unpack_vectors(blobs: Iterable[bytes], dimensions: int) -> Vectors:
     """Return stored vectors as float32, [n, dimensions], of length one again."""
     joined = np.frombuffer(b"".join(blobs), dtype="<f2").astype(np.float32)
     vectors = joined.reshape(-1, dimensions)
     lengths = np.linalg.norm(vectors, axis=1, keepdims=True)
-    normalised: Vectors = vectors / lengths
-    return normalised
+    normalized: Vectors = vectors / lengths
+    return normalized

@@ -9,7 +9,7 @@ from typing import Protocol, TypeAlias
 from searchapp.types import Between, OneOf
 from searchapp.vectors.packing import Ids, Vectors
 
-Parts: TypeAlias = "tuple[Between | OneOf, ...]"
+Conditions: TypeAlias = "tuple[Between | OneOf, ...]"
 
 
 class Selection:
@@ -17,65 +17,67 @@ class Selection:
 
     def __init__(
         self,
-        find: Callable[[], Ids],
-        tell: Callable[[], tuple[Parts, bool]] = lambda: ((), False),
+        find_ids: Callable[[], Ids],
+        find_conditions: Callable[[], tuple[Conditions, bool]] = lambda: ((), False),
     ) -> None:
         """Select by what find returns: int64, sorted.
 
         tell: returns conditions on fields, which all of them fulfil, and whether those say all
         there is to say. Both are called when they are needed, and once.
         """
-        self._find = find
-        self._tell = tell
+        self._find_ids = find_ids
+        self._find_conditions = find_conditions
 
     @cached_property
     def ids(self) -> Ids:
         """Return their ids, int64, sorted."""
-        return self._find()
+        return self._find_ids()
 
     @cached_property
-    def _told(self) -> tuple[Parts, bool]:
-        return self._tell()
+    def _conditions_found(self) -> tuple[Conditions, bool]:
+        return self._find_conditions()
 
     @property
-    def parts(self) -> Parts:
+    def conditions(self) -> Conditions:
         """Return conditions that all of them fulfil."""
-        return self._told[0]
+        return self._conditions_found[0]
 
     @property
-    def whole(self) -> bool:
+    def is_complete(self) -> bool:
         """Tell whether the conditions say all there is to say."""
-        return self._told[1]
+        return self._conditions_found[1]
 
 
-Among: TypeAlias = "Ids | Selection | None"
+SearchScope: TypeAlias = "Ids | Selection | None"
 
 
-class Searched(Protocol):
+class SearchIndex(Protocol):
     """The vectors of a collection, to be searched by cosine."""
 
     kind: str  # exact, a FAISS factory string, or the type of an index of Milvus
 
     @property
-    def exact(self) -> bool:
+    def is_exact(self) -> bool:
         """Tell whether the nearest are always found."""
 
     def __len__(self) -> int:
         """Count the vectors."""
 
-    def count(self, among: Among) -> int:
+    def count_matches(self, scope: SearchScope) -> int:
         """Count those among some."""
 
-    def most(self, among: Among) -> int:
+    def estimate_max_matches(self, scope: SearchScope) -> int:
         """Return a number that is told at once, and that no more are among some than."""
 
-    def search(self, vector: Vectors, count: int, among: Among = None) -> list[tuple[int, float]]:
+    def search(
+        self, vector: Vectors, count: int, scope: SearchScope = None
+    ) -> list[tuple[int, float]]:
         """Return the count nearest of all, or of those among some: (id, cosine), best first.
 
         vector: [dimensions], of length one. There are fewer only where fewer match.
         """
 
 
-def ids_of(among: Among) -> Ids | None:
+def scope_to_ids(scope: SearchScope) -> Ids | None:
     """Return what is selected as ids; None where all are."""
-    return among.ids if isinstance(among, Selection) else among
+    return scope.ids if isinstance(scope, Selection) else scope

@@ -19,20 +19,20 @@ from pathlib import Path
 
 import numpy as np
 
-from searchapp.catalog import Catalog, Work
-from searchapp.files.scan import Found
+from searchapp.catalog import Catalog, FileTask
+from searchapp.files.scan import ScannedFile
 from searchapp.types import PictureInfo
-from searchapp.vectors import pack
+from searchapp.vectors import pack_vector
 
-BATCH, SEEN_AT_ONCE = 128, 5000
+BATCH_SIZE, SCAN_BATCH_SIZE = 128, 5000
 CAMERAS = ("Canon EOS 5D", "iPhone 15", "Pixel 8", None)
 
 
-def path_of(number: int) -> str:
+def make_path(number: int) -> str:
     return f"/photos/{number // 100_000:04}/{number // 1000 % 100:02}/IMG_{number:09}.jpg"
 
 
-def info_of(number: int) -> PictureInfo:
+def make_info(number: int) -> PictureInfo:
     day = f"20{10 + number % 15}-{1 + number % 12:02}-{1 + number % 28:02}T12:00:00"
     return PictureInfo(
         format="JPEG", width=4032, height=3024, taken_at=day, camera=CAMERAS[number % 4],
@@ -40,19 +40,19 @@ def info_of(number: int) -> PictureInfo:
     )  # fmt: skip
 
 
-def fill(catalog: Catalog, files: int, dimensions: int) -> None:
+def fill_catalog(catalog: Catalog, files: int, dimensions: int) -> None:
     collection = catalog.add_collection("made", "made", "1", dimensions, "{}")
     run = catalog.writer.start_run(collection, ["/photos"])
     made = np.random.default_rng(0).normal(size=(997, dimensions)).astype(np.float32)
-    vectors = [pack(vector / np.linalg.norm(vector)) for vector in made]
-    for start in range(0, files, BATCH):
-        numbers = range(start, min(files, start + BATCH))
+    vectors = [pack_vector(vector / np.linalg.norm(vector)) for vector in made]
+    for start in range(0, files, BATCH_SIZE):
+        numbers = range(start, min(files, start + BATCH_SIZE))
         shas = [hashlib.sha256(str(number).encode()).hexdigest() for number in numbers]
-        with catalog.atomic():
+        with catalog.write_transaction():
             ids = catalog.writer.save_images(
-                {sha: info_of(n) for sha, n in zip(shas, numbers, strict=True)}
+                {sha: make_info(n) for sha, n in zip(shas, numbers, strict=True)}
             )
-            works = [Work(path_of(n), 1_000_000 + n, 10**18 + n, None) for n in numbers]
+            works = [FileTask(make_path(n), 1_000_000 + n, 10**18 + n, None) for n in numbers]
             catalog.writer.save_files(
                 run, [(work, ids[sha]) for work, sha in zip(works, shas, strict=True)]
             )
@@ -60,21 +60,21 @@ def fill(catalog: Catalog, files: int, dimensions: int) -> None:
                 collection,
                 {ids[sha]: vectors[n % 997] for sha, n in zip(shas, numbers, strict=True)},
             )
-            catalog.writer.forget_failures(collection, [work.path for work in works])
+            catalog.writer.delete_failures(collection, [work.path for work in works])
 
 
-def seen_again(files: int) -> Iterator[Found]:
+def rescan_files(files: int) -> Iterator[ScannedFile]:
     for number in range(files):
         kind = number % 100
         if kind == 2:  # gone
             continue
         changed = 1 if kind == 1 else 0
-        yield Found(path_of(number), 1_000_000 + number + changed, 10**18 + number)
+        yield ScannedFile(make_path(number), 1_000_000 + number + changed, 10**18 + number)
     for number in range(files, files + files // 100):
-        yield Found(path_of(number), 1, 1)
+        yield ScannedFile(make_path(number), 1, 1)
 
 
-def megabytes() -> int:
+def peak_memory_mb() -> int:
     return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss >> 10
 
 
@@ -84,40 +84,40 @@ def main() -> None:
     with tempfile.TemporaryDirectory(prefix="searchapp-bench-") as temporary:
         file = Path(temporary) / "catalog.db"
         catalog = Catalog.open(file, create=True)
-        begun = time.monotonic()
-        fill(catalog, files, dimensions)
-        seconds = time.monotonic() - begun
+        started_at = time.monotonic()
+        fill_catalog(catalog, files, dimensions)
+        seconds = time.monotonic() - started_at
         print(
             f"{files:,} files written in {seconds:.0f} s: {files / seconds:,.0f} a second, in "
-            f"batches of {BATCH}; {file.stat().st_size / 1e6:,.0f} MB, "
+            f"batches of {BATCH_SIZE}; {file.stat().st_size / 1e6:,.0f} MB, "
             f"{file.stat().st_size / files:,.0f} bytes a file, of which "
-            f"{2 * dimensions:,} are its vector; memory {megabytes()} MB",
+            f"{2 * dimensions:,} are its vector; memory {peak_memory_mb()} MB",
             flush=True,
         )
         catalog.close()
         catalog = Catalog.open(file)
-        (collection,) = catalog.collections()
-        begun = time.monotonic()
-        seen = catalog.begin_scan()
-        batch: list[Found] = []
-        for found in seen_again(files):
+        (collection,) = catalog.list_collections()
+        started_at = time.monotonic()
+        scan = catalog.begin_scan()
+        batch: list[ScannedFile] = []
+        for found in rescan_files(files):
             batch.append(found)
-            if len(batch) == SEEN_AT_ONCE:
-                seen.see(batch)
+            if len(batch) == SCAN_BATCH_SIZE:
+                scan.add_files(batch)
                 batch = []
-        seen.see(batch)
-        noted = time.monotonic()
-        plan = seen.plan(collection, retry_failed=False, limit=None)
-        planned = time.monotonic()
-        gone = len(seen.vanished("/photos"))
-        ended = time.monotonic()
-        count = sum(1 for _ in seen.work())
-        assert (plan.work, gone) == (count, files // 100), (plan, gone, count)
+        scan.add_files(batch)
+        noted_at = time.monotonic()
+        plan = scan.plan_work(collection, retry_failed=False, limit=None)
+        planned_at = time.monotonic()
+        gone_count = len(scan.find_vanished_files("/photos"))
+        ended_at = time.monotonic()
+        count = sum(1 for _ in scan.read_tasks())
+        assert (plan.pending_files, gone_count) == (count, files // 100), (plan, gone_count, count)
         print(
-            f"a scan of {plan.seen:,}: noted in {noted - begun:.0f} s "
-            f"({plan.seen / (noted - begun):,.0f} a second), compared in {planned - noted:.0f} s, "
-            f"{gone:,} gone found in {ended - planned:.0f} s; {plan.work:,} to do; memory "
-            f"{megabytes()} MB"
+            f"a scan of {plan.seen_files:,}: noted in {noted_at - started_at:.0f} s "
+            f"({plan.seen_files / (noted_at - started_at):,.0f} a second), compared in {planned_at - noted_at:.0f} s, "
+            f"{gone_count:,} gone found in {ended_at - planned_at:.0f} s; {plan.pending_files:,} to do; memory "
+            f"{peak_memory_mb()} MB"
         )
         catalog.close()
 

@@ -27,29 +27,29 @@ PHOTOS = TESTS.parent / "data" / "photos"
 MOMENTS = ("something moved", "something came", "the camera turned")
 
 
-def make(folder: Path, number: int) -> None:
+def write_scene(folder: Path, number: int) -> None:
     """Write a scene, its changed copies and other moments."""
     from support import near
 
-    scene = near.scene(number)
-    write(near.render(scene), folder, f"scene{number}")
+    scene = near.make_scene(number)
+    write_copies(near.render_scene(scene), folder, f"scene{number}")
     for how, name in enumerate(MOMENTS):
-        moment = near.render(near.other_moment(scene, how))
+        moment = near.render_scene(near.make_other_moment(scene, how))
         near.write_original(moment, folder / name / f"scene{number}.jpg")
 
 
-def take(folder: Path, name: str) -> None:
+def write_photo(folder: Path, name: str) -> None:
     """Write a photo and its changed copies."""
     with Image.open(PHOTOS / name) as image:
-        write(image.convert("RGB"), folder, name.replace("/", "-").rpartition(".")[0])
+        write_copies(image.convert("RGB"), folder, name.replace("/", "-").rpartition(".")[0])
 
 
-def write(image: Image.Image, folder: Path, name: str) -> None:
+def write_copies(image: Image.Image, folder: Path, name: str) -> None:
     from support import near
 
     original = near.write_original(image, folder / "original" / f"{name}.jpg")
     for change in near.CHANGES:
-        near.write_changed(original, change, folder)
+        near.write_changed_copy(original, change, folder)
 
 
 def main() -> None:
@@ -57,7 +57,7 @@ def main() -> None:
     from support import near
 
     from searchapp.library import Library
-    from searchapp.types import Found, IndexOptions
+    from searchapp.types import DuplicatesFound, IndexOptions
 
     scenes = int((sys.argv[1:] or ["200"])[0])
     rows = json.loads((PHOTOS / "captions.json").read_text("utf-8"))
@@ -65,27 +65,27 @@ def main() -> None:
     with tempfile.TemporaryDirectory(prefix="searchapp-bench-") as temporary:
         folder = Path(temporary) / "pictures"
         with ProcessPoolExecutor(os.cpu_count()) as processes:
-            list(processes.map(partial(take, folder), photos))
-            list(processes.map(partial(make, folder), range(scenes)))
+            list(processes.map(partial(write_photo, folder), photos))
+            list(processes.map(partial(write_scene, folder), range(scenes)))
         with Library.open(Path(temporary) / "library", create=True) as library:
             list(library.index([folder], IndexOptions(model="starter")))
             *_, last = library.duplicates()
-            assert isinstance(last, Found)
+            assert isinstance(last, DuplicatesFound)
             groups = [(g.keeper, *g.others) for g in last.duplicates.groups]
         with Library.open(Path(temporary) / "library2", create=True) as library:
             list(library.index([PHOTOS], IndexOptions(model="starter")))
             *_, last = library.duplicates()
-            assert isinstance(last, Found)
-            shipped = {
+            assert isinstance(last, DuplicatesFound)
+            shipped_groups = {
                 frozenset(str(Path(c.path).relative_to(PHOTOS)) for c in (g.keeper, *g.others))
                 for g in last.duplicates.groups
             }
-    whose, originals = dict[tuple[str, str], int](), defaultdict[int, set[str]](set)
+    group_by_file, originals = dict[tuple[str, str], int](), defaultdict[int, set[str]](set)
     for number, group in enumerate(groups):
         for copy in group:
             path = Path(copy.path)
             kind, name = path.parent.name, path.stem
-            whose[kind, name] = number
+            group_by_file[kind, name] = number
             if kind not in MOMENTS:
                 originals[number].add(name)
     names = sorted({file.rpartition(".")[0].replace("/", "-") for file in photos})
@@ -93,26 +93,28 @@ def main() -> None:
     print(f"{len(names)} pictures, {len(groups)} groups")
     print(f"{'':20}{'found':>7}{'missed':>8}{'wrong':>7}{'recall':>9}{'precision':>11}")
     for change in near.CHANGES:
-        kind = near.folder_of(change, Path()).name
+        kind = near.change_folder(change, Path()).name
         counts: Counter[str] = Counter()
         for name in names:
-            number = whose.get((kind, name), -1)
-            together = number == whose.get(("original", name), -2)
-            counts["found" if together else "missed"] += 1
+            number = group_by_file.get((kind, name), -1)
+            is_together = number == group_by_file.get(("original", name), -2)
+            counts["found" if is_together else "missed"] += 1
             counts["wrong"] += number >= 0 and bool(originals[number] - {name})
-            if not together and "-v" in sys.argv:
+            if not is_together and "-v" in sys.argv:
                 print("  missed", kind, name)
         found, missed, wrong = (counts[what] for what in ("found", "missed", "wrong"))
         precision = found / (found + wrong) if found else 0.0
         recall = found / (found + missed)
         print(f"{change:20}{found:7}{missed:8}{wrong:7}{recall:9.3f}{precision:11.3f}")
     for moment in MOMENTS:
-        taken = sum((moment, f"scene{number}") in whose for number in range(scenes))
-        print(f"other moment, {moment}: {taken} of {scenes} taken for duplicates")
-    known = {frozenset((row["file"], row["duplicate_of"])) for row in rows if "duplicate_of" in row}
+        taken_count = sum((moment, f"scene{number}") in group_by_file for number in range(scenes))
+        print(f"other moment, {moment}: {taken_count} of {scenes} taken for duplicates")
+    known_pairs = {
+        frozenset((row["file"], row["duplicate_of"])) for row in rows if "duplicate_of" in row
+    }
     print(
-        f"data/photos as it is: {len(known & shipped)} of {len(known)} pairs found, "
-        f"{len(shipped - known)} wrong"
+        f"data/photos as it is: {len(known_pairs & shipped_groups)} of {len(known_pairs)} pairs found, "
+        f"{len(shipped_groups - known_pairs)} wrong"
     )
 
 

@@ -19,61 +19,65 @@ import httpx
 TESTS = Path(__file__).parent.parent
 sys.path.insert(0, str(TESTS))
 from support.fakes import FakeEngine  # noqa: E402
-from support.library import write_model  # noqa: E402
-from support.pictures import draw  # noqa: E402
-from support.serving import serving  # noqa: E402
+from support.library import write_fake_clip  # noqa: E402
+from support.pictures import save_picture  # noqa: E402
+from support.serving import serve_library  # noqa: E402
 
 from searchapp.library import Library  # noqa: E402
 from searchapp.types import IndexOptions  # noqa: E402
 
-COLOURS = {"red": "red.png", "lime": "lime.png", "blue": "blue.png", "yellow": "yellow.png"}
+COLORS = {"red": "red.png", "lime": "lime.png", "blue": "blue.png", "yellow": "yellow.png"}
 
 
 def main() -> None:
     """Index some pictures, serve them, ask from all sides."""
     clients = int(sys.argv[1]) if len(sys.argv) > 1 else 32
     seconds = float(sys.argv[2]) if len(sys.argv) > 2 else 10.0
-    times: list[float] = []
-    wrong: list[str] = []
+    latencies_s: list[float] = []
+    errors: list[str] = []
     with tempfile.TemporaryDirectory() as folder:
         root = Path(folder)
-        for colour, name in COLOURS.items():
-            draw(root / "photos" / name, colour)
-        model = write_model(root / "model")
+        for color, name in COLORS.items():
+            save_picture(root / "photos" / name, color)
+        model = write_fake_clip(root / "model")
         with Library.open(root / "library", create=True, start=FakeEngine) as library:
             for _ in library.index([root / "photos"], IndexOptions(model=str(model))):
                 pass
-        with serving(root / "library", FakeEngine) as url:
+        with serve_library(root / "library", FakeEngine) as url:
             end = time.monotonic() + seconds
 
-            def ask(number: int) -> None:
-                colours = list(COLOURS)
+            def run_client(number: int) -> None:
+                colors = list(COLORS)
                 with httpx.Client(base_url=url, timeout=30) as client:
                     while time.monotonic() < end:
-                        colour = colours[number % 4]
+                        color = colors[number % 4]
                         number += 1
                         begun = time.perf_counter()
-                        answer = client.post("/api/search", json={"text": colour, "count": 1})
+                        answer = client.post("/api/search", json={"text": color, "count": 1})
                         if answer.status_code == 503:
                             time.sleep(0.05)
                             continue
-                        times.append(time.perf_counter() - begun)
+                        latencies_s.append(time.perf_counter() - begun)
                         if answer.status_code != 200:
-                            wrong.append(f"{answer.status_code} {answer.text}")
-                        elif answer.json()["hits"][0]["name"] != COLOURS[colour]:
-                            wrong.append(f"{colour}: {answer.json()['hits'][0]['name']}")
+                            errors.append(f"{answer.status_code} {answer.text}")
+                        elif answer.json()["hits"][0]["name"] != COLORS[color]:
+                            errors.append(f"{color}: {answer.json()['hits'][0]['name']}")
 
-            threads = [threading.Thread(target=ask, args=(number,)) for number in range(clients)]
+            threads = [
+                threading.Thread(target=run_client, args=(number,)) for number in range(clients)
+            ]
             for thread in threads:
                 thread.start()
             for thread in threads:
                 thread.join()
-    cuts = statistics.quantiles(times, n=100)
-    print(f"{clients} clients, {seconds:.0f} s: {len(times)} answers, {len(wrong)} wrong")
+    cuts = statistics.quantiles(latencies_s, n=100)
+    print(f"{clients} clients, {seconds:.0f} s: {len(latencies_s)} answers, {len(errors)} wrong")
     print(f"p50 {1000 * cuts[49]:.1f} ms, p99 {1000 * cuts[98]:.1f} ms")
-    print(f"{len(times) / seconds:.0f} answers a second, clients on the same two cores included")
-    if wrong:
-        sys.exit(f"first wrong: {wrong[0]}")
+    print(
+        f"{len(latencies_s) / seconds:.0f} answers a second, clients on the same two cores included"
+    )
+    if errors:
+        sys.exit(f"first wrong: {errors[0]}")
 
 
 if __name__ == "__main__":

@@ -15,38 +15,38 @@ import numpy as np
 from searchapp.pages.map.choose_pictures import Floats, Ids, choose_pictures
 from searchapp.pages.map.layout import compute_layout, snap_to_grid
 
-PAGE = 10_000
+VECTORS_PER_PAGE = 10_000
 
 
-def main(count: int = 100_000, dimensions: int = 768, most: int = 2000) -> None:
+def main(count: int = 100_000, dimensions: int = 768, max_pictures: int = 2000) -> None:
     """Measure, and print."""
-    random = np.random.default_rng(0)
-    centres = random.normal(size=(500, dimensions)).astype(np.float32)
+    rng = np.random.default_rng(0)
+    centers = rng.normal(size=(500, dimensions)).astype(np.float32)
 
-    def pages(ids: Ids) -> Iterator[tuple[Ids, Floats]]:
-        for start in range(0, len(ids), PAGE):
-            part = ids[start : start + PAGE]
-            vectors = centres[part % 500] + 0.7 * np.random.default_rng(start).normal(
+    def load_pages(ids: Ids) -> Iterator[tuple[Ids, Floats]]:
+        for start in range(0, len(ids), VECTORS_PER_PAGE):
+            part = ids[start : start + VECTORS_PER_PAGE]
+            vectors = centers[part % 500] + 0.7 * np.random.default_rng(start).normal(
                 size=(len(part), dimensions)
             ).astype(np.float32)
             yield part, vectors / np.linalg.norm(vectors, axis=1, keepdims=True)
 
     begun = time.perf_counter()
-    for _ in pages(np.arange(count)):
+    for _ in load_pages(np.arange(count)):
         pass
-    made = time.perf_counter() - begun
+    generation_s = time.perf_counter() - begun
     begun = time.perf_counter()
-    chosen = choose_pictures(np.arange(count), pages, most)
-    choosing = time.perf_counter() - begun
+    chosen = choose_pictures(np.arange(count), load_pages, max_pictures)
+    choosing_s = time.perf_counter() - begun
     begun = time.perf_counter()
-    places = compute_layout(chosen.points)
-    laying = time.perf_counter() - begun
+    places = compute_layout(chosen.coordinates)
+    layout_s = time.perf_counter() - begun
     begun = time.perf_counter()
     snap_to_grid(places)
     memory = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
     print(
-        f"{count:,} vectors of {dimensions}: chosen {len(chosen.ids):,} in {choosing:.1f} s (of "
-        f"that {made:.1f} s to make them), laid out in {laying:.1f} s, on a grid in "
+        f"{count:,} vectors of {dimensions}: chosen {len(chosen.ids):,} in {choosing_s:.1f} s (of "
+        f"that {generation_s:.1f} s to make them), laid out in {layout_s:.1f} s, on a grid in "
         f"{time.perf_counter() - begun:.2f} s; {memory:,.0f} MB at most"
     )
 

@@ -24,7 +24,7 @@ TESTS = Path(__file__).parents[1]
 sys.path.insert(0, str(TESTS))
 
 
-def make(folder: Path, count: int) -> None:
+def write_pictures(folder: Path, count: int) -> None:
     encoded = BytesIO()
     Image.new("RGB", (2, 2), "red").save(encoded, "PNG")
     for number in range(count):
@@ -34,48 +34,48 @@ def make(folder: Path, count: int) -> None:
         (place / f"IMG_{number:07}.png").write_bytes(encoded.getvalue() + str(number).encode())
 
 
-def index(temporary: Path, files: int) -> None:
-    from support.library import write_model
+def index_pictures(temporary: Path, files: int) -> None:
+    from support.library import write_fake_clip
 
-    from searchapp.indexing.embedding.replicas import Replicas
+    from searchapp.indexing.embedding.replicas import ReplicaPool
     from searchapp.library import Library
-    from searchapp.types import Finished, IndexOptions
+    from searchapp.types import IndexOptions, RunFinished
 
     path = os.pathsep.join([str(TESTS), os.environ.get("PYTHONPATH", "")])
     place = {"PYTHONPATH": path, "OMP_NUM_THREADS": "1"}
-    write_model(temporary / "model")
+    write_fake_clip(temporary / "model")
     with Library.open(
         temporary / "library",
         create=True,
-        start_many=lambda job, *_: Replicas(
+        start_many=lambda job, *_: ReplicaPool(
             replace(job, engine="support.fakes:FakeEngine"), [place, place]
         ),
     ) as library:
         options = IndexOptions(str(temporary / "model"), batch_size=128)
         for event in library.index([temporary / "pictures"], options):
-            if isinstance(event, Finished):
+            if isinstance(event, RunFinished):
                 assert event.summary.added == files, event.summary
     print(*(resource.getrusage(who).ru_maxrss >> 10
             for who in (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN)))  # fmt: skip
 
 
-def measure(files: int) -> tuple[int, int]:
+def measure_memory(files: int) -> tuple[int, int]:
     with tempfile.TemporaryDirectory(prefix="searchapp-bench-") as temporary:
-        make(Path(temporary) / "pictures", files)
+        write_pictures(Path(temporary) / "pictures", files)
         begun = time.monotonic()
         command = [sys.executable, __file__, "--index", temporary, str(files)]
         done = subprocess.run(command, stdout=subprocess.PIPE, text=True, check=True)
         parent, worker = (int(value) for value in done.stdout.split())
-        took = time.monotonic() - begun
-        print(f"{files:,} files: parent {parent} MB, largest worker {worker} MB, {took:.0f} s")
+        took_s = time.monotonic() - begun
+        print(f"{files:,} files: parent {parent} MB, largest worker {worker} MB, {took_s:.0f} s")
         return parent, worker
 
 
 if __name__ == "__main__":
     if sys.argv[1:2] == ["--index"]:
-        index(Path(sys.argv[2]), int(sys.argv[3]))
+        index_pictures(Path(sys.argv[2]), int(sys.argv[3]))
     else:
-        few = int((sys.argv[1:] or ["10000"])[0])
-        before, after = measure(few), measure(10 * few)
-        for name, one, other in zip(("parent", "worker"), before, after, strict=True):
+        file_count = int((sys.argv[1:] or ["10000"])[0])
+        small_run_mb, large_run_mb = measure_memory(file_count), measure_memory(10 * file_count)
+        for name, one, other in zip(("parent", "worker"), small_run_mb, large_run_mb, strict=True):
             print(f"{name}: {100 * (other / one - 1):+.1f} %")

@@ -14,22 +14,24 @@ from pathlib import Path
 
 import numpy as np
 
-from searchapp.bench.synthetic_vectors import Made
+from searchapp.bench.synthetic_vectors import VectorSource
 from searchapp.catalog import Catalog
 from searchapp.types import Collection, Filter, PictureInfo
-from searchapp.vectors import Searched, Selection, pack
-from searchapp.vectors.address import parse
+from searchapp.vectors import SearchIndex, Selection, pack_vector
+from searchapp.vectors.address import parse_address
 from searchapp.vectors.indexes import Indexes
-from searchapp.vectors.searchable import Among
+from searchapp.vectors.searchable import SearchScope
 
 DIMENSIONS = 768
 QUERIES = 50
 
 
-def fill(catalog: Catalog, collection: Collection, made: Made, count: int) -> None:
+def fill_catalog(
+    catalog: Catalog, collection: Collection, source: VectorSource, count: int
+) -> None:
     first = 0
-    for page in made.pages(count):
-        with catalog.atomic():
+    for page in source.draw_pages(count):
+        with catalog.write_transaction():
             for number, vector in enumerate(page, first):
                 year, camera = 2000 + number % 20, ("Apple iPhone 13", "NIKON Z 6")[number % 2]
                 info = PictureInfo(
@@ -37,23 +39,23 @@ def fill(catalog: Catalog, collection: Collection, made: Made, count: int) -> No
                     camera=camera,
                 )  # fmt: skip
                 (image,) = catalog.writer.save_images({f"{number:064x}": info}).values()
-                catalog.writer.save_embeddings(collection, {image: pack(vector)})
+                catalog.writer.save_embeddings(collection, {image: pack_vector(vector)})
         first += len(page)
 
 
-def timed(work: Callable[[], object]) -> float:
+def measure_s(work: Callable[[], object]) -> float:
     begun = time.perf_counter()
     work()
     return time.perf_counter() - begun
 
 
-def ask(
-    index: Searched, queries: np.ndarray, among: Callable[[], Among]
+def run_queries(
+    index: SearchIndex, queries: np.ndarray, get_selection: Callable[[], SearchScope]
 ) -> tuple[list[set[int]], str]:
     found, seconds = [], []
     for query in queries:
         begun = time.perf_counter()
-        found.append({id for id, _ in index.search(query, 10, among())})
+        found.append({id for id, _ in index.search(query, 10, get_selection())})
         seconds.append(time.perf_counter() - begun)
     return (
         found,
@@ -66,51 +68,56 @@ def main(count: int) -> None:
         folder = Path(temporary)
         catalog = Catalog.open(folder / "catalog.db", create=True)
         collection = catalog.add_collection("made", "made", "1", DIMENSIONS, "{}")
-        made = Made("hard", DIMENSIONS)
-        queries = made.take(QUERIES)
-        fill(catalog, collection, made, count)
-        faiss = Indexes(folder, catalog).current(collection)
+        source = VectorSource("hard", DIMENSIONS)
+        queries = source.draw_vectors(QUERIES)
+        fill_catalog(catalog, collection, source, count)
+        faiss = Indexes(folder, catalog).open_index(collection)
         filters = {
             "all": None,
             "a year (5 %)": Filter(after="2007", before="2007"),
             "ten years and a camera (25 %)": Filter(after="2005", before="2014", camera="iphone*"),
         }
-        pushed = {
+        selections = {
             name: Selection(
-                partial(catalog.matching, collection, wanted), partial(catalog.conditions, wanted)
+                partial(catalog.find_embedding_ids, collection, wanted),
+                partial(catalog.filter_to_conditions, wanted),
             )
             for name, wanted in filters.items()
             if wanted is not None
         }
-        true = {}
+        exact_ids = {}
         for name in filters:
-            true[name], said = ask(faiss, queries, lambda name=name: pushed.get(name))
-            print(f"FAISS exact, {name}: {said}", flush=True)
+            exact_ids[name], timing = run_queries(
+                faiss, queries, lambda name=name: selections.get(name)
+            )
+            print(f"FAISS exact, {name}: {timing}", flush=True)
         for options in ("", "?index=HNSW", "?index=IVF_SQ8&nlist=512"):
             indexes = Indexes(folder, catalog)
             url = f"milvus:{folder / 'vectors.db'}{options}"
-            indexes.want(collection, parse(url))
-            seconds = timed(lambda indexes=indexes: list(indexes.save(collection)))
+            indexes.set_requested_address(collection, parse_address(url))
+            seconds = measure_s(lambda indexes=indexes: list(indexes.save_index(collection)))
             print(f"\n{url}: {count / seconds:,.0f} vectors/s sent and written ({seconds:.0f} s)")
-            again = timed(lambda indexes=indexes: list(indexes.save(collection)))
-            print(f"nothing new: {1000 * again:.0f} ms")
-            opened = timed(
-                lambda indexes=indexes: indexes.current(collection).search(queries[0], 10)
+            repeat_s = measure_s(lambda indexes=indexes: list(indexes.save_index(collection)))
+            print(f"nothing new: {1000 * repeat_s:.0f} ms")
+            first_query_s = measure_s(
+                lambda indexes=indexes: indexes.open_index(collection).search(queries[0], 10)
             )
-            print(f"first query: {1000 * opened:.0f} ms")
-            index = indexes.current(collection)
+            print(f"first query: {1000 * first_query_s:.0f} ms")
+            index = indexes.open_index(collection)
             for name in filters:
-                ways: dict[str, Callable[[], Among]] = {"": lambda: None}
-                if name in pushed:
-                    ways = {
-                        ", as an expression": lambda name=name: pushed[name],
-                        ", as ids": lambda name=name: pushed[name].ids,
+                selection_forms: dict[str, Callable[[], SearchScope]] = {"": lambda: None}
+                if name in selections:
+                    selection_forms = {
+                        ", as an expression": lambda name=name: selections[name],
+                        ", as ids": lambda name=name: selections[name].ids,
                     }
-                for how, among in ways.items():
-                    found, said = ask(index, queries, among)
-                    right = sum(len(a & b) for a, b in zip(found, true[name], strict=True))
-                    recall = right / sum(map(len, true[name]))
-                    print(f"{name}{how}: recall {recall:.3f}, {said}", flush=True)
+                for how, among in selection_forms.items():
+                    found, timing = run_queries(index, queries, among)
+                    right_count = sum(
+                        len(a & b) for a, b in zip(found, exact_ids[name], strict=True)
+                    )
+                    recall = right_count / sum(map(len, exact_ids[name]))
+                    print(f"{name}{how}: recall {recall:.3f}, {timing}", flush=True)
             indexes.close()
         catalog.close()
 

@@ -21,13 +21,13 @@ from PIL import Image
 TESTS = Path(__file__).parent.parent
 sys.path.insert(0, str(TESTS))
 from support.fakes import FakeEngine  # noqa: E402
-from support.library import write_model  # noqa: E402
+from support.library import write_fake_clip  # noqa: E402
 
 from searchapp.library import Library  # noqa: E402
 from searchapp.types import IndexOptions  # noqa: E402
 
 
-def seconds(*arguments: object) -> str:
+def time_command(*arguments: object) -> str:
     """Run a Python command five times."""
     times = []
     for _ in range(5):
@@ -48,14 +48,14 @@ def main() -> None:
             file = root / "photos" / f"{number // 500:03}" / f"{number:06}.png"
             file.parent.mkdir(parents=True, exist_ok=True)
             Image.new("RGB", (8, 8), (number >> 16, number >> 8 & 255, number & 255)).save(file)
-        model = write_model(root / "model")
+        model = write_fake_clip(root / "model")
         with Library.open(root / "library", create=True, start=FakeEngine) as library:
             for _ in library.index([root / "photos"], IndexOptions(model=str(model))):
                 pass
         os.environ["SEARCHAPP_LIBRARY"] = str(root / "library")
-        print("python -c pass                 ", seconds("-c", "pass"))
-        print("searchapp --help               ", seconds("-m", "searchapp", "--help"))
-        again = seconds("-m", "searchapp", "index", root / "photos")
+        print("python -c pass                 ", time_command("-c", "pass"))
+        print("searchapp --help               ", time_command("-m", "searchapp", "--help"))
+        again = time_command("-m", "searchapp", "index", root / "photos")
         print(f"searchapp index, {count:,} unchanged ", again)
 
 

@@ -7,22 +7,22 @@ from xml.etree import ElementTree
 import faiss
 import numpy as np
 import pytest
-from support.library import Run
+from support.library import RunCommand
 
 from searchapp.bench import search as bench
-from searchapp.bench.synthetic_vectors import Made
+from searchapp.bench.synthetic_vectors import VectorSource
 from searchapp.errors import LibraryError
 
 
 @pytest.mark.parametrize("shape", ["clustered", "hard"])
 def test_made_vectors_are_the_same_each_time(shape: bench.Shape) -> None:
     """Of length one, and by the seed alone."""
-    vectors = Made(shape, 32).take(50)
+    vectors = VectorSource(shape, 32).draw_vectors(50)
     assert np.allclose(np.linalg.norm(vectors, axis=1), 1, atol=1e-5)
-    assert np.array_equal(vectors, Made(shape, 32).take(50))
+    assert np.array_equal(vectors, VectorSource(shape, 32).draw_vectors(50))
 
 
-def test_it_measures_what_it_names(run: Run, tmp_path: Path) -> None:
+def test_it_measures_what_it_names(run: RunCommand, tmp_path: Path) -> None:
     """The exact scan first, right by definition; the kind asked for after it, really made."""
     kind, svg = "IVF16,SQ8", tmp_path / "curve.svg"
     result = run(
@@ -45,13 +45,13 @@ def test_it_measures_what_it_names(run: Run, tmp_path: Path) -> None:
 
 def test_a_kind_that_cannot_be_made_gives_no_row(tmp_path: Path) -> None:
     """Too few vectors to train it: an exact index must not pass for it."""
-    *_, made = bench.fill(tmp_path, "clustered", 100, 16, 5)
+    *_, made = bench.make_synthetic_bench(tmp_path, "clustered", 100, 16, 5)
     with pytest.raises(LibraryError, match="too few vectors to train IVF1024,SQ8"):
-        bench._build(made.catalog, made.collection, "IVF1024,SQ8", tmp_path)
+        bench._build_index_file(made.catalog_file, made.collection, "IVF1024,SQ8", tmp_path)
 
 
 def test_what_is_built_is_what_was_asked_for(tmp_path: Path) -> None:
     """On disk, not by its label."""
-    *_, made = bench.fill(tmp_path, "hard", 500, 16, 5)
-    file, _ = bench._build(made.catalog, made.collection, "IVF8,SQ8", tmp_path)
+    *_, made = bench.make_synthetic_bench(tmp_path, "hard", 500, 16, 5)
+    file, _ = bench._build_index_file(made.catalog_file, made.collection, "IVF8,SQ8", tmp_path)
     assert isinstance(faiss.read_index(str(file)), faiss.IndexIVFScalarQuantizer)

@@ -5,11 +5,11 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from support.library import Run
-from support.pictures import draw
+from support.library import RunCommand
+from support.pictures import save_picture
 
-from searchapp.bench.captions import Captioned, CaptionsError, read
-from searchapp.bench.evaluation import ranks
+from searchapp.bench.captions import CaptionedPicture, CaptionsError, read_captions
+from searchapp.bench.evaluation import compute_ranks
 
 LIST = [
     {"file": "red.jpg", "captions": ["a red one", "red"]},
@@ -42,7 +42,10 @@ COCO = {
 }
 TOKENS = "red.jpg#0\ta red one\nred.jpg#1\tred\nbelow/blue.jpg#0\tblue\n"
 CSV = "image,caption\nred.jpg,a red one\nred.jpg,red\nbelow/blue.jpg,blue\n"
-EXPECTED = [Captioned("red.jpg", ("a red one", "red")), Captioned("below/blue.jpg", ("blue",))]
+EXPECTED = [
+    CaptionedPicture("red.jpg", ("a red one", "red")),
+    CaptionedPicture("below/blue.jpg", ("blue",)),
+]
 
 
 @pytest.mark.parametrize(
@@ -52,16 +55,16 @@ def test_captions_in_every_usual_form(tmp_path: Path, content: str) -> None:
     """All say the same."""
     file = tmp_path / "captions"
     file.write_text(content)
-    assert read(file) == EXPECTED
+    assert read_captions(file) == EXPECTED
 
 
 def test_karpathys_split_is_chosen(tmp_path: Path) -> None:
     """Only the pictures of the split count."""
     file = tmp_path / "dataset.json"
     file.write_text(json.dumps(KARPATHY))
-    assert read(file, "train") == [Captioned("green.png", ("lime",))]
+    assert read_captions(file, "train") == [CaptionedPicture("green.png", ("lime",))]
     with pytest.raises(CaptionsError, match="holds no captioned picture"):
-        read(file, "val")
+        read_captions(file, "val")
 
 
 @pytest.mark.parametrize("content", ["", "hello", "{}", "[1]", '{"images": 3}', "[{}]", "{"])
@@ -70,7 +73,7 @@ def test_other_files_are_refused(tmp_path: Path, content: str) -> None:
     file = tmp_path / "captions"
     file.write_text(content)
     with pytest.raises(CaptionsError, match=r"form that is known|no captioned picture"):
-        read(file)
+        read_captions(file)
 
 
 def test_ranks_of_a_small_matrix_by_hand() -> None:
@@ -79,7 +82,7 @@ def test_ranks_of_a_small_matrix_by_hand() -> None:
         [[0.9, 0.5, 0.1], [0.3, 0.2, 0.1], [0.8, 0.4, 0.6], [0.1, 0.1, 0.1]], dtype=np.float32
     )
     owner = np.array([0, 1, 2, 0])
-    by_text, by_picture = ranks(scores, owner)
+    by_text, by_picture = compute_ranks(scores, owner)
     assert by_text.tolist() == [1, 2, 2, 1]
     assert by_picture.tolist() == [1, 3, 1]
 
@@ -89,7 +92,7 @@ def test_ranks_equal_a_plain_sort() -> None:
     rng = np.random.default_rng(0)
     owner = np.repeat(np.arange(40), 5)
     scores = rng.normal(size=(200, 40)).astype(np.float32)
-    by_text, by_picture = ranks(scores, owner)
+    by_text, by_picture = compute_ranks(scores, owner)
     for text in range(200):
         order = np.argsort(-scores[text]).tolist()
         assert by_text[text] == 1 + order.index(owner[text])
@@ -98,7 +101,7 @@ def test_ranks_equal_a_plain_sort() -> None:
         assert by_picture[image] == 1 + int(np.flatnonzero(owner[order] == image)[0])
 
 
-def test_eval_prints_recall(run: Run, photos: Path, model: Path, tmp_path: Path) -> None:
+def test_eval_prints_recall(run: RunCommand, photos: Path, model: Path, tmp_path: Path) -> None:
     """The keys of --json are a promise; the table says the same."""
     file = tmp_path / "captions.json"
     wrong = {"file": "green.png", "captions": ["red"]}
@@ -115,7 +118,7 @@ def test_eval_prints_recall(run: Run, photos: Path, model: Path, tmp_path: Path)
 
 
 def test_eval_refuses_a_picture_that_is_missing_or_broken(
-    run: Run, photos: Path, model: Path, tmp_path: Path
+    run: RunCommand, photos: Path, model: Path, tmp_path: Path
 ) -> None:
     """Figures over fewer pictures than there are would be wrong."""
     file = tmp_path / "captions.json"
@@ -124,5 +127,5 @@ def test_eval_refuses_a_picture_that_is_missing_or_broken(
     result = run(*arguments)
     assert result.exit_code == 1
     assert "1 of 3 pictures are not in" in str(result.exception)
-    draw(photos / "none.jpg").write_bytes(b"no picture")
+    save_picture(photos / "none.jpg").write_bytes(b"no picture")
     assert "not a picture" in str(run(*arguments).exception)

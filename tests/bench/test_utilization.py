@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from searchapp.bench.utilization import Usage
+from searchapp.bench.utilization import UsageSampler
 
 SMI = """#!{python}
 import sys, time
@@ -50,12 +50,14 @@ def test_only_gpus_that_are_visible_count(
     if visible is not None:
         monkeypatch.setenv("CUDA_VISIBLE_DEVICES", visible)
     since = time.monotonic()
-    with Usage() as usage:
+    with UsageSampler() as usage:
         deadline = since + 30
-        while busy is not None and usage.gpu_memory_mb < memory and time.monotonic() < deadline:
+        while (
+            busy is not None and usage.peak_gpu_memory_mb < memory and time.monotonic() < deadline
+        ):
             time.sleep(0.01)
         time.sleep(0.3)
     until = time.monotonic()
-    told = usage.gpu_percent(since, until)
+    told = usage.mean_gpu_percent(since, until)
     assert told == busy if busy is None else told == pytest.approx(busy, abs=3)  # a broken round
-    assert usage.gpu_memory_mb == memory
+    assert usage.peak_gpu_memory_mb == memory

@@ -22,33 +22,33 @@ from typing import Any
 ROOT = Path(__file__).parents[2]
 sys.path[:0] = [str(ROOT), str(ROOT / "tests")]
 
-from searchapp.engines.torchvision_stub import mend_torchvision  # noqa: E402
+from searchapp.engines.torchvision_stub import patch_torchvision  # noqa: E402
 
-mend_torchvision()
+patch_torchvision()
 
 import checkpoints  # noqa: E402
 import checkpoints_vlm  # noqa: E402
 
 from searchapp.models import MODELS  # noqa: E402
 
-NAMES = ("clip-vit-l-14", "siglip2-so400m", "qwen3-vl-embedding-2b", "vlm2vec", "e5-v")
+DEFAULT_MODELS = ("clip-vit-l-14", "siglip2-so400m", "qwen3-vl-embedding-2b", "vlm2vec", "e5-v")
 README = ROOT / "README.md"
-TILES = [[336, 672], [672, 336], [672, 672], [1008, 336], [336, 1008]]
+TILE_GRIDS = [[336, 672], [672, 336], [672, 672], [1008, 336], [336, 1008]]
 
 
-def tower(hidden: int, inner: int, layers: int, heads: int, **more: Any) -> dict[str, Any]:
+def tower_config(hidden: int, inner: int, layers: int, heads: int, **more: Any) -> dict[str, Any]:
     return {"hidden_size": hidden, "intermediate_size": inner, "num_hidden_layers": layers,
             "num_attention_heads": heads, **more}  # fmt: skip
 
 
-TRUE: dict[str, tuple[Any, dict[str, Any], dict[str, Any]]] = {
+FULL_SIZE_MODELS: dict[str, tuple[Any, dict[str, Any], dict[str, Any]]] = {
     "clip-vit-b-32": (
         checkpoints.make_clip,
         {
             "projection_dim": 512,
-            "text_config": tower(512, 2048, 12, 8, projection_dim=512, vocab_size=49408,
+            "text_config": tower_config(512, 2048, 12, 8, projection_dim=512, vocab_size=49408,
                                  max_position_embeddings=77),
-            "vision_config": tower(768, 3072, 12, 12, projection_dim=512, image_size=224,
+            "vision_config": tower_config(768, 3072, 12, 12, projection_dim=512, image_size=224,
                                    patch_size=32),
         },
         {"size": {"shortest_edge": 224}, "crop_size": {"height": 224, "width": 224}},
@@ -57,9 +57,9 @@ TRUE: dict[str, tuple[Any, dict[str, Any], dict[str, Any]]] = {
         checkpoints.make_clip,
         {
             "projection_dim": 768,
-            "text_config": tower(768, 3072, 12, 12, projection_dim=768, vocab_size=49408,
+            "text_config": tower_config(768, 3072, 12, 12, projection_dim=768, vocab_size=49408,
                                  max_position_embeddings=77),
-            "vision_config": tower(1024, 4096, 24, 16, projection_dim=768, image_size=224,
+            "vision_config": tower_config(1024, 4096, 24, 16, projection_dim=768, image_size=224,
                                    patch_size=14),
         },
         {"size": {"shortest_edge": 224}, "crop_size": {"height": 224, "width": 224}},
@@ -67,16 +67,16 @@ TRUE: dict[str, tuple[Any, dict[str, Any], dict[str, Any]]] = {
     "siglip2-so400m": (
         checkpoints.make_siglip,
         {
-            "text_config": tower(1152, 4304, 27, 16, projection_size=1152, vocab_size=256000,
+            "text_config": tower_config(1152, 4304, 27, 16, projection_size=1152, vocab_size=256000,
                                  max_position_embeddings=64),
-            "vision_config": tower(1152, 4304, 27, 16, image_size=384, patch_size=14),
+            "vision_config": tower_config(1152, 4304, 27, 16, image_size=384, patch_size=14),
         },
         {"size": {"height": 384, "width": 384}},
     ),
     "qwen3-vl-embedding-2b": (
         checkpoints_vlm.make_qwen3_vl,
         {
-            "text_config": tower(2048, 6144, 28, 16, num_key_value_heads=8, head_dim=128,
+            "text_config": tower_config(2048, 6144, 28, 16, num_key_value_heads=8, head_dim=128,
                                  vocab_size=151936, max_position_embeddings=262144,
                                  rope_parameters={"rope_type": "default", "rope_theta": 5_000_000,
                                                   "mrope_section": [24, 20, 20],
@@ -91,7 +91,7 @@ TRUE: dict[str, tuple[Any, dict[str, Any], dict[str, Any]]] = {
     "vlm2vec": (
         checkpoints_vlm.make_phi3_v,
         {
-            **tower(3072, 8192, 32, 32, num_key_value_heads=32, max_position_embeddings=4096),
+            **tower_config(3072, 8192, 32, 32, num_key_value_heads=32, max_position_embeddings=4096),
             "img_processor": {"layer_idx": -2, "image_dim_out": 1024, "num_img_tokens": 144,
                               "type_feature": "patch"},
         },
@@ -100,30 +100,32 @@ TRUE: dict[str, tuple[Any, dict[str, Any], dict[str, Any]]] = {
     "e5-v": (
         checkpoints_vlm.make_llava_next,
         {
-            "text_config": tower(4096, 14336, 32, 32, num_key_value_heads=8, head_dim=128,
+            "text_config": tower_config(4096, 14336, 32, 32, num_key_value_heads=8, head_dim=128,
                                  vocab_size=128320, max_position_embeddings=8192),
-            "vision_config": tower(1024, 4096, 24, 16, image_size=336, patch_size=14,
+            "vision_config": tower_config(1024, 4096, 24, 16, image_size=336, patch_size=14,
                                    projection_dim=768),
             "vision_feature_layer": -2,
-            "image_grid_pinpoints": TILES,
+            "image_grid_pinpoints": TILE_GRIDS,
         },
-        {"image_grid_pinpoints": TILES, "size": {"shortest_edge": 336},
+        {"image_grid_pinpoints": TILE_GRIDS, "size": {"shortest_edge": 336},
          "crop_size": {"height": 336, "width": 336}},
     ),
 }  # fmt: skip
 
 
-def write(name: str, parent: Path) -> Path:
+def write_model(name: str, parent: Path) -> Path:
     """Write a model's folder in its true size."""
-    make, config, processor = TRUE[name]
+    make, config, processor = FULL_SIZE_MODELS[name]
     folder = parent / name
     if folder.exists():
         return folder
     make(folder)
-    _update(folder / "config.json", {"dtype": "bfloat16", **config})
-    _update(folder / "preprocessor_config.json", processor)
+    _update_json(folder / "config.json", {"dtype": "bfloat16", **config})
+    _update_json(folder / "preprocessor_config.json", processor)
     text = config.get("text_config", config)
-    _update(folder / "tokenizer_config.json", {"model_max_length": text["max_position_embeddings"]})
+    _update_json(
+        folder / "tokenizer_config.json", {"model_max_length": text["max_position_embeddings"]}
+    )
     weights = folder / "model.safetensors"
     weights.unlink()
     with weights.open("wb") as file:
@@ -131,7 +133,7 @@ def write(name: str, parent: Path) -> Path:
     return folder
 
 
-def _update(file: Path, values: dict[str, Any]) -> None:
+def _update_json(file: Path, values: dict[str, Any]) -> None:
     content = json.loads(file.read_text())
     for key, value in values.items():
         if isinstance(value, dict) and isinstance(content.get(key), dict):
@@ -141,25 +143,29 @@ def _update(file: Path, values: dict[str, Any]) -> None:
     file.write_text(json.dumps(content, indent=2))
 
 
-def measure(parent: Path, out: Path, names: list[str]) -> None:
+def measure_models(parent: Path, output_file: Path, names: list[str]) -> None:
     """Measure each model, and write all that is known after each."""
     rows: list[dict[str, Any]] = []
     for name in names:
-        command = [sys.executable, "-m", "searchapp", "bench", "models", str(write(name, parent)),
+        command = [sys.executable, "-m", "searchapp", "bench", "models", str(write_model(name, parent)),
                    "--dummy-weights", "--json"]  # fmt: skip
-        done = subprocess.run(command, capture_output=True, text=True, cwd=ROOT)
-        rows += json.loads(done.stdout) if done.stdout else [{"model": name, "error": done.stderr}]
-        out.write_text(json.dumps(rows, indent=2))
+        process = subprocess.run(command, capture_output=True, text=True, cwd=ROOT)
+        rows += (
+            json.loads(process.stdout)
+            if process.stdout
+            else [{"model": name, "error": process.stderr}]
+        )
+        output_file.write_text(json.dumps(rows, indent=2))
         print(rows[-1], flush=True)
 
 
-def put_into_readme(out: Path) -> None:
+def update_readme(measurements_file: Path) -> None:
     """Replace the README's table of models between its two marks."""
     lines = [
         "| model | dimensions | start | images/s | texts/s | both/s | tokens an image | memory |",
         "|---|---|---|---|---|---|---|---|",
     ]
-    for row in json.loads(out.read_text()):
+    for row in json.loads(measurements_file.read_text()):
         if "error" in row:
             raise SystemExit(f"{row['model']} was not measured: {row['error']}")
         both = row["text_images_per_s"]
@@ -183,15 +189,17 @@ def main() -> None:
     parser.add_argument("folder", type=Path, nargs="?")
     parser.add_argument("--measure", type=Path, metavar="OUT")
     parser.add_argument("--table", type=Path, metavar="OUT")
-    parser.add_argument("--models", nargs="+", choices=list(TRUE), default=list(NAMES))
+    parser.add_argument(
+        "--models", nargs="+", choices=list(FULL_SIZE_MODELS), default=list(DEFAULT_MODELS)
+    )
     options = parser.parse_args()
     if options.folder:
         for name in options.models:
-            print(write(name, options.folder))
+            print(write_model(name, options.folder))
     if options.measure:
-        measure(options.folder, options.measure, options.models)
+        measure_models(options.folder, options.measure, options.models)
     if options.table:
-        put_into_readme(options.table)
+        update_readme(options.table)
 
 
 if __name__ == "__main__":

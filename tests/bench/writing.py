@@ -21,34 +21,34 @@ from queue import Queue
 
 import numpy as np
 
-from searchapp.catalog import Work
-from searchapp.indexing.embedding.pipeline import Fresh, Outcome
+from searchapp.catalog import FileTask
+from searchapp.indexing.embedding.pipeline import EmbeddedPicture, Outcome
 from searchapp.library import Library
-from searchapp.types import EngineStarting, Finished, IndexOptions, PictureInfo
-from searchapp.vectors import pack
+from searchapp.types import EngineStarting, IndexOptions, PictureInfo, RunFinished
+from searchapp.vectors import pack_vector
 
-BATCH, DIMENSIONS = 128, 768
-UNDER_WAY = 42  # batches: three for each of 14 engines
-INFO = PictureInfo(
+BATCH_SIZE, DIMENSIONS = 128, 768
+MAX_PENDING_BATCHES = 42  # batches: three for each of 14 engines
+PICTURE_INFO = PictureInfo(
     format="JPEG", width=640, height=480, taken_at="2024-06-17T12:00:00", camera="Canon EOS 5D",
     latitude=48.85, longitude=2.35,
 )  # fmt: skip
 
 
-class Paced:
+class FixedRateSource:
     """Gives vectors at a fixed rate, on a thread of its own."""
 
-    def __init__(self, rate: float) -> None:
-        self.rate = rate
+    def __init__(self, images_per_s: float) -> None:
+        self.rate = images_per_s
         self.ready_at: float | None = None
         self.nodes: Mapping[str, int] = {}
         self.seconds: Mapping[str, float] = {"embed": 0.0}
-        self._done: Queue[list[Outcome] | None] = Queue(UNDER_WAY)
+        self._finished: Queue[list[Outcome] | None] = Queue(MAX_PENDING_BATCHES)
 
-    def run(self, works: Iterable[Work], size: int) -> Iterator[list[Outcome] | EngineStarting]:
+    def run(self, works: Iterable[FileTask], size: int) -> Iterator[list[Outcome] | EngineStarting]:
         rng, rest = np.random.default_rng(0), iter(works)
-        batches = list(iter(lambda: list(islice(rest, BATCH)), []))
-        vectors = [pack(v / np.linalg.norm(v)) for v in rng.normal(size=(999, DIMENSIONS))]
+        batches = list(iter(lambda: list(islice(rest, BATCH_SIZE)), []))
+        vectors = [pack_vector(v / np.linalg.norm(v)) for v in rng.normal(size=(999, DIMENSIONS))]
 
         def work() -> None:
             number, begun = 0, time.monotonic()
@@ -57,15 +57,15 @@ class Paced:
                 for one in batch:
                     number += 1
                     sha256 = hashlib.sha256(one.path.encode()).hexdigest()
-                    fresh = Fresh(sha256, INFO, vectors[number % 999])
+                    fresh = EmbeddedPicture(sha256, PICTURE_INFO, vectors[number % 999])
                     outcomes.append(Outcome(one, fresh, one.size, one.mtime_ns))
                 time.sleep(max(0.0, begun + number / self.rate - time.monotonic()))
-                self._done.put(outcomes)
-            self._done.put(None)
+                self._finished.put(outcomes)
+            self._finished.put(None)
 
         threading.Thread(target=work, daemon=True).start()
         self.ready_at = time.monotonic()
-        while (batch := self._done.get()) is not None:
+        while (batch := self._finished.get()) is not None:
             yield batch
 
     def leave(self) -> Iterable[list[Outcome]]:
@@ -75,7 +75,7 @@ class Paced:
         pass
 
 
-def main(pictures: int, rate: float) -> None:
+def main(pictures: int, images_per_s: float) -> None:
     with tempfile.TemporaryDirectory(prefix="searchapp-bench-") as temporary:
         folder = Path(temporary) / "pictures"
         for number in range(pictures):
@@ -83,22 +83,22 @@ def main(pictures: int, rate: float) -> None:
             if number % 1000 == 0:
                 place.mkdir(parents=True)
             (place / f"IMG_{number:06}.jpg").write_bytes(b"\xff\xd8\xff\xe0" + bytes(28))
-        source = Paced(rate)
+        source = FixedRateSource(images_per_s)
         with Library.open(
             Path(temporary) / "library", create=True, start_many=lambda *_: source
         ) as library:
-            begun = time.monotonic()
+            started_at = time.monotonic()
             for event in library.index([folder], IndexOptions("clip-vit-l-14")):
-                if isinstance(event, Finished):
+                if isinstance(event, RunFinished):
                     summary = event.summary
-            ended = time.monotonic()
+            ended_at = time.monotonic()
         assert summary.added == pictures, summary
         assert source.ready_at is not None
-        took, alone = ended - source.ready_at, pictures / rate
-        print(f"looking at {pictures:,} files: {source.ready_at - begun:.2f} s")
-        print(f"the run after that: {took:.2f} s; the engine alone: {alone:.2f} s")
+        took_s, engine_s = ended_at - source.ready_at, pictures / images_per_s
+        print(f"looking at {pictures:,} files: {source.ready_at - started_at:.2f} s")
+        print(f"the run after that: {took_s:.2f} s; the engine alone: {engine_s:.2f} s")
         print(f"catalogue: {summary.stages['write']:.2f} s")
-        print(f"writing adds {100 * (took - alone) / took:.1f} %")
+        print(f"writing adds {100 * (took_s - engine_s) / took_s:.1f} %")
 
 
 if __name__ == "__main__":

@@ -13,17 +13,17 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from PIL import Image
 from sqlite_utils import Database
-from support.filters import CONDITIONS, DATES, fill
-from support.library import Engines, Run, index
-from support.pictures import draw
-from support.written import exif, jpeg
+from support.filters import DATE_STRATEGY, WHERE_CONDITIONS, make_varied_catalog
+from support.library import FakeEngines, RunCommand, index_folder
+from support.pictures import save_picture
+from support.written import make_exif, make_jpeg
 
 from searchapp.catalog import Catalog
 from searchapp.catalog.filters import where_condition
 from searchapp.errors import QueryError
 from searchapp.library import Library
 from searchapp.types import Filter, PictureInfo, Query, SearchOptions
-from searchapp.vectors import pack
+from searchapp.vectors import pack_vector
 
 
 def far(latitude: float | None, longitude: float | None, lat: float, lon: float) -> float | None:
@@ -96,7 +96,7 @@ def brute(catalog: Catalog, wanted: Filter) -> list[int]:
 @pytest.fixture(scope="module")
 def made(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Catalog]:
     folder = tmp_path_factory.mktemp("made") / "library"
-    return folder, fill(folder, 240)[0]
+    return folder, make_varied_catalog(folder, 240)[0]
 
 
 def test_an_id_that_is_given_again_is_another_picture() -> None:
@@ -105,12 +105,12 @@ def test_an_id_that_is_given_again_is_another_picture() -> None:
     collection = catalog.add_collection("c", "m", "r", 4, "{}")
     old, new = (PictureInfo(format="JPEG", width=1, height=1, rating=rating) for rating in (1, 5))
     (first,) = catalog.writer.save_images({"a" * 64: old}).values()
-    assert len(catalog.matching(collection, Filter(rating="5"))) == 0
-    catalog.upkeep().drop_unused()
+    assert len(catalog.find_embedding_ids(collection, Filter(rating="5"))) == 0
+    catalog.get_maintenance().delete_unused_images()
     (again,) = catalog.writer.save_images({"b" * 64: new}).values()
     assert again == first
-    catalog.writer.save_embeddings(collection, {again: pack(np.eye(4, dtype=np.float32)[0])})
-    assert len(catalog.matching(collection, Filter(rating="5"))) == 1
+    catalog.writer.save_embeddings(collection, {again: pack_vector(np.eye(4, dtype=np.float32)[0])})
+    assert len(catalog.find_embedding_ids(collection, Filter(rating="5"))) == 1
 
 
 @settings(max_examples=60, deadline=None)
@@ -124,14 +124,14 @@ def test_filters_equal_brute_force(made: tuple[Path, Catalog], data: st.DataObje
 
     wanted = Filter(
         folder=maybe(st.sampled_from([folder, folder / "d0", folder / "copies", folder / "none"])),  # type: ignore[arg-type]
-        after=maybe(DATES),  # type: ignore[arg-type]
-        before=maybe(DATES),  # type: ignore[arg-type]
+        after=maybe(DATE_STRATEGY),  # type: ignore[arg-type]
+        before=maybe(DATE_STRATEGY),  # type: ignore[arg-type]
         camera=maybe(st.sampled_from(["iphone*", "Apple*", "*5d", "canon eos ?d", "z 6", "x*"])),  # type: ignore[arg-type]
         format=maybe(st.sampled_from(["jpeg", "png", "heif", "gif"])),  # type: ignore[arg-type]
         min_size=maybe(st.sampled_from([0.0, 0.03, 0.05])),  # type: ignore[arg-type]
         max_size=maybe(st.sampled_from([0.03, 0.05, 1.0])),  # type: ignore[arg-type]
         near=maybe(st.sampled_from(["48.9,2.3,12km", "48.85,2.35,0.5", "0,0,9000", "-48,177,1"])),  # type: ignore[arg-type]
-        where=maybe(st.sampled_from(CONDITIONS)),  # type: ignore[arg-type]
+        where=maybe(st.sampled_from(WHERE_CONDITIONS)),  # type: ignore[arg-type]
         lens=maybe(st.sampled_from(["*50mm*", "summilux*", "f/1.?", "none"])),  # type: ignore[arg-type]
         rating=maybe(st.sampled_from(sorted(BETWEEN))),  # type: ignore[arg-type]
         keyword=data.draw(
@@ -141,17 +141,17 @@ def test_filters_equal_brute_force(made: tuple[Path, Catalog], data: st.DataObje
         ),
         taken=data.draw(st.booleans()),
     )
-    (collection,) = catalog.collections()
-    assert sorted(catalog.matching(collection, wanted).tolist()) == brute(catalog, wanted)
+    (collection,) = catalog.list_collections()
+    assert sorted(catalog.find_embedding_ids(collection, wanted).tolist()) == brute(catalog, wanted)
 
 
 def test_a_filtered_search_equals_brute_force(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, fake_engines: Engines
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, fake_engines: FakeEngines
 ) -> None:
     """The k nearest of those that match come back, however few do, page by page, too."""
-    catalog, vectors = fill(tmp_path / "library", 240)
+    catalog, vectors = make_varied_catalog(tmp_path / "library", 240)
     monkeypatch.setattr("os.path.exists", lambda path: True)
-    (collection,) = catalog.collections()
+    (collection,) = catalog.list_collections()
     with Library.open(tmp_path / "library", start=fake_engines) as library:
         for where in ("width > 110", "size in (3, 77, 200)", "size = 5", "0"):
             ids = np.array(brute(catalog, Filter(where=where)), dtype=int)
@@ -165,25 +165,25 @@ def test_a_filtered_search_equals_brute_force(
 
 def test_filters_follow_what_is_written(tmp_path: Path) -> None:
     """New images, by this connection and by others', and deleted ones, ids used again."""
-    reader, _ = fill(tmp_path / "library", 10)
+    reader, _ = make_varied_catalog(tmp_path / "library", 10)
     ours = Catalog.open(tmp_path / "library" / "catalog.db")
-    (collection,) = reader.collections()
+    (collection,) = reader.list_collections()
     by_camera = Filter(camera="leica*")
-    assert reader.matching(collection, by_camera).tolist() == []
+    assert reader.find_embedding_ids(collection, by_camera).tolist() == []
     for catalog in (ours, reader):
         leica = PictureInfo(format="PNG", width=1, height=1, camera="Leica M")
         (image,) = catalog.writer.save_images({f"new{id(catalog)}": leica}).values()
         catalog.writer.save_embeddings(collection, {image: b""})
-    assert reader.matching(collection, by_camera).tolist() == [11, 12]
+    assert reader.find_embedding_ids(collection, by_camera).tolist() == [11, 12]
     for sql in ("delete from embeddings where id = 12", "delete from images where id = 12"):
         ours._db.execute(sql)
-    assert reader.matching(collection, by_camera).tolist() == [11]
+    assert reader.find_embedding_ids(collection, by_camera).tolist() == [11]
     nikon = PictureInfo(format="PNG", width=1, height=1, camera="Nikon")
     (image,) = ours.writer.save_images({"again": nikon}).values()
     ours.writer.save_embeddings(collection, {image: b""})
     assert image == 12
-    assert reader.matching(collection, by_camera).tolist() == [11]
-    assert reader.matching(collection, Filter(camera="nikon")).tolist()[-1] == 13
+    assert reader.find_embedding_ids(collection, by_camera).tolist() == [11]
+    assert reader.find_embedding_ids(collection, Filter(camera="nikon")).tolist()[-1] == 13
 
 
 ATTACKS = [
@@ -209,13 +209,13 @@ def test_a_condition_does_nothing_but_read_the_view(
 ) -> None:
     """Whatever else it tries is refused in one line that names the columns."""
     folder, catalog = made
-    (collection,) = catalog.collections()
+    (collection,) = catalog.list_collections()
     before = (folder / "catalog.db").read_bytes(), sorted(folder.iterdir())
     with pytest.raises(QueryError, match=r"^--where: .*path, folder, format") as caught:
-        catalog.matching(collection, Filter(where=condition))
+        catalog.find_embedding_ids(collection, Filter(where=condition))
     assert "\n" not in str(caught.value)
     assert ((folder / "catalog.db").read_bytes(), sorted(folder.iterdir())) == before
-    assert catalog.counts()[0] == 240
+    assert catalog.count_images_and_files()[0] == 240
 
 
 def test_a_condition_has_its_time(
@@ -223,14 +223,16 @@ def test_a_condition_has_its_time(
 ) -> None:
     """What would go on for years ends when its time is over."""
     folder, _ = made
-    monkeypatch.setattr(where_condition, "SECONDS", 0.2)
+    monkeypatch.setattr(where_condition, "TIMEOUT_S", 0.2)
     endless = "(select count(*) from photos a, photos b, photos c, photos d) > 0"
     begun = time.monotonic()
     with pytest.raises(QueryError, match="longer than"):
-        where_condition.matching(folder / "catalog.db", endless)
+        where_condition.find_image_ids(folder / "catalog.db", endless)
     slow = "'" + "a" * 4000 + "' like '" + "%a" * 400 + "b'"
     with pytest.raises(QueryError, match="longer than"):
-        where_condition.matching(folder / "catalog.db", f"{' or '.join([slow])} or ({endless}) > 0")
+        where_condition.find_image_ids(
+            folder / "catalog.db", f"{' or '.join([slow])} or ({endless}) > 0"
+        )
     assert time.monotonic() - begun < 5
 
 
@@ -239,17 +241,20 @@ def test_the_view_is_for_other_programs_too(made: tuple[Path, Catalog]) -> None:
     folder, _ = made
     database = Database(sqlite3.connect(folder / "catalog.db"))
     assert "photos" in database.view_names()
-    assert tuple(column.name for column in database["photos"].columns) == where_condition.COLUMNS
+    assert (
+        tuple(column.name for column in database["photos"].columns)
+        == where_condition.PHOTOS_COLUMNS
+    )
     row = next(iter(database.query("select * from photos where size = 8 and path like '%/d2/%'")))
     assert (row["folder"], row["format"]) == (f"{folder}/d2", "jpeg")
     assert (row["megapixels"], row["mtime"]) == (108 * 200 / 1e6, "1970-01-01T00:00:00")
 
 
-def test_filters_on_the_command_line(run: Run, photos: Path, model: Path) -> None:
+def test_filters_on_the_command_line(run: RunCommand, photos: Path, model: Path) -> None:
     """Each option limits the search, and a mistake in a condition is one line."""
     exif = Image.Exif()
     exif[0x010F], exif[0x0110] = "Apple", "iPhone 13"
-    draw(photos / "phone.jpg", "yellow", exif=exif)
+    save_picture(photos / "phone.jpg", "yellow", exif=exif)
     run("index", photos, "--model", model)
     for arguments, found in (
         (["--camera", "IPHONE*"], {"phone.jpg"}),
@@ -269,9 +274,9 @@ def test_paths_that_are_no_text_can_be_filtered(
     opened: Library, tmp_path: Path, model: Path
 ) -> None:
     """A name that is no valid UTF-8 does no harm."""
-    draw(tmp_path / "photos/ok.png", "red")
-    draw(tmp_path / "photos/x.png", "red", mark=5).rename(tmp_path / "photos/b\udcff.png")
-    index(opened, tmp_path / "photos", model)
+    save_picture(tmp_path / "photos/ok.png", "red")
+    save_picture(tmp_path / "photos/x.png", "red", mark=5).rename(tmp_path / "photos/b\udcff.png")
+    index_folder(opened, tmp_path / "photos", model)
     where = SearchOptions(where="folder like '%photos'", folder=tmp_path / "photos")
     assert len(opened.search(Query("red"), where)) == 2
 
@@ -279,7 +284,7 @@ def test_paths_that_are_no_text_can_be_filtered(
 @pytest.mark.parametrize(
     "text", ["", "1,2", "a,b,c", "91,0,1", "0,181,1", "0,0,-1", "0,0,inf", "nan,0,1"]
 )
-def test_a_place_that_is_none_is_refused(text: str, run: Run) -> None:
+def test_a_place_that_is_none_is_refused(text: str, run: RunCommand) -> None:
     """By the command line before anything starts, and by the constructor in Python."""
     with pytest.raises(QueryError, match="a place is"):
         SearchOptions(near=text)
@@ -295,10 +300,10 @@ def test_every_command_takes_every_filter(command: str) -> None:
     assert taken >= {field.name for field in fields(Filter)}
 
 
-def test_duplicates_and_the_map_are_limited(run: Run, tmp_path: Path, model: Path) -> None:
+def test_duplicates_and_the_map_are_limited(run: RunCommand, tmp_path: Path, model: Path) -> None:
     """By what people have written into the pictures, as a query is."""
     for name, stars in (("a", 5), ("b", 5), ("c", 1)):
-        (tmp_path / f"{name}.jpg").write_bytes(jpeg(exif=exif(model="X", rating=stars)))
+        (tmp_path / f"{name}.jpg").write_bytes(make_jpeg(exif=make_exif(model="X", rating=stars)))
     assert run("index", tmp_path, "--model", model).exit_code == 0
     limits = ("--rating", "4+", "--camera", "x")
     assert "2 duplicates of 1 pictures" in run("duplicates").stderr

@@ -10,16 +10,16 @@ from pathlib import Path
 
 import pytest
 from click.testing import Result
-from support.library import Engines, Run
-from support.pictures import draw
+from support.library import FakeEngines, RunCommand
+from support.pictures import save_picture
 
 from searchapp.cli import COMMANDS
 from searchapp.cli.bench import COMMANDS as BENCH
-from searchapp.models import MODELS, available
+from searchapp.models import MODELS, list_available_models
 
 
 @pytest.fixture
-def indexed(run: Run, photos: Path, model: Path) -> Result:
+def indexed(run: RunCommand, photos: Path, model: Path) -> Result:
     """The three pictures, indexed."""
     return run("index", photos, "--model", model)
 
@@ -33,7 +33,7 @@ def test_index_sums_up_on_stderr(indexed: Result) -> None:
     assert "3 added; " in indexed.stderr
 
 
-def test_index_prints_one_json_object(run: Run, photos: Path, model: Path) -> None:
+def test_index_prints_one_json_object(run: RunCommand, photos: Path, model: Path) -> None:
     """Its keys are a promise."""
     (photos / "bad.jpg").touch()
     result = run("index", photos, "--model", model, "--json")
@@ -47,14 +47,14 @@ def test_index_prints_one_json_object(run: Run, photos: Path, model: Path) -> No
     assert "the file is empty" in result.stderr
 
 
-def test_query_shows_scores_and_paths(run: Run, indexed: Result, photos: Path) -> None:
+def test_query_shows_scores_and_paths(run: RunCommand, indexed: Result, photos: Path) -> None:
     """One line an image, best first."""
     lines = run("query", "blue", "-k", 2).stdout.splitlines()
     assert len(lines) == 2
     assert lines[0] == f"1.000  {photos}/below/blue.jpg"
 
 
-def test_query_prints_json(run: Run, indexed: Result, photos: Path) -> None:
+def test_query_prints_json(run: RunCommand, indexed: Result, photos: Path) -> None:
     """One object an image; files with the same bytes are under also."""
     (photos / "copy.jpg").write_bytes((photos / "red.jpg").read_bytes())
     run("index", photos)
@@ -70,7 +70,7 @@ def test_query_prints_json(run: Run, indexed: Result, photos: Path) -> None:
     assert len(hits) == 3
 
 
-def test_query_feeds_xargs(run: Run, indexed: Result, photos: Path) -> None:
+def test_query_feeds_xargs(run: RunCommand, indexed: Result, photos: Path) -> None:
     """Paths come byte by byte, one a line or ended by null."""
     strange = photos / "two\nlines.jpg"
     (photos / "red.jpg").rename(strange)
@@ -80,7 +80,7 @@ def test_query_feeds_xargs(run: Run, indexed: Result, photos: Path) -> None:
     assert run("query", "red", "-k", 1).stdout == f"1.000  {photos}/two\\nlines.jpg\n"
 
 
-def test_query_within_limits(run: Run, indexed: Result, photos: Path) -> None:
+def test_query_within_limits(run: RunCommand, indexed: Result, photos: Path) -> None:
     """Nothing found is an answer, and said on stderr."""
     result = run("query", "red", "--in", photos / "below", "--paths")
     assert result.stdout == f"{photos}/below/blue.jpg\n"
@@ -90,7 +90,7 @@ def test_query_within_limits(run: Run, indexed: Result, photos: Path) -> None:
     assert run("query", "red", "--min-score", 2, "--json").stdout == "[]\n"
 
 
-def test_query_writes_a_page_of_its_own(run: Run, indexed: Result, tmp_path: Path) -> None:
+def test_query_writes_a_page_of_its_own(run: RunCommand, indexed: Result, tmp_path: Path) -> None:
     """The page holds the pictures, and asks the network for nothing."""
     page = tmp_path / "found.html"
     result = run("query", "red", "-k", 2, "--html", page)
@@ -111,7 +111,7 @@ def server(photos: Path) -> Iterator[str]:
         httpd.shutdown()
 
 
-def test_a_picture_by_url(run: Run, indexed: Result, photos: Path, server: str) -> None:
+def test_a_picture_by_url(run: RunCommand, indexed: Result, photos: Path, server: str) -> None:
     """A URL is as good as a file; one that fails says why."""
     assert run("query", "--image", f"{server}/red.jpg", "--paths", "-k", 1).stdout == (
         f"{photos}/red.jpg\n"
@@ -124,7 +124,7 @@ def test_a_picture_by_url(run: Run, indexed: Result, photos: Path, server: str) 
     assert "cannot be fetched: " in str(result.exception)
 
 
-def test_embed_prints_one_list(run: Run, photos: Path, model: Path) -> None:
+def test_embed_prints_one_list(run: RunCommand, photos: Path, model: Path) -> None:
     """A text's or a picture's numbers, of length one, without any library."""
     for arguments in (["--modality", "text", "--text", "red"], ["--image", photos / "red.jpg"]):
         vector = json.loads(run("embed", "--model", model, *arguments).stdout)
@@ -143,7 +143,7 @@ def test_embed_prints_one_list(run: Run, photos: Path, model: Path) -> None:
     ],
 )
 def test_embed_says_what_it_needs(
-    run: Run, model: Path, arguments: list[str], message: str
+    run: RunCommand, model: Path, arguments: list[str], message: str
 ) -> None:
     """A missing input is a usage error."""
     result = run("embed", "--model", model, *arguments)
@@ -151,7 +151,9 @@ def test_embed_says_what_it_needs(
     assert message in str(result.exception)
 
 
-def test_info_models_and_failures(run: Run, indexed: Result, photos: Path, model: Path) -> None:
+def test_info_models_and_failures(
+    run: RunCommand, indexed: Result, photos: Path, model: Path
+) -> None:
     """What there is, for people and as JSON."""
     (photos / "bad.jpg").touch()
     run("index", photos)
@@ -165,7 +167,7 @@ def test_info_models_and_failures(run: Run, indexed: Result, photos: Path, model
     }  # fmt: skip
     listed = json.loads(run("models", "--json").stdout)
     names = [entry["name"] for entry in listed]
-    assert names == [spec.name for spec in available()]
+    assert names == [spec.name for spec in list_available_models()]
     assert set(MODELS) <= set(names)
     assert all(name in run("models").stdout for name in names)
 
@@ -185,7 +187,7 @@ def test_info_models_and_failures(run: Run, indexed: Result, photos: Path, model
     ],
 )
 def test_every_mistake_has_its_message(
-    run: Run, arguments: list[str], code: int, message: str
+    run: RunCommand, arguments: list[str], code: int, message: str
 ) -> None:
     """What, why, what to do; never a traceback."""
     result = run(*arguments)
@@ -193,7 +195,7 @@ def test_every_mistake_has_its_message(
     assert message in (str(result.exception) if code == 1 else f"{result.stderr}{result.exception}")
 
 
-def test_a_library_that_is_none(run: Run, photos: Path, model: Path, tmp_path: Path) -> None:
+def test_a_library_that_is_none(run: RunCommand, photos: Path, model: Path, tmp_path: Path) -> None:
     """A file, another program's database, garbage, and a newer version's are all refused."""
     library = tmp_path / "library"
     library.write_text("a file")
@@ -231,7 +233,7 @@ def test_a_library_that_is_none(run: Run, photos: Path, model: Path, tmp_path: P
     ],
 )
 def test_an_incomplete_model_folder(
-    run: Run, photos: Path, model: Path, missing: str, message: str
+    run: RunCommand, photos: Path, model: Path, missing: str, message: str
 ) -> None:
     """The message names what is missing."""
     (model / missing).unlink()
@@ -240,7 +242,7 @@ def test_an_incomplete_model_folder(
     assert message in str(result.exception)
 
 
-def test_a_model_of_another_kind(run: Run, photos: Path, model: Path) -> None:
+def test_a_model_of_another_kind(run: RunCommand, photos: Path, model: Path) -> None:
     """A folder that holds some other model is named with its architecture."""
     (model / "config.json").write_text(json.dumps({"architectures": ["BertModel"]}))
     result = run("index", photos, "--model", model)
@@ -252,7 +254,7 @@ def test_a_model_of_another_kind(run: Run, photos: Path, model: Path) -> None:
 
 
 def test_options_by_variables(
-    run: Run, photos: Path, model: Path, monkeypatch: pytest.MonkeyPatch
+    run: RunCommand, photos: Path, model: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Every option has its SEARCHAPP_ variable."""
     monkeypatch.setenv("SEARCHAPP_MODEL", str(model))
@@ -261,22 +263,22 @@ def test_options_by_variables(
 
 
 def test_a_dry_run_says_what_it_would_do(
-    run: Run, photos: Path, model: Path, fake_engines: Engines
+    run: RunCommand, photos: Path, model: Path, fake_engines: FakeEngines
 ) -> None:
     """Nothing is started and nothing changed."""
     result = run("index", photos, "--model", model, "--dry-run")
     assert "3 would be read, 0 forgotten; nothing was changed" in result.stderr
-    assert fake_engines.started == []
+    assert fake_engines.started_engines == []
     assert "no library at" in str(run("info").exception)
 
 
 def test_in_a_relative_folder(
-    run: Run, photos: Path, model: Path, monkeypatch: pytest.MonkeyPatch
+    run: RunCommand, photos: Path, model: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Paths are kept absolute, and --in is understood from where one stands."""
     monkeypatch.chdir(photos)
     run("index", ".", "--model", model)
-    draw(photos / "below" / "x.jpg", "yellow")
+    save_picture(photos / "below" / "x.jpg", "yellow")
     assert run("query", "blue", "--in", "below", "--paths", "-k", 1).stdout == (
         f"{photos}/below/blue.jpg\n"
     )
@@ -285,7 +287,7 @@ def test_in_a_relative_folder(
 @pytest.mark.parametrize(
     "command", [*([name] for name in COMMANDS), *(["bench", n] for n in BENCH)]
 )
-def test_every_command_that_is_listed_is_there(run: Run, command: list[str]) -> None:
+def test_every_command_that_is_listed_is_there(run: RunCommand, command: list[str]) -> None:
     """Each tells what it is for."""
     result = run(*command, "--help")
     assert result.exit_code == 0
@@ -293,7 +295,7 @@ def test_every_command_that_is_listed_is_there(run: Run, command: list[str]) -> 
 
 
 def test_pictures_found_are_taken_elsewhere(
-    run: Run, indexed: Result, photos: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    run: RunCommand, indexed: Result, photos: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Copied or linked under their names, once each; another of the same name gets a number."""
     copies, links = tmp_path / "copies", tmp_path / "links"

@@ -8,9 +8,9 @@ import time
 from pathlib import Path
 
 import pytest
-from support.library import in_library
-from support.pictures import draw
-from support.processes import HEAVY, command, python
+from support.library import library_environment
+from support.pictures import save_picture
+from support.processes import HEAVY_MODULES, run_python, slow_command
 
 
 @pytest.mark.parametrize(
@@ -26,20 +26,20 @@ def test_help_imports_nothing_heavy(arguments: list[str]) -> None:
             main()
         except SystemExit as done:
             assert not done.code, done.code
-        print([name for name in {HEAVY!r} if name in sys.modules])
+        print([name for name in {HEAVY_MODULES!r} if name in sys.modules])
     """
-    result = python(code)
+    result = run_python(code)
     assert result.returncode == 0, result.stderr
     assert result.stdout.splitlines()[-1] == "[]"
 
 
 def test_the_package_imports_nothing_heavy() -> None:
     """`import searchapp` is quick; Library is imported when it is first named."""
-    result = python(f"""
+    result = run_python(f"""
         import sys
         import searchapp
         searchapp.Query, searchapp.Hit
-        print([name for name in {HEAVY!r} if name in sys.modules])
+        print([name for name in {HEAVY_MODULES!r} if name in sys.modules])
         assert searchapp.Library.open
     """)
     assert result.stdout == "[]\n", result.stderr
@@ -53,11 +53,11 @@ def test_an_index_that_is_stopped_goes_on_later(
 ) -> None:
     """Ctrl-C ends within 2 seconds with one line; however it ends, finished work is kept."""
     for mark in range(20):
-        draw(tmp_path / f"photos/{mark:02}.png", "red", mark=mark + 1)
-    environment = os.environ | in_library(tmp_path)
+        save_picture(tmp_path / f"photos/{mark:02}.png", "red", mark=mark + 1)
+    environment = os.environ | library_environment(tmp_path)
     arguments = ["index", tmp_path / "photos", "--model", model, "--batch-size", 2]
     process = subprocess.Popen(
-        command(*arguments), stderr=subprocess.PIPE, text=True, env=environment
+        slow_command(*arguments), stderr=subprocess.PIPE, text=True, env=environment
     )
     assert process.stderr
     for line in process.stderr:
@@ -73,7 +73,7 @@ def test_an_index_that_is_stopped_goes_on_later(
     if number == signal.SIGINT:
         assert "the same command goes on from here" in rest
     again = subprocess.run(
-        command(*arguments, "--json", seconds=0),
+        slow_command(*arguments, "--json", seconds_per_picture=0),
         capture_output=True, text=True, env=environment, check=True,
     )  # fmt: skip
     assert '"failed": 0' in again.stdout
@@ -85,12 +85,14 @@ def test_an_index_that_is_stopped_goes_on_later(
 
 def test_a_closed_pipe_is_no_error_message(tmp_path: Path, photos: Path, model: Path) -> None:
     """`searchapp query ... | head` ends quietly."""
-    environment = os.environ | in_library(tmp_path)
+    environment = os.environ | library_environment(tmp_path)
     subprocess.run(
-        command("index", photos, "--model", model, seconds=0), env=environment, check=True
+        slow_command("index", photos, "--model", model, seconds_per_picture=0),
+        env=environment,
+        check=True,
     )
     process = subprocess.Popen(
-        command("query", "red", "--paths", seconds=0),
+        slow_command("query", "red", "--paths", seconds_per_picture=0),
         stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, env=environment,
     )  # fmt: skip
     assert process.stdout and process.stderr
@@ -103,7 +105,7 @@ def test_errors_are_one_line(tmp_path: Path) -> None:
     """The program's name, what is wrong, what to do."""
     result = subprocess.run(
         [sys.executable, "-m", "searchapp", "query", "x"],
-        capture_output=True, text=True, check=False, env=os.environ | in_library(tmp_path / "none"),
+        capture_output=True, text=True, check=False, env=os.environ | library_environment(tmp_path / "none"),
     )  # fmt: skip
     assert result.returncode == 1
     assert result.stdout == ""

@@ -11,30 +11,30 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from PIL import Image, ImageColor
-from support.api import names, search
-from support.library import Engines, Run, index
-from support.pictures import draw
-from support.serving import serving
+from support.api import hit_names, search_api
+from support.library import FakeEngines, RunCommand, index_folder
+from support.pictures import save_picture
+from support.serving import serve_library
 
-from searchapp.cli.query_terms import question, title, weighted
+from searchapp.cli.query_terms import build_query, format_title, split_weight
 from searchapp.errors import QueryError
 from searchapp.library import Library
 from searchapp.search import good_match, ranking
-from searchapp.search.good_match import Judge, kind_of
-from searchapp.types import AUTO, Hit, Query, SearchOptions, Term
+from searchapp.search.good_match import Judge, get_query_kind
+from searchapp.types import AUTO_MIN_SCORE, Hit, Query, SearchOptions, Term
 
 
 @given(st.text(), st.decimals(0, 1000, places=3))
 def test_a_colon_and_a_number_at_the_end_are_a_weight(text: str, weight: Any) -> None:
     """Whatever the text is, and it comes back whole."""
-    assert weighted(f"{text}:{weight}") == (text, float(weight))
-    assert weighted(f"{text}:-{weight}") == (text, -float(weight))
+    assert split_weight(f"{text}:{weight}") == (text, float(weight))
+    assert split_weight(f"{text}:-{weight}") == (text, -float(weight))
 
 
 @given(st.text().filter(lambda text: text.rpartition(":")[2].strip("+-.0123456789") != ""))
 def test_all_else_is_text(text: str) -> None:
     """Nothing is taken from a text that does not end so."""
-    assert weighted(text) == (text, 1.0)
+    assert split_weight(text) == (text, 1.0)
 
 
 @pytest.mark.parametrize(
@@ -42,16 +42,16 @@ def test_all_else_is_text(text: str) -> None:
 )
 def test_what_is_no_weight(text: str) -> None:
     """Neither words nor blanks nor infinity are numbers here."""
-    assert weighted(text) == (text, 1.0)
+    assert split_weight(text) == (text, 1.0)
 
 
 def test_a_text_and_a_picture_are_one_question() -> None:
     """Anything more, or a weight, makes a sum."""
-    assert question("x", ["a.jpg"]) == Query("x", "a.jpg")
-    assert question("x:2", []) == Query("x:2")
+    assert build_query("x", ["a.jpg"]) == Query("x", "a.jpg")
+    assert build_query("x:2", []) == Query("x:2")
     both = [Term(Query("x")), Term(Query(None, "a.jpg"), 2.0)]
-    assert question("x", ["a.jpg:2"]) == both
-    terms = question(None, ["a.jpg", "b.jpg:0.5"], ["beach:2"], ["people"], ["c.jpg:.5"])
+    assert build_query("x", ["a.jpg:2"]) == both
+    terms = build_query(None, ["a.jpg", "b.jpg:0.5"], ["beach:2"], ["people"], ["c.jpg:.5"])
     assert terms == [
         Term(Query("beach"), 2.0),
         Term(Query("people"), -1.0),
@@ -59,21 +59,21 @@ def test_a_text_and_a_picture_are_one_question() -> None:
         Term(Query(None, "b.jpg"), 0.5),
         Term(Query(None, "c.jpg"), -0.5),
     ]
-    assert title(terms) == "2 × beach - people + a.jpg + 0.5 × b.jpg - 0.5 × c.jpg"
+    assert format_title(terms) == "2 × beach - people + a.jpg + 0.5 × b.jpg - 0.5 × c.jpg"
     for nothing in (([], [""]), ([], [":2"]), ([":2"], ["x"]), ([], [])):
         with pytest.raises(QueryError, match=r"empty|nothing to look for"):
-            question(None, *nothing)
+            build_query(None, *nothing)
 
 
 def test_a_file_with_a_colon_is_no_weight(tmp_path: Path) -> None:
     """What exists under its whole name is meant."""
-    file = draw(tmp_path / "x.png", "red").rename(tmp_path / "x:2")
-    assert question(None, [str(file)]) == Query(None, str(file))
+    file = save_picture(tmp_path / "x.png", "red").rename(tmp_path / "x:2")
+    assert build_query(None, [str(file)]) == Query(None, str(file))
 
 
-def test_sums_on_the_command_line(run: Run, photos: Path, model: Path) -> None:
+def test_sums_on_the_command_line(run: RunCommand, photos: Path, model: Path) -> None:
     """Texts and pictures, wanted and unwanted, with a model that has no prompt for both."""
-    draw(photos / "yellow.jpg", "yellow")
+    save_picture(photos / "yellow.jpg", "yellow")
     run("index", photos, "--model", model)
 
     def first(*arguments: object) -> str:
@@ -98,31 +98,33 @@ def calibrated(
     opened: Library, tmp_path: Path, model: Path, monkeypatch: pytest.MonkeyPatch
 ) -> Iterator[Library]:
     """Pictures that are nearly all red or dark; the sentences are colours."""
-    monkeypatch.setattr(good_match, "SENTENCES", tuple(COLOURS))
+    monkeypatch.setattr(good_match, "CALIBRATION_SENTENCES", tuple(COLOURS))
     for number in range(30):
         exif = Image.Exif()
         exif.get_ifd(0x8769)[0x9003] = f"{2000 + number * 7 % 30}:01:01 00:00:00"
         colour = f"#{180 + number:02x}{number:02x}{3 * number:02x}"
-        draw(tmp_path / f"photos/{number:02}.jpg", colour, exif=exif)
-    index(opened, tmp_path / "photos", model)
+        save_picture(tmp_path / f"photos/{number:02}.jpg", colour, exif=exif)
+    index_folder(opened, tmp_path / "photos", model)
     yield opened
 
 
-def test_index_calibrates_once(calibrated: Library, tmp_path: Path, fake_engines: Engines) -> None:
+def test_index_calibrates_once(
+    calibrated: Library, tmp_path: Path, fake_engines: FakeEngines
+) -> None:
     """While the model is loaded; the vectors are kept, and the next run embeds none."""
     collection, _ = calibrated.reader.choose_collection(SearchOptions())
-    assert calibrated.reader.judges.missing(collection) == []
-    asked = len(fake_engines.started[0].prompts)
-    draw(tmp_path / "photos/more.jpg", "pink")
+    assert calibrated.reader.judges.list_missing_sentences(collection) == []
+    asked = len(fake_engines.started_engines[0].prompts)
+    save_picture(tmp_path / "photos/more.jpg", "pink")
     list(calibrated.index([tmp_path / "photos"]))
-    assert len(fake_engines.started[0].prompts) == asked + 1
+    assert len(fake_engines.started_engines[0].prompts) == asked + 1
 
 
 def test_auto_cuts_or_says_so(calibrated: Library) -> None:
     """What is cut is what is no good match; without auto it is shown, and told."""
     plain = calibrated.find(Query("teal"))
     assert (len(plain.hits), plain.good) == (10, False)
-    cut = calibrated.find(Query("teal"), SearchOptions(min_score=AUTO))
+    cut = calibrated.find(Query("teal"), SearchOptions(min_score=AUTO_MIN_SCORE))
     assert (cut.hits, cut.good) == ((), False)
 
 
@@ -135,43 +137,48 @@ def test_a_good_match_stands_out() -> None:
         return vectors / np.linalg.norm(vectors, axis=1, keepdims=True)
 
     unrelated, pictures = directions(230), directions(1000)
-    judge = Judge.of(unrelated, pictures)
+    judge = Judge.from_samples(unrelated, pictures)
     assert judge is not None
     assert judge.spread == pytest.approx(1, abs=0.1)
-    assert judge.bar(10) < judge.bar(1000) < judge.bar(10**7)
-    refused = sum(not judge.good(pictures @ q, pictures, 1000).any() for q in directions(200))
+    assert (
+        judge.compute_threshold(10) < judge.compute_threshold(1000) < judge.compute_threshold(10**7)
+    )
+    refused = sum(
+        not judge.find_good_matches(pictures @ q, pictures, 1000).any() for q in directions(200)
+    )
     assert refused > 100
     own = pictures[:100] + 0.1 * rng.normal(size=(100, 64)).astype(np.float32)
     own /= np.linalg.norm(own, axis=1, keepdims=True)
     assert all(
-        judge.good(pictures[n : n + 1] @ own[n], pictures[n : n + 1], 1000)[0] for n in range(100)
+        judge.find_good_matches(pictures[n : n + 1] @ own[n], pictures[n : n + 1], 1000)[0]
+        for n in range(100)
     )
-    assert Judge.of(unrelated[:10], pictures) is None
-    assert Judge.of(unrelated, pictures[:0]) is None
+    assert Judge.from_samples(unrelated[:10], pictures) is None
+    assert Judge.from_samples(unrelated, pictures[:0]) is None
 
 
 def test_only_one_kind_can_be_judged(calibrated: Library, photos: Path) -> None:
     """Sums of both, or with a minus, have no chance scores to compare with."""
     text, image = Query("red"), Query(None, photos / "red.jpg")
-    assert kind_of([Term(text), Term(text, 0.5)]) == "text"
-    assert kind_of([Term(image)]) == "image"
+    assert get_query_kind([Term(text), Term(text, 0.5)]) == "text"
+    assert get_query_kind([Term(image)]) == "image"
     for terms in ([Term(text), Term(image)], [Term(text), Term(text, -0.5)]):
-        assert kind_of(terms) is None
+        assert get_query_kind(terms) is None
         assert calibrated.find(terms).good is None
         with pytest.raises(QueryError, match="words alone or for pictures alone"):
-            calibrated.find(terms, SearchOptions(min_score=AUTO))
+            calibrated.find(terms, SearchOptions(min_score=AUTO_MIN_SCORE))
 
 
 def test_too_little_to_judge_by(opened: Library, photos: Path, model: Path) -> None:
     """Three pictures, and sentences that the model does not take: nothing is claimed."""
-    index(opened, photos, model)
+    index_folder(opened, photos, model)
     assert opened.find(Query("red")).good is None
     for query in (Query("red"), Query(None, photos / "red.jpg")):
         with pytest.raises(QueryError, match="too little"):
-            opened.find(query, SearchOptions(min_score=AUTO))
+            opened.find(query, SearchOptions(min_score=AUTO_MIN_SCORE))
 
 
-def test_no_good_match_on_the_command_line(run: Run, calibrated: Library) -> None:
+def test_no_good_match_on_the_command_line(run: RunCommand, calibrated: Library) -> None:
     """Nothing on stdout, a line on stderr, exit code 0; JSON says it too."""
     result = run("query", "teal", "--min-score", "auto")
     assert (result.exit_code, result.stdout) == (0, "")
@@ -185,7 +192,7 @@ def test_no_good_match_on_the_command_line(run: Run, calibrated: Library) -> Non
         assert run("query", "teal", "--min-score", wrong).exit_code == 2
 
 
-def test_sorted_by_date(calibrated: Library, run: Run) -> None:
+def test_sorted_by_date(calibrated: Library, run: RunCommand) -> None:
     """The hits are those found by score; the newest come first, undated ones last."""
     best = calibrated.search(Query("red"), SearchOptions(count=7))
     hits = calibrated.search(Query("red"), SearchOptions(count=7, sort="date"))
@@ -193,7 +200,7 @@ def test_sorted_by_date(calibrated: Library, run: Run) -> None:
     dates = [str(hit.taken_at) for hit in hits]
     assert dates == sorted(dates, reverse=True)
     undated = Hit("x", 1.0, "", width=1, height=1)
-    assert ranking.in_order([undated, *hits], "date")[-1] == undated
+    assert ranking.sort_hits([undated, *hits], "date")[-1] == undated
     lines = run("query", "red", "--sort", "date", "-k", 7, "--paths").stdout.split()
     assert lines == [hit.path for hit in hits]
 
@@ -201,10 +208,10 @@ def test_sorted_by_date(calibrated: Library, run: Run) -> None:
 def test_equal_scores_are_paged_by_age(opened: Library, tmp_path: Path, model: Path) -> None:
     """However many there are, whatever the size of a page."""
     for number in range(90):
-        draw(tmp_path / f"photos/{number:02}.png", "red")
+        save_picture(tmp_path / f"photos/{number:02}.png", "red")
         with (tmp_path / f"photos/{number:02}.png").open("ab") as file:
             file.write(bytes([number]))
-    index(opened, tmp_path / "photos", model)
+    index_folder(opened, tmp_path / "photos", model)
     for size in (1, 7, 50):
         pages = [
             opened.search(Query("red"), SearchOptions(count=size, offset=offset))
@@ -216,30 +223,32 @@ def test_equal_scores_are_paged_by_age(opened: Library, tmp_path: Path, model: P
 
 
 def test_the_api_takes_all_of_it(
-    photos: Path, tmp_path: Path, model: Path, fake_engines: Engines
+    photos: Path, tmp_path: Path, model: Path, fake_engines: FakeEngines
 ) -> None:
     """Filters, terms by text, picture and id, and messages that people can read."""
-    draw(photos / "yellow.jpg", "yellow")
+    save_picture(photos / "yellow.jpg", "yellow")
     with Library.open(tmp_path / "library", create=True, start=fake_engines) as opened:
-        index(opened, photos, model)
+        index_folder(opened, photos, model)
     with (
-        serving(tmp_path / "library", fake_engines) as url,
+        serve_library(tmp_path / "library", fake_engines) as url,
         httpx.Client(base_url=url, timeout=20) as client,
     ):
-        assert names(search(client, text="red", format="png")) == ["green.png"]
-        assert names(search(client, text="red", where="path like '%/below/%'")) == ["blue.jpg"]
-        assert names(search(client, text="red", min_size=1)) == []
-        assert names(search(client, text="red", camera="x*")) == []
-        added = search(client, terms=[{"text": "red"}, {"text": "lime"}])
-        assert names(added)[0] == "yellow.jpg"
+        assert hit_names(search_api(client, text="red", format="png")) == ["green.png"]
+        assert hit_names(search_api(client, text="red", where="path like '%/below/%'")) == [
+            "blue.jpg"
+        ]
+        assert hit_names(search_api(client, text="red", min_size=1)) == []
+        assert hit_names(search_api(client, text="red", camera="x*")) == []
+        added = search_api(client, terms=[{"text": "red"}, {"text": "lime"}])
+        assert hit_names(added)[0] == "yellow.jpg"
         assert added.json()["good_match"] is None
         yellow = added.json()["hits"][0]["id"]
         terms = [{"image_id": yellow}, {"text": "red", "weight": -0.9}]
-        assert names(search(client, terms=terms))[0] == "green.png"
+        assert hit_names(search_api(client, terms=terms))[0] == "green.png"
         form = {"terms": json.dumps([{"image": "a"}, {"image": "b", "weight": -0.9}])}
         files = {"a": (photos / "yellow.jpg").read_bytes(), "b": (photos / "red.jpg").read_bytes()}
-        assert names(client.post("/api/search", data=form, files=files))[0] == "green.png"
-        assert names(client.get(f"/api/similar/{yellow}", params={"format": "png"})) == [
+        assert hit_names(client.post("/api/search", data=form, files=files))[0] == "green.png"
+        assert hit_names(client.get(f"/api/similar/{yellow}", params={"format": "png"})) == [
             "green.png"
         ]
         for fields, status, message in (
@@ -252,7 +261,7 @@ def test_the_api_takes_all_of_it(
             ({"terms": "nonsense"}, 422, ""),
             ({"text": "red", "after": "yesterday"}, 422, "a date looks like 2023, 2023-06 or"),
         ):
-            answer = search(client, **fields)
+            answer = search_api(client, **fields)
             assert answer.status_code == status, answer.text
             assert message in answer.text
             assert "\\d" not in answer.text

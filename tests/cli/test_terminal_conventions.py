@@ -10,8 +10,8 @@ import sys
 from pathlib import Path
 
 import pytest
-from support.library import Run, in_library
-from support.processes import HEAVY, command
+from support.library import RunCommand, library_environment
+from support.processes import HEAVY_MODULES, slow_command
 
 from searchapp.cli import COMMANDS
 from searchapp.cli.bench import COMMANDS as BENCH
@@ -25,7 +25,7 @@ def shell(tmp_path: Path) -> dict[str, str]:
     program.write_text(f'#!/bin/sh\nexec "{sys.executable}" -m searchapp "$@"\n')
     program.chmod(0o755)
     path = os.pathsep.join([str(program.parent), os.environ["PATH"]])
-    return os.environ | in_library(tmp_path) | {"PATH": path}
+    return os.environ | library_environment(tmp_path) | {"PATH": path}
 
 
 def completed(shell: dict[str, str], kind: str, words: str) -> list[str]:
@@ -71,7 +71,7 @@ def test_zsh_and_fish_complete(shell: dict[str, str], kind: str) -> None:
 
 
 def test_collections_are_completed(
-    run: Run, photos: Path, model: Path, shell: dict[str, str]
+    run: RunCommand, photos: Path, model: Path, shell: dict[str, str]
 ) -> None:
     """By the library that is meant; where there is none, nothing is said."""
     words = "searchapp query --collection fa"
@@ -92,7 +92,7 @@ def test_completion_of_commands_is_quick() -> None:
             main()
         except SystemExit:
             pass
-        loaded = [n for n in {HEAVY!r} if n in sys.modules]
+        loaded = [n for n in {HEAVY_MODULES!r} if n in sys.modules]
         ours = {{n for n in sys.modules if n.startswith("searchapp.cli.")}}
         loaded += ours - {{"searchapp.cli.lazy_group"}}
         print(loaded, file=sys.stderr)
@@ -107,7 +107,7 @@ def test_completion_of_commands_is_quick() -> None:
 @pytest.mark.parametrize(
     "name", [*([n] for n in COMMANDS if n != "bench"), *(["bench", n] for n in BENCH)]
 )
-def test_every_help_ends_with_examples(run: Run, name: list[str]) -> None:
+def test_every_help_ends_with_examples(run: RunCommand, name: list[str]) -> None:
     """And they are of that command, with options that it has."""
     text = run(*name, "--help").stdout
     body, _, examples = text.partition("\nExamples:\n")
@@ -120,12 +120,12 @@ def test_every_help_ends_with_examples(run: Run, name: list[str]) -> None:
     assert "\b" not in text
 
 
-def test_help_tells_exit_codes(run: Run) -> None:
+def test_help_tells_exit_codes(run: RunCommand) -> None:
     """Once, where all commands are listed."""
     assert "130" in run("--help").stdout
 
 
-def test_failures_for_xargs(run: Run, photos: Path, model: Path) -> None:
+def test_failures_for_xargs(run: RunCommand, photos: Path, model: Path) -> None:
     """Paths alone, ended by a line break or a null byte, whatever bytes are in them."""
     odd = os.fsdecode(b"a\nb\xff.jpg")
     (photos / odd).touch()
@@ -137,7 +137,7 @@ def test_failures_for_xargs(run: Run, photos: Path, model: Path) -> None:
 
 
 def test_other_languages_change_no_json(
-    run: Run, photos: Path, model: Path, shell: dict[str, str]
+    run: RunCommand, photos: Path, model: Path, shell: dict[str, str]
 ) -> None:
     """Numbers and times in JSON are the same whatever the locale."""
     run("index", photos, "--model", model)
@@ -160,9 +160,9 @@ def test_no_colours_where_none_are_wanted(
     import pty
 
     parent, child = pty.openpty()
-    environment = os.environ | in_library(tmp_path) | variables
+    environment = os.environ | library_environment(tmp_path) | variables
     process = subprocess.Popen(
-        command("index", photos, "--model", model, seconds=0),
+        slow_command("index", photos, "--model", model, seconds_per_picture=0),
         stderr=child,
         stdout=child,
         env=environment,
@@ -189,13 +189,15 @@ def test_no_colours_where_none_are_wanted(
 
 def test_head_ends_a_list_quietly(tmp_path: Path, photos: Path, model: Path) -> None:
     """`searchapp ... | head -1` prints a line and nothing on stderr."""
-    environment = os.environ | in_library(tmp_path)
+    environment = os.environ | library_environment(tmp_path)
     subprocess.run(
-        command("index", photos, "--model", model, seconds=0), env=environment, check=True
+        slow_command("index", photos, "--model", model, seconds_per_picture=0),
+        env=environment,
+        check=True,
     )
     for arguments in (["query", "red", "--json"], ["--help"]):
         first = subprocess.Popen(
-            command(*arguments, seconds=0),
+            slow_command(*arguments, seconds_per_picture=0),
             env=environment,
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
@@ -210,9 +212,11 @@ def test_head_ends_a_list_quietly(tmp_path: Path, photos: Path, model: Path) -> 
 
 def test_ctrl_c_is_clean(tmp_path: Path, photos: Path, model: Path) -> None:
     """While the engine works: one line, and 130."""
-    environment = os.environ | in_library(tmp_path) | {"SEARCHAPP_MODEL": str(model)}
-    subprocess.run(command("index", photos, seconds=0), env=environment, check=True)
-    slow = command("query", "red")
+    environment = os.environ | library_environment(tmp_path) | {"SEARCHAPP_MODEL": str(model)}
+    subprocess.run(
+        slow_command("index", photos, seconds_per_picture=0), env=environment, check=True
+    )
+    slow = slow_command("query", "red")
     slow[2] = slow[2].replace("time.sleep(", "print('now', flush=True); time.sleep(30 + ")
     process = subprocess.Popen(
         slow, env=environment, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True

@@ -19,7 +19,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 from PIL import Image, ImageDraw
-from support.library import Run
+from support.library import RunCommand
 from support.paths import ROOT
 
 from searchapp.cli.terminal_picture import UPPER_HALF, encode_picture, encode_table
@@ -237,7 +237,7 @@ def test_a_terminal_is_asked(answer: bytes, protocol: str) -> None:
     os.close(child)
 
 
-def test_query_draws_where_it_can(run: Run, photos: Path, model: Path) -> None:
+def test_query_draws_where_it_can(run: RunCommand, photos: Path, model: Path) -> None:
     """In a pipe nothing is drawn unless it is asked for; the question is not taken for a way."""
     run("index", photos, "--model", model)
     result = run("query", "--preview", "red", "-k", 1)

@@ -8,13 +8,13 @@ import sys
 from pathlib import Path
 
 import pytest
-from support.library import Engines, Run
+from support.library import FakeEngines, RunCommand
 from support.paths import ROOT
-from support.pictures import draw
-from support.written import exif, jpeg
+from support.pictures import save_picture
+from support.written import make_exif, make_jpeg
 
 from searchapp import engines, models
-from searchapp.catalog.filters.where_condition import COLUMNS
+from searchapp.catalog.filters.where_condition import PHOTOS_COLUMNS
 
 README = (ROOT / "README.md").read_text(encoding="utf-8")
 
@@ -28,16 +28,16 @@ COMMANDS = [line for block in blocks("sh") for line in block.splitlines()]
 
 @pytest.fixture
 def home(
-    tmp_path: Path, model: Path, monkeypatch: pytest.MonkeyPatch, fake_engines: Engines
+    tmp_path: Path, model: Path, monkeypatch: pytest.MonkeyPatch, fake_engines: FakeEngines
 ) -> Path:
     """A home folder with pictures, and a fake engine for the model that ships."""
     for name, colour in (("boat.jpg", "red"), ("2021/sheep.jpg", "white"), ("sea.png", "blue")):
-        draw(tmp_path / "Pictures" / name, colour)
+        save_picture(tmp_path / "Pictures" / name, colour)
     captions = [{"file": "boat.jpg", "captions": ["a red boat"]}]
     (tmp_path / "captions.json").write_text(json.dumps(captions))
     monkeypatch.setenv("HOME", str(tmp_path))
     monkeypatch.chdir(tmp_path)
-    monkeypatch.setattr(models.starter, "find", lambda: model)
+    monkeypatch.setattr(models.starter, "find_starter", lambda: model)
     monkeypatch.setattr(engines, "start_engine", fake_engines)
     picture = tmp_path / "Pictures/boat.jpg"
     monkeypatch.setattr("searchapp.files.fetch_url._download", lambda url: picture.read_bytes())
@@ -50,7 +50,7 @@ def test_there_are_commands_to_try() -> None:
     assert all(command.startswith("searchapp ") for command in COMMANDS)
 
 
-def test_every_command_works(run: Run, home: Path) -> None:
+def test_every_command_works(run: RunCommand, home: Path) -> None:
     """In the order of the README, each ends with 0 and says something."""
     for command in COMMANDS:
         _, *arguments = shlex.split(command.split(" | ")[0])
@@ -60,9 +60,9 @@ def test_every_command_works(run: Run, home: Path) -> None:
     assert (home / "found.html").exists()
 
 
-def test_other_programs_can_ask_the_view(run: Run, home: Path) -> None:
+def test_other_programs_can_ask_the_view(run: RunCommand, home: Path) -> None:
     """The example with sqlite-utils runs as it stands there, and its columns are the view's."""
-    (home / "Pictures/boat.jpg").write_bytes(jpeg(exif=exif(model="X", rating=5)))
+    (home / "Pictures/boat.jpg").write_bytes(make_jpeg(exif=make_exif(model="X", rating=5)))
     run("index", home / "Pictures", "--model", "starter")
     (line,) = [
         line for block in blocks("console") for line in block.splitlines() if "sqlite-utils" in line
@@ -74,7 +74,7 @@ def test_other_programs_can_ask_the_view(run: Run, home: Path) -> None:
     )
     assert json.loads(done.stdout) == [{"camera": "X", "count(*)": 1}]
     told = README.split("any SQL condition over the view")[1].split("What a file does not say")[0]
-    assert set(re.findall(r"`([a-z0-9_]+)`", told)) >= set(COLUMNS)
+    assert set(re.findall(r"`([a-z0-9_]+)`", told)) >= set(PHOTOS_COLUMNS)
 
 
 def test_the_python_example_works(home: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -114,5 +114,5 @@ def test_the_model_file_works(tmp_path: Path) -> None:
     (example,) = blocks("toml")
     file = tmp_path / "my-model.toml"
     file.write_text(example)
-    spec = models.resolve(str(file))
+    spec = models.resolve_model(str(file))
     assert (spec.dimensions, spec.modalities) == (512, ("text", "image"))

@@ -17,19 +17,27 @@ import numpy as np
 import pytest
 from PIL import Image
 from support import near
-from support.browser import CHROMIUM, needs_chromium
+from support.browser import CHROMIUM_PATH, needs_chromium
 from support.fakes import FakeEngine
-from support.library import Engines, Run, index, write_model
-from support.pictures import draw
-from support.written import xmp
+from support.library import FakeEngines, RunCommand, index_folder, write_fake_clip
+from support.pictures import save_picture
+from support.written import make_xmp
 
 from searchapp.duplicates import fingerprint, group_pairs, move_script
-from searchapp.duplicates.candidates import by_hash
+from searchapp.duplicates.candidates import find_pairs_by_hash
 from searchapp.errors import LibraryError
-from searchapp.files.lock import writer_lock
+from searchapp.files.lock import hold_writer_lock
 from searchapp.library import Library
 from searchapp.pages.duplicates_review import write_review
-from searchapp.types import Copy, DuplicateOptions, Duplicates, Failed, Found, Group, Progress
+from searchapp.types import (
+    DuplicateFile,
+    DuplicateGroup,
+    DuplicateOptions,
+    Duplicates,
+    DuplicatesFound,
+    FileFailed,
+    Progress,
+)
 
 SCENES = 15
 BAR = 0.98  # of the changed pictures, that are found
@@ -37,7 +45,7 @@ BAR = 0.98  # of the changed pictures, that are found
 
 def found(library: Library, **options: object) -> Duplicates:
     *_, last = library.duplicates(DuplicateOptions(**options))  # type: ignore[arg-type]
-    assert isinstance(last, Found)
+    assert isinstance(last, DuplicatesFound)
     return last.duplicates
 
 
@@ -45,7 +53,7 @@ def listed(folder: Path) -> list[str]:
     return [file.name for file in folder.iterdir()]
 
 
-def names(group: Group) -> tuple[str, dict[str, str | None]]:
+def names(group: DuplicateGroup) -> tuple[str, dict[str, str | None]]:
     """Return the name of the file to keep, and of the others with how sure they are."""
     others = {Path(copy.path).name: copy.certainty for copy in group.others}
     return Path(group.keeper.path).name, others
@@ -56,15 +64,17 @@ def changed(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Duplicat
     """What is found among scenes, changed copies of each, and other moments of the same scenes."""
     folder = tmp_path_factory.mktemp("changed")
     for number in range(SCENES):
-        scene = near.scene(number, 0.5)
-        original = near.write_original(near.render(scene), folder / f"p/original/{number}.jpg")
+        scene = near.make_scene(number, 0.5)
+        original = near.write_original(
+            near.render_scene(scene), folder / f"p/original/{number}.jpg"
+        )
         for change in near.CHANGES:
-            near.write_changed(original, change, folder / "p")
-        moment = near.other_moment(scene, number)
-        near.write_original(near.render(moment), folder / f"p/moment/{number}.jpg")
-    model = write_model(folder / "fake-clip")
+            near.write_changed_copy(original, change, folder / "p")
+        moment = near.make_other_moment(scene, number)
+        near.write_original(near.render_scene(moment), folder / f"p/moment/{number}.jpg")
+    model = write_fake_clip(folder / "fake-clip")
     with Library.open(folder / "library", create=True, start=FakeEngine) as library:
-        index(library, folder / "p", model)
+        index_folder(library, folder / "p", model)
         yield found(library), folder / "p"
 
 
@@ -77,14 +87,14 @@ def test_changed_copies_are_found(changed: tuple[Duplicates, Path]) -> None:
         for copy in (group.keeper, *group.others)
     }
     for change in near.CHANGES:
-        files = [file.relative_to(folder) for file in near.folder_of(change, folder).iterdir()]
+        files = [file.relative_to(folder) for file in near.change_folder(change, folder).iterdir()]
         assert len(files) == SCENES
         missed = [
             file
             for file in files
             if group_of.get(file, -1) != group_of.get(Path(f"original/{file.stem}.jpg"), -2)
         ]
-        bar = BAR if change not in near.HARD else 0.8
+        bar = BAR if change not in near.HARD_CHANGES else 0.8
         assert len(missed) <= (1 - bar) * SCENES, missed
 
 
@@ -121,18 +131,18 @@ def album(tmp_path: Path) -> Path:
     folder = tmp_path / "album"
     exif = Image.Exif()
     exif.get_ifd(0x8769)[0x9003] = "2023:06:17 12:00:00"
-    image = near.render(near.scene(1))
+    image = near.render_scene(near.make_scene(1))
     folder.mkdir()
     image.save(folder / "boat.jpg", quality=90, exif=exif)
     (folder / "boat (1).jpg").write_bytes((folder / "boat.jpg").read_bytes())
     image.resize((300, 300)).save(folder / "boat-small.jpg")
-    near.render(near.scene(2)).save(folder / "other.jpg")
+    near.render_scene(near.make_scene(2)).save(folder / "other.jpg")
     return folder
 
 
 def test_the_one_to_keep_is_told_with_the_reason(opened: Library, album: Path, model: Path) -> None:
     """Most pixels win; of the same bytes the name without a mark."""
-    index(opened, album, model)
+    index_folder(opened, album, model)
     duplicates = found(opened)
     (group,) = duplicates.groups
     assert names(group) == ("boat.jpg", {"boat (1).jpg": "bytes", "boat-small.jpg": "near"})
@@ -146,15 +156,15 @@ def test_the_one_to_keep_is_told_with_the_reason(opened: Library, album: Path, m
 
 def test_what_was_read_is_kept(opened: Library, album: Path, model: Path) -> None:
     """A second search reads nothing; what was interrupted goes on; another picture is read."""
-    index(opened, album, model)
+    index_folder(opened, album, model)
     events = opened.duplicates()
     assert isinstance(next(events), Progress)
     events.close()
     read = [event for event in opened.duplicates() if isinstance(event, Progress)]
     assert len(read) < 3 + 2  # three pictures, two of which may hold the same pixels
     assert not any(isinstance(event, Progress) for event in opened.duplicates())
-    near.render(near.scene(3)).save(album / "new.jpg")
-    index(opened, album, model)
+    near.render_scene(near.make_scene(3)).save(album / "new.jpg")
+    index_folder(opened, album, model)
     assert sum(isinstance(event, Progress) for event in opened.duplicates()) == 1
 
 
@@ -162,14 +172,14 @@ def test_a_file_that_is_no_more_as_it_was_is_left_out(
     opened: Library, album: Path, model: Path
 ) -> None:
     """It is told, and the rest is compared."""
-    index(opened, album, model)
-    draw(album / "other.jpg", "red")
+    index_folder(opened, album, model)
+    save_picture(album / "other.jpg", "red")
     events = list(opened.duplicates())
-    (failed,) = [event.failure for event in events if isinstance(event, Failed)]
+    (failed,) = [event.failure for event in events if isinstance(event, FileFailed)]
     assert failed.path == str(album / "other.jpg")
     assert "changed since it was indexed" in failed.message
     last = events[-1]
-    assert isinstance(last, Found)
+    assert isinstance(last, DuplicatesFound)
     assert (last.duplicates.failed, len(last.duplicates.groups)) == (1, 1)
 
 
@@ -177,10 +187,10 @@ def test_one_file_by_two_names_is_no_duplicate(
     opened: Library, tmp_path: Path, model: Path
 ) -> None:
     """To move one of two names away may move the picture away."""
-    file = draw(tmp_path / "p/red.jpg")
+    file = save_picture(tmp_path / "p/red.jpg")
     os.link(file, file.with_name("same.jpg"))
     (tmp_path / "p/link.jpg").symlink_to(file)
-    index(opened, tmp_path / "p", model)
+    index_folder(opened, tmp_path / "p", model)
     assert found(opened).groups == ()
 
 
@@ -189,10 +199,10 @@ def test_plain_pictures_are_the_same_only_by_their_pixels(
 ) -> None:
     """A white page says nothing that could be compared."""
     folder = tmp_path / "p"
-    draw(folder / "white.png", "#fefefe")
-    draw(folder / "copy.bmp", "#fefefe")
-    draw(folder / "other.png", "#fdfdfd")
-    index(opened, folder, model)
+    save_picture(folder / "white.png", "#fefefe")
+    save_picture(folder / "copy.bmp", "#fefefe")
+    save_picture(folder / "other.png", "#fdfdfd")
+    index_folder(opened, folder, model)
     (group,) = found(opened).groups
     assert names(group)[1].popitem()[1] == "pixels"
     assert Path(group.keeper.path).stem != "other"
@@ -202,7 +212,7 @@ def test_a_folder_and_other_filters_limit_it(opened: Library, album: Path, model
     """Only what fulfils them is compared, and only files below the folder count."""
     (album / "below").mkdir()
     shutil.move(album / "boat-small.jpg", album / "below")
-    index(opened, album, model)
+    index_folder(opened, album, model)
     assert found(opened, folder=album / "below").groups == ()
     assert len(found(opened, folder=album).groups) == 1
     (group,) = found(opened, after="2023", taken=True).groups
@@ -213,14 +223,14 @@ def test_bursts_of_one_camera_are_no_duplicates(
     opened: Library, tmp_path: Path, model: Path
 ) -> None:
     """Two moments by the same camera's clock are two pictures, and look-alikes if asked for."""
-    folder, image = tmp_path / "p", near.render(near.scene(1))
+    folder, image = tmp_path / "p", near.render_scene(near.make_scene(1))
     folder.mkdir()
     for second, quality in ((1, 90), (2, 85)):
         exif = Image.Exif()
         exif[0x0110] = "Q4"
         exif.get_ifd(0x8769)[0x9003] = f"2023:06:17 12:00:0{second}"
         image.save(folder / f"{second}.jpg", quality=quality, exif=exif)
-    index(opened, folder, model)
+    index_folder(opened, folder, model)
     duplicates = found(opened, similar=True)
     assert duplicates.groups == ()
     (group,) = duplicates.similar
@@ -237,7 +247,7 @@ def test_groups_do_not_chain() -> None:
         asked.append(pairs)
         return {}
 
-    groups = list(group_pairs.around(same, int, compare))
+    groups = list(group_pairs.group_around_best(same, int, compare))
     assert [(keeper, list(others)) for keeper, others in groups] == [(1, [2]), (3, [4])]
     assert asked == [[(1, 3)]], "what is like 3 alone need not be compared with 1"
 
@@ -251,7 +261,7 @@ def test_groups_reach_what_is_the_same_as_their_own() -> None:
         asked.extend(pairs)
         return {pair: "" for pair in pairs if pair[1] - pair[0] <= 3}
 
-    groups = list(group_pairs.around(chain, int, compare))
+    groups = list(group_pairs.group_around_best(chain, int, compare))
     assert groups[0] == (0, {1: "", 2: "", 3: ""})
     assert [keeper for keeper, _ in groups] == list(range(0, 600, 4))
     assert len(asked) <= 600
@@ -259,20 +269,24 @@ def test_groups_reach_what_is_the_same_as_their_own() -> None:
 
 def test_a_hash_is_turned_as_the_picture_is() -> None:
     """Bit for bit, in all eight ways; so turned pictures are found by one hash each."""
-    luma = np.random.default_rng(0).normal(size=(40, fingerprint.SIDE, fingerprint.SIDE))
+    luma = np.random.default_rng(0).normal(
+        size=(40, fingerprint.COPY_SIDE_PX, fingerprint.COPY_SIDE_PX)
+    )
     luma = luma.astype(np.float32)
-    hashes = fingerprint.hashes(fingerprint.coefficients(luma))
+    hashes = fingerprint.compute_hashes(fingerprint.compute_coefficients(luma))
     for number in range(8):
-        turned = fingerprint.hashes(fingerprint.coefficients(fingerprint.turn(luma, number)))
-        assert (fingerprint.turned(hashes, number) == turned).all()
-        pairs = by_hash(np.concatenate([hashes, turned]))
+        turned = fingerprint.compute_hashes(
+            fingerprint.compute_coefficients(fingerprint.turn_arrays(luma, number))
+        )
+        assert (fingerprint.turn_hashes(hashes, number) == turned).all()
+        pairs = find_pairs_by_hash(np.concatenate([hashes, turned]))
         assert {(n, n + 40) for n in range(40)} <= set(map(tuple, pairs.tolist()))
 
 
 def test_another_process_writes(opened: Library, album: Path, model: Path) -> None:
     """Where there is something to read, the one that writes is named."""
-    index(opened, album, model)
-    with writer_lock(opened.folder, "searchapp index"):
+    index_folder(opened, album, model)
+    with hold_writer_lock(opened.folder, "searchapp index"):
         errors = list[BaseException]()
 
         def look() -> None:
@@ -294,8 +308,8 @@ ODD = ("plain.jpg", "it's.jpg", "a\nb.jpg", "$(touch pwned) `x`.jpg", "-rf.jpg",
        os.fsdecode(b"caf\xe9's\n.jpg"), "end\n")  # fmt: skip
 
 
-def copy_of(path: Path, size: int) -> Copy:
-    return Copy(str(path), size, 1, 1, "JPEG", None, "", "", 1, "near", "")
+def copy_of(path: Path, size: int) -> DuplicateFile:
+    return DuplicateFile(str(path), size, 1, 1, "JPEG", None, "", "", 1, "near", "")
 
 
 @pytest.fixture
@@ -306,8 +320,8 @@ def moving(tmp_path: Path) -> tuple[Path, Path]:
     for name in (*ODD, "keep.jpg"):
         (folder / name).write_bytes(b"12345")
     keeper = copy_of(folder / "keep.jpg", 5)
-    group = Group(keeper, "why\nnot", tuple(copy_of(folder / name, 5) for name in ODD))
-    move_script.write(tmp_path / "move.sh", [group])
+    group = DuplicateGroup(keeper, "why\nnot", tuple(copy_of(folder / name, 5) for name in ODD))
+    move_script.write_script(tmp_path / "move.sh", [group])
     return tmp_path / "move.sh", folder
 
 
@@ -377,11 +391,11 @@ def test_the_script_needs_a_place(moving: tuple[Path, Path]) -> None:
 
 
 def test_the_command_lists_writes_and_touches_nothing(
-    run: Run, album: Path, model: Path, tmp_path: Path, fake_engines: Engines
+    run: RunCommand, album: Path, model: Path, tmp_path: Path, fake_engines: FakeEngines
 ) -> None:
     """A list, JSON, a page and a script; every file stays as it is, and no engine starts."""
     run("index", album, "--model", model)
-    started = len(fake_engines.started)
+    started = len(fake_engines.started_engines)
     before = {file: file.stat().st_mtime_ns for file in album.iterdir()}
     result = run("duplicates")
     assert result.exit_code == 0
@@ -403,10 +417,10 @@ def test_the_command_lists_writes_and_touches_nothing(
     assert "https://" not in page
     assert subprocess.run(["sh", "-n", tmp_path / "move.sh"], check=False).returncode == 0
     assert {file: file.stat().st_mtime_ns for file in album.iterdir()} == before
-    assert len(fake_engines.started) == started
+    assert len(fake_engines.started_engines) == started
 
 
-def test_none_are_found(run: Run, photos: Path, model: Path) -> None:
+def test_none_are_found(run: RunCommand, photos: Path, model: Path) -> None:
     """It is said, with the exit status 0; an empty library is an error."""
     assert run("duplicates").exit_code == 1
     run("index", photos, "--model", model)
@@ -420,10 +434,10 @@ def test_none_are_found(run: Run, photos: Path, model: Path) -> None:
 
 def test_each_file_has_its_own_picture_on_the_page(tmp_path: Path) -> None:
     """Whatever cannot be read in between, and among look-alikes, too."""
-    files = [draw(tmp_path / f"{colour}.png", colour) for colour in ("red", "lime", "blue")]
+    files = [save_picture(tmp_path / f"{colour}.png", colour) for colour in ("red", "lime", "blue")]
     red, lime, blue = (copy_of(file, 5) for file in files)
-    groups = (Group(red, "", (copy_of(tmp_path / "none.png", 5), lime)),)
-    write_review(tmp_path / "x.html", Duplicates(groups, (Group(blue, "", ()),), 4, 0))
+    groups = (DuplicateGroup(red, "", (copy_of(tmp_path / "none.png", 5), lime)),)
+    write_review(tmp_path / "x.html", Duplicates(groups, (DuplicateGroup(blue, "", ()),), 4, 0))
     page = (tmp_path / "x.html").read_text()
     looks = re.findall(r'<button class="toggle"[^>]*><(?:img src="data:[^,]*,([^"]*)|span)', page)
     colours = [
@@ -440,13 +454,13 @@ def test_the_page_lets_a_person_choose(opened: Library, album: Path, model: Path
     sync_api = pytest.importorskip("playwright.sync_api", reason="playwright is not installed")
     odd = album / "it's <b>\n`x`.jpg"
     (album / "boat (1).jpg").rename(odd)
-    (album / "boat.jpg.xmp").write_bytes(xmp())
-    index(opened, album, model)
+    (album / "boat.jpg.xmp").write_bytes(make_xmp())
+    index_folder(opened, album, model)
     page_file, away = album.parent / "review.html", album.parent / "away"
     write_review(page_file, found(opened))
     complaints: list[str] = []
     with sync_api.sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=CHROMIUM, args=["--no-sandbox"])
+        browser = playwright.chromium.launch(executable_path=CHROMIUM_PATH, args=["--no-sandbox"])
         page = browser.new_page(viewport={"width": 390, "height": 844})
         page.on("console", lambda it: complaints.append(it.text))
         page.on("pageerror", lambda error: complaints.append(str(error)))

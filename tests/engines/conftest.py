@@ -7,19 +7,19 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from support.vllm_server import Server
+from support.vllm_server import FakeVllmServer
 
-from searchapp.models import ModelSpec, resolve
+from searchapp.models import ModelSpec, resolve_model
 
 
 @pytest.fixture
 def spec(model: Path) -> ModelSpec:
-    return resolve(str(model))
+    return resolve_model(str(model))
 
 
 @pytest.fixture
-def server(spec: ModelSpec) -> Iterator[Server]:
-    server = Server(spec)
+def server(spec: ModelSpec) -> Iterator[FakeVllmServer]:
+    server = FakeVllmServer(spec)
     thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01})
     thread.start()
     yield server

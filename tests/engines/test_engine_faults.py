@@ -13,21 +13,21 @@ from typing import Any
 import numpy as np
 import pytest
 from support.fakes import FakeEngine
-from support.library import in_library, index
+from support.library import index_folder, library_environment
 from support.paths import TESTS
-from support.pictures import draw
-from support.vllm_server import Server, drop, hang, status
+from support.pictures import save_picture
+from support.vllm_server import FakeVllmServer, drop_connection, hang_request, make_status_fault
 
 from searchapp.engines import EngineInput, Refusal
 from searchapp.engines.base import Vector
-from searchapp.engines.http_requests import Patience
+from searchapp.engines.http_requests import RetryPolicy
 from searchapp.engines.remote import RemoteEngine
 from searchapp.errors import EngineError
 from searchapp.library import Library
 from searchapp.search import good_match
-from searchapp.types import Finished, IndexOptions
+from searchapp.types import IndexOptions, RunFinished
 
-HASTY = Patience(total=0.4, first=0.02, longest=0.05, answer=1.5)
+HASTY = RetryPolicy(total_s=0.4, first_pause_s=0.02, max_pause_s=0.05, answer_timeout_s=1.5)
 DIMENSIONS = FakeEngine.DIMENSIONS
 FILES = 24
 BAD = {
@@ -44,13 +44,15 @@ BAD = {
 @pytest.fixture(autouse=True)
 def no_calibration(monkeypatch: pytest.MonkeyPatch) -> None:
     """Hundreds of sentences, each refused, are for other tests."""
-    monkeypatch.setattr(good_match, "SENTENCES", ())
+    monkeypatch.setattr(good_match, "CALIBRATION_SENTENCES", ())
 
 
 @pytest.fixture
 def many(tmp_path: Path) -> Path:
     for number in range(FILES):
-        draw(tmp_path / f"photos/{number:02}.png", f"#{number * 10:02x}80{255 - number * 9:02x}")
+        save_picture(
+            tmp_path / f"photos/{number:02}.png", f"#{number * 10:02x}80{255 - number * 9:02x}"
+        )
     return tmp_path / "photos"
 
 
@@ -63,8 +65,8 @@ def kept(library: Path) -> int:
         assert vector.shape == (DIMENSIONS,)
         assert np.linalg.norm(vector) == pytest.approx(1, abs=0.01)
     with Library.open(library, start=FakeEngine) as opened:
-        (collection,) = opened._catalog.collections()
-        assert sorted(opened._indexes.current(collection).ids.tolist()) == sorted(stored)
+        (collection,) = opened._catalog.list_collections()
+        assert sorted(opened._indexes.open_index(collection).ids.tolist()) == sorted(stored)
     return len(stored)
 
 
@@ -87,7 +89,7 @@ def test_no_engine_brings_a_bad_vector_in(
     engine = type("Bad", (Promising,), {"bad": bad})
     with Library.open(tmp_path / "library", create=True, start=engine) as library:
         *_, last = library.index([many], IndexOptions(str(model), batch_size=8))
-        assert isinstance(last, Finished)
+        assert isinstance(last, RunFinished)
         assert (last.summary.added, last.summary.failed) == (FILES - 6, 6)
         reasons = {failure.message for failure in library.failures()}
         assert reasons == {"the engine gave no vector of length one"}
@@ -116,7 +118,12 @@ def with_vector(values: list[float]) -> Callable[[dict[str, Any]], Any]:
     return change
 
 
-TROUBLES: dict[str, Any] = {"gone": drop, "hangs": hang, "500": status(500), "busy": status(429)}
+TROUBLES: dict[str, Any] = {
+    "gone": drop_connection,
+    "hangs": hang_request,
+    "500": make_status_fault(500),
+    "busy": make_status_fault(429),
+}
 ANSWERS: dict[str, Callable[[dict[str, Any]], Any]] = {
     "html": lambda answer: b"<html>busy</html>",
     "fewer": lambda answer: answer | {"data": answer["data"][1:]},
@@ -128,16 +135,16 @@ ANSWERS: dict[str, Callable[[dict[str, Any]], Any]] = {
 @pytest.mark.parametrize("calls", [1, 4])
 @pytest.mark.parametrize("trouble", [*TROUBLES, *ANSWERS])
 def test_a_server_that_fails_in_a_run(
-    server: Server, tmp_path: Path, model: Path, many: Path, trouble: str, calls: int
+    server: FakeVllmServer, tmp_path: Path, model: Path, many: Path, trouble: str, calls: int
 ) -> None:
     """It stops, answers garbage, or vectors that are none: what was saved stays, and is sound."""
 
     def start(spec: Any) -> RemoteEngine:
-        engine = RemoteEngine(spec, server.url, patience=HASTY)
+        engine = RemoteEngine(spec, server.url, retry_policy=HASTY)
         if trouble in TROUBLES:
-            server.troubles.extend([None] * calls + [TROUBLES[trouble]] * 500)  # type: ignore[list-item]
+            server.faults.extend([None] * calls + [TROUBLES[trouble]] * 500)  # type: ignore[list-item]
         elif trouble in ANSWERS:
-            server.change = after(calls, ANSWERS[trouble])
+            server.change_answer = after(calls, ANSWERS[trouble])
         return engine
 
     options = IndexOptions(str(model), batch_size=4)
@@ -154,14 +161,14 @@ def test_a_server_that_fails_in_a_run(
             assert failed > 0
     saved = kept(tmp_path / "library")
     assert saved == (FILES - failed if failed else 4 * calls)
-    server.troubles.clear()
-    server.change = lambda answer: answer
-    server.seen.clear()
+    server.faults.clear()
+    server.change_answer = lambda answer: answer
+    server.request_bodies.clear()
     options = IndexOptions(str(model), batch_size=4, retry_failed=True)
-    well = RemoteEngine(server.fake.spec, server.url)
+    well = RemoteEngine(server.fake_engine.spec, server.url)
     with Library.open(tmp_path / "library", start=lambda spec: well) as library:
         *_, last = library.index([many], options)
-        assert isinstance(last, Finished)
+        assert isinstance(last, RunFinished)
         assert (last.summary.added, last.summary.failed) == (FILES - saved, 0)
     assert kept(tmp_path / "library") == FILES
     print(f"{trouble} after {calls}: {saved} kept, then {FILES}; lost 0, wrong 0, hung 0")
@@ -180,7 +187,7 @@ class Hanging(FakeEngine):
         return super().embed(inputs)
 
 engines.start_engine = lambda spec, **_: Hanging(spec)
-watchdog.SECONDS = 1.5
+watchdog.HANG_TIMEOUT_S = 1.5
 main()
 """
 
@@ -188,8 +195,8 @@ main()
 def test_an_engine_of_this_process_that_hangs_ends_the_command(tmp_path: Path, model: Path) -> None:
     """In one line; what was embedded is saved, and the next run goes on from there."""
     for mark in range(16):
-        draw(tmp_path / f"photos/{mark:02}.png", "red", mark=mark + 1)
-    environment = os.environ | in_library(tmp_path) | {"PYTHONPATH": str(TESTS)}
+        save_picture(tmp_path / f"photos/{mark:02}.png", "red", mark=mark + 1)
+    environment = os.environ | library_environment(tmp_path) | {"PYTHONPATH": str(TESTS)}
     arguments = ["index", str(tmp_path / "photos"), "--model", str(model), "--batch-size", "4"]
     begun = time.monotonic()
     ran = subprocess.run(
@@ -204,4 +211,4 @@ def test_an_engine_of_this_process_that_hangs_ends_the_command(tmp_path: Path, m
     assert "Traceback" not in ran.stderr
     with Library.open(tmp_path / "library", start=FakeEngine) as library:
         assert library.info().collections[0].images == 8
-        assert index(library, tmp_path / "photos", model).added == 8
+        assert index_folder(library, tmp_path / "photos", model).added == 8

@@ -5,13 +5,13 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
-from support.library import in_library
+from support.library import library_environment
 from support.paths import ROOT
-from support.preload import built, needs_preload, preloaded
-from support.processes import python
+from support.preload import build_faults, needs_preload, run_preloaded
+from support.processes import run_python
 
 from searchapp.errors import ModelError
-from searchapp.models import hub, resolve
+from searchapp.models import hub, resolve_model
 
 PHOTOS = ROOT / "data" / "photos"
 ABROAD = """
@@ -35,14 +35,14 @@ socket.create_connection(("localhost", here.getsockname()[1]), timeout=5)
 
 @pytest.fixture(scope="module")
 def watch(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return built(tmp_path_factory.mktemp("watch"))
+    return build_faults(tmp_path_factory.mktemp("watch"))
 
 
 @needs_preload
 def test_the_watch_sees_what_leaves(watch: Path, tmp_path: Path) -> None:
     """Names, addresses of both kinds, and packets are refused and noted; this machine is not."""
     calls = tmp_path / "calls"
-    ran = preloaded(watch, "-c", ABROAD, FAULTS_CALLS=str(calls))
+    ran = run_preloaded(watch, "-c", ABROAD, FAULTS_CALLS=str(calls))
     assert ran.returncode == 0, ran.stdout + ran.stderr
     assert calls.read_text().splitlines() == [
         "getaddrinfo stats.vllm.ai",
@@ -59,14 +59,14 @@ def test_the_hub_hears_nothing_about_us() -> None:
             import contextlib, os
             os.environ["HF_HUB_OFFLINE"] = "1"
             from searchapp.errors import ModelError
-            from searchapp.models import hub, resolve
-            spec = resolve("clip-vit-b-32")
+            from searchapp.models import hub, resolve_model
+            spec = resolve_model("clip-vit-b-32")
             with contextlib.suppress(ModelError):
                 {first}
             from huggingface_hub import constants
             print(constants.HF_HUB_DISABLE_TELEMETRY)
         """
-        assert python(code).stdout == "True\n"
+        assert run_python(code).stdout == "True\n"
 
 
 @needs_preload
@@ -79,7 +79,10 @@ def test_index_and_query_reach_nobody(
     for name in ("VLLM_NO_USAGE_STATS", "DO_NOT_TRACK", "HF_HUB_OFFLINE", "TRANSFORMERS_OFFLINE"):
         monkeypatch.delenv(name, raising=False)
     calls = tmp_path / "calls"
-    variables = in_library(tmp_path) | {"FAULTS_CALLS": str(calls), "HOME": str(tmp_path / "home")}
+    variables = library_environment(tmp_path) | {
+        "FAULTS_CALLS": str(calls),
+        "HOME": str(tmp_path / "home"),
+    }
     del variables["SEARCHAPP_NO_DAEMON"]
     (tmp_path / "home").mkdir()
     try:
@@ -87,11 +90,11 @@ def test_index_and_query_reach_nobody(
             ["index", PHOTOS, "--model", "starter", "--limit", "6"],
             ["query", "a dog", "--paths", "--keep-alive", "1"],
         ):
-            ran = preloaded(watch, "-m", "searchapp", *arguments, **variables)
+            ran = run_preloaded(watch, "-m", "searchapp", *arguments, **variables)
             assert ran.returncode == 0, ran.stderr
         assert len(ran.stdout.splitlines()) == 6
     finally:
-        preloaded(watch, "-m", "searchapp", "stop", **variables)
+        run_preloaded(watch, "-m", "searchapp", "stop", **variables)
     assert not calls.exists(), calls.read_text()
     print("index and query with vLLM: 0 connections left the machine")
 
@@ -118,19 +121,19 @@ def test_a_model_that_was_downloaded_asks_the_hub_nothing(
         raise OSError("the network is gone")
 
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
-    monkeypatch.setattr(hub, "_hub_answers", lambda: asked.append("answers?") or True)
+    monkeypatch.setattr(hub, "_is_hub_reachable", lambda: asked.append("answers?") or True)
     monkeypatch.setattr(huggingface_hub, "snapshot_download", broken)
-    spec = resolve("clip-vit-b-32")
+    spec = resolve_model("clip-vit-b-32")
     with pytest.raises(ModelError, match="the network is gone"):
-        hub.fetch(spec)
+        hub.fetch_model(spec)
     monkeypatch.setattr(huggingface_hub, "snapshot_download", snapshot_download)
     for expected in (["answers?", "answers?", "hub"], ["disk"], ["disk"]):
-        assert hub.fetch(spec) == cache
+        assert hub.fetch_model(spec) == cache
         assert asked == expected
         asked.clear()
     cache.rmdir()
-    hub.fetch(spec)
+    hub.fetch_model(spec)
     assert asked == ["disk", "answers?", "hub"]
     asked.clear()
-    hub.fetch(replace(spec, revision="main"))
+    hub.fetch_model(replace(spec, revision="main"))
     assert asked == ["answers?", "hub"]

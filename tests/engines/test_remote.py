@@ -23,28 +23,50 @@ import numpy as np
 import pytest
 from PIL import Image
 from support.checkpoints import make_clip, make_siglip
-from support.fakes import REFUSED, FakeEngine
+from support.fakes import REFUSED_COLOR, FakeEngine
 from support.paths import ROOT
-from support.vllm_server import BROKEN, Server, Trouble, drop, hang, inputs_of, status
+from support.vllm_server import (
+    BROKEN_PROMPT,
+    FakeVllmServer,
+    FaultHandler,
+    drop_connection,
+    hang_request,
+    make_status_fault,
+    parse_inputs,
+)
 
 from searchapp.engines import EngineInput, Refusal
 from searchapp.engines.base import Vector
-from searchapp.engines.http_requests import Patience
-from searchapp.engines.remote import PICTURES, RAW, TEXTS, RemoteEngine, serve_command
+from searchapp.engines.http_requests import RetryPolicy
+from searchapp.engines.remote import (
+    PICTURES_PER_REQUEST,
+    RAW_CHAT_TEMPLATE,
+    TEXTS_PER_REQUEST,
+    RemoteEngine,
+    build_serve_command,
+)
 from searchapp.errors import EngineError, ModelError
-from searchapp.models import MODELS, ModelSpec, document_prompt, prompt_for, resolve
+from searchapp.models import (
+    MODELS,
+    ModelSpec,
+    make_document_prompt,
+    make_query_prompt,
+    resolve_model,
+)
 from searchapp.pictures import model_size
 
-QUICK = Patience(total=6.0, first=0.02, longest=0.1, answer=2.0)
-HASTY = Patience(total=1.5, first=0.02, longest=0.1, answer=0.5)  # no answer will come
+QUICK = RetryPolicy(total_s=6.0, first_pause_s=0.02, max_pause_s=0.1, answer_timeout_s=2.0)
+HASTY = RetryPolicy(
+    total_s=1.5, first_pause_s=0.02, max_pause_s=0.1, answer_timeout_s=0.5
+)  # no answer will come
 COLOURS = ["red", "green", "blue", "navy", "olive", "teal"]
 
 
 @pytest.fixture
-def engine(spec: ModelSpec, server: Server) -> Iterator[RemoteEngine]:
-    engine = RemoteEngine(spec, server.url, patience=QUICK)
-    server.seen.clear()
-    server.moments.clear()
+def engine(spec: ModelSpec, server: FakeVllmServer) -> Iterator[RemoteEngine]:
+    engine = RemoteEngine(spec, server.url, retry_policy=QUICK)
+    server.request_bodies.clear()
+    server.request_times.clear()
     yield engine
     engine.close()
 
@@ -61,24 +83,26 @@ def same(outputs: Sequence[Vector | Refusal], expected: Sequence[Vector | Refusa
     )
 
 
-def test_the_order_is_kept(engine: RemoteEngine, server: Server, spec: ModelSpec) -> None:
+def test_the_order_is_kept(engine: RemoteEngine, server: FakeVllmServer, spec: ModelSpec) -> None:
     """Hundreds of texts and pictures in many requests at once come back each with its own."""
-    server.delay = 0.02
+    server.max_delay_s = 0.02
     inputs = [EngineInput(COLOURS[number % 6]) for number in range(150)]
     inputs += [picture(number) for number in range(150)]
     random.Random(0).shuffle(inputs)
     assert same(engine.embed(inputs), FakeEngine(spec).embed(inputs))
-    assert len(server.seen) == -(-150 // TEXTS) + -(-150 // PICTURES)
-    assert 2 <= server.most_in_flight <= 8
+    assert len(server.request_bodies) == -(-150 // TEXTS_PER_REQUEST) + -(
+        -150 // PICTURES_PER_REQUEST
+    )
+    assert 2 <= server.max_active_requests <= 8
     assert engine.embed([]) == []
 
 
-def test_pictures_arrive_as_they_are(engine: RemoteEngine, server: Server) -> None:
+def test_pictures_arrive_as_they_are(engine: RemoteEngine, server: FakeVllmServer) -> None:
     """No pixel is changed on the way, and vectors are asked for in binary."""
     noise = np.random.default_rng(0).integers(0, 255, (32, 48, 3), dtype=np.uint8)
     engine.embed([EngineInput("", Image.fromarray(noise))])
-    (body,) = server.seen
-    assert np.array_equal(np.asarray(inputs_of(body)[0].image), noise)
+    (body,) = server.request_bodies
+    assert np.array_equal(np.asarray(parse_inputs(body)[0].image), noise)
     assert body["encoding_format"] == "base64"
     assert body["embed_dtype"] == "float32"
 
@@ -86,36 +110,36 @@ def test_pictures_arrive_as_they_are(engine: RemoteEngine, server: Server) -> No
 @pytest.mark.parametrize(
     "troubles",
     [
-        [status(429)] * 3, [status(500)] * 2, [status(503), status(502), status(504)],
-        [drop, drop], [hang], [drop, status(503), hang],
+        [make_status_fault(429)] * 3, [make_status_fault(500)] * 2, [make_status_fault(503), make_status_fault(502), make_status_fault(504)],
+        [drop_connection, drop_connection], [hang_request], [drop_connection, make_status_fault(503), hang_request],
     ],
     ids=["429", "500", "50x", "dropped", "hangs", "mixed"],
 )  # fmt: skip
 def test_passing_troubles(
-    engine: RemoteEngine, server: Server, spec: ModelSpec, troubles: list[Trouble]
+    engine: RemoteEngine, server: FakeVllmServer, spec: ModelSpec, troubles: list[FaultHandler]
 ) -> None:
     """A server that is busy, fails or goes away for a moment costs nothing but time."""
-    server.troubles.extend(troubles)
+    server.faults.extend(troubles)
     inputs = [EngineInput("red"), picture(1)]
     assert same(engine.embed(inputs), FakeEngine(spec).embed(inputs))
-    assert len(server.seen) == 2 + len(troubles)
+    assert len(server.request_bodies) == 2 + len(troubles)
 
 
 @pytest.mark.parametrize("moment", [False, True])
-def test_the_server_says_when(engine: RemoteEngine, server: Server, moment: bool) -> None:
+def test_the_server_says_when(engine: RemoteEngine, server: FakeVllmServer, moment: bool) -> None:
     """Retry-After is honoured, in seconds or as a date."""
     soon = time.strftime("%a, %d %b %Y %H:%M:%S GMT", time.gmtime(time.time() + 2))
-    server.troubles.append(status(429, {"Retry-After": soon if moment else "0.7"}))
-    engine._wire._patience = replace(QUICK, total=5.0)
+    server.faults.append(make_status_fault(429, {"Retry-After": soon if moment else "0.7"}))
+    engine._client._retry_policy = replace(QUICK, total_s=5.0)
     (output,) = engine.embed([EngineInput("red")])
     assert not isinstance(output, Refusal)
-    first, second = server.moments
+    first, second = server.request_times
     assert second - first >= 0.7
 
 
-def test_a_wait_that_is_too_long(engine: RemoteEngine, server: Server) -> None:
+def test_a_wait_that_is_too_long(engine: RemoteEngine, server: FakeVllmServer) -> None:
     """Where the server asks for more patience than there is, that is said at once."""
-    server.troubles.append(status(429, {"Retry-After": "3600"}))
+    server.faults.append(make_status_fault(429, {"Retry-After": "3600"}))
     started = time.monotonic()
     with pytest.raises(EngineError, match=r"asked once.* 429 too busy \(it asks to wait 3600 s\)"):
         engine.embed([EngineInput("red")])
@@ -123,37 +147,42 @@ def test_a_wait_that_is_too_long(engine: RemoteEngine, server: Server) -> None:
 
 
 @pytest.mark.parametrize(
-    ("trouble", "said"), [(status(503), "503 too busy"), (status(500), "500 too busy"),
-                          (drop, "no answer"), (hang, "no answer")],
+    ("trouble", "said"), [(make_status_fault(503), "503 too busy"), (make_status_fault(500), "500 too busy"),
+                          (drop_connection, "no answer"), (hang_request, "no answer")],
     ids=["503", "500", "dropped", "hangs"],
 )  # fmt: skip
 def test_a_server_that_stays_ill(
-    server: Server, spec: ModelSpec, trouble: Trouble, said: str
+    server: FakeVllmServer, spec: ModelSpec, trouble: FaultHandler, said: str
 ) -> None:
     """It is given up after a bounded time, with what was tried; no picture is blamed."""
-    engine = RemoteEngine(spec, server.url, patience=HASTY)
-    server.always = trouble
+    engine = RemoteEngine(spec, server.url, retry_policy=HASTY)
+    server.permanent_fault = trouble
     started = time.monotonic()
     with pytest.raises(EngineError, match=rf"asked \d+ times in \d s; at last: {said}"):
         engine.embed([picture(number) for number in range(40)])
-    assert time.monotonic() - started < HASTY.total + 3
+    assert time.monotonic() - started < HASTY.total_s + 3
 
 
-def test_a_server_that_is_gone(server: Server, spec: ModelSpec) -> None:
+def test_a_server_that_is_gone(server: FakeVllmServer, spec: ModelSpec) -> None:
     """So is one whose process has ended."""
-    engine = RemoteEngine(spec, server.url, patience=HASTY)
-    server.always = drop  # connections that are open
+    engine = RemoteEngine(spec, server.url, retry_policy=HASTY)
+    server.permanent_fault = drop_connection  # connections that are open
     server.shutdown()
     server.server_close()
     with pytest.raises(EngineError, match="at last: no answer"):
         engine.embed([EngineInput("red")] * 3)
 
 
-def test_a_bad_item_is_refused_alone(engine: RemoteEngine, server: Server, spec: ModelSpec) -> None:
+def test_a_bad_item_is_refused_alone(
+    engine: RemoteEngine, server: FakeVllmServer, spec: ModelSpec
+) -> None:
     """400 for a request becomes a refusal of the one text or picture, with the server's words."""
     inputs = [EngineInput(COLOURS[number % 6]) for number in range(20)]
     inputs += [picture(number) for number in range(20)]
-    bad = {3: EngineInput("nothing"), 25: EngineInput("", Image.new("RGB", (32, 32), REFUSED))}
+    bad = {
+        3: EngineInput("nothing"),
+        25: EngineInput("", Image.new("RGB", (32, 32), REFUSED_COLOR)),
+    }
     for number, item in bad.items():
         inputs[number] = item
     outputs = engine.embed(inputs)
@@ -164,10 +193,12 @@ def test_a_bad_item_is_refused_alone(engine: RemoteEngine, server: Server, spec:
     assert same([outputs[number] for number in good], expected)
 
 
-def test_what_the_server_always_fails_on(engine: RemoteEngine, server: Server) -> None:
+def test_what_the_server_always_fails_on(engine: RemoteEngine, server: FakeVllmServer) -> None:
     """500 again and again for one item, from a server that is well, is that item's refusal."""
-    engine._wire._patience = replace(QUICK, total=20.0)
-    first, bad, last = engine.embed([EngineInput("red"), EngineInput(BROKEN), EngineInput("blue")])
+    engine._client._retry_policy = replace(QUICK, total_s=20.0)
+    first, bad, last = engine.embed(
+        [EngineInput("red"), EngineInput(BROKEN_PROMPT), EngineInput("blue")]
+    )
     assert bad == Refusal("the server fails on it: an assertion")
     assert not isinstance(first, Refusal)
     assert not isinstance(last, Refusal)
@@ -187,7 +218,7 @@ def test_a_text_that_json_cannot_hold(engine: RemoteEngine) -> None:
     ids=["nan", "inf", "zero", "short"],
 )  # fmt: skip
 def test_vectors_that_are_none(
-    engine: RemoteEngine, server: Server, vector: list[float], reason: str
+    engine: RemoteEngine, server: FakeVllmServer, vector: list[float], reason: str
 ) -> None:
     """Not a number, zero, or the wrong length: refused, as from any engine."""
     raw = base64.b64encode(np.asarray(vector, dtype="<f4").tobytes()).decode()
@@ -196,7 +227,7 @@ def test_vectors_that_are_none(
         answer["data"][0]["embedding"] = raw
         return answer
 
-    server.change = change
+    server.change_answer = change
     good, bad = engine.embed([EngineInput("red"), EngineInput("blue")])
     assert not isinstance(good, Refusal)
     assert isinstance(bad, Refusal)
@@ -225,16 +256,18 @@ def garbled(key: str, value: Any) -> Callable[[dict[str, Any]], Any]:
          "no base64", "odd bytes", "no vector", "words", "object"],
 )  # fmt: skip
 def test_garbage_never_becomes_a_vector(
-    engine: RemoteEngine, server: Server, change: Callable[[dict[str, Any]], Any]
+    engine: RemoteEngine, server: FakeVllmServer, change: Callable[[dict[str, Any]], Any]
 ) -> None:
     """What is no answer to the question stops the work with one clear line."""
-    server.change = change
+    server.change_answer = change
     with pytest.raises(EngineError, match=r"is it vLLM") as raised:
         engine.embed([EngineInput("red"), EngineInput("blue")])
     assert "\n" not in str(raised.value)
 
 
-def test_lists_are_vectors_too(engine: RemoteEngine, server: Server, spec: ModelSpec) -> None:
+def test_lists_are_vectors_too(
+    engine: RemoteEngine, server: FakeVllmServer, spec: ModelSpec
+) -> None:
     """A server that ignores encoding_format and sends lists of numbers is understood."""
 
     def change(answer: dict[str, Any]) -> dict[str, Any]:
@@ -243,7 +276,7 @@ def test_lists_are_vectors_too(engine: RemoteEngine, server: Server, spec: Model
             item["embedding"] = np.frombuffer(raw, "<f4").tolist()
         return answer
 
-    server.change = change
+    server.change_answer = change
     inputs = [EngineInput("red"), EngineInput("blue")]
     assert same(engine.embed(inputs), FakeEngine(spec).embed(inputs))
 
@@ -261,53 +294,53 @@ def test_lists_are_vectors_too(engine: RemoteEngine, server: Server, spec: Model
     ],
 )
 def test_the_model_must_be_the_collections(
-    server: Server, spec: ModelSpec, card: dict[str, Any], fits: bool
+    server: FakeVllmServer, spec: ModelSpec, card: dict[str, Any], fits: bool
 ) -> None:
     """By its path, its folder's name, or --served-model-name; else both are named."""
     filled = {k: v.format(source=spec.source) if v else v for k, v in card.items()}
     server.models = [{"id": "another", "root": "another"}, filled]
     if fits:
-        RemoteEngine(spec, server.url, patience=QUICK).close()
-        assert server.seen[0]["model"] == filled["id"]
+        RemoteEngine(spec, server.url, retry_policy=QUICK).close()
+        assert server.request_bodies[0]["model"] == filled["id"]
         return
     with pytest.raises(ModelError) as raised:
-        RemoteEngine(spec, server.url, patience=QUICK)
+        RemoteEngine(spec, server.url, retry_policy=QUICK)
     assert "serves another" in str(raised.value)
     assert spec.name in str(raised.value)
     assert f"vllm serve {spec.source} --runner pooling" in str(raised.value)
 
 
-def test_a_hub_model_is_known_by_its_name(server: Server, spec: ModelSpec) -> None:
+def test_a_hub_model_is_known_by_its_name(server: FakeVllmServer, spec: ModelSpec) -> None:
     """By its repository, by our name of it, or by the cached commit that is served."""
     hub = replace(spec, name="clip-vit-x", source="openai/clip-x", revision="3d74acf9a28c")
     for served in ("openai/clip-x", "clip-vit-x", "/cache/snapshots/3d74acf9a28c"):
         server.models = [{"id": served, "root": served}]
-        RemoteEngine(hub, server.url, patience=QUICK).close()
+        RemoteEngine(hub, server.url, retry_policy=QUICK).close()
     server.models = [{"id": "other/clip-x", "root": "other/clip-x"}]
     with pytest.raises(ModelError, match=r"serves other/clip-x, and not clip-vit-x"):
-        RemoteEngine(hub, server.url, patience=QUICK)
+        RemoteEngine(hub, server.url, retry_policy=QUICK)
 
 
-def test_other_dimensions_are_seen_at_the_start(server: Server, spec: ModelSpec) -> None:
+def test_other_dimensions_are_seen_at_the_start(server: FakeVllmServer, spec: ModelSpec) -> None:
     """A server with a model of that name and other vectors is not the collection's."""
     with pytest.raises(ModelError, match="gave 48 numbers, 512 were expected"):
-        RemoteEngine(replace(spec, dimensions=512), server.url, patience=QUICK)
+        RemoteEngine(replace(spec, dimensions=512), server.url, retry_policy=QUICK)
 
 
-def test_keys(server: Server, spec: ModelSpec) -> None:
+def test_keys(server: FakeVllmServer, spec: ModelSpec) -> None:
     """The key is sent, and a missing, wrong or broken one is one line that does not show it."""
-    server.key = "secret-1"
-    RemoteEngine(spec, server.url, api_key="secret-1", patience=QUICK).close()
+    server.api_key = "secret-1"
+    RemoteEngine(spec, server.url, api_key="secret-1", retry_policy=QUICK).close()
     for key in (None, "secret-2", "", "secret\n", "\u200bsecret"):
         with pytest.raises(EngineError, match="--api-key") as raised:
-            RemoteEngine(spec, server.url, api_key=key, patience=QUICK)
+            RemoteEngine(spec, server.url, api_key=key, retry_policy=QUICK)
         assert "secret" not in str(raised.value)
 
 
 @pytest.mark.parametrize("path", ["", "/", "/v1", "/v1/"])
-def test_addresses(server: Server, spec: ModelSpec, path: str) -> None:
+def test_addresses(server: FakeVllmServer, spec: ModelSpec, path: str) -> None:
     """The address may end in /v1, as other clients want it."""
-    RemoteEngine(spec, server.url + path, patience=QUICK).close()
+    RemoteEngine(spec, server.url + path, retry_policy=QUICK).close()
 
 
 @pytest.mark.parametrize(
@@ -342,47 +375,55 @@ def test_nobody_there(spec: ModelSpec) -> None:
 @pytest.mark.parametrize(
     ("trouble", "said"),
     [
-        (status(404), "404 too busy; give the address of a server started with: vllm serve"),
-        (status(307, {"Location": "https://elsewhere/"}), "points to https://elsewhere/"),
+        (
+            make_status_fault(404),
+            "404 too busy; give the address of a server started with: vllm serve",
+        ),
+        (
+            make_status_fault(307, {"Location": "https://elsewhere/"}),
+            "points to https://elsewhere/",
+        ),
         (lambda handler: handler.answer(200, b"<html>hello"), "no JSON; is it vLLM"),
         (lambda handler: handler.answer(200, {"data": [1]}), "no list of models"),
         (lambda handler: handler.answer(418, b"\xff\xfe teapot"), "418 "),
     ],
 )
-def test_another_server(server: Server, spec: ModelSpec, trouble: Trouble, said: str) -> None:
+def test_another_server(
+    server: FakeVllmServer, spec: ModelSpec, trouble: FaultHandler, said: str
+) -> None:
     """A server that is no vLLM is told by its answer, in one line."""
-    server.always = trouble
+    server.permanent_fault = trouble
     with pytest.raises(EngineError) as raised:
-        RemoteEngine(spec, server.url, patience=QUICK)
+        RemoteEngine(spec, server.url, retry_policy=QUICK)
     assert said in str(raised.value)
     assert "\n" not in str(raised.value)
 
 
-def test_a_server_that_refuses_pictures(server: Server, spec: ModelSpec) -> None:
+def test_a_server_that_refuses_pictures(server: FakeVllmServer, spec: ModelSpec) -> None:
     """What it lacks is said at the start, with the command that starts it right."""
-    server.troubles.append(
-        lambda handler: handler.answer(
+    server.faults.append(
+        lambda handler: handler.send_answer(
             400, {"error": {"message": "--trust-request-chat-template is not set"}}
         )
     )
     vlm = replace(spec, placeholder="<image>")
     with pytest.raises(ModelError, match=r"is not set; start it with: vllm serve .*-template"):
-        RemoteEngine(vlm, server.url, patience=QUICK)
+        RemoteEngine(vlm, server.url, retry_policy=QUICK)
 
 
-def test_padded_texts(server: Server, spec: ModelSpec) -> None:
+def test_padded_texts(server: FakeVllmServer, spec: ModelSpec) -> None:
     """SigLIP's texts are padded by the server; one that does not do it gives no wrong vectors."""
     siglip = replace(spec, pad_text=True)
-    engine = RemoteEngine(siglip, server.url, patience=QUICK)
-    server.seen.clear()
+    engine = RemoteEngine(siglip, server.url, retry_policy=QUICK)
+    server.request_bodies.clear()
     engine.embed([EngineInput("red"), EngineInput("blue"), picture(1)])
     engine.close()
-    assert {body.get("padding"): "input" in body for body in server.seen} == {
+    assert {body.get("padding"): "input" in body for body in server.request_bodies} == {
         "max_length": True, None: False,
     }  # fmt: skip
-    server.padded = 7
+    server.tokens_per_prompt = 7
     with pytest.raises(ModelError, match="needs its texts padded to 32 tokens"):
-        RemoteEngine(siglip, server.url, patience=QUICK)
+        RemoteEngine(siglip, server.url, retry_policy=QUICK)
 
 
 def test_tokens_are_the_servers(engine: RemoteEngine) -> None:
@@ -390,10 +431,10 @@ def test_tokens_are_the_servers(engine: RemoteEngine) -> None:
     assert engine.count_tokens("a red boat") == 5
 
 
-def test_closing(engine: RemoteEngine, server: Server) -> None:
+def test_closing(engine: RemoteEngine, server: FakeVllmServer) -> None:
     """It may be closed twice, and whoever still waits for the server is let go."""
-    engine._wire._patience = Patience()
-    server.always = status(429, {"Retry-After": "30"})
+    engine._client._retry_policy = RetryPolicy()
+    server.permanent_fault = make_status_fault(429, {"Retry-After": "30"})
     errors: list[BaseException] = []
 
     def embed() -> None:
@@ -416,10 +457,12 @@ def test_prompts_arrive_to_the_byte(name: str) -> None:
     """The template sent with a picture renders our prompt, however the server shows contents."""
     jinja2 = pytest.importorskip("jinja2", reason="jinja2 comes with vLLM")
     spec = MODELS[name]
-    prompts = [document_prompt(spec)]
+    prompts = [make_document_prompt(spec)]
     if "text+image" in spec.modalities:
-        prompts.append(prompt_for(spec, "text+image", 'a {{ boat }} {% in %} <b>\n"it\'s"'))
-    template = jinja2.Environment(trim_blocks=True, lstrip_blocks=True).from_string(RAW)
+        prompts.append(make_query_prompt(spec, "text+image", 'a {{ boat }} {% in %} <b>\n"it\'s"'))
+    template = jinja2.Environment(trim_blocks=True, lstrip_blocks=True).from_string(
+        RAW_CHAT_TEMPLATE
+    )
     for prompt in prompts:
         parts = [{"type": "image"}, {"type": "text", "text": prompt}]
         for content in (prompt, parts):
@@ -428,11 +471,11 @@ def test_prompts_arrive_to_the_byte(name: str) -> None:
 
 def test_the_command_that_serves_a_model() -> None:
     """It is complete for every family: revision, pooling, code, and what requests may carry."""
-    assert serve_command(MODELS["clip-vit-b-32"]).startswith(
+    assert build_serve_command(MODELS["clip-vit-b-32"]).startswith(
         "vllm serve openai/clip-vit-base-patch32 --runner pooling "
     )
-    assert "--revision 3d74acf9" in serve_command(MODELS["clip-vit-b-32"])
-    command = serve_command(MODELS["vlm2vec"])
+    assert "--revision 3d74acf9" in build_serve_command(MODELS["clip-vit-b-32"])
+    command = build_serve_command(MODELS["vlm2vec"])
     for part in (
         "--trust-remote-code",
         "--trust-request-chat-template",
@@ -459,9 +502,9 @@ def test_importing_it_is_cheap() -> None:
 
 KEY = "key-of-the-test"
 LAUNCHER = """
-from searchapp.engines.torchvision_stub import mend_torchvision
+from searchapp.engines.torchvision_stub import patch_torchvision
 
-mend_torchvision()
+patch_torchvision()
 if __name__ == "__main__":
     from vllm.entrypoints.cli.main import main
 
@@ -554,16 +597,16 @@ def starting(
     if not asked or importlib.util.find_spec("vllm") is None:
         yield None
         return
-    from searchapp.engines.torchvision_stub import mend_torchvision
+    from searchapp.engines.torchvision_stub import patch_torchvision
 
-    mend_torchvision()
+    patch_torchvision()
     folder = tmp_path_factory.mktemp("served")
     models = {name: make(folder / f"tiny-{name}") for name, make in FAMILIES.items()}
     clip = serving(folder / "clip", models["clip"], "--api-key", KEY)
     siglip = serving(folder / "siglip", models["siglip"])
     with clip as first, siglip as second:
         servers = {"clip": first, "siglip": second}
-        yield {name: (resolve(str(models[name])), server) for name, server in servers.items()}
+        yield {name: (resolve_model(str(models[name])), server) for name, server in servers.items()}
         for _, _, process in servers.values():  # they end side by side, too
             process.terminate()
 
@@ -596,7 +639,7 @@ def test_vectors_equal_the_local_engines(
     inputs = []
     for number in range(12):
         text = " ".join(["dog", "boat", "red"][i % 3] for i in range(number + 1))
-        fitted = model_size.fit(noise(90 + 20 * number, 120, number), spec.image)
+        fitted = model_size.fit_to_model(noise(90 + 20 * number, 120, number), spec.image)
         inputs += [EngineInput(text), EngineInput("", fitted)]
     inputs[5] = EngineInput("dog " * 100)
     inputs[8] = EngineInput("dog", inputs[7].image)

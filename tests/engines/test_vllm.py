@@ -14,24 +14,24 @@ from typing import Any
 import numpy as np
 import pytest
 from PIL import Image
-from support.checkpoints import IMAGE_SIDE, TEXT_LIMIT, make_clip, make_siglip
+from support.checkpoints import IMAGE_SIDE_PX, MAX_TEXT_TOKENS, make_clip, make_siglip
 from support.fake_llm import FakeLLM
-from support.library import in_library
+from support.library import library_environment
 
 from searchapp.engines import EngineInput, Refusal, Vector
 from searchapp.engines.unclosed import UnclosedEngine
 from searchapp.errors import EngineError, ModelError
 from searchapp.library import Library
-from searchapp.models import ModelSpec, resolve
+from searchapp.models import ModelSpec, resolve_model
 from searchapp.pictures import decode
-from searchapp.types import Finished, IndexOptions, Query
+from searchapp.types import IndexOptions, Query, RunFinished
 
 pytest.importorskip("vllm", reason="vLLM is not installed: pip install -e '.[cpu]'")
-from searchapp.engines.local import SLICE, LocalEngine
-from searchapp.engines.resize import resize
-from searchapp.engines.torchvision_stub import mend_torchvision
+from searchapp.engines.local import MAX_SLICE_INPUTS, LocalEngine
+from searchapp.engines.resize import resize_picture
+from searchapp.engines.torchvision_stub import patch_torchvision
 
-mend_torchvision()
+patch_torchvision()
 
 pytestmark = pytest.mark.vllm
 TEXTS = ["dog", "a red boat", "two white sheep on a green tree at the house with three cats in it"]
@@ -55,7 +55,7 @@ def clip(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture(scope="module")
 def spec(model: Path) -> ModelSpec:
     """The model, in the numbers that transformers computes with."""
-    return replace(resolve(str(model)), engine_arguments={"dtype": "float32"})
+    return replace(resolve_model(str(model)), engine_arguments={"dtype": "float32"})
 
 
 @pytest.fixture(scope="module")
@@ -113,7 +113,7 @@ def test_a_picture_equals_transformers(
 ) -> None:
     """Our preparation and vLLM give what the model's own processor and transformers give."""
     picture = noise(*size)
-    prepared = decode.prepare(png(picture), spec.image)
+    prepared = decode.prepare_picture(png(picture), spec.image)
     (output,) = engine.embed([EngineInput("", prepared.image)])
     assert 1 - float(vector_of(output) @ reference(picture)) < 1e-4
 
@@ -124,7 +124,7 @@ def test_a_jpeg_decoded_small_is_near_the_whole(
     """Draft mode changes the direction by next to nothing."""
     buffer = io.BytesIO()
     noise(2400, 1800).save(buffer, "JPEG", quality=92)
-    prepared = decode.prepare(buffer.getvalue(), spec.image)
+    prepared = decode.prepare_picture(buffer.getvalue(), spec.image)
     (output,) = engine.embed([EngineInput("", prepared.image)])
     assert 1 - float(vector_of(output) @ reference(Image.open(buffer))) < 1e-3
 
@@ -138,7 +138,7 @@ def test_texts_equal_transformers_in_mixed_batches(
     for text, picture in zip(TEXTS, pictures, strict=True):
         inputs += [
             EngineInput(text),
-            EngineInput("", decode.prepare(png(picture), spec.image).image),
+            EngineInput("", decode.prepare_picture(png(picture), spec.image).image),
         ]
     outputs = [vector_of(output) for output in engine.embed(inputs)]
     for index, (text, picture) in enumerate(zip(TEXTS, pictures, strict=True)):
@@ -151,7 +151,7 @@ def test_the_cpus_quick_numbers_are_near(clip: Path) -> None:
     item = EngineInput("", noise(64, 64))
     vectors = []
     for arguments in ({}, {"dtype": "float32"}):
-        engine = LocalEngine(replace(resolve(str(clip)), engine_arguments=arguments))
+        engine = LocalEngine(replace(resolve_model(str(clip)), engine_arguments=arguments))
         vectors.append(vector_of(engine.embed([item])[0]))
         engine.close()
     assert 1 - float(vectors[0] @ vectors[1]) < 1e-3
@@ -169,7 +169,7 @@ def test_texts_of_every_length(engine: LocalEngine, reference: Any) -> None:
 
 def test_one_bad_input_costs_no_other(engine: LocalEngine, spec: ModelSpec) -> None:
     """A text that is too long, and a text with a picture, are refused alone, with the reason."""
-    picture = decode.prepare(png(noise(80, 60)), spec.image).image
+    picture = decode.prepare_picture(png(noise(80, 60)), spec.image).image
     good = [EngineInput("", picture), EngineInput("dog")]
     alone = [vector_of(output) for output in engine.embed(good)]
     inputs = [good[0], EngineInput("dog " * 100), good[1], EngineInput("dog", picture), good[0]]
@@ -177,7 +177,7 @@ def test_one_bad_input_costs_no_other(engine: LocalEngine, spec: ModelSpec) -> N
     for output, expected in ((first, alone[0]), (second, alone[1]), (third, alone[0])):
         assert float(vector_of(output) @ expected) > 0.9999
     assert isinstance(long, Refusal)
-    assert f"maximum context length is {TEXT_LIMIT} tokens" in long.reason
+    assert f"maximum context length is {MAX_TEXT_TOKENS} tokens" in long.reason
     assert isinstance(both, Refusal)
     assert "not both" in both.reason
 
@@ -196,12 +196,14 @@ def test_pictures_as_numbers_are_those_of_the_models_own_processor(
     engine: LocalEngine, size: tuple[int, int]
 ) -> None:
     """What is learned at the start is in use, and gives what vLLM gives, however it cuts."""
-    assert engine._pixels is not None
+    assert engine._pixel_renderer is not None
     side = engine.spec.image.side
     picture = noise(side + size[0], side + size[1], seed=5)
-    assert engine._pixels.takes(picture) == (engine.spec.image.fit == "crop" or size == (0, 0))
+    assert engine._pixel_renderer.can_render(picture) == (
+        engine.spec.image.fit == "crop" or size == (0, 0)
+    )
     ours = engine.prepare(EngineInput("", picture)).rendered
-    theirs = engine._render(EngineInput("", picture))
+    theirs = engine._render_with_vllm(EngineInput("", picture))
     assert ours["prompt_token_ids"] == theirs["prompt_token_ids"]
     ours, theirs = (it["mm_kwargs"]["image"][0]["pixel_values"].data for it in (ours, theirs))
     assert float((ours - theirs).abs().max()) < 0.02
@@ -214,7 +216,7 @@ def test_torch_resizes_as_pillow_does() -> None:
     for resample in (2, 3):
         for size in ((64, 48), (48, 64), (200, 150)):
             expected = np.asarray(picture.resize(size, Image.Resampling(resample)), dtype=int)
-            made = np.asarray(resize(picture, size, resample), dtype=int)
+            made = np.asarray(resize_picture(picture, size, resample), dtype=int)
             assert abs(made - expected).max() <= 1
 
 
@@ -285,8 +287,8 @@ def test_what_is_too_much_for_the_memory_is_halved(
     for number, output in enumerate(outputs):
         assert float(vector_of(output) @ expected[number % 3]) > 0.9999
     assert max(sizes) > most
-    halved = engine._slice
-    engine._slice = SLICE
+    halved = engine._slice_inputs
+    engine._slice_inputs = MAX_SLICE_INPUTS
     assert halved <= most
     assert engine.llm is llm, "it was not started again"
     print(f"{sum(size > most for size in sizes)} times out of memory, 90 vectors, lost 0")
@@ -309,7 +311,7 @@ def test_one_input_without_the_memory(spec: ModelSpec, monkeypatch: pytest.Monke
             self.huge |= "huge" in prompt["prompt"]
 
         def abort_request(self, names: list[str]) -> None:
-            self._waiting = [name for name in self._waiting if name not in names]
+            self._pending = [name for name in self._pending if name not in names]
             self.huge = False
 
         def step(self) -> list[Any]:
@@ -333,12 +335,12 @@ def test_the_library_end_to_end(engine: LocalEngine, model: Path, tmp_path: Path
         noise(120, 90, seed=number).save(tmp_path / f"{number}.png")
 
     class Lent(UnclosedEngine):
-        spec = resolve(str(model))
+        spec = resolve_model(str(model))
 
     lent = Lent(engine)
     with Library.open(tmp_path / "library", create=True, start=lambda spec: lent) as library:
         *_, last = library.index([tmp_path], IndexOptions(model=str(model)))
-        assert isinstance(last, Finished)
+        assert isinstance(last, RunFinished)
         assert last.summary.added == 12
         for number in range(12):
             (first, *_) = library.search(Query(image=tmp_path / f"{number}.png"))
@@ -356,7 +358,7 @@ def test_the_command_line_end_to_end(clip: Path, tmp_path: Path) -> None:
         return subprocess.run(
             [sys.executable, "-m", "searchapp", *map(str, arguments)],
             capture_output=True, text=True, check=False, timeout=120,
-            env=os.environ | in_library(tmp_path),
+            env=os.environ | library_environment(tmp_path),
         )  # fmt: skip
 
     result = searchapp("index", tmp_path, "--model", clip, "--json")
@@ -379,12 +381,12 @@ def test_a_folder_that_vllm_cannot_load(clip: Path, tmp_path: Path) -> None:
         (broken / file.name).write_bytes(file.read_bytes())
     (broken / "model.safetensors").write_bytes(b"no weights")
     with pytest.raises(ModelError, match=r"broken: vLLM cannot start it: "):
-        LocalEngine(resolve(str(broken)))
+        LocalEngine(resolve_model(str(broken)))
     assert gc.isenabled(), "garbage is collected again"
 
 
 def test_a_folder_is_recognised_by_its_config(spec: ModelSpec) -> None:
     """With its own bounds."""
-    assert spec.image.side == IMAGE_SIDE
-    assert spec.text_limit == TEXT_LIMIT
+    assert spec.image.side == IMAGE_SIDE_PX
+    assert spec.text_limit == MAX_TEXT_TOKENS
     assert spec.modalities == ("text", "image")

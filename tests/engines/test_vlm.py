@@ -11,10 +11,10 @@ import numpy as np
 import pytest
 from PIL import Image
 from support.checkpoints_vlm import (
-    HIDDEN,
-    LLAVA_LIMIT,
-    PHI_LIMIT,
-    QWEN_LIMIT,
+    HIDDEN_SIZE,
+    LLAVA_MAX_TOKENS,
+    PHI_MAX_TOKENS,
+    QWEN_MAX_TOKENS,
     make_llava_next,
     make_phi3_v,
     make_qwen3_vl,
@@ -22,16 +22,16 @@ from support.checkpoints_vlm import (
 
 from searchapp.engines import EngineInput, Refusal, Vector
 from searchapp.errors import ModelError, QueryError, UnsupportedModality
-from searchapp.models import ModelSpec, document_prompt, prompt_for, resolve
+from searchapp.models import ModelSpec, make_document_prompt, make_query_prompt, resolve_model
 from searchapp.pictures import decode
 from searchapp.search import query_vector
 from searchapp.types import Modality, ModelOptions, Query
 
 pytest.importorskip("vllm", reason="vLLM is not installed: pip install -e '.[cpu]'")
 from searchapp.engines.local import LocalEngine
-from searchapp.engines.torchvision_stub import mend_torchvision
+from searchapp.engines.torchvision_stub import patch_torchvision
 
-mend_torchvision()
+patch_torchvision()
 
 pytestmark = pytest.mark.vllm
 TEXTS = [
@@ -54,16 +54,16 @@ class Use:
 
 
 USES = {
-    "llava": Use(make_llava_next, limit=LLAVA_LIMIT),
-    "qwen": Use(make_qwen3_vl, limit=QWEN_LIMIT),
+    "llava": Use(make_llava_next, limit=LLAVA_MAX_TOKENS),
+    "qwen": Use(make_qwen3_vl, limit=QWEN_MAX_TOKENS),
     "qwen, told": Use(
         make_qwen3_vl,
         ModelOptions(instruction="Find the same animal.", dimensions=16, max_pixels=100_000),
-        limit=QWEN_LIMIT,
+        limit=QWEN_MAX_TOKENS,
     ),
-    "phi, 4 crops": Use(make_phi3_v, ModelOptions(trust_remote_code=True), limit=PHI_LIMIT),
+    "phi, 4 crops": Use(make_phi3_v, ModelOptions(trust_remote_code=True), limit=PHI_MAX_TOKENS),
     "phi, 1 crop": Use(
-        make_phi3_v, ModelOptions(trust_remote_code=True, num_crops=1), limit=PHI_LIMIT
+        make_phi3_v, ModelOptions(trust_remote_code=True, num_crops=1), limit=PHI_MAX_TOKENS
     ),
 }
 
@@ -102,7 +102,7 @@ def models(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Callable[[Make]
 def running(request: pytest.FixtureRequest, models: Callable[[Make], Path]) -> Iterator[Running]:
     """The engine of a use, in the numbers that transformers computes with."""
     use = USES[request.param]
-    spec = resolve(str(models(use.make)), use.options)
+    spec = resolve_model(str(models(use.make)), use.options)
     exact = replace(spec, engine_arguments={**spec.engine_arguments, "dtype": "float32"})
     engine = LocalEngine(exact)
     yield Running(use, exact, engine)
@@ -126,7 +126,7 @@ def reference(running: Running) -> Reference:
     @torch.inference_mode()
     def embed(item: EngineInput) -> Vector:
         vector = last_state(item).numpy()
-        assert vector.shape == (HIDDEN,)
+        assert vector.shape == (HIDDEN_SIZE,)
         vector = vector[: running.spec.dimensions]
         return vector / np.linalg.norm(vector)  # type: ignore[no-any-return]
 
@@ -231,12 +231,12 @@ def asked(spec: ModelSpec, modality: Modality, text: str, data: bytes = b"") -> 
     """What a query gives the engine."""
     name = Path("a.png")
     query = Query(text if "text" in modality else None, name if "image" in modality else None)
-    return query_vector.engine_input(spec, query, data)
+    return query_vector.make_engine_input(spec, query, data)
 
 
 def document(spec: ModelSpec, data: bytes) -> EngineInput:
     """What a picture that is indexed gives the engine."""
-    return EngineInput(document_prompt(spec), decode.prepare(data, spec.image).image)
+    return EngineInput(make_document_prompt(spec), decode.prepare_picture(data, spec.image).image)
 
 
 def vector_of(output: Vector | Refusal) -> Vector:
@@ -279,7 +279,7 @@ def test_mixed_batches_equal_transformers(running: Running, reference: Reference
 def test_qwen_does_as_it_is_told(running: Running, models: Callable[[Make], Path]) -> None:
     """Instruction, dimensions and pixels reach the vectors and the tokens."""
     spec, engine = running.spec, running.engine
-    assert (spec.dimensions, spec.cut_from) == (16, HIDDEN)
+    assert (spec.dimensions, spec.cut_from) == (16, HIDDEN_SIZE)
     item = document(spec, noise(1200, 800))
     assert item.image is not None
     assert 99_000 < item.image.width * item.image.height <= 100_000
@@ -289,10 +289,10 @@ def test_qwen_does_as_it_is_told(running: Running, models: Callable[[Make], Path
     assert 80 <= tokens.count("<|image_pad|>") <= 100_000 / 1024
     (cut,) = engine.embed([item])
     whole = np.asarray(output.outputs.embedding, dtype=np.float32)
-    assert whole.shape == (HIDDEN,)
+    assert whole.shape == (HIDDEN_SIZE,)
     expected = whole[:16] / np.linalg.norm(whole[:16])
     assert np.allclose(vector_of(cut), expected, atol=1e-5)
-    other = resolve(str(models(make_qwen3_vl)), ModelOptions(dimensions=16))
+    other = resolve_model(str(models(make_qwen3_vl)), ModelOptions(dimensions=16))
     (plain,) = engine.embed([asked(other, "text", "a dog")])
     (told,) = engine.embed([asked(spec, "text", "a dog")])
     assert float(vector_of(plain) @ vector_of(told)) < 0.999
@@ -307,8 +307,8 @@ def test_a_text_that_is_too_long(running: Running) -> None:
     long = asked(running.spec, "text", query.text or "")
     count = engine.count_tokens(long.prompt)
     with pytest.raises(QueryError, match=f"the text has {count} tokens, and .* takes {limit};"):
-        query_vector.shortened(engine, query, truncate=False)
-    short = query_vector.shortened(engine, query, truncate=True)
+        query_vector.shorten_query(engine, query, truncate=False)
+    short = query_vector.shorten_query(engine, query, truncate=True)
     item = asked(running.spec, "text", short.text or "")
     assert limit - 4 < engine.count_tokens(item.prompt) <= limit
     assert item.prompt.endswith((running.spec.prompts.text or "").split("{text}")[1])
@@ -339,7 +339,7 @@ def test_llava_takes_no_text_with_a_picture(running: Running) -> None:
 def test_one_bad_input_costs_no_other(running: Running) -> None:
     """A picture without a prompt for it is refused alone."""
     good = document(running.spec, noise(40, 30))
-    bad = EngineInput(prompt_for(running.spec, "text", "dog"), good.image)
+    bad = EngineInput(make_query_prompt(running.spec, "text", "dog"), good.image)
     text = asked(running.spec, "text", "dog")
     first, refused, second = running.engine.embed([good, bad, text])
     assert isinstance(refused, Refusal)
@@ -349,7 +349,7 @@ def test_one_bad_input_costs_no_other(running: Running) -> None:
 
 def test_phis_own_code_needs_trust(models: Callable[[Make], Path]) -> None:
     """Without it nothing runs: the error names the files, the folder and the revision."""
-    spec = resolve(str(models(make_phi3_v)))
+    spec = resolve_model(str(models(make_phi3_v)))
     files = r"configuration_phi3_v\.py, processing_phi3_v\.py"
     message = f"phi3_v runs code of its own: {files} from {spec.source} at revision {spec.revision}"
     with pytest.raises(ModelError, match=message):
@@ -365,7 +365,7 @@ def test_phi_equals_transformers(running: Running, reference: Reference) -> None
     assert spec.modalities == ("text", "image", "text+image")
     for item, output in zip(inputs, running.engine.embed(inputs), strict=True):
         vector = vector_of(output)
-        assert vector.shape == (HIDDEN,)
+        assert vector.shape == (HIDDEN_SIZE,)
         assert abs(float(np.linalg.norm(vector)) - 1) < 1e-5
         assert float(vector @ reference(item)) > 0.9999
 
@@ -391,8 +391,8 @@ def test_a_long_text_beside_a_picture_is_cut_to_fit(running: Running) -> None:
     data = noise(600, 400)
     long = Query("a red boat and two white sheep " * 400, "the picture")
     with pytest.raises(QueryError, match="beside a picture; shorten it"):
-        query_vector.shortened(running.engine, long, truncate=False)
-    short = query_vector.shortened(running.engine, long, truncate=True)
-    item = query_vector.engine_input(running.spec, short, data)
+        query_vector.shorten_query(running.engine, long, truncate=False)
+    short = query_vector.shorten_query(running.engine, long, truncate=True)
+    item = query_vector.make_engine_input(running.spec, short, data)
     (output,) = running.engine.embed([item])
     assert not isinstance(output, Refusal), output.reason

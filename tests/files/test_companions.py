@@ -8,17 +8,17 @@ from pathlib import Path
 
 import pytest
 from support import near
-from support.cameras import dng
-from support.films import film
-from support.library import Engines, Run, found, index
-from support.pictures import draw, picture
-from support.written import xmp
+from support.cameras import make_dng
+from support.films import write_video
+from support.library import FakeEngines, RunCommand, index_folder, search_file_names
+from support.pictures import make_picture, save_picture
+from support.written import make_xmp
 
-from searchapp.files.companions import Companion, kind_of
-from searchapp.files.companions import found as paired
+from searchapp.files.companions import Companion, classify_companion
+from searchapp.files.companions import match_companions as paired
 from searchapp.files.scan import RAW_SUFFIXES
 from searchapp.library import Library
-from searchapp.types import Hit, IndexOptions, Kept, Query, RunSummary, SearchOptions
+from searchapp.types import Hit, IndexOptions, Query, RunSummary, SearchOptions, VanishedFilesKept
 
 
 def hit(library: Library, text: str) -> Hit:
@@ -33,8 +33,8 @@ def companions(library: Library, text: str) -> list[str]:
 @pytest.fixture
 def shot(photos: Path) -> Path:
     """A yellow JPEG with its RAW file, in another case, which shows something else."""
-    draw(photos / "IMG_1.JPG", "yellow")
-    (photos / "img_1.nef").write_bytes(dng("cyan", preview=picture("cyan", (160, 120))))
+    save_picture(photos / "IMG_1.JPG", "yellow")
+    (photos / "img_1.nef").write_bytes(make_dng("cyan", preview=make_picture("cyan", (160, 120))))
     return photos
 
 
@@ -46,21 +46,21 @@ def test_names_decide() -> None:
         Companion("/a/IMG.NEF", "/a/Img.jpg", "raw"), Companion("/a/img.mov", "/a/Img.jpg", "film")
     }  # fmt: skip
     for suffix in RAW_SUFFIXES:
-        assert kind_of(f"x{suffix.upper()}", 1 << 40) == "raw"
-    assert kind_of("x.MOV", 3 << 20) == "film"
-    assert kind_of("x.mov", 300 << 20) is None, "a video that is called like a picture"
-    assert kind_of("x.mp4", 1) is None
+        assert classify_companion(f"x{suffix.upper()}", 1 << 40) == "raw"
+    assert classify_companion("x.MOV", 3 << 20) == "film"
+    assert classify_companion("x.mov", 300 << 20) is None, "a video that is called like a picture"
+    assert classify_companion("x.mp4", 1) is None
 
 
 def test_a_raw_file_belongs_to_its_jpeg(
-    opened: Library, shot: Path, model: Path, fake_engines: Engines
+    opened: Library, shot: Path, model: Path, fake_engines: FakeEngines
 ) -> None:
     """It is no picture of its own, is shown with the other, and costs nothing."""
-    assert index(opened, shot, model) == RunSummary(added=4)
-    assert fake_engines.embedded == 4
+    assert index_folder(opened, shot, model) == RunSummary(added=4)
+    assert fake_engines.embedded_count == 4
     assert companions(opened, "yellow") == ["img_1.nef"]
-    assert found(opened, "cyan") == []
-    assert index(opened, shot, model) == RunSummary(unchanged=4)
+    assert search_file_names(opened, "cyan") == []
+    assert index_folder(opened, shot, model) == RunSummary(unchanged=4)
     (shot / "img_1.nef").unlink()
     assert companions(opened, "yellow") == []
 
@@ -69,14 +69,14 @@ def test_it_becomes_a_picture_when_the_jpeg_goes_and_back(
     opened: Library, shot: Path, model: Path, tmp_path: Path
 ) -> None:
     """On the next run, each way; nothing counts as lost."""
-    index(opened, shot, model)
+    index_folder(opened, shot, model)
     shutil.move(shot / "IMG_1.JPG", tmp_path / "away.jpg")
-    assert index(opened, shot, model) == RunSummary(added=1, unchanged=3, removed=1)
-    assert found(opened, "cyan") == ["img_1.nef"]
+    assert index_folder(opened, shot, model) == RunSummary(added=1, unchanged=3, removed=1)
+    assert search_file_names(opened, "cyan") == ["img_1.nef"]
     assert companions(opened, "cyan") == []
     shutil.move(tmp_path / "away.jpg", shot / "IMG_1.JPG")
-    assert index(opened, shot, model) == RunSummary(added=1, unchanged=3)
-    assert found(opened, "cyan") == []
+    assert index_folder(opened, shot, model) == RunSummary(added=1, unchanged=3)
+    assert search_file_names(opened, "cyan") == []
     assert companions(opened, "yellow") == ["img_1.nef"]
     assert opened.info().files == 4
 
@@ -87,13 +87,13 @@ def test_many_that_become_companions_are_not_lost(
     """JPEGs that a program made beside a folder of RAW files are no unmounted drive."""
     for number in range(15):
         colour = f"#{number * 16:02x}ff00"
-        raw = dng(colour, preview=picture(colour, (160, 120)))
+        raw = make_dng(colour, preview=make_picture(colour, (160, 120)))
         (photos / f"{number:02}.cr2").write_bytes(raw)
-    assert index(opened, photos, model).added == 18
+    assert index_folder(opened, photos, model).added == 18
     for number in range(15):
-        draw(photos / f"{number:02}.jpg", "yellow", mark=number + 1)
+        save_picture(photos / f"{number:02}.jpg", "yellow", mark=number + 1)
     events = list(opened.index([photos], IndexOptions(str(model))))
-    assert not [event for event in events if isinstance(event, Kept)]
+    assert not [event for event in events if isinstance(event, VanishedFilesKept)]
     assert opened.info().files == 18
     assert len(companions(opened, "yellow")) == 1
 
@@ -103,14 +103,14 @@ def test_an_unmounted_drive_keeps_companions(
 ) -> None:
     """Where lost files are kept, so is what belongs to them."""
     for number in range(15):
-        draw(photos / f"sub/{number:02}.jpg", "yellow", mark=number + 1)
-        (photos / f"sub/{number:02}.dng").write_bytes(dng("cyan"))
-    index(opened, photos, model)
+        save_picture(photos / f"sub/{number:02}.jpg", "yellow", mark=number + 1)
+        (photos / f"sub/{number:02}.dng").write_bytes(make_dng("cyan"))
+    index_folder(opened, photos, model)
     shutil.move(photos / "sub", tmp_path / "sub")
-    assert index(opened, photos, model) == RunSummary(unchanged=3, kept=15)
+    assert index_folder(opened, photos, model) == RunSummary(unchanged=3, kept=15)
     shutil.move(tmp_path / "sub", photos / "sub")
     assert len(companions(opened, "yellow")) == 1
-    assert index(opened, photos, model) == RunSummary(unchanged=18)
+    assert index_folder(opened, photos, model) == RunSummary(unchanged=18)
 
 
 def test_raw_files_are_pictures_where_their_jpegs_are_kept(
@@ -118,48 +118,48 @@ def test_raw_files_are_pictures_where_their_jpegs_are_kept(
 ) -> None:
     """Many JPEGs that are gone at once are not forgotten, and hide the RAW files no longer."""
     for number in range(15):
-        draw(photos / f"{number:02}.jpg", "yellow", mark=number + 1)
-        raw = dng(f"#00{number * 16:02x}ff", preview=picture("cyan", (160, 120)))
+        save_picture(photos / f"{number:02}.jpg", "yellow", mark=number + 1)
+        raw = make_dng(f"#00{number * 16:02x}ff", preview=make_picture("cyan", (160, 120)))
         (photos / f"{number:02}.dng").write_bytes(raw)
-    index(opened, photos, model)
+    index_folder(opened, photos, model)
     for number in range(15):
         (photos / f"{number:02}.jpg").unlink()
-    assert index(opened, photos, model) == RunSummary(added=15, unchanged=3, kept=15)
-    assert index(opened, photos, model) == RunSummary(unchanged=18, kept=15)
+    assert index_folder(opened, photos, model) == RunSummary(added=15, unchanged=3, kept=15)
+    assert index_folder(opened, photos, model) == RunSummary(unchanged=18, kept=15)
     assert opened.info().files == 3 + 15 + 15
-    assert "00.dng" in found(opened, "cyan")
+    assert "00.dng" in search_file_names(opened, "cyan")
 
 
 def test_a_raw_file_of_a_broken_jpeg_is_a_picture(opened: Library, shot: Path, model: Path) -> None:
     """From the next run on, since the JPEG shows nothing."""
     (shot / "IMG_1.JPG").write_bytes(b"broken")
-    assert index(opened, shot, model) == RunSummary(added=3, failed=1)
-    assert index(opened, shot, model) == RunSummary(added=1, unchanged=3)
-    assert found(opened, "cyan") == ["img_1.nef"]
+    assert index_folder(opened, shot, model) == RunSummary(added=3, failed=1)
+    assert index_folder(opened, shot, model) == RunSummary(added=1, unchanged=3)
+    assert search_file_names(opened, "cyan") == ["img_1.nef"]
 
 
 def test_live_photos_are_one(opened: Library, photos: Path, model: Path) -> None:
     """Their film is no video; one with a name of its own is."""
-    draw(photos / "IMG_2.heic", "yellow", quality=90)
-    film(photos / "IMG_2.MOV".lower(), (("cyan", 2),))
-    film(photos / "IMG_3.mov", (("purple", 2),))
-    assert index(opened, photos, model) == RunSummary(added=5)
+    save_picture(photos / "IMG_2.heic", "yellow", quality=90)
+    write_video(photos / "IMG_2.MOV".lower(), (("cyan", 2),))
+    write_video(photos / "IMG_3.mov", (("purple", 2),))
+    assert index_folder(opened, photos, model) == RunSummary(added=5)
     assert companions(opened, "yellow") == ["img_2.mov"]
     assert hit(opened, "purple").seconds == 0.0
-    assert found(opened, "cyan") == []
-    assert index(opened, photos, model, pairs=False) == RunSummary(added=1, unchanged=5)
-    assert found(opened, "cyan") == ["img_2.mov"]
+    assert search_file_names(opened, "cyan") == []
+    assert index_folder(opened, photos, model, pairs=False) == RunSummary(added=1, unchanged=5)
+    assert search_file_names(opened, "cyan") == ["img_2.mov"]
     assert companions(opened, "yellow") == []
 
 
 def test_companions_are_told_and_taken_along(
-    run: Run, shot: Path, model: Path, tmp_path: Path
+    run: RunCommand, shot: Path, model: Path, tmp_path: Path
 ) -> None:
     """In --json, and by --copy-to and --link-to, under the picture's new name."""
     run("index", shot, "--model", model)
     (told,) = json.loads(run("query", "yellow", "-k", 1, "--json").stdout)
     assert told["companions"] == [str(shot / "img_1.nef")]
-    draw(tmp_path / "out/IMG_1.JPG", "red")
+    save_picture(tmp_path / "out/IMG_1.JPG", "red")
     result = run("query", "yellow", "-k", 1, "--copy-to", tmp_path / "out")
     assert "1 pictures copied" in result.stderr
     names = sorted(it.name for it in (tmp_path / "out").iterdir())
@@ -174,15 +174,15 @@ def test_prune_forgets_companions_with_their_pictures(
     opened: Library, shot: Path, model: Path
 ) -> None:
     """And leaves those of pictures that are there."""
-    index(opened, shot, model)
+    index_folder(opened, shot, model)
     assert opened.prune(missing=True).files == 0
     assert companions(opened, "yellow") == ["img_1.nef"]
     for name in ("IMG_1.JPG", "img_1.nef"):
         (shot / name).unlink()
     assert opened.prune(missing=True).files == 1
-    assert index(opened, shot, model) == RunSummary(unchanged=3)
-    draw(shot / "IMG_1.JPG", "yellow")
-    assert index(opened, shot, model).added == 1
+    assert index_folder(opened, shot, model) == RunSummary(unchanged=3)
+    save_picture(shot / "IMG_1.JPG", "yellow")
+    assert index_folder(opened, shot, model).added == 1
     assert companions(opened, "yellow") == []
 
 
@@ -190,35 +190,37 @@ def test_other_folders_keep_their_companions(
     opened: Library, shot: Path, model: Path, tmp_path: Path
 ) -> None:
     """A run over one folder forgets nothing of another."""
-    index(opened, shot, model)
-    draw(tmp_path / "other/a.jpg", "gray")
-    index(opened, tmp_path / "other", model)
-    index(opened, shot / "below", model)
+    index_folder(opened, shot, model)
+    save_picture(tmp_path / "other/a.jpg", "gray")
+    index_folder(opened, tmp_path / "other", model)
+    index_folder(opened, shot / "below", model)
     assert companions(opened, "yellow") == ["img_1.nef"]
 
 
 def test_filters_and_names_that_are_no_utf8(opened: Library, photos: Path, model: Path) -> None:
     """A companion's name may hold any bytes."""
-    draw(photos / "x.jpg", "yellow").rename(
+    save_picture(photos / "x.jpg", "yellow").rename(
         photos / b"caf\xe9.jpg".decode(errors="surrogateescape")
     )
     raw = photos / b"caf\xe9.dng".decode(errors="surrogateescape")
-    raw.write_bytes(dng("cyan"))
-    index(opened, photos, model)
+    raw.write_bytes(make_dng("cyan"))
+    index_folder(opened, photos, model)
     (only,) = opened.search(Query("yellow"), SearchOptions(count=1))
     assert only.companions == (str(raw),)
 
 
-def duplicates(run: Run, *options: object) -> tuple[list[str], dict[str, list[str]]]:
+def duplicates(run: RunCommand, *options: object) -> tuple[list[str], dict[str, list[str]]]:
     """Return the names of those to keep, and of the others with what goes along."""
     told = json.loads(run("duplicates", "--json", *options).stdout)["groups"]
     others = {Path(it["path"]).name: it["companions"] for each in told for it in each["others"]}
     return [Path(each["keeper"]["path"]).name for each in told], others
 
 
-def test_of_duplicates_the_one_with_its_raw_file_is_kept(run: Run, shot: Path, model: Path) -> None:
+def test_of_duplicates_the_one_with_its_raw_file_is_kept(
+    run: RunCommand, shot: Path, model: Path
+) -> None:
     """However large another is: the RAW file has all of it, and would be left by itself."""
-    image = near.render(near.scene(1))
+    image = near.render_scene(near.make_scene(1))
     image.save(shot / "larger.png")
     image.resize((300, 300)).save(shot / "IMG_1.JPG")
     run("index", shot, "--model", model)
@@ -228,19 +230,19 @@ def test_of_duplicates_the_one_with_its_raw_file_is_kept(run: Run, shot: Path, m
 
 
 def test_what_belongs_to_a_duplicate_moves_with_it(
-    run: Run, shot: Path, model: Path, tmp_path: Path
+    run: RunCommand, shot: Path, model: Path, tmp_path: Path
 ) -> None:
     """RAW and sidecars, by the script and by the page; not what belongs to another, too."""
     (shot / "copies").mkdir()
     for name in ("IMG_1.JPG", "img_1.nef"):
         shutil.copy(shot / name, shot / "copies")
     for name in ("IMG_1.JPG.xmp", "IMG_1.xmp", "red.xmp", "red.jpg.xmp"):
-        (shot / "copies" / name).write_bytes(xmp())
+        (shot / "copies" / name).write_bytes(make_xmp())
     shutil.copy(shot / "red.jpg", shot / "copies")
-    draw(shot / "copies/red.png", "gray")
+    save_picture(shot / "copies/red.png", "gray")
     run("index", shot, "--model", model)
     for name in ("IMG_1.JPG", "red.jpg"):  # these two have sidecars, and would be kept
-        (shot / name).with_name(f"{name}.xmp").write_bytes(xmp())
+        (shot / name).with_name(f"{name}.xmp").write_bytes(make_xmp())
     run("index", shot)
     kept, others = duplicates(run, "--script", tmp_path / "move.sh", "--html", tmp_path / "x.html")
     assert sorted(kept) == ["IMG_1.JPG", "red.jpg"]

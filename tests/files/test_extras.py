@@ -99,7 +99,9 @@ def test_every_extra_that_a_message_names_exists() -> None:
         )
     }
     names = {name for pair in named for name in pair if name}
-    names |= set(optional_decoders.MODULES) | {extra for extra, _ in storage.EXTRAS.values()}
+    names |= set(optional_decoders.MODULE_BY_EXTRA) | {
+        extra for extra, _ in storage.SCHEME_EXTRAS.values()
+    }
     assert names >= {"cpu", "gpu", "milvus", "server", "watch"}
     assert names <= set(PROJECT["optional-dependencies"])
 

@@ -4,8 +4,14 @@ from pathlib import Path
 import pytest
 
 from searchapp.errors import FolderError
-from searchapp.files.ignore_rules import Rules
-from searchapp.files.scan import Found, Unreadable, named_alike, resolve_roots, walk
+from searchapp.files.ignore_rules import IgnoreRules
+from searchapp.files.scan import (
+    ScannedFile,
+    UnreadablePath,
+    find_related_paths,
+    resolve_roots,
+    walk_folder,
+)
 
 
 def touch(file: Path) -> Path:
@@ -15,7 +21,11 @@ def touch(file: Path) -> Path:
 
 
 def paths(root: Path) -> list[str]:
-    return [str(Path(f.path).relative_to(root)) for f in walk(str(root)) if isinstance(f, Found)]
+    return [
+        str(Path(f.path).relative_to(root))
+        for f in walk_folder(str(root))
+        if isinstance(f, ScannedFile)
+    ]
 
 
 def test_every_regular_file_is_found_in_order(tmp_path: Path) -> None:
@@ -23,8 +33,8 @@ def test_every_regular_file_is_found_in_order(tmp_path: Path) -> None:
     for name in ("b.jpg", "a.txt", "z/c.jpg", "m/n/d.jpg"):
         touch(tmp_path / name)
     assert paths(tmp_path) == ["a.txt", "b.jpg", "m/n/d.jpg", "z/c.jpg"]
-    (first, *_) = walk(str(tmp_path))
-    assert isinstance(first, Found)
+    (first, *_) = walk_folder(str(tmp_path))
+    assert isinstance(first, ScannedFile)
     assert (first.size, first.mtime_ns) == (1, (tmp_path / "a.txt").stat().st_mtime_ns)
 
 
@@ -65,9 +75,9 @@ def test_an_unreadable_folder_is_told(tmp_path: Path, monkeypatch: pytest.Monkey
         return scandir(folder)
 
     monkeypatch.setattr(os, "scandir", refuse)
-    found = list(walk(str(tmp_path)))
-    assert Unreadable(str(tmp_path / "closed"), "Permission denied") in found
-    assert any(isinstance(f, Found) and f.path.endswith("b.jpg") for f in found)
+    found = list(walk_folder(str(tmp_path)))
+    assert UnreadablePath(str(tmp_path / "closed"), "Permission denied") in found
+    assert any(isinstance(f, ScannedFile) and f.path.endswith("b.jpg") for f in found)
 
 
 def test_roots_must_be_folders(tmp_path: Path) -> None:
@@ -84,7 +94,7 @@ def test_roots_must_be_folders(tmp_path: Path) -> None:
 )
 def test_suffixes(name: str, expected: bool) -> None:
     """Only the last suffix counts, in any case."""
-    assert Found(f"/x/{name}", 1, 1).named_like_picture is expected
+    assert ScannedFile(f"/x/{name}", 1, 1).has_known_suffix is expected
 
 
 def test_files_of_rules_are_read_as_git_reads_them(tmp_path: Path) -> None:
@@ -105,8 +115,12 @@ def test_includes_and_excludes(tmp_path: Path) -> None:
         touch(tmp_path / name)
 
     def left(include: tuple[str, ...] = (), exclude: tuple[str, ...] = ()) -> list[str]:
-        found = walk(str(tmp_path), Rules.of(str(tmp_path), include, exclude))
-        return [str(Path(f.path).relative_to(tmp_path)) for f in found if isinstance(f, Found)]
+        found = walk_folder(
+            str(tmp_path), IgnoreRules.from_options(str(tmp_path), include, exclude)
+        )
+        return [
+            str(Path(f.path).relative_to(tmp_path)) for f in found if isinstance(f, ScannedFile)
+        ]
 
     assert left(include=("*.jpg",)) == ["a.jpg", "new/a.jpg", "old/a.jpg"]
     assert left(include=("*.jpg",), exclude=("old/",)) == ["a.jpg", "new/a.jpg"]
@@ -128,6 +142,6 @@ def test_a_folder_is_listed_once_for_all_that_changed_in_it(
     listed, scandir = list[str](), os.scandir
     monkeypatch.setattr(os, "scandir", lambda folder: (listed.append(folder), scandir(folder))[1])
     changed = [files[3], files[4], str(tmp_path / "gone.jpg")]
-    assert set(named_alike(changed)) == {*files[:5], changed[2]}
-    assert set(named_alike([files[0]])) == set(files[:4])
+    assert set(find_related_paths(changed)) == {*files[:5], changed[2]}
+    assert set(find_related_paths([files[0]])) == set(files[:4])
     assert listed == [str(tmp_path)] * 2

@@ -18,27 +18,34 @@ import httpx
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from support.buckets import Bucket, FakeKeys, Web, new_bucket, s3, web
+from support.buckets import (
+    Bucket,
+    FakeObjectListing,
+    ListingHandler,
+    new_bucket,
+    run_s3_server,
+    serve_folder,
+)
 from support.fakes import FakeEngine
-from support.films import film
-from support.library import Engines, Run, index
+from support.films import write_video
+from support.library import FakeEngines, RunCommand, index_folder
 from support.paths import ROOT, TESTS
-from support.pictures import draw
-from support.serving import serving
-from support.written import xmp
+from support.pictures import save_picture
+from support.serving import serve_library
+from support.written import make_xmp
 
-from searchapp.catalog import Work
+from searchapp.catalog import FileTask
 from searchapp.errors import FolderError, PictureError
 from searchapp.files import scan, storage
-from searchapp.files.bucket import Asked, Keyed, Page
-from searchapp.files.file_state import state_of
-from searchapp.files.gcs import Google
-from searchapp.files.ignore_rules import Rules
-from searchapp.files.merge_iterators import merged
-from searchapp.files.s3 import S3
-from searchapp.indexing.embedding.prefetch import FETCHERS, Fetching
+from searchapp.files.bucket import BucketStore, ListingPage, PageRequest
+from searchapp.files.file_state import make_state
+from searchapp.files.gcs import GcsStore
+from searchapp.files.ignore_rules import IgnoreRules
+from searchapp.files.merge_iterators import merge_iterators
+from searchapp.files.s3 import S3Store
+from searchapp.indexing.embedding.prefetch import MAX_PREFETCHED_FILES, Prefetcher
 from searchapp.library import Library
-from searchapp.types import Failed, IndexOptions, Query, RunSummary, SearchOptions
+from searchapp.types import FileFailed, IndexOptions, Query, RunSummary, SearchOptions
 
 MODULE_PATH = os.pathsep.join([str(TESTS), str(ROOT)])
 
@@ -46,7 +53,7 @@ MODULE_PATH = os.pathsep.join([str(TESTS), str(ROOT)])
 @pytest.fixture(scope="module")
 def store() -> Iterator[str]:
     """A server of S3 for all tests of this file."""
-    with pytest.MonkeyPatch.context() as patch, s3(patch) as url:
+    with pytest.MonkeyPatch.context() as patch, run_s3_server(patch) as url:
         yield url
 
 
@@ -72,27 +79,29 @@ def found(library: Library, text: str, **wanted: Any) -> list[str]:
 
 
 def test_a_bucket_is_indexed_as_a_folder_is(
-    opened: Library, full: Bucket, model: Path, fake_engines: Engines
+    opened: Library, full: Bucket, model: Path, fake_engines: FakeEngines
 ) -> None:
     """Everything is embedded once and found; a second run reads nothing, with or without slash."""
-    assert index(opened, full.url, model) == RunSummary(added=3)
+    assert index_folder(opened, full.url, model) == RunSummary(added=3)
     assert found(opened, "blue") == [f"{full.url}/below/blue.jpg"]
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(storage, "read", lambda *_: pytest.fail("something was read"))
-        assert index(opened, f"{full.url}/", model) == RunSummary(unchanged=3)
-    assert fake_engines.embedded == 3
+        assert index_folder(opened, f"{full.url}/", model) == RunSummary(unchanged=3)
+    assert fake_engines.embedded_count == 3
 
 
 def test_what_has_changed_moved_or_gone_is_noticed(
-    opened: Library, full: Bucket, model: Path, photos: Path, fake_engines: Engines
+    opened: Library, full: Bucket, model: Path, photos: Path, fake_engines: FakeEngines
 ) -> None:
     """What is written anew is read anew; what has moved is embedded no second time."""
-    index(opened, full.url, model)
-    full.put("red.jpg", draw(photos / "purple.jpg", "purple"))
-    full.put("elsewhere/green.png", photos / "green.png")
-    full.remove("green.png", "below/blue.jpg")
-    assert index(opened, full.url, model) == RunSummary(added=1, unchanged=0, moved=1, removed=1)
-    assert fake_engines.embedded == 4
+    index_folder(opened, full.url, model)
+    full.put_object("red.jpg", save_picture(photos / "purple.jpg", "purple"))
+    full.put_object("elsewhere/green.png", photos / "green.png")
+    full.remove_objects("green.png", "below/blue.jpg")
+    assert index_folder(opened, full.url, model) == RunSummary(
+        added=1, unchanged=0, moved=1, removed=1
+    )
+    assert fake_engines.embedded_count == 4
     assert found(opened, "purple") == [f"{full.url}/red.jpg"]
     assert found(opened, "green") == [f"{full.url}/elsewhere/green.png"]
     assert found(opened, "red") == found(opened, "blue") == []
@@ -101,9 +110,9 @@ def test_what_has_changed_moved_or_gone_is_noticed(
 def test_two_objects_of_one_size_and_second_differ_by_their_tags() -> None:
     """A listing tells milliseconds, or does not; the tag has quotes, or has none."""
     moment = datetime(2026, 1, 1, 12, 0, 0, 345000, tzinfo=UTC)
-    state = state_of(10, moment, '"abc"')
-    assert state == state_of(10, moment.replace(microsecond=0), "abc")
-    assert state != state_of(10, moment, '"abd"')
+    state = make_state(10, moment, '"abc"')
+    assert state == make_state(10, moment.replace(microsecond=0), "abc")
+    assert state != make_state(10, moment, '"abd"')
     assert state.mtime_ns // 10**9 == int(moment.timestamp())
 
 
@@ -112,12 +121,12 @@ def test_keys_are_taken_as_they_are(
 ) -> None:
     """Signs that mean something in URLs, and slashes in a row, are parts of names."""
     names = ("a b#c%20é+&.jpg", "x?y=1.jpg", "/double//slash.jpg", "ends.in.dots..jpg")
-    urls = {bucket.put(f"in/{name}", (photos / "red.jpg").read_bytes()) for name in names}
-    bucket.put("in/folder/", b"")
-    assert index(opened, f"{bucket.url}/in", model).added == 4
+    urls = {bucket.put_object(f"in/{name}", (photos / "red.jpg").read_bytes()) for name in names}
+    bucket.put_object("in/folder/", b"")
+    assert index_folder(opened, f"{bucket.url}/in", model).added == 4
     assert set(found(opened, "red")) == urls
     for url in urls:
-        assert storage.read(url)[0] == (photos / "red.jpg").read_bytes()
+        assert storage.read_file(url)[0] == (photos / "red.jpg").read_bytes()
 
 
 def test_what_is_left_out_of_folders_is_left_out_of_buckets(
@@ -126,10 +135,13 @@ def test_what_is_left_out_of_folders_is_left_out_of_buckets(
     """Hidden objects, what network drives keep, rules; names without suffix are looked into."""
     data = (photos / "red.jpg").read_bytes()
     for key in (".hidden/x.jpg", "@eaDir/x.jpg", "Thumbs.db", "below/Out/x.jpg", "notes.txt"):
-        full.put(key, data)
-    full.put("nameless", draw(photos / "x.png", "white"))
-    full.put("text", b"no picture")
-    assert index(opened, full.url, model, exclude=("Out/",), include=("*.jpg", "name*")).added == 3
+        full.put_object(key, data)
+    full.put_object("nameless", save_picture(photos / "x.png", "white"))
+    full.put_object("text", b"no picture")
+    assert (
+        index_folder(opened, full.url, model, exclude=("Out/",), include=("*.jpg", "name*")).added
+        == 3
+    )
     assert found(opened, "white") == [f"{full.url}/nameless"]
 
 
@@ -137,37 +149,37 @@ def test_damaged_objects_are_failures(
     opened: Library, full: Bucket, model: Path, photos: Path
 ) -> None:
     """They cost nothing else, and are left alone until they change."""
-    full.put("empty.jpg", b"")
-    full.put("broken.jpg", (photos / "red.jpg").read_bytes()[:300])
-    assert index(opened, full.url, model) == RunSummary(added=3, failed=2)
+    full.put_object("empty.jpg", b"")
+    full.put_object("broken.jpg", (photos / "red.jpg").read_bytes()[:300])
+    assert index_folder(opened, full.url, model) == RunSummary(added=3, failed=2)
     assert {(it.path, it.stage) for it in opened.failures()} == {
         (f"{full.url}/empty.jpg", "read"),
         (f"{full.url}/broken.jpg", "decode"),
     }
-    assert index(opened, full.url, model) == RunSummary(unchanged=3)
+    assert index_folder(opened, full.url, model) == RunSummary(unchanged=3)
 
 
 def test_sidecars_and_companions_are_known_by_their_names(
-    opened: Library, full: Bucket, model: Path, run: Run
+    opened: Library, full: Bucket, model: Path, run: RunCommand
 ) -> None:
     """Stars in a sidecar are found; a film of the picture's name is none of its own."""
-    stars = xmp('xmp:Rating="4"')
-    full.put("red.jpg.xmp", stars)
-    full.put("red.mov", b"a film")
-    assert index(opened, full.url, model).added == 3
+    stars = make_xmp('xmp:Rating="4"')
+    full.put_object("red.jpg.xmp", stars)
+    full.put_object("red.mov", b"a film")
+    assert index_folder(opened, full.url, model).added == 3
     (hit,) = opened.search(Query("red"), SearchOptions(rating="4"))
     assert (hit.path, hit.companions) == (f"{full.url}/red.jpg", (f"{full.url}/red.mov",))
-    full.put("red.jpg.xmp", stars.replace(b'"4"', b'"5"'))
-    assert index(opened, full.url, model).described == 1
+    full.put_object("red.jpg.xmp", stars.replace(b'"4"', b'"5"'))
+    assert index_folder(opened, full.url, model).described == 1
     assert opened.search(Query("red"), SearchOptions(rating="5"))
 
 
 def test_filters_by_folder_know_buckets(opened: Library, full: Bucket, model: Path) -> None:
-    index(opened, full.url, model)
+    index_folder(opened, full.url, model)
     for folder in (f"{full.url}/below", f"{full.url}/below/"):
         assert found(opened, "blue", folder=folder)
         assert not found(opened, "red", folder=folder)
-    names = [name for name, _ in opened.facets().folders.values]
+    names = [name for name, _ in opened.count_facets().folders.values]
     assert set(names) == {full.url, f"{full.url}/below"}
 
 
@@ -179,18 +191,18 @@ def test_a_bucket_that_is_not_there_or_empty_is_an_error(
 ) -> None:
     """Nothing is forgotten."""
     with pytest.raises(FolderError, match="nothing there that can be listed"):
-        index(opened, f"{full.url}/nowhere", model)
+        index_folder(opened, f"{full.url}/nowhere", model)
     with pytest.raises(FolderError, match="nothing there that can be listed"):
-        index(opened, "s3://no-such-bucket", model)
-    index(opened, full.url, model)
-    full.remove("red.jpg", "green.png", "below/blue.jpg")
+        index_folder(opened, "s3://no-such-bucket", model)
+    index_folder(opened, full.url, model)
+    full.remove_objects("red.jpg", "green.png", "below/blue.jpg")
     with pytest.raises(FolderError, match="nothing there that can be listed"):
-        index(opened, full.url, model)
-    full.put("notes.txt", b"a text")
+        index_folder(opened, full.url, model)
+    full.put_object("notes.txt", b"a text")
     with pytest.raises(FolderError, match=r"3 were there before\. Nothing was changed"):
-        index(opened, full.url, model)
+        index_folder(opened, full.url, model)
     assert opened.info().files == 3
-    assert index(opened, full.url, model, prune=True).removed == 3
+    assert index_folder(opened, full.url, model, prune=True).removed == 3
 
 
 def test_many_that_are_gone_at_once_are_kept(
@@ -198,31 +210,33 @@ def test_many_that_are_gone_at_once_are_kept(
 ) -> None:
     """As of an unmounted drive; but not where a rule leaves them out."""
     for number in range(30):
-        bucket.put(f"{number % 2}/{number}.png", draw(photos / "x.png", "red", mark=number + 1))
-    assert index(opened, bucket.url, model).added == 30
-    assert index(opened, bucket.url, model, exclude=("1/",)).removed == 15
-    assert index(opened, bucket.url, model).moved == 0
-    bucket.remove(*(f"1/{number}.png" for number in range(1, 30, 2)))
-    assert index(opened, bucket.url, model).kept == 15
-    assert index(opened, bucket.url, model, prune=True).removed == 15
+        bucket.put_object(
+            f"{number % 2}/{number}.png", save_picture(photos / "x.png", "red", mark=number + 1)
+        )
+    assert index_folder(opened, bucket.url, model).added == 30
+    assert index_folder(opened, bucket.url, model, exclude=("1/",)).removed == 15
+    assert index_folder(opened, bucket.url, model).moved == 0
+    bucket.remove_objects(*(f"1/{number}.png" for number in range(1, 30, 2)))
+    assert index_folder(opened, bucket.url, model).kept == 15
+    assert index_folder(opened, bucket.url, model, prune=True).removed == 15
 
 
 def test_a_listing_that_breaks_off_forgets_nothing(
     opened: Library, full: Bucket, model: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """What was not listed may be there."""
-    index(opened, full.url, model)
-    ask = S3._page
+    index_folder(opened, full.url, model)
+    ask = S3Store._fetch_page
 
-    def broken(self: S3, asked: Asked) -> Page:
-        if asked.most > 1 and not asked.folded:
+    def broken(self: S3Store, asked: PageRequest) -> ListingPage:
+        if asked.max_keys > 1 and not asked.is_folded:
             raise OSError(5, "the line is dead")
         return ask(self, asked)
 
-    full.put("new.jpg", b"")
-    monkeypatch.setattr(S3, "_page", broken)
+    full.put_object("new.jpg", b"")
+    monkeypatch.setattr(S3Store, "_page", broken)
     with pytest.raises(FolderError, match="3 were there before"):
-        index(opened, full.url, model)
+        index_folder(opened, full.url, model)
     monkeypatch.undo()
     assert opened.info().files == 3
 
@@ -231,24 +245,24 @@ def test_what_a_store_does_not_give_is_asked_for_again(
     opened: Library, full: Bucket, model: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """By the next run, of itself; a picture that is gone since it was listed is no such thing."""
-    read = S3.read
+    read = S3Store.read_bytes
 
-    def fails(self: S3, url: str, most: int) -> bytes:
+    def fails(self: S3Store, url: str, most: int) -> bytes:
         if "blue" in url:
             raise OSError(5, "slow down")
         if "green" in url:
             raise FileNotFoundError(url)
         return read(self, url, most)
 
-    monkeypatch.setattr(S3, "read", fails)
-    assert index(opened, full.url, model) == RunSummary(added=1, failed=2)
+    monkeypatch.setattr(S3Store, "read", fails)
+    assert index_folder(opened, full.url, model) == RunSummary(added=1, failed=2)
     told = {Path(it.path).name: (it.message, it.stage) for it in opened.failures()}
     assert told == {
         "blue.jpg": ("cannot be fetched: slow down", "fetch"),
         "green.png": ("is not there any more", "read"),
     }
     monkeypatch.undo()
-    assert index(opened, full.url, model) == RunSummary(added=1, unchanged=1)
+    assert index_folder(opened, full.url, model) == RunSummary(added=1, unchanged=1)
 
 
 def test_a_store_that_gives_nothing_ends_the_run(
@@ -256,40 +270,44 @@ def test_a_store_that_gives_nothing_ends_the_run(
 ) -> None:
     """A run does not go through a million pictures to say of each that it cannot be had."""
     for number in range(120):
-        bucket.put(f"{number:03}.png", draw(photos / "x.png", "red", mark=number + 1))
-    read, given = S3.read, list[str]()
+        bucket.put_object(
+            f"{number:03}.png", save_picture(photos / "x.png", "red", mark=number + 1)
+        )
+    read, given = S3Store.read_bytes, list[str]()
 
-    def fails(self: S3, url: str, most: int) -> bytes:
+    def fails(self: S3Store, url: str, most: int) -> bytes:
         if len(given) >= 20:
             raise OSError(5, "no route to host")
         given.append(url)
         return read(self, url, most)
 
-    monkeypatch.setattr(S3, "read", fails)
+    monkeypatch.setattr(S3Store, "read", fails)
     with pytest.raises(FolderError, match=r"no route to host; nor were the 49 before it.*goes on"):
-        index(opened, bucket.url, model, batch_size=8)
+        index_folder(opened, bucket.url, model, batch_size=8)
     monkeypatch.undo()
     before = opened.info().files
     assert before == len(given)
-    assert index(opened, bucket.url, model) == RunSummary(added=120 - before, unchanged=before)
+    assert index_folder(opened, bucket.url, model) == RunSummary(
+        added=120 - before, unchanged=before
+    )
 
 
 def test_an_object_that_changes_while_it_is_read_is_a_failure(full: Bucket, photos: Path) -> None:
     """Where its length shows it at once; else the next listing does."""
     url = f"{full.url}/red.jpg"
-    state = storage.read(url)[1]
-    full.put("red.jpg", b"longer than it was" * 1000)
+    state = storage.read_file(url)[1]
+    full.put_object("red.jpg", b"longer than it was" * 1000)
     with pytest.raises(PictureError, match="changed while it was being read"):
-        storage.read(url, state)
-    with pytest.raises(PictureError, match="changed while"), storage.opened(url) as (file, _):
+        storage.read_file(url, state)
+    with pytest.raises(PictureError, match="changed while"), storage.open_file(url) as (file, _):
         file.read(10)
-        full.put("red.jpg", b"x")
+        full.put_object("red.jpg", b"x")
     with pytest.raises(PictureError, match="MiB, the limit"):
-        storage.read(url, replace(state, size=storage.MAX_BYTES + 1))
+        storage.read_file(url, replace(state, size=storage.MAX_PICTURE_BYTES + 1))
 
 
 def test_what_keeps_a_store_from_being_listed_is_one_line(
-    run: Run, full: Bucket, model: Path, monkeypatch: pytest.MonkeyPatch
+    run: RunCommand, full: Bucket, model: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """No credentials, nobody there, an extra that is not installed, a scheme that is not known."""
     said = run("index", "ftp://host/photos", "--model", model)
@@ -299,17 +317,17 @@ def test_what_keeps_a_store_from_being_listed_is_one_line(
         patch.delenv("AWS_ACCESS_KEY_ID")
         patch.setenv("AWS_EC2_METADATA_DISABLED", "true")
         patch.setenv("HOME", "/nowhere")
-        storage.forget()
+        storage.clear_store_cache()
         said = run("index", full.url, "--model", model)
         assert "Unable to locate credentials (give them as to the aws command" in str(
             said.exception
         )
     with monkeypatch.context() as patch:
         patch.setattr(storage, "find_spec", lambda name: None)
-        storage.forget()
+        storage.clear_store_cache()
         said = run("index", full.url, "--model", model)
         assert "s3:// needs an extra: pip install -e '.[s3]'" in str(said.exception)
-    storage.forget()
+    storage.clear_store_cache()
     said = run("watch", full.url)
     assert "nothing tells of changes there" in str(said.exception)
 
@@ -317,15 +335,15 @@ def test_what_keeps_a_store_from_being_listed_is_one_line(
 def test_nothing_of_it_is_imported_for_a_folder_on_disk(
     opened: Library, photos: Path, model: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(storage, "_store", lambda url: pytest.fail(f"{url} was asked for"))
-    assert index(opened, photos, model).added == 3
+    monkeypatch.setattr(storage, "_get_store", lambda url: pytest.fail(f"{url} was asked for"))
+    assert index_folder(opened, photos, model).added == 3
 
 
 # Using what was found
 
 
 def test_what_was_found_can_be_taken_away(
-    run: Run, full: Bucket, model: Path, tmp_path: Path, photos: Path
+    run: RunCommand, full: Bucket, model: Path, tmp_path: Path, photos: Path
 ) -> None:
     """Copies have the bytes and the time; links cannot be; pages show the pictures."""
     assert run("index", full.url, "--model", model).exit_code == 0
@@ -348,23 +366,23 @@ def test_what_was_found_can_be_taken_away(
 
 
 def test_check_and_prune_ask_the_store(
-    run: Run, full: Bucket, model: Path, monkeypatch: pytest.MonkeyPatch
+    run: RunCommand, full: Bucket, model: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """An object that is gone is missing; what cannot be asked about is not."""
     run("index", full.url, "--model", model)
     assert "nothing is wrong" in run("check").stderr
-    full.remove("red.jpg")
+    full.remove_objects("red.jpg")
     with monkeypatch.context() as patch:
-        patch.setattr(S3, "state", lambda self, url: (_ for _ in ()).throw(OSError(5, "away")))
+        patch.setattr(S3Store, "state", lambda self, url: (_ for _ in ()).throw(OSError(5, "away")))
         assert run("prune", "--missing").stderr.startswith("0 files that are gone")
     assert run("prune", "--missing").stderr.startswith("1 files that are gone, 1 images")
 
 
 def test_duplicates_are_told_of_and_the_script_leaves_them(
-    run: Run, full: Bucket, model: Path, photos: Path, tmp_path: Path
+    run: RunCommand, full: Bucket, model: Path, photos: Path, tmp_path: Path
 ) -> None:
     """The script moves files of this machine; others are comments in it."""
-    full.put("copies/red copy.jpg", photos / "red.jpg")
+    full.put_object("copies/red copy.jpg", photos / "red.jpg")
     run("index", full.url, "--model", model)
     script, page = tmp_path / "script.sh", tmp_path / "page.html"
     said = run("duplicates", "--json", "--script", script, "--html", page)
@@ -378,19 +396,19 @@ def test_the_page_shows_pictures_and_plays_videos(
     full: Bucket, model: Path, tmp_path: Path
 ) -> None:
     """Thumbnails, pictures, and any part of a film, from the store."""
-    clip = film(tmp_path / "clip.mp4")
-    full.put("clip.mp4", clip)
+    clip = write_video(tmp_path / "clip.mp4")
+    full.put_object("clip.mp4", clip)
     with Library.open(tmp_path / "library", create=True, start=FakeEngine) as opened:
-        assert index(opened, full.url, model).added == 4
+        assert index_folder(opened, full.url, model).added == 4
         (hit,) = opened.search(Query("lime"), SearchOptions(min_score=0.9, count=1))
         (red,) = opened.search(Query("red"), SearchOptions(count=1, format="jpeg"))
     assert (hit.path, hit.seconds) == (f"{full.url}/clip.mp4", 8.0)
-    with serving(tmp_path / "library", lambda spec: FakeEngine(spec)) as url:
+    with serve_library(tmp_path / "library", lambda spec: FakeEngine(spec)) as url:
         for path in (f"thumbnails/{red.image_id}", f"thumbnails/{hit.image_id}"):
             answer = httpx.get(f"{url}/api/{path}", timeout=30)
             assert (answer.status_code, answer.headers["content-type"]) == (200, "image/webp")
         shown = httpx.get(f"{url}/api/images/{red.image_id}")
-        assert shown.content == storage.read(red.path)[0]
+        assert shown.content == storage.read_file(red.path)[0]
         data, video = clip.read_bytes(), f"{url}/api/videos/{hit.image_id}"
         assert httpx.get(video).content == data
         for wanted, part, said in (
@@ -405,7 +423,7 @@ def test_the_page_shows_pictures_and_plays_videos(
 
 
 def test_an_export_is_read_elsewhere(
-    run: Run, full: Bucket, site: str, model: Path, tmp_path: Path
+    run: RunCommand, full: Bucket, site: str, model: Path, tmp_path: Path
 ) -> None:
     """Objects count at once; what is on the web is known by its content when it is indexed."""
     run("index", full.url, site, "--model", model)
@@ -426,16 +444,18 @@ def test_an_export_is_read_elsewhere(
 @given(
     st.lists(st.text("ab/-.é", min_size=1, max_size=7), max_size=60, unique=True),
     st.sampled_from(["", "a", "a/b"]),
-    st.sampled_from([S3, Google]),
+    st.sampled_from([S3Store, GcsStore]),
 )
-def test_a_list_in_parts_is_the_whole_list(keys: list[str], below: str, kind: type[Keyed]) -> None:
+def test_a_list_in_parts_is_the_whole_list(
+    keys: list[str], below: str, kind: type[BucketStore]
+) -> None:
     """However it is divided: nothing is missing, and nothing comes twice."""
     prefix = f"{below}/" if below else ""
     expected = sorted(k for k in keys if k.startswith(prefix) and not k.endswith("/"))
-    bucket, store = f"{kind.SCHEME}bucket/", kind(FakeKeys(keys))
-    listed = store.files(f"{bucket}{below}".rstrip("/"), lambda url: True)
+    bucket, store = f"{kind.SCHEME}bucket/", kind(FakeObjectListing(keys))
+    listed = store.list_files(f"{bucket}{below}".rstrip("/"), lambda url: True)
     assert sorted(it.path.removeprefix(bucket) for it in listed) == expected
-    assert store.holds(f"{bucket}{below}".rstrip("/")) == any(
+    assert store.has_files(f"{bucket}{below}".rstrip("/")) == any(
         key.startswith(prefix) or key == below for key in keys
     )
 
@@ -443,15 +463,19 @@ def test_a_list_in_parts_is_the_whole_list(keys: list[str], below: str, kind: ty
 def test_a_list_is_divided_by_all_its_folders() -> None:
     """More of them than one answer tells: else most keys would be in the last part."""
     keys = [f"{folder:03}/{number}" for folder in range(200) for number in range(3)]
-    bounds = S3(FakeKeys(keys))._bounds("bucket", "")
+    bounds = S3Store(FakeObjectListing(keys))._find_boundaries("bucket", "")
     assert len(bounds) > 50
     assert bounds[-1] >= "195/"
 
 
 def test_a_part_that_fails_is_told_and_the_others_are_listed() -> None:
     keys = [f"{folder}/{number}" for folder in "abcdefgh" for number in range(20)]
-    told = list(S3(FakeKeys(keys, fails_at=12)).files("s3://bucket", lambda url: True))
-    failed = [it for it in told if isinstance(it, storage.Unlisted)]
+    told = list(
+        S3Store(FakeObjectListing(keys, failing_request=12)).list_files(
+            "s3://bucket", lambda url: True
+        )
+    )
+    failed = [it for it in told if isinstance(it, storage.ListingFailure)]
     assert failed
     assert {(it.path, it.reason) for it in failed} == {("s3://bucket", "the line is dead")}
     assert 0 < len(told) - len(failed) < len(keys)
@@ -459,11 +483,11 @@ def test_a_part_that_fails_is_told_and_the_others_are_listed() -> None:
 
 def test_a_list_that_nobody_takes_is_not_asked_for() -> None:
     """A bucket of any size takes the memory of some pages."""
-    fake = FakeKeys([f"{number:05}" for number in range(3000)])
-    listed = S3(fake).files("s3://bucket", lambda url: True)
+    fake = FakeObjectListing([f"{number:05}" for number in range(3000)])
+    listed = S3Store(fake).list_files("s3://bucket", lambda url: True)
     next(iter(listed))
     time.sleep(0.3)
-    assert fake.asked < 40
+    assert fake.request_count < 40
     listed.close()  # type: ignore[attr-defined]
 
 
@@ -475,7 +499,7 @@ def test_what_one_of_several_raises_is_raised() -> None:
         raise ValueError("broken")
 
     with pytest.raises(ValueError, match="broken"):
-        list(merged([fails, lambda: iter([2])], 2))
+        list(merge_iterators([fails, lambda: iter([2])], 2))
 
 
 # Fetching
@@ -488,13 +512,13 @@ def test_pictures_are_fetched_ahead_in_order_and_only_so_many(
     under_way, most, order, lock = 0, 0, list[str](), threading.Lock()
     enough = threading.Event()
 
-    def read(path: str, known: storage.State) -> tuple[bytes, storage.State]:
+    def read(path: str, known: storage.FileState) -> tuple[bytes, storage.FileState]:
         nonlocal under_way, most
         with lock:
             under_way += 1
             most = max(most, under_way)
             order.append(path)
-            if under_way == FETCHERS:
+            if under_way == MAX_PREFETCHED_FILES:
                 enough.set()
         assert enough.wait(20)  # all of them at once, or none goes on
         if path.endswith("7"):
@@ -502,12 +526,12 @@ def test_pictures_are_fetched_ahead_in_order_and_only_so_many(
         return path.encode(), known
 
     monkeypatch.setattr(storage, "read", read)
-    fetching = Fetching()
-    works = [Work(f"s3://bucket/{number}", number, 0, None) for number in range(100)]
-    takes = [fetching.begin(work) for work in works]
+    fetching = Prefetcher()
+    works = [FileTask(f"s3://bucket/{number}", number, 0, None) for number in range(100)]
+    takes = [fetching.start_fetch(work) for work in works]
     assert enough.wait(20)
     time.sleep(0.05)
-    assert len(order) == FETCHERS  # the others wait until something is taken
+    assert len(order) == MAX_PREFETCHED_FILES  # the others wait until something is taken
     for work, take in zip(works, takes, strict=True):
         if work.path.endswith("7"):
             with pytest.raises(PictureError):
@@ -516,7 +540,7 @@ def test_pictures_are_fetched_ahead_in_order_and_only_so_many(
             assert take()[0] == work.path.encode()
         with lock:
             under_way -= 1
-    assert most == FETCHERS
+    assert most == MAX_PREFETCHED_FILES
     assert sorted(order) == sorted(work.path for work in works)
     fetching.close()
 
@@ -527,28 +551,28 @@ def test_pictures_are_fetched_ahead_in_order_and_only_so_many(
 @pytest.fixture
 def site(photos: Path) -> Iterator[str]:
     """The photos, at a web server that lists its folders."""
-    with web(photos.parent) as url:
+    with serve_folder(photos.parent) as url:
         yield f"{url}/photos"
 
 
 def test_folders_of_a_web_server_are_indexed(
-    opened: Library, photos: Path, site: str, model: Path, fake_engines: Engines
+    opened: Library, photos: Path, site: str, model: Path, fake_engines: FakeEngines
 ) -> None:
     """Known again by size and date; hidden folders are not even listed."""
-    draw(photos / "a b & c#1.png", "purple")
-    draw(photos / ".hidden" / "x.png", "white")
-    assert index(opened, site, model) == RunSummary(added=4)
+    save_picture(photos / "a b & c#1.png", "purple")
+    save_picture(photos / ".hidden" / "x.png", "white")
+    assert index_folder(opened, site, model) == RunSummary(added=4)
     assert found(opened, "purple") == [f"{site}/a%20b%20%26%20c%231.png"]
     assert found(opened, "blue") == [f"{site}/below/blue.jpg"]
-    assert index(opened, site, model) == RunSummary(unchanged=4)
+    assert index_folder(opened, site, model) == RunSummary(unchanged=4)
     later = time.time() + 100
-    draw(photos / "red.jpg", "yellow")
+    save_picture(photos / "red.jpg", "yellow")
     os.utime(photos / "red.jpg", (later, later))
     (photos / "green.png").unlink()
-    assert index(opened, site, model) == RunSummary(added=1, unchanged=2, removed=1)
+    assert index_folder(opened, site, model) == RunSummary(added=1, unchanged=2, removed=1)
     with pytest.raises(FolderError, match="nothing there that can be listed"):
-        index(opened, f"{site}/nowhere", model)
-    assert storage.uri(f"{site}/red.jpg") == f"{site}/red.jpg"
+        index_folder(opened, f"{site}/nowhere", model)
+    assert storage.path_to_uri(f"{site}/red.jpg") == f"{site}/red.jpg"
 
 
 def test_a_password_is_said_elsewhere_than_in_a_url(
@@ -556,12 +580,12 @@ def test_a_password_is_said_elsewhere_than_in_a_url(
 ) -> None:
     """Paths are kept and shown; fsspec's own settings say headers."""
     with pytest.raises(FolderError, match="leave them out") as raised:
-        index(opened, site.replace("://", "://me:secret@"), model)
+        index_folder(opened, site.replace("://", "://me:secret@"), model)
     assert "secret" not in str(raised.value)
-    get, head = Web.do_GET, Web.do_HEAD
+    get, head = ListingHandler.do_GET, ListingHandler.do_HEAD
 
     def asks(answer: Any) -> Any:
-        def answered(self: Web) -> None:
+        def answered(self: ListingHandler) -> None:
             if self.headers["Authorization"] == "Bearer secret":
                 answer(self)
             else:
@@ -569,17 +593,17 @@ def test_a_password_is_said_elsewhere_than_in_a_url(
 
         return answered
 
-    monkeypatch.setattr(Web, "do_GET", asks(get))
-    monkeypatch.setattr(Web, "do_HEAD", asks(head))
+    monkeypatch.setattr(ListingHandler, "do_GET", asks(get))
+    monkeypatch.setattr(ListingHandler, "do_HEAD", asks(head))
     with pytest.raises(FolderError, match="cannot be listed: the server answers 401"):
-        index(opened, site, model)
+        index_folder(opened, site, model)
     headers = json.dumps({"headers": {"Authorization": "Bearer secret"}})
     monkeypatch.setenv("FSSPEC_HTTPS", headers)
     environment = {**os.environ, "SEARCHAPP_LIBRARY": str(opened.folder), "PYTHONPATH": MODULE_PATH}
     code = f"""
 from searchapp.files import storage
-from searchapp.files.scan import walk
-print(sum(len(storage.read(it.path)[0]) > 0 for it in walk({site!r})))
+from searchapp.files.scan import walk_folder
+print(sum(len(storage.read_file(it.path)[0]) > 0 for it in walk_folder({site!r})))
 """
     done = subprocess.run(
         [sys.executable, "-c", code], env=environment, capture_output=True, text=True, check=True
@@ -591,15 +615,15 @@ def test_a_folder_that_a_server_does_not_show_is_told(
     opened: Library, photos: Path, site: str, model: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """What is below it is kept."""
-    index(opened, site, model)
-    send = Web.list_directory
+    index_folder(opened, site, model)
+    send = ListingHandler.list_directory
     monkeypatch.setattr(
-        Web,
+        ListingHandler,
         "list_directory",
         lambda self, path: self.send_error(403) if "below" in str(path) else send(self, path),
     )
     events = list(opened.index([site], IndexOptions(model=str(model))))
-    (failed,) = [event.failure for event in events if isinstance(event, Failed)]
+    (failed,) = [event.failure for event in events if isinstance(event, FileFailed)]
     assert (failed.path, failed.stage) == (f"{site}/below", "scan")
     assert "403" in failed.message
     assert opened.info().files == 3
@@ -611,7 +635,7 @@ def test_a_server_that_answers_whatever_it_is_asked_is_left_at_some_depth(
     """Each of its folders links to one more."""
     asked = list[str]()
 
-    def endless(self: Web) -> None:
+    def endless(self: ListingHandler) -> None:
         asked.append(self.path)
         body = b'<a href="deeper/">deeper</a>'
         self.send_response(200)
@@ -620,12 +644,12 @@ def test_a_server_that_answers_whatever_it_is_asked_is_left_at_some_depth(
         self.end_headers()
         self.wfile.write(body)
 
-    monkeypatch.setattr(Web, "do_GET", endless)
-    assert list(scan.walk(site)) == []
+    monkeypatch.setattr(ListingHandler, "do_GET", endless)
+    assert list(scan.walk_folder(site)) == []
     assert len(asked) < 50
 
 
 def test_rules_hold_for_a_url() -> None:
-    rules = Rules.of("s3://b/r", ("*.jpg",), ("out/",))
+    rules = IgnoreRules.from_options("s3://b/r", ("*.jpg",), ("out/",))
     for path, wanted in (("x.jpg", True), ("out/x.jpg", False), ("in/x.png", False)):
         assert scan.is_wanted(f"s3://b/r/{path}", "s3://b/r", rules) == wanted

@@ -14,29 +14,29 @@ from typing import Any
 
 import pytest
 from support.fakes import FakeEngine
-from support.library import Run, in_library
+from support.library import RunCommand, library_environment
 from support.paths import TESTS
-from support.pictures import draw
-from support.preload import built, needs_preload, preloaded
-from support.processes import command
+from support.pictures import save_picture
+from support.preload import build_faults, needs_preload, run_preloaded
+from support.processes import slow_command
 
 from searchapp.engines import EngineInput
 from searchapp.errors import LibraryError
 from searchapp.library import Library
-from searchapp.models import resolve
+from searchapp.models import resolve_model
 from searchapp.pictures import decode
 from searchapp.types import Query, SearchOptions
 
 
 @pytest.fixture(scope="module")
 def faults(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return built(tmp_path_factory.mktemp("faults"))
+    return build_faults(tmp_path_factory.mktemp("faults"))
 
 
 def shown(faults: Path, folder: Path, case: str, points: int) -> dict[str, Any]:
     """Run a case of crashes.py; nothing must be wrong afterwards."""
     points = round(points * float(os.environ.get("FAULT_POINTS", "1")))
-    ran = preloaded(faults, TESTS / "support" / "crashes.py", folder, case, points)
+    ran = run_preloaded(faults, TESTS / "support" / "crashes.py", folder, case, points)
     assert ran.returncode == 0, ran.stderr
     count: dict[str, Any] = json.loads(ran.stdout)
     assert not count["wrong"], count["wrong"][0]
@@ -96,7 +96,7 @@ def test_a_disk_that_refuses(
 @pytest.mark.parametrize("case", ["read-only-more", "read-only-journal-more"])
 def test_a_library_that_cannot_be_written(faults: Path, tmp_path: Path, case: str) -> None:
     """It is searched and filtered, whatever a killed process left there; index says why not."""
-    ran = preloaded(faults, TESTS / "support" / "crashes.py", tmp_path, case, 0)
+    ran = run_preloaded(faults, TESTS / "support" / "crashes.py", tmp_path, case, 0)
     assert ran.returncode == 0, ran.stderr
     for file in tmp_path.glob("library"):
         file.chmod(0o755)
@@ -109,11 +109,15 @@ def test_a_library_that_cannot_be_written(faults: Path, tmp_path: Path, case: st
 def test_the_command_says_that_the_disk_refuses(tmp_path: Path, model: Path) -> None:
     """A real limit of the system, in the midst of a run: one line, and exit status 1."""
     for mark in range(12):
-        draw(tmp_path / f"photos/{mark:02}.png", "red", mark=mark + 1)
-    arguments = command(
-        "index", tmp_path / "photos", "--model", model, "--batch-size", 1, seconds=0
+        save_picture(tmp_path / f"photos/{mark:02}.png", "red", mark=mark + 1)
+    arguments = slow_command(
+        "index", tmp_path / "photos", "--model", model, "--batch-size", 1, seconds_per_picture=0
     )
-    options = {"env": os.environ | in_library(tmp_path), "capture_output": True, "text": True}
+    options = {
+        "env": os.environ | library_environment(tmp_path),
+        "capture_output": True,
+        "text": True,
+    }
     limit = (resource.RLIMIT_FSIZE, (500_000, 500_000))
     full = subprocess.run(
         arguments, check=False, preexec_fn=lambda: resource.setrlimit(*limit), **options
@@ -142,7 +146,7 @@ WRITES = {  # each more than there is room for
     """,
     "duplicates --script": """
         from searchapp.duplicates import move_script
-        move_script.write(file, [])
+        move_script.write_script(file, [])
     """,
     "map --html": """
         import numpy as np
@@ -199,21 +203,21 @@ def test_a_page_flows_through(tmp_path: Path) -> None:
 def test_a_second_index_says_who_writes_and_readers_read_on(tmp_path: Path, model: Path) -> None:
     """It ends at once with the holder's number; a reader sees what is saved, and it alone."""
     for mark in range(16):
-        draw(tmp_path / f"photos/{mark:02}.png", "red", mark=mark + 1)
-    environment = os.environ | in_library(tmp_path)
-    arguments = command("index", tmp_path / "photos", "--model", model, "--batch-size", 2)
+        save_picture(tmp_path / f"photos/{mark:02}.png", "red", mark=mark + 1)
+    environment = os.environ | library_environment(tmp_path)
+    arguments = slow_command("index", tmp_path / "photos", "--model", model, "--batch-size", 2)
     first = subprocess.Popen(arguments, stderr=subprocess.PIPE, text=True, env=environment)
     assert first.stderr
     assert any("2/16 done" in line for line in first.stderr)
     second = subprocess.Popen(arguments, stderr=subprocess.PIPE, text=True, env=environment)
-    counts, spec = [], resolve(str(model))
+    counts, spec = [], resolve_model(str(model))
     (exact,) = FakeEngine(spec).embed([EngineInput("red")])
     while first.poll() is None:
         with Library.open(tmp_path / "library", start=FakeEngine) as library:
             hits = library.search(Query("red"), SearchOptions(count=100))
         counts.append(len(hits))
         for hit in hits:
-            picture = decode.prepare(Path(hit.path).read_bytes(), spec.image).image
+            picture = decode.prepare_picture(Path(hit.path).read_bytes(), spec.image).image
             (vector,) = FakeEngine(spec).embed([EngineInput("", picture)])
             assert hit.score == pytest.approx(float(vector @ exact), abs=2e-3)
     assert counts == sorted(counts)
@@ -228,7 +232,7 @@ def test_a_second_index_says_who_writes_and_readers_read_on(tmp_path: Path, mode
 
 @pytest.mark.parametrize("page", range(1, 12))
 def test_a_damaged_catalogue_is_said(
-    run: Run, photos: Path, model: Path, tmp_path: Path, page: int
+    run: RunCommand, photos: Path, model: Path, tmp_path: Path, page: int
 ) -> None:
     """Whatever page of it is overwritten: an answer, or one line with the way out; no traceback."""
     run("index", photos, "--model", model)

@@ -5,32 +5,32 @@ import shutil
 from pathlib import Path
 
 import pytest
-from support.fakes import REFUSED
-from support.library import Engines, found, index, write_model
-from support.pictures import draw
+from support.fakes import REFUSED_COLOR
+from support.library import FakeEngines, index_folder, search_file_names, write_fake_clip
+from support.pictures import save_picture
 
 from searchapp.errors import FolderError, LibraryError, ModelError
 from searchapp.library import Library
 from searchapp.types import (
     EngineStarting,
-    Failed,
-    Finished,
+    FileFailed,
     IndexOptions,
     Progress,
     Query,
+    RunFinished,
     RunSummary,
-    Scanned,
+    ScanFinished,
     SearchOptions,
 )
 
 
 def test_everything_new_is_embedded(
-    opened: Library, photos: Path, model: Path, fake_engines: Engines
+    opened: Library, photos: Path, model: Path, fake_engines: FakeEngines
 ) -> None:
     """Each picture is embedded once, and found by its colour."""
-    assert index(opened, photos, model) == RunSummary(added=3)
-    assert fake_engines.embedded == 3
-    assert found(opened, "blue") == ["blue.jpg"]
+    assert index_folder(opened, photos, model) == RunSummary(added=3)
+    assert fake_engines.embedded_count == 3
+    assert search_file_names(opened, "blue") == ["blue.jpg"]
     info = opened.info()
     assert (info.images, info.files, info.collections[0].images) == (3, 3, 3)
 
@@ -41,98 +41,98 @@ def test_events_tell_what_goes_on(opened: Library, photos: Path, model: Path) ->
     kinds = [
         type(event) for event in opened.index([photos], IndexOptions(str(model), batch_size=2))
     ]
-    assert kinds == [Scanned, EngineStarting, Failed, Progress, Progress, Finished]
+    assert kinds == [ScanFinished, EngineStarting, FileFailed, Progress, Progress, RunFinished]
 
 
 def test_a_second_run_opens_nothing(
     opened: Library,
     photos: Path,
     model: Path,
-    fake_engines: Engines,
+    fake_engines: FakeEngines,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     """An unchanged folder is known by sizes and times alone."""
-    index(opened, photos, model)
+    index_folder(opened, photos, model)
     monkeypatch.setattr(
-        "searchapp.files.storage.read", lambda path: pytest.fail(f"{path} was opened")
+        "searchapp.files.storage.read_file", lambda path: pytest.fail(f"{path} was opened")
     )
-    assert index(opened, photos, model) == RunSummary(unchanged=3)
-    assert fake_engines.embedded == 3
+    assert index_folder(opened, photos, model) == RunSummary(unchanged=3)
+    assert fake_engines.embedded_count == 3
 
 
 def test_a_touched_file_is_read_but_not_embedded(
-    opened: Library, photos: Path, model: Path, fake_engines: Engines
+    opened: Library, photos: Path, model: Path, fake_engines: FakeEngines
 ) -> None:
     """A new time with the old content costs a hash, no embedding."""
-    index(opened, photos, model)
+    index_folder(opened, photos, model)
     os.utime(photos / "red.jpg", (1, 1))
-    assert index(opened, photos, model) == RunSummary(added=1, unchanged=2)
-    assert fake_engines.embedded == 3
-    assert index(opened, photos, model) == RunSummary(unchanged=3)
+    assert index_folder(opened, photos, model) == RunSummary(added=1, unchanged=2)
+    assert fake_engines.embedded_count == 3
+    assert index_folder(opened, photos, model) == RunSummary(unchanged=3)
 
 
 def test_a_changed_file_is_embedded_again(
-    opened: Library, photos: Path, model: Path, fake_engines: Engines
+    opened: Library, photos: Path, model: Path, fake_engines: FakeEngines
 ) -> None:
     """The path finds its new content, and not its old."""
-    index(opened, photos, model)
-    draw(photos / "red.jpg", "yellow")
-    assert index(opened, photos, model) == RunSummary(added=1, unchanged=2)
-    assert fake_engines.embedded == 4
-    assert found(opened, "yellow") == ["red.jpg"]
-    assert found(opened, "red") == []
+    index_folder(opened, photos, model)
+    save_picture(photos / "red.jpg", "yellow")
+    assert index_folder(opened, photos, model) == RunSummary(added=1, unchanged=2)
+    assert fake_engines.embedded_count == 4
+    assert search_file_names(opened, "yellow") == ["red.jpg"]
+    assert search_file_names(opened, "red") == []
 
 
 def test_a_moved_file_keeps_its_embedding(
-    opened: Library, photos: Path, model: Path, fake_engines: Engines
+    opened: Library, photos: Path, model: Path, fake_engines: FakeEngines
 ) -> None:
     """A move costs no embedding, and the new path is found."""
-    index(opened, photos, model)
+    index_folder(opened, photos, model)
     (photos / "red.jpg").rename(photos / "below" / "scarlet.jpg")
-    assert index(opened, photos, model) == RunSummary(unchanged=2, moved=1)
-    assert fake_engines.embedded == 3
-    assert found(opened, "red") == ["scarlet.jpg"]
+    assert index_folder(opened, photos, model) == RunSummary(unchanged=2, moved=1)
+    assert fake_engines.embedded_count == 3
+    assert search_file_names(opened, "red") == ["scarlet.jpg"]
 
 
 def test_a_renamed_folder_keeps_all_embeddings(
-    opened: Library, photos: Path, model: Path, fake_engines: Engines, tmp_path: Path
+    opened: Library, photos: Path, model: Path, fake_engines: FakeEngines, tmp_path: Path
 ) -> None:
     """Renaming the root moves everything once both names were looked at."""
-    index(opened, photos, model)
+    index_folder(opened, photos, model)
     photos.rename(tmp_path / "pictures")
-    assert index(opened, tmp_path / "pictures", model) == RunSummary(added=3)
-    assert fake_engines.embedded == 3
-    assert found(opened, "green") == ["green.png"]
+    assert index_folder(opened, tmp_path / "pictures", model) == RunSummary(added=3)
+    assert fake_engines.embedded_count == 3
+    assert search_file_names(opened, "green") == ["green.png"]
 
 
 def test_a_duplicate_is_embedded_once(
-    opened: Library, photos: Path, model: Path, fake_engines: Engines
+    opened: Library, photos: Path, model: Path, fake_engines: FakeEngines
 ) -> None:
     """Two files with the same bytes are one image, whether they come together or later."""
     shutil.copy(photos / "red.jpg", photos / "copy.jpg")
-    assert index(opened, photos, model) == RunSummary(added=4)
+    assert index_folder(opened, photos, model) == RunSummary(added=4)
     shutil.copy(photos / "red.jpg", photos / "below" / "another copy.jpg")
-    assert index(opened, photos, model) == RunSummary(added=1, unchanged=4)
-    assert fake_engines.embedded == 3
+    assert index_folder(opened, photos, model) == RunSummary(added=1, unchanged=4)
+    assert fake_engines.embedded_count == 3
     (hit, *_) = opened.search(Query("red"))
     assert Path(hit.path).name == "red.jpg"
     assert [Path(path).name for path in hit.also] == ["copy.jpg", "another copy.jpg"]
 
 
 def test_a_deleted_file_is_forgotten_but_not_its_embedding(
-    opened: Library, photos: Path, model: Path, fake_engines: Engines
+    opened: Library, photos: Path, model: Path, fake_engines: FakeEngines
 ) -> None:
     """What comes back is found again at once, with no embedding."""
-    index(opened, photos, model)
+    index_folder(opened, photos, model)
     kept = (photos / "red.jpg").read_bytes()
     (photos / "red.jpg").unlink()
-    assert found(opened, "red") == []
-    assert index(opened, photos, model) == RunSummary(unchanged=2, removed=1)
+    assert search_file_names(opened, "red") == []
+    assert index_folder(opened, photos, model) == RunSummary(unchanged=2, removed=1)
     assert opened.info().files == 2
     (photos / "back.jpg").write_bytes(kept)
-    assert index(opened, photos, model) == RunSummary(added=1, unchanged=2)
-    assert fake_engines.embedded == 3
-    assert found(opened, "red") == ["back.jpg"]
+    assert index_folder(opened, photos, model) == RunSummary(added=1, unchanged=2)
+    assert fake_engines.embedded_count == 3
+    assert search_file_names(opened, "red") == ["back.jpg"]
 
 
 def test_pictures_are_found_by_content(opened: Library, photos: Path, model: Path) -> None:
@@ -141,26 +141,26 @@ def test_pictures_are_found_by_content(opened: Library, photos: Path, model: Pat
     (photos / "green.png").rename(photos / "green")
     (photos / "note.txt").write_text("no picture")
     (photos / "note.jpg").write_text("no picture")
-    assert index(opened, photos, model) == RunSummary(added=3, failed=1)
-    assert found(opened, "red") == ["red.dat"]
+    assert index_folder(opened, photos, model) == RunSummary(added=3, failed=1)
+    assert search_file_names(opened, "red") == ["red.dat"]
     assert [Path(failure.path).name for failure in opened.failures()] == ["note.jpg"]
-    assert index(opened, photos, model) == RunSummary(unchanged=3)
+    assert index_folder(opened, photos, model) == RunSummary(unchanged=3)
 
 
 def test_bad_files_are_left_out_with_a_reason(
-    opened: Library, photos: Path, model: Path, fake_engines: Engines
+    opened: Library, photos: Path, model: Path, fake_engines: FakeEngines
 ) -> None:
     """An empty, a truncated and a refused picture cost nobody else; each reason is kept."""
     (photos / "empty.jpg").touch()
     data = (photos / "red.jpg").read_bytes()
     (photos / "truncated.jpg").write_bytes(data[: len(data) // 2])
-    draw(photos / "refused.png", "#{:02x}{:02x}{:02x}".format(*REFUSED))
-    assert index(opened, photos, model) == RunSummary(added=3, failed=3)
+    save_picture(photos / "refused.png", "#{:02x}{:02x}{:02x}".format(*REFUSED_COLOR))
+    assert index_folder(opened, photos, model) == RunSummary(added=3, failed=3)
     reasons = {Path(f.path).name: (f.stage, f.message) for f in opened.failures()}
     assert reasons["empty.jpg"] == ("read", "the file is empty")
     assert reasons["refused.png"] == ("embed", "a picture that the model does not take")
     assert reasons["truncated.jpg"][0] == "decode"
-    assert found(opened, "green") == ["green.png"]
+    assert search_file_names(opened, "green") == ["green.png"]
 
 
 def test_failures_are_left_alone_until_they_change_or_are_asked_for(
@@ -169,52 +169,52 @@ def test_failures_are_left_alone_until_they_change_or_are_asked_for(
     """A failure is remembered; --retry-failed or a new content tries again; deleting forgets it."""
     (photos / "bad.jpg").write_text("no picture")
     (photos / "worse.jpg").write_text("no picture")
-    assert index(opened, photos, model).failed == 2
+    assert index_folder(opened, photos, model).failed == 2
     scanned = next(iter(opened.index([photos], IndexOptions(str(model)))))
-    assert isinstance(scanned, Scanned)
-    assert (scanned.work, scanned.failed_before) == (0, 2)
-    assert index(opened, photos, model, retry_failed=True).failed == 2
-    draw(photos / "bad.jpg", "yellow")
+    assert isinstance(scanned, ScanFinished)
+    assert (scanned.pending_files, scanned.failed_before) == (0, 2)
+    assert index_folder(opened, photos, model, retry_failed=True).failed == 2
+    save_picture(photos / "bad.jpg", "yellow")
     (photos / "worse.jpg").unlink()
-    assert index(opened, photos, model) == RunSummary(added=1, unchanged=3)
+    assert index_folder(opened, photos, model) == RunSummary(added=1, unchanged=3)
     assert opened.failures() == []
-    assert found(opened, "yellow") == ["bad.jpg"]
+    assert search_file_names(opened, "yellow") == ["bad.jpg"]
 
 
 def test_a_picture_that_becomes_unreadable_is_not_found(
     opened: Library, photos: Path, model: Path
 ) -> None:
     """What a path held before is not what it holds now."""
-    index(opened, photos, model)
+    index_folder(opened, photos, model)
     (photos / "red.jpg").write_text("no picture any more")
-    assert index(opened, photos, model) == RunSummary(unchanged=2, failed=1)
-    assert found(opened, "red") == []
+    assert index_folder(opened, photos, model) == RunSummary(unchanged=2, failed=1)
+    assert search_file_names(opened, "red") == []
 
 
 def test_a_limit_is_kept_and_the_next_run_goes_on(
-    opened: Library, photos: Path, model: Path, fake_engines: Engines
+    opened: Library, photos: Path, model: Path, fake_engines: FakeEngines
 ) -> None:
     """Every run reads as many files as it may, until all are embedded."""
-    assert index(opened, photos, model, limit=2) == RunSummary(added=2)
-    assert index(opened, photos, model, limit=2) == RunSummary(added=1, unchanged=2)
-    assert fake_engines.embedded == 3
+    assert index_folder(opened, photos, model, limit=2) == RunSummary(added=2)
+    assert index_folder(opened, photos, model, limit=2) == RunSummary(added=1, unchanged=2)
+    assert fake_engines.embedded_count == 3
 
 
 def test_a_dry_run_changes_nothing(
-    opened: Library, photos: Path, model: Path, fake_engines: Engines
+    opened: Library, photos: Path, model: Path, fake_engines: FakeEngines
 ) -> None:
     """It tells what would be read and forgotten, and starts no engine."""
-    assert index(opened, photos, model, dry_run=True) == RunSummary(added=3)
+    assert index_folder(opened, photos, model, dry_run=True) == RunSummary(added=3)
     assert opened.info().collections == ()
-    index(opened, photos, model)
+    index_folder(opened, photos, model)
     (photos / "red.jpg").unlink()
-    assert index(opened, photos, model, dry_run=True) == RunSummary(unchanged=2, removed=1)
+    assert index_folder(opened, photos, model, dry_run=True) == RunSummary(unchanged=2, removed=1)
     assert opened.info().files == 3
-    assert len(fake_engines.started) == 1
+    assert len(fake_engines.started_engines) == 1
 
 
 def test_an_interrupted_run_keeps_what_it_saved(
-    opened: Library, photos: Path, model: Path, fake_engines: Engines
+    opened: Library, photos: Path, model: Path, fake_engines: FakeEngines
 ) -> None:
     """Stopping after a batch loses that batch at most; the next run embeds the rest only."""
     events = opened.index([photos], IndexOptions(str(model), batch_size=1))
@@ -224,19 +224,19 @@ def test_an_interrupted_run_keeps_what_it_saved(
     events.close()
     assert opened.info().collections[0].images == 2
     assert opened.info().collections[0].last_run is None
-    assert index(opened, photos, model) == RunSummary(added=1, unchanged=2)
-    assert fake_engines.embedded == 3
+    assert index_folder(opened, photos, model) == RunSummary(added=1, unchanged=2)
+    assert fake_engines.embedded_count == 3
 
 
 def test_an_empty_root_changes_nothing(opened: Library, photos: Path, model: Path) -> None:
     """A drive that is not mounted does not empty the library."""
-    index(opened, photos, model)
+    index_folder(opened, photos, model)
     photos.rename(photos.with_name("elsewhere"))
     with pytest.raises(FolderError, match="no such folder"):
-        index(opened, photos, model)
+        index_folder(opened, photos, model)
     photos.mkdir()
     with pytest.raises(FolderError, match=r"3 were there before\. Is its drive mounted"):
-        index(opened, photos, model)
+        index_folder(opened, photos, model)
     assert opened.info().files == 3
 
 
@@ -244,7 +244,7 @@ def test_an_unreadable_folder_loses_nothing(
     opened: Library, photos: Path, model: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Files below a folder that cannot be listed stay known."""
-    index(opened, photos, model)
+    index_folder(opened, photos, model)
     scandir = os.scandir
 
     def refuse(folder: str) -> object:
@@ -253,20 +253,20 @@ def test_an_unreadable_folder_loses_nothing(
         return scandir(folder)
 
     monkeypatch.setattr(os, "scandir", refuse)
-    assert index(opened, photos, model) == RunSummary(unchanged=2, failed=1)
-    assert found(opened, "blue") == ["blue.jpg"]
+    assert index_folder(opened, photos, model) == RunSummary(unchanged=2, failed=1)
+    assert search_file_names(opened, "blue") == ["blue.jpg"]
 
 
 def test_two_models_live_side_by_side(
-    opened: Library, photos: Path, model: Path, tmp_path: Path, fake_engines: Engines
+    opened: Library, photos: Path, model: Path, tmp_path: Path, fake_engines: FakeEngines
 ) -> None:
     """A second model embeds everything again, and each answers for itself."""
-    other = write_model(tmp_path / "models" / "other-clip", b"other weights")
-    index(opened, photos, model)
-    assert index(opened, photos, other) == RunSummary(added=3)
-    assert fake_engines.embedded == 6
-    draw(photos / "yellow.jpg", "yellow")
-    index(opened, photos, model)
+    other = write_fake_clip(tmp_path / "models" / "other-clip", b"other weights")
+    index_folder(opened, photos, model)
+    assert index_folder(opened, photos, other) == RunSummary(added=3)
+    assert fake_engines.embedded_count == 6
+    save_picture(photos / "yellow.jpg", "yellow")
+    index_folder(opened, photos, model)
     names = [(c.name, c.images) for c in opened.info().collections]
     assert sorted(names) == [("fake-clip", 4), ("other-clip", 3)]
     count = {
@@ -280,22 +280,22 @@ def test_a_collection_remembers_its_model(
     opened: Library, photos: Path, model: Path, tmp_path: Path
 ) -> None:
     """Without --model the collection's is used; another one in the same name is an error."""
-    other = write_model(tmp_path / "models" / "other-clip", b"other weights")
-    index(opened, photos, model, collection="mine")
+    other = write_fake_clip(tmp_path / "models" / "other-clip", b"other weights")
+    index_folder(opened, photos, model, collection="mine")
     *_, last = opened.index([photos])
-    assert isinstance(last, Finished)
+    assert isinstance(last, RunFinished)
     assert last.summary.unchanged == 3
     with pytest.raises(ModelError, match=r"collection mine is of the model .*fake-clip"):
-        index(opened, photos, other, collection="mine")
+        index_folder(opened, photos, other, collection="mine")
 
 
 def test_a_changed_model_folder_is_noticed(opened: Library, photos: Path, model: Path) -> None:
     """Vectors of different weights are never mixed."""
-    index(opened, photos, model)
+    index_folder(opened, photos, model)
     (model / "model.safetensors").write_bytes(b"trained further")
     with pytest.raises(ModelError, match="has changed since the collection fake-clip was made"):
         opened.search(Query("red"))
-    assert index(opened, photos, model) == RunSummary(added=3)
+    assert index_folder(opened, photos, model) == RunSummary(added=3)
     assert {c.name for c in opened.info().collections} == {"fake-clip", "fake-clip-2"}
 
 
@@ -305,31 +305,31 @@ def test_one_writer_at_a_time(opened: Library, photos: Path, model: Path, tmp_pa
     next(iter(events))
     with Library.open(tmp_path / "library") as second:
         with pytest.raises(LibraryError, match=rf"searchapp index \(process {os.getpid()} on"):
-            index(second, photos, model)
+            index_folder(second, photos, model)
         assert second.info().collections
     events.close()
-    assert index(opened, photos, model).added == 3
+    assert index_folder(opened, photos, model).added == 3
 
 
 def test_names_that_are_no_utf8_are_kept(opened: Library, photos: Path, model: Path) -> None:
     """Any file name that the system allows is indexed, found, and forgotten."""
     names = [b"caf\xe9.jpg", "caf\u00e9.jpg".encode(), b"new\nline.jpg"]
     for mark, name in enumerate(names):
-        draw(photos / "x.jpg", "yellow", mark=mark + 1)
+        save_picture(photos / "x.jpg", "yellow", mark=mark + 1)
         (photos / "x.jpg").rename(os.fsdecode(os.fsencode(photos) + b"/" + name))
-    assert index(opened, photos, model) == RunSummary(added=6)
-    assert index(opened, photos, model) == RunSummary(unchanged=6)
-    assert {os.fsencode(name) for name in found(opened, "yellow")} == set(names)
+    assert index_folder(opened, photos, model) == RunSummary(added=6)
+    assert index_folder(opened, photos, model) == RunSummary(unchanged=6)
+    assert {os.fsencode(name) for name in search_file_names(opened, "yellow")} == set(names)
     below = opened.search(Query("yellow"), SearchOptions(count=9, folder=photos))
     assert len(below) == 6
     Path(os.fsdecode(os.fsencode(photos) + b"/" + names[0])).unlink()
-    assert index(opened, photos, model) == RunSummary(unchanged=5, removed=1)
+    assert index_folder(opened, photos, model) == RunSummary(unchanged=5, removed=1)
 
 
 def test_overlapping_roots_count_once(opened: Library, photos: Path, model: Path) -> None:
     """A folder given with the one above it is read once."""
     *_, last = opened.index([photos, photos / "below"], IndexOptions(str(model)))
-    assert isinstance(last, Finished)
+    assert isinstance(last, RunFinished)
     assert last.summary.added == 3
 
 
@@ -337,8 +337,8 @@ def test_a_folder_beside_another_with_its_name_in_front_is_not_below_it(
     opened: Library, tmp_path: Path, model: Path
 ) -> None:
     """`photos-old` is not below `photos`: looking at one forgets nothing of the other."""
-    draw(tmp_path / "photos/a.jpg", "red")
-    draw(tmp_path / "photos-old/b.jpg", "blue")
-    index(opened, tmp_path / "photos-old", model)
-    assert index(opened, tmp_path / "photos", model) == RunSummary(added=1)
+    save_picture(tmp_path / "photos/a.jpg", "red")
+    save_picture(tmp_path / "photos-old/b.jpg", "blue")
+    index_folder(opened, tmp_path / "photos-old", model)
+    assert index_folder(opened, tmp_path / "photos", model) == RunSummary(added=1)
     assert opened.info().files == 2

@@ -15,16 +15,16 @@ from pathlib import Path
 import pytest
 from PIL import Image
 from sqlite_utils import Database
-from support.cameras import dng
-from support.films import film
-from support.library import Engines, Run, index
-from support.old_library import old_library
-from support.pictures import draw, picture
-from support.written import exif, jpeg, listed, xmp
+from support.cameras import make_dng
+from support.films import write_video
+from support.library import FakeEngines, RunCommand, index_folder
+from support.old_library import make_old_library
+from support.pictures import make_picture, save_picture
+from support.written import make_exif, make_jpeg, make_list_property, make_xmp
 
 from searchapp.library import Library
 from searchapp.pictures import decode, metadata
-from searchapp.types import Describing, Hit, Query, SearchOptions
+from searchapp.types import Hit, MetadataRefreshing, Query, SearchOptions
 
 
 def write(file: Path, data: bytes) -> Path:
@@ -35,13 +35,15 @@ def write(file: Path, data: bytes) -> Path:
 
 def jpeg_xl(said: Image.Exif) -> bytes:
     buffer = io.BytesIO()
-    decode._pillow()
-    picture("red").save(buffer, "JXL", exif=said.tobytes())
+    decode._load_pillow()
+    make_picture("red").save(buffer, "JXL", exif=said.tobytes())
     return buffer.getvalue()
 
 
 def rating(stars: int, *keywords: str) -> bytes:
-    return xmp(f'xmp:Rating="{stars}"', listed("dc:subject", *keywords) if keywords else "")
+    return make_xmp(
+        f'xmp:Rating="{stars}"', make_list_property("dc:subject", *keywords) if keywords else ""
+    )
 
 
 def hit(library: Library, name: str) -> Hit:
@@ -60,101 +62,103 @@ def test_a_sidecar_that_goes_takes_along_what_it_said(
     file = write(tmp_path / "photos" / name, b"")
     tags = {"creation_time": "2023-06-17T21:05:00.000000Z"}
     {
-        "a.jpg": lambda: file.write_bytes(jpeg(exif=exif("2023:06:17 21:05:00"))),
-        "a.jxl": lambda: file.write_bytes(jpeg_xl(exif("2023:06:17 21:05:00"))),
-        "a.dng": lambda: file.write_bytes(dng()),
-        "b.dng": lambda: file.write_bytes(dng(preview=picture("red", (160, 120)))),
-        "a.mp4": lambda: film(file, (("red", 1),), tags=tags),
+        "a.jpg": lambda: file.write_bytes(make_jpeg(exif=make_exif("2023:06:17 21:05:00"))),
+        "a.jxl": lambda: file.write_bytes(jpeg_xl(make_exif("2023:06:17 21:05:00"))),
+        "a.dng": lambda: file.write_bytes(make_dng()),
+        "b.dng": lambda: file.write_bytes(make_dng(preview=make_picture("red", (160, 120)))),
+        "a.mp4": lambda: write_video(file, (("red", 1),), tags=tags),
     }[name]()
-    index(opened, tmp_path / "photos", model)
+    index_folder(opened, tmp_path / "photos", model)
     before = hit(opened, name)
     assert before.date is not None and before.date.startswith("2023-06-17T21:05:00")
-    said = write(file.with_suffix(".xmp"), xmp('xmp:Rating="5" exif:DateTimeOriginal="2001-01-01"'))
-    assert index(opened, tmp_path / "photos", model).described == 1
+    said = write(
+        file.with_suffix(".xmp"), make_xmp('xmp:Rating="5" exif:DateTimeOriginal="2001-01-01"')
+    )
+    assert index_folder(opened, tmp_path / "photos", model).described == 1
     assert (hit(opened, name).rating, hit(opened, name).taken_at) == (5, "2001-01-01T00:00:00")
     said.unlink()
-    assert index(opened, tmp_path / "photos", model).described == 1
+    assert index_folder(opened, tmp_path / "photos", model).described == 1
     assert hit(opened, name) == before
 
 
 def test_a_sidecar_is_read_when_it_comes_changes_and_goes(
-    opened: Library, tmp_path: Path, model: Path, fake_engines: Engines
+    opened: Library, tmp_path: Path, model: Path, fake_engines: FakeEngines
 ) -> None:
     """With the picture, later, and never twice; the picture is not embedded again."""
     photos = tmp_path / "photos"
-    a = write(photos / "a.jpg", jpeg(exif=exif(rating=1)))
-    draw(photos / "b.png", "red", mark=4)
-    draw(photos / "b.jpg", "red", mark=9)
+    a = write(photos / "a.jpg", make_jpeg(exif=make_exif(rating=1)))
+    save_picture(photos / "b.png", "red", mark=4)
+    save_picture(photos / "b.jpg", "red", mark=9)
     write(photos / "a.xmp", rating(2, "new"))
-    assert index(opened, photos, model).described == 0  # what is new is not read again
+    assert index_folder(opened, photos, model).described == 0  # what is new is not read again
     assert (hit(opened, "a.jpg").rating, hit(opened, "a.jpg").keywords) == (2, ("new",))
-    embedded = fake_engines.embedded
-    assert index(opened, photos, model).described == 0
+    embedded = fake_engines.embedded_count
+    assert index_folder(opened, photos, model).described == 0
 
     write(photos / "a.jpg.xmp", rating(5, "full", "name"))  # goes before a.xmp
     write(photos / "b.xmp", rating(3))  # of both
     write(photos / "nothing.xmp", rating(3))
-    assert index(opened, photos, model).described == 3
+    assert index_folder(opened, photos, model).described == 3
     assert (hit(opened, "a.jpg").rating, hit(opened, "a.jpg").keywords) == (5, ("full", "name"))
     assert [hit(opened, name).rating for name in ("b.png", "b.jpg")] == [3, 3]
-    assert index(opened, photos, model).described == 0
+    assert index_folder(opened, photos, model).described == 0
 
-    write(photos / "a.jpg.xmp", xmp('xmp:Rating="-1"'))
-    assert index(opened, photos, model, include=("*.jpg", "*.png")).described == 1
+    write(photos / "a.jpg.xmp", make_xmp('xmp:Rating="-1"'))
+    assert index_folder(opened, photos, model, include=("*.jpg", "*.png")).described == 1
     assert (hit(opened, "a.jpg").rating, hit(opened, "a.jpg").keywords) == (-1, ())
     (photos / "a.jpg.xmp").unlink()
     (photos / "a.xmp").unlink()
-    assert index(opened, photos, model).described == 1
+    assert index_folder(opened, photos, model).described == 1
     assert hit(opened, "a.jpg").rating == 1
-    assert index(opened, photos, model).described == 0
-    assert fake_engines.embedded == embedded
+    assert index_folder(opened, photos, model).described == 0
+    assert fake_engines.embedded_count == embedded
     a.rename(photos / "c.jpg")
     write(photos / "c.xmp", rating(4))
-    summary = index(opened, photos, model)
+    summary = index_folder(opened, photos, model)
     assert (summary.moved, summary.described) == (1, 0)
     assert hit(opened, "c.jpg").rating == 4
 
 
 @pytest.mark.parametrize("name", ["a.jxl", "a.mkv"])
 def test_nothing_is_left_of_what_a_sidecar_said(
-    opened: Library, tmp_path: Path, model: Path, fake_engines: Engines, name: str
+    opened: Library, tmp_path: Path, model: Path, fake_engines: FakeEngines, name: str
 ) -> None:
     """Nor of files that Pillow alone does not open: they are read again, and not embedded."""
     photos = tmp_path / "photos"
     if name == "a.mkv":
-        film(photos / name, tags={"creation_time": "2021-05-04T03:02:01Z"})
+        write_video(photos / name, tags={"creation_time": "2021-05-04T03:02:01Z"})
     else:
-        draw(photos / name, "red")
-    write(photos / "a.xmp", xmp('xmp:Rating="5" exif:DateTimeOriginal="1999"',
-                                listed("dc:subject", "old")))  # fmt: skip
-    index(opened, photos, model)
-    embedded = fake_engines.embedded
+        save_picture(photos / name, "red")
+    write(photos / "a.xmp", make_xmp('xmp:Rating="5" exif:DateTimeOriginal="1999"',
+                                make_list_property("dc:subject", "old")))  # fmt: skip
+    index_folder(opened, photos, model)
+    embedded = fake_engines.embedded_count
     assert (hit(opened, name).rating, hit(opened, name).keywords) == (5, ("old",))
     assert (hit(opened, name).date or "").startswith("1999")
     write(photos / "a.xmp", rating(3))
-    assert index(opened, photos, model).described > 0
+    assert index_folder(opened, photos, model).described > 0
     assert (hit(opened, name).rating, hit(opened, name).keywords) == (3, ())
     (photos / "a.xmp").unlink()
-    assert index(opened, photos, model).described > 0
+    assert index_folder(opened, photos, model).described > 0
     assert hit(opened, name).rating is None
     assert not (hit(opened, name).date or "").startswith("1999")
     assert hit(opened, name).date_from == ("exif" if name == "a.mkv" else "file")
-    assert fake_engines.embedded == embedded
+    assert fake_engines.embedded_count == embedded
 
 
 @pytest.fixture
 def old(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, model: Path) -> Path:
     """A library of the version before, of three pictures."""
     photos = tmp_path / "photos"
-    write(photos / "a.jpg", jpeg(exif=exif("2023:06:17 21:05:00", lens="L", rating=4)))
-    os.utime(draw(photos / "b.png", "red"), (86400 * 400, 86400 * 400))
-    os.utime(draw(photos / "gone.png", "red", mark=9), (86400 * 800, 86400 * 800))
-    old_library(tmp_path / "library", monkeypatch, photos, model)
+    write(photos / "a.jpg", make_jpeg(exif=make_exif("2023:06:17 21:05:00", lens="L", rating=4)))
+    os.utime(save_picture(photos / "b.png", "red"), (86400 * 400, 86400 * 400))
+    os.utime(save_picture(photos / "gone.png", "red", mark=9), (86400 * 800, 86400 * 800))
+    make_old_library(tmp_path / "library", monkeypatch, photos, model)
     return photos
 
 
 def test_an_old_library_is_read_anew_once(
-    old: Path, tmp_path: Path, run: Run, fake_engines: Engines, model: Path
+    old: Path, tmp_path: Path, run: RunCommand, fake_engines: FakeEngines, model: Path
 ) -> None:
     """Dates are known at once, the rest with the next run, which says so, and embeds nothing."""
     with Library.open(tmp_path / "library", start=fake_engines) as library:
@@ -163,11 +167,11 @@ def test_an_old_library_is_read_anew_once(
         assert (hit(library, "b.png").date or "").startswith("1971-02-0")
         assert hit(library, "a.jpg").lens is None
     (old / "gone.png").unlink()
-    before = fake_engines.embedded
+    before = fake_engines.embedded_count
     said = run("index", old, "--model", model)
     assert "reading the metadata of 2 pictures again, once" in said.stderr
     assert "2 unchanged, 1 removed, 2 described again" in said.stderr
-    assert fake_engines.embedded == before
+    assert fake_engines.embedded_count == before
     with Library.open(tmp_path / "library", start=fake_engines) as library:
         assert (hit(library, "a.jpg").lens, hit(library, "a.jpg").rating) == ("L", 4)
         assert len(hit(library, "b.png").date or "") == 25
@@ -176,20 +180,24 @@ def test_an_old_library_is_read_anew_once(
 
 
 def test_an_old_picture_with_a_sidecar_is_read_once(
-    old: Path, tmp_path: Path, model: Path, fake_engines: Engines, monkeypatch: pytest.MonkeyPatch
+    old: Path,
+    tmp_path: Path,
+    model: Path,
+    fake_engines: FakeEngines,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     """Both reasons at once are one, whatever the page; and all is known then."""
-    monkeypatch.setattr("searchapp.catalog.outdated_metadata.PAGE", 1)
+    monkeypatch.setattr("searchapp.catalog.outdated_metadata.PAGE_ROWS", 1)
     read: list[str] = []
-    glance = decode.glance
-    monkeypatch.setattr(decode, "glance", lambda *file: [read.append(file[0]), glance(*file)][1])
+    glance = decode.read_picture_info
+    monkeypatch.setattr(decode, "read_picture_info", lambda *file: [read.append(file[0]), glance(*file)][1])
     write(old / "a.xmp", rating(2))
     write(old / "b.xmp", rating(3))
     with Library.open(tmp_path / "library", start=fake_engines) as library:
-        assert index(library, old, model).described == 3
+        assert index_folder(library, old, model).described == 3
         assert sorted(Path(path).name for path in read) == ["a.jpg", "b.png", "gone.png"]
         assert [hit(library, name).rating for name in ("a.jpg", "b.png")] == [2, 3]
-        assert index(library, old, model).described == 0
+        assert index_folder(library, old, model).described == 0
 
 
 def test_several_may_open_an_old_library_at_once(old: Path, tmp_path: Path) -> None:
@@ -205,37 +213,41 @@ def test_several_may_open_an_old_library_at_once(old: Path, tmp_path: Path) -> N
 
 
 def test_it_goes_on_where_it_was_interrupted(
-    old: Path, tmp_path: Path, model: Path, fake_engines: Engines, monkeypatch: pytest.MonkeyPatch
+    old: Path,
+    tmp_path: Path,
+    model: Path,
+    fake_engines: FakeEngines,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     """Page by page: what is written is not read again."""
-    monkeypatch.setattr("searchapp.catalog.outdated_metadata.PAGE", 1)
+    monkeypatch.setattr("searchapp.catalog.outdated_metadata.PAGE_ROWS", 1)
     with Library.open(tmp_path / "library", start=fake_engines) as library:
         events = library.index([old])
         for event in events:
-            if isinstance(event, Describing) and event.done == 2:
+            if isinstance(event, MetadataRefreshing) and event.done == 2:
                 break
         events.close()
-        assert index(library, old, model).described == 1
-        assert index(library, old, model).described == 0
+        assert index_folder(library, old, model).described == 1
+        assert index_folder(library, old, model).described == 0
 
 
 def test_a_process_that_stays_notices(
-    opened: Library, tmp_path: Path, model: Path, fake_engines: Engines
+    opened: Library, tmp_path: Path, model: Path, fake_engines: FakeEngines
 ) -> None:
     """Filters and counts of another process see what was described again."""
     photos = tmp_path / "photos"
-    write(photos / "a.jpg", jpeg())
-    draw(photos / "b.png", "red")
-    index(opened, photos, model)
+    write(photos / "a.jpg", make_jpeg())
+    save_picture(photos / "b.png", "red")
+    index_folder(opened, photos, model)
     with Library.open(tmp_path / "library", start=fake_engines) as other:
         best = SearchOptions(rating="4+")
         assert other.search(Query("red"), best) == []
         write(photos / "a.xmp", rating(5, "sea"))
-        index(opened, photos, model)
+        index_folder(opened, photos, model)
         assert [Path(hit.path).name for hit in other.search(Query("red"), best)] == ["a.jpg"]
         tagged = SearchOptions(keyword=("SEA",))
         assert len(other.search(Query("red"), tagged)) == 1
-        assert other.facets().keywords.values == (("sea", 1),)
+        assert other.count_facets().keywords.values == (("sea", 1),)
 
 
 def test_counts_are_those_of_the_pictures(opened: Library, tmp_path: Path, model: Path) -> None:
@@ -249,13 +261,13 @@ def test_counts_are_those_of_the_pictures(opened: Library, tmp_path: Path, model
             (None, "Y", ("dog",)),
         )
     ):
-        file = draw(photos / f"{number % 2}/{number}.jpg", "red", mark=number,
-                    exif=exif(date, model=camera, lens=f"lens {camera}", rating=number)
+        file = save_picture(photos / f"{number % 2}/{number}.jpg", "red", mark=number,
+                    exif=make_exif(date, model=camera, lens=f"lens {camera}", rating=number)
                     )  # fmt: skip
         os.utime(file, (1.5e9, 1.5e9))
-        write(file.with_suffix(".xmp"), xmp("", listed("dc:subject", *words)))
-    index(opened, photos, model)
-    facets = opened.facets()
+        write(file.with_suffix(".xmp"), make_xmp("", make_list_property("dc:subject", *words)))
+    index_folder(opened, photos, model)
+    facets = opened.count_facets()
     assert facets.images == 4
     months = [(month.month, month.images, month.by_file) for month in facets.months]
     assert months == [("2017-07", 1, 1), ("2022-12", 1, 0), ("2023-06", 2, 0)]
@@ -266,13 +278,15 @@ def test_counts_are_those_of_the_pictures(opened: Library, tmp_path: Path, model
     assert facets.ratings.values == (("3", 1), ("2", 1), ("1", 1), ("unrated", 1))
     assert facets.formats.values == (("jpeg", 4),)
 
-    facets = opened.facets(SearchOptions(camera="x", keyword=("sea",), after="2023").filter)
+    facets = opened.count_facets(
+        SearchOptions(camera="x", keyword=("sea",), after="2023").base_filter
+    )
     assert facets.images == 1
     assert facets.cameras.values == (("X", 1),)
     assert [month.month for month in facets.months] == ["2022-12", "2023-06"]
     assert facets.keywords.values == (("sea", 1),)
-    assert opened.facets(SearchOptions(folder=photos / "1").filter).images == 2
-    overview = opened.overview()
+    assert opened.count_facets(SearchOptions(folder=photos / "1").base_filter).images == 2
+    overview = opened.load_overview()
     assert (overview.first_date, overview.last_date) == ("2017-07-14", "2023-06-09")
 
 
@@ -280,14 +294,16 @@ NEW = ("lens", "rating", "keywords", "title", "description", "date", "date_from"
 
 
 def test_json_the_view_and_exports_tell_all(
-    run: Run, tmp_path: Path, model: Path, fake_engines: Engines
+    run: RunCommand, tmp_path: Path, model: Path, fake_engines: FakeEngines
 ) -> None:
     """The same of a picture everywhere; what has no vector of its own is not lost on the way."""
     photos = tmp_path / "photos"
-    block = exif("2023:06:17 21:05:00", "+02:00", (48.5, 2.25), model="X", lens="L")
-    write(photos / "a.jpg", jpeg(exif=block))
-    title = listed("dc:title", "T", kind="Alt") + listed("dc:subject", "one", "two")
-    write(photos / "a.xmp", xmp('xmp:Rating="4"', title))
+    block = make_exif("2023:06:17 21:05:00", "+02:00", (48.5, 2.25), model="X", lens="L")
+    write(photos / "a.jpg", make_jpeg(exif=block))
+    title = make_list_property("dc:title", "T", kind="Alt") + make_list_property(
+        "dc:subject", "one", "two"
+    )
+    write(photos / "a.xmp", make_xmp('xmp:Rating="4"', title))
     run("index", photos, "--model", model)
     (told,) = json.loads(run("query", "red", "--json", "--rating", "4+").stdout)
     expected = {
@@ -315,13 +331,13 @@ def test_json_the_view_and_exports_tell_all(
         assert (again.date, again.date_from, again.rating) == (
             "2023-06-17T21:05:00+02:00", "exif", None,
         )  # fmt: skip
-        assert index(library, photos, model).described == 1
+        assert index_folder(library, photos, model).described == 1
         assert library.search(Query("red"))[0].rating == 4
     (row,) = Database(tmp_path / "library/catalog.db").query("select * from photos")
     assert (row["keywords"], row["rating"], row["date_from"]) == ("one, two", 4, "exif")
 
 
-def test_mistakes_in_filters_are_told(run: Run) -> None:
+def test_mistakes_in_filters_are_told(run: RunCommand) -> None:
     """Before anything starts."""
     for rating in ("6", "four", "4-", "", "-2"):
         done = run("query", "red", f"--rating={rating}")
@@ -331,12 +347,12 @@ def test_mistakes_in_filters_are_told(run: Run) -> None:
 
 def test_every_file_that_is_read_is_closed(tmp_path: Path) -> None:
     """A run over many does not run out of them."""
-    file = write(tmp_path / "a.jpg", jpeg())
+    file = write(tmp_path / "a.jpg", make_jpeg())
     state = file.stat()
     before = len(list(Path("/proc/self/fd").iterdir()))
     for _ in range(50):
-        decode.glance(str(file), state.st_size, state.st_mtime_ns)
-        metadata.sidecar_of(str(file))
+        decode.read_picture_info(str(file), state.st_size, state.st_mtime_ns)
+        metadata.read_sidecar(str(file))
     assert len(list(Path("/proc/self/fd").iterdir())) == before
 
 

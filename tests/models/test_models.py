@@ -7,15 +7,21 @@ from typing import Any
 import numpy as np
 import pytest
 from support.fake_llm import FakeLLM
-from support.library import Engines, Run, write_model
-from support.pictures import draw
+from support.library import FakeEngines, RunCommand, write_fake_clip
+from support.pictures import save_picture
 
 from searchapp import engines, models
 from searchapp.engines.local import LocalEngine
-from searchapp.engines.torchvision_stub import mend_torchvision
+from searchapp.engines.torchvision_stub import patch_torchvision
 from searchapp.errors import ModelError, QueryError, UnsupportedModality
 from searchapp.library import Library
-from searchapp.models import MODELS, ModelSpec, document_prompt, prompt_for, resolve
+from searchapp.models import (
+    MODELS,
+    ModelSpec,
+    make_document_prompt,
+    make_query_prompt,
+    resolve_model,
+)
 from searchapp.search import query_vector
 from searchapp.types import IndexOptions, ModelOptions, Query, SearchOptions
 
@@ -49,7 +55,7 @@ def recorders(monkeypatch: pytest.MonkeyPatch) -> list[FakeLLM]:
 
     def start(self: LocalEngine) -> None:
         models.check_trust(self._spec)
-        mend_torchvision()  # as the real start does: what renders imports vLLM
+        patch_torchvision()  # as the real start does: what renders imports vLLM
         made.append(FakeLLM(self._spec.dimensions))
         self._llm = made[-1]
 
@@ -59,7 +65,7 @@ def recorders(monkeypatch: pytest.MonkeyPatch) -> list[FakeLLM]:
 
 @pytest.mark.parametrize(("name", "modality"), EXAMPLE)
 def test_the_prompts_are_the_examples(
-    run: Run,
+    run: RunCommand,
     recorders: list[FakeLLM],
     monkeypatch: pytest.MonkeyPatch,
     tmp_path: Path,
@@ -68,7 +74,7 @@ def test_the_prompts_are_the_examples(
 ) -> None:
     """`searchapp embed` gives vLLM what the example gives it, byte for byte."""
     fetched: list[str] = []
-    picture = draw(tmp_path / "sample.jpg").read_bytes()
+    picture = save_picture(tmp_path / "sample.jpg").read_bytes()
     monkeypatch.setattr(
         "searchapp.files.fetch_url._download", lambda url: fetched.append(url) or picture
     )
@@ -83,7 +89,7 @@ def test_the_prompts_are_the_examples(
         assert fetched[0].startswith("https://upload.wikimedia.org/wikipedia/commons/thumb/")
 
 
-def test_embed_defaults_to_the_examples(run: Run) -> None:
+def test_embed_defaults_to_the_examples(run: RunCommand) -> None:
     """With no option at all it is vlm2vec, whose code the user has to allow first."""
     result = run("embed")
     assert result.exit_code == 1
@@ -98,26 +104,26 @@ def test_e5_v_refuses_both_at_once() -> None:
     with pytest.raises(
         UnsupportedModality, match=r"^Unsupported query modality: 'text\+image'; e5-v takes text or"
     ) as caught:
-        prompt_for(resolve("e5-v"), "text+image", "a cat")
+        make_query_prompt(resolve_model("e5-v"), "text+image", "a cat")
     assert "Models that can: vlm2vec, qwen3-vl-embedding-2b" in str(caught.value)
 
 
 def test_qwen_is_told_its_instruction() -> None:
     """The default one, or the user's, in documents and queries alike."""
-    spec = resolve("qwen3-vl-embedding-2b")
-    assert prompt_for(spec, "text+image", " a cat ") == (
+    spec = resolve_model("qwen3-vl-embedding-2b")
+    assert make_query_prompt(spec, "text+image", " a cat ") == (
         "<|im_start|>system\nRepresent the user's input.<|im_end|>\n<|im_start|>user\n"
         "<|vision_start|><|image_pad|><|vision_end|>a cat<|im_end|>\n<|im_start|>assistant\n"
     )
-    own = resolve("qwen3-vl-embedding-2b", ModelOptions(instruction="Find {text} logos."))
-    assert "system\nFind {text} logos.<|im_end|>" in document_prompt(own)
+    own = resolve_model("qwen3-vl-embedding-2b", ModelOptions(instruction="Find {text} logos."))
+    assert "system\nFind {text} logos.<|im_end|>" in make_document_prompt(own)
     with pytest.raises(ModelError, match="clip-vit-b-32 takes no --instruction"):
-        resolve("clip-vit-b-32", ModelOptions(instruction="Find logos."))
+        resolve_model("clip-vit-b-32", ModelOptions(instruction="Find logos."))
 
 
 def test_dimensions_are_cut_where_the_model_allows_it() -> None:
     """The first numbers are kept, at length one again; other models refuse."""
-    spec = resolve("qwen3-vl-embedding-2b", ModelOptions(dimensions=3))
+    spec = resolve_model("qwen3-vl-embedding-2b", ModelOptions(dimensions=3))
     assert (spec.dimensions, spec.cut_from) == (3, 2048)
     raw = np.arange(1, 2049, dtype=np.float32)
     vector = engines.base.checked(raw, spec)
@@ -125,36 +131,36 @@ def test_dimensions_are_cut_where_the_model_allows_it() -> None:
     assert np.allclose(vector, expected, atol=1e-6)  # type: ignore[arg-type]
     for dimensions in (0, 2049):
         with pytest.raises(ModelError, match="must be from 1 to 2048"):
-            resolve("qwen3-vl-embedding-2b", ModelOptions(dimensions=dimensions))
+            resolve_model("qwen3-vl-embedding-2b", ModelOptions(dimensions=dimensions))
     with pytest.raises(ModelError, match="clip-vit-b-32 has 512 dimensions and no fewer"):
-        resolve("clip-vit-b-32", ModelOptions(dimensions=64))
+        resolve_model("clip-vit-b-32", ModelOptions(dimensions=64))
 
 
 def test_pictures_are_bounded_as_the_model_is_told() -> None:
     """The processor's setting and our own resizing agree."""
-    spec = resolve("qwen3-vl-embedding-8b", ModelOptions(max_pixels=100_000))
+    spec = resolve_model("qwen3-vl-embedding-8b", ModelOptions(max_pixels=100_000))
     processor = spec.engine_arguments["mm_processor_kwargs"]
     assert processor["size"] == {"shortest_edge": 4096, "longest_edge": 100_000}
-    width, height = spec.image.size(4000, 3000)
+    width, height = spec.image.compute_size(4000, 3000)
     assert 99_000 < width * height <= 100_000
     assert abs(width / height - 4 / 3) < 0.01
-    assert spec.image.size(200, 100) == (200, 100)
-    crops = resolve("vlm2vec", ModelOptions(num_crops=16))
+    assert spec.image.compute_size(200, 100) == (200, 100)
+    crops = resolve_model("vlm2vec", ModelOptions(num_crops=16))
     assert crops.engine_arguments["mm_processor_kwargs"] == {"num_crops": 16}
-    assert crops.image.max_pixels == 4 * resolve("vlm2vec").image.max_pixels
+    assert crops.image.max_pixels == 4 * resolve_model("vlm2vec").image.max_pixels
     for name, options in (
         ("vlm2vec", ModelOptions(max_pixels=9)),
         ("qwen3-vl-embedding-2b", ModelOptions(num_crops=4)),
         ("clip-vit-b-32", ModelOptions(num_crops=4)),
     ):
         with pytest.raises(ModelError, match="has no --"):
-            resolve(name, options)
+            resolve_model(name, options)
 
 
 def test_siglip_2_reads_lower_case() -> None:
     """What it was trained on."""
-    assert prompt_for(resolve("siglip2-base"), "text", "A Red Boat") == "a red boat"
-    assert prompt_for(resolve("clip-vit-b-32"), "text", "A Red Boat") == "A Red Boat"
+    assert make_query_prompt(resolve_model("siglip2-base"), "text", "A Red Boat") == "a red boat"
+    assert make_query_prompt(resolve_model("clip-vit-b-32"), "text", "A Red Boat") == "A Red Boat"
 
 
 @pytest.mark.parametrize(
@@ -164,14 +170,14 @@ def test_siglip_2_reads_lower_case() -> None:
 def test_a_text_cannot_smuggle_in_a_picture(name: str, mark: str) -> None:
     """A placeholder without its picture would give a wrong vector, silently."""
     with pytest.raises(QueryError, match="which stands for a picture"):
-        prompt_for(resolve(name), "text", f"a {mark} cat")
+        make_query_prompt(resolve_model(name), "text", f"a {mark} cat")
 
 
 @pytest.mark.parametrize("spec", MODELS.values(), ids=list(MODELS))
 def test_every_spec_is_whole(spec: ModelSpec) -> None:
     """Pinned to a commit, with a prompt for pictures, and recognised by its architecture."""
     assert len(spec.revision) == 40
-    assert spec.architecture in models.FAMILIES
+    assert spec.architecture in models.FAMILY_BY_ARCHITECTURE
     assert {"text", "image"} <= set(spec.modalities)
     assert spec.placeholder is None or spec.placeholder in spec.prompts.document
     assert bool(spec.code) == ("*.py" in spec.download)
@@ -185,14 +191,14 @@ def test_a_text_that_is_too_long_is_told_or_cut(opened: Library, photos: Path, m
         opened.search(Query(text))
     (hit, *_) = opened.search(Query(text), SearchOptions(truncate=True))
     assert Path(hit.path).name == "red.jpg"
-    engine = opened._running.engine
+    engine = opened._engines.engine
     assert engine is not None
-    short = query_vector.shortened(engine, Query(text), truncate=True)
+    short = query_vector.shorten_query(engine, Query(text), truncate=True)
     assert short.text == " ".join(["red"] * 32)
 
 
 def test_trust_is_given_once(
-    tmp_path: Path, photos: Path, model: Path, fake_engines: Engines
+    tmp_path: Path, photos: Path, model: Path, fake_engines: FakeEngines
 ) -> None:
     """A collection remembers it, for the revision that was trusted; changed code is another."""
     (model / "modeling.py").write_text("print('hello')")
@@ -205,7 +211,7 @@ def test_trust_is_given_once(
         return fake_engines(spec)
 
     # The CLIP family has no code of its own; VLM2Vec's has.
-    vlm = resolve(str(_as_phi3(model)))
+    vlm = resolve_model(str(_as_phi3(model)))
     assert vlm.code == ("modeling.py",)
     with Library.open(tmp_path / "library", create=True, start=start) as library:
         with pytest.raises(ModelError, match=r"runs code of its own: modeling\.py"):
@@ -228,10 +234,10 @@ def _as_phi3(folder: Path) -> Path:
 
 
 def test_a_collection_remembers_how_its_model_was_used(
-    tmp_path: Path, photos: Path, fake_engines: Engines
+    tmp_path: Path, photos: Path, fake_engines: FakeEngines
 ) -> None:
     """Instruction and dimensions come back with it; others make a collection of their own."""
-    model = write_model(tmp_path / "models" / "qwen")
+    model = write_fake_clip(tmp_path / "models" / "qwen")
     config = {
         "architectures": ["Qwen3VLForConditionalGeneration"],
         "text_config": {"hidden_size": 48},
@@ -249,7 +255,7 @@ def test_a_collection_remembers_how_its_model_was_used(
         (info,) = library.info().collections
         assert (info.name, info.dimensions) == ("qwen", 24)
         library.search(Query("red"))
-        assert "Find colours." in fake_engines.started[-1].prompts[-1]
+        assert "Find colours." in fake_engines.started_engines[-1].prompts[-1]
         list(library.index([photos], IndexOptions(model=str(model), model_options=ModelOptions(
             dimensions=12))))  # fmt: skip
         assert {(c.name, c.dimensions) for c in library.info().collections} == {
@@ -271,13 +277,15 @@ side = 32
 """
 
 
-def test_a_model_of_ones_own(run: Run, photos: Path, model: Path, fake_engines: Engines) -> None:
+def test_a_model_of_ones_own(
+    run: RunCommand, photos: Path, model: Path, fake_engines: FakeEngines
+) -> None:
     """A TOML file beside the folder it speaks of is as good as a name, also for later queries."""
     file = model.parent / "mine.toml"
     file.write_text(TOML)
     assert "3 added" in run("index", photos, "--model", file).stderr
     assert run("query", "red", "-k", 1, "--paths").stdout == f"{photos}/red.jpg\n"
-    assert fake_engines.started[-1].prompts[-1] == "a picture of red"
+    assert fake_engines.started_engines[-1].prompts[-1] == "a picture of red"
     assert "collection   mine" in run("info").stdout
     result = run("query", "--image", photos / "red.jpg")
     assert "Unsupported query modality: 'image'; mine.toml takes text" in str(result.exception)
@@ -305,10 +313,12 @@ def test_a_mistake_in_a_model_file_is_named(model: Path, old: str, new: str, mes
     assert old in TOML
     file.write_text(TOML.replace(old, new))
     with pytest.raises(ModelError, match=rf"mine\.toml: .*({message})"):
-        resolve(str(file))
+        resolve_model(str(file))
 
 
-def test_embed_writes_numpys_format(run: Run, photos: Path, model: Path, tmp_path: Path) -> None:
+def test_embed_writes_numpys_format(
+    run: RunCommand, photos: Path, model: Path, tmp_path: Path
+) -> None:
     """--npy FILE holds the same numbers that are printed."""
     arguments = ["embed", "--model", model, "--image", photos / "red.jpg"]
     printed = json.loads(run(*arguments).stdout)

@@ -14,20 +14,20 @@ import pytest
 from support.paths import ROOT
 
 from searchapp import models
-from searchapp.bench.captions import read
-from searchapp.bench.evaluation import Evaluation, evaluate
+from searchapp.bench.captions import read_captions
+from searchapp.bench.evaluation import Evaluation, evaluate_model
 from searchapp.errors import EngineError
 from searchapp.library import Library
 from searchapp.pictures import decode
 from searchapp.search import query_vector
-from searchapp.types import Finished, IndexOptions, Query, SearchOptions, Term
+from searchapp.types import IndexOptions, Query, RunFinished, SearchOptions, Term
 
 pytest.importorskip("vllm", reason="vLLM is not installed: pip install -e '.[cpu]'")
 from searchapp.engines.local import LocalEngine
 from searchapp.engines.unclosed import UnclosedEngine
 from searchapp.indexing.embedding.choose_engines import start_cluster
 from searchapp.indexing.embedding.cluster.driver import Cluster
-from searchapp.indexing.embedding.worker import Job
+from searchapp.indexing.embedding.worker import EmbeddingJob
 
 pytestmark = pytest.mark.vllm
 PHOTOS = ROOT / "data" / "photos"
@@ -36,7 +36,7 @@ CAPTIONS = json.loads((PHOTOS / "captions.json").read_text(encoding="utf-8"))
 
 @pytest.fixture(scope="module")
 def engine() -> Iterator[LocalEngine]:
-    engine = LocalEngine(models.resolve("starter"))
+    engine = LocalEngine(models.resolve_model("starter"))
     yield engine
     engine.close()
 
@@ -48,7 +48,7 @@ def library(engine: LocalEngine, tmp_path_factory: pytest.TempPathFactory) -> It
     folder = tmp_path_factory.mktemp("starter") / "library"
     with Library.open(folder, create=True, start=lambda spec: lent) as library:
         *_, last = library.index([PHOTOS], IndexOptions(model="starter"))
-        assert isinstance(last, Finished)
+        assert isinstance(last, RunFinished)
         assert (last.summary.added, last.summary.failed) == (len(CAPTIONS), 0)
         yield library
 
@@ -135,30 +135,32 @@ def test_it_equals_transformers(engine: LocalEngine) -> None:
     tokenizer = AutoTokenizer.from_pretrained(folder)
     texts = [" ".join(["red boat at sunset"] * n)[: 6 * n] for n in range(1, 16)]
     files = [PHOTOS / entry["file"] for entry in CAPTIONS[:6]]
-    pictures = [decode.prepare(file.read_bytes(), engine.spec.image).image for file in files]
+    pictures = [
+        decode.prepare_picture(file.read_bytes(), engine.spec.image).image for file in files
+    ]
     with torch.inference_mode():
         inputs = tokenizer(texts, padding="max_length", return_tensors="pt")
         read_by_it = model.text_model(input_ids=inputs["input_ids"]).pooler_output.numpy()
         seen_by_it = model.vision_model(
             **processor(pictures, return_tensors="pt")
         ).pooler_output.numpy()
-    items = [query_vector.engine_input(engine.spec, Query(text)) for text in texts]
-    items += [query_vector.engine_input(engine.spec, Query(image=file)) for file in files]
+    items = [query_vector.make_engine_input(engine.spec, Query(text)) for text in texts]
+    items += [query_vector.make_engine_input(engine.spec, Query(image=file)) for file in files]
     expected = np.concatenate([read_by_it, seen_by_it])
     expected /= np.linalg.norm(expected, axis=1, keepdims=True)
     mixed = items[::2] + items[1::2]
     order = [*range(0, len(items), 2), *range(1, len(items), 2)]
-    together = query_vector.embed(engine, mixed)
+    together = query_vector.embed_queries(engine, mixed)
     for vector, number in zip(together, order, strict=True):
         assert 1 - float(vector @ expected[number]) < 1e-3
     for number in (0, 7, 14, 15):
-        (alone,) = query_vector.embed(engine, [items[number]])
+        (alone,) = query_vector.embed_queries(engine, [items[number]])
         assert 1 - float(alone @ expected[number]) < 1e-3
 
 
 def test_eval_measures_it(engine: LocalEngine) -> None:
     """`searchapp eval` over the demo's pictures: near duplicates count as wrong there."""
-    *_, result = evaluate(engine, read(PHOTOS / "captions.json"), PHOTOS)
+    *_, result = evaluate_model(engine, read_captions(PHOTOS / "captions.json"), PHOTOS)
     assert isinstance(result, Evaluation)
     assert (result.images, result.captions) == (120, 360)
     assert result.text_to_image.r1 > 90
@@ -199,7 +201,7 @@ def vectors(library: Library) -> dict[str, np.ndarray]:
 def test_an_engine_of_a_ray_cluster_gives_the_same(library: Library, tmp_path: Path) -> None:
     """The real vLLM in an actor: what it embeds is what an engine of this process does."""
 
-    def start(job: Job, files: int, wanted: int | None) -> Cluster:
+    def start(job: EmbeddingJob, files: int, wanted: int | None) -> Cluster:
         try:
             return start_cluster(job, "local")
         except EngineError as error:
@@ -209,7 +211,7 @@ def test_an_engine_of_a_ray_cluster_gives_the_same(library: Library, tmp_path: P
 
     with Library.open(tmp_path / "library", create=True, start_many=start) as clustered:
         *_, last = clustered.index([PHOTOS], IndexOptions("starter", limit=12))
-        assert isinstance(last, Finished)
+        assert isinstance(last, RunFinished)
         assert (last.summary.added, last.summary.failed) == (12, 0)
         theirs, ours = vectors(clustered), vectors(library)
     assert 0 < len(theirs) <= 12

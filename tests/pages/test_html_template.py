@@ -18,8 +18,8 @@ from searchapp.pages.contact_sheet import Section, write_contact_sheet
 from searchapp.pages.duplicates_review import write_review
 from searchapp.pages.html_template import render_html
 from searchapp.pages.map.write_map import Tile, write_map
-from searchapp.server.api_docs import page
-from searchapp.types import Copy, Duplicates, Group, Hit
+from searchapp.server.api_docs import render_page
+from searchapp.types import DuplicateFile, DuplicateGroup, Duplicates, Hit
 
 ROOT = Path(__file__).parents[2]
 TEMPLATES = ROOT / "searchapp" / "pages" / "templates"
@@ -43,10 +43,12 @@ def contact_sheet(folder: Path, names: list[str]) -> str:
 
 def duplicates_review(folder: Path, names: list[str]) -> str:
     copies = [
-        Copy(str(folder / name), 9, 8, 8, HOSTILE, HOSTILE, "", "0" * 64, 1, "near", HOSTILE)
+        DuplicateFile(
+            str(folder / name), 9, 8, 8, HOSTILE, HOSTILE, "", "0" * 64, 1, "near", HOSTILE
+        )
         for name in names
     ]
-    groups = (Group(copies[0], HOSTILE, tuple(copies[1:])),)
+    groups = (DuplicateGroup(copies[0], HOSTILE, tuple(copies[1:])),)
     write_review(folder / "page.html", Duplicates(groups, (), len(names), 0))
     return (folder / "page.html").read_text("utf-8")
 
@@ -101,7 +103,7 @@ def test_the_description_of_the_api_is_escaped() -> None:
     parameter = {"name": HOSTILE, "schema": {"pattern": HOSTILE}}
     body = {"content": {"application/json": {"schema": {"title": HOSTILE}}}}
     operation = {"description": HOSTILE, "parameters": [parameter], "requestBody": body}
-    html = page({"paths": {"/<b>": {"get": operation}, "/plain": {"post": {}}}})
+    html = render_page({"paths": {"/<b>": {"get": operation}, "/plain": {"post": {}}}})
     assert "<script" not in html and "<img" not in html and "<b>" not in html
     assert "GET /&lt;b&gt;" in html and "POST /plain" in html
 

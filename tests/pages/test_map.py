@@ -13,9 +13,9 @@ from typing import Any
 import numpy as np
 import pytest
 from numpy.typing import NDArray
-from support.browser import CHROMIUM, needs_chromium
-from support.library import Run
-from support.pictures import draw
+from support.browser import CHROMIUM_PATH, needs_chromium
+from support.library import RunCommand
+from support.pictures import save_picture
 
 from searchapp.pages.map.choose_pictures import choose_pictures
 from searchapp.pages.map.layout import compute_layout, snap_to_grid
@@ -49,7 +49,7 @@ def test_all_are_chosen_where_they_fit() -> None:
     assert chosen.ids.tolist() == list(range(100))
     assert chosen.represents.tolist() == [1] * 100
     apart = np.linalg.norm(vectors[:, None] - vectors, axis=-1)
-    kept = np.linalg.norm(chosen.points[:, None] - chosen.points, axis=-1)
+    kept = np.linalg.norm(chosen.coordinates[:, None] - chosen.coordinates, axis=-1)
     assert np.abs(apart - kept).max() < 0.2
 
 
@@ -68,7 +68,7 @@ def test_neighbours_lie_together() -> None:
     vectors, label = clusters(20, 15)
     order = np.random.default_rng(2).permutation(len(vectors))
     chosen = choose_pictures(np.arange(len(vectors)), pages_of(vectors[order]), 1000)
-    places = compute_layout(chosen.points, steps=250)
+    places = compute_layout(chosen.coordinates, steps=250)
     cells = snap_to_grid(places)
     label = label[order]
     for where in (places, cells.astype(np.float32)):
@@ -86,18 +86,18 @@ def test_few_pictures(count: int) -> None:
     """However few there are, and however alike, each has its cell."""
     for vectors in (clusters(count, 1)[0], np.ones((count, 4), np.float32) / 2):
         chosen = choose_pictures(np.arange(count), pages_of(vectors), 10)
-        cells = snap_to_grid(compute_layout(chosen.points, steps=20))
+        cells = snap_to_grid(compute_layout(chosen.coordinates, steps=20))
         assert len({tuple(cell) for cell in cells.tolist()}) == count
         assert cells.min() == 0
 
 
 @pytest.fixture
-def page(run: Run, photos: Path, model: Path, tmp_path: Path) -> Path:
+def page(run: RunCommand, photos: Path, model: Path, tmp_path: Path) -> Path:
     """A map of pictures, some of them with strange names."""
     for mark, colour in enumerate(("yellow", "orange", "navy", "teal", "gray", "pink", ODD)):
         name = colour if colour == ODD else f"{colour}.jpg"
-        draw(photos / name, "purple" if colour == ODD else colour, mark)
-    draw(photos / os.fsdecode(b"caf\xe9.png"), "brown")
+        save_picture(photos / name, "purple" if colour == ODD else colour, mark)
+    save_picture(photos / os.fsdecode(b"caf\xe9.png"), "brown")
     assert run("index", photos, "--model", model).exit_code == 0
     file = tmp_path / "map.html"
     result = run("map", "--html", file)
@@ -106,7 +106,7 @@ def page(run: Run, photos: Path, model: Path, tmp_path: Path) -> Path:
     return file
 
 
-def test_map_takes_filters(run: Run, page: Path, photos: Path, tmp_path: Path) -> None:
+def test_map_takes_filters(run: RunCommand, page: Path, photos: Path, tmp_path: Path) -> None:
     """What is asked for is told; what cannot be read is left out; nothing at all is an error."""
     few = tmp_path / "few.html"
     told = json.loads(run("map", "--html", few, "--count", 4, "--json").stdout)
@@ -135,7 +135,7 @@ def test_the_page_in_a_browser(page: Path, photos: Path) -> None:
     """It asks nobody for anything; wheel, keys, touch and clicks do what they say."""
     sync_api = pytest.importorskip("playwright.sync_api", reason="playwright is not installed")
     with sync_api.sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=CHROMIUM, args=["--no-sandbox"])
+        browser = playwright.chromium.launch(executable_path=CHROMIUM_PATH, args=["--no-sandbox"])
         context = browser.new_context(viewport={"width": 900, "height": 600}, has_touch=True)
         tab = context.new_page()
         asked: list[str] = []

@@ -4,9 +4,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 from PIL import Image, ImageCms, TiffImagePlugin
-from support.hostile import exif as exif_block
-from support.pictures import picture
-from support.pixels import CROPPED, SQUASHED, encode, near
+from support.hostile import make_exif as exif_block
+from support.pictures import make_picture
+from support.pixels import CROPPED_INPUT, SQUASHED_INPUT, encode_picture, is_close_color
 
 from searchapp.errors import PictureError
 from searchapp.files import local, storage
@@ -14,9 +14,9 @@ from searchapp.pictures import decode, model_size
 from searchapp.pictures.model_size import ImageInput
 
 
-def colour(data: bytes, target: ImageInput = SQUASHED) -> tuple[int, ...]:
+def colour(data: bytes, target: ImageInput = SQUASHED_INPUT) -> tuple[int, ...]:
     """The middle of a prepared picture."""
-    image = decode.prepare(data, target).image
+    image = decode.prepare_picture(data, target).image
     assert image.mode == "RGB"
     value = image.getpixel((16, 16))
     assert isinstance(value, tuple)
@@ -26,12 +26,12 @@ def colour(data: bytes, target: ImageInput = SQUASHED) -> tuple[int, ...]:
 @pytest.mark.parametrize("format", ["JPEG", "PNG", "WEBP", "GIF", "TIFF", "BMP", "AVIF", "HEIF"])
 def test_every_format_is_recognised_and_read(format: str) -> None:
     """A picture is known by its first bytes, and its colour survives."""
-    decode._pillow()
-    data = encode(picture("red"), format)
-    assert decode.looks_like_picture(data[: decode.HEAD])
-    prepared = decode.prepare(data, SQUASHED)
+    decode._load_pillow()
+    data = encode_picture(make_picture("red"), format)
+    assert decode.looks_like_picture(data[: decode.SIGNATURE_BYTES])
+    prepared = decode.prepare_picture(data, SQUASHED_INPUT)
     assert (prepared.info.format, prepared.info.width, prepared.info.height) == (format, 80, 60)
-    assert near(colour(data), (255, 0, 0), by=6)
+    assert is_close_color(colour(data), (255, 0, 0), tolerance=6)
 
 
 @pytest.mark.parametrize(
@@ -46,7 +46,7 @@ def test_other_files_are_no_pictures(data: bytes) -> None:
 @pytest.mark.parametrize("orientation", range(1, 9))
 def test_exif_orientation_is_applied(orientation: int) -> None:
     """The upright top left corner is white, whatever way the file stores it."""
-    upright = picture("red", (80, 60))
+    upright = make_picture("red", (80, 60))
     upright.paste("white", (0, 0, 40, 30))
     stored = {
         1: upright, 2: upright.transpose(Image.Transpose.FLIP_LEFT_RIGHT),
@@ -59,24 +59,26 @@ def test_exif_orientation_is_applied(orientation: int) -> None:
     }[orientation]  # fmt: skip
     exif = Image.Exif()
     exif[0x0112] = orientation
-    prepared = decode.prepare(encode(stored, "JPEG", exif=exif, quality=95), SQUASHED)
+    prepared = decode.prepare_picture(
+        encode_picture(stored, "JPEG", exif=exif, quality=95), SQUASHED_INPUT
+    )
     assert (prepared.info.width, prepared.info.height) == (80, 60)
-    assert near(prepared.image.getpixel((4, 4)), (255, 255, 255), by=12)
-    assert near(prepared.image.getpixel((27, 27)), (255, 0, 0), by=12)
+    assert is_close_color(prepared.image.getpixel((4, 4)), (255, 255, 255), tolerance=12)
+    assert is_close_color(prepared.image.getpixel((27, 27)), (255, 0, 0), tolerance=12)
 
 
 @pytest.mark.parametrize("format", ["JPEG", "TIFF", "PNG", "WEBP", "AVIF"])
 def test_a_turned_picture_is_upright_in_every_format(format: str) -> None:
     """Stored lying with orientation 6, told and shown standing."""
-    decode._pillow()
-    stored = picture("red", (80, 40))
+    decode._load_pillow()
+    stored = make_picture("red", (80, 40))
     stored.paste("white", (0, 0, 40, 40))  # upright: the upper half
     exif = Image.Exif()
     exif[0x0112] = 6
-    prepared = decode.prepare(encode(stored, format, exif=exif), SQUASHED)
+    prepared = decode.prepare_picture(encode_picture(stored, format, exif=exif), SQUASHED_INPUT)
     assert (prepared.info.width, prepared.info.height) == (40, 80)
-    assert near(prepared.image.getpixel((16, 4)), (255, 255, 255), by=12)
-    assert near(prepared.image.getpixel((16, 27)), (255, 0, 0), by=12)
+    assert is_close_color(prepared.image.getpixel((16, 4)), (255, 255, 255), tolerance=12)
+    assert is_close_color(prepared.image.getpixel((16, 27)), (255, 0, 0), tolerance=12)
 
 
 def test_alpha_is_laid_over_white() -> None:
@@ -86,12 +88,12 @@ def test_alpha_is_laid_over_white() -> None:
     grey = Image.new("LA", (40, 40), (0, 0))
     palette = Image.new("P", (40, 40), 0)
     palette.putpalette([255, 0, 0] * 256)
-    assert colour(encode(clear, "PNG")) == (255, 255, 255)
-    assert near(colour(encode(half, "PNG")), (255, 127, 127))
-    assert colour(encode(grey, "PNG")) == (255, 255, 255)
-    assert colour(encode(palette, "PNG", transparency=0)) == (255, 255, 255)
-    assert colour(encode(palette, "PNG")) == (255, 0, 0)
-    assert colour(encode(Image.new("RGB", (9, 9), "red"), "PNG", transparency=(255, 0, 0))) == (
+    assert colour(encode_picture(clear, "PNG")) == (255, 255, 255)
+    assert is_close_color(colour(encode_picture(half, "PNG")), (255, 127, 127))
+    assert colour(encode_picture(grey, "PNG")) == (255, 255, 255)
+    assert colour(encode_picture(palette, "PNG", transparency=0)) == (255, 255, 255)
+    assert colour(encode_picture(palette, "PNG")) == (255, 0, 0)
+    assert colour(encode_picture(Image.new("RGB", (9, 9), "red"), "PNG", transparency=(255, 0, 0))) == (
         255, 255, 255,
     )  # fmt: skip
 
@@ -101,17 +103,19 @@ def test_16_bits_are_scaled_not_clipped(value: int, expected: int) -> None:
     """A 16-bit picture keeps its greys, in PNG and in TIFF."""
     image = Image.fromarray(np.full((40, 40), value, dtype=np.uint16))
     for format in ("PNG", "TIFF"):
-        assert near(colour(encode(image, format)), (expected,) * 3, by=1)
+        assert is_close_color(colour(encode_picture(image, format)), (expected,) * 3, tolerance=1)
 
 
 def test_other_modes() -> None:
     """Greyscale, bilevel, CMYK and floating point become the RGB they look like."""
-    assert colour(encode(Image.new("L", (40, 40), 77), "JPEG")) == (77, 77, 77)
-    assert colour(encode(Image.new("1", (40, 40), 1), "PNG")) == (255, 255, 255)
+    assert colour(encode_picture(Image.new("L", (40, 40), 77), "JPEG")) == (77, 77, 77)
+    assert colour(encode_picture(Image.new("1", (40, 40), 1), "PNG")) == (255, 255, 255)
     cmyk = Image.new("CMYK", (40, 40), (0, 255, 255, 0))
-    assert near(colour(encode(cmyk, "JPEG", quality=95)), (255, 0, 0), by=6)
+    assert is_close_color(
+        colour(encode_picture(cmyk, "JPEG", quality=95)), (255, 0, 0), tolerance=6
+    )
     unit = Image.fromarray(np.full((40, 40), 0.5, dtype=np.float32))
-    assert near(colour(encode(unit, "TIFF")), (128, 128, 128), by=1)
+    assert is_close_color(colour(encode_picture(unit, "TIFF")), (128, 128, 128), tolerance=1)
 
 
 def test_a_broken_profile_does_not_cost_a_cmyk_picture() -> None:
@@ -119,116 +123,140 @@ def test_a_broken_profile_does_not_cost_a_cmyk_picture() -> None:
     cmyk = Image.new("CMYK", (40, 40), (0, 255, 255, 0))
     wrong = ImageCms.ImageCmsProfile(ImageCms.createProfile("sRGB")).tobytes()
     for profile in (b"garbage", wrong):
-        assert near(colour(encode(cmyk, "JPEG", icc_profile=profile)), (255, 0, 0), by=6)
+        assert is_close_color(
+            colour(encode_picture(cmyk, "JPEG", icc_profile=profile)), (255, 0, 0), tolerance=6
+        )
 
 
 def test_an_animation_counts_by_its_first_frame() -> None:
     """Later frames do not matter."""
-    frames = [picture("red"), picture("blue")]
+    frames = [make_picture("red"), make_picture("blue")]
     for format in ("GIF", "WEBP", "PNG"):
-        data = encode(frames[0], format, save_all=True, append_images=frames[1:])
-        assert near(colour(data), (255, 0, 0), by=6)
+        data = encode_picture(frames[0], format, save_all=True, append_images=frames[1:])
+        assert is_close_color(colour(data), (255, 0, 0), tolerance=6)
 
 
 def test_ordinary_shapes_are_resized_as_the_processor_does() -> None:
     """The short side becomes the model's, the long one is rounded down; the crop is the model's."""
     for size, expected in (((80, 60), (42, 32)), ((60, 80), (32, 42)), ((64, 33), (62, 32))):
-        assert decode.prepare(encode(picture(size=size), "PNG"), CROPPED).image.size == expected
-    assert decode.prepare(encode(picture(size=(80, 60)), "PNG"), SQUASHED).image.size == (32, 32)
+        assert (
+            decode.prepare_picture(
+                encode_picture(make_picture(size=size), "PNG"), CROPPED_INPUT
+            ).image.size
+            == expected
+        )
+    assert decode.prepare_picture(
+        encode_picture(make_picture(size=(80, 60)), "PNG"), SQUASHED_INPUT
+    ).image.size == (32, 32)
 
 
 def test_a_long_picture_is_shown_whole() -> None:
     """The edges of a picture longer than 2:1 are in what the model sees, on its mean colour."""
-    panorama = picture("red", (300, 60))
+    panorama = make_picture("red", (300, 60))
     panorama.paste("blue", (240, 0, 300, 60))
-    image = decode.prepare(encode(panorama, "PNG"), CROPPED).image
+    image = decode.prepare_picture(encode_picture(panorama, "PNG"), CROPPED_INPUT).image
     assert image.size == (32, 32)
-    assert near(image.getpixel((2, 16)), (255, 0, 0))
-    assert near(image.getpixel((29, 16)), (0, 0, 255))
+    assert is_close_color(image.getpixel((2, 16)), (255, 0, 0))
+    assert is_close_color(image.getpixel((29, 16)), (0, 0, 255))
     assert image.getpixel((16, 2)) == (1, 2, 3)
 
 
 def test_a_large_jpeg_is_decoded_small(monkeypatch: pytest.MonkeyPatch) -> None:
     """Draft mode leaves at least the model's input, and the size told is the file's."""
     decoded = []
-    fit = model_size.fit
-    monkeypatch.setattr(model_size, "fit", lambda i, t: decoded.append(i.size) or fit(i, t))
-    prepared = decode.prepare(encode(picture(size=(1600, 1200)), "JPEG"), CROPPED)
+    fit = model_size.fit_to_model
+    monkeypatch.setattr(model_size, "fit_to_model", lambda i, t: decoded.append(i.size) or fit(i, t))
+    prepared = decode.prepare_picture(
+        encode_picture(make_picture(size=(1600, 1200)), "JPEG"), CROPPED_INPUT
+    )
     assert decoded == [(200, 150)]
     assert (prepared.info.width, prepared.info.height) == (1600, 1200)
-    decode.prepare(encode(picture(size=(100, 80)), "JPEG"), CROPPED)
-    decode.prepare(encode(picture(size=(80, 60)), "JPEG"), CROPPED)
+    decode.prepare_picture(encode_picture(make_picture(size=(100, 80)), "JPEG"), CROPPED_INPUT)
+    decode.prepare_picture(encode_picture(make_picture(size=(80, 60)), "JPEG"), CROPPED_INPUT)
     assert decoded[1:] == [(50, 40), (80, 60)]
 
 
 def test_the_megapixel_limit_is_stated() -> None:
     """A bomb is refused before it is decoded, with the limit and the way around it."""
-    data = encode(Image.new("1", (20000, 20000)), "PNG")
+    data = encode_picture(Image.new("1", (20000, 20000)), "PNG")
     with pytest.raises(PictureError, match=r"400 megapixels, the limit is 179; raise --max-m"):
-        decode.prepare(data, SQUASHED)
-    assert decode.prepare(encode(picture(), "PNG"), SQUASHED, max_megapixels=0.0048)
+        decode.prepare_picture(data, SQUASHED_INPUT)
+    assert decode.prepare_picture(
+        encode_picture(make_picture(), "PNG"), SQUASHED_INPUT, max_megapixels=0.0048
+    )
     with pytest.raises(PictureError):
-        decode.prepare(encode(picture(), "PNG"), SQUASHED, max_megapixels=0.0047)
+        decode.prepare_picture(
+            encode_picture(make_picture(), "PNG"), SQUASHED_INPUT, max_megapixels=0.0047
+        )
 
 
 @pytest.mark.parametrize("format", ["JPEG", "PNG", "WEBP", "GIF", "TIFF", "HEIF", "AVIF"])
 def test_a_truncated_picture_is_a_stated_error(format: str) -> None:
     """Half a file is never half a picture."""
-    decode._pillow()
+    decode._load_pillow()
     noise = np.random.default_rng(0).integers(0, 255, (60, 80, 3), dtype=np.uint8)
-    data = encode(Image.fromarray(noise), format)
+    data = encode_picture(Image.fromarray(noise), format)
     with pytest.raises(PictureError):
-        decode.prepare(data[: len(data) // 2], SQUASHED)
+        decode.prepare_picture(data[: len(data) // 2], SQUASHED_INPUT)
 
 
 def test_what_is_no_picture_says_so() -> None:
     """Text named .jpg is told to be none; a picture without its first part is told from that."""
     with pytest.raises(PictureError, match="not a picture"):
-        decode.prepare(b"hello, world" * 10, SQUASHED)
+        decode.prepare_picture(b"hello, world" * 10, SQUASHED_INPUT)
     with pytest.raises(PictureError, match="broken or cut off in its first part"):
-        decode.prepare(encode(picture(), "JPEG")[:4], SQUASHED)
+        decode.prepare_picture(encode_picture(make_picture(), "JPEG")[:4], SQUASHED_INPUT)
 
 
 def test_a_damaged_png_is_a_stated_error() -> None:
     """Pillow fails on it once, when EXIF is asked for, and then shows what it has."""
-    data = bytearray(encode(picture(), "PNG"))
+    data = bytearray(encode_picture(make_picture(), "PNG"))
     data[data.index(b"IDAT") + 10] ^= 1
     with pytest.raises(PictureError, match="broken data stream"):
-        decode.prepare(bytes(data), SQUASHED)
+        decode.prepare_picture(bytes(data), SQUASHED_INPUT)
 
 
 def test_many_scans_are_a_stated_error() -> None:
     """Each scan of a few bytes goes over the whole picture; what a film holds is no scan."""
-    data = encode(picture(), "JPEG", progressive=True)
+    data = encode_picture(make_picture(), "JPEG", progressive=True)
     last = data[data.rindex(b"\xff\xda") : -2]
     with pytest.raises(PictureError, match=r"progressive JPEG of \d+ scans, the limit is 100"):
-        decode.prepare(data[:-2] + last * 100 + data[-2:], SQUASHED)
-    assert decode.prepare(data[:-2] + last * 50 + data[-2:], SQUASHED)
-    assert decode.prepare(data + b"\xff\xda" * 1000, SQUASHED), "a phone's picture with a film"
+        decode.prepare_picture(data[:-2] + last * 100 + data[-2:], SQUASHED_INPUT)
+    assert decode.prepare_picture(data[:-2] + last * 50 + data[-2:], SQUASHED_INPUT)
+    assert decode.prepare_picture(data + b"\xff\xda" * 1000, SQUASHED_INPUT), (
+        "a phone's picture with a film"
+    )
 
 
 def test_a_turned_picture_with_absurd_exif_is_upright() -> None:
     """EXIF that cannot be written again is read all the same."""
     block = exif_block((0x0112, 3, 1, 6 << 16), (0x0211, 2, 4, 0x80000000))
-    stored = picture("red", (80, 40))
+    stored = make_picture("red", (80, 40))
     stored.paste("white", (0, 0, 40, 40))
-    prepared = decode.prepare(encode(stored, "JPEG", exif=block, quality=95), SQUASHED)
+    prepared = decode.prepare_picture(
+        encode_picture(stored, "JPEG", exif=block, quality=95), SQUASHED_INPUT
+    )
     assert (prepared.info.width, prepared.info.height) == (40, 80)
-    assert near(prepared.image.getpixel((16, 4)), (255, 255, 255), by=12)
+    assert is_close_color(prepared.image.getpixel((16, 4)), (255, 255, 255), tolerance=12)
 
 
 def test_a_camera_writes_no_control_characters() -> None:
     """What a file says of itself cannot steer the terminal."""
     exif = Image.Exif()
     exif[0x0110] = "X\x1b[2J\x07 100"
-    assert decode.prepare(encode(picture(), "JPEG", exif=exif), SQUASHED).info.camera == "X[2J 100"
+    assert (
+        decode.prepare_picture(
+            encode_picture(make_picture(), "JPEG", exif=exif), SQUASHED_INPUT
+        ).info.camera
+        == "X[2J 100"
+    )
 
 
 def test_an_endless_file_is_a_stated_error(monkeypatch: pytest.MonkeyPatch) -> None:
     """A device says that it is empty, and never ends."""
-    monkeypatch.setattr(local, "MAX_BYTES", 1 << 20)
+    monkeypatch.setattr(local, "MAX_PICTURE_BYTES", 1 << 20)
     with pytest.raises(PictureError, match="more than 1 MiB, which is the limit"):
-        storage.read("/dev/zero")
+        storage.read_file("/dev/zero")
 
 
 def test_exif_tells_time_camera_and_place() -> None:
@@ -237,7 +265,9 @@ def test_exif_tells_time_camera_and_place() -> None:
     exif[0x010F], exif[0x0110] = "Lumora", "Lumora X100"
     exif.get_ifd(0x8769).update({0x9003: "2023:06:17 21:05:00", 0x9011: "+02:00"})
     exif.get_ifd(0x8825).update({1: "S", 2: (33.0, 51.0, 36.0), 3: "E", 4: (151.0, 12.0, 0.0)})
-    info = decode.prepare(encode(picture(), "JPEG", exif=exif), SQUASHED).info
+    info = decode.prepare_picture(
+        encode_picture(make_picture(), "JPEG", exif=exif), SQUASHED_INPUT
+    ).info
     assert info.taken_at == "2023-06-17T21:05:00+02:00"
     assert info.camera == "Lumora X100"
     assert (info.latitude, info.longitude) == (-33.86, 151.2)
@@ -249,7 +279,9 @@ def test_absurd_exif_does_not_cost_the_picture() -> None:
     exif[0x0132], exif[0x010F] = "yesterday", "\0\0"
     bad = TiffImagePlugin.IFDRational(1, 0)
     exif.get_ifd(0x8825).update({1: "N", 2: (bad, bad, bad), 3: "E", 4: (500.0, 0.0, 0.0)})
-    info = decode.prepare(encode(picture(), "JPEG", exif=exif), SQUASHED).info
+    info = decode.prepare_picture(
+        encode_picture(make_picture(), "JPEG", exif=exif), SQUASHED_INPUT
+    ).info
     assert (info.taken_at, info.camera, info.latitude, info.longitude) == (None,) * 4
 
 
@@ -258,7 +290,7 @@ def test_reading_says_what_is_wrong(tmp_path: Path) -> None:
     (tmp_path / "empty.jpg").touch()
     for name, message in (("none.jpg", "No such file"), ("empty.jpg", "the file is empty")):
         with pytest.raises(PictureError, match=message) as caught:
-            storage.read(str(tmp_path / name))
+            storage.read_file(str(tmp_path / name))
         assert caught.value.stage == "read"
 
 
@@ -278,16 +310,16 @@ def test_a_file_that_changes_while_it_is_read_is_refused(
     with monkeypatch.context() as patched:
         patched.setattr(os, "fstat", change)
         with pytest.raises(PictureError, match="changed while it was being read"):
-            storage.read(str(file))
+            storage.read_file(str(file))
 
 
 def test_a_pipe_is_not_waited_for(tmp_path: Path) -> None:
     """A file that is replaced by a pipe does not hold up a run; a pipe with data is read."""
     os.mkfifo(tmp_path / "a.png")
     with pytest.raises(PictureError, match="the file is empty"):
-        storage.read(str(tmp_path / "a.png"))
+        storage.read_file(str(tmp_path / "a.png"))
     reader, writer = os.pipe()
     os.write(writer, b"data")
     os.close(writer)
-    assert storage.read(f"/dev/fd/{reader}")[0] == b"data"
+    assert storage.read_file(f"/dev/fd/{reader}")[0] == b"data"
     os.close(reader)

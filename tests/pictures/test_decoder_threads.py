@@ -9,23 +9,23 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from support.decoders import STUCK, SleepingDecoder
+from support.decoders import STUCK_FILES, StuckDecoder
 from support.fakes import FakeEngine
 from support.paths import ROOT, TESTS
-from support.pictures import draw
-from support.replicas import outcomes, places, works
+from support.pictures import save_picture
+from support.replicas import list_works, make_environments, run_replicas
 
 from searchapp.errors import EngineError
 from searchapp.indexing.embedding import pipeline
-from searchapp.indexing.embedding.pipeline import DECODE_SECONDS, Fresh, Pipeline
-from searchapp.indexing.embedding.replicas import Replicas
-from searchapp.indexing.embedding.worker import Job
+from searchapp.indexing.embedding.pipeline import DECODE_TIMEOUT_S, EmbeddedPicture, Pipeline
+from searchapp.indexing.embedding.replicas import ReplicaPool
+from searchapp.indexing.embedding.worker import EmbeddingJob
 from searchapp.library import Library
-from searchapp.models import ModelSpec, resolve
+from searchapp.models import ModelSpec, resolve_model
 from searchapp.pictures import decode
 from searchapp.pictures import decoder_threads as reading
-from searchapp.pictures.decoder_threads import Readers, Reading
-from searchapp.types import Failure, Finished, IndexOptions
+from searchapp.pictures.decoder_threads import ReaderPool, ReaderTask
+from searchapp.types import Failure, IndexOptions, RunFinished
 
 LIMIT = 0.5  # seconds, instead of 30
 
@@ -35,8 +35,8 @@ class ImpatientEngine(FakeEngine):
 
     def __init__(self, spec: ModelSpec, folder: str) -> None:
         super().__init__(spec)
-        decode.prepare = SleepingDecoder(Path(folder))
-        pipeline.MOST_STUCK = 2
+        decode.prepare_picture = StuckDecoder(Path(folder))
+        pipeline.MAX_STUCK_DECODERS = 2
 
 
 class SleepyEngine(FakeEngine):
@@ -44,30 +44,30 @@ class SleepyEngine(FakeEngine):
 
     def __init__(self, spec: ModelSpec, folder: str) -> None:
         super().__init__(spec)
-        decode.prepare = SleepingDecoder(Path(folder))
+        decode.prepare_picture = StuckDecoder(Path(folder))
 
 
 @pytest.fixture(autouse=True)
 def short_grace(monkeypatch: pytest.MonkeyPatch) -> None:
     """Threads that will not end are not waited for long when all is closed."""
-    monkeypatch.setattr(reading, "GRACE", 0.1)
+    monkeypatch.setattr(reading, "CLOSE_TIMEOUT_S", 0.1)
 
 
 @pytest.fixture
 def twenty(tmp_path: Path) -> Path:
     for number in range(20):
-        draw(tmp_path / f"twenty/{number:02}.png", mark=number + 1)
+        save_picture(tmp_path / f"twenty/{number:02}.png", mark=number + 1)
     return tmp_path / "twenty"
 
 
 def check(found: list[tuple[str, object]]) -> None:
     assert len(found) == 20
     failures = {name: result for name, result in found if isinstance(result, Failure)}
-    assert set(failures) == set(STUCK)
+    assert set(failures) == set(STUCK_FILES)
     assert {(f.stage, f.message) for f in failures.values()} == {
         ("decode", "took longer than 0.5 s to decode")
     }
-    assert sum(isinstance(result, Fresh) for _, result in found) == 17
+    assert sum(isinstance(result, EmbeddedPicture) for _, result in found) == 17
 
 
 @pytest.mark.parametrize("threads", [1, 2])
@@ -75,12 +75,14 @@ def test_a_stuck_decoder_costs_one_picture(
     twenty: Path, model: Path, monkeypatch: pytest.MonkeyPatch, threads: int
 ) -> None:
     """Those that are stuck become failures, also one after another; the others are embedded."""
-    monkeypatch.setattr(decode, "prepare", SleepingDecoder(twenty))
-    spec = resolve(str(model))
-    embedder = Pipeline(spec, lambda: FakeEngine(spec), None, threads=threads, decode_seconds=LIMIT)
+    monkeypatch.setattr(decode, "prepare_picture", StuckDecoder(twenty))
+    spec = resolve_model(str(model))
+    embedder = Pipeline(
+        spec, lambda: FakeEngine(spec), None, threads=threads, decode_timeout_s=LIMIT
+    )
     begun = time.monotonic()
     found = [
-        o for event in embedder.run(works(twenty), 4) if isinstance(event, list) for o in event
+        o for event in embedder.run(list_works(twenty), 4) if isinstance(event, list) for o in event
     ]
     embedder.close()
     assert time.monotonic() - begun < 10
@@ -89,32 +91,32 @@ def test_a_stuck_decoder_costs_one_picture(
 
 def test_a_stuck_decoder_in_a_worker(twenty: Path, model: Path) -> None:
     """A worker goes on too, and its process with it."""
-    job = Job(
-        resolve(str(model)),
+    job = EmbeddingJob(
+        resolve_model(str(model)),
         engine="test_readers:SleepyEngine",
         arguments={"folder": str(twenty)},
-        decode_seconds=LIMIT,
+        decode_timeout_s=LIMIT,
     )
-    replicas = Replicas(job, places(1))
-    replicas.warm()
+    replicas = ReplicaPool(job, make_environments(1))
+    replicas.start_engines()
     first = replicas._replicas[0].process
-    found = list(outcomes(replicas, works(twenty)))
+    found = list(run_replicas(replicas, list_works(twenty)))
     check([(Path(o.work.path).name, o.result) for o in found])
     assert first.returncode == -9, "the worker lived until it was closed"
 
 
 def test_a_worker_with_many_stuck_decoders_is_replaced(twenty: Path, model: Path) -> None:
     """Its process ends, and with it what they hold; its other pictures are embedded by the next."""
-    job = Job(
-        resolve(str(model)),
+    job = EmbeddingJob(
+        resolve_model(str(model)),
         engine="test_readers:ImpatientEngine",
         arguments={"folder": str(twenty)},
-        decode_seconds=LIMIT,
+        decode_timeout_s=LIMIT,
     )
-    replicas = Replicas(job, places(1))
-    replicas.warm()
+    replicas = ReplicaPool(job, make_environments(1))
+    replicas.start_engines()
     first = replicas._replicas[0].process
-    found = list(outcomes(replicas, works(twenty), 5))
+    found = list(run_replicas(replicas, list_works(twenty), 5))
     check([(Path(o.work.path).name, o.result) for o in found])
     assert first.returncode == 0, "the worker ended by itself"
 
@@ -123,16 +125,16 @@ def test_many_stuck_decoders_end_the_run(
     twenty: Path, model: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Where there is one process, the next goes on from there, and memory stays bounded."""
-    monkeypatch.setattr(decode, "prepare", SleepingDecoder(twenty))
-    monkeypatch.setattr(pipeline, "MOST_STUCK", 2)
-    monkeypatch.setitem(Pipeline.__init__.__kwdefaults__, "decode_seconds", LIMIT)
+    monkeypatch.setattr(decode, "prepare_picture", StuckDecoder(twenty))
+    monkeypatch.setattr(pipeline, "MAX_STUCK_DECODERS", 2)
+    monkeypatch.setitem(Pipeline.__init__.__kwdefaults__, "decode_timeout_s", LIMIT)
     options = IndexOptions(str(model), batch_size=5)
     with Library.open(tmp_path / "library", create=True, start=FakeEngine) as library:
         with pytest.raises(EngineError, match="2 pictures do not end being decoded"):
             list(library.index([twenty], options))
         assert len(library.failures()) == 2
         *_, last = library.index([twenty], options)
-        assert isinstance(last, Finished)
+        assert isinstance(last, RunFinished)
         assert (last.summary.added + last.summary.unchanged, last.summary.failed) == (17, 1)
 
 
@@ -145,14 +147,14 @@ def test_the_process_ends_with_a_decoder_that_does_not(
         from pathlib import Path
         sys.path.insert(0, sys.argv[1])
         from support.fakes import FakeEngine
-        from support.decoders import SleepingDecoder
-        from searchapp.pictures import decode
+        from support.decoders import StuckDecoder
+        from searchapp.pictures import decode_picture
         from searchapp.indexing.embedding import pipeline
         from searchapp.library import Library
         from searchapp.types import IndexOptions
         twenty, model, folder = sys.argv[2:]
-        decode.prepare = SleepingDecoder(Path(twenty))
-        pipeline.Pipeline.__init__.__kwdefaults__["decode_seconds"] = 0.5
+        decode_picture.prepare = StuckDecoder(Path(twenty))
+        pipeline.Pipeline.__init__.__kwdefaults__["decode_timeout_s"] = 0.5
         with Library.open(folder, create=True, start=FakeEngine) as library:
             *_, last = library.index([twenty], IndexOptions(model))
             print(last.summary.added, last.summary.failed, len(library.failures()))
@@ -166,19 +168,19 @@ def test_the_process_ends_with_a_decoder_that_does_not(
 
 
 @pytest.fixture
-def readers() -> Iterator[Readers[str]]:
-    it = Readers[str](1)
+def readers() -> Iterator[ReaderPool[str]]:
+    it = ReaderPool[str](1)
     yield it
     it.close()
 
 
-def test_a_decoder_in_python_is_ended(readers: Readers[str]) -> None:
+def test_a_decoder_in_python_is_ended(readers: ReaderPool[str]) -> None:
     """A thread that is given up ends where it can, and another takes its place."""
     ended = threading.Event()
 
-    def forever(reading: Reading[str]) -> str:
+    def forever(reading: ReaderTask[str]) -> str:
         try:
-            with reading.limited():
+            with reading.limit_time():
                 while True:
                     time.sleep(0.001)
         finally:
@@ -186,57 +188,57 @@ def test_a_decoder_in_python_is_ended(readers: Readers[str]) -> None:
 
     reading = readers.submit(forever)
     following = readers.submit(lambda _: "read")
-    assert readers.result(reading, 0.2, lambda: "late") == "late"
+    assert readers.wait_for_result(reading, 0.2, lambda: "late") == "late"
     assert ended.wait(10)
-    assert readers.result(following, 0.2, lambda: "late") == "read"
-    assert readers.result(reading, 0.2, lambda: "asked again") == "late"
+    assert readers.wait_for_result(following, 0.2, lambda: "late") == "read"
+    assert readers.wait_for_result(reading, 0.2, lambda: "asked again") == "late"
 
 
-def test_only_decoding_is_limited(readers: Readers[str]) -> None:
+def test_only_decoding_is_limited(readers: ReaderPool[str]) -> None:
     """A slow disk loses no picture: what is not in a limited block may take any time."""
 
-    def slow(reading: Reading[str]) -> str:
+    def slow(reading: ReaderTask[str]) -> str:
         time.sleep(0.5)
-        with reading.limited():
+        with reading.limit_time():
             pass
         time.sleep(0.5)
         return "read"
 
-    assert readers.result(readers.submit(slow), 0.1, lambda: "late") == "read"
+    assert readers.wait_for_result(readers.submit(slow), 0.1, lambda: "late") == "read"
 
 
-def test_a_limit_may_be_several_times_as_long(readers: Readers[str]) -> None:
+def test_a_limit_may_be_several_times_as_long(readers: ReaderPool[str]) -> None:
     """A video has longer than a picture, and is given up, too."""
 
-    def slow(reading: Reading[str]) -> str:
-        with reading.limited(1000):
+    def slow(reading: ReaderTask[str]) -> str:
+        with reading.limit_time(1000):
             time.sleep(0.3)
         return "read"
 
-    def slower(reading: Reading[str]) -> str:
-        with reading.limited(2):
+    def slower(reading: ReaderTask[str]) -> str:
+        with reading.limit_time(2):
             time.sleep(600)
         return "read"
 
-    assert readers.result(readers.submit(slow), 0.1, lambda: "late") == "read"
-    assert readers.result(readers.submit(slower), 0.1, lambda: "late") == "late"
+    assert readers.wait_for_result(readers.submit(slow), 0.1, lambda: "late") == "read"
+    assert readers.wait_for_result(readers.submit(slower), 0.1, lambda: "late") == "late"
 
 
 def test_the_limit_is_as_told() -> None:
     """README says 30 seconds, in one process and in workers."""
-    assert DECODE_SECONDS == 30
-    assert DECODE_SECONDS * pipeline.VIDEO_TIMES == 120
-    assert Job.__dataclass_fields__["decode_seconds"].default == DECODE_SECONDS
+    assert DECODE_TIMEOUT_S == 30
+    assert DECODE_TIMEOUT_S * pipeline.VIDEO_TIMEOUT_FACTOR == 120
+    assert EmbeddingJob.__dataclass_fields__["decode_timeout_s"].default == DECODE_TIMEOUT_S
     readme = (ROOT / "README.md").read_text()
     assert "takes longer than 30 seconds to decode" in " ".join(readme.split())
 
 
-def test_a_call_that_fails_says_so(readers: Readers[str]) -> None:
+def test_a_call_that_fails_says_so(readers: ReaderPool[str]) -> None:
     """What a call raises is raised where its result is asked for."""
 
-    def broken(reading: Reading[str]) -> str:
+    def broken(reading: ReaderTask[str]) -> str:
         raise ValueError("a fault of ours")
 
     with pytest.raises(ValueError, match="a fault of ours"):
-        readers.result(readers.submit(broken), 1, lambda: "late")
-    assert readers.result(readers.submit(lambda _: "read"), 1, lambda: "late") == "read"
+        readers.wait_for_result(readers.submit(broken), 1, lambda: "late")
+    assert readers.wait_for_result(readers.submit(lambda _: "read"), 1, lambda: "late") == "read"

@@ -32,26 +32,26 @@ RUN = """
     sys.path.insert(0, sys.argv[1])
     from support import hostile
     from support.fakes import FakeEngine
-    from support.replicas import places
-    from searchapp.indexing.embedding.replicas import Replicas
+    from support.replicas import make_environments
+    from searchapp.indexing.embedding.replicas import ReplicaPool
     from searchapp.library import Library
-    from searchapp.types import Failed, IndexOptions, Scanned
+    from searchapp.types import FileFailed, IndexOptions, ScanFinished
 
     folder, model, library_folder, workers = sys.argv[2:]
 
     def start_many(job, files, wanted):
-        return Replicas(replace(job, engine="support.hostile:Engine", warm=True), places(2))
+        return ReplicaPool(replace(job, engine="support.hostile:Engine", starts_early=True), make_environments(2))
 
-    hostile.change_meanwhile()
+    hostile.change_file_on_read()
     many = {"start_many": start_many} if int(workers) else {"start": FakeEngine}
     with Library.open(library_folder, create=True, **many) as library:
-        options = IndexOptions(model, max_megapixels=hostile.LIMIT)
+        options = IndexOptions(model, max_megapixels=hostile.MAX_MEGAPIXELS)
         events = []
         for event in library.index([folder], options):
             events.append(event)
-            if isinstance(event, Scanned):
-                hostile.become_a_pipe(Path(folder))
-        failures = [event.failure for event in events if isinstance(event, Failed)]
+            if isinstance(event, ScanFinished):
+                hostile.replace_by_pipe(Path(folder))
+        failures = [event.failure for event in events if isinstance(event, FileFailed)]
         summary = events[-1].summary
     paths = sqlite3.connect(f"{library_folder}/catalog.db").execute(
         "select f.path from files f join embeddings e on e.image_id = f.image_id"
@@ -105,15 +105,15 @@ def index(folder: Path, model: Path, library: Path, workers: int) -> Outcome:
 @pytest.fixture
 def corpus(
     tmp_path: Path,
-) -> Iterator[tuple[Path, list[hostile.Hostile]]]:
+) -> Iterator[tuple[Path, list[hostile.HostileFile]]]:
     folder = tmp_path / "hostile"
     folder.mkdir()
-    yield folder, hostile.make(folder)
+    yield folder, hostile.write_hostile_files(folder)
     (folder / "closed").chmod(0o700)
 
 
 def pixels(data: bytes) -> np.ndarray:
-    image, _ = decode.decode(data, lambda width, height: (width, height))
+    image, _ = decode.decode_picture(data, lambda width, height: (width, height))
     return np.asarray(image).astype(int)
 
 
@@ -122,22 +122,24 @@ def shows(data: bytes, original: bytes) -> bool:
     return found.shape == expected.shape and abs(found - expected).mean() < AS_IT_IS
 
 
-def fault(made: hostile.Hostile, path: str, outcome: Outcome) -> str | None:
+def fault(made: hostile.HostileFile, path: str, outcome: Outcome) -> str | None:
     """Say what is wrong with what became of a file."""
     embedded, failure = path in outcome.embedded, outcome.failures.get(path)
     if embedded and failure:
         return "both embedded and a failure"
-    if made.fate == hostile.LEFT_ALONE:
+    if made.expected_outcome == hostile.SKIPPED:
         return "not left alone" if embedded or failure else None
     if embedded:
-        if made.fate != hostile.EMBEDDED and not made.may_be_whole:
+        if made.expected_outcome != hostile.EMBEDDED and not made.can_be_embedded:
             return "embedded"
         if made.original and not shows(made.data, made.original):
             return "embedded, but not what it shows"
         return None
     if failure is None:
         return "lost"
-    if made.fate == hostile.EMBEDDED or not re.search(made.fate, failure[1]):
+    if made.expected_outcome == hostile.EMBEDDED or not re.search(
+        made.expected_outcome, failure[1]
+    ):
         return f"not a true reason: {failure[1]}"
     if failure[0] not in ([made.stage] if made.stage else ["read", "decode"]):
         return f"not the stage: {failure[0]}"
@@ -146,7 +148,7 @@ def fault(made: hostile.Hostile, path: str, outcome: Outcome) -> str | None:
 
 @pytest.mark.parametrize("workers", [0, 2], ids=["one process", "workers"])
 def test_hostile_files(
-    corpus: tuple[Path, list[hostile.Hostile]],
+    corpus: tuple[Path, list[hostile.HostileFile]],
     model: Path,
     tmp_path: Path,
     capsys: pytest.CaptureFixture[str],
@@ -185,7 +187,7 @@ NUMBERS = (0, 1, 0x7F, 0x80, 0xFF, 0x7FFF, 0xFFFF, 0x7FFFFFFF, 0xFFFFFFF0, 0xFFF
 @st.composite
 def mutated(draw: st.DrawFn) -> bytes:
     """A sound picture with up to four changes: bytes set, numbers set, parts moved or removed."""
-    data = bytearray(draw(st.sampled_from(list(hostile.whole().values()))))
+    data = bytearray(draw(st.sampled_from(list(hostile.make_sound_pictures().values()))))
     for _ in range(draw(st.integers(1, 4))):
         at = draw(st.integers(0, len(data)) | st.integers(0, min(400, len(data))))
         length = draw(st.integers(0, 64))
@@ -217,7 +219,9 @@ def test_fuzzed_pictures(capsys: pytest.CaptureFixture[str]) -> None:
         if time.monotonic() - begun > FUZZ_SECONDS:
             return
         try:
-            image, info = decode.decode(data, lambda width, height: (32, 32), max_megapixels=1)
+            image, info = decode.decode_picture(
+                data, lambda width, height: (32, 32), max_megapixels=1
+            )
         except PictureError as error:
             refused += 1
             assert str(error).isprintable()

@@ -14,33 +14,33 @@ from pathlib import Path
 import httpx
 import numpy as np
 import pytest
-from support.fakes import REFUSED, FakeEngine
-from support.films import film, halves, sound, turned
-from support.library import Engines, Run, index, write_model
+from support.fakes import REFUSED_COLOR, FakeEngine
+from support.films import draw_halves, rotate_video, write_sound_only, write_video
+from support.library import FakeEngines, RunCommand, index_folder, write_fake_clip
 from support.paths import TESTS
-from support.pictures import draw
-from support.pixels import near
-from support.replicas import places
-from support.serving import serving
+from support.pictures import save_picture
+from support.pixels import is_close_color
+from support.replicas import make_environments
+from support.serving import serve_library
 
 from searchapp.errors import PictureError
 from searchapp.files import storage
-from searchapp.indexing.embedding.replicas import Replicas
+from searchapp.indexing.embedding.replicas import ReplicaPool
 from searchapp.library import Library
 from searchapp.pictures import hdr, optional_decoders, thumbnails, video
 from searchapp.pictures.model_size import ImageInput
 from searchapp.types import (
-    Failed,
+    FileFailed,
     Filter,
-    Finished,
     Hit,
     IndexOptions,
     PictureInfo,
     Query,
+    RunFinished,
     RunSummary,
-    Scanned,
+    ScanFinished,
     SearchOptions,
-    clock,
+    format_clock,
 )
 
 SQUASHED = ImageInput("squash", side=32)
@@ -48,14 +48,14 @@ SQUASHED = ImageInput("squash", side=32)
 
 def shots(file: Path) -> list[tuple[float, tuple[int, ...]]]:
     """The times and colours of the frames chosen."""
-    with storage.opened(str(file)) as (opened, _):
-        _, found = video.shots(opened, SQUASHED)
+    with storage.open_file(str(file)) as (opened, _):
+        _, found = video.sample_frames(opened, SQUASHED)
     return [(shot.seconds, shot.image.getpixel((16, 16))) for shot in found]
 
 
 def info(file: Path) -> PictureInfo:
-    with storage.opened(str(file)) as (opened, _):
-        return video.shots(opened, SQUASHED)[0]
+    with storage.open_file(str(file)) as (opened, _):
+        return video.sample_frames(opened, SQUASHED)[0]
 
 
 def seconds(file: Path) -> list[float]:
@@ -70,7 +70,7 @@ def first(library: Library, text: str, **options: object) -> Hit:
 @pytest.fixture
 def clips(photos: Path) -> Path:
     """The pictures, and a video of three other scenes."""
-    film(photos / "clip.mp4", (("cyan", 4), ("yellow", 4), ("purple", 4)))
+    write_video(photos / "clip.mp4", (("cyan", 4), ("yellow", 4), ("purple", 4)))
     return photos
 
 
@@ -81,17 +81,19 @@ def clips(photos: Path) -> Path:
 )  # fmt: skip
 def test_every_container_is_read(tmp_path: Path, name: str, format: str) -> None:
     """Each scene is found where it begins, at its key frame."""
-    file = film(tmp_path / name.lower())
+    file = write_video(tmp_path / name.lower())
     (at, *rest) = shots(file)
     assert [at[0], *(it[0] for it in rest)] == [0.0, 4.0, 8.0]
-    assert near(rest[0][1], (255, 0, 0), by=8)
+    assert is_close_color(rest[0][1], (255, 0, 0), tolerance=8)
     told = info(file)
     assert (told.format, told.width, told.height) == (format, 96, 64)
 
 
 def test_frames_show_different_things(tmp_path: Path) -> None:
     """A scene that goes on, or comes back, is one frame."""
-    file = film(tmp_path / "a.mp4", (("red", 20), ("blue", 20), ("red", 20)), keys=10)
+    file = write_video(
+        tmp_path / "a.mp4", (("red", 20), ("blue", 20), ("red", 20)), key_interval=10
+    )
     assert [at < 24 for at in seconds(file)] == [True, True]
 
 
@@ -99,24 +101,32 @@ def test_scenes_without_key_frames_are_found(tmp_path: Path) -> None:
     """Where key frames are rare, as of a recorded screen, what lies between is decoded."""
     scenes = [("red", 5), ("blue", 5), ("lime", 5)]
     file = tmp_path / "a.mp4"
-    film(file, scenes, codec="libx264", options={"x264-params": "scenecut=0"}, forced=False)
+    write_video(
+        file,
+        scenes,
+        codec="libx264",
+        options={"x264-params": "scenecut=0"},
+        forces_key_frames=False,
+    )
     assert len(shots(file)) == 3
 
 
 def test_a_long_video_has_a_bounded_number_of_frames(tmp_path: Path) -> None:
     """They are spread over its length; few frames a second are no trouble."""
     colours = [f"#{n * 7:02x}{255 - n * 7:02x}{n * 37 % 256:02x}" for n in range(36)]
-    file = film(tmp_path / "a.mp4", [(it, 600) for it in colours], rate=1 / 60, keys=3)
+    file = write_video(
+        tmp_path / "a.mp4", [(it, 600) for it in colours], frames_per_s=1 / 60, key_interval=3
+    )
     found = seconds(file)
-    assert 25 <= len(found) <= video.MOST
+    assert 25 <= len(found) <= video.MAX_FRAMES
     assert found[0] < 600 and found[-1] > 20000
     assert min(np.diff(found)) > 300
 
 
 def test_a_short_clip_has_few_frames(tmp_path: Path) -> None:
     """A second is enough for two scenes, one frame is a video."""
-    assert seconds(film(tmp_path / "a.mp4", (("red", 0.6), ("blue", 0.6)))) == [0.0, 0.6]
-    assert seconds(film(tmp_path / "b.mp4", (("red", 0.2),))) == [0.0]
+    assert seconds(write_video(tmp_path / "a.mp4", (("red", 0.6), ("blue", 0.6)))) == [0.0, 0.6]
+    assert seconds(write_video(tmp_path / "b.mp4", (("red", 0.2),))) == [0.0]
 
 
 @pytest.mark.parametrize(
@@ -127,19 +137,19 @@ def test_videos_are_turned_as_they_say(
     tmp_path: Path, degrees: int, size: tuple[int, int], white: tuple[int, int]
 ) -> None:
     """As phones are held; frames, size and thumbnails alike."""
-    file = turned(film(tmp_path / "a.mp4", (("red", 2),), draw=halves), degrees)
-    with storage.opened(str(file)) as (opened, _):
-        told, (shot, *_) = video.shots(opened, SQUASHED)
+    file = rotate_video(write_video(tmp_path / "a.mp4", (("red", 2),), draw=draw_halves), degrees)
+    with storage.open_file(str(file)) as (opened, _):
+        told, (shot, *_) = video.sample_frames(opened, SQUASHED)
     assert (told.width, told.height) == size
-    assert near(shot.image.getpixel(white), (255, 255, 255), by=12)
-    assert thumbnails.thumbnail(str(file), 48, 0.0).size == tuple(it // 2 for it in size)
+    assert is_close_color(shot.image.getpixel(white), (255, 255, 255), tolerance=12)
+    assert thumbnails.make_thumbnail(str(file), 48, 0.0).size == tuple(it // 2 for it in size)
 
 
 def test_pixels_that_are_not_square_are_shown_as_they_are_meant(tmp_path: Path) -> None:
     """As of DV and DVDs: the size is the one that a player shows."""
-    file = film(tmp_path / "a.mkv", (("red", 1),), aspect=Fraction(4, 3))
+    file = write_video(tmp_path / "a.mkv", (("red", 1),), pixel_aspect=Fraction(4, 3))
     assert (info(file).width, info(file).height) == (128, 64)
-    assert thumbnails.thumbnail(str(file), 64, 0.0).size == (64, 32)
+    assert thumbnails.make_thumbnail(str(file), 64, 0.0).size == (64, 32)
 
 
 def test_a_video_says_when_where_and_with_what(tmp_path: Path) -> None:
@@ -151,28 +161,32 @@ def test_a_video_says_when_where_and_with_what(tmp_path: Path) -> None:
         "com.apple.quicktime.creationdate": "2023-06-17T21:05:00+0200",
         "creation_time": "2023-06-17T19:05:00.000000Z",
     }
-    told = info(film(tmp_path / "a.mov", (("red", 1),), tags=tags))
+    told = info(write_video(tmp_path / "a.mov", (("red", 1),), tags=tags))
     assert (told.taken_at, told.camera) == ("2023-06-17T21:05:00+02:00", "Apple iPhone 13")
     assert (told.latitude, told.longitude) == (-33.86, 151.2)
     only = {"creation_time": "2023-06-17T19:05:00.000000Z"}
-    told = info(film(tmp_path / "b.mp4", (("red", 1),), tags=only))
+    told = info(write_video(tmp_path / "b.mp4", (("red", 1),), tags=only))
     assert told.taken_at == "2023-06-17T19:05:00+00:00"
     never = {"creation_time": "1970-01-01T00:00:00.000000Z", "location": "somewhere"}
-    told = info(film(tmp_path / "c.mp4", (("red", 1),), tags=never))
+    told = info(write_video(tmp_path / "c.mp4", (("red", 1),), tags=never))
     assert (told.taken_at, told.latitude) == (None, None)
 
 
 def test_deep_colours_are_brought_to_what_screens_show(tmp_path: Path) -> None:
     """Ten bits keep their colours; of HDR, a white sheet is light, and grey stays grey."""
-    ten = film(tmp_path / "a.mp4", (("red", 1),), codec="libx264", pixels="yuv420p10le")
-    assert near(shots(ten)[0][1], (255, 0, 0), by=8)
+    ten = write_video(
+        tmp_path / "a.mp4", (("red", 1),), codec="libx264", pixel_format="yuv420p10le"
+    )
+    assert is_close_color(shots(ten)[0][1], (255, 0, 0), tolerance=8)
     pq_white = int(0.58 * 65535)  # 203 cd/m², by BT.2408
-    sheet = hdr.to_srgb(np.full((1, 1, 3), pq_white, np.uint16), hdr.PQ)[0, 0]
+    sheet = hdr.convert_hdr_to_srgb(np.full((1, 1, 3), pq_white, np.uint16), hdr.PQ)[0, 0]
     assert sheet.min() >= 215 and sheet.max() - sheet.min() <= 2
     hlg_white = int(0.75 * 65535)
-    sheet = hdr.to_srgb(np.full((1, 1, 3), hlg_white, np.uint16), hdr.HLG)[0, 0]
+    sheet = hdr.convert_hdr_to_srgb(np.full((1, 1, 3), hlg_white, np.uint16), hdr.HLG)[0, 0]
     assert sheet.min() >= 215 and sheet.max() - sheet.min() <= 2
-    black, white = (hdr.to_srgb(np.full((1, 1, 3), n, np.uint16), hdr.PQ) for n in (0, 65535))
+    black, white = (
+        hdr.convert_hdr_to_srgb(np.full((1, 1, 3), n, np.uint16), hdr.PQ) for n in (0, 65535)
+    )
     assert black.max() <= 2 and white.min() == 255
 
 
@@ -186,20 +200,24 @@ def test_frames_of_hdr_are_as_light_as_they_are_shown(
     said = f"colorprim=bt2020:transfer={transfer}:colormatrix=bt2020nc"
     options = {"x264-params": said}
     file = tmp_path / "a.mp4"
-    film(file, ((white, 1),), codec="libx264", pixels="yuv420p10le", options=options)
+    write_video(file, ((white, 1),), codec="libx264", pixel_format="yuv420p10le", options=options)
     assert min(shots(file)[0][1]) >= 210
 
 
 def test_what_is_no_whole_video_says_so(tmp_path: Path) -> None:
     """Broken, empty, without pictures, lists of other files: a stated error for each."""
-    whole = film(tmp_path / "whole.mp4")
+    whole = write_video(tmp_path / "whole.mp4")
     data = whole.read_bytes()
     nothing = tmp_path / "nothing.mp4"
-    nothing.write_bytes(film(tmp_path / "x.mp4", (("red", 0),)).read_bytes())
+    nothing.write_bytes(write_video(tmp_path / "x.mp4", (("red", 0),)).read_bytes())
     for name, content, reason in (
         ("cut.mp4", data[: len(data) // 2], "broken, cut off, or no video"),
         ("text.mkv", b"hello, world" * 100, "broken, cut off, or no video"),
-        ("picture.mp4", (draw(tmp_path / "x.png")).read_bytes(), "broken, cut off, or no video"),
+        (
+            "picture.mp4",
+            (save_picture(tmp_path / "x.png")).read_bytes(),
+            "broken, cut off, or no video",
+        ),
         ("empty.mov", b"", "the file is empty"),
         ("list.mp4", f"#EXTM3U\n#EXTINF:5,\nfile://{whole}\n".encode(), "no video"),
         ("concat.mp4", f"ffconcat version 1.0\nfile {whole}\n".encode(), "no video"),
@@ -208,30 +226,30 @@ def test_what_is_no_whole_video_says_so(tmp_path: Path) -> None:
         with pytest.raises(PictureError, match=reason):
             shots(tmp_path / name)
     with pytest.raises(PictureError, match="sound alone"):
-        shots(sound(tmp_path / "sound.mp4"))
+        shots(write_sound_only(tmp_path / "sound.mp4"))
     with pytest.raises(PictureError, match=r"no frame|no moving|broken|cut off"):
         shots(nothing)
     with (
         pytest.raises(PictureError, match="raise --max-megapixels"),
-        storage.opened(str(whole)) as (file, _),
+        storage.open_file(str(whole)) as (file, _),
     ):
-        video.shots(file, SQUASHED, max_megapixels=0.001)
+        video.sample_frames(file, SQUASHED, max_megapixels=0.001)
 
 
 def test_what_is_there_of_a_video_that_was_cut_off_is_taken(tmp_path: Path) -> None:
     """Its index comes first: the beginning plays, and is found."""
-    file = film(tmp_path / "a.mp4", options={"movflags": "faststart"})
+    file = write_video(tmp_path / "a.mp4", options={"movflags": "faststart"})
     data = file.read_bytes()
     file.write_bytes(data[: len(data) * 6 // 10])
     assert seconds(file)[0] == 0.0
 
 
 def test_a_video_is_found_at_its_time(
-    opened: Library, clips: Path, model: Path, fake_engines: Engines
+    opened: Library, clips: Path, model: Path, fake_engines: FakeEngines
 ) -> None:
     """One hit a video, its best frame, with the time; its files count as one image."""
-    assert index(opened, clips, model) == RunSummary(added=4)
-    assert fake_engines.embedded == 3 + 3
+    assert index_folder(opened, clips, model) == RunSummary(added=4)
+    assert fake_engines.embedded_count == 3 + 3
     hit = first(opened, "yellow")
     assert (Path(hit.path).name, hit.seconds) == ("clip.mp4", 4.0)
     hits = opened.search(Query("yellow"))
@@ -240,15 +258,15 @@ def test_a_video_is_found_at_its_time(
     assert first(opened, "red").seconds is None
     assert hits[0].moments != () and 4.0 not in hits[0].moments
     assert opened.info().images == 4
-    assert index(opened, clips, model) == RunSummary(unchanged=4)
-    assert fake_engines.embedded == 6
+    assert index_folder(opened, clips, model) == RunSummary(unchanged=4)
+    assert fake_engines.embedded_count == 6
 
 
 def test_filters_reach_the_frames_of_a_video(opened: Library, clips: Path, model: Path) -> None:
     """By folder, date, format and SQL: what holds for the video holds for its frames."""
     tags = {"creation_time": "2023-06-17T19:05:00.000000Z"}
-    film(clips / "below/dated.mkv", (("cyan", 3), ("gold", 3)), tags=tags)
-    index(opened, clips, model)
+    write_video(clips / "below/dated.mkv", (("cyan", 3), ("gold", 3)), tags=tags)
+    index_folder(opened, clips, model)
     for wanted in (
         Filter(format="mp4"), Filter(where="format = 'mp4'"), Filter(where="path like '%clip%'")
     ):  # fmt: skip
@@ -261,7 +279,7 @@ def test_filters_reach_the_frames_of_a_video(opened: Library, clips: Path, model
     dated = opened.search(Query("gold"), SearchOptions(before="2023", taken=True))
     assert [hit.path for hit in dated] == [hits[0].path]
     assert (dated[0].date, dated[0].date_from) == ("2023-06-17T19:05:00+00:00", "exif")
-    facets = opened.facets()  # where a video counts once
+    facets = opened.count_facets()  # where a video counts once
     assert dict(facets.formats.values)["mp4"] == 1
     assert (facets.images, sum(month.images for month in facets.months)) == (5, 5)
     assert hits[0].taken_at == hits[0].date == "2023-06-17T19:05:00+00:00"
@@ -269,28 +287,28 @@ def test_filters_reach_the_frames_of_a_video(opened: Library, clips: Path, model
 
 
 def test_two_models_share_the_frames_of_a_video(
-    opened: Library, clips: Path, model: Path, tmp_path: Path, fake_engines: Engines
+    opened: Library, clips: Path, model: Path, tmp_path: Path, fake_engines: FakeEngines
 ) -> None:
     """Each has its own embeddings of them."""
-    other = write_model(tmp_path / "models" / "other-clip", b"other weights")
-    index(opened, clips, model)
-    assert index(opened, clips, other) == RunSummary(added=4)
-    assert fake_engines.embedded == 12
+    other = write_fake_clip(tmp_path / "models" / "other-clip", b"other weights")
+    index_folder(opened, clips, model)
+    assert index_folder(opened, clips, other) == RunSummary(added=4)
+    assert fake_engines.embedded_count == 12
     assert [it.images for it in opened.info().collections] == [6, 6]
     for name in ("fake-clip", "other-clip"):
         assert first(opened, "purple", collection=name).seconds == 8.0
 
 
 def test_copies_and_moves_of_a_video_cost_nothing(
-    opened: Library, clips: Path, model: Path, fake_engines: Engines
+    opened: Library, clips: Path, model: Path, fake_engines: FakeEngines
 ) -> None:
     """The same bytes are the same video, with all its frames."""
-    index(opened, clips, model)
+    index_folder(opened, clips, model)
     shutil.copy(clips / "clip.mp4", clips / "copy.mp4")
-    assert index(opened, clips, model) == RunSummary(added=1, unchanged=4)
+    assert index_folder(opened, clips, model) == RunSummary(added=1, unchanged=4)
     (clips / "clip.mp4").rename(clips / "below" / "moved.mp4")
-    assert index(opened, clips, model) == RunSummary(unchanged=4, moved=1)
-    assert fake_engines.embedded == 6
+    assert index_folder(opened, clips, model) == RunSummary(unchanged=4, moved=1)
+    assert fake_engines.embedded_count == 6
     hit = first(opened, "purple")
     assert hit.seconds == 8.0
     assert [Path(path).name for path in (hit.path, *hit.also)] == ["copy.mp4", "moved.mp4"]
@@ -298,10 +316,10 @@ def test_copies_and_moves_of_a_video_cost_nothing(
 
 def test_a_video_goes_with_all_its_frames(opened: Library, clips: Path, model: Path) -> None:
     """Found no more when its file is gone; prune removes it, check is content."""
-    index(opened, clips, model)
+    index_folder(opened, clips, model)
     (clips / "clip.mp4").unlink()
     assert all(Path(hit.path).name != "clip.mp4" for hit in opened.search(Query("purple")))
-    assert index(opened, clips, model) == RunSummary(unchanged=3, removed=1)
+    assert index_folder(opened, clips, model) == RunSummary(unchanged=3, removed=1)
     pruned = opened.prune()
     assert (pruned.images, pruned.embeddings) == (3, 3)
     assert list(opened.check()) == []
@@ -312,7 +330,7 @@ def test_prune_keeps_the_frames_of_a_video_that_is_there(
     opened: Library, clips: Path, model: Path
 ) -> None:
     """They have no file of their own, and need none."""
-    index(opened, clips, model)
+    index_folder(opened, clips, model)
     assert opened.prune().images == 0
     assert first(opened, "purple").seconds == 8.0
     with (clips / "clip.mp4").open("r+b") as file:
@@ -327,7 +345,7 @@ def test_a_bad_vector_of_a_frame_is_mended(
     opened: Library, clips: Path, model: Path, tmp_path: Path
 ) -> None:
     """Check deletes it, and index embeds the video again, whole."""
-    index(opened, clips, model)
+    index_folder(opened, clips, model)
     with sqlite3.connect(tmp_path / "library/catalog.db") as db:
         db.execute(
             "update embeddings set vector = zeroblob(length(vector)) where image_id in"
@@ -335,13 +353,13 @@ def test_a_bad_vector_of_a_frame_is_mended(
         )
     db.close()
     assert [fault.mended for fault in opened.check(repair=True)][:1] == [True]
-    assert index(opened, clips, model) == RunSummary(added=1, unchanged=3)
+    assert index_folder(opened, clips, model) == RunSummary(added=1, unchanged=3)
     assert first(opened, "purple").seconds == 8.0
     assert opened.info().collections[0].images == 6
     assert list(opened.check()) == []
 
 
-def test_a_video_is_no_question(run: Run, clips: Path, model: Path) -> None:
+def test_a_video_is_no_question(run: RunCommand, clips: Path, model: Path) -> None:
     """It says what to do instead."""
     run("index", clips, "--model", model)
     result = run("query", "--image", clips / "clip.mp4")
@@ -353,60 +371,62 @@ def test_videos_go_to_another_library(
     opened: Library, clips: Path, model: Path, tmp_path: Path, suffix: str
 ) -> None:
     """With their frames and times, by which they are found there."""
-    index(opened, clips, model)
+    index_folder(opened, clips, model)
     assert opened.export(tmp_path / f"x{suffix}") == 6
     with Library.open(tmp_path / "other", create=True, start=FakeEngine) as other:
         loaded = other.load(tmp_path / f"x{suffix}")
         assert (loaded.images, loaded.files) == (6, 4)
         assert first(other, "purple").seconds == 8.0
         assert other.info().images == 4
-        assert index(other, clips, model).unchanged == 4
+        assert index_folder(other, clips, model).unchanged == 4
 
 
 def test_frames_that_the_model_refuses_cost_themselves(
     opened: Library, photos: Path, model: Path
 ) -> None:
     """The first that it takes stands for the video; none at all is a failure."""
-    refused = "#{:02x}{:02x}{:02x}".format(*REFUSED)
+    refused = "#{:02x}{:02x}{:02x}".format(*REFUSED_COLOR)
     options = {"codec": "ffv1", "pixels": "bgr0"}
-    film(photos / "a.mkv", ((refused, 3), ("cyan", 3)), **options)
-    film(photos / "b.mkv", ((refused, 3),), **options)
-    assert index(opened, photos, model) == RunSummary(added=4, failed=1)
+    write_video(photos / "a.mkv", ((refused, 3), ("cyan", 3)), **options)
+    write_video(photos / "b.mkv", ((refused, 3),), **options)
+    assert index_folder(opened, photos, model) == RunSummary(added=4, failed=1)
     assert first(opened, "cyan").seconds == 3.0
     (failure,) = opened.failures()
     assert (Path(failure.path).name, failure.stage) == ("b.mkv", "embed")
 
 
 def test_without_the_extra_videos_are_counted(
-    run: Run, opened: Library, clips: Path, model: Path, monkeypatch: pytest.MonkeyPatch
+    run: RunCommand, opened: Library, clips: Path, model: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """One note says how to get them; none is a failure, and those that are known stay."""
-    film(clips / "other.mp4", (("gold", 2),))
-    index(opened, clips, model, exclude=("other.mp4",))
-    has = optional_decoders.has
+    write_video(clips / "other.mp4", (("gold", 2),))
+    index_folder(opened, clips, model, exclude=("other.mp4",))
+    has = optional_decoders.is_installed
     with monkeypatch.context() as patched:
-        patched.setattr(optional_decoders, "has", lambda it: it != "video" and has(it))
+        patched.setattr(optional_decoders, "is_installed", lambda it: it != "video" and has(it))
         result = run("index", clips, "--model", model)
         assert "1 videos left out; to read them: pip install -e '.[video]'" in result.stderr
         assert opened.failures() == []
         assert first(opened, "purple").seconds == 8.0
     result = run("index", clips, "--model", model, "--no-video")
     assert "videos left out" not in result.stderr
-    assert index(opened, clips, model) == RunSummary(added=1, unchanged=4)
+    assert index_folder(opened, clips, model) == RunSummary(added=1, unchanged=4)
 
 
 def test_workers_read_videos_too(tmp_path: Path, clips: Path, model: Path) -> None:
     """In processes of their own, with their frames and times."""
 
-    def start_many(job: object, files: int, wanted: int | None) -> Replicas:
+    def start_many(job: object, files: int, wanted: int | None) -> ReplicaPool:
         from dataclasses import replace
 
-        return Replicas(replace(job, engine="support.fakes:FakeEngine", warm=True), places(2))
+        return ReplicaPool(
+            replace(job, engine="support.fakes:FakeEngine", starts_early=True), make_environments(2)
+        )
 
     for number in range(5):
-        film(clips / f"{number}.mp4", (("gold", 2 + number), ("gray", 2)))
+        write_video(clips / f"{number}.mp4", (("gold", 2 + number), ("gray", 2)))
     with Library.open(tmp_path / "many", create=True, start_many=start_many) as library:
-        assert index(library, clips, model).added == 9
+        assert index_folder(library, clips, model).added == 9
     with Library.open(tmp_path / "many", start=FakeEngine) as library:
         assert first(library, "purple").seconds == 8.0
         times = {
@@ -426,16 +446,16 @@ def test_a_run_that_is_killed_loses_and_doubles_nothing(
         from pathlib import Path
         sys.path.insert(0, sys.argv[1])
         from support.fakes import FakeEngine
-        from searchapp.catalog.writer import Writer
+        from searchapp.catalog.writer import CatalogWriter
         from searchapp.library import Library
         from searchapp.types import IndexOptions
-        save = Writer.save_embeddings
+        save = CatalogWriter.save_embeddings
         def killed(self, collection, vectors):
             save(self, collection, dict(list(vectors.items())[:2]))
             if len(vectors) > 2:
                 os.kill(os.getpid(), 9)
             save(self, collection, vectors)
-        Writer.save_embeddings = killed
+        CatalogWriter.save_embeddings = killed
         with Library.open(sys.argv[2], create=True, start=FakeEngine) as library:
             list(library.index([sys.argv[3]], IndexOptions(sys.argv[4], batch_size=1)))
     """
@@ -447,7 +467,7 @@ def test_a_run_that_is_killed_loses_and_doubles_nothing(
     with Library.open(tmp_path / "library", start=FakeEngine) as library:
         embedded = library.info().collections[0].images
         assert embedded <= 3, "of the video, nothing"
-        assert index(library, clips, model).added == 4 - embedded
+        assert index_folder(library, clips, model).added == 4 - embedded
         assert library.info().collections[0].images == 6
         assert first(library, "yellow").seconds == 4.0
         assert list(library.check()) == []
@@ -456,16 +476,16 @@ def test_a_run_that_is_killed_loses_and_doubles_nothing(
 def test_events_and_exit_after_a_broken_video(opened: Library, clips: Path, model: Path) -> None:
     """It is a failure with a reason, and the others are embedded."""
     (clips / "bad.mov").write_bytes(b"\0\0\0\x18ftypqt  " + bytes(100))
-    sound(clips / "sound.mp4")
+    write_sound_only(clips / "sound.mp4")
     events = list(opened.index([clips], IndexOptions(str(model))))
-    failed = {Path(e.failure.path).name for e in events if isinstance(e, Failed)}
+    failed = {Path(e.failure.path).name for e in events if isinstance(e, FileFailed)}
     assert failed == {"bad.mov", "sound.mp4"}
-    assert isinstance(events[0], Scanned) and events[0].videos_left == 0
-    assert isinstance(events[-1], Finished) and events[-1].summary.added == 4
+    assert isinstance(events[0], ScanFinished) and events[0].skipped_videos == 0
+    assert isinstance(events[-1], RunFinished) and events[-1].summary.added == 4
 
 
 def test_the_list_the_json_and_the_sheet_say_when(
-    run: Run, clips: Path, model: Path, tmp_path: Path
+    run: RunCommand, clips: Path, model: Path, tmp_path: Path
 ) -> None:
     """`clip.mp4 @ 0:08` for people, seconds for programs, a link to play from there."""
     run("index", clips, "--model", model)
@@ -478,7 +498,7 @@ def test_the_list_the_json_and_the_sheet_say_when(
 
 
 def test_videos_are_no_duplicates_and_on_the_map(
-    run: Run, clips: Path, model: Path, tmp_path: Path
+    run: RunCommand, clips: Path, model: Path, tmp_path: Path
 ) -> None:
     """Copies of a video are not told; the map shows its frames, beside the pictures."""
     shutil.copy(clips / "clip.mp4", clips / "copy.mp4")
@@ -492,15 +512,15 @@ def test_videos_are_no_duplicates_and_on_the_map(
     ("seconds", "told"), [(0, "0:00"), (83.9, "1:23"), (3723, "1:02:03"), (36000, "10:00:00")]
 )
 def test_clock(seconds: float, told: str) -> None:
-    assert clock(seconds) == told
+    assert format_clock(seconds) == told
 
 
 def test_the_server_shows_frames_and_plays_parts(
     opened: Library, clips: Path, model: Path, tmp_path: Path
 ) -> None:
     """A thumbnail and a picture of the frame; the video itself by ranges; and of no picture."""
-    index(opened, clips, model)
-    with serving(tmp_path / "library", FakeEngine) as url:
+    index_folder(opened, clips, model)
+    with serve_library(tmp_path / "library", FakeEngine) as url:
         for _ in range(500):
             found = httpx.post(f"{url}/api/search", json={"text": "purple"})
             if found.status_code != 503:
@@ -510,7 +530,7 @@ def test_the_server_shows_frames_and_plays_parts(
         assert (hit["name"], hit["seconds"]) == ("clip.mp4", 8.0)
         for address in (f"thumbnails/{hit['id']}?size=320", f"images/{hit['id']}"):
             data = httpx.get(f"{url}/api/{address}").content
-            assert near(_middle(data), (128, 0, 128), by=12)
+            assert is_close_color(_middle(data), (128, 0, 128), tolerance=12)
         part = httpx.get(f"{url}/api/videos/{hit['id']}", headers={"Range": "bytes=4-7"})
         assert (part.status_code, part.content) == (206, b"ftyp")
         assert part.headers["content-type"] == "video/mp4"
@@ -524,18 +544,18 @@ def test_the_server_shows_frames_and_plays_parts(
 def _middle(data: bytes) -> tuple[int, ...]:
     from searchapp.pictures import decode
 
-    image = decode.thumbnail(data, 64)
+    image = decode.decode_thumbnail(data, 64)
     return image.getpixel((image.width // 2, image.height // 2))
 
 
 def test_nothing_of_it_is_read_whole(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """A file that is larger than any picture may be is hashed and read in parts."""
-    file = film(tmp_path / "a.mp4")
+    file = write_video(tmp_path / "a.mp4")
     with file.open("ab") as opened:  # a box of nothing, to the end of the file
         opened.write(b"\0\0\0\1free" + (1 << 33).to_bytes(8, "big"))
         opened.truncate(file.stat().st_size + (1 << 33))
     reads = list[int]()
-    with storage.opened(str(file)) as (opened_file, _):
+    with storage.open_file(str(file)) as (opened_file, _):
 
         class Counting:
             def __getattr__(self, name: str) -> object:
@@ -545,6 +565,6 @@ def test_nothing_of_it_is_read_whole(tmp_path: Path, monkeypatch: pytest.MonkeyP
                 reads.append(size)
                 return opened_file.read(size)
 
-        _, found = video.shots(Counting(), SQUASHED)
+        _, found = video.sample_frames(Counting(), SQUASHED)
     assert len(found) == 3
     assert min(reads) > 0 and sum(reads) < 1 << 24

@@ -5,18 +5,18 @@ from pathlib import Path
 import numpy as np
 import pytest
 from PIL import Image
-from support.library import Engines, index
-from support.pictures import draw
+from support.library import FakeEngines, index_folder
+from support.pictures import save_picture
 
 from searchapp.errors import LibraryError, PictureError, QueryError, UnsupportedModality
 from searchapp.library import Library
 from searchapp.types import Query, SearchOptions, Term
-from searchapp.vectors import VectorIndex, pack, unpack
+from searchapp.vectors import VectorIndex, pack_vector, unpack_vectors
 
 
 @pytest.fixture
 def filled(opened: Library, photos: Path, model: Path) -> Library:
-    index(opened, photos, model)
+    index_folder(opened, photos, model)
     return opened
 
 
@@ -43,7 +43,7 @@ def test_hits_come_best_first_and_no_more_than_asked_for(filled: Library) -> Non
 
 def test_a_folder_limits_the_search(filled: Library, photos: Path) -> None:
     """K pictures come back from below the folder where there are k, however near others are."""
-    draw(photos / "below/second.jpg", "yellow")
+    save_picture(photos / "below/second.jpg", "yellow")
     list(filled.index([photos]))
     assert names(filled, Query("red"), count=2, folder=photos / "below") == [
         "second.jpg",
@@ -70,8 +70,8 @@ def test_a_score_can_be_demanded(filled: Library) -> None:
 def test_vanished_files_do_not_cost_hits(opened: Library, tmp_path: Path, model: Path) -> None:
     """The best k that exist come back, though nearer ones are gone and no run has noticed."""
     for number in range(60):
-        draw(tmp_path / f"photos/{number:02}.png", "red", mark=number + 1)
-    index(opened, tmp_path / "photos", model)
+        save_picture(tmp_path / f"photos/{number:02}.png", "red", mark=number + 1)
+    index_folder(opened, tmp_path / "photos", model)
     for number in range(55):
         (tmp_path / f"photos/{number:02}.png").unlink()
     assert sorted(names(opened, Query("red"), count=5)) == [f"{n}.png" for n in range(55, 60)]
@@ -85,13 +85,13 @@ def test_a_query_needs_content(filled: Library) -> None:
 
 
 def test_both_at_once_is_refused_by_clip(
-    filled: Library, photos: Path, fake_engines: Engines
+    filled: Library, photos: Path, fake_engines: FakeEngines
 ) -> None:
     """The message is the original example's, and no engine is started for it."""
-    started = len(fake_engines.started)
+    started = len(fake_engines.started_engines)
     with pytest.raises(UnsupportedModality, match=r"^Unsupported query modality: 'text\+image'"):
         filled.search(Query("red", photos / "red.jpg"))
-    assert len(fake_engines.started) == started
+    assert len(fake_engines.started_engines) == started
 
 
 def test_a_bad_picture_to_ask_with_is_named(filled: Library, tmp_path: Path) -> None:
@@ -118,11 +118,11 @@ def test_an_empty_library_says_so(opened: Library, tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("damage", ["delete", "truncate", "garbage", "other"])
 def test_a_lost_or_broken_index_file_costs_nothing(
-    filled: Library, tmp_path: Path, damage: str, fake_engines: Engines
+    filled: Library, tmp_path: Path, damage: str, fake_engines: FakeEngines
 ) -> None:
     """The vectors are in the catalogue: the index is rebuilt from there, without an engine."""
     (file,) = (tmp_path / "library").glob("*.faiss")
-    before = fake_engines.embedded
+    before = fake_engines.embedded_count
     match damage:
         case "delete":
             file.unlink()
@@ -135,24 +135,24 @@ def test_a_lost_or_broken_index_file_costs_nothing(
     with Library.open(tmp_path / "library", start=fake_engines) as again:
         assert names(again, Query("green"), count=1) == ["green.png"]
         list(again.index([tmp_path / "photos"]))
-    assert fake_engines.embedded == before
+    assert fake_engines.embedded_count == before
 
 
 def test_old_index_files_are_removed(filled: Library, photos: Path, tmp_path: Path) -> None:
     """One file a collection, whatever crashed runs have left."""
     (tmp_path / "library" / "collection-1-dead.tmp").touch()
-    draw(photos / "yellow.jpg", "yellow")
+    save_picture(photos / "yellow.jpg", "yellow")
     list(filled.index([photos]))
     assert len(list((tmp_path / "library").glob("collection-*"))) == 1
 
 
 def test_a_reader_sees_what_another_process_added(
-    filled: Library, photos: Path, tmp_path: Path, fake_engines: Engines
+    filled: Library, photos: Path, tmp_path: Path, fake_engines: FakeEngines
 ) -> None:
     """A library that stays open answers with what was indexed meanwhile."""
     assert names(filled, Query("yellow"), min_score=0.99) == []
     with Library.open(tmp_path / "library", start=fake_engines) as writer:
-        draw(photos / "yellow.jpg", "yellow")
+        save_picture(photos / "yellow.jpg", "yellow")
         list(writer.index([photos]))
     assert names(filled, Query("yellow"), min_score=0.99) == ["yellow.jpg"]
 
@@ -181,15 +181,15 @@ def test_stored_vectors_are_half_precision_and_of_length_one() -> None:
     """Two bytes a number; the direction survives to a thousandth of a degree or so."""
     vector = np.random.default_rng(0).normal(size=512).astype(np.float32)
     vector /= np.linalg.norm(vector)
-    assert len(pack(vector)) == 1024
-    (read,) = unpack([pack(vector)], 512)
+    assert len(pack_vector(vector)) == 1024
+    (read,) = unpack_vectors([pack_vector(vector)], 512)
     assert np.linalg.norm(read) == pytest.approx(1, abs=1e-6)
     assert float(read @ vector) > 0.999999
 
 
 def test_terms_are_added_up_by_weight(filled: Library, photos: Path) -> None:
     """A picture and words, wanted and unwanted, make one direction."""
-    draw(photos / "yellow.jpg", "yellow")
+    save_picture(photos / "yellow.jpg", "yellow")
     list(filled.index([photos]))
     red, green, blue = (Query(colour) for colour in ("red", "lime", "blue"))
     (first, *_) = filled.search([Term(red), Term(green)])
@@ -214,24 +214,24 @@ def test_dates_limit_the_search(opened: Library, tmp_path: Path, model: Path) ->
         if taken:
             exif.get_ifd(0x8769)[0x9003] = taken
         name = (taken or "undated")[:10].replace(":", "-")
-        draw(tmp_path / f"photos/{name}.jpg", "red", mark=len(name), exif=exif)
-    index(opened, tmp_path / "photos", model)
+        save_picture(tmp_path / f"photos/{name}.jpg", "red", mark=len(name), exif=exif)
+    index_folder(opened, tmp_path / "photos", model)
     dated = {"after": "2023", "before": "2023-06"}
     assert sorted(names(opened, Query("red"), **dated)) == ["2023-06-01.jpg", "2023-06-30.jpg"]
     assert names(opened, Query("red"), before="2022") == ["2022-12-31.jpg"]
     assert names(opened, Query("red"), after="2024") == ["undated.jpg"]
     assert names(opened, Query("red"), after="2024", taken=True) == []
-    assert opened.overview().first_date == "2022-12-31"
-    assert opened.overview().folders == ((str(tmp_path / "photos"), 4),)
+    assert opened.load_overview().first_date == "2022-12-31"
+    assert opened.load_overview().folders == ((str(tmp_path / "photos"), 4),)
 
 
 def test_pages_join_without_gap_or_double(opened: Library, tmp_path: Path, model: Path) -> None:
     """Page after page gives the order of one long answer, however many scores are equal."""
     for number in range(23):
-        draw(tmp_path / f"photos/{number:02}.png", "red", mark=4800 - number % 3)
+        save_picture(tmp_path / f"photos/{number:02}.png", "red", mark=4800 - number % 3)
         with (tmp_path / f"photos/{number:02}.png").open("ab") as file:
             file.write(bytes([number]))
-    index(opened, tmp_path / "photos", model)
+    index_folder(opened, tmp_path / "photos", model)
     whole = names(opened, Query("red"), count=30)
     assert len(set(whole)) == 23
     pages = [names(opened, Query("red"), count=5, offset=offset) for offset in range(0, 30, 5)]
@@ -239,13 +239,13 @@ def test_pages_join_without_gap_or_double(opened: Library, tmp_path: Path, model
 
 
 def test_similar_pictures_need_no_engine(
-    filled: Library, photos: Path, fake_engines: Engines
+    filled: Library, photos: Path, fake_engines: FakeEngines
 ) -> None:
     """An indexed picture's own vector is the question; it comes first."""
     (blue,) = filled.search(Query("blue"), SearchOptions(count=1))
-    asked = len(fake_engines.started[0].prompts)
+    asked = len(fake_engines.started_engines[0].prompts)
     first, *rest = filled.similar(blue.image_id)
     assert (first.path, round(first.score, 3), len(rest)) == (blue.path, 1.0, 2)
-    assert len(fake_engines.started[0].prompts) == asked
+    assert len(fake_engines.started_engines[0].prompts) == asked
     with pytest.raises(QueryError, match="no image 99"):
         filled.similar(99)

@@ -5,29 +5,31 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from support.library import Engines, index
+from support.library import FakeEngines, index_folder
 
 from searchapp.errors import UnsupportedModality
 from searchapp.library import Library
 from searchapp.search import query_vector
 from searchapp.search.search import DirectCalls, QueryPart, run_without_waiting, search
-from searchapp.types import Answer, Query, SearchOptions
+from searchapp.types import Query, SearchOptions, SearchResult
 
 
 @pytest.fixture
 def filled(opened: Library, photos: Path, model: Path) -> Library:
-    index(opened, photos, model)
+    index_folder(opened, photos, model)
     return opened
 
 
-def find(library: Library, engines: Engines, *parts: QueryPart, one_prompt: bool = False) -> Answer:
+def find(
+    library: Library, engines: FakeEngines, *parts: QueryPart, one_prompt: bool = False
+) -> SearchResult:
     """Search as the server does, but on this thread."""
     calls = DirectCalls(library.reader, engines)
     return run_without_waiting(search(calls, parts, SearchOptions(), one_prompt=one_prompt))
 
 
 def test_text_and_picture_become_two_parts_unless_one_prompt_is_asked_for(
-    filled: Library, photos: Path, fake_engines: Engines
+    filled: Library, photos: Path, fake_engines: FakeEngines
 ) -> None:
     """CLIP takes no prompt with both: the server adds the vectors, the library refuses."""
     both = QueryPart(Query("blue", photos / "green.png"), weight=0.5)
@@ -40,16 +42,16 @@ def test_text_and_picture_become_two_parts_unless_one_prompt_is_asked_for(
         find(filled, fake_engines, both, one_prompt=True)
 
 
-def test_indexed_images_need_no_engine(filled: Library, fake_engines: Engines) -> None:
+def test_indexed_images_need_no_engine(filled: Library, fake_engines: FakeEngines) -> None:
     """Their vectors are in the catalog."""
     (red, *_) = filled.search(Query("red"))
-    started = len(fake_engines.started)
+    started = len(fake_engines.started_engines)
     answer = find(filled, fake_engines, QueryPart(Query(None, "it"), image_id=red.image_id))
     assert answer.hits[0].path == red.path
-    assert len(fake_engines.started) == started
+    assert len(fake_engines.started_engines) == started
 
 
-def test_each_part_keeps_its_own_weight(filled: Library, fake_engines: Engines) -> None:
+def test_each_part_keeps_its_own_weight(filled: Library, fake_engines: FakeEngines) -> None:
     """New queries and indexed images are embedded in different ways, and mixed in any order."""
     by_name = {hit.path.rsplit("/", 1)[1]: hit for hit in filled.search(Query("red"))}
     red, green = by_name["red.jpg"].image_id, by_name["green.png"].image_id
@@ -62,7 +64,7 @@ def test_each_part_keeps_its_own_weight(filled: Library, fake_engines: Engines) 
     )
     reader = filled.reader
     collection, spec = reader.choose_collection(SearchOptions())
-    (blue,) = fake_engines(spec).embed([query_vector.engine_input(spec, Query("blue"))])
+    (blue,) = fake_engines(spec).embed([query_vector.make_engine_input(spec, Query("blue"))])
     vector = (
         -0.5 * reader.read_vector(collection, red)
         + blue

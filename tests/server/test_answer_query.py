@@ -6,13 +6,13 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from support.library import Engines, index
+from support.library import FakeEngines, index_folder
 
 from searchapp.library import Library
 from searchapp.server import answer_query as module
 from searchapp.server.answer_query import answer_query
-from searchapp.server.client import Residence
-from searchapp.types import Answer, Query, SearchOptions
+from searchapp.server.client import ResidentConfig
+from searchapp.types import Query, SearchOptions, SearchResult
 
 
 @pytest.mark.parametrize(
@@ -23,7 +23,7 @@ def test_the_process_is_chosen(
     tmp_path: Path,
     photos: Path,
     model: Path,
-    fake_engines: Engines,
+    fake_engines: FakeEngines,
     monkeypatch: pytest.MonkeyPatch,
     use_resident: bool,
     is_writable: bool,
@@ -31,16 +31,16 @@ def test_the_process_is_chosen(
 ) -> None:
     """The resident process, unless it is not wanted or the library is read-only."""
     with Library.open(tmp_path / "library", create=True, start=fake_engines) as library:
-        index(library, photos, model)
+        index_folder(library, photos, model)
     asked = list[Any]()
 
-    def search(residence: Residence, *arguments: Any) -> Answer:
+    def search(residence: ResidentConfig, *arguments: Any) -> SearchResult:
         asked.append(residence)
-        return Answer((), None)
+        return SearchResult((), None)
 
     monkeypatch.setattr(module.client, "search", search)
-    monkeypatch.setattr(module, "may_be_resident", lambda library: is_writable)
-    residence = Residence(tmp_path / "library")
+    monkeypatch.setattr(module, "can_be_resident", lambda library: is_writable)
+    residence = ResidentConfig(tmp_path / "library")
     answer = answer_query(
         Query("red"), SearchOptions(count=1), residence, fake_engines,
         use_resident=use_resident, notify=pytest.fail,

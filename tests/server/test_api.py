@@ -14,24 +14,24 @@ from typing import Any
 import httpx
 import pytest
 from PIL import Image
-from support.api import names, search
+from support.api import hit_names, search_api
 from support.fakes import FakeEngine
-from support.library import Engines
-from support.pictures import draw, picture
-from support.serving import serving
+from support.library import FakeEngines
+from support.pictures import make_picture, save_picture
+from support.serving import serve_library
 
 from searchapp.errors import PictureError
 from searchapp.library import Library
 from searchapp.models import ModelSpec
 from searchapp.server import public_fetch
-from searchapp.server.guard import MAX_BODY, Rules
-from searchapp.server.public_fetch import fetch_public
+from searchapp.server.guard import MAX_BODY_BYTES, AccessRules
+from searchapp.server.public_fetch import fetch_public_url
 
 
 def test_search_by_text_picture_and_both(client: Any, photos: Path) -> None:
     """JSON or a form; both together are added up where the model has no prompt for both."""
-    answer = search(client, text="blue", count=2)
-    assert names(answer)[0] == "blue.jpg"
+    answer = search_api(client, text="blue", count=2)
+    assert hit_names(answer)[0] == "blue.jpg"
     body = answer.json()
     assert body["more"] is True
     assert body["milliseconds"] >= 0
@@ -40,29 +40,29 @@ def test_search_by_text_picture_and_both(client: Any, photos: Path) -> None:
     assert hit["folder"] == str(photos / "below")
     assert (hit["width"], hit["height"], hit["also"]) == (80, 60, [])
     green = (photos / "green.png").read_bytes()
-    assert names(search(client, green))[0] == "green.png"
-    draw(photos / "cyan.jpg", "cyan")
+    assert hit_names(search_api(client, green))[0] == "green.png"
+    save_picture(photos / "cyan.jpg", "cyan")
     with Library.open(photos.parent / "library", start=FakeEngine) as writer:
         list(writer.index([photos]))
-    assert names(search(client, green, text="blue"))[0] == "cyan.jpg"
+    assert hit_names(search_api(client, green, text="blue"))[0] == "cyan.jpg"
 
 
 def test_filters_and_pages(client: Any, photos: Path) -> None:
     """As on the command line."""
-    assert names(search(client, text="red", folder=str(photos / "below"))) == ["blue.jpg"]
-    assert names(search(client, text="red", min_score=0.99)) == ["red.jpg"]
-    assert len(names(search(client, text="red", after="2020"))) == 3  # by the files' dates
-    assert names(search(client, text="red", after="2020", taken=True)) == []
-    whole = names(search(client, text="red"))
-    pages = [names(search(client, text="red", count=1, offset=n)) for n in range(3)]
+    assert hit_names(search_api(client, text="red", folder=str(photos / "below"))) == ["blue.jpg"]
+    assert hit_names(search_api(client, text="red", min_score=0.99)) == ["red.jpg"]
+    assert len(hit_names(search_api(client, text="red", after="2020"))) == 3  # by the files' dates
+    assert hit_names(search_api(client, text="red", after="2020", taken=True)) == []
+    whole = hit_names(search_api(client, text="red"))
+    pages = [hit_names(search_api(client, text="red", count=1, offset=n)) for n in range(3)]
     assert [page[0] for page in pages] == whole
 
 
 def test_similar_images_thumbnails_and_pictures(client: Any, photos: Path) -> None:
     """An id leads to the picture, small and whole, and to those like it."""
-    hit = search(client, text="green").json()["hits"][0]
+    hit = search_api(client, text="green").json()["hits"][0]
     similar = client.get(f"/api/similar/{hit['id']}", params={"count": 2})
-    assert names(similar)[0] == hit["name"]
+    assert hit_names(similar)[0] == hit["name"]
     whole = client.get(f"/api/images/{hit['id']}")
     assert whole.headers["content-type"] == "image/png"
     assert whole.content == (photos / "green.png").read_bytes()
@@ -74,15 +74,15 @@ def test_similar_images_thumbnails_and_pictures(client: Any, photos: Path) -> No
 
 
 def test_what_browsers_cannot_show_is_converted(
-    client: Any, photos: Path, fake_engines: Engines
+    client: Any, photos: Path, fake_engines: FakeEngines
 ) -> None:
     """A TIFF turned by EXIF comes upright, as JPEG; its thumbnail is upright, too."""
     exif = Image.Exif()
     exif[0x0112] = 6
-    picture("yellow", (3000, 2000)).save(photos / "turned.tif", exif=exif)
+    make_picture("yellow", (3000, 2000)).save(photos / "turned.tif", exif=exif)
     with Library.open(photos.parent / "library", start=fake_engines) as writer:
         list(writer.index([photos]))
-    hit = search(client, text="yellow").json()["hits"][0]
+    hit = search_api(client, text="yellow").json()["hits"][0]
     assert (hit["name"], hit["width"], hit["height"]) == ("turned.tif", 2000, 3000)
     shown = client.get(f"/api/images/{hit['id']}")
     assert shown.headers["content-type"] == "image/jpeg"
@@ -100,7 +100,7 @@ def test_the_library_is_described(client: Any, photos: Path) -> None:
         str(photos): 2, str(photos / "below"): 1,
     }  # fmt: skip
     assert client.get("/healthz").json() == {"status": "ok"}
-    search(client, text="red")
+    search_api(client, text="red")
     metrics = client.get("/metrics").text
     assert 'searchapp_requests_total{path="/api/search",status="200"}' in metrics
     assert "searchapp_search_seconds_count" in metrics
@@ -125,7 +125,7 @@ def test_the_library_is_described(client: Any, photos: Path) -> None:
 )
 def test_bad_searches_have_their_status(client: Any, fields: dict[str, Any], status: int) -> None:
     """With the reason in detail; nothing is a traceback."""
-    answer = search(client, **fields)
+    answer = search_api(client, **fields)
     assert answer.status_code == status, answer.text
     if status != 200:
         assert answer.json()["detail"]
@@ -136,7 +136,7 @@ def test_bad_bodies_are_refused(client: Any) -> None:
     assert client.post("/api/search", content=b"{").status_code == 422
     assert client.post("/api/search", content=b"[1]").status_code == 422
     assert client.post("/api/search", content=b"\xff\xfe").status_code == 422
-    assert search(client, b"no picture").status_code == 400
+    assert search_api(client, b"no picture").status_code == 400
     bad = client.post("/api/search", content=b"xx", headers={
         "content-type": "multipart/form-data; boundary=y"})  # fmt: skip
     assert bad.status_code in (400, 422)
@@ -162,11 +162,11 @@ def test_uploads_are_bounded(client: Any) -> None:
     host, port = client.base_url.host, client.base_url.port
     with socket.create_connection((host, port), timeout=10) as raw:
         head = f"POST /api/search HTTP/1.1\r\nHost: {host}:{port}\r\n"
-        raw.sendall(f"{head}Content-Length: {MAX_BODY + 1}\r\n\r\n".encode())
+        raw.sendall(f"{head}Content-Length: {MAX_BODY_BYTES + 1}\r\n\r\n".encode())
         assert b" 413 " in raw.recv(100)
 
     def endless() -> Iterator[bytes]:
-        for _ in range(MAX_BODY // (1 << 20) + 2):
+        for _ in range(MAX_BODY_BYTES // (1 << 20) + 2):
             yield b"x" * (1 << 20)
 
     try:
@@ -174,14 +174,14 @@ def test_uploads_are_bounded(client: Any) -> None:
         assert answer.status_code == 413
     except httpx.TransportError:
         pass  # closed while we were still sending: refused, too
-    assert names(search(client, text="red"))
+    assert hit_names(search_api(client, text="red"))
 
 
 def test_a_bomb_is_refused(client: Any) -> None:
     """A picture of too many pixels never gets decoded."""
     buffer = io.BytesIO()
     Image.new("1", (20000, 20000)).save(buffer, "PNG")
-    answer = search(client, buffer.getvalue())
+    answer = search_api(client, buffer.getvalue())
     assert answer.status_code == 400
     assert "400 megapixels" in answer.json()["detail"]
 
@@ -206,13 +206,13 @@ def test_the_host_is_checked(client: Any) -> None:
 def test_stop_and_models_are_for_the_user_alone(client: Any) -> None:
     """By TCP nobody ends the process or makes it load another model."""
     assert client.post("/api/stop").status_code == 403
-    assert names(search(client, text="red", model="/etc", trust_remote_code=True))
+    assert hit_names(search_api(client, text="red", model="/etc", trust_remote_code=True))
 
 
-def test_a_token_is_demanded_and_kept_in_a_cookie(library: Path, fake_engines: Engines) -> None:
+def test_a_token_is_demanded_and_kept_in_a_cookie(library: Path, fake_engines: FakeEngines) -> None:
     """As a bearer, or once in the URL of the page."""
-    rules = Rules(token="secret")
-    with serving(library, fake_engines, rules) as url, httpx.Client(base_url=url) as client:
+    rules = AccessRules(token="secret")
+    with serve_library(library, fake_engines, rules) as url, httpx.Client(base_url=url) as client:
         assert client.get("/api/info").status_code == 401
         assert client.get("/healthz").status_code == 200
         for wrong in ("wrong", "x", "secre", "s\xe9cret"):
@@ -241,13 +241,13 @@ def test_32_clients_get_their_own_answers(library: Path, photos: Path, model: Pa
     wrong: list[str] = []
     colours = {"red": "red.jpg", "green": "green.png", "blue": "blue.jpg"}
 
-    with serving(library, Counting) as url:
+    with serve_library(library, Counting) as url:
 
         def ask(number: int) -> None:
             with httpx.Client(base_url=url, timeout=30) as client:
                 for turn in range(6):
                     colour = list(colours)[(number + turn) % 3]
-                    if names(search(client, text=colour, count=1)) != [colours[colour]]:
+                    if hit_names(search_api(client, text=colour, count=1)) != [colours[colour]]:
                         wrong.append(colour)
 
         threads = [threading.Thread(target=ask, args=(number,)) for number in range(32)]
@@ -271,7 +271,7 @@ def test_32_clients_get_their_own_answers(library: Path, photos: Path, model: Pa
 def test_private_addresses_are_never_fetched(url: str) -> None:
     """Whatever they are written like."""
     with pytest.raises(PictureError, match=r"public address|only http|cannot be resolved"):
-        fetch_public(url)
+        fetch_public_url(url)
 
 
 def test_a_redirect_to_a_private_address_is_not_followed(
@@ -291,14 +291,14 @@ def test_a_redirect_to_a_private_address_is_not_followed(
 
     with http.server.ThreadingHTTPServer(("127.0.0.1", 0), Redirect) as server:
         threading.Thread(target=server.serve_forever, daemon=True).start()
-        check = public_fetch._public_address
+        check = public_fetch._resolve_public_address
         monkeypatch.setattr(
             public_fetch,
-            "_public_address",
+            "_resolve_public_address",
             lambda host, port: "127.0.0.1" if host == "photos.example" else check(host, port),
         )
         with pytest.raises(PictureError, match=r"127\.0\.0\.1 is not a public address"):
-            fetch_public(f"http://photos.example:{server.server_port}/x.jpg")
+            fetch_public_url(f"http://photos.example:{server.server_port}/x.jpg")
         server.shutdown()
 
 
@@ -312,8 +312,8 @@ def test_the_engines_error_reaches_whoever_asked(library: Path) -> None:
             raise RuntimeError("no memory")
         return FakeEngine(spec)
 
-    with serving(library, start) as url, httpx.Client(base_url=url) as client:
-        answer = search(client, text="red")
+    with serve_library(library, start) as url, httpx.Client(base_url=url) as client:
+        answer = search_api(client, text="red")
         assert answer.status_code == 500
         assert "no memory" in answer.json()["detail"]
-        assert names(search(client, text="red"))
+        assert hit_names(search_api(client, text="red"))

@@ -14,7 +14,7 @@ import pytest
 
 from searchapp.errors import PictureError
 from searchapp.server import public_fetch
-from searchapp.server.public_fetch import fetch_public
+from searchapp.server.public_fetch import fetch_public_url
 
 SLOW_CLIENTS = 200
 
@@ -132,10 +132,10 @@ def test_a_name_that_changes_its_address_gains_nothing(
         public_fetch.ipaddress.IPv4Address, "is_global", property(lambda it: str(it) == "192.0.2.1")
     )
     with pytest.raises(PictureError, match="cannot be fetched"):
-        fetch_public(f"http://rebind.example:{secret}/x.jpg")
+        fetch_public_url(f"http://rebind.example:{secret}/x.jpg")
     assert set(connected) == {"192.0.2.1"}
     with pytest.raises(PictureError, match="is not a public address"):
-        fetch_public(f"http://rebind.example:{secret}/x.jpg")
+        fetch_public_url(f"http://rebind.example:{secret}/x.jpg")
     assert Secret.asked == 0
 
 
@@ -147,7 +147,7 @@ def test_one_private_address_among_public_ones_is_enough(monkeypatch: pytest.Mon
     ]
     monkeypatch.setattr(socket, "getaddrinfo", lambda *_, **__: both)
     with pytest.raises(PictureError, match="is not a public address"):
-        fetch_public("http://both.example/x.jpg")
+        fetch_public_url("http://both.example/x.jpg")
 
 
 def test_the_secret_can_be_reached_otherwise(secret: int) -> None:

@@ -8,8 +8,8 @@ from pathlib import Path
 
 import httpx
 import pytest
-from support.library import Engines, index
-from support.serving import serving
+from support.library import FakeEngines, index_folder
+from support.serving import serve_library
 
 from searchapp.library import Library
 
@@ -18,12 +18,12 @@ SCHEMATHESIS = shutil.which("schemathesis", path=str(Path(sys.executable).parent
 
 @pytest.mark.skipif(SCHEMATHESIS is None, reason="schemathesis is not installed")
 def test_nothing_that_fits_the_schema_is_a_server_error(
-    tmp_path: Path, photos: Path, model: Path, fake_engines: Engines
+    tmp_path: Path, photos: Path, model: Path, fake_engines: FakeEngines
 ) -> None:
     """Schemathesis makes requests by the schema, sound and broken ones; none gives a 500."""
     with Library.open(tmp_path / "library", create=True, start=fake_engines) as library:
-        index(library, photos, model)
-    with serving(tmp_path / "library", fake_engines) as url:
+        index_folder(library, photos, model)
+    with serve_library(tmp_path / "library", fake_engines) as url:
         while httpx.post(f"{url}/api/search", json={"text": "red"}).status_code == 503:
             time.sleep(0.05)
         result = subprocess.run(

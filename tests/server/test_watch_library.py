@@ -7,22 +7,22 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from support.library import Engines
-from support.pictures import draw
+from support.library import FakeEngines
+from support.pictures import save_picture
 
-from searchapp.files.lock import writer_lock
+from searchapp.files.lock import hold_writer_lock
 from searchapp.indexing.watch import Batch
 from searchapp.library import Library
-from searchapp.server.client import Residence
+from searchapp.server.client import ResidentConfig
 from searchapp.server.watch_library import LibraryWatch
-from searchapp.types import Event, Finished, IndexOptions
+from searchapp.types import IndexEvent, IndexOptions, RunFinished
 
 
 def test_the_first_run_waits_for_another_writer(
     tmp_path: Path,
     photos: Path,
     model: Path,
-    fake_engines: Engines,
+    fake_engines: FakeEngines,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     """It says so once, however often it tries, and then indexes all."""
@@ -30,13 +30,13 @@ def test_the_first_run_waits_for_another_writer(
     library, notes = tmp_path / "library", list[str]()
     Library.open(library, create=True).close()
     watch = LibraryWatch(
-        [photos], Residence(library), IndexOptions(model=str(model)), fake_engines,
+        [photos], ResidentConfig(library), IndexOptions(model=str(model)), fake_engines,
         use_resident=False, quiet_s=0.2, notify=notes.append,
     )  # fmt: skip
     unlock = threading.Event()
 
     def hold() -> None:
-        with writer_lock(library, "another process"):
+        with hold_writer_lock(library, "another process"):
             is_held.set()
             unlock.wait(30)
 
@@ -47,33 +47,33 @@ def test_the_first_run_waits_for_another_writer(
     threading.Timer(0.5, unlock.set).start()
     *_, last = watch.index_all()
     writer.join()
-    assert isinstance(last, Finished) and last.summary.added == 3
+    assert isinstance(last, RunFinished) and last.summary.added == 3
     assert [note.split(":")[0] for note in notes] == ["waiting"]
 
 
 def test_one_engine_serves_all_runs(
-    tmp_path: Path, photos: Path, model: Path, fake_engines: Engines
+    tmp_path: Path, photos: Path, model: Path, fake_engines: FakeEngines
 ) -> None:
     """Without the resident process, the engine of the first run stays; the guard sees each run."""
     guarded = list[int]()
 
-    def guard(events: Iterator[Event]) -> Iterator[Event]:
+    def guard(events: Iterator[IndexEvent]) -> Iterator[IndexEvent]:
         guarded.append(0)
         for event in events:
             guarded[-1] += 1
             yield event
 
     watch = LibraryWatch(
-        [photos], Residence(tmp_path / "library"), IndexOptions(model=str(model)), fake_engines,
+        [photos], ResidentConfig(tmp_path / "library"), IndexOptions(model=str(model)), fake_engines,
         use_resident=False, quiet_s=0.2, guard=guard, notify=pytest.fail,
     )  # fmt: skip
     with watch:
         assert watch.roots == [photos]
         list(watch.index_all())
-        draw(photos / "yellow.jpg", "yellow")
+        save_picture(photos / "yellow.jpg", "yellow")
         batch = next(watch.events())
-        assert not fake_engines.started[0].closed
+        assert not fake_engines.started_engines[0].is_closed
     assert isinstance(batch, Batch) and batch.summary.added == 1
-    (engine,) = fake_engines.started
-    assert engine.closed
+    (engine,) = fake_engines.started_engines
+    assert engine.is_closed
     assert len(guarded) >= 2 and all(guarded)

@@ -16,11 +16,19 @@ from typing import Any
 import httpx
 import pytest
 from PIL import Image
-from support.browser import SIZES, Tabs, expect, expect_first, needs_chromium, search, tiles
+from support.browser import (
+    VIEWPORT_SIZES,
+    BrowserTabs,
+    expect,
+    expect_first,
+    locate_tiles,
+    needs_chromium,
+    type_query,
+)
 from support.fakes import FakeEngine
-from support.library import index, write_model
-from support.pictures import picture
-from support.serving import serving
+from support.library import index_folder, write_fake_clip
+from support.pictures import make_picture
+from support.serving import serve_library
 
 from searchapp.library import Library
 from searchapp.models import ModelSpec
@@ -50,12 +58,12 @@ def draw_album(folder: Path) -> None:
     )
     for name, colour, day in dated:
         (folder / name).parent.mkdir(parents=True, exist_ok=True)
-        picture(colour, (400, 300)).save(folder / name, exif=taken(day))
+        make_picture(colour, (400, 300)).save(folder / name, exif=taken(day))
     (folder / "reds").mkdir()
     for number in range(REDS):
         size = ((80, 60), (60, 80), (180, 60))[number % 3]
         file = folder / "reds" / f"{number:02}.png"
-        picture("red", size, mark=7 * number).save(file)
+        make_picture("red", size, mark=7 * number).save(file)
         os.utime(file, (OLD, OLD))
 
 
@@ -64,30 +72,30 @@ def library(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A library of the album."""
     folder = tmp_path_factory.mktemp("web")
     draw_album(folder / "album")
-    model = write_model(folder / "fake-clip")
+    model = write_fake_clip(folder / "fake-clip")
     with Library.open(folder / "library", create=True, start=FakeEngine) as opened:
-        assert index(opened, folder / "album", model).added == REDS + 4
+        assert index_folder(opened, folder / "album", model).added == REDS + 4
     return folder / "library"
 
 
 @pytest.fixture(scope="module")
 def site(library: Path) -> Iterator[str]:
     """The URL of a server that is warm."""
-    with serving(library, lambda spec: FakeEngine(spec)) as url:
+    with serve_library(library, lambda spec: FakeEngine(spec)) as url:
         while httpx.post(f"{url}/api/search", json={"text": "red"}).status_code == 503:
             time.sleep(0.02)
         yield url
 
 
 @pytest.fixture
-def page(tabs: Tabs, site: str) -> Any:
+def page(tabs: BrowserTabs, site: str) -> Any:
     """The page, open on a desktop."""
-    return tabs.open(site)
+    return tabs.open_page(site)
 
 
 def png(colour: str) -> bytes:
     buffer = io.BytesIO()
-    picture(colour).save(buffer, "PNG")
+    make_picture(colour).save(buffer, "PNG")
     return buffer.getvalue()
 
 
@@ -111,9 +119,9 @@ def hand_over(page: Any, kind: str, data: bytes, name: str, media: str = "image/
 def test_words_find_pictures(page: Any) -> None:
     """A search by words shows the nearest first, with its folder, its date and its score."""
     expect(page.get_by_text("74 pictures in 4 folders")).to_be_visible()
-    search(page, "something blue")
+    type_query(page, "something blue")
     expect_first(page, "blue.jpg")
-    expect(tiles(page).first).to_contain_text(re.compile(r"1\.000\s*2021\s*15 Jul 2021"))
+    expect(locate_tiles(page).first).to_contain_text(re.compile(r"1\.000\s*2021\s*15 Jul 2021"))
     expect(page.locator("#status")).to_contain_text("60 pictures so far, best first")
     assert page.url.endswith("/?q=something+blue")
     assert page.title() == "something blue · searchapp"
@@ -128,7 +136,7 @@ def test_a_dropped_picture_finds_its_like(page: Any) -> None:
     expect_first(page, "green.jpg")
     expect(page.get_by_text("Pictures like grass.png")).to_be_attached()
     page.get_by_role("button", name="Remove the picture").click()
-    expect(tiles(page)).to_have_count(0)
+    expect(locate_tiles(page)).to_have_count(0)
     expect(page.locator("#picture")).to_be_hidden()
     page.go_back()
     expect_first(page, "green.jpg")
@@ -137,9 +145,9 @@ def test_a_dropped_picture_finds_its_like(page: Any) -> None:
 def test_a_picture_and_words_are_one_question(page: Any) -> None:
     """Words can be added to a picture, and either can be taken away."""
     hand_over(page, "drop", png("red"), "a.png")
-    expect(tiles(page)).not_to_have_count(0)
+    expect(locate_tiles(page)).not_to_have_count(0)
     with page.expect_request("**/api/search") as asked:
-        search(page, "blue")
+        type_query(page, "blue")
     assert asked.value.headers["content-type"].startswith("multipart/form-data")
     right = httpx.post(
         f"{page.url.split('?')[0]}api/search",
@@ -147,12 +155,12 @@ def test_a_picture_and_words_are_one_question(page: Any) -> None:
         files={"image": ("a.png", png("red"))},
     ).json()
     expect_first(page, right["hits"][0]["name"])
-    shown = tiles(page).evaluate_all("all => all.map((it) => Number(it.dataset.id))")
+    shown = locate_tiles(page).evaluate_all("all => all.map((it) => Number(it.dataset.id))")
     assert shown == [hit["id"] for hit in right["hits"]]
     page.get_by_role("button", name="Remove the words").click()
     expect_first(page, "00.png")
     expect(page.locator("#picture")).to_be_visible()
-    search(page, "blue")
+    type_query(page, "blue")
     page.get_by_role("button", name="Remove the picture").click()
     expect_first(page, "blue.jpg")
     assert page.url.endswith("?q=blue")
@@ -186,21 +194,21 @@ def test_a_large_picture_does_not(page: Any) -> None:
     expect(page.get_by_text("The picture is no longer here")).to_be_visible()
 
 
-def test_what_is_no_picture_is_refused(page: Any, tabs: Tabs) -> None:
+def test_what_is_no_picture_is_refused(page: Any, tabs: BrowserTabs) -> None:
     """A file that is none is named; what only says that it is one, the server refuses."""
     hand_over(page, "drop", b"text", "notes.txt", "text/plain")
     expect(page.get_by_text("notes.txt is not a picture")).to_be_visible()
     hand_over(page, "drop", b"not at all", "broken.png")
     expect(page.get_by_role("heading", name="That did not work")).to_be_visible()
     expect(page.get_by_text("not a picture, or in a format")).to_be_visible()
-    assert all("status of 400" in it for it in tabs.complaints)
-    tabs.complaints.clear()
+    assert all("status of 400" in it for it in tabs.console_errors)
+    tabs.console_errors.clear()
 
 
 def test_the_large_view(page: Any) -> None:
     """A click opens the picture with all that is known of it, and Escape goes back to the grid."""
-    search(page, "blue")
-    tiles(page).first.click()
+    type_query(page, "blue")
+    locate_tiles(page).first.click()
     dialog = page.get_by_role("dialog", name="blue.jpg")
     for fact in ("1.000", "Thursday, 15 July 2021 at 20:28", "Halden Q4", "400 × 300 pixels"):
         expect(dialog).to_contain_text(fact)
@@ -211,33 +219,33 @@ def test_the_large_view(page: Any) -> None:
     assert "open=" in page.url
     page.keyboard.press("Escape")
     expect(dialog).to_be_hidden()
-    expect(tiles(page).first.get_by_role("link")).to_be_focused()
+    expect(locate_tiles(page).first.get_by_role("link")).to_be_focused()
     expect(page).to_have_url(re.compile(r"\?q=blue$"))
 
 
 def test_more_like_this(page: Any) -> None:
     """A picture that was found is the next question, to which words can be added."""
-    search(page, "blue")
-    tiles(page).first.click()
+    type_query(page, "blue")
+    locate_tiles(page).first.click()
     page.get_by_role("link", name="More like this").click()
     expect(page.get_by_role("dialog")).to_be_hidden()
     expect_first(page, "blue.jpg")
-    expect(tiles(page).nth(1).get_by_role("img")).to_have_attribute("alt", "navy.jpg")
+    expect(locate_tiles(page).nth(1).get_by_role("img")).to_have_attribute("alt", "navy.jpg")
     assert re.search(r"\?similar=\d+$", page.url)
-    search(page, "yellow")
+    type_query(page, "yellow")
     expect(page).to_have_url(re.compile(r"\?q=yellow&similar=\d+$"))
     expect(page.locator("#results")).to_have_attribute("aria-busy", "false")
-    assert tiles(page).first.get_by_role("img").get_attribute("alt") != "navy.jpg"
+    assert locate_tiles(page).first.get_by_role("img").get_attribute("alt") != "navy.jpg"
     page.reload()
-    expect(tiles(page)).not_to_have_count(0)
+    expect(locate_tiles(page)).not_to_have_count(0)
     expect(page.get_by_label("What the picture shows")).to_have_value("yellow")
     expect(page.locator("#picture")).to_be_visible()
 
 
-def test_copy_path(tabs: Tabs, site: str) -> None:
+def test_copy_path(tabs: BrowserTabs, site: str) -> None:
     """The path goes to the clipboard as it is, markup and quotes included."""
-    page = tabs.open(f"{site}/?q=yellow", permissions=["clipboard-read", "clipboard-write"])
-    tiles(page).first.click()
+    page = tabs.open_page(f"{site}/?q=yellow", permissions=["clipboard-read", "clipboard-write"])
+    locate_tiles(page).first.click()
     page.get_by_role("button", name="Copy path").click()
     expect(page.get_by_role("button", name="Copied")).to_be_visible()
     assert page.evaluate("navigator.clipboard.readText()").endswith(f"/album/2023/{ODD}")
@@ -245,9 +253,9 @@ def test_copy_path(tabs: Tabs, site: str) -> None:
 
 def test_names_are_never_markup(page: Any) -> None:
     """A file name that looks like HTML is shown, and is nothing else."""
-    search(page, "yellow")
+    type_query(page, "yellow")
     expect_first(page, ODD)
-    tiles(page).first.click()
+    locate_tiles(page).first.click()
     expect(page.get_by_role("heading", name=ODD)).to_be_visible()
     assert page.locator("img[src=x]").count() == 0
 
@@ -257,9 +265,9 @@ def test_the_keyboard_alone(page: Any) -> None:
     page.keyboard.press("/")
     page.keyboard.type("blue")
     page.keyboard.press("Enter")
-    expect(tiles(page)).to_have_count(60)
+    expect(locate_tiles(page)).to_have_count(60)
     page.keyboard.press("ArrowDown")
-    links = tiles(page).get_by_role("link")
+    links = locate_tiles(page).get_by_role("link")
     expect(links.first).to_be_focused()
     page.keyboard.press("ArrowRight")
     expect(links.nth(1)).to_be_focused()
@@ -289,20 +297,20 @@ def test_the_keyboard_alone(page: Any) -> None:
 
 def test_the_next_page_comes_by_scrolling(page: Any) -> None:
     """The end of the grid brings more, each picture once, until there is nothing left."""
-    search(page, "red")
-    expect(tiles(page)).to_have_count(60)
+    type_query(page, "red")
+    expect(locate_tiles(page)).to_have_count(60)
     page.get_by_role("button", name="Show more").scroll_into_view_if_needed()
-    expect(tiles(page)).to_have_count(REDS + 4)
+    expect(locate_tiles(page)).to_have_count(REDS + 4)
     expect(page.get_by_role("button", name="Show more")).to_be_hidden()
     expect(page.locator("#status")).to_contain_text("74 pictures, best first")
-    ids = tiles(page).evaluate_all("all => all.map((it) => it.dataset.id)")
+    ids = locate_tiles(page).evaluate_all("all => all.map((it) => it.dataset.id)")
     assert len(set(ids)) == REDS + 4
 
 
 def test_the_arrows_go_past_the_page(page: Any) -> None:
     """In the large view, the last picture of a page leads to the first of the next."""
-    search(page, "red")
-    tiles(page).nth(59).get_by_role("link").press("Enter")
+    type_query(page, "red")
+    locate_tiles(page).nth(59).get_by_role("link").press("Enter")
     expect(page.get_by_role("dialog")).to_be_visible()
     page.keyboard.press("ArrowRight")
     expect(page.locator("#position")).to_have_text(re.compile(r"^61 of 74$"))
@@ -310,117 +318,117 @@ def test_the_arrows_go_past_the_page(page: Any) -> None:
 
 def test_filters(page: Any) -> None:
     """A folder holds what lies below it; a date may be a year, a month or a day."""
-    search(page, "blue")
-    expect(tiles(page)).to_have_count(60)
+    type_query(page, "blue")
+    expect(locate_tiles(page)).to_have_count(60)
     folder = page.get_by_label("Folder")
     names = [name.strip() for name in folder.locator("option").all_inner_texts()]
     assert names == ["All folders", "2021 (2)", "trip (1)", "2023 (2)", f"reds ({REDS})"]
     folder.select_option(label="2021 (2)")
-    expect(tiles(page)).to_have_count(2)
+    expect(locate_tiles(page)).to_have_count(2)
     folder.select_option(index=0)
     page.get_by_label("from", exact=True).fill("2021-08")
     page.keyboard.press("Tab")
-    expect(tiles(page)).to_have_count(3)
+    expect(locate_tiles(page)).to_have_count(3)
     page.get_by_label("to", exact=True).fill("2023-06-17")
     page.keyboard.press("Tab")
-    expect(tiles(page)).to_have_count(2)
+    expect(locate_tiles(page)).to_have_count(2)
     assert page.url.endswith("?q=blue&after=2021-08&before=2023-06-17")
     page.get_by_label("from", exact=True).fill("last week")
     page.keyboard.press("Tab")
     expect(page.get_by_text("A year, a month or a day")).to_be_visible()
-    expect(tiles(page)).to_have_count(2)
+    expect(locate_tiles(page)).to_have_count(2)
     page.get_by_role("button", name="Reset filters").click()
-    expect(tiles(page)).to_have_count(60)
+    expect(locate_tiles(page)).to_have_count(60)
 
 
 def test_only_this_folder(page: Any) -> None:
     """The large view leads to the same question in the picture's folder."""
-    search(page, "green")
-    tiles(page).first.click()
+    type_query(page, "green")
+    locate_tiles(page).first.click()
     page.get_by_role("link", name="This folder").click()
     expect(page.get_by_role("dialog")).to_be_hidden()
-    expect(tiles(page)).to_have_count(2)
+    expect(locate_tiles(page)).to_have_count(2)
     expect(page.get_by_label("Folder").locator("option:checked")).to_have_text("2023 (2)")
 
 
 def test_the_score_cut(page: Any) -> None:
     """The slider spans the scores that were found, hides what is below, and asks nothing anew."""
-    search(page, "blue")
-    expect(tiles(page)).to_have_count(60)
+    type_query(page, "blue")
+    expect(locate_tiles(page)).to_have_count(60)
     asked: list[str] = []
     page.on("request", lambda request: asked.append(request.url))
     cut = page.get_by_label("Score", exact=False)
     assert cut.get_attribute("max") == "1"
     cut.focus()
     page.keyboard.press("End")
-    expect(tiles(page)).to_have_count(1)
+    expect(locate_tiles(page)).to_have_count(1)
     expect(page.locator("#status")).to_contain_text("1 picture with a score of 1.000")
     expect(page).to_have_url(re.compile("min=1$"))
     page.keyboard.press("Home")
     expect(page.locator("#cut-value")).to_have_text("any")
-    assert tiles(page).count() >= 60
+    assert locate_tiles(page).count() >= 60
     assert not any("min_score" in url or "offset=0" in url for url in asked)
 
 
-def test_nothing_comes_near_enough(tabs: Tabs, site: str) -> None:
+def test_nothing_comes_near_enough(tabs: BrowserTabs, site: str) -> None:
     """Where the cut leaves nothing, the page says how near the best is, and offers it."""
-    page = tabs.open(f"{site}/?q=blue&min=1.5")
+    page = tabs.open_page(f"{site}/?q=blue&min=1.5")
     expect(page.get_by_text("No picture has a score of 1.500 or more")).to_be_visible()
     page.get_by_role("button", name="Show them anyway").click()
     expect_first(page, "blue.jpg")
 
 
-def test_nothing_fulfils_the_filters(tabs: Tabs, site: str) -> None:
+def test_nothing_fulfils_the_filters(tabs: BrowserTabs, site: str) -> None:
     """Where no picture fulfils the filters, the page says so and offers to drop them."""
-    page = tabs.open(f"{site}/?q=blue&after=2031")
+    page = tabs.open_page(f"{site}/?q=blue&after=2031")
     expect(page.get_by_role("heading", name="No pictures there")).to_be_visible()
     page.get_by_role("button", name="Search everywhere").click()
     expect_first(page, "blue.jpg")
 
 
-def test_a_url_is_enough(page: Any, tabs: Tabs, site: str) -> None:
+def test_a_url_is_enough(page: Any, tabs: BrowserTabs, site: str) -> None:
     """Whoever opens the URL sees the same: question, filters, cut, and the open picture."""
-    search(page, "blue")
+    type_query(page, "blue")
     page.get_by_label("Folder").select_option(label="2021 (2)")
-    expect(tiles(page)).to_have_count(2)
-    tiles(page).nth(1).click()
+    expect(locate_tiles(page)).to_have_count(2)
+    locate_tiles(page).nth(1).click()
     expect(page.get_by_role("dialog", name="navy.jpg")).to_be_visible()
-    other = tabs.open(page.url)
+    other = tabs.open_page(page.url)
     expect(other.get_by_role("dialog", name="navy.jpg")).to_be_visible()
     expect(other.get_by_label("What the picture shows")).to_have_value("blue")
     other.keyboard.press("Escape")
-    expect(tiles(other)).to_have_count(2)
+    expect(locate_tiles(other)).to_have_count(2)
     expect(other).not_to_have_url(re.compile("open="))
     page.reload()
     expect(page.get_by_role("dialog", name="navy.jpg")).to_be_visible()
 
 
-def test_nonsense_in_the_url_is_left_out(tabs: Tabs, site: str) -> None:
+def test_nonsense_in_the_url_is_left_out(tabs: BrowserTabs, site: str) -> None:
     """A date that is none, or a number that is none, does not keep the page from answering."""
-    page = tabs.open(f"{site}/?q=blue&after=soon&min=high&open=&similar=x&other=1")
+    page = tabs.open_page(f"{site}/?q=blue&after=soon&min=high&open=&similar=x&other=1")
     expect_first(page, "blue.jpg")
-    expect(tiles(page)).to_have_count(60)
+    expect(locate_tiles(page)).to_have_count(60)
 
 
-def test_an_open_picture_needs_no_results(tabs: Tabs, site: str) -> None:
+def test_an_open_picture_needs_no_results(tabs: BrowserTabs, site: str) -> None:
     """A picture that is not among the results opens all the same; a lost one is no dead end."""
     found = httpx.post(f"{site}/api/search", json={"text": "green"}).json()["hits"][0]
-    page = tabs.open(f"{site}/?open={found['id']}")
+    page = tabs.open_page(f"{site}/?open={found['id']}")
     expect(page.get_by_role("dialog", name="green.jpg")).to_be_visible()
     page.goto(f"{site}/?q=blue&open=999999")
     expect_first(page, "blue.jpg")
     expect(page).to_have_url(f"{site}/?q=blue")
-    assert all("status of 4" in it for it in tabs.complaints)
-    tabs.complaints.clear()
+    assert all("status of 4" in it for it in tabs.console_errors)
+    tabs.console_errors.clear()
 
 
 def test_back_and_forward(page: Any) -> None:
     """Back closes the large view, then brings the question before; forward undoes that."""
-    search(page, "blue")
+    type_query(page, "blue")
     expect_first(page, "blue.jpg")
-    search(page, "green")
+    type_query(page, "green")
     expect_first(page, "green.jpg")
-    tiles(page).nth(2).click()
+    locate_tiles(page).nth(2).click()
     expect(page.get_by_role("dialog")).to_be_visible()
     page.keyboard.press("ArrowRight")
     page.go_back()
@@ -435,11 +443,11 @@ def test_back_and_forward(page: Any) -> None:
 
 def test_escape_leaves_no_trace(page: Any) -> None:
     """A picture that was opened and closed is no step of its own on the way back."""
-    search(page, "blue")
+    type_query(page, "blue")
     expect_first(page, "blue.jpg")
-    search(page, "green")
+    type_query(page, "green")
     expect_first(page, "green.jpg")
-    tiles(page).first.click()
+    locate_tiles(page).first.click()
     expect(page.get_by_role("dialog")).to_be_visible()
     page.keyboard.press("Escape")
     expect(page).to_have_url(re.compile(r"\?q=green$"))
@@ -449,47 +457,47 @@ def test_escape_leaves_no_trace(page: Any) -> None:
 
 def test_back_returns_to_the_place(page: Any) -> None:
     """After a look at something else, the grid is scrolled as it was left, all pages there."""
-    search(page, "red")
-    expect(tiles(page)).to_have_count(60)
+    type_query(page, "red")
+    expect(locate_tiles(page)).to_have_count(60)
     page.get_by_role("button", name="Show more").scroll_into_view_if_needed()
-    expect(tiles(page)).to_have_count(REDS + 4)
+    expect(locate_tiles(page)).to_have_count(REDS + 4)
     page.evaluate("scrollTo(0, 900)")
     page.wait_for_function("() => scrollY === 900")
     page.keyboard.press("/")
     page.evaluate("scrollTo(0, 900)")
-    search(page, "blue")
+    type_query(page, "blue")
     expect_first(page, "blue.jpg")
     page.go_back()
-    expect(tiles(page)).to_have_count(REDS + 4)
+    expect(locate_tiles(page)).to_have_count(REDS + 4)
     page.wait_for_function("() => scrollY === 900")
 
 
-def test_an_error_is_told(page: Any, tabs: Tabs) -> None:
+def test_an_error_is_told(page: Any, tabs: BrowserTabs) -> None:
     """What the server says is shown, and the next question works."""
-    search(page, "no colour at all")
+    type_query(page, "no colour at all")
     expect(page.get_by_role("heading", name="That did not work")).to_be_visible()
     expect(page.get_by_text("does not take this query")).to_be_visible()
     expect(page.get_by_role("button", name="Try again")).to_be_visible()
-    search(page, "blue")
+    type_query(page, "blue")
     expect_first(page, "blue.jpg")
     expect(page.get_by_text("That did not work")).to_be_hidden()
-    assert all("status of 400" in it for it in tabs.complaints)
-    tabs.complaints.clear()
+    assert all("status of 400" in it for it in tabs.console_errors)
+    tabs.console_errors.clear()
 
 
-def test_a_server_that_is_gone(page: Any, tabs: Tabs) -> None:
+def test_a_server_that_is_gone(page: Any, tabs: BrowserTabs) -> None:
     """Without a server the page says so; when it is back, "Try again" is enough."""
     page.context.set_offline(True)
-    search(page, "blue")
+    type_query(page, "blue")
     expect(page.get_by_text("Is it still running?")).to_be_visible()
     page.context.set_offline(False)
     page.get_by_role("button", name="Try again").click()
     expect_first(page, "blue.jpg")
-    assert all("ERR_INTERNET_DISCONNECTED" in it for it in tabs.complaints)
-    tabs.complaints.clear()
+    assert all("ERR_INTERNET_DISCONNECTED" in it for it in tabs.console_errors)
+    tabs.console_errors.clear()
 
 
-def test_the_list_of_what_is_wrong(page: Any, tabs: Tabs) -> None:
+def test_the_list_of_what_is_wrong(page: Any, tabs: BrowserTabs) -> None:
     """FastAPI's list of validation errors becomes one line."""
     page.route(
         "**/api/search",
@@ -499,12 +507,12 @@ def test_the_list_of_what_is_wrong(page: Any, tabs: Tabs) -> None:
             body=json.dumps({"detail": [{"loc": ["body", "after"], "msg": "not a date"}]}),
         ),
     )
-    search(page, "blue")
+    type_query(page, "blue")
     expect(page.get_by_text("After: not a date")).to_be_visible()
-    tabs.complaints.clear()
+    tabs.console_errors.clear()
 
 
-def test_the_model_is_starting(library: Path, tabs: Tabs) -> None:
+def test_the_model_is_starting(library: Path, tabs: BrowserTabs) -> None:
     """While the engine starts the page says so, asks again, and shows the answer by itself."""
     ready = threading.Event()
 
@@ -512,9 +520,9 @@ def test_the_model_is_starting(library: Path, tabs: Tabs) -> None:
         ready.wait(30)
         return FakeEngine(spec)
 
-    with serving(library, start) as url:
+    with serve_library(library, start) as url:
         try:
-            page = tabs.open(f"{url}/?q=blue")
+            page = tabs.open_page(f"{url}/?q=blue")
             expect(page.get_by_role("heading", name="The model is starting")).to_be_visible()
             expect(page.get_by_text("starting vLLM with")).to_be_visible()
         finally:
@@ -522,37 +530,37 @@ def test_the_model_is_starting(library: Path, tabs: Tabs) -> None:
         expect_first(page, "blue.jpg")
         expect(page.get_by_text("The model is starting")).to_be_hidden()
         page.context.close()
-    assert all("status of 503" in it for it in tabs.complaints)
-    tabs.complaints.clear()
+    assert all("status of 503" in it for it in tabs.console_errors)
+    tabs.console_errors.clear()
 
 
-def test_an_empty_library(tmp_path: Path, tabs: Tabs) -> None:
+def test_an_empty_library(tmp_path: Path, tabs: BrowserTabs) -> None:
     """Where there are no pictures yet, the page says what to do."""
     with Library.open(tmp_path / "library", create=True):
         pass
-    with serving(tmp_path / "library", lambda spec: FakeEngine(spec)) as url:
-        page = tabs.open(url)
+    with serve_library(tmp_path / "library", lambda spec: FakeEngine(spec)) as url:
+        page = tabs.open_page(url)
         expect(page.get_by_text("searchapp index ~/Pictures")).to_be_visible()
         page.context.close()
 
 
-@pytest.mark.parametrize("size", SIZES)
+@pytest.mark.parametrize("size", VIEWPORT_SIZES)
 @pytest.mark.parametrize("scheme", ["light", "dark"])
-def test_layouts(tabs: Tabs, site: str, size: str, scheme: str) -> None:
+def test_layouts(tabs: BrowserTabs, site: str, size: str, scheme: str) -> None:
     """Nothing sticks out sideways, pictures keep their aspect, and text has its contrast."""
-    page = tabs.open(site, size, scheme)
+    page = tabs.open_page(site, size, scheme)
     wide = "document.documentElement.scrollWidth > innerWidth"
     assert not page.evaluate(wide)
-    search(page, "red")
-    expect(tiles(page)).not_to_have_count(0)
+    type_query(page, "red")
+    expect(locate_tiles(page)).not_to_have_count(0)
     assert not page.evaluate(wide)
     ratios = (
-        tiles(page)
+        locate_tiles(page)
         .get_by_role("img")
         .evaluate_all("all => all.slice(0, 9).map((it) => it.clientWidth / it.clientHeight)")
     )
     for number, ratio in enumerate(ratios):
-        name = tiles(page).nth(number).get_by_role("img").get_attribute("alt")
+        name = locate_tiles(page).nth(number).get_by_role("img").get_attribute("alt")
         if name.endswith(".png"):
             kept = (4 / 3, 3 / 4, 2 if size == "phone" else 2.6)[int(name[:2]) % 3]
             assert ratio == pytest.approx(kept, rel=0.05)
@@ -567,7 +575,7 @@ def test_layouts(tabs: Tabs, site: str, size: str, scheme: str) -> None:
     assert contrast(ground, ink) > 7
     soft = page.locator("#status").evaluate("it => getComputedStyle(it).color")
     assert contrast(ground, soft) > 4.5
-    tiles(page).first.click()
+    locate_tiles(page).first.click()
     expect(page.get_by_role("dialog")).to_be_visible()
     sides = page.locator("#large").bounding_box()
     assert (sides["x"], sides["width"]) == (0, page.evaluate("innerWidth"))
@@ -590,22 +598,22 @@ def contrast(one: str, other: str) -> float:
     return (light + 0.05) / (dark + 0.05)
 
 
-def test_the_grid_does_not_jump(page: Any, tabs: Tabs) -> None:
+def test_the_grid_does_not_jump(page: Any, tabs: BrowserTabs) -> None:
     """The pictures' places are known before the pictures are there."""
     page.route("**/api/thumbnails/**", lambda route: route.abort())
-    search(page, "red")
-    expect(tiles(page)).to_have_count(60)
+    type_query(page, "red")
+    expect(locate_tiles(page)).to_have_count(60)
     measure = "all => all.map((it) => [it.offsetLeft, it.offsetTop, it.offsetHeight])"
-    before = tiles(page).evaluate_all(measure)
+    before = locate_tiles(page).evaluate_all(measure)
     page.unroute("**/api/thumbnails/**")
     page.reload()
-    expect(tiles(page)).to_have_count(60)
+    expect(locate_tiles(page)).to_have_count(60)
     page.wait_for_function(
         "() => [...document.images].filter((it) => it.complete && it.naturalWidth).length > 12"
     )
-    assert tiles(page).evaluate_all(measure) == before
-    assert all("ERR_FAILED" in it for it in tabs.complaints)
-    tabs.complaints.clear()
+    assert locate_tiles(page).evaluate_all(measure) == before
+    assert all("ERR_FAILED" in it for it in tabs.console_errors)
+    tabs.console_errors.clear()
 
 
 def test_pictures_far_below_are_not_fetched(page: Any) -> None:
@@ -613,29 +621,29 @@ def test_pictures_far_below_are_not_fetched(page: Any) -> None:
     fetched: list[str] = []
     page.on("request", lambda request: fetched.append(request.url))
     page.set_viewport_size({"width": 390, "height": 500})
-    search(page, "red")
-    expect(tiles(page)).to_have_count(60)
+    type_query(page, "red")
+    expect(locate_tiles(page)).to_have_count(60)
     page.wait_for_timeout(300)
     small = [url for url in fetched if "size=320" in url]
     assert small and not any("size=640" in url for url in fetched)
-    lazy = tiles(page).get_by_role("img").evaluate_all("all => all.map((it) => it.loading)")
+    lazy = locate_tiles(page).get_by_role("img").evaluate_all("all => all.map((it) => it.loading)")
     assert set(lazy) == {"lazy"}
 
 
-def test_still_where_motion_is_unwanted(tabs: Tabs, site: str) -> None:
+def test_still_where_motion_is_unwanted(tabs: BrowserTabs, site: str) -> None:
     """Who asks for reduced motion gets no transitions."""
-    page = tabs.open(site, reduced_motion="reduce")
-    search(page, "red")
-    expect(tiles(page)).to_have_count(60)
-    image = tiles(page).first.get_by_role("img")
+    page = tabs.open_page(site, reduced_motion="reduce")
+    type_query(page, "red")
+    expect(locate_tiles(page)).to_have_count(60)
+    image = locate_tiles(page).first.get_by_role("img")
     assert image.evaluate("it => getComputedStyle(it).transitionDuration") in ("0s", "1e-05s")
 
 
 def test_everything_has_a_name(page: Any) -> None:
     """A screen reader finds a name on each button, link, field and picture."""
-    search(page, "blue")
-    expect(tiles(page)).to_have_count(60)
-    tiles(page).first.click()
+    type_query(page, "blue")
+    expect(locate_tiles(page)).to_have_count(60)
+    locate_tiles(page).first.click()
     expect(page.get_by_role("dialog")).to_be_visible()
     for snapshot in (
         page.locator("dialog").aria_snapshot(),

@@ -10,12 +10,12 @@ from typing import Any
 
 import httpx
 import pytest
-from support.browser import Tabs, expect, needs_chromium, tiles
+from support.browser import BrowserTabs, expect, locate_tiles, needs_chromium
 from support.fakes import FakeEngine
-from support.library import index, write_model
-from support.pictures import draw
-from support.serving import serving
-from support.written import exif, listed, xmp
+from support.library import index_folder, write_fake_clip
+from support.pictures import save_picture
+from support.serving import serve_library
+from support.written import make_exif, make_list_property, make_xmp
 
 from searchapp.library import Library
 
@@ -36,27 +36,32 @@ def site(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     """The URL of a library of five pictures."""
     folder = tmp_path_factory.mktemp("narrow")
     for number, (name, date, camera, rating, words) in enumerate(PICTURES):
-        block = exif(
-            date, place=PARIS if number == 1 else None, **({"model": camera} if camera else {})
+        block = make_exif(
+            date,
+            coordinates=PARIS if number == 1 else None,
+            **({"model": camera} if camera else {}),
         )
-        file = draw(folder / "album" / name, "red", mark=9 * number, exif=block)
+        file = save_picture(folder / "album" / name, "red", mark=9 * number, exif=block)
         os.utime(file, (1_600_000_000, 1_600_000_000))  # in September 2020
         escaped = (word.replace("<", "&lt;") for word in words)
-        packet = xmp(f'xmp:Rating="{rating}"', listed("dc:subject", *escaped))
+        packet = make_xmp(f'xmp:Rating="{rating}"', make_list_property("dc:subject", *escaped))
         file.with_suffix(".xmp").write_bytes(packet)
     with Library.open(folder / "library", create=True, start=FakeEngine) as library:
-        assert index(library, folder / "album", write_model(folder / "fake-clip")).added == 5
-    with serving(folder / "library", lambda spec: FakeEngine(spec)) as url:
+        assert (
+            index_folder(library, folder / "album", write_fake_clip(folder / "fake-clip")).added
+            == 5
+        )
+    with serve_library(folder / "library", lambda spec: FakeEngine(spec)) as url:
         while httpx.post(f"{url}/api/search", json={"text": "red"}).status_code == 503:
             pass
         yield url
 
 
 @pytest.fixture
-def page(tabs: Tabs, site: str) -> Any:
+def page(tabs: BrowserTabs, site: str) -> Any:
     """All five pictures, on a desktop."""
-    page = tabs.open(f"{site}/?q=red")
-    expect(tiles(page)).to_have_count(5)
+    page = tabs.open_page(f"{site}/?q=red")
+    expect(locate_tiles(page)).to_have_count(5)
     return page
 
 
@@ -69,16 +74,16 @@ def test_a_click_on_the_time_line_takes_a_year_and_then_a_month(page: Any) -> No
     expect(page.locator(".bar")).to_have_count(6)
     expect(bar(page, "2020")).to_have_accessible_name("2020: 1 picture, 1 by the file's date")
     bar(page, "2021").click()
-    expect(tiles(page)).to_have_count(2)
+    expect(locate_tiles(page)).to_have_count(2)
     assert page.url.endswith("?q=red&after=2021&before=2021")
     expect(page.locator(".bar")).to_have_count(12)
     bar(page, "Jul 2021").click()
-    expect(tiles(page)).to_have_count(1)
+    expect(locate_tiles(page)).to_have_count(1)
     expect(page.get_by_label("from", exact=True)).to_have_value("2021-07")
     bar(page, "Jul 2021").click()
-    expect(tiles(page)).to_have_count(5)
+    expect(locate_tiles(page)).to_have_count(5)
     page.go_back()
-    expect(tiles(page)).to_have_count(1)
+    expect(locate_tiles(page)).to_have_count(1)
     page.get_by_role("button", name="Any date").click()
     expect(page.locator(".bar")).to_have_count(6)
 
@@ -90,7 +95,7 @@ def test_a_drag_takes_several(page: Any) -> None:
     page.mouse.down()
     page.mouse.move(end["x"] + 9, end["y"] + 40, steps=6)
     page.mouse.up()
-    expect(tiles(page)).to_have_count(4)
+    expect(locate_tiles(page)).to_have_count(4)
     assert page.url.endswith("?q=red&after=2019&before=2021")
     expect(page.locator('.bar[aria-pressed="true"]')).to_have_count(3)
 
@@ -104,12 +109,12 @@ def test_the_keys_work_on_the_time_line(page: Any) -> None:
     page.keyboard.press("Shift+ArrowRight")
     page.keyboard.press("Shift+End")
     page.keyboard.press("Enter")
-    expect(tiles(page)).to_have_count(3)
+    expect(locate_tiles(page)).to_have_count(3)
     assert page.url.endswith("?q=red&after=2021&before=2024")
     expect(bar(page, "2024")).to_be_focused()
     page.keyboard.press("Enter")
     expect(page.get_by_label("from", exact=True)).to_have_value("2024")
-    expect(tiles(page)).to_have_count(1)
+    expect(locate_tiles(page)).to_have_count(1)
     assert page.locator('.bar[tabindex="0"]').count() == 1
 
 
@@ -123,7 +128,7 @@ def test_a_mouse_leaves_alone_what_the_keys_choose(page: Any) -> None:
     bar(page, "2024").hover()
     expect(page.locator('.bar[aria-pressed="true"]')).to_have_count(2)
     page.locator("#status").click()
-    expect(tiles(page)).to_have_count(5)
+    expect(locate_tiles(page)).to_have_count(5)
     assert page.url.endswith("?q=red")
     page.goto(f"{page.url}&after=2021&before=2024")
     expect(page.locator('.bar[aria-pressed="true"]')).to_have_count(4)
@@ -142,21 +147,21 @@ def test_a_click_in_the_list_limits_and_takes_back(page: Any) -> None:
     expect(choice(page, "Sea")).to_contain_text("2")
     expect(choice(page, "<b>bold</b>")).to_be_visible()
     choice(page, "holiday").click()
-    expect(tiles(page)).to_have_count(2)
+    expect(locate_tiles(page)).to_have_count(2)
     expect(choice(page, "holiday")).to_be_focused()
     choice(page, "Sea").click()
-    expect(tiles(page)).to_have_count(1)
+    expect(locate_tiles(page)).to_have_count(1)
     assert page.url.endswith("?q=red&keyword=holiday&keyword=Sea")
     choice(page, "holiday").click()
-    expect(tiles(page)).to_have_count(2)
+    expect(locate_tiles(page)).to_have_count(2)
     expect(choice(page, "iPhone 13")).to_have_count(0)  # none of these shows the sea
     page.get_by_role("button", name="Reset filters").click()
-    expect(tiles(page)).to_have_count(5)
+    expect(locate_tiles(page)).to_have_count(5)
     choice(page, "iPhone 13").click()
     expect(choice(page, "Halden Q4")).to_contain_text("2")
-    expect(tiles(page)).to_have_count(2)
+    expect(locate_tiles(page)).to_have_count(2)
     choice(page, "Halden Q4").click()
-    expect(tiles(page)).to_have_count(2)
+    expect(locate_tiles(page)).to_have_count(2)
     assert page.url.endswith("?q=red&camera=Halden+Q4")
     page.get_by_role("button", name="Reset filters").click()
     choice(page, "★★★★").first.click()
@@ -169,34 +174,34 @@ def test_a_place_and_dates_that_pictures_tell(page: Any) -> None:
     place.fill("somewhere")
     page.keyboard.press("Tab")
     expect(place).to_have_attribute("aria-invalid", "true")
-    expect(tiles(page)).to_have_count(5)
+    expect(locate_tiles(page)).to_have_count(5)
     place.fill("48.85,2.35,10km")
     page.keyboard.press("Tab")
-    expect(tiles(page)).to_have_count(1)
+    expect(locate_tiles(page)).to_have_count(1)
     place.fill("")
     page.keyboard.press("Tab")
     page.get_by_label("Without file dates").check()
-    expect(tiles(page)).to_have_count(4)
+    expect(locate_tiles(page)).to_have_count(4)
     assert page.url.endswith("?q=red&taken=true")
 
 
-def test_the_large_view_tells_more(tabs: Tabs, site: str) -> None:
+def test_the_large_view_tells_more(tabs: BrowserTabs, site: str) -> None:
     """Rating, keywords and where the date is from; the URL alone brings all filters back."""
-    page = tabs.open(f"{site}/?q=red&keyword=sea&rating=4%2B&after=2021")
-    expect(tiles(page)).to_have_count(1)
-    tiles(page).first.get_by_role("link").click()
+    page = tabs.open_page(f"{site}/?q=red&keyword=sea&rating=4%2B&after=2021")
+    expect(locate_tiles(page)).to_have_count(1)
+    locate_tiles(page).first.get_by_role("link").click()
     facts = page.locator("#facts")
     for text in ("★★★★☆", "Sea, holiday", "48.85800, 2.29400", "15 July 2021"):
         expect(facts).to_contain_text(text)
-    page = tabs.open(f"{site}/?q=red&rating=unrated")
-    expect(tiles(page)).to_have_count(2)
+    page = tabs.open_page(f"{site}/?q=red&rating=unrated")
+    expect(locate_tiles(page)).to_have_count(2)
     expect(page.locator(".by-file")).to_have_count(1)
 
 
-def test_a_phone_has_it_behind_the_button(tabs: Tabs, site: str) -> None:
+def test_a_phone_has_it_behind_the_button(tabs: BrowserTabs, site: str) -> None:
     """With room for fingers, and nothing wider than the screen."""
-    page = tabs.open(f"{site}/?q=red", "phone")
-    expect(tiles(page)).to_have_count(5)
+    page = tabs.open_page(f"{site}/?q=red", "phone")
+    expect(locate_tiles(page)).to_have_count(5)
     expect(page.locator("#timeline")).to_be_hidden()
     page.get_by_role("button", name="Filters").click()
     expect(page.locator("#timeline")).to_be_visible()
@@ -204,7 +209,7 @@ def test_a_phone_has_it_behind_the_button(tabs: Tabs, site: str) -> None:
     assert min(heights) >= 44
     assert page.evaluate("document.documentElement.scrollWidth") <= 390
     choice(page, "Sea").click()
-    expect(tiles(page)).to_have_count(2)
+    expect(locate_tiles(page)).to_have_count(2)
 
 
 def test_the_api_counts(site: str) -> None:

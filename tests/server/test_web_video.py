@@ -8,13 +8,13 @@ from typing import Any
 
 import httpx
 import pytest
-from support.browser import expect, expect_first, needs_chromium, search, tiles
-from support.cameras import dng
+from support.browser import expect, expect_first, locate_tiles, needs_chromium, type_query
+from support.cameras import make_dng
 from support.fakes import FakeEngine
-from support.films import film
-from support.library import index, write_model
-from support.pictures import draw, picture
-from support.serving import serving
+from support.films import write_video
+from support.library import index_folder, write_fake_clip
+from support.pictures import make_picture, save_picture
+from support.serving import serve_library
 
 from searchapp.library import Library
 
@@ -25,14 +25,14 @@ pytestmark = needs_chromium
 def site(tmp_path: Path) -> Any:
     """A server of a video that Chromium plays, one that it does not, and a pair."""
     folder = tmp_path / "photos"
-    film(folder / "clip.webm", (("cyan", 4), ("purple", 4)))
-    film(folder / "old.avi", (("gold", 4), ("brown", 4)))
-    draw(folder / "IMG_1.JPG", "blue")
-    (folder / "IMG_1.dng").write_bytes(dng("red", preview=picture("red", (160, 120))))
-    model = write_model(tmp_path / "fake-clip")
+    write_video(folder / "clip.webm", (("cyan", 4), ("purple", 4)))
+    write_video(folder / "old.avi", (("gold", 4), ("brown", 4)))
+    save_picture(folder / "IMG_1.JPG", "blue")
+    (folder / "IMG_1.dng").write_bytes(make_dng("red", preview=make_picture("red", (160, 120))))
+    model = write_fake_clip(tmp_path / "fake-clip")
     with Library.open(tmp_path / "library", create=True, start=FakeEngine) as opened:
-        assert index(opened, folder, model).added == 3
-    with serving(tmp_path / "library", lambda spec: FakeEngine(spec)) as url:
+        assert index_folder(opened, folder, model).added == 3
+    with serve_library(tmp_path / "library", lambda spec: FakeEngine(spec)) as url:
         while httpx.post(f"{url}/api/search", json={"text": "red"}).status_code == 503:
             time.sleep(0.02)
         yield url
@@ -41,10 +41,10 @@ def site(tmp_path: Path) -> Any:
 def test_a_video_plays_from_its_frame(tabs: Any, site: str, tmp_path: Path) -> None:
     """The tile says when; the large view plays from there, where the browser can."""
     page = tabs.open(site)
-    search(page, "purple")
+    type_query(page, "purple")
     expect_first(page, "clip.webm")
-    expect(tiles(page).first).to_contain_text("0:04")
-    tiles(page).first.get_by_role("link").click()
+    expect(locate_tiles(page).first).to_contain_text("0:04")
+    locate_tiles(page).first.get_by_role("link").click()
     video = page.locator("#large-video")
     expect(video).to_be_visible()
     expect(page.locator("#large-image")).to_be_hidden()
@@ -61,13 +61,13 @@ def test_a_video_plays_from_its_frame(tabs: Any, site: str, tmp_path: Path) -> N
 def test_what_the_browser_cannot_play_is_shown(tabs: Any, site: str) -> None:
     """The frame stays, and nothing complains; a picture's companion is named."""
     page = tabs.open(site)
-    search(page, "brown")
+    type_query(page, "brown")
     expect_first(page, "old.avi")
-    tiles(page).first.get_by_role("link").click()
+    locate_tiles(page).first.get_by_role("link").click()
     expect(page.locator("#large-image")).to_be_visible()
     expect(page.locator("#large-video")).to_be_hidden()
     page.keyboard.press("Escape")
-    search(page, "blue")
+    type_query(page, "blue")
     expect_first(page, "IMG_1.JPG")
-    tiles(page).first.get_by_role("link").click()
+    locate_tiles(page).first.get_by_role("link").click()
     expect(page.locator("#facts")).to_contain_text("IMG_1.dng")

@@ -6,7 +6,7 @@ import time
 from typing import Any
 
 
-def search(client: Any, picture: bytes | None = None, **fields: Any) -> Any:
+def search_api(client: Any, picture: bytes | None = None, **fields: Any) -> Any:
     """Search, and wait for the engine where it still starts."""
     while True:
         if picture is None:
@@ -20,6 +20,6 @@ def search(client: Any, picture: bytes | None = None, **fields: Any) -> Any:
         time.sleep(0.02)
 
 
-def names(answer: Any) -> list[str]:
+def hit_names(answer: Any) -> list[str]:
     assert answer.status_code == 200, answer.text
     return [hit["name"] for hit in answer.json()["hits"]]

@@ -16,41 +16,43 @@ except ImportError:
 expect: Any = sync_api and sync_api.expect
 
 
-BROWSERS = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable")
+BROWSER_COMMANDS = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable")
 
 
-CHROMIUM = next(filter(None, map(shutil.which, BROWSERS)), None)
+CHROMIUM_PATH = next(filter(None, map(shutil.which, BROWSER_COMMANDS)), None)
 
 
 needs_chromium = pytest.mark.skipif(
-    CHROMIUM is None or sync_api is None,
+    CHROMIUM_PATH is None or sync_api is None,
     reason="Chromium is not installed (apt-get install chromium)"
-    if CHROMIUM is None
+    if CHROMIUM_PATH is None
     else "playwright is not installed (make tools)",
 )
 
 
-SIZES = {"phone": (390, 844), "tablet": (820, 1180), "desktop": (1440, 900)}
+VIEWPORT_SIZES = {"phone": (390, 844), "tablet": (820, 1180), "desktop": (1440, 900)}
 
 
-class Tabs:
+class BrowserTabs:
     """Opens tabs, and collects what their consoles complain of."""
 
     def __init__(self, chromium: Any) -> None:
         self._chromium = chromium
         self._contexts: list[Any] = []
-        self.complaints: list[str] = []
+        self.console_errors: list[str] = []
 
-    def open(self, url: str, size: str = "desktop", scheme: str = "light", **more: Any) -> Any:
-        width, height = SIZES[size]
+    def open_page(
+        self, url: str, size: str = "desktop", color_scheme: str = "light", **options: Any
+    ) -> Any:
+        width, height = VIEWPORT_SIZES[size]
         context = self._chromium.new_context(
-            viewport={"width": width, "height": height}, color_scheme=scheme, **more
+            viewport={"width": width, "height": height}, color_scheme=color_scheme, **options
         )
         self._contexts.append(context)
         context.set_default_timeout(10_000)
         page = context.new_page()
-        page.on("console", lambda it: it.type != "log" and self.complaints.append(it.text))
-        page.on("pageerror", lambda error: self.complaints.append(str(error)))
+        page.on("console", lambda it: it.type != "log" and self.console_errors.append(it.text))
+        page.on("pageerror", lambda error: self.console_errors.append(str(error)))
         page.goto(url)
         return page
 
@@ -59,15 +61,15 @@ class Tabs:
             context.close()
 
 
-def search(page: Any, text: str) -> None:
+def type_query(page: Any, text: str) -> None:
     page.get_by_label("What the picture shows").fill(text)
     page.keyboard.press("Enter")
 
 
-def tiles(page: Any) -> Any:
+def locate_tiles(page: Any) -> Any:
     """The pictures that are shown."""
     return page.locator("#results li:not([hidden])")
 
 
 def expect_first(page: Any, name: str) -> None:
-    expect(tiles(page).first.get_by_role("img")).to_have_attribute("alt", name)
+    expect(locate_tiles(page).first.get_by_role("img")).to_have_attribute("alt", name)

@@ -19,8 +19,8 @@ import pytest
 
 from searchapp.files import storage
 
-NUMBERS = itertools.count(1)
-SERVER = """
+BUCKET_NUMBERS = itertools.count(1)
+MOTO_SERVER_CODE = """
 import logging, sys
 from moto.server import ThreadedMotoServer
 logging.getLogger("werkzeug").setLevel(logging.ERROR)
@@ -45,7 +45,7 @@ class Bucket:
     def url(self) -> str:
         return f"s3://{self.name}"
 
-    def put(self, key: str, content: bytes | Path) -> str:
+    def put_object(self, key: str, content: bytes | Path) -> str:
         """Write an object; return its URL."""
         body = content if isinstance(content, bytes) else content.read_bytes()
         self._client.put_object(Bucket=self.name, Key=key, Body=body)
@@ -55,19 +55,22 @@ class Bucket:
         """Write what is in a folder."""
         for file in sorted(folder.rglob("*")):
             if file.is_file():
-                self.put(str(file.relative_to(folder)), file)
+                self.put_object(str(file.relative_to(folder)), file)
 
-    def remove(self, *keys: str) -> None:
+    def remove_objects(self, *keys: str) -> None:
         for key in keys:
             self._client.delete_object(Bucket=self.name, Key=key)
 
 
 @contextmanager
-def s3(patch: pytest.MonkeyPatch) -> Iterator[str]:
+def run_s3_server(patch: pytest.MonkeyPatch) -> Iterator[str]:
     """Run a server, and let everything in this process and its children find it."""
     # In a process of its own: vLLM looks at all objects of its process, and Flask's object to it.
     server = subprocess.Popen(
-        [sys.executable, "-c", SERVER], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
+        [sys.executable, "-c", MOTO_SERVER_CODE],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        text=True,
     )
     assert server.stdin is not None and server.stdout is not None
     port = int(server.stdout.readline())
@@ -77,20 +80,20 @@ def s3(patch: pytest.MonkeyPatch) -> Iterator[str]:
     patch.setenv("AWS_ACCESS_KEY_ID", "tester")
     patch.setenv("AWS_SECRET_ACCESS_KEY", "secret")
     patch.setenv("AWS_DEFAULT_REGION", "us-east-1")
-    storage.forget()
+    storage.clear_store_cache()
     try:
         yield f"http://127.0.0.1:{port}"
     finally:
         server.stdin.close()
         server.wait()
-        storage.forget()
+        storage.clear_store_cache()
 
 
 def new_bucket() -> Bucket:
-    return Bucket(f"bucket-{next(NUMBERS)}")
+    return Bucket(f"bucket-{next(BUCKET_NUMBERS)}")
 
 
-class Web(http.server.SimpleHTTPRequestHandler):
+class ListingHandler(http.server.SimpleHTTPRequestHandler):
     """A web server that lists its folders."""
 
     def log_message(self, *_: Any) -> None:
@@ -98,9 +101,9 @@ class Web(http.server.SimpleHTTPRequestHandler):
 
 
 @contextmanager
-def web(folder: Path) -> Iterator[str]:
+def serve_folder(folder: Path) -> Iterator[str]:
     """Serve a folder; yield its URL."""
-    handler = functools.partial(Web, directory=str(folder))
+    handler = functools.partial(ListingHandler, directory=str(folder))
     server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), handler)
     thread = threading.Thread(target=server.serve_forever, args=(0.05,), daemon=True)
     thread.start()
@@ -109,19 +112,19 @@ def web(folder: Path) -> Iterator[str]:
     server.server_close()
 
 
-class FakeKeys:
+class FakeObjectListing:
     """What answers as S3 and as Google do from a list of keys, few at a time; calls may fail."""
 
-    def __init__(self, keys: list[str], page: int = 3, fails_at: int | None = None) -> None:
+    def __init__(self, keys: list[str], page: int = 3, failing_request: int | None = None) -> None:
         self._keys = sorted(keys, key=str.encode)
-        self._page, self._fails_at = page, fails_at
-        self.asked = 0
+        self._page, self._failing_request = page, failing_request
+        self.request_count = 0
 
     def call_s3(self, method: str, **asked: Any) -> dict[str, Any]:
         assert method == "list_objects_v2"
         after, token = asked.get("StartAfter"), asked.get("ContinuationToken")
         start = token if token is not None else f"{after}\0" if after is not None else ""
-        page, prefixes, token = self._list(
+        page, prefixes, token = self._list_page(
             asked["Prefix"], start, asked.get("Delimiter"), asked["MaxKeys"]
         )
         when = datetime(2026, 1, 1, tzinfo=UTC)
@@ -135,7 +138,7 @@ class FakeKeys:
 
     def call(self, method: str, path: str, bucket: str, **asked: Any) -> dict[str, Any]:
         assert (method, path, asked["json_out"]) == ("GET", "b/{}/o", True)
-        page, prefixes, token = self._list(
+        page, prefixes, token = self._list_page(
             asked["prefix"],
             asked.get("pageToken") or asked.get("startOffset") or "",
             asked.get("delimiter"),
@@ -148,12 +151,12 @@ class FakeKeys:
             name: value for name, value in answer.items() if value
         }  # Google tells no empty lists
 
-    def _list(
-        self, prefix: str, start: str, delimiter: str | None, most: int
+    def _list_page(
+        self, prefix: str, start: str, delimiter: str | None, max_keys: int
     ) -> tuple[list[str], list[str], str | None]:
         """Keys from a start on, what is folded, and where the next page starts."""
-        self.asked += 1
-        if self._fails_at is not None and self.asked >= self._fails_at:
+        self.request_count += 1
+        if self._failing_request is not None and self.request_count >= self._failing_request:
             raise TimeoutError("the line is dead")
         keys = [k for k in self._keys if k.startswith(prefix) and k.encode() >= start.encode()]
         entries = dict[str, str]()  # keys, and folders, by the first key of each
@@ -162,8 +165,8 @@ class FakeKeys:
             name = prefix + below + slash
             if name not in entries.values():
                 entries[key] = name
-        firsts, most = [*entries], min(most, self._page)
-        page = [entries[first] for first in firsts[:most]]
+        firsts, max_keys = [*entries], min(max_keys, self._page)
+        page = [entries[first] for first in firsts[:max_keys]]
         folders = [name for name in page if delimiter and name[len(prefix) :].endswith(delimiter)]
-        rest = firsts[most] if len(firsts) > most else None
+        rest = firsts[max_keys] if len(firsts) > max_keys else None
         return [name for name in page if name not in folders], folders, rest

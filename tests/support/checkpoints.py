@@ -3,11 +3,11 @@
 import json
 from pathlib import Path
 
-WORDS = (
+TRAINING_TEXT = (
     "a an the red blue green white black boat dog cat sheep house tree on in at of with two three"
 )
-IMAGE_SIDE = 64
-TEXT_LIMIT = 32
+IMAGE_SIDE_PX = 64
+MAX_TEXT_TOKENS = 32
 
 
 def make_clip(folder: Path, *, seed: int = 0) -> Path:
@@ -21,16 +21,17 @@ def make_clip(folder: Path, *, seed: int = 0) -> Path:
     size, end = _write_tokenizer(folder)
     text = tower | {
         "vocab_size": size,
-        "max_position_embeddings": TEXT_LIMIT,
+        "max_position_embeddings": MAX_TEXT_TOKENS,
         "bos_token_id": end - 1,
         "eos_token_id": end,
         "pad_token_id": end,
     }
-    vision = tower | {"image_size": IMAGE_SIDE, "patch_size": 16}
+    vision = tower | {"image_size": IMAGE_SIDE_PX, "patch_size": 16}
     config = CLIPConfig(text_config=text, vision_config=vision, projection_dim=64)
     CLIPModel(config).eval().save_pretrained(folder)
     processor = CLIPImageProcessor(
-        size={"shortest_edge": IMAGE_SIDE}, crop_size={"height": IMAGE_SIDE, "width": IMAGE_SIDE}
+        size={"shortest_edge": IMAGE_SIDE_PX},
+        crop_size={"height": IMAGE_SIDE_PX, "width": IMAGE_SIDE_PX},
     )
     processor.save_pretrained(folder)
     return folder
@@ -47,19 +48,19 @@ def make_siglip(folder: Path, *, seed: int = 0) -> Path:
     size, end = _write_tokenizer(folder)
     text = tower | {
         "vocab_size": size,
-        "max_position_embeddings": TEXT_LIMIT,
+        "max_position_embeddings": MAX_TEXT_TOKENS,
         "projection_size": 64,
         "bos_token_id": end - 1,
         "eos_token_id": end,
         "pad_token_id": end,
     }
-    vision = tower | {"image_size": IMAGE_SIDE, "patch_size": 16}
+    vision = tower | {"image_size": IMAGE_SIDE_PX, "patch_size": 16}
     model = SiglipModel(SiglipConfig(text_config=text, vision_config=vision)).eval()
     with torch.no_grad():  # its own initialisation makes all texts alike
         for weight in model.parameters():
             weight.add_(torch.randn_like(weight) * 0.05)
     model.save_pretrained(folder)
-    processor = SiglipImageProcessor(size={"height": IMAGE_SIDE, "width": IMAGE_SIDE})
+    processor = SiglipImageProcessor(size={"height": IMAGE_SIDE_PX, "width": IMAGE_SIDE_PX})
     processor.save_pretrained(folder)
     return folder
 
@@ -73,7 +74,7 @@ def _write_tokenizer(folder: Path) -> tuple[int, int]:
     tokenizer.decoder = decoders.ByteLevel()
     alphabet = pre_tokenizers.ByteLevel.alphabet()
     trainer = trainers.BpeTrainer(vocab_size=400, initial_alphabet=alphabet, show_progress=False)
-    tokenizer.train_from_iterator([WORDS] * 4, trainer)
+    tokenizer.train_from_iterator([TRAINING_TEXT] * 4, trainer)
     # CLIP takes the last token's vector, and its tokenizer's end token has the highest id.
     tokenizer.add_special_tokens(["<|startoftext|>", "<|endoftext|>"])
     start, end = (tokenizer.token_to_id(t) for t in ("<|startoftext|>", "<|endoftext|>"))
@@ -89,7 +90,7 @@ def _write_tokenizer(folder: Path) -> tuple[int, int]:
         "eos_token": "<|endoftext|>",
         "pad_token": "<|endoftext|>",
         "unk_token": "<|endoftext|>",
-        "model_max_length": TEXT_LIMIT,
+        "model_max_length": MAX_TEXT_TOKENS,
     }
     (folder / "tokenizer_config.json").write_text(json.dumps(settings, indent=2))
     return tokenizer.get_vocab_size(), end

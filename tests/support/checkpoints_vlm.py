@@ -5,15 +5,15 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from support.checkpoints import WORDS
+from support.checkpoints import TRAINING_TEXT
 
-HIDDEN = 64  # numbers of a vector
-LAYERS = {"hidden_size": HIDDEN, "intermediate_size": 128, "num_attention_heads": 2}
-LANGUAGE = LAYERS | {"num_hidden_layers": 2, "num_key_value_heads": 1}
+HIDDEN_SIZE = 64  # numbers of a vector
+LAYER_CONFIG = {"hidden_size": HIDDEN_SIZE, "intermediate_size": 128, "num_attention_heads": 2}
+LANGUAGE_CONFIG = LAYER_CONFIG | {"num_hidden_layers": 2, "num_key_value_heads": 1}
 CLIP_MEAN, CLIP_STD = (0.48145466, 0.4578275, 0.40821073), (0.26862954, 0.26130258, 0.27577711)
-LLAVA_LIMIT, QWEN_LIMIT, PHI_LIMIT = 512, 1024, 2048  # tokens
-TILE = 56  # pixels a side, of a LLaVA-NeXT picture's parts; E5-V's are of 336
-PHI_TOKENS = 32064  # vLLM has Phi-3-vision's image token built in: 32044
+LLAVA_MAX_TOKENS, QWEN_MAX_TOKENS, PHI_MAX_TOKENS = 512, 1024, 2048  # tokens
+TILE_SIDE_PX = 56  # pixels a side, of a LLaVA-NeXT picture's parts; E5-V's are of 336
+PHI_VOCABULARY_SIZE = 32064  # vLLM has Phi-3-vision's image token built in: 32044
 
 
 def make_llava_next(folder: Path, *, seed: int = 0) -> Path:
@@ -23,23 +23,25 @@ def make_llava_next(folder: Path, *, seed: int = 0) -> Path:
     from transformers import LlavaNextConfig, LlavaNextForConditionalGeneration
 
     torch.manual_seed(seed)
-    marks = ["<|begin_of_text|>", "<|start_header_id|>", "<|end_header_id|>", "<|eot_id|>",
+    special_tokens = ["<|begin_of_text|>", "<|start_header_id|>", "<|end_header_id|>", "<|eot_id|>",
              "<|end_of_text|>", "<image>"]  # fmt: skip
-    ids = _write_tokenizer(folder, marks, start="<|begin_of_text|>", end="<|eot_id|>")
-    text = LANGUAGE | {
+    ids = _write_tokenizer(folder, special_tokens, start="<|begin_of_text|>", end="<|eot_id|>")
+    text = LANGUAGE_CONFIG | {
         "model_type": "llama",
         "vocab_size": len(ids),
-        "max_position_embeddings": LLAVA_LIMIT,
+        "max_position_embeddings": LLAVA_MAX_TOKENS,
         "bos_token_id": ids["<|begin_of_text|>"],
         "eos_token_id": ids["<|eot_id|>"],
     }
-    vision = LAYERS | {
+    vision = LAYER_CONFIG | {
         "model_type": "clip_vision_model",
         "num_hidden_layers": 3,
-        "image_size": TILE,
+        "image_size": TILE_SIDE_PX,
         "patch_size": 14,
     }
-    grids = [[a * TILE, b * TILE] for a, b in ((1, 2), (2, 1), (2, 2), (3, 1), (1, 3))]
+    grids = [
+        [a * TILE_SIDE_PX, b * TILE_SIDE_PX] for a, b in ((1, 2), (2, 1), (2, 2), (3, 1), (1, 3))
+    ]
     config = LlavaNextConfig(
         text_config=text,
         vision_config=vision,
@@ -47,24 +49,24 @@ def make_llava_next(folder: Path, *, seed: int = 0) -> Path:
         image_grid_pinpoints=grids,
         architectures=["LlavaNextForConditionalGeneration"],
     )
-    model = _shaken(LlavaNextForConditionalGeneration(config))
-    weights = {_llava_name(name): weight for name, weight in model.state_dict().items()}
+    model = _randomize_weights(LlavaNextForConditionalGeneration(config))
+    weights = {_hub_weight_name(name): weight for name, weight in model.state_dict().items()}
     save_file(weights, folder / "model.safetensors", metadata={"format": "pt"})
     config.save_pretrained(folder)
     processor = {
         "image_processor_type": "LlavaNextImageProcessor",
         "processor_class": "LlavaNextProcessor",
         "image_grid_pinpoints": grids,
-        "size": {"shortest_edge": TILE},
-        "crop_size": {"height": TILE, "width": TILE},
+        "size": {"shortest_edge": TILE_SIDE_PX},
+        "crop_size": {"height": TILE_SIDE_PX, "width": TILE_SIDE_PX},
         "image_mean": CLIP_MEAN,
         "image_std": CLIP_STD,
     }
-    _write(folder / "preprocessor_config.json", processor)
+    _write_json(folder / "preprocessor_config.json", processor)
     return folder
 
 
-def _llava_name(name: str) -> str:
+def _hub_weight_name(name: str) -> str:
     """Return a weight's name in the hub's checkpoints; transformers 5 itself saves another."""
     for new, old in (
         ("model.vision_tower.", "vision_tower.vision_model."),
@@ -83,13 +85,13 @@ def make_qwen3_vl(folder: Path, *, seed: int = 0) -> Path:
     from transformers import Qwen3VLConfig, Qwen3VLForConditionalGeneration
 
     torch.manual_seed(seed)
-    marks = ["<|endoftext|>", "<|im_start|>", "<|im_end|>", "<|vision_start|>", "<|vision_end|>",
+    special_tokens = ["<|endoftext|>", "<|im_start|>", "<|im_end|>", "<|vision_start|>", "<|vision_end|>",
              "<|image_pad|>", "<|video_pad|>"]  # fmt: skip
-    ids = _write_tokenizer(folder, marks, end="<|im_end|>")
-    text = LANGUAGE | {
+    ids = _write_tokenizer(folder, special_tokens, end="<|im_end|>")
+    text = LANGUAGE_CONFIG | {
         "head_dim": 32,
         "vocab_size": len(ids),
-        "max_position_embeddings": QWEN_LIMIT,
+        "max_position_embeddings": QWEN_MAX_TOKENS,
         "rope_parameters": {
             "rope_type": "default",
             "rope_theta": 5_000_000,
@@ -98,12 +100,12 @@ def make_qwen3_vl(folder: Path, *, seed: int = 0) -> Path:
         },
     }
     vision = {
-        "hidden_size": HIDDEN,
+        "hidden_size": HIDDEN_SIZE,
         "intermediate_size": 128,
         "depth": 3,
         "num_heads": 2,
         "patch_size": 16,
-        "out_hidden_size": HIDDEN,
+        "out_hidden_size": HIDDEN_SIZE,
         "deepstack_visual_indexes": [0, 1],
         "num_position_embeddings": 256,
     }
@@ -115,7 +117,7 @@ def make_qwen3_vl(folder: Path, *, seed: int = 0) -> Path:
         vision_start_token_id=ids["<|vision_start|>"],
         vision_end_token_id=ids["<|vision_end|>"],
     )
-    _shaken(Qwen3VLForConditionalGeneration(config)).save_pretrained(folder)
+    _randomize_weights(Qwen3VLForConditionalGeneration(config)).save_pretrained(folder)
     processor = {
         "processor_class": "Qwen3VLProcessor",
         "patch_size": 16,
@@ -132,8 +134,8 @@ def make_qwen3_vl(folder: Path, *, seed: int = 0) -> Path:
         "video_processor_type": "Qwen3VLVideoProcessor",
         "size": {"shortest_edge": 4096, "longest_edge": 25_165_824},
     }
-    _write(folder / "preprocessor_config.json", processor | picture)
-    _write(folder / "video_preprocessor_config.json", processor | video)
+    _write_json(folder / "preprocessor_config.json", processor | picture)
+    _write_json(folder / "video_preprocessor_config.json", processor | video)
     return folder
 
 
@@ -148,11 +150,19 @@ def make_phi3_v(folder: Path, *, seed: int = 0) -> Path:
     from transformers import CLIPVisionConfig, CLIPVisionModel, Phi3Config, Phi3Model
 
     torch.manual_seed(seed)
-    marks = ["<unk>", "<s>", "</s>", "<|endoftext|>", "<|assistant|>", "<|end|>", "<|user|>"]
-    ids = _write_tokenizer(folder, marks, start="<s>", end="<|endoftext|>")
-    text = LANGUAGE | {
-        "vocab_size": PHI_TOKENS,
-        "max_position_embeddings": PHI_LIMIT,
+    special_tokens = [
+        "<unk>",
+        "<s>",
+        "</s>",
+        "<|endoftext|>",
+        "<|assistant|>",
+        "<|end|>",
+        "<|user|>",
+    ]
+    ids = _write_tokenizer(folder, special_tokens, start="<s>", end="<|endoftext|>")
+    text = LANGUAGE_CONFIG | {
+        "vocab_size": PHI_VOCABULARY_SIZE,
+        "max_position_embeddings": PHI_MAX_TOKENS,
         "bos_token_id": ids["<s>"],
         "eos_token_id": ids["<|endoftext|>"],
         "pad_token_id": ids["<|endoftext|>"],
@@ -169,19 +179,19 @@ def make_phi3_v(folder: Path, *, seed: int = 0) -> Path:
     width = 4 * tower.hidden_size  # four patches are one token
     weights = {
         f"model.{name}": weight
-        for name, weight in _shaken(Phi3Model(Phi3Config(**text))).state_dict().items()
+        for name, weight in _randomize_weights(Phi3Model(Phi3Config(**text))).state_dict().items()
     } | {
         f"{vision}img_processor.vision_model.{name}": weight
-        for name, weight in _shaken(CLIPVisionModel(tower)).state_dict().items()
+        for name, weight in _randomize_weights(CLIPVisionModel(tower)).state_dict().items()
         if "position_ids" not in name and "post_layernorm" not in name
     }
     for name, shape in (
         ("glb_GN", (1, 1, width)),
         ("sub_GN", (1, 1, 1, width)),
-        ("img_projection.0.weight", (HIDDEN, width)),
-        ("img_projection.0.bias", (HIDDEN,)),
-        ("img_projection.2.weight", (HIDDEN, HIDDEN)),
-        ("img_projection.2.bias", (HIDDEN,)),
+        ("img_projection.0.weight", (HIDDEN_SIZE, width)),
+        ("img_projection.0.bias", (HIDDEN_SIZE,)),
+        ("img_projection.2.weight", (HIDDEN_SIZE, HIDDEN_SIZE)),
+        ("img_projection.2.bias", (HIDDEN_SIZE,)),
     ):
         weights[vision + name] = torch.randn(shape) * 0.05
     weights = {name: weight.bfloat16().contiguous() for name, weight in weights.items()}
@@ -218,14 +228,14 @@ def make_phi3_v(folder: Path, *, seed: int = 0) -> Path:
         "image_mean": CLIP_MEAN,
         "image_std": CLIP_STD,
     }
-    _write(folder / "config.json", config)
-    _write(folder / "preprocessor_config.json", processor)
-    (folder / "configuration_phi3_v.py").write_text(PHI_CONFIGURATION)
-    (folder / "processing_phi3_v.py").write_text(PHI_PROCESSING)
+    _write_json(folder / "config.json", config)
+    _write_json(folder / "preprocessor_config.json", processor)
+    (folder / "configuration_phi3_v.py").write_text(PHI_CONFIGURATION_CODE)
+    (folder / "processing_phi3_v.py").write_text(PHI_PROCESSING_CODE)
     return folder
 
 
-PHI_CONFIGURATION = '''\
+PHI_CONFIGURATION_CODE = '''\
 """Phi-3-vision's configuration."""
 
 from transformers import PretrainedConfig
@@ -237,7 +247,7 @@ class Phi3VConfig(PretrainedConfig):
     model_type = "phi3_v"
 '''
 
-PHI_PROCESSING = '''\
+PHI_PROCESSING_CODE = '''\
 """Phi-3-vision's pictures: up to num_crops tiles of 336 pixels, and the whole before them."""
 
 import re
@@ -329,7 +339,7 @@ class Phi3VProcessor(ProcessorMixin):
 '''
 
 
-def _shaken(model: Any) -> Any:
+def _randomize_weights(model: Any) -> Any:
     """Make a model's weights large enough that its vectors differ."""
     import torch
 
@@ -340,7 +350,7 @@ def _shaken(model: Any) -> Any:
 
 
 def _write_tokenizer(
-    folder: Path, marks: Sequence[str], *, end: str, start: str | None = None
+    folder: Path, special_tokens: Sequence[str], *, end: str, start: str | None = None
 ) -> dict[str, int]:
     """Train a small byte-level tokenizer with a family's marks; return the ids of all tokens."""
     from tokenizers import Tokenizer, decoders, models, pre_tokenizers, processors, trainers
@@ -350,8 +360,8 @@ def _write_tokenizer(
     tokenizer.decoder = decoders.ByteLevel()
     alphabet = pre_tokenizers.ByteLevel.alphabet()
     trainer = trainers.BpeTrainer(vocab_size=400, initial_alphabet=alphabet, show_progress=False)
-    tokenizer.train_from_iterator([WORDS] * 4, trainer)
-    tokenizer.add_special_tokens(list(marks))
+    tokenizer.train_from_iterator([TRAINING_TEXT] * 4, trainer)
+    tokenizer.add_special_tokens(list(special_tokens))
     if start is not None:
         tokenizer.post_processor = processors.TemplateProcessing(
             single=f"{start} $A", special_tokens=[(start, tokenizer.token_to_id(start))]
@@ -364,9 +374,11 @@ def _write_tokenizer(
         "pad_token": end,
         "clean_up_tokenization_spaces": False,
     }
-    _write(folder / "tokenizer_config.json", settings | ({"bos_token": start} if start else {}))
+    _write_json(
+        folder / "tokenizer_config.json", settings | ({"bos_token": start} if start else {})
+    )
     return tokenizer.get_vocab()
 
 
-def _write(file: Path, content: dict[str, Any]) -> None:
+def _write_json(file: Path, content: dict[str, Any]) -> None:
     file.write_text(json.dumps(content, indent=2))

@@ -34,61 +34,61 @@ from searchapp.cli import cli
 from searchapp.errors import SearchAppError
 from searchapp.files.library_folder import CATALOG
 from searchapp.library import Library
-from searchapp.types import Finished, IndexOptions, Progress, Query, SearchOptions
-from searchapp.vectors.faiss_files.choose_index import Policy
+from searchapp.types import IndexOptions, Progress, Query, RunFinished, SearchOptions
+from searchapp.vectors.faiss_files.choose_index import IndexPolicy
 from support.fakes import FakeEngine
-from support.library import write_model
-from support.pictures import draw
+from support.library import write_fake_clip
+from support.pictures import save_picture
 
-KILL_BEFORE, KILL_AFTER, KILL_TORN, FAIL_ONCE, FAIL_ON = range(1, 6)
-KINDS = ("write", "sync", "rename", "unlink", "truncate", "create")
-HUNG = 60  # seconds
-SMALL = Policy(save_every=8)
-FILES = 24
+KILL_BEFORE, KILL_AFTER, KILL_TORN, FAIL_ONCE, FAIL_ALL_FROM = range(1, 6)
+CALL_KINDS = ("write", "sync", "rename", "unlink", "truncate", "create")
+HANG_TIMEOUT_S = 60  # seconds
+SMALL_POLICY = IndexPolicy(min_unsaved_vectors=8)
+FILE_COUNT = 24
 
 shim = ctypes.CDLL(None)
 
 
-class Counted(FakeEngine):
+class CountingEngine(FakeEngine):
     """Counts what all engines of this process embed."""
 
-    pictures = 0
+    picture_count = 0
 
     def embed(self, inputs):  # type: ignore[no-untyped-def]
-        Counted.pictures += sum(item.image is not None for item in inputs)
+        CountingEngine.picture_count += sum(item.image is not None for item in inputs)
         return super().embed(inputs)
 
 
-def apart(work: Callable[[int], Any]) -> tuple[int, list[Any]]:
+def run_in_fork(work: Callable[[int], Any]) -> tuple[int, list[Any]]:
     """Run in a fork that may write lines of JSON; return how it ended, and the lines."""
-    reading, writing = os.pipe()
+    read_end, write_end = os.pipe()
     process = os.fork()
     if not process:
-        signal.alarm(HUNG)
+        signal.alarm(HANG_TIMEOUT_S)
         status = 0
         try:
-            work(writing)
+            work(write_end)
         except BaseException:
-            tell(writing, {"traceback": traceback.format_exc()})
+            send_line(write_end, {"traceback": traceback.format_exc()})
             status = 1
         os._exit(status)
-    os.close(writing)
-    with os.fdopen(reading, "rb") as lines:
-        told = [json.loads(line) for line in lines.read().splitlines()]
-    return os.waitstatus_to_exitcode(os.waitpid(process, 0)[1]), told
+    os.close(write_end)
+    with os.fdopen(read_end, "rb") as lines:
+        messages = [json.loads(line) for line in lines.read().splitlines()]
+    return os.waitstatus_to_exitcode(os.waitpid(process, 0)[1]), messages
 
 
-def tell(pipe: int, what: Any) -> None:
-    os.write(pipe, json.dumps(what).encode() + b"\n")
+def send_line(pipe: int, message: Any) -> None:
+    os.write(pipe, json.dumps(message).encode() + b"\n")
 
 
 def drop_privileges() -> None:
     """Be refused what a user would be refused: root loses what lets it write anywhere."""
-    header, none = (ctypes.c_uint32 * 2)(0x20080522, 0), (ctypes.c_uint32 * 6)()
-    assert shim.capset(header, none) == 0
+    header, no_capabilities = (ctypes.c_uint32 * 2)(0x20080522, 0), (ctypes.c_uint32 * 6)()
+    assert shim.capset(header, no_capabilities) == 0
 
 
-class Case:
+class CrashCase:
     """A library as it is before the run, and the pictures that the run is told to index."""
 
     def __init__(self, folder: Path, known: int, *, prunes: bool = False) -> None:
@@ -96,63 +96,71 @@ class Case:
 
         prunes: the run is one of prune, of what is known of the pictures as they were.
         """
-        self.prunes = prunes
-        self.photos, self.before = folder / "photos", folder / "before"
+        self.is_prune = prunes
+        self.photos, self.snapshot = folder / "photos", folder / "before"
         self.library = folder / "library"
         self.journal = self.library / f"{CATALOG}-wal"
-        self.model = write_model(folder / "model")
-        for number in range(known or FILES):
-            self._draw(number)
+        self.model = write_fake_clip(folder / "model")
+        for number in range(known or FILE_COUNT):
+            self._draw_picture(number)
         if known:
-            with self.opened(self.before) as library:
-                list(library.index([self.photos], self.options()))
-            for number in range(known, FILES):
-                self._draw(number)
+            with self.open_library(self.snapshot) as library:
+                list(library.index([self.photos], self.make_options()))
+            for number in range(known, FILE_COUNT):
+                self._draw_picture(number)
             (self.photos / "00.png").unlink()
             (self.photos / "01.png").rename(self.photos / "moved.png")
-            draw(self.photos / "02.png", "olive")
+            save_picture(self.photos / "02.png", "olive")
             if prunes:
-                with self.opened(self.before) as library:
-                    list(library.index([self.photos], self.options()))
+                with self.open_library(self.snapshot) as library:
+                    list(library.index([self.photos], self.make_options()))
         else:
-            self.before.mkdir()
-        self.files = len(list(self.photos.iterdir()))
-        self.again()
+            self.snapshot.mkdir()
+        self.file_count = len(list(self.photos.iterdir()))
+        self.restore_library()
 
-    def _draw(self, number: int) -> None:
-        draw(self.photos / f"{number:02}.png", f"#{number * 10:02x}{255 - number * 9:02x}80")
+    def _draw_picture(self, number: int) -> None:
+        save_picture(
+            self.photos / f"{number:02}.png", f"#{number * 10:02x}{255 - number * 9:02x}80"
+        )
 
-    def options(self) -> IndexOptions:
+    def make_options(self) -> IndexOptions:
         return IndexOptions(str(self.model), batch_size=4)
 
-    def opened(self, folder: Path | None = None) -> Library:
-        return Library.open(folder or self.library, create=True, start=Counted, policy=SMALL)
+    def open_library(self, folder: Path | None = None) -> Library:
+        return Library.open(
+            folder or self.library, create=True, start=CountingEngine, policy=SMALL_POLICY
+        )
 
-    def again(self) -> None:
+    def restore_library(self) -> None:
         """Put the library back to what it was."""
         shutil.rmtree(self.library, ignore_errors=True)
-        shutil.copytree(self.before, self.library)
+        shutil.copytree(self.snapshot, self.library)
 
-    def run(self, pipe: int, at: int = 0, action: int = 0, number: int = 0) -> None:
+    def run_with_fault(
+        self, pipe: int, call_number: int = 0, action: int = 0, error_number: int = 0
+    ) -> None:
         """Index, with a fault at a call; tell what was done, and how it ended."""
-        shim.faults_arm(ctypes.c_long(at), action, number)
+        shim.faults_arm(ctypes.c_long(call_number), action, error_number)
         try:
-            with self.opened() as library:
-                pruned = self.prunes and library.prune().images
-                assert pruned == (2 if self.prunes else 0)
-                for event in () if self.prunes else library.index([self.photos], self.options()):
+            with self.open_library() as library:
+                pruned = self.is_prune and library.prune().images
+                assert pruned == (2 if self.is_prune else 0)
+                for event in (
+                    () if self.is_prune else library.index([self.photos], self.make_options())
+                ):
                     if isinstance(event, Progress):
-                        tell(pipe, {"done": event.done})
-            tell(pipe, {"ended": True})
+                        send_line(pipe, {"done": event.done})
+            send_line(pipe, {"ended": True})
         except SearchAppError as error:
-            tell(pipe, {"stated": str(error)})
-        tell(pipe, {"calls": [shim.faults_count(kind) for kind in range(len(KINDS))]})
-        tell(pipe, {"faults": shim.faults_done()})
+            send_line(pipe, {"stated": str(error)})
+        send_line(pipe, {"calls": [shim.faults_count(kind) for kind in range(len(CALL_KINDS))]})
+        send_line(pipe, {"faults": shim.faults_done()})
 
-    def read_only(self, pipe: int, journal: bool) -> None:
+    def use_read_only(self, pipe: int, journal: bool) -> None:
         """Search, filter and index where nothing may be written; tell what came of each."""
         if journal and not os.fork():  # a process that was killed leaves SQLite's files
-            self.opened()._catalog._db.execute("update runs set finished_at = finished_at")
+            self.open_library()._catalog._db.execute("update runs set finished_at = finished_at")
             os._exit(0)
         if journal:
             os.wait()
@@ -160,37 +168,44 @@ class Case:
             file.chmod(0o555)
         drop_privileges()
         options = SearchOptions(count=3)
-        with Library.open(self.library, start=Counted) as library:
-            all = library.search(Query("red"), options)
-            some = library.search(Query("red"), replace(options, where="width > 1"))
-            tell(pipe, {"hits": [len(all), len(some)], "journal": self.journal.exists()})
+        with Library.open(self.library, start=CountingEngine) as library:
+            all_hits = library.search(Query("red"), options)
+            filtered_hits = library.search(Query("red"), replace(options, where="width > 1"))
+            send_line(
+                pipe,
+                {"hits": [len(all_hits), len(filtered_hits)], "journal": self.journal.exists()},
+            )
             try:
-                list(library.index([self.photos], self.options()))
+                list(library.index([self.photos], self.make_options()))
             except SearchAppError as error:
-                tell(pipe, {"stated": str(error)})
-        engines.start_engine = lambda spec, **_: Counted(spec)
-        asked = CliRunner().invoke(cli, ["query", "red", "--paths", "--library", str(self.library)])
-        tell(pipe, {"query": len(asked.stdout.splitlines()), "code": asked.exit_code})
+                send_line(pipe, {"stated": str(error)})
+        engines.start_engine = lambda spec, **_: CountingEngine(spec)
+        query_result = CliRunner().invoke(
+            cli, ["query", "red", "--paths", "--library", str(self.library)]
+        )
+        send_line(
+            pipe, {"query": len(query_result.stdout.splitlines()), "code": query_result.exit_code}
+        )
 
-    def look(self, pipe: int, done: int) -> None:
+    def check_after_crash(self, pipe: int, done: int) -> None:
         """Find what is wrong after a crash; go on with the run, and find what is wrong then."""
-        kept = self._sound(pipe, done) if (self.library / CATALOG).exists() else 0
-        pictures = Counted.pictures
-        with self.opened() as library:
-            *_, last = library.index([self.photos], self.options())
-            assert isinstance(last, Finished)
+        kept_count = self._check_consistency(pipe, done) if (self.library / CATALOG).exists() else 0
+        pictures = CountingEngine.picture_count
+        with self.open_library() as library:
+            *_, last = library.index([self.photos], self.make_options())
+            assert isinstance(last, RunFinished)
             assert last.summary.failed == 0, last
-            assert library.info().files == self.files, library.info()
-        total = self._sound(pipe, self.files)
-        assert Counted.pictures - pictures == total - kept, "embedded twice"
+            assert library.info().files == self.file_count, library.info()
+        total = self._check_consistency(pipe, self.file_count)
+        assert CountingEngine.picture_count - pictures == total - kept_count, "embedded twice"
         with sqlite3.connect(self.library / CATALOG) as db:
             (file,) = db.execute("select index_file from collections").fetchone()
-        held = faiss.vector_to_array(faiss.read_index(str(self.library / file)).id_map)
-        assert len(held) == total, "the index file"
+        indexed_ids = faiss.vector_to_array(faiss.read_index(str(self.library / file)).id_map)
+        assert len(indexed_ids) == total, "the index file"
         strays = len([f for f in self.library.glob("collection-*") if f.name != file])
-        tell(pipe, {"kept": kept, "strays": strays})
+        send_line(pipe, {"kept": kept_count, "strays": strays})
 
-    def _sound(self, pipe: int, done: int) -> int:
+    def _check_consistency(self, pipe: int, done: int) -> int:
         """Return how many embeddings there are; fail where anything does not fit together."""
         with sqlite3.connect(self.library / CATALOG) as db:
             assert db.execute("pragma integrity_check").fetchall() == [("ok",)]
@@ -199,7 +214,7 @@ class Case:
                 stored = db.execute("select id, image_id, vector from embeddings").fetchall()
             except sqlite3.OperationalError:  # killed before there were tables
                 stored = []
-        with self.opened() as library:
+        with self.open_library() as library:
             if not library.info().collections:
                 assert not stored and not done
                 return 0
@@ -212,8 +227,8 @@ class Case:
             images = {image for _, image, _ in stored}
             assert len(found) >= done, f"{done} were done, {len(found)} are kept"
             assert all(image in images for (image,) in found), "a file without its embedding"
-            (collection,) = library._catalog.collections()
-            index = library._indexes.current(collection)
+            (collection,) = library._catalog.list_collections()
+            index = library._indexes.open_index(collection)
             assert sorted(index.ids.tolist()) == sorted(vectors), "index and catalogue differ"
             for seed in range(3):
                 query = np.random.default_rng(seed).normal(size=FakeEngine.DIMENSIONS)
@@ -226,7 +241,7 @@ class Case:
         return len(stored)
 
 
-class Count:
+class Tally:
     """What the cases have shown."""
 
     def __init__(self) -> None:
@@ -235,71 +250,75 @@ class Count:
         self.said: Counter[str] = Counter()
         self.calls: dict[str, int] = {}
 
-    def tried(self, case: Case, name: str, ended: int, told: list[Any]) -> None:
+    def add_run(self, case: CrashCase, name: str, exit_status: int, lines: list[Any]) -> None:
         """Look at what a run has left."""
         self.points += 1
-        done = max((line["done"] for line in told if "done" in line), default=0)
-        self.hung += ended == -signal.SIGALRM
-        self.killed += ended == -signal.SIGKILL
-        self.faults += any(line.get("faults") for line in told)
-        self.said.update(line["stated"] for line in told if "stated" in line)
-        self.wrong += [f"{name}: {line['traceback']}" for line in told if "traceback" in line]
-        status, looked = apart(lambda pipe: case.look(pipe, done))
+        done = max((line["done"] for line in lines if "done" in line), default=0)
+        self.hung += exit_status == -signal.SIGALRM
+        self.killed += exit_status == -signal.SIGKILL
+        self.faults += any(line.get("faults") for line in lines)
+        self.said.update(line["stated"] for line in lines if "stated" in line)
+        self.wrong += [f"{name}: {line['traceback']}" for line in lines if "traceback" in line]
+        status, check_lines = run_in_fork(lambda pipe: case.check_after_crash(pipe, done))
         self.hung += status == -signal.SIGALRM
-        for line in looked:
+        for line in check_lines:
             self.strays += line.get("strays", 0)
             if "traceback" in line:
                 self.lost += "are kept" in line["traceback"] or "twice" in line["traceback"]
                 self.wrong.append(f"{name}, afterwards: {line['traceback']}")
-        if status and not looked:
+        if status and not check_lines:
             self.wrong.append(f"{name}, afterwards: ended with {status}")
 
 
-def points(calls: int, most: int) -> list[int]:
+def choose_call_numbers(calls: int, max_points: int) -> list[int]:
     """Return which calls to try: all, or as many as that, evenly."""
-    most = min(most, calls)
-    return [1 + i * (calls - 1) // (most - 1) for i in range(most)]
+    max_points = min(max_points, calls)
+    return [1 + i * (calls - 1) // (max_points - 1) for i in range(max_points)]
 
 
-def main(folder: Path, case_name: str, most: int) -> None:
+def main(folder: Path, case_name: str, max_points: int) -> None:
     prunes = case_name.endswith("prune")
     known = 12 if prunes or case_name.endswith("more") else 0
-    case, count = Case(folder, known, prunes=prunes), Count()
+    case, count = CrashCase(folder, known, prunes=prunes), Tally()
     if case_name.startswith("read-only"):
         journal = "journal" in case_name
-        print(json.dumps(apart(lambda pipe: case.read_only(pipe, journal))))
+        print(json.dumps(run_in_fork(lambda pipe: case.use_read_only(pipe, journal))))
         return
     begun = time.monotonic()
-    status, told = apart(case.run)
-    usual = time.monotonic() - begun
-    assert status == 0, told
-    calls = next(line["calls"] for line in told if "calls" in line)
-    count.calls = dict(zip(KINDS, calls, strict=True))
-    chance = random.Random(8)
+    status, lines = run_in_fork(case.run_with_fault)
+    usual_s = time.monotonic() - begun
+    assert status == 0, lines
+    calls = next(line["calls"] for line in lines if "calls" in line)
+    count.calls = dict(zip(CALL_KINDS, calls, strict=True))
+    rng = random.Random(8)
     if case_name.startswith("kill"):
-        for at in points(sum(calls), most):
-            action = chance.choice([KILL_BEFORE, KILL_AFTER, KILL_TORN])
-            case.again()
-            count.tried(case, f"{at}/{action}", *apart(lambda p, a=at, b=action: case.run(p, a, b)))
+        for at in choose_call_numbers(sum(calls), max_points):
+            action = rng.choice([KILL_BEFORE, KILL_AFTER, KILL_TORN])
+            case.restore_library()
+            count.add_run(
+                case,
+                f"{at}/{action}",
+                *run_in_fork(lambda p, a=at, b=action: case.run_with_fault(p, a, b)),
+            )
     elif case_name.startswith("moment"):
-        for _ in range(most):
-            case.again()
-            moment = chance.uniform(0, usual)
+        for _ in range(max_points):
+            case.restore_library()
+            moment = rng.uniform(0, usual_s)
 
             def until(pipe: int, moment: float = moment) -> None:
                 killer = threading.Timer(moment, os.kill, [os.getpid(), signal.SIGKILL])
                 killer.daemon = True
                 killer.start()
-                case.run(pipe)
+                case.run_with_fault(pipe)
 
-            count.tried(case, f"{moment:.3f} s", *apart(until))
+            count.add_run(case, f"{moment:.3f} s", *run_in_fork(until))
     else:
         number = errno.ENOSPC if case_name.startswith("full") else errno.EIO
-        for at in points(sum(calls), most):
-            action = chance.choice([FAIL_ONCE, FAIL_ON])
-            case.again()
-            run = apart(lambda p, a=at, b=action: case.run(p, a, b, number))
-            count.tried(case, f"{at}/{action}", *run)
+        for at in choose_call_numbers(sum(calls), max_points):
+            action = rng.choice([FAIL_ONCE, FAIL_ALL_FROM])
+            case.restore_library()
+            run = run_in_fork(lambda p, a=at, b=action: case.run_with_fault(p, a, b, number))
+            count.add_run(case, f"{at}/{action}", *run)
     print(json.dumps(vars(count)))
 
 

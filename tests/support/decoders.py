@@ -6,26 +6,26 @@ import time
 from pathlib import Path
 
 from searchapp.pictures import decode
-from searchapp.pictures.decode import Prepared
+from searchapp.pictures.decode import PreparedPicture
 from searchapp.pictures.model_size import ImageInput
 
-STUCK = ("03.png", "04.png", "11.png")
+STUCK_FILES = ("03.png", "04.png", "11.png")
 
 
-PREPARE = decode.prepare
+REAL_PREPARE = decode.prepare_picture
 
 
-def stuck_on(folder: Path) -> list[bytes]:
-    return [(folder / name).read_bytes() for name in STUCK]
+def read_stuck_files(folder: Path) -> list[bytes]:
+    return [(folder / name).read_bytes() for name in STUCK_FILES]
 
 
-class SleepingDecoder:
+class StuckDecoder:
     """Does not come back from some pictures, as a decoder in C that goes round in circles."""
 
     def __init__(self, folder: Path) -> None:
-        self._stuck = stuck_on(folder)
+        self._stuck_contents = read_stuck_files(folder)
 
-    def __call__(self, data: bytes, target: ImageInput, max_megapixels: float) -> Prepared:
-        if data in self._stuck:
+    def __call__(self, data: bytes, target: ImageInput, max_megapixels: float) -> PreparedPicture:
+        if data in self._stuck_contents:
             time.sleep(600)
-        return PREPARE(data, target, max_megapixels)
+        return REAL_PREPARE(data, target, max_megapixels)

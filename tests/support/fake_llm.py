@@ -15,7 +15,7 @@ class FakeLLM:
         self.prompts: list[Any] = []
         self.llm_engine = self.renderer = self.default_cmpl_tok_params = self
         self._dimensions = dimensions
-        self._waiting: list[str] = []
+        self._pending: list[str] = []
 
     def with_kwargs(self, **_: object) -> FakeLLM:
         return self
@@ -25,16 +25,16 @@ class FakeLLM:
         return prompts
 
     def add_request(self, name: str, prompt: Any, _: object) -> None:
-        self._waiting.append(name)
+        self._pending.append(name)
 
     def has_unfinished_requests(self) -> bool:
-        return bool(self._waiting)
+        return bool(self._pending)
 
     def step(self) -> list[Any]:
         import torch
 
         output = SimpleNamespace(data=torch.ones(self._dimensions))
-        done, self._waiting = self._waiting, []
+        done, self._pending = self._pending, []
         return [SimpleNamespace(request_id=name, outputs=output) for name in done]
 
     def get_tokenizer(self) -> Any:

@@ -11,26 +11,26 @@ from typing import Any
 import av
 from PIL import Image
 
-from support.pictures import picture
+from support.pictures import make_picture
 
-Scenes = Sequence[tuple[str, float]]  # colours, and how many seconds each
+ColorScenes = Sequence[tuple[str, float]]  # colours, and how many seconds each
 
 
-def film(
+def write_video(
     file: Path,
-    scenes: Scenes = (("blue", 4), ("red", 4), ("lime", 4)),
+    scenes: ColorScenes = (("blue", 4), ("red", 4), ("lime", 4)),
     *,
     size: tuple[int, int] = (96, 64),
-    rate: float = 5,
+    frames_per_s: float = 5,
     codec: str | None = None,
-    keys: int = 1000,
-    sound: bool = False,
+    key_interval: int = 1000,
+    has_sound: bool = False,
     options: dict[str, str] | None = None,
     tags: dict[str, str] | None = None,
-    pixels: str = "yuv420p",
-    draw: Any = picture,
-    forced: bool = True,
-    aspect: Fraction | None = None,
+    pixel_format: str = "yuv420p",
+    draw: Any = make_picture,
+    forces_key_frames: bool = True,
+    pixel_aspect: Fraction | None = None,
 ) -> Path:
     """Write a video; each scene begins with a key frame where forced, and has one every so many.
 
@@ -41,23 +41,23 @@ def film(
     settings = {"movflags": "use_metadata_tags"} if tags and file.suffix == ".mov" else {}
     settings |= {name: value for name, value in (options or {}).items() if name == "movflags"}
     with av.open(str(file), "w", options=settings) as container:
-        stream = container.add_stream(codec, rate=Fraction(rate).limit_denominator(10000))
+        stream = container.add_stream(codec, rate=Fraction(frames_per_s).limit_denominator(10000))
         stream.width, stream.height = size
-        stream.pix_fmt = pixels
-        stream.codec_context.gop_size = keys
+        stream.pix_fmt = pixel_format
+        stream.codec_context.gop_size = key_interval
         stream.codec_context.options = options or {}
         container.metadata.update(tags or {})
-        if aspect:
-            stream.codec_context.sample_aspect_ratio = aspect
+        if pixel_aspect:
+            stream.codec_context.sample_aspect_ratio = pixel_aspect
         container.start_encoding()
         number = 0
-        for colour, seconds in scenes:
+        for color, seconds in scenes:
             first = number
-            for _ in range(round(seconds * rate)):
-                frame = av.VideoFrame.from_image(draw(colour, size))
+            for _ in range(round(seconds * frames_per_s)):
+                frame = av.VideoFrame.from_image(draw(color, size))
                 frame.pts = number
-                frame.time_base = 1 / Fraction(rate).limit_denominator(10000)
-                if number == first and forced:
+                frame.time_base = 1 / Fraction(frames_per_s).limit_denominator(10000)
+                if number == first and forces_key_frames:
                     frame.pict_type = av.video.frame.PictureType.I
                 container.mux(stream.encode(frame))
                 number += 1
@@ -65,7 +65,7 @@ def film(
     return file
 
 
-def sound(file: Path) -> Path:
+def write_sound_only(file: Path) -> Path:
     """Write a file of a video's kind that holds nothing but sound, and its cover."""
     with av.open(str(file), "w") as container:
         stream = container.add_stream("aac", rate=8000)
@@ -73,7 +73,7 @@ def sound(file: Path) -> Path:
         cover.width, cover.height, cover.pix_fmt = 64, 64, "yuvj420p"
         cover.disposition = av.stream.Disposition.attached_pic
         container.start_encoding()
-        still = av.VideoFrame.from_image(picture("red", (64, 64))).reformat(format="yuvj420p")
+        still = av.VideoFrame.from_image(make_picture("red", (64, 64))).reformat(format="yuvj420p")
         still.pts = 0
         container.mux([*cover.encode(still), *cover.encode(None)])
         frame = av.AudioFrame(format="fltp", layout="mono", samples=1024)
@@ -87,20 +87,20 @@ def sound(file: Path) -> Path:
     return file
 
 
-def turned(file: Path, degrees: int) -> Path:
+def rotate_video(file: Path, degrees: int) -> Path:
     """Say in an MP4 that it is to be shown turned clockwise, as phones do."""
     one = 1 << 16
     a, b = {90: (0, one), 180: (-one, 0), 270: (0, -one)}[degrees]
     matrix = struct.pack(">9i", a, b, 0, -b, a, 0, 0, 0, 1 << 30)
     data = file.read_bytes()
     plain = struct.pack(">9i", one, 0, 0, 0, one, 0, 0, 0, 1 << 30)
-    at = data.index(plain, data.index(b"tkhd"))
-    file.write_bytes(data[:at] + matrix + data[at + 36 :])
+    offset = data.index(plain, data.index(b"tkhd"))
+    file.write_bytes(data[:offset] + matrix + data[offset + 36 :])
     return file
 
 
-def halves(colour: str, size: tuple[int, int]) -> Image.Image:
+def draw_halves(color: str, size: tuple[int, int]) -> Image.Image:
     """Draw a scene that is white on the left."""
-    image = picture(colour, size)
+    image = make_picture(color, size)
     image.paste("white", (0, 0, size[0] // 2, size[1]))
     return image

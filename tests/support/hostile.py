@@ -22,44 +22,44 @@ from PIL import Image
 
 from searchapp.models import ModelSpec
 from searchapp.pictures import decode
-from support.cameras import dng
+from support.cameras import make_dng
 from support.fakes import FakeEngine
-from support.films import film
+from support.films import write_video
 
-LIMIT = 16  # megapixels
-HEAD = 17  # bytes, with which not every picture is known as one yet
-SIZE = (48, 40)
+MAX_MEGAPIXELS = 16  # megapixels
+UNKNOWN_HEAD_BYTES = 17  # bytes, with which not every picture is known as one yet
+PICTURE_SIZE = (48, 40)
 
 # What may be said of a file whose bytes are damaged: our words, Pillow's, and its libraries'.
-DAMAGED = "|".join((
+DAMAGED_REASONS = "|".join((
     "broken or cut off", "the file is empty", "file is truncated", "Truncated File Read",
     "Truncated data", "broken data stream", "unrecognized data stream", "decoding error",
     "cannot load this image", "Unable to seek to frame", "Expected to read [0-9]+ bytes but",
     "could not create decoder object", "failed to read next frame", "Unexpected end of file",
 ))  # fmt: skip
-NO_PICTURE = "^not a picture, or in a format that is not known$"
-TOO_LARGE = r"megapixels( in a tile)?, the limit is 16; raise --max-megapixels"
-LIES = "Security limit|size signaled|broken or cut off"  # of a box about its picture
-NO_VIDEO = (
+NO_PICTURE_REASON = "^not a picture, or in a format that is not known$"
+TOO_LARGE_REASON = r"megapixels( in a tile)?, the limit is 16; raise --max-megapixels"
+FALSE_SIZE_REASONS = "Security limit|size signaled|broken or cut off"  # of a box about its picture
+NO_VIDEO_REASONS = (
     "broken, cut off, or no video|no moving pictures|has no frame|coding that is not known"
     "|Not yet implemented"
 )
-EMBEDDED, LEFT_ALONE = "embedded", "left alone"
+EMBEDDED, SKIPPED = "embedded", "left alone"
 
 
 @dataclass(frozen=True)
-class Hostile:
+class HostileFile:
     """A file, and what has to become of it."""
 
     name: str
     data: bytes
-    fate: str  # EMBEDDED, LEFT_ALONE, or a pattern of the reason for its failure
+    expected_outcome: str  # EMBEDDED, LEFT_ALONE, or a pattern of the reason for its failure
     original: bytes = b""  # the picture that it must show, where it is embedded
-    may_be_whole: bool = False  # it may be embedded instead of failing
+    can_be_embedded: bool = False  # it may be embedded instead of failing
     stage: str = ""  # of its failure, where it is not read or decode
 
 
-def change_meanwhile() -> None:
+def change_file_on_read() -> None:
     """Let another program change a file whenever this process reads it."""
     fstat = os.fstat
 
@@ -73,84 +73,92 @@ def change_meanwhile() -> None:
     os.fstat = change
 
 
-def become_a_pipe(folder: Path) -> None:
+def replace_by_pipe(folder: Path) -> None:
     """Let another program replace a file by a pipe that nobody writes to."""
     (folder / "becoming-a-pipe.png").unlink()
     os.mkfifo(folder / "becoming-a-pipe.png")
 
 
-class Engine(FakeEngine):
+class FileChangingEngine(FakeEngine):
     """Has change_meanwhile in its process, too."""
 
     def __init__(self, spec: ModelSpec) -> None:
         super().__init__(spec)
-        change_meanwhile()
+        change_file_on_read()
 
 
-def encode(image: Image.Image, format: str, **options: object) -> bytes:
-    decode._pillow()
+def encode_picture(image: Image.Image, format: str, **options: object) -> bytes:
+    decode._load_pillow()
     buffer = io.BytesIO()
     image.save(buffer, format, **options)
     return buffer.getvalue()
 
 
 @cache
-def whole() -> dict[str, bytes]:
+def make_sound_pictures() -> dict[str, bytes]:
     """Return a sound picture of noise in every format and kind of compression, by file name."""
-    noise = np.random.default_rng(0).integers(0, 255, (SIZE[1], SIZE[0], 3), dtype=np.uint8)
+    noise = np.random.default_rng(0).integers(
+        0, 255, (PICTURE_SIZE[1], PICTURE_SIZE[0], 3), dtype=np.uint8
+    )
     image = Image.fromarray(noise)
     return {
-        "baseline.jpg": encode(image, "JPEG"),
-        "progressive.jpg": encode(image, "JPEG", progressive=True),
-        "cmyk.jpg": encode(image.convert("CMYK"), "JPEG"),
-        "rgb.png": encode(image, "PNG"),
-        "grey16.png": encode(Image.fromarray(noise[:, :, 0].astype(np.uint16) * 257), "PNG"),
-        "lossy.webp": encode(image, "WEBP"),
-        "lossless.webp": encode(image, "WEBP", lossless=True),
-        "palette.gif": encode(image, "GIF"),
-        "raw.tif": encode(image, "TIFF"),
-        "lzw.tif": encode(image, "TIFF", compression="tiff_lzw"),
-        "deflate.tif": encode(image, "TIFF", compression="tiff_adobe_deflate"),
-        "jpeg.tif": encode(image, "TIFF", compression="jpeg"),
-        "rgb.bmp": encode(image, "BMP"),
-        "x.heic": encode(image, "HEIF"),
-        "x.avif": encode(image, "AVIF", speed=10),
-        "box.jp2": encode(image, "JPEG2000"),
-        "stream.j2k": encode(image, "JPEG2000", no_jp2=True),
+        "baseline.jpg": encode_picture(image, "JPEG"),
+        "progressive.jpg": encode_picture(image, "JPEG", progressive=True),
+        "cmyk.jpg": encode_picture(image.convert("CMYK"), "JPEG"),
+        "rgb.png": encode_picture(image, "PNG"),
+        "grey16.png": encode_picture(
+            Image.fromarray(noise[:, :, 0].astype(np.uint16) * 257), "PNG"
+        ),
+        "lossy.webp": encode_picture(image, "WEBP"),
+        "lossless.webp": encode_picture(image, "WEBP", lossless=True),
+        "palette.gif": encode_picture(image, "GIF"),
+        "raw.tif": encode_picture(image, "TIFF"),
+        "lzw.tif": encode_picture(image, "TIFF", compression="tiff_lzw"),
+        "deflate.tif": encode_picture(image, "TIFF", compression="tiff_adobe_deflate"),
+        "jpeg.tif": encode_picture(image, "TIFF", compression="jpeg"),
+        "rgb.bmp": encode_picture(image, "BMP"),
+        "x.heic": encode_picture(image, "HEIF"),
+        "x.avif": encode_picture(image, "AVIF", speed=10),
+        "box.jp2": encode_picture(image, "JPEG2000"),
+        "stream.j2k": encode_picture(image, "JPEG2000", no_jp2=True),
     }
 
 
-def structures(data: bytes) -> list[int]:
+def find_part_offsets(data: bytes) -> list[int]:
     """Return where the parts of a picture begin: its chunks, segments, boxes, blocks, tables."""
     if data.startswith(b"\x89PNG"):
-        return list(_walk(data, 8, lambda at: 12 + _big(data, at)))
+        return list(_walk_parts(data, 8, lambda at: 12 + _read_big_endian(data, at)))
     if data.startswith(b"RIFF"):
-        return [4, 8, *_walk(data, 12, lambda at: 8 + _little(data, at + 4) + 1 & ~1)]
+        return [
+            4,
+            8,
+            *_walk_parts(data, 12, lambda at: 8 + _read_little_endian(data, at + 4) + 1 & ~1),
+        ]
     if data[4:8] in (b"ftyp", b"jP  "):
-        boxes = list(_walk(data, 0, lambda at: _big(data, at) or 1 << 30))
+        boxes = list(_walk_parts(data, 0, lambda at: _read_big_endian(data, at) or 1 << 30))
         inner = [b"hdlr", b"pitm", b"iloc", b"iinf", b"ipco", b"ispe", b"ipma", b"ihdr", b"colr"]
         found = [data.find(name) - 4 for name in inner if name in data]
-        return sorted({*boxes, *found, *_markers(data)})
+        return sorted({*boxes, *found, *_find_markers(data)})
     if data.startswith((b"\xff\xd8", b"\xff\x4f")):
-        return list(_markers(data))
+        return list(_find_markers(data))
     if data.startswith(b"GIF"):
         descriptor = data.find(b",", 13)
         return [6, 13, descriptor, descriptor + 10, descriptor + 11, len(data) - 2, len(data) - 1]
     if data.startswith(b"II*\0"):
-        first = _little(data, 4)
+        first = _read_little_endian(data, 4)
         count = int.from_bytes(data[first : first + 2], "little")
         return [4, 8, first, *range(first + 2, first + 2 + 12 * count, 12), len(data) // 2]
     assert data.startswith(b"BM")
     return [2, 14, 18, 26, 54, len(data) // 2]
 
 
-def _walk(data: bytes, at: int, length: object) -> Iterator[int]:
-    while at < len(data):
-        yield at
-        at += length(at)  # type: ignore[operator]
+def _walk_parts(data: bytes, offset: int, length: object) -> Iterator[int]:
+    while offset < len(data):
+        yield offset
+        offset += length(offset)  # type: ignore[operator]
 
 
-def _markers(data: bytes) -> Iterator[int]:
+def _find_markers(data: bytes) -> Iterator[int]:
     """Yield where the markers of a JPEG or a JPEG 2000 stream are."""
     for at in range(len(data) - 1):
         if data[at] == 0xFF and data[at + 1] in (
@@ -159,51 +167,55 @@ def _markers(data: bytes) -> Iterator[int]:
             yield at
 
 
-def _big(data: bytes, at: int) -> int:
-    return int.from_bytes(data[at : at + 4], "big")
+def _read_big_endian(data: bytes, offset: int) -> int:
+    return int.from_bytes(data[offset : offset + 4], "big")
 
 
-def _little(data: bytes, at: int) -> int:
-    return int.from_bytes(data[at : at + 4], "little")
+def _read_little_endian(data: bytes, offset: int) -> int:
+    return int.from_bytes(data[offset : offset + 4], "little")
 
 
-def truncated() -> Iterator[Hostile]:
+def truncate_files() -> Iterator[HostileFile]:
     """Cut every picture where each of its parts begins, and a little later."""
-    for name, data in whole().items():
-        cuts = {cut for at in structures(data) for cut in (at, at + 3)} | {len(data) - 1}
+    for name, data in make_sound_pictures().items():
+        cuts = {cut for at in find_part_offsets(data) for cut in (at, at + 3)} | {len(data) - 1}
         for cut in sorted(cut for cut in cuts if 0 <= cut < len(data)):
-            fate = DAMAGED if cut > HEAD else f"{DAMAGED}|{NO_PICTURE}"
-            yield Hostile(f"cut-{cut:05}-{name}", data[:cut], fate, data, may_be_whole=True)
+            fate = (
+                DAMAGED_REASONS
+                if cut > UNKNOWN_HEAD_BYTES
+                else f"{DAMAGED_REASONS}|{NO_PICTURE_REASON}"
+            )
+            yield HostileFile(f"cut-{cut:05}-{name}", data[:cut], fate, data, can_be_embedded=True)
 
 
-def flipped() -> Iterator[Hostile]:
+def flip_bits() -> Iterator[HostileFile]:
     """Flip bits, one or some, half of them in the first bytes."""
     chance = random.Random(8)
-    for name, data in whole().items():
+    for name, data in make_sound_pictures().items():
         for number in range(8):
             damaged = bytearray(data)
             for _ in range(chance.choice((1, 1, 5, 50))):
                 end = len(data) if number % 2 else min(len(data), 300)
                 damaged[chance.randrange(end)] ^= 1 << chance.randrange(8)
-            fate = f"{DAMAGED}|{TOO_LARGE}|{NO_PICTURE}"
-            yield Hostile(f"flip-{number}-{name}", bytes(damaged), fate, may_be_whole=True)
+            fate = f"{DAMAGED_REASONS}|{TOO_LARGE_REASON}|{NO_PICTURE_REASON}"
+            yield HostileFile(f"flip-{number}-{name}", bytes(damaged), fate, can_be_embedded=True)
 
 
-def chunk(kind: bytes, data: bytes) -> bytes:
+def make_png_chunk(kind: bytes, data: bytes) -> bytes:
     return struct.pack(">I", len(data)) + kind + data + struct.pack(">I", zlib.crc32(kind + data))
 
 
-def png(width: int, height: int, extra: bytes = b"", depth: int = 8) -> bytes:
+def make_png(width: int, height: int, extra: bytes = b"", depth: int = 8) -> bytes:
     """Return a black PNG, of which the rows beyond a megabyte are missing."""
     head = struct.pack(">IIBBBBB", width, height, depth, 0, 0, 0, 0)
     rows = zlib.compress(bytes(min(1 << 20, (width * depth // 8 + 1) * height)))
-    end = chunk(b"IDAT", rows) + chunk(b"IEND", b"")
-    return b"\x89PNG\r\n\x1a\n" + chunk(b"IHDR", head) + extra + end
+    end = make_png_chunk(b"IDAT", rows) + make_png_chunk(b"IEND", b"")
+    return b"\x89PNG\r\n\x1a\n" + make_png_chunk(b"IHDR", head) + extra + end
 
 
-def tiff(width: int, height: int, **more: int) -> bytes:
+def make_tiff(width: int, height: int, **more: int) -> bytes:
     """Return a grey TIFF of one strip or tile, whose tags may say what they like."""
-    body = zlib.compress(b"\x40" * SIZE[0] * SIZE[1])
+    body = zlib.compress(b"\x40" * PICTURE_SIZE[0] * PICTURE_SIZE[1])
     tags = {"t256": width, "t257": height, "t258": 8, "t259": 8, "t262": 1, "t277": 1} | more
     place, length = ("t324", "t325") if "t322" in tags else ("t273", "t279")
     if place == "t273":
@@ -216,123 +228,147 @@ def tiff(width: int, height: int, **more: int) -> bytes:
     return b"II*\0\x08\0\0\0" + struct.pack("<H", len(tags)) + table + bytes(4) + body
 
 
-def patched(data: bytes, old: bytes, new: bytes) -> bytes:
+def replace_bytes(data: bytes, old: bytes, new: bytes) -> bytes:
     assert old in data and len(old) == len(new)
     return data.replace(old, new)
 
 
-def bombs() -> Iterator[Hostile]:
+def make_bombs() -> Iterator[HostileFile]:
     """Small files that become large."""
-    files, bilevel = whole(), Image.new("1", (20000, 20000))
-    yield Hostile("bomb-real.png", encode(bilevel, "PNG"), TOO_LARGE)
-    yield Hostile("bomb-real.tif", encode(bilevel, "TIFF", compression="group4"), TOO_LARGE)
-    grey = Image.new("L", (5000, 5000))
+    files, bilevel = make_sound_pictures(), Image.new("1", (20000, 20000))
+    yield HostileFile("bomb-real.png", encode_picture(bilevel, "PNG"), TOO_LARGE_REASON)
+    yield HostileFile(
+        "bomb-real.tif", encode_picture(bilevel, "TIFF", compression="group4"), TOO_LARGE_REASON
+    )
+    gray = Image.new("L", (5000, 5000))
     for format, name in (("JPEG", "jpg"), ("GIF", "gif"), ("WEBP", "webp"), ("JPEG2000", "jp2")):
         options = {"lossless": True, "quality": 0, "method": 0} if name == "webp" else {}
-        yield Hostile(f"bomb-real.{name}", encode(grey, format, **options), TOO_LARGE)
-    short, wide = struct.pack(">HH", *SIZE[::-1]), struct.pack(">HH", 65500, 65500)
+        yield HostileFile(
+            f"bomb-real.{name}", encode_picture(gray, format, **options), TOO_LARGE_REASON
+        )
+    short, wide = struct.pack(">HH", *PICTURE_SIZE[::-1]), struct.pack(">HH", 65500, 65500)
     for name in ("baseline.jpg", "progressive.jpg", "cmyk.jpg"):
-        yield Hostile(f"bomb-{name}", patched(files[name], short, wide), TOO_LARGE)
+        yield HostileFile(f"bomb-{name}", replace_bytes(files[name], short, wide), TOO_LARGE_REASON)
     for side in (5000, 1 << 20, 0x7FFFFFFF):
-        yield Hostile(f"bomb-{side}.png", png(side, side), TOO_LARGE)
-        yield Hostile(f"bomb-{side}.tif", tiff(side, side), TOO_LARGE)
+        yield HostileFile(f"bomb-{side}.png", make_png(side, side), TOO_LARGE_REASON)
+        yield HostileFile(f"bomb-{side}.tif", make_tiff(side, side), TOO_LARGE_REASON)
         size = struct.pack("<ii", side, side)
-        yield Hostile(f"bomb-{side}.bmp", files["rgb.bmp"][:18] + size + files["rgb.bmp"][26:],
-                      TOO_LARGE)  # fmt: skip
+        yield HostileFile(f"bomb-{side}.bmp", files["rgb.bmp"][:18] + size + files["rgb.bmp"][26:],
+                      TOO_LARGE_REASON)  # fmt: skip
         if side < 1 << 30:
             size = struct.pack(">II", side, side)
             for name in ("x.heic", "x.avif"):
                 at = files[name].find(b"ispe") + 8
                 lie = files[name][:at] + size + files[name][at + 8 :]
-                yield Hostile(f"bomb-{side}-{name}", lie, f"{TOO_LARGE}|{LIES}")
+                yield HostileFile(
+                    f"bomb-{side}-{name}", lie, f"{TOO_LARGE_REASON}|{FALSE_SIZE_REASONS}"
+                )
     for side in (5000, 65535):
         screen = (
             files["palette.gif"][:6] + struct.pack("<HH", side, side) + files["palette.gif"][10:]
         )
-        yield Hostile(f"bomb-screen-{side}.gif", screen, TOO_LARGE)
+        yield HostileFile(f"bomb-screen-{side}.gif", screen, TOO_LARGE_REASON)
         sizes = struct.pack(">II", side, side)
-        stream = patched(files["stream.j2k"], struct.pack(">II", *SIZE), sizes)
-        yield Hostile(f"bomb-{side}.j2k", stream, TOO_LARGE)
-    animated = encode(Image.new("RGB", SIZE), "WEBP", save_all=True,
-                      append_images=[Image.new("RGB", SIZE, "red")])  # fmt: skip
+        stream = replace_bytes(files["stream.j2k"], struct.pack(">II", *PICTURE_SIZE), sizes)
+        yield HostileFile(f"bomb-{side}.j2k", stream, TOO_LARGE_REASON)
+    animated = encode_picture(Image.new("RGB", PICTURE_SIZE), "WEBP", save_all=True,
+                      append_images=[Image.new("RGB", PICTURE_SIZE, "red")])  # fmt: skip
     at = animated.find(b"VP8X") + 12
     for side in (5000, 16383, 65535):
         canvas = (side - 1).to_bytes(3, "little") * 2
-        yield Hostile(f"bomb-{side}.webp", animated[:at] + canvas + animated[at + 6 :], TOO_LARGE)
+        yield HostileFile(
+            f"bomb-{side}.webp", animated[:at] + canvas + animated[at + 6 :], TOO_LARGE_REASON
+        )
     for side in (40000, 65536, 1 << 20):
-        yield Hostile(f"bomb-tile-{side}.tif", tiff(*SIZE, t322=side, t323=side), TOO_LARGE)
+        yield HostileFile(
+            f"bomb-tile-{side}.tif",
+            make_tiff(*PICTURE_SIZE, t322=side, t323=side),
+            TOO_LARGE_REASON,
+        )
     flood = zlib.compress(bytes(64 << 20))
     for kind, head in ((b"iCCP", b"p\0\0"), (b"zTXt", b"p\0\0"), (b"iTXt", b"p\0\1\0\0\0")):
-        data = png(*SIZE, chunk(kind, head + flood))
-        yield Hostile(f"bomb-{kind.decode()}.png", data, "Decompressed data too large")
-    texts = chunk(b"zTXt", b"p\0\0" + zlib.compress(b"x" * 1_000_000)) * 100
-    yield Hostile("bomb-texts.png", png(*SIZE, texts), "Too much memory used in text chunks")
+        data = make_png(*PICTURE_SIZE, make_png_chunk(kind, head + flood))
+        yield HostileFile(f"bomb-{kind.decode()}.png", data, "Decompressed data too large")
+    texts = make_png_chunk(b"zTXt", b"p\0\0" + zlib.compress(b"x" * 1_000_000)) * 100
+    yield HostileFile(
+        "bomb-texts.png", make_png(*PICTURE_SIZE, texts), "Too much memory used in text chunks"
+    )
     for scans, fate in ((40, EMBEDDED), (150, "progressive JPEG of 1[0-9]+ scans")):
-        yield Hostile(f"scans-{scans}.jpg", _scans(scans), fate)
+        yield HostileFile(f"scans-{scans}.jpg", _repeat_scans(scans), fate)
 
 
-def _scans(count: int) -> bytes:
-    data = whole()["progressive.jpg"]
+def _repeat_scans(count: int) -> bytes:
+    data = make_sound_pictures()["progressive.jpg"]
     last = data[data.rfind(b"\xff\xda") : -2]
     return data[:-2] + last * count + data[-2:]
 
 
-def shapes() -> Iterator[Hostile]:
+def make_extreme_shapes() -> Iterator[HostileFile]:
     """Pictures that are as long, as thin, and as small as can be."""
     for width, height in ((1, 100_000), (100_000, 1), (1, 1), (2, 65_535)):
         name = f"shape-{width}x{height}"
-        yield Hostile(f"{name}.png", png(width, height), EMBEDDED)
-        yield Hostile(f"{name}.tif", encode(Image.new("L", (width, height), 9), "TIFF"), EMBEDDED)
+        yield HostileFile(f"{name}.png", make_png(width, height), EMBEDDED)
+        yield HostileFile(
+            f"{name}.tif", encode_picture(Image.new("L", (width, height), 9), "TIFF"), EMBEDDED
+        )
         if max(width, height) < 65_500:
-            yield Hostile(
-                f"{name}.jpg", encode(Image.new("L", (width, height), 9), "JPEG"), EMBEDDED
+            yield HostileFile(
+                f"{name}.jpg", encode_picture(Image.new("L", (width, height), 9), "JPEG"), EMBEDDED
             )
         if max(width, height) < 65_536:
-            yield Hostile(
-                f"{name}.gif", encode(Image.new("L", (width, height), 9), "GIF"), EMBEDDED
+            yield HostileFile(
+                f"{name}.gif", encode_picture(Image.new("L", (width, height), 9), "GIF"), EMBEDDED
             )
     deep = Image.fromarray(np.full((4000, 4000), 999, dtype=np.uint16))
-    yield Hostile("shape-limit.png", encode(deep, "PNG"), EMBEDDED)
-    yield Hostile("shape-limit.tif", encode(deep, "TIFF", compression="tiff_lzw"), EMBEDDED)
-    colours = Image.new("RGBA", (4000, 4000), (255, 0, 0, 128))
-    yield Hostile("shape-limit-alpha.png", encode(colours, "PNG", compress_level=1), EMBEDDED)
-    colours = colours.convert("RGB")
-    yield Hostile("shape-limit.jpg", encode(colours, "JPEG", progressive=True), EMBEDDED)
+    yield HostileFile("shape-limit.png", encode_picture(deep, "PNG"), EMBEDDED)
+    yield HostileFile(
+        "shape-limit.tif", encode_picture(deep, "TIFF", compression="tiff_lzw"), EMBEDDED
+    )
+    colors = Image.new("RGBA", (4000, 4000), (255, 0, 0, 128))
+    yield HostileFile(
+        "shape-limit-alpha.png", encode_picture(colors, "PNG", compress_level=1), EMBEDDED
+    )
+    colors = colors.convert("RGB")
+    yield HostileFile("shape-limit.jpg", encode_picture(colors, "JPEG", progressive=True), EMBEDDED)
     for width, height in ((0, 5), (5, 0), (0, 0)):
-        yield Hostile(f"shape-{width}x{height}.png", png(width, height), DAMAGED)
+        yield HostileFile(f"shape-{width}x{height}.png", make_png(width, height), DAMAGED_REASONS)
         size = struct.pack(">HH", height, width)
-        none = patched(whole()["baseline.jpg"], struct.pack(">HH", *SIZE[::-1]), size)
-        yield Hostile(f"shape-{width}x{height}.jpg", none, DAMAGED)
+        none = replace_bytes(
+            make_sound_pictures()["baseline.jpg"], struct.pack(">HH", *PICTURE_SIZE[::-1]), size
+        )
+        yield HostileFile(f"shape-{width}x{height}.jpg", none, DAMAGED_REASONS)
 
 
-def exif(*entries: tuple[int, int, int, int], tail: bytes = b"", count: int | None = None) -> bytes:
+def make_exif(
+    *entries: tuple[int, int, int, int], tail: bytes = b"", count: int | None = None
+) -> bytes:
     """Return an EXIF block: entries of tag, type, count, and value or offset."""
     table = b"".join(struct.pack(">HHII", *entry) for entry in entries)
     number = struct.pack(">H", len(entries) if count is None else count)
     return b"Exif\0\0MM\0*\0\0\0\x08" + number + table + bytes(4) + tail
 
 
-def metadata() -> Iterator[Hostile]:
+def make_absurd_metadata() -> Iterator[HostileFile]:
     """Absurd EXIF, and colour profiles that are none, on sound pictures: these are embedded."""
-    image = Image.open(io.BytesIO(whole()["baseline.jpg"]))
+    image = Image.open(io.BytesIO(make_sound_pictures()["baseline.jpg"]))
     rotated, huge = (0x0112, 3, 1, 6 << 16), 0xFFFFFFF0
     absurd = {
         "garbage": b"Exif\0\0" + bytes(range(256)) * 8,
         "nothing": b"Exif\0\0",
-        "cut": exif(rotated)[:-9],
-        "count": exif((0x0112, 3, 1, 1 << 16), count=65535),
-        "far": exif((0x010F, 2, 100, huge), (0x8769, 4, 1, huge), (0x8825, 4, 1, huge)),
-        "large": exif((0x010F, 2, huge, 8), (0x0110, 5, huge, 8)),
-        "itself": exif((0x8769, 4, 1, 8), (0x8825, 4, 1, 8), (0xA005, 4, 1, 8)),
-        "types": exif(*((0x0100 + n, n % 20, n, n << 16) for n in range(200))),
-        "orientation-99": exif((0x0112, 3, 1, 99 << 16)),
-        "orientation-many": exif((0x0112, 3, 5, 8)),
-        "orientation-text": exif((0x0112, 2, 4, 0x41424344)),
-        "orientation-ratio": exif((0x0112, 5, 1, 26), tail=bytes(8)),
-        "dates": exif((0x0132, 2, 20, 26), tail=b"9999:99:99 99:99:99\0"),
-        "year-0": exif((0x0132, 2, 20, 26), tail=b"0000:00:00 00:00:00\0"),
-        "escape": exif((0x0110, 2, 20, 26), tail=b"\x1b[2J\x1b]0;owned\x07\0\0\0\0\0\0\0"),
-        "place": exif((0x8825, 4, 1, 26), tail=struct.pack(">HHHIIHHIII", 2, 1, 2, 2, 0x4E000000,
+        "cut": make_exif(rotated)[:-9],
+        "count": make_exif((0x0112, 3, 1, 1 << 16), count=65535),
+        "far": make_exif((0x010F, 2, 100, huge), (0x8769, 4, 1, huge), (0x8825, 4, 1, huge)),
+        "large": make_exif((0x010F, 2, huge, 8), (0x0110, 5, huge, 8)),
+        "itself": make_exif((0x8769, 4, 1, 8), (0x8825, 4, 1, 8), (0xA005, 4, 1, 8)),
+        "types": make_exif(*((0x0100 + n, n % 20, n, n << 16) for n in range(200))),
+        "orientation-99": make_exif((0x0112, 3, 1, 99 << 16)),
+        "orientation-many": make_exif((0x0112, 3, 5, 8)),
+        "orientation-text": make_exif((0x0112, 2, 4, 0x41424344)),
+        "orientation-ratio": make_exif((0x0112, 5, 1, 26), tail=bytes(8)),
+        "dates": make_exif((0x0132, 2, 20, 26), tail=b"9999:99:99 99:99:99\0"),
+        "year-0": make_exif((0x0132, 2, 20, 26), tail=b"0000:00:00 00:00:00\0"),
+        "escape": make_exif((0x0110, 2, 20, 26), tail=b"\x1b[2J\x1b]0;owned\x07\0\0\0\0\0\0\0"),
+        "place": make_exif((0x8825, 4, 1, 26), tail=struct.pack(">HHHIIHHIII", 2, 1, 2, 2, 0x4E000000,
                       2, 5, 3, 64, 0) + bytes(80)),
         "full": b"Exif\0\0MM\0*" + b"\xff" * 65000,
     }  # fmt: skip
@@ -340,23 +376,23 @@ def metadata() -> Iterator[Hostile]:
         for suffix in ("jpg", "png", "webp"):
             quality = {} if suffix == "png" else {"quality": 95}
             formats = {"jpg": "JPEG", "png": "PNG", "webp": "WEBP"}
-            plain = encode(image, formats[suffix], **quality)
-            data = encode(image, formats[suffix], exif=block, **quality)
-            yield Hostile(f"exif-{name}.{suffix}", data, EMBEDDED, plain)
+            plain = encode_picture(image, formats[suffix], **quality)
+            data = encode_picture(image, formats[suffix], exif=block, **quality)
+            yield HostileFile(f"exif-{name}.{suffix}", data, EMBEDDED, plain)
     profiles = {"garbage": bytes(range(256)) * 20, "short": b"x", "head": bytes(127) + b"acsp" * 9}
     for name, profile in profiles.items():
         for suffix, format in (("jpg", "JPEG"), ("png", "PNG"), ("webp", "WEBP"), ("tif", "TIFF"),
                                ("avif", "AVIF"), ("jp2", "JPEG2000")):  # fmt: skip
-            data = encode(image, format, icc_profile=profile)
-            yield Hostile(f"icc-{name}.{suffix}", data, EMBEDDED, encode(image, format))
+            data = encode_picture(image, format, icc_profile=profile)
+            yield HostileFile(f"icc-{name}.{suffix}", data, EMBEDDED, encode_picture(image, format))
         cmyk = image.convert("CMYK")
-        data = encode(cmyk, "JPEG", icc_profile=profile)
-        yield Hostile(f"icc-{name}-cmyk.jpg", data, EMBEDDED, encode(cmyk, "JPEG"))
-    data = png(*SIZE, chunk(b"iCCP", b"p\0\0no zlib"))
-    yield Hostile("icc-no-zlib.png", data, EMBEDDED, png(*SIZE))
+        data = encode_picture(cmyk, "JPEG", icc_profile=profile)
+        yield HostileFile(f"icc-{name}-cmyk.jpg", data, EMBEDDED, encode_picture(cmyk, "JPEG"))
+    data = make_png(*PICTURE_SIZE, make_png_chunk(b"iCCP", b"p\0\0no zlib"))
+    yield HostileFile("icc-no-zlib.png", data, EMBEDDED, make_png(*PICTURE_SIZE))
 
 
-def tables() -> Iterator[Hostile]:
+def make_absurd_tiff_tags() -> Iterator[HostileFile]:
     """TIFF files whose tags are absurd."""
     for name, more in {
         "samples": {"t277": 65535},
@@ -367,118 +403,137 @@ def tables() -> Iterator[Hostile]:
         "bytes": {"t279": 0xFFFFFFFF},
         "tile-0": {"t322": 0, "t323": 0},
     }.items():
-        yield Hostile(f"tags-{name}.tif", tiff(*SIZE, **more), DAMAGED)
-    yield Hostile("tags-rows.tif", tiff(*SIZE, t278=0xFFFFFFFF), EMBEDDED)
+        yield HostileFile(f"tags-{name}.tif", make_tiff(*PICTURE_SIZE, **more), DAMAGED_REASONS)
+    yield HostileFile("tags-rows.tif", make_tiff(*PICTURE_SIZE, t278=0xFFFFFFFF), EMBEDDED)
     loop = b"II*\0\x08\0\0\0" + b"\0\0" + struct.pack("<I", 8)
-    yield Hostile("tags-loop.tif", loop, DAMAGED)
-    yield Hostile("tags-none.tif", b"II*\0" + struct.pack("<I", 0xFFFFFFF0), DAMAGED)
-    yield Hostile("tags-many.tif", b"II*\0\x08\0\0\0\xff\xff" + bytes(range(256)) * 99, DAMAGED)
-    yield Hostile("tags-big.tif", b"II+\0\x08\0\0\0" + b"\xff" * 64, DAMAGED)
-    pages = [Image.new("L", SIZE, n) for n in range(200)]
-    data = encode(pages[0], "TIFF", save_all=True, append_images=pages[1:])
-    yield Hostile("pages.tif", data, EMBEDDED)
+    yield HostileFile("tags-loop.tif", loop, DAMAGED_REASONS)
+    yield HostileFile("tags-none.tif", b"II*\0" + struct.pack("<I", 0xFFFFFFF0), DAMAGED_REASONS)
+    yield HostileFile(
+        "tags-many.tif", b"II*\0\x08\0\0\0\xff\xff" + bytes(range(256)) * 99, DAMAGED_REASONS
+    )
+    yield HostileFile("tags-big.tif", b"II+\0\x08\0\0\0" + b"\xff" * 64, DAMAGED_REASONS)
+    pages = [Image.new("L", PICTURE_SIZE, n) for n in range(200)]
+    data = encode_picture(pages[0], "TIFF", save_all=True, append_images=pages[1:])
+    yield HostileFile("pages.tif", data, EMBEDDED)
 
 
-def endless() -> Iterator[Hostile]:
+def make_endless_animations() -> Iterator[HostileFile]:
     """Animations that never end: their first frame counts."""
-    frames = [Image.new("P", SIZE, n % 2) for n in range(500)]
-    gif = encode(frames[0], "GIF", save_all=True, append_images=frames[1:], loop=0, duration=0)
-    yield Hostile("endless.gif", gif, EMBEDDED)
-    yield Hostile("endless-no-end.gif", gif[:-1] + gif[-200:-1] * 1000, EMBEDDED)
-    webp = encode(frames[0], "WEBP", save_all=True, append_images=frames[1:], loop=0, duration=1)
-    yield Hostile("endless.webp", webp, EMBEDDED)
-    apng = encode(frames[0].convert("RGB"), "PNG", save_all=True, loop=0,
+    frames = [Image.new("P", PICTURE_SIZE, n % 2) for n in range(500)]
+    gif = encode_picture(
+        frames[0], "GIF", save_all=True, append_images=frames[1:], loop=0, duration=0
+    )
+    yield HostileFile("endless.gif", gif, EMBEDDED)
+    yield HostileFile("endless-no-end.gif", gif[:-1] + gif[-200:-1] * 1000, EMBEDDED)
+    webp = encode_picture(
+        frames[0], "WEBP", save_all=True, append_images=frames[1:], loop=0, duration=1
+    )
+    yield HostileFile("endless.webp", webp, EMBEDDED)
+    apng = encode_picture(frames[0].convert("RGB"), "PNG", save_all=True, loop=0,
                   append_images=[f.convert("RGB") for f in frames[1:50]])  # fmt: skip
-    yield Hostile("endless.png", apng, EMBEDDED)
+    yield HostileFile("endless.png", apng, EMBEDDED)
     comment = b"!\xfe" + (b"\xff" + b"x" * 255) * 4000 + b"\0"
-    plain = whole()["palette.gif"]
-    yield Hostile("comment.gif", plain[:-1] + comment, EMBEDDED, plain)
+    plain = make_sound_pictures()["palette.gif"]
+    yield HostileFile("comment.gif", plain[:-1] + comment, EMBEDDED, plain)
 
 
-def others() -> Iterator[Hostile]:
+def make_non_pictures() -> Iterator[HostileFile]:
     """What is no picture, whatever its name; and pictures whatever theirs."""
     svg = b'<?xml version="1.0"?><!DOCTYPE svg [<!ENTITY a "aaaa">]><svg xmlns="x">&a;</svg>'
-    pdf = b"%PDF-1.7\n1 0 obj\n<< /Type /Catalog >>\nendobj\n" + whole()["baseline.jpg"]
+    pdf = (
+        b"%PDF-1.7\n1 0 obj\n<< /Type /Catalog >>\nendobj\n" + make_sound_pictures()["baseline.jpg"]
+    )
     archive, program = b"PK\3\4" + bytes(60), b"\x7fELF" + bytes(60)
     movie = b"\0\0\0\x18ftypmp42\0\0\0\0mp42isom" + bytes(60)
-    yield Hostile("x.mp4", movie, NO_VIDEO)
+    yield HostileFile("x.mp4", movie, NO_VIDEO_REASONS)
     for name, data in {
         "x.svg": svg, "x.pdf": pdf, "x.zip": archive, "program": program,
         "x.txt": b"hello, world", "empty.txt": b"", "two.txt": b"BM",
         "cars.txt": b"BMW is a maker of cars, and this is a text that begins with two letters",
         "eps.eps": b"%!PS-Adobe-3.0 EPSF-3.0\n", "x.psd": b"8BPS\0\1" + bytes(60),
     }.items():  # fmt: skip
-        yield Hostile(name, data, LEFT_ALONE)
+        yield HostileFile(name, data, SKIPPED)
         if data:
             for suffix in (".jpg", ".png", ".heic"):
-                yield Hostile(f"wrong-{name}{suffix}", data, NO_PICTURE)
-            yield Hostile(f"wrong-raw-{name}.nef", data, NO_PICTURE)
-            yield Hostile(f"wrong-film-{name}.mov", data, NO_VIDEO)
-    yield Hostile("wrong-x.mp4.jpg", movie, NO_PICTURE)
+                yield HostileFile(f"wrong-{name}{suffix}", data, NO_PICTURE_REASON)
+            yield HostileFile(f"wrong-raw-{name}.nef", data, NO_PICTURE_REASON)
+            yield HostileFile(f"wrong-film-{name}.mov", data, NO_VIDEO_REASONS)
+    yield HostileFile("wrong-x.mp4.jpg", movie, NO_PICTURE_REASON)
     for suffix in ("jpg", "png", "webp", "gif", "tif", "bmp", "heic", "avif", "jp2"):
-        yield Hostile(f"empty.{suffix}", b"", "the file is empty")
-        yield Hostile(f"zeros.{suffix}", bytes(5000), NO_PICTURE)
-    for name, data in whole().items():
-        yield Hostile(f"wrong-suffix-{name}.txt", data, EMBEDDED, data)
-    yield Hostile("wrong.png", whole()["baseline.jpg"], EMBEDDED, whole()["baseline.jpg"])
-    yield Hostile("no-suffix", whole()["rgb.png"], EMBEDDED, whole()["rgb.png"])
-    data = whole()["rgb.png"] + pdf
-    yield Hostile("polyglot.png", data, EMBEDDED, whole()["rgb.png"])
+        yield HostileFile(f"empty.{suffix}", b"", "the file is empty")
+        yield HostileFile(f"zeros.{suffix}", bytes(5000), NO_PICTURE_REASON)
+    for name, data in make_sound_pictures().items():
+        yield HostileFile(f"wrong-suffix-{name}.txt", data, EMBEDDED, data)
+    yield HostileFile(
+        "wrong.png",
+        make_sound_pictures()["baseline.jpg"],
+        EMBEDDED,
+        make_sound_pictures()["baseline.jpg"],
+    )
+    yield HostileFile(
+        "no-suffix", make_sound_pictures()["rgb.png"], EMBEDDED, make_sound_pictures()["rgb.png"]
+    )
+    data = make_sound_pictures()["rgb.png"] + pdf
+    yield HostileFile("polyglot.png", data, EMBEDDED, make_sound_pictures()["rgb.png"])
 
 
-def cameras() -> Iterator[Hostile]:
+def damage_camera_files() -> Iterator[HostileFile]:
     """JPEG XL, camera RAW and videos that are cut off, or have bits flipped."""
-    noise = Image.open(io.BytesIO(whole()["rgb.png"])).convert("RGB")
+    noise = Image.open(io.BytesIO(make_sound_pictures()["rgb.png"])).convert("RGB")
     with tempfile.TemporaryDirectory() as folder:
         films = {
-            name: film(Path(folder) / name, (("red", 2), ("blue", 2)), size=SIZE).read_bytes()
+            name: write_video(
+                Path(folder) / name, (("red", 2), ("blue", 2)), size=PICTURE_SIZE
+            ).read_bytes()
             for name in ("x.mp4", "x.mkv", "x.avi", "x.mts")
         }
-    sound = {
-        "stream.jxl": encode(noise, "JXL"),
-        "box.jxl": encode(noise, "JXL", use_container=True),
-        "sensor.dng": dng(size=SIZE),
-        "preview.dng": dng(size=SIZE, preview=noise),
+    sound_files = {
+        "stream.jxl": encode_picture(noise, "JXL"),
+        "box.jxl": encode_picture(noise, "JXL", use_container=True),
+        "sensor.dng": make_dng(size=PICTURE_SIZE),
+        "preview.dng": make_dng(size=PICTURE_SIZE, preview=noise),
         **films,
     }
     chance = random.Random(9)
-    for name, data in sound.items():
-        yield Hostile(f"whole-{name}", data, EMBEDDED)
-        reasons = f"{DAMAGED}|{NO_PICTURE}|{NO_VIDEO}|{TOO_LARGE}|not RAW file"
+    for name, data in sound_files.items():
+        yield HostileFile(f"whole-{name}", data, EMBEDDED)
+        reasons = f"{DAMAGED_REASONS}|{NO_PICTURE_REASON}|{NO_VIDEO_REASONS}|{TOO_LARGE_REASON}|not RAW file"
         for number in range(12):
             damaged = bytearray(data)
             for _ in range(chance.choice((1, 1, 5, 50))):
                 damaged[chance.randrange(len(data) if number % 2 else 400)] ^= 1 << number % 8
-            yield Hostile(f"flip-{number}-{name}", bytes(damaged), reasons, may_be_whole=True)
+            yield HostileFile(
+                f"flip-{number}-{name}", bytes(damaged), reasons, can_be_embedded=True
+            )
         for cut in (1, 20, 60, 200, len(data) // 2, len(data) - 1):
-            yield Hostile(f"cut-{cut:05}-{name}", data[:cut], reasons, may_be_whole=True)
-    data = dng(size=(2000, 2000))[:3000]
+            yield HostileFile(f"cut-{cut:05}-{name}", data[:cut], reasons, can_be_embedded=True)
+    data = make_dng(size=(2000, 2000))[:3000]
     large = data.replace(struct.pack("<I", 2000), struct.pack("<I", 50000))
-    yield Hostile("large.dng", large, f"{TOO_LARGE}|{DAMAGED}|not RAW file")
-    yield Hostile("large.jxl", b"\xff\x0a" + bytes([0b110]) + b"\xff" * 30, TOO_LARGE)
+    yield HostileFile("large.dng", large, f"{TOO_LARGE_REASON}|{DAMAGED_REASONS}|not RAW file")
+    yield HostileFile("large.jxl", b"\xff\x0a" + bytes([0b110]) + b"\xff" * 30, TOO_LARGE_REASON)
 
 
-def names() -> Iterator[Hostile]:
+def make_difficult_names() -> Iterator[HostileFile]:
     """Names that a shell, a terminal, a database or JSON may stumble over."""
-    data = whole()["rgb.png"]
+    data = make_sound_pictures()["rgb.png"]
     for name in (
         "new\nline.png", "tab\t.png", "\x1b[2J\x07.png", "-rf.png", "a'b\"c`$(d).png", "100%s.png",
         "\u202egnp.exe.png", "📷 é e\u0301.png", " .png", "back\\slash.png", "x" * 251 + ".png",
         os.fsdecode(b"latin-\xe9.png"), os.fsdecode(b"bytes-\xff\xfe\x80.png"), "a;b|c&d<e>.png",
     ):  # fmt: skip
-        yield Hostile(name, data, EMBEDDED, data)
-    yield Hostile(os.fsdecode(b"broken-\xff\n.png"), data[:100], DAMAGED)
+        yield HostileFile(name, data, EMBEDDED, data)
+    yield HostileFile(os.fsdecode(b"broken-\xff\n.png"), data[:100], DAMAGED_REASONS)
 
 
-def special(folder: Path) -> list[Hostile]:
+def make_special_files(folder: Path) -> list[HostileFile]:
     """Make what is more than bytes with a name: pipes, sockets, links, permissions."""
-    plain = whole()["rgb.png"]
+    plain = make_sound_pictures()["rgb.png"]
     os.mkfifo(folder / "pipe.jpg")
-    with socket.socket(socket.AF_UNIX) as it:
-        here = Path.cwd()
+    with socket.socket(socket.AF_UNIX) as server:
+        working_folder = Path.cwd()
         os.chdir(folder)  # the name of a socket has 107 bytes at most
-        it.bind("socket.jpg")
-        os.chdir(here)
+        server.bind("socket.jpg")
+        os.chdir(working_folder)
     (folder / "loop-1.jpg").symlink_to("loop-2.jpg")
     (folder / "loop-2.jpg").symlink_to("loop-1.jpg")
     (folder / "loop").symlink_to(folder)
@@ -495,33 +550,33 @@ def special(folder: Path) -> list[Hostile]:
         file.truncate((1 << 30) + 1)
     loop, denied = "Too many levels of symbolic links", "Permission denied"
     return [
-        Hostile("pipe.jpg", b"", LEFT_ALONE),
-        Hostile("socket.jpg", b"", LEFT_ALONE),
-        Hostile("loop", b"", LEFT_ALONE),
-        Hostile("nowhere.jpg", b"", LEFT_ALONE),
-        Hostile("device.jpg", b"", LEFT_ALONE),
-        Hostile("closed/inside.png", b"", LEFT_ALONE),
-        Hostile("closed", b"", denied, stage="scan"),
-        Hostile("loop-1.jpg", b"", loop, stage="scan"),
-        Hostile("loop-2.jpg", b"", loop, stage="scan"),
-        Hostile("closed.png", b"", denied),
-        Hostile("changing.png", b"", "changed while it was being read"),
-        Hostile("becoming-a-pipe.png", b"", "the file is empty"),
-        Hostile("huge.jpg", b"", "1024 MiB, the limit is 1024"),
+        HostileFile("pipe.jpg", b"", SKIPPED),
+        HostileFile("socket.jpg", b"", SKIPPED),
+        HostileFile("loop", b"", SKIPPED),
+        HostileFile("nowhere.jpg", b"", SKIPPED),
+        HostileFile("device.jpg", b"", SKIPPED),
+        HostileFile("closed/inside.png", b"", SKIPPED),
+        HostileFile("closed", b"", denied, stage="scan"),
+        HostileFile("loop-1.jpg", b"", loop, stage="scan"),
+        HostileFile("loop-2.jpg", b"", loop, stage="scan"),
+        HostileFile("closed.png", b"", denied),
+        HostileFile("changing.png", b"", "changed while it was being read"),
+        HostileFile("becoming-a-pipe.png", b"", "the file is empty"),
+        HostileFile("huge.jpg", b"", "1024 MiB, the limit is 1024"),
     ]
 
 
-def make(folder: Path) -> list[Hostile]:
+def write_hostile_files(folder: Path) -> list[HostileFile]:
     """Write all of them into a folder."""
-    made: list[Hostile] = []
-    kinds: list[Iterable[Hostile]] = [
-        truncated(), flipped(), bombs(), shapes(), metadata(), tables(), endless(), others(),
-        cameras(), names(),
+    made: list[HostileFile] = []
+    kinds: list[Iterable[HostileFile]] = [
+        truncate_files(), flip_bits(), make_bombs(), make_extreme_shapes(), make_absurd_metadata(), make_absurd_tiff_tags(), make_endless_animations(), make_non_pictures(),
+        damage_camera_files(), make_difficult_names(),
     ]  # fmt: skip
     for kind in kinds:
         for hostile in kind:
             (folder / hostile.name).write_bytes(hostile.data)
             made.append(hostile)
-    made += special(folder)
+    made += make_special_files(folder)
     assert len({hostile.name for hostile in made}) == len(made)
     return made

@@ -12,16 +12,16 @@ from click.testing import Result
 from searchapp.library import Library
 from searchapp.models import ModelSpec
 from searchapp.types import (
-    Finished,
     IndexOptions,
     Query,
+    RunFinished,
     RunSummary,
     SearchOptions,
 )
 from support.fakes import FakeEngine
 
 
-def write_model(folder: Path, weights: bytes = b"weights") -> Path:
+def write_fake_clip(folder: Path, weights: bytes = b"weights") -> Path:
     """Write what a CLIP folder holds; the weights are no weights."""
     folder.mkdir(parents=True)
     config = {
@@ -37,40 +37,40 @@ def write_model(folder: Path, weights: bytes = b"weights") -> Path:
     return folder
 
 
-class Engines:
+class FakeEngines:
     """The fake engines a test has started."""
 
     def __init__(self) -> None:
-        self.started: list[FakeEngine] = []
+        self.started_engines: list[FakeEngine] = []
 
     def __call__(self, spec: ModelSpec, **_: object) -> FakeEngine:
         engine = FakeEngine(spec)
-        self.started.append(engine)
+        self.started_engines.append(engine)
         return engine
 
     @property
-    def embedded(self) -> int:
+    def embedded_count(self) -> int:
         """How many pictures all of them have embedded."""
-        return sum(engine.embedded for engine in self.started)
+        return sum(engine.embedded_count for engine in self.started_engines)
 
 
-Run = Callable[..., Result]
+RunCommand = Callable[..., Result]
 
 
-def in_library(folder: Path) -> dict[str, str]:
+def library_environment(folder: Path) -> dict[str, str]:
     """Return the variables that make a command use a test's library and leave no process."""
     return {"SEARCHAPP_LIBRARY": str(folder / "library"), "SEARCHAPP_NO_DAEMON": "1"}
 
 
-def index(library: Library, folder: Path, model: Path, **options: object) -> RunSummary:
+def index_folder(library: Library, folder: Path, model: Path, **options: object) -> RunSummary:
     """Index a folder; return the summary without its times."""
     settings = replace(IndexOptions(model=str(model)), **options)
     *_, last = library.index([folder], settings)
-    assert isinstance(last, Finished)
+    assert isinstance(last, RunFinished)
     return replace(last.summary, seconds=0, images_per_second=0, stages={})
 
 
-def found(library: Library, text: str) -> list[str]:
+def search_file_names(library: Library, text: str) -> list[str]:
     """The names of the files of what a text finds with a score of nearly 1, best first."""
     hits = library.search(Query(text), SearchOptions(min_score=0.99))
     return [Path(path).name for hit in hits for path in (hit.path, *hit.also)]

@@ -10,21 +10,23 @@ from sqlite_utils import Database, Migrations
 
 from searchapp.catalog import Catalog, migrations
 from searchapp.library import Library
-from support.library import Engines, index
+from support.library import FakeEngines, index_folder
 
 
-def old_library(folder: Path, monkeypatch: pytest.MonkeyPatch, photos: Path, model: Path) -> None:
+def make_old_library(
+    folder: Path, monkeypatch: pytest.MonkeyPatch, photos: Path, model: Path
+) -> None:
     """Make a library as the version before made it: its schema, and what it knew."""
-    old = Migrations("searchapp")
+    old_migrations = Migrations("searchapp")
     for migration in migrations.MIGRATIONS.pending(Database(memory=True)):
         if migration.name < "m005":
-            old(name=migration.name)(migration.fn)
+            old_migrations(name=migration.name)(migration.fn)
     folder.mkdir()
     with monkeypatch.context() as patched:
-        patched.setattr("searchapp.catalog.catalog.MIGRATIONS", old)
+        patched.setattr("searchapp.catalog.catalog.MIGRATIONS", old_migrations)
         catalog = Catalog.open(folder / "catalog.db", create=True)
-    with Library.open(folder.parent / "new", create=True, start=Engines()) as library:
-        index(library, photos, model)
+    with Library.open(folder.parent / "new", create=True, start=FakeEngines()) as library:
+        index_folder(library, photos, model)
     catalog._db.execute("attach ? as new", (str(folder.parent / "new/catalog.db"),))
     columns = "id, sha256, format, width, height, taken_at, camera, latitude, longitude"
     for table in ("collections", "runs"):

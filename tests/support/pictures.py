@@ -8,16 +8,18 @@ from typing import Any
 from PIL import Image, ImageDraw
 
 
-def picture(colour: str = "red", size: tuple[int, int] = (80, 60), mark: int = 0) -> Image.Image:
+def make_picture(
+    color: str = "red", size: tuple[int, int] = (80, 60), mark: int = 0
+) -> Image.Image:
     """Draw a plain picture; mark makes others of the same colour out of it."""
-    image = Image.new("RGB", size, colour)
+    image = Image.new("RGB", size, color)
     if mark:
         ImageDraw.Draw(image).rectangle((0, 0, mark % size[0], mark // size[0]), fill="white")
     return image
 
 
-def draw(file: Path, colour: str = "red", mark: int = 0, **options: Any) -> Path:
+def save_picture(file: Path, color: str = "red", mark: int = 0, **options: Any) -> Path:
     """Save a plain picture."""
     file.parent.mkdir(parents=True, exist_ok=True)
-    picture(colour, mark=mark).save(file, **options)
+    make_picture(color, mark=mark).save(file, **options)
     return file

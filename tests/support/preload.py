@@ -12,37 +12,37 @@ import pytest
 
 from support.paths import TESTS
 
-COMPILER = shutil.which("cc") or shutil.which("gcc")
+C_COMPILER = shutil.which("cc") or shutil.which("gcc")
 needs_preload = pytest.mark.skipif(
-    COMPILER is None or sys.platform != "linux",
+    C_COMPILER is None or sys.platform != "linux",
     reason="no C compiler is installed (apt-get install gcc libc6-dev)",
 )
 
 
-def built(folder: Path) -> Path:
+def build_faults(folder: Path) -> Path:
     """Build faults.c."""
-    assert COMPILER
-    made = folder / "faults.so"
+    assert C_COMPILER
+    library_file = folder / "faults.so"
     command = [
-        COMPILER,
+        C_COMPILER,
         "-shared",
         "-fPIC",
         "-O1",
         "-o",
-        made,
+        library_file,
         TESTS / "support" / "faults.c",
         "-ldl",
     ]
     subprocess.run(command, check=True)
-    return made
+    return library_file
 
 
-def preloaded(
-    made: Path, *arguments: object, timeout: float = 300, **more: str
+def run_preloaded(
+    library_file: Path, *arguments: object, timeout: float = 300, **variables: str
 ) -> subprocess.CompletedProcess[str]:
     """Run Python with what was built; more: variables."""
     path = os.pathsep.join([str(TESTS), *filter(None, [os.environ.get("PYTHONPATH")])])
-    environment = {**os.environ, "LD_PRELOAD": str(made), "PYTHONPATH": path, **more}
+    environment = {**os.environ, "LD_PRELOAD": str(library_file), "PYTHONPATH": path, **variables}
     environment |= {"PYTHONDONTWRITEBYTECODE": "1", "OMP_NUM_THREADS": "1"}
     return subprocess.run(
         [sys.executable, *map(str, arguments)],

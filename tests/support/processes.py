@@ -8,19 +8,21 @@ import textwrap
 
 from support.paths import TESTS
 
-HEAVY = (
+HEAVY_MODULES = (
     "vllm", "torch", "faiss", "fastapi", "jinja2", "PIL", "numpy", "sqlite_utils", "httpx", "rich",
 )  # fmt: skip
 
 
-def python(code: str, *arguments: object, **options: object) -> subprocess.CompletedProcess[str]:
+def run_python(
+    code: str, *arguments: object, **options: object
+) -> subprocess.CompletedProcess[str]:
     return subprocess.run(
         [sys.executable, "-c", textwrap.dedent(code), *map(str, arguments)],
         text=True, capture_output=True, timeout=60, check=False, **options,
     )  # fmt: skip
 
 
-def command(*arguments: object, seconds: float = 0.2) -> list[str]:
+def slow_command(*arguments: object, seconds_per_picture: float = 0.2) -> list[str]:
     """The command line with a fake engine that is slow: so many seconds a picture, none a text."""
     code = f"""
         import sys, time
@@ -30,7 +32,7 @@ def command(*arguments: object, seconds: float = 0.2) -> list[str]:
         from searchapp.cli import main
         class Slow(FakeEngine):
             def embed(self, inputs):
-                time.sleep({seconds} * sum(item.image is not None for item in inputs))
+                time.sleep({seconds_per_picture} * sum(item.image is not None for item in inputs))
                 return super().embed(inputs)
         engines.start_engine = lambda spec, **_: Slow(spec)
         main()

@@ -17,22 +17,22 @@ from searchapp.models import ModelSpec
 from searchapp.server.__main__ import main
 from support.fakes import FakeEngine
 
-TO_START, TO_EMBED = (float(argument) for argument in sys.argv[1:3])
+START_DELAY_S, EMBED_DELAY_S = (float(argument) for argument in sys.argv[1:3])
 
 
-class Slow(FakeEngine):
+class DelayedEngine(FakeEngine):
     """A fake engine that takes its time."""
 
     def __init__(self, spec: ModelSpec, **_: Any) -> None:
-        time.sleep(TO_START)
+        time.sleep(START_DELAY_S)
         super().__init__(spec)
 
     def embed(self, inputs: Sequence[engines.EngineInput]) -> Any:
-        time.sleep(TO_EMBED)
+        time.sleep(EMBED_DELAY_S)
         return super().embed(inputs)
 
 
 if __name__ == "__main__":
-    engines.start_engine = Slow  # type: ignore[assignment]
+    engines.start_engine = DelayedEngine  # type: ignore[assignment]
     del sys.argv[1:3]
     main()

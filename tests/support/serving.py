@@ -14,15 +14,15 @@ import uvicorn
 from searchapp.engines import Engine
 from searchapp.models import ModelSpec
 from searchapp.server.app import create_app
-from searchapp.server.guard import Rules
+from searchapp.server.guard import AccessRules
 from searchapp.server.service import Service
 
 
 @contextmanager
-def serving(
+def serve_library(
     library: Path,
     start: Callable[[ModelSpec], Engine],
-    rules: Rules = Rules(),  # noqa: B008 (frozen)
+    rules: AccessRules = AccessRules(),  # noqa: B008 (frozen)
     *,
     allow_urls: bool = False,
 ) -> Iterator[str]:
@@ -30,19 +30,19 @@ def serving(
     service = Service(library, start)
     # Of a stated protocol, as the program's own: else asyncio leaves Nagle's algorithm on, and each
     # answer waits 40 ms.
-    listening = socket.socket(socket.AF_INET, socket.SOCK_STREAM, socket.IPPROTO_TCP)
-    listening.bind(("127.0.0.1", 0))
+    listener = socket.socket(socket.AF_INET, socket.SOCK_STREAM, socket.IPPROTO_TCP)
+    listener.bind(("127.0.0.1", 0))
     app = create_app(service, rules, allow_urls=allow_urls)
     config = uvicorn.Config(
         app, log_level="warning", loop="asyncio", lifespan="off", timeout_graceful_shutdown=1
     )
     server = uvicorn.Server(config)
-    thread = threading.Thread(target=server.run, kwargs={"sockets": [listening]}, daemon=True)
+    thread = threading.Thread(target=server.run, kwargs={"sockets": [listener]}, daemon=True)
     thread.start()
     while not server.started:
         time.sleep(0.01)
     try:
-        yield f"http://127.0.0.1:{listening.getsockname()[1]}"
+        yield f"http://127.0.0.1:{listener.getsockname()[1]}"
     finally:
         server.should_exit = True
         thread.join(10)

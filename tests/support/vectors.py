@@ -10,50 +10,50 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, rule
 
 from searchapp.catalog import Catalog
-from searchapp.catalog.embeddings import Embedded
+from searchapp.catalog.embeddings import CollectionEmbeddings
 from searchapp.types import (
     Collection,
-    IndexMaking,
+    IndexBuilding,
     PictureInfo,
 )
-from searchapp.vectors import VectorIndex, pack, unpack
-from searchapp.vectors.faiss_files.choose_index import Policy
+from searchapp.vectors import VectorIndex, pack_vector, unpack_vectors
+from searchapp.vectors.faiss_files.choose_index import IndexPolicy
 from searchapp.vectors.indexes import Indexes
 
 DIMENSIONS = 16
 
 
-SMALL = Policy(exact_up_to=40, save_every=10)
+SMALL_POLICY = IndexPolicy(max_exact_vectors=40, min_unsaved_vectors=10)
 
 
-class Store:
+class FilledCatalog:
     """A catalogue with one collection, filled without an engine."""
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
-        self.file = folder / "catalog.db"
-        self.catalog = Catalog.open(self.file, create=True)
+        self.catalog_file = folder / "catalog.db"
+        self.catalog = Catalog.open(self.catalog_file, create=True)
         self.collection: Collection = self.catalog.add_collection("c", "m", "1", DIMENSIONS, "{}")
         self.rng = np.random.default_rng(0)
-        self.images = 0
+        self.image_count = 0
 
     @property
-    def embedded(self) -> Embedded:
-        return self.catalog.embedded(self.collection)
+    def embeddings(self) -> CollectionEmbeddings:
+        return self.catalog.get_embeddings(self.collection)
 
-    def add(self, count: int) -> None:
+    def add_images(self, count: int) -> None:
         for _ in range(count):
-            self.images += 1
-            picture = {f"{self.images:064x}": PictureInfo(format="PNG", width=1, height=1)}
+            self.image_count += 1
+            picture = {f"{self.image_count:064x}": PictureInfo(format="PNG", width=1, height=1)}
             (image,) = self.catalog.writer.save_images(picture).values()
-            self.embed(image)
+            self.embed_image(image)
 
-    def embed(self, image: int) -> None:
+    def embed_image(self, image: int) -> None:
         vector = self.rng.normal(size=DIMENSIONS).astype(np.float32)
         vector /= np.linalg.norm(vector)
-        self.catalog.writer.save_embeddings(self.collection, {image: pack(vector)})
+        self.catalog.writer.save_embeddings(self.collection, {image: pack_vector(vector)})
 
-    def delete(self, ids: list[int]) -> list[int]:
+    def delete_embeddings(self, ids: list[int]) -> list[int]:
         """Delete embeddings; return their images."""
         images = []
         for id in ids:
@@ -62,31 +62,31 @@ class Store:
             self.catalog._db.execute(f"delete {where}", [id])
         return images
 
-    def live(self) -> np.ndarray:
-        return self.embedded.ids(2**62)
+    def live_ids(self) -> np.ndarray:
+        return self.embeddings.read_ids(2**62)
 
-    def save(self, policy: Policy = SMALL) -> list[IndexMaking]:
-        return list(Indexes(self.folder, self.catalog, policy).save(self.collection))
+    def save_index(self, policy: IndexPolicy = SMALL_POLICY) -> list[IndexBuilding]:
+        return list(Indexes(self.folder, self.catalog, policy).save_index(self.collection))
 
-    def opened(self, policy: Policy = SMALL) -> VectorIndex:
-        return Indexes(self.folder, self.catalog, policy).current(self.collection)
+    def open_index(self, policy: IndexPolicy = SMALL_POLICY) -> VectorIndex:
+        return Indexes(self.folder, self.catalog, policy).open_index(self.collection)
 
     def close(self) -> None:
         self.catalog.close()
 
-    def exact(self, query: np.ndarray, among: np.ndarray) -> list[int]:
+    def rank_exactly(self, query: np.ndarray, ids_to_rank: np.ndarray) -> list[int]:
         """Return the ids among some by their nearness to a query."""
         scores = {}
-        for ids, blobs in self.catalog.vectors(among.tolist()):
-            cosines = unpack(blobs, DIMENSIONS) @ query
+        for ids, blobs in self.catalog.read_vectors(ids_to_rank.tolist()):
+            cosines = unpack_vectors(blobs, DIMENSIONS) @ query
             scores.update(zip(ids, cosines.tolist(), strict=True))
         return sorted(scores, key=lambda id: (-scores[id], id))
 
 
-class Changes(RuleBasedStateMachine):
+class CatalogChanges(RuleBasedStateMachine):
     """Adds, deletions and re-embeddings; a subclass makes the store, and says what else happens."""
 
-    store: Store
+    store: FilledCatalog
 
     def __init__(self) -> None:
         super().__init__()
@@ -94,19 +94,21 @@ class Changes(RuleBasedStateMachine):
 
     @rule(count=st.integers(1, 30))
     def add(self, count: int) -> None:
-        self.store.add(count)
+        self.store.add_images(count)
 
     @rule(data=st.data())
     def delete(self, data: st.DataObject) -> None:
-        if len(live := self.store.live().tolist()):
-            self.store.delete(data.draw(st.lists(st.sampled_from(live), max_size=20, unique=True)))
+        if len(live := self.store.live_ids().tolist()):
+            self.store.delete_embeddings(
+                data.draw(st.lists(st.sampled_from(live), max_size=20, unique=True))
+            )
 
     @rule(data=st.data())
     def embed_again(self, data: st.DataObject) -> None:
-        if len(live := self.store.live().tolist()):
-            chosen = data.draw(st.lists(st.sampled_from(live), max_size=5, unique=True))
-            for image in self.store.delete(chosen):
-                self.store.embed(image)
+        if len(live := self.store.live_ids().tolist()):
+            chosen_ids = data.draw(st.lists(st.sampled_from(live), max_size=5, unique=True))
+            for image in self.store.delete_embeddings(chosen_ids):
+                self.store.embed_image(image)
 
     def teardown(self) -> None:
         if hasattr(self, "store"):

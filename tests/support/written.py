@@ -10,9 +10,9 @@ from typing import Any
 
 from PIL import Image, PngImagePlugin, TiffImagePlugin
 
-from support.pictures import picture
+from support.pictures import make_picture
 
-SPACES = {
+XMP_NAMESPACES = {
     "aux": "http://ns.adobe.com/exif/1.0/aux/", "dc": "http://purl.org/dc/elements/1.1/",
     "exif": "http://ns.adobe.com/exif/1.0/", "lr": "http://ns.adobe.com/lightroom/1.0/",
     "photoshop": "http://ns.adobe.com/photoshop/1.0/", "tiff": "http://ns.adobe.com/tiff/1.0/",
@@ -20,10 +20,10 @@ SPACES = {
 }  # fmt: skip
 
 
-def exif(
+def make_exif(
     date: str | None = None,
     offset: str | None = None,
-    place: tuple[float, float] | None = None,
+    coordinates: tuple[float, float] | None = None,
     gps_time: tuple[str, tuple[int, int, int]] | None = None,
     **tags: Any,
 ) -> Image.Exif:
@@ -39,18 +39,18 @@ def exif(
     camera = {0x9003: date, 0x9011: offset, 0xA434: tags.get("lens")}
     block.get_ifd(0x8769).update({tag: value for tag, value in camera.items() if value})
     gps: dict[int, Any] = {}
-    if place:
-        gps |= {1: "NS"[place[0] < 0], 2: (abs(place[0]), 0.0, 0.0)}
-        gps |= {3: "EW"[place[1] < 0], 4: (abs(place[1]), 0.0, 0.0)}
+    if coordinates:
+        gps |= {1: "NS"[coordinates[0] < 0], 2: (abs(coordinates[0]), 0.0, 0.0)}
+        gps |= {3: "EW"[coordinates[1] < 0], 4: (abs(coordinates[1]), 0.0, 0.0)}
     if gps_time:
         gps |= {29: gps_time[0], 7: tuple(float(part) for part in gps_time[1])}
     block.get_ifd(0x8825).update(gps)
     return block
 
 
-def xmp(attributes: str = "", elements: str = "") -> bytes:
+def make_xmp(attributes: str = "", elements: str = "") -> bytes:
     """An XMP packet of one description."""
-    spaces = " ".join(f'xmlns:{prefix}="{space}"' for prefix, space in SPACES.items())
+    spaces = " ".join(f'xmlns:{prefix}="{space}"' for prefix, space in XMP_NAMESPACES.items())
     return (
         '<?xpacket begin="\ufeff" id="W5M0MpCehiHzreSzNTczkc9d"?>\n'
         '<x:xmpmeta xmlns:x="adobe:ns:meta/">'
@@ -60,13 +60,13 @@ def xmp(attributes: str = "", elements: str = "") -> bytes:
     ).encode()
 
 
-def listed(name: str, *values: str, kind: str = "Bag") -> str:
+def make_list_property(name: str, *values: str, kind: str = "Bag") -> str:
     """A property of several values."""
     items = "".join(f"<rdf:li>{value}</rdf:li>" for value in values)
     return f"<{name}><rdf:{kind}>{items}</rdf:{kind}></{name}>"
 
 
-def iptc(**values: str | list[str]) -> bytes:
+def make_iptc(**values: str | list[str]) -> bytes:
     """A block of IPTC's data sets, in UTF-8."""
     numbers = {"title": 5, "keywords": 25, "day": 55, "time": 60, "caption": 120}
     block = b"\x1c\x01\x5a\0\x03\x1b%G"
@@ -77,10 +77,10 @@ def iptc(**values: str | list[str]) -> bytes:
     return block
 
 
-def jpeg(block: bytes = b"", **options: Any) -> bytes:
+def make_jpeg(block: bytes = b"", **options: Any) -> bytes:
     """A JPEG, with a block of IPTC where Photoshop puts it."""
     buffer = io.BytesIO()
-    picture().save(buffer, "JPEG", **options)
+    make_picture().save(buffer, "JPEG", **options)
     data = buffer.getvalue()
     if not block:
         return data
@@ -91,10 +91,10 @@ def jpeg(block: bytes = b"", **options: Any) -> bytes:
     return data[:2] + b"\xff\xed" + struct.pack(">H", len(segment) + 2) + segment + data[2:]
 
 
-def late_png(exif_block: bytes, packet: bytes) -> bytes:
+def make_late_metadata_png(exif_block: bytes, packet: bytes) -> bytes:
     """A PNG whose metadata come behind its pixels."""
     buffer = io.BytesIO()
-    picture().save(buffer, "PNG")
+    make_picture().save(buffer, "PNG")
     data = buffer.getvalue()
     text = b"XML:com.adobe.xmp\0\0\0\0\0" + packet
 
@@ -105,7 +105,7 @@ def late_png(exif_block: bytes, packet: bytes) -> bytes:
     return data[:-12] + chunk(b"eXIf", exif_block) + chunk(b"iTXt", text) + data[-12:]
 
 
-def save(file: Path, kind: str, block: Image.Exif, packet: bytes) -> Path:
+def save_with_metadata(file: Path, kind: str, block: Image.Exif, packet: bytes) -> Path:
     """Save a picture of a format with EXIF and XMP."""
     options: dict[str, Any] = {"exif": block, "xmp": packet}
     if kind == "PNG":
@@ -116,11 +116,11 @@ def save(file: Path, kind: str, block: Image.Exif, packet: bytes) -> Path:
         tags = TiffImagePlugin.ImageFileDirectory_v2()
         tags[700] = packet
         tags.tagtype[700] = 1
-        tags[33723] = iptc(caption="of the desk")
+        tags[33723] = make_iptc(caption="of the desk")
         tags.tagtype[33723] = 7
         options = {"exif": block, "tiffinfo": tags}
         for tag, value in block.items():
             tags[tag] = value
         options.pop("exif")
-    picture().save(file, kind, **options)
+    make_picture().save(file, kind, **options)
     return file

@@ -12,8 +12,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from searchapp.errors import QueryError
-from searchapp.server.client import _fields
-from searchapp.server.request_models import PLACE, RATING, SearchRequest, options_of
+from searchapp.server.client import _build_search_fields
+from searchapp.server.request_models import PLACE_PATTERN, RATING, SearchRequest, to_search_options
 from searchapp.types import (
     Circle,
     DateBound,
@@ -40,8 +40,8 @@ def test_a_filter_of_texts_equals_one_of_values(kind: type[Filter]) -> None:
     assert options == typed and hash(options) == hash(typed)
     assert pickle.loads(pickle.dumps(options)) == options
     assert {name: str(getattr(options, name)) for name in TEXTS} == TEXTS
-    assert options.filter == Filter(**TEXTS)  # type: ignore[arg-type]
-    assert options.asks and not kind().asks
+    assert options.base_filter == Filter(**TEXTS)  # type: ignore[arg-type]
+    assert options.has_conditions and not kind().has_conditions
     assert asdict(kind())["near"] is None
 
 
@@ -110,7 +110,7 @@ def test_a_place_survives_its_text(latitude: float, longitude: float, km: float)
     """Without an exponent, which the HTTP API does not take."""
     place = Circle(latitude, longitude, km)
     assert Circle.parse(str(place)) == place
-    assert re.fullmatch(PLACE, str(place))
+    assert re.fullmatch(PLACE_PATTERN, str(place))
 
 
 def test_a_place_in_any_case_with_or_without_its_unit() -> None:
@@ -120,7 +120,7 @@ def test_a_place_in_any_case_with_or_without_its_unit() -> None:
 
 def test_the_resident_process_is_sent_texts_and_reads_the_same_values() -> None:
     options = SearchOptions(**TEXTS, keyword=("sea",), count=3)  # type: ignore[arg-type]
-    sent = json.loads(json.dumps(_fields([Term(Query("red"))], options)))
+    sent = json.loads(json.dumps(_build_search_fields([Term(Query("red"))], options)))
     assert {name: sent[name] for name in TEXTS} == TEXTS
-    read = options_of(SearchRequest.model_validate(sent))
-    assert read.filter == options.filter
+    read = to_search_options(SearchRequest.model_validate(sent))
+    assert read.base_filter == options.base_filter

@@ -14,12 +14,12 @@ from pathlib import Path
 import numpy as np
 import pytest
 from click.testing import Result
-from support.library import Engines, Run, in_library, index
-from support.pictures import draw
+from support.library import FakeEngines, RunCommand, index_folder, library_environment
+from support.pictures import save_picture
 
 from searchapp.errors import FolderError, LibraryError
 from searchapp.library import Library
-from searchapp.types import IndexOptions, Kept, Pruned, Query, RunSummary
+from searchapp.types import IndexOptions, PruneResult, Query, RunSummary, VanishedFilesKept
 
 MANY = 60
 
@@ -31,7 +31,9 @@ def many(tmp_path: Path) -> Path:
     for number in range(MANY):
         place = folder / "abc"[number % 3]
         place.mkdir(parents=True, exist_ok=True)
-        draw(place / f"{number:02}.png", (number * 4, 255 - number * 4, (number * 37) % 256))
+        save_picture(
+            place / f"{number:02}.png", (number * 4, 255 - number * 4, (number * 37) % 256)
+        )
     return folder
 
 
@@ -43,64 +45,64 @@ def catalog_of(library: Library) -> sqlite3.Connection:
 
 
 def test_many_lost_files_are_kept(
-    opened: Library, many: Path, model: Path, fake_engines: Engines
+    opened: Library, many: Path, model: Path, fake_engines: FakeEngines
 ) -> None:
     """A third of the files gone may be a drive; what returns costs no embedding."""
-    index(opened, many, model)
+    index_folder(opened, many, model)
     (many / "a").rename(many.with_name("away"))
     events = list(opened.index([many], IndexOptions(str(model))))
-    assert Kept(str(many), 20, MANY) in events
-    assert index(opened, many, model) == RunSummary(unchanged=40, kept=20)
+    assert VanishedFilesKept(str(many), 20, MANY) in events
+    assert index_folder(opened, many, model) == RunSummary(unchanged=40, kept=20)
     assert opened.info().files == MANY
     assert len(opened.search(Query("red"))) > 0
     many.with_name("away").rename(many / "a")
-    assert index(opened, many, model) == RunSummary(unchanged=MANY)
-    assert fake_engines.embedded == MANY
+    assert index_folder(opened, many, model) == RunSummary(unchanged=MANY)
+    assert fake_engines.embedded_count == MANY
 
 
 def test_few_lost_files_are_forgotten(opened: Library, many: Path, model: Path) -> None:
     """A person deletes a picture now and then, and a small folder."""
-    index(opened, many, model)
+    index_folder(opened, many, model)
     for number in range(0, 30, 3):
         (many / "a" / f"{number:02}.png").unlink()
-    assert index(opened, many, model) == RunSummary(unchanged=50, removed=10)
+    assert index_folder(opened, many, model) == RunSummary(unchanged=50, removed=10)
 
 
 def test_what_is_excluded_is_not_lost(opened: Library, many: Path, model: Path) -> None:
     """Files that a rule leaves out now are forgotten without a question, however many."""
-    index(opened, many, model)
+    index_folder(opened, many, model)
     (many / ".searchappignore").write_text("a/\nb/\n")
-    assert index(opened, many, model) == RunSummary(unchanged=20, removed=40)
+    assert index_folder(opened, many, model) == RunSummary(unchanged=20, removed=40)
     (many / ".searchappignore").unlink()
-    assert index(opened, many, model) == RunSummary(unchanged=20, added=40)
+    assert index_folder(opened, many, model) == RunSummary(unchanged=20, added=40)
 
 
 def test_what_has_moved_is_not_lost(opened: Library, many: Path, model: Path) -> None:
     """A folder by another name is found again by its contents."""
-    index(opened, many, model)
+    index_folder(opened, many, model)
     (many / "a").rename(many / "another")
-    assert index(opened, many, model) == RunSummary(unchanged=40, moved=20)
+    assert index_folder(opened, many, model) == RunSummary(unchanged=40, moved=20)
 
 
 def test_prune_forgets_however_many(
-    opened: Library, many: Path, model: Path, fake_engines: Engines
+    opened: Library, many: Path, model: Path, fake_engines: FakeEngines
 ) -> None:
     """A root that is gone, too; what comes back is read, and not embedded again."""
-    index(opened, many, model)
+    index_folder(opened, many, model)
     shutil.rmtree(many / "a")
-    assert index(opened, many, model, prune=True) == RunSummary(unchanged=40, removed=20)
+    assert index_folder(opened, many, model, prune=True) == RunSummary(unchanged=40, removed=20)
     many.rename(many.with_name("away"))
     with pytest.raises(FolderError, match="no such folder"):
-        index(opened, many, model)
-    assert index(opened, many, model, prune=True) == RunSummary(removed=40)
+        index_folder(opened, many, model)
+    assert index_folder(opened, many, model, prune=True) == RunSummary(removed=40)
     with pytest.raises(FolderError, match="nothing known below it"):
-        index(opened, many / "typo", model, prune=True)
+        index_folder(opened, many / "typo", model, prune=True)
     many.with_name("away").rename(many)
-    assert index(opened, many, model) == RunSummary(added=40)
-    assert fake_engines.embedded == MANY
+    assert index_folder(opened, many, model) == RunSummary(added=40)
+    assert fake_engines.embedded_count == MANY
 
 
-def test_a_person_is_asked(many: Path, model: Path, run: Run, tmp_path: Path) -> None:
+def test_a_person_is_asked(many: Path, model: Path, run: RunCommand, tmp_path: Path) -> None:
     """Only one at a terminal; without, the files are kept, and the way out is told."""
     run("index", many, "--model", model)
     shutil.rmtree(many / "a")
@@ -111,7 +113,7 @@ def test_a_person_is_asked(many: Path, model: Path, run: Run, tmp_path: Path) ->
         terminal, theirs = pty.openpty()
         asked = subprocess.Popen(
             [sys.executable, "-m", "searchapp", "index", many],
-            env=os.environ | in_library(tmp_path), stdin=theirs, stdout=theirs, stderr=theirs,
+            env=os.environ | library_environment(tmp_path), stdin=theirs, stdout=theirs, stderr=theirs,
         )  # fmt: skip
         os.close(theirs)
         said = b""
@@ -131,15 +133,15 @@ def test_a_person_is_asked(many: Path, model: Path, run: Run, tmp_path: Path) ->
 
 
 def test_prune_removes_what_no_file_holds(
-    opened: Library, many: Path, model: Path, fake_engines: Engines
+    opened: Library, many: Path, model: Path, fake_engines: FakeEngines
 ) -> None:
     """With embeddings and thumbnails, from the index as well; a rehearsal changes nothing."""
-    index(opened, many, model)
-    assert opened.prune() == Pruned()
+    index_folder(opened, many, model)
+    assert opened.prune() == PruneResult()
     (many / "a" / "00.png").unlink()
     (many / "b" / "01.png").unlink()
-    assert opened.prune() == Pruned()  # index has not looked yet
-    index(opened, many, model)
+    assert opened.prune() == PruneResult()  # index has not looked yet
+    index_folder(opened, many, model)
     (lost,) = (
         catalog_of(opened)
         .execute("select sha256 from images where id not in (select image_id from files) limit 1")
@@ -148,7 +150,7 @@ def test_prune_removes_what_no_file_holds(
     thumbnail = opened.folder / "thumbnails" / lost[:2] / f"{lost}-320.webp"
     thumbnail.parent.mkdir(parents=True)
     thumbnail.touch()
-    expected = Pruned(images=2, embeddings=2, thumbnails=1)
+    expected = PruneResult(images=2, embeddings=2, thumbnails=1)
     assert opened.prune(dry=True) == expected
     assert opened.info().collections[0].images == MANY and thumbnail.exists()
     assert opened.prune() == expected
@@ -158,9 +160,11 @@ def test_prune_removes_what_no_file_holds(
     assert list(opened.check(files=None)) == []
 
 
-def test_prune_missing_looks_itself(opened: Library, many: Path, model: Path, run: Run) -> None:
+def test_prune_missing_looks_itself(
+    opened: Library, many: Path, model: Path, run: RunCommand
+) -> None:
     """A folder that was deleted, and is not to be indexed any more."""
-    index(opened, many, model)
+    index_folder(opened, many, model)
     shutil.rmtree(many / "a")
     assert "20 files that are gone, 20 images" in run("prune", "--missing", "--dry-run").stderr
     assert opened.info().files == MANY
@@ -238,12 +242,12 @@ def test_what_is_wrong_is_found_and_mended(
     tmp_path: Path,
     many: Path,
     model: Path,
-    fake_engines: Engines,
+    fake_engines: FakeEngines,
 ) -> None:
     """Each is told, mended, and gone; what was lost is embedded again by the next run."""
     folder = tmp_path / "library"
     with Library.open(folder, create=True, start=fake_engines) as library:
-        index(library, many, model)
+        index_folder(library, many, model)
         assert list(library.check(files=None)) == []
         before = library.search(Query("red"))
         spoil(library)
@@ -254,15 +258,15 @@ def test_what_is_wrong_is_found_and_mended(
         mended = list(library.check(repair=True))
         assert mended and all(fault.mended for fault in mended)
         assert list(library.check(files=None)) == []
-        index(library, many, model)
-        assert fake_engines.embedded == MANY + lost
+        index_folder(library, many, model)
+        assert fake_engines.embedded_count == MANY + lost
         assert library.info().collections[0].images == MANY
         assert [hit.path for hit in library.search(Query("red"))] == [hit.path for hit in before]
 
 
-def test_a_rotten_file_is_found(opened: Library, many: Path, model: Path, run: Run) -> None:
+def test_a_rotten_file_is_found(opened: Library, many: Path, model: Path, run: RunCommand) -> None:
     """Other bytes at the same size and time; the next run reads the file again."""
-    index(opened, many, model)
+    index_folder(opened, many, model)
     file, other = many / "a" / "00.png", many / "a" / "03.png"
     state, data = file.stat(), bytearray(file.read_bytes())
     data[-1] ^= 1  # beyond what a decoder looks at
@@ -273,17 +277,19 @@ def test_a_rotten_file_is_found(opened: Library, many: Path, model: Path, run: R
     assert f"{file}: other bytes than when it was indexed" in done.stdout
     assert str(other) not in done.stdout
     assert run("check", "--all-files", "--repair").exit_code == 0
-    assert index(opened, many, model).unchanged == MANY - 1
+    assert index_folder(opened, many, model).unchanged == MANY - 1
     assert run("check", "--all-files").exit_code == 0
 
 
-def test_a_damaged_catalogue_is_told(tmp_path: Path, many: Path, model: Path, run: Run) -> None:
+def test_a_damaged_catalogue_is_told(
+    tmp_path: Path, many: Path, model: Path, run: RunCommand
+) -> None:
     """It cannot be mended; the way out is a backup, which works."""
     run("index", many, "--model", model)
     backup = tmp_path / "backup.db"
     assert run("backup", backup).exit_code == 0
     assert "is there already" in str(run("backup", backup).exception)
-    catalog = Path(in_library(tmp_path)["SEARCHAPP_LIBRARY"]) / "catalog.db"
+    catalog = Path(library_environment(tmp_path)["SEARCHAPP_LIBRARY"]) / "catalog.db"
     data = bytearray(catalog.read_bytes())
     for page in range(8, len(data) // 4096):
         data[page * 4096 : page * 4096 + 64] = b"\xff" * 64
@@ -304,10 +310,10 @@ def test_a_damaged_catalogue_is_told(tmp_path: Path, many: Path, model: Path, ru
 
 @pytest.mark.parametrize("suffix", [".npy", ".json", ".parquet"])
 def test_there_and_back(
-    suffix: str, opened: Library, many: Path, model: Path, fake_engines: Engines, tmp_path: Path
+    suffix: str, opened: Library, many: Path, model: Path, fake_engines: FakeEngines, tmp_path: Path
 ) -> None:
     """The other library finds the same with the same scores, and nothing is embedded again."""
-    index(opened, many, model)
+    index_folder(opened, many, model)
     file = tmp_path / f"pictures{suffix}"
     assert opened.export(file) == MANY
     with Library.open(tmp_path / "other", create=True, start=fake_engines) as other:
@@ -316,8 +322,8 @@ def test_there_and_back(
         assert other.load(file).images == 0
         assert other.search(Query("red")) == opened.search(Query("red"))
         assert list(other.check(files=None)) == []
-        assert index(other, many, model) == RunSummary(unchanged=MANY)
-    assert fake_engines.embedded == MANY
+        assert index_folder(other, many, model) == RunSummary(unchanged=MANY)
+    assert fake_engines.embedded_count == MANY
 
 
 def test_names_that_are_no_text_go_there_and_back(
@@ -325,7 +331,7 @@ def test_names_that_are_no_text_go_there_and_back(
 ) -> None:
     """In JSON; Parquet cannot hold them, which is said."""
     (photos / "red.jpg").rename(photos / os.fsdecode(b"\xff.jpg"))
-    index(opened, photos, model)
+    index_folder(opened, photos, model)
     opened.export(tmp_path / "x.json")
     assert opened.load(tmp_path / "x.json").files == 3
     with pytest.raises(LibraryError, match=r"no UTF-8, as one here is; \.npy and \.json do"):
@@ -334,23 +340,23 @@ def test_names_that_are_no_text_go_there_and_back(
 
 
 def test_import_elsewhere_knows_by_content(
-    opened: Library, many: Path, model: Path, fake_engines: Engines, tmp_path: Path
+    opened: Library, many: Path, model: Path, fake_engines: FakeEngines, tmp_path: Path
 ) -> None:
     """Pictures that lie elsewhere on the other machine cost reading, not embedding."""
-    index(opened, many, model)
+    index_folder(opened, many, model)
     opened.export(tmp_path / "pictures.npy")
     elsewhere = many.rename(tmp_path / "elsewhere")
     with Library.open(tmp_path / "other", create=True, start=fake_engines) as other:
         assert other.load(tmp_path / "pictures.npy").files == 0
-        assert index(other, elsewhere, model) == RunSummary(added=MANY)
-    assert fake_engines.embedded == MANY
+        assert index_folder(other, elsewhere, model) == RunSummary(added=MANY)
+    assert fake_engines.embedded_count == MANY
 
 
 def test_what_is_exported_is_plain(
     opened: Library, many: Path, model: Path, tmp_path: Path
 ) -> None:
     """NumPy and any JSON reader see vectors of length one, and their files."""
-    index(opened, many, model)
+    index_folder(opened, many, model)
     opened.export(tmp_path / "pictures.npy")
     vectors = np.load(tmp_path / "pictures.npy").astype(np.float32)
     document = json.loads((tmp_path / "pictures.json").read_text())
@@ -383,8 +389,8 @@ def test_import_names_the_value_that_is_none(
 ) -> None:  # fmt: skip
     """In whatever form it comes: the file and the row are told, and nothing is written at all."""
     pa, parquet = pytest.importorskip("pyarrow"), pytest.importorskip("pyarrow.parquet")
-    monkeypatch.setattr("searchapp.upkeep.exchange.AT_ONCE", 2)
-    index(opened, many, model)
+    monkeypatch.setattr("searchapp.upkeep.exchange.BATCH_ROWS", 2)
+    index_folder(opened, many, model)
     opened.export(bad := tmp_path / f"bad{suffix}")
     if suffix == ".parquet":
         table = parquet.read_table(bad)
@@ -416,10 +422,10 @@ def test_import_names_the_value_that_is_none(
 
 
 def test_an_import_takes_what_other_programs_leave_out(
-    opened: Library, many: Path, model: Path, tmp_path: Path, fake_engines: Engines
+    opened: Library, many: Path, model: Path, tmp_path: Path, fake_engines: FakeEngines
 ) -> None:
     """Zone Z, a whole number as a latitude, no rating as 0, files of another system."""
-    index(opened, many, model)
+    index_folder(opened, many, model)
     opened.export(tmp_path / "x.json")
     document = json.loads((tmp_path / "x.json").read_text())
     document["images"][0] |= {
@@ -438,10 +444,10 @@ def test_an_import_takes_what_other_programs_leave_out(
 
 
 def test_import_refuses_what_cannot_be(
-    opened: Library, many: Path, model: Path, tmp_path: Path, run: Run
+    opened: Library, many: Path, model: Path, tmp_path: Path, run: RunCommand
 ) -> None:
     """Other files, wrong vectors, pickles, and trust in a model's code."""
-    index(opened, many, model)
+    index_folder(opened, many, model)
     good = tmp_path / "good.json"
     opened.export(good)
     document = json.loads(good.read_text())

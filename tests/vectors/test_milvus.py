@@ -12,53 +12,53 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import initialize, invariant, rule
-from support.filters import CONDITIONS, DATES, fill
-from support.vectors import DIMENSIONS, SMALL, Changes, Store
+from support.filters import DATE_STRATEGY, WHERE_CONDITIONS, make_varied_catalog
+from support.vectors import DIMENSIONS, SMALL_POLICY, CatalogChanges, FilledCatalog
 
 from searchapp.catalog import Catalog
-from searchapp.catalog.filters.fields import FIELDS
-from searchapp.errors import VectorsError
-from searchapp.search.ranking import ranked
-from searchapp.types import Filter, PictureInfo, Uploading
-from searchapp.vectors import Searched, Selection, VectorIndex
-from searchapp.vectors.address import parse
+from searchapp.catalog.filters.fields import FILTER_FIELDS
+from searchapp.errors import VectorStoreError
+from searchapp.search.ranking import iter_ranked_pages
+from searchapp.types import Filter, MilvusUploading, PictureInfo
+from searchapp.vectors import SearchIndex, Selection, VectorIndex
+from searchapp.vectors.address import parse_address
 from searchapp.vectors.indexes import Indexes
 from searchapp.vectors.milvus_store import searcher
-from searchapp.vectors.milvus_store.connection import Lost
-from searchapp.vectors.milvus_store.id_diff import LISTED, compare
-from searchapp.vectors.milvus_store.searcher import MilvusIndex, written
-from searchapp.vectors.milvus_store.store import Milvus
+from searchapp.vectors.milvus_store.connection import CollectionMissingError
+from searchapp.vectors.milvus_store.id_diff import MAX_LISTED_IDS, compare_ids
+from searchapp.vectors.milvus_store.searcher import MilvusIndex, format_expression
+from searchapp.vectors.milvus_store.store import MilvusConnection
 
 
-class InMilvus(Store):
+class InMilvus(FilledCatalog):
     """A catalogue with one collection, whose vectors are wanted in a file of Milvus Lite."""
 
     def __init__(self, folder: Path, options: str = "", file: Path | None = None) -> None:
         super().__init__(folder)
         self.url = f"milvus:{file or folder / 'vectors.db'}{options}"
-        self.indexes = Indexes(folder, self.catalog, SMALL)
+        self.indexes = Indexes(folder, self.catalog, SMALL_POLICY)
         self.want(self.url)
 
     def want(self, vectors: str) -> None:
-        self.indexes.want(self.collection, parse(vectors))
+        self.indexes.set_requested_address(self.collection, parse_address(vectors))
 
-    def sync(self, full: bool = False) -> list[Uploading]:
+    def sync(self, full: bool = False) -> list[MilvusUploading]:
         return [
             event
-            for event in self.indexes.save(self.collection, full=full)
-            if isinstance(event, Uploading)
+            for event in self.indexes.save_index(self.collection, compare_all=full)
+            if isinstance(event, MilvusUploading)
         ]
 
     @property
-    def index(self) -> Searched:
-        return self.indexes.current(self.collection)
+    def index(self) -> SearchIndex:
+        return self.indexes.open_index(self.collection)
 
     def held(self) -> list[int]:
         """Return the ids that Milvus itself says it has."""
-        store = self.catalog.stores(self.collection).current()
+        store = self.catalog.get_vector_stores(self.collection).find_current()
         assert store is not None
-        milvus = self.indexes._remotes.reach(parse(self.url))  # type: ignore[arg-type]
-        return milvus.ids(store.name, 0, 10_000).tolist()
+        milvus = self.indexes._milvus.get_connection(parse_address(self.url))  # type: ignore[arg-type]
+        return milvus.list_ids(store.name, 0, 10_000).tolist()
 
     def close(self) -> None:
         self.indexes.close()
@@ -82,21 +82,21 @@ def make(tmp_path: Path) -> Iterator[Callable[..., InMilvus]]:
 def same_as_brute_force(store: InMilvus) -> None:
     query = np.random.default_rng(9).normal(size=DIMENSIONS).astype(np.float32)
     query /= np.linalg.norm(query)
-    live = store.live()
+    live = store.live_ids()
     assert len(store.index) == len(live)
     for among in (None, live[::3]):
         for few in (0, 2000):
-            with mock.patch.object(searcher, "FEW", few):
+            with mock.patch.object(searcher, "MAX_EXACT_COMPARISONS", few):
                 found = store.index.search(query, 10, among)
-            assert [id for id, _ in found] == store.exact(query, live if among is None else among)[
-                :10
-            ]
+            assert [id for id, _ in found] == store.rank_exactly(
+                query, live if among is None else among
+            )[:10]
 
 
 def test_nobody_else_pays_for_what_milvus_is_asked_with(make: Callable[..., InMilvus]) -> None:
     """Cameras, lenses and formats are indexed when a collection is first kept in Milvus."""
     store = make()
-    store.add(3)
+    store.add_images(3)
 
     def indexed() -> set[str]:
         return {index.name for index in store.catalog._db["images"].indexes}
@@ -108,7 +108,7 @@ def test_nobody_else_pays_for_what_milvus_is_asked_with(make: Callable[..., InMi
     assert "COVERING INDEX images_lens" in str(plan.fetchall())
 
 
-class Machine(Changes):
+class Machine(CatalogChanges):
     """These, syncs, crashes in them, and reopenings, in any order."""
 
     store: InMilvus
@@ -120,8 +120,10 @@ class Machine(Changes):
     @rule()
     def sync(self) -> None:
         self.store.sync()
-        assert self.store.embedded.saved().extent == self.store.embedded.extent()
-        assert self.store.held() == self.store.live().tolist()
+        assert (
+            self.store.embeddings.read_saved_index().extent == self.store.embeddings.read_extent()
+        )
+        assert self.store.held() == self.store.live_ids().tolist()
 
     @rule(after=st.integers(0, 3))
     def crash_in_sync(self, after: int) -> None:
@@ -133,9 +135,9 @@ class Machine(Changes):
                 raise KeyboardInterrupt
 
         with (
-            mock.patch("searchapp.vectors.milvus_store.sync.PAGE", 3),
-            mock.patch("searchapp.catalog.embeddings.TOLD", 4),
-            mock.patch.object(self.store.indexes._remotes, "_tick", tick),
+            mock.patch("searchapp.vectors.milvus_store.sync.REQUEST_ROWS", 3),
+            mock.patch("searchapp.catalog.embeddings.FIELDS_PAGE_ROWS", 4),
+            mock.patch.object(self.store.indexes._milvus, "_tick", tick),
             pytest.raises(KeyboardInterrupt),
         ):
             self.store.sync()
@@ -145,8 +147,8 @@ class Machine(Changes):
     def reopen(self) -> None:
         url = self.store.url
         self.store.close()
-        self.store.catalog = Catalog.open(self.store.file)
-        self.store.indexes = Indexes(self.store.folder, self.store.catalog, SMALL)
+        self.store.catalog = Catalog.open(self.store.catalog_file)
+        self.store.indexes = Indexes(self.store.folder, self.store.catalog, SMALL_POLICY)
         self.store.want(url)
 
     @invariant()
@@ -180,10 +182,10 @@ def test_comparing_finds_every_difference(
         return held[(held > first) & (held <= last)]
 
     with (
-        mock.patch("searchapp.vectors.milvus_store.id_diff.SPAN", 16),
-        mock.patch("searchapp.vectors.milvus_store.id_diff.LISTED", 3),
+        mock.patch("searchapp.vectors.milvus_store.id_diff.MAX_COUNTED_IDS", 16),
+        mock.patch("searchapp.vectors.milvus_store.id_diff.MAX_LISTED_IDS", 3),
     ):
-        more, fewer = compare(
+        more, fewer = compare_ids(
             np.array(sorted(live), dtype=np.int64),
             lambda first, last: len(within(first, last)),
             within,
@@ -207,23 +209,23 @@ def test_equal_ranges_are_counted_and_not_listed() -> None:
         listed.append(last - first)
         return np.arange(first + 1, last + 1)
 
-    more, fewer = compare(np.delete(live, 500), count, ids, 1_000_000, 1_000_000)
+    more, fewer = compare_ids(np.delete(live, 500), count, ids, 1_000_000, 1_000_000)
     assert (more.tolist(), fewer.tolist()) == ([501], [])
     assert len(counted) < 20
     assert len(listed) == 1
-    assert listed[0] <= LISTED
+    assert listed[0] <= MAX_LISTED_IDS
 
 
 def test_nothing_is_sent_when_nothing_changed(make: Callable[..., InMilvus]) -> None:
     """One count tells; no id is listed."""
     store = make()
-    store.add(50)
-    assert store.sync()[-1] == Uploading(50, 50, str(store.folder / "vectors.db"))
+    store.add_images(50)
+    assert store.sync()[-1] == MilvusUploading(50, 50, str(store.folder / "vectors.db"))
     refuse = mock.Mock(side_effect=AssertionError)
-    with mock.patch.multiple(Milvus, put=refuse, remove=refuse, ids=refuse, flush=refuse):
+    with mock.patch.multiple(MilvusConnection, put=refuse, remove=refuse, ids=refuse, flush=refuse):
         assert store.sync() == []
-    store.add(3)
-    with mock.patch.multiple(Milvus, remove=refuse, ids=refuse):
+    store.add_images(3)
+    with mock.patch.multiple(MilvusConnection, remove=refuse, ids=refuse):
         assert store.sync()[-1].total == 3
     same_as_brute_force(store)
 
@@ -231,13 +233,15 @@ def test_nothing_is_sent_when_nothing_changed(make: Callable[..., InMilvus]) -> 
 def test_a_killed_sync_goes_on(make: Callable[..., InMilvus]) -> None:
     """What was sent is not sent again."""
     store = make()
-    store.add(50)
-    with mock.patch("searchapp.catalog.embeddings.TOLD", 10):
-        for event in store.indexes.save(store.collection):
-            assert isinstance(event, Uploading)
+    store.add_images(50)
+    with mock.patch("searchapp.catalog.embeddings.FIELDS_PAGE_ROWS", 10):
+        for event in store.indexes.save_index(store.collection):
+            assert isinstance(event, MilvusUploading)
             if event.done == 30:
                 break
-    assert store.catalog.stores(store.collection).current() is None  # it answers when complete
+    assert (
+        store.catalog.get_vector_stores(store.collection).find_current() is None
+    )  # it answers when complete
     same_as_brute_force(store)
     assert [event.total for event in store.sync()] == [20]
     assert isinstance(store.index, MilvusIndex)
@@ -247,32 +251,34 @@ def test_a_killed_sync_goes_on(make: Callable[..., InMilvus]) -> None:
 def test_what_changes_after_a_sync_is_found_at_once(make: Callable[..., InMilvus]) -> None:
     """A reader, who sends nothing, finds what is new and not what is gone."""
     store = make()
-    store.add(50)
+    store.add_images(50)
     store.sync()
-    store.add(10)
-    store.delete(store.live()[5:25].tolist())
+    store.add_images(10)
+    store.delete_embeddings(store.live_ids()[5:25].tolist())
     refuse = mock.Mock(side_effect=AssertionError)
-    with mock.patch.multiple(Milvus, put=refuse, remove=refuse):
+    with mock.patch.multiple(MilvusConnection, put=refuse, remove=refuse):
         same_as_brute_force(store)
     store.sync()
-    assert store.held() == store.live().tolist()
+    assert store.held() == store.live_ids().tolist()
     same_as_brute_force(store)
 
 
 def test_what_is_lost_there_is_sent_again(make: Callable[..., InMilvus]) -> None:
     """A lost collection costs an upload; so do lost rows, wherever they were."""
     store = make()
-    store.add(40)
+    store.add_images(40)
     store.sync()
-    known = store.catalog.stores(store.collection).current()
+    known = store.catalog.get_vector_stores(store.collection).find_current()
     assert known is not None
-    milvus = store.indexes._remotes.reach(parse(store.url))  # type: ignore[arg-type]
-    milvus.remove(known.name, [3, 17])
-    assert "38 vectors are there, and 40 should be" in str(store.indexes.misheld(store.collection))
+    milvus = store.indexes._milvus.get_connection(parse_address(store.url))  # type: ignore[arg-type]
+    milvus.delete_rows(known.name, [3, 17])
+    assert "38 vectors are there, and 40 should be" in str(
+        store.indexes.find_mismatch(store.collection)
+    )
     assert [event.total for event in store.sync()] == [2]
     same_as_brute_force(store)
-    milvus.drop(known.name)
-    with pytest.raises(Lost, match="sends it again, and embeds nothing"):
+    milvus.drop_collection(known.name)
+    with pytest.raises(CollectionMissingError, match="sends it again, and embeds nothing"):
         store.index.search(np.eye(DIMENSIONS, dtype=np.float32)[0], 3)
     assert [event.total for event in store.sync()] == [40]
     same_as_brute_force(store)
@@ -283,21 +289,21 @@ def test_one_lost_and_one_too_many_are_found_when_asked_for(
 ) -> None:
     """Where counts are equal, only the ids tell: check lists them, and its repair sends them."""
     store = make()
-    store.add(40)
-    store.delete([11])
+    store.add_images(40)
+    store.delete_embeddings([11])
     store.sync()
-    known = store.catalog.stores(store.collection).current()
+    known = store.catalog.get_vector_stores(store.collection).find_current()
     assert known is not None
-    milvus = store.indexes._remotes.reach(parse(store.url))  # type: ignore[arg-type]
-    ((row,),) = store.embedded.told([5])
-    milvus.put(known.name, [{**row, "id": 11, "vector": np.eye(DIMENSIONS, dtype="f4")[0]}])
-    milvus.remove(known.name, [5])
-    assert store.indexes.misheld(store.collection) == (
+    milvus = store.indexes._milvus.get_connection(parse_address(store.url))  # type: ignore[arg-type]
+    ((row,),) = store.embeddings.read_rows([5])
+    milvus.write_rows(known.name, [{**row, "id": 11, "vector": np.eye(DIMENSIONS, dtype="f4")[0]}])
+    milvus.delete_rows(known.name, [5])
+    assert store.indexes.find_mismatch(store.collection) == (
         "others are there than those that are embedded"
     )
     store.sync(full=True)
-    assert store.indexes.misheld(store.collection) is None
-    assert store.held() == store.live().tolist()
+    assert store.indexes.find_mismatch(store.collection) is None
+    assert store.held() == store.live_ids().tolist()
 
 
 def test_two_libraries_share_a_file(make: Callable[..., InMilvus], tmp_path: Path) -> None:
@@ -306,9 +312,9 @@ def test_two_libraries_share_a_file(make: Callable[..., InMilvus], tmp_path: Pat
     other = make(name="other", file=tmp_path / "shared.db")
     other.rng = np.random.default_rng(5)
     for store in (one, other):
-        store.add(30)
+        store.add_images(30)
         store.sync()
-    one.delete([7])
+    one.delete_embeddings([7])
     one.sync()
     for store in (one, other):
         same_as_brute_force(store)
@@ -320,16 +326,16 @@ def test_a_restored_backup_leaves_the_others_collection_alone(
 ) -> None:
     """It makes one of its own, of another name."""
     store = make()
-    store.add(20)
+    store.add_images(20)
     store.sync()
     (tmp_path / "restored").mkdir()
-    store.catalog.upkeep().copy(tmp_path / "restored/catalog.db")
+    store.catalog.get_maintenance().copy_to_file(tmp_path / "restored/catalog.db")
     catalog = Catalog.open(tmp_path / "restored/catalog.db")
     catalog._db.execute("delete from embeddings where id < 5")
     indexes = Indexes(tmp_path / "restored", catalog)
-    (collection,) = catalog.collections()
-    list(indexes.save(collection))
-    assert len(indexes.current(collection)) == 16
+    (collection,) = catalog.list_collections()
+    list(indexes.save_index(collection))
+    assert len(indexes.open_index(collection)) == 16
     indexes.close()
     catalog.close()
     assert len(store.held()) == 20
@@ -339,15 +345,15 @@ def test_a_restored_backup_leaves_the_others_collection_alone(
 def test_every_kind_of_index_finds_enough(make: Callable[..., InMilvus], options: str) -> None:
     """The bar is that of FAISS: nine of ten; and scores are those of the stored vectors."""
     store = make(options)
-    store.add(600)
+    store.add_images(600)
     store.sync()
     queries = np.random.default_rng(4).normal(size=(20, DIMENSIONS)).astype(np.float32)
     queries /= np.linalg.norm(queries, axis=1, keepdims=True)
-    live, hits = store.live(), 0
+    live, hits = store.live_ids(), 0
     for query in queries:
         found = store.index.search(query, 10)
-        hits += len({id for id, _ in found} & set(store.exact(query, live)[:10]))
-        ((ids, blobs),) = store.catalog.vectors([found[0][0]])
+        hits += len({id for id, _ in found} & set(store.rank_exactly(query, live)[:10]))
+        ((ids, blobs),) = store.catalog.read_vectors([found[0][0]])
         assert ids == [found[0][0]]
         cosine = np.frombuffer(blobs[0], "<f2").astype(np.float32) @ query
         assert found[0][1] == pytest.approx(float(cosine), abs=2e-3)
@@ -357,19 +363,19 @@ def test_every_kind_of_index_finds_enough(make: Callable[..., InMilvus], options
 def test_an_index_is_made_otherwise_when_it_is_wanted_so(make: Callable[..., InMilvus]) -> None:
     """The new one answers when it is complete, and the old one is dropped; ef is no reason to."""
     store = make("?index=HNSW&M=8")
-    store.add(20)
+    store.add_images(20)
     store.sync()
-    before = store.catalog.stores(store.collection).current()
+    before = store.catalog.get_vector_stores(store.collection).find_current()
     store.want(f"{store.url}&ef=99")
     assert store.sync() == []
     assert store.index.address.asked_with(1) == {"ef": 99}  # type: ignore[attr-defined]
     store.want(store.url.replace("M=8", "M=16"))
     assert [event.total for event in store.sync()] == [20]
-    after = store.catalog.stores(store.collection).current()
+    after = store.catalog.get_vector_stores(store.collection).find_current()
     assert before != after
-    milvus = store.indexes._remotes.reach(parse(store.url))  # type: ignore[arg-type]
+    milvus = store.indexes._milvus.get_connection(parse_address(store.url))  # type: ignore[arg-type]
     assert before is not None
-    assert not milvus.has(before.name)
+    assert not milvus.has_collection(before.name)
 
 
 def test_more_than_milvus_gives_at_once_comes_from_the_catalogue(
@@ -377,27 +383,27 @@ def test_more_than_milvus_gives_at_once_comes_from_the_catalogue(
 ) -> None:
     """Deep pages are no shorter than FAISS's."""
     store = make()
-    store.add(60)
+    store.add_images(60)
     store.sync()
     query = np.eye(DIMENSIONS, dtype=np.float32)[0]
-    with mock.patch.object(searcher, "MOST", 20), mock.patch.object(searcher, "FEW", 0):
-        for among in (None, store.live()[1:50]):
-            live = store.live() if among is None else among
+    with mock.patch.object(searcher, "MAX_RESULT_ROWS", 20), mock.patch.object(searcher, "MAX_EXACT_COMPARISONS", 0):
+        for among in (None, store.live_ids()[1:50]):
+            live = store.live_ids() if among is None else among
             found = [id for id, _ in store.index.search(query, 40, among)]
-            assert found == store.exact(query, live)[:40]
+            assert found == store.rank_exactly(query, live)[:40]
 
 
 # Filters
 
-Both = tuple[Catalog, Searched, Searched, np.ndarray]
+Both = tuple[Catalog, SearchIndex, SearchIndex, np.ndarray]
 
 
 @pytest.fixture(scope="module")
 def both(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Both]:
     """A library that differs in all that filters ask for, in FAISS and in Milvus."""
     folder = tmp_path_factory.mktemp("both") / "library"
-    catalog, vectors = fill(folder, 240)
-    (collection,) = catalog.collections()
+    catalog, vectors = make_varied_catalog(folder, 240)
+    (collection,) = catalog.list_collections()
     odd = {
         "x": PictureInfo(
             format="PNG",
@@ -409,11 +415,11 @@ def both(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Both]:
     }
     (image,) = catalog.writer.save_images(odd).values()
     catalog.writer.save_embeddings(collection, {image: vectors[7].astype("<f2").tobytes()})
-    faiss = Indexes(folder, catalog).current(collection)
+    faiss = Indexes(folder, catalog).open_index(collection)
     indexes = Indexes(folder, catalog)
-    indexes.want(collection, parse(f"milvus:{folder}/vectors.db"))
-    list(indexes.save(collection))
-    milvus = indexes.current(collection)
+    indexes.set_requested_address(collection, parse_address(f"milvus:{folder}/vectors.db"))
+    list(indexes.save_index(collection))
+    milvus = indexes.open_index(collection)
     assert (type(faiss), type(milvus)) == (VectorIndex, MilvusIndex)
     yield catalog, faiss, milvus, vectors
     indexes.close()
@@ -421,9 +427,10 @@ def both(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Both]:
 
 
 def selection(catalog: Catalog, wanted: Filter) -> Selection:
-    (collection,) = catalog.collections()
+    (collection,) = catalog.list_collections()
     return Selection(
-        partial(catalog.matching, collection, wanted), partial(catalog.conditions, wanted)
+        partial(catalog.find_embedding_ids, collection, wanted),
+        partial(catalog.filter_to_conditions, wanted),
     )
 
 
@@ -439,14 +446,14 @@ def test_filtered_answers_are_those_of_faiss(both: Both, data: st.DataObject) ->
 
     wanted = Filter(
         folder=maybe(st.sampled_from([folder, folder / "d0", folder / "none"])),  # type: ignore[arg-type]
-        after=maybe(DATES),  # type: ignore[arg-type]
-        before=maybe(DATES),  # type: ignore[arg-type]
+        after=maybe(DATE_STRATEGY),  # type: ignore[arg-type]
+        before=maybe(DATE_STRATEGY),  # type: ignore[arg-type]
         camera=maybe(st.sampled_from(["iphone*", "*5d", "canon eos ?d", "say*", "x*", "*"])),  # type: ignore[arg-type]
         format=maybe(st.sampled_from(["jpeg", "png", ".HEIC", "gif", "*"])),  # type: ignore[arg-type]
         min_size=maybe(st.sampled_from([0.0, 0.03, 0.0500001, float("inf")])),  # type: ignore[arg-type]
         max_size=maybe(st.sampled_from([0.03, 0.0499999, 1.0, -1.0])),  # type: ignore[arg-type]
         near=maybe(st.sampled_from(["48.9,2.3,12km", "0,0,9000", "-48,177,900", "90,0,4600"])),  # type: ignore[arg-type]
-        where=maybe(st.sampled_from(CONDITIONS)),  # type: ignore[arg-type]
+        where=maybe(st.sampled_from(WHERE_CONDITIONS)),  # type: ignore[arg-type]
         lens=maybe(st.sampled_from(["*50*", "x*", "*"])),  # type: ignore[arg-type]
         rating=maybe(st.sampled_from(["3+", "1-4", "unrated", "rejected"])),  # type: ignore[arg-type]
         keyword=data.draw(st.sampled_from([(), (), ("h*",), ("nothing",)])),
@@ -457,13 +464,13 @@ def test_filtered_answers_are_those_of_faiss(both: Both, data: st.DataObject) ->
     few = data.draw(st.sampled_from([0, 0, 2000]))
     spare = data.draw(st.sampled_from([0.0, 1.5]))
     among = selection(catalog, wanted)
-    with mock.patch.object(searcher, "FEW", few), mock.patch.object(searcher, "SPARE", spare):
-        theirs = [hit for page in ranked(milvus, query, among, count) for hit in page]
-    ours = [hit for page in ranked(faiss, query, among, count) for hit in page]
+    with mock.patch.object(searcher, "MAX_EXACT_COMPARISONS", few), mock.patch.object(searcher, "OVERSAMPLING", spare):
+        theirs = [hit for page in iter_ranked_pages(milvus, query, among, count) for hit in page]
+    ours = [hit for page in iter_ranked_pages(faiss, query, among, count) for hit in page]
     assert [id for id, _ in theirs] == [id for id, _ in ours]
     scores = np.array([score for _, score in theirs]) - [score for _, score in ours]
     assert np.abs(scores).max(initial=0) < 1e-5
-    assert milvus.count(among) == faiss.count(among)
+    assert milvus.count_matches(among) == faiss.count_matches(among)
 
 
 @settings(max_examples=60, deadline=None)
@@ -473,7 +480,7 @@ def test_a_box_holds_all_of_its_circle(
 ) -> None:
     """At the poles and across the date line, too."""
     catalog = both[0]
-    parts, whole = catalog.conditions(Filter(near=f"{latitude},{longitude},{km}"))
+    parts, whole = catalog.filter_to_conditions(Filter(near=f"{latitude},{longitude},{km}"))
     bounds = {part.field: (part.low, part.high) for part in parts}  # type: ignore[union-attr]
     bearing = np.radians(np.arange(0, 360, 5))
     far, here = km / 6371.0, np.radians(latitude)
@@ -492,10 +499,10 @@ def test_what_milvus_can_be_told_needs_no_ids(both: Both) -> None:
     """A date, camera, format or size is an expression, and the catalogue lists nothing."""
     catalog, _, milvus, vectors = both
     wanted = Filter(after="2005", camera="iphone*", format="heic", min_size=0.01)
-    parts, whole = catalog.conditions(wanted)
+    parts, whole = catalog.filter_to_conditions(wanted)
     told = Selection(mock.Mock(side_effect=AssertionError), lambda: (parts, whole))
     assert whole
-    assert 'camera in ["Apple iPhone 13", "sha256:' in written(parts)
+    assert 'camera in ["Apple iPhone 13", "sha256:' in format_expression(parts)
     found = milvus.search(vectors[0], 5, told)
     expected = milvus.search(vectors[0], 5, selection(catalog, wanted).ids)
     assert [id for id, _ in found] == [id for id, _ in expected]
@@ -508,32 +515,37 @@ def test_fields_that_changed_are_not_told_until_they_are_sent(
 ) -> None:
     """Nothing is embedded again, and no answer is old."""
     store = make()
-    store.add(30)
+    store.add_images(30)
     store.sync()
     store.catalog._db.execute("update images set camera = 'Leica M' where id in (3, 8)")
     store.catalog._db.execute("update images set sha256 = sha256 || 'x' where id = 9")
-    stores, query = store.catalog.stores(store.collection), np.eye(DIMENSIONS, dtype="f4")[0]
-    assert stores.restated() == [3, 8]
-    with mock.patch.object(searcher, "FEW", 0):
+    stores, query = (
+        store.catalog.get_vector_stores(store.collection),
+        np.eye(DIMENSIONS, dtype="f4")[0],
+    )
+    assert stores.list_changed_ids() == [3, 8]
+    with mock.patch.object(searcher, "MAX_EXACT_COMPARISONS", 0):
         for _ in range(2):
             among = selection(store.catalog, Filter(camera="leica*"))
             assert sorted(id for id, _ in store.index.search(query, 9, among)) == [3, 8]
             store.sync()
-    assert not stores.is_restated()
+    assert not stores.has_changed_ids()
     same_as_brute_force(store)
 
 
 def test_a_field_that_a_collection_lacks_is_not_told(make: Callable[..., InMilvus]) -> None:
     """One made by an older version is asked by ids, and made anew by the next sync."""
     store = make()
-    store.add(10)
-    with mock.patch("searchapp.catalog.vector_stores.FIELDS", ("date",)):
+    store.add_images(10)
+    with mock.patch("searchapp.catalog.vector_stores.FILTER_FIELDS", ("date",)):
         store.sync()
     among = selection(store.catalog, Filter(max_size=1.0))
     query = np.eye(DIMENSIONS, dtype="f4")[0]
     with (
-        mock.patch.object(searcher, "FEW", 0),
-        mock.patch.object(Milvus, "nearest", autospec=True, side_effect=Milvus.nearest) as asked,
+        mock.patch.object(searcher, "MAX_EXACT_COMPARISONS", 0),
+        mock.patch.object(
+            MilvusConnection, "search_nearest", autospec=True, side_effect=MilvusConnection.search_nearest
+        ) as asked,
     ):
         assert len(store.index.search(query, 10, among)) == 10
         assert all("pixels" not in str(call.args[-1]) for call in asked.call_args_list)
@@ -543,12 +555,14 @@ def test_a_field_that_a_collection_lacks_is_not_told(make: Callable[..., InMilvu
 def test_vectors_of_another_length_are_named(make: Callable[..., InMilvus]) -> None:
     """What Milvus says is passed on, in a sentence."""
     store = make()
-    store.add(10)
+    store.add_images(10)
     store.sync()
-    known = store.catalog.stores(store.collection).current()
+    known = store.catalog.get_vector_stores(store.collection).find_current()
     assert known is not None
-    milvus = store.indexes._remotes.reach(parse(store.url))  # type: ignore[arg-type]
-    milvus.drop(known.name)
-    milvus.make(known.name, 5, {name: field.is_text for name, field in FIELDS.items()}, "")
-    with pytest.raises(VectorsError, match=r"Milvus is not in step .* expected dim 5, got 16"):
+    milvus = store.indexes._milvus.get_connection(parse_address(store.url))  # type: ignore[arg-type]
+    milvus.drop_collection(known.name)
+    milvus.create_collection(
+        known.name, 5, {name: field.is_text for name, field in FILTER_FIELDS.items()}, ""
+    )
+    with pytest.raises(VectorStoreError, match=r"Milvus is not in step .* expected dim 5, got 16"):
         store.sync()

@@ -15,13 +15,13 @@ from unittest import mock
 import pytest
 from click.testing import Result
 from milvus_lite.adapter.grpc.server import start_server_in_thread
-from support.library import Engines, Run, index
-from support.pictures import draw
+from support.library import FakeEngines, RunCommand, index_folder
+from support.pictures import save_picture
 
-from searchapp.errors import SearchAppError, VectorsError
+from searchapp.errors import SearchAppError, VectorStoreError
 from searchapp.library import Library
 from searchapp.types import Query, SearchOptions
-from searchapp.vectors.address import parse
+from searchapp.vectors.address import parse_address
 
 SECRET = "s3cr3t"
 
@@ -58,11 +58,11 @@ def faiss_files(folder: Path) -> list[Path]:
 
 
 def test_there_and_back(
-    opened: Library, photos: Path, model: Path, file: str, fake_engines: Engines
+    opened: Library, photos: Path, model: Path, file: str, fake_engines: FakeEngines
 ) -> None:
     """Nothing is embedded, answers are the same, and the old side is cleared, each time."""
-    index(opened, photos, model)
-    (before, embedded) = answers(opened), fake_engines.embedded
+    index_folder(opened, photos, model)
+    (before, embedded) = answers(opened), fake_engines.embedded_count
     list(opened.move(file))
     assert answers(opened) == before
     assert not faiss_files(opened.folder)
@@ -71,10 +71,10 @@ def test_there_and_back(
     list(opened.move("faiss"))
     assert answers(opened) == before
     assert len(faiss_files(opened.folder)) == 1
-    milvus = opened._indexes._remotes.reach(parse(file))  # type: ignore[arg-type]
+    milvus = opened._indexes._milvus.get_connection(parse_address(file))  # type: ignore[arg-type]
     assert milvus._client.list_collections() == []
     assert opened.info().collections[0].vectors == "faiss"
-    assert fake_engines.embedded == embedded
+    assert fake_engines.embedded_count == embedded
     assert list(opened.check()) == []
 
 
@@ -82,16 +82,16 @@ def test_the_old_side_answers_until_the_new_one_is_complete(
     opened: Library, photos: Path, model: Path, file: str
 ) -> None:
     """A move that was stopped changes no answer; the next index ends it."""
-    index(opened, photos, model)
+    index_folder(opened, photos, model)
     before = answers(opened)
-    with mock.patch("searchapp.catalog.embeddings.TOLD", 1):
+    with mock.patch("searchapp.catalog.embeddings.FIELDS_PAGE_ROWS", 1):
         for _ in opened.move(file):
             break
     assert answers(opened) == before
     assert opened.info().collections[0].vectors == "faiss"
     assert opened.info().collections[0].vectors_wanted == file
     assert len(faiss_files(opened.folder)) == 1
-    index(opened, photos, model)
+    index_folder(opened, photos, model)
     assert opened.info().collections[0].vectors == file
     assert answers(opened) == before
     assert not faiss_files(opened.folder)
@@ -101,29 +101,31 @@ def test_a_place_that_is_left_may_refuse_to_be_cleared(
     opened: Library, photos: Path, model: Path, file: str
 ) -> None:
     """Its token is gone, or pymilvus is: no run fails for that, and a later one clears it."""
-    index(opened, photos, model, vectors=file)
-    before, milvus = answers(opened), opened._indexes._remotes.reach(parse(file))  # type: ignore[arg-type]
-    denied = VectorsError("asks for a token")
-    with mock.patch("searchapp.vectors.milvus_store.sync.Remotes.drop", side_effect=denied) as drop:
+    index_folder(opened, photos, model, vectors=file)
+    before, milvus = answers(opened), opened._indexes._milvus.get_connection(parse_address(file))  # type: ignore[arg-type]
+    denied = VectorStoreError("asks for a token")
+    with mock.patch("searchapp.vectors.milvus_store.sync.MilvusSync.drop_collection", side_effect=denied) as drop_collection:
         list(opened.move("faiss"))
-        index(opened, photos, model)
-    assert drop.call_count >= 2
+        index_folder(opened, photos, model)
+    assert drop_collection.call_count >= 2
     assert answers(opened) == before
     assert len(milvus._client.list_collections()) == 1
-    index(opened, photos, model)
-    assert opened._indexes._remotes.reach(parse(file))._client.list_collections() == []  # type: ignore[arg-type]
+    index_folder(opened, photos, model)
+    assert (
+        opened._indexes._milvus.get_connection(parse_address(file))._client.list_collections() == []
+    )  # type: ignore[arg-type]
 
 
 def test_a_collection_lives_in_milvus(
     opened: Library, photos: Path, model: Path, file: str, tmp_path: Path
 ) -> None:
     """index, prune, check, export, a filter and good matches, as in FAISS."""
-    index(opened, photos, model, vectors=file)
+    index_folder(opened, photos, model, vectors=file)
     assert not faiss_files(opened.folder)
-    draw(photos / "yellow.png", "yellow", mark=1)
-    index(opened, photos, model)
+    save_picture(photos / "yellow.png", "yellow", mark=1)
+    index_folder(opened, photos, model)
     (photos / "green.png").unlink()
-    index(opened, photos, model)
+    index_folder(opened, photos, model)
     assert opened.prune().embeddings == 1
     (info,) = opened.info().collections
     assert (info.vectors, info.images, info.index_images) == (file, 3, 3)
@@ -138,10 +140,10 @@ def test_check_finds_and_mends_what_is_lost(
     opened: Library, photos: Path, model: Path, file: str
 ) -> None:
     """The catalogue has every vector."""
-    index(opened, photos, model, vectors=file)
-    store = opened._catalog.stores(opened._catalog.collections()[0]).current()
+    index_folder(opened, photos, model, vectors=file)
+    store = opened._catalog.get_vector_stores(opened._catalog.list_collections()[0]).find_current()
     assert store is not None
-    opened._indexes._remotes.reach(parse(file)).drop(store.name)  # type: ignore[arg-type]
+    opened._indexes._milvus.get_connection(parse_address(file)).drop_collection(store.name)  # type: ignore[arg-type]
     (fault,) = opened.check()
     assert "in Milvus: the collection is not there" in fault.what
     (fault,) = opened.check(repair=True)
@@ -151,37 +153,43 @@ def test_check_finds_and_mends_what_is_lost(
 
 
 def test_a_server_that_is_gone_costs_nothing_that_was_embedded(
-    opened: Library, photos: Path, model: Path, tmp_path: Path, fake_engines: Engines
+    opened: Library, photos: Path, model: Path, tmp_path: Path, fake_engines: FakeEngines
 ) -> None:
     """The run says so, what it embedded stays, and the next one sends it."""
     at = port()
     url = f"milvus:http://127.0.0.1:{at}?timeout=1"
     with server(tmp_path / "served", at):
-        index(opened, photos, model, vectors=url)
+        index_folder(opened, photos, model, vectors=url)
         assert len(answers(opened)) == 3
     with server(tmp_path / "served", at):  # started anew, it has nothing in memory
         assert len(answers(opened)) == 3
-    draw(photos / "yellow.png", "yellow", mark=1)
+    save_picture(photos / "yellow.png", "yellow", mark=1)
     with pytest.raises(
-        VectorsError, match=r"has all that is embedded, .* does not answer .* embeds nothing again"
+        VectorStoreError,
+        match=r"has all that is embedded, .* does not answer .* embeds nothing again",
     ):
-        index(opened, photos, model)
+        index_folder(opened, photos, model)
     (info,) = opened.info().collections
     assert (info.images, info.index_images) == (4, 3)
-    with pytest.raises(VectorsError, match=f"127.0.0.1:{at} does not answer .* start it, or"):
+    with pytest.raises(VectorStoreError, match=f"127.0.0.1:{at} does not answer .* start it, or"):
         answers(opened)
     (fault,) = opened.check()
     assert "does not answer" in fault.what
     with server(tmp_path / "served", at):
-        assert index(opened, photos, model).unchanged == 4
+        assert index_folder(opened, photos, model).unchanged == 4
         assert len(answers(opened)) == 4
         assert opened.info().collections[0].index_images == 4
-    assert fake_engines.embedded == 4
+    assert fake_engines.embedded_count == 4
     list(opened.move("faiss"))  # what is left there is dropped when it can be
     assert len(answers(opened)) == 4
     with server(tmp_path / "served", at):
-        index(opened, photos, model)
-        assert opened._catalog.stores(opened._catalog.collections()[0]).left(None) == []
+        index_folder(opened, photos, model)
+        assert (
+            opened._catalog.get_vector_stores(opened._catalog.list_collections()[0]).list_unused(
+                None
+            )
+            == []
+        )
 
 
 def test_a_place_that_cannot_be_reached_changes_nothing(
@@ -189,22 +197,22 @@ def test_a_place_that_cannot_be_reached_changes_nothing(
     photos: Path,
     model: Path,
     tmp_path: Path,
-    fake_engines: Engines,
+    fake_engines: FakeEngines,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     """Before an engine starts, and before a collection is made."""
-    monkeypatch.setattr("searchapp.vectors.milvus_store.connection.REFUSED", 0.3)
+    monkeypatch.setattr("searchapp.vectors.milvus_store.connection.REFUSED_RETRY_S", 0.3)
     nobody = f"milvus:http://user:{SECRET}@127.0.0.1:{port()}"
-    with pytest.raises(VectorsError, match="does not answer") as raised:
-        index(opened, photos, model, vectors=nobody)
+    with pytest.raises(VectorStoreError, match="does not answer") as raised:
+        index_folder(opened, photos, model, vectors=nobody)
     assert SECRET not in str(raised.value)
     (tmp_path / "plain.db").write_text("no folder")
-    with pytest.raises(VectorsError, match="Milvus Lite makes a folder of that name"):
-        index(opened, photos, model, vectors=f"milvus:{tmp_path / 'plain.db'}")
+    with pytest.raises(VectorStoreError, match="Milvus Lite makes a folder of that name"):
+        index_folder(opened, photos, model, vectors=f"milvus:{tmp_path / 'plain.db'}")
     assert opened.info().collections == ()
-    assert not fake_engines.started
-    index(opened, photos, model)
-    with pytest.raises(VectorsError, match="does not answer"):
+    assert not fake_engines.started_engines
+    index_folder(opened, photos, model)
+    with pytest.raises(VectorStoreError, match="does not answer"):
         list(opened.move(nobody))
     assert opened.info().collections[0].vectors_wanted == "faiss"
 
@@ -230,27 +238,27 @@ def test_a_place_that_cannot_be_reached_changes_nothing(
 )
 def test_a_wrong_place_is_explained(wrong: str, said: str) -> None:
     """Nothing of what may be a secret is repeated."""
-    with pytest.raises(VectorsError, match=said) as raised:
-        parse(wrong)
+    with pytest.raises(VectorStoreError, match=said) as raised:
+        parse_address(wrong)
     assert SECRET not in str(raised.value)
 
 
 def test_a_place_is_read_as_it_is_written(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     """Ports, databases, and paths; what is only for a search is no other place."""
     monkeypatch.chdir(tmp_path)
-    assert parse("faiss") is None
-    lite = parse("milvus:some.db?index=HNSW&M=8&ef=50")
+    assert parse_address("faiss") is None
+    lite = parse_address("milvus:some.db?index=HNSW&M=8&ef=50")
     assert lite is not None
     assert lite.url == f"milvus:{tmp_path}/some.db?M=8&ef=50&index=HNSW"
     assert lite.place == f"milvus:{tmp_path}/some.db?M=8&index=HNSW"
-    assert lite.made_with == {"M": 8, "efConstruction": 200}
-    far = parse(f"milvus:https://me:{SECRET}@milvus.example.org/photos?shards=4&rerank=yes")
+    assert lite.index_parameters == {"M": 8, "efConstruction": 200}
+    far = parse_address(f"milvus:https://me:{SECRET}@milvus.example.org/photos?shards=4&rerank=yes")
     assert far is not None
     assert (far.server, far.database) == ("https://milvus.example.org:443", "photos")
-    assert (far.token, far.shards, far.reranks) == (f"me:{SECRET}", 4, True)
-    assert SECRET not in far.url + far.place + far.shown + repr(far)
-    assert parse(far.url) == far
-    other = parse(f"milvus:http://host?token={SECRET}")
+    assert (far.token, far.shard_count, far.is_reranked) == (f"me:{SECRET}", 4, True)
+    assert SECRET not in far.url + far.place + far.display_name + repr(far)
+    assert parse_address(far.url) == far
+    other = parse_address(f"milvus:http://host?token={SECRET}")
     assert other is not None
     assert (other.token, other.url) == (SECRET, "milvus:http://host:19530")
 
@@ -262,7 +270,7 @@ def test_a_secret_is_kept_nowhere(
     at = port()
     with server(tmp_path / "served", at):
         with mock.patch("pymilvus.MilvusClient", wraps=__import__("pymilvus").MilvusClient) as made:
-            index(opened, photos, model, vectors=f"milvus:http://me:{SECRET}@127.0.0.1:{at}")
+            index_folder(opened, photos, model, vectors=f"milvus:http://me:{SECRET}@127.0.0.1:{at}")
             assert made.call_args.kwargs["token"] == f"me:{SECRET}"
         opened._catalog._db.execute("pragma wal_checkpoint(truncate)")
         for path in opened.folder.rglob("*"):
@@ -275,9 +283,9 @@ def test_without_pymilvus_it_is_said_how_to_get_it(
 ) -> None:
     """Nothing else needs it."""
     monkeypatch.setitem(sys.modules, "pymilvus", None)
-    with pytest.raises(VectorsError, match=r"pip install -e '\.\[milvus\]'"):
-        index(opened, photos, model, vectors=file)
-    index(opened, photos, model)
+    with pytest.raises(VectorStoreError, match=r"pip install -e '\.\[milvus\]'"):
+        index_folder(opened, photos, model, vectors=file)
+    index_folder(opened, photos, model)
     assert len(answers(opened)) == 3
 
 
@@ -293,9 +301,9 @@ def test_pymilvus_is_imported_for_milvus_alone(opened: Library) -> None:
 
 HOLDS = """
 import sys
-from searchapp.vectors.address import parse
-from searchapp.vectors.milvus_store.store import Milvus
-milvus = Milvus(parse(sys.argv[1]))
+from searchapp.vectors.address import parse_address
+from searchapp.vectors.milvus_store.store import MilvusConnection
+milvus = MilvusConnection(parse_address(sys.argv[1]))
 print("held", flush=True)
 sys.stdin.readline()
 milvus.close()
@@ -306,7 +314,7 @@ def test_a_file_that_another_process_has_is_waited_for(
     opened: Library, photos: Path, model: Path, file: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Milvus Lite allows one process; a resident one lets go when it has nothing to do."""
-    index(opened, photos, model, vectors=file)
+    index_folder(opened, photos, model, vectors=file)
     opened.reader.close_exclusive_files()
     holder = subprocess.Popen(
         [sys.executable, "-c", HOLDS, file], stdin=subprocess.PIPE, stdout=subprocess.PIPE
@@ -314,17 +322,19 @@ def test_a_file_that_another_process_has_is_waited_for(
     assert holder.stdin is not None
     assert holder.stdout is not None
     assert holder.stdout.readline() == b"held\n"
-    monkeypatch.setattr("searchapp.vectors.milvus_store.connection.CONNECTING", 0.1)
-    with pytest.raises(VectorsError, match="is open in another process, and Milvus Lite allows"):
+    monkeypatch.setattr("searchapp.vectors.milvus_store.connection.CONNECT_TIMEOUT_S", 0.1)
+    with pytest.raises(
+        VectorStoreError, match="is open in another process, and Milvus Lite allows"
+    ):
         answers(opened)
-    monkeypatch.setattr("searchapp.vectors.milvus_store.connection.CONNECTING", 60)
+    monkeypatch.setattr("searchapp.vectors.milvus_store.connection.CONNECT_TIMEOUT_S", 60)
     holder.stdin.close()
     assert len(answers(opened)) == 3
     assert holder.wait() == 0
 
 
 def test_the_commands_tell_where_vectors_are(
-    run: Run, photos: Path, model: Path, file: str, fake_engines: Engines
+    run: RunCommand, photos: Path, model: Path, file: str, fake_engines: FakeEngines
 ) -> None:
     """Move and info, and --vectors of index; a wrong collection is named."""
 
@@ -343,7 +353,7 @@ def test_the_commands_tell_where_vectors_are(
     assert "red.jpg" in told(run("query", "red"))
     assert "3 unchanged" in told(run("index", photos, "--vectors", "faiss"))
     assert "Milvus" not in told(run("info"))
-    assert fake_engines.embedded == 3
+    assert fake_engines.embedded_count == 3
     result = run("move", file, "--collection", "none")
     assert isinstance(result.exception, SearchAppError)
     assert "no collection none" in str(result.exception)

@@ -6,28 +6,44 @@ import math
 
 from sqlite_utils import Database
 
-from searchapp.catalog.filters.columns import EARTH, MOST, like, patterns, ranges
-from searchapp.catalog.filters.fields import FIELDS, NOWHERE, told
+from searchapp.catalog.filters.columns import (
+    EARTH_RADIUS_KM,
+    MAX_NUMBER,
+    compile_pattern,
+    list_number_conditions,
+    list_text_patterns,
+)
+from searchapp.catalog.filters.fields import FILTER_FIELDS, UNKNOWN_COORDINATE, encode_text_value
 from searchapp.types import Between, Circle, Filter, OneOf
 
-Parts = list[Between | OneOf]
+Conditions = list[Between | OneOf]
 
 
-def pushed(db: Database, wanted: Filter) -> tuple[tuple[Between | OneOf, ...], bool]:
+def filter_to_conditions(
+    db: Database, image_filter: Filter
+) -> tuple[tuple[Between | OneOf, ...], bool]:
     """Return conditions that all which fulfils a filter fulfils, and whether they say all of it.
 
     A folder is none: files move, and nothing is embedded again. An SQL condition is none, nor is a
     keyword. A place is a box around its circle.
     """
-    whole = not (wanted.folder or wanted.where is not None or wanted.near or wanted.keyword)
-    parts: Parts = [part for _, part in ranges(wanted)]
-    parts += [OneOf(name, _like(db, name, pattern)) for name, pattern in patterns(wanted)]
-    if wanted.near is not None:
-        parts += _box(wanted.near)
-    return tuple(parts), whole
+    is_complete = not (
+        image_filter.folder
+        or image_filter.where is not None
+        or image_filter.near
+        or image_filter.keyword
+    )
+    parts: Conditions = [part for _, part in list_number_conditions(image_filter)]
+    parts += [
+        OneOf(name, _find_matching_texts(db, name, pattern))
+        for name, pattern in list_text_patterns(image_filter)
+    ]
+    if image_filter.near is not None:
+        parts += _build_bounding_box(image_filter.near)
+    return tuple(parts), is_complete
 
 
-def _like(db: Database, name: str, pattern: str) -> tuple[str, ...]:
+def _find_matching_texts(db: Database, name: str, pattern: str) -> tuple[str, ...]:
     """Return the texts there are of a field that match a pattern, as they are told."""
     column = name  # of the same name in images; its index (Stores.at) is walked from text to text
     rows = db.execute(
@@ -35,30 +51,30 @@ def _like(db: Database, name: str, pattern: str) -> tuple[str, ...]:
         f" select min({column}) from images union all"
         f" select (select min({column}) from images where {column} > text) from texts"
         f" where text is not null)"
-        f" select distinct {FIELDS[name].sql.replace(column, 'text', 1)} from texts"
+        f" select distinct {FILTER_FIELDS[name].sql.replace(column, 'text', 1)} from texts"
         f" where text is not null"
     )
-    fits = like(pattern)
-    return tuple(sorted(told(text) for (text,) in rows if fits(text)))
+    is_match = compile_pattern(pattern)
+    return tuple(sorted(encode_text_value(text) for (text,) in rows if is_match(text)))
 
 
-def _box(circle: Circle) -> Parts:
+def _build_bounding_box(circle: Circle) -> Conditions:
     """Return a box that a circle on the sphere lies in, in millionths of a degree."""
     latitude, longitude, km = circle.latitude, circle.longitude, circle.radius_km
-    high = math.degrees(km / EARTH) + 1e-4  # and what rounding costs
-    south, north = max(latitude - high, -90.0), min(latitude + high, 90.0)
-    parts: Parts = [Between("latitude", _millionths(south) - 1, _millionths(north) + 1)]
+    latitude_margin = math.degrees(km / EARTH_RADIUS_KM) + 1e-4  # and what rounding costs
+    south, north = max(latitude - latitude_margin, -90.0), min(latitude + latitude_margin, 90.0)
+    parts: Conditions = [Between("latitude", _to_millionths(south) - 1, _to_millionths(north) + 1)]
     if max(-south, north) < 89.9:
         # The circle's widest is nearer to the pole than its middle.
-        ratio = math.sin(min(km / EARTH, math.pi / 2)) / math.cos(math.radians(latitude))
-        wide = math.degrees(math.asin(min(ratio, 1.0))) + 1e-3 if ratio < 1 else 360.0
-        if longitude - wide > -180 and longitude + wide < 180:
-            west, east = longitude - wide, longitude + wide
-            parts.append(Between("longitude", _millionths(west), _millionths(east)))
+        ratio = math.sin(min(km / EARTH_RADIUS_KM, math.pi / 2)) / math.cos(math.radians(latitude))
+        longitude_margin = math.degrees(math.asin(min(ratio, 1.0))) + 1e-3 if ratio < 1 else 360.0
+        if longitude - longitude_margin > -180 and longitude + longitude_margin < 180:
+            west, east = longitude - longitude_margin, longitude + longitude_margin
+            parts.append(Between("longitude", _to_millionths(west), _to_millionths(east)))
     if len(parts) == 1:
-        parts.append(Between("longitude", -MOST, NOWHERE - 1))
+        parts.append(Between("longitude", -MAX_NUMBER, UNKNOWN_COORDINATE - 1))
     return parts
 
 
-def _millionths(degrees: float) -> int:
+def _to_millionths(degrees: float) -> int:
     return round(degrees * 1e6)

@@ -13,10 +13,10 @@ from searchapp.cli.bench.options import (
     pictures_option,
     size_option,
 )
-from searchapp.cli.shared_options import Command, json_option, note, print_json
+from searchapp.cli.shared_options import AppCommand, json_option, print_json, print_note
 
 
-@click.command(cls=Command)
+@click.command(cls=AppCommand)
 @click.option(
     "--cluster",
     "address",
@@ -79,17 +79,17 @@ def command(
     \b
     searchapp bench cluster --cluster auto --engines 1,2,4,8
     """
-    from searchapp.bench.cluster import Options, measure
-    from searchapp.models import default_model
+    from searchapp.bench.cluster import ClusterBenchOptions, measure_cluster
+    from searchapp.models import choose_default_model
 
     width, height = size
-    options = Options(
-        model or default_model(), pictures, width, height, address, engines, replicas,
+    options = ClusterBenchOptions(
+        model or choose_default_model(), pictures, width, height, address, engines, replicas,
         batch_size, dummy_weights, fixed_ms,
     )  # fmt: skip
-    note(f"making {pictures * engines[-1]:,} pictures ...")
+    print_note(f"making {pictures * engines[-1]:,} pictures ...")
     rows = []
-    for row in measure(options):
+    for row in measure_cluster(options):
         rows.append(row)
         if not as_json:
             if len(rows) == 1:

@@ -12,10 +12,10 @@ from searchapp.cli.bench.options import (
     pictures_option,
     size_option,
 )
-from searchapp.cli.shared_options import Command, json_option, note, print_json
+from searchapp.cli.shared_options import AppCommand, json_option, print_json, print_note
 
 
-@click.command(cls=Command)
+@click.command(cls=AppCommand)
 @pictures_option("How many JPEG files to make and index.")
 @size_option
 @model_name_option
@@ -45,18 +45,18 @@ def command(
     \b
     searchapp bench index --model clip-vit-l-14 --pictures 20000
     """
-    from searchapp.bench.index import Options, measure
-    from searchapp.models import default_model
+    from searchapp.bench.index import IndexBenchOptions, measure_indexing
+    from searchapp.models import choose_default_model
 
     width, height = size
-    options = Options(
-        model or default_model(), pictures, width, height, dummy_weights, replicas, batch_size,
+    options = IndexBenchOptions(
+        model or choose_default_model(), pictures, width, height, dummy_weights, replicas, batch_size,
         only_pipeline,
     )  # fmt: skip
-    for step, state in measure(options):
+    for step, state in measure_indexing(options):
         report = state
         if step:
-            note(step)
+            print_note(step)
     if as_json:
         print_json(asdict(report))
         return

@@ -5,10 +5,10 @@ from __future__ import annotations
 import click
 
 from searchapp.cli.bench.options import dummy_option, pictures_option, size_option
-from searchapp.cli.shared_options import Command, json_option, note, print_json
+from searchapp.cli.shared_options import AppCommand, json_option, print_json, print_note
 
 
-@click.command(cls=Command)
+@click.command(cls=AppCommand)
 @click.argument("models", nargs=-1, required=True, metavar="MODEL...")
 @pictures_option("How many pictures, texts, and both together each model embeds.", 1, 256)
 @size_option
@@ -34,7 +34,7 @@ def command(
     rows = []
     for event in measure_models(models, pictures, *size, dummy=dummy_weights):
         if isinstance(event, str):
-            note(f"measuring {event} ...")
+            print_note(f"measuring {event} ...")
         else:
             rows.append(event)
     if as_json:

@@ -9,7 +9,7 @@ from typing import Any
 import click
 
 
-def _size(context: click.Context, option: click.Parameter, value: str) -> tuple[int, int]:
+def _parse_size(context: click.Context, option: click.Parameter, value: str) -> tuple[int, int]:
     found = re.fullmatch(r"(\d{2,5})[xX](\d{2,5})", value)
     if found is None:
         raise click.BadParameter("a size looks like 640x480")
@@ -28,7 +28,7 @@ def parse_counts(context: click.Context, option: click.Parameter, value: str) ->
 
 
 size_option = click.option(
-    "--size", default="640x480", show_default=True, metavar="WxH", callback=_size,
+    "--size", default="640x480", show_default=True, metavar="WxH", callback=_parse_size,
     help="Of the pictures, in pixels.",
 )  # fmt: skip
 model_name_option = click.option(
@@ -39,9 +39,9 @@ dummy_option = click.option(
 )
 
 
-def pictures_option(what: str, least: int = 64, default: int = 2000) -> Callable[..., Any]:
+def pictures_option(help_text: str, minimum: int = 64, default: int = 2000) -> Callable[..., Any]:
     """Return the option that says how many pictures are made; what: for, in its help."""
     return click.option(
-        "--pictures", type=click.IntRange(min=least), default=default, show_default=True,
-        metavar="N", help=what,
+        "--pictures", type=click.IntRange(min=minimum), default=default, show_default=True,
+        metavar="N", help=help_text,
     )  # fmt: skip

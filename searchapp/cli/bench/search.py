@@ -10,19 +10,19 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from searchapp.cli.shared_options import (
-    Command,
+    AppCommand,
     collection_option,
     json_option,
     library_option,
-    note,
     print_json,
+    print_note,
 )
 
 if TYPE_CHECKING:
     from searchapp.bench.search import Report
 
 
-@click.command(cls=Command)
+@click.command(cls=AppCommand)
 @click.option(
     "--vectors",
     type=click.IntRange(min=100),
@@ -94,10 +94,10 @@ def command(
         if isinstance(event, Report):
             report = event
         elif sys.stderr.isatty():
-            note(f"{event.what} ...")
+            print_note(f"{event.what} ...")
     if svg is not None:
         title = f"{report.vectors:,} vectors, {report.dim} dimensions"
-        recall_plot.write(svg, report.rows, title)
+        recall_plot.write_plot(svg, report.rows, title)
     if as_json:
         print_json(asdict(report))
     else:

@@ -7,17 +7,17 @@ from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any, Protocol, TypeAlias
 
 if TYPE_CHECKING:
-    from searchapp.catalog import Lookup, Work
+    from searchapp.catalog import EmbeddedImageLookup, FileTask
     from searchapp.engines import Engine
     from searchapp.indexing.embedding.cluster.driver import Cluster
     from searchapp.indexing.embedding.pipeline import Outcome
-    from searchapp.indexing.embedding.replicas import Replicas
-    from searchapp.indexing.embedding.worker import Job
+    from searchapp.indexing.embedding.replicas import ReplicaPool
+    from searchapp.indexing.embedding.worker import EmbeddingJob
     from searchapp.models import ModelSpec
     from searchapp.types import EngineStarting
 
 
-class Source(Protocol):
+class EmbeddingSource(Protocol):
     """What embeds the files of a run: one engine in this process, or several in their own."""
 
     @property
@@ -25,17 +25,17 @@ class Source(Protocol):
         """Return when the first engine ran, by time.monotonic."""
 
     @property
-    def nodes(self) -> Mapping[str, int]:
+    def file_count_by_node(self) -> Mapping[str, int]:
         """Return how many files were dealt with on each node; nothing on one machine."""
 
     @property
-    def seconds(self) -> Mapping[str, float]:
+    def seconds_by_stage(self) -> Mapping[str, float]:
         """Return seconds by stage, of all threads and processes together."""
 
-    def run(self, works: Iterable[Work], size: int) -> Iterator[list[Outcome] | EngineStarting]:
+    def run(self, works: Iterable[FileTask], size: int) -> Iterator[list[Outcome] | EngineStarting]:
         """Embed files, in batches of a size."""
 
-    def leave(self) -> Iterable[list[Outcome]]:
+    def stop_and_drain(self) -> Iterable[list[Outcome]]:
         """Stop at once; return what was embedded and not yielded."""
 
     def close(self) -> None:
@@ -44,7 +44,7 @@ class Source(Protocol):
 
 # Starts several engines for a job: how many files it has, and how many engines each GPU is to
 # run. None: one engine in this process does as well.
-StartMany: TypeAlias = "Callable[[Job, int, int | None], Source | None]"
+StartEngines: TypeAlias = "Callable[[EmbeddingJob, int, int | None], EmbeddingSource | None]"
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,7 +69,9 @@ class EngineChoice:
             spec, seed=self.seed, verbose=self.verbose, url=self.url, api_key=self.api_key
         )
 
-    def start_many(self, job: Job, files: int, replicas: int | None) -> Source | None:
+    def start_many(
+        self, job: EmbeddingJob, files: int, replicas: int | None
+    ) -> EmbeddingSource | None:
         """Start what embeds a run's files in other processes; None: use one engine here.
 
         Errors: EngineError where there is no such cluster, ModelError.
@@ -84,7 +86,7 @@ class EngineChoice:
             return start_cluster(job, self.cluster, replicas, arguments)
         started = start_replicas(job, files, replicas, arguments)
         if started is not None:
-            hub.fetch(job.spec)  # once, so that the processes do not all download the weights
+            hub.fetch_model(job.spec)  # once, so that the processes do not all download the weights
         return started
 
 
@@ -92,7 +94,7 @@ class RunningEngine:
     """The engine of this process: started when it is first needed, and when the model changes."""
 
     def __init__(
-        self, start: Callable[[ModelSpec], Engine], start_many: StartMany | None = None
+        self, start: Callable[[ModelSpec], Engine], start_many: StartEngines | None = None
     ) -> None:
         """Start none yet."""
         self._start, self._start_many = start, start_many
@@ -107,8 +109,12 @@ class RunningEngine:
         return self.engine
 
     def choose_source(
-        self, job: Job, lookup: Callable[[], Lookup], files: int, replicas: int | None
-    ) -> Source:
+        self,
+        job: EmbeddingJob,
+        lookup: Callable[[], EmbeddedImageLookup],
+        files: int,
+        replicas: int | None,
+    ) -> EmbeddingSource:
         """Return what embeds a number of files: several engines, or the one of this process.
 
         lookup: opens what the collection has, for an engine here. replicas: engines on a GPU.
@@ -136,29 +142,29 @@ class RunningEngine:
 
 
 def start_replicas(
-    job: Job,
-    files: int,
+    job: EmbeddingJob,
+    file_count: int,
     replicas: int | None = None,
     arguments: Mapping[str, Any] | None = None,
-) -> Replicas | None:
+) -> ReplicaPool | None:
     """Start several engines on this machine; None where one in this process does as well.
 
     replicas: how many on each GPU, or on the CPU. arguments: of every engine.
     """
     from searchapp.indexing.embedding.count_engines import plan_processes, threads_per_engine
-    from searchapp.indexing.embedding.replicas import Replicas
+    from searchapp.indexing.embedding.replicas import ReplicaPool
 
-    environments = plan_processes(job.spec, files, replicas)
+    environments = plan_processes(job.spec, file_count, replicas)
     if not environments:
         return None
     threads = threads_per_engine(len(environments))
-    return Replicas(
+    return ReplicaPool(
         replace(job, threads=threads, arguments={"bulk": True, **(arguments or {})}), environments
     )
 
 
 def start_cluster(
-    job: Job,
+    job: EmbeddingJob,
     address: str,
     replicas: int | None = None,
     arguments: Mapping[str, Any] | None = None,

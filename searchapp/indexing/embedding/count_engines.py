@@ -28,10 +28,10 @@ def plan_processes(
     replicas: engines on each GPU, or on the CPU; by default what suits the model's size, the
     cores, the free memory, and the number of files.
     """
-    cores = machine.cores()
+    cores = machine.list_cores()
     if replicas is None and files < FILES_PER_ENGINE:
         return []
-    if gpus := machine.gpus():
+    if gpus := machine.list_gpus():
         cores_per_gpu = max(1, (len(cores) - 2) // len(gpus))
         counts = [replicas or count_on_gpu(spec, gpu, cores_per_gpu) for gpu in gpus]
         total = sum(counts)
@@ -65,13 +65,13 @@ def plan_processes(
 
 def threads_per_engine(count: int) -> int:
     """Return how many threads read and decode for each of several engines."""
-    return max(1, min(MAX_THREADS, len(machine.cores()) // max(1, count)))
+    return max(1, min(MAX_THREADS, len(machine.list_cores()) // max(1, count)))
 
 
 def count_on_gpu(spec: ModelSpec, gpu: machine.Gpu, cores: int) -> int:
     """Return how many engines a GPU takes that has a number of cores to itself."""
     needed = spec.weights_mb + (LANGUAGE_MODEL_MB if spec.pooling else TWO_TOWER_MB)
-    fitting = int(GPU_MEMORY_SHARE * gpu.free) // needed
+    fitting = int(GPU_MEMORY_SHARE * gpu.free_mib) // needed
     return max(1, min(fitting, cores, MAX_LANGUAGE_ENGINES if spec.pooling else cores))
 
 

@@ -8,65 +8,65 @@ from collections.abc import Callable
 from concurrent.futures import Future
 from functools import partial
 
-from searchapp.catalog import Work
+from searchapp.catalog import FileTask
 from searchapp.files import storage
-from searchapp.files.storage import State
-from searchapp.pictures.decoder_threads import Readers, Reading
+from searchapp.files.storage import FileState
+from searchapp.pictures.decoder_threads import ReaderPool, ReaderTask
 
-FETCHERS = 16  # pictures that are on their way, or wait in memory to be decoded
+MAX_PREFETCHED_FILES = 16  # pictures that are on their way, or wait in memory to be decoded
 
-Content = tuple[bytes, State]
+Content = tuple[bytes, FileState]
 
 
-class Fetching:
+class Prefetcher:
     """Threads that fetch in the order in which the decoders take."""
 
     def __init__(self) -> None:
         """Start no thread before there is something to fetch."""
-        self._threads: Readers[None] | None = None
+        self._pool: ReaderPool[None] | None = None
         self._lock = threading.Lock()
-        self._waiting: deque[tuple[Work, Future[Content]]] = deque()
-        self._room = FETCHERS
+        self._queue: deque[tuple[FileTask, Future[Content]]] = deque()
+        self._free_slots = MAX_PREFETCHED_FILES
 
-    def begin(self, work: Work) -> Callable[[], Content]:
+    def start_fetch(self, work: FileTask) -> Callable[[], Content]:
         """Fetch a file as soon as there is room; return what waits for it. Call that once.
 
         Errors, of what is returned: PictureError.
         """
         if not storage.is_url(work.path):
-            return partial(storage.read, work.path)
-        fetched: Future[Content] = Future()
+            return partial(storage.read_file, work.path)
+        future: Future[Content] = Future()
         with self._lock:
-            self._waiting.append((work, fetched))
-        self._go_on()
+            self._queue.append((work, future))
+        self._start_queued_fetches()
 
-        def take() -> Content:
+        def wait_for_content() -> Content:
             try:
-                return fetched.result()
+                return future.result()
             finally:
                 with self._lock:
-                    self._room += 1
-                self._go_on()
+                    self._free_slots += 1
+                self._start_queued_fetches()
 
-        return take
+        return wait_for_content
 
     def close(self) -> None:
         """Fetch nothing more."""
         with self._lock:
-            self._waiting.clear()
-            if self._threads is not None:
-                self._threads.close()
+            self._queue.clear()
+            if self._pool is not None:
+                self._pool.close()
 
-    def _go_on(self) -> None:
+    def _start_queued_fetches(self) -> None:
         with self._lock:
-            while self._room and self._waiting:
-                self._threads = self._threads or Readers(FETCHERS)
-                self._room -= 1
-                self._threads.submit(partial(_fetch, *self._waiting.popleft()))
+            while self._free_slots and self._queue:
+                self._pool = self._pool or ReaderPool(MAX_PREFETCHED_FILES)
+                self._free_slots -= 1
+                self._pool.submit(partial(_fetch_file, *self._queue.popleft()))
 
 
-def _fetch(work: Work, fetched: Future[Content], reading: Reading[None]) -> None:
+def _fetch_file(work: FileTask, future: Future[Content], reading: ReaderTask[None]) -> None:
     try:
-        fetched.set_result(storage.read(work.path, State(work.size, work.mtime_ns)))
+        future.set_result(storage.read_file(work.path, FileState(work.size, work.mtime_ns)))
     except Exception as error:  # who takes it is told
-        fetched.set_exception(error)
+        future.set_exception(error)

@@ -2,7 +2,24 @@
 
 from __future__ import annotations
 
-from searchapp.indexing.watch.changes import Watcher
-from searchapp.indexing.watch.loop import Away, Back, Batch, Polling, Waiting, Watch, WatchEvent
+from searchapp.indexing.watch.changes import ChangeNotifier
+from searchapp.indexing.watch.loop import (
+    Away,
+    Back,
+    Batch,
+    Polling,
+    Waiting,
+    WatchEvent,
+    WatchSession,
+)
 
-__all__ = ["Away", "Back", "Batch", "Polling", "Waiting", "Watch", "WatchEvent", "Watcher"]
+__all__ = [
+    "Away",
+    "Back",
+    "Batch",
+    "ChangeNotifier",
+    "Polling",
+    "Waiting",
+    "WatchEvent",
+    "WatchSession",
+]

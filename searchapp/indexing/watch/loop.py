@@ -13,19 +13,27 @@ from typing import Self, TypeAlias
 
 from searchapp.errors import FolderError, LockedError, SearchAppError
 from searchapp.files import storage
-from searchapp.files.ignore_rules import FILE as RULES
+from searchapp.files.ignore_rules import IGNORE_FILE_NAME as RULES
 from searchapp.files.scan import resolve_roots
-from searchapp.indexing.watch.changes import TICK, Pending, Watcher, check_installed, is_remote
-from searchapp.types import Event, Failed, Failure, Finished, IndexOptions, RunSummary
+from searchapp.indexing.watch.changes import (
+    TICK_S,
+    ChangeNotifier,
+    PendingChanges,
+    check_watchfiles_installed,
+    is_network_folder,
+)
+from searchapp.types import Failure, FileFailed, IndexEvent, IndexOptions, RunFinished, RunSummary
 
-QUIET = 2.0  # seconds without a change, after which a file is taken to be whole
-POLL = 10.0  # seconds between looks where nothing tells of changes
-MOST = 10_000  # changes below a folder, beyond which all of it is looked at: some may be missed
-RETRY = (5.0, 30.0, 120.0)  # seconds after which a young file that failed is tried again
-YOUNG = 300.0  # seconds since a file was written
-LOCKED, TROUBLE, AWAY = 2.0, 30.0, 30.0  # seconds until the next try
+QUIET_S = 2.0  # seconds without a change, after which a file is taken to be whole
+POLL_INTERVAL_S = 10.0  # seconds between looks where nothing tells of changes
+MAX_BATCH_CHANGES = (
+    10_000  # changes below a folder, beyond which all of it is looked at: some may be missed
+)
+RETRY_DELAYS_S = (5.0, 30.0, 120.0)  # seconds after which a young file that failed is tried again
+MAX_YOUNG_AGE_S = 300.0  # seconds since a file was written
+LOCKED_RETRY_S, ERROR_RETRY_S, UNAVAILABLE_RETRY_S = 2.0, 30.0, 30.0  # seconds until the next try
 
-Index: TypeAlias = Callable[[list[Path], IndexOptions], Iterator[Event]]
+IndexFunction: TypeAlias = Callable[[list[Path], IndexOptions], Iterator[IndexEvent]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,19 +82,19 @@ WatchEvent = Batch | Away | Back | Waiting | Polling
 
 
 @dataclass
-class _Root:
+class _WatchedFolder:
     """A folder that is watched."""
 
     path: Path
-    watcher: Watcher | None
+    notifier: ChangeNotifier | None
     identity: tuple[int, int] | None  # device and number; None: it is not there
-    whole_at: float | None = None  # when all of it is to be looked at, by time.monotonic
-    away: bool = False  # and that was told
-    trouble: str = ""  # that was told
-    retries: dict[str, int] = field(default_factory=dict)  # how often, by path
+    full_scan_at: float | None = None  # when all of it is to be looked at, by time.monotonic
+    is_unavailable: bool = False  # and that was told
+    last_error: str = ""  # that was told
+    retry_count_by_path: dict[str, int] = field(default_factory=dict)  # how often, by path
 
 
-class Watch:
+class WatchSession:
     """Watches folders from when it is entered, and indexes what has changed, batch by batch."""
 
     def __init__(
@@ -95,25 +103,31 @@ class Watch:
         library: Path,
         options: IndexOptions,
         *,
-        poll: float | None = None,
-        quiet: float = QUIET,
+        poll_interval_s: float | None = None,
+        quiet_s: float = QUIET_S,
     ) -> None:
         """Raise FolderError for a folder that is none; library: its changes are its own affair."""
-        check_installed()
+        check_watchfiles_installed()
         for folder in filter(storage.is_url, folders):
             raise FolderError(f"{folder}: nothing tells of changes there; run index now and then")
         self.roots = [Path(root) for root in resolve_roots(folders)]
-        self._library, self._options, self._poll = library, options, poll
-        self._told: queue.SimpleQueue[str] = queue.SimpleQueue()
-        self._pending, self._again = Pending(quiet), Pending(quiet)
-        self._watched: list[_Root] = []
+        self._library, self._options, self._poll_interval_s = library, options, poll_interval_s
+        self._changed_paths: queue.SimpleQueue[str] = queue.SimpleQueue()
+        self._pending_changes, self._pending_retries = (
+            PendingChanges(quiet_s),
+            PendingChanges(quiet_s),
+        )
+        self._watched_folders: list[_WatchedFolder] = []
 
     def __enter__(self) -> Self:
         """Begin to watch: what changes from now on is noticed."""
-        self._watched = [_Root(root, self._watcher(root), _identity(root)) for root in self.roots]
-        for each in self._watched:
-            if each.watcher:
-                each.watcher.wait()
+        self._watched_folders = [
+            _WatchedFolder(root, self._start_notifier(root), _read_identity(root))
+            for root in self.roots
+        ]
+        for each in self._watched_folders:
+            if each.notifier:
+                each.notifier.wait_until_ready()
         return self
 
     def __exit__(
@@ -123,131 +137,155 @@ class Watch:
         trace: TracebackType | None,
     ) -> None:
         """Watch no more."""
-        for each in self._watched:
-            if each.watcher:
-                each.watcher.stop()
+        for each in self._watched_folders:
+            if each.notifier:
+                each.notifier.stop()
 
-    def events(self, index: Index) -> Iterator[WatchEvent]:
+    def index_changes(self, index: IndexFunction) -> Iterator[WatchEvent]:
         """Index changes for ever, and tell of each batch. index: runs Library.index."""
         while True:
-            self._collect()
-            for root in self._watched:
-                yield from self._present(root)
-                due = root.whole_at is not None and time.monotonic() >= root.whole_at
+            self._collect_changes()
+            for root in self._watched_folders:
+                yield from self._check_folder(root)
+                due = root.full_scan_at is not None and time.monotonic() >= root.full_scan_at
                 if due and root.identity is not None:
-                    yield from self._run(index, root, None)
-            changed, again = self._pending.due(), self._again.due()
-            for root in self._watched:
-                for paths, retry in ((_below(root, changed), False), (_below(root, again), True)):
+                    yield from self._index_folder(index, root, None)
+            changed, again = (
+                self._pending_changes.take_due_paths(),
+                self._pending_retries.take_due_paths(),
+            )
+            for root in self._watched_folders:
+                for paths, retry in (
+                    (_select_below(root, changed), False),
+                    (_select_below(root, again), True),
+                ):
                     if not paths or root.identity is None:
                         continue
-                    if root.away or len(paths) > MOST:
-                        root.whole_at = time.monotonic()
+                    if root.is_unavailable or len(paths) > MAX_BATCH_CHANGES:
+                        root.full_scan_at = time.monotonic()
                     else:
-                        yield from self._run(index, root, paths, retry)
+                        yield from self._index_folder(index, root, paths, retry)
 
-    def _watcher(self, root: Path) -> Watcher:
-        poll = self._poll or (POLL if is_remote(root) else None)
-        return Watcher(root, self._told, poll)
+    def _start_notifier(self, root: Path) -> ChangeNotifier:
+        poll_interval_s = self._poll_interval_s or (
+            POLL_INTERVAL_S if is_network_folder(root) else None
+        )
+        return ChangeNotifier(root, self._changed_paths, poll_interval_s)
 
-    def _collect(self) -> None:
+    def _collect_changes(self) -> None:
         """Note what has changed within a tick."""
-        until = time.monotonic() + TICK
+        deadline = time.monotonic() + TICK_S
         paths = set[str]()
         while True:
             try:
-                path = self._told.get(timeout=max(0.0, until - time.monotonic()))
+                path = self._changed_paths.get(timeout=max(0.0, deadline - time.monotonic()))
             except queue.Empty:
                 break
             if not Path(path).is_relative_to(self._library):
                 paths.add(os.path.dirname(path) if Path(path).name == RULES else path)  # noqa: PTH120
-        self._pending.note(paths)
+        self._pending_changes.note_changes(paths)
 
-    def _present(self, root: _Root) -> Iterator[WatchEvent]:
+    def _check_folder(self, root: _WatchedFolder) -> Iterator[WatchEvent]:
         """See whether a folder has gone, is another now (a mount), or is not told of any more."""
-        identity = _identity(root.path)
+        identity = _read_identity(root.path)
         if identity != root.identity:
-            if root.watcher:
-                root.watcher.stop()
-            root.identity, root.watcher = identity, None
-            self._pending.forget(root.path)
+            if root.notifier:
+                root.notifier.stop()
+            root.identity, root.notifier = identity, None
+            self._pending_changes.forget_below(root.path)
             if identity is None:
-                if not root.away:
-                    root.away = True
+                if not root.is_unavailable:
+                    root.is_unavailable = True
                     yield Away(str(root.path), "is not there any more")
                 return
-            root.watcher = self._watcher(root.path)
-            root.watcher.wait()
-            root.whole_at = time.monotonic()
-        if root.watcher and (error := root.watcher.error) is not None:
-            seconds = self._poll or POLL
-            if root.watcher.poll is None:
+            root.notifier = self._start_notifier(root.path)
+            root.notifier.wait_until_ready()
+            root.full_scan_at = time.monotonic()
+        if root.notifier and (error := root.notifier.error) is not None:
+            seconds = self._poll_interval_s or POLL_INTERVAL_S
+            if root.notifier.poll is None:
                 yield Polling(str(root.path), seconds, str(error))
-            root.watcher = Watcher(root.path, self._told, seconds)
-            root.watcher.wait()
-            at = time.monotonic() + (0 if root.watcher.error is None else AWAY)
-            root.whole_at = min(at, root.whole_at or at)
+            root.notifier = ChangeNotifier(root.path, self._changed_paths, seconds)
+            root.notifier.wait_until_ready()
+            full_scan_at = time.monotonic() + (
+                0 if root.notifier.error is None else UNAVAILABLE_RETRY_S
+            )
+            root.full_scan_at = min(full_scan_at, root.full_scan_at or full_scan_at)
 
-    def _run(
-        self, index: Index, root: _Root, paths: list[str] | None, retry: bool = False
+    def _index_folder(
+        self,
+        index: IndexFunction,
+        root: _WatchedFolder,
+        paths: list[str] | None,
+        retry: bool = False,
     ) -> Iterator[WatchEvent]:
         """Index a folder, or some paths in it; put them back where that does not work now."""
-        only = None if paths is None else tuple(paths)
-        options = replace(self._options, only=only, retry_failed=retry)
+        only_paths = None if paths is None else tuple(paths)
+        options = replace(self._options, only=only_paths, retry_failed=retry)
         failures, summary = list[Failure](), RunSummary()
-        root.whole_at = root.whole_at if paths else None
+        root.full_scan_at = root.full_scan_at if paths else None
         try:
             for event in index([root.path], options):
                 match event:
-                    case Failed(failure):
+                    case FileFailed(failure):
                         failures.append(failure)
-                    case Finished(told):
+                    case RunFinished(told):
                         summary = told
         except FolderError as error:
-            root.whole_at = time.monotonic() + AWAY
-            if not root.away:
-                root.away = True
+            root.full_scan_at = time.monotonic() + UNAVAILABLE_RETRY_S
+            if not root.is_unavailable:
+                root.is_unavailable = True
                 yield Away(str(root.path), str(error).removeprefix(f"{root.path}: "))
             return
         except SearchAppError as error:
-            delay = LOCKED if isinstance(error, LockedError) else TROUBLE
+            delay_s = LOCKED_RETRY_S if isinstance(error, LockedError) else ERROR_RETRY_S
             if paths is None:
-                root.whole_at = time.monotonic() + delay
+                root.full_scan_at = time.monotonic() + delay_s
             else:
-                (self._again if retry else self._pending).note(paths, delay)
-            if root.trouble != str(error):
-                root.trouble = str(error)
+                (self._pending_retries if retry else self._pending_changes).note_changes(
+                    paths, delay_s
+                )
+            if root.last_error != str(error):
+                root.last_error = str(error)
                 yield Waiting(str(root.path), str(error))
             return
-        root.trouble = ""
-        if root.away:
-            root.away = False
+        root.last_error = ""
+        if root.is_unavailable:
+            root.is_unavailable = False
             yield Back(str(root.path))
         for path in {*(paths or ())} - {failure.path for failure in failures}:
-            root.retries.pop(path, None)
-        final = self._told_final(root, failures)
+            root.retry_count_by_path.pop(path, None)
+        final_failures = self._schedule_retries(root, failures)
         counts = (summary.added, summary.moved, summary.removed, summary.kept, summary.failed)
         if any(counts):
-            yield Batch(str(root.path), summary, final, len(failures) - len(final))
+            yield Batch(
+                str(root.path), summary, final_failures, len(failures) - len(final_failures)
+            )
 
-    def _told_final(self, root: _Root, failures: list[Failure]) -> tuple[Failure, ...]:
+    def _schedule_retries(
+        self, root: _WatchedFolder, failures: list[Failure]
+    ) -> tuple[Failure, ...]:
         """Return the failures that are not tried again: a young file may not be whole yet."""
-        final = []
+        final_failures = []
         for failure in failures:
-            tries = root.retries.get(failure.path, 0)
-            if tries < len(RETRY) and failure.stage in ("read", "decode") and _young(failure.path):
-                root.retries[failure.path] = tries + 1
-                self._again.note([failure.path], RETRY[tries])
+            tries = root.retry_count_by_path.get(failure.path, 0)
+            if (
+                tries < len(RETRY_DELAYS_S)
+                and failure.stage in ("read", "decode")
+                and _is_young(failure.path)
+            ):
+                root.retry_count_by_path[failure.path] = tries + 1
+                self._pending_retries.note_changes([failure.path], RETRY_DELAYS_S[tries])
             else:
-                final.append(failure)
-        return tuple(final)
+                final_failures.append(failure)
+        return tuple(final_failures)
 
 
-def _below(root: _Root, paths: list[str]) -> list[str]:
+def _select_below(root: _WatchedFolder, paths: list[str]) -> list[str]:
     return [path for path in paths if Path(path).is_relative_to(root.path)]
 
 
-def _identity(root: Path) -> tuple[int, int] | None:
+def _read_identity(root: Path) -> tuple[int, int] | None:
     try:
         stat = root.stat()
         with os.scandir(root):
@@ -256,8 +294,8 @@ def _identity(root: Path) -> tuple[int, int] | None:
         return None
 
 
-def _young(path: str) -> bool:
+def _is_young(path: str) -> bool:
     try:
-        return time.time() - Path(path).stat().st_mtime < YOUNG
+        return time.time() - Path(path).stat().st_mtime < MAX_YOUNG_AGE_S
     except OSError:
         return False

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from searchapp.catalog import Located
+from searchapp.catalog import LocatedImage
 from searchapp.errors import PictureError, QueryError
 from searchapp.library import Library
 from searchapp.pages.map.choose_pictures import choose_pictures
@@ -55,21 +55,27 @@ def make_map(
         ids, lambda wanted: reader.read_vectors(collection, wanted), max_pictures
     )
     located = reader.locate_images(chosen.ids.tolist())
-    known = [number for number, id in enumerate(chosen.ids.tolist()) if id in located]
-    wanted = [located[int(chosen.ids[number])] for number in known]
-    tiles, kept = list[Tile](), list[int]()
-    for done, (number, each, found) in enumerate(
-        zip(known, wanted, thumbnails.ahead(_read_thumbnail, wanted), strict=True), 1
+    located_numbers = [number for number, id in enumerate(chosen.ids.tolist()) if id in located]
+    located_images = [located[int(chosen.ids[number])] for number in located_numbers]
+    tiles, tile_numbers = list[Tile](), list[int]()
+    for done, (number, each, loaded) in enumerate(
+        zip(
+            located_numbers,
+            located_images,
+            thumbnails.render_ahead(_read_thumbnail, located_images),
+            strict=True,
+        ),
+        1,
     ):
-        if found is not None:
-            path, thumbnail = found
+        if loaded is not None:
+            path, thumbnail = loaded
             tiles.append(Tile(path, thumbnail, each.info.taken_at, int(chosen.represents[number])))
-            kept.append(number)
-        yield MapStep("making thumbnails", done, len(wanted))
+            tile_numbers.append(number)
+        yield MapStep("making thumbnails", done, len(located_images))
     if not tiles:
         raise QueryError("none of the pictures can be read now; check that their drive is mounted")
     yield MapStep(f"arranging {len(tiles):,} pictures")
-    cells = snap_to_grid(compute_layout(chosen.points[kept]))
+    cells = snap_to_grid(compute_layout(chosen.coordinates[tile_numbers]))
     subtitle = f"{len(tiles):,} pictures; similar pictures are next to each other"
     if len(chosen.ids) < len(ids):
         subtitle = (
@@ -79,11 +85,11 @@ def make_map(
     yield MapWritten(len(tiles), len(ids), len(chosen.ids) - len(tiles))
 
 
-def _read_thumbnail(located: Located) -> tuple[str, Picture] | None:
+def _read_thumbnail(located: LocatedImage) -> tuple[str, Picture] | None:
     """Return the first file of an image that can be read, and its thumbnail."""
     for path in located.paths:
         try:
-            return path, thumbnails.thumbnail(path, TILE_SIDE, located.seconds)
+            return path, thumbnails.make_thumbnail(path, TILE_SIDE, located.seconds)
         except PictureError:
             continue
     return None

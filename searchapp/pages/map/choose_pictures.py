@@ -11,9 +11,9 @@ from numpy.typing import NDArray
 
 Floats: TypeAlias = NDArray[np.float32]
 Ids: TypeAlias = NDArray[np.int64]
-Pages: TypeAlias = Callable[[Ids], Iterable[tuple[Ids, Floats]]]
+LoadPages: TypeAlias = Callable[[Ids], Iterable[tuple[Ids, Floats]]]
 
-AXES = 48  # principal axes that vectors are projected on
+PRINCIPAL_AXES = 48  # principal axes that vectors are projected on
 FIT_SAMPLE = 20_000  # vectors from which the axes are computed
 CLUSTER_SAMPLE = 50_000  # vectors from which the clusters are computed
 KMEANS_ROUNDS = 8
@@ -21,22 +21,22 @@ ROWS_AT_ONCE = 4096
 
 
 @dataclass(frozen=True, slots=True)
-class Chosen:
+class MapSelection:
     """The pictures of a map: ids [n], how many each represents [n], and coordinates [n, axes]."""
 
     ids: Ids
     represents: Ids
-    points: Floats
+    coordinates: Floats
 
 
-def choose_pictures(ids: Ids, pages: Pages, max_pictures: int, seed: int = 0) -> Chosen:
+def choose_pictures(ids: Ids, pages: LoadPages, max_pictures: int, seed: int = 0) -> MapSelection:
     """Choose at most max_pictures of the embeddings ids, [n].
 
     pages: yields ids [m] and their unit vectors [m, dimensions], for given ids in order.
     """
     random = np.random.default_rng(seed)
     sample = np.sort(random.permutation(ids)[:FIT_SAMPLE])
-    axes, mean = principal_axes(np.concatenate([vectors for _, vectors in pages(sample)]))
+    axes, mean = compute_principal_axes(np.concatenate([vectors for _, vectors in pages(sample)]))
     found = np.empty(len(ids), np.int64)
     low = np.empty((len(ids), axes.shape[1]), np.float32)
     count = 0
@@ -46,16 +46,16 @@ def choose_pictures(ids: Ids, pages: Pages, max_pictures: int, seed: int = 0) ->
         count = end
     found, low = found[:count], low[:count]
     if len(found) <= max_pictures:
-        return Chosen(found, np.ones(len(found), np.int64), low)
+        return MapSelection(found, np.ones(len(found), np.int64), low)
     centers = _cluster_centers(low[random.permutation(len(low))[:CLUSTER_SAMPLE]], max_pictures)
     cluster, distance = _nearest_center(low, centers)
     order = np.lexsort((distance, cluster))
     _, first, counts = np.unique(cluster[order], return_index=True, return_counts=True)
     central = order[first]
-    return Chosen(found[central], counts.astype(np.int64), low[central])
+    return MapSelection(found[central], counts.astype(np.int64), low[central])
 
 
-def principal_axes(vectors: Floats, count: int = AXES) -> tuple[Floats, Floats]:
+def compute_principal_axes(vectors: Floats, count: int = PRINCIPAL_AXES) -> tuple[Floats, Floats]:
     """Return the principal axes of vectors [n, d], as columns [d, count or d], and their mean."""
     mean = vectors.mean(axis=0)
     centered = vectors - mean

@@ -10,13 +10,13 @@ from numpy.typing import NDArray
 from searchapp.pages.map.choose_pictures import Floats
 
 PERPLEXITY = 25.0  # about the number of neighbors of a point
-STEPS, EXAGGERATED_STEPS = 350, 100
+TSNE_STEPS, EXAGGERATED_STEPS = 350, 100
 EXAGGERATION = 12.0
 FEW_POINTS = 5  # up to this many, the principal axes are enough
 CELLS_PER_PICTURE = 1.7  # above 1: empty cells separate groups
 
 
-def compute_layout(points: Floats, steps: int = STEPS) -> Floats:
+def compute_layout(points: Floats, steps: int = TSNE_STEPS) -> Floats:
     """Return positions in the plane, [n, 2], for points [n, axes], by t-SNE.
 
     The algorithm is from van der Maaten and Hinton, Visualizing Data using t-SNE (2008). It starts

@@ -48,7 +48,7 @@ def write_map(
         "across": TILES_PER_ROW,
         "columns": columns,
         "rows": rows,
-        "folders": [[folder, storage.uri(folder)] for folder in folders],
+        "folders": [[folder, storage.path_to_uri(folder)] for folder in folders],
         "tiles": [
             [
                 *cell, tile.thumbnail.width, tile.thumbnail.height,
@@ -64,7 +64,7 @@ def write_map(
 
 def _uri_name(path: str) -> str:
     """Return a file's name as in its URI, whatever bytes it has."""
-    return storage.uri(path).rpartition("/")[2]
+    return storage.path_to_uri(path).rpartition("/")[2]
 
 
 def _split_into_sheets(tiles: Sequence[Tile]) -> list[Sequence[Tile]]:

@@ -16,88 +16,102 @@ from typing import TYPE_CHECKING, Any, BinaryIO
 
 from searchapp.files import storage
 from searchapp.pictures.metadata import exif, iptc, xmp
-from searchapp.pictures.metadata.sanitize import Said
+from searchapp.pictures.metadata.sanitize import EmbeddedMetadata
 from searchapp.types import PictureInfo
 
 if TYPE_CHECKING:
     from PIL.Image import Image as Picture
 
-READER = 1  # raised when pictures that were described before should be described anew
-NOTHING = Said()
+METADATA_READER_VERSION = (
+    1  # raised when pictures that were described before should be described anew
+)
+NO_METADATA = EmbeddedMetadata()
 
 
-def describe(image: Picture) -> PictureInfo:
+def extract_picture_info(image: Picture) -> PictureInfo:
     """Return the size as stored, and what the file says of the picture; it raises nothing."""
-    return merged(
+    return merge_metadata(
         PictureInfo(format=image.format or "unknown", width=image.width, height=image.height),
-        exif.read(_exif(image)),
-        xmp.read(_xmp(image)) or NOTHING,
-        _iptc(image),
+        exif.parse_exif(_read_exif(image)),
+        xmp.parse_xmp(_read_xmp_packet(image)) or NO_METADATA,
+        _read_iptc(image),
     )
 
 
-def merged(info: PictureInfo, camera: Said, people: Said, desk: Said) -> PictureInfo:
+def merge_metadata(
+    info: PictureInfo,
+    exif_fields: EmbeddedMetadata,
+    xmp_fields: EmbeddedMetadata,
+    iptc_fields: EmbeddedMetadata,
+) -> PictureInfo:
     """Put together what EXIF, XMP and IPTC say."""
-    here = camera if camera.latitude is not None else people
-    taken_at, taken_from = _taken(camera, people, desk)
+    position_source = exif_fields if exif_fields.latitude is not None else xmp_fields
+    taken_at, taken_from = _choose_taken_at(exif_fields, xmp_fields, iptc_fields)
     return replace(
         info,
         taken_at=taken_at,
-        camera=camera.camera or people.camera,
-        lens=camera.lens or people.lens,
-        latitude=here.latitude,
-        longitude=here.longitude,
-        rating=(camera.rating if people.rating is None else people.rating) or None,
-        keywords=people.keywords or desk.keywords or camera.keywords,
-        title=people.title or desk.title or camera.title,
-        description=people.description or desk.description or camera.description,
+        camera=exif_fields.camera or xmp_fields.camera,
+        lens=exif_fields.lens or xmp_fields.lens,
+        latitude=position_source.latitude,
+        longitude=position_source.longitude,
+        rating=(exif_fields.rating if xmp_fields.rating is None else xmp_fields.rating) or None,
+        keywords=xmp_fields.keywords or iptc_fields.keywords or exif_fields.keywords,
+        title=xmp_fields.title or iptc_fields.title or exif_fields.title,
+        description=xmp_fields.description or iptc_fields.description or exif_fields.description,
         date=taken_at,
         date_from=taken_from,
-        reader=READER,
+        reader=METADATA_READER_VERSION,
     )
 
 
-def _taken(camera: Said, people: Said, desk: Said) -> tuple[str | None, str | None]:
+def _choose_taken_at(
+    exif_fields: EmbeddedMetadata, xmp_fields: EmbeddedMetadata, iptc_fields: EmbeddedMetadata
+) -> tuple[str | None, str | None]:
     for taken, source in (
-        (camera.taken_at, "exif"),
-        (people.taken_at, "xmp"),
-        (desk.taken_at, "iptc"),
-        (camera.written_at, "exif"),
-        (people.written_at, "xmp"),
+        (exif_fields.taken_at, "exif"),
+        (xmp_fields.taken_at, "xmp"),
+        (iptc_fields.taken_at, "iptc"),
+        (exif_fields.written_at, "exif"),
+        (xmp_fields.written_at, "xmp"),
     ):
         if taken is not None:
-            if source == "exif" and people.taken_at and people.taken_at[:19] == taken:
-                return people.taken_at, source  # the same on the clock, and maybe with its offset
+            if source == "exif" and xmp_fields.taken_at and xmp_fields.taken_at[:19] == taken:
+                return (
+                    xmp_fields.taken_at,
+                    source,
+                )  # the same on the clock, and maybe with its offset
             return taken, source
     return None, None
 
 
-def with_sidecar(info: PictureInfo, packet: bytes) -> PictureInfo:
+def apply_sidecar(info: PictureInfo, packet: bytes) -> PictureInfo:
     """Let what a sidecar says replace what the picture says; what is no XMP says nothing."""
-    beside = xmp.read(packet) or NOTHING
-    taken_at = beside.taken_at or info.taken_at
-    there = info if beside.latitude is None else beside
+    sidecar = xmp.parse_xmp(packet) or NO_METADATA
+    taken_at = sidecar.taken_at or info.taken_at
+    position_source = info if sidecar.latitude is None else sidecar
     return replace(
         info,
         taken_at=taken_at,
-        camera=beside.camera or info.camera,
-        lens=beside.lens or info.lens,
-        latitude=there.latitude,
-        longitude=there.longitude,
-        rating=info.rating if beside.rating is None else beside.rating or None,
-        keywords=beside.keywords or info.keywords,
-        title=beside.title or info.title,
-        description=beside.description or info.description,
+        camera=sidecar.camera or info.camera,
+        lens=sidecar.lens or info.lens,
+        latitude=position_source.latitude,
+        longitude=position_source.longitude,
+        rating=info.rating if sidecar.rating is None else sidecar.rating or None,
+        keywords=sidecar.keywords or info.keywords,
+        title=sidecar.title or info.title,
+        description=sidecar.description or info.description,
         date=taken_at or info.date,
-        date_from="xmp" if beside.taken_at else info.date_from,
+        date_from="xmp" if sidecar.taken_at else info.date_from,
     )
 
 
-def dated(info: PictureInfo, mtime_ns: int) -> PictureInfo:
+def fill_date_from_mtime(info: PictureInfo, mtime_ns: int) -> PictureInfo:
     """Fall back on a file's date, on this machine's clock, where the picture tells none."""
     if info.date is not None or info.taken_at is not None:
         return info
-    if mtime_ns < storage.SECOND:  # a server that tells no date, or a clock that was never set
+    if (
+        mtime_ns < storage.NANOSECONDS_PER_SECOND
+    ):  # a server that tells no date, or a clock that was never set
         return info
     with suppress(ValueError, OverflowError, OSError):
         local = datetime.fromtimestamp(mtime_ns // 10**9).astimezone()
@@ -105,16 +119,16 @@ def dated(info: PictureInfo, mtime_ns: int) -> PictureInfo:
     return info
 
 
-def sidecars_of(path: str) -> list[str]:
+def list_sidecar_paths(path: str) -> list[str]:
     """Return the names that a picture's sidecar may have: IMG_1.jpg.xmp, or else IMG_1.xmp."""
     bases = (path, os.path.splitext(path)[0])  # noqa: PTH122 (speed)
     return [base + suffix for base in bases for suffix in (".xmp", ".XMP")]
 
 
-def sidecar_of(path: str) -> bytes | None:
+def read_sidecar(path: str) -> bytes | None:
     """Return the packet beside a picture."""
-    for name in sidecars_of(path):
-        packet = storage.small(name, xmp.LARGEST + 1)
+    for name in list_sidecar_paths(path):
+        packet = storage.read_small_file(name, xmp.MAX_PACKET_BYTES + 1)
         if packet is not None:
             return packet
     return None
@@ -123,7 +137,7 @@ def sidecar_of(path: str) -> bytes | None:
 # The three, wherever a format keeps them
 
 
-def _exif(image: Picture) -> Any:
+def _read_exif(image: Picture) -> Any:
     if image.format == "PNG" and not {"exif", "Raw profile type exif"} & image.info.keys():
         return {}  # Pillow would decode it, to look for EXIF behind
     with suppress(Exception):  # absurd EXIF must not cost the picture
@@ -131,25 +145,25 @@ def _exif(image: Picture) -> Any:
     return {}
 
 
-def _xmp(image: Picture) -> bytes:
-    found = image.info.get("xmp") or _raw_profile(image, "xmp")
+def _read_xmp_packet(image: Picture) -> bytes:
+    found = image.info.get("xmp") or _read_png_raw_profile(image, "xmp")
     if found is None and image.format == "TIFF":
-        found = _tag(image, 700)
+        found = _read_tiff_tag(image, 700)
     return found.encode("utf-8", "replace") if isinstance(found, str) else bytes(found or b"")
 
 
-def _iptc(image: Picture) -> Said:
+def _read_iptc(image: Picture) -> EmbeddedMetadata:
     with suppress(Exception):  # as in _exif
         blocks = image.info.get("photoshop")
         if isinstance(blocks, dict) and isinstance(block := blocks.get(0x0404), bytes):
-            return iptc.read(block)
+            return iptc.parse_iptc(block)
         if image.format == "TIFF":
-            return iptc.read(_tag(image, 33723) or b"")
-        return iptc.read(_of_resources(_raw_profile(image, "iptc") or b""))
-    return NOTHING
+            return iptc.parse_iptc(_read_tiff_tag(image, 33723) or b"")
+        return iptc.parse_iptc(_extract_iptc_block(_read_png_raw_profile(image, "iptc") or b""))
+    return NO_METADATA
 
 
-def _tag(image: Picture, number: int) -> bytes | None:
+def _read_tiff_tag(image: Picture, number: int) -> bytes | None:
     tags: Any = getattr(image, "tag_v2", {})
     value = tags.get(number)
     if isinstance(value, tuple):  # bytes that some write as numbers
@@ -160,7 +174,7 @@ def _tag(image: Picture, number: int) -> bytes | None:
     return value if isinstance(value, bytes) else None
 
 
-def _raw_profile(image: Picture, kind: str) -> bytes | None:
+def _read_png_raw_profile(image: Picture, kind: str) -> bytes | None:
     """Return what ImageMagick hides in a PNG's text: its name, its size, and hexadecimal lines."""
     text = image.info.get(f"Raw profile type {kind}")
     with suppress(ValueError):
@@ -169,33 +183,33 @@ def _raw_profile(image: Picture, kind: str) -> bytes | None:
     return None
 
 
-def _of_resources(data: bytes) -> bytes:
+def _extract_iptc_block(data: bytes) -> bytes:
     """Return the block of IPTC among Photoshop's resources; other data as it is."""
-    at = data.find(b"8BIM\x04\x04\0\0")
-    if at < 0:
+    offset = data.find(b"8BIM\x04\x04\0\0")
+    if offset < 0:
         return data
-    size = int.from_bytes(data[at + 8 : at + 12], "big")
-    return data[at + 12 : at + 12 + size]
+    size = int.from_bytes(data[offset + 8 : offset + 12], "big")
+    return data[offset + 12 : offset + 12 + size]
 
 
 # A picture without its pixels
 
 
-def without_pixels(file: BinaryIO, largest: int = 16 << 20) -> bytes:
+def strip_png_pixels(file: BinaryIO, max_chunk_bytes: int = 16 << 20) -> bytes:
     """Return a PNG's chunks but its pixels, so that Pillow tells all of it without decoding."""
-    signature, kept = file.read(8), list[bytes]()
-    room = largest
+    signature, chunks = file.read(8), list[bytes]()
+    bytes_left = max_chunk_bytes
     while len(head := file.read(8)) == 8 and head[4:] != b"IEND":
         size = int.from_bytes(head[:4], "big")
-        if head[4:] in (b"IDAT", b"fdAT") or size > room:
+        if head[4:] in (b"IDAT", b"fdAT") or size > bytes_left:
             file.seek(size + 4, os.SEEK_CUR)
         else:
-            room -= size
-            kept.append(head + file.read(size + 4))
+            bytes_left -= size
+            chunks.append(head + file.read(size + 4))
     end = (b"\0\0\0\0IDAT5\xaf\x06\x1e", b"\0\0\0\0IEND\xaeB`\x82")
-    return b"".join((signature, *kept, *end))
+    return b"".join((signature, *chunks, *end))
 
 
-def of(paths: Iterable[str]) -> bytes | None:
+def read_first_sidecar(paths: Iterable[str]) -> bytes | None:
     """Return the packet of the first of a picture's files that has a sidecar."""
-    return next(filter(None, map(sidecar_of, paths)), None)
+    return next(filter(None, map(read_sidecar, paths)), None)

@@ -7,40 +7,46 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from searchapp.pictures.metadata import sanitize
-from searchapp.pictures.metadata.sanitize import Said
+from searchapp.pictures.metadata.sanitize import EmbeddedMetadata
 
-CAMERA, PLACE = 0x8769, 0x8825  # the parts of EXIF
-LAST_OFFSET = timedelta(hours=14)  # of a clock from UTC
-QUARTER = timedelta(minutes=15)
-LATE = timedelta(minutes=3)  # that a fix of GPS may be older than the picture
+EXIF_IFD_TAG, GPS_IFD_TAG = 0x8769, 0x8825  # the parts of EXIF
+MAX_UTC_OFFSET = timedelta(hours=14)  # of a clock from UTC
+QUARTER_HOUR = timedelta(minutes=15)
+MAX_GPS_DELAY = timedelta(minutes=3)  # that a fix of GPS may be older than the picture
 
 
-def read(exif: Any) -> Said:
+def parse_exif(exif: Any) -> EmbeddedMetadata:
     """Return what EXIF says; exif: of Pillow. What is absurd is left out."""
-    camera, gps = _part(exif, CAMERA), _part(exif, PLACE)
-    latitude, longitude = _place(gps)
-    return Said(
-        taken_at=_taken_at(camera, gps),
-        written_at=sanitize.moment(exif.get(0x0132), camera.get(0x9010)),
-        camera=sanitize.model_name(_text(exif.get(0x010F)), _text(exif.get(0x0110))),
-        lens=sanitize.model_name(_text(camera.get(0xA433)), _text(camera.get(0xA434))),
+    camera, gps = _read_ifd(exif, EXIF_IFD_TAG), _read_ifd(exif, GPS_IFD_TAG)
+    latitude, longitude = _read_gps_position(gps)
+    return EmbeddedMetadata(
+        taken_at=_read_taken_at(camera, gps),
+        written_at=sanitize.normalize_date(exif.get(0x0132), camera.get(0x9010)),
+        camera=sanitize.join_make_and_model(
+            _decode_text(exif.get(0x010F)), _decode_text(exif.get(0x0110))
+        ),
+        lens=sanitize.join_make_and_model(
+            _decode_text(camera.get(0xA433)), _decode_text(camera.get(0xA434))
+        ),
         latitude=latitude,
         longitude=longitude,
-        rating=sanitize.stars(exif.get(0x4746)),
-        keywords=sanitize.keywords((_wide(exif.get(0x9C9E)) or "").split(";")),
-        title=sanitize.text(_wide(exif.get(0x9C9B)), sanitize.TITLE),
-        description=sanitize.text(_text(exif.get(0x010E)), sanitize.DESCRIPTION),
+        rating=sanitize.parse_rating(exif.get(0x4746)),
+        keywords=sanitize.clean_keywords((_decode_utf16(exif.get(0x9C9E)) or "").split(";")),
+        title=sanitize.clean_text(_decode_utf16(exif.get(0x9C9B)), sanitize.MAX_TITLE_CHARS),
+        description=sanitize.clean_text(
+            _decode_text(exif.get(0x010E)), sanitize.MAX_DESCRIPTION_CHARS
+        ),
     )
 
 
-def _part(exif: Any, tag: int) -> dict[int, Any]:
+def _read_ifd(exif: Any, tag: int) -> dict[int, Any]:
     try:
         return dict(exif.get_ifd(tag))
     except Exception:  # absurd EXIF must not cost the picture
         return {}
 
 
-def _text(value: object) -> str:
+def _decode_text(value: object) -> str:
     """Return a text, which many write in UTF-8, and Pillow reads as Latin-1."""
     if isinstance(value, bytes):
         value = value.decode("latin-1")
@@ -50,7 +56,7 @@ def _text(value: object) -> str:
     return text
 
 
-def _wide(value: object) -> str | None:
+def _decode_utf16(value: object) -> str | None:
     """Return a text of Windows, which is UTF-16."""
     with suppress(ValueError, TypeError):
         data = bytes(value)  # type: ignore[call-overload]
@@ -58,37 +64,39 @@ def _wide(value: object) -> str | None:
     return None
 
 
-def _taken_at(camera: dict[int, Any], gps: dict[int, Any]) -> str | None:
+def _read_taken_at(camera: dict[int, Any], gps: dict[int, Any]) -> str | None:
     for date, offset in ((0x9003, 0x9011), (0x9004, 0x9012)):
-        taken = sanitize.moment(camera.get(date), camera.get(offset) or camera.get(0x9010))
+        taken = sanitize.normalize_date(camera.get(date), camera.get(offset) or camera.get(0x9010))
         if taken is not None:
-            return taken if len(taken) > 19 else _with_offset(taken, gps)
+            return taken if len(taken) > 19 else _add_utc_offset(taken, gps)
     return None
 
 
-def _with_offset(taken: str, gps: dict[int, Any]) -> str:
+def _add_utc_offset(taken: str, gps: dict[int, Any]) -> str:
     """Tell the clock's offset by the time of GPS, which is UTC, where the two fit together."""
     with suppress(Exception):  # as in _part
         hours, minutes, seconds = (float(part) for part in gps[7])
-        day = datetime.strptime(_text(gps[29]), "%Y:%m:%d").replace(tzinfo=UTC)
+        day = datetime.strptime(_decode_text(gps[29]), "%Y:%m:%d").replace(tzinfo=UTC)
         fix = day + timedelta(hours=hours, minutes=minutes, seconds=seconds)
         local = datetime.fromisoformat(taken)
-        away = local.replace(tzinfo=UTC) - fix
-        offset = round(away / QUARTER) * QUARTER
-        if abs(away - offset) <= LATE and abs(offset) <= LAST_OFFSET:
+        difference = local.replace(tzinfo=UTC) - fix
+        offset = round(difference / QUARTER_HOUR) * QUARTER_HOUR
+        if abs(difference - offset) <= MAX_GPS_DELAY and abs(offset) <= MAX_UTC_OFFSET:
             sign, minutes = "-" if offset < timedelta() else "+", round(abs(offset).seconds / 60)
-            return sanitize.with_zone(local, f"{sign}{minutes // 60:02}:{minutes % 60:02}")
+            return sanitize.format_with_utc_offset(
+                local, f"{sign}{minutes // 60:02}:{minutes % 60:02}"
+            )
     return taken
 
 
-def _place(gps: dict[int, Any]) -> tuple[float | None, float | None]:
+def _read_gps_position(gps: dict[int, Any]) -> tuple[float | None, float | None]:
     with suppress(Exception):  # as in _part
-        latitude = _degrees(gps[2]) * (-1 if _text(gps.get(1)) == "S" else 1)
-        longitude = _degrees(gps[4]) * (-1 if _text(gps.get(3)) == "W" else 1)
-        return sanitize.place(latitude, longitude)
+        latitude = _parse_degrees(gps[2]) * (-1 if _decode_text(gps.get(1)) == "S" else 1)
+        longitude = _parse_degrees(gps[4]) * (-1 if _decode_text(gps.get(3)) == "W" else 1)
+        return sanitize.validate_position(latitude, longitude)
     return None, None
 
 
-def _degrees(parts: Any) -> float:
+def _parse_degrees(parts: Any) -> float:
     degrees, minutes, seconds = (float(part) for part in parts)
     return degrees + minutes / 60 + seconds / 3600

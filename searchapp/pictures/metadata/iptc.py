@@ -5,53 +5,53 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from searchapp.pictures.metadata import sanitize
-from searchapp.pictures.metadata.sanitize import Said
+from searchapp.pictures.metadata.sanitize import EmbeddedMetadata
 
-MOST = 1000  # data sets that are looked at
+MAX_DATA_SETS = 1000  # data sets that are looked at
 
 
-def read(block: bytes) -> Said:
+def parse_iptc(block: bytes) -> EmbeddedMetadata:
     """Return what a block of data sets says; what is cut off or broken ends it."""
     values: dict[tuple[int, int], list[bytes]] = {}
-    for number, (kind, value) in enumerate(_sets(block)):
-        if number >= MOST:
+    for number, (kind, value) in enumerate(_iter_data_sets(block)):
+        if number >= MAX_DATA_SETS:
             break
         values.setdefault(kind, []).append(value)
 
-    def texts(number: int) -> list[str]:
-        return [_decoded(value) for value in values.get((2, number), [])]
+    def get_texts(number: int) -> list[str]:
+        return [_decode_text(value) for value in values.get((2, number), [])]
 
-    def first(number: int) -> str:
-        return next(iter(texts(number)), "")
+    def get_first_text(number: int) -> str:
+        return next(iter(get_texts(number)), "")
 
-    day, time = first(55), first(60)
+    day, time = get_first_text(55), get_first_text(60)
     date = f"{day[:4]}-{day[4:6]}-{day[6:8]}".replace("-00", "")
     clock = f" {time[:2]}:{time[2:4]}:{time[4:6]}{time[6:11]}" if len(time) >= 6 else ""
-    return Said(
-        taken_at=sanitize.moment(date + clock) or sanitize.moment(date),
-        keywords=sanitize.keywords(texts(25)),
-        title=sanitize.text(first(5), sanitize.TITLE),
-        description=sanitize.text(first(120), sanitize.DESCRIPTION),
+    return EmbeddedMetadata(
+        taken_at=sanitize.normalize_date(date + clock) or sanitize.normalize_date(date),
+        keywords=sanitize.clean_keywords(get_texts(25)),
+        title=sanitize.clean_text(get_first_text(5), sanitize.MAX_TITLE_CHARS),
+        description=sanitize.clean_text(get_first_text(120), sanitize.MAX_DESCRIPTION_CHARS),
     )
 
 
-def _sets(block: bytes) -> Iterator[tuple[tuple[int, int], bytes]]:
-    at = 0
-    while at + 5 <= len(block) and block[at] == 0x1C:
-        kind = block[at + 1], block[at + 2]
-        size = int.from_bytes(block[at + 3 : at + 5], "big")
-        at += 5
+def _iter_data_sets(block: bytes) -> Iterator[tuple[tuple[int, int], bytes]]:
+    offset = 0
+    while offset + 5 <= len(block) and block[offset] == 0x1C:
+        kind = block[offset + 1], block[offset + 2]
+        size = int.from_bytes(block[offset + 3 : offset + 5], "big")
+        offset += 5
         if size & 0x8000:  # the size of the size
             length = size & 0x7FFF
             if length > 4:
                 return
-            size = int.from_bytes(block[at : at + length], "big")
-            at += length
-        yield kind, block[at : at + size]
-        at += size
+            size = int.from_bytes(block[offset : offset + length], "big")
+            offset += length
+        yield kind, block[offset : offset + size]
+        offset += size
 
 
-def _decoded(value: bytes) -> str:
+def _decode_text(value: bytes) -> str:
     """Return a text; few say that theirs is UTF-8, and many write it."""
     try:
         return value.decode("utf-8")

@@ -7,18 +7,23 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import datetime, timedelta, timezone
 
-NAME, TITLE, DESCRIPTION, KEYWORD = 200, 500, 2000, 100  # characters
-KEYWORDS = 200  # of one picture
-YEARS = range(1800, 2200)  # what lies beyond was not meant
-MOMENT = re.compile(
+MAX_NAME_CHARS, MAX_TITLE_CHARS, MAX_DESCRIPTION_CHARS, MAX_KEYWORD_CHARS = (
+    200,
+    500,
+    2000,
+    100,
+)  # characters
+MAX_KEYWORDS = 200  # of one picture
+PLAUSIBLE_YEARS = range(1800, 2200)  # what lies beyond was not meant
+DATE_PATTERN = re.compile(
     r"(\d{4})(?:[:-](\d\d)(?:[:-](\d\d)(?:[T ](\d\d):(\d\d)(?::(\d\d)(?:\.\d*)?)?)?)?)?"
     r"\s*(Z|[+-]\d\d:?\d\d)?"
 )
-JOINERS = "\u200c\u200d"  # are not shown, and make letters and emoji what they are
+ZERO_WIDTH_JOINERS = "\u200c\u200d"  # are not shown, and make letters and emoji what they are
 
 
 @dataclass(frozen=True, slots=True)
-class Said:
+class EmbeddedMetadata:
     """What is said; None and () where nothing is."""
 
     taken_at: str | None = None  # ISO 8601, with the offset where it is known
@@ -33,29 +38,29 @@ class Said:
     description: str | None = None
 
 
-def text(value: object, most: int) -> str | None:
+def clean_text(value: object, max_chars: int) -> str | None:
     """Return a text in one line of so many characters, none of which steers a terminal."""
     if not isinstance(value, str):
         return None
-    line = " ".join(value[: 20 * most].split())
-    kept = "".join(c for c in line if c.isprintable() or c in JOINERS)
-    return kept.strip()[:most].rstrip() or None
+    line = " ".join(value[: 20 * max_chars].split())
+    kept = "".join(c for c in line if c.isprintable() or c in ZERO_WIDTH_JOINERS)
+    return kept.strip()[:max_chars].rstrip() or None
 
 
-def keywords(values: Iterable[object]) -> tuple[str, ...]:
+def clean_keywords(values: Iterable[object]) -> tuple[str, ...]:
     """Return keywords, each once in whatever case; of a path of them, Europe|France, each part."""
-    kept: dict[str, str] = {}
+    keyword_by_casefold: dict[str, str] = {}
     for value in values:
         for part in value.split("|") if isinstance(value, str) else ():
-            word = text(part, KEYWORD)
+            word = clean_text(part, MAX_KEYWORD_CHARS)
             if word:
-                kept.setdefault(word.casefold(), word)
-        if len(kept) >= KEYWORDS:
+                keyword_by_casefold.setdefault(word.casefold(), word)
+        if len(keyword_by_casefold) >= MAX_KEYWORDS:
             break
-    return tuple(kept.values())[:KEYWORDS]
+    return tuple(keyword_by_casefold.values())[:MAX_KEYWORDS]
 
 
-def stars(value: object) -> int | None:
+def parse_rating(value: object) -> int | None:
     """Return a rating: 0 to 5, or -1 for what was rejected; None where it is none of these."""
     try:
         number = round(float(str(value)[:20]))
@@ -64,40 +69,40 @@ def stars(value: object) -> int | None:
     return number if -1 <= number <= 5 else None
 
 
-def moment(value: object, offset: object = None) -> str | None:
+def normalize_date(value: object, offset: object = None) -> str | None:
     """Return a date, or the beginning of one, in ISO 8601; what is missing of it is its first.
 
     value: as EXIF and XMP write it, maybe with an offset. offset: used where value has none.
     """
-    found = MOMENT.fullmatch(str(value)[:40].strip("\0 "))
-    if found is None or int(found[1]) not in YEARS:
+    found = DATE_PATTERN.fullmatch(str(value)[:40].strip("\0 "))
+    if found is None or int(found[1]) not in PLAUSIBLE_YEARS:
         return None
     parts = [int(part or first) for part, first in zip(found.groups()[:6], "011000", strict=True)]
     try:
-        return with_zone(datetime(*parts), found[7] or str(offset or "").strip("\0 "))  # type: ignore[arg-type]
+        return format_with_utc_offset(datetime(*parts), found[7] or str(offset or "").strip("\0 "))  # type: ignore[arg-type]
     except ValueError:
         return None
 
 
-def with_zone(local: datetime, offset: str) -> str:
+def format_with_utc_offset(local: datetime, offset: str) -> str:
     """Return a moment in ISO 8601, with its offset where that is one: Z, +02:00 or +0200."""
     found = re.fullmatch(r"([+-])(\d\d):?(\d\d)", "+00:00" if offset == "Z" else offset[:10])
     if found:
-        away = timedelta(hours=int(found[2]), minutes=int(found[3]))
-        if away <= timedelta(hours=14):
-            zone = timezone(-away if found[1] == "-" else away)
+        utc_offset = timedelta(hours=int(found[2]), minutes=int(found[3]))
+        if utc_offset <= timedelta(hours=14):
+            zone = timezone(-utc_offset if found[1] == "-" else utc_offset)
             return local.replace(tzinfo=zone).isoformat()
     return local.isoformat()
 
 
-def place(latitude: float, longitude: float) -> tuple[float | None, float | None]:
+def validate_position(latitude: float, longitude: float) -> tuple[float | None, float | None]:
     """Return a place on earth; twice None for any other, and for what is not a number."""
     if abs(latitude) <= 90 and abs(longitude) <= 180:
         return round(latitude, 7), round(longitude, 7)
     return None, None
 
 
-def model_name(make: str | None, model: str | None) -> str | None:
+def join_make_and_model(make: str | None, model: str | None) -> str | None:
     """Return a maker and a model as one name, without the maker twice."""
     make, model = make or "", model or ""
-    return text(model if make.split(" ")[0] in model else f"{make} {model}", NAME)
+    return clean_text(model if make.split(" ")[0] in model else f"{make} {model}", MAX_NAME_CHARS)

@@ -8,7 +8,7 @@ from fastapi import APIRouter, Request
 
 from searchapp.engines import Refusal
 from searchapp.server.app_state import LOCAL_ONLY, ServiceDep
-from searchapp.server.request_models import CountRequest, EmbedRequest, asked_of
+from searchapp.server.request_models import CountRequest, EmbedRequest, parse_request
 from searchapp.server.response_models import CountAnswer, EmbedAnswer
 
 router = APIRouter(include_in_schema=False, dependencies=LOCAL_ONLY)
@@ -17,7 +17,7 @@ router = APIRouter(include_in_schema=False, dependencies=LOCAL_ONLY)
 @router.post("/api/embed")
 async def embed_inputs(request: Request, service: ServiceDep) -> EmbedAnswer:
     """Embed inputs that another process of the user has prepared: one engine serves both."""
-    asked, files = await asked_of(request, EmbedRequest)
+    asked, files = await parse_request(request, EmbedRequest)
     inputs = [(each.prompt, files.get(each.image or "")) for each in asked.inputs]
     outputs = await service.embed(asked.model, asked.revision, asked.space, inputs)
     refused = [each.reason if isinstance(each, Refusal) else None for each in outputs]
@@ -31,5 +31,5 @@ async def embed_inputs(request: Request, service: ServiceDep) -> EmbedAnswer:
 @router.post("/api/count")
 async def count_tokens(asked: CountRequest, service: ServiceDep) -> CountAnswer:
     """Count the tokens of a prompt."""
-    tokens = await service.count(asked.model, asked.revision, asked.space, asked.prompt)
+    tokens = await service.count_tokens(asked.model, asked.revision, asked.space, asked.prompt)
     return CountAnswer(tokens=tokens)

@@ -19,10 +19,10 @@ async def get_facets(
     asked: Annotated[FilterRequest, Parameter()], service: ServiceDep
 ) -> FacetsAnswer:
     """Count the pictures of each month, folder, camera, lens, keyword, rating and format."""
-    return FacetsAnswer.of(await service.facets(asked.filter(), asked.collection))
+    return FacetsAnswer.from_facets(await service.count_facets(asked.to_filter(), asked.collection))
 
 
 @router.get("/api/info", name="info")
 async def get_info(service: ServiceDep) -> dict[str, Any]:
     """Tell what the library holds, and what it can be filtered by."""
-    return await service.info()
+    return await service.describe_library()

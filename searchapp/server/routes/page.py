@@ -7,7 +7,7 @@ from pathlib import Path
 from fastapi import APIRouter, HTTPException, Request, Response
 from fastapi.responses import FileResponse
 
-from searchapp.server.api_docs import page
+from searchapp.server.api_docs import render_page
 
 WEB = Path(__file__).parents[1] / "web"
 MEDIA_TYPES = {
@@ -23,7 +23,7 @@ router = APIRouter(include_in_schema=False)
 @router.get("/docs")
 async def get_api_docs(request: Request) -> Response:
     """Describe the API on a page that needs no script."""
-    return Response(page(request.app.openapi()), media_type="text/html")
+    return Response(render_page(request.app.openapi()), media_type="text/html")
 
 
 @router.get("/")

@@ -21,7 +21,7 @@ async def get_resident(service: ServiceDep) -> dict[str, Any]:
     return {
         "pid": os.getpid(),
         "version": __version__,
-        "seconds": round(time.monotonic() - service.begun, 1),
+        "seconds": round(time.monotonic() - service.started_at, 1),
     }
 
 

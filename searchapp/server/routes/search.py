@@ -11,17 +11,17 @@ from fastapi import Query as Parameter
 from searchapp.errors import QueryError
 from searchapp.search.search import QueryPart
 from searchapp.server.app_state import AppState, ServiceDep, StateDep
-from searchapp.server.client import PICTURE
-from searchapp.server.public_fetch import fetch_public
+from searchapp.server.client import PICTURE_PLACEHOLDER
+from searchapp.server.public_fetch import fetch_public_url
 from searchapp.server.request_models import (
-    FORM,
+    SEARCH_REQUEST_SCHEMA,
     ImageId,
     SearchRequest,
     SimilarRequest,
     TermRequest,
-    asked_of,
-    named,
-    options_of,
+    is_named_by_term,
+    parse_request,
+    to_search_options,
 )
 from searchapp.server.response_models import SearchAnswer, answer_of
 from searchapp.types import Query
@@ -29,19 +29,21 @@ from searchapp.types import Query
 router = APIRouter()
 
 
-@router.post("/api/search", name="search", response_model=SearchAnswer, openapi_extra=FORM)
+@router.post(
+    "/api/search", name="search", response_model=SearchAnswer, openapi_extra=SEARCH_REQUEST_SCHEMA
+)
 async def search_library(request: Request, state: StateDep) -> SearchAnswer:
     """Search by a text, by a picture, by both as one question, or by a sum of terms."""
-    asked, files = await asked_of(request, SearchRequest)
+    asked, files = await parse_request(request, SearchRequest)
     if not request.scope["searchapp.local"]:
         asked = asked.model_copy(update={"model": None, "trust_remote_code": False})
     terms = asked.terms or []
     if not terms or asked.text or asked.image_url or "image" in files:
-        image = "image" if "image" in files and not named("image", terms) else None
+        image = "image" if "image" in files and not is_named_by_term("image", terms) else None
         terms = [TermRequest(text=asked.text, image=image, image_url=asked.image_url), *terms]
     parts = [await _read_part(term, files, state) for term in terms]
     begun = time.perf_counter()
-    answer = await state.service.search(parts, options_of(asked), asked.one_prompt)
+    answer = await state.service.search(parts, to_search_options(asked), asked.one_prompt)
     state.metrics.search_seconds.observe(time.perf_counter() - begun)
     return answer_of(answer, asked, begun)
 
@@ -57,13 +59,13 @@ async def _read_part(term: TermRequest, files: dict[str, bytes], state: AppState
         if not state.allow_urls:
             raise QueryError("this server fetches no URLs; send the picture itself")
         url = term.image_url
-        data = await state.service.fetched(lambda: fetch_public(url))
+        data = await state.service.run_fetch(lambda: fetch_public_url(url))
     elif term.image_id is not None:
         if term.text:
             raise QueryError("a term is an image's id or a text; make two terms of them")
-        return QueryPart(Query(None, PICTURE), None, term.image_id, term.weight)
+        return QueryPart(Query(None, PICTURE_PLACEHOLDER), None, term.image_id, term.weight)
     return QueryPart(
-        Query(term.text, PICTURE if data is not None else None), data, None, term.weight
+        Query(term.text, PICTURE_PLACEHOLDER if data is not None else None), data, None, term.weight
     )
 
 
@@ -73,4 +75,4 @@ async def find_similar(
 ) -> SearchAnswer:
     """Find images like one of the library's; it comes first itself."""
     begun = time.perf_counter()
-    return answer_of(await service.similar(image_id, options_of(asked)), asked, begun)
+    return answer_of(await service.similar(image_id, to_search_options(asked)), asked, begun)

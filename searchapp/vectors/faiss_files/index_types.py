@@ -11,18 +11,21 @@ from typing import Any, Self
 import numpy as np
 
 from searchapp.vectors.faiss_files import choose_index
-from searchapp.vectors.faiss_files.training import sample_size, train
+from searchapp.vectors.faiss_files.training import compute_sample_size, train_index
 from searchapp.vectors.packing import Ids, Vectors
 
-FEWEST_PROBES = 112  # measured: fewer lose recall where the lists are few
-ID_MAPS = (b"IxMp", b"IxM2")  # how a file begins whose index gets its ids from a map around it
+MIN_PROBES = 112  # measured: fewer lose recall where the lists are few
+ID_MAP_MAGIC_BYTES = (
+    b"IxMp",
+    b"IxM2",
+)  # how a file begins whose index gets its ids from a map around it
 
 
-class CannotRemove(Exception):
+class RemovalUnsupportedError(Exception):
     """Say that vectors cannot be taken out of an index of this kind: it has to be made anew."""
 
 
-class Base:
+class FaissIndex:
     """A FAISS index whose vectors have ids."""
 
     def __init__(self, index: Any) -> None:
@@ -30,19 +33,19 @@ class Base:
         import faiss
 
         self._index = index
-        self._ivf = choose_index.lists_of(index)
-        self._transforms = choose_index.transforms_of(index) if self._ivf is not None else []
+        self._ivf = choose_index.find_ivf(index)
+        self._transforms = choose_index.list_transforms(index) if self._ivf is not None else []
         inner = None if self._ivf is not None else faiss.downcast_index(index.index)
         self._inner = inner
         quantizer = faiss.downcast_index(self._ivf.quantizer) if self._ivf is not None else None
         self._graph: Any = quantizer if isinstance(quantizer, faiss.IndexHNSWFlat) else None
-        self.exact = isinstance(inner, faiss.IndexFlat)
-        self._cosine = index.metric_type == faiss.METRIC_INNER_PRODUCT
+        self.is_exact = isinstance(inner, faiss.IndexFlat)
+        self._uses_inner_product = index.metric_type == faiss.METRIC_INNER_PRODUCT
 
     @classmethod
-    def empty(cls, kind: str, dimensions: int) -> Self:
+    def create_empty(cls, kind: str, dimensions: int) -> Self:
         """Make one that holds nothing."""
-        return cls(choose_index.make(kind, dimensions))
+        return cls(choose_index.make_index(kind, dimensions))
 
     @classmethod
     def read(cls, file: Path, dimensions: int, *, writable: bool) -> Self | None:
@@ -56,14 +59,14 @@ class Base:
             flags = 0
             if not writable:
                 with file.open("rb") as opened:
-                    with_lists = opened.read(4) not in ID_MAPS
+                    with_lists = opened.read(4) not in ID_MAP_MAGIC_BYTES
                 flags = faiss.IO_FLAG_MMAP if with_lists else faiss.IO_FLAG_MMAP_IFC
             index = faiss.read_index(str(file), flags)
         except (RuntimeError, OSError):  # RuntimeError is FAISS's word for any file it cannot use
             return None
-        _without_prefetch(choose_index.lists_of(index))
-        known = choose_index.lists_of(index) is not None or hasattr(index, "id_map")
-        return cls(index) if known and index.d == dimensions else None
+        _disable_prefetch(choose_index.find_ivf(index))
+        has_ids = choose_index.find_ivf(index) is not None or hasattr(index, "id_map")
+        return cls(index) if has_ids and index.d == dimensions else None
 
     def __len__(self) -> int:
         """Count the vectors."""
@@ -86,13 +89,13 @@ class Base:
                 lists.release_ids(number, pointer)
         return np.concatenate(parts)
 
-    def sample_size(self, policy: choose_index.Policy) -> int:
+    def compute_sample_size(self, policy: choose_index.IndexPolicy) -> int:
         """Return how many vectors it is to be trained with; 0 where it need not be."""
-        return 0 if self._index.is_trained else sample_size(self._index, policy)
+        return 0 if self._index.is_trained else compute_sample_size(self._index, policy)
 
     def train(self, sample: Vectors, tick: Callable[[], None]) -> None:
         """Train it; see training.train."""
-        train(self._index, sample, tick)
+        train_index(self._index, sample, tick)
 
     def add(self, ids: Ids, vectors: Vectors) -> None:
         """Add vectors, [n, dimensions], under ids, [n], that it does not hold yet."""
@@ -105,17 +108,17 @@ class Base:
         try:
             self._index.remove_ids(faiss.IDSelectorBatch(ids))
         except RuntimeError as error:
-            raise CannotRemove(str(error)) from error
+            raise RemovalUnsupportedError(str(error)) from error
 
     @property
-    def fewest_probes(self) -> int:
+    def min_probes(self) -> int:
         """Return how many lists a search has to look into; 0 where there are no lists."""
         if self._ivf is None:
             return 0
-        return max(FEWEST_PROBES, round(1.75 * math.sqrt(self._ivf.nlist)))
+        return max(MIN_PROBES, round(1.75 * math.sqrt(self._ivf.nlist)))
 
     @property
-    def lists(self) -> int:
+    def list_count(self) -> int:
         """Return how many lists there are."""
         return int(self._ivf.nlist) if self._ivf is not None else 0
 
@@ -124,7 +127,7 @@ class Base:
         for transform in self._transforms:
             query = transform.apply(query)
         index = self._index if self._ivf is None else self._ivf
-        parameters = self._parameters(count, selector, probes)
+        parameters = self._make_parameters(count, selector, probes)
         graph = self._graph
         if graph is not None and probes * 4 >= self._ivf.nlist:
             # So many lists are found sooner by looking at all centres than by walking the graph.
@@ -132,14 +135,16 @@ class Base:
             scores = np.empty((1, count), np.float32)
             ids = np.empty((1, count), np.int64)
             self._ivf.search_preassigned_c(
-                1, _pointer(query), count, *map(_pointer, (lists, distances, scores, ids)),
+                1, _get_pointer(query), count, *map(_get_pointer, (lists, distances, scores, ids)),
                 False, parameters,
             )  # fmt: skip
         else:
             scores, ids = index.search(query, count, params=parameters)
-        there = ids[0] != -1  # -1 pads the answer
-        found = scores[0][there]
-        return ids[0][there], found if self._cosine else np.float32(1) - found / np.float32(2)
+        is_present = ids[0] != -1  # -1 pads the answer
+        found = scores[0][is_present]
+        return ids[0][is_present], found if self._uses_inner_product else np.float32(
+            1
+        ) - found / np.float32(2)
 
     def search_many(self, queries: Vectors, count: int, probes: int) -> tuple[Ids, Vectors]:
         """Return the ids and (near enough) cosines of the nearest to queries, [n, count] both.
@@ -151,25 +156,25 @@ class Base:
         for transform in self._transforms:
             queries = transform.apply(queries)
         index = self._index if self._ivf is None else self._ivf
-        parameters = self._parameters(count, None, min(probes, max(1, self.lists)))
+        parameters = self._make_parameters(count, None, min(probes, max(1, self.list_count)))
         scores, ids = index.search(queries, count, params=parameters)
-        return ids, scores if self._cosine else np.float32(1) - scores / np.float32(2)
+        return ids, scores if self._uses_inner_product else np.float32(1) - scores / np.float32(2)
 
-    def _parameters(self, count: int, selector: Any, probes: int) -> Any:
+    def _make_parameters(self, count: int, selector: Any, probes: int) -> Any:
         faiss: Any = import_module("faiss")  # its stubs lack what follows
-        given = {"sel": selector} if selector is not None else {}
+        arguments = {"sel": selector} if selector is not None else {}
         if self._ivf is None:
             if isinstance(self._inner, faiss.IndexHNSW):
-                return faiss.SearchParametersHNSW(efSearch=max(64, count), **given)
-            return faiss.SearchParameters(**given) if given else None
+                return faiss.SearchParametersHNSW(efSearch=max(64, count), **arguments)
+            return faiss.SearchParameters(**arguments) if arguments else None
         if self._graph is not None:
-            given["quantizer_params"] = faiss.SearchParametersHNSW(efSearch=max(64, probes))
+            arguments["quantizer_params"] = faiss.SearchParametersHNSW(efSearch=max(64, probes))
         if isinstance(self._ivf, faiss.IndexIVFRaBitQ):
-            return faiss.IVFRaBitQSearchParameters(nprobe=probes, qb=8, **given)
-        return faiss.SearchParametersIVF(nprobe=probes, **given)
+            return faiss.IVFRaBitQSearchParameters(nprobe=probes, qb=8, **arguments)
+        return faiss.SearchParametersIVF(nprobe=probes, **arguments)
 
     @staticmethod
-    def use_threads(count: int) -> None:
+    def set_thread_count(count: int) -> None:
         """Let FAISS compute with so many threads."""
         import faiss
 
@@ -183,7 +188,7 @@ class Base:
             faiss.write_index(self._index, faiss.PyCallbackIOWriter(opened.write))
 
 
-def _without_prefetch(ivf: Any) -> None:
+def _disable_prefetch(ivf: Any) -> None:
     """Keep a mapped index from starting 32 threads for every query."""
     faiss: Any = import_module("faiss")
     lists = faiss.downcast_InvertedLists(ivf.invlists) if ivf is not None else None
@@ -191,7 +196,7 @@ def _without_prefetch(ivf: Any) -> None:
         lists.prefetch_nthread = 0
 
 
-def _pointer(array: Any) -> Any:
+def _get_pointer(array: Any) -> Any:
     import faiss
 
     return faiss.swig_ptr(array)

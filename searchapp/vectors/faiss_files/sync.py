@@ -9,32 +9,32 @@ from pathlib import Path
 
 import numpy as np
 
-from searchapp.catalog import Catalog, Embedded
+from searchapp.catalog import Catalog, CollectionEmbeddings
 from searchapp.errors import LibraryError
-from searchapp.files.atomic import reason
-from searchapp.types import Collection, Extent, IndexMaking, SavedIndex
-from searchapp.vectors import CannotRemove, VectorIndex, unpack
+from searchapp.files.atomic import explain_disk_error
+from searchapp.types import Collection, EmbeddingExtent, IndexBuilding, SavedIndex
+from searchapp.vectors import RemovalUnsupportedError, VectorIndex, unpack_vectors
 from searchapp.vectors.faiss_files import choose_index
-from searchapp.vectors.faiss_files.choose_index import Policy
+from searchapp.vectors.faiss_files.choose_index import IndexPolicy
 
-SMALL = 32 << 20  # bytes
+MAX_CHEAP_SAVE_BYTES = 32 << 20  # bytes
 
 
 @dataclass(slots=True)
-class _Opened:
+class _OpenIndex:
     index: VectorIndex
     file: str | None
-    extent: Extent
+    extent: EmbeddingExtent
 
 
-class Files:
+class FaissSync:
     """The index files of a library's collections. Not for use by several threads at once."""
 
     def __init__(
         self,
         folder: Path,
         catalog: Catalog,
-        policy: Policy = Policy(),
+        policy: IndexPolicy = IndexPolicy(),
         tick: Callable[[], None] = lambda: None,
     ) -> None:
         """Use the index files in a folder. tick: called often in long work; it may raise."""
@@ -42,161 +42,185 @@ class Files:
         self._catalog = catalog
         self._policy = policy
         self._tick = tick
-        self._opened: dict[int, _Opened] = {}
+        self._opened: dict[int, _OpenIndex] = {}
 
-    def current(self, collection: Collection) -> VectorIndex:
+    def open_index(self, collection: Collection) -> VectorIndex:
         """Return the index to search with: its file, mapped into memory, and what came since."""
-        embedded = self._catalog.embedded(collection)
-        saved = self._saved(collection)
+        embedded = self._catalog.get_embeddings(collection)
+        saved = self._read_saved_index(collection)
         opened = self._opened.get(collection.id)
         if opened is None or opened.file != saved.file:
-            opened = self._open(collection, saved, writable=False)
-            if len(opened.index) < saved.count and (newer := self._saved(collection)) != saved:
-                opened = self._open(collection, newer, writable=False)  # saved just meanwhile
+            opened = self._open_file(collection, saved, writable=False)
+            if (
+                len(opened.index) < saved.count
+                and (newer := self._read_saved_index(collection)) != saved
+            ):
+                opened = self._open_file(collection, newer, writable=False)  # saved just meanwhile
             self._opened[collection.id] = opened
-        now = embedded.extent()
+        now = embedded.read_extent()
         if opened.extent == now:
             return opened.index
-        kind = choose_index.fitting(embedded.wanted(), opened.index.kind, now.count, self._policy)
+        kind = choose_index.choose_kind(
+            embedded.read_requested_kind(), opened.index.kind, now.count, self._policy
+        )
         if len(opened.index) == 0 and kind != choose_index.EXACT:
             # No file to use, and too many vectors to hold them all.
-            opened.index, opened.extent = self.make(collection, kind)
+            opened.index, opened.extent = self.build_index(collection, kind)
         else:
             try:
                 self._catch_up(opened, embedded, collection)
-            except CannotRemove:
-                opened.index, opened.extent = self.make(collection, kind)
+            except RemovalUnsupportedError:
+                opened.index, opened.extent = self.build_index(collection, kind)
         return opened.index
 
-    def save(self, collection: Collection) -> Iterator[IndexMaking]:
+    def save_index(self, collection: Collection) -> Iterator[IndexBuilding]:
         """Bring the index file in step with the catalogue, where it is not; say what takes long.
 
         An index that does not fit any more, by its kind or by what it was trained with, is made
         anew. The old file answers until the catalogue names the new one.
         """
-        embedded = self._catalog.embedded(collection)
-        saved, now, wanted = self._saved(collection), embedded.extent(), embedded.wanted()
-        kind = self._kind_due(saved, now, wanted)
-        if kind is None and saved.extent == now and self._usable(saved):
+        embedded = self._catalog.get_embeddings(collection)
+        saved, now, requested = (
+            self._read_saved_index(collection),
+            embedded.read_extent(),
+            embedded.read_requested_kind(),
+        )
+        kind = self._choose_rebuild_kind(saved, now, requested)
+        if kind is None and saved.extent == now and self._is_usable(saved):
             return
         if kind is None:
-            opened = self._open(collection, saved, writable=True)
-            fresh = len(opened.index) == 0
+            opened = self._open_file(collection, saved, writable=True)
+            is_empty = len(opened.index) == 0
             try:
-                if not fresh or saved.kind == choose_index.EXACT:
+                if not is_empty or saved.kind == choose_index.EXACT:
                     self._catch_up(opened, embedded, collection)
-                    made_for = saved.made_for if not fresh else wanted
-                    trained = saved.trained if not fresh else now.count
+                    made_for = saved.made_for if not is_empty else requested
+                    trained = saved.trained if not is_empty else now.count
                     self._commit(collection, opened.index, opened.extent, made_for, trained)
                     return
-            except CannotRemove:
+            except RemovalUnsupportedError:
                 pass
-            kind = choose_index.fitting(wanted, saved.kind, now.count, self._policy)
+            kind = choose_index.choose_kind(requested, saved.kind, now.count, self._policy)
         if kind != choose_index.EXACT:
-            yield IndexMaking(now.count, kind)
-        index, extent = self.make(collection, kind)
-        self._commit(collection, index, extent, wanted, extent.count)
+            yield IndexBuilding(now.count, kind)
+        index, extent = self.build_index(collection, kind)
+        self._commit(collection, index, extent, requested, extent.count)
 
-    def save_due(self, collection: Collection) -> bool:
+    def is_save_due(self, collection: Collection) -> bool:
         """Tell, at the cost of a row, whether the file is so far behind that saving pays in a run.
 
         A new collection's first vectors never do: training with each few of them is for nothing.
         """
-        embedded = self._catalog.embedded(collection)
-        saved, now = self._saved(collection), embedded.extent()
-        behind = now.count - saved.count
-        enough = max(self._policy.save_every, int(saved.count * self._policy.save_share))
-        if behind >= enough:
+        embedded = self._catalog.get_embeddings(collection)
+        saved, now = self._read_saved_index(collection), embedded.read_extent()
+        unsaved_count = now.count - saved.count
+        min_unsaved = max(
+            self._policy.min_unsaved_vectors, int(saved.count * self._policy.min_unsaved_share)
+        )
+        if unsaved_count >= min_unsaved:
             return True
-        due = self._kind_due(saved, now, embedded.wanted()) is not None
-        return due and now.count >= self._policy.save_every
+        due = self._choose_rebuild_kind(saved, now, embedded.read_requested_kind()) is not None
+        return due and now.count >= self._policy.min_unsaved_vectors
 
-    def is_small(self, collection: Collection) -> bool:
+    def is_cheap_to_save(self, collection: Collection) -> bool:
         """Tell whether the file is written in a moment."""
-        return self._catalog.embedded(collection).saved().size <= SMALL
+        return (
+            self._catalog.get_embeddings(collection).read_saved_index().size <= MAX_CHEAP_SAVE_BYTES
+        )
 
-    def making_due(self, collection: Collection) -> IndexMaking | None:
+    def plan_rebuild(self, collection: Collection) -> IndexBuilding | None:
         """Return what save would make anew; None where it would not."""
-        embedded = self._catalog.embedded(collection)
-        saved, now = self._saved(collection), embedded.extent()
-        kind = self._kind_due(saved, now, embedded.wanted())
-        return IndexMaking(now.count, kind) if kind not in (None, choose_index.EXACT) else None
+        embedded = self._catalog.get_embeddings(collection)
+        saved, now = self._read_saved_index(collection), embedded.read_extent()
+        kind = self._choose_rebuild_kind(saved, now, embedded.read_requested_kind())
+        return IndexBuilding(now.count, kind) if kind not in (None, choose_index.EXACT) else None
 
-    def _saved(self, collection: Collection) -> SavedIndex:
+    def _read_saved_index(self, collection: Collection) -> SavedIndex:
         """Return what is known of the index file; there is none where Milvus has the vectors."""
-        if self._catalog.stores(collection).current() is not None:
+        if self._catalog.get_vector_stores(collection).find_current() is not None:
             return SavedIndex()
-        return self._catalog.embedded(collection).saved()
+        return self._catalog.get_embeddings(collection).read_saved_index()
 
-    def _kind_due(self, saved: SavedIndex, now: Extent, wanted: str) -> str | None:
+    def _choose_rebuild_kind(
+        self, saved: SavedIndex, now: EmbeddingExtent, requested: str
+    ) -> str | None:
         """Return the kind to make the index anew of; None where it may stay, and only grow."""
-        kind = choose_index.fitting(wanted, saved.kind, now.count, self._policy)
-        if saved.made_for != wanted:
+        kind = choose_index.choose_kind(requested, saved.kind, now.count, self._policy)
+        if saved.made_for != requested:
             return None if kind == saved.kind else kind
         if kind == choose_index.EXACT:
             return None if saved.kind == choose_index.EXACT else kind
-        if wanted == choose_index.AUTO and saved.kind == choose_index.EXACT:
+        if requested == choose_index.AUTO and saved.kind == choose_index.EXACT:
             # Trained with more than exact is for, and exact all the same: there were too few.
-            tried = saved.trained > self._policy.exact_up_to
+            was_trained = saved.trained > self._policy.max_exact_vectors
         else:
-            tried = True
-        grown = now.count > saved.trained * self._policy.retrain_at
-        return kind if grown or not tried else None
+            was_trained = True
+        has_outgrown = now.count > saved.trained * self._policy.retrain_growth
+        return kind if has_outgrown or not was_trained else None
 
-    def _usable(self, saved: SavedIndex) -> bool:
+    def _is_usable(self, saved: SavedIndex) -> bool:
         """Tell whether the file is there, as long as it was written."""
         file = self._folder / saved.file if saved.file else None
         return file is not None and file.exists() and file.stat().st_size == saved.size
 
-    def _open(self, collection: Collection, saved: SavedIndex, *, writable: bool) -> _Opened:
+    def _open_file(
+        self, collection: Collection, saved: SavedIndex, *, writable: bool
+    ) -> _OpenIndex:
         """Open the index file; a file that cannot be used is one that holds nothing.
 
         Where it is shorter than written, a map of it would end the process.
         """
-        if saved.file and self._usable(saved):
+        if saved.file and self._is_usable(saved):
             index = VectorIndex.open(
                 self._folder / saved.file, collection.dimensions,
-                fetch=self._catalog.vectors, kind=saved.kind, writable=writable,
+                fetch=self._catalog.read_vectors, kind=saved.kind, writable=writable,
             )  # fmt: skip
             if len(index) == saved.count:
-                return _Opened(index, saved.file, saved.extent)
-        index = VectorIndex(collection.dimensions, fetch=self._catalog.vectors)
-        return _Opened(index, saved.file, Extent())
+                return _OpenIndex(index, saved.file, saved.extent)
+        index = VectorIndex(collection.dimensions, fetch=self._catalog.read_vectors)
+        return _OpenIndex(index, saved.file, EmbeddingExtent())
 
-    def _catch_up(self, opened: _Opened, embedded: Embedded, collection: Collection) -> None:
+    def _catch_up(
+        self, opened: _OpenIndex, embedded: CollectionEmbeddings, collection: Collection
+    ) -> None:
         """Add what the catalogue has more, remove what it has no more.
 
         As long as nothing was deleted, what is new are the ids above the last one.
         """
-        index, now = opened.index, embedded.extent()
+        index, now = opened.index, embedded.read_extent()
         if opened.extent.deletions == now.deletions:
-            pages = embedded.after(opened.extent.last_id, now.last_id)
+            pages = embedded.read_vectors_after(opened.extent.last_id, now.last_id)
         else:
-            live, held = embedded.ids(now.last_id), index.ids
+            live, held = embedded.read_ids(now.last_id), index.ids
             index.remove(np.setdiff1d(held, live))
-            pages = self._catalog.vectors(np.setdiff1d(live, held).tolist())
+            pages = self._catalog.read_vectors(np.setdiff1d(live, held).tolist())
         for ids, blobs in pages:
             self._tick()
-            index.add(np.array(ids, dtype=np.int64), unpack(blobs, collection.dimensions))
+            index.add(np.array(ids, dtype=np.int64), unpack_vectors(blobs, collection.dimensions))
         opened.extent = now
 
-    def make(self, collection: Collection, kind: str) -> tuple[VectorIndex, Extent]:
+    def build_index(self, collection: Collection, kind: str) -> tuple[VectorIndex, EmbeddingExtent]:
         """Make an index of a kind from the stored vectors, and return what it holds.
 
         Where there are too few to train it, it is exact.
         """
-        embedded = self._catalog.embedded(collection)
-        now = embedded.extent()
+        embedded = self._catalog.get_embeddings(collection)
+        now = embedded.read_extent()
         index = VectorIndex.train(
-            kind, collection.dimensions, embedded.ids(now.last_id), self._catalog.vectors,
+            kind, collection.dimensions, embedded.read_ids(now.last_id), self._catalog.read_vectors,
             self._policy, self._tick,
         )  # fmt: skip
-        opened = _Opened(index, None, Extent(deletions=now.deletions))
+        opened = _OpenIndex(index, None, EmbeddingExtent(deletions=now.deletions))
         self._catch_up(opened, embedded, collection)
         return opened.index, opened.extent
 
     def _commit(
-        self, collection: Collection, index: VectorIndex, extent: Extent, made_for: str, made: int
+        self,
+        collection: Collection,
+        index: VectorIndex,
+        extent: EmbeddingExtent,
+        made_for: str,
+        trained_count: int,
     ) -> None:
         self._tick()
         name = f"collection-{collection.id}"
@@ -205,9 +229,9 @@ class Files:
             size = file.stat().st_size
         except OSError as error:
             raise LibraryError(
-                f"all is embedded, but the index in {self._folder} cannot be saved: {reason(error)}"
+                f"all is embedded, but the index in {self._folder} cannot be saved: {explain_disk_error(error)}"
             ) from error
-        self._catalog.embedded(collection).set_saved(
+        self._catalog.get_embeddings(collection).set_saved_index(
             SavedIndex(
                 file.name,
                 size,
@@ -216,14 +240,14 @@ class Files:
                 extent.deletions,
                 index.kind,
                 made_for,
-                made,
+                trained_count,
             )
         )
-        self.drop(collection, file)
+        self.delete_files(collection, file)
 
-    def drop(self, collection: Collection, but: Path | None = None) -> None:
+    def delete_files(self, collection: Collection, except_file: Path | None = None) -> None:
         """Delete a collection's index files, but for one."""
         for file in self._folder.glob(f"collection-{collection.id}-*"):
-            if file != but:
+            if file != except_file:
                 with suppress(OSError):  # a reader may hold it, on Windows
                     file.unlink()

@@ -10,22 +10,22 @@ import numpy as np
 from searchapp.vectors.faiss_files import choose_index
 from searchapp.vectors.packing import Vectors
 
-ITERATIONS = 8
-FEW_LISTS = 64  # found in one step
+KMEANS_ITERATIONS = 8
+MAX_ONE_STEP_LISTS = 64  # found in one step
 
 
-class TooFewVectors(Exception):
+class TooFewVectorsError(Exception):
     """Say that an index cannot be trained with so few vectors."""
 
 
-def sample_size(index: Any, policy: choose_index.Policy) -> int:
+def compute_sample_size(index: Any, policy: choose_index.IndexPolicy) -> int:
     """Return how many vectors to train an index with."""
-    ivf = choose_index.lists_of(index)
+    ivf = choose_index.find_ivf(index)
     lists = ivf.nlist if ivf is not None else 0
-    return min(max(policy.sample_per_list * lists, 20_000), policy.largest_sample)
+    return min(max(policy.sample_vectors_per_list * lists, 20_000), policy.max_sample_vectors)
 
 
-def train(index: Any, sample: Vectors, tick: Callable[[], None] = lambda: None) -> None:
+def train_index(index: Any, sample: Vectors, tick: Callable[[], None] = lambda: None) -> None:
     """Train an index with a sample, [n, dimensions]; raise TooFewVectors where n is too small.
 
     tick is called every few seconds; what it raises ends the training.
@@ -33,29 +33,29 @@ def train(index: Any, sample: Vectors, tick: Callable[[], None] = lambda: None) 
     import faiss
 
     try:
-        ivf = choose_index.lists_of(index)
+        ivf = choose_index.find_ivf(index)
         if ivf is not None:
-            for transform in choose_index.transforms_of(index):
+            for transform in choose_index.list_transforms(index):
                 transform.train(sample)
                 sample = transform.apply(sample)
             if len(sample) < ivf.nlist:
-                raise TooFewVectors(f"{len(sample):,} vectors for {ivf.nlist:,} lists")
+                raise TooFewVectorsError(f"{len(sample):,} vectors for {ivf.nlist:,} lists")
             quantizer = faiss.downcast_index(ivf.quantizer)
             if isinstance(quantizer, faiss.IndexFlat | faiss.IndexHNSWFlat):
-                quantizer.add(_centres(sample, ivf.nlist, tick))
+                quantizer.add(_find_centroids(sample, ivf.nlist, tick))
             ivf.train(sample)
             index.is_trained = True
         elif not index.is_trained:
             index.train(sample)
     except RuntimeError as error:
-        raise TooFewVectors(str(error)) from error
+        raise TooFewVectorsError(str(error)) from error
 
 
-def _centres(sample: Vectors, count: int, tick: Callable[[], None]) -> Vectors:
+def _find_centroids(sample: Vectors, count: int, tick: Callable[[], None]) -> Vectors:
     """Return cluster centres, [count, dimensions]: of a few large clusters, then within each."""
-    if count <= FEW_LISTS:
-        return _clusters(sample, count)[0]
-    groups = _clusters(sample, round(count**0.5))[1]
+    if count <= MAX_ONE_STEP_LISTS:
+        return _run_kmeans(sample, count)[0]
+    groups = _run_kmeans(sample, round(count**0.5))[1]
     sizes = np.bincount(groups)
     shares = np.minimum(sizes, count * sizes // len(sample))
     while shares.sum() < count:
@@ -64,19 +64,19 @@ def _centres(sample: Vectors, count: int, tick: Callable[[], None]) -> Vectors:
     for group, share in enumerate(shares.tolist()):
         tick()
         if share:
-            parts.append(_clusters(sample[groups == group], share)[0])
+            parts.append(_run_kmeans(sample[groups == group], share)[0])
     return np.vstack(parts)
 
 
-def _clusters(sample: Vectors, count: int) -> tuple[Vectors, Any]:
+def _run_kmeans(sample: Vectors, count: int) -> tuple[Vectors, Any]:
     """Return centres, [count, dimensions], and the number of each vector's nearest centre."""
     import faiss
 
     kmeans = faiss.Kmeans(
-        sample.shape[1], count, niter=ITERATIONS, seed=1,
+        sample.shape[1], count, niter=KMEANS_ITERATIONS, seed=1,
         min_points_per_centroid=1, max_points_per_centroid=len(sample),
     )  # fmt: skip
     kmeans.train(np.ascontiguousarray(sample))
     nearest = kmeans.index.search(np.ascontiguousarray(sample), 1)[1][:, 0]
-    centres: Any = kmeans.centroids
-    return centres, nearest
+    centroids: Any = kmeans.centroids
+    return centroids, nearest

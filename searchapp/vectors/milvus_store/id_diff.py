@@ -10,25 +10,25 @@ import numpy as np
 
 from searchapp.vectors import Ids
 
-SPAN = 2**20  # ids, that are counted at once
-LISTED = 2**14  # ids, that are listed at once: what Milvus returns at most
+MAX_COUNTED_IDS = 2**20  # ids, that are counted at once
+MAX_LISTED_IDS = 2**14  # ids, that are listed at once: what Milvus returns at most
 
 
 @dataclass(frozen=True, slots=True)
-class Difference:
+class IdDifference:
     """What Milvus has too many, as ids, and what it has too few, as pages of rows."""
 
-    more: Ids
-    pages: Iterable[list[dict[str, Any]]]
-    fewer: int  # rows in all pages
+    extra_ids: Ids
+    missing_pages: Iterable[list[dict[str, Any]]]
+    missing_rows: int  # rows in all pages
 
 
-def compare(
-    live: Ids,
-    count: Callable[[int, int], int],
-    ids: Callable[[int, int], Ids],
-    last: int,
-    trusted: int,
+def compare_ids(
+    live_ids: Ids,
+    count_held: Callable[[int, int], int],
+    list_held: Callable[[int, int], Ids],
+    last_id: int,
+    trusted_last_id: int,
     tick: Callable[[], None] = lambda: None,
 ) -> tuple[Ids, Ids]:
     """Return the ids that are held and not live, and those that are live and not held.
@@ -36,22 +36,27 @@ def compare(
     live: sorted. count and ids: of those held with first < id <= last. trusted: up to this id
     nothing live is missing, so that equal counts are equal sets.
     """
-    more, fewer = [np.empty(0, np.int64)], [np.empty(0, np.int64)]
-    ranges = [(first, min(first + SPAN, last)) for first in range(0, last, SPAN)][::-1]
+    extra, missing = [np.empty(0, np.int64)], [np.empty(0, np.int64)]
+    ranges = [
+        (first, min(first + MAX_COUNTED_IDS, last_id))
+        for first in range(0, last_id, MAX_COUNTED_IDS)
+    ][::-1]
     while ranges:
         tick()
         first, end = ranges.pop()
-        here = live[np.searchsorted(live, first, "right") : np.searchsorted(live, end, "right")]
-        counted = count(first, end)
-        if counted == 0:
-            fewer.append(here)
-        elif end <= trusted and counted == len(here):
+        live_in_range = live_ids[
+            np.searchsorted(live_ids, first, "right") : np.searchsorted(live_ids, end, "right")
+        ]
+        held_count = count_held(first, end)
+        if held_count == 0:
+            missing.append(live_in_range)
+        elif end <= trusted_last_id and held_count == len(live_in_range):
             continue
-        elif end - first <= LISTED:
-            held = ids(first, end)
-            more.append(np.setdiff1d(held, here))
-            fewer.append(np.setdiff1d(here, held))
+        elif end - first <= MAX_LISTED_IDS:
+            held = list_held(first, end)
+            extra.append(np.setdiff1d(held, live_in_range))
+            missing.append(np.setdiff1d(live_in_range, held))
         else:
             middle = (first + end) // 2
             ranges += [(middle, end), (first, middle)]
-    return np.concatenate(more), np.concatenate(fewer)
+    return np.concatenate(extra), np.concatenate(missing)

@@ -10,233 +10,268 @@ from typing import Any
 
 import numpy as np
 
-from searchapp.catalog import Catalog, Embedded
-from searchapp.catalog.filters.fields import FIELDS
-from searchapp.types import Collection, Extent, SavedIndex, Store, Uploading
-from searchapp.vectors import unpack
-from searchapp.vectors.address import Address, parse
-from searchapp.vectors.milvus_store.id_diff import Difference, compare
+from searchapp.catalog import Catalog, CollectionEmbeddings
+from searchapp.catalog.filters.fields import FILTER_FIELDS
+from searchapp.types import (
+    Collection,
+    EmbeddingExtent,
+    MilvusCollection,
+    MilvusUploading,
+    SavedIndex,
+)
+from searchapp.vectors import unpack_vectors
+from searchapp.vectors.address import MilvusAddress, parse_address
+from searchapp.vectors.milvus_store.id_diff import IdDifference, compare_ids
 from searchapp.vectors.milvus_store.searcher import MilvusIndex
-from searchapp.vectors.milvus_store.store import Milvus
+from searchapp.vectors.milvus_store.store import MilvusConnection
 
-PAGE = 1000  # ids or rows in a request
+REQUEST_ROWS = 1000  # ids or rows in a request
 
 
 @dataclass(slots=True)
-class _Opened:
-    store: Store
+class _OpenCollection:
+    store: MilvusCollection
     index: MilvusIndex
-    saved: Extent  # what Milvus held when fresh vectors began to be kept beside it
-    now: Extent  # what is found by now
+    saved: EmbeddingExtent  # what Milvus held when fresh vectors began to be kept beside it
+    indexed: EmbeddingExtent  # what is found by now
 
 
-class Remotes:
+class MilvusSync:
     """The collections of Milvus that hold a library's. Not for use by several threads at once."""
 
     def __init__(self, catalog: Catalog, tick: Callable[[], None]) -> None:
         """Connect to nothing yet. tick: called often in long work; it may raise."""
         self._catalog = catalog
         self._tick = tick
-        self._opened: dict[int, _Opened] = {}
-        self._connected: dict[Address, Milvus] = {}
+        self._opened: dict[int, _OpenCollection] = {}
+        self._connections: dict[MilvusAddress, MilvusConnection] = {}
 
     def close(self) -> None:
         """Close all connections."""
-        for milvus in self._connected.values():
+        for milvus in self._connections.values():
             milvus.close()
-        self._connected.clear()
+        self._connections.clear()
         self._opened.clear()
 
-    def rest(self) -> None:
+    def release_files(self) -> None:
         """Close files of Milvus Lite; they are opened again when needed."""
-        for address in [address for address in self._connected if address.is_lite]:
-            self._connected.pop(address).close()
+        for address in [address for address in self._connections if address.is_lite]:
+            self._connections.pop(address).close()
         self._opened = {
             id: opened for id, opened in self._opened.items() if not opened.index.address.is_lite
         }
 
-    def reach(self, address: Address) -> Milvus:
+    def get_connection(self, address: MilvusAddress) -> MilvusConnection:
         """Connect to a server or file, or return the connection; raise VectorsError."""
-        if address not in self._connected:
-            self._connected[address] = Milvus(address)
-        return self._connected[address]
+        if address not in self._connections:
+            self._connections[address] = MilvusConnection(address)
+        return self._connections[address]
 
-    def current(self, collection: Collection, store: Store) -> MilvusIndex:
+    def open_index(self, collection: Collection, store: MilvusCollection) -> MilvusIndex:
         """Return what to search: a collection of Milvus, and what was embedded since it was sent.
 
         Only who writes to the catalogue writes to Milvus: a search keeps what is new beside it.
         """
-        embedded, stores = self._catalog.embedded(collection), self._catalog.stores(collection)
-        address = self._address(store, stores.wanted())
-        saved, now = embedded.saved().extent, embedded.extent()
+        embedded, stores = (
+            self._catalog.get_embeddings(collection),
+            self._catalog.get_vector_stores(collection),
+        )
+        address = self._choose_address(store, stores.read_requested_url())
+        saved, now = embedded.read_saved_index().extent, embedded.read_extent()
         opened = self._opened.get(collection.id)
         if opened is None or (opened.store, opened.index.address) != (store, address):
             index = MilvusIndex(
-                self.reach(address), store, collection.dimensions, self._catalog.vectors,
-                partial(embedded.ids, now.last_id),
+                self.get_connection(address), store, collection.dimensions, self._catalog.read_vectors,
+                partial(embedded.read_ids, now.last_id),
             )  # fmt: skip
-            opened = self._opened[collection.id] = _Opened(store, index, saved, saved)
+            opened = self._opened[collection.id] = _OpenCollection(store, index, saved, saved)
         index = opened.index
-        if opened.saved != saved or opened.now.deletions != now.deletions:
-            index.forget_fresh()
-            opened.saved = opened.now = saved
-        for ids, blobs in embedded.after(opened.now.last_id, now.last_id):
-            index.add(np.array(ids, dtype=np.int64), unpack(blobs, collection.dimensions))
-        opened.now = now
-        index.follow(
+        if opened.saved != saved or opened.indexed.deletions != now.deletions:
+            index.clear_added()
+            opened.saved = opened.indexed = saved
+        for ids, blobs in embedded.read_vectors_after(opened.indexed.last_id, now.last_id):
+            index.add(np.array(ids, dtype=np.int64), unpack_vectors(blobs, collection.dimensions))
+        opened.indexed = now
+        index.update_state(
             now.count,
-            has_old=saved.deletions != now.deletions,
-            tells=not stores.is_restated(),
-            every=partial(embedded.ids, now.last_id),
+            has_deleted=saved.deletions != now.deletions,
+            has_current_fields=not stores.has_changed_ids(),
+            read_all_ids=partial(embedded.read_ids, now.last_id),
         )
         return index
 
     @staticmethod
-    def _address(store: Store, wanted: str | None) -> Address:
+    def _choose_address(store: MilvusCollection, requested_url: str | None) -> MilvusAddress:
         """Return how to search a collection: as the user wants it, where that is the one."""
-        address = parse(wanted) if wanted is not None else None
+        address = parse_address(requested_url) if requested_url is not None else None
         if address is None or address.place != store.place:
-            address = parse(store.place)
+            address = parse_address(store.place)
         assert address is not None
         return address
 
-    def due(self, collection: Collection, address: Address) -> int:
+    def count_unsent(self, collection: Collection, address: MilvusAddress) -> int:
         """Return how many embeddings have come since they were last sent; two rows are read."""
-        embedded, saved = self._catalog.embedded(collection), None
-        store = self._catalog.stores(collection).current()
+        embedded, saved = self._catalog.get_embeddings(collection), None
+        store = self._catalog.get_vector_stores(collection).find_current()
         if store is not None and store.place == address.place:
-            saved = embedded.saved()
-        return embedded.extent().count - (saved.count if saved else 0)
+            saved = embedded.read_saved_index()
+        return embedded.read_extent().count - (saved.count if saved else 0)
 
-    def save(self, collection: Collection, address: Address, *, full: bool) -> Iterator[Uploading]:
+    def save_index(
+        self, collection: Collection, address: MilvusAddress, *, compare_all: bool
+    ) -> Iterator[MilvusUploading]:
         """Bring a collection of Milvus in step with the catalogue, which then names it.
 
         It can be stopped at any moment, and goes on from there. full: compare every id, whatever
         is known of what is there.
         """
-        embedded, stores = self._catalog.embedded(collection), self._catalog.stores(collection)
-        milvus = self.reach(address)
-        store = stores.at(address.place)
-        saved, now = embedded.saved(), embedded.extent()
-        held = saved.extent if saved.file == store.name else Extent()
-        if not milvus.has(store.name):
-            held = Extent()
-            texts = {name: field.is_text for name, field in FIELDS.items()}
-            milvus.make(
+        embedded, stores = (
+            self._catalog.get_embeddings(collection),
+            self._catalog.get_vector_stores(collection),
+        )
+        milvus = self.get_connection(address)
+        store = stores.get_or_create(address.place)
+        saved, now = embedded.read_saved_index(), embedded.read_extent()
+        held = saved.extent if saved.file == store.name else EmbeddingExtent()
+        if not milvus.has_collection(store.name):
+            held = EmbeddingExtent()
+            texts = {name: field.is_text for name, field in FILTER_FIELDS.items()}
+            milvus.create_collection(
                 store.name, collection.dimensions, texts,
                 f"searchapp: {collection.name} ({collection.model})"[:200],
             )  # fmt: skip
-        yield from self._tell_again(collection, milvus, store)
-        count = milvus.count(store.name)
-        if not full and saved.file == store.name and held == now and count == now.count:
+        yield from self._resend_changed_rows(collection, milvus, store)
+        count = milvus.count_rows(store.name)
+        if not compare_all and saved.file == store.name and held == now and count == now.count:
             return
-        for trusted in (0,) if full else (held.last_id, 0):
-            difference = self._difference(embedded, milvus, store, held, now, count, trusted, full)
-            yield from self._send(collection, milvus, store, difference)
-            if (count := milvus.count(store.name)) == now.count:
+        for trusted in (0,) if compare_all else (held.last_id, 0):
+            difference = self._compute_difference(
+                embedded, milvus, store, held, now, count, trusted, compare_all
+            )
+            yield from self._send_difference(collection, milvus, store, difference)
+            if (count := milvus.count_rows(store.name)) == now.count:
                 break
-            held = Extent()  # it is not what it was said to be
-        milvus.flush(store.name)
-        embedded.set_saved(
+            held = EmbeddingExtent()  # it is not what it was said to be
+        milvus.flush_collection(store.name)
+        embedded.set_saved_index(
             SavedIndex(
                 store.name,
                 0,
                 now.count,
                 now.last_id,
                 now.deletions,
-                address.kind,
-                embedded.wanted(),
+                address.index_kind,
+                embedded.read_requested_kind(),
             )
         )
 
-    def misheld(self, collection: Collection, store: Store) -> str | None:
+    def find_mismatch(self, collection: Collection, store: MilvusCollection) -> str | None:
         """Compare the ids that are embedded with those in Milvus; None where they are the same.
 
         What was embedded since the last save does not count. Errors: VectorsError.
         """
-        embedded = self._catalog.embedded(collection)
-        address = self._address(store, self._catalog.stores(collection).wanted())
-        milvus, saved = self.reach(address), embedded.saved()
-        if not milvus.has(store.name):
+        embedded = self._catalog.get_embeddings(collection)
+        address = self._choose_address(
+            store, self._catalog.get_vector_stores(collection).read_requested_url()
+        )
+        milvus, saved = self.get_connection(address), embedded.read_saved_index()
+        if not milvus.has_collection(store.name):
             return "the collection is not there"
-        if (count := milvus.count(store.name)) != saved.count:
+        if (count := milvus.count_rows(store.name)) != saved.count:
             return f"{count:,} vectors are there, and {saved.count:,} should be"
-        more, fewer = compare(
-            embedded.ids(saved.last_id),
-            partial(milvus.count, store.name),
-            partial(milvus.ids, store.name),
+        extra_ids, missing_ids = compare_ids(
+            embedded.read_ids(saved.last_id),
+            partial(milvus.count_rows, store.name),
+            partial(milvus.list_ids, store.name),
             saved.last_id,
             0,
         )
-        if len(fewer) or (len(more) and saved.deletions == embedded.extent().deletions):
+        if len(missing_ids) or (
+            len(extra_ids) and saved.deletions == embedded.read_extent().deletions
+        ):
             return "others are there than those that are embedded"
         return None
 
-    def _difference(
-        self, embedded: Embedded, milvus: Milvus, store: Store, held: Extent, now: Extent,
-        count: int, trusted: int, full: bool,
-    ) -> Difference:  # fmt: skip
+    def _compute_difference(
+        self, embedded: CollectionEmbeddings, milvus: MilvusConnection, store: MilvusCollection, held: EmbeddingExtent, now: EmbeddingExtent,
+        count: int, trusted_last_id: int, compare_all: bool,
+    ) -> IdDifference:  # fmt: skip
         """Return what Milvus has too many, and what too few."""
-        if not full and count == held.count and (not count or held.deletions == now.deletions):
-            pages = embedded.told_after(held.last_id if count else 0, now.last_id)
-            return Difference(np.empty(0, np.int64), pages, now.count - count)
-        live = embedded.ids(now.last_id)
-        milvus.remove_after(store.name, now.last_id)
-        more, fewer = compare(
+        if (
+            not compare_all
+            and count == held.count
+            and (not count or held.deletions == now.deletions)
+        ):
+            pages = embedded.read_rows_after(held.last_id if count else 0, now.last_id)
+            return IdDifference(np.empty(0, np.int64), pages, now.count - count)
+        live = embedded.read_ids(now.last_id)
+        milvus.delete_rows_after(store.name, now.last_id)
+        extra_ids, missing_ids = compare_ids(
             live,
-            partial(milvus.count, store.name),
-            partial(milvus.ids, store.name),
+            partial(milvus.count_rows, store.name),
+            partial(milvus.list_ids, store.name),
             now.last_id,
-            trusted if count else 0,
+            trusted_last_id if count else 0,
             self._tick,
         )
-        return Difference(more, embedded.told(fewer.tolist()), len(fewer))
+        return IdDifference(extra_ids, embedded.read_rows(missing_ids.tolist()), len(missing_ids))
 
-    def _send(
-        self, collection: Collection, milvus: Milvus, store: Store, difference: Difference
-    ) -> Iterator[Uploading]:
+    def _send_difference(
+        self,
+        collection: Collection,
+        milvus: MilvusConnection,
+        store: MilvusCollection,
+        difference: IdDifference,
+    ) -> Iterator[MilvusUploading]:
         """Take out of Milvus what is too many, and then add what is too few, by rising ids.
 
         In this order: a collection never lacks what was sent once and is embedded still.
         """
-        done, total = 0, len(difference.more) + difference.fewer
-        for start in range(0, len(difference.more), PAGE):
+        done, total = 0, len(difference.extra_ids) + difference.missing_rows
+        for start in range(0, len(difference.extra_ids), REQUEST_ROWS):
             self._tick()
-            page = difference.more[start : start + PAGE].tolist()
-            milvus.remove(store.name, page)
+            page = difference.extra_ids[start : start + REQUEST_ROWS].tolist()
+            milvus.delete_rows(store.name, page)
             done += len(page)
-            yield Uploading(done, total, milvus.address.shown)
-        for rows in difference.pages:
+            yield MilvusUploading(done, total, milvus.address.display_name)
+        for rows in difference.missing_pages:
             self._tick()
-            milvus.put(store.name, _sent(rows, collection.dimensions))
+            milvus.write_rows(store.name, _unpack_row_vectors(rows, collection.dimensions))
             done += len(rows)
-            yield Uploading(done, total, milvus.address.shown)
+            yield MilvusUploading(done, total, milvus.address.display_name)
 
-    def _tell_again(
-        self, collection: Collection, milvus: Milvus, store: Store
-    ) -> Iterator[Uploading]:
+    def _resend_changed_rows(
+        self, collection: Collection, milvus: MilvusConnection, store: MilvusCollection
+    ) -> Iterator[MilvusUploading]:
         """Send again what is known otherwise of images than when it was sent."""
-        embedded, stores = self._catalog.embedded(collection), self._catalog.stores(collection)
-        changed, done = stores.restated(), 0
-        for start in range(0, len(changed), PAGE):
+        embedded, stores = (
+            self._catalog.get_embeddings(collection),
+            self._catalog.get_vector_stores(collection),
+        )
+        changed, done = stores.list_changed_ids(), 0
+        for start in range(0, len(changed), REQUEST_ROWS):
             self._tick()
-            page = changed[start : start + PAGE]
-            rows = [row for some in embedded.told(page) for row in some]
-            milvus.put(store.name, _sent(rows, collection.dimensions), again=True)
-            with self._catalog.atomic():  # what changed once more meanwhile, is sent once more
-                same = [row for some in embedded.told(page) for row in some if row in rows]
-                stores.sent([row["id"] for row in same])
+            page = changed[start : start + REQUEST_ROWS]
+            rows = [row for some in embedded.read_rows(page) for row in some]
+            milvus.write_rows(
+                store.name, _unpack_row_vectors(rows, collection.dimensions), replace=True
+            )
+            with (
+                self._catalog.write_transaction()
+            ):  # what changed once more meanwhile, is sent once more
+                same = [row for some in embedded.read_rows(page) for row in some if row in rows]
+                stores.mark_as_sent([row["id"] for row in same])
             done += len(page)
-            yield Uploading(done, len(changed), milvus.address.shown)
+            yield MilvusUploading(done, len(changed), milvus.address.display_name)
 
-    def drop(self, store: Store) -> None:
+    def drop_collection(self, store: MilvusCollection) -> None:
         """Drop a collection of Milvus."""
-        address = self._address(store, None)
+        address = self._choose_address(store, None)
         if not address.is_lite or Path(address.server).exists():
-            self.reach(address).drop(store.name)
+            self.get_connection(address).drop_collection(store.name)
 
 
-def _sent(rows: list[dict[str, Any]], dimensions: int) -> list[dict[str, Any]]:
+def _unpack_row_vectors(rows: list[dict[str, Any]], dimensions: int) -> list[dict[str, Any]]:
     """Return rows as Milvus takes them: with vectors in float32."""
-    vectors = unpack((row["vector"] for row in rows), dimensions)
+    vectors = unpack_vectors((row["vector"] for row in rows), dimensions)
     return [{**row, "vector": vector} for row, vector in zip(rows, vectors, strict=True)]

@@ -17,16 +17,16 @@ from searchapp.indexing.embedding import choose_engines, count_engines
 from searchapp.indexing.embedding.choose_engines import EngineChoice, RunningEngine
 from searchapp.indexing.embedding.count_engines import FILES_PER_ENGINE, plan_processes
 from searchapp.indexing.embedding.pipeline import Pipeline
-from searchapp.indexing.embedding.worker import Job
-from searchapp.models import ModelSpec, resolve
+from searchapp.indexing.embedding.worker import EmbeddingJob
+from searchapp.models import ModelSpec, resolve_model
 
 MANY = 100 * FILES_PER_ENGINE
-TWO_TOWERS, LANGUAGE = resolve("clip-vit-b-32"), resolve("vlm2vec")
+TWO_TOWERS, LANGUAGE = resolve_model("clip-vit-b-32"), resolve_model("vlm2vec")
 
 
 @pytest.fixture
-def job(model: Path) -> Job:
-    return Job(resolve(str(model)))
+def job(model: Path) -> EmbeddingJob:
+    return EmbeddingJob(resolve_model(str(model)))
 
 
 @pytest.fixture
@@ -72,13 +72,15 @@ def test_a_cpu_is_shared_by_the_engines_of_small_models(
     assert plan_processes(small, MANY) == []
 
 
-def test_a_url_starts_no_engine_here(job: Job, two_gpus: list[Gpu]) -> None:
+def test_a_url_starts_no_engine_here(job: EmbeddingJob, two_gpus: list[Gpu]) -> None:
     choice = EngineChoice("http://127.0.0.1:9", api_key="secret")
     assert choice.start_many(job, MANY, 4) is None
     assert "secret" not in repr(choice)
 
 
-def test_a_choice_is_what_the_engine_starts_with(job: Job, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_choice_is_what_the_engine_starts_with(
+    job: EmbeddingJob, monkeypatch: pytest.MonkeyPatch
+) -> None:
     asked = []
     monkeypatch.setattr(engines, "start_engine", lambda spec, **kept: asked.append((spec, kept)))
     EngineChoice("http://host", "key", verbose=True, seed=3).start(job.spec)
@@ -87,7 +89,7 @@ def test_a_choice_is_what_the_engine_starts_with(job: Job, monkeypatch: pytest.M
 
 
 def test_code_that_is_not_trusted_starts_nothing_anywhere(
-    job: Job, two_gpus: list[Gpu], monkeypatch: pytest.MonkeyPatch
+    job: EmbeddingJob, two_gpus: list[Gpu], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Neither processes, nor a download, nor the cluster."""
     for name in ("start_replicas", "start_cluster"):
@@ -98,14 +100,14 @@ def test_code_that_is_not_trusted_starts_nothing_anywhere(
             choice.start_many(foreign, MANY, None)
 
 
-def test_a_cluster_is_asked_however_few_files_there_are(job: Job) -> None:
+def test_a_cluster_is_asked_however_few_files_there_are(job: EmbeddingJob) -> None:
     pytest.importorskip("ray")
     with pytest.raises(EngineError, match="Ray Client is not supported"):
         EngineChoice(cluster="ray://127.0.0.1:10001").start_many(job, 1, None)
 
 
 def test_weights_are_fetched_once_for_several_engines(
-    job: Job, monkeypatch: pytest.MonkeyPatch
+    job: EmbeddingJob, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     fetched: list[ModelSpec] = []
     monkeypatch.setattr(choose_engines.hub, "fetch", fetched.append)
@@ -116,7 +118,7 @@ def test_weights_are_fetched_once_for_several_engines(
     assert fetched == [job.spec]
 
 
-def test_an_engine_that_runs_already_embeds_the_files_too(job: Job) -> None:
+def test_an_engine_that_runs_already_embeds_the_files_too(job: EmbeddingJob) -> None:
     """To start several beside it would load the weights again."""
     running = RunningEngine(FakeEngine, lambda *_: pytest.fail("several were started"))
     running.get(job.spec)

@@ -16,24 +16,24 @@ from unittest import mock
 import numpy as np
 import pytest
 from PIL import Image
-from support.buckets import web
+from support.buckets import serve_folder
 from support.fakes import FakeEngine
-from support.films import film
+from support.films import write_video
 from support.paths import ROOT, TESTS
-from support.pictures import draw
+from support.pictures import save_picture
 
-from searchapp.bench.cluster import Options, measure
-from searchapp.catalog import Work
+from searchapp.bench.cluster import ClusterBenchOptions, measure_cluster
+from searchapp.catalog import FileTask
 from searchapp.errors import EngineError, ModelError
 from searchapp.indexing.embedding.choose_engines import start_cluster
 from searchapp.indexing.embedding.cluster.driver import Cluster
-from searchapp.indexing.embedding.cluster.spool import PAGE, Spool, lines, numbered
+from searchapp.indexing.embedding.cluster.spool import PAGE_FILES, Spool, parse_line, read_lines
 from searchapp.indexing.embedding.pipeline import Outcome
-from searchapp.indexing.embedding.worker import Job
+from searchapp.indexing.embedding.worker import EmbeddingJob
 from searchapp.library import Library
-from searchapp.models import resolve
-from searchapp.types import EngineStarting, Failure, Finished, IndexOptions, Progress
-from searchapp.vectors import unpack
+from searchapp.models import resolve_model
+from searchapp.types import EngineStarting, Failure, IndexOptions, Progress, RunFinished
+from searchapp.vectors import unpack_vectors
 
 NODES, FILES = 3, 2000
 DEADLY = (7, 7, 7)
@@ -96,15 +96,15 @@ def pictures(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture
-def job(model: Path) -> Job:
-    return Job(resolve(str(model)), engine="support.fakes:FakeEngine")
+def job(model: Path) -> EmbeddingJob:
+    return EmbeddingJob(resolve_model(str(model)), engine="support.fakes:FakeEngine")
 
 
-def works(folder: Path, count: int) -> list[Work]:
-    return [Work(str(file), 1, 1, None) for file in sorted(folder.iterdir())[-count:]]
+def works(folder: Path, count: int) -> list[FileTask]:
+    return [FileTask(str(file), 1, 1, None) for file in sorted(folder.iterdir())[-count:]]
 
 
-def outcomes(cluster: Cluster, files: list[Work], size: int) -> list[Outcome]:
+def outcomes(cluster: Cluster, files: list[FileTask], size: int) -> list[Outcome]:
     found = []
     try:
         for event in cluster.run(files, size):
@@ -117,26 +117,26 @@ def outcomes(cluster: Cluster, files: list[Work], size: int) -> list[Outcome]:
 
 def test_the_list_of_files_is_on_disk(tmp_path: Path) -> None:
     """It is read in parts, of what is left; odd names come back as they were."""
-    files = [Work(f"/p/{n}\udcff'\n.png", n, n + 1, None) for n in range(2 * PAGE + 5)]
+    files = [FileTask(f"/p/{n}\udcff'\n.png", n, n + 1, None) for n in range(2 * PAGE_FILES + 5)]
     spool = Spool(iter(files))
 
-    def left() -> list[tuple[int, Work]]:
-        return [numbered(line) for page in spool.pages() for line in lines(page)]
+    def left() -> list[tuple[int, FileTask]]:
+        return [parse_line(line) for page in spool.iter_pages() for line in read_lines(page)]
 
     assert left() == list(enumerate(files))
-    done = [n for n in range(len(files)) if n % 3 == 0 or 5 <= n < 2 * PAGE]
-    assert all(spool.done(n) for n in done)
-    assert not spool.done(done[0])
+    done = [n for n in range(len(files)) if n % 3 == 0 or 5 <= n < 2 * PAGE_FILES]
+    assert all(spool.mark_done(n) for n in done)
+    assert not spool.mark_done(done[0])
     rest = [(n, work) for n, work in enumerate(files) if n not in set(done)]
     assert left() == rest
     assert len(spool) == len(rest)
-    end = spool.after(4)
-    assert spool.count(end) == 4
-    assert list(spool.left(end)) == rest[:4]
-    assert [len(lines(page)) for page in spool.apart(end)] == [1, 1, 1, 1]
-    assert spool.after(99) == rest[-1][0] + 1
+    end = spool.find_end_number(4)
+    assert spool.count_remaining(end) == 4
+    assert list(spool.iter_remaining(end)) == rest[:4]
+    assert [len(read_lines(page)) for page in spool.iter_single_file_pages(end)] == [1, 1, 1, 1]
+    assert spool.find_end_number(99) == rest[-1][0] + 1
     os.utime(spool.path, (0, 0))
-    spool.keep()
+    spool.touch()
     assert spool.path.stat().st_mtime > 0, "a long run's is none that somebody left"
     spool.close()
     assert not spool.path.exists()
@@ -147,9 +147,9 @@ def test_a_node_that_is_lost_costs_nothing(
 ) -> None:
     """Every picture is embedded exactly once, and the vectors are those of one engine here."""
 
-    def start(job: Job, files: int, wanted: int | None) -> Cluster:
+    def start(job: EmbeddingJob, files: int, wanted: int | None) -> Cluster:
         assert files == FILES + 1
-        slow = replace(job, engine="test_cluster:SlowEngine", warm=True)
+        slow = replace(job, engine="test_cluster:SlowEngine", starts_early=True)
         return Cluster(slow, ray_cluster.address, wanted)
 
     victim, by_node = ray_cluster.add_node(num_cpus=1, object_store_memory=MEMORY), {}
@@ -161,12 +161,12 @@ def test_a_node_that_is_lost_costs_nothing(
                 if answers and event.done < 0.9 * FILES:
                     ray_cluster.remove_node(victim, allow_graceful=False)
                     victim = None
-        assert isinstance(event, Finished)
+        assert isinstance(event, RunFinished)
         assert victim is None, "the run ended before a node was lost"
         assert (event.summary.added, event.summary.failed) == (FILES, 1)
         assert len(by_node) > 1
         *_, again = library.index([pictures], IndexOptions(str(model)))
-        assert isinstance(again, Finished)
+        assert isinstance(again, RunFinished)
         assert (again.summary.unchanged, again.summary.added) == (FILES, 0)
     with sqlite3.connect(tmp_path / "library/catalog.db") as db:
         (last,) = db.execute("select max(id) from embeddings").fetchone()
@@ -174,27 +174,27 @@ def test_a_node_that_is_lost_costs_nothing(
             "select path, vector from embeddings e join files f using (image_id)"
         ).fetchall()
     assert len(rows) == last == FILES  # no row was ever written twice
-    engine = FakeEngine(resolve(str(model)))
+    engine = FakeEngine(resolve_model(str(model)))
     for path, vector in rows[:: FILES // 50]:
         with Image.open(path) as image:
-            expected = engine._vector(type("I", (), {"image": image.convert("RGB")}))
-        (found,) = unpack([vector], FakeEngine.DIMENSIONS)
+            expected = engine._make_vector(type("I", (), {"image": image.convert("RGB")}))
+        (found,) = unpack_vectors([vector], FakeEngine.DIMENSIONS)
         np.testing.assert_allclose(found, expected / np.linalg.norm(expected), atol=1e-3)
     print(f"1 of {NODES + 1} nodes lost, {FILES} pictures embedded once, 0 lost, 0 twice")
 
 
 def test_pictures_that_end_their_process(
-    ray_cluster: Any, pictures: Path, job: Job, tmp_path: Path
+    ray_cluster: Any, pictures: Path, job: EmbeddingJob, tmp_path: Path
 ) -> None:
     """They become failures, and no other does, even where a pass loses more than it may."""
     deadly = [tmp_path / f"deadly{number}.png" for number in range(3)]
     for file in deadly:
         Image.new("RGB", (24, 24), DEADLY).save(file)
     files = works(pictures, 30)
-    files[12:18:2] = [Work(str(file), 1, 1, None) for file in deadly]
+    files[12:18:2] = [FileTask(str(file), 1, 1, None) for file in deadly]
     mortal = replace(job, engine="test_cluster:MortalEngine")
-    with mock.patch("searchapp.indexing.embedding.cluster.driver.LOSSES", 1):
-        found = outcomes(Cluster(mortal, ray_cluster.address, most=2), files, 2)
+    with mock.patch("searchapp.indexing.embedding.cluster.driver.MAX_LOST_BATCHES_PER_ENGINE", 1):
+        found = outcomes(Cluster(mortal, ray_cluster.address, max_engines=2), files, 2)
     assert Counter(o.work for o in found) == Counter(files)
     failures = {Path(o.work.path).name: o.result for o in found if isinstance(o.result, Failure)}
     told = "the engine's process ended on it 2 times"
@@ -202,16 +202,20 @@ def test_pictures_that_end_their_process(
     assert named == dict.fromkeys((file.name for file in deadly), told)
 
 
-def test_engines_that_always_die_are_said(ray_cluster: Any, job: Job, tmp_path: Path) -> None:
+def test_engines_that_always_die_are_said(
+    ray_cluster: Any, job: EmbeddingJob, tmp_path: Path
+) -> None:
     """Where nothing was ever embedded, no picture is to blame."""
     Image.new("RGB", (24, 24), DEADLY).save(tmp_path / "deadly.png")
-    files = [Work(str(tmp_path / "deadly.png"), 1, number, None) for number in range(2)]
+    files = [FileTask(str(tmp_path / "deadly.png"), 1, number, None) for number in range(2)]
     mortal = replace(job, engine="test_cluster:MortalEngine")
     with pytest.raises(EngineError, match="the cluster answers nothing more"):
-        outcomes(Cluster(mortal, ray_cluster.address, most=1), files, 2)
+        outcomes(Cluster(mortal, ray_cluster.address, max_engines=1), files, 2)
 
 
-def test_an_engine_that_does_not_start_is_said(ray_cluster: Any, pictures: Path, job: Job) -> None:
+def test_an_engine_that_does_not_start_is_said(
+    ray_cluster: Any, pictures: Path, job: EmbeddingJob
+) -> None:
     """Once, and with the node."""
     refusing = replace(job, engine="test_replicas:RefusingEngine")
     with pytest.raises(ModelError, match=r"no such model here \(on the node .*/.*\)"):
@@ -227,11 +231,11 @@ def test_what_is_known_is_not_embedded_again(
     A film comes with its frames, and the list of files goes.
     """
 
-    def start(job: Job, files: int, wanted: int | None) -> Cluster:
+    def start(job: EmbeddingJob, files: int, wanted: int | None) -> Cluster:
         return Cluster(replace(job, engine="support.fakes:FakeEngine"), ray_cluster.address)
 
     some, here, there = (tmp_path / name for name in ("some", "here", "there"))
-    film(some / "film.mp4", (("gold", 2), ("gray", 2), ("blue", 2)))
+    write_video(some / "film.mp4", (("gold", 2), ("gray", 2), ("blue", 2)))
     for file in works(pictures, 40):
         (some / Path(file.path).name).write_bytes(Path(file.path).read_bytes())
     with Library.open(here, create=True, start=FakeEngine) as library:
@@ -243,13 +247,13 @@ def test_what_is_known_is_not_embedded_again(
         assert {2.0, 4.0} <= {seconds for _, seconds, _ in stored(there)}
         some.rename(tmp_path / "other")
         *_, last = library.index([tmp_path / "other"], IndexOptions(str(model)))
-        assert isinstance(last, Finished)
+        assert isinstance(last, RunFinished)
         assert (last.summary.added, last.summary.images_per_second) == (40, 0.0)
         assert library.info().images == 40
-        draw(tmp_path / "other" / "new.png", "teal")
-        with web(tmp_path) as url:  # each node fetches its own
+        save_picture(tmp_path / "other" / "new.png", "teal")
+        with serve_folder(tmp_path) as url:  # each node fetches its own
             *_, last = library.index([f"{url}/other"], IndexOptions(str(model)))
-        assert isinstance(last, Finished)
+        assert isinstance(last, RunFinished)
         assert last.summary.added == 41
         assert library.info().images == 41
 
@@ -265,7 +269,7 @@ def stored(library: Path) -> set[tuple[str, float | None, bytes]]:
         )
 
 
-def test_what_cannot_be_a_cluster_is_said(job: Job) -> None:
+def test_what_cannot_be_a_cluster_is_said(job: EmbeddingJob) -> None:
     """In one line, with what to do."""
     with pytest.raises(EngineError, match="Ray Client is not supported"):
         start_cluster(job, "ray://127.0.0.1:10001")
@@ -273,7 +277,7 @@ def test_what_cannot_be_a_cluster_is_said(job: Job) -> None:
         start_cluster(job, "127.0.0.1:9")
 
 
-def test_what_ray_itself_raises_is_said(job: Job, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_what_ray_itself_raises_is_said(job: EmbeddingJob, monkeypatch: pytest.MonkeyPatch) -> None:
     """It raises bare exceptions, too, as where its processes do not start in time."""
     import ray
 
@@ -287,8 +291,10 @@ def test_what_ray_itself_raises_is_said(job: Job, monkeypatch: pytest.MonkeyPatc
 
 def test_engines_scale(ray_cluster: Any, model: Path) -> None:
     """Three engines that take a fixed time do three times what one does, or nearly."""
-    options = Options(str(model), 150, 64, 64, ray_cluster.address, (1, 3), None, 16, fixed_ms=20)
-    one, three = measure(options)
+    options = ClusterBenchOptions(
+        str(model), 150, 64, 64, ray_cluster.address, (1, 3), None, 16, ms_per_picture=20
+    )
+    one, three = measure_cluster(options)
     assert (one.nodes, three.nodes) == (1, 3)
     assert three.efficiency > 0.4  # on a machine as busy as can be; 0.9 and more on a quiet one
     print(f"1 engine {one.images_per_s}/s, 3 engines {three.images_per_s}/s: {three.efficiency}")

@@ -14,24 +14,24 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from support.cameras import dng
-from support.library import Engines, found, in_library, index
+from support.cameras import make_dng
+from support.library import FakeEngines, index_folder, library_environment, search_file_names
 from support.paths import TESTS
-from support.pictures import draw, picture
-from support.processes import command
-from support.written import xmp
+from support.pictures import make_picture, save_picture
+from support.processes import slow_command
+from support.written import make_xmp
 
 from searchapp.engines import EngineInput, Refusal
 from searchapp.errors import FolderError
 from searchapp.files import scan
-from searchapp.files.ignore_rules import Rules
-from searchapp.files.lock import writer_lock
-from searchapp.indexing.watch import Away, Back, Batch, Polling, Waiting, Watch, WatchEvent
-from searchapp.indexing.watch.changes import Pending, is_remote
+from searchapp.files.ignore_rules import IgnoreRules
+from searchapp.files.lock import hold_writer_lock
+from searchapp.indexing.watch import Away, Back, Batch, Polling, Waiting, WatchEvent, WatchSession
+from searchapp.indexing.watch.changes import PendingChanges, is_network_folder
 from searchapp.library import Library
 from searchapp.server import client
-from searchapp.server.client_engine import BorrowedEngine
-from searchapp.types import Event, Finished, Hit, IndexOptions, Query, RunSummary
+from searchapp.server.client_engine import ResidentEngine
+from searchapp.types import Hit, IndexEvent, IndexOptions, Query, RunFinished, RunSummary
 
 FAKE = [sys.executable, str(TESTS / "support" / "resident_fake.py")]
 SECONDS = 30.0  # that a busy machine may take
@@ -40,22 +40,24 @@ SECONDS = 30.0  # that a busy machine may take
 class Watching:
     """A watch on a thread of its own; its events so far."""
 
-    def __init__(self, library: Path, root: Path, model: Path, engines: Engines, **options: object):
+    def __init__(
+        self, library: Path, root: Path, model: Path, engines: FakeEngines, **options: object
+    ):
         self.events: list[WatchEvent] = []
         self._library, self._engines, self._stopped = library, engines, threading.Event()
         self._options = IndexOptions(model=str(model), **options)  # type: ignore[arg-type]
-        self._watch = Watch([root], library, self._options, quiet=0.3)
+        self._watch = WatchSession([root], library, self._options, quiet_s=0.3)
         self._watch.__enter__()
         list(self.index([root], self._options))
         self._thread = threading.Thread(target=self._run, daemon=True)
         self._thread.start()
 
-    def index(self, roots: list[Path], options: IndexOptions) -> Iterator[Event]:
+    def index(self, roots: list[Path], options: IndexOptions) -> Iterator[IndexEvent]:
         with Library.open(self._library, create=True, start=self._engines) as opened:
             yield from opened.index(roots, options)
 
     def _run(self) -> None:
-        for event in self._watch.events(self.index):
+        for event in self._watch.index_changes(self.index):
             self.events.append(event)
             if self._stopped.is_set():
                 return
@@ -82,14 +84,14 @@ class Watching:
 @pytest.fixture(autouse=True)
 def quick_looks(monkeypatch: pytest.MonkeyPatch) -> None:
     """Look more often at what was told, and for another writer's end."""
-    for name in ("changes.TICK", "loop.TICK"):
+    for name in ("changes.TICK_S", "loop.TICK_S"):
         monkeypatch.setattr(f"searchapp.indexing.watch.{name}", 0.1)
-    monkeypatch.setattr("searchapp.indexing.watch.loop.LOCKED", 0.5)
+    monkeypatch.setattr("searchapp.indexing.watch.loop.LOCKED_RETRY_S", 0.5)
 
 
 @pytest.fixture
 def watching(
-    tmp_path: Path, photos: Path, model: Path, fake_engines: Engines
+    tmp_path: Path, photos: Path, model: Path, fake_engines: FakeEngines
 ) -> Iterator[Watching]:
     watching = Watching(tmp_path / "library", photos, model, fake_engines, exclude=("no/",))
     yield watching
@@ -97,33 +99,33 @@ def watching(
 
 
 def test_changes_are_indexed(
-    watching: Watching, photos: Path, tmp_path: Path, fake_engines: Engines
+    watching: Watching, photos: Path, tmp_path: Path, fake_engines: FakeEngines
 ) -> None:
     """New, renamed and deleted files and folders; what the rules leave out is left out."""
-    assert fake_engines.embedded == 3
+    assert fake_engines.embedded_count == 3
     (photos / ".searchappignore").write_text("secret*\n")
-    draw(photos / "no" / "never.jpg", "yellow")
-    draw(photos / "secret.jpg", "yellow")
-    draw(photos / ".hidden.jpg", "yellow")
-    draw(photos / "new" / "deep" / "yellow.jpg", "yellow")
+    save_picture(photos / "no" / "never.jpg", "yellow")
+    save_picture(photos / "secret.jpg", "yellow")
+    save_picture(photos / ".hidden.jpg", "yellow")
+    save_picture(photos / "new" / "deep" / "yellow.jpg", "yellow")
     watching.wait(lambda: watching.total().added == 1)
     (photos / "below").rename(photos / "above")
     watching.wait(lambda: watching.total().moved == 1)
     (photos / "red.jpg").unlink()
     watching.wait(lambda: watching.total().removed == 1)
-    draw(photos / "green.png", "black")
+    save_picture(photos / "green.png", "black")
     watching.wait(lambda: watching.total().added == 2)
-    assert fake_engines.embedded == 5
+    assert fake_engines.embedded_count == 5
     assert watching.total() == RunSummary(added=2, moved=1, removed=1)
     with Library.open(tmp_path / "library", start=fake_engines) as library:
-        assert found(library, "yellow") == ["yellow.jpg"]
-        assert found(library, "blue") == ["blue.jpg"]
-        assert found(library, "red") == []
+        assert search_file_names(library, "yellow") == ["yellow.jpg"]
+        assert search_file_names(library, "blue") == ["blue.jpg"]
+        assert search_file_names(library, "red") == []
 
 
 def test_a_file_that_grows_is_no_failure(watching: Watching, photos: Path, tmp_path: Path) -> None:
     """Half of a picture that is quiet for too long is tried again when the rest has come."""
-    whole = draw(tmp_path / "other.jpg", "yellow").read_bytes()
+    whole = save_picture(tmp_path / "other.jpg", "yellow").read_bytes()
     (photos / "half.jpg").write_bytes(whole[: len(whole) // 2])
     watching.wait(lambda: watching.total().failed == 1)
     (batch,) = [event for event in watching.events if isinstance(event, Batch)]
@@ -136,7 +138,7 @@ def test_a_file_that_grows_is_no_failure(watching: Watching, photos: Path, tmp_p
 
 
 def test_a_folder_that_vanishes_loses_nothing(
-    watching: Watching, photos: Path, tmp_path: Path, fake_engines: Engines
+    watching: Watching, photos: Path, tmp_path: Path, fake_engines: FakeEngines
 ) -> None:
     """Gone, or empty as a mount point without its drive: said once; what came meanwhile counts."""
     photos.rename(tmp_path / "unplugged")
@@ -144,12 +146,12 @@ def test_a_folder_that_vanishes_loses_nothing(
     photos.mkdir()
     time.sleep(1.5)
     photos.rmdir()
-    draw(tmp_path / "unplugged" / "yellow.jpg", "yellow")
+    save_picture(tmp_path / "unplugged" / "yellow.jpg", "yellow")
     (tmp_path / "unplugged").rename(photos)
     watching.wait(lambda: watching.total().added == 1)
     assert [type(event) for event in watching.events] == [Away, Back, Batch]
     assert watching.total() == RunSummary(added=1)
-    draw(photos / "white.jpg", "white")  # it is watched again
+    save_picture(photos / "white.jpg", "white")  # it is watched again
     watching.wait(lambda: watching.total().added == 2)
     with Library.open(tmp_path / "library") as library:
         assert library.info().files == 5
@@ -157,8 +159,8 @@ def test_a_folder_that_vanishes_loses_nothing(
 
 def test_it_waits_for_another_writer(watching: Watching, photos: Path, tmp_path: Path) -> None:
     """Who holds the lock is said once; then what came is indexed."""
-    with writer_lock(tmp_path / "library", "searchapp prune"):
-        draw(photos / "yellow.jpg", "yellow")
+    with hold_writer_lock(tmp_path / "library", "searchapp prune"):
+        save_picture(photos / "yellow.jpg", "yellow")
         watching.wait(lambda: bool(watching.events))
         time.sleep(1)
     watching.wait(lambda: watching.total().added == 1)
@@ -168,33 +170,35 @@ def test_it_waits_for_another_writer(watching: Watching, photos: Path, tmp_path:
 
 
 def test_polling_finds_the_same(
-    tmp_path: Path, photos: Path, model: Path, fake_engines: Engines
+    tmp_path: Path, photos: Path, model: Path, fake_engines: FakeEngines
 ) -> None:
     """Where nothing tells of changes, looking does."""
     options = IndexOptions(model=str(model))
     with (
         Library.open(tmp_path / "library", create=True, start=fake_engines) as library,
-        Watch([photos], tmp_path / "library", options, poll=0.2, quiet=0.3) as watch,
+        WatchSession(
+            [photos], tmp_path / "library", options, poll_interval_s=0.2, quiet_s=0.3
+        ) as watch,
     ):
         list(library.index([photos], options))
-        draw(photos / "below" / "yellow.jpg", "yellow")
+        save_picture(photos / "below" / "yellow.jpg", "yellow")
         (photos / "red.jpg").unlink()
         seen = RunSummary()
-        for event in watch.events(library.index):
+        for event in watch.index_changes(library.index):
             assert isinstance(event, Batch)
             seen = RunSummary(
                 added=seen.added + event.summary.added, removed=seen.removed + event.summary.removed
             )
             if seen == RunSummary(added=1, removed=1):
                 break
-        assert found(library, "yellow") == ["yellow.jpg"]
+        assert search_file_names(library, "yellow") == ["yellow.jpg"]
 
 
 def test_where_the_system_tells_nothing_more_it_looks(
     tmp_path: Path,
     photos: Path,
     model: Path,
-    fake_engines: Engines,
+    fake_engines: FakeEngines,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     """With the limit of watched folders reached, polling takes over, and that is said."""
@@ -208,10 +212,10 @@ def test_where_the_system_tells_nothing_more_it_looks(
         return watch(*paths, force_polling=True, **options)
 
     monkeypatch.setattr(watchfiles, "watch", limited)
-    monkeypatch.setattr("searchapp.indexing.watch.loop.POLL", 0.2)
+    monkeypatch.setattr("searchapp.indexing.watch.loop.POLL_INTERVAL_S", 0.2)
     watching = Watching(tmp_path / "library", photos, model, fake_engines)
     watching.wait(lambda: bool(watching.events))
-    draw(photos / "yellow.jpg", "yellow")
+    save_picture(photos / "yellow.jpg", "yellow")
     watching.wait(lambda: watching.total().added == 1)
     watching.stop()
     (polling, _) = watching.events
@@ -222,7 +226,7 @@ def test_where_nothing_watches_the_folder_is_looked_at(
     tmp_path: Path,
     photos: Path,
     model: Path,
-    fake_engines: Engines,
+    fake_engines: FakeEngines,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     """Where polling fails, too, all of it is looked at now and then."""
@@ -231,10 +235,10 @@ def test_where_nothing_watches_the_folder_is_looked_at(
         raise OSError("no watching here")
 
     monkeypatch.setattr("watchfiles.watch", broken)
-    monkeypatch.setattr("searchapp.indexing.watch.loop.AWAY", 1.5)
+    monkeypatch.setattr("searchapp.indexing.watch.loop.UNAVAILABLE_RETRY_S", 1.5)
     watching = Watching(tmp_path / "library", photos, model, fake_engines)
     watching.wait(lambda: bool(watching.events))
-    draw(photos / "yellow.jpg", "yellow")
+    save_picture(photos / "yellow.jpg", "yellow")
     watching.wait(lambda: watching.total().added == 1)
     watching.stop()
     assert [type(event) for event in watching.events] == [Polling, Batch]
@@ -244,30 +248,30 @@ def test_only_what_is_named_is_looked_at(
     opened: Library, photos: Path, model: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """A run over some paths walks no other folder, and forgets nothing elsewhere."""
-    index(opened, photos, model)
-    draw(photos / "yellow.jpg", "yellow")
-    draw(photos / "below" / "white.jpg", "white")
+    index_folder(opened, photos, model)
+    save_picture(photos / "yellow.jpg", "yellow")
+    save_picture(photos / "below" / "white.jpg", "white")
     (photos / "green.png").unlink()
     (photos / "red.jpg").unlink()
-    monkeypatch.setattr(scan, "walk", lambda *_: pytest.fail("a folder was walked"))
+    monkeypatch.setattr(scan, "walk_folder", lambda *_: pytest.fail("a folder was walked"))
     only = (str(photos / "yellow.jpg"), str(photos / "red.jpg"), str(photos / "none"))
-    assert index(opened, photos, model, only=only) == RunSummary(added=1, removed=1)
+    assert index_folder(opened, photos, model, only=only) == RunSummary(added=1, removed=1)
     assert opened.info().files == 3
     for path in photos.glob("*"):
         if path.is_file():
             path.unlink()
     (photos / "below").rename(photos.parent / "elsewhere")
     with pytest.raises(FolderError, match="no picture there, but 3 were there before"):
-        index(opened, photos, model, only=only)
+        index_folder(opened, photos, model, only=only)
 
 
 def test_many_that_vanish_are_kept(opened: Library, photos: Path, model: Path) -> None:
     """A run over some paths has the guard of a run over all: a drive below may not be mounted."""
     for mark in range(1, 14):
-        draw(photos / "drive" / f"{mark}.png", "red", mark)
-    index(opened, photos, model)
+        save_picture(photos / "drive" / f"{mark}.png", "red", mark)
+    index_folder(opened, photos, model)
     (photos / "drive").rename(photos.parent / "drive")
-    summary = index(opened, photos, model, only=(str(photos / "drive"),))
+    summary = index_folder(opened, photos, model, only=(str(photos / "drive"),))
     assert summary == RunSummary(kept=13)
     assert opened.info().files == 16
 
@@ -275,37 +279,39 @@ def test_many_that_vanish_are_kept(opened: Library, photos: Path, model: Path) -
 def test_paths_are_looked_at_as_a_walk_would(tmp_path: Path) -> None:
     """Rules on the way down hold, and links to folders are not followed."""
     for name in ("a/b/c.jpg", "a/b/d.jpg", "a/.h/e.jpg", "@eaDir/f.jpg", "x/g.jpg", "h.jpg"):
-        draw(tmp_path / name)
+        save_picture(tmp_path / name)
     (tmp_path / "a" / ".searchappignore").write_text("d.*\n")
     (tmp_path / "link").symlink_to(tmp_path / "x")
-    rules = Rules.of(str(tmp_path), ("*.jpg",), ("x/",))
-    walked = {entry.path for entry in scan.walk(str(tmp_path), rules)}
+    rules = IgnoreRules.from_options(str(tmp_path), ("*.jpg",), ("x/",))
+    walked = {entry.path for entry in scan.walk_folder(str(tmp_path), rules)}
     paths = [str(path) for path in tmp_path.rglob("*")] + [str(tmp_path / "link" / "g.jpg")]
-    one_by_one = {entry.path for path in paths for entry in scan.look(str(tmp_path), [path], rules)}
+    one_by_one = {
+        entry.path for path in paths for entry in scan.scan_paths(str(tmp_path), [path], rules)
+    }
     assert one_by_one == walked == {str(tmp_path / "a/b/c.jpg"), str(tmp_path / "h.jpg")}
 
 
 def test_a_path_is_due_when_it_was_quiet(tmp_path: Path) -> None:
     """A change begins the wait anew, told of or not; one path does not wait for another."""
     now = 0.0
-    pending = Pending(2.0, lambda: now)
+    pending = PendingChanges(2.0, lambda: now)
     grows, still = tmp_path / "grows", tmp_path / "still"
     grows.write_bytes(b"1")
     still.touch()
-    pending.note([str(grows), str(still), str(tmp_path / "gone")])
+    pending.note_changes([str(grows), str(still), str(tmp_path / "gone")])
     now = 1.5
     grows.write_bytes(b"12")
-    assert pending.due() == []
+    assert pending.take_due_paths() == []
     now = 2.0
-    assert pending.due() == [str(tmp_path / "gone"), str(still)]
+    assert pending.take_due_paths() == [str(tmp_path / "gone"), str(still)]
     now = 3.5
-    assert pending.due() == [str(grows)]
+    assert pending.take_due_paths() == [str(grows)]
     assert len(pending) == 0
-    pending.note([str(grows)], delay=5.0)
+    pending.note_changes([str(grows)], delay_s=5.0)
     now = 8.5
-    assert pending.due() == []
+    assert pending.take_due_paths() == []
     now = 10.5
-    assert pending.due() == [str(grows)]
+    assert pending.take_due_paths() == [str(grows)]
 
 
 def test_file_systems_of_networks_are_known(tmp_path: Path) -> None:
@@ -317,7 +323,7 @@ def test_file_systems_of_networks_are_known(tmp_path: Path) -> None:
         "/dev/sdc1 /media/disk fuseblk rw 0 0\n"
     )
     kinds = {
-        name: is_remote(Path(name), str(mounts))
+        name: is_network_folder(Path(name), str(mounts))
         for name in (
             "/home",
             "/mnt/my nas/a",
@@ -334,36 +340,39 @@ def test_the_resident_engine_is_borrowed(
     tmp_path: Path,
     photos: Path,
     model: Path,
-    fake_engines: Engines,
+    fake_engines: FakeEngines,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     """Pictures, texts and refusals come through as from an engine here; nothing is lost to PNG."""
-    monkeypatch.setattr(client, "COMMAND", [*FAKE, "0", "0"])
+    monkeypatch.setattr(client, "SERVER_COMMAND", [*FAKE, "0", "0"])
     with Library.open(tmp_path / "library", create=True, start=fake_engines) as library:
-        index(library, photos, model)
-        spec = fake_engines.started[0].spec
-    residence = client.Residence(tmp_path / "library", keep_alive=1)
-    borrowed = BorrowedEngine(spec, residence, lambda line: None)
-    inputs = [EngineInput("", picture("red", mark=mark)) for mark in range(1, 20)]
+        index_folder(library, photos, model)
+        spec = fake_engines.started_engines[0].spec
+    residence = client.ResidentConfig(tmp_path / "library", keep_alive_min=1)
+    borrowed = ResidentEngine(spec, residence, lambda line: None)
+    inputs = [EngineInput("", make_picture("red", mark=mark)) for mark in range(1, 20)]
     inputs[4:4] = [
         EngineInput("blue"),
         EngineInput("nonsense"),
-        EngineInput("", picture("#ff00ff")),
+        EngineInput("", make_picture("#ff00ff")),
     ]
     try:
-        theirs, ours = borrowed.embed(inputs), fake_engines.started[0].__class__(spec).embed(inputs)
+        theirs, ours = (
+            borrowed.embed(inputs),
+            fake_engines.started_engines[0].__class__(spec).embed(inputs),
+        )
         for one, other in zip(theirs, ours, strict=True):
             if isinstance(other, Refusal):
                 assert one == other
             else:
                 assert not isinstance(one, Refusal) and one == pytest.approx(other, abs=1e-6)
         assert borrowed.count_tokens("a red boat") == 3
-        running = client.info(tmp_path / "library")
+        running = client.get_resident_info(tmp_path / "library")
         assert running
         os.kill(running["pid"], signal.SIGKILL)
         assert len(borrowed.embed(inputs[:2])) == 2
     finally:
-        client.stop(tmp_path / "library")
+        client.stop_resident(tmp_path / "library")
 
 
 @pytest.mark.parametrize(("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 0)])
@@ -371,16 +380,16 @@ def test_it_ends_when_it_is_told_to(
     tmp_path: Path, photos: Path, model: Path, number: signal.Signals, code: int
 ) -> None:
     """One JSON object a line until then; one line on stderr, and no traceback."""
-    environment = os.environ | in_library(tmp_path)
+    environment = os.environ | library_environment(tmp_path)
     arguments = ["watch", photos, "--model", model, "--json", "--quiet", "0.2"]
     process = subprocess.Popen(
-        command(*arguments, seconds=0),
+        slow_command(*arguments, seconds_per_picture=0),
         stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, env=environment,
     )  # fmt: skip
     assert process.stdout and process.stderr
     first = json.loads(process.stdout.readline())
     assert (first["event"], first["summary"]["added"]) == ("watching", 3)
-    draw(photos / "yellow.jpg", "yellow")
+    save_picture(photos / "yellow.jpg", "yellow")
     second = json.loads(process.stdout.readline())
     assert (second["event"], second["folder"], second["summary"]["added"]) == (
         "batch", str(photos), 1,
@@ -398,20 +407,20 @@ def test_what_belongs_to_a_named_file_is_looked_at_too(
     """A RAW file beside a JPEG is no picture, whichever comes first, and a sidecar counts."""
 
     def only(*names: str) -> RunSummary:
-        return index(opened, photos, model, only=tuple(str(photos / name) for name in names))
+        return index_folder(opened, photos, model, only=tuple(str(photos / name) for name in names))
 
     def yellow() -> Hit:
         (first, *_) = opened.search(Query("yellow"))
         return first
 
-    index(opened, photos, model)
-    (photos / "img_1.nef").write_bytes(dng("cyan", preview=picture("cyan", (160, 120))))
+    index_folder(opened, photos, model)
+    (photos / "img_1.nef").write_bytes(make_dng("cyan", preview=make_picture("cyan", (160, 120))))
     assert only("img_1.nef") == RunSummary(added=1)
-    draw(photos / "IMG_1.JPG", "yellow")
+    save_picture(photos / "IMG_1.JPG", "yellow")
     assert only("IMG_1.JPG").added == 1
     assert [Path(path).name for path in yellow().companions] == ["img_1.nef"]
     assert opened.info().files == 4
-    (photos / "IMG_1.xmp").write_bytes(xmp('xmp:Rating="4"'))
+    (photos / "IMG_1.xmp").write_bytes(make_xmp('xmp:Rating="4"'))
     assert only("IMG_1.xmp").described == 1
     assert yellow().rating == 4
     (photos / "IMG_1.xmp").unlink()
@@ -427,9 +436,9 @@ def test_paths_of_several_folders(
     opened: Library, photos: Path, model: Path, tmp_path: Path
 ) -> None:
     """Each is looked at below its own folder."""
-    draw(tmp_path / "more" / "white.jpg", "white")
+    save_picture(tmp_path / "more" / "white.jpg", "white")
     only = (str(photos / "red.jpg"), str(tmp_path / "more" / "white.jpg"))
     options = IndexOptions(str(model), only=only)
     *_, last = opened.index([photos, tmp_path / "more"], options)
-    assert isinstance(last, Finished)
+    assert isinstance(last, RunFinished)
     assert last.summary.added == 2

@@ -12,27 +12,31 @@ from dataclasses import dataclass, field
 from importlib import import_module, metadata
 from typing import Any
 
-from searchapp.catalog import Lookup
+from searchapp.catalog import EmbeddedImageLookup
 from searchapp.engines import machine
 from searchapp.engines.base import Engine
 from searchapp.errors import EngineError, SearchAppError, error_to_dict
-from searchapp.indexing.embedding.cluster.spool import numbered
+from searchapp.indexing.embedding.cluster.spool import parse_line
 from searchapp.indexing.embedding.count_engines import count_on_gpu
-from searchapp.indexing.embedding.pipeline import Outcome, Pipeline, take, weight
-from searchapp.indexing.embedding.replicas import A_FILE, A_START, QUIET
-from searchapp.indexing.embedding.worker import Job
+from searchapp.indexing.embedding.pipeline import Outcome, Pipeline, count_max_pictures, take_batch
+from searchapp.indexing.embedding.replicas import (
+    ANSWER_TIMEOUT_S,
+    START_TIMEOUT_FACTOR,
+    TIMEOUT_PER_FILE_S,
+)
+from searchapp.indexing.embedding.worker import EmbeddingJob
 from searchapp.models import ModelSpec
 
 
 @dataclass(frozen=True, slots=True)
-class Answer:
+class BatchAnswer:
     """What an actor tells of a batch of files: their outcomes by number, or why there are none."""
 
     node: str
-    process: int
+    process_id: int
     outcomes: list[tuple[int, Outcome]] = field(default_factory=list)
-    seconds: Mapping[str, float] = field(default_factory=dict)  # by stage: see Pipeline
-    began: float | None = None  # when it ran and had the batch, by time.time
+    seconds_by_stage: Mapping[str, float] = field(default_factory=dict)  # by stage: see Pipeline
+    started_at: float | None = None  # when it ran and had the batch, by time.time
     error: Mapping[str, Any] | None = None  # from error_to_dict
 
 
@@ -42,56 +46,62 @@ class Embedder:
     While one batch is embedded, the threads read the next ones.
     """
 
-    def __init__(self, job: Job, known: Any | None) -> None:
+    def __init__(self, job: EmbeddingJob, lookup_actor: Any | None) -> None:
         """Start no engine yet. known: the actor Known, where the collection has anything."""
-        self._node = node_name()
+        self._node = get_node_name()
         self._lock = threading.Lock()
         module, name = job.engine.split(":")
         make: Callable[..., Engine] = getattr(import_module(module), name)
         self._pipeline = Pipeline(
             job.spec,
             lambda: make(job.spec, **job.arguments),
-            _Asking(known) if known is not None else None,
+            _RemoteLookup(lookup_actor) if lookup_actor is not None else None,
             max_megapixels=job.max_megapixels,
             threads=job.threads,
-            decode_seconds=job.decode_seconds,
+            decode_timeout_s=job.decode_timeout_s,
         )
-        if job.warm:
-            self._pipeline.warm()
+        if job.starts_early:
+            self._pipeline.start_engine()
 
     def __call__(self, batch: Any) -> Any:
         """Embed the files of an Arrow table with the column `line`; the answer has `answer`."""
         import pyarrow
 
-        answer = self._answer([line.as_py() for line in batch.column("line")])
+        answer = self._embed_lines([line.as_py() for line in batch.column("line")])
         return pyarrow.table({"answer": [pickle.dumps(answer)]})
 
-    def _answer(self, lines: list[bytes]) -> Answer:
+    def _embed_lines(self, lines: list[bytes]) -> BatchAnswer:
         if self._pipeline.is_stuck:
             os._exit(1)  # Ray starts another, and the batch is embedded elsewhere
-        begun = time.monotonic()
-        numbers, works = zip(*map(numbered, lines), strict=True)
-        outcomes, rest = list[Outcome](), iter(works)
+        started_at = time.monotonic()
+        numbers, works = zip(*map(parse_line, lines), strict=True)
+        outcomes, remaining_works = list[Outcome](), iter(works)
         try:
-            while part := take(rest, len(lines)):  # all of them, where none is a video
-                batch = self._pipeline.begin(part)
-                with self._lock, _bounded(sum(map(weight, part))):
-                    outcomes += self._pipeline.end(batch)
+            while part := take_batch(
+                remaining_works, len(lines)
+            ):  # all of them, where none is a video
+                batch = self._pipeline.start_batch(part)
+                with self._lock, _exit_on_timeout(sum(map(count_max_pictures, part))):
+                    outcomes += self._pipeline.embed_batch(batch)
         except SearchAppError as error:
-            return Answer(self._node, os.getpid(), error=error_to_dict(error))
+            return BatchAnswer(self._node, os.getpid(), error=error_to_dict(error))
         except Exception as error:  # Ray would leave the batch out, without a word
             failed = EngineError(f"{type(error).__name__}: {error}")
-            return Answer(self._node, os.getpid(), error=error_to_dict(failed))
-        told = list(zip(numbers, outcomes, strict=True))
-        since = time.monotonic() - max(begun, self._pipeline.ready_at or 0.0)
-        seconds = dict(self._pipeline.take_seconds())
-        return Answer(self._node, os.getpid(), told, seconds, time.time() - since)
+            return BatchAnswer(self._node, os.getpid(), error=error_to_dict(failed))
+        numbered_outcomes = list(zip(numbers, outcomes, strict=True))
+        elapsed_s = time.monotonic() - max(started_at, self._pipeline.ready_at or 0.0)
+        seconds = dict(self._pipeline.take_stage_seconds())
+        return BatchAnswer(
+            self._node, os.getpid(), numbered_outcomes, seconds, time.time() - elapsed_s
+        )
 
 
 @contextmanager
-def _bounded(pictures: int) -> Iterator[None]:
+def _exit_on_timeout(pictures: int) -> Iterator[None]:
     """End the process where the block hangs: then its files go elsewhere."""
-    timer = threading.Timer((QUIET + A_FILE * pictures) * A_START, os._exit, [1])
+    timer = threading.Timer(
+        (ANSWER_TIMEOUT_S + TIMEOUT_PER_FILE_S * pictures) * START_TIMEOUT_FACTOR, os._exit, [1]
+    )
     timer.daemon = True
     timer.start()
     try:
@@ -100,28 +110,28 @@ def _bounded(pictures: int) -> Iterator[None]:
         timer.cancel()
 
 
-class Known:
+class LookupActor:
     """Tells actors what the collection has already; it runs where the catalogue is."""
 
     def __init__(self, catalog: str, collection_id: int) -> None:
         """Open the catalogue."""
-        self._lookup = Lookup(catalog, collection_id)
+        self._lookup = EmbeddedImageLookup(catalog, collection_id)
 
-    def embedded(self, sha256: str) -> int | None:
+    def find_embedded_image(self, sha256: str) -> int | None:
         """Return an image's id: see Lookup."""
-        return self._lookup.embedded(sha256)
+        return self._lookup.find_embedded_image(sha256)
 
 
-class _Asking:
+class _RemoteLookup:
     """A Lookup, as Pipeline wants one, that asks Known."""
 
     def __init__(self, known: Any) -> None:
-        self._known = known
+        self._lookup_actor = known
 
-    def embedded(self, sha256: str) -> int | None:
+    def find_embedded_image(self, sha256: str) -> int | None:
         import ray
 
-        image_id: int | None = ray.get(self._known.embedded.remote(sha256))
+        image_id: int | None = ray.get(self._lookup_actor.find_embedded_image.remote(sha256))
         return image_id
 
     def close(self) -> None:
@@ -129,30 +139,30 @@ class _Asking:
 
 
 @dataclass(frozen=True, slots=True)
-class Node:
+class NodeInfo:
     """What a node tells of itself."""
 
     name: str
     version: str  # of searchapp
-    engines: int  # that one of its GPUs takes; 0 where none was seen
+    engines_per_gpu: int  # that one of its GPUs takes; 0 where none was seen
 
 
-def look(spec: ModelSpec, cores: int) -> Node:
+def inspect_node(spec: ModelSpec, cores_per_gpu: int) -> NodeInfo:
     """Tell about the node this runs on. cores: that each of its GPUs has."""
-    found = machine.gpus()
-    return Node(
-        node_name(),
-        version(),
-        count_on_gpu(spec, found[0], cores) if found else 0,
+    gpus = machine.list_gpus()
+    return NodeInfo(
+        get_node_name(),
+        get_searchapp_version(),
+        count_on_gpu(spec, gpus[0], cores_per_gpu) if gpus else 0,
     )
 
 
-def version() -> str:
+def get_searchapp_version() -> str:
     """Return which searchapp this is."""
     return metadata.version("searchapp")
 
 
-def node_name() -> str:
+def get_node_name() -> str:
     """Return a name for the node this runs on, for people: its address, and what tells it apart."""
     import ray
 

@@ -10,13 +10,13 @@ import pyarrow
 from ray.data import Datasource, ReadTask
 from ray.data.block import BlockMetadata
 
-from searchapp.indexing.embedding.cluster.spool import Page, lines
+from searchapp.indexing.embedding.cluster.spool import SpoolPage, read_lines
 
 
-class Files(Datasource):  # type: ignore[misc]
+class SpoolDatasource(Datasource):  # type: ignore[misc]
     """Files of a Spool; a page is read when engines are to have it."""
 
-    def __init__(self, pages: Iterable[Page]) -> None:
+    def __init__(self, pages: Iterable[SpoolPage]) -> None:
         """Read these pages."""
         super().__init__()
         self._pages = list(pages)
@@ -34,14 +34,16 @@ class Files(Datasource):  # type: ignore[misc]
         self, parallelism: int, per_task_row_limit: int | None = None, data_context: Any = None
     ) -> list[ReadTask]:
         """Return the pages. Ray splits what it reads further, until there are so many parts."""
-        return [_task(page) for page in self._pages]
+        return [_make_read_task(page) for page in self._pages]
 
 
-def _read(page: Page) -> list[Any]:
-    return [pyarrow.table({"line": lines(page)})]
+def _read_page(page: SpoolPage) -> list[Any]:
+    return [pyarrow.table({"line": read_lines(page)})]
 
 
-def _task(page: Page) -> ReadTask:
+def _make_read_task(page: SpoolPage) -> ReadTask:
     count = page[2].count(1)
-    known = BlockMetadata(num_rows=count, size_bytes=None, input_files=None, exec_stats=None)
-    return ReadTask(partial(_read, page), known)
+    block_metadata = BlockMetadata(
+        num_rows=count, size_bytes=None, input_files=None, exec_stats=None
+    )
+    return ReadTask(partial(_read_page, page), block_metadata)
