@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 from click.testing import CliRunner, Result
 from support.library import FakeEngines, RunCommand, library_environment, write_fake_clip
-from support.pictures import save_picture
+from support.sample_pictures import save_picture
 
 from searchapp import engines
 from searchapp.cli import COMMANDS, cli

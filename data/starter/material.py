@@ -10,8 +10,8 @@ from pathlib import Path
 import torch
 from corpus import Photos, Texts, cut_spans, load_photos, load_scenes, recombine_captions
 from evaluate import group_twins
+from joint_space import make_views
 from student import tokenize_texts, train_tokenizer
-from targets import make_views
 from teachers import ImageTeachers, embed_sentences
 from tokenizers import Tokenizer
 from torch import Tensor

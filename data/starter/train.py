@@ -31,6 +31,7 @@ from pathlib import Path
 import torch
 import torch.nn.functional as F
 from evaluate import Recall, measure_recall
+from joint_space import SPACE_DIMENSIONS, JointSpace, contrastive_loss, train_head_pair
 from material import (
     SMOKE_TEST_SIZES,
     STARTED_AT,
@@ -44,7 +45,6 @@ from material import (
     prepare_material,
 )
 from student import IMAGE_SIDE_PX, VISION_LAYERS, build_student, initialize_from_dino, save_student
-from targets import SPACE_DIMENSIONS, JointSpace, contrastive_loss, train_head_pair
 from teachers import FEATURE_WIDTHS, standardize_pixels
 from torch import Tensor, nn
 from transformers import SiglipModel

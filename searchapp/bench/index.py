@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from searchapp import engines
-from searchapp.bench import isolated, synthetic_photos
+from searchapp.bench import subprocess_call, synthetic_photos
 from searchapp.bench.indexing_stages import resolve_spec
 from searchapp.bench.utilization import UsageSampler
 from searchapp.errors import EngineError, SearchAppError
@@ -79,7 +79,7 @@ def measure_indexing(options: IndexBenchOptions) -> Iterator[tuple[str, IndexRep
             yield "the model in plain PyTorch ...", report
             shape = {"width": options.width, "height": options.height}
             try:
-                answer = isolated.call_in_subprocess(
+                answer = subprocess_call.call_in_subprocess(
                     "searchapp.bench.indexing_stages:measure_pytorch_ceiling", common | shape
                 )
                 report.ceiling_images_per_s = round(answer["images_per_s"], 1)
@@ -103,7 +103,7 @@ def _measure_plain_call(options: IndexBenchOptions, common: dict[str, Any], fold
         )
     # As vLLM comes: its engine in a process of its own, so that preparing and running overlap.
     environment = {"VLLM_ENABLE_V1_MULTIPROCESSING": "1"} if has_gpu() else {}
-    answer = isolated.call_in_subprocess(
+    answer = subprocess_call.call_in_subprocess(
         f"searchapp.bench.indexing_stages:{function}", common | arguments, environment
     )
     return round(float(answer["images_per_s"]), 1)

@@ -17,7 +17,7 @@ import numpy as np
 
 from searchapp.catalog import Catalog
 from searchapp.vectors import VectorIndex, Vectors
-from searchapp.vectors.faiss_files.index_types import FaissIndex
+from searchapp.vectors.faiss_files.faiss_index import FaissIndex
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray

@@ -6,7 +6,7 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
-from searchapp.bench import isolated
+from searchapp.bench import subprocess_call
 from searchapp.errors import EngineError
 from searchapp.models import resolve_model
 
@@ -25,7 +25,7 @@ def measure_models(
     for model in models:
         yield model
         try:
-            figures = isolated.call_in_subprocess(
+            figures = subprocess_call.call_in_subprocess(
                 "searchapp.bench.indexing_stages:measure_model_cost", {"model": model, **settings}
             )
         except EngineError as error:

@@ -19,7 +19,7 @@ BATCH_PAIRS = 64  # pairs
 # Where the search for the window begins; of a whole picture there is none.
 FULL_WINDOW = (0.0, 0.0, 1.0, 1.0)
 START_WINDOWS = (FULL_WINDOW, (0.025, 0.025, 0.95, 0.95))
-# Measured with tests/bench/duplicates.py. What is cut off costs pixels, and so certainty; so does
+# Measured with tests/bench/duplicates_quality.py. What is cut off costs pixels, and so certainty; so does
 # what is made brighter until it is white.
 MAX_SHIFT_PX, SHIFT_PX_PER_CUT, SHIFT_LIMIT_PX = (
     0.62,

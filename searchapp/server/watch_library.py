@@ -14,7 +14,7 @@ from searchapp.files.library_folder import can_be_resident
 from searchapp.indexing.watch import WatchEvent, WatchSession
 from searchapp.library import Library
 from searchapp.server.client import ResidentConfig
-from searchapp.server.client_engine import ResidentEngine
+from searchapp.server.resident_engine import ResidentEngine
 from searchapp.types import IndexEvent, IndexOptions
 
 if TYPE_CHECKING:

@@ -48,7 +48,7 @@ def index_pictures(temporary: Path, files: int) -> None:
         temporary / "library",
         create=True,
         start_many=lambda job, *_: ReplicaPool(
-            replace(job, engine="support.fakes:FakeEngine"), [place, place]
+            replace(job, engine="support.fake_engine:FakeEngine"), [place, place]
         ),
     ) as library:
         options = IndexOptions(str(temporary / "model"), batch_size=128)

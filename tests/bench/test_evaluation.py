@@ -6,7 +6,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 from support.library import RunCommand
-from support.pictures import save_picture
+from support.sample_pictures import save_picture
 
 from searchapp.bench.captions import CaptionedPicture, CaptionsError, read_captions
 from searchapp.bench.evaluation import compute_ranks

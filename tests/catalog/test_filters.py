@@ -15,8 +15,8 @@ from PIL import Image
 from sqlite_utils import Database
 from support.filters import DATE_STRATEGY, WHERE_CONDITIONS, make_varied_catalog
 from support.library import FakeEngines, RunCommand, index_folder
-from support.pictures import save_picture
-from support.written import make_exif, make_jpeg
+from support.metadata_files import make_exif, make_jpeg
+from support.sample_pictures import save_picture
 
 from searchapp.catalog import Catalog
 from searchapp.catalog.filters import where_condition

@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 from click.testing import Result
 from support.library import FakeEngines, RunCommand
-from support.pictures import save_picture
+from support.sample_pictures import save_picture
 
 from searchapp.cli import COMMANDS
 from searchapp.cli.bench import COMMANDS as BENCH

@@ -9,8 +9,8 @@ from pathlib import Path
 
 import pytest
 from support.library import library_environment
-from support.pictures import save_picture
 from support.processes import HEAVY_MODULES, run_python, slow_command
+from support.sample_pictures import save_picture
 
 
 @pytest.mark.parametrize(

@@ -13,8 +13,8 @@ from hypothesis import strategies as st
 from PIL import Image, ImageColor
 from support.api import hit_names, search_api
 from support.library import FakeEngines, RunCommand, index_folder
-from support.pictures import save_picture
-from support.serving import serve_library
+from support.live_server import serve_library
+from support.sample_pictures import save_picture
 
 from searchapp.cli.query_terms import build_query, format_title, split_weight
 from searchapp.errors import QueryError

@@ -9,9 +9,9 @@ from pathlib import Path
 
 import pytest
 from support.library import FakeEngines, RunCommand
+from support.metadata_files import make_exif, make_jpeg
 from support.paths import ROOT
-from support.pictures import save_picture
-from support.written import make_exif, make_jpeg
+from support.sample_pictures import save_picture
 
 from searchapp import engines, models
 from searchapp.catalog.filters.where_condition import PHOTOS_COLUMNS

@@ -16,12 +16,12 @@ from pathlib import Path
 import numpy as np
 import pytest
 from PIL import Image
-from support import near
+from support import near_duplicates
 from support.browser import CHROMIUM_PATH, needs_chromium
-from support.fakes import FakeEngine
+from support.fake_engine import FakeEngine
 from support.library import FakeEngines, RunCommand, index_folder, write_fake_clip
-from support.pictures import save_picture
-from support.written import make_xmp
+from support.metadata_files import make_xmp
+from support.sample_pictures import save_picture
 
 from searchapp.duplicates import fingerprint, group_pairs, move_script
 from searchapp.duplicates.candidates import find_pairs_by_hash
@@ -64,14 +64,16 @@ def changed(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Duplicat
     """What is found among scenes, changed copies of each, and other moments of the same scenes."""
     folder = tmp_path_factory.mktemp("changed")
     for number in range(SCENES):
-        scene = near.make_scene(number, 0.5)
-        original = near.write_original(
-            near.render_scene(scene), folder / f"p/original/{number}.jpg"
+        scene = near_duplicates.make_scene(number, 0.5)
+        original = near_duplicates.write_original(
+            near_duplicates.render_scene(scene), folder / f"p/original/{number}.jpg"
         )
-        for change in near.CHANGES:
-            near.write_changed_copy(original, change, folder / "p")
-        moment = near.make_other_moment(scene, number)
-        near.write_original(near.render_scene(moment), folder / f"p/moment/{number}.jpg")
+        for change in near_duplicates.CHANGES:
+            near_duplicates.write_changed_copy(original, change, folder / "p")
+        moment = near_duplicates.make_other_moment(scene, number)
+        near_duplicates.write_original(
+            near_duplicates.render_scene(moment), folder / f"p/moment/{number}.jpg"
+        )
     model = write_fake_clip(folder / "fake-clip")
     with Library.open(folder / "library", create=True, start=FakeEngine) as library:
         index_folder(library, folder / "p", model)
@@ -86,15 +88,18 @@ def test_changed_copies_are_found(changed: tuple[Duplicates, Path]) -> None:
         for number, group in enumerate(duplicates.groups)
         for copy in (group.keeper, *group.others)
     }
-    for change in near.CHANGES:
-        files = [file.relative_to(folder) for file in near.change_folder(change, folder).iterdir()]
+    for change in near_duplicates.CHANGES:
+        files = [
+            file.relative_to(folder)
+            for file in near_duplicates.change_folder(change, folder).iterdir()
+        ]
         assert len(files) == SCENES
         missed = [
             file
             for file in files
             if group_of.get(file, -1) != group_of.get(Path(f"original/{file.stem}.jpg"), -2)
         ]
-        bar = BAR if change not in near.HARD_CHANGES else 0.8
+        bar = BAR if change not in near_duplicates.HARD_CHANGES else 0.8
         assert len(missed) <= (1 - bar) * SCENES, missed
 
 
@@ -131,12 +136,12 @@ def album(tmp_path: Path) -> Path:
     folder = tmp_path / "album"
     exif = Image.Exif()
     exif.get_ifd(0x8769)[0x9003] = "2023:06:17 12:00:00"
-    image = near.render_scene(near.make_scene(1))
+    image = near_duplicates.render_scene(near_duplicates.make_scene(1))
     folder.mkdir()
     image.save(folder / "boat.jpg", quality=90, exif=exif)
     (folder / "boat (1).jpg").write_bytes((folder / "boat.jpg").read_bytes())
     image.resize((300, 300)).save(folder / "boat-small.jpg")
-    near.render_scene(near.make_scene(2)).save(folder / "other.jpg")
+    near_duplicates.render_scene(near_duplicates.make_scene(2)).save(folder / "other.jpg")
     return folder
 
 
@@ -163,7 +168,7 @@ def test_what_was_read_is_kept(opened: Library, album: Path, model: Path) -> Non
     read = [event for event in opened.duplicates() if isinstance(event, Progress)]
     assert len(read) < 3 + 2  # three pictures, two of which may hold the same pixels
     assert not any(isinstance(event, Progress) for event in opened.duplicates())
-    near.render_scene(near.make_scene(3)).save(album / "new.jpg")
+    near_duplicates.render_scene(near_duplicates.make_scene(3)).save(album / "new.jpg")
     index_folder(opened, album, model)
     assert sum(isinstance(event, Progress) for event in opened.duplicates()) == 1
 
@@ -223,7 +228,7 @@ def test_bursts_of_one_camera_are_no_duplicates(
     opened: Library, tmp_path: Path, model: Path
 ) -> None:
     """Two moments by the same camera's clock are two pictures, and look-alikes if asked for."""
-    folder, image = tmp_path / "p", near.render_scene(near.make_scene(1))
+    folder, image = tmp_path / "p", near_duplicates.render_scene(near_duplicates.make_scene(1))
     folder.mkdir()
     for second, quality in ((1, 90), (2, 85)):
         exif = Image.Exif()

@@ -12,10 +12,10 @@ from typing import Any
 
 import numpy as np
 import pytest
-from support.fakes import FakeEngine
+from support.fake_engine import FakeEngine
 from support.library import index_folder, library_environment
 from support.paths import TESTS
-from support.pictures import save_picture
+from support.sample_pictures import save_picture
 from support.vllm_server import FakeVllmServer, drop_connection, hang_request, make_status_fault
 
 from searchapp.engines import EngineInput, Refusal
@@ -176,7 +176,7 @@ def test_a_server_that_fails_in_a_run(
 
 HANGING = """
 import sys, time
-from support.fakes import FakeEngine
+from support.fake_engine import FakeEngine
 from searchapp import engines
 from searchapp.cli import main, watchdog
 

@@ -5,9 +5,9 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
+from support.fault_preload import build_faults, needs_preload, run_preloaded
 from support.library import library_environment
 from support.paths import ROOT
-from support.preload import build_faults, needs_preload, run_preloaded
 from support.processes import run_python
 
 from searchapp.errors import ModelError

@@ -22,9 +22,9 @@ from typing import Any
 import numpy as np
 import pytest
 from PIL import Image
-from support.checkpoints import make_clip, make_siglip
-from support.fakes import REFUSED_COLOR, FakeEngine
+from support.fake_engine import REFUSED_COLOR, FakeEngine
 from support.paths import ROOT
+from support.tiny_checkpoints import make_clip, make_siglip
 from support.vllm_server import (
     BROKEN_PROMPT,
     FakeVllmServer,

@@ -14,9 +14,9 @@ from typing import Any
 import numpy as np
 import pytest
 from PIL import Image
-from support.checkpoints import IMAGE_SIDE_PX, MAX_TEXT_TOKENS, make_clip, make_siglip
 from support.fake_llm import FakeLLM
 from support.library import library_environment
+from support.tiny_checkpoints import IMAGE_SIDE_PX, MAX_TEXT_TOKENS, make_clip, make_siglip
 
 from searchapp.engines import EngineInput, Refusal, Vector
 from searchapp.engines.unclosed import UnclosedEngine

@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 import pytest
 from PIL import Image
-from support.checkpoints_vlm import (
+from support.tiny_vlm_checkpoints import (
     HIDDEN_SIZE,
     LLAVA_MAX_TOKENS,
     PHI_MAX_TOKENS,

@@ -7,12 +7,12 @@ from itertools import chain
 from pathlib import Path
 
 import pytest
-from support import near
-from support.cameras import make_dng
-from support.films import write_video
+from support import near_duplicates
+from support.dng_files import make_dng
 from support.library import FakeEngines, RunCommand, index_folder, search_file_names
-from support.pictures import make_picture, save_picture
-from support.written import make_xmp
+from support.metadata_files import make_xmp
+from support.sample_pictures import make_picture, save_picture
+from support.video_files import write_video
 
 from searchapp.files.companions import Companion, classify_companion
 from searchapp.files.companions import match_companions as paired
@@ -220,7 +220,7 @@ def test_of_duplicates_the_one_with_its_raw_file_is_kept(
     run: RunCommand, shot: Path, model: Path
 ) -> None:
     """However large another is: the RAW file has all of it, and would be left by itself."""
-    image = near.render_scene(near.make_scene(1))
+    image = near_duplicates.render_scene(near_duplicates.make_scene(1))
     image.save(shot / "larger.png")
     image.resize((300, 300)).save(shot / "IMG_1.JPG")
     run("index", shot, "--model", model)

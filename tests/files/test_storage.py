@@ -18,7 +18,11 @@ import httpx
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from support.buckets import (
+from support.fake_engine import FakeEngine
+from support.library import FakeEngines, RunCommand, index_folder
+from support.live_server import serve_library
+from support.metadata_files import make_xmp
+from support.object_storage import (
     Bucket,
     FakeObjectListing,
     ListingHandler,
@@ -26,13 +30,9 @@ from support.buckets import (
     run_s3_server,
     serve_folder,
 )
-from support.fakes import FakeEngine
-from support.films import write_video
-from support.library import FakeEngines, RunCommand, index_folder
 from support.paths import ROOT, TESTS
-from support.pictures import save_picture
-from support.serving import serve_library
-from support.written import make_xmp
+from support.sample_pictures import save_picture
+from support.video_files import write_video
 
 from searchapp.catalog import FileTask
 from searchapp.errors import FolderError, PictureError

@@ -13,12 +13,12 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from support.fakes import FakeEngine
+from support.fake_engine import FakeEngine
+from support.fault_preload import build_faults, needs_preload, run_preloaded
 from support.library import RunCommand, library_environment
 from support.paths import TESTS
-from support.pictures import save_picture
-from support.preload import build_faults, needs_preload, run_preloaded
 from support.processes import slow_command
+from support.sample_pictures import save_picture
 
 from searchapp.engines import EngineInput
 from searchapp.errors import LibraryError
@@ -36,7 +36,7 @@ def faults(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def shown(faults: Path, folder: Path, case: str, points: int) -> dict[str, Any]:
     """Run a case of crashes.py; nothing must be wrong afterwards."""
     points = round(points * float(os.environ.get("FAULT_POINTS", "1")))
-    ran = run_preloaded(faults, TESTS / "support" / "crashes.py", folder, case, points)
+    ran = run_preloaded(faults, TESTS / "support" / "crash_runner.py", folder, case, points)
     assert ran.returncode == 0, ran.stderr
     count: dict[str, Any] = json.loads(ran.stdout)
     assert not count["wrong"], count["wrong"][0]
@@ -96,7 +96,7 @@ def test_a_disk_that_refuses(
 @pytest.mark.parametrize("case", ["read-only-more", "read-only-journal-more"])
 def test_a_library_that_cannot_be_written(faults: Path, tmp_path: Path, case: str) -> None:
     """It is searched and filtered, whatever a killed process left there; index says why not."""
-    ran = run_preloaded(faults, TESTS / "support" / "crashes.py", tmp_path, case, 0)
+    ran = run_preloaded(faults, TESTS / "support" / "crash_runner.py", tmp_path, case, 0)
     assert ran.returncode == 0, ran.stderr
     for file in tmp_path.glob("library"):
         file.chmod(0o755)

@@ -5,9 +5,9 @@ import shutil
 from pathlib import Path
 
 import pytest
-from support.fakes import REFUSED_COLOR
+from support.fake_engine import REFUSED_COLOR
 from support.library import FakeEngines, index_folder, search_file_names, write_fake_clip
-from support.pictures import save_picture
+from support.sample_pictures import save_picture
 
 from searchapp.errors import FolderError, LibraryError, ModelError
 from searchapp.library import Library

@@ -15,12 +15,12 @@ from pathlib import Path
 import pytest
 from PIL import Image
 from sqlite_utils import Database
-from support.cameras import make_dng
-from support.films import write_video
+from support.dng_files import make_dng
 from support.library import FakeEngines, RunCommand, index_folder
+from support.metadata_files import make_exif, make_jpeg, make_list_property, make_xmp
 from support.old_library import make_old_library
-from support.pictures import make_picture, save_picture
-from support.written import make_exif, make_jpeg, make_list_property, make_xmp
+from support.sample_pictures import make_picture, save_picture
+from support.video_files import write_video
 
 from searchapp.library import Library
 from searchapp.pictures import decode, metadata
@@ -190,7 +190,9 @@ def test_an_old_picture_with_a_sidecar_is_read_once(
     monkeypatch.setattr("searchapp.catalog.outdated_metadata.PAGE_ROWS", 1)
     read: list[str] = []
     glance = decode.read_picture_info
-    monkeypatch.setattr(decode, "read_picture_info", lambda *file: [read.append(file[0]), glance(*file)][1])
+    monkeypatch.setattr(
+        decode, "read_picture_info", lambda *file: [read.append(file[0]), glance(*file)][1]
+    )
     write(old / "a.xmp", rating(2))
     write(old / "b.xmp", rating(3))
     with Library.open(tmp_path / "library", start=fake_engines) as library:

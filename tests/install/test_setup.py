@@ -244,7 +244,7 @@ def test_setup_installs_the_locked_versions_or_the_newest() -> None:
 def test_the_closing_line_says_what_was_skipped(tmp_path: Path) -> None:
     """On a machine with neither a browser nor a compiler, tests are skipped and none fails."""
     (tmp_path / "test_none.py").write_text(
-        "from support.browser import needs_chromium\nfrom support.preload import needs_preload\n"
+        "from support.browser import needs_chromium\nfrom support.fault_preload import needs_preload\n"
         "@needs_chromium\ndef test_a(): pass\n"
         "@needs_preload\ndef test_b(): pass\n"
         "@needs_preload\ndef test_c(): pass\n"

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from support.fake_llm import FakeLLM
 from support.library import FakeEngines, RunCommand, write_fake_clip
-from support.pictures import save_picture
+from support.sample_pictures import save_picture
 
 from searchapp import engines, models
 from searchapp.engines.local import LocalEngine

@@ -15,7 +15,7 @@ import pytest
 from numpy.typing import NDArray
 from support.browser import CHROMIUM_PATH, needs_chromium
 from support.library import RunCommand
-from support.pictures import save_picture
+from support.sample_pictures import save_picture
 
 from searchapp.pages.map.choose_pictures import choose_pictures
 from searchapp.pages.map.layout import compute_layout, snap_to_grid

@@ -4,9 +4,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 from PIL import Image, ImageCms, TiffImagePlugin
-from support.hostile import make_exif as exif_block
-from support.pictures import make_picture
+from support.hostile_files import make_exif as exif_block
 from support.pixels import CROPPED_INPUT, SQUASHED_INPUT, encode_picture, is_close_color
+from support.sample_pictures import make_picture
 
 from searchapp.errors import PictureError
 from searchapp.files import local, storage
@@ -165,7 +165,9 @@ def test_a_large_jpeg_is_decoded_small(monkeypatch: pytest.MonkeyPatch) -> None:
     """Draft mode leaves at least the model's input, and the size told is the file's."""
     decoded = []
     fit = model_size.fit_to_model
-    monkeypatch.setattr(model_size, "fit_to_model", lambda i, t: decoded.append(i.size) or fit(i, t))
+    monkeypatch.setattr(
+        model_size, "fit_to_model", lambda i, t: decoded.append(i.size) or fit(i, t)
+    )
     prepared = decode.prepare_picture(
         encode_picture(make_picture(size=(1600, 1200)), "JPEG"), CROPPED_INPUT
     )

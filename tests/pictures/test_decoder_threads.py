@@ -10,10 +10,10 @@ from pathlib import Path
 
 import pytest
 from support.decoders import STUCK_FILES, StuckDecoder
-from support.fakes import FakeEngine
+from support.fake_engine import FakeEngine
 from support.paths import ROOT, TESTS
-from support.pictures import save_picture
 from support.replicas import list_works, make_environments, run_replicas
+from support.sample_pictures import save_picture
 
 from searchapp.errors import EngineError
 from searchapp.indexing.embedding import pipeline
@@ -146,7 +146,7 @@ def test_the_process_ends_with_a_decoder_that_does_not(
         import sys
         from pathlib import Path
         sys.path.insert(0, sys.argv[1])
-        from support.fakes import FakeEngine
+        from support.fake_engine import FakeEngine
         from support.decoders import StuckDecoder
         from searchapp.pictures import decode_picture
         from searchapp.indexing.embedding import pipeline

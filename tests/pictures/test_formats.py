@@ -4,12 +4,12 @@ from pathlib import Path
 
 import pytest
 from PIL import Image
-from support.cameras import make_dng
-from support.hostile import make_sound_pictures
+from support.dng_files import make_dng
+from support.hostile_files import make_sound_pictures
 from support.library import RunCommand, index_folder, search_file_names
-from support.pictures import make_picture, save_picture
+from support.metadata_files import make_list_property, make_xmp
 from support.pixels import CROPPED_INPUT, SQUASHED_INPUT, encode_picture, is_close_color
-from support.written import make_list_property, make_xmp
+from support.sample_pictures import make_picture, save_picture
 
 from searchapp.errors import PictureError
 from searchapp.library import Library

@@ -15,7 +15,7 @@ import numpy as np
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
-from support import hostile
+from support import hostile_files
 from support.paths import TESTS
 
 from searchapp.errors import PictureError
@@ -30,8 +30,8 @@ RUN = """
     from dataclasses import replace
     from pathlib import Path
     sys.path.insert(0, sys.argv[1])
-    from support import hostile
-    from support.fakes import FakeEngine
+    from support import hostile_files
+    from support.fake_engine import FakeEngine
     from support.replicas import make_environments
     from searchapp.indexing.embedding.replicas import ReplicaPool
     from searchapp.library import Library
@@ -40,17 +40,17 @@ RUN = """
     folder, model, library_folder, workers = sys.argv[2:]
 
     def start_many(job, files, wanted):
-        return ReplicaPool(replace(job, engine="support.hostile:Engine", starts_early=True), make_environments(2))
+        return ReplicaPool(replace(job, engine="support.hostile_files:FileChangingEngine", starts_early=True), make_environments(2))
 
-    hostile.change_file_on_read()
+    hostile_files.change_file_on_read()
     many = {"start_many": start_many} if int(workers) else {"start": FakeEngine}
     with Library.open(library_folder, create=True, **many) as library:
-        options = IndexOptions(model, max_megapixels=hostile.MAX_MEGAPIXELS)
+        options = IndexOptions(model, max_megapixels=hostile_files.MAX_MEGAPIXELS)
         events = []
         for event in library.index([folder], options):
             events.append(event)
             if isinstance(event, ScanFinished):
-                hostile.replace_by_pipe(Path(folder))
+                hostile_files.replace_by_pipe(Path(folder))
         failures = [event.failure for event in events if isinstance(event, FileFailed)]
         summary = events[-1].summary
     paths = sqlite3.connect(f"{library_folder}/catalog.db").execute(
@@ -105,10 +105,10 @@ def index(folder: Path, model: Path, library: Path, workers: int) -> Outcome:
 @pytest.fixture
 def corpus(
     tmp_path: Path,
-) -> Iterator[tuple[Path, list[hostile.HostileFile]]]:
+) -> Iterator[tuple[Path, list[hostile_files.HostileFile]]]:
     folder = tmp_path / "hostile"
     folder.mkdir()
-    yield folder, hostile.write_hostile_files(folder)
+    yield folder, hostile_files.write_hostile_files(folder)
     (folder / "closed").chmod(0o700)
 
 
@@ -122,22 +122,22 @@ def shows(data: bytes, original: bytes) -> bool:
     return found.shape == expected.shape and abs(found - expected).mean() < AS_IT_IS
 
 
-def fault(made: hostile.HostileFile, path: str, outcome: Outcome) -> str | None:
+def fault(made: hostile_files.HostileFile, path: str, outcome: Outcome) -> str | None:
     """Say what is wrong with what became of a file."""
     embedded, failure = path in outcome.embedded, outcome.failures.get(path)
     if embedded and failure:
         return "both embedded and a failure"
-    if made.expected_outcome == hostile.SKIPPED:
+    if made.expected_outcome == hostile_files.SKIPPED:
         return "not left alone" if embedded or failure else None
     if embedded:
-        if made.expected_outcome != hostile.EMBEDDED and not made.can_be_embedded:
+        if made.expected_outcome != hostile_files.EMBEDDED and not made.can_be_embedded:
             return "embedded"
         if made.original and not shows(made.data, made.original):
             return "embedded, but not what it shows"
         return None
     if failure is None:
         return "lost"
-    if made.expected_outcome == hostile.EMBEDDED or not re.search(
+    if made.expected_outcome == hostile_files.EMBEDDED or not re.search(
         made.expected_outcome, failure[1]
     ):
         return f"not a true reason: {failure[1]}"
@@ -148,7 +148,7 @@ def fault(made: hostile.HostileFile, path: str, outcome: Outcome) -> str | None:
 
 @pytest.mark.parametrize("workers", [0, 2], ids=["one process", "workers"])
 def test_hostile_files(
-    corpus: tuple[Path, list[hostile.HostileFile]],
+    corpus: tuple[Path, list[hostile_files.HostileFile]],
     model: Path,
     tmp_path: Path,
     capsys: pytest.CaptureFixture[str],
@@ -187,7 +187,7 @@ NUMBERS = (0, 1, 0x7F, 0x80, 0xFF, 0x7FFF, 0xFFFF, 0x7FFFFFFF, 0xFFFFFFF0, 0xFFF
 @st.composite
 def mutated(draw: st.DrawFn) -> bytes:
     """A sound picture with up to four changes: bytes set, numbers set, parts moved or removed."""
-    data = bytearray(draw(st.sampled_from(list(hostile.make_sound_pictures().values()))))
+    data = bytearray(draw(st.sampled_from(list(hostile_files.make_sound_pictures().values()))))
     for _ in range(draw(st.integers(1, 4))):
         at = draw(st.integers(0, len(data)) | st.integers(0, min(400, len(data))))
         length = draw(st.integers(0, 64))

@@ -12,8 +12,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from PIL import Image
-from support.pictures import make_picture
-from support.written import (
+from support.metadata_files import (
     make_exif,
     make_iptc,
     make_jpeg,
@@ -22,6 +21,7 @@ from support.written import (
     make_xmp,
     save_with_metadata,
 )
+from support.sample_pictures import make_picture
 
 from searchapp.pictures import decode, metadata, model_size
 from searchapp.pictures.metadata import sanitize

@@ -14,14 +14,14 @@ from pathlib import Path
 import httpx
 import numpy as np
 import pytest
-from support.fakes import REFUSED_COLOR, FakeEngine
-from support.films import draw_halves, rotate_video, write_sound_only, write_video
+from support.fake_engine import REFUSED_COLOR, FakeEngine
 from support.library import FakeEngines, RunCommand, index_folder, write_fake_clip
+from support.live_server import serve_library
 from support.paths import TESTS
-from support.pictures import save_picture
 from support.pixels import is_close_color
 from support.replicas import make_environments
-from support.serving import serve_library
+from support.sample_pictures import save_picture
+from support.video_files import draw_halves, rotate_video, write_sound_only, write_video
 
 from searchapp.errors import PictureError
 from searchapp.files import storage
@@ -420,7 +420,8 @@ def test_workers_read_videos_too(tmp_path: Path, clips: Path, model: Path) -> No
         from dataclasses import replace
 
         return ReplicaPool(
-            replace(job, engine="support.fakes:FakeEngine", starts_early=True), make_environments(2)
+            replace(job, engine="support.fake_engine:FakeEngine", starts_early=True),
+            make_environments(2),
         )
 
     for number in range(5):
@@ -445,7 +446,7 @@ def test_a_run_that_is_killed_loses_and_doubles_nothing(
         import os, sys
         from pathlib import Path
         sys.path.insert(0, sys.argv[1])
-        from support.fakes import FakeEngine
+        from support.fake_engine import FakeEngine
         from searchapp.catalog.writer import CatalogWriter
         from searchapp.library import Library
         from searchapp.types import IndexOptions

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from PIL import Image
 from support.library import FakeEngines, index_folder
-from support.pictures import save_picture
+from support.sample_pictures import save_picture
 
 from searchapp.errors import LibraryError, PictureError, QueryError, UnsupportedModality
 from searchapp.library import Library

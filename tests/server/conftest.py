@@ -11,7 +11,7 @@ import pytest
 from support.api import search_api
 from support.browser import CHROMIUM_PATH, BrowserTabs, sync_api
 from support.library import FakeEngines, index_folder
-from support.serving import serve_library
+from support.live_server import serve_library
 
 from searchapp.library import Library
 

@@ -15,17 +15,17 @@ import httpx
 import pytest
 from PIL import Image
 from support.api import hit_names, search_api
-from support.fakes import FakeEngine
+from support.fake_engine import FakeEngine
 from support.library import FakeEngines
-from support.pictures import make_picture, save_picture
-from support.serving import serve_library
+from support.live_server import serve_library
+from support.sample_pictures import make_picture, save_picture
 
 from searchapp.errors import PictureError
 from searchapp.library import Library
 from searchapp.models import ModelSpec
-from searchapp.server import public_fetch
+from searchapp.server import fetch_public_url as public_fetch
+from searchapp.server.fetch_public_url import fetch_public_url
 from searchapp.server.guard import MAX_BODY_BYTES, AccessRules
-from searchapp.server.public_fetch import fetch_public_url
 
 
 def test_search_by_text_picture_and_both(client: Any, photos: Path) -> None:

@@ -13,8 +13,8 @@ import httpx
 import pytest
 
 from searchapp.errors import PictureError
-from searchapp.server import public_fetch
-from searchapp.server.public_fetch import fetch_public_url
+from searchapp.server import fetch_public_url as public_fetch
+from searchapp.server.fetch_public_url import fetch_public_url
 
 SLOW_CLIENTS = 200
 

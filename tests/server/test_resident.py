@@ -17,7 +17,7 @@ import pytest
 from support.library import FakeEngines, RunCommand, index_folder
 from support.old_library import make_old_library
 from support.paths import TESTS
-from support.pictures import save_picture
+from support.sample_pictures import save_picture
 
 from searchapp.errors import (
     EngineError,
@@ -34,7 +34,7 @@ from searchapp.types import Query, SearchOptions, Term
 
 # Its engine is half a second in starting, and not ready when it is first asked.
 slow_start = pytest.mark.parametrize("residence", ["0.5"], indirect=True, ids=["slow"])
-FAKE = [sys.executable, str(TESTS / "support" / "resident_fake.py")]
+FAKE = [sys.executable, str(TESTS / "support" / "fake_resident.py")]
 
 
 @pytest.fixture

@@ -9,7 +9,7 @@ from pathlib import Path
 import httpx
 import pytest
 from support.library import FakeEngines, index_folder
-from support.serving import serve_library
+from support.live_server import serve_library
 
 from searchapp.library import Library
 

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 from support.library import FakeEngines
-from support.pictures import save_picture
+from support.sample_pictures import save_picture
 
 from searchapp.files.lock import hold_writer_lock
 from searchapp.indexing.watch import Batch

@@ -25,10 +25,10 @@ from support.browser import (
     needs_chromium,
     type_query,
 )
-from support.fakes import FakeEngine
+from support.fake_engine import FakeEngine
 from support.library import index_folder, write_fake_clip
-from support.pictures import make_picture
-from support.serving import serve_library
+from support.live_server import serve_library
+from support.sample_pictures import make_picture
 
 from searchapp.library import Library
 from searchapp.models import ModelSpec

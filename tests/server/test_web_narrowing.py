@@ -11,11 +11,11 @@ from typing import Any
 import httpx
 import pytest
 from support.browser import BrowserTabs, expect, locate_tiles, needs_chromium
-from support.fakes import FakeEngine
+from support.fake_engine import FakeEngine
 from support.library import index_folder, write_fake_clip
-from support.pictures import save_picture
-from support.serving import serve_library
-from support.written import make_exif, make_list_property, make_xmp
+from support.live_server import serve_library
+from support.metadata_files import make_exif, make_list_property, make_xmp
+from support.sample_pictures import save_picture
 
 from searchapp.library import Library
 

@@ -9,12 +9,12 @@ from typing import Any
 import httpx
 import pytest
 from support.browser import expect, expect_first, locate_tiles, needs_chromium, type_query
-from support.cameras import make_dng
-from support.fakes import FakeEngine
-from support.films import write_video
+from support.dng_files import make_dng
+from support.fake_engine import FakeEngine
 from support.library import index_folder, write_fake_clip
-from support.pictures import make_picture, save_picture
-from support.serving import serve_library
+from support.live_server import serve_library
+from support.sample_pictures import make_picture, save_picture
+from support.video_files import write_video
 
 from searchapp.library import Library
 

@@ -18,7 +18,7 @@ from searchapp.types import (
     RunSummary,
     SearchOptions,
 )
-from support.fakes import FakeEngine
+from support.fake_engine import FakeEngine
 
 
 def write_fake_clip(folder: Path, weights: bytes = b"weights") -> Path:

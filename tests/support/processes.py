@@ -27,7 +27,7 @@ def slow_command(*arguments: object, seconds_per_picture: float = 0.2) -> list[s
     code = f"""
         import sys, time
         sys.path.insert(0, sys.argv.pop(1))
-        from support.fakes import FakeEngine
+        from support.fake_engine import FakeEngine
         from searchapp import engines
         from searchapp.cli import main
         class Slow(FakeEngine):

@@ -20,7 +20,7 @@ from PIL import Image
 
 from searchapp.engines import EngineInput, Refusal
 from searchapp.models import ModelSpec
-from support.fakes import FakeEngine
+from support.fake_engine import FakeEngine
 
 BROKEN_PROMPT = "no vector comes of it"
 

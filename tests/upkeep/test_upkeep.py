@@ -15,7 +15,7 @@ import numpy as np
 import pytest
 from click.testing import Result
 from support.library import FakeEngines, RunCommand, index_folder, library_environment
-from support.pictures import save_picture
+from support.sample_pictures import save_picture
 
 from searchapp.errors import FolderError, LibraryError
 from searchapp.library import Library

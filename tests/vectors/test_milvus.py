@@ -386,7 +386,10 @@ def test_more_than_milvus_gives_at_once_comes_from_the_catalogue(
     store.add_images(60)
     store.sync()
     query = np.eye(DIMENSIONS, dtype=np.float32)[0]
-    with mock.patch.object(searcher, "MAX_RESULT_ROWS", 20), mock.patch.object(searcher, "MAX_EXACT_COMPARISONS", 0):
+    with (
+        mock.patch.object(searcher, "MAX_RESULT_ROWS", 20),
+        mock.patch.object(searcher, "MAX_EXACT_COMPARISONS", 0),
+    ):
         for among in (None, store.live_ids()[1:50]):
             live = store.live_ids() if among is None else among
             found = [id for id, _ in store.index.search(query, 40, among)]
@@ -464,7 +467,10 @@ def test_filtered_answers_are_those_of_faiss(both: Both, data: st.DataObject) ->
     few = data.draw(st.sampled_from([0, 0, 2000]))
     spare = data.draw(st.sampled_from([0.0, 1.5]))
     among = selection(catalog, wanted)
-    with mock.patch.object(searcher, "MAX_EXACT_COMPARISONS", few), mock.patch.object(searcher, "OVERSAMPLING", spare):
+    with (
+        mock.patch.object(searcher, "MAX_EXACT_COMPARISONS", few),
+        mock.patch.object(searcher, "OVERSAMPLING", spare),
+    ):
         theirs = [hit for page in iter_ranked_pages(milvus, query, among, count) for hit in page]
     ours = [hit for page in iter_ranked_pages(faiss, query, among, count) for hit in page]
     assert [id for id, _ in theirs] == [id for id, _ in ours]
@@ -544,7 +550,10 @@ def test_a_field_that_a_collection_lacks_is_not_told(make: Callable[..., InMilvu
     with (
         mock.patch.object(searcher, "MAX_EXACT_COMPARISONS", 0),
         mock.patch.object(
-            MilvusConnection, "search_nearest", autospec=True, side_effect=MilvusConnection.search_nearest
+            MilvusConnection,
+            "search_nearest",
+            autospec=True,
+            side_effect=MilvusConnection.search_nearest,
         ) as asked,
     ):
         assert len(store.index.search(query, 10, among)) == 10

@@ -16,7 +16,7 @@ import pytest
 from click.testing import Result
 from milvus_lite.adapter.grpc.server import start_server_in_thread
 from support.library import FakeEngines, RunCommand, index_folder
-from support.pictures import save_picture
+from support.sample_pictures import save_picture
 
 from searchapp.errors import SearchAppError, VectorStoreError
 from searchapp.library import Library
@@ -104,7 +104,9 @@ def test_a_place_that_is_left_may_refuse_to_be_cleared(
     index_folder(opened, photos, model, vectors=file)
     before, milvus = answers(opened), opened._indexes._milvus.get_connection(parse_address(file))  # type: ignore[arg-type]
     denied = VectorStoreError("asks for a token")
-    with mock.patch("searchapp.vectors.milvus_store.sync.MilvusSync.drop_collection", side_effect=denied) as drop_collection:
+    with mock.patch(
+        "searchapp.vectors.milvus_store.sync.MilvusSync.drop_collection", side_effect=denied
+    ) as drop_collection:
         list(opened.move("faiss"))
         index_folder(opened, photos, model)
     assert drop_collection.call_count >= 2

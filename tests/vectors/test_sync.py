@@ -16,7 +16,7 @@ from hypothesis.stateful import initialize, invariant, rule
 from sqlite_utils import Database
 from support.library import FakeEngines, RunCommand
 from support.library import index_folder as index_folder
-from support.pictures import save_picture
+from support.sample_pictures import save_picture
 from support.vectors import DIMENSIONS, SMALL_POLICY, CatalogChanges, FilledCatalog
 
 from searchapp.catalog import Catalog
@@ -35,7 +35,7 @@ from searchapp.vectors import VectorIndex, pack_vector, unpack_vectors
 from searchapp.vectors.faiss_files import choose_index
 from searchapp.vectors.faiss_files.background_sync import BackgroundSync
 from searchapp.vectors.faiss_files.choose_index import IndexPolicy
-from searchapp.vectors.faiss_files.index_types import FaissIndex
+from searchapp.vectors.faiss_files.faiss_index import FaissIndex
 from searchapp.vectors.indexes import Indexes
 
 IVF = "IVF8,SQ8"

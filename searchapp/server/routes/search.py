@@ -12,7 +12,7 @@ from searchapp.errors import QueryError
 from searchapp.search.search import QueryPart
 from searchapp.server.app_state import AppState, ServiceDep, StateDep
 from searchapp.server.client import PICTURE_PLACEHOLDER
-from searchapp.server.public_fetch import fetch_public_url
+from searchapp.server.fetch_public_url import fetch_public_url
 from searchapp.server.request_models import (
     SEARCH_REQUEST_SCHEMA,
     ImageId,

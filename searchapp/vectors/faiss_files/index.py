@@ -10,9 +10,9 @@ from typing import Any
 import numpy as np
 
 from searchapp.files.atomic import write_atomically
-from searchapp.vectors.exact import FetchVectors, compute_cosines, select_best
+from searchapp.vectors.exact_cosines import FetchVectors, compute_cosines, select_best
 from searchapp.vectors.faiss_files.choose_index import EXACT, IndexPolicy
-from searchapp.vectors.faiss_files.index_types import FaissIndex, RemovalUnsupportedError
+from searchapp.vectors.faiss_files.faiss_index import FaissIndex, RemovalUnsupportedError
 from searchapp.vectors.faiss_files.training import TooFewVectorsError
 from searchapp.vectors.packing import Ids, Vectors, unpack_vectors
 from searchapp.vectors.searchable import SearchScope, scope_to_ids

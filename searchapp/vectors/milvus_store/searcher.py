@@ -9,9 +9,9 @@ import numpy as np
 
 from searchapp.types import Between, MilvusCollection, OneOf
 from searchapp.vectors.address import MilvusAddress
-from searchapp.vectors.exact import FetchVectors, compute_cosines, select_best
+from searchapp.vectors.exact_cosines import FetchVectors, compute_cosines, select_best
 from searchapp.vectors.faiss_files.choose_index import EXACT
-from searchapp.vectors.faiss_files.index_types import FaissIndex
+from searchapp.vectors.faiss_files.faiss_index import FaissIndex
 from searchapp.vectors.milvus_store.store import MAX_RESULT_ROWS, MilvusConnection
 from searchapp.vectors.packing import Ids, Vectors
 from searchapp.vectors.searchable import Conditions, SearchScope, Selection, scope_to_ids

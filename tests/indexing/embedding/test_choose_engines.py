@@ -7,7 +7,7 @@ from pathlib import Path
 from types import SimpleNamespace
 
 import pytest
-from support.fakes import FakeEngine
+from support.fake_engine import FakeEngine
 
 from searchapp import engines
 from searchapp.engines import machine
@@ -18,7 +18,7 @@ from searchapp.indexing.embedding.choose_engines import EngineChoice, RunningEng
 from searchapp.indexing.embedding.count_engines import FILES_PER_ENGINE, plan_processes
 from searchapp.indexing.embedding.pipeline import Pipeline
 from searchapp.indexing.embedding.worker import EmbeddingJob
-from searchapp.models import ModelSpec, resolve_model
+from searchapp.models import ModelSpec, hub, resolve_model
 
 MANY = 100 * FILES_PER_ENGINE
 TWO_TOWERS, LANGUAGE = resolve_model("clip-vit-b-32"), resolve_model("vlm2vec")
@@ -110,7 +110,7 @@ def test_weights_are_fetched_once_for_several_engines(
     job: EmbeddingJob, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     fetched: list[ModelSpec] = []
-    monkeypatch.setattr(choose_engines.hub, "fetch", fetched.append)
+    monkeypatch.setattr(hub, "fetch_model", fetched.append)
     several = SimpleNamespace()
     for started in (None, several):
         monkeypatch.setattr(choose_engines, "start_replicas", lambda *_, it=started: it)

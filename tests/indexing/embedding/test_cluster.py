@@ -16,11 +16,11 @@ from unittest import mock
 import numpy as np
 import pytest
 from PIL import Image
-from support.buckets import serve_folder
-from support.fakes import FakeEngine
-from support.films import write_video
+from support.fake_engine import FakeEngine
+from support.object_storage import serve_folder
 from support.paths import ROOT, TESTS
-from support.pictures import save_picture
+from support.sample_pictures import save_picture
+from support.video_files import write_video
 
 from searchapp.bench.cluster import ClusterBenchOptions, measure_cluster
 from searchapp.catalog import FileTask
@@ -97,7 +97,7 @@ def pictures(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture
 def job(model: Path) -> EmbeddingJob:
-    return EmbeddingJob(resolve_model(str(model)), engine="support.fakes:FakeEngine")
+    return EmbeddingJob(resolve_model(str(model)), engine="support.fake_engine:FakeEngine")
 
 
 def works(folder: Path, count: int) -> list[FileTask]:
@@ -232,7 +232,7 @@ def test_what_is_known_is_not_embedded_again(
     """
 
     def start(job: EmbeddingJob, files: int, wanted: int | None) -> Cluster:
-        return Cluster(replace(job, engine="support.fakes:FakeEngine"), ray_cluster.address)
+        return Cluster(replace(job, engine="support.fake_engine:FakeEngine"), ray_cluster.address)
 
     some, here, there = (tmp_path / name for name in ("some", "here", "there"))
     write_video(some / "film.mp4", (("gold", 2), ("gray", 2), ("blue", 2)))

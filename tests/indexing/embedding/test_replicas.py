@@ -14,7 +14,7 @@ from unittest import mock
 
 import pytest
 from PIL import Image
-from support.fakes import FakeEngine
+from support.fake_engine import FakeEngine
 from support.replicas import list_works, make_environments, run_replicas
 
 from searchapp.catalog import FileTask
@@ -98,7 +98,7 @@ class SlowStart(FakeEngine):
 
 @pytest.fixture
 def job(model: Path) -> EmbeddingJob:
-    return EmbeddingJob(resolve_model(str(model)), engine="support.fakes:FakeEngine")
+    return EmbeddingJob(resolve_model(str(model)), engine="support.fake_engine:FakeEngine")
 
 
 @pytest.fixture
@@ -265,7 +265,7 @@ def test_workers_killed_at_any_moment(
     replicas: list[ReplicaPool] = []
 
     def start(job: EmbeddingJob, files: int, wanted: int | None) -> ReplicaPool:
-        own = replace(job, engine="support.fakes:FakeEngine")
+        own = replace(job, engine="support.fake_engine:FakeEngine")
         replicas.append(ReplicaPool(own, make_environments(2)))
         return replicas[0]
 
@@ -301,7 +301,9 @@ def test_an_interrupted_run_keeps_what_was_embedded(
     """Whatever the workers had sent is saved, in no time, and the next run does the rest."""
 
     def start(job: EmbeddingJob, files: int, wanted: int | None) -> ReplicaPool:
-        return ReplicaPool(replace(job, engine="support.fakes:FakeEngine"), make_environments(2))
+        return ReplicaPool(
+            replace(job, engine="support.fake_engine:FakeEngine"), make_environments(2)
+        )
 
     options = IndexOptions(str(model), batch_size=16)
     with Library.open(tmp_path / "library", create=True, start_many=start) as library:
@@ -326,7 +328,7 @@ def test_a_disk_that_is_full_ends_the_workers(
 
     def start(job: EmbeddingJob, files: int, wanted: int | None) -> ReplicaPool:
         started.append(
-            ReplicaPool(replace(job, engine="support.fakes:FakeEngine"), make_environments(2))
+            ReplicaPool(replace(job, engine="support.fake_engine:FakeEngine"), make_environments(2))
         )
         return started[-1]
 
@@ -357,7 +359,9 @@ def test_a_known_content_starts_no_engine(tmp_path: Path, model: Path, photos: P
     events = []
 
     def start(job: EmbeddingJob, files: int, wanted: int | None) -> ReplicaPool:
-        return ReplicaPool(replace(job, engine="support.fakes:FakeEngine"), make_environments(2))
+        return ReplicaPool(
+            replace(job, engine="support.fake_engine:FakeEngine"), make_environments(2)
+        )
 
     with Library.open(tmp_path / "library", create=True, start_many=start) as library:
         list(library.index([photos], IndexOptions(str(model))))

@@ -14,12 +14,12 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from support.cameras import make_dng
+from support.dng_files import make_dng
 from support.library import FakeEngines, index_folder, library_environment, search_file_names
+from support.metadata_files import make_xmp
 from support.paths import TESTS
-from support.pictures import make_picture, save_picture
 from support.processes import slow_command
-from support.written import make_xmp
+from support.sample_pictures import make_picture, save_picture
 
 from searchapp.engines import EngineInput, Refusal
 from searchapp.errors import FolderError
@@ -30,10 +30,10 @@ from searchapp.indexing.watch import Away, Back, Batch, Polling, Waiting, WatchE
 from searchapp.indexing.watch.changes import PendingChanges, is_network_folder
 from searchapp.library import Library
 from searchapp.server import client
-from searchapp.server.client_engine import ResidentEngine
+from searchapp.server.resident_engine import ResidentEngine
 from searchapp.types import Hit, IndexEvent, IndexOptions, Query, RunFinished, RunSummary
 
-FAKE = [sys.executable, str(TESTS / "support" / "resident_fake.py")]
+FAKE = [sys.executable, str(TESTS / "support" / "fake_resident.py")]
 SECONDS = 30.0  # that a busy machine may take
 
 

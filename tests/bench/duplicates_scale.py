@@ -1,6 +1,6 @@
 """How long `searchapp duplicates` takes among 200,000 pictures, and how much memory.
 
-    python tests/bench/duplicates_many.py [IMAGES] [DIMENSIONS]
+    python tests/bench/duplicates_scale.py [IMAGES] [DIMENSIONS]
 
 Embeddings and fingerprints are made, with 3,000 pairs planted: a third the same picture compressed
 again, a third turned by 90 degrees, a third cut by 5 %; and 3,000 look-alikes: the same with a

@@ -1,6 +1,6 @@
 """How long a map of made vectors takes, step by step, without the thumbnails.
 
-python tests/bench/map.py [VECTORS] [DIMENSIONS] [PICTURES]
+python tests/bench/map_layout.py [VECTORS] [DIMENSIONS] [PICTURES]
 """
 
 from __future__ import annotations

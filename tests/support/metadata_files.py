@@ -10,7 +10,7 @@ from typing import Any
 
 from PIL import Image, PngImagePlugin, TiffImagePlugin
 
-from support.pictures import make_picture
+from support.sample_pictures import make_picture
 
 XMP_NAMESPACES = {
     "aux": "http://ns.adobe.com/exif/1.0/aux/", "dc": "http://purl.org/dc/elements/1.1/",

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from support.checkpoints import TRAINING_TEXT
+from support.tiny_checkpoints import TRAINING_TEXT
 
 HIDDEN_SIZE = 64  # numbers of a vector
 LAYER_CONFIG = {"hidden_size": HIDDEN_SIZE, "intermediate_size": 128, "num_attention_heads": 2}

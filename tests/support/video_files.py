@@ -11,7 +11,7 @@ from typing import Any
 import av
 from PIL import Image
 
-from support.pictures import make_picture
+from support.sample_pictures import make_picture
 
 ColorScenes = Sequence[tuple[str, float]]  # colours, and how many seconds each
 

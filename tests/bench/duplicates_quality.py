@@ -1,6 +1,6 @@
 """How well `searchapp duplicates` tells copies from other pictures: by what was done to the file.
 
-    python tests/bench/duplicates.py [SCENES]
+    python tests/bench/duplicates_quality.py [SCENES]
 
 The pictures of data/photos and made scenes, 200 by default, each changed in known ways, and of each
 scene three other moments: something moved, something came, the camera turned. All are indexed with
@@ -29,13 +29,13 @@ MOMENTS = ("something moved", "something came", "the camera turned")
 
 def write_scene(folder: Path, number: int) -> None:
     """Write a scene, its changed copies and other moments."""
-    from support import near
+    from support import near_duplicates
 
-    scene = near.make_scene(number)
-    write_copies(near.render_scene(scene), folder, f"scene{number}")
+    scene = near_duplicates.make_scene(number)
+    write_copies(near_duplicates.render_scene(scene), folder, f"scene{number}")
     for how, name in enumerate(MOMENTS):
-        moment = near.render_scene(near.make_other_moment(scene, how))
-        near.write_original(moment, folder / name / f"scene{number}.jpg")
+        moment = near_duplicates.render_scene(near_duplicates.make_other_moment(scene, how))
+        near_duplicates.write_original(moment, folder / name / f"scene{number}.jpg")
 
 
 def write_photo(folder: Path, name: str) -> None:
@@ -45,16 +45,16 @@ def write_photo(folder: Path, name: str) -> None:
 
 
 def write_copies(image: Image.Image, folder: Path, name: str) -> None:
-    from support import near
+    from support import near_duplicates
 
-    original = near.write_original(image, folder / "original" / f"{name}.jpg")
-    for change in near.CHANGES:
-        near.write_changed_copy(original, change, folder)
+    original = near_duplicates.write_original(image, folder / "original" / f"{name}.jpg")
+    for change in near_duplicates.CHANGES:
+        near_duplicates.write_changed_copy(original, change, folder)
 
 
 def main() -> None:
     """Run it."""
-    from support import near
+    from support import near_duplicates
 
     from searchapp.library import Library
     from searchapp.types import DuplicatesFound, IndexOptions
@@ -92,8 +92,8 @@ def main() -> None:
     names += [f"scene{number}" for number in range(scenes)]
     print(f"{len(names)} pictures, {len(groups)} groups")
     print(f"{'':20}{'found':>7}{'missed':>8}{'wrong':>7}{'recall':>9}{'precision':>11}")
-    for change in near.CHANGES:
-        kind = near.change_folder(change, Path()).name
+    for change in near_duplicates.CHANGES:
+        kind = near_duplicates.change_folder(change, Path()).name
         counts: Counter[str] = Counter()
         for name in names:
             number = group_by_file.get((kind, name), -1)

@@ -1,9 +1,9 @@
 """Write the folders of real models in their true sizes without their weights, and measure them.
 
-    python tests/bench/true_sizes.py FOLDER               only write the folders
-    python tests/bench/true_sizes.py FOLDER --measure OUT also run each with random weights (on a
+    python tests/bench/full_size_models.py FOLDER               only write the folders
+    python tests/bench/full_size_models.py FOLDER --measure OUT also run each with random weights (on a
                                                           GPU), and write what was measured as JSON
-    python tests/bench/true_sizes.py --table OUT          put that into the README's table of models
+    python tests/bench/full_size_models.py --table OUT          put that into the README's table of models
 
 A folder is a tiny checkpoint of the tests whose configuration is blown up; its file of weights has
 the true size and no content (`--dummy-weights` never reads it).
@@ -26,8 +26,7 @@ from searchapp.engines.torchvision_stub import patch_torchvision  # noqa: E402
 
 patch_torchvision()
 
-import checkpoints  # noqa: E402
-import checkpoints_vlm  # noqa: E402
+from support import tiny_checkpoints, tiny_vlm_checkpoints  # noqa: E402
 
 from searchapp.models import MODELS  # noqa: E402
 
@@ -43,7 +42,7 @@ def tower_config(hidden: int, inner: int, layers: int, heads: int, **more: Any) 
 
 FULL_SIZE_MODELS: dict[str, tuple[Any, dict[str, Any], dict[str, Any]]] = {
     "clip-vit-b-32": (
-        checkpoints.make_clip,
+        tiny_checkpoints.make_clip,
         {
             "projection_dim": 512,
             "text_config": tower_config(512, 2048, 12, 8, projection_dim=512, vocab_size=49408,
@@ -54,7 +53,7 @@ FULL_SIZE_MODELS: dict[str, tuple[Any, dict[str, Any], dict[str, Any]]] = {
         {"size": {"shortest_edge": 224}, "crop_size": {"height": 224, "width": 224}},
     ),
     "clip-vit-l-14": (
-        checkpoints.make_clip,
+        tiny_checkpoints.make_clip,
         {
             "projection_dim": 768,
             "text_config": tower_config(768, 3072, 12, 12, projection_dim=768, vocab_size=49408,
@@ -65,7 +64,7 @@ FULL_SIZE_MODELS: dict[str, tuple[Any, dict[str, Any], dict[str, Any]]] = {
         {"size": {"shortest_edge": 224}, "crop_size": {"height": 224, "width": 224}},
     ),
     "siglip2-so400m": (
-        checkpoints.make_siglip,
+        tiny_checkpoints.make_siglip,
         {
             "text_config": tower_config(1152, 4304, 27, 16, projection_size=1152, vocab_size=256000,
                                  max_position_embeddings=64),
@@ -74,7 +73,7 @@ FULL_SIZE_MODELS: dict[str, tuple[Any, dict[str, Any], dict[str, Any]]] = {
         {"size": {"height": 384, "width": 384}},
     ),
     "qwen3-vl-embedding-2b": (
-        checkpoints_vlm.make_qwen3_vl,
+        tiny_vlm_checkpoints.make_qwen3_vl,
         {
             "text_config": tower_config(2048, 6144, 28, 16, num_key_value_heads=8, head_dim=128,
                                  vocab_size=151936, max_position_embeddings=262144,
@@ -89,7 +88,7 @@ FULL_SIZE_MODELS: dict[str, tuple[Any, dict[str, Any], dict[str, Any]]] = {
         {},
     ),
     "vlm2vec": (
-        checkpoints_vlm.make_phi3_v,
+        tiny_vlm_checkpoints.make_phi3_v,
         {
             **tower_config(3072, 8192, 32, 32, num_key_value_heads=32, max_position_embeddings=4096),
             "img_processor": {"layer_idx": -2, "image_dim_out": 1024, "num_img_tokens": 144,
@@ -98,7 +97,7 @@ FULL_SIZE_MODELS: dict[str, tuple[Any, dict[str, Any], dict[str, Any]]] = {
         {},
     ),
     "e5-v": (
-        checkpoints_vlm.make_llava_next,
+        tiny_vlm_checkpoints.make_llava_next,
         {
             "text_config": tower_config(4096, 14336, 32, 32, num_key_value_heads=8, head_dim=128,
                                  vocab_size=128320, max_position_embeddings=8192),

@@ -1,6 +1,6 @@
 """The resident process with a fake engine: what the tests start instead of the real one.
 
-python tests/support/resident_fake.py SECONDS_TO_START SECONDS_TO_EMBED [ARGUMENTS]
+python tests/support/fake_resident.py SECONDS_TO_START SECONDS_TO_EMBED [ARGUMENTS]
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ sys.path.insert(0, str(Path(__file__).parents[1]))
 from searchapp import engines
 from searchapp.models import ModelSpec
 from searchapp.server.__main__ import main
-from support.fakes import FakeEngine
+from support.fake_engine import FakeEngine
 
 START_DELAY_S, EMBED_DELAY_S = (float(argument) for argument in sys.argv[1:3])
 

@@ -1,6 +1,6 @@
 """What writing costs a run of index: catalogue and vectors, with an engine that takes fixed time.
 
-    python tests/bench/writing.py [PICTURES] [IMAGES_PER_SECOND]
+    python tests/bench/write_cost.py [PICTURES] [IMAGES_PER_SECOND]
 
 Makes files and indexes them with a fake engine that gives its batches at a fixed rate, as several
 engines would, whether they are written or not, up to a bound. Prints the seconds of the run from

@@ -22,9 +22,9 @@ from PIL import Image
 
 from searchapp.models import ModelSpec
 from searchapp.pictures import decode
-from support.cameras import make_dng
-from support.fakes import FakeEngine
-from support.films import write_video
+from support.dng_files import make_dng
+from support.fake_engine import FakeEngine
+from support.video_files import write_video
 
 MAX_MEGAPIXELS = 16  # megapixels
 UNKNOWN_HEAD_BYTES = 17  # bytes, with which not every picture is known as one yet

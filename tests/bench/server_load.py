@@ -1,6 +1,6 @@
 """Load the server: 32 clients for 10 seconds on the fake engine; prints errors, p50, p99 and rate.
 
-    python tests/bench/load.py [CLIENTS] [SECONDS]
+    python tests/bench/server_load.py [CLIENTS] [SECONDS]
 
 The engine is a fake, so this is the time of everything else: HTTP, batching, catalogue, index.
 """
@@ -18,10 +18,10 @@ import httpx
 
 TESTS = Path(__file__).parent.parent
 sys.path.insert(0, str(TESTS))
-from support.fakes import FakeEngine  # noqa: E402
+from support.fake_engine import FakeEngine  # noqa: E402
 from support.library import write_fake_clip  # noqa: E402
-from support.pictures import save_picture  # noqa: E402
-from support.serving import serve_library  # noqa: E402
+from support.live_server import serve_library  # noqa: E402
+from support.sample_pictures import save_picture  # noqa: E402
 
 from searchapp.library import Library  # noqa: E402
 from searchapp.types import IndexOptions  # noqa: E402

@@ -1,6 +1,6 @@
 """Time what should take no time: `--help`, and indexing 10,000 files again that have not changed.
 
-    python tests/bench/start.py [FILES]
+    python tests/bench/startup_time.py [FILES]
 
 Prints seconds of wall time of whole processes, the best and the median of five, beside Python's own
 start on this machine. The first index runs on a fake engine.
@@ -20,7 +20,7 @@ from PIL import Image
 
 TESTS = Path(__file__).parent.parent
 sys.path.insert(0, str(TESTS))
-from support.fakes import FakeEngine  # noqa: E402
+from support.fake_engine import FakeEngine  # noqa: E402
 from support.library import write_fake_clip  # noqa: E402
 
 from searchapp.library import Library  # noqa: E402

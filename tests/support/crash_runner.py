@@ -1,6 +1,6 @@
 """Kills a run of index at a call that changes files, or lets that call fail; looks what is left.
 
-python tests/support/crashes.py FOLDER CASE POINTS: run by test_crashes.py with faults.c
+python tests/support/crash_runner.py FOLDER CASE POINTS: run by test_crashes.py with faults.c
 preloaded; prints a line of JSON. Every run is a fork of this process, which has imported
 everything and has no threads.
 """
@@ -36,9 +36,9 @@ from searchapp.files.library_folder import CATALOG
 from searchapp.library import Library
 from searchapp.types import IndexOptions, Progress, Query, RunFinished, SearchOptions
 from searchapp.vectors.faiss_files.choose_index import IndexPolicy
-from support.fakes import FakeEngine
+from support.fake_engine import FakeEngine
 from support.library import write_fake_clip
-from support.pictures import save_picture
+from support.sample_pictures import save_picture
 
 KILL_BEFORE, KILL_AFTER, KILL_TORN, FAIL_ONCE, FAIL_ALL_FROM = range(1, 6)
 CALL_KINDS = ("write", "sync", "rename", "unlink", "truncate", "create")
