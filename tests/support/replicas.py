@@ -16,7 +16,8 @@ from support.paths import TESTS
 
 
 def make_environments(count: int, **variables: str) -> list[dict[str, str]]:
-    path = os.pathsep.join([str(TESTS), *filter(None, [os.environ.get("PYTHONPATH")])])
+    folders = [str(TESTS), str(TESTS / "indexing" / "embedding")]  # where engines for tests are
+    path = os.pathsep.join([*folders, *filter(None, [os.environ.get("PYTHONPATH")])])
     return [{"PYTHONPATH": path, "OMP_NUM_THREADS": "1", **variables} for _ in range(count)]
 
 

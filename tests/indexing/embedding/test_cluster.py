@@ -63,7 +63,7 @@ class MortalEngine(FakeEngine):
 def ray_cluster() -> Iterator[Any]:
     """Three nodes; their processes find the tests' engines."""
     environment = {
-        "PYTHONPATH": os.pathsep.join([str(TESTS), str(ROOT)]),
+        "PYTHONPATH": os.pathsep.join(map(str, [TESTS, ROOT, Path(__file__).parent])),
         "RAY_USAGE_STATS_ENABLED": "0",
         "RAY_BACKEND_LOG_LEVEL": "fatal",
         "RAY_worker_niceness": "0",
