@@ -13,8 +13,9 @@ from pathlib import Path
 
 from searchapp import Hit, IndexOptions, Library, Query, SearchOptions, Term
 from searchapp.cli.progress import follow
-from searchapp.cli.start_engine import starter
+from searchapp.cli.start_engine import start_until_exit
 from searchapp.errors import SearchAppError
+from searchapp.indexing.embedding.choose_engines import EngineChoice
 from searchapp.pages.contact_sheet import Section, write_sheet
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -40,7 +41,9 @@ QUERIES: list[tuple[str, Query | list[Term]]] = [
 def main() -> None:
     """Run the demo."""
     with Library.open(
-        ROOT / ".demo" / "library", create=True, start=starter(False, tell=False)
+        ROOT / ".demo" / "library",
+        create=True,
+        start=start_until_exit(EngineChoice(), announce=False),
     ) as library:
         print(f"$ searchapp index data/photos --model starter   (library: {library.folder})")
         follow(library.index([PHOTOS], IndexOptions(model="starter")))
