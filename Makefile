@@ -16,7 +16,9 @@ SHELL := /bin/bash
 BIN := .venv/bin
 EXTRA := $(shell command -v nvidia-smi >/dev/null && nvidia-smi -L >/dev/null 2>&1 && echo gpu || echo cpu)
 TORCH_INDEX ?= https://download.pytorch.org/whl/cpu
-RUNS := $(shell test -x $(BIN)/python && echo $(BIN)/python || echo $(PYTHON))
+# A .venv that is not complete is made anew: PYTHON may be another one than at the first attempt.
+HAS := $(shell test -x $(BIN)/python && ls .venv/ready-* 2>/dev/null)
+RUNS := $(if $(HAS),$(BIN)/python,$(PYTHON))
 ifeq ($(origin LOCK),undefined)
 LOCK := $(wildcard data/constraints/$(EXTRA)-$(shell $(RUNS) -c 'import sys; print("%d.%d" % sys.version_info[:2])').txt)
 endif
@@ -52,7 +54,7 @@ tools: $(TOOLS)
 # some image processors and stays: searchapp declares the operators that it misses by itself.
 $(READY): pyproject.toml $(or $(LOCK),always)
 	@$(RUNS) data/preflight.py $(EXTRA)
-	@$(BIN)/python -m pip --version >/dev/null 2>&1 || $(PYTHON) -m venv .venv
+	@$(if $(HAS),,$(PYTHON) -m venv --clear .venv)
 	@options=; if [ $(EXTRA) = cpu ]; then \
 	  options=$$($(BIN)/python data/preflight.py torch '$(TORCH_INDEX)'); \
 	fi; \

@@ -34,13 +34,21 @@ def check_python() -> str:
     if version in SUPPORTED:
         return ""
     names = [f"python{major}.{minor}" for major, minor in reversed(SUPPORTED)]
-    found = [name for name in names if shutil.which(name)]
+    found = [name for name in names if can_run(name)]
     install = "" if found else f"install one, for example {names[-1]}; "
     clean = "make clean; " if Path(sys.prefix) == VENV else ""
     return (
         f"this is Python {version[0]}.{version[1]}, and searchapp is tested with Python 3.11, "
         f"3.12 and 3.13: {install}{clean}make setup PYTHON={(found or names[-1:])[0]}"
     )
+
+
+def can_run(program: str) -> bool:
+    """Tell whether a Python of this name runs: a version manager may have it switched off."""
+    if shutil.which(program) is None:
+        return False
+    quiet = subprocess.DEVNULL
+    return subprocess.call([program, "-c", ""], stdout=quiet, stderr=quiet) == 0
 
 
 def check_venv() -> str:

@@ -34,7 +34,7 @@ inside() {
   echo "\$ $*"
   local begun=$SECONDS status=0
   chroot "$root" env -i HOME=/root PATH=/usr/sbin:/usr/bin:/sbin:/bin DEBIAN_FRONTEND=noninteractive \
-    "${passed[@]}" bash -c "cd /root/searchapp && $*" || status=$?
+    "${passed[@]}" bash -c "cd /root/searchapp && $*" </dev/null || status=$?
   echo "(exit status $status after $((SECONDS - begun)) s)"
   return $status
 }

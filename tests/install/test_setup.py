@@ -224,10 +224,10 @@ def test_every_dependency_is_locked(preflight: ModuleType, extra: str, python: s
     assert tuple(map(int, python.split("."))) in preflight.SUPPORTED
 
 
-def dry_run(*arguments: str) -> str:
+def dry_run(*arguments: str, folder: Path = ROOT) -> str:
     """Return what make would run."""
     command = ["make", "--dry-run", "--always-make", *arguments]
-    return subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=True).stdout
+    return subprocess.run(command, cwd=folder, capture_output=True, text=True, check=True).stdout
 
 
 def test_setup_installs_the_locked_versions_or_the_newest() -> None:
@@ -239,6 +239,20 @@ def test_setup_installs_the_locked_versions_or_the_newest() -> None:
         newest = dry_run(target, "EXTRA=cpu", "LOCK=")
         assert "--upgrade --upgrade-strategy eager" in newest
         assert "CONSTRAINT" not in newest
+
+
+def test_an_unfinished_environment_is_made_anew(tmp_path: Path) -> None:
+    """It may be of a Python that did not do; one that is complete keeps its Python."""
+    for name in ("Makefile", "pyproject.toml"):
+        shutil.copy(ROOT / name, tmp_path)
+    (tmp_path / ".venv" / "bin").mkdir(parents=True)
+    (tmp_path / ".venv" / "bin" / "python").symlink_to(sys.executable)
+    create = "python3.12 -m venv --clear .venv"
+    assert create in dry_run("setup", "EXTRA=cpu", "PYTHON=python3.12", folder=tmp_path)
+    (tmp_path / ".venv" / "ready-cpu").touch()
+    complete = dry_run("setup", "EXTRA=cpu", "PYTHON=python3.12", folder=tmp_path)
+    assert "-m venv" not in complete
+    assert ".venv/bin/python data/preflight.py cpu" in complete
 
 
 def test_the_closing_line_says_what_was_skipped(tmp_path: Path) -> None:
