@@ -3,7 +3,7 @@
     python tests/bench/true_sizes.py FOLDER               only write the folders
     python tests/bench/true_sizes.py FOLDER --measure OUT also run each with random weights (on a
                                                           GPU), and write what was measured as JSON
-    python tests/bench/true_sizes.py --table OUT          put that into the README's table of models
+    python tests/bench/true_sizes.py --table OUT          put that into docs/measurements.md
 
 A folder is a tiny checkpoint of the tests whose configuration is blown up; its file of weights has
 the true size and no content (`--dummy-weights` never reads it).
@@ -32,7 +32,7 @@ import checkpoints_vlm  # noqa: E402
 from searchapp.models import MODELS  # noqa: E402
 
 NAMES = ("clip-vit-l-14", "siglip2-so400m", "qwen3-vl-embedding-2b", "vlm2vec", "e5-v")
-README = ROOT / "README.md"
+MEASUREMENTS = ROOT / "searchapp" / "docs" / "measurements.md"
 TILES = [[336, 672], [672, 336], [672, 672], [1008, 336], [336, 1008]]
 
 
@@ -153,8 +153,8 @@ def measure(parent: Path, out: Path, names: list[str]) -> None:
         print(rows[-1], flush=True)
 
 
-def put_into_readme(out: Path) -> None:
-    """Replace the README's table of models between its two marks."""
+def write_table(out: Path) -> None:
+    """Replace the table of models in docs/measurements.md between its two marks."""
     lines = [
         "| model | dimensions | start | images/s | texts/s | both/s | tokens an image | memory |",
         "|---|---|---|---|---|---|---|---|",
@@ -170,12 +170,12 @@ def put_into_readme(out: Path) -> None:
             f"{row['memory_mb'] / 1000:.1f} GB",
         )  # fmt: skip
         lines.append("| " + " | ".join(str(cell) for cell in cells) + " |")
-    text = README.read_text()
+    text = MEASUREMENTS.read_text()
     marks = r"(<!-- models: .*? -->\n).*?(<!-- end of models -->)"
     new, count = re.subn(marks, lambda m: m[1] + "\n".join(lines) + "\n" + m[2], text, flags=re.S)
     if count != 1:
-        raise SystemExit("the README has no place for the table of models")
-    README.write_text(new)
+        raise SystemExit(f"{MEASUREMENTS} has no place for the table of models")
+    MEASUREMENTS.write_text(new)
 
 
 def main() -> None:
@@ -191,7 +191,7 @@ def main() -> None:
     if options.measure:
         measure(options.folder, options.measure, options.models)
     if options.table:
-        put_into_readme(options.table)
+        write_table(options.table)
 
 
 if __name__ == "__main__":
