@@ -17,8 +17,7 @@ OTHER_TEXTS = [
 TEXTS = [*DOCUMENTS, *OTHER_TEXTS]
 MAX_WORDS = 25
 BRITISH = re.compile(
-    r"\b(catalogue|colou?red?s? by|colour|licence|recognise|normalise|neighbour|centre|grey)\w*",
-    re.I,
+    r"\b(catalogue|colour|licence|recognis|normalis|neighbour|centre|grey)", re.IGNORECASE
 )
 
 
@@ -100,7 +99,7 @@ def read_sentences(file: Path) -> list[str]:
     for paragraph in paragraphs:
         plain = re.sub(r"\]\([^)]*\)", "]", paragraph)
         plain = re.sub(r"`[^`]*`", "`code`", plain)
-        sentences += re.split(r"(?<=[.!?:;])\s+", plain)
+        sentences += re.split(r"(?<=[.!?])\s+", plain)
     return sentences
 
 
