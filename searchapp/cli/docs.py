@@ -11,7 +11,7 @@ from click.shell_completion import CompletionItem
 from searchapp import docs
 from searchapp.cli.shared_options import Command
 
-MAX_WIDTH = 100  # columns: longer lines are hard to read
+MAX_WIDTH = 120  # columns: longer lines are hard to read, and wide tables need these
 TOPIC_LINK = re.compile(r"\[([^\]]+)\]\((\w[\w-]*)\.md(?:#[\w-]+)?\)")
 
 
