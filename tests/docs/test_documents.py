@@ -12,7 +12,13 @@ from support.documents import DOCUMENTS, README, TOPICS, read_prose
 from support.paths import ROOT
 
 OTHER_TEXTS = [
-    ROOT / name for name in ("CHANGELOG.md", "data/photos/README.md", "data/starter/README.md")
+    ROOT / name
+    for name in (
+        "CHANGELOG.md",
+        "data/constraints/README.md",
+        "data/photos/README.md",
+        "data/starter/README.md",
+    )
 ]
 TEXTS = [*DOCUMENTS, *OTHER_TEXTS]
 MAX_WORDS = 25

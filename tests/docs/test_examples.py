@@ -80,7 +80,7 @@ def test_every_console_line_is_valid(
             parse_command(arguments)
         elif program == "make":
             assert all(re.search(rf"^{it}:", MAKEFILE, re.MULTILINE) for it in arguments), line
-        elif program == "pip":
+        elif program in {"pip", "uv"}:
             check_extras(line)
         else:
             assert program in {"curl", "ray", "sqlite-utils", "vllm"}, line
