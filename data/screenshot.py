@@ -30,7 +30,7 @@ SCREENSHOT = ROOT / "data" / "screenshot.jpg"
 QUERY = "a boat on the water"
 VIEWPORT = {"width": 1280, "height": 800}
 MAX_BYTES = 200_000
-START_TIMEOUT_S = 300
+START_TIMEOUT_S = 300  # for vLLM on a busy machine
 
 
 def main() -> None:
@@ -46,10 +46,11 @@ def main() -> None:
     with serve_library() as address, sync_playwright() as playwright:
         chromium = playwright.chromium.launch(executable_path=browser, args=["--no-sandbox"])
         page = chromium.new_page(viewport=VIEWPORT, color_scheme="light", bypass_csp=True)
+        page.set_default_timeout(1000 * START_TIMEOUT_S)
         page.goto(address)
         page.get_by_label("What the picture shows").fill(QUERY)
         page.keyboard.press("Enter")
-        page.locator("#results li img").first.wait_for(timeout=60_000)
+        page.locator("#results li img").first.wait_for()
         page.wait_for_function(
             "[...document.querySelectorAll('#results li:not([hidden]) img')]"
             ".filter(image => image.getBoundingClientRect().top < innerHeight)"
@@ -64,7 +65,7 @@ def main() -> None:
 
 @contextmanager
 def serve_library() -> Iterator[str]:
-    """Run `searchapp serve` on a free port, and give its address once it answers."""
+    """Run `searchapp serve` on a free port, and give its address once the model is loaded."""
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         port = probe.getsockname()[1]
@@ -84,12 +85,13 @@ def serve_library() -> Iterator[str]:
         give_up_at = time.monotonic() + START_TIMEOUT_S
         while True:
             try:
-                httpx.get(address)
-                break
+                if httpx.post(f"{address}api/search", json={"text": QUERY}, timeout=60).is_success:
+                    break
             except httpx.TransportError:
-                if server.poll() is not None or time.monotonic() > give_up_at:
-                    raise SystemExit("`searchapp serve` did not start") from None
-                time.sleep(0.5)
+                pass
+            if server.poll() is not None or time.monotonic() > give_up_at:
+                raise SystemExit("`searchapp serve` does not answer")
+            time.sleep(0.5)
         yield address
     finally:
         server.terminate()

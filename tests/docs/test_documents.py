@@ -11,6 +11,8 @@ import pytest
 from support.documents import DOCUMENTS, README, TOPICS, read_prose
 from support.paths import ROOT
 
+from searchapp import Library
+
 OTHER_TEXTS = [
     ROOT / name
     for name in (
@@ -59,12 +61,18 @@ def test_named_files_exist(file: Path) -> None:
         ):
             places = (ROOT, ROOT / "searchapp", file.parent)
             assert any((place / path).exists() for place in places), path
-    if file.name == "architecture.md":
-        named = set(re.findall(r"`(searchapp/\w+)(?:/[\w/]+)?`", file.read_text()))
-        packages = {
-            f"searchapp/{path.parent.name}" for path in ROOT.glob("searchapp/*/__init__.py")
-        }
-        assert named >= packages
+
+
+def test_the_architecture_names_what_exists() -> None:
+    """All packages, and only constants and methods that the code defines."""
+    text = (TOPICS / "architecture.md").read_text(encoding="utf-8")
+    packages = {f"searchapp/{path.parent.name}" for path in ROOT.glob("searchapp/*/__init__.py")}
+    assert set(re.findall(r"`(searchapp/\w+)(?:/[\w/]+)?`", text)) >= packages
+    code = "\n".join(path.read_text() for path in ROOT.glob("searchapp/**/*.py"))
+    for name in re.findall(r"`([A-Z_]{3,})`", text):
+        assert re.search(rf"^{name}\b[^=\n]*=", code, re.MULTILINE), name
+    for name in re.findall(r"`Library\.(\w+)`", text):
+        assert hasattr(Library, name), name
 
 
 def test_generated_parts_are_current() -> None:
