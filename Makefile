@@ -1,6 +1,6 @@
 # make demo    install, index the pictures in data/photos, ask for some, write demo.html
 # make test    install, and run the whole test suite
-# make check   install, and check style, types and imports
+# make check   install, and check style, types, imports and the tables of the documentation
 # make setup   install only: into .venv, with vLLM for the GPU or the CPU of this machine, and all
 #              that pictures, videos and the web page want; test and check install what they want on top
 # make lock    write the newest versions of all dependencies to data/constraints/
@@ -43,6 +43,7 @@ check: tools
 	@$(BIN)/ruff format --check .
 	@$(BIN)/mypy
 	@$(BIN)/lint-imports
+	@$(BIN)/python tests/docs/generate.py --check
 	@.ci/audit $(BIN)/pip-audit
 
 setup: $(READY)

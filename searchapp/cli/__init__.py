@@ -30,13 +30,52 @@ COMMANDS = {
     "move": "Keep vectors elsewhere: in a FAISS file, or in Milvus.",
     "export": "Write embeddings and what is known of the images.",
     "import": "Read what export has written into a library.",
+    "docs": "Show the documentation, topic by topic.",
     "completion": "Print what makes a shell complete commands and options.",
     "bench": "Measure this machine: how fast it embeds, indexes and searches.",
 }
 
+# The topic of `searchapp docs` that describes each command.
+TOPICS = {
+    "index": "indexing",
+    "watch": "watch",
+    "query": "asking",
+    "map": "asking",
+    "duplicates": "duplicates",
+    "serve": "web",
+    "stop": "asking",
+    "embed": "asking",
+    "eval": "models",
+    "info": "library",
+    "models": "models",
+    "failures": "indexing",
+    "check": "library",
+    "prune": "library",
+    "backup": "library",
+    "move": "milvus",
+    "export": "library",
+    "import": "library",
+    "docs": "install",
+    "completion": "install",
+    "bench": "measurements",
+}
+
+
+class DocumentedGroup(LazyGroup):
+    """A group of commands whose help names a topic of the documentation."""
+
+    def get_command(self, context: click.Context, name: str) -> click.Command | None:
+        """Import a command, and add its topic to its help."""
+        command = super().get_command(context, name)
+        if command is not None:
+            hint = f"More: `searchapp docs {TOPICS[name]}`."
+            text = command.help or ""
+            command.help = text if text.endswith(hint) else f"{text}\n\n{hint}"
+        return command
+
 
 @click.group(
-    cls=LazyGroup,
+    cls=DocumentedGroup,
     package="searchapp.cli",
     commands=COMMANDS,
     context_settings={"help_option_names": ["-h", "--help"]},
@@ -52,6 +91,7 @@ def cli() -> None:
     The first command embeds the pictures (a GPU helps); the second finds the nearest. Each command
     has its own --help. Every option can also be set by a variable: --library by SEARCHAPP_LIBRARY,
     and so on. What is asked for goes to the standard output, all else to the standard error.
+    `searchapp docs` shows the documentation.
 
     Exit status: 0 when done, 1 after an error that was stated, 2 when the command was wrong, 130
     after Ctrl-C.

@@ -76,7 +76,8 @@ FILTER_OPTIONS = (
         help="Only taken there: 48.85,2.35,5km.",
     ),
     click.option(
-        "--where", metavar="SQL", help="Only where this holds in the view photos (see the README)."
+        "--where", metavar="SQL",
+        help="Only where this holds in the view photos: see `searchapp docs filters`.",
     ),
 )  # fmt: skip
 

@@ -3,7 +3,7 @@
     python tests/bench/full_size_models.py FOLDER               only write the folders
     python tests/bench/full_size_models.py FOLDER --measure OUT also run each with random weights (on a
                                                           GPU), and write what was measured as JSON
-    python tests/bench/full_size_models.py --table OUT          put that into the README's table of models
+    python tests/bench/full_size_models.py --table OUT          write the table in docs/measurements.md
 
 A folder is a tiny checkpoint of the tests whose configuration is blown up; its file of weights has
 the true size and no content (`--dummy-weights` never reads it).
@@ -31,7 +31,7 @@ from support import tiny_checkpoints, tiny_vlm_checkpoints  # noqa: E402
 from searchapp.models import MODELS  # noqa: E402
 
 DEFAULT_MODELS = ("clip-vit-l-14", "siglip2-so400m", "qwen3-vl-embedding-2b", "vlm2vec", "e5-v")
-README = ROOT / "README.md"
+MEASUREMENTS = ROOT / "searchapp" / "docs" / "measurements.md"
 TILE_GRIDS = [[336, 672], [672, 336], [672, 672], [1008, 336], [336, 1008]]
 
 
@@ -158,8 +158,8 @@ def measure_models(parent: Path, output_file: Path, names: list[str]) -> None:
         print(rows[-1], flush=True)
 
 
-def update_readme(measurements_file: Path) -> None:
-    """Replace the README's table of models between its two marks."""
+def write_table(measurements_file: Path) -> None:
+    """Replace the table of models in docs/measurements.md between its two marks."""
     lines = [
         "| model | dimensions | start | images/s | texts/s | both/s | tokens an image | memory |",
         "|---|---|---|---|---|---|---|---|",
@@ -175,12 +175,12 @@ def update_readme(measurements_file: Path) -> None:
             f"{row['memory_mb'] / 1000:.1f} GB",
         )  # fmt: skip
         lines.append("| " + " | ".join(str(cell) for cell in cells) + " |")
-    text = README.read_text()
+    text = MEASUREMENTS.read_text()
     marks = r"(<!-- models: .*? -->\n).*?(<!-- end of models -->)"
     new, count = re.subn(marks, lambda m: m[1] + "\n".join(lines) + "\n" + m[2], text, flags=re.S)
     if count != 1:
-        raise SystemExit("the README has no place for the table of models")
-    README.write_text(new)
+        raise SystemExit(f"{MEASUREMENTS} has no place for the table of models")
+    MEASUREMENTS.write_text(new)
 
 
 def main() -> None:
@@ -198,7 +198,7 @@ def main() -> None:
     if options.measure:
         measure_models(options.folder, options.measure, options.models)
     if options.table:
-        update_readme(options.table)
+        write_table(options.table)
 
 
 if __name__ == "__main__":
