@@ -32,15 +32,15 @@ def job(model: Path) -> EmbeddingJob:
 @pytest.fixture
 def two_gpus(monkeypatch: pytest.MonkeyPatch) -> list[Gpu]:
     gpus = [Gpu("0", 80_000), Gpu("1", 6_000)]
-    monkeypatch.setattr(machine, "gpus", lambda: gpus)
-    monkeypatch.setattr(machine, "cores", lambda: list(range(18)))
+    monkeypatch.setattr(machine, "list_gpus", lambda: gpus)
+    monkeypatch.setattr(machine, "list_cores", lambda: list(range(18)))
     return gpus
 
 
 @pytest.fixture
 def no_gpu(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(machine, "gpus", lambda: [])
-    monkeypatch.setattr(machine, "cores", lambda: list(range(8)))
+    monkeypatch.setattr(machine, "list_gpus", lambda: [])
+    monkeypatch.setattr(machine, "list_cores", lambda: list(range(8)))
     monkeypatch.setattr(count_engines, "has_gpu", lambda: False)
 
 
