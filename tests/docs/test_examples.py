@@ -14,9 +14,9 @@ import click
 import pytest
 from support.documents import DOCUMENTS, README, TOPICS, read_blocks, read_lines, read_prose
 from support.library import FakeEngines, RunCommand
+from support.metadata_files import make_exif, make_jpeg
 from support.paths import ROOT
 from support.sample_pictures import save_picture
-from support.metadata_files import make_exif, make_jpeg
 
 from searchapp import cli, engines, models
 from searchapp.catalog.filters.where_condition import PHOTOS_COLUMNS

@@ -10,7 +10,7 @@ from types import ModuleType
 import pytest
 from support.machines import Driver, libraries
 
-from searchapp.engines import requirements
+from searchapp.engines import local, requirements
 from searchapp.engines.local import LocalEngine
 from searchapp.errors import EngineError
 from searchapp.models import resolve_model
@@ -85,7 +85,7 @@ def test_the_engine_says_what_the_machine_lacks(
 def test_a_missing_torch_is_told(monkeypatch: pytest.MonkeyPatch, model: Path) -> None:
     """With the commands that install it, and the index that has it."""
     monkeypatch.setitem(sys.modules, "torch", None)
-    monkeypatch.setattr(requirements, "list_cpu_problems", list)
+    monkeypatch.setattr(local, "list_cpu_problems", list)
     with pytest.raises(EngineError, match=r"vLLM cannot be imported \(.*torch.*\)") as caught:
         LocalEngine(resolve_model(str(model)))
     assert "'.[cpu]' --extra-index-url https://download.pytorch.org" in str(caught.value)

@@ -258,7 +258,8 @@ def test_an_unfinished_environment_is_made_anew(tmp_path: Path) -> None:
 def test_the_closing_line_says_what_was_skipped(tmp_path: Path) -> None:
     """On a machine with neither a browser nor a compiler, tests are skipped and none fails."""
     (tmp_path / "test_none.py").write_text(
-        "from support.browser import needs_chromium\nfrom support.fault_preload import needs_preload\n"
+        "from support.browser import needs_chromium\n"
+        "from support.fault_preload import needs_preload\n"
         "@needs_chromium\ndef test_a(): pass\n"
         "@needs_preload\ndef test_b(): pass\n"
         "@needs_preload\ndef test_c(): pass\n"
