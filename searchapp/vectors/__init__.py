@@ -1,4 +1,4 @@
-"""Vectors: how they are stored, and what a collection is searched with, a cache of them."""
+"""Nearest-vector search: indexes in FAISS files or Milvus, kept in step with the catalog."""
 
 from searchapp.vectors.faiss_files.index import RemovalUnsupportedError, VectorIndex
 from searchapp.vectors.packing import Ids, Vectors, are_valid, is_unit, pack_vector, unpack_vectors

@@ -1,4 +1,4 @@
-"""Where vectors are to be: a FAISS file, or Milvus, as a user writes it."""
+"""Parse and validate the address of a vector store: FAISS files, or Milvus with its options."""
 
 from __future__ import annotations
 
@@ -14,52 +14,35 @@ FAISS = "faiss"
 MILVUS_SCHEME = "milvus:"
 TOKEN_VARIABLE = "SEARCHAPP_MILVUS_TOKEN"
 ADDRESS_FORMS = (
-    "faiss, milvus:http://HOST:19530, milvus:https://HOST/DATABASE, or a file of Milvus Lite: "
-    "milvus:FILE.db"
+    "faiss, milvus:http://HOST:19530, milvus:https://HOST/DATABASE, or milvus:FILE.db (Milvus Lite)"
 )
 CONSISTENCY_LEVELS = ("Strong", "Bounded", "Session", "Eventually")
 LITE_INDEX_KINDS = ("FLAT", "HNSW", "HNSW_SQ", "IVF_FLAT", "IVF_SQ8", "AUTOINDEX")
-INDEX_PARAMETERS = (
-    "M",
-    "efConstruction",
-    "nlist",
-    "m",
-    "nbits",
-    "sq_type",
-)  # what an index is made with
+# Milvus builds an index with these; the other options apply to a collection or to a search.
+INDEX_PARAMETERS = ("M", "efConstruction", "nlist", "m", "nbits", "sq_type")
 INTEGER_OPTIONS = (
-    "M",
-    "efConstruction",
-    "nlist",
-    "m",
-    "nbits",
-    "shards",
-    "replicas",
-    "ef",
-    "nprobe",
-)
-OPTIONS = (
-    "index", *INDEX_PARAMETERS, "shards", "replicas", "consistency", "ef", "nprobe", "rerank", "timeout",
+    "M", "efConstruction", "nlist", "m", "nbits", "shards", "replicas", "ef", "nprobe",
 )  # fmt: skip
-UNCOMPRESSED_INDEX_KINDS = (
-    "FLAT",
-    "HNSW",
-    "IVF_FLAT",
-)  # kinds that keep vectors as they are, so that scores are true
+OPTIONS = (
+    "index", *INDEX_PARAMETERS, "shards", "replicas", "consistency", "ef", "nprobe", "rerank",
+    "timeout",
+)  # fmt: skip
+# These keep vectors uncompressed, so their scores are exact cosines and need no reranking.
+UNCOMPRESSED_INDEX_KINDS = ("FLAT", "HNSW", "IVF_FLAT")
 
 
 @dataclass(frozen=True, slots=True)
 class MilvusAddress:
-    """A server of Milvus, or a file of Milvus Lite, and how a collection is kept there."""
+    """A Milvus server or Milvus Lite file, with the options of the collections stored there."""
 
-    server: str  # http://host:port, or the absolute path of a file; without secrets
+    server: str  # http://host:port, or the absolute path of a Milvus Lite file; no secrets
     database: str = ""
     options: tuple[tuple[str, str], ...] = ()  # sorted by name
     token: str = field(default="", repr=False, compare=False)
 
     @property
     def is_lite(self) -> bool:
-        """Tell whether it is a file."""
+        """Return whether the address is a Milvus Lite file, not a server."""
         return not self.server.startswith(("http://", "https://"))
 
     def _get_option(self, name: str, default: str) -> str:
@@ -67,21 +50,21 @@ class MilvusAddress:
 
     @property
     def index_kind(self) -> str:
-        """Return the type of index."""
+        """Return the Milvus index type, such as HNSW."""
         return self._get_option("index", "FLAT" if self.is_lite else "HNSW")
 
     @property
     def index_parameters(self) -> dict[str, int | str]:
-        """Return the parameters that the index is made with."""
-        given = {name: value for name, value in self.options if name in INDEX_PARAMETERS}
+        """Return the parameters that Milvus builds the index with."""
+        requested = {name: value for name, value in self.options if name in INDEX_PARAMETERS}
         defaults = {"HNSW": {"M": "32", "efConstruction": "200"}, "IVF_FLAT": {"nlist": "1024"}}
-        merged = {**defaults.get(self.index_kind, {}), **given}
+        merged = {**defaults.get(self.index_kind, {}), **requested}
         return {
             name: int(text) if name in INTEGER_OPTIONS else text for name, text in merged.items()
         }
 
     def build_search_parameters(self, count: int) -> dict[str, int]:
-        """Return the parameters that so many nearest are searched with."""
+        """Return the Milvus parameters of a search for the count nearest vectors."""
         if self.index_kind.startswith("HNSW"):
             return {"ef": max(int(self._get_option("ef", "256")), 2 * count)}
         if self.index_kind.startswith("IVF"):
@@ -90,27 +73,30 @@ class MilvusAddress:
 
     @property
     def shard_count(self) -> int | None:
-        """Return how many shards the collection has; None: as Milvus has it."""
+        """Return the number of shards of a collection; None: the default of Milvus."""
         return int(self._get_option("shards", "0")) or None
 
     @property
     def replica_count(self) -> int:
-        """Return how many copies are loaded."""
+        """Return how many replicas of a collection Milvus loads into memory."""
         return int(self._get_option("replicas", "1"))
 
     @property
     def consistency_level(self) -> str:
-        """Return what a search is to see of what was just written."""
+        """Return the consistency level, which decides whether a search sees the latest writes.
+
+        https://milvus.io/docs/consistency.md
+        """
         return self._get_option("consistency", "Strong")
 
     @property
     def timeout_s(self) -> float:
-        """Return seconds that a request may take, tried again meanwhile."""
+        """Return the timeout of a request in seconds, retries by pymilvus included."""
         return float(self._get_option("timeout", "30"))
 
     @property
     def is_reranked(self) -> bool:
-        """Tell whether what is found is ranked by the stored vectors."""
+        """Return whether hits from Milvus are ranked again by the catalog's vectors."""
         return (
             self._get_option(
                 "rerank", "no" if self.index_kind in UNCOMPRESSED_INDEX_KINDS else "yes"
@@ -120,22 +106,22 @@ class MilvusAddress:
 
     @property
     def is_exact(self) -> bool:
-        """Tell whether a search finds all that is nearest."""
+        """Return whether a search always finds the nearest vectors."""
         return self.index_kind == "FLAT"
 
     @property
     def place(self) -> str:
-        """Return where it is and how it is made; without secrets, and what only a search needs."""
+        """Return the URL without secrets and search options; it identifies a stored collection."""
         return self._format_url(("index", *INDEX_PARAMETERS, "shards"))
 
     @property
     def url(self) -> str:
-        """Return all of it but secrets, as parse() reads it."""
+        """Return the complete URL without secrets, in the form that parse_address reads."""
         return self._format_url(OPTIONS)
 
     @property
     def display_name(self) -> str:
-        """Return the server or file alone, for messages."""
+        """Return the server or file without options, for messages."""
         return self._format_url(()).removeprefix(MILVUS_SCHEME)
 
     def _format_url(self, names: tuple[str, ...]) -> str:
@@ -145,36 +131,42 @@ class MilvusAddress:
 
 
 def parse_address(text: str) -> MilvusAddress | None:
-    """Read where vectors are to be; None: in a FAISS file. Errors: VectorsError."""
+    """Parse the address of a vector store; return None for FAISS files.
+
+    Raises VectorStoreError if the address or one of its options is not valid.
+    """
     if text == FAISS:
         return None
     if not text.startswith(MILVUS_SCHEME) or text == MILVUS_SCHEME:
-        raise VectorStoreError(f"vectors are kept in {ADDRESS_FORMS}; not {_hide_secrets(text)}")
-    place = text.removeprefix(MILVUS_SCHEME)
-    if re.match(r"[a-z]+://", place):
-        server, database, token, query = _parse_server(place)
+        raise _make_address_error(text)
+    location = text.removeprefix(MILVUS_SCHEME)
+    if re.match(r"[a-z]+://", location):
+        server, database, token, query = _parse_server(location)
     else:
-        server, _, query = place.partition("?")
+        server, _, query = location.partition("?")
         server, database, token = os.path.abspath(Path(server).expanduser()), "", ""  # noqa: PTH100
         if not server.endswith(".db"):
             raise VectorStoreError(
-                f"a file of Milvus Lite has a name that ends in .db: milvus:FILE.db; not {server}"
+                f"{server} is not a file of Milvus Lite: its name must end in .db. "
+                "Use milvus:FILE.db."
             )
     options = dict(parse_qsl(query, keep_blank_values=True))
     token = options.pop("token", token)
     return validate_address(MilvusAddress(server, database, tuple(sorted(options.items())), token))
 
 
-def _parse_server(place: str) -> tuple[str, str, str, str]:
+def _parse_server(url: str) -> tuple[str, str, str, str]:
+    """Return the server, database, token and query of a Milvus URL."""
     try:
-        parts = urlsplit(place)
+        parts = urlsplit(url)
         port = parts.port or (443 if parts.scheme == "https" else 19530)
     except ValueError as error:
+        # The text of the ValueError is left out: it can repeat a part of the password.
         raise VectorStoreError(
-            f"{_hide_secrets(place)} is no address: {error}; {ADDRESS_FORMS}"
+            f"the host or port of {_hide_secrets(url)} is not valid. Use {ADDRESS_FORMS}."
         ) from error
     if parts.scheme not in ("http", "https") or not parts.hostname:
-        raise VectorStoreError(f"vectors are kept in {ADDRESS_FORMS}; not {_hide_secrets(place)}")
+        raise _make_address_error(url)
     token = unquote(parts.username or "")
     if parts.password is not None:
         token = f"{token}:{unquote(parts.password)}"
@@ -183,34 +175,47 @@ def _parse_server(place: str) -> tuple[str, str, str, str]:
 
 
 def validate_address(address: MilvusAddress) -> MilvusAddress:
-    """Return an address whose options can be; raise VectorsError."""
+    """Return the address if all its options are valid; raise VectorStoreError otherwise."""
     for name, value in address.options:
         if name not in OPTIONS:
             raise VectorStoreError(
-                f"there is no option {name} of Milvus; there are {', '.join(OPTIONS)}"
+                f"a Milvus address has no option {name}. The options are {', '.join(OPTIONS)}."
             )
         if name in INTEGER_OPTIONS and not re.fullmatch(r"[1-9]\d{0,6}", value):
-            raise VectorStoreError(f"{name}={value}: a whole number is wanted, 1 or more")
+            raise VectorStoreError(
+                f"{name}={value} is not valid: use a whole number from 1 to 9999999"
+            )
     if address.consistency_level not in CONSISTENCY_LEVELS:
         raise VectorStoreError(
-            f"consistency={address.consistency_level}: there are {', '.join(CONSISTENCY_LEVELS)}"
+            f"consistency={address.consistency_level} is not valid: "
+            f"use one of {', '.join(CONSISTENCY_LEVELS)}"
         )
     if not re.fullmatch(r"[A-Z0-9_]{1,30}", address.index_kind):
         raise VectorStoreError(
-            f"index={address.index_kind}: a type such as HNSW, IVF_FLAT or FLAT is wanted"
+            f"index={address.index_kind} is not valid: "
+            "use a Milvus index type such as HNSW, IVF_FLAT or FLAT"
         )
     if address.is_lite and address.index_kind not in LITE_INDEX_KINDS:
         raise VectorStoreError(
-            f"Milvus Lite makes no index {address.index_kind}; there are {', '.join(LITE_INDEX_KINDS)}"
+            f"Milvus Lite cannot build the index type {address.index_kind}. "
+            f"Use one of {', '.join(LITE_INDEX_KINDS)}."
         )
     rerank, timeout = dict(address.options).get("rerank"), dict(address.options).get("timeout")
     if rerank not in (None, "yes", "no"):
-        raise VectorStoreError(f"rerank={rerank}: yes or no is wanted")
+        raise VectorStoreError(f"rerank={rerank} is not valid: use yes or no")
     if timeout is not None and not re.fullmatch(r"\d{1,5}(\.\d+)?", timeout):
-        raise VectorStoreError(f"timeout={timeout}: a number of seconds is wanted")
+        raise VectorStoreError(
+            f"timeout={timeout} is not valid: use a number of seconds, such as 30"
+        )
     return address
 
 
+def _make_address_error(text: str) -> VectorStoreError:
+    return VectorStoreError(
+        f"{_hide_secrets(text)} is not the address of a vector store. Use {ADDRESS_FORMS}."
+    )
+
+
 def _hide_secrets(text: str) -> str:
-    """Return what a user wrote, without what may be a secret."""
-    return re.sub(r"//[^/@]*@", "//...@", text.partition("?")[0])
+    """Return an address without its user, password and options, for messages."""
+    return re.sub(r"//.*@", "//...@", text.partition("?")[0])

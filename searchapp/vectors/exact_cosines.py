@@ -1,4 +1,4 @@
-"""Compare a query with stored vectors, and put what was found in order."""
+"""Compute exact cosines from the catalog's vectors, and select the best hits."""
 
 from __future__ import annotations
 
@@ -9,27 +9,27 @@ import numpy as np
 
 from searchapp.vectors.packing import Ids, Vectors, unpack_vectors
 
-# Ids -> pages of ids and stored vectors, as Catalog.vectors has it.
+# Maps ids to pages of (ids, stored vectors); see Catalog.read_vectors.
 FetchVectors: TypeAlias = Callable[[list[int]], Iterable[tuple[list[int], list[bytes]]]]
 
 
 def compute_cosines(
     query: Vectors, ids: Ids, fetch: FetchVectors, dimensions: int
 ) -> tuple[Ids, Vectors]:
-    """Return those of some ids that have a stored vector, and their cosines with a query.
+    """Return the cosine of a query with each stored vector: the ids found, and their cosines.
 
-    query: [1, dimensions].
+    query has the shape [1, dimensions]. Ids without a stored vector are left out.
     """
-    found, scores = [np.empty(0, np.int64)], [np.empty(0, np.float32)]
+    found_ids, cosines = [np.empty(0, np.int64)], [np.empty(0, np.float32)]
     for page, blobs in fetch(np.sort(ids).tolist()):
         if page:
-            found.append(np.array(page, dtype=np.int64))
-            scores.append(unpack_vectors(blobs, dimensions) @ query[0])
-    return np.concatenate(found), np.concatenate(scores)
+            found_ids.append(np.array(page, dtype=np.int64))
+            cosines.append(unpack_vectors(blobs, dimensions) @ query[0])
+    return np.concatenate(found_ids), np.concatenate(cosines)
 
 
 def select_best(ids: Ids, scores: Vectors, count: int) -> list[tuple[int, float]]:
-    """Return the count best as (id, cosine), ties by id."""
+    """Return the count highest scores as (id, cosine), best first; equal scores by id."""
     order = np.lexsort((ids, -scores))[:count]
-    cosines = np.minimum(scores[order], 1.0)
+    cosines = np.minimum(scores[order], 1.0)  # rounding can exceed 1
     return list(zip(ids[order].tolist(), cosines.tolist(), strict=True))

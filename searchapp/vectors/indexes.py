@@ -1,9 +1,9 @@
-"""The one door to what collections are searched with: FAISS files, or Milvus."""
+"""Open, save and move the vector index of each collection, in FAISS files or in Milvus."""
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Callable, Iterator
-from contextlib import suppress
 from pathlib import Path
 
 from searchapp.catalog import Catalog
@@ -15,9 +15,11 @@ from searchapp.vectors.faiss_files.choose_index import IndexPolicy
 from searchapp.vectors.faiss_files.sync import FaissSync
 from searchapp.vectors.milvus_store.sync import MilvusSync
 
+logger = logging.getLogger(__name__)
+
 
 class Indexes:
-    """What a library's collections are searched with. Not for use by several threads at once."""
+    """The vector indexes of a library's collections. Not thread-safe."""
 
     def __init__(
         self,
@@ -26,37 +28,43 @@ class Indexes:
         policy: IndexPolicy = IndexPolicy(),
         tick: Callable[[], None] = lambda: None,
     ) -> None:
-        """Use the index files in a folder. tick: called often in long work; it may raise."""
+        """Use the index files in a folder.
+
+        Long work calls tick every few seconds; an exception from tick ends the work.
+        """
         self._catalog = catalog
         self._policy = policy
         self._faiss = FaissSync(folder, catalog, policy, tick)
         self._milvus = MilvusSync(catalog, tick)
 
     def close(self) -> None:
-        """Close connections."""
+        """Close all connections to Milvus."""
         self._milvus.close()
 
     def release_files(self) -> None:
-        """Let go of files that one process alone can have; they are opened again when needed."""
+        """Close Milvus Lite files for other processes; a later use opens them again."""
         self._milvus.release_files()
 
     def check_reachable(self, address: MilvusAddress) -> None:
-        """See that a place can be reached; raise VectorsError."""
+        """Connect to a Milvus server or file; raise VectorStoreError if that fails."""
         self._milvus.get_connection(address)
 
     def set_requested_address(self, collection: Collection, address: MilvusAddress | None) -> None:
-        """Remember where a collection's vectors are to be; None: in a FAISS file."""
+        """Record where a collection's vectors belong; None: in a FAISS file.
+
+        The next save_index moves them.
+        """
         self._catalog.get_vector_stores(collection).set_requested_url(
             address.url if address else None
         )
 
     def read_requested_address(self, collection: Collection) -> MilvusAddress | None:
-        """Return where a collection's vectors are to be; None: in a FAISS file."""
+        """Return where a collection's vectors belong; None: in a FAISS file."""
         url = self._catalog.get_vector_stores(collection).read_requested_url()
         return parse_address(url) if url is not None else None
 
     def open_index(self, collection: Collection) -> SearchIndex:
-        """Return the index to search with: what is saved of it, and what came since."""
+        """Return the index to search: the saved vectors, and those embedded since the last save."""
         store = self._catalog.get_vector_stores(collection).find_current()
         if store is not None:
             return self._milvus.open_index(collection, store)
@@ -65,58 +73,56 @@ class Indexes:
     def save_index(
         self, collection: Collection, *, compare_all: bool = False
     ) -> Iterator[IndexBuilding | MilvusUploading]:
-        """Bring the index in step with the catalogue, where it is not; say what takes long.
+        """Bring the index in step with the catalog, and yield events about long steps.
 
-        One that is somewhere else than wanted is made there, and answers until that is done.
-        full: compare every id with Milvus.
+        If the vectors belong in another store, build the index there first. The old index answers
+        until the new one is complete. compare_all: compare every id with Milvus, not only counts.
         """
-        address, stores = (
-            self.read_requested_address(collection),
-            self._catalog.get_vector_stores(collection),
-        )
+        address = self.read_requested_address(collection)
+        stores = self._catalog.get_vector_stores(collection)
         if address is None:
             yield from self._faiss.save_index(collection)
         else:
             try:
                 yield from self._milvus.save_index(collection, address, compare_all=compare_all)
             except VectorStoreError as error:
+                reason = str(error).removesuffix(".")
                 raise type(error)(
-                    "the catalogue has all that is embedded, but Milvus is not in step with it: "
-                    f"{error}. Any later `searchapp index` sends the rest, and embeds nothing again"
+                    "the catalog has every embedding, but Milvus is not in step with it: "
+                    f"{reason}. The next `searchapp index` sends the rest; it embeds nothing again."
                 ) from error
             self._faiss.delete_files(collection)
-        for store in stores.list_unused(
-            stores.get_or_create(address.place).name if address else None
-        ):
-            with suppress(
-                VectorStoreError
-            ):  # the next time: whatever is wrong there, nothing needs it
+        used_name = stores.get_or_create(address.place).name if address else None
+        for store in stores.list_unused(used_name):
+            try:
                 self._milvus.drop_collection(store)
                 stores.forget_store(store)
+            except VectorStoreError as error:  # No search needs it, so the next save tries again.
+                logger.info("Kept the unused Milvus collection %s: %s", store.name, error)
 
     def find_mismatch(self, collection: Collection) -> str | None:
-        """Tell what Milvus holds otherwise than it is said to; None where nothing, or no Milvus.
+        """Return how Milvus differs from what the catalog expects there; None: no difference.
 
-        Errors: VectorsError.
+        Also None if the vectors are in a FAISS file. Raises VectorStoreError.
         """
         store = self._catalog.get_vector_stores(collection).find_current()
         return self._milvus.find_mismatch(collection, store) if store is not None else None
 
     def is_save_due(self, collection: Collection) -> bool:
-        """Tell, at the cost of a row, whether so much has come that saving pays during a run."""
+        """Return whether enough vectors are unsaved to save during a run. Reads only a few rows."""
         address = self.read_requested_address(collection)
         if address is None:
             return self._faiss.is_save_due(collection)
         return self._milvus.count_unsent(collection, address) >= self._policy.min_unsaved_vectors
 
     def is_cheap_to_save(self, collection: Collection) -> bool:
-        """Tell whether a few changes are saved in a moment: Milvus is told no more than those."""
+        """Return whether a few changes are saved fast: in Milvus, or in a small FAISS file."""
         return self.read_requested_address(collection) is not None or self._faiss.is_cheap_to_save(
             collection
         )
 
     def plan_rebuild(self, collection: Collection) -> IndexBuilding | None:
-        """Return what save would make anew; None where it would not."""
+        """Return the rebuild that save_index would start now; None if it would not rebuild."""
         return (
             self._faiss.plan_rebuild(collection)
             if self.read_requested_address(collection) is None
@@ -124,5 +130,5 @@ class Indexes:
         )
 
     def build_index(self, collection: Collection, kind: str) -> tuple[VectorIndex, EmbeddingExtent]:
-        """Make an index of a kind from the stored vectors, and return what it holds."""
+        """Build a FAISS index of a kind from the stored vectors; return it and its extent."""
         return self._faiss.build_index(collection, kind)

@@ -1,4 +1,4 @@
-"""A vector as the catalogue stores it."""
+"""Pack vectors into the catalog's float16 bytes, unpack them, and check their length."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-MAX_LENGTH_ERROR = 0.01  # of a vector of length one: float16 rounds by less
+MAX_LENGTH_ERROR = 0.01  # from length one; the rounding of float16 is smaller
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -19,19 +19,19 @@ else:
 
 
 def pack_vector(vector: Vectors) -> bytes:
-    """Return a vector as the catalogue stores it: little-endian float16."""
+    """Return a vector as the catalog stores it: little-endian float16."""
     return vector.astype("<f2").tobytes()
 
 
 def is_unit(vectors: Vectors) -> NDArray[np.bool_]:
-    """Tell which vectors, [..., dimensions], are of length one, as far as float16 keeps it."""
-    # Not-a-number is no more than any bound: false.
+    """Return which vectors, [..., dimensions], have length one, within float16 rounding."""
+    # A comparison with NaN is false, so a vector with NaN is not valid.
     unit: NDArray[np.bool_] = np.abs(np.linalg.norm(vectors, axis=-1) - 1) <= MAX_LENGTH_ERROR
     return unit
 
 
 def are_valid(blobs: Sequence[bytes], dimensions: int) -> NDArray[np.bool_]:
-    """Tell which stored vectors have so many dimensions, and length one."""
+    """Return which stored vectors have the given dimensions and length one."""
     is_valid = np.array([len(blob) == 2 * dimensions for blob in blobs], dtype=bool)
     joined = b"".join(blob for blob, fits in zip(blobs, is_valid, strict=True) if fits)
     vectors = np.frombuffer(joined, "<f2").astype(np.float32).reshape(-1, dimensions)
@@ -40,7 +40,7 @@ def are_valid(blobs: Sequence[bytes], dimensions: int) -> NDArray[np.bool_]:
 
 
 def unpack_vectors(blobs: Iterable[bytes], dimensions: int) -> Vectors:
-    """Return stored vectors as float32, [n, dimensions], of length one again."""
+    """Return stored vectors as float32, [n, dimensions], normalized to length one."""
     joined = np.frombuffer(b"".join(blobs), dtype="<f2").astype(np.float32)
     vectors = joined.reshape(-1, dimensions)
     lengths = np.linalg.norm(vectors, axis=1, keepdims=True)

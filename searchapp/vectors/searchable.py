@@ -1,4 +1,4 @@
-"""What a collection is searched with, whatever keeps its vectors; and what a search is bound to."""
+"""The interface of every vector index, and the selection of vectors that a search covers."""
 
 from __future__ import annotations
 
@@ -13,24 +13,24 @@ Conditions: TypeAlias = "tuple[Between | OneOf, ...]"
 
 
 class Selection:
-    """The embeddings that a filter leaves, as what asks for them and, once asked, as their ids."""
+    """The embeddings that match a filter, as conditions and as ids, computed on first use."""
 
     def __init__(
         self,
         find_ids: Callable[[], Ids],
         find_conditions: Callable[[], tuple[Conditions, bool]] = lambda: ((), False),
     ) -> None:
-        """Select by what find returns: int64, sorted.
+        """Create a selection from two functions, each called at most once.
 
-        tell: returns conditions on fields, which all of them fulfil, and whether those say all
-        there is to say. Both are called when they are needed, and once.
+        find_ids: returns the ids, int64, sorted. find_conditions: returns conditions on fields
+        that every selected embedding meets, and whether they define the selection completely.
         """
         self._find_ids = find_ids
         self._find_conditions = find_conditions
 
     @cached_property
     def ids(self) -> Ids:
-        """Return their ids, int64, sorted."""
+        """Return the ids of the selected embeddings, int64, sorted."""
         return self._find_ids()
 
     @cached_property
@@ -39,45 +39,47 @@ class Selection:
 
     @property
     def conditions(self) -> Conditions:
-        """Return conditions that all of them fulfil."""
+        """Return conditions that every selected embedding meets."""
         return self._conditions_found[0]
 
     @property
     def is_complete(self) -> bool:
-        """Tell whether the conditions say all there is to say."""
+        """Return whether the conditions alone define the selection, without its ids."""
         return self._conditions_found[1]
 
 
+# The vectors that a search covers: given ids (int64, sorted), a selection, or None for all.
 SearchScope: TypeAlias = "Ids | Selection | None"
 
 
 class SearchIndex(Protocol):
-    """The vectors of a collection, to be searched by cosine."""
+    """Search the vectors of a collection by cosine."""
 
-    kind: str  # exact, a FAISS factory string, or the type of an index of Milvus
+    kind: str  # exact, a FAISS factory string, or a Milvus index type
 
     @property
     def is_exact(self) -> bool:
-        """Tell whether the nearest are always found."""
+        """Return whether a search always finds the nearest vectors."""
 
     def __len__(self) -> int:
-        """Count the vectors."""
+        """Return the number of vectors."""
 
     def count_matches(self, scope: SearchScope) -> int:
-        """Count those among some."""
+        """Return the number of vectors in a scope."""
 
     def estimate_max_matches(self, scope: SearchScope) -> int:
-        """Return a number that is told at once, and that no more are among some than."""
+        """Return a cheap upper bound on the number of vectors in a scope."""
 
     def search(
         self, vector: Vectors, count: int, scope: SearchScope = None
     ) -> list[tuple[int, float]]:
-        """Return the count nearest of all, or of those among some: (id, cosine), best first.
+        """Return the count vectors of a scope nearest to a vector, as (id, cosine), best first.
 
-        vector: [dimensions], of length one. There are fewer only where fewer match.
+        vector has the shape [dimensions] and length one. The result is shorter than count only
+        if the scope holds fewer vectors.
         """
 
 
 def scope_to_ids(scope: SearchScope) -> Ids | None:
-    """Return what is selected as ids; None where all are."""
+    """Return the ids of a scope; None: all vectors."""
     return scope.ids if isinstance(scope, Selection) else scope

@@ -1,4 +1,4 @@
-"""Vectors in Milvus (Milvus Lite, through pymilvus) answer as FAISS does, whatever happens."""
+"""A search in Milvus Lite gives the same results as FAISS, also after crashes and lost rows."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ from searchapp.vectors.milvus_store.store import MilvusConnection
 
 
 class InMilvus(FilledCatalog):
-    """A catalogue with one collection, whose vectors are wanted in a file of Milvus Lite."""
+    """A catalog with one collection whose vectors belong in a Milvus Lite file."""
 
     def __init__(self, folder: Path, options: str = "", file: Path | None = None) -> None:
         super().__init__(folder)
@@ -54,7 +54,7 @@ class InMilvus(FilledCatalog):
         return self.indexes.open_index(self.collection)
 
     def held(self) -> list[int]:
-        """Return the ids that Milvus itself says it has."""
+        """Return the ids in Milvus."""
         store = self.catalog.get_vector_stores(self.collection).find_current()
         assert store is not None
         milvus = self.indexes._milvus.get_connection(parse_address(self.url))  # type: ignore[arg-type]
@@ -93,8 +93,8 @@ def same_as_brute_force(store: InMilvus) -> None:
             )[:10]
 
 
-def test_nobody_else_pays_for_what_milvus_is_asked_with(make: Callable[..., InMilvus]) -> None:
-    """Cameras, lenses and formats are indexed when a collection is first kept in Milvus."""
+def test_the_first_sync_creates_the_text_indexes(make: Callable[..., InMilvus]) -> None:
+    """Only libraries that use Milvus pay for the SQLite indexes on cameras, lenses and formats."""
     store = make()
     store.add_images(3)
 
@@ -109,7 +109,7 @@ def test_nobody_else_pays_for_what_milvus_is_asked_with(make: Callable[..., InMi
 
 
 class Machine(CatalogChanges):
-    """These, syncs, crashes in them, and reopenings, in any order."""
+    """Run catalog changes, syncs, crashes in syncs, and reopenings in random order."""
 
     store: InMilvus
 
@@ -127,7 +127,7 @@ class Machine(CatalogChanges):
 
     @rule(after=st.integers(0, 3))
     def crash_in_sync(self, after: int) -> None:
-        """What comes after the crash is not run."""
+        """Stop a sync after some steps, without any cleanup."""
         calls = iter(range(after))
 
         def tick() -> None:
@@ -141,7 +141,7 @@ class Machine(CatalogChanges):
             pytest.raises(KeyboardInterrupt),
         ):
             self.store.sync()
-            raise KeyboardInterrupt  # there was too little to do
+            raise KeyboardInterrupt  # The sync ended before the crash.
 
     @rule()
     def reopen(self) -> None:
@@ -171,10 +171,10 @@ TestAnyOrder = Machine.TestCase
     dead=st.sets(st.integers(1, 40)),
     trusted=st.integers(0, 40),
 )
-def test_comparing_finds_every_difference(
+def test_compare_ids_finds_every_difference(
     live: set[int], lost: set[int], dead: set[int], trusted: int
 ) -> None:
-    """However few ids are counted or listed at once; up to the trusted one nothing is lost."""
+    """Also with small ranges. Up to the trusted id, no live id is missing."""
     lost = {id for id in lost if id > trusted}
     held = np.array(sorted((live - lost) | (dead - live)), dtype=np.int64)
 
@@ -197,7 +197,7 @@ def test_comparing_finds_every_difference(
 
 
 def test_equal_ranges_are_counted_and_not_listed() -> None:
-    """Of a million ids, one deleted costs some counts and one list."""
+    """One deleted id among a million costs fewer than 20 counts and one list."""
     live = np.arange(1, 1_000_001, dtype=np.int64)
     counted, listed = [], []
 
@@ -217,21 +217,27 @@ def test_equal_ranges_are_counted_and_not_listed() -> None:
 
 
 def test_nothing_is_sent_when_nothing_changed(make: Callable[..., InMilvus]) -> None:
-    """One count tells; no id is listed."""
+    """A sync without changes counts the rows once and lists no id."""
     store = make()
     store.add_images(50)
     assert store.sync()[-1] == MilvusUploading(50, 50, str(store.folder / "vectors.db"))
     refuse = mock.Mock(side_effect=AssertionError)
-    with mock.patch.multiple(MilvusConnection, put=refuse, remove=refuse, ids=refuse, flush=refuse):
+    with mock.patch.multiple(
+        MilvusConnection,
+        write_rows=refuse,
+        delete_rows=refuse,
+        list_ids=refuse,
+        flush_collection=refuse,
+    ):
         assert store.sync() == []
     store.add_images(3)
-    with mock.patch.multiple(MilvusConnection, remove=refuse, ids=refuse):
+    with mock.patch.multiple(MilvusConnection, delete_rows=refuse, list_ids=refuse):
         assert store.sync()[-1].total == 3
     same_as_brute_force(store)
 
 
-def test_a_killed_sync_goes_on(make: Callable[..., InMilvus]) -> None:
-    """What was sent is not sent again."""
+def test_an_interrupted_sync_continues(make: Callable[..., InMilvus]) -> None:
+    """Vectors that were sent are not sent again."""
     store = make()
     store.add_images(50)
     with mock.patch("searchapp.catalog.embeddings.FIELDS_PAGE_ROWS", 10):
@@ -239,32 +245,31 @@ def test_a_killed_sync_goes_on(make: Callable[..., InMilvus]) -> None:
             assert isinstance(event, MilvusUploading)
             if event.done == 30:
                 break
-    assert (
-        store.catalog.get_vector_stores(store.collection).find_current() is None
-    )  # it answers when complete
+    # Milvus answers only after a complete sync.
+    assert store.catalog.get_vector_stores(store.collection).find_current() is None
     same_as_brute_force(store)
     assert [event.total for event in store.sync()] == [20]
     assert isinstance(store.index, MilvusIndex)
     same_as_brute_force(store)
 
 
-def test_what_changes_after_a_sync_is_found_at_once(make: Callable[..., InMilvus]) -> None:
-    """A reader, who sends nothing, finds what is new and not what is gone."""
+def test_a_search_sees_changes_since_the_last_sync(make: Callable[..., InMilvus]) -> None:
+    """A reader finds new vectors and no deleted ones, and sends nothing to Milvus."""
     store = make()
     store.add_images(50)
     store.sync()
     store.add_images(10)
     store.delete_embeddings(store.live_ids()[5:25].tolist())
     refuse = mock.Mock(side_effect=AssertionError)
-    with mock.patch.multiple(MilvusConnection, put=refuse, remove=refuse):
+    with mock.patch.multiple(MilvusConnection, write_rows=refuse, delete_rows=refuse):
         same_as_brute_force(store)
     store.sync()
     assert store.held() == store.live_ids().tolist()
     same_as_brute_force(store)
 
 
-def test_what_is_lost_there_is_sent_again(make: Callable[..., InMilvus]) -> None:
-    """A lost collection costs an upload; so do lost rows, wherever they were."""
+def test_lost_rows_and_collections_are_sent_again(make: Callable[..., InMilvus]) -> None:
+    """Lost rows and a lost collection cost an upload, and no embedding."""
     store = make()
     store.add_images(40)
     store.sync()
@@ -272,22 +277,20 @@ def test_what_is_lost_there_is_sent_again(make: Callable[..., InMilvus]) -> None
     assert known is not None
     milvus = store.indexes._milvus.get_connection(parse_address(store.url))  # type: ignore[arg-type]
     milvus.delete_rows(known.name, [3, 17])
-    assert "38 vectors are there, and 40 should be" in str(
-        store.indexes.find_mismatch(store.collection)
-    )
+    assert "it has 38 vectors instead of 40" in str(store.indexes.find_mismatch(store.collection))
     assert [event.total for event in store.sync()] == [2]
     same_as_brute_force(store)
     milvus.drop_collection(known.name)
-    with pytest.raises(CollectionMissingError, match="sends it again, and embeds nothing"):
+    with pytest.raises(CollectionMissingError, match="send its vectors again; nothing is embedded"):
         store.index.search(np.eye(DIMENSIONS, dtype=np.float32)[0], 3)
     assert [event.total for event in store.sync()] == [40]
     same_as_brute_force(store)
 
 
-def test_one_lost_and_one_too_many_are_found_when_asked_for(
+def test_check_finds_wrong_ids_behind_an_equal_count(
     make: Callable[..., InMilvus],
 ) -> None:
-    """Where counts are equal, only the ids tell: check lists them, and its repair sends them."""
+    """With one row lost and one too many, only a comparison of all ids finds the difference."""
     store = make()
     store.add_images(40)
     store.delete_embeddings([11])
@@ -299,7 +302,7 @@ def test_one_lost_and_one_too_many_are_found_when_asked_for(
     milvus.write_rows(known.name, [{**row, "id": 11, "vector": np.eye(DIMENSIONS, dtype="f4")[0]}])
     milvus.delete_rows(known.name, [5])
     assert store.indexes.find_mismatch(store.collection) == (
-        "others are there than those that are embedded"
+        "its vectors are not those of the catalog"
     )
     store.sync(full=True)
     assert store.indexes.find_mismatch(store.collection) is None
@@ -307,7 +310,7 @@ def test_one_lost_and_one_too_many_are_found_when_asked_for(
 
 
 def test_two_libraries_share_a_file(make: Callable[..., InMilvus], tmp_path: Path) -> None:
-    """Their ids are the same, their vectors are not."""
+    """Their ids are equal, but each has its own vectors."""
     one = make(file=tmp_path / "shared.db")
     other = make(name="other", file=tmp_path / "shared.db")
     other.rng = np.random.default_rng(5)
@@ -321,10 +324,10 @@ def test_two_libraries_share_a_file(make: Callable[..., InMilvus], tmp_path: Pat
     assert (len(one.held()), len(other.held())) == (29, 30)
 
 
-def test_a_restored_backup_leaves_the_others_collection_alone(
+def test_a_restored_backup_creates_its_own_collection(
     make: Callable[..., InMilvus], tmp_path: Path
 ) -> None:
-    """It makes one of its own, of another name."""
+    """The collection of the original library does not change."""
     store = make()
     store.add_images(20)
     store.sync()
@@ -342,8 +345,8 @@ def test_a_restored_backup_leaves_the_others_collection_alone(
 
 
 @pytest.mark.parametrize("options", ["?index=HNSW", "?index=IVF_SQ8&nlist=8", "?index=HNSW_SQ"])
-def test_every_kind_of_index_finds_enough(make: Callable[..., InMilvus], options: str) -> None:
-    """The bar is that of FAISS: nine of ten; and scores are those of the stored vectors."""
+def test_every_index_type_finds_90_percent(make: Callable[..., InMilvus], options: str) -> None:
+    """The scores are the cosines of the stored vectors."""
     store = make(options)
     store.add_images(600)
     store.sync()
@@ -360,15 +363,15 @@ def test_every_kind_of_index_finds_enough(make: Callable[..., InMilvus], options
     assert hits >= 0.9 * 200
 
 
-def test_an_index_is_made_otherwise_when_it_is_wanted_so(make: Callable[..., InMilvus]) -> None:
-    """The new one answers when it is complete, and the old one is dropped; ef is no reason to."""
+def test_new_index_parameters_create_a_collection(make: Callable[..., InMilvus]) -> None:
+    """The new collection answers when complete; then the old one is dropped. ef changes neither."""
     store = make("?index=HNSW&M=8")
     store.add_images(20)
     store.sync()
     before = store.catalog.get_vector_stores(store.collection).find_current()
     store.want(f"{store.url}&ef=99")
     assert store.sync() == []
-    assert store.index.address.asked_with(1) == {"ef": 99}  # type: ignore[attr-defined]
+    assert store.index.address.build_search_parameters(1) == {"ef": 99}  # type: ignore[attr-defined]
     store.want(store.url.replace("M=8", "M=16"))
     assert [event.total for event in store.sync()] == [20]
     after = store.catalog.get_vector_stores(store.collection).find_current()
@@ -378,10 +381,10 @@ def test_an_index_is_made_otherwise_when_it_is_wanted_so(make: Callable[..., InM
     assert not milvus.has_collection(before.name)
 
 
-def test_more_than_milvus_gives_at_once_comes_from_the_catalogue(
+def test_results_beyond_the_row_limit_come_from_the_catalog(
     make: Callable[..., InMilvus],
 ) -> None:
-    """Deep pages are no shorter than FAISS's."""
+    """Deep pages are as long as with FAISS."""
     store = make()
     store.add_images(60)
     store.sync()
@@ -403,7 +406,7 @@ Both = tuple[Catalog, SearchIndex, SearchIndex, np.ndarray]
 
 @pytest.fixture(scope="module")
 def both(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Both]:
-    """A library that differs in all that filters ask for, in FAISS and in Milvus."""
+    """A library with varied metadata, indexed in FAISS and in Milvus."""
     folder = tmp_path_factory.mktemp("both") / "library"
     catalog, vectors = make_varied_catalog(folder, 240)
     (collection,) = catalog.list_collections()
@@ -439,8 +442,8 @@ def selection(catalog: Catalog, wanted: Filter) -> Selection:
 
 @settings(max_examples=50, deadline=None)
 @given(data=st.data())
-def test_filtered_answers_are_those_of_faiss(both: Both, data: st.DataObject) -> None:
-    """Whether Milvus is told all of a filter, some of it, or ids; and however few are left."""
+def test_filtered_results_equal_those_of_faiss(both: Both, data: st.DataObject) -> None:
+    """For filters sent as conditions, as ids, or as both, and for few and many matches."""
     catalog, faiss, milvus, vectors = both
     folder = Path(str(catalog.file)).parent
 
@@ -481,10 +484,10 @@ def test_filtered_answers_are_those_of_faiss(both: Both, data: st.DataObject) ->
 
 @settings(max_examples=60, deadline=None)
 @given(latitude=st.floats(-90, 90), longitude=st.floats(-180, 180), km=st.floats(0, 21_000))
-def test_a_box_holds_all_of_its_circle(
+def test_the_bounding_box_contains_its_circle(
     both: Both, latitude: float, longitude: float, km: float
 ) -> None:
-    """At the poles and across the date line, too."""
+    """Also at the poles and across the date line."""
     catalog = both[0]
     parts, whole = catalog.filter_to_conditions(Filter(near=f"{latitude},{longitude},{km}"))
     bounds = {part.field: (part.low, part.high) for part in parts}  # type: ignore[union-attr]
@@ -501,8 +504,8 @@ def test_a_box_holds_all_of_its_circle(
         assert ((degrees * 1e6 >= low - 1) & (degrees * 1e6 <= high + 1)).all()
 
 
-def test_what_milvus_can_be_told_needs_no_ids(both: Both) -> None:
-    """A date, camera, format or size is an expression, and the catalogue lists nothing."""
+def test_a_filter_that_milvus_can_express_reads_no_ids(both: Both) -> None:
+    """Date, camera, format and size become a Milvus expression."""
     catalog, _, milvus, vectors = both
     wanted = Filter(after="2005", camera="iphone*", format="heic", min_size=0.01)
     parts, whole = catalog.filter_to_conditions(wanted)
@@ -516,10 +519,10 @@ def test_what_milvus_can_be_told_needs_no_ids(both: Both) -> None:
     assert len(found) == 5
 
 
-def test_fields_that_changed_are_not_told_until_they_are_sent(
+def test_changed_fields_are_filtered_by_ids_until_they_are_sent(
     make: Callable[..., InMilvus],
 ) -> None:
-    """Nothing is embedded again, and no answer is old."""
+    """No result is stale, and nothing is embedded again."""
     store = make()
     store.add_images(30)
     store.sync()
@@ -539,8 +542,8 @@ def test_fields_that_changed_are_not_told_until_they_are_sent(
     same_as_brute_force(store)
 
 
-def test_a_field_that_a_collection_lacks_is_not_told(make: Callable[..., InMilvus]) -> None:
-    """One made by an older version is asked by ids, and made anew by the next sync."""
+def test_a_missing_field_is_filtered_by_ids(make: Callable[..., InMilvus]) -> None:
+    """A collection of an older version lacks fields; the next sync creates a new one."""
     store = make()
     store.add_images(10)
     with mock.patch("searchapp.catalog.vector_stores.FILTER_FIELDS", ("date",)):
@@ -561,8 +564,8 @@ def test_a_field_that_a_collection_lacks_is_not_told(make: Callable[..., InMilvu
     assert [event.total for event in store.sync()] == [10]
 
 
-def test_vectors_of_another_length_are_named(make: Callable[..., InMilvus]) -> None:
-    """What Milvus says is passed on, in a sentence."""
+def test_an_error_of_milvus_is_passed_on(make: Callable[..., InMilvus]) -> None:
+    """For example, about vectors of another length."""
     store = make()
     store.add_images(10)
     store.sync()

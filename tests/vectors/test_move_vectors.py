@@ -1,8 +1,9 @@
-"""Moving a collection between FAISS and Milvus, and living there: the library and its commands."""
+"""Move a collection between FAISS and Milvus, and use it there with the library and commands."""
 
 from __future__ import annotations
 
 import json
+import logging
 import os
 import socket
 import subprocess
@@ -39,7 +40,7 @@ def port() -> int:
 
 @contextmanager
 def server(folder: Path, at: int) -> Iterator[None]:
-    """A server that answers as Milvus does."""
+    """Serve a Milvus Lite folder at a port."""
     running, db, _ = start_server_in_thread(str(folder), "127.0.0.1", at)
     try:
         yield
@@ -57,10 +58,10 @@ def faiss_files(folder: Path) -> list[Path]:
     return list(folder.glob("*.faiss"))
 
 
-def test_there_and_back(
+def test_move_to_milvus_and_back(
     opened: Library, photos: Path, model: Path, file: str, fake_engines: FakeEngines
 ) -> None:
-    """Nothing is embedded, answers are the same, and the old side is cleared, each time."""
+    """Each move keeps the results, embeds nothing, and clears the old store."""
     index_folder(opened, photos, model)
     (before, embedded) = answers(opened), fake_engines.embedded_count
     list(opened.move(file))
@@ -78,10 +79,10 @@ def test_there_and_back(
     assert list(opened.check()) == []
 
 
-def test_the_old_side_answers_until_the_new_one_is_complete(
+def test_the_old_store_answers_until_the_new_one_is_complete(
     opened: Library, photos: Path, model: Path, file: str
 ) -> None:
-    """A move that was stopped changes no answer; the next index ends it."""
+    """An interrupted move changes no result; the next index run completes it."""
     index_folder(opened, photos, model)
     before = answers(opened)
     with mock.patch("searchapp.catalog.embeddings.FIELDS_PAGE_ROWS", 1):
@@ -97,10 +98,10 @@ def test_the_old_side_answers_until_the_new_one_is_complete(
     assert not faiss_files(opened.folder)
 
 
-def test_a_place_that_is_left_may_refuse_to_be_cleared(
+def test_a_store_that_cannot_be_cleared_fails_no_run(
     opened: Library, photos: Path, model: Path, file: str
 ) -> None:
-    """Its token is gone, or pymilvus is: no run fails for that, and a later one clears it."""
+    """For example, if its token or pymilvus is missing. A later run clears it."""
     index_folder(opened, photos, model, vectors=file)
     before, milvus = answers(opened), opened._indexes._milvus.get_connection(parse_address(file))  # type: ignore[arg-type]
     denied = VectorStoreError("asks for a token")
@@ -118,10 +119,10 @@ def test_a_place_that_is_left_may_refuse_to_be_cleared(
     )  # type: ignore[arg-type]
 
 
-def test_a_collection_lives_in_milvus(
+def test_all_commands_work_with_milvus(
     opened: Library, photos: Path, model: Path, file: str, tmp_path: Path
 ) -> None:
-    """index, prune, check, export, a filter and good matches, as in FAISS."""
+    """index, prune, check, export and a filter work as with FAISS."""
     index_folder(opened, photos, model, vectors=file)
     assert not faiss_files(opened.folder)
     save_picture(photos / "yellow.png", "yellow", mark=1)
@@ -138,42 +139,42 @@ def test_a_collection_lives_in_milvus(
     assert opened.export(tmp_path / "out.npy") == 3
 
 
-def test_check_finds_and_mends_what_is_lost(
+def test_check_finds_and_repairs_a_lost_collection(
     opened: Library, photos: Path, model: Path, file: str
 ) -> None:
-    """The catalogue has every vector."""
+    """The vectors in the catalog are sent again."""
     index_folder(opened, photos, model, vectors=file)
     store = opened._catalog.get_vector_stores(opened._catalog.list_collections()[0]).find_current()
     assert store is not None
     opened._indexes._milvus.get_connection(parse_address(file)).drop_collection(store.name)  # type: ignore[arg-type]
     (fault,) = opened.check()
-    assert "in Milvus: the collection is not there" in fault.what
+    assert "in Milvus: the collection does not exist" in fault.what
     (fault,) = opened.check(repair=True)
     assert fault.mended
     assert list(opened.check()) == []
     assert len(answers(opened)) == 3
 
 
-def test_a_server_that_is_gone_costs_nothing_that_was_embedded(
+def test_an_unreachable_server_loses_no_embeddings(
     opened: Library, photos: Path, model: Path, tmp_path: Path, fake_engines: FakeEngines
 ) -> None:
-    """The run says so, what it embedded stays, and the next one sends it."""
+    """The run reports it and keeps its embeddings; the next run sends them."""
     at = port()
     url = f"milvus:http://127.0.0.1:{at}?timeout=1"
     with server(tmp_path / "served", at):
         index_folder(opened, photos, model, vectors=url)
         assert len(answers(opened)) == 3
-    with server(tmp_path / "served", at):  # started anew, it has nothing in memory
+    with server(tmp_path / "served", at):  # A restart has unloaded all collections.
         assert len(answers(opened)) == 3
     save_picture(photos / "yellow.png", "yellow", mark=1)
     with pytest.raises(
         VectorStoreError,
-        match=r"has all that is embedded, .* does not answer .* embeds nothing again",
+        match=r"has every embedding, .* does not answer .* embeds nothing again",
     ):
         index_folder(opened, photos, model)
     (info,) = opened.info().collections
     assert (info.images, info.index_images) == (4, 3)
-    with pytest.raises(VectorStoreError, match=f"127.0.0.1:{at} does not answer .* start it, or"):
+    with pytest.raises(VectorStoreError, match=f"127.0.0.1:{at} does not answer .* Start it, or"):
         answers(opened)
     (fault,) = opened.check()
     assert "does not answer" in fault.what
@@ -182,7 +183,7 @@ def test_a_server_that_is_gone_costs_nothing_that_was_embedded(
         assert len(answers(opened)) == 4
         assert opened.info().collections[0].index_images == 4
     assert fake_engines.embedded_count == 4
-    list(opened.move("faiss"))  # what is left there is dropped when it can be
+    list(opened.move("faiss"))  # The server is away; its collection is dropped later.
     assert len(answers(opened)) == 4
     with server(tmp_path / "served", at):
         index_folder(opened, photos, model)
@@ -194,7 +195,7 @@ def test_a_server_that_is_gone_costs_nothing_that_was_embedded(
         )
 
 
-def test_a_place_that_cannot_be_reached_changes_nothing(
+def test_an_unreachable_store_changes_nothing(
     opened: Library,
     photos: Path,
     model: Path,
@@ -202,14 +203,14 @@ def test_a_place_that_cannot_be_reached_changes_nothing(
     fake_engines: FakeEngines,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    """Before an engine starts, and before a collection is made."""
+    """The error comes before an engine starts and before a collection is created."""
     monkeypatch.setattr("searchapp.vectors.milvus_store.connection.REFUSED_RETRY_S", 0.3)
     nobody = f"milvus:http://user:{SECRET}@127.0.0.1:{port()}"
     with pytest.raises(VectorStoreError, match="does not answer") as raised:
         index_folder(opened, photos, model, vectors=nobody)
     assert SECRET not in str(raised.value)
     (tmp_path / "plain.db").write_text("no folder")
-    with pytest.raises(VectorStoreError, match="Milvus Lite makes a folder of that name"):
+    with pytest.raises(VectorStoreError, match="Milvus Lite needs a folder of that name"):
         index_folder(opened, photos, model, vectors=f"milvus:{tmp_path / 'plain.db'}")
     assert opened.info().collections == ()
     assert not fake_engines.started_engines
@@ -222,31 +223,33 @@ def test_a_place_that_cannot_be_reached_changes_nothing(
 @pytest.mark.parametrize(
     ("wrong", "said"),
     [
-        ("elsewhere", "vectors are kept in faiss, milvus:http://"),
-        ("milvus:", "vectors are kept in"),
-        ("milvus:vectors", "a name that ends in .db"),
-        ("milvus:ftp://host", "vectors are kept in"),
-        ("milvus:http://user:s3cr3t@:1", "vectors are kept in"),
-        ("milvus:http://host:port", "is no address"),
-        ("milvus:http://host?color=red", "no option color of Milvus; there are index, M,"),
-        ("milvus:http://host?M=many", "M=many: a whole number is wanted"),
-        ("milvus:http://host?shards=0", "shards=0: a whole number"),
-        ("milvus:http://host?consistency=none", "there are Strong, Bounded"),
-        ("milvus:http://host?index=best one", "a type such as HNSW"),
-        ("milvus:a.db?index=DISKANN", "Milvus Lite makes no index DISKANN; there are FLAT"),
-        ("milvus:http://host?rerank=1", "yes or no"),
-        ("milvus:http://host?timeout=soon", "a number of seconds"),
+        ("elsewhere", "elsewhere is not the address .* Use faiss, milvus:http://"),
+        ("milvus:", "is not the address of a vector store"),
+        ("milvus:vectors", "its name must end in .db"),
+        ("milvus:ftp://host", "is not the address of a vector store"),
+        ("milvus:http://user:s3cr3t@:1", "is not the address of a vector store"),
+        ("milvus:http://host:port", "host or port of http://host:port is not valid"),
+        ("milvus:http://user:12/s3cr3t@host", "host or port of http://...@host is not valid"),
+        ("milvus:http://user:s3cr3t/12@host", "host or port of http://...@host is not valid"),
+        ("milvus:http://host?color=red", "has no option color. The options are index, M,"),
+        ("milvus:http://host?M=many", "M=many is not valid: use a whole number"),
+        ("milvus:http://host?shards=0", "shards=0 is not valid: use a whole number"),
+        ("milvus:http://host?consistency=none", "use one of Strong, Bounded"),
+        ("milvus:http://host?index=best one", "use a Milvus index type such as HNSW"),
+        ("milvus:a.db?index=DISKANN", "cannot build the index type DISKANN. Use one of FLAT"),
+        ("milvus:http://host?rerank=1", "use yes or no"),
+        ("milvus:http://host?timeout=soon", "use a number of seconds"),
     ],
 )
-def test_a_wrong_place_is_explained(wrong: str, said: str) -> None:
-    """Nothing of what may be a secret is repeated."""
+def test_a_wrong_address_is_explained(wrong: str, said: str) -> None:
+    """No message repeats a part of a secret."""
     with pytest.raises(VectorStoreError, match=said) as raised:
         parse_address(wrong)
     assert SECRET not in str(raised.value)
 
 
-def test_a_place_is_read_as_it_is_written(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    """Ports, databases, and paths; what is only for a search is no other place."""
+def test_parse_address_reads_urls(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """Ports, databases and paths. Search options do not name another collection."""
     monkeypatch.chdir(tmp_path)
     assert parse_address("faiss") is None
     lite = parse_address("milvus:some.db?index=HNSW&M=8&ef=50")
@@ -265,25 +268,28 @@ def test_a_place_is_read_as_it_is_written(monkeypatch: pytest.MonkeyPatch, tmp_p
     assert (other.token, other.url) == (SECRET, "milvus:http://host:19530")
 
 
-def test_a_secret_is_kept_nowhere(
-    opened: Library, photos: Path, model: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+def test_a_token_is_stored_and_logged_nowhere(
+    opened: Library, photos: Path, model: Path, tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
-    """It goes to the server, and into no file, message or event."""
+    """It is sent to the server, and appears in no file, message, event or log."""
     at = port()
+    caplog.set_level(logging.DEBUG, "searchapp")
     with server(tmp_path / "served", at):
         with mock.patch("pymilvus.MilvusClient", wraps=__import__("pymilvus").MilvusClient) as made:
             index_folder(opened, photos, model, vectors=f"milvus:http://me:{SECRET}@127.0.0.1:{at}")
             assert made.call_args.kwargs["token"] == f"me:{SECRET}"
+        assert "Creating the collection" in caplog.text
+        assert SECRET not in caplog.text
         opened._catalog._db.execute("pragma wal_checkpoint(truncate)")
         for path in opened.folder.rglob("*"):
             assert not path.is_file() or SECRET.encode() not in path.read_bytes()
         assert SECRET not in repr(opened.info())
 
 
-def test_without_pymilvus_it_is_said_how_to_get_it(
+def test_without_pymilvus_the_error_says_how_to_install_it(
     opened: Library, photos: Path, model: Path, file: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Nothing else needs it."""
+    """Everything else works without pymilvus."""
     monkeypatch.setitem(sys.modules, "pymilvus", None)
     with pytest.raises(VectorStoreError, match=r"pip install -e '\.\[milvus\]'"):
         index_folder(opened, photos, model, vectors=file)
@@ -291,8 +297,8 @@ def test_without_pymilvus_it_is_said_how_to_get_it(
     assert len(answers(opened)) == 3
 
 
-def test_pymilvus_is_imported_for_milvus_alone(opened: Library) -> None:
-    """A library with FAISS does without."""
+def test_pymilvus_is_imported_only_for_milvus(opened: Library) -> None:
+    """A library with FAISS files works without it."""
     code = (
         "import sys; from searchapp.library import Library\n"
         f"with Library.open({str(opened.folder)!r}) as library: library.info(); library.prune()\n"
@@ -312,10 +318,10 @@ milvus.close()
 """
 
 
-def test_a_file_that_another_process_has_is_waited_for(
+def test_opening_waits_for_another_process_that_has_the_file(
     opened: Library, photos: Path, model: Path, file: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Milvus Lite allows one process; a resident one lets go when it has nothing to do."""
+    """Milvus Lite allows one process; a resident process closes the file while it is idle."""
     index_folder(opened, photos, model, vectors=file)
     opened.reader.close_exclusive_files()
     holder = subprocess.Popen(
@@ -335,10 +341,10 @@ def test_a_file_that_another_process_has_is_waited_for(
     assert holder.wait() == 0
 
 
-def test_the_commands_tell_where_vectors_are(
+def test_the_commands_show_where_vectors_are(
     run: RunCommand, photos: Path, model: Path, file: str, fake_engines: FakeEngines
 ) -> None:
-    """Move and info, and --vectors of index; a wrong collection is named."""
+    """move, info and --vectors of index. An unknown collection is an error."""
 
     def told(result: Result) -> str:
         assert result.exit_code == 0, result.output

@@ -1,7 +1,8 @@
-"""An index follows its catalogue, whatever happens: kinds, saves, crashes, drift."""
+"""The FAISS index follows the catalog through changes of kind, saves, crashes and damage."""
 
 from __future__ import annotations
 
+import logging
 import sqlite3
 from collections.abc import Iterator
 from pathlib import Path
@@ -52,7 +53,7 @@ def same_as_brute_force(store: FilledCatalog, index: VectorIndex) -> None:
     live = store.live_ids()
     assert sorted(index.ids.tolist()) == live.tolist()
     assert len(index) == len(live)
-    index.search_effort = 1000.0  # looks everywhere: then only a wrong index differs
+    index.search_effort = 1000.0  # Scans every list, so only a wrong index differs.
     query = np.random.default_rng(9).normal(size=DIMENSIONS).astype(np.float32)
     query /= np.linalg.norm(query)
     for among in (None, live[::3]):
@@ -61,7 +62,7 @@ def same_as_brute_force(store: FilledCatalog, index: VectorIndex) -> None:
 
 
 class Machine(CatalogChanges):
-    """These, saves, crashes and reopenings, in any order."""
+    """Run catalog changes, saves, crashes and reopenings in random order."""
 
     @initialize()
     def begin(self) -> None:
@@ -86,13 +87,13 @@ class Machine(CatalogChanges):
         )
     )
     def crash_in_save(self, where: tuple[type, str]) -> None:
-        """What comes after the crash is not run: neither are clean-ups."""
+        """Stop a save at one of its steps, without any cleanup."""
         with (
             mock.patch.object(*where, side_effect=KeyboardInterrupt),
             pytest.raises(KeyboardInterrupt),
         ):
             self.store.save_index()
-            raise KeyboardInterrupt  # there was nothing to save
+            raise KeyboardInterrupt  # The save ended before the crash.
 
     @rule(kind=st.sampled_from(["auto", "exact", IVF, "HNSW8"]))
     def want(self, kind: str) -> None:
@@ -124,7 +125,7 @@ TestAnyOrder = Machine.TestCase
 
 
 def on_disk(store: FilledCatalog) -> object:
-    """Return what FAISS finds in the index file, whatever it is said to be."""
+    """Return the FAISS index in the file, whatever kind the catalog records."""
     file = store.embeddings.read_saved_index().file
     assert file is not None
     index = faiss.read_index(str(store.folder / file))
@@ -143,10 +144,8 @@ def on_disk(store: FilledCatalog) -> object:
         ("SQfp16", faiss.IndexScalarQuantizer),
     ],
 )
-def test_the_file_is_of_the_kind_it_is_said_to_be(
-    store: FilledCatalog, kind: str, type: type
-) -> None:
-    """An empty trained index is not taken for none; what is on disk is asked, not a label."""
+def test_the_file_has_the_recorded_kind(store: FilledCatalog, kind: str, type: type) -> None:
+    """The test reads the file itself. A trained index is used even while it is empty."""
     store.add_images(300)
     store.embeddings.set_requested_kind(kind)
     store.save_index()
@@ -155,8 +154,8 @@ def test_the_file_is_of_the_kind_it_is_said_to_be(
     same_as_brute_force(store, store.open_index())
 
 
-def test_auto_changes_over_and_back(store: FilledCatalog) -> None:
-    """Exact while that is quick, trained beyond; back only when half is gone."""
+def test_auto_changes_to_a_trained_index_and_back(store: FilledCatalog) -> None:
+    """Back to exact only when half of the vectors are gone."""
     store.add_images(40)
     assert store.save_index() == []
     assert isinstance(on_disk(store), faiss.IndexFlat)
@@ -173,8 +172,8 @@ def test_auto_changes_over_and_back(store: FilledCatalog) -> None:
     same_as_brute_force(store, store.open_index())
 
 
-def test_additions_do_not_train_until_they_are_many(store: FilledCatalog) -> None:
-    """Up to twice the vectors an index grows; beyond, it is trained anew."""
+def test_an_index_is_trained_again_when_its_vectors_double(store: FilledCatalog) -> None:
+    """Until then, new vectors are added without a training."""
     store.add_images(60)
     store.save_index()
     store.add_images(60)
@@ -187,7 +186,7 @@ def test_additions_do_not_train_until_they_are_many(store: FilledCatalog) -> Non
 
 
 def test_nothing_is_written_when_nothing_changed(store: FilledCatalog) -> None:
-    """The file is the same, and only a row is read to know it."""
+    """A few rows are enough to find that out; no ids are read."""
     store.add_images(60)
     store.save_index()
     before = store.embeddings.read_saved_index()
@@ -197,8 +196,8 @@ def test_nothing_is_written_when_nothing_changed(store: FilledCatalog) -> None:
     assert store.embeddings.read_saved_index() == before
 
 
-def test_new_vectors_alone_are_read(store: FilledCatalog) -> None:
-    """Adding never lists all ids, and never reads what is in the file."""
+def test_only_new_vectors_are_read(store: FilledCatalog) -> None:
+    """Adding never lists all ids, and never reads vectors that the file contains."""
     store.add_images(60)
     store.save_index()
     store.add_images(5)
@@ -217,7 +216,7 @@ def test_new_vectors_alone_are_read(store: FilledCatalog) -> None:
 
 
 def test_a_factory_string_waits_for_enough_vectors(store: FilledCatalog) -> None:
-    """With too few to train it the index is exact; it changes when they have doubled."""
+    """With too few vectors to train it, the index is exact until they have doubled."""
     store.embeddings.set_requested_kind("IVF64,SQ8")
     store.add_images(50)
     store.save_index()
@@ -229,8 +228,8 @@ def test_a_factory_string_waits_for_enough_vectors(store: FilledCatalog) -> None
     assert isinstance(on_disk(store), faiss.IndexIVFScalarQuantizer)
 
 
-def test_an_index_that_cannot_remove_is_made_anew(store: FilledCatalog) -> None:
-    """HNSW graphs take nothing out."""
+def test_an_index_that_cannot_remove_is_rebuilt(store: FilledCatalog) -> None:
+    """HNSW graphs cannot remove vectors."""
     store.embeddings.set_requested_kind("HNSW8,SQ8")
     store.add_images(100)
     store.save_index()
@@ -241,10 +240,10 @@ def test_an_index_that_cannot_remove_is_made_anew(store: FilledCatalog) -> None:
 
 
 def test_a_trained_file_is_mapped(store: FilledCatalog) -> None:
-    """What a search does not look at is not read."""
+    """A search reads only the parts of the file that it needs."""
     store.add_images(100)
     store.save_index()
-    index = store.open_index()  # which owns what is looked at here
+    index = store.open_index()  # It keeps the FAISS objects below alive.
     ivf = index._base._ivf
     lists = faiss.downcast_InvertedLists(ivf.invlists)
     assert isinstance(lists, faiss.OnDiskInvertedLists)
@@ -253,7 +252,7 @@ def test_a_trained_file_is_mapped(store: FilledCatalog) -> None:
 
 @pytest.mark.parametrize("kind", ["exact", "HNSW8,SQ8", IVF])
 def test_opening_reads_a_file_once_and_mapped(store: FilledCatalog, kind: str) -> None:
-    """Whatever the kind: its vectors are not loaded to see what it is."""
+    """For every kind, opening does not load the vectors."""
     store.add_images(100)
     store.embeddings.set_requested_kind(kind)
     store.save_index()
@@ -266,7 +265,7 @@ def test_opening_reads_a_file_once_and_mapped(store: FilledCatalog, kind: str) -
 
 @pytest.mark.parametrize("keep", [0.0, 0.3, 0.99])
 def test_a_truncated_trained_file_is_not_mapped(store: FilledCatalog, keep: float) -> None:
-    """It is made again in memory to search, and on disk by the next run."""
+    """A search rebuilds the index in memory, and the next run rebuilds the file."""
     store.add_images(100)
     store.save_index()
     file = store.folder / str(store.embeddings.read_saved_index().file)
@@ -278,8 +277,8 @@ def test_a_truncated_trained_file_is_not_mapped(store: FilledCatalog, keep: floa
     same_as_brute_force(store, store.open_index())
 
 
-def test_k_answers_come_whenever_k_match(store: FilledCatalog) -> None:
-    """However few a filter leaves, and wherever they are; without the last resort, too."""
+def test_a_search_finds_k_hits_if_k_match(store: FilledCatalog) -> None:
+    """Also for small and distant selections, with and without the exact comparison."""
     store.add_images(500)
     store.save_index()
     live = store.live_ids()
@@ -295,7 +294,7 @@ def test_k_answers_come_whenever_k_match(store: FilledCatalog) -> None:
 
 
 def test_scores_are_those_of_the_stored_vectors(store: FilledCatalog) -> None:
-    """A compressed index gives candidates; the catalogue gives cosines."""
+    """A compressed index finds candidates; the catalog's vectors give the cosines."""
     store.add_images(200)
     store.save_index()
     ((_, blobs),) = store.catalog.read_vectors([17])
@@ -304,8 +303,8 @@ def test_scores_are_those_of_the_stored_vectors(store: FilledCatalog) -> None:
     assert first == (17, pytest.approx(1.0, abs=1e-6))
 
 
-def test_a_keeper_saves_during_a_run(store: FilledCatalog) -> None:
-    """In the background, when enough has come; the rest at the end."""
+def test_background_sync_saves_during_a_run(store: FilledCatalog) -> None:
+    """In the background when a save is due; the rest at the end."""
     with BackgroundSync(store.folder, store.catalog, store.collection, SMALL_POLICY) as keeper:
         store.add_images(9)
         keeper.start_if_due()
@@ -323,8 +322,8 @@ def test_a_keeper_saves_during_a_run(store: FilledCatalog) -> None:
     assert isinstance(on_disk(store), faiss.IndexIVFRaBitQ)
 
 
-def test_a_first_run_is_not_trained_with_its_first_few(store: FilledCatalog) -> None:
-    """A kind asked for waits for the end of the run, or for enough to be worth it."""
+def test_a_new_collection_is_not_trained_with_its_first_vectors(store: FilledCatalog) -> None:
+    """A requested kind waits for the end of the run, or for min_unsaved_vectors."""
     store.embeddings.set_requested_kind(IVF)
     with BackgroundSync(
         store.folder, store.catalog, store.collection, IndexPolicy(min_unsaved_vectors=50)
@@ -340,8 +339,8 @@ def test_a_first_run_is_not_trained_with_its_first_few(store: FilledCatalog) -> 
         assert keeper._thread is not None
 
 
-def test_a_keeper_that_is_left_stops(store: FilledCatalog) -> None:
-    """Nobody waits for a training that nobody wants; the old file stays."""
+def test_leaving_background_sync_stops_its_save(store: FilledCatalog) -> None:
+    """The training stops, and the old file stays."""
     store.add_images(30)
     store.save_index()
     before = store.embeddings.read_saved_index()
@@ -352,14 +351,14 @@ def test_a_keeper_that_is_left_stops(store: FilledCatalog) -> None:
         with keeper:
             keeper.start_if_due()
             assert keeper._thread is not None
-        assert keeper._failed  # by Cancelled
+        assert keeper._failed  # by SyncCancelled
         write.assert_not_called()
     assert store.embeddings.read_saved_index() == before
     assert [file.name for file in store.folder.glob("collection-*")] == [before.file]
 
 
-def test_a_failing_background_is_told_at_the_end(store: FilledCatalog) -> None:
-    """It is tried once, and what went wrong is raised where somebody hears it."""
+def test_a_failed_background_save_raises_at_the_end(store: FilledCatalog) -> None:
+    """The background tries once; finish() tries again and raises the error."""
     store.add_images(50)
     with (
         mock.patch.object(FaissIndex, "write", side_effect=OSError("disk full")) as write,
@@ -370,12 +369,36 @@ def test_a_failing_background_is_told_at_the_end(store: FilledCatalog) -> None:
             if keeper._thread:
                 keeper._thread.join()
         assert write.call_count == 1
-        with pytest.raises(LibraryError, match="cannot be saved: disk full; "):
+        with pytest.raises(LibraryError, match=r"cannot be saved: disk full\. "):
             list(keeper.finish())
 
 
+def test_decisions_about_the_index_are_logged(
+    store: FilledCatalog, caplog: pytest.LogCaptureFixture
+) -> None:
+    """Why an index is built, how it is trained, and why a file cannot be used."""
+    caplog.set_level(logging.INFO, "searchapp.vectors")
+    store.add_images(60)
+    kind = choose_index.choose_trained_kind(60)
+    store.save_index()
+    assert (
+        f"Building the index {kind} of c: it has 60 vectors; exact is for at most 40" in caplog.text
+    )
+    assert f"Training the index {kind} with 60 of 60 vectors" in caplog.text
+    file = store.folder / str(store.embeddings.read_saved_index().file)
+    assert f"Saved the index {kind} of c: 60 vectors in {file.name}" in caplog.text
+    file.write_bytes(b"broken")
+    store.open_index()
+    assert f"Cannot use the index file {file.name} of c: it has 6 bytes, not" in caplog.text
+    caplog.clear()
+    store.embeddings.set_requested_kind("IVF64,SQ8")
+    store.save_index()
+    assert "--index IVF64,SQ8 was requested" in caplog.text
+    assert "Use an exact index instead of IVF64,SQ8: 60 vectors are too few" in caplog.text
+
+
 def test_an_older_library_keeps_its_vectors(tmp_path: Path) -> None:
-    """Its embeddings are counted, and its index is made once more."""
+    """Its embeddings are counted, and its index is built again."""
     connection = sqlite3.connect(tmp_path / "old.db", isolation_level=None)
     old = Database(connection)
     old.execute("pragma application_id = 0x53726368")
@@ -409,10 +432,10 @@ def many(tmp_path: Path) -> Path:
     return tmp_path / "photos"
 
 
-def test_a_collection_answers_while_it_changes_over(
+def test_a_collection_answers_during_a_rebuild(
     many: Path, tmp_path: Path, model: Path, fake_engines: FakeEngines
 ) -> None:
-    """At every event of a run another reader finds all that is embedded by then."""
+    """At every event of a run, another reader finds all pictures embedded so far."""
     folder = tmp_path / "library"
     policy = IndexPolicy(max_exact_vectors=20, min_unsaved_vectors=8)
     options = IndexOptions(model=str(model), batch_size=8)
@@ -430,7 +453,7 @@ def test_a_collection_answers_while_it_changes_over(
 
 
 def test_the_kind_is_remembered_and_shown(run: RunCommand, many: Path, model: Path) -> None:
-    """--index once; info tells it, and a later run keeps it. No picture is embedded twice."""
+    """Later runs keep --index and info shows it. No picture is embedded twice."""
     assert run("index", many, "--model", model, "--index", IVF).exit_code == 0
     assert f", {IVF}, trained with 60 images" in run("info").output
     save_picture(many / "new.png", "red", mark=99)
@@ -442,11 +465,13 @@ def test_the_kind_is_remembered_and_shown(run: RunCommand, many: Path, model: Pa
 
 
 @pytest.mark.parametrize("wrong", ["IVF12,Foo", "nonsense", "PQ7", "IVFx,SQ8"])
-def test_a_wrong_factory_string_is_named(
+def test_a_wrong_factory_string_is_an_error(
     opened: Library, many: Path, model: Path, wrong: str, fake_engines: FakeEngines
 ) -> None:
-    """Before an engine starts, and before a collection is made."""
-    with pytest.raises(LibraryError, match=f"FAISS makes no index of '{wrong}' for 48 dimensions"):
+    """Raised before an engine starts and before a collection is created."""
+    with pytest.raises(
+        LibraryError, match=f"FAISS cannot build an index '{wrong}' for 48 dimensions"
+    ):
         index_folder(opened, many, model, index=wrong)
     assert not fake_engines.started_engines
     assert opened.info().collections == ()

@@ -1,7 +1,8 @@
-"""Keep an index up to date during a run of index, in the background."""
+"""Save the index of a collection in a background thread while a run embeds pictures."""
 
 from __future__ import annotations
 
+import logging
 import threading
 from collections.abc import Iterator
 from pathlib import Path
@@ -13,21 +14,23 @@ from searchapp.types import Collection, IndexBuilding, MilvusUploading
 from searchapp.vectors.faiss_files.choose_index import IndexPolicy
 from searchapp.vectors.indexes import Indexes
 
+logger = logging.getLogger(__name__)
+
 
 class SyncCancelled(Exception):
-    """Say that nobody waits for the index any more."""
+    """Stop a background save whose run has ended."""
 
 
 class BackgroundSync:
-    """Brings an index up to date during a run, on a thread with a connection of its own.
+    """Save an index during a run, in a thread with its own SQLite connection.
 
-    Meanwhile the old one answers. Use it as a context manager; leaving it ends the thread.
+    The old index answers until the new one is saved. As a context manager, it ends the thread.
     """
 
     def __init__(
         self, folder: Path, catalog: Catalog, collection: Collection, policy: IndexPolicy
     ) -> None:
-        """Keep the index of one collection, whose catalogue only the caller's thread uses."""
+        """Prepare to save the index of one collection. Only the caller's thread uses catalog."""
         self._folder = folder
         self._file = catalog.file
         self._collection = collection
@@ -51,25 +54,26 @@ class BackgroundSync:
         self._indexes.close()
 
     def start_if_due(self) -> None:
-        """Begin to save where that is due and not going on; cheap enough for every batch."""
+        """Start a save if one is due and none is running. Cheap enough for every batch."""
         if self._failed or (self._thread is not None and self._thread.is_alive()):
             return
         if self._file is not None and self._indexes.is_save_due(self._collection):
+            logger.info("Saving the index of %s in the background", self._collection.name)
             self._thread = threading.Thread(target=self._save, args=[self._file], name="index")
             self._thread.start()
 
     def is_save_worthwhile(self) -> bool:
-        """Tell whether to save after a few changes: a large file only when it is far behind."""
+        """Return whether to save after a few changes: a large file waits until a save is due."""
         return self._indexes.is_cheap_to_save(self._collection) or self._indexes.is_save_due(
             self._collection
         )
 
     def finish(self) -> Iterator[IndexBuilding | MilvusUploading]:
-        """Bring the index in step with all that is embedded."""
+        """Bring the index in step with all embeddings, after a running background save."""
         if self._thread is not None and self._thread.is_alive():
-            making = self._indexes.plan_rebuild(self._collection)
-            if making is not None:
-                yield making
+            rebuild = self._indexes.plan_rebuild(self._collection)
+            if rebuild is not None:
+                yield rebuild
             self._join()
         yield from self._indexes.save_index(self._collection)
 
@@ -82,7 +86,14 @@ class BackgroundSync:
             finally:
                 indexes.close()
                 catalog.close()
-        except Exception:  # finish() meets it again, and raises it there
+        except SyncCancelled:
+            logger.debug("Stopped saving the index of %s: the run ended", self._collection.name)
+            self._failed = True
+        except Exception as error:  # finish() saves again, and raises what fails there.
+            logger.info(
+                "Cannot save the index of %s in the background: %s. The end of the run retries it",
+                self._collection.name, error,
+            )  # fmt: skip
             self._failed = True
 
     def _raise_if_ended(self) -> None:

@@ -1,4 +1,4 @@
-"""Kinds of index: exact, or what a FAISS factory string names; which suits how many vectors."""
+"""Choose the kind of FAISS index for a number of vectors, and create an empty index of it."""
 
 from __future__ import annotations
 
@@ -14,20 +14,19 @@ AUTO = "auto"
 
 @dataclass(frozen=True, slots=True)
 class IndexPolicy:
-    """When an index is changed for another, trained anew, and saved."""
+    """Thresholds: when an index changes its kind, is trained again, and is saved."""
 
-    max_exact_vectors: int = 200_000  # vectors; beyond, auto takes a trained index
-    retrain_growth: float = 2.0  # times the vectors that it was trained for
-    min_unsaved_vectors: int = (
-        20_000  # unsaved vectors during a run, and at least save_share of the saved
-    )
+    max_exact_vectors: int = 200_000  # above this, auto chooses a trained index
+    retrain_growth: float = 2.0  # times the vectors of the last training
+    # A run saves when both are reached: vectors, and their share of the saved vectors.
+    min_unsaved_vectors: int = 20_000
     min_unsaved_share: float = 0.125
-    sample_vectors_per_list: int = 40  # vectors to train with
+    sample_vectors_per_list: int = 40  # to train with
     max_sample_vectors: int = 250_000
 
 
 def validate_kind(requested: str, dimensions: int) -> None:
-    """Raise LibraryError where a user asks for an index that FAISS cannot make."""
+    """Raise LibraryError if FAISS cannot build the kind of index that the user requested."""
     if requested in (EXACT, AUTO):
         return
     try:
@@ -35,17 +34,17 @@ def validate_kind(requested: str, dimensions: int) -> None:
     except (RuntimeError, MemoryError) as error:
         reason = str(error).strip().splitlines()[-1].rpartition("Error: ")[2].rpartition(".cpp")[2]
         raise LibraryError(
-            f"FAISS makes no index of {requested!r} for {dimensions} dimensions "
-            f"({reason.partition(': ')[2] or reason}); --index takes exact, auto, or a factory "
-            "string like IVF4096,SQ8"
+            f"FAISS cannot build an index {requested!r} for {dimensions} dimensions "
+            f"({reason.partition(': ')[2] or reason}). Use --index exact, --index auto, or a "
+            "factory string such as --index IVF4096,SQ8."
         ) from error
 
 
 def choose_kind(requested: str, kind: str, count: int, policy: IndexPolicy) -> str:
-    """Return the kind that a collection should have.
+    """Return the kind of index that suits a collection of count vectors.
 
-    wanted: exact, auto or a factory string; kind: what it has now. Going back to exact waits until
-    half the vectors are gone, so that it does not swing.
+    requested: exact, auto or a factory string. kind: the present kind. Auto returns to exact only
+    below half of max_exact_vectors, so that small changes do not rebuild the index each time.
     """
     if requested != AUTO:
         return requested
@@ -54,28 +53,32 @@ def choose_kind(requested: str, kind: str, count: int, policy: IndexPolicy) -> s
 
 
 def choose_trained_kind(count: int) -> str:
-    """Return the trained kind for so many vectors: one bit a dimension, in about 4 sqrt(n) lists.
+    """Return the trained kind for count vectors: one bit per dimension, about 4 sqrt(n) lists.
 
-    The vectors are turned at random first, which RaBitQ's bound on the error rests on.
+    RR rotates the vectors at random first: the error bound of RaBitQ requires it.
+    https://arxiv.org/abs/2405.12497
     """
     lists = 2 ** max(3, round(math.log2(4 * math.sqrt(count))))
     return f"RR,IVF{lists}_HNSW32,RaBitQ"
 
 
 def make_index(kind: str, dimensions: int) -> Any:
-    """Make an empty FAISS index that takes ids of our own; raise RuntimeError where it cannot."""
+    """Create an empty FAISS index that stores our own ids.
+
+    Raises RuntimeError if FAISS cannot build this kind.
+    """
     import faiss
 
     if kind == EXACT:
         return faiss.IndexIDMap(faiss.IndexFlatIP(dimensions))
     if kind.startswith("RR,"):
         kind = f"RR{dimensions},{kind[3:]}"
-    # Of vectors of length one, those nearest by L2 are those nearest by cosine.
+    # For vectors of length one, L2 distance and cosine give the same order.
     index = faiss.index_factory(dimensions, kind, faiss.METRIC_L2)
     ivf = find_ivf(index)
     if ivf is None:
-        own_ids = isinstance(index, faiss.IndexIDMap | faiss.IndexIDMap2)
-        return index if own_ids else faiss.IndexIDMap(index)
+        has_id_map = isinstance(index, faiss.IndexIDMap | faiss.IndexIDMap2)
+        return index if has_id_map else faiss.IndexIDMap(index)
     if isinstance(ivf, faiss.IndexIVFRaBitQ):
         ivf.qb = 8
     quantizer = faiss.downcast_index(ivf.quantizer)
@@ -86,7 +89,7 @@ def make_index(kind: str, dimensions: int) -> Any:
 
 
 def find_ivf(index: Any) -> Any:
-    """Return the part of an index that keeps inverted lists; None where it has none on top."""
+    """Return the part of an index that has inverted lists (IVF); None if there is none on top."""
     import faiss
 
     if isinstance(index, faiss.IndexPreTransform):
@@ -95,7 +98,7 @@ def find_ivf(index: Any) -> Any:
 
 
 def list_transforms(index: Any) -> list[Any]:
-    """Return what an index does to vectors before all else."""
+    """Return the transforms that an index applies to vectors first, in order."""
     import faiss
 
     if not isinstance(index, faiss.IndexPreTransform):

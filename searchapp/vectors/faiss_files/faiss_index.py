@@ -1,7 +1,8 @@
-"""One FAISS index of whatever kind: what of it can be asked differs, and is made alike here."""
+"""Uniform interface over FAISS index types: read, train, add, remove, search and write."""
 
 from __future__ import annotations
 
+import logging
 import math
 from collections.abc import Callable
 from importlib import import_module
@@ -14,22 +15,22 @@ from searchapp.vectors.faiss_files import choose_index
 from searchapp.vectors.faiss_files.training import compute_sample_size, train_index
 from searchapp.vectors.packing import Ids, Vectors
 
-MIN_PROBES = 112  # measured: fewer lose recall where the lists are few
-ID_MAP_MAGIC_BYTES = (
-    b"IxMp",
-    b"IxM2",
-)  # how a file begins whose index gets its ids from a map around it
+MIN_PROBES = 112  # Measured: fewer probes lose recall in an index with few lists.
+# The first bytes of a file whose index is an IndexIDMap or IndexIDMap2, not an IVF index.
+ID_MAP_MAGIC_BYTES = (b"IxMp", b"IxM2")
+
+logger = logging.getLogger(__name__)
 
 
 class RemovalUnsupportedError(Exception):
-    """Say that vectors cannot be taken out of an index of this kind: it has to be made anew."""
+    """Report that this kind of index cannot remove vectors and must be rebuilt."""
 
 
 class FaissIndex:
-    """A FAISS index whose vectors have ids."""
+    """A FAISS index that stores each vector with an id."""
 
     def __init__(self, index: Any) -> None:
-        """Take over a FAISS index."""
+        """Wrap a FAISS index."""
         import faiss
 
         self._index = index
@@ -44,14 +45,14 @@ class FaissIndex:
 
     @classmethod
     def create_empty(cls, kind: str, dimensions: int) -> Self:
-        """Make one that holds nothing."""
+        """Create an index without vectors."""
         return cls(choose_index.make_index(kind, dimensions))
 
     @classmethod
     def read(cls, file: Path, dimensions: int, *, writable: bool) -> Self | None:
-        """Read a file; None where it is missing, broken, or of other vectors.
+        """Read an index file; None if it is missing, broken or has other dimensions.
 
-        Without writable it is mapped into memory: nothing is read until it is needed.
+        A file that is not writable is mapped into memory: FAISS reads parts on first use.
         """
         import faiss
 
@@ -62,24 +63,25 @@ class FaissIndex:
                     with_lists = opened.read(4) not in ID_MAP_MAGIC_BYTES
                 flags = faiss.IO_FLAG_MMAP if with_lists else faiss.IO_FLAG_MMAP_IFC
             index = faiss.read_index(str(file), flags)
-        except (RuntimeError, OSError):  # RuntimeError is FAISS's word for any file it cannot use
+        except (RuntimeError, OSError) as error:  # FAISS raises RuntimeError for any bad file.
+            logger.debug("FAISS cannot read %s: %s", file, error)
             return None
         _disable_prefetch(choose_index.find_ivf(index))
         has_ids = choose_index.find_ivf(index) is not None or hasattr(index, "id_map")
         return cls(index) if has_ids and index.d == dimensions else None
 
     def __len__(self) -> int:
-        """Count the vectors."""
+        """Return the number of vectors."""
         return int(self._index.ntotal)
 
     @property
     def ids(self) -> Ids:
-        """Return the ids held, in no order, as a copy."""
+        """Return a copy of all ids, in no particular order."""
         import faiss
 
         if self._ivf is None:
-            held: Ids = faiss.vector_to_array(self._index.id_map)
-            return held
+            ids: Ids = faiss.vector_to_array(self._index.id_map)
+            return ids
         lists = self._ivf.invlists
         parts = [np.empty(0, dtype=np.int64)]
         for number in range(self._ivf.nlist):
@@ -90,19 +92,19 @@ class FaissIndex:
         return np.concatenate(parts)
 
     def compute_sample_size(self, policy: choose_index.IndexPolicy) -> int:
-        """Return how many vectors it is to be trained with; 0 where it need not be."""
+        """Return how many vectors to train the index with; 0 if it needs no training."""
         return 0 if self._index.is_trained else compute_sample_size(self._index, policy)
 
     def train(self, sample: Vectors, tick: Callable[[], None]) -> None:
-        """Train it; see training.train."""
+        """Train the index with a sample, [n, dimensions]; see training.train_index."""
         train_index(self._index, sample, tick)
 
     def add(self, ids: Ids, vectors: Vectors) -> None:
-        """Add vectors, [n, dimensions], under ids, [n], that it does not hold yet."""
+        """Add vectors, [n, dimensions], with new ids, [n]."""
         self._index.add_with_ids(np.ascontiguousarray(vectors, dtype=np.float32), ids)
 
     def remove(self, ids: Ids) -> None:
-        """Remove vectors; raise CannotRemove where this kind has no way to."""
+        """Remove vectors by id; raise RemovalUnsupportedError if this kind of index cannot."""
         import faiss
 
         try:
@@ -112,25 +114,25 @@ class FaissIndex:
 
     @property
     def min_probes(self) -> int:
-        """Return how many lists a search has to look into; 0 where there are no lists."""
+        """Return how many inverted lists a search must scan; 0 if the index has no lists."""
         if self._ivf is None:
             return 0
         return max(MIN_PROBES, round(1.75 * math.sqrt(self._ivf.nlist)))
 
     @property
     def list_count(self) -> int:
-        """Return how many lists there are."""
+        """Return the number of inverted lists; 0 if the index has no lists."""
         return int(self._ivf.nlist) if self._ivf is not None else 0
 
     def search(self, query: Vectors, count: int, selector: Any, probes: int) -> tuple[Ids, Vectors]:
-        """Return the ids and (near enough) cosines of the nearest to a query, [1, dimensions]."""
+        """Return the ids and approximate cosines nearest to a query, [1, dimensions]."""
         for transform in self._transforms:
             query = transform.apply(query)
         index = self._index if self._ivf is None else self._ivf
         parameters = self._make_parameters(count, selector, probes)
         graph = self._graph
         if graph is not None and probes * 4 >= self._ivf.nlist:
-            # So many lists are found sooner by looking at all centres than by walking the graph.
+            # To find this many lists, comparing all centroids is faster than the HNSW graph.
             distances, lists = graph.storage.search(query, probes)
             scores = np.empty((1, count), np.float32)
             ids = np.empty((1, count), np.int64)
@@ -140,16 +142,16 @@ class FaissIndex:
             )  # fmt: skip
         else:
             scores, ids = index.search(query, count, params=parameters)
-        is_present = ids[0] != -1  # -1 pads the answer
+        is_present = ids[0] != -1  # FAISS pads short results with -1.
         found = scores[0][is_present]
         return ids[0][is_present], found if self._uses_inner_product else np.float32(
             1
         ) - found / np.float32(2)
 
     def search_many(self, queries: Vectors, count: int, probes: int) -> tuple[Ids, Vectors]:
-        """Return the ids and (near enough) cosines of the nearest to queries, [n, count] both.
+        """Return the ids and approximate cosines nearest to each query, both [n, count].
 
-        The id -1 pads the answers.
+        The id -1 marks missing results.
         """
         if not len(self):
             return np.empty((len(queries), 0), np.int64), np.empty((len(queries), 0), np.float32)
@@ -161,7 +163,7 @@ class FaissIndex:
         return ids, scores if self._uses_inner_product else np.float32(1) - scores / np.float32(2)
 
     def _make_parameters(self, count: int, selector: Any, probes: int) -> Any:
-        faiss: Any = import_module("faiss")  # its stubs lack what follows
+        faiss: Any = import_module("faiss")  # its type stubs lack these classes
         arguments = {"sel": selector} if selector is not None else {}
         if self._ivf is None:
             if isinstance(self._inner, faiss.IndexHNSW):
@@ -175,21 +177,21 @@ class FaissIndex:
 
     @staticmethod
     def set_thread_count(count: int) -> None:
-        """Let FAISS compute with so many threads."""
+        """Set the number of threads that FAISS computes with, in the complete process."""
         import faiss
 
         faiss.omp_set_num_threads(count)
 
     def write(self, file: Path) -> None:
-        """Write it to a file; OSError where the disk takes it not."""
-        faiss: Any = import_module("faiss")  # its stubs lack what follows
-        # Not by FAISS's own writer, which keeps to itself what goes wrong when it closes a file.
+        """Write the index to a file; raise OSError if writing fails."""
+        faiss: Any = import_module("faiss")  # its type stubs lack these classes
+        # FAISS's own file writer ignores errors when it closes the file, so Python writes it.
         with file.open("wb") as opened:
             faiss.write_index(self._index, faiss.PyCallbackIOWriter(opened.write))
 
 
 def _disable_prefetch(ivf: Any) -> None:
-    """Keep a mapped index from starting 32 threads for every query."""
+    """Stop a mapped index from starting 32 prefetch threads for every query."""
     faiss: Any = import_module("faiss")
     lists = faiss.downcast_InvertedLists(ivf.invlists) if ivf is not None else None
     if isinstance(lists, faiss.OnDiskInvertedLists):

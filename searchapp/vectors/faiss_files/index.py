@@ -1,7 +1,8 @@
-"""The FAISS index of a collection: a cache of its vectors, keyed by embedding id."""
+"""Search the FAISS index of a collection: a cache of its vectors, keyed by embedding id."""
 
 from __future__ import annotations
 
+import logging
 import secrets
 from collections.abc import Callable
 from pathlib import Path
@@ -19,15 +20,17 @@ from searchapp.vectors.searchable import SearchScope, scope_to_ids
 
 __all__ = ["RemovalUnsupportedError", "VectorIndex"]
 
-MAX_EXACT_COMPARISONS = 2000  # so many selected vectors are compared one by one
+MAX_EXACT_COMPARISONS = 2000  # a selection up to this size is compared without the index
+
+logger = logging.getLogger(__name__)
 
 
 class VectorIndex:
     """Vectors of length one, searched by cosine.
 
-    What an index that is not exact finds is ranked by the vectors themselves, which fetch brings.
-    One that was opened to be read stays as it is on disk: what is added is kept beside it, and
-    what is removed is left out of the answers.
+    An index that is not exact finds candidates; fetch reads their vectors to rank them exactly.
+    A read-only index never changes: added vectors are kept in a second index in memory, and
+    removed ids are filtered out of the results.
     """
 
     def __init__(
@@ -37,15 +40,14 @@ class VectorIndex:
         fetch: FetchVectors | None = None,
         kind: str = EXACT,
     ) -> None:
-        """Make an empty exact index, or take over a base of some kind that can be changed."""
+        """Create an empty exact index, or wrap a writable index of the given kind."""
         self.dimensions = dimensions
         self.kind = kind
-        # Not `base or ...`: a trained base that holds nothing yet is empty, and so false.
+        # Not `base or ...`: a trained index without vectors has length 0 and so is false.
         self._base = FaissIndex.create_empty(EXACT, dimensions) if base is None else base
         self._fetch = fetch
-        self.search_effort = (
-            1.0  # more looks into more lists, and compares more of what is found there
-        )
+        # A factor: higher values scan more lists and rank more candidates.
+        self.search_effort = 1.0
         self._is_read_only = False
         self._added = FaissIndex.create_empty(EXACT, dimensions)
         self._removed_ids: Ids = np.empty(0, dtype=np.int64)
@@ -60,9 +62,9 @@ class VectorIndex:
         kind: str = EXACT,
         writable: bool = False,
     ) -> VectorIndex:
-        """Open an index file; a missing, broken or foreign one gives an empty index.
+        """Open an index file; if it is missing, broken or foreign, return an empty index.
 
-        Without writable the file is mapped into memory, and adding is for some thousands.
+        A read-only file is mapped into memory; add only a few thousand vectors to such an index.
         """
         base = FaissIndex.read(file, dimensions, writable=writable) if file is not None else None
         index = cls(dimensions, base, fetch, EXACT if base is None else kind)
@@ -79,14 +81,15 @@ class VectorIndex:
         policy: IndexPolicy = IndexPolicy(),
         tick: Callable[[], None] = lambda: None,
     ) -> VectorIndex:
-        """Make an empty index of a kind, trained with some of the vectors that have the ids.
+        """Create an empty index of a kind, trained with a sample of the vectors of the ids.
 
-        Where there are too few to train it, it is exact. tick is called every few seconds.
+        With too few vectors for the training, the index is exact. Calls tick every few seconds.
         """
         if kind == EXACT:
             return cls(dimensions, None, fetch)
         base = FaissIndex.create_empty(kind, dimensions)
         if size := min(base.compute_sample_size(policy), len(ids)):
+            logger.info("Training the index %s with %d of %d vectors", kind, size, len(ids))
             chosen = np.sort(np.random.default_rng(0).choice(ids, size, replace=False))
             sample = np.empty((size, dimensions), dtype=np.float32)
             filled = 0
@@ -96,34 +99,35 @@ class VectorIndex:
                 filled += len(blobs)
             try:
                 base.train(sample[:filled], tick)
-            except TooFewVectorsError:
+            except TooFewVectorsError as error:
+                logger.info("Use an exact index instead of %s: %s", kind, error)
                 return cls(dimensions, None, fetch)
         return cls(dimensions, base, fetch, kind)
 
     @property
     def ids(self) -> Ids:
-        """Return the ids held, in no order, as a copy."""
-        held = self._base.ids
+        """Return a copy of all ids, in no particular order."""
+        base_ids = self._base.ids
         if len(self._removed_ids):
-            held = np.setdiff1d(held, self._removed_ids)
-        return np.concatenate([held, self._added.ids])
+            base_ids = np.setdiff1d(base_ids, self._removed_ids)
+        return np.concatenate([base_ids, self._added.ids])
 
     def __len__(self) -> int:
-        """Count the vectors."""
+        """Return the number of vectors."""
         return len(self._base) - len(self._removed_ids) + len(self._added)
 
     @property
     def is_exact(self) -> bool:
-        """Tell whether every vector is looked at."""
+        """Return whether a search compares every vector."""
         return self._base.is_exact
 
     def add(self, ids: Ids, vectors: Vectors) -> None:
-        """Add vectors, [n, dimensions], under ids, [n], that the index never held."""
+        """Add vectors, [n, dimensions], with ids, [n], that the index never contained."""
         if len(ids):
             (self._added if self._is_read_only else self._base).add(ids, vectors)
 
     def remove(self, ids: Ids) -> None:
-        """Remove vectors; ids that are not there do no harm. Errors: CannotRemove."""
+        """Remove vectors by id; unknown ids are ignored. Raises RemovalUnsupportedError."""
         if not len(ids):
             return
         if not self._is_read_only:
@@ -133,20 +137,20 @@ class VectorIndex:
         self._removed_ids = np.union1d(self._removed_ids, np.intersect1d(ids, self._base.ids))
 
     def count_matches(self, scope: SearchScope) -> int:
-        """Count the vectors among some."""
+        """Return the number of vectors in a scope."""
         ids = scope_to_ids(scope)
         return len(self) if ids is None else len(ids)
 
     def estimate_max_matches(self, scope: SearchScope) -> int:
-        """Count the vectors among some."""
+        """Return the number of vectors in a scope; counting ids is cheap enough."""
         return self.count_matches(scope)
 
     def search(
         self, vector: Vectors, count: int, scope: SearchScope = None
     ) -> list[tuple[int, float]]:
-        """Return the count nearest of all vectors, or of those among some: (id, cosine).
+        """Return the count vectors of a scope nearest to a vector, as (id, cosine), best first.
 
-        among: where ids, int64, sorted. There are fewer only where fewer match.
+        The result is shorter than count only if the scope holds fewer vectors.
         """
         return self._search_ids(vector, count, scope_to_ids(scope))
 
@@ -172,20 +176,20 @@ class VectorIndex:
         return select_best(ids, scores, count)
 
     def find_neighbors(self, vectors: Vectors, count: int, probes: int) -> tuple[Ids, Vectors]:
-        """Return the ids nearest to many vectors at once, and their cosines, [n, count] both.
+        """Return the ids and cosines nearest to each of many vectors, both [n, count].
 
-        Of an index that is not exact neither is more than near enough, and only so many lists are
-        looked into. What is missing has the id -1.
+        If the index is not exact, both are approximate, and a search scans only probes lists.
+        The id -1 marks missing results.
         """
-        parts = [base.search_many(vectors, count, probes) for base in (self._base, self._added)]
-        ids, scores = (np.hstack(part) for part in zip(*parts, strict=True))
+        results = [index.search_many(vectors, count, probes) for index in (self._base, self._added)]
+        ids, scores = (np.hstack(part) for part in zip(*results, strict=True))
         ids[np.isin(ids, self._removed_ids)] = -1
         return ids, scores
 
     def _search_base(
         self, query: Vectors, count: int, allowed_ids: Ids | None
     ) -> tuple[Ids, Vectors]:
-        """Return the nearest in the base, ranked, and the nearest of what is beside it."""
+        """Return candidates from the base index, with exact cosines, and from the added vectors."""
         selector, selector_data = _make_selector(allowed_ids, self._removed_ids)
         ids, scores = np.empty(0, np.int64), np.empty(0, np.float32)
         if len(self._added):
@@ -198,7 +202,7 @@ class VectorIndex:
         )
         candidate_count = min(candidate_count, len(self._base))
         share = 1.0 if allowed_ids is None else max(len(allowed_ids), 1) / len(self)
-        # Where a filter leaves few, the nearest of them lie in more lists.
+        # If a filter leaves few vectors, the nearest of them are spread over more lists.
         probe_factor = max(1.0, 0.75 / share)
         probes = max(1, round(self.search_effort * probe_factor * self._base.min_probes))
         probes = min(probes, self._base.list_count)
@@ -217,9 +221,9 @@ class VectorIndex:
         return compute_cosines(query, ids, self._fetch, self.dimensions)
 
     def save(self, folder: Path, name: str) -> Path:
-        """Write the index to a new file NAME-TOKEN.faiss, durably, and return its path.
+        """Write the index durably to a new file NAME-TOKEN.faiss, and return its path.
 
-        Of an index that was opened to be read, what was changed since is not in it.
+        The file of a read-only index lacks the vectors added and removed since it was opened.
         """
         file = folder / f"{name}-{secrets.token_hex(4)}.faiss"
         with write_atomically(file) as temporary:
@@ -228,7 +232,10 @@ class VectorIndex:
 
 
 def _make_selector(allowed_ids: Ids | None, removed_ids: Ids) -> tuple[Any, Any]:
-    """Return a FAISS selector of ids, None where all count, and what must live as long as it."""
+    """Return a FAISS selector of ids, or None for all, and the data it refers to.
+
+    FAISS keeps only a pointer to the data, so the caller must keep it until the search ends.
+    """
     import faiss
 
     if allowed_ids is not None:

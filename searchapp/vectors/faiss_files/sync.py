@@ -1,9 +1,9 @@
-"""FAISS files: keep the index of a collection in step with the catalogue, in memory and on disk."""
+"""Keep the FAISS index of a collection in step with the catalog, in memory and on disk."""
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Callable, Iterator
-from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -17,7 +17,9 @@ from searchapp.vectors import RemovalUnsupportedError, VectorIndex, unpack_vecto
 from searchapp.vectors.faiss_files import choose_index
 from searchapp.vectors.faiss_files.choose_index import IndexPolicy
 
-MAX_CHEAP_SAVE_BYTES = 32 << 20  # bytes
+MAX_CHEAP_SAVE_BYTES = 32 << 20  # an index file up to this size is written in a moment
+
+logger = logging.getLogger(__name__)
 
 
 @dataclass(slots=True)
@@ -28,7 +30,7 @@ class _OpenIndex:
 
 
 class FaissSync:
-    """The index files of a library's collections. Not for use by several threads at once."""
+    """The FAISS index files of a library's collections. Not thread-safe."""
 
     def __init__(
         self,
@@ -37,7 +39,10 @@ class FaissSync:
         policy: IndexPolicy = IndexPolicy(),
         tick: Callable[[], None] = lambda: None,
     ) -> None:
-        """Use the index files in a folder. tick: called often in long work; it may raise."""
+        """Use the index files in a folder.
+
+        Long work calls tick every few seconds; an exception from tick ends the work.
+        """
         self._folder = folder
         self._catalog = catalog
         self._policy = policy
@@ -45,7 +50,7 @@ class FaissSync:
         self._opened: dict[int, _OpenIndex] = {}
 
     def open_index(self, collection: Collection) -> VectorIndex:
-        """Return the index to search with: its file, mapped into memory, and what came since."""
+        """Return the index to search: the mapped file, and the vectors embedded since its save."""
         embedded = self._catalog.get_embeddings(collection)
         saved = self._read_saved_index(collection)
         opened = self._opened.get(collection.id)
@@ -55,7 +60,8 @@ class FaissSync:
                 len(opened.index) < saved.count
                 and (newer := self._read_saved_index(collection)) != saved
             ):
-                opened = self._open_file(collection, newer, writable=False)  # saved just meanwhile
+                # Another process has replaced the file since the first read of the catalog.
+                opened = self._open_file(collection, newer, writable=False)
             self._opened[collection.id] = opened
         now = embedded.read_extent()
         if opened.extent == now:
@@ -64,20 +70,22 @@ class FaissSync:
             embedded.read_requested_kind(), opened.index.kind, now.count, self._policy
         )
         if len(opened.index) == 0 and kind != choose_index.EXACT:
-            # No file to use, and too many vectors to hold them all.
+            # Without a usable file, an exact index of all vectors would need too much memory.
+            logger.info("Building the index %s of %s in memory", kind, collection.name)
             opened.index, opened.extent = self.build_index(collection, kind)
         else:
             try:
                 self._catch_up(opened, embedded, collection)
             except RemovalUnsupportedError:
+                _log_removal_unsupported(collection, opened.index.kind)
                 opened.index, opened.extent = self.build_index(collection, kind)
         return opened.index
 
     def save_index(self, collection: Collection) -> Iterator[IndexBuilding]:
-        """Bring the index file in step with the catalogue, where it is not; say what takes long.
+        """Bring the index file in step with the catalog, and yield an event before a rebuild.
 
-        An index that does not fit any more, by its kind or by what it was trained with, is made
-        anew. The old file answers until the catalogue names the new one.
+        Rebuild an index whose kind or training no longer suits the collection. The old file
+        answers until the catalog names the new one.
         """
         embedded = self._catalog.get_embeddings(collection)
         saved, now, requested = (
@@ -86,9 +94,12 @@ class FaissSync:
             embedded.read_requested_kind(),
         )
         kind = self._choose_rebuild_kind(saved, now, requested)
-        if kind is None and saved.extent == now and self._is_usable(saved):
+        if kind is None and saved.extent == now and not self._find_file_problem(saved):
             return
-        if kind is None:
+        if kind is not None:
+            reason = self._explain_rebuild(saved, now, requested, kind)
+            logger.info("Building the index %s of %s: %s", kind, collection.name, reason)
+        else:
             opened = self._open_file(collection, saved, writable=True)
             is_empty = len(opened.index) == 0
             try:
@@ -99,7 +110,7 @@ class FaissSync:
                     self._commit(collection, opened.index, opened.extent, made_for, trained)
                     return
             except RemovalUnsupportedError:
-                pass
+                _log_removal_unsupported(collection, saved.kind)
             kind = choose_index.choose_kind(requested, saved.kind, now.count, self._policy)
         if kind != choose_index.EXACT:
             yield IndexBuilding(now.count, kind)
@@ -107,9 +118,9 @@ class FaissSync:
         self._commit(collection, index, extent, requested, extent.count)
 
     def is_save_due(self, collection: Collection) -> bool:
-        """Tell, at the cost of a row, whether the file is so far behind that saving pays in a run.
+        """Return whether enough vectors are unsaved to save during a run. Reads only a few rows.
 
-        A new collection's first vectors never do: training with each few of them is for nothing.
+        A new collection waits for min_unsaved_vectors: an index trained with few is soon replaced.
         """
         embedded = self._catalog.get_embeddings(collection)
         saved, now = self._read_saved_index(collection), embedded.read_extent()
@@ -119,24 +130,24 @@ class FaissSync:
         )
         if unsaved_count >= min_unsaved:
             return True
-        due = self._choose_rebuild_kind(saved, now, embedded.read_requested_kind()) is not None
-        return due and now.count >= self._policy.min_unsaved_vectors
+        kind = self._choose_rebuild_kind(saved, now, embedded.read_requested_kind())
+        return kind is not None and now.count >= self._policy.min_unsaved_vectors
 
     def is_cheap_to_save(self, collection: Collection) -> bool:
-        """Tell whether the file is written in a moment."""
+        """Return whether the index file is small enough to write in a moment."""
         return (
             self._catalog.get_embeddings(collection).read_saved_index().size <= MAX_CHEAP_SAVE_BYTES
         )
 
     def plan_rebuild(self, collection: Collection) -> IndexBuilding | None:
-        """Return what save would make anew; None where it would not."""
+        """Return the rebuild that save_index would start now; None if it needs no training."""
         embedded = self._catalog.get_embeddings(collection)
         saved, now = self._read_saved_index(collection), embedded.read_extent()
         kind = self._choose_rebuild_kind(saved, now, embedded.read_requested_kind())
         return IndexBuilding(now.count, kind) if kind not in (None, choose_index.EXACT) else None
 
     def _read_saved_index(self, collection: Collection) -> SavedIndex:
-        """Return what is known of the index file; there is none where Milvus has the vectors."""
+        """Return the catalog's record of the index file; an empty one if Milvus has the vectors."""
         if self._catalog.get_vector_stores(collection).find_current() is not None:
             return SavedIndex()
         return self._catalog.get_embeddings(collection).read_saved_index()
@@ -144,65 +155,88 @@ class FaissSync:
     def _choose_rebuild_kind(
         self, saved: SavedIndex, now: EmbeddingExtent, requested: str
     ) -> str | None:
-        """Return the kind to make the index anew of; None where it may stay, and only grow."""
+        """Return the kind to rebuild the index with; None if the present index can stay."""
         kind = choose_index.choose_kind(requested, saved.kind, now.count, self._policy)
         if saved.made_for != requested:
             return None if kind == saved.kind else kind
         if kind == choose_index.EXACT:
             return None if saved.kind == choose_index.EXACT else kind
         if requested == choose_index.AUTO and saved.kind == choose_index.EXACT:
-            # Trained with more than exact is for, and exact all the same: there were too few.
+            # An exact index above max_exact_vectors: its vectors were too few to train a kind.
             was_trained = saved.trained > self._policy.max_exact_vectors
         else:
             was_trained = True
         has_outgrown = now.count > saved.trained * self._policy.retrain_growth
         return kind if has_outgrown or not was_trained else None
 
-    def _is_usable(self, saved: SavedIndex) -> bool:
-        """Tell whether the file is there, as long as it was written."""
-        file = self._folder / saved.file if saved.file else None
-        return file is not None and file.exists() and file.stat().st_size == saved.size
+    def _explain_rebuild(
+        self, saved: SavedIndex, now: EmbeddingExtent, requested: str, kind: str
+    ) -> str:
+        """Return why save_index builds a new index, for the log."""
+        if saved.made_for != requested:
+            return f"--index {requested} was requested; the present index is {saved.kind}"
+        if (kind == choose_index.EXACT) != (saved.kind == choose_index.EXACT):
+            bound = self._policy.max_exact_vectors
+            return f"it has {now.count:,} vectors; exact is for at most {bound:,}"
+        return f"it has {now.count:,} vectors and was trained with {saved.trained:,}"
+
+    def _find_file_problem(self, saved: SavedIndex) -> str | None:
+        """Return why the index file cannot be used; None if it exists with the saved size."""
+        if not saved.file:
+            return "none was saved"
+        file = self._folder / saved.file
+        if not file.exists():
+            return "it does not exist"
+        size = file.stat().st_size
+        return f"it has {size:,} bytes, not {saved.size:,}" if size != saved.size else None
 
     def _open_file(
         self, collection: Collection, saved: SavedIndex, *, writable: bool
     ) -> _OpenIndex:
-        """Open the index file; a file that cannot be used is one that holds nothing.
+        """Open the index file; return an empty index if the file cannot be used.
 
-        Where it is shorter than written, a map of it would end the process.
+        The size is checked first: reading a mapped file beyond its end would kill the process.
         """
-        if saved.file and self._is_usable(saved):
+        problem = self._find_file_problem(saved)
+        if saved.file and problem is None:
             index = VectorIndex.open(
                 self._folder / saved.file, collection.dimensions,
                 fetch=self._catalog.read_vectors, kind=saved.kind, writable=writable,
             )  # fmt: skip
             if len(index) == saved.count:
                 return _OpenIndex(index, saved.file, saved.extent)
+            problem = f"it has {len(index):,} vectors, not {saved.count:,}"
+        if saved.file:
+            logger.info(
+                "Cannot use the index file %s of %s: %s. Reading the vectors from the catalog",
+                saved.file, collection.name, problem,
+            )  # fmt: skip
         index = VectorIndex(collection.dimensions, fetch=self._catalog.read_vectors)
         return _OpenIndex(index, saved.file, EmbeddingExtent())
 
     def _catch_up(
         self, opened: _OpenIndex, embedded: CollectionEmbeddings, collection: Collection
     ) -> None:
-        """Add what the catalogue has more, remove what it has no more.
+        """Add the catalog's new vectors to an index, and remove its deleted ones.
 
-        As long as nothing was deleted, what is new are the ids above the last one.
+        If nothing was deleted since, the new vectors are those above the last id.
         """
         index, now = opened.index, embedded.read_extent()
         if opened.extent.deletions == now.deletions:
             pages = embedded.read_vectors_after(opened.extent.last_id, now.last_id)
         else:
-            live, held = embedded.read_ids(now.last_id), index.ids
-            index.remove(np.setdiff1d(held, live))
-            pages = self._catalog.read_vectors(np.setdiff1d(live, held).tolist())
+            live_ids, indexed_ids = embedded.read_ids(now.last_id), index.ids
+            index.remove(np.setdiff1d(indexed_ids, live_ids))
+            pages = self._catalog.read_vectors(np.setdiff1d(live_ids, indexed_ids).tolist())
         for ids, blobs in pages:
             self._tick()
             index.add(np.array(ids, dtype=np.int64), unpack_vectors(blobs, collection.dimensions))
         opened.extent = now
 
     def build_index(self, collection: Collection, kind: str) -> tuple[VectorIndex, EmbeddingExtent]:
-        """Make an index of a kind from the stored vectors, and return what it holds.
+        """Build an index of a kind from the stored vectors; return it and its extent.
 
-        Where there are too few to train it, it is exact.
+        With too few vectors for the training, the index is exact.
         """
         embedded = self._catalog.get_embeddings(collection)
         now = embedded.read_extent()
@@ -222,6 +256,7 @@ class FaissSync:
         made_for: str,
         trained_count: int,
     ) -> None:
+        """Write the index to a new file, record it in the catalog, and delete older files."""
         self._tick()
         name = f"collection-{collection.id}"
         try:
@@ -229,7 +264,8 @@ class FaissSync:
             size = file.stat().st_size
         except OSError as error:
             raise LibraryError(
-                f"all is embedded, but the index in {self._folder} cannot be saved: {explain_disk_error(error)}"
+                "the catalog has every embedding, but the index file in "
+                f"{self._folder} cannot be saved: {explain_disk_error(error)}"
             ) from error
         self._catalog.get_embeddings(collection).set_saved_index(
             SavedIndex(
@@ -243,11 +279,21 @@ class FaissSync:
                 trained_count,
             )
         )
+        logger.info(
+            "Saved the index %s of %s: %d vectors in %s, %d bytes",
+            index.kind, collection.name, len(index), file.name, size,
+        )  # fmt: skip
         self.delete_files(collection, file)
 
     def delete_files(self, collection: Collection, except_file: Path | None = None) -> None:
-        """Delete a collection's index files, but for one."""
+        """Delete a collection's index files, except one."""
         for file in self._folder.glob(f"collection-{collection.id}-*"):
             if file != except_file:
-                with suppress(OSError):  # a reader may hold it, on Windows
+                try:
                     file.unlink()
+                except OSError as error:  # On Windows, a reader can hold the file open.
+                    logger.debug("Kept the old index file %s: %s", file.name, error)
+
+
+def _log_removal_unsupported(collection: Collection, kind: str) -> None:
+    logger.info("Rebuilding the index %s of %s: it cannot remove vectors", kind, collection.name)

@@ -1,4 +1,4 @@
-"""Train an index: find the centres of its lists in two steps, which costs a root of the work."""
+"""Train a FAISS index. Two k-means steps find the list centroids, faster than one."""
 
 from __future__ import annotations
 
@@ -11,24 +11,25 @@ from searchapp.vectors.faiss_files import choose_index
 from searchapp.vectors.packing import Vectors
 
 KMEANS_ITERATIONS = 8
-MAX_ONE_STEP_LISTS = 64  # found in one step
+MAX_ONE_STEP_LISTS = 64  # up to this many centroids, one k-means step is fast enough
 
 
 class TooFewVectorsError(Exception):
-    """Say that an index cannot be trained with so few vectors."""
+    """Report that the sample has too few vectors to train an index."""
 
 
 def compute_sample_size(index: Any, policy: choose_index.IndexPolicy) -> int:
-    """Return how many vectors to train an index with."""
+    """Return the number of sample vectors to train an index with."""
     ivf = choose_index.find_ivf(index)
     lists = ivf.nlist if ivf is not None else 0
     return min(max(policy.sample_vectors_per_list * lists, 20_000), policy.max_sample_vectors)
 
 
 def train_index(index: Any, sample: Vectors, tick: Callable[[], None] = lambda: None) -> None:
-    """Train an index with a sample, [n, dimensions]; raise TooFewVectors where n is too small.
+    """Train an index with a sample, [n, dimensions].
 
-    tick is called every few seconds; what it raises ends the training.
+    Calls tick every few seconds; an exception from tick ends the training.
+    Raises TooFewVectorsError if n is too small.
     """
     import faiss
 
@@ -39,7 +40,9 @@ def train_index(index: Any, sample: Vectors, tick: Callable[[], None] = lambda: 
                 transform.train(sample)
                 sample = transform.apply(sample)
             if len(sample) < ivf.nlist:
-                raise TooFewVectorsError(f"{len(sample):,} vectors for {ivf.nlist:,} lists")
+                raise TooFewVectorsError(
+                    f"{len(sample):,} vectors are too few to train {ivf.nlist:,} lists"
+                )
             quantizer = faiss.downcast_index(ivf.quantizer)
             if isinstance(quantizer, faiss.IndexFlat | faiss.IndexHNSWFlat):
                 quantizer.add(_find_centroids(sample, ivf.nlist, tick))
@@ -52,7 +55,10 @@ def train_index(index: Any, sample: Vectors, tick: Callable[[], None] = lambda: 
 
 
 def _find_centroids(sample: Vectors, count: int, tick: Callable[[], None]) -> Vectors:
-    """Return cluster centres, [count, dimensions]: of a few large clusters, then within each."""
+    """Return centroids, [count, dimensions]: cluster the sample, then cluster each cluster.
+
+    Each step makes about sqrt(count) clusters, so the work grows with sqrt(count), not count.
+    """
     if count <= MAX_ONE_STEP_LISTS:
         return _run_kmeans(sample, count)[0]
     groups = _run_kmeans(sample, round(count**0.5))[1]
@@ -60,16 +66,16 @@ def _find_centroids(sample: Vectors, count: int, tick: Callable[[], None]) -> Ve
     shares = np.minimum(sizes, count * sizes // len(sample))
     while shares.sum() < count:
         shares[np.argmax(sizes / (shares + 1) * (shares < sizes))] += 1
-    parts = []
+    centroids = []
     for group, share in enumerate(shares.tolist()):
         tick()
         if share:
-            parts.append(_run_kmeans(sample[groups == group], share)[0])
-    return np.vstack(parts)
+            centroids.append(_run_kmeans(sample[groups == group], share)[0])
+    return np.vstack(centroids)
 
 
 def _run_kmeans(sample: Vectors, count: int) -> tuple[Vectors, Any]:
-    """Return centres, [count, dimensions], and the number of each vector's nearest centre."""
+    """Return centroids, [count, dimensions], and the index of each vector's nearest centroid."""
     import faiss
 
     kmeans = faiss.Kmeans(

@@ -1,4 +1,4 @@
-"""Connections to Milvus, through pymilvus, which fails in many words: stated here in one."""
+"""Connect to Milvus through pymilvus, and turn its errors into one-line messages."""
 
 from __future__ import annotations
 
@@ -16,17 +16,17 @@ from searchapp.files.extras import install_hint
 from searchapp.vectors.address import TOKEN_VARIABLE, MilvusAddress
 
 BUSY_MESSAGE = (
-    "{} is open in another process, and Milvus Lite allows one: try again when its index, check or "
-    "query has ended. Several at once need a server of Milvus"
+    "{} is open in another process, and Milvus Lite allows only one. Try again when its index, "
+    "check or query has ended, or use a Milvus server."
 )
-CONNECT_TIMEOUT_S = 10.0  # seconds
-REFUSED_RETRY_S = 2.0  # seconds, that a server which refuses connections may just be starting
-GRPC_OPTIONS = {  # a server that is back is noticed soon
+CONNECT_TIMEOUT_S = 10.0
+REFUSED_RETRY_S = 2.0  # a server that refuses connections may still be starting
+GRPC_OPTIONS = {  # reconnect within seconds after a server restart
     "grpc.use_local_subchannel_pool": 1,
     "grpc.initial_reconnect_backoff_ms": 200,
     "grpc.max_reconnect_backoff_ms": 2000,
 }
-COLLECTION_NOT_FOUND_CODE = 100  # the code of a collection that is not there
+COLLECTION_NOT_FOUND_CODE = 100  # a Milvus error code
 DENIED_PHRASES = ("unauthenticated", "permission", "auth check", "privilege")
 UNREACHABLE_PHRASES = (
     "unavailable", "timeout", "deadline", "fail connecting", "connection refused",
@@ -34,36 +34,39 @@ UNREACHABLE_PHRASES = (
 )  # fmt: skip
 Result = TypeVar("Result")
 
-_tokens_by_server: dict[str, str] = {}  # by server: given in this process, and kept nowhere else
+# Tokens live in this process only: they are never written to a file.
+_tokens_by_server: dict[str, str] = {}
 _connections: dict[tuple[str, str], _SharedClient] = {}
 _lock = threading.Lock()
 
+logger = logging.getLogger(__name__)
+
 
 class CollectionMissingError(VectorStoreError):
-    """Say that a collection is not in Milvus any more."""
+    """Report that a collection no longer exists in Milvus."""
 
 
 class MilvusUnreachableError(VectorStoreError):
-    """Say that Milvus cannot be reached, or took too long."""
+    """Report that Milvus cannot be reached, or that a request timed out."""
 
 
 class _SharedClient:
-    """One connection of this process, which several use."""
+    """A pymilvus client with the number of its users in this process."""
 
     def __init__(self, client: Any) -> None:
         self.client, self.user_count = client, 0
 
 
 def remember_token(address: MilvusAddress) -> None:
-    """Use the token that an address came with for its server, as long as this process lives."""
+    """Remember the token of an address for its server until this process ends."""
     if address.token:
         _tokens_by_server[address.server] = address.token
 
 
 def connect(address: MilvusAddress) -> Any:
-    """Return a client of pymilvus, which others in this process may use, too; see disconnect.
+    """Return a pymilvus client, shared in this process; call disconnect when done with it.
 
-    Errors: Unanswered, or VectorsError where that can never be.
+    Raises MilvusUnreachableError, or VectorStoreError if a retry cannot help.
     """
     key = (address.server, address.database)
     with _lock:
@@ -74,7 +77,7 @@ def connect(address: MilvusAddress) -> Any:
 
 
 def disconnect(address: MilvusAddress) -> None:
-    """Give a client back; a file of Milvus Lite is free for others when all have."""
+    """Release a client. After the last release, other processes can open a Milvus Lite file."""
     key = (address.server, address.database)
     with _lock:
         shared = _connections[key]
@@ -91,7 +94,10 @@ def disconnect(address: MilvusAddress) -> None:
 
 
 def call_milvus(address: MilvusAddress, request: Callable[[], Result]) -> Result:
-    """Return what Milvus answers; raise Lost, Unanswered or VectorsError."""
+    """Run a request and return its result, with pymilvus errors converted.
+
+    Raises CollectionMissingError, MilvusUnreachableError or VectorStoreError.
+    """
     import grpc
     from pymilvus.exceptions import MilvusException
 
@@ -99,7 +105,7 @@ def call_milvus(address: MilvusAddress, request: Callable[[], Result]) -> Result
         return request()
     except MilvusException as error:
         raise _convert_error(address, str(error.message or error), error.code) from error
-    except grpc.RpcError as error:  # which pymilvus does not try again
+    except grpc.RpcError as error:  # pymilvus does not retry or convert these.
         code = error.code() if isinstance(error, grpc.Call) else "no answer"
         raise _convert_error(
             address, f"{code}: timeout" if "DEADLINE" in str(code) else str(code)
@@ -112,9 +118,9 @@ def _create_client(address: MilvusAddress) -> Any:
         from pymilvus.exceptions import MilvusException
     except ImportError as error:
         raise VectorStoreError(
-            f"Milvus needs pymilvus: {install_hint('milvus')} ({error})"
+            f"pymilvus cannot be imported ({error}). Install it: {install_hint('milvus')}"
         ) from error
-    # They print what they raise as well.
+    # These loggers print each error that is also raised.
     for name in ("pymilvus", "pymilvus.milvus_client", "milvus_lite", "grpc._server"):
         logging.getLogger(name).setLevel(logging.CRITICAL + 1)
     if address.is_lite:
@@ -133,24 +139,31 @@ def _create_client(address: MilvusAddress) -> Any:
             converted = _convert_error(address, str(error.message or error), error.code)
             if not isinstance(converted, MilvusUnreachableError) or time.monotonic() > end:
                 raise converted from error
+            logger.info("Milvus at %s does not answer yet; trying again", address.display_name)
             time.sleep(0.2)
 
 
 def _check_lite_file(file: Path) -> None:
-    """Say what Milvus Lite would not: that its file is somebody else's, or no file of its own."""
+    """Raise a clear error if Milvus Lite cannot open a file; wait while another process has it.
+
+    Milvus Lite itself does not report these reasons.
+    """
     try:
         import fcntl
 
         import milvus_lite  # noqa: F401
     except ImportError as error:
         raise VectorStoreError(
-            f"a file of Milvus needs Milvus Lite: {install_hint('milvus')} ({error})"
+            f"Milvus Lite cannot be imported ({error}). Install it: {install_hint('milvus')}"
         ) from error
     if file.is_file():
-        raise VectorStoreError(f"{file} is a file; Milvus Lite makes a folder of that name")
+        raise VectorStoreError(
+            f"{file} is a file, but Milvus Lite needs a folder of that name. Use another name."
+        )
     try:
         file.parent.mkdir(parents=True, exist_ok=True)
         lock, end = file / "LOCK", time.monotonic() + CONNECT_TIMEOUT_S
+        is_waiting = False
         while lock.exists():
             try:
                 with lock.open("r+b") as opened:
@@ -159,14 +172,18 @@ def _check_lite_file(file: Path) -> None:
             except BlockingIOError as error:
                 if time.monotonic() > end:
                     raise MilvusUnreachableError(BUSY_MESSAGE.format(file)) from error
+                if not is_waiting:
+                    logger.info("Waiting for another process that has %s open", file)
+                    is_waiting = True
                 time.sleep(0.1)
     except OSError as error:
         raise VectorStoreError(
-            f"{file} cannot be used by Milvus: {error.strerror or error}"
+            f"Milvus Lite cannot use {file}: {error.strerror or error}"
         ) from error
 
 
 def _convert_error(address: MilvusAddress, message: str, code: object = None) -> VectorStoreError:
+    """Return the error that matches a message of Milvus, with what the user can do."""
     message = " ".join(message.split())
     lowered = message.lower()
     if (
@@ -175,20 +192,20 @@ def _convert_error(address: MilvusAddress, message: str, code: object = None) ->
         or "can't find collection" in lowered
     ):
         return CollectionMissingError(
-            f"the collection is not in Milvus at {address.display_name} any more ({message}); "
-            "`searchapp index FOLDER` or `searchapp check --repair` sends it again, and embeds "
-            "nothing"
+            f"the collection no longer exists in Milvus at {address.display_name} ({message}). "
+            "Run `searchapp index FOLDER` or `searchapp check --repair` to send its vectors "
+            "again; nothing is embedded again."
         )
     if any(word in lowered for word in DENIED_PHRASES):
         return VectorStoreError(
-            f"Milvus at {address.display_name} asks for a user or token that it knows: set {TOKEN_VARIABLE} to "
-            f"TOKEN or USER:PASSWORD ({message})"
+            f"Milvus at {address.display_name} refuses the user or token ({message}). "
+            f"Set {TOKEN_VARIABLE} to TOKEN or USER:PASSWORD."
         )
     if any(word in lowered for word in UNREACHABLE_PHRASES):
         return MilvusUnreachableError(
-            f"Milvus at {address.display_name} does not answer ({message}); start it, or do without: "
-            "`searchapp move faiss`"
+            f"Milvus at {address.display_name} does not answer ({message}). "
+            "Start it, or run `searchapp move faiss`."
         )
     return VectorStoreError(
-        f"Milvus at {address.display_name} cannot do that: {message or 'it does not say why'}"
+        f"Milvus at {address.display_name} reports an error: {message or 'no reason given'}"
     )

@@ -1,4 +1,4 @@
-"""Compare the ids that are embedded with those in Milvus, range by range."""
+"""Find the ids that differ between the catalog and Milvus, range by range."""
 
 from __future__ import annotations
 
@@ -10,17 +10,17 @@ import numpy as np
 
 from searchapp.vectors import Ids
 
-MAX_COUNTED_IDS = 2**20  # ids, that are counted at once
-MAX_LISTED_IDS = 2**14  # ids, that are listed at once: what Milvus returns at most
+MAX_COUNTED_IDS = 2**20  # the size of a range that is counted in one request
+MAX_LISTED_IDS = 2**14  # the size of a range that is listed: the row limit of Milvus
 
 
 @dataclass(frozen=True, slots=True)
 class IdDifference:
-    """What Milvus has too many, as ids, and what it has too few, as pages of rows."""
+    """The ids to delete from Milvus, and the rows to add to it, in pages."""
 
     extra_ids: Ids
     missing_pages: Iterable[list[dict[str, Any]]]
-    missing_rows: int  # rows in all pages
+    missing_rows: int  # the number of rows in all pages
 
 
 def compare_ids(
@@ -31,10 +31,11 @@ def compare_ids(
     trusted_last_id: int,
     tick: Callable[[], None] = lambda: None,
 ) -> tuple[Ids, Ids]:
-    """Return the ids that are held and not live, and those that are live and not held.
+    """Return two arrays of ids: in Milvus but not live, and live but not in Milvus.
 
-    live: sorted. count and ids: of those held with first < id <= last. trusted: up to this id
-    nothing live is missing, so that equal counts are equal sets.
+    live_ids: the ids in the catalog, sorted. count_held and list_held return the number and the
+    ids of the rows in Milvus with first < id <= last. Up to trusted_last_id no live id is missing
+    in Milvus, so equal counts prove equal sets. The ids of a range are listed only when needed.
     """
     extra, missing = [np.empty(0, np.int64)], [np.empty(0, np.int64)]
     ranges = [

@@ -1,8 +1,9 @@
-"""A collection whose vectors are in Milvus, to be searched: with what has come since, beside it."""
+"""Search a collection in Milvus, together with the vectors embedded since the last sync."""
 
 from __future__ import annotations
 
 import json
+import logging
 from collections.abc import Callable, Iterable
 
 import numpy as np
@@ -16,32 +17,36 @@ from searchapp.vectors.milvus_store.store import MAX_RESULT_ROWS, MilvusConnecti
 from searchapp.vectors.packing import Ids, Vectors
 from searchapp.vectors.searchable import Conditions, SearchScope, Selection, scope_to_ids
 
-MAX_EXACT_COMPARISONS = 2000  # so many selected vectors are compared one by one
-OVERSAMPLING = (
-    1.5  # times as many are asked for as will do on average, where a filter is ours to apply
-)
-MAX_EXPRESSION_IDS = 20_000  # ids in an expression
+MAX_EXACT_COMPARISONS = 2000  # a selection up to this size is compared without Milvus
+# If this process applies a filter, it requests this factor more rows than needed on average.
+OVERSAMPLING = 1.5
+MAX_EXPRESSION_IDS = 20_000  # ids in one Milvus expression
+
+logger = logging.getLogger(__name__)
 
 
 def format_expression(parts: Iterable[Between | OneOf]) -> str:
-    """Return conditions as an expression of Milvus."""
+    """Return conditions as a Milvus filter expression.
+
+    https://milvus.io/docs/boolean.md
+    """
     clauses = []
     for part in parts:
         match part:
             case Between(field, low, high):
                 clauses.append(f"{field} >= {low} and {field} <= {high}")
             case OneOf(field, ()):
-                clauses.append(f'{field} == "" and {field} != ""')  # nothing
+                clauses.append(f'{field} == "" and {field} != ""')  # matches no row
             case OneOf(field, texts):
                 clauses.append(f"{field} in {json.dumps(list(texts))}")
     return " and ".join(clauses)
 
 
 class MilvusIndex:
-    """Vectors of length one in Milvus, searched by cosine.
+    """Search vectors of length one in Milvus by cosine.
 
-    The catalogue has all of them as well: it compares where few are selected, where Milvus goes
-    only so deep, and where it keeps vectors coarsely.
+    The catalog's copies of the vectors give exact cosines: for small selections, for results
+    beyond the row limit of Milvus, and to rank the hits of a compressed index.
     """
 
     def __init__(
@@ -52,7 +57,7 @@ class MilvusIndex:
         fetch: FetchVectors,
         read_all_ids: Callable[[], Ids],
     ) -> None:
-        """Search a collection of Milvus. every: the ids of all that is embedded, sorted."""
+        """Search a collection in Milvus. read_all_ids returns all embedded ids, sorted."""
         self._milvus = milvus
         self._name = store.name
         self._known_fields = frozenset(store.fields)
@@ -67,16 +72,16 @@ class MilvusIndex:
 
     @property
     def address(self) -> MilvusAddress:
-        """Return where it is."""
+        """Return the address of the Milvus server or file."""
         return self._milvus.address
 
     @property
     def is_exact(self) -> bool:
-        """Tell whether the nearest are always found."""
+        """Return whether a search always finds the nearest vectors."""
         return self.address.is_exact
 
     def __len__(self) -> int:
-        """Count the vectors."""
+        """Return the number of vectors."""
         return self._count
 
     def update_state(
@@ -87,32 +92,30 @@ class MilvusIndex:
         has_current_fields: bool,
         read_all_ids: Callable[[], Ids],
     ) -> None:
-        """Take note of the catalogue: how many are embedded, and what Milvus does not know of them.
+        """Update the state of the catalog: its number of vectors, and how Milvus lags behind.
 
-        has_old: it may hold some that are embedded no more. tells: what it knows of images is so
-        still. every: see above.
+        has_deleted: Milvus may contain deleted vectors. has_current_fields: the fields in Milvus
+        that filters use are up to date. read_all_ids: returns all embedded ids, sorted.
         """
-        self._count, self._has_deleted, self._has_current_fields, self._read_all_ids = (
-            count,
-            has_deleted,
-            has_current_fields,
-            read_all_ids,
-        )
+        self._count = count
+        self._has_deleted = has_deleted
+        self._has_current_fields = has_current_fields
+        self._read_all_ids = read_all_ids
 
     def clear_added(self) -> None:
-        """Keep nothing beside what is in Milvus."""
+        """Drop the vectors that were added in memory."""
         self._added = FaissIndex.create_empty(EXACT, self.dimensions)
 
     def add(self, ids: Ids, vectors: Vectors) -> None:
-        """Keep vectors, [n, dimensions], beside what is in Milvus."""
+        """Add vectors, [n, dimensions], in memory; they are searched together with Milvus."""
         self._added.add(ids, vectors)
 
     def estimate_max_matches(self, scope: SearchScope) -> int:
-        """Return what no more than are among some; told at once."""
+        """Return a cheap upper bound on the number of vectors in a scope."""
         return len(self) if isinstance(scope, Selection) else self.count_matches(scope)
 
     def count_matches(self, scope: SearchScope) -> int:
-        """Count the vectors among some."""
+        """Return the number of vectors in a scope."""
         if scope is None:
             return len(self)
         if (
@@ -121,16 +124,16 @@ class MilvusIndex:
             and not self.address.is_lite
         ):
             return self._milvus.count_matching_rows(self._name, format_expression(scope.conditions))
-        ids = scope_to_ids(scope)  # which Milvus Lite would count one by one
+        ids = scope_to_ids(scope)  # Milvus Lite would count row by row.
         assert ids is not None
         return len(ids)
 
     def search(
         self, vector: Vectors, count: int, scope: SearchScope = None
     ) -> list[tuple[int, float]]:
-        """Return the count nearest of all vectors, or of those among some: (id, cosine)."""
+        """Return the count vectors of a scope nearest to a vector, as (id, cosine), best first."""
         query = np.ascontiguousarray(vector, dtype=np.float32).reshape(1, -1)
-        parts, ids = self._split_scope(scope)
+        conditions, ids = self._split_scope(scope)
         if ids is not None and len(ids) <= MAX_EXACT_COMPARISONS:
             return select_best(*self._compute_cosines(query, ids), count)
         match_count = len(self) if ids is None else len(ids)
@@ -138,18 +141,23 @@ class MilvusIndex:
         if result_count <= 0:
             return []
         if self._compute_candidate_count(result_count) <= MAX_RESULT_ROWS:
-            found, scores = self._search_all(query, result_count, format_expression(parts), ids)
+            found, scores = self._search_all(
+                query, result_count, format_expression(conditions), ids
+            )
             if len(found) >= result_count or (
                 self.is_exact and ids is None and not self._has_deleted
             ):
                 return select_best(found, scores, count)
-        chosen = scope_to_ids(scope)
-        return select_best(
-            *self._compute_cosines(query, self._read_all_ids() if chosen is None else chosen), count
-        )
+        scope_ids = scope_to_ids(scope)
+        searched_ids = self._read_all_ids() if scope_ids is None else scope_ids
+        logger.debug(
+            "Milvus cannot return %d of %d matches; comparing the catalog's vectors",
+            result_count, match_count,
+        )  # fmt: skip
+        return select_best(*self._compute_cosines(query, searched_ids), count)
 
     def _split_scope(self, scope: SearchScope) -> tuple[Conditions, Ids | None]:
-        """Return what Milvus can be told of a selection; and as ids, where that is not all."""
+        """Return the conditions of a scope for Milvus, and its ids if they are not sufficient."""
         if not isinstance(scope, Selection):
             return (), scope
         if self._is_expressible(scope):
@@ -169,13 +177,13 @@ class MilvusIndex:
         return self.address.is_reranked or self._has_deleted
 
     def _compute_candidate_count(self, result_count: int) -> int:
-        """Return how many to ask Milvus for, of which the wanted are the best."""
+        """Return the number of rows to request, so that reranking finds the best results."""
         return 3 * result_count + 30 if self._is_reranked else result_count
 
     def _search_all(
         self, query: Vectors, result_count: int, expression: str, ids: Ids | None
     ) -> tuple[Ids, Vectors]:
-        """Return the nearest in Milvus and beside it, each once; all, where they are fewer."""
+        """Return the nearest vectors in Milvus and the added ones, each id once."""
         candidate_count = self._compute_candidate_count(result_count)
         if ids is None:
             near, scores = self._search_milvus(query, candidate_count, expression)
@@ -194,7 +202,7 @@ class MilvusIndex:
     def _search_ids(
         self, query: Vectors, candidate_count: int, expression: str, ids: Ids
     ) -> tuple[Ids, Vectors]:
-        """Return the nearest of some ids: picked out of more, or asked for by their ids."""
+        """Return the nearest of the given ids: filter a larger result, or send Milvus the ids."""
         enough = min(candidate_count, len(ids))
         oversampled_count = max(
             candidate_count, round(OVERSAMPLING * candidate_count * len(self) / len(ids))

@@ -1,7 +1,8 @@
-"""The collections of a Milvus: their rows, and what is nearest among them."""
+"""Create, fill, compare and search collections in Milvus."""
 
 from __future__ import annotations
 
+import logging
 import time
 from collections.abc import Callable, Sequence
 from functools import partial
@@ -19,40 +20,42 @@ from searchapp.vectors.milvus_store.connection import (
 )
 from searchapp.vectors.packing import Ids, Vectors
 
-MAX_RESULT_ROWS = 16_384  # rows that Milvus returns at once
-MAX_TRIES = 3
-RETRY_DELAY_S = 1.0  # seconds, before what was not answered is sent once more
-WRITE_TIMEOUT_FACTOR = (
-    4  # times as long as a search may writing take: it may wait for what was written before
+MAX_RESULT_ROWS = (
+    16_384  # the row limit of a Milvus response: https://milvus.io/docs/limitations.md
 )
-MAX_TEXT_BYTES = 300  # bytes of the longest text
+MAX_TRIES = 3
+RETRY_DELAY_S = 1.0
+WRITE_TIMEOUT_FACTOR = 4  # times the timeout of a search: a write can wait for earlier writes
+MAX_TEXT_BYTES = 300  # of a text field
 UNLOADED_PHRASES = ("not loaded", "'released'")
 Result = TypeVar("Result")
 
+logger = logging.getLogger(__name__)
+
 
 class MilvusConnection:
-    """A connection. Several threads may use it. Close it."""
+    """A connection to Milvus. Thread-safe. Call close when done with it."""
 
     def __init__(self, address: MilvusAddress) -> None:
-        """Connect; raise Unanswered, or VectorsError where that can never be."""
+        """Connect; raise MilvusUnreachableError, or VectorStoreError if a retry cannot help."""
         self.address = address
         self._client = connect(address)
         self._loaded = set[str]()
 
     def close(self) -> None:
-        """Close the connection; a file of Milvus Lite is free for others then."""
+        """Close the connection; other processes can then open a Milvus Lite file."""
         disconnect(self.address)
 
     # Collections
 
     def has_collection(self, name: str) -> bool:
-        """Tell whether a collection is there."""
+        """Return whether a collection exists."""
         return bool(self._call(lambda: self._client.has_collection(name, timeout=self._timeout_s)))
 
     def create_collection(
         self, name: str, dimensions: int, fields: dict[str, bool], title: str
     ) -> None:
-        """Make a collection. fields: whether each is a text, or else a whole number."""
+        """Create a collection with an index. fields: name -> is a text, otherwise an integer."""
         from pymilvus import DataType, MilvusClient
 
         schema = MilvusClient.create_schema(
@@ -81,13 +84,13 @@ class MilvusConnection:
         )
 
     def drop_collection(self, name: str) -> None:
-        """Drop a collection, if it is there."""
+        """Drop a collection if it exists."""
         self._call(lambda: self._client.drop_collection(name, timeout=self._timeout_s))
 
     def flush_collection(self, name: str) -> None:
-        """Let Milvus Lite write what it has got, which it searches slowly until then.
+        """Flush the rows of a Milvus Lite collection, whose search is slow until then.
 
-        A server does so when it is time, and takes it ill to be told.
+        A server flushes by itself and limits the rate of flush requests.
         """
         if self.address.is_lite:
             self._call(lambda: self._client.flush(name))
@@ -95,43 +98,44 @@ class MilvusConnection:
     # Rows
 
     def count_rows(self, name: str, first: int = 0, last: int | None = None) -> int:
-        """Count the rows, or those with first < id <= last."""
+        """Return the number of rows, or of the rows with first < id <= last."""
         return self.count_matching_rows(
             name, f"id > {first} and id <= {last}" if last is not None else ""
         )
 
     def count_matching_rows(self, name: str, expression: str) -> int:
-        """Count the rows that fulfil an expression."""
+        """Return the number of rows that match a filter expression."""
         (row,) = self._query_rows(name, expression, ["count(*)"])
         return int(row["count(*)"])
 
     def list_ids(self, name: str, first: int, last: int) -> Ids:
-        """Return the ids with first < id <= last, of which there are MOST at most, sorted."""
+        """Return the sorted ids with first < id <= last; at most MAX_RESULT_ROWS may exist."""
         rows = self._query_rows(name, f"id > {first} and id <= {last}", ["id"])
         found = np.fromiter((row["id"] for row in rows), np.int64)
         found.sort()
         return found
 
     def write_rows(self, name: str, rows: list[dict[str, Any]], *, replace: bool = False) -> None:
-        """Add rows, or replace them where they may be there; tried again for some time."""
+        """Insert rows, or upsert them if replace is true; retry if Milvus does not answer."""
         for tries_left in reversed(range(MAX_TRIES)):
             try:
                 send = self._client.upsert if replace else self._client.insert
                 timeout_s = WRITE_TIMEOUT_FACTOR * self._timeout_s
                 self._call(partial(send, name, rows, timeout=timeout_s))
                 return
-            except MilvusUnreachableError:
+            except MilvusUnreachableError as error:
                 if not tries_left:
                     raise
-                replace = True  # what was not answered may have come all the same
+                logger.info("Sending %d rows to Milvus again: %s", len(rows), error)
+                replace = True  # Milvus may have stored the rows without an answer.
                 time.sleep(RETRY_DELAY_S)
 
     def delete_rows(self, name: str, ids: Sequence[int]) -> None:
-        """Remove rows; ids that are not there do no harm."""
+        """Delete rows by id; unknown ids are ignored."""
         self._call(lambda: self._client.delete(name, ids=list(ids), timeout=self._timeout_s))
 
     def delete_rows_after(self, name: str, last: int) -> None:
-        """Remove rows whose id is higher than one."""
+        """Delete the rows with id > last."""
         self._call(
             lambda: self._client.delete(name, filter=f"id > {last}", timeout=self._timeout_s)
         )
@@ -139,12 +143,14 @@ class MilvusConnection:
     def search_nearest(
         self, name: str, query: Vectors, count: int, expression: str
     ) -> tuple[Ids, Vectors]:
-        """Return the ids and cosines of the nearest to a query, [dimensions]."""
+        """Return the ids and cosines of the count rows nearest to a query, [dimensions]."""
         (hits,) = self._call_loaded(
             name,
             lambda: self._client.search(
                 name, data=[query.tolist()], limit=count, filter=expression,
-                search_params={"metric_type": "COSINE", "params": self.address.build_search_parameters(count)},
+                search_params={
+                    "metric_type": "COSINE", "params": self.address.build_search_parameters(count)
+                },
                 consistency_level=self.address.consistency_level, timeout=self._timeout_s,
             ),
         )  # fmt: skip
@@ -162,26 +168,27 @@ class MilvusConnection:
         return rows
 
     def _call_loaded(self, name: str, request: Callable[[], Result]) -> Result:
-        """Ask a collection in Milvus's memory; a server may have forgotten that it was loaded."""
+        """Run a request on a loaded collection; load it again if the server has released it."""
         try:
             self._load_collection(name)
             return self._call(request)
         except VectorStoreError as error:
             if not any(word in str(error) for word in UNLOADED_PHRASES):
                 raise
+            logger.info("Milvus has released the collection %s; loading it again", name)
             self._loaded.discard(name)
             self._load_collection(name)
             return self._call(request)
 
     def _load_collection(self, name: str) -> None:
-        copies = (
-            {"replica_number": self.address.replica_count} if self.address.replica_count > 1 else {}
+        if name in self._loaded:
+            return
+        count = self.address.replica_count
+        options = {"replica_number": count} if count > 1 else {}
+        self._call(
+            lambda: self._client.load_collection(name, timeout=10 * self._timeout_s, **options)
         )
-        if name not in self._loaded:
-            self._call(
-                lambda: self._client.load_collection(name, timeout=10 * self._timeout_s, **copies)
-            )
-            self._loaded.add(name)
+        self._loaded.add(name)
 
     @property
     def _timeout_s(self) -> float:

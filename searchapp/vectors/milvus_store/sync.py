@@ -1,7 +1,8 @@
-"""Milvus: keep a collection there in step with the catalogue, by the difference of two sets."""
+"""Keep a collection in Milvus in step with the catalog: send and delete what differs."""
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from functools import partial
@@ -25,22 +26,27 @@ from searchapp.vectors.milvus_store.id_diff import IdDifference, compare_ids
 from searchapp.vectors.milvus_store.searcher import MilvusIndex
 from searchapp.vectors.milvus_store.store import MilvusConnection
 
-REQUEST_ROWS = 1000  # ids or rows in a request
+REQUEST_ROWS = 1000  # ids or rows in one request
+
+logger = logging.getLogger(__name__)
 
 
 @dataclass(slots=True)
 class _OpenCollection:
     store: MilvusCollection
     index: MilvusIndex
-    saved: EmbeddingExtent  # what Milvus held when fresh vectors began to be kept beside it
-    indexed: EmbeddingExtent  # what is found by now
+    saved: EmbeddingExtent  # the vectors in Milvus
+    indexed: EmbeddingExtent  # those and the vectors added in memory
 
 
 class MilvusSync:
-    """The collections of Milvus that hold a library's. Not for use by several threads at once."""
+    """The Milvus copies of a library's collections. Not thread-safe."""
 
     def __init__(self, catalog: Catalog, tick: Callable[[], None]) -> None:
-        """Connect to nothing yet. tick: called often in long work; it may raise."""
+        """Connect on first use.
+
+        Long work calls tick every few seconds; an exception from tick ends the work.
+        """
         self._catalog = catalog
         self._tick = tick
         self._opened: dict[int, _OpenCollection] = {}
@@ -54,7 +60,7 @@ class MilvusSync:
         self._opened.clear()
 
     def release_files(self) -> None:
-        """Close files of Milvus Lite; they are opened again when needed."""
+        """Close Milvus Lite files for other processes; a later use opens them again."""
         for address in [address for address in self._connections if address.is_lite]:
             self._connections.pop(address).close()
         self._opened = {
@@ -62,27 +68,27 @@ class MilvusSync:
         }
 
     def get_connection(self, address: MilvusAddress) -> MilvusConnection:
-        """Connect to a server or file, or return the connection; raise VectorsError."""
+        """Get or create the connection to a server or file; raise VectorStoreError on failure."""
         if address not in self._connections:
+            logger.debug("Connecting to Milvus at %s", address.display_name)
             self._connections[address] = MilvusConnection(address)
         return self._connections[address]
 
     def open_index(self, collection: Collection, store: MilvusCollection) -> MilvusIndex:
-        """Return what to search: a collection of Milvus, and what was embedded since it was sent.
+        """Return the index to search: Milvus, and the vectors embedded since the last sync.
 
-        Only who writes to the catalogue writes to Milvus: a search keeps what is new beside it.
+        Only the process that writes to the catalog writes to Milvus. A search therefore keeps the
+        new vectors in memory.
         """
-        embedded, stores = (
-            self._catalog.get_embeddings(collection),
-            self._catalog.get_vector_stores(collection),
-        )
+        embedded = self._catalog.get_embeddings(collection)
+        stores = self._catalog.get_vector_stores(collection)
         address = self._choose_address(store, stores.read_requested_url())
         saved, now = embedded.read_saved_index().extent, embedded.read_extent()
         opened = self._opened.get(collection.id)
         if opened is None or (opened.store, opened.index.address) != (store, address):
             index = MilvusIndex(
-                self.get_connection(address), store, collection.dimensions, self._catalog.read_vectors,
-                partial(embedded.read_ids, now.last_id),
+                self.get_connection(address), store, collection.dimensions,
+                self._catalog.read_vectors, partial(embedded.read_ids, now.last_id),
             )  # fmt: skip
             opened = self._opened[collection.id] = _OpenCollection(store, index, saved, saved)
         index = opened.index
@@ -102,7 +108,7 @@ class MilvusSync:
 
     @staticmethod
     def _choose_address(store: MilvusCollection, requested_url: str | None) -> MilvusAddress:
-        """Return how to search a collection: as the user wants it, where that is the one."""
+        """Return the requested address if it names this collection, for its search options."""
         address = parse_address(requested_url) if requested_url is not None else None
         if address is None or address.place != store.place:
             address = parse_address(store.place)
@@ -110,7 +116,7 @@ class MilvusSync:
         return address
 
     def count_unsent(self, collection: Collection, address: MilvusAddress) -> int:
-        """Return how many embeddings have come since they were last sent; two rows are read."""
+        """Return how many embeddings Milvus lacks, by count. Reads only a few rows."""
         embedded, saved = self._catalog.get_embeddings(collection), None
         store = self._catalog.get_vector_stores(collection).find_current()
         if store is not None and store.place == address.place:
@@ -120,15 +126,13 @@ class MilvusSync:
     def save_index(
         self, collection: Collection, address: MilvusAddress, *, compare_all: bool
     ) -> Iterator[MilvusUploading]:
-        """Bring a collection of Milvus in step with the catalogue, which then names it.
+        """Bring a collection in Milvus in step with the catalog, then search it from now on.
 
-        It can be stopped at any moment, and goes on from there. full: compare every id, whatever
-        is known of what is there.
+        The sync can stop at any moment; the next one continues. compare_all: compare every id,
+        without trust in the recorded state.
         """
-        embedded, stores = (
-            self._catalog.get_embeddings(collection),
-            self._catalog.get_vector_stores(collection),
-        )
+        embedded = self._catalog.get_embeddings(collection)
+        stores = self._catalog.get_vector_stores(collection)
         milvus = self.get_connection(address)
         store = stores.get_or_create(address.place)
         saved, now = embedded.read_saved_index(), embedded.read_extent()
@@ -136,6 +140,10 @@ class MilvusSync:
         if not milvus.has_collection(store.name):
             held = EmbeddingExtent()
             texts = {name: field.is_text for name, field in FILTER_FIELDS.items()}
+            logger.info(
+                "Creating the collection %s of %s in Milvus at %s with the index %s",
+                store.name, collection.name, address.display_name, address.index_kind,
+            )  # fmt: skip
             milvus.create_collection(
                 store.name, collection.dimensions, texts,
                 f"searchapp: {collection.name} ({collection.model})"[:200],
@@ -151,24 +159,24 @@ class MilvusSync:
             yield from self._send_difference(collection, milvus, store, difference)
             if (count := milvus.count_rows(store.name)) == now.count:
                 break
-            held = EmbeddingExtent()  # it is not what it was said to be
-        milvus.flush_collection(store.name)
-        embedded.set_saved_index(
-            SavedIndex(
-                store.name,
-                0,
-                now.count,
-                now.last_id,
-                now.deletions,
-                address.index_kind,
-                embedded.read_requested_kind(),
+            logger.info(
+                "Milvus has %d vectors of %s instead of %d", count, collection.name, now.count
             )
-        )
+            held = EmbeddingExtent()  # The record of what Milvus has is wrong.
+        milvus.flush_collection(store.name)
+        record = SavedIndex(
+            store.name, 0, now.count, now.last_id, now.deletions, address.index_kind,
+            embedded.read_requested_kind(),
+        )  # fmt: skip
+        embedded.set_saved_index(record)
+        if saved.file != store.name:
+            name = collection.name
+            logger.info("Searches of %s now use Milvus at %s", name, address.display_name)
 
     def find_mismatch(self, collection: Collection, store: MilvusCollection) -> str | None:
-        """Compare the ids that are embedded with those in Milvus; None where they are the same.
+        """Return how the ids in Milvus differ from the embedded ids; None: no difference.
 
-        What was embedded since the last save does not count. Errors: VectorsError.
+        Embeddings since the last sync do not count. Raises VectorStoreError.
         """
         embedded = self._catalog.get_embeddings(collection)
         address = self._choose_address(
@@ -176,9 +184,9 @@ class MilvusSync:
         )
         milvus, saved = self.get_connection(address), embedded.read_saved_index()
         if not milvus.has_collection(store.name):
-            return "the collection is not there"
+            return "the collection does not exist"
         if (count := milvus.count_rows(store.name)) != saved.count:
-            return f"{count:,} vectors are there, and {saved.count:,} should be"
+            return f"it has {count:,} vectors instead of {saved.count:,}"
         extra_ids, missing_ids = compare_ids(
             embedded.read_ids(saved.last_id),
             partial(milvus.count_rows, store.name),
@@ -189,14 +197,18 @@ class MilvusSync:
         if len(missing_ids) or (
             len(extra_ids) and saved.deletions == embedded.read_extent().deletions
         ):
-            return "others are there than those that are embedded"
+            return "its vectors are not those of the catalog"
         return None
 
     def _compute_difference(
-        self, embedded: CollectionEmbeddings, milvus: MilvusConnection, store: MilvusCollection, held: EmbeddingExtent, now: EmbeddingExtent,
+        self, embedded: CollectionEmbeddings, milvus: MilvusConnection, store: MilvusCollection,
+        held: EmbeddingExtent, now: EmbeddingExtent,
         count: int, trusted_last_id: int, compare_all: bool,
     ) -> IdDifference:  # fmt: skip
-        """Return what Milvus has too many, and what too few."""
+        """Return the rows to delete from Milvus and the rows to add.
+
+        If nothing was deleted and the count is as recorded, the rows to add are the newest ids.
+        """
         if (
             not compare_all
             and count == held.count
@@ -204,10 +216,10 @@ class MilvusSync:
         ):
             pages = embedded.read_rows_after(held.last_id if count else 0, now.last_id)
             return IdDifference(np.empty(0, np.int64), pages, now.count - count)
-        live = embedded.read_ids(now.last_id)
+        live_ids = embedded.read_ids(now.last_id)
         milvus.delete_rows_after(store.name, now.last_id)
         extra_ids, missing_ids = compare_ids(
-            live,
+            live_ids,
             partial(milvus.count_rows, store.name),
             partial(milvus.list_ids, store.name),
             now.last_id,
@@ -223,11 +235,17 @@ class MilvusSync:
         store: MilvusCollection,
         difference: IdDifference,
     ) -> Iterator[MilvusUploading]:
-        """Take out of Milvus what is too many, and then add what is too few, by rising ids.
+        """Delete the extra rows from Milvus, then add the missing rows by rising id.
 
-        In this order: a collection never lacks what was sent once and is embedded still.
+        In this order, Milvus always keeps every live vector that it once received.
         """
         done, total = 0, len(difference.extra_ids) + difference.missing_rows
+        if total:
+            logger.info(
+                "Sending %d vectors of %s to Milvus at %s, and deleting %d there",
+                difference.missing_rows, collection.name, milvus.address.display_name,
+                len(difference.extra_ids),
+            )  # fmt: skip
         for start in range(0, len(difference.extra_ids), REQUEST_ROWS):
             self._tick()
             page = difference.extra_ids[start : start + REQUEST_ROWS].tolist()
@@ -243,35 +261,36 @@ class MilvusSync:
     def _resend_changed_rows(
         self, collection: Collection, milvus: MilvusConnection, store: MilvusCollection
     ) -> Iterator[MilvusUploading]:
-        """Send again what is known otherwise of images than when it was sent."""
-        embedded, stores = (
-            self._catalog.get_embeddings(collection),
-            self._catalog.get_vector_stores(collection),
-        )
+        """Send rows again whose filter fields have changed since they were sent."""
+        embedded = self._catalog.get_embeddings(collection)
+        stores = self._catalog.get_vector_stores(collection)
         changed, done = stores.list_changed_ids(), 0
         for start in range(0, len(changed), REQUEST_ROWS):
             self._tick()
             page = changed[start : start + REQUEST_ROWS]
-            rows = [row for some in embedded.read_rows(page) for row in some]
+            sent = [row for rows in embedded.read_rows(page) for row in rows]
             milvus.write_rows(
-                store.name, _unpack_row_vectors(rows, collection.dimensions), replace=True
+                store.name, _unpack_row_vectors(sent, collection.dimensions), replace=True
             )
-            with (
-                self._catalog.write_transaction()
-            ):  # what changed once more meanwhile, is sent once more
-                same = [row for some in embedded.read_rows(page) for row in some if row in rows]
-                stores.mark_as_sent([row["id"] for row in same])
+            # A row that changed during the request stays marked, and is sent by the next sync.
+            with self._catalog.write_transaction():
+                current = [row for rows in embedded.read_rows(page) for row in rows]
+                stores.mark_as_sent([row["id"] for row in current if row in sent])
             done += len(page)
             yield MilvusUploading(done, len(changed), milvus.address.display_name)
 
     def drop_collection(self, store: MilvusCollection) -> None:
-        """Drop a collection of Milvus."""
+        """Drop a collection in Milvus; do nothing if its Milvus Lite file does not exist."""
         address = self._choose_address(store, None)
         if not address.is_lite or Path(address.server).exists():
+            logger.info(
+                "Dropping the unused collection %s in Milvus at %s",
+                store.name, address.display_name,
+            )  # fmt: skip
             self.get_connection(address).drop_collection(store.name)
 
 
 def _unpack_row_vectors(rows: list[dict[str, Any]], dimensions: int) -> list[dict[str, Any]]:
-    """Return rows as Milvus takes them: with vectors in float32."""
+    """Return rows with their vectors as float32, as Milvus requires."""
     vectors = unpack_vectors((row["vector"] for row in rows), dimensions)
     return [{**row, "vector": vector} for row, vector in zip(rows, vectors, strict=True)]
