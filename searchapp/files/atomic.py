@@ -1,4 +1,4 @@
-"""Files that appear when they are complete; and what a failing disk says, with the way out."""
+"""Write files atomically, and explain disk errors with what to do about them."""
 
 from __future__ import annotations
 
@@ -11,38 +11,38 @@ from pathlib import Path
 
 from searchapp.errors import SearchAppError
 
-DISK_ERROR_REMEDIES = {  # what SQLite says -> what to do
-    "disk is full": "make room on its disk and run this again: what was saved is kept",
-    "disk I/O error": "its disk fails, or is full; see to it and run this again: what was saved "
-    "is kept",
-    "readonly": "it can be searched, and be changed only by who may write there",
-    "locked": "another process is writing; try again when it has finished",
-    "malformed": "its file is damaged; restore a copy of it",
-    "not a database": "its file is damaged, or no catalogue; restore a copy of it",
-    "unable to open": "see that its folder can be read and written, and that its disk has room",
+DISK_ERROR_REMEDIES = {  # a part of SQLite's message -> what to do
+    "disk is full": "Free some space on the disk and run this again; all saved work is kept.",
+    "disk I/O error": "The disk is failing or full. Check it and run this again; all saved work "
+    "is kept.",
+    "readonly": "Searches work, but changes need write permission.",
+    "locked": "Another process is writing. Try again when it has finished.",
+    "malformed": "The file is damaged. Restore a copy of it.",
+    "not a database": "The file is damaged or is not a catalog. Restore a copy of it.",
+    "unable to open": "Check that the folder is readable and writable, and that the disk has "
+    "free space.",
 }
 DISK_FULL_ERRNOS = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 PERMISSION_ERRNOS = (errno.EACCES, errno.EPERM, errno.EROFS)
 
 
 def explain_disk_error(error: Exception) -> str:
-    """Return in one line what went wrong, and what to do."""
+    """Return a one-line message for an error of the disk or of SQLite, with what to do."""
     if isinstance(error, OSError):
-        failed = "readonly" if error.errno in PERMISSION_ERRNOS else "disk I/O error"
-        failed = "disk is full" if error.errno in DISK_FULL_ERRNOS else failed
-        return f"{error.strerror or error}; {DISK_ERROR_REMEDIES[failed]}"
+        problem = "readonly" if error.errno in PERMISSION_ERRNOS else "disk I/O error"
+        problem = "disk is full" if error.errno in DISK_FULL_ERRNOS else problem
+        return f"{error.strerror or error}. {DISK_ERROR_REMEDIES[problem]}"
     message = str(error)
-    return "; ".join(
-        [message, *(what for part, what in DISK_ERROR_REMEDIES.items() if part in message)]
-    )
+    remedies = [remedy for part, remedy in DISK_ERROR_REMEDIES.items() if part in message]
+    return ". ".join([message, " ".join(remedies)]) if remedies else message
 
 
 @contextmanager
 def write_atomically(file: Path) -> Iterator[Path]:
-    """Give a name to write to; the file appears, durably, when the block has written all of it.
+    """Yield a temporary path to write to; replace the file, durably, when the block ends.
 
-    A link stays one: the file that it leads to appears. A pipe or a device, /dev/stdout among them,
-    is no file that could be replaced: it is written to as it is.
+    If file is a symbolic link, its target is replaced. A pipe or a device such as /dev/stdout
+    cannot be replaced, so the block writes to it directly.
     """
     if _is_stream(file):
         yield file
@@ -56,19 +56,19 @@ def write_atomically(file: Path) -> Iterator[Path]:
         temporary.replace(file)
     finally:
         temporary.unlink(missing_ok=True)
-    if os.name != "nt":  # where folders cannot be opened
-        number = os.open(file.parent, os.O_RDONLY)
+    if os.name != "nt":  # Windows cannot open folders.
+        descriptor = os.open(file.parent, os.O_RDONLY)
         try:
-            os.fsync(number)
+            os.fsync(descriptor)
         finally:
-            os.close(number)
+            os.close(descriptor)
 
 
 @contextmanager
 def write_output(file: Path) -> Iterator[Path]:
-    """Yield a name to write to, as complete() does, for a file that a user has asked for.
+    """Yield a temporary path, as write_atomically does, for a file that the user requested.
 
-    Errors: SearchAppError if the file cannot be written.
+    Raises SearchAppError if the file cannot be written.
     """
     try:
         with write_atomically(file) as temporary:
@@ -78,7 +78,7 @@ def write_output(file: Path) -> Iterator[Path]:
 
 
 def _is_stream(file: Path) -> bool:
-    """Tell whether what is written to a name goes elsewhere, as that of /dev/stdout does."""
-    folder = os.path.realpath(file.parent)  # of /dev/fd/3 it lies in /proc
-    opened = folder in ("/dev", "/dev/fd") or folder.startswith("/proc/")
-    return opened or file.is_fifo() or file.is_char_device()
+    """Return whether a path names a pipe, a device or an open file such as /dev/stdout."""
+    folder = os.path.realpath(file.parent)  # /dev/fd/3 resolves to a folder in /proc.
+    is_open_file = folder in ("/dev", "/dev/fd") or folder.startswith("/proc/")
+    return is_open_file or file.is_fifo() or file.is_char_device()

@@ -1,10 +1,11 @@
-"""Object storage: listed as one long list of keys, in several parts at once.
+"""List the files in a bucket of object storage, in several parts at the same time.
 
-A folder is nothing there; to ask for each of a million folders would take longer than for all keys.
+A bucket has no folders, only keys. One list of all keys is faster than a request per folder.
 """
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import partial
@@ -13,48 +14,49 @@ from searchapp.files.file_state import FileState, ListedFile, ListingFailure, Ur
 from searchapp.files.merge_iterators import merge_iterators
 from searchapp.files.remote import FsspecStore, describe_error
 
-LISTING_THREADS = 8  # that ask at once, 1,000 keys each
-MAX_LIST_PARTS = 64  # that a list is divided into, at most
-MAX_FOLDER_PAGES = 100  # pages of folders that are read to divide a list; those beyond are one part
-MAX_SINGLE_FOLDER_DEPTH = (
-    8  # folders that hold nothing but one other, on the way to where it can be divided
-)
+LISTING_THREADS = 8  # one request each, for 1,000 keys
+MAX_LIST_PARTS = 64
+MAX_FOLDER_PAGES = 100  # pages of folders read to divide a list; later folders form one part
+# A folder that contains only one folder cannot divide a list: descend at most this many levels.
+MAX_SINGLE_FOLDER_DEPTH = 8
+
+logger = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, slots=True)
 class PageRequest:
-    """A page that a store is asked for."""
+    """A request for one page of the keys in a bucket."""
 
     bucket: str
-    prefix: str  # of all keys that are meant
-    after_key: str | None = None  # only keys after this one, which may come, too
-    token: str | None = None  # of the page before
-    is_folded: bool = False  # tell of what has another slash up to that only
+    prefix: str  # of all requested keys
+    after_key: str | None = None  # only keys after this one; the store may also return this key
+    token: str | None = None  # of the previous page
+    is_folded: bool = False  # return keys up to their next slash, as folders
     max_keys: int = 1000
 
 
 @dataclass(frozen=True, slots=True)
 class ListingPage:
-    """A page of a list, in the order of the keys' bytes."""
+    """One page of keys, in the order of their UTF-8 bytes."""
 
-    objects: list[tuple[str, FileState]]  # by their keys
-    folders: list[str]  # what was folded, each once and with its slash
-    token: str | None  # of the page that follows
+    objects: list[tuple[str, FileState]]  # (key, state)
+    folders: list[str]  # each once, with its final slash
+    token: str | None  # for the next page; None: this is the last one
 
 
 class BucketStore(FsspecStore):
-    """All buckets that the user's credentials open. A store says how a page is asked for."""
+    """The buckets that the user's credentials can read. A subclass fetches one page."""
 
-    SCHEME = ""  # with its slashes
+    SCHEME = ""  # such as s3://
 
     def _fetch_page(self, request: PageRequest) -> ListingPage:
-        """Return a page; raise OSError."""
+        """Return one page of keys; raise OSError if the request fails."""
         raise NotImplementedError
 
     def list_files(
         self, folder: str, url_filter: UrlFilter
     ) -> Iterator[ListedFile | ListingFailure]:
-        """Yield the files below a folder, page by page, whatever their number."""
+        """Yield the files below a folder, page by page, or the reason why listing failed."""
         bucket, _, key = folder.removeprefix(self.SCHEME).partition("/")
         prefix = f"{key}/" if key else ""
         try:
@@ -66,11 +68,16 @@ class BucketStore(FsspecStore):
             partial(self._list_part, folder, PageRequest(bucket, prefix, after), until)
             for after, until in zip([None, *bounds], [*bounds, None], strict=True)
         ]
+        logger.debug("Listing %s in %d parts", folder, len(parts))
         for page in merge_iterators(parts, LISTING_THREADS):
-            yield from (it for it in page if isinstance(it, ListingFailure) or url_filter(it.path))
+            yield from (
+                entry
+                for entry in page
+                if isinstance(entry, ListingFailure) or url_filter(entry.path)
+            )
 
     def _find_boundaries(self, bucket: str, prefix: str) -> list[str]:
-        """Return folders between which there may be about as many keys, in order."""
+        """Return folders, in order, that divide the keys into parts of similar size."""
         folders: list[str] = []
         for _ in range(MAX_SINGLE_FOLDER_DEPTH):
             page = self._fetch_page(PageRequest(bucket, prefix, is_folded=True))
@@ -91,30 +98,31 @@ class BucketStore(FsspecStore):
     def _list_part(
         self, folder: str, request: PageRequest, last_key: str | None
     ) -> Iterator[list[ListedFile | ListingFailure]]:
-        """Yield pages of what lies after a key and, at most, at another."""
-        end, start = (
-            last_key.encode() if last_key is not None else None,
-            f"{self.SCHEME}{request.bucket}/",
-        )
+        """Yield pages of files after request.after_key, up to and including last_key."""
+        end = last_key.encode() if last_key is not None else None
+        bucket_url = f"{self.SCHEME}{request.bucket}/"
         while True:
             try:
                 page = self._fetch_page(request)
-            except OSError as error:  # nothing below the folder counts as gone then
+            except OSError as error:  # The failure protects all known files below the folder.
                 yield [ListingFailure(folder, describe_error(error))]
                 return
-            inside = [it for it in page.objects if end is None or it[0].encode() <= end]
-            # What ends at a slash stands for a folder.
-            yield [ListedFile(start + key, state) for key, state in inside if key[-1:] != "/"]
-            if len(inside) < len(page.objects) or page.token is None:
+            objects = [entry for entry in page.objects if end is None or entry[0].encode() <= end]
+            # A key that ends with a slash is a placeholder for a folder.
+            yield [ListedFile(bucket_url + key, state) for key, state in objects if key[-1:] != "/"]
+            if len(objects) < len(page.objects) or page.token is None:
                 return
             request = PageRequest(request.bucket, request.prefix, request.after_key, page.token)
 
     def has_files(self, url: str) -> bool:
-        """Tell whether there is a file of this name, or any below it; OSError if out of reach."""
+        """Return whether a file with this URL, or any file below it, exists.
+
+        Raises OSError if the store cannot be reached.
+        """
         bucket, _, key = url.removeprefix(self.SCHEME).partition("/")
-        below = self._fetch_page(PageRequest(bucket, f"{key}/" if key else "", max_keys=1)).objects
-        if below or not key:
-            return bool(below)
-        return [
-            found for found, _ in self._fetch_page(PageRequest(bucket, key, max_keys=1)).objects
-        ] == [key]
+        prefix = f"{key}/" if key else ""
+        files_below = self._fetch_page(PageRequest(bucket, prefix, max_keys=1)).objects
+        if files_below or not key:
+            return bool(files_below)
+        objects = self._fetch_page(PageRequest(bucket, key, max_keys=1)).objects
+        return [name for name, _ in objects] == [key]

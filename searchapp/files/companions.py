@@ -1,24 +1,25 @@
-"""Files that belong to a picture and are none of their own: RAW beside JPEG, Live Photos."""
+"""Match companion files to their picture: a RAW file next to a JPEG, the film of a Live Photo."""
 
 from __future__ import annotations
 
 import os
 from collections.abc import Iterable, Iterator
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import Literal
 
-from searchapp.files.scan import RAW_SUFFIXES, get_suffix
+from searchapp.files.scan import RAW_SUFFIXES, get_suffix, is_sidecar
 
 CompanionKind = Literal["raw", "film"]
-# What is embedded where there are several, the best first.
+# If several pictures have the same name, the first of these suffixes gets the companions.
 PICTURE_SUFFIXES_BY_RANK = (".jpg", ".jpeg", ".heic", ".heif", ".hif")
 FILM_SUFFIX = ".mov"
-MAX_FILM_BYTES = 20 << 20  # a Live Photo's film of 3 seconds takes less; a longer one is a video
+MAX_FILM_BYTES = 20 << 20  # the 3-second film of a Live Photo is smaller; larger is a video
 
 
 @dataclass(frozen=True, slots=True)
 class Companion:
-    """A file that belongs to a picture."""
+    """A RAW file or film that belongs to a picture."""
 
     path: str
     picture_path: str
@@ -26,7 +27,7 @@ class Companion:
 
 
 def classify_companion(path: str, size: int) -> CompanionKind | None:
-    """Return what a file may be to a picture of its name; size in bytes."""
+    """Return the kind of companion a file can be by its suffix and size in bytes, or None."""
     ending = get_suffix(path)
     if ending in RAW_SUFFIXES:
         return "raw"
@@ -34,14 +35,14 @@ def classify_companion(path: str, size: int) -> CompanionKind | None:
 
 
 def can_have_companions(path: str) -> bool:
-    """Tell whether a file is of the kind that others may belong to."""
+    """Return whether a file is a picture whose format can have companions."""
     return get_suffix(path) in PICTURE_SUFFIXES_BY_RANK
 
 
 def match_companions(
     companions: Iterable[tuple[str, CompanionKind]], pictures: Iterable[str]
 ) -> Iterator[Companion]:
-    """Yield those of some files that belong to a picture in the same folder, of the same name."""
+    """Yield each companion whose picture has the same folder and name, without suffix and case."""
     by_name: dict[str, list[tuple[str, CompanionKind]]] = {}
     for path, kind in companions:
         by_name.setdefault(_make_pairing_key(path), []).append((path, kind))
@@ -62,3 +63,31 @@ def _make_pairing_key(path: str) -> str:
 
 def _rank_picture(path: str) -> tuple[int, str]:
     return PICTURE_SUFFIXES_BY_RANK.index(get_suffix(path)), path
+
+
+def find_related_paths(paths: Iterable[str]) -> tuple[str, ...]:
+    """Return paths, with the files of the same name next to them: IMG_1.jpg, IMG_1.xmp, IMG_1.dng.
+
+    A change to one of these files can turn another into a companion, or back into a picture.
+    """
+    related = dict.fromkeys(paths)
+    stems_by_folder: dict[str, set[str]] = {}  # so that each folder is listed once
+    for path in related:
+        folder, name = os.path.split(path)
+        stem = _casefold_stem(name)
+        stems = stems_by_folder.setdefault(folder, set())
+        stems.add(stem)
+        if is_sidecar(name):
+            stems.add(_casefold_stem(stem))
+    for folder, stems in stems_by_folder.items():
+        with suppress(OSError), os.scandir(folder) as entries:
+            for entry in entries:
+                stem = _casefold_stem(entry.name)
+                is_related_sidecar = is_sidecar(entry.name) and _casefold_stem(stem) in stems
+                if (stem in stems or is_related_sidecar) and entry.is_file():
+                    related[entry.path] = None
+    return tuple(related)
+
+
+def _casefold_stem(name: str) -> str:
+    return os.path.splitext(name)[0].casefold()  # noqa: PTH122 (speed)

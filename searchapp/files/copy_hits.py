@@ -19,10 +19,10 @@ TIME_TOLERANCE_NS = 2 * storage.NANOSECONDS_PER_SECOND
 
 
 def copy_hits(hits: Iterable[Hit], folder: Path) -> int:
-    """Copy the files of hits into a folder, with their times; return how many were not there yet.
+    """Copy the files of hits into a folder, with their times; return the number of new files.
 
-    Companions (RAW, sidecars ...) are copied as well, and get the name of their picture.
-    Errors: FolderError.
+    Companions (RAW, sidecars ...) are copied too, under the name of their picture.
+    Raises FolderError if a file cannot be copied.
     """
     return _add_hits(hits, folder, _copy_file)
 
@@ -30,7 +30,7 @@ def copy_hits(hits: Iterable[Hit], folder: Path) -> int:
 def link_hits(hits: Iterable[Hit], folder: Path) -> int:
     """Link to the files of hits from a folder, as copy_hits() copies them.
 
-    Errors: FolderError, also for files in object storage, to which no link is possible.
+    Raises FolderError if a link cannot be made, for example to a file in object storage.
     """
     return _add_hits(hits, folder, _link_file)
 
@@ -58,9 +58,9 @@ def _add_hits(hits: Iterable[Hit], folder: Path, add: Callable[[str, Path], obje
                 add(hit.path, target)
                 added += 1
             for companion in hit.companions:
-                beside = folder / f"{target.stem}{Path(companion).suffix}"
-                if not os.path.lexists(beside):
-                    add(companion, beside)
+                companion_target = folder / f"{target.stem}{Path(companion).suffix}"
+                if not os.path.lexists(companion_target):
+                    add(companion, companion_target)
     except PictureError as error:
         raise FolderError(f"{hit.path}: {error}") from error
     except OSError as error:
@@ -80,7 +80,9 @@ def _copy_file(path: str, target: Path) -> None:
 
 def _link_file(path: str, target: Path) -> None:
     if storage.is_url(path):
-        raise FolderError(f"{path} cannot be linked to; --copy-to copies it")
+        raise FolderError(
+            f"{path} cannot be linked to: it is in object storage. Use --copy-to to copy it."
+        )
     target.symlink_to(path)
 
 

@@ -1,4 +1,4 @@
-"""Paths as text for people, whatever bytes the file system has in them."""
+"""Show a path as text, even if its bytes are not valid UTF-8."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Say how to install an extra of searchapp: the packages that one optional feature needs."""
+"""Tell the user how to install an extra: the packages that one optional feature needs."""
 
 from __future__ import annotations
 
@@ -7,10 +7,10 @@ import shlex
 from pathlib import Path
 
 DISTRIBUTION = "searchapp"
-# The name on PyPI; None: not published. While it is None, anyone could register the name
-# searchapp, so that no message may tell people to install it.
+# The name on PyPI; None: not published. Anyone can register an unpublished name, so no message
+# may tell users to install searchapp from PyPI while this is None.
 PUBLISHED_NAME: str | None = None
-# vLLM's CPU build needs a torch that is not on PyPI.
+# The CPU build of vLLM needs a torch build that is not on PyPI.
 TORCH_INDEX = "https://download.pytorch.org/whl/cpu"
 
 
@@ -27,16 +27,16 @@ def install_hint(extra: str) -> str:
 
 
 def upgrade_hint() -> str:
-    """Return what installs the newest version over this copy of searchapp."""
+    """Return the command, or the advice, to upgrade this copy of searchapp."""
     if (clone := find_clone()) is not None:
         return f"git pull (in the clone, {clone})"
     if PUBLISHED_NAME is not None:
         return f"pip install -U {PUBLISHED_NAME}"
-    return f"install the newest version of {DISTRIBUTION} as you installed this one"
+    return f"install the newest version of {DISTRIBUTION} in the same way as this one"
 
 
 def find_clone() -> Path | None:
-    """Return the source tree that this package runs from; None: it is installed elsewhere."""
+    """Return the clone that this package runs from; None if it is an installed copy."""
     import tomllib
 
     root = Path(__file__).resolve().parents[2]
@@ -50,7 +50,7 @@ def find_clone() -> Path | None:
 def read_requirements(extra: str) -> list[str]:
     """Return the requirements of an extra from the installed metadata, such as "rawpy>=0.24".
 
-    A marker beside the extra's own stays; pip evaluates it.
+    The marker `extra == ...` is removed; other markers stay for pip to evaluate.
     https://packaging.python.org/en/latest/specifications/dependency-specifiers/
     """
     from importlib import metadata

@@ -1,4 +1,4 @@
-"""Read the picture of a query: a file, or a URL that the user gave."""
+"""Read the picture of a query from a file or a URL."""
 
 from __future__ import annotations
 
@@ -13,13 +13,13 @@ TIMEOUT_S = 30.0
 
 
 def read_query_image(image: str | Path) -> bytes:
-    """Return the bytes of a file or a URL; raise PictureError naming it otherwise."""
+    """Return the bytes of a file or URL; raise PictureError, with its name, if that fails."""
     name = str(image)
     try:
         if name.startswith(("http://", "https://")):
             return _download(name)
         if is_video(name):
-            raise PictureError("is a video; ask with a picture, such as one of its frames", "read")
+            raise PictureError("is a video; use a picture, such as one of its frames", "read")
         if not storage.is_url(name):
             name = str(Path(name).expanduser())
         return storage.read_file(name)[0]
@@ -40,7 +40,9 @@ def _download(url: str) -> bytes:
                 data += part
                 if len(data) > MAX_DOWNLOAD_BYTES:
                     limit = MAX_DOWNLOAD_BYTES >> 20
-                    raise PictureError(f"larger than {limit} MiB; download it first", "read")
+                    raise PictureError(
+                        f"is larger than {limit} MiB; download it and give its path", "read"
+                    )
     except (httpx.HTTPError, httpx.InvalidURL) as error:
         reason = str(error) or type(error).__name__
         raise PictureError(f"cannot be fetched: {reason}", "read") from error

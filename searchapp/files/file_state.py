@@ -1,4 +1,4 @@
-"""What is known of a file before it is read, wherever it lies."""
+"""The state of a file (size and modification time), and the interface of object stores."""
 
 from __future__ import annotations
 
@@ -11,13 +11,13 @@ from typing import Protocol, TypeAlias
 
 from searchapp.errors import PictureError
 
-MAX_PICTURE_BYTES = 1 << 30  # of a picture
-NANOSECONDS_PER_SECOND = 10**9  # nanoseconds
+MAX_PICTURE_BYTES = 1 << 30
+NANOSECONDS_PER_SECOND = 10**9
 
 
 @dataclass(frozen=True, slots=True)
 class FileState:
-    """What tells whether a file has changed: its size in bytes, and when it did."""
+    """The size in bytes and the modification time of a file, to detect changes."""
 
     size: int
     mtime_ns: int
@@ -25,7 +25,7 @@ class FileState:
 
 @dataclass(frozen=True, slots=True)
 class ListedFile:
-    """A file that a listing has shown: its path or URL, and its state."""
+    """A file in a listing: its path or URL, and its state."""
 
     path: str
     state: FileState
@@ -33,58 +33,63 @@ class ListedFile:
 
 @dataclass(frozen=True, slots=True)
 class ListingFailure:
-    """A folder, or a file, that could not be listed."""
+    """A folder or file that could not be listed, and why."""
 
     path: str
     reason: str
 
 
-# Tells from a URL whether a file is wanted, or what is below a folder, whose URL ends at a slash.
+# Returns whether a listing includes a file, or descends into a folder (its URL ends with a slash).
 UrlFilter: TypeAlias = Callable[[str], bool]
 
 
 class ObjectStore(Protocol):
-    """Where files lie that no file system of this machine has. For use by several threads."""
+    """A remote file store, such as a bucket or a web server. Thread-safe."""
 
     def list_files(
         self, folder: str, url_filter: UrlFilter
     ) -> Iterator[ListedFile | ListingFailure]:
-        """Yield the files below a folder, some at a time; what cannot be listed is told once."""
+        """Yield the files below a folder, and one failure for each part that cannot be listed."""
 
     def has_files(self, url: str) -> bool:
-        """Tell whether there is a file of this name, or any below it; OSError if out of reach."""
+        """Return whether a file with this URL, or any file below it, exists.
+
+        Raises OSError if the store cannot be reached.
+        """
 
     def read_state(self, url: str) -> FileState:
-        """Return a file's state; raise OSError."""
+        """Return the state of a file; raise OSError if that fails."""
 
     def read_bytes(self, url: str, max_bytes: int) -> bytes:
-        """Return a file's bytes, or its first ones, which are at least so many; raise OSError."""
+        """Return the first max_bytes bytes of a file, or more; raise OSError if that fails."""
 
     def open_file(self, url: str) -> BufferedReader:
-        """Open a file of any size, to be read in parts; raise OSError."""
+        """Open a file of any size to read it in parts; raise OSError if that fails."""
 
 
 def make_state(size: int, modified: datetime | None, tag: str | None) -> FileState:
-    """Return the state of an object: when it was written in full seconds, and below them its tag.
+    """Return the state of an object: its time in seconds, with a hash of its tag as nanoseconds.
 
-    Stores tell the time to the second in one answer and more exactly in another, and two objects
-    of one size can be written in the same second: what stands for the tag tells them apart.
+    Some responses of a store round the time to seconds, others do not. Two objects of the same
+    size can be written in the same second; the hash of the tag distinguishes them.
     """
     seconds = int(modified.timestamp()) if modified is not None else 0
-    below = zlib.crc32(tag.strip('"').encode()) % NANOSECONDS_PER_SECOND if tag else 0
-    return FileState(size, seconds * NANOSECONDS_PER_SECOND + below)
+    tag_hash = zlib.crc32(tag.strip('"').encode()) % NANOSECONDS_PER_SECOND if tag else 0
+    return FileState(size, seconds * NANOSECONDS_PER_SECOND + tag_hash)
 
 
 def check_size(size: int) -> None:
-    """Raise PictureError for a picture that is too large to be read, or empty."""
+    """Raise PictureError if a picture is empty or larger than MAX_PICTURE_BYTES."""
     if size > MAX_PICTURE_BYTES:
         raise PictureError(
-            f"{size >> 20} MiB, the limit is {MAX_PICTURE_BYTES >> 20}", stage="read"
+            f"{size >> 20} MiB, the limit is {MAX_PICTURE_BYTES >> 20} MiB", stage="read"
         )
     if not size:
         raise PictureError("the file is empty", stage="read")
 
 
 def make_changed_error() -> PictureError:
-    """Return the error of a file that is not the one that was begun with."""
-    return PictureError("changed while it was being read; index again", stage="read")
+    """Return the error for a file that changed between the start and the end of a read."""
+    return PictureError(
+        "the file changed while it was being read; run `searchapp index` again", stage="read"
+    )

@@ -1,4 +1,4 @@
-"""Google Cloud Storage."""
+"""List and read objects in Google Cloud Storage."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from searchapp.files.remote import call_store, entry_to_state
 
 
 class GcsStore(BucketStore):
-    """Objects of Google's storage, through gcsfs."""
+    """Objects in Google Cloud Storage, through gcsfs."""
 
     SCHEME = "gs://"
 
@@ -30,7 +30,7 @@ class GcsStore(BucketStore):
             **{name: value for name, value in options.items() if value is not None},
         )
         return ListingPage(
-            [(it["name"], entry_to_state(it)) for it in answer.get("items", ())],
+            [(entry["name"], entry_to_state(entry)) for entry in answer.get("items", ())],
             list(answer.get("prefixes", ())),
             answer.get("nextPageToken"),
         )

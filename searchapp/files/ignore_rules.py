@@ -1,4 +1,4 @@
-"""Which files a walk leaves out: by patterns as in .gitignore, in files and from the user."""
+"""Decide which files a scan skips, by .gitignore patterns in files and in options."""
 
 from __future__ import annotations
 
@@ -16,23 +16,24 @@ IGNORE_FILE_NAME = ".searchappignore"
 
 @dataclass(frozen=True, slots=True)
 class IgnoreRules:
-    """The rules that hold in a folder; each is of a folder, and of paths below that."""
+    """The ignore rules that apply in a folder."""
 
+    # (folder, patterns for the paths below it), from the root to the innermost folder
     ignored: tuple[tuple[str, GitIgnoreSpec], ...] = ()
-    included: GitIgnoreSpec | None = None  # of files; None: all
+    included: GitIgnoreSpec | None = None  # patterns for files below root; None: all files
     root: str = ""
 
     @classmethod
     def from_options(cls, root: str, include: tuple[str, ...], exclude: tuple[str, ...]) -> Self:
-        """Return what the user says of a root; raise FolderError for what is no pattern."""
+        """Return the rules of --include and --exclude; raise FolderError for a bad pattern."""
         ignored = ((root, _compile_patterns(exclude, "--exclude")),) if exclude else ()
         included = _compile_patterns(include, "--include") if include else None
         return cls(ignored, included, root)
 
     def add_folder_rules(self, folder: str) -> IgnoreRules:
-        """Return the rules that hold in a folder that has a file of rules: those above it, too.
+        """Return these rules and those of a folder's .searchappignore file.
 
-        Errors: FolderError; OSError where the file cannot be read.
+        Raises FolderError for a bad pattern, and OSError if the file cannot be read.
         """
         file = os.path.join(folder, IGNORE_FILE_NAME)  # noqa: PTH118 (speed)
         with open(file, encoding="utf-8", errors="surrogateescape") as opened:  # noqa: PTH123
@@ -42,12 +43,12 @@ class IgnoreRules:
         )
 
     def is_ignored(self, path: str, *, is_folder: bool) -> bool:
-        """Tell whether a file, or a folder with all below it, is left out."""
+        """Return whether a scan skips a file, or a folder with everything below it."""
         end = "/" if is_folder else ""
-        for base, spec in reversed(self.ignored):  # what is nearer decides
-            decided = spec.check_file(_make_relative(path, base) + end).include
-            if decided is not None:
-                return decided
+        for base, spec in reversed(self.ignored):  # The rules of the innermost folder decide first.
+            is_excluded = spec.check_file(_make_relative(path, base) + end).include
+            if is_excluded is not None:
+                return is_excluded
         if is_folder or self.included is None:
             return False
         return not self.included.match_file(_make_relative(path, self.root))
@@ -57,10 +58,10 @@ def _make_relative(path: str, base: str) -> str:
     return path[len(base.rstrip(os.sep)) + 1 :]
 
 
-def _compile_patterns(lines: tuple[str, ...] | list[str], where: str) -> GitIgnoreSpec:
+def _compile_patterns(lines: tuple[str, ...] | list[str], source: str) -> GitIgnoreSpec:
     from pathspec import GitIgnoreSpec
 
     try:
         return GitIgnoreSpec.from_lines(lines)
     except ValueError as error:
-        raise FolderError(f"{where}: {error}") from error
+        raise FolderError(f"{source}: {error}") from error

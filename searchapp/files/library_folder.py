@@ -1,4 +1,4 @@
-"""Where a library is, and its catalog in it."""
+"""Find the folder of a library and the catalog file in it."""
 
 from __future__ import annotations
 
@@ -12,36 +12,36 @@ CATALOG = "catalog.db"
 
 
 def get_default_folder() -> Path:
-    """Return where the library is when nobody says otherwise: in the user's data folder."""
+    """Return the default library folder, in the user's data folder."""
     import platformdirs
 
     return platformdirs.user_data_path("searchapp")
 
 
-def resolve_library_folder(given: str | Path | None) -> Path:
-    """Return the absolute path of the library that is meant."""
-    return get_default_folder() if given is None else Path(given).expanduser().absolute()
+def resolve_library_folder(folder: str | Path | None) -> Path:
+    """Return the absolute path of a library folder; None: the default folder."""
+    return get_default_folder() if folder is None else Path(folder).expanduser().absolute()
 
 
 def catalog_file(library: Path) -> Path:
-    """Return the path of a library's catalog, the SQLite file that holds what must be kept."""
+    """Return the path of a library's catalog, the SQLite file with all data to back up."""
     return library / CATALOG
 
 
 def require_library(library: Path) -> None:
-    """Raise LibraryError where a folder holds no library."""
+    """Raise LibraryError if a folder contains no library."""
     if not catalog_file(library).exists():
         raise missing_library_error(library)
 
 
 def missing_library_error(library: Path) -> LibraryError:
-    """Return the error that says that a folder holds no library."""
+    """Return the error for a folder that contains no library."""
     return LibraryError(
-        f"no library at {library}; `searchapp index FOLDER` makes one there, "
-        "--library DIR names another"
+        f"no library at {library}. Run `searchapp index FOLDER` to create it, or use "
+        "--library DIR for another one."
     )
 
 
 def can_be_resident(library: Path) -> bool:
-    """Tell whether a process can be left behind for a library: not where it cannot be written."""
+    """Return whether a resident process can serve a library, which needs a writable folder."""
     return hasattr(socket, "AF_UNIX") and (not library.exists() or os.access(library, os.W_OK))

@@ -1,4 +1,4 @@
-"""Files that a file system of this machine has: a disk, or a network drive that is mounted."""
+"""Read files on a disk or a mounted network drive, and detect changes during a read."""
 
 from __future__ import annotations
 
@@ -13,21 +13,20 @@ from searchapp.files.file_state import MAX_PICTURE_BYTES, FileState, check_size,
 
 
 def open_nonblocking(path: str, flags: int) -> int:
-    """Open a file, for open(); a pipe that nobody writes to is empty, and not waited for."""
-    number = os.open(path, flags | os.O_NONBLOCK)
-    os.set_blocking(number, True)
-    return number
+    """Open a file as opener of open(): a pipe without a writer is empty and does not block."""
+    descriptor = os.open(path, flags | os.O_NONBLOCK)
+    os.set_blocking(descriptor, True)
+    return descriptor
 
 
 def read_file(path: str) -> tuple[bytes, FileState]:
-    """Return a file's bytes and its state; raise PictureError where that cannot be had whole."""
+    """Return a file's bytes and state; raise PictureError if it cannot be read completely."""
     try:
         with open(path, "rb", opener=open_nonblocking) as file:
             before = os.fstat(file.fileno())
             check_size(before.st_size or 1)
-            data = file.read(
-                before.st_size or MAX_PICTURE_BYTES + 1
-            )  # a device has no size, and no end
+            # A device has size 0 and may have no end.
+            data = file.read(before.st_size or MAX_PICTURE_BYTES + 1)
             after = _read_state(file)
     except OSError as error:
         raise PictureError(error.strerror or str(error), stage="read") from error
@@ -45,9 +44,10 @@ def read_file(path: str) -> tuple[bytes, FileState]:
 
 @contextmanager
 def open_file(path: str) -> Iterator[tuple[BufferedReader, FileState]]:
-    """Open a file of any size; PictureError where it cannot be read, or has changed in the end.
+    """Open a file of any size; yield it and its state.
 
-    What the block raises otherwise is its own affair, also where that is an OSError of Pillow's.
+    Raises PictureError if the file cannot be read, or has changed at the end of the block. Other
+    errors of the block pass through, including OSErrors of Pillow, which have no errno.
     """
     try:
         with open(path, "rb", opener=open_nonblocking) as file:
@@ -67,7 +67,7 @@ def open_file(path: str) -> Iterator[tuple[BufferedReader, FileState]]:
 
 
 def read_head(path: str, count: int) -> bytes:
-    """Return a file's first bytes; OSError."""
+    """Return the first count bytes of a file; raise OSError if that fails."""
     with open(path, "rb", opener=open_nonblocking) as file:
         return file.read(count)
 

@@ -1,4 +1,4 @@
-"""One writer a library: a lock that names its holder."""
+"""Allow one writer per library, with a lock that names its holder."""
 
 from __future__ import annotations
 
@@ -15,9 +15,9 @@ from searchapp.files.atomic import explain_disk_error
 
 @contextmanager
 def hold_writer_lock(folder: Path, purpose: str) -> Iterator[None]:
-    """Hold the library for writing; raise LockedError that names the holder when it is held.
+    """Hold the writer lock of a library; raise LockedError, with the holder's name, if it is held.
 
-    The lock is the operating system's: it ends with the process, however that ends.
+    It is a lock of the operating system, which releases it even if the process is killed.
     """
     from filelock import FileLock, Timeout
 
@@ -25,12 +25,12 @@ def hold_writer_lock(folder: Path, purpose: str) -> Iterator[None]:
     try:
         lock.acquire(timeout=0)
     except Timeout:
-        who = ""
+        name = ""
         with suppress(OSError):
-            who = holder.read_text(encoding="utf-8").strip()
+            name = holder.read_text(encoding="utf-8").strip()
         raise LockedError(
-            f"the library at {folder} is being written by {who or 'another process'}; "
-            "try again when it has finished"
+            f"the library at {folder} is being written by {name or 'another process'}. "
+            "Try again when it has finished."
         ) from None
     except OSError as error:
         raise LibraryError(
@@ -38,7 +38,7 @@ def hold_writer_lock(folder: Path, purpose: str) -> Iterator[None]:
         ) from error
     try:
         since = datetime.now().astimezone().strftime("%Y-%m-%d %H:%M")
-        with suppress(OSError):  # a full disk: the lock holds, though it cannot name its holder
+        with suppress(OSError):  # On a full disk, the lock works without the name of its holder.
             holder.write_text(
                 f"{purpose} (process {os.getpid()} on {socket.gethostname()}, since {since})\n",
                 encoding="utf-8",

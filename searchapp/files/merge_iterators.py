@@ -1,4 +1,4 @@
-"""What several iterators yield, as one: each is asked by a thread."""
+"""Merge several iterators into one, and run them in parallel threads."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from concurrent.futures import ThreadPoolExecutor
 from queue import Empty, Full, Queue
 from typing import TypeVar
 
-POLL_INTERVAL_S = 0.2  # seconds between two looks at whether all is over
+POLL_INTERVAL_S = 0.2  # how often blocked threads check whether the work has ended
 
 Item = TypeVar("Item")
 
@@ -16,9 +16,9 @@ Item = TypeVar("Item")
 def merge_iterators(
     iterators: Iterable[Callable[[], Iterator[Item]]], threads: int
 ) -> Iterator[Item]:
-    """Yield what all iterators yield, in no order; so many of them are asked at once.
+    """Yield the items of all iterators, in no particular order, with a number of threads.
 
-    No more than a few items wait to be taken. What one raises is raised here.
+    At most 2 items per thread wait in memory. An exception of an iterator is raised here.
     """
     items: Queue[Item] = Queue(maxsize=2 * threads)
     stopped = threading.Event()

@@ -1,4 +1,4 @@
-"""Files that a file system of fsspec's reaches: what is the same for all kinds of stores."""
+"""Read remote files through fsspec: the code that all kinds of object stores share."""
 
 from __future__ import annotations
 
@@ -11,11 +11,12 @@ from typing import Any, ParamSpec, TypeVar
 
 from searchapp.files.file_state import FileState, make_state
 
-READ_BLOCK_BYTES = 1 << 20  # bytes that are read at once of a file that is read in parts
-MODIFIED_KEYS = ("LastModified", "updated", "Last-Modified", "mtime")  # as stores say
+READ_BLOCK_BYTES = 1 << 20
+# Each store has its own names for the modification time and the tag of a file.
+MODIFIED_KEYS = ("LastModified", "updated", "Last-Modified", "mtime")
 TAG_KEYS = ("ETag", "etag")
-ERROR_REMEDIES = {  # by the name of what is raised -> what to do
-    "NoCredentialsError": " (give them as to the aws command; FSSPEC_S3_ANON=1 reads public ones)",
+ERROR_REMEDIES = {  # the name of an exception -> what to do
+    "NoCredentialsError": ". Set them as for the aws command, or FSSPEC_S3_ANON=1 for public data",
 }
 
 CallParameters = ParamSpec("CallParameters")
@@ -23,22 +24,22 @@ Result = TypeVar("Result")
 
 
 class FsspecStore:
-    """A store, through fsspec's file system for its kind of URLs; each kind is listed otherwise."""
+    """Read files through a file system of fsspec. A subclass lists them."""
 
     def __init__(self, fs: Any) -> None:
-        """Use a file system of fsspec's."""
+        """Use a file system of fsspec."""
         self._fs = fs
 
     def read_state(self, url: str) -> FileState:
-        """Return a file's state; raise OSError."""
+        """Return the state of a file; raise OSError if that fails."""
         return entry_to_state(call_store(self._fs.info, url))
 
     def read_bytes(self, url: str, max_bytes: int) -> bytes:
-        """Return a file's bytes, or its first ones, which are at least so many; raise OSError."""
+        """Return the first max_bytes bytes of a file, or more; raise OSError if that fails."""
         return bytes(call_store(self._fs.cat_file, url, start=0, end=max_bytes))
 
     def open_file(self, url: str) -> BufferedReader:
-        """Open a file of any size, to be read in parts; raise OSError."""
+        """Open a file of any size to read it in parts; raise OSError if that fails."""
         return BufferedReader(
             _RemoteRawFile(call_store(self._fs.open, url, "rb", block_size=READ_BLOCK_BYTES)),
             READ_BLOCK_BYTES,
@@ -46,7 +47,7 @@ class FsspecStore:
 
 
 class _RemoteRawFile(RawIOBase):
-    """A file of fsspec's that is read in parts, and raises OSError where that fails."""
+    """Adapt a file of fsspec to io.RawIOBase; every error becomes an OSError."""
 
     def __init__(self, file: Any) -> None:
         self._file = file
@@ -75,10 +76,10 @@ class _RemoteRawFile(RawIOBase):
 
 
 def entry_to_state(entry: dict[str, Any]) -> FileState:
-    """Return the state that a store tells of a file; raise OSError where it tells no size."""
+    """Return the state in fsspec's entry of a file; raise OSError if it has no size."""
     size = entry.get("size")
     if size is None:
-        raise OSError(errno.EIO, "the server does not tell its size")
+        raise OSError(errno.EIO, "the server does not report the size of the file")
     times = (entry[name] for name in MODIFIED_KEYS if entry.get(name))
     modified = next(times, None)
     if isinstance(modified, str):
@@ -87,14 +88,14 @@ def entry_to_state(entry: dict[str, Any]) -> FileState:
         modified = datetime.fromtimestamp(modified)
     tag = next((entry[name] for name in TAG_KEYS if entry.get(name)), None)
     if modified is not None and "url" in entry:
-        tag = None  # of HTTP servers behind one name each may have tags of its own
+        tag = None  # HTTP servers behind the same name may have different tags for a file.
     return make_state(int(size), modified, tag)
 
 
 def _parse_time(text: str) -> datetime | None:
-    for read in (datetime.fromisoformat, parsedate_to_datetime):
+    for parse in (datetime.fromisoformat, parsedate_to_datetime):
         try:
-            return read(text)
+            return parse(text)
         except ValueError:
             continue
     return None
@@ -105,19 +106,19 @@ def call_store(
     *args: CallParameters.args,
     **kwargs: CallParameters.kwargs,
 ) -> Result:
-    """Make a call of a store's library; whatever that raises becomes an OSError with a reason."""
+    """Call a function of a store's library; turn its exceptions into OSErrors with a reason."""
     try:
         return call(*args, **kwargs)
     except FileNotFoundError:
         raise
-    except Exception as error:  # of botocore, aiohttp, google ...: each has a tree of its own
+    except Exception as error:  # botocore, aiohttp and gcsfs have unrelated ones.
         raise OSError(errno.EIO, describe_error(error)) from error
 
 
 def describe_error(error: BaseException) -> str:
-    """Return what went wrong, in a line."""
+    """Return a one-line reason for an exception of a store's library."""
     status, message = getattr(error, "status", None), getattr(error, "message", None)
-    if status is not None:  # aiohttp's, which else prints all of the request
+    if status is not None:  # The text of an aiohttp error contains the complete request.
         return f"the server answers {status} {message or ''}".strip()
     text = (getattr(error, "strerror", None) or str(error)).strip()
     name = type(error).__name__

@@ -1,4 +1,4 @@
-"""Amazon S3, and what speaks as it does."""
+"""List and read objects in Amazon S3 and compatible stores."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from searchapp.files.remote import call_store
 
 
 class S3Store(BucketStore):
-    """Objects of S3, through s3fs."""
+    """Objects in S3, through s3fs."""
 
     SCHEME = "s3://"
 
@@ -30,9 +30,9 @@ class S3Store(BucketStore):
         )
         return ListingPage(
             [
-                (it["Key"], make_state(it["Size"], it["LastModified"], it.get("ETag")))
-                for it in answer.get("Contents", ())
+                (entry["Key"], make_state(entry["Size"], entry["LastModified"], entry.get("ETag")))
+                for entry in answer.get("Contents", ())
             ],
-            [it["Prefix"] for it in answer.get("CommonPrefixes", ())],
+            [entry["Prefix"] for entry in answer.get("CommonPrefixes", ())],
             answer.get("NextContinuationToken") if answer.get("IsTruncated") else None,
         )

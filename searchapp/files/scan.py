@@ -1,7 +1,8 @@
-"""Walk folders: which files there are, on disk or in object storage, and what could not be read."""
+"""Scan folders on disk or in object storage for files, and report unreadable paths."""
 
 from __future__ import annotations
 
+import logging
 import os
 from collections.abc import Iterable, Iterator
 from contextlib import suppress
@@ -10,15 +11,16 @@ from pathlib import Path
 
 from searchapp.errors import FolderError
 from searchapp.files import storage
-from searchapp.files.ignore_rules import IGNORE_FILE_NAME as RULES
-from searchapp.files.ignore_rules import IgnoreRules
+from searchapp.files.display_path import display_path
+from searchapp.files.ignore_rules import IGNORE_FILE_NAME, IgnoreRules
 
-# What cameras, phones and image programs write. Other files are looked into once, by content.
+# The formats of cameras, phones and image programs. Files with other suffixes are read once, and
+# recognized by their content.
 PICTURE_SUFFIXES = frozenset(
     {".jpg", ".jpeg", ".jpe", ".jfif", ".mpo", ".png", ".webp", ".gif", ".tif", ".tiff", ".bmp",
      ".heic", ".heif", ".hif", ".avif", ".jp2", ".j2k", ".j2c", ".jpf", ".jpx", ".apng", ".jxl"}
 )  # fmt: skip
-SIDECAR_SUFFIX = ".xmp"  # of a file beside a picture, with what people have written about it
+SIDECAR_SUFFIX = ".xmp"  # a sidecar is a file next to a picture, with metadata from people
 RAW_SUFFIXES = frozenset(
     {".dng", ".cr2", ".cr3", ".nef", ".nrw", ".arw", ".sr2", ".srf", ".orf", ".rw2", ".raf",
      ".pef", ".srw", ".3fr", ".fff", ".iiq", ".rwl", ".mrw", ".erf", ".mef", ".dcr", ".kdc"}
@@ -28,19 +30,23 @@ VIDEO_SUFFIXES = frozenset(
      ".mpg", ".mpeg", ".vob", ".wmv", ".asf", ".flv", ".ogv", ".dv"}
 )  # fmt: skip
 KNOWN_SUFFIXES = PICTURE_SUFFIXES | RAW_SUFFIXES | VIDEO_SUFFIXES
-# What systems and network drives keep beside pictures; names that begin with a dot are left out.
+# System files of operating systems and network drives. Names that begin with a dot are hidden too.
 IGNORED_FOLDERS = frozenset(
     {"@eadir", "#recycle", "#snapshot", "@recycle", "$recycle.bin", "recycler", "lost+found",
      "system volume information", "__macosx"}
 )  # fmt: skip
 IGNORED_FILES = frozenset({"thumbs.db", "ehthumbs.db", "desktop.ini"})
 IGNORED_NAMES = IGNORED_FOLDERS | IGNORED_FILES
-MAX_CACHED_FOLDERS = 10_000  # of object storage, of which is known whether they are left out
+MAX_CACHED_FOLDERS = 10_000
+HIDDEN_REASON = "its name is that of a hidden or system file"
+IGNORED_REASON = "--include, --exclude or .searchappignore excludes it"
+
+logger = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, slots=True)
 class ScannedFile:
-    """A file: its absolute path or URL, size in bytes and time of change."""
+    """A file: its absolute path or URL, size in bytes and modification time."""
 
     path: str
     size: int
@@ -48,77 +54,79 @@ class ScannedFile:
 
     @property
     def has_known_suffix(self) -> bool:
-        """Tell whether the suffix is a picture's, or a video's."""
+        """Return whether the suffix is that of a picture or video format."""
         return get_suffix(self.path) in KNOWN_SUFFIXES
 
     @property
     def is_sidecar(self) -> bool:
-        """Tell whether it is of metadata, and not of a picture."""
+        """Return whether the file is a sidecar: metadata of a picture."""
         return is_sidecar(self.path)
 
 
 def get_suffix(path: str) -> str:
-    """Return a path's last suffix, in small letters."""
+    """Return the last suffix of a path in lower case, such as .jpg."""
     return os.path.splitext(path)[1].lower()  # noqa: PTH122 (speed)
 
 
 def is_video(path: str) -> bool:
-    """Tell from its name whether a file is a video."""
+    """Return whether a file name has the suffix of a video format."""
     return get_suffix(path) in VIDEO_SUFFIXES
 
 
 @dataclass(frozen=True, slots=True)
 class UnreadablePath:
-    """A folder, or a file in it, that the system would not show."""
+    """A folder or file that could not be read, and why."""
 
     path: str
     reason: str
 
 
 def is_sidecar(name: str) -> bool:
-    """Tell whether a name is that of a sidecar."""
+    """Return whether a file name has the suffix of a sidecar."""
     return name.lower().endswith(SIDECAR_SUFFIX)
 
 
 def resolve_roots(folders: Iterable[str | Path], *, allow_missing: bool = False) -> list[str]:
-    """Return the folders as the paths of what is in them begin; FolderError for one that is none.
+    """Return folders as absolute paths or URLs without a final slash.
 
-    gone: one that is not there is no error.
+    Raises FolderError if one does not exist (unless allow_missing), is a file or is unreadable.
     """
     roots = []
     for folder in folders:
         root = storage.normalize_folder(folder)
         if storage.has_password(root):
             raise FolderError(
-                "a URL with a name or password in it is kept with each picture; leave them out, "
-                'and let FSSPEC_HTTPS=\'{"headers": {"Authorization": ...}}\' say them'
+                "the URL contains a user name or password, and the catalog would store it with "
+                "each picture. Remove it from the URL, and set "
+                'FSSPEC_HTTPS=\'{"headers": {"Authorization": ...}}\' instead.'
             )
-        is_there = storage.has_folder(root)
-        if not is_there and not allow_missing:
+        exists = storage.has_folder(root)
+        if not exists and not allow_missing:
             raise FolderError(f"{folder}: {_explain_missing(folder)}")
-        if is_there and not storage.is_url(root):
+        if exists and not storage.is_url(root):
             if not os.path.isdir(root):  # noqa: PTH112
-                raise FolderError(f"{folder}: is a file; name the folder it is in")
+                raise FolderError(f"{folder} is a file; name the folder that contains it")
             if not os.access(root, os.R_OK | os.X_OK):
-                raise FolderError(f"{folder}: cannot be read; check its permissions")
+                raise FolderError(f"{folder} cannot be read; check its permissions")
         roots.append(root)
     return roots
 
 
 def _explain_missing(folder: str | Path) -> str:
     if storage.is_url(folder):
-        return "nothing there that can be listed; check the name"
+        return "no files can be listed there; check the name"
     if "://" in str(folder):
-        return f"no such folder; URLs are {', '.join(f'{scheme}://' for scheme in storage.SCHEME_EXTRAS)}"
-    return "no such folder; check the name, or mount the drive it is on"
+        schemes = ", ".join(f"{scheme}://" for scheme in storage.SCHEME_EXTRAS)
+        return f"no such folder; URLs must begin with one of {schemes}"
+    return "no such folder; check the name, or mount its drive"
 
 
 def scan_paths(
     root: str, paths: Iterable[str], rules: IgnoreRules = IgnoreRules()
 ) -> Iterator[ScannedFile | UnreadablePath]:
-    """Yield what walk would, of that which is at some paths below root, or below these.
+    """Yield the files at or below some paths, as walk_folder(root) would yield them.
 
-    A path that is not there is nothing. Errors: FolderError, for a rule.
+    Paths that do not exist are left out. Raises FolderError for a bad ignore pattern.
     """
     for path in paths:
         try:
@@ -136,36 +144,8 @@ def scan_paths(
             yield UnreadablePath(path, error.strerror or str(error))
 
 
-def find_related_paths(paths: Iterable[str]) -> tuple[str, ...]:
-    """Return some paths, and those in their folders that may belong to them: IMG_1.jpg, .xmp, .dng.
-
-    A change of one can change what the others are.
-    """
-    found = dict.fromkeys(paths)
-    stems: dict[str, set[str]] = {}  # by folder, each of which is listed once
-    for path in found:
-        folder, name = os.path.split(path)
-        stem = _casefold_stem(name)
-        of_folder = stems.setdefault(folder, set())
-        of_folder.add(stem)
-        if is_sidecar(name):
-            of_folder.add(_casefold_stem(stem))
-    for folder, of_folder in stems.items():
-        with suppress(OSError), os.scandir(folder) as entries:
-            for entry in entries:
-                stem = _casefold_stem(entry.name)
-                beside = is_sidecar(entry.name) and _casefold_stem(stem) in of_folder
-                if (stem in of_folder or beside) and entry.is_file():
-                    found[entry.path] = None
-    return tuple(found)
-
-
-def _casefold_stem(name: str) -> str:
-    return os.path.splitext(name)[0].casefold()  # noqa: PTH122 (speed)
-
-
 def _find_rules(root: str, path: str, rules: IgnoreRules) -> IgnoreRules | None:
-    """Return the rules that hold at a path below root; None where walk would not come to it."""
+    """Return the ignore rules at a path below root; None if walk_folder would skip the path."""
     folder = root
     for name in Path(path).relative_to(root).parts:
         current = os.path.join(folder, name)  # noqa: PTH118 (speed)
@@ -183,17 +163,17 @@ def _find_rules(root: str, path: str, rules: IgnoreRules) -> IgnoreRules | None:
 
 
 def is_hidden(name: str) -> bool:
-    """Tell whether a walk leaves out what goes by a name."""
+    """Return whether a scan skips files and folders with this name: hidden or system files."""
     return name.startswith(".") or name.lower() in IGNORED_NAMES
 
 
 def walk_folder(
     root: str, rules: IgnoreRules = IgnoreRules()
 ) -> Iterator[ScannedFile | UnreadablePath]:
-    """Yield every regular file below root, in order of name, folder by folder.
+    """Yield every regular file below root, folder by folder, sorted by name.
 
-    Hidden files and folders are left out, as are links to folders, and what the rules and files of
-    rules in the folders say; links to files are followed. Errors: FolderError, for a rule.
+    Skips hidden files and folders, links to folders, and what the rules and .searchappignore files
+    exclude. Follows links to files. Raises FolderError for a bad ignore pattern.
     """
     if storage.is_url(root):
         yield from _list_object_store(root, rules)
@@ -204,7 +184,7 @@ def walk_folder(
         try:
             with os.scandir(folder) as entries:
                 listed = sorted(entries, key=lambda entry: entry.name)
-            if any(entry.name == RULES for entry in listed):
+            if any(entry.name == IGNORE_FILE_NAME for entry in listed):
                 rules = rules.add_folder_rules(folder)
         except OSError as error:
             yield UnreadablePath(folder, error.strerror or str(error))
@@ -212,15 +192,19 @@ def walk_folder(
         subfolders = []
         for entry in listed:
             if is_hidden(entry.name):
+                _log_skipped(logging.DEBUG, entry.path, HIDDEN_REASON)
                 continue
             try:
                 if entry.is_dir(follow_symlinks=False):
-                    left_out = rules.is_ignored(entry.path, is_folder=True)
-                    if not left_out:
+                    if rules.is_ignored(entry.path, is_folder=True):
+                        _log_skipped(logging.INFO, entry.path, IGNORED_REASON)
+                    else:
                         subfolders.append((entry.path, rules))
-                elif entry.is_file() and (
-                    is_sidecar(entry.name) or not rules.is_ignored(entry.path, is_folder=False)
-                ):
+                elif not entry.is_file():
+                    _log_skipped(logging.DEBUG, entry.path, "it is not a regular file")
+                elif not is_sidecar(entry.name) and rules.is_ignored(entry.path, is_folder=False):
+                    _log_skipped(logging.INFO, entry.path, IGNORED_REASON)
+                else:
                     stat = entry.stat()
                     yield ScannedFile(entry.path, stat.st_size, stat.st_mtime_ns)
             except OSError as error:
@@ -229,10 +213,10 @@ def walk_folder(
 
 
 def _list_object_store(root: str, rules: IgnoreRules) -> Iterator[ScannedFile | UnreadablePath]:
-    """Yield the files below a root in object storage that may be pictures by their names.
+    """Yield the files below a root in object storage whose names can be those of pictures.
 
-    What has another suffix is not looked into, as each look is a request; files of rules are not
-    read there.
+    Files with unknown suffixes are not read, since each read is a request. .searchappignore files
+    have no effect there.
     """
     for entry in storage.list_files(root, _RootUrlFilter(root, rules)):
         if isinstance(entry, storage.ListingFailure):
@@ -242,12 +226,12 @@ def _list_object_store(root: str, rules: IgnoreRules) -> Iterator[ScannedFile | 
 
 
 def is_wanted(url: str, root: str, rules: IgnoreRules) -> bool:
-    """Tell whether a walk below a root in object storage comes to a file, if it is there."""
+    """Return whether a scan of a root in object storage yields a file, if the file exists."""
     return _RootUrlFilter(root, rules)(url)
 
 
 class _RootUrlFilter:
-    """Tells from its URL whether a file below a root is wanted; of a folder, what is in it."""
+    """Decide from a URL whether a scan includes a file, or descends into a folder."""
 
     def __init__(self, root: str, rules: IgnoreRules) -> None:
         self._root, self._rules = root, rules
@@ -257,24 +241,39 @@ class _RootUrlFilter:
         folder, _, name = url.rpartition("/")
         if not name:
             return self._is_entered(folder)
-        if is_hidden(name) or not self._is_entered(folder):
+        if not self._is_entered(folder):
+            return False
+        if is_hidden(name):
+            _log_skipped(logging.DEBUG, url, HIDDEN_REASON)
             return False
         if is_sidecar(name):
             return True
-        may_be_picture = get_suffix(name) in KNOWN_SUFFIXES or not get_suffix(name)
-        return may_be_picture and not self._rules.is_ignored(url, is_folder=False)
+        if get_suffix(name) and get_suffix(name) not in KNOWN_SUFFIXES:
+            _log_skipped(logging.DEBUG, url, "its suffix is not that of a picture or video")
+            return False
+        if self._rules.is_ignored(url, is_folder=False):
+            _log_skipped(logging.INFO, url, IGNORED_REASON)
+            return False
+        return True
 
     def _is_entered(self, folder: str) -> bool:
         if len(folder) <= len(self._root):
             return True
         if folder not in self._entered_folders:
-            above, _, name = folder.rpartition("/")
-            entered = (
-                self._is_entered(above)
-                and not is_hidden(name)
-                and not self._rules.is_ignored(folder, is_folder=True)
-            )
+            parent, _, name = folder.rpartition("/")
+            is_entered = self._is_entered(parent)
+            if is_entered and is_hidden(name):
+                _log_skipped(logging.DEBUG, folder, HIDDEN_REASON)
+                is_entered = False
+            elif is_entered and self._rules.is_ignored(folder, is_folder=True):
+                _log_skipped(logging.INFO, folder, IGNORED_REASON)
+                is_entered = False
             if len(self._entered_folders) >= MAX_CACHED_FOLDERS:
                 self._entered_folders.clear()
-            self._entered_folders[folder] = entered
+            self._entered_folders[folder] = is_entered
         return self._entered_folders[folder]
+
+
+def _log_skipped(level: int, path: str, reason: str) -> None:
+    if logger.isEnabledFor(level):  # Scans skip many paths, so format none of them in vain.
+        logger.log(level, "Skipped %s: %s", display_path(path), reason)

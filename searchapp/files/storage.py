@@ -1,7 +1,6 @@
-"""Where files lie, on a disk or in object storage: what is there, and what is in it.
+"""List and read files by path or URL, on a disk or in object storage.
 
-A path is that of a file system, or a URL: s3://BUCKET/KEY, gs://BUCKET/KEY, https://HOST/PATH. The
-keys stand in it as they are: nothing is encoded.
+URLs: s3://BUCKET/KEY, gs://BUCKET/KEY, https://HOST/PATH. The keys of buckets are not URL-encoded.
 """
 
 from __future__ import annotations
@@ -59,44 +58,46 @@ __all__ = [
     "read_state",
 ]  # fmt: skip
 
-# By scheme: the extra that brings fsspec's file system, and its module.
+# URL scheme -> (the extra that installs its fsspec file system, the module of that file system)
 SCHEME_EXTRAS = {
     "s3": ("s3", "s3fs"),
     "gs": ("gs", "gcsfs"),
     "http": ("https", "aiohttp"),
     "https": ("https", "aiohttp"),
 }
-FETCH_STAGE = "fetch"  # the stage of failures that are the network's, or the store's: tried again
-REQUEST_THREADS, PAGE_FILES = 16, 1000  # files
+FETCH_STAGE = "fetch"  # the stage of failures of the network or store: the next run tries again
+REQUEST_THREADS = 16
+PAGE_FILES = 1000
 
-Answer = TypeVar("Answer")
+Result = TypeVar("Result")
+logger = logging.getLogger(__name__)
 
 
 def is_url(path: str | Path) -> bool:
-    """Tell whether a path is of object storage."""
+    """Return whether a path is a URL of object storage."""
     scheme, colon, _ = str(path).partition("://")
     return bool(colon) and scheme in SCHEME_EXTRAS
 
 
 def normalize_folder(folder: str | Path) -> str:
-    """Return a folder as the paths of what is in it begin: absolute, with no slash at its end."""
+    """Return a folder as an absolute path or URL without a final slash."""
     if is_url(folder):
         return str(folder).rstrip("/")
     return os.path.abspath(Path(folder).expanduser())  # noqa: PTH100 (keeps symlinks)
 
 
 def has_password(url: str) -> bool:
-    """Tell whether a URL says who asks, as https://USER:PASSWORD@HOST/ does."""
+    """Return whether a URL contains a user or password, as https://USER:PASSWORD@HOST/ does."""
     return is_url(url) and "@" in url.partition("://")[2].partition("/")[0]
 
 
 def is_below(path: str, folder: str) -> bool:
-    """Tell whether a file is below a folder, as whole() returns it."""
+    """Return whether a file is below a folder in the form of normalize_folder."""
     return path.startswith(folder.rstrip("/") + "/")
 
 
 def path_to_uri(path: str) -> str:
-    """Return a path as a page links to it."""
+    """Return a path or URL as a URI for a link in an HTML page."""
     if is_url(path):
         from urllib.parse import quote
 
@@ -108,7 +109,7 @@ def path_to_uri(path: str) -> str:
 
 
 def has_folder(folder: str) -> bool:
-    """Tell whether there is a folder; raise FolderError where a store does not say."""
+    """Return whether a folder exists; raise FolderError if a store cannot be listed."""
     if not is_url(folder):
         return Path(folder).exists()
     try:
@@ -116,11 +117,14 @@ def has_folder(folder: str) -> bool:
     except FileNotFoundError:
         return False
     except OSError as error:
-        raise FolderError(f"{folder}: cannot be listed: {error.strerror}") from error
+        raise FolderError(f"{folder} cannot be listed: {error.strerror}") from error
 
 
 def list_files(folder: str, url_filter: UrlFilter) -> Iterator[ListedFile | ListingFailure]:
-    """Yield the files below a folder of object storage, as they are listed; FolderError."""
+    """Yield the files below a folder in object storage, as the store lists them.
+
+    Raises FolderError if the extra for this kind of URL is not installed.
+    """
     return _get_store(folder).list_files(folder, url_filter)
 
 
@@ -128,12 +132,12 @@ def list_files(folder: str, url_filter: UrlFilter) -> Iterator[ListedFile | List
 
 
 def can_exist(path: str) -> bool:
-    """Tell whether a file is there, as far as that can be told at once: not in object storage."""
+    """Return whether a file exists; assume so in object storage, where a check is a request."""
     return is_url(path) or os.path.exists(path)  # noqa: PTH110
 
 
 def find_missing(paths: Iterable[str]) -> Iterator[str]:
-    """Yield those files that are not there; what a store does not say is not missing."""
+    """Yield the files that do not exist. A file whose store fails is not missing."""
     rest = iter(paths)
     while page := list(islice(rest, PAGE_FILES)):
         for path, is_missing in zip(page, _map_paths(_is_missing, page), strict=True):
@@ -154,26 +158,26 @@ def _is_missing(path: str) -> bool:
 
 
 def read_heads(paths: Iterable[str], count: int) -> Iterator[tuple[str, bytes]]:
-    """Yield files with their first bytes; with none where they cannot be read."""
+    """Yield each file with its first count bytes, or with b"" if it cannot be read."""
 
-    def head(path: str) -> bytes:
+    def read_head(path: str) -> bytes:
         return read_small_file(path, count) or b""
 
     rest = iter(paths)
     while page := list(islice(rest, PAGE_FILES)):
-        yield from zip(page, _map_paths(head, page), strict=True)
+        yield from zip(page, _map_paths(read_head, page), strict=True)
 
 
-def _map_paths(ask: Callable[[str], Answer], page: list[str]) -> Iterable[Answer]:
-    """Return what is answered of each file; several are asked at once where that takes long."""
+def _map_paths(function: Callable[[str], Result], page: list[str]) -> Iterable[Result]:
+    """Apply a function to each path; use threads if the page contains URLs."""
     if not any(map(is_url, page)):
-        return map(ask, page)
+        return map(function, page)
     with ThreadPoolExecutor(REQUEST_THREADS, "asking") as threads:
-        return list(threads.map(ask, page))
+        return list(threads.map(function, page))
 
 
 def read_small_file(path: str, max_bytes: int) -> bytes | None:
-    """Return the bytes of a small file, at most so many; None where it cannot be read."""
+    """Return the first max_bytes bytes of a file; None if it cannot be read."""
     try:
         return (
             _get_store(path).read_bytes(path, max_bytes)[:max_bytes]
@@ -185,10 +189,10 @@ def read_small_file(path: str, max_bytes: int) -> bytes | None:
 
 
 def read_file(path: str, known: FileState | None = None) -> tuple[bytes, FileState]:
-    """Return a file's bytes and its state; raise PictureError where that cannot be had whole.
+    """Return a file's bytes and state; raise PictureError if it cannot be read completely.
 
-    known: the state that a listing has told. In object storage it is not asked for again: if the
-    file has changed since, the next listing tells another.
+    known: the state from a listing. Object storage is not asked for it again; if the file has
+    changed since, the next listing shows the change.
     """
     if not is_url(path):
         return local.read_file(path)
@@ -203,23 +207,23 @@ def read_file(path: str, known: FileState | None = None) -> tuple[bytes, FileSta
 
 
 def read_state(path: str) -> FileState:
-    """Return a file's state; raise PictureError where there is none that can be read in parts."""
+    """Return a file's state; raise PictureError if it is not a regular, non-empty file."""
     if not is_url(path):
-        with local.open_file(path) as (_, told):
-            return told
+        with local.open_file(path) as (_, state):
+            return state
     with _convert_fetch_errors():
         return _get_store(path).read_state(path)
 
 
 @contextmanager
 def open_file(path: str) -> Iterator[tuple[BufferedReader, FileState]]:
-    """Open a file of any size, to be read in parts, and tell its state.
+    """Open a file of any size to read it in parts; yield it and its state.
 
-    Errors: PictureError where it cannot be, or has changed in the end.
+    Raises PictureError if the file cannot be read, or has changed at the end of the block.
     """
     if not is_url(path):
-        with local.open_file(path) as both:
-            yield both
+        with local.open_file(path) as file_and_state:
+            yield file_and_state
         return
     with _convert_fetch_errors():
         store = _get_store(path)
@@ -235,15 +239,15 @@ def open_file(path: str) -> Iterator[tuple[BufferedReader, FileState]]:
 
 @contextmanager
 def _convert_fetch_errors() -> Iterator[None]:
-    """State what a store raises: what the next run may find better is of the stage FETCH."""
+    """Turn errors of a store into PictureErrors; FETCH_STAGE marks those that may be temporary."""
     try:
         yield
     except FileNotFoundError as error:
-        raise PictureError("is not there any more", stage="read") from error
-    except FolderError as error:  # the extra is not installed
+        raise PictureError("the file no longer exists", stage="read") from error
+    except FolderError as error:  # The extra is not installed.
         raise PictureError(str(error), FETCH_STAGE) from error
     except OSError as error:
-        if error.errno is None:  # of Pillow's, in the block
+        if error.errno is None:  # Pillow raised it in the block.
             raise
         raise PictureError(f"cannot be fetched: {error.strerror}", FETCH_STAGE) from error
 
@@ -257,25 +261,33 @@ def _get_store(url: str) -> ObjectStore:
 
 
 def clear_store_cache() -> None:
-    """Let go of all stores, so that credentials and addresses are read again."""
+    """Forget all stores, so that the next use reads credentials and addresses again."""
     _create_store.cache_clear()
 
 
 @cache
 def _create_store(scheme: str) -> ObjectStore:
-    """Return the store of a scheme; fsspec and its like are imported here. Errors: FolderError."""
+    """Create the store of a URL scheme, with the import of fsspec.
+
+    Raises FolderError if the extra for the scheme is not installed.
+    """
     extra, module = SCHEME_EXTRAS[scheme]
     if find_spec("fsspec") is None or find_spec(module) is None:
-        raise FolderError(f"{scheme}:// needs an extra: {install_hint(extra)}")
+        raise FolderError(
+            f"{scheme}:// URLs need an extra that is not installed. Install it: "
+            f"{install_hint(extra)}"
+        )
     import fsspec
 
-    for name in ("fsspec", module):  # they print tracebacks of what is told here in a line
+    # Without a handler, these loggers print tracebacks of errors that are reported in one line.
+    for name in ("fsspec", module):
         logging.getLogger(name).addHandler(logging.NullHandler())
     from searchapp.files.gcs import GcsStore
     from searchapp.files.s3 import S3Store
     from searchapp.files.web_listing import HttpStore
 
-    # Listings are asked for once; kept ones would grow with a bucket, and hide what is new.
+    logger.debug("Reading %s:// URLs through %s", scheme, module)
+    # A cache of listings would grow with the bucket, and hide new files.
     fs = fsspec.filesystem(scheme, skip_instance_cache=True, use_listings_cache=False)
     kinds: dict[str, Callable[[Any], ObjectStore]] = {
         "s3": S3Store,

@@ -1,7 +1,8 @@
-"""An HTTP server whose pages of folders link to what is in them."""
+"""List and read files of an HTTP server whose folders are pages with links."""
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from html import unescape
@@ -9,45 +10,59 @@ from html import unescape
 from searchapp.files.file_state import ListedFile, ListingFailure, UrlFilter
 from searchapp.files.remote import FsspecStore, call_store, describe_error
 
-STATE_THREADS = 16  # files, for their size and date, which pages do not tell
-MAX_DEPTH = 40  # folders in each other: a server may answer whatever it is asked for
+STATE_THREADS = 16  # one request per file, since pages lack exact sizes and dates
+MAX_DEPTH = 40  # nested folders: a server may generate endless ones
+
+logger = logging.getLogger(__name__)
 
 
 class HttpStore(FsspecStore):
-    """Files of a server, through fsspec, which reads the pages."""
+    """Files of an HTTP server, through fsspec, which parses its pages."""
 
     def list_files(
         self, folder: str, url_filter: UrlFilter
     ) -> Iterator[ListedFile | ListingFailure]:
-        """Yield the files below a folder, folder by folder: each is held in memory as a whole."""
+        """Yield the files below a folder, folder by folder; one folder at a time is in memory."""
         waiting, max_slashes = [f"{folder}/"], folder.count("/") + MAX_DEPTH
         while waiting:
             folder = waiting.pop()
             try:
                 links = self._list_links(folder)
             except FileNotFoundError:
-                continue  # gone meanwhile; a root is asked for before
+                continue  # The folder was deleted after its parent was listed.
             except OSError as error:
                 yield ListingFailure(folder.rstrip("/"), describe_error(error))
                 continue
             links = list(filter(url_filter, links))
             yield from self._read_states(url for url in links if not url.endswith("/"))
+            subfolders = [url for url in reversed(links) if url.endswith("/")]
             if folder.count("/") < max_slashes:
-                waiting += [url for url in reversed(links) if url.endswith("/")]
+                waiting += subfolders
+            elif subfolders:
+                logger.info(
+                    "Skipped %d folders below %s: more than %d nested folders",
+                    len(subfolders), folder, MAX_DEPTH,
+                )  # fmt: skip
 
     def has_files(self, url: str) -> bool:
-        """Tell whether a page links to anything below it; OSError if out of reach."""
+        """Return whether the page of a folder links to anything below it.
+
+        Raises OSError if the server cannot be reached.
+        """
         try:
             return bool(self._list_links(f"{url}/"))
         except FileNotFoundError:
             return False
 
     def _list_links(self, folder: str) -> list[str]:
-        """Return what a page links to below its folder, in order; not other orders of it."""
-        found = {unescape(url) for url in call_store(self._fs.ls, folder, detail=False)}
+        """Return the sorted links of a page to URLs below its folder.
+
+        Links with ? or # are left out: they show the same folder in another order.
+        """
+        links = {unescape(url) for url in call_store(self._fs.ls, folder, detail=False)}
         return sorted(
             url
-            for url in found
+            for url in links
             if url.startswith(folder) and url != folder and not {*"?#"} & {*url}
         )
 

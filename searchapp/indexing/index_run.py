@@ -14,6 +14,7 @@ from searchapp.catalog import Catalog, FileTask, ScanDiff, ScanPlan, make_frame_
 from searchapp.engines import Refusal
 from searchapp.errors import FolderError
 from searchapp.files import scan, storage
+from searchapp.files.companions import find_related_paths
 from searchapp.files.ignore_rules import IgnoreRules
 from searchapp.indexing import refresh_metadata
 from searchapp.indexing.embedding.choose_engines import EmbeddingSource
@@ -66,7 +67,7 @@ class IndexRun:
     def __post_init__(self) -> None:
         """Look at what belongs to files that are to be looked at alone, too."""
         if self.options.only is not None:
-            self.options = replace(self.options, only=scan.find_related_paths(self.options.only))
+            self.options = replace(self.options, only=find_related_paths(self.options.only))
 
     def scan_folders(self) -> tuple[ScanDiff, ScanPlan, list[Failure]]:
         """Walk the folders and find the work; raise FolderError where a folder looks unmounted."""

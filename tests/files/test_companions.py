@@ -1,6 +1,7 @@
-"""RAW beside JPEG, and Live Photos: one picture, and what belongs to it."""
+"""A JPEG with its RAW file, and a Live Photo with its film: one picture with companions."""
 
 import json
+import os
 import shutil
 import subprocess
 from itertools import chain
@@ -14,8 +15,12 @@ from support.metadata_files import make_xmp
 from support.sample_pictures import make_picture, save_picture
 from support.video_files import write_video
 
-from searchapp.files.companions import Companion, classify_companion
-from searchapp.files.companions import match_companions as paired
+from searchapp.files.companions import (
+    Companion,
+    classify_companion,
+    find_related_paths,
+    match_companions,
+)
 from searchapp.files.scan import RAW_SUFFIXES
 from searchapp.library import Library
 from searchapp.types import Hit, IndexOptions, Query, RunSummary, SearchOptions, VanishedFilesKept
@@ -32,30 +37,30 @@ def companions(library: Library, text: str) -> list[str]:
 
 @pytest.fixture
 def shot(photos: Path) -> Path:
-    """A yellow JPEG with its RAW file, in another case, which shows something else."""
+    """A yellow JPEG with its RAW file, which shows cyan and is named in another case."""
     save_picture(photos / "IMG_1.JPG", "yellow")
     (photos / "img_1.nef").write_bytes(make_dng("cyan", preview=make_picture("cyan", (160, 120))))
     return photos
 
 
-def test_names_decide() -> None:
-    """The same folder and name in any case; of several pictures the JPEG is embedded."""
-    those = [("/a/IMG.NEF", "raw"), ("/a/img.mov", "film"), ("/b/IMG.NEF", "raw")]
-    told = set(paired(those, ["/a/img.heic", "/a/Img.jpg", "/a/IMG-1.jpg", "/c/IMG.jpg"]))
-    assert told == {
+def test_match_companions_by_folder_and_name() -> None:
+    """The same folder and name in any case. Of several pictures, the JPEG gets the companions."""
+    files = [("/a/IMG.NEF", "raw"), ("/a/img.mov", "film"), ("/b/IMG.NEF", "raw")]
+    pictures = ["/a/img.heic", "/a/Img.jpg", "/a/IMG-1.jpg", "/c/IMG.jpg"]
+    assert set(match_companions(files, pictures)) == {
         Companion("/a/IMG.NEF", "/a/Img.jpg", "raw"), Companion("/a/img.mov", "/a/Img.jpg", "film")
     }  # fmt: skip
     for suffix in RAW_SUFFIXES:
         assert classify_companion(f"x{suffix.upper()}", 1 << 40) == "raw"
     assert classify_companion("x.MOV", 3 << 20) == "film"
-    assert classify_companion("x.mov", 300 << 20) is None, "a video that is called like a picture"
+    assert classify_companion("x.mov", 300 << 20) is None, "a video with the name of a picture"
     assert classify_companion("x.mp4", 1) is None
 
 
 def test_a_raw_file_belongs_to_its_jpeg(
     opened: Library, shot: Path, model: Path, fake_engines: FakeEngines
 ) -> None:
-    """It is no picture of its own, is shown with the other, and costs nothing."""
+    """It is shown with the JPEG, and is neither a picture nor embedded."""
     assert index_folder(opened, shot, model) == RunSummary(added=4)
     assert fake_engines.embedded_count == 4
     assert companions(opened, "yellow") == ["img_1.nef"]
@@ -65,10 +70,10 @@ def test_a_raw_file_belongs_to_its_jpeg(
     assert companions(opened, "yellow") == []
 
 
-def test_it_becomes_a_picture_when_the_jpeg_goes_and_back(
+def test_a_raw_file_without_its_jpeg_is_a_picture(
     opened: Library, shot: Path, model: Path, tmp_path: Path
 ) -> None:
-    """On the next run, each way; nothing counts as lost."""
+    """On the next run, and back again. No file counts as lost."""
     index_folder(opened, shot, model)
     shutil.move(shot / "IMG_1.JPG", tmp_path / "away.jpg")
     assert index_folder(opened, shot, model) == RunSummary(added=1, unchanged=3, removed=1)
@@ -81,10 +86,10 @@ def test_it_becomes_a_picture_when_the_jpeg_goes_and_back(
     assert opened.info().files == 4
 
 
-def test_many_that_become_companions_are_not_lost(
+def test_many_new_companions_do_not_look_like_an_unmounted_drive(
     opened: Library, photos: Path, model: Path
 ) -> None:
-    """JPEGs that a program made beside a folder of RAW files are no unmounted drive."""
+    """A program has made JPEGs for a folder of RAW files."""
     for number in range(15):
         colour = f"#{number * 16:02x}ff00"
         raw = make_dng(colour, preview=make_picture(colour, (160, 120)))
@@ -101,7 +106,7 @@ def test_many_that_become_companions_are_not_lost(
 def test_an_unmounted_drive_keeps_companions(
     opened: Library, photos: Path, model: Path, tmp_path: Path
 ) -> None:
-    """Where lost files are kept, so is what belongs to them."""
+    """Companions are kept together with their vanished pictures."""
     for number in range(15):
         save_picture(photos / f"sub/{number:02}.jpg", "yellow", mark=number + 1)
         (photos / f"sub/{number:02}.dng").write_bytes(make_dng("cyan"))
@@ -113,10 +118,10 @@ def test_an_unmounted_drive_keeps_companions(
     assert index_folder(opened, photos, model) == RunSummary(unchanged=18)
 
 
-def test_raw_files_are_pictures_where_their_jpegs_are_kept(
+def test_raw_files_become_pictures_when_many_jpegs_vanish(
     opened: Library, photos: Path, model: Path
 ) -> None:
-    """Many JPEGs that are gone at once are not forgotten, and hide the RAW files no longer."""
+    """The vanished JPEGs are kept, and no longer hide their RAW files."""
     for number in range(15):
         save_picture(photos / f"{number:02}.jpg", "yellow", mark=number + 1)
         raw = make_dng(f"#00{number * 16:02x}ff", preview=make_picture("cyan", (160, 120)))
@@ -131,15 +136,15 @@ def test_raw_files_are_pictures_where_their_jpegs_are_kept(
 
 
 def test_a_raw_file_of_a_broken_jpeg_is_a_picture(opened: Library, shot: Path, model: Path) -> None:
-    """From the next run on, since the JPEG shows nothing."""
+    """From the next run on, since the JPEG cannot be decoded."""
     (shot / "IMG_1.JPG").write_bytes(b"broken")
     assert index_folder(opened, shot, model) == RunSummary(added=3, failed=1)
     assert index_folder(opened, shot, model) == RunSummary(added=1, unchanged=3)
     assert search_file_names(opened, "cyan") == ["img_1.nef"]
 
 
-def test_live_photos_are_one(opened: Library, photos: Path, model: Path) -> None:
-    """Their film is no video; one with a name of its own is."""
+def test_a_live_photo_is_one_picture(opened: Library, photos: Path, model: Path) -> None:
+    """Its film is not a video; a film with another name is."""
     save_picture(photos / "IMG_2.heic", "yellow", quality=90)
     write_video(photos / "IMG_2.MOV".lower(), (("cyan", 2),))
     write_video(photos / "IMG_3.mov", (("purple", 2),))
@@ -152,17 +157,17 @@ def test_live_photos_are_one(opened: Library, photos: Path, model: Path) -> None
     assert companions(opened, "yellow") == []
 
 
-def test_companions_are_told_and_taken_along(
+def test_companions_are_shown_and_copied(
     run: RunCommand, shot: Path, model: Path, tmp_path: Path
 ) -> None:
-    """In --json, and by --copy-to and --link-to, under the picture's new name."""
+    """In --json, and by --copy-to and --link-to under the new name of the picture."""
     run("index", shot, "--model", model)
-    (told,) = json.loads(run("query", "yellow", "-k", 1, "--json").stdout)
-    assert told["companions"] == [str(shot / "img_1.nef")]
+    (found,) = json.loads(run("query", "yellow", "-k", 1, "--json").stdout)
+    assert found["companions"] == [str(shot / "img_1.nef")]
     save_picture(tmp_path / "out/IMG_1.JPG", "red")
     result = run("query", "yellow", "-k", 1, "--copy-to", tmp_path / "out")
     assert "1 pictures copied" in result.stderr
-    names = sorted(it.name for it in (tmp_path / "out").iterdir())
+    names = sorted(file.name for file in (tmp_path / "out").iterdir())
     assert names == ["IMG_1-2.JPG", "IMG_1-2.nef", "IMG_1.JPG"]
     run("query", "yellow", "-k", 1, "--copy-to", tmp_path / "out")
     assert len(list((tmp_path / "out").iterdir())) == 3
@@ -173,7 +178,7 @@ def test_companions_are_told_and_taken_along(
 def test_prune_forgets_companions_with_their_pictures(
     opened: Library, shot: Path, model: Path
 ) -> None:
-    """And leaves those of pictures that are there."""
+    """Companions of existing pictures stay."""
     index_folder(opened, shot, model)
     assert opened.prune(missing=True).files == 0
     assert companions(opened, "yellow") == ["img_1.nef"]
@@ -189,7 +194,7 @@ def test_prune_forgets_companions_with_their_pictures(
 def test_other_folders_keep_their_companions(
     opened: Library, shot: Path, model: Path, tmp_path: Path
 ) -> None:
-    """A run over one folder forgets nothing of another."""
+    """A run over one folder changes nothing in another."""
     index_folder(opened, shot, model)
     save_picture(tmp_path / "other/a.jpg", "gray")
     index_folder(opened, tmp_path / "other", model)
@@ -197,8 +202,8 @@ def test_other_folders_keep_their_companions(
     assert companions(opened, "yellow") == ["img_1.nef"]
 
 
-def test_filters_and_names_that_are_no_utf8(opened: Library, photos: Path, model: Path) -> None:
-    """A companion's name may hold any bytes."""
+def test_companion_names_need_not_be_utf8(opened: Library, photos: Path, model: Path) -> None:
+    """A companion's name can contain any bytes."""
     save_picture(photos / "x.jpg", "yellow").rename(
         photos / b"caf\xe9.jpg".decode(errors="surrogateescape")
     )
@@ -210,16 +215,16 @@ def test_filters_and_names_that_are_no_utf8(opened: Library, photos: Path, model
 
 
 def duplicates(run: RunCommand, *options: object) -> tuple[list[str], dict[str, list[str]]]:
-    """Return the names of those to keep, and of the others with what goes along."""
-    told = json.loads(run("duplicates", "--json", *options).stdout)["groups"]
-    others = {Path(it["path"]).name: it["companions"] for each in told for it in each["others"]}
-    return [Path(each["keeper"]["path"]).name for each in told], others
+    """Return the names of the keepers, and of the other copies with their companions."""
+    groups = json.loads(run("duplicates", "--json", *options).stdout)["groups"]
+    others = {
+        Path(copy["path"]).name: copy["companions"] for group in groups for copy in group["others"]
+    }
+    return [Path(group["keeper"]["path"]).name for group in groups], others
 
 
-def test_of_duplicates_the_one_with_its_raw_file_is_kept(
-    run: RunCommand, shot: Path, model: Path
-) -> None:
-    """However large another is: the RAW file has all of it, and would be left by itself."""
+def test_the_duplicate_with_a_raw_file_is_kept(run: RunCommand, shot: Path, model: Path) -> None:
+    """Even if another is larger: the RAW file has full quality, and needs its JPEG."""
     image = near_duplicates.render_scene(near_duplicates.make_scene(1))
     image.save(shot / "larger.png")
     image.resize((300, 300)).save(shot / "IMG_1.JPG")
@@ -229,10 +234,10 @@ def test_of_duplicates_the_one_with_its_raw_file_is_kept(
     assert "(img_1.nef belongs to it)" in run("duplicates").stdout
 
 
-def test_what_belongs_to_a_duplicate_moves_with_it(
+def test_companions_of_a_duplicate_move_with_it(
     run: RunCommand, shot: Path, model: Path, tmp_path: Path
 ) -> None:
-    """RAW and sidecars, by the script and by the page; not what belongs to another, too."""
+    """RAW files and sidecars, by script and page. Those of other pictures stay."""
     (shot / "copies").mkdir()
     for name in ("IMG_1.JPG", "img_1.nef"):
         shutil.copy(shot / name, shot / "copies")
@@ -241,7 +246,7 @@ def test_what_belongs_to_a_duplicate_moves_with_it(
     shutil.copy(shot / "red.jpg", shot / "copies")
     save_picture(shot / "copies/red.png", "gray")
     run("index", shot, "--model", model)
-    for name in ("IMG_1.JPG", "red.jpg"):  # these two have sidecars, and would be kept
+    for name in ("IMG_1.JPG", "red.jpg"):  # A copy with a sidecar is the keeper.
         (shot / name).with_name(f"{name}.xmp").write_bytes(make_xmp())
     run("index", shot)
     kept, others = duplicates(run, "--script", tmp_path / "move.sh", "--html", tmp_path / "x.html")
@@ -261,3 +266,19 @@ def test_what_belongs_to_a_duplicate_moves_with_it(
     assert moved == sorted([*names, *chain(*names.values())])
     run("index", shot)
     assert duplicates(run) == ([], {})
+
+
+def test_find_related_paths_lists_each_folder_once(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Copying a camera card makes thousands of changes in one folder."""
+    names = ("IMG_1.jpg", "img_1.DNG", "IMG_1.xmp", "IMG_1.jpg.xmp", "IMG_2.jpg", "IMG_3.jpg")
+    files = [str(tmp_path / name) for name in names]
+    for file in files:
+        Path(file).write_bytes(b"x")
+    listed, scandir = list[str](), os.scandir
+    monkeypatch.setattr(os, "scandir", lambda folder: (listed.append(folder), scandir(folder))[1])
+    changed = [files[3], files[4], str(tmp_path / "gone.jpg")]
+    assert set(find_related_paths(changed)) == {*files[:5], changed[2]}
+    assert set(find_related_paths([files[0]])) == set(files[:4])
+    assert listed == [str(tmp_path)] * 2

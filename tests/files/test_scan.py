@@ -1,3 +1,4 @@
+import logging
 import os
 from pathlib import Path
 
@@ -8,7 +9,6 @@ from searchapp.files.ignore_rules import IgnoreRules
 from searchapp.files.scan import (
     ScannedFile,
     UnreadablePath,
-    find_related_paths,
     resolve_roots,
     walk_folder,
 )
@@ -29,7 +29,7 @@ def paths(root: Path) -> list[str]:
 
 
 def test_every_regular_file_is_found_in_order(tmp_path: Path) -> None:
-    """Files come folder by folder, by name, with size and time."""
+    """Folder by folder, sorted by name, with size and time."""
     for name in ("b.jpg", "a.txt", "z/c.jpg", "m/n/d.jpg"):
         touch(tmp_path / name)
     assert paths(tmp_path) == ["a.txt", "b.jpg", "m/n/d.jpg", "z/c.jpg"]
@@ -38,8 +38,8 @@ def test_every_regular_file_is_found_in_order(tmp_path: Path) -> None:
     assert (first.size, first.mtime_ns) == (1, (tmp_path / "a.txt").stat().st_mtime_ns)
 
 
-def test_hidden_and_system_folders_are_left_out(tmp_path: Path) -> None:
-    """What the system keeps beside pictures is no picture of the user's."""
+def test_hidden_and_system_files_are_skipped(tmp_path: Path) -> None:
+    """System files are not pictures of the user."""
     for name in (
         ".hidden.jpg", ".DS_Store", "._kept.jpg", ".trash/a.jpg", ".Trash-1000/files/a.jpg",
         ".Trashes/501/a.jpg", ".thumbnails/a.png", "@eaDir/a.jpg", "below/@eaDir/b.jpg/x.jpg",
@@ -54,7 +54,7 @@ def test_hidden_and_system_folders_are_left_out(tmp_path: Path) -> None:
 
 
 def test_links_to_files_are_followed_and_links_to_folders_are_not(tmp_path: Path) -> None:
-    """A loop of links ends the walk; a linked picture counts."""
+    """A loop of links ends the scan; a linked picture counts."""
     touch(tmp_path / "real.jpg")
     (tmp_path / "link.jpg").symlink_to(tmp_path / "real.jpg")
     (tmp_path / "loop").symlink_to(tmp_path)
@@ -63,8 +63,8 @@ def test_links_to_files_are_followed_and_links_to_folders_are_not(tmp_path: Path
     assert paths(tmp_path) == ["link.jpg", "real.jpg"]
 
 
-def test_an_unreadable_folder_is_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """A folder that cannot be listed does not end the walk."""
+def test_an_unreadable_folder_is_reported(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The scan continues with the other folders."""
     touch(tmp_path / "closed/a.jpg")
     touch(tmp_path / "open/b.jpg")
     scandir = os.scandir
@@ -81,10 +81,10 @@ def test_an_unreadable_folder_is_told(tmp_path: Path, monkeypatch: pytest.Monkey
 
 
 def test_roots_must_be_folders(tmp_path: Path) -> None:
-    """A missing folder and a file are refused, with what to do."""
+    """A missing folder and a file are errors that say what to do."""
     with pytest.raises(FolderError, match=r"nowhere: no such folder; check the name"):
         resolve_roots([tmp_path / "nowhere"])
-    with pytest.raises(FolderError, match="is a file; name the folder"):
+    with pytest.raises(FolderError, match="is a file; name the folder that contains it"):
         resolve_roots([touch(tmp_path / "a.jpg")])
     assert resolve_roots([tmp_path]) == [str(tmp_path)]
 
@@ -97,8 +97,8 @@ def test_suffixes(name: str, expected: bool) -> None:
     assert ScannedFile(f"/x/{name}", 1, 1).has_known_suffix is expected
 
 
-def test_files_of_rules_are_read_as_git_reads_them(tmp_path: Path) -> None:
-    """For the folder and all below it; what is nearer decides; a folder is left out whole."""
+def test_ignore_files_work_as_in_git(tmp_path: Path) -> None:
+    """For the folder and all below it; the innermost decides; folders are excluded completely."""
     for name in (
         "a.jpg", "a.png", "keep.png", "Screenshots/a.jpg", "2021/a.png", "2021/b.jpg",
         "2021/raw/a.jpg", "2021/raw/deep/a.jpg", "2022/raw/a.jpg", "2022/x.tmp.jpg",
@@ -110,7 +110,7 @@ def test_files_of_rules_are_read_as_git_reads_them(tmp_path: Path) -> None:
 
 
 def test_includes_and_excludes(tmp_path: Path) -> None:
-    """Patterns of the command line hold for each root; a bad one is an error that names it."""
+    """They apply to each root; a bad pattern is an error that names its source."""
     for name in ("a.jpg", "b.png", "old/a.jpg", "old/c.png", "new/a.jpg"):
         touch(tmp_path / name)
 
@@ -133,15 +133,20 @@ def test_includes_and_excludes(tmp_path: Path) -> None:
         left()
 
 
-def test_a_folder_is_listed_once_for_all_that_changed_in_it(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """A camera's card that is copied is thousands of changes in one folder."""
-    names = ("IMG_1.jpg", "img_1.DNG", "IMG_1.xmp", "IMG_1.jpg.xmp", "IMG_2.jpg", "IMG_3.jpg")
-    files = [str(touch(tmp_path / name)) for name in names]
-    listed, scandir = list[str](), os.scandir
-    monkeypatch.setattr(os, "scandir", lambda folder: (listed.append(folder), scandir(folder))[1])
-    changed = [files[3], files[4], str(tmp_path / "gone.jpg")]
-    assert set(find_related_paths(changed)) == {*files[:5], changed[2]}
-    assert set(find_related_paths([files[0]])) == set(files[:4])
-    assert listed == [str(tmp_path)] * 2
+def test_skipped_paths_are_logged(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    """Excluded paths at the level info, hidden files at debug, each with its reason."""
+    for name in ("a.jpg", "b.png", "old/c.jpg", ".hidden.jpg"):
+        touch(tmp_path / name)
+    caplog.set_level(logging.DEBUG, "searchapp.files.scan")
+    rules = IgnoreRules.from_options(str(tmp_path), (), ("*.png", "old/"))
+    assert [Path(f.path).name for f in walk_folder(str(tmp_path), rules)] == ["a.jpg"]  # type: ignore[union-attr]
+    hidden = "its name is that of a hidden or system file"
+    excluded = "--include, --exclude or .searchappignore excludes it"
+    assert {(record.levelno, record.message) for record in caplog.records} == {
+        (logging.INFO, f"Skipped {tmp_path}/b.png: {excluded}"),
+        (logging.INFO, f"Skipped {tmp_path}/old: {excluded}"),
+        (
+            logging.DEBUG,
+            f"Skipped {tmp_path}/.hidden.jpg: {hidden}",
+        ),
+    }

@@ -1,4 +1,4 @@
-"""Pictures in object storage: S3 as moto has it, and folders of an HTTP server."""
+"""Pictures in object storage: S3 (served by moto), and the folders of an HTTP server."""
 
 from __future__ import annotations
 
@@ -52,14 +52,14 @@ MODULE_PATH = os.pathsep.join([str(TESTS), str(ROOT)])
 
 @pytest.fixture(scope="module")
 def store() -> Iterator[str]:
-    """A server of S3 for all tests of this file."""
+    """An S3 server for all tests of this module."""
     with pytest.MonkeyPatch.context() as patch, run_s3_server(patch) as url:
         yield url
 
 
 @pytest.fixture
 def bucket(store: str) -> Bucket:
-    """A bucket of a test's own."""
+    """A new bucket for one test."""
     return new_bucket()
 
 
@@ -78,22 +78,22 @@ def found(library: Library, text: str, **wanted: Any) -> list[str]:
 # Indexing
 
 
-def test_a_bucket_is_indexed_as_a_folder_is(
+def test_a_bucket_is_indexed_like_a_folder(
     opened: Library, full: Bucket, model: Path, fake_engines: FakeEngines
 ) -> None:
-    """Everything is embedded once and found; a second run reads nothing, with or without slash."""
+    """A second run reads nothing, with or without a final slash."""
     assert index_folder(opened, full.url, model) == RunSummary(added=3)
     assert found(opened, "blue") == [f"{full.url}/below/blue.jpg"]
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(storage, "read", lambda *_: pytest.fail("something was read"))
+        patch.setattr(storage, "read_file", lambda *_: pytest.fail("something was read"))
         assert index_folder(opened, f"{full.url}/", model) == RunSummary(unchanged=3)
     assert fake_engines.embedded_count == 3
 
 
-def test_what_has_changed_moved_or_gone_is_noticed(
+def test_changed_moved_and_deleted_objects_are_detected(
     opened: Library, full: Bucket, model: Path, photos: Path, fake_engines: FakeEngines
 ) -> None:
-    """What is written anew is read anew; what has moved is embedded no second time."""
+    """A changed object is embedded again; a moved one is not."""
     index_folder(opened, full.url, model)
     full.put_object("red.jpg", save_picture(photos / "purple.jpg", "purple"))
     full.put_object("elsewhere/green.png", photos / "green.png")
@@ -108,7 +108,7 @@ def test_what_has_changed_moved_or_gone_is_noticed(
 
 
 def test_two_objects_of_one_size_and_second_differ_by_their_tags() -> None:
-    """A listing tells milliseconds, or does not; the tag has quotes, or has none."""
+    """A time may have milliseconds or not; a tag may have quotes or not."""
     moment = datetime(2026, 1, 1, 12, 0, 0, 345000, tzinfo=UTC)
     state = make_state(10, moment, '"abc"')
     assert state == make_state(10, moment.replace(microsecond=0), "abc")
@@ -116,10 +116,10 @@ def test_two_objects_of_one_size_and_second_differ_by_their_tags() -> None:
     assert state.mtime_ns // 10**9 == int(moment.timestamp())
 
 
-def test_keys_are_taken_as_they_are(
+def test_keys_are_not_url_encoded(
     opened: Library, bucket: Bucket, model: Path, photos: Path
 ) -> None:
-    """Signs that mean something in URLs, and slashes in a row, are parts of names."""
+    """Characters with a meaning in URLs and repeated slashes are parts of keys."""
     names = ("a b#c%20é+&.jpg", "x?y=1.jpg", "/double//slash.jpg", "ends.in.dots..jpg")
     urls = {bucket.put_object(f"in/{name}", (photos / "red.jpg").read_bytes()) for name in names}
     bucket.put_object("in/folder/", b"")
@@ -129,10 +129,10 @@ def test_keys_are_taken_as_they_are(
         assert storage.read_file(url)[0] == (photos / "red.jpg").read_bytes()
 
 
-def test_what_is_left_out_of_folders_is_left_out_of_buckets(
+def test_buckets_skip_the_same_files_as_folders(
     opened: Library, full: Bucket, model: Path, photos: Path
 ) -> None:
-    """Hidden objects, what network drives keep, rules; names without suffix are looked into."""
+    """Hidden objects, system files and ignore rules. Objects without a suffix are read."""
     data = (photos / "red.jpg").read_bytes()
     for key in (".hidden/x.jpg", "@eaDir/x.jpg", "Thumbs.db", "below/Out/x.jpg", "notes.txt"):
         full.put_object(key, data)
@@ -148,7 +148,7 @@ def test_what_is_left_out_of_folders_is_left_out_of_buckets(
 def test_damaged_objects_are_failures(
     opened: Library, full: Bucket, model: Path, photos: Path
 ) -> None:
-    """They cost nothing else, and are left alone until they change."""
+    """They affect no other object, and are not tried again until they change."""
     full.put_object("empty.jpg", b"")
     full.put_object("broken.jpg", (photos / "red.jpg").read_bytes()[:300])
     assert index_folder(opened, full.url, model) == RunSummary(added=3, failed=2)
@@ -159,10 +159,10 @@ def test_damaged_objects_are_failures(
     assert index_folder(opened, full.url, model) == RunSummary(unchanged=3)
 
 
-def test_sidecars_and_companions_are_known_by_their_names(
+def test_sidecars_and_companions_are_found_by_name(
     opened: Library, full: Bucket, model: Path, run: RunCommand
 ) -> None:
-    """Stars in a sidecar are found; a film of the picture's name is none of its own."""
+    """The rating in a sidecar is found; a film with the name of a picture is a companion."""
     stars = make_xmp('xmp:Rating="4"')
     full.put_object("red.jpg.xmp", stars)
     full.put_object("red.mov", b"a film")
@@ -183,20 +183,18 @@ def test_filters_by_folder_know_buckets(opened: Library, full: Bucket, model: Pa
     assert set(names) == {full.url, f"{full.url}/below"}
 
 
-# Trouble
+# Errors
 
 
-def test_a_bucket_that_is_not_there_or_empty_is_an_error(
-    opened: Library, full: Bucket, model: Path
-) -> None:
-    """Nothing is forgotten."""
-    with pytest.raises(FolderError, match="nothing there that can be listed"):
+def test_a_missing_or_empty_bucket_is_an_error(opened: Library, full: Bucket, model: Path) -> None:
+    """The catalog keeps all files."""
+    with pytest.raises(FolderError, match="no files can be listed there"):
         index_folder(opened, f"{full.url}/nowhere", model)
-    with pytest.raises(FolderError, match="nothing there that can be listed"):
+    with pytest.raises(FolderError, match="no files can be listed there"):
         index_folder(opened, "s3://no-such-bucket", model)
     index_folder(opened, full.url, model)
     full.remove_objects("red.jpg", "green.png", "below/blue.jpg")
-    with pytest.raises(FolderError, match="nothing there that can be listed"):
+    with pytest.raises(FolderError, match="no files can be listed there"):
         index_folder(opened, full.url, model)
     full.put_object("notes.txt", b"a text")
     with pytest.raises(FolderError, match=r"3 were there before\. Nothing was changed"):
@@ -205,10 +203,10 @@ def test_a_bucket_that_is_not_there_or_empty_is_an_error(
     assert index_folder(opened, full.url, model, prune=True).removed == 3
 
 
-def test_many_that_are_gone_at_once_are_kept(
+def test_many_vanished_objects_are_kept(
     opened: Library, bucket: Bucket, model: Path, photos: Path
 ) -> None:
-    """As of an unmounted drive; but not where a rule leaves them out."""
+    """As on an unmounted drive, unless an ignore rule excludes them."""
     for number in range(30):
         bucket.put_object(
             f"{number % 2}/{number}.png", save_picture(photos / "x.png", "red", mark=number + 1)
@@ -221,10 +219,10 @@ def test_many_that_are_gone_at_once_are_kept(
     assert index_folder(opened, bucket.url, model, prune=True).removed == 15
 
 
-def test_a_listing_that_breaks_off_forgets_nothing(
+def test_an_incomplete_listing_removes_nothing(
     opened: Library, full: Bucket, model: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """What was not listed may be there."""
+    """Files that were not listed may still exist."""
     index_folder(opened, full.url, model)
     ask = S3Store._fetch_page
 
@@ -234,17 +232,17 @@ def test_a_listing_that_breaks_off_forgets_nothing(
         return ask(self, asked)
 
     full.put_object("new.jpg", b"")
-    monkeypatch.setattr(S3Store, "_page", broken)
+    monkeypatch.setattr(S3Store, "_fetch_page", broken)
     with pytest.raises(FolderError, match="3 were there before"):
         index_folder(opened, full.url, model)
     monkeypatch.undo()
     assert opened.info().files == 3
 
 
-def test_what_a_store_does_not_give_is_asked_for_again(
+def test_the_next_run_retries_failed_fetches(
     opened: Library, full: Bucket, model: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """By the next run, of itself; a picture that is gone since it was listed is no such thing."""
+    """A picture deleted since the listing is a read failure, not a fetch failure."""
     read = S3Store.read_bytes
 
     def fails(self: S3Store, url: str, most: int) -> bytes:
@@ -254,21 +252,21 @@ def test_what_a_store_does_not_give_is_asked_for_again(
             raise FileNotFoundError(url)
         return read(self, url, most)
 
-    monkeypatch.setattr(S3Store, "read", fails)
+    monkeypatch.setattr(S3Store, "read_bytes", fails)
     assert index_folder(opened, full.url, model) == RunSummary(added=1, failed=2)
     told = {Path(it.path).name: (it.message, it.stage) for it in opened.failures()}
     assert told == {
         "blue.jpg": ("cannot be fetched: slow down", "fetch"),
-        "green.png": ("is not there any more", "read"),
+        "green.png": ("the file no longer exists", "read"),
     }
     monkeypatch.undo()
     assert index_folder(opened, full.url, model) == RunSummary(added=1, unchanged=1)
 
 
-def test_a_store_that_gives_nothing_ends_the_run(
+def test_an_unreachable_store_ends_the_run(
     opened: Library, bucket: Bucket, model: Path, photos: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """A run does not go through a million pictures to say of each that it cannot be had."""
+    """Otherwise a run would report a failure for each of a million pictures."""
     for number in range(120):
         bucket.put_object(
             f"{number:03}.png", save_picture(photos / "x.png", "red", mark=number + 1)
@@ -281,7 +279,7 @@ def test_a_store_that_gives_nothing_ends_the_run(
         given.append(url)
         return read(self, url, most)
 
-    monkeypatch.setattr(S3Store, "read", fails)
+    monkeypatch.setattr(S3Store, "read_bytes", fails)
     with pytest.raises(FolderError, match=r"no route to host; nor were the 49 before it.*goes on"):
         index_folder(opened, bucket.url, model, batch_size=8)
     monkeypatch.undo()
@@ -293,7 +291,7 @@ def test_a_store_that_gives_nothing_ends_the_run(
 
 
 def test_an_object_that_changes_while_it_is_read_is_a_failure(full: Bucket, photos: Path) -> None:
-    """Where its length shows it at once; else the next listing does."""
+    """If its length shows the change; otherwise the next listing detects it."""
     url = f"{full.url}/red.jpg"
     state = storage.read_file(url)[1]
     full.put_object("red.jpg", b"longer than it was" * 1000)
@@ -306,46 +304,49 @@ def test_an_object_that_changes_while_it_is_read_is_a_failure(full: Bucket, phot
         storage.read_file(url, replace(state, size=storage.MAX_PICTURE_BYTES + 1))
 
 
-def test_what_keeps_a_store_from_being_listed_is_one_line(
+def test_listing_errors_are_one_line(
     run: RunCommand, full: Bucket, model: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """No credentials, nobody there, an extra that is not installed, a scheme that is not known."""
+    """No credentials, an extra that is not installed, an unknown scheme."""
     said = run("index", "ftp://host/photos", "--model", model)
     assert said.exit_code == 1
-    assert "no such folder; URLs are s3://, gs://" in str(said.exception)
+    assert "no such folder; URLs must begin with one of s3://, gs://" in str(said.exception)
     with monkeypatch.context() as patch:
         patch.delenv("AWS_ACCESS_KEY_ID")
         patch.setenv("AWS_EC2_METADATA_DISABLED", "true")
         patch.setenv("HOME", "/nowhere")
         storage.clear_store_cache()
         said = run("index", full.url, "--model", model)
-        assert "Unable to locate credentials (give them as to the aws command" in str(
+        assert "Unable to locate credentials. Set them as for the aws command" in str(
             said.exception
         )
     with monkeypatch.context() as patch:
         patch.setattr(storage, "find_spec", lambda name: None)
         storage.clear_store_cache()
         said = run("index", full.url, "--model", model)
-        assert "s3:// needs an extra: pip install -e '.[s3]'" in str(said.exception)
+        assert (
+            "s3:// URLs need an extra that is not installed. Install it: pip install -e '.[s3]'"
+            in str(said.exception)
+        )
     storage.clear_store_cache()
     said = run("watch", full.url)
     assert "nothing tells of changes there" in str(said.exception)
 
 
-def test_nothing_of_it_is_imported_for_a_folder_on_disk(
+def test_a_local_folder_needs_no_store(
     opened: Library, photos: Path, model: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(storage, "_get_store", lambda url: pytest.fail(f"{url} was asked for"))
     assert index_folder(opened, photos, model).added == 3
 
 
-# Using what was found
+# Use of hits
 
 
-def test_what_was_found_can_be_taken_away(
+def test_hits_are_copied_and_shown(
     run: RunCommand, full: Bucket, model: Path, tmp_path: Path, photos: Path
 ) -> None:
-    """Copies have the bytes and the time; links cannot be; pages show the pictures."""
+    """Copies have the bytes and time of the object; links are refused; pages show pictures."""
     assert run("index", full.url, "--model", model).exit_code == 0
     copied = tmp_path / "copied"
     assert "1 pictures copied" in run("query", "red", "-k", "1", "--copy-to", copied).stderr
@@ -353,7 +354,7 @@ def test_what_was_found_can_be_taken_away(
     assert abs((copied / "red.jpg").stat().st_mtime - time.time()) < 60
     assert "0 pictures copied" in run("query", "red", "-k", "1", "--copy-to", copied).stderr
     said = run("query", "red", "-k", "1", "--link-to", tmp_path / "linked")
-    assert "cannot be linked to; --copy-to copies it" in str(said.exception)
+    assert "cannot be linked to: it is in object storage. Use --copy-to" in str(said.exception)
     page = tmp_path / "found.html"
     assert run("query", "red", "-k", "1", "--html", page).exit_code == 0
     assert f'<a href="{full.url}/red.jpg"><img src="data:image' in page.read_text()
@@ -362,26 +363,28 @@ def test_what_was_found_can_be_taken_away(
     said = run("query", "--image", f"{full.url}/red.jpg", "-k", "1", "--json")
     assert json.loads(said.stdout)[0]["path"] == f"{full.url}/red.jpg"
     said = run("query", "--image", f"{full.url}/none.jpg")
-    assert f"{full.url}/none.jpg: is not there any more" in str(said.exception)
+    assert f"{full.url}/none.jpg: the file no longer exists" in str(said.exception)
 
 
 def test_check_and_prune_ask_the_store(
     run: RunCommand, full: Bucket, model: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """An object that is gone is missing; what cannot be asked about is not."""
+    """A deleted object is missing; an object whose store fails is not."""
     run("index", full.url, "--model", model)
     assert "nothing is wrong" in run("check").stderr
     full.remove_objects("red.jpg")
     with monkeypatch.context() as patch:
-        patch.setattr(S3Store, "state", lambda self, url: (_ for _ in ()).throw(OSError(5, "away")))
+        patch.setattr(
+            S3Store, "read_state", lambda self, url: (_ for _ in ()).throw(OSError(5, "away"))
+        )
         assert run("prune", "--missing").stderr.startswith("0 files that are gone")
     assert run("prune", "--missing").stderr.startswith("1 files that are gone, 1 images")
 
 
-def test_duplicates_are_told_of_and_the_script_leaves_them(
+def test_the_duplicates_script_moves_no_objects(
     run: RunCommand, full: Bucket, model: Path, photos: Path, tmp_path: Path
 ) -> None:
-    """The script moves files of this machine; others are comments in it."""
+    """The script moves local files; objects are comments in it."""
     full.put_object("copies/red copy.jpg", photos / "red.jpg")
     run("index", full.url, "--model", model)
     script, page = tmp_path / "script.sh", tmp_path / "page.html"
@@ -395,7 +398,7 @@ def test_duplicates_are_told_of_and_the_script_leaves_them(
 def test_the_page_shows_pictures_and_plays_videos(
     full: Bucket, model: Path, tmp_path: Path
 ) -> None:
-    """Thumbnails, pictures, and any part of a film, from the store."""
+    """Thumbnails, pictures and byte ranges of a video, from the store."""
     clip = write_video(tmp_path / "clip.mp4")
     full.put_object("clip.mp4", clip)
     with Library.open(tmp_path / "library", create=True, start=FakeEngine) as opened:
@@ -422,10 +425,10 @@ def test_the_page_shows_pictures_and_plays_videos(
         assert httpx.get(video, headers={"Range": "bytes=99999999-"}).status_code == 416
 
 
-def test_an_export_is_read_elsewhere(
+def test_an_export_is_imported_into_another_library(
     run: RunCommand, full: Bucket, site: str, model: Path, tmp_path: Path
 ) -> None:
-    """Objects count at once; what is on the web is known by its content when it is indexed."""
+    """Objects count at once; web files are recognized by content when they are indexed."""
     run("index", full.url, site, "--model", model)
     assert run("export", tmp_path / "all.json").exit_code == 0
     (tmp_path / "library").rename(tmp_path / "before")
@@ -446,10 +449,8 @@ def test_an_export_is_read_elsewhere(
     st.sampled_from(["", "a", "a/b"]),
     st.sampled_from([S3Store, GcsStore]),
 )
-def test_a_list_in_parts_is_the_whole_list(
-    keys: list[str], below: str, kind: type[BucketStore]
-) -> None:
-    """However it is divided: nothing is missing, and nothing comes twice."""
+def test_a_list_in_parts_is_complete(keys: list[str], below: str, kind: type[BucketStore]) -> None:
+    """However the list is divided, no key is missing and none comes twice."""
     prefix = f"{below}/" if below else ""
     expected = sorted(k for k in keys if k.startswith(prefix) and not k.endswith("/"))
     bucket, store = f"{kind.SCHEME}bucket/", kind(FakeObjectListing(keys))
@@ -461,14 +462,14 @@ def test_a_list_in_parts_is_the_whole_list(
 
 
 def test_a_list_is_divided_by_all_its_folders() -> None:
-    """More of them than one answer tells: else most keys would be in the last part."""
+    """Also by folders beyond the first page: otherwise most keys would be in the last part."""
     keys = [f"{folder:03}/{number}" for folder in range(200) for number in range(3)]
     bounds = S3Store(FakeObjectListing(keys))._find_boundaries("bucket", "")
     assert len(bounds) > 50
     assert bounds[-1] >= "195/"
 
 
-def test_a_part_that_fails_is_told_and_the_others_are_listed() -> None:
+def test_a_failed_part_is_reported_and_the_others_are_listed() -> None:
     keys = [f"{folder}/{number}" for folder in "abcdefgh" for number in range(20)]
     told = list(
         S3Store(FakeObjectListing(keys, failing_request=12)).list_files(
@@ -481,8 +482,8 @@ def test_a_part_that_fails_is_told_and_the_others_are_listed() -> None:
     assert 0 < len(told) - len(failed) < len(keys)
 
 
-def test_a_list_that_nobody_takes_is_not_asked_for() -> None:
-    """A bucket of any size takes the memory of some pages."""
+def test_a_listing_stops_when_its_reader_stops() -> None:
+    """A bucket of any size needs the memory of a few pages."""
     fake = FakeObjectListing([f"{number:05}" for number in range(3000)])
     listed = S3Store(fake).list_files("s3://bucket", lambda url: True)
     next(iter(listed))
@@ -491,8 +492,8 @@ def test_a_list_that_nobody_takes_is_not_asked_for() -> None:
     listed.close()  # type: ignore[attr-defined]
 
 
-def test_what_one_of_several_raises_is_raised() -> None:
-    """After all that came before it was taken."""
+def test_merge_iterators_raises_the_error_of_an_iterator() -> None:
+    """After the items that came before it."""
 
     def fails() -> Iterator[int]:
         yield 1
@@ -505,10 +506,10 @@ def test_what_one_of_several_raises_is_raised() -> None:
 # Fetching
 
 
-def test_pictures_are_fetched_ahead_in_order_and_only_so_many(
+def test_prefetching_is_ordered_and_bounded(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    """While one is decoded others are on their way; no more than that lie in memory."""
+    """Pictures are fetched during decoding; at most MAX_PREFETCHED_FILES are in memory."""
     under_way, most, order, lock = 0, 0, list[str](), threading.Lock()
     enough = threading.Event()
 
@@ -520,18 +521,18 @@ def test_pictures_are_fetched_ahead_in_order_and_only_so_many(
             order.append(path)
             if under_way == MAX_PREFETCHED_FILES:
                 enough.set()
-        assert enough.wait(20)  # all of them at once, or none goes on
+        assert enough.wait(20)  # Blocks until the maximum is in flight.
         if path.endswith("7"):
             raise PictureError("cannot be fetched", "fetch")
         return path.encode(), known
 
-    monkeypatch.setattr(storage, "read", read)
+    monkeypatch.setattr(storage, "read_file", read)
     fetching = Prefetcher()
     works = [FileTask(f"s3://bucket/{number}", number, 0, None) for number in range(100)]
     takes = [fetching.start_fetch(work) for work in works]
     assert enough.wait(20)
     time.sleep(0.05)
-    assert len(order) == MAX_PREFETCHED_FILES  # the others wait until something is taken
+    assert len(order) == MAX_PREFETCHED_FILES  # The others wait until a picture is taken.
     for work, take in zip(works, takes, strict=True):
         if work.path.endswith("7"):
             with pytest.raises(PictureError):
@@ -550,7 +551,7 @@ def test_pictures_are_fetched_ahead_in_order_and_only_so_many(
 
 @pytest.fixture
 def site(photos: Path) -> Iterator[str]:
-    """The photos, at a web server that lists its folders."""
+    """The photos on a web server that lists its folders."""
     with serve_folder(photos.parent) as url:
         yield f"{url}/photos"
 
@@ -558,7 +559,7 @@ def site(photos: Path) -> Iterator[str]:
 def test_folders_of_a_web_server_are_indexed(
     opened: Library, photos: Path, site: str, model: Path, fake_engines: FakeEngines
 ) -> None:
-    """Known again by size and date; hidden folders are not even listed."""
+    """Files are recognized by size and date; hidden folders are not listed."""
     save_picture(photos / "a b & c#1.png", "purple")
     save_picture(photos / ".hidden" / "x.png", "white")
     assert index_folder(opened, site, model) == RunSummary(added=4)
@@ -570,16 +571,16 @@ def test_folders_of_a_web_server_are_indexed(
     os.utime(photos / "red.jpg", (later, later))
     (photos / "green.png").unlink()
     assert index_folder(opened, site, model) == RunSummary(added=1, unchanged=2, removed=1)
-    with pytest.raises(FolderError, match="nothing there that can be listed"):
+    with pytest.raises(FolderError, match="no files can be listed there"):
         index_folder(opened, f"{site}/nowhere", model)
     assert storage.path_to_uri(f"{site}/red.jpg") == f"{site}/red.jpg"
 
 
-def test_a_password_is_said_elsewhere_than_in_a_url(
+def test_a_password_in_a_url_is_refused(
     opened: Library, site: str, model: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Paths are kept and shown; fsspec's own settings say headers."""
-    with pytest.raises(FolderError, match="leave them out") as raised:
+    """Paths are stored and shown, so fsspec's settings must carry the password."""
+    with pytest.raises(FolderError, match="Remove it from the URL") as raised:
         index_folder(opened, site.replace("://", "://me:secret@"), model)
     assert "secret" not in str(raised.value)
     get, head = ListingHandler.do_GET, ListingHandler.do_HEAD
@@ -611,10 +612,10 @@ print(sum(len(storage.read_file(it.path)[0]) > 0 for it in walk_folder({site!r})
     assert done.stdout == "3\n", done.stderr
 
 
-def test_a_folder_that_a_server_does_not_show_is_told(
+def test_an_unreadable_web_folder_is_reported(
     opened: Library, photos: Path, site: str, model: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """What is below it is kept."""
+    """The catalog keeps the files below it."""
     index_folder(opened, site, model)
     send = ListingHandler.list_directory
     monkeypatch.setattr(
@@ -629,10 +630,8 @@ def test_a_folder_that_a_server_does_not_show_is_told(
     assert opened.info().files == 3
 
 
-def test_a_server_that_answers_whatever_it_is_asked_is_left_at_some_depth(
-    monkeypatch: pytest.MonkeyPatch, site: str
-) -> None:
-    """Each of its folders links to one more."""
+def test_the_depth_of_web_folders_is_limited(monkeypatch: pytest.MonkeyPatch, site: str) -> None:
+    """Each folder of this server links to one more."""
     asked = list[str]()
 
     def endless(self: ListingHandler) -> None:
@@ -649,7 +648,7 @@ def test_a_server_that_answers_whatever_it_is_asked_is_left_at_some_depth(
     assert len(asked) < 50
 
 
-def test_rules_hold_for_a_url() -> None:
+def test_ignore_rules_apply_to_urls() -> None:
     rules = IgnoreRules.from_options("s3://b/r", ("*.jpg",), ("out/",))
     for path, wanted in (("x.jpg", True), ("out/x.jpg", False), ("in/x.png", False)):
         assert scan.is_wanted(f"s3://b/r/{path}", "s3://b/r", rules) == wanted

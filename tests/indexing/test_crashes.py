@@ -102,7 +102,7 @@ def test_a_library_that_cannot_be_written(faults: Path, tmp_path: Path, case: st
         file.chmod(0o755)
     status, (found, stated, asked) = json.loads(ran.stdout)
     assert found == {"hits": [3, 3], "journal": "journal" in case}
-    assert "cannot be written: Permission denied; it can be searched" in stated["stated"]
+    assert "cannot be written: Permission denied. Searches work" in stated["stated"]
     assert (status, asked) == (0, {"query": 10, "code": 0})
 
 
@@ -126,7 +126,7 @@ def test_the_command_says_that_the_disk_refuses(tmp_path: Path, model: Path) -> 
     (said,) = [line for line in full.stderr.splitlines() if line.startswith("searchapp: ")]
     assert full.stderr.endswith(f"{said}\n")
     assert "Traceback" not in full.stderr
-    assert "full; see to it and run this again" in said
+    assert "full. Check it and run this again" in said
     again = subprocess.run([*arguments, "--json"], check=True, **options)
     done = json.loads(again.stdout)
     assert (done["added"] + done["unchanged"], done["failed"]) == (12, 0)
@@ -245,4 +245,4 @@ def test_a_damaged_catalogue_is_said(
         assert result.exit_code in (0, 1)
         if result.exit_code:
             assert isinstance(result.exception, LibraryError)
-            assert "its file is damaged; restore a copy" in str(result.exception)
+            assert "The file is damaged. Restore a copy" in str(result.exception)

@@ -363,7 +363,7 @@ def test_a_video_is_no_question(run: RunCommand, clips: Path, model: Path) -> No
     """It says what to do instead."""
     run("index", clips, "--model", model)
     result = run("query", "--image", clips / "clip.mp4")
-    assert "clip.mp4: is a video; ask with a picture" in str(result.exception)
+    assert "clip.mp4: is a video; use a picture" in str(result.exception)
 
 
 @pytest.mark.parametrize("suffix", [".json", ".npy", ".parquet"])

@@ -112,7 +112,8 @@ def test_an_empty_library_says_so(opened: Library, tmp_path: Path) -> None:
     """There is nothing to search before the first index, and no library where none is."""
     with pytest.raises(LibraryError, match="holds no pictures yet"):
         opened.search(Query("red"))
-    with pytest.raises(LibraryError, match=r"no library at .*nowhere; `searchapp index FOLDER`"):
+    message = r"no library at .*nowhere\. Run `searchapp index FOLDER`"
+    with pytest.raises(LibraryError, match=message):
         Library.open(tmp_path / "nowhere")
 
 

@@ -173,7 +173,7 @@ def test_a_catalogue_that_cannot_be_read_blames_no_picture(
     """The work stops with the reason, and not with a failure for every file."""
     (tmp_path / "catalog.db").write_bytes(b"no database" * 1000)
     damaged = replace(job, catalog_file=str(tmp_path / "catalog.db"), collection_id=1)
-    with pytest.raises(LibraryError, match="not a database; its file is damaged"):
+    with pytest.raises(LibraryError, match=r"not a database\. The file is damaged"):
         list(run_replicas(ReplicaPool(damaged, make_environments(2)), many))
 
 
@@ -343,7 +343,7 @@ def test_a_disk_that_is_full_ends_the_workers(
     with Library.open(tmp_path / "library", create=True, start_many=start) as library:
         with (
             mock.patch.object(CatalogWriter, "save_embeddings", save),
-            pytest.raises(LibraryError, match="full; make room on its disk and run this"),
+            pytest.raises(LibraryError, match=r"full\. Free some space on the disk and run this"),
         ):
             for _ in library.index([two_thousand], options):
                 processes = [r.process for r in started[0]._replicas] if started else []
