@@ -16,7 +16,7 @@ Item = TypeVar("Item")
 def merge_iterators(
     iterators: Iterable[Callable[[], Iterator[Item]]], threads: int
 ) -> Iterator[Item]:
-    """Yield the items of all iterators, in no particular order, with a number of threads.
+    """Yield the items of all iterators in no particular order, with the given number of threads.
 
     At most 2 items per thread wait in memory. An exception of an iterator is raised here.
     """

@@ -39,6 +39,7 @@ IGNORED_FILES = frozenset({"thumbs.db", "ehthumbs.db", "desktop.ini"})
 IGNORED_NAMES = IGNORED_FOLDERS | IGNORED_FILES
 MAX_CACHED_FOLDERS = 10_000
 HIDDEN_REASON = "its name is that of a hidden or system file"
+NOT_REGULAR_REASON = "it is not a regular file, or is a link to a folder"
 IGNORED_REASON = "--include, --exclude or .searchappignore excludes it"
 
 logger = logging.getLogger(__name__)
@@ -124,7 +125,7 @@ def _explain_missing(folder: str | Path) -> str:
 def scan_paths(
     root: str, paths: Iterable[str], rules: IgnoreRules = IgnoreRules()
 ) -> Iterator[ScannedFile | UnreadablePath]:
-    """Yield the files at or below some paths, as walk_folder(root) would yield them.
+    """Yield the files at or below some paths, in the same form as walk_folder.
 
     Paths that do not exist are left out. Raises FolderError for a bad ignore pattern.
     """
@@ -201,7 +202,7 @@ def walk_folder(
                     else:
                         subfolders.append((entry.path, rules))
                 elif not entry.is_file():
-                    _log_skipped(logging.DEBUG, entry.path, "it is not a regular file")
+                    _log_skipped(logging.DEBUG, entry.path, NOT_REGULAR_REASON)
                 elif not is_sidecar(entry.name) and rules.is_ignored(entry.path, is_folder=False):
                     _log_skipped(logging.INFO, entry.path, IGNORED_REASON)
                 else:
@@ -227,14 +228,14 @@ def _list_object_store(root: str, rules: IgnoreRules) -> Iterator[ScannedFile | 
 
 def is_wanted(url: str, root: str, rules: IgnoreRules) -> bool:
     """Return whether a scan of a root in object storage yields a file, if the file exists."""
-    return _RootUrlFilter(root, rules)(url)
+    return _RootUrlFilter(root, rules, logs_skipped=False)(url)
 
 
 class _RootUrlFilter:
     """Decide from a URL whether a scan includes a file, or descends into a folder."""
 
-    def __init__(self, root: str, rules: IgnoreRules) -> None:
-        self._root, self._rules = root, rules
+    def __init__(self, root: str, rules: IgnoreRules, *, logs_skipped: bool = True) -> None:
+        self._root, self._rules, self._logs_skipped = root, rules, logs_skipped
         self._entered_folders: dict[str, bool] = {}
 
     def __call__(self, url: str) -> bool:
@@ -244,15 +245,15 @@ class _RootUrlFilter:
         if not self._is_entered(folder):
             return False
         if is_hidden(name):
-            _log_skipped(logging.DEBUG, url, HIDDEN_REASON)
+            self._log(logging.DEBUG, url, HIDDEN_REASON)
             return False
         if is_sidecar(name):
             return True
         if get_suffix(name) and get_suffix(name) not in KNOWN_SUFFIXES:
-            _log_skipped(logging.DEBUG, url, "its suffix is not that of a picture or video")
+            self._log(logging.DEBUG, url, "its suffix is not that of a picture or video")
             return False
         if self._rules.is_ignored(url, is_folder=False):
-            _log_skipped(logging.INFO, url, IGNORED_REASON)
+            self._log(logging.INFO, url, IGNORED_REASON)
             return False
         return True
 
@@ -263,17 +264,21 @@ class _RootUrlFilter:
             parent, _, name = folder.rpartition("/")
             is_entered = self._is_entered(parent)
             if is_entered and is_hidden(name):
-                _log_skipped(logging.DEBUG, folder, HIDDEN_REASON)
+                self._log(logging.DEBUG, folder, HIDDEN_REASON)
                 is_entered = False
             elif is_entered and self._rules.is_ignored(folder, is_folder=True):
-                _log_skipped(logging.INFO, folder, IGNORED_REASON)
+                self._log(logging.INFO, folder, IGNORED_REASON)
                 is_entered = False
             if len(self._entered_folders) >= MAX_CACHED_FOLDERS:
                 self._entered_folders.clear()
             self._entered_folders[folder] = is_entered
         return self._entered_folders[folder]
 
+    def _log(self, level: int, url: str, reason: str) -> None:
+        if self._logs_skipped:
+            _log_skipped(level, url, reason)
+
 
 def _log_skipped(level: int, path: str, reason: str) -> None:
-    if logger.isEnabledFor(level):  # Scans skip many paths, so format none of them in vain.
+    if logger.isEnabledFor(level):  # A scan skips many paths; format them only if needed.
         logger.log(level, "Skipped %s: %s", display_path(path), reason)

@@ -52,7 +52,7 @@ class FaissIndex:
     def read(cls, file: Path, dimensions: int, *, writable: bool) -> Self | None:
         """Read an index file; None if it is missing, broken or has other dimensions.
 
-        A file that is not writable is mapped into memory: FAISS reads parts on first use.
+        Unless writable, the file is mapped into memory: FAISS reads each part on first use.
         """
         import faiss
 
@@ -125,7 +125,7 @@ class FaissIndex:
         return int(self._ivf.nlist) if self._ivf is not None else 0
 
     def search(self, query: Vectors, count: int, selector: Any, probes: int) -> tuple[Ids, Vectors]:
-        """Return the ids and approximate cosines nearest to a query, [1, dimensions]."""
+        """Return the ids nearest to a query, [1, dimensions], and their approximate cosines."""
         for transform in self._transforms:
             query = transform.apply(query)
         index = self._index if self._ivf is None else self._ivf
@@ -149,7 +149,7 @@ class FaissIndex:
         ) - found / np.float32(2)
 
     def search_many(self, queries: Vectors, count: int, probes: int) -> tuple[Ids, Vectors]:
-        """Return the ids and approximate cosines nearest to each query, both [n, count].
+        """Return the ids nearest to each query and approximate cosines, both [n, count].
 
         The id -1 marks missing results.
         """
@@ -177,7 +177,7 @@ class FaissIndex:
 
     @staticmethod
     def set_thread_count(count: int) -> None:
-        """Set the number of threads that FAISS computes with, in the complete process."""
+        """Set the number of threads that FAISS uses in this process."""
         import faiss
 
         faiss.omp_set_num_threads(count)

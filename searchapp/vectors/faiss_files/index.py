@@ -176,7 +176,7 @@ class VectorIndex:
         return select_best(ids, scores, count)
 
     def find_neighbors(self, vectors: Vectors, count: int, probes: int) -> tuple[Ids, Vectors]:
-        """Return the ids and cosines nearest to each of many vectors, both [n, count].
+        """Return the ids nearest to each of many vectors and their cosines, both [n, count].
 
         If the index is not exact, both are approximate, and a search scans only probes lists.
         The id -1 marks missing results.
