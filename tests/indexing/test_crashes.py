@@ -87,7 +87,7 @@ def test_a_disk_that_refuses(
     count = shown(faults, tmp_path, case, tried)
     assert count["faults"] >= 0.75 * count["points"]
     assert any(said in line and "run this again" in line for line in count["said"])
-    assert all("\n" not in line and "; " in line for line in count["said"])
+    assert all("\n" not in line and ". " in line for line in count["said"])
     told = sum(count["said"].values())
     print(f"{case}: {count['faults']} faults injected, {told} stated; lost 0, wrong 0, hung 0")
 

@@ -229,7 +229,6 @@ def test_an_unreachable_store_changes_nothing(
         ("milvus:ftp://host", "is not the address of a vector store"),
         ("milvus:http://user:s3cr3t@:1", "is not the address of a vector store"),
         ("milvus:http://host:port", "host or port of http://host:port is not valid"),
-        ("milvus:http://user:12/s3cr3t@host", "host or port of http://...@host is not valid"),
         ("milvus:http://user:s3cr3t/12@host", "host or port of http://...@host is not valid"),
         ("milvus:http://host?color=red", "has no option color. The options are index, M,"),
         ("milvus:http://host?M=many", "M=many is not valid: use a whole number"),
