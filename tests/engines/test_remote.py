@@ -386,7 +386,7 @@ def test_a_missing_server_is_an_error_at_once(spec: ModelSpec) -> None:
 
 
 @pytest.mark.parametrize(
-    ("trouble", "said"),
+    ("trouble", "message"),
     [
         (
             make_status_fault(404),
@@ -405,13 +405,13 @@ def test_a_missing_server_is_an_error_at_once(spec: ModelSpec) -> None:
     ],
 )
 def test_a_server_other_than_vllm_is_an_error(
-    server: FakeVllmServer, spec: ModelSpec, trouble: FaultHandler, said: str
+    server: FakeVllmServer, spec: ModelSpec, trouble: FaultHandler, message: str
 ) -> None:
     """A server other than vLLM is recognized by its answer; the error is one line."""
     server.permanent_fault = trouble
     with pytest.raises(EngineError) as raised:
         RemoteEngine(spec, server.url, retry_policy=QUICK)
-    assert said in str(raised.value)
+    assert message in str(raised.value)
     assert "\n" not in str(raised.value)
 
 
@@ -677,7 +677,7 @@ def test_vectors_equal_the_local_engines(
     good = [n for n in range(len(inputs)) if n not in (5, 8)]
     for number in good:
         assert np.abs(np.subtract(outputs[number], expected[number])).max() < 1e-3
-    # The test could tell: the vectors of different inputs are further apart than that.
+    # The vectors of different inputs differ more than this tolerance, so the test can fail.
     assert np.abs(np.subtract(outputs[1], outputs[3])).max() > 1e-2
     assert np.abs(np.subtract(outputs[0], outputs[2])).max() > 1e-2
 

@@ -56,7 +56,7 @@ class Use:
 USES = {
     "llava": Use(make_llava_next, limit=LLAVA_MAX_TOKENS),
     "qwen": Use(make_qwen3_vl, limit=QWEN_MAX_TOKENS),
-    "qwen, told": Use(
+    "qwen with options": Use(
         make_qwen3_vl,
         ModelOptions(instruction="Find the same animal.", dimensions=16, max_pixels=100_000),
         limit=QWEN_MAX_TOKENS,
@@ -138,7 +138,7 @@ def _transformers(running: Running) -> Callable[[EngineInput], Any]:
 
     loaded = AutoModelForImageTextToText.from_pretrained(running.folder).eval().model
     processor = AutoProcessor.from_pretrained(running.folder)
-    if hasattr(processor, "patch_size"):  # which E5-V's folder does not tell
+    if hasattr(processor, "patch_size"):  # E5-V's folder lacks it.
         processor.patch_size = loaded.config.vision_config.patch_size
     options = running.spec.engine_arguments.get("mm_processor_kwargs", {})
 
@@ -244,7 +244,7 @@ def vector_of(output: Vector | Refusal) -> Vector:
     return output
 
 
-EXACT = ["llava", "qwen", "qwen, told"]
+EXACT = ["llava", "qwen", "qwen with options"]
 PHI = ["phi, 4 crops", "phi, 1 crop"]
 
 
@@ -275,7 +275,7 @@ def test_mixed_batches_equal_transformers(running: Running, reference: Reference
     assert np.max(cosines[~np.eye(len(inputs), dtype=bool)]) < 0.999
 
 
-@for_uses("qwen, told")
+@for_uses("qwen with options")
 def test_qwen_follows_its_options(running: Running, models: Callable[[Make], Path]) -> None:
     """Instruction, dimensions and pixel limits change vectors and tokens as expected."""
     spec, engine = running.spec, running.engine
@@ -294,8 +294,8 @@ def test_qwen_follows_its_options(running: Running, models: Callable[[Make], Pat
     assert np.allclose(vector_of(cut), expected, atol=1e-5)
     other = resolve_model(str(models(make_qwen3_vl)), ModelOptions(dimensions=16))
     (plain,) = engine.embed([asked(other, "text", "a dog")])
-    (told,) = engine.embed([asked(spec, "text", "a dog")])
-    assert float(vector_of(plain) @ vector_of(told)) < 0.999
+    (instructed,) = engine.embed([asked(spec, "text", "a dog")])
+    assert float(vector_of(plain) @ vector_of(instructed)) < 0.999
 
 
 @for_uses(*EXACT, *PHI)

@@ -72,7 +72,7 @@ def test_a_kill_at_any_moment(faults: Path, tmp_path: Path) -> None:
 
 @needs_preload
 @pytest.mark.parametrize(
-    ("case", "tried", "said"),
+    ("case", "tried", "message"),
     [
         ("full-first", 15, "full"),
         ("full-more", 30, "full"),
@@ -81,15 +81,15 @@ def test_a_kill_at_any_moment(faults: Path, tmp_path: Path) -> None:
     ],
 )
 def test_disk_errors_lose_nothing(
-    faults: Path, tmp_path: Path, case: str, tried: int, said: str
+    faults: Path, tmp_path: Path, case: str, tried: int, message: str
 ) -> None:
     """A full or failing disk, once or permanently, gives one clear line, and loses nothing."""
     count = shown(faults, tmp_path, case, tried)
     assert count["faults"] >= 0.75 * count["points"]
-    assert any(said in line and "run this again" in line for line in count["said"])
+    assert any(message in line and "run this again" in line for line in count["said"])
     assert all("\n" not in line and "; " in line for line in count["said"])
-    told = sum(count["said"].values())
-    print(f"{case}: {count['faults']} faults injected, {told} stated; lost 0, wrong 0, hung 0")
+    reported = sum(count["said"].values())
+    print(f"{case}: {count['faults']} faults, {reported} reported; lost 0, wrong 0, hung 0")
 
 
 @needs_preload
@@ -123,15 +123,15 @@ def test_the_command_reports_a_full_disk(tmp_path: Path, model: Path) -> None:
         arguments, check=False, preexec_fn=lambda: resource.setrlimit(*limit), **options
     )
     assert (full.returncode, full.stdout) == (1, "")
-    (said,) = [line for line in full.stderr.splitlines() if line.startswith("searchapp: ")]
-    assert full.stderr.endswith(f"{said}\n")
+    (message,) = [line for line in full.stderr.splitlines() if line.startswith("searchapp: ")]
+    assert full.stderr.endswith(f"{message}\n")
     assert "Traceback" not in full.stderr
-    assert "full; see to it and run this again" in said
+    assert "full; see to it and run this again" in message
     again = subprocess.run([*arguments, "--json"], check=True, **options)
     done = json.loads(again.stdout)
     assert (done["added"] + done["unchanged"], done["failed"]) == (12, 0)
     assert done["unchanged"] > 0
-    print(f"{done['unchanged']} of 12 kept: {said}")
+    print(f"{done['unchanged']} of 12 kept: {message}")
 
 
 WRITES = {  # each more than there is room for
@@ -214,9 +214,9 @@ def test_a_second_index_names_the_writer_and_readers_continue(tmp_path: Path, mo
     assert first.stderr
     assert any("2/16 done" in line for line in first.stderr)
     second = subprocess.Popen(arguments, stderr=subprocess.PIPE, text=True, env=environment)
-    said = second.communicate(timeout=300)[1]
+    message = second.communicate(timeout=300)[1]
     assert second.returncode == 1
-    assert f"is being written by searchapp index (process {first.pid} on" in said
+    assert f"is being written by searchapp index (process {first.pid} on" in message
     counts, spec = [], resolve_model(str(model))
     (exact,) = FakeEngine(spec).embed([EngineInput("red")])
     while first.poll() is None:
@@ -231,7 +231,7 @@ def test_a_second_index_names_the_writer_and_readers_continue(tmp_path: Path, mo
     assert counts == sorted(counts)
     assert counts[0] >= 2
     assert len(set(counts)) > 2
-    assert (first.returncode, said.count("\n")) == (0, 1)
+    assert (first.returncode, message.count("\n")) == (0, 1)
     print(f"{len(counts)} searches while another process wrote; wrong 0")
 
 

@@ -33,10 +33,10 @@ def write(file: Path, data: bytes) -> Path:
     return file
 
 
-def jpeg_xl(said: Image.Exif) -> bytes:
+def jpeg_xl(exif: Image.Exif) -> bytes:
     buffer = io.BytesIO()
     decode._load_pillow()
-    make_picture("red").save(buffer, "JXL", exif=said.tobytes())
+    make_picture("red").save(buffer, "JXL", exif=exif.tobytes())
     return buffer.getvalue()
 
 
@@ -71,12 +71,12 @@ def test_deleting_a_sidecar_restores_the_files_own_metadata(
     index_folder(opened, tmp_path / "photos", model)
     before = hit(opened, name)
     assert before.date is not None and before.date.startswith("2023-06-17T21:05:00")
-    said = write(
+    sidecar = write(
         file.with_suffix(".xmp"), make_xmp('xmp:Rating="5" exif:DateTimeOriginal="2001-01-01"')
     )
     assert index_folder(opened, tmp_path / "photos", model).described == 1
     assert (hit(opened, name).rating, hit(opened, name).taken_at) == (5, "2001-01-01T00:00:00")
-    said.unlink()
+    sidecar.unlink()
     assert index_folder(opened, tmp_path / "photos", model).described == 1
     assert hit(opened, name) == before
 
@@ -168,15 +168,15 @@ def test_metadata_of_an_old_library_is_read_again_once(
         assert hit(library, "a.jpg").lens is None
     (old / "gone.png").unlink()
     before = fake_engines.embedded_count
-    said = run("index", old, "--model", model)
-    assert "reading the metadata of 2 pictures again, once" in said.stderr
-    assert "2 unchanged, 1 removed, 2 described again" in said.stderr
+    result = run("index", old, "--model", model)
+    assert "reading the metadata of 2 pictures again, once" in result.stderr
+    assert "2 unchanged, 1 removed, 2 described again" in result.stderr
     assert fake_engines.embedded_count == before
     with Library.open(tmp_path / "library", start=fake_engines) as library:
         assert (hit(library, "a.jpg").lens, hit(library, "a.jpg").rating) == ("L", 4)
         assert len(hit(library, "b.png").date or "") == 25
-    said = run("index", old, "--model", model)
-    assert "again" not in said.stderr
+    result = run("index", old, "--model", model)
+    assert "again" not in result.stderr
 
 
 def test_an_old_picture_with_a_sidecar_is_read_once(
@@ -307,13 +307,13 @@ def test_json_view_and_exports_have_all_metadata(
     )
     write(photos / "a.xmp", make_xmp('xmp:Rating="4"', title))
     run("index", photos, "--model", model)
-    (told,) = json.loads(run("query", "red", "--json", "--rating", "4+").stdout)
+    (printed,) = json.loads(run("query", "red", "--json", "--rating", "4+").stdout)
     expected = {
         "taken_at": "2023-06-17T21:05:00+02:00", "date": "2023-06-17T21:05:00+02:00",
         "date_from": "exif", "camera": "X", "lens": "L", "rating": 4, "keywords": ["one", "two"],
         "title": "T", "latitude": 48.5, "longitude": 2.25,
     }  # fmt: skip
-    assert expected.items() <= told.items()
+    assert expected.items() <= printed.items()
     for suffix in ("npy", "parquet", "json"):
         file = tmp_path / f"out.{suffix}"
         run("export", file)

@@ -137,7 +137,7 @@ def test_the_list_of_files_is_on_disk(tmp_path: Path) -> None:
     assert spool.find_end_number(99) == rest[-1][0] + 1
     os.utime(spool.path, (0, 0))
     spool.touch()
-    assert spool.path.stat().st_mtime > 0, "a long run's is none that somebody left"
+    assert spool.path.stat().st_mtime > 0, "the spool of a long run looks unused"
     spool.close()
     assert not spool.path.exists()
 

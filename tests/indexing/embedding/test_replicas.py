@@ -248,24 +248,24 @@ def test_an_engine_that_never_starts_is_an_error(job: EmbeddingJob, many: list[F
 
 
 @pytest.mark.parametrize(
-    ("engine", "error", "said"),
+    ("engine", "error", "message"),
     [
         ("StillbornEngine", EngineError, "ended 3 times before the model ran (exit code 3)"),
         ("RefusingEngine", ModelError, "no such model here"),
     ],
 )
 def test_an_engine_that_does_not_start_is_an_error(
-    job: EmbeddingJob, many: list[FileTask], engine: str, error: type[Exception], said: str
+    job: EmbeddingJob, many: list[FileTask], engine: str, error: type[Exception], message: str
 ) -> None:
     """Three processes are started at most before the run stops."""
-    with pytest.raises(error) as told:
+    with pytest.raises(error) as raised:
         list(
             run_replicas(
                 ReplicaPool(replace(job, engine=f"test_replicas:{engine}"), make_environments(2)),
                 many,
             )
         )
-    assert said in str(told.value)
+    assert message in str(raised.value)
 
 
 def test_an_engine_that_dies_at_its_start_blames_no_file(
@@ -303,7 +303,9 @@ def test_workers_killed_at_any_moment(
         replicas.append(ReplicaPool(own, make_environments(2)))
         return replicas[0]
 
-    moments = sorted(chance.sample(range(1900), 3))  # after so many pictures, and a little later
+    moments = sorted(
+        chance.sample(range(1900), 3)
+    )  # numbers of pictures after which a worker is killed
     killed = 0
     with Library.open(tmp_path / "library", create=True, start_many=start) as library:
         for event in library.index([two_thousand], IndexOptions(str(model), batch_size=16)):
