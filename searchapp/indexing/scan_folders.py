@@ -76,8 +76,7 @@ def _check_root_has_files(seen: ScanDiff, root: str, options: IndexOptions) -> N
     known_count = seen.count_known_below(root)
     if not known_count and not storage.has_folder(root):
         raise FolderError(
-            f"{root}: no such folder, and the library knows no file below it. "
-            "Check the path."
+            f"{root}: no such folder, and the library knows no file below it. Check the path."
         )
     has_pictures = seen.count_seen_below(root) if options.only is None else _has_entries(root)
     if known_count and not has_pictures and not options.prune:
