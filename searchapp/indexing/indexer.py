@@ -32,7 +32,7 @@ from searchapp.vectors.milvus_store.connection import remember_token
 
 logger = logging.getLogger(__name__)
 
-# An index run may spend at least this time on embedding the sentences that rate matches later.
+# An index run may spend at least this time on embedding the calibration sentences.
 MIN_CALIBRATION_S = 2.0
 
 
@@ -93,13 +93,13 @@ class Indexer:
                 index_sync.start_if_due()
                 yield event
             engine = self._engine_manager.engine
-            # Without an engine in this process, the first query embeds the sentences.
+            # Without an engine in this process, the first query embeds the calibration sentences.
             if run.embedded_count and engine is not None:
                 timeout_s = max(MIN_CALIBRATION_S, 0.1 * run.summary.seconds)
                 try:
                     self._judges.embed_sentences(collection, engine, timeout_s)
                 except SearchAppError as error:  # The run's pictures are saved, and matter more.
-                    logger.info("Not embedded: the sentences that rate matches (%s)", error)
+                    logger.info("The calibration sentences were not embedded: %s", error)
             if options.only is None or index_sync.is_save_worthwhile():
                 yield from index_sync.finish()
 

@@ -64,7 +64,7 @@ def find_vanished_files(
             kept.append(VanishedFilesKept(root, lost_count, known_count))
             vanished = {path: id for path, id in vanished.items() if id in moved}
         for path in vanished:
-            logger.debug("Forgot %s: the file vanished or moved", path)
+            logger.debug("Vanished or moved: %s", path)
         forgotten |= vanished
     return forgotten, kept
 
