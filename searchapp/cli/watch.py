@@ -123,8 +123,8 @@ def command(
             _print_event({"event": "watching", "summary": asdict(summary)}, None, as_json)
             print_note(f"watching {', '.join(printable(str(root)) for root in watch.roots)}")
             for event in watch.events():
-                kind = type(event).__name__.lower()
-                _print_event({"event": kind, **asdict(event)}, _format_watch_event(event), as_json)
+                fields = {"event": event.event_name, **asdict(event)}
+                _print_event(fields, _format_watch_event(event), as_json)
     except _TerminationSignal:
         print_note("searchapp: stopped")
     except KeyboardInterrupt:
@@ -147,21 +147,26 @@ def _raise_on_sigterm() -> Iterator[None]:
 
 def _format_watch_event(event: WatchEvent) -> str:
     from searchapp.cli.progress import format_summary
-    from searchapp.indexing.watch import Away, Back, Batch, Polling
+    from searchapp.indexing.watch import (
+        ChangesIndexed,
+        FolderAvailableAgain,
+        FolderUnavailable,
+        PollingStarted,
+    )
 
     folder = printable(event.folder)
     match event:
-        case Batch(summary=summary, failures=failures, again=again):
+        case ChangesIndexed(summary=summary, failures=failures, again=again):
             counts = replace(summary, unchanged=0, failed=len(failures), images_per_second=0.0)
             line = format_summary(counts).replace("no pictures; ", "")
             waiting = f"{again:,} not whole yet, tried again soon; " if again else ""
             reasons = (f"\n  {printable(each.path)}: {each.message}" for each in failures)
             return f"{waiting}{line}{''.join(reasons)}"
-        case Away(reason=reason):
+        case FolderUnavailable(reason=reason):
             return f"{folder}: {reason}; nothing is forgotten, and it is looked at when it is back"
-        case Back():
+        case FolderAvailableAgain():
             return f"{folder} is back"
-        case Polling(seconds=seconds, reason=reason):
+        case PollingStarted(seconds=seconds, reason=reason):
             return f"{folder}: no changes are told ({reason}); looking every {seconds:g} s instead"
     return f"{folder}: waiting, and trying again: {event.reason}"
 

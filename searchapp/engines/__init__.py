@@ -1,4 +1,4 @@
-"""Who runs the model."""
+"""Run an embedding model: with vLLM in this process, or on a vLLM server over HTTP."""
 
 from __future__ import annotations
 
@@ -16,9 +16,9 @@ def start_engine(
     url: str | None = None,
     api_key: str | None = None,
 ) -> Engine:
-    """Start the engine for a model: in this process, or at a URL where vLLM serves it.
+    """Start the engine of a model: in this process, or connect to the vLLM server at a URL.
 
-    Errors: EngineError or ModelError where that fails.
+    Raises EngineError or ModelError if the engine cannot be started or reached.
     """
     if url is not None:
         from searchapp.engines.remote import RemoteEngine

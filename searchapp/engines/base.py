@@ -1,7 +1,8 @@
-"""What every engine promises, and how one bad input is kept from costing its neighbours."""
+"""Define the interface of an engine, check its vectors, and isolate inputs that it rejects."""
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Protocol, TypeAlias
@@ -12,40 +13,42 @@ from numpy.typing import NDArray
 from searchapp.models import EngineInput, ModelSpec
 from searchapp.vectors import is_unit
 
+logger = logging.getLogger(__name__)
+
 Vector: TypeAlias = NDArray[np.float32]
 
 
 @dataclass(frozen=True, slots=True)
 class Refusal:
-    """Why the engine has no vector for an input."""
+    """The reason why an engine returns no vector for an input."""
 
     reason: str
 
 
 class Engine(Protocol):
-    """A running model."""
+    """A running model: turns texts and pictures into vectors."""
 
     @property
     def spec(self) -> ModelSpec:
-        """Return the model."""
+        """Return the model's specification."""
 
     def prepare(self, item: EngineInput) -> EngineInput:
-        """Do ahead, on whatever thread, what embed would do with an input before the model runs.
+        """Do the CPU work of `embed` for one input ahead of time; any thread may call it.
 
-        Never raise: embed says what is wrong with an input.
+        It raises nothing: `embed` returns a Refusal for an input that cannot be prepared.
         """
 
     def embed(self, inputs: Sequence[EngineInput]) -> list[Vector | Refusal]:
-        """Return, for every input in order, a vector of length one (float32) or a refusal.
+        """Return a vector of length one (float32) or a refusal for each input, in order.
 
-        Raise EngineError only when the engine can neither go on nor be started again.
+        Raises EngineError only if the engine can neither continue nor restart.
         """
 
     def count_tokens(self, prompt: str) -> int:
-        """Return how many tokens a text prompt has, with those that the model adds."""
+        """Return the number of tokens of a text prompt, including those that the model adds."""
 
     def close(self) -> None:
-        """Free what the model holds; calling it twice does no harm."""
+        """Free the model's memory; a second call does nothing."""
 
 
 def embed_isolating_failures(
@@ -53,17 +56,18 @@ def embed_isolating_failures(
     inputs: Sequence[EngineInput],
     fatal: tuple[type[BaseException], ...] = (),
 ) -> list[Vector | Refusal]:
-    """Embed inputs at once; where that fails, halve them until the bad ones stand alone.
+    """Embed inputs in one batch; if that fails, halve the batch until each bad input is alone.
 
-    embed raises for the whole of what it is given. Errors in fatal are passed on.
+    embed: raises an exception if any input of its batch is bad. fatal: exceptions to pass on.
     """
     try:
         return embed(inputs)
     except fatal:
         raise
-    except Exception as error:  # whatever a model's processor raises on what it is given
+    except Exception as error:  # A model's processor raises any type for a bad input.
         if len(inputs) == 1:
             return [Refusal(summarize_error(error))]
+        logger.debug("Halving a batch of %d inputs: %s", len(inputs), summarize_error(error))
     middle = len(inputs) // 2
     return embed_isolating_failures(embed, inputs[:middle], fatal) + embed_isolating_failures(
         embed, inputs[middle:], fatal
@@ -71,31 +75,35 @@ def embed_isolating_failures(
 
 
 def summarize_error(error: BaseException) -> str:
-    """Put an exception in one line."""
+    """Return an exception's first line, at most 300 characters; without one, its type's name."""
     lines = str(error).strip().splitlines()
     return lines[0][:300] if lines else type(error).__name__
 
 
 def validate_output(output: Vector | Refusal, spec: ModelSpec) -> Vector | Refusal:
-    """Return what an engine gave, unless it breaks its promise: then it is refused, never saved."""
+    """Return an engine's output; return a refusal if its vector has a wrong shape or length.
+
+    An invalid vector must never reach the catalog, whatever the engine does.
+    """
     if isinstance(output, Refusal):
         return output
     if output.shape == (spec.dimensions,) and is_unit(output):
         return output
-    return Refusal("the engine gave no vector of length one")
+    return Refusal("the engine returned no vector of length one")
 
 
 def normalize_vector(raw: Sequence[float] | Vector, spec: ModelSpec) -> Vector | Refusal:
-    """Return what a model gave as a vector of length one, or say what is wrong with it.
+    """Scale a model's output to length one; return a refusal if that is impossible.
 
-    Where fewer dimensions are kept than the model has (Matryoshka), the first ones are.
+    If the collection keeps fewer dimensions than the model has (Matryoshka representation),
+    the first ones are kept.
     """
     vector = np.asarray(raw, dtype=np.float32)
     expected = spec.cut_from or spec.dimensions
     if vector.shape != (expected,):
-        return Refusal(f"the model gave {vector.size} numbers, {expected} were expected")
+        return Refusal(f"the model returned {vector.size} numbers instead of {expected}")
     vector = vector[: spec.dimensions]
     length = float(np.linalg.norm(vector))
     if not np.isfinite(length) or length == 0:
-        return Refusal("the model gave no usable vector (infinite, not a number, or zero)")
+        return Refusal("the model returned an unusable vector (infinite, not a number, or zero)")
     return vector / np.float32(length)

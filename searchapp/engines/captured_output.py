@@ -1,4 +1,4 @@
-"""Keep what vLLM and the libraries below it print away from the user, but at hand for errors."""
+"""Hide what vLLM and its libraries print, but keep the last lines for error messages."""
 
 from __future__ import annotations
 
@@ -12,9 +12,10 @@ from typing import IO
 
 @contextmanager
 def capture_output(verbose: bool) -> Iterator[IO[bytes]]:
-    """Send what this process writes to stdout and stderr, C code included, to a temporary file.
+    """Redirect this process's stdout and stderr, C code included, to a temporary file.
 
-    Verbose: nothing is hidden, but stdout goes to stderr, since stdout is for data alone.
+    verbose: hide nothing, but redirect stdout to stderr, because stdout is reserved for data.
+    Log lines written to stderr inside the block are hidden too: log before or after it.
     """
     with tempfile.TemporaryFile() as captured:
         sys.stdout.flush()
@@ -34,7 +35,7 @@ def capture_output(verbose: bool) -> Iterator[IO[bytes]]:
 
 
 def read_last_lines(captured_file: IO[bytes], count: int = 5) -> str:
-    """Return the end of what was hidden, for an error message."""
+    """Return the last captured lines, indented, for an error message."""
     captured_file.seek(0)
     lines = captured_file.read().decode("utf-8", "replace").strip().splitlines()
     return "\n".join(f"  {line[:300]}" for line in lines[-count:])

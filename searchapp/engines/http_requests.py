@@ -1,7 +1,8 @@
-"""One server over HTTP: asked again while that may help, and its answers put into words."""
+"""Send requests to a vLLM server over HTTP: retry them, and explain failed ones."""
 
 from __future__ import annotations
 
+import logging
 import random
 import threading
 import time
@@ -15,29 +16,31 @@ from urllib.parse import urlsplit
 from searchapp.engines.base import summarize_error
 from searchapp.errors import EngineError
 
-INPUT_FAULT_STATUSES = (400, 413, 422)  # the server does not take what it was given
-RETRYABLE_STATUSES = (408, 425, 429, 500, 502, 503, 504)  # what may be better the next time
-TRIES_BEFORE_PROBE = (
-    3  # after so many failures, the server is asked whether it fails at something known, too
-)
+logger = logging.getLogger(__name__)
+
+INPUT_FAULT_STATUSES = (400, 413, 422)  # The server rejects this input.
+RETRYABLE_STATUSES = (408, 425, 429, 500, 502, 503, 504)  # A retry may succeed.
+# After this many failures, a request that succeeded before is sent again. Its answer shows
+# whether the input is bad or the server is broken.
+TRIES_BEFORE_PROBE = 3
 
 
 @dataclass(frozen=True, slots=True)
 class RetryPolicy:
-    """How long a server is waited for, in seconds."""
+    """How long to wait for a server, and how often to retry; all values in seconds."""
 
-    total_s: float = 60.0  # from the first try of a request to the start of its last
-    first_pause_s: float = 0.5  # pause after the first try, which doubles with every other
-    max_pause_s: float = 10.0  # pause
+    total_s: float = 60.0  # from the first try of a request to the start of its last try
+    first_pause_s: float = 0.5  # pause after the first try; it doubles with each further try
+    max_pause_s: float = 10.0
     answer_timeout_s: float = 30.0  # for one answer
 
 
 class RequestRefusedError(Exception):
-    """The server is well, and does not take what it was given."""
+    """The server works, but rejects the input."""
 
 
 class EngineHttpClient:
-    """Asks one server; from several threads at once, too."""
+    """HTTP client of one vLLM server; several threads may use it at once."""
 
     def __init__(
         self,
@@ -47,15 +50,18 @@ class EngineHttpClient:
         retry_policy: RetryPolicy,
         start_command: str,
     ) -> None:
-        """Check the address and the key; nothing is sent yet.
+        """Check the form of the address and the key; send nothing yet.
 
-        start_with: the command that starts such a server, for messages. Errors: EngineError.
+        start_command: the shell command that starts such a server, for error messages.
+        Raises EngineError if the address or the key is malformed.
         """
         import httpx
 
         self.name, self._url = _parse_address(url)
         if api_key is not None and not (api_key.isascii() and api_key.isprintable()):
-            raise EngineError("--api-key holds characters that no key has; copy it again")
+            raise EngineError(
+                "--api-key contains characters that no key can contain. Copy the key again."
+            )
         try:
             httpx.URL(self._url)
         except httpx.InvalidURL as error:
@@ -72,20 +78,21 @@ class EngineHttpClient:
         )
 
     def close(self) -> None:
-        """Give up what is under way, and the connections."""
+        """Cancel running requests and close the connections."""
         self._closing.set()
         self._client.close()
 
     def remember_good_request(self, path: str, body: dict[str, Any]) -> None:
-        """Note a request that went well: a server that fails at it is ill, not its input bad."""
+        """Store a request that succeeded, to tell a broken server from a bad input later."""
         self._good_request = path, body
 
     def request_json(
         self, path: str, body: dict[str, Any] | None = None, *, fail_fast: bool = False
     ) -> Any:
-        """Return the JSON that the server answers, trying again while that may help.
+        """Return the JSON of the server's answer; retry while a retry may succeed.
 
-        hasty: where nobody answers at all, say so at once. Errors: Refused, EngineError.
+        fail_fast: do not retry if nothing answers at the address. Raises RequestRefusedError if
+        the server rejects the input, EngineError for every other failure.
         """
         import httpx
 
@@ -98,8 +105,8 @@ class EngineHttpClient:
                 problem = f"no answer ({summarize_error(error)})"
                 if fail_fast and isinstance(error, httpx.ConnectError | httpx.TimeoutException):
                     raise EngineError(
-                        f"{self.name}: {problem}; check the address, and whether the server "
-                        "runs: starting takes it a minute or more"
+                        f"{self.name}: {problem}. Check the address, and whether the server runs: "
+                        "it needs a minute or more to start."
                     ) from error
             else:
                 if response.status_code == 200:
@@ -113,7 +120,7 @@ class EngineHttpClient:
                     and self._is_healthy()
                 ):
                     raise RequestRefusedError(
-                        f"the server fails on it: {_extract_reason(response)}"
+                        f"the server fails on this input: {_extract_reason(response)}"
                     )
                 retry_after_s = _parse_retry_after(response.headers.get("Retry-After", ""))
             delay_s = max(retry_after_s, pause) * random.uniform(1.0, 1.5)
@@ -125,29 +132,32 @@ class EngineHttpClient:
                 )
                 times = "once" if tries == 1 else f"{tries} times in {elapsed_s:.0f} s"
                 raise EngineError(
-                    f"{self.name} was asked {times}; at last: {problem}{retry_after_hint}. "
-                    "See to that server, and run this again"
+                    f"{self.name} failed {times}; last problem: {problem}{retry_after_hint}. "
+                    "Repair or restart that server, then run this command again."
                 )
+            logger.info(
+                "%s failed (try %d: %s); retried after %.1f s", self.name, tries, problem, delay_s
+            )
 
     def _send_once(self, path: str, body: dict[str, Any] | None) -> Any:
         if self._closing.is_set():
-            raise EngineError(f"{self.name}: the connection was closed")
+            raise EngineError(f"{self.name}: the connection is closed")
         method = "GET" if body is None else "POST"
         try:
             return self._client.request(method, self._url + path, json=body)
-        except RuntimeError as error:  # what httpx says of a client that was closed meanwhile
-            raise EngineError(f"{self.name}: the connection was closed") from error
+        except RuntimeError as error:  # httpx raises it if another thread closed the client.
+            raise EngineError(f"{self.name}: the connection is closed") from error
 
     def _parse_json(self, response: Any, path: str) -> Any:
         try:
             return response.json()
         except ValueError as error:
             raise EngineError(
-                f"{self.name}{path} answers something that is no JSON; is it vLLM?"
+                f"{self.name}{path}: the answer is not JSON. Check that a vLLM server runs there."
             ) from error
 
     def _is_healthy(self) -> bool:
-        """Tell whether the server still does what it could do before."""
+        """Return whether the server still answers a request that succeeded before."""
         import httpx
 
         if self._good_request is not None:
@@ -156,40 +166,45 @@ class EngineHttpClient:
         return False
 
     def _make_status_error(self, response: Any, path: str) -> Exception:
-        """Return the error for an answer that will be the same the next time."""
+        """Return the error for an HTTP status that a retry cannot change."""
         status = response.status_code
         if status in INPUT_FAULT_STATUSES:
             return RequestRefusedError(_extract_reason(response))
-        remedy = "is it vLLM?"
+        remedy = "Check that a vLLM server runs there."
         if status in (401, 403):
-            remedy = "it asks for a key: give the right one with --api-key"
+            remedy = "It requires a key: give the right one with --api-key."
         elif 300 <= status < 400:
-            remedy = f"it points to {response.headers.get('Location')}: give that address"
+            remedy = f"It redirects to {response.headers.get('Location')}: give that address."
         elif status in (404, 405, 501):
-            remedy = f"give the address of a server started with: {self._start_command}"
-        return EngineError(f"{self.name}{path} answers {_describe_response(response)}; {remedy}")
+            remedy = f"Give the address of a server started with: {self._start_command}"
+        return EngineError(f"{self.name}{path} answers {_describe_response(response)}. {remedy}")
 
 
 def _parse_address(url: str) -> tuple[str, str]:
-    """Return a server's address as messages show it, with no password, and in full, with no /v1."""
+    """Split a server's address: for messages (no password), and for requests; both without /v1.
+
+    Raises EngineError if it is not an HTTP address.
+    """
     try:
         parts = urlsplit(url.strip())
         port, host = parts.port, parts.hostname
     except ValueError as error:
         raise EngineError(f"--engine: {error}") from error
     if parts.scheme not in ("http", "https") or not host:
-        raise EngineError("--engine: give an address such as http://127.0.0.1:8000")
+        raise EngineError(
+            "--engine: the address is not valid. Give one such as http://127.0.0.1:8000."
+        )
     path = parts.path.rstrip("/").removesuffix("/v1").rstrip("/")
     shown = (f"[{host}]" if ":" in host else host) + (f":{port}" if port else "")
     return f"{parts.scheme}://{shown}{path}", f"{parts.scheme}://{parts.netloc}{path}"
 
 
 def _extract_reason(response: Any) -> str:
-    """Return the reason that an answer gives, in one line; empty where it gives none."""
+    """Return the reason in an error answer, as one line; empty if it contains none."""
     reason: Any = response.text
     with suppress(ValueError):
         reason = response.json()
-        for key in ("error", "message", "detail"):  # {"error": {"message": ...}}, and the like
+        for key in ("error", "message", "detail"):  # such as {"error": {"message": ...}}
             reason = reason.get(key, reason) if isinstance(reason, dict) else reason
     return summarize_error(Exception(reason)) if reason else ""
 
@@ -199,10 +214,13 @@ def _describe_response(response: Any) -> str:
 
 
 def _parse_retry_after(header: str) -> float:
-    """Return the seconds that a server asks to wait: it sends a number, or a moment."""
+    """Return the seconds to wait from a Retry-After header: a number of seconds, or a date.
+
+    0.0 if the header is neither: https://httpwg.org/specs/rfc9110.html#field.retry-after
+    """
     with suppress(ValueError):
         return min(max(0.0, float(header)), 86400.0)
     with suppress(ValueError, TypeError):
-        moment = parsedate_to_datetime(header)
-        return max(0.0, (moment - datetime.now(UTC)).total_seconds())
+        date = parsedate_to_datetime(header)
+        return max(0.0, (date - datetime.now(UTC)).total_seconds())
     return 0.0

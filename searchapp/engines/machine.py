@@ -1,4 +1,4 @@
-"""What this machine has for engines: cores, GPUs and memory."""
+"""List the cores, the GPUs and the free memory of this machine."""
 
 from __future__ import annotations
 
@@ -10,22 +10,22 @@ from pathlib import Path
 
 
 def list_cores() -> list[int]:
-    """Return the cores that this process may use."""
-    if hasattr(os, "sched_getaffinity"):  # not on every system
+    """Return the numbers of the cores that this process may use."""
+    if hasattr(os, "sched_getaffinity"):  # macOS and Windows lack it.
         return sorted(os.sched_getaffinity(0))
     return list(range(os.cpu_count() or 1))
 
 
 @dataclass(frozen=True, slots=True)
 class Gpu:
-    """A GPU that this process may use; memory in MiB."""
+    """A GPU that this process may use."""
 
-    name: str  # for CUDA_VISIBLE_DEVICES
+    name: str  # its index or UUID, as CUDA_VISIBLE_DEVICES takes it
     free_mib: int
 
 
 def list_gpus() -> list[Gpu]:
-    """Return the GPUs that this process may use, without loading anything of them."""
+    """Return the GPUs that this process may use, as nvidia-smi lists them; CUDA is not loaded."""
     if shutil.which("nvidia-smi") is None:
         return []
     query = ["nvidia-smi", "--query-gpu=index,uuid,memory.free", "--format=csv,noheader,nounits"]
@@ -43,7 +43,7 @@ def list_gpus() -> list[Gpu]:
 
 
 def free_memory_mb() -> int | None:
-    """Return how many MiB processes can take without swapping; None: this system does not say."""
+    """Return the MiB of memory free for processes without swapping; None if unknown."""
     try:
         lines = Path("/proc/meminfo").read_text().splitlines()
         return next(int(line.split()[1]) >> 10 for line in lines if line.startswith("MemAvail"))

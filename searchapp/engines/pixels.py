@@ -1,7 +1,7 @@
-"""A two-tower model's pictures as numbers, in a fraction of the time that its own processor takes.
+"""Turn pictures into a two-tower model's input tensors faster than the model's own processor.
 
-Such a processor cuts the middle of a picture and moves each channel's values to another scale. Both
-are learned from what vLLM makes of pictures of noise, and used only where that is met exactly.
+Such a processor crops the center of a picture and scales each channel linearly. Crop and scale
+are fitted to vLLM's output for pictures of noise, and used only if they reproduce it.
 """
 
 from __future__ import annotations
@@ -19,14 +19,14 @@ if TYPE_CHECKING:
     from PIL.Image import Image as Picture
 
 PIXEL_VALUES_KEY = "pixel_values"
-MAX_PIXEL_DIFFERENCE = 0.02  # of values from -2 to 3: what bfloat16 may round away
+MAX_PIXEL_DIFFERENCE = 0.02  # rounding error of bfloat16 for values from -2 to 3
 
 
 class PixelRenderer:
-    """Makes what vLLM's renderer makes of a picture, for pictures in the size that was learned."""
+    """Renders a picture as vLLM's renderer does, for pictures of the size that was learned."""
 
     def __init__(self, example: Any, target: ImageInput, scale: Any, shift: Any) -> None:
-        """Use learn()."""
+        """Create a renderer from fitted values; call `learn_from_renderer` instead."""
         self._example, self._side, self._fit = example, target.side, target.fit
         self._scale, self._shift = scale, shift  # [3, 1, 1], float32
         self._numbers = itertools.count()
@@ -35,7 +35,7 @@ class PixelRenderer:
     def learn_from_renderer(
         cls, render: Callable[[Picture], Any], target: ImageInput
     ) -> PixelRenderer | None:
-        """Learn from the renderer; None where it does anything else than cut and scale."""
+        """Fit crop and scale to vLLM's renderer; None if it does more than crop and scale."""
         side = target.side
         try:
             example = render(_make_noise_picture(side, side))
@@ -51,18 +51,18 @@ class PixelRenderer:
                 pixels._matches_renderer(render, _make_noise_picture(*shape, seed=1))
                 for shape in shapes
             )
-        except Exception:  # another version's structure: the renderer itself does it
+        except Exception:  # Another version of vLLM: use its own renderer.
             return None
         return pixels if same else None
 
     def can_render(self, image: Picture) -> bool:
-        """Tell whether a picture is of a size that was learned."""
+        """Return whether a picture has the size and the mode that were learned."""
         if self._fit == "squash" and image.width != image.height:
             return False
         return min(image.size) == self._side and image.mode == "RGB"
 
     def render_picture(self, image: Picture) -> Any:
-        """Return what vLLM's engine takes."""
+        """Return a picture rendered as vLLM's engine takes it."""
         example = self._example
         kwargs, hashes = example["mm_kwargs"], example["mm_hashes"]
         (item,) = kwargs["image"]
@@ -81,7 +81,7 @@ class PixelRenderer:
         width, height = image.size
         left, top = (width - self._side) // 2, (height - self._side) // 2
         square = np.array(image)[top : top + self._side, left : left + self._side]
-        # Channel after channel first: as bytes, that is a third of the time.
+        # Reordering the channels as bytes takes a third of the time that it takes as floats.
         channels = torch.from_numpy(square).permute(2, 0, 1).contiguous()
         scaled = channels.to(torch.float32).mul_(self._scale).add_(self._shift)
         return scaled.to(_get_pixel_values(self._example).dtype)
@@ -104,20 +104,23 @@ def _make_noise_picture(width: int, height: int, seed: int = 0) -> Picture:
 
 
 def _get_pixel_values(rendered: Any) -> Any:
-    """Return a rendered picture's tensor, [3, side, side]; KeyError where there is more to it."""
+    """Return a rendered picture's tensor, [3, side, side].
+
+    Raises KeyError if the rendered picture contains more than this tensor.
+    """
     (item,) = rendered["mm_kwargs"]["image"]
     if set(item) != {PIXEL_VALUES_KEY}:
-        raise KeyError(f"a picture of {sorted(item)}")
+        raise KeyError(f"unexpected parts of a rendered picture: {sorted(item)}")
     return item[PIXEL_VALUES_KEY].data
 
 
 def _fit_channels(image: Picture, values: Any) -> tuple[Any, Any]:
-    """Return each channel's scale and shift, [3, 1, 1], by least squares."""
+    """Fit each channel's scale and shift, [3, 1, 1] each, by least squares."""
     import torch
 
     lines = [
-        np.polyfit(channel.ravel().astype(np.float64), wanted.double().numpy().ravel(), 1)
-        for channel, wanted in zip(np.moveaxis(np.array(image), 2, 0), values, strict=True)
+        np.polyfit(channel.ravel().astype(np.float64), target.double().numpy().ravel(), 1)
+        for channel, target in zip(np.moveaxis(np.array(image), 2, 0), values, strict=True)
     ]
     scale, shift = torch.tensor(np.array(lines), dtype=torch.float32).T.reshape(2, 3, 1, 1)
     return scale, shift

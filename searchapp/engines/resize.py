@@ -1,4 +1,4 @@
-"""Resize pictures by torch, where an engine has loaded it: four times as fast as Pillow."""
+"""Resize pictures with torch, once an engine has loaded it: four times as fast as Pillow."""
 
 from __future__ import annotations
 
@@ -9,11 +9,11 @@ import numpy as np
 if TYPE_CHECKING:
     from PIL.Image import Image as Picture
 
-TORCH_MODE_BY_FILTER = {2: "bilinear", 3: "bicubic"}  # by Pillow's numbers of its filters
+TORCH_MODE_BY_FILTER = {2: "bilinear", 3: "bicubic"}  # keys: Pillow's Resampling numbers
 
 
 def resize_picture(image: Picture, size: tuple[int, int], resample: int) -> Picture:
-    """Return the picture as Pillow resizes it: within one level of 255, in few places."""
+    """Return the resized picture; a few values differ by one level of 255 from Pillow's."""
     mode = TORCH_MODE_BY_FILTER.get(resample)
     if mode is None or image.mode != "RGB":
         from PIL.Image import Resampling

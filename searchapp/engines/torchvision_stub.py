@@ -1,4 +1,4 @@
-"""Make torchvision importable beside CPU torch, where PyPI's build of it is for CUDA."""
+"""Make PyPI's torchvision, which is built for CUDA, importable with the CPU build of torch."""
 
 from __future__ import annotations
 
@@ -7,16 +7,16 @@ import importlib.util
 import sys
 from typing import Any
 
-# What torchvision registers at its import, and its own library (which needs CUDA's) would define.
+# torchvision registers these at import; its own library, which needs CUDA, would define them.
 NMS_SIGNATURE = "(Tensor dets, Tensor scores, float iou_threshold) -> Tensor"
 MISSING_OPERATORS = ("torchvision::nms", "torchvision::qnms")
 
 
 def patch_torchvision() -> None:
-    """Declare the operators that a CUDA build misses; image processors need none of them.
+    """Declare the operators that torchvision's CUDA build lacks; image processors use none.
 
-    Where torchvision is missing or works already, nothing is changed. vLLM looks at a model's class
-    in a process of its own, which would know nothing of this: it is made to look in this one.
+    Nothing changes if torchvision is missing or works. vLLM inspects a model's class in a child
+    process, which this patch does not reach; vLLM is patched to inspect it in this process.
     """
     import torch
 
@@ -31,4 +31,4 @@ def patch_torchvision() -> None:
             torch.library.define(operator, NMS_SIGNATURE)
         if importlib.util.find_spec("vllm") is not None:
             registry: Any = importlib.import_module("vllm.model_executor.models.registry")
-            registry._run_in_subprocess = lambda look: look()
+            registry._run_in_subprocess = lambda inspect: inspect()

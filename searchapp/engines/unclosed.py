@@ -1,4 +1,4 @@
-"""An engine that outlives its user."""
+"""Wrap an engine so that its user cannot close it."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from searchapp.models import EngineInput, ModelSpec
 
 
 class UnclosedEngine:
-    """An engine whose close() does nothing: its owner, or the end of the process, frees it."""
+    """An engine whose `close` does nothing: its owner, or the end of the process, frees it."""
 
     def __init__(self, engine: Engine) -> None:
         """Wrap an engine."""
@@ -17,20 +17,20 @@ class UnclosedEngine:
 
     @property
     def spec(self) -> ModelSpec:
-        """Return the model."""
+        """Return the model's specification."""
         return self._engine.spec
 
     def prepare(self, item: EngineInput) -> EngineInput:
-        """Prepare: see Engine."""
+        """Prepare an input: see Engine."""
         return self._engine.prepare(item)
 
     def embed(self, inputs: Sequence[EngineInput]) -> list[Vector | Refusal]:
-        """Embed: see Engine."""
+        """Embed inputs: see Engine."""
         return self._engine.embed(inputs)
 
     def count_tokens(self, prompt: str) -> int:
-        """Count: see Engine."""
+        """Count the tokens of a prompt: see Engine."""
         return self._engine.count_tokens(prompt)
 
     def close(self) -> None:
-        """Do nothing."""
+        """Do nothing: the owner closes the engine."""

@@ -1,9 +1,9 @@
-"""Fill a library: one call of index, from the choice of the collection to the saved index."""
+"""Index folders into a library: choose the collection, embed, and update the vector index."""
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Iterable, Iterator
-from contextlib import suppress
 from functools import partial
 from pathlib import Path
 
@@ -30,13 +30,14 @@ from searchapp.vectors.faiss_files.choose_index import IndexPolicy
 from searchapp.vectors.indexes import Indexes
 from searchapp.vectors.milvus_store.connection import remember_token
 
-MIN_CALIBRATION_S = (
-    2.0  # seconds that a run of index spends on telling good matches later, at least
-)
+logger = logging.getLogger(__name__)
+
+# An index run may spend at least this time on embedding the calibration sentences.
+MIN_CALIBRATION_S = 2.0
 
 
 class Indexer:
-    """What writes pictures and vectors into a library."""
+    """Writes pictures and vectors into a library, under its writer lock."""
 
     def __init__(
         self,
@@ -47,12 +48,12 @@ class Indexer:
         engine_manager: RunningEngine,
         policy: IndexPolicy,
     ) -> None:
-        """Write into a library's folder and catalogue."""
+        """Store the library's parts; open and start nothing."""
         self._folder, self._catalog, self._indexes = folder, catalog, indexes
         self._judges, self._engine_manager, self._policy = judges, engine_manager, policy
 
     def index(self, folders: Iterable[str | Path], options: IndexOptions) -> Iterator[IndexEvent]:
-        """Embed what is new below the folders: see Library.index."""
+        """Embed the new pictures below the folders: see Library.index."""
         roots = scan.resolve_roots(folders, allow_missing=options.prune)
         address = parse_address(options.vectors) if options.vectors is not None else None
         if options.dry_run:
@@ -86,18 +87,21 @@ class Indexer:
     def _execute_run(
         self, run: IndexRun, collection: Collection, options: IndexOptions
     ) -> Iterator[IndexEvent]:
-        """Do a run, and bring the index in step during it and after it."""
-        with BackgroundSync(self._folder, self._catalog, collection, self._policy) as keeper:
+        """Run, and update the vector index during the run and after it."""
+        with BackgroundSync(self._folder, self._catalog, collection, self._policy) as index_sync:
             for event in run.execute(collection):
-                keeper.start_if_due()
+                index_sync.start_if_due()
                 yield event
             engine = self._engine_manager.engine
-            if run.embedded_count and engine is not None:  # engines elsewhere: when asked
-                with suppress(SearchAppError):  # the pictures are what matters
-                    timeout_s = max(MIN_CALIBRATION_S, 0.1 * run.summary.seconds)
+            # Without an engine in this process, the first query embeds the calibration sentences.
+            if run.embedded_count and engine is not None:
+                timeout_s = max(MIN_CALIBRATION_S, 0.1 * run.summary.seconds)
+                try:
                     self._judges.embed_sentences(collection, engine, timeout_s)
-            if options.only is None or keeper.is_save_worthwhile():
-                yield from keeper.finish()
+                except SearchAppError as error:  # The run's pictures are saved, and matter more.
+                    logger.info("The calibration sentences were not embedded: %s", error)
+            if options.only is None or index_sync.is_save_worthwhile():
+                yield from index_sync.finish()
 
     def _make_run(
         self,
@@ -118,7 +122,7 @@ class Indexer:
     def move_vectors(
         self, vectors: str, collection: str | None
     ) -> Iterator[IndexBuilding | MilvusUploading]:
-        """Keep a collection's vectors elsewhere: see Library.move."""
+        """Move a collection's vectors to another store: see Library.move."""
         address = parse_address(vectors)
         with hold_writer_lock(self._folder, "searchapp move"):
             chosen = select_collection.get_collection(self._catalog, collection)
@@ -128,7 +132,7 @@ class Indexer:
             yield from self._indexes.save_index(chosen)
 
     def _check_store_reachable(self, collection: Collection | None, address: MilvusAddress) -> None:
-        """See that a new place can be reached, before anything is changed for it."""
+        """Raise VectorStoreError if a new Milvus address does not answer, before any change."""
         remember_token(address)
         known = self._indexes.read_requested_address(collection) if collection is not None else None
         if known is None or known.place != address.place:

@@ -1,7 +1,8 @@
-"""Describe pictures again that were indexed before: their headers are read, nothing is embedded."""
+"""Read the metadata of indexed pictures again, from headers and sidecars; embed nothing."""
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
@@ -12,35 +13,46 @@ from searchapp.files.scan import is_video
 from searchapp.pictures import decode, metadata, video
 from searchapp.types import MetadataRefreshing, PictureInfo
 
-DESCRIBE_THREADS = 4  # that read; one describes at a time, as Python has it
+logger = logging.getLogger(__name__)
+
+# Threads wait for the disk at the same time; Python parses one picture's metadata at a time.
+READER_THREADS = 4
 
 
 def refresh_metadata(catalog: Catalog, roots: Iterable[str]) -> Iterator[MetadataRefreshing]:
-    """Describe what a scan found to be outdated, page by page, each saved as a whole.
+    """Read outdated metadata again, and save it page by page, one transaction for each page.
 
-    roots: below which sidecars that the scan did not see are gone.
+    Metadata is outdated if an older version read it, or if a sidecar changed. roots: sidecars
+    below them that the scan did not see are deleted.
     """
     outdated = catalog.get_metadata_refresh()
     older_count, sidecar_count = outdated.find_outdated(metadata.METADATA_READER_VERSION, roots)
     total, done, by_sidecars = older_count + sidecar_count, 0, not older_count
     if not total:
         return
+    logger.info(
+        "Reading metadata again: %d pictures of an older version, %d with changed sidecars",
+        older_count, sidecar_count,
+    )  # fmt: skip
     yield MetadataRefreshing(0, total, by_sidecars)
-    with ThreadPoolExecutor(DESCRIBE_THREADS, "describing") as threads:
+    with ThreadPoolExecutor(READER_THREADS, "metadata") as threads:
         for page in outdated.read_pages():
             infos = zip(page, threads.map(_read_picture_info, page), strict=True)
-            outdated.save_metadata({it.image_id: info for it, info in infos if info is not None})
+            outdated.save_metadata(
+                {image.image_id: info for image, info in infos if info is not None}
+            )
             done = min(done + len(page), total)
             yield MetadataRefreshing(done, total, by_sidecars)
 
 
 def _read_picture_info(outdated: OutdatedImage) -> PictureInfo | None:
-    """Return what the first file that is still there says, and a sidecar; None without a file."""
+    """Read an image's metadata from its first readable file and its sidecar; None if no file is."""
     for file in outdated.files:
         try:
-            glance = video.read_video_info if is_video(file.path) else decode.read_picture_info
-            info = glance(file.path, file.size, file.mtime_ns)
-        except PictureError:
+            read_info = video.read_video_info if is_video(file.path) else decode.read_picture_info
+            info = read_info(file.path, file.size, file.mtime_ns)
+        except PictureError as error:
+            logger.debug("Metadata of %s not read: %s", file.path, error)
             continue
         info = info or outdated.info
         packet = metadata.read_first_sidecar(file.path for file in outdated.files)

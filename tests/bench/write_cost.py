@@ -22,7 +22,7 @@ from queue import Queue
 import numpy as np
 
 from searchapp.catalog import FileTask
-from searchapp.indexing.embedding.pipeline import EmbeddedPicture, Outcome
+from searchapp.indexing.embedding.outcomes import EmbeddedPicture, Outcome
 from searchapp.library import Library
 from searchapp.types import EngineStarting, IndexOptions, PictureInfo, RunFinished
 from searchapp.vectors import pack_vector
@@ -41,8 +41,8 @@ class FixedRateSource:
     def __init__(self, images_per_s: float) -> None:
         self.rate = images_per_s
         self.ready_at: float | None = None
-        self.nodes: Mapping[str, int] = {}
-        self.seconds: Mapping[str, float] = {"embed": 0.0}
+        self.file_count_by_node: Mapping[str, int] = {}
+        self.seconds_by_stage: Mapping[str, float] = {"embed": 0.0}
         self._finished: Queue[list[Outcome] | None] = Queue(MAX_PENDING_BATCHES)
 
     def run(self, works: Iterable[FileTask], size: int) -> Iterator[list[Outcome] | EngineStarting]:
@@ -68,7 +68,7 @@ class FixedRateSource:
         while (batch := self._finished.get()) is not None:
             yield batch
 
-    def leave(self) -> Iterable[list[Outcome]]:
+    def stop_and_drain(self) -> Iterable[list[Outcome]]:
         return ()
 
     def close(self) -> None:

@@ -1,12 +1,12 @@
-"""An engine that fails in a run: what is saved is sound, and the next run completes it."""
+"""An engine fails during an index run: saved vectors are valid, and the next run completes."""
 
 import base64
 import os
 import sqlite3
 import subprocess
 import sys
-import time
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -27,7 +27,9 @@ from searchapp.library import Library
 from searchapp.search import good_match
 from searchapp.types import IndexOptions, RunFinished
 
-HASTY = RetryPolicy(total_s=0.4, first_pause_s=0.02, max_pause_s=0.05, answer_timeout_s=1.5)
+# A busy machine answers within the timeout; a server that hangs is given up earlier.
+HASTY = RetryPolicy(total_s=0.4, first_pause_s=0.02, max_pause_s=0.05, answer_timeout_s=60.0)
+HASTY_WITH_HANGS = replace(HASTY, answer_timeout_s=5.0)
 DIMENSIONS = FakeEngine.DIMENSIONS
 FILES = 24
 BAD = {
@@ -43,7 +45,7 @@ BAD = {
 
 @pytest.fixture(autouse=True)
 def no_calibration(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Hundreds of sentences, each refused, are for other tests."""
+    """Embed no calibration sentences: the fake engine would refuse hundreds of them."""
     monkeypatch.setattr(good_match, "CALIBRATION_SENTENCES", ())
 
 
@@ -57,7 +59,7 @@ def many(tmp_path: Path) -> Path:
 
 
 def kept(library: Path) -> int:
-    """Count the vectors in the catalogue, all of which must be sound, and all in the index."""
+    """Count the vectors in the catalog; check that all are valid and in the index."""
     with sqlite3.connect(library / "catalog.db") as db:
         stored = dict(db.execute("select id, vector from embeddings"))
     for blob in stored.values():
@@ -71,7 +73,7 @@ def kept(library: Path) -> int:
 
 
 class Promising(FakeEngine):
-    """Breaks the promise of every engine for some pictures: they get `bad`."""
+    """Returns the invalid vector `bad` for some pictures."""
 
     bad: Sequence[float] = ()
 
@@ -82,22 +84,22 @@ class Promising(FakeEngine):
 
 
 @pytest.mark.parametrize("bad", [*BAD.values(), [1.0] * DIMENSIONS], ids=[*BAD, "not of length 1"])
-def test_no_engine_brings_a_bad_vector_in(
+def test_no_engine_can_save_a_bad_vector(
     tmp_path: Path, model: Path, many: Path, bad: list[float]
 ) -> None:
-    """Whatever an engine gives: it is a failure with a reason, and its neighbours are saved."""
+    """An invalid vector becomes a failure with a reason; the other pictures are saved."""
     engine = type("Bad", (Promising,), {"bad": bad})
     with Library.open(tmp_path / "library", create=True, start=engine) as library:
         *_, last = library.index([many], IndexOptions(str(model), batch_size=8))
         assert isinstance(last, RunFinished)
         assert (last.summary.added, last.summary.failed) == (FILES - 6, 6)
         reasons = {failure.message for failure in library.failures()}
-        assert reasons == {"the engine gave no vector of length one"}
+        assert reasons == {"the engine returned no vector of length one"}
     assert kept(tmp_path / "library") == FILES - 6
 
 
 def after(calls: int, change: Callable[[dict[str, Any]], Any]) -> Callable[[dict[str, Any]], Any]:
-    """Change the server's answers after so many."""
+    """Change the server's answers after a number of them."""
     count = 0
 
     def answer(content: dict[str, Any]) -> Any:
@@ -137,10 +139,11 @@ ANSWERS: dict[str, Callable[[dict[str, Any]], Any]] = {
 def test_a_server_that_fails_in_a_run(
     server: FakeVllmServer, tmp_path: Path, model: Path, many: Path, trouble: str, calls: int
 ) -> None:
-    """It stops, answers garbage, or vectors that are none: what was saved stays, and is sound."""
+    """A server stops, or answers garbage or invalid vectors: saved vectors stay valid."""
 
     def start(spec: Any) -> RemoteEngine:
-        engine = RemoteEngine(spec, server.url, retry_policy=HASTY)
+        policy = HASTY_WITH_HANGS if trouble == "hangs" else HASTY
+        engine = RemoteEngine(spec, server.url, retry_policy=policy)
         if trouble in TROUBLES:
             server.faults.extend([None] * calls + [TROUBLES[trouble]] * 500)  # type: ignore[list-item]
         elif trouble in ANSWERS:
@@ -182,28 +185,26 @@ from searchapp.cli import main, watchdog
 
 class Hanging(FakeEngine):
     def embed(self, inputs):
-        if self.embedded >= 8:
+        if self.embedded_count >= 8:
+            watchdog.HANG_TIMEOUT_S = 1.5  # only from now on: a busy machine is slow, too
             time.sleep(1000)
         return super().embed(inputs)
 
 engines.start_engine = lambda spec, **_: Hanging(spec)
-watchdog.HANG_TIMEOUT_S = 1.5
 main()
 """
 
 
-def test_an_engine_of_this_process_that_hangs_ends_the_command(tmp_path: Path, model: Path) -> None:
-    """In one line; what was embedded is saved, and the next run goes on from there."""
+def test_a_hanging_local_engine_ends_the_command(tmp_path: Path, model: Path) -> None:
+    """The command ends with one line; embedded pictures are saved, and the next run continues."""
     for mark in range(16):
         save_picture(tmp_path / f"photos/{mark:02}.png", "red", mark=mark + 1)
     environment = os.environ | library_environment(tmp_path) | {"PYTHONPATH": str(TESTS)}
     arguments = ["index", str(tmp_path / "photos"), "--model", str(model), "--batch-size", "4"]
-    begun = time.monotonic()
     ran = subprocess.run(
         [sys.executable, "-c", HANGING, *arguments],
-        env=environment, capture_output=True, text=True, timeout=60, check=False,
+        env=environment, capture_output=True, text=True, timeout=300, check=False,
     )  # fmt: skip
-    assert time.monotonic() - begun < 30
     assert (ran.returncode, ran.stdout) == (1, "")
     assert (
         "searchapp: the engine has said nothing for 2 s; what was embedded is saved" in ran.stderr

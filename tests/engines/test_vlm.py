@@ -1,4 +1,4 @@
-"""The real vLLM, on the CPU, with tiny vision-language models; one engine for each use of them."""
+"""The real vLLM on the CPU, with tiny vision-language models; one engine for each case."""
 
 import io
 import re
@@ -46,7 +46,7 @@ Make = Callable[[Path], Path]
 
 @dataclass(frozen=True)
 class Use:
-    """A family, and how a user wants it."""
+    """A model family with a user's options."""
 
     make: Make
     options: ModelOptions = ModelOptions()
@@ -56,7 +56,7 @@ class Use:
 USES = {
     "llava": Use(make_llava_next, limit=LLAVA_MAX_TOKENS),
     "qwen": Use(make_qwen3_vl, limit=QWEN_MAX_TOKENS),
-    "qwen, told": Use(
+    "qwen with options": Use(
         make_qwen3_vl,
         ModelOptions(instruction="Find the same animal.", dimensions=16, max_pixels=100_000),
         limit=QWEN_MAX_TOKENS,
@@ -70,7 +70,7 @@ USES = {
 
 @dataclass(frozen=True)
 class Running:
-    """A use with its engine."""
+    """A case with its engine."""
 
     use: Use
     spec: ModelSpec
@@ -100,7 +100,7 @@ def models(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Callable[[Make]
 
 @pytest.fixture(scope="module")
 def running(request: pytest.FixtureRequest, models: Callable[[Make], Path]) -> Iterator[Running]:
-    """The engine of a use, in the numbers that transformers computes with."""
+    """The engine of a case with transformers' number format, float32."""
     use = USES[request.param]
     spec = resolve_model(str(models(use.make)), use.options)
     exact = replace(spec, engine_arguments={**spec.engine_arguments, "dtype": "float32"})
@@ -118,7 +118,7 @@ Reference = Callable[[EngineInput], Vector]
 
 @pytest.fixture(scope="module")
 def reference(running: Running) -> Reference:
-    """The same model in plain transformers: the last token's last state, cut, at length one."""
+    """Return a function that embeds with transformers: the last token's state, normalized."""
     import torch
 
     last_state = _phi3(running) if running.use.make is make_phi3_v else _transformers(running)
@@ -138,7 +138,7 @@ def _transformers(running: Running) -> Callable[[EngineInput], Any]:
 
     loaded = AutoModelForImageTextToText.from_pretrained(running.folder).eval().model
     processor = AutoProcessor.from_pretrained(running.folder)
-    if hasattr(processor, "patch_size"):  # which E5-V's folder does not tell
+    if hasattr(processor, "patch_size"):  # E5-V's folder lacks it.
         processor.patch_size = loaded.config.vision_config.patch_size
     options = running.spec.engine_arguments.get("mm_processor_kwargs", {})
 
@@ -219,7 +219,7 @@ def _phi3(running: Running) -> Callable[[EngineInput], Any]:
 
 
 def noise(width: int, height: int, seed: int = 0) -> bytes:
-    """A picture with structure at every scale, as a file."""
+    """Return a picture file with structure at every scale."""
     rng = np.random.default_rng(seed)
     coarse = Image.fromarray(rng.integers(0, 255, (6, 8, 3), dtype=np.uint8))
     buffer = io.BytesIO()
@@ -228,14 +228,14 @@ def noise(width: int, height: int, seed: int = 0) -> bytes:
 
 
 def asked(spec: ModelSpec, modality: Modality, text: str, data: bytes = b"") -> EngineInput:
-    """What a query gives the engine."""
+    """Return the engine input of a query."""
     name = Path("a.png")
     query = Query(text if "text" in modality else None, name if "image" in modality else None)
     return query_vector.make_engine_input(spec, query, data)
 
 
 def document(spec: ModelSpec, data: bytes) -> EngineInput:
-    """What a picture that is indexed gives the engine."""
+    """Return the engine input of an indexed picture."""
     return EngineInput(make_document_prompt(spec), decode.prepare_picture(data, spec.image).image)
 
 
@@ -244,7 +244,7 @@ def vector_of(output: Vector | Refusal) -> Vector:
     return output
 
 
-EXACT = ["llava", "qwen", "qwen, told"]
+EXACT = ["llava", "qwen", "qwen with options"]
 PHI = ["phi, 4 crops", "phi, 1 crop"]
 
 
@@ -253,7 +253,7 @@ PHI = ["phi, 4 crops", "phi, 1 crop"]
 def test_every_modality_equals_transformers(
     running: Running, reference: Reference, size: tuple[int, int]
 ) -> None:
-    """Alone, each kind of query and the indexed picture, of any shape, get its vector."""
+    """Each kind of query, and each indexed picture, gets transformers' vector."""
     spec, data = running.spec, noise(*size)
     inputs = [asked(spec, kind, "a red boat", data) for kind in spec.modalities]
     for item in [document(spec, data), *inputs]:
@@ -263,7 +263,7 @@ def test_every_modality_equals_transformers(
 
 @for_uses(*EXACT)
 def test_mixed_batches_equal_transformers(running: Running, reference: Reference) -> None:
-    """All kinds, texts and shapes in one call do not disturb one another, and are told apart."""
+    """All kinds of inputs in one call do not affect each other."""
     inputs = []
     for seed, (size, text) in enumerate(zip(SIZES.values(), [*TEXTS, "cat"], strict=True)):
         data = noise(*size, seed=seed)
@@ -275,9 +275,9 @@ def test_mixed_batches_equal_transformers(running: Running, reference: Reference
     assert np.max(cosines[~np.eye(len(inputs), dtype=bool)]) < 0.999
 
 
-@for_uses("qwen, told")
-def test_qwen_does_as_it_is_told(running: Running, models: Callable[[Make], Path]) -> None:
-    """Instruction, dimensions and pixels reach the vectors and the tokens."""
+@for_uses("qwen with options")
+def test_qwen_follows_its_options(running: Running, models: Callable[[Make], Path]) -> None:
+    """Instruction, dimensions and pixel limits change vectors and tokens as expected."""
     spec, engine = running.spec, running.engine
     assert (spec.dimensions, spec.cut_from) == (16, HIDDEN_SIZE)
     item = document(spec, noise(1200, 800))
@@ -294,13 +294,13 @@ def test_qwen_does_as_it_is_told(running: Running, models: Callable[[Make], Path
     assert np.allclose(vector_of(cut), expected, atol=1e-5)
     other = resolve_model(str(models(make_qwen3_vl)), ModelOptions(dimensions=16))
     (plain,) = engine.embed([asked(other, "text", "a dog")])
-    (told,) = engine.embed([asked(spec, "text", "a dog")])
-    assert float(vector_of(plain) @ vector_of(told)) < 0.999
+    (instructed,) = engine.embed([asked(spec, "text", "a dog")])
+    assert float(vector_of(plain) @ vector_of(instructed)) < 0.999
 
 
 @for_uses(*EXACT, *PHI)
-def test_a_text_that_is_too_long(running: Running) -> None:
-    """The error gives the limit and the length; cut, its template whole, the engine takes it."""
+def test_a_too_long_text_is_an_error(running: Running) -> None:
+    """The error names limit and length; a text cut to the limit keeps its template."""
     engine, limit = running.engine, running.use.limit
     assert running.spec.text_limit == limit
     query = Query("sheep house " * (limit // 2))
@@ -319,8 +319,8 @@ def test_a_text_that_is_too_long(running: Running) -> None:
 
 
 @for_uses(*EXACT, *PHI)
-def test_a_text_cannot_stand_for_a_picture(running: Running) -> None:
-    """The placeholder in a text, alone or beside a picture, is refused before vLLM sees it."""
+def test_a_placeholder_in_a_text_is_refused(running: Running) -> None:
+    """A text with the picture's placeholder is refused before vLLM gets it."""
     spec = running.spec
     for kind in set(spec.modalities) - {"image"}:
         with pytest.raises(QueryError, match=r"which stands for a picture; leave it out"):
@@ -329,7 +329,7 @@ def test_a_text_cannot_stand_for_a_picture(running: Running) -> None:
 
 @for_uses("llava")
 def test_llava_takes_no_text_with_a_picture(running: Running) -> None:
-    """As E5-V: vLLM itself would not refuse it."""
+    """E5-V refuses a text with a picture; vLLM itself would accept it."""
     assert running.spec.modalities == ("text", "image")
     with pytest.raises(UnsupportedModality, match=r"Unsupported query modality: 'text\+image'"):
         asked(running.spec, "text+image", "dog", noise(40, 30))
@@ -348,7 +348,7 @@ def test_one_bad_input_costs_no_other(running: Running) -> None:
 
 
 def test_phis_own_code_needs_trust(models: Callable[[Make], Path]) -> None:
-    """Without it nothing runs: the error names the files, the folder and the revision."""
+    """Without trust, nothing runs; the error names the files, the folder and the revision."""
     spec = resolve_model(str(models(make_phi3_v)))
     files = r"configuration_phi3_v\.py, processing_phi3_v\.py"
     message = f"phi3_v runs code of its own: {files} from {spec.source} at revision {spec.revision}"
@@ -358,7 +358,7 @@ def test_phis_own_code_needs_trust(models: Callable[[Make], Path]) -> None:
 
 @for_uses(*PHI)
 def test_phi_equals_transformers(running: Running, reference: Reference) -> None:
-    """Text, picture, and both, in one call: tiles, whole picture and line ends in their places."""
+    """Text, picture and both in one call equal transformers' vectors."""
     spec, data = running.spec, noise(500, 333)
     inputs = [asked(spec, kind, "a red boat", data) for kind in spec.modalities]
     inputs.append(document(spec, noise(40, 60)))
@@ -371,8 +371,8 @@ def test_phi_equals_transformers(running: Running, reference: Reference) -> None
 
 
 @for_uses(*PHI)
-def test_phis_pictures_are_as_many_tokens_as_they_should(running: Running) -> None:
-    """600 x 400 pixels: 757 tokens with four crops, 313 with one."""
+def test_phis_pictures_have_the_expected_tokens(running: Running) -> None:
+    """600 x 400 pixels are 757 tokens with four crops, 313 with one."""
     spec = running.spec
     crops = spec.engine_arguments["mm_processor_kwargs"]["num_crops"]
     item = document(spec, noise(600, 400))
@@ -384,8 +384,8 @@ def test_phis_pictures_are_as_many_tokens_as_they_should(running: Running) -> No
 
 
 @for_uses(*EXACT, *PHI)
-def test_a_long_text_beside_a_picture_is_cut_to_fit(running: Running) -> None:
-    """The picture's tokens are kept free: what is cut, the model takes together with it."""
+def test_a_long_text_with_a_picture_is_cut_to_fit(running: Running) -> None:
+    """A text is cut so that it fits together with the picture's tokens."""
     if "text+image" not in running.spec.modalities:
         pytest.skip("the model takes no picture beside a text")
     data = noise(600, 400)

@@ -1,4 +1,4 @@
-"""Whenever a run is killed, and whatever the disk refuses: nothing is lost, and nothing wrong.
+"""Kills and disk errors at any moment of an index run lose or damage nothing.
 
 FAULT_POINTS=10 tries ten times as many points; a few hundred a case are all there are.
 """
@@ -34,7 +34,7 @@ def faults(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def shown(faults: Path, folder: Path, case: str, points: int) -> dict[str, Any]:
-    """Run a case of crashes.py; nothing must be wrong afterwards."""
+    """Run a case of crash_runner.py, and check that nothing is lost or damaged."""
     points = round(points * float(os.environ.get("FAULT_POINTS", "1")))
     ran = run_preloaded(faults, TESTS / "support" / "crash_runner.py", folder, case, points)
     assert ran.returncode == 0, ran.stderr
@@ -64,7 +64,7 @@ def test_a_kill_at_any_call_that_changes_files(
 
 @needs_preload
 def test_a_kill_at_any_moment(faults: Path, tmp_path: Path) -> None:
-    """Between the calls, too."""
+    """The process is killed at random moments, also between system calls."""
     count = shown(faults, tmp_path, "moments-more", 30)
     assert count["killed"] >= 10
     print(f"moments: {count['killed']} killed at random; lost 0, wrong 0, hung 0")
@@ -72,7 +72,7 @@ def test_a_kill_at_any_moment(faults: Path, tmp_path: Path) -> None:
 
 @needs_preload
 @pytest.mark.parametrize(
-    ("case", "tried", "said"),
+    ("case", "tried", "message"),
     [
         ("full-first", 15, "full"),
         ("full-more", 30, "full"),
@@ -80,22 +80,22 @@ def test_a_kill_at_any_moment(faults: Path, tmp_path: Path) -> None:
         ("eio-more", 30, "I/O error"),
     ],
 )
-def test_a_disk_that_refuses(
-    faults: Path, tmp_path: Path, case: str, tried: int, said: str
+def test_disk_errors_lose_nothing(
+    faults: Path, tmp_path: Path, case: str, tried: int, message: str
 ) -> None:
-    """Full, or failing, at any call, for once or from then on: one clear line, and all is kept."""
+    """A full or failing disk, once or permanently, gives one clear line, and loses nothing."""
     count = shown(faults, tmp_path, case, tried)
     assert count["faults"] >= 0.75 * count["points"]
-    assert any(said in line and "run this again" in line for line in count["said"])
+    assert any(message in line and "run this again" in line for line in count["said"])
     assert all("\n" not in line and ". " in line for line in count["said"])
-    told = sum(count["said"].values())
-    print(f"{case}: {count['faults']} faults injected, {told} stated; lost 0, wrong 0, hung 0")
+    reported = sum(count["said"].values())
+    print(f"{case}: {count['faults']} faults, {reported} reported; lost 0, wrong 0, hung 0")
 
 
 @needs_preload
 @pytest.mark.parametrize("case", ["read-only-more", "read-only-journal-more"])
-def test_a_library_that_cannot_be_written(faults: Path, tmp_path: Path, case: str) -> None:
-    """It is searched and filtered, whatever a killed process left there; index says why not."""
+def test_a_read_only_library_can_be_searched(faults: Path, tmp_path: Path, case: str) -> None:
+    """A read-only library can be searched and filtered; index says why it cannot write."""
     ran = run_preloaded(faults, TESTS / "support" / "crash_runner.py", tmp_path, case, 0)
     assert ran.returncode == 0, ran.stderr
     for file in tmp_path.glob("library"):
@@ -106,8 +106,8 @@ def test_a_library_that_cannot_be_written(faults: Path, tmp_path: Path, case: st
     assert (status, asked) == (0, {"query": 10, "code": 0})
 
 
-def test_the_command_says_that_the_disk_refuses(tmp_path: Path, model: Path) -> None:
-    """A real limit of the system, in the midst of a run: one line, and exit status 1."""
+def test_the_command_reports_a_full_disk(tmp_path: Path, model: Path) -> None:
+    """A file size limit of the system during a run gives one line, and exit status 1."""
     for mark in range(12):
         save_picture(tmp_path / f"photos/{mark:02}.png", "red", mark=mark + 1)
     arguments = slow_command(
@@ -123,15 +123,15 @@ def test_the_command_says_that_the_disk_refuses(tmp_path: Path, model: Path) -> 
         arguments, check=False, preexec_fn=lambda: resource.setrlimit(*limit), **options
     )
     assert (full.returncode, full.stdout) == (1, "")
-    (said,) = [line for line in full.stderr.splitlines() if line.startswith("searchapp: ")]
-    assert full.stderr.endswith(f"{said}\n")
+    (message,) = [line for line in full.stderr.splitlines() if line.startswith("searchapp: ")]
+    assert full.stderr.endswith(f"{message}\n")
     assert "Traceback" not in full.stderr
-    assert "full. Check it and run this again" in said
+    assert "full. Check it and run this again" in message
     again = subprocess.run([*arguments, "--json"], check=True, **options)
     done = json.loads(again.stdout)
     assert (done["added"] + done["unchanged"], done["failed"]) == (12, 0)
     assert done["unchanged"] > 0
-    print(f"{done['unchanged']} of 12 kept: {said}")
+    print(f"{done['unchanged']} of 12 kept: {message}")
 
 
 WRITES = {  # each more than there is room for
@@ -164,8 +164,8 @@ def writing(code: str, file: str | Path, **options: Any) -> subprocess.Completed
 
 
 @pytest.mark.parametrize("name", WRITES)
-def test_what_is_cut_off_is_not_there(tmp_path: Path, name: str) -> None:
-    """A page or a script that the disk has no room for leaves what stood there, and no scraps."""
+def test_a_full_disk_leaves_no_partial_page(tmp_path: Path, name: str) -> None:
+    """If the disk is full, the old page or script stays, and no partial file is left."""
     file = tmp_path / "written"
     file.write_text("as it was")
     full = writing(
@@ -179,8 +179,8 @@ def test_what_is_cut_off_is_not_there(tmp_path: Path, name: str) -> None:
     assert len(file.read_text()) > 2000
 
 
-def test_a_page_flows_through(tmp_path: Path) -> None:
-    """Into a pipe, a standard output that is a file, and behind a link."""
+def test_a_page_is_written_to_pipes_and_links(tmp_path: Path) -> None:
+    """A page can be written to a pipe, to a redirected standard output, and through a link."""
     code = WRITES["query --html"]
     page = writing(code, "/dev/fd/1", stdout=subprocess.PIPE).stdout
     assert page.startswith("<!doctype html>")
@@ -200,21 +200,29 @@ def test_a_page_flows_through(tmp_path: Path) -> None:
     assert (tmp_path / "behind.html").read_text() == page
 
 
-def test_a_second_index_says_who_writes_and_readers_read_on(tmp_path: Path, model: Path) -> None:
-    """It ends at once with the holder's number; a reader sees what is saved, and it alone."""
+def test_a_second_index_names_the_writer_and_readers_continue(tmp_path: Path, model: Path) -> None:
+    """It ends at once and names the writing process; readers see only saved batches."""
     for mark in range(16):
         save_picture(tmp_path / f"photos/{mark:02}.png", "red", mark=mark + 1)
     environment = os.environ | library_environment(tmp_path)
-    arguments = slow_command("index", tmp_path / "photos", "--model", model, "--batch-size", 2)
+    gate = tmp_path / "gate"
+    gate.touch()
+    arguments = slow_command(
+        "index", tmp_path / "photos", "--model", model, "--batch-size", 2, gate=gate
+    )
     first = subprocess.Popen(arguments, stderr=subprocess.PIPE, text=True, env=environment)
     assert first.stderr
     assert any("2/16 done" in line for line in first.stderr)
     second = subprocess.Popen(arguments, stderr=subprocess.PIPE, text=True, env=environment)
+    message = second.communicate(timeout=300)[1]
+    assert second.returncode == 1
+    assert f"is being written by searchapp index (process {first.pid} on" in message
     counts, spec = [], resolve_model(str(model))
     (exact,) = FakeEngine(spec).embed([EngineInput("red")])
     while first.poll() is None:
         with Library.open(tmp_path / "library", start=FakeEngine) as library:
             hits = library.search(Query("red"), SearchOptions(count=100))
+        gate.touch()  # lets the first process embed the next batch
         counts.append(len(hits))
         for hit in hits:
             picture = decode.prepare_picture(Path(hit.path).read_bytes(), spec.image).image
@@ -223,18 +231,15 @@ def test_a_second_index_says_who_writes_and_readers_read_on(tmp_path: Path, mode
     assert counts == sorted(counts)
     assert counts[0] >= 2
     assert len(set(counts)) > 2
-    said = second.communicate(timeout=30)[1]
-    assert second.returncode == 1
-    assert f"is being written by searchapp index (process {first.pid} on" in said
-    assert (first.returncode, said.count("\n")) == (0, 1)
+    assert (first.returncode, message.count("\n")) == (0, 1)
     print(f"{len(counts)} searches while another process wrote; wrong 0")
 
 
 @pytest.mark.parametrize("page", range(1, 12))
-def test_a_damaged_catalogue_is_said(
+def test_a_damaged_catalog_is_reported(
     run: RunCommand, photos: Path, model: Path, tmp_path: Path, page: int
 ) -> None:
-    """Whatever page of it is overwritten: an answer, or one line with the way out; no traceback."""
+    """Any overwritten page gives a result, or one line with the remedy, but no traceback."""
     run("index", photos, "--model", model)
     file = tmp_path / "library" / "catalog.db"
     data = bytearray(file.read_bytes())

@@ -1,5 +1,6 @@
 """Indexing, through the library, on a fake engine."""
 
+import logging
 import os
 import shutil
 from pathlib import Path
@@ -27,7 +28,7 @@ from searchapp.types import (
 def test_everything_new_is_embedded(
     opened: Library, photos: Path, model: Path, fake_engines: FakeEngines
 ) -> None:
-    """Each picture is embedded once, and found by its colour."""
+    """Each picture is embedded once, and found by its color."""
     assert index_folder(opened, photos, model) == RunSummary(added=3)
     assert fake_engines.embedded_count == 3
     assert search_file_names(opened, "blue") == ["blue.jpg"]
@@ -35,7 +36,7 @@ def test_everything_new_is_embedded(
     assert (info.images, info.files, info.collections[0].images) == (3, 3, 3)
 
 
-def test_events_tell_what_goes_on(opened: Library, photos: Path, model: Path) -> None:
+def test_the_events_of_a_run_are_in_order(opened: Library, photos: Path, model: Path) -> None:
     """The scan, the engine's start, failures, progress and the end come in this order."""
     (photos / "broken.jpg").write_bytes(b"no picture")
     kinds = [
@@ -51,7 +52,7 @@ def test_a_second_run_opens_nothing(
     fake_engines: FakeEngines,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    """An unchanged folder is known by sizes and times alone."""
+    """Unchanged files are recognized by size and time, without reading them."""
     index_folder(opened, photos, model)
     monkeypatch.setattr(
         "searchapp.files.storage.read_file", lambda path: pytest.fail(f"{path} was opened")
@@ -63,7 +64,7 @@ def test_a_second_run_opens_nothing(
 def test_a_touched_file_is_read_but_not_embedded(
     opened: Library, photos: Path, model: Path, fake_engines: FakeEngines
 ) -> None:
-    """A new time with the old content costs a hash, no embedding."""
+    """A new time with the old content needs a hash, but no embedding."""
     index_folder(opened, photos, model)
     os.utime(photos / "red.jpg", (1, 1))
     assert index_folder(opened, photos, model) == RunSummary(added=1, unchanged=2)
@@ -74,7 +75,7 @@ def test_a_touched_file_is_read_but_not_embedded(
 def test_a_changed_file_is_embedded_again(
     opened: Library, photos: Path, model: Path, fake_engines: FakeEngines
 ) -> None:
-    """The path finds its new content, and not its old."""
+    """The path is found by its new content, and no longer by its old content."""
     index_folder(opened, photos, model)
     save_picture(photos / "red.jpg", "yellow")
     assert index_folder(opened, photos, model) == RunSummary(added=1, unchanged=2)
@@ -86,7 +87,7 @@ def test_a_changed_file_is_embedded_again(
 def test_a_moved_file_keeps_its_embedding(
     opened: Library, photos: Path, model: Path, fake_engines: FakeEngines
 ) -> None:
-    """A move costs no embedding, and the new path is found."""
+    """A moved file is not embedded again, and found under its new path."""
     index_folder(opened, photos, model)
     (photos / "red.jpg").rename(photos / "below" / "scarlet.jpg")
     assert index_folder(opened, photos, model) == RunSummary(unchanged=2, moved=1)
@@ -97,7 +98,7 @@ def test_a_moved_file_keeps_its_embedding(
 def test_a_renamed_folder_keeps_all_embeddings(
     opened: Library, photos: Path, model: Path, fake_engines: FakeEngines, tmp_path: Path
 ) -> None:
-    """Renaming the root moves everything once both names were looked at."""
+    """After a rename of the root, no picture is embedded again."""
     index_folder(opened, photos, model)
     photos.rename(tmp_path / "pictures")
     assert index_folder(opened, tmp_path / "pictures", model) == RunSummary(added=3)
@@ -108,7 +109,7 @@ def test_a_renamed_folder_keeps_all_embeddings(
 def test_a_duplicate_is_embedded_once(
     opened: Library, photos: Path, model: Path, fake_engines: FakeEngines
 ) -> None:
-    """Two files with the same bytes are one image, whether they come together or later."""
+    """Two files with the same bytes are one image, in the same run or in different runs."""
     shutil.copy(photos / "red.jpg", photos / "copy.jpg")
     assert index_folder(opened, photos, model) == RunSummary(added=4)
     shutil.copy(photos / "red.jpg", photos / "below" / "another copy.jpg")
@@ -122,7 +123,7 @@ def test_a_duplicate_is_embedded_once(
 def test_a_deleted_file_is_forgotten_but_not_its_embedding(
     opened: Library, photos: Path, model: Path, fake_engines: FakeEngines
 ) -> None:
-    """What comes back is found again at once, with no embedding."""
+    """A restored file is found again without a new embedding."""
     index_folder(opened, photos, model)
     kept = (photos / "red.jpg").read_bytes()
     (photos / "red.jpg").unlink()
@@ -136,7 +137,7 @@ def test_a_deleted_file_is_forgotten_but_not_its_embedding(
 
 
 def test_pictures_are_found_by_content(opened: Library, photos: Path, model: Path) -> None:
-    """A picture with a strange suffix counts; a text with any does not, unless named a picture."""
+    """A picture with any suffix is indexed; a text fails only if its suffix is a picture's."""
     (photos / "red.jpg").rename(photos / "red.dat")
     (photos / "green.png").rename(photos / "green")
     (photos / "note.txt").write_text("no picture")
@@ -150,7 +151,7 @@ def test_pictures_are_found_by_content(opened: Library, photos: Path, model: Pat
 def test_bad_files_are_left_out_with_a_reason(
     opened: Library, photos: Path, model: Path, fake_engines: FakeEngines
 ) -> None:
-    """An empty, a truncated and a refused picture cost nobody else; each reason is kept."""
+    """Empty, truncated and refused pictures affect no other; each reason is stored."""
     (photos / "empty.jpg").touch()
     data = (photos / "red.jpg").read_bytes()
     (photos / "truncated.jpg").write_bytes(data[: len(data) // 2])
@@ -163,10 +164,23 @@ def test_bad_files_are_left_out_with_a_reason(
     assert search_file_names(opened, "green") == ["green.png"]
 
 
-def test_failures_are_left_alone_until_they_change_or_are_asked_for(
+def test_decisions_of_a_run_are_logged(
+    opened: Library, photos: Path, model: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    """With -v, the log has each skipped file with its reason, and the phases of the run."""
+    caplog.set_level(logging.INFO, "searchapp")
+    (photos / "empty.jpg").touch()
+    index_folder(opened, photos, model)
+    assert f"Skipped {photos / 'empty.jpg'} (read): the file is empty" in caplog.messages
+    assert any(text.startswith("Scanned 4 files in ") for text in caplog.messages)
+    assert any(text.startswith("Embedding 4 files in batches of ") for text in caplog.messages)
+    assert any(text.startswith("Finished the index run: ") for text in caplog.messages)
+
+
+def test_failures_are_retried_only_on_change_or_request(
     opened: Library, photos: Path, model: Path
 ) -> None:
-    """A failure is remembered; --retry-failed or a new content tries again; deleting forgets it."""
+    """Only --retry-failed or new content retries a failure; deleting the file removes it."""
     (photos / "bad.jpg").write_text("no picture")
     (photos / "worse.jpg").write_text("no picture")
     assert index_folder(opened, photos, model).failed == 2
@@ -184,17 +198,17 @@ def test_failures_are_left_alone_until_they_change_or_are_asked_for(
 def test_a_picture_that_becomes_unreadable_is_not_found(
     opened: Library, photos: Path, model: Path
 ) -> None:
-    """What a path held before is not what it holds now."""
+    """A path is not found by content that it no longer has."""
     index_folder(opened, photos, model)
     (photos / "red.jpg").write_text("no picture any more")
     assert index_folder(opened, photos, model) == RunSummary(unchanged=2, failed=1)
     assert search_file_names(opened, "red") == []
 
 
-def test_a_limit_is_kept_and_the_next_run_goes_on(
+def test_a_limit_is_kept_and_the_next_run_continues(
     opened: Library, photos: Path, model: Path, fake_engines: FakeEngines
 ) -> None:
-    """Every run reads as many files as it may, until all are embedded."""
+    """Each run embeds at most `limit` files, and the next run continues."""
     assert index_folder(opened, photos, model, limit=2) == RunSummary(added=2)
     assert index_folder(opened, photos, model, limit=2) == RunSummary(added=1, unchanged=2)
     assert fake_engines.embedded_count == 3
@@ -203,7 +217,7 @@ def test_a_limit_is_kept_and_the_next_run_goes_on(
 def test_a_dry_run_changes_nothing(
     opened: Library, photos: Path, model: Path, fake_engines: FakeEngines
 ) -> None:
-    """It tells what would be read and forgotten, and starts no engine."""
+    """A dry run reports what would be read and forgotten, and starts no engine."""
     assert index_folder(opened, photos, model, dry_run=True) == RunSummary(added=3)
     assert opened.info().collections == ()
     index_folder(opened, photos, model)
@@ -216,7 +230,7 @@ def test_a_dry_run_changes_nothing(
 def test_an_interrupted_run_keeps_what_it_saved(
     opened: Library, photos: Path, model: Path, fake_engines: FakeEngines
 ) -> None:
-    """Stopping after a batch loses that batch at most; the next run embeds the rest only."""
+    """An interruption loses at most one batch; the next run embeds only the rest."""
     events = opened.index([photos], IndexOptions(str(model), batch_size=1))
     for event in events:
         if isinstance(event, Progress) and event.done == 2:
@@ -229,13 +243,15 @@ def test_an_interrupted_run_keeps_what_it_saved(
 
 
 def test_an_empty_root_changes_nothing(opened: Library, photos: Path, model: Path) -> None:
-    """A drive that is not mounted does not empty the library."""
+    """An unmounted drive does not empty the library."""
     index_folder(opened, photos, model)
     photos.rename(photos.with_name("elsewhere"))
     with pytest.raises(FolderError, match="no such folder"):
         index_folder(opened, photos, model)
     photos.mkdir()
-    with pytest.raises(FolderError, match=r"3 were there before\. Is its drive mounted"):
+    with pytest.raises(
+        FolderError, match=r"the library knows 3 below it\. Check that its drive is mounted"
+    ):
         index_folder(opened, photos, model)
     assert opened.info().files == 3
 
@@ -243,7 +259,7 @@ def test_an_empty_root_changes_nothing(opened: Library, photos: Path, model: Pat
 def test_an_unreadable_folder_loses_nothing(
     opened: Library, photos: Path, model: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Files below a folder that cannot be listed stay known."""
+    """The library keeps files below a folder that cannot be listed."""
     index_folder(opened, photos, model)
     scandir = os.scandir
 
@@ -260,7 +276,7 @@ def test_an_unreadable_folder_loses_nothing(
 def test_two_models_live_side_by_side(
     opened: Library, photos: Path, model: Path, tmp_path: Path, fake_engines: FakeEngines
 ) -> None:
-    """A second model embeds everything again, and each answers for itself."""
+    """A second model embeds all pictures again; each collection has its own results."""
     other = write_fake_clip(tmp_path / "models" / "other-clip", b"other weights")
     index_folder(opened, photos, model)
     assert index_folder(opened, photos, other) == RunSummary(added=3)
@@ -279,7 +295,7 @@ def test_two_models_live_side_by_side(
 def test_a_collection_remembers_its_model(
     opened: Library, photos: Path, model: Path, tmp_path: Path
 ) -> None:
-    """Without --model the collection's is used; another one in the same name is an error."""
+    """Without --model, the collection's model is used; another model is an error."""
     other = write_fake_clip(tmp_path / "models" / "other-clip", b"other weights")
     index_folder(opened, photos, model, collection="mine")
     *_, last = opened.index([photos])
@@ -300,7 +316,7 @@ def test_a_changed_model_folder_is_noticed(opened: Library, photos: Path, model:
 
 
 def test_one_writer_at_a_time(opened: Library, photos: Path, model: Path, tmp_path: Path) -> None:
-    """A second index says who is writing; readers are not kept out."""
+    """A second index names the writing process; readers can still read."""
     events = opened.index([photos], IndexOptions(str(model), batch_size=1))
     next(iter(events))
     with Library.open(tmp_path / "library") as second:
@@ -311,8 +327,8 @@ def test_one_writer_at_a_time(opened: Library, photos: Path, model: Path, tmp_pa
     assert index_folder(opened, photos, model).added == 3
 
 
-def test_names_that_are_no_utf8_are_kept(opened: Library, photos: Path, model: Path) -> None:
-    """Any file name that the system allows is indexed, found, and forgotten."""
+def test_file_names_that_are_not_utf8_are_kept(opened: Library, photos: Path, model: Path) -> None:
+    """Every file name that the system allows is indexed, found, and forgotten."""
     names = [b"caf\xe9.jpg", "caf\u00e9.jpg".encode(), b"new\nline.jpg"]
     for mark, name in enumerate(names):
         save_picture(photos / "x.jpg", "yellow", mark=mark + 1)
@@ -327,16 +343,16 @@ def test_names_that_are_no_utf8_are_kept(opened: Library, photos: Path, model: P
 
 
 def test_overlapping_roots_count_once(opened: Library, photos: Path, model: Path) -> None:
-    """A folder given with the one above it is read once."""
+    """A folder that is given together with its parent is scanned once."""
     *_, last = opened.index([photos, photos / "below"], IndexOptions(str(model)))
     assert isinstance(last, RunFinished)
     assert last.summary.added == 3
 
 
-def test_a_folder_beside_another_with_its_name_in_front_is_not_below_it(
+def test_a_folder_with_a_common_name_prefix_is_not_below_the_other(
     opened: Library, tmp_path: Path, model: Path
 ) -> None:
-    """`photos-old` is not below `photos`: looking at one forgets nothing of the other."""
+    """`photos-old` is not below `photos`: indexing one forgets nothing of the other."""
     save_picture(tmp_path / "photos/a.jpg", "red")
     save_picture(tmp_path / "photos-old/b.jpg", "blue")
     index_folder(opened, tmp_path / "photos-old", model)

@@ -1,4 +1,4 @@
-"""Pictures are described again where that is due, and nothing is embedded for it."""
+"""Outdated metadata is read again, without embedding."""
 
 from __future__ import annotations
 
@@ -33,10 +33,10 @@ def write(file: Path, data: bytes) -> Path:
     return file
 
 
-def jpeg_xl(said: Image.Exif) -> bytes:
+def jpeg_xl(exif: Image.Exif) -> bytes:
     buffer = io.BytesIO()
     decode._load_pillow()
-    make_picture("red").save(buffer, "JXL", exif=said.tobytes())
+    make_picture("red").save(buffer, "JXL", exif=exif.tobytes())
     return buffer.getvalue()
 
 
@@ -55,10 +55,10 @@ def hit(library: Library, name: str) -> Hit:
 
 
 @pytest.mark.parametrize("name", ["a.jpg", "a.jxl", "a.dng", "b.dng", "a.mp4"])
-def test_a_sidecar_that_goes_takes_along_what_it_said(
+def test_deleting_a_sidecar_restores_the_files_own_metadata(
     opened: Library, tmp_path: Path, model: Path, name: str
 ) -> None:
-    """Of every kind of file; what the file says by itself is there again."""
+    """Without its sidecar, a file of any format has its own metadata again."""
     file = write(tmp_path / "photos" / name, b"")
     tags = {"creation_time": "2023-06-17T21:05:00.000000Z"}
     {
@@ -71,20 +71,20 @@ def test_a_sidecar_that_goes_takes_along_what_it_said(
     index_folder(opened, tmp_path / "photos", model)
     before = hit(opened, name)
     assert before.date is not None and before.date.startswith("2023-06-17T21:05:00")
-    said = write(
+    sidecar = write(
         file.with_suffix(".xmp"), make_xmp('xmp:Rating="5" exif:DateTimeOriginal="2001-01-01"')
     )
     assert index_folder(opened, tmp_path / "photos", model).described == 1
     assert (hit(opened, name).rating, hit(opened, name).taken_at) == (5, "2001-01-01T00:00:00")
-    said.unlink()
+    sidecar.unlink()
     assert index_folder(opened, tmp_path / "photos", model).described == 1
     assert hit(opened, name) == before
 
 
-def test_a_sidecar_is_read_when_it_comes_changes_and_goes(
+def test_new_changed_and_deleted_sidecars_are_read(
     opened: Library, tmp_path: Path, model: Path, fake_engines: FakeEngines
 ) -> None:
-    """With the picture, later, and never twice; the picture is not embedded again."""
+    """A sidecar is read with the picture or later, once; the picture is not embedded again."""
     photos = tmp_path / "photos"
     a = write(photos / "a.jpg", make_jpeg(exif=make_exif(rating=1)))
     save_picture(photos / "b.png", "red", mark=4)
@@ -120,10 +120,10 @@ def test_a_sidecar_is_read_when_it_comes_changes_and_goes(
 
 
 @pytest.mark.parametrize("name", ["a.jxl", "a.mkv"])
-def test_nothing_is_left_of_what_a_sidecar_said(
+def test_old_values_of_a_sidecar_are_removed(
     opened: Library, tmp_path: Path, model: Path, fake_engines: FakeEngines, name: str
 ) -> None:
-    """Nor of files that Pillow alone does not open: they are read again, and not embedded."""
+    """Formats that Pillow alone cannot open are included; they are not embedded again."""
     photos = tmp_path / "photos"
     if name == "a.mkv":
         write_video(photos / name, tags={"creation_time": "2021-05-04T03:02:01Z"})
@@ -148,7 +148,7 @@ def test_nothing_is_left_of_what_a_sidecar_said(
 
 @pytest.fixture
 def old(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, model: Path) -> Path:
-    """A library of the version before, of three pictures."""
+    """A library of the previous version with three pictures."""
     photos = tmp_path / "photos"
     write(photos / "a.jpg", make_jpeg(exif=make_exif("2023:06:17 21:05:00", lens="L", rating=4)))
     os.utime(save_picture(photos / "b.png", "red"), (86400 * 400, 86400 * 400))
@@ -157,10 +157,10 @@ def old(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, model: Path) -> Path:
     return photos
 
 
-def test_an_old_library_is_read_anew_once(
+def test_metadata_of_an_old_library_is_read_again_once(
     old: Path, tmp_path: Path, run: RunCommand, fake_engines: FakeEngines, model: Path
 ) -> None:
-    """Dates are known at once, the rest with the next run, which says so, and embeds nothing."""
+    """Dates are known at once, other metadata after the next run, which embeds nothing."""
     with Library.open(tmp_path / "library", start=fake_engines) as library:
         assert hit(library, "a.jpg").date_from == "exif"
         assert hit(library, "b.png").date_from == "file"
@@ -168,15 +168,15 @@ def test_an_old_library_is_read_anew_once(
         assert hit(library, "a.jpg").lens is None
     (old / "gone.png").unlink()
     before = fake_engines.embedded_count
-    said = run("index", old, "--model", model)
-    assert "reading the metadata of 2 pictures again, once" in said.stderr
-    assert "2 unchanged, 1 removed, 2 described again" in said.stderr
+    result = run("index", old, "--model", model)
+    assert "reading the metadata of 2 pictures again, once" in result.stderr
+    assert "2 unchanged, 1 removed, 2 described again" in result.stderr
     assert fake_engines.embedded_count == before
     with Library.open(tmp_path / "library", start=fake_engines) as library:
         assert (hit(library, "a.jpg").lens, hit(library, "a.jpg").rating) == ("L", 4)
         assert len(hit(library, "b.png").date or "") == 25
-    said = run("index", old, "--model", model)
-    assert "again" not in said.stderr
+    result = run("index", old, "--model", model)
+    assert "again" not in result.stderr
 
 
 def test_an_old_picture_with_a_sidecar_is_read_once(
@@ -186,7 +186,7 @@ def test_an_old_picture_with_a_sidecar_is_read_once(
     fake_engines: FakeEngines,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    """Both reasons at once are one, whatever the page; and all is known then."""
+    """A picture that is outdated for two reasons is read once, on any page."""
     monkeypatch.setattr("searchapp.catalog.outdated_metadata.PAGE_ROWS", 1)
     read: list[str] = []
     glance = decode.read_picture_info
@@ -203,7 +203,7 @@ def test_an_old_picture_with_a_sidecar_is_read_once(
 
 
 def test_several_may_open_an_old_library_at_once(old: Path, tmp_path: Path) -> None:
-    """One of them brings it up to date; the others wait for it."""
+    """One process migrates the library; the others wait."""
     code = "import sys, searchapp; searchapp.Library.open(sys.argv[1]).close()"
     library = tmp_path / "library"
     with closing(sqlite3.connect(library / "catalog.db", isolation_level=None)) as holding:
@@ -214,14 +214,14 @@ def test_several_may_open_an_old_library_at_once(old: Path, tmp_path: Path) -> N
     assert [process.wait() for process in opening] == [0, 0, 0]
 
 
-def test_it_goes_on_where_it_was_interrupted(
+def test_an_interrupted_refresh_continues(
     old: Path,
     tmp_path: Path,
     model: Path,
     fake_engines: FakeEngines,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    """Page by page: what is written is not read again."""
+    """Metadata that was saved before the interruption is not read again."""
     monkeypatch.setattr("searchapp.catalog.outdated_metadata.PAGE_ROWS", 1)
     with Library.open(tmp_path / "library", start=fake_engines) as library:
         events = library.index([old])
@@ -233,10 +233,10 @@ def test_it_goes_on_where_it_was_interrupted(
         assert index_folder(library, old, model).described == 0
 
 
-def test_a_process_that_stays_notices(
+def test_another_process_sees_new_metadata(
     opened: Library, tmp_path: Path, model: Path, fake_engines: FakeEngines
 ) -> None:
-    """Filters and counts of another process see what was described again."""
+    """Filters and facets of another process see the new metadata."""
     photos = tmp_path / "photos"
     write(photos / "a.jpg", make_jpeg())
     save_picture(photos / "b.png", "red")
@@ -252,8 +252,8 @@ def test_a_process_that_stays_notices(
         assert other.count_facets().keywords.values == (("sea", 1),)
 
 
-def test_counts_are_those_of_the_pictures(opened: Library, tmp_path: Path, model: Path) -> None:
-    """Each kind beside a filter as if it asked nothing of its own; keywords within it."""
+def test_facets_count_the_pictures(opened: Library, tmp_path: Path, model: Path) -> None:
+    """Each facet ignores its own condition of the filter; keywords do not."""
     photos = tmp_path / "photos"
     for number, (date, camera, words) in enumerate(
         (
@@ -295,10 +295,10 @@ def test_counts_are_those_of_the_pictures(opened: Library, tmp_path: Path, model
 NEW = ("lens", "rating", "keywords", "title", "description", "date", "date_from", "reader")
 
 
-def test_json_the_view_and_exports_tell_all(
+def test_json_view_and_exports_have_all_metadata(
     run: RunCommand, tmp_path: Path, model: Path, fake_engines: FakeEngines
 ) -> None:
-    """The same of a picture everywhere; what has no vector of its own is not lost on the way."""
+    """--json, the view and exports give the same metadata, also for video frames."""
     photos = tmp_path / "photos"
     block = make_exif("2023:06:17 21:05:00", "+02:00", (48.5, 2.25), model="X", lens="L")
     write(photos / "a.jpg", make_jpeg(exif=block))
@@ -307,13 +307,13 @@ def test_json_the_view_and_exports_tell_all(
     )
     write(photos / "a.xmp", make_xmp('xmp:Rating="4"', title))
     run("index", photos, "--model", model)
-    (told,) = json.loads(run("query", "red", "--json", "--rating", "4+").stdout)
+    (printed,) = json.loads(run("query", "red", "--json", "--rating", "4+").stdout)
     expected = {
         "taken_at": "2023-06-17T21:05:00+02:00", "date": "2023-06-17T21:05:00+02:00",
         "date_from": "exif", "camera": "X", "lens": "L", "rating": 4, "keywords": ["one", "two"],
         "title": "T", "latitude": 48.5, "longitude": 2.25,
     }  # fmt: skip
-    assert expected.items() <= told.items()
+    assert expected.items() <= printed.items()
     for suffix in ("npy", "parquet", "json"):
         file = tmp_path / f"out.{suffix}"
         run("export", file)
@@ -339,8 +339,8 @@ def test_json_the_view_and_exports_tell_all(
     assert (row["keywords"], row["rating"], row["date_from"]) == ("one, two", 4, "exif")
 
 
-def test_mistakes_in_filters_are_told(run: RunCommand) -> None:
-    """Before anything starts."""
+def test_invalid_filters_are_reported(run: RunCommand) -> None:
+    """An invalid filter is an error before any engine starts."""
     for rating in ("6", "four", "4-", "", "-2"):
         done = run("query", "red", f"--rating={rating}")
         assert done.exit_code == 2
@@ -348,7 +348,7 @@ def test_mistakes_in_filters_are_told(run: RunCommand) -> None:
 
 
 def test_every_file_that_is_read_is_closed(tmp_path: Path) -> None:
-    """A run over many does not run out of them."""
+    """A run over many files does not exhaust the file descriptors."""
     file = write(tmp_path / "a.jpg", make_jpeg())
     state = file.stat()
     before = len(list(Path("/proc/self/fd").iterdir()))
@@ -359,6 +359,6 @@ def test_every_file_that_is_read_is_closed(tmp_path: Path) -> None:
 
 
 def test_help_reads_no_xml() -> None:
-    """What starts at once has nothing to do with it."""
+    """--help imports no XML parser."""
     code = "import sys, searchapp.cli; sys.exit('defusedxml' in sys.modules)"
     assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0

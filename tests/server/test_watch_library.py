@@ -11,7 +11,7 @@ from support.library import FakeEngines
 from support.sample_pictures import save_picture
 
 from searchapp.files.lock import hold_writer_lock
-from searchapp.indexing.watch import Batch
+from searchapp.indexing.watch import ChangesIndexed
 from searchapp.library import Library
 from searchapp.server.client import ResidentConfig
 from searchapp.server.watch_library import LibraryWatch
@@ -73,7 +73,7 @@ def test_one_engine_serves_all_runs(
         save_picture(photos / "yellow.jpg", "yellow")
         batch = next(watch.events())
         assert not fake_engines.started_engines[0].is_closed
-    assert isinstance(batch, Batch) and batch.summary.added == 1
+    assert isinstance(batch, ChangesIndexed) and batch.summary.added == 1
     (engine,) = fake_engines.started_engines
     assert engine.is_closed
     assert len(guarded) >= 2 and all(guarded)

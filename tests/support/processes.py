@@ -5,6 +5,7 @@ from __future__ import annotations
 import subprocess
 import sys
 import textwrap
+from pathlib import Path
 
 from support.paths import TESTS
 
@@ -22,17 +23,28 @@ def run_python(
     )  # fmt: skip
 
 
-def slow_command(*arguments: object, seconds_per_picture: float = 0.2) -> list[str]:
-    """The command line with a fake engine that is slow: so many seconds a picture, none a text."""
+def slow_command(
+    *arguments: object, seconds_per_picture: float = 0.2, gate: Path | None = None
+) -> list[str]:
+    """Return the command line with a fake engine that takes time for pictures, none for texts.
+
+    gate: each batch waits until this file exists, and removes it.
+    """
     code = f"""
         import sys, time
+        from pathlib import Path
         sys.path.insert(0, sys.argv.pop(1))
         from support.fake_engine import FakeEngine
         from searchapp import engines
         from searchapp.cli import main
         class Slow(FakeEngine):
             def embed(self, inputs):
-                time.sleep({seconds_per_picture} * sum(item.image is not None for item in inputs))
+                pictures = sum(item.image is not None for item in inputs)
+                time.sleep({seconds_per_picture} * pictures)
+                if {gate is not None} and pictures:
+                    while not Path({str(gate)!r}).exists():
+                        time.sleep(0.01)
+                    Path({str(gate)!r}).unlink()
                 return super().embed(inputs)
         engines.start_engine = lambda spec, **_: Slow(spec)
         main()

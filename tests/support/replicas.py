@@ -7,16 +7,14 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from searchapp.catalog import FileTask
-from searchapp.indexing.embedding.pipeline import Outcome
+from searchapp.indexing.embedding.outcomes import Outcome
 from searchapp.indexing.embedding.replicas import ReplicaPool
-from searchapp.types import (
-    EngineStarting,
-)
+from searchapp.types import EngineStarting
 from support.paths import TESTS
 
 
 def make_environments(count: int, **variables: str) -> list[dict[str, str]]:
-    folders = [str(TESTS), str(TESTS / "indexing" / "embedding")]  # where engines for tests are
+    folders = [str(TESTS), str(TESTS / "indexing" / "embedding")]  # modules with engines for tests
     path = os.pathsep.join([*folders, *filter(None, [os.environ.get("PYTHONPATH")])])
     return [{"PYTHONPATH": path, "OMP_NUM_THREADS": "1", **variables} for _ in range(count)]
 

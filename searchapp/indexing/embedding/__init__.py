@@ -1,1 +1,1 @@
-"""Files into vectors: read ahead, decode, embed, in one process or in many."""
+"""Embed files: read them ahead, decode, run the model, in one process or in several."""

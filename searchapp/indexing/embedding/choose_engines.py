@@ -1,7 +1,8 @@
-"""Decide whether one engine runs or several, and where: here, at a URL, or on a Ray cluster."""
+"""Decide where files are embedded: by one engine here, by several processes, or on a cluster."""
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any, Protocol, TypeAlias
@@ -10,59 +11,64 @@ if TYPE_CHECKING:
     from searchapp.catalog import EmbeddedImageLookup, FileTask
     from searchapp.engines import Engine
     from searchapp.indexing.embedding.cluster.driver import Cluster
-    from searchapp.indexing.embedding.pipeline import Outcome
+    from searchapp.indexing.embedding.outcomes import Outcome
     from searchapp.indexing.embedding.replicas import ReplicaPool
     from searchapp.indexing.embedding.worker import EmbeddingJob
     from searchapp.models import ModelSpec
     from searchapp.types import EngineStarting
 
+logger = logging.getLogger(__name__)
+
 
 class EmbeddingSource(Protocol):
-    """What embeds the files of a run: one engine in this process, or several in their own."""
+    """Embeds the files of an index run: with one engine in this process, or with several."""
 
     @property
     def ready_at(self) -> float | None:
-        """Return when the first engine ran, by time.monotonic."""
+        """Return when the first engine was ready, by time.monotonic; None: not yet."""
 
     @property
     def file_count_by_node(self) -> Mapping[str, int]:
-        """Return how many files were dealt with on each node; nothing on one machine."""
+        """Return the number of files finished on each node; empty on one machine."""
 
     @property
     def seconds_by_stage(self) -> Mapping[str, float]:
-        """Return seconds by stage, of all threads and processes together."""
+        """Return the seconds by stage, summed over all threads and processes."""
 
-    def run(self, works: Iterable[FileTask], size: int) -> Iterator[list[Outcome] | EngineStarting]:
-        """Embed files, in batches of a size."""
+    def run(self, tasks: Iterable[FileTask], size: int) -> Iterator[list[Outcome] | EngineStarting]:
+        """Embed files in batches of `size` pictures; yield each batch's outcomes."""
 
     def stop_and_drain(self) -> Iterable[list[Outcome]]:
-        """Stop at once; return what was embedded and not yielded."""
+        """Stop at once; return the batches that are embedded but not yielded yet."""
 
     def close(self) -> None:
-        """Stop, when all is done."""
+        """Stop, after all files are embedded."""
 
 
-# Starts several engines for a job: how many files it has, and how many engines each GPU is to
-# run. None: one engine in this process does as well.
+# Starts several engines. Arguments: the job, its number of files, and the engines for each GPU
+# (None: decide). Returns None if one engine in this process is as fast.
 StartEngines: TypeAlias = "Callable[[EmbeddingJob, int, int | None], EmbeddingSource | None]"
 
 
 @dataclass(frozen=True, slots=True)
 class EngineChoice:
-    """What a user says of engines; the model, the machine and the number of files say the rest.
+    """The user's choice of engines; the model, the machine and the files decide the rest.
 
-    start and start_many are what Library.open takes. How many engines each GPU runs is said for
-    each index run: IndexOptions.replicas.
+    Pass `start` and `start_many` to Library.open. IndexOptions.replicas sets the number of engines
+    on each GPU for each index run.
     """
 
-    url: str | None = None  # where vLLM serves the model: no engine is started
-    api_key: str | None = field(default=None, repr=False)  # for that URL
-    cluster: str | None = None  # a Ray cluster, on whose nodes files are embedded
+    url: str | None = None  # of a vLLM server; then no engine is started
+    api_key: str | None = field(default=None, repr=False)  # for the vLLM server
+    cluster: str | None = None  # address of a Ray cluster that embeds the files
     verbose: bool = False  # show what vLLM prints
     seed: int = 0
 
     def start(self, spec: ModelSpec) -> Engine:
-        """Start one engine, in this process or for the URL; errors: EngineError, ModelError."""
+        """Start one engine in this process, or connect to the vLLM server.
+
+        Raises EngineError or ModelError if that fails.
+        """
         from searchapp import engines
 
         return engines.start_engine(
@@ -70,38 +76,39 @@ class EngineChoice:
         )
 
     def start_many(
-        self, job: EmbeddingJob, files: int, replicas: int | None
+        self, job: EmbeddingJob, file_count: int, replicas: int | None
     ) -> EmbeddingSource | None:
-        """Start what embeds a run's files in other processes; None: use one engine here.
+        """Start several engine processes or connect to the cluster; None: use one engine here.
 
-        Errors: EngineError where there is no such cluster, ModelError.
+        Raises EngineError if the cluster cannot be used, ModelError if the model cannot.
         """
         from searchapp.models import check_trust, hub
 
         if self.url is not None:
+            logger.info("One engine: a vLLM server embeds the pictures")
             return None
         check_trust(job.spec)
         arguments = {"verbose": self.verbose}
         if self.cluster is not None:
             return start_cluster(job, self.cluster, replicas, arguments)
-        started = start_replicas(job, files, replicas, arguments)
-        if started is not None:
-            hub.fetch_model(job.spec)  # once, so that the processes do not all download the weights
-        return started
+        pool = start_replicas(job, file_count, replicas, arguments)
+        if pool is not None:
+            hub.fetch_model(job.spec)  # once here, so that not every process downloads the weights
+        return pool
 
 
 class RunningEngine:
-    """The engine of this process: started when it is first needed, and when the model changes."""
+    """The engine of this process; it starts at the first use, and again for another model."""
 
     def __init__(
         self, start: Callable[[ModelSpec], Engine], start_many: StartEngines | None = None
     ) -> None:
-        """Start none yet."""
+        """Start no engine yet; start, start_many: see EngineChoice."""
         self._start, self._start_many = start, start_many
         self.engine: Engine | None = None
 
     def get(self, spec: ModelSpec) -> Engine:
-        """Return the engine of a model; errors: EngineError, ModelError."""
+        """Return the engine of a model; raises EngineError or ModelError if it does not start."""
         if self.engine is not None and self.engine.spec != spec:
             self.close()
         if self.engine is None:
@@ -112,20 +119,23 @@ class RunningEngine:
         self,
         job: EmbeddingJob,
         lookup: Callable[[], EmbeddedImageLookup],
-        files: int,
+        file_count: int,
         replicas: int | None,
     ) -> EmbeddingSource:
-        """Return what embeds a number of files: several engines, or the one of this process.
+        """Return the source that embeds an index run's files: several engines, or this one.
 
-        lookup: opens what the collection has, for an engine here. replicas: engines on a GPU.
+        lookup: opens the collection's known contents, for an engine in this process. replicas:
+        engines on each GPU, or on the CPU; None: decide. An engine that runs already is used
+        alone, because several others would load the weights again.
         """
         from searchapp.indexing.embedding.count_engines import threads_per_engine
         from searchapp.indexing.embedding.pipeline import Pipeline
 
         if self._start_many is not None and self.engine is None:
-            several = self._start_many(job, files, replicas)
-            if several is not None:
-                return several
+            source = self._start_many(job, file_count, replicas)
+            if source is not None:
+                return source
+        logger.debug("Embedding %d files in this process", file_count)
         return Pipeline(
             job.spec,
             lambda: self.get(job.spec),
@@ -135,7 +145,7 @@ class RunningEngine:
         )
 
     def close(self) -> None:
-        """Stop the engine."""
+        """Stop the engine if one runs."""
         if self.engine is not None:
             self.engine.close()
             self.engine = None
@@ -147,9 +157,9 @@ def start_replicas(
     replicas: int | None = None,
     arguments: Mapping[str, Any] | None = None,
 ) -> ReplicaPool | None:
-    """Start several engines on this machine; None where one in this process does as well.
+    """Plan several engine processes on this machine; None if one engine here is as fast.
 
-    replicas: how many on each GPU, or on the CPU. arguments: of every engine.
+    replicas: engines on each GPU, or on the CPU; None: decide. arguments: passed to every engine.
     """
     from searchapp.indexing.embedding.count_engines import plan_processes, threads_per_engine
     from searchapp.indexing.embedding.replicas import ReplicaPool
@@ -170,10 +180,10 @@ def start_cluster(
     arguments: Mapping[str, Any] | None = None,
     max_engines: int | None = None,
 ) -> Cluster:
-    """Return what embeds files on the nodes of a Ray cluster; EngineError where there is none.
+    """Connect to a Ray cluster; raises EngineError if it cannot be used.
 
-    address: HOST:PORT, auto or local. replicas: engines on each GPU, or on each node without one.
-    arguments: of every engine. max_engines: in all.
+    address: HOST:PORT, "auto" or "local". replicas: engines on each GPU, or on each node without
+    a GPU. arguments: passed to every engine. max_engines: limit for the cluster.
     """
     from searchapp.indexing.embedding.cluster.driver import Cluster
 

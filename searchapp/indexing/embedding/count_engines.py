@@ -1,82 +1,104 @@
-"""Decide how many engines run on this machine, each in a process of its own, and where."""
+"""Decide how many engine processes run on this machine, and on which GPUs or cores."""
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Mapping
 
 from searchapp.engines import machine
 from searchapp.models import ModelSpec, has_gpu
 
-# MiB that an engine takes beside its weights: the CUDA context, activations, the cache.
-TWO_TOWER_MB, LANGUAGE_MODEL_MB = 2000, 12000
-GPU_MEMORY_SHARE = 0.9  # of a GPU's free memory, that engines may take together
-MAX_LANGUAGE_ENGINES = 4  # on one GPU: a large model keeps it busy with fewer
-MAX_WEIGHTS_MB = 700  # a larger model keeps all cores of a CPU busy with one engine
-FILES_PER_ENGINE = 500  # with fewer, the start of one more engine costs more than it gains
-CPU_PROCESS_MB = 3000
-MAX_THREADS = 4  # that read and decode for one engine
+logger = logging.getLogger(__name__)
 
-# Without these, malloc maps and unmaps the tensors of each picture one by one.
+# MiB that an engine needs in addition to its weights: CUDA context, activations, cache.
+TWO_TOWER_MB, LANGUAGE_MODEL_MB = 2000, 12000
+GPU_MEMORY_SHARE = 0.9  # of a GPU's free memory, available to all engines together
+MAX_LANGUAGE_ENGINES = 4  # on one GPU: more engines of a large model are not faster
+MAX_WEIGHTS_MB = 700  # One engine of a larger model keeps all cores of a CPU busy.
+FILES_PER_ENGINE = 500  # With fewer files, starting one more engine takes longer than it saves.
+CPU_PROCESS_MB = 3000  # MiB that an engine process on the CPU needs in addition to its weights
+MAX_THREADS = 4  # reader threads of one engine
+
+# By default, malloc maps and unmaps the tensors of each picture separately, which is slow.
 ALLOCATOR = {"MALLOC_MMAP_THRESHOLD_": "1073741824", "MALLOC_TRIM_THRESHOLD_": "1073741824"}
 
 
 def plan_processes(
-    spec: ModelSpec, files: int, replicas: int | None = None
+    spec: ModelSpec, file_count: int, replicas: int | None = None
 ) -> list[Mapping[str, str]]:
-    """Return the environment of each process to run; none: one engine in this process does.
+    """Return the environment variables of each engine process; empty: one engine in this process.
 
-    replicas: engines on each GPU, or on the CPU; by default what suits the model's size, the
-    cores, the free memory, and the number of files.
+    replicas: engines on each GPU, or on the CPU; None: as many as the model's size, the cores,
+    the free memory and the number of files allow.
     """
     cores = machine.list_cores()
-    if replicas is None and files < FILES_PER_ENGINE:
+    if replicas is None and file_count < FILES_PER_ENGINE:
+        logger.info("One engine: %d files are too few for several", file_count)
         return []
     if gpus := machine.list_gpus():
-        cores_per_gpu = max(1, (len(cores) - 2) // len(gpus))
-        counts = [replicas or count_on_gpu(spec, gpu, cores_per_gpu) for gpu in gpus]
-        total = sum(counts)
-        if replicas is None:
-            total = max(1, min(total, files // FILES_PER_ENGINE))
-        # Each GPU gets its first engine before any GPU gets its second.
-        order = [
-            gpu
-            for number in range(max(counts))
-            for gpu, count in zip(gpus, counts, strict=True)
-            if number < count
-        ]
-        threads = {"OMP_NUM_THREADS": "1"}  # the threads that read pictures keep the cores busy
-        return [ALLOCATOR | threads | {"CUDA_VISIBLE_DEVICES": gpu.name} for gpu in order[:total]]
-    if has_gpu():  # one that nvidia-smi does not list: vLLM finds it by itself
+        return _plan_on_gpus(spec, gpus, len(cores), file_count, replicas)
+    if has_gpu():
+        logger.info("One engine: nvidia-smi lists no GPU, but vLLM finds one by itself")
         return []
-    count = replicas or max(1, min(_count_on_cpu(spec, len(cores)), files // FILES_PER_ENGINE))
+    count = replicas or max(1, min(_count_on_cpu(spec, len(cores)), file_count // FILES_PER_ENGINE))
     if count == 1:
+        logger.info(
+            "One engine: the CPU has %d cores, and the model has %d MiB of weights",
+            len(cores), spec.weights_mb,
+        )  # fmt: skip
         return []
-    share = max(1, len(cores) // count)
-    parts = [cores[number * share % len(cores) :][:share] for number in range(count)]
+    logger.info("%d engines on the CPU, for %d files", count, file_count)
+    cores_per_engine = max(1, len(cores) // count)
+    core_groups = [
+        cores[number * cores_per_engine % len(cores) :][:cores_per_engine]
+        for number in range(count)
+    ]
     return [
         ALLOCATOR
         | {
-            "OMP_NUM_THREADS": str(share),
-            "VLLM_CPU_OMP_THREADS_BIND": ",".join(str(core) for core in part),
+            "OMP_NUM_THREADS": str(cores_per_engine),
+            "VLLM_CPU_OMP_THREADS_BIND": ",".join(str(core) for core in core_group),
         }
-        for part in parts
+        for core_group in core_groups
     ]
 
 
-def threads_per_engine(count: int) -> int:
-    """Return how many threads read and decode for each of several engines."""
-    return max(1, min(MAX_THREADS, len(machine.list_cores()) // max(1, count)))
+def _plan_on_gpus(
+    spec: ModelSpec, gpus: list[machine.Gpu], core_count: int, file_count: int, replicas: int | None
+) -> list[Mapping[str, str]]:
+    """Return the environment of each process: each GPU gets its first engine before any second."""
+    cores_per_gpu = max(1, (core_count - 2) // len(gpus))
+    counts = [replicas or count_on_gpu(spec, gpu, cores_per_gpu) for gpu in gpus]
+    total = sum(counts)
+    if replicas is None:
+        total = max(1, min(total, file_count // FILES_PER_ENGINE))
+    order = [
+        gpu
+        for number in range(max(counts))
+        for gpu, count in zip(gpus, counts, strict=True)
+        if number < count
+    ]
+    logger.info("%d engines on %d GPUs, for %d files", total, len(gpus), file_count)
+    for gpu, count in zip(gpus, counts, strict=True):
+        logger.debug("GPU %s has %d MiB free: %d engines fit", gpu.name, gpu.free_mib, count)
+    threads = {"OMP_NUM_THREADS": "1"}  # The reader threads use the other cores.
+    return [ALLOCATOR | threads | {"CUDA_VISIBLE_DEVICES": gpu.name} for gpu in order[:total]]
+
+
+def threads_per_engine(engine_count: int) -> int:
+    """Return the number of reader threads of each of several engines."""
+    return max(1, min(MAX_THREADS, len(machine.list_cores()) // max(1, engine_count)))
 
 
 def count_on_gpu(spec: ModelSpec, gpu: machine.Gpu, cores: int) -> int:
-    """Return how many engines a GPU takes that has a number of cores to itself."""
-    needed = spec.weights_mb + (LANGUAGE_MODEL_MB if spec.pooling else TWO_TOWER_MB)
-    fitting = int(GPU_MEMORY_SHARE * gpu.free_mib) // needed
+    """Return how many engines fit on a GPU; cores: those available to this GPU's engines."""
+    needed_mib = spec.weights_mb + (LANGUAGE_MODEL_MB if spec.pooling else TWO_TOWER_MB)
+    fitting = int(GPU_MEMORY_SHARE * gpu.free_mib) // needed_mib
     return max(1, min(fitting, cores, MAX_LANGUAGE_ENGINES if spec.pooling else cores))
 
 
 def _count_on_cpu(spec: ModelSpec, cores: int) -> int:
-    free = machine.free_memory_mb()
-    if spec.weights_mb > MAX_WEIGHTS_MB or free is None:
+    free_mib = machine.free_memory_mb()
+    if spec.weights_mb > MAX_WEIGHTS_MB or free_mib is None:
         return 1
-    return max(1, min(cores, free // (CPU_PROCESS_MB + 2 * spec.weights_mb)))
+    return max(1, min(cores, free_mib // (CPU_PROCESS_MB + 2 * spec.weights_mb)))

@@ -1,4 +1,4 @@
-"""Pictures in object storage, fetched before their turn: many wait for a network at once."""
+"""Fetch pictures from object storage ahead of the decoders, several at a time."""
 
 from __future__ import annotations
 
@@ -13,31 +13,32 @@ from searchapp.files import storage
 from searchapp.files.storage import FileState
 from searchapp.pictures.decoder_threads import ReaderPool, ReaderTask
 
-MAX_PREFETCHED_FILES = 16  # pictures that are on their way, or wait in memory to be decoded
+MAX_PREFETCHED_FILES = 16  # files being fetched, or waiting in memory to be decoded
 
 Content = tuple[bytes, FileState]
 
 
 class Prefetcher:
-    """Threads that fetch in the order in which the decoders take."""
+    """Threads that fetch files in the order in which the decoders need them."""
 
     def __init__(self) -> None:
-        """Start no thread before there is something to fetch."""
+        """Start no thread yet: local files need none."""
         self._pool: ReaderPool[None] | None = None
         self._lock = threading.Lock()
         self._queue: deque[tuple[FileTask, Future[Content]]] = deque()
         self._free_slots = MAX_PREFETCHED_FILES
 
-    def start_fetch(self, work: FileTask) -> Callable[[], Content]:
-        """Fetch a file as soon as there is room; return what waits for it. Call that once.
+    def start_fetch(self, task: FileTask) -> Callable[[], Content]:
+        """Queue a file; return a function that waits for its content, to be called once.
 
-        Errors, of what is returned: PictureError.
+        The returned function raises PictureError if the file cannot be read. A local file is read
+        only when the function is called.
         """
-        if not storage.is_url(work.path):
-            return partial(storage.read_file, work.path)
+        if not storage.is_url(task.path):
+            return partial(storage.read_file, task.path)
         future: Future[Content] = Future()
         with self._lock:
-            self._queue.append((work, future))
+            self._queue.append((task, future))
         self._start_queued_fetches()
 
         def wait_for_content() -> Content:
@@ -51,7 +52,7 @@ class Prefetcher:
         return wait_for_content
 
     def close(self) -> None:
-        """Fetch nothing more."""
+        """Stop fetching; fetches in progress end by themselves."""
         with self._lock:
             self._queue.clear()
             if self._pool is not None:
@@ -65,8 +66,8 @@ class Prefetcher:
                 self._pool.submit(partial(_fetch_file, *self._queue.popleft()))
 
 
-def _fetch_file(work: FileTask, future: Future[Content], reading: ReaderTask[None]) -> None:
+def _fetch_file(task: FileTask, future: Future[Content], reading: ReaderTask[None]) -> None:
     try:
-        future.set_result(storage.read_file(work.path, FileState(work.size, work.mtime_ns)))
-    except Exception as error:  # who takes it is told
+        future.set_result(storage.read_file(task.path, FileState(task.size, task.mtime_ns)))
+    except Exception as error:  # The caller of the returned function gets it.
         future.set_exception(error)

@@ -1,75 +1,45 @@
-"""Several processes, each with an engine of its own and its own files to read: bulk indexing.
+"""Embed files with several worker processes, each with its own engine and reader threads.
 
-vLLM prepares pictures on one thread, so one process leaves a small model's GPU idle for most of the
-time. The parent only hands out files and collects vectors; what it holds is bounded by the batches
-under way, whatever the number of files.
+vLLM prepares pictures on one thread, so that one process leaves the GPU idle most of the time if
+the model is small. The parent only distributes files and collects vectors. Its memory is bounded
+by the batches in progress, whatever the number of files.
 """
 
 from __future__ import annotations
 
-import os
-import signal
-import socket
-import subprocess
-import sys
+import logging
 import time
 from collections import Counter, defaultdict, deque
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
-from dataclasses import dataclass, field, replace
-from itertools import islice
+from dataclasses import replace
 from multiprocessing.connection import Connection, wait
 from typing import Any
 
 from searchapp.catalog import FileTask
 from searchapp.errors import EngineError, error_from_dict
 from searchapp.indexing.embedding import worker
-from searchapp.indexing.embedding.pipeline import Outcome, count_max_pictures, take_batch
+from searchapp.indexing.embedding.batches import MIN_BATCH_FILES, WorkQueue, count_max_pictures
+from searchapp.indexing.embedding.log_relay import get_log_level
+from searchapp.indexing.embedding.outcomes import Outcome
 from searchapp.indexing.embedding.worker import EmbeddingJob
+from searchapp.indexing.embedding.worker_process import WorkerProcess, start_worker
 from searchapp.types import EngineStarting, Failure
 
-MAX_BATCHES_PER_WORKER = 3  # batches that a worker has, one of them under way
-MIN_BATCH_FILES = (
-    16  # files of a batch: of a worker's first, which may wait for its engine, and the last
-)
-MAX_DEATHS_PER_FILE = 2  # times that a picture must end a worker that had nothing else
+logger = logging.getLogger(__name__)
+
+MAX_BATCHES_PER_WORKER = 3  # batches that a worker has, including the one in progress
+MAX_DEATHS_PER_FILE = 2  # workers that a file must end, alone in each, to become a failure
 MAX_FAILED_STARTS = 3  # workers in a row that may end before any engine runs
-ANSWER_TIMEOUT_S = (
-    600.0  # seconds that a worker may answer nothing, with its engine running, and files to do
-)
-TIMEOUT_PER_FILE_S = (
-    60.0  # and so many more for every file of its batch: a large model on a CPU is slow
-)
-START_TIMEOUT_FACTOR = 3.0  # times as long while its engine starts
-
-
-@dataclass(slots=True)
-class Replica:
-    """A worker as its parent sees it."""
-
-    environment: Mapping[str, str]  # its environment
-    process: subprocess.Popen[bytes]
-    connection: Connection
-    batches: deque[list[FileTask]] = field(default_factory=deque)
-    is_isolated: bool = False  # its file is a suspect: it gets nothing else
-    is_up: bool = False
-    answer_count: int = 0
-    is_starting: bool = False
-    is_ready: bool = False
-    last_heard_at: float = field(
-        default_factory=time.monotonic
-    )  # when it last answered, or was idle
-    silent_s: float | None = None  # seconds that it said nothing, and was ended for
-
-    def describe_end(self) -> str:
-        """Say how its process ended."""
-        if self.silent_s is not None:
-            return f"it said nothing for {self.silent_s:.0f} s"
-        return _describe_exit(self.process.returncode)
+# A worker with a running engine is killed if it sends nothing for ANSWER_TIMEOUT_S, plus
+# TIMEOUT_PER_FILE_S for each file of its batch: a large model on a CPU is slow.
+ANSWER_TIMEOUT_S = 600.0
+TIMEOUT_PER_FILE_S = 60.0
+START_TIMEOUT_FACTOR = 3.0  # The timeout is this many times as long while the engine starts.
 
 
 class ReplicaPool:
-    """Workers, one for each place; a place is the environment that puts it on a GPU or on cores."""
+    """Worker processes that share the files of an index run, and that replace dead workers."""
 
     def __init__(
         self,
@@ -80,43 +50,44 @@ class ReplicaPool:
     ) -> None:
         """Start no process yet.
 
-        quiet: seconds, and a_file as many more for each file of its batch, after which a worker
-        that answers nothing is taken for dead.
+        environments: for each worker, the variables that assign it to a GPU or to cores.
+        answer_timeout_s, timeout_per_file_s: a worker that sends nothing for the first, plus the
+        second for each file of its batch, is killed.
         """
         self._answer_timeout_s, self._timeout_per_file_s = answer_timeout_s, timeout_per_file_s
-        self._job = job
+        self._job = replace(job, log_level=get_log_level())
         self._environments = environments
-        self._replicas: list[Replica] = []
-        self._suspects: deque[FileTask] = deque()  # each was with a worker when that died
-        self._deaths_by_path: Counter[str] = Counter()  # by path, of workers that had nothing else
+        self._replicas: list[WorkerProcess] = []
+        self._suspects: deque[FileTask] = deque()  # files of workers that died
+        self._deaths_by_path: Counter[str] = Counter()  # of workers that had only this file
         self._failed_starts = 0
         self._has_announced_start = False
-        self.file_count_by_node: Mapping[str, int] = {}  # all is done on this one
+        self.file_count_by_node: Mapping[str, int] = {}  # empty: there is one node only
         self.ready_at: float | None = None  # when the first engine ran, by time.monotonic
-        self.seconds_by_stage: defaultdict[str, float] = defaultdict(
-            float
-        )  # by stage: see Pipeline
+        self.seconds_by_stage: defaultdict[str, float] = defaultdict(float)  # see StageTimer
 
     def start_engines(self) -> list[float]:
-        """Start all engines and wait for them; return the seconds that each took.
+        """Start all engines and wait until they run; return the seconds that each took.
 
-        One that does not start is left out; errors: EngineError and ModelError where none does.
+        Engines that do not start are left out. Raises EngineError or ModelError if none starts.
         """
         started_at, seconds = time.monotonic(), list[float]()
-        reason: Exception = EngineError("no engine")
+        reason: Exception = EngineError("no engine process was planned")
         self._job = replace(self._job, starts_early=True)
-        for place in self._environments:
-            self._start_worker(place)
+        for environment in self._environments:
+            self._start_worker(environment)
         waiting = {replica.connection: replica for replica in self._replicas}
         while waiting:
             for connection in wait(list(waiting)):
                 assert isinstance(connection, Connection)
                 replica = waiting[connection]
                 try:
-                    message = worker.receive_message(connection)
+                    message = worker.receive_message(connection, replica.name)
                 except (EOFError, OSError):
-                    code = replica.process.wait()
-                    reason = EngineError(f"the engine's process ended: {_describe_exit(code)}")
+                    replica.process.wait()
+                    reason = EngineError(
+                        f"the engine's process ended while it started ({replica.describe_end()})"
+                    )
                     message = {}
                 if "up" in message:
                     replica.is_up = True
@@ -128,24 +99,25 @@ class ReplicaPool:
                     replica.is_ready = replica.is_starting = True
                     seconds.append(time.monotonic() - started_at)
                 else:
+                    logger.info("Left out %s: its engine does not start (%s)", replica.name, reason)
                     self._stop_worker(replica)
         if not self._replicas:
             raise reason
         self.ready_at = time.monotonic()
         return seconds
 
-    def run(self, works: Iterable[FileTask], size: int) -> Iterator[list[Outcome] | EngineStarting]:
-        """Embed files, in batches of a size, in whatever order they are done.
+    def run(self, tasks: Iterable[FileTask], size: int) -> Iterator[list[Outcome] | EngineStarting]:
+        """Embed files in batches of `size` pictures; yield batches in the order of completion.
 
-        A worker that dies, or hangs, is replaced, and its files go to others one by one; a file
-        that ends DEADLY workers which have nothing else is a failure. Errors: EngineError and
-        ModelError where no engine starts.
+        A worker that dies or hangs is replaced, and its files are embedded one by one. A file
+        that ends MAX_DEATHS_PER_FILE workers, alone in each, is a failure. Raises EngineError or
+        ModelError if no engine starts.
         """
-        self._work_queue = _WorkQueue(works, size, len(self._environments))
-        for place in self._environments if not self._replicas else ():
+        self._work_queue = WorkQueue(tasks, size, len(self._environments))
+        for environment in self._environments if not self._replicas else ():
             if not self._work_queue:
                 break
-            self._start_worker(place)
+            self._start_worker(environment)
         while True:
             for replica in self._replicas:
                 self._feed_worker(replica)
@@ -159,67 +131,50 @@ class ReplicaPool:
             self._kill_silent_workers()
 
     def stop_and_drain(self) -> Iterator[list[Outcome]]:
-        """End the workers at once; return what they had embedded and nobody had taken yet."""
+        """Kill the workers at once; yield the batches that they had already sent."""
         for replica in self._replicas:
             replica.process.kill()
         for replica in self._replicas:
-            with suppress(Exception):  # the end of the stream, or of a half-read message
+            with suppress(Exception):  # The stream ends, perhaps inside a message.
                 while replica.batches:
-                    message = worker.receive_message(replica.connection)
+                    message = worker.receive_message(replica.connection, replica.name)
                     if "outcomes" in message:
-                        works = replica.batches.popleft()
-                        yield worker.receive_outcomes(replica.connection, message, works)
+                        tasks = replica.batches.popleft()
+                        yield worker.receive_outcomes(replica.connection, message, tasks)
         self.close()
 
     def close(self) -> None:
-        """End the workers."""
+        """Kill the workers."""
         for replica in self._replicas:
             replica.process.kill()
         for replica in self._replicas:
-            replica.process.wait()
-            replica.connection.close()
+            replica.stop()
         self._replicas = []
 
     def _start_worker(self, environment: Mapping[str, str]) -> None:
-        ours, theirs = socket.socketpair()
-        with theirs:
-            process = subprocess.Popen(
-                [sys.executable, "-m", worker.__name__, str(theirs.fileno())],
-                pass_fds=[theirs.fileno()],
-                env={**os.environ, **environment},
-                stdin=subprocess.DEVNULL,
-                stdout=subprocess.DEVNULL,
-                stderr=None if self._job.arguments.get("verbose") else subprocess.DEVNULL,
-                start_new_session=True,  # Ctrl-C is the parent's to hear
-            )
-        replica = Replica(environment, process, Connection(ours.detach()))
-        self._replicas.append(replica)
-        with suppress(OSError):  # it has died: its end will be heard
-            replica.connection.send_bytes(self._job.to_json())
+        started = start_worker(self._job, environment)
+        self._replicas.append(started)
+        logger.info("Started %s", started.name)
+        logger.debug("Environment of %s: %s", started.name, dict(environment))
 
-    def _feed_worker(self, replica: Replica) -> None:
-        """Give a worker files, as long as it is not known to be starting its engine."""
+    def _feed_worker(self, replica: WorkerProcess) -> None:
+        """Send batches to a worker, unless its engine is starting."""
         if replica.is_starting and not replica.is_ready:
             return
         if self._suspects and not replica.batches:
-            self._send_batch(replica, [self._suspects.popleft()])
+            replica.send_batch([self._suspects.popleft()])
             replica.is_isolated = True
         depth = MAX_BATCHES_PER_WORKER if replica.is_ready or replica.answer_count else 1
         while not replica.is_isolated and len(replica.batches) < depth:
-            if self._suspects:  # they come first, and each to a worker that has nothing else
+            if self._suspects:  # Suspects come first; each needs a worker without other files.
                 return
-            works = self._work_queue.take_batch(MIN_BATCH_FILES << min(replica.answer_count, 16))
-            if not works:
+            tasks = self._work_queue.take_batch(MIN_BATCH_FILES << min(replica.answer_count, 16))
+            if not tasks:
                 return
-            self._send_batch(replica, works)
-
-    def _send_batch(self, replica: Replica, works: list[FileTask]) -> None:
-        replica.batches.append(works)
-        with suppress(OSError):  # it has died: its end will be heard
-            worker.send_files(replica.connection, works)
+            replica.send_batch(tasks)
 
     def _kill_silent_workers(self) -> None:
-        """End workers that hang: their end will be heard, and their files go to others."""
+        """Kill workers that hang; the closed connection then returns their files."""
         now = time.monotonic()
         for replica in self._replicas:
             if not replica.batches or replica.connection.poll():
@@ -234,9 +189,9 @@ class ReplicaPool:
                 replica.silent_s = now - replica.last_heard_at
                 replica.process.kill()
 
-    def _receive_message(self, replica: Replica) -> Iterator[list[Outcome] | EngineStarting]:
+    def _receive_message(self, replica: WorkerProcess) -> Iterator[list[Outcome] | EngineStarting]:
         try:
-            message = worker.receive_message(replica.connection)
+            message = worker.receive_message(replica.connection, replica.name)
             replica.last_heard_at = time.monotonic()
             if "outcomes" in message:
                 outcomes = worker.receive_outcomes(replica.connection, message, replica.batches[0])
@@ -261,46 +216,60 @@ class ReplicaPool:
         except (EOFError, OSError):
             yield from self._replace_dead_worker(replica)
 
-    def _handle_failed_start(self, replica: Replica, message: Mapping[str, Any]) -> None:
-        """Go on without a worker whose engine does not start, where another's runs."""
+    def _handle_failed_start(self, replica: WorkerProcess, message: Mapping[str, Any]) -> None:
+        """Continue without a worker whose engine does not start; its files go to other workers.
+
+        Raises the engine's error if no other worker is left.
+        """
+        error = error_from_dict(message["error"])
         self._stop_worker(replica)
         if not self._replicas:
-            raise error_from_dict(message["error"])
-        for works in replica.batches:
-            self._work_queue.put_back_batch(works)
+            raise error
+        logger.info("Continued without %s: its engine does not start (%s)", replica.name, error)
+        for tasks in replica.batches:
+            self._work_queue.put_back_batch(tasks)
 
-    def _replace_dead_worker(self, replica: Replica) -> Iterator[list[Outcome]]:
-        """Replace a worker that died, and suspect every file that it had read, or was to read."""
+    def _replace_dead_worker(self, replica: WorkerProcess) -> Iterator[list[Outcome]]:
+        """Replace a worker that died; each file that it had becomes a suspect."""
+        replica.wait_for_exit()
         self._stop_worker(replica)
+        end = replica.describe_end()
         batches = list(replica.batches)
         if not replica.is_ready:
             self._failed_starts += 1
             if self._failed_starts >= MAX_FAILED_STARTS and not self._replicas:
                 raise EngineError(
                     f"the engine's process ended {MAX_FAILED_STARTS} times before the model ran "
-                    f"({replica.describe_end()}); -v shows what it says"
+                    f"({end}). The option -v shows what it prints."
                 )
         match batches:
-            case [[work]] if replica.is_isolated and not _can_blame_file(replica):
-                self._suspects.append(work)
-            case _ if not _can_blame_file(replica):
-                for works in batches:
-                    self._work_queue.put_back_batch(works)
-            case [[work]]:
-                self._deaths_by_path[work.path] += 1
-                if self._deaths_by_path[work.path] >= MAX_DEATHS_PER_FILE:
-                    reason = f"the engine's process ended on it {MAX_DEATHS_PER_FILE} times ({replica.describe_end()})"
-                    failure = Failure(work.path, "embed", reason)
-                    yield [Outcome(work, failure, work.size, work.mtime_ns)]
+            case [[task]] if replica.is_isolated and not replica.can_blame_file:
+                self._suspects.append(task)
+            case _ if not replica.can_blame_file:
+                for tasks in batches:
+                    self._work_queue.put_back_batch(tasks)
+            case [[task]]:
+                self._deaths_by_path[task.path] += 1
+                if self._deaths_by_path[task.path] >= MAX_DEATHS_PER_FILE:
+                    times = f"{MAX_DEATHS_PER_FILE} times"
+                    reason = f"the engine's process ended {times} with this file ({end})"
+                    failure = Failure(task.path, "embed", reason)
+                    yield [Outcome(task, failure, task.size, task.mtime_ns)]
                 else:
-                    self._suspects.append(work)
+                    self._suspects.append(task)
             case _:
-                self._suspects.extend(work for works in batches for work in works)
+                self._suspects.extend(task for tasks in batches for task in tasks)
         if self._failed_starts < MAX_FAILED_STARTS or not self._replicas:
+            logger.info(
+                "Replaced %s: it ended (%s) with %d files in %d batches",
+                replica.name, end, sum(map(len, batches)), len(batches),
+            )  # fmt: skip
             self._start_worker(replica.environment)
+        else:
+            logger.info("Continued without %s: it ended (%s) several times", replica.name, end)
 
     def _reassign_late_files(self) -> None:
-        """Take the files of workers that still start, where others have nothing left to do."""
+        """Move the files of workers that still start to workers that have nothing left to do."""
         if (
             self._work_queue
             or self._suspects
@@ -315,57 +284,13 @@ class ReplicaPool:
             and (replica.is_starting or not replica.answer_count)
         ]
         for replica in late_replicas:
+            logger.info("Stopped %s: its engine still starts, and others are idle", replica.name)
             self._stop_worker(replica)
-            for works in replica.batches:
-                self._work_queue.put_back_batch(works)
+            for tasks in replica.batches:
+                self._work_queue.put_back_batch(tasks)
         for replica in self._replicas:
             self._feed_worker(replica)
 
-    def _stop_worker(self, replica: Replica) -> None:
+    def _stop_worker(self, replica: WorkerProcess) -> None:
         self._replicas.remove(replica)
-        replica.process.kill()
-        replica.process.wait()
-        replica.connection.close()
-
-
-class _WorkQueue:
-    """Files that no worker has yet, of which the next are known: the last are shared out evenly."""
-
-    def __init__(self, works: Iterable[FileTask], size: int, workers: int) -> None:
-        """Give batches of a size, and smaller ones when few files are left."""
-        self._remaining_works, self._size, self._workers = iter(works), size, workers
-        self._lookahead: deque[FileTask] = deque()
-
-    def __bool__(self) -> bool:
-        """Tell whether there is any."""
-        self._fill_lookahead()
-        return bool(self._lookahead)
-
-    def take_batch(self, max_pictures: int) -> list[FileTask]:
-        """Return a batch of so many pictures, or little more; empty where there is none."""
-        self._fill_lookahead()
-        share = max(MIN_BATCH_FILES, len(self._lookahead) // (2 * self._workers))
-        return take_batch(iter(self._pop_work, None), min(self._size, share, max_pictures))
-
-    def _pop_work(self) -> FileTask | None:
-        return self._lookahead.popleft() if self._lookahead else None
-
-    def put_back_batch(self, batch: list[FileTask]) -> None:
-        self._lookahead.extendleft(reversed(batch))
-
-    def _fill_lookahead(self) -> None:
-        missing_count = 2 * self._workers * self._size - len(self._lookahead)
-        self._lookahead.extend(islice(self._remaining_works, max(0, missing_count)))
-
-
-def _can_blame_file(replica: Replica) -> bool:
-    """Tell whether a file can be to blame for a worker's end: not while it or its engine starts."""
-    return replica.is_up and (replica.is_ready or not replica.is_starting)
-
-
-def _describe_exit(code: int) -> str:
-    """Say how a process ended."""
-    if code < 0:
-        with suppress(ValueError):
-            return f"killed by {signal.Signals(-code).name}"
-    return f"exit code {code}"
+        replica.stop()

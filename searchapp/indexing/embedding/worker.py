@@ -1,13 +1,14 @@
-"""A worker: a process that embeds the files it is told, with an engine of its own.
+"""Run one engine in a worker process: receive files from the parent, and send their outcomes.
 
-It is started by engines/replicas.py with a socket, on which come a Job and then batches of files,
-and go outcomes: JSON, and the vectors as they are stored.
+The parent (replicas.py) starts the process with a socket. The socket carries the EmbeddingJob,
+then batches of files to the worker, and messages back: JSON, and vectors in the stored format.
 """
 
 from __future__ import annotations
 
 import dataclasses
 import json
+import logging
 import os
 import sys
 from collections import deque
@@ -20,15 +21,15 @@ from typing import Any
 from searchapp.catalog import EmbeddedImageLookup, FileTask
 from searchapp.engines.base import Engine, Refusal
 from searchapp.errors import SearchAppError, error_to_dict
-from searchapp.indexing.embedding.pipeline import (
-    DECODE_TIMEOUT_S,
+from searchapp.indexing.embedding import log_relay
+from searchapp.indexing.embedding.log_relay import LogBuffer
+from searchapp.indexing.embedding.outcomes import (
     EmbeddedFrame,
     EmbeddedPicture,
     KnownPicture,
     Outcome,
-    Pipeline,
-    StartedBatch,
 )
+from searchapp.indexing.embedding.pipeline import DECODE_TIMEOUT_S, Pipeline, StartedBatch
 from searchapp.models import ModelSpec, Prompts
 from searchapp.pictures.model_size import ImageInput
 from searchapp.types import MAX_MEGAPIXELS, Failure, PictureInfo
@@ -38,25 +39,26 @@ LOCAL_ENGINE_PATH = "searchapp.engines.local:LocalEngine"
 
 @dataclass(frozen=True, slots=True)
 class EmbeddingJob:
-    """What a worker does with every file: which model, which engine, and what is known already."""
+    """What every worker of an index run needs: the model, the engine, and the known contents."""
 
     spec: ModelSpec
-    catalog_file: str | None = None  # the catalogue's file; None: nothing is known
+    catalog_file: str | None = None  # with the known contents; None: every content is new
     collection_id: int = 0
     max_megapixels: float = MAX_MEGAPIXELS
-    engine: str = LOCAL_ENGINE_PATH  # module:callable, which takes the spec and the arguments
-    arguments: Mapping[str, Any] = field(default_factory=dict)
-    threads: int = 1
+    engine: str = LOCAL_ENGINE_PATH  # MODULE:CALLABLE, called with the spec and the arguments
+    arguments: Mapping[str, Any] = field(default_factory=dict)  # of the engine
+    threads: int = 1  # that read and decode
     decode_timeout_s: float = DECODE_TIMEOUT_S
-    starts_early: bool = False  # start the engine at once, and not with the first picture
+    starts_early: bool = False  # start the engine at once, not with the first picture
+    log_level: int = logging.WARNING  # Records of this level or above are sent to the parent.
 
     def to_json(self) -> bytes:
-        """Return the job as a worker reads it."""
+        """Return the job as JSON, for a worker."""
         return json.dumps(asdict(self)).encode()
 
     @classmethod
     def from_json(cls, data: bytes) -> EmbeddingJob:
-        """Return the job that was written so."""
+        """Return the job from the JSON of `to_json`."""
         values = json.loads(data)
         spec = values["spec"]
         spec["prompts"] = Prompts(**spec["prompts"])
@@ -67,29 +69,51 @@ class EmbeddingJob:
         return cls(**{**values, "spec": ModelSpec(**spec)})
 
 
+def load_engine_class(job: EmbeddingJob) -> Callable[..., Engine]:
+    """Import the callable that creates the engine of a job."""
+    module, name = job.engine.split(":")
+    engine_class: Callable[..., Engine] = getattr(import_module(module), name)
+    return engine_class
+
+
 def main() -> None:
     """Serve the parent whose socket is the first argument."""
-    with Connection(int(sys.argv[1])) as connection:
+    connection = Connection(int(sys.argv[1]))
+    try:
+        job = EmbeddingJob.from_json(connection.recv_bytes())
+        parent = _Parent(connection, log_relay.start_collecting(job.log_level))
         try:
-            _serve_parent(connection)
+            _serve_parent(job, parent)
         except SearchAppError as error:
-            _send_message(connection, {"error": error_to_dict(error)})
-        except (EOFError, OSError):  # the parent is gone
-            pass
+            parent.send({"error": error_to_dict(error)})
+    except (EOFError, OSError):  # The parent has ended.
+        pass
     sys.stderr.flush()
-    os._exit(0)  # torch's own end takes seconds
+    # A regular exit takes torch several seconds. The socket closes only with the process: the
+    # parent ends a worker whose socket is closed, and would hide this exit code.
+    os._exit(0)
 
 
-def _serve_parent(connection: Connection) -> None:
-    job = EmbeddingJob.from_json(connection.recv_bytes())
-    _send_message(connection, {"up": True})  # from here on, a file can be to blame for its end
+class _Parent:
+    """Sends messages to the parent process; each message carries the log records before it."""
+
+    def __init__(self, connection: Connection, logs: LogBuffer) -> None:
+        self.connection, self._logs = connection, logs
+
+    def send(self, message: Mapping[str, Any]) -> None:
+        logs = {"logs": entries} if (entries := self._logs.take_entries()) else {}
+        self.connection.send_bytes(json.dumps({**message, **logs}).encode())
+
+
+def _serve_parent(job: EmbeddingJob, parent: _Parent) -> None:
+    """Embed batches until the parent ends, or until too many decoders are stuck."""
+    # Before this message, the worker's end cannot be the fault of a file.
+    parent.send({"up": True})
     lookup = EmbeddedImageLookup(job.catalog_file, job.collection_id) if job.catalog_file else None
 
     def start_engine() -> Engine:
-        module, name = job.engine.split(":")
-        make: Callable[..., Engine] = getattr(import_module(module), name)
-        engine = make(job.spec, **job.arguments)
-        _send_message(connection, {"ready": True})
+        engine = load_engine_class(job)(job.spec, **job.arguments)
+        parent.send({"ready": True})
         return engine
 
     pipeline = Pipeline(
@@ -103,43 +127,39 @@ def _serve_parent(connection: Connection) -> None:
     if job.starts_early:
         pipeline.start_engine()
     started_batches: deque[StartedBatch] = deque()
-    while True:  # mostly until the parent ends it, or is gone
-        while not started_batches or connection.poll():
-            message = connection.recv_bytes()
+    while not pipeline.is_stuck:
+        while not started_batches or parent.connection.poll():
+            message = parent.connection.recv_bytes()
             started_batches.append(
                 pipeline.start_batch(FileTask(*values) for values in json.loads(message))
             )
         batch = started_batches.popleft()
         if pipeline.needs_engine_start(batch):
-            _send_message(connection, {"starting": True})
+            parent.send({"starting": True})
         outcomes = pipeline.embed_batch(batch)
-        send_outcomes(connection, outcomes, pipeline.take_stage_seconds())
-        if pipeline.is_stuck:
-            return  # the parent starts another
+        _send_outcomes(parent, outcomes, pipeline.take_stage_seconds())
 
 
-def send_files(connection: Connection, works: list[FileTask]) -> None:
-    """Tell a worker files to embed."""
-    connection.send_bytes(json.dumps([dataclasses.astuple(work) for work in works]).encode())
+def send_files(connection: Connection, tasks: list[FileTask]) -> None:
+    """Send a batch of files to a worker."""
+    connection.send_bytes(json.dumps([dataclasses.astuple(task) for task in tasks]).encode())
 
 
-def send_outcomes(
-    connection: Connection, outcomes: list[Outcome], seconds: Mapping[str, float]
-) -> None:
-    """Tell the parent what became of a batch, in order, and what it took."""
+def _send_outcomes(parent: _Parent, outcomes: list[Outcome], seconds: Mapping[str, float]) -> None:
+    """Send the outcomes of a batch, in order, the seconds by stage, and then the vectors."""
     vectors: list[bytes] = []
     encoded_outcomes = []
     for outcome in outcomes:
         result: Any
         match outcome.result:
-            case EmbeddedPicture(sha256, info, vector, at, frames):
+            case EmbeddedPicture(sha256, info, vector, frame_time_s, frames):
                 refused = vector.reason if isinstance(vector, Refusal) else None
                 if not isinstance(vector, Refusal):
                     vectors.append(vector)
                 vectors += [frame.vector for frame in frames]
                 result = {
                     "sha256": sha256, "info": info.to_dict(), "refused": refused,
-                    "seconds": at, "frames": [frame.seconds for frame in frames],
+                    "seconds": frame_time_s, "frames": [frame.seconds for frame in frames],
                 }  # fmt: skip
             case KnownPicture(image_id):
                 result = image_id
@@ -147,17 +167,15 @@ def send_outcomes(
                 result = [failure.path, failure.stage, failure.message]
         encoded_outcomes.append([outcome.size, outcome.mtime_ns, result])
     size = len(vectors[0]) if vectors else 0
-    _send_message(
-        connection, {"outcomes": encoded_outcomes, "vector_bytes": size, "seconds": dict(seconds)}
-    )
+    parent.send({"outcomes": encoded_outcomes, "vector_bytes": size, "seconds": dict(seconds)})
     if vectors:
-        connection.send_bytes(b"".join(vectors))
+        parent.connection.send_bytes(b"".join(vectors))
 
 
 def receive_outcomes(
-    connection: Connection, message: dict[str, Any], works: list[FileTask]
+    connection: Connection, message: dict[str, Any], tasks: list[FileTask]
 ) -> list[Outcome]:
-    """Return the outcomes that a message tells; what becomes of works, in their order."""
+    """Decode a message with outcomes, and receive its vectors. tasks: the batch, in its order."""
     encoded_outcomes, size = message["outcomes"], message["vector_bytes"]
     vectors = connection.recv_bytes() if size else b""
     outcomes, offset = [], 0
@@ -167,7 +185,7 @@ def receive_outcomes(
         offset += size
         return vectors[offset - size : offset]
 
-    for work, (file_size, mtime_ns, values) in zip(works, encoded_outcomes, strict=True):
+    for task, (file_size, mtime_ns, values) in zip(tasks, encoded_outcomes, strict=True):
         result: EmbeddedPicture | KnownPicture | Failure
         if isinstance(values, int):
             result = KnownPicture(values)
@@ -179,18 +197,18 @@ def receive_outcomes(
             frames = tuple(EmbeddedFrame(seconds, take_vector()) for seconds in values["frames"])
             info = PictureInfo.from_dict(values["info"])
             result = EmbeddedPicture(values["sha256"], info, vector, values["seconds"], frames)
-        outcomes.append(Outcome(work, result, file_size, mtime_ns))
+        outcomes.append(Outcome(task, result, file_size, mtime_ns))
     return outcomes
 
 
-def receive_message(connection: Connection) -> dict[str, Any]:
-    """Return a worker's next message; EOFError or OSError where it has died."""
+def receive_message(connection: Connection, source: str) -> dict[str, Any]:
+    """Return a worker's next message, and log the records that it carries.
+
+    source: the worker's name in the log. Raises EOFError or OSError if the worker has ended.
+    """
     message: dict[str, Any] = json.loads(connection.recv_bytes())
+    log_relay.relay_entries(message.pop("logs", ()), source)
     return message
-
-
-def _send_message(connection: Connection, message: Mapping[str, Any]) -> None:
-    connection.send_bytes(json.dumps(message).encode())
 
 
 if __name__ == "__main__":

@@ -1,25 +1,25 @@
-"""Keep a library in step with folders while they change."""
+"""Watch folders, and index their changes into a library."""
 
 from __future__ import annotations
 
 from searchapp.indexing.watch.changes import ChangeNotifier
-from searchapp.indexing.watch.loop import (
-    Away,
-    Back,
-    Batch,
-    Polling,
-    Waiting,
+from searchapp.indexing.watch.events import (
+    BatchPostponed,
+    ChangesIndexed,
+    FolderAvailableAgain,
+    FolderUnavailable,
+    PollingStarted,
     WatchEvent,
-    WatchSession,
 )
+from searchapp.indexing.watch.loop import WatchSession
 
 __all__ = [
-    "Away",
-    "Back",
-    "Batch",
+    "BatchPostponed",
     "ChangeNotifier",
-    "Polling",
-    "Waiting",
+    "ChangesIndexed",
+    "FolderAvailableAgain",
+    "FolderUnavailable",
+    "PollingStarted",
     "WatchEvent",
     "WatchSession",
 ]

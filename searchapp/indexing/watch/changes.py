@@ -1,7 +1,8 @@
-"""What changes on disk: who tells, and when a changed file has been quiet for long enough."""
+"""Notice changes on disk, and wait until a changed file is complete."""
 
 from __future__ import annotations
 
+import logging
 import os
 import queue
 import threading
@@ -13,10 +14,12 @@ from pathlib import Path
 from searchapp.errors import SearchAppError
 from searchapp.files import scan
 from searchapp.files.extras import install_hint
-from searchapp.files.ignore_rules import IGNORE_FILE_NAME as RULES
+from searchapp.files.ignore_rules import IGNORE_FILE_NAME
 
-TICK_S = 0.5  # seconds between looks at what was noted
-# File systems that other machines write to without this one being told.
+logger = logging.getLogger(__name__)
+
+TICK_S = 0.5  # between two checks of the noted changes
+# File systems on which other machines can write without a notification on this machine.
 NETWORK_FILE_SYSTEMS = (
     "nfs",
     "cifs",
@@ -30,18 +33,22 @@ NETWORK_FILE_SYSTEMS = (
     "davfs",
     "virtio",
 )
-LOCAL_FUSE_DISK = "fuseblk"  # a disk of this machine, such as an external one with NTFS
+LOCAL_FUSE_DISK = "fuseblk"  # a local disk, for example an external one with NTFS
 
 
 class ChangeNotifier:
-    """Tells what changes below a folder, on a thread of its own."""
+    """A thread that puts the paths of changes below a folder into a queue."""
 
     def __init__(
         self, root: Path, changed_paths: queue.SimpleQueue[str], poll_interval_s: float | None
     ) -> None:
-        """Begin; told: gets the paths. poll: look at every file again in so many seconds."""
-        self.root, self.poll = root, poll_interval_s
-        self.error: Exception | None = None  # what has ended it
+        """Start the thread.
+
+        changed_paths: receives the paths. poll_interval_s: check all files in this interval;
+        None: use the system's notifications.
+        """
+        self.root, self.poll_interval_s = root, poll_interval_s
+        self.error: Exception | None = None  # that ended the thread
         self._changed_paths = changed_paths
         self._stop = threading.Event()
         self._ready = threading.Event()
@@ -51,58 +58,66 @@ class ChangeNotifier:
         self._thread.start()
 
     def wait_until_ready(self) -> None:
-        """Return when changes are told from now on, or it has failed."""
+        """Return when the thread notices changes, or has failed."""
         self._ready.wait()
 
     def stop(self) -> None:
-        """End it."""
+        """Stop the thread."""
         self._stop.set()
         self._thread.join(5)
 
     def _report_changes(self) -> None:
         from watchfiles import Change, watch
 
-        real = os.path.realpath(self.root)
+        real_root = os.path.realpath(self.root)
         try:
             for changes in watch(
                 self.root, watch_filter=None, debounce=200, rust_timeout=int(1000 * TICK_S),
                 yield_on_timeout=True, stop_event=self._stop, ignore_permission_denied=True,
-                force_polling=self.poll is not None, poll_delay_ms=int(1000 * (self.poll or 1)),
+                force_polling=self.poll_interval_s is not None,
+                poll_delay_ms=int(1000 * (self.poll_interval_s or 1)),
             ):  # fmt: skip
                 self._ready.set()
                 for change, path in changes:
-                    if path.startswith(real + os.sep):  # some systems tell what links lead to
-                        path = os.path.join(self.root, path[len(real) + 1 :])  # noqa: PTH118
+                    if path.startswith(real_root + os.sep):  # Some systems resolve links.
+                        path = os.path.join(self.root, path[len(real_root) + 1 :])  # noqa: PTH118
                     if _is_relevant(change is Change.modified, path, self.root):
                         self._changed_paths.put(path)
-        except Exception as error:  # of the system, in the words of whatever tells it
+        except Exception as error:  # watchfiles raises several types.
+            logger.info("Changes below %s are not noticed any more: %s", self.root, error)
             self.error = error
         finally:
             self._ready.set()
 
 
 def _is_relevant(is_modified: bool, path: str, root: Path) -> bool:
-    """Tell whether a change can be one of pictures; a folder's own is told by what is in it."""
+    """Return whether a change can concern pictures.
+
+    A folder's own modification is ignored: the files in the folder report themselves.
+    """
     names = Path(path).relative_to(root).parts
     if not names or any(map(scan.is_hidden, names[:-1])):
         return False
-    if names[-1] == RULES:
+    if names[-1] == IGNORE_FILE_NAME:
         return True
     return not scan.is_hidden(names[-1]) and not (is_modified and Path(path).is_dir())
 
 
 def check_watchfiles_installed() -> None:
-    """Raise SearchAppError where the package that tells of changes is missing."""
+    """Raise SearchAppError if the package watchfiles, which reports changes, is missing."""
     try:
         import watchfiles  # noqa: F401
     except ImportError as error:
         raise SearchAppError(
-            f"watch needs watchfiles: {install_hint('watch')} ({error})"
+            f"watchfiles is not installed, and watch needs it ({error}): {install_hint('watch')}"
         ) from error
 
 
 def is_network_folder(folder: Path, mounts: str = "/proc/self/mounts") -> bool:
-    """Tell whether a folder is on a file system that others may change unnoticed (Linux)."""
+    """Return whether a folder is on a network file system, by the mounts of Linux.
+
+    Such a file system does not report changes by other machines. False if the mounts are unknown.
+    """
     try:
         lines = Path(mounts).read_text(encoding="utf-8", errors="surrogateescape").splitlines()
     except OSError:
@@ -117,26 +132,26 @@ def is_network_folder(folder: Path, mounts: str = "/proc/self/mounts") -> bool:
 
 @dataclass(slots=True)
 class _PendingChange:
-    state: tuple[int, int] | None  # size and time of change when looked at last; None: gone
-    unchanged_since: float  # that state, by the clock
+    state: tuple[int, int] | None  # last size in bytes and mtime_ns; None: the file is gone
+    unchanged_since: float  # when the state was first seen, by the clock
 
 
 @dataclass
 class PendingChanges:
-    """Paths that have changed, each until it has been quiet for a while."""
+    """Changed paths, each kept until its file has not changed for `quiet_s` seconds."""
 
-    quiet_s: float  # seconds
+    quiet_s: float
     clock: Callable[[], float] = time.monotonic
     _change_by_path: dict[str, _PendingChange] = field(default_factory=dict)
 
     def note_changes(self, paths: Iterable[str], delay_s: float = 0.0) -> None:
-        """Note that paths have changed just now; delay: and are to wait so many seconds more."""
+        """Add paths that changed just now; delay_s: additional seconds before they are due."""
         now = self.clock()
         for path in paths:
             self._change_by_path[path] = _PendingChange(read_file_state(path), now + delay_s)
 
     def take_due_paths(self) -> list[str]:
-        """Return and forget the paths that have not changed for a while, in order."""
+        """Remove and return the paths that have not changed for `quiet_s` seconds, sorted."""
         now = self.clock()
         for path, noted in self._change_by_path.items():
             state = read_file_state(path)
@@ -152,17 +167,17 @@ class PendingChanges:
         return due_paths
 
     def forget_below(self, root: Path) -> None:
-        """Forget what was noted below a folder."""
+        """Remove the paths below a folder."""
         for path in [path for path in self._change_by_path if Path(path).is_relative_to(root)]:
             del self._change_by_path[path]
 
     def __len__(self) -> int:
-        """Return how many there are."""
+        """Return the number of paths."""
         return len(self._change_by_path)
 
 
 def read_file_state(path: str) -> tuple[int, int] | None:
-    """Return a file's size and time of change; None where there is none."""
+    """Return a file's size in bytes and mtime_ns; None if it does not exist."""
     try:
         stat = os.stat(path)  # noqa: PTH116 (speed)
     except OSError:

@@ -1,4 +1,4 @@
-"""One engine or several, and where: decided by the user's choice, the model and the machine."""
+"""The choice between one engine, several processes, a server and a cluster."""
 
 from __future__ import annotations
 
@@ -48,8 +48,8 @@ def devices(spec: ModelSpec, files: int, replicas: int | None = None) -> list[st
     return [each["CUDA_VISIBLE_DEVICES"] for each in plan_processes(spec, files, replicas)]
 
 
-def test_engines_are_as_many_as_gpus_memory_and_files_allow(two_gpus: list[Gpu]) -> None:
-    """Each GPU gets its first engine before any gets its second; few files start none."""
+def test_gpus_memory_and_files_limit_the_engines(two_gpus: list[Gpu]) -> None:
+    """Each GPU gets its first engine before any gets its second; few files start no process."""
     assert devices(TWO_TOWERS, MANY) == ["0", "1"] * 2 + ["0"] * 6
     assert devices(TWO_TOWERS, 3 * FILES_PER_ENGINE) == ["0", "1", "0"]
     assert devices(TWO_TOWERS, FILES_PER_ENGINE - 1) == []
@@ -78,7 +78,7 @@ def test_a_url_starts_no_engine_here(job: EmbeddingJob, two_gpus: list[Gpu]) -> 
     assert "secret" not in repr(choice)
 
 
-def test_a_choice_is_what_the_engine_starts_with(
+def test_a_choice_is_passed_to_the_engine(
     job: EmbeddingJob, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     asked = []
@@ -88,10 +88,10 @@ def test_a_choice_is_what_the_engine_starts_with(
     assert asked == [(job.spec, kept)]
 
 
-def test_code_that_is_not_trusted_starts_nothing_anywhere(
+def test_untrusted_code_starts_nothing(
     job: EmbeddingJob, two_gpus: list[Gpu], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Neither processes, nor a download, nor the cluster."""
+    """Without trust, no process, no download and no cluster starts."""
     for name in ("start_replicas", "start_cluster"):
         monkeypatch.setattr(choose_engines, name, lambda *_: pytest.fail("it started"))
     foreign = replace(job, spec=replace(job.spec, code=("model.py",), trusted=False))
@@ -100,7 +100,7 @@ def test_code_that_is_not_trusted_starts_nothing_anywhere(
             choice.start_many(foreign, MANY, None)
 
 
-def test_a_cluster_is_asked_however_few_files_there_are(job: EmbeddingJob) -> None:
+def test_a_cluster_is_used_for_few_files_too(job: EmbeddingJob) -> None:
     pytest.importorskip("ray")
     with pytest.raises(EngineError, match="Ray Client is not supported"):
         EngineChoice(cluster="ray://127.0.0.1:10001").start_many(job, 1, None)
@@ -118,8 +118,8 @@ def test_weights_are_fetched_once_for_several_engines(
     assert fetched == [job.spec]
 
 
-def test_an_engine_that_runs_already_embeds_the_files_too(job: EmbeddingJob) -> None:
-    """To start several beside it would load the weights again."""
+def test_a_running_engine_embeds_the_files(job: EmbeddingJob) -> None:
+    """Several additional engines would load the weights again."""
     running = RunningEngine(FakeEngine, lambda *_: pytest.fail("several were started"))
     running.get(job.spec)
     source = running.choose_source(job, lambda: SimpleNamespace(close=lambda: None), MANY, None)

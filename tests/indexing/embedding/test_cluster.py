@@ -1,4 +1,4 @@
-"""A real Ray cluster of three nodes, simulated on this machine: nothing is lost, nothing twice."""
+"""Embed on a real Ray cluster of three simulated nodes: every file exactly once."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ from searchapp.errors import EngineError, ModelError
 from searchapp.indexing.embedding.choose_engines import start_cluster
 from searchapp.indexing.embedding.cluster.driver import Cluster
 from searchapp.indexing.embedding.cluster.spool import PAGE_FILES, Spool, parse_line, read_lines
-from searchapp.indexing.embedding.pipeline import Outcome
+from searchapp.indexing.embedding.outcomes import Outcome
 from searchapp.indexing.embedding.worker import EmbeddingJob
 from searchapp.library import Library
 from searchapp.models import resolve_model
@@ -41,7 +41,7 @@ MEMORY = 100 << 20
 
 
 class SlowEngine(FakeEngine):
-    """Takes a fixed time for every picture, whatever else the machine does."""
+    """Takes a fixed time for every picture."""
 
     SECONDS = 0.01
 
@@ -61,7 +61,7 @@ class MortalEngine(FakeEngine):
 
 @pytest.fixture(scope="module")
 def ray_cluster() -> Iterator[Any]:
-    """Three nodes; their processes find the tests' engines."""
+    """A cluster of three nodes whose processes can import the tests' engines."""
     environment = {
         "PYTHONPATH": os.pathsep.join(map(str, [TESTS, ROOT, Path(__file__).parent])),
         "RAY_USAGE_STATS_ENABLED": "0",
@@ -86,11 +86,11 @@ def ray_cluster() -> Iterator[Any]:
 
 @pytest.fixture(scope="module")
 def pictures(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Two thousand pictures, no two alike, and one file that is none."""
+    """Two thousand different pictures, and one file that is no picture."""
     folder = tmp_path_factory.mktemp("pictures")
     for number in range(FILES):
-        colour = (number % 250, number // 250, 200)
-        Image.new("RGB", (8, 8), colour).save(folder / f"{number:04}.png")
+        color = (number % 250, number // 250, 200)
+        Image.new("RGB", (8, 8), color).save(folder / f"{number:04}.png")
     (folder / "broken.png").write_bytes(b"no picture")
     return folder
 
@@ -116,7 +116,7 @@ def outcomes(cluster: Cluster, files: list[FileTask], size: int) -> list[Outcome
 
 
 def test_the_list_of_files_is_on_disk(tmp_path: Path) -> None:
-    """It is read in parts, of what is left; odd names come back as they were."""
+    """The spool is read page by page, without finished files; unusual file names stay unchanged."""
     files = [FileTask(f"/p/{n}\udcff'\n.png", n, n + 1, None) for n in range(2 * PAGE_FILES + 5)]
     spool = Spool(iter(files))
 
@@ -137,7 +137,7 @@ def test_the_list_of_files_is_on_disk(tmp_path: Path) -> None:
     assert spool.find_end_number(99) == rest[-1][0] + 1
     os.utime(spool.path, (0, 0))
     spool.touch()
-    assert spool.path.stat().st_mtime > 0, "a long run's is none that somebody left"
+    assert spool.path.stat().st_mtime > 0, "the spool of a long run looks unused"
     spool.close()
     assert not spool.path.exists()
 
@@ -145,7 +145,7 @@ def test_the_list_of_files_is_on_disk(tmp_path: Path) -> None:
 def test_a_node_that_is_lost_costs_nothing(
     ray_cluster: Any, pictures: Path, model: Path, tmp_path: Path
 ) -> None:
-    """Every picture is embedded exactly once, and the vectors are those of one engine here."""
+    """Every picture is embedded exactly once, with the same vectors as one local engine gives."""
 
     def start(job: EmbeddingJob, files: int, wanted: int | None) -> Cluster:
         assert files == FILES + 1
@@ -186,7 +186,7 @@ def test_a_node_that_is_lost_costs_nothing(
 def test_pictures_that_end_their_process(
     ray_cluster: Any, pictures: Path, job: EmbeddingJob, tmp_path: Path
 ) -> None:
-    """They become failures, and no other does, even where a pass loses more than it may."""
+    """Only they become failures, even if a pass loses more batches than it may."""
     deadly = [tmp_path / f"deadly{number}.png" for number in range(3)]
     for file in deadly:
         Image.new("RGB", (24, 24), DEADLY).save(file)
@@ -195,34 +195,34 @@ def test_pictures_that_end_their_process(
     mortal = replace(job, engine="test_cluster:MortalEngine")
     with mock.patch("searchapp.indexing.embedding.cluster.driver.MAX_LOST_BATCHES_PER_ENGINE", 1):
         found = outcomes(Cluster(mortal, ray_cluster.address, max_engines=2), files, 2)
-    assert Counter(o.work for o in found) == Counter(files)
-    failures = {Path(o.work.path).name: o.result for o in found if isinstance(o.result, Failure)}
-    told = "the engine's process ended on it 2 times"
+    assert Counter(o.task for o in found) == Counter(files)
+    failures = {Path(o.task.path).name: o.result for o in found if isinstance(o.result, Failure)}
+    expected = "the engine's process ended 2 times with this file"
     named = {name: failure.message for name, failure in failures.items() if name != "broken.png"}
-    assert named == dict.fromkeys((file.name for file in deadly), told)
+    assert named == dict.fromkeys((file.name for file in deadly), expected)
 
 
-def test_engines_that_always_die_are_said(
+def test_engines_that_always_die_are_an_error(
     ray_cluster: Any, job: EmbeddingJob, tmp_path: Path
 ) -> None:
-    """Where nothing was ever embedded, no picture is to blame."""
+    """If no picture was ever embedded, the run stops, and no picture is blamed."""
     Image.new("RGB", (24, 24), DEADLY).save(tmp_path / "deadly.png")
     files = [FileTask(str(tmp_path / "deadly.png"), 1, number, None) for number in range(2)]
     mortal = replace(job, engine="test_cluster:MortalEngine")
-    with pytest.raises(EngineError, match="the cluster answers nothing more"):
+    with pytest.raises(EngineError, match="the cluster does not answer"):
         outcomes(Cluster(mortal, ray_cluster.address, max_engines=1), files, 2)
 
 
-def test_an_engine_that_does_not_start_is_said(
+def test_an_engine_that_does_not_start_is_an_error(
     ray_cluster: Any, pictures: Path, job: EmbeddingJob
 ) -> None:
-    """Once, and with the node."""
+    """The error is raised once, and names the node."""
     refusing = replace(job, engine="test_replicas:RefusingEngine")
     with pytest.raises(ModelError, match=r"no such model here \(on the node .*/.*\)"):
         outcomes(Cluster(refusing, ray_cluster.address), works(pictures, 50), 16)
 
 
-def test_what_is_known_is_not_embedded_again(
+def test_known_contents_are_not_embedded_again(
     ray_cluster: Any, pictures: Path, model: Path, tmp_path: Path
 ) -> None:
     """A copy of what the collection has is recognised by its content, on whatever node, from a
@@ -269,32 +269,36 @@ def stored(library: Path) -> set[tuple[str, float | None, bytes]]:
         )
 
 
-def test_what_cannot_be_a_cluster_is_said(job: EmbeddingJob) -> None:
-    """In one line, with what to do."""
+def test_an_invalid_cluster_address_is_an_error(job: EmbeddingJob) -> None:
+    """The error is one line, and says what to do."""
     with pytest.raises(EngineError, match="Ray Client is not supported"):
         start_cluster(job, "ray://127.0.0.1:10001")
-    with pytest.raises(EngineError, match=r"no Ray cluster at 127.0.0.1:9, .*`ray start --head`"):
+    with pytest.raises(
+        EngineError, match=r"no Ray cluster answers at 127.0.0.1:9, .*`ray start --head`"
+    ):
         start_cluster(job, "127.0.0.1:9")
 
 
-def test_what_ray_itself_raises_is_said(job: EmbeddingJob, monkeypatch: pytest.MonkeyPatch) -> None:
-    """It raises bare exceptions, too, as where its processes do not start in time."""
+def test_an_error_of_ray_is_reported(job: EmbeddingJob, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Ray raises plain exceptions, for example if its processes do not start in time."""
     import ray
 
     def fails(*_: object, **__: object) -> None:
         raise Exception("The current node timed out during startup")
 
     monkeypatch.setattr(ray, "init", fails)
-    with pytest.raises(EngineError, match="the Ray cluster at local: The current node timed out"):
+    with pytest.raises(
+        EngineError, match="the Ray cluster at local cannot be used: The current node timed"
+    ):
         start_cluster(job, "local")
 
 
 def test_engines_scale(ray_cluster: Any, model: Path) -> None:
-    """Three engines that take a fixed time do three times what one does, or nearly."""
+    """Three engines with a fixed time for each picture are nearly three times as fast as one."""
     options = ClusterBenchOptions(
-        str(model), 150, 64, 64, ray_cluster.address, (1, 3), None, 16, ms_per_picture=20
+        str(model), 150, 64, 64, ray_cluster.address, (1, 3), None, 16, ms_per_picture=50
     )
     one, three = measure_cluster(options)
     assert (one.nodes, three.nodes) == (1, 3)
-    assert three.efficiency > 0.4  # on a machine as busy as can be; 0.9 and more on a quiet one
+    assert three.efficiency > 0.4  # on a very busy machine; above 0.9 on a quiet one
     print(f"1 engine {one.images_per_s}/s, 3 engines {three.images_per_s}/s: {three.efficiency}")

@@ -1,4 +1,4 @@
-"""watch: what comes, changes, moves and goes is indexed as it does, whatever goes wrong."""
+"""watch indexes new, changed, moved and deleted files, and survives problems."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args
 
 import pytest
 from support.dng_files import make_dng
@@ -26,7 +26,15 @@ from searchapp.errors import FolderError
 from searchapp.files import scan
 from searchapp.files.ignore_rules import IgnoreRules
 from searchapp.files.lock import hold_writer_lock
-from searchapp.indexing.watch import Away, Back, Batch, Polling, Waiting, WatchEvent, WatchSession
+from searchapp.indexing.watch import (
+    BatchPostponed,
+    ChangesIndexed,
+    FolderAvailableAgain,
+    FolderUnavailable,
+    PollingStarted,
+    WatchEvent,
+    WatchSession,
+)
 from searchapp.indexing.watch.changes import PendingChanges, is_network_folder
 from searchapp.library import Library
 from searchapp.server import client
@@ -34,11 +42,11 @@ from searchapp.server.resident_engine import ResidentEngine
 from searchapp.types import Hit, IndexEvent, IndexOptions, Query, RunFinished, RunSummary
 
 FAKE = [sys.executable, str(TESTS / "support" / "fake_resident.py")]
-SECONDS = 30.0  # that a busy machine may take
+TIMEOUT_S = 120.0  # generous, for a busy machine
 
 
 class Watching:
-    """A watch on a thread of its own; its events so far."""
+    """Runs a WatchSession in a thread, and collects its events."""
 
     def __init__(
         self, library: Path, root: Path, model: Path, engines: FakeEngines, **options: object
@@ -63,16 +71,16 @@ class Watching:
                 return
 
     def wait(self, holds: Callable[[], bool]) -> None:
-        """Wait until something holds."""
-        until = time.monotonic() + SECONDS
+        """Wait until a condition holds."""
+        until = time.monotonic() + TIMEOUT_S
         while not holds():
             assert time.monotonic() < until, self.events
             assert self._thread.is_alive()
             time.sleep(0.05)
 
     def total(self) -> RunSummary:
-        """The sum of the batches."""
-        batches = [event.summary for event in self.events if isinstance(event, Batch)]
+        """Return the sum of all batches."""
+        batches = [event.summary for event in self.events if isinstance(event, ChangesIndexed)]
         names = ("added", "moved", "removed", "failed")
         return RunSummary(**{name: sum(getattr(b, name) for b in batches) for name in names})
 
@@ -83,7 +91,7 @@ class Watching:
 
 @pytest.fixture(autouse=True)
 def quick_looks(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Look more often at what was told, and for another writer's end."""
+    """Check changes and the writer lock more often."""
     for name in ("changes.TICK_S", "loop.TICK_S"):
         monkeypatch.setattr(f"searchapp.indexing.watch.{name}", 0.1)
     monkeypatch.setattr("searchapp.indexing.watch.loop.LOCKED_RETRY_S", 0.5)
@@ -101,7 +109,7 @@ def watching(
 def test_changes_are_indexed(
     watching: Watching, photos: Path, tmp_path: Path, fake_engines: FakeEngines
 ) -> None:
-    """New, renamed and deleted files and folders; what the rules leave out is left out."""
+    """New, renamed and deleted files and folders are indexed; ignore rules hold."""
     assert fake_engines.embedded_count == 3
     (photos / ".searchappignore").write_text("secret*\n")
     save_picture(photos / "no" / "never.jpg", "yellow")
@@ -123,12 +131,16 @@ def test_changes_are_indexed(
         assert search_file_names(library, "red") == []
 
 
-def test_a_file_that_grows_is_no_failure(watching: Watching, photos: Path, tmp_path: Path) -> None:
-    """Half of a picture that is quiet for too long is tried again when the rest has come."""
+def test_an_incomplete_file_is_no_failure(
+    watching: Watching, photos: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Half of a picture is indexed again when the rest arrives."""
+    # On a busy machine, a timed retry could come before the rest.
+    monkeypatch.setattr("searchapp.indexing.watch.loop.RETRY_DELAYS_S", (600.0,))
     whole = save_picture(tmp_path / "other.jpg", "yellow").read_bytes()
     (photos / "half.jpg").write_bytes(whole[: len(whole) // 2])
     watching.wait(lambda: watching.total().failed == 1)
-    (batch,) = [event for event in watching.events if isinstance(event, Batch)]
+    (batch,) = [event for event in watching.events if isinstance(event, ChangesIndexed)]
     assert (batch.again, batch.failures) == (1, ())
     with (photos / "half.jpg").open("ab") as file:
         file.write(whole[len(whole) // 2 :])
@@ -137,10 +149,10 @@ def test_a_file_that_grows_is_no_failure(watching: Watching, photos: Path, tmp_p
         assert library.failures() == []
 
 
-def test_a_folder_that_vanishes_loses_nothing(
+def test_a_vanished_folder_loses_nothing(
     watching: Watching, photos: Path, tmp_path: Path, fake_engines: FakeEngines
 ) -> None:
-    """Gone, or empty as a mount point without its drive: said once; what came meanwhile counts."""
+    """A missing or empty folder is reported once; later changes are indexed when it is back."""
     photos.rename(tmp_path / "unplugged")
     watching.wait(lambda: len(watching.events) == 1)
     photos.mkdir()
@@ -149,7 +161,9 @@ def test_a_folder_that_vanishes_loses_nothing(
     save_picture(tmp_path / "unplugged" / "yellow.jpg", "yellow")
     (tmp_path / "unplugged").rename(photos)
     watching.wait(lambda: watching.total().added == 1)
-    assert [type(event) for event in watching.events] == [Away, Back, Batch]
+    assert [type(event) for event in watching.events] == [
+        FolderUnavailable, FolderAvailableAgain, ChangesIndexed,
+    ]  # fmt: skip
     assert watching.total() == RunSummary(added=1)
     save_picture(photos / "white.jpg", "white")  # it is watched again
     watching.wait(lambda: watching.total().added == 2)
@@ -158,21 +172,21 @@ def test_a_folder_that_vanishes_loses_nothing(
 
 
 def test_it_waits_for_another_writer(watching: Watching, photos: Path, tmp_path: Path) -> None:
-    """Who holds the lock is said once; then what came is indexed."""
+    """The holder of the lock is reported once; then the changes are indexed."""
     with hold_writer_lock(tmp_path / "library", "searchapp prune"):
         save_picture(photos / "yellow.jpg", "yellow")
         watching.wait(lambda: bool(watching.events))
         time.sleep(1)
     watching.wait(lambda: watching.total().added == 1)
     waiting, *_ = watching.events
-    assert isinstance(waiting, Waiting) and "searchapp prune" in waiting.reason
+    assert isinstance(waiting, BatchPostponed) and "searchapp prune" in waiting.reason
     assert len(watching.events) == 2
 
 
 def test_polling_finds_the_same(
     tmp_path: Path, photos: Path, model: Path, fake_engines: FakeEngines
 ) -> None:
-    """Where nothing tells of changes, looking does."""
+    """Polling finds changes that the system does not report."""
     options = IndexOptions(model=str(model))
     with (
         Library.open(tmp_path / "library", create=True, start=fake_engines) as library,
@@ -185,7 +199,7 @@ def test_polling_finds_the_same(
         (photos / "red.jpg").unlink()
         seen = RunSummary()
         for event in watch.index_changes(library.index):
-            assert isinstance(event, Batch)
+            assert isinstance(event, ChangesIndexed)
             seen = RunSummary(
                 added=seen.added + event.summary.added, removed=seen.removed + event.summary.removed
             )
@@ -194,14 +208,14 @@ def test_polling_finds_the_same(
         assert search_file_names(library, "yellow") == ["yellow.jpg"]
 
 
-def test_where_the_system_tells_nothing_more_it_looks(
+def test_polling_starts_if_notifications_fail(
     tmp_path: Path,
     photos: Path,
     model: Path,
     fake_engines: FakeEngines,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    """With the limit of watched folders reached, polling takes over, and that is said."""
+    """At the system's limit of watched folders, polling starts, and is reported."""
     import watchfiles
 
     watch = watchfiles.watch
@@ -219,17 +233,17 @@ def test_where_the_system_tells_nothing_more_it_looks(
     watching.wait(lambda: watching.total().added == 1)
     watching.stop()
     (polling, _) = watching.events
-    assert isinstance(polling, Polling) and "limit reached" in polling.reason
+    assert isinstance(polling, PollingStarted) and "limit reached" in polling.reason
 
 
-def test_where_nothing_watches_the_folder_is_looked_at(
+def test_the_folder_is_scanned_if_polling_fails(
     tmp_path: Path,
     photos: Path,
     model: Path,
     fake_engines: FakeEngines,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    """Where polling fails, too, all of it is looked at now and then."""
+    """If polling fails, too, the folder is scanned completely at intervals."""
 
     def broken(*paths: Path, **options: Any) -> Any:
         raise OSError("no watching here")
@@ -241,13 +255,26 @@ def test_where_nothing_watches_the_folder_is_looked_at(
     save_picture(photos / "yellow.jpg", "yellow")
     watching.wait(lambda: watching.total().added == 1)
     watching.stop()
-    assert [type(event) for event in watching.events] == [Polling, Batch]
+    assert [type(event) for event in watching.events] == [PollingStarted, ChangesIndexed]
 
 
-def test_only_what_is_named_is_looked_at(
+def test_the_public_names_of_events_stay() -> None:
+    """Programs that read `watch --json` depend on these names."""
+    assert {
+        event_class.__name__: event_class.event_name for event_class in get_args(WatchEvent)
+    } == {
+        "ChangesIndexed": "batch",
+        "FolderUnavailable": "away",
+        "FolderAvailableAgain": "back",
+        "BatchPostponed": "waiting",
+        "PollingStarted": "polling",
+    }
+
+
+def test_only_named_paths_are_scanned(
     opened: Library, photos: Path, model: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """A run over some paths walks no other folder, and forgets nothing elsewhere."""
+    """A run over single paths scans no other folder, and forgets nothing elsewhere."""
     index_folder(opened, photos, model)
     save_picture(photos / "yellow.jpg", "yellow")
     save_picture(photos / "below" / "white.jpg", "white")
@@ -261,12 +288,12 @@ def test_only_what_is_named_is_looked_at(
         if path.is_file():
             path.unlink()
     (photos / "below").rename(photos.parent / "elsewhere")
-    with pytest.raises(FolderError, match="no picture there, but 3 were there before"):
+    with pytest.raises(FolderError, match="no picture found, but the library knows 3 below it"):
         index_folder(opened, photos, model, only=only)
 
 
-def test_many_that_vanish_are_kept(opened: Library, photos: Path, model: Path) -> None:
-    """A run over some paths has the guard of a run over all: a drive below may not be mounted."""
+def test_many_vanished_files_are_kept(opened: Library, photos: Path, model: Path) -> None:
+    """A run over single paths keeps vanished files, too: a drive may be unmounted."""
     for mark in range(1, 14):
         save_picture(photos / "drive" / f"{mark}.png", "red", mark)
     index_folder(opened, photos, model)
@@ -276,8 +303,8 @@ def test_many_that_vanish_are_kept(opened: Library, photos: Path, model: Path) -
     assert opened.info().files == 16
 
 
-def test_paths_are_looked_at_as_a_walk_would(tmp_path: Path) -> None:
-    """Rules on the way down hold, and links to folders are not followed."""
+def test_scanning_paths_equals_walking_folders(tmp_path: Path) -> None:
+    """The ignore rules of parent folders hold, and links to folders are not followed."""
     for name in ("a/b/c.jpg", "a/b/d.jpg", "a/.h/e.jpg", "@eaDir/f.jpg", "x/g.jpg", "h.jpg"):
         save_picture(tmp_path / name)
     (tmp_path / "a" / ".searchappignore").write_text("d.*\n")
@@ -291,8 +318,8 @@ def test_paths_are_looked_at_as_a_walk_would(tmp_path: Path) -> None:
     assert one_by_one == walked == {str(tmp_path / "a/b/c.jpg"), str(tmp_path / "h.jpg")}
 
 
-def test_a_path_is_due_when_it_was_quiet(tmp_path: Path) -> None:
-    """A change begins the wait anew, told of or not; one path does not wait for another."""
+def test_a_path_is_due_after_the_quiet_time(tmp_path: Path) -> None:
+    """Each change restarts the wait of its own path, whether it was reported or not."""
     now = 0.0
     pending = PendingChanges(2.0, lambda: now)
     grows, still = tmp_path / "grows", tmp_path / "still"
@@ -314,8 +341,8 @@ def test_a_path_is_due_when_it_was_quiet(tmp_path: Path) -> None:
     assert pending.take_due_paths() == [str(grows)]
 
 
-def test_file_systems_of_networks_are_known(tmp_path: Path) -> None:
-    """By the mount that is nearest."""
+def test_network_file_systems_are_recognized(tmp_path: Path) -> None:
+    """The nearest mount point decides."""
     mounts = tmp_path / "mounts"
     mounts.write_text(
         "/dev/sda / ext4 rw 0 0\nnas:/p /mnt/my\\040nas nfs4 rw 0 0\n"
@@ -336,14 +363,14 @@ def test_file_systems_of_networks_are_known(tmp_path: Path) -> None:
     assert list(kinds.values()) == [False, True, False, True, False, False]
 
 
-def test_the_resident_engine_is_borrowed(
+def test_the_resident_engine_equals_a_local_one(
     tmp_path: Path,
     photos: Path,
     model: Path,
     fake_engines: FakeEngines,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    """Pictures, texts and refusals come through as from an engine here; nothing is lost to PNG."""
+    """Pictures, texts and refusals give the same results as with a local engine."""
     monkeypatch.setattr(client, "SERVER_COMMAND", [*FAKE, "0", "0"])
     with Library.open(tmp_path / "library", create=True, start=fake_engines) as library:
         index_folder(library, photos, model)
@@ -376,10 +403,10 @@ def test_the_resident_engine_is_borrowed(
 
 
 @pytest.mark.parametrize(("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 0)])
-def test_it_ends_when_it_is_told_to(
+def test_signals_end_the_command(
     tmp_path: Path, photos: Path, model: Path, number: signal.Signals, code: int
 ) -> None:
-    """One JSON object a line until then; one line on stderr, and no traceback."""
+    """The output has one JSON object a line; stderr ends with one line, without a traceback."""
     environment = os.environ | library_environment(tmp_path)
     arguments = ["watch", photos, "--model", model, "--json", "--quiet", "0.2"]
     process = subprocess.Popen(
@@ -396,15 +423,15 @@ def test_it_ends_when_it_is_told_to(
     )  # fmt: skip
     process.send_signal(number)
     rest = process.stderr.read()
-    assert process.wait(20) == code
+    assert process.wait(TIMEOUT_S) == code
     assert "Traceback" not in rest
     assert rest.splitlines()[-1].startswith("searchapp: stopped")
 
 
-def test_what_belongs_to_a_named_file_is_looked_at_too(
+def test_related_files_of_a_path_are_scanned_too(
     opened: Library, photos: Path, model: Path
 ) -> None:
-    """A RAW file beside a JPEG is no picture, whichever comes first, and a sidecar counts."""
+    """A RAW file next to a JPEG is a companion, in any order; a sidecar is read."""
 
     def only(*names: str) -> RunSummary:
         return index_folder(opened, photos, model, only=tuple(str(photos / name) for name in names))
@@ -435,7 +462,7 @@ def test_what_belongs_to_a_named_file_is_looked_at_too(
 def test_paths_of_several_folders(
     opened: Library, photos: Path, model: Path, tmp_path: Path
 ) -> None:
-    """Each is looked at below its own folder."""
+    """Each path is scanned below its own folder."""
     save_picture(tmp_path / "more" / "white.jpg", "white")
     only = (str(photos / "red.jpg"), str(tmp_path / "more" / "white.jpg"))
     options = IndexOptions(str(model), only=only)

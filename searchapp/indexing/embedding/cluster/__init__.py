@@ -1,1 +1,1 @@
-"""Embed the files of a run on the nodes of a Ray cluster."""
+"""Embed the files of an index run on the nodes of a Ray cluster."""

@@ -1,4 +1,4 @@
-"""What runs on the nodes of a Ray cluster: engines, each in an actor, and who they ask."""
+"""Run engines in Ray actors on the nodes of a cluster, and look up known contents for them."""
 
 from __future__ import annotations
 
@@ -6,55 +6,62 @@ import os
 import pickle
 import threading
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from importlib import import_module, metadata
+from importlib import metadata
 from typing import Any
 
 from searchapp.catalog import EmbeddedImageLookup
 from searchapp.engines import machine
-from searchapp.engines.base import Engine
 from searchapp.errors import EngineError, SearchAppError, error_to_dict
+from searchapp.indexing.embedding import log_relay
+from searchapp.indexing.embedding.batches import count_max_pictures, take_batch
 from searchapp.indexing.embedding.cluster.spool import parse_line
 from searchapp.indexing.embedding.count_engines import count_on_gpu
-from searchapp.indexing.embedding.pipeline import Outcome, Pipeline, count_max_pictures, take_batch
+from searchapp.indexing.embedding.log_relay import LogEntry
+from searchapp.indexing.embedding.outcomes import Outcome
+from searchapp.indexing.embedding.pipeline import Pipeline
 from searchapp.indexing.embedding.replicas import (
     ANSWER_TIMEOUT_S,
     START_TIMEOUT_FACTOR,
     TIMEOUT_PER_FILE_S,
 )
-from searchapp.indexing.embedding.worker import EmbeddingJob
+from searchapp.indexing.embedding.worker import EmbeddingJob, load_engine_class
 from searchapp.models import ModelSpec
 
 
 @dataclass(frozen=True, slots=True)
 class BatchAnswer:
-    """What an actor tells of a batch of files: their outcomes by number, or why there are none."""
+    """An actor's answer for a batch: the outcomes by the files' numbers, or the error."""
 
     node: str
     process_id: int
     outcomes: list[tuple[int, Outcome]] = field(default_factory=list)
-    seconds_by_stage: Mapping[str, float] = field(default_factory=dict)  # by stage: see Pipeline
-    started_at: float | None = None  # when it ran and had the batch, by time.time
+    seconds_by_stage: Mapping[str, float] = field(default_factory=dict)  # see StageTimer
+    started_at: float | None = None  # when the engine ran and had the batch, by time.time
     error: Mapping[str, Any] | None = None  # from error_to_dict
+    logs: Sequence[LogEntry] = ()  # log records since the last answer
 
 
 class Embedder:
-    """An engine, and the threads that read files for it. Ray calls it from several threads.
+    """A Ray actor with an engine and reader threads; Ray calls it from several threads.
 
-    While one batch is embedded, the threads read the next ones.
+    While one thread embeds a batch, the others read the next batches.
     """
 
     def __init__(self, job: EmbeddingJob, lookup_actor: Any | None) -> None:
-        """Start no engine yet. known: the actor Known, where the collection has anything."""
+        """Start no engine yet, unless the job starts early.
+
+        lookup_actor: the LookupActor, or None if the collection has no embeddings.
+        """
         self._node = get_node_name()
         self._lock = threading.Lock()
-        module, name = job.engine.split(":")
-        make: Callable[..., Engine] = getattr(import_module(module), name)
+        self._logs = log_relay.start_collecting(job.log_level)
+        engine_class = load_engine_class(job)
         self._pipeline = Pipeline(
             job.spec,
-            lambda: make(job.spec, **job.arguments),
+            lambda: engine_class(job.spec, **job.arguments),
             _RemoteLookup(lookup_actor) if lookup_actor is not None else None,
             max_megapixels=job.max_megapixels,
             threads=job.threads,
@@ -64,7 +71,7 @@ class Embedder:
             self._pipeline.start_engine()
 
     def __call__(self, batch: Any) -> Any:
-        """Embed the files of an Arrow table with the column `line`; the answer has `answer`."""
+        """Embed the files in the column `line` of an Arrow table; return the column `answer`."""
         import pyarrow
 
         answer = self._embed_lines([line.as_py() for line in batch.column("line")])
@@ -72,33 +79,39 @@ class Embedder:
 
     def _embed_lines(self, lines: list[bytes]) -> BatchAnswer:
         if self._pipeline.is_stuck:
-            os._exit(1)  # Ray starts another, and the batch is embedded elsewhere
+            os._exit(1)  # Ray starts another actor, and the next pass embeds this batch again.
         started_at = time.monotonic()
-        numbers, works = zip(*map(parse_line, lines), strict=True)
-        outcomes, remaining_works = list[Outcome](), iter(works)
+        numbers, tasks = zip(*map(parse_line, lines), strict=True)
+        outcomes, remaining_tasks = list[Outcome](), iter(tasks)
         try:
-            while part := take_batch(
-                remaining_works, len(lines)
-            ):  # all of them, where none is a video
+            # Without videos, the first part contains all files.
+            while part := take_batch(remaining_tasks, len(lines)):
                 batch = self._pipeline.start_batch(part)
                 with self._lock, _exit_on_timeout(sum(map(count_max_pictures, part))):
                     outcomes += self._pipeline.embed_batch(batch)
         except SearchAppError as error:
-            return BatchAnswer(self._node, os.getpid(), error=error_to_dict(error))
-        except Exception as error:  # Ray would leave the batch out, without a word
-            failed = EngineError(f"{type(error).__name__}: {error}")
-            return BatchAnswer(self._node, os.getpid(), error=error_to_dict(failed))
-        numbered_outcomes = list(zip(numbers, outcomes, strict=True))
+            return self._make_error_answer(error)
+        except Exception as error:  # Ray would drop the batch without any message.
+            return self._make_error_answer(EngineError(f"{type(error).__name__}: {error}"))
         elapsed_s = time.monotonic() - max(started_at, self._pipeline.ready_at or 0.0)
-        seconds = dict(self._pipeline.take_stage_seconds())
         return BatchAnswer(
-            self._node, os.getpid(), numbered_outcomes, seconds, time.time() - elapsed_s
+            self._node,
+            os.getpid(),
+            list(zip(numbers, outcomes, strict=True)),
+            dict(self._pipeline.take_stage_seconds()),
+            time.time() - elapsed_s,
+            logs=self._logs.take_entries(),
+        )
+
+    def _make_error_answer(self, error: SearchAppError) -> BatchAnswer:
+        return BatchAnswer(
+            self._node, os.getpid(), error=error_to_dict(error), logs=self._logs.take_entries()
         )
 
 
 @contextmanager
 def _exit_on_timeout(pictures: int) -> Iterator[None]:
-    """End the process where the block hangs: then its files go elsewhere."""
+    """End the process if the block hangs: the next pass embeds its files elsewhere."""
     timer = threading.Timer(
         (ANSWER_TIMEOUT_S + TIMEOUT_PER_FILE_S * pictures) * START_TIMEOUT_FACTOR, os._exit, [1]
     )
@@ -111,22 +124,22 @@ def _exit_on_timeout(pictures: int) -> Iterator[None]:
 
 
 class LookupActor:
-    """Tells actors what the collection has already; it runs where the catalogue is."""
+    """A Ray actor on the catalog's node that finds known contents for the other actors."""
 
-    def __init__(self, catalog: str, collection_id: int) -> None:
-        """Open the catalogue."""
-        self._lookup = EmbeddedImageLookup(catalog, collection_id)
+    def __init__(self, catalog_file: str, collection_id: int) -> None:
+        """Open the catalog."""
+        self._lookup = EmbeddedImageLookup(catalog_file, collection_id)
 
     def find_embedded_image(self, sha256: str) -> int | None:
-        """Return an image's id: see Lookup."""
+        """Return the id of the embedded image with this content, or None."""
         return self._lookup.find_embedded_image(sha256)
 
 
 class _RemoteLookup:
-    """A Lookup, as Pipeline wants one, that asks Known."""
+    """A ContentLookup that calls the LookupActor."""
 
-    def __init__(self, known: Any) -> None:
-        self._lookup_actor = known
+    def __init__(self, lookup_actor: Any) -> None:
+        self._lookup_actor = lookup_actor
 
     def find_embedded_image(self, sha256: str) -> int | None:
         import ray
@@ -140,15 +153,15 @@ class _RemoteLookup:
 
 @dataclass(frozen=True, slots=True)
 class NodeInfo:
-    """What a node tells of itself."""
+    """A node's name, its searchapp, and the engines that its GPU takes."""
 
     name: str
     version: str  # of searchapp
-    engines_per_gpu: int  # that one of its GPUs takes; 0 where none was seen
+    engines_per_gpu: int  # 0: no GPU is visible
 
 
 def inspect_node(spec: ModelSpec, cores_per_gpu: int) -> NodeInfo:
-    """Tell about the node this runs on. cores: that each of its GPUs has."""
+    """Return the NodeInfo of the node that this runs on, for a model."""
     gpus = machine.list_gpus()
     return NodeInfo(
         get_node_name(),
@@ -158,12 +171,15 @@ def inspect_node(spec: ModelSpec, cores_per_gpu: int) -> NodeInfo:
 
 
 def get_searchapp_version() -> str:
-    """Return which searchapp this is."""
+    """Return the version of the installed searchapp."""
     return metadata.version("searchapp")
 
 
 def get_node_name() -> str:
-    """Return a name for the node this runs on, for people: its address, and what tells it apart."""
+    """Return this node's name for messages: its IP address, and the start of its Ray id.
+
+    Several nodes can share an address, for example in tests.
+    """
     import ray
 
     return f"{ray.util.get_node_ip_address()}/{ray.get_runtime_context().get_node_id()[:4]}"

@@ -1,4 +1,4 @@
-"""What Ray Data reads: the files of a run, on the driver's node, one page after the other."""
+"""Let Ray Data read the files of an index run from the spool, page by page."""
 
 from __future__ import annotations
 
@@ -14,26 +14,26 @@ from searchapp.indexing.embedding.cluster.spool import SpoolPage, read_lines
 
 
 class SpoolDatasource(Datasource):  # type: ignore[misc]
-    """Files of a Spool; a page is read when engines are to have it."""
+    """A Ray Data source of a Spool's files; a page is read when engines need it."""
 
     def __init__(self, pages: Iterable[SpoolPage]) -> None:
-        """Read these pages."""
+        """Store the pages; read none yet."""
         super().__init__()
         self._pages = list(pages)
 
     @property
     def supports_distributed_reads(self) -> bool:
-        """Say that only this node has them."""
+        """Return False: only the driver's node has the spool."""
         return False
 
     def estimate_inmemory_data_size(self) -> int | None:
-        """Say that nobody knows."""
+        """Return None: the size is unknown."""
         return None
 
     def get_read_tasks(
         self, parallelism: int, per_task_row_limit: int | None = None, data_context: Any = None
     ) -> list[ReadTask]:
-        """Return the pages. Ray splits what it reads further, until there are so many parts."""
+        """Return one read task for each page; Ray splits the result into `parallelism` blocks."""
         return [_make_read_task(page) for page in self._pages]
 
 

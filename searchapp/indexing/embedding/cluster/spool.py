@@ -1,4 +1,4 @@
-"""The files of a run, in a file on the driver's node, that Ray Data reads as it needs them."""
+"""Keep the list of an index run's files on disk, where Ray Data reads it in pages."""
 
 from __future__ import annotations
 
@@ -11,62 +11,67 @@ from tempfile import NamedTemporaryFile
 
 from searchapp.catalog import FileTask
 
+PAGE_FILES = 4096  # files of a page
+# The spool's path, the page's offset in bytes, and one byte for each file: 1 if it remains.
+SpoolPage = tuple[Path, int, bytes]
+
 
 class Spool:
-    """Numbered files, on disk; in memory is a byte of each, which tells whether it is left."""
+    """Numbered files in a file on disk; memory holds one byte for each: 1 while it remains."""
 
-    def __init__(self, works: Iterable[FileTask], folder: Path | None = None) -> None:
-        """Write the files down in a folder, or where temporary files go; OSError if it fails.
+    def __init__(self, tasks: Iterable[FileTask], folder: Path | None = None) -> None:
+        """Write the files to a temporary file; raises OSError if writing fails.
 
-        In a library's folder, `check --repair` removes what a killed process has left.
+        folder: a library's, where `check --repair` removes the file of a killed process; None:
+        the system's folder for temporary files.
         """
-        self._page_offsets: list[int] = []  # of every PAGE-th line
+        self._page_offsets: list[int] = []  # of each page, and the end of the file
         count = 0
         with NamedTemporaryFile(
             "w", suffix=".tmp", prefix="files-", dir=folder, delete=False
         ) as file:
             self.path = Path(file.name)
             try:
-                for work in works:
+                for task in tasks:
                     if count % PAGE_FILES == 0:
                         self._page_offsets.append(file.tell())
-                    values = (count, work.path, work.size, work.mtime_ns, work.image_id)
+                    values = (count, task.path, task.size, task.mtime_ns, task.image_id)
                     file.write(json.dumps(values) + "\n")
                     count += 1
                 self._page_offsets.append(file.tell())
-            except BaseException:  # Ctrl-C, too
+            except BaseException:  # including Ctrl-C
                 self.close()
                 raise
         self._remaining = bytearray(b"\1" * count)
 
     def __len__(self) -> int:
-        """Count the files that are left."""
+        """Return the number of files that remain."""
         return self.count_remaining()
 
     def count_remaining(self, end: int | None = None) -> int:
-        """Count the files that are left, or those of them that are numbered below the end."""
+        """Return the number of files that remain. end: count only files with lower numbers."""
         return self._remaining.count(1, 0, end)
 
     def find_end_number(self, count: int) -> int:
-        """Return the end of the first so many that are left, or of all."""
+        """Return the number after the first `count` remaining files, or after all of them."""
         position = 0
         while count and (found := self._remaining.find(1, position)) >= 0:
             position, count = found + 1, count - 1
         return position
 
     def touch(self) -> None:
-        """Let the file be young: `check` takes old ones for those of a killed process."""
+        """Update the file's time: `check` regards an old file as left by a killed process."""
         with suppress(OSError):
             os.utime(self.path)
 
     def mark_done(self, number: int) -> bool:
-        """Note that a file is done; False where it was already."""
+        """Mark a file as done; return False if it was done before."""
         was_remaining = self._remaining[number] == 1
         self._remaining[number] = 0
         return was_remaining
 
     def iter_pages(self) -> Iterator[SpoolPage]:
-        """Yield where the files that are left are, in pages."""
+        """Yield the pages that contain remaining files."""
         for page, start in enumerate(self._page_offsets[:-1]):
             first = page * PAGE_FILES
             remaining = bytes(self._remaining[first : first + PAGE_FILES])
@@ -74,9 +79,9 @@ class Spool:
                 yield self.path, start, remaining
 
     def iter_single_file_pages(self, end: int) -> Iterator[SpoolPage]:
-        """Yield where the files that are left and numbered below the end are, each by itself."""
-        for number, is_left in enumerate(self._remaining[:end]):
-            if is_left:
+        """Yield a page for each remaining file with a number below `end`."""
+        for number, is_remaining in enumerate(self._remaining[:end]):
+            if is_remaining:
                 yield (
                     self.path,
                     self._page_offsets[number // PAGE_FILES],
@@ -84,7 +89,7 @@ class Spool:
                 )
 
     def iter_remaining(self, end: int) -> Iterator[tuple[int, FileTask]]:
-        """Yield the files that are left and numbered below the end, with their numbers."""
+        """Yield the number and the task of each remaining file with a number below `end`."""
         for page in self.iter_single_file_pages(end):
             yield from map(parse_line, read_lines(page))
 
@@ -94,21 +99,15 @@ class Spool:
             self.path.unlink()
 
 
-PAGE_FILES = 4096  # files
-SpoolPage = tuple[
-    Path, int, bytes
-]  # the file, where the page begins in it, and which of it are left
-
-
 def read_lines(page: SpoolPage) -> list[bytes]:
-    """Read the files of a page that are left, each as encoded by Spool."""
+    """Read the encoded lines of a page's remaining files."""
     path, start, remaining = page
     with path.open("rb") as file:
         file.seek(start)
-        return [line for is_left, line in zip(remaining, file, strict=False) if is_left]
+        return [line for is_remaining, line in zip(remaining, file, strict=False) if is_remaining]
 
 
 def parse_line(line: bytes) -> tuple[int, FileTask]:
-    """Return a file and its number."""
+    """Decode a line: return the file's number and its task."""
     number, *values = json.loads(line)
     return number, FileTask(*values)

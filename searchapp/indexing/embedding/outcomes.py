@@ -1,0 +1,48 @@
+"""The result of each file of an index run: embedded, known before, or failed."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from searchapp.catalog import FileTask
+from searchapp.engines.base import Refusal
+from searchapp.types import Failure, PictureInfo
+
+
+@dataclass(frozen=True, slots=True)
+class EmbeddedFrame:
+    """A further frame of a video, with its vector in the stored format."""
+
+    seconds: float  # from the start of the video
+    vector: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class EmbeddedPicture:
+    """A picture or video that is new to the collection, with its vector in the stored format.
+
+    A video is represented by one frame; its other frames are in `frames`.
+    """
+
+    sha256: str
+    info: PictureInfo
+    vector: bytes | Refusal
+    seconds: float | None = None  # of a video's frame, from the start; None for a picture
+    frames: tuple[EmbeddedFrame, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class KnownPicture:
+    """An image that the collection has embedded before, perhaps from another path."""
+
+    image_id: int
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """The result of one file; size and mtime_ns are those of the file when it was read."""
+
+    task: FileTask
+    result: EmbeddedPicture | KnownPicture | Failure
+    size: int
+    mtime_ns: int

@@ -1,0 +1,98 @@
+"""Write the outcomes of embedded batches to the catalog, and count them."""
+
+from __future__ import annotations
+
+import logging
+import time
+from collections import Counter
+from dataclasses import dataclass, field
+
+from searchapp.catalog import Catalog, FileTask, make_frame_key
+from searchapp.engines import Refusal
+from searchapp.indexing.embedding.outcomes import EmbeddedPicture, KnownPicture, Outcome
+from searchapp.types import Collection, Failure, PictureInfo
+
+logger = logging.getLogger(__name__)
+
+
+@dataclass
+class OutcomeWriter:
+    """Writes batches of outcomes to the catalog, each in one transaction; its counts add up."""
+
+    catalog: Catalog
+    added_count: int = 0  # files that have an image now
+    failed_count: int = 0
+    embedded_count: int = 0  # vectors, including those of video frames
+    # New paths of images that the collection had before, by image id.
+    path_count_by_known_image: Counter[int] = field(default_factory=Counter)
+    writing_s: float = 0.0
+
+    def save_batch(
+        self, batch: list[Outcome], collection: Collection, run_id: int
+    ) -> list[Failure]:
+        """Write a batch in one transaction; return its failures."""
+        if not batch:
+            return []
+        started_at = time.monotonic()
+        vectors, infos, frames = _collect_images(batch)
+        files: list[tuple[FileTask, int]] = []
+        failures: list[tuple[FileTask, Failure]] = []
+        writer = self.catalog.writer
+        with self.catalog.write_transaction():
+            ids = writer.save_images(infos)
+            writer.save_frames(
+                (ids[frame_key], ids[video_sha256], seconds)
+                for frame_key, video_sha256, seconds in frames
+            )
+            for outcome in batch:
+                state = FileTask(outcome.task.path, outcome.size, outcome.mtime_ns, None)
+                match outcome.result:
+                    case Failure() as failure:
+                        failures.append((state, failure))
+                    case KnownPicture(image_id):
+                        self.path_count_by_known_image[image_id] += 1
+                        files.append((state, image_id))
+                        logger.debug("Not embedded again: the content of %s is known", state.path)
+                    case EmbeddedPicture(sha256=sha256, vector=vector):
+                        files.append((state, ids[sha256]))
+                        if isinstance(vector, Refusal):
+                            failure = Failure(state.path, "embed", vector.reason)
+                            failures.append((state, failure))
+            writer.save_files(run_id, files)
+            writer.save_embeddings(
+                collection, {ids[sha256]: vector for sha256, vector in vectors.items()}
+            )
+            failed_paths = {state.path for state, _ in failures}
+            writer.delete_failures(
+                collection, [state.path for state, _ in files if state.path not in failed_paths]
+            )
+            for state, failure in failures:
+                writer.save_failure(collection, run_id, state, failure)
+        for _, failure in failures:
+            logger.info("Skipped %s (%s): %s", failure.path, failure.stage, failure.message)
+        self.embedded_count += len(vectors)
+        self.failed_count += len(failures)
+        self.added_count += len(batch) - len(failures)
+        self.writing_s += time.monotonic() - started_at
+        return [failure for _, failure in failures]
+
+
+def _collect_images(
+    batch: list[Outcome],
+) -> tuple[dict[str, bytes], dict[str, PictureInfo], list[tuple[str, str, float]]]:
+    """Return vectors and metadata by content, and each video frame with its video and seconds."""
+    embedded = {o.result.sha256: o.result for o in batch if isinstance(o.result, EmbeddedPicture)}
+    vectors: dict[str, bytes] = {}
+    infos: dict[str, PictureInfo] = {}
+    frames: list[tuple[str, str, float]] = []
+    for sha256, result in embedded.items():
+        infos[sha256] = result.info
+        if not isinstance(result.vector, Refusal):
+            vectors[sha256] = result.vector
+        if result.seconds is not None:
+            frames.append((sha256, sha256, result.seconds))
+        for frame in result.frames:
+            frame_key = make_frame_key(sha256, frame.seconds)
+            infos[frame_key], vectors[frame_key] = result.info, frame.vector
+            frames.append((frame_key, sha256, frame.seconds))
+    return vectors, infos, frames
