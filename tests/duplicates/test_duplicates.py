@@ -123,11 +123,11 @@ def test_how_sure_it_is_and_how_they_differ(changed: tuple[Duplicates, Path]) ->
     }
     assert told["original"].certainty == told["other EXIF"].certainty == "pixels"
     assert told["rotate 180"].certainty == "near"
-    assert "turned by 180°" in told["rotate 180"].difference
-    assert "50 % as large" in told["50 percent resize"].difference
+    assert "rotated by 180°" in told["rotate 180"].difference
+    assert "scaled to 50 %" in told["50 percent resize"].difference
     assert "shows less: about 5 %" in told["5 percent crop"].difference
     assert "mirrored" in told["mirror"].difference
-    assert "turned by" in told["rotate 90"].difference
+    assert "rotated by" in told["rotate 90"].difference
 
 
 @pytest.fixture
@@ -151,8 +151,8 @@ def test_the_one_to_keep_is_told_with_the_reason(opened: Library, album: Path, m
     duplicates = found(opened)
     (group,) = duplicates.groups
     assert names(group) == ("boat.jpg", {"boat (1).jpg": "bytes", "boat-small.jpg": "near"})
-    assert group.reason == "no mark of a copy in its name"
-    assert group.others[1].difference == "50 % as large, without a date"
+    assert group.reason == "its name does not look like a copy"
+    assert group.others[1].difference == "scaled to 50 %, without a date"
     (album / "boat (1).jpg").unlink()
     (group,) = found(opened).groups
     assert names(group) == ("boat.jpg", {"boat-small.jpg": "near"})
@@ -182,7 +182,7 @@ def test_a_file_that_is_no_more_as_it_was_is_left_out(
     events = list(opened.duplicates())
     (failed,) = [event.failure for event in events if isinstance(event, FileFailed)]
     assert failed.path == str(album / "other.jpg")
-    assert "changed since it was indexed" in failed.message
+    assert "the file has changed since it was indexed" in failed.message
     last = events[-1]
     assert isinstance(last, DuplicatesFound)
     assert (last.duplicates.failed, len(last.duplicates.groups)) == (1, 1)
@@ -338,7 +338,7 @@ def test_the_script_moves_every_name(moving: tuple[Path, Path], shell: str) -> N
     done = subprocess.run(
         [shell, file, away], capture_output=True, text=True, check=False, cwd=file.parent
     )
-    assert (done.returncode, done.stderr) == (0, f"{len(ODD)} moved, 0 left\n")
+    assert (done.returncode, done.stderr) == (0, f"{len(ODD)} files moved, 0 skipped\n")
     assert listed(folder) == ["keep.jpg"]
     moved = away / str(folder).lstrip("/")
     assert sorted(listed(moved)) == sorted(ODD)
@@ -360,7 +360,7 @@ def test_the_script_leaves_what_has_changed(moving: tuple[Path, Path]) -> None:
     assert done.returncode == 1
     left = {"keep.jpg", "plain.jpg", "it's.jpg", "-rf.jpg"}
     assert set(listed(folder)) == left
-    assert done.stderr.count(b"left: ") == 3
+    assert done.stderr.count(b"skipped: ") == 3
     (folder / "keep.jpg").write_bytes(b"1234")
     (folder / "plain.jpg").write_bytes(b"12345")
     subprocess.run(["sh", file, file.parent / "away"], capture_output=True, check=False)
@@ -405,9 +405,9 @@ def test_the_command_lists_writes_and_touches_nothing(
     result = run("duplicates")
     assert result.exit_code == 0
     assert result.stdout.splitlines() == [
-        f"keep    {album}/boat.jpg  (no mark of a copy in its name)",
+        f"keep    {album}/boat.jpg  (its name does not look like a copy)",
         f"bytes   {album}/boat (1).jpg  (the same bytes)",
-        f"near    {album}/boat-small.jpg  (50 % as large, without a date)",
+        f"near    {album}/boat-small.jpg  (scaled to 50 %, without a date)",
         "",
     ]
     assert "2 duplicates of 1 pictures" in result.stderr
@@ -473,7 +473,7 @@ def test_the_page_lets_a_person_choose(opened: Library, album: Path, model: Path
         told, marks = page.locator("output"), page.locator(".mark")
         assert marks.all_text_contents() == ["stays", "moves away", "moves away"]
         page.locator(".toggle").first.click()
-        assert told.text_content() == "One file of each picture has to stay."
+        assert told.text_content() == "Keep at least one file of each picture."
         page.keyboard.press("ArrowRight")
         page.keyboard.press("k")
         assert marks.all_text_contents() == ["moves away", "stays", "moves away"]

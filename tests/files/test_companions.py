@@ -226,7 +226,7 @@ def test_of_duplicates_the_one_with_its_raw_file_is_kept(
     run("index", shot, "--model", model)
     kept, others = duplicates(run)
     assert (kept, others) == (["IMG_1.JPG"], {"larger.png": []})
-    assert "(img_1.nef belongs to it)" in run("duplicates").stdout
+    assert "(has the RAW file img_1.nef)" in run("duplicates").stdout
 
 
 def test_what_belongs_to_a_duplicate_moves_with_it(

@@ -388,7 +388,7 @@ def test_duplicates_are_told_of_and_the_script_leaves_them(
     said = run("duplicates", "--json", "--script", script, "--html", page)
     (group,) = json.loads(said.stdout)["groups"]
     assert group["others"][0]["path"] == f"{full.url}/copies/red copy.jpg"
-    assert f"# cannot be moved by this script: {full.url}/copies/red copy.jpg" in script.read_text()
+    assert f"# this script cannot move: {full.url}/copies/red copy.jpg" in script.read_text()
     assert f'href="{full.url}/copies/red%20copy.jpg"' in page.read_text()
 
 
