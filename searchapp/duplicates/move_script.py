@@ -31,7 +31,7 @@ if [ -n "$folder" ]; then
 elif command -v gio >/dev/null 2>&1; then trash() { gio trash -- "$1"; }
 elif command -v trash-put >/dev/null 2>&1; then trash() { trash-put -- "$1"; }
 elif [ "$(uname)" = Darwin ] && [ -x /usr/bin/trash ]; then trash() { /usr/bin/trash "$1"; }
-else fail "no trash command found (gio, trash-put); name a folder to move files to: sh $0 FOLDER"
+else fail "no trash command is installed; name a folder to move the files to: sh $0 FOLDER"
 fi
 
 skip() { skipped=$((skipped + 1)); printf 'skipped: %s: %s\n' "$2" "$1" >&2; }
