@@ -1,10 +1,10 @@
-"""Say what this machine lacks, before `make setup` installs anything.
+"""Check the requirements of `make setup` before it installs anything.
 
-    python3 data/preflight.py cpu|gpu    print a line for each thing that is missing
-    python3 data/preflight.py torch URL  print the options with which pip finds torch
+    python3 data/preflight.py cpu|gpu    print a line for each missing requirement
+    python3 data/preflight.py torch URL  print the options for pip to find torch
 
-Exit with 1 if something is missing. This file needs the standard library alone and runs on any
-Python 3: an old Python must get a message, not a SyntaxError.
+The exit code is 1 if something is missing. This file uses only the standard library, and syntax
+of Python 3.6: with an old Python, it has to print a message, not a SyntaxError.
 """
 
 import platform
@@ -29,22 +29,22 @@ PROBE_S = 5
 
 
 def check_python() -> str:
-    """Return what is wrong with the version of this Python, or nothing."""
+    """Return what to do if this Python's version is not supported, else an empty string."""
     version = tuple(sys.version_info[:2])
     if version in SUPPORTED:
         return ""
     names = [f"python{major}.{minor}" for major, minor in reversed(SUPPORTED)]
     found = [name for name in names if can_run(name)]
-    install = "" if found else f"install one, for example {names[-1]}; "
+    install = "" if found else f"Install one, for example {names[-1]}. "
     clean = "make clean; " if Path(sys.prefix) == VENV else ""
     return (
-        f"this is Python {version[0]}.{version[1]}, and searchapp is tested with Python 3.11, "
-        f"3.12 and 3.13: {install}{clean}make setup PYTHON={(found or names[-1:])[0]}"
+        f"this is Python {version[0]}.{version[1]}, but searchapp needs Python 3.11, 3.12 or 3.13. "
+        f"{install}Run: {clean}make setup PYTHON={(found or names[-1:])[0]}"
     )
 
 
 def can_run(program: str) -> bool:
-    """Tell whether a Python of this name runs: a version manager may have it switched off."""
+    """Check whether a Python of this name starts: a version manager may have disabled it."""
     if shutil.which(program) is None:
         return False
     quiet = subprocess.DEVNULL
@@ -52,20 +52,20 @@ def can_run(program: str) -> bool:
 
 
 def check_venv() -> str:
-    """Return how to install the venv module, or nothing if it is complete."""
+    """Return how to install the venv module if it is incomplete, else an empty string."""
     try:
         import ensurepip  # noqa: F401
         import venv  # noqa: F401
     except ImportError as error:
         return (
-            f"Python cannot make a virtual environment (no module {error.name}): "
-            f"apt-get install python{sys.version_info[0]}.{sys.version_info[1]}-venv"
+            f"Python cannot create a virtual environment (no module {error.name}). "
+            f"Run: apt-get install python{sys.version_info[0]}.{sys.version_info[1]}-venv"
         )
     return ""
 
 
 def check_space(extra: str) -> list:
-    """Return a line for each disk that is too small for the install."""
+    """Return a line for each disk without enough free space for the install."""
     installed = sum(path.lstat().st_size for path in VENV.rglob("*")) / 1e9
     needs = {}
     for folder, size in (
@@ -78,18 +78,20 @@ def check_space(extra: str) -> list:
     for folder, size in needs.values():
         free = shutil.disk_usage(str(folder)).free / 1e9
         if free < size:
-            remedy = "free some" if folder == ROOT else "free some, or set TMPDIR to another disk"
+            remedy = (
+                "Free some space" if folder == ROOT else "Free some, or set TMPDIR to another disk"
+            )
             lines.append(
-                f"the disk of {folder} has {free:.1f} GB free, and the install takes "
-                f"{size:.0f} GB: {remedy}"
+                f"the disk of {folder} has {free:.1f} GB free, but the install needs "
+                f"{size:.0f} GB. {remedy}."
             )
     return lines
 
 
 def list_missing(extra: str) -> list:
-    """Return a line for each thing that this machine lacks for an extra: cpu or gpu."""
+    """Return a line for each missing requirement of an extra: cpu or gpu."""
     lines = [check_python() or check_venv(), *check_space(extra)]
-    if not check_python():  # an older Python may not understand the file
+    if not check_python():  # an old Python may not be able to parse the file
         needs = runpy.run_path(str(ROOT / "searchapp" / "engines" / "requirements.py"))
         if extra == "cpu":
             lines += needs["list_cpu_problems"]()
@@ -99,7 +101,7 @@ def list_missing(extra: str) -> list:
 
 
 def probe_index(index: str) -> str:
-    """Return why an index does not answer, or nothing if it does, after PROBE_S at most."""
+    """Return why a package index does not answer within PROBE_S, or an empty string."""
     answers = []
 
     def ask() -> None:
@@ -113,7 +115,7 @@ def probe_index(index: str) -> str:
         except (OSError, ValueError) as error:
             answers.append(str(getattr(error, "reason", error)))
 
-    # A lookup of the host's name has no timeout of its own.
+    # The lookup of the host name has no timeout, so it runs in a thread.
     thread = threading.Thread(target=ask, daemon=True)
     thread.start()
     thread.join(PROBE_S)
@@ -121,7 +123,7 @@ def probe_index(index: str) -> str:
 
 
 def hide_credentials(url: str) -> str:
-    """Return a URL without the user and password that it may hold."""
+    """Return a URL without user and password."""
     return re.sub("//[^/@]*@", "//", url)
 
 
@@ -133,38 +135,40 @@ def read_torch_version() -> str:
 
 
 def can_install_torch(version: str, options: list) -> bool:
-    """Tell whether pip finds a version of torch for this Python, or has installed it."""
+    """Check whether pip finds a version of torch for this Python, or has installed it."""
     pip = [sys.executable, "-m", "pip", "--disable-pip-version-check"]
-    said = ""
-    for words in (["show", "torch"], ["index", "versions", "torch", *options]):
-        done = subprocess.run(
-            [*pip, *words], stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, check=False
+    output = ""
+    for arguments in (["show", "torch"], ["index", "versions", "torch", *options]):
+        process = subprocess.run(
+            [*pip, *arguments], stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, check=False
         )
-        said += done.stdout.decode()
-    return version in re.split(r"[\s,]+", said)
+        output += process.stdout.decode()
+    return version in re.split(r"[\s,]+", output)
 
 
 def list_torch_options(index: str) -> list:
-    """Return the options with which pip finds torch; exit with a message if it finds none."""
-    why = probe_index(index) if index else ""
-    options = ["--extra-index-url", index] if index and not why else []
-    if why:
-        said = f"does not answer ({why}): going on without it"
-        print(f"setup: {hide_credentials(index)} {said}", file=sys.stderr)
+    """Return the options for pip to find torch; exit with a message if pip does not find it."""
+    problem = probe_index(index) if index else ""
+    options = ["--extra-index-url", index] if index and not problem else []
+    if problem:
+        print(
+            f"setup: {hide_credentials(index)} does not answer ({problem}); continuing without it",
+            file=sys.stderr,
+        )
     version = read_torch_version()
     if not can_install_torch(version, options):
         sys.exit(
-            f"setup: no wheel of torch {version} is found for Python "
-            f"{sys.version_info[0]}.{sys.version_info[1]} on {platform.machine()}, and vLLM for "
-            "the CPU needs it.\n"
-            "  Either name PyTorch's CPU index or a mirror of it: make setup TORCH_INDEX=URL\n"
-            "  or download the wheel into a folder elsewhere: PIP_FIND_LINKS=FOLDER make setup"
+            f"setup: pip finds no wheel of torch {version} for Python "
+            f"{sys.version_info[0]}.{sys.version_info[1]} on {platform.machine()}; vLLM for the "
+            "CPU needs it. Do one of these:\n"
+            "  - name PyTorch's CPU index or a mirror: make setup TORCH_INDEX=URL\n"
+            "  - download the wheel on another machine: PIP_FIND_LINKS=FOLDER make setup"
         )
     return options
 
 
 def main() -> None:
-    """Run the checks that the arguments name."""
+    """Run the check that the arguments name, and exit with its result."""
     if sys.argv[1] == "torch":
         print(" ".join(list_torch_options(sys.argv[2])))
         return

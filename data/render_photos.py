@@ -1,18 +1,20 @@
-"""Render the sample photos, or any number of pictures like them for training.
+"""Render the pictures of data/photos, or similar random pictures to train a model with.
 
-The subjects are Microsoft's Fluent Emoji in their 3D style (MIT licence), as packed in the npm
-package @lobehub/fluent-emoji-3d 1.1.0 (MIT licence): 256 x 256 WebP files named by code point.
-Get them once, into any folder, and name the folder that holds the .webp files:
+The subjects are Microsoft's Fluent Emoji in 3D style (MIT license). The npm package
+@lobehub/fluent-emoji-3d 1.1.0 (MIT license) contains them as WebP files of 256 x 256 pixels, named
+by code point. Download it once, then pass the folder with the .webp files:
 
     npm pack @lobehub/fluent-emoji-3d@1.1.0
-    tar xzf lobehub-fluent-emoji-3d-1.1.0.tgz          # makes package/assets/
+    tar xzf lobehub-fluent-emoji-3d-1.1.0.tgz          # creates package/assets/
 
-    python data/render_photos.py --glyphs package/assets                      # data/photos again
+    # Render data/photos again:
+    python data/render_photos.py --glyphs package/assets
+    # Render training pictures:
     python data/render_photos.py --glyphs package/assets \
-        --variations 12 --seed 1 --size 192 --out scenes                      # training material
+        --variations 12 --seed 1 --size 192 --out scenes
 
-All else (skies, seas, towns, rooms, weather) is drawn in code. Needs Pillow and numpy; nothing is
-fetched. The same seed gives the same pictures.
+Skies, seas, towns, rooms and weather are drawn by code. Needs Pillow and NumPy, and no network.
+The same seed gives the same pictures.
 """
 
 import argparse
@@ -30,7 +32,7 @@ SHIPPED_TABLE = DATA_FOLDER / "scenes" / "shipped.toml"
 
 
 def write_photos(root: Path) -> int:
-    """Write every shipped picture and captions.json; return how many pictures."""
+    """Write the pictures of data/photos and captions.json; return the number of pictures."""
     photos, copies = shipped.load_table(SHIPPED_TABLE)
     rows: files.Captions = []
     for photo in photos:
@@ -39,16 +41,16 @@ def write_photos(root: Path) -> int:
         rows.append({"file": photo.file, "captions": list(photo.captions)})
     by_file = {photo.file: photo for photo in photos}
     for copy in copies:
-        original = by_file[copy.of]
+        original = by_file[copy.original]
         files.save_duplicate(copy, original, root)
         captions = list(original.captions)
-        rows.append({"file": copy.file, "captions": captions, "duplicate_of": copy.of})
+        rows.append({"file": copy.file, "captions": captions, "duplicate_of": copy.original})
     files.write_captions(rows, root)
     return len(rows)
 
 
 def write_training_pictures(root: Path, variations: int, seed: int, size: int) -> int:
-    """Write random pictures with captions, squashed to a square; return how many."""
+    """Write random square pictures and captions.json; return the number of pictures."""
     photos, _ = shipped.load_table(SHIPPED_TABLE)
     rng = np.random.default_rng([seed, 20_000])
     scenes = draw_training_scenes([photo.scene for photo in photos], variations, rng)
@@ -66,7 +68,7 @@ def write_training_pictures(root: Path, variations: int, seed: int, size: int) -
 
 
 def remove_old_pictures(root: Path) -> None:
-    """Remove the pictures an earlier run left in data/photos."""
+    """Remove all pictures and subfolders of a folder, but no other files."""
     for path in root.glob("*"):
         if path.is_dir():
             shutil.rmtree(path)
@@ -76,15 +78,27 @@ def remove_old_pictures(root: Path) -> None:
 
 def main() -> None:
     """Read the options and render."""
-    parser = argparse.ArgumentParser(description="Render sample photos or training pictures.")
-    parser.add_argument("--glyphs", type=Path, default=Path("package/assets"))
-    parser.add_argument("--variations", type=int, default=0, help="pictures per kind of scene")
-    parser.add_argument("--seed", type=int, default=1)
-    parser.add_argument("--size", type=int, default=192)
-    parser.add_argument("--out", type=Path, default=DATA_FOLDER / "photos")
+    parser = argparse.ArgumentParser(
+        description="Render the pictures of data/photos, or training pictures.",
+        formatter_class=argparse.ArgumentDefaultsHelpFormatter,
+    )
+    glyph_folder = Path("package/assets")
+    parser.add_argument("--glyphs", type=Path, default=glyph_folder, help="folder of .webp files")
+    parser.add_argument(
+        "--variations",
+        type=int,
+        default=0,
+        help="training pictures for each pair of subject and place; 0: render data/photos",
+    )
+    parser.add_argument("--seed", type=int, default=1, help="of training pictures")
+    parser.add_argument("--size", type=int, default=192, help="of training pictures, in pixels")
+    parser.add_argument("--out", type=Path, default=DATA_FOLDER / "photos", help="output folder")
     options = parser.parse_args()
     if not any(options.glyphs.glob("*.webp")):
-        parser.error(f"no .webp files in {options.glyphs}: see the top of {Path(__file__).name}")
+        parser.error(
+            f"no .webp files in {options.glyphs}. The head of {Path(__file__).name} says how to "
+            "download them."
+        )
     glyphs.use_folder(options.glyphs)
     if options.variations:
         count = write_training_pictures(options.out, options.variations, options.seed, options.size)
@@ -92,7 +106,7 @@ def main() -> None:
         if options.out == DATA_FOLDER / "photos":
             remove_old_pictures(options.out)
         count = write_photos(options.out)
-    print(f"{count} pictures in {options.out}")
+    print(f"wrote {count} pictures to {options.out}")
 
 
 if __name__ == "__main__":

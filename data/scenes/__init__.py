@@ -1,1 +1,1 @@
-"""Scenes composed in code: backgrounds drawn, subjects stamped, captions to match."""
+"""Render scenes with captions: backgrounds drawn by code, subjects from emoji."""

@@ -1,4 +1,4 @@
-"""Name the animals."""
+"""Table of subjects: animals."""
 
 from .subject import WILD_PLACES, Subject, make_subject
 

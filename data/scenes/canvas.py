@@ -1,4 +1,4 @@
-"""A picture being painted: light, sky, land and shapes in fractions of its size."""
+"""Paint skies, land, water and light onto a canvas, by the light and weather of a mood."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -14,18 +14,18 @@ Color = tuple[float, ...]
 
 @dataclass(frozen=True)
 class Mood:
-    """The light and weather of a scene."""
+    """Light and weather; colors are RGB from 0 to 255, lights are factors, shares are 0 to 1."""
 
-    sky_colors: tuple[Color, ...]
-    light_color: Color
-    subject_light: Color
-    gray: float = 0.0
+    sky_colors: tuple[Color, ...]  # from the top to the horizon
+    light_color: Color  # factors for the colors of the background
+    subject_light: Color  # factors for the colors of subjects
+    gray: float = 0.0  # share of saturation that is lost
     is_night: bool = False
     has_snow: bool = False
     has_rain: bool = False
-    fog: float = 0.0
-    has_sun: bool = False
-    clouds: float = 0.0
+    fog: float = 0.0  # density
+    has_sun: bool = False  # a low sun is visible
+    clouds: float = 0.0  # cover
 
 
 MOODS: dict[str, Mood] = {
@@ -92,7 +92,7 @@ MOODS: dict[str, Mood] = {
 
 
 class Canvas:
-    """Paint onto a float picture; every coordinate is a fraction of width or height."""
+    """A float RGB picture and methods that paint on it; coordinates are fractions of its size."""
 
     def __init__(self, width: int, height: int, rng: np.random.Generator, mood: str) -> None:
         self.width, self.height, self.rng = width, height, rng
@@ -104,20 +104,20 @@ class Canvas:
 
     @property
     def aspect(self) -> float:
-        """Return width over height."""
+        """Return width divided by height."""
         return self.width / self.height
 
     def light_color(self, rgb: Color) -> Pixels:
-        """Return a daylight colour as the mood's light shows it."""
+        """Return a daylight color in the light of the mood."""
         return relight(np.array(rgb, np.float32), self.mood.light_color, self.mood.gray)
 
     def drawing_color(self, rgb: Color) -> tuple[int, int, int]:
-        """Return a lit colour as the integers Pillow's drawing takes."""
+        """Return a daylight color in the light of the mood, as integers for Pillow."""
         red, green, blue = (int(value) for value in np.clip(self.light_color(rgb), 0, 255))
         return red, green, blue
 
     def make_noise(self, across: float, down: float) -> Pixels:
-        """Return smooth noise in 0..1 with about so many cells across and down."""
+        """Return smooth noise from 0 to 1 with this approximate number of cells across and down."""
         cells = self.rng.random((max(2, round(down)), max(2, round(across)))).astype(np.float32)
         image = Image.fromarray(cells, "F").resize(
             (self.width, self.height), Image.Resampling.BICUBIC
@@ -126,7 +126,7 @@ class Canvas:
         return smooth
 
     def make_ridge(self, base: float, height: float, waves: float, rough: float = 0.5) -> Pixels:
-        """Return the top edge of a ridge of land: one height for each column."""
+        """Return the top edge of a ridge of land: the y of each column."""
         edge = np.zeros(self.width, np.float32)
         size, freq = 1.0, waves * self.aspect / 1.33
         for _ in range(6):
@@ -136,11 +136,11 @@ class Canvas:
         return base - height * (edge / 2 + 0.5)
 
     def blend_color(self, mask: Pixels, rgb: Pixels) -> None:
-        """Mix a colour (or a picture) in where the mask is set."""
+        """Blend a color or a picture into the canvas; the mask is the opacity, 0 to 1."""
         self.pixels += mask[..., None] * (rgb - self.pixels)
 
     def fill_below(self, top: Pixels | float, far: Color, near: Color, grain: float = 0.1) -> None:
-        """Fill all below an edge with a lit gradient and a grainy texture."""
+        """Fill the area below an edge with a gradient in the mood's light, and a grain texture."""
         edge = np.broadcast_to(np.asarray(top, np.float32), (self.width,))[None, :]
         depth = np.clip((self.rows - edge) / max(1e-3, 1 - float(edge.min())), 0, 1)[..., None]
         color = self.light_color(far) + depth * (self.light_color(near) - self.light_color(far))
@@ -149,9 +149,9 @@ class Canvas:
         self.blend_color(np.clip((self.rows - edge) * self.height + 0.5, 0, 1), color)
 
     def paint_gradient(self, stops: tuple[Color, ...], bottom: float = 1.0) -> None:
-        """Paint a vertical gradient over the whole picture."""
-        places = np.linspace(0, bottom, len(stops))
-        bands = [np.interp(self.rows[:, 0], places, [s[i] for s in stops]) for i in range(3)]
+        """Fill the canvas with a vertical gradient that ends at bottom."""
+        positions = np.linspace(0, bottom, len(stops))
+        bands = [np.interp(self.rows[:, 0], positions, [s[i] for s in stops]) for i in range(3)]
         self.pixels[:] = np.stack(bands, -1)[:, None, :]
 
     def add_glow(self, x: float, y: float, radius: float, rgb: Color, strength: float) -> None:
@@ -160,7 +160,7 @@ class Canvas:
         self.pixels += (strength * np.exp(-away / radius**2))[..., None] * np.array(rgb, np.float32)
 
     def paint_disc(self, x: float, y: float, radius: float, rgb: Color) -> None:
-        """Paint a round disc such as the sun or the moon."""
+        """Paint a disc such as the sun or the moon."""
         away = np.sqrt(((self.columns - x) * self.aspect) ** 2 + (self.rows - y) ** 2)
         self.blend_color(
             np.clip((radius - away) * self.height + 0.5, 0, 1), np.array(rgb, np.float32)
@@ -210,7 +210,7 @@ class Canvas:
     def paint_water(
         self, top: float, far: Color = (92, 160, 196), near: Color = (22, 84, 138)
     ) -> None:
-        """Paint water below an edge, with waves and the path of the sun or the moon."""
+        """Paint water below an edge, with waves and the reflected light of the sun or the moon."""
         sky_pixels = self.pixels.copy()
         self.fill_below(top, far, near, 0.05)
         below = np.clip((self.rows - top) * self.height + 0.5, 0, 1)
@@ -233,13 +233,13 @@ class Canvas:
         self.blend_color(below * near * sparkle * 0.85, np.array(rgb, np.float32))
 
     def draw_with_pillow(self, brush: Callable[[ImageDraw.ImageDraw], None]) -> None:
-        """Let a function draw with Pillow, in pixels, over the picture so far."""
+        """Call a function that draws on the canvas with Pillow, in pixels."""
         image = self.to_image()
         brush(ImageDraw.Draw(image))
         self.pixels = np.asarray(image).astype(np.float32)
 
     def paste_piece(self, piece: Image.Image, left: int, top: int) -> None:
-        """Lay a picture with transparency over the canvas, its corner in pixels."""
+        """Paste an RGBA picture; left and top are in pixels, and may lie outside."""
         x0, y0 = max(0, left), max(0, top)
         x1, y1 = min(self.width, left + piece.width), min(self.height, top + piece.height)
         if x0 >= x1 or y0 >= y1:
@@ -250,17 +250,17 @@ class Canvas:
         view += alpha * (part[..., :3] - view)
 
     def blur_picture(self, radius: float) -> None:
-        """Blur all painted so far; radius is a fraction of the height."""
+        """Blur the canvas; radius is a fraction of the height."""
         blurred = self.to_image().filter(ImageFilter.GaussianBlur(radius * self.height))
         self.pixels = np.asarray(blurred).astype(np.float32)
 
     def to_image(self) -> Image.Image:
-        """Return the picture as it stands."""
+        """Return the canvas as a Pillow picture."""
         return Image.fromarray(np.clip(self.pixels, 0, 255).astype(np.uint8), "RGB")
 
 
 def relight(rgb: Pixels, light: Color, gray: float) -> Pixels:
-    """Return colours dulled by the weather and multiplied by the light."""
+    """Return colors, desaturated by gray (0 to 1) and multiplied by the light."""
     dull = rgb + gray * (rgb.mean(-1, keepdims=True) - rgb)
     relit: Pixels = dull * np.array(light, np.float32)
     return relit

@@ -1,9 +1,10 @@
-"""Say in words what a scene shows, the way people type or write it."""
+"""Write captions of a scene: sentences, and words as typed into a search box."""
 
 import numpy as np
 
 from .compose import Scene, SceneItem
-from .places import PLACES, Place
+from .place import Place
+from .places import PLACES
 from .subjects import SUBJECTS
 
 MOOD_PHRASES: dict[str, tuple[str, ...]] = {
@@ -92,7 +93,7 @@ def pluralize(name: str) -> str:
 
 
 def add_article(words: str) -> str:
-    """Return the words with a or an before them."""
+    """Return the words with "a", "an" or "the" before them."""
     if words.startswith("Statue of"):
         return f"the {words}"
     vowel = words[0].lower() in "aeiou" and not words.lower().startswith(("u", "eu"))
@@ -104,20 +105,20 @@ def _pick_word(rng: np.random.Generator, words: tuple[str, ...]) -> str:
 
 
 def _pick_name(item: SceneItem, rng: np.random.Generator) -> str:
-    """Return one of the subject's names, the first of them most often."""
+    """Return a random name of the subject; the first name is the most probable."""
     names = SUBJECTS[item.subject].names
     return names[0] if rng.random() < 0.5 else _pick_word(rng, names)
 
 
 def _pick_color_word(item: SceneItem, name: str, rng: np.random.Generator, chance: float) -> str:
-    """Return the colour word to say, if any."""
+    """Return a color word and a space, or an empty string."""
     plain = SUBJECTS[item.subject].natural_color
     color = item.color or (plain if rng.random() < 0.6 else "")
     return f"{color} " if color and color not in name and rng.random() < chance else ""
 
 
 def describe_item(item: SceneItem, rng: np.random.Generator, color_chance: float = 0.85) -> str:
-    """Return a subject with its number and colour: "two white sheep"."""
+    """Return a subject with its number and color, such as "two white sheep"."""
     name = _pick_name(item, rng)
     words = _pick_color_word(item, name, rng, color_chance) + name
     if item.count == 1:
@@ -136,7 +137,7 @@ def _describe_items(scene: Scene, rng: np.random.Generator, chance: float = 0.85
 
 
 def pick_mood_phrase(scene: Scene, place: Place, rng: np.random.Generator) -> str:
-    """Return how the light and weather are said, with a space before."""
+    """Return a space and a phrase for light and weather, or an empty string."""
     if place.kind in {"under", "space"} or len(place.moods) == 1:
         return ""
     table = INDOOR_PHRASES if place.kind in {"room", "table"} else MOOD_PHRASES
@@ -144,8 +145,8 @@ def pick_mood_phrase(scene: Scene, place: Place, rng: np.random.Generator) -> st
     return f" {words}" if words else ""
 
 
-def _search_words(scene: Scene, place: Place, rng: np.random.Generator) -> str:
-    """Return a few bare words, as typed into a search box."""
+def _make_search_words(scene: Scene, place: Place, rng: np.random.Generator) -> str:
+    """Return a few words as typed into a search box, such as "white sheep hills sunny"."""
     words = []
     for item in scene.items:
         name = _pick_name(item, rng)
@@ -168,7 +169,7 @@ def write_scene_captions(scene: Scene, rng: np.random.Generator) -> list[str]:
         if not scene.items
         else _make_captions(scene, place, rng)
     )
-    captions = [candidates[0], _search_words(scene, place, rng)]
+    captions = [candidates[0], _make_search_words(scene, place, rng)]
     order = rng.permutation(len(candidates) - 1) + 1
     captions += [candidates[int(i)] for i in order[: int(rng.integers(2, 4))]]
     return list(dict.fromkeys(" ".join(caption.split()) for caption in captions))
@@ -188,7 +189,8 @@ def _make_captions(scene: Scene, place: Place, rng: np.random.Generator) -> list
         f"{_describe_items(scene, rng, 1.0)} {pick_place_phrase()}{pick_mood()}",
         f"{_describe_items(scene, rng)} {pick_place_phrase()}",
         f"{_describe_items(scene, rng)}{pick_mood()}",
-        f"a {_pick_word(rng, ('photo', 'picture'))} of {_describe_items(scene, rng)} {pick_place_phrase()}{pick_mood()}",
+        f"a {_pick_word(rng, ('photo', 'picture'))} of "
+        f"{_describe_items(scene, rng)} {pick_place_phrase()}{pick_mood()}",
         f"{_describe_items(scene, rng)}, {bare}{pick_mood()}"
         if bare
         else f"{_describe_items(scene, rng)} {pick_place_phrase()}",

@@ -1,4 +1,4 @@
-"""Compose one scene: paint the place, stand the subjects in it, add weather and grain."""
+"""Render a scene: paint the place, add the subjects, weather and camera effects."""
 
 from dataclasses import dataclass, field
 
@@ -7,7 +7,8 @@ from PIL import Image, ImageDraw, ImageFilter
 
 from .canvas import Canvas, Pixels
 from .glyphs import light_glyph
-from .places import PLACES, Place
+from .place import Place
+from .places import PLACES
 from .subjects import SUBJECTS
 
 SIZE_BY_COUNT = {1: 1.0, 2: 0.82, 3: 0.7, 4: 0.62}
@@ -19,21 +20,21 @@ SIZE_BY_PLACE_KIND = {"air": 1.12, "under": 1.12, "table": 1.3, "room": 1.08}
 
 @dataclass(frozen=True)
 class SceneItem:
-    """A subject, how many of it and in which colour."""
+    """A subject in a scene."""
 
-    subject: str
+    subject: str  # key of SUBJECTS
     count: int = 1
-    color: str = ""
+    color: str = ""  # empty: the natural color
 
 
 @dataclass(frozen=True)
 class Scene:
-    """What a picture shows."""
+    """Description of a picture."""
 
-    place: str
-    mood: str = "day"
+    place: str  # key of PLACES
+    mood: str = "day"  # key of MOODS
     items: tuple[SceneItem, ...] = field(default_factory=tuple)
-    zoom: float = 1.0
+    zoom: float = 1.0  # factor for the size of subjects
 
 
 @dataclass
@@ -46,7 +47,10 @@ class _PlacedItem:
 def render_scene(
     scene: Scene, width: int, height: int, seed: int, oversample: float = 1.0
 ) -> Image.Image:
-    """Return the scene as a picture; the same seed gives the same picture."""
+    """Return the picture of a scene; the same seed gives the same picture.
+
+    oversample: factor for the resolution at which the scene is painted.
+    """
     rng = np.random.default_rng(seed)
     big = (round(width * oversample), round(height * oversample))
     canvas = Canvas(*big, rng, scene.mood)
@@ -58,8 +62,8 @@ def render_scene(
     if canvas.mood.fog and place.kind not in INDOOR_KINDS:
         _paint_fog(canvas, horizon)
     canvas.blur_picture(0.0022)
-    for spot in _place_items(canvas, scene):
-        _paint_subject(canvas, place, scene, spot)
+    for placed in _place_items(canvas, scene):
+        _paint_subject(canvas, place, scene, placed)
     if place.kind not in INDOOR_KINDS | WEATHERLESS_KINDS:
         _paint_weather(canvas)
     _add_camera_effects(canvas)
@@ -70,7 +74,7 @@ def render_scene(
 
 
 def _place_items(c: Canvas, scene: Scene) -> list[_PlacedItem]:
-    """Share out the width among the subjects, the far ones first."""
+    """Distribute the subjects over the width, and return them sorted, the far ones first."""
     items = [item for item in scene.items if SUBJECTS[item.subject].code]
     slots = [item for item in items for _ in range(item.count)]
     if not slots:
@@ -85,21 +89,21 @@ def _place_items(c: Canvas, scene: Scene) -> list[_PlacedItem]:
         xs = [1 - x for x in xs]
     spread = 0.35 if len(slots) < 4 else 1.0
     depths = [float(np.clip(0.6 + spread * c.rng.uniform(-0.6, 0.4), 0, 1)) for _ in slots]
-    spots = [_PlacedItem(*parts) for parts in zip(slots, xs, depths, strict=True)]
-    return sorted(spots, key=lambda spot: spot.depth)
+    placed = [_PlacedItem(*parts) for parts in zip(slots, xs, depths, strict=True)]
+    return sorted(placed, key=lambda item: item.depth)
 
 
-def _paint_subject(c: Canvas, place: Place, scene: Scene, spot: _PlacedItem) -> None:
-    """Stamp one subject at its spot with its shadow or its mirror image."""
-    subject = SUBJECTS[spot.item.subject]
+def _paint_subject(c: Canvas, place: Place, scene: Scene, placed: _PlacedItem) -> None:
+    """Paint one subject, with its shadow or its reflection."""
+    subject = SUBJECTS[placed.item.subject]
     indoor = place.kind in INDOOR_KINDS
     trim = subject.foot_trim if place.kind == "water" else 0.0
-    piece = light_glyph(subject.code, trim, subject.hue, spot.item.color, scene.mood, indoor)
+    piece = light_glyph(subject.code, trim, subject.hue, placed.item.color, scene.mood, indoor)
     total = sum(item.count for item in scene.items)
     size = (
         subject.size
         * SIZE_BY_COUNT.get(total, SIZE_OF_MANY)
-        * (0.8 + 0.25 * spot.depth)
+        * (0.8 + 0.25 * placed.depth)
         * scene.zoom
     )
     size *= float(c.rng.uniform(0.93, 1.1)) * SIZE_BY_PLACE_KIND.get(place.kind, 1.0)
@@ -107,34 +111,34 @@ def _paint_subject(c: Canvas, place: Place, scene: Scene, spot: _PlacedItem) -> 
     tall = min(tall, 0.86 * c.width / max(1, min(total, 3)) * piece.height / piece.width)
     shape = (max(4, int(tall * piece.width / piece.height)), max(4, int(tall)))
     piece = piece.resize(shape, Image.Resampling.LANCZOS)
-    if c.rng.random() < 0.5 and spot.item.subject not in {"television", "liberty", "laptop"}:
+    if c.rng.random() < 0.5 and placed.item.subject not in {"television", "liberty", "laptop"}:
         piece = piece.transpose(Image.Transpose.FLIP_LEFT_RIGHT)
     far, near = place.foot_band
-    foot = far + (near - far) * spot.depth
+    foot = far + (near - far) * placed.depth
     if place.kind in {"air", "under", "space"}:
         lean = float(c.rng.uniform(-12, 12))
         piece = piece.rotate(lean, Image.Resampling.BICUBIC, expand=True)
         foot = float(c.rng.uniform(far, near)) if total > 1 else foot
         foot = min(0.95, foot + tall / c.height * 0.35)
-    left, top = int(spot.x * c.width - piece.width / 2), int(foot * c.height - piece.height)
+    left, top = int(placed.x * c.width - piece.width / 2), int(foot * c.height - piece.height)
     top = max(top, int(0.03 * c.height))
     if place.kind == "water":
         _paint_reflection(c, piece, left, top + piece.height)
     elif place.kind in {"land", "room", "table"}:
         _paint_shadow(c, piece, left, top + piece.height)
     if c.mood.is_night and place.kind in {"land", "water"}:
-        c.add_glow(spot.x, foot - size / 2, size * 0.75, (34, 36, 48), 0.8)
+        c.add_glow(placed.x, foot - size / 2, size * 0.75, (34, 36, 48), 0.8)
     if place.kind == "under":
         piece = _tint_piece(piece, (20, 90, 150), 0.16)
     if c.mood.fog > 0.3 and not indoor:
-        piece = _tint_piece(piece, (205, 209, 212), 0.42 * (1 - 0.6 * spot.depth))
+        piece = _tint_piece(piece, (205, 209, 212), 0.42 * (1 - 0.6 * placed.depth))
     c.paste_piece(piece, left, top)
     if place.kind == "water":
         _paint_foam(c, piece, left, top + piece.height)
 
 
 def _tint_piece(piece: Image.Image, rgb: tuple[int, int, int], amount: float) -> Image.Image:
-    """Return a subject mixed with a haze, its outline kept."""
+    """Return a subject blended with a haze color; its transparency stays."""
     haze = Image.new("RGB", piece.size, rgb)
     result = Image.blend(piece.convert("RGB"), haze, amount)
     result.putalpha(piece.getchannel("A"))
@@ -154,7 +158,7 @@ def _paint_shadow(c: Canvas, piece: Image.Image, left: int, foot: int) -> None:
 
 
 def _paint_reflection(c: Canvas, piece: Image.Image, left: int, foot: int) -> None:
-    """Lay a faded mirror image on the water."""
+    """Paint a faded mirror image on the water."""
     low = piece.transpose(Image.Transpose.FLIP_TOP_BOTTOM)
     low = low.resize((piece.width, max(2, int(piece.height * 0.5))))
     alpha = np.asarray(low.getchannel("A"), np.float32)
@@ -165,7 +169,7 @@ def _paint_reflection(c: Canvas, piece: Image.Image, left: int, foot: int) -> No
 
 
 def _paint_foam(c: Canvas, piece: Image.Image, left: int, foot: int) -> None:
-    """Draw a light water line at a subject's foot."""
+    """Paint a light water line where a subject touches the water."""
     wide, tall = int(piece.width * 1.1), max(4, int(0.02 * c.height))
     mask = Image.new("L", (wide, tall), 0)
     ImageDraw.Draw(mask).ellipse([wide * 0.04, tall * 0.3, wide * 0.96, tall * 0.8], fill=150)
@@ -177,7 +181,7 @@ def _paint_foam(c: Canvas, piece: Image.Image, left: int, foot: int) -> None:
 
 
 def _paint_rainbow(c: Canvas, horizon: float) -> None:
-    """Span a rainbow over the horizon."""
+    """Paint a rainbow over the horizon."""
     x, radius = float(c.rng.uniform(0.35, 0.65)), 0.42 * min(1.0, c.aspect)
     away = np.sqrt(((c.columns - x) * c.aspect) ** 2 + (c.rows - horizon - 0.06) ** 2)
     bands = ((150, 70, 220), (60, 90, 240), (50, 200, 90), (250, 230, 60), (250, 140, 40))
@@ -188,7 +192,7 @@ def _paint_rainbow(c: Canvas, horizon: float) -> None:
 
 
 def _paint_fog(c: Canvas, horizon: float) -> None:
-    """Hang fog over the far parts."""
+    """Paint fog, densest at the horizon."""
     near = np.exp(-(((c.rows - horizon) / 0.26) ** 2))
     thick = c.mood.fog * (0.55 + 0.6 * near) * (0.8 + 0.4 * c.make_noise(4, 6))
     thick = thick * np.where(c.rows > horizon, np.clip(1.3 - (c.rows - horizon) * 2, 0.2, 1), 1)
@@ -227,7 +231,7 @@ def _make_rain_mask(c: Canvas) -> Pixels:
 
 
 def _add_camera_effects(c: Canvas) -> None:
-    """Add a lens's vignette, a slight colour cast and sensor noise."""
+    """Add the vignette of a lens, a slight color cast and sensor noise."""
     away = (c.columns - 0.5) ** 2 + (c.rows - 0.5) ** 2
     c.pixels *= (1.03 - 0.34 * away * c.rng.uniform(0.6, 1.3))[..., None]
     c.pixels *= c.rng.uniform(0.97, 1.03, 3).astype(np.float32) * np.float32(

@@ -1,4 +1,4 @@
-"""Write pictures as a real folder holds them: EXIF, turned, greyscale, palette, alpha."""
+"""Write pictures in the variety of real files: EXIF, rotation, grayscale, palette, alpha."""
 
 import json
 from pathlib import Path
@@ -15,7 +15,7 @@ DATE_TIME_ORIGINAL, OFFSET_TIME_ORIGINAL = 0x9003, 0x9011
 
 
 def to_degrees_minutes_seconds(value: float) -> tuple[float, float, float]:
-    """Return an angle as degrees, minutes and seconds."""
+    """Return the absolute value of an angle as degrees, minutes and seconds, as EXIF needs it."""
     absolute = abs(value)
     minutes = (absolute % 1) * 60
     return float(int(absolute)), float(int(minutes)), round((minutes % 1) * 60, 2)
@@ -37,7 +37,7 @@ def make_exif(shot: CameraShot, orientation: int = 1) -> Image.Exif:
 
 
 def save_photo(image: Image.Image, photo: ShippedPhoto, root: Path) -> None:
-    """Write a picture in the format and kind its entry asks for."""
+    """Write a picture in the format of its suffix, and as its kind."""
     path = root / photo.file
     path.parent.mkdir(parents=True, exist_ok=True)
     block = make_exif(photo.shot, 6 if photo.kind == "rotated" else 1)
@@ -58,7 +58,7 @@ def save_photo(image: Image.Image, photo: ShippedPhoto, root: Path) -> None:
 
 
 def _round_corners(image: Image.Image) -> Image.Image:
-    """Return the picture small and with transparent round corners."""
+    """Return the picture at 480 x 360 pixels with transparent round corners."""
     small = image.filter(ImageFilter.MedianFilter(3)).resize((480, 360))
     mask = Image.new("L", small.size, 0)
     ImageDraw.Draw(mask).rounded_rectangle((0, 0, 479, 359), 48, fill=255)
@@ -67,14 +67,14 @@ def _round_corners(image: Image.Image) -> Image.Image:
 
 
 def save_duplicate(copy: ShippedDuplicate, original: ShippedPhoto, root: Path) -> None:
-    """Write a near duplicate made from the shipped file."""
+    """Write a near duplicate, made from the file of its original."""
     with Image.open(root / original.file) as opened:
         image = opened.convert("RGB")
     quality = 84
-    if copy.how == "crop":
+    if copy.change == "crop":
         w, h = image.size
         image = image.crop((w // 16, h // 18, w - w // 24, h - h // 20))
-    elif copy.how == "quality":
+    elif copy.change == "quality":
         image = image.resize((image.width // 2, image.height // 2))
         quality = 45
     else:

@@ -1,4 +1,4 @@
-"""Load subject pictures, recolour and light them; keep each one made."""
+"""Load the pictures of subjects, and change their color and light; results are cached."""
 
 from functools import lru_cache
 from pathlib import Path
@@ -8,6 +8,7 @@ from PIL import Image
 
 from .canvas import MOODS, Color, relight
 
+# For each color: hue, factor for saturation, factor for brightness.
 COLOR_HUES: dict[str, tuple[float, float, float]] = {
     "red": (0.985, 1.0, 0.95),
     "orange": (0.07, 1.0, 1.05),
@@ -18,6 +19,7 @@ COLOR_HUES: dict[str, tuple[float, float, float]] = {
     "pink": (0.92, 0.5, 1.2),
     "brown": (0.065, 0.8, 0.66),
 }
+# For each color: factor for saturation, factor for brightness, added brightness.
 COLORLESS_TONES: dict[str, tuple[float, float, float]] = {
     "white": (0.06, 0.45, 0.56),
     "grey": (0.05, 0.62, 0.06),
@@ -27,14 +29,17 @@ _glyph_folder = [Path("package/assets")]
 
 
 def use_folder(folder: Path) -> None:
-    """Read the subject pictures from this folder from now on."""
+    """Set the folder from which load_glyph reads."""
     _glyph_folder[0] = folder
     load_glyph.cache_clear()
 
 
 @lru_cache(maxsize=512)
 def load_glyph(code: str, trim: float = 0.0) -> Image.Image:
-    """Return a subject's picture cut to its outline, less a strip at its foot."""
+    """Return the picture of a subject, cropped to its outline.
+
+    code: Unicode code point of the emoji. trim: share of the height to cut off at the bottom.
+    """
     image = Image.open(_glyph_folder[0] / f"{code}.webp").convert("RGBA")
     box = image.getchannel("A").point(lambda a: 255 * (a > 12)).getbbox() or (0, 0, 256, 256)
     left, top, right, bottom = box
@@ -45,7 +50,10 @@ def load_glyph(code: str, trim: float = 0.0) -> Image.Image:
 def recolor_glyph(
     code: str, trim: float, hue: tuple[float, float] | None, color: str
 ) -> Image.Image:
-    """Return a subject recoloured where its own colour lies in the range of hues."""
+    """Return a subject in another color.
+
+    hue: range of hues (0 to 1) to change; None: change all. color: empty to change nothing.
+    """
     image = load_glyph(code, trim)
     if not color:
         return image
@@ -79,7 +87,7 @@ def recolor_glyph(
 def light_glyph(
     code: str, trim: float, hue: tuple[float, float] | None, color: str, mood: str, indoor: bool
 ) -> Image.Image:
-    """Return a subject recoloured and in the light of a mood."""
+    """Return a subject in another color and in the light of a mood."""
     image = recolor_glyph(code, trim, hue, color)
     light: Color = MOODS[mood].subject_light
     if indoor:

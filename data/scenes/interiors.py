@@ -15,7 +15,7 @@ WALL_COLORS: tuple[Color, ...] = (
 
 
 def _draw_window(c: Canvas, d: Any, box: tuple[float, float, float, float]) -> None:
-    """Draw a window that shows the mood's sky."""
+    """Draw a window with the sky of the mood."""
     x0, y0, x1, y1 = box
     d.rectangle(box, fill=(240, 238, 232))
     rim = 0.012 * c.height
@@ -30,14 +30,14 @@ def _draw_window(c: Canvas, d: Any, box: tuple[float, float, float, float]) -> N
 
 
 def _apply_lamplight(c: Canvas) -> None:
-    """Dim a room at night and warm it."""
+    """Darken a room at night, and give it a warm light."""
     if c.mood.is_night:
         c.pixels *= np.array((0.56, 0.46, 0.38), np.float32)
         c.add_glow(c.sun_x, 0.3, 0.5, (110, 80, 36), 0.8)
 
 
 def _paint_planks(c: Canvas, top: float, wood: Color, count: int) -> None:
-    """Lay a wooden surface below an edge."""
+    """Paint a wooden surface below an edge."""
     c.draw_with_pillow(
         lambda d: d.rectangle(
             [0, top * c.height, c.width, c.height], fill=tuple(int(v) for v in wood)
@@ -136,7 +136,7 @@ def paint_table(c: Canvas, horizon: float) -> None:
 
 
 def paint_picnic(c: Canvas, horizon: float) -> None:
-    """Paint a red and white checked cloth laid on grass."""
+    """Paint a red and white checked cloth on grass."""
     c.paint_gradient(((150, 190, 110), (84, 140, 60)))
     c.pixels *= (0.8 + 0.4 * c.make_noise(50, 50))[..., None]
     depth = np.clip((c.rows - horizon) / (1 - horizon), 0, 1)
@@ -149,7 +149,7 @@ def paint_picnic(c: Canvas, horizon: float) -> None:
 
 
 def paint_stage(c: Canvas, horizon: float) -> None:
-    """Paint a theatre stage with red curtains and a spotlight."""
+    """Paint a theater stage with red curtains and a spotlight."""
     c.pixels[:] = np.array((150, 18, 28), np.float32)
     folds = np.sin(c.columns * 60 * c.aspect / 1.33 + np.sin(c.columns * 17) * 2)
     c.pixels *= (0.62 + 0.38 * folds * np.ones_like(c.rows))[..., None]

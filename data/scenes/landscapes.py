@@ -1,4 +1,4 @@
-"""Paint the open country: hills, mountains, woods, deserts, snow and water."""
+"""Paint landscapes: hills, mountains, forests, deserts, snow, water, sky and space."""
 
 import numpy as np
 from PIL import ImageDraw
@@ -12,7 +12,7 @@ FAR_SNOW_COLOR, NEAR_SNOW_COLOR = (228, 234, 244), (246, 248, 252)
 
 
 def choose_grass_colors(c: Canvas) -> tuple[Color, Color]:
-    """Return the meadow's colours: green, or white when it snows."""
+    """Return the colors of a meadow, far and near: green, or white when it snows."""
     return (
         (FAR_SNOW_COLOR, NEAR_SNOW_COLOR)
         if c.mood.has_snow
@@ -21,7 +21,7 @@ def choose_grass_colors(c: Canvas) -> tuple[Color, Color]:
 
 
 def paint_plant(c: Canvas, code: str, x: float, foot: float, height: float) -> None:
-    """Stand a background tree with its foot at a point."""
+    """Paint a background tree with its foot at a point."""
     piece = light_glyph(code, 0.0, (0.82, 0.08), "brown", c.mood_name, False)
     tall = max(3, int(height * c.height))
     piece = piece.resize((max(2, int(tall * piece.width / piece.height)), tall))
@@ -32,7 +32,7 @@ def paint_plant(c: Canvas, code: str, x: float, foot: float, height: float) -> N
 
 
 def paint_tree_row(c: Canvas, code: str, foot: float, height: float, count: int) -> None:
-    """Plant a ragged row of trees right across the picture."""
+    """Paint an irregular row of trees across the picture."""
     count = max(2, int(count * c.aspect / 1.33))
     for i in range(count):
         x = (i + c.rng.uniform(0.1, 0.9)) / count
@@ -44,7 +44,7 @@ def paint_tree_row(c: Canvas, code: str, foot: float, height: float, count: int)
 def paint_mountain_range(
     c: Canvas, base: float, height: float, rock: Color, snowline: float
 ) -> None:
-    """Raise a jagged range with snow on its tops."""
+    """Paint a jagged mountain range with snow on its peaks."""
     edge = c.make_ridge(base, height, 0.9, 0.55)
     c.fill_below(edge, rock, tuple(v * 0.75 for v in rock), 0.2)
     jag = 0.05 * (c.make_noise(26 * c.aspect, 14) - 0.5)
@@ -146,7 +146,7 @@ def paint_jungle(c: Canvas, horizon: float) -> None:
 
 
 def _paint_leaf(c: Canvas, x: float, y: float) -> None:
-    """Hang one big leaf at the top or the foot of the picture."""
+    """Paint one big leaf at the top or the bottom of the picture."""
     size, lean = c.rng.uniform(0.1, 0.22), c.rng.uniform(-0.5, 0.5)
     down = 1 if y < 0.5 else -1
     tip = (x * c.width + lean * size * c.height, (y + down * size) * c.height)

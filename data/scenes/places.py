@@ -1,45 +1,20 @@
-"""Name the places a scene can be in, how each is painted and how people call it."""
+"""Table of places: how each is painted, which moods fit, and the words for captions."""
 
-from collections.abc import Callable
-from dataclasses import dataclass
 from functools import partial
 
-from . import interiors, landscapes, towns
-from .canvas import Canvas
-
-ALL_MOODS = (
-    "day",
-    "sunset",
-    "night",
-    "overcast",
-    "rain",
-    "snow",
-    "fog",
-    "night snow",
-    "night rain",
+from . import countryside, interiors, landscapes, towns
+from .place import (
+    ALL_MOODS,
+    COLD_MOODS,
+    DRY_MOODS,
+    INDOOR_MOODS,
+    ROOM_MOODS,
+    WARM_MOODS,
+    Place,
 )
-WARM_MOODS = ("day", "sunset", "night", "overcast", "rain", "fog", "night rain")
-DRY_MOODS = ("day", "sunset", "night", "overcast")
-COLD_MOODS = ("day", "sunset", "night", "overcast", "snow", "fog", "night snow")
-INDOOR_MOODS = ("day", "night", "rain", "snow", "sunset")
-ROOM_MOODS = ("day", "night")
 
 
-@dataclass(frozen=True)
-class Place:
-    """A background, the band where feet may stand, and its names."""
-
-    paint: Callable[[Canvas, float], None]
-    horizon: float
-    foot_band: tuple[float, float]
-    kind: str
-    phrases: tuple[str, ...]
-    words: tuple[str, ...]
-    moods: tuple[str, ...] = ALL_MOODS
-    empty_phrases: tuple[str, ...] = ()
-
-
-def _flower_field(petal: tuple[float, float, float], name: str, color: str) -> Place:
+def _make_flower_field(petal: tuple[float, float, float], name: str, color: str) -> Place:
     return Place(
         partial(landscapes.paint_flowers, petal=petal),
         0.42,
@@ -194,7 +169,7 @@ PLACES: dict[str, Place] = {
         ("a street with colourful houses", "a row of houses in a street", "an old town street"),
     ),
     "road": Place(
-        towns.paint_road,
+        countryside.paint_road,
         0.44,
         (0.68, 0.92),
         "land",
@@ -204,7 +179,7 @@ PLACES: dict[str, Place] = {
         ("an empty country road", "a long straight road", "a road through fields"),
     ),
     "farm": Place(
-        towns.paint_farm,
+        countryside.paint_farm,
         0.4,
         (0.74, 0.93),
         "land",
@@ -214,7 +189,7 @@ PLACES: dict[str, Place] = {
         ("a red barn on a farm", "a farm with a fence", "a red barn"),
     ),
     "garden": Place(
-        towns.paint_garden,
+        countryside.paint_garden,
         0.46,
         (0.74, 0.93),
         "land",
@@ -234,7 +209,7 @@ PLACES: dict[str, Place] = {
         ("a football pitch", "an empty stadium", "a goal on a soccer field"),
     ),
     "railway": Place(
-        towns.paint_railway,
+        countryside.paint_railway,
         0.38,
         (0.71, 0.735),
         "land",
@@ -243,11 +218,11 @@ PLACES: dict[str, Place] = {
         ALL_MOODS,
         ("railway tracks", "an empty railway line", "train tracks through the country"),
     ),
-    "poppies": _flower_field((214, 44, 36), "poppies", "red"),
-    "lavender": _flower_field((132, 96, 196), "lavender", "purple"),
-    "tulips": _flower_field((236, 112, 160), "tulips", "pink"),
-    "rapeseed": _flower_field((246, 212, 50), "flowers", "yellow"),
-    "daisies": _flower_field((246, 246, 240), "daisies", "white"),
+    "poppies": _make_flower_field((214, 44, 36), "poppies", "red"),
+    "lavender": _make_flower_field((132, 96, 196), "lavender", "purple"),
+    "tulips": _make_flower_field((236, 112, 160), "tulips", "pink"),
+    "rapeseed": _make_flower_field((246, 212, 50), "flowers", "yellow"),
+    "daisies": _make_flower_field((246, 246, 240), "daisies", "white"),
     "sky": Place(
         landscapes.paint_sky_only,
         0.9,

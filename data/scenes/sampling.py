@@ -1,4 +1,4 @@
-"""Draw random scenes: every subject in each of its places, and mixtures of subjects."""
+"""Draw random scenes for training: every subject in each of its places, and mixtures."""
 
 from collections.abc import Iterator, Sequence
 
@@ -12,20 +12,20 @@ PICTURE_SHAPES = ((288, 216), (288, 216), (288, 216), (288, 192), (216, 288), (3
 
 
 def list_scene_kinds() -> list[tuple[str, str]]:
-    """Return every (subject, place) pair that makes sense, and every bare place as ("", place)."""
+    """Return all (subject, place) pairs that fit, and each place without subject as ("", place)."""
     pairs = [(key, place) for key, subject in SUBJECTS.items() for place in subject.places]
     return pairs + [("", name) for name, place in PLACES.items() if place.empty_phrases]
 
 
 def draw_mood(place: str, rng: np.random.Generator) -> str:
-    """Return a light and weather for a place; plain day comes most often."""
+    """Return a random mood that fits a place; clear weather is twice as probable."""
     moods = PLACES[place].moods
     weights = np.array([2.0 if mood in {"day", "sunset", "night"} else 1.0 for mood in moods])
     return str(rng.choice(moods, p=weights / weights.sum()))
 
 
 def draw_item(key: str, rng: np.random.Generator, allows_many: bool = True) -> SceneItem:
-    """Return a subject in a random number and colour."""
+    """Return a subject in a random number and color."""
     subject = SUBJECTS[key]
     color = str(rng.choice(subject.colors)) if subject.colors else ""
     count = 1
@@ -35,7 +35,7 @@ def draw_item(key: str, rng: np.random.Generator, allows_many: bool = True) -> S
 
 
 def draw_scene(key: str, place: str, rng: np.random.Generator) -> Scene:
-    """Return a random scene with a subject at a place, now and then with a second one."""
+    """Return a random scene with a subject at a place, sometimes with a second subject."""
     items: list[SceneItem] = []
     if key:
         items.append(draw_item(key, rng))
@@ -50,7 +50,7 @@ def draw_scene(key: str, place: str, rng: np.random.Generator) -> Scene:
 
 
 def vary_scene(scene: Scene, rng: np.random.Generator) -> Scene:
-    """Return another scene of the same kind: now and then other light, colour or number."""
+    """Return a variation of a scene, which may differ in mood, number and color."""
     mood = scene.mood if rng.random() < 0.5 else draw_mood(scene.place, rng)
     items = tuple(
         item if rng.random() < 0.5 else draw_item(item.subject, rng, len(scene.items) == 1)
@@ -62,7 +62,7 @@ def vary_scene(scene: Scene, rng: np.random.Generator) -> Scene:
 def draw_training_scenes(
     shipped: Sequence[Scene], variations: int, rng: np.random.Generator
 ) -> Iterator[Scene]:
-    """Yield scenes for training: N of every kind and a third of N like each shipped one."""
+    """Yield training scenes: `variations` of each kind, and a third as many of each shipped one."""
     for _ in range(variations):
         for key, place in list_scene_kinds():
             yield draw_scene(key, place, rng)

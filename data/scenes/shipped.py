@@ -1,4 +1,4 @@
-"""Read the table of shipped pictures."""
+"""Read shipped.toml, the table of the pictures in data/photos."""
 
 import tomllib
 from dataclasses import dataclass
@@ -23,48 +23,48 @@ PICTURE_SIZES = {
 
 @dataclass(frozen=True)
 class CameraShot:
-    """When, where and with what a picture was taken."""
+    """Invented capture metadata of a picture, written into its EXIF."""
 
     taken_at: datetime
-    utc_offset: str
+    utc_offset: str  # such as "+02:00"; empty: not written
     make: str
     model: str
-    gps: tuple[float, float] | None
+    gps: tuple[float, float] | None  # latitude, longitude in degrees
 
 
 @dataclass(frozen=True)
 class ShippedPhoto:
-    """One shipped picture."""
+    """A picture of data/photos."""
 
-    file: str
+    file: str  # path below data/photos
     scene: Scene
     captions: tuple[str, ...]
-    size: tuple[int, int]
-    kind: str
+    size: tuple[int, int]  # width, height in pixels
+    kind: str  # special file: "rotated", "grey", "palette", "alpha", or ""
     seed: int
     shot: CameraShot
 
 
 @dataclass(frozen=True)
 class ShippedDuplicate:
-    """Another copy of a shipped picture: cropped, squeezed or brightened."""
+    """A near duplicate of a picture of data/photos."""
 
     file: str
-    of: str
-    how: str
+    original: str  # path of the other picture
+    change: str  # "crop", "quality" or "bright"
 
 
 def parse_item(words: str) -> SceneItem:
-    """Return the subject written as "number name colour"."""
-    count, name = words.split(" ", 1)
-    head, _, last = name.rpartition(" ")
-    if name not in SUBJECTS and last in {*COLOR_HUES, *COLORLESS_TONES}:
+    """Parse "NUMBER SUBJECT [COLOR]"."""
+    count, subject = words.split(" ", 1)
+    head, _, last = subject.rpartition(" ")
+    if subject not in SUBJECTS and last in {*COLOR_HUES, *COLORLESS_TONES}:
         return SceneItem(head, int(count), last)
-    return SceneItem(name, int(count))
+    return SceneItem(subject, int(count))
 
 
 def load_table(table: Path) -> tuple[list[ShippedPhoto], list[ShippedDuplicate]]:
-    """Return the shipped pictures and their near duplicates."""
+    """Return the pictures of the table, and their near duplicates."""
     data = tomllib.loads(table.read_text("utf-8"))
     photos = [_parse_photo(row, number, data) for number, row in enumerate(data["photo"])]
     return photos, [ShippedDuplicate(**row) for row in data["duplicate"]]
@@ -85,7 +85,7 @@ def _parse_photo(row: dict[str, Any], number: int, data: dict[str, Any]) -> Ship
 
 
 def _invent_shot(row: dict[str, Any], seed: int, data: dict[str, Any]) -> CameraShot:
-    """Make up the date, camera and spot of a picture, fitting its folder and its light."""
+    """Invent the date, camera and coordinates of a picture, to fit its folder and its light."""
     rng = np.random.default_rng(seed)
     folder = data["folders"][row["file"].rpartition("/")[0]]
     first, last = (datetime.fromisoformat(day) for day in folder["dates"])

@@ -1,4 +1,4 @@
-"""What a subject is: its picture, size, colours, where it belongs, what people call it."""
+"""Define the type Subject: picture, size, colors, places and names."""
 
 from dataclasses import dataclass
 
@@ -11,16 +11,16 @@ PAINT_COLORS = ("", "red", "blue", "yellow", "green", "white", "black", "pink", 
 
 @dataclass(frozen=True)
 class Subject:
-    """One thing that can be in a picture."""
+    """An object, animal or person that a scene can contain."""
 
-    code: str
-    names: tuple[str, ...]
-    size: float
-    places: tuple[str, ...]
-    colors: tuple[str, ...] = ()
-    hue: tuple[float, float] | None = None
-    foot_trim: float = 0.0
-    natural_color: str = ""
+    code: str  # Unicode code point of its emoji; empty: drawn by code
+    names: tuple[str, ...]  # the usual name first
+    size: float  # height as a share of the picture's height
+    places: tuple[str, ...]  # keys of PLACES
+    colors: tuple[str, ...] = ()  # colors that it can have; empty: the natural one
+    hue: tuple[float, float] | None = None  # range of hues that a color replaces; None: all
+    foot_trim: float = 0.0  # share of the height that lies under water
+    natural_color: str = ""  # for captions
     can_be_many: bool = True
 
 
@@ -35,7 +35,7 @@ def make_subject(
     natural_color: str = "",
     can_be_many: bool = True,
 ) -> Subject:
-    """Build a subject from short strings; `plain` is its colour when left as it is."""
+    """Make a subject; names are separated by "|", places by spaces or commas."""
     place_names = tuple(places.split(",") if "," in places else places.split())
     return Subject(
         code,

@@ -1,4 +1,4 @@
-"""Gather all subjects into one table."""
+"""Combine all subjects in one table, SUBJECTS."""
 
 from .animals import ANIMALS
 from .subject import Subject

@@ -1,4 +1,4 @@
-"""Name the plants, the food, the household things, the buildings and what is in space."""
+"""Table of subjects: plants, food, household objects, buildings, and objects in space."""
 
 from .subject import TABLE_PLACES, Subject, make_subject
 
@@ -79,7 +79,7 @@ THINGS: dict[str, Subject] = {
     "wine": make_subject("1f377", "glass of red wine|wine glass", 0.4, "table picnic"),
     "noodles": make_subject("1f35c", "bowl of noodles|noodle soup", 0.38, "table kitchen"),
     "fries": make_subject("1f35f", "french fries|fries|chips", 0.34, "table picnic"),
-    # Things.
+    # Household objects.
     "books": make_subject("1f4da", "stack of books|pile of books", 0.36, "table library"),
     "laptop": make_subject("1f4bb", "laptop|computer", 0.38, "table library kitchen"),
     "camera": make_subject("1f4f7", "camera", 0.32, "table library"),

@@ -1,4 +1,4 @@
-"""Name the boats, vehicles and flying things."""
+"""Table of subjects: boats, vehicles and aircraft."""
 
 from .subject import PAINT_COLORS, TOWN_PLACES, WATER_PLACES, Subject, make_subject
 

@@ -1,4 +1,4 @@
-"""Photos, captions and texts to learn from."""
+"""Read photos, rendered scenes and captions, and make more texts from captions."""
 
 from __future__ import annotations
 
@@ -17,26 +17,26 @@ import torch
 from PIL import Image
 from torch import Tensor
 
-STORED_SIDE_PX = 192  # every photo is kept squashed to this many pixels a side
+STORED_SIDE_PX = 192  # photos are squashed to a square of this size
 JOINT_PATTERN = re.compile(r" (?:with|in|on|near|next to|beside|behind|under|by|at|while|and) ")
 
 
 @dataclass(frozen=True)
 class Photos:
-    """Photos in memory, and their captions: none for those that only the teachers describe."""
+    """Photos in memory, and their captions."""
 
-    pixels: Tensor  # uint8 [photos, 3, STORED, STORED]
-    captions: list[tuple[str, ...]]
+    pixels: Tensor  # uint8 [photos, 3, STORED_SIDE_PX, STORED_SIDE_PX]
+    captions: list[tuple[str, ...]]  # empty for photos that only the teachers describe
 
     def __len__(self) -> int:
         return len(self.captions)
 
-    def captioned_rows(self) -> list[int]:
-        """Return the rows that have captions."""
+    def list_captioned_rows(self) -> list[int]:
+        """Return the rows of photos with captions."""
         return [i for i, captions in enumerate(self.captions) if captions]
 
     def select_rows(self, rows: Sequence[int]) -> Photos:
-        """Return some of the photos."""
+        """Return the photos of these rows."""
         return Photos(self.pixels[list(rows)], [self.captions[i] for i in rows])
 
 
@@ -49,7 +49,7 @@ def _decode_photo(file: Path) -> np.ndarray:
 
 
 def load_files(files: Sequence[Path], captions: Iterable[Sequence[str]]) -> Photos:
-    """Read files, squashed to a square, with the captions of each."""
+    """Decode files, and squash them to squares; captions: those of each file."""
     with ThreadPoolExecutor() as pool:
         arrays = list(pool.map(_decode_photo, files))
     pixels = torch.from_numpy(np.stack(arrays)).permute(0, 3, 1, 2).contiguous()
@@ -57,7 +57,10 @@ def load_files(files: Sequence[Path], captions: Iterable[Sequence[str]]) -> Phot
 
 
 def load_photos(root: Path, captions: dict[str, Any], limit: int | None) -> tuple[Photos, Photos]:
-    """Read every photo under root as (train, dev); what captions calls dev is in dev alone."""
+    """Read the photos below root; return the training photos and the dev photos.
+
+    captions: the content of the captions file. limit: the maximal number of each.
+    """
     pairs = captions["pairs"]
     dev = dict(pairs["dev"][:limit])
     dev_names = {name for name, _ in pairs["dev"]}
@@ -65,7 +68,7 @@ def load_photos(root: Path, captions: dict[str, Any], limit: int | None) -> tupl
         name: texts for part in ("train", "inet", "cmini") for name, texts in pairs[part]
     }
     names = sorted(str(f.relative_to(root)) for f in root.rglob("*") if f.is_file())
-    # Of Flickr8k only what the training list names: never a photo of its test split.
+    # Photos of Flickr8k are used only if the training list names them: its test split is not.
     train = [
         n
         for n in names
@@ -81,9 +84,9 @@ def load_photos(root: Path, captions: dict[str, Any], limit: int | None) -> tupl
 
 
 def load_scenes(folder: Path, held_out: int, limit: int | None) -> tuple[Photos, Photos]:
-    """Read rendered scenes as (train, held out), from a folder with captions.json.
+    """Read rendered scenes; return those for training, and those held out.
 
-    captions.json: a list of {"file", "captions"}.
+    folder: contains the pictures and captions.json, a list of {"file", "captions"}.
     """
     entries = json.loads((folder / "captions.json").read_text())
     random.Random(0).shuffle(entries)
@@ -94,14 +97,14 @@ def load_scenes(folder: Path, held_out: int, limit: int | None) -> tuple[Photos,
 
 
 class Texts:
-    """A growing list of different texts, each known by its row."""
+    """A growing list of distinct texts, each identified by its row."""
 
     def __init__(self) -> None:
         self.texts: list[str] = []
         self._rows: dict[str, int] = {}
 
     def add_texts(self, texts: Iterable[str]) -> list[int]:
-        """Return each text's row, adding those that are new."""
+        """Return the row of each text; new texts are added."""
         rows = []
         for text in texts:
             if text not in self._rows:
@@ -112,7 +115,7 @@ class Texts:
 
 
 def cut_spans(captions: Iterable[str], seed: int) -> list[str]:
-    """Cut two runs of two to seven words out of each caption: what people type is short."""
+    """Return two random spans of 2 to 7 words from each caption, because queries are short."""
     rng = random.Random(seed)
     result = []
     for caption in captions:
@@ -126,7 +129,7 @@ def cut_spans(captions: Iterable[str], seed: int) -> list[str]:
 
 
 def recombine_captions(captions: Iterable[str], count: int, seed: int) -> list[str]:
-    """Join the beginning of one caption to the end of another: scenes that nobody photographed."""
+    """Return count texts that join the beginning of one caption and the end of another."""
     rng = random.Random(seed)
     beginnings, ends = [], []
     for caption in captions:

@@ -1,9 +1,9 @@
-"""Measure how well a SigLIP model finds pictures by their captions, and captions by pictures.
+"""Measure the recall of a SigLIP model: pictures by their captions, and captions by pictures.
 
     python evaluate.py MODEL --captions FILE --images FOLDER [--part dev] [--twins]
 
-FILE is a JSON list of {"file", "captions"}, or train.py's captions file with --part naming one of
-its lists of pairs. --twins: pictures that share a caption count as one, either is right.
+FILE is a JSON list of {"file", "captions"}, or the captions file of train.py; then --part names
+one of its lists of pairs. --twins: pictures that share a caption are equally right answers.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ class RecallRanks:
 
     @classmethod
     def from_ranks(cls, ranks: Tensor) -> RecallRanks:
-        """Summarise ranks, of which 0 is the best."""
+        """Summarize ranks; 0 is the best rank."""
         recall_percent = [round(100 * (ranks < k).float().mean().item(), 1) for k in (1, 5, 10)]
         return cls(
             recall_percent[0],
@@ -42,7 +42,7 @@ class RecallRanks:
 
 @dataclass(frozen=True)
 class Recall:
-    """Both directions."""
+    """Recall in both directions."""
 
     text_to_image: RecallRanks
     image_to_text: RecallRanks
@@ -55,10 +55,10 @@ class Recall:
 def measure_recall(
     pictures: Tensor, texts: Tensor, picture_indexes: Tensor, group: Tensor | None = None
 ) -> Recall:
-    """Rank pictures for each text and the other way round.
+    """Rank the pictures for each text, and the texts for each picture.
 
-    pictures: [n, d]; texts: [m, d]; truth: [m], each text's picture; group: [n], equal for pictures
-    that are as right as one another.
+    pictures: [n, d]. texts: [m, d]. picture_indexes: [m], the picture of each text. group: [n],
+    equal for pictures that are equally right answers.
     """
     scores = F.normalize(texts, dim=-1) @ F.normalize(pictures, dim=-1).T
     if group is None:
@@ -73,7 +73,7 @@ def measure_recall(
 
 
 def group_twins(captions: Sequence[Sequence[str]]) -> list[int]:
-    """Number pictures so that those with a caption in common share a number."""
+    """Return a group number for each picture, equal for pictures that share a caption."""
     group = list(range(len(captions)))
     first: dict[str, int] = {}
     for i, picture_captions in enumerate(captions):
@@ -86,7 +86,7 @@ def group_twins(captions: Sequence[Sequence[str]]) -> list[int]:
 
 @torch.inference_mode()
 def main() -> None:
-    """Embed with transformers and print the recall as JSON."""
+    """Embed pictures and captions with transformers, and print the recall as JSON."""
     from PIL import Image, ImageOps
     from transformers import AutoProcessor, SiglipModel
 
@@ -113,17 +113,19 @@ def main() -> None:
         images = [ImageOps.exif_transpose(Image.open(file)).convert("RGB") for file in files]
         inputs = processor(images=images, return_tensors="pt")
         pictures.append(model.vision_model(**inputs).pooler_output)
-    captions = [caption for _, several in pairs for caption in several]
+    captions = [caption for _, picture_captions in pairs for caption in picture_captions]
     texts = []
     for start in range(0, len(captions), 256):
         inputs = processor(text=captions[start : start + 256], padding="max_length",
                            truncation=True, return_tensors="pt")  # fmt: skip
         texts.append(model.text_model(**inputs).pooler_output)
-    truth = torch.tensor([i for i, (_, several) in enumerate(pairs) for _ in several])
+    indexes = [i for i, (_, picture_captions) in enumerate(pairs) for _ in picture_captions]
     group = (
-        torch.tensor(group_twins([several for _, several in pairs])) if arguments.twins else None
+        torch.tensor(group_twins([picture_captions for _, picture_captions in pairs]))
+        if arguments.twins
+        else None
     )
-    result = measure_recall(torch.cat(pictures), torch.cat(texts), truth, group)
+    result = measure_recall(torch.cat(pictures), torch.cat(texts), torch.tensor(indexes), group)
     counts = {"images": len(pairs), "captions": len(captions)}
     print(json.dumps(counts | asdict(result), indent=2))
 

@@ -1,7 +1,8 @@
-"""The space the student learns: the frozen teachers' features, joined with sentence vectors.
+"""Train the joint space that the student learns, from frozen teachers.
 
-Small heads put both into one space by the captions: several pairs of heads, their vectors
-concatenated and reduced to 384 dimensions.
+Heads map the features of the image teachers and the vectors of a sentence encoder into one space.
+They are trained on captions. The vectors of several pairs of heads are concatenated and reduced
+to 384 dimensions.
 """
 
 from __future__ import annotations
@@ -17,14 +18,17 @@ from torch import Tensor, nn
 from views import Views, draw_view_recipes
 
 SPACE_DIMENSIONS = 384
-TEACHER_SIDE_PX = 224  # pixels a side of what the teachers see
+TEACHER_SIDE_PX = 224  # side of the teachers' input
 
 
 @torch.no_grad()
 def make_views(
     photos: Photos, rounds: int, teachers: ImageTeachers, classes: Tensor, *, mixed: bool = False
 ) -> Views:
-    """Take views of photos and show them to the teachers; classes: see Teachers.features."""
+    """Draw random views of photos, and compute the teachers' features of each.
+
+    classes: class vectors for ImageTeachers.extract_features.
+    """
     device, count = classes.device, len(photos)
     views = draw_view_recipes(photos.pixels.to(device), rounds, sum(FEATURE_WIDTHS), mixed=mixed)
     step = 768 if device.type == "cuda" else 32
@@ -38,7 +42,7 @@ def make_views(
 
 
 class ProjectionHead(nn.Module):
-    """A linear map plus a small network, to vectors of length one."""
+    """A linear map plus a small network; the output has length one."""
 
     def __init__(self, inputs: int, hidden: int, dropout: float) -> None:
         super().__init__()
@@ -49,13 +53,13 @@ class ProjectionHead(nn.Module):
         self.dropout = nn.Dropout(dropout / 2)
 
     def forward(self, x: Tensor) -> Tensor:
-        """Place x, [n, inputs]."""
+        """Return unit vectors [n, 512] for x [n, inputs]."""
         x = self.dropout(x)
         return F.normalize(self.linear(x) + self.network(x), dim=-1)
 
 
 class JointSpace(nn.Module):
-    """Heads for pictures and texts, with what standardises their inputs."""
+    """Heads for pictures and texts, and the statistics that standardize their inputs."""
 
     def __init__(self, heads: int) -> None:
         super().__init__()
@@ -72,15 +76,15 @@ class JointSpace(nn.Module):
         self.text_heads = nn.ModuleList(ProjectionHead(384, 1024, 0.28) for _ in range(heads))
 
     def standardize(self, features: Tensor) -> Tensor:
-        """Give each feature mean 0 and deviation 1."""
+        """Return features with mean 0 and standard deviation 1."""
         return (features.float() - self.mean) / self.deviation
 
     def make_picture_input(self, features: Tensor) -> Tensor:
-        """Weigh the teachers equally, however wide they are."""
+        """Return standardized features, scaled so that all teachers have the same weight."""
         return self.standardize(features) * self.energy
 
     def make_text_input(self, sentences: Tensor) -> Tensor:
-        """Centre sentence vectors, and bring them to a size like the pictures'."""
+        """Return centered sentence vectors, scaled to the size of the pictures' input."""
         return (sentences - self.text_mean) * 20
 
     def _apply_heads(self, heads: nn.ModuleList, x: Tensor) -> Tensor:
@@ -88,33 +92,33 @@ class JointSpace(nn.Module):
 
     @torch.no_grad()
     def embed_pictures(self, features: Tensor) -> Tensor:
-        """Place teacher features: [n, DIMENSIONS], of length one."""
+        """Return unit vectors [n, SPACE_DIMENSIONS] for teacher features."""
         joined = self._apply_heads(self.picture_heads, self.make_picture_input(features))
         return F.normalize(joined @ self.reduction, dim=-1)
 
     @torch.no_grad()
     def embed_texts(self, sentences: Tensor) -> Tensor:
-        """Place sentence vectors: [n, DIMENSIONS], of length one."""
+        """Return unit vectors [n, SPACE_DIMENSIONS] for sentence vectors."""
         joined = self._apply_heads(self.text_heads, self.make_text_input(sentences))
         return F.normalize(joined @ self.reduction, dim=-1)
 
     @torch.no_grad()
     def fit_inputs(self, features: Tensor, sentences: Tensor) -> None:
-        """Measure what standardises the inputs."""
+        """Compute the statistics that standardize the inputs."""
         self.mean.copy_(features.float().mean(0))
         self.deviation.copy_(features.float().std(0) + 1e-3)
         self.text_mean.copy_(sentences.mean(0))
 
     @torch.no_grad()
     def fit_reduction(self, features: Tensor, sentences: Tensor) -> None:
-        """Keep the directions in which pictures and texts spread most."""
+        """Compute the reduction to the principal axes of pictures and texts (PCA)."""
         joined = self._apply_all_heads(features, sentences)
         _, directions = torch.linalg.eigh(joined.T @ joined / len(joined))
         self.reduction.copy_(directions[:, -SPACE_DIMENSIONS:])
 
     @torch.no_grad()
     def align_to_vectors(self, features: Tensor, sentences: Tensor, vectors: Tensor) -> None:
-        """Turn the space to a model's vectors of the same pictures, then texts (Procrustes)."""
+        """Align the space with a model's vectors of the same pictures and texts (Procrustes)."""
         joined = self._apply_all_heads(features, sentences)
         left, _, right = torch.linalg.svd(joined.T @ vectors, full_matrices=False)
         self.reduction.copy_(left @ right)
@@ -133,7 +137,10 @@ def train_head_pair(
     draw: Callable[[], tuple[Tensor, Tensor]],
     steps: int,
 ) -> float:
-    """Train one pair of heads and return the loss; draw gives features and rows of sentences."""
+    """Train one pair of heads, and return the last loss.
+
+    draw: returns a batch of teacher features, and rows of sentences.
+    """
     device = sentences.device
     picture, text = space.picture_heads[index], space.text_heads[index]
     scale = nn.Parameter(torch.tensor(math.log(15.0), device=device))
@@ -160,10 +167,13 @@ def train_head_pair(
 
 
 def contrastive_loss(scores: Tensor, text_rows: Tensor, smoothing: float = 0.0) -> Tensor:
-    """Cross entropy both ways; pairs with equal numbers in same do not count against each other."""
+    """Return the cross entropy in both directions, for scores [n, n] of pairs.
+
+    Pairs with the same text row are not counted as wrong answers for each other.
+    """
     is_twin = (text_rows[:, None] == text_rows[None]).fill_diagonal_(False)
     scores = torch.where(is_twin, scores.detach().min(), scores)
-    truth = torch.arange(len(scores), device=scores.device)
-    text_loss = F.cross_entropy(scores, truth, label_smoothing=smoothing)
-    picture_loss = F.cross_entropy(scores.T, truth, label_smoothing=smoothing)
+    targets = torch.arange(len(scores), device=scores.device)
+    text_loss = F.cross_entropy(scores, targets, label_smoothing=smoothing)
+    picture_loss = F.cross_entropy(scores.T, targets, label_smoothing=smoothing)
     return (text_loss + picture_loss) / 2

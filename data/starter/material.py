@@ -1,4 +1,4 @@
-"""What training draws from, on the device: captioned views, scenes, mixed pictures, and texts."""
+"""Prepare the training material on the device, and draw the batches of the training steps."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ STARTED_AT = time.monotonic()
 
 @dataclass(frozen=True)
 class SourcePaths:
-    """Where the material lies; see train.py's docstring."""
+    """Folders and files of the training material; train.py's docstring describes them."""
 
     photos: Path
     captions: Path
@@ -32,51 +32,64 @@ class SourcePaths:
 
 @dataclass(frozen=True)
 class TrainingSizes:
-    """How much of everything: a smoke test on a CPU takes less."""
+    """Amounts of training material; SMOKE_TEST_SIZES is for a quick test on a CPU."""
 
-    # Views of each, taken once:
+    # Views per picture, rendered once:
     views: int = 20
     scene_views: int = 5
     mixed_views: int = 12
     held_out_scenes: int = 300  # not trained on
     recombined_texts: int = 120_000
-    # The heads of the space that the student learns:
+    # Heads of the joint space that the student learns:
     heads: int = 6
     head_steps: int = 900
     head_batch: int = 2048
-    # A step's pictures, of which the first two are paired with captions, and its further texts:
-    pairs: int = 640
-    scenes: int = 160
+    # Contents of a batch:
+    pairs: int = 640  # photos with a caption each
+    scenes: int = 160  # rendered scenes with a caption each
     uncaptioned_photos: int = 224
     mixed: int = 512
-    texts: int = 1024
-    limit: int | None = None
+    texts: int = 1024  # additional texts
+    limit: int | None = None  # of files and texts that are read
 
 
-SMOKE_TEST_SIZES = TrainingSizes(views=2, scene_views=2, mixed_views=1, held_out_scenes=8, recombined_texts=50, heads=2,
-              head_steps=4, head_batch=16, pairs=8, scenes=4, uncaptioned_photos=2, mixed=2, texts=16,
-              limit=48)  # fmt: skip
+SMOKE_TEST_SIZES = TrainingSizes(
+    views=2,
+    scene_views=2,
+    mixed_views=1,
+    held_out_scenes=8,
+    recombined_texts=50,
+    heads=2,
+    head_steps=4,
+    head_batch=16,
+    pairs=8,
+    scenes=4,
+    uncaptioned_photos=2,
+    mixed=2,
+    texts=16,
+    limit=48,
+)
 
 
 @dataclass(frozen=True)
 class CaptionedViews:
-    """Views of captioned pictures, and each one's captions as rows of the texts."""
+    """Views of captioned pictures, and the captions of each as rows of the texts."""
 
     views: Views
     photos: Tensor  # [captioned], rows of the views
-    captions: Tensor  # [captioned, most captions], repeated to that width
+    captions: Tensor  # [captioned, columns], rows of the texts, repeated to fill the columns
 
     @classmethod
     def from_photos(cls, photos: Photos, views: Views, texts: Texts) -> CaptionedViews:
-        """Gather the captioned ones among photos."""
-        device, rows = views.pixels.device, photos.captioned_rows()
-        # Repeated to a common multiple's worth of columns, so that each caption is as likely.
+        """Select the captioned photos; their captions are added to texts."""
+        device, rows = views.pixels.device, photos.list_captioned_rows()
+        # 12 is a multiple of 1, 2, 3 and 4, so that the captions of a photo are equally probable.
         width = 12 * max(len(photos.captions[i]) for i in rows)
         captions = [(texts.add_texts(photos.captions[i]) * width)[:width] for i in rows]
         return cls(views, torch.tensor(rows, device=device), torch.tensor(captions, device=device))
 
     def draw_pairs(self, count: int) -> tuple[tuple[Tensor, Tensor], Tensor]:
-        """Choose pictures and a caption of each: (where among the views, rows of the texts)."""
+        """Return random pictures as indexes of views, and a caption of each as rows of texts."""
         device = self.photos.device
         chosen = torch.randperm(len(self.photos), device=device)[:count]
         column = torch.randint(0, self.captions.shape[1], chosen.shape, device=device)
@@ -85,34 +98,34 @@ class CaptionedViews:
 
 @dataclass(frozen=True)
 class HeldOutSet:
-    """Pictures and captions that are never trained on, to measure the recall with."""
+    """Pictures and captions that are not trained on, to measure recall."""
 
     pixels: Tensor  # as in Photos
-    features: Tensor  # what the teachers see in them
-    tokens: Tensor  # [captions, LENGTH]
-    sentences: Tensor  # [captions, 384]
-    truth: Tensor  # [captions], each one's picture
-    group: Tensor  # [pictures], equal for those with a caption in common
+    features: Tensor  # features of the teachers, half [pictures, features]
+    tokens: Tensor  # [captions, MAX_TOKENS]
+    sentences: Tensor  # [captions, 384], sentence vectors
+    picture_indexes: Tensor  # [captions], the picture of each caption
+    group: Tensor  # [pictures], equal for pictures that share a caption
 
 
 @dataclass(frozen=True)
 class TrainingMaterial:
-    """All that training draws from, on the device."""
+    """The training material, on the device."""
 
     photos: CaptionedViews
     scenes: CaptionedViews
-    uncaptioned_rows: Tensor  # rows of the photos' views without captions
+    uncaptioned_rows: Tensor  # photos without captions, as rows of photos.views
     mixed_views: Views
     held_out_sets: dict[str, HeldOutSet]
-    tokens: Tensor  # [texts, LENGTH]
-    sentences: Tensor  # [texts, 384], MiniLM's
-    rows_by_text_kind: dict[str, Tensor]  # rows of the texts
+    tokens: Tensor  # [texts, MAX_TOKENS]
+    sentences: Tensor  # [texts, 384], sentence vectors of MiniLM
+    rows_by_text_kind: dict[str, Tensor]  # rows of tokens and sentences
     tokenizer: Tokenizer
 
 
 @dataclass
 class TrainingBatch:
-    """One step's pictures (the paired ones first) and texts (likewise)."""
+    """Pictures and texts of one training step; the first pair_count of each are pairs."""
 
     pixels: Tensor
     teacher_features: Tensor
@@ -121,14 +134,14 @@ class TrainingBatch:
 
 
 def log_progress(*words: object) -> None:
-    """Print with the seconds since the start."""
+    """Print a line with the seconds since the start."""
     print(f"[{time.monotonic() - STARTED_AT:.0f}]", *words, flush=True)
 
 
 def prepare_material(
     sources: SourcePaths, sizes: TrainingSizes, seed: int, device: torch.device
 ) -> TrainingMaterial:
-    """Read everything, embed the texts, and take the views."""
+    """Read photos, scenes and texts, embed the texts, and compute the teachers' features."""
     captions_data = json.loads(sources.captions.read_text())
     photos, dev = load_photos(sources.photos, captions_data, sizes.limit)
     scenes, held_out_scenes = load_scenes(sources.scenes, sizes.held_out_scenes, sizes.limit)
@@ -163,14 +176,14 @@ def prepare_material(
 
     def make_held_out_set(pictures: Photos) -> HeldOutSet:
         captions = [c for picture_captions in pictures.captions for c in picture_captions]
-        truth = [i for i, several in enumerate(pictures.captions) for _ in several]
+        indexes = [i for i, texts in enumerate(pictures.captions) for _ in texts]
         views = make_views(pictures, 1, teachers, classes)
         return HeldOutSet(
             pixels=views.pixels,
             features=views.features[0],
             tokens=tokenize_texts(tokenizer, captions, device),
             sentences=embed_sentences(captions, sources.teachers, device),
-            truth=torch.tensor(truth, device=device),
+            picture_indexes=torch.tensor(indexes, device=device),
             group=torch.tensor(group_twins(pictures.captions), device=device),
         )
 
@@ -179,11 +192,11 @@ def prepare_material(
         "held-out scenes": make_held_out_set(held_out_scenes),
     }
     views = make_views(photos, sizes.views, teachers, classes)
-    log_progress("views of the photos taken")
+    log_progress("teachers have embedded the photos")
     mixed = make_views(photos, sizes.mixed_views, teachers, classes, mixed=True)
     scene_views = make_views(scenes, sizes.scene_views, teachers, classes)
-    log_progress("all views taken")
-    uncaptioned = sorted(set(range(len(photos))) - set(photos.captioned_rows()))
+    log_progress("teachers have embedded all pictures")
+    uncaptioned = sorted(set(range(len(photos))) - set(photos.list_captioned_rows()))
     return TrainingMaterial(
         photos=CaptionedViews.from_photos(photos, views, texts),
         scenes=CaptionedViews.from_photos(scenes, scene_views, texts),
@@ -198,7 +211,7 @@ def prepare_material(
 
 
 def draw_batch(material: TrainingMaterial, sizes: TrainingSizes, side: int) -> TrainingBatch:
-    """Draw pairs of photos and of scenes, then photos without captions, and further texts."""
+    """Draw a batch: pairs of photos and scenes, uncaptioned and mixed photos, and texts."""
     device = material.uncaptioned_rows.device
 
     def sample_rows(rows: Tensor, count: int) -> Tensor:
@@ -206,7 +219,7 @@ def draw_batch(material: TrainingMaterial, sizes: TrainingSizes, side: int) -> T
 
     photos, rows = material.photos.draw_pairs(sizes.pairs)
     scenes, scene_rows = material.scenes.draw_pairs(sizes.scenes)
-    everything = torch.arange(len(material.mixed_views.pixels), device=device)
+    mixed_rows = torch.arange(len(material.mixed_views.pixels), device=device)
     views_and_positions = [
         (material.photos.views, photos),
         (material.scenes.views, scenes),
@@ -218,7 +231,7 @@ def draw_batch(material: TrainingMaterial, sizes: TrainingSizes, side: int) -> T
         ),
         (
             material.mixed_views,
-            material.mixed_views.pick_random(sample_rows(everything, sizes.mixed)),
+            material.mixed_views.pick_random(sample_rows(mixed_rows, sizes.mixed)),
         ),
     ]
     shares = {"sentences": 0.3, "recombined": 0.3, "spans": 0.2, "phrases": 0.2}

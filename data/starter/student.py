@@ -1,4 +1,4 @@
-"""The model that ships: its shape, its tokenizer, how it begins, and how it is saved."""
+"""Build the student, which becomes the starter model: architecture, tokenizer, initial weights."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ UNKNOWN_ID, END_ID = 0, 1
 
 
 def train_tokenizer(texts: Iterable[str]) -> Tokenizer:
-    """Train a lower-case BPE whose output is always LENGTH tokens, padded with the end token."""
+    """Train a lower-case BPE tokenizer; its output is padded to MAX_TOKENS with the end token."""
     tokenizer = Tokenizer(models.BPE(unk_token="<unk>"))
     tokenizer.normalizer = normalizers.Sequence(
         [
@@ -52,13 +52,13 @@ def train_tokenizer(texts: Iterable[str]) -> Tokenizer:
 
 
 def tokenize_texts(tokenizer: Tokenizer, texts: Sequence[str], device: torch.device) -> Tensor:
-    """Tokenize: int32 [texts, LENGTH]."""
+    """Return token ids, int32 [texts, MAX_TOKENS]."""
     ids = [e.ids for e in tokenizer.encode_batch(list(texts))]
     return torch.tensor(ids, dtype=torch.int32, device=device)
 
 
 def build_student() -> SiglipModel:
-    """Make the model with random weights."""
+    """Return the model with random weights."""
     text = {
         "vocab_size": VOCABULARY_SIZE,
         "hidden_size": TEXT_WIDTH,
@@ -95,11 +95,12 @@ def build_student() -> SiglipModel:
 
 @torch.no_grad()
 def initialize_from_dino(model: SiglipModel, file: Path, sample: Tensor) -> None:
-    """Copy DINOv2's weights into the vision tower; sample: some pixels in 0..1, SIDE a side.
+    """Copy DINOv2's weights into the vision tower.
 
-    SigLIP has no LayerScale, which is folded into the layers before it, and no class token, which
-    takes the last patch's place: its position embedding then holds the token less a mean patch.
-    Training heals the difference.
+    sample: pixels of some photos, 0 to 1, [n, 3, IMAGE_SIDE_PX, IMAGE_SIDE_PX]. SigLIP has no
+    LayerScale: it is folded into the preceding layers. SigLIP has no class token: the last patch
+    replaces it, and its position embedding holds the token minus the mean patch. Training corrects
+    the remaining difference.
     """
     dino_weights = {k: v.float() for k, v in torch.load(file).items()}
     vision, grid = model.vision_model, IMAGE_SIDE_PX // PATCH_SIDE_PX
@@ -136,7 +137,7 @@ def _copy_scaled(target: Tensor, source: Tensor, rows: Tensor) -> None:
 
 
 def save_student(model: SiglipModel, tokenizer: Tokenizer, folder: Path) -> None:
-    """Write what transformers and vLLM load: weights in fp16, config, tokenizer, preprocessor."""
+    """Write a folder that transformers and vLLM can load, with weights in fp16."""
     folder.mkdir(parents=True, exist_ok=True)
     copy = SiglipModel(model.config)
     copy.load_state_dict({k: v.detach().float().cpu() for k, v in model.state_dict().items()})

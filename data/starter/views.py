@@ -1,4 +1,4 @@
-"""Random views of photos, each kept as how it is made: 60 bytes of numbers, not 100 kB."""
+"""Random views of photos, stored as recipes of 60 bytes instead of pixels of 100 kB."""
 
 from __future__ import annotations
 
@@ -9,31 +9,31 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-# A recipe: width, height (of the crop; a negative width flips), x, y; brightness, contrast,
-# saturation; red, green, blue.
+# A recipe: width and height of the crop (a negative width mirrors), x, y; factors for brightness,
+# contrast, saturation, red, green and blue.
 RECIPE_LENGTH = 10
 LUMA_WEIGHTS = (0.299, 0.587, 0.114)
 
 
 @dataclass(frozen=True)
 class Views:
-    """Rounds of views of the same photos, and what the teachers see in each.
+    """Several rounds of views of the same photos, and the teachers' features of each view.
 
-    `where`, (rounds, photos), chooses among them as it indexes the tensors.
+    `where` is a pair of index tensors (rounds, photos) that selects views.
     """
 
-    pixels: Tensor  # uint8 [photos, 3, any side, the same side]
-    recipes: Tensor  # [rounds, photos, RECIPE]
-    blend_recipes: Tensor | None  # [rounds, photos, 3]: the photo it is mixed with, how, its share
+    pixels: Tensor  # uint8 [photos, 3, side, side]
+    recipes: Tensor  # [rounds, photos, RECIPE_LENGTH]
+    blend_recipes: Tensor | None  # [rounds, photos, 3]: other photo, kind of blending, share
     features: Tensor  # half [rounds, photos, features]
 
     def pick_random(self, photos: Tensor) -> tuple[Tensor, Tensor]:
-        """Return a random view of each photo."""
+        """Return `where` for a random view of each photo."""
         rounds = torch.randint(0, len(self.recipes), photos.shape, device=photos.device)
         return rounds, photos
 
     def render_views(self, where: tuple[Tensor, Tensor], side: int) -> Tensor:
-        """Make views: pixels in 0..1, [n, 3, side, side]."""
+        """Return the pixels of views, 0 to 1, [n, 3, side, side]."""
         rounds, photos = where
         picture = _render_recipes(self.pixels[photos], self.recipes[where], side)
         if self.blend_recipes is None:
@@ -45,10 +45,10 @@ class Views:
 
 
 def draw_view_recipes(pixels: Tensor, rounds: int, features: int, *, mixed: bool) -> Views:
-    """Draw how to make views, the features still to be filled in.
+    """Return random views of photos, with features of zero.
 
-    The first round shows the photos as they are, unless they are mixed: then each is blended with
-    another, or the two are put side by side, into pictures that nobody captioned.
+    The first round shows the photos unchanged. mixed: no round does; each photo is blended with
+    another, or the two are placed next to each other.
     """
     count, device = len(pixels), pixels.device
     recipes = _draw_recipes(rounds * count, device).view(rounds, count, RECIPE_LENGTH)
@@ -74,7 +74,7 @@ def _draw_recipes(count: int, device: torch.device) -> Tensor:
     is_colored = (uniform() < 0.6).float()
     strengths = (0.4, 0.4, 0.4, 0.1, 0.1, 0.1)
     colors = [1 + is_colored * strength * uniform() for strength in strengths]
-    colors[2] = torch.where(uniform() < -0.84, 0.0, colors[2])  # some are grey
+    colors[2] = torch.where(uniform() < -0.84, 0.0, colors[2])  # 8 % are gray
     flip = torch.where(uniform() < 0, -1.0, 1.0)
     return torch.stack([width * flip, height, left, top, *colors], -1)
 
@@ -97,7 +97,7 @@ def _render_recipes(pixels: Tensor, recipes: Tensor, side: int) -> Tensor:
 
 
 def _blend_pictures(first: Tensor, second: Tensor, kind: Tensor, share: Tensor) -> Tensor:
-    """Put two pictures side by side (kind 0), one above the other (1), or over each other (2)."""
+    """Place two pictures side by side (kind 0), one above the other (1), or blend them (2)."""
     kind, share = kind.view(-1, 1, 1, 1), share.view(-1, 1, 1, 1)
     line = torch.linspace(0, 1, first.shape[-1], device=first.device)
     across, down = line.view(1, 1, 1, -1), line.view(1, 1, -1, 1)
@@ -107,7 +107,7 @@ def _blend_pictures(first: Tensor, second: Tensor, kind: Tensor, share: Tensor) 
 
 
 def resize_pixels(pixels: Tensor, side: int) -> Tensor:
-    """Resize pixels in 0..1 as Pillow's bicubic filter does."""
+    """Resize pixels, 0 to 1, like Pillow's bicubic filter."""
     if pixels.shape[-1] == side:
         return pixels
     return F.interpolate(
@@ -116,7 +116,7 @@ def resize_pixels(pixels: Tensor, side: int) -> Tensor:
 
 
 def erase_parts(pixels: Tensor, probability: float) -> Tensor:
-    """Grey out a third by a third of some standardised pictures."""
+    """Set a random square to 0 in some standardized pictures; its side is a third of the side."""
     count, _, side, _ = pixels.shape
     position = torch.arange(side, device=pixels.device)
     start = torch.randint(0, side - side // 3, (2, count, 1), device=pixels.device)

@@ -1,1 +1,1 @@
-"""Measurements of what is slow: the models, the indexing."""
+"""Measure speed and quality: indexing, index types, models, a cluster, captioned data sets."""

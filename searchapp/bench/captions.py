@@ -1,4 +1,4 @@
-"""Read captioned pictures from the forms that the usual data sets come in."""
+"""Read captioned pictures in the formats of common data sets."""
 
 from __future__ import annotations
 
@@ -19,26 +19,27 @@ CAPTION_FORMATS = (
 
 @dataclass(frozen=True, slots=True)
 class CaptionedPicture:
-    """A picture below the folder of images, and its captions."""
+    """A picture and its captions."""
 
-    file: str
+    file: str  # path relative to the folder of pictures
     captions: tuple[str, ...]
 
 
 class CaptionsError(SearchAppError):
-    """Say what is wrong with a file of captions."""
+    """A file of captions, or a picture that it names, cannot be used."""
 
 
 def read_captions(file: Path, split: str = "test") -> list[CaptionedPicture]:
-    """Return the captioned pictures of a file; split picks among Karpathy's.
+    """Return the captioned pictures of a file in one of CAPTION_FORMATS.
 
-    Raise CaptionsError where the file is in none of FORMS, or holds nothing.
+    split: the part to read of a Karpathy file, such as "test".
+    Errors: CaptionsError if the file cannot be read, has another format, or has no captions.
     """
     try:
         text = file.read_text(encoding="utf-8-sig")
     except (OSError, UnicodeDecodeError) as error:
         reason = getattr(error, "strerror", None) or str(error)
-        raise CaptionsError(f"{file} cannot be read: {reason}") from error
+        raise CaptionsError(f"cannot read {file}: {reason}") from error
     try:
         if text.lstrip().startswith(("{", "[")):
             pictures = _parse_json(json.loads(text), split)
@@ -46,11 +47,11 @@ def read_captions(file: Path, split: str = "test") -> list[CaptionedPicture]:
             pictures = _parse_lines(text.splitlines())
     except (ValueError, KeyError, TypeError, AttributeError) as error:
         raise CaptionsError(
-            f"{file} is in no form that is known; known are {CAPTION_FORMATS}"
+            f"{file} has an unknown format. Supported formats: {CAPTION_FORMATS}"
         ) from error
     pictures = [picture for picture in pictures if picture.captions]
     if not pictures:
-        raise CaptionsError(f"{file} holds no captioned picture (of the split {split})")
+        raise CaptionsError(f"{file} has no captioned picture in the split {split}")
     return pictures
 
 
@@ -80,7 +81,7 @@ def _parse_coco(content: Any) -> list[CaptionedPicture]:
 
 
 def _parse_lines(lines: Iterable[str]) -> list[CaptionedPicture]:
-    """Read lines of `name.jpg#0<TAB>caption`, or of the CSV with the columns image and caption."""
+    """Read lines of `name.jpg#0<TAB>caption`, or a CSV file with the columns image and caption."""
     captions: dict[str, list[str]] = {}
     lines = [line for line in lines if line.strip()]
     if lines and lines[0].strip() == "image,caption":
@@ -90,4 +91,4 @@ def _parse_lines(lines: Iterable[str]) -> list[CaptionedPicture]:
         for line in lines:
             name, caption = line.split("\t")
             captions.setdefault(name.rsplit("#", 1)[0], []).append(caption.strip())
-    return [CaptionedPicture(file, tuple(several)) for file, several in captions.items()]
+    return [CaptionedPicture(file, tuple(lines)) for file, lines in captions.items()]

@@ -1,4 +1,4 @@
-"""How the rate grows with the engines of a Ray cluster, on made pictures."""
+"""Measure how throughput scales with the number of engines in a Ray cluster."""
 
 from __future__ import annotations
 
@@ -23,39 +23,42 @@ from searchapp.types import EngineStarting, Failure
 
 @dataclass(frozen=True, slots=True)
 class ClusterRow:
-    """What so many engines reach together, once all of them run."""
+    """Throughput of a number of engines, measured when all of them run."""
 
     engines: int
     nodes: int
     images_per_s: float
-    efficiency: float  # of so many times the first row's rate an engine
+    efficiency: float  # rate per engine, relative to the rate per engine of the first row
 
 
 class FixedTimeEngine:
-    """An engine that takes the same time for every picture, and computes nothing."""
+    """An engine that waits a fixed time per picture and computes nothing.
+
+    It measures the overhead of the cluster without a model.
+    """
 
     def __init__(self, spec: ModelSpec, *, seconds: float, bulk: bool = False) -> None:
-        """Take so many seconds for a picture."""
+        """seconds: time per picture."""
         self._spec, self._seconds_per_picture = spec, seconds
         vector = np.ones(spec.dimensions or 1, np.float32)
         self._vector: Vector = vector / np.linalg.norm(vector)
 
     @property
     def spec(self) -> ModelSpec:
-        """Return the model that it stands for."""
+        """Return the model spec, whose dimensions the vectors have."""
         return self._spec
 
     def prepare(self, item: EngineInput) -> EngineInput:
-        """Return an input as it is."""
+        """Return the input unchanged."""
         return item
 
     def embed(self, inputs: Sequence[EngineInput]) -> list[Vector | Refusal]:
-        """Return the same vector for every input, when their time is over."""
+        """Return the same vector for every input, after the fixed time for each."""
         time.sleep(self._seconds_per_picture * len(inputs))
         return [self._vector for _ in inputs]
 
     def count_tokens(self, prompt: str) -> int:
-        """Count words."""
+        """Return the number of words."""
         return len(prompt.split())
 
     def close(self) -> None:
@@ -67,26 +70,26 @@ class ClusterBenchOptions:
     """What to measure."""
 
     model: str
-    pictures_per_engine: int  # pictures for each engine
-    width: int
+    pictures_per_engine: int
+    width: int  # of pictures, in pixels
     height: int
-    address: str
+    address: str  # of the Ray cluster
     engine_counts: tuple[int, ...]  # one row for each
-    replicas: int | None  # on each GPU, or on each node without one
+    replicas: int | None  # engines per GPU, or per node without a GPU
     batch_size: int
     use_dummy_weights: bool = False
-    ms_per_picture: float | None = None  # a picture, in an engine that computes nothing
+    ms_per_picture: float | None = None  # use FixedTimeEngine with this time, not the model
 
 
 def measure_cluster(options: ClusterBenchOptions) -> Iterator[ClusterRow]:
-    """Measure with few engines first; yield a row for each number of them.
+    """Measure each number of engines in engine_counts, and yield its row.
 
-    Errors: EngineError where the cluster has no room for so many, or a picture is refused.
+    Errors: EngineError if the cluster has no room for all engines, or refuses a picture.
     """
     job = EmbeddingJob(resolve_spec(options.model, options.use_dummy_weights), starts_early=True)
-    arguments = {}
+    engine_arguments = {}
     if options.ms_per_picture is not None:
-        arguments = {"seconds": options.ms_per_picture / 1000}
+        engine_arguments = {"seconds": options.ms_per_picture / 1000}
         job = replace(job, engine=f"{FixedTimeEngine.__module__}:{FixedTimeEngine.__name__}")
     first: ClusterRow | None = None
     with tempfile.TemporaryDirectory(prefix="searchapp-bench-") as temporary:
@@ -95,7 +98,7 @@ def measure_cluster(options: ClusterBenchOptions) -> Iterator[ClusterRow]:
         files = sorted(Path(temporary).rglob("*.jpg"))
         for count in options.engine_counts:
             batch_files = files[: options.pictures_per_engine * count]
-            nodes, rate = _measure_rate(options, job, arguments, count, batch_files)
+            nodes, rate = _measure_rate(options, job, engine_arguments, count, batch_files)
             rate_per_engine = first.images_per_s / first.engines if first else rate / count
             row = ClusterRow(
                 count, nodes, round(rate, 1), round(rate / (rate_per_engine * count), 3)
@@ -107,28 +110,31 @@ def measure_cluster(options: ClusterBenchOptions) -> Iterator[ClusterRow]:
 def _measure_rate(
     options: ClusterBenchOptions,
     job: EmbeddingJob,
-    arguments: dict[str, float],
+    engine_arguments: dict[str, float],
     count: int,
     files: list[Path],
 ) -> tuple[int, float]:
-    """Return how many nodes took part, and pictures a second from when all engines ran."""
-    cluster = choose_engines.start_cluster(job, options.address, options.replicas, arguments, count)
-    works = (FileTask(str(file), 0, 0, None) for file in files)
-    done = 0
+    """Return the number of nodes, and pictures per second from when all engines ran."""
+    cluster = choose_engines.start_cluster(
+        job, options.address, options.replicas, engine_arguments, count
+    )
+    tasks = (FileTask(str(file), 0, 0, None) for file in files)
+    done_count = 0
     try:
-        for event in cluster.run(works, options.batch_size):
+        for event in cluster.run(tasks, options.batch_size):
             if isinstance(event, EngineStarting):
                 continue
             for outcome in event:
                 if isinstance(outcome.result, Failure):
                     raise EngineError(f"{outcome.result.path}: {outcome.result.message}")
-            done += len(event)
-        now = time.monotonic()
-        if len(cluster.answered_engines) < count:
+            done_count += len(event)
+        ended_at = time.monotonic()
+        if (started_count := len(cluster.answered_engines)) < count:
             raise EngineError(
-                f"{len(cluster.answered_engines)} of {count} engines took part: the cluster has no room "
-                "for more"
+                f"only {started_count} of {count} engines started: the cluster has no room for "
+                "more. Add nodes, or measure fewer engines."
             )
-        return len(cluster.file_count_by_node), done / (now - (cluster.ready_at or 0.0))
+        seconds = ended_at - (cluster.ready_at or 0.0)
+        return len(cluster.file_count_by_node), done_count / seconds
     finally:
         cluster.close()

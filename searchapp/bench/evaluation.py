@@ -1,4 +1,4 @@
-"""How well a model finds pictures by their captions, and captions by their pictures."""
+"""Evaluate retrieval quality: pictures by their captions, and captions by their pictures."""
 
 from __future__ import annotations
 
@@ -25,17 +25,17 @@ READER_THREADS = min(4, os.cpu_count() or 1)
 
 @dataclass(frozen=True, slots=True)
 class RankSummary:
-    """The share of questions whose answer is among the best 1, 5, 10, in %, and its median rank."""
+    """Recall at 1, 5 and 10 in percent, and the median rank of the right answer."""
 
     r1: float
     r5: float
     r10: float
-    median_rank: float
+    median_rank: float  # 1 is the best
 
 
 @dataclass(frozen=True, slots=True)
 class Evaluation:
-    """Both directions over all captions and images."""
+    """Retrieval quality in both directions, over all captions and images."""
 
     images: int
     captions: int
@@ -48,13 +48,14 @@ def evaluate_model(
 ) -> Iterator[Progress | Evaluation]:
     """Embed pictures and captions, and yield progress; the Evaluation is the last.
 
-    Raise CaptionsError where a picture is missing or broken: figures over fewer pictures than the
-    data set has would be wrong.
+    folder: where the files of pictures lie. Errors: CaptionsError if a picture is missing or
+    broken, because figures over fewer pictures could not be compared with published ones.
     """
     missing = [picture.file for picture in pictures if not (folder / picture.file).is_file()]
     if missing:
         raise CaptionsError(
-            f"{len(missing)} of {len(pictures)} pictures are not in {folder}, such as {missing[0]}"
+            f"{len(missing)} of {len(pictures)} pictures are not in {folder}, for example "
+            f"{missing[0]}"
         )
     texts = [
         EngineInput(make_query_prompt(engine.spec, "text", caption))
@@ -83,8 +84,8 @@ def evaluate_model(
 def compute_ranks(scores: Vector, picture_indexes: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """Return the rank of each text's picture, [texts], and of each picture's best text, [pictures].
 
-    scores: [texts, pictures], higher is nearer; owner: [texts], each text's picture, of which
-    every one has a text. A rank is 1 plus the number of wrong ones that score strictly higher.
+    scores: [texts, pictures], higher is nearer. picture_indexes: [texts], the picture of each
+    text; every picture has a text. A rank is 1 + the number of wrong answers with higher scores.
     """
     own_scores = scores[np.arange(len(picture_indexes)), picture_indexes]
     by_text = 1 + (scores > own_scores[:, None]).sum(axis=1)
@@ -102,7 +103,7 @@ def _summarize_ranks(ranks: np.ndarray) -> RankSummary:
 def _prepare_batches(
     engine: Engine, pictures: Sequence[CaptionedPicture], folder: Path
 ) -> Iterator[list[EngineInput]]:
-    """Yield batches of pictures, the next one being read while one is embedded."""
+    """Yield batches of decoded pictures; the next batch is decoded while one is embedded."""
     prompt, target = make_document_prompt(engine.spec), engine.spec.image
 
     def prepare(picture: CaptionedPicture) -> EngineInput:
@@ -114,11 +115,11 @@ def _prepare_batches(
             raise CaptionsError(f"{file}: {error}") from error
 
     with ThreadPoolExecutor(READER_THREADS) as readers:
-        parts = [
+        batches = [
             pictures[start : start + BATCH_SIZE] for start in range(0, len(pictures), BATCH_SIZE)
         ]
-        pending = [readers.submit(prepare, picture) for picture in parts[0]] if parts else []
-        for next_part in [*parts[1:], []]:
+        pending = [readers.submit(prepare, picture) for picture in batches[0]] if batches else []
+        for next_batch in [*batches[1:], []]:
             current = pending
-            pending = [readers.submit(prepare, picture) for picture in next_part]
+            pending = [readers.submit(prepare, picture) for picture in next_batch]
             yield [future.result() for future in current]

@@ -1,4 +1,4 @@
-"""How fast pictures become saved vectors, beside what one plain call and plain PyTorch reach."""
+"""Measure indexing: from files to saved vectors, compared with plain vLLM and plain PyTorch."""
 
 from __future__ import annotations
 
@@ -10,8 +10,9 @@ from pathlib import Path
 from typing import Any
 
 from searchapp import engines
-from searchapp.bench import subprocess_call, synthetic_photos
+from searchapp.bench import indexing_stages, synthetic_photos
 from searchapp.bench.indexing_stages import resolve_spec
+from searchapp.bench.subprocess_call import call_in_subprocess
 from searchapp.bench.utilization import UsageSampler
 from searchapp.errors import EngineError, SearchAppError
 from searchapp.indexing.embedding import choose_engines
@@ -22,27 +23,27 @@ from searchapp.library import Library
 from searchapp.models import has_gpu
 from searchapp.types import FileFailed, IndexOptions, ModelOptions, RunFinished
 
-MAX_PLAIN_PICTURES = 4096  # pictures of the plain call, which holds all of them decoded
+MAX_PLAIN_PICTURES = 4096  # the plain call keeps all its decoded pictures in memory
 
 
 @dataclass(slots=True)
 class IndexReport:
-    """What was measured; None where the model cannot be run so."""
+    """Results of measure_indexing; None: not measured."""
 
     model: str
     pictures: int
-    size: str  # pixels, WxH
-    plain_images_per_s: float | None = None
-    pipeline_images_per_s: float | None = None
-    ceiling_images_per_s: float | None = None
+    size: str  # WIDTHxHEIGHT in pixels
+    plain_images_per_s: float | None = None  # one call of LLM.embed
+    pipeline_images_per_s: float | None = None  # searchapp, from files to saved vectors
+    ceiling_images_per_s: float | None = None  # the model in plain PyTorch, without decoding
     replicas: int = 1
     batch_size: int | None = None
-    first_ready_s: float | None = None  # from the start of the first engine
-    all_ready_s: float | None = None
+    first_ready_s: float | None = None  # from the start until one engine is ready
+    all_ready_s: float | None = None  # from the start until all engines are ready
     gpu_busy_percent: float | None = None
     cpu_busy_percent: float | None = None
     gpu_memory_mb: float | None = None
-    stages: Mapping[str, float] = field(default_factory=dict)  # seconds, of all together
+    stages: Mapping[str, float] = field(default_factory=dict)  # seconds, summed over all engines
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,7 +61,7 @@ class IndexBenchOptions:
 
 
 def measure_indexing(options: IndexBenchOptions) -> Iterator[tuple[str, IndexReport]]:
-    """Measure one after the other; yield what comes next or was found, and the report so far."""
+    """Measure the variants one after another; yield (status text, report so far) for each step."""
     size = f"{options.width}x{options.height}"
     report = IndexReport(Path(options.model).name, options.picture_count, size)
     common = {"model": options.model, "dummy": options.use_dummy_weights}
@@ -72,47 +73,46 @@ def measure_indexing(options: IndexBenchOptions) -> Iterator[tuple[str, IndexRep
             yield "one plain call of LLM.embed ...", report
             report.plain_images_per_s = _measure_plain_call(options, common, folder)
             yield f"{report.plain_images_per_s:,.1f} images/s", report
-        yield "the pipeline, from files to saved vectors ...", report
+        yield "searchapp index, from files to saved vectors ...", report
         _measure_pipeline(options, folder, Path(temporary) / "library", report)
         yield f"{report.pipeline_images_per_s:,.1f} images/s", report
         if not options.only_pipeline:
             yield "the model in plain PyTorch ...", report
             shape = {"width": options.width, "height": options.height}
             try:
-                answer = subprocess_call.call_in_subprocess(
-                    "searchapp.bench.indexing_stages:measure_pytorch_ceiling", common | shape
+                figures = call_in_subprocess(
+                    indexing_stages.measure_pytorch_ceiling, common | shape
                 )
-                report.ceiling_images_per_s = round(answer["images_per_s"], 1)
+                report.ceiling_images_per_s = round(figures["images_per_s"], 1)
             except SearchAppError as error:
-                yield f"not measured in plain PyTorch: {error}", report
+                yield f"plain PyTorch failed: {error}", report
     yield "", report
 
 
 def _measure_plain_call(options: IndexBenchOptions, common: dict[str, Any], folder: Path) -> float:
-    if has_gpu():  # from decoded pictures: the comparison that is hardest to beat
-        function = "plain"
+    if has_gpu():  # on decoded pictures: the comparison that is hardest to beat
         arguments: dict[str, Any] = {
             "pictures": min(options.picture_count, MAX_PLAIN_PICTURES),
             "width": options.width,
             "height": options.height,
         }
-    else:
-        function, arguments = (
-            "plain_from_files",
-            {"folder": str(folder), "pictures": MAX_PLAIN_PICTURES},
+        # vLLM's default: the engine runs in its own process, so preparing and running overlap.
+        environment = {"VLLM_ENABLE_V1_MULTIPROCESSING": "1"}
+        figures = call_in_subprocess(
+            indexing_stages.measure_plain_call, common | arguments, environment
         )
-    # As vLLM comes: its engine in a process of its own, so that preparing and running overlap.
-    environment = {"VLLM_ENABLE_V1_MULTIPROCESSING": "1"} if has_gpu() else {}
-    answer = subprocess_call.call_in_subprocess(
-        f"searchapp.bench.indexing_stages:{function}", common | arguments, environment
-    )
-    return round(float(answer["images_per_s"]), 1)
+    else:
+        arguments = {"folder": str(folder), "pictures": MAX_PLAIN_PICTURES}
+        figures = call_in_subprocess(
+            indexing_stages.measure_plain_call_from_files, common | arguments
+        )
+    return round(float(figures["images_per_s"]), 1)
 
 
 def _measure_pipeline(
     options: IndexBenchOptions, folder: Path, library: Path, report: IndexReport
 ) -> None:
-    replica_groups: list[ReplicaPool] = []
+    replica_pools: list[ReplicaPool] = []
 
     def start_many(
         job: EmbeddingJob, files: int, replica_count: int | None
@@ -125,7 +125,7 @@ def _measure_pipeline(
             report.first_ready_s = round(min(seconds), 1)
             report.all_ready_s = round(max(seconds), 1)
             report.replicas = len(seconds)
-            replica_groups.append(replicas)
+            replica_pools.append(replicas)
         return replicas
 
     def start(spec: object) -> engines.Engine:
@@ -148,11 +148,11 @@ def _measure_pipeline(
                 summary = event.summary
         ended_at = time.monotonic()
     report.stages = summary.stages
-    ready_at = replica_groups[0].ready_at if replica_groups else None
-    if ready_at is None:  # one engine, in this process, which started with the first picture
+    ready_at = replica_pools[0].ready_at if replica_pools else None
+    if ready_at is None:  # one engine in this process, which starts with the first picture
         report.pipeline_images_per_s = summary.images_per_second
         return
     report.pipeline_images_per_s = round(options.picture_count / (ended_at - ready_at), 1)
-    report.gpu_busy_percent = usage.mean_gpu_percent(ready_at, ended_at)
-    report.cpu_busy_percent = usage.mean_cpu_percent(ready_at, ended_at)
+    report.gpu_busy_percent = usage.compute_gpu_percent(ready_at, ended_at)
+    report.cpu_busy_percent = usage.compute_cpu_percent(ready_at, ended_at)
     report.gpu_memory_mb = usage.peak_gpu_memory_mb or None

@@ -1,4 +1,4 @@
-"""Measure one index file in a process of its own, as a first query would find it."""
+"""Measure one index file in a new process, where nothing of it is in memory yet."""
 
 from __future__ import annotations
 
@@ -29,23 +29,20 @@ ALL_THREADS_DURATION_S = 2.0
 
 @dataclass(frozen=True, slots=True)
 class ProbeJob:
-    """An index file, the catalogue beneath it, and what to ask: queries, [n, dimensions].
-
-    The warming queries are asked first, and are others: what they touch is in memory then.
-    """
+    """An index file, and the queries to measure it with."""
 
     file: Path
     kind: str
-    catalog: Path
-    queries: Vectors
-    warmup_queries: Vectors
+    catalog: Path  # SQLite file with the vectors, to compute exact scores
+    queries: Vectors  # [n, dimensions]
+    warmup_queries: Vectors  # [m, dimensions]; other queries that run first
     efforts: tuple[float, ...] = (1.0,)
-    filter_ids: tuple[NDArray[np.int64], ...] = ()
+    filter_ids: tuple[NDArray[np.int64], ...] = ()  # for each filter, the ids that match
 
 
 @dataclass(frozen=True, slots=True)
 class QueryTimings:
-    """What some queries found, and how long each took, in seconds."""
+    """Ids and latency of each query."""
 
     found_ids: list[list[int]]
     latencies_s: list[float]
@@ -53,18 +50,18 @@ class QueryTimings:
 
 @dataclass(frozen=True, slots=True)
 class ProbeResult:
-    """What was measured of one index file."""
+    """Results for one index file."""
 
     open_s: float
-    memory_mb: float
-    warmup: QueryTimings  # the warming queries, right after opening
-    qps_all: float
+    memory_mb: float  # growth of resident memory by opening and querying
+    warmup: QueryTimings  # of the warmup queries, right after opening
+    qps_all: float  # queries per second with one thread per core
     timings_by_effort: dict[float, QueryTimings]
     timings_by_filter: list[QueryTimings] = field(default_factory=list)
 
 
 def probe_index(job: ProbeJob) -> ProbeResult:
-    """Open an index and ask it."""
+    """Open an index file, run the queries of a job, and return the figures."""
     FaissIndex.set_thread_count(1)
     thread_local = threading.local()
 
@@ -75,55 +72,56 @@ def probe_index(job: ProbeJob) -> ProbeResult:
         return catalog.read_vectors(ids)
 
     list(fetch([1]))
-    memory_before_mb, started_at = _resident_memory_mb(), time.perf_counter()
+    memory_before_mb, started_at = _read_resident_memory_mb(), time.perf_counter()
     index = VectorIndex.open(job.file, job.queries.shape[1], fetch=fetch, kind=job.kind)
     open_s = time.perf_counter() - started_at
-    first = _run_queries(index, job.warmup_queries, None)
+    warmup = _run_queries(index, job.warmup_queries, None)
     by_effort = {}
-    # The effort that counts comes first: no other has touched what it needs.
+    # The default effort runs first: higher efforts would load more of the file into memory.
     for effort in sorted(job.efforts, key=lambda effort: effort != 1.0):
         index.search_effort = effort
         by_effort[effort] = _run_queries(index, job.queries, None)
         if effort == 1.0:
-            memory = _resident_memory_mb() - memory_before_mb
+            memory_mb = _read_resident_memory_mb() - memory_before_mb
     by_effort = dict(sorted(by_effort.items()))
     index.search_effort = 1.0
-    by_filter = [_run_queries(index, job.queries, among) for among in job.filter_ids]
-    rate = _measure_all_threads_qps(index, job.queries)
-    return ProbeResult(open_s, memory, first, rate, by_effort, by_filter)
+    by_filter = [_run_queries(index, job.queries, allowed) for allowed in job.filter_ids]
+    qps_all = _measure_all_threads_qps(index, job.queries)
+    return ProbeResult(open_s, memory_mb, warmup, qps_all, by_effort, by_filter)
 
 
 def _run_queries(
     index: VectorIndex, queries: Vectors, allowed_ids: NDArray[np.int64] | None
 ) -> QueryTimings:
-    found_ids, seconds = [], []
+    found_ids, latencies_s = [], []
     for query in queries:
-        begun = time.perf_counter()
+        started_at = time.perf_counter()
         hits = index.search(query, HITS_PER_QUERY, allowed_ids)
-        seconds.append(time.perf_counter() - begun)
+        latencies_s.append(time.perf_counter() - started_at)
         found_ids.append([id for id, _ in hits])
-    return QueryTimings(found_ids, seconds)
+    return QueryTimings(found_ids, latencies_s)
 
 
 def _measure_all_threads_qps(index: VectorIndex, queries: Vectors) -> float:
-    """Return how many queries a second are answered, one thread a core."""
-    begun = time.perf_counter()
+    """Return the queries per second with one thread per core."""
+    started_at = time.perf_counter()
 
-    def work(number: int) -> int:
-        done = 0
-        while time.perf_counter() - begun < ALL_THREADS_DURATION_S:
-            index.search(queries[(number + done) % len(queries)], HITS_PER_QUERY)
-            done += 1
-        return done
+    def run_queries(first: int) -> int:
+        count = 0
+        while time.perf_counter() - started_at < ALL_THREADS_DURATION_S:
+            index.search(queries[(first + count) % len(queries)], HITS_PER_QUERY)
+            count += 1
+        return count
 
     threads = os.cpu_count() or 1
     with ThreadPoolExecutor(threads) as pool:
-        done = sum(pool.map(work, range(0, threads * 17, 17)))
-    return done / (time.perf_counter() - begun)
+        # Each thread begins with another query.
+        count = sum(pool.map(run_queries, range(0, threads * 17, 17)))
+    return count / (time.perf_counter() - started_at)
 
 
-def _resident_memory_mb() -> float:
-    """Return the resident memory in megabytes (where /proc does not tell: the most there was)."""
+def _read_resident_memory_mb() -> float:
+    """Return the resident memory in megabytes; its peak on systems without /proc."""
     status = Path("/proc/self/statm")
     if status.exists():
         return int(status.read_text().split()[1]) * os.sysconf("SC_PAGE_SIZE") / 1e6

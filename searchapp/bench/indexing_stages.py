@@ -1,4 +1,7 @@
-"""What is measured in a process of its own: see apart. Models are named; settings are JSON."""
+"""Measurements that run in a subprocess each; arguments and results are JSON values.
+
+dummy: use random weights, so that a model's weights need not be downloaded. Sizes are pixels.
+"""
 
 from __future__ import annotations
 
@@ -23,7 +26,7 @@ SCENE_COUNT = 16
 
 
 def resolve_spec(model: str, dummy: bool) -> ModelSpec:
-    """Return a model's spec; dummy: with random weights, so that none need be there."""
+    """Return the spec of a model; dummy: with random weights."""
     spec = resolve_model(model, ModelOptions(trust_remote_code=True))
     return spec.with_dummy_weights() if dummy else spec
 
@@ -31,7 +34,7 @@ def resolve_spec(model: str, dummy: bool) -> ModelSpec:
 def measure_plain_call(
     model: str, dummy: bool, pictures: int, width: int, height: int
 ) -> dict[str, Any]:
-    """Embed decoded pictures by one call of LLM.embed, as vLLM comes: images/s."""
+    """Embed decoded pictures with one call of LLM.embed; return images_per_s."""
     from searchapp.engines.local import LocalEngine
 
     spec = resolve_spec(model, dummy)
@@ -51,7 +54,10 @@ def measure_plain_call(
 def measure_plain_call_from_files(
     model: str, dummy: bool, folder: str, pictures: int
 ) -> dict[str, Any]:
-    """Decode files below a folder with Pillow, and embed them by one call of LLM.embed."""
+    """Decode files below a folder with Pillow, and embed them with one call of LLM.embed.
+
+    Return images_per_s.
+    """
     from pathlib import Path
 
     from PIL import Image
@@ -74,7 +80,7 @@ def measure_plain_call_from_files(
 
 
 def measure_pytorch_ceiling(model: str, dummy: bool, width: int, height: int) -> dict[str, Any]:
-    """Run the model in plain PyTorch on prepared tensors, batch after batch: images/s."""
+    """Run the model in plain PyTorch on tensors that are ready; return images_per_s and batch."""
     from searchapp.engines.torchvision_stub import patch_torchvision
     from searchapp.models import hub
 
@@ -134,7 +140,10 @@ def _synchronize(device: str) -> None:
 def measure_model_cost(
     model: str, dummy: bool, pictures: int, width: int, height: int
 ) -> dict[str, Any]:
-    """Start a model in one engine, and embed pictures, texts and both with it."""
+    """Start a model in one engine, and embed pictures, texts, and pictures with text.
+
+    Return start_s, rates per second, tokens_an_image and memory_mb.
+    """
     from searchapp.engines.local import LocalEngine
 
     spec = resolve_spec(model, dummy)
@@ -179,12 +188,12 @@ def measure_model_cost(
         "texts_per_s": rates["texts"],
         "text_images_per_s": rates["both"],
         "tokens_an_image": engine.count_image_tokens(scenes[0]),
-        "memory_mb": _peak_memory_mb(),
+        "memory_mb": _read_memory_mb(),
     }
 
 
-def _peak_memory_mb() -> int:
-    """Return the most memory that this process has had: the GPU's where there is one."""
+def _read_memory_mb() -> int:
+    """Return the memory in use on the GPU; without a GPU, the peak memory of this process."""
     if has_gpu():
         import torch
 

@@ -1,4 +1,4 @@
-"""Measure what models cost on this machine, each in a process of its own."""
+"""Measure start time, speed and memory of models, each in a new process."""
 
 from __future__ import annotations
 
@@ -6,7 +6,8 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
-from searchapp.bench import subprocess_call
+from searchapp.bench import indexing_stages
+from searchapp.bench.subprocess_call import call_in_subprocess
 from searchapp.errors import EngineError
 from searchapp.models import resolve_model
 
@@ -16,8 +17,8 @@ def measure_models(
 ) -> Iterator[str | dict[str, Any]]:
     """Yield for each model its name, before it is measured, and then its figures.
 
-    The figures are those of indexing_stages.cost, or "error". dummy: use random weights.
-    Errors: ModelError for an unknown model, before any is measured.
+    The figures are from indexing_stages.measure_model_cost; if it fails, they are an "error".
+    dummy: use random weights. Errors: ModelError for an unknown model, before any measurement.
     """
     for model in models:
         resolve_model(model)
@@ -25,8 +26,8 @@ def measure_models(
     for model in models:
         yield model
         try:
-            figures = subprocess_call.call_in_subprocess(
-                "searchapp.bench.indexing_stages:measure_model_cost", {"model": model, **settings}
+            figures = call_in_subprocess(
+                indexing_stages.measure_model_cost, {"model": model, **settings}
             )
         except EngineError as error:
             figures = {"error": str(error)}

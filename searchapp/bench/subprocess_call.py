@@ -1,4 +1,4 @@
-"""Call a function in a process of its own: what it loads is gone when it has answered."""
+"""Call a function in a new Python process, so that all its memory is freed afterwards."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ import os
 import subprocess
 import sys
 import tempfile
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from importlib import import_module
 from pathlib import Path
 from typing import Any
@@ -16,12 +16,18 @@ from searchapp.errors import EngineError, SearchAppError
 
 
 def call_in_subprocess(
-    function: str, arguments: Mapping[str, Any], environment: Mapping[str, str] | None = None
+    function: Callable[..., dict[str, Any]],
+    arguments: Mapping[str, Any],
+    environment: Mapping[str, str] | None = None,
 ) -> dict[str, Any]:
-    """Return what module:function returns of JSON arguments; EngineError where it fails."""
+    """Return the result of a module-level function with JSON arguments and a JSON result.
+
+    environment: variables to add. Errors: EngineError if the function or its process fails.
+    """
+    name = f"{function.__module__}:{function.__name__}"
     with tempfile.TemporaryDirectory() as folder:
-        answer = Path(folder) / "answer.json"
-        command = [sys.executable, "-m", __name__, function, json.dumps(arguments), str(answer)]
+        result_file = Path(folder) / "result.json"
+        command = [sys.executable, "-m", __name__, name, json.dumps(arguments), str(result_file)]
         process = subprocess.run(
             command,
             env={**os.environ, **(environment or {})},
@@ -31,26 +37,26 @@ def call_in_subprocess(
             text=True,
             errors="replace",
         )
-        if not answer.exists():
+        if not result_file.exists():
             log_tail = "\n".join(f"  {line}" for line in process.stderr.strip().splitlines()[-8:])
-            raise EngineError(f"{function} ended with exit code {process.returncode}:\n{log_tail}")
-        result: dict[str, Any] = json.loads(answer.read_text())
+            raise EngineError(f"{name} ended with exit code {process.returncode}:\n{log_tail}")
+        result: dict[str, Any] = json.loads(result_file.read_text())
     if "error" in result:
         raise EngineError(result["error"])
     return result
 
 
 def main() -> None:
-    """Call the function that the arguments name, and write its answer to a file."""
-    function, arguments, answer = sys.argv[1:]
+    """Call MODULE:FUNCTION with JSON arguments, and write its result to a file."""
+    function, arguments, result_file = sys.argv[1:]
     module, name = function.split(":")
     try:
         result = getattr(import_module(module), name)(**json.loads(arguments))
     except SearchAppError as error:
         result = {"error": str(error)}
-    Path(answer).write_text(json.dumps(result))
+    Path(result_file).write_text(json.dumps(result))
     sys.stderr.flush()
-    os._exit(0)  # torch's own end takes seconds
+    os._exit(0)  # the cleanup of PyTorch takes seconds
 
 
 if __name__ == "__main__":

@@ -1,4 +1,4 @@
-"""Pictures to measure with: JPEG files as large as a camera's of that size, no two alike."""
+"""Make synthetic JPEG files that are as large as photos of that size, each with other bytes."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ JPEG_QUALITY = 85
 
 
 def draw_photo(number: int, width: int, height: int) -> Picture:
-    """Draw a scene with a photograph's spectrum: coarse shapes, and less of the finer ones."""
+    """Return a random RGB picture with the spectrum of a photo: strong coarse, weak fine shapes."""
     from PIL import Image
 
     rng = np.random.default_rng(number)
@@ -32,7 +32,10 @@ def draw_photo(number: int, width: int, height: int) -> Picture:
 
 
 def write_photos(folder: Path, count: int, width: int, height: int) -> None:
-    """Write so many JPEG files, of some scenes; a comment makes the content of each its own."""
+    """Write count JPEG files into subfolders, 1,000 in each.
+
+    They show at most MAX_SCENES scenes; a JPEG comment makes the bytes of each file unique.
+    """
     folder.mkdir(parents=True, exist_ok=True)
     scenes = []
     for number in range(min(count, MAX_SCENES)):
@@ -41,8 +44,9 @@ def write_photos(folder: Path, count: int, width: int, height: int) -> None:
         scenes.append(buffer.getvalue())
     for number in range(count):
         scene, comment = scenes[number % len(scenes)], f"picture {number}".encode()
+        # A comment segment (COM, 0xFFFE) after the start marker: ISO/IEC 10918-1, B.2.4.5.
         segment = b"\xff\xfe" + (len(comment) + 2).to_bytes(2, "big") + comment
-        part = folder / f"{number // 1000:04}"
+        subfolder = folder / f"{number // 1000:04}"
         if number % 1000 == 0:
-            part.mkdir()
-        (part / f"{number:07}.jpg").write_bytes(scene[:2] + segment + scene[2:])
+            subfolder.mkdir()
+        (subfolder / f"{number:07}.jpg").write_bytes(scene[:2] + segment + scene[2:])

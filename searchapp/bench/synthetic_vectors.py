@@ -1,4 +1,4 @@
-"""Made vectors, shaped as those of pictures are, where there is no collection to measure."""
+"""Generate synthetic unit vectors that are clustered like the embeddings of pictures."""
 
 from __future__ import annotations
 
@@ -14,17 +14,17 @@ if TYPE_CHECKING:
     Vectors = NDArray[np.float32]
 
 Shape = Literal["clustered", "hard"]
-VECTORS_PER_PAGE = 50_000  # vectors
+VECTORS_PER_PAGE = 50_000
 
 
 @dataclass(frozen=True, slots=True)
 class _ShapeParameters:
-    """What a kind of data consists of, relative to the spread of the clusters' centres, 1."""
+    """Parameters of a shape; lengths are relative to the spread of the cluster centers."""
 
     clusters: int
-    rank: int  # directions that carry the structure
-    width: float  # of a cluster
-    noise: float  # in all directions alike
+    rank: int  # dimension of the subspace with the clusters
+    width: float  # standard deviation within a cluster
+    noise: float  # standard deviation of noise in all dimensions
 
 
 SHAPE_PARAMETERS: dict[Shape, _ShapeParameters] = {
@@ -34,33 +34,33 @@ SHAPE_PARAMETERS: dict[Shape, _ShapeParameters] = {
 
 
 class VectorSource:
-    """A source of vectors of length one; the same seed gives the same vectors."""
+    """Draws unit vectors; the same seed gives the same vectors."""
 
     def __init__(self, shape: Shape, dimensions: int, seed: int = 0) -> None:
-        """Draw the clusters: few are large, many small, as Zipf has it."""
-        form = self._parameters = SHAPE_PARAMETERS[shape]
+        """Draw the clusters. Their sizes follow Zipf's law: few are large, many are small."""
+        parameters = self._parameters = SHAPE_PARAMETERS[shape]
         self._rng = np.random.default_rng(seed)
-        rank = min(form.rank, dimensions)
+        rank = min(parameters.rank, dimensions)
         strengths = 1 / np.sqrt(1 + np.arange(rank) / 8)
         axes = np.linalg.qr(self._draw_normal(dimensions, rank))[0].T
         self._axes: Vectors = (axes * strengths[:, None] / np.linalg.norm(strengths)).astype("f4")
-        self._centers = self._draw_normal(form.clusters, rank)
-        weights = 1 / (10 + np.arange(form.clusters))
+        self._centers = self._draw_normal(parameters.clusters, rank)
+        weights = 1 / (10 + np.arange(parameters.clusters))
         self._weights = weights / weights.sum()
 
     def draw_vectors(self, count: int) -> Vectors:
         """Return the next vectors, [count, dimensions]."""
-        form = self._parameters
-        cluster = self._rng.choice(len(self._centers), count, p=self._weights)
-        latent = self._centers[cluster] + form.width * self._draw_normal(count, len(self._axes))
+        width, noise = self._parameters.width, self._parameters.noise
+        clusters = self._rng.choice(len(self._centers), count, p=self._weights)
+        latent = self._centers[clusters] + width * self._draw_normal(count, len(self._axes))
         vectors: Vectors = latent @ self._axes
         dimensions = vectors.shape[1]
-        vectors += form.noise / np.sqrt(dimensions) * self._draw_normal(count, dimensions)
+        vectors += noise / np.sqrt(dimensions) * self._draw_normal(count, dimensions)
         vectors /= np.linalg.norm(vectors, axis=1, keepdims=True)
         return vectors
 
     def draw_pages(self, count: int) -> Iterator[Vectors]:
-        """Yield the next vectors in pages."""
+        """Yield the next count vectors in pages, [at most VECTORS_PER_PAGE, dimensions]."""
         for start in range(0, count, VECTORS_PER_PAGE):
             yield self.draw_vectors(min(VECTORS_PER_PAGE, count - start))
 

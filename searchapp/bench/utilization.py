@@ -1,4 +1,4 @@
-"""How busy the machine is while something runs: its GPUs, and the cores that we keep busy."""
+"""Sample how busy the GPUs and the CPU cores are while a measurement runs."""
 
 from __future__ import annotations
 
@@ -11,33 +11,29 @@ from typing import Self
 
 from searchapp.engines.machine import list_cores, list_gpus
 
-SAMPLE_INTERVAL_S = 0.25  # seconds
+SAMPLE_INTERVAL_S = 0.25
 TICKS_PER_S = os.sysconf("SC_CLK_TCK")
 
 
 class UsageSampler:
-    """Samples, as a context, this process with its children and the GPUs that it may use."""
+    """Context manager that samples the visible GPUs, and this process with its children."""
 
     def __init__(self) -> None:
-        self.peak_gpu_memory_mb = 0.0  # the most seen at once, of these GPUs together
-        self._gpu_samples: list[tuple[float, float]] = []  # when, and percent
-        self._cpu_samples: list[tuple[float, float]] = []  # when, and seconds so far
+        self.peak_gpu_memory_mb = 0.0  # of all visible GPUs together
+        self._gpu_samples: list[tuple[float, float]] = []  # (time, percent)
+        self._cpu_samples: list[tuple[float, float]] = []  # (time, CPU seconds used until then)
         self._stop_event = threading.Event()
         self._threads: list[threading.Thread] = []
         self._smi_process: subprocess.Popen[str] | None = None
 
     def __enter__(self) -> Self:
-        if ours := ",".join(gpu.name for gpu in list_gpus()):
-            query = "--query-gpu=index,utilization.gpu,memory.used"
-            form = "--format=csv,noheader,nounits"
+        if gpu_names := ",".join(gpu.name for gpu in list_gpus()):
             command = [
                 "nvidia-smi",
-                "-i",
-                ours,
-                query,
-                form,
-                "-lms",
-                str(int(SAMPLE_INTERVAL_S * 1000)),
+                *("-i", gpu_names),
+                "--query-gpu=index,utilization.gpu,memory.used",
+                "--format=csv,noheader,nounits",
+                *("-lms", str(int(SAMPLE_INTERVAL_S * 1000))),
             ]
             self._smi_process = subprocess.Popen(command, stdout=subprocess.PIPE, text=True)
             self._threads.append(threading.Thread(target=self._sample_gpu, daemon=True))
@@ -53,23 +49,23 @@ class UsageSampler:
         for thread in self._threads:
             thread.join(timeout=2)
 
-    def mean_gpu_percent(self, since: float, until: float) -> float | None:
-        """Return the mean share of time in which a GPU worked; None where there is none."""
+    def compute_gpu_percent(self, since: float, until: float) -> float | None:
+        """Return the mean GPU utilization between two monotonic times; None without samples."""
         samples = [percent for when, percent in self._gpu_samples if since <= when <= until]
         return round(sum(samples) / len(samples), 1) if samples else None
 
-    def mean_cpu_percent(self, since: float, until: float) -> float | None:
-        """Return the share of this process's cores that it and its children used."""
+    def compute_cpu_percent(self, since: float, until: float) -> float | None:
+        """Return the mean utilization of the usable cores by this process and its children."""
         samples = [sample for sample in self._cpu_samples if since <= sample[0] <= until]
         if len(samples) < 2:
             return None
-        (first, before), (last, after) = samples[0], samples[-1]
-        return round(100 * (after - before) / ((last - first) * len(list_cores())), 1)
+        (first_time, first_s), (last_time, last_s) = samples[0], samples[-1]
+        return round(100 * (last_s - first_s) / ((last_time - first_time) * len(list_cores())), 1)
 
     def _sample_gpu(self) -> None:
         assert self._smi_process is not None
         assert self._smi_process.stdout is not None
-        memory_mb_by_gpu = dict[str, float]()  # by each GPU, when it was seen last
+        memory_mb_by_gpu = dict[str, float]()  # the last sample of each GPU
         for line in self._smi_process.stdout:
             parts = [part.strip() for part in line.split(",")]
             if len(parts) == 3 and all(part.isdigit() for part in parts):
@@ -82,14 +78,15 @@ class UsageSampler:
     def _sample_cpu(self) -> None:
         total, before = 0, dict[int, int]()
         while not self._stop_event.wait(SAMPLE_INTERVAL_S):
-            now = _read_cpu_ticks()  # of those that have ended, the last interval is not known
-            total += sum(max(0, ticks - before.get(pid, 0)) for pid, ticks in now.items())
-            before = now
+            # The last interval of a process that has ended is lost.
+            current = _read_cpu_ticks()
+            total += sum(max(0, ticks - before.get(pid, 0)) for pid, ticks in current.items())
+            before = current
             self._cpu_samples.append((time.monotonic(), total / TICKS_PER_S))
 
 
 def _read_cpu_ticks() -> dict[int, int]:
-    """Return the processor time of this process and its living children, by process."""
+    """Return the CPU time of this process and its running children, in clock ticks by pid."""
     ticks_by_pid, own_pid = dict[int, int](), os.getpid()
     for folder in Path("/proc").iterdir():
         if folder.name.isdigit():

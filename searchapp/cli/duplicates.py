@@ -130,10 +130,9 @@ def _format_companions(copy: DuplicateFile) -> str:
 
 
 def _format_totals(found: Duplicates) -> str:
-    files = sum(len(group.others) for group in found.groups)
-    size = sum(group.others_size_bytes for group in found.groups)
     parts = [
-        f"{files:,} duplicates of {len(found.groups):,} pictures, {_format_size(size)}"
+        f"{found.duplicate_count:,} duplicates of {len(found.groups):,} pictures, "
+        f"{_format_size(found.duplicates_size_bytes)}"
         if found.groups
         else "no duplicates"
     ]

@@ -1,1 +1,1 @@
-"""Find pictures that are the same, in files that are not."""
+"""Find files that hold the same picture, and choose which of them to keep."""

@@ -1,7 +1,8 @@
-"""Lay one small copy over another: find the part of the one that the other shows, and what is left.
+"""Align pairs of small copies (image registration), and measure how they still differ.
 
-What is looked for is a stretch and a shift of each axis, and a gain and an offset of the
-brightness, by Gauss-Newton steps from coarse to fine (Lucas and Kanade, 1981).
+The first picture of a pair is the outer one: the second shows a window of it, possibly brighter.
+The window (scale and shift of each axis) and the brightness (gain and offset) are fitted by
+Gauss-Newton steps, from coarse to fine (Lucas and Kanade, 1981).
 """
 
 from __future__ import annotations
@@ -14,81 +15,89 @@ from numpy.typing import NDArray
 
 from searchapp.duplicates.fingerprint import COPY_SIDE_PX, SmallImages
 
-# Of each level: the side in pixels, the blur in such pixels, and how many steps are taken.
+# For each level: side in pixels, blur (sigma) in pixels of that level, number of steps.
 PYRAMID_LEVELS = ((COPY_SIDE_PX // 4, 0.8, 5), (COPY_SIDE_PX // 2, 0.8, 4), (COPY_SIDE_PX, 1.0, 3))
-FINE_BLUR_PX, COARSE_BLUR_PX = 1.0, 2.5  # pixels: what is compared, and what is no detail
-BLOCK_SIDE_PX = 6  # pixels
-COMPRESSION_NOISE_LEVELS = 1.5  # grey levels that compression leaves
-GAIN_RANGE, MAX_OFFSET_LEVELS, BRIGHTNESS_STEPS, OUTLIER_LEVELS = (0.5, 2.0), 80, 8, 2.0
-NEARLY_WHITE_LEVEL = 200  # grey levels
-MAX_OUTSIDE_SHARE = 0.3  # of the frame, that a window may lie outside
+FINE_BLUR_PX = 1.0  # sigma before pictures are compared
+COARSE_BLUR_PX = 2.5  # sigma of the blur that removes details; details are the difference to it
+BLOCK_SIDE_PX = 6
+COMPRESSION_NOISE_LEVELS = 1.5  # gray levels; noise of JPEG compression in flat areas
+GAIN_RANGE = (0.5, 2.0)
+MAX_OFFSET_LEVELS = 80  # gray levels
+BRIGHTNESS_STEPS = 8  # iterations of the robust brightness fit
+OUTLIER_LEVELS = 2.0  # gray levels; larger differences count less in the brightness fit
+NEARLY_WHITE_LEVEL = 200  # gray level
+MAX_OUTSIDE_SHARE = 0.3  # how far a window may leave the frame, as a share of the frame
 
 Floats = NDArray[np.float32]
 
 
 @dataclass(frozen=True, slots=True)
 class Alignments:
-    """How the others lie in the ones, [n] each; frames are from 0 to 1."""
+    """Result of aligning n pairs, [n] each; window coordinates run from 0 to 1 in the frame."""
 
-    windows: Floats  # [n, 4]: left, top, width, height of the other in the one
-    correlation: Floats  # correlation of what both show
-    detail_correlation: Floats  # correlation of its details alone
-    max_shift_px: Floats  # the largest of all blocks: how many pixels it would have to move
-    max_color_difference: Floats  # the largest difference of colour there is, in levels
-    brightness_gain: Floats  # how much brighter the other is nearly everywhere: a share
+    windows: Floats  # [n, 4]: left, top, width, height of the inner picture in the outer one
+    correlation: Floats  # of the area that both show
+    detail_correlation: Floats  # of the details of that area, coarse shapes removed
+    max_shift_px: Floats  # largest remaining displacement of any block
+    max_color_difference: Floats  # largest difference of a color channel, in levels
+    brightness_gain: Floats  # median brightness change as a share: 0.1 is 10 % brighter
 
 
-Copies = tuple[
-    SmallImages, SmallImages
-]  # luma, [n, SIDE, SIDE], and colours, [n, 2, COLOURS, COLOURS]
+# Luma [n, COPY_SIDE_PX, COPY_SIDE_PX], and colors [n, 2, COLOR_SIDE_PX, COLOR_SIDE_PX].
+Copies = tuple[SmallImages, SmallImages]
 
 
 def align_copies(
-    copies: Copies, others_copies: Copies, start: Floats, *, can_shift: bool = True
+    outer: Copies, inner: Copies, start_windows: Floats, *, can_shift: bool = True
 ) -> Alignments:
-    """Find the others in the ones, from windows, [n, 4], on; or only how much brighter they are."""
-    (ones, ones_colors), (others, others_colors) = copies, others_copies
-    count = len(ones)
-    windows, gain = start.astype(np.float32), np.ones(count, np.float32)
+    """Fit window and brightness of each inner picture in its outer picture.
+
+    start_windows: [n, 4], where the search begins. can_shift: False keeps the windows and fits
+    the brightness alone.
+    """
+    (outer_luma, outer_colors), (inner_luma, inner_colors) = outer, inner
+    count = len(outer_luma)
+    windows, gain = start_windows.astype(np.float32), np.ones(count, np.float32)
     offset = np.zeros(count, np.float32)
     for side, sigma, steps in PYRAMID_LEVELS if can_shift else ():
-        one, other = (_blur_images(_shrink_images(x, side), sigma) for x in (ones, others))
-        across, down = np.gradient(one, axis=2), np.gradient(one, axis=1)
+        pyramid = (_blur_images(_shrink_images(x, side), sigma) for x in (outer_luma, inner_luma))
+        large, small = pyramid
+        gradients = np.gradient(large, axis=2), np.gradient(large, axis=1)
         for _ in range(steps):
-            windows, gain, offset = _refine_windows(one, other, across, down, windows, gain, offset)
-    one, other = _blur_images(ones, FINE_BLUR_PX), _blur_images(others, FINE_BLUR_PX)
+            windows, gain, offset = _refine_windows(large, small, gradients, windows, gain, offset)
+    large, small = _blur_images(outer_luma, FINE_BLUR_PX), _blur_images(inner_luma, FINE_BLUR_PX)
     if not can_shift:
-        gain, offset = _fit_brightness(one, other)
-    sampled = _sample_windows(one, windows)
+        gain, offset = _fit_brightness(large, small)
+    sampled = _sample_windows(large, windows)
     brightened = _brighten(sampled, gain, offset)
-    # Of what is partly white, that part became no brighter.
-    bright = (brightened > NEARLY_WHITE_LEVEL) & (brightened > sampled)
-    clipped = np.where(bright, np.clip(other, sampled, brightened), brightened)
-    detail = [x - _blur_images(x, COARSE_BLUR_PX) for x in (brightened, other)]
-    tints = np.stack(
-        [_sample_windows(_blur_images(ones_colors[:, n], FINE_BLUR_PX), windows) for n in (0, 1)],
+    # Nearly white areas may be clipped in the inner picture, and then follow no gain.
+    is_clipped = (brightened > NEARLY_WHITE_LEVEL) & (brightened > sampled)
+    expected = np.where(is_clipped, np.clip(small, sampled, brightened), brightened)
+    details = [x - _blur_images(x, COARSE_BLUR_PX) for x in (brightened, small)]
+    colors = np.stack(
+        [_sample_windows(_blur_images(outer_colors[:, n], FINE_BLUR_PX), windows) for n in (0, 1)],
         axis=1,
     )
-    tinted = 128 + gain[:, None, None, None] * (tints - 128)
-    blurred = np.stack([_blur_images(others_colors[:, n], FINE_BLUR_PX) for n in (0, 1)], axis=1)
+    expected_colors = 128 + gain[:, None, None, None] * (colors - 128)
+    blurred = np.stack([_blur_images(inner_colors[:, n], FINE_BLUR_PX) for n in (0, 1)], axis=1)
     return Alignments(
         windows,
-        _compute_correlation(brightened, other),
-        _compute_correlation(*detail),
-        _measure_max_shift(clipped, other),
-        np.abs(tinted - blurred).max(axis=(1, 2, 3)),
-        np.median((other + 2) / (sampled + 2), axis=(1, 2)) - 1,
+        _compute_correlation(brightened, small),
+        _compute_correlation(*details),
+        _measure_max_shift(expected, small),
+        np.abs(expected_colors - blurred).max(axis=(1, 2, 3)),
+        np.median((small + 2) / (sampled + 2), axis=(1, 2)) - 1,
     )
 
 
 def _brighten(images: SmallImages, gain: Floats, offset: Floats) -> SmallImages:
-    """Return images made brighter; what is beyond white or black is lost."""
-    lit: SmallImages = np.clip(gain[:, None, None] * images + offset[:, None, None], 0, 255)
-    return lit
+    """Return images with gain and offset applied, clipped to black and white."""
+    brightened: SmallImages = np.clip(gain[:, None, None] * images + offset[:, None, None], 0, 255)
+    return brightened
 
 
 def compute_rough_correlation(ones: SmallImages, others: SmallImages) -> Floats:
-    """Return how alike pictures are, [n], when one sees hardly anything of them."""
+    """Return the correlation of each pair at the coarsest level, [n]: a cheap first check."""
     side, sigma, _ = PYRAMID_LEVELS[0]
     return _compute_correlation(
         *(_blur_images(_shrink_images(x, side), sigma) for x in (ones, others))
@@ -96,38 +105,45 @@ def compute_rough_correlation(ones: SmallImages, others: SmallImages) -> Floats:
 
 
 def _measure_max_shift(one: SmallImages, other: SmallImages) -> Floats:
-    """Return by how many pixels the block that differs most would have to move, at least.
+    """Return how far the most different block must have moved at least, in pixels, [n].
 
-    What differs, over how steep the brightness is there, is a way: what compression and
-    resampling do is a small part of a pixel everywhere, what has moved or come is not.
+    A difference divided by the gradient is a displacement. Compression and resampling displace
+    blocks by a fraction of a pixel; moved or new objects displace them by more.
     """
-    steep = sum(np.gradient(x, axis=axis) ** 2 for x in (one, other) for axis in (1, 2)) / 2
-    differ, steep = ((_average_blocks(x)) for x in ((one - other) ** 2, steep))
-    shifts_px = np.sqrt(differ) / (COMPRESSION_NOISE_LEVELS + np.sqrt(steep))
-    found: Floats = shifts_px.max(axis=(1, 2))
-    return found
+    gradients = sum(np.gradient(x, axis=axis) ** 2 for x in (one, other) for axis in (1, 2)) / 2
+    difference, gradients = (_average_blocks(x) for x in ((one - other) ** 2, gradients))
+    shifts_px = np.sqrt(difference) / (COMPRESSION_NOISE_LEVELS + np.sqrt(gradients))
+    max_shift_px: Floats = shifts_px.max(axis=(1, 2))
+    return max_shift_px
 
 
 def _average_blocks(values: SmallImages) -> SmallImages:
-    """Return the means of blocks, which overlap by half."""
+    """Return the mean of each block; neighboring blocks overlap by half."""
     half = BLOCK_SIDE_PX // 2
     cells = values.reshape(
         len(values), COPY_SIDE_PX // half, half, COPY_SIDE_PX // half, half
     ).mean((2, 4))
-    found: SmallImages = (
+    means: SmallImages = (
         cells[:, 1:, 1:] + cells[:, :-1, 1:] + cells[:, 1:, :-1] + cells[:, :-1, :-1]
     ) / 4
-    return found
+    return means
 
 
 def _refine_windows(
-    one: SmallImages, other: SmallImages, across: SmallImages, down: SmallImages, windows: Floats, gain: Floats,
+    outer: SmallImages,
+    inner: SmallImages,
+    gradients: tuple[SmallImages, SmallImages],
+    windows: Floats,
+    gain: Floats,
     offset: Floats,
-) -> tuple[Floats, Floats, Floats]:  # fmt: skip
-    """Move the windows one step nearer."""
-    side = one.shape[1]
-    sampled = _sample_windows(one, windows)
-    x, y = (_sample_windows(g, windows) * (gain[:, None, None] * side) for g in (across, down))
+) -> tuple[Floats, Floats, Floats]:
+    """Return windows, gains and offsets after one damped Gauss-Newton step.
+
+    gradients: of the outer pictures, along x and along y.
+    """
+    side = outer.shape[1]
+    sampled = _sample_windows(outer, windows)
+    x, y = (_sample_windows(g, windows) * (gain[:, None, None] * side) for g in gradients)
     positions = ((np.arange(side) + 0.5) / side).astype(np.float32)
     brightened = _brighten(sampled, gain, offset)
     columns = [
@@ -140,8 +156,8 @@ def _refine_windows(
     ]
     jacobian = np.stack(columns, axis=1)
     jacobian *= ((brightened > 0) & (brightened < 255))[:, None]
-    jacobian = jacobian.reshape(len(one), 6, -1)
-    residual = (other - brightened).reshape(len(one), -1, 1)
+    jacobian = jacobian.reshape(len(outer), 6, -1)
+    residual = (inner - brightened).reshape(len(outer), -1, 1)
     normal = jacobian @ jacobian.transpose(0, 2, 1)
     normal += 1e-3 * np.eye(6, dtype=np.float32) * normal.diagonal(axis1=1, axis2=2)[:, None, :]
     normal += 1e-3 * np.eye(6, dtype=np.float32)
@@ -158,50 +174,46 @@ def _refine_windows(
     )
 
 
-def _fit_brightness(one: SmallImages, other: SmallImages) -> tuple[Floats, Floats]:
-    """Return the gains and offsets, [n], that bring the ones nearest to the others."""
-    gain, offset = np.ones(len(one), np.float32), np.zeros(len(one), np.float32)
+def _fit_brightness(source: SmallImages, target: SmallImages) -> tuple[Floats, Floats]:
+    """Return the gains and offsets, [n], that map source to target (robust regression)."""
+    gain, offset = np.ones(len(source), np.float32), np.zeros(len(source), np.float32)
     for _ in range(BRIGHTNESS_STEPS):
-        brightened = _brighten(one, gain, offset)
-        # What differs more, and so may be another thing, counts less.
+        brightened = _brighten(source, gain, offset)
+        # Large differences are probably other objects, not brightness: they count less.
         weights = ((brightened > 0) & (brightened < 255)) / (
-            1 + np.abs(other - brightened) / OUTLIER_LEVELS
+            1 + np.abs(target - brightened) / OUTLIER_LEVELS
         )
         total = np.maximum(weights.sum((1, 2)), 1)
-        x, y = ((weights * image).sum((1, 2)) / total for image in (one, other))
-        centered = weights * (one - x[:, None, None])
-        rise = (centered * other).sum((1, 2)) / np.maximum((centered * one).sum((1, 2)), 1)
-        gain = np.clip(rise, *GAIN_RANGE).astype(np.float32)
+        x, y = ((weights * image).sum((1, 2)) / total for image in (source, target))
+        centered = weights * (source - x[:, None, None])
+        slope = (centered * target).sum((1, 2)) / np.maximum((centered * source).sum((1, 2)), 1)
+        gain = np.clip(slope, *GAIN_RANGE).astype(np.float32)
         offset = np.clip(y - gain * x, -MAX_OFFSET_LEVELS, MAX_OFFSET_LEVELS).astype(np.float32)
     return gain, offset
 
 
 def _sample_windows(images: SmallImages, windows: Floats) -> SmallImages:
-    """Return what windows of images show, as large again, between pixels by straight lines."""
+    """Return windows of images, resampled to the full side (linear interpolation)."""
     side = images.shape[1]
     positions, cells = (np.arange(side) + 0.5) / side, np.arange(side, dtype=np.float32)
 
     def compute_weights(start: Floats, size: Floats) -> Floats:
         pixel_positions = side * (start[:, None] + size[:, None] * positions[None, :]) - 0.5
         pixel_positions = np.clip(pixel_positions, 0, side - 1).astype(np.float32)
-        found: Floats = np.maximum(0, 1 - np.abs(pixel_positions[:, :, None] - cells))
-        return found
+        weights: Floats = np.maximum(0, 1 - np.abs(pixel_positions[:, :, None] - cells))
+        return weights
 
-    across, down = (
-        compute_weights(windows[:, 0], windows[:, 2]),
-        compute_weights(windows[:, 1], windows[:, 3]),
-    )
-    sampled: SmallImages = (down @ images @ across.transpose(0, 2, 1)).astype(
-        np.float32, copy=False
-    )
-    return sampled
+    weights_x = compute_weights(windows[:, 0], windows[:, 2])
+    weights_y = compute_weights(windows[:, 1], windows[:, 3])
+    sampled = weights_y @ images @ weights_x.transpose(0, 2, 1)
+    return sampled.astype(np.float32, copy=False)
 
 
 def _shrink_images(images: SmallImages, side: int) -> SmallImages:
-    part = images.shape[1] // side
-    if part == 1:
+    factor = images.shape[1] // side
+    if factor == 1:
         return images
-    shrunk: SmallImages = images.reshape(len(images), side, part, side, part).mean((2, 4))
+    shrunk: SmallImages = images.reshape(len(images), side, factor, side, factor).mean((2, 4))
     return shrunk
 
 
@@ -224,5 +236,5 @@ def _compute_correlation(one: SmallImages, other: SmallImages) -> Floats:
     one = one - one.mean(axis=(1, 2), keepdims=True)
     other = other - other.mean(axis=(1, 2), keepdims=True)
     lengths = np.sqrt((one**2).sum((1, 2)) * (other**2).sum((1, 2)))
-    found: Floats = (one * other).sum((1, 2)) / np.maximum(lengths, 1e-6)
-    return found
+    correlation: Floats = (one * other).sum((1, 2)) / np.maximum(lengths, 1e-6)
+    return correlation

@@ -1,4 +1,7 @@
-"""Which pairs are worth comparing: near by embedding, or by hash in one of eight turns."""
+"""Find candidate pairs of duplicates: near by embedding, or by hash in one of 8 orientations.
+
+Arrays of pairs hold positions in the list of compared images, not ids.
+"""
 
 from __future__ import annotations
 
@@ -13,29 +16,31 @@ from searchapp.types import Collection
 from searchapp.vectors import Ids, VectorIndex, Vectors, unpack_vectors
 from searchapp.vectors.indexes import Indexes
 
-MAX_EXACT_VECTORS = 20_000  # so many vectors are compared with each other exactly
-FIRST_NEIGHBORS, MAX_NEIGHBORS = 16, 128  # more where so many are near
-IVF_PROBES = 8  # lists looked into: near duplicates lie in the same list, or in the next
-QUERY_BATCH = 2_000  # at once
-HASH_BANDS = 4  # of a hash, of 16 bits each: hashes that differ in 3 bits or fewer share one
-BAND_SHIFT_BITS = np.uint64(64 - 64 // HASH_BANDS)  # bits after a band
-NEIGHBOR_HASHES = 16  # hashes looked at on either side, in the order of a band and then the rest
-MAX_TURNED_BITS = 8  # bits by which a turned copy may differ
-MAX_UPRIGHT_BITS = (
-    27  # bits by which a cropped or brighter copy may differ; others do in 31.5 of 63
-)
-PAIR_BATCH = 20_000  # at once
+MAX_EXACT_VECTORS = 20_000  # up to this many vectors, all pairs are compared exactly
+FIRST_NEIGHBORS, MAX_NEIGHBORS = 16, 128  # the second search is for vectors with many near ones
+IVF_PROBES = 8  # near duplicates lie in the same IVF list or in a neighboring one
+QUERY_BATCH = 2_000  # vectors per search
+HASH_BANDS = 4  # of 16 bits each: hashes that differ in at most 3 bits share a band
+BAND_SHIFT_BITS = np.uint64(64 - 64 // HASH_BANDS)  # bits after the first band
+NEIGHBOR_HASHES = 16  # hashes compared on each side, in the sort order of a band
+MAX_TURNED_BITS = 8  # differing bits of a rotated or mirrored copy
+# Differing bits of a cropped or brighter copy. Unrelated pictures differ in 31.5 of 63 bits.
+MAX_UPRIGHT_BITS = 27
+PAIR_BATCH = 20_000  # pairs per step
 
 
 def choose_list_count(count: int) -> int:
-    """Return into how many lists so many vectors are parted, to find near ones only."""
+    """Return the number of IVF lists for an index that only has to find near duplicates."""
     return int(2 ** max(4, round(math.log2(2.5 * math.sqrt(count)))))
 
 
 def get_pair_index(
     catalog: Catalog, indexes: Indexes, collection: Collection, ids: Ids
 ) -> tuple[VectorIndex, int]:
-    """Return an index that finds the near ones of the embeddings quickly, and probes to ask for."""
+    """Return an index to find near embeddings quickly, and the IVF probes for each search.
+
+    0 probes: the index is exact and holds only the embeddings with these ids.
+    """
     if len(ids) <= MAX_EXACT_VECTORS:
         index = VectorIndex(collection.dimensions)
         for page, blobs in catalog.read_vectors(ids.tolist()):
@@ -55,56 +60,59 @@ def find_pairs_by_embedding(
     ids: Ids,
     min_cosine: float,
 ) -> tuple[Ids, Vectors]:
-    """Return pairs of embeddings whose cosine is at least so high, as near as the index tells.
+    """Return pairs of embeddings with at least a minimal cosine, and their cosines.
 
-    ids: the embeddings that count, [n]; pairs are of their places, [m, 2], the lower first.
+    pages: ids and vectors to search with. ids: the embeddings to compare, [n]. Pairs are
+    positions in ids, [m, 2], the lower first. An approximate index may miss pairs.
     """
     order = np.argsort(ids)
     sorted_ids = ids[order]
-    pairs, cosines = [np.empty(0, np.int64)], [np.empty(0, np.float32)]
+    pair_keys, cosines = [np.empty(0, np.int64)], [np.empty(0, np.float32)]
     for page, blobs in pages:
-        places = _find_places(np.array(page, np.int64), ids, sorted_ids, order)
-        vectors = unpack_vectors(blobs, index.dimensions)[places >= 0]
-        places = places[places >= 0]
-        for start in range(0, len(places), QUERY_BATCH):
-            asked = np.arange(start, min(start + QUERY_BATCH, len(places)))
+        positions = _find_positions(np.array(page, np.int64), sorted_ids, order)
+        vectors = unpack_vectors(blobs, index.dimensions)[positions >= 0]
+        positions = positions[positions >= 0]
+        for start in range(0, len(positions), QUERY_BATCH):
+            queries = np.arange(start, min(start + QUERY_BATCH, len(positions)))
             for count in (FIRST_NEIGHBORS, MAX_NEIGHBORS):
-                found, scores = index.find_neighbors(vectors[asked], count + 1, probes)
+                neighbors, scores = index.find_neighbors(vectors[queries], count + 1, probes)
                 is_near = scores >= min_cosine
-                others = _find_places(found[is_near], ids, sorted_ids, order)
-                ours = np.repeat(places[asked], is_near.sum(axis=1))
-                is_pair = (others >= 0) & (others != ours)
-                low, high = np.minimum(ours, others)[is_pair], np.maximum(ours, others)[is_pair]
-                pairs.append(low * len(ids) + high)
+                others = _find_positions(neighbors[is_near], sorted_ids, order)
+                ones = np.repeat(positions[queries], is_near.sum(axis=1))
+                is_pair = (others >= 0) & (others != ones)
+                low, high = np.minimum(ones, others)[is_pair], np.maximum(ones, others)[is_pair]
+                pair_keys.append(low * len(ids) + high)
                 cosines.append(scores[is_near][is_pair])
-                asked = asked[is_near.all(axis=1)]
-                if not len(asked):
+                queries = queries[is_near.all(axis=1)]  # they may have more near neighbors
+                if not len(queries):
                     break
-    joined, first = np.unique(np.concatenate(pairs), return_index=True)
-    return _split_pairs(joined, len(ids)), np.concatenate(cosines)[first]
+    unique_keys, first = np.unique(np.concatenate(pair_keys), return_index=True)
+    return _split_pair_keys(unique_keys, len(ids)), np.concatenate(cosines)[first]
 
 
-def _find_places(searched_ids: Ids, ids: Ids, sorted_ids: Ids, order: Ids) -> Ids:
-    """Return where ids are, -1 where they are not."""
-    if not len(ids):
+def _find_positions(searched_ids: Ids, sorted_ids: Ids, order: Ids) -> Ids:
+    """Return the position of each searched id before sorting; -1 if there is none."""
+    if not len(sorted_ids):
         return np.full(len(searched_ids), -1, np.int64)
-    positions = np.minimum(np.searchsorted(sorted_ids, searched_ids), len(ids) - 1)
-    result: Ids = np.where(sorted_ids[positions] == searched_ids, order[positions], -1)
-    return result
+    ranks = np.minimum(np.searchsorted(sorted_ids, searched_ids), len(sorted_ids) - 1)
+    positions: Ids = np.where(sorted_ids[ranks] == searched_ids, order[ranks], -1)
+    return positions
 
 
-def _split_pairs(joined: Ids, count: int) -> Ids:
-    return np.stack(np.divmod(joined, max(count, 1)), axis=1)
+def _split_pair_keys(keys: Ids, count: int) -> Ids:
+    """Return pairs, [m, 2], from keys that are first * count + second."""
+    return np.stack(np.divmod(keys, max(count, 1)), axis=1)
 
 
 def find_pairs_by_hash(hashes: Hashes) -> Ids:
-    """Return pairs of places, [m, 2], whose hashes are close in one of the eight turns.
+    """Return pairs of positions, [m, 2], with close hashes in one of the 8 orientations.
 
-    Each hash is sorted in by one band of its bits and then the others, and compared with those
-    beside it that share the band: so no more than some dozens, however many there are.
+    For each band of bits, hashes are sorted with that band first. A hash is compared only with
+    its neighbors in this order that share the band: at most 2 * NEIGHBOR_HASHES, so the cost
+    grows with n log n.
     """
     count = len(hashes)
-    found = [np.empty(0, np.int64)]
+    pair_keys = [np.empty(0, np.int64)]
     for band in range(HASH_BANDS):
         keys = _rotate_band_first(hashes, band)
         order = np.argsort(keys)
@@ -113,37 +121,38 @@ def find_pairs_by_hash(hashes: Hashes) -> Ids:
             turned_keys = _rotate_band_first(turn_hashes(hashes, number), band)
             begin = np.searchsorted(sorted_keys, turned_keys)
             for steps in (range(NEIGHBOR_HASHES), range(-1, -NEIGHBOR_HASHES - 1, -1)):
-                ours = np.arange(count)  # those that share the band with all up to here
+                ones = np.arange(count)  # hashes whose neighbors share the band so far
                 for step in steps:
-                    place = begin[ours] + step
-                    is_inside = (place >= 0) & (place < count)
-                    ours, place = ours[is_inside], place[is_inside]
-                    shares_band = (sorted_keys[place] ^ turned_keys[ours]) >> BAND_SHIFT_BITS == 0
-                    ours, place = ours[shares_band], place[shares_band]
-                    if not len(ours):
+                    ranks = begin[ones] + step
+                    is_inside = (ranks >= 0) & (ranks < count)
+                    ones, ranks = ones[is_inside], ranks[is_inside]
+                    shares_band = (sorted_keys[ranks] ^ turned_keys[ones]) >> BAND_SHIFT_BITS == 0
+                    ones, ranks = ones[shares_band], ranks[shares_band]
+                    if not len(ones):
                         break
-                    is_close = (
-                        count_differing_bits(turned_keys[ours], sorted_keys[place])
-                        <= MAX_TURNED_BITS
-                    )
-                    one, other = ours[is_close], order[place[is_close]]
+                    bits = count_differing_bits(turned_keys[ones], sorted_keys[ranks])
+                    is_close = bits <= MAX_TURNED_BITS
+                    one, other = ones[is_close], order[ranks[is_close]]
                     one, other = one[one != other], other[one != other]
-                    found.append(np.minimum(one, other) * count + np.maximum(one, other))
-    return _split_pairs(np.unique(np.concatenate(found)), count)
+                    pair_keys.append(np.minimum(one, other) * count + np.maximum(one, other))
+    return _split_pair_keys(np.unique(np.concatenate(pair_keys)), count)
 
 
 def _rotate_band_first(hashes: Hashes, band: int) -> Hashes:
-    """Return hashes with one band of bits foremost."""
+    """Return hashes with their bits rotated so that the band is the highest bits."""
     if band == 0:
         return hashes
     shift_bits = np.uint64(64 // HASH_BANDS * band)
-    result: Hashes = (hashes << shift_bits) | (hashes >> (np.uint64(64) - shift_bits))
-    return result
+    rotated: Hashes = (hashes << shift_bits) | (hashes >> (np.uint64(64) - shift_bits))
+    return rotated
 
 
 def add_turns(pairs: Ids, hashes: Hashes) -> Ids:
-    """Return pairs, [m, 2], with the turns worth trying, [k, 3]: upright, and one more."""
-    found = [np.empty((0, 3), np.int64)]
+    """Return pairs [m, 2] as [k, 3], with the turns to compare: upright, and the best other one.
+
+    A turn is left out if the hashes differ in too many bits.
+    """
+    turned_pairs = [np.empty((0, 3), np.int64)]
     for start in range(0, len(pairs), 50 * PAIR_BATCH):
         page = pairs[start : start + 50 * PAIR_BATCH]
         ones, others = hashes[page[:, 0]], hashes[page[:, 1]]
@@ -153,22 +162,26 @@ def add_turns(pairs: Ids, hashes: Hashes) -> Ids:
         best = bits[1:].argmin(axis=0) + 1
         is_upright_close = bits[0] <= MAX_UPRIGHT_BITS
         is_turned_close = bits[1:].min(axis=0) <= MAX_TURNED_BITS
-        for which, turns in ((is_upright_close, np.zeros_like(best)), (is_turned_close, best)):
-            found.append(np.column_stack([page[which], turns[which]]))
-    return np.concatenate(found)
+        for is_close, turns in ((is_upright_close, np.zeros_like(best)), (is_turned_close, best)):
+            turned_pairs.append(np.column_stack([page[is_close], turns[is_close]]))
+    return np.concatenate(turned_pairs)
 
 
 def compute_cosines(catalog: Catalog, collection: Collection, ids: Ids, pairs: Ids) -> Vectors:
-    """Return the cosines of pairs of places, [m, 2 or more], of embeddings with the ids."""
+    """Return the cosine of each pair's embeddings, [m].
+
+    pairs: [m, 2 or more]; the first two columns are positions in ids.
+    """
     result = np.zeros(len(pairs), np.float32)
     for start in range(0, len(pairs), PAIR_BATCH):
         page = pairs[start : start + PAIR_BATCH, :2]
-        needed, where = np.unique(page, return_inverse=True)
+        needed, rows = np.unique(page, return_inverse=True)
         vectors = np.zeros((len(needed), collection.dimensions), np.float16)
-        places = {id: n for n, id in enumerate(ids[needed].tolist())}
-        for page_ids, blobs in catalog.read_vectors(list(places)):
-            vectors[[places[id] for id in page_ids]] = unpack_vectors(blobs, collection.dimensions)
-        ones, others = where.reshape(page.shape).T
+        row_by_id = {id: row for row, id in enumerate(ids[needed].tolist())}
+        for page_ids, blobs in catalog.read_vectors(list(row_by_id)):
+            page_rows = [row_by_id[id] for id in page_ids]
+            vectors[page_rows] = unpack_vectors(blobs, collection.dimensions)
+        ones, others = rows.reshape(page.shape).T
         for offset in range(0, len(page), QUERY_BATCH):
             one, other = (
                 vectors[side[offset : offset + QUERY_BATCH]].astype(np.float32)

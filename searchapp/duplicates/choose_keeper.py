@@ -1,4 +1,4 @@
-"""Which file of a group to keep, and how the others differ from it, in words."""
+"""Choose which file of a group of duplicates to keep, and explain why."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from searchapp.types import DuplicateFile
 RAW_FORMATS = ("RAW", "DNG", "CR2", "CR3", "NEF", "ARW", "RAF", "ORF", "RW2", "PEF", "SRW")
 LOSSLESS_FORMATS = ("PNG", "TIFF", "BMP")
 POOR_FORMATS = ("GIF",)
-# What programs and people put into names of what is not the original.
+# What programs and people add to the names of copies.
 COPY_NAME_PATTERN = re.compile(
     r"\(\d+\)|\b(copy|copie|kopie|copia|thumb\w*|preview|export\w*|resized|edited|edit|small|"
     r"web|backup|duplicate|screenshot|whatsapp)\b|[-_](copy|edit|edited|small|\d+x\d+)\b",
@@ -23,8 +23,8 @@ COPY_NAME_PATTERN = re.compile(
 
 @dataclass(frozen=True, slots=True)
 class _KeepRule:
-    get_rank: Callable[[DuplicateFile], float | str]  # the lowest is kept
-    explain: Callable[[DuplicateFile, DuplicateFile], str]  # of the best and the next
+    get_rank: Callable[[DuplicateFile], float | str]  # the file with the lowest rank is kept
+    explain: Callable[[DuplicateFile, DuplicateFile], str]  # arguments: keeper, next best file
 
 
 def _count_pixels(copy: DuplicateFile) -> int:
@@ -32,67 +32,64 @@ def _count_pixels(copy: DuplicateFile) -> int:
 
 
 def _rank_format(copy: DuplicateFile) -> int:
-    kind = copy.format.upper()
-    return (
-        0
-        if kind in RAW_FORMATS
-        else 1
-        if kind in LOSSLESS_FORMATS
-        else 3
-        if kind in POOR_FORMATS
-        else 2
-    )
+    format = copy.format.upper()
+    if format in RAW_FORMATS:
+        return 0
+    if format in LOSSLESS_FORMATS:
+        return 1
+    return 3 if format in POOR_FORMATS else 2
 
 
 def _has_copy_name(copy: DuplicateFile) -> bool:
-    path = Path(copy.path)  # the folder's name counts as well: thumbs, exports
+    path = Path(copy.path)  # the folder's name is checked, too, for example thumbs or exports
     return COPY_NAME_PATTERN.search(f"{path.parent.name}/{path.stem}".replace("_", " ")) is not None
 
 
 def _list_raw_companions(copy: DuplicateFile) -> list[str]:
-    return [Path(it).name for it in copy.companions if get_suffix(it) in RAW_SUFFIXES]
+    return [Path(path).name for path in copy.companions if get_suffix(path) in RAW_SUFFIXES]
 
 
+# The first rule that ranks two files differently decides, and its text is shown as the reason.
 KEEP_RULES = (
     _KeepRule(
         lambda copy: not _list_raw_companions(copy),
-        lambda best, _: f"{_list_raw_companions(best)[0]} belongs to it",
+        lambda keeper, _: f"has the RAW file {_list_raw_companions(keeper)[0]}",
     ),
     _KeepRule(
         lambda copy: -_count_pixels(copy),
-        lambda best, next: (
-            f"most pixels: {best.width}x{best.height}, the next {next.width}x{next.height}"
+        lambda keeper, next: (
+            f"most pixels: {keeper.width}x{keeper.height}, the next {next.width}x{next.height}"
         ),
     ),
     _KeepRule(
         lambda copy: not copy.companions,
-        lambda best, _: f"{Path(best.companions[0]).name} belongs to it",
+        lambda keeper, _: f"has the companion file {Path(keeper.companions[0]).name}",
     ),
-    _KeepRule(lambda copy: not copy.taken_at, lambda *_: "its file says when it was taken"),
+    _KeepRule(lambda copy: not copy.taken_at, lambda *_: "has the date when it was taken"),
     _KeepRule(
         _rank_format,
-        lambda best, next: f"{best.format} keeps more than {next.format}",
+        lambda keeper, next: f"{keeper.format} loses less than {next.format}",
     ),
     _KeepRule(
         lambda copy: -copy.size if _rank_format(copy) else 0,
-        lambda best, next: "largest file, so compressed least",
+        lambda *_: "largest file, so the least compressed",
     ),
-    _KeepRule(_has_copy_name, lambda *_: "no mark of a copy in its name"),
+    _KeepRule(_has_copy_name, lambda *_: "its name does not look like a copy"),
     _KeepRule(lambda copy: copy.changed_at, lambda *_: "the oldest file"),
     _KeepRule(lambda copy: len(copy.path), lambda *_: "the shortest path"),
-    _KeepRule(lambda copy: copy.path, lambda *_: "all are alike; the first by name"),
+    _KeepRule(lambda copy: copy.path, lambda *_: "all files are equal; this name sorts first"),
 )
 
 
 def rank_copy(copy: DuplicateFile) -> tuple[float | str, ...]:
-    """Return what files are sorted by: the one to keep comes first."""
-    return tuple(reason.get_rank(copy) for reason in KEEP_RULES)
+    """Return the sort key of a file: the file to keep sorts first."""
+    return tuple(rule.get_rank(copy) for rule in KEEP_RULES)
 
 
 def explain_choice(keeper: DuplicateFile, others: list[DuplicateFile]) -> str:
-    """Return why a file is kept rather than the next best."""
-    best = min(others, key=rank_copy)
-    for each in KEEP_RULES:
-        if each.get_rank(keeper) != each.get_rank(best):
-            return each.explain(keeper, best)
+    """Return why a file is kept and not the next best one."""
+    next_best = min(others, key=rank_copy)
+    for rule in KEEP_RULES:
+        if rule.get_rank(keeper) != rule.get_rank(next_best):
+            return rule.explain(keeper, next_best)
     return "the only file"

@@ -1,4 +1,4 @@
-"""Tell of pairs of pictures whether they show the same, by their small copies and embeddings."""
+"""Decide which pairs of pictures are near duplicates, from their aligned small copies."""
 
 from __future__ import annotations
 
@@ -10,60 +10,55 @@ import numpy as np
 from numpy.typing import NDArray
 
 from searchapp.duplicates import fingerprint as prints
-from searchapp.duplicates.alignment import Copies, Floats, align_copies, compute_rough_correlation
+from searchapp.duplicates.alignment import (
+    Alignments,
+    Copies,
+    Floats,
+    align_copies,
+    compute_rough_correlation,
+)
 from searchapp.engines.machine import list_cores
 
-Pairs = NDArray[np.int64]  # [n, 3]: an image, another, and how that is turned (fingerprint.TURNS)
+Integers = NDArray[np.int64]
 
-BATCH_PAIRS = 64  # pairs
-# Where the search for the window begins; of a whole picture there is none.
+BATCH_PAIRS = 64
+# Where the search for the window begins. A full window is not moved.
 FULL_WINDOW = (0.0, 0.0, 1.0, 1.0)
 START_WINDOWS = (FULL_WINDOW, (0.025, 0.025, 0.95, 0.95))
-# Measured with tests/bench/duplicates_quality.py. What is cut off costs pixels, and so certainty; so does
-# what is made brighter until it is white.
-MAX_SHIFT_PX, SHIFT_PX_PER_CUT, SHIFT_LIMIT_PX = (
-    0.62,
-    9.0,
-    1.4,
-)  # pixels of the small copy; more for each share cut
-SHIFT_PX_PER_GAIN = 8.0  # more for each time that one is brighter
-MAX_COLOR_LEVELS, COLOR_LEVELS_PER_CUT, COLOR_LEVELS_PER_GAIN = 3.0, 200.0, 100.0  # levels
-MIN_CORRELATION = 0.985  # correlation
-MIN_DETAIL_CORRELATION, DETAIL_CORRELATION_PER_CUT, DETAIL_CORRELATION_PER_GAIN = (
-    0.975,
-    0.25,
-    0.3,
-)  # correlation
-MAX_OUTSIDE_SHARE = 0.012  # of the frame, by which a window may lie outside
+# The limits are measured with tests/bench/duplicates_quality.py. A crop, and brightening that
+# clips to white, lose pixels: the limits grow with the share cut off and with the gain.
+MAX_SHIFT_PX = 0.62  # pixels of the small copy
+SHIFT_PX_PER_CUT, SHIFT_PX_PER_GAIN, SHIFT_LIMIT_PX = 9.0, 8.0, 1.4
+MAX_COLOR_LEVELS, COLOR_LEVELS_PER_CUT, COLOR_LEVELS_PER_GAIN = 3.0, 200.0, 100.0
+MIN_CORRELATION = 0.985
+MIN_DETAIL_CORRELATION = 0.975
+DETAIL_CORRELATION_PER_CUT, DETAIL_CORRELATION_PER_GAIN = 0.25, 0.3
+MAX_OUTSIDE_SHARE = 0.012  # how far a window may leave the frame, as a share of the frame
 MAX_CUT_SHARE = 0.15  # of a side
-MAX_SHAPE_DIFFERENCE = 0.05  # by which the shape of what both show may differ: of 1
-MIN_ROUGH_CORRELATION = (
-    0.7  # correlation of the whole, very coarse, where it is worth to look closer
-)
-MIN_CONTRAST_LEVELS = 1.5  # grey levels of contrast: with less there is nothing to compare
-MAX_SAME_PIXELS_CUT = 0.008  # of a side: with less cut off, it may be the same pixels
-SAME_LUMA_LEVELS, SAME_COLOR_LEVELS = (
-    4.0,
-    3.0,
-)  # levels by which copies of the same pixels may differ
+MAX_SHAPE_DIFFERENCE = 0.05  # relative difference of the aspect ratios of the shared area
+MIN_ROUGH_CORRELATION = 0.7  # below this, the full alignment is not worth its time
+MIN_CONTRAST_LEVELS = 1.5  # gray levels; pictures with less contrast have nothing to compare
+MAX_SAME_PIXELS_CUT = 0.008  # of a side; pairs with less cut off may have the same pixels
+# Levels by which small copies of the same pixels may differ.
+SAME_LUMA_LEVELS, SAME_COLOR_LEVELS = 4.0, 3.0
 
 
 @dataclass(frozen=True, slots=True)
 class ComparisonResults:
-    """What is found of pairs, [n] each."""
+    """Results for n pairs, [n] each."""
 
-    is_near: NDArray[np.bool_]  # both show the same, as far as small copies tell
-    may_have_same_pixels: NDArray[np.bool_]  # it may be the same pixels: worth to be looked at
-    cut_share: Floats  # share of the longer side's length that one of them lacks
-    is_other_inner: NDArray[np.bool_]  # the other is a part of the one, rather than the reverse
+    is_near: NDArray[np.bool_]  # near duplicates, judged by their small copies
+    may_have_same_pixels: NDArray[np.bool_]  # worth comparing the hashes of all pixels
+    cut_share: Floats  # share of the longer side that one of the two lacks
+    is_other_inner: NDArray[np.bool_]  # the second picture shows a part of the first
 
 
 def compare_copies(
-    ones: Copies, others: Copies, one_sizes: Pairs, other_sizes: Pairs
+    ones: Copies, others: Copies, one_sizes: Integers, other_sizes: Integers
 ) -> ComparisonResults:
-    """Compare pictures by their small copies; all arrays are [n, ...], sizes width and height.
+    """Compare n pairs of pictures by their small copies.
 
-    The others, and their sizes, are turned already.
+    Sizes are width and height, [n, 2]. The others and their sizes are already turned.
     """
 
     def compare_part(start: int) -> ComparisonResults:
@@ -75,10 +70,10 @@ def compare_copies(
             other_sizes[start:end],
         )
 
-    with ThreadPoolExecutor(len(list_cores())) as threads:  # numpy computes beside Python
+    with ThreadPoolExecutor(len(list_cores())) as threads:  # NumPy releases the GIL
         parts = list(threads.map(compare_part, range(0, len(one_sizes), BATCH_PAIRS)))
-    none = np.empty(0, np.bool_)
-    parts.append(ComparisonResults(none, none, np.empty(0, np.float32), none))
+    empty = np.empty(0, np.bool_)
+    parts.append(ComparisonResults(empty, empty, np.empty(0, np.float32), empty))
     return ComparisonResults(
         is_near=np.concatenate([part.is_near for part in parts]),
         may_have_same_pixels=np.concatenate([part.may_have_same_pixels for part in parts]),
@@ -92,107 +87,117 @@ def _slice_copies(copies: Copies, start: int) -> Copies:
 
 
 def _compare_batch(
-    ones: Copies, others: Copies, one_sizes: Pairs, other_sizes: Pairs
+    ones: Copies, others: Copies, one_sizes: Integers, other_sizes: Integers
 ) -> ComparisonResults:
     count = len(one_sizes)
-    near, inner = np.zeros(count, np.bool_), np.ones(count, np.bool_)
+    is_near, is_other_inner = np.zeros(count, np.bool_), np.ones(count, np.bool_)
     cut = np.zeros(count, np.float32)
     is_candidate = compute_rough_correlation(ones[0], others[0]) >= MIN_ROUGH_CORRELATION
     for start in START_WINDOWS:
-        open_pairs = np.flatnonzero(is_candidate & ~near)
-        if not len(open_pairs):
+        undecided = np.flatnonzero(is_candidate & ~is_near)
+        if not len(undecided):
             break
-        found, window_cut, is_inner = _fit_windows(
-            _select_copies(ones, open_pairs),
-            _select_copies(others, open_pairs),
-            one_sizes[open_pairs],
-            other_sizes[open_pairs],
+        is_near[undecided], cut[undecided], is_other_inner[undecided] = _fit_windows(
+            _select_copies(ones, undecided),
+            _select_copies(others, undecided),
+            one_sizes[undecided],
+            other_sizes[undecided],
             start,
         )
-        near[open_pairs], cut[open_pairs], inner[open_pairs] = found, window_cut, is_inner
     is_alike = np.abs(ones[0] - others[0]).max((1, 2)) <= 3 * SAME_LUMA_LEVELS
     is_alike &= np.abs(ones[0] - others[0]).mean((1, 2)) <= SAME_LUMA_LEVELS / 2
     is_alike &= np.abs(ones[1] - others[1]).mean((1, 2, 3)) <= SAME_COLOR_LEVELS
     same_size = (one_sizes == other_sizes).all(axis=1)
     is_plain = np.minimum(ones[0].std((1, 2)), others[0].std((1, 2))) < MIN_CONTRAST_LEVELS
-    near &= ~is_plain
-    return ComparisonResults(
-        near, same_size & (is_alike | (near & (cut < MAX_SAME_PIXELS_CUT))), cut, inner
-    )
+    is_near &= ~is_plain
+    may_have_same_pixels = same_size & (is_alike | (is_near & (cut < MAX_SAME_PIXELS_CUT)))
+    return ComparisonResults(is_near, may_have_same_pixels, cut, is_other_inner)
 
 
-def _select_copies(copies: Copies, which: Pairs) -> Copies:
-    return copies[0][which], copies[1][which]
+def _select_copies(copies: Copies, indexes: Integers) -> Copies:
+    return copies[0][indexes], copies[1][indexes]
 
 
 def _fit_windows(
-    ones: Copies, others: Copies, one_sizes: Pairs, other_sizes: Pairs,
+    ones: Copies,
+    others: Copies,
+    one_sizes: Integers,
+    other_sizes: Integers,
     start: Sequence[float],
-) -> tuple[NDArray[np.bool_], Floats, NDArray[np.bool_]]:  # fmt: skip
-    """Lay pictures over another: (the same, share cut off, the other is the inner one)."""
+) -> tuple[NDArray[np.bool_], Floats, NDArray[np.bool_]]:
+    """Align pairs from a start window; return is_near, cut_share and is_other_inner, [n] each."""
     windows = np.tile(np.array(start, np.float32), (len(one_sizes), 1))
     if start == FULL_WINDOW:
-        # What was made brighter until it is white cannot be made darker again.
+        # The darker picture is the outer one: clipping to white cannot be undone.
         is_other_inner = ones[0].mean((1, 2)) <= others[0].mean((1, 2))
     else:
-        # What turns out to be the larger one takes the place of the one.
+        # A first alignment shows which picture is larger. That one is the outer picture.
         windows = align_copies(ones, others, windows).windows
         is_other_inner = windows[:, 2] * windows[:, 3] <= 1
         size = np.where(is_other_inner[:, None], windows[:, 2:], 1 / windows[:, 2:])
-        place = np.where(is_other_inner[:, None], windows[:, :2], -windows[:, :2] * size)
-        windows = np.hstack([place, size])
-    found = align_copies(
+        corner = np.where(is_other_inner[:, None], windows[:, :2], -windows[:, :2] * size)
+        windows = np.hstack([corner, size])
+    alignments = align_copies(
         _choose_copies(is_other_inner, ones, others),
         _choose_copies(is_other_inner, others, ones),
         windows,
         can_shift=start != FULL_WINDOW,
     )
-    left, top, width, height = found.windows.T
-    ends = np.stack([-left, -top, left + width - 1, top + height - 1])
+    is_near, cut = _judge_alignments(alignments, is_other_inner, one_sizes, other_sizes)
+    return is_near, cut, is_other_inner
+
+
+def _judge_alignments(
+    alignments: Alignments,
+    is_other_inner: NDArray[np.bool_],
+    one_sizes: Integers,
+    other_sizes: Integers,
+) -> tuple[NDArray[np.bool_], Floats]:
+    """Return whether aligned pairs are near duplicates, and the share cut off, [n] each."""
+    left, top, width, height = alignments.windows.T
+    overhangs = np.stack([-left, -top, left + width - 1, top + height - 1])
     cut = np.maximum(0, 1 - np.minimum(width, height))
     outer_sizes = np.where(is_other_inner[:, None], one_sizes, other_sizes)
     inner_sizes = np.where(is_other_inner[:, None], other_sizes, one_sizes)
     shapes = outer_sizes[:, 0] * width / (outer_sizes[:, 1] * height)
     shapes = shapes * inner_sizes[:, 1] / inner_sizes[:, 0]
     rounding = 1 / inner_sizes.min(axis=1)
-    same = ends.max(axis=0) <= MAX_OUTSIDE_SHARE
-    same &= (cut <= MAX_CUT_SHARE) & (np.abs(shapes - 1) <= MAX_SHAPE_DIFFERENCE + rounding)
-    brightness_gain = np.abs(found.brightness_gain)
-    same &= found.max_shift_px <= np.minimum(
-        MAX_SHIFT_PX + SHIFT_PX_PER_CUT * cut + SHIFT_PX_PER_GAIN * brightness_gain, SHIFT_LIMIT_PX
-    )
-    same &= (
-        found.max_color_difference
-        <= MAX_COLOR_LEVELS + COLOR_LEVELS_PER_CUT * cut + COLOR_LEVELS_PER_GAIN * brightness_gain
-    )
-    same &= found.correlation >= MIN_CORRELATION
-    same &= (
-        found.detail_correlation
-        >= MIN_DETAIL_CORRELATION
+    gain = np.abs(alignments.brightness_gain)
+    max_shift_px = MAX_SHIFT_PX + SHIFT_PX_PER_CUT * cut + SHIFT_PX_PER_GAIN * gain
+    max_color_levels = MAX_COLOR_LEVELS + COLOR_LEVELS_PER_CUT * cut + COLOR_LEVELS_PER_GAIN * gain
+    min_detail_correlation = (
+        MIN_DETAIL_CORRELATION
         - DETAIL_CORRELATION_PER_CUT * cut
-        - DETAIL_CORRELATION_PER_GAIN * brightness_gain
+        - DETAIL_CORRELATION_PER_GAIN * gain
     )
-    return same, cut, is_other_inner
+    is_near = overhangs.max(axis=0) <= MAX_OUTSIDE_SHARE
+    is_near &= (cut <= MAX_CUT_SHARE) & (np.abs(shapes - 1) <= MAX_SHAPE_DIFFERENCE + rounding)
+    is_near &= alignments.max_shift_px <= np.minimum(max_shift_px, SHIFT_LIMIT_PX)
+    is_near &= alignments.max_color_difference <= max_color_levels
+    is_near &= alignments.correlation >= MIN_CORRELATION
+    is_near &= alignments.detail_correlation >= min_detail_correlation
+    return is_near, cut
 
 
-def _choose_copies(which: NDArray[np.bool_], ones: Copies, others: Copies) -> Copies:
-    luma = np.where(which[:, None, None], ones[0], others[0])
-    return luma, np.where(which[:, None, None, None], ones[1], others[1])
+def _choose_copies(is_one: NDArray[np.bool_], ones: Copies, others: Copies) -> Copies:
+    """Return for each pair the copy of one if is_one, else of the other."""
+    luma = np.where(is_one[:, None, None], ones[0], others[0])
+    return luma, np.where(is_one[:, None, None, None], ones[1], others[1])
 
 
-def turn_copies(copies: Copies, turns: NDArray[np.int64]) -> Copies:
-    """Turn small copies, each its own way."""
-    luma, colours = copies[0].copy(), copies[1].copy()
-    for number in np.unique(turns[turns > 0]).tolist():
-        is_turned = turns == number
-        luma[is_turned], colours[is_turned] = (
-            prints.turn_arrays(x[is_turned], number) for x in copies
+def turn_copies(copies: Copies, turns: Integers) -> Copies:
+    """Return small copies rotated and mirrored, each by its own turn, [n]."""
+    luma, colors = copies[0].copy(), copies[1].copy()
+    for turn in np.unique(turns[turns > 0]).tolist():
+        is_turned = turns == turn
+        luma[is_turned], colors[is_turned] = (
+            prints.turn_arrays(x[is_turned], turn) for x in copies
         )
-    return luma, colours
+    return luma, colors
 
 
-def turn_sizes(sizes: Pairs, turns: NDArray[np.int64]) -> Pairs:
-    """Return widths and heights, [n, 2], as they are when the pictures are turned."""
-    swapped = np.array([swap for swap, _, _ in prints.TURNS], np.bool_)[turns]
-    result: Pairs = np.where(swapped[:, None], sizes[:, ::-1], sizes)
-    return result
+def turn_sizes(sizes: Integers, turns: Integers) -> Integers:
+    """Return widths and heights, [n, 2], of pictures after their turns, [n]."""
+    is_swapped = np.array([swap for swap, _, _ in prints.TURNS], np.bool_)[turns]
+    turned: Integers = np.where(is_swapped[:, None], sizes[:, ::-1], sizes)
+    return turned

@@ -1,11 +1,11 @@
-"""Say in words how a copy differs from the file to keep."""
+"""Describe in words how a duplicate differs from the file to keep."""
 
 from __future__ import annotations
 
 from searchapp.duplicates.fingerprint import TURN_NAMES, TURNS
 from searchapp.types import DuplicateCertainty, DuplicateFile
 
-MIN_CUT_SHARE = 0.012  # share of a side: with less nothing is said to be cut off
+MIN_CUT_SHARE = 0.012  # share of a side; a smaller crop is not mentioned
 
 
 def describe_difference(
@@ -16,10 +16,9 @@ def describe_difference(
     cut_share: float,
     is_keeper_cropped: bool,
 ) -> str:
-    """Return how a copy differs.
+    """Return how a copy differs from the file to keep, such as "rotated by 90°, as PNG".
 
-    turn: of fingerprint.TURNS; cut: the share of a side that one of them lacks, which is the
-    keeper where lacks.
+    turn: index in fingerprint.TURNS. cut_share: share of a side that the cropped file lacks.
     """
     parts = []
     if certainty == "pixels":
@@ -30,24 +29,19 @@ def describe_difference(
         if TURN_NAMES[turn]:
             parts.append(TURN_NAMES[turn])
         if cut_share > MIN_CUT_SHARE:
-            parts.append(
-                f"shows {'more' if is_keeper_cropped else 'less'}: about {100 * cut_share:.0f} % of a side"
-            )
+            more_or_less = "more" if is_keeper_cropped else "less"
+            parts.append(f"shows {more_or_less}: about {100 * cut_share:.0f} % of a side")
         width, height = (copy.height, copy.width) if TURNS[turn][0] else (copy.width, copy.height)
-        shown_share = (
-            1.0
-            if cut_share <= MIN_CUT_SHARE
-            else 1 / (1 - cut_share)
-            if is_keeper_cropped
-            else 1 - cut_share
-        )
+        shown_share = 1 - cut_share if cut_share > MIN_CUT_SHARE else 1.0
+        if is_keeper_cropped:
+            shown_share = 1 / shown_share
         scale = max(width / keeper.width, height / keeper.height) / shown_share
         if abs(scale - 1) > 0.02:
-            parts.append(f"{100 * scale:.0f} % as large")
+            parts.append(f"scaled to {100 * scale:.0f} %")
         if copy.format != keeper.format:
             parts.append(f"as {copy.format}")
         if not parts:
-            parts.append("compressed or edited otherwise")
+            parts.append("other compression or small edits")
     if keeper.taken_at and not copy.taken_at:
         parts.append("without a date")
     return ", ".join(parts)

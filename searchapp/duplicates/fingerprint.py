@@ -1,8 +1,8 @@
-"""A picture's fingerprint: a small upright copy of it, and a hash of its coarsest waves.
+"""Compute the fingerprint of a picture: a small copy of 48 x 48 pixels, and a perceptual hash.
 
-The hash is the signs of the lowest 8 x 8 coefficients of a cosine transform, as in pHash. Of the
-eight ways to turn and mirror a picture each only swaps and negates coefficients, so that one stored
-hash gives all eight, bit for bit.
+The hash is the signs of the lowest 8 x 8 coefficients of a cosine transform (DCT), as in pHash.
+Rotating by 90° or mirroring only swaps and negates coefficients. So one stored hash gives the
+hashes of all 8 orientations, bit for bit.
 """
 
 from __future__ import annotations
@@ -17,98 +17,103 @@ from numpy.typing import NDArray
 if TYPE_CHECKING:
     from PIL.Image import Image as Picture
 
-COPY_SIDE_PX = 48  # pixels of the small copy, squashed to a square
-COLOR_SIDE_PX = 16  # pixels a side of its colours
+COPY_SIDE_PX = 48  # of the small copy's luma; the picture is squashed to a square
+COLOR_SIDE_PX = 16  # of the small copy's color channels
 COPY_BYTES = COPY_SIDE_PX * COPY_SIDE_PX + 2 * COLOR_SIDE_PX * COLOR_SIDE_PX
-MIN_DECODE_SIDE_PX = 4 * COPY_SIDE_PX  # pixels that a JPEG is decoded to at least
-HASH_SIDE = 8  # a side: the coefficients whose signs are kept
+MIN_DECODE_SIDE_PX = 4 * COPY_SIDE_PX  # JPEG can be decoded at a reduced size, at least this one
+HASH_SIDE = 8  # the hash has 8 x 8 bits
 
 Bytes = NDArray[np.uint8]
 Hashes = NDArray[np.uint64]
 SmallImages = NDArray[np.float32]
 
-# The eight turns, as steps of an array [..., rows, columns]: (swap both, reverse rows, columns).
-FINGERPRINT_VERSION = 1  # this way of making them
+FINGERPRINT_VERSION = 1  # stored with each fingerprint; others are computed again
+
+# The 8 orientations of a picture, as operations on an array [..., rows, columns]:
+# (swap rows and columns, reverse the rows, reverse the columns), 0 or 1 each.
 TURNS = tuple((swap, rows, columns) for swap in (0, 1) for rows in (0, 1) for columns in (0, 1))
 TURN_NAMES = (
-    "", "mirrored", "mirrored", "turned by 180°",
-    "mirrored and turned", "turned by 90°", "turned by 270°", "mirrored and turned",
+    "", "mirrored", "mirrored", "rotated by 180°",
+    "mirrored and rotated", "rotated by 90°", "rotated by 270°", "mirrored and rotated",
 )  # fmt: skip
 
 
 def compute_fingerprint(image: Picture) -> bytes:
-    """Return the small copy of an upright RGB picture: luma, then the colours, BYTES bytes."""
+    """Return the small copy of an upright RGB picture, COPY_BYTES bytes: luma, Cb, then Cr."""
     from PIL import Image
 
     small = image.resize((COPY_SIDE_PX, COPY_SIDE_PX), Image.Resampling.BILINEAR).convert("YCbCr")
-    luma, *colours = small.split()
+    luma, *colors = small.split()
     parts = [
         luma,
-        *(c.resize((COLOR_SIDE_PX, COLOR_SIDE_PX), Image.Resampling.BOX) for c in colours),
+        *(c.resize((COLOR_SIDE_PX, COLOR_SIDE_PX), Image.Resampling.BOX) for c in colors),
     ]
     return b"".join(part.tobytes() for part in parts)
 
 
 def compute_pixel_hash(image: Picture) -> str:
-    """Return the SHA-256 of a picture's size and pixels, in hexadecimal."""
+    """Return the SHA-256 of a picture's size, mode and pixels, in hexadecimal."""
     digest = hashlib.sha256(f"{image.width}x{image.height} {image.mode} ".encode())
     digest.update(image.tobytes())
     return digest.hexdigest()
 
 
 def unpack_copies(blobs: list[bytes]) -> tuple[SmallImages, SmallImages]:
-    """Return the luma, [n, SIDE, SIDE], and the colours, [n, 2, COLOURS, COLOURS], of copies."""
+    """Return the luma and the color channels (Cb, Cr) of stored small copies.
+
+    Shapes: [n, COPY_SIDE_PX, COPY_SIDE_PX] and [n, 2, COLOR_SIDE_PX, COLOR_SIDE_PX].
+    """
     copies = np.frombuffer(b"".join(blobs), np.uint8).reshape(-1, COPY_BYTES).astype(np.float32)
-    luma, colours = np.split(copies, [COPY_SIDE_PX * COPY_SIDE_PX], axis=1)
-    return luma.reshape(-1, COPY_SIDE_PX, COPY_SIDE_PX), colours.reshape(
+    luma, colors = np.split(copies, [COPY_SIDE_PX * COPY_SIDE_PX], axis=1)
+    return luma.reshape(-1, COPY_SIDE_PX, COPY_SIDE_PX), colors.reshape(
         -1, 2, COLOR_SIDE_PX, COLOR_SIDE_PX
     )
 
 
-def turn_arrays(arrays: SmallImages, number: int) -> SmallImages:
-    """Turn arrays, [..., side, side], the way of TURNS."""
-    swap, rows, columns = TURNS[number]
+def turn_arrays(arrays: SmallImages, turn: int) -> SmallImages:
+    """Return arrays, [..., side, side], rotated and mirrored by TURNS[turn]."""
+    swap, rows, columns = TURNS[turn]
     arrays = np.swapaxes(arrays, -1, -2) if swap else arrays
     return arrays[..., :: -1 if rows else 1, :: -1 if columns else 1]
 
 
 @cache
 def _compute_cosines() -> SmallImages:
-    """Return the cosines, [WAVES, SIDE]."""
+    """Return the cosines of the transform, [HASH_SIDE, COPY_SIDE_PX]."""
     positions = (np.arange(COPY_SIDE_PX) + 0.5) * np.pi / COPY_SIDE_PX
     return np.cos(np.arange(HASH_SIDE)[:, None] * positions[None, :]).astype(np.float32)
 
 
 def compute_coefficients(luma: SmallImages) -> SmallImages:
-    """Return the coarsest waves of small copies, [n, WAVES, WAVES]."""
-    waves = _compute_cosines()
-    found: SmallImages = (waves @ luma @ waves.T).astype(np.float32)
-    return found
+    """Return the lowest coefficients of the cosine transform, [n, HASH_SIDE, HASH_SIDE]."""
+    cosines = _compute_cosines()
+    coefficients: SmallImages = (cosines @ luma @ cosines.T).astype(np.float32)
+    return coefficients
 
 
 def compute_hashes(coefficients: SmallImages) -> Hashes:
-    """Return the hashes, [n], of coefficients: bit 8 row + column is set where one is above 0."""
+    """Return the hashes, [n]: bit 8 * row + column is set if that coefficient is above 0."""
     bits = (coefficients > 0).reshape(-1, HASH_SIDE * HASH_SIDE)
-    bits[:, 0] = False  # the brightness
+    bits[:, 0] = False  # the mean brightness says nothing about the picture
     return np.packbits(bits, axis=1, bitorder="little").view("<u8")[:, 0].astype(np.uint64)
 
 
 def count_differing_bits(one: Hashes, other: Hashes) -> NDArray[np.uint8]:
-    """Return in how many bits hashes differ."""
+    """Return the Hamming distances between hashes, [n]."""
     parts = (one ^ other)[:, None].view(np.uint16)
     counts: NDArray[np.uint8] = _count_set_bits()[parts].sum(axis=1, dtype=np.uint8)
     return counts
 
 
-def turn_hashes(hashes: Hashes, number: int) -> Hashes:
-    """Return the hashes of the pictures turned the way of TURNS."""
-    if number == 0:
+def turn_hashes(hashes: Hashes, turn: int) -> Hashes:
+    """Return the hashes that the pictures have when rotated and mirrored by TURNS[turn]."""
+    if turn == 0:
         return hashes
-    swap, rows, columns = TURNS[number]
+    swap, rows, columns = TURNS[turn]
     bits = np.unpackbits(hashes[:, None].view(np.uint8), axis=1, bitorder="little")
     signs = bits.reshape(-1, HASH_SIDE, HASH_SIDE).astype(bool)
     signs = np.swapaxes(signs, 1, 2) if swap else signs.copy()
-    # A wave of an odd number is negated when its axis is reversed.
+    # Reversing an axis negates the odd coefficients along it.
     if rows:
         signs[:, 1::2, :] ^= True
     if columns:
@@ -122,7 +127,7 @@ def turn_hashes(hashes: Hashes, number: int) -> Hashes:
 
 @cache
 def _count_set_bits() -> NDArray[np.uint8]:
-    """Return how many bits are set in each number of 16 bits."""
+    """Return the number of set bits for each 16-bit number, [65536]."""
     numbers = np.arange(1 << 16, dtype=np.uint16)[:, None].view(np.uint8)
     ones: NDArray[np.uint8] = np.unpackbits(numbers, axis=1).sum(axis=1, dtype=np.uint8)
     return ones

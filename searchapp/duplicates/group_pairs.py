@@ -1,4 +1,7 @@
-"""Put pairs together: in a group every image was compared with the one to keep."""
+"""Group pairs of duplicates so that every image was compared with the image to keep.
+
+Duplicates are not transitive: A and B, and B and C, can be near when A and C are not.
+"""
 
 from __future__ import annotations
 
@@ -10,13 +13,13 @@ Pair = tuple[int, int]
 
 
 def find_connected_parts(pairs: Iterable[Pair]) -> list[list[int]]:
-    """Return the numbers that hang together by pairs, each part in order."""
+    """Return the connected components of a graph, each sorted (union-find)."""
     parent_by_number: dict[int, int] = {}
 
     def find_root(number: int) -> int:
-        while (higher := parent_by_number.setdefault(number, number)) != number:
-            parent_by_number[number] = parent_by_number[higher]
-            number = higher
+        while (parent := parent_by_number.setdefault(number, number)) != number:
+            parent_by_number[number] = parent_by_number[parent]
+            number = parent
         return number
 
     for one, other in pairs:
@@ -32,12 +35,11 @@ def group_around_best(
     rank: Callable[[int], Any],
     compare: Callable[[list[Pair]], Mapping[Pair, Verdict]],
 ) -> Iterator[tuple[int, dict[int, Verdict]]]:
-    """Yield groups: the best, and what is the same as that, with the verdict of each.
+    """Yield groups: the image to keep, and the verdict on each of its duplicates.
 
-    verdicts: of pairs that are the same, the lower number first. rank: the lowest is the best.
-    Where A is like B, and B like C, but C not like A, which is the best, C is in no group with A,
-    and what is like C alone is not compared with A. compare: asked for pairs that nobody has
-    compared; it returns those that are the same.
+    verdicts: pairs of duplicates, the lower number first. rank: the lowest rank is kept.
+    compare: called with pairs that have no verdict; returns the duplicates among them. A group
+    grows from its keeper only through confirmed duplicates, so that long chains stay cheap.
     """
     neighbors: dict[int, list[int]] = {}
     for one, other in verdicts:
@@ -47,30 +49,30 @@ def group_around_best(
     ungrouped = set(neighbors)
     while parts := find_connected_parts(pair for pair in verdicts if ungrouped.issuperset(pair)):
         groups: dict[int, dict[int, Verdict]] = {}
-        fresh = {
+        new_members = {
             keeper: [keeper] for keeper in (min(part, key=ranks.__getitem__) for part in parts)
         }
-        seen = {keeper: {keeper} for keeper in fresh}
-        while fresh:
+        seen = {keeper: {keeper} for keeper in new_members}
+        while new_members:
             candidates = {
-                keeper: ({other for one in ones for other in neighbors[one]} & ungrouped)
+                keeper: ({other for one in members for other in neighbors[one]} & ungrouped)
                 - seen[keeper]
-                for keeper, ones in fresh.items()
+                for keeper, members in new_members.items()
             }
             pairs = {
                 _sort_pair(keeper, other): (keeper, other)
                 for keeper, others in candidates.items()
                 for other in sorted(others)
             }
-            new = [pair for pair in pairs if pair not in verdicts]
-            same = dict(compare(new) if new else {})
-            fresh = {}
+            unknown = [pair for pair in pairs if pair not in verdicts]
+            new_verdicts = dict(compare(unknown) if unknown else {})
+            new_members = {}
             for pair, (keeper, other) in pairs.items():
                 seen[keeper].add(other)
-                verdict = verdicts[pair] if pair in verdicts else same.get(pair)
+                verdict = verdicts[pair] if pair in verdicts else new_verdicts.get(pair)
                 if verdict is not None:
                     groups.setdefault(keeper, {})[other] = verdict
-                    fresh.setdefault(keeper, []).append(other)
+                    new_members.setdefault(keeper, []).append(other)
         yield from groups.items()
         for keeper, others in groups.items():
             ungrouped.difference_update(others, [keeper])
@@ -81,7 +83,10 @@ def _sort_pair(one: int, other: int) -> Pair:
 
 
 def group_look_alikes(pairs: Iterable[tuple[float, int, int]]) -> list[tuple[int, list[int]]]:
-    """Return look-alikes: each with those near it that are in no group yet, most first."""
+    """Return groups of near images: the one with the most neighbors, and its neighbors.
+
+    pairs: (score, one, other). An image is in one group only; neighbors are sorted by score.
+    """
     neighbors: dict[int, list[tuple[float, int]]] = {}
     for score, one, other in pairs:
         neighbors.setdefault(one, []).append((-score, other))

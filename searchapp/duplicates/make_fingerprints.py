@@ -1,4 +1,4 @@
-"""Make what pictures are compared by: each is decoded once, on several threads, and kept."""
+"""Decode pictures on several threads, and save their fingerprints or pixel hashes."""
 
 from __future__ import annotations
 
@@ -19,9 +19,9 @@ from searchapp.pictures.decoder_threads import ReaderPool, ReaderTask
 from searchapp.types import CatalogedFile, Failure, FileFailed, Progress
 from searchapp.vectors import Ids
 
-DECODE_TIMEOUT_S = 30.0  # that a picture may take to decode
-MAX_IMAGES_AHEAD = 64  # pictures given to the threads
-SAVE_INTERVAL_S = 2.0  # seconds
+DECODE_TIMEOUT_S = 30.0  # for one picture
+MAX_IMAGES_AHEAD = 64  # pictures in the threads' queue
+SAVE_INTERVAL_S = 2.0
 
 Computed = TypeVar("Computed")
 Fingerprint = tuple[int, bytes]  # hash, small copy
@@ -29,12 +29,12 @@ ComputeOutcome = tuple[int, Computed | Failure]
 
 
 def make_fingerprints(store: Fingerprints, image_ids: Ids) -> Iterator[Progress | FileFailed]:
-    """Make the fingerprints of images, and keep them as they come; the caller holds the lock."""
+    """Compute and save the fingerprints of images; the caller holds the writer lock."""
     yield from _compute_for_images(store, image_ids, _compute_fingerprint, _save_fingerprints)
 
 
 def make_pixel_hashes(store: Fingerprints, image_ids: Ids) -> Iterator[Progress | FileFailed]:
-    """Make the hashes of images' pixels, and keep them as they come."""
+    """Compute and save the hashes of images' pixels; the caller holds the writer lock."""
     yield from _compute_for_images(
         store, image_ids, _compute_pixel_hash, Fingerprints.save_pixel_hashes
     )
@@ -50,23 +50,23 @@ def _compute_for_images(
     compute: Callable[[CatalogedFile, float, ReaderTask[ComputeOutcome[Computed]]], Computed],
     save: Callable[[Fingerprints, list[tuple[int, Computed]]], None],
 ) -> Iterator[Progress | FileFailed]:
-    """Do something with a file of every image; save it now and then, and when interrupted."""
+    """Compute a value for each image, and save every SAVE_INTERVAL_S and when interrupted."""
     readers = ReaderPool[ComputeOutcome[Computed]](len(list_cores()))
     started_at = saved_at = time.monotonic()
     done_count, computed = 0, list[tuple[int, Computed]]()
-    rest = store.load_images(image_ids)
+    images = store.load_images(image_ids)
     running_tasks: deque[tuple[ImageWithFiles, ReaderTask[ComputeOutcome[Computed]]]] = deque()
     try:
         while True:
-            for image in islice(rest, MAX_IMAGES_AHEAD - len(running_tasks)):
+            for image in islice(images, MAX_IMAGES_AHEAD - len(running_tasks)):
                 running_tasks.append(
                     (image, readers.submit(partial(_compute_from_first_file, image, compute)))
                 )
             if not running_tasks:
                 break
-            image, reading = running_tasks.popleft()
+            image, task = running_tasks.popleft()
             image_id, result = readers.wait_for_result(
-                reading, DECODE_TIMEOUT_S, partial(_make_timeout_failure, image)
+                task, DECODE_TIMEOUT_S, partial(_make_timeout_failure, image)
             )
             done_count += 1
             if isinstance(result, Failure):
@@ -83,21 +83,25 @@ def _compute_for_images(
 
 
 def _make_timeout_failure(image: ImageWithFiles) -> ComputeOutcome[Computed]:
-    message = f"takes longer than {DECODE_TIMEOUT_S:.0f} s to decode"
+    message = f"decoding took longer than {DECODE_TIMEOUT_S:.0f} s"
     return image.image_id, Failure(image.files[0].path, "decode", message)
 
 
 def _compute_from_first_file(
     image: ImageWithFiles,
     compute: Callable[[CatalogedFile, float, ReaderTask[ComputeOutcome[Computed]]], Computed],
-    reading: ReaderTask[ComputeOutcome[Computed]],
+    task: ReaderTask[ComputeOutcome[Computed]],
 ) -> ComputeOutcome[Computed]:
-    """Take the first file of an image that is as it was."""
+    """Compute a value from the first file that is readable and unchanged.
+
+    If there is none, return the failure of the first file.
+    """
     failure = Failure(image.files[0].path, "read", "no file")
-    megapixels = image.width * image.height / 1e6 + 1  # what was indexed may be decoded again
+    # The limit for large pictures must not refuse a picture that is already indexed.
+    megapixels = image.width * image.height / 1e6 + 1
     for number, file in enumerate(image.files):
         try:
-            return image.image_id, compute(file, megapixels, reading)
+            return image.image_id, compute(file, megapixels, task)
         except PictureError as error:
             if number == 0:
                 failure = Failure(file.path, error.stage, str(error))
@@ -107,15 +111,17 @@ def _compute_from_first_file(
 def _read_unchanged_file(file: CatalogedFile) -> bytes:
     data, state = storage.read_file(file.path)
     if state != storage.FileState(file.size, file.mtime_ns):
-        raise PictureError("changed since it was indexed; `searchapp index` again", stage="read")
+        raise PictureError(
+            "the file has changed since it was indexed; run `searchapp index`", stage="read"
+        )
     return data
 
 
 def _compute_fingerprint(
-    file: CatalogedFile, megapixels: float, reading: ReaderTask[ComputeOutcome[Fingerprint]]
+    file: CatalogedFile, megapixels: float, task: ReaderTask[ComputeOutcome[Fingerprint]]
 ) -> Fingerprint:
     data = _read_unchanged_file(file)
-    with reading.limit_time():
+    with task.limit_time():
         decode_size = (prints.MIN_DECODE_SIDE_PX, prints.MIN_DECODE_SIDE_PX)
         copy = prints.compute_fingerprint(
             decode.decode_picture(data, lambda *_: decode_size, megapixels)[0]
@@ -125,9 +131,9 @@ def _compute_fingerprint(
 
 
 def _compute_pixel_hash(
-    file: CatalogedFile, megapixels: float, reading: ReaderTask[ComputeOutcome[str]]
+    file: CatalogedFile, megapixels: float, task: ReaderTask[ComputeOutcome[str]]
 ) -> str:
     data = _read_unchanged_file(file)
-    with reading.limit_time():
+    with task.limit_time():
         image, _ = decode.decode_picture(data, lambda width, height: (width, height), megapixels)
         return prints.compute_pixel_hash(image)

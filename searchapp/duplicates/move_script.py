@@ -1,4 +1,4 @@
-"""A shell script that moves files away, for a person to read and run; nothing runs it here."""
+"""Write a shell script that moves duplicates away, for a person to check and run."""
 
 from __future__ import annotations
 
@@ -11,73 +11,73 @@ from searchapp.files.atomic import write_output
 from searchapp.types import DuplicateFile, DuplicateGroup
 
 SCRIPT_HEAD = r"""#!/bin/sh
-# Made by `searchapp duplicates`. Read it, take out the lines of files that you want to stay, then:
+# Written by `searchapp duplicates`. Delete the lines of files that you want to keep, then run:
 #
-#   sh THIS_FILE          moves the others to the trash
-#   sh THIS_FILE FOLDER   moves them into FOLDER instead, each below its old path
+#   sh THIS_FILE          to move the other files to the trash
+#   sh THIS_FILE FOLDER   to move them into FOLDER, with their full path below it
 #
-# Nothing is deleted. Before each move it is seen to that the file to keep is there, and that both
-# are as large as they were. What belongs to a file (RAW, a Live Photo's film, .xmp) moves with it.
+# The script deletes nothing. It skips a file if the file to keep is missing, or if the size of
+# one of them has changed. RAW files, Live Photo videos and .xmp sidecars move with their picture.
 set -u
 folder=${1:-}
-moved=0 left=0
+moved=0 skipped=0
 
 fail() { printf '%s\n' "$1" >&2; exit 2; }
 
 if [ -n "$folder" ]; then
-    mkdir -p -- "$folder" || fail "the folder cannot be made"
-    folder=$(cd -- "$folder" && pwd && printf .) || fail "the folder cannot be used"
+    mkdir -p -- "$folder" || fail "cannot create the folder $folder"
+    folder=$(cd -- "$folder" && pwd && printf .) || fail "cannot open the folder $1"
     folder=${folder%??}
 elif command -v gio >/dev/null 2>&1; then trash() { gio trash -- "$1"; }
 elif command -v trash-put >/dev/null 2>&1; then trash() { trash-put -- "$1"; }
 elif [ "$(uname)" = Darwin ] && [ -x /usr/bin/trash ]; then trash() { /usr/bin/trash "$1"; }
-else fail "no trash is known here; name a folder to move the files to: sh $0 FOLDER"
+else fail "no trash command is installed; name a folder to move the files to: sh $0 FOLDER"
 fi
 
-leave() { left=$((left + 1)); printf 'left: %s: %s\n' "$2" "$1" >&2; }
+skip() { skipped=$((skipped + 1)); printf 'skipped: %s: %s\n' "$2" "$1" >&2; }
 
 size() { wc -c < "$1" | tr -d ' '; }
 
-plain() {
-    [ -f "$1" ] && [ ! -L "$1" ] || { leave "$1" "no plain file there any more"; return 1; }
+is_regular() {
+    [ -f "$1" ] && [ ! -L "$1" ] || { skip "$1" "no longer a regular file"; return 1; }
 }
 
-put() {
+move_file() {
     if [ -n "$folder" ]; then
         to=$folder$1
         [ ! -e "$to" ] && [ ! -L "$to" ] ||
-            { leave "$1" "there is one below the folder"; return 1; }
-        mkdir -p -- "${to%/*}" && mv -- "$1" "$to" || { leave "$1" "it cannot be moved"; return 1; }
+            { skip "$1" "$to already exists"; return 1; }
+        mkdir -p -- "${to%/*}" && mv -- "$1" "$to" || { skip "$1" "moving failed"; return 1; }
     else
-        trash "$1" || { leave "$1" "the trash does not take it"; return 1; }
+        trash "$1" || { skip "$1" "moving to the trash failed"; return 1; }
     fi
     moved=$((moved + 1))
 }
 
-# move SIZE FILE SIZE_OF_THE_ONE_TO_KEEP THE_ONE_TO_KEEP WHAT_BELONGS_TO_THE_FILE...
+# move SIZE FILE SIZE_OF_FILE_TO_KEEP FILE_TO_KEEP COMPANION_OF_FILE...
 move() {
-    plain "$2" || return
-    [ -f "$4" ] || { leave "$2" "the one to keep is gone"; return; }
-    [ "$2" -ef "$4" ] && { leave "$2" "it is the one to keep, by another name"; return; }
-    [ "$(size "$2")" = "$1" ] || { leave "$2" "it has changed"; return; }
-    [ "$(size "$4")" = "$3" ] || { leave "$2" "the one to keep has changed"; return; }
-    put "$2" || return
+    is_regular "$2" || return
+    [ -f "$4" ] || { skip "$2" "the file to keep is missing"; return; }
+    [ "$2" -ef "$4" ] && { skip "$2" "it is a link to the file to keep"; return; }
+    [ "$(size "$2")" = "$1" ] || { skip "$2" "its size has changed"; return; }
+    [ "$(size "$4")" = "$3" ] || { skip "$2" "the size of the file to keep has changed"; return; }
+    move_file "$2" || return
     shift 4
-    for file do plain "$file" && put "$file"; done
+    for file do is_regular "$file" && move_file "$file"; done
 }
 
 """
 SCRIPT_TAIL = r"""
-printf '%s moved, %s left\n' "$moved" "$left" >&2
-[ "$left" -eq 0 ]
+printf '%s files moved, %s skipped\n' "$moved" "$skipped" >&2
+[ "$skipped" -eq 0 ]
 """
 
 
 def quote_path(path: str) -> str:
-    """Return a path as a word of the shell, in ASCII and printable where it is not plain text.
+    r"""Return a path quoted for sh; bytes that are not valid UTF-8 become octal escapes.
 
-    Raise ValueError for a name that is no valid UTF-8 and ends with a line break: the shell takes
-    that away. So for a file in object storage, that the script cannot move.
+    Raises ValueError if the script cannot move the file: it is in object storage, or its name
+    is not valid UTF-8 and ends with a line break, which "$(printf ...)" removes.
     """
     if storage.is_url(path):
         raise ValueError(path)
@@ -96,12 +96,18 @@ def quote_path(path: str) -> str:
 
 
 def quote_companions(copy: DuplicateFile) -> str:
-    """Return what moves with a file, as words behind others; ValueError as of quoted."""
+    """Return the companions of a file, each quoted for sh after a space.
+
+    Raises ValueError if the script cannot move a companion.
+    """
     return "".join(f" {quote_path(path)}" for path in copy.companions)
 
 
 def make_commands(group: DuplicateGroup) -> list[str]:
-    """Return the commands that move a group's others away; one that cannot be named is told."""
+    """Return the commands that move the other files of a group away.
+
+    A file that the script cannot move becomes a comment.
+    """
     commands = [f"# keep: {escape_comment(group.keeper.path)} ({escape_comment(group.reason)})"]
     for copy in group.others:
         try:
@@ -110,17 +116,20 @@ def make_commands(group: DuplicateGroup) -> list[str]:
                 f"move {' '.join(words)} {quote_path(group.keeper.path)}{quote_companions(copy)}"
             )
         except ValueError:
-            commands.append(f"# cannot be moved by this script: {escape_comment(copy.path)}")
+            commands.append(f"# this script cannot move: {escape_comment(copy.path)}")
     return commands
 
 
 def escape_comment(path: str) -> str:
-    """Return a path that cannot end a comment."""
+    """Return a path for a comment in the script: ASCII, with line breaks escaped."""
     return ascii(path)[1:-1]
 
 
 def write_script(file: Path, groups: Sequence[DuplicateGroup]) -> None:
-    """Write the script; raise SearchAppError where it cannot be written."""
+    """Write the script that moves the other files of groups away.
+
+    Errors: SearchAppError if the file cannot be written.
+    """
     body = "\n\n".join("\n".join(make_commands(group)) for group in groups)
     with write_output(file) as temporary:
         temporary.write_text(f"{SCRIPT_HEAD}{body}\n{SCRIPT_TAIL}", encoding="utf-8", newline="\n")

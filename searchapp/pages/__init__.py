@@ -1,1 +1,1 @@
-"""HTML files that people keep: contact sheet, map, and review of duplicates."""
+"""Write self-contained HTML files: contact sheet, map, and review of duplicates."""

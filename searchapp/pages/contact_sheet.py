@@ -1,4 +1,4 @@
-"""A contact sheet: one HTML file with the pictures that were found, to open or to send."""
+"""Write a contact sheet: one HTML file with the hits of queries, to open or to send."""
 
 from __future__ import annotations
 
@@ -9,11 +9,11 @@ from pathlib import Path
 from searchapp.errors import PictureError
 from searchapp.files import storage
 from searchapp.files.display_path import display_path
-from searchapp.pages.html_template import jpeg_data_url, write_html
+from searchapp.pages.html_template import encode_jpeg_url, write_html
 from searchapp.pictures import thumbnails
 from searchapp.types import Hit, format_clock
 
-THUMBNAIL_SIDE = 320  # pixels
+THUMBNAIL_SIDE_PX = 320
 JPEG_QUALITY = 82
 
 
@@ -36,25 +36,26 @@ class _Entry:
 
 
 def write_contact_sheet(file: Path, sections: Sequence[Section], title: str = "searchapp") -> None:
-    """Write the page; it contains the thumbnails and loads nothing.
+    """Write a page that contains its thumbnails and loads nothing.
 
     Errors: SearchAppError if the file cannot be written.
     """
-    shown = (
+    rendered = (
         {"title": section.title, "pictures": map(_make_entry, section.hits)} for section in sections
     )
-    write_html(file, "contact_sheet.html", title=title, sections=shown)
+    write_html(file, "contact_sheet.html", title=title, sections=rendered)
 
 
 def _make_entry(hit: Hit) -> _Entry:
     name, uri = display_path(Path(hit.path).name), storage.path_to_uri(hit.path)
-    if hit.seconds is not None:  # browsers start to play there
+    if hit.seconds is not None:  # browsers start to play a video at #t=SECONDS
         uri, name = f"{uri}#t={hit.seconds:g}", f"{name} @ {format_clock(hit.seconds)}"
-    return _Entry(uri, name, f"{hit.score:.3f}", _thumbnail_url(hit.path, hit.seconds))
+    return _Entry(uri, name, f"{hit.score:.3f}", _make_thumbnail_url(hit.path, hit.seconds))
 
 
-def _thumbnail_url(path: str, seconds: float | None) -> str:
+def _make_thumbnail_url(path: str, seconds: float | None) -> str:
     try:
-        return jpeg_data_url(thumbnails.make_thumbnail(path, THUMBNAIL_SIDE, seconds), JPEG_QUALITY)
+        thumbnail = thumbnails.make_thumbnail(path, THUMBNAIL_SIDE_PX, seconds)
     except PictureError:
         return ""
+    return encode_jpeg_url(thumbnail, JPEG_QUALITY)

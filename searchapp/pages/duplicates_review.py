@@ -1,4 +1,4 @@
-"""A page to review duplicates: one HTML file that contains its pictures and loads nothing.
+"""Write a page to review duplicates: one HTML file that contains its thumbnails.
 
 On the page, a person chooses which files to keep. The page then makes the same shell script as
 searchapp.duplicates.move_script.
@@ -16,13 +16,13 @@ from searchapp.duplicates import move_script
 from searchapp.errors import PictureError
 from searchapp.files import storage
 from searchapp.files.display_path import display_path
-from searchapp.pages.html_template import jpeg_data_url, write_html
+from searchapp.pages.html_template import encode_jpeg_url, write_html
 from searchapp.pictures import thumbnails
 from searchapp.types import DuplicateFile, DuplicateGroup, Duplicates
 
-THUMBNAIL_SIDE = 280  # pixels
+THUMBNAIL_SIDE_PX = 280
 JPEG_QUALITY = 80
-MAX_THUMBNAILS = 3000  # more make the page too large for a browser; the largest groups come first
+MAX_THUMBNAILS = 3000  # a larger page is too large for a browser; the largest groups come first
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,20 +49,22 @@ class _Card:
 
 @dataclass(frozen=True, slots=True)
 class _CardGroup:
-    """The files of one picture; no reason for look-alikes, which are all kept."""
+    """The files of one picture."""
 
-    reason: str
+    reason: str  # empty for look-alikes: all of them are kept
     cards: list[_Card]
 
 
 def write_review(file: Path, found: Duplicates) -> None:
-    """Write the page; raise SearchAppError if the file cannot be written."""
+    """Write the page with the groups that were found.
+
+    Errors: SearchAppError if the file cannot be written.
+    """
     page = _ReviewPage(found)
-    count = sum(len(group.others) for group in found.groups)
     write_html(
         file,
         "duplicates_review.html",
-        title=f"{count:,} duplicates of {len(found.groups):,} pictures",
+        title=f"{found.duplicate_count:,} duplicates of {len(found.groups):,} pictures",
         duplicates=page.make_groups(found.groups),
         similar=page.make_groups(found.similar),
         has_duplicates=bool(found.groups),
@@ -74,13 +76,15 @@ def write_review(file: Path, found: Duplicates) -> None:
 
 
 class _ReviewPage:
-    """Makes the groups of a page one at a time: thousands of pictures are not kept in memory."""
+    """Makes the groups of a page one at a time, to keep few thumbnails in memory."""
 
     def __init__(self, found: Duplicates) -> None:
-        self.files: list[dict[str, object]] = []  # of the groups made so far, for the page's script
+        self.files: list[dict[str, object]] = []  # read by the page's script; grows with each group
         groups = (*found.groups, *found.similar)
         paths = (copy.path for group in groups for copy in (group.keeper, *group.others))
-        self._thumbnails = thumbnails.render_ahead(_thumbnail_url, islice(paths, MAX_THUMBNAILS))
+        self._thumbnails = thumbnails.render_ahead(
+            _make_thumbnail_url, islice(paths, MAX_THUMBNAILS)
+        )
 
     def make_groups(self, groups: Sequence[DuplicateGroup]) -> Iterator[_CardGroup]:
         for group in groups:
@@ -98,7 +102,7 @@ class _ReviewPage:
             {
                 "size": copy.size,
                 "comment": move_script.escape_comment(copy.path),
-                **_shell_words(copy),
+                **_quote_for_shell(copy),
             }
         )
         name = Path(copy.path).name
@@ -109,14 +113,14 @@ class _ReviewPage:
             display_path(name),
             display_path(copy.path[: -len(name) - 1]),
             storage.path_to_uri(copy.path),
-            next(self._thumbnails, ""),  # of the same file: cards are made in that order
+            next(self._thumbnails, ""),  # thumbnails and cards have the same order
             _make_facts(copy, keeper),
             ", ".join(filter(None, (copy.difference, *companions))),
         )
 
 
-def _shell_words(copy: DuplicateFile) -> dict[str, str | None]:
-    """Return a file and its companions as words of a shell; None if they cannot be written."""
+def _quote_for_shell(copy: DuplicateFile) -> dict[str, str | None]:
+    """Return a file and its companions quoted for sh; None if a script cannot move them."""
     try:
         return {
             "word": move_script.quote_path(copy.path),
@@ -127,7 +131,7 @@ def _shell_words(copy: DuplicateFile) -> dict[str, str | None]:
 
 
 def _is_movable(copy: DuplicateFile) -> bool:
-    return _shell_words(copy)["word"] is not None
+    return _quote_for_shell(copy)["word"] is not None
 
 
 def _make_facts(copy: DuplicateFile, keeper: DuplicateFile) -> tuple[_Fact, ...]:
@@ -138,22 +142,23 @@ def _make_facts(copy: DuplicateFile, keeper: DuplicateFile) -> tuple[_Fact, ...]
         more_bytes = 0
     taken_at = (copy.taken_at or "no date")[:16].replace("T", " ")
     return (
-        _compare(
+        _compare_with_keeper(
             f"{copy.width}×{copy.height}", copy.width * copy.height - keeper.width * keeper.height
         ),
-        _compare(size, more_bytes),
+        _compare_with_keeper(size, more_bytes),
         _Fact(copy.format),
-        _compare(taken_at, bool(copy.taken_at) - bool(keeper.taken_at)),
+        _compare_with_keeper(taken_at, bool(copy.taken_at) - bool(keeper.taken_at)),
     )
 
 
-def _compare(text: str, surplus: int) -> _Fact:
-    """surplus: by how much the file has more than the file to keep."""
+def _compare_with_keeper(text: str, surplus: int) -> _Fact:
+    """Make a fact; surplus: how much more the file has than the file to keep."""
     return _Fact(text, "same" if not surplus else "better" if surplus > 0 else "worse")
 
 
-def _thumbnail_url(path: str) -> str:
+def _make_thumbnail_url(path: str) -> str:
     try:
-        return jpeg_data_url(thumbnails.make_thumbnail(path, THUMBNAIL_SIDE), JPEG_QUALITY)
+        thumbnail = thumbnails.make_thumbnail(path, THUMBNAIL_SIDE_PX)
     except PictureError:
         return ""
+    return encode_jpeg_url(thumbnail, JPEG_QUALITY)

@@ -62,6 +62,16 @@ class Duplicates:
     images: int  # that were compared
     failed: int  # images that could not be read
 
+    @property
+    def duplicate_count(self) -> int:
+        """Return the number of files that are duplicates of a file to keep."""
+        return sum(len(group.others) for group in self.groups)
+
+    @property
+    def duplicates_size_bytes(self) -> int:
+        """Return the size of the files that are duplicates of a file to keep."""
+        return sum(group.others_size_bytes for group in self.groups)
+
 
 @dataclass(frozen=True, slots=True)
 class ComparisonStarted:

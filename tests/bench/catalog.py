@@ -1,10 +1,9 @@
-"""What the catalogue costs with many files: rows a second, the difference of a scan, size, memory.
+"""Measure the catalog with many files: write rate, scan comparison, disk size, memory.
 
     python tests/bench/catalog.py [FILES] [DIMENSIONS]
 
-Makes a library with so many rows of files, images and embeddings, by the calls that a run of index
-makes; then compares it with what a scan would see: the same files, of which one in a hundred is
-new, one changed and one gone. No file is on disk but the catalogue's.
+Writes rows of files, images and embeddings with the calls of an index run. Then compares them with
+a scan in which 1 % of the files are new, 1 % changed and 1 % vanished. No picture is on disk.
 """
 
 from __future__ import annotations
@@ -41,10 +40,10 @@ def make_info(number: int) -> PictureInfo:
 
 
 def fill_catalog(catalog: Catalog, files: int, dimensions: int) -> None:
-    collection = catalog.add_collection("made", "made", "1", dimensions, "{}")
+    collection = catalog.add_collection("synthetic", "synthetic", "1", dimensions, "{}")
     run = catalog.writer.start_run(collection, ["/photos"])
-    made = np.random.default_rng(0).normal(size=(997, dimensions)).astype(np.float32)
-    vectors = [pack_vector(vector / np.linalg.norm(vector)) for vector in made]
+    random = np.random.default_rng(0).normal(size=(997, dimensions)).astype(np.float32)
+    vectors = [pack_vector(vector / np.linalg.norm(vector)) for vector in random]
     for start in range(0, files, BATCH_SIZE):
         numbers = range(start, min(files, start + BATCH_SIZE))
         shas = [hashlib.sha256(str(number).encode()).hexdigest() for number in numbers]
@@ -52,24 +51,23 @@ def fill_catalog(catalog: Catalog, files: int, dimensions: int) -> None:
             ids = catalog.writer.save_images(
                 {sha: make_info(n) for sha, n in zip(shas, numbers, strict=True)}
             )
-            works = [FileTask(make_path(n), 1_000_000 + n, 10**18 + n, None) for n in numbers]
+            tasks = [FileTask(make_path(n), 1_000_000 + n, 10**18 + n, None) for n in numbers]
             catalog.writer.save_files(
-                run, [(work, ids[sha]) for work, sha in zip(works, shas, strict=True)]
+                run, [(task, ids[sha]) for task, sha in zip(tasks, shas, strict=True)]
             )
             catalog.writer.save_embeddings(
                 collection,
                 {ids[sha]: vectors[n % 997] for sha, n in zip(shas, numbers, strict=True)},
             )
-            catalog.writer.delete_failures(collection, [work.path for work in works])
+            catalog.writer.delete_failures(collection, [task.path for task in tasks])
 
 
 def rescan_files(files: int) -> Iterator[ScannedFile]:
     for number in range(files):
-        kind = number % 100
-        if kind == 2:  # gone
+        if number % 100 == 2:  # vanished
             continue
-        changed = 1 if kind == 1 else 0
-        yield ScannedFile(make_path(number), 1_000_000 + number + changed, 10**18 + number)
+        added_bytes = 1 if number % 100 == 1 else 0  # changed
+        yield ScannedFile(make_path(number), 1_000_000 + number + added_bytes, 10**18 + number)
     for number in range(files, files + files // 100):
         yield ScannedFile(make_path(number), 1, 1)
 
@@ -88,10 +86,10 @@ def main() -> None:
         fill_catalog(catalog, files, dimensions)
         seconds = time.monotonic() - started_at
         print(
-            f"{files:,} files written in {seconds:.0f} s: {files / seconds:,.0f} a second, in "
+            f"wrote {files:,} files in {seconds:.0f} s: {files / seconds:,.0f} per second, in "
             f"batches of {BATCH_SIZE}; {file.stat().st_size / 1e6:,.0f} MB, "
-            f"{file.stat().st_size / files:,.0f} bytes a file, of which "
-            f"{2 * dimensions:,} are its vector; memory {peak_memory_mb()} MB",
+            f"{file.stat().st_size / files:,.0f} bytes per file, including "
+            f"{2 * dimensions:,} bytes for its vector; peak memory {peak_memory_mb()} MB",
             flush=True,
         )
         catalog.close()
@@ -106,18 +104,19 @@ def main() -> None:
                 scan.add_files(batch)
                 batch = []
         scan.add_files(batch)
-        noted_at = time.monotonic()
+        stored_at = time.monotonic()
         plan = scan.plan_work(collection, retry_failed=False, limit=None)
         planned_at = time.monotonic()
-        gone_count = len(scan.find_vanished_files("/photos"))
+        vanished = len(scan.find_vanished_files("/photos"))
         ended_at = time.monotonic()
         count = sum(1 for _ in scan.read_tasks())
-        assert (plan.pending_files, gone_count) == (count, files // 100), (plan, gone_count, count)
+        assert (plan.pending_files, vanished) == (count, files // 100), (plan, vanished, count)
         print(
-            f"a scan of {plan.seen_files:,}: noted in {noted_at - started_at:.0f} s "
-            f"({plan.seen_files / (noted_at - started_at):,.0f} a second), compared in {planned_at - noted_at:.0f} s, "
-            f"{gone_count:,} gone found in {ended_at - planned_at:.0f} s; {plan.pending_files:,} to do; memory "
-            f"{peak_memory_mb()} MB"
+            f"scan of {plan.seen_files:,} files: stored in {stored_at - started_at:.0f} s "
+            f"({plan.seen_files / (stored_at - started_at):,.0f} per second), "
+            f"compared in {planned_at - stored_at:.0f} s, "
+            f"{vanished:,} vanished files found in {ended_at - planned_at:.0f} s; "
+            f"{plan.pending_files:,} files to embed; peak memory {peak_memory_mb()} MB"
         )
         catalog.close()
 

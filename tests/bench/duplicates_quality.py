@@ -1,11 +1,12 @@
-"""How well `searchapp duplicates` tells copies from other pictures: by what was done to the file.
+"""Measure recall and precision of `searchapp duplicates` for each kind of change to a file.
 
-    python tests/bench/duplicates_quality.py [SCENES]
+    python tests/bench/duplicates_quality.py [SCENES] [-v]
 
-The pictures of data/photos and made scenes, 200 by default, each changed in known ways, and of each
-scene three other moments: something moved, something came, the camera turned. All are indexed with
-the model that ships, by vLLM. Prints for each change how many copies were found (in a group with
-their original), missed, and wrong (in a group with another picture).
+Uses the pictures of data/photos and SCENES rendered scenes (200 by default). Each is changed in
+known ways. Of each scene there are also three other moments, which are no duplicates: an object
+moved, an object was added, the camera rotated. All are indexed with the starter model by vLLM.
+Prints for each change how many copies were found (grouped with their original), missed, and wrong
+(grouped with another picture); -v lists the missed files.
 """
 
 from __future__ import annotations
@@ -24,7 +25,7 @@ from PIL import Image
 TESTS = Path(__file__).parents[1]
 sys.path.insert(0, str(TESTS))
 PHOTOS = TESTS.parent / "data" / "photos"
-MOMENTS = ("something moved", "something came", "the camera turned")
+MOMENTS = ("object moved", "object added", "camera rotated")
 
 
 def write_scene(folder: Path, number: int) -> None:
@@ -33,8 +34,9 @@ def write_scene(folder: Path, number: int) -> None:
 
     scene = near_duplicates.make_scene(number)
     write_copies(near_duplicates.render_scene(scene), folder, f"scene{number}")
-    for how, name in enumerate(MOMENTS):
-        moment = near_duplicates.render_scene(near_duplicates.make_other_moment(scene, how))
+    for moment_number, name in enumerate(MOMENTS):
+        other_scene = near_duplicates.make_other_moment(scene, moment_number)
+        moment = near_duplicates.render_scene(other_scene)
         near_duplicates.write_original(moment, folder / name / f"scene{number}.jpg")
 
 
@@ -53,13 +55,14 @@ def write_copies(image: Image.Image, folder: Path, name: str) -> None:
 
 
 def main() -> None:
-    """Run it."""
+    """Render, change, index and compare the pictures, and print the figures."""
     from support import near_duplicates
 
     from searchapp.library import Library
     from searchapp.types import DuplicatesFound, IndexOptions
 
-    scenes = int((sys.argv[1:] or ["200"])[0])
+    arguments = [argument for argument in sys.argv[1:] if argument != "-v"]
+    scenes = int((arguments or ["200"])[0])
     rows = json.loads((PHOTOS / "captions.json").read_text("utf-8"))
     photos = [row["file"] for row in rows if "duplicate_of" not in row]
     with tempfile.TemporaryDirectory(prefix="searchapp-bench-") as temporary:
@@ -107,14 +110,14 @@ def main() -> None:
         recall = found / (found + missed)
         print(f"{change:20}{found:7}{missed:8}{wrong:7}{recall:9.3f}{precision:11.3f}")
     for moment in MOMENTS:
-        taken_count = sum((moment, f"scene{number}") in group_by_file for number in range(scenes))
-        print(f"other moment, {moment}: {taken_count} of {scenes} taken for duplicates")
+        wrong = sum((moment, f"scene{number}") in group_by_file for number in range(scenes))
+        print(f"{moment}: {wrong} of {scenes} wrongly reported as duplicates")
     known_pairs = {
         frozenset((row["file"], row["duplicate_of"])) for row in rows if "duplicate_of" in row
     }
     print(
-        f"data/photos as it is: {len(known_pairs & shipped_groups)} of {len(known_pairs)} pairs found, "
-        f"{len(shipped_groups - known_pairs)} wrong"
+        f"data/photos unchanged: {len(known_pairs & shipped_groups)} of {len(known_pairs)} pairs "
+        f"found, {len(shipped_groups - known_pairs)} wrong"
     )
 
 

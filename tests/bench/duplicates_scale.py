@@ -1,10 +1,10 @@
-"""How long `searchapp duplicates` takes among 200,000 pictures, and how much memory.
+"""Measure time and memory of `searchapp duplicates` among 200,000 pictures.
 
     python tests/bench/duplicates_scale.py [IMAGES] [DIMENSIONS]
 
-Embeddings and fingerprints are made, with 3,000 pairs planted: a third the same picture compressed
-again, a third turned by 90 degrees, a third cut by 5 %; and 3,000 look-alikes: the same with a
-thing in it that the other does not have. The search runs in a process of its own.
+Embeddings and fingerprints are synthetic. They contain 3,000 duplicate pairs: 1,000 compressed
+again, 1,000 rotated by 90°, 1,000 cropped by 5 %. They also contain 3,000 look-alikes, which have
+an additional object. The search runs in a subprocess.
 """
 
 from __future__ import annotations
@@ -26,24 +26,24 @@ from searchapp.types import ComparisonStarted, DuplicatesFound
 from searchapp.vectors import pack_vector
 from searchapp.vectors.indexes import Indexes
 
-PLANTED_PAIRS = 3000  # pairs, and as many look-alikes
-PICTURES_PER_BATCH = 2000  # pictures
+PLANTED_PAIRS = 3000  # duplicate pairs; there are as many look-alikes
+PICTURES_PER_BATCH = 2000
 
 
 def make_thumbnails(rng: np.random.Generator, count: int) -> np.ndarray:
-    """Make small copies with a photograph's spectrum, [count, SIDE, SIDE], grey levels."""
+    """Make random small copies with the spectrum of photos, [count, COPY_SIDE_PX, COPY_SIDE_PX]."""
     side = prints.COPY_SIDE_PX + 16
     across = np.fft.fftfreq(side)[:, None] ** 2 + np.fft.rfftfreq(side)[None, :] ** 2
     strength = 1 / np.maximum(np.sqrt(across), 1 / side) ** 1.3
     noise = rng.normal(size=(count, side, side)).astype(np.float32)
-    made = np.fft.irfft2(np.fft.rfft2(noise) * strength, s=(side, side))
-    made = made[:, : prints.COPY_SIDE_PX, : prints.COPY_SIDE_PX]
-    made -= made.mean((1, 2), keepdims=True)
-    return (128 + 45 * made / made.std((1, 2), keepdims=True)).astype(np.float32)
+    luma = np.fft.irfft2(np.fft.rfft2(noise) * strength, s=(side, side))
+    luma = luma[:, : prints.COPY_SIDE_PX, : prints.COPY_SIDE_PX]
+    luma -= luma.mean((1, 2), keepdims=True)
+    return (128 + 45 * luma / luma.std((1, 2), keepdims=True)).astype(np.float32)
 
 
 def change_thumbnails(rng: np.random.Generator, luma: np.ndarray, change_number: int) -> np.ndarray:
-    """Change small copies the way of a number."""
+    """Return small copies rotated (1), cropped (2) or with an object added (3), with noise."""
     if change_number == 1:
         luma = np.rot90(luma, axes=(1, 2))
     elif change_number == 2:
@@ -61,7 +61,7 @@ def change_thumbnails(rng: np.random.Generator, luma: np.ndarray, change_number:
 
 
 def pack_thumbnails(luma: np.ndarray) -> list[bytes]:
-    """Return small copies as they are stored, without colour."""
+    """Return gray small copies in their stored form."""
     gray = bytes([128]) * (prints.COPY_BYTES - prints.COPY_SIDE_PX**2)
     return [one.tobytes() + gray for one in np.clip(luma + 0.5, 0, 255).astype(np.uint8)]
 
@@ -69,7 +69,7 @@ def pack_thumbnails(luma: np.ndarray) -> list[bytes]:
 def write_pictures(
     catalog: Catalog, run: int, first_id: int, vectors: np.ndarray, copies: list[bytes]
 ) -> None:
-    """Write pictures with the ids from one on."""
+    """Write pictures with consecutive ids from first_id."""
     (collection,) = catalog.list_collections()
     ids = range(first_id, first_id + len(copies))
     connection = catalog._db.conn
@@ -102,7 +102,7 @@ def picture_folder(id: int) -> str:
 
 
 def make_nearby_vectors(rng: np.random.Generator, vectors: np.ndarray, cosine: float) -> np.ndarray:
-    """Return vectors at a cosine from others."""
+    """Return random unit vectors that have the given cosine to the given vectors."""
     directions = rng.normal(size=vectors.shape).astype(np.float32)
     directions -= (directions * vectors).sum(1, keepdims=True) * vectors
     directions /= np.linalg.norm(directions, axis=1, keepdims=True)
@@ -110,7 +110,7 @@ def make_nearby_vectors(rng: np.random.Generator, vectors: np.ndarray, cosine: f
 
 
 def make_library(library: Path, pictures: Path, count: int, dimensions: int) -> None:
-    """Make the library; the files have nothing in them but their size."""
+    """Write a library; its picture files are empty space of the right size."""
     global pictures_folder
     pictures_folder = str(pictures)
     rng = np.random.default_rng(0)
@@ -129,14 +129,17 @@ def make_library(library: Path, pictures: Path, count: int, dimensions: int) -> 
             kept_vectors.append(vectors)
             kept_luma.append(luma)
     vectors, luma = np.concatenate(kept_vectors), np.concatenate(kept_luma)
-    for number in range(2 * PLANTED_PAIRS // 1000):  # of pictures 1, 2, 3 ...
+    for number in range(2 * PLANTED_PAIRS // 1000):  # copies of pictures 1, 2, 3 ...
         part = slice(1000 * number, 1000 * number + 1000)
         change_number = number % 3 if number < PLANTED_PAIRS // 1000 else 3
         cosine = 0.75 if change_number == 1 else 0.97
         write_pictures(
-            catalog, run, plain + 1 + 1000 * number, make_nearby_vectors(rng, vectors[part], cosine),
+            catalog,
+            run,
+            plain + 1 + 1000 * number,
+            make_nearby_vectors(rng, vectors[part], cosine),
             pack_thumbnails(change_thumbnails(rng, luma[part], change_number)),
-        )  # fmt: skip
+        )
     for id in range(1, count + 1):
         if id % 1000 in (0, 1):
             Path(picture_folder(id)).mkdir(parents=True, exist_ok=True)
@@ -148,35 +151,36 @@ def make_library(library: Path, pictures: Path, count: int, dimensions: int) -> 
 
 
 def measure_search(library: Path, count: int) -> None:
-    begun, plain = time.monotonic(), count - 2 * PLANTED_PAIRS
+    """Search for duplicates, and print time, memory, and how many planted pairs were found."""
+    started_at, plain = time.monotonic(), count - 2 * PLANTED_PAIRS
     with Library.open(library) as opened:
         for event in opened.duplicates():
             if not isinstance(event, DuplicatesFound):
                 assert isinstance(event, ComparisonStarted), event
-                print(f"{time.monotonic() - begun:.1f} s: {event}", flush=True)
+                print(f"{time.monotonic() - started_at:.1f} s: {event}", flush=True)
                 continue
             pairs = {
                 tuple(sorted((group.keeper.image_id, copy.image_id)))
                 for group in event.duplicates.groups
                 for copy in group.others
             }
-    wall_s = time.monotonic() - begun
+    wall_s = time.monotonic() - started_at
     usage = resource.getrusage(resource.RUSAGE_SELF)
     planted = {(n, plain + n) for n in range(1, PLANTED_PAIRS + 1)}
     look_alikes = {(n, plain + n) for n in range(PLANTED_PAIRS + 1, 2 * PLANTED_PAIRS + 1)}
-    for name, part in (("compressed", 0), ("turned", 1), ("cut", 2)):
+    for name, part in (("compressed", 0), ("rotated", 1), ("cropped", 2)):
         planted_part = {pair for pair in planted if (pair[0] - 1) // 1000 % 3 == part}
         print(f"{name}: {len(planted_part & pairs):,} of {len(planted_part):,} found")
-    print(f"look-alikes taken for duplicates: {len(look_alikes & pairs):,} of {len(look_alikes):,}")
-    print(f"wrong: {len(pairs - planted):,}")
+    print(f"look-alikes reported as duplicates: {len(look_alikes & pairs):,}")
+    print(f"wrong pairs in total: {len(pairs - planted):,}")
     print(
-        f"{wall_s:.1f} s, {usage.ru_utime:.1f} s of user and {usage.ru_stime:.1f} s of system time, "
-        f"peak {usage.ru_maxrss >> 10} MB"
+        f"{wall_s:.1f} s, user time {usage.ru_utime:.1f} s, system time {usage.ru_stime:.1f} s, "
+        f"peak memory {usage.ru_maxrss >> 10} MB"
     )
 
 
 def main() -> None:
-    """Run it."""
+    """Write the library, and search it in a subprocess."""
     count = int((sys.argv[1:] or ["200000"])[0])
     dimensions = int((sys.argv[2:] or ["384"])[0])
     with tempfile.TemporaryDirectory(prefix="searchapp-bench-") as temporary:

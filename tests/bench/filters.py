@@ -1,10 +1,13 @@
-"""How long filters take in a catalogue of a million made images.
+"""Measure filters in a catalog of a million synthetic images.
 
     python tests/bench/filters.py [IMAGES]
 
-Prints, in milliseconds, getting the ids of each filter when the process is new, after another
-process has written, when others of its kind were asked for before, and asked again; and the nearest
-of those, in an exact index of 64 dimensions.
+Prints the milliseconds to find the ids that match each filter. The columns are:
+new      in a new process
+written  after another process has written to the catalog
+other    when the cache holds columns, but not the result of this filter
+again    when the cache holds the result
+search   a filtered search in an exact index of 64 dimensions
 """
 
 from __future__ import annotations
@@ -28,7 +31,7 @@ CAMERAS = (None, "Apple iPhone 13", "Canon EOS 5D", "NIKON Z 6", "Leica M10")
 
 
 def make_catalog(folder: Path, count: int) -> Catalog:
-    """Make a catalogue: half the images below /p/half, one of 1,000 below /p/few."""
+    """Write a catalog: half of the images below /p/half, one in 1,000 below /p/few."""
     catalog = Catalog.open(folder / "catalog.db", create=True)
     collection = catalog.add_collection("c", "m", "r", DIMENSIONS, "{}")
     run = catalog.writer.start_run(collection, [])
@@ -50,7 +53,7 @@ def make_catalog(folder: Path, count: int) -> Catalog:
                 for n in numbers
             ),
         )  # fmt: skip
-        connection.executemany(  # two each, of 5,000
+        connection.executemany(  # two of 5,000 keywords for each image
             "insert into keywords values (?, ?)",
             ((n, f"word {k}") for n in numbers for k in (n % 10, 10 + n % 4990)),
         )
@@ -66,13 +69,13 @@ def make_catalog(folder: Path, count: int) -> Catalog:
 
 
 def measure_ms(work: Callable[[], Any]) -> float:
-    begun = time.perf_counter()
+    started_at = time.perf_counter()
     work()
-    return 1000 * (time.perf_counter() - begun)
+    return 1000 * (time.perf_counter() - started_at)
 
 
 def main() -> None:
-    """Run it."""
+    """Write the catalog, and print the times of each filter."""
     count = int(sys.argv[1]) if len(sys.argv) > 1 else 1_000_000
     rng = np.random.default_rng(0)
     with tempfile.TemporaryDirectory() as folder:
@@ -112,15 +115,17 @@ def main() -> None:
             ids = reader.find_embedding_ids(collection, image_filter)
             search_ms = min(measure_ms(lambda: index.search(query, 20, ids)) for _ in range(3))  # noqa: B023
             print(
-                f"{name:34.34}{len(ids):9,}{new_ms:9.1f}{written_ms:9.1f}{other_ms:9.1f}{again_ms:9.2f}{search_ms:9.1f}",
+                f"{name:34.34}{len(ids):9,}{new_ms:9.1f}{written_ms:9.1f}{other_ms:9.1f}"
+                f"{again_ms:9.2f}{search_ms:9.1f}",
                 flush=True,
             )
             reader.close()
         reader = Catalog.open(Path(folder) / "catalog.db")
-        print(f"{'counts for the web page':34}{'':>9}{'new':>9}{'':>9}{'other':>9}{'again':>9}")
+        print(f"{'facet counts':34}{'':>9}{'new':>9}{'':>9}{'other':>9}{'again':>9}")
         for name, image_filter in (
-            ("all", Filter()), ("of --after 2010 --rating 4+", Filter(after="2010", rating="4+"))
-        ):  # fmt: skip
+            ("all images", Filter()),
+            ("--after 2010 --rating 4+", Filter(after="2010", rating="4+")),
+        ):
             count_all = lambda: reader.count_facets(collection, image_filter)  # noqa: B023, E731
             new_ms = measure_ms(count_all)
             again_ms = measure_ms(count_all)

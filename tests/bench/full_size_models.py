@@ -1,12 +1,14 @@
-"""Write the folders of real models in their true sizes without their weights, and measure them.
+"""Measure real models in their full size with random weights, without downloading them.
 
-    python tests/bench/full_size_models.py FOLDER               only write the folders
-    python tests/bench/full_size_models.py FOLDER --measure OUT also run each with random weights (on a
-                                                          GPU), and write what was measured as JSON
-    python tests/bench/full_size_models.py --table OUT          write the table in docs/measurements.md
+    python tests/bench/full_size_models.py FOLDER
+        write the folders of the models
+    python tests/bench/full_size_models.py FOLDER --measure OUT
+        also measure each model (on a GPU), and write the figures to OUT as JSON
+    python tests/bench/full_size_models.py --table OUT
+        write the figures of OUT into the table in searchapp/docs/measurements.md
 
-A folder is a tiny checkpoint of the tests whose configuration is blown up; its file of weights has
-the true size and no content (`--dummy-weights` never reads it).
+A folder is a tiny checkpoint of the tests with the configuration of the full model. Its weights
+file has the full size and no content: `--dummy-weights` never reads it.
 """
 
 from __future__ import annotations
@@ -35,7 +37,7 @@ MEASUREMENTS = ROOT / "searchapp" / "docs" / "measurements.md"
 TILE_GRIDS = [[336, 672], [672, 336], [672, 672], [1008, 336], [336, 1008]]
 
 
-def tower_config(hidden: int, inner: int, layers: int, heads: int, **more: Any) -> dict[str, Any]:
+def make_tower(hidden: int, inner: int, layers: int, heads: int, **more: Any) -> dict[str, Any]:
     return {"hidden_size": hidden, "intermediate_size": inner, "num_hidden_layers": layers,
             "num_attention_heads": heads, **more}  # fmt: skip
 
@@ -45,9 +47,9 @@ FULL_SIZE_MODELS: dict[str, tuple[Any, dict[str, Any], dict[str, Any]]] = {
         tiny_checkpoints.make_clip,
         {
             "projection_dim": 512,
-            "text_config": tower_config(512, 2048, 12, 8, projection_dim=512, vocab_size=49408,
+            "text_config": make_tower(512, 2048, 12, 8, projection_dim=512, vocab_size=49408,
                                  max_position_embeddings=77),
-            "vision_config": tower_config(768, 3072, 12, 12, projection_dim=512, image_size=224,
+            "vision_config": make_tower(768, 3072, 12, 12, projection_dim=512, image_size=224,
                                    patch_size=32),
         },
         {"size": {"shortest_edge": 224}, "crop_size": {"height": 224, "width": 224}},
@@ -56,9 +58,9 @@ FULL_SIZE_MODELS: dict[str, tuple[Any, dict[str, Any], dict[str, Any]]] = {
         tiny_checkpoints.make_clip,
         {
             "projection_dim": 768,
-            "text_config": tower_config(768, 3072, 12, 12, projection_dim=768, vocab_size=49408,
+            "text_config": make_tower(768, 3072, 12, 12, projection_dim=768, vocab_size=49408,
                                  max_position_embeddings=77),
-            "vision_config": tower_config(1024, 4096, 24, 16, projection_dim=768, image_size=224,
+            "vision_config": make_tower(1024, 4096, 24, 16, projection_dim=768, image_size=224,
                                    patch_size=14),
         },
         {"size": {"shortest_edge": 224}, "crop_size": {"height": 224, "width": 224}},
@@ -66,16 +68,16 @@ FULL_SIZE_MODELS: dict[str, tuple[Any, dict[str, Any], dict[str, Any]]] = {
     "siglip2-so400m": (
         tiny_checkpoints.make_siglip,
         {
-            "text_config": tower_config(1152, 4304, 27, 16, projection_size=1152, vocab_size=256000,
+            "text_config": make_tower(1152, 4304, 27, 16, projection_size=1152, vocab_size=256000,
                                  max_position_embeddings=64),
-            "vision_config": tower_config(1152, 4304, 27, 16, image_size=384, patch_size=14),
+            "vision_config": make_tower(1152, 4304, 27, 16, image_size=384, patch_size=14),
         },
         {"size": {"height": 384, "width": 384}},
     ),
     "qwen3-vl-embedding-2b": (
         tiny_vlm_checkpoints.make_qwen3_vl,
         {
-            "text_config": tower_config(2048, 6144, 28, 16, num_key_value_heads=8, head_dim=128,
+            "text_config": make_tower(2048, 6144, 28, 16, num_key_value_heads=8, head_dim=128,
                                  vocab_size=151936, max_position_embeddings=262144,
                                  rope_parameters={"rope_type": "default", "rope_theta": 5_000_000,
                                                   "mrope_section": [24, 20, 20],
@@ -90,7 +92,8 @@ FULL_SIZE_MODELS: dict[str, tuple[Any, dict[str, Any], dict[str, Any]]] = {
     "vlm2vec": (
         tiny_vlm_checkpoints.make_phi3_v,
         {
-            **tower_config(3072, 8192, 32, 32, num_key_value_heads=32, max_position_embeddings=4096),
+            **make_tower(3072, 8192, 32, 32, num_key_value_heads=32,
+                                max_position_embeddings=4096),
             "img_processor": {"layer_idx": -2, "image_dim_out": 1024, "num_img_tokens": 144,
                               "type_feature": "patch"},
         },
@@ -99,9 +102,9 @@ FULL_SIZE_MODELS: dict[str, tuple[Any, dict[str, Any], dict[str, Any]]] = {
     "e5-v": (
         tiny_vlm_checkpoints.make_llava_next,
         {
-            "text_config": tower_config(4096, 14336, 32, 32, num_key_value_heads=8, head_dim=128,
+            "text_config": make_tower(4096, 14336, 32, 32, num_key_value_heads=8, head_dim=128,
                                  vocab_size=128320, max_position_embeddings=8192),
-            "vision_config": tower_config(1024, 4096, 24, 16, image_size=336, patch_size=14,
+            "vision_config": make_tower(1024, 4096, 24, 16, image_size=336, patch_size=14,
                                    projection_dim=768),
             "vision_feature_layer": -2,
             "image_grid_pinpoints": TILE_GRIDS,
@@ -113,7 +116,7 @@ FULL_SIZE_MODELS: dict[str, tuple[Any, dict[str, Any], dict[str, Any]]] = {
 
 
 def write_model(name: str, parent: Path) -> Path:
-    """Write a model's folder in its true size."""
+    """Write the folder of a model in its full size, if it does not exist; return the folder."""
     make, config, processor = FULL_SIZE_MODELS[name]
     folder = parent / name
     if folder.exists():
@@ -143,10 +146,11 @@ def _update_json(file: Path, values: dict[str, Any]) -> None:
 
 
 def measure_models(parent: Path, output_file: Path, names: list[str]) -> None:
-    """Measure each model, and write all that is known after each."""
+    """Measure each model, and write all figures to the file after each model."""
     rows: list[dict[str, Any]] = []
     for name in names:
-        command = [sys.executable, "-m", "searchapp", "bench", "models", str(write_model(name, parent)),
+        folder = str(write_model(name, parent))
+        command = [sys.executable, "-m", "searchapp", "bench", "models", folder,
                    "--dummy-weights", "--json"]  # fmt: skip
         process = subprocess.run(command, capture_output=True, text=True, cwd=ROOT)
         rows += (
@@ -166,7 +170,7 @@ def write_table(measurements_file: Path) -> None:
     ]
     for row in json.loads(measurements_file.read_text()):
         if "error" in row:
-            raise SystemExit(f"{row['model']} was not measured: {row['error']}")
+            raise SystemExit(f"measuring {row['model']} failed: {row['error']}")
         both = row["text_images_per_s"]
         cells = (
             f"`{row['model']}`", MODELS[row["model"]].dimensions, f"{row['start_s']:.0f} s",
@@ -179,7 +183,7 @@ def write_table(measurements_file: Path) -> None:
     marks = r"(<!-- models: .*? -->\n).*?(<!-- end of models -->)"
     new, count = re.subn(marks, lambda m: m[1] + "\n".join(lines) + "\n" + m[2], text, flags=re.S)
     if count != 1:
-        raise SystemExit(f"{MEASUREMENTS} has no place for the table of models")
+        raise SystemExit(f"{MEASUREMENTS} has no marks for the table of models")
     MEASUREMENTS.write_text(new)
 
 

@@ -1,4 +1,4 @@
-"""How long a map of made vectors takes, step by step, without the thumbnails.
+"""Measure each step of making a map from synthetic vectors, without the thumbnails.
 
 python tests/bench/map_layout.py [VECTORS] [DIMENSIONS] [PICTURES]
 """
@@ -19,7 +19,7 @@ VECTORS_PER_PAGE = 10_000
 
 
 def main(count: int = 100_000, dimensions: int = 768, max_pictures: int = 2000) -> None:
-    """Measure, and print."""
+    """Choose pictures, lay them out, and print seconds and memory."""
     rng = np.random.default_rng(0)
     centers = rng.normal(size=(500, dimensions)).astype(np.float32)
 
@@ -31,23 +31,24 @@ def main(count: int = 100_000, dimensions: int = 768, max_pictures: int = 2000) 
             ).astype(np.float32)
             yield part, vectors / np.linalg.norm(vectors, axis=1, keepdims=True)
 
-    begun = time.perf_counter()
+    started_at = time.perf_counter()
     for _ in load_pages(np.arange(count)):
         pass
-    generation_s = time.perf_counter() - begun
-    begun = time.perf_counter()
+    generation_s = time.perf_counter() - started_at
+    started_at = time.perf_counter()
     chosen = choose_pictures(np.arange(count), load_pages, max_pictures)
-    choosing_s = time.perf_counter() - begun
-    begun = time.perf_counter()
-    places = compute_layout(chosen.coordinates)
-    layout_s = time.perf_counter() - begun
-    begun = time.perf_counter()
-    snap_to_grid(places)
+    choosing_s = time.perf_counter() - started_at
+    started_at = time.perf_counter()
+    positions = compute_layout(chosen.coordinates)
+    layout_s = time.perf_counter() - started_at
+    started_at = time.perf_counter()
+    snap_to_grid(positions)
     memory = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
     print(
-        f"{count:,} vectors of {dimensions}: chosen {len(chosen.ids):,} in {choosing_s:.1f} s (of "
-        f"that {generation_s:.1f} s to make them), laid out in {layout_s:.1f} s, on a grid in "
-        f"{time.perf_counter() - begun:.2f} s; {memory:,.0f} MB at most"
+        f"{count:,} vectors of {dimensions} dimensions: {len(chosen.ids):,} chosen in "
+        f"{choosing_s:.1f} s (including {generation_s:.1f} s to generate the vectors), laid out in "
+        f"{layout_s:.1f} s, snapped to a grid in {time.perf_counter() - started_at:.2f} s; "
+        f"peak memory {memory:,.0f} MB"
     )
 
 

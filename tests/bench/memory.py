@@ -1,9 +1,9 @@
-"""Whether memory stays bounded: the same run of index over some files, and over ten times as many.
+"""Check that memory stays bounded: index FILES tiny pictures, then ten times as many.
 
     python tests/bench/memory.py [FILES]
 
-Two fake engines in processes of their own read and decode tiny pictures, all different; catalogue
-and index are written. Prints the most memory that the parent and the largest worker had.
+Two workers with fake engines read and decode the pictures, and catalog and index are written.
+Prints the peak memory of the parent process and of the largest worker.
 """
 
 from __future__ import annotations
@@ -28,10 +28,10 @@ def write_pictures(folder: Path, count: int) -> None:
     encoded = BytesIO()
     Image.new("RGB", (2, 2), "red").save(encoded, "PNG")
     for number in range(count):
-        place = folder / f"{number // 1000:04}"
+        subfolder = folder / f"{number // 1000:04}"
         if number % 1000 == 0:
-            place.mkdir(parents=True)
-        (place / f"IMG_{number:07}.png").write_bytes(encoded.getvalue() + str(number).encode())
+            subfolder.mkdir(parents=True)
+        (subfolder / f"IMG_{number:07}.png").write_bytes(encoded.getvalue() + str(number).encode())
 
 
 def index_pictures(temporary: Path, files: int) -> None:
@@ -42,13 +42,13 @@ def index_pictures(temporary: Path, files: int) -> None:
     from searchapp.types import IndexOptions, RunFinished
 
     path = os.pathsep.join([str(TESTS), os.environ.get("PYTHONPATH", "")])
-    place = {"PYTHONPATH": path, "OMP_NUM_THREADS": "1"}
+    environment = {"PYTHONPATH": path, "OMP_NUM_THREADS": "1"}
     write_fake_clip(temporary / "model")
     with Library.open(
         temporary / "library",
         create=True,
         start_many=lambda job, *_: ReplicaPool(
-            replace(job, engine="support.fake_engine:FakeEngine"), [place, place]
+            replace(job, engine="support.fake_engine:FakeEngine"), [environment, environment]
         ),
     ) as library:
         options = IndexOptions(str(temporary / "model"), batch_size=128)
@@ -62,11 +62,11 @@ def index_pictures(temporary: Path, files: int) -> None:
 def measure_memory(files: int) -> tuple[int, int]:
     with tempfile.TemporaryDirectory(prefix="searchapp-bench-") as temporary:
         write_pictures(Path(temporary) / "pictures", files)
-        begun = time.monotonic()
+        started_at = time.monotonic()
         command = [sys.executable, __file__, "--index", temporary, str(files)]
         done = subprocess.run(command, stdout=subprocess.PIPE, text=True, check=True)
         parent, worker = (int(value) for value in done.stdout.split())
-        took_s = time.monotonic() - begun
+        took_s = time.monotonic() - started_at
         print(f"{files:,} files: parent {parent} MB, largest worker {worker} MB, {took_s:.0f} s")
         return parent, worker
 

@@ -1,8 +1,8 @@
-"""Load the server: 32 clients for 10 seconds on the fake engine; prints errors, p50, p99 and rate.
+"""Load the server with 32 clients for 10 seconds, and print errors, p50, p99 and rate.
 
     python tests/bench/server_load.py [CLIENTS] [SECONDS]
 
-The engine is a fake, so this is the time of everything else: HTTP, batching, catalogue, index.
+The engine is a fake, so the figures are the cost of HTTP, batching, catalog and index.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ COLORS = {"red": "red.png", "lime": "lime.png", "blue": "blue.png", "yellow": "y
 
 
 def main() -> None:
-    """Index some pictures, serve them, ask from all sides."""
+    """Index four pictures, serve them, and search from many threads."""
     clients = int(sys.argv[1]) if len(sys.argv) > 1 else 32
     seconds = float(sys.argv[2]) if len(sys.argv) > 2 else 10.0
     latencies_s: list[float] = []
@@ -44,20 +44,20 @@ def main() -> None:
             for _ in library.index([root / "photos"], IndexOptions(model=str(model))):
                 pass
         with serve_library(root / "library", FakeEngine) as url:
-            end = time.monotonic() + seconds
+            ends_at = time.monotonic() + seconds
 
             def run_client(number: int) -> None:
                 colors = list(COLORS)
                 with httpx.Client(base_url=url, timeout=30) as client:
-                    while time.monotonic() < end:
+                    while time.monotonic() < ends_at:
                         color = colors[number % 4]
                         number += 1
-                        begun = time.perf_counter()
+                        started_at = time.perf_counter()
                         answer = client.post("/api/search", json={"text": color, "count": 1})
                         if answer.status_code == 503:
                             time.sleep(0.05)
                             continue
-                        latencies_s.append(time.perf_counter() - begun)
+                        latencies_s.append(time.perf_counter() - started_at)
                         if answer.status_code != 200:
                             errors.append(f"{answer.status_code} {answer.text}")
                         elif answer.json()["hits"][0]["name"] != COLORS[color]:
@@ -70,14 +70,12 @@ def main() -> None:
                 thread.start()
             for thread in threads:
                 thread.join()
-    cuts = statistics.quantiles(latencies_s, n=100)
+    percentiles = statistics.quantiles(latencies_s, n=100)
     print(f"{clients} clients, {seconds:.0f} s: {len(latencies_s)} answers, {len(errors)} wrong")
-    print(f"p50 {1000 * cuts[49]:.1f} ms, p99 {1000 * cuts[98]:.1f} ms")
-    print(
-        f"{len(latencies_s) / seconds:.0f} answers a second, clients on the same two cores included"
-    )
+    print(f"p50 {1000 * percentiles[49]:.1f} ms, p99 {1000 * percentiles[98]:.1f} ms")
+    print(f"{len(latencies_s) / seconds:.0f} answers/s; the clients use the same cores")
     if errors:
-        sys.exit(f"first wrong: {errors[0]}")
+        sys.exit(f"first wrong answer: {errors[0]}")
 
 
 if __name__ == "__main__":

@@ -1,9 +1,9 @@
-"""Time what should take no time: `--help`, and indexing 10,000 files again that have not changed.
+"""Measure commands that should be fast: `--help`, and `index` over 10,000 unchanged files.
 
     python tests/bench/startup_time.py [FILES]
 
-Prints seconds of wall time of whole processes, the best and the median of five, beside Python's own
-start on this machine. The first index runs on a fake engine.
+Prints the wall time of processes in seconds, best and median of five, and for comparison the start
+time of Python. The first index run uses a fake engine.
 """
 
 from __future__ import annotations
@@ -28,19 +28,19 @@ from searchapp.types import IndexOptions  # noqa: E402
 
 
 def time_command(*arguments: object) -> str:
-    """Run a Python command five times."""
+    """Run a Python command five times, and return best and median time in words."""
     times = []
     for _ in range(5):
-        begun = time.perf_counter()
+        started_at = time.perf_counter()
         subprocess.run(
             [sys.executable, *map(str, arguments)], check=True, capture_output=True, env=os.environ
         )
-        times.append(time.perf_counter() - begun)
+        times.append(time.perf_counter() - started_at)
     return f"best {min(times):.2f} s, median {statistics.median(times):.2f} s"
 
 
 def main() -> None:
-    """Make the pictures, index them, and time."""
+    """Make and index the pictures, and print the times."""
     count = int(sys.argv[1]) if len(sys.argv) > 1 else 10_000
     with tempfile.TemporaryDirectory() as folder:
         root = Path(folder)

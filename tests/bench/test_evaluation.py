@@ -1,4 +1,4 @@
-"""Captions in the usual forms, and recall over them."""
+"""Test the caption formats of common data sets, and recall over them."""
 
 import json
 from pathlib import Path
@@ -51,8 +51,8 @@ EXPECTED = [
 @pytest.mark.parametrize(
     "content", [json.dumps(LIST), json.dumps(KARPATHY), json.dumps(COCO), TOKENS, CSV]
 )
-def test_captions_in_every_usual_form(tmp_path: Path, content: str) -> None:
-    """All say the same."""
+def test_all_caption_formats_are_read(tmp_path: Path, content: str) -> None:
+    """All formats give the same pictures and captions."""
     file = tmp_path / "captions"
     file.write_text(content)
     assert read_captions(file) == EXPECTED
@@ -63,46 +63,46 @@ def test_karpathys_split_is_chosen(tmp_path: Path) -> None:
     file = tmp_path / "dataset.json"
     file.write_text(json.dumps(KARPATHY))
     assert read_captions(file, "train") == [CaptionedPicture("green.png", ("lime",))]
-    with pytest.raises(CaptionsError, match="holds no captioned picture"):
+    with pytest.raises(CaptionsError, match="has no captioned picture in the split val"):
         read_captions(file, "val")
 
 
 @pytest.mark.parametrize("content", ["", "hello", "{}", "[1]", '{"images": 3}', "[{}]", "{"])
-def test_other_files_are_refused(tmp_path: Path, content: str) -> None:
-    """With the forms that are known, and no traceback."""
+def test_other_formats_are_refused(tmp_path: Path, content: str) -> None:
+    """The error names the supported formats, or that there are no captions."""
     file = tmp_path / "captions"
     file.write_text(content)
-    with pytest.raises(CaptionsError, match=r"form that is known|no captioned picture"):
+    with pytest.raises(CaptionsError, match=r"Supported formats|no captioned picture"):
         read_captions(file)
 
 
 def test_ranks_of_a_small_matrix_by_hand() -> None:
-    """A rank is 1 plus the number of strictly higher wrong ones; an image takes its best text."""
+    """A rank is 1 + the number of higher wrong scores; a picture takes its best text."""
     scores = np.array(
         [[0.9, 0.5, 0.1], [0.3, 0.2, 0.1], [0.8, 0.4, 0.6], [0.1, 0.1, 0.1]], dtype=np.float32
     )
-    owner = np.array([0, 1, 2, 0])
-    by_text, by_picture = compute_ranks(scores, owner)
+    picture_indexes = np.array([0, 1, 2, 0])
+    by_text, by_picture = compute_ranks(scores, picture_indexes)
     assert by_text.tolist() == [1, 2, 2, 1]
     assert by_picture.tolist() == [1, 3, 1]
 
 
-def test_ranks_equal_a_plain_sort() -> None:
-    """On random scores, as one would count them."""
+def test_ranks_equal_positions_in_a_sorted_list() -> None:
+    """Random scores have no ties, so a rank is a position."""
     rng = np.random.default_rng(0)
-    owner = np.repeat(np.arange(40), 5)
+    picture_indexes = np.repeat(np.arange(40), 5)
     scores = rng.normal(size=(200, 40)).astype(np.float32)
-    by_text, by_picture = compute_ranks(scores, owner)
+    by_text, by_picture = compute_ranks(scores, picture_indexes)
     for text in range(200):
         order = np.argsort(-scores[text]).tolist()
-        assert by_text[text] == 1 + order.index(owner[text])
+        assert by_text[text] == 1 + order.index(picture_indexes[text])
     for image in range(40):
         order = np.argsort(-scores[:, image])
-        assert by_picture[image] == 1 + int(np.flatnonzero(owner[order] == image)[0])
+        assert by_picture[image] == 1 + int(np.flatnonzero(picture_indexes[order] == image)[0])
 
 
 def test_eval_prints_recall(run: RunCommand, photos: Path, model: Path, tmp_path: Path) -> None:
-    """The keys of --json are a promise; the table says the same."""
+    """The keys of --json are stable, and the table shows the same figures."""
     file = tmp_path / "captions.json"
     wrong = {"file": "green.png", "captions": ["red"]}
     file.write_text(json.dumps([*LIST, wrong]))
@@ -120,7 +120,7 @@ def test_eval_prints_recall(run: RunCommand, photos: Path, model: Path, tmp_path
 def test_eval_refuses_a_picture_that_is_missing_or_broken(
     run: RunCommand, photos: Path, model: Path, tmp_path: Path
 ) -> None:
-    """Figures over fewer pictures than there are would be wrong."""
+    """Figures over a part of the data set would be wrong."""
     file = tmp_path / "captions.json"
     file.write_text(json.dumps([*LIST, {"file": "none.jpg", "captions": ["red"]}]))
     arguments = ["eval", "--captions", file, "--images", photos, "--model", model]

@@ -1,10 +1,10 @@
-"""What writing costs a run of index: catalogue and vectors, with an engine that takes fixed time.
+"""Measure how much time writing catalog and vectors adds to an index run.
 
     python tests/bench/write_cost.py [PICTURES] [IMAGES_PER_SECOND]
 
-Makes files and indexes them with a fake engine that gives its batches at a fixed rate, as several
-engines would, whether they are written or not, up to a bound. Prints the seconds of the run from
-the first batch on, those that the engine alone takes, and the share that writing adds.
+Indexes files with a fake engine that yields batches at a fixed rate and blocks when
+MAX_PENDING_BATCHES are not written yet. Prints the seconds of the run from the first batch, the
+seconds of the engine alone, and the share that writing adds.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ from searchapp.types import EngineStarting, IndexOptions, PictureInfo, RunFinish
 from searchapp.vectors import pack_vector
 
 BATCH_SIZE, DIMENSIONS = 128, 768
-MAX_PENDING_BATCHES = 42  # batches: three for each of 14 engines
+MAX_PENDING_BATCHES = 42  # three for each of 14 engines
 PICTURE_INFO = PictureInfo(
     format="JPEG", width=640, height=480, taken_at="2024-06-17T12:00:00", camera="Canon EOS 5D",
     latitude=48.85, longitude=2.35,
@@ -36,7 +36,7 @@ PICTURE_INFO = PictureInfo(
 
 
 class FixedRateSource:
-    """Gives vectors at a fixed rate, on a thread of its own."""
+    """Embedding source that yields random vectors at a fixed rate, from a thread."""
 
     def __init__(self, images_per_s: float) -> None:
         self.rate = images_per_s
@@ -46,24 +46,24 @@ class FixedRateSource:
         self._finished: Queue[list[Outcome] | None] = Queue(MAX_PENDING_BATCHES)
 
     def run(self, works: Iterable[FileTask], size: int) -> Iterator[list[Outcome] | EngineStarting]:
-        rng, rest = np.random.default_rng(0), iter(works)
-        batches = list(iter(lambda: list(islice(rest, BATCH_SIZE)), []))
+        rng, tasks = np.random.default_rng(0), iter(works)
+        batches = list(iter(lambda: list(islice(tasks, BATCH_SIZE)), []))
         vectors = [pack_vector(v / np.linalg.norm(v)) for v in rng.normal(size=(999, DIMENSIONS))]
 
-        def work() -> None:
-            number, begun = 0, time.monotonic()
+        def produce_outcomes() -> None:
+            number, started_at = 0, time.monotonic()
             for batch in batches:
                 outcomes = []
-                for one in batch:
+                for task in batch:
                     number += 1
-                    sha256 = hashlib.sha256(one.path.encode()).hexdigest()
-                    fresh = EmbeddedPicture(sha256, PICTURE_INFO, vectors[number % 999])
-                    outcomes.append(Outcome(one, fresh, one.size, one.mtime_ns))
-                time.sleep(max(0.0, begun + number / self.rate - time.monotonic()))
+                    sha256 = hashlib.sha256(task.path.encode()).hexdigest()
+                    picture = EmbeddedPicture(sha256, PICTURE_INFO, vectors[number % 999])
+                    outcomes.append(Outcome(task, picture, task.size, task.mtime_ns))
+                time.sleep(max(0.0, started_at + number / self.rate - time.monotonic()))
                 self._finished.put(outcomes)
             self._finished.put(None)
 
-        threading.Thread(target=work, daemon=True).start()
+        threading.Thread(target=produce_outcomes, daemon=True).start()
         self.ready_at = time.monotonic()
         while (batch := self._finished.get()) is not None:
             yield batch
@@ -79,10 +79,10 @@ def main(pictures: int, images_per_s: float) -> None:
     with tempfile.TemporaryDirectory(prefix="searchapp-bench-") as temporary:
         folder = Path(temporary) / "pictures"
         for number in range(pictures):
-            place = folder / f"{number // 1000:03}"
+            subfolder = folder / f"{number // 1000:03}"
             if number % 1000 == 0:
-                place.mkdir(parents=True)
-            (place / f"IMG_{number:06}.jpg").write_bytes(b"\xff\xd8\xff\xe0" + bytes(28))
+                subfolder.mkdir(parents=True)
+            (subfolder / f"IMG_{number:06}.jpg").write_bytes(b"\xff\xd8\xff\xe0" + bytes(28))
         source = FixedRateSource(images_per_s)
         with Library.open(
             Path(temporary) / "library", create=True, start_many=lambda *_: source
@@ -94,11 +94,11 @@ def main(pictures: int, images_per_s: float) -> None:
             ended_at = time.monotonic()
         assert summary.added == pictures, summary
         assert source.ready_at is not None
-        took_s, engine_s = ended_at - source.ready_at, pictures / images_per_s
-        print(f"looking at {pictures:,} files: {source.ready_at - started_at:.2f} s")
-        print(f"the run after that: {took_s:.2f} s; the engine alone: {engine_s:.2f} s")
-        print(f"catalogue: {summary.stages['write']:.2f} s")
-        print(f"writing adds {100 * (took_s - engine_s) / took_s:.1f} %")
+        run_s, engine_s = ended_at - source.ready_at, pictures / images_per_s
+        print(f"scan of {pictures:,} files: {source.ready_at - started_at:.2f} s")
+        print(f"run after the scan: {run_s:.2f} s; engine alone: {engine_s:.2f} s")
+        print(f"writing to the catalog: {summary.stages['write']:.2f} s")
+        print(f"writing adds {100 * (run_s - engine_s) / run_s:.1f} % to the run")
 
 
 if __name__ == "__main__":

@@ -231,7 +231,7 @@ def test_the_duplicate_with_a_raw_file_is_kept(run: RunCommand, shot: Path, mode
     run("index", shot, "--model", model)
     kept, others = duplicates(run)
     assert (kept, others) == (["IMG_1.JPG"], {"larger.png": []})
-    assert "(img_1.nef belongs to it)" in run("duplicates").stdout
+    assert "(has the RAW file img_1.nef)" in run("duplicates").stdout
 
 
 def test_companions_of_a_duplicate_move_with_it(

@@ -393,7 +393,7 @@ def test_the_duplicates_script_moves_no_objects(
     said = run("duplicates", "--json", "--script", script, "--html", page)
     (group,) = json.loads(said.stdout)["groups"]
     assert group["others"][0]["path"] == f"{full.url}/copies/red copy.jpg"
-    assert f"# cannot be moved by this script: {full.url}/copies/red copy.jpg" in script.read_text()
+    assert f"# this script cannot move: {full.url}/copies/red copy.jpg" in script.read_text()
     assert f'href="{full.url}/copies/red%20copy.jpg"' in page.read_text()
 
 

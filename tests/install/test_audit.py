@@ -1,4 +1,4 @@
-"""The look-up of known vulnerabilities, and which registries the tree names: none."""
+"""Test the audit of known vulnerabilities, and that no file names a package registry."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ LOST = "requests.exceptions.ConnectionError: HTTPSConnectionPool(host='x', port=
 
 
 @pytest.mark.parametrize(
-    ("said", "status", "expected", "shown"),
+    ("output", "status", "expected_status", "shown"),
     [
         ("No known vulnerabilities found", 0, 0, "No known"),
         (f"{FOUND}\nName Version ID\njinja2 2.10 PYSEC-2019-217", 1, 1, "PYSEC-2019-217"),
@@ -23,30 +23,30 @@ LOST = "requests.exceptions.ConnectionError: HTTPSConnectionPool(host='x', port=
     ],
 )
 def test_the_audit_fails_unless_it_cannot_look_up(
-    tmp_path: Path, said: str, status: int, expected: int, shown: str
+    tmp_path: Path, output: str, status: int, expected_status: int, shown: str
 ) -> None:
-    """Without a network the check goes on and says so; a vulnerability fails it."""
+    """Without a network, the audit succeeds with a note; a vulnerability is a failure."""
     fake = tmp_path / "pip-audit"
-    fake.write_text(f"#!/bin/sh\ncat <<'END'\n{said}\nEND\nexit {status}\n")
+    fake.write_text(f"#!/bin/sh\ncat <<'END'\n{output}\nEND\nexit {status}\n")
     fake.chmod(0o755)
-    done = subprocess.run(
+    process = subprocess.run(
         [ROOT / ".ci" / "audit", fake], capture_output=True, text=True, check=False
     )
-    assert (done.returncode, done.stderr) == (expected, "")
-    assert shown in done.stdout
+    assert (process.returncode, process.stderr) == (expected_status, "")
+    assert shown in process.stdout
 
 
 @pytest.mark.skipif(not (ROOT / ".git").exists(), reason="this is not a git clone")
 def test_no_registry_is_named_in_the_tree() -> None:
-    """PyTorch's own index excepted: pip and its relatives know theirs by themselves."""
+    """Only PyTorch's index is named: pip has its own default."""
     hosts = [name + ".org" for name in ("pypi", "pythonhosted")]
     files = subprocess.run(
         ["git", "ls-files", "-z"], cwd=ROOT, capture_output=True, text=True, check=True
     ).stdout.split("\0")
-    named = [
+    naming_files = [
         file
         for file in filter(None, files)
         if (ROOT / file).is_file()
         and any(host.encode() in (ROOT / file).read_bytes() for host in hosts)
     ]
-    assert named == []
+    assert naming_files == []

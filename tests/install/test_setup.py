@@ -1,4 +1,4 @@
-"""The install: what the machine lacks is said first, versions are locked, torch is found."""
+"""Test `make setup`: checks of the machine, locked versions, and how pip finds torch."""
 
 from __future__ import annotations
 
@@ -44,7 +44,7 @@ def preflight() -> ModuleType:
 
 
 def test_an_old_python_can_read_the_preflight() -> None:
-    """It must print a message there: no syntax that came after Python 3.6."""
+    """An old Python has to print a message, so the file has only syntax of Python 3.6."""
     ast.parse(PREFLIGHT.read_text(encoding="utf-8"), feature_version=(3, 6))
 
 
@@ -52,37 +52,38 @@ def test_an_old_python_can_read_the_preflight() -> None:
 def test_another_python_is_refused(
     preflight: ModuleType, monkeypatch: pytest.MonkeyPatch, tmp_path: Path, version: tuple[int, ...]
 ) -> None:
-    """The line names the Pythons that work, and the one that is installed."""
+    """The line names the supported Pythons, and the command with one that is installed."""
     monkeypatch.setattr(sys, "version_info", version)
     monkeypatch.setenv("PATH", str(tmp_path))
     monkeypatch.setattr(preflight, "VENV", tmp_path)
-    what = f"this is Python 3.{version[1]}, and searchapp is tested with Python 3.11, 3.12 and 3.13"
-    remedy = "make setup PYTHON=python3.11"
-    assert preflight.check_python() == f"{what}: install one, for example python3.11; {remedy}"
+    problem = f"this is Python 3.{version[1]}, but searchapp needs Python 3.11, 3.12 or 3.13."
+    install = "Install one, for example python3.11."
+    command = "make setup PYTHON=python3.11"
+    assert preflight.check_python() == f"{problem} {install} Run: {command}"
     (tmp_path / "python3.12").symlink_to(sys.executable)
-    assert preflight.check_python() == f"{what}: make setup PYTHON=python3.12"
+    assert preflight.check_python() == f"{problem} Run: make setup PYTHON=python3.12"
     assert preflight.check_python() in preflight.list_missing("cpu")
 
 
-def test_a_python_without_venv_is_told(
+def test_a_missing_venv_module_is_reported(
     preflight: ModuleType, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Debian and Ubuntu have it in a package of its own."""
+    """On Debian and Ubuntu, venv is in a separate package."""
     monkeypatch.setitem(sys.modules, "ensurepip", None)
     assert preflight.check_venv() == (
-        "Python cannot make a virtual environment (no module ensurepip): "
-        f"apt-get install python{THIS}-venv"
+        "Python cannot create a virtual environment (no module ensurepip). "
+        f"Run: apt-get install python{THIS}-venv"
     )
 
 
-def test_all_that_is_missing_is_told_at_once(
+def test_all_problems_are_reported_at_once(
     preflight: ModuleType,
     libraries: dict[str, object],
     monkeypatch: pytest.MonkeyPatch,
     tmp_path: Path,
     capsys: pytest.CaptureFixture[str],
 ) -> None:
-    """A line each, with the remedy, before anything is installed."""
+    """Each missing requirement has a line with its remedy, before anything is installed."""
     monkeypatch.setitem(sys.modules, "ensurepip", None)
     monkeypatch.setattr(preflight, "VENV", tmp_path / ".venv")
     for extra, library in (
@@ -97,23 +98,23 @@ def test_all_that_is_missing_is_told_at_once(
         lines = capsys.readouterr().err.splitlines()
         assert len(lines) >= 3
         assert all(line.startswith("setup: ") for line in lines)
-        for part in (f"apt-get install python{THIS}-venv", "0.3 GB free, and the install", library):
+        for part in (f"apt-get install python{THIS}-venv", "0.3 GB free, but the install", library):
             assert len([line for line in lines if part in line]) == 1
 
 
-def test_a_sound_machine_is_told_nothing(
+def test_a_complete_machine_has_no_problems(
     preflight: ModuleType,
     libraries: dict[str, object],
     monkeypatch: pytest.MonkeyPatch,
     tmp_path: Path,
     capsys: pytest.CaptureFixture[str],
 ) -> None:
-    """It exits with 0. What .venv holds already needs no space a second time."""
+    """The exit code is 0, and packages that .venv already contains need no further space."""
     libraries |= {"libnuma.so.1": object(), "libcuda.so.1": Driver(13000)}
     monkeypatch.setattr("platform.machine", lambda: "aarch64")
     monkeypatch.setattr(preflight, "VENV", tmp_path / ".venv")
     monkeypatch.setattr(shutil, "disk_usage", lambda _: SimpleNamespace(free=4 * 10**9))
-    assert any("the install takes" in line for line in preflight.list_missing("cpu"))
+    assert any("the install needs" in line for line in preflight.list_missing("cpu"))
     (tmp_path / ".venv").mkdir()
     with (tmp_path / ".venv" / "large").open("wb") as file:
         file.truncate(5 * 10**9)
@@ -125,7 +126,7 @@ def test_a_sound_machine_is_told_nothing(
 
 @pytest.fixture(scope="module")
 def bare_python(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A virtual environment with pip and nothing else."""
+    """Return the Python of a virtual environment that contains only pip."""
     folder = tmp_path_factory.mktemp("bare")
     venv.create(folder, with_pip=True)
     return folder / "bin" / "python"
@@ -133,7 +134,7 @@ def bare_python(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture
 def wheels(tmp_path: Path) -> Path:
-    """A folder with a wheel of torch for this Python, which holds its metadata alone."""
+    """Return a folder with a wheel of torch for this Python that contains only metadata."""
     folder = tmp_path / "wheels"
     folder.mkdir()
     tag = re.sub("[-.]", "_", sysconfig.get_platform())
@@ -146,7 +147,7 @@ def wheels(tmp_path: Path) -> Path:
 
 
 def find_torch(python: Path, index: str, **more: str) -> subprocess.CompletedProcess[str]:
-    """Run the check for torch with a stranger's pip, which reaches no PyPI."""
+    """Run the check for torch with a pip that has no settings and cannot reach PyPI."""
     variables = {name: value for name, value in os.environ.items() if not name.startswith("PIP_")}
     variables |= {"PIP_CONFIG_FILE": os.devnull, "PIP_INDEX_URL": CLOSED, "PIP_RETRIES": "0"}
     return subprocess.run(
@@ -156,7 +157,7 @@ def find_torch(python: Path, index: str, **more: str) -> subprocess.CompletedPro
 
 
 def test_torch_comes_from_an_index_that_answers(bare_python: Path, wheels: Path) -> None:
-    """Pip is told to look there, too; credentials in the URL are for pip alone."""
+    """The index is passed to pip with its credentials; the probe does not send them."""
     with serve_index(wheels) as url:
         for index in (url, url.replace("//", "//me:secret@")):
             found = find_torch(bare_python, index)
@@ -164,43 +165,43 @@ def test_torch_comes_from_an_index_that_answers(bare_python: Path, wheels: Path)
             assert found.stdout == f"--extra-index-url {index}\n"
 
 
-def test_without_the_index_a_wheel_at_hand_will_do(bare_python: Path, wheels: Path) -> None:
-    """Pip finds it by its own configuration; that the index does not answer is said."""
+def test_without_the_index_a_local_wheel_is_used(bare_python: Path, wheels: Path) -> None:
+    """Pip finds the wheel by PIP_FIND_LINKS, and a line says that the index does not answer."""
     found = find_torch(bare_python, CLOSED, PIP_FIND_LINKS=str(wheels))
     assert (found.returncode, found.stdout) == (0, "\n")
     assert found.stderr == (
-        f"setup: {CLOSED} does not answer ([Errno 111] Connection refused): going on without it\n"
+        f"setup: {CLOSED} does not answer ([Errno 111] Connection refused); continuing without it\n"
     )
     assert find_torch(bare_python, "", PIP_FIND_LINKS=str(wheels)).stderr == ""
 
 
-def test_without_a_wheel_the_two_ways_out_are_told(bare_python: Path, tmp_path: Path) -> None:
-    """What is missing, for which Python; before the install, and no password is printed."""
+def test_without_a_wheel_two_remedies_are_named(bare_python: Path, tmp_path: Path) -> None:
+    """The error names version, Python and both remedies, and contains no password."""
     with serve_index(tmp_path) as url:  # it answers, but has no torch
         found = find_torch(bare_python, url.replace("//", "//me:secret@"))
     assert (found.returncode, found.stdout) == (1, "")
-    assert f"setup: no wheel of torch {TORCH} is found for Python {THIS} on " in found.stderr
+    assert f"setup: pip finds no wheel of torch {TORCH} for Python {THIS} on " in found.stderr
     assert "make setup TORCH_INDEX=URL" in found.stderr
     assert "PIP_FIND_LINKS=FOLDER make setup" in found.stderr
     assert "HTTP status 404" in found.stderr
     assert "secret" not in found.stderr
 
 
-def test_an_index_that_hangs_costs_five_seconds(
+def test_an_index_that_hangs_is_given_up(
     preflight: ModuleType, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """It accepts a connection, and never answers. The test waits for one second."""
+    """The index accepts a connection and never answers; here the timeout is 1 s, not 5 s."""
     assert preflight.PROBE_S == 5
     monkeypatch.setattr(preflight, "PROBE_S", 1)
     with socket.create_server(("127.0.0.1", 0)) as server:
-        begun = time.monotonic()
-        why = preflight.probe_index("http://{}:{}".format(*server.getsockname()))
-    assert why in ("timed out", "no answer within 1 s")
-    assert 0.5 < time.monotonic() - begun < 3
+        started_at = time.monotonic()
+        problem = preflight.probe_index("http://{}:{}".format(*server.getsockname()))
+    assert problem in ("timed out", "no answer within 1 s")
+    assert 0.5 < time.monotonic() - started_at < 3
 
 
-def requirements_of(extra: str) -> set[str]:
-    """Return the projects that searchapp and an extra name in pyproject.toml."""
+def list_requirements(extra: str) -> set[str]:
+    """Return the projects that searchapp requires with an extra, by pyproject.toml."""
     project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
     extras = project["optional-dependencies"]
     other = {"cpu": "gpu", "gpu": "cpu"}[extra]
@@ -212,11 +213,11 @@ def requirements_of(extra: str) -> set[str]:
 @pytest.mark.parametrize("extra", ["cpu", "gpu"])
 @pytest.mark.parametrize("python", PYTHONS)
 def test_every_dependency_is_locked(preflight: ModuleType, extra: str, python: str) -> None:
-    """Each has one version; of local versions, torch's alone: PyPI has no torchvision +cpu."""
+    """Each dependency has one version, and only torch a local one: PyPI has no +cpu versions."""
     lines = (LOCKS / f"{extra}-{python}.txt").read_text(encoding="utf-8").splitlines()
     locked = dict(line.split("==") for line in lines)
     assert len(locked) == len(lines)
-    assert requirements_of(extra) <= locked.keys()
+    assert list_requirements(extra) <= locked.keys()
     local = {name: version for name, version in locked.items() if "+" in version}
     assert local == ({"torch": TORCH} if extra == "cpu" else {})
     if extra == "gpu":
@@ -225,13 +226,13 @@ def test_every_dependency_is_locked(preflight: ModuleType, extra: str, python: s
 
 
 def dry_run(*arguments: str, folder: Path = ROOT) -> str:
-    """Return what make would run."""
+    """Return the commands that make would run."""
     command = ["make", "--dry-run", "--always-make", *arguments]
     return subprocess.run(command, cwd=folder, capture_output=True, text=True, check=True).stdout
 
 
 def test_setup_installs_the_locked_versions_or_the_newest() -> None:
-    """Also into the environment in which pip builds the package."""
+    """The lock also applies to the environment in which pip builds the package."""
     lock = f"data/constraints/cpu-{THIS}.txt"
     for target in ("setup", "tools"):
         installs = [line for line in dry_run(target, "EXTRA=cpu").splitlines() if "pip" in line]
@@ -241,8 +242,8 @@ def test_setup_installs_the_locked_versions_or_the_newest() -> None:
         assert "CONSTRAINT" not in newest
 
 
-def test_an_unfinished_environment_is_made_anew(tmp_path: Path) -> None:
-    """It may be of a Python that did not do; one that is complete keeps its Python."""
+def test_an_incomplete_environment_is_created_again(tmp_path: Path) -> None:
+    """It may be of an unsupported Python; a complete environment keeps its Python."""
     for name in ("Makefile", "pyproject.toml"):
         shutil.copy(ROOT / name, tmp_path)
     (tmp_path / ".venv" / "bin").mkdir(parents=True)
@@ -255,8 +256,8 @@ def test_an_unfinished_environment_is_made_anew(tmp_path: Path) -> None:
     assert ".venv/bin/python data/preflight.py cpu" in complete
 
 
-def test_the_closing_line_says_what_was_skipped(tmp_path: Path) -> None:
-    """On a machine with neither a browser nor a compiler, tests are skipped and none fails."""
+def test_the_last_line_names_skipped_tests(tmp_path: Path) -> None:
+    """Without a browser and a compiler, tests are skipped with the reason, and none fails."""
     (tmp_path / "test_none.py").write_text(
         "from support.browser import needs_chromium\n"
         "from support.fault_preload import needs_preload\n"
@@ -266,12 +267,12 @@ def test_the_closing_line_says_what_was_skipped(tmp_path: Path) -> None:
     )
     shutil.copy(ROOT / "tests" / "conftest.py", tmp_path)
     variables = {"PATH": str(tmp_path), "PYTHONPATH": str(ROOT / "tests")}
-    done = subprocess.run(
+    process = subprocess.run(
         [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", tmp_path],
         env=os.environ | variables, cwd=ROOT, capture_output=True, text=True, check=False,
     )  # fmt: skip
-    assert done.returncode == 0, done.stdout
-    assert done.stdout.splitlines()[-1] == (
+    assert process.returncode == 0, process.stdout
+    assert process.stdout.splitlines()[-1] == (
         "Skipped 2 tests: no C compiler is installed (apt-get install gcc libc6-dev); "
         "1 test: Chromium is not installed (apt-get install chromium)"
     )

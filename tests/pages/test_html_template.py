@@ -1,4 +1,4 @@
-"""HTML templates: every value is escaped, nothing is loaded, and all files are packaged."""
+"""Test the HTML templates: values are escaped, pages load nothing, all files are packaged."""
 
 from __future__ import annotations
 
@@ -35,13 +35,13 @@ def read_script_data(html: str) -> Any:
     return json.loads(found[1])
 
 
-def contact_sheet(folder: Path, names: list[str]) -> str:
+def make_contact_sheet(folder: Path, names: list[str]) -> str:
     hits = [Hit(str(folder / name), 0.5, "0" * 64, width=8, height=8) for name in names]
     write_contact_sheet(folder / "page.html", [Section(HOSTILE, hits)], title=HOSTILE)
     return (folder / "page.html").read_text("utf-8")
 
 
-def duplicates_review(folder: Path, names: list[str]) -> str:
+def make_duplicates_review(folder: Path, names: list[str]) -> str:
     copies = [
         DuplicateFile(
             str(folder / name), 9, 8, 8, HOSTILE, HOSTILE, "", "0" * 64, 1, "near", HOSTILE
@@ -53,19 +53,19 @@ def duplicates_review(folder: Path, names: list[str]) -> str:
     return (folder / "page.html").read_text("utf-8")
 
 
-def picture_map(folder: Path, names: list[str]) -> str:
+def make_picture_map(folder: Path, names: list[str]) -> str:
     tiles = [Tile(str(folder / name), Image.new("RGB", (8, 8)), HOSTILE) for name in names]
     cells = np.array([[number, 0] for number in range(len(names))], np.int32)
     write_map(folder / "page.html", tiles, cells, HOSTILE, HOSTILE)
     return (folder / "page.html").read_text("utf-8")
 
 
-PAGES = (contact_sheet, duplicates_review, picture_map)
+PAGES = (make_contact_sheet, make_duplicates_review, make_picture_map)
 
 
 @pytest.mark.parametrize("make_page", PAGES)
 def test_hostile_text_is_escaped(make_page: Any, tmp_path: Path) -> None:
-    """Names, titles and reasons end no element and no script, and are no template."""
+    """Names, titles and reasons cannot end an element or a script, and are not a template."""
     html = make_page(tmp_path, [HOSTILE_NAME, "b.jpg"])
     assert "alert(1)" in html
     assert "<script>alert" not in html
@@ -76,7 +76,7 @@ def test_hostile_text_is_escaped(make_page: Any, tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("make_page", PAGES)
 def test_a_page_loads_nothing(make_page: Any, tmp_path: Path) -> None:
-    """The policy forbids all requests, and no address of the web is on the page."""
+    """The content security policy forbids all requests, and the page has no web address."""
     html = make_page(tmp_path, ["a.jpg"])
     assert html.startswith("<!doctype html>\n")
     (policy,) = re.findall(r'http-equiv="Content-Security-Policy" content="([^"]*)"', html)
@@ -87,19 +87,19 @@ def test_a_page_loads_nothing(make_page: Any, tmp_path: Path) -> None:
 
 
 def test_invalid_file_names_survive(tmp_path: Path) -> None:
-    """A name that is not valid UTF-8 is shown; links and scripts have its bytes."""
-    html = contact_sheet(tmp_path, [INVALID_NAME])
+    """A name that is not valid UTF-8 is displayed, and links and scripts keep its bytes."""
+    html = make_contact_sheet(tmp_path, [INVALID_NAME])
     assert "caf\ufffd" in html and "caf%E9" in html
-    html = duplicates_review(tmp_path, [INVALID_NAME, "b.jpg"])
+    html = make_duplicates_review(tmp_path, [INVALID_NAME, "b.jpg"])
     assert ">caf\ufffd \\n.jpg<" in html and "caf%E9" in html
     assert "caf\\351" in read_script_data(html)["files"][0]["word"]
-    data = read_script_data(picture_map(tmp_path, [INVALID_NAME]))
+    data = read_script_data(make_picture_map(tmp_path, [INVALID_NAME]))
     assert os.fsencode(data["tiles"][0][5]) == b"caf\xe9 \n.jpg"
     assert "caf%E9" in data["tiles"][0][6]
 
 
-def test_the_description_of_the_api_is_escaped() -> None:
-    """A description or a schema is text, however it looks."""
+def test_the_api_description_is_escaped() -> None:
+    """Descriptions and schemas are text, even if they look like HTML."""
     parameter = {"name": HOSTILE, "schema": {"pattern": HOSTILE}}
     body = {"content": {"application/json": {"schema": {"title": HOSTILE}}}}
     operation = {"description": HOSTILE, "parameters": [parameter], "requestBody": body}
@@ -108,8 +108,8 @@ def test_the_description_of_the_api_is_escaped() -> None:
     assert "GET /&lt;b&gt;" in html and "POST /plain" in html
 
 
-def test_a_value_that_is_missing_is_an_error() -> None:
-    """It is not written as an empty string."""
+def test_a_missing_value_is_an_error() -> None:
+    """A missing value is not written as an empty string."""
     from jinja2 import UndefinedError
 
     with pytest.raises(UndefinedError):
@@ -117,7 +117,7 @@ def test_a_value_that_is_missing_is_an_error() -> None:
 
 
 def test_templates_are_packaged() -> None:
-    """Each file is in the wheel, and none ends the element that it is put into."""
+    """Each file is in the wheel, and no CSS or script can end the element that contains it."""
     with (ROOT / "pyproject.toml").open("rb") as file:
         config = tomllib.load(file)
     patterns = config["tool"]["setuptools"]["package-data"]["searchapp.pages"]

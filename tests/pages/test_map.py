@@ -1,4 +1,4 @@
-"""The map: what is chosen, where it lies, and the page in a real browser."""
+"""Test the map: chosen pictures, layout, and the page in a real browser."""
 
 from __future__ import annotations
 
@@ -20,13 +20,13 @@ from support.sample_pictures import save_picture
 from searchapp.pages.map.choose_pictures import choose_pictures
 from searchapp.pages.map.layout import compute_layout, snap_to_grid
 
-ODD = "<img src=x onerror=alert(1)> & \"'%23#?.jpg"
+ODD_NAME = "<img src=x onerror=alert(1)> & \"'%23#?.jpg"
 
 
-def clusters(
+def make_clusters(
     count: int, each: int, dimensions: int = 64, spread: float = 0.05
 ) -> tuple[NDArray[np.float32], NDArray[np.int64]]:
-    """Vectors of length one in tight clusters, and which each is of."""
+    """Return unit vectors in tight clusters, and the cluster of each."""
     random = np.random.default_rng(1)
     label = np.repeat(np.arange(count), each)
     vectors = random.normal(size=(count, dimensions))[label]
@@ -42,20 +42,20 @@ def pages_of(vectors: NDArray[np.float32]) -> Any:
     return pages
 
 
-def test_all_are_chosen_where_they_fit() -> None:
-    """As many as there are, each for itself, apart as the vectors are."""
-    vectors, _ = clusters(5, 20)
+def test_all_pictures_are_chosen_if_they_fit() -> None:
+    """Each picture represents itself, and the coordinates keep the distances of the vectors."""
+    vectors, _ = make_clusters(5, 20)
     chosen = choose_pictures(np.arange(100), pages_of(vectors), 100)
     assert chosen.ids.tolist() == list(range(100))
     assert chosen.represents.tolist() == [1] * 100
-    apart = np.linalg.norm(vectors[:, None] - vectors, axis=-1)
-    kept = np.linalg.norm(chosen.coordinates[:, None] - chosen.coordinates, axis=-1)
-    assert np.abs(apart - kept).max() < 0.2
+    distances = np.linalg.norm(vectors[:, None] - vectors, axis=-1)
+    reduced = np.linalg.norm(chosen.coordinates[:, None] - chosen.coordinates, axis=-1)
+    assert np.abs(distances - reduced).max() < 0.2
 
 
-def test_of_each_group_one_is_chosen() -> None:
-    """Every group has its pictures on the map, which stand for all there are."""
-    vectors, label = clusters(40, 50)
+def test_one_picture_of_each_cluster_is_chosen() -> None:
+    """Nearly every cluster has a picture on the map, and together they represent all pictures."""
+    vectors, label = make_clusters(40, 50)
     chosen = choose_pictures(np.arange(len(vectors)), pages_of(vectors), 120)
     assert len(chosen.ids) <= 120
     assert len(set(chosen.ids.tolist())) == len(chosen.ids)
@@ -63,18 +63,18 @@ def test_of_each_group_one_is_chosen() -> None:
     assert len(set(label[chosen.ids].tolist())) >= 36
 
 
-def test_neighbours_lie_together() -> None:
-    """On the grid, most pictures have one of their own group beside them; none overlap."""
-    vectors, label = clusters(20, 15)
+def test_neighbors_are_next_to_each_other() -> None:
+    """Most neighbors of a picture are from its cluster, and no two pictures share a cell."""
+    vectors, label = make_clusters(20, 15)
     order = np.random.default_rng(2).permutation(len(vectors))
     chosen = choose_pictures(np.arange(len(vectors)), pages_of(vectors[order]), 1000)
-    places = compute_layout(chosen.coordinates, steps=250)
-    cells = snap_to_grid(places)
+    positions = compute_layout(chosen.coordinates, steps=250)
+    cells = snap_to_grid(positions)
     label = label[order]
-    for where in (places, cells.astype(np.float32)):
-        apart = np.linalg.norm(where[:, None] - where, axis=-1)
-        np.fill_diagonal(apart, np.inf)
-        nearest = apart.argsort(axis=1)[:, :3]
+    for points in (positions, cells.astype(np.float32)):
+        distances = np.linalg.norm(points[:, None] - points, axis=-1)
+        np.fill_diagonal(distances, np.inf)
+        nearest = distances.argsort(axis=1)[:, :3]
         assert (label[nearest] == label[:, None]).mean() > 0.8
     assert len({tuple(cell) for cell in cells.tolist()}) == len(cells)
     columns, rows = cells.max(axis=0) + 1
@@ -82,9 +82,9 @@ def test_neighbours_lie_together() -> None:
 
 
 @pytest.mark.parametrize("count", [1, 2, 3, 5, 6, 9])
-def test_few_pictures(count: int) -> None:
-    """However few there are, and however alike, each has its cell."""
-    for vectors in (clusters(count, 1)[0], np.ones((count, 4), np.float32) / 2):
+def test_few_or_equal_pictures_have_different_cells(count: int) -> None:
+    """The layout works for a single picture, and for equal vectors."""
+    for vectors in (make_clusters(count, 1)[0], np.ones((count, 4), np.float32) / 2):
         chosen = choose_pictures(np.arange(count), pages_of(vectors), 10)
         cells = snap_to_grid(compute_layout(chosen.coordinates, steps=20))
         assert len({tuple(cell) for cell in cells.tolist()}) == count
@@ -93,10 +93,10 @@ def test_few_pictures(count: int) -> None:
 
 @pytest.fixture
 def page(run: RunCommand, photos: Path, model: Path, tmp_path: Path) -> Path:
-    """A map of pictures, some of them with strange names."""
-    for mark, colour in enumerate(("yellow", "orange", "navy", "teal", "gray", "pink", ODD)):
-        name = colour if colour == ODD else f"{colour}.jpg"
-        save_picture(photos / name, "purple" if colour == ODD else colour, mark)
+    """Write a map of pictures, some of them with unusual names."""
+    for mark, color in enumerate(("yellow", "orange", "navy", "teal", "gray", "pink", ODD_NAME)):
+        name = color if color == ODD_NAME else f"{color}.jpg"
+        save_picture(photos / name, "purple" if color == ODD_NAME else color, mark)
     save_picture(photos / os.fsdecode(b"caf\xe9.png"), "brown")
     assert run("index", photos, "--model", model).exit_code == 0
     file = tmp_path / "map.html"
@@ -107,13 +107,13 @@ def page(run: RunCommand, photos: Path, model: Path, tmp_path: Path) -> Path:
 
 
 def test_map_takes_filters(run: RunCommand, page: Path, photos: Path, tmp_path: Path) -> None:
-    """What is asked for is told; what cannot be read is left out; nothing at all is an error."""
+    """Filters limit the pictures, unreadable ones are left out, and no match is an error."""
     few = tmp_path / "few.html"
-    told = json.loads(run("map", "--html", few, "--count", 4, "--json").stdout)
-    assert 1 <= told["pictures"] <= 4 and told["of"] == 11
+    result_json = json.loads(run("map", "--html", few, "--count", 4, "--json").stdout)
+    assert 1 <= result_json["pictures"] <= 4 and result_json["of"] == 11
     assert re.search(r"[1-4] of 11 pictures; each represents a group", few.read_text())
-    told = json.loads(run("map", "--html", few, "--in", photos / "below", "--json").stdout)
-    assert (told["pictures"], told["of"]) == (1, 1)
+    result_json = json.loads(run("map", "--html", few, "--in", photos / "below", "--json").stdout)
+    assert (result_json["pictures"], result_json["of"]) == (1, 1)
     (photos / "teal.jpg").write_bytes(b"")
     assert "unreadable pictures left out: 1\n" in run("map", "--html", few).stderr
     result = run("map", "--html", few, "--after", "2030")
@@ -122,56 +122,56 @@ def test_map_takes_filters(run: RunCommand, page: Path, photos: Path, tmp_path: 
     assert result.exit_code == 1 and "cannot be written" in str(result.exception)
 
 
-def until(tab: Any, holds: str) -> None:
-    """Wait until something holds; Playwright's own way is forbidden by the page."""
-    end = time.monotonic() + 20
-    while not tab.evaluate(holds):
-        assert time.monotonic() < end, holds
+def wait_until(tab: Any, condition: str) -> None:
+    """Poll a JavaScript condition; the page's policy forbids Playwright's wait_for_function."""
+    ends_at = time.monotonic() + 20
+    while not tab.evaluate(condition):
+        assert time.monotonic() < ends_at, condition
         tab.wait_for_timeout(50)
 
 
 @needs_chromium
 def test_the_page_in_a_browser(page: Path, photos: Path) -> None:
-    """It asks nobody for anything; wheel, keys, touch and clicks do what they say."""
+    """The page makes no requests, and wheel, keys, touch and clicks work."""
     sync_api = pytest.importorskip("playwright.sync_api", reason="playwright is not installed")
     with sync_api.sync_playwright() as playwright:
         browser = playwright.chromium.launch(executable_path=CHROMIUM_PATH, args=["--no-sandbox"])
         context = browser.new_context(viewport={"width": 900, "height": 600}, has_touch=True)
         tab = context.new_page()
-        asked: list[str] = []
+        requested_urls: list[str] = []
         errors: list[str] = []
-        tab.on("request", lambda request: asked.append(request.url))
+        tab.on("request", lambda request: requested_urls.append(request.url))
         tab.on("pageerror", lambda error: errors.append(str(error)))
-        tab.on("console", lambda it: errors.append(it.text) if it.type == "error" else None)
+        tab.on("console", lambda line: errors.append(line.text) if line.type == "error" else None)
         tab.goto(page.as_uri())
-        until(tab, "sheets.every((sheet) => sheet.complete && sheet.naturalWidth)")
+        wait_until(tab, "sheets.every((sheet) => sheet.complete && sheet.naturalWidth)")
         tab.wait_for_timeout(100)
         assert tab.evaluate("tiles.length") == 11
 
         middle = """(name) => { const t = tiles.find((t) => t.name === name), b = box(t);
             return [b[0] + b[2] / 2, b[1] + b[3] / 2]; }"""
-        colour = """([x, y]) => Array.from(pen.getImageData(
+        read_pixel = """([x, y]) => Array.from(pen.getImageData(
             x * devicePixelRatio, y * devicePixelRatio, 1, 1).data)"""
         for name, rgb in (("blue.jpg", (0, 0, 255)), ("red.jpg", (255, 0, 0))):
-            seen = tab.evaluate(colour, tab.evaluate(middle, name))
+            seen = tab.evaluate(read_pixel, tab.evaluate(middle, name))
             assert np.abs(np.array(seen[:3]) - rgb).max() < 40, name
 
-        x, y = tab.evaluate(middle, ODD)
+        x, y = tab.evaluate(middle, ODD_NAME)
         tab.mouse.move(x, y)
-        assert tab.locator("#tip").inner_text() == ODD
+        assert tab.locator("#tip").inner_text() == ODD_NAME
         tab.mouse.click(x, y)
-        assert tab.locator("aside .name").inner_text() == ODD
-        assert tab.locator("aside .more").inner_text() == f"{photos}/{ODD}"
-        assert tab.locator("aside a").get_attribute("href") == (photos / ODD).as_uri()
-        until(tab, "document.querySelector('aside img').naturalWidth === 80")  # the file
+        assert tab.locator("aside .name").inner_text() == ODD_NAME
+        assert tab.locator("aside .more").inner_text() == f"{photos}/{ODD_NAME}"
+        assert tab.locator("aside a").get_attribute("href") == (photos / ODD_NAME).as_uri()
+        wait_until(tab, "document.querySelector('aside img').naturalWidth === 80")  # the file
         tab.keyboard.press("Escape")
         assert tab.locator("aside").is_hidden()
 
         before = tab.evaluate("zoom")
         tab.mouse.wheel(0, -200)
-        until(tab, f"zoom > {before} * 1.2")
-        near = tab.evaluate(middle, ODD)
-        assert abs(near[0] - x) + abs(near[1] - y) < 30  # it stays under the pointer
+        wait_until(tab, f"zoom > {before} * 1.2")
+        near = tab.evaluate(middle, ODD_NAME)
+        assert abs(near[0] - x) + abs(near[1] - y) < 30  # the picture stays under the pointer
         moved = tab.evaluate("left")
         tab.mouse.down()
         tab.mouse.move(x + 40, y)
@@ -185,11 +185,11 @@ def test_the_page_in_a_browser(page: Path, photos: Path) -> None:
         assert tab.locator("aside").is_visible()
         tab.keyboard.press("Escape")
         tab.set_viewport_size({"width": 390, "height": 800})
-        until(tab, "innerWidth === 390 && size[0] === 390")
+        wait_until(tab, "innerWidth === 390 && size[0] === 390")
         tab.keyboard.press("0")
         tab.touchscreen.tap(*tab.evaluate(middle, "blue.jpg"))
         assert tab.locator("aside .name").inner_text() == "blue.jpg"
         assert tab.evaluate("document.documentElement.scrollWidth") <= 390
         browser.close()
     assert errors == []
-    assert all(url.startswith(("file:", "data:")) for url in asked)
+    assert all(url.startswith(("file:", "data:")) for url in requested_urls)

@@ -73,7 +73,7 @@ def make_other_moment(scene: MadeScene, change_number: int) -> MadeScene:
     """Return the same scene at another moment: something moved, came, or the camera turned."""
     rng = np.random.default_rng([scene.seed, 2, change_number])
     if scene.kind in ("page", "screen"):
-        return replace(scene, text=scene.text_seed + 1000 + change_number)
+        return replace(scene, text_seed=scene.text_seed + 1000 + change_number)
     first, *rest = scene.things
     match change_number % 3:
         case 0:
@@ -176,7 +176,9 @@ def _draw_screen(scene: MadeScene) -> Picture:
         left = 12 if rng.random() < 0.5 else scene.size[0] - wide - 12
         draw.rounded_rectangle((left, y, left + wide, y + high), 10, fill="white")
         draw.text(
-            (left + 10, y + 8), _make_text(replace(scene, text=scene.text_seed + y), 4), fill="#222"
+            (left + 10, y + 8),
+            _make_text(replace(scene, text_seed=scene.text_seed + y), 4),
+            fill="#222",
         )
         y += high + 12
     return screen

@@ -19,7 +19,7 @@ from searchapp.cli.shared_options import (
 )
 
 if TYPE_CHECKING:
-    from searchapp.bench.search import Report
+    from searchapp.bench.search import SearchBenchReport
 
 
 @click.command(cls=AppCommand)
@@ -85,16 +85,16 @@ def command(
     searchapp bench search --vectors 1000000 --data hard --svg curve.svg
     """
     from searchapp.bench import recall_plot
-    from searchapp.bench.search import Options, Report, measure
+    from searchapp.bench.search import SearchBenchOptions, SearchBenchReport, measure_search
 
-    options = Options(
+    options = SearchBenchOptions(
         library, collection, vectors, dim, data, chosen, queries, filters, upkeep, scratch
     )
-    for event in measure(options):
-        if isinstance(event, Report):
+    for event in measure_search(options):
+        if isinstance(event, SearchBenchReport):
             report = event
         elif sys.stderr.isatty():
-            print_note(f"{event.what} ...")
+            print_note(f"{event.description} ...")
     if svg is not None:
         title = f"{report.vectors:,} vectors, {report.dim} dimensions"
         recall_plot.write_plot(svg, report.rows, title)
@@ -104,7 +104,7 @@ def command(
         _print_report(report)
 
 
-def _print_report(report: Report) -> None:
+def _print_report(report: SearchBenchReport) -> None:
     from rich.console import Console
     from rich.table import Table
 

@@ -1,4 +1,4 @@
-"""A map of a collection on one page: thumbnails, with similar pictures next to each other."""
+"""Write a map of a collection: one page of thumbnails, similar pictures next to each other."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from searchapp.errors import PictureError, QueryError
 from searchapp.library import Library
 from searchapp.pages.map.choose_pictures import choose_pictures
 from searchapp.pages.map.layout import compute_layout, snap_to_grid
-from searchapp.pages.map.write_map import TILE_SIDE, Tile, write_map
+from searchapp.pages.map.write_map import TILE_SIDE_PX, Tile, write_map
 from searchapp.pictures import thumbnails
 from searchapp.types import SearchOptions
 
@@ -22,11 +22,11 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class MapStep:
-    """Event: how far a step is; total is 0 if the step has no parts to count."""
+    """Event: progress of one step of make_map."""
 
     description: str
     done: int = 0
-    total: int = 0
+    total: int = 0  # 0: the step cannot be counted
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,8 +34,8 @@ class MapWritten:
     """Event: the page is written."""
 
     pictures: int  # on the page
-    matching: int  # in the collection, that match the filter
-    unreadable: int  # chosen, but left out because the file cannot be read now
+    matching: int  # pictures in the collection that match the filter
+    unreadable: int  # pictures left out because their files cannot be read
 
 
 def make_map(
@@ -43,37 +43,35 @@ def make_map(
 ) -> Iterator[MapStep | MapWritten]:
     """Write a map of the pictures that match a filter, and yield events; MapWritten is the last.
 
-    Errors: QueryError if no picture matches or can be read, LibraryError, SearchAppError (the
-    file cannot be written).
+    If more than max_pictures match, each picture on the map represents a cluster.
+    Errors: QueryError if no picture matches or none can be read; LibraryError; SearchAppError if
+    the file cannot be written.
     """
     collection, ids = library.reader.find_matching(options)
     if not len(ids):
-        raise QueryError("no picture for the map: none is indexed, or none matches the filter")
+        raise QueryError(
+            "no picture for the map: none matches the filter. Use another filter, or run "
+            "`searchapp index` first."
+        )
     yield MapStep(f"choosing from {len(ids):,} pictures")
     reader = library.reader
     chosen = choose_pictures(
-        ids, lambda wanted: reader.read_vectors(collection, wanted), max_pictures
+        ids, lambda page_ids: reader.read_vectors(collection, page_ids), max_pictures
     )
-    located = reader.locate_images(chosen.ids.tolist())
-    located_numbers = [number for number, id in enumerate(chosen.ids.tolist()) if id in located]
-    located_images = [located[int(chosen.ids[number])] for number in located_numbers]
+    located_by_id = reader.locate_images(chosen.ids.tolist())
+    numbers = [number for number, id in enumerate(chosen.ids.tolist()) if id in located_by_id]
+    images = [located_by_id[int(chosen.ids[number])] for number in numbers]
     tiles, tile_numbers = list[Tile](), list[int]()
-    for done, (number, each, loaded) in enumerate(
-        zip(
-            located_numbers,
-            located_images,
-            thumbnails.render_ahead(_read_thumbnail, located_images),
-            strict=True,
-        ),
-        1,
-    ):
-        if loaded is not None:
-            path, thumbnail = loaded
-            tiles.append(Tile(path, thumbnail, each.info.taken_at, int(chosen.represents[number])))
+    rendered = thumbnails.render_ahead(_read_thumbnail, images)
+    for done, (number, image, result) in enumerate(zip(numbers, images, rendered, strict=True), 1):
+        if result is not None:
+            path, thumbnail = result
+            represents = int(chosen.represents[number])
+            tiles.append(Tile(path, thumbnail, image.info.taken_at, represents))
             tile_numbers.append(number)
-        yield MapStep("making thumbnails", done, len(located_images))
+        yield MapStep("making thumbnails", done, len(images))
     if not tiles:
-        raise QueryError("none of the pictures can be read now; check that their drive is mounted")
+        raise QueryError("no picture can be read now; check that the drive is mounted")
     yield MapStep(f"arranging {len(tiles):,} pictures")
     cells = snap_to_grid(compute_layout(chosen.coordinates[tile_numbers]))
     subtitle = f"{len(tiles):,} pictures; similar pictures are next to each other"
@@ -86,10 +84,10 @@ def make_map(
 
 
 def _read_thumbnail(located: LocatedImage) -> tuple[str, Picture] | None:
-    """Return the first file of an image that can be read, and its thumbnail."""
+    """Return the path and thumbnail of an image's first readable file; None if there is none."""
     for path in located.paths:
         try:
-            return path, thumbnails.make_thumbnail(path, TILE_SIDE, located.seconds)
+            return path, thumbnails.make_thumbnail(path, TILE_SIDE_PX, located.seconds)
         except PictureError:
             continue
     return None

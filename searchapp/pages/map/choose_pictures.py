@@ -1,4 +1,4 @@
-"""Choose the pictures of a map: all, or of each cluster the one nearest to its center."""
+"""Choose the pictures of a map: all, or the central picture of each k-means cluster."""
 
 from __future__ import annotations
 
@@ -13,11 +13,11 @@ Floats: TypeAlias = NDArray[np.float32]
 Ids: TypeAlias = NDArray[np.int64]
 LoadPages: TypeAlias = Callable[[Ids], Iterable[tuple[Ids, Floats]]]
 
-PRINCIPAL_AXES = 48  # principal axes that vectors are projected on
+PRINCIPAL_AXES = 48  # vectors are projected on these before clustering
 FIT_SAMPLE = 20_000  # vectors from which the axes are computed
 CLUSTER_SAMPLE = 50_000  # vectors from which the clusters are computed
 KMEANS_ROUNDS = 8
-ROWS_AT_ONCE = 4096
+ROWS_PER_STEP = 4096
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,29 +30,30 @@ class MapSelection:
 
 
 def choose_pictures(ids: Ids, pages: LoadPages, max_pictures: int, seed: int = 0) -> MapSelection:
-    """Choose at most max_pictures of the embeddings ids, [n].
+    """Choose at most max_pictures of the embeddings with ids, [n].
 
-    pages: yields ids [m] and their unit vectors [m, dimensions], for given ids in order.
+    pages: called with ids; yields pages of ids, [m], and unit vectors, [m, dimensions].
     """
     random = np.random.default_rng(seed)
     sample = np.sort(random.permutation(ids)[:FIT_SAMPLE])
     axes, mean = compute_principal_axes(np.concatenate([vectors for _, vectors in pages(sample)]))
-    found = np.empty(len(ids), np.int64)
-    low = np.empty((len(ids), axes.shape[1]), np.float32)
+    read_ids = np.empty(len(ids), np.int64)
+    coordinates = np.empty((len(ids), axes.shape[1]), np.float32)
     count = 0
     for page, vectors in pages(ids):
         end = count + len(page)
-        found[count:end], low[count:end] = page, (vectors - mean) @ axes
+        read_ids[count:end], coordinates[count:end] = page, (vectors - mean) @ axes
         count = end
-    found, low = found[:count], low[:count]
-    if len(found) <= max_pictures:
-        return MapSelection(found, np.ones(len(found), np.int64), low)
-    centers = _cluster_centers(low[random.permutation(len(low))[:CLUSTER_SAMPLE]], max_pictures)
-    cluster, distance = _nearest_center(low, centers)
+    read_ids, coordinates = read_ids[:count], coordinates[:count]  # some may be deleted meanwhile
+    if count <= max_pictures:
+        return MapSelection(read_ids, np.ones(count, np.int64), coordinates)
+    sample = random.permutation(count)[:CLUSTER_SAMPLE]
+    centers = _compute_centers(coordinates[sample], max_pictures)
+    cluster, distance = _find_nearest_centers(coordinates, centers)
     order = np.lexsort((distance, cluster))
     _, first, counts = np.unique(cluster[order], return_index=True, return_counts=True)
     central = order[first]
-    return MapSelection(found[central], counts.astype(np.int64), low[central])
+    return MapSelection(read_ids[central], counts.astype(np.int64), coordinates[central])
 
 
 def compute_principal_axes(vectors: Floats, count: int = PRINCIPAL_AXES) -> tuple[Floats, Floats]:
@@ -63,11 +64,11 @@ def compute_principal_axes(vectors: Floats, count: int = PRINCIPAL_AXES) -> tupl
     return np.ascontiguousarray(axes[:, ::-1][:, :count], np.float32), mean
 
 
-def _cluster_centers(points: Floats, count: int) -> Floats:
+def _compute_centers(points: Floats, count: int) -> Floats:
     """Return the centers of k-means clusters; points must be in random order."""
     centers = points[:count].copy()
     for _ in range(KMEANS_ROUNDS):
-        cluster, _ = _nearest_center(points, centers)
+        cluster, _ = _find_nearest_centers(points, centers)
         order = np.argsort(cluster, kind="stable")
         filled, first = np.unique(cluster[order], return_index=True)
         sizes = np.diff([*first, len(order)])
@@ -75,15 +76,16 @@ def _cluster_centers(points: Floats, count: int) -> Floats:
     return centers
 
 
-def _nearest_center(points: Floats, centers: Floats) -> tuple[Ids, Floats]:
-    """Return for each point the number of the nearest center, and the squared distance to it."""
+def _find_nearest_centers(points: Floats, centers: Floats) -> tuple[Ids, Floats]:
+    """Return the number of each point's nearest center, and the squared distance, [n] each."""
     cluster = np.empty(len(points), np.int64)
     distance = np.empty(len(points), np.float32)
-    half = (centers**2).sum(axis=1) / 2
-    for start in range(0, len(points), ROWS_AT_ONCE):
-        part = points[start : start + ROWS_AT_ONCE]
-        near = half - part @ centers.T
-        cluster[start : start + ROWS_AT_ONCE] = nearest = near.argmin(axis=1)
-        best = near[np.arange(len(part)), nearest]
-        distance[start : start + ROWS_AT_ONCE] = (part**2).sum(axis=1) + 2 * best
+    half_norms = (centers**2).sum(axis=1) / 2
+    for start in range(0, len(points), ROWS_PER_STEP):
+        part = points[start : start + ROWS_PER_STEP]
+        # |p - c|² = |p|² + 2 (|c|² / 2 - p·c)
+        relative = half_norms - part @ centers.T
+        cluster[start : start + ROWS_PER_STEP] = nearest = relative.argmin(axis=1)
+        smallest = relative[np.arange(len(part)), nearest]
+        distance[start : start + ROWS_PER_STEP] = (part**2).sum(axis=1) + 2 * smallest
     return cluster, distance

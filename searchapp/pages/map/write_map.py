@@ -1,4 +1,4 @@
-"""Write the map: one HTML file that contains its thumbnails and loads nothing."""
+"""Write the HTML file of a map, which contains its thumbnails and loads nothing."""
 
 from __future__ import annotations
 
@@ -13,24 +13,24 @@ import numpy as np
 from numpy.typing import NDArray
 
 from searchapp.files import storage
-from searchapp.pages.html_template import jpeg_data_url, write_html
+from searchapp.pages.html_template import encode_jpeg_url, write_html
 
 if TYPE_CHECKING:
     from PIL.Image import Image as Picture
 
-TILE_SIDE = 128  # pixels
-TILES_PER_ROW = 16  # of a sheet: phones decode no larger pictures
+TILE_SIDE_PX = 128
+TILES_PER_ROW = 16  # of a sheet of 2048 x 2048 pixels: phones may not decode larger pictures
 JPEG_QUALITY = 78
 
 
 @dataclass(frozen=True, slots=True)
 class Tile:
-    """A picture of the map."""
+    """A picture on the map."""
 
     path: str
-    thumbnail: Picture  # RGB, at most TILE_SIDE by TILE_SIDE
-    taken_at: str | None = None
-    represents: int = 1  # pictures, itself included
+    thumbnail: Picture  # RGB, at most TILE_SIDE_PX by TILE_SIDE_PX
+    taken_at: str | None = None  # ISO 8601
+    represents: int = 1  # size of its cluster, including itself
 
 
 def write_map(
@@ -41,10 +41,10 @@ def write_map(
     Errors: SearchAppError if the file cannot be written.
     """
     folders = sorted({os.path.split(tile.path)[0] for tile in tiles})
-    number = {folder: i for i, folder in enumerate(folders)}
+    number_by_folder = {folder: number for number, folder in enumerate(folders)}
     columns, rows = (cells.max(axis=0) + 1).tolist() if len(tiles) else (1, 1)
     data: dict[str, Any] = {
-        "side": TILE_SIDE,
+        "side": TILE_SIDE_PX,
         "across": TILES_PER_ROW,
         "columns": columns,
         "rows": rows,
@@ -52,18 +52,18 @@ def write_map(
         "tiles": [
             [
                 *cell, tile.thumbnail.width, tile.thumbnail.height,
-                number[os.path.split(tile.path)[0]], Path(tile.path).name, _uri_name(tile.path),
-                (tile.taken_at or "")[:10], tile.represents,
+                number_by_folder[os.path.split(tile.path)[0]], Path(tile.path).name,
+                _make_uri_name(tile.path), (tile.taken_at or "")[:10], tile.represents,
             ]
             for tile, cell in zip(tiles, cells.tolist(), strict=True)
         ],
-        "sheets": [_sheet_url(part) for part in _split_into_sheets(tiles)],
+        "sheets": [_encode_sheet(part) for part in _split_into_sheets(tiles)],
     }  # fmt: skip
     write_html(file, "map.html", title=title, subtitle=subtitle, data=data)
 
 
-def _uri_name(path: str) -> str:
-    """Return a file's name as in its URI, whatever bytes it has."""
+def _make_uri_name(path: str) -> str:
+    """Return a file's name percent-encoded, also if it is not valid UTF-8."""
     return storage.path_to_uri(path).rpartition("/")[2]
 
 
@@ -72,13 +72,13 @@ def _split_into_sheets(tiles: Sequence[Tile]) -> list[Sequence[Tile]]:
     return [tiles[start : start + size] for start in range(0, len(tiles), size)]
 
 
-def _sheet_url(tiles: Sequence[Tile]) -> str:
+def _encode_sheet(tiles: Sequence[Tile]) -> str:
     """Return one JPEG with all tiles, row by row, as a data: URL."""
     from PIL import Image
 
     rows = math.ceil(len(tiles) / TILES_PER_ROW)
-    sheet = Image.new("RGB", (TILES_PER_ROW * TILE_SIDE, rows * TILE_SIDE), "#808080")
+    sheet = Image.new("RGB", (TILES_PER_ROW * TILE_SIDE_PX, rows * TILE_SIDE_PX), "#808080")
     for number, tile in enumerate(tiles):
         row, column = divmod(number, TILES_PER_ROW)
-        sheet.paste(tile.thumbnail, (column * TILE_SIDE, row * TILE_SIDE))
-    return jpeg_data_url(sheet, JPEG_QUALITY)
+        sheet.paste(tile.thumbnail, (column * TILE_SIDE_PX, row * TILE_SIDE_PX))
+    return encode_jpeg_url(sheet, JPEG_QUALITY)

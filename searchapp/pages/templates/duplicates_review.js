@@ -1,4 +1,4 @@
-// Lets a person choose which files to keep, and makes the shell script that moves the others away.
+// Let a person choose which files to keep, and make the shell script that moves the others away.
 "use strict";
 
 const data = JSON.parse(document.getElementById("data").textContent);
@@ -23,9 +23,9 @@ function setKept(card, keep) {
 function toggle(card) {
   const siblings = groups.get(card.closest("section"));
   if (isKept(card) && siblings.filter(isKept).length === 1) {
-    showMessage("One file of each picture has to stay.");
+    showMessage("Keep at least one file of each picture.");
   } else if (isKept(card) && fileOf(card).word === null) {
-    showMessage("This file name cannot be written in a shell script. Move the file by hand.");
+    showMessage("A script cannot move this file: it is in object storage, or its name is invalid. Move it by hand.");
   } else {
     setKept(card, !isKept(card));
     updateSummary();
@@ -76,7 +76,7 @@ async function copyScript() {
   const text = makeScript();
   try {
     await navigator.clipboard.writeText(text);
-    showMessage("The script is in the clipboard.");
+    showMessage("Copied the script to the clipboard.");
   } catch {
     const dialog = document.querySelector("dialog");
     dialog.querySelector("textarea").value = text;
@@ -91,7 +91,7 @@ function saveScript() {
   link.download = "move-duplicates.sh";
   link.click();
   setTimeout(() => URL.revokeObjectURL(link.href), 60000);
-  showMessage("Read the script, then run: sh move-duplicates.sh FOLDER");
+  showMessage("Check the script, then run: sh move-duplicates.sh FOLDER");
 }
 
 function focusFile(from, step) {

@@ -5,10 +5,10 @@ const canvas = $("canvas"), pen = canvas.getContext("2d"), tip = $("#tip"), pane
 const GAP = 0.06, MIN_ZOOM_FACTOR = 0.5;
 const tiles = data.tiles.map(([x, y, w, h, folder, name, uri, date, count], number) =>
   ({ x, y, w, h, name, uri, date, count, number, folder: data.folders[folder] }));
-const at = new Map(tiles.map((tile) => [tile.x + tile.y * data.columns, tile]));
+const tileByCell = new Map(tiles.map((tile) => [tile.x + tile.y * data.columns, tile]));
 const perSheet = data.across * data.across;
 const sheets = data.sheets.map((url) => { const image = new Image(); image.onload = draw; image.src = url; return image; });
-let zoom = 1, left = 0, top_ = 0, hovered = null, chosen = null, isPaintQueued = false; // zoom: pixels a cell
+let zoom = 1, left = 0, top_ = 0, hovered = null, chosen = null, isPaintQueued = false; // zoom: pixels per cell
 
 const pathOf = (tile) => tile.folder[0].replace(/\/$/, "") + "/" + tile.name;
 const uriOf = (tile) => tile.folder[1].replace(/\/$/, "") + "/" + tile.uri;
@@ -30,7 +30,7 @@ function zoomAt(x, y, factor) {
   keepInView();
 }
 function move(x, y) { left += x; top_ += y; keepInView(); }
-function keepInView() { // part of the map always stays visible
+function keepInView() { // A part of the map always stays visible.
   left = clamp(left, innerWidth / 2 - data.columns * zoom, innerWidth / 2);
   top_ = clamp(top_, innerHeight / 2 - data.rows * zoom, innerHeight / 2);
   draw();
@@ -38,17 +38,17 @@ function keepInView() { // part of the map always stays visible
 function tileAt(x, y) {
   const column = Math.floor((x - left) / zoom), row = Math.floor((y - top_) / zoom);
   if (column < 0 || row < 0 || column >= data.columns || row >= data.rows) return null;
-  return at.get(column + row * data.columns) || null;
+  return tileByCell.get(column + row * data.columns) || null;
 }
-function box(tile) { // where a tile is drawn: its shape is kept
+function box(tile) { // [left, top, width, height] on the screen, with the picture's aspect ratio
   const room = zoom * (1 - GAP), scale = room / Math.max(tile.w, tile.h);
   const w = tile.w * scale, h = tile.h * scale;
   return [left + tile.x * zoom + (zoom - w) / 2, top_ + tile.y * zoom + (zoom - h) / 2, w, h];
 }
 function source(tile) {
-  const place = tile.number % perSheet;
+  const index = tile.number % perSheet;
   return [sheets[Math.floor(tile.number / perSheet)],
-    (place % data.across) * data.side, Math.floor(place / data.across) * data.side, tile.w, tile.h];
+    (index % data.across) * data.side, Math.floor(index / data.across) * data.side, tile.w, tile.h];
 }
 function draw() { if (!isPaintQueued) { isPaintQueued = true; requestAnimationFrame(paint); } }
 function paint() {
@@ -74,7 +74,7 @@ function paint() {
     pen.strokeRect(x - 1, y - 1, w + 2, h + 2);
   }
 }
-function badge(tile, x, bottom) { // how many pictures the tile represents
+function badge(tile, x, bottom) { // Draw how many more pictures the tile represents.
   const text = "+" + (tile.count - 1).toLocaleString();
   pen.font = "12px system-ui, sans-serif";
   const width = pen.measureText(text).width + 8;
@@ -109,7 +109,7 @@ function choose(tile) {
   name.replaceChildren(link);
   panel.querySelector(".more").innerText = [pathOf(tile), describeTile(tile)].filter(Boolean).join("\n");
   if (location.protocol === "file:") { // on this computer: show the file itself
-    large.onload = () => { if (chosen === tile) image.src = large.src; };
+    large.onload = () => { if (chosen === tile) image.src = large.src; }; // still the same choice
     large.src = uriOf(tile);
   }
 }
@@ -180,9 +180,9 @@ $("#all").onclick = showAll;
 panel.querySelector("button").onclick = () => { choose(null); canvas.focus(); };
 let size = [innerWidth, innerHeight];
 addEventListener("resize", () => {
-  const whole = Math.abs(zoom - Math.min(size[0] / (data.columns + 1), size[1] / (data.rows + 1))) < 1e-6;
+  const isFitted = Math.abs(zoom - Math.min(size[0] / (data.columns + 1), size[1] / (data.rows + 1))) < 1e-6;
   size = [innerWidth, innerHeight];
-  if (whole) showAll(); else keepInView();
+  if (isFitted) showAll(); else keepInView();
 });
 matchMedia("(prefers-color-scheme: dark)").addEventListener("change", draw);
 showAll();

@@ -1,0 +1,252 @@
+"""Measure FAISS index types on one collection: recall, latency, memory, build time, upkeep."""
+
+from __future__ import annotations
+
+import multiprocessing
+import time
+from collections.abc import Callable, Iterator
+from concurrent.futures import ProcessPoolExecutor
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TypeVar
+
+import numpy as np
+
+from searchapp.bench.index_probe import EFFORTS, ProbeJob, ProbeResult, QueryTimings, probe_index
+from searchapp.catalog import Catalog
+from searchapp.errors import LibraryError
+from searchapp.types import Collection, PictureInfo
+from searchapp.vectors import Ids, Vectors, pack_vector
+from searchapp.vectors.faiss_files import choose_index
+from searchapp.vectors.indexes import Indexes
+
+FILTER_SHARES = (0.001, 0.01, 0.1, 0.5)  # of the vectors that a filter leaves
+MAX_HNSW_VECTORS = 200_000  # a larger HNSW graph takes too much time and memory
+Result = TypeVar("Result")
+
+
+@dataclass(frozen=True, slots=True)
+class IndexRow:
+    """Figures of one index type."""
+
+    index: str  # FAISS factory string, or "exact"
+    recall_at_10: float
+    p50_ms: float
+    p95_ms: float
+    p99_ms: float
+    first_ms: float  # median of other queries, run right after opening
+    qps_1: float  # queries per second with one thread
+    qps_all: float  # queries per second with one thread per core
+    memory_mb: float  # growth of resident memory by opening and querying
+    build_s: float
+    open_s: float
+    disk_mb: float
+    curve: tuple[tuple[float, float], ...] = ()  # (recall, p50 in ms) for each search effort
+
+
+@dataclass(frozen=True, slots=True)
+class FilteredRow:
+    """Figures of filtered queries, with a filter that leaves a random share of the vectors."""
+
+    index: str
+    share: float
+    recall_at_10: float
+    p50_ms: float
+    p95_ms: float
+    fewest: int  # smallest number of hits of a query, of 10 that were requested
+
+
+@dataclass(frozen=True, slots=True)
+class UpkeepRow:
+    """Figures of updating an index file."""
+
+    index: str
+    add_1000_s: float  # seconds to update the file after 1,000 vectors were added
+
+
+@dataclass(frozen=True, slots=True)
+class BenchStage:
+    """Event: a stage begins."""
+
+    description: str
+
+
+@dataclass(frozen=True, slots=True)
+class IndexBench:
+    """A collection, queries for it, and a folder for index files."""
+
+    catalog_file: Path
+    collection: Collection
+    queries: Vectors
+    warmup_queries: Vectors
+    folder: Path
+    query_ids: Ids | None = None  # ids of queries that are stored vectors: not counted as hits
+
+    def count_vectors(self) -> int:
+        """Return the number of vectors in the collection."""
+        return call_with_catalog(
+            self.catalog_file, lambda c: c.get_embeddings(self.collection).read_extent().count
+        )
+
+    def measure_kinds(
+        self, chosen: tuple[str, ...] = (), *, filters: bool = False
+    ) -> Iterator[BenchStage | IndexRow | FilteredRow | UpkeepRow]:
+        """Measure exact search, then each index type against it, and yield the rows.
+
+        chosen: FAISS factory strings; by default choose_kinds. filters: also run filtered queries.
+        """
+        count = self.count_vectors()
+        truth_ids: list[list[int]] = []
+        selections = self._draw_filter_ids() if filters else ()
+        truth_by_filter: list[list[list[int]]] = []
+        for kind in (choose_index.EXACT, *(chosen or self.choose_kinds(count))):
+            yield BenchStage(f"building {kind} from {count:,} vectors")
+            file, build_s = _run_in_process(
+                _build_index_file, self.catalog_file, self.collection, kind, self.folder
+            )
+            yield BenchStage(f"querying {kind}")
+            is_exact = kind == choose_index.EXACT
+            job = ProbeJob(
+                file, kind, self.catalog_file, self.queries, self.warmup_queries,
+                (1.0,) if is_exact else EFFORTS, selections,
+            )  # fmt: skip
+            result = _run_in_process(probe_index, job)
+            disk_mb = file.stat().st_size / 1e6
+            file.unlink()
+            if is_exact:
+                truth_ids = result.timings_by_effort[1.0].found_ids
+                truth_by_filter = [timings.found_ids for timings in result.timings_by_filter]
+            yield self._make_row(kind, result, truth_ids, build_s, disk_mb)
+            for share, timings, truth in zip(
+                FILTER_SHARES, result.timings_by_filter, truth_by_filter, strict=False
+            ):
+                p50, p95 = _compute_percentiles_ms(timings, 50, 95)
+                recall = _compute_recall(timings.found_ids, truth)
+                yield FilteredRow(kind, share, recall, p50, p95, min(map(len, timings.found_ids)))
+
+    def measure_upkeep(self) -> Iterator[BenchStage | UpkeepRow]:
+        """Measure the time to update the automatic index type after adding 1,000 vectors."""
+        kind = choose_index.choose_trained_kind(self.count_vectors())
+
+        def measure(catalog: Catalog) -> float:
+            catalog.get_embeddings(self.collection).set_requested_kind(kind)
+            indexes = Indexes(self.folder, catalog)
+            list(indexes.save_index(self.collection))
+            add_vectors(
+                catalog, self.collection, np.resize(self.queries, (1000, self.queries.shape[1]))
+            )
+            started_at = time.perf_counter()
+            list(indexes.save_index(self.collection))
+            return time.perf_counter() - started_at
+
+        yield BenchStage(f"updating {kind}")
+        yield UpkeepRow(kind, round(call_with_catalog(self.catalog_file, measure), 3))
+
+    def choose_kinds(self, count: int) -> tuple[str, ...]:
+        """Return suitable index types for this many vectors, the automatic choice first."""
+        auto = choose_index.choose_trained_kind(count)
+        lists = auto.split(",")[1]
+        dimensions = self.collection.dimensions
+        pq_parts = next(
+            n for n in (dimensions // 8, dimensions // 4, dimensions) if dimensions % n == 0
+        )
+        kinds = [auto, f"RR,{lists},RaBitQfs", f"{lists},SQ8", f"{lists},PQ{pq_parts}x4fs"]
+        if count <= MAX_HNSW_VECTORS:
+            kinds.append("HNSW32,SQ8")
+        return tuple(kinds)
+
+    def _make_row(
+        self, kind: str, result: ProbeResult, truth: list[list[int]], build_s: float, disk_mb: float
+    ) -> IndexRow:
+        timings = result.timings_by_effort[1.0]
+        curve = tuple(
+            (
+                _compute_recall(effort_timings.found_ids, truth, self.query_ids),
+                _compute_percentiles_ms(effort_timings, 50)[0],
+            )
+            for effort_timings in result.timings_by_effort.values()
+        )
+        p50, p95, p99 = _compute_percentiles_ms(timings, 50, 95, 99)
+        return IndexRow(
+            kind, _compute_recall(timings.found_ids, truth, self.query_ids), p50, p95, p99,
+            _compute_percentiles_ms(result.warmup, 50)[0],
+            round(len(timings.latencies_s) / sum(timings.latencies_s), 1), round(result.qps_all, 1),
+            round(result.memory_mb, 1), round(build_s, 1), round(result.open_s, 4),
+            round(disk_mb, 1), curve,
+        )  # fmt: skip
+
+    def _draw_filter_ids(self) -> tuple[Ids, ...]:
+        rng = np.random.default_rng(2)
+
+        def list_ids(catalog: Catalog) -> Ids:
+            embedded = catalog.get_embeddings(self.collection)
+            return embedded.read_ids(embedded.read_extent().last_id)
+
+        ids = call_with_catalog(self.catalog_file, list_ids)
+        return tuple(ids[rng.random(len(ids)) < share] for share in FILTER_SHARES)
+
+
+def add_vectors(catalog: Catalog, collection: Collection, vectors: Vectors) -> None:
+    """Write synthetic vectors, [n, dimensions], as an index run writes embeddings."""
+    first = catalog.get_embeddings(collection).read_extent().last_id
+    with catalog.write_transaction():
+        hashes = [f"{number:064x}" for number, _ in enumerate(vectors, first + 1)]
+        info = PictureInfo(format="made", width=1, height=1)
+        ids = catalog.writer.save_images(dict.fromkeys(hashes, info))
+        packed = zip(hashes, map(pack_vector, vectors), strict=True)
+        catalog.writer.save_embeddings(
+            collection, {ids[sha256]: vector for sha256, vector in packed}
+        )
+
+
+def _build_index_file(
+    catalog: Path, collection: Collection, kind: str, folder: Path
+) -> tuple[Path, float]:
+    """Build an index file; return its path and the seconds it took.
+
+    Errors: LibraryError if there are too few vectors: FAISS would build another type instead.
+    """
+    started_at = time.perf_counter()
+
+    def build(opened: Catalog) -> Path:
+        index, _ = Indexes(folder, opened).build_index(collection, kind)
+        if (index.kind, index.is_exact) != (kind, kind == choose_index.EXACT):
+            raise LibraryError(
+                f"too few vectors to train {kind}: leave it out, or use more vectors"
+            )
+        return index.save(folder, "bench")
+
+    return call_with_catalog(catalog, build), time.perf_counter() - started_at
+
+
+def _run_in_process(function: Callable[..., Result], *arguments: object) -> Result:
+    """Call a function in a new process, so that its memory can be measured alone."""
+    with ProcessPoolExecutor(1, mp_context=multiprocessing.get_context("spawn")) as pool:
+        return pool.submit(function, *arguments).result()
+
+
+def call_with_catalog(file: Path, use: Callable[[Catalog], Result]) -> Result:
+    """Open the catalog, call use with it, close it, and return the result of use."""
+    catalog = Catalog.open(file)
+    try:
+        return use(catalog)
+    finally:
+        catalog.close()
+
+
+def _compute_recall(
+    found: list[list[int]], truth: list[list[int]], query_ids: Ids | None = None
+) -> float:
+    """Return the share of the true neighbors that were found, over all queries."""
+    hit_count = expected_count = 0
+    for number, (found_ids, true_ids) in enumerate(zip(found, truth, strict=True)):
+        expected = set(true_ids) - ({int(query_ids[number])} if query_ids is not None else set())
+        hit_count += len(expected & set(found_ids))
+        expected_count += len(expected)
+    return round(hit_count / expected_count, 4) if expected_count else 1.0
+
+
+def _compute_percentiles_ms(timings: QueryTimings, *percentiles: int) -> tuple[float, ...]:
+    return tuple(
+        round(float(value) * 1000, 3) for value in np.percentile(timings.latencies_s, percentiles)
+    )

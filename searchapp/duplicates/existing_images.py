@@ -1,0 +1,81 @@
+"""Load images with the files that still exist unchanged: only these can be duplicates."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterable, Iterator
+from dataclasses import replace
+
+import numpy as np
+
+from searchapp.catalog import Catalog, Fingerprints, ImageWithFiles
+from searchapp.files import storage
+from searchapp.types import CatalogedFile
+from searchapp.vectors import Ids
+
+
+class ExistingImages:
+    """The compared images by position in image_ids, loaded on demand.
+
+    An image without an existing file is not contained. folder: count only files below it.
+    """
+
+    def __init__(
+        self, catalog: Catalog, store: Fingerprints, image_ids: Ids, folder: str | None
+    ) -> None:
+        self._store, self._image_ids = store, image_ids
+        self._companions = catalog.get_companions()
+        self._folder = folder
+        self._image_by_position: dict[int, ImageWithFiles] = {}
+
+    def __contains__(self, position: int) -> bool:
+        return position in self._image_by_position
+
+    def __getitem__(self, position: int) -> ImageWithFiles:
+        return self._image_by_position[position]
+
+    def load(self, positions: Iterable[int]) -> None:
+        """Load the images at these positions that are not loaded yet."""
+        new = np.array(sorted(set(positions) - self._image_by_position.keys()), np.int64)
+        position_by_id = dict(zip(self._image_ids[new].tolist(), new.tolist(), strict=True))
+        for image in self.load_by_id(self._image_ids[new]):
+            self._image_by_position[position_by_id[image.image_id]] = image
+
+    def load_by_id(self, image_ids: Ids) -> Iterator[ImageWithFiles]:
+        """Yield the images that have an existing file, with these files and their companions."""
+        for image in self._store.load_images(image_ids):
+            if files := self._find_unchanged_files(image.files):
+                yield replace(image, files=files, companions=self._find_companions(files))
+
+    def _find_unchanged_files(self, files: Iterable[CatalogedFile]) -> tuple[CatalogedFile, ...]:
+        """Return the files that exist with their old size.
+
+        Of several names of one file (hard links, symbolic links) only the first counts: moving
+        one of them away could move the picture.
+        """
+        seen = set[tuple[int, int]]()
+        unchanged = list[CatalogedFile]()
+        for file in files:
+            if self._folder is not None and not storage.is_below(file.path, self._folder):
+                continue
+            if storage.is_url(file.path):
+                unchanged.append(file)
+                continue
+            try:
+                state = os.stat(file.path)  # noqa: PTH116 (faster than Path.stat)
+            except OSError:
+                continue
+            file_id = (state.st_dev, state.st_ino)
+            if state.st_size == file.size and file_id not in seen:
+                seen.add(file_id)
+                unchanged.append(file)
+        return tuple(unchanged)
+
+    def _find_companions(self, files: Iterable[CatalogedFile]) -> tuple[tuple[str, str], ...]:
+        """Return (path, path of a companion) for the companions that can exist."""
+        return tuple(
+            (file.path, companion)
+            for file in files
+            for companion in self._companions.list_files_to_move(file.path)
+            if storage.can_exist(companion)
+        )

@@ -1,0 +1,120 @@
+"""Make the groups of a duplicates search: duplicates around a file to keep, and look-alikes."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+
+import numpy as np
+
+from searchapp.catalog import Fingerprints
+from searchapp.duplicates import choose_keeper, group_pairs, list_copies
+from searchapp.duplicates.existing_images import ExistingImages
+from searchapp.duplicates.judge_pairs import PairJudge, PairVerdict, PairVerdicts
+from searchapp.types import DuplicateGroup
+from searchapp.vectors import Ids, Vectors
+
+LOOK_ALIKE_REASON = "look-alikes are different pictures: keep them all"
+
+
+@dataclass(frozen=True)
+class GroupMaker:
+    """Makes groups of the images at positions of image_ids."""
+
+    store: Fingerprints
+    images: ExistingImages
+    image_ids: Ids
+    judge: PairJudge
+
+    def make_duplicate_groups(
+        self, verdicts: PairVerdicts, selected_ids: Ids
+    ) -> list[DuplicateGroup]:
+        """Return groups of duplicates, in no order.
+
+        selected_ids: the images that match the filter, also those without a fingerprint.
+        """
+        ids_with_copies = self.store.find_images_with_copies()
+        has_copies = np.flatnonzero(np.isin(self.image_ids, ids_with_copies)).tolist()
+        self.images.load(has_copies)
+        self.images.load(position for pair in verdicts for position in pair)
+        verdicts = {
+            pair: verdict
+            for pair, verdict in verdicts.items()
+            if all(position in self.images for position in pair)
+        }
+        groups, grouped = list[DuplicateGroup](), set[int]()
+        for keeper, verdict_by_other in group_pairs.group_around_best(
+            verdicts, self._rank_image, self.judge.judge_more_pairs
+        ):
+            groups.append(self._make_group(keeper, verdict_by_other))
+            grouped |= {keeper, *verdict_by_other}
+        for position in has_copies:
+            is_open = position not in grouped and position in self.images
+            if is_open and len(self.images[position].files) > 1:
+                groups.append(self._make_group(position, {}))
+        unread_ids = np.setdiff1d(np.intersect1d(selected_ids, ids_with_copies), self.image_ids)
+        groups += self._group_unread_images(unread_ids)
+        return groups
+
+    def make_look_alike_groups(
+        self, pairs: Ids, cosines: Vectors, min_cosine: float, groups: Sequence[DuplicateGroup]
+    ) -> Iterator[DuplicateGroup]:
+        """Yield groups of pictures with near embeddings that are no duplicates.
+
+        groups: the duplicates. Only their files to keep can be look-alikes.
+        """
+        duplicate_ids = {copy.image_id for group in groups for copy in group.others} - {
+            group.keeper.image_id for group in groups
+        }
+        is_similar = cosines >= min_cosine
+        is_similar &= ~np.isin(self.image_ids[pairs], list(duplicate_ids)).any(axis=1)
+        similar = [
+            (cosine, one, other)
+            for (one, other), cosine in zip(
+                pairs[is_similar].tolist(), cosines[is_similar].tolist(), strict=True
+            )
+        ]
+        self.images.load(position for _, *pair in similar for position in pair)
+        existing = [
+            (cosine, one, other)
+            for cosine, one, other in similar
+            if one in self.images and other in self.images
+        ]
+        for first, others in group_pairs.group_look_alikes(existing):
+            copies = [
+                min(list_copies.make_copies(self.images[position]), key=choose_keeper.rank_copy)
+                for position in (first, *others)
+            ]
+            keeper, *rest = sorted(copies, key=choose_keeper.rank_copy)
+            yield DuplicateGroup(
+                keeper,
+                LOOK_ALIKE_REASON,
+                tuple(
+                    replace(copy, certainty="similar", difference="another picture")
+                    for copy in rest
+                ),
+            )
+
+    def _group_unread_images(self, image_ids: Ids) -> Iterator[DuplicateGroup]:
+        """Yield groups of files with the same bytes, for images without a fingerprint."""
+        for image in self.images.load_by_id(image_ids):
+            if len(image.files) > 1:
+                yield list_copies.make_group(list_copies.make_copies(image), [])
+
+    def _rank_image(self, position: int) -> tuple[float | str, ...]:
+        return min(map(choose_keeper.rank_copy, list_copies.make_copies(self.images[position])))
+
+    def _make_group(
+        self, keeper: int, verdict_by_other: Mapping[int, PairVerdict]
+    ) -> DuplicateGroup:
+        other_copies = []
+        for position, verdict in verdict_by_other.items():
+            # The pair is stored with the lower position first.
+            is_keeper_cropped = verdict.is_second_cropped != (keeper < position)
+            other_copies += [
+                list_copies.OtherCopy(
+                    copy, verdict.certainty, verdict.turn, verdict.cut_share, is_keeper_cropped
+                )
+                for copy in list_copies.make_copies(self.images[position])
+            ]
+        return list_copies.make_group(list_copies.make_copies(self.images[keeper]), other_copies)

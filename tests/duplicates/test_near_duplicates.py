@@ -1,0 +1,111 @@
+"""Test that changed copies of pictures are found, and other pictures are not."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import numpy as np
+import pytest
+from support import near_duplicates
+from support.duplicates import find_duplicates
+from support.fake_engine import FakeEngine
+from support.library import index_folder, write_fake_clip
+
+from searchapp.duplicates import fingerprint
+from searchapp.duplicates.candidates import find_pairs_by_hash
+from searchapp.library import Library
+from searchapp.types import Duplicates
+
+SCENES = 15
+MIN_RECALL, MIN_HARD_RECALL = 0.98, 0.8
+
+
+@pytest.fixture(scope="module")
+def changed(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Duplicates, Path]]:
+    """Search scenes, changed copies of each, and other moments of the same scenes."""
+    folder = tmp_path_factory.mktemp("changed")
+    for number in range(SCENES):
+        scene = near_duplicates.make_scene(number, 0.5)
+        original = near_duplicates.write_original(
+            near_duplicates.render_scene(scene), folder / f"p/original/{number}.jpg"
+        )
+        for change in near_duplicates.CHANGES:
+            near_duplicates.write_changed_copy(original, change, folder / "p")
+        moment = near_duplicates.make_other_moment(scene, number)
+        near_duplicates.write_original(
+            near_duplicates.render_scene(moment), folder / f"p/moment/{number}.jpg"
+        )
+    model = write_fake_clip(folder / "fake-clip")
+    with Library.open(folder / "library", create=True, start=FakeEngine) as library:
+        index_folder(library, folder / "p", model)
+        yield find_duplicates(library), folder / "p"
+
+
+def test_changed_copies_are_found(changed: tuple[Duplicates, Path]) -> None:
+    """For each kind of change, at least 98 % of the copies are grouped with their original."""
+    duplicates, folder = changed
+    group_of = {
+        Path(copy.path).relative_to(folder): number
+        for number, group in enumerate(duplicates.groups)
+        for copy in (group.keeper, *group.others)
+    }
+    for change in near_duplicates.CHANGES:
+        files = [
+            file.relative_to(folder)
+            for file in near_duplicates.change_folder(change, folder).iterdir()
+        ]
+        assert len(files) == SCENES
+        missed = [
+            file
+            for file in files
+            if group_of.get(file, -1) != group_of.get(Path(f"original/{file.stem}.jpg"), -2)
+        ]
+        is_hard = change in near_duplicates.HARD_CHANGES
+        min_recall = MIN_HARD_RECALL if is_hard else MIN_RECALL
+        assert len(missed) <= (1 - min_recall) * SCENES, missed
+
+
+def test_other_pictures_are_not_duplicates(changed: tuple[Duplicates, Path]) -> None:
+    """No group contains two scenes, or another moment of a scene."""
+    duplicates, _ = changed
+    for group in duplicates.groups:
+        files = [Path(copy.path) for copy in (group.keeper, *group.others)]
+        assert len({file.stem for file in files}) == 1, files
+        assert not any(file.parent.name == "moment" for file in files), files
+
+
+def test_certainty_and_difference(changed: tuple[Duplicates, Path]) -> None:
+    """Each copy has a certainty, and a text that describes how it was changed."""
+    duplicates, folder = changed
+    copy_by_change = {
+        Path(copy.path).relative_to(folder).parts[0]: copy
+        for group in duplicates.groups
+        for copy in group.others
+        if Path(copy.path).stem == "0"
+    }
+    assert (
+        copy_by_change["original"].certainty == copy_by_change["other EXIF"].certainty == "pixels"
+    )
+    assert copy_by_change["rotate 180"].certainty == "near"
+    assert "rotated by 180°" in copy_by_change["rotate 180"].difference
+    assert "scaled to 50 %" in copy_by_change["50 percent resize"].difference
+    assert "shows less: about 5 %" in copy_by_change["5 percent crop"].difference
+    assert "mirrored" in copy_by_change["mirror"].difference
+    assert "rotated by" in copy_by_change["rotate 90"].difference
+
+
+def test_hashes_of_turned_pictures() -> None:
+    """A turned hash equals the hash of the turned picture, and finds it, in all orientations."""
+    luma = np.random.default_rng(0).normal(
+        size=(40, fingerprint.COPY_SIDE_PX, fingerprint.COPY_SIDE_PX)
+    )
+    luma = luma.astype(np.float32)
+    hashes = fingerprint.compute_hashes(fingerprint.compute_coefficients(luma))
+    for number in range(8):
+        turned = fingerprint.compute_hashes(
+            fingerprint.compute_coefficients(fingerprint.turn_arrays(luma, number))
+        )
+        assert (fingerprint.turn_hashes(hashes, number) == turned).all()
+        pairs = find_pairs_by_hash(np.concatenate([hashes, turned]))
+        assert {(n, n + 40) for n in range(40)} <= set(map(tuple, pairs.tolist()))
