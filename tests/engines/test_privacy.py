@@ -54,7 +54,7 @@ def test_the_watch_sees_what_leaves(watch: Path, tmp_path: Path) -> None:
 
 def test_the_hub_hears_nothing_about_us() -> None:
     """huggingface_hub's telemetry is off, whichever of our functions imports it first."""
-    for first in ("hub.is_on_disk(spec)", "hub.fetch(spec)"):
+    for first in ("hub.is_on_disk(spec)", "hub.fetch_model(spec)"):
         code = f"""
             import contextlib, os
             os.environ["HF_HUB_OFFLINE"] = "1"
