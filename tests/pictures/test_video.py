@@ -338,7 +338,7 @@ def test_prune_keeps_the_frames_of_a_video_that_is_there(
         file.write(b"damaged!")
     os.utime(clips / "clip.mp4", ns=(state.st_mtime_ns, state.st_mtime_ns))
     (fault,) = opened.check(files=None)
-    assert "clip.mp4: other bytes than when it was indexed" in fault.what
+    assert "clip.mp4: the content changed since it was indexed" in fault.what
 
 
 def test_a_bad_vector_of_a_frame_is_mended(
