@@ -8,7 +8,7 @@ from dataclasses import fields
 from searchapp.catalog import metadata_rows
 from searchapp.server.response_models import Found
 from searchapp.types import Hit, PictureInfo
-from searchapp.upkeep import export_rows
+from searchapp.upkeep import export_values
 
 HIT = Hit(
     "/photos/a.jpg", 0.25, "f" * 64, ("/copies/a.jpg",), 7, 1.5, (2.5, 3.5), ("/photos/a.raw",),
@@ -70,9 +70,9 @@ def test_a_picture_comes_back_from_json() -> None:
 def test_every_field_of_a_picture_is_stored_and_exported() -> None:
     """A field that is added to PictureInfo has to be checked where an import brings it."""
     names = {each.name for each in fields(PictureInfo)}
-    assert set(export_rows.INFO_TESTS) == names
+    assert set(export_values.INFO_TESTS) == names
     assert {*metadata_rows.IMAGE_COLUMNS, "keywords"} == names
-    assert list(export_rows.INFO_TESTS) == [
+    assert list(export_values.INFO_TESTS) == [
         "format",
         "width",
         "height",

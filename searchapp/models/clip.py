@@ -1,4 +1,4 @@
-"""CLIP: two towers, so a text or a picture, never both; a text of at most 77 tokens."""
+"""CLIP models: embed a text of at most 77 tokens or a picture, never both at once."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ def _make_clip_spec(
 
 
 MODELS = (
-    # This revision of the smaller one has no safetensors.
+    # This revision of the smaller model has no safetensors file.
     _make_clip_spec("clip-vit-b-32", "openai/clip-vit-base-patch32",
           "3d74acf9a28c67741b2f4f2ea7635f0aaf6f0268", 512, 605, "pytorch_model.bin"),
     _make_clip_spec("clip-vit-l-14", "openai/clip-vit-large-patch14",
@@ -38,7 +38,7 @@ MODELS = (
 
 
 def from_folder(folder: ModelFolder) -> ModelSpec:
-    """Describe a CLIP folder by its configuration; KeyError where that lacks something."""
+    """Return the spec of a CLIP folder; raise KeyError if its configuration lacks a value."""
     config, processor = folder.config, folder.processor
     crop = processor["crop_size"]
     return ModelSpec(

@@ -1,4 +1,4 @@
-"""A model of the user's own: a TOML file with the fields of a ModelSpec, checked on reading."""
+"""Read a user's model file: TOML with the fields of a ModelSpec, validated."""
 
 from __future__ import annotations
 
@@ -16,12 +16,15 @@ TYPES_BY_ANNOTATION: dict[str, tuple[type, ...]] = {
     "Prompts": (dict,), "ImageInput": (dict,), "Mapping[str, Any]": (dict,),
     "tuple[str, ...]": (list,), "tuple[int, int, int]": (list,), "Fit": (str,),
 }  # fmt: skip
-RESERVED_FIELDS = {"trusted", "cut_from"}  # what the command line decides
+RESERVED_FIELDS = {"trusted", "cut_from"}  # The command line sets them.
 DEFAULT_VALUES = {"licence": "see its card", "weights_mb": 0, "revision": "main"}
 
 
 def read_model_file(file: Path) -> ModelSpec:
-    """Read a model file; raise ModelError that names the line's field and what it should be."""
+    """Return the spec in a model file.
+
+    Raises ModelError, which names the invalid field and what it should be.
+    """
     try:
         content = tomllib.loads(file.read_text(encoding="utf-8"))
     except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
@@ -34,24 +37,28 @@ def read_model_file(file: Path) -> ModelSpec:
     folder = file.parent / Path(spec.source).expanduser()
     if spec.source.startswith((".", "/", "~")):
         if not folder.is_dir():
-            raise ModelError(f"{file}: source is {spec.source}, and there is no such folder")
+            raise ModelError(
+                f"{file}: source is {spec.source}, and there is no such folder; correct the path"
+            )
         values["source"] = str(folder.resolve())
-    # The file itself is the name by which a collection finds its model again.
+    # The collection stores the name; the path of the file finds the model again.
     return ModelSpec(**{**_convert_lists_to_tuples(values), "name": str(file.resolve())})
 
 
 def _build_dataclass(file: Path, kind: type, values: Any, prefix: str) -> Any:
     if not isinstance(values, dict):
-        raise ModelError(f"{file}: needs a table [{prefix.rstrip('.')}]")
+        raise ModelError(f"{file}: the table [{prefix.rstrip('.')}] is missing; add it")
     known = {field.name: field for field in fields(kind) if field.name not in RESERVED_FIELDS}
     for name, value in values.items():
         if name not in known:
-            raise ModelError(f"{file}: {prefix}{name} is not known; known are {', '.join(known)}")
+            raise ModelError(
+                f"{file}: {prefix}{name} is unknown; the fields are {', '.join(known)}"
+            )
         _check_field(file, known[name], value, prefix)
     for name, field in known.items():
         required = field.default is MISSING and field.default_factory is MISSING
         if required and name not in values:
-            raise ModelError(f"{file}: {prefix}{name} is missing")
+            raise ModelError(f"{file}: {prefix}{name} is missing; add it")
     try:
         return kind(**_convert_lists_to_tuples(values))
     except ValueError as error:

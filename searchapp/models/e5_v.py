@@ -1,4 +1,4 @@
-"""E5-V: LLaVA-NeXT asked to sum up a sentence or a picture in one word; not both at once."""
+"""E5-V: LLaVA-NeXT, prompted to summarize a text or a picture in one word; never both at once."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from searchapp.models.spec import ModelSpec, Prompts
 from searchapp.pictures.model_size import ImageInput
 
 ARCHITECTURE = "LlavaNextForConditionalGeneration"
-# The prompts, to the byte, are those of vLLM's example; the last line is a space and a line break.
+# The prompts are byte for byte those of vLLM's example; the last line is a space and a newline.
 CHAT_TEMPLATE = (
     "<|start_header_id|>user<|end_header_id|>\n\n{}<|eot_id|>"
     "<|start_header_id|>assistant<|end_header_id|>\n\n \n"
@@ -18,7 +18,7 @@ PROMPTS = Prompts(
     text=CHAT_TEMPLATE.format("{text}\nSummary above sentence in one word: "),
     image=IMAGE_PROMPT,
 )
-# Its processor cuts a picture into at most four tiles of 336 pixels, or three in a row.
+# The processor cuts a picture into at most 4 tiles of 336 x 336 pixels, or 3 in a row.
 IMAGE_INPUT = ImageInput("bound", max_pixels=4 * 672 * 672)
 MAX_MODEL_LEN = 4096
 
@@ -42,7 +42,10 @@ MODELS = (
 
 
 def from_folder(folder: ModelFolder) -> ModelSpec:
-    """Describe a LLaVA-NeXT folder, taken for an E5-V; KeyError where it lacks something."""
+    """Return the spec of a LLaVA-NeXT folder, which is assumed to be an E5-V.
+
+    Raises KeyError if its configuration lacks a value.
+    """
     text = folder.config["text_config"]
     limit = min(MAX_MODEL_LEN, text.get("max_position_embeddings", MAX_MODEL_LEN))
     return ModelSpec(

@@ -1,9 +1,10 @@
-"""Fetch a model's files from the hub, once, into the user's own cache."""
+"""Download a model's files from the Hugging Face hub once, into the user's cache."""
 
 from __future__ import annotations
 
 import errno
 import hashlib
+import logging
 import os
 import re
 from contextlib import suppress
@@ -12,11 +13,13 @@ from pathlib import Path
 from searchapp.errors import ModelError
 from searchapp.models.spec import ModelSpec
 
-ALTERNATIVE_HINT = "or use a model that is on disk: --model ./folder, or --model starter"
+logger = logging.getLogger(__name__)
+
+ALTERNATIVE_HINT = "or use a model on disk: --model ./folder, or --model starter"
 
 
 def is_on_disk(spec: ModelSpec) -> bool:
-    """Tell whether the model can be loaded with no network."""
+    """Return whether the model can be loaded without the network."""
     if spec.is_folder:
         return Path(spec.source).is_dir()
     _disable_telemetry()
@@ -29,7 +32,10 @@ def is_on_disk(spec: ModelSpec) -> bool:
 
 
 def fetch_model(spec: ModelSpec) -> Path:
-    """Return the folder with the model's files, downloaded where they are not there yet."""
+    """Return the folder with the model's files; download those that are missing.
+
+    Raises ModelError if the files cannot be downloaded.
+    """
     if spec.is_folder:
         return Path(spec.source)
     _disable_telemetry()
@@ -47,10 +53,21 @@ def fetch_model(spec: ModelSpec) -> Path:
 
     marker = _get_completion_marker(spec)
     if marker is not None and marker.exists():
-        with suppress(LocalEntryNotFoundError):  # the user has emptied the cache
-            return download(offline=True)
+        with suppress(LocalEntryNotFoundError):  # The user has emptied the cache.
+            folder = download(offline=True)
+            logger.info("Using %s from the cache at %s.", spec.name, folder)
+            return folder
     try:
         offline = not _is_hub_reachable()
+        if offline:
+            logger.info("The model hub is not reachable; looking for %s in the cache.", spec.name)
+        else:
+            logger.info(
+                "Downloading what is missing of %s from %s (%d MB in all).",
+                spec.name,
+                spec.source,
+                spec.weights_mb,
+            )
         folder = download(offline=offline)
         if marker is not None and not offline:
             with suppress(OSError):
@@ -59,28 +76,29 @@ def fetch_model(spec: ModelSpec) -> Path:
         return folder
     except GatedRepoError as error:
         raise ModelError(
-            f"{spec.name}: {spec.source} asks you to accept its terms at the hub first, and then "
-            f"to log in (hf auth login); {ALTERNATIVE_HINT}"
+            f"{spec.name}: {spec.source} is a gated repository; accept its terms on the model hub, "
+            f"then log in (hf auth login), {ALTERNATIVE_HINT}"
         ) from error
     except LocalEntryNotFoundError as error:
         raise ModelError(
-            f"{spec.name}: not on this machine, and the model hub cannot be reached; check the "
+            f"{spec.name}: not on this machine, and the model hub is not reachable; check the "
             f"network and HF_HUB_OFFLINE, {ALTERNATIVE_HINT}"
         ) from error
     except OSError as error:
         if error.errno == errno.ENOSPC:
-            reason = f"the disk is full (it needs {spec.weights_mb} MB)"
+            reason = f"the disk is full (the model needs {spec.weights_mb} MB)"
         else:
             reason = str(error).strip().splitlines()[0] if str(error).strip() else repr(error)
         raise ModelError(
-            f"{spec.name}: cannot be fetched from {spec.source}: {reason}; {ALTERNATIVE_HINT}"
+            f"{spec.name}: cannot be downloaded from {spec.source}: {reason}; try again, "
+            f"{ALTERNATIVE_HINT}"
         ) from error
 
 
 def _get_completion_marker(spec: ModelSpec) -> Path | None:
-    """Return the file that says that all of a pinned revision was downloaded; None: not pinned.
+    """Return the file that marks a complete download; None if the revision is not a commit.
 
-    What lies in the hub's cache may be half a download: without the mark, the hub is asked.
+    The hub's cache can hold an incomplete download. Without the marker, the hub is asked again.
     """
     import platformdirs
 
@@ -91,12 +109,15 @@ def _get_completion_marker(spec: ModelSpec) -> Path | None:
 
 
 def _disable_telemetry() -> None:
-    """Have it off before huggingface_hub is imported, which looks at it then and never again."""
+    """Disable telemetry; call it before the import of huggingface_hub, which reads the variable."""
     os.environ.setdefault("HF_HUB_DISABLE_TELEMETRY", "1")
 
 
 def _is_hub_reachable() -> bool:
-    """Ask once: snapshot_download would try for half a minute before it looks at the disk."""
+    """Return whether the hub answers within 5 s.
+
+    Without this check, snapshot_download retries for about 30 s before it uses the cache.
+    """
     import httpx
     from huggingface_hub import constants
 

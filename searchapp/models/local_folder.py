@@ -1,4 +1,4 @@
-"""What a Hugging Face folder on disk holds, as far as it can be told without loading it."""
+"""Read a Hugging Face model folder: configuration, fingerprint, size; weights are not loaded."""
 
 from __future__ import annotations
 
@@ -13,35 +13,38 @@ from searchapp.errors import ModelError
 
 PROCESSOR_FILES = ("preprocessor_config.json", "processor_config.json")
 TOKENIZER_FILES = ("tokenizer.json", "vocab.json", "tokenizer.model", "spiece.model")
-SAMPLE_BYTES = 1 << 20  # bytes read at the start, the middle and the end of a file of weights
+# Read from the start, the middle and the end of a weights file for the fingerprint.
+SAMPLE_BYTES = 1 << 20
 
 
 @dataclass(frozen=True, slots=True)
 class ModelFolder:
-    """A model's folder."""
+    """The content of a model folder, as far as searchapp needs it."""
 
     path: str  # absolute
     fingerprint: str  # a hash of its configuration, code and weights
     config: dict[str, Any]
     processor: dict[str, Any]  # the image processor's configuration
-    code_files: tuple[str, ...]  # Python files
+    code_files: tuple[str, ...]  # Python files that the configuration would run
     weights_mb: int
 
     @property
     def architecture(self) -> str:
-        """Return the name of the architecture."""
+        """Return the name of the architecture; "none" if the configuration lacks it."""
         return next(iter(self.config.get("architectures") or []), "none")
 
 
 def read_model_folder(path: Path) -> ModelFolder:
-    """Read a folder; raise ModelError where something is missing."""
+    """Read a model folder; raise ModelError if a file is missing or broken."""
     path = path.expanduser().resolve()
     config = _read_json(path, path / "config.json")
     processor = _read_json(path, _find_first_file(path, PROCESSOR_FILES, "image processor"))
     _find_first_file(path, TOKENIZER_FILES, "tokenizer")
     weights = sorted([*path.glob("*.safetensors"), *path.glob("pytorch_model*.bin")])
     if not weights:
-        raise ModelError(f"{path}: no weights there (*.safetensors); copy the whole model folder")
+        raise ModelError(
+            f"{path}: the folder has no weights (*.safetensors); copy the complete model folder"
+        )
     code = sorted(path.glob("*.py")) if "auto_map" in {**processor, **config} else []
     return ModelFolder(
         path=str(path),
@@ -54,13 +57,13 @@ def read_model_folder(path: Path) -> ModelFolder:
 
 
 def _compute_fingerprint(files: list[Path]) -> str:
-    """Return a short hash of the files: small ones whole, weights sampled."""
-    total = hashlib.sha256()
+    """Return a short hash of the files: all bytes of small ones, samples of weights."""
+    digest = hashlib.sha256()
     for file in files:
-        total.update(f"{file.name} {file.stat().st_size}\n".encode())
+        digest.update(f"{file.name} {file.stat().st_size}\n".encode())
         for part in _read_samples(file):
-            total.update(part)
-    return total.hexdigest()[:16]
+            digest.update(part)
+    return digest.hexdigest()[:16]
 
 
 def _read_samples(file: Path) -> Iterator[bytes]:
@@ -74,20 +77,26 @@ def _read_samples(file: Path) -> Iterator[bytes]:
             yield stream.read(SAMPLE_BYTES)
 
 
-def _find_first_file(folder: Path, names: tuple[str, ...], what: str) -> Path:
+def _find_first_file(folder: Path, names: tuple[str, ...], part: str) -> Path:
     for name in names:
         if (folder / name).is_file():
             return folder / name
-    raise ModelError(f"{folder}: no {what} there ({' or '.join(names)}); copy the whole folder")
+    raise ModelError(
+        f"{folder}: the folder has no {part} ({' or '.join(names)}); copy the complete model folder"
+    )
 
 
 def _read_json(folder: Path, file: Path) -> dict[str, Any]:
     if not file.is_file():
-        raise ModelError(f"{folder}: no {file.name} there, so it is no model folder")
+        raise ModelError(
+            f"{folder}: not a model folder, because it has no {file.name}; give another folder"
+        )
     try:
         content = json.loads(file.read_text(encoding="utf-8"))
     except (OSError, ValueError) as error:
         raise ModelError(f"{file}: cannot be read: {error}") from error
     if not isinstance(content, dict):
-        raise ModelError(f"{file}: is not what a model's configuration looks like")
+        raise ModelError(
+            f"{file}: not a model configuration (no JSON object); copy the complete model folder"
+        )
     return content

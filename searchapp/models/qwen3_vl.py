@@ -1,4 +1,7 @@
-"""Qwen3-VL-Embedding: texts, pictures, and both; an instruction; vectors that can be cut short."""
+"""Qwen3-VL-Embedding models: embed texts, pictures, or both in one prompt.
+
+They take an instruction, and their vectors can be cut to fewer dimensions.
+"""
 
 from __future__ import annotations
 
@@ -24,7 +27,7 @@ PROMPTS = Prompts(
 )
 DEFAULT_INSTRUCTION = "Represent the user's input."
 MIN_PIXELS = 4096
-MAX_PIXELS = 512 * 32 * 32  # a token is 32 x 32 pixels: 512 tokens a picture
+MAX_PIXELS = 512 * 32 * 32  # a token is 32 x 32 pixels: 512 tokens per picture
 MAX_MODEL_LEN = 8192
 
 
@@ -58,9 +61,9 @@ def _make_spec(
 
 
 def apply_picture_options(spec: ModelSpec, options: ModelOptions) -> ModelSpec:
-    """Return the spec with pictures of as many pixels as the user wants."""
+    """Return the spec with the maximum pixels of a picture that the user sets."""
     if options.num_crops is not None:
-        raise ModelError(f"{spec.name} has no --num-crops; it has --max-pixels")
+        raise ModelError(f"the model {spec.name} has no option --num-crops; use --max-pixels")
     max_pixels = options.max_pixels or spec.image.max_pixels
     if max_pixels < MIN_PIXELS:
         raise ModelError(f"{spec.name}: --max-pixels must be {MIN_PIXELS} or more")
@@ -80,7 +83,10 @@ MODELS = (
 
 
 def from_folder(folder: ModelFolder) -> ModelSpec:
-    """Describe a Qwen3-VL folder, taken for an Embedding; KeyError where it lacks something."""
+    """Return the spec of a Qwen3-VL folder, which is assumed to be an embedding model.
+
+    Raises KeyError if its configuration lacks a value.
+    """
     text = folder.config["text_config"]
     limit = min(MAX_MODEL_LEN, text.get("max_position_embeddings", MAX_MODEL_LEN))
     return _make_spec(folder.path, folder.path, folder.fingerprint, text["hidden_size"],

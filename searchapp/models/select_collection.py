@@ -1,8 +1,12 @@
-"""Which collection is meant, and which model it is of: a collection remembers how it was made."""
+"""Select a collection and its model, for searches, index runs and imports.
+
+A collection stores its model and the options that its vectors depend on.
+"""
 
 from __future__ import annotations
 
 import json
+import logging
 from collections.abc import Mapping
 from dataclasses import asdict
 from pathlib import Path
@@ -14,21 +18,29 @@ from searchapp.errors import LibraryError, ModelError
 from searchapp.models import ModelSpec
 from searchapp.types import Collection, ExportHeader, IndexOptions, ModelOptions, SearchOptions
 
+logger = logging.getLogger(__name__)
+
 
 def get_collection(catalog: Catalog, name: str | None) -> Collection:
-    """Return a collection by name; without, the one that was indexed completely last."""
+    """Return a collection by name, or by default the one with the latest complete index run.
+
+    Raises LibraryError if there is none.
+    """
     collections = catalog.list_collections()
     if not collections:
-        raise LibraryError("the library holds no pictures yet; `searchapp index FOLDER`")
+        raise LibraryError("the library holds no pictures yet; run `searchapp index FOLDER`")
     for collection in collections:
         if name in (None, collection.name):
             return collection
-    known = ", ".join(collection.name for collection in collections)
-    raise LibraryError(f"no collection {name} in the library; there are {known}")
+    names = ", ".join(collection.name for collection in collections)
+    raise LibraryError(f"the library has no collection {name}; choose one of {names}")
 
 
 def select_for_search(catalog: Catalog, options: SearchOptions) -> tuple[Collection, ModelSpec]:
-    """Return the collection to search, and its model as it was used for it."""
+    """Return the collection to search, and its model with the options of the collection.
+
+    Raises LibraryError if there is no such collection, and ModelError for its model.
+    """
     model_options = ModelOptions(trust_remote_code=options.trust_remote_code)
     if options.model is None:
         collection = get_collection(catalog, options.collection)
@@ -42,16 +54,20 @@ def select_for_search(catalog: Catalog, options: SearchOptions) -> tuple[Collect
             return collection, _get_collection_spec(collection, model_options)
     other = get_collection(catalog, options.collection)
     raise ModelError(
-        f"nothing was indexed with {requested_spec.name}"
+        f"no pictures were indexed with {requested_spec.name}"
         + (f" in the collection {other.name}" if options.collection else "")
-        + f"; its model is {other.model}. Index with --model {options.model} to have both"
+        + f", only with {other.model}; leave out --model, or first run `searchapp index FOLDER "
+        f"--model {options.model}`"
     )
 
 
 def select_for_indexing(
     catalog: Catalog, options: IndexOptions
 ) -> tuple[Collection | None, ModelSpec]:
-    """Return the collection to add to, None where it is to be made, and its model."""
+    """Return the collection to add pictures to (None: create one), and its model.
+
+    Raises ModelError if the model is unknown, or not the one of the named collection.
+    """
     collections = catalog.list_collections()
     if options.collection is not None:
         collections = [c for c in collections if c.name == options.collection]
@@ -66,14 +82,15 @@ def select_for_indexing(
                 return collection, spec
     if options.collection is not None and collections:
         raise ModelError(
-            f"the collection {options.collection} is of the model {collections[0].model}, not "
-            f"{requested_spec.name} as it is now; choose another --collection name"
+            f"the collection {options.collection} is of the model {collections[0].model}, which "
+            f"differs from {requested_spec.name} with these options; choose another --collection"
         )
+    logger.info("No collection has vectors of %s; creating one.", requested_spec.name)
     return None, requested_spec
 
 
 def add_collection(catalog: Catalog, options: IndexOptions, spec: ModelSpec) -> Collection:
-    """Make a collection for a model, named after it where no name is given."""
+    """Create a collection for a model; by default it is named after the model."""
     used_names = {collection.name for collection in catalog.list_collections()}
     name = options.collection or _find_free_name(Path(spec.name).stem, used_names)
     settings = {"options": asdict(options.model_options), "space": spec.vector_space}
@@ -85,37 +102,48 @@ def add_collection(catalog: Catalog, options: IndexOptions, spec: ModelSpec) -> 
 def find_model_by_space(
     catalog: Catalog, name: str, revision: str, space: Mapping[str, Any]
 ) -> ModelSpec:
-    """Return the model of the collection whose vectors are of a space; LibraryError."""
+    """Return the model of a collection by the vector space that its vectors are in.
+
+    space: as in ModelSpec.vector_space. Raises LibraryError if there is no such collection.
+    """
     for collection in catalog.list_collections():
         stored_space = json.loads(collection.settings)["space"]
         if (collection.model, collection.revision, stored_space) == (name, revision, space):
             return _get_collection_spec(collection, ModelOptions())
-    raise LibraryError(f"no collection in the library is of {name}, as it is to embed")
+    raise LibraryError(
+        f"no collection in the library has vectors of {name} with these options; "
+        "index with the model first"
+    )
 
 
 def get_or_add_for_import(catalog: Catalog, header: ExportHeader, name: str | None) -> Collection:
-    """Return the collection that exported vectors belong to, made where there is none.
+    """Return the collection that exported vectors belong to; create it if there is none.
 
-    Nobody's trust in a model's code comes with a file.
+    A new collection never trusts the model's own code: only a user of this machine can allow it.
+    Raises LibraryError if the named collection has other vectors.
     """
     settings = json.loads(header.settings)
     for collection in catalog.list_collections():
         if name in (None, collection.name):
             collection_key = (collection.model, collection.revision, collection.dimensions)
-            same = json.loads(collection.settings)["space"] == settings["space"]
-            if same and collection_key == (header.model, header.revision, header.dimensions):
+            is_same_space = json.loads(collection.settings)["space"] == settings["space"]
+            if is_same_space and collection_key == (
+                header.model,
+                header.revision,
+                header.dimensions,
+            ):
                 return collection
     used_names = {collection.name for collection in catalog.list_collections()}
     if name in used_names:
         raise LibraryError(
-            f"the collection {name} is not of {header.model} as it was exported; choose another "
-            "--collection name"
+            f"the collection {name} has other vectors than the export of {header.model}; choose "
+            "another --collection name"
         )
     settings["options"]["trust_remote_code"] = False
     settings_json = json.dumps(settings, sort_keys=True)
-    new = name or _find_free_name(Path(header.model).stem, used_names)
+    new_name = name or _find_free_name(Path(header.model).stem, used_names)
     return catalog.add_collection(
-        new, header.model, header.revision, header.dimensions, settings_json
+        new_name, header.model, header.revision, header.dimensions, settings_json
     )
 
 
@@ -127,7 +155,7 @@ def _find_free_name(base: str, used_names: set[str]) -> str:
 
 
 def remember_trust(catalog: Catalog, collection: Collection, options: IndexOptions) -> Collection:
-    """Keep that the user trusts the model's code, so that it need not be said again."""
+    """Store in the collection that the user trusts the model's code; return the collection."""
     settings = json.loads(collection.settings)
     if options.model_options.trust_remote_code and not settings["options"]["trust_remote_code"]:
         settings["options"]["trust_remote_code"] = True
@@ -136,28 +164,32 @@ def remember_trust(catalog: Catalog, collection: Collection, options: IndexOptio
 
 
 def _get_collection_spec(collection: Collection, options: ModelOptions) -> ModelSpec:
-    """Return a collection's model; ModelError where it has changed, or is wanted otherwise."""
+    """Return a collection's model; raise ModelError if model or options differ from its vectors."""
     spec = models.resolve_model(collection.model, _merge_options(collection, options))
     if not _has_same_space(collection, spec):
         raise ModelError(
-            f"the model {spec.name}, or how it is used, has changed since the collection "
-            f"{collection.name} was made with it; `searchapp index FOLDER --model {spec.name}` "
-            "makes a new one"
+            f"the model {spec.name}, or how searchapp uses it, has changed since the collection "
+            f"{collection.name} was made; run `searchapp index FOLDER --model {spec.name}` to make "
+            "a new collection"
         )
     return spec
 
 
 def _merge_options(collection: Collection, options: ModelOptions) -> ModelOptions:
-    """Return what the collection was made with, where the user does not say otherwise."""
-    made_with = json.loads(collection.settings)["options"]
+    """Return the collection's model options, replaced by those that the user sets."""
+    stored_options = json.loads(collection.settings)["options"]
     explicit_options = {
         key: value for key, value in asdict(options).items() if value not in (None, False)
     }
-    return ModelOptions(**{**made_with, **explicit_options})
+    return ModelOptions(**{**stored_options, **explicit_options})
 
 
 def _has_same_space(collection: Collection, spec: ModelSpec) -> bool:
-    """Tell whether the collection's vectors are of the same space as the model's."""
-    ours = (spec.name, spec.revision, json.loads(json.dumps(spec.vector_space)))
-    theirs = (collection.model, collection.revision, json.loads(collection.settings)["space"])
-    return ours == theirs
+    """Return whether vectors of the collection and of the model can be compared."""
+    spec_space = (spec.name, spec.revision, json.loads(json.dumps(spec.vector_space)))
+    collection_space = (
+        collection.model,
+        collection.revision,
+        json.loads(collection.settings)["space"],
+    )
+    return spec_space == collection_space

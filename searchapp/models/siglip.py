@@ -1,4 +1,4 @@
-"""SigLIP and SigLIP 2: two towers; texts are lower-cased and padded to their full length."""
+"""SigLIP and SigLIP 2 models: embed a text or a picture; texts are lower-cased and padded."""
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ MODELS = (
 
 
 def from_folder(folder: ModelFolder) -> ModelSpec:
-    """Describe a SigLIP folder by its configuration; KeyError where that lacks something."""
+    """Return the spec of a SigLIP folder; raise KeyError if its configuration lacks a value."""
     text, processor = folder.config["text_config"], folder.processor
     return ModelSpec(
         name=folder.path,

@@ -1,4 +1,4 @@
-"""What a model must be told, and what it is given."""
+"""ModelSpec: what searchapp must know about a model; and the input of an engine."""
 
 from __future__ import annotations
 
@@ -17,59 +17,65 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class Prompts:
-    """A model's exact prompts; {text} is the query's, None what the model cannot do."""
+    """A model's prompt templates, with {text} and {instruction}.
 
-    document: str  # for a picture that is indexed
+    None: the model does not support queries of this kind.
+    """
+
+    document: str  # for indexed pictures
     text: str | None = None
     image: str | None = None
     text_image: str | None = None
 
     def get_prompt(self, modality: Modality) -> str | None:
-        """Return the prompt of a kind of query."""
+        """Return the template for a kind of query; None if the model does not support it."""
         return {"text": self.text, "image": self.image, "text+image": self.text_image}[modality]
 
 
 @dataclass(frozen=True, slots=True)
 class ModelSpec:
-    """A model as searchapp uses it: where it comes from, its prompts and its bounds."""
+    """A model as searchapp uses it: its source, prompts, limits and engine arguments."""
 
-    name: str  # as users say it; for a folder its absolute path
+    name: str  # as users type it; for a folder, the absolute path
     source: str  # a repository of the model hub, or the absolute path of a folder
     revision: str  # a commit of the repository, or a fingerprint of the folder
     architecture: str
-    dimensions: int  # of the vectors that are kept
+    dimensions: int  # of the stored vectors
     prompts: Prompts
     image: ImageInput
-    text_limit: int  # tokens of a whole prompt, a picture's included
+    text_limit: int  # maximum tokens of a prompt, including those of its picture
     licence: str
-    weights_mb: int  # roughly, as downloaded
-    pad_text: bool = False  # to text_limit: what the model was trained with
-    lower_text: bool = False  # what the model was trained with
-    image_tokens: int = 0  # at most, that a picture takes of text_limit beside a text
-    placeholder: str | None = None  # stands for the picture in a prompt
-    pooling: str | None = None  # vLLM's name of it, where the architecture does not tell
-    instruction: str | None = None  # for {instruction} in the prompts; None: it takes none
-    matryoshka: bool = False  # the first part of a vector is a vector, too
-    cut_from: int | None = None  # the model's own dimensions, where fewer are kept
+    weights_mb: int  # approximate download size
+    pad_text: bool = False  # pad texts to text_limit, as in training
+    lower_text: bool = False  # lower-case texts, as in training
+    image_tokens: int = 0  # maximum tokens of a picture in a prompt that also has a text
+    placeholder: str | None = None  # the token that stands for the picture in a prompt
+    pooling: str | None = None  # vLLM's pooling type, if the architecture has no default
+    instruction: str | None = None  # fills {instruction}; None: the model has none
+    matryoshka: bool = False  # vectors can be cut to their first dimensions
+    cut_from: int | None = None  # the model's own dimensions, if the vectors are cut
     engine_arguments: Mapping[str, Any] = field(default_factory=dict)
-    code: tuple[str, ...] = ()  # of the model's repository, that would run
-    trusted: bool = False  # the user allows that code to run
-    download: tuple[str, ...] = ("*.json", "*.txt", "*.safetensors")  # files of the repository
+    code: tuple[str, ...] = ()  # Python files of the model's repository that would run
+    trusted: bool = False  # the user allows this code to run
+    download: tuple[str, ...] = ("*.json", "*.txt", "*.safetensors")  # patterns
 
     @property
     def modalities(self) -> tuple[Modality, ...]:
-        """Return the kinds of query the model can embed."""
+        """Return the kinds of query that the model can embed."""
         kinds: tuple[Modality, ...] = ("text", "image", "text+image")
         return tuple(kind for kind in kinds if self.prompts.get_prompt(kind) is not None)
 
     @property
     def is_folder(self) -> bool:
-        """Tell whether the model is a folder on disk, and not one of the hub."""
+        """Return whether the source is a folder on disk, not a repository of the hub."""
         return Path(self.source).is_absolute()
 
     @property
     def vector_space(self) -> dict[str, Any]:
-        """Return what else than model and revision the vectors depend on, for JSON."""
+        """Return the settings that vectors depend on, except model and revision, as JSON values.
+
+        Vectors of two specs can be compared only if these settings are equal.
+        """
         image = self.image
         return {
             "dimensions": self.dimensions,
@@ -80,7 +86,7 @@ class ModelSpec:
         }
 
     def with_dummy_weights(self) -> ModelSpec:
-        """Return the spec with random weights, so that none need be there: for measurements."""
+        """Return the spec with random weights instead of downloaded ones, for measurements."""
         return replace(
             self,
             engine_arguments={**self.engine_arguments, "load_format": "dummy"},
@@ -97,22 +103,27 @@ class ModelSpec:
 
 @dataclass(frozen=True, slots=True)
 class EngineInput:
-    """What the engine embeds: a prompt, and the picture that it speaks of."""
+    """What an engine embeds: a prompt, and the picture in it."""
 
     prompt: str
     image: Picture | None = None
-    rendered: Any = field(default=None, compare=False)  # what an engine has made of it ahead
+    rendered: Any = field(
+        default=None, compare=False
+    )  # the engine's preprocessed form of this input, made ahead of time
 
 
 def apply_model_options(spec: ModelSpec, options: ModelOptions) -> ModelSpec:
-    """Return the spec as a user wants it; raise ModelError for what the model does not have."""
+    """Return the spec with the user's options; raise ModelError if the model does not have one."""
     if options.instruction is not None:
         if spec.instruction is None:
-            raise ModelError(f"{spec.name} takes no --instruction")
+            raise ModelError(f"the model {spec.name} takes no --instruction; leave it out")
         spec = replace(spec, instruction=options.instruction.strip())
     if options.dimensions is not None and options.dimensions != spec.dimensions:
         if not spec.matryoshka:
-            raise ModelError(f"{spec.name} has {spec.dimensions} dimensions and no fewer")
+            raise ModelError(
+                f"the model {spec.name} always has {spec.dimensions} dimensions; "
+                "leave out --dimensions"
+            )
         if not 1 <= options.dimensions <= spec.dimensions:
             raise ModelError(f"{spec.name}: --dimensions must be from 1 to {spec.dimensions}")
         spec = replace(spec, dimensions=options.dimensions, cut_from=spec.dimensions)
@@ -120,16 +131,16 @@ def apply_model_options(spec: ModelSpec, options: ModelOptions) -> ModelSpec:
 
 
 def check_trust(spec: ModelSpec) -> None:
-    """Raise ModelError where the model's own code would run and the user has not agreed."""
+    """Raise ModelError if the model's own code would run without the user's permission."""
     if spec.code and not spec.trusted:
         raise ModelError(
             f"{Path(spec.name).name} runs code of its own: {', '.join(spec.code)} from "
-            f"{spec.source} at revision {spec.revision}. Read it, and if you trust it say "
-            "--trust-remote-code once (or SEARCHAPP_TRUST_REMOTE_CODE=1)"
+            f"{spec.source} at revision {spec.revision}. Read this code. If you trust it, give "
+            "--trust-remote-code once, or set SEARCHAPP_TRUST_REMOTE_CODE=1"
         )
 
 
 def compute_mean_color(processor: Mapping[str, Any]) -> tuple[int, int, int]:
-    """Return the colour that an image processor's normalisation makes zero."""
+    """Return the mean color of an image processor: its normalization makes this color zero."""
     red, green, blue = (round(255 * part) for part in processor.get("image_mean", (0.5, 0.5, 0.5)))
     return red, green, blue

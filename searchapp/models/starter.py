@@ -1,4 +1,4 @@
-"""`starter`: the small SigLIP that comes with searchapp: everything runs with no download."""
+"""The `starter` model: a small SigLIP that is shipped with searchapp, so it needs no download."""
 
 from __future__ import annotations
 
@@ -9,21 +9,24 @@ from searchapp.models.spec import ModelSpec
 
 STARTER_NAME = "starter"
 PACKAGE_FOLDER = Path(__file__).parent.parent
-# Installed, it lies in the package; in a clone, beside it.
+# In an installed package, and in a clone of the repository.
 STARTER_FOLDERS = (PACKAGE_FOLDER / "starter", PACKAGE_FOLDER.parent / "data" / "starter")
 STARTER_MISSING_MESSAGE = (
-    "starter is not part of this installation; install searchapp from its wheel or its repository, "
-    "or name another model (see `searchapp models`)"
+    "the model starter is not part of this installation; install searchapp from its wheel or its "
+    "repository, or choose another model (see `searchapp models`)"
 )
 
 
 def find_starter() -> Path | None:
-    """Return the folder of the model that ships; None where this installation lacks it."""
+    """Return the folder of the starter model; None if this installation lacks it."""
     return next(
-        (place for place in STARTER_FOLDERS if (place / "model.safetensors").is_file()), None
+        (folder for folder in STARTER_FOLDERS if (folder / "model.safetensors").is_file()), None
     )
 
 
 def set_starter_name(spec: ModelSpec) -> ModelSpec:
-    """Call the model in that folder by its name: it is the same wherever it lies."""
+    """Return the spec with the name `starter` instead of the path of its folder.
+
+    The name stays the same when the installation moves.
+    """
     return replace(spec, name=STARTER_NAME)

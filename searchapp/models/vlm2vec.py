@@ -1,4 +1,4 @@
-"""VLM2Vec: Phi-3.5-vision, trained to embed texts, pictures, and pictures with a question."""
+"""VLM2Vec: Phi-3.5-vision, trained to embed a text, a picture, or both in one prompt."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from searchapp.pictures.model_size import ImageInput
 from searchapp.types import ModelOptions
 
 ARCHITECTURE = "Phi3VForCausalLM"
-# The prompts of queries, to the byte, are those of vLLM's example; the document's is VLM2Vec's own.
+# Query prompts are byte for byte those of vLLM's example; the document prompt is VLM2Vec's own.
 PROMPTS = Prompts(
     document="<|image_1|> Represent the given image.",
     text="Find me an everyday image that matches the given caption: {text}",
@@ -19,7 +19,7 @@ PROMPTS = Prompts(
     text_image="<|image_1|> Represent the given image with the following question: {text}",
 )
 DEFAULT_NUM_CROPS = 4
-TILE_SIDE_PX = 336  # pixels a side of a crop
+TILE_SIDE_PX = 336  # side of a crop in pixels
 MAX_MODEL_LEN = 4096
 
 
@@ -28,7 +28,10 @@ def _make_image_input(num_crops: int) -> ImageInput:
 
 
 def _count_image_tokens(num_crops: int) -> int:
-    """Return the most tokens of a picture: tiles of 12 x 12 and the whole, with line ends."""
+    """Return the maximum number of tokens of a picture.
+
+    Each crop, and the overview of the picture, has 12 rows of 12 tokens and a line end.
+    """
     return (num_crops + 1) * 156 + 1
 
 
@@ -58,7 +61,10 @@ MODELS = (
 
 
 def from_folder(folder: ModelFolder) -> ModelSpec:
-    """Describe a Phi-3-vision folder, taken for a VLM2Vec; KeyError where it lacks something."""
+    """Return the spec of a Phi-3-vision folder, which is assumed to be a VLM2Vec.
+
+    Raises KeyError if its configuration lacks a value.
+    """
     limit = min(MAX_MODEL_LEN, folder.config.get("max_position_embeddings", MAX_MODEL_LEN))
     return ModelSpec(
         name=folder.path,
@@ -83,9 +89,9 @@ def from_folder(folder: ModelFolder) -> ModelSpec:
 
 
 def apply_picture_options(spec: ModelSpec, options: ModelOptions) -> ModelSpec:
-    """Return the spec with as many crops as the user wants."""
+    """Return the spec with the number of crops that the user sets."""
     if options.max_pixels is not None:
-        raise ModelError(f"{spec.name} has no --max-pixels; it has --num-crops")
+        raise ModelError(f"the model {spec.name} has no option --max-pixels; use --num-crops")
     if options.num_crops is None:
         return spec
     crops = options.num_crops

@@ -1,1 +1,1 @@
-"""Bytes into pixels and metadata: every format, every kind of camera file."""
+"""Decode pictures, camera RAW and videos: bytes into pixels and metadata."""

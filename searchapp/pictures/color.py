@@ -1,4 +1,4 @@
-"""Bring a picture of any mode to RGB."""
+"""Convert pictures of any Pillow mode to RGB."""
 
 from __future__ import annotations
 
@@ -11,7 +11,10 @@ if TYPE_CHECKING:
 
 
 def convert_to_rgb(image: Picture) -> Picture:
-    """Convert any mode to RGB: alpha over white, 16 bits scaled to 8, CMYK by its profile."""
+    """Convert a picture to RGB with 8 bits per channel.
+
+    Alpha is blended over white, 16 bits and floats are scaled, CMYK uses its ICC profile.
+    """
     if image.mode == "RGB" and "transparency" not in image.info:
         return image
     if image.mode in ("I", "F") or image.mode.startswith("I;16"):
@@ -41,7 +44,7 @@ def _scale_to_8_bits(image: Picture) -> Picture:
     else:
         full_scale = 255.0 if image.mode == "I" and max_value <= 255.0 else max(65535.0, max_value)
     scaled = np.empty(values.shape, np.uint8)
-    for row, scaled_row in zip(values, scaled, strict=True):  # one by one, for the sake of memory
+    for row, scaled_row in zip(values, scaled, strict=True):  # Row by row, to save memory.
         scaled_row[:] = np.clip(row.astype(np.float32) * (255.0 / full_scale) + 0.5, 0, 255)
     gray: Picture = Image.fromarray(scaled)
     return gray

@@ -1,8 +1,13 @@
-"""Threads that read files in order, and that can be given up: nothing stops a decoder in C."""
+"""Threads that read and decode files, and that can be abandoned if a decoder gets stuck.
+
+Python cannot stop a thread that runs C code. A stuck thread is abandoned, and another takes its
+place.
+"""
 
 from __future__ import annotations
 
 import ctypes
+import logging
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -12,17 +17,22 @@ from functools import partial
 from queue import SimpleQueue
 from typing import Generic, TypeVar
 
-CLOSE_TIMEOUT_S = 1.0  # seconds that a thread has to end in when all is closed
-POLL_INTERVAL_S = 0.5  # seconds between two looks at a file that is being read
+logger = logging.getLogger(__name__)
+
+CLOSE_TIMEOUT_S = 1.0  # how long close() waits for all threads together
+POLL_INTERVAL_S = 0.5  # between two checks whether a task takes too long
 
 Result = TypeVar("Result")
 
 
 class ReaderTask(Generic[Result]):
-    """A call that a thread makes, or is to make."""
+    """A call that a ReaderPool runs on one of its threads, and its result."""
 
     def __init__(self, call: Callable[[ReaderTask[Result]], Result]) -> None:
-        """Do nothing yet."""
+        """Prepare the call; a thread runs it later.
+
+        call: takes this task, so that it can limit the time of its decoding.
+        """
         self._call = call
         self._result: Future[Result] = Future()
         self._started_at: float | None = None
@@ -31,7 +41,10 @@ class ReaderTask(Generic[Result]):
 
     @contextmanager
     def limit_time(self, timeout_factor: float = 1.0) -> Iterator[None]:
-        """Let the block be given up where it takes too long, or so many times as long."""
+        """Allow the waiting thread to abandon the block if it takes too long.
+
+        timeout_factor: multiplies the timeout of wait().
+        """
         self._timeout_factor, self._started_at = timeout_factor, time.monotonic()
         try:
             yield
@@ -39,7 +52,7 @@ class ReaderTask(Generic[Result]):
             self._started_at = None
 
     def run(self) -> bool:
-        """Make the call; return whether anybody still waits for what comes of it."""
+        """Run the call on this thread; return False if the task was abandoned meanwhile."""
         self._thread = threading.current_thread()
         try:
             result = self._call(self)
@@ -48,34 +61,36 @@ class ReaderTask(Generic[Result]):
         return self._try_settle(partial(self._result.set_result, result))
 
     def wait(self, timeout_s: float) -> bool:
-        """Wait for the result; return False once a limited block has taken so many seconds."""
-        while not self._result.done():  # mostly it is
+        """Wait for the result; return False if a limit_time block takes longer than timeout_s."""
+        while not self._result.done():  # The result is usually ready already.
             if wait([self._result], timeout=min(POLL_INTERVAL_S, timeout_s)).done:
                 break
-            since = self._started_at
-            if since is not None and time.monotonic() - since > timeout_s * self._timeout_factor:
+            started_at = self._started_at  # Read it once: limit_time() on the thread resets it.
+            if started_at is None:
+                continue
+            if time.monotonic() - started_at > timeout_s * self._timeout_factor:
                 return False
         return True
 
     def abandon(self, result: Result) -> bool:
-        """Take another result; return False where the call's own has come meanwhile.
+        """Set another result; return False if the call has finished meanwhile.
 
-        The thread ends as soon as it is back in Python. In C it goes on for as long as that takes.
+        The thread ends as soon as it returns from C code to Python.
         """
         if not self._try_settle(partial(self._result.set_result, result)):
             return False
         if self._thread is not None and self._thread.ident is not None:
-            number = ctypes.c_ulong(self._thread.ident)
-            ctypes.pythonapi.PyThreadState_SetAsyncExc(number, ctypes.py_object(SystemExit))
+            thread_id = ctypes.c_ulong(self._thread.ident)
+            ctypes.pythonapi.PyThreadState_SetAsyncExc(thread_id, ctypes.py_object(SystemExit))
         return True
 
     @property
     def is_running(self) -> bool:
-        """Tell whether the thread that began has not ended."""
+        """Return whether the thread that ran the call is still alive."""
         return self._thread is not None and self._thread.is_alive()
 
     def result(self) -> Result:
-        """Return what has come of the call, or raise what it has raised."""
+        """Return the result of the call, or raise its error."""
         return self._result.result()
 
     @staticmethod
@@ -87,7 +102,7 @@ class ReaderTask(Generic[Result]):
 
 
 class ReaderPool(Generic[Result]):
-    """So many threads, whatever becomes of single ones; none keeps the process from ending."""
+    """A fixed number of daemon threads that run tasks in order; a stuck thread is replaced."""
 
     def __init__(self, count: int) -> None:
         """Start the threads."""
@@ -96,28 +111,36 @@ class ReaderPool(Generic[Result]):
         self._abandoned_tasks: list[ReaderTask[Result]] = []
 
     def submit(self, call: Callable[[ReaderTask[Result]], Result]) -> ReaderTask[Result]:
-        """Let a thread make a call, when those before it are made; it is told its Reading."""
-        reading = ReaderTask(call)
-        self._queue.put(reading)
-        return reading
+        """Queue a call, and return its task.
+
+        call: takes its task, so that it can limit the time of its decoding.
+        """
+        task = ReaderTask(call)
+        self._queue.put(task)
+        return task
 
     def wait_for_result(
-        self, reading: ReaderTask[Result], timeout_s: float, make_late_result: Callable[[], Result]
+        self, task: ReaderTask[Result], timeout_s: float, make_late_result: Callable[[], Result]
     ) -> Result:
-        """Wait for a result; what is late after so many seconds has another, and is given up."""
-        if not reading.wait(timeout_s) and reading.abandon(make_late_result()):
-            self._abandoned_tasks.append(reading)
+        """Return the result of a task; abandon the task if it takes too long.
+
+        timeout_s: how long a limit_time block may take. make_late_result: makes the result of an
+        abandoned task.
+        """
+        if not task.wait(timeout_s) and task.abandon(make_late_result()):
+            logger.info("Abandoned a decoder thread: the task exceeded its %.0f s.", timeout_s)
+            self._abandoned_tasks.append(task)
             self._threads.append(self._start_thread())
-        return reading.result()
+        return task.result()
 
     @property
     def stuck_count(self) -> int:
-        """Return how many threads that were given up have not ended yet."""
-        self._abandoned_tasks = [reading for reading in self._abandoned_tasks if reading.is_running]
+        """Return the number of abandoned threads that are still running."""
+        self._abandoned_tasks = [task for task in self._abandoned_tasks if task.is_running]
         return len(self._abandoned_tasks)
 
     def close(self) -> None:
-        """Begin no call any more, and give those under way a moment."""
+        """Drop all queued tasks, and wait up to CLOSE_TIMEOUT_S for the running ones."""
         while not self._queue.empty():
             self._queue.get()
         for _ in self._threads:
@@ -127,13 +150,13 @@ class ReaderPool(Generic[Result]):
             thread.join(max(0.0, deadline - time.monotonic()))
 
     def _start_thread(self) -> threading.Thread:
-        # A daemon, since the end of the process must not wait for one that was given up.
+        # A daemon, because the process must not wait for an abandoned thread when it exits.
         thread = threading.Thread(target=self._run_tasks, name="reader", daemon=True)
         thread.start()
         return thread
 
     def _run_tasks(self) -> None:
-        with suppress(SystemExit):  # by give_up
-            while reading := self._queue.get():
-                if not reading.run():
+        with suppress(SystemExit):  # from ReaderTask.abandon
+            while task := self._queue.get():
+                if not task.run():
                     return

@@ -1,20 +1,23 @@
-"""JPEG XL: tell it from other files, and how large it is before the plugin decodes it."""
+"""JPEG XL: detect the format, and read the size before the plugin decodes the picture."""
 
 from __future__ import annotations
 
 CONTAINER_SIGNATURE = b"\0\0\0\x0cJXL \r\n\x87\n"
 CODESTREAM_SIGNATURE = b"\xff\x0a"
-ASPECT_RATIOS = ((1, 1), (12, 10), (4, 3), (3, 2), (16, 9), (5, 4), (2, 1))  # of width to height
-SIDE_BITS = (9, 13, 18, 30)  # that a side may be written with
+ASPECT_RATIOS = ((1, 1), (12, 10), (4, 3), (3, 2), (16, 9), (5, 4), (2, 1))  # width to height
+SIDE_BITS = (9, 13, 18, 30)  # possible lengths of a side field
 
 
 def is_jxl(head: bytes) -> bool:
-    """Tell from a file's first bytes whether it is JPEG XL."""
+    """Return whether a file is JPEG XL, by its first bytes."""
     return head.startswith((CONTAINER_SIGNATURE, CODESTREAM_SIGNATURE))
 
 
 def read_size(data: bytes) -> tuple[int, int] | None:
-    """Return width and height in pixels (ISO/IEC 18181-1, SizeHeader); None where cut off."""
+    """Return width and height in pixels; None if the file is truncated.
+
+    Source: ISO/IEC 18181-1, SizeHeader.
+    """
     start = _find_codestream(data)
     header = data[start : start + 16] if start is not None else b""
     if len(header) < 11 or not header.startswith(CODESTREAM_SIGNATURE):
@@ -39,21 +42,19 @@ def read_size(data: bytes) -> tuple[int, int] | None:
 
 
 def _find_codestream(data: bytes) -> int | None:
-    """Return where the codestream begins: at once, or in a box of the container."""
+    """Return the offset of the codestream: 0, or in a box of the container; None if missing."""
     if not data.startswith(CONTAINER_SIGNATURE):
         return 0
     position = 0
     while position + 8 <= len(data):
-        length, kind = (
-            int.from_bytes(data[position : position + 4], "big"),
-            data[position + 4 : position + 8],
-        )
-        head = 8
-        if length == 1:
-            length, head = int.from_bytes(data[position + 8 : position + 16], "big"), 16
+        length = int.from_bytes(data[position : position + 4], "big")
+        kind = data[position + 4 : position + 8]
+        head_bytes = 8
+        if length == 1:  # The 64-bit length follows.
+            length, head_bytes = int.from_bytes(data[position + 8 : position + 16], "big"), 16
         if kind in (b"jxlc", b"jxlp"):
-            return position + head + (4 if kind == b"jxlp" else 0)
-        if length < head:  # it goes to the end of the file, or is nonsense
+            return position + head_bytes + (4 if kind == b"jxlp" else 0)
+        if length < head_bytes:  # The box extends to the end of the file, or is invalid.
             return None
         position += length
     return None

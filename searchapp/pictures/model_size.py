@@ -1,4 +1,4 @@
-"""How large a model takes its pictures, and how they are brought to that size."""
+"""Resize pictures to the size that a model takes."""
 
 from __future__ import annotations
 
@@ -10,49 +10,54 @@ from typing import TYPE_CHECKING, Literal, TypeAlias, get_args
 if TYPE_CHECKING:
     from PIL.Image import Image as Picture
 
-MAX_CROP_ASPECT = 2.0  # a centre crop of a longer picture loses more than it keeps
+MAX_CROP_ASPECT = 2.0  # A center crop of a longer picture loses more than it keeps.
 
 Fit = Literal["crop", "squash", "bound"]
 
 
 @dataclass(frozen=True, slots=True)
 class ImageInput:
-    """How large a model takes its pictures, as its own processor makes them.
+    """The picture size that a model takes, and how its processor resizes to it.
 
-    crop: the short side becomes `side`, then the processor cuts the middle. squash: both sides
-    become `side`. bound: the shape is kept, and the processor takes up to `max_pixels` of it.
+    fit: "crop" makes the short side `side` pixels long, then crops the center. "squash" makes
+    both sides `side` pixels long. "bound" keeps the aspect ratio, with at most `max_pixels`.
     """
 
     fit: Fit
     side: int = 0  # pixels
-    max_pixels: int = 0
-    fill: tuple[int, int, int] = (122, 116, 104)  # the processor's mean: nothing, to it
-    resample: int = 3  # Pillow's number of the filter; 3 is bicubic
+    max_pixels: int = 0  # width times height
+    fill: tuple[int, int, int] = (
+        122,
+        116,
+        104,
+    )  # the processor's mean color: zero after normalization
+    resample: int = 3  # Pillow's resampling filter; 3 is bicubic
 
     def __post_init__(self) -> None:
-        """Refuse what cannot be."""
+        """Raise ValueError if the fit is unknown, or its size is missing."""
         if self.fit not in get_args(Fit):
-            raise ValueError(f"fit is one of {', '.join(get_args(Fit))}")
-        if (self.max_pixels if self.fit == "bound" else self.side) <= 0:
-            raise ValueError("needs " + ("max_pixels" if self.fit == "bound" else "side"))
+            raise ValueError(f"fit must be one of {', '.join(get_args(Fit))}")
+        required = "max_pixels" if self.fit == "bound" else "side"
+        if getattr(self, required) <= 0:
+            raise ValueError(f"fit {self.fit} needs {required}")
 
     def compute_size(self, width: int, height: int) -> tuple[int, int]:
-        """Return the size that a picture is resized to."""
+        """Return the size in pixels that a picture of this width and height is resized to."""
         short, long = sorted((width, height))
         if self.fit == "squash" or (self.fit == "crop" and long > MAX_CROP_ASPECT * short):
             return self.side, self.side
         if self.fit == "crop":
-            scaled = int(self.side * long / short)  # rounded as transformers rounds
+            scaled = int(self.side * long / short)  # transformers rounds down, too.
             return (self.side, scaled) if width <= height else (scaled, self.side)
         scale = min(1.0, math.sqrt(self.max_pixels / (width * height)))
         return max(1, int(width * scale)), max(1, int(height * scale))
 
 
 def fit_to_model(image: Picture, target: ImageInput) -> Picture:
-    """Resize as the model's own processor does, but show an elongated picture whole.
+    """Resize a picture as the model's processor does, but never crop an elongated picture.
 
-    What a centre crop would lose of a picture longer than ELONGATED to 1 counts as well: such a
-    picture is put whole on a square of the processor's mean colour.
+    A center crop would lose much of a picture whose aspect ratio exceeds MAX_CROP_ASPECT. It is
+    padded to a square instead, with the processor's mean color.
     """
     from PIL import Image, ImageOps
 
@@ -76,16 +81,17 @@ _resize_function: ResizeFunction = _resize_with_pillow
 
 
 def set_resize_function(function: ResizeFunction) -> None:
-    """Resize with another function from now on, which gives what Pillow gives, and faster.
+    """Replace the function that resizes RGB pictures in this process.
 
-    function: of an RGB picture, a size in pixels, and Pillow's number of a filter.
+    The function must return the same pixels as Pillow; it exists because it is faster.
+    function: takes an RGB picture, a size in pixels, and Pillow's resampling filter.
     """
     global _resize_function
     _resize_function = function
 
 
 def make_blank_picture(target: ImageInput) -> Picture:
-    """Return a small picture of nothing, in a model's form."""
+    """Return a picture of the fill color, in the size that a model takes."""
     from PIL import Image
 
     picture: Picture = Image.new("RGB", (64, 64), target.fill)

@@ -1,4 +1,4 @@
-"""Formats whose decoder is not always installed, and which extra of searchapp brings it."""
+"""Optional decoders: JPEG XL, camera RAW and video, each in an extra of searchapp."""
 
 from __future__ import annotations
 
@@ -11,23 +11,24 @@ MODULE_BY_EXTRA = {"jxl": "pillow_jxl", "raw": "rawpy", "video": "av"}
 
 
 def is_installed(extra: str) -> bool:
-    """Tell whether what an extra brings is installed."""
+    """Return whether the decoder of an extra is installed."""
     return find_spec(MODULE_BY_EXTRA[extra]) is not None
 
 
 def get_failure_stage(extra: str) -> str:
-    """Return the stage of failures that end when an extra is installed."""
+    """Return the stage of failures of files that can be read once an extra is installed."""
     return f"needs {extra}"
 
 
 def list_retryable_stages() -> list[str]:
-    """Return the stages of failures that index may try again by itself."""
+    """Return the failure stages whose extra is installed now: `index` retries these files."""
     return [get_failure_stage(extra) for extra in MODULE_BY_EXTRA if is_installed(extra)]
 
 
-def make_missing_extra_error(extra: str, what: str) -> PictureError:
-    """Return the error of a file that cannot be read without an extra."""
+def make_missing_extra_error(extra: str, file_kind: str) -> PictureError:
+    """Return the error for a file that cannot be read without an extra."""
     return PictureError(
-        f"{what} needs an extra: {install_hint(extra)}; then the next index reads it",
+        f"reading {file_kind} needs the extra {extra}: {install_hint(extra)}; "
+        "then run `searchapp index` again",
         get_failure_stage(extra),
     )

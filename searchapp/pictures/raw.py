@@ -1,4 +1,4 @@
-"""Camera RAW: tell it from TIFF, and get a picture out of it by LibRaw."""
+"""Camera RAW: detect the format, and decode the preview or the sensor data with LibRaw."""
 
 from __future__ import annotations
 
@@ -13,31 +13,25 @@ if TYPE_CHECKING:
     from PIL.Image import Image as Picture
 
 TIFF_SIGNATURES = (b"II*\0", b"MM\0*")
-MAX_TIFF_DIRECTORIES, MAX_TAGS_PER_DIRECTORY = 32, 1000  # of a TIFF that are looked into
-DNG_VERSION_TAG, MAKE_TAG, PHOTOMETRIC_TAG, COMPRESSION_TAG, SUB_IFDS_TAG = (
-    50706,
-    271,
-    262,
-    259,
-    330,
-)
-SENSOR_PHOTOMETRICS = (32803, 34892)  # photometric: a colour filter's mosaic, or linear values
-PROPRIETARY_COMPRESSIONS = (
-    32767,
-    32769,
-    32770,
-    34713,
-    65535,
-)  # compressions of Sony, Samsung, Nikon, Pentax
+MAX_TIFF_DIRECTORIES, MAX_TAGS_PER_DIRECTORY = 32, 1000  # limits for hostile files
+COMPRESSION_TAG, PHOTOMETRIC_TAG, MAKE_TAG, SUB_IFDS_TAG = 259, 262, 271, 330
+DNG_VERSION_TAG = 50706
+# PhotometricInterpretation: the mosaic of a color filter array, or linear sensor values.
+SENSOR_PHOTOMETRICS = (32803, 34892)
+# Compressions that only Sony, Samsung, Nikon and Pentax use.
+PROPRIETARY_COMPRESSIONS = (32767, 32769, 32770, 34713, 65535)
 FORMAT_BY_MAKER = {"NIKON": "NEF", "SONY": "ARW", "PENTAX": "PEF", "RICOH": "PEF", "SAMSUNG": "SRW",
             "HASSELBLAD": "3FR", "EPSON": "ERF", "KODAK": "DCR", "MAMIYA": "MEF",
             "PHASE": "IIQ", "LEICA": "RWL"}  # fmt: skip
-# How a picture is turned that LibRaw says is to be flipped so: Pillow's names.
+# LibRaw's flip value to the name of Pillow's Transpose that makes the picture upright.
 TRANSPOSE_BY_FLIP = {3: "ROTATE_180", 5: "ROTATE_90", 6: "ROTATE_270"}
 
 
 def detect_format_by_signature(head: bytes) -> str | None:
-    """Return the format of a file that its first bytes tell to be RAW."""
+    """Return the RAW format that the first bytes of a file show; None if they do not.
+
+    RAW formats that start like a TIFF need detect_format.
+    """
     if head[:4] in TIFF_SIGNATURES and head[8:10] == b"CR":
         return "CR2"
     if head[4:12] == b"ftypcrx ":
@@ -50,26 +44,26 @@ def detect_format_by_signature(head: bytes) -> str | None:
 
 
 def detect_format(data: bytes) -> str | None:
-    """Return the format of a RAW file, by its content: DNG, NEF ...; None where it is none."""
+    """Return the RAW format of a file by its content, such as DNG or NEF; None if it is not RAW."""
     name = detect_format_by_signature(data[:32])
     if name is not None or data[:4] not in TIFF_SIGNATURES or len(data) < 8:
         return name
-    maker, sensor = "", False
+    maker, has_sensor_data = "", False
     for tags in _iter_tiff_directories(data):
         if DNG_VERSION_TAG in tags:
             return "DNG"
         maker = maker or _read_maker(data, tags)
-        sensor |= (
+        has_sensor_data |= (
             _get_number(tags, PHOTOMETRIC_TAG) in SENSOR_PHOTOMETRICS
             or _get_number(tags, COMPRESSION_TAG) in PROPRIETARY_COMPRESSIONS
         )
-    if not sensor or not maker:
+    if not has_sensor_data or not maker:
         return None
     return FORMAT_BY_MAKER.get(maker.split(" ")[0].upper(), "RAW")
 
 
 def extract_exif(data: bytes) -> bytes | None:
-    """Return the tags of a RAW file as Pillow reads EXIF; None where it keeps them elsewhere."""
+    """Return the EXIF block of a RAW file, as Pillow parses it; None if it has none."""
     if data[4:12] == b"ftypcrx ":
         offset = data.find(b"CMT1", 0, 1 << 16)
         return b"Exif\0\0" + data[offset + 4 : offset + (1 << 16)] if offset >= 0 else None
@@ -79,10 +73,10 @@ def extract_exif(data: bytes) -> bytes | None:
 
 
 class RawFile:
-    """A RAW file that is open; what it raises is LibRaw's."""
+    """An open RAW file; methods raise LibRaw's errors."""
 
     def __init__(self, data: bytes) -> None:
-        """Open it; raise PictureError where rawpy is not installed."""
+        """Open a RAW file from its bytes; raise PictureError if rawpy is not installed."""
         if not optional_decoders.is_installed("raw"):
             raise optional_decoders.make_missing_extra_error("raw", "camera RAW")
         import rawpy
@@ -91,30 +85,35 @@ class RawFile:
         sizes = self._raw.sizes
         self._flip = sizes.flip
         self.pixel_count = max(sizes.raw_width * sizes.raw_height, sizes.width * sizes.height)
-        across = self._flip in (5, 6)
-        self.width, self.height = (  # upright
-            (sizes.height, sizes.width) if across else (sizes.width, sizes.height)
+        is_sideways = self._flip in (5, 6)
+        self.width, self.height = (  # of the upright picture
+            (sizes.height, sizes.width) if is_sideways else (sizes.width, sizes.height)
         )
 
     def extract_preview(self) -> bytes | Picture | None:
-        """Return the picture that the camera put into it: a JPEG, or a picture as it is stored."""
+        """Return the preview that the camera embedded: JPEG bytes, or a decoded picture.
+
+        None if there is no preview.
+        """
         import rawpy
         from PIL import Image
 
         try:
-            found = self._raw.extract_thumb()
+            preview = self._raw.extract_thumb()
         except rawpy.LibRawError:
             return None
-        if found.format == rawpy.ThumbFormat.JPEG:
-            return bytes(found.data)
-        values = found.data
+        if preview.format == rawpy.ThumbFormat.JPEG:
+            return bytes(preview.data)
+        values = preview.data
         picture: Picture = Image.fromarray(values[:, :, 0] if values.shape[2] == 1 else values)
         return picture
 
     def orient_preview(self, picture: Picture, oriented_by_exif: Picture) -> Picture:
-        """Return a preview as the camera was held, of what it is and is by what it says itself.
+        """Return the upright preview: rotated, unless it is stored upright already.
 
-        Some cameras store it upright, whatever is said of the whole file.
+        Some cameras store an upright preview, although the RAW file has an orientation.
+        picture: the preview as stored. oriented_by_exif: the preview rotated by its own EXIF;
+        the same object if that has no orientation.
         """
         from PIL import Image
 
@@ -122,17 +121,14 @@ class RawFile:
         if oriented_by_exif is picture and turn is not None:
             oriented_by_exif = picture.transpose(Image.Transpose[turn])
         is_wide = self.width > self.height
-        is_oriented_wide, is_stored_wide = (
-            it.width > it.height for it in (oriented_by_exif, picture)
-        )
-        return (
-            picture
-            if is_oriented_wide != is_wide and is_stored_wide == is_wide
-            else oriented_by_exif
-        )
+        is_oriented_wide = oriented_by_exif.width > oriented_by_exif.height
+        is_stored_wide = picture.width > picture.height
+        if is_oriented_wide != is_wide and is_stored_wide == is_wide:
+            return picture
+        return oriented_by_exif
 
     def develop(self) -> Picture:
-        """Return the picture of the sensor, upright, at half its size."""
+        """Return the upright picture developed from the sensor data, at half the sensor's size."""
         from PIL import Image
 
         values = self._raw.postprocess(half_size=True, use_camera_wb=True, output_bps=8)
@@ -140,12 +136,15 @@ class RawFile:
         return picture
 
     def close(self) -> None:
-        """Free its memory."""
+        """Free LibRaw's memory."""
         self._raw.close()
 
 
 def _iter_tiff_directories(data: bytes) -> Iterator[dict[int, tuple[int, int, bytes]]]:
-    """Yield a TIFF's directories, those below them too: by tag its type, count and value."""
+    """Yield all directories of a TIFF: type, count and value by tag.
+
+    The value is 4 bytes, as if the file were little-endian.
+    """
     order = "<" if data[:2] == b"II" else ">"
     pending_offsets, seen = [struct.unpack_from(f"{order}I", data, 4)[0]], set[int]()
     while pending_offsets and len(seen) < MAX_TIFF_DIRECTORIES:
@@ -161,7 +160,7 @@ def _iter_tiff_directories(data: bytes) -> Iterator[dict[int, tuple[int, int, by
         for entry in range(offset + 2, end, 12):
             tag, kind, values = struct.unpack_from(f"{order}HHI", data, entry)
             value = data[entry + 8 : entry + 12]
-            if order == ">":  # as if it were little-endian; a short is in the first two bytes
+            if order == ">":  # Make it little-endian; a 16-bit value is in the first two bytes.
                 value = value[1::-1] + value[:1:-1] if kind == 3 else value[::-1]
             tags[tag] = kind, values, value
         yield tags

@@ -1,4 +1,4 @@
-"""What people are shown of a file: a picture, or a frame of a video."""
+"""Make thumbnails of files for people to see: of a picture, or of a frame of a video."""
 
 from __future__ import annotations
 
@@ -20,9 +20,9 @@ Rendered = TypeVar("Rendered")
 
 
 def make_thumbnail(path: str, side: int, seconds: float | None = None) -> Picture:
-    """Return a file's picture: upright, RGB, at most side by side pixels; PictureError.
+    """Return an upright RGB thumbnail of a file; raise PictureError if it cannot be decoded.
 
-    seconds: of a video, when the frame is shown.
+    side: the longest side in pixels. seconds: the time of the frame, if the file is a video.
     """
     if seconds is not None:
         return video.extract_frame(path, seconds, side)
@@ -30,14 +30,14 @@ def make_thumbnail(path: str, side: int, seconds: float | None = None) -> Pictur
 
 
 def render_ahead(render: Callable[[Item], Rendered], items: Iterable[Item]) -> Iterator[Rendered]:
-    """Yield what is shown of each, in order, made by several threads that are somewhat ahead."""
+    """Yield render(item) for all items, in order; several threads work ahead of the caller."""
     remaining_items = iter(items)
     threads = min(8, os.cpu_count() or 1)
     with ThreadPoolExecutor(threads) as pool:
         futures: deque[Future[Rendered]] = deque()
-        for each in islice(remaining_items, 4 * threads):
-            futures.append(pool.submit(render, each))
+        for item in islice(remaining_items, 4 * threads):
+            futures.append(pool.submit(render, item))
         while futures:
             yield futures.popleft().result()
-            for each in islice(remaining_items, 1):
-                futures.append(pool.submit(render, each))
+            for item in islice(remaining_items, 1):
+                futures.append(pool.submit(render, item))

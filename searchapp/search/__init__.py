@@ -1,1 +1,1 @@
-"""A query into hits: query vector, nearest vectors, filters, and good matches."""
+"""Search: turn a query into a vector, find the nearest images, judge good matches."""

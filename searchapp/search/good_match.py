@@ -1,16 +1,16 @@
-"""Whether a match is a good one: nearer to the question than chance would bring a picture.
+"""Judge whether a hit is a good match: its score is higher than chance explains.
 
-How high scores are differs from model to model, from picture to picture and from words to pictures.
-So a picture's score is compared with what the same picture scores with some 200 unrelated questions
-of the same kind: sentences about anything, or other pictures of the collection. It is a good match
-when it lies as many standard deviations above their mean as the best of all the pictures searched
-would do by chance, if scores were distributed normally: sqrt(2 ln n), times the collection's own
-spread, measured on a sample.
+The level of scores differs between models, pictures, and kinds of query. So a picture's score is
+compared with its scores for about 200 unrelated queries of the same kind: calibration sentences,
+or other pictures of the collection. A hit is a good match if it is sqrt(2 ln n) standard
+deviations above their mean, times the collection's spread. For normally distributed scores,
+sqrt(2 ln n) is the expected maximum of n pictures. The spread is measured on a sample.
 """
 
 from __future__ import annotations
 
 import hashlib
+import logging
 import math
 import time
 from collections.abc import Iterable, Sequence
@@ -27,24 +27,24 @@ from searchapp.search.sentences import CALIBRATION_SENTENCES
 from searchapp.types import Collection, EmbeddingExtent, Query, Term
 from searchapp.vectors import pack_vector, unpack_vectors
 
+logger = logging.getLogger(__name__)
+
 QueryKind = Literal["text", "image"]
-MIN_UNRELATED_QUERIES = 50  # unrelated questions, or nothing is said
-UNRELATED_SAMPLE_SIZE = 230  # pictures of the collection that serve as unrelated questions
-SPREAD_SAMPLE_SIZE = 1000  # pictures of the collection that the spread is measured on
-SAME_PICTURE_COSINE = 0.98  # a cosine from which two pictures are taken for one
-TAIL_QUANTILE = 0.975  # where the spread is measured: beyond it there may be true matches
-NORMAL_TAIL_DEVIATIONS = (
-    1.96  # standard deviations that TAIL is at, where scores are distributed normally
-)
+MIN_UNRELATED_QUERIES = 50  # with fewer, hits are not judged
+UNRELATED_SAMPLE_SIZE = 230  # pictures of the collection that serve as unrelated queries
+SPREAD_SAMPLE_SIZE = 1000  # pictures of the collection to measure the spread with
+SAME_PICTURE_COSINE = 0.98  # Above it, two pictures count as the same, and are not compared.
+TAIL_QUANTILE = 0.975  # The spread is measured here; scores above it can be true matches.
+NORMAL_TAIL_DEVIATIONS = 1.96  # standard deviations of TAIL_QUANTILE in a normal distribution
 
 
 def hash_sentences() -> str:
-    """Return what tells these sentences from those of another version."""
+    """Return a hash of the calibration sentences, which identifies their version."""
     return hashlib.sha256("\n".join(CALIBRATION_SENTENCES).encode()).hexdigest()[:16]
 
 
 def get_query_kind(terms: Iterable[Term]) -> QueryKind | None:
-    """Return what a question is made of, where all of it is one kind, and asked for."""
+    """Return the kind of all terms; None if kinds are mixed or a weight is not positive."""
     kinds = {term.query.modality if term.weight > 0 else None for term in terms}
     if kinds == {"text"}:
         return "text"
@@ -53,14 +53,21 @@ def get_query_kind(terms: Iterable[Term]) -> QueryKind | None:
 
 @dataclass(frozen=True, slots=True)
 class Judge:
-    """What tells good matches: unrelated questions, [m, dimensions], and the spread they show."""
+    """Judge hits of one collection for one kind of query.
+
+    unrelated_vectors: of unrelated queries, [m, dimensions]. spread: the measured spread of the
+    scores relative to a normal distribution, at least 1.
+    """
 
     unrelated_vectors: Vector
     spread: float
 
     @classmethod
     def from_samples(cls, unrelated: Vector, sample: Vector) -> Judge | None:
-        """Measure the spread on pictures, [n, dimensions]; None where there is too little."""
+        """Measure the spread on a sample of pictures; return None if there are too few vectors.
+
+        unrelated: [m, dimensions]. sample: [n, dimensions].
+        """
         if len(unrelated) < MIN_UNRELATED_QUERIES or not len(sample):
             return None
         means, deviations, scores = _compare_with_unrelated(unrelated, sample)
@@ -74,20 +81,26 @@ class Judge:
         return cls(unrelated, max(1.0, tail / NORMAL_TAIL_DEVIATIONS))
 
     def compute_threshold(self, searched_count: int) -> float:
-        """Return how many standard deviations a good match among so many pictures is above."""
+        """Return the standard deviations that a good match among these pictures must exceed."""
         return self.spread * math.sqrt(2 * math.log(max(2, searched_count)))
 
     def find_good_matches(
         self, scores: Vector, pictures: Vector, searched_count: int
     ) -> np.ndarray:
-        """Tell which pictures, [n, dimensions], match well, by their scores, [n]."""
+        """Return for each picture whether it is a good match, bool [n].
+
+        scores: [n]. pictures: vectors [n, dimensions].
+        """
         means, deviations, _ = _compare_with_unrelated(self.unrelated_vectors, pictures)
         good: np.ndarray = scores - means >= self.compute_threshold(searched_count) * deviations
         return good
 
 
 def _compare_with_unrelated(unrelated: Vector, pictures: Vector) -> tuple[Vector, Vector, Vector]:
-    """Return the means and deviations of pictures' scores with unrelated questions, and these."""
+    """Return the mean and the standard deviation of each picture's unrelated scores, and these.
+
+    Shapes: [n], [n] and [m, n]. Scores of the same picture are NaN.
+    """
     scores = unrelated @ pictures.T
     scores[scores > SAME_PICTURE_COSINE] = np.nan
     count = np.maximum(1, np.isfinite(scores).sum(axis=0))
@@ -97,32 +110,33 @@ def _compare_with_unrelated(unrelated: Vector, pictures: Vector) -> tuple[Vector
 
 
 class JudgeCache:
-    """What tells good matches in the collections of a catalogue; read once, as they stand."""
+    """Make the judges of a catalog's collections, and cache them until a collection changes."""
 
     def __init__(self, catalog: Catalog) -> None:
-        """Know of none yet."""
+        """Start with an empty cache."""
         self._catalog = catalog
         self._cached_judges: dict[tuple[int, QueryKind], tuple[EmbeddingExtent, Judge | None]] = {}
-        self._unsaved_vectors: dict[int, bytes] = {}  # sentences' vectors, by collection
+        self._unsaved_vectors: dict[int, bytes] = {}  # sentence vectors by collection id
 
     def list_missing_sentences(self, collection: Collection) -> list[str]:
-        """Return the sentences whose vectors a collection lacks: all of them, or none."""
-        known = self._catalog.read_calibration(collection, hash_sentences())
-        return [] if known is not None else list(CALIBRATION_SENTENCES)
+        """Return the calibration sentences; an empty list if the collection has their vectors."""
+        stored = self._catalog.read_calibration(collection, hash_sentences())
+        return [] if stored is not None else list(CALIBRATION_SENTENCES)
 
     def save_sentence_vectors(self, collection: Collection, vectors: Sequence[Vector]) -> None:
-        """Keep the vectors of the sentences; it is no harm where nothing can be written."""
+        """Store the sentence vectors; a read-only library keeps them in memory only."""
         packed = b"".join(pack_vector(vector) for vector in vectors)
         self._catalog.save_calibration(collection, hash_sentences(), packed)
         self._unsaved_vectors[collection.id] = packed
         self._cached_judges.pop((collection.id, "text"), None)
 
     def embed_sentences(self, collection: Collection, engine: Engine, timeout_s: float) -> None:
-        """Embed the sentences, unless it takes more seconds than there is patience for."""
+        """Embed and store the sentences, unless it takes longer than timeout_s."""
         deadline, vectors = time.monotonic() + timeout_s, list[Vector]()
         sentences = iter(self.list_missing_sentences(collection))
         while batch := list(islice(sentences, 16)):
             if time.monotonic() > deadline:
+                logger.info("Good matches are not calibrated: it takes over %.0f s.", timeout_s)
                 return
             outputs = engine.embed(
                 [query_vector.make_engine_input(engine.spec, Query(s)) for s in batch]
@@ -132,12 +146,12 @@ class JudgeCache:
             self.save_sentence_vectors(collection, vectors)
 
     def get_judge(self, collection: Collection, kind: QueryKind) -> Judge | None:
-        """Return what tells good matches in a collection; None where nothing does."""
+        """Return the judge of a collection; None if there are too few vectors to judge by."""
         embedded = self._catalog.get_embeddings(collection)
         extent = embedded.read_extent()
-        known = self._cached_judges.get((collection.id, kind))
-        if known is not None and known[0] == extent:
-            return known[1]
+        cached = self._cached_judges.get((collection.id, kind))
+        if cached is not None and cached[0] == extent:
+            return cached[1]
         if kind == "image":
             unrelated = unpack_vectors(
                 embedded.sample_vectors(UNRELATED_SAMPLE_SIZE), collection.dimensions
@@ -152,6 +166,12 @@ class JudgeCache:
             unrelated,
             unpack_vectors(embedded.sample_vectors(SPREAD_SAMPLE_SIZE), collection.dimensions),
         )
+        logger.debug(
+            "Good matches of %s for %s queries: %s.",
+            collection.name,
+            kind,
+            "too few vectors to judge" if judge is None else f"spread {judge.spread:.2f}",
+        )
         self._cached_judges[(collection.id, kind)] = extent, judge
         return judge
 
@@ -162,7 +182,10 @@ class JudgeCache:
         matches: Sequence[tuple[int, float]],
         searched_count: int,
     ) -> list[bool]:
-        """Tell which of what was found (embedding id, score) among so many match well."""
+        """Return for each match whether it is a good one.
+
+        matches: (embedding id, score). searched_count: how many pictures were searched.
+        """
         blobs = {
             id: blob
             for page in self._catalog.read_vectors([id for id, _ in matches])

@@ -1,4 +1,4 @@
-"""What searches, the server and the map read from an open library."""
+"""Read from an open library: the read access of searches, the server and the map."""
 
 from __future__ import annotations
 
@@ -23,12 +23,12 @@ from searchapp.vectors.indexes import Indexes
 class LibraryReader:
     """Read collections, vectors, images and nearest matches from an open library.
 
-    Internal: users call Library, which owns the catalog and the indexes. Not for use by several
-    threads at once. All methods raise LibraryError if SQLite fails.
+    Internal: users call Library, which owns the catalog and the indexes. Not thread-safe.
+    All methods raise LibraryError if SQLite fails.
     """
 
     def __init__(self, folder: Path, catalog: Catalog, indexes: Indexes) -> None:
-        """Read through the connections of a library."""
+        """Share the catalog and the indexes of a library; the caller closes them."""
         self.folder = folder
         self.judges = JudgeCache(catalog)
         self._catalog, self._indexes = catalog, indexes
@@ -36,27 +36,32 @@ class LibraryReader:
 
     @raise_library_errors
     def choose_collection(self, options: SearchOptions) -> tuple[Collection, ModelSpec]:
-        """Return the collection to search, and the model that embeds the query."""
+        """Return the collection to search, and the model that embeds the query.
+
+        Raises LibraryError or ModelError if they are missing or differ.
+        """
         return select_collection.select_for_search(self._catalog, options)
 
     @raise_library_errors
     def choose_model(self, name: str, revision: str, space: Mapping[str, Any]) -> ModelSpec:
-        """Return the model of the collection whose vectors are from a space; LibraryError."""
+        """Return a collection's model by its vector space; raise LibraryError if there is none."""
         return select_collection.find_model_by_space(self._catalog, name, revision, space)
 
     @raise_library_errors
     def read_vector(self, collection: Collection, image_id: int) -> Vector:
-        """Return an indexed image's vector, [dimensions]; QueryError if there is none."""
+        """Return the vector of an indexed image, [dimensions]; raise QueryError if it has none."""
         stored = self._catalog.read_vector(collection, image_id)
         if stored is None:
-            raise QueryError(f"no image {image_id} in the collection {collection.name}")
+            raise QueryError(
+                f"no image {image_id} in the collection {collection.name}; search again for its id"
+            )
         vector: Vector = unpack_vectors([stored], collection.dimensions)[0]
         return vector
 
     def read_vectors(
         self, collection: Collection, ids: NDArray[np.int64]
     ) -> Iterator[tuple[NDArray[np.int64], Vector]]:
-        """Yield embeddings in pages: ids [m], and vectors [m, dimensions], of length one."""
+        """Yield pages of embeddings: ids [m], and vectors of length one [m, dimensions]."""
         with wrap_sqlite_errors(self.folder):
             for page, blobs in self._catalog.read_vectors(ids.tolist()):
                 if page:
@@ -64,9 +69,9 @@ class LibraryReader:
 
     @raise_library_errors
     def find_matching(self, options: SearchOptions) -> tuple[Collection, NDArray[np.int64]]:
-        """Return a collection, and the ids of its embeddings that pass the filter, [n].
+        """Return the collection, and the ids of its embeddings that match the filter, [n].
 
-        Errors: QueryError, for the filter.
+        Raises QueryError if the filter is invalid.
         """
         collection = select_collection.get_collection(self._catalog, options.collection)
         return collection, self._catalog.find_embedding_ids(
@@ -81,23 +86,23 @@ class LibraryReader:
         options: SearchOptions,
         kind: QueryKind | None = None,
     ) -> SearchResult:
-        """Return the images whose vectors are nearest to one, best first, ties by age.
+        """Return the hits nearest to a vector, best first; of equal scores, the oldest first.
 
-        kind: what the query consists of, if matches can be judged by it.
-        Errors: QueryError, for the filter, or if min_score "auto" cannot be judged.
+        kind: the kind of the query; None if good matches cannot be judged for it.
+        Raises QueryError if the filter is invalid, or min_score is "auto" without a judge.
         """
         return self._ranking.find_nearest(collection, vector, options, kind)
 
     @raise_library_errors
     def locate_images(self, ids: Sequence[int]) -> dict[int, LocatedImage]:
-        """Return, by embedding id, the images that have files, and where these are."""
+        """Return images with the paths of their files, by embedding id, if they have files."""
         return self._catalog.locate_images(list(ids))
 
     @raise_library_errors
     def locate_image(self, image_id: int) -> LocatedImage | None:
-        """Return an image and where its files are; None if it has none."""
+        """Return an image with the paths of its files; None if it has none."""
         return self._catalog.find_image(image_id)
 
     def close_exclusive_files(self) -> None:
-        """Close files that only one process can open at a time; a search opens them again."""
+        """Close files that only one process can open (Milvus Lite); a search opens them again."""
         self._indexes.release_files()

@@ -1,4 +1,4 @@
-"""From a query to a vector."""
+"""Turn a query into a vector: read its picture, fill the prompt, shorten the text, embed."""
 
 from __future__ import annotations
 
@@ -18,9 +18,10 @@ from searchapp.types import Query
 
 
 def make_engine_input(spec: ModelSpec, query: Query, data: bytes | None = None) -> EngineInput:
-    """Put a query as the model wants it; raise QueryError, UnsupportedModality or PictureError.
+    """Return the engine input of a query: its prompt and its decoded picture.
 
-    data: the bytes of the query's picture, where they are at hand already.
+    data: the bytes of the query's picture, if the caller has read them.
+    Raises QueryError, UnsupportedModality or PictureError.
     """
     modality = query.modality
     if modality is None:
@@ -36,9 +37,9 @@ def make_engine_input(spec: ModelSpec, query: Query, data: bytes | None = None) 
 
 
 def shorten_query(engine: Engine, query: Query, truncate: bool) -> Query:
-    """Return the query with a text that the model takes.
+    """Return the query with a text that fits into the model's token limit.
 
-    A text that is too long is an error, or cut at the end of a word where truncate says so.
+    truncate: cut a text that is too long at the end of a word; otherwise raise QueryError.
     """
     text, limit = (query.text or "").strip(), engine.spec.text_limit
     if query.image is not None:
@@ -56,7 +57,7 @@ def shorten_query(engine: Engine, query: Query, truncate: bool) -> Query:
     if not truncate:
         raise QueryError(
             f"the text has {count} tokens, and {Path(engine.spec.name).name} takes {limit}"
-            f"{' beside a picture' if limit < engine.spec.text_limit else ''}; "
+            f"{' with a picture' if limit < engine.spec.text_limit else ''}; "
             "shorten it, or cut it with --truncate"
         )
     words = text.split()
@@ -67,12 +68,15 @@ def shorten_query(engine: Engine, query: Query, truncate: bool) -> Query:
 
 
 def embed_queries(engine: Engine, items: Sequence[EngineInput]) -> list[Vector]:
-    """Return the vectors of queries, [dimensions] each, of length one; QueryError if refused."""
+    """Return the vectors of queries, each [dimensions] and of length one.
+
+    Raises QueryError if the model refuses one.
+    """
     return accept_vectors(engine.embed(items))
 
 
 def accept_vectors(outputs: Sequence[Vector | Refusal]) -> list[Vector]:
-    """Return what an engine made of queries; QueryError if it refused one."""
+    """Return an engine's outputs as vectors; raise QueryError if it refused a query."""
     vectors = []
     for output in outputs:
         if isinstance(output, Refusal):
@@ -84,23 +88,23 @@ def accept_vectors(outputs: Sequence[Vector | Refusal]) -> list[Vector]:
 def embed_query(
     spec: ModelSpec, query: Query, start: Callable[[ModelSpec], Engine], *, truncate: bool
 ) -> Vector:
-    """Return the vector of one query, [dimensions], of length one, without a library.
+    """Return the vector of one query, [dimensions], of length one; no library is needed.
 
-    start: starts the engine; not called for a query that cannot be read.
-    Errors: QueryError, UnsupportedModality, PictureError, ModelError, EngineError.
+    start: starts the engine; not called if the query cannot be read.
+    Raises QueryError, UnsupportedModality, PictureError, ModelError, EngineError.
     """
     check_trust(spec)
     item = make_engine_input(spec, query)
     engine = start(spec)
-    short = shorten_query(engine, query, truncate)
-    if short is not query:
-        item = make_engine_input(spec, short)
+    short_query = shorten_query(engine, query, truncate)
+    if short_query is not query:
+        item = make_engine_input(spec, short_query)
     (vector,) = embed_queries(engine, [item])
     return vector
 
 
 def sum_weighted_vectors(vectors: Sequence[Vector], weights: Sequence[float]) -> Vector:
-    """Return the weighted sum of vectors, of length one; QueryError where nothing is left of it."""
+    """Return the weighted sum of vectors, scaled to length one; raise QueryError if it is zero."""
     total = np.asarray(weights, dtype=np.float32) @ np.stack(vectors)
     length = float(np.linalg.norm(total))
     if length < 1e-6:

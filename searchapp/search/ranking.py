@@ -1,8 +1,9 @@
-"""The nearest images: what an index found, filtered, judged, and made into hits with files."""
+"""Rank the images nearest to a vector: filter, judge, and turn them into hits with files."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+import logging
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from functools import partial
 
@@ -26,79 +27,113 @@ from searchapp.types import (
 from searchapp.vectors import SearchIndex, Selection
 from searchapp.vectors.indexes import Indexes
 
-MAX_JUDGED_HITS = 10  # of the best, one of which has to be a good match
+logger = logging.getLogger(__name__)
+
+MAX_JUDGED_HITS = 10  # The result has a good match if one of this many best hits is good.
+
+RankedPage = list[tuple[int, float]]  # (embedding id, score), nearest first
 
 
 class Ranking:
-    """The nearest images of a collection, as far as an index, filters and scores let them be."""
+    """Find the images of a collection nearest to a vector that match the filter and the score."""
 
     def __init__(self, catalog: Catalog, indexes: Indexes, judges: JudgeCache) -> None:
-        """Rank what a library holds."""
+        """Share the catalog, indexes and judges of a library."""
         self._catalog, self._indexes = catalog, indexes
         self._judges = judges
 
     def find_nearest(
         self, collection: Collection, vector: Vector, options: SearchOptions, kind: QueryKind | None
     ) -> SearchResult:
-        """Find the nearest: see LibraryReader.find_nearest."""
-        index, resolved_filter, selection = (
-            self._indexes.open_index(collection),
-            resolve_filter_folder(options.base_filter),
-            None,
-        )
+        """Return the hits nearest to a vector: see LibraryReader.find_nearest."""
+        index = self._indexes.open_index(collection)
+        resolved_filter = resolve_filter_folder(options.base_filter)
+        selection = None
         if resolved_filter.has_conditions:
             selection = Selection(
                 partial(self._catalog.find_embedding_ids, collection, resolved_filter),
                 partial(self._catalog.filter_to_conditions, resolved_filter),
             )
-        judge = self._judges.get_judge(collection, kind) if kind is not None else None
-        searched_count = index.count_matches(selection) if judge is not None else 0
-        if options.min_score == AUTO_MIN_SCORE and judge is None:
+        judge_page = self._make_page_judge(collection, kind, index, selection)
+        is_auto = options.min_score == AUTO_MIN_SCORE
+        if is_auto and judge_page is None:
             raise QueryError(_explain_no_judge(kind))
         min_score = options.min_score if isinstance(options.min_score, (int, float)) else -np.inf
         end_rank = options.offset + options.count
-        hits, has_good_match = list[Hit](), None
-        hit_number_by_video = dict[int, int]()  # where in hits
+        folder = str(resolved_filter.folder) if resolved_filter.folder else None
+        hits, has_good_match = _HitList(folder, end_rank), None
         for page in iter_ranked_pages(index, vector, selection, max(2 * end_rank, MAX_JUDGED_HITS)):
             page = [(id, score) for id, score in page if score >= min_score]
-            if judge is not None and page:
-                judged_page = (
-                    page if options.min_score == AUTO_MIN_SCORE else page[:MAX_JUDGED_HITS]
-                )
-                are_good = self._judges.find_good_matches(
-                    judge, collection, judged_page, searched_count
-                )
+            if judge_page is not None and page:
+                are_good = judge_page(page if is_auto else page[:MAX_JUDGED_HITS])
                 if has_good_match is None:
                     has_good_match = any(are_good[:MAX_JUDGED_HITS])
-                if options.min_score == AUTO_MIN_SCORE:
-                    page = [found for found, is_good in zip(page, are_good, strict=True) if is_good]
-            located = self._catalog.locate_images([id for id, _ in page])
-            for id, score in page:
-                if len(hits) >= end_rank:
-                    break
-                image = located.get(id)
-                hit = make_hit(
-                    image, score, str(resolved_filter.folder) if resolved_filter.folder else None
-                )
-                if hit is None or image is None:
-                    continue
-                if image.video_id in hit_number_by_video:  # one hit a video, at its best frame
-                    hit_number = hit_number_by_video[image.video_id]
-                    if image.seconds is not None:
-                        moments = (*hits[hit_number].moments, image.seconds)
-                        hits[hit_number] = replace(hits[hit_number], moments=moments)
-                    continue
-                hit_number_by_video[image.video_id] = len(hits)
-                hits.append(hit)
-            if len(hits) >= end_rank or not page:
+                if is_auto:
+                    page = [match for match, is_good in zip(page, are_good, strict=True) if is_good]
+            hits.add_page(page, self._catalog.locate_images([id for id, _ in page]))
+            if hits.is_full or not page:
                 break
         return SearchResult(
-            tuple(sort_hits(hits[options.offset : end_rank], options.sort)), has_good_match
+            tuple(sort_hits(hits.hits[options.offset : end_rank], options.sort)), has_good_match
         )
+
+    def _make_page_judge(
+        self,
+        collection: Collection,
+        kind: QueryKind | None,
+        index: SearchIndex,
+        selection: Selection | None,
+    ) -> Callable[[RankedPage], list[bool]] | None:
+        """Return a function that judges a page of matches; None if they cannot be judged."""
+        judge = self._judges.get_judge(collection, kind) if kind is not None else None
+        if judge is None:
+            return None
+        searched_count = index.count_matches(selection)
+        logger.info(
+            "Good matches score %.1f standard deviations above unrelated queries (%d pictures).",
+            judge.compute_threshold(searched_count),
+            searched_count,
+        )
+        return lambda page: self._judges.find_good_matches(judge, collection, page, searched_count)
+
+
+class _HitList:
+    """The hits of a search, best first; a video is one hit, at its best frame."""
+
+    def __init__(self, folder: str | None, max_hits: int) -> None:
+        """folder: files below it come first in a hit."""
+        self.hits: list[Hit] = []
+        self._folder, self._max_hits = folder, max_hits
+        self._rank_by_video: dict[int, int] = {}
+
+    @property
+    def is_full(self) -> bool:
+        """Return whether the list has all hits that it may have."""
+        return len(self.hits) >= self._max_hits
+
+    def add_page(self, page: RankedPage, located: Mapping[int, LocatedImage]) -> None:
+        """Add the matches of a page that have files, until the list is full.
+
+        located: images with the paths of their files, by embedding id.
+        """
+        for id, score in page:
+            if self.is_full:
+                break
+            image = located.get(id)
+            hit = make_hit(image, score, self._folder)
+            if hit is None or image is None:
+                continue
+            rank = self._rank_by_video.get(image.video_id)
+            if rank is None:
+                self._rank_by_video[image.video_id] = len(self.hits)
+                self.hits.append(hit)
+            elif image.seconds is not None:  # another frame of the same video
+                moments = (*self.hits[rank].moments, image.seconds)
+                self.hits[rank] = replace(self.hits[rank], moments=moments)
 
 
 def resolve_filter_folder(image_filter: Filter) -> Filter:
-    """Return a filter with its folder's path as the catalogue has paths."""
+    """Return a filter with its folder normalized as the catalog stores paths."""
     if image_filter.folder is None:
         return image_filter
     return replace(image_filter, folder=storage.normalize_folder(image_filter.folder))
@@ -107,27 +142,29 @@ def resolve_filter_folder(image_filter: Filter) -> Filter:
 def _explain_no_judge(kind: QueryKind | None) -> str:
     if kind is None:
         return (
-            "--min-score auto is for words alone or for pictures alone, without minus; "
-            "give a number"
+            "--min-score auto needs a query of only words or only pictures, without negative "
+            "weights; give a number"
         )
     return (
-        "the collection holds too little, or the model took too few sentences, to tell good "
-        "matches; give --min-score a number"
+        "good matches cannot be judged: the collection has too few pictures, or the model refused "
+        "too many sentences; give --min-score a number"
     )
 
 
 def iter_ranked_pages(
     index: SearchIndex, vector: Vector, selection: Selection | None, first_count: int
-) -> Iterator[list[tuple[int, float]]]:
-    """Yield all that is found in pages, nearest first, ties by age, nothing twice.
+) -> Iterator[RankedPage]:
+    """Yield all matches in pages, nearest first; of equal scores, the oldest first.
 
-    Of equal scores at the end of what was asked for, others may lie beyond: they come with those.
+    No match comes twice. If more matches may share the last score of a page, all matches with
+    this score come on the next page, so that their order is right.
     """
     match_limit = index.estimate_max_matches(selection)
     requested_count, seen = min(first_count, match_limit), set[int]()
     while requested_count:
         found = sorted(
-            index.search(vector, requested_count, selection), key=lambda it: (-it[1], it[0])
+            index.search(vector, requested_count, selection),
+            key=lambda match: (-match[1], match[0]),
         )
         has_more = requested_count < match_limit and len(found) == requested_count
         page = [
@@ -142,21 +179,24 @@ def iter_ranked_pages(
 
 
 def sort_hits(hits: Sequence[Hit], order: SortOrder) -> list[Hit]:
-    """Return hits, given best first, in the order asked for."""
+    """Return hits in an order; they must be given best first."""
     if order == "date":
         return sorted(hits, key=lambda hit: hit.date or "", reverse=True)
     return list(hits)
 
 
 def make_hit(image: LocatedImage | None, score: float, folder: str | None) -> Hit | None:
-    """Make a hit of an image that has files; those below the folder asked for come first."""
+    """Return an image as a hit; None if none of its files exists.
+
+    folder: files below it come first.
+    """
     paths = [path for path in (image.paths if image else ()) if storage.can_exist(path)]
     if image is None or not paths:
         return None
     if folder is not None:
         paths.sort(key=lambda path: not storage.is_below(path, folder))
     first_path, *other_paths = paths
-    companions = [path for of, path in image.companions if of == first_path]
+    companions = [path for owner, path in image.companions if owner == first_path]
     return Hit(
         first_path,
         round(score, 6),

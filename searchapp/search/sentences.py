@@ -1,4 +1,7 @@
-"""Sentences to calibrate a collection with: varied, short, and mostly of what it does not hold."""
+"""Sentences to calibrate good matches with: short, varied, and unrelated to most collections.
+
+Their hash is stored with the vectors, so a change of the texts embeds them all again.
+"""
 
 from __future__ import annotations
 

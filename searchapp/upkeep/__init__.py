@@ -1,1 +1,1 @@
-"""Keep a library in order: check, repair, prune, export and import."""
+"""Maintain a library: check, repair, prune, export and import."""

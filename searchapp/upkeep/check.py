@@ -1,12 +1,13 @@
-"""Check a library against itself and the disk, and mend what the catalogue can mend.
+"""Check the catalog, vectors, indexes and files of a library, and repair what can be repaired.
 
-The catalogue is the truth: indexes and thumbnails are made of it again. What is wrong in the
-catalogue is deleted where index brings it back; a damaged file needs a backup.
+The catalog is the truth: indexes are built from it again. Wrong rows of the catalog are deleted if
+`searchapp index` restores them. A damaged catalog file needs a backup.
 """
 
 from __future__ import annotations
 
 import hashlib
+import logging
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
@@ -23,31 +24,40 @@ from searchapp.types import Collection, Fault
 from searchapp.vectors import VectorIndex, are_valid, unpack_vectors
 from searchapp.vectors.indexes import Indexes
 
-PROBE_QUERIES = 20  # vectors that the index is asked for
-MIN_RECALL = 0.9  # of the ten nearest, that a trained index has to find
-MAX_COSINE_ERROR = 1e-3  # of cosines that are the same
-MAX_TEMPORARY_AGE_S = 3600.0  # seconds after which a temporary file belongs to nobody
-BACKUP_HINT = "make it good from a backup of yours"
+logger = logging.getLogger(__name__)
+
+PROBE_QUERIES = 20  # stored vectors that are searched for
+NEAREST_COUNT = 10  # nearest vectors that are compared for each probe query
+MIN_RECALL = 0.9  # share of the nearest vectors that a trained index must find
+MAX_COSINE_ERROR = 1e-3  # up to which two cosines count as equal
+MAX_TEMPORARY_AGE_S = 3600.0  # An older temporary file belongs to no running process.
 
 
 @dataclass(frozen=True, slots=True)
 class LibraryCheck:
-    """One library; files is how many are read again, None: all."""
+    """The check of one library.
+
+    file_count: how many picture files to read and compare; None: all.
+    """
 
     folder: Path
     catalog: Catalog
     file_count: int | None = 100
 
     def find_faults(self, *, repair: bool) -> Iterator[Fault]:
-        """Yield what is wrong; with repair, after it was mended where it can be."""
+        """Yield all faults; with repair, each repairable fault is repaired before it is yielded."""
         upkeep = self.catalog.get_maintenance()
         damage = upkeep.check_integrity()
         for problem in damage:
-            yield Fault(f"the catalogue's file is damaged: {problem}", remedy="restore a backup")
-        if damage:  # nothing that is read from it can be trusted
+            yield Fault(
+                f"the file of the catalog is damaged: {problem}",
+                remedy="restore a backup of catalog.db",
+            )
+        if damage:
+            logger.info("Skipped all other checks: the catalog is damaged.")
             return
         for table, count in upkeep.count_orphaned_rows():
-            problem = f"{count:,} rows of {table} belong to nothing"
+            problem = f"{count:,} orphaned rows in the table {table}"
             yield self._make_fault(problem, upkeep.delete_orphaned_rows, repair)
         sound_collections = []
         for collection in self.catalog.list_collections():
@@ -57,12 +67,12 @@ class LibraryCheck:
                 sound_collections.append(collection)
         for name, recorded_count, stored_count in upkeep.find_miscounted_collections():
             problem = (
-                f"{name}: {recorded_count:,} embeddings are counted, {stored_count:,} are there"
+                f"{name}: the count of embeddings is {recorded_count:,}, but {stored_count:,} "
+                "are stored"
             )
             yield self._make_fault(problem, upkeep.recount_embeddings, repair)
-        for (
-            collection
-        ) in sound_collections:  # what an index finds among wrong vectors tells nothing
+        # Collections with wrong vectors are left out: their search results cannot be compared.
+        for collection in sound_collections:
             yield from self._check_index(collection, repair)
         yield from self._check_files(repair)
         yield from self._find_leftovers(repair)
@@ -71,26 +81,28 @@ class LibraryCheck:
     def _make_fault(
         problem: str, apply_repair: Callable[[], object], repair: bool, remedy: str = ""
     ) -> Fault:
+        logger.info("%s: %s.", "Repairing" if repair else "Found", problem)
         if repair:
             apply_repair()
         return Fault(problem, remedy=remedy, mended=repair)
 
     def _check_vectors(self, collection: Collection, repair: bool) -> Iterator[Fault]:
-        """Check every stored vector: its size, its length, and that it is of numbers."""
+        """Check the size, the length and the numbers of all stored vectors."""
         upkeep, wrong_ids = self.catalog.get_maintenance(), list[int]()
         for ids, blobs in self.catalog.get_embeddings(collection).read_vectors_after(0):
             are_sound = are_valid(blobs, collection.dimensions)
-            wrong_ids += [id for id, is_whole in zip(ids, are_sound, strict=True) if not is_whole]
+            wrong_ids += [id for id, is_sound in zip(ids, are_sound, strict=True) if not is_sound]
         if wrong_ids:
             yield self._make_fault(
-                f"{collection.name}: {len(wrong_ids):,} embeddings are no vectors of length one",
+                f"{collection.name}: {len(wrong_ids):,} stored embeddings are not vectors of "
+                "length one",
                 partial(upkeep.delete_embeddings, wrong_ids),
                 repair,
-                "`searchapp index` embeds those images again",
+                "run `searchapp index`, which embeds these images again",
             )
 
     def _check_index(self, collection: Collection, repair: bool) -> Iterator[Fault]:
-        """Check the index file, what it holds, and what it finds."""
+        """Check the index of a collection: its file, its ids, and its search results."""
         if self.catalog.get_vector_stores(collection).find_current() is not None:
             yield from self._check_milvus(collection, repair)
             return
@@ -101,7 +113,7 @@ class LibraryCheck:
         if file is not None and not file.exists():
             problem = f"{file.name} is missing"
         elif file is not None and file.stat().st_size != saved.size:
-            problem = f"{file.name} is not as long as it was written"
+            problem = f"the size of {file.name} changed since it was written"
         elif file is not None:
             problem = self._compare_ids(collection, file) or self._compare_search_results(
                 collection
@@ -117,7 +129,7 @@ class LibraryCheck:
             )
 
     def _check_milvus(self, collection: Collection, repair: bool) -> Iterator[Fault]:
-        """Check what Milvus holds, and what it finds."""
+        """Check the ids and the search results of a collection in Milvus."""
         indexes = Indexes(self.folder, self.catalog)
         try:
             if not (problem := indexes.find_mismatch(collection)):
@@ -136,7 +148,7 @@ class LibraryCheck:
             indexes.close()
 
     def _compare_ids(self, collection: Collection, file: Path) -> str | None:
-        """Compare the ids that the file holds with those it is said to hold."""
+        """Return how the ids in an index file differ from the catalog; None if they do not."""
         embedded = self.catalog.get_embeddings(collection)
         saved = embedded.read_saved_index()
         index = VectorIndex.open(
@@ -144,74 +156,79 @@ class LibraryCheck:
         )
         index_ids = np.sort(index.ids)
         if len(index_ids) != saved.count or len(np.unique(index_ids)) != len(index_ids):
-            return f"holds {len(index_ids):,} vectors, and should hold {saved.count:,}"
+            return f"the file holds {len(index_ids):,} vectors instead of {saved.count:,}"
         if saved.extent == embedded.read_extent():
             embedded_ids = embedded.read_ids(saved.last_id)
             if not np.array_equal(index_ids, embedded_ids):
-                return "holds others than those that are embedded"
+                return "the file holds other vectors than the catalog"
         return None
 
     def _compare_search_results(
         self, collection: Collection, indexes: Indexes | None = None
     ) -> str | None:
-        """Compare what the index finds with a look at every vector."""
+        """Return how search results differ from an exhaustive search; None if they do not."""
         index = (indexes or Indexes(self.folder, self.catalog)).open_index(collection)
-        questions = unpack_vectors(
+        queries = unpack_vectors(
             self.catalog.get_embeddings(collection).sample_vectors(PROBE_QUERIES),
             collection.dimensions,
         )
-        nearest_by_query = [list[tuple[float, int]]() for _ in questions]
+        nearest_by_query = [list[tuple[float, int]]() for _ in queries]
         for ids, blobs in self.catalog.get_embeddings(collection).read_vectors_after(0):
-            scores = questions @ unpack_vectors(blobs, collection.dimensions).T
+            scores = queries @ unpack_vectors(blobs, collection.dimensions).T
             for nearest, row in zip(nearest_by_query, scores, strict=True):
-                top = np.argsort(-row)[:10]
+                top = np.argsort(-row)[:NEAREST_COUNT]
                 nearest += [(float(row[n]), ids[n]) for n in top]
-                nearest[:] = sorted(nearest, key=lambda one: (-one[0], one[1]))[:10]
-        found = total = 0
-        for question, nearest in zip(questions, nearest_by_query, strict=True):
-            score_by_id = dict(index.search(question, len(nearest)))
-            min_score = nearest[-1][0] - MAX_COSINE_ERROR  # of equals, any will do
+                nearest[:] = sorted(nearest, key=lambda match: (-match[0], match[1]))[
+                    :NEAREST_COUNT
+                ]
+        found_count = total = 0
+        for query, nearest in zip(queries, nearest_by_query, strict=True):
+            score_by_id = dict(index.search(query, len(nearest)))
+            min_score = nearest[-1][0] - MAX_COSINE_ERROR  # Any of equal scores is right.
             for ids, blobs in self.catalog.read_vectors(sorted(score_by_id)):
-                true_scores = unpack_vectors(blobs, collection.dimensions) @ question
-                found += sum(
+                true_scores = unpack_vectors(blobs, collection.dimensions) @ query
+                found_count += sum(
                     score >= min_score and abs(score - score_by_id[id]) < MAX_COSINE_ERROR
                     for id, score in zip(ids, true_scores.tolist(), strict=True)
                 )
             total += len(nearest)
         min_recall = 1.0 if index.is_exact else MIN_RECALL
-        if found < min_recall * total:
-            return f"finds {found:,} of the {total:,} nearest vectors"
+        if found_count < min_recall * total:
+            return f"a search finds only {found_count:,} of the {total:,} nearest vectors"
         return None
 
     def _check_files(self, repair: bool) -> Iterator[Fault]:
-        """Read files again whose size and time are as they were: their content has to be, too."""
+        """Check that the content of files with an unchanged size and time is unchanged."""
         upkeep, changed = self.catalog.get_maintenance(), list[str]()
         for path, size, mtime_ns, sha256 in upkeep.sample_files(self.file_count):
             try:
                 with storage.open_file(path) as (file, state):
-                    found = hashlib.file_digest(file, "sha256").hexdigest()
-            except PictureError:  # gone, or out of reach: that is for index to see
+                    found_sha256 = hashlib.file_digest(file, "sha256").hexdigest()
+            except PictureError:  # Missing files are the task of `searchapp index`.
                 continue
-            if state == storage.FileState(size, mtime_ns) and found != sha256:
+            if state == storage.FileState(size, mtime_ns) and found_sha256 != sha256:
                 changed.append(path)
         for path in changed:
             yield self._make_fault(
-                f"{path}: other bytes than when it was indexed, at the same size and time",
+                f"{path}: the content changed since it was indexed, but not the size and time",
                 partial(upkeep.mark_for_reread, [path]),
                 repair,
-                f"`searchapp index` reads it again; if the disk is failing, {BACKUP_HINT}",
+                "run `searchapp index`, which reads it again; if the disk is failing, restore the "
+                "file from a backup",
             )
 
     def _find_leftovers(self, repair: bool) -> Iterator[Fault]:
-        """Find files in the library that nothing refers to."""
+        """Check for temporary files, index files and thumbnails that nothing uses any longer."""
         index_files = {
             self.catalog.get_embeddings(c).read_saved_index().file
             for c in self.catalog.list_collections()
         }
         known_hashes = set(self.catalog.get_maintenance().read_hashes())
-        temporary = chain(self.folder.glob("*.tmp"), self.folder.glob("thumbnails/*/*.tmp"))
+        temporary_files = chain(self.folder.glob("*.tmp"), self.folder.glob("thumbnails/*/*.tmp"))
         old_files = [
-            file for file in temporary if time.time() - file.stat().st_mtime > MAX_TEMPORARY_AGE_S
+            file
+            for file in temporary_files
+            if time.time() - file.stat().st_mtime > MAX_TEMPORARY_AGE_S
         ]
         for problem, files in (
             ("temporary files are left over", old_files),
@@ -220,7 +237,7 @@ class LibraryCheck:
                 [f for f in self.folder.glob("collection-*.faiss") if f.name not in index_files],
             ),
             (
-                "thumbnails are of images that are gone",
+                "thumbnails belong to no image",
                 [
                     file
                     for file in self.folder.glob("thumbnails/*/*.webp")

@@ -1,7 +1,8 @@
-"""Remove what belongs to pictures that are gone."""
+"""Prune a library: remove images without files, their embeddings and their thumbnails."""
 
 from __future__ import annotations
 
+import logging
 from pathlib import Path
 
 from searchapp.catalog import Catalog
@@ -9,13 +10,15 @@ from searchapp.files import storage
 from searchapp.types import PruneResult
 from searchapp.vectors.indexes import Indexes
 
+logger = logging.getLogger(__name__)
+
 
 def prune_library(
     folder: Path, catalog: Catalog, indexes: Indexes, *, forget_missing: bool, is_dry_run: bool
 ) -> PruneResult:
-    """Remove images that no file of a library holds, with embeddings and thumbnails.
+    """Remove images without files, their embeddings and thumbnails; return the counts.
 
-    missing: forget files that are not there now, first. dry: only tell.
+    forget_missing: first forget files that do not exist now. is_dry_run: only count.
     """
     upkeep, missing_paths = catalog.get_maintenance(), list[str]()
     if forget_missing:
@@ -37,6 +40,13 @@ def prune_library(
         for collection in catalog.list_collections():
             list(indexes.save_index(collection))
         compacted = upkeep.compact_file()
+    logger.info(
+        "%s %d images, %d embeddings and %d thumbnails without files.",
+        "Found" if is_dry_run else "Removed",
+        len(unused_hashes),
+        embeddings,
+        len(thumbnails),
+    )
     return PruneResult(
         len(missing_paths), len(unused_hashes), embeddings, len(thumbnails), compacted
     )

@@ -181,8 +181,12 @@ def test_info_models_and_failures(
         (["info"], 1, "no library at"),
         (["index"], 2, "Missing argument 'FOLDER|URL...'"),
         (["index", "/nowhere"], 1, "/nowhere: no such folder"),
-        (["index", "/tmp", "--model", "nonsense"], 1, "unknown model nonsense; known are"),
-        (["index", "/tmp", "--model", "./nowhere"], 1, "no model folder at ./nowhere"),
+        (["index", "/tmp", "--model", "nonsense"], 1, "unknown model nonsense; use starter, "),
+        (
+            ["index", "/tmp", "--model", "./nowhere"],
+            1,
+            "there is no model folder at ./nowhere; give another",
+        ),
         (["index", "/tmp", "--batch-size", "0"], 2, "0 is not in the range"),
     ],
 )
@@ -226,10 +230,10 @@ def test_a_library_that_is_none(run: RunCommand, photos: Path, model: Path, tmp_
 @pytest.mark.parametrize(
     ("missing", "message"),
     [
-        ("config.json", "no config.json there"),
-        ("tokenizer.json", "no tokenizer there"),
-        ("preprocessor_config.json", "no image processor there"),
-        ("model.safetensors", "no weights there"),
+        ("config.json", "because it has no config.json"),
+        ("tokenizer.json", "the folder has no tokenizer"),
+        ("preprocessor_config.json", "the folder has no image processor"),
+        ("model.safetensors", "the folder has no weights"),
     ],
 )
 def test_an_incomplete_model_folder(
@@ -246,9 +250,13 @@ def test_a_model_of_another_kind(run: RunCommand, photos: Path, model: Path) -> 
     """A folder that holds some other model is named with its architecture."""
     (model / "config.json").write_text(json.dumps({"architectures": ["BertModel"]}))
     result = run("index", photos, "--model", model)
-    assert "its architecture is BertModel; known are CLIPModel" in str(result.exception)
+    assert "the architecture BertModel is not supported; use a model of CLIPModel" in str(
+        result.exception
+    )
     (model / "config.json").write_text(json.dumps({"architectures": ["CLIPModel"]}))
-    assert "its configuration lacks" in str(run("index", photos, "--model", model).exception)
+    assert "the model's configuration lacks" in str(
+        run("index", photos, "--model", model).exception
+    )
     (model / "config.json").write_text("{")
     assert "cannot be read" in str(run("index", photos, "--model", model).exception)
 

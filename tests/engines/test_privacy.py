@@ -54,7 +54,7 @@ def test_outgoing_connections_are_detected(watch: Path, tmp_path: Path) -> None:
 
 def test_the_telemetry_of_the_hub_is_off() -> None:
     """huggingface_hub's telemetry is off, whichever function imports it first."""
-    for first in ("hub.is_on_disk(spec)", "hub.fetch(spec)"):
+    for first in ("hub.is_on_disk(spec)", "hub.fetch_model(spec)"):
         code = f"""
             import contextlib, os
             os.environ["HF_HUB_OFFLINE"] = "1"

@@ -96,7 +96,7 @@ def test_embed_defaults_to_the_examples(run: RunCommand) -> None:
     message = str(result.exception)
     assert message.startswith("vlm2vec runs code of its own: configuration_phi3_v.py")
     assert MODELS["vlm2vec"].revision in message
-    assert "--trust-remote-code once" in message
+    assert "If you trust it, give --trust-remote-code once" in message
 
 
 def test_e5_v_refuses_both_at_once() -> None:
@@ -117,7 +117,7 @@ def test_qwen_is_told_its_instruction() -> None:
     )
     own = resolve_model("qwen3-vl-embedding-2b", ModelOptions(instruction="Find {text} logos."))
     assert "system\nFind {text} logos.<|im_end|>" in make_document_prompt(own)
-    with pytest.raises(ModelError, match="clip-vit-b-32 takes no --instruction"):
+    with pytest.raises(ModelError, match="the model clip-vit-b-32 takes no --instruction"):
         resolve_model("clip-vit-b-32", ModelOptions(instruction="Find logos."))
 
 
@@ -126,13 +126,15 @@ def test_dimensions_are_cut_where_the_model_allows_it() -> None:
     spec = resolve_model("qwen3-vl-embedding-2b", ModelOptions(dimensions=3))
     assert (spec.dimensions, spec.cut_from) == (3, 2048)
     raw = np.arange(1, 2049, dtype=np.float32)
-    vector = engines.base.checked(raw, spec)
+    vector = engines.base.normalize_vector(raw, spec)
     expected = np.array([1, 2, 3]) / np.sqrt(14)
     assert np.allclose(vector, expected, atol=1e-6)  # type: ignore[arg-type]
     for dimensions in (0, 2049):
         with pytest.raises(ModelError, match="must be from 1 to 2048"):
             resolve_model("qwen3-vl-embedding-2b", ModelOptions(dimensions=dimensions))
-    with pytest.raises(ModelError, match="clip-vit-b-32 has 512 dimensions and no fewer"):
+    with pytest.raises(
+        ModelError, match="clip-vit-b-32 always has 512 dimensions; leave out --dim"
+    ):
         resolve_model("clip-vit-b-32", ModelOptions(dimensions=64))
 
 
@@ -153,7 +155,7 @@ def test_pictures_are_bounded_as_the_model_is_told() -> None:
         ("qwen3-vl-embedding-2b", ModelOptions(num_crops=4)),
         ("clip-vit-b-32", ModelOptions(num_crops=4)),
     ):
-        with pytest.raises(ModelError, match="has no --"):
+        with pytest.raises(ModelError, match="has no option --"):
             resolve_model(name, options)
 
 
@@ -295,16 +297,16 @@ def test_a_model_of_ones_own(
     ("old", "new", "message"),
     [
         ("dimensions = 48", "", "dimensions is missing"),
-        ("dimensions = 48", "dimension = 48", "dimension is not known; known are name, source"),
+        ("dimensions = 48", "dimension = 48", "dimension is unknown; the fields are name, source"),
         ("dimensions = 48", 'dimensions = "48"', "dimensions is '48'; it should be int"),
         ("dimensions = 48", "dimensions = true", "dimensions is True; it should be int"),
-        ('fit = "squash"', 'fit = "stretch"', "image: fit is one of crop, squash, bound"),
-        ("side = 32", "", "image: needs side"),
+        ('fit = "squash"', 'fit = "stretch"', "image: fit must be one of crop, squash, bound"),
+        ("side = 32", "", "image: fit squash needs side"),
         ('document = ""', "", r"prompts\.document is missing"),
-        ("[prompts]", "[prompt]", "prompt is not known|needs a table"),
+        ("[prompts]", "[prompt]", r"prompt is unknown|the table \[prompts\] is missing"),
         ('source = "./fake-clip"', 'source = "./nowhere"', "there is no such folder"),
         ("[image]", "[image", "cannot be read"),
-        ("text_limit = 32", "text_limit = 32\ntrusted = true", "trusted is not known"),
+        ("text_limit = 32", "text_limit = 32\ntrusted = true", "trusted is unknown"),
     ],
 )
 def test_a_mistake_in_a_model_file_is_named(model: Path, old: str, new: str, message: str) -> None:

@@ -181,7 +181,7 @@ def test_the_wheel_carries_it(tmp_path: Path) -> None:
         archive.extractall(tmp_path / "installed")
     for name in ("model.safetensors", "config.json", "tokenizer.json", "preprocessor_config.json"):
         assert f"searchapp/starter/{name}" in names
-    code = "from searchapp import models; print(models.resolve('starter').source)"
+    code = "from searchapp import models; print(models.resolve_model('starter').source)"
     result = subprocess.run(
         [sys.executable, "-c", code], cwd=tmp_path / "installed", capture_output=True, text=True,
         check=True,

@@ -270,7 +270,9 @@ def test_a_file_that_changed_is_not_glanced_at(tmp_path: Path) -> None:
     state = file.stat()
     shutil.copy(file, tmp_path / "b.jpg")
     os.utime(file, (1, 1))
-    with pytest.raises(decode.PictureError, match="has changed"):
+    with pytest.raises(
+        decode.PictureError, match="changed since it was indexed; run `searchapp index` again"
+    ):
         decode.read_picture_info(str(file), state.st_size, state.st_mtime_ns)
     with pytest.raises(decode.PictureError, match="No such file"):
         decode.read_picture_info(str(tmp_path / "none.jpg"), 1, 1)

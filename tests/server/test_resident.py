@@ -126,7 +126,7 @@ def test_it_answers_what_a_library_answers(residence: client.ResidentConfig, pho
             residence, Query(image=photos / "text.jpg"), SearchOptions(), lambda line: None
         )
     assert ask(residence, "red " * 40, truncate=True, count=1) == ["red.jpg"]
-    with pytest.raises(LibraryError, match="no collection nowhere"):
+    with pytest.raises(LibraryError, match="the library has no collection nowhere"):
         ask(residence, collection="nowhere")
 
 
@@ -231,7 +231,7 @@ def test_an_engine_that_fails_is_told_and_tried_again(
 ) -> None:
     """The error comes to whoever asked; the process lives on, for when it is mended."""
     (model / "config.json").rename(model / "config")
-    with pytest.raises(ModelError, match=r"no config\.json there"):
+    with pytest.raises(ModelError, match=r"not a model folder, because it has no config\.json"):
         ask(residence)
     (model / "config").rename(model / "config.json")
     assert ask(residence, count=1) == ["blue.jpg"]

@@ -200,7 +200,7 @@ def test_what_is_no_picture_is_refused(page: Any, tabs: BrowserTabs) -> None:
     expect(page.get_by_text("notes.txt is not a picture")).to_be_visible()
     hand_over(page, "drop", b"not at all", "broken.png")
     expect(page.get_by_role("heading", name="That did not work")).to_be_visible()
-    expect(page.get_by_text("not a picture, or in a format")).to_be_visible()
+    expect(page.get_by_text("not a picture, or a picture in an unknown format")).to_be_visible()
     assert all("status of 400" in it for it in tabs.console_errors)
     tabs.console_errors.clear()
 

@@ -37,11 +37,13 @@ DAMAGED_REASONS = "|".join((
     "cannot load this image", "Unable to seek to frame", "Expected to read [0-9]+ bytes but",
     "could not create decoder object", "failed to read next frame", "Unexpected end of file",
 ))  # fmt: skip
-NO_PICTURE_REASON = "^not a picture, or in a format that is not known$"
-TOO_LARGE_REASON = r"megapixels( in a tile)?, the limit is 16; raise --max-megapixels"
+NO_PICTURE_REASON = "^not a picture, or a picture in an unknown format$"
+TOO_LARGE_REASON = (
+    r"^(the|a tile of the) picture has [0-9]+ megapixels, the limit is 16; raise --max-megapixels$"
+)
 FALSE_SIZE_REASONS = "Security limit|size signaled|broken or cut off"  # of a box about its picture
 NO_VIDEO_REASONS = (
-    "broken, cut off, or no video|no moving pictures|has no frame|coding that is not known"
+    "broken, cut off, or not a video|no video stream|no frame of the video|know the video codec"
     "|Not yet implemented"
 )
 EMBEDDED, SKIPPED = "embedded", "left alone"

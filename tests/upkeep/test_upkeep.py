@@ -113,7 +113,8 @@ def test_a_person_is_asked(many: Path, model: Path, run: RunCommand, tmp_path: P
         terminal, theirs = pty.openpty()
         asked = subprocess.Popen(
             [sys.executable, "-m", "searchapp", "index", many],
-            env=os.environ | library_environment(tmp_path), stdin=theirs, stdout=theirs, stderr=theirs,
+            env=os.environ | library_environment(tmp_path),
+            stdin=theirs, stdout=theirs, stderr=theirs,
         )  # fmt: skip
         os.close(theirs)
         said = b""
@@ -217,17 +218,21 @@ def leave_files(library: Library) -> None:
 
 
 SPOILT: list[tuple[Callable[[Library], None], int, str]] = [
-    (lambda it: spoil_vector(it, b"1234"), 1, "1 embeddings are no vectors of length one"),
-    (lambda it: spoil_vector(it, np.zeros(48, "<f2").tobytes()), 1, "1 embeddings are no vectors"),
+    (lambda it: spoil_vector(it, b"1234"), 1, "1 stored embeddings are not vectors of length one"),
+    (
+        lambda it: spoil_vector(it, np.zeros(48, "<f2").tobytes()),
+        1,
+        "1 stored embeddings are not vectors",
+    ),
     (
         lambda it: spoil_vector(it, np.full(48, np.nan, "<f2").tobytes()),
         1,
-        "1 embeddings are no vectors",
+        "1 stored embeddings are not vectors",
     ),
-    (spoil_image, 1, "1 rows of embeddings belong to nothing"),
-    (spoil_count, 0, "63 embeddings are counted, 60 are there"),
-    (spoil_ids, 0, "holds others than those that are embedded"),
-    (spoil_file, 0, "is not as long as it was written"),
+    (spoil_image, 1, "1 orphaned rows in the table embeddings"),
+    (spoil_count, 0, "the count of embeddings is 63, but 60 are stored"),
+    (spoil_ids, 0, "the file holds other vectors than the catalog"),
+    (spoil_file, 0, "changed since it was written"),
     (spoil_scores, 0, "of the 200 nearest vectors"),
     (lambda it: next(it.folder.glob("*.faiss")).unlink(), 0, "is missing"),
     (leave_files, 0, "1 index files belong to no collection"),
@@ -274,7 +279,7 @@ def test_a_rotten_file_is_found(opened: Library, many: Path, model: Path, run: R
     os.utime(file, ns=(state.st_atime_ns, state.st_mtime_ns))
     done = run("check", "--all-files")
     assert done.exit_code == 1
-    assert f"{file}: other bytes than when it was indexed" in done.stdout
+    assert f"{file}: the content changed since it was indexed" in done.stdout
     assert str(other) not in done.stdout
     assert run("check", "--all-files", "--repair").exit_code == 0
     assert index_folder(opened, many, model).unchanged == MANY - 1
@@ -334,7 +339,9 @@ def test_names_that_are_no_text_go_there_and_back(
     index_folder(opened, photos, model)
     opened.export(tmp_path / "x.json")
     assert opened.load(tmp_path / "x.json").files == 3
-    with pytest.raises(LibraryError, match=r"no UTF-8, as one here is; \.npy and \.json do"):
+    with pytest.raises(
+        LibraryError, match=r"Parquet needs paths in UTF-8, .* export to \.npy or \.json"
+    ):
         opened.export(tmp_path / "x.parquet")
     assert not (tmp_path / "x.parquet").exists()
 
@@ -415,7 +422,7 @@ def test_import_names_the_value_that_is_none(
                 row = write(name, value)
                 with pytest.raises(LibraryError) as caught:
                     other.load(bad)
-                assert f"{bad} is no export of searchapp: row {row}: " in str(caught.value)
+                assert f"{bad} is not a valid export of searchapp: row {row}: " in str(caught.value)
         connection = sqlite3.connect(tmp_path / "other" / "catalog.db")
         for name in ("images", "files", "collections", "embeddings", "runs", "keywords"):
             assert connection.execute(f"select count(*) from {name}").fetchone() == (0,), name
@@ -463,35 +470,35 @@ def test_import_refuses_what_cannot_be(
     assert "not of length one" in refused(images=[first | {"vector": [0.0] * 48}])
     assert "not of length one" in refused(images=[first | {"vector": [1.0]}])
     assert "not of length one" in refused(images=[first | {"vector": [float("nan")] * 48}])
-    assert "is no export of searchapp" in refused(images=[{}])
-    assert "is no export of searchapp" in refused(searchapp=99)
+    assert "is not a valid export of searchapp" in refused(images=[{}])
+    assert "is not a valid export of searchapp" in refused(searchapp=99)
     for changes in (
         {"sha256": "../x"}, {"width": "wide"}, {"height": True}, {"camera": ["x"]},
         {"latitude": "north"}, {"files": [{"path": 1, "size": 1, "mtime_ns": 1}]}, {"files": 3},
         {"files": [{"path": "/x"}]},
     ):  # fmt: skip
-        assert "is no export of searchapp" in refused(images=[first | changes])
+        assert "is not a valid export of searchapp" in refused(images=[first | changes])
     settings = json.loads(document["settings"])
     unknown = json.dumps(settings | {"options": {"x": 1}})
     for header in (
         {"settings": "x"}, {"settings": "{}"}, {"dimensions": "48"}, {"dimensions": -1},
         {"model": None}, {"settings": unknown},
     ):  # fmt: skip
-        assert "is no export of searchapp" in refused(**header)
+        assert "is not a valid export of searchapp" in refused(**header)
     (tmp_path / "bad.json").write_text("[]")
-    with pytest.raises(LibraryError, match="is no export of searchapp"):
+    with pytest.raises(LibraryError, match="is not a valid export of searchapp"):
         opened.load(tmp_path / "bad.json")
     (tmp_path / "bad.json").write_text("[" * 99_999)
-    with pytest.raises(LibraryError, match="is no export of searchapp"):
+    with pytest.raises(LibraryError, match="is not a valid export of searchapp"):
         opened.load(tmp_path / "bad.json")
     for content in (b"", b"PK\x03\x04 no zip"):
         (tmp_path / "good.npy").write_bytes(content)
-        with pytest.raises(LibraryError, match="is no export of searchapp"):
+        with pytest.raises(LibraryError, match="is not a valid export of searchapp"):
             opened.load(tmp_path / "good.npy")
     np.save(tmp_path / "good.npy", np.array([{}], dtype=object), allow_pickle=True)
-    with pytest.raises(LibraryError, match="is no export of searchapp"):
+    with pytest.raises(LibraryError, match="is not a valid export of searchapp"):
         opened.load(tmp_path / "good.npy")
-    with pytest.raises(LibraryError, match=r"has to end in \.npy"):
+    with pytest.raises(LibraryError, match=r"unknown export format; the name must end in \.npy"):
         opened.export(tmp_path / "pictures.csv")
     settings["options"]["trust_remote_code"] = True
     (tmp_path / "bad.json").write_text(json.dumps(document | {"settings": json.dumps(settings)}))

@@ -363,4 +363,4 @@ def test_the_commands_show_where_vectors_are(
     assert fake_engines.embedded_count == 3
     result = run("move", file, "--collection", "none")
     assert isinstance(result.exception, SearchAppError)
-    assert "no collection none" in str(result.exception)
+    assert "the library has no collection none" in str(result.exception)

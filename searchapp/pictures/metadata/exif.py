@@ -1,4 +1,7 @@
-"""EXIF, as Pillow reads it: what the camera knew."""
+"""Parse EXIF tags, as Pillow reads them: date, camera, lens and GPS position.
+
+Source: CIPA DC-008 (Exif 3.0).
+"""
 
 from __future__ import annotations
 
@@ -9,14 +12,17 @@ from typing import Any
 from searchapp.pictures.metadata import sanitize
 from searchapp.pictures.metadata.sanitize import EmbeddedMetadata
 
-EXIF_IFD_TAG, GPS_IFD_TAG = 0x8769, 0x8825  # the parts of EXIF
-MAX_UTC_OFFSET = timedelta(hours=14)  # of a clock from UTC
+EXIF_IFD_TAG, GPS_IFD_TAG = 0x8769, 0x8825  # tags that point to directories of tags (IFDs)
+MAX_UTC_OFFSET = timedelta(hours=14)
 QUARTER_HOUR = timedelta(minutes=15)
-MAX_GPS_DELAY = timedelta(minutes=3)  # that a fix of GPS may be older than the picture
+MAX_GPS_DELAY = timedelta(minutes=3)  # between the last GPS fix and the picture
 
 
 def parse_exif(exif: Any) -> EmbeddedMetadata:
-    """Return what EXIF says; exif: of Pillow. What is absurd is left out."""
+    """Return the metadata in EXIF tags; invalid values are dropped.
+
+    exif: Pillow's Exif, or an empty mapping.
+    """
     camera, gps = _read_ifd(exif, EXIF_IFD_TAG), _read_ifd(exif, GPS_IFD_TAG)
     latitude, longitude = _read_gps_position(gps)
     return EmbeddedMetadata(
@@ -42,12 +48,12 @@ def parse_exif(exif: Any) -> EmbeddedMetadata:
 def _read_ifd(exif: Any, tag: int) -> dict[int, Any]:
     try:
         return dict(exif.get_ifd(tag))
-    except Exception:  # absurd EXIF must not cost the picture
+    except Exception:  # Invalid EXIF must not make the picture fail.
         return {}
 
 
 def _decode_text(value: object) -> str:
-    """Return a text, which many write in UTF-8, and Pillow reads as Latin-1."""
+    """Return a text value; many programs write UTF-8, but Pillow decodes it as Latin-1."""
     if isinstance(value, bytes):
         value = value.decode("latin-1")
     text = (value if isinstance(value, str) else "").split("\0")[0].strip()
@@ -57,7 +63,7 @@ def _decode_text(value: object) -> str:
 
 
 def _decode_utf16(value: object) -> str | None:
-    """Return a text of Windows, which is UTF-16."""
+    """Return the text of a Windows tag (XPTitle, XPKeywords), which is UTF-16."""
     with suppress(ValueError, TypeError):
         data = bytes(value)  # type: ignore[call-overload]
         return str(data.decode("utf-16-le", "replace").split("\0")[0])
@@ -66,19 +72,24 @@ def _decode_utf16(value: object) -> str | None:
 
 def _read_taken_at(camera: dict[int, Any], gps: dict[int, Any]) -> str | None:
     for date, offset in ((0x9003, 0x9011), (0x9004, 0x9012)):
-        taken = sanitize.normalize_date(camera.get(date), camera.get(offset) or camera.get(0x9010))
-        if taken is not None:
-            return taken if len(taken) > 19 else _add_utc_offset(taken, gps)
+        taken_at = sanitize.normalize_date(
+            camera.get(date), camera.get(offset) or camera.get(0x9010)
+        )
+        if taken_at is not None:
+            return taken_at if len(taken_at) > 19 else _add_utc_offset(taken_at, gps)
     return None
 
 
-def _add_utc_offset(taken: str, gps: dict[int, Any]) -> str:
-    """Tell the clock's offset by the time of GPS, which is UTC, where the two fit together."""
-    with suppress(Exception):  # as in _part
+def _add_utc_offset(taken_at: str, gps: dict[int, Any]) -> str:
+    """Return the local time with its UTC offset, if the GPS time, which is UTC, shows it.
+
+    The difference must be a multiple of 15 minutes, with a tolerance of MAX_GPS_DELAY.
+    """
+    with suppress(Exception):  # Invalid GPS tags must not make the picture fail.
         hours, minutes, seconds = (float(part) for part in gps[7])
         day = datetime.strptime(_decode_text(gps[29]), "%Y:%m:%d").replace(tzinfo=UTC)
         fix = day + timedelta(hours=hours, minutes=minutes, seconds=seconds)
-        local = datetime.fromisoformat(taken)
+        local = datetime.fromisoformat(taken_at)
         difference = local.replace(tzinfo=UTC) - fix
         offset = round(difference / QUARTER_HOUR) * QUARTER_HOUR
         if abs(difference - offset) <= MAX_GPS_DELAY and abs(offset) <= MAX_UTC_OFFSET:
@@ -86,11 +97,11 @@ def _add_utc_offset(taken: str, gps: dict[int, Any]) -> str:
             return sanitize.format_with_utc_offset(
                 local, f"{sign}{minutes // 60:02}:{minutes % 60:02}"
             )
-    return taken
+    return taken_at
 
 
 def _read_gps_position(gps: dict[int, Any]) -> tuple[float | None, float | None]:
-    with suppress(Exception):  # as in _part
+    with suppress(Exception):  # Invalid GPS tags must not make the picture fail.
         latitude = _parse_degrees(gps[2]) * (-1 if _decode_text(gps.get(1)) == "S" else 1)
         longitude = _parse_degrees(gps[4]) * (-1 if _decode_text(gps.get(3)) == "W" else 1)
         return sanitize.validate_position(latitude, longitude)

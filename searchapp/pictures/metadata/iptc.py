@@ -1,4 +1,4 @@
-"""IPTC's older form (IIM): what picture desks write. Source: IPTC-NAA IIM 4.2."""
+"""Parse IPTC IIM blocks: title, keywords, caption and date. Source: IPTC-NAA IIM 4.2."""
 
 from __future__ import annotations
 
@@ -7,11 +7,11 @@ from collections.abc import Iterator
 from searchapp.pictures.metadata import sanitize
 from searchapp.pictures.metadata.sanitize import EmbeddedMetadata
 
-MAX_DATA_SETS = 1000  # data sets that are looked at
+MAX_DATA_SETS = 1000  # data sets to read from one block
 
 
 def parse_iptc(block: bytes) -> EmbeddedMetadata:
-    """Return what a block of data sets says; what is cut off or broken ends it."""
+    """Return the metadata in an IPTC block; parsing ends at the first invalid data set."""
     values: dict[tuple[int, int], list[bytes]] = {}
     for number, (kind, value) in enumerate(_iter_data_sets(block)):
         if number >= MAX_DATA_SETS:
@@ -41,7 +41,7 @@ def _iter_data_sets(block: bytes) -> Iterator[tuple[tuple[int, int], bytes]]:
         kind = block[offset + 1], block[offset + 2]
         size = int.from_bytes(block[offset + 3 : offset + 5], "big")
         offset += 5
-        if size & 0x8000:  # the size of the size
+        if size & 0x8000:  # An extended data set: the size of the size field comes first.
             length = size & 0x7FFF
             if length > 4:
                 return

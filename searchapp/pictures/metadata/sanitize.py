@@ -1,4 +1,4 @@
-"""What one kind of metadata says of a picture, made harmless: short, printable, and possible."""
+"""Sanitize metadata values from files: bound, printable text, plausible dates and positions."""
 
 from __future__ import annotations
 
@@ -7,39 +7,44 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import datetime, timedelta, timezone
 
-MAX_NAME_CHARS, MAX_TITLE_CHARS, MAX_DESCRIPTION_CHARS, MAX_KEYWORD_CHARS = (
-    200,
-    500,
-    2000,
-    100,
-)  # characters
-MAX_KEYWORDS = 200  # of one picture
-PLAUSIBLE_YEARS = range(1800, 2200)  # what lies beyond was not meant
+MAX_NAME_CHARS = 200
+MAX_TITLE_CHARS = 500
+MAX_DESCRIPTION_CHARS = 2000
+MAX_KEYWORD_CHARS = 100
+MAX_KEYWORDS = 200  # per picture
+PLAUSIBLE_YEARS = range(1800, 2200)  # Cameras with a wrong clock write years outside this range.
 DATE_PATTERN = re.compile(
     r"(\d{4})(?:[:-](\d\d)(?:[:-](\d\d)(?:[T ](\d\d):(\d\d)(?::(\d\d)(?:\.\d*)?)?)?)?)?"
     r"\s*(Z|[+-]\d\d:?\d\d)?"
 )
-ZERO_WIDTH_JOINERS = "\u200c\u200d"  # are not shown, and make letters and emoji what they are
+# Not printable for Python, but they join letters of some scripts, and parts of emoji.
+ZERO_WIDTH_JOINERS = "\u200c\u200d"
 
 
 @dataclass(frozen=True, slots=True)
 class EmbeddedMetadata:
-    """What is said; None and () where nothing is."""
+    """The values of one metadata block (EXIF, XMP or IPTC); None and () if a value is absent."""
 
-    taken_at: str | None = None  # ISO 8601, with the offset where it is known
-    written_at: str | None = None  # when the file was made, which may be when it was taken
+    taken_at: str | None = None  # ISO 8601, with the UTC offset if it is known
+    written_at: str | None = None  # when the file was created: a fallback for taken_at
     camera: str | None = None
     lens: str | None = None
-    latitude: float | None = None  # degrees, north positive; with a longitude or not at all
+    latitude: float | None = None  # degrees, north positive; None if longitude is None
     longitude: float | None = None
-    rating: int | None = None  # 1 to 5 stars; -1: rejected; 0: said to have none
+    rating: int | None = None  # 1 to 5 stars; -1: rejected; 0: explicitly unrated
     keywords: tuple[str, ...] = ()
     title: str | None = None
     description: str | None = None
 
 
+NO_METADATA = EmbeddedMetadata()
+
+
 def clean_text(value: object, max_chars: int) -> str | None:
-    """Return a text in one line of so many characters, none of which steers a terminal."""
+    """Return a text as one line of at most max_chars characters; None if nothing is left.
+
+    Control characters are removed, because they could control the terminal.
+    """
     if not isinstance(value, str):
         return None
     line = " ".join(value[: 20 * max_chars].split())
@@ -48,7 +53,10 @@ def clean_text(value: object, max_chars: int) -> str | None:
 
 
 def clean_keywords(values: Iterable[object]) -> tuple[str, ...]:
-    """Return keywords, each once in whatever case; of a path of them, Europe|France, each part."""
+    """Return the keywords without duplicates, ignoring case.
+
+    A hierarchical keyword such as Europe|France gives one keyword for each part.
+    """
     keyword_by_casefold: dict[str, str] = {}
     for value in values:
         for part in value.split("|") if isinstance(value, str) else ():
@@ -61,7 +69,7 @@ def clean_keywords(values: Iterable[object]) -> tuple[str, ...]:
 
 
 def parse_rating(value: object) -> int | None:
-    """Return a rating: 0 to 5, or -1 for what was rejected; None where it is none of these."""
+    """Return a rating from 0 to 5, or -1 for rejected; None if the value is not a rating."""
     try:
         number = round(float(str(value)[:20]))
     except (ValueError, OverflowError):
@@ -70,9 +78,11 @@ def parse_rating(value: object) -> int | None:
 
 
 def normalize_date(value: object, offset: object = None) -> str | None:
-    """Return a date, or the beginning of one, in ISO 8601; what is missing of it is its first.
+    """Return a date in ISO 8601; None if it is not a plausible date.
 
-    value: as EXIF and XMP write it, maybe with an offset. offset: used where value has none.
+    A missing month or day counts as the first; a missing time counts as midnight.
+    value: as EXIF or XMP writes it, with or without a UTC offset.
+    offset: the UTC offset if value has none.
     """
     found = DATE_PATTERN.fullmatch(str(value)[:40].strip("\0 "))
     if found is None or int(found[1]) not in PLAUSIBLE_YEARS:
@@ -85,7 +95,10 @@ def normalize_date(value: object, offset: object = None) -> str | None:
 
 
 def format_with_utc_offset(local: datetime, offset: str) -> str:
-    """Return a moment in ISO 8601, with its offset where that is one: Z, +02:00 or +0200."""
+    """Return a local time in ISO 8601, with its UTC offset if the offset is valid.
+
+    offset: Z, +02:00 or +0200.
+    """
     found = re.fullmatch(r"([+-])(\d\d):?(\d\d)", "+00:00" if offset == "Z" else offset[:10])
     if found:
         utc_offset = timedelta(hours=int(found[2]), minutes=int(found[3]))
@@ -96,13 +109,13 @@ def format_with_utc_offset(local: datetime, offset: str) -> str:
 
 
 def validate_position(latitude: float, longitude: float) -> tuple[float | None, float | None]:
-    """Return a place on earth; twice None for any other, and for what is not a number."""
+    """Return a position, rounded to 7 decimals; (None, None) if it is outside the valid range."""
     if abs(latitude) <= 90 and abs(longitude) <= 180:
         return round(latitude, 7), round(longitude, 7)
     return None, None
 
 
 def join_make_and_model(make: str | None, model: str | None) -> str | None:
-    """Return a maker and a model as one name, without the maker twice."""
+    """Return the make and the model as one name; the make is not repeated."""
     make, model = make or "", model or ""
     return clean_text(model if make.split(" ")[0] in model else f"{make} {model}", MAX_NAME_CHARS)

@@ -1,4 +1,4 @@
-"""XMP, in a picture or in a sidecar beside it: what people write. Source: ISO 16684-1."""
+"""Parse XMP packets, from a picture file or a sidecar. Source: ISO 16684-1."""
 
 from __future__ import annotations
 
@@ -9,8 +9,9 @@ from typing import Any
 from searchapp.pictures.metadata import sanitize
 from searchapp.pictures.metadata.sanitize import EmbeddedMetadata
 
-MAX_PACKET_BYTES = 4 << 20  # bytes; programs that keep their whole history in it write some 100,000
-MAX_VALUES_PER_PROPERTY = 1000  # of one property
+# Programs that store an edit history write about 100,000 bytes.
+MAX_PACKET_BYTES = 4 << 20
+MAX_VALUES_PER_PROPERTY = 1000
 RDF_NAMESPACE = "{http://www.w3.org/1999/02/22-rdf-syntax-ns#}"
 NAMESPACES = {
     "aux": "http://ns.adobe.com/exif/1.0/aux/",
@@ -25,18 +26,22 @@ NAMESPACES = {
 PREFIX_BY_NAMESPACE = {f"{{{space}": prefix for prefix, space in NAMESPACES.items()}
 DEGREES_PATTERN = re.compile(r"(\d+),(\d+(?:\.\d+)?)(?:,(\d+(?:\.\d+)?))?([NSEW])")
 
-PropertyValues = dict[str, list[str]]  # by name, such as dc:title; the default language comes first
+# Values by property name, such as dc:title; the default language comes first.
+PropertyValues = dict[str, list[str]]
 
 
 def parse_xmp(packet: bytes) -> EmbeddedMetadata | None:
-    """Return what a packet says; None where it is no XMP, or has entities, which XMP has not."""
+    """Return the metadata in an XMP packet; None if it is not valid XMP.
+
+    A document type definition is refused: XMP has none, and entities can be an attack.
+    """
     from defusedxml.ElementTree import fromstring
 
     if len(packet) > MAX_PACKET_BYTES:
         return None
     try:
         values = _collect_properties(fromstring(packet.strip(b"\0 \t\r\n"), forbid_dtd=True))
-    except Exception:  # broken XML, and whatever is hostile in it
+    except Exception:  # The XML is invalid, or defusedxml refused it as an attack.
         return None
 
     def get_first_value(*names: str) -> str | None:
@@ -45,12 +50,12 @@ def parse_xmp(packet: bytes) -> EmbeddedMetadata | None:
     latitude, longitude = _parse_position(
         get_first_value("exif:GPSLatitude"), get_first_value("exif:GPSLongitude")
     )
-    taken = (
+    taken_at_values = (
         sanitize.normalize_date(get_first_value(name))
         for name in ("exif:DateTimeOriginal", "photoshop:DateCreated")
     )
     return EmbeddedMetadata(
-        taken_at=next(filter(None, taken), None),
+        taken_at=next(filter(None, taken_at_values), None),
         written_at=sanitize.normalize_date(get_first_value("xmp:CreateDate")),
         camera=sanitize.join_make_and_model(
             get_first_value("tiff:Make"), get_first_value("tiff:Model")
@@ -72,7 +77,7 @@ def parse_xmp(packet: bytes) -> EmbeddedMetadata | None:
 
 
 def _collect_properties(root: Any) -> PropertyValues:
-    """Return properties by name, whether they were written as attributes or as elements."""
+    """Return the values of properties, written as attributes or as elements."""
     values: PropertyValues = {}
     for description in root.iter(f"{RDF_NAMESPACE}Description"):
         for tag, value in description.attrib.items():
@@ -90,7 +95,7 @@ def _get_prefixed_name(tag: object) -> str | None:
 
 
 def _read_element_texts(element: Any) -> list[str]:
-    """Return an element's text, or those of its list; in several languages, the default's first."""
+    """Return an element's text, or the texts of its list; the default language comes first."""
     texts: list[str] = []
     for item in _iter_list_items(element):
         if len(texts) < MAX_VALUES_PER_PROPERTY:
@@ -115,7 +120,7 @@ def _parse_position(
 
 
 def _parse_degrees(text: str | None) -> float | None:
-    """Return degrees of 48,51.5N or 48,51,30N, north and east positive."""
+    """Return the degrees in 48,51.5N or 48,51,30N; south and west are negative."""
     found = DEGREES_PATTERN.fullmatch((text or "").strip()[:60])
     if found is None:
         return None

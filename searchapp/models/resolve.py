@@ -1,0 +1,109 @@
+"""Resolve a model's name, folder or TOML file to its ModelSpec."""
+
+from __future__ import annotations
+
+import logging
+import os
+import shutil
+from pathlib import Path
+from typing import Protocol, cast
+
+from searchapp.errors import ModelError
+from searchapp.models import clip, custom, e5_v, local_folder, qwen3_vl, siglip, starter, vlm2vec
+from searchapp.models.spec import ModelSpec, apply_model_options
+from searchapp.types import ModelOptions
+
+logger = logging.getLogger(__name__)
+
+
+class ModelFamily(Protocol):
+    """A module for the models of one architecture."""
+
+    ARCHITECTURE: str
+    MODELS: tuple[ModelSpec, ...]
+
+    def from_folder(self, folder: local_folder.ModelFolder) -> ModelSpec:
+        """Return the spec of a model folder; raise KeyError if its configuration lacks a value."""
+
+
+FAMILY_BY_ARCHITECTURE = {
+    family.ARCHITECTURE: cast(ModelFamily, family)
+    for family in (clip, siglip, e5_v, vlm2vec, qwen3_vl)
+}
+MODELS = {spec.name: spec for family in FAMILY_BY_ARCHITECTURE.values() for spec in family.MODELS}
+
+
+def list_available_models() -> list[ModelSpec]:
+    """Return the models that have a name; the starter model is first if it is installed."""
+    folder = starter.find_starter()
+    starter_specs = [] if folder is None else [starter.set_starter_name(read_folder_spec(folder))]
+    return [*starter_specs, *MODELS.values()]
+
+
+def choose_default_model() -> str:
+    """Return the name of the model for users who name none: a large one if there is a GPU."""
+    return "qwen3-vl-embedding-2b" if has_gpu() else "clip-vit-b-32"
+
+
+def has_gpu() -> bool:
+    """Return whether the machine has an NVIDIA GPU, without loading CUDA."""
+    return Path("/proc/driver/nvidia/gpus").exists() or shutil.which("nvidia-smi") is not None
+
+
+def resolve_model(name: str, options: ModelOptions = ModelOptions()) -> ModelSpec:
+    """Return the spec of a model with the user's options applied.
+
+    name: a known name, a model folder, or a TOML file.
+    Raises ModelError if the model is unknown or incomplete, or has no such option.
+    """
+    spec = apply_model_options(_find_spec(name), options)
+    family = FAMILY_BY_ARCHITECTURE.get(spec.architecture)
+    apply_picture_options = getattr(family, "apply_picture_options", None)
+    if apply_picture_options is not None:
+        return cast(ModelSpec, apply_picture_options(spec, options))
+    for option, value in (("max-pixels", options.max_pixels), ("num-crops", options.num_crops)):
+        if value is not None:
+            raise ModelError(f"the model {spec.name} has no option --{option}; leave it out")
+    return spec
+
+
+def _find_spec(name: str) -> ModelSpec:
+    known_spec = MODELS.get(name.replace("_", "-"))  # vLLM's original example writes e5_v.
+    if known_spec is not None:
+        return known_spec
+    if name == starter.STARTER_NAME:
+        folder = starter.find_starter()
+        if folder is None:
+            raise ModelError(starter.STARTER_MISSING_MESSAGE)
+        return starter.set_starter_name(read_folder_spec(folder))
+    path = Path(name).expanduser()
+    if path.is_dir():
+        return read_folder_spec(path)
+    if path.suffix == ".toml":
+        return custom.read_model_file(path)
+    names = ", ".join([starter.STARTER_NAME, *MODELS])
+    if os.sep in name or name.startswith((".", "~")):
+        raise ModelError(f"there is no model folder at {name}; give another folder, or use {names}")
+    raise ModelError(f"unknown model {name}; use {names}, or give the folder of a model on disk")
+
+
+def read_folder_spec(path: Path) -> ModelSpec:
+    """Return the spec of a model folder; raise ModelError if it is incomplete or unsupported."""
+    folder = local_folder.read_model_folder(path)
+    family = FAMILY_BY_ARCHITECTURE.get(folder.architecture)
+    if family is None:
+        supported = ", ".join(sorted(FAMILY_BY_ARCHITECTURE))
+        raise ModelError(
+            f"{path}: the architecture {folder.architecture} is not supported; use a model of "
+            f"{supported}"
+        )
+    try:
+        spec = family.from_folder(folder)
+    except (KeyError, TypeError) as error:
+        raise ModelError(
+            f"{path}: the model's configuration lacks {error}; copy the complete model folder"
+        ) from error
+    logger.info(
+        "Recognized %s as %s with %d dimensions.", path, folder.architecture, spec.dimensions
+    )
+    return spec

@@ -1,0 +1,60 @@
+"""Refuse pictures that would take too much memory or time, before they are decoded."""
+
+from __future__ import annotations
+
+import math
+from typing import TYPE_CHECKING, Any
+
+from searchapp.errors import PictureError
+
+if TYPE_CHECKING:
+    from PIL.Image import Image as Picture
+
+# Each scan of a progressive JPEG passes over all pixels. Programs write about 10 scans.
+MAX_JPEG_SCANS = 100
+TIFF_TILE_SIDE_TAGS = (0x0142, 0x0143)  # TileWidth, TileLength
+
+
+def check_pixel_count(pixels: int, max_megapixels: float, subject: str = "the picture") -> None:
+    """Raise PictureError, about the subject, if it has too many pixels to decode."""
+    if pixels > max_megapixels * 1e6:
+        raise PictureError(
+            f"{subject} has {pixels / 1e6:.0f} megapixels, the limit is {max_megapixels:.0f}; "
+            "raise --max-megapixels"
+        )
+
+
+def check_limits(image: Picture, data: bytes, max_megapixels: float) -> None:
+    """Raise PictureError if an opened picture is too large to decode, or empty.
+
+    data: the bytes of the file.
+    """
+    pixels, subject = image.width * image.height, "the picture"
+    if image.format == "TIFF":  # A small picture can be cut from one large tile.
+        tags: Any = getattr(image, "tag_v2", {})
+        sides = [side for tag in TIFF_TILE_SIDE_TAGS if isinstance(side := tags.get(tag), int)]
+        if len(sides) == 2 and math.prod(sides) > pixels:
+            pixels, subject = math.prod(sides), "a tile of the picture"
+    check_pixel_count(pixels, max_megapixels, subject)
+    # Without image data, the JPEG 2000 decoder returns a gray picture instead of an error.
+    if image.format == "JPEG2000" and b"\xff\x93" not in data:
+        raise PictureError("cannot be decoded: image file is truncated")
+    if "progressive" in image.info:
+        scans = _count_jpeg_scans(data)
+        if scans > MAX_JPEG_SCANS:
+            raise PictureError(
+                f"the picture is a progressive JPEG of {scans} scans, the limit is "
+                f"{MAX_JPEG_SCANS}; save it again with another program"
+            )
+
+
+def _count_jpeg_scans(data: bytes) -> int:
+    """Count the scans of a JPEG's first picture.
+
+    Segments before the first scan are skipped, because their content can look like a scan.
+    """
+    position, scan = 2, b"\xff\xda"
+    while position < len(data) and data[position : position + 2] != scan:
+        position += 2 + int.from_bytes(data[position + 2 : position + 4], "big")
+    end = data.find(b"\xff\xd9", position)
+    return data.count(scan, position, end if end >= 0 else len(data))
