@@ -164,7 +164,8 @@ class FilterMatcher:
         ).fetchone()
         (changes,) = self._db.execute("select images from changes").fetchone()
         if last != self._last_sha256 or changes != self._changes:
-            logger.debug("Filter: images were changed or deleted; reading all columns again.")
+            if self._images.last_id:
+                logger.debug("Filter: images were changed or deleted; reading all columns again.")
             self._images = ImageColumns()
         self._changes = changes
         previous_last_id = self._images.last_id
