@@ -60,7 +60,7 @@ __version__ = "0.1.0"
 
 
 def __getattr__(name: str) -> object:
-    """Import Library when it is asked for: `import searchapp` alone stays quick."""
+    """Import Library on first use, so that `import searchapp` stays fast."""
     if name == "Library":
         from searchapp.library import Library
 

@@ -1,4 +1,4 @@
-"""`python -m searchapp`."""
+"""Run the command line with `python -m searchapp`."""
 
 from searchapp.cli import main
 

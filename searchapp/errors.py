@@ -1,4 +1,4 @@
-"""Every error that searchapp states: a message names the thing, the cause and the remedy."""
+"""Exceptions with a message for the user, and their JSON form for other processes."""
 
 from __future__ import annotations
 
@@ -7,53 +7,56 @@ from typing import Any
 
 
 class SearchAppError(Exception):
-    """Stop with a message for the user; exit_code is the process's exit status."""
+    """Base of all expected errors: the message states what happened, why, and what to do.
+
+    exit_code: exit status of the command.
+    """
 
     exit_code = 1
 
 
 class Interrupted(SearchAppError):
-    """Say where Ctrl-C has left things."""
+    """Ctrl-C stopped the command; the message states what is saved."""
 
     exit_code = 130
 
 
 class LibraryError(SearchAppError):
-    """Say that the library cannot be opened, or not written to just now."""
+    """The library cannot be opened, read or written."""
 
 
 class VectorStoreError(LibraryError):
-    """Say that vectors cannot be kept where they are to be, or not be reached there."""
+    """The vector store (FAISS file or Milvus) cannot be used or does not answer."""
 
 
 class LockedError(LibraryError):
-    """Say that another process writes to the library just now."""
+    """Another process holds the library's write lock."""
 
 
 class FolderError(SearchAppError):
-    """Say that a folder to index is missing, unreadable, or suspiciously empty."""
+    """A folder to index is missing, unreadable, or unexpectedly empty."""
 
 
 class ModelError(SearchAppError):
-    """Say that a model is unknown, incomplete, out of reach, or not the collection's."""
+    """A model is unknown, incomplete, not available, or not the model of the collection."""
 
 
 class UnsupportedModality(ModelError):
-    """Say that the model cannot embed such a query."""
+    """The model cannot embed this kind of query, such as a text with a picture."""
 
 
 class EngineError(SearchAppError):
-    """Say that the engine could not be started, or cannot go on."""
+    """The engine does not start, or stopped working."""
 
 
 class QueryError(SearchAppError):
-    """Say that a query cannot be asked as it stands."""
+    """A query, a filter or an option is invalid."""
 
     exit_code = 2
 
 
 class PictureError(SearchAppError):
-    """Say why one picture cannot be used; stage is read, fetch, decode or embed."""
+    """One picture cannot be used. stage: read, fetch, decode or embed."""
 
     def __init__(self, message: str, stage: str = "decode") -> None:
         super().__init__(message)
@@ -79,9 +82,9 @@ KINDS: dict[str, type[SearchAppError]] = {
 
 
 def error_to_dict(error: SearchAppError) -> dict[str, Any]:
-    """Return an error as JSON values, for another process: a worker's parent, an HTTP client.
+    """Return an error as JSON values, to send it to a worker's parent or an HTTP client.
 
-    detail is the message; HTTP clients know it by this name.
+    The message is in "detail": FastAPI uses this key, and HTTP clients expect it.
     """
     values = {
         "detail": str(error),
@@ -92,13 +95,16 @@ def error_to_dict(error: SearchAppError) -> dict[str, Any]:
 
 
 def error_from_dict(values: Mapping[str, Any]) -> SearchAppError:
-    """Make the error that another process sent; of an unknown kind: a plain SearchAppError."""
-    message = str(values.get("detail", "the other process gave no reason"))
+    """Create the error that another process sent as JSON values.
+
+    An unknown kind becomes a plain SearchAppError.
+    """
+    message = str(values.get("detail", "The other process reported an error without a message."))
     kind = KINDS.get(str(values.get("kind")), SearchAppError)
     error = kind(message)
     if isinstance(error, PictureError):
         error.stage = str(values.get("stage", error.stage))
     exit_code = values.get("exit_code")
-    if isinstance(exit_code, int) and 0 < exit_code < 256:  # never 0: that means success
+    if isinstance(exit_code, int) and 0 < exit_code < 256:  # Exit code 0 would mean success.
         error.exit_code = exit_code
     return error

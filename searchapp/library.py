@@ -1,4 +1,4 @@
-"""Library: the one door to everything that is kept, and to the engine that fills and asks it."""
+"""Library: the public Python interface to index, search and maintain a library."""
 
 from __future__ import annotations
 
@@ -8,11 +8,10 @@ from pathlib import Path
 from types import TracebackType
 from typing import Self
 
-from searchapp.catalog import Catalog, CatalogError, raise_library_errors, wrap_sqlite_errors
+from searchapp.catalog import Catalog, raise_library_errors, wrap_sqlite_errors
 from searchapp.engines import Engine
 from searchapp.errors import LibraryError
-from searchapp.files.atomic import explain_disk_error, write_atomically
-from searchapp.files.library_folder import CATALOG, catalog_file, resolve_library_folder
+from searchapp.files.library_folder import catalog_file, resolve_library_folder
 from searchapp.files.lock import hold_writer_lock
 from searchapp.indexing.embedding.choose_engines import EngineChoice, RunningEngine, StartEngines
 from searchapp.indexing.indexer import Indexer
@@ -44,14 +43,16 @@ from searchapp.types import (
     SearchResult,
     Term,
 )
+from searchapp.upkeep.backup import write_backup
+from searchapp.upkeep.library_info import read_library_info
 from searchapp.vectors.faiss_files.choose_index import IndexPolicy
 from searchapp.vectors.indexes import Indexes
 
 
 class Library:
-    """One directory: the catalogue (SQLite), and an index file (FAISS) for each collection.
+    """A folder with a catalog (SQLite) and a vector index (FAISS file) for each collection.
 
-    Not for use by several threads at once. Use it as a context manager, or close() it.
+    Not thread-safe. Use it as a context manager, or call close().
     """
 
     def __init__(
@@ -62,12 +63,12 @@ class Library:
         start_many: StartEngines | None = None,
         policy: IndexPolicy = IndexPolicy(),
     ) -> None:
-        """Use Library.open()."""
+        """Create a library from its parts; applications call Library.open()."""
         self.folder = folder
         self._catalog = catalog
         self._engines = RunningEngine(start, start_many)
         self._indexes = Indexes(folder, catalog, policy)
-        # Internal: what the server and the map read beside what users ask for.
+        # Internal: the server and the map use it to read the catalog and the indexes.
         self.reader = LibraryReader(folder, catalog, self._indexes)
         self._indexer = Indexer(
             folder, catalog, self._indexes, self.reader.judges, self._engines, policy
@@ -85,20 +86,22 @@ class Library:
         policy: IndexPolicy = IndexPolicy(),
         tell: Callable[[str], None] = lambda line: None,
     ) -> Library:
-        """Open a library; raise LibraryError where there is none, or none that can be used.
+        """Open a library. Raises LibraryError if it is missing, damaged or of a newer version.
 
-        folder: by default the one in the user's data folder. create: make it if it is missing;
-        dry: then only pretend to, in memory.
-        start: what starts the engine, when one is needed; by default EngineChoice().start.
-        start_many: what starts several, in processes of their own, to index many files; by
-        default EngineChoice().start_many, and none where start is given.
-        policy: when an index is changed for another, trained anew, and saved.
-        tell: told that a large library of an earlier version is brought up to date, which takes
-        a while.
+        folder: None is the default library in the user's data folder.
+        create: create the library if it is missing.
+        dry: use an empty catalog in memory if the library is missing.
+        start: starts an engine when one is needed; default: EngineChoice().start.
+        start_many: starts several engines in separate processes, to index many files. Default:
+            EngineChoice().start_many, or None if start is given.
+        policy: when to change the kind of an index, and when to train and save it.
+        tell: receives a message before the upgrade of a large library, which takes long.
         """
         path = resolve_library_folder(folder)
         if path.exists() and not path.is_dir():
-            raise LibraryError(f"{path} is a file; a library is a folder")
+            raise LibraryError(
+                f"{path} is a file, but a library is a folder. Name a folder with --library DIR."
+            )
         choice = EngineChoice()
         if start is None and start_many is None:
             start_many = choice.start_many
@@ -109,12 +112,15 @@ class Library:
             try:
                 path.mkdir(parents=True, exist_ok=True)
             except OSError as error:
-                raise LibraryError(f"no library can be made at {path}: {error.strerror}") from error
+                raise LibraryError(
+                    f"The library at {path} cannot be created: {error.strerror}. "
+                    "Name another folder with --library DIR."
+                ) from error
         catalog = Catalog.open(catalog_file(path), create=create, report=tell)
         return cls(path, catalog, start, start_many, policy)
 
     def close(self) -> None:
-        """Stop the engine and close the catalogue."""
+        """Stop the engine and close the catalog."""
         self._engines.close()
         self._indexes.close()
         self._catalog.close()
@@ -133,36 +139,35 @@ class Library:
     def index(
         self, folders: Iterable[str | Path], options: IndexOptions = IndexOptions()
     ) -> Iterator[IndexEvent]:
-        """Embed what is new below the folders, and yield events; Finished is the last.
+        """Scan folders, embed new pictures, and yield events; RunFinished is the last.
 
-        Stopping it at any moment (closing the iterator, Ctrl-C, a power cut) keeps what was
-        saved; the same call goes on from there. Errors: FolderError, ModelError, EngineError,
-        LibraryError (another process writes, the disk is full, fails, or is read-only).
+        An interrupted run (closed iterator, Ctrl-C, power cut) keeps everything that was saved; the
+        same call continues. Raises FolderError, ModelError, EngineError, or LibraryError: another
+        process writes, or the disk is full, damaged or read-only.
         """
         with wrap_sqlite_errors(self.folder):
             yield from self._indexer.index(folders, options)
 
     def move(
-        self, iter_vectors: str, collection: str | None = None
+        self, vectors: str, collection: str | None = None
     ) -> Iterator[IndexBuilding | MilvusUploading]:
-        """Keep a collection's vectors elsewhere: in a FAISS file ("faiss"), or in Milvus.
+        """Move a collection's vectors to another store, without embedding again.
 
-        Nothing is embedded. The old place answers until the new one is complete, and is cleared
-        then. Stopped at any moment, it goes on when it is called again, and with the next index.
-        Errors: VectorsError, LibraryError.
+        vectors: "faiss", or the address of Milvus. The old store answers searches until the new one
+        is complete, and is then deleted. An interrupted move continues with the next call, and with
+        the next index run. Raises VectorStoreError or LibraryError.
         """
         with wrap_sqlite_errors(self.folder):
-            yield from self._indexer.move_vectors(iter_vectors, collection)
+            yield from self._indexer.move_vectors(vectors, collection)
 
     def search(
         self, query: Query | Sequence[Term], options: SearchOptions = SearchOptions()
     ) -> list[Hit]:
-        """Return the nearest images, best first; fewer than asked for where there are fewer.
+        """Return the hits nearest to a query, best first.
 
-        query: one question, or terms whose vectors are added up by their weights: a picture plus
-        the words for what it should have, minus the words for what it should not.
-        Only images with a file that exists are returned. Errors: QueryError,
-        UnsupportedModality, PictureError, ModelError, EngineError, LibraryError.
+        query: one query, or terms whose vectors are summed with their weights: a picture, plus the
+        words for what the hits must show, minus the words for what they must not show. Only images with an existing file are returned. Raises QueryError, UnsupportedModality,
+        PictureError, ModelError, EngineError or LibraryError.
         """
         return list(self.find(query, options).hits)
 
@@ -170,31 +175,31 @@ class Library:
     def find(
         self, query: Query | Sequence[Term], options: SearchOptions = SearchOptions()
     ) -> SearchResult:
-        """Search as search() does, and tell whether the best is a good match."""
+        """Search as search() does; the result also has whether the best hit is a good match."""
         terms = [Term(query)] if isinstance(query, Query) else list(query) or [Term(Query())]
         parts = [QueryPart(term.query, weight=term.weight) for term in terms]
         calls = DirectCalls(self.reader, self._engines.get)
         return run_without_waiting(search(calls, parts, options, one_prompt=True))
 
     def similar(self, image_id: int, options: SearchOptions = SearchOptions()) -> list[Hit]:
-        """Return the images nearest to one that is indexed, itself first; no engine is needed."""
+        """Return the hits nearest to an indexed image, itself first, without an engine."""
         return list(self.find_similar(image_id, options).hits)
 
     @raise_library_errors
     def find_similar(self, image_id: int, options: SearchOptions = SearchOptions()) -> SearchResult:
-        """Search as similar() does, and tell whether the best is a good match."""
+        """Search as similar() does; the result also has whether the best hit is a good match."""
         collection = select_collection.get_collection(self._catalog, options.collection)
-        load_vector = self.reader.read_vector(collection, image_id)
-        return self.reader.find_nearest(collection, load_vector, options, "image")
+        vector = self.reader.read_vector(collection, image_id)
+        return self.reader.find_nearest(collection, vector, options, "image")
 
     @raise_library_errors
     def count_facets(
         self, image_filter: Filter = Filter(), collection: str | None = None
     ) -> Facets:
-        """Return what a collection's images can be filtered by, and how many there are of each.
+        """Count a collection's images by month, folder, camera and other facets.
 
-        wanted: only images that fulfil it count, each kind as if it asked nothing of its own.
-        Errors: QueryError, LibraryError.
+        image_filter: count only matching images; each facet ignores its own condition.
+        Raises QueryError or LibraryError.
         """
         return self._catalog.count_facets(
             select_collection.get_collection(self._catalog, collection),
@@ -203,29 +208,19 @@ class Library:
 
     @raise_library_errors
     def load_overview(self) -> Overview:
-        """Return where the images are, and of which days."""
+        """Return the folders and the range of dates of all images."""
         return self._catalog.read_overview()
 
     @raise_library_errors
     def info(self) -> LibraryInfo:
-        """Return what the library holds."""
-        images, files = self._catalog.count_images_and_files()
-        return LibraryInfo(
-            path=self.folder,
-            images=images,
-            files=files,
-            catalog_bytes=sum(_file_bytes(f) for f in self.folder.glob(f"{CATALOG}*")),
-            collections=tuple(
-                self._catalog.describe_collection(collection)
-                for collection in self._catalog.list_collections()
-            ),
-        )
+        """Return the statistics of the library and its collections."""
+        return read_library_info(self.folder, self._catalog)
 
     def check(self, *, files: int | None = 100, repair: bool = False) -> Iterator[Fault]:
-        """Yield what is wrong with the library; mend what can be mended where repair is asked for.
+        """Yield the faults of the library; with repair, correct those that can be corrected.
 
-        files: how many are read again to compare their bytes; None: all. Errors: LibraryError
-        (another process writes).
+        files: number of files to read again and compare with their SHA-256; None: all.
+        Raises LibraryError if another process writes.
         """
         from searchapp.upkeep.check import LibraryCheck
 
@@ -239,11 +234,11 @@ class Library:
     def duplicates(
         self, options: DuplicateOptions = DuplicateOptions()
     ) -> Iterator[Progress | FileFailed | ComparisonStarted | DuplicatesFound]:
-        """Find files that hold the same picture, and yield events; Found is the last.
+        """Find files with the same picture, and yield events; DuplicatesFound is the last.
 
-        Pictures that were not compared before are read once; stopping it keeps what was read, and
-        the same call goes on from there. No file is changed. Errors: QueryError, for the filter;
-        LibraryError (no pictures yet; another process writes, where there is something to read).
+        The first search reads each picture once; an interrupted search continues with the same
+        call. No picture file is changed. Raises QueryError if the filter is invalid, LibraryError
+        if there are no pictures, or if new pictures must be read while another process writes.
         """
         from searchapp.duplicates.find import DuplicateFinder
 
@@ -254,9 +249,9 @@ class Library:
 
     @raise_library_errors
     def prune(self, *, missing: bool = False, dry: bool = False) -> PruneResult:
-        """Remove images that no file holds any more, with embeddings and thumbnails.
+        """Delete images without a file, with their embeddings and thumbnails.
 
-        missing: forget files that are not there now, first. Errors: LibraryError.
+        missing: first forget files that no longer exist. dry: only count. Raises LibraryError.
         """
         from searchapp.upkeep.prune import prune_library
 
@@ -267,7 +262,7 @@ class Library:
 
     @raise_library_errors
     def export(self, file: Path, collection: str | None = None) -> int:
-        """Write a collection to a .npy, .json or .parquet file; return how many images it has."""
+        """Write a collection to a .npy, .json or .parquet file; return the number of images."""
         from searchapp.upkeep import exchange
 
         chosen = select_collection.get_collection(self._catalog, collection)
@@ -278,38 +273,28 @@ class Library:
 
     @raise_library_errors
     def load(self, file: Path, collection: str | None = None) -> ImportResult:
-        """Read what export has written, and add what is not there yet; no engine is needed.
+        """Import an exported collection, without images that the library already has.
 
-        Files count that are there, as they were; of others the images are known, so that index
-        embeds none of them again wherever they are. Errors: LibraryError.
+        Files that exist here are added with their exported size and time. The images of all other
+        files are stored too, so that index never embeds them again. Raises LibraryError.
         """
         from searchapp.upkeep import exchange
 
         with hold_writer_lock(self.folder, "searchapp import"):
-            loaded, select_target = exchange.load_export(self._catalog, file, collection)
-            list(self._indexes.save_index(select_target))
-        return loaded
+            result, target = exchange.load_export(self._catalog, file, collection)
+            list(self._indexes.save_index(target))
+        return result
 
     def backup(self, file: Path) -> None:
-        """Copy the catalogue to a file, whole and as it is now, while others may write.
+        """Copy the catalog to a file, consistently, even while other processes write.
 
-        All else is made of it again. Errors: LibraryError where it cannot be written.
+        Everything else in a library can be rebuilt from it. Raises LibraryError if writing fails.
         """
-        try:
-            with write_atomically(file) as temporary:
-                self._catalog.get_maintenance().copy_to_file(temporary)
-        except (OSError, CatalogError) as error:
-            raise LibraryError(
-                f"no backup was made at {file}: {explain_disk_error(error)}"
-            ) from error
+        write_backup(self._catalog, file)
 
     @raise_library_errors
     def failures(self, collection: str | None = None) -> list[Failure]:
-        """Return the files that could not be used, and why."""
+        """Return the files that could not be indexed, with the reason for each."""
         return self._catalog.list_failures(
             select_collection.get_collection(self._catalog, collection)
         )
-
-
-def _file_bytes(file: Path) -> int:
-    return file.stat().st_size if file.exists() else 0

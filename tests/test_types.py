@@ -1,4 +1,4 @@
-"""The shapes that cross layers: each field is defined once, and JSON keeps its keys and order."""
+"""Dataclasses that the packages exchange: fields defined once, JSON keys and order stable."""
 
 from __future__ import annotations
 
@@ -33,22 +33,22 @@ SUMMARY = [
 ]
 
 
-def test_a_hit_comes_back_from_json() -> None:
-    """All fields, tuples as tuples; unknown names are ignored, and users read them as before."""
+def test_hit_survives_json() -> None:
+    """All fields come back, tuples as tuples; unknown names are ignored."""
     values = json.loads(json.dumps(HIT.to_dict()))
     assert Hit.from_dict({**values, "from_the_future": 1}) == HIT
     assert (HIT.camera, HIT.date, HIT.width) == ("Leica M", "2023-06-17T12:00:00", 80)
 
 
-def test_hits_keep_their_keys_and_order() -> None:
-    """`query --json` is to_dict without the id, which holds in one library only."""
-    of_file = ["path", "score", "sha256", "width", "height", "also"]
-    of_video = ["seconds", "moments", "companions"]
-    assert list(HIT.to_dict()) == ["image_id", *of_file, *SUMMARY, *of_video]
+def test_hit_keys_and_order_are_stable() -> None:
+    """`query --json` prints to_dict without the image id, which is valid in one library only."""
+    file_keys = ["path", "score", "sha256", "width", "height", "also"]
+    video_keys = ["seconds", "moments", "companions"]
+    assert list(HIT.to_dict()) == ["image_id", *file_keys, *SUMMARY, *video_keys]
 
 
-def test_the_api_answers_all_that_a_hit_has() -> None:
-    """A field that is added to Hit has to be added to the API."""
+def test_api_response_has_all_fields_of_a_hit() -> None:
+    """A new field of Hit must be added to the API as well."""
     found = Found.from_hit(HIT).model_dump()
     assert list(found) == [
         *["id", "path", "name", "folder", "score", "width", "height", "sha256"],
@@ -62,13 +62,13 @@ def test_the_api_answers_all_that_a_hit_has() -> None:
     }
 
 
-def test_a_picture_comes_back_from_json() -> None:
-    """As workers and exports send it."""
+def test_picture_info_survives_json() -> None:
+    """Workers and exports send PictureInfo as JSON."""
     assert PictureInfo.from_dict(json.loads(json.dumps(INFO.to_dict()))) == INFO
 
 
-def test_every_field_of_a_picture_is_stored_and_exported() -> None:
-    """A field that is added to PictureInfo has to be checked where an import brings it."""
+def test_every_field_of_picture_info_is_stored_and_exported() -> None:
+    """A new field of PictureInfo needs a column in the catalog and a check in the import."""
     names = {each.name for each in fields(PictureInfo)}
     assert set(export_values.INFO_TESTS) == names
     assert {*metadata_rows.IMAGE_COLUMNS, "keywords"} == names

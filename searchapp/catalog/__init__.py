@@ -1,4 +1,4 @@
-"""The SQLite catalog of a library: the truth about images, files, collections and runs."""
+"""The SQLite catalog of a library: all images, files, collections, embeddings and index runs."""
 
 from searchapp.catalog.catalog import Catalog, CatalogError
 from searchapp.catalog.embeddings import CollectionEmbeddings

@@ -1,8 +1,9 @@
-"""The SQLite catalogue of a library: the truth about images, files, collections and runs."""
+"""Open the SQLite catalog of a library, and read or write its collections and images."""
 
 from __future__ import annotations
 
 import json
+import logging
 import sqlite3
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager
@@ -12,8 +13,9 @@ from typing import Any
 
 from sqlite_utils import Database
 
+from searchapp.catalog.collection_info import read_collection_info
 from searchapp.catalog.companions import CompanionTable
-from searchapp.catalog.connection import connect, wait_for_writers, write_transaction
+from searchapp.catalog.connection import BUSY_TIMEOUT_S, connect, write_transaction
 from searchapp.catalog.embeddings import CollectionEmbeddings
 from searchapp.catalog.filters.columns import Ids
 from searchapp.catalog.filters.matching import FilterMatcher
@@ -22,15 +24,14 @@ from searchapp.catalog.fingerprints import Fingerprints
 from searchapp.catalog.image_files import LocatedImage, locate_images
 from searchapp.catalog.known_content import EmbeddedImageLookup
 from searchapp.catalog.maintenance import CatalogMaintenance
-from searchapp.catalog.migrations import MIGRATIONS
 from searchapp.catalog.outdated_metadata import MetadataRefresh
 from searchapp.catalog.path_keys import decode_path
 from searchapp.catalog.scan_diff import ScanDiff
+from searchapp.catalog.schema_upgrade import upgrade_schema
 from searchapp.catalog.vector_stores import VectorStores
 from searchapp.catalog.writer import CatalogWriter, format_utc_now
 from searchapp.errors import LibraryError
 from searchapp.files.atomic import explain_disk_error
-from searchapp.files.extras import upgrade_hint
 from searchapp.files.library_folder import missing_library_error
 from searchapp.types import (
     Between,
@@ -43,22 +44,24 @@ from searchapp.types import (
     Overview,
 )
 
+logger = logging.getLogger(__name__)
 CatalogError = sqlite3.Error
-APPLICATION_ID = 0x53726368  # in the file's header: a catalogue, and not any SQLite file
-PAGE_ROWS = 1000  # rows
-SLOW_MIGRATION_IMAGES = (
-    50_000  # images: on a slow disk it takes a second to bring so many up to date
-)
+VECTOR_PAGE_ROWS = 10_000
+CALIBRATION_BUSY_TIMEOUT_S = 1  # A search must not wait long for another process that writes.
 
 
 class Catalog:
-    """All SQL is here. Not for use by several threads at once."""
+    """The catalog of one library. Not thread-safe.
+
+    Methods raise sqlite3.Error if SQLite fails; see wrap_sqlite_errors().
+    """
 
     def __init__(self, connection: sqlite3.Connection) -> None:
-        """Take over a connection in autocommit mode."""
+        """Use a connection in autocommit mode, which close() closes."""
         self._db = Database(connection)
         self._db.execute("pragma foreign_keys = on")
-        self._db.execute("pragma cache_size = -32000")  # kB: the inner pages of some million rows
+        # 32,000 KiB hold the inner B-tree pages of several million rows.
+        self._db.execute("pragma cache_size = -32000")
         self._filters = FilterMatcher(self._db)
         self.writer = CatalogWriter(self._db)
 
@@ -70,69 +73,41 @@ class Catalog:
         create: bool = False,
         report: Callable[[str], None] = lambda line: None,
     ) -> Catalog:
-        """Open a catalogue; raise LibraryError where there is none, or none of ours.
+        """Open a catalog, and upgrade its schema if it is old.
 
-        tell: told what takes a while, before it does.
+        create: create the file if it is missing.
+        report: receives a message before an upgrade that takes long.
+        Raises LibraryError if the file is missing or is not a catalog.
         """
         if not create and not file.exists():
             raise missing_library_error(file.parent)
         try:
             catalog = cls(connect(file))
-            catalog._verify_and_migrate(file, report)
+            upgrade_schema(catalog._db, file, report)
             return catalog
         except sqlite3.Error as error:
             raise LibraryError(
-                f"{file} cannot be used as a catalogue: {explain_disk_error(error)}"
+                f"{file} cannot be opened as a catalog: {explain_disk_error(error)}"
             ) from error
 
     @classmethod
     def in_memory(cls) -> Catalog:
-        """Make an empty catalogue that vanishes when closed."""
+        """Create an empty catalog in memory."""
         catalog = cls(sqlite3.connect(":memory:", isolation_level=None))
-        catalog._verify_and_migrate(Path(":memory:"), lambda line: None)
+        upgrade_schema(catalog._db, Path(":memory:"), lambda line: None)
         return catalog
-
-    def _verify_and_migrate(self, file: Path, report: Callable[[str], None]) -> None:
-        """Make a new file a catalogue, bring an old one up to date, refuse any other."""
-        application_id = self._fetch_value("pragma application_id")
-        tables = self._fetch_value("select count(*) from sqlite_master")
-        if tables and application_id != APPLICATION_ID:
-            raise LibraryError(f"{file} is not a catalogue of searchapp; name another --library")
-        if not tables:
-            self._db.execute("pragma journal_mode = wal")
-            self._db.execute(f"pragma application_id = {APPLICATION_ID}")
-        known_migrations = {
-            migration.name for migration in MIGRATIONS.pending(Database(memory=True))
-        }
-        if any(
-            migration.name not in known_migrations for migration in MIGRATIONS.applied(self._db)
-        ):
-            raise LibraryError(
-                f"the library at {file.parent} was written by a newer version of searchapp; "
-                f"upgrade: {upgrade_hint()}"
-            )
-        if MIGRATIONS.pending(self._db):
-            if (
-                tables
-                and self._fetch_value("select coalesce(max(id), 0) from images")
-                > SLOW_MIGRATION_IMAGES
-            ):
-                report("bringing the library up to date ...")
-            # Of several who find it old at once, one brings it up to date, and the others wait.
-            with wait_for_writers(self._db), write_transaction(self._db):
-                MIGRATIONS.apply(self._db)
 
     def close(self) -> None:
         """Close the connection."""
         self._db.conn.close()
 
     def write_transaction(self) -> AbstractContextManager[Database]:
-        """Wrap what follows in one transaction, which may read before it writes."""
+        """Return a context manager that runs its block in a write transaction."""
         return write_transaction(self._db)
 
     @contextmanager
     def begin_transaction(self, dry_run: bool) -> Iterator[None]:
-        """Wrap what follows in one transaction, which is taken back where dry."""
+        """Run the block in a transaction, which a dry run rolls back."""
         self._db.execute("begin immediate" if not dry_run else "begin")
         try:
             yield
@@ -148,7 +123,7 @@ class Catalog:
     # Collections and runs
 
     def list_collections(self) -> list[Collection]:
-        """Return all collections, the one that was last indexed completely first."""
+        """Return all collections, the one with the last complete index run first."""
         columns = ", ".join(f"c.{column.name}" for column in fields(Collection))
         rows = self._db.execute(
             f"select {columns} from collections c left join runs r on r.collection_id = c.id"
@@ -159,7 +134,7 @@ class Catalog:
     def add_collection(
         self, name: str, model: str, revision: str, dimensions: int, settings: str
     ) -> Collection:
-        """Make a collection."""
+        """Create a collection and return it."""
         self._db.execute(
             "insert into collections (name, model, revision, dimensions, settings, created_at)"
             " values (?, ?, ?, ?, ?, ?)",
@@ -168,86 +143,86 @@ class Catalog:
         return next(c for c in self.list_collections() if c.name == name)
 
     def set_settings(self, collection: Collection, settings: str) -> Collection:
-        """Change how a collection's model is used, in what its vectors do not depend on."""
+        """Replace a collection's settings; only those may change that do not affect vectors."""
         self._db.execute(
             "update collections set settings = ? where id = ?", (settings, collection.id)
         )
         return replace(collection, settings=settings)
 
     def get_embeddings(self, collection: Collection) -> CollectionEmbeddings:
-        """Return a collection's embeddings as its index sees them."""
+        """Return the access to a collection's embeddings."""
         return CollectionEmbeddings(self._db, collection)
 
     def get_vector_stores(self, collection: Collection) -> VectorStores:
-        """Return where a collection's vectors are besides FAISS files."""
+        """Return the access to the records of a collection's Milvus collections."""
         return VectorStores(self._db, collection)
 
     def get_fingerprints(self, kind: int) -> Fingerprints:
-        """Return the images' fingerprints that were made in one way, its number."""
+        """Return the access to fingerprints. kind: version of the fingerprint algorithm."""
         return Fingerprints(self._db, kind)
 
     @property
     def file(self) -> Path | None:
-        """Return where the catalogue is; None where it is in memory."""
+        """Return the path of the catalog; None: in memory."""
         file = self._fetch_value("select file from pragma_database_list where name = 'main'")
         return Path(file) if file else None
 
     def get_companions(self) -> CompanionTable:
-        """Return which files belong to a picture, and are none of their own."""
+        """Return the access to the companions of pictures."""
         return CompanionTable(self._db)
 
     def get_maintenance(self) -> CatalogMaintenance:
-        """Return what keeps the whole of it in order."""
+        """Return the maintenance operations: check, repair, prune, copy."""
         return CatalogMaintenance(self._db)
 
-    # What a run of index asks
+    # Index runs
 
     def begin_scan(self) -> ScanDiff:
-        """Begin to note what is on disk."""
+        """Start to compare files on disk with the catalog."""
         return ScanDiff(self._db)
 
     def get_metadata_refresh(self) -> MetadataRefresh:
-        """Return what is to be described again, after a scan."""
+        """Return the metadata refresh that follows a scan."""
         return MetadataRefresh(self._db)
 
     def open_lookup(self, collection: Collection) -> EmbeddedImageLookup:
-        """Open another connection, for threads that ask what is embedded already."""
+        """Open a separate connection for threads that look up embedded images."""
         return EmbeddedImageLookup(str(self.file), collection.id)
 
-    # What a search reads
+    # Search
 
     def find_embedding_ids(self, collection: Collection, image_filter: Filter) -> Ids:
-        """Return the ids of the embeddings of images that fulfil a filter; QueryError."""
+        """Return the ids of embeddings whose images match a filter. Raises QueryError."""
         return self._filters.find_embedding_ids(collection.id, image_filter)
 
     def filter_to_conditions(
         self, image_filter: Filter
     ) -> tuple[tuple[Between | OneOf, ...], bool]:
-        """Return a filter as conditions on fields, and whether they say all of it; see pushed."""
+        """Translate a filter for a vector store; see filters.pushdown."""
         return filter_to_conditions(self._db, image_filter)
 
     def read_vectors(self, ids: list[int]) -> Iterator[tuple[list[int], list[bytes]]]:
-        """Yield stored vectors in pages of (ids, blobs)."""
-        for start in range(0, len(ids), 10 * PAGE_ROWS):
+        """Yield the stored vectors of embeddings, in pages of (ids, vectors)."""
+        for start in range(0, len(ids), VECTOR_PAGE_ROWS):
             rows = self._db.execute(
                 "select id, vector from embeddings where id in (select value from json_each(?))",
-                (json.dumps(ids[start : start + 10 * PAGE_ROWS]),),
+                (json.dumps(ids[start : start + VECTOR_PAGE_ROWS]),),
             ).fetchall()
             yield [row[0] for row in rows], [row[1] for row in rows]
 
     def locate_images(self, ids: list[int]) -> dict[int, LocatedImage]:
-        """Return, by embedding id, the images that have files."""
+        """Return the images of embeddings, by embedding id, without images that have no file."""
         return locate_images(
             self._db, "e.id in (select value from json_each(:ids))", ids=json.dumps(ids)
         )
 
     def find_image(self, image_id: int) -> LocatedImage | None:
-        """Return an image that has files, of whatever collection."""
+        """Return an image of any collection; None if it does not exist or has no file."""
         found = locate_images(self._db, "i.id = :image", image=image_id)
         return next(iter(found.values()), None)
 
     def read_vector(self, collection: Collection, image_id: int) -> bytes | None:
-        """Return an image's stored vector."""
+        """Return the stored vector of an image; None if the collection does not have it."""
         found: bytes | None = self._fetch_value(
             "select vector from embeddings where collection_id = :collection and image_id = :image",
             {"collection": collection.id, "image": image_id},
@@ -255,7 +230,7 @@ class Catalog:
         return found
 
     def read_calibration(self, collection: Collection, sentences_hash: str) -> bytes | None:
-        """Return the vectors of the sentences of that hash, where they are kept."""
+        """Return the saved vectors of the calibration sentences; None if they are not saved."""
         found: bytes | None = self._fetch_value(
             "select vectors from calibrations where collection_id = :collection"
             " and sentences = :sentences",
@@ -264,65 +239,54 @@ class Catalog:
         return found
 
     def save_calibration(self, collection: Collection, sentences_hash: str, vectors: bytes) -> bool:
-        """Keep the vectors of sentences; False where nothing can be written just now."""
+        """Save the vectors of the calibration sentences; return False if writing is impossible.
+
+        Writing is impossible while another process writes, and on a read-only disk.
+        """
         try:
-            self._db.execute("pragma busy_timeout = 1000")
+            self._db.execute(f"pragma busy_timeout = {1000 * CALIBRATION_BUSY_TIMEOUT_S}")
             self._db.execute(
                 "insert or replace into calibrations values (?, ?, ?)",
                 (collection.id, sentences_hash, vectors),
             )
-        except sqlite3.OperationalError:  # another writes, or the disk is read-only
+        except sqlite3.OperationalError as error:
+            logger.info(
+                "Did not save the calibration of collection %s (%s); the next process repeats it.",
+                collection.name,
+                error,
+            )
             return False
         finally:
-            self._db.execute("pragma busy_timeout = 30000")
+            self._db.execute(f"pragma busy_timeout = {1000 * BUSY_TIMEOUT_S}")
+        logger.info("Saved the calibration of collection %s.", collection.name)
         return True
 
-    # What info and failures tell
+    # Statistics and failures
 
     def count_images_and_files(self) -> tuple[int, int]:
-        """Return how many images and files there are."""
+        """Return the number of images that have files, and the number of files."""
         return (
             self._fetch_value("select count(distinct image_id) from files"),
             self._fetch_value("select count(*) from files"),
         )
 
     def count_facets(self, collection: Collection, image_filter: Filter) -> Facets:
-        """Return what a collection's images can be filtered by, beside a filter; QueryError."""
+        """Count a collection's images by facet, among those that match a filter.
+
+        Raises QueryError if the SQL condition of the filter is invalid.
+        """
         return self._filters.count_facets(collection.id, image_filter)
 
     def read_overview(self) -> Overview:
-        """Return where the library's images are, and of which days."""
+        """Return the folders and the range of dates of the library's images."""
         return self._filters.read_overview()
 
     def describe_collection(self, collection: Collection) -> CollectionInfo:
-        """Return what info tells of a collection."""
-        parameters = {"collection": collection.id}
-        embedded = self.get_embeddings(collection)
-        saved, stores = embedded.read_saved_index(), self.get_vector_stores(collection)
-        store = stores.find_current()
-        return CollectionInfo(
-            name=collection.name,
-            model=collection.model,
-            revision=collection.revision,
-            dimensions=collection.dimensions,
-            images=embedded.read_extent().count,
-            failures=self._fetch_value(
-                "select count(*) from failures where collection_id = :collection", parameters
-            ),
-            last_run=self._fetch_value(
-                "select max(finished_at) from runs where collection_id = :collection", parameters
-            ),
-            index_bytes=saved.size,
-            index=saved.kind,
-            index_wanted=embedded.read_requested_kind(),
-            index_images=saved.count,
-            index_trained=saved.trained,
-            vectors=store.place if store else "faiss",
-            vectors_wanted=stores.read_requested_url() or "faiss",
-        )
+        """Return the statistics of a collection."""
+        return read_collection_info(self._db, collection)
 
     def list_failures(self, collection: Collection) -> list[Failure]:
-        """Return the files that were left out, by path."""
+        """Return the files that could not be indexed, sorted by path."""
         rows = self._db.execute(
             "select path, stage, message from failures where collection_id = ? order by path",
             (collection.id,),

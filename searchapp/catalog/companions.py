@@ -1,4 +1,4 @@
-"""Which files belong to a picture, and are none of their own."""
+"""Store the companions of pictures: RAW files and Live Photo videos with the same name."""
 
 from __future__ import annotations
 
@@ -14,16 +14,17 @@ from searchapp.types import Collection
 
 
 class CompanionTable:
-    """The companions of a catalogue, through its connection."""
+    """Access to the table of companions."""
 
     def __init__(self, db: Database) -> None:
-        """Do nothing yet."""
+        """Use the catalog's connection."""
         self._db = db
 
     def find_companions(self, collection: Collection | None) -> None:
-        """Find those among the files that a scan has seen, which are not seen as pictures then.
+        """Move companions among the scanned files from temp.seen to temp.found_companions.
 
-        What belongs to a file that failed before, and has not changed, is a picture of its own.
+        A file is not a companion if its picture failed before and has not changed since; it is
+        then indexed as a picture.
         """
         seen_sql = "select path, size from seen s where picture"
         files = ((decode_path(path), size) for path, size in self._db.execute(seen_sql))
@@ -42,29 +43,37 @@ class CompanionTable:
             for path, _ in self._db.execute(seen_sql + failed_sql, parameters)
             if companions.can_have_companions(decode_path(path))
         )
-        found = companions.match_companions(candidates, pictures)
-        rows = ((encode_path(it.path), encode_path(it.picture_path), it.kind) for it in found)
+        rows = (
+            (encode_path(found.path), encode_path(found.picture_path), found.kind)
+            for found in companions.match_companions(candidates, pictures)
+        )
         with self._db.atomic():
-            self._db.conn.executemany("insert into temp.companion values (?, ?, ?)", rows)
-            self._db.execute("delete from seen where path in (select path from temp.companion)")
+            self._db.conn.executemany("insert into temp.found_companions values (?, ?, ?)", rows)
+            self._db.execute(
+                "delete from seen where path in (select path from temp.found_companions)"
+            )
 
     def save_companions(self, roots: Iterable[str]) -> None:
-        """Keep what was found, where its picture is known; below roots all else is forgotten."""
+        """Replace the companions in roots by the found companions of cataloged pictures.
+
+        A companion that was cataloged as a picture before loses its row in files.
+        """
         with self._db.atomic():
             for root in roots:
                 where, parameters = build_subtree_condition(root)
                 self._db.execute(f"delete from companions where {where}", parameters)
             self._db.execute(
-                "insert or replace into companions select path, of_path, kind from temp.companion"
+                "insert or replace into companions"
+                " select path, of_path, kind from temp.found_companions"
                 " where of_path in (select path from files)"
             )
             self._db.execute(
-                "delete from files where path in"
-                " (select c.path from temp.companion c join companions on companions.path = c.path)"
+                "delete from files where path in (select c.path from temp.found_companions c"
+                " join companions on companions.path = c.path)"
             )
 
     def load_by_file(self, image_ids: Iterable[int]) -> dict[str, list[str]]:
-        """Return the companions of the files of some images, by those files' paths."""
+        """Return the companions of the files of images, by the path of the file."""
         found: dict[str, list[str]] = {}
         for path, companion in self._db.execute(
             "select c.of_path, c.path from files f join companions c on c.of_path = f.path"
@@ -75,10 +84,9 @@ class CompanionTable:
         return found
 
     def list_files_to_move(self, path: str) -> list[str]:
-        """Return what goes where a file goes: its companions, and its sidecars.
+        """Return the companions and sidecars to move together with a file.
 
-        What bears the name of another picture, too, belongs to that as well, and stays: IMG_1.xmp
-        of IMG_1.jpg and IMG_1.png.
+        A file that belongs to two pictures stays: IMG_1.xmp next to IMG_1.jpg and IMG_1.png.
         """
         base = _strip_suffix(path)
         rows = self._db.execute(
@@ -91,13 +99,13 @@ class CompanionTable:
                 "path": encode_path(path),
             },
         )
-        beside = [(decode_path(other), kind) for other, kind in rows]
+        neighbors = [(decode_path(other), kind) for other, kind in rows]
         is_name_shared = any(
             kind == "file" and other != path and _strip_suffix(other) == base
-            for other, kind in beside
+            for other, kind in neighbors
         )
         found = []
-        for other, kind in beside:
+        for other, kind in neighbors:
             is_own_sidecar = kind == "sidecar" and _strip_suffix(other) == path
             is_same_name = kind in ("raw", "film") or (
                 kind == "sidecar" and _strip_suffix(other) == base

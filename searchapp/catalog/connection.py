@@ -1,4 +1,4 @@
-"""How the catalogue's file is opened, where it can be written and where it cannot."""
+"""Open the catalog's SQLite file, writable or read-only, and wrap transactions."""
 
 from __future__ import annotations
 
@@ -10,15 +10,16 @@ from pathlib import Path
 
 from sqlite_utils import Database
 
-BUSY_TIMEOUT_S = 30  # seconds for others that write
-MIGRATION_BUSY_TIMEOUT_S = 3600  # seconds for one that brings the catalogue up to date
+BUSY_TIMEOUT_S = 30  # maximum wait for another process that writes
+MIGRATION_BUSY_TIMEOUT_S = 3600  # maximum wait for another process that upgrades the catalog
 
 
 def connect(file: Path) -> sqlite3.Connection:
-    """Connect to a catalogue, in autocommit mode; errors: sqlite3.Error.
+    """Connect to a catalog in autocommit mode. Raises sqlite3.Error.
 
-    SQLite makes two files beside it even to read. Where nobody may make them, and none were left
-    there, nobody writes either: there it is opened as a file that does not change.
+    In WAL mode, SQLite creates two files next to the catalog even for reading. If the folder is
+    read-only and has no WAL file, nobody can write, so the file is opened as immutable.
+    https://www.sqlite.org/wal.html#read_only_databases
     """
     if not os.access(file.parent, os.W_OK) and not _get_wal_path(file).exists():
         address = f"{file.absolute().as_uri()}?mode=ro&immutable=1"
@@ -28,10 +29,10 @@ def connect(file: Path) -> sqlite3.Connection:
 
 @contextmanager
 def write_transaction(db: Database) -> Iterator[Database]:
-    """Wrap what follows in one transaction, which may read before it writes.
+    """Run the block in a write transaction, which may read before it writes.
 
-    One that has begun to read cannot write once another connection has: this one is begun as the
-    only writer, and waits for others.
+    A transaction that starts with a read fails at its first write if another connection wrote
+    meanwhile. Therefore this one takes the write lock first ("begin immediate").
     """
     if db.conn.in_transaction:
         with db.atomic():
@@ -48,7 +49,7 @@ def write_transaction(db: Database) -> Iterator[Database]:
 
 @contextmanager
 def wait_for_writers(db: Database) -> Iterator[None]:
-    """Wait for others that write as long as it takes."""
+    """Extend the lock timeout to MIGRATION_BUSY_TIMEOUT_S in the block."""
     db.execute(f"pragma busy_timeout = {1000 * MIGRATION_BUSY_TIMEOUT_S}")
     try:
         yield

@@ -1,4 +1,4 @@
-"""A collection's embeddings as its index sees them: which there are, and which it holds."""
+"""Read a collection's embeddings, and the record of the vector index that holds them."""
 
 from __future__ import annotations
 
@@ -14,55 +14,55 @@ from sqlite_utils import Database
 from searchapp.catalog.filters.fields import FILTER_FIELDS, encode_text_value
 from searchapp.types import Collection, EmbeddingExtent, SavedIndex
 
-PAGE_ROWS = 10_000  # rows
-FIELDS_PAGE_ROWS = 1_000  # rows, of those with fields
-MAX_ID = 2**63 - 1  # the highest id there can be
+PAGE_ROWS = 10_000
+FIELDS_PAGE_ROWS = 1_000  # for pages with image fields
+MAX_ID = 2**63 - 1  # SQLite's highest id
 EmbeddingRow = dict[str, Any]
 
 
 class CollectionEmbeddings:
-    """The embeddings of one collection."""
+    """Access to the embeddings of one collection."""
 
     def __init__(self, db: Database, collection: Collection) -> None:
-        """Look at a collection through the catalogue's connection."""
+        """Use the catalog's connection."""
         self._db = db
         self._id = collection.id
 
     def read_extent(self) -> EmbeddingExtent:
-        """Return which embeddings there are; one row is read, however many they are."""
+        """Return the extent of the collection's embeddings; reads a single row."""
         row = self._db.execute(
             "select embedded, last_embedding, deletions from collections where id = ?", (self._id,)
         ).fetchone()
         return EmbeddingExtent(*row)
 
     def read_saved_index(self) -> SavedIndex:
-        """Return what is known of the index file."""
+        """Return the record of the collection's index."""
         columns = ", ".join(f"index_{field.name}" for field in fields(SavedIndex))
         row = self._db.execute(f"select {columns} from collections where id = ?", (self._id,))
         return SavedIndex(*row.fetchone())
 
     def set_saved_index(self, saved: SavedIndex) -> None:
-        """Say which index file there is, and what it holds: the commit of a save."""
+        """Write the record of the collection's index; this commits the save of an index."""
         columns = ", ".join(f"index_{field.name} = ?" for field in fields(SavedIndex))
         self._db.execute(
             f"update collections set {columns} where id = ?", (*astuple(saved), self._id)
         )
 
     def forget_saved_index(self) -> None:
-        """Say that there is no index file: the next save makes one of all embeddings."""
+        """Reset the record of the index, so that the next save rebuilds it."""
         self.set_saved_index(SavedIndex())
 
     def read_requested_kind(self) -> str:
-        """Return which kind of index the user wants: exact, auto or a factory string."""
+        """Return the kind of index that the user requested: exact, auto or a factory string."""
         row = self._db.execute("select index_wanted from collections where id = ?", (self._id,))
         return str(row.fetchone()[0])
 
     def set_requested_kind(self, kind: str) -> None:
-        """Remember which kind of index the user wants."""
+        """Store the kind of index that the user requested."""
         self._db.execute("update collections set index_wanted = ? where id = ?", (kind, self._id))
 
     def read_ids(self, last: int) -> NDArray[np.int64]:
-        """Return the ids of the embeddings up to one, in their order."""
+        """Return the ids of the embeddings up to the id last, in ascending order."""
         rows = self._db.execute(
             "select id from embeddings where collection_id = ? and id <= ?", (self._id, last)
         )
@@ -71,11 +71,12 @@ class CollectionEmbeddings:
         return found
 
     def sample_vectors(self, count: int) -> list[bytes]:
-        """Return about so many stored vectors from all over the collection, or all it has."""
+        """Return approximately count stored vectors, evenly distributed over the collection."""
         last = self.read_extent().last_id
         chosen = np.unique(np.linspace(1, last, min(count, last)).astype(np.int64))
         blobs = self._read_vectors(chosen) if last else []
-        if len(blobs) < min(count, self.read_extent().count) // 2:  # it shares the ids with others
+        # Few hits mean that most ids belong to other collections: choose from the real ids.
+        if len(blobs) < min(count, self.read_extent().count) // 2:
             ids = self.read_ids(last)
             blobs = self._read_vectors(ids[:: max(1, len(ids) // count)][:count])
         return blobs
@@ -91,7 +92,7 @@ class CollectionEmbeddings:
     def read_vectors_after(
         self, first: int, last: int = MAX_ID
     ) -> Iterator[tuple[list[int], list[bytes]]]:
-        """Yield the embeddings with first < id <= last in pages of (ids, stored vectors)."""
+        """Yield the stored vectors with first < id <= last, in pages of (ids, vectors)."""
         while rows := self._db.execute(
             "select id, vector from embeddings not indexed"
             " where id > ? and id <= ? and collection_id = ? order by id limit ?",
@@ -101,9 +102,9 @@ class CollectionEmbeddings:
             first = rows[-1][0]
 
     def read_rows_after(self, first: int, last: int = MAX_ID) -> Iterator[list[EmbeddingRow]]:
-        """Yield the embeddings with first < id <= last in pages, with their images' fields.
+        """Yield the embeddings with first < id <= last in pages, with the fields of their images.
 
-        A row: id, vector (as stored), and the values of FIELDS.
+        A row has the keys id, vector (as stored), and the names in FILTER_FIELDS.
         """
         while rows := self._fetch_rows(
             "e.id > ? and e.id <= ? and e.collection_id = ? order by e.id limit ?",
@@ -113,7 +114,7 @@ class CollectionEmbeddings:
             first = rows[-1]["id"]
 
     def read_rows(self, ids: list[int]) -> Iterator[list[EmbeddingRow]]:
-        """Yield some embeddings as told_after does; ids that are not there are left out."""
+        """Yield embeddings by id in pages, as read_rows_after does; unknown ids are ignored."""
         for start in range(0, len(ids), FIELDS_PAGE_ROWS):
             page = json.dumps(ids[start : start + FIELDS_PAGE_ROWS])
             yield self._fetch_rows(

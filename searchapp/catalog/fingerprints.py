@@ -1,4 +1,4 @@
-"""Fingerprints of images, and what duplicates are told by beside them."""
+"""Store the fingerprints of images, and read the other data that a duplicate search compares."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from searchapp.catalog.path_keys import decode_path
 from searchapp.types import CatalogedFile, Collection
 
 Ids = NDArray[np.int64]
-PAGE_ROWS = 1000  # rows
+PAGE_ROWS = 1000
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,26 +26,26 @@ class ImageWithFiles:
     image_id: int
     sha256: str
     format: str
-    width: int  # pixels, upright
+    width: int  # pixels, upright (orientation applied)
     height: int
     taken_at: str | None
     camera: str | None
     files: tuple[CatalogedFile, ...]
-    companions: tuple[tuple[str, str], ...] = ()  # each with the path that it goes along with
+    companions: tuple[tuple[str, str], ...] = ()  # (path of the file, path of its companion)
 
 
 class Fingerprints:
-    """The fingerprints in a catalogue, through its connection."""
+    """Access to the fingerprints that one version of the algorithm made."""
 
     def __init__(self, db: Database, kind: int) -> None:
-        """Take those into account that were made in one way, its number."""
+        """Use the catalog's connection. kind: version of the fingerprint algorithm."""
         self._db = db
         self._kind = kind
 
     def read_embedding_ids(self, collection: Collection) -> tuple[Ids, Ids]:
-        """Return the ids of a collection's embeddings of pictures that have files, and the images'.
+        """Return the embedding ids and image ids of a collection's pictures with files.
 
-        Both are [n], in the order of the images. Frames of videos are no pictures.
+        Both arrays have the shape [n] and are sorted by image id. Video frames are excluded.
         """
         rows = self._db.execute(
             "select e.id, e.image_id from embeddings e where e.collection_id = ?"
@@ -58,12 +58,12 @@ class Fingerprints:
         return both[0::2], both[1::2]
 
     def find_images_with_copies(self) -> Ids:
-        """Return the images that several files hold."""
+        """Return the ids of images that several files contain."""
         rows = self._db.execute("select image_id from files group by image_id having count(*) > 1")
         return np.fromiter((row[0] for row in rows), np.int64)
 
     def read_hashes(self) -> tuple[Ids, NDArray[np.uint64]]:
-        """Return which images have a fingerprint, in their order, and its hash."""
+        """Return the ids of images with a fingerprint, ascending, and the 64-bit hashes."""
         rows = self._db.execute(
             "select image_id, hash from fingerprints where kind = ? order by image_id",
             (self._kind,),
@@ -72,7 +72,7 @@ class Fingerprints:
         return both[0::2], both[1::2].view(np.uint64)
 
     def save_fingerprints(self, fingerprints: Iterable[tuple[int, int, bytes]]) -> None:
-        """Write fingerprints: (image, hash, small copy)."""
+        """Write fingerprints: (image id, hash, small copy of the picture)."""
         with self._db.atomic():
             self._db.conn.executemany(
                 "insert or replace into fingerprints (image_id, kind, hash, copy)"
@@ -84,12 +84,12 @@ class Fingerprints:
             )
 
     def read_small_copies(self, image_ids: Ids) -> list[bytes]:
-        """Return the small copies of images that have a fingerprint, in the order asked for."""
+        """Return the small copies of images with a fingerprint, in the order of image_ids."""
         found: dict[int, bytes] = dict(self._read_column("copy", image_ids))
         return [found[id] for id in image_ids.tolist()]
 
     def read_pixel_hashes(self, image_ids: Ids) -> dict[int, str]:
-        """Return the hashes of images' pixels, where they are known."""
+        """Return the SHA-256 of the pixels by image id, for images where it is known."""
         return {
             id: pixels
             for id, pixels in self._read_column("pixels", image_ids)
@@ -97,7 +97,7 @@ class Fingerprints:
         }
 
     def save_pixel_hashes(self, pixel_hashes: Iterable[tuple[int, str]]) -> None:
-        """Write hashes of pixels: (image, SHA-256)."""
+        """Write hashes of pixels: (image id, SHA-256)."""
         with self._db.atomic():
             self._db.conn.executemany(
                 "update fingerprints set pixels = ? where image_id = ?",
@@ -112,7 +112,7 @@ class Fingerprints:
         )
 
     def read_sizes(self, image_ids: Ids) -> NDArray[np.int64]:
-        """Return widths and heights, [n, 2], in the order asked for, which is that of the ids."""
+        """Return widths and heights in pixels, [n, 2]; image_ids must be in ascending order."""
         rows = self._db.execute(
             "select width, height from images where id in (select value from json_each(?))"
             " order by id",
@@ -121,7 +121,7 @@ class Fingerprints:
         return np.fromiter(chain.from_iterable(rows), np.int64).reshape(-1, 2)
 
     def load_images(self, image_ids: Ids) -> Iterator[ImageWithFiles]:
-        """Yield images with their files, by page, those that have files."""
+        """Yield the images that have files, with their files; reads in pages."""
         for start in range(0, len(image_ids), PAGE_ROWS):
             ids = json.dumps(image_ids[start : start + PAGE_ROWS].tolist())
             files: dict[int, list[CatalogedFile]] = {}

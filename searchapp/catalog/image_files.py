@@ -1,4 +1,4 @@
-"""Images with the paths of their files, as hits tell them."""
+"""Find the files of images: paths, metadata and companions, as a hit needs them."""
 
 from __future__ import annotations
 
@@ -17,20 +17,23 @@ from searchapp.types import PictureInfo
 
 @dataclass(frozen=True, slots=True)
 class LocatedImage:
-    """An image and the paths of its files; of a video's frame: the video's files."""
+    """Image with the paths of its files; a video frame has the files of its video."""
 
     image_id: int
-    key: str  # of the image: sha256, or what stands for it of a frame
+    key: str  # SHA-256 of the picture, or make_frame_key() of a video frame
     sha256: str  # of the files
     info: PictureInfo
-    video_id: int  # of the image that the files are of, where this is a frame; else image_id
-    seconds: float | None  # when a frame is shown; None: a picture
+    video_id: int  # image id of the video of a frame; equal to image_id for a picture
+    seconds: float | None  # time of a frame in its video; None: a picture
     paths: tuple[str, ...]
-    companions: tuple[tuple[str, str], ...] = ()  # each with the path that it belongs to
+    companions: tuple[tuple[str, str], ...] = ()  # (path of the file, path of its companion)
 
 
 def locate_images(db: Database, where: str, **parameters: Any) -> dict[int, LocatedImage]:
-    """Return, by embedding id, images that have files; where: a condition on e or i, in SQL."""
+    """Return images that have files, by embedding id.
+
+    where: SQL condition on the tables embeddings e and images i.
+    """
     rows = db.execute(
         f"select e.id, i.id, i.sha256, v.sha256, v.id, r.seconds, f.path, {SELECT_INFO_SQL}"
         " from embeddings e join images i on i.id = e.image_id"
@@ -46,7 +49,9 @@ def locate_images(db: Database, where: str, **parameters: Any) -> dict[int, Loca
         same = list(group)
         image_id, image_key, sha256, video_id, seconds = same[0][1:6]
         paths = tuple(decode_path(row[6]) for row in same)
-        own_companions = tuple((path, it) for path in paths for it in companions.get(path, ()))
+        own_companions = tuple(
+            (path, companion) for path in paths for companion in companions.get(path, ())
+        )
         found[id] = LocatedImage(
             image_id,
             image_key,

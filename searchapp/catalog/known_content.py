@@ -1,4 +1,4 @@
-"""Ask a catalogue from any thread what it has already."""
+"""Look up from any thread whether a content is already embedded."""
 
 from __future__ import annotations
 
@@ -10,16 +10,19 @@ from searchapp.catalog.sqlite_errors import wrap_sqlite_errors
 
 
 class EmbeddedImageLookup:
-    """What a collection has, for any thread to ask; it sees what is committed."""
+    """Thread-safe lookup of committed embeddings in one collection.
+
+    All methods raise LibraryError if SQLite fails.
+    """
 
     def __init__(self, file: str, collection_id: int) -> None:
-        """Open a connection of its own."""
+        """Open a separate connection to the catalog."""
         self._folder, self._collection_id = Path(file).parent, collection_id
         self._connection = sqlite3.connect(file, isolation_level=None, check_same_thread=False)
         self._lock = threading.Lock()
 
     def find_embedded_image(self, sha256: str) -> int | None:
-        """Return the id of an image that the collection has the embedding of; LibraryError."""
+        """Return the id of the image with this SHA-256; None if it is not embedded."""
         with self._lock, wrap_sqlite_errors(self._folder):
             row = self._connection.execute(
                 "select i.id from images i join embeddings e on e.image_id = i.id"
@@ -29,7 +32,7 @@ class EmbeddedImageLookup:
         return int(row[0]) if row else None
 
     def has_embeddings(self) -> bool:
-        """Tell whether the collection has anything; LibraryError."""
+        """Return whether the collection has at least one embedding."""
         with self._lock, wrap_sqlite_errors(self._folder):
             row = self._connection.execute(
                 "select 1 from embeddings where collection_id = ? limit 1", (self._collection_id,)

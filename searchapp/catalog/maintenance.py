@@ -1,8 +1,9 @@
-"""What keeps a catalogue in order: find what is wrong in it, mend it, prune it, copy it."""
+"""Check, repair, prune, compact, export and copy a catalog."""
 
 from __future__ import annotations
 
 import json
+import logging
 import sqlite3
 from collections.abc import Iterator
 from pathlib import Path
@@ -13,24 +14,26 @@ from searchapp.catalog.metadata_rows import SELECT_INFO_SQL, row_to_info
 from searchapp.catalog.path_keys import decode_path, encode_path
 from searchapp.types import CatalogedFile, CatalogedImage, Collection
 
-MIN_UNUSED_SHARE = 0.25  # of the file, that is worth writing all of it anew
-UNUSED_IMAGE_SQL = (  # by a file of its own, or by its video's
+logger = logging.getLogger(__name__)
+MIN_UNUSED_SHARE = 0.25  # share of unused pages from which compacting the file pays off
+# An image is unused if it has no file, and is not a frame of a video with a file.
+UNUSED_IMAGE_SQL = (
     "not exists (select 1 from files f where f.image_id = i.id) and not exists (select 1 from"
     " frames r join files f on f.image_id = r.video_id where r.image_id = i.id)"
 )
 
 
 class CatalogMaintenance:
-    """The whole catalogue, through its connection."""
+    """Maintenance of all tables of a catalog."""
 
     def __init__(self, db: Database) -> None:
-        """Do nothing yet."""
+        """Use the catalog's connection."""
         self._db = db
 
-    # What is wrong
+    # Check and repair
 
     def check_integrity(self) -> list[str]:
-        """Return what SQLite itself finds wrong with the file; nothing of it can be mended."""
+        """Return the faults that SQLite finds in the file; they cannot be repaired."""
         try:
             rows = [row[0] for row in self._db.execute("pragma integrity_check(20)")]
         except sqlite3.DatabaseError as error:
@@ -38,14 +41,15 @@ class CatalogMaintenance:
         return [] if rows == ["ok"] else rows
 
     def count_orphaned_rows(self) -> list[tuple[str, int]]:
-        """Return how many rows of which table belong to a row that is not there."""
+        """Return the number of orphaned rows per table: rows that refer to a missing row."""
         counts: dict[str, int] = {}
         for row in self._db.execute("pragma foreign_key_check"):
             counts[row[0]] = counts.get(row[0], 0) + 1
         return sorted(counts.items())
 
     def delete_orphaned_rows(self) -> None:
-        """Delete the rows that dangling() counts; those without a rowid by what they refer to."""
+        """Delete the rows that count_orphaned_rows() counts."""
+        # foreign_key_check reports no rowid for tables without one, so compare the references.
         with self._db.atomic():
             self._db.execute("delete from files where image_id not in (select id from images)")
             self._db.execute("delete from files where run_id not in (select id from runs)")
@@ -64,15 +68,15 @@ class CatalogMaintenance:
             )
 
     def find_miscounted_collections(self) -> list[tuple[str, int, int]]:
-        """Return the collections that count their embeddings wrongly: (name, counted, there)."""
+        """Return collections whose counter of embeddings is wrong: (name, counter, real count)."""
         rows = self._db.execute(
             "select c.name, c.embedded, count(e.id) from collections c"
             " left join embeddings e on e.collection_id = c.id group by c.id"
         ).fetchall()
-        return [(name, counted, there) for name, counted, there in rows if counted != there]
+        return [(name, counter, count) for name, counter, count in rows if counter != count]
 
     def recount_embeddings(self) -> None:
-        """Count every collection's embeddings."""
+        """Correct the counter of embeddings of every collection."""
         self._db.execute(
             "update collections set deletions = deletions + 1, (embedded, last_embedding) = ("
             " select count(*), max(coalesce(max(e.id), 0), collections.last_embedding)"
@@ -80,9 +84,10 @@ class CatalogMaintenance:
         )
 
     def delete_embeddings(self, ids: list[int]) -> None:
-        """Delete embeddings: their images count as not embedded, and index embeds them again.
+        """Delete embeddings, so that the next index run embeds their images again.
 
-        A frame is embedded with its video, whose own embedding goes, too.
+        If an embedding belongs to a video frame, that of the video is deleted too: frames are only
+        embedded together with their video.
         """
         with self._db.atomic():
             self._db.conn.executemany(
@@ -94,7 +99,7 @@ class CatalogMaintenance:
             self._db.conn.executemany("delete from embeddings where id = ?", ((id,) for id in ids))
 
     def sample_files(self, count: int | None) -> list[tuple[str, int, int, str]]:
-        """Return files drawn at random, or all: (path, size, mtime_ns, SHA-256)."""
+        """Return count random files, or all if count is None: (path, size, mtime_ns, SHA-256)."""
         rows = self._db.execute(
             "select f.path, f.size, f.mtime_ns, i.sha256 from files f"
             " join images i on i.id = f.image_id"
@@ -104,7 +109,7 @@ class CatalogMaintenance:
         return [(decode_path(path), *rest) for path, *rest in rows]
 
     def mark_for_reread(self, paths: list[str]) -> None:
-        """Let index read files again, whatever their size and time."""
+        """Make the next index run read files again even if size and time are unchanged."""
         with self._db.atomic():
             self._db.conn.executemany(
                 "update files set mtime_ns = -1 where path = ?",
@@ -117,7 +122,10 @@ class CatalogMaintenance:
             yield row[0]
 
     def read_images(self, collection: Collection) -> Iterator[list[CatalogedImage]]:
-        """Yield all that is known of a collection's images, by embedding id, in pages."""
+        """Yield the images of a collection with metadata, files and vectors, in pages.
+
+        The order is that of the embedding ids.
+        """
         last = 0
         while rows := self._db.execute(
             "select e.id, i.id, i.sha256, e.vector, v.sha256, r.seconds,"
@@ -140,7 +148,7 @@ class CatalogMaintenance:
             ]
             last = rows[-1][0]
 
-    # Prune
+    # Prune and compact
 
     def list_paths(self) -> Iterator[str]:
         """Yield the path of every file."""
@@ -148,7 +156,7 @@ class CatalogMaintenance:
             yield decode_path(row[0])
 
     def forget_files(self, paths: list[str]) -> None:
-        """Forget files, and what belongs to them; what they hold stays embedded."""
+        """Delete the rows of files and their companions; images and embeddings stay."""
         with self._db.atomic():
             self._db.conn.executemany(
                 "delete from files where path = ?", ((encode_path(path),) for path in paths)
@@ -156,7 +164,7 @@ class CatalogMaintenance:
             self._db.execute("delete from companions where of_path not in (select path from files)")
 
     def find_unused_images(self) -> tuple[list[str], int]:
-        """Return the SHA-256 of images that no file holds, and how many embeddings these have."""
+        """Return the SHA-256 of images without a file, and the number of their embeddings."""
         images = self._db.execute(
             f"select i.sha256 from images i where {UNUSED_IMAGE_SQL}"
         ).fetchall()
@@ -167,7 +175,7 @@ class CatalogMaintenance:
         return [row[0] for row in images], embeddings
 
     def delete_unused_images(self) -> None:
-        """Delete images that no file holds, with their embeddings."""
+        """Delete images without a file, and their embeddings."""
         with self._db.atomic():
             self._db.executescript(f"drop table if exists temp.unused;"
                                    f" create temp table unused as select i.id from images i"
@@ -177,21 +185,30 @@ class CatalogMaintenance:
             self._db.execute("delete from images where id in (select id from unused)")
 
     def compact_file(self) -> bool:
-        """Give unused space back to the disk, where it is worth it; tell whether it was."""
+        """Rewrite the file without unused pages if it has many; return whether it did.
+
+        Many means more than MIN_UNUSED_SHARE of all pages.
+        """
         (free,) = self._db.execute("pragma freelist_count").fetchone()
         (pages,) = self._db.execute("pragma page_count").fetchone()
         if free <= MIN_UNUSED_SHARE * pages:
+            logger.debug("Did not compact the catalog: %d of %d pages are unused.", free, pages)
             return False
+        logger.info("Compacting the catalog: %d of %d pages are unused.", free, pages)
         self._db.execute("vacuum")
         self._db.execute("pragma wal_checkpoint(truncate)")
         return True
 
     def copy_to_file(self, file: Path) -> None:
-        """Copy the catalogue as it is now, while others may write; by SQLite's own backup."""
+        """Copy the catalog with SQLite's online backup, while other processes may write.
+
+        https://www.sqlite.org/backup.html
+        """
         target = sqlite3.connect(file)
         try:
             self._db.conn.backup(target, pages=1000)
-            with target:  # index files are not copied: there is none yet; nor is what Milvus has
+            # The copy has no index files and must not own collections in Milvus.
+            with target:
                 target.execute("delete from stores")
                 target.execute("delete from restated")
                 target.execute(

@@ -1,4 +1,4 @@
-"""What pictures say of themselves, as rows: written, and read back."""
+"""Convert the metadata of pictures to rows of the table images, and back."""
 
 from __future__ import annotations
 
@@ -11,12 +11,13 @@ from sqlite_utils import Database
 
 from searchapp.types import PictureInfo
 
-# Keywords have a table of their own.
+# The keywords are in a separate table.
 IMAGE_COLUMNS = tuple(each.name for each in fields(PictureInfo) if each.name != "keywords")
-REFRESHED_COLUMNS = tuple(  # when a picture is described again
+# The columns that a metadata refresh updates; the others depend only on the file's bytes.
+REFRESHED_COLUMNS = tuple(
     name for name in IMAGE_COLUMNS if name not in ("format", "width", "height")
 )
-# Of images i, for info_of.
+# Selects the columns for row_to_info() from the table images i.
 SELECT_INFO_SQL = ", ".join(f"i.{name}" for name in IMAGE_COLUMNS) + (
     ", (select json_group_array(k.keyword) from keywords k where k.image_id = i.id)"
 )
@@ -24,13 +25,16 @@ INFO_COLUMN_COUNT = len(IMAGE_COLUMNS) + 1
 
 
 def row_to_info(row: Sequence[Any]) -> PictureInfo:
-    """Return what the values of COLUMNS say."""
+    """Convert the columns of SELECT_INFO_SQL to a PictureInfo."""
     values = dict(zip(IMAGE_COLUMNS, row, strict=False))
     return PictureInfo(**values, keywords=tuple(json.loads(row[len(IMAGE_COLUMNS)])))
 
 
 def info_to_values(info: PictureInfo, names: Iterable[str] = IMAGE_COLUMNS) -> list[Any]:
-    """Return the values of columns; a date that comes without its source is EXIF's."""
+    """Return the values of columns of the table images.
+
+    If only taken_at is set, it becomes the date, with EXIF as its source.
+    """
     known = {name: getattr(info, name) for name in IMAGE_COLUMNS}
     if info.date is None and info.taken_at is not None:
         known |= {"date": info.taken_at, "date_from": "exif"}
@@ -38,5 +42,5 @@ def info_to_values(info: PictureInfo, names: Iterable[str] = IMAGE_COLUMNS) -> l
 
 
 def save_keywords(db: Database, keywords: Iterable[tuple[int, str]]) -> None:
-    """Write keywords of images, by their ids."""
+    """Write keywords: (image id, keyword); existing pairs are ignored."""
     db.conn.executemany("insert or ignore into keywords values (?, ?)", keywords)

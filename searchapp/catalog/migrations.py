@@ -1,4 +1,7 @@
-"""The catalogue's schema as it grew: append a function, never change one that was released."""
+"""Migrations of the catalog's schema: append a function, never change a released one.
+
+The names of the functions are stored in every catalog.
+"""
 
 from __future__ import annotations
 
@@ -9,7 +12,7 @@ MIGRATIONS = Migrations("searchapp")
 
 @MIGRATIONS()
 def m001_catalog(db: Database) -> None:
-    """Make the first catalogue."""
+    """Create the tables of images, runs, files, collections, embeddings and failures."""
     db.executescript(
         """
         create table images (
@@ -18,21 +21,21 @@ def m001_catalog(db: Database) -> None:
             format text not null,
             width integer not null,   -- pixels, upright
             height integer not null,
-            taken_at text,            -- null: the file does not say
-            camera text,              -- null: the file does not say
-            latitude real,            -- null: the file does not say
-            longitude real            -- null: the file does not say
+            taken_at text,            -- null: not in the metadata
+            camera text,              -- null: not in the metadata
+            latitude real,            -- null: not in the metadata
+            longitude real            -- null: not in the metadata
         );
         create table runs (
             id integer primary key,
             collection_id integer not null references collections(id),
             roots text not null,      -- JSON list of absolute paths
             started_at text not null, -- ISO 8601, UTC
-            finished_at text,         -- null: interrupted, or still going on
-            summary text              -- JSON, null as long as finished_at is
+            finished_at text,         -- null: interrupted, or still running
+            summary text              -- JSON; null while finished_at is null
         );
         create table files (
-            path text primary key,    -- a blob where the name is no valid UTF-8
+            path text primary key,    -- a blob if the name is not valid UTF-8
             image_id integer not null references images(id),
             size integer not null,
             mtime_ns integer not null,
@@ -42,26 +45,26 @@ def m001_catalog(db: Database) -> None:
         create table collections (
             id integer primary key,
             name text not null unique,
-            model text not null,      -- a model's name, or its folder's absolute path
+            model text not null,      -- name, or absolute path of the model's folder
             revision text not null,
             dimensions integer not null,
-            settings text not null,   -- JSON: what else the vectors depend on
-            index_file text,          -- null: not saved yet
+            settings text not null,   -- JSON: the model options that the vectors depend on
+            index_file text,          -- null: the index is not saved yet
             index_count integer not null default 0,
             index_last_id integer not null default 0,
             created_at text not null
         );
         create table embeddings (
-            id integer primary key autoincrement,  -- the FAISS id: never used twice
+            id integer primary key autoincrement,  -- also the FAISS id; never reused
             collection_id integer not null references collections(id),
             image_id integer not null references images(id),
-            vector blob not null,     -- little-endian float16, length one
+            vector blob not null,     -- little-endian float16, normalized to length 1
             unique (collection_id, image_id)
         );
         create index embeddings_image on embeddings(image_id);
         create table failures (
             collection_id integer not null references collections(id),
-            path text not null,       -- a blob where the name is no valid UTF-8
+            path text not null,       -- a blob if the name is not valid UTF-8
             size integer not null,
             mtime_ns integer not null,
             run_id integer not null references runs(id),
@@ -75,7 +78,7 @@ def m001_catalog(db: Database) -> None:
 
 @MIGRATIONS()
 def m002_photos(db: Database) -> None:
-    """Give people, and --where, one row a file to ask about."""
+    """Create the view photos, with one row per file, for --where and for other programs."""
     db.executescript(
         """
         create view photos as
@@ -90,7 +93,7 @@ def m002_photos(db: Database) -> None:
             i.width as width,         -- pixels, upright
             i.height as height,
             i.width * i.height / 1e6 as megapixels,
-            i.taken_at as taken_at,   -- ISO 8601 on the camera's clock; null: the file does not say
+            i.taken_at as taken_at,   -- ISO 8601 on the camera's clock; null: unknown
             i.camera as camera,
             i.latitude as latitude,   -- degrees, north positive
             i.longitude as longitude, -- degrees, east positive
@@ -105,13 +108,13 @@ def m002_photos(db: Database) -> None:
 
 @MIGRATIONS()
 def m003_calibrations(db: Database) -> None:
-    """Keep the vectors of sentences that tell a good match from a chance one."""
+    """Store the vectors of the sentences that calibrate what a good match is."""
     db.executescript(
         """
         create table calibrations (
             collection_id integer primary key references collections(id),
-            sentences text not null,  -- which: a hash of them
-            vectors blob not null     -- little-endian float16, one after the other
+            sentences text not null,  -- hash of the sentences
+            vectors blob not null     -- little-endian float16, concatenated
         );
         """
     )
@@ -119,7 +122,7 @@ def m003_calibrations(db: Database) -> None:
 
 @MIGRATIONS()
 def m004_index_state(db: Database) -> None:
-    """Count embeddings as they come and go, and know what kind an index file is."""
+    """Count embeddings by triggers, and record the kind and the contents of the index file."""
     db.executescript(
         """
         alter table collections add column embedded integer not null default 0;
@@ -129,7 +132,7 @@ def m004_index_state(db: Database) -> None:
             select count(*), coalesce(max(id), 0) from embeddings e
             where e.collection_id = collections.id
         );
-        -- `insert or replace` would delete without the second trigger: delete, then insert.
+        -- `insert or replace` does not fire the delete trigger; use delete and then insert.
         create trigger embedding_added after insert on embeddings begin
             update collections set embedded = embedded + 1, last_embedding = new.id
             where id = new.collection_id;
@@ -145,7 +148,7 @@ def m004_index_state(db: Database) -> None:
         alter table collections add column index_size integer not null default 0;
         alter table collections add column index_trained integer not null default 0;
         alter table collections add column index_deletions integer not null default 0;
-        -- No file's size is known yet: each is made once more.
+        -- The sizes of existing index files are unknown, so all indexes are rebuilt.
         update collections set index_file = null, index_count = 0, index_last_id = 0;
         """
     )
@@ -153,16 +156,16 @@ def m004_index_state(db: Database) -> None:
 
 @MIGRATIONS()
 def m005_metadata(db: Database) -> None:
-    """Know more of what pictures say: index reads it anew of those that were known before."""
+    """Store more metadata, keywords and sidecars; the next index run fills the new columns."""
     db.executescript(
         """
-        alter table images add column lens text;         -- null: the file does not say
+        alter table images add column lens text;         -- null: not in the metadata
         alter table images add column rating integer;    -- 1 to 5, -1: rejected; null: unrated
-        alter table images add column title text;        -- null: nobody gave it one
-        alter table images add column description text;  -- null: nobody gave it one
-        alter table images add column date text;         -- taken_at, or the file's; null: neither
+        alter table images add column title text;        -- null: not in the metadata
+        alter table images add column description text;  -- null: not in the metadata
+        alter table images add column date text;         -- taken_at, else file date; null: neither
         alter table images add column date_from text;    -- exif, xmp, iptc, file; null: no date
-        alter table images add column reader integer not null default 0;  -- its version then
+        alter table images add column reader integer not null default 0;  -- reader's version
 
         update images set date = taken_at, date_from = 'exif' where taken_at is not null;
         update images set date_from = 'file', date = (
@@ -178,15 +181,14 @@ def m005_metadata(db: Database) -> None:
             primary key (image_id, keyword)
         ) without rowid;
 
-        -- The .xmp files that were read, as they were then.
+        -- The .xmp files that were read, with their size and time at that moment.
         create table sidecars (
-            path text primary key,    -- a blob where the name is no valid UTF-8
+            path text primary key,    -- a blob if the name is not valid UTF-8
             size integer not null,
             mtime_ns integer not null
         ) without rowid;
 
-        -- How often rows of images were changed that were there before: who keeps them in memory
-        -- reads them again.
+        -- Counts updates of existing rows of images; caches of images in memory compare it.
         create table changes (images integer not null);
         insert into changes values (0);
 
@@ -203,8 +205,8 @@ def m005_metadata(db: Database) -> None:
             i.width as width,         -- pixels, upright
             i.height as height,
             i.width * i.height / 1e6 as megapixels,
-            i.taken_at as taken_at,   -- ISO 8601 on the camera's clock; null: nothing says
-            i.date as date,           -- taken_at, or where that is null the file's
+            i.taken_at as taken_at,   -- ISO 8601 on the camera's clock; null: not in the metadata
+            i.date as date,           -- taken_at; if that is null, the file's modification time
             i.date_from as date_from, -- exif, xmp, iptc or file
             i.camera as camera,
             i.lens as lens,
@@ -226,21 +228,21 @@ def m005_metadata(db: Database) -> None:
 
 @MIGRATIONS()
 def m006_frames(db: Database) -> None:
-    """Know the frames of videos, and the files that belong to a picture."""
+    """Store the frames of videos, and the companion files of pictures."""
     db.executescript(
         """
-        -- A frame of a video is an image with no file of its own; its sha256 is made of the
-        -- video's and of its time. The video's own image is listed, too: it stands for its first.
+        -- A frame is an image without a file of its own; images.sha256 is then the hash of the
+        -- video's SHA-256 and the time. The first frame is the image of the video itself.
         create table frames (
             image_id integer primary key references images(id),
             video_id integer not null references images(id),
-            seconds real not null     -- from the video's beginning
+            seconds real not null     -- from the beginning of the video
         );
         create index frames_video on frames(video_id);
         create table companions (
-            path text primary key,    -- a blob where the name is no valid UTF-8
-            of_path text not null,    -- the picture's file
-            kind text not null        -- raw, or film: a Live Photo's
+            path text primary key,    -- a blob if the name is not valid UTF-8
+            of_path text not null,    -- file of the picture
+            kind text not null        -- raw: a RAW file; film: the video of a Live Photo
         ) without rowid;
         create index companions_of on companions(of_path);
         """
@@ -249,15 +251,15 @@ def m006_frames(db: Database) -> None:
 
 @MIGRATIONS()
 def m007_fingerprints(db: Database) -> None:
-    """Keep what tells whether two pictures are the same, though their files are not."""
+    """Store the fingerprints that find equal pictures in different files."""
     db.executescript(
         """
         create table fingerprints (
             image_id integer primary key references images(id) on delete cascade,
-            kind integer not null,    -- the way of making it: others are made anew
+            kind integer not null,    -- version of the algorithm; others are made again
             hash integer not null,    -- 64 bits
-            copy blob not null,       -- the picture, very small
-            pixels text               -- SHA-256 of the upright pixels; null: not needed so far
+            copy blob not null,       -- a very small copy of the picture
+            pixels text               -- SHA-256 of the upright pixels; null: not needed yet
         );
         create index fingerprints_hash on fingerprints(kind, image_id, hash);
         """
@@ -266,23 +268,23 @@ def m007_fingerprints(db: Database) -> None:
 
 @MIGRATIONS()
 def m008_vectors_at(db: Database) -> None:
-    """Know where vectors are besides FAISS files, and which of them know old things of images."""
+    """Record vector stores in Milvus, and the embeddings whose image fields are outdated there."""
     db.executescript(
         """
-        -- Where the user wants a collection's vectors; null: in a FAISS file.
+        -- URL of the store that the user requested; null: a FAISS file.
         alter table collections add column vectors_wanted text;
 
-        -- Collections in Milvus. The one that collections.index_file names answers; of the others
-        -- one may be filled just now, and the rest is to be dropped there.
+        -- Collections in Milvus. The one named in collections.index_file answers searches. Of the
+        -- others, one may be in the process of being filled, and the rest must be dropped.
         create table stores (
             name text primary key,    -- in Milvus
             collection_id integer not null references collections(id),
-            place text not null,      -- the server or file, without secrets
-            fields text not null      -- JSON list: what it knows of images
+            place text not null,      -- address of the server or file, without secrets
+            fields text not null      -- JSON list: names of the image fields in the store
         );
         create index stores_collection on stores(collection_id);
 
-        -- Embeddings whose image's fields have changed since they were sent.
+        -- Embeddings whose image fields have changed since the upload.
         create table restated (embedding_id integer primary key);
         create trigger image_restated
         after update of format, width, height, date, date_from, camera, lens, rating, latitude,

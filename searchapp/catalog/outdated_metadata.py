@@ -1,4 +1,4 @@
-"""Which pictures have to be described again: an older version did it, or a sidecar has changed."""
+"""Find images whose metadata must be read again: by an older reader, or with changed sidecars."""
 
 from __future__ import annotations
 
@@ -23,12 +23,12 @@ from searchapp.catalog.metadata_rows import (
 from searchapp.catalog.path_keys import build_subtree_condition, decode_path, encode_path
 from searchapp.types import CatalogedFile, PictureInfo
 
-PAGE_ROWS = 500  # rows
+PAGE_ROWS = 500
 
 
 @dataclass(frozen=True, slots=True)
 class OutdatedImage:
-    """An image that has to be described again: as it is known, and its files."""
+    """Image whose metadata must be read again, with its stored metadata and its files."""
 
     image_id: int
     info: PictureInfo
@@ -36,22 +36,23 @@ class OutdatedImage:
 
 
 class MetadataRefresh:
-    """The images to describe again after a scan, in a table that vanishes with the connection.
+    """The list of images to refresh after a scan, in a temporary table.
 
-    A sidecar is noted as read in the transaction that writes the last image it belongs to, so that
-    what is interrupted is found again.
+    A sidecar is recorded as read in the transaction that writes the last image it belongs to.
+    Therefore an interrupted refresh continues in the next run.
     """
 
     def __init__(self, db: Database) -> None:
-        """Find nothing yet."""
+        """Use the catalog's connection, on which a scan is complete."""
         self._db = db
         self._first = self._last = 0
 
     def find_outdated(self, version: int, roots: Iterable[str]) -> tuple[int, int]:
-        """Find images that were described before a version, and those with changed sidecars.
+        """Find the images to refresh, among the files that the scan has seen.
 
-        Only files count that the scan saw. roots: below which a sidecar that was not seen is gone.
-        Return how many there are of the former, and how many more there are of the latter.
+        version: images of an older metadata reader are outdated.
+        roots: in these folders, a sidecar that the scan has not seen was deleted.
+        Returns the number of images of an older reader, and of others with changed sidecars.
         """
         with write_transaction(self._db):
             self._db.execute("drop table if exists temp.outdated")
@@ -72,7 +73,8 @@ class MetadataRefresh:
                             "delete from sidecars where path = ?", (encode_path(sidecar),)
                         )
             (total,) = self._db.execute("select count(distinct image_id) from outdated").fetchone()
-            self._db.execute(  # once is enough, and the sidecar is to be noted
+            # List each image once; the row with the sidecar stays, to record the sidecar as read.
+            self._db.execute(
                 "delete from outdated where sidecar is null and image_id in"
                 " (select image_id from outdated where sidecar is not null)"
             )
@@ -80,21 +82,26 @@ class MetadataRefresh:
 
     def _list_changed_sidecars(self) -> list[str]:
         rows = self._db.execute(
-            "select path from beside except select k.path from sidecars k join beside b"
-            " on b.path = k.path and b.size = k.size and b.mtime_ns = k.mtime_ns"
+            "select path from seen_sidecars except select k.path from sidecars k"
+            " join seen_sidecars s"
+            " on s.path = k.path and s.size = k.size and s.mtime_ns = k.mtime_ns"
         )
         return [decode_path(row[0]) for row in rows]
 
     def _list_removed_sidecars(self, root: str) -> list[str]:
         where, parameters = build_subtree_condition(root)
         rows = self._db.execute(
-            f"select path from sidecars where {where} and path not in (select path from beside)",
+            f"select path from sidecars where {where}"
+            " and path not in (select path from seen_sidecars)",
             parameters,
         )
         return [decode_path(row[0]) for row in rows]
 
     def _add_images_of_sidecar(self, sidecar: str) -> bool:
-        """Note the images that a sidecar belongs to: of IMG_1.jpg, or of any IMG_1."""
+        """List the images of a sidecar for a refresh; return whether it has any.
+
+        IMG_1.jpg.xmp belongs to IMG_1.jpg; IMG_1.xmp belongs to all pictures named IMG_1.
+        """
         base = os.path.splitext(sidecar)[0]  # noqa: PTH122 (speed)
         rows = self._db.execute(
             "select path, image_id from files where path = ? or path >= ? and path < ?",
@@ -112,7 +119,7 @@ class MetadataRefresh:
         return bool(ids)
 
     def read_pages(self) -> Iterator[list[OutdatedImage]]:
-        """Yield what plan found; what was yielded before is to be saved when the next is asked."""
+        """Yield the images to refresh in pages; save_metadata() a page before the next one."""
         while True:
             self._first = self._last
             rows = self._db.execute(
@@ -141,9 +148,9 @@ class MetadataRefresh:
         return outdated
 
     def save_metadata(self, metadata: dict[int, PictureInfo]) -> None:
-        """Write what the images of a page say now, and that its sidecars were read.
+        """Write the new metadata of the current page, and record its sidecars as read.
 
-        What a video says holds for its frames.
+        metadata: by image id. The metadata of a video is copied to its frames.
         """
         frames = self._db.execute(
             "select image_id, video_id from frames where image_id <> video_id"
@@ -171,7 +178,7 @@ class MetadataRefresh:
             bounds = (self._first, self._last)
             self._db.execute(f"delete from sidecars where path in {read_sidecars_sql}", bounds)
             self._db.execute(
-                "insert into sidecars select path, size, mtime_ns from beside"
+                "insert into sidecars select path, size, mtime_ns from seen_sidecars"
                 f" where path in {read_sidecars_sql}",
                 bounds,
             )

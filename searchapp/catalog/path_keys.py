@@ -1,4 +1,4 @@
-"""Paths as the catalogue stores them: text, or a blob where a name is no valid UTF-8."""
+"""Encode paths for SQLite, and build SQL conditions for the files in a folder."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ import os
 
 
 def encode_path(path: str) -> str | bytes:
-    """Return a path as it is stored: text, or a blob where its name is no valid UTF-8."""
+    """Encode a path for SQLite: as a text, or as a blob if it is not valid UTF-8."""
     try:
         path.encode("utf-8")
     except UnicodeEncodeError:
@@ -16,19 +16,22 @@ def encode_path(path: str) -> str | bytes:
 
 
 def decode_path(key: str | bytes) -> str:
-    """Return the path that is stored so."""
+    """Decode a path that encode_path() has encoded."""
     return os.fsdecode(key)
 
 
 def build_subtree_condition(path: str) -> tuple[str, dict[str, str | bytes]]:
-    """Return the condition that a column `path` is a path, or lies below it."""
+    """Return an SQL condition and its parameters: the column path is this path, or is below it."""
     condition, parameters = build_below_condition(path)
     itself = {"itself": encode_path(path), "blob_itself": os.fsencode(path)}
     return f"(path = :itself or path = :blob_itself or {condition})", parameters | itself
 
 
 def build_below_condition(folder: str) -> tuple[str, dict[str, str | bytes]]:
-    """Return the condition that a column `path` lies below a folder, by the path's bytes."""
+    """Return an SQL condition and its parameters: the column path is below a folder.
+
+    The condition compares ranges of bytes, so that SQLite can use the index on path.
+    """
     start = folder.rstrip(os.sep) + os.sep
     end = start[:-1] + chr(ord(os.sep) + 1)
     condition = "(path >= :start and path < :end or path >= :blob_start and path < :blob_end)"
@@ -41,5 +44,8 @@ def build_below_condition(folder: str) -> tuple[str, dict[str, str | bytes]]:
 
 
 def make_frame_key(sha256: str, seconds: float) -> str:
-    """Return what stands for the SHA-256 of a video's frame: the video's, and the time."""
+    """Return the unique key of a video frame, from the SHA-256 and the time of the frame.
+
+    The table images stores it in the column sha256.
+    """
     return hashlib.sha256(f"{sha256}@{seconds:.3f}".encode()).hexdigest()

@@ -1,4 +1,4 @@
-"""What is on disk against what is known: one scan, in tables that vanish with the connection."""
+"""Compare the files of a scan with the catalog, to plan an index run and find vanished files."""
 
 from __future__ import annotations
 
@@ -19,38 +19,35 @@ from searchapp.catalog.path_keys import (
 from searchapp.files.scan import ScannedFile, is_video
 from searchapp.types import Collection
 
-PAGE_ROWS = 1000  # rows
+PAGE_ROWS = 1000
 
 
 @dataclass(frozen=True, slots=True)
 class FileTask:
-    """A file to deal with; image_id is set when its content is known, only not embedded yet."""
+    """File that an index run must process."""
 
     path: str
     size: int
     mtime_ns: int
-    image_id: int | None
+    image_id: int | None  # set if the file's content is known, but not embedded yet
 
 
 @dataclass(frozen=True, slots=True)
 class ScanPlan:
-    """How many files a scan found: all, and of those unchanged, left alone and to do.
-
-    Left alone are files that failed before and have not changed since.
-    """
+    """Number of files in a scan, by what the index run does with them."""
 
     seen_files: int
     unchanged_files: int
-    failed_before: int
+    failed_before: int  # skipped: they failed before and have not changed since
     pending_files: int
-    skipped_videos: int = 0  # that would be work, too
+    skipped_videos: int = 0  # new or changed videos that the plan excludes
 
 
 class ScanDiff:
-    """The files that a scan saw, and the work that follows."""
+    """The files of one scan and the tasks that follow, in temporary tables of the connection."""
 
     def __init__(self, db: Database) -> None:
-        """Begin with nothing seen."""
+        """Create empty temporary tables."""
         self._db = db
         self._db.executescript(
             """
@@ -58,12 +55,12 @@ class ScanDiff:
             create temp table seen (
                 path text primary key, size integer, mtime_ns integer, picture integer
             ) without rowid;
-            drop table if exists temp.beside;
-            create temp table beside (
+            drop table if exists temp.seen_sidecars;
+            create temp table seen_sidecars (
                 path text primary key, size integer, mtime_ns integer
             ) without rowid;
-            drop table if exists temp.companion;
-            create temp table companion (
+            drop table if exists temp.found_companions;
+            create temp table found_companions (
                 path text primary key, of_path text, kind text
             ) without rowid;
             """
@@ -71,20 +68,24 @@ class ScanDiff:
         self.companions = CompanionTable(db)
 
     def add_files(self, found: Iterable[ScannedFile]) -> None:
-        """Take note of files on disk: of sidecars apart."""
-        rows: list[tuple[Any, ...]] = []
+        """Record files on disk as seen; sidecars go to a separate table."""
+        files: list[tuple[Any, ...]] = []
         sidecars: list[tuple[Any, ...]] = []
-        for f in found:
-            if f.is_sidecar:
-                sidecars.append((encode_path(f.path), f.size, f.mtime_ns))
+        for file in found:
+            if file.is_sidecar:
+                sidecars.append((encode_path(file.path), file.size, file.mtime_ns))
             else:
-                rows.append((encode_path(f.path), f.size, f.mtime_ns, f.has_known_suffix))
+                files.append(
+                    (encode_path(file.path), file.size, file.mtime_ns, file.has_known_suffix)
+                )
         with self._db.atomic():
-            self._db.conn.executemany("insert or ignore into seen values (?, ?, ?, ?)", rows)
-            self._db.conn.executemany("insert or ignore into beside values (?, ?, ?)", sidecars)
+            self._db.conn.executemany("insert or ignore into seen values (?, ?, ?, ?)", files)
+            self._db.conn.executemany(
+                "insert or ignore into seen_sidecars values (?, ?, ?)", sidecars
+            )
 
     def list_undecided_files(self, collection: Collection | None) -> list[str]:
-        """Return seen files that neither their name nor the catalogue tells to be pictures."""
+        """Return seen files of unknown type: no known suffix, and not in the catalog."""
         rows = self._db.execute(
             "select s.path from seen s where not s.picture"
             " and not exists (select 1 from files f where f.path = s.path)"
@@ -95,7 +96,7 @@ class ScanDiff:
         return [decode_path(row[0]) for row in rows]
 
     def remove_files(self, paths: Iterable[str]) -> None:
-        """Leave out files that are no pictures."""
+        """Remove files that are not pictures from the seen files."""
         with self._db.atomic():
             self._db.conn.executemany(
                 "delete from seen where path = ?", ((encode_path(path),) for path in paths)
@@ -110,9 +111,9 @@ class ScanDiff:
         retry_stages: Iterable[str] = (),
         include_videos: bool = True,
     ) -> ScanPlan:
-        """Find the work, at most limit files of it.
+        """Find the files to process: new, changed, or not embedded in the collection yet.
 
-        again: stages of failures to try again. video: whether videos are work, too.
+        limit: maximum number of files. retry_stages: stages of failures to retry in any case.
         """
         self._db.executescript("drop table if exists temp.work")
         self._db.execute(
@@ -137,26 +138,31 @@ class ScanDiff:
         seen = self._fetch_count("select count(*) from work")
         unchanged = self._fetch_count("select count(*) from work where embedded")
         self._db.execute("delete from work where embedded")
-        left_alone = 0
+        failed_before = 0
         if not retry_failed:
-            left_alone = self._fetch_count("select count(*) from work where failed")
+            failed_before = self._fetch_count("select count(*) from work where failed")
             self._db.execute("delete from work where failed")
         videos = list[int]()
         if not include_videos:
             rows = self._db.execute("select rowid, path from work").fetchall()
             videos = [rowid for rowid, path in rows if is_video(decode_path(path))]
-            self._db.conn.executemany("delete from work where rowid = ?", ((it,) for it in videos))
+            self._db.conn.executemany(
+                "delete from work where rowid = ?", ((rowid,) for rowid in videos)
+            )
         if limit is not None:
             self._db.execute(
                 "delete from work where rowid not in"
                 " (select rowid from work order by rowid limit :limit)",
                 {"limit": limit},
             )
-        work = self._fetch_count("select count(*) from work")
-        return ScanPlan(seen, unchanged, left_alone, work, len(videos))
+        pending = self._fetch_count("select count(*) from work")
+        return ScanPlan(seen, unchanged, failed_before, pending, len(videos))
 
     def read_tasks(self) -> Iterator[FileTask]:
-        """Yield what plan found, page by page: what was saved meanwhile does not disturb it."""
+        """Yield the files that plan_work() found; results may be saved between two items.
+
+        Each page is a new query, so that these writes do not disturb the iteration.
+        """
         last = 0
         while rows := self._db.execute(
             "select rowid, path, size, mtime_ns, image_id from work where rowid > ?"
@@ -168,28 +174,31 @@ class ScanDiff:
                 yield FileTask(decode_path(path), size, mtime_ns, image_id)
 
     def count_known_below(self, folder: str) -> int:
-        """Count the files known below a folder."""
+        """Return the number of cataloged files below a folder."""
         where, parameters = build_below_condition(folder)
         return int(self._fetch_count(f"select count(*) from files where {where}", parameters))
 
     def count_seen_below(self, folder: str) -> int:
-        """Count the files seen below a folder."""
+        """Return the number of seen files below a folder."""
         where, parameters = build_below_condition(folder)
         return int(self._fetch_count(f"select count(*) from seen where {where}", parameters))
 
     def find_vanished_files(self, folder: str) -> list[tuple[str, int]]:
-        """Return known files at or below a path that were not seen: (path, image id)."""
+        """Return cataloged files at or below a path that the scan has not seen: (path, image id).
+
+        Companions that were cataloged as pictures before do not count as vanished.
+        """
         where, parameters = build_subtree_condition(folder)
         rows = self._db.execute(
             f"select path, image_id from files where {where}"
             " and not exists (select 1 from seen s where s.path = files.path)"
-            " and not exists (select 1 from companion c where c.path = files.path)",
+            " and not exists (select 1 from found_companions c where c.path = files.path)",
             parameters,
         )
         return [(decode_path(path), image_id) for path, image_id in rows]
 
     def forget_files(self, paths: Iterable[str], roots: Iterable[str]) -> None:
-        """Remove vanished files, and the failures at or below roots that were not seen."""
+        """Delete the rows of vanished files, and failures of unseen files at or below roots."""
         with self._db.atomic():
             self._db.conn.executemany(
                 "delete from files where path = ?", ((encode_path(path),) for path in paths)

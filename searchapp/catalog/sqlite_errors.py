@@ -1,4 +1,4 @@
-"""What SQLite raises becomes an error that names the library."""
+"""Convert SQLite errors to a LibraryError that names the library."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from searchapp.files.atomic import explain_disk_error
 
 
 class HasFolder(Protocol):
-    """An object that reads or writes the library in a folder."""
+    """Object with the path of a library's folder, for error messages."""
 
     folder: Path
 
@@ -26,17 +26,19 @@ Result = TypeVar("Result")
 
 @contextmanager
 def wrap_sqlite_errors(folder: Path) -> Iterator[None]:
-    """Raise LibraryError where SQLite fails on the library in a folder."""
+    """Convert SQLite errors in the block to a LibraryError that names the library's folder."""
     try:
         yield
     except sqlite3.Error as error:
-        raise LibraryError(f"the library at {folder}: {explain_disk_error(error)}") from error
+        raise LibraryError(
+            f"The library at {folder} cannot be read or written: {explain_disk_error(error)}"
+        ) from error
 
 
 def raise_library_errors(
     method: Callable[Concatenate[Owner, Arguments], Result],
 ) -> Callable[Concatenate[Owner, Arguments], Result]:
-    """Let a method raise LibraryError if SQLite fails."""
+    """Decorate a method so that SQLite errors become a LibraryError."""
 
     @wraps(method)
     def wrapped(owner: Owner, /, *args: Arguments.args, **kwargs: Arguments.kwargs) -> Result:

@@ -1,4 +1,4 @@
-"""Where a collection's vectors are besides FAISS files: in which collections of Milvus."""
+"""Record which collections in Milvus hold the vectors of a collection."""
 
 from __future__ import annotations
 
@@ -13,34 +13,38 @@ from searchapp.types import Collection, MilvusCollection
 
 
 class VectorStores:
-    """What Milvus holds of one collection, or is to hold; see the migration m008."""
+    """Access to the Milvus collections of one collection; the tables are in migration m008.
+
+    At most one of them is current, that is, answers searches. The others are being filled, or
+    wait to be dropped.
+    """
 
     def __init__(self, db: Database, collection: Collection) -> None:
-        """Look at a collection through the catalogue's connection."""
+        """Use the catalog's connection."""
         self._db = db
         self._id = collection.id
 
     def read_requested_url(self) -> str | None:
-        """Return where the user wants the vectors; None: in a FAISS file."""
+        """Return the URL of the store that the user requested; None: a FAISS file."""
         row = self._db.execute("select vectors_wanted from collections where id = ?", (self._id,))
-        wanted: str | None = row.fetchone()[0]
-        return wanted
+        url: str | None = row.fetchone()[0]
+        return url
 
     def set_requested_url(self, url: str | None) -> None:
-        """Remember where the user wants the vectors: a URL without secrets, or a FAISS file."""
+        """Store the URL of the requested store, without secrets; None: a FAISS file."""
         self._db.execute("update collections set vectors_wanted = ? where id = ?", (url, self._id))
 
     def find_current(self) -> MilvusCollection | None:
-        """Return the one that answers; None where a FAISS file does."""
+        """Return the Milvus collection that answers searches; None: a FAISS file answers."""
         found = self._select_stores(
             "name = (select index_file from collections where id = ?)", self._id
         )
         return found[0] if found else None
 
     def get_or_create(self, place: str) -> MilvusCollection:
-        """Return the one at a place, known from now on where it is new.
+        """Get or create the record of the Milvus collection at an address.
 
-        Its name is no other library's, nor that of a copy of this one: there is chance in it.
+        A new name has 8 random bytes, so that other libraries and copies of this one never use it.
         """
         fields_json = json.dumps(list(FILTER_FIELDS))
         condition = "collection_id = ? and place = ? and fields = ?"
@@ -56,12 +60,12 @@ class VectorStores:
         return found[0]
 
     def _create_text_indexes(self) -> None:
-        """Let pushed() walk from text to text; where no Milvus is asked, nobody pays for it."""
+        """Create the indexes that pushdown needs to list distinct texts; only Milvus uses them."""
         for column in ("camera", "format", "lens"):
             self._db.execute(f"create index if not exists images_{column} on images({column})")
 
     def list_unused(self, except_name: str | None) -> list[MilvusCollection]:
-        """Return those that do not answer, but for the one of a name."""
+        """Return the Milvus collections that are not current, without the one named except_name."""
         return self._select_stores(
             "collection_id = ? and name is not ?"
             " and name is not (select index_file from collections where id = ?)",
@@ -69,7 +73,7 @@ class VectorStores:
         )  # fmt: skip
 
     def forget_store(self, store: MilvusCollection) -> None:
-        """Say that one is not there any more."""
+        """Delete the record of a Milvus collection that no longer exists."""
         self._db.execute("delete from stores where name = ?", (store.name,))
 
     def _select_stores(self, where: str, *parameters: Any) -> list[MilvusCollection]:
@@ -78,10 +82,10 @@ class VectorStores:
             MilvusCollection(name, place, tuple(json.loads(fields))) for name, place, fields in rows
         ]
 
-    # What is known of images, and has changed since it was sent
+    # Image fields that have changed since the upload
 
     def list_changed_ids(self) -> list[int]:
-        """Return the ids of embeddings whose images' fields have changed since."""
+        """Return the ids of embeddings whose image fields have changed since the upload."""
         rows = self._db.execute(
             "select r.embedding_id from restated r join embeddings e on e.id = r.embedding_id"
             " where e.collection_id = ? order by 1",
@@ -90,11 +94,11 @@ class VectorStores:
         return [row[0] for row in rows]
 
     def has_changed_ids(self) -> bool:
-        """Tell whether there may be any, of whatever collection."""
+        """Return whether any collection may have changed image fields."""
         return self._db.execute("select 1 from restated limit 1").fetchone() is not None
 
     def mark_as_sent(self, ids: list[int]) -> None:
-        """Say that some have been sent again; and forget what is embedded no more."""
+        """Mark changed embeddings as uploaded; deleted embeddings are removed from the list."""
         with self._db.atomic():
             self._db.conn.executemany(
                 "delete from restated where embedding_id = ?", ((id,) for id in ids)

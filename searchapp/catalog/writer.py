@@ -1,4 +1,4 @@
-"""What a run of index writes: images, files, embeddings, and failures."""
+"""Write the results of an index run: images, files, embeddings, frames and failures."""
 
 from __future__ import annotations
 
@@ -16,14 +16,14 @@ from searchapp.types import Collection, Failure, PictureInfo, RunSummary
 
 
 class CatalogWriter:
-    """Writes through a catalogue's connection; what belongs together is one transaction."""
+    """Writes rows; the caller wraps calls that belong together in one transaction."""
 
     def __init__(self, db: Database) -> None:
-        """Write nothing yet."""
+        """Use the catalog's connection."""
         self._db = db
 
     def start_run(self, collection: Collection, roots: list[str]) -> int:
-        """Record that a run begins; return its id."""
+        """Record the start of an index run; return its id."""
         self._db.execute(
             "insert into runs (collection_id, roots, started_at) values (?, ?, ?)",
             (collection.id, json.dumps(roots), format_utc_now()),
@@ -32,18 +32,18 @@ class CatalogWriter:
         return int(run_id)
 
     def finish_run(self, run_id: int, summary: RunSummary) -> None:
-        """Record that a run is complete."""
+        """Record the end of a complete index run."""
         self._db.execute(
             "update runs set finished_at = ?, summary = ? where id = ?",
             (format_utc_now(), json.dumps(asdict(summary)), run_id),
         )
 
     def save_images(self, images: Mapping[str, PictureInfo]) -> dict[str, int]:
-        """Write images by SHA-256, of which some may be there already; return their ids."""
+        """Write images by SHA-256 unless they exist; return the ids of all, by SHA-256."""
         (last,) = self._db.execute("select coalesce(max(id), 0) from images").fetchone()
-        places = ", ".join("?" for _ in IMAGE_COLUMNS)
+        placeholders = ", ".join("?" for _ in IMAGE_COLUMNS)
         self._db.conn.executemany(
-            f"insert into images (sha256, {', '.join(IMAGE_COLUMNS)}) values (?, {places})"
+            f"insert into images (sha256, {', '.join(IMAGE_COLUMNS)}) values (?, {placeholders})"
             " on conflict (sha256) do nothing",
             ((sha256, *info_to_values(info)) for sha256, info in images.items()),
         )
@@ -57,7 +57,7 @@ class CatalogWriter:
         return ids
 
     def save_embeddings(self, collection: Collection, vectors: Mapping[int, bytes]) -> None:
-        """Write images' vectors, by image id, where the collection has none yet."""
+        """Write vectors by image id, for images without a vector in the collection."""
         self._db.conn.executemany(
             "insert into embeddings (collection_id, image_id, vector) values (?, ?, ?)"
             " on conflict (collection_id, image_id) do nothing",
@@ -65,41 +65,41 @@ class CatalogWriter:
         )
 
     def save_files(self, run_id: int, files: Iterable[tuple[FileTask, int]]) -> None:
-        """Write what files hold: each with the id of its image."""
+        """Write files, each with the id of the image that it contains."""
         self._db.conn.executemany(
             "insert into files values (?, ?, ?, ?, ?) on conflict (path) do update set"
             " image_id = excluded.image_id, size = excluded.size,"
             " mtime_ns = excluded.mtime_ns, run_id = excluded.run_id",
-            ((encode_path(work.path), id, work.size, work.mtime_ns, run_id) for work, id in files),
+            ((encode_path(task.path), id, task.size, task.mtime_ns, run_id) for task, id in files),
         )
 
     def delete_failures(self, collection: Collection, paths: Iterable[str]) -> None:
-        """Take back that files were left out."""
+        """Delete the failures of files that could be read now."""
         self._db.conn.executemany(
             "delete from failures where collection_id = ? and path = ?",
             ((collection.id, encode_path(path)) for path in paths),
         )
 
     def save_failure(
-        self, collection: Collection, run_id: int, work: FileTask, failure: Failure
+        self, collection: Collection, run_id: int, task: FileTask, failure: Failure
     ) -> None:
-        """Write why a file was left out. What an earlier content of it left is taken back."""
-        stored, state = encode_path(work.path), (work.size, work.mtime_ns)
+        """Write why a file was skipped, and delete the row of the file's earlier content."""
+        path, state = encode_path(task.path), (task.size, task.mtime_ns)
         self._db.execute(
-            "delete from files where path = ? and (size, mtime_ns) <> (?, ?)", (stored, *state)
+            "delete from files where path = ? and (size, mtime_ns) <> (?, ?)", (path, *state)
         )
         self._db.execute(
             "insert or replace into failures values (?, ?, ?, ?, ?, ?, ?)",
-            (collection.id, stored, *state, run_id, failure.stage, failure.message),
+            (collection.id, path, *state, run_id, failure.stage, failure.message),
         )
 
     def save_frames(self, frames: Iterable[tuple[int, int, float]]) -> None:
-        """Write which images are frames of videos: image id, the video's, seconds."""
+        """Write the frames of videos: (image id of the frame, image id of the video, seconds)."""
         self._db.conn.executemany(
             "insert into frames values (?, ?, ?) on conflict (image_id) do nothing", frames
         )
 
 
 def format_utc_now() -> str:
-    """Return this moment: ISO 8601, UTC."""
+    """Return the current time in UTC, ISO 8601, to the second."""
     return datetime.now(UTC).isoformat(timespec="seconds")

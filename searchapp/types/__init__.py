@@ -1,4 +1,4 @@
-"""The values that cross layers: frozen, and without behaviour beyond what they hold."""
+"""Frozen dataclasses that the packages exchange: queries, hits, filters, events, collections."""
 
 from searchapp.types.collection import (
     Between,

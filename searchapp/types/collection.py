@@ -1,4 +1,4 @@
-"""Collections, and where their vectors are kept and told of."""
+"""Collections of embeddings, and where their vectors are stored: FAISS files and Milvus."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True, slots=True)
 class Between:
-    """A condition: a field's number lies from low to high, both included."""
+    """Condition on a numeric field: low <= value <= high."""
 
     field: str
     low: int
@@ -16,7 +16,7 @@ class Between:
 
 @dataclass(frozen=True, slots=True)
 class OneOf:
-    """A condition: a field's text is one of some."""
+    """Condition on a text field: the value is one of the texts."""
 
     field: str
     texts: tuple[str, ...]
@@ -24,51 +24,51 @@ class OneOf:
 
 @dataclass(frozen=True, slots=True)
 class Collection:
-    """The images embedded in one space."""
+    """A set of images that are embedded by one model with one set of settings."""
 
     id: int
     name: str
-    model: str  # a model's name, or the absolute path of its folder
+    model: str  # name, or absolute path of the model's folder
     revision: str
     dimensions: int
-    settings: str  # JSON: what else the vectors depend on
+    settings: str  # JSON: the model options that the vectors depend on
 
 
 @dataclass(frozen=True, slots=True)
 class EmbeddingExtent:
-    """Which embeddings a collection has: equal extents are equal sets of ids.
+    """Summary of a collection's embedding ids: equal extents mean equal sets of ids.
 
-    Ids only grow and are never used twice, and every deletion is counted.
+    This holds because ids only grow, are never reused, and every deletion is counted.
     """
 
     count: int = 0
-    last_id: int = 0  # the highest id there ever was
-    deletions: int = 0  # of all times
+    last_id: int = 0  # the highest id ever used, even if it is deleted now
+    deletions: int = 0  # since the collection was created
 
 
 @dataclass(frozen=True, slots=True)
 class SavedIndex:
-    """What the catalogue knows of a collection's index file, or of its collection in Milvus."""
+    """The catalog's record of a collection's vector index: a FAISS file, or one in Milvus."""
 
-    file: str | None = None  # below the library, or a name in Milvus; None until the first save
+    file: str | None = None  # path in the library, or a name in Milvus; None until the first save
     size: int = 0  # bytes
-    count: int = 0  # with last_id and deletions: the Extent that it holds
+    count: int = 0  # count, last_id and deletions are the EmbeddingExtent that the index holds
     last_id: int = 0
     deletions: int = 0
     kind: str = "exact"  # or a FAISS factory string
-    made_for: str = "auto"  # the kind that the user wanted then
-    trained: int = 0  # how many embeddings there were when it was made
+    made_for: str = "auto"  # the kind that the user requested when the index was built
+    trained: int = 0  # number of embeddings when the index was built
 
     @property
     def extent(self) -> EmbeddingExtent:
-        """Return which embeddings it holds."""
+        """Return the extent of the embeddings that the index holds."""
         return EmbeddingExtent(self.count, self.last_id, self.deletions)
 
 
 @dataclass(frozen=True, slots=True)
 class MilvusCollection:
-    """A collection in Milvus that holds a collection's vectors, or is to."""
+    """A collection in Milvus that holds the vectors of one collection, or is being filled."""
 
     name: str  # in Milvus
-    place: str  # the server or file, and how the index is made; without secrets
-    fields: tuple[str, ...]  # of the images, that it knows beside the vectors
+    place: str  # address of the server or file, and the index type; without secrets
+    fields: tuple[str, ...]  # names of the image fields that are stored with each vector

@@ -1,4 +1,4 @@
-"""Files that hold the same picture."""
+"""Options, events and results of the search for duplicates: files with the same picture."""
 
 from __future__ import annotations
 
@@ -10,38 +10,39 @@ from searchapp.types.search import Filter
 
 @dataclass(frozen=True)
 class DuplicateOptions(Filter):
-    """Where to look for duplicates: in which collection, among which pictures."""
+    """Which pictures to compare in a search for duplicates, and how loosely."""
 
-    collection: str | None = None  # by default the one that was indexed last
-    similar: bool = False  # look-alikes, too, which are no duplicates
+    collection: str | None = None  # None: the collection that was indexed last
+    similar: bool = False  # report pictures that look alike as well; these are not duplicates
 
 
-# Of two files: the same bytes; other bytes that hold the same pixels; the same picture resized,
-# compressed, cut a little, turned or made brighter; another picture that looks like it.
+# How two files agree. bytes: identical files. pixels: identical pixels in different bytes.
+# near: the same picture resized, recompressed, slightly cropped, rotated or brightened.
+# similar: different pictures that look alike.
 DuplicateCertainty = Literal["bytes", "pixels", "near", "similar"]
 
 
 @dataclass(frozen=True, slots=True)
 class DuplicateFile:
-    """One file of a group, and how it differs from the one to keep."""
+    """One file of a duplicate group, and how it differs from the file to keep."""
 
     path: str
     size: int  # bytes
-    width: int  # pixels, upright
+    width: int  # pixels, upright (orientation applied)
     height: int
     format: str
     taken_at: str | None  # ISO 8601
-    changed_at: str  # when the file was changed, ISO 8601, UTC
+    changed_at: str  # modification time, ISO 8601, UTC
     sha256: str
     image_id: int
-    certainty: DuplicateCertainty | None = None  # None: it is the one to keep
-    difference: str = ""  # in words
-    companions: tuple[str, ...] = ()  # what goes where it goes: RAW, a Live Photo's film, sidecars
+    certainty: DuplicateCertainty | None = None  # None: this is the file to keep
+    difference: str = ""  # one phrase for people
+    companions: tuple[str, ...] = ()  # files to move along: RAW, Live Photo video, sidecars
 
 
 @dataclass(frozen=True, slots=True)
 class DuplicateGroup:
-    """Files of one picture: the one to keep, why that one, and the others, surest first."""
+    """Files of one picture: the file to keep, the reason, and the others, most certain first."""
 
     keeper: DuplicateFile
     reason: str
@@ -49,18 +50,18 @@ class DuplicateGroup:
 
     @property
     def others_size_bytes(self) -> int:
-        """Return how many bytes the others take."""
+        """Return the total size of the other files."""
         return sum(copy.size for copy in self.others)
 
 
 @dataclass(frozen=True, slots=True)
 class Duplicates:
-    """What was found: groups of duplicates, and of look-alikes where they were asked for."""
+    """Result of a search for duplicates."""
 
     groups: tuple[DuplicateGroup, ...]
-    similar: tuple[DuplicateGroup, ...]
-    images: int  # that were compared
-    failed: int  # images that could not be read
+    similar: tuple[DuplicateGroup, ...]  # empty unless DuplicateOptions.similar is set
+    images: int  # number of images compared
+    failed: int  # number of images that could not be read
 
     @property
     def duplicate_count(self) -> int:
@@ -75,13 +76,13 @@ class Duplicates:
 
 @dataclass(frozen=True, slots=True)
 class ComparisonStarted:
-    """Event: all pictures have been read, and are compared."""
+    """Event: all pictures are read; the comparison starts."""
 
     images: int
 
 
 @dataclass(frozen=True, slots=True)
 class DuplicatesFound:
-    """Event: the last of a search for duplicates."""
+    """Event: the search for duplicates is complete; no event follows."""
 
     duplicates: Duplicates

@@ -1,4 +1,4 @@
-"""Dates, ratings and places of a filter: parsed once, where they enter, into typed values."""
+"""Parse the dates, ratings and places of a filter into typed values."""
 
 from __future__ import annotations
 
@@ -11,23 +11,23 @@ from typing import Generic, Self, TypeVar, overload
 
 from searchapp.errors import QueryError
 
-REJECTED, UNRATED, MAX_STARS = -1, 0, 5  # ratings as the catalog counts them
+REJECTED, UNRATED, MAX_STARS = -1, 0, 5  # ratings as the catalog stores them
 
 
 class FilterValue(ABC):
-    """A value that people write as text; str() returns a text that parse() reads."""
+    """Value of a filter that people write as text; parse() reads what str() writes."""
 
     __slots__ = ()
 
     @classmethod
     @abstractmethod
     def parse(cls, text: str) -> Self:
-        """Read the text; raise QueryError where it means nothing."""
+        """Return the value that a text stands for. Raises QueryError if the text is invalid."""
 
 
 @dataclass(frozen=True, slots=True)
 class DateBound(FilterValue):
-    """The first or last date of a filter: the beginning of an ISO 8601 date, such as 2023-06."""
+    """First or last date that a filter accepts: an ISO 8601 date or its beginning, as 2023-06."""
 
     text: str
 
@@ -35,9 +35,9 @@ class DateBound(FilterValue):
 
     @classmethod
     def parse(cls, text: str) -> Self:
-        """Read a year, a month, a day, or a day with a time; raise QueryError."""
+        """Parse a year, a month, a day, or a day with a time. Raises QueryError."""
         if not re.fullmatch(cls.PATTERN, text):
-            raise QueryError("a date looks like 2023, 2023-06 or 2023-06-17")
+            raise QueryError(f"{text!r} is not a date. Write 2023, 2023-06 or 2023-06-17.")
         return cls(text)
 
     def __str__(self) -> str:
@@ -45,12 +45,18 @@ class DateBound(FilterValue):
 
     @property
     def earliest(self) -> int:
-        """Return the first moment that the text includes, as the number YYYYMMDDhhmmss."""
+        """Return the first moment of the year, month or day, as the number YYYYMMDDhhmmss.
+
+        A missing month or day becomes 00.
+        """
         return self._fill("0")
 
     @property
     def latest(self) -> int:
-        """Return a number YYYYMMDDhhmmss that no moment included in the text exceeds."""
+        """Return an upper bound of the year, month or day, as the number YYYYMMDDhhmmss.
+
+        A missing part becomes 99, so the number is not always a valid date.
+        """
         return self._fill("9")
 
     def _fill(self, digit: str) -> int:
@@ -60,7 +66,7 @@ class DateBound(FilterValue):
 
 @dataclass(frozen=True, slots=True)
 class RatingRange(FilterValue):
-    """The ratings that a filter lets through: 0 to 5 stars; 0 is unrated, -1 rejected."""
+    """Range of ratings that a filter accepts: 1 to 5 stars; 0 is unrated, -1 is rejected."""
 
     low: int
     high: int
@@ -69,14 +75,14 @@ class RatingRange(FilterValue):
 
     @classmethod
     def parse(cls, text: str) -> Self:
-        """Read 4, 4+, 2-4, rejected or unrated, in any case; raise QueryError."""
+        """Parse 4, 4+, 2-4, rejected or unrated, ignoring case. Raises QueryError."""
         text = text.strip().casefold()
         if text in ("rejected", "unrated"):
             rating = REJECTED if text == "rejected" else UNRATED
             return cls(rating, rating)
         found = re.fullmatch(r"([0-5])(\+|-([0-5]))?", text)
         if found is None:
-            raise QueryError(f"a rating is {cls.HELP}; not {text!r}")
+            raise QueryError(f"{text!r} is not a rating. Write {cls.HELP}.")
         low = int(found[1])
         return cls(low, MAX_STARS if found[2] == "+" else int(found[3] or low))
 
@@ -89,7 +95,10 @@ class RatingRange(FilterValue):
 
 @dataclass(frozen=True, slots=True)
 class Circle(FilterValue):
-    """A circle on the earth: its center in degrees, north and east positive, and its radius."""
+    """Circle on the earth around a place that a filter names.
+
+    The latitude is in degrees, north positive; the longitude in degrees, east positive.
+    """
 
     latitude: float
     longitude: float
@@ -99,13 +108,16 @@ class Circle(FilterValue):
 
     @classmethod
     def parse(cls, text: str) -> Self:
-        """Read LATITUDE,LONGITUDE,KM; raise QueryError."""
+        """Parse LATITUDE,LONGITUDE,KM. Raises QueryError if a number is missing or out of range."""
         try:
             latitude, longitude, km = map(float, text.lower().removesuffix("km").split(","))
         except ValueError as error:
-            raise QueryError(f"a place is {cls.HELP}; not {text!r}") from error
+            raise QueryError(f"{text!r} is not a place. Write {cls.HELP}.") from error
         if not (abs(latitude) <= 90 and abs(longitude) <= 180 and 0 <= km < math.inf):
-            raise QueryError(f"{text!r} is nowhere on earth; a place is {cls.HELP}")
+            raise QueryError(
+                f"{text!r} is not on earth: a latitude is -90 to 90, a longitude -180 to 180, a"
+                f" radius 0 or more. Write {cls.HELP}."
+            )
         return cls(latitude, longitude, km)
 
     def __str__(self) -> str:
@@ -113,7 +125,7 @@ class Circle(FilterValue):
 
 
 def _plain(number: float) -> str:
-    """Write a number without an exponent, as the HTTP API takes it, and without loss."""
+    """Format a number without loss and without an exponent, which the HTTP API rejects."""
     return format(Decimal(repr(number)), "f").removesuffix(".0")
 
 
@@ -121,15 +133,15 @@ Value = TypeVar("Value", bound=FilterValue)
 
 
 class ParsedField(Generic[Value]):
-    """A dataclass field that takes a text or a value, and holds the value.
+    """Dataclass field that accepts a text or a FilterValue, and stores the FilterValue.
 
-    A descriptor, so that type checkers know both: the constructor takes str, and who reads the
-    field gets the parsed value.
+    A descriptor gives type checkers both types: the constructor accepts a str, and reading the
+    field returns the parsed value.
     https://docs.python.org/3/library/dataclasses.html#descriptor-typed-fields
     """
 
     def __init__(self, kind: type[Value]) -> None:
-        """Parse texts into values of a kind."""
+        """Create a field whose texts are parsed by kind.parse()."""
         self._kind = kind
 
     def __set_name__(self, owner: type, name: str) -> None:
@@ -142,7 +154,7 @@ class ParsedField(Generic[Value]):
     def __get__(self, instance: object, owner: type) -> Value | None: ...
 
     def __get__(self, instance: object | None, owner: type) -> Value | None:
-        # Asked of the class, this is the field's default.
+        # dataclass() reads the default of the field from the class.
         return None if instance is None else instance.__dict__[self._name]
 
     def __set__(self, instance: object, value: Value | str | None) -> None:

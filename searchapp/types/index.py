@@ -1,4 +1,4 @@
-"""One run of index: how it is to be done, what happens in it, and what it did."""
+"""Options, events and summary of an index run."""
 
 from __future__ import annotations
 
@@ -7,93 +7,95 @@ from dataclasses import dataclass, field
 
 from searchapp.types.picture import Failure
 
-MAX_MEGAPIXELS = 179.0  # Pillow's own bound against decompression bombs
+# Pillow raises DecompressionBombError above twice MAX_IMAGE_PIXELS (89,478,485 pixels).
+# https://pillow.readthedocs.io/en/stable/reference/Image.html#PIL.Image.MAX_IMAGE_PIXELS
+MAX_MEGAPIXELS = 179.0
 
 
 @dataclass(frozen=True, slots=True)
 class ModelOptions:
-    """What a user may choose about a model; None leaves it as it comes."""
+    """Settings of a model that a user may change; None keeps the model's default."""
 
     instruction: str | None = None
-    dimensions: int | None = None  # fewer than the model gives
-    max_pixels: int | None = None  # of a picture, as the model sees it
-    num_crops: int | None = None  # of a picture, as the model sees it
-    trust_remote_code: bool = False  # let the code of the model's repository run
+    dimensions: int | None = None  # truncate vectors to this length
+    max_pixels: int | None = None  # per picture, after resizing for the model
+    num_crops: int | None = None  # maximum number of crops per picture
+    trust_remote_code: bool = False  # run Python code from the model's repository
 
 
 @dataclass(frozen=True, slots=True)
 class IndexOptions:
-    """How to index: which collection and model, and how much."""
+    """Options of an index run."""
 
-    model: str | None = None  # by default the collection's, else DEFAULT_MODEL's
+    model: str | None = None  # None: the collection's model, or DEFAULT_MODEL if it is new
     model_options: ModelOptions = field(default_factory=ModelOptions)
-    collection: str | None = None  # by default named after the model
-    limit: int | None = None  # read at most so many new files
+    collection: str | None = None  # None: named after the model
+    limit: int | None = None  # maximum number of files to embed
     dry_run: bool = False
     retry_failed: bool = False
-    batch_size: int | None = None  # pictures; by default what suits the machine
-    replicas: int | None = None  # engines on each GPU, or on the CPU; by default what suits
+    batch_size: int | None = None  # pictures; None: chosen for the machine
+    replicas: int | None = None  # engines per GPU, or on the CPU; None: chosen for the machine
     max_megapixels: float = MAX_MEGAPIXELS
-    index: str | None = None  # exact, auto or a FAISS factory string; None: as it was
-    vectors: str | None = field(default=None, repr=False)  # faiss or milvus:..., maybe with secrets
-    include: tuple[str, ...] = ()  # patterns as in .gitignore; of files, none: all
-    exclude: tuple[str, ...] = ()  # of files and folders
-    prune: bool = False  # forget vanished files however many they are
+    index: str | None = None  # exact, auto or a FAISS factory string; None: unchanged
+    vectors: str | None = field(default=None, repr=False)  # faiss or milvus:...; may hold secrets
+    include: tuple[str, ...] = ()  # .gitignore patterns of files; empty: all files
+    exclude: tuple[str, ...] = ()  # .gitignore patterns of files and folders
+    prune: bool = False  # forget vanished files even if there are many
     video: bool = True
-    pairs: bool = True  # a RAW file beside a JPEG, and a Live Photo's film, are no pictures
-    only: tuple[str, ...] | None = None  # of the folders, look at these absolute paths alone
+    pairs: bool = True  # treat the RAW file of a JPEG and a Live Photo's video as companions
+    only: tuple[str, ...] | None = None  # scan only these absolute paths in the folders
 
 
 @dataclass(frozen=True, slots=True)
 class RunSummary:
-    """What one run of index did; files, except for the rate, which counts embedded pictures."""
+    """Counts and timings of an index run; the counts are files unless noted."""
 
     added: int = 0  # new to the collection, or changed
     unchanged: int = 0
-    moved: int = 0  # a new path for what another path held before
-    removed: int = 0  # vanished; what they held stays embedded until prune
-    kept: int = 0  # vanished, but so many at once that it may be an unmounted drive
+    moved: int = 0  # known content at a new path
+    removed: int = 0  # vanished; their embeddings stay until prune
+    kept: int = 0  # vanished, but not forgotten: the drive may be unmounted
     failed: int = 0
-    described: int = 0  # images known before whose metadata were read again
+    described: int = 0  # known images whose metadata was read again
     seconds: float = 0.0
-    images_per_second: float = 0.0  # since the first engine ran
-    # Seconds of work by stage, of all threads and processes together: read, decode, prepare, wait
-    # (for these), start and embed (of the engines), write.
+    images_per_second: float = 0.0  # embedded images, since the first engine was ready
+    # Seconds per stage, summed over all threads and processes. Stages: read, decode, prepare, wait
+    # (engines wait for input), start and embed (engines), write.
     stages: Mapping[str, float] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
 class ScanFinished:
-    """Event: the folders were walked; work files are new, changed or not embedded yet."""
+    """Event: the scan is complete; pending files are new, changed or not embedded yet."""
 
     files: int
     pending_files: int
-    failed_before: int  # unchanged since they failed, and so left alone
+    failed_before: int  # skipped: unchanged since they failed
     model: str
     collection: str
-    skipped_videos: int = 0  # left out, since what reads videos is not installed
+    skipped_videos: int = 0  # skipped: the package that reads videos is not installed
 
 
 @dataclass(frozen=True, slots=True)
 class EngineStarting:
-    """Event: the model is being loaded, which takes from seconds to a minute."""
+    """Event: the engine loads the model, which takes from 1 second to 1 minute."""
 
     model: str
 
 
 @dataclass(frozen=True, slots=True)
 class Progress:
-    """Event: done of total files are dealt with."""
+    """Event: the run has processed done of total files."""
 
     done: int
     total: int
     images_per_second: float
-    nodes: Mapping[str, float] = field(default_factory=dict)  # the same, of each node of a cluster
+    nodes: Mapping[str, float] = field(default_factory=dict)  # images per second by cluster node
 
 
 @dataclass(frozen=True, slots=True)
 class IndexBuilding:
-    """Event: an index is made anew from the stored vectors, which takes minutes for millions."""
+    """Event: an index is rebuilt from the stored vectors, which takes minutes for millions."""
 
     vectors: int
     kind: str  # exact, or a FAISS factory string
@@ -101,43 +103,42 @@ class IndexBuilding:
 
 @dataclass(frozen=True, slots=True)
 class MilvusUploading:
-    """Event: done of total vectors have been sent to Milvus, or taken out of it."""
+    """Event: done of total vectors are uploaded to Milvus, or deleted there."""
 
     done: int
     total: int
-    place: str  # where, without secrets
+    place: str  # address of the Milvus server or file, without secrets
 
 
 @dataclass(frozen=True, slots=True)
 class VanishedFilesKept:
-    """Event: so many files below a root are gone that it may be a drive that is not mounted."""
+    """Event: too many files vanished, so all are kept; the drive may be unmounted."""
 
     root: str
-    vanished_files: int  # files; they are kept
-    known_files: int  # files below the root, those included
+    vanished_files: int
+    known_files: int  # in the root folder, vanished files included
 
 
 @dataclass(frozen=True, slots=True)
 class MetadataRefreshing:
-    """Event: what so many pictures say of themselves is read again; nothing is embedded."""
+    """Event: the run has read the metadata of done of total images again, without embedding."""
 
     done: int
     total: int
-    has_changed_sidecars: bool = (
-        False  # as sidecars have changed; otherwise as this version reads more
-    )
+    # True: sidecars have changed. False: this version of searchapp reads more metadata.
+    has_changed_sidecars: bool = False
 
 
 @dataclass(frozen=True, slots=True)
 class FileFailed:
-    """Event: a file was left out."""
+    """Event: a file was skipped because of an error."""
 
     failure: Failure
 
 
 @dataclass(frozen=True, slots=True)
 class RunFinished:
-    """Event: the run is over, everything is saved."""
+    """Event: the run is complete and saved; no event follows."""
 
     summary: RunSummary
 

@@ -1,4 +1,4 @@
-"""What a library tells of itself, and of what was done to it."""
+"""Statistics of a library, and the results of its upkeep: check, prune, export, import."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from pathlib import Path
 
 @dataclass(frozen=True, slots=True)
 class CollectionInfo:
-    """What info tells of a collection."""
+    """Statistics of a collection, as `searchapp info` shows them."""
 
     name: str
     model: str
@@ -16,40 +16,43 @@ class CollectionInfo:
     dimensions: int
     images: int
     failures: int
-    last_run: str | None  # when its last complete run ended, ISO 8601, UTC
+    last_run: str | None  # end of the last complete index run, ISO 8601, UTC
     index_bytes: int
-    index: str = "exact"  # what the index file is: exact, or a FAISS factory string
-    index_wanted: str = "auto"  # what the user wants: exact, auto or a factory string
-    index_images: int = 0  # in the index file; the others are found all the same
-    index_trained: int = 0  # images there were when it was made
-    vectors: str = "faiss"  # what answers: a FAISS file, or where in Milvus
-    vectors_wanted: str = "faiss"  # where the vectors are to be
+    index: str = "exact"  # kind of the current index: exact, or a FAISS factory string
+    index_wanted: str = "auto"  # kind that the user requested: exact, auto or a factory string
+    index_images: int = 0  # in the index; a search also finds images that are not yet in it
+    index_trained: int = 0  # number of images when the index was built
+    vectors: str = "faiss"  # current store: faiss, or the address in Milvus
+    vectors_wanted: str = "faiss"  # store that the user requested
 
 
 @dataclass(frozen=True, slots=True)
 class Month:
-    """The pictures of a month."""
+    """Number of images in one month."""
 
-    month: str  # 2023-06
+    month: str  # YYYY-MM
     images: int
-    by_file: int  # of these: by their files' dates
+    by_file: int  # images whose date is only the file's modification time
 
 
 @dataclass(frozen=True, slots=True)
 class Facet:
-    """The values that pictures have of one kind, and how many have each: the most first."""
+    """Values of one image field with the number of images for each, most frequent first."""
 
     values: tuple[tuple[str, int], ...]
-    more: int  # values that are left out
+    more: int  # number of further values that are not listed
 
 
 @dataclass(frozen=True, slots=True)
 class Facets:
-    """What a collection's pictures can be filtered by, and how many there are of each."""
+    """Values to filter a collection by, with the number of images for each.
 
-    images: int  # that fulfil the filter, as the counts do: each but for its own kind
-    months: tuple[Month, ...]  # those there are, in their order
-    folders: Facet  # path, and how many images have a file right in it
+    Each facet ignores the filter's condition on its own field, so that other values stay visible.
+    """
+
+    images: int  # that match the filter
+    months: tuple[Month, ...]  # in ascending order, without empty months
+    folders: Facet  # path, and the number of images with a file directly in it
     cameras: Facet
     lenses: Facet
     keywords: Facet
@@ -59,19 +62,19 @@ class Facets:
 
 @dataclass(frozen=True, slots=True)
 class Overview:
-    """Where a library's pictures are, and of which days."""
+    """Folders and range of dates of a library's images."""
 
-    folders: tuple[tuple[str, int], ...]  # path, and how many images have a file right in it
-    first_date: str | None  # ISO 8601, the day
+    folders: tuple[tuple[str, int], ...]  # path, and the number of images directly in it
+    first_date: str | None  # YYYY-MM-DD; None: no image has a date
     last_date: str | None
 
 
-EXPORT_FORMAT_VERSION = 1  # the version of what export writes
+EXPORT_FORMAT_VERSION = 1
 
 
 @dataclass(frozen=True, slots=True)
 class ExportHeader:
-    """What an exported collection's vectors were made with."""
+    """Model and settings that made the vectors of an exported collection."""
 
     model: str
     revision: str
@@ -82,36 +85,36 @@ class ExportHeader:
 
 @dataclass(frozen=True, slots=True)
 class Fault:
-    """Something that check found wrong."""
+    """Fault that `searchapp check` found in a library."""
 
     what: str
-    remedy: str = ""  # what the user is to do, where something is left to do
-    mended: bool = False
+    remedy: str = ""  # what the user must do; empty: nothing
+    mended: bool = False  # check has repaired it
 
 
 @dataclass(frozen=True, slots=True)
 class ImportResult:
-    """What import added."""
+    """Number of images and files that an import added."""
 
     collection: str
-    images: int  # that it had no embedding of
-    files: int  # that are there
+    images: int  # that had no embedding in the collection before
+    files: int  # that exist on this machine
 
 
 @dataclass(frozen=True, slots=True)
 class PruneResult:
-    """What prune removed, or would."""
+    """What prune removed, or what it would remove in a dry run."""
 
-    files: int = 0  # that are not there any more
-    images: int = 0  # that no file holds
-    embeddings: int = 0  # of those
+    files: int = 0  # that no longer exist
+    images: int = 0  # that no file contains
+    embeddings: int = 0  # of these images
     thumbnails: int = 0
-    compacted: bool = False  # the catalogue was written anew, without unused space
+    compacted: bool = False  # the catalog file was rewritten without unused space
 
 
 @dataclass(frozen=True, slots=True)
 class LibraryInfo:
-    """What info tells of a library."""
+    """Statistics of a library, as `searchapp info` shows them."""
 
     path: Path
     images: int

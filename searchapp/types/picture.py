@@ -1,4 +1,4 @@
-"""What is known of pictures and their files."""
+"""Metadata of pictures, and the files and images that the catalog stores."""
 
 from __future__ import annotations
 
@@ -9,9 +9,10 @@ from typing import Any, Self
 
 @dataclass(frozen=True, slots=True)
 class Failure:
-    """One file that could not be used, and why.
+    """A file that could not be indexed, and the reason.
 
-    stage is scan, read, fetch, decode or embed, or "needs" and the extra that reads such files.
+    stage: scan, read, fetch, decode or embed. If an optional package is missing, it is "needs"
+    and the name of the extra that reads such files.
     """
 
     path: str
@@ -21,12 +22,12 @@ class Failure:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PictureSummary:
-    """Describe a picture: what the catalog stores and each hit shows; None if unknown."""
+    """Metadata of a picture that each hit shows; None: unknown."""
 
-    width: int  # pixels, upright
+    width: int  # pixels, upright (orientation applied)
     height: int
-    taken_at: str | None = None  # ISO 8601, with the offset if the camera knew it
-    date: str | None = None  # taken_at; if that is unknown, the file's date
+    taken_at: str | None = None  # ISO 8601, with the UTC offset if the metadata has one
+    date: str | None = None  # taken_at; if that is unknown, the file's modification time
     date_from: str | None = None  # exif, xmp, iptc or file
     camera: str | None = None
     lens: str | None = None
@@ -46,7 +47,7 @@ class PictureSummary:
 
     @classmethod
     def from_dict(cls, values: Mapping[str, Any]) -> Self:
-        """Make an object from JSON values; ignore unknown names."""
+        """Create an object from JSON values; unknown names are ignored."""
         known: dict[str, Any] = {}
         for each in fields(cls):
             if each.name in values:
@@ -60,16 +61,16 @@ SUMMARY_FIELDS = tuple(each.name for each in fields(PictureSummary))
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PictureInfo(PictureSummary):
-    """Describe a picture: all that its file and its sidecar say."""
+    """All metadata of a picture, from its file and its sidecar."""
 
     format: str
     description: str | None = None
-    reader: int = 0  # the value of metadata.READER when the file was read
+    reader: int = 0  # version of the metadata reader that read the file
 
 
 @dataclass(frozen=True, slots=True)
 class CatalogedFile:
-    """A file that holds an image, as it was when it was read."""
+    """File that contains an image: its size and modification time when it was read."""
 
     path: str
     size: int
@@ -78,11 +79,11 @@ class CatalogedFile:
 
 @dataclass(frozen=True, slots=True)
 class CatalogedImage:
-    """All that a collection knows of an image."""
+    """Image of a collection with its metadata, files and vector, as export writes it."""
 
     sha256: str
     info: PictureInfo
     files: tuple[CatalogedFile, ...]
-    vector: bytes  # as it is stored: little-endian float16
-    video: str | None = None  # of a video's frame: the SHA-256 of the video
-    seconds: float | None = None  # and when it is shown
+    vector: bytes  # little-endian float16
+    video: str | None = None  # SHA-256 of the video; None: not a video frame
+    seconds: float | None = None  # time of a video frame from the beginning of the video

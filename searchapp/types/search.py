@@ -1,4 +1,4 @@
-"""What is asked for, and what is found."""
+"""Queries, filters, search options and hits."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ AUTO_MIN_SCORE: Literal["auto"] = "auto"
 
 
 def format_clock(seconds: float) -> str:
-    """Return a time in a video as people write it: 1:23, 1:02:03."""
+    """Format a time in a video as M:SS, or as H:MM:SS from one hour."""
     minutes, rest = divmod(int(seconds), 60)
     hours, minutes = divmod(minutes, 60)
     return f"{hours}:{minutes:02}:{rest:02}" if hours else f"{minutes}:{rest:02}"
@@ -27,14 +27,14 @@ def format_clock(seconds: float) -> str:
 
 @dataclass(frozen=True, slots=True)
 class Query:
-    """What to look for: a text, a picture (file or http(s) URL), or both as one question."""
+    """Query: a text, a picture (file or http(s) URL), or both for one prompt."""
 
     text: str | None = None
     image: str | Path | None = None
 
     @property
     def modality(self) -> Modality | None:
-        """Return what the query consists of; None when there is nothing in it."""
+        """Return which parts the query has; None if it is empty."""
         words = bool(self.text and self.text.strip())
         if self.image is not None:
             return "text+image" if words else "image"
@@ -43,7 +43,7 @@ class Query:
 
 @dataclass(frozen=True, slots=True)
 class Term:
-    """A query as one term of a sum; a negative weight asks for less of it."""
+    """Query with a weight, to sum several query vectors; a negative weight subtracts."""
 
     query: Query
     weight: float = 1.0
@@ -51,48 +51,48 @@ class Term:
 
 @dataclass(frozen=True)  # without slots, which would hide the descriptors of parsed fields
 class Filter:
-    """What a picture must fulfil to be searched at all; None asks for nothing.
+    """Conditions on the pictures to search; None: no condition.
 
-    Dates, ratings and places may be given as text; the constructor raises QueryError.
+    Dates, ratings and places may be given as text. Raises QueryError if such a text is invalid.
     """
 
-    folder: str | Path | None = None  # a file below it
-    after: ParsedField[DateBound] = ParsedField(DateBound)  # of then or later
-    before: ParsedField[DateBound] = ParsedField(DateBound)  # 2023-06 includes all of June
-    camera: str | None = None  # a pattern with * and ?, in any case, from any word of the name on
-    format: str | None = None  # jpeg, png ..., in any case
+    folder: str | Path | None = None  # with a file in this folder or a subfolder
+    after: ParsedField[DateBound] = ParsedField(DateBound)  # on this date or later
+    before: ParsedField[DateBound] = ParsedField(DateBound)  # inclusive: 2023-06 is all of June
+    camera: str | None = None  # pattern with * and ?, ignoring case; may match from any word on
+    format: str | None = None  # jpeg, png ..., ignoring case
     min_size: float | None = None  # megapixels
-    max_size: float | None = None
-    near: ParsedField[Circle] = ParsedField(Circle)  # taken there
-    where: str | None = None  # an SQL condition over the view photos
-    lens: str | None = None  # a pattern, as camera is
+    max_size: float | None = None  # megapixels
+    near: ParsedField[Circle] = ParsedField(Circle)  # taken in this circle
+    where: str | None = None  # SQL condition on the view photos
+    lens: str | None = None  # pattern, like camera
     rating: ParsedField[RatingRange] = ParsedField(RatingRange)
-    keyword: tuple[str, ...] = ()  # patterns with * and ?, in any case; it has one for each
-    taken: bool = False  # the picture itself says when: its file's date does not count
+    keyword: tuple[str, ...] = ()  # patterns with * and ?, ignoring case; all must match
+    taken: bool = False  # ignore file dates: the metadata must contain the date
 
     @property
     def has_conditions(self) -> bool:
-        """Tell whether anything is asked for."""
+        """Return whether any condition is set."""
         return any(getattr(self, field.name) not in (None, (), False) for field in fields(Filter))
 
     @property
     def base_filter(self) -> Filter:
-        """Return what the pictures must fulfil, alone."""
+        """Return the conditions as a plain Filter, without the options of a subclass."""
         return Filter(**{field.name: getattr(self, field.name) for field in fields(Filter)})
 
 
 @dataclass(frozen=True)
 class SearchOptions(Filter):
-    """How to search: which collection, how many hits, and what they must fulfil."""
+    """Options of a search: the collection, the number of hits, and the conditions of a filter."""
 
-    count: int = 10
-    offset: int = 0  # leave out so many of the best, which an earlier page showed
-    min_score: float | Literal["auto"] | None = None  # cosine; auto: only good matches
-    sort: SortOrder = "score"  # date: those found by date, the newest first, undated ones last
-    collection: str | None = None  # by default the one that was indexed last
-    model: str | None = None  # or the collection of this model
-    trust_remote_code: bool = False  # as ModelOptions has it, where the collection does not say so
-    truncate: bool = False  # cut a text that is too long for the model
+    count: int = 10  # maximum number of hits
+    offset: int = 0  # number of best hits to skip, for the next page
+    min_score: float | Literal["auto"] | None = None  # cosine similarity; auto: only good matches
+    sort: SortOrder = "score"  # date: sort the hits by date, newest first, undated hits last
+    collection: str | None = None  # None: the collection that was indexed last
+    model: str | None = None  # search the collection of this model
+    trust_remote_code: bool = False  # as in ModelOptions, for this search only
+    truncate: bool = False  # truncate a text that is too long for the model
 
 
 HIT_KEYS_FIRST = ("image_id", "path", "score", "sha256", "width", "height", "also")
@@ -100,16 +100,16 @@ HIT_KEYS_FIRST = ("image_id", "path", "score", "sha256", "width", "height", "als
 
 @dataclass(frozen=True, slots=True)
 class Hit(PictureSummary):
-    """One image that answers a query: its best file, and the others that hold the same bytes."""
+    """Image that matches a query, with its files."""
 
     path: str
-    score: float  # cosine, higher is better
+    score: float  # cosine similarity, higher is better
     sha256: str  # of the file
-    also: tuple[str, ...] = ()
+    also: tuple[str, ...] = ()  # paths of other files with the same bytes
     image_id: int = 0
-    seconds: float | None = None  # of a video: when the frame is shown; None: a picture
-    moments: tuple[float, ...] = ()  # seconds of its other frames that would have been hits
-    companions: tuple[str, ...] = ()  # a RAW file, a Live Photo's film, that belong to path
+    seconds: float | None = None  # time of a video frame; None: a picture
+    moments: tuple[float, ...] = ()  # times in seconds of further matching frames of the video
+    companions: tuple[str, ...] = ()  # RAW file or Live Photo video that belongs to path
 
     def to_dict(self) -> dict[str, Any]:
         """Return the fields as JSON values, in the order of `query --json`."""
@@ -119,7 +119,7 @@ class Hit(PictureSummary):
 
 @dataclass(frozen=True, slots=True)
 class SearchResult:
-    """What was found, and whether the best of it is a good match."""
+    """Hits of a search, and whether the best hit is a good match."""
 
     hits: tuple[Hit, ...]
-    good: bool | None  # None: not known for such a question, or in such a collection
+    good: bool | None  # None: unknown for this kind of query, or in this collection

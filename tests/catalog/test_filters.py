@@ -1,4 +1,4 @@
-"""Filters: what they let through is what brute force finds, and a condition can read one view."""
+"""Filters match the same images as brute-force SQL; --where can read only the view photos."""
 
 import json
 import sqlite3
@@ -26,48 +26,50 @@ from searchapp.types import Filter, PictureInfo, Query, SearchOptions
 from searchapp.vectors import pack_vector
 
 
-def far(latitude: float | None, longitude: float | None, lat: float, lon: float) -> float | None:
-    """The distance in km on the sphere, by the law of cosines on unit vectors."""
+def distance_km(
+    latitude: float | None, longitude: float | None, lat: float, lon: float
+) -> float | None:
+    """Return the distance on the sphere, from the chord between unit vectors."""
     if latitude is None or longitude is None:
         return None
 
-    def point(degrees: tuple[float, float]) -> np.ndarray:
+    def to_unit_vector(degrees: tuple[float, float]) -> np.ndarray:
         up, east = np.radians(degrees)
         return np.array([np.cos(up) * np.cos(east), np.cos(up) * np.sin(east), np.sin(up)])
 
-    across = point((latitude, longitude)) - point((lat, lon))
-    return float(2 * 6371.0 * np.arcsin(min(1.0, float(np.linalg.norm(across)) / 2)))
+    chord = to_unit_vector((latitude, longitude)) - to_unit_vector((lat, lon))
+    return float(2 * 6371.0 * np.arcsin(min(1.0, float(np.linalg.norm(chord)) / 2)))
 
 
-BETWEEN = {
+RATING_SQL = {
     "4+": "between 4 and 5", "3": "= 3", "2-4": "between 2 and 4", "rejected": "= -1",
     "unrated": "= 0", "0+": "between 0 and 5", "5-1": "between 5 and 1",
 }  # fmt: skip
 
 
-def brute(catalog: Catalog, wanted: Filter) -> list[int]:
-    """Return the embeddings that fulfil a filter, by SQL alone."""
+def find_ids_by_sql(catalog: Catalog, image_filter: Filter) -> list[int]:
+    """Return the ids of the embeddings that match a filter, by one SQL query."""
     where, values = ["1"], {}
-    if wanted.folder is not None:
+    if image_filter.folder is not None:
         where.append("path like :folder")
-        values["folder"] = f"{wanted.folder}/%"
-    if wanted.after is not None:
+        values["folder"] = f"{image_filter.folder}/%"
+    if image_filter.after is not None:
         where.append("date >= :after")
-        values["after"] = str(wanted.after)
-    if wanted.before is not None:
+        values["after"] = str(image_filter.after)
+    if image_filter.before is not None:
         where.append("substr(date, 1, length(:before)) <= :before")
-        values["before"] = str(wanted.before)
-    if wanted.camera is not None:
+        values["before"] = str(image_filter.before)
+    if image_filter.camera is not None:
         where.append("(lower(camera) glob :camera or lower(camera) glob '* ' || :camera)")
-        values["camera"] = wanted.camera.lower()
-    if wanted.taken:
+        values["camera"] = image_filter.camera.lower()
+    if image_filter.taken:
         where.append("date_from <> 'file'")
-    if wanted.lens is not None:
+    if image_filter.lens is not None:
         where.append("(lower(lens) glob :lens or lower(lens) glob '* ' || :lens)")
-        values["lens"] = wanted.lens.lower()
-    if wanted.rating is not None:
-        where.append(f"coalesce(rating, 0) {BETWEEN[str(wanted.rating)]}")
-    for number, pattern in enumerate(wanted.keyword):
+        values["lens"] = image_filter.lens.lower()
+    if image_filter.rating is not None:
+        where.append(f"coalesce(rating, 0) {RATING_SQL[str(image_filter.rating)]}")
+    for number, pattern in enumerate(image_filter.keyword):
         where.append(
             "exists (select 1 from keywords k where k.image_id = photos.image_id"
             f" and lower(k.keyword) glob :keyword{number})"
@@ -75,16 +77,16 @@ def brute(catalog: Catalog, wanted: Filter) -> list[int]:
         values[f"keyword{number}"] = pattern.lower().replace("[", "[[]")
     for name, sql in (("format", "format ="), ("min_size", "megapixels >="),
                       ("max_size", "megapixels <=")):  # fmt: skip
-        if getattr(wanted, name) is not None:
+        if getattr(image_filter, name) is not None:
             where.append(f"{sql} :{name}")
-            values[name] = getattr(wanted, name)
-    if wanted.near is not None:
-        catalog._db.conn.create_function("far", 4, far)
-        where.append("far(latitude, longitude, :lat, :lon) <= :km")
-        place = wanted.near
+            values[name] = getattr(image_filter, name)
+    if image_filter.near is not None:
+        catalog._db.conn.create_function("distance_km", 4, distance_km)
+        where.append("distance_km(latitude, longitude, :lat, :lon) <= :km")
+        place = image_filter.near
         values |= {"lat": place.latitude, "lon": place.longitude, "km": place.radius_km}
-    if wanted.where is not None:
-        where.append(f"({wanted.where})")
+    if image_filter.where is not None:
+        where.append(f"({image_filter.where})")
     rows = catalog._db.execute(
         "select id from embeddings where image_id in"
         f" (select image_id from photos where {' and '.join(where)}) order by id",
@@ -94,13 +96,13 @@ def brute(catalog: Catalog, wanted: Filter) -> list[int]:
 
 
 @pytest.fixture(scope="module")
-def made(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Catalog]:
-    folder = tmp_path_factory.mktemp("made") / "library"
+def varied_library(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Catalog]:
+    folder = tmp_path_factory.mktemp("varied") / "library"
     return folder, make_varied_catalog(folder, 240)[0]
 
 
-def test_an_id_that_is_given_again_is_another_picture() -> None:
-    """What was known of one that went, and that the collection never had, is forgotten."""
+def test_reused_image_id_does_not_keep_old_values() -> None:
+    """SQLite may reuse the id of a deleted image; its cached fields must not apply any more."""
     catalog = Catalog.in_memory()
     collection = catalog.add_collection("c", "m", "r", 4, "{}")
     old, new = (PictureInfo(format="JPEG", width=1, height=1, rating=rating) for rating in (1, 5))
@@ -115,14 +117,16 @@ def test_an_id_that_is_given_again_is_another_picture() -> None:
 
 @settings(max_examples=60, deadline=None)
 @given(data=st.data())
-def test_filters_equal_brute_force(made: tuple[Path, Catalog], data: st.DataObject) -> None:
-    """Every mixture of filters gives the ids that SQL alone finds."""
-    folder, catalog = made
+def test_filters_equal_brute_force(
+    varied_library: tuple[Path, Catalog], data: st.DataObject
+) -> None:
+    """Every combination of conditions matches the same ids as one SQL query."""
+    folder, catalog = varied_library
 
     def maybe(values: st.SearchStrategy[object]) -> object:
         return data.draw(st.none() | values)
 
-    wanted = Filter(
+    image_filter = Filter(
         folder=maybe(st.sampled_from([folder, folder / "d0", folder / "copies", folder / "none"])),  # type: ignore[arg-type]
         after=maybe(DATE_STRATEGY),  # type: ignore[arg-type]
         before=maybe(DATE_STRATEGY),  # type: ignore[arg-type]
@@ -133,7 +137,7 @@ def test_filters_equal_brute_force(made: tuple[Path, Catalog], data: st.DataObje
         near=maybe(st.sampled_from(["48.9,2.3,12km", "48.85,2.35,0.5", "0,0,9000", "-48,177,1"])),  # type: ignore[arg-type]
         where=maybe(st.sampled_from(WHERE_CONDITIONS)),  # type: ignore[arg-type]
         lens=maybe(st.sampled_from(["*50mm*", "summilux*", "f/1.?", "none"])),  # type: ignore[arg-type]
-        rating=maybe(st.sampled_from(sorted(BETWEEN))),  # type: ignore[arg-type]
+        rating=maybe(st.sampled_from(sorted(RATING_SQL))),  # type: ignore[arg-type]
         keyword=data.draw(
             st.lists(st.sampled_from(["holiday", "NEW*", "york", "sea[1]", "*e*"]), max_size=2).map(
                 tuple
@@ -142,19 +146,20 @@ def test_filters_equal_brute_force(made: tuple[Path, Catalog], data: st.DataObje
         taken=data.draw(st.booleans()),
     )
     (collection,) = catalog.list_collections()
-    assert sorted(catalog.find_embedding_ids(collection, wanted).tolist()) == brute(catalog, wanted)
+    found = sorted(catalog.find_embedding_ids(collection, image_filter).tolist())
+    assert found == find_ids_by_sql(catalog, image_filter)
 
 
-def test_a_filtered_search_equals_brute_force(
+def test_filtered_search_equals_brute_force(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, fake_engines: FakeEngines
 ) -> None:
-    """The k nearest of those that match come back, however few do, page by page, too."""
+    """A search returns the k nearest matching images, even if few match, and page by page."""
     catalog, vectors = make_varied_catalog(tmp_path / "library", 240)
     monkeypatch.setattr("os.path.exists", lambda path: True)
     (collection,) = catalog.list_collections()
     with Library.open(tmp_path / "library", start=fake_engines) as library:
         for where in ("width > 110", "size in (3, 77, 200)", "size = 5", "0"):
-            ids = np.array(brute(catalog, Filter(where=where)), dtype=int)
+            ids = np.array(find_ids_by_sql(catalog, Filter(where=where)), dtype=int)
             scores = vectors[ids - 1] @ vectors[9]
             expected = ids[np.argsort(-scores)].tolist()
             for offset in (0, 2, 10):
@@ -163,8 +168,8 @@ def test_a_filtered_search_equals_brute_force(
                 assert [hit.image_id for hit in hits] == expected[offset : offset + 5]
 
 
-def test_filters_follow_what_is_written(tmp_path: Path) -> None:
-    """New images, by this connection and by others', and deleted ones, ids used again."""
+def test_filters_see_changes_of_the_catalog(tmp_path: Path) -> None:
+    """Changes: new images by this and by another connection, deleted images, reused ids."""
     reader, _ = make_varied_catalog(tmp_path / "library", 10)
     ours = Catalog.open(tmp_path / "library" / "catalog.db")
     (collection,) = reader.list_collections()
@@ -204,28 +209,28 @@ ATTACKS = [
 
 
 @pytest.mark.parametrize("condition", ATTACKS, ids=lambda condition: repr(condition)[:40])
-def test_a_condition_does_nothing_but_read_the_view(
-    made: tuple[Path, Catalog], condition: str
+def test_where_condition_can_only_read_the_view(
+    varied_library: tuple[Path, Catalog], condition: str
 ) -> None:
-    """Whatever else it tries is refused in one line that names the columns."""
-    folder, catalog = made
+    """Any other action is rejected with a message of one line that names the columns."""
+    folder, catalog = varied_library
     (collection,) = catalog.list_collections()
     before = (folder / "catalog.db").read_bytes(), sorted(folder.iterdir())
-    with pytest.raises(QueryError, match=r"^--where: .*path, folder, format") as caught:
+    with pytest.raises(QueryError, match=r"^--where: .*path, folder, format") as raised:
         catalog.find_embedding_ids(collection, Filter(where=condition))
-    assert "\n" not in str(caught.value)
+    assert "\n" not in str(raised.value)
     assert ((folder / "catalog.db").read_bytes(), sorted(folder.iterdir())) == before
     assert catalog.count_images_and_files()[0] == 240
 
 
-def test_a_condition_has_its_time(
-    made: tuple[Path, Catalog], monkeypatch: pytest.MonkeyPatch
+def test_where_condition_has_a_timeout(
+    varied_library: tuple[Path, Catalog], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """What would go on for years ends when its time is over."""
-    folder, _ = made
+    """A condition that would run for years stops after the timeout."""
+    folder, _ = varied_library
     monkeypatch.setattr(where_condition, "TIMEOUT_S", 0.2)
     endless = "(select count(*) from photos a, photos b, photos c, photos d) > 0"
-    begun = time.monotonic()
+    started = time.monotonic()
     with pytest.raises(QueryError, match="longer than"):
         where_condition.find_image_ids(folder / "catalog.db", endless)
     slow = "'" + "a" * 4000 + "' like '" + "%a" * 400 + "b'"
@@ -233,12 +238,12 @@ def test_a_condition_has_its_time(
         where_condition.find_image_ids(
             folder / "catalog.db", f"{' or '.join([slow])} or ({endless}) > 0"
         )
-    assert time.monotonic() - begun < 5
+    assert time.monotonic() - started < 5
 
 
-def test_the_view_is_for_other_programs_too(made: tuple[Path, Catalog]) -> None:
-    """Its columns are those that are promised; it opens as any database does."""
-    folder, _ = made
+def test_other_programs_can_read_the_view_photos(varied_library: tuple[Path, Catalog]) -> None:
+    """The view has the documented columns, and any SQLite client opens the file."""
+    folder, _ = varied_library
     database = Database(sqlite3.connect(folder / "catalog.db"))
     assert "photos" in database.view_names()
     assert (
@@ -251,7 +256,7 @@ def test_the_view_is_for_other_programs_too(made: tuple[Path, Catalog]) -> None:
 
 
 def test_filters_on_the_command_line(run: RunCommand, photos: Path, model: Path) -> None:
-    """Each option limits the search, and a mistake in a condition is one line."""
+    """Each option limits the search; an invalid condition gives a message of one line."""
     exif = Image.Exif()
     exif[0x010F], exif[0x0110] = "Apple", "iPhone 13"
     save_picture(photos / "phone.jpg", "yellow", exif=exif)
@@ -267,13 +272,11 @@ def test_filters_on_the_command_line(run: RunCommand, photos: Path, model: Path)
         assert {Path(line).name for line in lines} == found
     result = run("query", "red", "--where", "wide > 3")
     assert result.exit_code == 2
-    assert "--where: no such column: wide; write an SQL condition" in str(result.exception)
+    assert "--where: no such column: wide. Write an SQL condition" in str(result.exception)
 
 
-def test_paths_that_are_no_text_can_be_filtered(
-    opened: Library, tmp_path: Path, model: Path
-) -> None:
-    """A name that is no valid UTF-8 does no harm."""
+def test_filter_with_a_path_that_is_not_utf8(opened: Library, tmp_path: Path, model: Path) -> None:
+    """Filters by folder and by condition work if a file name is not valid UTF-8."""
     save_picture(tmp_path / "photos/ok.png", "red")
     save_picture(tmp_path / "photos/x.png", "red", mark=5).rename(tmp_path / "photos/b\udcff.png")
     index_folder(opened, tmp_path / "photos", model)
@@ -284,30 +287,30 @@ def test_paths_that_are_no_text_can_be_filtered(
 @pytest.mark.parametrize(
     "text", ["", "1,2", "a,b,c", "91,0,1", "0,181,1", "0,0,-1", "0,0,inf", "nan,0,1"]
 )
-def test_a_place_that_is_none_is_refused(text: str, run: RunCommand) -> None:
-    """By the command line before anything starts, and by the constructor in Python."""
-    with pytest.raises(QueryError, match="a place is"):
+def test_invalid_place_is_rejected(text: str, run: RunCommand) -> None:
+    """The command line rejects it before anything starts; in Python, the constructor does."""
+    with pytest.raises(QueryError, match="Write LATITUDE,LONGITUDE,KM"):
         SearchOptions(near=text)
     done = run("query", "red", f"--near={text}")
     assert done.exit_code == 2
-    assert "a place is LATITUDE,LONGITUDE,KM" in done.stderr
+    assert "Write LATITUDE,LONGITUDE,KM" in done.stderr
 
 
 @pytest.mark.parametrize("command", ["query", "map", "duplicates"])
-def test_every_command_takes_every_filter(command: str) -> None:
-    """Each field of Filter is an option, by one decorator, and nothing is lost on the way."""
-    taken = {option.name for option in import_module(f"searchapp.cli.{command}").command.params}
-    assert taken >= {field.name for field in fields(Filter)}
+def test_every_filter_is_an_option_of_every_command(command: str) -> None:
+    """One decorator adds an option for each field of Filter."""
+    options = {option.name for option in import_module(f"searchapp.cli.{command}").command.params}
+    assert options >= {field.name for field in fields(Filter)}
 
 
-def test_duplicates_and_the_map_are_limited(run: RunCommand, tmp_path: Path, model: Path) -> None:
-    """By what people have written into the pictures, as a query is."""
+def test_duplicates_and_map_apply_filters(run: RunCommand, tmp_path: Path, model: Path) -> None:
+    """Filters by metadata limit both commands, as they limit a query."""
     for name, stars in (("a", 5), ("b", 5), ("c", 1)):
         (tmp_path / f"{name}.jpg").write_bytes(make_jpeg(exif=make_exif(model="X", rating=stars)))
     assert run("index", tmp_path, "--model", model).exit_code == 0
     limits = ("--rating", "4+", "--camera", "x")
     assert "2 duplicates of 1 pictures" in run("duplicates").stderr
     assert "1 duplicates of 1 pictures" in run("duplicates", *limits).stderr
-    told = json.loads(run("map", "--html", tmp_path / "map.html", "--json", *limits).stdout)
-    assert told["of"] == 1
+    summary = json.loads(run("map", "--html", tmp_path / "map.html", "--json", *limits).stdout)
+    assert summary["of"] == 1
     assert run("map", "--html", tmp_path / "map.html", "--near", "x").exit_code == 2

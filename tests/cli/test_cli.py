@@ -205,17 +205,17 @@ def test_a_library_that_is_none(run: RunCommand, photos: Path, model: Path, tmp_
     library.write_text("a file")
     result = run("index", photos, "--model", model)
     assert result.exit_code == 1
-    assert "is a file; a library is a folder" in str(result.exception)
+    assert "is a file, but a library is a folder" in str(result.exception)
     library.unlink()
     library.mkdir()
 
     (library / "catalog.db").write_text("garbage" * 1000)
-    assert "cannot be used as a catalogue" in str(run("info").exception)
+    assert "cannot be opened as a catalog" in str(run("info").exception)
     (library / "catalog.db").unlink()
 
     with sqlite3.connect(library / "catalog.db") as other:
         other.execute("create table theirs (id)")
-    assert "is not a catalogue of searchapp" in str(run("info").exception)
+    assert "is not a catalog of searchapp" in str(run("info").exception)
     (library / "catalog.db").unlink()
 
     run("index", photos, "--model", model)
@@ -224,7 +224,7 @@ def test_a_library_that_is_none(run: RunCommand, photos: Path, model: Path, tmp_
             "insert into _sqlite_migrations (migration_set, name, applied_at)"
             " values ('searchapp', 'm999_future', '2030-01-01')"
         )
-    assert "written by a newer version of searchapp; upgrade" in str(run("info").exception)
+    assert "written by a newer version of searchapp. Upgrade:" in str(run("info").exception)
 
 
 @pytest.mark.parametrize(

@@ -259,11 +259,12 @@ def test_the_api_takes_all_of_it(
             ({"terms": [{"text": " "}]}, 400, "nothing to look for"),
             ({"terms": [{"text": "x"}] * 17}, 422, "at most 16"),
             ({"terms": "nonsense"}, 422, ""),
-            ({"text": "red", "after": "yesterday"}, 422, "a date looks like 2023, 2023-06 or"),
+            ({"text": "red", "after": "yesterday"}, 422, "Write 2023, 2023-06 or 2023-06-17."),
         ):
             answer = search_api(client, **fields)
             assert answer.status_code == status, answer.text
             assert message in answer.text
             assert "\\d" not in answer.text
         answer = client.get(f"/api/similar/{yellow}", params={"before": "x"})
-        assert answer.json()["detail"][0]["msg"] == "a date looks like 2023, 2023-06 or 2023-06-17"
+        message = "'x' is not a date. Write 2023, 2023-06 or 2023-06-17."
+        assert answer.json()["detail"][0]["msg"] == message

@@ -344,7 +344,7 @@ def test_invalid_filters_are_reported(run: RunCommand) -> None:
     for rating in ("6", "four", "4-", "", "-2"):
         done = run("query", "red", f"--rating={rating}")
         assert done.exit_code == 2
-        assert "a rating is 4, 4+, 2-4, rejected or unrated" in done.stderr
+        assert "is not a rating. Write 4, 4+, 2-4, rejected or unrated." in done.stderr
 
 
 def test_every_file_that_is_read_is_closed(tmp_path: Path) -> None:

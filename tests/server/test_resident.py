@@ -84,15 +84,16 @@ def test_it_is_told_that_an_old_library_is_brought_up_to_date(
             make_old_library(tmp_path / name, patched, photos, model)
     Library.open(tmp_path / "small", tell=told.append).close()
     assert told == []
-    monkeypatch.setattr("searchapp.catalog.catalog.SLOW_MIGRATION_IMAGES", 2)
+    monkeypatch.setattr("searchapp.catalog.schema_upgrade.SLOW_MIGRATION_IMAGES", 2)
     monkeypatch.setattr(client, "SERVER_COMMAND", [*FAKE, "0", "0"])
     residence = client.ResidentConfig(tmp_path / "asked", keep_alive_min=1)
     try:
         assert client.search(residence, Query("blue"), SearchOptions(), told.append).hits
     finally:
         client.stop_resident(residence.library_folder)
-    assert told[:2] == ["starting the resident process ...", "bringing the library up to date ..."]
-    assert run("info").stderr == "bringing the library up to date ...\n"
+    upgrading = "Upgrading the library for this version of searchapp ..."
+    assert told[:2] == ["starting the resident process ...", upgrading]
+    assert run("info").stderr == f"{upgrading}\n"
     assert run("info").stderr == ""
 
 

@@ -23,7 +23,7 @@ def make_old_library(
             old_migrations(name=migration.name)(migration.fn)
     folder.mkdir()
     with monkeypatch.context() as patched:
-        patched.setattr("searchapp.catalog.catalog.MIGRATIONS", old_migrations)
+        patched.setattr("searchapp.catalog.schema_upgrade.MIGRATIONS", old_migrations)
         catalog = Catalog.open(folder / "catalog.db", create=True)
     with Library.open(folder.parent / "new", create=True, start=FakeEngines()) as library:
         index_folder(library, photos, model)

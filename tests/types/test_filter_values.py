@@ -1,4 +1,4 @@
-"""Dates, ratings and places of a filter: parsed once, by the constructor."""
+"""Dates, ratings and places of a filter: the constructor parses texts into typed values."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ TEXTS = {"after": "2021", "before": "2023-06", "near": "48.85,2.35,5km", "rating
 
 
 @pytest.mark.parametrize("kind", [Filter, SearchOptions, DuplicateOptions])
-def test_a_filter_of_texts_equals_one_of_values(kind: type[Filter]) -> None:
+def test_filter_from_texts_equals_filter_from_values(kind: type[Filter]) -> None:
     options = kind(**TEXTS)  # type: ignore[arg-type]
     assert (options.after, options.before) == (DateBound("2021"), DateBound("2023-06"))
     assert (options.near, options.rating) == (Circle(48.85, 2.35, 5.0), RatingRange(4, 5))
@@ -45,7 +45,7 @@ def test_a_filter_of_texts_equals_one_of_values(kind: type[Filter]) -> None:
     assert asdict(kind())["near"] is None
 
 
-def test_a_filter_cannot_be_changed_but_copied() -> None:
+def test_filter_is_immutable_and_can_be_copied_with_changes() -> None:
     options = SearchOptions(rating="4")
     with pytest.raises(AttributeError):
         options.rating = RatingRange(1, 1)  # type: ignore[misc]
@@ -56,23 +56,25 @@ def test_a_filter_cannot_be_changed_but_copied() -> None:
 @pytest.mark.parametrize(
     ("field", "text", "message"),
     [
-        ("after", "yesterday", "a date looks like 2023, 2023-06 or 2023-06-17"),
-        ("before", "2023-6", "a date looks like"),
-        ("after", "2023-06-17T", "a date looks like"),
-        ("before", "", "a date looks like"),
-        ("rating", "6", "a rating is 4, 4\\+, 2-4, rejected or unrated; not '6'"),
-        ("rating", "-1", "a rating is"),
-        ("near", "48.85", "a place is LATITUDE,LONGITUDE,KM"),
-        ("near", "0,0,nan", "nowhere on earth"),
+        (
+            "after",
+            "yesterday",
+            "^'yesterday' is not a date. Write 2023, 2023-06 or 2023-06-17.$",
+        ),
+        ("before", "2023-6", "is not a date"),
+        ("after", "2023-06-17T", "is not a date"),
+        ("before", "", "is not a date"),
+        ("rating", "6", "^'6' is not a rating. Write 4, 4\\+, 2-4, rejected or unrated.$"),
+        ("rating", "-1", "is not a rating"),
+        ("near", "48.85", "^'48.85' is not a place. Write LATITUDE,LONGITUDE,KM"),
+        ("near", "0,0,nan", "is not on earth: .* Write LATITUDE,LONGITUDE,KM"),
     ],
 )
-def test_a_text_that_means_nothing_is_refused_by_the_constructor(
-    field: str, text: str, message: str
-) -> None:
+def test_constructor_rejects_an_invalid_text(field: str, text: str, message: str) -> None:
     for kind in (Filter, SearchOptions, DuplicateOptions):
-        with pytest.raises(QueryError, match=message) as refused:
+        with pytest.raises(QueryError, match=message) as raised:
             kind(**{field: text})
-        assert refused.value.exit_code == 2
+        assert raised.value.exit_code == 2
 
 
 @pytest.mark.parametrize(
@@ -85,7 +87,7 @@ def test_a_text_that_means_nothing_is_refused_by_the_constructor(
         ("2023-06-17T10:20:30:99", 20230617102030, 20230617102030),
     ],
 )
-def test_what_a_date_leaves_out_is_included(text: str, earliest: int, latest: int) -> None:
+def test_partial_date_covers_its_whole_period(text: str, earliest: int, latest: int) -> None:
     date = DateBound.parse(text)
     assert (date.earliest, date.latest, str(date)) == (earliest, latest, text)
 
@@ -98,7 +100,7 @@ def test_what_a_date_leaves_out_is_included(text: str, earliest: int, latest: in
         (" Rejected ", -1, -1, "rejected"), ("UNRATED", 0, 0, "unrated"),
     ],
 )  # fmt: skip
-def test_ratings(text: str, low: int, high: int, canonical: str) -> None:
+def test_parse_and_format_a_rating_range(text: str, low: int, high: int, canonical: str) -> None:
     rating = RatingRange.parse(text)
     assert (rating.low, rating.high, str(rating)) == (low, high, canonical)
     assert RatingRange.parse(canonical) == rating
@@ -106,21 +108,23 @@ def test_ratings(text: str, low: int, high: int, canonical: str) -> None:
 
 
 @given(latitude=st.floats(-90, 90), longitude=st.floats(-180, 180), km=st.floats(0, 1e300))
-def test_a_place_survives_its_text(latitude: float, longitude: float, km: float) -> None:
-    """Without an exponent, which the HTTP API does not take."""
+def test_place_survives_formatting_and_parsing(
+    latitude: float, longitude: float, km: float
+) -> None:
+    """The text has no exponent, because the HTTP API rejects one."""
     place = Circle(latitude, longitude, km)
     assert Circle.parse(str(place)) == place
     assert re.fullmatch(PLACE_PATTERN, str(place))
 
 
-def test_a_place_in_any_case_with_or_without_its_unit() -> None:
+def test_place_unit_is_optional_and_ignores_case() -> None:
     assert str(Circle.parse(" 1e1,-2.50, 7KM")) == "10,-2.5,7km"
     assert Circle.parse("10,-2.5,7").radius_km == 7
 
 
-def test_the_resident_process_is_sent_texts_and_reads_the_same_values() -> None:
+def test_filter_survives_the_request_to_the_resident_process() -> None:
     options = SearchOptions(**TEXTS, keyword=("sea",), count=3)  # type: ignore[arg-type]
-    sent = json.loads(json.dumps(_build_search_fields([Term(Query("red"))], options)))
-    assert {name: sent[name] for name in TEXTS} == TEXTS
-    read = to_search_options(SearchRequest.model_validate(sent))
-    assert read.base_filter == options.base_filter
+    request = json.loads(json.dumps(_build_search_fields([Term(Query("red"))], options)))
+    assert {name: request[name] for name in TEXTS} == TEXTS
+    received = to_search_options(SearchRequest.model_validate(request))
+    assert received.base_filter == options.base_filter

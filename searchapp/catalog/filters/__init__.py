@@ -1,1 +1,1 @@
-"""Filters: which images a query may return, as columns in memory or as SQL."""
+"""Match images with a filter: columns in memory, SQL conditions, and facet counts."""

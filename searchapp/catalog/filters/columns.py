@@ -1,4 +1,4 @@
-"""What filters ask of images, kept in memory as arrays whose places are the images' ids."""
+"""Image fields in memory, as arrays indexed by image id, and filter masks over them."""
 
 from __future__ import annotations
 
@@ -22,29 +22,33 @@ Mask = NDArray[np.bool_]
 Values = NDArray[np.signedinteger[Any]]
 Rows = Iterable[tuple[int, Any]]
 MAX_NUMBER = 2**62
-EARTH_RADIUS_KM = 6371.0  # its mean radius, km
+EARTH_RADIUS_KM = 6371.0  # mean radius
 EMPTY_IDS = np.zeros(0, np.int64)
 FORMAT_ALIASES = {"jpg": "jpeg", "tif": "tiff", "heic": "heif", "jp2": "jpeg2000"}
 
 
 @dataclass
 class TextCodes:
-    """Texts as numbers, in the order in which they came; 0 is none."""
+    """Number texts in the order of their first use; code 0 stands for None."""
 
     codes: dict[str | None, int] = field(default_factory=lambda: {None: 0})
 
     def get_code(self, name: str | None) -> int:
-        """Return a text's number."""
+        """Get or create the code of a text."""
         return self.codes.setdefault(name, len(self.codes))
 
     def match_pattern(self, pattern: str, *, whole_text: bool = False) -> Mask:
-        """Return, by number, which texts match a pattern, from any of their words on, or whole."""
+        """Return a mask over the codes: which texts match a pattern (see compile_pattern)."""
         is_match = compile_pattern(pattern, whole_text=whole_text)
         return np.array([name is not None and is_match(name) for name in self.codes])
 
 
 def compile_pattern(pattern: str, *, whole_text: bool = False) -> Callable[[str], bool]:
-    """Return what tells whether a text matches a pattern, from any of its words on, or whole."""
+    """Return a function that tests whether a text matches a pattern with * and ?, ignoring case.
+
+    The match extends to the end of the text and may start at any word; with whole_text, it must
+    start at the beginning.
+    """
     matches = re.compile(translate(pattern.casefold().replace("[", "[[]"))).match
 
     def is_match(name: str) -> bool:
@@ -58,16 +62,16 @@ def compile_pattern(pattern: str, *, whole_text: bool = False) -> Callable[[str]
 
 
 class Column:
-    """One value of every image, read when it is first asked for: its place is the image's id."""
+    """One field of all images, as an array indexed by image id; read from SQLite on first use."""
 
     def __init__(self, filter_field: FilterField) -> None:
-        """Begin with none."""
+        """Create a column without values."""
         self._field = filter_field
-        self.text_codes = TextCodes()  # of texts, which are numbers here
+        self.text_codes = TextCodes()  # used only if the field is a text
         self._values: Values = np.full(1, filter_field.missing_value, filter_field.dtype)
 
     def read_values(self, db: Database, last: int) -> Values:
-        """Return the values of all images up to an id, [last + 1]."""
+        """Return the values of all images up to the id last; shape [last + 1]."""
         last_read = len(self._values) - 1
         if last > last_read:
             rows: Rows = db.execute(
@@ -85,37 +89,32 @@ class Column:
 
 
 class ImageColumns:
-    """What filters ask of images."""
+    """All fields of all images that a filter can compare."""
 
     def __init__(self) -> None:
-        """Begin with none."""
-        self.last_id = 0  # the highest id
-        self.frames: tuple[Ids, Ids] = (
-            EMPTY_IDS,
-            EMPTY_IDS,
-        )  # of videos: their ids, and the videos'
+        """Create columns without values."""
+        self.last_id = 0  # the highest image id
+        # Image ids of the frames of videos, and for each frame the image id of its video.
+        self.frames: tuple[Ids, Ids] = (EMPTY_IDS, EMPTY_IDS)
         self.keywords = KeywordColumn()
         self._columns = {name: Column(field) for name, field in FILTER_FIELDS.items()}
 
     def read_values(self, db: Database, name: str) -> Values:
-        """Return a field's values of all images, [last + 1]; those of a text are its numbers."""
+        """Return one field of all images, [last_id + 1]; texts are returned as their codes."""
         return self._columns[name].read_values(db, self.last_id)
 
     def get_text_codes(self, name: str) -> TextCodes:
-        """Return the numbers of a field's texts, as far as its values were asked for."""
+        """Return the codes of a text field; they cover the values that were read so far."""
         return self._columns[name].text_codes
 
     def build_masks(self, db: Database, image_filter: Filter) -> Iterator[tuple[str, Mask]]:
-        """Yield, by image id, what fulfils each part of a filter that asks for something.
-
-        Each comes with the name of what it is about.
-        """
-        for about, part in list_number_conditions(image_filter):
-            values = self.read_values(db, part.field)
-            yield about, (values >= part.low) & (values <= part.high)
+        """Yield a mask over image ids for each condition of a filter: (facet name, mask)."""
+        for facet, condition in list_number_conditions(image_filter):
+            values = self.read_values(db, condition.field)
+            yield facet, (values >= condition.low) & (values <= condition.high)
         for name, pattern in list_text_patterns(image_filter):
-            numbers = self.read_values(db, name)
-            yield name, self.get_text_codes(name).match_pattern(pattern)[numbers]
+            codes = self.read_values(db, name)
+            yield name, self.get_text_codes(name).match_pattern(pattern)[codes]
         for pattern in image_filter.keyword:
             yield "keyword", self.keywords.match_keyword(db, pattern, self.last_id)
         if image_filter.near is not None:
@@ -127,7 +126,7 @@ class ImageColumns:
 
 
 def list_number_conditions(image_filter: Filter) -> Iterator[tuple[str, Between]]:
-    """Yield what a filter asks of numbers, each with the name of what it is about."""
+    """Yield the conditions of a filter on numeric fields: (facet name, condition)."""
     if image_filter.after is not None:
         yield "date", Between("date", image_filter.after.earliest, MAX_NUMBER)
     if image_filter.before is not None:
@@ -146,7 +145,7 @@ def list_number_conditions(image_filter: Filter) -> Iterator[tuple[str, Between]
 
 
 def list_text_patterns(image_filter: Filter) -> Iterator[tuple[str, str]]:
-    """Yield the patterns that a filter has for texts, each after its field."""
+    """Yield the patterns of a filter for text fields: (field name, pattern)."""
     if image_filter.camera is not None:
         yield "camera", image_filter.camera
     if image_filter.lens is not None:
@@ -163,19 +162,17 @@ def _megapixels_to_pixels(megapixels: float, round_pixels: Callable[[float], int
 
 
 class KeywordColumn:
-    """The keywords of all images, read when they are first asked for."""
+    """Keywords of all images, read from SQLite on first use."""
 
     def __init__(self) -> None:
-        """Begin with none."""
+        """Create a column without keywords."""
         self.text_codes = TextCodes()
-        self._last_read = 0  # the last image
-        self.image_ids, self.keyword_codes = (
-            EMPTY_IDS,
-            EMPTY_IDS,
-        )  # one for each keyword of each image
+        self._last_read = 0  # the highest image id that was read
+        # Parallel arrays with one element per keyword of an image.
+        self.image_ids, self.keyword_codes = EMPTY_IDS, EMPTY_IDS
 
     def read_up_to(self, db: Database, last: int) -> None:
-        """Read those of images up to an id."""
+        """Read the keywords of images up to the id last."""
         if last > self._last_read:
             rows = db.execute(
                 "select image_id, keyword from keywords where image_id > ? and image_id <= ?",
@@ -188,25 +185,25 @@ class KeywordColumn:
             self._last_read = last
 
     def match_keyword(self, db: Database, pattern: str, last: int) -> Mask:
-        """Return, by image id, which have a keyword that matches a pattern."""
+        """Return a mask over image ids: which images have a keyword that matches a pattern."""
         self.read_up_to(db, last)
+        matching_codes = self.text_codes.match_pattern(pattern, whole_text=True)
         mask = np.zeros(last + 1, np.bool_)
-        mask[
-            self.image_ids[
-                self.text_codes.match_pattern(pattern, whole_text=True)[self.keyword_codes]
-            ]
-        ] = True
+        mask[self.image_ids[matching_codes[self.keyword_codes]]] = True
         return mask
 
 
 def normalize_format(text: str) -> str:
-    """Return the pattern of a format that is asked for: jpg and .jpeg are JPEG."""
+    """Return the format pattern for a name or suffix: "jpg" and ".jpeg" become "jpeg"."""
     name = text.casefold().removeprefix(".")
     return FORMAT_ALIASES.get(name, name)
 
 
 def _mask_near(circle: Circle, latitudes: Values, longitudes: Values) -> Mask:
-    """Tell what lies within a distance on the sphere (haversine)."""
+    """Return a mask of the places in a circle, by the haversine formula.
+
+    The coordinates are in millionths of a degree. https://en.wikipedia.org/wiki/Haversine_formula
+    """
     latitudes_rad, latitude_rad = np.radians(latitudes / 1e6), math.radians(circle.latitude)
     longitude_offsets_rad = np.radians(longitudes / 1e6 - circle.longitude)
     haversine = np.sin((latitudes_rad - latitude_rad) / 2) ** 2

@@ -1,4 +1,4 @@
-"""How many images have what: the counts beside which a filter is chosen."""
+"""Count images by month, folder, camera and other facets, for the choice of a filter."""
 
 from __future__ import annotations
 
@@ -15,32 +15,29 @@ from searchapp.catalog.filters.fields import UNKNOWN_DATE
 from searchapp.catalog.path_keys import decode_path
 from searchapp.types import Facet, Facets, Month, Overview
 
-MAX_FACET_VALUES = 50  # of a facet; the others are only counted
-MAX_OVERVIEW_FOLDERS = 1000  # of the overview
-MAX_FOLDER_READ_SHARE = (
-    0.05  # of the time, at most, that goes into reading folders while files change
-)
-MONTH_DIVISOR = 10**8  # of YYYYMMDDhhmmss: what follows the month
+MAX_FACET_VALUES = 50  # per facet; Facet.more counts the rest
+MAX_OVERVIEW_FOLDERS = 1000
+MAX_FOLDER_READ_SHARE = 0.05  # maximum share of time spent on reading folders while files change
+MONTH_DIVISOR = 10**8  # YYYYMMDDhhmmss // MONTH_DIVISOR is YYYYMM
 
 FilterMasks = Sequence[tuple[str, Mask]]
 
 
 class FolderColumn:
-    """In which folder each file is, and of which image it is.
+    """Folder and image id of each file.
 
-    While files change, they are read again now and then only: counts may be late by 20 times as
-    long as reading them takes.
+    To limit the load while files change, the column may be outdated by 20 times its read time.
     """
 
     def __init__(self) -> None:
-        """Begin with none."""
+        """Create a column without files."""
         self.text_codes = TextCodes()
-        self.image_ids, self.folder_codes = EMPTY_IDS, EMPTY_IDS  # of each file
+        self.image_ids, self.folder_codes = EMPTY_IDS, EMPTY_IDS  # one element per file
         self._state: tuple[int, ...] | None = None
-        self._next_read_at = 0.0  # when it may be read again, by time.monotonic
+        self._next_read_at = 0.0  # earliest time of the next read, by time.monotonic
 
     def catch_up(self, db: Database, state: tuple[int, ...]) -> None:
-        """Read them where the catalogue has changed since."""
+        """Read all files again if the state of the catalog has changed since the last read."""
         begun = time.monotonic()
         if state == self._state or begun < self._next_read_at:
             return
@@ -61,14 +58,14 @@ class FolderColumn:
 def count_facets(
     db: Database, images: ImageColumns, folders: FolderColumn, base_mask: Mask, masks: FilterMasks
 ) -> Facets:
-    """Count what images have that are there and fulfil the parts of a filter.
+    """Count images by facet among those that match all masks.
 
-    Each kind is counted as if the filter asked nothing of its own, so that other values of it can
-    be chosen; of keywords, several can be had at once.
+    Each facet ignores the masks of its own name, so that other values stay visible. Keywords are
+    the exception: an image has several, so their masks count.
     """
 
-    def combine_masks_except(*own: str) -> Mask:
-        others = [base_mask, *(mask for name, mask in masks if name not in own)]
+    def combine_masks_except(*excluded_names: str) -> Mask:
+        others = [base_mask, *(mask for name, mask in masks if name not in excluded_names)]
         combined: Mask = np.logical_and.reduce(others)
         return combined
 
@@ -100,15 +97,15 @@ def count_facets(
 
 
 def build_overview(dates: Values, folders: FolderColumn) -> Overview:
-    """Return in which folders files are, and the first and last of dates."""
+    """Return the folders with the most files, sorted by path, and the range of the dates."""
     counts = np.bincount(folders.folder_codes, minlength=1)
     names = list(folders.text_codes.codes)
-    most = np.argsort(-counts, kind="stable")[:MAX_OVERVIEW_FOLDERS]
+    largest = np.argsort(-counts, kind="stable")[:MAX_OVERVIEW_FOLDERS]
     known = dates[dates != UNKNOWN_DATE]
     first, last = (
         (_format_day(int(f(known))) for f in (np.min, np.max)) if len(known) else (None, None)
     )
-    found = ((names[code], int(counts[code])) for code in most)
+    found = ((names[code], int(counts[code])) for code in largest)
     return Overview(
         tuple(sorted((name, count) for name, count in found if name is not None and count)),
         first,
@@ -117,7 +114,7 @@ def build_overview(dates: Values, folders: FolderColumn) -> Overview:
 
 
 def _count_texts(names: TextCodes, codes: Values) -> Facet:
-    """Return how often each name's number is there; 0 is no name."""
+    """Count how often each code occurs, most frequent first; code 0 (no text) is not counted."""
     counts = np.bincount(codes, minlength=1)
     counts[0] = 0
     by_code = list(names.codes)
@@ -139,11 +136,11 @@ def _count_months(dates: Values, by_file: Values, mask: Mask) -> tuple[Month, ..
     known = mask & (dates != UNKNOWN_DATE)
     months = dates[known] // MONTH_DIVISOR
     numbers = months // 100 * 12 + months % 100 - 1
-    all_of = np.bincount(numbers)
-    by_files = np.bincount(numbers, weights=by_file[known], minlength=len(all_of))
+    counts = np.bincount(numbers)
+    by_file_counts = np.bincount(numbers, weights=by_file[known], minlength=len(counts))
     return tuple(
-        Month(f"{n // 12:04}-{n % 12 + 1:02}", int(all_of[n]), int(by_files[n]))
-        for n in np.flatnonzero(all_of)
+        Month(f"{n // 12:04}-{n % 12 + 1:02}", int(counts[n]), int(by_file_counts[n]))
+        for n in np.flatnonzero(counts)
     )
 
 

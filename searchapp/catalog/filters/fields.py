@@ -1,7 +1,7 @@
-"""What is known of an image that filters ask for: as numbers and texts, in one place.
+"""Define the image fields that filters compare, as SQL expressions over the table images.
 
-A field more is a row more here, a condition in columns.py, and a trigger in a migration where its
-value can change.
+To add a field: add a row to FILTER_FIELDS and a condition in columns.py. If the value can change,
+add the column to the trigger image_restated in a new migration.
 """
 
 from __future__ import annotations
@@ -12,12 +12,13 @@ from dataclasses import dataclass
 
 from searchapp.types.filter_values import UNRATED
 
-UNKNOWN_DATE = -1  # a date
-UNKNOWN_COORDINATE = 10**9  # a latitude or longitude, in millionths of a degree
+UNKNOWN_DATE = -1
+UNKNOWN_COORDINATE = 10**9  # outside the range of coordinates, in millionths of a degree
+# A date is the number YYYYMMDDhhmmss.
 DATE_SQL = (
     "coalesce(cast(replace(replace(replace(substr(date, 1, 19), '-', ''), ':', ''), 'T', '')"
     f" as integer), {UNKNOWN_DATE})"
-)  # as YYYYMMDDhhmmss
+)
 LATITUDE_SQL = f"coalesce(cast(latitude * 1e6 as integer), {UNKNOWN_COORDINATE})"
 LONGITUDE_SQL = f"coalesce(cast(longitude * 1e6 as integer), {UNKNOWN_COORDINATE})"
 PIXELS_SQL = "width * height"
@@ -32,12 +33,12 @@ PLAIN_TEXT = re.compile(r"[\w .,()/+&:-]{1,200}", re.ASCII)
 
 @dataclass(frozen=True, slots=True)
 class FilterField:
-    """One value of every image; a text may be null, a number not."""
+    """Image field that filters compare; a text may be null, a number must not."""
 
-    sql: str  # over images
+    sql: str  # expression over the table images
     is_text: bool = False
-    missing_value: int = 0  # where there is no image
-    dtype: str = "int32"  # in memory; of a text: of its number
+    missing_value: int = 0  # for ids without an image
+    dtype: str = "int32"  # NumPy type of the values, or of the codes of texts
 
 
 FILTER_FIELDS = {
@@ -54,7 +55,10 @@ FILTER_FIELDS = {
 
 
 def encode_text_value(text: str | None) -> str:
-    """Return a text as it is told to others: plain as it is, any other by its hash; none empty."""
+    """Encode a text for a vector store: unchanged if harmless, otherwise as "sha256:" and a hash.
+
+    None becomes the empty text. The hash avoids quoting in filter expressions, and long values.
+    """
     if text is None or PLAIN_TEXT.fullmatch(text):
         return text or ""
     return "sha256:" + hashlib.sha256(text.encode("utf-8", "surrogateescape")).hexdigest()

@@ -1,7 +1,8 @@
-"""Which embeddings fulfil a filter: what is asked most is kept in memory, as arrays."""
+"""Find the embeddings that match a filter, with image fields cached in memory."""
 
 from __future__ import annotations
 
+import logging
 from itertools import chain
 from pathlib import Path
 from typing import Any, TypeVar
@@ -15,45 +16,54 @@ from searchapp.catalog.filters.facets import FolderColumn, build_overview, count
 from searchapp.catalog.path_keys import build_below_condition
 from searchapp.types import Facets, Filter, Overview
 
+logger = logging.getLogger(__name__)
 Cached = TypeVar("Cached", Ids, Mask, Facets)
-MAX_CACHED_RESULTS = 8  # answers, and parts of answers, to filters that may be asked again
+MAX_CACHED_RESULTS = 8  # results and masks of recent filters
 
 
 class FilterMatcher:
-    """The embeddings that fulfil filters, in step with the catalogue."""
+    """Match embeddings with filters, on cached columns that follow the catalog's changes."""
 
     def __init__(self, db: Database) -> None:
-        """Read nothing yet."""
+        """Create a matcher without cached columns."""
         self._db = db
-        self._state: tuple[int, ...] = ()
+        self._state: tuple[int, ...] = ()  # of the catalog at the last read; see _catch_up
         self._images = ImageColumns()
-        self._last_sha256: tuple[str] | None = None  # the last image's hash
-        self._changes = 0  # of images that were there before
+        self._last_sha256: tuple[str] | None = None  # of the image with the highest id
+        self._changes = 0  # value of the table changes: updates of existing images
         self._folders = FolderColumn()
         self._embedding_ids: dict[int, tuple[Ids, Ids]] = {}  # by collection: ids, image ids
-        self._current_collections: set[int] = set()  # collections that were looked at since
+        self._current_collections: set[int] = set()  # collections that were read in this state
         self._cache: dict[Any, Any] = {}
 
     def find_embedding_ids(self, collection_id: int, image_filter: Filter) -> Ids:
-        """Return the ids of a collection's embeddings of images that fulfil a filter.
+        """Return the ids of a collection's embeddings whose images match a filter.
 
-        Errors: QueryError, for its condition.
+        Raises QueryError if the SQL condition of the filter is invalid.
         """
-        with self._db.atomic():  # all is read as it was at one moment
+        with self._db.atomic():  # One transaction gives all reads the same state.
             self._catch_up(collection_id)
             key = (collection_id, image_filter)
             if key in self._cache:
                 found: Ids = self._cache[key]
+                logger.debug("Filter: reused the cached %d embeddings.", len(found))
                 return found
-            masks = [mask for _, mask in self._build_masks(image_filter)]
+            named_masks = self._build_masks(image_filter)
             ids, image_ids = self._embedding_ids[collection_id]
-            if not masks:
+            if not named_masks:
                 return ids
-            combined_mask = self._copy_to_frames(np.logical_and.reduce(masks))
-            return self._cache_result(key, ids[combined_mask[image_ids]])
+            combined_mask = self._copy_to_frames(
+                np.logical_and.reduce([mask for _, mask in named_masks])
+            )
+            found = ids[combined_mask[image_ids]]
+            _log_match(named_masks, len(found), len(ids))
+            return self._cache_result(key, found)
 
     def count_facets(self, collection_id: int, image_filter: Filter) -> Facets:
-        """Count what a collection's images with files have, beside a filter; QueryError."""
+        """Count a collection's images with files by facet, among those that match a filter.
+
+        Raises QueryError if the SQL condition of the filter is invalid.
+        """
         with self._db.atomic():
             self._catch_up(collection_id)
             key = ("facets", collection_id, image_filter)
@@ -64,14 +74,14 @@ class FilterMatcher:
             _, image_ids = self._embedding_ids[collection_id]
             base_mask = self._mask_images(image_ids) & self._mask_images(self._folders.image_ids)
             frames, videos = self._images.frames
-            base_mask[frames[frames != videos]] = False  # a video counts once
-            parts = list(self._build_masks(image_filter))
+            base_mask[frames[frames != videos]] = False  # Count each video once.
+            masks = self._build_masks(image_filter)
             return self._cache_result(
-                key, count_facets(self._db, self._images, self._folders, base_mask, parts)
+                key, count_facets(self._db, self._images, self._folders, base_mask, masks)
             )
 
     def read_overview(self) -> Overview:
-        """Tell where all images with files are, and of which days."""
+        """Return the folders and the range of dates of all images with files."""
         with self._db.atomic():
             self._catch_up(None)
             self._folders.catch_up(self._db, self._state)
@@ -81,20 +91,20 @@ class FilterMatcher:
             )
 
     def _build_masks(self, image_filter: Filter) -> list[tuple[str, Mask]]:
-        """Return what fulfils each part of a filter, with the name of what it is about."""
-        parts = [*self._images.build_masks(self._db, image_filter)]
+        """Return a mask over image ids for each condition of a filter: (facet name, mask)."""
+        masks = [*self._images.build_masks(self._db, image_filter)]
         if image_filter.folder is not None:
-            parts.append(("folder", self._mask_below(str(image_filter.folder))))
+            masks.append(("folder", self._mask_below(str(image_filter.folder))))
         if image_filter.where is not None:
-            parts.append(("where", self._mask_where(image_filter.where)))
-        return parts
+            masks.append(("where", self._mask_where(image_filter.where)))
+        return masks
 
     def _mask_below(self, folder: str) -> Mask:
         if folder in self._cache:
             mask: Mask = self._cache[folder]
             return mask
         where, parameters = build_below_condition(folder)
-        # One long text is read in a third of the time of as many rows.
+        # Reading one long text takes a third of the time of reading one row per file.
         (found,) = self._db.execute(
             f"select coalesce(group_concat(image_id), '') from files where {where}", parameters
         ).fetchone()
@@ -119,7 +129,7 @@ class FilterMatcher:
         return self._copy_to_frames(mask)
 
     def _copy_to_frames(self, mask: Mask) -> Mask:
-        """Let hold for the frames of videos what holds for these."""
+        """Give each frame of a video the value of its video; changes the mask in place."""
         frames, videos = self._images.frames
         mask[frames] = mask[videos]
         return mask
@@ -130,11 +140,12 @@ class FilterMatcher:
         self._cache[key] = value
         return value
 
-    # In step with the catalogue
+    # Follow the changes of the catalog
 
     def _catch_up(self, collection_id: int | None) -> None:
-        """Read what is new where anything was written, and all of it where rows have gone."""
-        # data_version tells of others' commits, total_changes of our own.
+        """Read new rows if the catalog has changed, and all rows if some were deleted."""
+        # data_version changes with commits of other connections, total_changes with our own.
+        # https://www.sqlite.org/pragma.html#pragma_data_version
         (version,) = self._db.execute("pragma data_version").fetchone()
         state = (version, self._db.conn.total_changes)
         if state != self._state:
@@ -147,20 +158,22 @@ class FilterMatcher:
             self._current_collections.add(collection_id)
 
     def _read_images(self) -> None:
-        # An id can be given again after its image was deleted, if it was the last.
+        # SQLite may reuse an id if the image with the highest id was deleted.
         last = self._db.execute(
             "select sha256 from images where id = ?", (self._images.last_id,)
         ).fetchone()
         (changes,) = self._db.execute("select images from changes").fetchone()
         if last != self._last_sha256 or changes != self._changes:
+            if self._images.last_id:
+                logger.debug("Filter: images were changed or deleted; reading all columns again.")
             self._images = ImageColumns()
         self._changes = changes
-        before = self._images.last_id
+        previous_last_id = self._images.last_id
         (self._images.last_id,) = self._db.execute(
             "select coalesce(max(id), 0) from images"
         ).fetchone()
         rows = self._db.execute(
-            "select image_id, video_id from frames where image_id > ?", (before,)
+            "select image_id, video_id from frames where image_id > ?", (previous_last_id,)
         )
         pairs = np.fromiter(chain.from_iterable(rows), np.int64)
         frames, videos = self._images.frames
@@ -170,7 +183,10 @@ class FilterMatcher:
         ).fetchone()
 
     def _read_embedding_ids(self, collection_id: int) -> None:
-        """Embeddings' ids are never given twice: a count tells whether any of them went."""
+        """Read new embedding ids; read all again if the count shows that some were deleted.
+
+        The count is sufficient, because embedding ids are never reused.
+        """
         ids, image_ids = self._embedding_ids.get(collection_id, (EMPTY_IDS, EMPTY_IDS))
         last = int(ids.max(initial=0))
         rows = self._db.execute(
@@ -185,9 +201,23 @@ class FilterMatcher:
             "select count(*) from embeddings where collection_id = ?", (collection_id,)
         ).fetchone()
         if count != len(ids) and last:
+            logger.debug("Filter: embeddings were deleted; reading all columns again.")
             del self._embedding_ids[collection_id]
             self._images, self._last_sha256 = ImageColumns(), None
             self._read_images()
             self._read_embedding_ids(collection_id)
         else:
             self._embedding_ids[collection_id] = ids, image_ids
+
+
+def _log_match(named_masks: list[tuple[str, Mask]], match_count: int, total: int) -> None:
+    """Log the fields of a filter and where they were compared, without the values."""
+    by_sql = sorted({name for name, _ in named_masks if name in ("folder", "where")})
+    by_columns = sorted({name for name, _ in named_masks} - {*by_sql})
+    logger.info(
+        "Filter: %d of %d embeddings match (columns in memory: %s; SQL: %s).",
+        match_count,
+        total,
+        ", ".join(by_columns) or "none",
+        ", ".join(by_sql) or "none",
+    )

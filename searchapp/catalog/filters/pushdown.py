@@ -1,4 +1,4 @@
-"""Filters as conditions on fields, for who searches elsewhere: as far as such can say them."""
+"""Translate a filter to simple conditions on fields, for a vector store such as Milvus."""
 
 from __future__ import annotations
 
@@ -22,10 +22,10 @@ Conditions = list[Between | OneOf]
 def filter_to_conditions(
     db: Database, image_filter: Filter
 ) -> tuple[tuple[Between | OneOf, ...], bool]:
-    """Return conditions that all which fulfils a filter fulfils, and whether they say all of it.
+    """Return conditions that are necessary for a filter, and whether they are sufficient too.
 
-    A folder is none: files move, and nothing is embedded again. An SQL condition is none, nor is a
-    keyword. A place is a box around its circle.
+    A place becomes a bounding box. SQL conditions and keywords have no translation. Folders have
+    none either, because a moved file would need an update in the vector store.
     """
     is_complete = not (
         image_filter.folder
@@ -33,19 +33,20 @@ def filter_to_conditions(
         or image_filter.near
         or image_filter.keyword
     )
-    parts: Conditions = [part for _, part in list_number_conditions(image_filter)]
-    parts += [
+    conditions: Conditions = [condition for _, condition in list_number_conditions(image_filter)]
+    conditions += [
         OneOf(name, _find_matching_texts(db, name, pattern))
         for name, pattern in list_text_patterns(image_filter)
     ]
     if image_filter.near is not None:
-        parts += _build_bounding_box(image_filter.near)
-    return tuple(parts), is_complete
+        conditions += _build_bounding_box(image_filter.near)
+    return tuple(conditions), is_complete
 
 
 def _find_matching_texts(db: Database, name: str, pattern: str) -> tuple[str, ...]:
-    """Return the texts there are of a field that match a pattern, as they are told."""
-    column = name  # of the same name in images; its index (Stores.at) is walked from text to text
+    """Return the encoded texts of a field in the catalog that match a pattern, sorted."""
+    # The query jumps from text to text in the index that VectorStores.get_or_create makes.
+    column = name
     rows = db.execute(
         f"with recursive texts(text) as ("
         f" select min({column}) from images union all"
@@ -59,21 +60,25 @@ def _find_matching_texts(db: Database, name: str, pattern: str) -> tuple[str, ..
 
 
 def _build_bounding_box(circle: Circle) -> Conditions:
-    """Return a box that a circle on the sphere lies in, in millionths of a degree."""
+    """Return conditions for a box that contains a circle on the sphere.
+
+    The bounds are in millionths of a degree. If the circle is near a pole or crosses longitude 180,
+    all longitudes are included. Formula: http://janmatuschek.de/LatitudeLongitudeBoundingCoordinates
+    """
     latitude, longitude, km = circle.latitude, circle.longitude, circle.radius_km
-    latitude_margin = math.degrees(km / EARTH_RADIUS_KM) + 1e-4  # and what rounding costs
+    latitude_margin = math.degrees(km / EARTH_RADIUS_KM) + 1e-4  # allowance for rounding
     south, north = max(latitude - latitude_margin, -90.0), min(latitude + latitude_margin, 90.0)
-    parts: Conditions = [Between("latitude", _to_millionths(south) - 1, _to_millionths(north) + 1)]
+    box: Conditions = [Between("latitude", _to_millionths(south) - 1, _to_millionths(north) + 1)]
     if max(-south, north) < 89.9:
-        # The circle's widest is nearer to the pole than its middle.
+        # The circle has its widest parallel nearer to the pole than its center.
         ratio = math.sin(min(km / EARTH_RADIUS_KM, math.pi / 2)) / math.cos(math.radians(latitude))
         longitude_margin = math.degrees(math.asin(min(ratio, 1.0))) + 1e-3 if ratio < 1 else 360.0
         if longitude - longitude_margin > -180 and longitude + longitude_margin < 180:
             west, east = longitude - longitude_margin, longitude + longitude_margin
-            parts.append(Between("longitude", _to_millionths(west), _to_millionths(east)))
-    if len(parts) == 1:
-        parts.append(Between("longitude", -MAX_NUMBER, UNKNOWN_COORDINATE - 1))
-    return parts
+            box.append(Between("longitude", _to_millionths(west), _to_millionths(east)))
+    if len(box) == 1:
+        box.append(Between("longitude", -MAX_NUMBER, UNKNOWN_COORDINATE - 1))
+    return box
 
 
 def _to_millionths(degrees: float) -> int:

@@ -1,4 +1,4 @@
-"""A user's own SQL condition over the view photos, which can read that and do nothing else."""
+"""Run a user's SQL condition on the view photos safely: read-only, with limits and a timeout."""
 
 from __future__ import annotations
 
@@ -18,9 +18,9 @@ PHOTOS_COLUMNS = (
     "camera", "lens", "latitude", "longitude", "rating", "title", "description", "keywords", "size",
     "mtime", "sha256", "image_id",
 )  # fmt: skip
-TIMEOUT_S = 30.0  # that a condition may take
-STEPS_PER_TIME_CHECK = 20_000  # of SQLite's machine between two looks at the clock
-# Plain functions of their arguments: none reads a file, or makes something large.
+TIMEOUT_S = 30.0
+STEPS_PER_TIME_CHECK = 20_000  # SQLite virtual machine instructions between two timeout checks
+# Pure functions only: no function reads a file or creates a large value.
 ALLOWED_FUNCTION_NAMES = """
     abs acos asin atan atan2 avg ceil ceiling coalesce concat cos count date datetime
     degrees floor glob group_concat hex iif ifnull instr julianday length like lower ltrim
@@ -29,7 +29,7 @@ ALLOWED_FUNCTION_NAMES = """
     unixepoch upper
 """
 ALLOWED_FUNCTIONS = frozenset(ALLOWED_FUNCTION_NAMES.split())
-FILE_ERROR_CODES = (  # and not the condition's
+FILE_ERROR_CODES = (  # The catalog file causes these errors, not the condition.
     sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB, sqlite3.SQLITE_IOERR, sqlite3.SQLITE_CANTOPEN,
     sqlite3.SQLITE_FULL,
 )  # fmt: skip
@@ -42,28 +42,28 @@ SQLITE_LIMITS = {
 
 
 def find_image_ids(file: Path, condition: str) -> NDArray[np.int64]:
-    """Return the ids of the images that have a file for which a condition holds.
+    """Return the ids of images with a file in the view photos for which a condition is true.
 
-    Raise QueryError where the condition is no SQL expression, reads anything but the view's
-    columns, calls what is no plain function, or takes longer than SECONDS.
+    Raises QueryError if the condition is not an SQL expression, reads anything but the columns of
+    photos, calls a function that is not in ALLOWED_FUNCTIONS, or exceeds TIMEOUT_S.
     """
     with closing(connect(file)) as connection:
         connection.execute("pragma query_only = on")
         for limit, maximum in SQLITE_LIMITS.items():
             connection.setlimit(limit, maximum)
-        end = time.monotonic() + TIMEOUT_S
-        connection.set_progress_handler(lambda: time.monotonic() > end, STEPS_PER_TIME_CHECK)
+        deadline = time.monotonic() + TIMEOUT_S
+        connection.set_progress_handler(lambda: time.monotonic() > deadline, STEPS_PER_TIME_CHECK)
         connection.set_authorizer(_authorize_action)
         try:
-            # What is an expression stands both with parentheses and without; what closes ours
-            # and goes on, or ends in a comment, fails one of the two.
+            # An expression is valid with and without parentheses. An injection that closes our
+            # parenthesis, or ends in a comment, is invalid in one of the two statements.
             connection.execute(f"explain select 1 from photos where {condition}\n").close()
             rows = connection.execute(f"select image_id from photos where (\n{condition}\n)")
             return np.fromiter((row[0] for row in rows), dtype=np.int64)
         except (sqlite3.Error, sqlite3.Warning, ValueError) as error:
             if getattr(error, "sqlite_errorcode", 0) & 0xFF in FILE_ERROR_CODES:
                 raise
-            raise QueryError(f"--where: {_explain_error(error)}; {_describe_columns()}") from error
+            raise QueryError(f"--where: {_explain_error(error)}. {_describe_columns()}") from error
 
 
 def _authorize_action(
@@ -73,12 +73,15 @@ def _authorize_action(
     _: str | None,
     view_name: str | None,
 ) -> int:
-    """Say whether a statement may do something: only what reads the view photos."""
+    """Decide for SQLite whether a statement may do an action: only reading photos is allowed.
+
+    https://www.sqlite.org/c3ref/set_authorizer.html
+    """
     match action:
         case sqlite3.SQLITE_SELECT:
             allowed = True
         case sqlite3.SQLITE_READ:
-            # Without a column it is only the number of rows, as the view's own join asks for it.
+            # SQLite reports an empty column if it only counts rows, as in the join of the view.
             is_view_table = first_argument in ("files", "images", "keywords") and (
                 view_name == "photos" or not second_argument
             )
@@ -93,15 +96,15 @@ def _authorize_action(
 def _explain_error(error: Exception) -> str:
     message = str(error)
     if message == "interrupted":
-        return f"it took longer than {TIMEOUT_S:.0f} seconds"
+        return f"the condition took longer than {TIMEOUT_S:.0f} seconds"
     if "not authorized" in message or "prohibited" in message:
-        return f"only the columns of photos can be read ({message})"
+        return f"the condition may read only the columns of photos ({message})"
     if "one statement" in message:
-        return "a single condition is wanted, without a semicolon"
+        return "the condition must be one expression without a semicolon"
     if "binding" in message:
-        return "a condition has no parameters"
+        return "the condition must not have parameters such as ? or :name"
     return message
 
 
 def _describe_columns() -> str:
-    return f"write an SQL condition over the columns {', '.join(PHOTOS_COLUMNS)}"
+    return f"Write an SQL condition on the columns {', '.join(PHOTOS_COLUMNS)}."

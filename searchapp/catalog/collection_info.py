@@ -1,0 +1,38 @@
+"""Read the statistics of a collection: images, failures, last run, and the state of its index."""
+
+from __future__ import annotations
+
+from sqlite_utils import Database
+
+from searchapp.catalog.embeddings import CollectionEmbeddings
+from searchapp.catalog.vector_stores import VectorStores
+from searchapp.types import Collection, CollectionInfo
+
+
+def read_collection_info(db: Database, collection: Collection) -> CollectionInfo:
+    """Return the statistics of a collection, as `searchapp info` shows them."""
+    embeddings = CollectionEmbeddings(db, collection)
+    saved, stores = embeddings.read_saved_index(), VectorStores(db, collection)
+    store = stores.find_current()
+    (failure_count,) = db.execute(
+        "select count(*) from failures where collection_id = ?", (collection.id,)
+    ).fetchone()
+    (last_run,) = db.execute(
+        "select max(finished_at) from runs where collection_id = ?", (collection.id,)
+    ).fetchone()
+    return CollectionInfo(
+        name=collection.name,
+        model=collection.model,
+        revision=collection.revision,
+        dimensions=collection.dimensions,
+        images=embeddings.read_extent().count,
+        failures=failure_count,
+        last_run=last_run,
+        index_bytes=saved.size,
+        index=saved.kind,
+        index_wanted=embeddings.read_requested_kind(),
+        index_images=saved.count,
+        index_trained=saved.trained,
+        vectors=store.place if store else "faiss",
+        vectors_wanted=stores.read_requested_url() or "faiss",
+    )
