@@ -33,7 +33,8 @@ inside() {
   done
   echo "\$ $*"
   local begun=$SECONDS status=0
-  chroot "$root" env -i HOME=/root PATH=/usr/sbin:/usr/bin:/sbin:/bin DEBIAN_FRONTEND=noninteractive \
+  # A process in the background ignores Ctrl-C, and so would the programs that tests interrupt.
+  chroot "$root" env -i --default-signal=INT,QUIT HOME=/root PATH=/usr/sbin:/usr/bin:/sbin:/bin DEBIAN_FRONTEND=noninteractive \
     "${passed[@]}" bash -c "cd /root/searchapp && $*" </dev/null || status=$?
   echo "(exit status $status after $((SECONDS - begun)) s)"
   return $status
