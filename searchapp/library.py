@@ -166,7 +166,8 @@ class Library:
         """Return the hits nearest to a query, best first.
 
         query: one query, or terms whose vectors are summed with their weights: a picture, plus the
-        words for what the hits must show, minus the words for what they must not show. Only images with an existing file are returned. Raises QueryError, UnsupportedModality,
+        words for what the hits must show, minus the words for what they must not show.
+        Images without an existing file are left out. Raises QueryError, UnsupportedModality,
         PictureError, ModelError, EngineError or LibraryError.
         """
         return list(self.find(query, options).hits)
@@ -198,8 +199,7 @@ class Library:
     ) -> Facets:
         """Count a collection's images by month, folder, camera and other facets.
 
-        image_filter: count only matching images; each facet ignores its own condition.
-        Raises QueryError or LibraryError.
+        Only images that match image_filter count. Raises QueryError or LibraryError.
         """
         return self._catalog.count_facets(
             select_collection.get_collection(self._catalog, collection),

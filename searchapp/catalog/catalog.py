@@ -51,7 +51,7 @@ CALIBRATION_BUSY_TIMEOUT_S = 1  # A search must not wait long for another proces
 
 
 class Catalog:
-    """The catalog of one library. Not thread-safe.
+    """Read and write the catalog of one library. Not thread-safe.
 
     Methods raise sqlite3.Error if SQLite fails; see wrap_sqlite_errors().
     """
@@ -150,15 +150,15 @@ class Catalog:
         return replace(collection, settings=settings)
 
     def get_embeddings(self, collection: Collection) -> CollectionEmbeddings:
-        """Return the access to a collection's embeddings."""
+        """Return the reader of a collection's embeddings and of the record of its index."""
         return CollectionEmbeddings(self._db, collection)
 
     def get_vector_stores(self, collection: Collection) -> VectorStores:
-        """Return the access to the records of a collection's Milvus collections."""
+        """Return the records of the Milvus collections that hold a collection's vectors."""
         return VectorStores(self._db, collection)
 
     def get_fingerprints(self, kind: int) -> Fingerprints:
-        """Return the access to fingerprints. kind: version of the fingerprint algorithm."""
+        """Return the table of fingerprints. kind: version of the fingerprint algorithm."""
         return Fingerprints(self._db, kind)
 
     @property
@@ -168,7 +168,7 @@ class Catalog:
         return Path(file) if file else None
 
     def get_companions(self) -> CompanionTable:
-        """Return the access to the companions of pictures."""
+        """Return the table of companion files, such as the RAW file of a JPEG."""
         return CompanionTable(self._db)
 
     def get_maintenance(self) -> CatalogMaintenance:

@@ -14,7 +14,7 @@ from searchapp.types import Collection
 
 
 class CompanionTable:
-    """Access to the table of companions."""
+    """Read and write the table of companions."""
 
     def __init__(self, db: Database) -> None:
         """Use the catalog's connection."""

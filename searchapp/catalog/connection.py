@@ -49,7 +49,7 @@ def write_transaction(db: Database) -> Iterator[Database]:
 
 @contextmanager
 def wait_for_writers(db: Database) -> Iterator[None]:
-    """Extend the lock timeout to MIGRATION_BUSY_TIMEOUT_S in the block."""
+    """In the block, wait up to MIGRATION_BUSY_TIMEOUT_S for another process that writes."""
     db.execute(f"pragma busy_timeout = {1000 * MIGRATION_BUSY_TIMEOUT_S}")
     try:
         yield

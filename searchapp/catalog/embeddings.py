@@ -21,7 +21,7 @@ EmbeddingRow = dict[str, Any]
 
 
 class CollectionEmbeddings:
-    """Access to the embeddings of one collection."""
+    """Read the embeddings of one collection, and read or write the record of its index."""
 
     def __init__(self, db: Database, collection: Collection) -> None:
         """Use the catalog's connection."""

@@ -35,7 +35,7 @@ class ImageWithFiles:
 
 
 class Fingerprints:
-    """Access to the fingerprints that one version of the algorithm made."""
+    """Read and write the fingerprints of one version of the algorithm."""
 
     def __init__(self, db: Database, kind: int) -> None:
         """Use the catalog's connection. kind: version of the fingerprint algorithm."""

@@ -10,7 +10,7 @@ from searchapp.catalog.sqlite_errors import wrap_sqlite_errors
 
 
 class EmbeddedImageLookup:
-    """Thread-safe lookup of committed embeddings in one collection.
+    """Look up committed embeddings of one collection; safe to call from any thread.
 
     All methods raise LibraryError if SQLite fails.
     """

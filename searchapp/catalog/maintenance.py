@@ -24,7 +24,7 @@ UNUSED_IMAGE_SQL = (
 
 
 class CatalogMaintenance:
-    """Maintenance of all tables of a catalog."""
+    """Check, repair, prune, compact, read and copy the tables of a catalog."""
 
     def __init__(self, db: Database) -> None:
         """Use the catalog's connection."""

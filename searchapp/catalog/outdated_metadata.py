@@ -36,7 +36,7 @@ class OutdatedImage:
 
 
 class MetadataRefresh:
-    """The list of images to refresh after a scan, in a temporary table.
+    """List the images to refresh after a scan, in a temporary table, and save their metadata.
 
     A sidecar is recorded as read in the transaction that writes the last image it belongs to.
     Therefore an interrupted refresh continues in the next run.

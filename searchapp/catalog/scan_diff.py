@@ -44,7 +44,7 @@ class ScanPlan:
 
 
 class ScanDiff:
-    """The files of one scan and the tasks that follow, in temporary tables of the connection."""
+    """Compare the files of one scan with the catalog, in temporary tables of the connection."""
 
     def __init__(self, db: Database) -> None:
         """Create empty temporary tables."""
@@ -68,7 +68,7 @@ class ScanDiff:
         self.companions = CompanionTable(db)
 
     def add_files(self, found: Iterable[ScannedFile]) -> None:
-        """Record files on disk as seen; sidecars go to a separate table."""
+        """Add scanned files to the temporary table seen, and sidecars to seen_sidecars."""
         files: list[tuple[Any, ...]] = []
         sidecars: list[tuple[Any, ...]] = []
         for file in found:
@@ -85,7 +85,7 @@ class ScanDiff:
             )
 
     def list_undecided_files(self, collection: Collection | None) -> list[str]:
-        """Return seen files of unknown type: no known suffix, and not in the catalog."""
+        """Return scanned files of unknown type: no known suffix, and not in the catalog."""
         rows = self._db.execute(
             "select s.path from seen s where not s.picture"
             " and not exists (select 1 from files f where f.path = s.path)"
@@ -96,7 +96,7 @@ class ScanDiff:
         return [decode_path(row[0]) for row in rows]
 
     def remove_files(self, paths: Iterable[str]) -> None:
-        """Remove files that are not pictures from the seen files."""
+        """Remove files that are not pictures from the scan."""
         with self._db.atomic():
             self._db.conn.executemany(
                 "delete from seen where path = ?", ((encode_path(path),) for path in paths)
@@ -179,7 +179,7 @@ class ScanDiff:
         return int(self._fetch_count(f"select count(*) from files where {where}", parameters))
 
     def count_seen_below(self, folder: str) -> int:
-        """Return the number of seen files below a folder."""
+        """Return the number of scanned files below a folder."""
         where, parameters = build_below_condition(folder)
         return int(self._fetch_count(f"select count(*) from seen where {where}", parameters))
 

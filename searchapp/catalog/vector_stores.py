@@ -13,10 +13,10 @@ from searchapp.types import Collection, MilvusCollection
 
 
 class VectorStores:
-    """Access to the Milvus collections of one collection; the tables are in migration m008.
+    """Read and write the records of Milvus collections that hold one collection's vectors.
 
-    At most one of them is current, that is, answers searches. The others are being filled, or
-    wait to be dropped.
+    At most one of them is current, that is, it answers searches. The others are being filled, or
+    wait to be dropped. Migration m008 creates the tables.
     """
 
     def __init__(self, db: Database, collection: Collection) -> None:

@@ -16,7 +16,7 @@ from searchapp.types import Collection, Failure, PictureInfo, RunSummary
 
 
 class CatalogWriter:
-    """Writes rows; the caller wraps calls that belong together in one transaction."""
+    """Write the rows of an index run; the caller groups calls into transactions."""
 
     def __init__(self, db: Database) -> None:
         """Use the catalog's connection."""

@@ -95,7 +95,7 @@ class RatingRange(FilterValue):
 
 @dataclass(frozen=True, slots=True)
 class Circle(FilterValue):
-    """Circle on the earth around a place that a filter names.
+    """Circle on the earth, for a filter by place: a center and a radius.
 
     The latitude is in degrees, north positive; the longitude in degrees, east positive.
     """

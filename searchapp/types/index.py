@@ -85,7 +85,7 @@ class EngineStarting:
 
 @dataclass(frozen=True, slots=True)
 class Progress:
-    """Event: the run has processed done of total files."""
+    """Event: the run has processed `done` of `total` files."""
 
     done: int
     total: int
@@ -103,7 +103,7 @@ class IndexBuilding:
 
 @dataclass(frozen=True, slots=True)
 class MilvusUploading:
-    """Event: done of total vectors are uploaded to Milvus, or deleted there."""
+    """Event: `done` of `total` vectors are uploaded to Milvus, or deleted there."""
 
     done: int
     total: int
@@ -121,7 +121,7 @@ class VanishedFilesKept:
 
 @dataclass(frozen=True, slots=True)
 class MetadataRefreshing:
-    """Event: the run has read the metadata of done of total images again, without embedding."""
+    """Event: the metadata of `done` of `total` images is read again, without embedding."""
 
     done: int
     total: int

@@ -72,7 +72,7 @@ class Filter:
 
     @property
     def has_conditions(self) -> bool:
-        """Return whether any condition is set."""
+        """Return whether the filter has at least one condition."""
         return any(getattr(self, field.name) not in (None, (), False) for field in fields(Filter))
 
     @property

@@ -1,6 +1,7 @@
 """Filters match the same images as brute-force SQL; --where can read only the view photos."""
 
 import json
+import logging
 import sqlite3
 import time
 from dataclasses import fields
@@ -189,6 +190,20 @@ def test_filters_see_changes_of_the_catalog(tmp_path: Path) -> None:
     assert image == 12
     assert reader.find_embedding_ids(collection, by_camera).tolist() == [11]
     assert reader.find_embedding_ids(collection, Filter(camera="nikon")).tolist()[-1] == 13
+
+
+def test_log_names_the_compared_fields_without_their_values(
+    varied_library: tuple[Path, Catalog], caplog: pytest.LogCaptureFixture
+) -> None:
+    """The log shows which conditions use columns in memory and which use SQL."""
+    _, catalog = varied_library
+    (collection,) = catalog.list_collections()
+    image_filter = Filter(camera="iphone*", where="size = 8", folder="/private")
+    with caplog.at_level(logging.INFO, logger="searchapp"):
+        assert len(catalog.find_embedding_ids(collection, image_filter)) == 0
+    assert caplog.messages == [
+        "Filter: 0 of 240 embeddings match (columns in memory: camera; SQL: folder, where)."
+    ]
 
 
 ATTACKS = [

@@ -62,7 +62,7 @@ def compile_pattern(pattern: str, *, whole_text: bool = False) -> Callable[[str]
 
 
 class Column:
-    """One field of all images, as an array indexed by image id; read from SQLite on first use."""
+    """Cache one field of all images in an array indexed by image id; read it on first use."""
 
     def __init__(self, filter_field: FilterField) -> None:
         """Create a column without values."""
@@ -89,7 +89,7 @@ class Column:
 
 
 class ImageColumns:
-    """All fields of all images that a filter can compare."""
+    """Cache the fields of all images that a filter can compare."""
 
     def __init__(self) -> None:
         """Create columns without values."""
@@ -162,7 +162,7 @@ def _megapixels_to_pixels(megapixels: float, round_pixels: Callable[[float], int
 
 
 class KeywordColumn:
-    """Keywords of all images, read from SQLite on first use."""
+    """Cache the keywords of all images; read them from SQLite on first use."""
 
     def __init__(self) -> None:
         """Create a column without keywords."""

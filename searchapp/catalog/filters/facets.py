@@ -24,7 +24,7 @@ FilterMasks = Sequence[tuple[str, Mask]]
 
 
 class FolderColumn:
-    """Folder and image id of each file.
+    """Cache the folder and the image id of each file.
 
     To limit the load while files change, the column may be outdated by 20 times its read time.
     """
