@@ -27,6 +27,7 @@ from support.paths import ROOT
 from support.tiny_checkpoints import make_clip, make_siglip
 from support.vllm_server import (
     BROKEN_PROMPT,
+    FakeVllmHandler,
     FakeVllmServer,
     FaultHandler,
     drop_connection,
@@ -224,8 +225,8 @@ def test_a_text_that_json_cannot_encode_is_refused(engine: RemoteEngine) -> None
 
 @pytest.mark.parametrize(
     ("vector", "reason"),
-    [([float("nan")] * 48, "no usable vector"), ([float("inf")] * 48, "no usable vector"),
-     ([0.0] * 48, "no usable vector"), ([1.0] * 47, "the model returned 47 numbers instead of 48")],
+    [([float("nan")] * 48, "unusable vector"), ([float("inf")] * 48, "unusable vector"),
+     ([0.0] * 48, "unusable vector"), ([1.0] * 47, "the model returned 47 numbers instead of 48")],
     ids=["nan", "inf", "zero", "short"],
 )  # fmt: skip
 def test_invalid_vectors_are_refused(
@@ -397,11 +398,11 @@ def test_a_missing_server_is_an_error_at_once(spec: ModelSpec) -> None:
             "It redirects to https://elsewhere/",
         ),
         (
-            lambda handler: handler.answer(200, b"<html>hello"),
+            lambda handler: handler.send_answer(200, b"<html>hello"),
             "the answer is not JSON. Check that a vLLM",
         ),
-        (lambda handler: handler.answer(200, {"data": [1]}), "no list of models"),
-        (lambda handler: handler.answer(418, b"\xff\xfe teapot"), "418 "),
+        (lambda handler: handler.send_answer(200, {"data": [1]}), "no list of models"),
+        (lambda handler: handler.send_answer(418, b"\xff\xfe teapot"), "418 "),
     ],
 )
 def test_a_server_other_than_vllm_is_an_error(
@@ -452,7 +453,13 @@ def test_the_server_counts_tokens(engine: RemoteEngine) -> None:
 def test_closing(engine: RemoteEngine, server: FakeVllmServer) -> None:
     """An engine can be closed twice; a thread that waits for the server gets an error."""
     engine._client._retry_policy = RetryPolicy()
-    server.permanent_fault = make_status_fault(429, {"Retry-After": "30"})
+    asked, busy = threading.Event(), make_status_fault(429, {"Retry-After": "30"})
+
+    def answer_busy(handler: FakeVllmHandler) -> None:
+        asked.set()
+        busy(handler)
+
+    server.permanent_fault = answer_busy
     errors: list[BaseException] = []
 
     def embed() -> None:
@@ -463,9 +470,7 @@ def test_closing(engine: RemoteEngine, server: FakeVllmServer) -> None:
 
     thread = threading.Thread(target=embed)
     thread.start()
-    deadline = time.monotonic() + 20
-    while not server.active_requests and time.monotonic() < deadline:
-        time.sleep(0.01)
+    assert asked.wait(120)
     engine.close()
     engine.close()
     thread.join(25)  # less than the 30 s that the server asks for

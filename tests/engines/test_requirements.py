@@ -39,7 +39,7 @@ def test_a_cpu_with_avx2_is_enough(
     [
         (None, "needs an NVIDIA driver, and there is none: install driver 580 or newer"),
         (Driver(12040), r"is too old for it \(CUDA 12.4\): install driver 580 or newer"),
-        (Driver(13010, gpus=0), "finds no NVIDIA GPU: see what nvidia-smi"),
+        (Driver(13010, gpus=0), "finds no NVIDIA GPU: check nvidia-smi"),
         (Driver(13000), None),
     ],
 )
