@@ -1,6 +1,7 @@
-"""What each model is told: prompts, options, trust, and models of the user's own."""
+"""Models: prompts, options, trust in code, and users' model files."""
 
 import json
+import logging
 from pathlib import Path
 from typing import Any
 
@@ -25,7 +26,7 @@ from searchapp.models import (
 from searchapp.search import query_vector
 from searchapp.types import IndexOptions, ModelOptions, Query, SearchOptions
 
-# The prompts of vLLM's vision-language-embedding example, to the byte.
+# Byte for byte the prompts of vLLM's vision-language embedding example.
 E5_V = (
     "<|start_header_id|>user<|end_header_id|>\n\n{}<|eot_id|>"
     "<|start_header_id|>assistant<|end_header_id|>\n\n \n"
@@ -50,12 +51,12 @@ EXAMPLE = {
 
 @pytest.fixture
 def recorders(monkeypatch: pytest.MonkeyPatch) -> list[FakeLLM]:
-    """The real engine on top of recorders."""
+    """LocalEngine, with vLLM replaced by objects that record the prompts."""
     made: list[FakeLLM] = []
 
     def start(self: LocalEngine) -> None:
         models.check_trust(self._spec)
-        patch_torchvision()  # as the real start does: what renders imports vLLM
+        patch_torchvision()  # As the real start does, because rendering a prompt imports vLLM.
         made.append(FakeLLM(self._spec.dimensions))
         self._llm = made[-1]
 
@@ -64,7 +65,7 @@ def recorders(monkeypatch: pytest.MonkeyPatch) -> list[FakeLLM]:
 
 
 @pytest.mark.parametrize(("name", "modality"), EXAMPLE)
-def test_the_prompts_are_the_examples(
+def test_prompts_equal_those_of_vllms_example(
     run: RunCommand,
     recorders: list[FakeLLM],
     monkeypatch: pytest.MonkeyPatch,
@@ -72,7 +73,7 @@ def test_the_prompts_are_the_examples(
     name: str,
     modality: str,
 ) -> None:
-    """`searchapp embed` gives vLLM what the example gives it, byte for byte."""
+    """`searchapp embed` gives vLLM the same bytes as the example does."""
     fetched: list[str] = []
     picture = save_picture(tmp_path / "sample.jpg").read_bytes()
     monkeypatch.setattr(
@@ -89,8 +90,8 @@ def test_the_prompts_are_the_examples(
         assert fetched[0].startswith("https://upload.wikimedia.org/wikipedia/commons/thumb/")
 
 
-def test_embed_defaults_to_the_examples(run: RunCommand) -> None:
-    """With no option at all it is vlm2vec, whose code the user has to allow first."""
+def test_embed_defaults_to_vlm2vec(run: RunCommand) -> None:
+    """Without options, embed uses vlm2vec, whose code the user must allow first."""
     result = run("embed")
     assert result.exit_code == 1
     message = str(result.exception)
@@ -99,8 +100,8 @@ def test_embed_defaults_to_the_examples(run: RunCommand) -> None:
     assert "If you trust it, give --trust-remote-code once" in message
 
 
-def test_e5_v_refuses_both_at_once() -> None:
-    """The example's error, and who can do it."""
+def test_e5_v_refuses_text_and_picture_together() -> None:
+    """The message is the example's, and names the models that can do it."""
     with pytest.raises(
         UnsupportedModality, match=r"^Unsupported query modality: 'text\+image'; e5-v takes text or"
     ) as caught:
@@ -108,8 +109,8 @@ def test_e5_v_refuses_both_at_once() -> None:
     assert "Models that can: vlm2vec, qwen3-vl-embedding-2b" in str(caught.value)
 
 
-def test_qwen_is_told_its_instruction() -> None:
-    """The default one, or the user's, in documents and queries alike."""
+def test_qwen_prompts_contain_the_instruction() -> None:
+    """The default one or the user's, in document and query prompts."""
     spec = resolve_model("qwen3-vl-embedding-2b")
     assert make_query_prompt(spec, "text+image", " a cat ") == (
         "<|im_start|>system\nRepresent the user's input.<|im_end|>\n<|im_start|>user\n"
@@ -121,8 +122,8 @@ def test_qwen_is_told_its_instruction() -> None:
         resolve_model("clip-vit-b-32", ModelOptions(instruction="Find logos."))
 
 
-def test_dimensions_are_cut_where_the_model_allows_it() -> None:
-    """The first numbers are kept, at length one again; other models refuse."""
+def test_dimensions_are_cut_if_the_model_allows_it() -> None:
+    """The first numbers are kept and normalized; other models refuse."""
     spec = resolve_model("qwen3-vl-embedding-2b", ModelOptions(dimensions=3))
     assert (spec.dimensions, spec.cut_from) == (3, 2048)
     raw = np.arange(1, 2049, dtype=np.float32)
@@ -138,8 +139,8 @@ def test_dimensions_are_cut_where_the_model_allows_it() -> None:
         resolve_model("clip-vit-b-32", ModelOptions(dimensions=64))
 
 
-def test_pictures_are_bounded_as_the_model_is_told() -> None:
-    """The processor's setting and our own resizing agree."""
+def test_picture_limits_match_the_processor() -> None:
+    """The processor's setting and the resizing agree."""
     spec = resolve_model("qwen3-vl-embedding-8b", ModelOptions(max_pixels=100_000))
     processor = spec.engine_arguments["mm_processor_kwargs"]
     assert processor["size"] == {"shortest_edge": 4096, "longest_edge": 100_000}
@@ -159,8 +160,8 @@ def test_pictures_are_bounded_as_the_model_is_told() -> None:
             resolve_model(name, options)
 
 
-def test_siglip_2_reads_lower_case() -> None:
-    """What it was trained on."""
+def test_siglip_2_texts_are_lower_cased() -> None:
+    """As in the training of the model."""
     assert make_query_prompt(resolve_model("siglip2-base"), "text", "A Red Boat") == "a red boat"
     assert make_query_prompt(resolve_model("clip-vit-b-32"), "text", "A Red Boat") == "A Red Boat"
 
@@ -169,15 +170,15 @@ def test_siglip_2_reads_lower_case() -> None:
     ("name", "mark"), [("e5-v", "<image>"), ("vlm2vec", "<|image_1|>"),
                        ("qwen3-vl-embedding-2b", "<|image_pad|>")]
 )  # fmt: skip
-def test_a_text_cannot_smuggle_in_a_picture(name: str, mark: str) -> None:
-    """A placeholder without its picture would give a wrong vector, silently."""
+def test_a_text_cannot_contain_the_placeholder(name: str, mark: str) -> None:
+    """A placeholder without its picture would silently give a wrong vector."""
     with pytest.raises(QueryError, match="which stands for a picture"):
         make_query_prompt(resolve_model(name), "text", f"a {mark} cat")
 
 
 @pytest.mark.parametrize("spec", MODELS.values(), ids=list(MODELS))
-def test_every_spec_is_whole(spec: ModelSpec) -> None:
-    """Pinned to a commit, with a prompt for pictures, and recognised by its architecture."""
+def test_every_spec_is_complete(spec: ModelSpec) -> None:
+    """Pinned to a commit, with a picture prompt, and with a known architecture."""
     assert len(spec.revision) == 40
     assert spec.architecture in models.FAMILY_BY_ARCHITECTURE
     assert {"text", "image"} <= set(spec.modalities)
@@ -185,8 +186,10 @@ def test_every_spec_is_whole(spec: ModelSpec) -> None:
     assert bool(spec.code) == ("*.py" in spec.download)
 
 
-def test_a_text_that_is_too_long_is_told_or_cut(opened: Library, photos: Path, model: Path) -> None:
-    """The limit and the length are given; --truncate cuts at a word."""
+def test_a_text_that_is_too_long_is_refused_or_cut(
+    opened: Library, photos: Path, model: Path
+) -> None:
+    """The message gives limit and length; --truncate cuts at a word."""
     list(opened.index([photos], IndexOptions(model=str(model))))
     text = " ".join(["red"] * 40)
     with pytest.raises(QueryError, match="the text has 40 tokens, and fake-clip takes 32; shorten"):
@@ -199,10 +202,10 @@ def test_a_text_that_is_too_long_is_told_or_cut(opened: Library, photos: Path, m
     assert short.text == " ".join(["red"] * 32)
 
 
-def test_trust_is_given_once(
+def test_trust_is_stored_in_the_collection(
     tmp_path: Path, photos: Path, model: Path, fake_engines: FakeEngines
 ) -> None:
-    """A collection remembers it, for the revision that was trusted; changed code is another."""
+    """It applies to the trusted revision; changed code is a different model."""
     (model / "modeling.py").write_text("print('hello')")
     config = json.loads((model / "config.json").read_text())
     config["auto_map"] = {"AutoConfig": "modeling.Config"}
@@ -212,8 +215,8 @@ def test_trust_is_given_once(
         models.check_trust(spec)
         return fake_engines(spec)
 
-    # The CLIP family has no code of its own; VLM2Vec's has.
-    vlm = resolve_model(str(_as_phi3(model)))
+    # CLIP models have no Python code of their own; a VLM2Vec model has.
+    vlm = resolve_model(str(_change_to_phi3(model)))
     assert vlm.code == ("modeling.py",)
     with Library.open(tmp_path / "library", create=True, start=start) as library:
         with pytest.raises(ModelError, match=r"runs code of its own: modeling\.py"):
@@ -228,17 +231,17 @@ def test_trust_is_given_once(
             library.search(Query("red"))
 
 
-def _as_phi3(folder: Path) -> Path:
+def _change_to_phi3(folder: Path) -> Path:
     config = json.loads((folder / "config.json").read_text())
     config |= {"architectures": ["Phi3VForCausalLM"], "hidden_size": 48}
     (folder / "config.json").write_text(json.dumps(config))
     return folder
 
 
-def test_a_collection_remembers_how_its_model_was_used(
+def test_a_collection_stores_its_model_options(
     tmp_path: Path, photos: Path, fake_engines: FakeEngines
 ) -> None:
-    """Instruction and dimensions come back with it; others make a collection of their own."""
+    """Instruction and dimensions are reused; others create another collection."""
     model = write_fake_clip(tmp_path / "models" / "qwen")
     config = {
         "architectures": ["Qwen3VLForConditionalGeneration"],
@@ -247,7 +250,7 @@ def test_a_collection_remembers_how_its_model_was_used(
     (model / "config.json").write_text(json.dumps(config))
     (model / "preprocessor_config.json").write_text("{}")
     options = IndexOptions(
-        model=str(model), model_options=ModelOptions(dimensions=24, instruction="Find colours.")
+        model=str(model), model_options=ModelOptions(dimensions=24, instruction="Find colors.")
     )
     with Library.open(tmp_path / "library", create=True, start=fake_engines) as library:
         list(library.index([photos], options))
@@ -257,12 +260,21 @@ def test_a_collection_remembers_how_its_model_was_used(
         (info,) = library.info().collections
         assert (info.name, info.dimensions) == ("qwen", 24)
         library.search(Query("red"))
-        assert "Find colours." in fake_engines.started_engines[-1].prompts[-1]
+        assert "Find colors." in fake_engines.started_engines[-1].prompts[-1]
         list(library.index([photos], IndexOptions(model=str(model), model_options=ModelOptions(
             dimensions=12))))  # fmt: skip
         assert {(c.name, c.dimensions) for c in library.info().collections} == {
             ("qwen", 24), ("qwen-2", 12),
         }  # fmt: skip
+
+
+def test_the_family_of_a_model_folder_is_logged(
+    model: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    """A user sees with -v how a folder was recognized."""
+    with caplog.at_level(logging.INFO, "searchapp"):
+        resolve_model(str(model))
+    assert f"Recognized {model} as CLIPModel with 48 dimensions." in caplog.messages
 
 
 TOML = """
@@ -279,10 +291,10 @@ side = 32
 """
 
 
-def test_a_model_of_ones_own(
+def test_a_toml_file_defines_a_model(
     run: RunCommand, photos: Path, model: Path, fake_engines: FakeEngines
 ) -> None:
-    """A TOML file beside the folder it speaks of is as good as a name, also for later queries."""
+    """A TOML file works like a model name, also for later queries."""
     file = model.parent / "mine.toml"
     file.write_text(TOML)
     assert "3 added" in run("index", photos, "--model", file).stderr
@@ -309,8 +321,10 @@ def test_a_model_of_ones_own(
         ("text_limit = 32", "text_limit = 32\ntrusted = true", "trusted is unknown"),
     ],
 )
-def test_a_mistake_in_a_model_file_is_named(model: Path, old: str, new: str, message: str) -> None:
-    """The message names the file, the field, and what it should be."""
+def test_an_error_in_a_model_file_names_the_field(
+    model: Path, old: str, new: str, message: str
+) -> None:
+    """The message names the file, the field, and its expected type."""
     file = model.parent / "mine.toml"
     assert old in TOML
     file.write_text(TOML.replace(old, new))
@@ -318,14 +332,12 @@ def test_a_mistake_in_a_model_file_is_named(model: Path, old: str, new: str, mes
         resolve_model(str(file))
 
 
-def test_embed_writes_numpys_format(
-    run: RunCommand, photos: Path, model: Path, tmp_path: Path
-) -> None:
-    """--npy FILE holds the same numbers that are printed."""
+def test_embed_writes_npy(run: RunCommand, photos: Path, model: Path, tmp_path: Path) -> None:
+    """--npy FILE contains the same numbers as the printed vector."""
     arguments = ["embed", "--model", model, "--image", photos / "red.jpg"]
     printed = json.loads(run(*arguments).stdout)
     result = run(*arguments, "--npy", tmp_path / "vector.npy")
     assert result.stdout == ""
     assert np.load(tmp_path / "vector.npy").tolist() == pytest.approx(printed)
-    said = run(*arguments, "--npy", tmp_path / "nowhere" / "vector.npy")
-    assert "vector.npy cannot be written: No such file or directory" in str(said.exception)
+    failed = run(*arguments, "--npy", tmp_path / "nowhere" / "vector.npy")
+    assert "vector.npy cannot be written: No such file or directory" in str(failed.exception)

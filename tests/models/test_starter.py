@@ -1,4 +1,4 @@
-"""The model that ships, on the real vLLM: it finds the demo's pictures by words."""
+"""The starter model on the real vLLM: it finds the demo's pictures by words."""
 
 import importlib.util
 import json
@@ -43,7 +43,7 @@ def engine() -> Iterator[LocalEngine]:
 
 @pytest.fixture(scope="module")
 def library(engine: LocalEngine, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Library]:
-    """The demo's pictures, indexed."""
+    """A library with the demo's pictures."""
     lent = UnclosedEngine(engine)
     folder = tmp_path_factory.mktemp("starter") / "library"
     with Library.open(folder, create=True, start=lambda spec: lent) as library:
@@ -53,8 +53,8 @@ def library(engine: LocalEngine, tmp_path_factory: pytest.TempPathFactory) -> It
         yield library
 
 
-def demo() -> list[tuple[str, Query | list[Term]]]:
-    """The demo's own list of what it asks."""
+def load_demo_queries() -> list[tuple[str, Query | list[Term]]]:
+    """Return the queries of the demo."""
     spec = importlib.util.spec_from_file_location("demo", ROOT / "data" / "demo.py")
     assert spec and spec.loader
     module = importlib.util.module_from_spec(spec)
@@ -63,69 +63,71 @@ def demo() -> list[tuple[str, Query | list[Term]]]:
     return queries
 
 
-def first(library: Library, query: Query | list[Term]) -> dict[str, object]:
-    """The caption file's entry of what comes first."""
+def find_first_caption(library: Library, query: Query | list[Term]) -> dict[str, object]:
+    """Return the caption entry of the first hit."""
     (hit,) = library.search(query, SearchOptions(count=1))
     name = str(Path(hit.path).relative_to(PHOTOS))
     return next(entry for entry in CAPTIONS if entry["file"] == name)
 
 
-def test_its_captions_find_their_pictures(library: Library) -> None:
-    """Over all captions of the demo's pictures the right one comes first at least 9 times of 10.
+def test_captions_find_their_pictures(library: Library) -> None:
+    """At least 9 of 10 captions find their picture first.
 
-    A near duplicate has the captions of its original, and is as right.
+    A near duplicate has the captions of its original, and counts as right.
     """
-    wrong = []
-    asked = 0
+    wrong, asked_count = [], 0
     for entry in CAPTIONS:
         if "duplicate_of" in entry:
             continue
         for caption in entry["captions"]:
-            asked += 1
-            found = first(library, Query(caption))
+            asked_count += 1
+            found = find_first_caption(library, Query(caption))
             if entry["file"] not in (found["file"], found.get("duplicate_of")):
                 wrong.append((caption, found["file"]))
-    assert asked > 300
-    assert len(wrong) <= asked / 10, wrong
+    assert asked_count > 300
+    assert len(wrong) <= asked_count / 10, wrong
 
 
-WORDS = [query for _, query in demo() if isinstance(query, Query) and query.text]
+WORDS = [query for _, query in load_demo_queries() if isinstance(query, Query) and query.text]
 
 
 @pytest.mark.parametrize("query", WORDS, ids=lambda query: query.text)
-def test_the_demos_words_find_the_right_picture(library: Library, query: Query) -> None:
-    """What comes first is captioned with the words that were asked for."""
-    found = first(library, query)
-    asked = set(str(query.text).split()) - {"a", "an", "the", "in", "on", "at", "of", "with"}
-    told = " ".join(found["captions"]).split()  # type: ignore[arg-type]
-    assert len(asked & set(told)) >= len(asked) - 1, found
+def test_demo_queries_find_the_right_picture(library: Library, query: Query) -> None:
+    """The caption of the first hit contains the words of the query."""
+    found = find_first_caption(library, query)
+    query_words = set(str(query.text).split()) - {"a", "an", "the", "in", "on", "at", "of", "with"}
+    caption_words = " ".join(found["captions"]).split()  # type: ignore[arg-type]
+    assert len(query_words & set(caption_words)) >= len(query_words) - 1, found
 
 
-def test_the_demo_shows_enough() -> None:
-    """At least five questions in words, one by picture, one by a sum."""
-    kinds = [type(query) if isinstance(query, list) else query.modality for _, query in demo()]
+def test_the_demo_has_all_kinds_of_queries() -> None:
+    """At least five text queries, one by picture, and one by a sum."""
+    kinds = [
+        type(query) if isinstance(query, list) else query.modality
+        for _, query in load_demo_queries()
+    ]
     assert kinds.count("text") >= 5
     assert "image" in kinds
     assert list in kinds
 
 
-def test_a_picture_plus_words_is_found(library: Library) -> None:
-    """The demo's sum: like the boat in the fog, but red."""
-    (terms,) = [query for _, query in demo() if isinstance(query, list)]
+def test_a_picture_plus_words_finds_a_picture(library: Library) -> None:
+    """The demo's sum: the boat in the fog, but red."""
+    (terms,) = [query for _, query in load_demo_queries() if isinstance(query, list)]
     hits = library.search(terms, SearchOptions(count=3))
     files = [str(Path(hit.path).relative_to(PHOTOS)) for hit in hits]
     assert "red-boat" in files[0], files
 
 
-def test_what_is_not_there_scores_low(library: Library) -> None:
-    """Nonsense is far below a good match."""
+def test_an_unrelated_query_scores_low(library: Library) -> None:
+    """Its best score is far below that of a good match."""
     (good,) = library.search(Query("a snowman on a sunny day"), SearchOptions(count=1))
     (bad,) = library.search(Query("a quarterly report on interest rates"), SearchOptions(count=1))
     assert good.score > bad.score + 0.2
 
 
-def test_it_equals_transformers(engine: LocalEngine) -> None:
-    """Pictures, and texts of one word up to the limit, singly and mixed, to 1e-3."""
+def test_vectors_equal_those_of_transformers(engine: LocalEngine) -> None:
+    """Pictures, and texts from one word up to the limit, alone and in mixed batches, to 1e-3."""
     import torch
     from transformers import AutoImageProcessor, AutoTokenizer, SiglipModel
 
@@ -140,13 +142,13 @@ def test_it_equals_transformers(engine: LocalEngine) -> None:
     ]
     with torch.inference_mode():
         inputs = tokenizer(texts, padding="max_length", return_tensors="pt")
-        read_by_it = model.text_model(input_ids=inputs["input_ids"]).pooler_output.numpy()
-        seen_by_it = model.vision_model(
+        text_output = model.text_model(input_ids=inputs["input_ids"]).pooler_output.numpy()
+        picture_output = model.vision_model(
             **processor(pictures, return_tensors="pt")
         ).pooler_output.numpy()
     items = [query_vector.make_engine_input(engine.spec, Query(text)) for text in texts]
     items += [query_vector.make_engine_input(engine.spec, Query(image=file)) for file in files]
-    expected = np.concatenate([read_by_it, seen_by_it])
+    expected = np.concatenate([text_output, picture_output])
     expected /= np.linalg.norm(expected, axis=1, keepdims=True)
     mixed = items[::2] + items[1::2]
     order = [*range(0, len(items), 2), *range(1, len(items), 2)]
@@ -158,8 +160,8 @@ def test_it_equals_transformers(engine: LocalEngine) -> None:
         assert 1 - float(alone @ expected[number]) < 1e-3
 
 
-def test_eval_measures_it(engine: LocalEngine) -> None:
-    """`searchapp eval` over the demo's pictures: near duplicates count as wrong there."""
+def test_eval_measures_the_starter(engine: LocalEngine) -> None:
+    """`searchapp eval` on the demo's pictures; near duplicates count as wrong."""
     *_, result = evaluate_model(engine, read_captions(PHOTOS / "captions.json"), PHOTOS)
     assert isinstance(result, Evaluation)
     assert (result.images, result.captions) == (120, 360)
@@ -167,8 +169,8 @@ def test_eval_measures_it(engine: LocalEngine) -> None:
     assert result.text_to_image.r5 > 99
 
 
-def test_the_wheel_carries_it(tmp_path: Path) -> None:
-    """Installed from a wheel, `--model starter` needs no repository; the wheel is under 100 MB."""
+def test_the_wheel_contains_the_starter(tmp_path: Path) -> None:
+    """`--model starter` works from an installed wheel of less than 100 MB."""
     subprocess.run(
         [sys.executable, "-m", "pip", "wheel", "--quiet", "--no-deps", "--no-build-isolation",
          "--wheel-dir", tmp_path, ROOT],
@@ -189,8 +191,8 @@ def test_the_wheel_carries_it(tmp_path: Path) -> None:
     assert result.stdout.strip() == str(tmp_path / "installed/searchapp/starter")
 
 
-def vectors(library: Library) -> dict[str, np.ndarray]:
-    """The stored vectors by the pictures' hashes."""
+def read_vectors(library: Library) -> dict[str, np.ndarray]:
+    """Return the stored vectors by the hash of the picture."""
     with sqlite3.connect(library.folder / "catalog.db") as db:
         rows = db.execute(
             "select sha256, vector from embeddings e join images i on i.id = image_id"
@@ -198,8 +200,8 @@ def vectors(library: Library) -> dict[str, np.ndarray]:
         return {sha256: np.frombuffer(vector, "<f2").astype("f4") for sha256, vector in rows}
 
 
-def test_an_engine_of_a_ray_cluster_gives_the_same(library: Library, tmp_path: Path) -> None:
-    """The real vLLM in an actor: what it embeds is what an engine of this process does."""
+def test_a_ray_engine_gives_the_same_vectors(library: Library, tmp_path: Path) -> None:
+    """An actor with vLLM embeds like the engine of this process."""
 
     def start(job: EmbeddingJob, files: int, wanted: int | None) -> Cluster:
         try:
@@ -213,7 +215,7 @@ def test_an_engine_of_a_ray_cluster_gives_the_same(library: Library, tmp_path: P
         *_, last = clustered.index([PHOTOS], IndexOptions("starter", limit=12))
         assert isinstance(last, RunFinished)
         assert (last.summary.added, last.summary.failed) == (12, 0)
-        theirs, ours = vectors(clustered), vectors(library)
-    assert 0 < len(theirs) <= 12
-    for sha256, vector in theirs.items():
-        assert vector @ ours[sha256] > 0.999
+        ray_vectors, local_vectors = read_vectors(clustered), read_vectors(library)
+    assert 0 < len(ray_vectors) <= 12
+    for sha256, vector in ray_vectors.items():
+        assert vector @ local_vectors[sha256] > 0.999

@@ -1,3 +1,5 @@
+"""Decoding pictures: formats, orientation, color modes, limits, and errors."""
+
 import os
 from pathlib import Path
 
@@ -14,8 +16,8 @@ from searchapp.pictures import decode, model_size
 from searchapp.pictures.model_size import ImageInput
 
 
-def colour(data: bytes, target: ImageInput = SQUASHED_INPUT) -> tuple[int, ...]:
-    """The middle of a prepared picture."""
+def get_center_color(data: bytes, target: ImageInput = SQUASHED_INPUT) -> tuple[int, ...]:
+    """Return the center color of a prepared picture."""
     image = decode.prepare_picture(data, target).image
     assert image.mode == "RGB"
     value = image.getpixel((16, 16))
@@ -24,28 +26,28 @@ def colour(data: bytes, target: ImageInput = SQUASHED_INPUT) -> tuple[int, ...]:
 
 
 @pytest.mark.parametrize("format", ["JPEG", "PNG", "WEBP", "GIF", "TIFF", "BMP", "AVIF", "HEIF"])
-def test_every_format_is_recognised_and_read(format: str) -> None:
-    """A picture is known by its first bytes, and its colour survives."""
+def test_every_format_is_detected_and_decoded(format: str) -> None:
+    """A picture is detected by its first bytes, and its color is decoded."""
     decode._load_pillow()
     data = encode_picture(make_picture("red"), format)
     assert decode.looks_like_picture(data[: decode.SIGNATURE_BYTES])
     prepared = decode.prepare_picture(data, SQUASHED_INPUT)
     assert (prepared.info.format, prepared.info.width, prepared.info.height) == (format, 80, 60)
-    assert is_close_color(colour(data), (255, 0, 0), tolerance=6)
+    assert is_close_color(get_center_color(data), (255, 0, 0), tolerance=6)
 
 
 @pytest.mark.parametrize(
     "data",
     [b"hello, world", b"%PDF-1.7", b"<svg/>", b"PK\3\4", b"", b"BM", b"BMW makes cars, and so"],
 )
-def test_other_files_are_no_pictures(data: bytes) -> None:
-    """Text, PDF, SVG and archives are not taken for pictures."""
+def test_other_files_are_not_pictures(data: bytes) -> None:
+    """Text, PDF, SVG and archives are not detected as pictures."""
     assert not decode.looks_like_picture(data)
 
 
 @pytest.mark.parametrize("orientation", range(1, 9))
 def test_exif_orientation_is_applied(orientation: int) -> None:
-    """The upright top left corner is white, whatever way the file stores it."""
+    """The top left corner of the upright picture is white for every stored orientation."""
     upright = make_picture("red", (80, 60))
     upright.paste("white", (0, 0, 40, 30))
     stored = {
@@ -68,8 +70,8 @@ def test_exif_orientation_is_applied(orientation: int) -> None:
 
 
 @pytest.mark.parametrize("format", ["JPEG", "TIFF", "PNG", "WEBP", "AVIF"])
-def test_a_turned_picture_is_upright_in_every_format(format: str) -> None:
-    """Stored lying with orientation 6, told and shown standing."""
+def test_orientation_is_applied_in_every_format(format: str) -> None:
+    """With orientation 6, the reported size and the pixels are upright."""
     decode._load_pillow()
     stored = make_picture("red", (80, 40))
     stored.paste("white", (0, 0, 40, 40))  # upright: the upper half
@@ -81,63 +83,72 @@ def test_a_turned_picture_is_upright_in_every_format(format: str) -> None:
     assert is_close_color(prepared.image.getpixel((16, 27)), (255, 0, 0), tolerance=12)
 
 
-def test_alpha_is_laid_over_white() -> None:
-    """What is transparent looks white, in every mode that can be transparent."""
+def test_alpha_is_blended_over_white() -> None:
+    """Transparent pixels become white, in every mode that can be transparent."""
     clear = Image.new("RGBA", (40, 40), (255, 0, 0, 0))
     half = Image.new("RGBA", (40, 40), (255, 0, 0, 128))
-    grey = Image.new("LA", (40, 40), (0, 0))
+    gray = Image.new("LA", (40, 40), (0, 0))
     palette = Image.new("P", (40, 40), 0)
     palette.putpalette([255, 0, 0] * 256)
-    assert colour(encode_picture(clear, "PNG")) == (255, 255, 255)
-    assert is_close_color(colour(encode_picture(half, "PNG")), (255, 127, 127))
-    assert colour(encode_picture(grey, "PNG")) == (255, 255, 255)
-    assert colour(encode_picture(palette, "PNG", transparency=0)) == (255, 255, 255)
-    assert colour(encode_picture(palette, "PNG")) == (255, 0, 0)
-    assert colour(encode_picture(Image.new("RGB", (9, 9), "red"), "PNG", transparency=(255, 0, 0))) == (
-        255, 255, 255,
-    )  # fmt: skip
+    assert get_center_color(encode_picture(clear, "PNG")) == (255, 255, 255)
+    assert is_close_color(get_center_color(encode_picture(half, "PNG")), (255, 127, 127))
+    assert get_center_color(encode_picture(gray, "PNG")) == (255, 255, 255)
+    assert get_center_color(encode_picture(palette, "PNG", transparency=0)) == (255, 255, 255)
+    assert get_center_color(encode_picture(palette, "PNG")) == (255, 0, 0)
+    opaque_red = Image.new("RGB", (9, 9), "red")
+    assert get_center_color(encode_picture(opaque_red, "PNG", transparency=(255, 0, 0))) == (
+        255,
+        255,
+        255,
+    )
 
 
 @pytest.mark.parametrize(("value", "expected"), [(0, 0), (32768, 128), (65535, 255), (257, 1)])
 def test_16_bits_are_scaled_not_clipped(value: int, expected: int) -> None:
-    """A 16-bit picture keeps its greys, in PNG and in TIFF."""
+    """A 16-bit picture keeps its gray values, in PNG and in TIFF."""
     image = Image.fromarray(np.full((40, 40), value, dtype=np.uint16))
     for format in ("PNG", "TIFF"):
-        assert is_close_color(colour(encode_picture(image, format)), (expected,) * 3, tolerance=1)
+        assert is_close_color(
+            get_center_color(encode_picture(image, format)), (expected,) * 3, tolerance=1
+        )
 
 
-def test_other_modes() -> None:
-    """Greyscale, bilevel, CMYK and floating point become the RGB they look like."""
-    assert colour(encode_picture(Image.new("L", (40, 40), 77), "JPEG")) == (77, 77, 77)
-    assert colour(encode_picture(Image.new("1", (40, 40), 1), "PNG")) == (255, 255, 255)
+def test_other_modes_are_converted_to_rgb() -> None:
+    """Grayscale, bilevel, CMYK and floating point become the RGB that they look like."""
+    assert get_center_color(encode_picture(Image.new("L", (40, 40), 77), "JPEG")) == (77, 77, 77)
+    assert get_center_color(encode_picture(Image.new("1", (40, 40), 1), "PNG")) == (255, 255, 255)
     cmyk = Image.new("CMYK", (40, 40), (0, 255, 255, 0))
     assert is_close_color(
-        colour(encode_picture(cmyk, "JPEG", quality=95)), (255, 0, 0), tolerance=6
+        get_center_color(encode_picture(cmyk, "JPEG", quality=95)), (255, 0, 0), tolerance=6
     )
     unit = Image.fromarray(np.full((40, 40), 0.5, dtype=np.float32))
-    assert is_close_color(colour(encode_picture(unit, "TIFF")), (128, 128, 128), tolerance=1)
+    assert is_close_color(
+        get_center_color(encode_picture(unit, "TIFF")), (128, 128, 128), tolerance=1
+    )
 
 
-def test_a_broken_profile_does_not_cost_a_cmyk_picture() -> None:
-    """Where the profile cannot be used, the plain conversion is."""
+def test_cmyk_with_a_broken_profile_is_converted() -> None:
+    """Pillow's plain conversion is used if the ICC profile is broken."""
     cmyk = Image.new("CMYK", (40, 40), (0, 255, 255, 0))
     wrong = ImageCms.ImageCmsProfile(ImageCms.createProfile("sRGB")).tobytes()
     for profile in (b"garbage", wrong):
         assert is_close_color(
-            colour(encode_picture(cmyk, "JPEG", icc_profile=profile)), (255, 0, 0), tolerance=6
+            get_center_color(encode_picture(cmyk, "JPEG", icc_profile=profile)),
+            (255, 0, 0),
+            tolerance=6,
         )
 
 
-def test_an_animation_counts_by_its_first_frame() -> None:
-    """Later frames do not matter."""
+def test_the_first_frame_of_an_animation_is_decoded() -> None:
+    """Later frames are ignored."""
     frames = [make_picture("red"), make_picture("blue")]
     for format in ("GIF", "WEBP", "PNG"):
         data = encode_picture(frames[0], format, save_all=True, append_images=frames[1:])
-        assert is_close_color(colour(data), (255, 0, 0), tolerance=6)
+        assert is_close_color(get_center_color(data), (255, 0, 0), tolerance=6)
 
 
-def test_ordinary_shapes_are_resized_as_the_processor_does() -> None:
-    """The short side becomes the model's, the long one is rounded down; the crop is the model's."""
+def test_pictures_are_resized_as_the_processor_does() -> None:
+    """The short side gets the model's size, and the long side is rounded down."""
     for size, expected in (((80, 60), (42, 32)), ((60, 80), (32, 42)), ((64, 33), (62, 32))):
         assert (
             decode.prepare_picture(
@@ -150,8 +161,8 @@ def test_ordinary_shapes_are_resized_as_the_processor_does() -> None:
     ).image.size == (32, 32)
 
 
-def test_a_long_picture_is_shown_whole() -> None:
-    """The edges of a picture longer than 2:1 are in what the model sees, on its mean colour."""
+def test_an_elongated_picture_is_padded_not_cropped() -> None:
+    """The model sees the edges of a picture longer than 2:1, padded with its mean color."""
     panorama = make_picture("red", (300, 60))
     panorama.paste("blue", (240, 0, 300, 60))
     image = decode.prepare_picture(encode_picture(panorama, "PNG"), CROPPED_INPUT).image
@@ -161,8 +172,8 @@ def test_a_long_picture_is_shown_whole() -> None:
     assert image.getpixel((16, 2)) == (1, 2, 3)
 
 
-def test_a_large_jpeg_is_decoded_small(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Draft mode leaves at least the model's input, and the size told is the file's."""
+def test_a_large_jpeg_is_decoded_at_a_reduced_size(monkeypatch: pytest.MonkeyPatch) -> None:
+    """It has at least the size of the model's input; the reported size is the file's."""
     decoded = []
     fit = model_size.fit_to_model
     monkeypatch.setattr(
@@ -179,7 +190,7 @@ def test_a_large_jpeg_is_decoded_small(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def test_the_megapixel_limit_is_stated() -> None:
-    """A bomb is refused before it is decoded, with the limit and the way around it."""
+    """A decompression bomb is refused before it is decoded; the message names limit and option."""
     data = encode_picture(Image.new("1", (20000, 20000)), "PNG")
     with pytest.raises(PictureError, match=r"400 megapixels, the limit is 179; raise --max-m"):
         decode.prepare_picture(data, SQUASHED_INPUT)
@@ -193,8 +204,8 @@ def test_the_megapixel_limit_is_stated() -> None:
 
 
 @pytest.mark.parametrize("format", ["JPEG", "PNG", "WEBP", "GIF", "TIFF", "HEIF", "AVIF"])
-def test_a_truncated_picture_is_a_stated_error(format: str) -> None:
-    """Half a file is never half a picture."""
+def test_a_truncated_picture_is_an_error(format: str) -> None:
+    """Half of a file is never decoded as half of a picture."""
     decode._load_pillow()
     noise = np.random.default_rng(0).integers(0, 255, (60, 80, 3), dtype=np.uint8)
     data = encode_picture(Image.fromarray(noise), format)
@@ -202,36 +213,36 @@ def test_a_truncated_picture_is_a_stated_error(format: str) -> None:
         decode.prepare_picture(data[: len(data) // 2], SQUASHED_INPUT)
 
 
-def test_what_is_no_picture_says_so() -> None:
-    """Text named .jpg is told to be none; a picture without its first part is told from that."""
+def test_text_and_truncated_signatures_are_errors() -> None:
+    """Text named .jpg is not a picture; a picture of 4 bytes is broken."""
     with pytest.raises(PictureError, match="not a picture"):
         decode.prepare_picture(b"hello, world" * 10, SQUASHED_INPUT)
     with pytest.raises(PictureError, match="broken or cut off in its first part"):
         decode.prepare_picture(encode_picture(make_picture(), "JPEG")[:4], SQUASHED_INPUT)
 
 
-def test_a_damaged_png_is_a_stated_error() -> None:
-    """Pillow fails on it once, when EXIF is asked for, and then shows what it has."""
+def test_a_damaged_png_is_an_error() -> None:
+    """Pillow raises only once for it, when EXIF is read; later it shows a partial picture."""
     data = bytearray(encode_picture(make_picture(), "PNG"))
     data[data.index(b"IDAT") + 10] ^= 1
     with pytest.raises(PictureError, match="broken data stream"):
         decode.prepare_picture(bytes(data), SQUASHED_INPUT)
 
 
-def test_many_scans_are_a_stated_error() -> None:
-    """Each scan of a few bytes goes over the whole picture; what a film holds is no scan."""
+def test_a_jpeg_with_many_scans_is_an_error() -> None:
+    """Each scan passes over all pixels. Scans in an appended video do not count."""
     data = encode_picture(make_picture(), "JPEG", progressive=True)
     last = data[data.rindex(b"\xff\xda") : -2]
     with pytest.raises(PictureError, match=r"progressive JPEG of \d+ scans, the limit is 100"):
         decode.prepare_picture(data[:-2] + last * 100 + data[-2:], SQUASHED_INPUT)
     assert decode.prepare_picture(data[:-2] + last * 50 + data[-2:], SQUASHED_INPUT)
     assert decode.prepare_picture(data + b"\xff\xda" * 1000, SQUASHED_INPUT), (
-        "a phone's picture with a film"
+        "a phone's picture with an appended video"
     )
 
 
-def test_a_turned_picture_with_absurd_exif_is_upright() -> None:
-    """EXIF that cannot be written again is read all the same."""
+def test_orientation_in_invalid_exif_is_applied() -> None:
+    """EXIF that Pillow cannot write again is still read."""
     block = exif_block((0x0112, 3, 1, 6 << 16), (0x0211, 2, 4, 0x80000000))
     stored = make_picture("red", (80, 40))
     stored.paste("white", (0, 0, 40, 40))
@@ -242,8 +253,8 @@ def test_a_turned_picture_with_absurd_exif_is_upright() -> None:
     assert is_close_color(prepared.image.getpixel((16, 4)), (255, 255, 255), tolerance=12)
 
 
-def test_a_camera_writes_no_control_characters() -> None:
-    """What a file says of itself cannot steer the terminal."""
+def test_control_characters_are_removed_from_metadata() -> None:
+    """Metadata cannot control the terminal."""
     exif = Image.Exif()
     exif[0x0110] = "X\x1b[2J\x07 100"
     assert (
@@ -254,15 +265,15 @@ def test_a_camera_writes_no_control_characters() -> None:
     )
 
 
-def test_an_endless_file_is_a_stated_error(monkeypatch: pytest.MonkeyPatch) -> None:
-    """A device says that it is empty, and never ends."""
+def test_an_endless_file_is_an_error(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A device reports a size of 0, and never ends."""
     monkeypatch.setattr(local, "MAX_PICTURE_BYTES", 1 << 20)
     with pytest.raises(PictureError, match="more than 1 MiB, which is the limit"):
         storage.read_file("/dev/zero")
 
 
-def test_exif_tells_time_camera_and_place() -> None:
-    """Time with its offset, the camera without its maker twice, degrees with their sign."""
+def test_exif_date_camera_and_position_are_read() -> None:
+    """Date with UTC offset, camera without a repeated make, signed degrees."""
     exif = Image.Exif()
     exif[0x010F], exif[0x0110] = "Lumora", "Lumora X100"
     exif.get_ifd(0x8769).update({0x9003: "2023:06:17 21:05:00", 0x9011: "+02:00"})
@@ -275,8 +286,8 @@ def test_exif_tells_time_camera_and_place() -> None:
     assert (info.latitude, info.longitude) == (-33.86, 151.2)
 
 
-def test_absurd_exif_does_not_cost_the_picture() -> None:
-    """What cannot be understood is left out."""
+def test_invalid_exif_is_dropped() -> None:
+    """The picture is decoded, and the invalid values are left out."""
     exif = Image.Exif()
     exif[0x0132], exif[0x010F] = "yesterday", "\0\0"
     bad = TiffImagePlugin.IFDRational(1, 0)
@@ -287,8 +298,8 @@ def test_absurd_exif_does_not_cost_the_picture() -> None:
     assert (info.taken_at, info.camera, info.latitude, info.longitude) == (None,) * 4
 
 
-def test_reading_says_what_is_wrong(tmp_path: Path) -> None:
-    """A missing and an empty file are told apart; both are of the stage read."""
+def test_read_errors_name_their_cause(tmp_path: Path) -> None:
+    """A missing and an empty file have different messages; both fail in the stage read."""
     (tmp_path / "empty.jpg").touch()
     for name, message in (("none.jpg", "No such file"), ("empty.jpg", "the file is empty")):
         with pytest.raises(PictureError, match=message) as caught:
@@ -299,7 +310,7 @@ def test_reading_says_what_is_wrong(tmp_path: Path) -> None:
 def test_a_file_that_changes_while_it_is_read_is_refused(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Half of the old and half of the new file is no picture of either."""
+    """Half of the old and half of the new file is not a valid picture."""
     file = tmp_path / "a.jpg"
     file.write_bytes(b"x" * 100)
     fstat = os.fstat
@@ -316,7 +327,7 @@ def test_a_file_that_changes_while_it_is_read_is_refused(
 
 
 def test_a_pipe_is_not_waited_for(tmp_path: Path) -> None:
-    """A file that is replaced by a pipe does not hold up a run; a pipe with data is read."""
+    """A pipe without data does not block; a pipe with data is read."""
     os.mkfifo(tmp_path / "a.png")
     with pytest.raises(PictureError, match="the file is empty"):
         storage.read_file(str(tmp_path / "a.png"))

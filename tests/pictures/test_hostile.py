@@ -1,4 +1,4 @@
-"""A folder of hostile files: each is embedded, or a failure with a true reason, or let alone."""
+"""Hostile files: each is embedded, fails with the right reason, or is skipped."""
 
 import ctypes
 import json
@@ -21,9 +21,9 @@ from support.paths import TESTS
 from searchapp.errors import PictureError
 from searchapp.pictures import decode
 
-MOST_MEMORY = 600  # MiB; a single bomb that goes off takes more
-MOST_SECONDS = 120  # of a run over all of them, on a slow machine
-AS_IT_IS = 1.0  # of 255: how much a picture may differ from the one it has to be
+MAX_MEMORY_MIB = 600  # One decompression bomb that is decoded takes more.
+MAX_RUN_S = 120  # for all files on a slow machine
+MAX_MEAN_DIFFERENCE = 1.0  # of 255, between a decoded picture and its original
 
 RUN = """
     import json, os, resource, sqlite3, sys
@@ -40,7 +40,9 @@ RUN = """
     folder, model, library_folder, workers = sys.argv[2:]
 
     def start_many(job, files, wanted):
-        return ReplicaPool(replace(job, engine="support.hostile_files:FileChangingEngine", starts_early=True), make_environments(2))
+        engine = "support.hostile_files:FileChangingEngine"
+        changed_job = replace(job, engine=engine, starts_early=True)
+        return ReplicaPool(changed_job, make_environments(2))
 
     hostile_files.change_file_on_read()
     many = {"start_many": start_many} if int(workers) else {"start": FakeEngine}
@@ -56,7 +58,7 @@ RUN = """
     paths = sqlite3.connect(f"{library_folder}/catalog.db").execute(
         "select f.path from files f join embeddings e on e.image_id = f.image_id"
     )
-    # Of itself ru_maxrss would tell what pytest had when it forked.
+    # Not ru_maxrss of this process: it includes the memory of pytest at the fork.
     status = dict(line.split(":", 1) for line in open("/proc/self/status"))
     workers_peak = resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss
     peak = max(int(status["VmHWM"].split()[0]), workers_peak)
@@ -70,7 +72,7 @@ RUN = """
 
 @dataclass(frozen=True)
 class Outcome:
-    """What a run made of a folder."""
+    """The result of an index run over the files."""
 
     embedded: set[str]
     failures: dict[str, tuple[str, str]]  # stage and reason
@@ -78,28 +80,28 @@ class Outcome:
     seconds: float
 
 
-def give_up_rights() -> None:
-    """Let permissions count for root, too, in the program that is started next."""
+def drop_root_capabilities() -> None:
+    """Make file permissions apply to root in the program that starts next."""
     for right in (1, 2):  # CAP_DAC_OVERRIDE, CAP_DAC_READ_SEARCH
         ctypes.CDLL(None).prctl(24, right, 0, 0, 0)  # PR_CAPBSET_DROP
 
 
 def index(folder: Path, model: Path, library: Path, workers: int) -> Outcome:
-    """Index a folder in a process of its own; fail where that crashes or hangs."""
+    """Index a folder in its own process; fail if the process crashes or hangs."""
     begun = time.monotonic()
     arguments = [str(TESTS), folder, model, library, workers]
     process = subprocess.run(
         [sys.executable, "-c", textwrap.dedent(RUN), *map(str, arguments)],
-        text=True, capture_output=True, timeout=MOST_SECONDS, check=False,
-        preexec_fn=give_up_rights,
+        text=True, capture_output=True, timeout=MAX_RUN_S, check=False,
+        preexec_fn=drop_root_capabilities,
     )  # fmt: skip
     assert process.returncode == 0, process.stderr
-    told = json.loads(process.stdout)
+    result = json.loads(process.stdout)
     seconds = time.monotonic() - begun
-    failures = {path: (stage, message) for path, stage, message in told["failures"]}
-    assert len(failures) == len(told["failures"]) == told["failed"]
-    assert len(told["embedded"]) == told["added"]
-    return Outcome(set(told["embedded"]), failures, told["peak"], seconds)
+    failures = {path: (stage, message) for path, stage, message in result["failures"]}
+    assert len(failures) == len(result["failures"]) == result["failed"]
+    assert len(result["embedded"]) == result["added"]
+    return Outcome(set(result["embedded"]), failures, result["peak"], seconds)
 
 
 @pytest.fixture
@@ -112,18 +114,18 @@ def corpus(
     (folder / "closed").chmod(0o700)
 
 
-def pixels(data: bytes) -> np.ndarray:
+def decode_pixels(data: bytes) -> np.ndarray:
     image, _ = decode.decode_picture(data, lambda width, height: (width, height))
     return np.asarray(image).astype(int)
 
 
-def shows(data: bytes, original: bytes) -> bool:
-    found, expected = pixels(data), pixels(original)
-    return found.shape == expected.shape and abs(found - expected).mean() < AS_IT_IS
+def matches_original(data: bytes, original: bytes) -> bool:
+    found, expected = decode_pixels(data), decode_pixels(original)
+    return found.shape == expected.shape and abs(found - expected).mean() < MAX_MEAN_DIFFERENCE
 
 
-def fault(made: hostile_files.HostileFile, path: str, outcome: Outcome) -> str | None:
-    """Say what is wrong with what became of a file."""
+def find_fault(made: hostile_files.HostileFile, path: str, outcome: Outcome) -> str | None:
+    """Return how the outcome for a file is wrong; None if it is right."""
     embedded, failure = path in outcome.embedded, outcome.failures.get(path)
     if embedded and failure:
         return "both embedded and a failure"
@@ -132,7 +134,7 @@ def fault(made: hostile_files.HostileFile, path: str, outcome: Outcome) -> str |
     if embedded:
         if made.expected_outcome != hostile_files.EMBEDDED and not made.can_be_embedded:
             return "embedded"
-        if made.original and not shows(made.data, made.original):
+        if made.original and not matches_original(made.data, made.original):
             return "embedded, but not what it shows"
         return None
     if failure is None:
@@ -154,17 +156,17 @@ def test_hostile_files(
     capsys: pytest.CaptureFixture[str],
     workers: int,
 ) -> None:
-    """None is lost, none is taken for what it is not, none ends or holds up the run."""
+    """No file is lost or misdetected, and none ends or blocks the run."""
     folder, made = corpus
     outcome = index(folder, model, tmp_path / "library", workers)
     faults = {
-        hostile.name: said
+        hostile.name: problem
         for hostile in made
-        if (said := fault(hostile, str(folder / hostile.name), outcome))
+        if (problem := find_fault(hostile, str(folder / hostile.name), outcome))
     }
     named = {str(folder / hostile.name) for hostile in made}
-    late = [path for path, (_, said) in outcome.failures.items() if "took longer" in said]
-    lost = [name for name, said in faults.items() if said == "lost"]
+    late = [path for path, (_, reason) in outcome.failures.items() if "took longer" in reason]
+    lost = [name for name, problem in faults.items() if problem == "lost"]
     with capsys.disabled():
         print(
             f"\nhostile files tried {len(made)}: embedded {len(outcome.embedded)}, failures with a "
@@ -177,7 +179,7 @@ def test_hostile_files(
     assert not faults, faults
     assert not late
     assert outcome.embedded | set(outcome.failures) <= named
-    assert outcome.peak < MOST_MEMORY
+    assert outcome.peak < MAX_MEMORY_MIB
 
 
 FUZZ_SECONDS = 10.0
@@ -186,30 +188,30 @@ NUMBERS = (0, 1, 0x7F, 0x80, 0xFF, 0x7FFF, 0xFFFF, 0x7FFFFFFF, 0xFFFFFFF0, 0xFFF
 
 @st.composite
 def mutated(draw: st.DrawFn) -> bytes:
-    """A sound picture with up to four changes: bytes set, numbers set, parts moved or removed."""
+    """Return a valid picture with 1 to 4 mutations: changed, repeated or removed bytes."""
     data = bytearray(draw(st.sampled_from(list(hostile_files.make_sound_pictures().values()))))
     for _ in range(draw(st.integers(1, 4))):
-        at = draw(st.integers(0, len(data)) | st.integers(0, min(400, len(data))))
+        offset = draw(st.integers(0, len(data)) | st.integers(0, min(400, len(data))))
         length = draw(st.integers(0, 64))
         change = draw(st.sampled_from(("set", "number", "remove", "repeat", "cut")))
         if change == "set":
-            data[at : at + 1] = bytes([draw(st.integers(0, 255))])
+            data[offset : offset + 1] = bytes([draw(st.integers(0, 255))])
         elif change == "number":
             order = draw(st.sampled_from(("big", "little")))
             size = draw(st.sampled_from((2, 4)))
             number = draw(st.sampled_from(NUMBERS)) & (1 << 8 * size) - 1
-            data[at : at + size] = number.to_bytes(size, order)
+            data[offset : offset + size] = number.to_bytes(size, order)
         elif change == "remove":
-            del data[at : at + length]
+            del data[offset : offset + length]
         elif change == "repeat":
-            data[at:at] = data[at : at + length] * draw(st.integers(1, 20))
+            data[offset:offset] = data[offset : offset + length] * draw(st.integers(1, 20))
         elif change == "cut":
             del data[len(data) - length :]
     return bytes(data)
 
 
 def test_fuzzed_pictures(capsys: pytest.CaptureFixture[str]) -> None:
-    """Whatever the bytes are, decode returns an RGB picture within the limit, or a PictureError."""
+    """For any bytes, decode returns an RGB picture within the limits, or raises PictureError."""
     begun, decoded, refused = time.monotonic(), 0, 0
 
     @settings(max_examples=3000, deadline=None, suppress_health_check=list(HealthCheck))

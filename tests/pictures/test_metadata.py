@@ -1,4 +1,4 @@
-"""Metadata: what is written into made pictures of every format is what is read out of them."""
+"""Metadata: values written into pictures of every format are read back unchanged."""
 
 from __future__ import annotations
 
@@ -42,27 +42,29 @@ PEOPLE = make_xmp(
 
 
 @pytest.fixture(autouse=True)
-def openers() -> None:
-    """Every format can be written."""
+def register_openers() -> None:
+    """Let Pillow write every format."""
     decode._load_pillow()
 
 
-def glance(file: Path) -> PictureInfo:
+def read_header(file: Path) -> PictureInfo:
+    """Read the metadata without decoding the picture."""
     state = file.stat()
     info = decode.read_picture_info(str(file), state.st_size, state.st_mtime_ns)
     assert info is not None
     return info
 
 
-def of(data: bytes) -> PictureInfo:
+def decode_info(data: bytes) -> PictureInfo:
+    """Read the metadata while decoding the picture."""
     return decode.prepare_picture(data, model_size.ImageInput("squash", 32)).info
 
 
 @pytest.mark.parametrize("kind", ["JPEG", "PNG", "WEBP", "HEIF", "AVIF"])
-def test_every_format_tells_all(tmp_path: Path, kind: str) -> None:
-    """EXIF tells what the camera knew, XMP goes first for what people write; decoded or not."""
+def test_all_metadata_is_read_in_every_format(tmp_path: Path, kind: str) -> None:
+    """EXIF comes first for camera fields, XMP for people's fields; decoded or not."""
     file = save_with_metadata(tmp_path / "a", kind, CAMERA, PEOPLE)
-    for info in (glance(file), of(file.read_bytes())):
+    for info in (read_header(file), decode_info(file.read_bytes())):
         assert (info.taken_at, info.date_from) == ("2023-06-17T21:05:00+02:00", "exif")
         assert info.date == info.taken_at
         assert (info.camera, info.lens) == ("Lumora X100", "Lumora 50mm f/2")
@@ -72,41 +74,43 @@ def test_every_format_tells_all(tmp_path: Path, kind: str) -> None:
         assert info.reader == metadata.METADATA_READER_VERSION
 
 
-def test_a_tiff_tells_all(tmp_path: Path) -> None:
-    """All three lie in its tags."""
+def test_all_metadata_is_read_from_tiff_tags(tmp_path: Path) -> None:
+    """EXIF, XMP and IPTC are stored in tags."""
     block = make_exif(make="Lumora", model="X", rating=1)
     file = save_with_metadata(tmp_path / "a.tif", "TIFF", block, PEOPLE)
-    for info in (glance(file), of(file.read_bytes())):
+    for info in (read_header(file), decode_info(file.read_bytes())):
         assert (info.camera, info.rating, info.keywords[0]) == ("Lumora X", 4, "Holiday")
         assert (info.description, info.taken_at) == ("of the desk", "1999-01-01T00:00:00")
 
 
-def test_what_comes_behind_the_pixels_counts(tmp_path: Path) -> None:
-    """A PNG may end with its metadata; no pixel is decoded to find it."""
+def test_png_metadata_after_the_pixels_is_read(tmp_path: Path) -> None:
+    """A PNG can end with its metadata; no pixel is decoded to find it."""
     file = tmp_path / "a.png"
     file.write_bytes(make_late_metadata_png(CAMERA.tobytes()[6:], PEOPLE))
-    for info in (glance(file), of(file.read_bytes())):
+    for info in (read_header(file), decode_info(file.read_bytes())):
         assert (info.lens, info.rating) == ("Lumora 50mm f/2", 4)
     data = bytearray(file.read_bytes())
-    data[data.index(b"IDAT") + 10] ^= 1  # cannot be decoded any more
+    data[data.index(b"IDAT") + 10] ^= 1  # The pixels cannot be decoded now.
     file.write_bytes(data)
-    assert glance(file).rating == 4
+    assert read_header(file).rating == 4
 
 
-def test_iptc_stands_between() -> None:
-    """XMP goes before IPTC, IPTC before EXIF; its date is told with its offset."""
+def test_iptc_comes_after_xmp_and_before_exif() -> None:
+    """XMP has precedence over IPTC, and IPTC over EXIF; the IPTC date has its UTC offset."""
     block = make_iptc(
         title="of the desk", keywords=["news", "élan"], day="20230617", time="210500+0200",
         caption="What is seen",
     )  # fmt: skip
-    info = of(make_jpeg(block, exif=make_exif(title="of EXIF", keywords="one;two", rating=3)))
+    info = decode_info(
+        make_jpeg(block, exif=make_exif(title="of EXIF", keywords="one;two", rating=3))
+    )
     assert (info.title, info.keywords, info.rating) == ("of the desk", ("news", "élan"), 3)
     assert (info.taken_at, info.date_from) == ("2023-06-17T21:05:00+02:00", "iptc")
     assert info.description == "What is seen"
-    info = of(make_jpeg(block, xmp=PEOPLE))
+    info = decode_info(make_jpeg(block, xmp=PEOPLE))
     assert (info.title, info.keywords[0]) == ("Tour Eiffel & more", "Holiday")
     assert info.taken_at == "1999-01-01T00:00:00"
-    only = of(make_jpeg(exif=make_exif(title="of EXIF", keywords="one;two;One")))
+    only = decode_info(make_jpeg(exif=make_exif(title="of EXIF", keywords="one;two;One")))
     assert (only.title, only.keywords, only.rating) == ("of EXIF", ("one", "two"), None)
 
 
@@ -122,17 +126,17 @@ def test_iptc_stands_between() -> None:
         ("2023:06:16 20:00:00", ("nonsense", (12, 0, 0)), "2023-06-16T20:00:00"),
     ],
 )
-def test_gps_tells_the_time_zone(
+def test_utc_offset_is_derived_from_gps_time(
     clock: str, fix: tuple[str, tuple[int, int, int]], expected: str
 ) -> None:
-    """GPS has UTC: what the camera's clock is away from it is the offset, in quarters of hours."""
-    assert of(make_jpeg(exif=make_exif(clock, gps_time=fix))).taken_at == expected
+    """GPS time is UTC: its difference from the camera clock is the offset, in 15-minute steps."""
+    assert decode_info(make_jpeg(exif=make_exif(clock, gps_time=fix))).taken_at == expected
 
 
-def test_xmp_tells_the_offset_of_the_same_time() -> None:
-    """Where EXIF has none."""
+def test_utc_offset_is_taken_from_xmp() -> None:
+    """EXIF has the same local time without an offset."""
     packet = make_xmp('photoshop:DateCreated="2023-06-17T21:05:00.00-03:00"')
-    info = of(make_jpeg(exif=make_exif("2023:06:17 21:05:00"), xmp=packet))
+    info = decode_info(make_jpeg(exif=make_exif("2023:06:17 21:05:00"), xmp=packet))
     assert (info.taken_at, info.date_from) == ("2023-06-17T21:05:00-03:00", "exif")
 
 
@@ -148,26 +152,26 @@ def test_xmp_tells_the_offset_of_the_same_time() -> None:
         ("yesterday", None), ("", None), (None, None), (20230617, None),
     ],
 )  # fmt: skip
-def test_dates_are_understood_or_left_out(written: object, expected: str | None) -> None:
+def test_dates_are_normalized_or_dropped(written: object, expected: str | None) -> None:
     assert sanitize.normalize_date(written) == expected
 
 
-def test_a_sidecar_wins(tmp_path: Path) -> None:
-    """In the styles of darktable and Lightroom; a rating of none is said as well."""
-    info = of(make_jpeg(exif=CAMERA, xmp=PEOPLE))
+def test_a_sidecar_has_precedence(tmp_path: Path) -> None:
+    """In the styles of darktable and Lightroom; a rating of 0 removes the rating."""
+    info = decode_info(make_jpeg(exif=CAMERA, xmp=PEOPLE))
     darktable = make_xmp(
         'xmp:Rating="-1" exif:DateTimeOriginal="2023:06:18 09:00:00" '
         'exif:GPSLatitude="48,51.5N" exif:GPSLongitude="2,21,0W"',
         make_list_property("dc:subject", "reject", kind="Seq"),
     )
-    told = metadata.apply_sidecar(info, darktable)
-    assert (told.rating, told.keywords) == (-1, ("reject",))
-    assert (told.taken_at, told.date_from) == ("2023-06-18T09:00:00", "xmp")
-    assert (told.latitude, told.longitude) == (48.8583333, -2.35)
-    assert (told.title, told.camera, told.lens) == (info.title, info.camera, info.lens)
+    merged = metadata.apply_sidecar(info, darktable)
+    assert (merged.rating, merged.keywords) == (-1, ("reject",))
+    assert (merged.taken_at, merged.date_from) == ("2023-06-18T09:00:00", "xmp")
+    assert (merged.latitude, merged.longitude) == (48.8583333, -2.35)
+    assert (merged.title, merged.camera, merged.lens) == (info.title, info.camera, info.lens)
     lightroom = make_xmp("", "<xmp:Rating>0</xmp:Rating><aux:Lens>Other 35mm</aux:Lens>")
-    told = metadata.apply_sidecar(info, lightroom)
-    assert (told.rating, told.lens, told.keywords) == (None, "Other 35mm", info.keywords)
+    merged = metadata.apply_sidecar(info, lightroom)
+    assert (merged.rating, merged.lens, merged.keywords) == (None, "Other 35mm", info.keywords)
     assert metadata.apply_sidecar(info, b"no XMP") == info
 
     (tmp_path / "IMG_1.xmp").write_bytes(b"short")
@@ -177,13 +181,17 @@ def test_a_sidecar_wins(tmp_path: Path) -> None:
     assert metadata.read_sidecar(str(tmp_path / "IMG_2.jpg")) is None
 
 
-def test_a_files_date_stands_in() -> None:
-    """On this machine's clock, and marked; only where the picture tells none."""
+def test_the_modification_date_is_the_fallback() -> None:
+    """It is in the local time zone and marked as such; used only if the metadata has no date."""
     when = time.mktime((2020, 5, 4, 3, 2, 1, 0, 0, -1))
-    told = metadata.fill_date_from_mtime(ROW, int(when * 1e9))
-    assert told.date is not None
-    assert (told.date[:19], told.date_from, told.taken_at) == ("2020-05-04T03:02:01", "file", None)
-    info = of(make_jpeg(exif=CAMERA))
+    merged = metadata.fill_date_from_mtime(ROW, int(when * 1e9))
+    assert merged.date is not None
+    assert (merged.date[:19], merged.date_from, merged.taken_at) == (
+        "2020-05-04T03:02:01",
+        "file",
+        None,
+    )
+    info = decode_info(make_jpeg(exif=CAMERA))
     assert metadata.fill_date_from_mtime(info, int(when * 1e9)) == info
     assert metadata.fill_date_from_mtime(ROW, 10**30) == ROW
 
@@ -212,49 +220,49 @@ OUTSIDE = b'<!DOCTYPE x [<!ENTITY a SYSTEM "file:///etc/passwd">]>' + PEOPLE[60:
     ids=["empty", "null", "cut", "bomb", "outside", "cut off", "utf-16", "deep", "large"],
 )
 def test_hostile_xmp_is_harmless(packet: bytes) -> None:
-    """It says nothing, soon, and costs no picture."""
+    """It is ignored quickly, and the picture is decoded."""
     begun = time.monotonic()
     assert reader.parse_xmp(packet) is None
     if len(packet) < 60_000:
-        info = of(make_jpeg(xmp=packet, exif=CAMERA))
+        info = decode_info(make_jpeg(xmp=packet, exif=CAMERA))
         assert (info.rating, info.camera) == (2, "Lumora X100")
     assert time.monotonic() - begun < 5
 
 
-def test_lengths_are_bounded() -> None:
-    """However much is written, and whatever would steer a terminal."""
+def test_values_are_bounded_and_printable() -> None:
+    """Long values are cut, and control characters are removed."""
     many = make_list_property("dc:subject", *(f"k{n}" for n in range(900)), "x" * 5000)
     long = make_list_property("dc:title", "t\u202e\x85itle " * 9000, kind="Alt")
-    told = reader.parse_xmp(
+    parsed = reader.parse_xmp(
         make_xmp('xmp:Rating="1e400" aux:Lens="' + "l" * 9000 + '"', many + long)
     )
-    assert told is not None
-    assert (len(told.keywords), len(told.lens or ""), told.rating) == (200, 200, None)
-    assert len(told.title or "") <= 500
-    assert (told.title or "").isprintable()
+    assert parsed is not None
+    assert (len(parsed.keywords), len(parsed.lens or ""), parsed.rating) == (200, 200, None)
+    assert len(parsed.title or "") <= 500
+    assert (parsed.title or "").isprintable()
 
 
 @settings(max_examples=150, deadline=None)
 @given(st.binary(max_size=400), st.integers(0, 300))
-def test_broken_iptc_says_what_can_be_read(noise: bytes, at: int) -> None:
-    """Whatever the bytes, nothing is raised."""
+def test_broken_iptc_is_read_as_far_as_possible(noise: bytes, cut: int) -> None:
+    """No input raises an error."""
     block = make_iptc(title="a", keywords=["b", "c"], day="20230617", time="210500")
     metadata.iptc.parse_iptc(noise)
-    metadata.iptc.parse_iptc(block[:at] + noise)
+    metadata.iptc.parse_iptc(block[:cut] + noise)
     assert metadata.iptc.parse_iptc(block + noise).title == "a"
 
 
 @pytest.mark.filterwarnings("ignore:::PIL")
 @settings(max_examples=60, deadline=None)
 @given(st.data())
-def test_broken_metadata_cost_no_picture(data: st.DataObject) -> None:
-    """Bytes changed anywhere in its segments leave a picture that can be described."""
+def test_broken_metadata_never_raises(data: st.DataObject) -> None:
+    """A picture with changed bytes in its metadata segments can still be described."""
     whole = bytearray(make_jpeg(make_iptc(title="a"), exif=CAMERA, xmp=PEOPLE))
     segments = []
     for name in (b"Exif\0\0", b"Photoshop 3.0\0", b"http://ns"):
-        at = whole.index(name)
-        end = at - 2 + int.from_bytes(whole[at - 2 : at], "big")
-        segments.append((at + len(name), min(at + 300, end) - 1))
+        offset = whole.index(name)
+        end = offset - 2 + int.from_bytes(whole[offset - 2 : offset], "big")
+        segments.append((offset + len(name), min(offset + 300, end) - 1))
     for _ in range(data.draw(st.integers(1, 12))):
         start, last = data.draw(st.sampled_from(segments))
         whole[data.draw(st.integers(start, last))] = data.draw(st.integers(0, 255))
@@ -263,8 +271,8 @@ def test_broken_metadata_cost_no_picture(data: st.DataObject) -> None:
     assert (info.width, info.height) == make_picture().size
 
 
-def test_a_file_that_changed_is_not_glanced_at(tmp_path: Path) -> None:
-    """What was indexed was another picture. What is no picture is told apart."""
+def test_read_picture_info_refuses_changed_files(tmp_path: Path) -> None:
+    """A changed or missing file is an error; a file that is not a picture gives None."""
     file = tmp_path / "a.jpg"
     file.write_bytes(make_jpeg())
     state = file.stat()

@@ -1,4 +1,4 @@
-"""Videos: their frames are found at their times."""
+"""Videos: sampled frames, metadata, searches with times, and errors."""
 
 import json
 import os
@@ -46,30 +46,30 @@ from searchapp.types import (
 SQUASHED = ImageInput("squash", side=32)
 
 
-def shots(file: Path) -> list[tuple[float, tuple[int, ...]]]:
-    """The times and colours of the frames chosen."""
+def sample(file: Path) -> list[tuple[float, tuple[int, ...]]]:
+    """Return the times and the center colors of the sampled frames."""
     with storage.open_file(str(file)) as (opened, _):
         _, found = video.sample_frames(opened, SQUASHED)
-    return [(shot.seconds, shot.image.getpixel((16, 16))) for shot in found]
+    return [(frame.seconds, frame.image.getpixel((16, 16))) for frame in found]
 
 
-def info(file: Path) -> PictureInfo:
+def read_info(file: Path) -> PictureInfo:
     with storage.open_file(str(file)) as (opened, _):
         return video.sample_frames(opened, SQUASHED)[0]
 
 
-def seconds(file: Path) -> list[float]:
-    return [at for at, _ in shots(file)]
+def sample_times(file: Path) -> list[float]:
+    return [time_s for time_s, _ in sample(file)]
 
 
-def first(library: Library, text: str, **options: object) -> Hit:
+def find_first(library: Library, text: str, **options: object) -> Hit:
     hit, *_ = library.search(Query(text), SearchOptions(**options))
     return hit
 
 
 @pytest.fixture
-def clips(photos: Path) -> Path:
-    """The pictures, and a video of three other scenes."""
+def photos_with_clip(photos: Path) -> Path:
+    """The photos, and a video of three other scenes."""
     write_video(photos / "clip.mp4", (("cyan", 4), ("yellow", 4), ("purple", 4)))
     return photos
 
@@ -79,26 +79,26 @@ def clips(photos: Path) -> Path:
     [("a.mp4", "MP4"), ("a.MOV", "MOV"), ("a.m4v", "MP4"), ("a.mkv", "MKV"), ("a.avi", "AVI"),
      ("a.webm", "WEBM"), ("a.mts", "MTS")],
 )  # fmt: skip
-def test_every_container_is_read(tmp_path: Path, name: str, format: str) -> None:
-    """Each scene is found where it begins, at its key frame."""
+def test_every_container_is_decoded(tmp_path: Path, name: str, format: str) -> None:
+    """The frames are the key frames at the start of each scene."""
     file = write_video(tmp_path / name.lower())
-    (at, *rest) = shots(file)
-    assert [at[0], *(it[0] for it in rest)] == [0.0, 4.0, 8.0]
-    assert is_close_color(rest[0][1], (255, 0, 0), tolerance=8)
-    told = info(file)
-    assert (told.format, told.width, told.height) == (format, 96, 64)
+    sampled = sample(file)
+    assert [time_s for time_s, _ in sampled] == [0.0, 4.0, 8.0]
+    assert is_close_color(sampled[1][1], (255, 0, 0), tolerance=8)
+    info = read_info(file)
+    assert (info.format, info.width, info.height) == (format, 96, 64)
 
 
-def test_frames_show_different_things(tmp_path: Path) -> None:
-    """A scene that goes on, or comes back, is one frame."""
+def test_sampled_frames_differ(tmp_path: Path) -> None:
+    """A scene that continues or returns gives one frame."""
     file = write_video(
         tmp_path / "a.mp4", (("red", 20), ("blue", 20), ("red", 20)), key_interval=10
     )
-    assert [at < 24 for at in seconds(file)] == [True, True]
+    assert [time_s < 24 for time_s in sample_times(file)] == [True, True]
 
 
 def test_scenes_without_key_frames_are_found(tmp_path: Path) -> None:
-    """Where key frames are rare, as of a recorded screen, what lies between is decoded."""
+    """If key frames are rare, as in screen recordings, the frames between them are decoded."""
     scenes = [("red", 5), ("blue", 5), ("lime", 5)]
     file = tmp_path / "a.mp4"
     write_video(
@@ -108,52 +108,55 @@ def test_scenes_without_key_frames_are_found(tmp_path: Path) -> None:
         options={"x264-params": "scenecut=0"},
         forces_key_frames=False,
     )
-    assert len(shots(file)) == 3
+    assert len(sample(file)) == 3
 
 
-def test_a_long_video_has_a_bounded_number_of_frames(tmp_path: Path) -> None:
-    """They are spread over its length; few frames a second are no trouble."""
-    colours = [f"#{n * 7:02x}{255 - n * 7:02x}{n * 37 % 256:02x}" for n in range(36)]
+def test_a_long_video_has_at_most_max_frames(tmp_path: Path) -> None:
+    """They are spread over the duration, even at a low frame rate."""
+    colors = [f"#{n * 7:02x}{255 - n * 7:02x}{n * 37 % 256:02x}" for n in range(36)]
     file = write_video(
-        tmp_path / "a.mp4", [(it, 600) for it in colours], frames_per_s=1 / 60, key_interval=3
+        tmp_path / "a.mp4", [(color, 600) for color in colors], frames_per_s=1 / 60, key_interval=3
     )
-    found = seconds(file)
+    found = sample_times(file)
     assert 25 <= len(found) <= video.MAX_FRAMES
     assert found[0] < 600 and found[-1] > 20000
     assert min(np.diff(found)) > 300
 
 
 def test_a_short_clip_has_few_frames(tmp_path: Path) -> None:
-    """A second is enough for two scenes, one frame is a video."""
-    assert seconds(write_video(tmp_path / "a.mp4", (("red", 0.6), ("blue", 0.6)))) == [0.0, 0.6]
-    assert seconds(write_video(tmp_path / "b.mp4", (("red", 0.2),))) == [0.0]
+    """One second is enough for two scenes; a single frame is a valid video."""
+    assert sample_times(write_video(tmp_path / "a.mp4", (("red", 0.6), ("blue", 0.6)))) == [
+        0.0,
+        0.6,
+    ]
+    assert sample_times(write_video(tmp_path / "b.mp4", (("red", 0.2),))) == [0.0]
 
 
 @pytest.mark.parametrize(
     ("degrees", "size", "white"),
     [(90, (64, 96), (16, 4)), (180, (96, 64), (28, 16)), (270, (64, 96), (16, 28))],
 )
-def test_videos_are_turned_as_they_say(
+def test_videos_are_rotated_upright(
     tmp_path: Path, degrees: int, size: tuple[int, int], white: tuple[int, int]
 ) -> None:
-    """As phones are held; frames, size and thumbnails alike."""
+    """Frames, size and thumbnails, as phones record them."""
     file = rotate_video(write_video(tmp_path / "a.mp4", (("red", 2),), draw=draw_halves), degrees)
     with storage.open_file(str(file)) as (opened, _):
-        told, (shot, *_) = video.sample_frames(opened, SQUASHED)
-    assert (told.width, told.height) == size
-    assert is_close_color(shot.image.getpixel(white), (255, 255, 255), tolerance=12)
-    assert thumbnails.make_thumbnail(str(file), 48, 0.0).size == tuple(it // 2 for it in size)
+        info, (frame, *_) = video.sample_frames(opened, SQUASHED)
+    assert (info.width, info.height) == size
+    assert is_close_color(frame.image.getpixel(white), (255, 255, 255), tolerance=12)
+    assert thumbnails.make_thumbnail(str(file), 48, 0.0).size == tuple(side // 2 for side in size)
 
 
-def test_pixels_that_are_not_square_are_shown_as_they_are_meant(tmp_path: Path) -> None:
-    """As of DV and DVDs: the size is the one that a player shows."""
+def test_non_square_pixels_are_stretched(tmp_path: Path) -> None:
+    """As in DV and DVD video: the size is the one that a player shows."""
     file = write_video(tmp_path / "a.mkv", (("red", 1),), pixel_aspect=Fraction(4, 3))
-    assert (info(file).width, info(file).height) == (128, 64)
+    assert (read_info(file).width, read_info(file).height) == (128, 64)
     assert thumbnails.make_thumbnail(str(file), 64, 0.0).size == (64, 32)
 
 
-def test_a_video_says_when_where_and_with_what(tmp_path: Path) -> None:
-    """Apple's tags come before the container's own, which knows no time zone."""
+def test_video_date_position_and_camera_are_read(tmp_path: Path) -> None:
+    """Apple's tags have precedence over those of the container, which have no time zone."""
     tags = {
         "com.apple.quicktime.location.ISO6709": "-33.8600+151.2000+035.0/",
         "com.apple.quicktime.make": "Apple",
@@ -161,23 +164,23 @@ def test_a_video_says_when_where_and_with_what(tmp_path: Path) -> None:
         "com.apple.quicktime.creationdate": "2023-06-17T21:05:00+0200",
         "creation_time": "2023-06-17T19:05:00.000000Z",
     }
-    told = info(write_video(tmp_path / "a.mov", (("red", 1),), tags=tags))
-    assert (told.taken_at, told.camera) == ("2023-06-17T21:05:00+02:00", "Apple iPhone 13")
-    assert (told.latitude, told.longitude) == (-33.86, 151.2)
+    info = read_info(write_video(tmp_path / "a.mov", (("red", 1),), tags=tags))
+    assert (info.taken_at, info.camera) == ("2023-06-17T21:05:00+02:00", "Apple iPhone 13")
+    assert (info.latitude, info.longitude) == (-33.86, 151.2)
     only = {"creation_time": "2023-06-17T19:05:00.000000Z"}
-    told = info(write_video(tmp_path / "b.mp4", (("red", 1),), tags=only))
-    assert told.taken_at == "2023-06-17T19:05:00+00:00"
+    info = read_info(write_video(tmp_path / "b.mp4", (("red", 1),), tags=only))
+    assert info.taken_at == "2023-06-17T19:05:00+00:00"
     never = {"creation_time": "1970-01-01T00:00:00.000000Z", "location": "somewhere"}
-    told = info(write_video(tmp_path / "c.mp4", (("red", 1),), tags=never))
-    assert (told.taken_at, told.latitude) == (None, None)
+    info = read_info(write_video(tmp_path / "c.mp4", (("red", 1),), tags=never))
+    assert (info.taken_at, info.latitude) == (None, None)
 
 
-def test_deep_colours_are_brought_to_what_screens_show(tmp_path: Path) -> None:
-    """Ten bits keep their colours; of HDR, a white sheet is light, and grey stays grey."""
+def test_10_bit_and_hdr_colors_become_srgb(tmp_path: Path) -> None:
+    """Colors with 10 bits are kept. In HDR, diffuse white is light, and gray stays gray."""
     ten = write_video(
         tmp_path / "a.mp4", (("red", 1),), codec="libx264", pixel_format="yuv420p10le"
     )
-    assert is_close_color(shots(ten)[0][1], (255, 0, 0), tolerance=8)
+    assert is_close_color(sample(ten)[0][1], (255, 0, 0), tolerance=8)
     pq_white = int(0.58 * 65535)  # 203 cd/m², by BT.2408
     sheet = hdr.convert_hdr_to_srgb(np.full((1, 1, 3), pq_white, np.uint16), hdr.PQ)[0, 0]
     assert sheet.min() >= 215 and sheet.max() - sheet.min() <= 2
@@ -193,19 +196,17 @@ def test_deep_colours_are_brought_to_what_screens_show(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("transfer", "white"), [("smpte2084", "#949494"), ("arib-std-b67", "#bfbfbf")]
 )
-def test_frames_of_hdr_are_as_light_as_they_are_shown(
-    tmp_path: Path, transfer: str, white: str
-) -> None:
-    """As a phone writes them: a white sheet would be grey without."""
-    said = f"colorprim=bt2020:transfer={transfer}:colormatrix=bt2020nc"
-    options = {"x264-params": said}
+def test_hdr_frames_are_tone_mapped(tmp_path: Path, transfer: str, white: str) -> None:
+    """Without tone mapping, diffuse white of a phone's HDR video would be gray."""
+    x264_params = f"colorprim=bt2020:transfer={transfer}:colormatrix=bt2020nc"
+    options = {"x264-params": x264_params}
     file = tmp_path / "a.mp4"
     write_video(file, ((white, 1),), codec="libx264", pixel_format="yuv420p10le", options=options)
-    assert min(shots(file)[0][1]) >= 210
+    assert min(sample(file)[0][1]) >= 210
 
 
-def test_what_is_no_whole_video_says_so(tmp_path: Path) -> None:
-    """Broken, empty, without pictures, lists of other files: a stated error for each."""
+def test_invalid_videos_are_errors(tmp_path: Path) -> None:
+    """Broken, empty, sound only, or a playlist: each has its own message."""
     whole = write_video(tmp_path / "whole.mp4")
     data = whole.read_bytes()
     nothing = tmp_path / "nothing.mp4"
@@ -224,11 +225,11 @@ def test_what_is_no_whole_video_says_so(tmp_path: Path) -> None:
     ):
         (tmp_path / name).write_bytes(content)
         with pytest.raises(PictureError, match=reason):
-            shots(tmp_path / name)
+            sample(tmp_path / name)
     with pytest.raises(PictureError, match="it may hold only sound"):
-        shots(write_sound_only(tmp_path / "sound.mp4"))
+        sample(write_sound_only(tmp_path / "sound.mp4"))
     with pytest.raises(PictureError, match=r"no frame|no video stream|broken|cut off"):
-        shots(nothing)
+        sample(nothing)
     with (
         pytest.raises(PictureError, match="raise --max-megapixels"),
         storage.open_file(str(whole)) as (file, _),
@@ -236,116 +237,120 @@ def test_what_is_no_whole_video_says_so(tmp_path: Path) -> None:
         video.sample_frames(file, SQUASHED, max_megapixels=0.001)
 
 
-def test_what_is_there_of_a_video_that_was_cut_off_is_taken(tmp_path: Path) -> None:
-    """Its index comes first: the beginning plays, and is found."""
+def test_the_start_of_a_truncated_video_is_used(tmp_path: Path) -> None:
+    """Its index comes first, so the start can be decoded."""
     file = write_video(tmp_path / "a.mp4", options={"movflags": "faststart"})
     data = file.read_bytes()
     file.write_bytes(data[: len(data) * 6 // 10])
-    assert seconds(file)[0] == 0.0
+    assert sample_times(file)[0] == 0.0
 
 
 def test_a_video_is_found_at_its_time(
-    opened: Library, clips: Path, model: Path, fake_engines: FakeEngines
+    opened: Library, photos_with_clip: Path, model: Path, fake_engines: FakeEngines
 ) -> None:
-    """One hit a video, its best frame, with the time; its files count as one image."""
-    assert index_folder(opened, clips, model) == RunSummary(added=4)
+    """A video is one hit at its best frame, and its files count as one image."""
+    assert index_folder(opened, photos_with_clip, model) == RunSummary(added=4)
     assert fake_engines.embedded_count == 3 + 3
-    hit = first(opened, "yellow")
+    hit = find_first(opened, "yellow")
     assert (Path(hit.path).name, hit.seconds) == ("clip.mp4", 4.0)
     hits = opened.search(Query("yellow"))
-    assert [Path(it.path).name for it in hits].count("clip.mp4") == 1
+    assert [Path(each.path).name for each in hits].count("clip.mp4") == 1
     assert len(hits) == 4
-    assert first(opened, "red").seconds is None
+    assert find_first(opened, "red").seconds is None
     assert hits[0].moments != () and 4.0 not in hits[0].moments
     assert opened.info().images == 4
-    assert index_folder(opened, clips, model) == RunSummary(unchanged=4)
+    assert index_folder(opened, photos_with_clip, model) == RunSummary(unchanged=4)
     assert fake_engines.embedded_count == 6
 
 
-def test_filters_reach_the_frames_of_a_video(opened: Library, clips: Path, model: Path) -> None:
-    """By folder, date, format and SQL: what holds for the video holds for its frames."""
+def test_filters_apply_to_the_frames_of_a_video(
+    opened: Library, photos_with_clip: Path, model: Path
+) -> None:
+    """Folder, date, format and SQL of the video apply to its frames."""
     tags = {"creation_time": "2023-06-17T19:05:00.000000Z"}
-    write_video(clips / "below/dated.mkv", (("cyan", 3), ("gold", 3)), tags=tags)
-    index_folder(opened, clips, model)
+    write_video(photos_with_clip / "below/dated.mkv", (("cyan", 3), ("gold", 3)), tags=tags)
+    index_folder(opened, photos_with_clip, model)
     for wanted in (
         Filter(format="mp4"), Filter(where="format = 'mp4'"), Filter(where="path like '%clip%'")
     ):  # fmt: skip
         options = {name: getattr(wanted, name) for name in ("format", "where")}
         hits = opened.search(Query("purple"), SearchOptions(**options))
         assert [(Path(hit.path).name, hit.seconds) for hit in hits] == [("clip.mp4", 8.0)]
-    hits = opened.search(Query("gold"), SearchOptions(folder=clips / "below"))
+    hits = opened.search(Query("gold"), SearchOptions(folder=photos_with_clip / "below"))
     assert [Path(hit.path).name for hit in hits] == ["dated.mkv", "blue.jpg"]
     assert hits[0].seconds == 3.0
     dated = opened.search(Query("gold"), SearchOptions(before="2023", taken=True))
     assert [hit.path for hit in dated] == [hits[0].path]
     assert (dated[0].date, dated[0].date_from) == ("2023-06-17T19:05:00+00:00", "exif")
-    facets = opened.count_facets()  # where a video counts once
+    facets = opened.count_facets()  # A video counts once.
     assert dict(facets.formats.values)["mp4"] == 1
     assert (facets.images, sum(month.images for month in facets.months)) == (5, 5)
     assert hits[0].taken_at == hits[0].date == "2023-06-17T19:05:00+00:00"
-    assert first(opened, "gold", after="2023-06-17", before="2023-06-18").path == hits[0].path
+    assert find_first(opened, "gold", after="2023-06-17", before="2023-06-18").path == hits[0].path
 
 
 def test_two_models_share_the_frames_of_a_video(
-    opened: Library, clips: Path, model: Path, tmp_path: Path, fake_engines: FakeEngines
+    opened: Library, photos_with_clip: Path, model: Path, tmp_path: Path, fake_engines: FakeEngines
 ) -> None:
-    """Each has its own embeddings of them."""
+    """Each model has its own embeddings of the same frames."""
     other = write_fake_clip(tmp_path / "models" / "other-clip", b"other weights")
-    index_folder(opened, clips, model)
-    assert index_folder(opened, clips, other) == RunSummary(added=4)
+    index_folder(opened, photos_with_clip, model)
+    assert index_folder(opened, photos_with_clip, other) == RunSummary(added=4)
     assert fake_engines.embedded_count == 12
-    assert [it.images for it in opened.info().collections] == [6, 6]
+    assert [each.images for each in opened.info().collections] == [6, 6]
     for name in ("fake-clip", "other-clip"):
-        assert first(opened, "purple", collection=name).seconds == 8.0
+        assert find_first(opened, "purple", collection=name).seconds == 8.0
 
 
-def test_copies_and_moves_of_a_video_cost_nothing(
-    opened: Library, clips: Path, model: Path, fake_engines: FakeEngines
+def test_copies_and_moves_of_a_video_are_not_embedded(
+    opened: Library, photos_with_clip: Path, model: Path, fake_engines: FakeEngines
 ) -> None:
     """The same bytes are the same video, with all its frames."""
-    index_folder(opened, clips, model)
-    shutil.copy(clips / "clip.mp4", clips / "copy.mp4")
-    assert index_folder(opened, clips, model) == RunSummary(added=1, unchanged=4)
-    (clips / "clip.mp4").rename(clips / "below" / "moved.mp4")
-    assert index_folder(opened, clips, model) == RunSummary(unchanged=4, moved=1)
+    index_folder(opened, photos_with_clip, model)
+    shutil.copy(photos_with_clip / "clip.mp4", photos_with_clip / "copy.mp4")
+    assert index_folder(opened, photos_with_clip, model) == RunSummary(added=1, unchanged=4)
+    (photos_with_clip / "clip.mp4").rename(photos_with_clip / "below" / "moved.mp4")
+    assert index_folder(opened, photos_with_clip, model) == RunSummary(unchanged=4, moved=1)
     assert fake_engines.embedded_count == 6
-    hit = first(opened, "purple")
+    hit = find_first(opened, "purple")
     assert hit.seconds == 8.0
     assert [Path(path).name for path in (hit.path, *hit.also)] == ["copy.mp4", "moved.mp4"]
 
 
-def test_a_video_goes_with_all_its_frames(opened: Library, clips: Path, model: Path) -> None:
-    """Found no more when its file is gone; prune removes it, check is content."""
-    index_folder(opened, clips, model)
-    (clips / "clip.mp4").unlink()
+def test_a_deleted_video_loses_all_its_frames(
+    opened: Library, photos_with_clip: Path, model: Path
+) -> None:
+    """It is not found without its file; prune removes it, and check finds no fault."""
+    index_folder(opened, photos_with_clip, model)
+    (photos_with_clip / "clip.mp4").unlink()
     assert all(Path(hit.path).name != "clip.mp4" for hit in opened.search(Query("purple")))
-    assert index_folder(opened, clips, model) == RunSummary(unchanged=3, removed=1)
+    assert index_folder(opened, photos_with_clip, model) == RunSummary(unchanged=3, removed=1)
     pruned = opened.prune()
     assert (pruned.images, pruned.embeddings) == (3, 3)
     assert list(opened.check()) == []
-    assert [it.images for it in opened.info().collections] == [3]
+    assert [each.images for each in opened.info().collections] == [3]
 
 
-def test_prune_keeps_the_frames_of_a_video_that_is_there(
-    opened: Library, clips: Path, model: Path
+def test_prune_keeps_the_frames_of_an_existing_video(
+    opened: Library, photos_with_clip: Path, model: Path
 ) -> None:
-    """They have no file of their own, and need none."""
-    index_folder(opened, clips, model)
+    """Frames have no file of their own."""
+    index_folder(opened, photos_with_clip, model)
     assert opened.prune().images == 0
-    assert first(opened, "purple").seconds == 8.0
-    with (clips / "clip.mp4").open("r+b") as file:
-        state = (clips / "clip.mp4").stat()
+    assert find_first(opened, "purple").seconds == 8.0
+    with (photos_with_clip / "clip.mp4").open("r+b") as file:
+        state = (photos_with_clip / "clip.mp4").stat()
         file.write(b"damaged!")
-    os.utime(clips / "clip.mp4", ns=(state.st_mtime_ns, state.st_mtime_ns))
+    os.utime(photos_with_clip / "clip.mp4", ns=(state.st_mtime_ns, state.st_mtime_ns))
     (fault,) = opened.check(files=None)
     assert "clip.mp4: the content changed since it was indexed" in fault.what
 
 
-def test_a_bad_vector_of_a_frame_is_mended(
-    opened: Library, clips: Path, model: Path, tmp_path: Path
+def test_a_bad_vector_of_a_frame_is_repaired(
+    opened: Library, photos_with_clip: Path, model: Path, tmp_path: Path
 ) -> None:
-    """Check deletes it, and index embeds the video again, whole."""
-    index_folder(opened, clips, model)
+    """Check deletes it, and index embeds the complete video again."""
+    index_folder(opened, photos_with_clip, model)
     with sqlite3.connect(tmp_path / "library/catalog.db") as db:
         db.execute(
             "update embeddings set vector = zeroblob(length(vector)) where image_id in"
@@ -353,68 +358,72 @@ def test_a_bad_vector_of_a_frame_is_mended(
         )
     db.close()
     assert [fault.mended for fault in opened.check(repair=True)][:1] == [True]
-    assert index_folder(opened, clips, model) == RunSummary(added=1, unchanged=3)
-    assert first(opened, "purple").seconds == 8.0
+    assert index_folder(opened, photos_with_clip, model) == RunSummary(added=1, unchanged=3)
+    assert find_first(opened, "purple").seconds == 8.0
     assert opened.info().collections[0].images == 6
     assert list(opened.check()) == []
 
 
-def test_a_video_is_no_question(run: RunCommand, clips: Path, model: Path) -> None:
-    """It says what to do instead."""
-    run("index", clips, "--model", model)
-    result = run("query", "--image", clips / "clip.mp4")
+def test_a_video_cannot_be_a_query(run: RunCommand, photos_with_clip: Path, model: Path) -> None:
+    """The message says what to do instead."""
+    run("index", photos_with_clip, "--model", model)
+    result = run("query", "--image", photos_with_clip / "clip.mp4")
     assert "clip.mp4: is a video; use a picture" in str(result.exception)
 
 
 @pytest.mark.parametrize("suffix", [".json", ".npy", ".parquet"])
-def test_videos_go_to_another_library(
-    opened: Library, clips: Path, model: Path, tmp_path: Path, suffix: str
+def test_videos_are_exported_and_imported(
+    opened: Library, photos_with_clip: Path, model: Path, tmp_path: Path, suffix: str
 ) -> None:
-    """With their frames and times, by which they are found there."""
-    index_folder(opened, clips, model)
+    """With their frames and times, by which they are found."""
+    index_folder(opened, photos_with_clip, model)
     assert opened.export(tmp_path / f"x{suffix}") == 6
     with Library.open(tmp_path / "other", create=True, start=FakeEngine) as other:
         loaded = other.load(tmp_path / f"x{suffix}")
         assert (loaded.images, loaded.files) == (6, 4)
-        assert first(other, "purple").seconds == 8.0
+        assert find_first(other, "purple").seconds == 8.0
         assert other.info().images == 4
-        assert index_folder(other, clips, model).unchanged == 4
+        assert index_folder(other, photos_with_clip, model).unchanged == 4
 
 
-def test_frames_that_the_model_refuses_cost_themselves(
-    opened: Library, photos: Path, model: Path
-) -> None:
-    """The first that it takes stands for the video; none at all is a failure."""
+def test_refused_frames_are_left_out(opened: Library, photos: Path, model: Path) -> None:
+    """The first accepted frame represents the video; without one, the video fails."""
     refused = "#{:02x}{:02x}{:02x}".format(*REFUSED_COLOR)
     options = {"codec": "ffv1", "pixel_format": "bgr0"}
     write_video(photos / "a.mkv", ((refused, 3), ("cyan", 3)), **options)
     write_video(photos / "b.mkv", ((refused, 3),), **options)
     assert index_folder(opened, photos, model) == RunSummary(added=4, failed=1)
-    assert first(opened, "cyan").seconds == 3.0
+    assert find_first(opened, "cyan").seconds == 3.0
     (failure,) = opened.failures()
     assert (Path(failure.path).name, failure.stage) == ("b.mkv", "embed")
 
 
-def test_without_the_extra_videos_are_counted(
-    run: RunCommand, opened: Library, clips: Path, model: Path, monkeypatch: pytest.MonkeyPatch
+def test_videos_without_the_extra_are_counted(
+    run: RunCommand,
+    opened: Library,
+    photos_with_clip: Path,
+    model: Path,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    """One note says how to get them; none is a failure, and those that are known stay."""
-    write_video(clips / "other.mp4", (("gold", 2),))
-    index_folder(opened, clips, model, exclude=("other.mp4",))
-    has = optional_decoders.is_installed
+    """One note names the extra; no video fails, and indexed videos stay."""
+    write_video(photos_with_clip / "other.mp4", (("gold", 2),))
+    index_folder(opened, photos_with_clip, model, exclude=("other.mp4",))
+    is_installed = optional_decoders.is_installed
     with monkeypatch.context() as patched:
-        patched.setattr(optional_decoders, "is_installed", lambda it: it != "video" and has(it))
-        result = run("index", clips, "--model", model)
+        patched.setattr(
+            optional_decoders, "is_installed", lambda name: name != "video" and is_installed(name)
+        )
+        result = run("index", photos_with_clip, "--model", model)
         assert "1 videos left out; to read them: pip install -e '.[video]'" in result.stderr
         assert opened.failures() == []
-        assert first(opened, "purple").seconds == 8.0
-    result = run("index", clips, "--model", model, "--no-video")
+        assert find_first(opened, "purple").seconds == 8.0
+    result = run("index", photos_with_clip, "--model", model, "--no-video")
     assert "videos left out" not in result.stderr
-    assert index_folder(opened, clips, model) == RunSummary(added=1, unchanged=4)
+    assert index_folder(opened, photos_with_clip, model) == RunSummary(added=1, unchanged=4)
 
 
-def test_workers_read_videos_too(tmp_path: Path, clips: Path, model: Path) -> None:
-    """In processes of their own, with their frames and times."""
+def test_workers_embed_videos(tmp_path: Path, photos_with_clip: Path, model: Path) -> None:
+    """Separate processes embed the frames with their times."""
 
     def start_many(job: object, files: int, wanted: int | None) -> ReplicaPool:
         from dataclasses import replace
@@ -425,11 +434,11 @@ def test_workers_read_videos_too(tmp_path: Path, clips: Path, model: Path) -> No
         )
 
     for number in range(5):
-        write_video(clips / f"{number}.mp4", (("gold", 2 + number), ("gray", 2)))
+        write_video(photos_with_clip / f"{number}.mp4", (("gold", 2 + number), ("gray", 2)))
     with Library.open(tmp_path / "many", create=True, start_many=start_many) as library:
-        assert index_folder(library, clips, model).added == 9
+        assert index_folder(library, photos_with_clip, model).added == 9
     with Library.open(tmp_path / "many", start=FakeEngine) as library:
-        assert first(library, "purple").seconds == 8.0
+        assert find_first(library, "purple").seconds == 8.0
         times = {
             hit.seconds
             for hit in library.search(Query("gray"), SearchOptions(where="path like '%_.mp4'"))
@@ -438,10 +447,10 @@ def test_workers_read_videos_too(tmp_path: Path, clips: Path, model: Path) -> No
         assert library.info().collections[0].images == 3 + 3 + 5 * 2
 
 
-def test_a_run_that_is_killed_loses_and_doubles_nothing(
-    clips: Path, model: Path, tmp_path: Path
+def test_a_killed_run_loses_and_duplicates_nothing(
+    photos_with_clip: Path, model: Path, tmp_path: Path
 ) -> None:
-    """A video's frames come together, or not at all."""
+    """The frames of a video are saved together, or not at all."""
     code = """
         import os, sys
         from pathlib import Path
@@ -460,7 +469,7 @@ def test_a_run_that_is_killed_loses_and_doubles_nothing(
         with Library.open(sys.argv[2], create=True, start=FakeEngine) as library:
             list(library.index([sys.argv[3]], IndexOptions(sys.argv[4], batch_size=1)))
     """
-    arguments = [str(TESTS), tmp_path / "library", clips, model]
+    arguments = [str(TESTS), tmp_path / "library", photos_with_clip, model]
     result = subprocess.run(
         [sys.executable, "-c", textwrap.dedent(code), *map(str, arguments)], check=False
     )
@@ -468,28 +477,30 @@ def test_a_run_that_is_killed_loses_and_doubles_nothing(
     with Library.open(tmp_path / "library", start=FakeEngine) as library:
         embedded = library.info().collections[0].images
         assert embedded <= 3, "of the video, nothing"
-        assert index_folder(library, clips, model).added == 4 - embedded
+        assert index_folder(library, photos_with_clip, model).added == 4 - embedded
         assert library.info().collections[0].images == 6
-        assert first(library, "yellow").seconds == 4.0
+        assert find_first(library, "yellow").seconds == 4.0
         assert list(library.check()) == []
 
 
-def test_events_and_exit_after_a_broken_video(opened: Library, clips: Path, model: Path) -> None:
-    """It is a failure with a reason, and the others are embedded."""
-    (clips / "bad.mov").write_bytes(b"\0\0\0\x18ftypqt  " + bytes(100))
-    write_sound_only(clips / "sound.mp4")
-    events = list(opened.index([clips], IndexOptions(str(model))))
+def test_a_broken_video_is_one_failure(
+    opened: Library, photos_with_clip: Path, model: Path
+) -> None:
+    """It has a reason, and the other files are embedded."""
+    (photos_with_clip / "bad.mov").write_bytes(b"\0\0\0\x18ftypqt  " + bytes(100))
+    write_sound_only(photos_with_clip / "sound.mp4")
+    events = list(opened.index([photos_with_clip], IndexOptions(str(model))))
     failed = {Path(e.failure.path).name for e in events if isinstance(e, FileFailed)}
     assert failed == {"bad.mov", "sound.mp4"}
     assert isinstance(events[0], ScanFinished) and events[0].skipped_videos == 0
     assert isinstance(events[-1], RunFinished) and events[-1].summary.added == 4
 
 
-def test_the_list_the_json_and_the_sheet_say_when(
-    run: RunCommand, clips: Path, model: Path, tmp_path: Path
+def test_hits_show_the_time_of_the_frame(
+    run: RunCommand, photos_with_clip: Path, model: Path, tmp_path: Path
 ) -> None:
-    """`clip.mp4 @ 0:08` for people, seconds for programs, a link to play from there."""
-    run("index", clips, "--model", model)
+    """`clip.mp4 @ 0:08` for people, seconds for programs, a link that plays from there."""
+    run("index", photos_with_clip, "--model", model)
     assert run("query", "purple", "-k", 1).stdout.strip().endswith("clip.mp4 @ 0:08")
     (hit,) = json.loads(run("query", "purple", "-k", 1, "--json").stdout)
     assert (hit["seconds"], hit["moments"], hit["companions"]) == (8.0, [], [])
@@ -498,29 +509,29 @@ def test_the_list_the_json_and_the_sheet_say_when(
     assert "clip.mp4#t=8" in page and "clip.mp4 @ 0:08" in page and "data:image/jpeg" in page
 
 
-def test_videos_are_no_duplicates_and_on_the_map(
-    run: RunCommand, clips: Path, model: Path, tmp_path: Path
+def test_videos_are_on_the_map_but_not_in_duplicates(
+    run: RunCommand, photos_with_clip: Path, model: Path, tmp_path: Path
 ) -> None:
-    """Copies of a video are not told; the map shows its frames, beside the pictures."""
-    shutil.copy(clips / "clip.mp4", clips / "copy.mp4")
-    run("index", clips, "--model", model)
+    """Copies of a video are not reported; the map shows its frames next to the pictures."""
+    shutil.copy(photos_with_clip / "clip.mp4", photos_with_clip / "copy.mp4")
+    run("index", photos_with_clip, "--model", model)
     assert "no duplicates; 3 pictures compared" in run("duplicates").stderr
-    told = json.loads(run("map", "--html", tmp_path / "map.html", "--json").stdout)
-    assert (told["pictures"], told["left_out"]) == (6, 0)
+    result = json.loads(run("map", "--html", tmp_path / "map.html", "--json").stdout)
+    assert (result["pictures"], result["left_out"]) == (6, 0)
 
 
 @pytest.mark.parametrize(
-    ("seconds", "told"), [(0, "0:00"), (83.9, "1:23"), (3723, "1:02:03"), (36000, "10:00:00")]
+    ("seconds", "text"), [(0, "0:00"), (83.9, "1:23"), (3723, "1:02:03"), (36000, "10:00:00")]
 )
-def test_clock(seconds: float, told: str) -> None:
-    assert format_clock(seconds) == told
+def test_format_clock(seconds: float, text: str) -> None:
+    assert format_clock(seconds) == text
 
 
-def test_the_server_shows_frames_and_plays_parts(
-    opened: Library, clips: Path, model: Path, tmp_path: Path
+def test_the_server_sends_frames_and_byte_ranges(
+    opened: Library, photos_with_clip: Path, model: Path, tmp_path: Path
 ) -> None:
-    """A thumbnail and a picture of the frame; the video itself by ranges; and of no picture."""
-    index_folder(opened, clips, model)
+    """Thumbnail and picture of the frame, ranges of the video, errors for pictures."""
+    index_folder(opened, photos_with_clip, model)
     with serve_library(tmp_path / "library", FakeEngine) as url:
         for _ in range(500):
             found = httpx.post(f"{url}/api/search", json={"text": "purple"})
@@ -535,7 +546,7 @@ def test_the_server_shows_frames_and_plays_parts(
         part = httpx.get(f"{url}/api/videos/{hit['id']}", headers={"Range": "bytes=4-7"})
         assert (part.status_code, part.content) == (206, b"ftyp")
         assert part.headers["content-type"] == "video/mp4"
-        other = next(it for it in rest if it["seconds"] is None)
+        other = next(each for each in rest if each["seconds"] is None)
         assert httpx.get(f"{url}/api/videos/{other['id']}").status_code == 400
         assert httpx.get(f"{url}/api/videos/99999").status_code == 404
         like = httpx.get(f"{url}/api/similar/{hit['id']}").json()["hits"]
@@ -549,10 +560,12 @@ def _middle(data: bytes) -> tuple[int, ...]:
     return image.getpixel((image.width // 2, image.height // 2))
 
 
-def test_nothing_of_it_is_read_whole(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """A file that is larger than any picture may be is hashed and read in parts."""
+def test_a_huge_video_is_never_read_completely(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A file above the size limit of pictures is hashed and read in parts."""
     file = write_video(tmp_path / "a.mp4")
-    with file.open("ab") as opened:  # a box of nothing, to the end of the file
+    with file.open("ab") as opened:  # an empty box up to the end of the file
         opened.write(b"\0\0\0\1free" + (1 << 33).to_bytes(8, "big"))
         opened.truncate(file.stat().st_size + (1 << 33))
     reads = list[int]()

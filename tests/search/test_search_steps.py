@@ -1,4 +1,4 @@
-"""The steps of a search, with calls that answer at once."""
+"""The steps of a search with direct calls, without an event loop."""
 
 import asyncio
 from pathlib import Path
@@ -23,12 +23,12 @@ def filled(opened: Library, photos: Path, model: Path) -> Library:
 def find(
     library: Library, engines: FakeEngines, *parts: QueryPart, one_prompt: bool = False
 ) -> SearchResult:
-    """Search as the server does, but on this thread."""
+    """Search with the steps that the server uses, but on this thread."""
     calls = DirectCalls(library.reader, engines)
     return run_without_waiting(search(calls, parts, SearchOptions(), one_prompt=one_prompt))
 
 
-def test_text_and_picture_become_two_parts_unless_one_prompt_is_asked_for(
+def test_text_and_picture_become_two_parts_unless_one_prompt(
     filled: Library, photos: Path, fake_engines: FakeEngines
 ) -> None:
     """CLIP takes no prompt with both: the server adds the vectors, the library refuses."""
@@ -52,7 +52,7 @@ def test_indexed_images_need_no_engine(filled: Library, fake_engines: FakeEngine
 
 
 def test_each_part_keeps_its_own_weight(filled: Library, fake_engines: FakeEngines) -> None:
-    """New queries and indexed images are embedded in different ways, and mixed in any order."""
+    """New queries and indexed images can be mixed in any order."""
     by_name = {hit.path.rsplit("/", 1)[1]: hit for hit in filled.search(Query("red"))}
     red, green = by_name["red.jpg"].image_id, by_name["green.png"].image_id
     answer = find(
@@ -77,7 +77,7 @@ def test_each_part_keeps_its_own_weight(filled: Library, fake_engines: FakeEngin
 
 
 def test_the_library_searches_inside_a_running_event_loop(filled: Library) -> None:
-    """As in a notebook: no second loop is started."""
+    """As in a notebook: the library starts no second loop."""
 
     async def ask() -> str:
         return filled.search(Query("red"))[0].path
@@ -86,6 +86,6 @@ def test_the_library_searches_inside_a_running_event_loop(filled: Library) -> No
 
 
 def test_a_coroutine_that_waits_is_refused() -> None:
-    """It would never be woken without an event loop."""
+    """Without an event loop, it would never be resumed."""
     with pytest.raises(RuntimeError, match="there is no event loop"):
         run_without_waiting(asyncio.sleep(0))

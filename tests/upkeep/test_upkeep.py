@@ -1,6 +1,7 @@
-"""What keeps a library in order: the guard for drives, check, prune, backup, export and import."""
+"""Maintenance: vanished files, check, repair, prune, backup, export and import."""
 
 import json
+import logging
 import os
 import pty
 import shutil
@@ -25,107 +26,113 @@ MANY = 60
 
 
 @pytest.fixture
-def many(tmp_path: Path) -> Path:
-    """Sixty pictures in three folders, no two alike."""
+def many_pictures(tmp_path: Path) -> Path:
+    """Sixty different pictures in three folders."""
     folder = tmp_path / "many"
     for number in range(MANY):
-        place = folder / "abc"[number % 3]
-        place.mkdir(parents=True, exist_ok=True)
+        subfolder = folder / "abc"[number % 3]
+        subfolder.mkdir(parents=True, exist_ok=True)
         save_picture(
-            place / f"{number:02}.png", (number * 4, 255 - number * 4, (number * 37) % 256)
+            subfolder / f"{number:02}.png", (number * 4, 255 - number * 4, (number * 37) % 256)
         )
     return folder
 
 
-def catalog_of(library: Library) -> sqlite3.Connection:
+def connect_to_catalog(library: Library) -> sqlite3.Connection:
     return sqlite3.connect(library.folder / "catalog.db", isolation_level=None)
 
 
-# The guard
+# Vanished files
 
 
-def test_many_lost_files_are_kept(
-    opened: Library, many: Path, model: Path, fake_engines: FakeEngines
+def test_many_vanished_files_are_kept(
+    opened: Library, many_pictures: Path, model: Path, fake_engines: FakeEngines
 ) -> None:
-    """A third of the files gone may be a drive; what returns costs no embedding."""
-    index_folder(opened, many, model)
-    (many / "a").rename(many.with_name("away"))
-    events = list(opened.index([many], IndexOptions(str(model))))
-    assert VanishedFilesKept(str(many), 20, MANY) in events
-    assert index_folder(opened, many, model) == RunSummary(unchanged=40, kept=20)
+    """A third of the files can be a missing drive; returning files are not embedded again."""
+    index_folder(opened, many_pictures, model)
+    (many_pictures / "a").rename(many_pictures.with_name("away"))
+    events = list(opened.index([many_pictures], IndexOptions(str(model))))
+    assert VanishedFilesKept(str(many_pictures), 20, MANY) in events
+    assert index_folder(opened, many_pictures, model) == RunSummary(unchanged=40, kept=20)
     assert opened.info().files == MANY
     assert len(opened.search(Query("red"))) > 0
-    many.with_name("away").rename(many / "a")
-    assert index_folder(opened, many, model) == RunSummary(unchanged=MANY)
+    many_pictures.with_name("away").rename(many_pictures / "a")
+    assert index_folder(opened, many_pictures, model) == RunSummary(unchanged=MANY)
     assert fake_engines.embedded_count == MANY
 
 
-def test_few_lost_files_are_forgotten(opened: Library, many: Path, model: Path) -> None:
-    """A person deletes a picture now and then, and a small folder."""
-    index_folder(opened, many, model)
-    for number in range(0, 30, 3):
-        (many / "a" / f"{number:02}.png").unlink()
-    assert index_folder(opened, many, model) == RunSummary(unchanged=50, removed=10)
-
-
-def test_what_is_excluded_is_not_lost(opened: Library, many: Path, model: Path) -> None:
-    """Files that a rule leaves out now are forgotten without a question, however many."""
-    index_folder(opened, many, model)
-    (many / ".searchappignore").write_text("a/\nb/\n")
-    assert index_folder(opened, many, model) == RunSummary(unchanged=20, removed=40)
-    (many / ".searchappignore").unlink()
-    assert index_folder(opened, many, model) == RunSummary(unchanged=20, added=40)
-
-
-def test_what_has_moved_is_not_lost(opened: Library, many: Path, model: Path) -> None:
-    """A folder by another name is found again by its contents."""
-    index_folder(opened, many, model)
-    (many / "a").rename(many / "another")
-    assert index_folder(opened, many, model) == RunSummary(unchanged=40, moved=20)
-
-
-def test_prune_forgets_however_many(
-    opened: Library, many: Path, model: Path, fake_engines: FakeEngines
+def test_few_vanished_files_are_forgotten(
+    opened: Library, many_pictures: Path, model: Path
 ) -> None:
-    """A root that is gone, too; what comes back is read, and not embedded again."""
-    index_folder(opened, many, model)
-    shutil.rmtree(many / "a")
-    assert index_folder(opened, many, model, prune=True) == RunSummary(unchanged=40, removed=20)
-    many.rename(many.with_name("away"))
+    """Users delete single pictures and small folders."""
+    index_folder(opened, many_pictures, model)
+    for number in range(0, 30, 3):
+        (many_pictures / "a" / f"{number:02}.png").unlink()
+    assert index_folder(opened, many_pictures, model) == RunSummary(unchanged=50, removed=10)
+
+
+def test_excluded_files_are_forgotten(opened: Library, many_pictures: Path, model: Path) -> None:
+    """Files that an ignore rule excludes are forgotten without a question."""
+    index_folder(opened, many_pictures, model)
+    (many_pictures / ".searchappignore").write_text("a/\nb/\n")
+    assert index_folder(opened, many_pictures, model) == RunSummary(unchanged=20, removed=40)
+    (many_pictures / ".searchappignore").unlink()
+    assert index_folder(opened, many_pictures, model) == RunSummary(unchanged=20, added=40)
+
+
+def test_moved_files_are_recognized(opened: Library, many_pictures: Path, model: Path) -> None:
+    """Files in a renamed folder are found by their content."""
+    index_folder(opened, many_pictures, model)
+    (many_pictures / "a").rename(many_pictures / "another")
+    assert index_folder(opened, many_pictures, model) == RunSummary(unchanged=40, moved=20)
+
+
+def test_index_prune_forgets_any_number_of_files(
+    opened: Library, many_pictures: Path, model: Path, fake_engines: FakeEngines
+) -> None:
+    """A missing root as well; returning files are read, but not embedded again."""
+    index_folder(opened, many_pictures, model)
+    shutil.rmtree(many_pictures / "a")
+    assert index_folder(opened, many_pictures, model, prune=True) == RunSummary(
+        unchanged=40, removed=20
+    )
+    many_pictures.rename(many_pictures.with_name("away"))
     with pytest.raises(FolderError, match="no such folder"):
-        index_folder(opened, many, model)
-    assert index_folder(opened, many, model, prune=True) == RunSummary(removed=40)
+        index_folder(opened, many_pictures, model)
+    assert index_folder(opened, many_pictures, model, prune=True) == RunSummary(removed=40)
     with pytest.raises(FolderError, match="nothing known below it"):
-        index_folder(opened, many / "typo", model, prune=True)
-    many.with_name("away").rename(many)
-    assert index_folder(opened, many, model) == RunSummary(added=40)
+        index_folder(opened, many_pictures / "typo", model, prune=True)
+    many_pictures.with_name("away").rename(many_pictures)
+    assert index_folder(opened, many_pictures, model) == RunSummary(added=40)
     assert fake_engines.embedded_count == MANY
 
 
-def test_a_person_is_asked(many: Path, model: Path, run: RunCommand, tmp_path: Path) -> None:
-    """Only one at a terminal; without, the files are kept, and the way out is told."""
-    run("index", many, "--model", model)
-    shutil.rmtree(many / "a")
-    done = run("index", many)
+def test_a_user_at_a_terminal_is_asked(
+    many_pictures: Path, model: Path, run: RunCommand, tmp_path: Path
+) -> None:
+    """Without a terminal, the files are kept, and the message names --prune."""
+    run("index", many_pictures, "--model", model)
+    shutil.rmtree(many_pictures / "a")
+    done = run("index", many_pictures)
     assert "20 of 60 files below" in done.stderr and "--prune forgets them" in done.stderr
     assert "20 gone but kept" in done.stderr
     for answer, files in ((b"n\n", MANY), (b"y\n", 40)):
-        terminal, theirs = pty.openpty()
-        asked = subprocess.Popen(
-            [sys.executable, "-m", "searchapp", "index", many],
+        terminal, child_terminal = pty.openpty()
+        process = subprocess.Popen(
+            [sys.executable, "-m", "searchapp", "index", many_pictures],
             env=os.environ | library_environment(tmp_path),
-            stdin=theirs, stdout=theirs, stderr=theirs,
+            stdin=child_terminal, stdout=child_terminal, stderr=child_terminal,
         )  # fmt: skip
-        os.close(theirs)
-        said = b""
-        while b"Forget the 20 files? [y/N]" not in said:
-            said += os.read(terminal, 1000)
+        os.close(child_terminal)
+        output = b""
+        while b"Forget the 20 files? [y/N]" not in output:
+            output += os.read(terminal, 1000)
         os.write(terminal, answer)
-        while b" s; in " not in said:
-            said += os.read(terminal, 1000)
-        assert asked.wait(30) == 0
+        while b" s; in " not in output:
+            output += os.read(terminal, 1000)
+        assert process.wait(30) == 0
         os.close(terminal)
-        assert b"gone but kept" in said if answer == b"n\n" else b"20 removed" in said
+        assert b"gone but kept" in output if answer == b"n\n" else b"20 removed" in output
         with Library.open(tmp_path / "library") as library:
             assert library.info().files == files
 
@@ -133,18 +140,18 @@ def test_a_person_is_asked(many: Path, model: Path, run: RunCommand, tmp_path: P
 # Prune
 
 
-def test_prune_removes_what_no_file_holds(
-    opened: Library, many: Path, model: Path, fake_engines: FakeEngines
+def test_prune_removes_images_without_files(
+    opened: Library, many_pictures: Path, model: Path, fake_engines: FakeEngines
 ) -> None:
-    """With embeddings and thumbnails, from the index as well; a rehearsal changes nothing."""
-    index_folder(opened, many, model)
+    """With embeddings, thumbnails and index entries; a dry run changes nothing."""
+    index_folder(opened, many_pictures, model)
     assert opened.prune() == PruneResult()
-    (many / "a" / "00.png").unlink()
-    (many / "b" / "01.png").unlink()
+    (many_pictures / "a" / "00.png").unlink()
+    (many_pictures / "b" / "01.png").unlink()
     assert opened.prune() == PruneResult()  # index has not looked yet
-    index_folder(opened, many, model)
+    index_folder(opened, many_pictures, model)
     (lost,) = (
-        catalog_of(opened)
+        connect_to_catalog(opened)
         .execute("select sha256 from images where id not in (select image_id from files) limit 1")
         .fetchone()
     )
@@ -161,12 +168,12 @@ def test_prune_removes_what_no_file_holds(
     assert list(opened.check(files=None)) == []
 
 
-def test_prune_missing_looks_itself(
-    opened: Library, many: Path, model: Path, run: RunCommand
+def test_prune_missing_checks_the_files(
+    opened: Library, many_pictures: Path, model: Path, run: RunCommand
 ) -> None:
-    """A folder that was deleted, and is not to be indexed any more."""
-    index_folder(opened, many, model)
-    shutil.rmtree(many / "a")
+    """For a folder that was deleted, and is not indexed again."""
+    index_folder(opened, many_pictures, model)
+    shutil.rmtree(many_pictures / "a")
     assert "20 files that are gone, 20 images" in run("prune", "--missing", "--dry-run").stderr
     assert opened.info().files == MANY
     assert json.loads(run("prune", "--missing", "--json").stdout)["embeddings"] == 20
@@ -177,20 +184,22 @@ def test_prune_missing_looks_itself(
 
 
 def spoil_vector(library: Library, packed: bytes) -> None:
-    catalog_of(library).execute("update embeddings set vector = ? where id = 7", (packed,))
+    connect_to_catalog(library).execute("update embeddings set vector = ? where id = 7", (packed,))
 
 
 def spoil_image(library: Library) -> None:
-    catalog_of(library).execute("delete from images where id = 7")  # foreign keys are off here
+    connect_to_catalog(library).execute(
+        "delete from images where id = 7"
+    )  # Foreign keys are not enforced here.
 
 
 def spoil_count(library: Library) -> None:
-    catalog_of(library).execute("update collections set embedded = embedded + 3")
+    connect_to_catalog(library).execute("update collections set embedded = embedded + 3")
 
 
 def spoil_ids(library: Library) -> None:
-    """Let the index file hold an id that is not embedded, and not one that is."""
-    db = catalog_of(library)
+    """Let the index file hold an id that is not embedded, and lack one that is."""
+    db = connect_to_catalog(library)
     db.execute("update embeddings set id = 1000 where id = 7")
     db.execute("update collections set last_embedding = 1000, index_last_id = 1000")
 
@@ -201,7 +210,7 @@ def spoil_file(library: Library) -> None:
 
 
 def spoil_scores(library: Library) -> None:
-    """Change the numbers in the index file, not its length."""
+    """Change the numbers in the index file, but not its length."""
     (file,) = library.folder.glob("*.faiss")
     data = bytearray(file.read_bytes())
     half = len(data) // 2
@@ -217,15 +226,19 @@ def leave_files(library: Library) -> None:
         os.utime(file, (time.time() - 7200,) * 2)
 
 
-SPOILT: list[tuple[Callable[[Library], None], int, str]] = [
-    (lambda it: spoil_vector(it, b"1234"), 1, "1 stored embeddings are not vectors of length one"),
+FAULTS: list[tuple[Callable[[Library], None], int, str]] = [
     (
-        lambda it: spoil_vector(it, np.zeros(48, "<f2").tobytes()),
+        lambda library: spoil_vector(library, b"1234"),
+        1,
+        "1 stored embeddings are not vectors of length one",
+    ),
+    (
+        lambda library: spoil_vector(library, np.zeros(48, "<f2").tobytes()),
         1,
         "1 stored embeddings are not vectors",
     ),
     (
-        lambda it: spoil_vector(it, np.full(48, np.nan, "<f2").tobytes()),
+        lambda library: spoil_vector(library, np.full(48, np.nan, "<f2").tobytes()),
         1,
         "1 stored embeddings are not vectors",
     ),
@@ -234,47 +247,52 @@ SPOILT: list[tuple[Callable[[Library], None], int, str]] = [
     (spoil_ids, 0, "the file holds other vectors than the catalog"),
     (spoil_file, 0, "changed since it was written"),
     (spoil_scores, 0, "of the 200 nearest vectors"),
-    (lambda it: next(it.folder.glob("*.faiss")).unlink(), 0, "is missing"),
+    (lambda library: next(library.folder.glob("*.faiss")).unlink(), 0, "is missing"),
     (leave_files, 0, "1 index files belong to no collection"),
 ]
 
 
-@pytest.mark.parametrize(("spoil", "lost", "what"), SPOILT)
-def test_what_is_wrong_is_found_and_mended(
+@pytest.mark.parametrize(("spoil", "reembedded", "problem"), FAULTS)
+def test_each_fault_is_found_and_repaired(
     spoil: Callable[[Library], None],
-    lost: int,
-    what: str,
+    reembedded: int,
+    problem: str,
     tmp_path: Path,
-    many: Path,
+    many_pictures: Path,
     model: Path,
     fake_engines: FakeEngines,
+    caplog: pytest.LogCaptureFixture,
 ) -> None:
-    """Each is told, mended, and gone; what was lost is embedded again by the next run."""
+    """After a repair, check finds nothing; the next run embeds again what was deleted."""
     folder = tmp_path / "library"
     with Library.open(folder, create=True, start=fake_engines) as library:
-        index_folder(library, many, model)
+        index_folder(library, many_pictures, model)
         assert list(library.check(files=None)) == []
         before = library.search(Query("red"))
         spoil(library)
     with Library.open(folder, start=fake_engines) as library:
         faults = list(library.check())
-        assert any(what in fault.what for fault in faults), faults
+        assert any(problem in fault.what for fault in faults), faults
         assert not any(fault.mended for fault in faults)
-        mended = list(library.check(repair=True))
-        assert mended and all(fault.mended for fault in mended)
+        with caplog.at_level(logging.INFO, "searchapp.upkeep"):
+            repaired = list(library.check(repair=True))
+        assert repaired and all(fault.mended for fault in repaired)
+        assert caplog.messages == [f"Repairing: {fault.what}." for fault in repaired]
         assert list(library.check(files=None)) == []
-        index_folder(library, many, model)
-        assert fake_engines.embedded_count == MANY + lost
+        index_folder(library, many_pictures, model)
+        assert fake_engines.embedded_count == MANY + reembedded
         assert library.info().collections[0].images == MANY
         assert [hit.path for hit in library.search(Query("red"))] == [hit.path for hit in before]
 
 
-def test_a_rotten_file_is_found(opened: Library, many: Path, model: Path, run: RunCommand) -> None:
-    """Other bytes at the same size and time; the next run reads the file again."""
-    index_folder(opened, many, model)
-    file, other = many / "a" / "00.png", many / "a" / "03.png"
+def test_a_changed_file_with_the_same_size_and_time_is_found(
+    opened: Library, many_pictures: Path, model: Path, run: RunCommand
+) -> None:
+    """The next run reads the file again."""
+    index_folder(opened, many_pictures, model)
+    file, other = many_pictures / "a" / "00.png", many_pictures / "a" / "03.png"
     state, data = file.stat(), bytearray(file.read_bytes())
-    data[-1] ^= 1  # beyond what a decoder looks at
+    data[-1] ^= 1  # A decoder does not read the last byte.
     file.write_bytes(data)
     os.utime(file, ns=(state.st_atime_ns, state.st_mtime_ns))
     done = run("check", "--all-files")
@@ -282,15 +300,15 @@ def test_a_rotten_file_is_found(opened: Library, many: Path, model: Path, run: R
     assert f"{file}: the content changed since it was indexed" in done.stdout
     assert str(other) not in done.stdout
     assert run("check", "--all-files", "--repair").exit_code == 0
-    assert index_folder(opened, many, model).unchanged == MANY - 1
+    assert index_folder(opened, many_pictures, model).unchanged == MANY - 1
     assert run("check", "--all-files").exit_code == 0
 
 
-def test_a_damaged_catalogue_is_told(
-    tmp_path: Path, many: Path, model: Path, run: RunCommand
+def test_a_damaged_catalog_is_reported(
+    tmp_path: Path, many_pictures: Path, model: Path, run: RunCommand
 ) -> None:
-    """It cannot be mended; the way out is a backup, which works."""
-    run("index", many, "--model", model)
+    """It cannot be repaired; a backup replaces it."""
+    run("index", many_pictures, "--model", model)
     backup = tmp_path / "backup.db"
     assert run("backup", backup).exit_code == 0
     assert "is there already" in str(run("backup", backup).exception)
@@ -314,11 +332,16 @@ def test_a_damaged_catalogue_is_told(
 
 
 @pytest.mark.parametrize("suffix", [".npy", ".json", ".parquet"])
-def test_there_and_back(
-    suffix: str, opened: Library, many: Path, model: Path, fake_engines: FakeEngines, tmp_path: Path
+def test_an_export_can_be_imported(
+    suffix: str,
+    opened: Library,
+    many_pictures: Path,
+    model: Path,
+    fake_engines: FakeEngines,
+    tmp_path: Path,
 ) -> None:
-    """The other library finds the same with the same scores, and nothing is embedded again."""
-    index_folder(opened, many, model)
+    """The other library returns the same hits and scores; nothing is embedded again."""
+    index_folder(opened, many_pictures, model)
     file = tmp_path / f"pictures{suffix}"
     assert opened.export(file) == MANY
     with Library.open(tmp_path / "other", create=True, start=fake_engines) as other:
@@ -327,14 +350,14 @@ def test_there_and_back(
         assert other.load(file).images == 0
         assert other.search(Query("red")) == opened.search(Query("red"))
         assert list(other.check(files=None)) == []
-        assert index_folder(other, many, model) == RunSummary(unchanged=MANY)
+        assert index_folder(other, many_pictures, model) == RunSummary(unchanged=MANY)
     assert fake_engines.embedded_count == MANY
 
 
-def test_names_that_are_no_text_go_there_and_back(
+def test_paths_that_are_not_utf8_are_exported_to_json(
     opened: Library, photos: Path, model: Path, tmp_path: Path
 ) -> None:
-    """In JSON; Parquet cannot hold them, which is said."""
+    """Parquet cannot store them; the message says so."""
     (photos / "red.jpg").rename(photos / os.fsdecode(b"\xff.jpg"))
     index_folder(opened, photos, model)
     opened.export(tmp_path / "x.json")
@@ -346,35 +369,35 @@ def test_names_that_are_no_text_go_there_and_back(
     assert not (tmp_path / "x.parquet").exists()
 
 
-def test_import_elsewhere_knows_by_content(
-    opened: Library, many: Path, model: Path, fake_engines: FakeEngines, tmp_path: Path
+def test_imported_pictures_are_recognized_by_content(
+    opened: Library, many_pictures: Path, model: Path, fake_engines: FakeEngines, tmp_path: Path
 ) -> None:
-    """Pictures that lie elsewhere on the other machine cost reading, not embedding."""
-    index_folder(opened, many, model)
+    """Pictures in another folder are read, but not embedded again."""
+    index_folder(opened, many_pictures, model)
     opened.export(tmp_path / "pictures.npy")
-    elsewhere = many.rename(tmp_path / "elsewhere")
+    elsewhere = many_pictures.rename(tmp_path / "elsewhere")
     with Library.open(tmp_path / "other", create=True, start=fake_engines) as other:
         assert other.load(tmp_path / "pictures.npy").files == 0
         assert index_folder(other, elsewhere, model) == RunSummary(added=MANY)
     assert fake_engines.embedded_count == MANY
 
 
-def test_what_is_exported_is_plain(
-    opened: Library, many: Path, model: Path, tmp_path: Path
+def test_exports_can_be_read_by_other_programs(
+    opened: Library, many_pictures: Path, model: Path, tmp_path: Path
 ) -> None:
-    """NumPy and any JSON reader see vectors of length one, and their files."""
-    index_folder(opened, many, model)
+    """NumPy reads vectors of length one, and any JSON reader their files."""
+    index_folder(opened, many_pictures, model)
     opened.export(tmp_path / "pictures.npy")
     vectors = np.load(tmp_path / "pictures.npy").astype(np.float32)
     document = json.loads((tmp_path / "pictures.json").read_text())
     assert vectors.shape == (MANY, document["dimensions"])
     assert np.linalg.norm(vectors, axis=1) == pytest.approx(1, abs=1e-3)
     assert {file["path"] for each in document["images"] for file in each["files"]} == {
-        str(file) for file in many.rglob("*.png")
+        str(file) for file in many_pictures.rglob("*.png")
     }
 
 
-NONE = {  # values that are none, as a person or another program may write them
+INVALID_VALUES = {  # as a user or another program can write them
     "rating": (7, "good", 2.5, -2), "latitude": (200, "north", float("nan")),
     "longitude": (-181.0,), "keywords": ("beach", [1, 2], {"a": 1}),
     "date": ("yesterday", "2023-06-17", "2023-02-30T00:00:00", "2023-06-17T25:00:00"),
@@ -390,14 +413,14 @@ NONE = {  # values that are none, as a person or another program may write them
 
 
 @pytest.mark.parametrize("suffix", [".npy", ".json", ".parquet"])
-def test_import_names_the_value_that_is_none(
-    suffix: str, opened: Library, many: Path, model: Path, tmp_path: Path,
+def test_import_names_the_row_of_an_invalid_value(
+    suffix: str, opened: Library, many_pictures: Path, model: Path, tmp_path: Path,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:  # fmt: skip
-    """In whatever form it comes: the file and the row are told, and nothing is written at all."""
+    """In each format; the message names file and row, and nothing is written."""
     pa, parquet = pytest.importorskip("pyarrow"), pytest.importorskip("pyarrow.parquet")
     monkeypatch.setattr("searchapp.upkeep.exchange.BATCH_ROWS", 2)
-    index_folder(opened, many, model)
+    index_folder(opened, many_pictures, model)
     opened.export(bad := tmp_path / f"bad{suffix}")
     if suffix == ".parquet":
         table = parquet.read_table(bad)
@@ -407,8 +430,8 @@ def test_import_names_the_value_that_is_none(
         rows = document["images"]
 
     def write(name: str, value: object) -> int:
-        alike = isinstance(rows[0][name], type(value)) and name != "files"
-        first = 3 if alike or suffix != ".parquet" else 0  # a column is of one type
+        same_type = isinstance(rows[0][name], type(value)) and name != "files"
+        first = 3 if same_type or suffix != ".parquet" else 0  # A column has one type.
         page = [*rows[:first], *(row | {name: value} for row in rows[first:])]
         if suffix == ".parquet":
             parquet.write_table(pa.Table.from_pylist(page, metadata=metadata), bad)
@@ -417,7 +440,7 @@ def test_import_names_the_value_that_is_none(
         return first + 1
 
     with Library.open(tmp_path / "other", create=True) as other:
-        for name, values in NONE.items():
+        for name, values in INVALID_VALUES.items():
             for value in values if (name, suffix) != ("vector", ".npy") else ():
                 row = write(name, value)
                 with pytest.raises(LibraryError) as caught:
@@ -428,11 +451,11 @@ def test_import_names_the_value_that_is_none(
             assert connection.execute(f"select count(*) from {name}").fetchone() == (0,), name
 
 
-def test_an_import_takes_what_other_programs_leave_out(
-    opened: Library, many: Path, model: Path, tmp_path: Path, fake_engines: FakeEngines
+def test_import_accepts_variants_of_other_programs(
+    opened: Library, many_pictures: Path, model: Path, tmp_path: Path, fake_engines: FakeEngines
 ) -> None:
-    """Zone Z, a whole number as a latitude, no rating as 0, files of another system."""
-    index_folder(opened, many, model)
+    """Zone Z, an integer latitude, a rating of 0, and paths of another system."""
+    index_folder(opened, many_pictures, model)
     opened.export(tmp_path / "x.json")
     document = json.loads((tmp_path / "x.json").read_text())
     document["images"][0] |= {
@@ -446,15 +469,15 @@ def test_an_import_takes_what_other_programs_leave_out(
         assert (loaded.images, loaded.files) == (MANY, MANY - 1)
         other.export(tmp_path / "y.json")
     (first, *_) = json.loads((tmp_path / "y.json").read_text())["images"]
-    told = [first[name] for name in ("date", "latitude", "longitude", "rating", "keywords")]
-    assert told == ["2023-06-17T21:05:00Z", 48.0, -2.0, None, []]
+    values = [first[name] for name in ("date", "latitude", "longitude", "rating", "keywords")]
+    assert values == ["2023-06-17T21:05:00Z", 48.0, -2.0, None, []]
 
 
-def test_import_refuses_what_cannot_be(
-    opened: Library, many: Path, model: Path, tmp_path: Path, run: RunCommand
+def test_import_refuses_invalid_files(
+    opened: Library, many_pictures: Path, model: Path, tmp_path: Path, run: RunCommand
 ) -> None:
     """Other files, wrong vectors, pickles, and trust in a model's code."""
-    index_folder(opened, many, model)
+    index_folder(opened, many_pictures, model)
     good = tmp_path / "good.json"
     opened.export(good)
     document = json.loads(good.read_text())
