@@ -48,14 +48,14 @@ def evaluate_model(
 ) -> Iterator[Progress | Evaluation]:
     """Embed pictures and captions, and yield progress; the Evaluation is the last.
 
-    folder: where the files of pictures lie. Errors: CaptionsError if a picture is missing or
-    broken, because figures over fewer pictures could not be compared with published ones.
+    folder: contains the files of the pictures. Errors: CaptionsError if a picture is missing or
+    broken, because figures over fewer pictures cannot be compared with published ones.
     """
     missing = [picture.file for picture in pictures if not (folder / picture.file).is_file()]
     if missing:
         raise CaptionsError(
             f"{len(missing)} of {len(pictures)} pictures are not in {folder}, for example "
-            f"{missing[0]}"
+            f"{missing[0]}. Choose the folder that the captions refer to."
         )
     texts = [
         EngineInput(make_query_prompt(engine.spec, "text", caption))

@@ -181,7 +181,9 @@ def measure_model_cost(
         rates[name] = round(len(inputs) / (time.monotonic() - begun), 1)
         refused = [vector.reason for vector in vectors if isinstance(vector, Refusal)]
         if refused:
-            raise EngineError(f"{len(refused)} of {len(inputs)} {name} refused: {refused[0]}")
+            raise EngineError(
+                f"the engine refused {len(refused)} of {len(inputs)} inputs ({name}): {refused[0]}"
+            )
     return {
         "start_s": round(start_s, 1),
         "images_per_s": rates["images"],

@@ -35,7 +35,7 @@ class ExistingImages:
         return self._image_by_position[position]
 
     def load(self, positions: Iterable[int]) -> None:
-        """Load the images at these positions that are not loaded yet."""
+        """Load the images at these positions, unless they are already loaded."""
         new = np.array(sorted(set(positions) - self._image_by_position.keys()), np.int64)
         position_by_id = dict(zip(self._image_ids[new].tolist(), new.tolist(), strict=True))
         for image in self.load_by_id(self._image_ids[new]):

@@ -45,9 +45,9 @@ class PairJudge:
     near_cosine: float  # minimal cosine of near duplicates
 
     def judge_pairs(self, pairs: Ids) -> tuple[PairVerdicts, Ids]:
-        """Compare pairs of positions, [n, 2].
+        """Compare pairs of images, given as positions, [n, 2].
 
-        Return the verdicts of near duplicates, and the pairs, [m, 2], that may have the same
+        Return the verdicts on near duplicates, and the pairs, [m, 2], that may have the same
         pixels.
         """
         turned_pairs = candidates.add_turns(pairs, self.hashes)
@@ -76,7 +76,7 @@ class PairJudge:
         return self._drop_separate_shots(verdicts), pairs_to_hash
 
     def judge_more_pairs(self, pairs: list[tuple[int, int]]) -> PairVerdicts:
-        """Return the verdicts of duplicates among pairs of positions."""
+        """Return the verdicts on the duplicates among pairs of images, given as positions."""
         verdicts, same_pixel_pairs = self.judge_pairs(np.array(pairs, np.int64))
         # Missing pixel hashes are not computed here: without them, a pair stays "near".
         self.mark_same_pixels(verdicts, same_pixel_pairs)

@@ -25,9 +25,10 @@ class OtherCopy:
 
 
 def make_group(files: list[DuplicateFile], other_copies: list[OtherCopy]) -> DuplicateGroup:
-    """Make a group from the files of one image and the files of its duplicates.
+    """Make a group from the files of the image to keep and the files of its duplicates.
 
-    The file to keep is chosen among the first. Files are sorted by certainty, then by path.
+    files: those of the image to keep; the best of them is the file to keep. The other files are
+    sorted by certainty, then by path.
     """
     keeper, *same_bytes = sorted(files, key=choose_keeper.rank_copy)
     others = [replace(file, certainty="bytes", difference="the same bytes") for file in same_bytes]
@@ -62,7 +63,7 @@ def make_copies(image: ImageWithFiles) -> list[DuplicateFile]:
 def are_separate_shots(one: ImageWithFiles, other: ImageWithFiles) -> bool:
     """Check whether one camera took both images, at two moments.
 
-    Times that differ by whole time zones count as one moment: some programs store UTC.
+    Times that differ by a multiple of 15 minutes count as one moment: some programs store UTC.
     """
     if not (one.taken_at and other.taken_at and one.camera) or one.camera != other.camera:
         return False

@@ -36,7 +36,7 @@ def test_the_file_to_keep_has_a_reason(opened: Library, album: Path, model: Path
     duplicates = find_duplicates(opened)
     (group,) = duplicates.groups
     assert get_names(group) == ("boat.jpg", {"boat (1).jpg": "bytes", "boat-small.jpg": "near"})
-    assert group.reason == "its name does not search like a copy"
+    assert group.reason == "its name does not look like a copy"
     assert group.others[1].difference == "scaled to 50 %, without a date"
     (album / "boat (1).jpg").unlink()
     (group,) = find_duplicates(opened).groups
@@ -108,7 +108,7 @@ def test_filters_limit_the_search(opened: Library, album: Path, model: Path) -> 
 
 
 def test_burst_shots_are_not_duplicates(opened: Library, tmp_path: Path, model: Path) -> None:
-    """Pictures of one camera with two capture times are search-alikes."""
+    """Pictures of one camera with two capture times are look-alikes."""
     folder, image = tmp_path / "p", near_duplicates.render_scene(near_duplicates.make_scene(1))
     folder.mkdir()
     for second, quality in ((1, 90), (2, 85)):
@@ -153,7 +153,7 @@ def test_the_command_changes_no_picture(
     result = run("duplicates")
     assert result.exit_code == 0
     assert result.stdout.splitlines() == [
-        f"keep    {album}/boat.jpg  (its name does not search like a copy)",
+        f"keep    {album}/boat.jpg  (its name does not look like a copy)",
         f"bytes   {album}/boat (1).jpg  (the same bytes)",
         f"near    {album}/boat-small.jpg  (scaled to 50 %, without a date)",
         "",

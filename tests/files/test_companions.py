@@ -260,7 +260,7 @@ def test_companions_of_a_duplicate_move_with_it(
     done = subprocess.run(
         ["sh", tmp_path / "move.sh", away], check=True, capture_output=True, text=True
     )
-    assert done.stderr == "6 moved, 0 left\n"
+    assert done.stderr == "6 files moved, 0 skipped\n"
     assert {file.name for file in (shot / "copies").iterdir()} == {"red.png", "red.xmp"}
     moved = sorted(file.name for file in away.rglob("*") if file.is_file())
     assert moved == sorted([*names, *chain(*names.values())])

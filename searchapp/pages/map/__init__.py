@@ -71,7 +71,7 @@ def make_map(
             tile_numbers.append(number)
         yield MapStep("making thumbnails", done, len(images))
     if not tiles:
-        raise QueryError("no picture can be read now; check that the drive is mounted")
+        raise QueryError("no picture for the map can be read. Check that their drive is mounted.")
     yield MapStep(f"arranging {len(tiles):,} pictures")
     cells = snap_to_grid(compute_layout(chosen.coordinates[tile_numbers]))
     subtitle = f"{len(tiles):,} pictures; similar pictures are next to each other"
