@@ -71,7 +71,7 @@ def test_an_index_that_is_stopped_goes_on_later(
     assert time.monotonic() - asked < 5
     assert "Traceback" not in rest
     if number == signal.SIGINT:
-        assert "the same command goes on from here" in rest
+        assert "run the same command again to continue" in rest
     again = subprocess.run(
         slow_command(*arguments, "--json", seconds_per_picture=0),
         capture_output=True, text=True, env=environment, check=True,

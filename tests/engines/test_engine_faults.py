@@ -207,7 +207,7 @@ def test_a_hanging_local_engine_ends_the_command(tmp_path: Path, model: Path) ->
     )  # fmt: skip
     assert (ran.returncode, ran.stdout) == (1, "")
     assert (
-        "searchapp: the engine has said nothing for 2 s; what was embedded is saved" in ran.stderr
+        "searchapp: the engine has not answered for 2 s. Finished work is saved; " in ran.stderr
     )
     assert "Traceback" not in ran.stderr
     with Library.open(tmp_path / "library", start=FakeEngine) as library:
