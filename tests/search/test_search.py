@@ -104,7 +104,7 @@ def test_a_bad_picture_to_ask_with_is_named(filled: Library, tmp_path: Path) -> 
 
 def test_what_the_model_refuses_is_an_error(filled: Library) -> None:
     """A refused query is no empty answer."""
-    with pytest.raises(QueryError, match="does not take this query: no colour in 'nonsense'"):
+    with pytest.raises(QueryError, match="does not take this query: no color in 'nonsense'"):
         filled.search(Query("nonsense"))
 
 
