@@ -9,6 +9,7 @@
 
 from __future__ import annotations
 
+import logging
 from typing import TYPE_CHECKING
 
 from searchapp.errors import (
@@ -57,6 +58,8 @@ __all__ = [
     "UnsupportedModality",
 ]
 __version__ = "0.1.0"
+
+logging.getLogger("searchapp").addHandler(logging.NullHandler())  # silent by default
 
 
 def __getattr__(name: str) -> object:

@@ -1,4 +1,4 @@
-"""Fixtures: SQLite, FAISS, Pillow and files are real, in tmp_path; only the engine is a fake."""
+"""Define fixtures. SQLite, FAISS, Pillow and files are real; only the engine is a fake."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from searchapp.library import Library
 
 @pytest.hookimpl(wrapper=True, tryfirst=True)
 def pytest_sessionfinish(session: pytest.Session) -> Iterator[None]:
-    """Print which tests were skipped, and why, as the last line."""
+    """Print the number of skipped tests and the reasons as the last line."""
     yield
     reporter = session.config.pluginmanager.get_plugin("terminalreporter")
     if reporter is not None and (line := skipped_line(reporter.stats.get("skipped", []))):
@@ -28,7 +28,7 @@ def pytest_sessionfinish(session: pytest.Session) -> Iterator[None]:
 
 
 def skipped_line(reports: Sequence[pytest.TestReport | pytest.CollectReport]) -> str:
-    """Return a line with the number of skipped tests for each reason; nothing if none is."""
+    """Return a line with the number of skipped tests for each reason; empty if none is skipped."""
     reasons: Counter[str] = Counter()
     for report in reports:
         if isinstance(report.longrepr, tuple):
@@ -40,7 +40,7 @@ def skipped_line(reports: Sequence[pytest.TestReport | pytest.CollectReport]) ->
 
 @pytest.fixture(autouse=True)
 def no_library_of_the_user(monkeypatch: pytest.MonkeyPatch) -> None:
-    """No test may touch the library of whoever runs it."""
+    """Fail if a test uses the library of the user who runs it."""
 
     def refuse() -> Path:
         raise AssertionError("the test did not choose a library")
@@ -52,13 +52,13 @@ def no_library_of_the_user(monkeypatch: pytest.MonkeyPatch) -> None:
 
 @pytest.fixture
 def model(tmp_path: Path) -> Path:
-    """A CLIP folder that is complete as far as can be seen without loading it."""
+    """Write a CLIP folder that looks complete until it is loaded."""
     return write_fake_clip(tmp_path / "models" / "fake-clip")
 
 
 @pytest.fixture
 def photos(tmp_path: Path) -> Path:
-    """A folder with a red, a green and a blue picture, and one in a folder below."""
+    """Write a red and a green picture, and a blue one in a folder below."""
     folder = tmp_path / "photos"
     (folder / "below").mkdir(parents=True)
     for name, color in (("red.jpg", "red"), ("green.png", "green"), ("below/blue.jpg", "blue")):
@@ -68,20 +68,20 @@ def photos(tmp_path: Path) -> Path:
 
 @pytest.fixture
 def fake_engines() -> FakeEngines:
-    """What starts fake engines, and remembers them."""
+    """Return a starter of fake engines that keeps them."""
     return FakeEngines()
 
 
 @pytest.fixture
 def opened(tmp_path: Path, fake_engines: FakeEngines) -> Iterator[Library]:
-    """A new library with a fake engine."""
+    """Open a new library with a fake engine."""
     with Library.open(tmp_path / "library", create=True, start=fake_engines) as opened_library:
         yield opened_library
 
 
 @pytest.fixture
 def run(tmp_path: Path, fake_engines: FakeEngines, monkeypatch: pytest.MonkeyPatch) -> RunCommand:
-    """Run a command as main() does, with a library of its own and a fake engine."""
+    """Return a function that runs a command in a test library, with a fake engine."""
     monkeypatch.setattr(engines, "start_engine", fake_engines)
     runner = CliRunner()
 

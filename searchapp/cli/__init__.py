@@ -1,4 +1,4 @@
-"""The command line: one module a command, imported when it is called."""
+"""Define the commands of the command line; each command is a module, imported when it runs."""
 
 from __future__ import annotations
 
@@ -12,27 +12,27 @@ from searchapp.cli.lazy_group import LazyGroup
 from searchapp.errors import SearchAppError
 
 COMMANDS = {
-    "index": "Embed the pictures of folders that are not embedded yet.",
-    "watch": "Index pictures as they come, change and go.",
+    "index": "Embed the new and changed pictures of folders.",
+    "watch": "Index pictures as they arrive, change and disappear.",
     "query": "Find pictures by words, by a picture, or by both.",
-    "map": "Put the collection on one page, as a map of thumbnails.",
-    "duplicates": "Find files that hold the same picture, and say which to keep.",
-    "serve": "Serve a web page and a JSON API to search with.",
-    "stop": "End the process that queries have left in the background.",
+    "map": "Write a page that shows a collection as a map of thumbnails.",
+    "duplicates": "Find files that hold the same picture, and suggest which to keep.",
+    "serve": "Serve a web page and a JSON API for searching.",
+    "stop": "Stop the resident process that queries start in the background.",
     "embed": "Print the embedding of a text, a picture, or both.",
-    "eval": "Measure how well a model finds pictures by captions.",
+    "eval": "Measure how well a model finds pictures by their captions.",
     "info": "Show what the library holds.",
-    "models": "List the models there are.",
-    "failures": "List the files that could not be used, and why.",
-    "check": "Check the library against itself and the disk; mend it.",
-    "prune": "Remove what belongs to pictures that are gone.",
-    "backup": "Copy the catalogue to a file.",
-    "move": "Keep vectors elsewhere: in a FAISS file, or in Milvus.",
-    "export": "Write embeddings and what is known of the images.",
-    "import": "Read what export has written into a library.",
+    "models": "List the models that have a name.",
+    "failures": "List the files that could not be indexed, with the reasons.",
+    "check": "Check the library for errors, and repair them.",
+    "prune": "Remove images that no file holds any more.",
+    "backup": "Copy the catalog to a file.",
+    "move": "Move vectors to a FAISS file or to Milvus.",
+    "export": "Write embeddings and metadata to a file.",
+    "import": "Read an exported file into a library.",
     "docs": "Show the documentation, topic by topic.",
-    "completion": "Print what makes a shell complete commands and options.",
-    "bench": "Measure this machine: how fast it embeds, indexes and searches.",
+    "completion": "Print the script that completes commands and options in a shell.",
+    "bench": "Measure how fast this machine embeds, indexes and searches.",
 }
 
 # The topic of `searchapp docs` that describes each command.
@@ -62,10 +62,10 @@ TOPICS = {
 
 
 class DocumentedGroup(LazyGroup):
-    """A group of commands whose help names a topic of the documentation."""
+    """Group of commands whose help names a topic of the documentation."""
 
     def get_command(self, context: click.Context, name: str) -> click.Command | None:
-        """Import a command, and add its topic to its help."""
+        """Import a command, and add its topic to its help text."""
         command = super().get_command(context, name)
         if command is not None:
             hint = f"More: `searchapp docs {TOPICS[name]}`."
@@ -88,25 +88,25 @@ def cli() -> None:
     searchapp index ~/Pictures
     searchapp query "a red boat at sunset"
 
-    The first command embeds the pictures (a GPU helps); the second finds the nearest. Each command
-    has its own --help. Every option can also be set by a variable: --library by SEARCHAPP_LIBRARY,
-    and so on. What is asked for goes to the standard output, all else to the standard error.
-    `searchapp docs` shows the documentation.
+    The first command embeds the pictures; a GPU makes it faster. The second command finds the
+    nearest pictures. Each command has its own --help. A variable can set each option: for example,
+    SEARCHAPP_LIBRARY sets --library. Results go to the standard output, notes to the standard
+    error. With -v a command also shows its decisions. `searchapp docs` shows the documentation.
 
-    Exit status: 0 when done, 1 after an error that was stated, 2 when the command was wrong, 130
-    after Ctrl-C.
+    Exit status: 0 after success, 1 after an error, 2 if the command line is wrong, 130 after
+    Ctrl-C.
     """
 
 
 def main() -> None:
-    """Run the command line; every stated error becomes one message and an exit code."""
+    """Run the command line; a SearchAppError becomes one message and an exit code."""
     try:
         code = _run_command()
         sys.stdout.flush()
-    except BrokenPipeError:  # the reader of our output has gone: nothing is left to say
+    except BrokenPipeError:  # The reader of stdout, such as `head`, has ended.
         code = 1
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-    # Torch's own end takes seconds, Ray's threads may crash in it; neither has anything to save.
+    # At exit, torch needs seconds and Ray's threads may crash; neither has anything to save.
     if sys.modules.keys() & {"torch", "ray"}:
         sys.stderr.flush()
         os._exit(code)

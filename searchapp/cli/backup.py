@@ -6,19 +6,20 @@ from pathlib import Path
 
 import click
 
-from searchapp.cli.shared_options import AppCommand, library_option, print_note, printable
+from searchapp.cli.log_output import print_note
+from searchapp.cli.shared_options import AppCommand, library_option, printable
 from searchapp.errors import LibraryError
 
 
 @click.command(cls=AppCommand)
 @click.argument("file", type=click.Path(path_type=Path))
-@click.option("--force", is_flag=True, help="Replace a file that is there.")
+@click.option("--force", is_flag=True, help="Replace FILE if it exists.")
 @library_option
 def command(file: Path, force: bool, library: Path | None) -> None:
-    """Copy the catalogue to FILE, whole and as it is now, even while index runs.
+    """Copy the catalog to FILE, complete and consistent, even while `searchapp index` runs.
 
-    The catalogue is all that is needed: indexes and thumbnails are made of it again. To restore it,
-    put it into a folder by the name of catalog.db, and name that folder with --library.
+    The catalog is sufficient as a backup, because indexes and thumbnails are made from it. To
+    restore it, copy FILE into a folder under the name catalog.db, and use that folder as --library.
 
     \b
     searchapp backup /mnt/backup/pictures.db
@@ -26,7 +27,7 @@ def command(file: Path, force: bool, library: Path | None) -> None:
     from searchapp.library import Library
 
     if file.exists() and not force:
-        raise LibraryError(f"{file} is there already; --force replaces it")
+        raise LibraryError(f"{file} exists; choose another name, or replace it with --force")
     with Library.open(library, tell=print_note) as opened:
         opened.backup(file)
-    print_note(f"{printable(str(file))}: {file.stat().st_size / 1e6:.1f} MB")
+    print_note(f"wrote {printable(str(file))}, {file.stat().st_size / 1e6:.1f} MB")

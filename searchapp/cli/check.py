@@ -7,35 +7,35 @@ from pathlib import Path
 
 import click
 
+from searchapp.cli.log_output import print_note
 from searchapp.cli.shared_options import (
     AppCommand,
     json_option,
     library_option,
     print_json,
-    print_note,
     printable,
 )
 
 
 @click.command(cls=AppCommand)
-@click.option("--repair", is_flag=True, help="Mend what can be mended.")
+@click.option("--repair", is_flag=True, help="Repair the faults that can be repaired.")
 @click.option(
     "--files",
     type=click.IntRange(min=0),
     default=100,
     show_default=True,
     metavar="N",
-    help="Read N files again and compare their bytes.",
+    help="Read N picture files again, and compare their bytes.",
 )
-@click.option("--all-files", is_flag=True, help="Read all files again.")
+@click.option("--all-files", is_flag=True, help="Read all picture files again.")
 @json_option
 @library_option
 def command(repair: bool, files: int, all_files: bool, as_json: bool, library: Path | None) -> None:
-    """Check the library against itself and the disk.
+    """Check the library for errors, and repair them with --repair.
 
-    The catalogue's file, every stored vector, the indexes (what they hold, and what they find
-    beside a look at every vector), some files' bytes, and leftovers. The exit status is 1 where
-    something is wrong and was not mended.
+    The command checks the catalog, every stored vector and the indexes: their vectors, and their
+    hits against an exact scan. It also checks the bytes of some picture files, and finds leftover
+    files. The exit status is 1 if faults remain.
 
     \b
     searchapp check
@@ -48,17 +48,15 @@ def command(repair: bool, files: int, all_files: bool, as_json: bool, library: P
         for fault in opened.check(files=None if all_files else files, repair=repair):
             faults.append(fault)
             if not as_json:
-                end = "; mended" if fault.mended else ""
+                end = "; repaired" if fault.mended else ""
                 remedy = f"; {fault.remedy}" if fault.remedy else ""
                 click.echo(f"{printable(fault.what)}{end}{remedy}")
     if as_json:
         print_json([asdict(fault) for fault in faults])
     unrepaired = [fault for fault in faults if not fault.mended]
     if not faults:
-        print_note("nothing is wrong")
+        print_note("no faults found")
     elif unrepaired and not repair:
-        print_note(
-            f"{len(unrepaired):,} faults; `searchapp check --repair` mends what can be mended"
-        )
+        print_note(f"{len(unrepaired):,} faults; `searchapp check --repair` repairs most kinds")
     if unrepaired:
         raise click.exceptions.Exit(1)

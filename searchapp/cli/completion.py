@@ -11,9 +11,9 @@ from searchapp.cli.shared_options import AppCommand
 @click.command(cls=AppCommand)
 @click.argument("shell", type=click.Choice(["bash", "zsh", "fish"]))
 def command(shell: str) -> None:
-    """Print what makes a shell complete commands, options, models and collections.
+    """Print the script that completes commands, options, models and collections in a shell.
 
-    It goes into the file that the shell reads at its start: ~/.bashrc (bash 4.4 or newer), ~/.zshrc
+    Add it to the file that the shell reads when it starts: ~/.bashrc (bash 4.4 or newer), ~/.zshrc
     after compinit, or ~/.config/fish/completions/searchapp.fish.
 
     \b

@@ -11,14 +11,14 @@ from click.shell_completion import CompletionItem
 from searchapp import docs
 from searchapp.cli.shared_options import AppCommand
 
-MAX_WIDTH = 120  # columns: longer lines are hard to read, and wide tables need these
+MAX_WIDTH = 120  # Columns. Longer lines are hard to read; wide tables need this width.
 TOPIC_LINK = re.compile(r"\[([^\]]+)\]\((\w[\w-]*)\.md(?:#[\w-]+)?\)")
 
 
 def complete_topics(
     context: click.Context, parameter: click.Parameter, incomplete: str
 ) -> list[CompletionItem]:
-    """Return the topics that begin with the typed letters."""
+    """Return the topics that begin with a prefix, with their summaries."""
     return [
         CompletionItem(topic, help=summary)
         for topic, summary in docs.list_topics().items()
@@ -52,7 +52,7 @@ def command(topic: str | None) -> None:
 
 
 def format_markdown(text: str) -> str:
-    """Return Markdown as text for this terminal; a link to a topic names the command to show it."""
+    """Return Markdown as text for this terminal; links to topics become commands."""
     from rich.console import Console
     from rich.markdown import Markdown
 

@@ -10,6 +10,7 @@ from typing import Any
 import click
 
 from searchapp.cli.filter_options import filter_options
+from searchapp.cli.log_output import print_note
 from searchapp.cli.shared_options import (
     AppCommand,
     Function,
@@ -17,7 +18,6 @@ from searchapp.cli.shared_options import (
     json_option,
     library_option,
     print_json,
-    print_note,
     printable,
 )
 from searchapp.errors import Interrupted
@@ -38,11 +38,15 @@ def _output_option(option: str, help: str) -> Callable[[Function], Function]:
 
 @click.command(cls=AppCommand)
 @filter_options
-@click.option("--similar", is_flag=True, help="Show look-alikes, too: other pictures, no copies.")
+@click.option(
+    "--similar",
+    is_flag=True,
+    help="Also list look-alikes: similar pictures that are no duplicates.",
+)
 @json_option
-@_output_option("--html", "Write a page to look through them and choose, for a browser.")
+@_output_option("--html", "Write an HTML page to FILE, to review duplicates in a browser.")
 @_output_option(
-    "--script", "Write a shell script that moves the others away; it is for you to run."
+    "--script", "Write a shell script to FILE that moves the other copies when you run it."
 )
 @collection_option
 @library_option
@@ -53,18 +57,18 @@ def command(
     library: Path | None,
     **arguments: Any,
 ) -> None:
-    """Find files that hold the same picture, and say which of each to keep.
+    """Find files that hold the same picture, and suggest which to keep.
 
-    The same: by every byte, by every pixel, or near: resized, compressed, cut a little, turned,
-    mirrored, or made brighter. Other pictures of the same scene are no duplicates; --similar lists
-    them apart. Videos are left out. No file is touched.
+    Duplicates have the same bytes, the same pixels, or nearly the same picture: resized,
+    compressed, cropped a little, rotated, mirrored or brightened. Other pictures of the same scene
+    are no duplicates; --similar lists them separately. Videos are skipped. No file is changed.
 
     \b
     searchapp duplicates
     searchapp duplicates --in ~/Pictures/2021 --html review.html
     searchapp duplicates --script review.sh
 
-    The first time reads every picture once; Ctrl-C keeps what was read.
+    The first run reads every picture once. After Ctrl-C, the next run continues.
     """
     from searchapp.cli.progress import draw_and_yield
     from searchapp.library import Library
@@ -79,20 +83,21 @@ def command(
                     found = event.duplicates
         except KeyboardInterrupt:
             raise Interrupted(
-                "stopped; what was read is kept, the same command goes on from here"
+                "stopped. Finished work is saved; run the same command again to continue"
             ) from None
     assert found is not None
     if html is not None:
         from searchapp.pages.duplicates_review import write_review
 
         write_review(html, found)
-        print_note(f"open {html} in a browser")
+        print_note(f"wrote a page to {html}; open it in a browser")
     if script is not None:
-        from searchapp.duplicates import move_script as scripts
+        from searchapp.duplicates.move_script import write_script
 
-        scripts.write_script(script, found.groups)
+        write_script(script, found.groups)
         print_note(
-            f"read {script}, then run it: sh {script} FOLDER; it moves files, and deletes none"
+            f"wrote a script to {script}. Read it, then run: sh {script} FOLDER. "
+            "It moves files, and deletes none"
         )
     if as_json:
         print_json(asdict(found))
@@ -104,24 +109,23 @@ def command(
 def _print_duplicates(found: Duplicates) -> None:
     for title, groups in (("", found.groups), ("look-alikes", found.similar)):
         if title and groups:
-            click.echo(f"{title}, which are no duplicates:\n")
+            click.echo(f"{title} (no duplicates):\n")
         for group in groups:
             _print_group(group)
 
 
 def _print_group(group: DuplicateGroup) -> None:
-    alike = any(copy.certainty == "similar" for copy in group.others)
-    if alike:
+    is_similar = any(copy.certainty == "similar" for copy in group.others)
+    if is_similar:
         click.echo(f"        {printable(group.keeper.path)}")
     else:
         click.echo(f"keep    {printable(group.keeper.path)}  ({group.reason})")
     for copy in group.others:
-        if alike:
+        if is_similar:
             click.echo(f"        {printable(copy.path)}")
         else:
-            click.echo(
-                f"{copy.certainty or '':6}  {printable(copy.path)}  ({copy.difference}{_format_companions(copy)})"
-            )
+            note = f"({copy.difference}{_format_companions(copy)})"
+            click.echo(f"{copy.certainty or '':6}  {printable(copy.path)}  {note}")
     click.echo()
 
 

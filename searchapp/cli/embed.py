@@ -1,4 +1,4 @@
-"""`searchapp embed`: what vLLM's vision-language-embedding example does, as a command."""
+"""`searchapp embed`: vLLM's example vision_language_embedding as a command."""
 
 from __future__ import annotations
 
@@ -8,19 +8,18 @@ from typing import Any
 
 import click
 
+from searchapp.cli.log_output import is_engine_output_shown, print_note
 from searchapp.cli.shared_options import (
     AppCommand,
     model_options,
     pop_model_options,
-    print_note,
     truncate_option,
-    verbose_option,
 )
 from searchapp.errors import QueryError
 from searchapp.types import Query
 
 DEFAULT_MODEL = "vlm2vec"
-# The example's own, which it embeds when nothing else is given.
+# The samples of vLLM's example, embedded if no text and no picture is given.
 WIKIMEDIA_URL = "https://upload.wikimedia.org/wikipedia/commons/thumb/"
 SAMPLE_QUERIES = {
     "text": Query("A dog sitting in the grass"),
@@ -40,21 +39,22 @@ SAMPLE_QUERIES = {
     type=click.Choice(list(SAMPLE_QUERIES)),
     default="image",
     show_default=True,
-    help="What to embed.",
+    help="Embed inputs of this kind.",
 )
-@click.option("--text", metavar="TEXT", help="The text, for text and text+image.")
-@click.option("--image", metavar="FILE|URL", help="The picture, for image and text+image.")
-@click.option("--seed", type=int, default=0, show_default=True, help="Seed of the engine.")
+@click.option("--text", metavar="TEXT", help="Embed TEXT, for text and text+image.")
+@click.option("--image", metavar="FILE|URL", help="Embed this picture, for image and text+image.")
+@click.option(
+    "--seed", type=int, default=0, show_default=True, help="Use this seed for the engine."
+)
 @click.option(
     "--npy",
     type=click.Path(path_type=Path, dir_okay=False),
     metavar="FILE",
-    help="Write the embedding to FILE, as NumPy does, instead.",
+    help="Write the embedding to FILE as a NumPy array, instead of printing it.",
 )
-@click.option("--json", "as_json", is_flag=True, help="Print a JSON list, which is the default.")
+@click.option("--json", "as_json", is_flag=True, help="Print a JSON list (the default).")
 @model_options
 @truncate_option
-@verbose_option
 def command(
     model: str | None,
     modality: str,
@@ -64,13 +64,12 @@ def command(
     npy: Path | None,
     as_json: bool,
     truncate: bool,
-    verbose: bool,
     **arguments: Any,
 ) -> None:
-    """Print the embedding of a text, a picture, or both, as one JSON list of numbers.
+    """Print the embedding of a text, a picture, or both, as a JSON list of numbers.
 
-    With neither --text nor --image a sample is embedded: a sentence, or a picture from the network.
-    The model is vlm2vec where none is named.
+    Without --text and --image, the command embeds a sample: a sentence, or a picture that it
+    downloads. The default model is vlm2vec.
 
     \b
     searchapp embed --model starter --image boat.jpg
@@ -83,7 +82,7 @@ def command(
 
     query = _build_query(modality, text, image)
     spec = models.resolve_model(model or DEFAULT_MODEL, pop_model_options(arguments))
-    start = start_until_exit(EngineChoice(verbose=verbose, seed=seed))
+    start = start_until_exit(EngineChoice(verbose=is_engine_output_shown(), seed=seed))
     vector = query_vector.embed_query(spec, query, start, truncate=truncate)
     if npy is not None:
         import numpy as np
@@ -92,13 +91,13 @@ def command(
 
         with write_output(npy) as temporary, temporary.open("wb") as file:
             np.save(file, vector)
-        print_note(f"{len(vector)} numbers in {npy}")
+        print_note(f"wrote {len(vector)} numbers to {npy}")
     if npy is None or as_json:
         click.echo(json.dumps([float(number) for number in vector]))
 
 
 def _build_query(modality: str, text: str | None, image: str | None) -> Query:
-    """Return what is to be embedded: what was given, or the sample where nothing was."""
+    """Return the query to embed: from the options, or a sample if both are missing."""
     if text is None and image is None:
         return SAMPLE_QUERIES[modality]
     if "text" in modality and not text:

@@ -9,13 +9,13 @@ from typing import Any
 
 import click
 
+from searchapp.cli.log_output import is_engine_output_shown
 from searchapp.cli.shared_options import (
     AppCommand,
     json_option,
     model_options,
     pop_model_options,
     print_json,
-    verbose_option,
 )
 
 
@@ -25,35 +25,37 @@ from searchapp.cli.shared_options import (
     type=click.Path(path_type=Path, exists=True, dir_okay=False),
     required=True,
     metavar="FILE",
-    help="Pictures and their captions.",
+    help="Read captions from FILE.",
 )
 @click.option(
     "--images",
     type=click.Path(path_type=Path, exists=True, file_okay=False),
     required=True,
     metavar="FOLDER",
-    help="Where the pictures are.",
+    help="Read pictures from FOLDER.",
 )
 @click.option(
-    "--split", default="test", show_default=True, metavar="NAME", help="Of Karpathy's splits."
+    "--split",
+    default="test",
+    show_default=True,
+    metavar="NAME",
+    help="Use this part of Karpathy's file.",
 )
 @model_options
 @json_option
-@verbose_option
 def command(
     captions: Path,
     images: Path,
     split: str,
     model: str | None,
     as_json: bool,
-    verbose: bool,
     **arguments: Any,
 ) -> None:
     """Measure how well a model finds pictures by their captions, and captions by pictures.
 
     FILE is Karpathy's JSON, COCO's captions JSON, Flickr8k's token file (or its CSV), or a JSON
-    list of {"file": ..., "captions": [...]}. Printed are the shares of questions, in %, whose right
-    answer is among the best 1, 5 and 10, and the right answer's median rank.
+    list of {"file": ..., "captions": [...]}. R@1, R@5 and R@10 are the shares of queries, in %,
+    with a right answer among the best 1, 5 and 10. The last column is its median rank.
 
     \b
     searchapp eval --model clip-vit-b-32 --captions captions_val2017.json --images val2017
@@ -62,16 +64,16 @@ def command(
     from rich.progress import Progress as Bar
 
     from searchapp import models
-    from searchapp.bench import captions as reader
+    from searchapp.bench.captions import read_captions
     from searchapp.bench.evaluation import Evaluation, evaluate_model
     from searchapp.cli.start_engine import start_until_exit
     from searchapp.indexing.embedding.choose_engines import EngineChoice
 
-    pictures = reader.read_captions(captions, split)
+    pictures = read_captions(captions, split)
     spec = models.resolve_model(
         model or models.choose_default_model(), pop_model_options(arguments)
     )
-    engine = start_until_exit(EngineChoice(verbose=verbose))(spec)
+    engine = start_until_exit(EngineChoice(verbose=is_engine_output_shown()))(spec)
     with Bar(console=Console(stderr=True), disable=not sys.stderr.isatty()) as bar:
         task = bar.add_task("embedding", total=None)
         for event in evaluate_model(engine, pictures, images):

@@ -6,13 +6,8 @@ from pathlib import Path
 
 import click
 
-from searchapp.cli.shared_options import (
-    AppCommand,
-    collection_option,
-    library_option,
-    print_note,
-    printable,
-)
+from searchapp.cli.log_output import print_note
+from searchapp.cli.shared_options import AppCommand, collection_option, library_option, printable
 
 
 @click.command(cls=AppCommand)
@@ -20,13 +15,15 @@ from searchapp.cli.shared_options import (
 @collection_option
 @library_option
 def command(file: Path, collection: str | None, library: Path | None) -> None:
-    """Write a collection to FILE, in the format that its name ends in.
+    """Write the embeddings and metadata of a collection to FILE.
+
+    The end of the name chooses the format:
 
     \b
-    .npy      the vectors, float16, [images, dimensions]; and a .json file of the same
-              name: what each row is of
-    .json     one document, the vectors included
-    .parquet  a row an image (needs pyarrow: pip install -e '.[parquet]')
+    .npy      vectors as float16 [images, dimensions], and a .json file of the same name
+              with the metadata of each row
+    .json     one document with vectors and metadata
+    .parquet  one row for each image (needs pyarrow: pip install -e '.[parquet]')
 
     \b
     searchapp export pictures.npy
@@ -36,4 +33,4 @@ def command(file: Path, collection: str | None, library: Path | None) -> None:
 
     with Library.open(library, tell=print_note) as opened:
         count = opened.export(file, collection)
-    print_note(f"{count:,} images in {printable(str(file))}")
+    print_note(f"wrote {count:,} images to {printable(str(file))}")

@@ -7,13 +7,13 @@ from pathlib import Path
 
 import click
 
+from searchapp.cli.log_output import print_note
 from searchapp.cli.shared_options import (
     AppCommand,
     collection_option,
     json_option,
     library_option,
     print_json,
-    print_note,
     print_path,
     printable,
 )
@@ -21,16 +21,16 @@ from searchapp.cli.shared_options import (
 
 @click.command(cls=AppCommand)
 @json_option
-@click.option("--paths", is_flag=True, help="Print only paths, one a line.")
-@click.option("-0", "null", is_flag=True, help="Print only paths, each ended by a null byte.")
+@click.option("--paths", is_flag=True, help="Print only paths, one on each line.")
+@click.option("-0", "null", is_flag=True, help="Print only paths, with a null byte after each.")
 @collection_option
 @library_option
 def command(
     as_json: bool, paths: bool, null: bool, collection: str | None, library: Path | None
 ) -> None:
-    """List the files that could not be used, and why.
+    """List the files that could not be indexed, with the reasons.
 
-    They are left alone until they change, or `searchapp index --retry-failed` tries them again.
+    `searchapp index` skips them until they change; with --retry-failed it reads them again.
 
     \b
     searchapp failures

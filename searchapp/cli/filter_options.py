@@ -1,4 +1,4 @@
-"""The options that say which pictures count, for every command that takes a filter."""
+"""Define the options that filter pictures, such as --after and --camera."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ Callback = Callable[[click.Context, click.Parameter, str | None], Value | None]
 
 
 def parse_with(kind: type[Value]) -> Callback[Value]:
-    """Return the callback of an option whose text is parsed into a value of a filter."""
+    """Return an option callback that parses the text into a filter value of a kind."""
 
     def parse(context: click.Context, option: click.Parameter, text: str | None) -> Value | None:
         try:
@@ -30,60 +30,63 @@ def parse_with(kind: type[Value]) -> Callback[Value]:
 FILTER_OPTIONS = (
     click.option(
         "--in", "folder", type=click.Path(path_type=str), metavar="FOLDER",
-        help="Only below FOLDER.",
+        help="Only pictures below FOLDER.",
     ),
     click.option(
         "--after", metavar="DATE", callback=parse_with(DateBound),
-        help="Only of then or later: 2023, 2023-06 ...",
+        help="Only pictures from DATE or later, such as 2023, 2023-06 or 2023-06-17.",
     ),
     click.option(
         "--before", metavar="DATE", callback=parse_with(DateBound),
-        help="Only of then or earlier, that day included.",
+        help="Only pictures from DATE or earlier, including that day, month or year.",
     ),
     click.option(
-        "--taken", is_flag=True, help="Only pictures that say when they were taken; no file dates."
+        "--taken", is_flag=True,
+        help="Only pictures with a date in their metadata; the date of the file does not count.",
     ),
     click.option(
         "--camera", metavar="PATTERN",
-        help="Only by such a camera, in any case: 'iPhone*', 'canon*'.",
+        help="Only pictures whose camera matches, ignoring case, such as 'iPhone*'.",
     ),
     click.option(
         "--lens", metavar="PATTERN",
-        help="Only by such a lens, in any case: '*50mm*', 'summilux*'.",
+        help="Only pictures whose lens matches, ignoring case, such as '*50mm*'.",
     ),
     click.option(
         "--rating", metavar="STARS", callback=parse_with(RatingRange),
-        help="Only of such a rating: 4, 4+, 2-4, rejected or unrated.",
+        help="Only pictures with this rating: 4, 4+, 2-4, rejected or unrated.",
     ),
     click.option(
         "--keyword", multiple=True, metavar="PATTERN",
-        help="Only with this keyword, in any case: holiday, 'new*'. Repeat it to ask for several.",
+        help="Only pictures with a keyword that matches, ignoring case, such as 'new*'. "
+        "Repeat it to require several.",
     ),
     click.option(
         "--format", metavar="NAME", shell_complete=shell_completion.complete_formats,
-        help="Only files of a format: jpeg, heic ...",
+        help="Only files of this format, such as jpeg or heic.",
     ),
     click.option(
         "--min-size", type=click.FloatRange(min=0), metavar="MP",
-        help="Only of MP megapixels or more.",
+        help="Only pictures of at least MP megapixels.",
     ),
     click.option(
         "--max-size", type=click.FloatRange(min=0), metavar="MP",
-        help="Only of MP megapixels or less.",
+        help="Only pictures of at most MP megapixels.",
     ),
     click.option(
         "--near", metavar="LAT,LON,KM", callback=parse_with(Circle),
-        help="Only taken there: 48.85,2.35,5km.",
+        help="Only pictures taken within KM kilometers of a place, such as 48.85,2.35,5km.",
     ),
     click.option(
         "--where", metavar="SQL",
-        help="Only where this holds in the view photos: see `searchapp docs filters`.",
+        help="Only pictures for which SQL is true in the view `photos` (see `searchapp docs "
+        "filters`).",
     ),
 )  # fmt: skip
 
 
 def filter_options(function: Function) -> Function:
-    """Add an option for each field of types.Filter, which they are named after."""
+    """Add one option to a command for each field of types.Filter."""
     for option in reversed(FILTER_OPTIONS):
         function = option(function)
     return function

@@ -7,13 +7,13 @@ from pathlib import Path
 
 import click
 
+from searchapp.cli.log_output import print_note
 from searchapp.cli.shared_options import (
     AppCommand,
     collection_option,
     json_option,
     library_option,
     print_json,
-    print_note,
     printable,
 )
 
@@ -24,10 +24,10 @@ from searchapp.cli.shared_options import (
 @json_option
 @library_option
 def command(file: Path, collection: str | None, as_json: bool, library: Path | None) -> None:
-    """Read what export has written into a library; nothing is embedded.
+    """Read a file of `searchapp export` into a library, without embedding.
 
-    The pictures are found at once where their files are where they were. Elsewhere `searchapp
-    index` finds them by their content, and embeds none of them again.
+    Queries find the pictures at once if their files have the same paths. Otherwise `searchapp
+    index` recognizes the pictures by their content, and does not embed them again.
 
     \b
     searchapp import pictures.npy --library ~/other
@@ -40,5 +40,6 @@ def command(file: Path, collection: str | None, as_json: bool, library: Path | N
         print_json(asdict(loaded))
     else:
         print_note(
-            f"{loaded.images:,} images and {loaded.files:,} files, in {printable(loaded.collection)}"
+            f"read {loaded.images:,} images and {loaded.files:,} files "
+            f"into the collection {printable(loaded.collection)}"
         )

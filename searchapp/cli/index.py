@@ -9,6 +9,7 @@ from typing import Any
 
 import click
 
+from searchapp.cli.log_output import is_engine_output_shown, print_note
 from searchapp.cli.shared_options import (
     AppCommand,
     api_key_option,
@@ -22,9 +23,7 @@ from searchapp.cli.shared_options import (
     model_options,
     pop_model_options,
     print_json,
-    print_note,
     vectors_option,
-    verbose_option,
 )
 from searchapp.errors import Interrupted
 from searchapp.types import IndexOptions
@@ -36,49 +35,49 @@ from searchapp.types import IndexOptions
 )
 @model_options
 @collection_option
-@click.option("--limit", type=click.IntRange(min=1), metavar="N", help="Read N files at most.")
-@click.option("--dry-run", is_flag=True, help="Only tell what there is to do.")
-@click.option("--retry-failed", is_flag=True, help="Try again what failed and has not changed.")
+@click.option("--limit", type=click.IntRange(min=1), metavar="N", help="Read at most N files.")
+@click.option("--dry-run", is_flag=True, help="Show what would be done, and change nothing.")
+@click.option(
+    "--retry-failed", is_flag=True, help="Retry files that failed before, even if unchanged."
+)
 @include_option
 @exclude_option
-@click.option("--video/--no-video", default=True, help="Read videos, too (needs the extra video).")
+@click.option("--video/--no-video", default=True, help="Read videos too; needs the extra `video`.")
 @click.option(
     "--pairs/--no-pairs",
     default=True,
-    help="Take a RAW file beside a JPEG, and a Live Photo's film, as part of the picture.",
+    help="Treat RAW files next to a JPEG, and films of Live Photos, as part of the picture.",
 )
-@click.option(
-    "--prune", is_flag=True, help="Forget vanished files, however many, and without asking."
-)
+@click.option("--prune", is_flag=True, help="Forget all vanished files, without a question.")
 @click.option(
     "--batch-size",
     type=click.IntRange(min=1),
     metavar="N",
-    help="An engine embeds N pictures at once; by default what suits machine and model.",
+    help="Embed N pictures at once in each engine. The default depends on machine and model.",
 )
 @click.option(
     "--replicas",
     type=click.IntRange(min=1),
     metavar="N",
-    help="Run N engines on each GPU, or on the CPU; by default what suits the machine.",
+    help="Run N engines on each GPU, or on the CPU. The default depends on the machine.",
 )
 @click.option(
     "--cluster",
     metavar="ADDRESS",
-    help="Embed on the nodes of a Ray cluster: HOST:PORT, auto (this machine is in one) or local.",
+    help="Embed on a Ray cluster: HOST:PORT, auto (the cluster of this machine) or local.",
 )
 @megapixels_option
 @click.option(
     "--index",
     metavar="KIND",
-    help="exact, auto (exact up to 200,000 pictures) or a FAISS factory string; remembered.",
+    help="Use this index, in later runs too: exact, auto (exact up to 200,000 pictures), or a "
+    "FAISS factory string.",
 )
 @vectors_option
 @engine_option
 @api_key_option
 @json_option
 @library_option
-@verbose_option
 def command(
     folders: tuple[str, ...],
     as_json: bool,
@@ -86,13 +85,12 @@ def command(
     api_key: str | None,
     cluster: str | None,
     library: Path | None,
-    verbose: bool,
     **arguments: Any,
 ) -> None:
-    """Embed the pictures below folders, or URLs, that are not embedded yet.
+    """Embed the new and changed pictures below folders or URLs.
 
-    Run it again whenever pictures have come, changed, moved or gone: it reads only what is new. It
-    can be interrupted at any moment (Ctrl-C); the next run goes on from there.
+    Run it again after pictures were added, changed, moved or deleted: it reads only new and changed
+    files. You can interrupt it at any moment with Ctrl-C; the next run continues.
 
     \b
     searchapp index ~/Pictures
@@ -108,8 +106,8 @@ def command(
 
     options = IndexOptions(model_options=pop_model_options(arguments), **arguments)
     if engine and cluster:
-        raise click.UsageError("--engine and --cluster exclude each other")
-    choice = EngineChoice(engine, api_key, cluster, verbose)
+        raise click.UsageError("--engine and --cluster cannot be used together; choose one")
+    choice = EngineChoice(engine, api_key, cluster, is_engine_output_shown())
     with Library.open(
         library, create=True, dry=options.dry_run, start=start_until_exit(choice, announce=False),
         start_many=choice.start_many, tell=print_note,
@@ -121,20 +119,21 @@ def command(
                 summary = replace(summary, removed=summary.removed + again.removed, kept=0)
         except KeyboardInterrupt:
             raise Interrupted(
-                "stopped; what was embedded is saved, the same command goes on from here"
+                "stopped. Finished work is saved; run the same command again to continue"
             ) from None
     if as_json:
         print_json(asdict(summary))
     elif options.dry_run:
         print_note(
-            f"{summary.added:,} would be read, {summary.removed:,} forgotten; nothing was changed"
+            f"{summary.added:,} files would be read, {summary.removed:,} would be forgotten; "
+            "nothing was changed"
         )
     else:
-        print_note(f"{format_summary(summary)}; in {resolve_library_folder(library)}")
+        print_note(f"{format_summary(summary)}; library: {resolve_library_folder(library)}")
 
 
-def _confirm_forget(lost_files: int) -> bool:
-    """Ask a person, where there is one, whether lost files are to be forgotten."""
+def _confirm_forget(vanished_files: int) -> bool:
+    """Ask on a terminal whether to forget vanished files; False if stdin is no terminal."""
     if not (sys.stdin.isatty() and sys.stderr.isatty()):
         return False
-    return click.confirm(f"Forget the {lost_files:,} files?", default=False, err=True)
+    return click.confirm(f"Forget the {vanished_files:,} files?", default=False, err=True)

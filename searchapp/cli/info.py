@@ -7,12 +7,12 @@ from pathlib import Path
 
 import click
 
+from searchapp.cli.log_output import print_note
 from searchapp.cli.shared_options import (
     AppCommand,
     json_option,
     library_option,
     print_json,
-    print_note,
     printable,
 )
 from searchapp.types import CollectionInfo
@@ -22,7 +22,7 @@ from searchapp.types import CollectionInfo
 @json_option
 @library_option
 def command(as_json: bool, library: Path | None) -> None:
-    """Show what the library holds: images, files, collections and their models.
+    """Show the images, files, collections and models of the library.
 
     \b
     searchapp info
@@ -39,28 +39,30 @@ def command(as_json: bool, library: Path | None) -> None:
         return
     click.echo(f"library      {info.path}")
     click.echo(f"images       {info.images:,} in {info.files:,} files")
-    click.echo(f"catalogue    {_format_size(info.catalog_bytes)}")
+    click.echo(f"catalog      {_format_size(info.catalog_bytes)}")
     if resident:
-        click.echo(f"resident     process {resident['pid']}, for {resident['seconds']:.0f} s")
+        click.echo(
+            f"resident     process {resident['pid']}, running for {resident['seconds']:.0f} s"
+        )
     for each in info.collections:
         click.echo(f"\ncollection   {printable(each.name)}")
         click.echo(f"  model      {printable(each.model)} (revision {each.revision[:12]})")
         click.echo(f"  embedded   {each.images:,} images, {each.dimensions} dimensions")
         click.echo(f"  index      {_format_index(each)}")
-        click.echo(f"  left out   {each.failures:,} files")
-        click.echo(f"  last run   {each.last_run or 'none was complete'}")
+        click.echo(f"  skipped    {each.failures:,} files")
+        click.echo(f"  last run   {each.last_run or 'not complete yet'}")
 
 
-def _format_index(each: CollectionInfo) -> str:
-    moving_note = f"; on the way to {_format_store(each.vectors_wanted)}" * (
-        each.vectors.partition("?")[0] != each.vectors_wanted.partition("?")[0]
+def _format_index(collection: CollectionInfo) -> str:
+    moving_note = f"; moving to {_format_store(collection.vectors_wanted)}" * (
+        collection.vectors.partition("?")[0] != collection.vectors_wanted.partition("?")[0]
     )
-    if each.vectors != "faiss":
-        lag_note = f", {each.index_images:,} images in it so far" * (
-            each.index_images != each.images
+    if collection.vectors != "faiss":
+        lag_note = f", {collection.index_images:,} images indexed so far" * (
+            collection.index_images != collection.images
         )
-        return f"{each.index} in {_format_store(each.vectors)}{lag_note}{moving_note}"
-    return _format_index_file(each) + moving_note
+        return f"{collection.index} in {_format_store(collection.vectors)}{lag_note}{moving_note}"
+    return _format_index_file(collection) + moving_note
 
 
 def _format_store(vectors: str) -> str:
@@ -69,16 +71,16 @@ def _format_store(vectors: str) -> str:
     return f"Milvus at {printable(vectors.removeprefix('milvus:').partition('?')[0])}"
 
 
-def _format_index_file(each: CollectionInfo) -> str:
-    if not each.index_bytes:
-        return "not saved yet; queries read the catalogue, the next complete run saves it"
-    parts = [_format_size(each.index_bytes), each.index]
-    if each.index != "exact":
-        parts.append(f"trained with {each.index_trained:,} images")
-    if each.index_wanted not in ("auto", each.index):
-        parts.append(f"{each.index_wanted} when there are enough images")
-    if each.index_images != each.images:
-        parts.append(f"{each.index_images:,} images in it so far")
+def _format_index_file(collection: CollectionInfo) -> str:
+    if not collection.index_bytes:
+        return "not saved yet; queries read the catalog until an index run is complete"
+    parts = [_format_size(collection.index_bytes), collection.index]
+    if collection.index != "exact":
+        parts.append(f"trained with {collection.index_trained:,} images")
+    if collection.index_wanted not in ("auto", collection.index):
+        parts.append(f"{collection.index_wanted} once there are enough images")
+    if collection.index_images != collection.images:
+        parts.append(f"{collection.index_images:,} images indexed so far")
     return ", ".join(parts)
 
 

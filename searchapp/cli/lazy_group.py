@@ -1,4 +1,4 @@
-"""A group whose commands are imported only when they run: `--help` stays quick."""
+"""Import a command only when it runs, so that `--help` stays fast."""
 
 from __future__ import annotations
 
@@ -15,29 +15,29 @@ def _module_name(name: str) -> str:
 
 
 class LazyGroup(click.Group):
-    """A group of the modules of a package, one a command, which each calls `command`."""
+    """Group of commands; each is the function `command` in a module of a package."""
 
     def __init__(self, *args: Any, package: str, commands: dict[str, str], **kwargs: Any) -> None:
-        """Take the package's name, and what each command does, in the order of their use."""
+        """Store the name of the package, and one line for each command in the order of the list."""
         super().__init__(*args, **kwargs)
         self._package, self._descriptions = package, commands
 
     def list_commands(self, context: click.Context) -> list[str]:
-        """Return the commands in the order of their use."""
+        """Return the names of the commands, in the order of the list."""
         return list(self._descriptions)
 
     def get_command(self, context: click.Context, name: str) -> click.Command | None:
-        """Import a command."""
+        """Import a command; None if the name is unknown."""
         if name not in self._descriptions:
             return None
         command: click.Command = import_module(f"{self._package}.{_module_name(name)}").command
         return command
 
     def shell_complete(self, ctx: click.Context, incomplete: str) -> list[CompletionItem]:
-        """Complete the commands without importing them."""
+        """Complete names of commands without importing them."""
         commands = [
-            CompletionItem(name, help=what)
-            for name, what in self._descriptions.items()
+            CompletionItem(name, help=description)
+            for name, description in self._descriptions.items()
             if name.startswith(incomplete)
         ]
         return commands + click.Command.shell_complete(self, ctx, incomplete)

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from searchapp.cli.filter_options import filter_options
+from searchapp.cli.log_output import print_note
 from searchapp.cli.shared_options import (
     AppCommand,
     can_redraw,
@@ -16,14 +17,13 @@ from searchapp.cli.shared_options import (
     json_option,
     library_option,
     print_json,
-    print_note,
 )
 from searchapp.types import SearchOptions
 
 if TYPE_CHECKING:
     from searchapp.pages.map import MapStep, MapWritten
 
-MAX_PICTURES = 5000  # with more, layout and page take too long
+MAX_PICTURES = 5000  # With more, computing the layout and opening the page take too long.
 
 
 @click.command(cls=AppCommand)
@@ -33,7 +33,7 @@ MAX_PICTURES = 5000  # with more, layout and page take too long
 )  # fmt: skip
 @click.option(
     "--count", type=click.IntRange(1, MAX_PICTURES), default=2000, show_default=True, metavar="N",
-    help="Show at most N pictures, each for a group of similar ones.",
+    help="Show at most N pictures, each for a group of similar pictures.",
 )  # fmt: skip
 @filter_options
 @click.option("--open", "open_it", is_flag=True, help="Open the page in your browser.")
@@ -43,10 +43,10 @@ MAX_PICTURES = 5000  # with more, layout and page take too long
 def command(
     file: Path, count: int, open_it: bool, as_json: bool, library: Path | None, **arguments: Any
 ) -> None:
-    """Write a map of a collection: one page of thumbnails, similar pictures next to each other.
+    """Write a page that shows a collection as a map: similar pictures are next to each other.
 
-    The page contains all that it shows: you can send it, and open it without a network. Zoom with
-    the wheel, a pinch, + or -. A click shows a picture; on this computer, it shows the file itself.
+    The page contains its thumbnails, so you can send it, and open it without a network. Zoom with
+    the wheel, a pinch, + or -. A click enlarges a picture; on this computer it shows the file.
 
     \b
     searchapp map --open
@@ -56,7 +56,7 @@ def command(
     from searchapp.pages.map import make_map
 
     with Library.open(library, tell=print_note) as opened:
-        written = _follow(make_map(opened, file, SearchOptions(**arguments), count))
+        written = _show_steps(make_map(opened, file, SearchOptions(**arguments), count))
     if as_json:
         print_json({"file": str(file), "pictures": written.pictures, "of": written.matching,
                     "left_out": written.unreadable})  # fmt: skip
@@ -64,13 +64,14 @@ def command(
         total = f" for {written.matching:,}" if written.matching > written.pictures else ""
         print_note(f"wrote a map of {written.pictures:,} pictures{total} to {file}")
     if written.unreadable:
-        print_note(f"unreadable pictures left out: {written.unreadable:,}")
+        plural = "s" * (written.unreadable != 1)
+        print_note(f"skipped {written.unreadable:,} picture{plural} that cannot be read")
     if open_it:
         click.launch(str(file.absolute()))
 
 
-def _follow(events: Iterator[MapStep | MapWritten]) -> MapWritten:
-    """Draw events on a terminal, in one line; return the last."""
+def _show_steps(events: Iterator[MapStep | MapWritten]) -> MapWritten:
+    """Draw the steps in one line of a terminal; return the last event."""
     from searchapp.pages.map import MapWritten
 
     for event in events:

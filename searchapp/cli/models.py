@@ -12,7 +12,7 @@ from searchapp.models import ModelSpec, hub
 @click.command(cls=AppCommand)
 @json_option
 def command(as_json: bool) -> None:
-    """List the models that can be named; a folder on disk or a TOML file will do as well.
+    """List the models that have a name; --model also accepts a folder on disk or a TOML file.
 
     \b
     searchapp models
@@ -21,13 +21,13 @@ def command(as_json: bool) -> None:
     if as_json:
         print_json([_spec_to_dict(spec) for spec in specs])
         return
-    click.echo(f"{'name':<24}{'dimensions':>10}  {'takes':<26}{'size':>8}  {'licence':<14}on disk")
+    click.echo(f"{'name':<24}{'dimensions':>10}  {'takes':<26}{'size':>8}  {'license':<14}on disk")
     for spec in specs:
         click.echo(
             f"{spec.name:<24}{spec.dimensions:>10}  {', '.join(spec.modalities):<26}"
             f"{spec.weights_mb:>5} MB  {spec.licence:<14}{'yes' if hub.is_on_disk(spec) else 'no'}"
         )
-    click.echo(f"\nwith no --model: {models.choose_default_model()}")
+    click.echo(f"\nthe default model is {models.choose_default_model()}")
 
 
 def _spec_to_dict(spec: ModelSpec) -> dict[str, object]:

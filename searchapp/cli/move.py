@@ -6,7 +6,8 @@ from pathlib import Path
 
 import click
 
-from searchapp.cli.shared_options import AppCommand, collection_option, library_option, print_note
+from searchapp.cli.log_output import print_note
+from searchapp.cli.shared_options import AppCommand, collection_option, library_option
 from searchapp.errors import Interrupted
 
 
@@ -15,16 +16,18 @@ from searchapp.errors import Interrupted
 @collection_option
 @library_option
 def command(vectors: str, collection: str | None, library: Path | None) -> None:
-    """Keep a collection's vectors elsewhere: in a FAISS file, or in Milvus.
+    """Move a collection's vectors to a FAISS file or to Milvus.
 
-    Nothing is embedded: the catalogue has every vector. The old place answers until the new one is
-    complete, and is cleared then. It can be interrupted; the same command, and any index, goes on.
+    Nothing is embedded again, because the catalog holds every vector. The old store answers queries
+    until the new one is complete, and is cleared then. After an interruption, the same command or
+    any `searchapp index` continues.
 
-    Behind ? stand options, joined by &: index (HNSW on a server, FLAT in a file), M, nlist,
-    efConstruction and shards are how the collection is made; ef, nprobe, rerank (yes or no),
-    replicas, consistency (Strong, Bounded, Session, Eventually) and timeout (seconds) how it is
-    asked. A password or token is best given by SEARCHAPP_MILVUS_TOKEN; in a URL
-    (http://USER:PASSWORD@HOST) it counts for this command alone, and is stored nowhere.
+    Options follow a ? and are joined by &. These options create the Milvus collection: index (by
+    default HNSW on a server, FLAT in a file), M, nlist, efConstruction and shards. These options
+    apply to queries: ef, nprobe, rerank (yes or no), replicas, consistency (Strong, Bounded,
+    Session or Eventually) and timeout (seconds). Set SEARCHAPP_MILVUS_TOKEN to a password or token.
+    A password in the URL (http://USER:PASSWORD@HOST) counts for this command only, and is not
+    stored.
 
     \b
     searchapp move milvus:http://localhost:19530
@@ -39,7 +42,7 @@ def command(vectors: str, collection: str | None, library: Path | None) -> None:
         try:
             show_events(opened.move(vectors, collection))
         except KeyboardInterrupt:
-            raise Interrupted("stopped; the same command goes on from here") from None
+            raise Interrupted("stopped. Run the same command again to continue") from None
         collections = {each.name: each for each in opened.info().collections}
     moved = next(iter(collections.values())) if collection is None else collections[collection]
     print_note(f"{moved.name}: {moved.index_images:,} vectors in {moved.vectors}")

@@ -1,4 +1,4 @@
-"""Print hits with their pictures in the terminal."""
+"""Print hits with their pictures in a terminal."""
 
 from __future__ import annotations
 
@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING, cast
 
 import click
 
-from searchapp.cli.shared_options import print_note, printable
+from searchapp.cli.log_output import print_note
+from searchapp.cli.shared_options import printable
 from searchapp.errors import PictureError
 
 if TYPE_CHECKING:
@@ -17,17 +18,17 @@ if TYPE_CHECKING:
     from searchapp.cli.terminal_protocol import Protocol
     from searchapp.types import Hit
 
-COLUMNS, ROWS = 32, 10  # of a picture, in cells
+COLUMNS, ROWS = 32, 10  # The largest size of a picture, in cells.
 
 
-def print_preview(hits: Sequence[Hit], how: str) -> bool:
-    """Print hits with their pictures; how: auto, or a protocol.
+def print_preview(hits: Sequence[Hit], method: str) -> bool:
+    """Print hits with their pictures; method: auto, or a protocol.
 
-    Return False, after a note, if how is auto and the output is not a terminal.
+    Returns False, after a note, if method is auto and stdout is no terminal.
     """
-    if how == "auto" and not sys.stdout.isatty():
+    if method == "auto" and not sys.stdout.isatty():
         print_note(
-            "--preview: the output is not a terminal; name a protocol to draw anyway: "
+            "no preview: the output is not a terminal; to draw anyway, name a protocol: "
             "--preview=blocks (or kitty, iterm, sixel)"
         )
         return False
@@ -35,7 +36,7 @@ def print_preview(hits: Sequence[Hit], how: str) -> bool:
     from searchapp.cli.terminal_protocol import detect_terminal
     from searchapp.pictures import thumbnails
 
-    protocol, screen = detect_terminal(None if how == "auto" else cast("Protocol", how))
+    protocol, screen = detect_terminal(None if method == "auto" else cast("Protocol", method))
     columns = max(4, min(COLUMNS, screen.columns // 3))
     side = max(columns * screen.cell_width, ROWS * screen.cell_height)
 
@@ -56,7 +57,7 @@ def print_preview(hits: Sequence[Hit], how: str) -> bool:
 
 
 def _wrap(text: str, width: int) -> list[str]:
-    """Cut a text into lines of width cells, but not below 8."""
+    """Split a text into lines of at most width cells, or 8 if width is smaller."""
     from rich.cells import chop_cells
 
     return chop_cells(text, max(8, width)) or [""]

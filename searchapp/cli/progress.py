@@ -1,8 +1,7 @@
-"""Draw the events of a run: a bar on a terminal, now and then a plain line elsewhere."""
+"""Draw the events of a run on stderr: a bar on a terminal, lines from time to time elsewhere."""
 
 from __future__ import annotations
 
-import sys
 import time
 from collections.abc import Iterable, Iterator
 from pathlib import Path
@@ -13,6 +12,7 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, TaskID, TextColumn, TimeRemainingColumn
 from rich.progress import Progress as Bar
 
+from searchapp.cli.log_output import print_note, set_bar_console
 from searchapp.cli.shared_options import can_redraw, printable
 from searchapp.files.extras import install_hint
 from searchapp.types import (
@@ -31,13 +31,13 @@ from searchapp.types import (
     VanishedFilesKept,
 )
 
-MAX_NODES_SHOWN = 8  # of a cluster, that a line tells
+MAX_NODES_SHOWN = 8  # Nodes of a cluster in one line.
 LINE_INTERVAL_S = 5.0
 EventT = TypeVar("EventT", bound=IndexEvent | ComparisonStarted | DuplicatesFound)
 
 
 def show_run(events: Iterable[IndexEvent]) -> RunSummary:
-    """Draw events on stderr until the run is finished; return its summary."""
+    """Draw the events of an index run on stderr; return its summary."""
     summary = RunSummary()
     for event in draw_and_yield(events, "indexing"):
         if isinstance(event, RunFinished):
@@ -46,13 +46,13 @@ def show_run(events: Iterable[IndexEvent]) -> RunSummary:
 
 
 def show_events(events: Iterable[IndexEvent]) -> None:
-    """Draw events that are no run's on stderr."""
+    """Draw events that have no summary on stderr."""
     for _ in draw_and_yield(events, ""):
         pass
 
 
 def draw_and_yield(events: Iterable[EventT], label: str) -> Iterator[EventT]:
-    """Draw events on stderr, and yield each; label: what goes on."""
+    """Draw events on stderr and yield each; label: the text at the bar."""
     display = BarDisplay(label) if can_redraw() else LineDisplay()
     with display:
         for event in events:
@@ -61,45 +61,45 @@ def draw_and_yield(events: Iterable[EventT], label: str) -> Iterator[EventT]:
 
 
 def format_event(event: IndexEvent | ComparisonStarted | DuplicatesFound) -> str | None:
-    """Put an event in a line; None where there is nothing to say but progress."""
+    """Return an event as a line of text; None for events that only move the bar."""
     match event:
         case ScanFinished(
-            files=files, pending_files=work, failed_before=failed, skipped_videos=videos
+            files=files, pending_files=pending, failed_before=failed, skipped_videos=videos
         ):
-            line = f"{files:,} picture files, {work:,} to read"
+            line = f"{files:,} picture files, {pending:,} to read"
             if failed:
                 line += (
-                    f"; {failed:,} left alone that failed before and have not changed "
+                    f"; {failed:,} skipped because they failed before and have not changed "
                     "(--retry-failed tries again)"
                 )
             if videos:
-                line += f"; {videos:,} videos left out; to read them: {install_hint('video')}"
+                line += f"; {videos:,} videos skipped; to read videos: {install_hint('video')}"
             return line
         case EngineStarting(model=model):
             return f"starting vLLM with {printable(Path(model).name)} ..."
         case IndexBuilding(vectors=vectors, kind=kind):
-            return f"making the index {kind} of {vectors:,} vectors ..."
-        case VanishedFilesKept(root=root, vanished_files=lost, known_files=known):
+            return f"building the index {kind} for {vectors:,} vectors ..."
+        case VanishedFilesKept(root=root, vanished_files=vanished, known_files=known):
             return (
-                f"{lost:,} of {known:,} files below {printable(root)} are gone: kept, in case a drive "
-                "is not mounted; --prune forgets them"
+                f"{vanished:,} of {known:,} files below {printable(root)} are gone. The library "
+                "keeps them, because a drive may be unmounted; --prune forgets them"
             )
         case MetadataRefreshing(done=0, total=total, has_changed_sidecars=True):
-            return f"reading what .xmp files say of {total:,} picture{'s' * (total > 1)} ..."
+            return f"reading changed .xmp files of {total:,} picture{'s' * (total > 1)} ..."
         case MetadataRefreshing(done=0, total=total):
             return (
-                f"reading the metadata of {total:,} picture{'s' * (total > 1)} again, once, since "
-                "this version knows more of them; nothing is embedded ..."
+                f"reading the metadata of {total:,} picture{'s' * (total > 1)} again, once: this "
+                "version reads more of it; nothing is embedded again ..."
             )
         case ComparisonStarted(images=images):
             return f"comparing {images:,} pictures ..."
         case FileFailed(failure=failure):
-            return f"left out {printable(failure.path)}: {failure.message}"
+            return f"skipped {printable(failure.path)}: {failure.message}"
     return None
 
 
 def format_summary(summary: RunSummary) -> str:
-    """Put what a run did in a line."""
+    """Return the counts, the time and the rate of a run as one line."""
     parts = [
         f"{count:,} {what}"
         for count, what in (
@@ -107,9 +107,9 @@ def format_summary(summary: RunSummary) -> str:
             (summary.unchanged, "unchanged"),
             (summary.moved, "moved"),
             (summary.removed, "removed"),
-            (summary.described, "described again"),
+            (summary.described, "with new metadata"),
             (summary.kept, "gone but kept"),
-            (summary.failed, "left out (see `searchapp failures`)"),
+            (summary.failed, "skipped (see `searchapp failures`)"),
         )
         if count
     ]
@@ -127,7 +127,7 @@ def _format_rate(event: Progress) -> str:
 
 
 class BarDisplay:
-    """A bar for people."""
+    """Draws events as progress bars on a terminal."""
 
     def __init__(self, label: str) -> None:
         self._label = label
@@ -141,7 +141,7 @@ class BarDisplay:
             console=self._console,
         )
         self._tasks: dict[str, TaskID] = {}
-        self._describing_task = TaskID(0)
+        self._metadata_task = TaskID(0)
         self._is_started = False
 
     def __enter__(self) -> Self:
@@ -153,53 +153,58 @@ class BarDisplay:
         error: BaseException | None,
         trace: TracebackType | None,
     ) -> None:
-        if self._is_started:
-            self._bar.stop()
+        self._stop_bar()
 
     def show(self, event: IndexEvent | ComparisonStarted | DuplicatesFound) -> None:
-        """Draw an event. The bar begins after the engine's start, which hides all output."""
+        """Draw an event. The bar starts after the engine, whose start hides all output."""
         line = format_event(event)
         if line is not None:
-            self._console.print(line, markup=False)
+            print_note(line)
         if isinstance(event, MetadataRefreshing):
-            self._show_describing(event)
+            self._show_metadata_refresh(event)
         if isinstance(event, Progress):
             rate = _format_rate(event) if event.images_per_second else ""
             self._update_bar(self._label, event.done, event.total, rate)
         if isinstance(event, MilvusUploading):
             self._update_bar("sending to Milvus", event.done, event.total, "")
 
-    def _update_bar(self, what: str, done: int, total: int, rate: str) -> None:
+    def _start_bar(self) -> None:
         if not self._is_started:
             self._bar.start()
             self._is_started = True
-        if what not in self._tasks:
-            self._tasks[what] = self._bar.add_task(what, total=total, rate="")
-        self._bar.update(self._tasks[what], completed=done, total=total, rate=rate)
+            set_bar_console(self._console)
 
-    def _show_describing(self, event: MetadataRefreshing) -> None:
-        """Draw a bar that goes away when all are read: an engine may start after it."""
-        if event.done == 0:
-            self._bar.start()
-            self._is_started = True
-            self._describing_task = self._bar.add_task("reading", total=event.total, rate="")
-        elif event.done < event.total:
-            self._bar.update(self._describing_task, completed=event.done)
-        else:
-            self._bar.remove_task(self._describing_task)
+    def _stop_bar(self) -> None:
+        if self._is_started:
+            set_bar_console(None)
             self._bar.stop()
             self._is_started = False
 
+    def _update_bar(self, task: str, done: int, total: int, rate: str) -> None:
+        self._start_bar()
+        if task not in self._tasks:
+            self._tasks[task] = self._bar.add_task(task, total=total, rate="")
+        self._bar.update(self._tasks[task], completed=done, total=total, rate=rate)
+
+    def _show_metadata_refresh(self, event: MetadataRefreshing) -> None:
+        """Draw a bar that is removed at the end, because an engine may start after it."""
+        if event.done == 0:
+            self._start_bar()
+            self._metadata_task = self._bar.add_task("reading", total=event.total, rate="")
+        elif event.done < event.total:
+            self._bar.update(self._metadata_task, completed=event.done)
+        else:
+            self._bar.remove_task(self._metadata_task)
+            self._stop_bar()
+
 
 class LineDisplay:
-    """Plain lines for logs and pipes."""
+    """Prints events as plain lines, for logs and pipes."""
 
     def __init__(self) -> None:
-        self._last_line_at = -LINE_INTERVAL_S  # the first is told
-        self._first_progress: tuple[float, int] | None = (
-            None  # when progress was first told, and how far
-        )
-        self._last_upload_line_at = 0.0  # when it was last told how much was sent
+        self._last_line_at = -LINE_INTERVAL_S  # The first progress event is printed at once.
+        self._first_progress: tuple[float, int] | None = None  # Its time, and the files done then.
+        self._last_upload_line_at = 0.0
 
     def __enter__(self) -> Self:
         return self
@@ -208,7 +213,7 @@ class LineDisplay:
         pass
 
     def show(self, event: IndexEvent | ComparisonStarted | DuplicatesFound) -> None:
-        """Print an event; of progress, the first, the last, and one every few seconds."""
+        """Print an event; of progress events the first, the last, and one every few seconds."""
         line = format_event(event)
         if isinstance(event, MetadataRefreshing) and 0 < event.done < event.total:
             now = time.monotonic()
@@ -216,25 +221,28 @@ class LineDisplay:
                 self._last_line_at = now
                 line = f"{event.done:,}/{event.total:,} read"
         if isinstance(event, Progress):
-            now = time.monotonic()
-            self._first_progress = self._first_progress or (now, event.done)
-            if event.done < event.total and now - self._last_line_at < LINE_INTERVAL_S:
-                return
-            self._last_line_at = now
-            line = f"{event.done:,}/{event.total:,} done, {_format_rate(event)}"
-            first_at, first_done = self._first_progress
-            if first_done < event.done < event.total:
-                remaining_s = (
-                    (event.total - event.done) * (now - first_at) / (event.done - first_done)
-                )
-                line += f", about {remaining_s:.0f} s left"
+            line = self._format_progress(event)
         if isinstance(event, MilvusUploading):
-            now = time.monotonic()
-            if event.done < event.total and now - self._last_upload_line_at < LINE_INTERVAL_S:
-                return
-            self._last_upload_line_at = now
-            line = (
-                f"{event.done:,}/{event.total:,} vectors sent to Milvus at {printable(event.place)}"
-            )
+            line = self._format_upload(event)
         if line is not None:
-            print(line, file=sys.stderr, flush=True)
+            print_note(line)
+
+    def _format_progress(self, event: Progress) -> str | None:
+        now = time.monotonic()
+        self._first_progress = self._first_progress or (now, event.done)
+        if event.done < event.total and now - self._last_line_at < LINE_INTERVAL_S:
+            return None
+        self._last_line_at = now
+        line = f"{event.done:,}/{event.total:,} done, {_format_rate(event)}"
+        first_at, first_done = self._first_progress
+        if first_done < event.done < event.total:
+            remaining_s = (event.total - event.done) * (now - first_at) / (event.done - first_done)
+            line += f", about {remaining_s:.0f} s left"
+        return line
+
+    def _format_upload(self, event: MilvusUploading) -> str | None:
+        now = time.monotonic()
+        if event.done < event.total and now - self._last_upload_line_at < LINE_INTERVAL_S:
+            return None
+        self._last_upload_line_at = now
+        return f"{event.done:,}/{event.total:,} vectors sent to Milvus at {printable(event.place)}"

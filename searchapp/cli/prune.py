@@ -7,30 +7,24 @@ from pathlib import Path
 
 import click
 
-from searchapp.cli.shared_options import (
-    AppCommand,
-    json_option,
-    library_option,
-    print_json,
-    print_note,
-)
+from searchapp.cli.log_output import print_note
+from searchapp.cli.shared_options import AppCommand, json_option, library_option, print_json
 
 
 @click.command(cls=AppCommand)
-@click.option("--dry-run", is_flag=True, help="Only tell what there is to do.")
+@click.option("--dry-run", is_flag=True, help="Show what would be removed, and change nothing.")
 @click.option(
     "--missing",
     is_flag=True,
-    help="Forget files that are not there now, too: on drives that are not mounted as well.",
+    help="Also forget files that do not exist now, including those on unmounted drives.",
 )
 @json_option
 @library_option
 def command(dry_run: bool, missing: bool, as_json: bool, library: Path | None) -> None:
-    """Remove what belongs to pictures that are gone.
+    """Remove images that no file holds any more, with their embeddings and thumbnails.
 
-    `searchapp index` forgets files that have vanished, and keeps what they held embedded: what
-    comes back costs nothing. prune removes that: images that no file holds, their embeddings and
-    thumbnails.
+    `searchapp index` forgets vanished files, but keeps their embeddings, so that a file that comes
+    back is not embedded again. This command removes them.
 
     \b
     searchapp prune --dry-run
@@ -44,8 +38,8 @@ def command(dry_run: bool, missing: bool, as_json: bool, library: Path | None) -
         return
     parts = [f"{pruned.images:,} images with {pruned.embeddings:,} embeddings"]
     if missing:
-        parts.insert(0, f"{pruned.files:,} files that are gone")
+        parts.insert(0, f"{pruned.files:,} vanished files")
     if pruned.thumbnails:
         parts.append(f"{pruned.thumbnails:,} thumbnails")
     end = "would be removed; nothing was changed" if dry_run else "removed"
-    print_note(f"{', '.join(parts)} {end}" + ("; the catalogue is smaller now" * pruned.compacted))
+    print_note(f"{', '.join(parts)} {end}" + ("; the catalog is smaller now" * pruned.compacted))

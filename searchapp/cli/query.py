@@ -9,6 +9,7 @@ from typing import Any
 import click
 
 from searchapp.cli.filter_options import filter_options
+from searchapp.cli.log_output import is_engine_output_shown, print_note
 from searchapp.cli.preview import print_preview
 from searchapp.cli.query_terms import build_query, format_title
 from searchapp.cli.shared_options import (
@@ -22,12 +23,10 @@ from searchapp.cli.shared_options import (
     model_option,
     parse_min_score,
     print_json,
-    print_note,
     print_path,
     printable,
     truncate_option,
     trust_option,
-    verbose_option,
 )
 from searchapp.cli.start_engine import start_until_exit
 from searchapp.cli.terminal_protocol import PROTOCOLS
@@ -39,10 +38,10 @@ from searchapp.types import AUTO_MIN_SCORE, Hit, SearchOptions, SearchResult, fo
 
 
 class _QueryCommand(AppCommand):
-    """Accepts --preview without a value, and never takes the next word as its value."""
+    """Command that accepts --preview without a value, so that the next word stays the text."""
 
     def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
-        """Parse."""
+        """Replace --preview with --preview=auto, and parse."""
         end = args.index("--") if "--" in args else len(args)
         options = [f"{arg}=auto" if arg == "--preview" else arg for arg in args[:end]]
         return super().parse_args(ctx, options + args[end:])
@@ -52,66 +51,75 @@ class _QueryCommand(AppCommand):
 @click.argument("text", required=False)
 @click.option(
     "--image", "images", multiple=True, metavar="FILE|URL",
-    help="Find pictures that look like this one. May be repeated.",
+    help="Find pictures similar to this one. Can be repeated.",
 )  # fmt: skip
 @click.option(
-    "--text", "texts", multiple=True, metavar="TEXT[:W]", help="Add words, W times (1 if not said)."
+    "--text",
+    "texts",
+    multiple=True,
+    metavar="TEXT[:W]",
+    help="Add TEXT to the query, with weight W (by default 1).",
 )
 @click.option(
-    "--minus-text", "minus_texts", multiple=True, metavar="TEXT[:W]", help="Less of these words."
+    "--minus-text",
+    "minus_texts",
+    multiple=True,
+    metavar="TEXT[:W]",
+    help="Subtract TEXT from the query.",
 )
 @click.option(
     "--minus-image", "minus_images", multiple=True, metavar="FILE|URL[:W]",
-    help="Less like this picture.",
+    help="Subtract a picture from the query.",
 )  # fmt: skip
 @click.option(
     "-k", "count", type=click.IntRange(min=1), default=10, show_default=True, metavar="N",
-    help="Show the N best.",
+    help="Show the best N hits.",
 )  # fmt: skip
 @filter_options
 @click.option(
     "--min-score", metavar="S|auto", callback=parse_min_score,
-    help="Only scores (cosines) of at least S; auto: only good matches.",
+    help="Show only hits with a score (cosine) of at least S; with auto only good matches.",
 )  # fmt: skip
 @click.option(
     "--sort", type=click.Choice(["score", "date"]), default="score", show_default=True,
-    help="Show those found best first, or the newest first.",
+    help="Show the best hits first, or the newest.",
 )  # fmt: skip
 @click.option(
-    "--offset", type=click.IntRange(min=0), default=0, metavar="N", help="Leave out the N best."
+    "--offset", type=click.IntRange(min=0), default=0, metavar="N", help="Skip the best N hits."
 )
 @json_option
-@click.option("--paths", is_flag=True, help="Print only paths, one a line.")
-@click.option("-0", "null", is_flag=True, help="Print only paths, each ended by a null byte.")
+@click.option("--paths", is_flag=True, help="Print only paths, one on each line.")
+@click.option("-0", "null", is_flag=True, help="Print only paths, with a null byte after each.")
 @click.option(
     "--html",
     type=click.Path(path_type=Path, dir_okay=False),
     metavar="FILE",
-    help="Write a page with the pictures found, to open in a browser.",
+    help="Write an HTML page with the hits to FILE.",
 )
 @click.option(
     "--copy-to", type=click.Path(path_type=Path, file_okay=False), metavar="DIR",
-    help="Copy the pictures found into DIR, and what belongs to them.",
+    help="Copy the hits and their companions into folder DIR.",
 )  # fmt: skip
 @click.option(
     "--link-to", type=click.Path(path_type=Path, file_okay=False), metavar="DIR",
-    help="Put links to the pictures found, and to what belongs to them, into DIR.",
+    help="Create links to the hits and their companions in folder DIR.",
 )  # fmt: skip
 @click.option(
     "--preview", type=click.Choice(["auto", *PROTOCOLS]), metavar="[=HOW]",
-    help="Draw the pictures in the terminal: by what it can, or by kitty, iterm, sixel or blocks.",
+    help="Draw the hits in the terminal; HOW is auto, kitty, iterm, sixel or blocks.",
 )  # fmt: skip
-@click.option("--open", "open_best", is_flag=True, help="Show the best in your picture viewer.")
+@click.option("--open", "open_best", is_flag=True, help="Open the best hit in your picture viewer.")
 @model_option
 @collection_option
 @truncate_option
 @trust_option
-@click.option("--no-daemon", is_flag=True, help="Answer in this process, and leave none behind.")
+@click.option(
+    "--no-daemon", is_flag=True, help="Answer in this process, not in a resident process."
+)
 @keep_alive_option
 @engine_option
 @api_key_option
 @library_option
-@verbose_option
 def command(
     text: str | None,
     images: tuple[str, ...],
@@ -131,12 +139,11 @@ def command(
     engine: str | None,
     api_key: str | None,
     library: Path | None,
-    verbose: bool,
     **arguments: Any,
 ) -> None:
-    """Find the pictures nearest to TEXT, to --image, or to both as one question.
+    """Find the pictures nearest to TEXT, to --image, or to both together.
 
-    Several texts and pictures, wanted and unwanted, are added up by their weights.
+    Several texts and pictures are added, or subtracted, with their weights.
 
     \b
     searchapp query "a red boat at sunset"
@@ -145,21 +152,21 @@ def command(
     searchapp query --preview "a red boat" --after 2021
     searchapp query -0 "two white sheep" | xargs -0 cp -t /tmp/sheep
 
-    The first query starts a process in the background that keeps the model loaded, so that the next
-    ones are answered at once; it leaves when it had nothing to do for a while, or by `searchapp
-    stop`.
+    The first query starts a resident process in the background. It keeps the model loaded, so that
+    later queries are fast. It stops after --keep-alive minutes without requests, or by `searchapp
+    stop`. With -vv, the command itself answers, so that you see the output of vLLM.
     """
     query = build_query(text, images, texts, minus_texts, minus_images)
     options = SearchOptions(**arguments)
     from searchapp.indexing.embedding.choose_engines import EngineChoice
 
-    choice = EngineChoice(engine, api_key, verbose=verbose)
+    choice = EngineChoice(engine, api_key, verbose=is_engine_output_shown())
     answer = answer_query(
         query,
         options,
         ResidentConfig(resolve_library_folder(library), keep_alive, engine, api_key),
         start_until_exit(choice),
-        use_resident=not (no_daemon or verbose),
+        use_resident=not (no_daemon or is_engine_output_shown()),
         notify=print_note,
     )
     hits = answer.hits
@@ -167,7 +174,7 @@ def command(
         from searchapp.pages.contact_sheet import Section, write_contact_sheet
 
         write_contact_sheet(html, [Section(format_title(query), hits)])
-        print_note(f"{len(hits)} pictures in {html}")
+        print_note(f"wrote {len(hits)} pictures to {html}")
     if copy_to is not None:
         print_note(f"{copy_hits(hits, copy_to):,} pictures copied to {printable(str(copy_to))}")
     if link_to is not None:
@@ -177,7 +184,7 @@ def command(
     if as_json:
         found = [hit.to_dict() for hit in hits]
         for each in found:
-            del each["image_id"]  # valid in this library only
+            del each["image_id"]  # It is valid in this library only.
         auto = options.min_score == AUTO_MIN_SCORE
         print_json({"good_match": answer.good, "hits": found} if auto else found)
     elif paths or null:
@@ -198,15 +205,15 @@ def _print_hits(hits: Sequence[Hit]) -> None:
 
 
 def _note_quality(answer: SearchResult, options: SearchOptions) -> None:
-    """Say if there are no hits, or no good ones."""
+    """Print a note if there are no hits, or no good matches."""
     if answer.hits and answer.good is False:
         print_note(
-            "none of these is a good match, by their scores; --min-score auto leaves such out"
+            "none of these is a good match, by their scores; --min-score auto hides such hits"
         )
     elif not answer.hits:
         if options.min_score == AUTO_MIN_SCORE and answer.good is False:
             print_note("no good match")
         elif options.base_filter.has_conditions or options.min_score is not None or options.offset:
-            print_note("no match within the limits")
+            print_note("no picture matches the query within its filters and limits")
         else:
             print_note("no match")

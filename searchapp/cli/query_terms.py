@@ -1,4 +1,4 @@
-"""A question as the command line puts it: texts and pictures, wanted and unwanted, weighted."""
+"""Build a query from the texts, pictures and weights on the command line."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ WEIGHT_PATTERN = re.compile(r"(.*):([+-]?(?:[0-9]+(?:\.[0-9]*)?|\.[0-9]+))", re.
 
 
 def split_weight(value: str) -> tuple[str, float]:
-    """Split what ends in a colon and a number into text and weight; all else weighs 1."""
+    """Split "TEXT:WEIGHT" into text and weight; without a weight at the end, the weight is 1."""
     match = WEIGHT_PATTERN.fullmatch(value)
     return (match[1], float(match[2])) if match else (value, 1.0)
 
@@ -25,13 +25,13 @@ def build_query(
     minus_texts: Sequence[str] = (),
     minus_images: Sequence[str] = (),
 ) -> Query | list[Term]:
-    """Return one question where there is a text and a picture at most, and else a sum.
+    """Return one query for at most one text and one picture without weights, else a list of terms.
 
-    Raise QueryError where nothing is asked for, or a part is empty.
+    Raises QueryError if there is no text and no picture, or if a part is empty.
     """
     pictures = [_split_picture_weight(image) for image in images]
-    simple = not (texts or minus_texts or minus_images) and len(pictures) <= 1
-    if simple and all(weight == 1 for _, weight in pictures):
+    is_single = not (texts or minus_texts or minus_images) and len(pictures) <= 1
+    if is_single and all(weight == 1 for _, weight in pictures):
         query = Query(text, pictures[0][0] if pictures else None)
         if query.modality is None:
             raise QueryError('nothing to look for; give a text, --image FILE, or both: query "dog"')
@@ -45,19 +45,20 @@ def build_query(
         for image, weight in map(_split_picture_weight, minus_images)
     ]
     if any(term.query.modality is None or term.query.image == "" for term in terms):
-        raise QueryError("a part of the question is empty")
+        raise QueryError("a text or picture of the query is empty; give it a value or omit it")
     return terms
 
 
 def format_title(query: Query | Sequence[Term]) -> str:
-    """Return a question as a heading."""
+    """Return a query as a title for a page."""
     if isinstance(query, Query):
         return " + ".join(str(part) for part in (query.text, query.image) if part)
-    parts = (
-        f"{'-' if term.weight < 0 else '+'} {_format_weight(abs(term.weight))}{format_title(term.query)}"
-        for term in query
-    )
-    return " ".join(parts).removeprefix("+ ")
+    return " ".join(map(_format_term, query)).removeprefix("+ ")
+
+
+def _format_term(term: Term) -> str:
+    sign = "-" if term.weight < 0 else "+"
+    return f"{sign} {_format_weight(abs(term.weight))}{format_title(term.query)}"
 
 
 def _format_weight(weight: float) -> str:
@@ -65,5 +66,5 @@ def _format_weight(weight: float) -> str:
 
 
 def _split_picture_weight(value: str) -> tuple[str, float]:
-    """Split a weight from a picture, unless the whole is the name of a file."""
+    """Split a weight from a picture, unless a file has the complete value as its name."""
     return (value, 1.0) if Path(value).exists() else split_weight(value)

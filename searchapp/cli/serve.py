@@ -6,34 +6,31 @@ from pathlib import Path
 
 import click
 
-from searchapp.cli.shared_options import (
-    AppCommand,
-    api_key_option,
-    engine_option,
-    library_option,
-    print_note,
-    verbose_option,
-)
+from searchapp.cli.log_output import is_engine_output_shown, print_note
+from searchapp.cli.shared_options import AppCommand, api_key_option, engine_option, library_option
 from searchapp.files.library_folder import resolve_library_folder
 
 
 @click.command(cls=AppCommand)
-@click.option("--host", default="127.0.0.1", show_default=True, help="Where to listen.")
+@click.option("--host", default="127.0.0.1", show_default=True, help="Listen on this address.")
 @click.option(
     "--port",
     type=click.IntRange(0, 65535),
     default=8080,
     show_default=True,
-    help="Where to listen.",
+    help="Listen on this TCP port.",
 )
 @click.option(
-    "--token", metavar="SECRET", help="What everybody has to know; needed for any other --host."
+    "--token",
+    metavar="SECRET",
+    help="Require SECRET from every client; necessary if other computers can connect.",
 )
-@click.option("--allow-urls", is_flag=True, help="Fetch public pictures on behalf of clients.")
+@click.option(
+    "--allow-urls", is_flag=True, help="Download public pictures that clients name by URL."
+)
 @engine_option
 @api_key_option
 @library_option
-@verbose_option
 def command(
     host: str,
     port: int,
@@ -42,9 +39,10 @@ def command(
     engine: str | None,
     api_key: str | None,
     library: Path | None,
-    verbose: bool,
 ) -> None:
-    """Serve a web page and a JSON API to search the library with; Ctrl-C ends it.
+    """Serve a web page and a JSON API that search the library, until Ctrl-C.
+
+    -v shows each request. The token is never logged, and texts of queries only with -vv.
 
     \b
     searchapp serve
@@ -54,11 +52,11 @@ def command(
 
     settings = ResidentSettings(
         resolve_library_folder(library), host=host, port=port, token=token, allow_urls=allow_urls,
-        engine_url=engine, api_key=api_key, verbose=verbose,
+        engine_url=engine, api_key=api_key, verbose=is_engine_output_shown(),
     )  # fmt: skip
     prepare(settings, print_note)
     url_host = f"[{host}]" if ":" in host else host
     print_note(
-        f"serving http://{url_host}:{port}/{'?token=...' if token else ''}   (Ctrl-C ends it)"
+        f"serving http://{url_host}:{port}/{'?token=...' if token else ''}   (Ctrl-C stops it)"
     )
     serve_library(settings)

@@ -1,4 +1,4 @@
-"""Options that several commands share, and how values are printed."""
+"""Options that several commands share, and functions that print results."""
 
 from __future__ import annotations
 
@@ -15,6 +15,7 @@ from typing import Any, Literal, TypeVar
 import click
 
 from searchapp.cli import shell_completion
+from searchapp.cli.log_output import log_command, make_log_options
 from searchapp.files.display_path import display_path
 from searchapp.types import AUTO_MIN_SCORE, MAX_MEGAPIXELS, ModelOptions
 
@@ -25,24 +26,30 @@ EXAMPLES_PATTERN = re.compile(r"\n*\x08\n((?:[ ]*(?:searchapp|eval|source) .*(?:
 
 
 class AppCommand(click.Command):
-    """A command whose every option can be set by SEARCHAPP_ and its name.
+    """Command that logs, and whose options can be set by variables such as SEARCHAPP_LIBRARY.
 
-    The examples in its help come last, under a heading of their own.
+    The examples in its docstring become a section at the end of its help.
     """
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
-        """Name the variables, and take the examples."""
+        """Add the log options, name the variables, and split the examples from the help."""
         super().__init__(*args, **kwargs)
-        found = EXAMPLES_PATTERN.search(self.help or "")
-        self.examples = found[1].strip().splitlines() if found else []
-        if found:
-            self.help = f"{found.string[: found.start()]}\n\n{found.string[found.end() :]}".strip()
+        self.params += make_log_options()
+        match = EXAMPLES_PATTERN.search(self.help or "")
+        self.examples = match[1].strip().splitlines() if match else []
+        if match:
+            self.help = f"{match.string[: match.start()]}\n\n{match.string[match.end() :]}".strip()
         for option in self.params:
             if isinstance(option, click.Option) and option.name:
                 option.envvar = f"SEARCHAPP_{option.name.upper()}"
 
+    def invoke(self, ctx: click.Context) -> Any:
+        """Run the command with logging set up."""
+        with log_command(ctx):
+            return super().invoke(ctx)
+
     def format_epilog(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
-        """Write the examples."""
+        """Write the examples after the options."""
         if self.examples:
             formatter.write("\nExamples:\n")
             for line in self.examples:
@@ -51,7 +58,7 @@ class AppCommand(click.Command):
 
 
 def can_redraw() -> bool:
-    """Tell whether stderr is a terminal on which a line can be written over."""
+    """Return whether stderr is a terminal that can overwrite a line."""
     return sys.stderr.isatty() and os.environ.get("TERM", "") not in ("", "dumb")
 
 
@@ -59,31 +66,33 @@ library_option = click.option(
     "--library",
     type=click.Path(path_type=Path, file_okay=True),
     metavar="DIR",
-    help="The library's folder; by default one in your data folder.",
+    help="Use the library in folder DIR. By default it is in your data folder.",
 )
 json_option = click.option("--json", "as_json", is_flag=True, help="Print one JSON document.")
 model_option = click.option(
     "--model",
     shell_complete=shell_completion.complete_models,
     metavar="NAME|FOLDER",
-    help="A model's name (see `searchapp models`) or a Hugging Face folder on disk.",
+    help="Use this model: a name of `searchapp models`, or a Hugging Face folder on disk.",
 )
 trust_option = click.option(
-    "--trust-remote-code", is_flag=True, help="Let code of the model's repository run."
+    "--trust-remote-code", is_flag=True, help="Allow Python code of the model to run."
 )
 truncate_option = click.option(
-    "--truncate", is_flag=True, help="Cut a text that is too long for the model."
+    "--truncate", is_flag=True, help="Cut texts that are too long for the model."
 )
 engine_option = click.option(
     "--engine",
     metavar="URL",
-    help="Embed on a vLLM server (vllm serve MODEL --runner pooling) instead of here.",
+    help="Embed on a vLLM server, started with `vllm serve MODEL --runner pooling`.",
 )
-api_key_option = click.option("--api-key", metavar="KEY", help="The key that server asks for.")
+api_key_option = click.option(
+    "--api-key", metavar="KEY", help="Send KEY to the server of --engine."
+)
 vectors_option = click.option(
     "--vectors",
     metavar="faiss|milvus:URL|milvus:FILE.db",
-    help="Keep the vectors in a FAISS file, or in Milvus; remembered. See `searchapp move --help`.",
+    help="Keep vectors in a FAISS file or in Milvus, in later runs too.",
 )
 keep_alive_option = click.option(
     "--keep-alive",
@@ -91,25 +100,23 @@ keep_alive_option = click.option(
     default=15.0,
     show_default=True,
     metavar="MINUTES",
-    help="How long the resident process stays with nothing to do.",
+    help="Stop the resident process after MINUTES without requests.",
 )
 collection_option = click.option(
     "--collection", metavar="NAME", shell_complete=shell_completion.complete_collections,
-    help="A collection; by default the one indexed last.",
+    help="Use this collection. By default it is the one that was indexed last.",
 )  # fmt: skip
-verbose_option = click.option(
-    "-v", "--verbose", is_flag=True, help="Show what vLLM and the libraries below it print."
-)
-
-
 include_option = click.option(
-    "--include", multiple=True, metavar="GLOB", help="Only such files: '*.jpg'. May be repeated."
+    "--include",
+    multiple=True,
+    metavar="GLOB",
+    help="Read only files that match, such as '*.jpg'. Can be repeated.",
 )
 exclude_option = click.option(
     "--exclude",
     multiple=True,
     metavar="GLOB",
-    help="No such files or folders: 'Screenshots/'. May be repeated.",
+    help="Ignore files and folders that match, such as 'Screenshots/'. Can be repeated.",
 )
 megapixels_option = click.option(
     "--max-megapixels",
@@ -117,12 +124,12 @@ megapixels_option = click.option(
     default=MAX_MEGAPIXELS,
     show_default=True,
     metavar="N",
-    help="Leave out larger pictures.",
+    help="Skip pictures larger than N megapixels.",
 )
 
 
 def model_options(function: Function) -> Function:
-    """Add --model and what can be chosen about a model; taken() reads them back."""
+    """Add the options of ModelOptions to a command; pop_model_options reads them back."""
     for option in reversed(
         (
             model_option,
@@ -130,22 +137,24 @@ def model_options(function: Function) -> Function:
                 "--dimensions",
                 type=click.IntRange(min=1),
                 metavar="N",
-                help="Keep the first N dimensions, where the model allows it.",
+                help="Keep the first N dimensions, if the model supports it.",
             ),
             click.option(
-                "--instruction", metavar="TEXT", help="What the model is told to represent."
+                "--instruction",
+                metavar="TEXT",
+                help="Use TEXT as the instruction in prompts for the model.",
             ),
             click.option(
                 "--max-pixels",
                 type=click.IntRange(min=1),
                 metavar="N",
-                help="Show the model at most N pixels of a picture (Qwen3-VL).",
+                help="Reduce pictures to at most N pixels (Qwen3-VL).",
             ),
             click.option(
                 "--num-crops",
                 type=click.IntRange(min=1),
                 metavar="N",
-                help="Show the model a picture in up to N crops (VLM2Vec).",
+                help="Split a picture into at most N crops (VLM2Vec).",
             ),
             trust_option,
         )
@@ -155,14 +164,14 @@ def model_options(function: Function) -> Function:
 
 
 def pop_model_options(arguments: dict[str, Any]) -> ModelOptions:
-    """Return the options of a model among a command's arguments, and take them out."""
+    """Remove the model options from a command's arguments, and return them."""
     return ModelOptions(**{field.name: arguments.pop(field.name) for field in fields(ModelOptions)})
 
 
 def parse_min_score(
     context: click.Context, option: click.Parameter, value: str | None
 ) -> float | Literal["auto"] | None:
-    """Read the least score: a number, or auto."""
+    """Parse the value of --min-score: a number, "auto" or None."""
     if value is None or value == AUTO_MIN_SCORE:
         return AUTO_MIN_SCORE if value else None
     try:
@@ -175,20 +184,15 @@ def parse_min_score(
 
 
 def print_json(value: Any) -> None:
-    """Print one JSON document, two spaces a level, in ASCII: any file name survives it."""
+    """Print a value as indented JSON, in ASCII, so that every file name survives."""
     click.echo(json.dumps(value, indent=2, default=str))
 
 
 def print_path(path: str, end: bytes) -> None:
-    """Print a path byte by byte as the system has it."""
+    """Print a path with exactly the bytes that it has in the file system."""
     click.echo(os.fsencode(path) + end, nl=False)
 
 
 def printable(path: str) -> str:
-    """Return a path as it can be shown on a terminal: no line breaks, no broken characters."""
+    """Return a path for a terminal: line breaks and invalid bytes are escaped."""
     return display_path(path)
-
-
-def print_note(message: str) -> None:
-    """Tell something on stderr that is no data."""
-    click.echo(message, err=True)

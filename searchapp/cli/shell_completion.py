@@ -1,4 +1,4 @@
-"""What a shell completes: names that are cheap to know. Nothing is said where they are not."""
+"""Return the names that a shell completes: models, collections and formats."""
 
 from __future__ import annotations
 
@@ -8,19 +8,19 @@ import click
 
 
 def complete_models(context: click.Context, option: click.Parameter, prefix: str) -> list[str]:
-    """Return the names of models; folders and files are completed where one is begun."""
+    """Return the names of models that begin with a prefix."""
     from searchapp import models
 
     return [spec.name for spec in models.list_available_models() if spec.name.startswith(prefix)]
 
 
 def complete_collections(context: click.Context, option: click.Parameter, prefix: str) -> list[str]:
-    """Return the names of the library's collections."""
-    with suppress(Exception):  # whatever is wrong with it, the shell is not the place to say so
+    """Return the collections of the library that begin with a prefix; none after an error."""
+    with suppress(Exception):  # A message would appear in the middle of the typed command.
         from searchapp.catalog import Catalog
         from searchapp.files.library_folder import catalog_file, resolve_library_folder
 
-        # Library.info would count all files, which takes seconds where there are millions.
+        # Library.info counts all files, which takes seconds in a library with millions.
         file = catalog_file(resolve_library_folder(context.params.get("library")))
         with closing(Catalog.open(file)) as catalog:
             return [
@@ -30,7 +30,7 @@ def complete_collections(context: click.Context, option: click.Parameter, prefix
 
 
 def complete_formats(context: click.Context, option: click.Parameter, prefix: str) -> list[str]:
-    """Return the names of formats."""
+    """Return the names of picture formats that begin with a prefix."""
     from searchapp.pictures.decode import FORMATS
 
     return [name for name in map(str.lower, FORMATS) if name.startswith(prefix.lower())]

@@ -1,4 +1,4 @@
-"""Start the engine of one command: announce the start, and leave its end to the process."""
+"""Start the engine of a command, which runs until the process exits."""
 
 from __future__ import annotations
 
@@ -6,7 +6,8 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from searchapp.cli.shared_options import print_note, printable
+from searchapp.cli.log_output import print_note
+from searchapp.cli.shared_options import printable
 
 if TYPE_CHECKING:
     from searchapp.engines import Engine
@@ -17,9 +18,9 @@ if TYPE_CHECKING:
 def start_until_exit(
     choice: EngineChoice, *, announce: bool = True
 ) -> Callable[[ModelSpec], Engine]:
-    """Return the function that starts a command's engine.
+    """Return a function that starts the engine of a command.
 
-    announce: print a line before vLLM starts in this process.
+    announce: print a note before vLLM starts in this process.
     """
 
     def start(spec: ModelSpec) -> Engine:
@@ -30,6 +31,6 @@ def start_until_exit(
         if announce and choice.url is None:
             print_note(f"starting vLLM with {printable(Path(spec.name).name)} ...")
         engine = choice.start(spec)
-        return engine if choice.url else UnclosedEngine(engine)  # freeing a model takes seconds
+        return engine if choice.url else UnclosedEngine(engine)  # Freeing a model takes seconds.
 
     return start

@@ -6,22 +6,20 @@ from pathlib import Path
 
 import click
 
-from searchapp.cli.shared_options import AppCommand, library_option, print_note
+from searchapp.cli.log_output import print_note
+from searchapp.cli.shared_options import AppCommand, library_option
 from searchapp.files.library_folder import resolve_library_folder
 
 
 @click.command(cls=AppCommand)
 @library_option
 def command(library: Path | None) -> None:
-    """End the resident process that queries have left behind, and free what it holds.
+    """Stop the resident process that queries start in the background, and free its memory.
 
     \b
     searchapp stop
     """
     from searchapp.server import client
 
-    print_note(
-        "stopped"
-        if client.stop_resident(resolve_library_folder(library))
-        else "no resident process runs"
-    )
+    was_running = client.stop_resident(resolve_library_folder(library))
+    print_note("stopped the resident process" if was_running else "no resident process is running")

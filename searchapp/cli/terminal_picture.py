@@ -1,4 +1,4 @@
-"""Encode pictures for a terminal: in its own graphics protocol, or as colored half blocks."""
+"""Encode pictures for a terminal: in a graphics protocol, or as colored half blocks."""
 
 from __future__ import annotations
 
@@ -14,18 +14,18 @@ if TYPE_CHECKING:
     from PIL.Image import Image as Picture
 
 SHADES = " ░▒▓█"
-KITTY_CHUNK_BYTES = 4096  # of base64, in one sequence
+KITTY_CHUNK_BYTES = 4096  # Base64 characters in one escape sequence; the protocol allows no more.
 SIXEL_COLORS = 256
-UPPER_HALF = "▀"  # the foreground is the upper pixel, the background the lower
+UPPER_HALF = "▀"  # Its foreground is the upper pixel, its background the lower.
 
 
 def encode_picture(
     image: Picture, protocol: Protocol, columns: int, rows: int, screen: Screen
 ) -> str:
-    """Return the text that makes a terminal draw an RGB picture within columns by rows cells.
+    """Return the text that draws a picture in at most columns x rows cells of a terminal.
 
-    The picture keeps its proportions. The cursor stays where it was, except for blocks, which are
-    lines of text.
+    The picture keeps its aspect ratio. The cursor does not move, except for the protocol "blocks",
+    which is lines of text.
     """
     if protocol == "blocks":
         return "\n".join(encode_blocks(image, columns, rows, screen))
@@ -37,22 +37,22 @@ def encode_picture(
 
 
 def encode_blocks(image: Picture, columns: int, rows: int, screen: Screen) -> list[str]:
-    """Return a picture as at most rows lines of half blocks; each ends with a color reset."""
-    # A half cell is as wide as high when cells are twice as high as wide.
+    """Return a picture as at most rows lines of half blocks; each line resets its colors."""
+    # A half block is square if a cell is twice as high as wide.
     square = 2 * screen.cell_width / screen.cell_height
     width, height = image.width, image.height * square
     scale = min(columns / width, 2 * rows / height)
     size = max(1, round(width * scale)), max(1, round(height * scale))
-    small = image.convert("RGB").resize(size, 4)  # Pillow's number of BOX
+    small = image.convert("RGB").resize(size, 4)  # 4 is Pillow's BOX filter.
     pixels = small.load()
     assert pixels is not None
     lines = []
-    room = " " * (columns - size[0])
+    padding = " " * (columns - size[0])
     for y in range(0, size[1], 2):
         if screen.colors == "none":
             gray = small.convert("L").crop((0, y, size[0], min(y + 2, size[1])))
             row = gray.resize((size[0], 1), 4).tobytes()
-            lines.append("".join(SHADES[value * len(SHADES) // 256] for value in row) + room)
+            lines.append("".join(SHADES[value * len(SHADES) // 256] for value in row) + padding)
             continue
         line, last = [], ""
         for x in range(size[0]):
@@ -61,7 +61,7 @@ def encode_blocks(image: Picture, columns: int, rows: int, screen: Screen) -> li
             style = f"\x1b[{upper};{lower}m"
             line.append(UPPER_HALF if style == last else style + UPPER_HALF)
             last = style
-        lines.append("".join(line) + "\x1b[0m" + room)
+        lines.append("".join(line) + "\x1b[0m" + padding)
     return lines
 
 
@@ -72,19 +72,19 @@ def encode_table(
     columns: int = 24,
     rows: int = 8,
 ) -> Iterator[str]:
-    """Yield the text to print for pictures, one below the other, with lines of text beside each."""
+    """Yield the text that prints pictures below each other, each next to its lines of text."""
     for image, texts in pictures:
         text = [*([""] * max(0, (rows - len(texts)) // 2)), *texts][:rows]
         if protocol == "blocks":
             lines = encode_blocks(image, columns, rows, screen) if image else []
-            high = max(len(lines), len(texts))
-            text = [*([""] * ((high - len(texts)) // 2)), *texts]
-            for number in range(high):
+            height = max(len(lines), len(texts))
+            text = [*([""] * ((height - len(texts)) // 2)), *texts]
+            for number in range(height):
                 left = lines[number] if number < len(lines) else " " * columns
                 yield f"{left}  {text[number] if number < len(text) else ''}".rstrip(" ") + "\n"
             yield "\n"
             continue
-        # Make room first, so that nothing scrolls while the picture is drawn; then go back up.
+        # Line breaks first: the terminal must not scroll while it draws the picture.
         yield "\n" * rows + f"\x1b[{rows}A"
         if image:
             yield encode_picture(image, protocol, columns, rows, screen)
@@ -97,7 +97,7 @@ def encode_table(
 def _fit_picture(image: Picture, width: int, height: int) -> Picture:
     scale = min(width / image.width, height / image.height)
     size = max(1, round(image.width * scale)), max(1, round(image.height * scale))
-    return image.convert("RGB").resize(size, 1)  # Pillow's number of LANCZOS
+    return image.convert("RGB").resize(size, 1)  # 1 is Pillow's LANCZOS filter.
 
 
 def _used_cells(image: Picture, screen: Screen) -> tuple[int, int]:
@@ -105,7 +105,9 @@ def _used_cells(image: Picture, screen: Screen) -> tuple[int, int]:
 
 
 def _encode_kitty(image: Picture, columns: int, rows: int) -> str:
-    """Return a picture in kitty's graphics protocol: PNG in chunks; q=2: no answers, C=1: no move.
+    """Return a picture in kitty's graphics protocol, as PNG in chunks.
+
+    q=2: the terminal sends no answer. C=1: the cursor does not move.
 
     https://sw.kovidgoyal.net/kitty/graphics-protocol/
     """
@@ -122,7 +124,7 @@ def _encode_kitty(image: Picture, columns: int, rows: int) -> str:
 
 
 def _encode_iterm(image: Picture, columns: int, rows: int) -> str:
-    """Return a picture as an inline image of iTerm2: https://iterm2.com/documentation-images.html."""
+    """Return a picture in iTerm2's protocol: https://iterm2.com/documentation-images.html."""
     data = _encode_base64(image, "PNG")
     size = len(data) * 3 // 4 - data.count("=")
     return (
@@ -132,7 +134,10 @@ def _encode_iterm(image: Picture, columns: int, rows: int) -> str:
 
 
 def _encode_sixel(image: Picture, columns: int, rows: int) -> str:
-    """Return a picture in sixels: a palette, and bands of six rows, one pass for each color."""
+    """Return a picture as sixels: a palette, and bands of six rows with one pass for each color.
+
+    https://vt100.net/docs/vt3xx-gp/chapter14.html
+    """
     import numpy as np
 
     reduced = image.quantize(SIXEL_COLORS)

@@ -1,4 +1,4 @@
-"""Detect how a terminal shows pictures: from environment variables, or by a query to it."""
+"""Detect the graphics protocol of a terminal, from variables or by a query to the terminal."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ Protocol = Literal["kitty", "iterm", "sixel", "blocks"]
 Colors = Literal["all", "256", "none"]
 PROTOCOLS: tuple[Protocol, ...] = ("kitty", "iterm", "sixel", "blocks")
 ANSWER_TIMEOUT_S = 0.3
-# Asks for kitty's protocol, the size of a cell, and attributes, which every terminal answers.
+# Asks for kitty's protocol, the cell size and the attributes. Every terminal answers the last.
 TERMINAL_QUERY = "\x1b_Gi=31,s=1,v=1,a=q,t=d,f=24;AAAA\x1b\\\x1b[16t\x1b[c"
 KITTY = re.compile(rb"\x1b_Gi=31;OK\x1b\\")
 CELL = re.compile(rb"\x1b\[6;(\d+);(\d+)t")
@@ -25,7 +25,7 @@ ATTRIBUTES = re.compile(rb"\x1b\[\?([\d;]*)c")
 
 @dataclass(frozen=True, slots=True)
 class Screen:
-    """A terminal: its width in cells, a cell's size in pixels, and the colors of blocks."""
+    """Width of a terminal in cells, size of a cell in pixels, and the colors for blocks."""
 
     columns: int = 80
     cell_width: int = 10
@@ -34,9 +34,9 @@ class Screen:
 
 
 def protocol_from_environment(environment: Mapping[str, str]) -> Protocol | None:
-    """Return the protocol that environment variables imply; None if they do not say.
+    """Return the protocol that environment variables imply; None if they do not tell.
 
-    tmux and screen keep the variables of the outer terminal, but do not pass pictures on to it.
+    Inside tmux and screen the variables of the outer terminal remain, but pictures do not reach it.
     """
     term, program = environment.get("TERM", ""), environment.get("TERM_PROGRAM", "")
     if environment.get("TMUX") or term.startswith(("screen", "tmux")):
@@ -48,10 +48,10 @@ def protocol_from_environment(environment: Mapping[str, str]) -> Protocol | None
     return "blocks" if term == "linux" else None
 
 
-def detect_terminal(wanted: Protocol | None = None) -> tuple[Protocol, Screen]:
-    """Return the protocol, wanted or else detected, and the screen of this terminal."""
+def detect_terminal(chosen: Protocol | None = None) -> tuple[Protocol, Screen]:
+    """Return the protocol (the given one, or else the detected one) and the screen of stdout."""
     columns, width, height = _terminal_size()
-    protocol = wanted or protocol_from_environment(os.environ)
+    protocol = chosen or protocol_from_environment(os.environ)
     answer = _query_terminal() if protocol != "blocks" and sys.stdout.isatty() else b""
     if cell := CELL.search(answer):
         height, width = int(cell[1]) or height, int(cell[2]) or width
@@ -69,7 +69,7 @@ def protocol_from_answer(answer: bytes) -> Protocol:
 
 
 def colors_from_environment(environment: Mapping[str, str]) -> Colors:
-    """Return the colors that text may have."""
+    """Return the colors that environment variables allow for text."""
     if environment.get("NO_COLOR"):
         return "none"
     if environment.get("COLORTERM") in ("truecolor", "24bit"):
@@ -80,7 +80,7 @@ def colors_from_environment(environment: Mapping[str, str]) -> Colors:
 
 
 def _terminal_size() -> tuple[int, int, int]:
-    """Return the columns, and a cell's width and height in pixels, as the system reports them."""
+    """Return the columns, and the width and height of a cell in pixels, from the system."""
     with suppress(ImportError, OSError):
         import fcntl
         import struct
@@ -96,7 +96,7 @@ def _terminal_size() -> tuple[int, int, int]:
 
 
 def _query_terminal() -> bytes:
-    """Send TERMINAL_QUERY; return the answer that comes in time, and leave no input unread."""
+    """Send TERMINAL_QUERY to the terminal; return its answer, or nothing after a timeout."""
     try:
         import termios
         import tty
@@ -106,14 +106,14 @@ def _query_terminal() -> bytes:
         return b""
     try:
         if os.tcgetpgrp(terminal) != os.getpgrp():
-            return b""  # a background process that reads the terminal is stopped
+            return b""  # The system stops a background process that reads the terminal.
         before = termios.tcgetattr(terminal)
         answer = b""
         try:
             tty.setcbreak(terminal, termios.TCSANOW)
             os.write(terminal, TERMINAL_QUERY.encode())
             deadline = time.monotonic() + ANSWER_TIMEOUT_S
-            while not ATTRIBUTES.search(answer):  # the last part of the answer
+            while not ATTRIBUTES.search(answer):  # The answer ends with the attributes.
                 remaining_s = deadline - time.monotonic()
                 if remaining_s <= 0 or not select.select([terminal], [], [], remaining_s)[0]:
                     break

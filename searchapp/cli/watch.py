@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from searchapp.cli.log_output import is_engine_output_shown, print_note
 from searchapp.cli.shared_options import (
     AppCommand,
     api_key_option,
@@ -26,9 +27,7 @@ from searchapp.cli.shared_options import (
     megapixels_option,
     model_options,
     pop_model_options,
-    print_note,
     printable,
-    verbose_option,
 )
 from searchapp.errors import Interrupted
 from searchapp.files.library_folder import resolve_library_folder
@@ -39,7 +38,7 @@ if TYPE_CHECKING:
 
 
 class _TerminationSignal(BaseException):
-    """Raised on SIGTERM: end as on Ctrl-C, but with the exit status 0."""
+    """Raised on SIGTERM, which ends the command with exit status 0."""
 
 
 @click.command(cls=AppCommand)
@@ -51,23 +50,22 @@ class _TerminationSignal(BaseException):
 @megapixels_option
 @click.option(
     "--poll", is_flag=True,
-    help="Look at all files now and then; by itself where a network's file system tells nothing.",
+    help="Scan all files at intervals; automatic for network file systems.",
 )  # fmt: skip
 @click.option(
     "--interval", type=click.FloatRange(min=0.1), default=10.0, show_default=True,
-    metavar="SECONDS", help="How often --poll looks.",
+    metavar="SECONDS", help="Scan every SECONDS with --poll.",
 )  # fmt: skip
 @click.option(
     "--quiet", type=click.FloatRange(min=0), default=2.0, show_default=True,
-    metavar="SECONDS", help="Take a file for whole when it has not changed for so long.",
+    metavar="SECONDS", help="Read a file once it has not changed for SECONDS.",
 )  # fmt: skip
-@click.option("--no-daemon", is_flag=True, help="Embed in this process, and share no engine.")
+@click.option("--no-daemon", is_flag=True, help="Embed in this process, not in a resident process.")
 @keep_alive_option
 @engine_option
 @api_key_option
-@click.option("--json", "as_json", is_flag=True, help="Print one JSON object a line.")
+@click.option("--json", "as_json", is_flag=True, help="Print one JSON object on each line.")
 @library_option
-@verbose_option
 def command(
     folders: tuple[str, ...],
     poll: bool,
@@ -79,16 +77,15 @@ def command(
     api_key: str | None,
     as_json: bool,
     library: Path | None,
-    verbose: bool,
     **arguments: Any,
 ) -> None:
-    """Index FOLDERS, then go on indexing what comes, changes, moves or goes below them.
+    """Index FOLDERS, then index pictures below them as they arrive, change, move and disappear.
 
-    The pictures are embedded by the process that queries leave in the background, so that the model
-    is in memory once. A file is read when it has been quiet for a moment; what is not whole then
-    is tried again. A folder that goes away loses nothing, and is looked at when it is back.
+    The resident process of queries embeds the pictures, so that the model is in memory only once. A
+    file is read when it has not changed for a moment; an incomplete file is tried again later. If a
+    folder disappears, the library keeps its pictures, and scans the folder when it is back.
 
-    Ctrl-C ends it with the exit status 130, SIGTERM with 0.
+    Ctrl-C ends the command with exit status 130, SIGTERM with 0.
 
     \b
     searchapp watch ~/Pictures
@@ -103,7 +100,7 @@ def command(
     from searchapp.server.watch_library import LibraryWatch
 
     options = IndexOptions(model_options=pop_model_options(arguments), **arguments)
-    choice = EngineChoice(engine, api_key, verbose=verbose)
+    choice = EngineChoice(engine, api_key, verbose=is_engine_output_shown())
     watch = LibraryWatch(
         folders,
         ResidentConfig(resolve_library_folder(library), keep_alive, engine, api_key),
@@ -128,12 +125,12 @@ def command(
     except _TerminationSignal:
         print_note("searchapp: stopped")
     except KeyboardInterrupt:
-        raise Interrupted("stopped; what was embedded is saved") from None
+        raise Interrupted("stopped. Finished work is saved") from None
 
 
 @contextmanager
 def _raise_on_sigterm() -> Iterator[None]:
-    """Raise _Terminated in the block when SIGTERM comes."""
+    """Raise _TerminationSignal in the block when the process receives SIGTERM."""
 
     def terminate(number: int, frame: FrameType | None) -> None:
         raise _TerminationSignal
@@ -159,20 +156,20 @@ def _format_watch_event(event: WatchEvent) -> str:
         case ChangesIndexed(summary=summary, failures=failures, again=again):
             counts = replace(summary, unchanged=0, failed=len(failures), images_per_second=0.0)
             line = format_summary(counts).replace("no pictures; ", "")
-            waiting = f"{again:,} not whole yet, tried again soon; " if again else ""
+            waiting = f"{again:,} incomplete files, tried again soon; " if again else ""
             reasons = (f"\n  {printable(each.path)}: {each.message}" for each in failures)
             return f"{waiting}{line}{''.join(reasons)}"
         case FolderUnavailable(reason=reason):
-            return f"{folder}: {reason}; nothing is forgotten, and it is looked at when it is back"
+            return f"{folder}: {reason}; its pictures stay in the library until it is back"
         case FolderAvailableAgain():
             return f"{folder} is back"
         case PollingStarted(seconds=seconds, reason=reason):
-            return f"{folder}: no changes are told ({reason}); looking every {seconds:g} s instead"
-    return f"{folder}: waiting, and trying again: {event.reason}"
+            return f"{folder}: no change notifications ({reason}); scanning every {seconds:g} s"
+    return f"{folder}: not indexed yet, tried again soon: {event.reason}"
 
 
 def _print_event(fields: dict[str, Any], line: str | None, as_json: bool) -> None:
-    """Print an event: as JSON on stdout, as a line with the time on stderr."""
+    """Print an event with the time: as JSON on stdout, or as a line on stderr."""
     now = datetime.now().astimezone()
     if as_json:
         time_first = {"time": now.isoformat(timespec="seconds"), **fields}

@@ -1,4 +1,4 @@
-"""End a run that hangs: nothing stops a call into an engine of this process that never returns."""
+"""End the process if its engine hangs: Python cannot interrupt a call that never returns."""
 
 from __future__ import annotations
 
@@ -10,18 +10,16 @@ from collections.abc import Iterable, Iterator
 
 from searchapp.types import IndexEvent, Progress
 
-HANG_TIMEOUT_S = (
-    3600.0  # that a run may say nothing between two batches; a large model on a CPU is slow
-)
+HANG_TIMEOUT_S = 3600.0  # Between two batches; a large model on a CPU is slow.
 
 
 def exit_on_hang(events: Iterable[IndexEvent]) -> Iterator[IndexEvent]:
-    """Yield a run's events; end the process where the next batch does not come.
+    """Yield the events of a run; end the process after HANG_TIMEOUT_S without an event.
 
-    The time until the first batch does not count, as a model may be downloaded, nor does what
-    follows the last. What was embedded is saved by then: a batch is told when it is written.
+    The time before the first batch does not count, because a model may be downloaded then. Nor does
+    the time after the last batch. Nothing is lost: an event is sent after its batch is saved.
     """
-    last_progress_at: float | None = None  # None: nothing is waited for
+    last_progress_at: float | None = None  # None: no batch is expected.
     finished = threading.Event()
 
     def watch() -> None:
@@ -29,8 +27,8 @@ def exit_on_hang(events: Iterable[IndexEvent]) -> Iterator[IndexEvent]:
             since = last_progress_at
             if since is not None and time.monotonic() - since > HANG_TIMEOUT_S:
                 print(
-                    f"searchapp: the engine has said nothing for {HANG_TIMEOUT_S:.0f} s; what was "
-                    "embedded is saved, the same command goes on from here",
+                    f"searchapp: the engine has not answered for {HANG_TIMEOUT_S:.0f} s. Finished "
+                    "work is saved; run the same command again to continue.",
                     file=sys.stderr, flush=True,
                 )  # fmt: skip
                 os._exit(1)

@@ -185,7 +185,7 @@ class LocalEngine:
                     ) from error
                 raise ModelError(
                     f"{self._spec.name}: vLLM cannot start the model: {summarize_error(error)}. "
-                    f"The option -v shows more.\n{read_last_lines(captured)}"
+                    f"The option -vv shows more.\n{read_last_lines(captured)}"
                 ) from error
         seconds = time.monotonic() - started_at
         logger.info("Started vLLM with %s in %.1f s", self._spec.name, seconds)

@@ -5,9 +5,17 @@ from __future__ import annotations
 import argparse
 import os
 import sys
+from functools import partial
 from pathlib import Path
 
 from searchapp.errors import SearchAppError
+from searchapp.log_setup import (
+    FILE_VARIABLE,
+    LONG_FORMAT,
+    VERBOSE_VARIABLE,
+    StderrHandler,
+    set_up_logging,
+)
 from searchapp.server.resident import ResidentSettings, serve_library
 
 
@@ -17,6 +25,10 @@ def main() -> None:
     parser.add_argument("--library", type=Path, required=True)
     parser.add_argument("--keep-alive", type=float, required=True, help="minutes")
     parser.add_argument("--engine")
+    # The command that starts this process leaves its log options in the environment.
+    verbosity = int(os.environ.get(VERBOSE_VARIABLE) or 0)
+    parser.add_argument("-v", "--verbose", action="count", default=verbosity)
+    parser.add_argument("--log-file", type=Path, default=os.environ.get(FILE_VARIABLE) or None)
     arguments = parser.parse_args()
     api_key = os.environ.get("SEARCHAPP_API_KEY")
     settings = ResidentSettings(
@@ -24,9 +36,13 @@ def main() -> None:
         keep_alive_min=arguments.keep_alive,
         engine_url=arguments.engine,
         api_key=api_key,
+        verbose=arguments.verbose >= 2,
     )
     try:
-        serve_library(settings)
+        with set_up_logging(
+            arguments.verbose, arguments.log_file, partial(StderrHandler, LONG_FORMAT)
+        ):
+            serve_library(settings)
     except SearchAppError as error:
         print(f"searchapp: {error}", file=sys.stderr)
         sys.exit(error.exit_code)

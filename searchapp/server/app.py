@@ -20,6 +20,7 @@ from searchapp.errors import (
 )
 from searchapp.server.app_state import AppState, get_state
 from searchapp.server.guard import AccessGuard, AccessRules, App
+from searchapp.server.request_log import RequestLog
 from searchapp.server.routes import engine, images, library, page, process, search
 from searchapp.server.service import Service
 from searchapp.server.threaded_calls import Starting
@@ -66,7 +67,7 @@ def create_app(
     app.add_exception_handler(SearchAppError, _answer_error)
     for router in ROUTERS:
         app.include_router(router)
-    return AccessGuard(app, rules)
+    return RequestLog(AccessGuard(app, rules))
 
 
 async def _count_request(

@@ -1,4 +1,4 @@
-"""The command line, on a fake engine: what is printed where, and the exit codes."""
+"""The commands with a fake engine: output on stdout and stderr, and exit codes."""
 
 import functools
 import http.server
@@ -20,12 +20,12 @@ from searchapp.models import MODELS, list_available_models
 
 @pytest.fixture
 def indexed(run: RunCommand, photos: Path, model: Path) -> Result:
-    """The three pictures, indexed."""
+    """Index the three pictures."""
     return run("index", photos, "--model", model)
 
 
-def test_index_sums_up_on_stderr(indexed: Result) -> None:
-    """People read what happened; stdout is empty."""
+def test_index_prints_a_summary_on_stderr(indexed: Result) -> None:
+    """The summary is on stderr; stdout is empty."""
     assert indexed.exit_code == 0
     assert indexed.stdout == ""
     assert "3 picture files, 3 to read" in indexed.stderr
@@ -34,7 +34,7 @@ def test_index_sums_up_on_stderr(indexed: Result) -> None:
 
 
 def test_index_prints_one_json_object(run: RunCommand, photos: Path, model: Path) -> None:
-    """Its keys are a promise."""
+    """The keys of the JSON object do not change."""
     (photos / "bad.jpg").touch()
     result = run("index", photos, "--model", model, "--json")
     summary = json.loads(result.stdout)
@@ -43,19 +43,18 @@ def test_index_prints_one_json_object(run: RunCommand, photos: Path, model: Path
         "seconds", "images_per_second", "stages",
     ]  # fmt: skip
     assert [summary[key] for key in ("added", "unchanged", "failed")] == [3, 0, 1]
-    assert "left out" in result.stderr
-    assert "the file is empty" in result.stderr
+    assert f"skipped {photos}/bad.jpg: the file is empty" in result.stderr
 
 
 def test_query_shows_scores_and_paths(run: RunCommand, indexed: Result, photos: Path) -> None:
-    """One line an image, best first."""
+    """There is one line for each image, best first."""
     lines = run("query", "blue", "-k", 2).stdout.splitlines()
     assert len(lines) == 2
     assert lines[0] == f"1.000  {photos}/below/blue.jpg"
 
 
 def test_query_prints_json(run: RunCommand, indexed: Result, photos: Path) -> None:
-    """One object an image; files with the same bytes are under also."""
+    """There is one object for each image; other files with the same bytes are in `also`."""
     (photos / "copy.jpg").write_bytes((photos / "red.jpg").read_bytes())
     run("index", photos)
     hits = json.loads(run("query", "--image", photos / "red.jpg", "--json").stdout)
@@ -71,7 +70,7 @@ def test_query_prints_json(run: RunCommand, indexed: Result, photos: Path) -> No
 
 
 def test_query_feeds_xargs(run: RunCommand, indexed: Result, photos: Path) -> None:
-    """Paths come byte by byte, one a line or ended by null."""
+    """Paths keep their bytes, one on each line or each with a null byte."""
     strange = photos / "two\nlines.jpg"
     (photos / "red.jpg").rename(strange)
     run("index", photos)
@@ -81,20 +80,20 @@ def test_query_feeds_xargs(run: RunCommand, indexed: Result, photos: Path) -> No
 
 
 def test_query_within_limits(run: RunCommand, indexed: Result, photos: Path) -> None:
-    """Nothing found is an answer, and said on stderr."""
+    """No hit is a success, with a note on stderr."""
     result = run("query", "red", "--in", photos / "below", "--paths")
     assert result.stdout == f"{photos}/below/blue.jpg\n"
     result = run("query", "red", "--in", photos / "below", "--min-score", 0.9)
     assert (result.exit_code, result.stdout) == (0, "")
-    assert "no match within the limits" in result.stderr
+    assert "no picture matches the query within its filters and limits" in result.stderr
     assert run("query", "red", "--min-score", 2, "--json").stdout == "[]\n"
 
 
-def test_query_writes_a_page_of_its_own(run: RunCommand, indexed: Result, tmp_path: Path) -> None:
-    """The page holds the pictures, and asks the network for nothing."""
+def test_query_writes_a_page(run: RunCommand, indexed: Result, tmp_path: Path) -> None:
+    """The page contains the pictures, and loads nothing from the network."""
     page = tmp_path / "found.html"
     result = run("query", "red", "-k", 2, "--html", page)
-    assert f"2 pictures in {page}" in result.stderr
+    assert f"wrote 2 pictures to {page}" in result.stderr
     text = page.read_text()
     assert text.count("data:image/jpeg;base64,") == 2
     assert "red.jpg" in text
@@ -103,7 +102,7 @@ def test_query_writes_a_page_of_its_own(run: RunCommand, indexed: Result, tmp_pa
 
 @pytest.fixture
 def server(photos: Path) -> Iterator[str]:
-    """The photos over HTTP."""
+    """Serve the photos over HTTP."""
     handler = functools.partial(http.server.SimpleHTTPRequestHandler, directory=str(photos))
     with http.server.ThreadingHTTPServer(("127.0.0.1", 0), handler) as httpd:
         threading.Thread(target=httpd.serve_forever, daemon=True).start()
@@ -112,7 +111,7 @@ def server(photos: Path) -> Iterator[str]:
 
 
 def test_a_picture_by_url(run: RunCommand, indexed: Result, photos: Path, server: str) -> None:
-    """A URL is as good as a file; one that fails says why."""
+    """--image accepts a URL; a failed download is an error with its reason."""
     assert run("query", "--image", f"{server}/red.jpg", "--paths", "-k", 1).stdout == (
         f"{photos}/red.jpg\n"
     )
@@ -125,7 +124,7 @@ def test_a_picture_by_url(run: RunCommand, indexed: Result, photos: Path, server
 
 
 def test_embed_prints_one_list(run: RunCommand, photos: Path, model: Path) -> None:
-    """A text's or a picture's numbers, of length one, without any library."""
+    """The vector of a text or picture has length one; no library is needed."""
     for arguments in (["--modality", "text", "--text", "red"], ["--image", photos / "red.jpg"]):
         vector = json.loads(run("embed", "--model", model, *arguments).stdout)
         assert len(vector) == 48
@@ -154,7 +153,7 @@ def test_embed_says_what_it_needs(
 def test_info_models_and_failures(
     run: RunCommand, indexed: Result, photos: Path, model: Path
 ) -> None:
-    """What there is, for people and as JSON."""
+    """The commands print text and JSON."""
     (photos / "bad.jpg").touch()
     run("index", photos)
     assert "3 in 3 files" in run("info").stdout
@@ -193,14 +192,14 @@ def test_info_models_and_failures(
 def test_every_mistake_has_its_message(
     run: RunCommand, arguments: list[str], code: int, message: str
 ) -> None:
-    """What, why, what to do; never a traceback."""
+    """Each error has a message and an exit code, and no traceback."""
     result = run(*arguments)
     assert result.exit_code == code
     assert message in (str(result.exception) if code == 1 else f"{result.stderr}{result.exception}")
 
 
-def test_a_library_that_is_none(run: RunCommand, photos: Path, model: Path, tmp_path: Path) -> None:
-    """A file, another program's database, garbage, and a newer version's are all refused."""
+def test_what_is_no_library(run: RunCommand, photos: Path, model: Path, tmp_path: Path) -> None:
+    """A file, garbage, a foreign database and a catalog of a newer version are refused."""
     library = tmp_path / "library"
     library.write_text("a file")
     result = run("index", photos, "--model", model)
@@ -239,15 +238,15 @@ def test_a_library_that_is_none(run: RunCommand, photos: Path, model: Path, tmp_
 def test_an_incomplete_model_folder(
     run: RunCommand, photos: Path, model: Path, missing: str, message: str
 ) -> None:
-    """The message names what is missing."""
+    """The message names the missing file."""
     (model / missing).unlink()
     result = run("index", photos, "--model", model)
     assert result.exit_code == 1
     assert message in str(result.exception)
 
 
-def test_a_model_of_another_kind(run: RunCommand, photos: Path, model: Path) -> None:
-    """A folder that holds some other model is named with its architecture."""
+def test_a_model_with_an_unknown_architecture(run: RunCommand, photos: Path, model: Path) -> None:
+    """The message names the architecture, or what is wrong with config.json."""
     (model / "config.json").write_text(json.dumps({"architectures": ["BertModel"]}))
     result = run("index", photos, "--model", model)
     assert "the architecture BertModel is not supported; use a model of CLIPModel" in str(
@@ -261,29 +260,29 @@ def test_a_model_of_another_kind(run: RunCommand, photos: Path, model: Path) -> 
     assert "cannot be read" in str(run("index", photos, "--model", model).exception)
 
 
-def test_options_by_variables(
+def test_variables_set_options(
     run: RunCommand, photos: Path, model: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Every option has its SEARCHAPP_ variable."""
+    """Each option has a SEARCHAPP_ variable."""
     monkeypatch.setenv("SEARCHAPP_MODEL", str(model))
     monkeypatch.setenv("SEARCHAPP_LIMIT", "2")
     assert "2 added" in run("index", photos).stderr
 
 
-def test_a_dry_run_says_what_it_would_do(
+def test_a_dry_run_changes_nothing(
     run: RunCommand, photos: Path, model: Path, fake_engines: FakeEngines
 ) -> None:
-    """Nothing is started and nothing changed."""
+    """It prints the work, starts no engine, and makes no library."""
     result = run("index", photos, "--model", model, "--dry-run")
-    assert "3 would be read, 0 forgotten; nothing was changed" in result.stderr
+    assert "3 files would be read, 0 would be forgotten; nothing was changed" in result.stderr
     assert fake_engines.started_engines == []
     assert "no library at" in str(run("info").exception)
 
 
-def test_in_a_relative_folder(
+def test_relative_folders(
     run: RunCommand, photos: Path, model: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Paths are kept absolute, and --in is understood from where one stands."""
+    """Paths are stored as absolute paths; --in is relative to the current folder."""
     monkeypatch.chdir(photos)
     run("index", ".", "--model", model)
     save_picture(photos / "below" / "x.jpg", "yellow")
@@ -295,17 +294,17 @@ def test_in_a_relative_folder(
 @pytest.mark.parametrize(
     "command", [*([name] for name in COMMANDS), *(["bench", n] for n in BENCH)]
 )
-def test_every_command_that_is_listed_is_there(run: RunCommand, command: list[str]) -> None:
-    """Each tells what it is for."""
+def test_every_listed_command_exists(run: RunCommand, command: list[str]) -> None:
+    """Each command prints its help."""
     result = run(*command, "--help")
     assert result.exit_code == 0
     assert result.stdout.startswith("Usage: ")
 
 
-def test_pictures_found_are_taken_elsewhere(
+def test_query_copies_links_and_opens_hits(
     run: RunCommand, indexed: Result, photos: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Copied or linked under their names, once each; another of the same name gets a number."""
+    """Each hit is copied or linked once; a different file of the same name gets a number."""
     copies, links = tmp_path / "copies", tmp_path / "links"
     done = run("query", "red", "--no-daemon", "--copy-to", copies, "--link-to", links)
     assert "3 pictures copied" in done.stderr and "3 pictures linked" in done.stderr

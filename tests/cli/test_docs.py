@@ -1,4 +1,4 @@
-"""`searchapp docs`: topics on a terminal, in a pipe, and for the shell."""
+"""`searchapp docs`: topics on a terminal, in a pipe, and in shell completion."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from searchapp.cli import TOPICS as TOPIC_BY_COMMAND
 
 
 def run_on_terminal(*arguments: str, pager: Path) -> str:
-    """Run a command on a pseudo-terminal of its own, and return what it writes."""
+    """Run a command on a pseudo-terminal; return its output."""
     main, other = pty.openpty()
     environment = os.environ | {"PAGER": str(pager), "TERM": "xterm-256color", "COLUMNS": "90"}
     process = subprocess.Popen(
@@ -38,7 +38,7 @@ def run_on_terminal(*arguments: str, pager: Path) -> str:
 
 
 def test_without_a_topic_it_lists_them(run: RunCommand) -> None:
-    """One line for each, with the first paragraph of the file."""
+    """There is one line for each topic, with the first paragraph of its file."""
     lines = run("docs").stdout.splitlines()
     assert [line.split()[0] for line in lines] == sorted(file.stem for file in TOPICS.glob("*.md"))
     assert any(line.startswith("filters ") and "SQL" in line for line in lines)
@@ -46,7 +46,7 @@ def test_without_a_topic_it_lists_them(run: RunCommand) -> None:
 
 
 def test_a_pipe_gets_markdown(run: RunCommand) -> None:
-    """The text of the file, without the comments that mark generated parts."""
+    """The output is the Markdown file, without the comments around generated parts."""
     text = run("docs", "filters").stdout
     assert text.startswith("# Filters\n")
     assert "| `--near LAT,LON,KM` |" in text
@@ -62,7 +62,7 @@ def test_an_unknown_topic_is_a_wrong_command(run: RunCommand) -> None:
 
 
 def test_a_terminal_gets_formatted_text(tmp_path: Path) -> None:
-    """Through the pager: styles, no Markdown marks, and commands in place of links."""
+    """The pager gets styled text without Markdown marks; links become commands."""
     pager = tmp_path / "less"
     pager.write_text('#!/bin/sh\necho "less $LESS"\nexec cat\n')
     pager.chmod(0o755)
@@ -75,7 +75,7 @@ def test_a_terminal_gets_formatted_text(tmp_path: Path) -> None:
 
 
 def test_the_shell_completes_topics() -> None:
-    """As zsh asks, with the line that describes each."""
+    """The shell zsh gets the topics that begin with the prefix."""
     words = {
         "COMP_WORDS": "searchapp docs mi",
         "COMP_CWORD": "2",
@@ -89,7 +89,7 @@ def test_the_shell_completes_topics() -> None:
 
 
 def test_every_help_names_a_topic(run: RunCommand) -> None:
-    """A topic that exists; nowhere the README."""
+    """The topic exists; no help names the README."""
     for name in COMMANDS:
         text = " ".join(run(name, "--help").stdout.split())
         assert f"More: `searchapp docs {TOPIC_BY_COMMAND[name]}`." in text

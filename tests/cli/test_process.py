@@ -1,4 +1,4 @@
-"""The program as a process: what it imports, how it ends."""
+"""searchapp as a process: imports, signals, exit codes."""
 
 import os
 import signal
@@ -17,7 +17,7 @@ from support.sample_pictures import save_picture
     "arguments", [["--help"], ["query", "--help"], ["index", "--help"], ["--version"]]
 )
 def test_help_imports_nothing_heavy(arguments: list[str]) -> None:
-    """Help comes at once, because nothing that takes long is imported for it."""
+    """Help is fast, because it imports no heavy module."""
     code = f"""
         import sys
         from searchapp.cli import main
@@ -34,7 +34,7 @@ def test_help_imports_nothing_heavy(arguments: list[str]) -> None:
 
 
 def test_the_package_imports_nothing_heavy() -> None:
-    """`import searchapp` is quick; Library is imported when it is first named."""
+    """`import searchapp` is fast; Library is imported at its first use."""
     result = run_python(f"""
         import sys
         import searchapp
@@ -48,10 +48,10 @@ def test_the_package_imports_nothing_heavy() -> None:
 @pytest.mark.parametrize(
     ("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, -15), (signal.SIGKILL, -9)]
 )
-def test_an_index_that_is_stopped_goes_on_later(
+def test_a_stopped_index_continues_in_the_next_run(
     tmp_path: Path, model: Path, number: signal.Signals, code: int
 ) -> None:
-    """Ctrl-C ends within 2 seconds with one line; however it ends, finished work is kept."""
+    """After Ctrl-C, SIGTERM or SIGKILL, finished work is kept; Ctrl-C prints one line."""
     for mark in range(20):
         save_picture(tmp_path / f"photos/{mark:02}.png", "red", mark=mark + 1)
     environment = os.environ | library_environment(tmp_path)
@@ -65,13 +65,13 @@ def test_an_index_that_is_stopped_goes_on_later(
             break
     time.sleep(0.5)
     process.send_signal(number)
-    asked = time.monotonic()
+    signaled_at = time.monotonic()
     rest = process.stderr.read()
     assert process.wait(timeout=10) == code
-    assert time.monotonic() - asked < 5
+    assert time.monotonic() - signaled_at < 5
     assert "Traceback" not in rest
     if number == signal.SIGINT:
-        assert "the same command goes on from here" in rest
+        assert "run the same command again to continue" in rest
     again = subprocess.run(
         slow_command(*arguments, "--json", seconds_per_picture=0),
         capture_output=True, text=True, env=environment, check=True,
@@ -84,7 +84,7 @@ def test_an_index_that_is_stopped_goes_on_later(
 
 
 def test_a_closed_pipe_is_no_error_message(tmp_path: Path, photos: Path, model: Path) -> None:
-    """`searchapp query ... | head` ends quietly."""
+    """`searchapp query ... | head` prints no traceback."""
     environment = os.environ | library_environment(tmp_path)
     subprocess.run(
         slow_command("index", photos, "--model", model, seconds_per_picture=0),
@@ -102,10 +102,11 @@ def test_a_closed_pipe_is_no_error_message(tmp_path: Path, photos: Path, model: 
 
 
 def test_errors_are_one_line(tmp_path: Path) -> None:
-    """The program's name, what is wrong, what to do."""
+    """An error is one line that begins with the name of the program."""
     result = subprocess.run(
         [sys.executable, "-m", "searchapp", "query", "x"],
-        capture_output=True, text=True, check=False, env=os.environ | library_environment(tmp_path / "none"),
+        env=os.environ | library_environment(tmp_path / "none"),
+        capture_output=True, text=True, check=False,
     )  # fmt: skip
     assert result.returncode == 1
     assert result.stdout == ""

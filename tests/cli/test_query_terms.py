@@ -1,4 +1,4 @@
-"""Questions that are added up, good matches told from chance ones, and the order of hits."""
+"""Weighted queries, good matches, and the order of hits."""
 
 import json
 from collections.abc import Iterator
@@ -26,14 +26,14 @@ from searchapp.types import AUTO_MIN_SCORE, Hit, Query, SearchOptions, Term
 
 @given(st.text(), st.decimals(0, 1000, places=3))
 def test_a_colon_and_a_number_at_the_end_are_a_weight(text: str, weight: Any) -> None:
-    """Whatever the text is, and it comes back whole."""
+    """The rest is the text, unchanged."""
     assert split_weight(f"{text}:{weight}") == (text, float(weight))
     assert split_weight(f"{text}:-{weight}") == (text, -float(weight))
 
 
 @given(st.text().filter(lambda text: text.rpartition(":")[2].strip("+-.0123456789") != ""))
 def test_all_else_is_text(text: str) -> None:
-    """Nothing is taken from a text that does not end so."""
+    """A text without a weight at its end stays unchanged."""
     assert split_weight(text) == (text, 1.0)
 
 
@@ -41,12 +41,12 @@ def test_all_else_is_text(text: str) -> None:
     "text", ["beach", "beach:", ":", "a:b", "beach:2x", "x: 2", "x:nan", "x:inf", "x:1e3", "x:2 "]
 )
 def test_what_is_no_weight(text: str) -> None:
-    """Neither words nor blanks nor infinity are numbers here."""
+    """Words, blanks, exponents and infinity are no weights."""
     assert split_weight(text) == (text, 1.0)
 
 
-def test_a_text_and_a_picture_are_one_question() -> None:
-    """Anything more, or a weight, makes a sum."""
+def test_a_text_and_a_picture_are_one_query() -> None:
+    """More inputs, or a weight, make a list of terms."""
     assert build_query("x", ["a.jpg"]) == Query("x", "a.jpg")
     assert build_query("x:2", []) == Query("x:2")
     both = [Term(Query("x")), Term(Query(None, "a.jpg"), 2.0)]
@@ -66,13 +66,13 @@ def test_a_text_and_a_picture_are_one_question() -> None:
 
 
 def test_a_file_with_a_colon_is_no_weight(tmp_path: Path) -> None:
-    """What exists under its whole name is meant."""
+    """If a file has the complete value as its name, there is no weight."""
     file = save_picture(tmp_path / "x.png", "red").rename(tmp_path / "x:2")
     assert build_query(None, [str(file)]) == Query(None, str(file))
 
 
-def test_sums_on_the_command_line(run: RunCommand, photos: Path, model: Path) -> None:
-    """Texts and pictures, wanted and unwanted, with a model that has no prompt for both."""
+def test_weighted_queries_on_the_command_line(run: RunCommand, photos: Path, model: Path) -> None:
+    """Texts and pictures are added and subtracted, even if the model embeds no pair of both."""
     save_picture(photos / "yellow.jpg", "yellow")
     run("index", photos, "--model", model)
 
@@ -89,21 +89,20 @@ def test_sums_on_the_command_line(run: RunCommand, photos: Path, model: Path) ->
     assert run("query", "--text", "red", "--minus-text", "red").exit_code == 2
 
 
-COLOURS = [name for name, value in ImageColor.colormap.items() if isinstance(value, str)]
-FEW = ("red", "green", "blue", "yellow", "white", "black")
+COLORS = [name for name, value in ImageColor.colormap.items() if isinstance(value, str)]
 
 
 @pytest.fixture
 def calibrated(
     opened: Library, tmp_path: Path, model: Path, monkeypatch: pytest.MonkeyPatch
 ) -> Iterator[Library]:
-    """Pictures that are nearly all red or dark; the sentences are colours."""
-    monkeypatch.setattr(good_match, "CALIBRATION_SENTENCES", tuple(COLOURS))
+    """Index pictures that are all red; the calibration sentences are names of colors."""
+    monkeypatch.setattr(good_match, "CALIBRATION_SENTENCES", tuple(COLORS))
     for number in range(30):
         exif = Image.Exif()
         exif.get_ifd(0x8769)[0x9003] = f"{2000 + number * 7 % 30}:01:01 00:00:00"
-        colour = f"#{180 + number:02x}{number:02x}{3 * number:02x}"
-        save_picture(tmp_path / f"photos/{number:02}.jpg", colour, exif=exif)
+        color = f"#{180 + number:02x}{number:02x}{3 * number:02x}"
+        save_picture(tmp_path / f"photos/{number:02}.jpg", color, exif=exif)
     index_folder(opened, tmp_path / "photos", model)
     yield opened
 
@@ -111,17 +110,17 @@ def calibrated(
 def test_index_calibrates_once(
     calibrated: Library, tmp_path: Path, fake_engines: FakeEngines
 ) -> None:
-    """While the model is loaded; the vectors are kept, and the next run embeds none."""
+    """The run embeds the sentences while the model is loaded; the next run embeds none."""
     collection, _ = calibrated.reader.choose_collection(SearchOptions())
     assert calibrated.reader.judges.list_missing_sentences(collection) == []
-    asked = len(fake_engines.started_engines[0].prompts)
+    prompt_count = len(fake_engines.started_engines[0].prompts)
     save_picture(tmp_path / "photos/more.jpg", "pink")
     list(calibrated.index([tmp_path / "photos"]))
-    assert len(fake_engines.started_engines[0].prompts) == asked + 1
+    assert len(fake_engines.started_engines[0].prompts) == prompt_count + 1
 
 
-def test_auto_cuts_or_says_so(calibrated: Library) -> None:
-    """What is cut is what is no good match; without auto it is shown, and told."""
+def test_auto_hides_matches_that_are_not_good(calibrated: Library) -> None:
+    """Without auto the hits are shown, and marked as not good."""
     plain = calibrated.find(Query("teal"))
     assert (len(plain.hits), plain.good) == (10, False)
     cut = calibrated.find(Query("teal"), SearchOptions(min_score=AUTO_MIN_SCORE))
@@ -129,7 +128,7 @@ def test_auto_cuts_or_says_so(calibrated: Library) -> None:
 
 
 def test_a_good_match_stands_out() -> None:
-    """Chance brings none of many pictures as far as a picture that was asked for."""
+    """Random queries rarely reach the threshold; queries near a picture always do."""
     rng = np.random.default_rng(0)
 
     def directions(count: int) -> np.ndarray:
@@ -157,8 +156,8 @@ def test_a_good_match_stands_out() -> None:
     assert Judge.from_samples(unrelated, pictures[:0]) is None
 
 
-def test_only_one_kind_can_be_judged(calibrated: Library, photos: Path) -> None:
-    """Sums of both, or with a minus, have no chance scores to compare with."""
+def test_only_texts_or_only_pictures_can_be_judged(calibrated: Library, photos: Path) -> None:
+    """Mixed queries, and queries with a negative weight, have no threshold."""
     text, image = Query("red"), Query(None, photos / "red.jpg")
     assert get_query_kind([Term(text), Term(text, 0.5)]) == "text"
     assert get_query_kind([Term(image)]) == "image"
@@ -170,7 +169,7 @@ def test_only_one_kind_can_be_judged(calibrated: Library, photos: Path) -> None:
 
 
 def test_too_little_to_judge_by(opened: Library, photos: Path, model: Path) -> None:
-    """Three pictures, and sentences that the model does not take: nothing is claimed."""
+    """With three pictures, no hit counts as good, and auto is an error."""
     index_folder(opened, photos, model)
     assert opened.find(Query("red")).good is None
     for query in (Query("red"), Query(None, photos / "red.jpg")):
@@ -179,7 +178,7 @@ def test_too_little_to_judge_by(opened: Library, photos: Path, model: Path) -> N
 
 
 def test_no_good_match_on_the_command_line(run: RunCommand, calibrated: Library) -> None:
-    """Nothing on stdout, a line on stderr, exit code 0; JSON says it too."""
+    """There is a line on stderr, nothing on stdout, and a field in JSON; the exit code is 0."""
     result = run("query", "teal", "--min-score", "auto")
     assert (result.exit_code, result.stdout) == (0, "")
     assert result.stderr.endswith("\nno good match\n")
@@ -193,7 +192,7 @@ def test_no_good_match_on_the_command_line(run: RunCommand, calibrated: Library)
 
 
 def test_sorted_by_date(calibrated: Library, run: RunCommand) -> None:
-    """The hits are those found by score; the newest come first, undated ones last."""
+    """The best hits by score are sorted by date, newest first, undated last."""
     best = calibrated.search(Query("red"), SearchOptions(count=7))
     hits = calibrated.search(Query("red"), SearchOptions(count=7, sort="date"))
     assert {hit.image_id for hit in hits} == {hit.image_id for hit in best}
@@ -206,7 +205,7 @@ def test_sorted_by_date(calibrated: Library, run: RunCommand) -> None:
 
 
 def test_equal_scores_are_paged_by_age(opened: Library, tmp_path: Path, model: Path) -> None:
-    """However many there are, whatever the size of a page."""
+    """Pages of each size together give every hit once."""
     for number in range(90):
         save_picture(tmp_path / f"photos/{number:02}.png", "red")
         with (tmp_path / f"photos/{number:02}.png").open("ab") as file:
@@ -222,10 +221,10 @@ def test_equal_scores_are_paged_by_age(opened: Library, tmp_path: Path, model: P
         assert len(set(ids)) == 90
 
 
-def test_the_api_takes_all_of_it(
+def test_the_api_accepts_filters_and_terms(
     photos: Path, tmp_path: Path, model: Path, fake_engines: FakeEngines
 ) -> None:
-    """Filters, terms by text, picture and id, and messages that people can read."""
+    """Terms are texts, pictures or ids; each invalid field has a message."""
     save_picture(photos / "yellow.jpg", "yellow")
     with Library.open(tmp_path / "library", create=True, start=fake_engines) as opened:
         index_folder(opened, photos, model)

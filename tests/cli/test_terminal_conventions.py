@@ -1,4 +1,4 @@
-"""How the commands behave in a shell: completion, help, colours, pipes, Ctrl-C, languages."""
+"""The commands in a shell: completion, help, colors, pipes, Ctrl-C, locales."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from searchapp.cli.bench import COMMANDS as BENCH
 
 @pytest.fixture
 def shell(tmp_path: Path) -> dict[str, str]:
-    """The variables of a shell that finds searchapp."""
+    """Return the variables of a shell with searchapp on its PATH."""
     program = tmp_path / "bin" / "searchapp"
     program.parent.mkdir()
     program.write_text(f'#!/bin/sh\nexec "{sys.executable}" -m searchapp "$@"\n')
@@ -29,18 +29,18 @@ def shell(tmp_path: Path) -> dict[str, str]:
 
 
 def completed(shell: dict[str, str], kind: str, words: str) -> list[str]:
-    """What the program answers to the scripts of zsh and fish; the last word is begun."""
+    """Return the lines that searchapp prints for the completion scripts of zsh and fish."""
     last = {"COMP_CWORD": words.rpartition(" ")[2] if kind == "fish" else str(words.count(" "))}
-    asked = {"COMP_WORDS": words.rstrip(), "_SEARCHAPP_COMPLETE": f"{kind}_complete"} | last
+    variables = {"COMP_WORDS": words.rstrip(), "_SEARCHAPP_COMPLETE": f"{kind}_complete"} | last
     result = subprocess.run(
-        ["searchapp"], env=shell | asked, capture_output=True, text=True, check=True
+        ["searchapp"], env=shell | variables, capture_output=True, text=True, check=True
     )
     assert result.stderr == ""
     return result.stdout.splitlines()
 
 
 def test_bash_completes(shell: dict[str, str]) -> None:
-    """The script that is printed, in a real bash: commands, options, models."""
+    """The printed script completes commands, options and models in a real bash."""
     script = subprocess.run(
         ["searchapp", "completion", "bash"], env=shell, capture_output=True, text=True, check=True
     ).stdout
@@ -61,7 +61,7 @@ def test_bash_completes(shell: dict[str, str]) -> None:
 
 @pytest.mark.parametrize("kind", ["zsh", "fish"])
 def test_zsh_and_fish_complete(shell: dict[str, str], kind: str) -> None:
-    """The scripts name their shell's way to ask, and what is asked is answered."""
+    """The scripts call searchapp, which answers with commands and descriptions."""
     script = subprocess.run(
         ["searchapp", "completion", kind], env=shell, capture_output=True, text=True, check=True
     ).stdout
@@ -73,7 +73,7 @@ def test_zsh_and_fish_complete(shell: dict[str, str], kind: str) -> None:
 def test_collections_are_completed(
     run: RunCommand, photos: Path, model: Path, shell: dict[str, str]
 ) -> None:
-    """By the library that is meant; where there is none, nothing is said."""
+    """--collection completes collections of the library, and nothing without a library."""
     words = "searchapp query --collection fa"
     assert "".join(completed(shell, "zsh", words)) == ""
     run("index", photos, "--model", model)
@@ -81,7 +81,7 @@ def test_collections_are_completed(
 
 
 def test_completion_of_commands_is_quick() -> None:
-    """It imports no command, and nothing heavy."""
+    """It imports no command and no heavy module."""
     code = f"""if True:
         import os, sys
         os.environ |= {{"_SEARCHAPP_COMPLETE": "zsh_complete", "COMP_WORDS": "searchapp"}}
@@ -108,7 +108,7 @@ def test_completion_of_commands_is_quick() -> None:
     "name", [*([n] for n in COMMANDS if n != "bench"), *(["bench", n] for n in BENCH)]
 )
 def test_every_help_ends_with_examples(run: RunCommand, name: list[str]) -> None:
-    """And they are of that command, with options that it has."""
+    """The examples use the command, and only options that it has."""
     text = run(*name, "--help").stdout
     body, _, examples = text.partition("\nExamples:\n")
     assert examples, name
@@ -120,13 +120,13 @@ def test_every_help_ends_with_examples(run: RunCommand, name: list[str]) -> None
     assert "\b" not in text
 
 
-def test_help_tells_exit_codes(run: RunCommand) -> None:
-    """Once, where all commands are listed."""
+def test_help_names_exit_codes(run: RunCommand) -> None:
+    """The help of searchapp names the exit codes."""
     assert "130" in run("--help").stdout
 
 
 def test_failures_for_xargs(run: RunCommand, photos: Path, model: Path) -> None:
-    """Paths alone, ended by a line break or a null byte, whatever bytes are in them."""
+    """--paths and -0 print paths with all their bytes."""
     odd = os.fsdecode(b"a\nb\xff.jpg")
     (photos / odd).touch()
     (photos / "bad.jpg").touch()
@@ -136,27 +136,27 @@ def test_failures_for_xargs(run: RunCommand, photos: Path, model: Path) -> None:
     assert run("failures", "--paths").stdout_bytes.count(b"\n") == 3
 
 
-def test_other_languages_change_no_json(
+def test_locales_do_not_change_json(
     run: RunCommand, photos: Path, model: Path, shell: dict[str, str]
 ) -> None:
-    """Numbers and times in JSON are the same whatever the locale."""
+    """Numbers and times in JSON are the same in each locale."""
     run("index", photos, "--model", model)
-    said = []
+    outputs = []
     for locale in ("C.UTF-8", "de_DE.UTF-8"):
         result = subprocess.run(
             ["searchapp", "info", "--json"],
             env=shell | {"LC_ALL": locale, "LANG": locale}, capture_output=True, check=True,
         )  # fmt: skip
-        said.append(result.stdout)
+        outputs.append(result.stdout)
         json.loads(result.stdout)
-    assert said[0] == said[1]
+    assert outputs[0] == outputs[1]
 
 
 @pytest.mark.parametrize("variables", [{"TERM": "dumb"}, {"NO_COLOR": "1", "TERM": "xterm"}])
-def test_no_colours_where_none_are_wanted(
+def test_no_colors_with_no_color_or_a_dumb_terminal(
     tmp_path: Path, photos: Path, model: Path, variables: dict[str, str]
 ) -> None:
-    """On a terminal that takes none, or with NO_COLOR, index sends none."""
+    """The command sends no color codes to a dumb terminal, or with NO_COLOR."""
     import pty
 
     parent, child = pty.openpty()
@@ -182,13 +182,13 @@ def test_no_colours_where_none_are_wanted(
     assert b"3 added" in shown
     if variables["TERM"] == "dumb":
         assert b"\x1b" not in shown
-    for colour in range(30, 50):
-        assert f"\x1b[{colour}m".encode() not in shown
+    for color in range(30, 50):
+        assert f"\x1b[{color}m".encode() not in shown
     assert b";38;" not in shown and b"[38;" not in shown
 
 
 def test_head_ends_a_list_quietly(tmp_path: Path, photos: Path, model: Path) -> None:
-    """`searchapp ... | head -1` prints a line and nothing on stderr."""
+    """`searchapp ... | head -1` prints one line and no traceback."""
     environment = os.environ | library_environment(tmp_path)
     subprocess.run(
         slow_command("index", photos, "--model", model, seconds_per_picture=0),
@@ -211,7 +211,7 @@ def test_head_ends_a_list_quietly(tmp_path: Path, photos: Path, model: Path) -> 
 
 
 def test_ctrl_c_is_clean(tmp_path: Path, photos: Path, model: Path) -> None:
-    """While the engine works: one line, and 130."""
+    """Ctrl-C while the engine works prints one line; the exit status is 130."""
     environment = os.environ | library_environment(tmp_path) | {"SEARCHAPP_MODEL": str(model)}
     subprocess.run(
         slow_command("index", photos, seconds_per_picture=0), env=environment, check=True

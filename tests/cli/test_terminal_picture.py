@@ -1,4 +1,4 @@
-"""Pictures in the terminal: what is sent is decoded again, and is the picture."""
+"""Pictures for terminals: each protocol is decoded again, and gives the picture."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ SCREEN = Screen(80, 10, 20)
 
 @pytest.fixture
 def image() -> Image.Image:
-    """Red, green, blue and white quarters."""
+    """Return a picture with a red, a green, a blue and a white quarter."""
     image = Image.new("RGB", (400, 300), "red")
     draw = ImageDraw.Draw(image)
     draw.rectangle((200, 0, 400, 150), "lime")
@@ -45,13 +45,13 @@ def image() -> Image.Image:
 
 
 def quarters(image: Image.Image) -> list[tuple[int, ...]]:
-    """The colours in the middles of the quarters."""
+    """Return the colors at the centers of the quarters."""
     places = [(x, y) for y in (0.25, 0.75) for x in (0.25, 0.75)]
     found = [image.getpixel((int(x * image.width), int(y * image.height))) for x, y in places]
     return [tuple(pixel) for pixel in found]  # type: ignore[arg-type]
 
 
-COLOURS = [(255, 0, 0), (0, 255, 0), (0, 0, 255), (255, 255, 255)]
+COLORS = [(255, 0, 0), (0, 255, 0), (0, 0, 255), (255, 255, 255)]
 
 
 def png(data: str) -> Image.Image:
@@ -59,7 +59,7 @@ def png(data: str) -> Image.Image:
 
 
 def test_kitty(image: Image.Image) -> None:
-    """PNG in chunks of 4,096 bytes at most, the last of which says so; nothing is answered."""
+    """The PNG is in chunks of at most 4,096 bytes; the last has m=0, and q=2 forbids answers."""
     noisy = Image.fromarray(np.random.default_rng(0).integers(0, 256, (200, 200, 3), np.uint8))
     for picture, cells in ((image, (24, 9)), (noisy, (18, 9))):
         sent = encode_picture(picture, "kitty", 24, 9, SCREEN)
@@ -75,35 +75,35 @@ def test_kitty(image: Image.Image) -> None:
     assert len(parts) > 5
     assert quarters(png("".join(re.findall(r";([^\x1b;]*)\x1b\\", encode_picture(
         image, "kitty", 24, 9, SCREEN
-    ))))) == COLOURS  # fmt: skip
+    ))))) == COLORS  # fmt: skip
 
 
 def test_iterm(image: Image.Image) -> None:
-    """One sequence, with the true size of its data."""
+    """One escape sequence holds the PNG and its size in bytes."""
     sent = encode_picture(image, "iterm", 24, 9, SCREEN)
     found = re.fullmatch(r"\x1b7\x1b]1337;File=([^:]*):([A-Za-z0-9+/=]*)\x07\x1b8", sent)
     assert found
     told = dict(pair.split("=") for pair in found[1].split(";"))
     assert (told["inline"], told["width"], told["height"]) == ("1", "24", "9")
     assert int(told["size"]) == len(base64.b64decode(found[2]))
-    assert quarters(png(found[2])) == COLOURS
+    assert quarters(png(found[2])) == COLORS
 
 
 def unsixel(sent: str) -> Image.Image:
-    """Draw sixels as a terminal does."""
+    """Return the picture that a terminal draws from sixels."""
     found = re.fullmatch(r'\x1b7\x1bP0;1;0q"1;1;(\d+);(\d+)(.*)\x1b\\\x1b8', sent, re.DOTALL)
     assert found
     width, height = int(found[1]), int(found[2])
     pixels = np.zeros((height, width, 3), np.uint8)
     palette: dict[int, tuple[int, ...]] = {}
-    x = y = colour = 0
+    x = y = color = 0
     for define, rgb, use, count, char in re.findall(
         r"#(\d+);2;(\d+;\d+;\d+)|#(\d+)(?!;)|(?:!(\d+))?([?-~$-])", found[3]
     ):
         if define:
             palette[int(define)] = tuple(round(int(p) * 2.55) for p in rgb.split(";"))
         elif use:
-            colour = int(use)
+            color = int(use)
         elif char == "$":
             x = 0
         elif char == "-":
@@ -112,14 +112,14 @@ def unsixel(sent: str) -> Image.Image:
             times = int(count or 1)
             for bit in range(6):
                 if ord(char) - 63 >> bit & 1:
-                    pixels[y + bit, x : x + times] = palette[colour]
+                    pixels[y + bit, x : x + times] = palette[color]
             x += times
     return Image.fromarray(pixels)
 
 
 def test_sixel(image: Image.Image) -> None:
-    """The same picture within what 256 colours can be."""
-    assert quarters(unsixel(encode_picture(image, "sixel", 24, 9, SCREEN))) == COLOURS
+    """The sixels give the same picture, reduced to 256 colors."""
+    assert quarters(unsixel(encode_picture(image, "sixel", 24, 9, SCREEN))) == COLORS
     ramp = Image.linear_gradient("L").convert("RGB").resize((200, 100))
     again = unsixel(encode_picture(ramp, "sixel", 24, 5, SCREEN))
     error = np.abs(np.asarray(again, float) - np.asarray(ramp.resize(again.size), float))
@@ -132,10 +132,10 @@ def test_sixel(image: Image.Image) -> None:
 
 
 def cells(lines: list[str]) -> Image.Image:
-    """Draw half blocks: a pixel for each half cell; what is none is magenta."""
+    """Return the picture of half blocks, one pixel for each; missing pixels are magenta."""
     cube = (0, 95, 135, 175, 215, 255)
 
-    def colour(parts: list[int]) -> tuple[int, int, int]:
+    def color(parts: list[int]) -> tuple[int, int, int]:
         if parts[0] == 2:
             return parts[1], parts[2], parts[3]
         number = parts[1] - 16
@@ -156,37 +156,37 @@ def cells(lines: list[str]) -> Image.Image:
             elif style != "0":
                 numbers = [int(n) for n in style.split(";")]
                 cut = numbers.index(48) if 48 in numbers[1:] else numbers.index(49)
-                upper = colour(numbers[1:cut])
-                lower = colour(numbers[cut + 1 :]) if numbers[cut] == 48 else (255, 0, 255)
+                upper = color(numbers[1:cut])
+                lower = color(numbers[cut + 1 :]) if numbers[cut] == 48 else (255, 0, 255)
     return image
 
 
 def test_blocks(image: Image.Image) -> None:
-    """Two pixels a cell, in any colour or one of 256; without colours, in shades."""
+    """A cell has two pixels, in all colors or in 256; without colors it has a shade."""
     lines = encode_picture(image, "blocks", 24, 9, SCREEN).split("\n")
     assert len(lines) == 9
     assert cells(lines).size == (24, 18)
-    assert quarters(cells(lines)) == COLOURS
+    assert quarters(cells(lines)) == COLORS
     assert all(line.endswith("\x1b[0m") for line in lines)
     few = Screen(80, 10, 20, "256")
-    assert quarters(cells(encode_picture(image, "blocks", 24, 9, few).split("\n"))) == COLOURS
-    grey = Image.new("RGB", (40, 30), (100, 100, 100))
-    assert quarters(cells(encode_picture(grey, "blocks", 8, 3, few).split("\n")))[0] == (98, 98, 98)
+    assert quarters(cells(encode_picture(image, "blocks", 24, 9, few).split("\n"))) == COLORS
+    gray = Image.new("RGB", (40, 30), (100, 100, 100))
+    assert quarters(cells(encode_picture(gray, "blocks", 8, 3, few).split("\n")))[0] == (98, 98, 98)
     plain = encode_picture(image, "blocks", 24, 9, Screen(80, 10, 20, "none")).split("\n")
     assert "\x1b" not in "".join(plain)
     assert [plain[1][3], plain[1][20], plain[7][3], plain[7][20]] == ["░", "▒", " ", "█"]
 
 
-def test_text_stands_beside(image: Image.Image) -> None:
-    """A row a picture, with its lines; one that cannot be shown has its lines alone."""
+def test_text_is_next_to_its_picture(image: Image.Image) -> None:
+    """Each picture has a row with its text; without a picture the row has only the text."""
     rows = [(image, ["0.5", "a"]), (None, ["0.4", "b"])]
     pieces = "".join(encode_table(rows, "blocks", SCREEN, 12, 4))
     text = re.sub(rf"\x1b\[[\d;]*m|{UPPER_HALF}", "", pieces)
     assert [line.strip() for line in text.splitlines() if line.strip()] == ["0.5", "a", "0.4", "b"]
 
 
-def test_variables_tell_terminals() -> None:
-    """What is known of a terminal needs no question; inside tmux nothing gets through."""
+def test_variables_imply_the_protocol() -> None:
+    """Variables name known terminals; inside tmux there are only blocks."""
     for variables, protocol in (
         ({"TERM": "xterm-kitty"}, "kitty"),
         ({"TERM": "xterm-256color", "TERM_PROGRAM": "iTerm.app"}, "iterm"),
@@ -207,8 +207,8 @@ def test_variables_tell_terminals() -> None:
     ("answer", "protocol"),
     [(b"\x1b[6;20;10t\x1b[?62;4c", "sixel 10 20"), (b"", "blocks 9 18")],
 )
-def test_a_terminal_is_asked(answer: bytes, protocol: str) -> None:
-    """One that answers is believed; one that does not costs a moment, and it is left as it was."""
+def test_the_terminal_is_queried(answer: bytes, protocol: str) -> None:
+    """The answer decides; without an answer there are blocks. The terminal settings stay."""
     code = "import fcntl, termios; fcntl.ioctl(0, termios.TIOCSCTTY, 0); "
     code += "from searchapp.cli.terminal_protocol import detect_terminal; "
     code += "p, s = detect_terminal(); "
@@ -222,14 +222,14 @@ def test_a_terminal_is_asked(answer: bytes, protocol: str) -> None:
         [sys.executable, "-c", code],
         stdin=child, stdout=child, stderr=child, start_new_session=True, env=environment,
     )  # fmt: skip
-    shown, answered, until = b"", False, time.monotonic() + 30
+    shown, is_answered, deadline = b"", False, time.monotonic() + 30
     while b"found" not in shown or not shown.endswith(b"\n"):
-        assert time.monotonic() < until, shown
+        assert time.monotonic() < deadline, shown
         if select.select([parent], [], [], 0.2)[0]:
             shown += os.read(parent, 4096)
-        if b"\x1b[c" in shown and not answered:
+        if b"\x1b[c" in shown and not is_answered:
             os.write(parent, answer)
-            answered = True
+            is_answered = True
     assert process.wait(20) == 0
     assert f"found {protocol}".encode() in shown
     assert termios.tcgetattr(child) == before
@@ -237,8 +237,10 @@ def test_a_terminal_is_asked(answer: bytes, protocol: str) -> None:
     os.close(child)
 
 
-def test_query_draws_where_it_can(run: RunCommand, photos: Path, model: Path) -> None:
-    """In a pipe nothing is drawn unless it is asked for; the question is not taken for a way."""
+def test_query_previews_on_a_terminal_or_by_request(
+    run: RunCommand, photos: Path, model: Path
+) -> None:
+    """A pipe gets pictures only with --preview=HOW; the text after --preview is no value."""
     run("index", photos, "--model", model)
     result = run("query", "--preview", "red", "-k", 1)
     assert result.stdout.endswith("red.jpg\n") and "\x1b" not in result.stdout

@@ -17,6 +17,7 @@ import click
 from searchapp import docs, models
 from searchapp.cli import COMMANDS, TOPICS, cli
 from searchapp.cli.filter_options import FILTER_OPTIONS
+from searchapp.cli.log_output import LOG_OPTION_NAMES
 
 ROOT = Path(__file__).resolve().parents[2]
 DOCS = ROOT / "searchapp" / "docs"
@@ -94,7 +95,11 @@ def make_command_sections(name: str, group: click.Group, topic: str) -> list[str
         ]
     usage = " ".join(["searchapp", f"{title}{name}", *command.collect_usage_pieces(context)])
     parts.append(f"Usage: `{usage}`")
-    options = [each for each in command.params if isinstance(each, click.Option)]
+    options = [
+        each
+        for each in command.params
+        if isinstance(each, click.Option) and each.name not in LOG_OPTION_NAMES
+    ]
     if options:
         parts.append(make_options(command, options))
     return ["\n\n".join(parts)]

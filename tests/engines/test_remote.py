@@ -197,7 +197,7 @@ def test_a_bad_item_is_refused_alone(
     for number, item in bad.items():
         inputs[number] = item
     outputs = engine.embed(inputs)
-    assert outputs[3] == Refusal("no colour in 'nothing'")
+    assert outputs[3] == Refusal("no color in 'nothing'")
     assert outputs[25] == Refusal("a picture that the model does not take")
     good = [number for number in range(40) if number not in bad]
     expected = FakeEngine(spec).embed([inputs[number] for number in good])

@@ -373,7 +373,7 @@ def test_check_and_prune_ask_the_store(
 ) -> None:
     """A deleted object is missing; an object whose store fails is not."""
     run("index", full.url, "--model", model)
-    assert "nothing is wrong" in run("check").stderr
+    assert "no faults found" in run("check").stderr
     full.remove_objects("red.jpg")
     with monkeypatch.context() as patch:
         patch.setattr(

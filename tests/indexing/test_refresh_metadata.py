@@ -170,7 +170,7 @@ def test_metadata_of_an_old_library_is_read_again_once(
     before = fake_engines.embedded_count
     result = run("index", old, "--model", model)
     assert "reading the metadata of 2 pictures again, once" in result.stderr
-    assert "2 unchanged, 1 removed, 2 described again" in result.stderr
+    assert "2 unchanged, 1 removed, 2 with new metadata" in result.stderr
     assert fake_engines.embedded_count == before
     with Library.open(tmp_path / "library", start=fake_engines) as library:
         assert (hit(library, "a.jpg").lens, hit(library, "a.jpg").rating) == ("L", 4)

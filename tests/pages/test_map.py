@@ -115,7 +115,7 @@ def test_map_takes_filters(run: RunCommand, page: Path, photos: Path, tmp_path: 
     result_json = json.loads(run("map", "--html", few, "--in", photos / "below", "--json").stdout)
     assert (result_json["pictures"], result_json["of"]) == (1, 1)
     (photos / "teal.jpg").write_bytes(b"")
-    assert "unreadable pictures left out: 1\n" in run("map", "--html", few).stderr
+    assert "skipped 1 picture that cannot be read\n" in run("map", "--html", few).stderr
     result = run("map", "--html", few, "--after", "2030")
     assert result.exit_code == 2 and "no picture for the map" in str(result.exception)
     result = run("map", "--html", tmp_path / "none" / "x.html")

@@ -106,7 +106,7 @@ def test_an_unreadable_query_picture_is_an_error(filled: Library, tmp_path: Path
 
 def test_a_query_that_the_model_refuses_is_an_error(filled: Library) -> None:
     """It does not return an empty result."""
-    with pytest.raises(QueryError, match="does not take this query: no colour in 'nonsense'"):
+    with pytest.raises(QueryError, match="does not take this query: no color in 'nonsense'"):
         filled.search(Query("nonsense"))
 
 

@@ -1,4 +1,4 @@
-"""Ask the HTTP API."""
+"""Send requests to the HTTP API."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from typing import Any
 
 
 def search_api(client: Any, picture: bytes | None = None, **fields: Any) -> Any:
-    """Search, and wait for the engine where it still starts."""
+    """Search; repeat the request while the engine is starting."""
     while True:
         if picture is None:
             answer = client.post("/api/search", json=fields)

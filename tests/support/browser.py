@@ -34,7 +34,7 @@ VIEWPORT_SIZES = {"phone": (390, 844), "tablet": (820, 1180), "desktop": (1440, 
 
 
 class BrowserTabs:
-    """Opens tabs, and collects what their consoles complain of."""
+    """Opens browser tabs, and collects the errors of their consoles."""
 
     def __init__(self, chromium: Any) -> None:
         self._chromium = chromium
@@ -51,7 +51,9 @@ class BrowserTabs:
         self._contexts.append(context)
         context.set_default_timeout(10_000)
         page = context.new_page()
-        page.on("console", lambda it: it.type != "log" and self.console_errors.append(it.text))
+        page.on(
+            "console", lambda line: line.type != "log" and self.console_errors.append(line.text)
+        )
         page.on("pageerror", lambda error: self.console_errors.append(str(error)))
         page.goto(url)
         return page
@@ -67,7 +69,7 @@ def type_query(page: Any, text: str) -> None:
 
 
 def locate_tiles(page: Any) -> Any:
-    """The pictures that are shown."""
+    """Return the visible pictures of the results."""
     return page.locator("#results li:not([hidden])")
 
 

@@ -1,8 +1,9 @@
-"""Kills a run of index at a call that changes files, or lets that call fail; looks what is left.
+"""Kill an index run at a system call that changes files, or fail that call; check the library.
 
-python tests/support/crash_runner.py FOLDER CASE POINTS: run by test_crashes.py with faults.c
-preloaded; prints a line of JSON. Every run is a fork of this process, which has imported
-everything and has no threads.
+python tests/support/crash_runner.py FOLDER CASE POINTS
+
+test_crashes.py runs it with faults.c preloaded. It prints a line of JSON. Each run is a fork of
+this process, which has imported everything and has no threads.
 """
 
 from __future__ import annotations
@@ -42,7 +43,7 @@ from support.sample_pictures import save_picture
 
 KILL_BEFORE, KILL_AFTER, KILL_TORN, FAIL_ONCE, FAIL_ALL_FROM = range(1, 6)
 CALL_KINDS = ("write", "sync", "rename", "unlink", "truncate", "create")
-HANG_TIMEOUT_S = 60  # seconds
+HANG_TIMEOUT_S = 60
 SMALL_POLICY = IndexPolicy(min_unsaved_vectors=8)
 FILE_COUNT = 24
 
@@ -50,7 +51,7 @@ shim = ctypes.CDLL(None)
 
 
 class CountingEngine(FakeEngine):
-    """Counts what all engines of this process embed."""
+    """Counts the pictures that all engines of this process embed."""
 
     picture_count = 0
 
@@ -60,7 +61,7 @@ class CountingEngine(FakeEngine):
 
 
 def run_in_fork(work: Callable[[int], Any]) -> tuple[int, list[Any]]:
-    """Run in a fork that may write lines of JSON; return how it ended, and the lines."""
+    """Run a function in a fork that writes lines of JSON; return its exit status and the lines."""
     read_end, write_end = os.pipe()
     process = os.fork()
     if not process:
@@ -83,18 +84,18 @@ def send_line(pipe: int, message: Any) -> None:
 
 
 def drop_privileges() -> None:
-    """Be refused what a user would be refused: root loses what lets it write anywhere."""
+    """Drop the capabilities of root, so that file permissions apply as for a user."""
     header, no_capabilities = (ctypes.c_uint32 * 2)(0x20080522, 0), (ctypes.c_uint32 * 6)()
     assert shim.capset(header, no_capabilities) == 0
 
 
 class CrashCase:
-    """A library as it is before the run, and the pictures that the run is told to index."""
+    """Library before a run, and the pictures that the run indexes."""
 
     def __init__(self, folder: Path, known: int, *, prunes: bool = False) -> None:
-        """Make FILES pictures; known of them are indexed already, and then some changed.
+        """Make FILE_COUNT pictures; index the first ones (known), and change some of them.
 
-        prunes: the run is one of prune, of what is known of the pictures as they were.
+        prunes: the run prunes, instead of indexing.
         """
         self.is_prune = prunes
         self.photos, self.snapshot = folder / "photos", folder / "before"
@@ -133,14 +134,14 @@ class CrashCase:
         )
 
     def restore_library(self) -> None:
-        """Put the library back to what it was."""
+        """Restore the library from its snapshot."""
         shutil.rmtree(self.library, ignore_errors=True)
         shutil.copytree(self.snapshot, self.library)
 
     def run_with_fault(
         self, pipe: int, call_number: int = 0, action: int = 0, error_number: int = 0
     ) -> None:
-        """Index, with a fault at a call; tell what was done, and how it ended."""
+        """Index with a fault at a system call; send the progress and the end as lines."""
         shim.faults_arm(ctypes.c_long(call_number), action, error_number)
         try:
             with self.open_library() as library:
@@ -158,8 +159,8 @@ class CrashCase:
         send_line(pipe, {"faults": shim.faults_done()})
 
     def use_read_only(self, pipe: int, journal: bool) -> None:
-        """Search, filter and index where nothing may be written; tell what came of each."""
-        if journal and not os.fork():  # a process that was killed leaves SQLite's files
+        """Search, filter and index in a read-only library; send the results as lines."""
+        if journal and not os.fork():  # A killed process leaves the journal files of SQLite.
             self.open_library()._catalog._db.execute("update runs set finished_at = finished_at")
             os._exit(0)
         if journal:
@@ -188,7 +189,7 @@ class CrashCase:
         )
 
     def check_after_crash(self, pipe: int, done: int) -> None:
-        """Find what is wrong after a crash; go on with the run, and find what is wrong then."""
+        """Check the library after a crash; finish the run, and check it again."""
         kept_count = self._check_consistency(pipe, done) if (self.library / CATALOG).exists() else 0
         pictures = CountingEngine.picture_count
         with self.open_library() as library:
@@ -206,13 +207,13 @@ class CrashCase:
         send_line(pipe, {"kept": kept_count, "strays": strays})
 
     def _check_consistency(self, pipe: int, done: int) -> int:
-        """Return how many embeddings there are; fail where anything does not fit together."""
+        """Return the number of embeddings; fail if catalog, index and hits are inconsistent."""
         with sqlite3.connect(self.library / CATALOG) as db:
             assert db.execute("pragma integrity_check").fetchall() == [("ok",)]
             assert db.execute("pragma foreign_key_check").fetchall() == []
             try:
                 stored = db.execute("select id, image_id, vector from embeddings").fetchall()
-            except sqlite3.OperationalError:  # killed before there were tables
+            except sqlite3.OperationalError:  # The process was killed before it created the tables.
                 stored = []
         with self.open_library() as library:
             if not library.info().collections:
@@ -229,7 +230,7 @@ class CrashCase:
             assert all(image in images for (image,) in found), "a file without its embedding"
             (collection,) = library._catalog.list_collections()
             index = library._indexes.open_index(collection)
-            assert sorted(index.ids.tolist()) == sorted(vectors), "index and catalogue differ"
+            assert sorted(index.ids.tolist()) == sorted(vectors), "index and catalog differ"
             for seed in range(3):
                 query = np.random.default_rng(seed).normal(size=FakeEngine.DIMENSIONS)
                 query = (query / np.linalg.norm(query)).astype(np.float32)
@@ -242,7 +243,7 @@ class CrashCase:
 
 
 class Tally:
-    """What the cases have shown."""
+    """Counts the results of all runs."""
 
     def __init__(self) -> None:
         self.points = self.killed = self.faults = self.hung = self.lost = self.strays = 0
@@ -251,7 +252,7 @@ class Tally:
         self.calls: dict[str, int] = {}
 
     def add_run(self, case: CrashCase, name: str, exit_status: int, lines: list[Any]) -> None:
-        """Look at what a run has left."""
+        """Check the library that a run has left, and count the result."""
         self.points += 1
         done = max((line["done"] for line in lines if "done" in line), default=0)
         self.hung += exit_status == -signal.SIGALRM
@@ -271,7 +272,7 @@ class Tally:
 
 
 def choose_call_numbers(calls: int, max_points: int) -> list[int]:
-    """Return which calls to try: all, or as many as that, evenly."""
+    """Return the calls to test: all of them, or max_points at even distances."""
     max_points = min(max_points, calls)
     return [1 + i * (calls - 1) // (max_points - 1) for i in range(max_points)]
 

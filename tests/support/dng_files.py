@@ -1,4 +1,4 @@
-"""Files as cameras write them: DNG, with a mosaic of the sensor and maybe a preview."""
+"""Make DNG files as cameras write them: sensor data, and optionally a preview."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ TYPE_BYTES = {1: 1, 2: 1, 3: 2, 4: 4, 5: 8, 10: 8}
 
 
 def _pack_directory(offset: int, entries: list[Entry], next_offset: int = 0) -> bytes:
-    """Write a little-endian TIFF directory that begins at an offset, its values behind it."""
+    """Return a little-endian TIFF directory for an offset, followed by its values."""
     body, values_data = b"", b""
     values_offset = offset + 2 + 12 * len(entries) + 4
     for tag, kind, values in sorted(entries, key=lambda entry: entry[0]):
@@ -45,7 +45,7 @@ def make_dng(
     preview_exif: bytes | None = None,
     xmp: bytes = b"",
 ) -> bytes:
-    """Make a DNG of a plain colour; its upper half is black where it is stored so."""
+    """Return a DNG of one color whose stored upper half is black, to show the orientation."""
     width, height = size
     red, green, blue = ImageColor.getrgb(color)[:3]
     linear = [int(60000 * (value / 255) ** 2.2) for value in (red, green, blue)]
@@ -69,7 +69,8 @@ def make_dng(
     sensor_entries: list[Entry] = [
         (254, 4, [0]), (256, 4, [width]), (257, 4, [height]), (258, 3, [16]), (259, 3, [1]),
         (262, 3, [32803]), (273, 4, [0]), (277, 3, [1]), (278, 4, [height]),
-        (279, 4, [len(pixels)]), (33421, 3, [2, 2]), (33422, 1, list(BAYER_PATTERN)), (50717, 4, [65535]),
+        (279, 4, [len(pixels)]), (33421, 3, [2, 2]), (33422, 1, list(BAYER_PATTERN)),
+        (50717, 4, [65535]),
     ]  # fmt: skip
     if preview is None:
 

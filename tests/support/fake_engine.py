@@ -1,4 +1,4 @@
-"""An engine without a model: a picture's vector is its colours, a text's those of its words."""
+"""Embed without a model: the vector of a picture or a color word is made of its colors."""
 
 from __future__ import annotations
 
@@ -13,18 +13,18 @@ from searchapp.engines import EngineInput, Refusal, embed_isolating_failures
 from searchapp.engines.base import Vector, normalize_vector
 from searchapp.models import ModelSpec
 
-REFUSED_COLOR = (255, 0, 255)  # a picture of this colour makes the whole call fail, as in vLLM
+REFUSED_COLOR = (255, 0, 255)  # A picture of this color makes the complete call fail, as in vLLM.
 
 
 class FakeEngine:
-    """Embeds like vLLM: a bad input fails its whole call, which embed_apart isolates."""
+    """Embeds like vLLM: one bad input fails its call, and embed_isolating_failures finds it."""
 
     GRID_SIDE = 4
     DIMENSIONS = 3 * GRID_SIDE * GRID_SIDE
 
     def __init__(self, spec: ModelSpec) -> None:
         self._spec = spec
-        self.embedded_count = 0  # pictures
+        self.embedded_count = 0  # Pictures, without texts.
         self.prompts: list[str] = []
         self.is_closed = False
 
@@ -55,7 +55,7 @@ class FakeEngine:
         if image.getpixel((0, 0)) == REFUSED_COLOR:
             raise ValueError("a picture that the model does not take")
         small = image.resize((self.GRID_SIDE, self.GRID_SIDE), Image.Resampling.BOX)
-        # Off the origin, so that black has a direction too.
+        # The vector of black needs a direction, too.
         return np.asarray(small, dtype=np.float32).reshape(-1) / 255 + 0.05
 
 
@@ -63,4 +63,4 @@ def _draw_words(text: str) -> Picture:
     for word in re.findall(r"[a-z]+", text):
         if word in ImageColor.colormap:
             return Image.new("RGB", (8, 8), word)
-    raise ValueError(f"no colour in {text!r}")
+    raise ValueError(f"no color in {text!r}")

@@ -1,4 +1,4 @@
-"""Stands for vLLM's LLM below the real LocalEngine: keeps what reaches it, answers with ones."""
+"""Replace vLLM's LLM below the real LocalEngine: record the prompts, answer with ones."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from typing import Any
 
 
 class FakeLLM:
-    """What LocalEngine uses of LLM, its engine, its renderer, and how a prompt is tokenized."""
+    """Acts as the LLM, the engine, the renderer and the tokenization of vLLM at once."""
 
     model_config = SimpleNamespace(is_encoder_decoder=False)
 

@@ -1,4 +1,4 @@
-"""The resident process with a fake engine: what the tests start instead of the real one.
+"""Run the resident process with a fake engine.
 
 python tests/support/fake_resident.py SECONDS_TO_START SECONDS_TO_EMBED [ARGUMENTS]
 """
@@ -21,7 +21,7 @@ START_DELAY_S, EMBED_DELAY_S = (float(argument) for argument in sys.argv[1:3])
 
 
 class DelayedEngine(FakeEngine):
-    """A fake engine that takes its time."""
+    """Fake engine with delays at its start and before each embedding."""
 
     def __init__(self, spec: ModelSpec, **_: Any) -> None:
         time.sleep(START_DELAY_S)

@@ -1,4 +1,4 @@
-"""Builds faults.c, and runs Python with it preloaded."""
+"""Build faults.c, and run Python with it preloaded."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ needs_preload = pytest.mark.skipif(
 
 
 def build_faults(folder: Path) -> Path:
-    """Build faults.c."""
+    """Build faults.c into a folder; return the shared library."""
     assert C_COMPILER
     library_file = folder / "faults.so"
     command = [
@@ -40,7 +40,7 @@ def build_faults(folder: Path) -> Path:
 def run_preloaded(
     library_file: Path, *arguments: object, timeout: float = 300, **variables: str
 ) -> subprocess.CompletedProcess[str]:
-    """Run Python with what was built; more: variables."""
+    """Run Python with the library preloaded and more environment variables."""
     path = os.pathsep.join([str(TESTS), *filter(None, [os.environ.get("PYTHONPATH")])])
     environment = {**os.environ, "LD_PRELOAD": str(library_file), "PYTHONPATH": path, **variables}
     environment |= {"PYTHONDONTWRITEBYTECODE": "1", "OMP_NUM_THREADS": "1"}

@@ -1,4 +1,4 @@
-"""A catalog full of varied pictures, and filters to compare."""
+"""Make a catalog of varied pictures, and values for filters."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ KEYWORDS = ("Holiday", "new york", "sea[1]")
 
 
 def make_varied_catalog(folder: Path, count: int) -> tuple[Catalog, np.ndarray]:
-    """Make a catalogue of images that differ in all that filters ask for, and their vectors."""
+    """Return a catalog of images that differ in every filtered field, and their vectors."""
     folder.mkdir()
     catalog = Catalog.open(folder / "catalog.db", create=True)
     collection = catalog.add_collection("c", "m", "r", 8, "{}")

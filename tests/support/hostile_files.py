@@ -1,6 +1,6 @@
-"""Files that are made to break a program that reads pictures, each with what is true of it.
+"""Make files that break picture readers, each with its expected outcome.
 
-Everything is made anew, the same each time, in a few megabytes.
+The files are the same in each run, and have a few megabytes together.
 """
 
 from __future__ import annotations
@@ -26,11 +26,11 @@ from support.dng_files import make_dng
 from support.fake_engine import FakeEngine
 from support.video_files import write_video
 
-MAX_MEGAPIXELS = 16  # megapixels
-UNKNOWN_HEAD_BYTES = 17  # bytes, with which not every picture is known as one yet
+MAX_MEGAPIXELS = 16
+UNKNOWN_HEAD_BYTES = 17  # A cut file of this length may not be recognized as a picture.
 PICTURE_SIZE = (48, 40)
 
-# What may be said of a file whose bytes are damaged: our words, Pillow's, and its libraries'.
+# Reasons for damaged files: from searchapp, Pillow and the libraries below it.
 DAMAGED_REASONS = "|".join((
     "broken or cut off", "the file is empty", "file is truncated", "Truncated File Read",
     "Truncated data", "broken data stream", "unrecognized data stream", "decoding error",
@@ -41,7 +41,8 @@ NO_PICTURE_REASON = "^not a picture, or a picture in an unknown format$"
 TOO_LARGE_REASON = (
     r"^(the|a tile of the) picture has [0-9]+ megapixels, the limit is 16; raise --max-megapixels$"
 )
-FALSE_SIZE_REASONS = "Security limit|size signaled|broken or cut off"  # of a box about its picture
+# A box of the file states a false size.
+FALSE_SIZE_REASONS = "Security limit|size signaled|broken or cut off"
 NO_VIDEO_REASONS = (
     "broken, cut off, or not a video|no video stream|no frame of the video|know the video codec"
     "|Not yet implemented"
@@ -51,18 +52,18 @@ EMBEDDED, SKIPPED = "embedded", "left alone"
 
 @dataclass(frozen=True)
 class HostileFile:
-    """A file, and what has to become of it."""
+    """A file, and its expected outcome in an index run."""
 
     name: str
     data: bytes
-    expected_outcome: str  # EMBEDDED, LEFT_ALONE, or a pattern of the reason for its failure
-    original: bytes = b""  # the picture that it must show, where it is embedded
-    can_be_embedded: bool = False  # it may be embedded instead of failing
-    stage: str = ""  # of its failure, where it is not read or decode
+    expected_outcome: str  # EMBEDDED, SKIPPED, or a pattern for the reason of its failure.
+    original: bytes = b""  # If it is embedded, it must show this picture.
+    can_be_embedded: bool = False  # True: an embedding is allowed instead of the failure.
+    stage: str = ""  # Stage of its failure, if it is not read or decode.
 
 
 def change_file_on_read() -> None:
-    """Let another program change a file whenever this process reads it."""
+    """Patch reading so that a file changes each time this process reads it."""
     fstat = os.fstat
 
     def change(number: int) -> os.stat_result:
@@ -76,13 +77,13 @@ def change_file_on_read() -> None:
 
 
 def replace_by_pipe(folder: Path) -> None:
-    """Let another program replace a file by a pipe that nobody writes to."""
+    """Replace a file by a pipe without a writer, as another program might."""
     (folder / "becoming-a-pipe.png").unlink()
     os.mkfifo(folder / "becoming-a-pipe.png")
 
 
 class FileChangingEngine(FakeEngine):
-    """Has change_meanwhile in its process, too."""
+    """Fake engine whose process also has the file that changes while it is read."""
 
     def __init__(self, spec: ModelSpec) -> None:
         super().__init__(spec)
@@ -98,7 +99,7 @@ def encode_picture(image: Image.Image, format: str, **options: object) -> bytes:
 
 @cache
 def make_sound_pictures() -> dict[str, bytes]:
-    """Return a sound picture of noise in every format and kind of compression, by file name."""
+    """Return valid pictures of noise by file name, in every format and compression."""
     noise = np.random.default_rng(0).integers(
         0, 255, (PICTURE_SIZE[1], PICTURE_SIZE[0], 3), dtype=np.uint8
     )
@@ -108,7 +109,7 @@ def make_sound_pictures() -> dict[str, bytes]:
         "progressive.jpg": encode_picture(image, "JPEG", progressive=True),
         "cmyk.jpg": encode_picture(image.convert("CMYK"), "JPEG"),
         "rgb.png": encode_picture(image, "PNG"),
-        "grey16.png": encode_picture(
+        "gray16.png": encode_picture(
             Image.fromarray(noise[:, :, 0].astype(np.uint16) * 257), "PNG"
         ),
         "lossy.webp": encode_picture(image, "WEBP"),
@@ -127,7 +128,7 @@ def make_sound_pictures() -> dict[str, bytes]:
 
 
 def find_part_offsets(data: bytes) -> list[int]:
-    """Return where the parts of a picture begin: its chunks, segments, boxes, blocks, tables."""
+    """Return the offsets of the parts of a picture: chunks, segments, boxes, blocks, tables."""
     if data.startswith(b"\x89PNG"):
         return list(_walk_parts(data, 8, lambda at: 12 + _read_big_endian(data, at)))
     if data.startswith(b"RIFF"):
@@ -161,7 +162,7 @@ def _walk_parts(data: bytes, offset: int, length: object) -> Iterator[int]:
 
 
 def _find_markers(data: bytes) -> Iterator[int]:
-    """Yield where the markers of a JPEG or a JPEG 2000 stream are."""
+    """Yield the offsets of the markers in a JPEG or JPEG 2000 stream."""
     for at in range(len(data) - 1):
         if data[at] == 0xFF and data[at + 1] in (
             0xD8, 0xC0, 0xC2, 0xC4, 0xDB, 0xDA, 0xD9, 0xE0, 0x4F, 0x51, 0x52, 0x5C, 0x90, 0x93,
@@ -178,7 +179,7 @@ def _read_little_endian(data: bytes, offset: int) -> int:
 
 
 def truncate_files() -> Iterator[HostileFile]:
-    """Cut every picture where each of its parts begins, and a little later."""
+    """Yield every picture cut at the start of each of its parts, and a little later."""
     for name, data in make_sound_pictures().items():
         cuts = {cut for at in find_part_offsets(data) for cut in (at, at + 3)} | {len(data) - 1}
         for cut in sorted(cut for cut in cuts if 0 <= cut < len(data)):
@@ -191,7 +192,7 @@ def truncate_files() -> Iterator[HostileFile]:
 
 
 def flip_bits() -> Iterator[HostileFile]:
-    """Flip bits, one or some, half of them in the first bytes."""
+    """Yield pictures with one or more flipped bits, half of them in the first bytes."""
     chance = random.Random(8)
     for name, data in make_sound_pictures().items():
         for number in range(8):
@@ -208,7 +209,7 @@ def make_png_chunk(kind: bytes, data: bytes) -> bytes:
 
 
 def make_png(width: int, height: int, extra: bytes = b"", depth: int = 8) -> bytes:
-    """Return a black PNG, of which the rows beyond a megabyte are missing."""
+    """Return a black PNG whose data ends after one megabyte of pixels."""
     head = struct.pack(">IIBBBBB", width, height, depth, 0, 0, 0, 0)
     rows = zlib.compress(bytes(min(1 << 20, (width * depth // 8 + 1) * height)))
     end = make_png_chunk(b"IDAT", rows) + make_png_chunk(b"IEND", b"")
@@ -216,7 +217,7 @@ def make_png(width: int, height: int, extra: bytes = b"", depth: int = 8) -> byt
 
 
 def make_tiff(width: int, height: int, **more: int) -> bytes:
-    """Return a grey TIFF of one strip or tile, whose tags may say what they like."""
+    """Return a gray TIFF of one strip or tile, with any tags."""
     body = zlib.compress(b"\x40" * PICTURE_SIZE[0] * PICTURE_SIZE[1])
     tags = {"t256": width, "t257": height, "t258": 8, "t259": 8, "t262": 1, "t277": 1} | more
     place, length = ("t324", "t325") if "t322" in tags else ("t273", "t279")
@@ -236,7 +237,7 @@ def replace_bytes(data: bytes, old: bytes, new: bytes) -> bytes:
 
 
 def make_bombs() -> Iterator[HostileFile]:
-    """Small files that become large."""
+    """Yield small files that decode to huge pictures."""
     files, bilevel = make_sound_pictures(), Image.new("1", (20000, 20000))
     yield HostileFile("bomb-real.png", encode_picture(bilevel, "PNG"), TOO_LARGE_REASON)
     yield HostileFile(
@@ -306,7 +307,7 @@ def _repeat_scans(count: int) -> bytes:
 
 
 def make_extreme_shapes() -> Iterator[HostileFile]:
-    """Pictures that are as long, as thin, and as small as can be."""
+    """Yield pictures of extreme length, width and smallness."""
     for width, height in ((1, 100_000), (100_000, 1), (1, 1), (2, 65_535)):
         name = f"shape-{width}x{height}"
         yield HostileFile(f"{name}.png", make_png(width, height), EMBEDDED)
@@ -344,14 +345,14 @@ def make_extreme_shapes() -> Iterator[HostileFile]:
 def make_exif(
     *entries: tuple[int, int, int, int], tail: bytes = b"", count: int | None = None
 ) -> bytes:
-    """Return an EXIF block: entries of tag, type, count, and value or offset."""
+    """Return an EXIF block of entries: tag, type, count, and value or offset."""
     table = b"".join(struct.pack(">HHII", *entry) for entry in entries)
     number = struct.pack(">H", len(entries) if count is None else count)
     return b"Exif\0\0MM\0*\0\0\0\x08" + number + table + bytes(4) + tail
 
 
 def make_absurd_metadata() -> Iterator[HostileFile]:
-    """Absurd EXIF, and colour profiles that are none, on sound pictures: these are embedded."""
+    """Yield valid pictures with absurd EXIF or broken color profiles; all are embedded."""
     image = Image.open(io.BytesIO(make_sound_pictures()["baseline.jpg"]))
     rotated, huge = (0x0112, 3, 1, 6 << 16), 0xFFFFFFF0
     absurd = {
@@ -370,8 +371,8 @@ def make_absurd_metadata() -> Iterator[HostileFile]:
         "dates": make_exif((0x0132, 2, 20, 26), tail=b"9999:99:99 99:99:99\0"),
         "year-0": make_exif((0x0132, 2, 20, 26), tail=b"0000:00:00 00:00:00\0"),
         "escape": make_exif((0x0110, 2, 20, 26), tail=b"\x1b[2J\x1b]0;owned\x07\0\0\0\0\0\0\0"),
-        "place": make_exif((0x8825, 4, 1, 26), tail=struct.pack(">HHHIIHHIII", 2, 1, 2, 2, 0x4E000000,
-                      2, 5, 3, 64, 0) + bytes(80)),
+        "place": make_exif((0x8825, 4, 1, 26), tail=struct.pack(
+            ">HHHIIHHIII", 2, 1, 2, 2, 0x4E000000, 2, 5, 3, 64, 0) + bytes(80)),
         "full": b"Exif\0\0MM\0*" + b"\xff" * 65000,
     }  # fmt: skip
     for name, block in absurd.items():
@@ -395,12 +396,12 @@ def make_absurd_metadata() -> Iterator[HostileFile]:
 
 
 def make_absurd_tiff_tags() -> Iterator[HostileFile]:
-    """TIFF files whose tags are absurd."""
+    """Yield TIFF files with absurd tags."""
     for name, more in {
         "samples": {"t277": 65535},
         "bits": {"t258": 65535},
         "compression": {"t259": 65000},
-        "colours": {"t262": 65535},
+        "colors": {"t262": 65535},
         "offset": {"t273": 0xFFFFFFF0},
         "bytes": {"t279": 0xFFFFFFFF},
         "tile-0": {"t322": 0, "t323": 0},
@@ -420,7 +421,7 @@ def make_absurd_tiff_tags() -> Iterator[HostileFile]:
 
 
 def make_endless_animations() -> Iterator[HostileFile]:
-    """Animations that never end: their first frame counts."""
+    """Yield endless animations, of which searchapp embeds the first frame."""
     frames = [Image.new("P", PICTURE_SIZE, n % 2) for n in range(500)]
     gif = encode_picture(
         frames[0], "GIF", save_all=True, append_images=frames[1:], loop=0, duration=0
@@ -440,7 +441,7 @@ def make_endless_animations() -> Iterator[HostileFile]:
 
 
 def make_non_pictures() -> Iterator[HostileFile]:
-    """What is no picture, whatever its name; and pictures whatever theirs."""
+    """Yield other files with names of pictures, and pictures with other names."""
     svg = b'<?xml version="1.0"?><!DOCTYPE svg [<!ENTITY a "aaaa">]><svg xmlns="x">&a;</svg>'
     pdf = (
         b"%PDF-1.7\n1 0 obj\n<< /Type /Catalog >>\nendobj\n" + make_sound_pictures()["baseline.jpg"]
@@ -480,7 +481,7 @@ def make_non_pictures() -> Iterator[HostileFile]:
 
 
 def damage_camera_files() -> Iterator[HostileFile]:
-    """JPEG XL, camera RAW and videos that are cut off, or have bits flipped."""
+    """Yield JPEG XL files, camera RAW files and videos that are cut off or have flipped bits."""
     noise = Image.open(io.BytesIO(make_sound_pictures()["rgb.png"])).convert("RGB")
     with tempfile.TemporaryDirectory() as folder:
         films = {
@@ -499,7 +500,9 @@ def damage_camera_files() -> Iterator[HostileFile]:
     chance = random.Random(9)
     for name, data in sound_files.items():
         yield HostileFile(f"whole-{name}", data, EMBEDDED)
-        reasons = f"{DAMAGED_REASONS}|{NO_PICTURE_REASON}|{NO_VIDEO_REASONS}|{TOO_LARGE_REASON}|not RAW file"
+        reasons = "|".join(
+            (DAMAGED_REASONS, NO_PICTURE_REASON, NO_VIDEO_REASONS, TOO_LARGE_REASON, "not RAW file")
+        )
         for number in range(12):
             damaged = bytearray(data)
             for _ in range(chance.choice((1, 1, 5, 50))):
@@ -516,7 +519,7 @@ def damage_camera_files() -> Iterator[HostileFile]:
 
 
 def make_difficult_names() -> Iterator[HostileFile]:
-    """Names that a shell, a terminal, a database or JSON may stumble over."""
+    """Yield pictures with names that are difficult for shells, terminals, databases or JSON."""
     data = make_sound_pictures()["rgb.png"]
     for name in (
         "new\nline.png", "tab\t.png", "\x1b[2J\x07.png", "-rf.png", "a'b\"c`$(d).png", "100%s.png",
@@ -528,12 +531,12 @@ def make_difficult_names() -> Iterator[HostileFile]:
 
 
 def make_special_files(folder: Path) -> list[HostileFile]:
-    """Make what is more than bytes with a name: pipes, sockets, links, permissions."""
+    """Make special files: pipes, sockets, links, files without permissions."""
     plain = make_sound_pictures()["rgb.png"]
     os.mkfifo(folder / "pipe.jpg")
     with socket.socket(socket.AF_UNIX) as server:
         working_folder = Path.cwd()
-        os.chdir(folder)  # the name of a socket has 107 bytes at most
+        os.chdir(folder)  # The path of a socket has at most 107 bytes.
         server.bind("socket.jpg")
         os.chdir(working_folder)
     (folder / "loop-1.jpg").symlink_to("loop-2.jpg")
@@ -544,11 +547,13 @@ def make_special_files(folder: Path) -> list[HostileFile]:
     (folder / "closed.png").write_bytes(plain)
     (folder / "closed.png").chmod(0)
     (folder / "changing.png").write_bytes(plain)
-    (folder / "becoming-a-pipe.png").write_bytes(plain)  # once it is found: see become_a_pipe
+    (folder / "becoming-a-pipe.png").write_bytes(
+        plain
+    )  # A test replaces it by a pipe after the scan.
     (folder / "closed").mkdir()
     (folder / "closed" / "inside.png").write_bytes(plain)
     (folder / "closed").chmod(0)
-    with (folder / "huge.jpg").open("wb") as file:  # nothing of it is on the disk
+    with (folder / "huge.jpg").open("wb") as file:  # A sparse file uses no disk space.
         file.truncate((1 << 30) + 1)
     loop, denied = "Too many levels of symbolic links", "Permission denied"
     return [
@@ -569,10 +574,11 @@ def make_special_files(folder: Path) -> list[HostileFile]:
 
 
 def write_hostile_files(folder: Path) -> list[HostileFile]:
-    """Write all of them into a folder."""
+    """Write all hostile files into a folder, and return them."""
     made: list[HostileFile] = []
     kinds: list[Iterable[HostileFile]] = [
-        truncate_files(), flip_bits(), make_bombs(), make_extreme_shapes(), make_absurd_metadata(), make_absurd_tiff_tags(), make_endless_animations(), make_non_pictures(),
+        truncate_files(), flip_bits(), make_bombs(), make_extreme_shapes(), make_absurd_metadata(),
+        make_absurd_tiff_tags(), make_endless_animations(), make_non_pictures(),
         damage_camera_files(), make_difficult_names(),
     ]  # fmt: skip
     for kind in kinds:

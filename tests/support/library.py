@@ -22,7 +22,7 @@ from support.fake_engine import FakeEngine
 
 
 def write_fake_clip(folder: Path, weights: bytes = b"weights") -> Path:
-    """Write what a CLIP folder holds; the weights are no weights."""
+    """Write the files of a CLIP folder, with invalid weights; return it."""
     folder.mkdir(parents=True)
     config = {
         "architectures": ["CLIPModel"],
@@ -38,7 +38,7 @@ def write_fake_clip(folder: Path, weights: bytes = b"weights") -> Path:
 
 
 class FakeEngines:
-    """The fake engines a test has started."""
+    """Starts fake engines, and keeps them for assertions."""
 
     def __init__(self) -> None:
         self.started_engines: list[FakeEngine] = []
@@ -50,7 +50,7 @@ class FakeEngines:
 
     @property
     def embedded_count(self) -> int:
-        """How many pictures all of them have embedded."""
+        """Return the number of pictures that all engines have embedded."""
         return sum(engine.embedded_count for engine in self.started_engines)
 
 
@@ -58,12 +58,12 @@ RunCommand = Callable[..., Result]
 
 
 def library_environment(folder: Path) -> dict[str, str]:
-    """Return the variables that make a command use a test's library and leave no process."""
+    """Return variables with which a command uses a test library, without a resident process."""
     return {"SEARCHAPP_LIBRARY": str(folder / "library"), "SEARCHAPP_NO_DAEMON": "1"}
 
 
 def index_folder(library: Library, folder: Path, model: Path, **options: object) -> RunSummary:
-    """Index a folder; return the summary without its times."""
+    """Index a folder; return the summary without times."""
     settings = replace(IndexOptions(model=str(model)), **options)
     *_, last = library.index([folder], settings)
     assert isinstance(last, RunFinished)
@@ -71,6 +71,6 @@ def index_folder(library: Library, folder: Path, model: Path, **options: object)
 
 
 def search_file_names(library: Library, text: str) -> list[str]:
-    """The names of the files of what a text finds with a score of nearly 1, best first."""
+    """Return the names of files that a text finds with a score of nearly 1, best first."""
     hits = library.search(Query(text), SearchOptions(min_score=0.99))
     return [Path(path).name for hit in hits for path in (hit.path, *hit.also)]

@@ -1,4 +1,4 @@
-"""The real server on a free port, in a thread, with a fake engine."""
+"""Run the real server on a free port, in a thread, with a fake engine."""
 
 from __future__ import annotations
 
@@ -28,8 +28,8 @@ def serve_library(
 ) -> Iterator[str]:
     """Serve a library; yield the URL."""
     service = Service(library, start)
-    # Of a stated protocol, as the program's own: else asyncio leaves Nagle's algorithm on, and each
-    # answer waits 40 ms.
+    # asyncio disables Nagle's algorithm, which delays each answer by 40 ms, only if the protocol
+    # is given. searchapp gives it too.
     listener = socket.socket(socket.AF_INET, socket.SOCK_STREAM, socket.IPPROTO_TCP)
     listener.bind(("127.0.0.1", 0))
     app = create_app(service, rules, allow_urls=allow_urls)

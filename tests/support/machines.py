@@ -1,4 +1,4 @@
-"""Simulated machines: which shared libraries they have, and which NVIDIA driver."""
+"""Simulate machines: their shared libraries, and their NVIDIA driver."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ import pytest
 
 
 class Driver:
-    """An NVIDIA driver for a version of CUDA, with some GPUs."""
+    """Acts as an NVIDIA driver for a version of CUDA and a number of GPUs."""
 
     def __init__(self, version: int, gpus: int = 1) -> None:
         self.version, self.gpus = version, gpus
@@ -28,7 +28,7 @@ class Driver:
 
 @pytest.fixture
 def libraries(monkeypatch: pytest.MonkeyPatch) -> dict[str, object]:
-    """The shared libraries of a simulated machine; it has no others."""
+    """Shared libraries by name; loading any other library fails."""
     installed: dict[str, object] = {}
 
     def load(name: str) -> object:

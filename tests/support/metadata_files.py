@@ -1,4 +1,4 @@
-"""Metadata that tests write: EXIF by Pillow, XMP and IPTC by hand."""
+"""Write metadata for tests: EXIF with Pillow, XMP and IPTC as bytes."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ def make_exif(
     gps_time: tuple[str, tuple[int, int, int]] | None = None,
     **tags: Any,
 ) -> Image.Exif:
-    """EXIF as cameras and Windows write it."""
+    """Return EXIF as cameras and Windows write it."""
     block = Image.Exif()
     numbers = {"make": 0x010F, "model": 0x0110, "rating": 0x4746, "caption": 0x010E, "file": 0x0132}
     for name, number in numbers.items():
@@ -49,7 +49,7 @@ def make_exif(
 
 
 def make_xmp(attributes: str = "", elements: str = "") -> bytes:
-    """An XMP packet of one description."""
+    """Return an XMP packet with one rdf:Description."""
     spaces = " ".join(f'xmlns:{prefix}="{space}"' for prefix, space in XMP_NAMESPACES.items())
     return (
         '<?xpacket begin="\ufeff" id="W5M0MpCehiHzreSzNTczkc9d"?>\n'
@@ -61,13 +61,13 @@ def make_xmp(attributes: str = "", elements: str = "") -> bytes:
 
 
 def make_list_property(name: str, *values: str, kind: str = "Bag") -> str:
-    """A property of several values."""
+    """Return an XMP property with several values."""
     items = "".join(f"<rdf:li>{value}</rdf:li>" for value in values)
     return f"<{name}><rdf:{kind}>{items}</rdf:{kind}></{name}>"
 
 
 def make_iptc(**values: str | list[str]) -> bytes:
-    """A block of IPTC's data sets, in UTF-8."""
+    """Return a block of IPTC data sets, in UTF-8."""
     numbers = {"title": 5, "keywords": 25, "day": 55, "time": 60, "caption": 120}
     block = b"\x1c\x01\x5a\0\x03\x1b%G"
     for name, value in values.items():
@@ -78,7 +78,7 @@ def make_iptc(**values: str | list[str]) -> bytes:
 
 
 def make_jpeg(block: bytes = b"", **options: Any) -> bytes:
-    """A JPEG, with a block of IPTC where Photoshop puts it."""
+    """Return a JPEG; a block of IPTC goes into the APP13 segment, as Photoshop writes it."""
     buffer = io.BytesIO()
     make_picture().save(buffer, "JPEG", **options)
     data = buffer.getvalue()
@@ -92,7 +92,7 @@ def make_jpeg(block: bytes = b"", **options: Any) -> bytes:
 
 
 def make_late_metadata_png(exif_block: bytes, packet: bytes) -> bytes:
-    """A PNG whose metadata come behind its pixels."""
+    """Return a PNG whose metadata chunks follow the pixels."""
     buffer = io.BytesIO()
     make_picture().save(buffer, "PNG")
     data = buffer.getvalue()
@@ -106,7 +106,7 @@ def make_late_metadata_png(exif_block: bytes, packet: bytes) -> bytes:
 
 
 def save_with_metadata(file: Path, kind: str, block: Image.Exif, packet: bytes) -> Path:
-    """Save a picture of a format with EXIF and XMP."""
+    """Save a picture with EXIF and XMP in a format; return its file."""
     options: dict[str, Any] = {"exif": block, "xmp": packet}
     if kind == "PNG":
         text = PngImagePlugin.PngInfo()

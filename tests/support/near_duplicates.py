@@ -1,4 +1,4 @@
-"""Pictures that are nearly the same: made scenes, known changes of a file, and other moments."""
+"""Draw scenes, change copies of their files, and draw other moments of the same scenes."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ PAGE_WORDS = (
 
 @dataclass(frozen=True)
 class SceneObject:
-    """Something in a scene: where its middle is and how large, as shares of the frame."""
+    """Object in a scene; its center and size are shares of the frame."""
 
     seed: int
     x: float
@@ -42,21 +42,21 @@ class SceneObject:
 
 @dataclass(frozen=True)
 class MadeScene:
-    """What a made picture shows; the same scene gives the same picture."""
+    """Content of a picture; the same scene always gives the same picture."""
 
     seed: int
     kind: str
     size: tuple[int, int]
     things: tuple[SceneObject, ...] = ()
-    text_seed: int = 0  # which words
-    pan: tuple[float, float] = (0.0, 0.0)  # where the camera points, as shares of the frame
+    text_seed: int = 0  # Chooses the words.
+    pan: tuple[float, float] = (0.0, 0.0)  # Direction of the camera, as shares of the frame.
 
 
 SCENE_KINDS = ("photo", "photo", "photo", "night", "sky", "bricks", "page", "screen")
 
 
 def make_scene(number: int, scale: float = 1.0) -> MadeScene:
-    """Make up a scene; scale: how large its picture is."""
+    """Return a random scene; scale: size of its picture."""
     rng = np.random.default_rng([number, 1])
     things = tuple(
         SceneObject(
@@ -70,7 +70,7 @@ def make_scene(number: int, scale: float = 1.0) -> MadeScene:
 
 
 def make_other_moment(scene: MadeScene, change_number: int) -> MadeScene:
-    """Return the same scene at another moment: something moved, came, or the camera turned."""
+    """Return a scene at another moment: an object moved or appeared, or the camera turned."""
     rng = np.random.default_rng([scene.seed, 2, change_number])
     if scene.kind in ("page", "screen"):
         return replace(scene, text_seed=scene.text_seed + 1000 + change_number)
@@ -92,13 +92,16 @@ def make_other_moment(scene: MadeScene, change_number: int) -> MadeScene:
 
 
 def render_scene(scene: MadeScene) -> Picture:
-    """Draw a scene."""
+    """Return the picture of a scene."""
     width, height = scene.size
     if scene.kind == "page":
         return _draw_page(scene)
     if scene.kind == "screen":
         return _draw_screen(scene)
-    wide, high = int(width * 1.25), int(height * 1.25)  # more than the camera sees
+    wide, high = (
+        int(width * 1.25),
+        int(height * 1.25),
+    )  # Larger than the frame, so that the camera can turn.
     wide_view = _draw_background(scene, wide, high)
     for thing in scene.things:
         _draw_object(wide_view, thing, scene)
@@ -131,7 +134,7 @@ def _draw_background(scene: MadeScene, width: int, height: int) -> Picture:
 
 
 def _draw_object(picture: Picture, scene_object: SceneObject, scene: MadeScene) -> None:
-    """Put a thing with a skin of its own into a scene, dark or light."""
+    """Draw an object with its own texture into a scene, dark or light."""
     side = int(scene_object.size * min(scene.size))
     shade = "#181420" if scene_object.seed % 3 else "#f4f0e8"
     skin = Image.blend(
@@ -154,7 +157,7 @@ def _make_text(scene: MadeScene, count: int) -> str:
 
 
 def _draw_page(scene: MadeScene) -> Picture:
-    """A printed page, as a scanner sees it."""
+    """Return a scan of a printed page."""
     page = Image.new("RGB", scene.size, "#fbfaf6")
     draw, line = ImageDraw.Draw(page), 18
     words = _make_text(scene, 1500)
@@ -165,7 +168,7 @@ def _draw_page(scene: MadeScene) -> Picture:
 
 
 def _draw_screen(scene: MadeScene) -> Picture:
-    """A chat on a screen: the same frame, other messages."""
+    """Return a screenshot of a chat: the frame is the same, the messages differ."""
     screen = Image.new("RGB", scene.size, "#cfdbe8")
     draw = ImageDraw.Draw(screen)
     draw.rectangle((0, 0, scene.size[0], 40), fill="#2a5db0")
@@ -184,7 +187,7 @@ def _draw_screen(scene: MadeScene) -> Picture:
     return screen
 
 
-# What is done to a file
+# Changes of a file.
 
 
 def _encode_picture(image: Picture, kind: str = "JPEG", **options: object) -> bytes:
@@ -194,7 +197,7 @@ def _encode_picture(image: Picture, kind: str = "JPEG", **options: object) -> by
 
 
 def _crop_picture(image: Picture, share: float) -> Picture:
-    """Cut a share of width and height off, half of it at each side."""
+    """Crop a share of width and height, half of it at each side."""
     x, y = round(image.width * share / 2), round(image.height * share / 2)
     return image.crop((x, y, image.width - x, image.height - y))
 
@@ -217,7 +220,7 @@ def _make_exif() -> Image.Exif:
 
 
 def _insert_exif(data: bytes) -> bytes:
-    """Put EXIF into a JPEG without touching its picture."""
+    """Insert EXIF into a JPEG without changing its pixels."""
     exif = _make_exif().tobytes()
     return data[:2] + b"\xff\xe1" + (len(exif) + 2).to_bytes(2, "big") + exif + data[2:]
 
@@ -226,7 +229,7 @@ def _make_rotation(turn: Image.Transpose) -> Callable[[bytes, Picture], tuple[st
     return lambda _, image: ("jpg", _encode_picture(image.transpose(turn), quality=90))
 
 
-# Name -> of a JPEG file and its picture, the changed file: (suffix, bytes).
+# By name: a function from the bytes and the picture of a JPEG to (suffix, bytes) of a copy.
 CHANGES: dict[str, Callable[[bytes, Picture], tuple[str, bytes]]] = {
     "same bytes": lambda data, _: ("jpg", data),
     "PNG copy": lambda _, image: ("png", _encode_picture(image, "PNG", compress_level=1)),
@@ -254,23 +257,23 @@ CHANGES: dict[str, Callable[[bytes, Picture], tuple[str, bytes]]] = {
 }
 
 
-HARD_CHANGES = ("10 % crop",)  # more than is promised
+HARD_CHANGES = ("10 % crop",)  # Finding it is not promised.
 
 
 def change_folder(change: str, folder: Path) -> Path:
-    """Return where the copies that were changed so are."""
+    """Return the folder of copies with a change."""
     return folder / change.replace("%", "percent")
 
 
 def write_original(image: Picture, file: Path) -> Path:
-    """Write a picture as a camera would."""
+    """Write a picture as a JPEG of camera quality; return its file."""
     file.parent.mkdir(parents=True, exist_ok=True)
     file.write_bytes(_encode_picture(image, quality=92))
     return file
 
 
 def write_changed_copy(original: Path, change: str, folder: Path) -> Path:
-    """Write a changed copy of a JPEG file into a folder of the change's name."""
+    """Write a changed copy of a JPEG into the folder of the change; return its file."""
     data = original.read_bytes()
     with Image.open(io.BytesIO(data)) as opened:
         suffix, changed = CHANGES[change](data, opened.convert("RGB"))

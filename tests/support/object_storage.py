@@ -1,4 +1,4 @@
-"""Buckets that tests make, in the S3 of moto, which is asked over HTTP; and a web server."""
+"""Serve buckets over HTTP with moto's S3, and folders with a web server."""
 
 from __future__ import annotations
 
@@ -27,13 +27,13 @@ logging.getLogger("werkzeug").setLevel(logging.ERROR)
 server = ThreadedMotoServer("127.0.0.1", 0, verbose=False)
 server.start()
 print(server.get_host_and_port()[1], flush=True)
-sys.stdin.read()  # until who has started it is done, or gone
+sys.stdin.read()  # It ends when the process that started it closes the pipe.
 server.stop()
 """
 
 
 class Bucket:
-    """A bucket, through Amazon's own client."""
+    """Accesses a bucket with boto3, Amazon's client."""
 
     def __init__(self, name: str) -> None:
         import boto3
@@ -52,7 +52,7 @@ class Bucket:
         return f"{self.url}/{key}"
 
     def put_folder(self, folder: Path) -> None:
-        """Write what is in a folder."""
+        """Write the files of a folder as objects."""
         for file in sorted(folder.rglob("*")):
             if file.is_file():
                 self.put_object(str(file.relative_to(folder)), file)
@@ -64,8 +64,8 @@ class Bucket:
 
 @contextmanager
 def run_s3_server(patch: pytest.MonkeyPatch) -> Iterator[str]:
-    """Run a server, and let everything in this process and its children find it."""
-    # In a process of its own: vLLM looks at all objects of its process, and Flask's object to it.
+    """Run moto's server, with environment variables that lead clients to it; yield its URL."""
+    # It runs in a separate process: vLLM inspects all objects of its process, which breaks Flask's.
     server = subprocess.Popen(
         [sys.executable, "-c", MOTO_SERVER_CODE],
         stdin=subprocess.PIPE,
@@ -94,7 +94,7 @@ def new_bucket() -> Bucket:
 
 
 class ListingHandler(http.server.SimpleHTTPRequestHandler):
-    """A web server that lists its folders."""
+    """Serves files and lists folders over HTTP."""
 
     def log_message(self, *_: Any) -> None:
         pass
@@ -102,7 +102,7 @@ class ListingHandler(http.server.SimpleHTTPRequestHandler):
 
 @contextmanager
 def serve_folder(folder: Path) -> Iterator[str]:
-    """Serve a folder; yield its URL."""
+    """Serve a folder over HTTP; yield its URL."""
     handler = functools.partial(ListingHandler, directory=str(folder))
     server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), handler)
     thread = threading.Thread(target=server.serve_forever, args=(0.05,), daemon=True)
@@ -113,7 +113,7 @@ def serve_folder(folder: Path) -> Iterator[str]:
 
 
 class FakeObjectListing:
-    """What answers as S3 and as Google do from a list of keys, few at a time; calls may fail."""
+    """Lists keys in small pages, as S3 and Google Cloud Storage do; a request can fail."""
 
     def __init__(self, keys: list[str], page: int = 3, failing_request: int | None = None) -> None:
         self._keys = sorted(keys, key=str.encode)
@@ -147,19 +147,18 @@ class FakeObjectListing:
         when = "2026-01-01T00:00:00.123Z"
         items = [{"name": k, "size": "7", "updated": when, "etag": "a="} for k in page]
         answer = {"items": items, "prefixes": prefixes, "nextPageToken": token}
-        return {
-            name: value for name, value in answer.items() if value
-        }  # Google tells no empty lists
+        # Google omits empty lists.
+        return {name: value for name, value in answer.items() if value}
 
     def _list_page(
         self, prefix: str, start: str, delimiter: str | None, max_keys: int
     ) -> tuple[list[str], list[str], str | None]:
-        """Keys from a start on, what is folded, and where the next page starts."""
+        """Return the keys of a page, its common prefixes, and the start of the next page."""
         self.request_count += 1
         if self._failing_request is not None and self.request_count >= self._failing_request:
             raise TimeoutError("the line is dead")
         keys = [k for k in self._keys if k.startswith(prefix) and k.encode() >= start.encode()]
-        entries = dict[str, str]()  # keys, and folders, by the first key of each
+        entries = dict[str, str]()  # Keys and folders by their first key.
         for key in keys:
             below, slash, _ = key[len(prefix) :].partition(delimiter or "\0")
             name = prefix + below + slash

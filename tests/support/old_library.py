@@ -1,4 +1,4 @@
-"""A library as an earlier version wrote it."""
+"""Make a library as an earlier version wrote it."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from support.library import FakeEngines, index_folder
 def make_old_library(
     folder: Path, monkeypatch: pytest.MonkeyPatch, photos: Path, model: Path
 ) -> None:
-    """Make a library as the version before made it: its schema, and what it knew."""
+    """Make a library with the schema and the metadata of the version before migration m005."""
     old_migrations = Migrations("searchapp")
     for migration in migrations.MIGRATIONS.pending(Database(memory=True)):
         if migration.name < "m005":

@@ -1,8 +1,10 @@
-"""Folders of the source tree that tests use."""
+"""Name the folders of the source tree that tests use."""
 
 from __future__ import annotations
 
 from pathlib import Path
 
-TESTS = Path(__file__).parents[1]  # on the module path: `support.fakes:FakeEngine` is an engine
+TESTS = Path(__file__).parents[
+    1
+]  # On the module path: workers import `support.fake_engine:FakeEngine`.
 ROOT = TESTS.parent

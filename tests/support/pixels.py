@@ -1,4 +1,4 @@
-"""Compare pixels."""
+"""Encode pictures, and compare colors."""
 
 from __future__ import annotations
 

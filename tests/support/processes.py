@@ -1,4 +1,4 @@
-"""Run Python code and commands in processes of their own."""
+"""Run Python code and commands in new processes."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Pictures that tests draw."""
+"""Draw plain pictures for tests."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from PIL import Image, ImageDraw
 def make_picture(
     color: str = "red", size: tuple[int, int] = (80, 60), mark: int = 0
 ) -> Image.Image:
-    """Draw a plain picture; mark makes others of the same colour out of it."""
+    """Return a plain picture; different marks make different pictures of the same color."""
     image = Image.new("RGB", size, color)
     if mark:
         ImageDraw.Draw(image).rectangle((0, 0, mark % size[0], mark // size[0]), fill="white")
@@ -19,7 +19,7 @@ def make_picture(
 
 
 def save_picture(file: Path, color: str = "red", mark: int = 0, **options: Any) -> Path:
-    """Save a plain picture."""
+    """Save a plain picture; return its file."""
     file.parent.mkdir(parents=True, exist_ok=True)
     make_picture(color, mark=mark).save(file, **options)
     return file

@@ -1,4 +1,4 @@
-"""Tiny checkpoints of real architectures, with random weights, for the real vLLM."""
+"""Write tiny checkpoints of CLIP and SigLIP with random weights, for the real vLLM."""
 
 import json
 from pathlib import Path
@@ -56,7 +56,7 @@ def make_siglip(folder: Path, *, seed: int = 0) -> Path:
     }
     vision = tower | {"image_size": IMAGE_SIDE_PX, "patch_size": 16}
     model = SiglipModel(SiglipConfig(text_config=text, vision_config=vision)).eval()
-    with torch.no_grad():  # its own initialisation makes all texts alike
+    with torch.no_grad():  # With transformers' initialization all texts have the same vector.
         for weight in model.parameters():
             weight.add_(torch.randn_like(weight) * 0.05)
     model.save_pretrained(folder)
@@ -75,7 +75,7 @@ def _write_tokenizer(folder: Path) -> tuple[int, int]:
     alphabet = pre_tokenizers.ByteLevel.alphabet()
     trainer = trainers.BpeTrainer(vocab_size=400, initial_alphabet=alphabet, show_progress=False)
     tokenizer.train_from_iterator([TRAINING_TEXT] * 4, trainer)
-    # CLIP takes the last token's vector, and its tokenizer's end token has the highest id.
+    # CLIP uses the vector of the end token, which it finds by its id: it is the highest.
     tokenizer.add_special_tokens(["<|startoftext|>", "<|endoftext|>"])
     start, end = (tokenizer.token_to_id(t) for t in ("<|startoftext|>", "<|endoftext|>"))
     tokenizer.post_processor = processors.TemplateProcessing(

@@ -1,4 +1,4 @@
-"""Tiny checkpoints of the vision-language models, with random weights, as their folders are."""
+"""Write tiny checkpoints of vision-language models with random weights, for the real vLLM."""
 
 import json
 from collections.abc import Sequence
@@ -7,17 +7,17 @@ from typing import Any
 
 from support.tiny_checkpoints import TRAINING_TEXT
 
-HIDDEN_SIZE = 64  # numbers of a vector
+HIDDEN_SIZE = 64
 LAYER_CONFIG = {"hidden_size": HIDDEN_SIZE, "intermediate_size": 128, "num_attention_heads": 2}
 LANGUAGE_CONFIG = LAYER_CONFIG | {"num_hidden_layers": 2, "num_key_value_heads": 1}
 CLIP_MEAN, CLIP_STD = (0.48145466, 0.4578275, 0.40821073), (0.26862954, 0.26130258, 0.27577711)
-LLAVA_MAX_TOKENS, QWEN_MAX_TOKENS, PHI_MAX_TOKENS = 512, 1024, 2048  # tokens
-TILE_SIDE_PX = 56  # pixels a side, of a LLaVA-NeXT picture's parts; E5-V's are of 336
-PHI_VOCABULARY_SIZE = 32064  # vLLM has Phi-3-vision's image token built in: 32044
+LLAVA_MAX_TOKENS, QWEN_MAX_TOKENS, PHI_MAX_TOKENS = 512, 1024, 2048
+TILE_SIDE_PX = 56  # Side of a LLaVA-NeXT tile; tiles of E5-V have 336 px.
+PHI_VOCABULARY_SIZE = 32064  # vLLM has the image token of Phi-3-vision built in: 32044.
 
 
 def make_llava_next(folder: Path, *, seed: int = 0) -> Path:
-    """Write a LLaVA-NeXT folder as E5-V's is: Llama 3's marks, and no processor_config.json."""
+    """Write a LLaVA-NeXT folder like E5-V: special tokens of Llama 3, no processor_config.json."""
     import torch
     from safetensors.torch import save_file
     from transformers import LlavaNextConfig, LlavaNextForConditionalGeneration
@@ -67,7 +67,7 @@ def make_llava_next(folder: Path, *, seed: int = 0) -> Path:
 
 
 def _hub_weight_name(name: str) -> str:
-    """Return a weight's name in the hub's checkpoints; transformers 5 itself saves another."""
+    """Return the name of a weight in checkpoints of the hub; transformers 5 saves another name."""
     for new, old in (
         ("model.vision_tower.", "vision_tower.vision_model."),
         ("model.language_model.", "language_model.model."),
@@ -80,13 +80,13 @@ def _hub_weight_name(name: str) -> str:
 
 
 def make_qwen3_vl(folder: Path, *, seed: int = 0) -> Path:
-    """Write a Qwen3-VL folder; its processor's own bounds are those of the hub's."""
+    """Write a Qwen3-VL folder; its processor has the same pixel bounds as on the hub."""
     import torch
     from transformers import Qwen3VLConfig, Qwen3VLForConditionalGeneration
 
     torch.manual_seed(seed)
-    special_tokens = ["<|endoftext|>", "<|im_start|>", "<|im_end|>", "<|vision_start|>", "<|vision_end|>",
-             "<|image_pad|>", "<|video_pad|>"]  # fmt: skip
+    special_tokens = ["<|endoftext|>", "<|im_start|>", "<|im_end|>", "<|vision_start|>",
+             "<|vision_end|>", "<|image_pad|>", "<|video_pad|>"]  # fmt: skip
     ids = _write_tokenizer(folder, special_tokens, end="<|im_end|>")
     text = LANGUAGE_CONFIG | {
         "head_dim": 32,
@@ -140,10 +140,10 @@ def make_qwen3_vl(folder: Path, *, seed: int = 0) -> Path:
 
 
 def make_phi3_v(folder: Path, *, seed: int = 0) -> Path:
-    """Write a Phi-3-vision folder with the code that it needs: the smallest that vLLM takes.
+    """Write the smallest Phi-3-vision folder that vLLM loads, with its Python code.
 
-    vLLM builds its vision tower as wide as CLIP ViT-L/14 at 336 pixels; layer_idx keeps one layer
-    of it, and the file at 37 MB.
+    vLLM always builds the vision tower with the width of CLIP ViT-L/14 at 336 pixels. layer_idx
+    reduces it to one layer, and the file to 37 MB.
     """
     import torch
     from safetensors.torch import save_file
@@ -176,7 +176,7 @@ def make_phi3_v(folder: Path, *, seed: int = 0) -> Path:
         patch_size=14,
     )
     vision = "model.vision_embed_tokens."
-    width = 4 * tower.hidden_size  # four patches are one token
+    width = 4 * tower.hidden_size  # Four patches make one token.
     weights = {
         f"model.{name}": weight
         for name, weight in _randomize_weights(Phi3Model(Phi3Config(**text))).state_dict().items()
@@ -248,7 +248,7 @@ class Phi3VConfig(PretrainedConfig):
 '''
 
 PHI_PROCESSING_CODE = '''\
-"""Phi-3-vision's pictures: up to num_crops tiles of 336 pixels, and the whole before them."""
+"""Prepare pictures for Phi-3-vision: the complete picture, then up to num_crops tiles of 336 px."""
 
 import re
 
@@ -262,7 +262,7 @@ TILE = 336
 
 
 def hd_size(width, height, num_crops):
-    """Return the size that a picture is resized to, and that size on whole tiles."""
+    """Return the size of the resized picture, and that size rounded up to tiles."""
     if width < height:
         return tuple(size[::-1] for size in hd_size(height, width, num_crops))
     ratio = width / height
@@ -275,7 +275,7 @@ def hd_size(width, height, num_crops):
 
 
 def count_tokens(width, height):
-    """Return the tokens of a picture on whole tiles: tiles, the whole, and ends of lines."""
+    """Return the number of tokens: tiles, complete picture, and line separators."""
     rows, columns = height // TILE, width // TILE
     return (rows * columns + 1) * 144 + 1 + (rows + 1) * 12
 
@@ -328,7 +328,7 @@ class Phi3VProcessor(ProcessorMixin):
         if images is None:
             data["input_ids"] = self.tokenizer(text, return_tensors="pt")["input_ids"]
             return BatchFeature(data)
-        # As the hub's: -1 stands for the first picture, as often as it has tokens, and so on.
+        # As on the hub: -1 stands for the first picture, repeated for each of its tokens.
         first, *rest = re.split(r"<\\|image_\\d+\\|>", text if isinstance(text, str) else text[0])
         ids = self.tokenizer(first)["input_ids"]
         for number, ((height, width), part) in enumerate(zip(data["image_sizes"], rest), start=1):
@@ -340,7 +340,7 @@ class Phi3VProcessor(ProcessorMixin):
 
 
 def _randomize_weights(model: Any) -> Any:
-    """Make a model's weights large enough that its vectors differ."""
+    """Scale the weights of a model so that different inputs have different vectors."""
     import torch
 
     with torch.no_grad():
@@ -352,7 +352,7 @@ def _randomize_weights(model: Any) -> Any:
 def _write_tokenizer(
     folder: Path, special_tokens: Sequence[str], *, end: str, start: str | None = None
 ) -> dict[str, int]:
-    """Train a small byte-level tokenizer with a family's marks; return the ids of all tokens."""
+    """Train a small byte-level tokenizer with special tokens; return the ids of all tokens."""
     from tokenizers import Tokenizer, decoders, models, pre_tokenizers, processors, trainers
 
     tokenizer = Tokenizer(models.BPE())

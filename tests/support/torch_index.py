@@ -2,9 +2,9 @@
 
 python tests/support/torch_index.py [--stand-in VERSION]... FOLDER COMMAND [ARGUMENT ...]
 
-The command finds the index (PEP 503) in the variable TORCH_INDEX, where PyTorch's own is out of
-reach. --stand-in adds copies of torch's wheel for another Python which hold its metadata alone:
-enough to resolve versions (`make lock`), and too little to install.
+The variable TORCH_INDEX gives the command the URL of the index (PEP 503), for machines that cannot
+reach the index of PyTorch. --stand-in adds copies of torch's wheel for another Python with metadata
+only: enough to resolve versions (`make lock`), but not to install.
 """
 
 from __future__ import annotations
@@ -50,7 +50,7 @@ class _Index(SimpleHTTPRequestHandler):
 
 
 def normalize(name: str) -> str:
-    """Return a project's name as an index spells it (PEP 503)."""
+    """Return the normalized name of a project (PEP 503)."""
     return re.sub(r"[-_.]+", "-", name).lower()
 
 
@@ -65,7 +65,7 @@ def serve_index(folder: Path) -> Iterator[str]:
 
 
 def add_stand_in(wheel: Path, version: str, folder: Path) -> None:
-    """Write a copy of a wheel for another Python (like 3.12) which holds its metadata alone."""
+    """Write a copy of a wheel for another Python (such as 3.12), with metadata only."""
     name, release, _, _, platform = wheel.stem.split("-")
     tag = "cp" + version.replace(".", "")
     info = f"{name}-{release}.dist-info"

@@ -1,4 +1,4 @@
-"""A catalog and vectors that change at random."""
+"""Make catalogs whose vectors change at random."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ SMALL_POLICY = IndexPolicy(max_exact_vectors=40, min_unsaved_vectors=10)
 
 
 class FilledCatalog:
-    """A catalogue with one collection, filled without an engine."""
+    """Catalog with one collection of random vectors, filled without an engine."""
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
@@ -54,7 +54,7 @@ class FilledCatalog:
         self.catalog.writer.save_embeddings(self.collection, {image: pack_vector(vector)})
 
     def delete_embeddings(self, ids: list[int]) -> list[int]:
-        """Delete embeddings; return their images."""
+        """Delete embeddings; return the ids of their images."""
         images = []
         for id in ids:
             where = "from embeddings where id = ?"
@@ -75,7 +75,7 @@ class FilledCatalog:
         self.catalog.close()
 
     def rank_exactly(self, query: np.ndarray, ids_to_rank: np.ndarray) -> list[int]:
-        """Return the ids among some by their nearness to a query."""
+        """Return ids sorted by their exact score for a query, best first."""
         scores = {}
         for ids, blobs in self.catalog.read_vectors(ids_to_rank.tolist()):
             cosines = unpack_vectors(blobs, DIMENSIONS) @ query
@@ -84,7 +84,7 @@ class FilledCatalog:
 
 
 class CatalogChanges(RuleBasedStateMachine):
-    """Adds, deletions and re-embeddings; a subclass makes the store, and says what else happens."""
+    """Random adds, deletions and re-embeddings; a subclass sets store and adds rules."""
 
     store: FilledCatalog
 

@@ -1,4 +1,4 @@
-"""Videos that tests make: scenes of plain colours at known times."""
+"""Write videos whose scenes have plain colors at known times."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from PIL import Image
 
 from support.sample_pictures import make_picture
 
-ColorScenes = Sequence[tuple[str, float]]  # colours, and how many seconds each
+ColorScenes = Sequence[tuple[str, float]]  # Colors and their seconds.
 
 
 def write_video(
@@ -32,9 +32,10 @@ def write_video(
     forces_key_frames: bool = True,
     pixel_aspect: Fraction | None = None,
 ) -> Path:
-    """Write a video; each scene begins with a key frame where forced, and has one every so many.
+    """Write a video of scenes; return its file.
 
-    aspect: of a pixel.
+    key_interval: frames from one key frame to the next. forces_key_frames: each scene begins with a
+    key frame. pixel_aspect: width of a pixel divided by its height.
     """
     file.parent.mkdir(parents=True, exist_ok=True)
     codec = codec or ("libvpx-vp9" if file.suffix == ".webm" else "mpeg4")
@@ -66,7 +67,7 @@ def write_video(
 
 
 def write_sound_only(file: Path) -> Path:
-    """Write a file of a video's kind that holds nothing but sound, and its cover."""
+    """Write a video file that holds only sound and a cover picture."""
     with av.open(str(file), "w") as container:
         stream = container.add_stream("aac", rate=8000)
         cover = container.add_stream("mjpeg", rate=1)
@@ -88,7 +89,7 @@ def write_sound_only(file: Path) -> Path:
 
 
 def rotate_video(file: Path, degrees: int) -> Path:
-    """Say in an MP4 that it is to be shown turned clockwise, as phones do."""
+    """Set the clockwise rotation in the header of an MP4, as phones do."""
     one = 1 << 16
     a, b = {90: (0, one), 180: (-one, 0), 270: (0, -one)}[degrees]
     matrix = struct.pack(">9i", a, b, 0, -b, a, 0, 0, 0, 1 << 30)
@@ -100,7 +101,7 @@ def rotate_video(file: Path, degrees: int) -> Path:
 
 
 def draw_halves(color: str, size: tuple[int, int]) -> Image.Image:
-    """Draw a scene that is white on the left."""
+    """Return a picture of a scene that is white on the left."""
     image = make_picture(color, size)
     image.paste("white", (0, 0, size[0] // 2, size[1]))
     return image

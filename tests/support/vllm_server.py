@@ -29,7 +29,7 @@ FaultHandler = Callable[["FakeVllmHandler"], None]
 
 
 class FakeVllmServer(ThreadingHTTPServer):
-    """Plays `vllm serve` with FakeEngine's vectors; `troubles` come first, one a request."""
+    """Answers as `vllm serve`, with vectors of FakeEngine; faults replace the first answers."""
 
     daemon_threads = True
     request_queue_size = 64
@@ -51,16 +51,16 @@ class FakeVllmServer(ThreadingHTTPServer):
         self.lock = threading.Lock()
 
     def handle_error(self, request: Any, client_address: Any) -> None:
-        """A client that has gone away is part of the tests."""
+        """Ignore clients that close the connection, which tests do on purpose."""
 
 
 class FakeVllmHandler(BaseHTTPRequestHandler):
     protocol_version = "HTTP/1.1"
-    disable_nagle_algorithm = True  # else each answer waits 40 ms
+    disable_nagle_algorithm = True  # Otherwise each answer waits 40 ms.
     server: FakeVllmServer
 
     def log_message(self, *_: Any) -> None:
-        """Be quiet."""
+        """Log nothing."""
 
     def send_answer(self, status: int, content: Any, headers: dict[str, str] | None = None) -> None:
         data = content if isinstance(content, bytes) else json.dumps(content).encode()
@@ -106,20 +106,20 @@ class FakeVllmHandler(BaseHTTPRequestHandler):
             return self.send_answer(500, {"error": {"message": "an assertion", "code": 500}})
         try:
             vectors = self.server.fake_engine._embed_batch(inputs)
-        except ValueError as error:  # one bad item fails the whole request
+        except ValueError as error:  # One bad input fails the complete request.
             return self.send_answer(400, {"error": {"message": str(error), "code": 400}})
         data = [
             {"index": number, "embedding": base64.b64encode(vector.tobytes()).decode()}
             for number, vector in enumerate(vectors)
             if not isinstance(vector, Refusal)
         ]
-        data.reverse()  # in any order, as the protocol allows
+        data.reverse()  # The protocol allows any order.
         usage = {"prompt_tokens": self.server.tokens_per_prompt * len(inputs)}
         return self.send_answer(200, self.server.change_answer({"data": data, "usage": usage}))
 
 
 def parse_inputs(body: dict[str, Any]) -> list[EngineInput]:
-    """Read what was asked, as vLLM 0.32 reads it."""
+    """Return the inputs of a request, read as vLLM 0.32 does."""
     if "input" in body:
         return [EngineInput(text) for text in body["input"]]
     conversations = body["messages"]
@@ -139,13 +139,13 @@ def make_status_fault(code: int, headers: dict[str, str] | None = None) -> Fault
 
 
 def drop_connection(handler: FakeVllmHandler) -> None:
-    """Break the connection with no answer."""
+    """Close the connection without an answer."""
     handler.close_connection = True
     handler.connection.shutdown(socket.SHUT_RDWR)
 
 
 def hang_request(handler: FakeVllmHandler) -> None:
-    """Answer nothing for as long as the client waits."""
+    """Send no answer until the client closes the connection."""
     with suppress(OSError):
-        handler.connection.recv(1)  # which ends when the client closes
+        handler.connection.recv(1)  # It returns when the client closes the connection.
     handler.close_connection = True

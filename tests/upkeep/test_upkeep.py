@@ -311,7 +311,7 @@ def test_a_damaged_catalog_is_reported(
     run("index", many_pictures, "--model", model)
     backup = tmp_path / "backup.db"
     assert run("backup", backup).exit_code == 0
-    assert "is there already" in str(run("backup", backup).exception)
+    assert "exists; choose another name" in str(run("backup", backup).exception)
     catalog = Path(library_environment(tmp_path)["SEARCHAPP_LIBRARY"]) / "catalog.db"
     data = bytearray(catalog.read_bytes())
     for page in range(8, len(data) // 4096):

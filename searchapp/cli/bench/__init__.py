@@ -1,4 +1,4 @@
-"""searchapp bench: one module a measurement, imported when it is called."""
+"""`searchapp bench`: one module for each measurement, imported when it runs."""
 
 from __future__ import annotations
 
@@ -7,13 +7,13 @@ import click
 from searchapp.cli.lazy_group import LazyGroup
 
 COMMANDS = {
-    "cluster": "How the rate grows with the engines of a Ray cluster.",
-    "index": "How fast pictures are embedded, from files to saved vectors.",
-    "models": "What each model costs on this machine: start, speed, memory.",
-    "search": "How fast and how exact each kind of index is.",
+    "cluster": "Measure how the rate grows with the engines of a Ray cluster.",
+    "index": "Measure how fast picture files become saved vectors.",
+    "models": "Measure start time, speed and memory of models.",
+    "search": "Measure speed, recall and memory of each kind of index.",
 }
 
 
 @click.group(cls=LazyGroup, package="searchapp.cli.bench", commands=COMMANDS)
 def command() -> None:
-    """Measure this machine: how fast it embeds, indexes and searches."""
+    """Measure how fast this machine embeds, indexes and searches."""

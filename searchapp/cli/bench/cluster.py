@@ -13,7 +13,8 @@ from searchapp.cli.bench.options import (
     pictures_option,
     size_option,
 )
-from searchapp.cli.shared_options import AppCommand, json_option, print_json, print_note
+from searchapp.cli.log_output import print_note
+from searchapp.cli.shared_options import AppCommand, json_option, print_json
 
 
 @click.command(cls=AppCommand)
@@ -23,7 +24,7 @@ from searchapp.cli.shared_options import AppCommand, json_option, print_json, pr
     default="local",
     show_default=True,
     metavar="ADDRESS",
-    help="The Ray cluster: HOST:PORT, auto (this machine is in one) or local.",
+    help="Use this Ray cluster: HOST:PORT, auto (the cluster of this machine) or local.",
 )
 @click.option(
     "--engines",
@@ -31,15 +32,15 @@ from searchapp.cli.shared_options import AppCommand, json_option, print_json, pr
     show_default=True,
     metavar="N,N,...",
     callback=parse_counts,
-    help="How many engines to measure with; a row for each number.",
+    help="Measure with these numbers of engines, one row for each.",
 )
 @click.option(
     "--replicas",
     type=click.IntRange(min=1),
     metavar="N",
-    help="Room for N engines on each GPU, or on each node that has none.",
+    help="Allow N engines on each GPU, or on each node without a GPU.",
 )
-@pictures_option("How many JPEG files to make and embed for each engine.")
+@pictures_option("Make and embed N JPEG files for each engine.")
 @size_option
 @model_name_option
 @click.option(
@@ -48,13 +49,13 @@ from searchapp.cli.shared_options import AppCommand, json_option, print_json, pr
     default=32,
     show_default=True,
     metavar="N",
-    help="Pictures an engine gets at once.",
+    help="Embed N pictures at once in each engine.",
 )
 @click.option(
     "--fixed-ms",
     type=click.FloatRange(min=0),
     metavar="MS",
-    help="Run no model, but wait so long for each picture: what the cluster itself costs.",
+    help="Wait MS milliseconds for each picture instead of running a model.",
 )
 @dummy_option
 @json_option
@@ -72,9 +73,9 @@ def command(
 ) -> None:
     """Measure how the rate grows with the engines of a Ray cluster.
 
-    Makes JPEG files in this machine's temporary folder, which all nodes have to see (TMPDIR may
-    name a shared one), and embeds them with each number of engines. Rates count from when all of
-    them run.
+    The command makes JPEG files in the temporary folder of this machine. All nodes must be able to
+    read it; TMPDIR can name a shared folder. It embeds the files with each number of engines. Rates
+    count from the moment when all engines run.
 
     \b
     searchapp bench cluster --cluster auto --engines 1,2,4,8

@@ -12,18 +12,26 @@ from searchapp.cli.bench.options import (
     pictures_option,
     size_option,
 )
-from searchapp.cli.shared_options import AppCommand, json_option, print_json, print_note
+from searchapp.cli.log_output import print_note
+from searchapp.cli.shared_options import AppCommand, json_option, print_json
 
 
 @click.command(cls=AppCommand)
-@pictures_option("How many JPEG files to make and index.")
+@pictures_option("Make and index N JPEG files.")
 @size_option
 @model_name_option
-@click.option("--replicas", type=click.IntRange(min=1), metavar="N", help="Engines on each GPU.")
 @click.option(
-    "--batch-size", type=click.IntRange(min=1), metavar="N", help="Pictures an engine gets at once."
+    "--replicas", type=click.IntRange(min=1), metavar="N", help="Run N engines on each GPU."
 )
-@click.option("--only-pipeline", is_flag=True, help="Leave out what it is compared with.")
+@click.option(
+    "--batch-size",
+    type=click.IntRange(min=1),
+    metavar="N",
+    help="Embed N pictures at once in each engine.",
+)
+@click.option(
+    "--only-pipeline", is_flag=True, help="Measure the index run only, without the comparisons."
+)
 @dummy_option
 @json_option
 def command(
@@ -36,11 +44,12 @@ def command(
     dummy_weights: bool,
     as_json: bool,
 ) -> None:
-    """Measure how fast pictures become saved vectors.
+    """Measure how fast picture files become saved vectors.
 
-    Makes JPEG files, and measures in one run: one plain call of vLLM's LLM.embed on decoded
-    pictures (on a CPU: from the files); an index run from the files, with catalogue and vectors
-    written, once all engines are ready; and the model in plain PyTorch on prepared tensors.
+    The command makes JPEG files and measures three rates. The first is one plain call of vLLM's
+    LLM.embed on decoded pictures (on a CPU: from the files). The second is an index run from files
+    to saved vectors, once all engines are ready. The third is the model in plain PyTorch, on
+    prepared tensors.
 
     \b
     searchapp bench index --model clip-vit-l-14 --pictures 20000
@@ -50,8 +59,8 @@ def command(
 
     width, height = size
     options = IndexBenchOptions(
-        model or choose_default_model(), pictures, width, height, dummy_weights, replicas, batch_size,
-        only_pipeline,
+        model or choose_default_model(), pictures, width, height, dummy_weights, replicas,
+        batch_size, only_pipeline,
     )  # fmt: skip
     for step, state in measure_indexing(options):
         report = state

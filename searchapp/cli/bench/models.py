@@ -5,12 +5,13 @@ from __future__ import annotations
 import click
 
 from searchapp.cli.bench.options import dummy_option, pictures_option, size_option
-from searchapp.cli.shared_options import AppCommand, json_option, print_json, print_note
+from searchapp.cli.log_output import print_note
+from searchapp.cli.shared_options import AppCommand, json_option, print_json
 
 
 @click.command(cls=AppCommand)
 @click.argument("models", nargs=-1, required=True, metavar="MODEL...")
-@pictures_option("How many pictures, texts, and both together each model embeds.", 1, 256)
+@pictures_option("Embed N pictures, N texts and N pairs of both with each model.", 1, 256)
 @size_option
 @dummy_option
 @json_option
@@ -21,10 +22,10 @@ def command(
     dummy_weights: bool,
     as_json: bool,
 ) -> None:
-    """Measure what models cost on this machine: start, speed, memory.
+    """Measure start time, speed and memory of models on this machine.
 
-    Each MODEL (a name, folder or file, as for index; its own code is trusted) runs in one engine,
-    in a process of its own. Decoding is not counted.
+    Each MODEL is a name, a folder or a file, as for `searchapp index`. It runs in one engine, in a
+    separate process, and Python code from its repository may run. Decoding does not count.
 
     \b
     searchapp bench models starter clip-vit-b-32

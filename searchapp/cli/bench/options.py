@@ -1,4 +1,4 @@
-"""Options that measurements share."""
+"""Options that several measurements share."""
 
 from __future__ import annotations
 
@@ -29,18 +29,22 @@ def parse_counts(context: click.Context, option: click.Parameter, value: str) ->
 
 size_option = click.option(
     "--size", default="640x480", show_default=True, metavar="WxH", callback=_parse_size,
-    help="Of the pictures, in pixels.",
+    help="Make pictures of this size, in pixels.",
 )  # fmt: skip
 model_name_option = click.option(
-    "--model", metavar="NAME|FOLDER|FILE", help="As for index; its own code is trusted."
+    "--model",
+    metavar="NAME|FOLDER|FILE",
+    help="Use this model, as `searchapp index` does; its Python code may run.",
 )
 dummy_option = click.option(
-    "--dummy-weights", is_flag=True, help="Random weights: no download, and the same speed."
+    "--dummy-weights",
+    is_flag=True,
+    help="Use random weights, which need no download and have the same speed.",
 )
 
 
 def pictures_option(help_text: str, minimum: int = 64, default: int = 2000) -> Callable[..., Any]:
-    """Return the option that says how many pictures are made; what: for, in its help."""
+    """Return the option --pictures with a help text, a minimum and a default."""
     return click.option(
         "--pictures", type=click.IntRange(min=minimum), default=default, show_default=True,
         metavar="N", help=help_text,

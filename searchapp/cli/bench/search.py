@@ -9,13 +9,13 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from searchapp.cli.log_output import print_note
 from searchapp.cli.shared_options import (
     AppCommand,
     collection_option,
     json_option,
     library_option,
     print_json,
-    print_note,
 )
 
 if TYPE_CHECKING:
@@ -27,35 +27,56 @@ if TYPE_CHECKING:
     "--vectors",
     type=click.IntRange(min=100),
     metavar="N",
-    help="Make N vectors; by default your own collection is measured.",
+    help="Make N vectors. By default your own collection is measured.",
 )
 @click.option(
-    "--dim", type=click.IntRange(min=2), default=768, show_default=True, help="Of made vectors."
+    "--dim",
+    type=click.IntRange(min=2),
+    default=768,
+    show_default=True,
+    help="Give made vectors this number of dimensions.",
 )
 @click.option(
     "--data",
     type=click.Choice(["clustered", "hard"]),
     default="clustered",
     show_default=True,
-    help="How vectors are made: in narrow clusters, or in broad ones that overlap.",
+    help="Make vectors in narrow clusters, or in broad clusters that overlap (hard).",
 )
 @click.option(
-    "--index", "chosen", multiple=True, metavar="KIND", help="A FAISS factory string; repeatable."
+    "--index",
+    "chosen",
+    multiple=True,
+    metavar="KIND",
+    help="Measure this FAISS factory string. Can be repeated.",
 )
-@click.option("--queries", type=click.IntRange(min=1), default=200, show_default=True, metavar="N")
-@click.option("--filters", is_flag=True, help="Also ask among shares of the vectors.")
-@click.option("--upkeep", is_flag=True, help="Also add 1,000 vectors (made ones only).")
+@click.option(
+    "--queries",
+    type=click.IntRange(min=1),
+    default=200,
+    show_default=True,
+    metavar="N",
+    help="Measure with N queries.",
+)
+@click.option(
+    "--filters",
+    is_flag=True,
+    help="Also measure queries with filters that keep a part of the vectors.",
+)
+@click.option(
+    "--upkeep", is_flag=True, help="Also measure adding 1,000 vectors; only with --vectors."
+)
 @click.option(
     "--svg",
     type=click.Path(path_type=Path, dir_okay=False),
     metavar="FILE",
-    help="Draw recall against latency.",
+    help="Draw recall against latency into FILE.",
 )
 @click.option(
     "--scratch",
     type=click.Path(path_type=Path, file_okay=False),
     metavar="FOLDER",
-    help="Where made vectors and index files lie meanwhile.",
+    help="Keep made vectors and index files in FOLDER during the measurement.",
 )
 @collection_option
 @json_option
@@ -74,11 +95,11 @@ def command(
     as_json: bool,
     library: Path | None,
 ) -> None:
-    """Measure kinds of index: recall@10, time of a query, queries a second, memory.
+    """Measure kinds of index: recall@10, latency, queries per second, memory.
 
-    The exact scan comes first; what the others find is held against it. Nothing is changed in the
-    library. Without --index, the kinds that make sense for so many vectors are measured; the first
-    is the one that searchapp takes by itself.
+    The exact scan is measured first; the other kinds are compared with its hits. The library does
+    not change. Without --index, the command measures the kinds that suit the number of vectors; the
+    first is the kind that searchapp chooses by default.
 
     \b
     searchapp bench search
@@ -110,7 +131,7 @@ def _print_report(report: SearchBenchReport) -> None:
 
     console = Console(highlight=False, width=None if sys.stdout.isatty() else 140)
     heads = ("index", "recall@10", "p50 ms", "p95 ms", "p99 ms", "first ms", "queries/s",
-             "all threads", "memory MB", "disk MB", "made in s", "open s")  # fmt: skip
+             "all threads", "memory MB", "disk MB", "build s", "open s")  # fmt: skip
     table = Table(*heads, box=None)
     for row in report.rows:
         table.add_row(
@@ -121,7 +142,7 @@ def _print_report(report: SearchBenchReport) -> None:
         )  # fmt: skip
     console.print(table)
     if report.filters:
-        table = Table("index", "filter leaves", "recall@10", "p50 ms", "p95 ms", "fewest", box=None)
+        table = Table("index", "filter keeps", "recall@10", "p50 ms", "p95 ms", "fewest", box=None)
         for each in report.filters:
             table.add_row(
                 each.index, f"{each.share:.1%}", f"{each.recall_at_10:.3f}", f"{each.p50_ms:.2f}",
@@ -130,5 +151,5 @@ def _print_report(report: SearchBenchReport) -> None:
         console.print(table)
     for upkeep in report.upkeep:
         console.print(
-            f"1,000 vectors added to {upkeep.index}, and saved: {upkeep.add_1000_s:.2f} s"
+            f"adding 1,000 vectors to {upkeep.index} and saving: {upkeep.add_1000_s:.2f} s"
         )

@@ -240,7 +240,7 @@ class ReplicaPool:
             if self._failed_starts >= MAX_FAILED_STARTS and not self._replicas:
                 raise EngineError(
                     f"the engine's process ended {MAX_FAILED_STARTS} times before the model ran "
-                    f"({end}). The option -v shows what it prints."
+                    f"({end}). The option -vv shows what it prints."
                 )
         match batches:
             case [[task]] if replica.is_isolated and not replica.can_blame_file:

@@ -1,0 +1,102 @@
+"""Write notes and log records to stderr, above a progress bar if one is drawn."""
+
+from __future__ import annotations
+
+import logging
+import platform
+from collections.abc import Iterator
+from contextlib import contextmanager
+from functools import partial
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from searchapp import __version__
+from searchapp.log_setup import SHORT_FORMAT, StderrHandler, set_up_logging
+
+if TYPE_CHECKING:
+    from rich.console import Console
+
+logger = logging.getLogger(__name__)
+VERBOSITY_KEY, FILE_KEY = "searchapp.verbosity", "searchapp.log_file"
+LOG_OPTION_NAMES = frozenset({"verbose", "log_file"})
+
+_bar_console: Console | None = None
+
+
+def print_note(message: str) -> None:
+    """Print a line for people on stderr; stdout is for data."""
+    if _bar_console is None:
+        click.echo(message, err=True)
+    else:
+        _bar_console.print(message, markup=False, emoji=False)
+
+
+def set_bar_console(console: Console | None) -> None:
+    """Print notes and records above the bar that this console draws; None: no bar is drawn."""
+    global _bar_console
+    _bar_console = console
+
+
+class _NoteHandler(StderrHandler):
+    """Shows records where notes are shown."""
+
+    def emit(self, record: logging.LogRecord) -> None:
+        if _bar_console is None:
+            super().emit(record)
+        else:
+            print_note(self.format(record))
+
+
+def make_log_options() -> list[click.Option]:
+    """Return the options -v and --log-file, which every command has."""
+    return [
+        click.Option(
+            ["-v", "--verbose"],
+            count=True,
+            expose_value=False,
+            callback=_store_in(VERBOSITY_KEY),
+            help="Show decisions on stderr; -vv shows all details, and the output of vLLM.",
+        ),
+        click.Option(
+            ["--log-file"],
+            type=click.Path(path_type=Path, dir_okay=False),
+            metavar="FILE",
+            expose_value=False,
+            callback=_store_in(FILE_KEY),
+            help="Append all details to FILE, with times and process ids.",
+        ),
+    ]
+
+
+def _store_in(key: str) -> Any:
+    def store(context: click.Context, option: click.Parameter, value: Any) -> Any:
+        context.meta[key] = value
+        return value
+
+    return store
+
+
+def is_engine_output_shown() -> bool:
+    """Return whether the running command shows what vLLM prints: with -vv."""
+    return bool(click.get_current_context().meta.get(VERBOSITY_KEY, 0) >= 2)
+
+
+@contextmanager
+def log_command(context: click.Context) -> Iterator[None]:
+    """Log as the options of a command ask, while it runs; with details, log its error too."""
+    verbosity, file = context.meta.get(VERBOSITY_KEY, 0), context.meta.get(FILE_KEY)
+    with set_up_logging(verbosity, file, partial(_NoteHandler, SHORT_FORMAT)):
+        # No arguments: they may hold a key, a token or a query.
+        logger.debug(
+            "%s runs: searchapp %s, Python %s, %s",
+            context.command_path, __version__, platform.python_version(), platform.platform(),
+        )  # fmt: skip
+        try:
+            yield
+        except (click.exceptions.Exit, click.Abort):
+            raise
+        except Exception:
+            logger.debug("%s fails", context.command_path, exc_info=True)
+            raise
