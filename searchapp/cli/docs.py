@@ -8,7 +8,7 @@ import sys
 import click
 from click.shell_completion import CompletionItem
 
-from searchapp import docs
+from searchapp.cli import documentation
 from searchapp.cli.shared_options import AppCommand
 
 MAX_WIDTH = 120  # Columns. Longer lines are hard to read; wide tables need this width.
@@ -21,7 +21,7 @@ def complete_topics(
     """Return the topics that begin with a prefix, with their summaries."""
     return [
         CompletionItem(topic, help=summary)
-        for topic, summary in docs.list_topics().items()
+        for topic, summary in documentation.list_topics().items()
         if topic.startswith(incomplete)
     ]
 
@@ -38,7 +38,7 @@ def command(topic: str | None) -> None:
     searchapp docs filters
     searchapp docs architecture > architecture.md
     """
-    topics = docs.list_topics()
+    topics = documentation.list_topics()
     if topic is None:
         width = max(map(len, topics))
         for name, summary in topics.items():
@@ -46,9 +46,9 @@ def command(topic: str | None) -> None:
     elif topic not in topics:
         raise click.UsageError(f"There is no topic {topic!r}. The topics are {', '.join(topics)}.")
     elif sys.stdout.isatty():
-        click.echo_via_pager(format_markdown(docs.read_topic(topic)))
+        click.echo_via_pager(format_markdown(documentation.read_topic(topic)))
     else:
-        click.echo(docs.read_topic(topic), nl=False)
+        click.echo(documentation.read_topic(topic), nl=False)
 
 
 def format_markdown(text: str) -> str:

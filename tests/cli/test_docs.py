@@ -12,8 +12,7 @@ from pathlib import Path
 from support.documents import TOPICS
 from support.library import RunCommand
 
-from searchapp import docs
-from searchapp.cli import COMMANDS
+from searchapp.cli import COMMANDS, documentation
 from searchapp.cli import TOPICS as TOPIC_BY_COMMAND
 
 
@@ -42,7 +41,7 @@ def test_without_a_topic_it_lists_them(run: RunCommand) -> None:
     lines = run("docs").stdout.splitlines()
     assert [line.split()[0] for line in lines] == sorted(file.stem for file in TOPICS.glob("*.md"))
     assert any(line.startswith("filters ") and "SQL" in line for line in lines)
-    assert all(len(summary) <= 100 for summary in docs.list_topics().values())
+    assert all(len(summary) <= 100 for summary in documentation.list_topics().values())
 
 
 def test_a_pipe_gets_markdown(run: RunCommand) -> None:
@@ -94,4 +93,4 @@ def test_every_help_names_a_topic(run: RunCommand) -> None:
         text = " ".join(run(name, "--help").stdout.split())
         assert f"More: `searchapp docs {TOPIC_BY_COMMAND[name]}`." in text
         assert "README" not in text
-    assert set(TOPIC_BY_COMMAND.values()) <= docs.list_topics().keys()
+    assert set(TOPIC_BY_COMMAND.values()) <= documentation.list_topics().keys()

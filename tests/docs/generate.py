@@ -14,8 +14,8 @@ from pathlib import Path
 
 import click
 
-from searchapp import docs, models
-from searchapp.cli import COMMANDS, TOPICS, cli
+from searchapp import models
+from searchapp.cli import COMMANDS, TOPICS, cli, documentation
 from searchapp.cli.filter_options import FILTER_OPTIONS
 from searchapp.cli.log_output import LOG_OPTION_NAMES
 
@@ -50,7 +50,7 @@ def format_gb(megabytes: int) -> str:
 def make_topics(file: Path) -> str:
     """Return the list of topics, with links."""
     lines = ["| topic | what it says |", "|---|---|"]
-    for topic, summary in docs.list_topics().items():
+    for topic, summary in documentation.list_topics().items():
         link = (DOCS / f"{topic}.md").relative_to(file.parent)
         lines.append(f"| [{topic}]({link}) | {summary} |")
     return "\n".join(lines)

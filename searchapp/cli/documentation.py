@@ -1,4 +1,4 @@
-"""The documentation: one Markdown file for each topic, shipped with the package."""
+"""Read the topics of the documentation: Markdown files in `searchapp/docs`."""
 
 from __future__ import annotations
 
@@ -11,12 +11,12 @@ COMMENT = re.compile(r"^<!--.*?-->\n", re.DOTALL | re.MULTILINE)
 
 def list_topics() -> dict[str, str]:
     """Return the first paragraph of each topic by name, in alphabetical order."""
-    names = (file.name for file in files(__package__).iterdir())
+    names = (file.name for file in (files("searchapp") / "docs").iterdir())
     topics = sorted(name.removesuffix(SUFFIX) for name in names if name.endswith(SUFFIX))
     return {topic: " ".join(read_topic(topic).split("\n\n")[1].split()) for topic in topics}
 
 
 def read_topic(topic: str) -> str:
     """Return the Markdown text of a topic, without the comments that mark generated tables."""
-    text = (files(__package__) / f"{topic}{SUFFIX}").read_text(encoding="utf-8")
+    text = (files("searchapp") / "docs" / f"{topic}{SUFFIX}").read_text(encoding="utf-8")
     return COMMENT.sub("", text)
