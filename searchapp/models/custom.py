@@ -28,7 +28,7 @@ def read_model_file(file: Path) -> ModelSpec:
     try:
         content = tomllib.loads(file.read_text(encoding="utf-8"))
     except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
-        raise ModelError(f"{file}: cannot be read: {error}") from error
+        raise ModelError(f"{file}: cannot be read: {error}; correct the file") from error
     values = DEFAULT_VALUES | content
     values.setdefault("name", str(file.resolve()))
     values["prompts"] = _build_dataclass(file, Prompts, values.get("prompts"), "prompts.")

@@ -74,25 +74,31 @@ def fetch_model(spec: ModelSpec) -> Path:
                 marker.parent.mkdir(parents=True, exist_ok=True)
                 marker.touch()
         return folder
-    except GatedRepoError as error:
-        raise ModelError(
+    except (GatedRepoError, LocalEntryNotFoundError, OSError) as error:
+        raise ModelError(_explain_download_error(spec, error)) from error
+
+
+def _explain_download_error(spec: ModelSpec, error: Exception) -> str:
+    from huggingface_hub.errors import GatedRepoError, LocalEntryNotFoundError
+
+    if isinstance(error, GatedRepoError):
+        return (
             f"{spec.name}: {spec.source} is a gated repository; accept its terms on the model hub, "
             f"then log in (hf auth login), {ALTERNATIVE_HINT}"
-        ) from error
-    except LocalEntryNotFoundError as error:
-        raise ModelError(
+        )
+    if isinstance(error, LocalEntryNotFoundError):
+        return (
             f"{spec.name}: not on this machine, and the model hub is not reachable; check the "
             f"network and HF_HUB_OFFLINE, {ALTERNATIVE_HINT}"
-        ) from error
-    except OSError as error:
-        if error.errno == errno.ENOSPC:
-            reason = f"the disk is full (the model needs {spec.weights_mb} MB)"
-        else:
-            reason = str(error).strip().splitlines()[0] if str(error).strip() else repr(error)
-        raise ModelError(
-            f"{spec.name}: cannot be downloaded from {spec.source}: {reason}; try again, "
-            f"{ALTERNATIVE_HINT}"
-        ) from error
+        )
+    text = str(error).strip()
+    reason = text.splitlines()[0] if text else repr(error)
+    if isinstance(error, OSError) and error.errno == errno.ENOSPC:
+        reason = f"the disk is full (the model needs {spec.weights_mb} MB)"
+    return (
+        f"{spec.name}: cannot be downloaded from {spec.source}: {reason}; try again, "
+        f"{ALTERNATIVE_HINT}"
+    )
 
 
 def _get_completion_marker(spec: ModelSpec) -> Path | None:

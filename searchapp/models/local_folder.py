@@ -94,7 +94,9 @@ def _read_json(folder: Path, file: Path) -> dict[str, Any]:
     try:
         content = json.loads(file.read_text(encoding="utf-8"))
     except (OSError, ValueError) as error:
-        raise ModelError(f"{file}: cannot be read: {error}") from error
+        raise ModelError(
+            f"{file}: cannot be read: {error}; copy the complete model folder"
+        ) from error
     if not isinstance(content, dict):
         raise ModelError(
             f"{file}: not a model configuration (no JSON object); copy the complete model folder"

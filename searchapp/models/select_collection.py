@@ -54,10 +54,9 @@ def select_for_search(catalog: Catalog, options: SearchOptions) -> tuple[Collect
             return collection, _get_collection_spec(collection, model_options)
     other = get_collection(catalog, options.collection)
     raise ModelError(
-        f"no pictures were indexed with {requested_spec.name}"
-        + (f" in the collection {other.name}" if options.collection else "")
-        + f", only with {other.model}; leave out --model, or first run `searchapp index FOLDER "
-        f"--model {options.model}`"
+        f"no pictures were indexed with {requested_spec.name}; the collection {other.name} has the "
+        f"model {other.model}. Leave out --model, or first run `searchapp index FOLDER --model "
+        f"{options.model}`"
     )
 
 
@@ -74,6 +73,8 @@ def select_for_indexing(
     if options.model is None and collections:
         return collections[0], _get_collection_spec(collections[0], options.model_options)
     name = options.model or models.choose_default_model()
+    if options.model is None:
+        logger.info("Using the default model %s.", name)
     requested_spec = models.resolve_model(name, options.model_options)
     for collection in collections:
         if collection.model == requested_spec.name:
