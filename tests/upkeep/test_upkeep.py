@@ -100,7 +100,7 @@ def test_index_prune_forgets_any_number_of_files(
     with pytest.raises(FolderError, match="no such folder"):
         index_folder(opened, many_pictures, model)
     assert index_folder(opened, many_pictures, model, prune=True) == RunSummary(removed=40)
-    with pytest.raises(FolderError, match="nothing known below it"):
+    with pytest.raises(FolderError, match="the library knows no file below it"):
         index_folder(opened, many_pictures / "typo", model, prune=True)
     many_pictures.with_name("away").rename(many_pictures)
     assert index_folder(opened, many_pictures, model) == RunSummary(added=40)
