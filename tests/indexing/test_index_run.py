@@ -309,7 +309,9 @@ def test_a_changed_model_folder_is_noticed(opened: Library, photos: Path, model:
     """Vectors of different weights are never mixed."""
     index_folder(opened, photos, model)
     (model / "model.safetensors").write_bytes(b"trained further")
-    with pytest.raises(ModelError, match="has changed since the collection fake-clip was made; run"):
+    with pytest.raises(
+        ModelError, match="has changed since the collection fake-clip was made; run"
+    ):
         opened.search(Query("red"))
     assert index_folder(opened, photos, model) == RunSummary(added=3)
     assert {c.name for c in opened.info().collections} == {"fake-clip", "fake-clip-2"}
