@@ -20,6 +20,7 @@ from pathlib import Path
 from typing import Any
 
 from searchapp.catalog import FileTask
+from searchapp.engines.base import summarize_error
 from searchapp.errors import EngineError, error_from_dict
 from searchapp.indexing.embedding import log_relay
 from searchapp.indexing.embedding.cluster.actor import BatchAnswer, Embedder, LookupActor
@@ -148,7 +149,9 @@ class Cluster:
                     if outcomes:
                         yield outcomes
         except ray.exceptions.RayError as error:  # The next pass embeds what was lost.
-            logger.info("The pass ended early; the next one embeds what it lost (%s)", error)
+            # A log record with the exception itself would keep the actors, and their cores.
+            reason = summarize_error(error)
+            logger.info("The pass ended early; the next one embeds what it lost (%s)", reason)
 
     def _start_stream(self, spool: Spool, size: int, count: int, end: int | None) -> Any:
         """Return the Ray dataset of answers for the remaining files; reading it embeds them."""
