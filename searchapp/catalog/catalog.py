@@ -57,7 +57,7 @@ class Catalog:
     """
 
     def __init__(self, connection: sqlite3.Connection) -> None:
-        """Use a connection in autocommit mode, which close() closes."""
+        """Read and write a catalog through an SQLite connection in autocommit mode."""
         self._db = Database(connection)
         self._db.execute("pragma foreign_keys = on")
         # 32,000 KiB hold the inner B-tree pages of several million rows.
@@ -98,16 +98,16 @@ class Catalog:
         return catalog
 
     def close(self) -> None:
-        """Close the connection."""
+        """Close the connection to the catalog file."""
         self._db.conn.close()
 
     def write_transaction(self) -> AbstractContextManager[Database]:
-        """Return a context manager that runs its block in a write transaction."""
+        """Return a context manager that runs the with block in a write transaction."""
         return write_transaction(self._db)
 
     @contextmanager
     def begin_transaction(self, dry_run: bool) -> Iterator[None]:
-        """Run the block in a transaction, which a dry run rolls back."""
+        """Run the with block in a transaction; roll it back if dry_run is true."""
         self._db.execute("begin immediate" if not dry_run else "begin")
         try:
             yield
@@ -123,7 +123,7 @@ class Catalog:
     # Collections and runs
 
     def list_collections(self) -> list[Collection]:
-        """Return all collections, the one with the last complete index run first."""
+        """Return all collections; the one with the latest complete index run comes first."""
         columns = ", ".join(f"c.{column.name}" for column in fields(Collection))
         rows = self._db.execute(
             f"select {columns} from collections c left join runs r on r.collection_id = c.id"
@@ -134,7 +134,7 @@ class Catalog:
     def add_collection(
         self, name: str, model: str, revision: str, dimensions: int, settings: str
     ) -> Collection:
-        """Create a collection and return it."""
+        """Add a collection of embeddings to the catalog, and return it."""
         self._db.execute(
             "insert into collections (name, model, revision, dimensions, settings, created_at)"
             " values (?, ?, ?, ?, ?, ?)",
@@ -143,14 +143,14 @@ class Catalog:
         return next(c for c in self.list_collections() if c.name == name)
 
     def set_settings(self, collection: Collection, settings: str) -> Collection:
-        """Replace a collection's settings; only those may change that do not affect vectors."""
+        """Replace a collection's settings. Settings that affect vectors must keep their values."""
         self._db.execute(
             "update collections set settings = ? where id = ?", (settings, collection.id)
         )
         return replace(collection, settings=settings)
 
     def get_embeddings(self, collection: Collection) -> CollectionEmbeddings:
-        """Return the reader of a collection's embeddings and of the record of its index."""
+        """Return an object that reads a collection's embeddings and the record of its index."""
         return CollectionEmbeddings(self._db, collection)
 
     def get_vector_stores(self, collection: Collection) -> VectorStores:
@@ -158,12 +158,12 @@ class Catalog:
         return VectorStores(self._db, collection)
 
     def get_fingerprints(self, kind: int) -> Fingerprints:
-        """Return the table of fingerprints. kind: version of the fingerprint algorithm."""
+        """Return the table of image fingerprints. kind: version of the fingerprint algorithm."""
         return Fingerprints(self._db, kind)
 
     @property
     def file(self) -> Path | None:
-        """Return the path of the catalog; None: in memory."""
+        """Return the path of the catalog file; None if the catalog is in memory."""
         file = self._fetch_value("select file from pragma_database_list where name = 'main'")
         return Path(file) if file else None
 
@@ -178,15 +178,15 @@ class Catalog:
     # Index runs
 
     def begin_scan(self) -> ScanDiff:
-        """Start to compare files on disk with the catalog."""
+        """Return a new comparison of scanned files with the catalog."""
         return ScanDiff(self._db)
 
     def get_metadata_refresh(self) -> MetadataRefresh:
-        """Return the metadata refresh that follows a scan."""
+        """Return the object that finds images with outdated metadata after a scan."""
         return MetadataRefresh(self._db)
 
     def open_lookup(self, collection: Collection) -> EmbeddedImageLookup:
-        """Open a separate connection for threads that look up embedded images."""
+        """Open a lookup of embedded images for other threads, with its own connection."""
         return EmbeddedImageLookup(str(self.file), collection.id)
 
     # Search
@@ -198,7 +198,7 @@ class Catalog:
     def filter_to_conditions(
         self, image_filter: Filter
     ) -> tuple[tuple[Between | OneOf, ...], bool]:
-        """Translate a filter for a vector store; see filters.pushdown."""
+        """Translate a filter to conditions for a vector store; see filters.pushdown."""
         return filter_to_conditions(self._db, image_filter)
 
     def read_vectors(self, ids: list[int]) -> Iterator[tuple[list[int], list[bytes]]]:
@@ -211,7 +211,7 @@ class Catalog:
             yield [row[0] for row in rows], [row[1] for row in rows]
 
     def locate_images(self, ids: list[int]) -> dict[int, LocatedImage]:
-        """Return the images of embeddings, by embedding id, without images that have no file."""
+        """Return the images of embeddings by embedding id; leave out images without a file."""
         return locate_images(
             self._db, "e.id in (select value from json_each(:ids))", ids=json.dumps(ids)
         )
@@ -222,7 +222,7 @@ class Catalog:
         return next(iter(found.values()), None)
 
     def read_vector(self, collection: Collection, image_id: int) -> bytes | None:
-        """Return the stored vector of an image; None if the collection does not have it."""
+        """Return an image's stored vector; None if the collection has no vector for the image."""
         found: bytes | None = self._fetch_value(
             "select vector from embeddings where collection_id = :collection and image_id = :image",
             {"collection": collection.id, "image": image_id},
@@ -251,14 +251,15 @@ class Catalog:
             )
         except sqlite3.OperationalError as error:
             logger.info(
-                "Did not save the calibration of collection %s (%s); the next process repeats it.",
+                "Did not save the calibration of the collection %s (%s); "
+                "the next process calibrates again.",
                 collection.name,
                 error,
             )
             return False
         finally:
             self._db.execute(f"pragma busy_timeout = {1000 * BUSY_TIMEOUT_S}")
-        logger.info("Saved the calibration of collection %s.", collection.name)
+        logger.info("Saved the calibration of the collection %s.", collection.name)
         return True
 
     # Statistics and failures
@@ -271,7 +272,7 @@ class Catalog:
         )
 
     def count_facets(self, collection: Collection, image_filter: Filter) -> Facets:
-        """Count a collection's images by facet, among those that match a filter.
+        """Count the images of a collection that have files and match a filter, by facet.
 
         Raises QueryError if the SQL condition of the filter is invalid.
         """

@@ -14,17 +14,17 @@ from searchapp.types import Collection
 
 
 class CompanionTable:
-    """Read and write the table of companions."""
+    """Read and write the table of companion files."""
 
     def __init__(self, db: Database) -> None:
-        """Use the catalog's connection."""
+        """Use a connection to the catalog for all reads and writes."""
         self._db = db
 
     def find_companions(self, collection: Collection | None) -> None:
-        """Move companions among the scanned files from temp.seen to temp.found_companions.
+        """Move companion files from the table temp.seen to the table temp.found_companions.
 
-        A file is not a companion if its picture failed before and has not changed since; it is
-        then indexed as a picture.
+        If the picture of a companion failed before and has not changed since, the companion stays
+        in temp.seen and is indexed as a picture.
         """
         seen_sql = "select path, size from seen s where picture"
         files = ((decode_path(path), size) for path, size in self._db.execute(seen_sql))
@@ -54,9 +54,10 @@ class CompanionTable:
             )
 
     def save_companions(self, roots: Iterable[str]) -> None:
-        """Replace the companions in roots by the found companions of cataloged pictures.
+        """Replace the stored companions in roots by those that find_companions() found.
 
-        A companion that was cataloged as a picture before loses its row in files.
+        A companion is stored only if its picture is in the catalog. If the companion was cataloged
+        as a picture before, its row in the table files is deleted.
         """
         with self._db.atomic():
             for root in roots:
@@ -73,7 +74,7 @@ class CompanionTable:
             )
 
     def load_by_file(self, image_ids: Iterable[int]) -> dict[str, list[str]]:
-        """Return the companions of the files of images, by the path of the file."""
+        """Return the paths of the companions of images, by the path of the picture file."""
         found: dict[str, list[str]] = {}
         for path, companion in self._db.execute(
             "select c.of_path, c.path from files f join companions c on c.of_path = f.path"
@@ -86,7 +87,7 @@ class CompanionTable:
     def list_files_to_move(self, path: str) -> list[str]:
         """Return the companions and sidecars to move together with a file.
 
-        A file that belongs to two pictures stays: IMG_1.xmp next to IMG_1.jpg and IMG_1.png.
+        A file that belongs to two pictures is left out: IMG_1.xmp next to IMG_1.jpg and IMG_1.png.
         """
         base = _strip_suffix(path)
         rows = self._db.execute(

@@ -29,10 +29,10 @@ def connect(file: Path) -> sqlite3.Connection:
 
 @contextmanager
 def write_transaction(db: Database) -> Iterator[Database]:
-    """Run the block in a write transaction, which may read before it writes.
+    """Run the with block in a write transaction; the block may read before it writes.
 
     A transaction that starts with a read fails at its first write if another connection wrote
-    meanwhile. Therefore this one takes the write lock first ("begin immediate").
+    meanwhile. Therefore this transaction takes the write lock first ("begin immediate").
     """
     if db.conn.in_transaction:
         with db.atomic():
@@ -49,7 +49,7 @@ def write_transaction(db: Database) -> Iterator[Database]:
 
 @contextmanager
 def wait_for_writers(db: Database) -> Iterator[None]:
-    """In the block, wait up to MIGRATION_BUSY_TIMEOUT_S for another process that writes."""
+    """In the with block, wait up to MIGRATION_BUSY_TIMEOUT_S for another process that writes."""
     db.execute(f"pragma busy_timeout = {1000 * MIGRATION_BUSY_TIMEOUT_S}")
     try:
         yield

@@ -21,35 +21,35 @@ EmbeddingRow = dict[str, Any]
 
 
 class CollectionEmbeddings:
-    """Read the embeddings of one collection, and read or write the record of its index."""
+    """Read the embeddings of one collection, and read or write the record of its vector index."""
 
     def __init__(self, db: Database, collection: Collection) -> None:
-        """Use the catalog's connection."""
+        """Use a connection to the catalog for all reads and writes."""
         self._db = db
         self._id = collection.id
 
     def read_extent(self) -> EmbeddingExtent:
-        """Return the extent of the collection's embeddings; reads a single row."""
+        """Return the extent (count, last id, deletions) of all embeddings. Reads one row."""
         row = self._db.execute(
             "select embedded, last_embedding, deletions from collections where id = ?", (self._id,)
         ).fetchone()
         return EmbeddingExtent(*row)
 
     def read_saved_index(self) -> SavedIndex:
-        """Return the record of the collection's index."""
+        """Return the catalog's record of the collection's vector index."""
         columns = ", ".join(f"index_{field.name}" for field in fields(SavedIndex))
         row = self._db.execute(f"select {columns} from collections where id = ?", (self._id,))
         return SavedIndex(*row.fetchone())
 
     def set_saved_index(self, saved: SavedIndex) -> None:
-        """Write the record of the collection's index; this commits the save of an index."""
+        """Write the record of the collection's vector index; from then on, searches use it."""
         columns = ", ".join(f"index_{field.name} = ?" for field in fields(SavedIndex))
         self._db.execute(
             f"update collections set {columns} where id = ?", (*astuple(saved), self._id)
         )
 
     def forget_saved_index(self) -> None:
-        """Reset the record of the index, so that the next save rebuilds it."""
+        """Reset the record of the vector index, so that the next save rebuilds the index."""
         self.set_saved_index(SavedIndex())
 
     def read_requested_kind(self) -> str:
@@ -62,7 +62,7 @@ class CollectionEmbeddings:
         self._db.execute("update collections set index_wanted = ? where id = ?", (kind, self._id))
 
     def read_ids(self, last: int) -> NDArray[np.int64]:
-        """Return the ids of the embeddings up to the id last, in ascending order."""
+        """Return all embedding ids that are at most last, in ascending order."""
         rows = self._db.execute(
             "select id from embeddings where collection_id = ? and id <= ?", (self._id, last)
         )

@@ -38,7 +38,7 @@ class Fingerprints:
     """Read and write the fingerprints of one version of the algorithm."""
 
     def __init__(self, db: Database, kind: int) -> None:
-        """Use the catalog's connection. kind: version of the fingerprint algorithm."""
+        """Use a connection to the catalog. kind: version of the fingerprint algorithm."""
         self._db = db
         self._kind = kind
 
@@ -58,12 +58,12 @@ class Fingerprints:
         return both[0::2], both[1::2]
 
     def find_images_with_copies(self) -> Ids:
-        """Return the ids of images that several files contain."""
+        """Return the ids of images that are contained in more than one file."""
         rows = self._db.execute("select image_id from files group by image_id having count(*) > 1")
         return np.fromiter((row[0] for row in rows), np.int64)
 
     def read_hashes(self) -> tuple[Ids, NDArray[np.uint64]]:
-        """Return the ids of images with a fingerprint, ascending, and the 64-bit hashes."""
+        """Return the ids of images with a fingerprint, ascending, and the 64-bit hash of each."""
         rows = self._db.execute(
             "select image_id, hash from fingerprints where kind = ? order by image_id",
             (self._kind,),
@@ -89,7 +89,7 @@ class Fingerprints:
         return [found[id] for id in image_ids.tolist()]
 
     def read_pixel_hashes(self, image_ids: Ids) -> dict[int, str]:
-        """Return the SHA-256 of the pixels by image id, for images where it is known."""
+        """Return the known pixel hashes (SHA-256 of the pixels) of images, by image id."""
         return {
             id: pixels
             for id, pixels in self._read_column("pixels", image_ids)
@@ -97,7 +97,7 @@ class Fingerprints:
         }
 
     def save_pixel_hashes(self, pixel_hashes: Iterable[tuple[int, str]]) -> None:
-        """Write hashes of pixels: (image id, SHA-256)."""
+        """Write pixel hashes: (image id, SHA-256 of the pixels)."""
         with self._db.atomic():
             self._db.conn.executemany(
                 "update fingerprints set pixels = ? where image_id = ?",
@@ -112,7 +112,7 @@ class Fingerprints:
         )
 
     def read_sizes(self, image_ids: Ids) -> NDArray[np.int64]:
-        """Return widths and heights in pixels, [n, 2]; image_ids must be in ascending order."""
+        """Return the widths and heights of images in pixels, [n, 2]; image_ids must ascend."""
         rows = self._db.execute(
             "select width, height from images where id in (select value from json_each(?))"
             " order by id",
@@ -121,7 +121,7 @@ class Fingerprints:
         return np.fromiter(chain.from_iterable(rows), np.int64).reshape(-1, 2)
 
     def load_images(self, image_ids: Ids) -> Iterator[ImageWithFiles]:
-        """Yield the images that have files, with their files; reads in pages."""
+        """Yield each image that has files, with all its files; reads the catalog in pages."""
         for start in range(0, len(image_ids), PAGE_ROWS):
             ids = json.dumps(image_ids[start : start + PAGE_ROWS].tolist())
             files: dict[int, list[CatalogedFile]] = {}

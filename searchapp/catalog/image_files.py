@@ -1,4 +1,4 @@
-"""Find the files of images: paths, metadata and companions, as a hit needs them."""
+"""Read what a hit shows of an image: file paths, metadata and companions."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Look up from any thread whether a content is already embedded."""
+"""Look up from any thread whether the content of a file is already embedded."""
 
 from __future__ import annotations
 
@@ -40,6 +40,6 @@ class EmbeddedImageLookup:
         return row is not None
 
     def close(self) -> None:
-        """Close the connection."""
+        """Close the connection that the lookup opened."""
         with self._lock:
             self._connection.close()

@@ -27,13 +27,13 @@ class CatalogMaintenance:
     """Check, repair, prune, compact, read and copy the tables of a catalog."""
 
     def __init__(self, db: Database) -> None:
-        """Use the catalog's connection."""
+        """Use a connection to the catalog for all reads and writes."""
         self._db = db
 
     # Check and repair
 
     def check_integrity(self) -> list[str]:
-        """Return the faults that SQLite finds in the file; they cannot be repaired."""
+        """Return the faults that SQLite finds in the catalog file; searchapp cannot repair them."""
         try:
             rows = [row[0] for row in self._db.execute("pragma integrity_check(20)")]
         except sqlite3.DatabaseError as error:
@@ -86,8 +86,8 @@ class CatalogMaintenance:
     def delete_embeddings(self, ids: list[int]) -> None:
         """Delete embeddings, so that the next index run embeds their images again.
 
-        If an embedding belongs to a video frame, that of the video is deleted too: frames are only
-        embedded together with their video.
+        For a video frame, the embedding of its video is deleted too: frames are embedded only
+        together with their video.
         """
         with self._db.atomic():
             self._db.conn.executemany(
@@ -99,7 +99,10 @@ class CatalogMaintenance:
             self._db.conn.executemany("delete from embeddings where id = ?", ((id,) for id in ids))
 
     def sample_files(self, count: int | None) -> list[tuple[str, int, int, str]]:
-        """Return count random files, or all if count is None: (path, size, mtime_ns, SHA-256)."""
+        """Return count random files, or all if count is None.
+
+        Each file is a tuple: (path, size, mtime_ns, SHA-256).
+        """
         rows = self._db.execute(
             "select f.path, f.size, f.mtime_ns, i.sha256 from files f"
             " join images i on i.id = f.image_id"
@@ -124,7 +127,7 @@ class CatalogMaintenance:
     def read_images(self, collection: Collection) -> Iterator[list[CatalogedImage]]:
         """Yield the images of a collection with metadata, files and vectors, in pages.
 
-        The order is that of the embedding ids.
+        The images are sorted by embedding id.
         """
         last = 0
         while rows := self._db.execute(
@@ -156,7 +159,7 @@ class CatalogMaintenance:
             yield decode_path(row[0])
 
     def forget_files(self, paths: list[str]) -> None:
-        """Delete the rows of files and their companions; images and embeddings stay."""
+        """Delete the catalog rows of files and their companions; keep images and embeddings."""
         with self._db.atomic():
             self._db.conn.executemany(
                 "delete from files where path = ?", ((encode_path(path),) for path in paths)
@@ -185,9 +188,9 @@ class CatalogMaintenance:
             self._db.execute("delete from images where id in (select id from unused)")
 
     def compact_file(self) -> bool:
-        """Rewrite the file without unused pages if it has many; return whether it did.
+        """Rewrite the catalog file without its unused pages; return False if it has too few.
 
-        Many means more than MIN_UNUSED_SHARE of all pages.
+        The file is rewritten only if more than MIN_UNUSED_SHARE of its pages are unused.
         """
         (free,) = self._db.execute("pragma freelist_count").fetchone()
         (pages,) = self._db.execute("pragma page_count").fetchone()

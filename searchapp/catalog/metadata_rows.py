@@ -25,15 +25,15 @@ INFO_COLUMN_COUNT = len(IMAGE_COLUMNS) + 1
 
 
 def row_to_info(row: Sequence[Any]) -> PictureInfo:
-    """Convert the columns of SELECT_INFO_SQL to a PictureInfo."""
+    """Convert a row with the columns of SELECT_INFO_SQL to a PictureInfo."""
     values = dict(zip(IMAGE_COLUMNS, row, strict=False))
     return PictureInfo(**values, keywords=tuple(json.loads(row[len(IMAGE_COLUMNS)])))
 
 
 def info_to_values(info: PictureInfo, names: Iterable[str] = IMAGE_COLUMNS) -> list[Any]:
-    """Return the values of columns of the table images.
+    """Convert metadata to the values of the columns names of the table images.
 
-    If only taken_at is set, it becomes the date, with EXIF as its source.
+    If info has taken_at but no date, taken_at becomes the date, with EXIF as its source.
     """
     known = {name: getattr(info, name) for name in IMAGE_COLUMNS}
     if info.date is None and info.taken_at is not None:

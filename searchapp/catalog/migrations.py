@@ -1,4 +1,4 @@
-"""Migrations of the catalog's schema: append a function, never change a released one.
+"""Migrations of the catalog's schema: append a function, never change a released function.
 
 The names of the functions are stored in every catalog.
 """
@@ -108,7 +108,7 @@ def m002_photos(db: Database) -> None:
 
 @MIGRATIONS()
 def m003_calibrations(db: Database) -> None:
-    """Store the vectors of the sentences that calibrate what a good match is."""
+    """Create the table of the vectors of sentences that calibrate good matches."""
     db.executescript(
         """
         create table calibrations (
@@ -268,7 +268,7 @@ def m007_fingerprints(db: Database) -> None:
 
 @MIGRATIONS()
 def m008_vectors_at(db: Database) -> None:
-    """Record vector stores in Milvus, and the embeddings whose image fields are outdated there."""
+    """Create tables of Milvus collections, and of embeddings with outdated fields in Milvus."""
     db.executescript(
         """
         -- URL of the store that the user requested; null: a FAISS file.

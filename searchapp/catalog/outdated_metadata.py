@@ -1,4 +1,4 @@
-"""Find images whose metadata must be read again: by an older reader, or with changed sidecars."""
+"""Find images whose metadata must be read again: an old reader read it, or a sidecar changed."""
 
 from __future__ import annotations
 
@@ -38,21 +38,22 @@ class OutdatedImage:
 class MetadataRefresh:
     """List the images to refresh after a scan, in a temporary table, and save their metadata.
 
-    A sidecar is recorded as read in the transaction that writes the last image it belongs to.
-    Therefore an interrupted refresh continues in the next run.
+    One transaction writes the last image of a sidecar, and records the sidecar as read.
+    Therefore the next run continues an interrupted refresh.
     """
 
     def __init__(self, db: Database) -> None:
-        """Use the catalog's connection, on which a scan is complete."""
+        """Use a connection to the catalog on which ScanDiff has completed a scan."""
         self._db = db
         self._first = self._last = 0
 
     def find_outdated(self, version: int, roots: Iterable[str]) -> tuple[int, int]:
         """Find the images to refresh, among the files that the scan has seen.
 
-        version: images of an older metadata reader are outdated.
-        roots: in these folders, a sidecar that the scan has not seen was deleted.
-        Returns the number of images of an older reader, and of others with changed sidecars.
+        version: version of the metadata reader; metadata that an older version read is outdated.
+        roots: scanned folders; a known sidecar in them that the scan has not seen was deleted.
+        Returns two numbers: the images that an older version read, and the other images, whose
+        sidecars changed.
         """
         with write_transaction(self._db):
             self._db.execute("drop table if exists temp.outdated")
@@ -98,7 +99,7 @@ class MetadataRefresh:
         return [decode_path(row[0]) for row in rows]
 
     def _add_images_of_sidecar(self, sidecar: str) -> bool:
-        """List the images of a sidecar for a refresh; return whether it has any.
+        """Add the images of a sidecar to the refresh; return whether the sidecar has images.
 
         IMG_1.jpg.xmp belongs to IMG_1.jpg; IMG_1.xmp belongs to all pictures named IMG_1.
         """
@@ -119,7 +120,7 @@ class MetadataRefresh:
         return bool(ids)
 
     def read_pages(self) -> Iterator[list[OutdatedImage]]:
-        """Yield the images to refresh in pages; save_metadata() a page before the next one."""
+        """Yield the images to refresh in pages; call save_metadata() before the next page."""
         while True:
             self._first = self._last
             rows = self._db.execute(

@@ -21,7 +21,7 @@ def decode_path(key: str | bytes) -> str:
 
 
 def build_subtree_condition(path: str) -> tuple[str, dict[str, str | bytes]]:
-    """Return an SQL condition and its parameters: the column path is this path, or is below it."""
+    """Return an SQL condition and its parameters: the column path equals a path, or is below it."""
     condition, parameters = build_below_condition(path)
     itself = {"itself": encode_path(path), "blob_itself": os.fsencode(path)}
     return f"(path = :itself or path = :blob_itself or {condition})", parameters | itself

@@ -47,7 +47,7 @@ class ScanDiff:
     """Compare the files of one scan with the catalog, in temporary tables of the connection."""
 
     def __init__(self, db: Database) -> None:
-        """Create empty temporary tables."""
+        """Create empty temporary tables for the files of one scan."""
         self._db = db
         self._db.executescript(
             """
@@ -113,7 +113,7 @@ class ScanDiff:
     ) -> ScanPlan:
         """Find the files to process: new, changed, or not embedded in the collection yet.
 
-        limit: maximum number of files. retry_stages: stages of failures to retry in any case.
+        limit: maximum number of files. retry_stages: failures in these stages are always retried.
         """
         self._db.executescript("drop table if exists temp.work")
         self._db.execute(
@@ -159,9 +159,9 @@ class ScanDiff:
         return ScanPlan(seen, unchanged, failed_before, pending, len(videos))
 
     def read_tasks(self) -> Iterator[FileTask]:
-        """Yield the files that plan_work() found; results may be saved between two items.
+        """Yield the files that plan_work() found; the caller may write to the catalog meanwhile.
 
-        Each page is a new query, so that these writes do not disturb the iteration.
+        Each page is a new query, so that such writes do not disturb the iteration.
         """
         last = 0
         while rows := self._db.execute(
@@ -198,7 +198,7 @@ class ScanDiff:
         return [(decode_path(path), image_id) for path, image_id in rows]
 
     def forget_files(self, paths: Iterable[str], roots: Iterable[str]) -> None:
-        """Delete the rows of vanished files, and failures of unseen files at or below roots."""
+        """Delete the rows of vanished files, and failures of files that the scan has not seen."""
         with self._db.atomic():
             self._db.conn.executemany(
                 "delete from files where path = ?", ((encode_path(path),) for path in paths)

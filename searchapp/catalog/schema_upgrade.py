@@ -1,4 +1,4 @@
-"""Create the schema of a new catalog, upgrade that of an old one, and reject other files."""
+"""Create or upgrade the schema of a catalog, and reject files that are not catalogs."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ def upgrade_schema(db: Database, file: Path, report: Callable[[str], None]) -> N
     (table_count,) = db.execute("select count(*) from sqlite_master").fetchone()
     if table_count and application_id != APPLICATION_ID:
         raise LibraryError(
-            f"{file} is not a catalog of searchapp. Name another library with --library DIR."
+            f"{file} is not a searchapp catalog. Choose another library folder with --library DIR."
         )
     if not table_count:
         db.execute("pragma journal_mode = wal")
@@ -39,7 +39,7 @@ def upgrade_schema(db: Database, file: Path, report: Callable[[str], None]) -> N
     if any(migration.name not in known_names for migration in MIGRATIONS.applied(db)):
         raise LibraryError(
             f"The library at {file.parent} was written by a newer version of searchapp. "
-            f"Upgrade: {upgrade_hint()}"
+            f"Upgrade searchapp: {upgrade_hint()}"
         )
     if MIGRATIONS.pending(db):
         if table_count and _read_last_image_id(db) > SLOW_MIGRATION_IMAGES:

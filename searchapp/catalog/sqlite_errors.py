@@ -26,7 +26,7 @@ Result = TypeVar("Result")
 
 @contextmanager
 def wrap_sqlite_errors(folder: Path) -> Iterator[None]:
-    """Convert SQLite errors in the block to a LibraryError that names the library's folder."""
+    """Convert SQLite errors in the with block to a LibraryError that names the library's folder."""
     try:
         yield
     except sqlite3.Error as error:

@@ -1,4 +1,4 @@
-"""Record which collections in Milvus hold the vectors of a collection."""
+"""Record which Milvus collections hold the vectors of a collection of embeddings."""
 
 from __future__ import annotations
 
@@ -15,12 +15,12 @@ from searchapp.types import Collection, MilvusCollection
 class VectorStores:
     """Read and write the records of Milvus collections that hold one collection's vectors.
 
-    At most one of them is current, that is, it answers searches. The others are being filled, or
+    At most one Milvus collection is current: it answers searches. The others are being filled, or
     wait to be dropped. Migration m008 creates the tables.
     """
 
     def __init__(self, db: Database, collection: Collection) -> None:
-        """Use the catalog's connection."""
+        """Use a connection to the catalog for all reads and writes."""
         self._db = db
         self._id = collection.id
 
@@ -42,9 +42,10 @@ class VectorStores:
         return found[0] if found else None
 
     def get_or_create(self, place: str) -> MilvusCollection:
-        """Get or create the record of the Milvus collection at an address.
+        """Get or create the record of the Milvus collection at a place (MilvusAddress.place).
 
-        A new name has 8 random bytes, so that other libraries and copies of this one never use it.
+        The name of a new Milvus collection has 8 random bytes, so that no other library, and no
+        copy of this library, uses the same name.
         """
         fields_json = json.dumps(list(FILTER_FIELDS))
         condition = "collection_id = ? and place = ? and fields = ?"
@@ -60,7 +61,7 @@ class VectorStores:
         return found[0]
 
     def _create_text_indexes(self) -> None:
-        """Create the indexes that pushdown needs to list distinct texts; only Milvus uses them."""
+        """Create the SQLite indexes that list distinct texts; only filters for Milvus need them."""
         for column in ("camera", "format", "lens"):
             self._db.execute(f"create index if not exists images_{column} on images({column})")
 
@@ -85,7 +86,7 @@ class VectorStores:
     # Image fields that have changed since the upload
 
     def list_changed_ids(self) -> list[int]:
-        """Return the ids of embeddings whose image fields have changed since the upload."""
+        """Return the ids of embeddings whose image fields have changed since their upload."""
         rows = self._db.execute(
             "select r.embedding_id from restated r join embeddings e on e.id = r.embedding_id"
             " where e.collection_id = ? order by 1",
@@ -94,11 +95,11 @@ class VectorStores:
         return [row[0] for row in rows]
 
     def has_changed_ids(self) -> bool:
-        """Return whether any collection may have changed image fields."""
+        """Return whether any image fields may have changed since their upload to Milvus."""
         return self._db.execute("select 1 from restated limit 1").fetchone() is not None
 
-    def mark_as_sent(self, ids: list[int]) -> None:
-        """Mark changed embeddings as uploaded; deleted embeddings are removed from the list."""
+    def forget_changed_ids(self, ids: list[int]) -> None:
+        """Remove uploaded or deleted embeddings from the list of changed embeddings."""
         with self._db.atomic():
             self._db.conn.executemany(
                 "delete from restated where embedding_id = ?", ((id,) for id in ids)

@@ -19,7 +19,7 @@ class CatalogWriter:
     """Write the rows of an index run; the caller groups calls into transactions."""
 
     def __init__(self, db: Database) -> None:
-        """Use the catalog's connection."""
+        """Use a connection to the catalog for all reads and writes."""
         self._db = db
 
     def start_run(self, collection: Collection, roots: list[str]) -> int:
@@ -39,7 +39,7 @@ class CatalogWriter:
         )
 
     def save_images(self, images: Mapping[str, PictureInfo]) -> dict[str, int]:
-        """Write images by SHA-256 unless they exist; return the ids of all, by SHA-256."""
+        """Write the images that the catalog lacks; return the ids of all images, by SHA-256."""
         (last,) = self._db.execute("select coalesce(max(id), 0) from images").fetchone()
         placeholders = ", ".join("?" for _ in IMAGE_COLUMNS)
         self._db.conn.executemany(
@@ -57,7 +57,7 @@ class CatalogWriter:
         return ids
 
     def save_embeddings(self, collection: Collection, vectors: Mapping[int, bytes]) -> None:
-        """Write vectors by image id, for images without a vector in the collection."""
+        """Write the vectors of images, by image id; keep vectors that the collection has."""
         self._db.conn.executemany(
             "insert into embeddings (collection_id, image_id, vector) values (?, ?, ?)"
             " on conflict (collection_id, image_id) do nothing",
@@ -74,7 +74,7 @@ class CatalogWriter:
         )
 
     def delete_failures(self, collection: Collection, paths: Iterable[str]) -> None:
-        """Delete the failures of files that could be read now."""
+        """Delete the recorded failures of files that are now indexed."""
         self._db.conn.executemany(
             "delete from failures where collection_id = ? and path = ?",
             ((collection.id, encode_path(path)) for path in paths),
@@ -83,7 +83,7 @@ class CatalogWriter:
     def save_failure(
         self, collection: Collection, run_id: int, task: FileTask, failure: Failure
     ) -> None:
-        """Write why a file was skipped, and delete the row of the file's earlier content."""
+        """Write why a file was not indexed; if the file has changed, delete its row in files."""
         path, state = encode_path(task.path), (task.size, task.mtime_ns)
         self._db.execute(
             "delete from files where path = ? and (size, mtime_ns) <> (?, ?)", (path, *state)

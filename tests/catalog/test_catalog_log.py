@@ -36,9 +36,9 @@ def test_saved_and_unsaved_calibrations_are_logged(
             assert not ours.save_calibration(collection, "hash", b"vectors")
         assert ours.save_calibration(collection, "hash", b"vectors")
     assert caplog.messages == [
-        "Did not save the calibration of collection photos (database is locked);"
+        "Did not save the calibration of the collection photos (database is locked);"
         " the next process repeats it.",
-        "Saved the calibration of collection photos.",
+        "Saved the calibration of the collection photos.",
     ]
     assert ours.read_calibration(collection, "hash") == b"vectors"
     ours.close()

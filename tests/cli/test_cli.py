@@ -214,7 +214,7 @@ def test_what_is_no_library(run: RunCommand, photos: Path, model: Path, tmp_path
 
     with sqlite3.connect(library / "catalog.db") as other:
         other.execute("create table theirs (id)")
-    assert "is not a catalog of searchapp" in str(run("info").exception)
+    assert "is not a searchapp catalog. Choose another library folder" in str(run("info").exception)
     (library / "catalog.db").unlink()
 
     run("index", photos, "--model", model)
@@ -223,7 +223,9 @@ def test_what_is_no_library(run: RunCommand, photos: Path, model: Path, tmp_path
             "insert into _sqlite_migrations (migration_set, name, applied_at)"
             " values ('searchapp', 'm999_future', '2030-01-01')"
         )
-    assert "written by a newer version of searchapp. Upgrade:" in str(run("info").exception)
+    assert "written by a newer version of searchapp. Upgrade searchapp:" in str(
+        run("info").exception
+    )
 
 
 @pytest.mark.parametrize(

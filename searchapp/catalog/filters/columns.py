@@ -29,7 +29,7 @@ FORMAT_ALIASES = {"jpg": "jpeg", "tif": "tiff", "heic": "heif", "jp2": "jpeg2000
 
 @dataclass
 class TextCodes:
-    """Number texts in the order of their first use; code 0 stands for None."""
+    """Map texts to integer codes, in the order of first use; code 0 stands for None."""
 
     codes: dict[str | None, int] = field(default_factory=lambda: {None: 0})
 
@@ -38,7 +38,7 @@ class TextCodes:
         return self.codes.setdefault(name, len(self.codes))
 
     def match_pattern(self, pattern: str, *, whole_text: bool = False) -> Mask:
-        """Return a mask over the codes: which texts match a pattern (see compile_pattern)."""
+        """Return a mask over codes: true if the text matches a pattern (see compile_pattern)."""
         is_match = compile_pattern(pattern, whole_text=whole_text)
         return np.array([name is not None and is_match(name) for name in self.codes])
 
@@ -46,8 +46,8 @@ class TextCodes:
 def compile_pattern(pattern: str, *, whole_text: bool = False) -> Callable[[str], bool]:
     """Return a function that tests whether a text matches a pattern with * and ?, ignoring case.
 
-    The match extends to the end of the text and may start at any word; with whole_text, it must
-    start at the beginning.
+    The pattern must match up to the end of the text, but may start at any word. If whole_text is
+    true, the pattern must match from the beginning.
     """
     matches = re.compile(translate(pattern.casefold().replace("[", "[[]"))).match
 
@@ -65,13 +65,13 @@ class Column:
     """Cache one field of all images in an array indexed by image id; read it on first use."""
 
     def __init__(self, filter_field: FilterField) -> None:
-        """Create a column without values."""
+        """Create an empty cache of one image field; no values are read yet."""
         self._field = filter_field
         self.text_codes = TextCodes()  # used only if the field is a text
         self._values: Values = np.full(1, filter_field.missing_value, filter_field.dtype)
 
     def read_values(self, db: Database, last: int) -> Values:
-        """Return the values of all images up to the id last; shape [last + 1]."""
+        """Return the values of the field for image ids 0 to last; shape [last + 1]."""
         last_read = len(self._values) - 1
         if last > last_read:
             rows: Rows = db.execute(
@@ -92,7 +92,7 @@ class ImageColumns:
     """Cache the fields of all images that a filter can compare."""
 
     def __init__(self) -> None:
-        """Create columns without values."""
+        """Create empty caches of all image fields; no values are read yet."""
         self.last_id = 0  # the highest image id
         # Image ids of the frames of videos, and for each frame the image id of its video.
         self.frames: tuple[Ids, Ids] = (EMPTY_IDS, EMPTY_IDS)
@@ -100,11 +100,11 @@ class ImageColumns:
         self._columns = {name: Column(field) for name, field in FILTER_FIELDS.items()}
 
     def read_values(self, db: Database, name: str) -> Values:
-        """Return one field of all images, [last_id + 1]; texts are returned as their codes."""
+        """Return one field for all image ids, shape [last_id + 1]; texts as their codes."""
         return self._columns[name].read_values(db, self.last_id)
 
     def get_text_codes(self, name: str) -> TextCodes:
-        """Return the codes of a text field; they cover the values that were read so far."""
+        """Return the TextCodes of a text field, with all texts that were read so far."""
         return self._columns[name].text_codes
 
     def build_masks(self, db: Database, image_filter: Filter) -> Iterator[tuple[str, Mask]]:
@@ -165,14 +165,14 @@ class KeywordColumn:
     """Cache the keywords of all images; read them from SQLite on first use."""
 
     def __init__(self) -> None:
-        """Create a column without keywords."""
+        """Create an empty cache of keywords; no keywords are read yet."""
         self.text_codes = TextCodes()
         self._last_read = 0  # the highest image id that was read
         # Parallel arrays with one element per keyword of an image.
         self.image_ids, self.keyword_codes = EMPTY_IDS, EMPTY_IDS
 
     def read_up_to(self, db: Database, last: int) -> None:
-        """Read the keywords of images up to the id last."""
+        """Add the keywords of images with ids up to last to the cache."""
         if last > self._last_read:
             rows = db.execute(
                 "select image_id, keyword from keywords where image_id > ? and image_id <= ?",
@@ -185,7 +185,7 @@ class KeywordColumn:
             self._last_read = last
 
     def match_keyword(self, db: Database, pattern: str, last: int) -> Mask:
-        """Return a mask over image ids: which images have a keyword that matches a pattern."""
+        """Return a mask over image ids: true if a keyword of the image matches a pattern."""
         self.read_up_to(db, last)
         matching_codes = self.text_codes.match_pattern(pattern, whole_text=True)
         mask = np.zeros(last + 1, np.bool_)
@@ -194,13 +194,13 @@ class KeywordColumn:
 
 
 def normalize_format(text: str) -> str:
-    """Return the format pattern for a name or suffix: "jpg" and ".jpeg" become "jpeg"."""
+    """Convert a format name or file suffix to a pattern: "jpg" and ".jpeg" become "jpeg"."""
     name = text.casefold().removeprefix(".")
     return FORMAT_ALIASES.get(name, name)
 
 
 def _mask_near(circle: Circle, latitudes: Values, longitudes: Values) -> Mask:
-    """Return a mask of the places in a circle, by the haversine formula.
+    """Return a mask: true for each place in a circle on the earth, by the haversine formula.
 
     The coordinates are in millionths of a degree. https://en.wikipedia.org/wiki/Haversine_formula
     """

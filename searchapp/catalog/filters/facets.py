@@ -1,4 +1,4 @@
-"""Count images by month, folder, camera and other facets, for the choice of a filter."""
+"""Count images by month, folder, camera and other facets, so that users can choose a filter."""
 
 from __future__ import annotations
 
@@ -26,18 +26,19 @@ FilterMasks = Sequence[tuple[str, Mask]]
 class FolderColumn:
     """Cache the folder and the image id of each file.
 
-    To limit the load while files change, the column may be outdated by 20 times its read time.
+    The cache may be outdated for up to 20 times the duration of its last read. This limits the
+    load while files change.
     """
 
     def __init__(self) -> None:
-        """Create a column without files."""
+        """Create an empty folder column: no files are read yet."""
         self.text_codes = TextCodes()
         self.image_ids, self.folder_codes = EMPTY_IDS, EMPTY_IDS  # one element per file
         self._state: tuple[int, ...] | None = None
         self._next_read_at = 0.0  # earliest time of the next read, by time.monotonic
 
     def catch_up(self, db: Database, state: tuple[int, ...]) -> None:
-        """Read all files again if the state of the catalog has changed since the last read."""
+        """Read the folders of all files again if the catalog has changed since the last read."""
         begun = time.monotonic()
         if state == self._state or begun < self._next_read_at:
             return
@@ -58,10 +59,10 @@ class FolderColumn:
 def count_facets(
     db: Database, images: ImageColumns, folders: FolderColumn, base_mask: Mask, masks: FilterMasks
 ) -> Facets:
-    """Count images by facet among those that match all masks.
+    """Count images by facet, among the images that match all masks.
 
-    Each facet ignores the masks of its own name, so that other values stay visible. Keywords are
-    the exception: an image has several, so their masks count.
+    A facet ignores the masks with its own name, so that its other values stay visible. Only the
+    keyword facet obeys its own masks, because an image can have several keywords.
     """
 
     def combine_masks_except(*excluded_names: str) -> Mask:
@@ -114,7 +115,7 @@ def build_overview(dates: Values, folders: FolderColumn) -> Overview:
 
 
 def _count_texts(names: TextCodes, codes: Values) -> Facet:
-    """Count how often each code occurs, most frequent first; code 0 (no text) is not counted."""
+    """Count how often each text occurs, by its code, most frequent first; skip code 0 (no text)."""
     counts = np.bincount(codes, minlength=1)
     counts[0] = 0
     by_code = list(names.codes)

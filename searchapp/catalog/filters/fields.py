@@ -55,9 +55,10 @@ FILTER_FIELDS = {
 
 
 def encode_text_value(text: str | None) -> str:
-    """Encode a text for a vector store: unchanged if harmless, otherwise as "sha256:" and a hash.
+    """Encode a text for the filter expressions of a vector store.
 
-    None becomes the empty text. The hash avoids quoting in filter expressions, and long values.
+    None becomes the empty text. A text that is long or would need quotes becomes "sha256:" and a
+    hash. All other texts stay unchanged.
     """
     if text is None or PLAIN_TEXT.fullmatch(text):
         return text or ""

@@ -22,10 +22,10 @@ MAX_CACHED_RESULTS = 8  # results and masks of recent filters
 
 
 class FilterMatcher:
-    """Match embeddings with filters, on cached columns that follow the catalog's changes."""
+    """Find the embeddings that match a filter, in cached fields that follow the catalog."""
 
     def __init__(self, db: Database) -> None:
-        """Create a matcher without cached columns."""
+        """Create a matcher with empty caches of all image fields."""
         self._db = db
         self._state: tuple[int, ...] = ()  # of the catalog at the last read; see _catch_up
         self._images = ImageColumns()
@@ -46,7 +46,7 @@ class FilterMatcher:
             key = (collection_id, image_filter)
             if key in self._cache:
                 found: Ids = self._cache[key]
-                logger.debug("Filter: reused the cached %d embeddings.", len(found))
+                logger.debug("Filter: reused the cached result (%d embeddings).", len(found))
                 return found
             named_masks = self._build_masks(image_filter)
             ids, image_ids = self._embedding_ids[collection_id]
@@ -60,7 +60,7 @@ class FilterMatcher:
             return self._cache_result(key, found)
 
     def count_facets(self, collection_id: int, image_filter: Filter) -> Facets:
-        """Count a collection's images with files by facet, among those that match a filter.
+        """Count the images of a collection that have files and match a filter, by facet.
 
         Raises QueryError if the SQL condition of the filter is invalid.
         """
@@ -129,7 +129,7 @@ class FilterMatcher:
         return self._copy_to_frames(mask)
 
     def _copy_to_frames(self, mask: Mask) -> Mask:
-        """Give each frame of a video the value of its video; changes the mask in place."""
+        """Set the mask of each video frame to the value of its video; changes mask in place."""
         frames, videos = self._images.frames
         mask[frames] = mask[videos]
         return mask
@@ -143,7 +143,7 @@ class FilterMatcher:
     # Follow the changes of the catalog
 
     def _catch_up(self, collection_id: int | None) -> None:
-        """Read new rows if the catalog has changed, and all rows if some were deleted."""
+        """Update the caches: read new images, or all if some were changed or deleted."""
         # data_version changes with commits of other connections, total_changes with our own.
         # https://www.sqlite.org/pragma.html#pragma_data_version
         (version,) = self._db.execute("pragma data_version").fetchone()
@@ -165,7 +165,7 @@ class FilterMatcher:
         (changes,) = self._db.execute("select images from changes").fetchone()
         if last != self._last_sha256 or changes != self._changes:
             if self._images.last_id:
-                logger.debug("Filter: images were changed or deleted; reading all columns again.")
+                logger.debug("Filter: images were changed or deleted; reading all fields again.")
             self._images = ImageColumns()
         self._changes = changes
         previous_last_id = self._images.last_id
@@ -183,9 +183,9 @@ class FilterMatcher:
         ).fetchone()
 
     def _read_embedding_ids(self, collection_id: int) -> None:
-        """Read new embedding ids; read all again if the count shows that some were deleted.
+        """Read the new embedding ids of a collection, or all ids if embeddings were deleted.
 
-        The count is sufficient, because embedding ids are never reused.
+        Comparing the number of ids is sufficient, because embedding ids are never reused.
         """
         ids, image_ids = self._embedding_ids.get(collection_id, (EMPTY_IDS, EMPTY_IDS))
         last = int(ids.max(initial=0))
@@ -201,7 +201,7 @@ class FilterMatcher:
             "select count(*) from embeddings where collection_id = ?", (collection_id,)
         ).fetchone()
         if count != len(ids) and last:
-            logger.debug("Filter: embeddings were deleted; reading all columns again.")
+            logger.debug("Filter: embeddings were deleted; reading all fields again.")
             del self._embedding_ids[collection_id]
             self._images, self._last_sha256 = ImageColumns(), None
             self._read_images()
@@ -211,7 +211,7 @@ class FilterMatcher:
 
 
 def _log_match(named_masks: list[tuple[str, Mask]], match_count: int, total: int) -> None:
-    """Log the fields of a filter and where they were compared, without the values."""
+    """Log which fields a filter has, and whether memory or SQL compared them; log no values."""
     by_sql = sorted({name for name, _ in named_masks if name in ("folder", "where")})
     by_columns = sorted({name for name, _ in named_masks} - {*by_sql})
     logger.info(

@@ -22,10 +22,11 @@ Conditions = list[Between | OneOf]
 def filter_to_conditions(
     db: Database, image_filter: Filter
 ) -> tuple[tuple[Between | OneOf, ...], bool]:
-    """Return conditions that are necessary for a filter, and whether they are sufficient too.
+    """Translate a filter to conditions; return them, and whether they define the filter completely.
 
-    A place becomes a bounding box. SQL conditions and keywords have no translation. Folders have
-    none either, because a moved file would need an update in the vector store.
+    Every match of the filter meets the conditions. A place becomes a bounding box. SQL conditions
+    and keywords cannot be translated. Folders are not translated, because a moved file would need
+    an update in the vector store.
     """
     is_complete = not (
         image_filter.folder
@@ -44,7 +45,7 @@ def filter_to_conditions(
 
 
 def _find_matching_texts(db: Database, name: str, pattern: str) -> tuple[str, ...]:
-    """Return the encoded texts of a field in the catalog that match a pattern, sorted."""
+    """Return a field's texts in the catalog that match a pattern, encoded and sorted."""
     # The query jumps from text to text in the index that VectorStores.get_or_create makes.
     column = name
     rows = db.execute(

@@ -44,8 +44,8 @@ SQLITE_LIMITS = {
 def find_image_ids(file: Path, condition: str) -> NDArray[np.int64]:
     """Return the ids of images with a file in the view photos for which a condition is true.
 
-    Raises QueryError if the condition is not an SQL expression or exceeds TIMEOUT_S. It may only
-    read the columns of photos and call ALLOWED_FUNCTIONS.
+    Raises QueryError if the condition is not an SQL expression or exceeds TIMEOUT_S. The
+    condition may read only the columns of photos, and call only ALLOWED_FUNCTIONS.
     """
     with closing(connect(file)) as connection:
         connection.execute("pragma query_only = on")

@@ -275,7 +275,7 @@ class MilvusSync:
             # A row that changed during the request stays marked, and is sent by the next sync.
             with self._catalog.write_transaction():
                 current = [row for rows in embedded.read_rows(page) for row in rows]
-                stores.mark_as_sent([row["id"] for row in current if row in sent])
+                stores.forget_changed_ids([row["id"] for row in current if row in sent])
             done += len(page)
             yield MilvusUploading(done, len(changed), milvus.address.display_name)
 
