@@ -96,8 +96,9 @@ def serve_library(settings: ResidentSettings) -> None:
             service, rules, allow_urls=settings.allow_urls, request_stop=stop_event.set
         )
         config = uvicorn.Config(
-            app, log_level="warning", loop="asyncio", lifespan="off", timeout_graceful_shutdown=2
-        )
+            app, log_level="warning", loop="asyncio", lifespan="off", timeout_graceful_shutdown=2,
+            log_config=None,  # logging.config.dictConfig closes the handlers that already exist
+        )  # fmt: skip
         server = uvicorn.Server(config)
 
         async def serve() -> None:

@@ -228,6 +228,26 @@ def test_token_is_required_and_kept_in_a_cookie(library: Path, fake_engines: Fak
         assert client.get("/healthz", headers={"Host": "photos.lan"}).status_code == 200
 
 
+def test_refused_requests_are_logged_without_secrets(
+    library: Path, fake_engines: FakeEngines, caplog: pytest.LogCaptureFixture
+) -> None:
+    """The log has status and reason of a refusal; at INFO it has no token and no query text."""
+    rules = AccessRules(token="right-secret")
+    headers = {"Authorization": "Bearer right-secret"}
+    with (
+        caplog.at_level("INFO", "searchapp"),
+        serve_library(library, fake_engines, rules) as url,
+        httpx.Client(base_url=url) as client,
+    ):
+        assert client.get("/?token=wrong-secret").status_code == 401
+        client.headers.update(headers)
+        assert search_api(client, text="nonsense").status_code == 400
+    assert "Refused GET '/' (401): this server needs a token" in caplog.text
+    assert "POST '/api/search' failed (400): QueryError" in caplog.text
+    for secret in ("wrong-secret", "right-secret", "nonsense"):
+        assert secret not in caplog.text
+
+
 def test_concurrent_clients_get_their_own_answers(library: Path, photos: Path, model: Path) -> None:
     """Queries of 32 clients are embedded in batches, and each client gets its own answer."""
     calls: list[int] = []

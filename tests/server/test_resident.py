@@ -227,6 +227,37 @@ def test_stop_resident_ends_the_process(resident_config: ResidentConfig) -> None
     assert not client.stop_resident(resident_config.library_folder)
 
 
+def test_decisions_are_logged_without_query_texts(
+    resident_config: ResidentConfig, caplog: pytest.LogCaptureFixture
+) -> None:
+    """Start and stop of the process are logged at INFO."""
+    with caplog.at_level("INFO", "searchapp"):
+        search_names(resident_config, "blue")
+        running = client.get_resident_info(resident_config.library_folder)
+        client.stop_resident(resident_config.library_folder)
+    assert running
+    assert f"Started the resident process {running['pid']} of" in caplog.text
+    assert f"Stopping the resident process {running['pid']}" in caplog.text
+    assert "blue" not in caplog.text
+
+
+def test_server_keeps_log_handlers_open(resident_config: ResidentConfig, tmp_path: Path) -> None:
+    """Records after the start of uvicorn reach a log file that was opened before it."""
+    code = """
+import logging, sys
+from pathlib import Path
+from searchapp.server.resident import ResidentSettings, serve_library
+logging.basicConfig(filename=sys.argv[2], filemode="w", level=logging.INFO)
+serve_library(ResidentSettings(Path(sys.argv[1]), keep_alive_min=0.01))
+"""
+    log = tmp_path / "server.log"
+    command = [sys.executable, "-c", code, str(resident_config.library_folder), str(log)]
+    subprocess.run(command, check=True, timeout=120)
+    lines = log.read_text(encoding="utf-8")
+    assert f"serves {resident_config.library_folder}" in lines
+    assert "Stopping: no request for 0.01 minutes" in lines
+
+
 def test_only_the_user_can_connect(resident_config: ResidentConfig) -> None:
     """The Unix socket has mode 0600."""
     search_names(resident_config)

@@ -269,7 +269,7 @@ function applyMinScore() {
   $("status").textContent = "";
   if (hits.length) {
     showNotice("empty", {
-      title: "No picture has this score",
+      title: "No results",
       text:
         `No picture has a score of ${cut} or more. ` +
         `The best score is ${formatScore(hits[0].score)}.`,
@@ -415,10 +415,10 @@ async function copyPath() {
     getSelection().selectAllChildren(path); // the clipboard API needs TLS or localhost
     copied = document.execCommand("copy");
   }
-  $("copy-label").textContent = copied ? "Copied" : "Not copied: select the path";
+  $("copy-label").textContent = copied ? "Copied" : "Copy the selected path";
   $("large-status").textContent = copied
     ? "The path is copied."
-    : "The path cannot be copied. Select it, and copy it.";
+    : "The path cannot be copied. It is selected: copy it with the keyboard.";
 }
 
 // --- events ------------------------------------------------------------------------------------
