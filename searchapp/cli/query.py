@@ -33,7 +33,7 @@ from searchapp.cli.terminal_protocol import PROTOCOLS
 from searchapp.files.copy_hits import copy_hits, link_hits, local_file
 from searchapp.files.library_folder import resolve_library_folder
 from searchapp.server.answer_query import answer_query
-from searchapp.server.client import ResidentConfig
+from searchapp.server.start_resident import ResidentConfig
 from searchapp.types import AUTO_MIN_SCORE, Hit, SearchOptions, SearchResult, format_clock
 
 

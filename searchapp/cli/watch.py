@@ -96,7 +96,7 @@ def command(
     from searchapp.cli.start_engine import start_until_exit
     from searchapp.cli.watchdog import exit_on_hang
     from searchapp.indexing.embedding.choose_engines import EngineChoice
-    from searchapp.server.client import ResidentConfig
+    from searchapp.server.start_resident import ResidentConfig
     from searchapp.server.watch_library import LibraryWatch
 
     options = IndexOptions(model_options=pop_model_options(arguments), **arguments)

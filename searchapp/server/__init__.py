@@ -1,1 +1,1 @@
-"""The resident process: the engine and the index kept warm, behind an HTTP API and a web page."""
+"""Resident process: keeps the engine and the index loaded, behind an HTTP API and a web page."""

@@ -1,4 +1,4 @@
-"""`python -m searchapp.server`: the resident process, as the client starts it in the background."""
+"""Entry point of the resident process in the background: `python -m searchapp.server`."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from searchapp.server.resident import ResidentSettings, serve_library
 
 
 def main() -> None:
-    """Parse, and stay until nothing was asked for a while."""
+    """Parse the arguments, and serve until the process is stopped or idle for too long."""
     parser = argparse.ArgumentParser(prog="python -m searchapp.server")
     parser.add_argument("--library", type=Path, required=True)
     parser.add_argument("--keep-alive", type=float, required=True, help="minutes")

@@ -1,39 +1,46 @@
-"""Answer a query in the library's resident process, or in this one."""
+"""Answer a query in the library's resident process, or in this process."""
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING
 
 from searchapp.files.library_folder import can_be_resident
 from searchapp.server import client
-from searchapp.server.client import ResidentConfig
+from searchapp.server.start_resident import ResidentConfig
 from searchapp.types import Query, SearchOptions, SearchResult, Term
 
 if TYPE_CHECKING:
     from searchapp.engines import Engine
     from searchapp.models import ModelSpec
 
+logger = logging.getLogger(__name__)
+
 
 def answer_query(
     query: Query | Sequence[Term],
     options: SearchOptions,
-    residence: ResidentConfig,
+    resident_config: ResidentConfig,
     start: Callable[[ModelSpec], Engine],
     *,
     use_resident: bool,
     notify: Callable[[str], None],
 ) -> SearchResult:
-    """Answer a query; the resident process is started if it does not run.
+    """Return the result of a query; start the resident process if it does not run.
 
-    use_resident: False answers in this process, with the engine that start returns. So does a
-    library that cannot have a resident process, because it is read-only.
-    notify: called with a line of text before what takes a while.
-    Errors: those of Library.find; EngineError if the resident process cannot be started.
+    start: starts the engine if this process answers.
+    use_resident: False answers in this process. A read-only library is always searched in this
+    process, because a resident process needs to write to its folder.
+    notify: called with a line of text before each slow step.
+    Raises the errors of Library.find, and EngineError if the resident process does not start.
     """
-    if use_resident and can_be_resident(residence.library_folder):
-        return client.search(residence, query, options, notify)
+    if use_resident and can_be_resident(resident_config.library_folder):
+        logger.info("Searching in the resident process of %s", resident_config.library_folder)
+        return client.search(resident_config, query, options, notify)
+    reason = "the library is read-only" if use_resident else "no resident process is to be used"
+    logger.info("Searching in this process: %s", reason)
     from searchapp.library import Library
 
-    with Library.open(residence.library_folder, start=start, tell=notify) as library:
+    with Library.open(resident_config.library_folder, start=start, tell=notify) as library:
         return library.find(query, options)

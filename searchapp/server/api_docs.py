@@ -1,4 +1,4 @@
-"""The API's description as a page: from the OpenAPI schema, without scripts or fonts to load."""
+"""Render the OpenAPI schema as an HTML page that loads no scripts and no fonts."""
 
 from __future__ import annotations
 
@@ -11,17 +11,17 @@ from searchapp.pages.html_template import render_html
 
 @dataclass(frozen=True, slots=True)
 class _Operation:
-    """One method of one path; schemas are JSON text."""
+    """HTTP method of a path; schemas are JSON texts."""
 
     method: str
     path: str
     description: str
-    parameters: list[tuple[str, str]]  # name, schema
-    bodies: list[tuple[str, str]]  # media type, schema
+    parameters: list[tuple[str, str]]  # (name, schema)
+    bodies: list[tuple[str, str]]  # (media type, schema)
 
 
 def render_page(schema: dict[str, Any]) -> str:
-    """Return the page for an OpenAPI schema."""
+    """Return the HTML page that describes an OpenAPI schema."""
     operations = [
         _render_operation(method, path, operation)
         for path, methods in schema["paths"].items()
@@ -36,6 +36,9 @@ def _render_operation(method: str, path: str, operation: dict[str, Any]) -> _Ope
         method.upper(),
         path,
         operation.get("description", ""),
-        [(each["name"], json.dumps(each["schema"])) for each in operation.get("parameters", [])],
-        [(kind, json.dumps(content["schema"], indent=2)) for kind, content in bodies.items()],
+        [(field["name"], json.dumps(field["schema"])) for field in operation.get("parameters", [])],
+        [
+            (media_type, json.dumps(content["schema"], indent=2))
+            for media_type, content in bodies.items()
+        ],
     )

@@ -1,8 +1,9 @@
-"""Assemble the HTTP app: routes, the form of errors, request counts, and the guard."""
+"""Assemble the HTTP app: routes, error answers, request metrics and access checks."""
 
 from __future__ import annotations
 
 import json
+import logging
 from collections.abc import Awaitable, Callable
 from typing import Any
 
@@ -19,31 +20,37 @@ from searchapp.errors import (
     error_to_dict,
 )
 from searchapp.server.app_state import AppState, get_state
-from searchapp.server.guard import AccessGuard, AccessRules, App
+from searchapp.server.guard import (
+    MAX_LOGGED_PATH_CHARACTERS,
+    AccessGuard,
+    AccessRules,
+    App,
+)
 from searchapp.server.request_log import RequestLog
 from searchapp.server.routes import engine, images, library, page, process, search
 from searchapp.server.service import Service
 from searchapp.server.threaded_calls import Starting
 
-UNCOUNTED_PATHS = frozenset(
-    {"/api/resident", "/api/stop", "/healthz", "/metrics"}
-)  # no work, no stay
-VERSION_CHECKED_PATHS = frozenset({"/api/search", "/api/embed", "/api/count"})  # what commands ask
-# The page comes last: its route /{name} would hide /healthz and /metrics.
+logger = logging.getLogger(__name__)
+# Status requests do not postpone the stop of an idle process.
+STATUS_PATHS = frozenset({"/api/resident", "/api/stop", "/healthz", "/metrics"})
+# Commands send these requests, and need a process of their own version.
+VERSION_CHECKED_PATHS = frozenset({"/api/search", "/api/embed", "/api/count"})
+# The page is last, because its route /{name} matches /healthz and /metrics too.
 ROUTERS = (
     search.router, engine.router, images.router, library.router, process.router, page.router,
 )  # fmt: skip
 
 
 class AsciiJsonResponse(JSONResponse):
-    """JSON in ASCII: file names that are no valid UTF-8 survive it."""
+    """JSON answer in ASCII, which preserves file names that are not valid UTF-8."""
 
     def render(self, content: Any) -> bytes:
-        """Encode."""
+        """Return the JSON text of an answer."""
         return json.dumps(content, ensure_ascii=True, allow_nan=False).encode("ascii")
 
 
-ERROR_RESPONSE = {"description": "why not", "content": {"application/json": {
+ERROR_RESPONSE = {"description": "reason of the error", "content": {"application/json": {
     "schema": {"type": "object", "properties": {"detail": {}}}}}}  # fmt: skip
 ERROR_RESPONSES: dict[int | str, dict[str, Any]] = dict.fromkeys(
     (400, 401, 403, 404, 409, 413, 421, 422, 500, 503), ERROR_RESPONSE
@@ -57,28 +64,40 @@ def create_app(
     allow_urls: bool = False,
     request_stop: Callable[[], None] = lambda: None,
 ) -> App:
-    """Make the app of a service; leave is called when it is asked to stop by its Unix socket."""
+    """Create the ASGI app of a service.
+
+    allow_urls: whether to fetch pictures from URLs for clients.
+    request_stop: called when a command asks the process to stop, through the Unix socket.
+    """
     app = FastAPI(
         title="searchapp", version=__version__, docs_url=None, redoc_url=None,
         default_response_class=AsciiJsonResponse, responses=ERROR_RESPONSES,
     )  # fmt: skip
     app.state.shared = AppState(service, allow_urls, request_stop)
-    app.middleware("http")(_count_request)
-    app.add_exception_handler(SearchAppError, _answer_error)
+    app.middleware("http")(_track_request)
+    app.add_exception_handler(SearchAppError, _make_error_response)
     for router in ROUTERS:
         app.include_router(router)
     return RequestLog(AccessGuard(app, rules))
 
 
-async def _count_request(
+async def _track_request(
     request: Request, call_next: Callable[[Request], Awaitable[Response]]
 ) -> Response:
-    """Answer a request, note that the process is in use, and count it."""
+    """Check the version of a command, answer the request, and count it.
+
+    The request keeps the process alive, unless it is a status request.
+    """
     state = await get_state(request)
     client_version = request.headers.get("x-searchapp-version", __version__)
     if client_version != __version__ and request.url.path in VERSION_CHECKED_PATHS:
-        return AsciiJsonResponse({"detail": f"this is version {__version__}"}, 409)
-    if request.url.path in UNCOUNTED_PATHS:
+        logger.info("Refused %s (409): another version of searchapp sent it", request.url.path)
+        detail = (
+            f"this resident process has version {__version__}, and the command has another. Run "
+            "`searchapp stop`, and try again."
+        )
+        return AsciiJsonResponse({"detail": detail}, 409)
+    if request.url.path in STATUS_PATHS:
         response = await call_next(request)
     else:
         with state.service.track_request():
@@ -89,9 +108,9 @@ async def _count_request(
     return response
 
 
-async def _answer_error(request: Request, error: Exception) -> Response:
-    """Answer with what went wrong, and the status that fits it."""
-    assert isinstance(error, SearchAppError)  # what this handler was registered for
+async def _make_error_response(request: Request, error: Exception) -> Response:
+    """Return an error as JSON, with the HTTP status of its class."""
+    assert isinstance(error, SearchAppError)  # the handler is registered for this class
     headers = None
     match error:
         case Starting():
@@ -102,4 +121,9 @@ async def _answer_error(request: Request, error: Exception) -> Response:
             status = 404
         case _:
             status = 500
+    if status != 503:  # a starting engine is not an error
+        path = request.url.path[:MAX_LOGGED_PATH_CHARACTERS]
+        logger.info("%s %r failed (%d): %s", request.method, path, status, type(error).__name__)
+        # The message can contain the text of a query.
+        logger.debug("Reason of the failure: %s", error)
     return AsciiJsonResponse(error_to_dict(error), status, headers)

@@ -1,4 +1,4 @@
-"""What all requests of an app share: the service, its metrics, and what the app may do."""
+"""State that all requests of an app share: the service, its metrics, its permissions."""
 
 from __future__ import annotations
 
@@ -13,10 +13,10 @@ from searchapp.server.service import Service
 
 
 class Metrics:
-    """Counts and times for Prometheus, in a registry of their own."""
+    """Prometheus metrics of one app, in their own registry."""
 
     def __init__(self) -> None:
-        """Begin at zero."""
+        """Create all metrics with the value zero."""
         self.registry = CollectorRegistry()
         self.requests = Counter(
             "searchapp_requests", "Requests", ["path", "status"], registry=self.registry
@@ -28,32 +28,36 @@ class Metrics:
 
 @dataclass(frozen=True, slots=True)
 class AppState:
-    """What all requests of an app share."""
+    """Objects and permissions that all requests of an app share."""
 
     service: Service
-    allow_urls: bool  # fetch pictures from URLs on behalf of clients
-    leave: Callable[[], None]  # ends the process
+    allow_urls: bool  # whether to fetch pictures from URLs for clients
+    request_stop: Callable[[], None]  # makes the process stop
     metrics: Metrics = field(default_factory=Metrics)
 
 
-# FastAPI runs dependencies that are plain functions on threads; these have nothing to wait for.
+# FastAPI runs a dependency that is a plain function on a thread. These never block, so they are
+# coroutines and need no thread.
 async def get_state(request: Request) -> AppState:
-    """Return the state that create_app gave to the app."""
+    """Return the state of the app that handles a request."""
     state: AppState = request.app.state.shared
     return state
 
 
 async def get_service(request: Request) -> Service:
-    """Return the service of the app."""
+    """Return the service of the app that handles a request."""
     return (await get_state(request)).service
 
 
-async def require_local(request: Request) -> None:
-    """Refuse a request that did not come by the Unix socket, which only the user can open."""
+async def require_unix_socket(request: Request) -> None:
+    """Refuse a request over TCP: only the user can open the Unix socket.
+
+    Raises HTTPException with status 403.
+    """
     if not request.scope["searchapp.local"]:
-        raise HTTPException(403, "only by the Unix socket")
+        raise HTTPException(403, "this request is accepted only through the Unix socket")
 
 
 StateDep = Annotated[AppState, Depends(get_state)]
 ServiceDep = Annotated[Service, Depends(get_service)]
-LOCAL_ONLY = [Depends(require_local)]
+UNIX_SOCKET_ONLY = [Depends(require_unix_socket)]

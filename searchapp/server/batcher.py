@@ -1,7 +1,8 @@
-"""One thread that owns the engine; what waits for it meanwhile is embedded in one call."""
+"""Engine thread: owns the engine, and embeds the inputs of waiting requests in one call."""
 
 from __future__ import annotations
 
+import logging
 import queue
 import threading
 from collections.abc import Callable, Sequence
@@ -13,24 +14,25 @@ from searchapp.engines import Engine, EngineInput, Refusal, Vector
 from searchapp.errors import EngineError, SearchAppError
 from searchapp.models import ModelSpec
 
-MAX_INPUTS_PER_CALL = 64  # inputs a call
+logger = logging.getLogger(__name__)
+MAX_INPUTS_PER_CALL = 64
 
 
 @dataclass(frozen=True, slots=True)
 class EmbedJob:
-    """Inputs to embed, or a question to the engine, and who waits for the answer."""
+    """Inputs to embed, or a function to call with the engine; future receives the result."""
 
     spec: ModelSpec
     inputs: Sequence[EngineInput]
-    question: Callable[[Engine], Any] | None
+    engine_call: Callable[[Engine], Any] | None
     future: Future[Any]
 
 
 class Batcher:
-    """Starts the engine that a job needs, and runs jobs for the same model together."""
+    """Queue of engine jobs: starts the engine that a job needs, and batches jobs of one model."""
 
     def __init__(self, start: Callable[[ModelSpec], Engine]) -> None:
-        """Start no engine yet."""
+        """Start the thread; the first job starts the engine."""
         self._start = start
         self._jobs: queue.SimpleQueue[EmbedJob | None] = queue.SimpleQueue()
         self._engine: Engine | None = None
@@ -41,19 +43,19 @@ class Batcher:
     def embed(
         self, spec: ModelSpec, inputs: Sequence[EngineInput]
     ) -> Future[list[Vector | Refusal]]:
-        """Embed inputs, maybe together with others'."""
+        """Embed inputs, possibly in one batch with the inputs of other requests."""
         return self._submit(EmbedJob(spec, inputs, None, Future()))
 
-    def call_engine(self, spec: ModelSpec, question: Callable[[Engine], Any]) -> Future[Any]:
-        """Call question(engine) on the engine's thread."""
-        return self._submit(EmbedJob(spec, (), question, Future()))
+    def call_engine(self, spec: ModelSpec, engine_call: Callable[[Engine], Any]) -> Future[Any]:
+        """Call engine_call(engine) on the engine's thread."""
+        return self._submit(EmbedJob(spec, (), engine_call, Future()))
 
     def is_ready(self, spec: ModelSpec) -> bool:
         """Tell whether the engine of a model runs."""
         return self._ready_spec == spec
 
     def close(self) -> None:
-        """Let no further job in; the engine ends with the process."""
+        """Stop the thread after the queued jobs; the engine ends with the process."""
         self._jobs.put(None)
 
     def _submit(self, job: EmbedJob) -> Future[Any]:
@@ -79,18 +81,23 @@ class Batcher:
             engine = self._get_engine(spec)
             outputs = engine.embed([item for job in jobs for item in job.inputs])
         except Exception as error:
+            logger.info("The engine of %s failed (%s)", spec.name, type(error).__name__)
+            logger.debug("Traceback of the failed engine", exc_info=error)
             if not isinstance(error, SearchAppError):
-                error = EngineError(f"the engine failed: {error!r}")
+                error = EngineError(
+                    f"the engine failed ({error!r}). Try again; if it fails again, run "
+                    "`searchapp stop`."
+                )
             for job in jobs:
                 job.future.set_exception(error)
             return
         for job in jobs:
             job_outputs, outputs = outputs[: len(job.inputs)], outputs[len(job.inputs) :]
-            if job.question is None:
+            if job.engine_call is None:
                 job.future.set_result(job_outputs)
                 continue
             try:
-                job.future.set_result(job.question(engine))
+                job.future.set_result(job.engine_call(engine))
             except Exception as error:
                 job.future.set_exception(error)
 
@@ -98,8 +105,12 @@ class Batcher:
         if self._engine is None or self._engine.spec != spec:
             self._ready_spec = None
             if self._engine is not None:
+                logger.info(
+                    "Closing the engine of %s: another model is needed", self._engine.spec.name
+                )
                 self._engine.close()
                 self._engine = None
             self._engine = self._start(spec)
+            logger.info("The engine of %s runs", spec.name)
         self._ready_spec = spec
         return self._engine

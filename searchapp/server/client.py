@@ -1,68 +1,36 @@
-"""Ask the resident process of a library, and start it where there is none.
+"""Client of the resident process: searches, requests, status and stop.
 
-Nothing heavy is imported here: a warm query is answered before Python could import an engine.
+A warm query must be faster than the import of an engine, so this module imports nothing heavy.
 """
 
 from __future__ import annotations
 
 import http.client
-import json
+import logging
 import os
-import socket
-import subprocess
-import sys
 import time
-import uuid
 from collections.abc import Callable, Sequence
 from contextlib import suppress
-from dataclasses import dataclass, fields
+from dataclasses import fields
 from pathlib import Path
 from typing import Any
 
-from searchapp import __version__
-from searchapp.errors import (
-    EngineError,
-    LibraryError,
-    QueryError,
-    SearchAppError,
-    error_from_dict,
-)
+from searchapp.errors import EngineError, QueryError, SearchAppError, error_from_dict
 from searchapp.files import fetch_url, storage
-from searchapp.files.library_folder import catalog_file, require_library
-from searchapp.server.socket_path import hold_lock, is_lock_free, log_path, socket_path
+from searchapp.files.library_folder import require_library
+from searchapp.server.socket_path import is_lock_free
+from searchapp.server.start_resident import ResidentConfig, ensure_running
+from searchapp.server.unix_http import ANSWER_TIMEOUT_S, post_fields, send_request
 from searchapp.types import Hit, Query, SearchOptions, SearchResult, Term
 from searchapp.types.filter_values import FilterValue
 
-SERVER_COMMAND = [sys.executable, "-m", "searchapp.server"]
-START_TIMEOUT_S = 300.0  # until the process listens; its engine may start after that
-ANSWER_TIMEOUT_S = 900.0
+logger = logging.getLogger(__name__)
 STATUS_BUSY, STATUS_CONFLICT = 503, 409
-PICTURE_PLACEHOLDER = "the picture"  # what a server calls a picture, of which it knows no name
-
-
-@dataclass(frozen=True, slots=True)
-class ResidentConfig:
-    """Where a resident process is to be found or started, and how it is started."""
-
-    library_folder: Path  # absolute
-    keep_alive_min: float = 15.0  # minutes that it stays with nothing to do
-    engine_url: str | None = None  # URL of a remote engine
-    api_key: str | None = None
+PICTURE_PLACEHOLDER = "the picture"  # name of a picture in the server's messages
 
 
 class ResidentDiedError(Exception):
-    """Say that the resident process has ended while it did what it was asked."""
-
-
-class _UnixConnection(http.client.HTTPConnection):
-    def __init__(self, path: Path, timeout: float) -> None:
-        super().__init__("searchapp", timeout=timeout)
-        self._path = path
-
-    def connect(self) -> None:
-        self.sock = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
-        self.sock.settimeout(self.timeout)
-        self.sock.connect(str(self._path))
+    """The resident process ended while it handled a request."""
 
 
 def search(
@@ -71,9 +39,10 @@ def search(
     options: SearchOptions,
     notify: Callable[[str], None],
 ) -> SearchResult:
-    """Search by the resident process, started where there is none; tell what takes a while.
+    """Search in the resident process, which is started if necessary.
 
-    Errors are those of Library.find, and EngineError where the process cannot be started.
+    notify: called with a line of text before each slow step.
+    Raises the errors of Library.find, and EngineError if the process does not start.
     """
     require_library(config.library_folder)
     terms = [Term(query)] if isinstance(query, Query) else query
@@ -102,22 +71,26 @@ def request_resident(
     notify: Callable[[str], None],
     max_deaths: int | None = None,
 ) -> tuple[int, dict[str, Any]]:
-    """Return the status and the answer of the resident process, started where there is none.
+    """Return the status and the answer of the resident process, which is started if necessary.
 
-    deaths: how often it may die of this; by default as often as it can be started in time.
-    Errors: EngineError where it cannot be started, Died.
+    While the process is busy or starts, the request is repeated for at most ANSWER_TIMEOUT_S.
+    max_deaths: how often the process may die during this request. None: until the timeout.
+    Raises EngineError if the process does not start, and ResidentDiedError after max_deaths.
     """
     deadline, is_notified, death_count = time.monotonic() + ANSWER_TIMEOUT_S, False, 0
     while True:
-        _ensure_running(config, notify)
+        ensure_running(config, notify)
         try:
-            status, answer = _post_form(config.library_folder, path, fields, pictures)
-        except (OSError, http.client.HTTPException):  # it left, or died, just now
-            status, answer = STATUS_BUSY, {"detail": "the resident process went away"}
+            status, answer = post_fields(config.library_folder, path, fields, pictures)
+        except (OSError, http.client.HTTPException) as error:  # it stopped or died just now
+            status = STATUS_BUSY
+            answer = {"detail": "the resident process ended before it answered. Try again."}
             death_count += 1
+            logger.info("The resident process did not answer %s: %r", path, error)
             if max_deaths is not None and death_count > max_deaths:
-                raise ResidentDiedError("the engine died of it") from None
+                raise ResidentDiedError("the resident process crashed on this input") from None
         if status == STATUS_CONFLICT:
+            logger.info("Replacing the resident process: it runs another version of searchapp")
             stop_resident(config.library_folder)
         elif status != STATUS_BUSY or time.monotonic() > deadline:
             return status, answer
@@ -128,91 +101,51 @@ def request_resident(
 
 
 def get_resident_info(library: Path) -> dict[str, Any] | None:
-    """Return what the resident process says of itself; None where there is none."""
+    """Return process id, version and uptime of the resident process; None if there is none."""
     try:
-        status, answer = _send_request(library, "GET", "/api/resident", timeout=5)
+        status, answer = send_request(library, "GET", "/api/resident", timeout_s=5)
     except (OSError, http.client.HTTPException):
         return None
     return answer if status == 200 else None
 
 
 def stop_resident(library: Path) -> bool:
-    """Ask the resident process to leave, and wait until it has; False where there was none."""
+    """Stop the resident process, and wait until it has ended; return False if there was none.
+
+    Raises EngineError if it still runs after 10 seconds.
+    """
     resident_info = get_resident_info(library)
     if resident_info is None:
         return False
-    with suppress(OSError, http.client.HTTPException):  # it may leave before it answers
-        _send_request(library, "POST", "/api/stop", timeout=5)
+    logger.info("Stopping the resident process %s", resident_info["pid"])
+    with suppress(OSError, http.client.HTTPException):  # it may end before it answers
+        send_request(library, "POST", "/api/stop", timeout_s=5)
     for _ in range(200):
         if is_lock_free(library):
             return True
         time.sleep(0.05)
-    raise EngineError(f"the resident process {resident_info['pid']} does not leave; kill it")
+    raise EngineError(
+        f"the resident process {resident_info['pid']} does not stop. "
+        f"End it with `kill -9 {resident_info['pid']}`."
+    )
 
 
-def _ensure_running(config: ResidentConfig, notify: Callable[[str], None]) -> None:
-    """Return once a resident process listens. Of several who find none, one starts it."""
-    if _is_listening(config.library_folder):
-        return
-    with hold_lock(config.library_folder, "starting"):
-        if not _is_listening(config.library_folder):
-            notify("starting the resident process ...")
-            _start_resident(config, notify)
+def read_error(answer: dict[str, Any], terms: Sequence[Term] = ()) -> SearchAppError:
+    """Return the error in an answer of the resident process.
 
-
-def _start_resident(config: ResidentConfig, notify: Callable[[str], None]) -> None:
-    log = log_path(config.library_folder)
-    arguments = [
-        "--library",
-        str(config.library_folder),
-        "--keep-alive",
-        str(config.keep_alive_min),
-    ]
-    environment = dict(os.environ)
-    if config.engine_url:
-        arguments += ["--engine", config.engine_url]
-    if config.api_key:
-        environment["SEARCHAPP_API_KEY"] = config.api_key  # other users can read arguments
-    with log.open("wb") as output:
-        process = subprocess.Popen(
-            [*SERVER_COMMAND, *arguments],
-            stdin=subprocess.DEVNULL, stdout=output, stderr=output,
-            start_new_session=True, env=environment, cwd=config.library_folder,
-        )  # fmt: skip
-    _migrate_catalog(catalog_file(config.library_folder), notify)
-    deadline = time.monotonic() + START_TIMEOUT_S
-    while not _is_listening(config.library_folder):
-        if process.poll() is not None or time.monotonic() > deadline:
-            lines = log.read_text(encoding="utf-8", errors="replace").strip().splitlines()
-            reason = lines[-1].removeprefix("searchapp: ") if lines else "it said nothing"
-            raise EngineError(
-                f"the resident process did not start: {reason} (see {log}); "
-                "--no-daemon answers without it"
-            )
-        time.sleep(0.02)
-
-
-def _migrate_catalog(catalog: Path, notify: Callable[[str], None]) -> None:
-    """Open the catalogue as the process does by now, which cannot tell that this takes long."""
-    from searchapp.catalog import Catalog
-
-    with suppress(LibraryError):  # which the process states
-        Catalog.open(catalog, report=notify).close()
-
-
-def _is_listening(library: Path) -> bool:
-    connection = _UnixConnection(socket_path(library), timeout=5)
-    try:
-        connection.connect()
-    except OSError:
-        return False
-    finally:
-        connection.close()
-    return True
+    terms: the query; its pictures replace PICTURE_PLACEHOLDER in the message.
+    """
+    detail = answer.get("detail", "the resident process gave no reason")
+    if isinstance(detail, list):  # FastAPI's list of invalid fields
+        detail = "; ".join(f"{field['loc'][-1]}: {field['msg']}" for field in detail)
+    pictures = [str(term.query.image) for term in terms if term.query.image is not None]
+    if pictures:
+        detail = str(detail).replace(f"{PICTURE_PLACEHOLDER}:", f"{' or '.join(pictures)}:", 1)
+    return error_from_dict({**answer, "detail": detail})
 
 
 def _picture_field_name(number: int) -> str:
-    """Return how the picture of a term is called in a form."""
+    """Return the name of the form part that holds the picture of a term."""
     return f"picture{number}"
 
 
@@ -227,74 +160,20 @@ def _build_search_fields(terms: Sequence[Term], options: SearchOptions) -> dict[
             }
             for number, term in enumerate(terms)
         ],
-        **{field.name: _as_text(getattr(options, field.name)) for field in fields(options)},
+        **{field.name: _format_value(getattr(options, field.name)) for field in fields(options)},
         "folder": storage.normalize_folder(folder) if folder else None,
         "model": _resolve_model_path(options.model),
         "one_prompt": True,
     }
 
 
-def _as_text(value: object) -> object:
-    """Return the text of a date, a rating or a place, which the process parses again."""
+def _format_value(value: object) -> object:
+    """Return a date, rating or place as text, which the server parses; return others unchanged."""
     return str(value) if isinstance(value, FilterValue) else value
 
 
 def _resolve_model_path(model: str | None) -> str | None:
-    """Return a model's folder or file as it is called from anywhere; a name as it is."""
+    """Return the absolute path of a model's folder or file; return a model name unchanged."""
     if model is None or not Path(model).expanduser().exists():
         return model
     return os.path.abspath(Path(model).expanduser())  # noqa: PTH100
-
-
-def _post_form(
-    library: Path, path: str, fields: dict[str, Any], pictures: dict[str, bytes]
-) -> tuple[int, dict[str, Any]]:
-    if not pictures:
-        return _send_request(library, "POST", path, json.dumps(fields).encode(), "application/json")
-    boundary = uuid.uuid4().hex
-    body = bytearray()
-    for name, value in {**fields, **pictures}.items():
-        if value is None:
-            continue
-        if isinstance(value, (dict, list, tuple)):
-            value = json.dumps(value)
-        file = '; filename="picture"' if name in pictures else ""
-        body += f'--{boundary}\r\nContent-Disposition: form-data; name="{name}"{file}\r\n'.encode()
-        body += b"\r\n" + (value if isinstance(value, bytes) else str(value).encode()) + b"\r\n"
-    body += f"--{boundary}--\r\n".encode()
-    kind = f"multipart/form-data; boundary={boundary}"
-    return _send_request(library, "POST", path, bytes(body), kind)
-
-
-def _send_request(
-    library: Path,
-    method: str,
-    path: str,
-    body: bytes | None = None,
-    kind: str | None = None,
-    timeout: float = ANSWER_TIMEOUT_S,
-) -> tuple[int, dict[str, Any]]:
-    connection = _UnixConnection(socket_path(library), timeout)
-    headers = {"X-Searchapp-Version": __version__}
-    if kind:
-        headers["Content-Type"] = kind
-    try:
-        connection.request(method, path, body, headers)
-        response = connection.getresponse()
-        answer = json.loads(response.read() or b"{}")
-        return response.status, answer
-    except ValueError as error:
-        raise http.client.HTTPException(f"no JSON: {error}") from error
-    finally:
-        connection.close()
-
-
-def read_error(answer: dict[str, Any], terms: Sequence[Term] = ()) -> SearchAppError:
-    """Return the error in an answer of the resident process; name the pictures of a query."""
-    detail = answer.get("detail", "the resident process gave no reason")
-    if isinstance(detail, list):  # FastAPI's list of invalid fields
-        detail = "; ".join(f"{each['loc'][-1]}: {each['msg']}" for each in detail)
-    pictures = [str(term.query.image) for term in terms if term.query.image is not None]
-    if pictures:
-        detail = str(detail).replace(f"{PICTURE_PLACEHOLDER}:", f"{' or '.join(pictures)}:", 1)
-    return error_from_dict({**answer, "detail": detail})

@@ -1,4 +1,7 @@
-"""Fetch a picture on behalf of a web client: never from a private address."""
+"""Fetch a picture for a web client, from public addresses only.
+
+A client must not reach the network of the server (server-side request forgery).
+"""
 
 from __future__ import annotations
 
@@ -13,17 +16,18 @@ MAX_REDIRECTS = 5
 
 
 def fetch_public_url(url: str) -> bytes:
-    """Return what a public http(s) URL holds; raise PictureError for any other.
+    """Return the bytes at a public http or https URL.
 
-    A name is resolved once, and the connection goes to the address that was checked; so it does
-    after every redirect.
+    A host name is resolved once, and the connection goes to the address that was checked: DNS
+    rebinding gains nothing. Each redirect is checked in the same way.
+    Raises PictureError if the address is private, or the download fails or is too large.
     """
     import httpx
 
     for _ in range(MAX_REDIRECTS + 1):
         parts = urlsplit(url)
         if parts.scheme not in ("http", "https") or not parts.hostname:
-            raise PictureError("only http and https URLs are fetched", "read")
+            raise PictureError("only http and https URLs can be fetched", "read")
         address = _resolve_public_address(
             parts.hostname, parts.port or (443 if parts.scheme == "https" else 80)
         )
@@ -42,21 +46,26 @@ def fetch_public_url(url: str) -> bytes:
                     url = urljoin(url, response.headers["location"])
                     continue
                 if response.status_code != 200:
-                    raise PictureError(f"the server answers {response.status_code}", "read")
+                    raise PictureError(
+                        f"cannot be fetched: the server answers {response.status_code}", "read"
+                    )
                 data = bytearray()
-                for part in response.iter_bytes():
-                    data += part
+                for chunk in response.iter_bytes():
+                    data += chunk
                     if len(data) > MAX_DOWNLOAD_BYTES:
-                        raise PictureError(f"larger than {MAX_DOWNLOAD_BYTES >> 20} MiB", "read")
+                        raise PictureError(
+                            f"cannot be fetched: larger than {MAX_DOWNLOAD_BYTES >> 20} MiB", "read"
+                        )
                 return bytes(data)
         except (httpx.HTTPError, httpx.InvalidURL) as error:
             raise PictureError(
                 f"cannot be fetched: {error or type(error).__name__}", "read"
             ) from error
-    raise PictureError("too many redirects", "read")
+    raise PictureError(f"cannot be fetched: more than {MAX_REDIRECTS} redirects", "read")
 
 
 def _resolve_public_address(host: str, port: int) -> str:
+    """Return an address of a host; raise PictureError if any of its addresses is private."""
     try:
         entries = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)
     except (OSError, UnicodeError) as error:
@@ -64,5 +73,5 @@ def _resolve_public_address(host: str, port: int) -> str:
     addresses = [str(entry[4][0]) for entry in entries]
     for address in addresses:
         if not ipaddress.ip_address(address.split("%")[0]).is_global:
-            raise PictureError(f"{host} is not a public address", "read")
+            raise PictureError(f"{host} is not a public address; send the picture itself", "read")
     return addresses[0]

@@ -1,8 +1,9 @@
-"""Who may ask, and how much: what stands between the network and the API."""
+"""Access checks between the network and the API: host, origin, token, and size of the body."""
 
 from __future__ import annotations
 
 import hmac
+import logging
 from collections.abc import Awaitable, Callable, MutableMapping
 from dataclasses import dataclass
 from http.cookies import CookieError, SimpleCookie
@@ -15,9 +16,10 @@ Receive = Callable[[], Awaitable[Message]]
 Send = Callable[[Message], Awaitable[None]]
 App = Callable[[Scope, Receive, Send], Awaitable[None]]
 
+logger = logging.getLogger(__name__)
 LOOPBACK_HOSTS = frozenset({"localhost", "127.0.0.1", "::1"})
 TOKEN_COOKIE = "searchapp_token"
-MAX_BODY_BYTES = 64 << 20  # bytes
+MAX_BODY_BYTES = 64 << 20
 SECURITY_HEADERS = {
     "content-security-policy": (
         "default-src 'none'; img-src 'self' blob: data:; media-src 'self'; "
@@ -32,31 +34,35 @@ SECURITY_HEADERS = {
 
 @dataclass(frozen=True, slots=True)
 class AccessRules:
-    """What a server demands: of whom, and by which name."""
+    """Token and host names that a request over TCP must have."""
 
-    token: str | None = None  # None: loopback only, no token
-    hosts: frozenset[str] = LOOPBACK_HOSTS  # names it may be asked by; with a token, any
+    token: str | None = None  # None: no token is required
+    hosts: frozenset[str] = LOOPBACK_HOSTS  # allowed in the header Host, if there is no token
 
 
-BODY_TOO_LARGE = 413, f"the limit is {MAX_BODY_BYTES >> 20} MiB"
+BODY_TOO_LARGE = (
+    413,
+    f"the request is larger than {MAX_BODY_BYTES >> 20} MiB. Send fewer or smaller pictures.",
+)
+MAX_LOGGED_PATH_CHARACTERS = 200
 
 
 class BodyTooLargeError(Exception):
-    """The body of a request is over the limit."""
+    """The body of a request is larger than MAX_BODY_BYTES."""
 
 
 class AccessGuard:
-    """An ASGI layer: checks host, origin and token, bounds the body, and adds headers.
+    """ASGI middleware: checks host, origin and token, limits the body, adds security headers.
 
-    What comes by the Unix socket is from the user, by the socket's mode 0600, and passes.
+    Only the user can open the Unix socket (mode 0600), so its requests need no token.
     """
 
     def __init__(self, app: App, rules: AccessRules) -> None:
-        """Stand before an app."""
+        """Guard an ASGI app."""
         self._app, self._rules = app, rules
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Let a request through, or answer it."""
+        """Pass a request to the app, or refuse it."""
         if scope["type"] != "http":
             await self._app(scope, receive, send)
             return
@@ -68,6 +74,7 @@ class AccessGuard:
         if rejection is None and _parse_content_length(headers) > MAX_BODY_BYTES:
             rejection = BODY_TOO_LARGE
         if rejection is not None:
+            _log_rejection(scope, rejection)
             await _send_answer(send, *rejection)
             return
         if not is_from_unix_socket(scope) and self._has_query_token(scope):
@@ -78,33 +85,45 @@ class AccessGuard:
 
         async def send_unless_rejected(message: Message) -> None:
             nonlocal is_answered
-            if body.is_too_large and not is_answered:  # whatever the app makes of that
+            if body.is_too_large and not is_answered:
+                # The app turns BodyTooLargeError into an answer of its own: drop that answer.
                 return
             is_answered = True
             await send(message)
 
         try:
             await self._app(scope, body, _add_security_headers(send_unless_rejected))
-        except Exception:  # the app's layers wrap TooLarge in many ways
+        except Exception:  # the layers of the app wrap BodyTooLargeError in other exceptions
             if not body.is_too_large:
                 raise
         if body.is_too_large and not is_answered:
+            _log_rejection(scope, BODY_TOO_LARGE)
             await _send_answer(send, *BODY_TOO_LARGE)
 
     def _check_request(self, scope: Scope, headers: dict[str, str]) -> tuple[int, str] | None:
+        """Return status and reason of a refusal; None if the request is allowed."""
         host = headers.get("host", "")
         if self._rules.token is None and _parse_host_name(host) not in self._rules.hosts:
-            return 421, "this server does not go by that name"
+            return 421, (
+                "this server does not accept this host name. Open http://localhost:PORT, or run "
+                "`searchapp serve` with a --token."
+            )
         origin = headers.get("origin")
         if origin is not None and urlsplit(origin).netloc != host:
-            return 403, "asked by another site"
+            return 403, (
+                "the request comes from a page of another site. Open the page of this server; a "
+                "proxy must forward the header Host unchanged."
+            )
         if self._rules.token is None or scope["path"] == "/healthz" or self._has_query_token(scope):
             return None
         if self._is_valid_token(_parse_bearer_token(headers)) or self._is_valid_token(
             _parse_token_cookie(headers)
         ):
             return None
-        return 401, "a token is needed: open /?token=..., or send Authorization: Bearer ..."
+        return 401, (
+            "this server needs a token. Open /?token=SECRET, or send the header "
+            "Authorization: Bearer SECRET."
+        )
 
     def _has_query_token(self, scope: Scope) -> bool:
         if self._rules.token is None or scope["path"] != "/" or scope["method"] != "GET":
@@ -118,7 +137,7 @@ class AccessGuard:
 
 
 def is_from_unix_socket(scope: Scope) -> bool:
-    """Tell whether a request came by the Unix socket."""
+    """Tell whether a request came through the Unix socket."""
     server = scope.get("server")
     return server is not None and server[1] is None
 
@@ -151,7 +170,7 @@ def _parse_token_cookie(headers: dict[str, str]) -> str:
 
 
 class _LimitedBody:
-    """Stops reading a body that grows over the limit, whatever its header said."""
+    """Request body that stops at MAX_BODY_BYTES, whatever its header Content-Length claims."""
 
     def __init__(self, receive: Receive) -> None:
         self._receive, self._received_bytes = receive, 0
@@ -181,6 +200,13 @@ def _add_security_headers(send: Send) -> Send:
         await send(message)
 
     return send_with_headers
+
+
+def _log_rejection(scope: Scope, rejection: tuple[int, str]) -> None:
+    """Log a refusal without the query string and headers, which can hold the token."""
+    status, reason = rejection
+    path = scope["path"][:MAX_LOGGED_PATH_CHARACTERS]
+    logger.info("Refused %s %r (%d): %s", scope["method"], path, status, reason)
 
 
 async def _send_answer(

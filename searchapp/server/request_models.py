@@ -1,4 +1,4 @@
-"""What is asked over HTTP: its shapes, and how a request is read."""
+"""Request bodies and parameters of the HTTP API, and how they are parsed."""
 
 from __future__ import annotations
 
@@ -17,32 +17,35 @@ from searchapp.errors import QueryError
 from searchapp.types import Circle, DateBound, Filter, RatingRange, SearchOptions, SortOrder
 
 PLACE_PATTERN = r"^-?\d+(\.\d*)?,-?\d+(\.\d*)?,\d+(\.\d*)?(km)?$"
-RATING = r"^([0-5](\+|-[0-5])?|rejected|unrated)$"
-MAX_QUERY_PARTS = 16  # of a question
-Asked = TypeVar("Asked", bound=BaseModel)
-MAX_HITS = 1000  # hits an answer, and pages together
+RATING_PATTERN = r"^([0-5](\+|-[0-5])?|rejected|unrated)$"
+MAX_QUERY_PARTS = 16
+RequestModel = TypeVar("RequestModel", bound=BaseModel)
+MAX_HITS = 1000  # per answer; the offset is at most 100 times this
 ImageId = Annotated[int, Path(ge=1, le=2**63 - 1)]
 
 
 class ParsedText:
-    """Annotate a field that comes as text of a pattern and is parsed into a value of a filter."""
+    """Annotation of a field whose text is parsed into a filter value, such as a date."""
 
     def __init__(
-        self, parse: Callable[[str], object], pattern: str | None = None, length: int | None = None
+        self,
+        parse: Callable[[str], object],
+        pattern: str | None = None,
+        max_length: int | None = None,
     ) -> None:
-        """Take what parses the text, its pattern in the API's schema, and its most characters."""
-        self._parse, self._pattern, self._length = parse, pattern, length
+        """pattern, max_length: checks before parse, shown in the OpenAPI schema."""
+        self._parse, self._pattern, self._max_length = parse, pattern, max_length
 
     def __get_pydantic_core_schema__(
         self, source: Any, handler: GetCoreSchemaHandler
     ) -> core_schema.CoreSchema:
         """Return the schema: https://docs.pydantic.dev/latest/concepts/types/#custom-types."""
-        text = core_schema.str_schema(pattern=self._pattern, max_length=self._length)
+        text = core_schema.str_schema(pattern=self._pattern, max_length=self._max_length)
         return core_schema.no_info_after_validator_function(self._parse, text)
 
 
 def _parse_date(text: str) -> DateBound:
-    """Parse a date; where it is none, the answer names the field (status 422)."""
+    """Parse a date; raise PydanticCustomError, so that status 422 names the invalid field."""
     try:
         return DateBound.parse(text)
     except QueryError as error:
@@ -59,23 +62,23 @@ Score = Number | Literal["auto"]
 Size = Annotated[float, Field(ge=0, allow_inf_nan=False, description="megapixels")]
 Place = Annotated[
     Circle,
-    ParsedText(Circle.parse, PLACE_PATTERN, length=100),
+    ParsedText(Circle.parse, PLACE_PATTERN, max_length=100),
     Field(description="LATITUDE,LONGITUDE,KM: 48.85,2.35,5km"),
 ]
 Rating = Annotated[
     RatingRange,
-    ParsedText(RatingRange.parse, RATING, length=20),
+    ParsedText(RatingRange.parse, RATING_PATTERN, max_length=20),
     Field(description=RatingRange.HELP),
 ]
 
 
 def _parse_form_json(value: Any) -> Any:
-    """Read JSON that came as a form's field."""
+    """Parse a form field that contains JSON; return other values unchanged."""
     return _parse_json(value) if isinstance(value, str) else value
 
 
 def _parse_list(value: Any) -> Any:
-    """Return a list of what a form brings: as JSON, or one plain keyword."""
+    """Return a list from a form field: a JSON list, or one plain value."""
     if not isinstance(value, str):
         return value
     parsed = _parse_json(value) if value.startswith("[") else value
@@ -83,24 +86,28 @@ def _parse_list(value: Any) -> Any:
 
 
 class TermRequest(BaseModel):
-    """One term of a question that is added up: a text, a picture, or both as one question."""
+    """Term of a weighted query: a text, a picture, or both as one prompt."""
 
     text: Annotated[str | None, Field(max_length=20_000)] = None
     image: Annotated[
-        str | None, Field(max_length=100, description="the name of the form's part that holds it")
+        str | None, Field(max_length=100, description="name of the form part with the picture")
     ] = None
     image_id: Annotated[int | None, Field(ge=1, le=2**63 - 1)] = None
-    image_url: Annotated[str | None, Field(max_length=4000, description="if allowed")] = None
-    weight: Annotated[Number, Field(ge=-1000, le=1000, description="below zero: less of it")] = 1.0
+    image_url: Annotated[
+        str | None, Field(max_length=4000, description="only with --allow-urls")
+    ] = None
+    weight: Annotated[
+        Number, Field(ge=-1000, le=1000, description="negative: less like this term")
+    ] = 1.0
 
 
 class FilterRequest(BaseModel):
-    """What pictures must fulfil."""
+    """Conditions that images must match."""
 
     folder: Annotated[str | None, Field(max_length=4096)] = None
     after: Date | None = None
     before: Date | None = None
-    taken: Annotated[bool, Field(description="the files' own dates do not count")] = False
+    taken: Annotated[bool, Field(description="ignore the dates of files")] = False
     camera: Annotated[str | None, Field(max_length=200, description="a pattern: iPhone*")] = None
     lens: Annotated[str | None, Field(max_length=200, description="a pattern: *50mm*")] = None
     rating: Rating | None = None
@@ -109,7 +116,7 @@ class FilterRequest(BaseModel):
         BeforeValidator(_parse_list),
         Field(
             max_length=MAX_QUERY_PARTS,
-            description="patterns, all of which hold; in a form: as JSON",
+            description="patterns that must all match; in a form: a JSON list",
         ),
     ] = []
     format: Annotated[str | None, Field(max_length=20, description="jpeg, png ...")] = None
@@ -122,17 +129,17 @@ class FilterRequest(BaseModel):
     collection: str | None = None
 
     def to_filter(self) -> Filter:
-        """Return it as the library has it."""
+        """Return the conditions as a Filter."""
         return Filter(**self.filter_values())
 
     def filter_values(self) -> dict[str, Any]:
-        """Return the values of a Filter by the names of its fields."""
+        """Return the values of the conditions, by the field names of Filter."""
         values = {field.name: getattr(self, field.name) for field in fields(Filter)}
         return values | {"folder": self.folder or None, "keyword": tuple(self.keyword)}
 
 
 class SimilarRequest(FilterRequest):
-    """What pictures must fulfil that are like one, and how many are wanted."""
+    """Conditions of a search, and the page of the result."""
 
     count: Annotated[int, Field(ge=1, le=MAX_HITS)] = 60
     offset: Annotated[int, Field(ge=0, le=100 * MAX_HITS)] = 0
@@ -141,32 +148,34 @@ class SimilarRequest(FilterRequest):
 
 
 class SearchRequest(SimilarRequest):
-    """What to look for, and what the answers must fulfil."""
+    """Query, conditions and page of a search."""
 
     text: Annotated[str | None, Field(max_length=20_000)] = None
-    image_url: Annotated[str | None, Field(max_length=4000, description="if allowed")] = None
+    image_url: Annotated[
+        str | None, Field(max_length=4000, description="only with --allow-urls")
+    ] = None
     terms: Annotated[
         list[TermRequest] | None,
         BeforeValidator(_parse_form_json),
-        Field(max_length=MAX_QUERY_PARTS, description="added up by weight; in a form: as JSON"),
+        Field(max_length=MAX_QUERY_PARTS, description="weighted sum of terms; in a form: JSON"),
     ] = None
-    model: Annotated[str | None, Field(description="by the Unix socket only")] = None
-    trust_remote_code: Annotated[bool, Field(description="by the Unix socket only")] = False
+    model: Annotated[str | None, Field(description="only through the Unix socket")] = None
+    trust_remote_code: Annotated[bool, Field(description="only through the Unix socket")] = False
     truncate: bool = False
     one_prompt: Annotated[
-        bool, Field(description="refuse text and picture together where they cannot be one prompt")
+        bool, Field(description="refuse text and picture together if the model cannot embed both")
     ] = False
 
 
 class InputRequest(BaseModel):
-    """A prompt, and the form's part with the picture that it speaks of, prepared and whole."""
+    """Prompt to embed, and the name of the form part with its prepared picture."""
 
     prompt: str
     image: str | None = None
 
 
 class EmbedRequest(BaseModel):
-    """What to embed, and with which collection's model: by what its vectors depend on."""
+    """Inputs to embed; model, revision and space identify the collection whose model embeds."""
 
     model: str
     revision: str
@@ -177,7 +186,7 @@ class EmbedRequest(BaseModel):
 
 
 class CountRequest(BaseModel):
-    """A prompt whose tokens are to be counted."""
+    """Prompt whose tokens to count; model, revision and space: see EmbedRequest."""
 
     model: str
     revision: str
@@ -204,30 +213,37 @@ SEARCH_REQUEST_SCHEMA = {
 }
 
 
-def is_named_by_term(name: str, terms: list[TermRequest]) -> bool:
-    """Tell whether a term names a part of the form."""
+def is_used_by_term(name: str, terms: list[TermRequest]) -> bool:
+    """Tell whether a term uses the picture in a form part."""
     return any(term.image == name for term in terms)
 
 
-async def parse_request(request: Request, model: type[Asked]) -> tuple[Asked, dict[str, bytes]]:
-    """Read a request, and the pictures sent with it by their names, from JSON or from a form.
+async def parse_request(
+    request: Request, model: type[RequestModel]
+) -> tuple[RequestModel, dict[str, bytes]]:
+    """Return the fields of a JSON or form body, and the pictures by the names of their form parts.
 
-    Raise RequestValidationError where it is neither.
+    Raises HTTPException if the body is not JSON, and RequestValidationError if it does not fit the
+    model. Both become status 422.
     """
-    kind = request.headers.get("content-type", "").split(";")[0].strip().lower()
+    media_type = request.headers.get("content-type", "").split(";")[0].strip().lower()
     files: dict[str, bytes] = {}
     fields: Any
-    if kind == "multipart/form-data":
+    if media_type == "multipart/form-data":
         async with request.form(max_files=MAX_QUERY_PARTS, max_fields=50) as form:
             for name, value in form.items():
                 if isinstance(value, UploadFile):
                     files[name] = await value.read()
-            fields = {k: value for k, value in form.items() if isinstance(value, str) and value}
+            fields = {
+                name: value for name, value in form.items() if isinstance(value, str) and value
+            }
     else:
         try:
             fields = _parse_json(await request.body())
         except ValueError as error:
-            raise HTTPException(422, "the body is neither JSON nor a multipart form") from error
+            raise HTTPException(
+                422, "the body is not JSON; send application/json or multipart/form-data"
+            ) from error
     try:
         return model.model_validate(fields), files
     except ValidationError as error:
@@ -237,18 +253,18 @@ async def parse_request(request: Request, model: type[Asked]) -> tuple[Asked, di
 
 
 def _parse_json(text: str | bytes) -> Any:
-    """Return what JSON says; ValueError where it is none, or nested too deep."""
+    """Parse JSON; raise ValueError if it is invalid or nested too deeply."""
     try:
         return json.loads(text)
     except RecursionError as error:
-        raise ValueError("nested too deep") from error
+        raise ValueError("the JSON is nested too deeply") from error
 
 
 def to_search_options(request: SimilarRequest) -> SearchOptions:
-    """Return what a search is asked with."""
+    """Return the SearchOptions of a request."""
     options = SearchOptions(
         **request.filter_values(),
-        count=request.count + 1,  # one more tells whether there is another page
+        count=request.count + 1,  # one more hit than asked for shows whether there is another page
         offset=request.offset,
         min_score=request.min_score,
         collection=request.collection,

@@ -1,8 +1,9 @@
-"""The life of the resident process: it takes its place, serves, and leaves when it is idle."""
+"""Run the resident process: lock the library, listen, serve, and stop when idle."""
 
 from __future__ import annotations
 
 import asyncio
+import logging
 import os
 import socket
 import sys
@@ -28,21 +29,19 @@ if TYPE_CHECKING:
 
     from searchapp.server.service import Service
 
-IDLE_CHECK_INTERVAL_S = 0.5  # between looks at the clock
-RELEASE_AFTER_IDLE_S = (
-    3.0  # with nothing to do, after which others may have what one process alone can
-)
+logger = logging.getLogger(__name__)
+IDLE_CHECK_INTERVAL_S = 0.5
+# Only one process at a time can open a Milvus Lite file: close it when idle, so that others can.
+RELEASE_AFTER_IDLE_S = 3.0
 
 
 @dataclass(frozen=True, slots=True)
 class ResidentSettings:
-    """How the process serves."""
+    """Settings of the resident process."""
 
     library_folder: Path  # absolute
-    keep_alive_min: float | None = (
-        None  # minutes with nothing to do, then it leaves; None: it stays
-    )
-    host: str | None = None  # None: the Unix socket only
+    keep_alive_min: float | None = None  # idle minutes before it stops; None: it never stops
+    host: str | None = None  # None: listen only on the Unix socket
     port: int = 8080
     token: str | None = None
     allow_urls: bool = False
@@ -54,20 +53,22 @@ class ResidentSettings:
 def prepare(settings: ResidentSettings, notify: Callable[[str], None]) -> None:
     """Check the settings, and migrate a library of an earlier version.
 
-    notify: called with a line of text before what takes a while.
-    Errors: QueryError (other computers can connect, but there is no token), LibraryError.
+    notify: called with a line of text before each slow step.
+    Raises QueryError if other computers can connect without a token, and LibraryError.
     """
     if settings.host is not None and settings.host not in LOOPBACK_HOSTS and not settings.token:
         raise QueryError(
-            f"other computers can connect to --host {settings.host}; set a --token SECRET for them"
+            f"other computers can connect to --host {settings.host}, but no token is set. Add "
+            "--token SECRET."
         )
     Library.open(settings.library_folder, tell=notify).close()
 
 
 def serve_library(settings: ResidentSettings) -> None:
-    """Serve until asked to stop, or idle for long enough.
+    """Serve a library until the process is stopped, or idle for keep_alive_min.
 
-    Errors: LibraryError (no library there), SearchAppError (no FastAPI, the port is taken).
+    Raises LibraryError if there is no library, and SearchAppError if FastAPI is not installed,
+    the port is in use, or another resident process serves the library.
     """
     require_library(settings.library_folder)
     try:
@@ -77,9 +78,16 @@ def serve_library(settings: ResidentSettings) -> None:
         from searchapp.server.service import Service
     except ImportError as error:
         raise SearchAppError(
-            f"the resident process needs FastAPI and uvicorn: {install_hint('server')} ({error})"
+            f"the resident process cannot start: FastAPI or uvicorn is missing ({error}). "
+            f"Install them: {install_hint('server')}"
         ) from error
     with _lock_and_listen(settings) as sockets:
+        logger.info(
+            "Process %d serves %s%s",
+            os.getpid(),
+            settings.library_folder,
+            f" on {settings.host}:{settings.port}" if settings.host else "",
+        )
         choice = EngineChoice(settings.engine_url, settings.api_key, verbose=settings.verbose)
         service = Service(settings.library_folder, choice.start)
         rules = AccessRules(settings.token, LOOPBACK_HOSTS | {settings.host or "localhost"})
@@ -88,21 +96,22 @@ def serve_library(settings: ResidentSettings) -> None:
             service, rules, allow_urls=settings.allow_urls, request_stop=stop_event.set
         )
         config = uvicorn.Config(
-            app, log_level="warning", loop="asyncio", lifespan="off", timeout_graceful_shutdown=2
-        )
+            app, log_level="warning", loop="asyncio", lifespan="off", timeout_graceful_shutdown=2,
+            log_config=None,  # logging.config.dictConfig closes the handlers that already exist
+        )  # fmt: skip
         server = uvicorn.Server(config)
 
         async def serve() -> None:
-            watch_task = asyncio.create_task(
+            idle_task = asyncio.create_task(
                 _stop_when_idle(server, service, stop_event, settings.keep_alive_min)
             )
             await server.serve(sockets=sockets)
-            watch_task.cancel()
+            idle_task.cancel()
 
         with suppress(KeyboardInterrupt):
             asyncio.run(serve())
         service.close()
-    if "torch" in sys.modules:  # its own end takes seconds, and has nothing to save
+    if "torch" in sys.modules:  # a normal exit of torch takes seconds, and saves nothing
         sys.stdout.flush()
         sys.stderr.flush()
         os._exit(0)
@@ -114,10 +123,11 @@ async def _stop_when_idle(
     stop_event: asyncio.Event,
     keep_alive_min: float | None,
 ) -> None:
-    """Tell the server to exit when it is asked to, or was idle for keep_alive minutes."""
+    """Stop the server when stop_event is set, or after keep_alive_min idle minutes."""
     while True:
         try:
             await asyncio.wait_for(stop_event.wait(), IDLE_CHECK_INTERVAL_S)
+            logger.info("Stopping: a command asked for it")
             break
         except TimeoutError:
             idle_s = time.monotonic() - service.last_used_at
@@ -128,15 +138,18 @@ async def _stop_when_idle(
                 and not service.active_requests
                 and idle_s > 60 * keep_alive_min
             ):
+                logger.info("Stopping: no request for %.3g minutes", keep_alive_min)
                 break
     server.should_exit = True
 
 
 @contextmanager
 def _lock_and_listen(settings: ResidentSettings) -> Iterator[list[socket.socket]]:
-    """Hold the library's one place for a resident process, and listen.
+    """Lock the library against other resident processes, and yield the sockets that listen.
 
-    The lock is the operating system's: a process that crashed has left it.
+    The operating system releases the lock if the process crashes.
+    Raises LibraryError if the library cannot be written, and SearchAppError if another resident
+    process holds the lock or the port is in use.
     """
     import fcntl
 
@@ -145,17 +158,20 @@ def _lock_and_listen(settings: ResidentSettings) -> Iterator[list[socket.socket]
         lock = (settings.library_folder / LOCK_FILE_NAME).open("a")
     except OSError as error:
         raise LibraryError(
-            f"the library at {settings.library_folder} cannot be served: {explain_disk_error(error)}"
+            f"cannot serve the library at {settings.library_folder}: {explain_disk_error(error)}"
         ) from error
     with lock:
         try:
             fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
             if settings.host is None:
-                raise SearchAppError("another resident process runs already") from None
-            client.stop_resident(
-                settings.library_folder
-            )  # it makes room for one that serves the network, too
+                raise SearchAppError(
+                    "another resident process already serves this library. Stop it with "
+                    "`searchapp stop`."
+                ) from None
+            # This process serves the Unix socket too, so it replaces the other process.
+            logger.info("Replacing the resident process that already serves this library")
+            client.stop_resident(settings.library_folder)
             fcntl.flock(lock, fcntl.LOCK_EX)
         sockets = [_listen_unix(path)]
         try:
@@ -164,14 +180,14 @@ def _lock_and_listen(settings: ResidentSettings) -> Iterator[list[socket.socket]
             yield sockets
         finally:
             path.unlink(missing_ok=True)
-            for each in sockets:
-                each.close()
+            for listener in sockets:
+                listener.close()
 
 
 def _listen_unix(path: Path) -> socket.socket:
     path.unlink(missing_ok=True)
     listener = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
-    mask = os.umask(0o177)  # mode 0600 from the very beginning
+    mask = os.umask(0o177)  # create the socket with mode 0600: a later chmod is a race
     try:
         listener.bind(str(path))
     finally:
@@ -182,15 +198,15 @@ def _listen_unix(path: Path) -> socket.socket:
 
 def _listen_tcp(host: str, port: int) -> socket.socket:
     try:
-        family, kind, protocol, _, address = socket.getaddrinfo(
+        family, socket_type, protocol, _, address = socket.getaddrinfo(
             host, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE
         )[0]
-        listener = socket.socket(family, kind, protocol)
+        listener = socket.socket(family, socket_type, protocol)
         listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         listener.bind(address)
         listener.listen(256)
     except OSError as error:
         raise SearchAppError(
-            f"cannot listen on {host}:{port}: {error.strerror or error}; choose another --port"
+            f"cannot listen on {host}:{port} ({error.strerror or error}). Choose another --port."
         ) from error
     return listener

@@ -1,4 +1,4 @@
-"""The resident process's engine, used by another process: a model is in memory once."""
+"""Use the engine of the resident process from another process: one model in memory for both."""
 
 from __future__ import annotations
 
@@ -14,40 +14,40 @@ from searchapp.engines.base import normalize_vector
 from searchapp.errors import SearchAppError
 from searchapp.models import ModelSpec
 from searchapp.server import client
-from searchapp.server.client import ResidentConfig
+from searchapp.server.start_resident import ResidentConfig
 
 if TYPE_CHECKING:
     from PIL.Image import Image as Picture
 
-MAX_INPUTS_PER_REQUEST = 8  # a request: a query waits for no more of them
-MAX_REQUEST_PICTURE_BYTES = 48 << 20  # of pictures in a request, as they are in memory
-MAX_RESIDENT_DEATHS = 1  # of the resident process, after which what it was given is halved
+MAX_INPUTS_PER_REQUEST = 8  # small, so that a query between two requests waits a short time
+MAX_REQUEST_PICTURE_BYTES = 48 << 20  # decoded size of the pictures of a request
+MAX_RESIDENT_DEATHS = 1  # per request; then the batch is halved to isolate the bad input
 
 
 class ResidentEngine:
-    """The engine of a library's resident process, which is started where there is none.
+    """Engine that sends its inputs to the resident process, which is started if necessary.
 
-    Pictures go as PNG through its Unix socket, vectors come back as float32. The collection that
-    the model is of must be in the library.
+    Pictures are sent as PNG through the Unix socket; vectors come back as float32. The library
+    must have a collection of the model.
     """
 
     def __init__(
         self, spec: ModelSpec, config: ResidentConfig, notify: Callable[[str], None]
     ) -> None:
-        """Start nothing yet. tell: what takes a while is told."""
+        """Start nothing. notify: called with a line of text before each slow step."""
         self._spec, self._config, self._notify = spec, config, notify
 
     @property
     def spec(self) -> ModelSpec:
-        """Return the model."""
+        """Return the model spec."""
         return self._spec
 
     def prepare(self, item: EngineInput) -> EngineInput:
-        """Leave an input as it is: the other process prepares it."""
+        """Return the input unchanged: the resident process prepares it."""
         return item
 
     def embed(self, inputs: Sequence[EngineInput]) -> list[Vector | Refusal]:
-        """Embed in small requests: see Engine."""
+        """Embed inputs in small requests: see Engine.embed."""
         outputs: list[Vector | Refusal] = []
         batch: list[EngineInput] = []
         for item in inputs:
@@ -63,14 +63,14 @@ class ResidentEngine:
         return outputs + embed_isolating_failures(self._embed_batch, batch, fatal=(SearchAppError,))
 
     def count_tokens(self, prompt: str) -> int:
-        """Ask the other process."""
+        """Return the number of tokens of a prompt: see Engine.count_tokens."""
         return int(self._request("/api/count", {"prompt": prompt}, {})["tokens"])
 
     def close(self) -> None:
-        """Leave the engine to the process that has it."""
+        """Do nothing: the resident process owns the engine."""
 
     def _embed_batch(self, inputs: Sequence[EngineInput]) -> list[Vector | Refusal]:
-        """Embed a few; raise client.Died where that ends the other process."""
+        """Embed the inputs of one request; raise ResidentDiedError if they crash the process."""
         names = [f"picture{number}" for number in range(len(inputs))]
         input_fields = [
             {"prompt": item.prompt, "image": name if item.image else None}

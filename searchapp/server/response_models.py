@@ -1,4 +1,4 @@
-"""What is answered over HTTP: its shapes."""
+"""Response bodies of the HTTP API."""
 
 from __future__ import annotations
 
@@ -16,20 +16,20 @@ FACETS = ("folders", "cameras", "lenses", "keywords", "ratings", "formats")
 
 
 class EmbedAnswer(BaseModel):
-    """For each input a vector (float32, little-endian, base64), or why there is none."""
+    """Vector of each input (float32, little-endian, base64), or the reason why it has none."""
 
     vectors: list[str | None]
     refusals: list[str | None]
 
 
 class CountAnswer(BaseModel):
-    """How many tokens a prompt has."""
+    """Number of tokens of a prompt."""
 
     tokens: int
 
 
 class Found(BaseModel):
-    """One image that was found."""
+    """Hit of a search."""
 
     id: int
     path: str
@@ -40,7 +40,7 @@ class Found(BaseModel):
     height: int
     sha256: str
     taken_at: str | None
-    date: str | None = Field(description="taken_at, or where that is not known the file's")
+    date: str | None = Field(description="taken_at, or the date of the file if that is unknown")
     date_from: str | None = Field(description="exif, xmp, iptc or file")
     camera: str | None
     lens: str | None
@@ -50,39 +50,41 @@ class Found(BaseModel):
     latitude: float | None
     longitude: float | None
     also: list[str]
-    seconds: float | None = Field(description="of a video: when the frame is shown")
-    moments: list[float] = Field(description="seconds of its other frames that match")
-    companions: list[str] = Field(description="files that belong to it: RAW, a Live Photo's film")
+    seconds: float | None = Field(description="time of the frame in its video")
+    moments: list[float] = Field(description="times of other matching frames, in seconds")
+    companions: list[str] = Field(
+        description="files of the same picture: RAW, video of a Live Photo"
+    )
 
     @classmethod
     def from_hit(cls, hit: Hit) -> Found:
-        """Put a hit as the API does."""
+        """Convert a Hit."""
         folder, name = os.path.split(hit.path)
         return cls(id=hit.image_id, folder=folder, name=name, **hit.to_dict())
 
 
 class FacetAnswer(BaseModel):
-    """The values of one kind that pictures have, the most frequent first."""
+    """Values of one field of the matching images, most frequent first."""
 
-    values: list[tuple[str, int]] = Field(description="each with how many pictures have it")
-    more: int = Field(description="values that are left out")
+    values: list[tuple[str, int]] = Field(description="pairs of a value and its number of images")
+    more: int = Field(description="number of further values")
 
     @classmethod
     def from_facet(cls, facet: Facet) -> FacetAnswer:
-        """Put a facet as the API does."""
+        """Convert a Facet."""
         return cls(values=list(facet.values), more=facet.more)
 
 
 class MonthAnswer(BaseModel):
-    """The pictures of a month."""
+    """Number of images of a month."""
 
     month: str = Field(description="2023-06")
     images: int
-    by_file: int = Field(description="of these: by their files' dates")
+    by_file: int = Field(description="images that only have the date of their file")
 
 
 class FacetsAnswer(BaseModel):
-    """What pictures can be filtered by; each kind is counted as if nothing was asked of its own."""
+    """Values to filter by; the counts of a field ignore the filter on that field."""
 
     images: int
     months: list[MonthAnswer]
@@ -95,7 +97,7 @@ class FacetsAnswer(BaseModel):
 
     @classmethod
     def from_facets(cls, facets: Facets) -> FacetsAnswer:
-        """Put facets as the API does."""
+        """Convert Facets."""
         return cls(
             images=facets.images,
             months=[MonthAnswer(**asdict(month)) for month in facets.months],
@@ -104,20 +106,24 @@ class FacetsAnswer(BaseModel):
 
 
 class SearchAnswer(BaseModel):
-    """What was found, best first."""
+    """Hits of a search, best first."""
 
     hits: list[Found]
-    good_match: bool | None = Field(description="whether the best is one; null: not known")
-    more: bool = Field(description="whether there is another page")
+    good_match: bool | None = Field(
+        description="whether the best hit is a good match; null: unknown"
+    )
+    more: bool = Field(description="whether there are more hits")
     milliseconds: float
 
 
-def answer_of(answer: SearchResult, request: SimilarRequest, started_at: float) -> SearchAnswer:
-    """Put an answer as the API does; begun: by time.perf_counter."""
-    hits = sort_hits(answer.hits[: request.count], request.sort)
+def make_search_answer(
+    result: SearchResult, request: SimilarRequest, started_at: float
+) -> SearchAnswer:
+    """Return the page of a search result; started_at: the start by time.perf_counter."""
+    hits = sort_hits(result.hits[: request.count], request.sort)
     return SearchAnswer(
         hits=[Found.from_hit(hit) for hit in hits],
-        good_match=answer.good,
-        more=len(answer.hits) > request.count,
+        good_match=result.good,
+        more=len(result.hits) > request.count,
         milliseconds=round(1000 * (time.perf_counter() - started_at), 1),
     )

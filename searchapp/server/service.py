@@ -1,4 +1,4 @@
-"""What the API answers: the library on a thread, the engine on another, pictures on more."""
+"""Operations behind the HTTP API: searches, pictures, thumbnails, facets and library metadata."""
 
 from __future__ import annotations
 
@@ -28,32 +28,31 @@ if TYPE_CHECKING:
     from PIL.Image import Image as Picture
 
 Result = TypeVar("Result")
-THUMBNAIL_SIDES_PX = (320, 640)  # of thumbnails: pixels of the long side
-BROWSER_FORMATS = frozenset({"JPEG", "PNG", "WEBP", "GIF", "AVIF", "BMP"})  # what browsers show
-MAX_CONVERTED_SIDE_PX = (
-    2560  # pixels of the long side of a picture that has to be converted for browsers
-)
+THUMBNAIL_SIDES_PX = (320, 640)  # long side
+BROWSER_FORMATS = frozenset({"JPEG", "PNG", "WEBP", "GIF", "AVIF", "BMP"})
+MAX_CONVERTED_SIDE_PX = 2560  # long side of a picture that is converted for browsers
 
 
 class Service:
-    """Everything that a request may ask for. All coroutines belong to one event loop."""
+    """Operations of the HTTP API on one library. All coroutines share one event loop."""
 
     def __init__(self, folder: Path, start: Callable[[ModelSpec], Engine]) -> None:
-        """Open the library; no engine is started yet."""
+        """Open the library; the first search starts the engine."""
         self.folder = folder
         self.started_at = self.last_used_at = time.monotonic()
         self.active_requests = 0
         self._calls = ThreadedCalls(folder, start)
-        # Counting reads all of a large catalogue: on a thread and a connection of its own.
+        # Counting facets of a large catalog is slow: it has its own thread and connection, so that
+        # searches do not wait for it.
         self._counting_thread = ThreadPoolExecutor(1, thread_name_prefix="counting")
         self._counting_library: Library | None = None
 
     async def release_files(self) -> None:
-        """Close files that only one process can open at a time, until the next search."""
-        await self._calls.read_library(lambda it: it.close_exclusive_files())
+        """Close files that only one process can open at a time; the next search reopens them."""
+        await self._calls.read_library(lambda reader: reader.close_exclusive_files())
 
     def close(self) -> None:
-        """Close the library; threads that still work are not waited for."""
+        """Close the library; do not wait for threads that still work."""
         self._calls.close()
         if self._counting_library is not None:
             self._counting_thread.submit(self._counting_library.close)
@@ -61,7 +60,7 @@ class Service:
     async def search(
         self, parts: Sequence[QueryPart], options: SearchOptions, one_prompt: bool
     ) -> SearchResult:
-        """Search by the weighted sum of parts: see search.search; errors: Starting, too."""
+        """Search by the weighted sum of parts; errors: see search.search, and Starting."""
         return await search(self._calls, parts, options, one_prompt=one_prompt)
 
     async def embed(
@@ -71,55 +70,71 @@ class Service:
         space: Mapping[str, Any],
         inputs: Sequence[tuple[str, bytes | None]],
     ) -> list[Vector | Refusal]:
-        """Embed prompts, each with the picture that it speaks of (PNG, prepared already), if any.
+        """Embed inputs of another process: pairs of a prompt and a prepared PNG picture, or None.
 
-        Errors: LibraryError where no collection is of such a model, and Starting.
+        model, revision, space: identify the collection whose model embeds.
+        Raises LibraryError if the library has no such collection, and Starting.
         """
-        spec = await self._calls.read_library(lambda it: it.choose_model(model, revision, space))
+        spec = await self._calls.read_library(
+            lambda reader: reader.choose_model(model, revision, space)
+        )
         await self._calls.start_engine(spec)
-        items = await self._calls.work_on_pictures(
-            lambda: [_decode_input(*each) for each in inputs]
+        items = await self._calls.run_blocking(
+            lambda: [_decode_input(prompt, data) for prompt, data in inputs]
         )
         return await self._calls.embed_inputs(spec, items)
 
     async def count_tokens(
         self, model: str, revision: str, space: Mapping[str, Any], prompt: str
     ) -> int:
-        """Return how many tokens a prompt has; errors as in embed."""
-        spec = await self._calls.read_library(lambda it: it.choose_model(model, revision, space))
+        """Return the number of tokens of a prompt; errors: see embed."""
+        spec = await self._calls.read_library(
+            lambda reader: reader.choose_model(model, revision, space)
+        )
         await self._calls.start_engine(spec)
         return await self._calls.ask_engine(spec, lambda engine: engine.count_tokens(prompt))
 
     async def similar(self, image_id: int, options: SearchOptions) -> SearchResult:
-        """Find the images nearest to one of the library's."""
-        return await self._calls.ask_library(lambda it: it.find_similar(image_id, options))
+        """Return the images nearest to an image of the library, itself included."""
+        return await self._calls.call_library(
+            lambda library: library.find_similar(image_id, options)
+        )
 
     async def load_image(self, image_id: int) -> tuple[bytes, str] | None:
-        """Return a picture's bytes in a format that browsers show, and its media type."""
-        located = await self._calls.read_library(lambda it: it.locate_image(image_id))
+        """Return a picture in a format that browsers show, and its media type.
+
+        None if there is no such image. Raises PictureError if its files cannot be read.
+        """
+        located = await self._calls.read_library(lambda reader: reader.locate_image(image_id))
         if located is None:
             return None
-        return await self._calls.work_on_pictures(lambda: _encode_for_browser(located))
+        return await self._calls.run_blocking(lambda: _encode_for_browser(located))
 
     async def load_thumbnail(self, image_id: int, size: int) -> tuple[bytes, str] | None:
-        """Return a picture's thumbnail (WebP, upright) and what names its content."""
-        located = await self._calls.read_library(lambda it: it.locate_image(image_id))
+        """Return a thumbnail (WebP, upright) and the key of the image's content.
+
+        size: long side, one of THUMBNAIL_SIDES_PX. None and errors: see load_image.
+        """
+        located = await self._calls.read_library(lambda reader: reader.locate_image(image_id))
         if located is None:
             return None
-        data = await self._calls.work_on_pictures(lambda: self._cached_thumbnail(located, size))
+        data = await self._calls.run_blocking(lambda: self._load_or_make_thumbnail(located, size))
         return data, located.key
 
     async def find_video(self, image_id: int) -> tuple[str, FileState] | None:
-        """Return where the video is that an image is of; PictureError where it is none."""
-        located = await self._calls.read_library(lambda it: it.locate_image(image_id))
+        """Return path and state of the video that an image is a frame of.
+
+        None if there is no such image. Raises PictureError if the image is not a video frame.
+        """
+        located = await self._calls.read_library(lambda reader: reader.locate_image(image_id))
         if located is None:
             return None
-        return await self._calls.work_on_pictures(lambda: _locate_video(located))
+        return await self._calls.run_blocking(lambda: _locate_video(located))
 
     async def describe_library(self) -> dict[str, Any]:
-        """Return what the web page wants to know of the library."""
+        """Return the metadata of the library that the web page shows."""
 
-        def ask(library: Library) -> dict[str, Any]:
+        def describe(library: Library) -> dict[str, Any]:
             info, overview = library.info(), library.load_overview()
             model: dict[str, Any] = {"model": None, "modalities": []}
             if info.collections:
@@ -131,28 +146,29 @@ class Service:
                 "files": info.files,
                 **model,
                 "collections": [
-                    {"name": c.name, "model": c.model, "images": c.images} for c in info.collections
+                    {"name": item.name, "model": item.model, "images": item.images}
+                    for item in info.collections
                 ],
                 "folders": [{"path": path, "images": count} for path, count in overview.folders],
                 "first_date": overview.first_date,
                 "last_date": overview.last_date,
             }
 
-        return await self._call_counting_library(ask)
+        return await self._call_counting_library(describe)
 
     async def count_facets(self, image_filter: Filter, collection: str | None) -> Facets:
-        """Count what pictures can be filtered by."""
+        """Count images by month, folder, camera, lens, keyword, rating and format."""
         return await self._call_counting_library(
-            lambda it: it.count_facets(image_filter, collection)
+            lambda library: library.count_facets(image_filter, collection)
         )
 
     async def run_fetch(self, fetch: Callable[[], bytes]) -> bytes:
-        """Fetch a picture on a thread that may wait."""
-        return await self._calls.work_on_pictures(fetch)
+        """Fetch a picture on a thread that is allowed to block."""
+        return await self._calls.run_blocking(fetch)
 
     @contextmanager
     def track_request(self) -> Iterator[None]:
-        """Note that somebody is being served: the process stays."""
+        """Count a request as active while the block runs, so that the process does not stop."""
         self.active_requests += 1
         try:
             yield
@@ -160,23 +176,25 @@ class Service:
             self.active_requests -= 1
             self.last_used_at = time.monotonic()
 
-    async def _call_counting_library(self, ask: Callable[[Library], Result]) -> Result:
-        def asked() -> Result:
+    async def _call_counting_library(self, count: Callable[[Library], Result]) -> Result:
+        def open_and_count() -> Result:
             if self._counting_library is None:
                 self._counting_library = Library.open(self.folder)
-            return ask(self._counting_library)
+            return count(self._counting_library)
 
-        return await asyncio.get_running_loop().run_in_executor(self._counting_thread, asked)
+        return await asyncio.get_running_loop().run_in_executor(
+            self._counting_thread, open_and_count
+        )
 
-    def _cached_thumbnail(self, located: LocatedImage, size: int) -> bytes:
-        """Return a thumbnail from the cache on disk, or make it there."""
+    def _load_or_make_thumbnail(self, located: LocatedImage, size: int) -> bytes:
+        """Return a thumbnail from the disk cache, or create it there."""
         folder = self.folder / "thumbnails" / located.key[:2]
         file = folder / f"{located.key}-{size}.webp"
         with suppress(OSError):
             return file.read_bytes()
         buffer = io.BytesIO()
         _make_thumbnail(located, size).save(buffer, "WEBP", quality=80)
-        with suppress(OSError):  # a full or read-only disk costs the cache, not the picture
+        with suppress(OSError):  # if the disk is full or read-only, answer without the cache
             folder.mkdir(parents=True, exist_ok=True)
             temporary = file.with_suffix(f".{os.getpid()}-{time.monotonic_ns()}.tmp")
             temporary.write_bytes(buffer.getvalue())
@@ -193,14 +211,19 @@ def _decode_input(prompt: str, data: bytes | None) -> EngineInput:
 
 
 def _read_first_available(located: LocatedImage, read: Callable[[str], Result]) -> Result:
-    """Return what is read of the first of an image's files that can be read."""
-    problem = PictureError("none of its files is there", stage="read")
+    """Return read(path) of the first file of an image that can be read.
+
+    Raises the last PictureError if no file can be read.
+    """
+    last_error = PictureError(
+        "no file of this image is in the library any more; index its folder again", stage="read"
+    )
     for path in located.paths:
         try:
             return read(path)
         except PictureError as error:
-            problem = error
-    raise problem
+            last_error = error
+    raise last_error
 
 
 def _make_thumbnail(located: LocatedImage, side: int) -> Picture:
@@ -219,8 +242,7 @@ def _encode_for_browser(located: LocatedImage) -> tuple[bytes, str]:
 
 
 def _locate_video(located: LocatedImage) -> tuple[str, FileState]:
-    """Return where a video is; PictureError where it is none, or away."""
+    """Return path and state of a video; raise PictureError if it is not a video, or missing."""
     if located.seconds is None:
-        raise PictureError("that is no video", stage="read")
-
+        raise PictureError("this image is not a frame of a video", stage="read")
     return _read_first_available(located, lambda path: (path, storage.read_state(path)))

@@ -1,4 +1,4 @@
-"""Where the resident process of a library listens, and how one waits for one's turn to start it."""
+"""Paths of the resident process's socket, lock and log, and the locks of its start."""
 
 from __future__ import annotations
 
@@ -9,29 +9,35 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-LOCK_FILE_NAME = "resident.lock"  # held by the resident process as long as it lives
-MAX_SOCKET_PATH_BYTES = 100  # bytes; the system allows a socket's path little more
+LOCK_FILE_NAME = "resident.lock"  # locked while the resident process runs
+MAX_SOCKET_PATH_BYTES = 100  # Linux allows 107 bytes, macOS 103 (sun_path in unix(7))
 
 
 def socket_path(library: Path) -> Path:
-    """Return the path of the library's Unix socket: in its folder, unless that path is too long."""
+    """Return the path of the library's Unix socket.
+
+    It is in the library, or in a private temporary folder if that path is too long.
+    Raises PermissionError if the temporary folder belongs to another user.
+    """
     path = library / "resident.sock"
     if len(os.fsencode(path)) <= MAX_SOCKET_PATH_BYTES:
         return path
     user_folder = Path(tempfile.gettempdir()) / f"searchapp-{os.getuid()}"
     user_folder.mkdir(mode=0o700, exist_ok=True)
     if user_folder.stat().st_uid != os.getuid():
-        raise PermissionError(f"{user_folder} belongs to somebody else")
+        raise PermissionError(
+            f"{user_folder} belongs to another user. Set TMPDIR to a folder of your own."
+        )
     return user_folder / f"{hashlib.sha256(os.fsencode(library)).hexdigest()[:16]}.sock"
 
 
 def log_path(library: Path) -> Path:
-    """Return the file that a resident process in the background writes what it says to."""
+    """Return the file that receives the output of a resident process in the background."""
     return library / "resident.log"
 
 
 def is_lock_free(library: Path) -> bool:
-    """Tell whether no resident process holds the library's place."""
+    """Tell whether no resident process of the library runs."""
     import fcntl
 
     with (library / LOCK_FILE_NAME).open("a") as file:
@@ -44,7 +50,10 @@ def is_lock_free(library: Path) -> bool:
 
 @contextmanager
 def hold_lock(library: Path, name: str) -> Iterator[None]:
-    """Wait for a lock of the operating system, which ends with the process that holds it."""
+    """Wait for a named lock of the library, and hold it while the block runs.
+
+    The operating system releases the lock if the process dies.
+    """
     import fcntl
 
     with (library / f"{name}.lock").open("a") as file:

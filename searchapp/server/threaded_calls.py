@@ -1,8 +1,9 @@
-"""The calls of a search on the server's threads: one for the library, one for the engine."""
+"""Run the steps of a search on threads: the library's, the engine's, and several for pictures."""
 
 from __future__ import annotations
 
 import asyncio
+import logging
 import os
 from collections.abc import Callable, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
@@ -18,27 +19,28 @@ from searchapp.search.library_reader import LibraryReader
 from searchapp.server.batcher import Batcher
 from searchapp.types import Query
 
+logger = logging.getLogger(__name__)
 Result = TypeVar("Result")
 
 
 class Starting(EngineError):
-    """The engine is on its way; ask again."""
+    """The engine is starting; the client repeats the request."""
 
 
 class ThreadedCalls:
-    """Run each call on the thread that owns what it needs. All coroutines share one event loop.
+    """SearchCalls on threads: each call runs on the thread that owns the resource it needs.
 
-    No thread waits for another, so that none is missing elsewhere. Concurrent searches share a
-    call of the engine: see Batcher.
+    All coroutines share one event loop. No thread waits for another, so that a slow request
+    blocks no other. Concurrent searches share one call of the engine: see Batcher.
     """
 
     def __init__(self, folder: Path, start: Callable[[ModelSpec], Engine]) -> None:
-        """Open the library; start no engine yet."""
+        """Open the library; the first search starts the engine."""
         self._batcher = Batcher(start)
         self._library_thread = ThreadPoolExecutor(1, thread_name_prefix="library")
         self._picture_threads = ThreadPoolExecutor(min(8, 2 * (os.cpu_count() or 1)), "pictures")
         self._starting: dict[tuple[str, str], Future[Any]] = {}
-        # SQLite's connection belongs to the thread that made it.
+        # An SQLite connection can be used only on the thread that created it.
         self._library = self._library_thread.submit(Library.open, folder).result()
 
     def close(self) -> None:
@@ -46,34 +48,36 @@ class ThreadedCalls:
         self._batcher.close()
         self._library_thread.submit(self._library.close).result()
 
-    async def ask_library(self, question: Callable[[Library], Result]) -> Result:
-        """Ask the library on its thread."""
+    async def call_library(self, use: Callable[[Library], Result]) -> Result:
+        """Call use(library) on the library's thread."""
         loop = asyncio.get_running_loop()
-        return await loop.run_in_executor(self._library_thread, question, self._library)
+        return await loop.run_in_executor(self._library_thread, use, self._library)
 
-    async def work_on_pictures(self, work: Callable[[], Result]) -> Result:
-        """Run what decodes, reads or fetches a picture on a thread that may wait."""
+    async def run_blocking(self, work: Callable[[], Result]) -> Result:
+        """Decode, read or fetch a picture on a thread that is allowed to block."""
         return await asyncio.get_running_loop().run_in_executor(self._picture_threads, work)
 
-    # What a search calls: see SearchCalls.
+    # The methods below implement SearchCalls.
 
     async def read_library(self, read: Callable[[LibraryReader], Result]) -> Result:
-        """Read from the library on its thread."""
-        return await self.ask_library(lambda library: read(library.reader))
+        """Call read(reader) on the library's thread."""
+        return await self.call_library(lambda library: read(library.reader))
 
     async def prepare_input(self, spec: ModelSpec, query: Query, data: bytes | None) -> EngineInput:
-        """Prepare a query on a thread for pictures."""
-        return await self.work_on_pictures(
-            lambda: query_vector.make_engine_input(spec, query, data)
-        )
+        """Convert a query into an engine input, on a picture thread."""
+        return await self.run_blocking(lambda: query_vector.make_engine_input(spec, query, data))
 
     async def start_engine(self, spec: ModelSpec) -> None:
-        """Raise Starting while the model's engine starts, or what kept it from starting."""
+        """Start the engine of a model, without waiting for it.
+
+        Raises Starting until the engine runs, and the engine's error if its start failed.
+        """
         if self._batcher.is_ready(spec):
             return
         key = (spec.name, spec.revision)
         starting = self._starting.get(key)
         if starting is None:
+            logger.info("A request needs the engine of %s: starting it", spec.name)
             starting = self._starting[key] = self._batcher.call_engine(spec, lambda engine: None)
         if not starting.done():
             raise Starting(f"starting vLLM with {Path(spec.name).name} ...")
@@ -81,12 +85,12 @@ class ThreadedCalls:
         starting.result()
 
     async def ask_engine(self, spec: ModelSpec, question: Callable[[Engine], Result]) -> Result:
-        """Ask the engine on its thread."""
+        """Call question(engine) on the engine's thread."""
         result: Result = await asyncio.wrap_future(self._batcher.call_engine(spec, question))
         return result
 
     async def embed_inputs(
         self, spec: ModelSpec, inputs: Sequence[EngineInput]
     ) -> list[Vector | Refusal]:
-        """Embed inputs on the engine's thread, maybe together with those of other searches."""
+        """Embed inputs on the engine's thread, possibly in one batch with other searches."""
         return await asyncio.wrap_future(self._batcher.embed(spec, inputs))

@@ -1,4 +1,4 @@
-"""A video for a browser, which asks for parts of it: a file, or what lies in object storage."""
+"""Answer HTTP range requests for a video, from a file or from object storage."""
 
 from __future__ import annotations
 
@@ -21,11 +21,14 @@ MEDIA_TYPES = {
     ".3gp": "video/3gpp",
     ".ogv": "video/ogg",
 }
-CHUNK_BYTES = 1 << 18  # bytes that are read at once
+CHUNK_BYTES = 1 << 18  # size of one read
 
 
 def range_response(path: str, state: FileState, range_header: str | None) -> Response:
-    """Return a video as it is, or the range of it that a request's header Range names."""
+    """Return the bytes of a video that the header Range asks for, or the complete video.
+
+    Status 206 for a range, 416 for a range outside the video (RFC 9110, section 14).
+    """
     media_type = MEDIA_TYPES.get(get_suffix(path), "application/octet-stream")
     headers = {"Cache-Control": "private"}
     if not storage.is_url(path):
@@ -33,7 +36,8 @@ def range_response(path: str, state: FileState, range_header: str | None) -> Res
     headers["Accept-Ranges"] = "bytes"
     size = state.size
     match = re.fullmatch(r"bytes=(\d*)-(\d*)", range_header or "")
-    if match is None or match[0] == "bytes=-":  # several ranges: all of it is an answer, too
+    if match is None or match[0] == "bytes=-":  # no range, or several
+        # RFC 9110, section 14.2, allows the complete content instead of several ranges.
         headers["Content-Length"] = str(size)
         return StreamingResponse(
             _read_chunks(path, 0, size), media_type=media_type, headers=headers
@@ -56,6 +60,6 @@ def range_response(path: str, state: FileState, range_header: str | None) -> Res
 def _read_chunks(path: str, start: int, end: int) -> Iterator[bytes]:
     with storage.open_file(path) as (file, _):
         file.seek(start)
-        while start < end and (part := file.read(min(CHUNK_BYTES, end - start))):
-            start += len(part)
-            yield part
+        while start < end and (chunk := file.read(min(CHUNK_BYTES, end - start))):
+            start += len(chunk)
+            yield chunk

@@ -1,7 +1,8 @@
-"""Watch folders for a library, with the engine of its resident process if there may be one."""
+"""Keep a library up to date with folders, with the engine of the resident process if possible."""
 
 from __future__ import annotations
 
+import logging
 import time
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
@@ -13,8 +14,8 @@ from searchapp.errors import LockedError
 from searchapp.files.library_folder import can_be_resident
 from searchapp.indexing.watch import WatchEvent, WatchSession
 from searchapp.library import Library
-from searchapp.server.client import ResidentConfig
 from searchapp.server.resident_engine import ResidentEngine
+from searchapp.server.start_resident import ResidentConfig
 from searchapp.types import IndexEvent, IndexOptions
 
 if TYPE_CHECKING:
@@ -22,20 +23,21 @@ if TYPE_CHECKING:
     from searchapp.indexing.embedding.choose_engines import StartEngines
     from searchapp.models import ModelSpec
 
-LOCKED_RETRY_S = 2.0  # until the next try while another process writes
+logger = logging.getLogger(__name__)
+LOCKED_RETRY_INTERVAL_S = 2.0  # pause while another process writes to the library
 
 
 class LibraryWatch:
-    """Keeps a library in step with folders. A context manager: it watches while it is entered.
+    """Watch of folders that keeps a library up to date; a context manager.
 
-    Each index run opens the library anew, so that other processes can write between two runs.
-    The engine stays: in the resident process, which queries share, or in this process.
+    Each index run opens the library again, so that other processes can write between two runs.
+    The engine stays loaded: in the resident process, which queries share, or in this process.
     """
 
     def __init__(
         self,
         folders: Sequence[str | Path],
-        residence: ResidentConfig,
+        resident_config: ResidentConfig,
         options: IndexOptions,
         start: Callable[[ModelSpec], Engine],
         start_many: StartEngines | None = None,
@@ -46,25 +48,33 @@ class LibraryWatch:
         guard: Callable[[Iterator[IndexEvent]], Iterator[IndexEvent]] = iter,
         notify: Callable[[str], None],
     ) -> None:
-        """Start no engine yet; raise FolderError for a folder that cannot be watched.
+        """Prepare the watch; the first index run starts the engine.
 
-        start, start_many: see Library.open. poll_s: look at all files that often, instead of
-        waiting for the system's notifications. quiet_s: read a file once it has not changed for
-        so long. guard: wraps the events of each index run. notify: called with a line of text
-        before what takes a while.
+        start, start_many: see Library.open.
+        poll_s: scan all files at this interval, instead of using the system's notifications.
+        quiet_s: a file is read when it has not changed for this time.
+        guard: wraps the events of each index run.
+        notify: called with a line of text before each slow step.
+        Raises FolderError if a folder cannot be watched.
         """
         self._watch = WatchSession(
-            folders, residence.library_folder, options, poll_interval_s=poll_s, quiet_s=quiet_s
+            folders,
+            resident_config.library_folder,
+            options,
+            poll_interval_s=poll_s,
+            quiet_s=quiet_s,
         )
-        self._residence, self._options = residence, options
+        self._resident_config, self._options = resident_config, options
         self._start, self._start_many = start, start_many
-        self._use_resident = use_resident and can_be_resident(residence.library_folder)
+        self._use_resident = use_resident and can_be_resident(resident_config.library_folder)
+        process = "the resident process" if self._use_resident else "this process"
+        logger.info("Embedding with an engine in %s", process)
         self._guard, self._notify = guard, notify
         self._own_engine: Engine | None = None
 
     @property
     def roots(self) -> list[Path]:
-        """Return the folders, as absolute paths."""
+        """Return the absolute paths of the watched folders."""
         return self._watch.roots
 
     def __enter__(self) -> Self:
@@ -83,7 +93,7 @@ class LibraryWatch:
     def index_all(self) -> Iterator[IndexEvent]:
         """Index the folders once, and yield the events; wait while another process writes.
 
-        Errors: those of Library.index, but not LockedError.
+        Raises the errors of Library.index, except LockedError.
         """
         is_notified = False
         while True:
@@ -94,23 +104,24 @@ class LibraryWatch:
                 if not is_notified:
                     self._notify(f"waiting: {error}")
                     is_notified = True
-                time.sleep(LOCKED_RETRY_S)
+                time.sleep(LOCKED_RETRY_INTERVAL_S)
 
     def events(self) -> Iterator[WatchEvent]:
-        """Index changes without end, and yield an event for each batch."""
+        """Index changes until the caller stops, and yield an event for each batch."""
         return self._watch.index_changes(self._index)
 
     def _index(self, roots: list[Path], options: IndexOptions) -> Iterator[IndexEvent]:
         with Library.open(
-            self._residence.library_folder, create=True, start=self._engine,
+            self._resident_config.library_folder, create=True, start=self._get_engine,
             start_many=self._start_many, tell=self._notify,
         ) as library:  # fmt: skip
             yield from self._guard(library.index(roots, options))
 
-    def _engine(self, spec: ModelSpec) -> Engine:
+    def _get_engine(self, spec: ModelSpec) -> Engine:
         if self._use_resident:
-            return ResidentEngine(spec, self._residence, lambda line: None)
-        if self._residence.engine_url is not None:  # remote: there is nothing to keep
+            return ResidentEngine(spec, self._resident_config, lambda line: None)
+        if self._resident_config.engine_url is not None:
+            # The remote server keeps the model loaded, so each run may connect again.
             return self._start(spec)
         if self._own_engine is None or self._own_engine.spec != spec:
             self._close_engine()

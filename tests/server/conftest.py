@@ -1,4 +1,4 @@
-"""A library behind the HTTP API, and a browser."""
+"""Fixtures: a library, a server with an HTTP client, and a browser."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from searchapp.library import Library
 
 @pytest.fixture
 def library(tmp_path: Path, photos: Path, model: Path, fake_engines: FakeEngines) -> Path:
-    """A library of three pictures."""
+    """Library with three pictures."""
     with Library.open(tmp_path / "library", create=True, start=fake_engines) as opened:
         index_folder(opened, photos, model)
     return tmp_path / "library"
@@ -26,7 +26,7 @@ def library(tmp_path: Path, photos: Path, model: Path, fake_engines: FakeEngines
 
 @pytest.fixture
 def client(library: Path, fake_engines: FakeEngines) -> Iterator[Any]:
-    """A client of a server that is warm."""
+    """HTTP client of a server whose engine runs."""
     with (
         serve_library(library, fake_engines) as url,
         httpx.Client(base_url=url, timeout=20) as client,
@@ -37,7 +37,7 @@ def client(library: Path, fake_engines: FakeEngines) -> Iterator[Any]:
 
 @pytest.fixture(scope="module")
 def chromium() -> Iterator[Any]:
-    """The browser."""
+    """Chromium, shared by the tests of a module."""
     with sync_api.sync_playwright() as playwright:
         browser = playwright.chromium.launch(executable_path=CHROMIUM_PATH, args=["--no-sandbox"])
         yield browser
@@ -46,7 +46,7 @@ def chromium() -> Iterator[Any]:
 
 @pytest.fixture
 def tabs(chromium: Any) -> Iterator[BrowserTabs]:
-    """Tabs; no error and no violation of the policy may be left in their consoles."""
+    """Browser tabs; fails if a console has an error, such as a violation of the CSP."""
     tabs = BrowserTabs(chromium)
     yield tabs
     tabs.close()

@@ -1,4 +1,4 @@
-"""Which process answers a query."""
+"""answer_query: which process answers a query."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from support.library import FakeEngines, index_folder
 from searchapp.library import Library
 from searchapp.server import answer_query as module
 from searchapp.server.answer_query import answer_query
-from searchapp.server.client import ResidentConfig
+from searchapp.server.start_resident import ResidentConfig
 from searchapp.types import Query, SearchOptions, SearchResult
 
 
@@ -19,7 +19,7 @@ from searchapp.types import Query, SearchOptions, SearchResult
     ("use_resident", "is_writable", "is_resident"),
     [(True, True, True), (False, True, False), (True, False, False)],
 )
-def test_the_process_is_chosen(
+def test_answering_process_is_chosen(
     tmp_path: Path,
     photos: Path,
     model: Path,
@@ -29,21 +29,21 @@ def test_the_process_is_chosen(
     is_writable: bool,
     is_resident: bool,
 ) -> None:
-    """The resident process, unless it is not wanted or the library is read-only."""
+    """The resident process answers, unless it is disabled or the library is read-only."""
     with Library.open(tmp_path / "library", create=True, start=fake_engines) as library:
         index_folder(library, photos, model)
-    asked = list[Any]()
+    resident_calls = list[Any]()
 
-    def search(residence: ResidentConfig, *arguments: Any) -> SearchResult:
-        asked.append(residence)
+    def search(config: ResidentConfig, *arguments: Any) -> SearchResult:
+        resident_calls.append(config)
         return SearchResult((), None)
 
     monkeypatch.setattr(module.client, "search", search)
     monkeypatch.setattr(module, "can_be_resident", lambda library: is_writable)
-    residence = ResidentConfig(tmp_path / "library")
-    answer = answer_query(
-        Query("red"), SearchOptions(count=1), residence, fake_engines,
+    config = ResidentConfig(tmp_path / "library")
+    result = answer_query(
+        Query("red"), SearchOptions(count=1), config, fake_engines,
         use_resident=use_resident, notify=pytest.fail,
     )  # fmt: skip
-    assert asked == ([residence] if is_resident else [])
-    assert [Path(hit.path).name for hit in answer.hits] == ([] if is_resident else ["red.jpg"])
+    assert resident_calls == ([config] if is_resident else [])
+    assert [Path(hit.path).name for hit in result.hits] == ([] if is_resident else ["red.jpg"])

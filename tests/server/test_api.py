@@ -1,4 +1,4 @@
-"""The HTTP API, over real HTTP, with a fake engine; and who is let in."""
+"""The HTTP API and its access checks, over real HTTP with a fake engine."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ from searchapp.server.guard import MAX_BODY_BYTES, AccessRules
 
 
 def test_search_by_text_picture_and_both(client: Any, photos: Path) -> None:
-    """JSON or a form; both together are added up where the model has no prompt for both."""
+    """Search by JSON or form; vectors of text and picture are added if there is no joint prompt."""
     answer = search_api(client, text="blue", count=2)
     assert hit_names(answer)[0] == "blue.jpg"
     body = answer.json()
@@ -48,35 +48,35 @@ def test_search_by_text_picture_and_both(client: Any, photos: Path) -> None:
 
 
 def test_filters_and_pages(client: Any, photos: Path) -> None:
-    """As on the command line."""
+    """Filters work as in the command line; pages continue each other."""
     assert hit_names(search_api(client, text="red", folder=str(photos / "below"))) == ["blue.jpg"]
     assert hit_names(search_api(client, text="red", min_score=0.99)) == ["red.jpg"]
-    assert len(hit_names(search_api(client, text="red", after="2020"))) == 3  # by the files' dates
+    assert len(hit_names(search_api(client, text="red", after="2020"))) == 3  # file dates
     assert hit_names(search_api(client, text="red", after="2020", taken=True)) == []
-    whole = hit_names(search_api(client, text="red"))
+    all_names = hit_names(search_api(client, text="red"))
     pages = [hit_names(search_api(client, text="red", count=1, offset=n)) for n in range(3)]
-    assert [page[0] for page in pages] == whole
+    assert [page[0] for page in pages] == all_names
 
 
 def test_similar_images_thumbnails_and_pictures(client: Any, photos: Path) -> None:
-    """An id leads to the picture, small and whole, and to those like it."""
+    """An image id gives the picture, its thumbnails, and similar images."""
     hit = search_api(client, text="green").json()["hits"][0]
     similar = client.get(f"/api/similar/{hit['id']}", params={"count": 2})
     assert hit_names(similar)[0] == hit["name"]
-    whole = client.get(f"/api/images/{hit['id']}")
-    assert whole.headers["content-type"] == "image/png"
-    assert whole.content == (photos / "green.png").read_bytes()
+    image = client.get(f"/api/images/{hit['id']}")
+    assert image.headers["content-type"] == "image/png"
+    assert image.content == (photos / "green.png").read_bytes()
     for size in (320, 640):
-        small = client.get(f"/api/thumbnails/{hit['id']}", params={"size": size})
-        assert small.headers["content-type"] == "image/webp"
-        assert Image.open(io.BytesIO(small.content)).size == (80, 60)
+        thumbnail = client.get(f"/api/thumbnails/{hit['id']}", params={"size": size})
+        assert thumbnail.headers["content-type"] == "image/webp"
+        assert Image.open(io.BytesIO(thumbnail.content)).size == (80, 60)
     assert len(list((photos.parent / "library" / "thumbnails").rglob("*.webp"))) == 2
 
 
-def test_what_browsers_cannot_show_is_converted(
+def test_unsupported_formats_are_converted(
     client: Any, photos: Path, fake_engines: FakeEngines
 ) -> None:
-    """A TIFF turned by EXIF comes upright, as JPEG; its thumbnail is upright, too."""
+    """A TIFF with an EXIF rotation becomes an upright JPEG with an upright thumbnail."""
     exif = Image.Exif()
     exif[0x0112] = 6
     make_picture("yellow", (3000, 2000)).save(photos / "turned.tif", exif=exif)
@@ -87,12 +87,12 @@ def test_what_browsers_cannot_show_is_converted(
     shown = client.get(f"/api/images/{hit['id']}")
     assert shown.headers["content-type"] == "image/jpeg"
     assert Image.open(io.BytesIO(shown.content)).size == (1707, 2560)
-    small = client.get(f"/api/thumbnails/{hit['id']}?size=320").content
-    assert Image.open(io.BytesIO(small)).size == (213, 320)
+    thumbnail = client.get(f"/api/thumbnails/{hit['id']}?size=320").content
+    assert Image.open(io.BytesIO(thumbnail)).size == (213, 320)
 
 
-def test_the_library_is_described(client: Any, photos: Path) -> None:
-    """What the web page needs: model, folders, dates."""
+def test_library_info_metrics_and_docs(client: Any, photos: Path) -> None:
+    """/api/info has the model and the folders; health, metrics, schema and docs answer."""
     info = client.get("/api/info").json()
     assert (info["images"], info["model"]) == (3, "fake-clip")
     assert info["modalities"] == ["text", "image"]
@@ -123,16 +123,16 @@ def test_the_library_is_described(client: Any, photos: Path) -> None:
         ({"image_url": "http://127.0.0.1/x.jpg"}, 400),
     ],
 )
-def test_bad_searches_have_their_status(client: Any, fields: dict[str, Any], status: int) -> None:
-    """With the reason in detail; nothing is a traceback."""
+def test_invalid_searches_get_a_status(client: Any, fields: dict[str, Any], status: int) -> None:
+    """An invalid search gets a status of 4xx, with the reason in detail."""
     answer = search_api(client, **fields)
     assert answer.status_code == status, answer.text
     if status != 200:
         assert answer.json()["detail"]
 
 
-def test_bad_bodies_are_refused(client: Any) -> None:
-    """What is neither JSON nor a form, and a picture that is none."""
+def test_invalid_requests_are_refused(client: Any) -> None:
+    """Invalid JSON, forms, pictures, image ids and sizes get a status of 4xx."""
     assert client.post("/api/search", content=b"{").status_code == 422
     assert client.post("/api/search", content=b"[1]").status_code == 422
     assert client.post("/api/search", content=b"\xff\xfe").status_code == 422
@@ -147,8 +147,8 @@ def test_bad_bodies_are_refused(client: Any) -> None:
     assert client.get("/api/thumbnails/1?size=5000").status_code == 400
 
 
-def test_no_path_comes_from_a_request(client: Any) -> None:
-    """Only the web page's own files are served, however the path is written."""
+def test_paths_outside_the_page_are_refused(client: Any) -> None:
+    """Only files of the web page are served, whatever the form of the path."""
     for path in ("/../app.py", "/..%2fapp.py", "/%2e%2e/app.py", "/etc/passwd", "/app.py",
                  "/..%5capp.py", "/web/../../catalog.db", "//etc/passwd"):  # fmt: skip
         raw = http.client.HTTPConnection(client.base_url.host, client.base_url.port, timeout=5)
@@ -157,28 +157,28 @@ def test_no_path_comes_from_a_request(client: Any) -> None:
         raw.close()
 
 
-def test_uploads_are_bounded(client: Any) -> None:
-    """By their announced length, and by what really comes."""
+def test_upload_size_is_limited(client: Any) -> None:
+    """A body over the limit gets status 413, by its header and by its real size."""
     host, port = client.base_url.host, client.base_url.port
     with socket.create_connection((host, port), timeout=10) as raw:
         head = f"POST /api/search HTTP/1.1\r\nHost: {host}:{port}\r\n"
         raw.sendall(f"{head}Content-Length: {MAX_BODY_BYTES + 1}\r\n\r\n".encode())
         assert b" 413 " in raw.recv(100)
 
-    def endless() -> Iterator[bytes]:
+    def make_large_body() -> Iterator[bytes]:
         for _ in range(MAX_BODY_BYTES // (1 << 20) + 2):
             yield b"x" * (1 << 20)
 
     try:
-        answer = client.post("/api/search", content=endless())
+        answer = client.post("/api/search", content=make_large_body())
         assert answer.status_code == 413
     except httpx.TransportError:
-        pass  # closed while we were still sending: refused, too
+        pass  # the server closed the connection during the upload: refused too
     assert hit_names(search_api(client, text="red"))
 
 
-def test_a_bomb_is_refused(client: Any) -> None:
-    """A picture of too many pixels never gets decoded."""
+def test_decompression_bomb_is_refused(client: Any) -> None:
+    """A picture with 400 megapixels is refused before decoding."""
     buffer = io.BytesIO()
     Image.new("1", (20000, 20000)).save(buffer, "PNG")
     answer = search_api(client, buffer.getvalue())
@@ -186,8 +186,8 @@ def test_a_bomb_is_refused(client: Any) -> None:
     assert "400 megapixels" in answer.json()["detail"]
 
 
-def test_the_host_is_checked(client: Any) -> None:
-    """A page of another name (DNS rebinding) and another site's page are refused."""
+def test_host_and_origin_are_checked(client: Any) -> None:
+    """A foreign Host (DNS rebinding) and a foreign Origin are refused; the CSP is strict."""
     for host, status in (
         ("evil.example", 421),
         ("localhost", 200),
@@ -203,14 +203,14 @@ def test_the_host_is_checked(client: Any) -> None:
     assert "unsafe" not in policy
 
 
-def test_stop_and_models_are_for_the_user_alone(client: Any) -> None:
-    """By TCP nobody ends the process or makes it load another model."""
+def test_stop_and_model_need_the_unix_socket(client: Any) -> None:
+    """A client over TCP cannot stop the process or choose the model."""
     assert client.post("/api/stop").status_code == 403
     assert hit_names(search_api(client, text="red", model="/etc", trust_remote_code=True))
 
 
-def test_a_token_is_demanded_and_kept_in_a_cookie(library: Path, fake_engines: FakeEngines) -> None:
-    """As a bearer, or once in the URL of the page."""
+def test_token_is_required_and_kept_in_a_cookie(library: Path, fake_engines: FakeEngines) -> None:
+    """The token is a bearer token, or is given once in the URL of the page."""
     rules = AccessRules(token="secret")
     with serve_library(library, fake_engines, rules) as url, httpx.Client(base_url=url) as client:
         assert client.get("/api/info").status_code == 401
@@ -228,29 +228,49 @@ def test_a_token_is_demanded_and_kept_in_a_cookie(library: Path, fake_engines: F
         assert client.get("/healthz", headers={"Host": "photos.lan"}).status_code == 200
 
 
-def test_32_clients_get_their_own_answers(library: Path, photos: Path, model: Path) -> None:
-    """What comes while the engine works is embedded together, and nobody gets another's."""
+def test_refused_requests_are_logged_without_secrets(
+    library: Path, fake_engines: FakeEngines, caplog: pytest.LogCaptureFixture
+) -> None:
+    """The log has status and reason of a refusal; at INFO it has no token and no query text."""
+    rules = AccessRules(token="right-secret")
+    headers = {"Authorization": "Bearer right-secret"}
+    with (
+        caplog.at_level("INFO", "searchapp"),
+        serve_library(library, fake_engines, rules) as url,
+        httpx.Client(base_url=url) as client,
+    ):
+        assert client.get("/?token=wrong-secret").status_code == 401
+        client.headers.update(headers)
+        assert search_api(client, text="nonsense").status_code == 400
+    assert "Refused GET '/' (401): this server needs a token" in caplog.text
+    assert "POST '/api/search' failed (400): QueryError" in caplog.text
+    for secret in ("wrong-secret", "right-secret", "nonsense"):
+        assert secret not in caplog.text
+
+
+def test_concurrent_clients_get_their_own_answers(library: Path, photos: Path, model: Path) -> None:
+    """Queries of 32 clients are embedded in batches, and each client gets its own answer."""
     calls: list[int] = []
 
-    class Counting(FakeEngine):
+    class CountingEngine(FakeEngine):
         def embed(self, inputs: Any) -> Any:
             calls.append(len(inputs))
             time.sleep(0.02)
             return super().embed(inputs)
 
     wrong: list[str] = []
-    colours = {"red": "red.jpg", "green": "green.png", "blue": "blue.jpg"}
+    names = {"red": "red.jpg", "green": "green.png", "blue": "blue.jpg"}
 
-    with serve_library(library, Counting) as url:
+    with serve_library(library, CountingEngine) as url:
 
-        def ask(number: int) -> None:
+        def search_often(number: int) -> None:
             with httpx.Client(base_url=url, timeout=30) as client:
                 for turn in range(6):
-                    colour = list(colours)[(number + turn) % 3]
-                    if hit_names(search_api(client, text=colour, count=1)) != [colours[colour]]:
-                        wrong.append(colour)
+                    color = list(names)[(number + turn) % 3]
+                    if hit_names(search_api(client, text=color, count=1)) != [names[color]]:
+                        wrong.append(color)
 
-        threads = [threading.Thread(target=ask, args=(number,)) for number in range(32)]
+        threads = [threading.Thread(target=search_often, args=(number,)) for number in range(32)]
         for thread in threads:
             thread.start()
         for thread in threads:
@@ -269,7 +289,7 @@ def test_32_clients_get_their_own_answers(library: Path, photos: Path, model: Pa
     ],
 )  # fmt: skip
 def test_private_addresses_are_never_fetched(url: str) -> None:
-    """Whatever they are written like."""
+    """Private addresses are refused in all notations, and so are other schemes."""
     with pytest.raises(PictureError, match=r"public address|only http|cannot be resolved"):
         fetch_public_url(url)
 
@@ -277,7 +297,7 @@ def test_private_addresses_are_never_fetched(url: str) -> None:
 def test_a_redirect_to_a_private_address_is_not_followed(
     photos: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Each step is checked, and the connection goes to the address that was."""
+    """The target of a redirect is checked like the first URL."""
     import http.server
 
     class Redirect(http.server.BaseHTTPRequestHandler):
@@ -291,24 +311,24 @@ def test_a_redirect_to_a_private_address_is_not_followed(
 
     with http.server.ThreadingHTTPServer(("127.0.0.1", 0), Redirect) as server:
         threading.Thread(target=server.serve_forever, daemon=True).start()
-        check = public_fetch._resolve_public_address
+        resolve = public_fetch._resolve_public_address
         monkeypatch.setattr(
             public_fetch,
             "_resolve_public_address",
-            lambda host, port: "127.0.0.1" if host == "photos.example" else check(host, port),
+            lambda host, port: "127.0.0.1" if host == "photos.example" else resolve(host, port),
         )
         with pytest.raises(PictureError, match=r"127\.0\.0\.1 is not a public address"):
             fetch_public_url(f"http://photos.example:{server.server_port}/x.jpg")
         server.shutdown()
 
 
-def test_the_engines_error_reaches_whoever_asked(library: Path) -> None:
-    """One that cannot start says so, and is tried again by the next request."""
-    tries: list[ModelSpec] = []
+def test_engine_start_error_is_reported_and_retried(library: Path) -> None:
+    """The client gets the error of a failed start; the next request starts the engine again."""
+    starts: list[ModelSpec] = []
 
     def start(spec: ModelSpec) -> FakeEngine:
-        tries.append(spec)
-        if len(tries) == 1:
+        starts.append(spec)
+        if len(starts) == 1:
             raise RuntimeError("no memory")
         return FakeEngine(spec)
 

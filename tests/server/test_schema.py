@@ -1,4 +1,4 @@
-"""The API against its own OpenAPI schema: whatever is sent, it never fails by itself."""
+"""Fuzz the HTTP API by its OpenAPI schema: no request causes a server error."""
 
 import shutil
 import subprocess
@@ -20,7 +20,7 @@ SCHEMATHESIS = shutil.which("schemathesis", path=str(Path(sys.executable).parent
 def test_nothing_that_fits_the_schema_is_a_server_error(
     tmp_path: Path, photos: Path, model: Path, fake_engines: FakeEngines
 ) -> None:
-    """Schemathesis makes requests by the schema, sound and broken ones; none gives a 500."""
+    """Schemathesis sends valid and invalid requests by the schema; none has a status of 5xx."""
     with Library.open(tmp_path / "library", create=True, start=fake_engines) as library:
         index_folder(library, photos, model)
     with serve_library(tmp_path / "library", fake_engines) as url:

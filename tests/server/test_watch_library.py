@@ -1,4 +1,4 @@
-"""LibraryWatch: the first run waits for other writers; one engine serves all runs."""
+"""LibraryWatch: the first run waits for other writers; all runs share one engine."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from support.sample_pictures import save_picture
 from searchapp.files.lock import hold_writer_lock
 from searchapp.indexing.watch import ChangesIndexed
 from searchapp.library import Library
-from searchapp.server.client import ResidentConfig
+from searchapp.server.start_resident import ResidentConfig
 from searchapp.server.watch_library import LibraryWatch
 from searchapp.types import IndexEvent, IndexOptions, RunFinished
 
@@ -25,8 +25,8 @@ def test_the_first_run_waits_for_another_writer(
     fake_engines: FakeEngines,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    """It says so once, however often it tries, and then indexes all."""
-    monkeypatch.setattr("searchapp.server.watch_library.LOCKED_RETRY_S", 0.05)
+    """It notifies once, whatever the number of retries, and then indexes all files."""
+    monkeypatch.setattr("searchapp.server.watch_library.LOCKED_RETRY_INTERVAL_S", 0.05)
     library, notes = tmp_path / "library", list[str]()
     Library.open(library, create=True).close()
     watch = LibraryWatch(
@@ -54,18 +54,18 @@ def test_the_first_run_waits_for_another_writer(
 def test_one_engine_serves_all_runs(
     tmp_path: Path, photos: Path, model: Path, fake_engines: FakeEngines
 ) -> None:
-    """Without the resident process, the engine of the first run stays; the guard sees each run."""
-    guarded = list[int]()
+    """Without the resident process, all runs share one engine; each run has its guard."""
+    event_counts = list[int]()
 
     def guard(events: Iterator[IndexEvent]) -> Iterator[IndexEvent]:
-        guarded.append(0)
+        event_counts.append(0)
         for event in events:
-            guarded[-1] += 1
+            event_counts[-1] += 1
             yield event
 
     watch = LibraryWatch(
-        [photos], ResidentConfig(tmp_path / "library"), IndexOptions(model=str(model)), fake_engines,
-        use_resident=False, quiet_s=0.2, guard=guard, notify=pytest.fail,
+        [photos], ResidentConfig(tmp_path / "library"), IndexOptions(model=str(model)),
+        fake_engines, use_resident=False, quiet_s=0.2, guard=guard, notify=pytest.fail,
     )  # fmt: skip
     with watch:
         assert watch.roots == [photos]
@@ -76,4 +76,4 @@ def test_one_engine_serves_all_runs(
     assert isinstance(batch, ChangesIndexed) and batch.summary.added == 1
     (engine,) = fake_engines.started_engines
     assert engine.is_closed
-    assert len(guarded) >= 2 and all(guarded)
+    assert len(event_counts) >= 2 and all(event_counts)

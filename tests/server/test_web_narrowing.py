@@ -1,4 +1,4 @@
-"""The time line and the list of what pictures can be limited to, in a real Chromium."""
+"""Timeline and facet lists of the web page, in a real Chromium."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ PARIS = (48.858, 2.294)
 
 @pytest.fixture(scope="module")
 def site(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
-    """The URL of a library of five pictures."""
+    """URL of a server with five pictures."""
     folder = tmp_path_factory.mktemp("narrow")
     for number, (name, date, camera, rating, words) in enumerate(PICTURES):
         block = make_exif(
@@ -59,28 +59,28 @@ def site(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
 
 @pytest.fixture
 def page(tabs: BrowserTabs, site: str) -> Any:
-    """All five pictures, on a desktop."""
+    """The page with all five pictures, on a desktop."""
     page = tabs.open_page(f"{site}/?q=red")
     expect(locate_tiles(page)).to_have_count(5)
     return page
 
 
-def bar(page: Any, label: str) -> Any:
+def find_bar(page: Any, label: str) -> Any:
     return page.get_by_role("button", name=re.compile(f"^{label}: "))
 
 
-def test_a_click_on_the_time_line_takes_a_year_and_then_a_month(page: Any) -> None:
-    """The bars of a chosen year are its months; a second click takes a month back."""
+def test_click_on_timeline_selects_year_then_month(page: Any) -> None:
+    """A selected year has bars for its months; a second click on a month removes the filter."""
     expect(page.locator(".bar")).to_have_count(6)
-    expect(bar(page, "2020")).to_have_accessible_name("2020: 1 picture, 1 by the file's date")
-    bar(page, "2021").click()
+    expect(find_bar(page, "2020")).to_have_accessible_name("2020: 1 picture, 1 by file date")
+    find_bar(page, "2021").click()
     expect(locate_tiles(page)).to_have_count(2)
     assert page.url.endswith("?q=red&after=2021&before=2021")
     expect(page.locator(".bar")).to_have_count(12)
-    bar(page, "Jul 2021").click()
+    find_bar(page, "Jul 2021").click()
     expect(locate_tiles(page)).to_have_count(1)
     expect(page.get_by_label("from", exact=True)).to_have_value("2021-07")
-    bar(page, "Jul 2021").click()
+    find_bar(page, "Jul 2021").click()
     expect(locate_tiles(page)).to_have_count(5)
     page.go_back()
     expect(locate_tiles(page)).to_have_count(1)
@@ -88,9 +88,9 @@ def test_a_click_on_the_time_line_takes_a_year_and_then_a_month(page: Any) -> No
     expect(page.locator(".bar")).to_have_count(6)
 
 
-def test_a_drag_takes_several(page: Any) -> None:
-    """From the bar where it begins to the one where it ends, in either direction."""
-    start, end = (bar(page, year).bounding_box() for year in ("2021", "2019"))
+def test_drag_selects_several_bars(page: Any) -> None:
+    """A drag selects from its first bar to its last, in either direction."""
+    start, end = (find_bar(page, year).bounding_box() for year in ("2021", "2019"))
     page.mouse.move(start["x"] + 5, start["y"] + 40)
     page.mouse.down()
     page.mouse.move(end["x"] + 9, end["y"] + 40, steps=6)
@@ -100,76 +100,78 @@ def test_a_drag_takes_several(page: Any) -> None:
     expect(page.locator('.bar[aria-pressed="true"]')).to_have_count(3)
 
 
-def test_the_keys_work_on_the_time_line(page: Any) -> None:
-    """It is one stop for Tab; the arrows move in it, with Shift they take several."""
-    bar(page, "2019").focus()
+def test_keys_select_bars(page: Any) -> None:
+    """The timeline is one Tab stop; arrow keys move the focus, and with Shift select several."""
+    find_bar(page, "2019").focus()
     page.keyboard.press("ArrowRight")
     page.keyboard.press("ArrowRight")
-    expect(bar(page, "2021")).to_be_focused()
+    expect(find_bar(page, "2021")).to_be_focused()
     page.keyboard.press("Shift+ArrowRight")
     page.keyboard.press("Shift+End")
     page.keyboard.press("Enter")
     expect(locate_tiles(page)).to_have_count(3)
     assert page.url.endswith("?q=red&after=2021&before=2024")
-    expect(bar(page, "2024")).to_be_focused()
+    expect(find_bar(page, "2024")).to_be_focused()
     page.keyboard.press("Enter")
     expect(page.get_by_label("from", exact=True)).to_have_value("2024")
     expect(locate_tiles(page)).to_have_count(1)
     assert page.locator('.bar[tabindex="0"]').count() == 1
 
 
-def test_a_mouse_leaves_alone_what_the_keys_choose(page: Any) -> None:
-    """Only a drag that began on a bar takes any; Escape brings back what was chosen before."""
-    bar(page, "2021").click()
+def test_mouse_keeps_the_selection_of_keys(page: Any) -> None:
+    """Only a drag that starts on a bar selects; Escape restores the previous selection."""
+    find_bar(page, "2021").click()
     page.get_by_role("button", name="Any date").click()
     expect(page.locator(".bar")).to_have_count(6)
-    bar(page, "2019").focus()
+    find_bar(page, "2019").focus()
     page.keyboard.press("Shift+ArrowRight")
-    bar(page, "2024").hover()
+    find_bar(page, "2024").hover()
     expect(page.locator('.bar[aria-pressed="true"]')).to_have_count(2)
     page.locator("#status").click()
     expect(locate_tiles(page)).to_have_count(5)
     assert page.url.endswith("?q=red")
     page.goto(f"{page.url}&after=2021&before=2024")
     expect(page.locator('.bar[aria-pressed="true"]')).to_have_count(4)
-    bar(page, "2019").focus()
+    find_bar(page, "2019").focus()
     page.keyboard.press("Shift+ArrowRight")
     page.keyboard.press("Escape")
     expect(page.locator('.bar[aria-pressed="true"]')).to_have_count(4)
 
 
-def choice(page: Any, text: str) -> Any:
+def find_value(page: Any, text: str) -> Any:
     return page.locator("#kinds").get_by_role("button", name=text)
 
 
-def test_a_click_in_the_list_limits_and_takes_back(page: Any) -> None:
-    """Keywords add up; each kind keeps its other values; what is chosen stays and has the focus."""
-    expect(choice(page, "Sea")).to_contain_text("2")
-    expect(choice(page, "<b>bold</b>")).to_be_visible()
-    choice(page, "holiday").click()
+def test_click_on_facet_value_toggles_the_filter(page: Any) -> None:
+    """Several keywords combine; a facet keeps its other values; the clicked value keeps focus."""
+    expect(find_value(page, "Sea")).to_contain_text("2")
+    expect(find_value(page, "<b>bold</b>")).to_be_visible()
+    find_value(page, "holiday").click()
     expect(locate_tiles(page)).to_have_count(2)
-    expect(choice(page, "holiday")).to_be_focused()
-    choice(page, "Sea").click()
+    expect(find_value(page, "holiday")).to_be_focused()
+    find_value(page, "Sea").click()
     expect(locate_tiles(page)).to_have_count(1)
     assert page.url.endswith("?q=red&keyword=holiday&keyword=Sea")
-    choice(page, "holiday").click()
+    find_value(page, "holiday").click()
     expect(locate_tiles(page)).to_have_count(2)
-    expect(choice(page, "iPhone 13")).to_have_count(0)  # none of these shows the sea
+    expect(find_value(page, "iPhone 13")).to_have_count(
+        0
+    )  # no picture with the keyword Sea has this camera
     page.get_by_role("button", name="Reset filters").click()
     expect(locate_tiles(page)).to_have_count(5)
-    choice(page, "iPhone 13").click()
-    expect(choice(page, "Halden Q4")).to_contain_text("2")
+    find_value(page, "iPhone 13").click()
+    expect(find_value(page, "Halden Q4")).to_contain_text("2")
     expect(locate_tiles(page)).to_have_count(2)
-    choice(page, "Halden Q4").click()
+    find_value(page, "Halden Q4").click()
     expect(locate_tiles(page)).to_have_count(2)
     assert page.url.endswith("?q=red&camera=Halden+Q4")
     page.get_by_role("button", name="Reset filters").click()
-    choice(page, "★★★★").first.click()
-    expect(choice(page, "Not rated")).to_contain_text("2")
+    find_value(page, "★★★★").first.click()
+    expect(find_value(page, "Not rated")).to_contain_text("2")
 
 
-def test_a_place_and_dates_that_pictures_tell(page: Any) -> None:
-    """A place is typed; file dates can be left out; a mistake is marked and asks nothing."""
+def test_place_and_own_dates(page: Any) -> None:
+    """Filter by a typed place, and without file dates; an invalid place is marked, not sent."""
     place = page.get_by_label("Place")
     place.fill("somewhere")
     page.keyboard.press("Tab")
@@ -180,13 +182,13 @@ def test_a_place_and_dates_that_pictures_tell(page: Any) -> None:
     expect(locate_tiles(page)).to_have_count(1)
     place.fill("")
     page.keyboard.press("Tab")
-    page.get_by_label("Without file dates").check()
+    page.get_by_label("Ignore file dates").check()
     expect(locate_tiles(page)).to_have_count(4)
     assert page.url.endswith("?q=red&taken=true")
 
 
-def test_the_large_view_tells_more(tabs: BrowserTabs, site: str) -> None:
-    """Rating, keywords and where the date is from; the URL alone brings all filters back."""
+def test_large_view_shows_metadata(tabs: BrowserTabs, site: str) -> None:
+    """The large view has rating, keywords, place and date; a URL restores all filters."""
     page = tabs.open_page(f"{site}/?q=red&keyword=sea&rating=4%2B&after=2021")
     expect(locate_tiles(page)).to_have_count(1)
     locate_tiles(page).first.get_by_role("link").click()
@@ -198,22 +200,24 @@ def test_the_large_view_tells_more(tabs: BrowserTabs, site: str) -> None:
     expect(page.locator(".by-file")).to_have_count(1)
 
 
-def test_a_phone_has_it_behind_the_button(tabs: BrowserTabs, site: str) -> None:
-    """With room for fingers, and nothing wider than the screen."""
+def test_phone_shows_filters_by_button(tabs: BrowserTabs, site: str) -> None:
+    """Buttons are at least 44 pixels high, and nothing is wider than the screen."""
     page = tabs.open_page(f"{site}/?q=red", "phone")
     expect(locate_tiles(page)).to_have_count(5)
     expect(page.locator("#timeline")).to_be_hidden()
     page.get_by_role("button", name="Filters").click()
     expect(page.locator("#timeline")).to_be_visible()
-    heights = page.locator("#kinds button").evaluate_all("all => all.map(it => it.offsetHeight)")
+    heights = page.locator("#kinds button").evaluate_all(
+        "all => all.map(button => button.offsetHeight)"
+    )
     assert min(heights) >= 44
     assert page.evaluate("document.documentElement.scrollWidth") <= 390
-    choice(page, "Sea").click()
+    find_value(page, "Sea").click()
     expect(locate_tiles(page)).to_have_count(2)
 
 
-def test_the_api_counts(site: str) -> None:
-    """The same as on the page; mistakes are told."""
+def test_facets_api(site: str) -> None:
+    """/api/facets counts as the page does; invalid filters get status 422; forms filter too."""
     answer = httpx.get(f"{site}/api/facets", params={"keyword": ["sea", "hol*"]}).json()
     assert (answer["images"], answer["months"]) == (
         1, [{"month": "2021-07", "images": 1, "by_file": 0}],

@@ -1,4 +1,4 @@
-"""Videos in the web page, in a real Chromium: shown as frames, played from their time."""
+"""Videos in the web page, in a real Chromium: tiles show frames, the large view plays."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ pytestmark = needs_chromium
 
 @pytest.fixture
 def site(tmp_path: Path) -> Any:
-    """A server of a video that Chromium plays, one that it does not, and a pair."""
+    """URL of a server with a playable video, an unsupported video, and a picture with its RAW."""
     folder = tmp_path / "photos"
     write_video(folder / "clip.webm", (("cyan", 4), ("purple", 4)))
     write_video(folder / "old.avi", (("gold", 4), ("brown", 4)))
@@ -38,9 +38,9 @@ def site(tmp_path: Path) -> Any:
         yield url
 
 
-def test_a_video_plays_from_its_frame(tabs: Any, site: str, tmp_path: Path) -> None:
-    """The tile says when; the large view plays from there, where the browser can."""
-    page = tabs.open(site)
+def test_video_plays_from_its_frame(tabs: Any, site: str, tmp_path: Path) -> None:
+    """A tile shows the time of its frame; the large view plays the video from this time."""
+    page = tabs.open_page(site)
     type_query(page, "purple")
     expect_first(page, "clip.webm")
     expect(locate_tiles(page).first).to_contain_text("0:04")
@@ -48,19 +48,19 @@ def test_a_video_plays_from_its_frame(tabs: Any, site: str, tmp_path: Path) -> N
     video = page.locator("#large-video")
     expect(video).to_be_visible()
     expect(page.locator("#large-image")).to_be_hidden()
-    assert video.evaluate("it => it.currentTime") == pytest.approx(4, abs=0.3)
-    assert video.evaluate("it => it.error") is None
+    assert video.evaluate("video => video.currentTime") == pytest.approx(4, abs=0.3)
+    assert video.evaluate("video => video.error") is None
     expect(page.locator("#facts")).to_contain_text("0:04")
     page.keyboard.press("ArrowRight")
     expect(page.locator("#large-name")).not_to_have_text("clip.webm")
     page.keyboard.press("Escape")
     expect(page.locator("#large")).to_be_hidden()
-    assert not video.evaluate("it => it.hasAttribute('src')")
+    assert not video.evaluate("video => video.hasAttribute('src')")
 
 
-def test_what_the_browser_cannot_play_is_shown(tabs: Any, site: str) -> None:
-    """The frame stays, and nothing complains; a picture's companion is named."""
-    page = tabs.open(site)
+def test_unsupported_video_is_shown_as_frame(tabs: Any, site: str) -> None:
+    """The large view keeps the frame, without an error; it also lists companions."""
+    page = tabs.open_page(site)
     type_query(page, "brown")
     expect_first(page, "old.avi")
     locate_tiles(page).first.get_by_role("link").click()

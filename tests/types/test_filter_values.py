@@ -13,7 +13,12 @@ from hypothesis import strategies as st
 
 from searchapp.errors import QueryError
 from searchapp.server.client import _build_search_fields
-from searchapp.server.request_models import PLACE_PATTERN, RATING, SearchRequest, to_search_options
+from searchapp.server.request_models import (
+    PLACE_PATTERN,
+    RATING_PATTERN,
+    SearchRequest,
+    to_search_options,
+)
 from searchapp.types import (
     Circle,
     DateBound,
@@ -104,7 +109,7 @@ def test_parse_and_format_a_rating_range(text: str, low: int, high: int, canonic
     rating = RatingRange.parse(text)
     assert (rating.low, rating.high, str(rating)) == (low, high, canonical)
     assert RatingRange.parse(canonical) == rating
-    assert re.fullmatch(RATING, canonical)
+    assert re.fullmatch(RATING_PATTERN, canonical)
 
 
 @given(latitude=st.floats(-90, 90), longitude=st.floats(-180, 180), km=st.floats(0, 1e300))

@@ -1,1 +1,1 @@
-"""The routes of the HTTP API and of the web page: one module a subject."""
+"""Routes of the HTTP API and of the web page, one module per subject."""

@@ -1,4 +1,4 @@
-"""Routes that lend the engine to other processes of the user; only by the Unix socket."""
+"""Routes that other processes of the user embed with, only through the Unix socket."""
 
 from __future__ import annotations
 
@@ -7,29 +7,29 @@ from base64 import b64encode
 from fastapi import APIRouter, Request
 
 from searchapp.engines import Refusal
-from searchapp.server.app_state import LOCAL_ONLY, ServiceDep
+from searchapp.server.app_state import UNIX_SOCKET_ONLY, ServiceDep
 from searchapp.server.request_models import CountRequest, EmbedRequest, parse_request
 from searchapp.server.response_models import CountAnswer, EmbedAnswer
 
-router = APIRouter(include_in_schema=False, dependencies=LOCAL_ONLY)
+router = APIRouter(include_in_schema=False, dependencies=UNIX_SOCKET_ONLY)
 
 
 @router.post("/api/embed")
 async def embed_inputs(request: Request, service: ServiceDep) -> EmbedAnswer:
-    """Embed inputs that another process of the user has prepared: one engine serves both."""
-    asked, files = await parse_request(request, EmbedRequest)
-    inputs = [(each.prompt, files.get(each.image or "")) for each in asked.inputs]
-    outputs = await service.embed(asked.model, asked.revision, asked.space, inputs)
-    refused = [each.reason if isinstance(each, Refusal) else None for each in outputs]
+    """Embed prepared inputs of another process, so that both share one engine."""
+    body, pictures = await parse_request(request, EmbedRequest)
+    inputs = [(item.prompt, pictures.get(item.image or "")) for item in body.inputs]
+    outputs = await service.embed(body.model, body.revision, body.space, inputs)
+    refusals = [output.reason if isinstance(output, Refusal) else None for output in outputs]
     vectors = [
-        None if isinstance(each, Refusal) else b64encode(each.astype("<f4").tobytes()).decode()
-        for each in outputs
+        None if isinstance(output, Refusal) else b64encode(output.astype("<f4").tobytes()).decode()
+        for output in outputs
     ]
-    return EmbedAnswer(vectors=vectors, refusals=refused)
+    return EmbedAnswer(vectors=vectors, refusals=refusals)
 
 
 @router.post("/api/count")
-async def count_tokens(asked: CountRequest, service: ServiceDep) -> CountAnswer:
+async def count_tokens(body: CountRequest, service: ServiceDep) -> CountAnswer:
     """Count the tokens of a prompt."""
-    tokens = await service.count_tokens(asked.model, asked.revision, asked.space, asked.prompt)
+    tokens = await service.count_tokens(body.model, body.revision, body.space, body.prompt)
     return CountAnswer(tokens=tokens)

@@ -1,4 +1,4 @@
-"""Routes that describe the library: what it holds, and what it can be filtered by."""
+"""Routes that describe the library: its metadata and its facets."""
 
 from __future__ import annotations
 
@@ -16,13 +16,14 @@ router = APIRouter()
 
 @router.get("/api/facets", name="facets", response_model=FacetsAnswer)
 async def get_facets(
-    asked: Annotated[FilterRequest, Parameter()], service: ServiceDep
+    parameters: Annotated[FilterRequest, Parameter()], service: ServiceDep
 ) -> FacetsAnswer:
-    """Count the pictures of each month, folder, camera, lens, keyword, rating and format."""
-    return FacetsAnswer.from_facets(await service.count_facets(asked.to_filter(), asked.collection))
+    """Count the images by month, folder, camera, lens, keyword, rating and format."""
+    facets = await service.count_facets(parameters.to_filter(), parameters.collection)
+    return FacetsAnswer.from_facets(facets)
 
 
 @router.get("/api/info", name="info")
 async def get_info(service: ServiceDep) -> dict[str, Any]:
-    """Tell what the library holds, and what it can be filtered by."""
+    """Return model, collections, folders, dates and number of images of the library."""
     return await service.describe_library()

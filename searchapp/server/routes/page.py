@@ -1,4 +1,4 @@
-"""Routes of the web page, and of the page that describes the API."""
+"""Routes of the web page, and of the page that documents the API."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from fastapi.responses import FileResponse
 
 from searchapp.server.api_docs import render_page
 
-WEB = Path(__file__).parents[1] / "web"
+WEB_FOLDER = Path(__file__).parents[1] / "web"
 MEDIA_TYPES = {
     ".html": "text/html",
     ".css": "text/css",
@@ -22,7 +22,7 @@ router = APIRouter(include_in_schema=False)
 
 @router.get("/docs")
 async def get_api_docs(request: Request) -> Response:
-    """Describe the API on a page that needs no script."""
+    """Return the documentation of the API, a page without scripts."""
     return Response(render_page(request.app.openapi()), media_type="text/html")
 
 
@@ -30,9 +30,9 @@ async def get_api_docs(request: Request) -> Response:
 @router.get("/{name}")
 async def get_web_file(name: str = "index.html") -> Response:
     """Return a file of the web page."""
-    file = WEB / name
-    if file.parent != WEB or file.suffix not in MEDIA_TYPES or not file.is_file():
-        raise HTTPException(404, "there is no such page")
+    file = WEB_FOLDER / name
+    if file.parent != WEB_FOLDER or file.suffix not in MEDIA_TYPES or not file.is_file():
+        raise HTTPException(404, "there is no such page; the pages are / and /docs")
     return FileResponse(
         file, media_type=MEDIA_TYPES[file.suffix], headers={"Cache-Control": "no-cache"}
     )

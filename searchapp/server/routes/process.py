@@ -1,4 +1,4 @@
-"""Routes about the process: which it is, whether it lives, its metrics, and its end."""
+"""Routes about the process: identity, health, metrics and stop."""
 
 from __future__ import annotations
 
@@ -10,14 +10,14 @@ from fastapi import APIRouter, Response
 from prometheus_client import generate_latest
 
 from searchapp import __version__
-from searchapp.server.app_state import LOCAL_ONLY, ServiceDep, StateDep
+from searchapp.server.app_state import UNIX_SOCKET_ONLY, ServiceDep, StateDep
 
 router = APIRouter()
 
 
 @router.get("/api/resident", name="resident")
 async def get_resident(service: ServiceDep) -> dict[str, Any]:
-    """Tell which process this is."""
+    """Return id, version and uptime (seconds) of the process."""
     return {
         "pid": os.getpid(),
         "version": __version__,
@@ -25,21 +25,21 @@ async def get_resident(service: ServiceDep) -> dict[str, Any]:
     }
 
 
-@router.post("/api/stop", include_in_schema=False, dependencies=LOCAL_ONLY)
+@router.post("/api/stop", include_in_schema=False, dependencies=UNIX_SOCKET_ONLY)
 async def stop_process(state: StateDep) -> dict[str, str]:
-    """Leave; only the user can ask for it, by the Unix socket."""
-    state.leave()
-    return {"detail": "leaving"}
+    """Stop the process; only through the Unix socket, which only the user can open."""
+    state.request_stop()
+    return {"detail": "stopping"}
 
 
 @router.get("/healthz", name="healthz")
 async def get_health() -> dict[str, str]:
-    """Say that the process lives."""
+    """Answer that the process is alive."""
     return {"status": "ok"}
 
 
 @router.get("/metrics", name="metrics", response_class=Response)
 async def get_metrics(state: StateDep) -> Response:
-    """Return counts and times for Prometheus."""
+    """Return the metrics in the text format of Prometheus."""
     text = generate_latest(state.metrics.registry)
     return Response(text, media_type="text/plain; version=0.0.4")

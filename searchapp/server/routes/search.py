@@ -1,4 +1,4 @@
-"""Routes that search: by a text, by pictures, or by an indexed image."""
+"""Routes that search by text, by picture, by a sum of terms, or by an indexed image."""
 
 from __future__ import annotations
 
@@ -19,11 +19,11 @@ from searchapp.server.request_models import (
     SearchRequest,
     SimilarRequest,
     TermRequest,
-    is_named_by_term,
+    is_used_by_term,
     parse_request,
     to_search_options,
 )
-from searchapp.server.response_models import SearchAnswer, answer_of
+from searchapp.server.response_models import SearchAnswer, make_search_answer
 from searchapp.types import Query
 
 router = APIRouter()
@@ -33,36 +33,44 @@ router = APIRouter()
     "/api/search", name="search", response_model=SearchAnswer, openapi_extra=SEARCH_REQUEST_SCHEMA
 )
 async def search_library(request: Request, state: StateDep) -> SearchAnswer:
-    """Search by a text, by a picture, by both as one question, or by a sum of terms."""
-    asked, files = await parse_request(request, SearchRequest)
+    """Search by a text, by a picture, by both together, or by a weighted sum of terms."""
+    body, pictures = await parse_request(request, SearchRequest)
     if not request.scope["searchapp.local"]:
-        asked = asked.model_copy(update={"model": None, "trust_remote_code": False})
-    terms = asked.terms or []
-    if not terms or asked.text or asked.image_url or "image" in files:
-        image = "image" if "image" in files and not is_named_by_term("image", terms) else None
-        terms = [TermRequest(text=asked.text, image=image, image_url=asked.image_url), *terms]
-    parts = [await _read_part(term, files, state) for term in terms]
-    begun = time.perf_counter()
-    answer = await state.service.search(parts, to_search_options(asked), asked.one_prompt)
-    state.metrics.search_seconds.observe(time.perf_counter() - begun)
-    return answer_of(answer, asked, begun)
+        body = body.model_copy(update={"model": None, "trust_remote_code": False})
+    terms = body.terms or []
+    if not terms or body.text or body.image_url or "image" in pictures:
+        image = "image" if "image" in pictures and not is_used_by_term("image", terms) else None
+        terms = [TermRequest(text=body.text, image=image, image_url=body.image_url), *terms]
+    parts = [await _read_part(term, pictures, state) for term in terms]
+    started_at = time.perf_counter()
+    result = await state.service.search(parts, to_search_options(body), body.one_prompt)
+    state.metrics.search_seconds.observe(time.perf_counter() - started_at)
+    return make_search_answer(result, body, started_at)
 
 
-async def _read_part(term: TermRequest, files: dict[str, bytes], state: AppState) -> QueryPart:
-    """Return a term with the bytes of its picture, from the form or from a URL."""
+async def _read_part(term: TermRequest, pictures: dict[str, bytes], state: AppState) -> QueryPart:
+    """Return a term with the bytes of its picture, from the form or from a URL.
+
+    Raises QueryError if the picture is missing or must not be fetched.
+    """
     data = None
     if term.image is not None:
-        if term.image not in files:
-            raise QueryError(f"the form has no picture named {term.image}")
-        data = files[term.image]
+        if term.image not in pictures:
+            raise QueryError(
+                f"a term names the picture {term.image}, but the form has no such part. Send it."
+            )
+        data = pictures[term.image]
     elif term.image_url is not None:
         if not state.allow_urls:
-            raise QueryError("this server fetches no URLs; send the picture itself")
+            raise QueryError(
+                "this server does not fetch URLs. Send the picture itself, or start the server "
+                "with --allow-urls."
+            )
         url = term.image_url
         data = await state.service.run_fetch(lambda: fetch_public_url(url))
     elif term.image_id is not None:
         if term.text:
-            raise QueryError("a term is an image's id or a text; make two terms of them")
+            raise QueryError("a term has an image_id and a text. Split it into two terms.")
         return QueryPart(Query(None, PICTURE_PLACEHOLDER), None, term.image_id, term.weight)
     return QueryPart(
         Query(term.text, PICTURE_PLACEHOLDER if data is not None else None), data, None, term.weight
@@ -71,8 +79,9 @@ async def _read_part(term: TermRequest, files: dict[str, bytes], state: AppState
 
 @router.get("/api/similar/{image_id}", name="similar", response_model=SearchAnswer)
 async def find_similar(
-    image_id: ImageId, asked: Annotated[SimilarRequest, Parameter()], service: ServiceDep
+    image_id: ImageId, parameters: Annotated[SimilarRequest, Parameter()], service: ServiceDep
 ) -> SearchAnswer:
-    """Find images like one of the library's; it comes first itself."""
-    begun = time.perf_counter()
-    return answer_of(await service.similar(image_id, to_search_options(asked)), asked, begun)
+    """Return the images nearest to an image of the library; the image itself comes first."""
+    started_at = time.perf_counter()
+    result = await service.similar(image_id, to_search_options(parameters))
+    return make_search_answer(result, parameters, started_at)

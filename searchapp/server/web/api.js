@@ -1,8 +1,8 @@
-// What the page asks of the server. All addresses are relative: the page may lie behind a proxy.
+// Requests to the HTTP API. All URLs are relative, because a proxy may serve the page below a path.
 
 import { appendFilters, filterFields } from "./filters.js";
 
-export const PAGE = 60;
+export const PAGE_SIZE = 60;
 
 export class Problem extends Error {
   constructor(message, { status = 0, retryAfter = null } = {}) {
@@ -12,29 +12,30 @@ export class Problem extends Error {
   }
 }
 
-export const thumbnail = (id, size) => `api/thumbnails/${id}?size=${size}`;
-export const original = (id) => `api/images/${id}`;
-export const film = (id, seconds) => `api/videos/${id}#t=${seconds}`;
+export const thumbnailUrl = (id, size) => `api/thumbnails/${id}?size=${size}`;
+export const imageUrl = (id) => `api/images/${id}`;
+export const videoUrl = (id, seconds) => `api/videos/${id}#t=${seconds}`;
 
 export const getInfo = () => request("api/info");
 export const getFacets = (state, signal) =>
   request(`api/facets?${appendFilters(state, new URLSearchParams())}`, { signal });
 
-// A picture by its id: it is the one that is most like itself.
+// Return the hit of an image id, or null: an image is always the first result of its own search.
 export async function getPicture(id) {
   const answer = await request(`api/similar/${id}?count=1`);
   return answer.hits[0] ?? null;
 }
 
-// question: {text, picture: {id, file}|null, similar: id|null, and the filters}
-export async function find(question, offset, signal) {
-  const { text, picture, similar } = question;
-  const page = { count: PAGE, offset };
+// Return one page of results.
+// query: {text, picture: {id, file}|null, similar: id|null, and the filters}
+export async function searchPictures(query, offset, signal) {
+  const { text, picture, similar } = query;
+  const page = { count: PAGE_SIZE, offset };
   if (similar && !text) {
-    const parameters = appendFilters(question, new URLSearchParams(page));
+    const parameters = appendFilters(query, new URLSearchParams(page));
     return request(`api/similar/${similar}?${parameters}`, { signal });
   }
-  const fields = { ...page, ...filterFields(question) };
+  const fields = { ...page, ...filterFields(query) };
   if (text) fields.text = text;
   if (!picture && !similar) {
     const headers = { "Content-Type": "application/json" };
@@ -44,41 +45,41 @@ export async function find(question, offset, signal) {
   for (const [name, value] of Object.entries(fields)) {
     form.append(name, Array.isArray(value) ? JSON.stringify(value) : value);
   }
-  form.append("image", picture?.file ?? (await fetchPicture(similar, signal)), "picture");
+  form.append("image", picture?.file ?? (await fetchPictureFile(similar, signal)), "picture");
   return request("api/search", { method: "POST", body: form, signal });
 }
 
-// Words can be added to a picture of the library, too: it goes back as if it had been dropped.
-async function fetchPicture(id, signal) {
-  const response = await reach(original(id), { signal });
-  if (!response.ok) throw await problem(response);
+// Download a picture of the library, to send it in a form together with words.
+async function fetchPictureFile(id, signal) {
+  const response = await fetchOrThrow(imageUrl(id), { signal });
+  if (!response.ok) throw await readProblem(response);
   return response.blob();
 }
 
-async function request(address, options) {
-  const response = await reach(address, options);
-  if (!response.ok) throw await problem(response);
+async function request(url, options) {
+  const response = await fetchOrThrow(url, options);
+  if (!response.ok) throw await readProblem(response);
   return response.json();
 }
 
-async function reach(address, options) {
+async function fetchOrThrow(url, options) {
   try {
-    return await fetch(address, options);
+    return await fetch(url, options);
   } catch (error) {
     if (error.name === "AbortError") throw error;
-    throw new Problem("searchapp does not answer. Is it still running?");
+    throw new Problem("searchapp does not answer. Run `searchapp serve`, then try again.");
   }
 }
 
-async function problem(response) {
+async function readProblem(response) {
   const { detail } = await response.json().catch(() => ({}));
-  // FastAPI's own checks answer with a list, each with the place and what is wrong with it.
+  // FastAPI reports invalid fields as a list of {loc: path of the field, msg}.
   const message = Array.isArray(detail)
-    ? detail.map((each) => `${each.loc?.at(-1) ?? "the question"}: ${each.msg}`).join("; ")
+    ? detail.map((error) => `${error.loc?.at(-1) ?? "the request"}: ${error.msg}`).join("; ")
     : detail;
-  const wait = response.status === 503 ? Number(response.headers.get("Retry-After")) : 0;
-  return new Problem(message || `The server answered ${response.status} ${response.statusText}`, {
+  const waitSeconds = response.status === 503 ? Number(response.headers.get("Retry-After")) : 0;
+  return new Problem(message || `The server answered ${response.status} ${response.statusText}.`, {
     status: response.status,
-    retryAfter: wait > 0 ? wait : null,
+    retryAfter: waitSeconds > 0 ? waitSeconds : null,
   });
 }

@@ -1,121 +1,105 @@
-// The page: one state, kept in the URL; whatever changes it goes through go(), and back does, too.
+// The page: one state, which is in the URL. Each change goes through changeState(), or through the
+// back and forward buttons of the browser.
 
-import { Problem, find, getFacets, getInfo, getPicture, original, thumbnail } from "./api.js";
+import { Problem, getFacets, getInfo, getPicture } from "./api.js";
+import { imageUrl, searchPictures, thumbnailUrl } from "./api.js";
 import { drawFacets } from "./facets.js";
-import { NO_FILTERS, appendFilters, filterKey, readFilters, setFilters } from "./filters.js";
-import { keep, kept, offered } from "./pictures.js";
-import { drawTimeline, listenToTimeline, onTimeline } from "./timeline.js";
-import { $, drawLarge, fillFolders, fillYears, hideNotice, leaveFilm, notice } from "./views.js";
-import { addFolder, isRoot, neighbour, plural, rounded, shown, tile } from "./views.js";
+import { NO_FILTERS, activeFilters, filterKey } from "./filters.js";
+import { drawLargeView, stopVideo } from "./large_view.js";
+import { listenForPictures, storePicture } from "./pictures.js";
+import { EMPTY_STATE, hasQuery, makeStateUrl, readState, resultsKey } from "./state.js";
+import { drawTimeline, listenToTimeline, onDatesSelected } from "./timeline.js";
+import { $, addFolderOption, fillFolderOptions, fillYearOptions, hideNotice } from "./views.js";
+import { findNeighbor, formatCount, formatScore, isRootFolder, makeTile } from "./views.js";
+import { roundScore, showNotice } from "./views.js";
 
+const MAX_RECENT_ANSWERS = 12;
 const EXAMPLES = ["a red boat at sunset", "two white sheep", "snow in the city"];
-const NOTHING = {
-  text: "", picture: null, similar: null, // the question
-  ...NO_FILTERS, min: null, // what the answers must fulfil
-  open: null, // the picture in the large view
-};
 
-let state = NOTHING;
-let answer = null; // {key, hits, more, milliseconds, scroll}
-let current = new AbortController(); // of the search under way
-let paging = null; // the promise of the next page
-let info = null;
-let aboutLibrary = null; // the promise of it
-const answers = new Map(); // by key, for going back
+let state = EMPTY_STATE;
+let answer = null; // {key, hits, more, good_match, milliseconds, scroll}
+let searchAbort = new AbortController(); // of the running search
+let nextPage = null; // promise of the next page while it is loaded
+let libraryInfo = null;
+let libraryInfoLoaded = null; // promise
+const recentAnswers = new Map(); // by key, for going back without a search
 
-// --- state and URL -----------------------------------------------------------------------------
+// --- state -------------------------------------------------------------------------------------
 
-const NAMES = { q: "text", similar: "similar", min: "min", open: "open" };
-
-function address(of) {
-  const parameters = new URLSearchParams();
-  for (const [name, field] of Object.entries(NAMES)) {
-    if (of[field] !== "" && of[field] !== null) parameters.set(name, of[field]);
-  }
-  appendFilters(of, parameters);
-  return parameters.size ? `?${parameters}` : location.pathname;
-}
-
-function read() {
-  const parameters = new URLSearchParams(location.search);
-  const filters = readFilters(parameters);
-  const next = { ...NOTHING, ...filters, picture: kept(history.state?.picture) };
-  for (const [name, field] of Object.entries(NAMES)) {
-    const value = parameters.get(name);
-    if (value === null) continue;
-    if (typeof NOTHING[field] === "string") next[field] = value;
-    else if (value !== "" && Number.isFinite(Number(value))) next[field] = Number(value);
-  }
-  return next;
-}
-
-// A picture that was dropped cannot be in the URL; the history's entry holds its number.
-function go(change, { replace = false, viewing = history.state?.viewing && replace } = {}) {
+// Change the state, add it to the browser history (replace: overwrite the entry), and show it.
+// viewing: the entry opens the large view, so that closing the view can go back.
+function changeState(
+  change,
+  { replace = false, viewing = history.state?.viewing && replace } = {},
+) {
   const next = { ...state, ...change };
   const entry = { picture: next.picture?.id, viewing: Boolean(viewing && next.open) };
-  history[replace ? "replaceState" : "pushState"](entry, "", address(next));
-  return show(next);
+  history[replace ? "replaceState" : "pushState"](entry, "", makeStateUrl(next));
+  return showState(next);
 }
 
-const asks = (of) => Boolean(of.text || of.picture || of.similar);
-
-const key = (of) => JSON.stringify([of.text, of.similar, of.picture?.id, filterKey(of)]);
-
-async function show(next, { again = false, back = false } = {}) {
-  const before = state;
+// again: repeat the search even if the query is the same. back: reuse a recent answer.
+async function showState(next, { again = false, back = false } = {}) {
+  const previous = state;
   state = next;
   drawForm();
-  if (asks(next)) drawNarrowing(again);
-  if (!asks(next)) showStart();
-  else if (again || key(next) !== answer?.key) await search(back ? answers.get(key(next)) : null);
-  else if (next.min !== before.min) applyCut();
-  await showLarge();
+  if (hasQuery(next)) drawFilterChoices(again);
+  if (!hasQuery(next)) showStart();
+  else if (again || resultsKey(next) !== answer?.key) {
+    await showResults(back ? recentAnswers.get(resultsKey(next)) : null);
+  } else if (next.min !== previous.min) applyMinScore();
+  await showLargeView();
 }
 
-// --- the question ------------------------------------------------------------------------------
+// --- the form ----------------------------------------------------------------------------------
 
 function drawForm() {
   const { text, picture, similar } = state;
-  document.body.classList.toggle("start", !asks(state));
-  const like = picture ? picture.file.name : similar ? "a picture of the library" : "";
-  document.title = asks(state) ? `${text || `like ${like}`} · searchapp` : "searchapp";
-  if (text !== drawnText) $("words").value = drawnText = text; // words not asked yet stay
+  document.body.classList.toggle("start", !hasQuery(state));
+  const like = picture ? picture.file.name : similar ? "a picture in the library" : "";
+  document.title = hasQuery(state) ? `${text || `like ${like}`} · searchapp` : "searchapp";
+  // An unchanged query keeps words that are typed, but not submitted.
+  if (text !== drawnText) $("words").value = drawnText = text;
   $("words").placeholder = like ? "Add words" : "Describe a picture";
-  drawClear();
+  drawClearButton();
   $("picture").hidden = !like;
   $("picture-name").textContent = like ? `Pictures like ${like}` : "";
   drawPreview(picture, similar);
 
   for (const name of ["folder", "after", "before", "near"]) $(name).value = state[name];
   $("taken").checked = state.taken;
-  if ($("folder").value !== state.folder) addFolder(state.folder); // one that is shared, and gone
-  const set = [...setFilters(state), ...(state.min === null ? [] : ["min"])];
-  $("reset").hidden = set.length === 0;
-  $("toggle-filters").classList.toggle("set", set.length > 0);
-  const label = set.length ? `Filters, ${set.length} set` : "Filters";
+  // A folder from a URL may have no pictures, and so no option.
+  if ($("folder").value !== state.folder) addFolderOption(state.folder);
+  const active = [...activeFilters(state), ...(state.min === null ? [] : ["min"])];
+  $("reset").hidden = active.length === 0;
+  $("toggle-filters").classList.toggle("set", active.length > 0);
+  const label = active.length ? `Filters, ${active.length} active` : "Filters";
   $("toggle-filters").setAttribute("aria-label", label);
 }
 
-// --- what it can be limited to -----------------------------------------------------------------
+// --- filters -----------------------------------------------------------------------------------
 
-let facets = null; // {key, ...what the server counts}
-let counting = new AbortController();
+let facets = null; // {key, ...answer of /api/facets}
+let facetsAbort = new AbortController();
 
-const narrow = (change) =>
-  Object.keys(change).length ? go({ ...change, min: null }) : drawFacets(facets, state, narrow);
+// An empty change only redraws the lists, because one was expanded or collapsed.
+const changeFilters = (change) =>
+  Object.keys(change).length
+    ? changeState({ ...change, min: null })
+    : drawFacets(facets, state, changeFilters);
 
-async function drawNarrowing(again) {
-  const wanted = filterKey(state);
-  counting.abort();
-  if (facets?.key !== wanted || again) {
-    counting = new AbortController();
+async function drawFilterChoices(again) {
+  const key = filterKey(state);
+  facetsAbort.abort();
+  if (facets?.key !== key || again) {
+    facetsAbort = new AbortController();
     try {
-      facets = { ...(await getFacets(state, counting.signal)), key: wanted };
+      facets = { ...(await getFacets(state, facetsAbort.signal)), key };
     } catch {
-      return; // the search says what is wrong
+      return; // the search reports the same error
     }
   }
-  drawFacets(facets, state, narrow);
+  drawFacets(facets, state, changeFilters);
   drawTimeline(facets.months, state);
   $("taken-field").hidden = !state.taken && !facets.months.some((month) => month.by_file);
 }
@@ -124,93 +108,100 @@ let drawnText = "";
 let previewed = null;
 
 function drawPreview(picture, similar) {
-  const of = picture ?? similar;
-  if (of === previewed) return;
-  previewed = of;
+  const source = picture ?? similar;
+  if (source === previewed) return;
+  previewed = source;
   URL.revokeObjectURL($("preview").src);
   $("picture").classList.remove("blind");
   if (picture) $("preview").src = URL.createObjectURL(picture.file);
-  else if (similar) $("preview").src = thumbnail(similar, 320);
+  else if (similar) $("preview").src = thumbnailUrl(similar, 320);
   else $("preview").removeAttribute("src");
 }
 
-const drawClear = () => ($("clear-words").hidden = !$("words").value);
+const drawClearButton = () => ($("clear-words").hidden = !$("words").value);
 
-async function take(file) {
+async function searchWithPicture(file) {
   if (!file) return;
   if (file.type && !file.type.startsWith("image/")) {
-    showProblem(new Problem(`${file.name} is not a picture`), null);
+    showProblem(new Problem(`${file.name} is not a picture. Choose an image file.`), null);
     return;
   }
   let picture;
   try {
-    picture = await keep(file);
+    picture = await storePicture(file);
   } catch {
-    showProblem(new Problem(`${file.name} cannot be read`), null); // a folder, for one
+    const message = `${file.name} cannot be read. Choose a file, not a folder.`;
+    showProblem(new Problem(message), null);
     return;
   }
-  go({ picture, similar: null, text: $("words").value.trim(), min: null, open: null });
+  changeState({ picture, similar: null, text: $("words").value.trim(), min: null, open: null });
 }
 
-function ask() {
+function submitQuery() {
   const text = $("words").value.trim();
-  if (matchMedia("(pointer: coarse)").matches) $("words").blur(); // puts the keyboard away
-  if (text === state.text) show(state, { again: true });
-  else go({ text, min: null });
+  if (matchMedia("(pointer: coarse)").matches) $("words").blur(); // hides the on-screen keyboard
+  if (text === state.text) showState(state, { again: true });
+  else changeState({ text, min: null });
 }
 
-// --- the answer --------------------------------------------------------------------------------
+// --- results -----------------------------------------------------------------------------------
 
-async function search(known) {
-  current.abort();
-  const { signal } = (current = new AbortController());
-  const question = state;
+// recentAnswer: shown again without a search, if it is given.
+async function showResults(recentAnswer) {
+  searchAbort.abort();
+  const { signal } = (searchAbort = new AbortController());
+  const query = state;
   if (answer) answer.scroll = scrollY;
-  paging = null;
-  busy(true);
+  nextPage = null;
+  setBusy(true);
   try {
     if (!answer) {
       hideNotice();
       $("status").textContent = "Searching …";
     }
-    const found = known ?? {
-      ...(await patiently(question, 0, signal)),
-      key: key(question),
+    const newAnswer = recentAnswer ?? {
+      ...(await searchWhenReady(query, 0, signal)),
+      key: resultsKey(query),
       scroll: 0,
     };
-    await aboutLibrary; // how folders are called depends on it
+    await libraryInfoLoaded; // the root folder, which shortens the names of folders
     if (signal.aborted) return;
-    answer = found;
-    answers.delete(found.key);
-    answers.set(found.key, found);
-    if (answers.size > 12) answers.delete(answers.keys().next().value);
-    $("results").replaceChildren(...found.hits.map(drawTile));
-    applyCut();
-    scrollTo({ top: known ? found.scroll : 0, behavior: "instant" });
+    answer = newAnswer;
+    rememberAnswer(answer);
+    $("results").replaceChildren(...answer.hits.map(makeHitTile));
+    applyMinScore();
+    scrollTo({ top: recentAnswer ? answer.scroll : 0, behavior: "instant" });
   } catch (error) {
     if (error.name === "AbortError") return;
-    showProblem(error, () => show(state, { again: true }));
+    showProblem(error, () => showState(state, { again: true }));
   }
-  busy(false);
+  setBusy(false);
 }
 
-function busy(is) {
-  $("progress").hidden = !is;
-  $("results").setAttribute("aria-busy", String(is));
+function rememberAnswer(newAnswer) {
+  recentAnswers.delete(newAnswer.key);
+  recentAnswers.set(newAnswer.key, newAnswer);
+  const [oldestKey] = recentAnswers.keys();
+  if (recentAnswers.size > MAX_RECENT_ANSWERS) recentAnswers.delete(oldestKey);
 }
 
-// While the model starts, the server says when to ask again.
-async function patiently(question, offset, signal) {
+function setBusy(isBusy) {
+  $("progress").hidden = !isBusy;
+  $("results").setAttribute("aria-busy", String(isBusy));
+}
+
+// While the model starts, the server answers with the time after which to repeat the request.
+async function searchWhenReady(query, offset, signal) {
   for (;;) {
     try {
-      return await find(question, offset, signal);
+      return await searchPictures(query, offset, signal);
     } catch (error) {
       if (!error.retryAfter) throw error;
-      clear();
+      clearResults();
       $("status").textContent = "";
-      notice("waiting", {
+      showNotice("waiting", {
         title: "The model is starting",
-        text: "That takes some seconds, or a minute with a large one. The answer comes by itself.",
+        text: "This takes some seconds, or about a minute for a large model. Please wait.",
         code: error.message,
       });
       await new Promise((resolve) => setTimeout(resolve, 1000 * error.retryAfter));
@@ -220,46 +211,47 @@ async function patiently(question, offset, signal) {
 }
 
 function loadMore() {
-  if (!answer?.more || paging) return paging;
-  const [mine, { signal }] = [answer, current];
+  if (!answer?.more || nextPage) return nextPage;
+  const [extended, { signal }] = [answer, searchAbort];
   $("more").textContent = "Loading …";
-  paging = find(state, mine.hits.length, signal)
+  nextPage = searchPictures(state, extended.hits.length, signal)
     .then((page) => {
-      const there = new Set(mine.hits.map((hit) => hit.id)); // an index that grows shifts the pages
-      const fresh = page.hits.filter((hit) => !there.has(hit.id));
-      mine.more = page.more && fresh.length > 0;
-      mine.hits.push(...fresh);
-      if (answer !== mine) return;
-      $("results").append(...fresh.map(drawTile));
-      paging = null;
-      applyCut();
+      // If the index has grown, hits of the previous page can move to this page.
+      const knownIds = new Set(extended.hits.map((hit) => hit.id));
+      const newHits = page.hits.filter((hit) => !knownIds.has(hit.id));
+      extended.more = page.more && newHits.length > 0;
+      extended.hits.push(...newHits);
+      if (answer !== extended) return;
+      $("results").append(...newHits.map(makeHitTile));
+      nextPage = null;
+      applyMinScore();
     })
     .catch((error) => {
-      if (answer !== mine || error.name === "AbortError") return;
-      paging = null;
+      if (answer !== extended || error.name === "AbortError") return;
+      nextPage = null;
       $("more").textContent = "Try again";
       $("status").textContent = error.message;
     });
-  return paging;
+  return nextPage;
 }
 
-const drawTile = (hit) => tile(hit, address({ ...state, open: hit.id }));
-const fulfils = (hit) => state.min === null || rounded(hit.score) >= state.min;
+const makeHitTile = (hit) => makeTile(hit, makeStateUrl({ ...state, open: hit.id }));
+const hasMinScore = (hit) => state.min === null || roundScore(hit.score) >= state.min;
 
-// The cut hides what is there already: hits come best first, so that it needs no new search.
-function applyCut() {
+// Hide the hits below the lowest score. Hits are sorted by score, so this needs no new search.
+function applyMinScore() {
   const { hits, more, milliseconds } = answer;
-  const visible = hits.filter(fulfils).length;
+  const visible = hits.filter(hasMinScore).length;
   [...$("results").children].forEach((item, i) => (item.hidden = i >= visible));
-  const goesOn = more && visible === hits.length;
-  $("more").hidden = !goesOn;
+  const hasMore = more && visible === hits.length;
+  $("more").hidden = !hasMore;
   $("more").textContent = "Show more";
-  nearEnd.unobserve($("more"));
-  if (goesOn) nearEnd.observe($("more")); // anew, for it tells only of changes
+  endObserver.unobserve($("more"));
+  if (hasMore) endObserver.observe($("more")); // observe again: the observer reports only changes
 
-  const scores = hits.filter((hit) => hit.id !== state.similar).map((hit) => rounded(hit.score));
+  const scores = hits.filter((hit) => hit.id !== state.similar).map((hit) => roundScore(hit.score));
   const lowest = Math.min(scores.at(-1) ?? 0, state.min ?? Infinity);
-  const cut = state.min === null ? "" : shown(state.min);
+  const cut = state.min === null ? "" : formatScore(state.min);
   Object.assign($("cut"), {
     min: lowest,
     max: Math.max(scores[0] ?? 1, state.min ?? -1),
@@ -268,138 +260,148 @@ function applyCut() {
   });
   $("cut").setAttribute("aria-valuetext", cut ? `at least ${cut}` : "any score");
   $("cut-value").textContent = cut ? `≥ ${cut}` : "any";
-  const least = cut && ` with a score of ${cut} or more`;
+  const condition = cut && ` with a score of ${cut} or more`;
   $("status").textContent =
-    `${plural(visible, "picture")}${goesOn ? " so far" : ""}${least}, best first` +
-    (answer.good_match === false ? " · none is a good match" : "") +
+    `${formatCount(visible, "picture")}${hasMore ? " so far" : ""}${condition}, best first` +
+    (answer.good_match === false ? " · no good match" : "") +
     ` · ${Math.round(milliseconds)} ms`;
   if (visible) return hideNotice();
   $("status").textContent = "";
   if (hits.length) {
-    notice("empty", {
-      title: "Nothing comes that near",
-      text: `No picture has a score of ${cut} or more; the best has ${shown(hits[0].score)}.`,
-      actions: [["Show them anyway", () => go({ min: null })]],
+    showNotice("empty", {
+      title: "No results",
+      text:
+        `No picture has a score of ${cut} or more. ` +
+        `The best score is ${formatScore(hits[0].score)}.`,
+      actions: [["Show all results", () => changeState({ min: null })]],
     });
-  } else if (setFilters(state).length) {
-    notice("empty", {
-      title: "No pictures there",
-      text: "No picture fulfils all the filters together.",
-      actions: [["Search everywhere", resetFilters]],
+  } else if (activeFilters(state).length) {
+    showNotice("empty", {
+      title: "No matching pictures",
+      text: "No picture matches all filters.",
+      actions: [["Remove all filters", resetFilters]],
     });
   } else showEmptyLibrary();
 }
 
-function clear() {
+function clearResults() {
   $("results").replaceChildren();
   $("more").hidden = true;
   answer = null;
 }
 
 function showStart() {
-  current.abort();
-  busy(false);
+  searchAbort.abort();
+  setBusy(false);
   $("status").textContent = "";
-  clear();
-  if (info && !info.images) return showEmptyLibrary();
+  clearResults();
+  if (libraryInfo && !libraryInfo.images) return showEmptyLibrary();
   if (history.state?.picture) {
-    notice("empty", { title: "The picture is no longer here", text: "Drop it again, or pick it." });
+    showNotice("empty", {
+      title: "The picture is no longer available",
+      text: "The browser did not store it. Drop or choose it again.",
+    });
     return;
   }
-  const { images, folders } = info ?? {};
-  const held = info ? `${plural(images, "picture")} in ${plural(folders.length, "folder")}. ` : "";
-  notice("hello", {
-    text: `${held}Say what you are looking for, or drop, paste or pick a picture like it.`,
-    actions: EXAMPLES.map((text) => [text, () => go({ text })]),
+  const contents = libraryInfo ? `${describeContents(libraryInfo)}. ` : "";
+  showNotice("hello", {
+    text: `${contents}Describe a picture, or drop, paste or choose a similar one.`,
+    actions: EXAMPLES.map((text) => [text, () => changeState({ text })]),
   });
 }
 
+const describeContents = ({ images, folders }) =>
+  `${formatCount(images, "picture")} in ${formatCount(folders.length, "folder")}`;
+
 function showEmptyLibrary() {
-  notice("empty", {
-    title: "There are no pictures here yet",
-    text: "Index a folder in a terminal, then look again:",
+  showNotice("empty", {
+    title: "The library has no pictures",
+    text: "Index a folder in a terminal, then reload the page:",
     code: "searchapp index ~/Pictures",
-    actions: [["Look again", () => location.reload()]],
+    actions: [["Reload", () => location.reload()]],
   });
 }
 
 function showProblem(error, retry) {
   if (!(error instanceof Problem)) console.error(error);
-  clear();
+  clearResults();
   $("status").textContent = "";
   document.body.classList.remove("start");
-  notice("problem", {
-    title: "That did not work",
+  showNotice("problem", {
+    title: "Something went wrong",
     text: error.message,
-    actions: retry ? [["Try again", retry]] : [["Back", () => show(state, { again: true })]],
+    actions: retry ? [["Try again", retry]] : [["Back", () => showState(state, { again: true })]],
   });
 }
 
 function resetFilters() {
-  go({ ...NO_FILTERS, min: null });
+  changeState({ ...NO_FILTERS, min: null });
 }
 
 // --- the large view ----------------------------------------------------------------------------
 
-let large = null; // the picture in it
-const near = () => answer?.hits.filter(fulfils) ?? [];
+let openHit = null; // the hit in the large view
+const findVisibleHits = () => answer?.hits.filter(hasMinScore) ?? [];
 
-async function showLarge() {
+async function showLargeView() {
   const dialog = $("large");
   const id = state.open;
   if (id === null) {
     if (dialog.open) dialog.close();
     return;
   }
-  const hits = near();
+  const hits = findVisibleHits();
   const index = hits.findIndex((hit) => hit.id === id);
   let hit = hits[index];
   try {
-    hit ??= await getPicture(id); // shared, or from a later page
+    hit ??= await getPicture(id); // the URL was shared, or the hit is on a later page
   } catch (error) {
     if (state.open === id) {
-      go({ open: null }, { replace: true });
+      changeState({ open: null }, { replace: true });
       $("status").textContent = error.message;
     }
     return;
   }
   if (state.open !== id || !hit) return;
-  const among = index >= 0;
-  large = hit;
-  drawLarge(hit, {
-    score: among ? hit.score : null,
-    position: among ? `${index + 1} of ${hits.length}${answer.more ? "+" : ""}` : "",
+  const isResult = index >= 0;
+  openHit = hit;
+  drawLargeView(hit, {
+    score: isResult ? hit.score : null,
+    position: isResult ? `${index + 1} of ${hits.length}${answer.more ? "+" : ""}` : "",
   });
-  $("like").href = address({ ...NOTHING, similar: id });
-  $("only-folder").href = address({ ...state, folder: hit.folder, open: null });
-  $("only-folder").hidden = !asks(state) || state.folder === hit.folder || isRoot(hit.folder);
+  $("like").href = makeStateUrl({ ...EMPTY_STATE, similar: id });
+  $("only-folder").href = makeStateUrl({ ...state, folder: hit.folder, open: null });
+  $("only-folder").hidden =
+    !hasQuery(state) || state.folder === hit.folder || isRootFolder(hit.folder);
   $("previous").hidden = !(index > 0);
-  $("next").hidden = !among || (index === hits.length - 1 && $("more").hidden);
+  $("next").hidden = !isResult || (index === hits.length - 1 && $("more").hidden);
   $("copy-label").textContent = "Copy path";
   if (!dialog.open) {
     dialog.showModal();
     $("large-name").focus();
   }
   for (const other of [hits[index + 1], hits[index - 1]]) {
-    if (among && other) new Image().src = original(other.id); // so that the arrows show it at once
+    if (isResult && other) new Image().src = imageUrl(other.id); // preload, for the arrow keys
   }
 }
 
-async function step(by) {
-  const index = near().findIndex((hit) => hit.id === state.open);
+// Open the next (offset 1) or previous (offset -1) hit.
+async function openNeighbor(offset) {
+  const index = findVisibleHits().findIndex((hit) => hit.id === state.open);
   if (index < 0) return;
-  if (!near()[index + by] && by > 0 && !$("more").hidden) await loadMore();
-  const hit = near()[index + by];
-  if (hit) go({ open: hit.id }, { replace: true });
+  if (!findVisibleHits()[index + offset] && offset > 0 && !$("more").hidden) await loadMore();
+  const hit = findVisibleHits()[index + offset];
+  if (hit) changeState({ open: hit.id }, { replace: true });
 }
 
-// Escape and the button go back where a click opened it: "back" must not open it again.
-function leaveLarge() {
-  leaveFilm();
-  if (state.open === null) return; // closed by a change of the state
+// If a click opened the large view, closing it goes back in the history. Otherwise the browser's
+// back button would open it again.
+function closeLargeView() {
+  stopVideo();
+  if (state.open === null) return; // the state has changed, and closed the dialog
   const item = $("results").querySelector(`[data-id="${state.open}"] a`);
   if (history.state?.viewing) history.back();
-  else go({ open: null }, { replace: true });
+  else changeState({ open: null }, { replace: true });
   item?.focus({ preventScroll: true });
   item?.scrollIntoView({ block: "nearest" });
 }
@@ -410,146 +412,150 @@ async function copyPath() {
   try {
     await navigator.clipboard.writeText(path.textContent);
   } catch {
-    getSelection().selectAllChildren(path); // without TLS, other machines have no clipboard API
+    getSelection().selectAllChildren(path); // the clipboard API needs TLS or localhost
     copied = document.execCommand("copy");
   }
-  $("copy-label").textContent = copied ? "Copied" : "Select it to copy";
-  $("large-status").textContent = copied ? "The path is copied" : "The path cannot be copied";
+  $("copy-label").textContent = copied ? "Copied" : "Copy the selected path";
+  $("large-status").textContent = copied
+    ? "The path is copied."
+    : "The path cannot be copied. It is selected: copy it with the keyboard.";
 }
 
-// --- what the user does ------------------------------------------------------------------------
+// --- events ------------------------------------------------------------------------------------
 
-const on = (id, type, act) => $(id).addEventListener(type, act);
+const listen = (id, type, handler) => $(id).addEventListener(type, handler);
 
-on("ask", "submit", (event) => {
+listen("ask", "submit", (event) => {
   event.preventDefault();
-  ask();
+  submitQuery();
 });
-on("words", "input", drawClear);
-on("clear-words", "click", () => {
+listen("words", "input", drawClearButton);
+listen("clear-words", "click", () => {
   $("words").value = "";
   $("words").focus();
-  if (state.text) go({ text: "", min: null });
-  else drawClear();
+  if (state.text) changeState({ text: "", min: null });
+  else drawClearButton();
 });
-on("remove-picture", "click", () => {
+listen("remove-picture", "click", () => {
   $("words").focus();
-  go({ picture: null, similar: null, text: $("words").value.trim(), min: null });
+  changeState({ picture: null, similar: null, text: $("words").value.trim(), min: null });
 });
-on("preview", "error", () => $("picture").classList.add("blind")); // as with TIFF
+listen("preview", "error", () => $("picture").classList.add("blind")); // TIFF, for example
 
-on("folder", "change", () => go({ folder: $("folder").value, min: null }));
+listen("folder", "change", () => changeState({ folder: $("folder").value, min: null }));
 for (const name of ["after", "before", "near"]) {
-  on(name, "change", () => {
+  listen(name, "change", () => {
     const valid = $(name).checkValidity();
     $(name).setAttribute("aria-invalid", String(!valid));
-    if (valid) go({ [name]: $(name).value.trim(), min: null });
+    if (valid) changeState({ [name]: $(name).value.trim(), min: null });
   });
 }
-on("taken", "change", () => narrow({ taken: $("taken").checked }));
-onTimeline((dates) => {
-  // A second click on what is chosen alone takes the choice back.
-  const same = dates.after === state.after && dates.before === state.before;
-  narrow(same ? { after: "", before: "" } : dates);
+listen("taken", "change", () => changeFilters({ taken: $("taken").checked }));
+onDatesSelected((dates) => {
+  // A second click on the only selected bar removes the filter.
+  const isSame = dates.after === state.after && dates.before === state.before;
+  changeFilters(isSame ? { after: "", before: "" } : dates);
 });
-on("all-years", "click", () => {
-  narrow({ after: "", before: "" });
-  $("results").focus({ preventScroll: true }); // the button goes away
+listen("all-years", "click", () => {
+  changeFilters({ after: "", before: "" });
+  $("results").focus({ preventScroll: true }); // the button disappears
 });
-on("cut", "input", () => {
+listen("cut", "input", () => {
   const { value, min } = $("cut");
   state = { ...state, min: Number(value) <= Number(min) ? null : Number(value) };
   drawForm();
-  applyCut();
+  applyMinScore();
 });
-on("cut", "change", () => go({}, { replace: true })); // few URLs a second are allowed
-on("reset", "click", () => {
+// Browsers limit the URL changes per second, so the URL changes at the end of a drag only.
+listen("cut", "change", () => changeState({}, { replace: true }));
+listen("reset", "click", () => {
   resetFilters();
-  $("results").focus({ preventScroll: true }); // the button goes away
+  $("results").focus({ preventScroll: true }); // the button disappears
 });
-on("toggle-filters", "click", () => {
+listen("toggle-filters", "click", () => {
   const open = document.body.classList.toggle("filtering");
   $("toggle-filters").setAttribute("aria-expanded", String(open));
 });
 
-on("skip", "click", (event) => {
-  event.preventDefault(); // the URL is the state's
+listen("skip", "click", (event) => {
+  event.preventDefault(); // the URL contains the state, so the anchor must not change it
   $("results").focus();
 });
-on("more", "click", loadMore);
-const nearEnd = new IntersectionObserver(
+listen("more", "click", loadMore);
+const endObserver = new IntersectionObserver(
   (entries) => entries.some((entry) => entry.isIntersecting) && loadMore(),
   { rootMargin: "800px" },
 );
 
-const plain = (event) =>
+// Whether no modifier key and no button but the main one is pressed.
+const isPlain = (event) =>
   !(event.ctrlKey || event.metaKey || event.shiftKey || event.altKey || event.button);
 
-on("results", "click", (event) => {
+listen("results", "click", (event) => {
   const link = event.target.closest("a");
-  if (!link || !plain(event)) return; // a new tab gets what the link says
+  if (!link || !isPlain(event)) return; // the browser opens the link in a new tab
   event.preventDefault();
-  go({ open: Number(link.parentElement.dataset.id) }, { viewing: true });
+  changeState({ open: Number(link.parentElement.dataset.id) }, { viewing: true });
 });
-on("like", "click", (event) => {
-  if (!plain(event)) return;
+listen("like", "click", (event) => {
+  if (!isPlain(event)) return;
   event.preventDefault();
-  go({ ...NOTHING, similar: state.open });
+  changeState({ ...EMPTY_STATE, similar: state.open });
   $("results").focus({ preventScroll: true });
 });
-on("only-folder", "click", (event) => {
-  if (!plain(event)) return;
+listen("only-folder", "click", (event) => {
+  if (!isPlain(event)) return;
   event.preventDefault();
-  go({ folder: large.folder, min: null, open: null });
+  changeState({ folder: openHit.folder, min: null, open: null });
   $("results").focus({ preventScroll: true });
 });
-on("close", "click", () => $("large").close());
-on("large", "close", leaveLarge);
-on("stage", "click", (event) => event.target === $("stage") && $("large").close());
-on("previous", "click", () => step(-1));
-on("next", "click", () => step(1));
-on("copy", "click", copyPath);
+listen("close", "click", () => $("large").close());
+listen("large", "close", closeLargeView);
+listen("stage", "click", (event) => event.target === $("stage") && $("large").close());
+listen("previous", "click", () => openNeighbor(-1));
+listen("next", "click", () => openNeighbor(1));
+listen("copy", "click", copyPath);
 
-let touched = null; // where a finger came down
-on("stage", "touchstart", (event) => {
-  touched = event.touches.length === 1 ? event.touches[0].clientX : null;
+let touchStartX = null;
+listen("stage", "touchstart", (event) => {
+  touchStartX = event.touches.length === 1 ? event.touches[0].clientX : null;
 });
-on("stage", "touchend", (event) => {
-  const moved = touched === null ? 0 : event.changedTouches[0].clientX - touched;
-  if (Math.abs(moved) > 50 && visualViewport.scale === 1) step(moved < 0 ? 1 : -1);
+listen("stage", "touchend", (event) => {
+  const distance = touchStartX === null ? 0 : event.changedTouches[0].clientX - touchStartX;
+  if (Math.abs(distance) > 50 && visualViewport.scale === 1) openNeighbor(distance < 0 ? 1 : -1);
 });
 
 addEventListener("keydown", (event) => {
-  if (!plain(event)) return;
-  const typing = event.target.matches("input, select, textarea");
-  const inGrid = event.target.closest("#results li");
-  const way = { ArrowLeft: -1, ArrowRight: 1, ArrowUp: -2, ArrowDown: 2 }[event.key];
+  if (!isPlain(event)) return;
+  const isTyping = event.target.matches("input, select, textarea");
+  const tile = event.target.closest("#results li");
+  const direction = { ArrowLeft: -1, ArrowRight: 1, ArrowUp: -2, ArrowDown: 2 }[event.key];
   if ($("large").open) {
-    if (event.target.matches("video")) return; // there they wind
-    if (Math.abs(way) === 1) step(way);
-  } else if (event.key === "/" && !typing) {
+    if (event.target.matches("video")) return; // the arrow keys seek in a video
+    if (Math.abs(direction) === 1) openNeighbor(direction);
+  } else if (event.key === "/" && !isTyping) {
     event.preventDefault();
     $("words").select();
-  } else if (inGrid && way) {
+  } else if (tile && direction) {
     event.preventDefault();
-    neighbour(inGrid, way)?.querySelector("a").focus();
+    findNeighbor(tile, direction)?.querySelector("a").focus();
   } else if (event.target === $("words") && event.key === "ArrowDown") {
     $("results").querySelector("li:not([hidden]) a")?.focus();
   }
 });
 
-offered(take);
+listenForPictures(searchWithPicture);
 listenToTimeline();
-addEventListener("popstate", () => show(read(), { back: true }));
+addEventListener("popstate", () => showState(readState(), { back: true }));
 
 history.scrollRestoration = "manual";
-aboutLibrary = getInfo()
-  .then((it) => {
-    info = it;
-    fillFolders(info.folders);
-    fillYears(info.first_date ?? "", info.last_date ?? "");
+libraryInfoLoaded = getInfo()
+  .then((loadedInfo) => {
+    libraryInfo = loadedInfo;
+    fillFolderOptions(libraryInfo.folders);
+    fillYearOptions(libraryInfo.first_date ?? "", libraryInfo.last_date ?? "");
     $("folder").value = state.folder;
-    if (!asks(state) && $("notice").className !== "problem") showStart();
+    if (!hasQuery(state) && $("notice").className !== "problem") showStart();
   })
-  .catch((error) => asks(state) || showProblem(error, () => location.reload()));
-show(read());
+  .catch((error) => hasQuery(state) || showProblem(error, () => location.reload()));
+showState(readState());

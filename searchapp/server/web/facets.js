@@ -1,78 +1,96 @@
-// The list of what the pictures can be limited to, each with how many there are.
+// Lists of values to filter by, each with its number of pictures.
 
-import { $, make, shortFolder } from "./views.js";
+import { $, createElement, shortenFolder } from "./views.js";
 
-const FIRST = 6; // values that are shown before all are asked for
-const STARS = { rejected: "Rejected", unrated: "Not rated" };
+const COLLAPSED_COUNT = 6; // values that are shown until the user expands a list
+const RATING_LABELS = { rejected: "Rejected", unrated: "Not rated" };
 
-const KINDS = [
-  { title: "Folder", name: "folder", of: "folders", text: shortFolder },
-  { title: "Keyword", name: "keyword", of: "keywords" },
-  { title: "Rating", name: "rating", of: "ratings", text: (it) => STARS[it] ?? "★".repeat(it) },
-  { title: "Camera", name: "camera", of: "cameras" },
-  { title: "Lens", name: "lens", of: "lenses" },
-  { title: "Format", name: "format", of: "formats", text: (it) => it.toUpperCase() },
+// name: the filter that a click sets. field: the values in the answer of the API.
+const FACETS = [
+  { title: "Folder", name: "folder", field: "folders", format: shortenFolder },
+  { title: "Keyword", name: "keyword", field: "keywords" },
+  { title: "Rating", name: "rating", field: "ratings", format: formatRatingRange },
+  { title: "Camera", name: "camera", field: "cameras" },
+  { title: "Lens", name: "lens", field: "lenses" },
+  { title: "Format", name: "format", field: "formats", format: (name) => name.toUpperCase() },
 ];
 
-const open = new Set(); // kinds of which all are shown
-const same = (a, b) => a.toLowerCase() === b.toLowerCase();
+const expandedFacets = new Set(); // names of the facets whose values are all shown
+const isSameValue = (a, b) => a.toLowerCase() === b.toLowerCase();
 
-// change: what a click makes of the state
-export function drawFacets(facets, state, change) {
-  const held = $("kinds").contains(document.activeElement) ? document.activeElement.dataset : {};
-  $("kinds").replaceChildren(
-    ...KINDS.map((kind) => group(kind, facets[kind.of], state, change)).filter(Boolean),
-  );
-  // What was clicked is drawn anew, and keeps the focus.
-  const again = [...$("kinds").querySelectorAll("button")].find(
-    (button) => button.dataset.kind === held.kind && button.dataset.value === held.value,
-  );
-  if (held.kind) (again ?? $("kinds").querySelector("button"))?.focus({ preventScroll: true });
+function formatRatingRange(rating) {
+  return RATING_LABELS[rating] ?? "★".repeat(rating);
 }
 
-function group(kind, facet, state, change) {
-  const chosen = [state[kind.name]].flat().filter(Boolean);
-  const lost = chosen.filter((value) => !facet.values.some(([other]) => same(other, value)));
-  const values = [...lost.map((value) => [value, 0]), ...facet.values];
-  if (values.length < 2 && !chosen.length && kind.name !== "keyword") return null;
+// Draw all lists. change: called with the changed filters when the user clicks a value.
+export function drawFacets(answer, state, change) {
+  const lists = $("kinds");
+  const focused = lists.contains(document.activeElement) ? document.activeElement.dataset : {};
+  lists.replaceChildren(
+    ...FACETS.map((facet) => makeList(facet, answer[facet.field], state, change)).filter(Boolean),
+  );
+  // The clicked button was replaced: the new button gets the focus.
+  const successor = [...lists.querySelectorAll("button")].find(
+    (button) => button.dataset.kind === focused.kind && button.dataset.value === focused.value,
+  );
+  if (focused.kind) (successor ?? lists.querySelector("button"))?.focus({ preventScroll: true });
+}
+
+function makeList(facet, { values: knownValues, more: omittedCount }, state, change) {
+  const chosen = [state[facet.name]].flat().filter(Boolean);
+  const isKnown = (value) => knownValues.some(([other]) => isSameValue(other, value));
+  const missing = chosen.filter((value) => !isKnown(value));
+  const values = [...missing.map((value) => [value, 0]), ...knownValues];
+  if (values.length < 2 && !chosen.length && facet.name !== "keyword") return null;
   if (!values.length) return null;
-  const isChosen = ([value]) => chosen.some((other) => same(other, value));
-  const first = values.filter((value, i) => i < FIRST || isChosen(value));
-  const shown = open.has(kind.name) ? values : first;
-  const list = make("ul", {}, ...shown.map((value) => row(kind, value, isChosen(value), state, change)));
-  const box = make("section", {}, make("h2", { textContent: kind.title }), list);
-  if (values.length > first.length) {
-    const all = open.has(kind.name);
-    const more = make("button", {
-      type: "button", className: "more-values",
-      textContent: all ? "Fewer" : `${values.length - first.length} more`,
-    });
-    Object.assign(more.dataset, { kind: kind.name, value: "" });
-    more.setAttribute("aria-expanded", String(all));
-    more.addEventListener("click", () => {
-      open[all ? "delete" : "add"](kind.name);
-      change({});
-    });
-    box.append(more);
+  const isChosen = ([value]) => chosen.some((other) => isSameValue(other, value));
+  const collapsed = values.filter((value, i) => i < COLLAPSED_COUNT || isChosen(value));
+  const isExpanded = expandedFacets.has(facet.name);
+  const rows = (isExpanded ? values : collapsed).map((value) =>
+    makeRow(facet, value, isChosen(value), state, change),
+  );
+  const section = createElement(
+    "section",
+    {},
+    createElement("h2", { textContent: facet.title }),
+    createElement("ul", {}, ...rows),
+  );
+  if (values.length > collapsed.length) {
+    section.append(makeExpandButton(facet, values.length - collapsed.length, isExpanded, change));
   }
-  if (open.has(kind.name) && facet.more) {
-    const text = `and ${facet.more.toLocaleString("en")} rarer ones`;
-    box.append(make("p", { className: "rarer", textContent: text }));
+  if (isExpanded && omittedCount) {
+    const text = `and ${omittedCount.toLocaleString("en")} less frequent values`;
+    section.append(createElement("p", { className: "rarer", textContent: text }));
   }
-  return box;
+  return section;
 }
 
-function row(kind, [value, count], isChosen, state, change) {
-  const text = make("bdi", { textContent: kind.text?.(value) ?? value });
-  const number = make("span", { className: "count", textContent: count.toLocaleString("en") });
-  const button = make("button", { type: "button", title: value }, text, number);
-  button.setAttribute("aria-pressed", String(isChosen));
-  Object.assign(button.dataset, { kind: kind.name, value });
-  button.addEventListener("click", () => {
-    const several = Array.isArray(state[kind.name]);
-    const rest = several ? state[kind.name].filter((other) => !same(other, value)) : "";
-    const added = several ? [...rest, value] : value;
-    change({ [kind.name]: isChosen ? rest : added });
+function makeExpandButton(facet, hiddenCount, isExpanded, change) {
+  const button = createElement("button", {
+    type: "button", className: "more-values",
+    textContent: isExpanded ? "Fewer" : `${hiddenCount} more`,
   });
-  return make("li", {}, button);
+  Object.assign(button.dataset, { kind: facet.name, value: "" });
+  button.setAttribute("aria-expanded", String(isExpanded));
+  button.addEventListener("click", () => {
+    expandedFacets[isExpanded ? "delete" : "add"](facet.name);
+    change({});
+  });
+  return button;
+}
+
+function makeRow(facet, [value, count], isChosen, state, change) {
+  const text = createElement("bdi", { textContent: facet.format?.(value) ?? value });
+  const countText = count.toLocaleString("en");
+  const number = createElement("span", { className: "count", textContent: countText });
+  const button = createElement("button", { type: "button", title: value }, text, number);
+  button.setAttribute("aria-pressed", String(isChosen));
+  Object.assign(button.dataset, { kind: facet.name, value });
+  button.addEventListener("click", () => {
+    const isList = Array.isArray(state[facet.name]);
+    const others = isList ? state[facet.name].filter((other) => !isSameValue(other, value)) : "";
+    const added = isList ? [...others, value] : value;
+    change({ [facet.name]: isChosen ? others : added });
+  });
+  return createElement("li", {}, button);
 }

@@ -1,4 +1,4 @@
-// What the answers must fulfil: its names in the state, in the page's address, and for the server.
+// Filters: their names are the same in the state, in the URL of the page, and in the API.
 
 export const NO_FILTERS = {
   folder: "", after: "", before: "", taken: false,
@@ -10,16 +10,18 @@ const NAMES = Object.keys(NO_FILTERS);
 
 const isSet = (value) => (Array.isArray(value) ? value.length > 0 : Boolean(value));
 
-export const setFilters = (state) => NAMES.filter((name) => isSet(state[name]));
+// Names of the filters that have a value.
+export const activeFilters = (state) => NAMES.filter((name) => isSet(state[name]));
 export const filterKey = (state) => JSON.stringify(NAMES.map((name) => state[name]));
 
 export function appendFilters(state, parameters) {
-  for (const name of setFilters(state)) {
+  for (const name of activeFilters(state)) {
     for (const value of [state[name]].flat()) parameters.append(name, value);
   }
   return parameters;
 }
 
+// Return the filters in the parameters of a URL; ignore invalid dates.
 export function readFilters(parameters) {
   const filters = { ...NO_FILTERS };
   for (const name of NAMES) {
@@ -32,6 +34,6 @@ export function readFilters(parameters) {
   return filters;
 }
 
-// In JSON, as it is; in a form, lists are JSON.
+// Return the fields of a request; a form sends lists as JSON.
 export const filterFields = (state) =>
-  Object.fromEntries(setFilters(state).map((name) => [name, state[name]]));
+  Object.fromEntries(activeFilters(state).map((name) => [name, state[name]]));

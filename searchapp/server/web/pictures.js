@@ -1,29 +1,31 @@
-// The ways in which a picture comes to the page: picked, dropped anywhere, or pasted.
+// Pictures to search with: chosen, dropped anywhere on the page, or pasted.
 
 import { $ } from "./views.js";
 
-const LARGEST = 3_000_000; // bytes of a picture that outlives a reload; a session holds 5 million
-const pictures = new Map(); // {id, file} by id
+const MAX_STORED_BYTES = 3_000_000; // a reload loses larger pictures: sessionStorage holds 5 MB
+const pictures = new Map(); // id -> {id, file}
 
-// The history itself would take a file, but Chromium gives it back as null when one goes back.
-export async function keep(file) {
-  // A copy in memory: the file may change or go away, and the question would with it.
+// Keep a picture for this session, and return {id, file}. Rejects if the file cannot be read.
+// history.state could hold the file, but Chromium returns null for it after going back.
+export async function storePicture(file) {
+  // A copy in memory, because the file may change or be deleted while the query is shown.
   const bytes = new Uint8Array(await file.arrayBuffer());
   const { name, type } = file;
   const id = Date.now();
   pictures.set(id, { id, file: new File([bytes], name || "pasted picture", { type }) });
-  if (bytes.length <= LARGEST) {
+  if (bytes.length <= MAX_STORED_BYTES) {
     try {
       const data = btoa(Array.from(bytes, (byte) => String.fromCharCode(byte)).join(""));
       sessionStorage.setItem("picture", JSON.stringify({ id, name, type, data }));
     } catch {
-      // Full or forbidden: it is gone after a reload, and the page says so.
+      // The storage is full or disabled: after a reload, the page says that the picture is lost.
     }
   }
   return pictures.get(id);
 }
 
-export function kept(id) {
+// Return {id, file} of a stored picture, or null if it is lost.
+export function loadPicture(id) {
   if (!id || pictures.has(id)) return pictures.get(id) ?? null;
   const { data, name, type, ...rest } = JSON.parse(sessionStorage.getItem("picture") ?? "{}");
   if (rest.id !== id) return null;
@@ -32,33 +34,34 @@ export function kept(id) {
   return pictures.get(id);
 }
 
-export function offered(take) {
-  // A drag enters and leaves each element on its way: it is over when it left them all.
-  let over = 0;
-  const brings = (event) => event.dataTransfer?.types.includes("Files");
-  const drag = (change) => (event) => {
-    if (!brings(event)) return;
+// Call onPicture(file) for each picture that the user chooses, drops or pastes.
+export function listenForPictures(onPicture) {
+  // A drag enters and leaves each element on its way; it has ended when it has left all of them.
+  let depth = 0;
+  const hasFiles = (event) => event.dataTransfer?.types.includes("Files");
+  const onDrag = (change) => (event) => {
+    if (!hasFiles(event)) return;
     event.preventDefault();
-    over = change === 0 ? 0 : over + change;
-    $("drop").hidden = over <= 0;
+    depth = change === 0 ? 0 : depth + change;
+    $("drop").hidden = depth <= 0;
   };
-  addEventListener("dragenter", drag(1));
-  addEventListener("dragleave", drag(-1));
-  addEventListener("dragover", (event) => brings(event) && event.preventDefault());
+  addEventListener("dragenter", onDrag(1));
+  addEventListener("dragleave", onDrag(-1));
+  addEventListener("dragover", (event) => hasFiles(event) && event.preventDefault());
   addEventListener("drop", (event) => {
-    drag(0)(event);
-    if (brings(event)) take(event.dataTransfer.files[0]);
+    onDrag(0)(event);
+    if (hasFiles(event)) onPicture(event.dataTransfer.files[0]);
   });
   addEventListener("paste", (event) => {
     const [file] = event.clipboardData.files;
-    if (!file) return; // words go where the cursor is
+    if (!file) return; // pasted text goes into the focused field
     event.preventDefault();
-    take(file);
+    onPicture(file);
   });
 
   $("pick").addEventListener("click", () => $("file").click());
   $("file").addEventListener("change", () => {
-    take($("file").files[0]);
-    $("file").value = ""; // so that the same file can be picked again
+    onPicture($("file").files[0]);
+    $("file").value = ""; // so that choosing the same file again is a change
   });
 }

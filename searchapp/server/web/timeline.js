@@ -1,124 +1,132 @@
-// A time line: a bar for each year or month. A click takes one, a drag several, and so do the keys.
+// Timeline: a bar for each year or month. The user selects bars by click, drag, or keys.
 
-import { $, make, plural } from "./views.js";
+import { $, createElement, formatCount } from "./views.js";
 
-const YEARS_AS_MONTHS = 3; // so many years are shown by their months
-const MOST_YEARS = 80; // with more between the first and the last, years without pictures are left out
+const MAX_YEARS_BY_MONTH = 3; // a longer range has bars for years instead of months
+const MAX_YEAR_BARS = 80; // a longer range has no bars for years without pictures
 const MONTHS = ["Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec"];
 
-let choose = () => {};
-let bars = []; // {name, images, byFile}: the name is 2023 or 2023-06
-let from = -1; // the bars that are being chosen
-let to = -1;
-let dragging = false;
-let dates = { after: "", before: "" }; // that are chosen
+let changeDates = () => {};
+let bars = []; // {name, images, byFile}; the name is 2023 or 2023-06
+let selectionStart = -1; // index of the first and last bar while the user selects; -1: none
+let selectionEnd = -1;
+let isDragging = false;
+let dates = { after: "", before: "" }; // the current filter
 
-export function onTimeline(act) {
-  choose = act;
+// Call callback({after, before}) when the user has selected bars.
+export function onDatesSelected(callback) {
+  changeDates = callback;
 }
 
 export function drawTimeline(months, { after, before }) {
   dates = { after, before };
-  const held = $("bars").contains(document.activeElement)
+  const focusedName = $("bars").contains(document.activeElement)
     ? document.activeElement.dataset.name
     : null;
   const year = after && after.slice(0, 4) === before.slice(0, 4) ? after.slice(0, 4) : null;
-  bars = year ? monthsOf(year, year, months) : overview(months);
+  bars = year ? makeMonthBars(year, year, months) : makeOverviewBars(months);
   $("timeline").hidden = months.length === 0 || (!year && bars.length < 2);
-  const top = Math.max(1, ...bars.map((bar) => bar.images));
-  $("bars").replaceChildren(...bars.map((bar, i) => draw(bar, i, top)));
+  const maxImages = Math.max(1, ...bars.map((bar) => bar.images));
+  $("bars").replaceChildren(...bars.map((bar, i) => drawBar(bar, i, maxImages)));
   $("bars").classList.toggle("few", bars.length <= 16);
-  label();
-  paint(...chosen());
+  drawLabels();
+  markBars(...findFilteredRange());
   const items = [...$("bars").children];
-  const current = items.find((item) => item.dataset.name === held);
-  (current ?? items.find((item) => item.ariaPressed === "true") ?? items[0])?.setAttribute("tabindex", "0");
-  if (held) (current ?? items[0])?.focus();
+  const focused = items.find((item) => item.dataset.name === focusedName);
+  const tabStop = focused ?? items.find((item) => item.ariaPressed === "true") ?? items[0];
+  tabStop?.setAttribute("tabindex", "0");
+  if (focusedName) (focused ?? items[0])?.focus();
   $("all-years").hidden = !(after || before);
   $("timeline-title").textContent = year ?? (after || before ? "Chosen dates" : "All dates");
-  const byFile = bars.some((bar) => bar.byFile);
-  $("timeline-note").hidden = !byFile;
+  $("timeline-note").hidden = !bars.some((bar) => bar.byFile);
 }
 
-function overview(months) {
+// Return bars for all months, or for all years if the range is long.
+function makeOverviewBars(months) {
   const first = Number(months[0]?.month.slice(0, 4));
   const last = Number(months.at(-1)?.month.slice(0, 4));
-  if (last - first < YEARS_AS_MONTHS) return trimmed(monthsOf(first, last, months));
+  if (last - first < MAX_YEARS_BY_MONTH) return trimEmptyBars(makeMonthBars(first, last, months));
   const years = new Map();
-  if (last - first <= MOST_YEARS) {
-    for (let year = first; year <= last; year += 1) years.set(name(year), [0, 0]);
+  if (last - first <= MAX_YEAR_BARS) {
+    for (let year = first; year <= last; year += 1) years.set(formatYear(year), [0, 0]);
   }
   for (const { month, images, by_file } of months) {
-    const [all, files] = years.get(month.slice(0, 4)) ?? [0, 0];
-    years.set(month.slice(0, 4), [all + images, files + by_file]);
+    const [yearImages, yearByFile] = years.get(month.slice(0, 4)) ?? [0, 0];
+    years.set(month.slice(0, 4), [yearImages + images, yearByFile + by_file]);
   }
   return [...years].map(([year, [images, byFile]]) => ({ name: year, images, byFile }));
 }
 
-const name = (year) => String(year).padStart(4, "0");
+const formatYear = (year) => String(year).padStart(4, "0");
 
-function monthsOf(first, last, months) {
-  const known = new Map(months.map((each) => [each.month, each]));
-  const all = [];
-  for (let year = Number(first); year <= Number(last); year += 1) {
+function makeMonthBars(firstYear, lastYear, months) {
+  const counts = new Map(months.map((count) => [count.month, count]));
+  const monthBars = [];
+  for (let year = Number(firstYear); year <= Number(lastYear); year += 1) {
     for (let month = 1; month <= 12; month += 1) {
-      const key = `${name(year)}-${String(month).padStart(2, "0")}`;
-      const { images = 0, by_file: byFile = 0 } = known.get(key) ?? {};
-      all.push({ name: key, images, byFile });
+      const name = `${formatYear(year)}-${String(month).padStart(2, "0")}`;
+      const { images = 0, by_file: byFile = 0 } = counts.get(name) ?? {};
+      monthBars.push({ name, images, byFile });
     }
   }
-  return all;
+  return monthBars;
 }
 
-function trimmed(all) {
-  const last = all.findLastIndex((bar) => bar.images);
-  return all.slice(Math.max(0, all.findIndex((bar) => bar.images)), last + 1);
+// Remove the bars before the first and after the last picture.
+function trimEmptyBars(allBars) {
+  const last = allBars.findLastIndex((bar) => bar.images);
+  return allBars.slice(Math.max(0, allBars.findIndex((bar) => bar.images)), last + 1);
 }
 
-function spoken(bar) {
+function formatBarName(bar) {
   const [year, month] = bar.name.split("-");
   return month ? `${MONTHS[month - 1]} ${year}` : year;
 }
 
-function draw(bar, i, top) {
-  const by = bar.byFile ? `, ${bar.byFile.toLocaleString("en")} by the file's date` : "";
-  const said = `${spoken(bar)}: ${plural(bar.images, "picture")}${by}`;
-  const item = make("button", { type: "button", className: "bar", title: said, tabIndex: -1 });
-  item.setAttribute("aria-label", said);
+function drawBar(bar, i, maxImages) {
+  const byFile = bar.byFile ? `, ${bar.byFile.toLocaleString("en")} by file date` : "";
+  const title = `${formatBarName(bar)}: ${formatCount(bar.images, "picture")}${byFile}`;
+  const item = createElement("button", { type: "button", className: "bar", title, tabIndex: -1 });
+  item.setAttribute("aria-label", title);
   item.dataset.name = bar.name;
   item.dataset.index = i;
-  // The root makes a month of three pictures visible beside one of a thousand.
-  item.style.setProperty("--height", bar.images ? Math.max(0.06, Math.sqrt(bar.images / top)) : 0);
+  // By the square root, a month with 3 pictures is visible next to a month with 1000.
+  const height = bar.images ? Math.max(0.06, Math.sqrt(bar.images / maxImages)) : 0;
+  item.style.setProperty("--height", height);
   item.style.setProperty("--taken", bar.images ? 1 - bar.byFile / bar.images : 0);
-  item.append(make("span", { className: "fill" }), make("span", { className: "tick" }));
+  item.append(
+    createElement("span", { className: "fill" }),
+    createElement("span", { className: "tick" }),
+  );
   return item;
 }
 
-function label() {
-  const byMonth = bars[0]?.name.length > 4;
-  const oneYear = byMonth && bars[0].name.slice(0, 4) === bars.at(-1).name.slice(0, 4);
-  const step = byMonth ? 1 : Math.max(1, Math.ceil(bars.length / 12));
+function drawLabels() {
+  const isByMonth = bars[0]?.name.length > 4;
+  const isOneYear = isByMonth && bars[0].name.slice(0, 4) === bars.at(-1).name.slice(0, 4);
+  const step = isByMonth ? 1 : Math.max(1, Math.ceil(bars.length / 12));
   [...$("bars").children].forEach((item, i) => {
     const [year, month] = bars[i].name.split("-");
-    const text = !byMonth
+    const text = !isByMonth
       ? (bars.length - 1 - i) % step === 0 && year
-      : oneYear
+      : isOneYear
         ? MONTHS[month - 1]
         : (month === "01" || i === 0) && year;
     item.querySelector(".tick").textContent = text || "";
   });
 }
 
-function chosen() {
+// Return the indexes of the first and last bar that the date filter includes; -1: no filter.
+function findFilteredRange() {
   const { after, before } = dates;
   if (!after && !before) return [-1, -1];
-  const within = (bar) =>
+  const isIncluded = (bar) =>
     (!after || bar.name >= after.slice(0, bar.name.length)) &&
     (!before || bar.name <= before.slice(0, bar.name.length));
-  return [bars.findIndex(within), bars.findLastIndex(within)];
+  return [bars.findIndex(isIncluded), bars.findLastIndex(isIncluded)];
 }
 
-function paint(a, b) {
+function markBars(a, b) {
   const [low, high] = a < b ? [a, b] : [b, a];
   [...$("bars").children].forEach((item, i) => {
     item.setAttribute("aria-pressed", String(low >= 0 && i >= low && i <= high));
@@ -126,56 +134,64 @@ function paint(a, b) {
   $("bars").classList.toggle("chosen", low >= 0);
 }
 
-function leave() {
-  from = to = -1;
-  dragging = false;
-  paint(...chosen());
+function cancelSelection() {
+  selectionStart = selectionEnd = -1;
+  isDragging = false;
+  markBars(...findFilteredRange());
 }
 
-function take() {
-  const [low, high] = from < to ? [from, to] : [to, from];
-  from = to = -1;
-  dragging = false;
-  if (low >= 0) choose({ after: bars[low].name, before: bars[high].name });
+function applySelection() {
+  const [low, high] =
+    selectionStart < selectionEnd ? [selectionStart, selectionEnd] : [selectionEnd, selectionStart];
+  selectionStart = selectionEnd = -1;
+  isDragging = false;
+  if (low >= 0) changeDates({ after: bars[low].name, before: bars[high].name });
 }
 
-const indexOf = (target) => Number(target?.closest?.(".bar")?.dataset.index ?? -1);
+const findBarIndex = (target) => Number(target?.closest?.(".bar")?.dataset.index ?? -1);
 
 export function listenToTimeline() {
-  const line = $("bars");
-  line.addEventListener("pointerdown", (event) => {
-    if (event.button || indexOf(event.target) < 0) return;
-    from = to = indexOf(event.target);
-    dragging = true;
-    paint(from, to);
+  listenToPointer();
+  $("bars").addEventListener("keydown", moveByKey);
+}
+
+function listenToPointer() {
+  const timeline = $("bars");
+  timeline.addEventListener("pointerdown", (event) => {
+    if (event.button || findBarIndex(event.target) < 0) return;
+    selectionStart = selectionEnd = findBarIndex(event.target);
+    isDragging = true;
+    markBars(selectionStart, selectionEnd);
   });
-  line.addEventListener("pointermove", (event) => {
-    const over = indexOf(document.elementFromPoint(event.clientX, event.clientY));
-    if (!dragging || over < 0 || over === to) return;
-    to = over;
-    paint(from, to);
+  timeline.addEventListener("pointermove", (event) => {
+    const index = findBarIndex(document.elementFromPoint(event.clientX, event.clientY));
+    if (!isDragging || index < 0 || index === selectionEnd) return;
+    selectionEnd = index;
+    markBars(selectionStart, selectionEnd);
   });
-  addEventListener("pointerup", () => dragging && take());
-  addEventListener("pointercancel", () => dragging && leave());
-  line.addEventListener("click", (event) => {
-    // By a pointer it is done already; by a key or a screen reader it begins here.
-    if (event.detail || indexOf(event.target) < 0) return;
-    if (to < 0) from = to = indexOf(event.target);
-    take();
+  addEventListener("pointerup", () => isDragging && applySelection());
+  addEventListener("pointercancel", () => isDragging && cancelSelection());
+  timeline.addEventListener("click", (event) => {
+    // pointerup has handled clicks by pointer. Clicks by key or screen reader have detail 0.
+    if (event.detail || findBarIndex(event.target) < 0) return;
+    if (selectionEnd < 0) selectionStart = selectionEnd = findBarIndex(event.target);
+    applySelection();
   });
-  line.addEventListener("keydown", (event) => {
-    const by = { ArrowLeft: -1, ArrowRight: 1, Home: -Infinity, End: Infinity }[event.key];
-    if (event.key === "Escape" && from >= 0) leave();
-    if (!by || event.altKey || event.ctrlKey || event.metaKey) return;
-    event.preventDefault();
-    const at = indexOf(event.target);
-    const next = Math.min(bars.length - 1, Math.max(0, at + by));
-    if (event.shiftKey) {
-      [from, to] = [from < 0 ? at : from, next];
-      paint(from, to);
-    } else from = to = -1;
-    for (const item of line.children) item.tabIndex = -1;
-    line.children[next].tabIndex = 0;
-    line.children[next].focus();
-  });
+}
+
+function moveByKey(event) {
+  const offset = { ArrowLeft: -1, ArrowRight: 1, Home: -Infinity, End: Infinity }[event.key];
+  if (event.key === "Escape" && selectionStart >= 0) cancelSelection();
+  if (!offset || event.altKey || event.ctrlKey || event.metaKey) return;
+  event.preventDefault();
+  const index = findBarIndex(event.target);
+  const next = Math.min(bars.length - 1, Math.max(0, index + offset));
+  if (event.shiftKey) {
+    [selectionStart, selectionEnd] = [selectionStart < 0 ? index : selectionStart, next];
+    markBars(selectionStart, selectionEnd);
+  } else selectionStart = selectionEnd = -1;
+  const items = $("bars").children;
+  for (const item of items) item.tabIndex = -1;
+  items[next].tabIndex = 0;
+  items[next].focus();
 }

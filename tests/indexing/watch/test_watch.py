@@ -37,7 +37,7 @@ from searchapp.indexing.watch import (
 )
 from searchapp.indexing.watch.changes import PendingChanges, is_network_folder
 from searchapp.library import Library
-from searchapp.server import client
+from searchapp.server import client, start_resident
 from searchapp.server.resident_engine import ResidentEngine
 from searchapp.types import Hit, IndexEvent, IndexOptions, Query, RunFinished, RunSummary
 
@@ -371,11 +371,11 @@ def test_the_resident_engine_equals_a_local_one(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     """Pictures, texts and refusals give the same results as with a local engine."""
-    monkeypatch.setattr(client, "SERVER_COMMAND", [*FAKE, "0", "0"])
+    monkeypatch.setattr(start_resident, "SERVER_COMMAND", [*FAKE, "0", "0"])
     with Library.open(tmp_path / "library", create=True, start=fake_engines) as library:
         index_folder(library, photos, model)
         spec = fake_engines.started_engines[0].spec
-    residence = client.ResidentConfig(tmp_path / "library", keep_alive_min=1)
+    residence = start_resident.ResidentConfig(tmp_path / "library", keep_alive_min=1)
     borrowed = ResidentEngine(spec, residence, lambda line: None)
     inputs = [EngineInput("", make_picture("red", mark=mark)) for mark in range(1, 20)]
     inputs[4:4] = [

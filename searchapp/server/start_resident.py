@@ -1,0 +1,98 @@
+"""Start the resident process of a library in the background, unless it already runs.
+
+This module is imported by each query, so it imports no engine, index or server.
+"""
+
+from __future__ import annotations
+
+import logging
+import os
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from contextlib import suppress
+from dataclasses import dataclass
+from pathlib import Path
+
+from searchapp.errors import EngineError, LibraryError
+from searchapp.files.library_folder import catalog_file
+from searchapp.server.socket_path import hold_lock, log_path
+from searchapp.server.unix_http import is_listening
+
+logger = logging.getLogger(__name__)
+SERVER_COMMAND = [sys.executable, "-m", "searchapp.server"]
+START_TIMEOUT_S = 300.0  # until the process listens; the engine may start later
+
+
+@dataclass(frozen=True, slots=True)
+class ResidentConfig:
+    """Library of a resident process, and the settings to start the process with."""
+
+    library_folder: Path  # absolute
+    keep_alive_min: float = 15.0  # idle minutes before the process stops
+    engine_url: str | None = None  # URL of a remote engine
+    api_key: str | None = None
+
+
+def ensure_running(config: ResidentConfig, notify: Callable[[str], None]) -> None:
+    """Return when a resident process listens; start it if there is none.
+
+    If several commands find no process, a lock makes sure that only one of them starts it.
+    notify: called with a line of text before each slow step.
+    Raises EngineError if the process does not start.
+    """
+    if is_listening(config.library_folder):
+        logger.debug("The resident process of %s already runs", config.library_folder)
+        return
+    with hold_lock(config.library_folder, "starting"):
+        if is_listening(config.library_folder):
+            logger.info("Another command has just started the resident process")
+        else:
+            notify("starting the resident process ...")
+            _start_resident(config, notify)
+
+
+def _start_resident(config: ResidentConfig, notify: Callable[[str], None]) -> None:
+    log = log_path(config.library_folder)
+    arguments = [
+        "--library",
+        str(config.library_folder),
+        "--keep-alive",
+        str(config.keep_alive_min),
+    ]
+    environment = dict(os.environ)
+    if config.engine_url:
+        arguments += ["--engine", config.engine_url]
+    if config.api_key:
+        # Other users of the machine can read arguments, but not the environment.
+        environment["SEARCHAPP_API_KEY"] = config.api_key
+    with log.open("wb") as output:
+        process = subprocess.Popen(
+            [*SERVER_COMMAND, *arguments],
+            stdin=subprocess.DEVNULL, stdout=output, stderr=output,
+            start_new_session=True, env=environment, cwd=config.library_folder,
+        )  # fmt: skip
+    logger.info("Started the resident process %d of %s", process.pid, config.library_folder)
+    _migrate_catalog(catalog_file(config.library_folder), notify)
+    deadline = time.monotonic() + START_TIMEOUT_S
+    while not is_listening(config.library_folder):
+        if process.poll() is not None or time.monotonic() > deadline:
+            lines = log.read_text(encoding="utf-8", errors="replace").strip().splitlines()
+            reason = lines[-1].removeprefix("searchapp: ") if lines else "its log is empty"
+            raise EngineError(
+                f"the resident process did not start: {reason} (log file: {log}). "
+                "Use --no-daemon to continue without it."
+            )
+        time.sleep(0.02)
+
+
+def _migrate_catalog(catalog: Path, notify: Callable[[str], None]) -> None:
+    """Open the catalog, which migrates it, so that notify is called for a slow migration.
+
+    The resident process does the same at its start, but cannot show a message to the user.
+    """
+    from searchapp.catalog import Catalog
+
+    with suppress(LibraryError):  # the resident process reports the same error
+        Catalog.open(catalog, report=notify).close()
