@@ -379,8 +379,8 @@ def test_check_and_prune_ask_the_store(
         patch.setattr(
             S3Store, "read_state", lambda self, url: (_ for _ in ()).throw(OSError(5, "away"))
         )
-        assert run("prune", "--missing").stderr.startswith("0 files that are gone")
-    assert run("prune", "--missing").stderr.startswith("1 files that are gone, 1 images")
+        assert run("prune", "--missing").stderr.startswith("0 vanished files")
+    assert run("prune", "--missing").stderr.startswith("1 vanished files, 1 images")
 
 
 def test_the_duplicates_script_moves_no_objects(

@@ -128,7 +128,7 @@ def test_a_user_at_a_terminal_is_asked(
         while b"Forget the 20 files? [y/N]" not in output:
             output += os.read(terminal, 1000)
         os.write(terminal, answer)
-        while b" s; in " not in output:
+        while b" s; library: " not in output:
             output += os.read(terminal, 1000)
         assert process.wait(30) == 0
         os.close(terminal)
@@ -174,7 +174,7 @@ def test_prune_missing_checks_the_files(
     """For a folder that was deleted, and is not indexed again."""
     index_folder(opened, many_pictures, model)
     shutil.rmtree(many_pictures / "a")
-    assert "20 files that are gone, 20 images" in run("prune", "--missing", "--dry-run").stderr
+    assert "20 vanished files, 20 images" in run("prune", "--missing", "--dry-run").stderr
     assert opened.info().files == MANY
     assert json.loads(run("prune", "--missing", "--json").stdout)["embeddings"] == 20
     assert (opened.info().files, opened.info().images) == (40, 40)
