@@ -7,9 +7,9 @@ from typing import Any
 
 
 class SearchAppError(Exception):
-    """Base of all expected errors: the message states what happened, why, and what to do.
+    """Base class of all expected errors; the message states what happened, why, and what to do.
 
-    exit_code: exit status of the command.
+    exit_code: exit status of the command line program after this error.
     """
 
     exit_code = 1
@@ -46,7 +46,7 @@ class UnsupportedModality(ModelError):
 
 
 class EngineError(SearchAppError):
-    """The engine does not start, or stopped working."""
+    """The engine, which runs the model, cannot start, or has stopped working."""
 
 
 class QueryError(SearchAppError):
@@ -56,7 +56,7 @@ class QueryError(SearchAppError):
 
 
 class PictureError(SearchAppError):
-    """One picture cannot be used. stage: read, fetch, decode or embed."""
+    """A picture cannot be used. stage: read, fetch, decode or embed, where the error occurred."""
 
     def __init__(self, message: str, stage: str = "decode") -> None:
         super().__init__(message)
@@ -82,7 +82,7 @@ KINDS: dict[str, type[SearchAppError]] = {
 
 
 def error_to_dict(error: SearchAppError) -> dict[str, Any]:
-    """Return an error as JSON values, to send it to a worker's parent or an HTTP client.
+    """Convert an error to JSON values, to send it to another process or an HTTP client.
 
     The message is in "detail": FastAPI uses this key, and HTTP clients expect it.
     """
@@ -97,7 +97,7 @@ def error_to_dict(error: SearchAppError) -> dict[str, Any]:
 def error_from_dict(values: Mapping[str, Any]) -> SearchAppError:
     """Create the error that another process sent as JSON values.
 
-    An unknown kind becomes a plain SearchAppError.
+    An unknown "kind" in values becomes a plain SearchAppError.
     """
     message = str(values.get("detail", "The other process reported an error without a message."))
     kind = KINDS.get(str(values.get("kind")), SearchAppError)

@@ -63,7 +63,7 @@ class Library:
         start_many: StartEngines | None = None,
         policy: IndexPolicy = IndexPolicy(),
     ) -> None:
-        """Create a library from its parts; applications call Library.open()."""
+        """Create a Library object from its parts. Applications call Library.open() instead."""
         self.folder = folder
         self._catalog = catalog
         self._engines = RunningEngine(start, start_many)
@@ -86,21 +86,23 @@ class Library:
         policy: IndexPolicy = IndexPolicy(),
         tell: Callable[[str], None] = lambda line: None,
     ) -> Library:
-        """Open a library. Raises LibraryError if it is missing, damaged or of a newer version.
+        """Open a library.
+
+        Raises LibraryError if it is missing or damaged, or a newer version of searchapp wrote it.
 
         folder: None is the default library in the user's data folder.
         create: create the library if it is missing.
         dry: use an empty catalog in memory if the library is missing.
-        start: starts an engine when one is needed; default: EngineChoice().start.
-        start_many: starts several engines in separate processes, to index many files. Default:
+        start: function that starts an engine when it is needed; default: EngineChoice().start.
+        start_many: function that starts several engines in processes, to index many files. Default:
             EngineChoice().start_many, or None if start is given.
-        policy: when to change the kind of an index, and when to train and save it.
+        policy: when to change the kind of a vector index, and when to train and save the index.
         tell: receives a message before the upgrade of a large library, which takes long.
         """
         path = resolve_library_folder(folder)
         if path.exists() and not path.is_dir():
             raise LibraryError(
-                f"{path} is a file, but a library is a folder. Name a folder with --library DIR."
+                f"{path} is a file, but a library is a folder. Choose a folder with --library DIR."
             )
         choice = EngineChoice()
         if start is None and start_many is None:
@@ -176,19 +178,19 @@ class Library:
     def find(
         self, query: Query | Sequence[Term], options: SearchOptions = SearchOptions()
     ) -> SearchResult:
-        """Search as search() does; the result also has whether the best hit is a good match."""
+        """Search as search() does; also return whether the best hit is a good match."""
         terms = [Term(query)] if isinstance(query, Query) else list(query) or [Term(Query())]
         parts = [QueryPart(term.query, weight=term.weight) for term in terms]
         calls = DirectCalls(self.reader, self._engines.get)
         return run_without_waiting(search(calls, parts, options, one_prompt=True))
 
     def similar(self, image_id: int, options: SearchOptions = SearchOptions()) -> list[Hit]:
-        """Return the hits nearest to an indexed image, itself first, without an engine."""
+        """Return the hits nearest to an indexed image, the image itself first. Starts no engine."""
         return list(self.find_similar(image_id, options).hits)
 
     @raise_library_errors
     def find_similar(self, image_id: int, options: SearchOptions = SearchOptions()) -> SearchResult:
-        """Search as similar() does; the result also has whether the best hit is a good match."""
+        """Search as similar() does; also return whether the best hit is a good match."""
         collection = select_collection.get_collection(self._catalog, options.collection)
         vector = self.reader.read_vector(collection, image_id)
         return self.reader.find_nearest(collection, vector, options, "image")
@@ -199,7 +201,7 @@ class Library:
     ) -> Facets:
         """Count a collection's images by month, folder, camera and other facets.
 
-        Only images that match image_filter count. Raises QueryError or LibraryError.
+        Images that do not match image_filter are not counted. Raises QueryError or LibraryError.
         """
         return self._catalog.count_facets(
             select_collection.get_collection(self._catalog, collection),
@@ -208,7 +210,7 @@ class Library:
 
     @raise_library_errors
     def load_overview(self) -> Overview:
-        """Return the folders and the range of dates of all images."""
+        """Return the folders and the range of dates of all images in the library."""
         return self._catalog.read_overview()
 
     @raise_library_errors
@@ -217,7 +219,7 @@ class Library:
         return read_library_info(self.folder, self._catalog)
 
     def check(self, *, files: int | None = 100, repair: bool = False) -> Iterator[Fault]:
-        """Yield the faults of the library; with repair, correct those that can be corrected.
+        """Yield the faults of the library. If repair is true, correct faults that can be corrected.
 
         files: number of files to read again and compare with their SHA-256; None: all.
         Raises LibraryError if another process writes.
@@ -251,7 +253,8 @@ class Library:
     def prune(self, *, missing: bool = False, dry: bool = False) -> PruneResult:
         """Delete images without a file, with their embeddings and thumbnails.
 
-        missing: first forget files that no longer exist. dry: only count. Raises LibraryError.
+        missing: first forget files that no longer exist. dry: count, but delete nothing. Raises
+        LibraryError.
         """
         from searchapp.upkeep.prune import prune_library
 
@@ -275,8 +278,9 @@ class Library:
     def load(self, file: Path, collection: str | None = None) -> ImportResult:
         """Import an exported collection, without images that the library already has.
 
-        Files that exist here are added with their exported size and time. The images of all other
-        files are stored too, so that index never embeds them again. Raises LibraryError.
+        Files that exist on this machine are added with their exported size and time. Images
+        without such a file are stored too, so that an index run never embeds them again. Raises
+        LibraryError.
         """
         from searchapp.upkeep import exchange
 
@@ -288,13 +292,14 @@ class Library:
     def backup(self, file: Path) -> None:
         """Copy the catalog to a file, consistently, even while other processes write.
 
-        Everything else in a library can be rebuilt from it. Raises LibraryError if writing fails.
+        All other files of a library can be rebuilt from the copy. Raises LibraryError if writing
+        fails.
         """
         write_backup(self._catalog, file)
 
     @raise_library_errors
     def failures(self, collection: str | None = None) -> list[Failure]:
-        """Return the files that could not be indexed, with the reason for each."""
+        """Return the files that could not be indexed, with a reason for each file."""
         return self._catalog.list_failures(
             select_collection.get_collection(self._catalog, collection)
         )

@@ -27,7 +27,7 @@ PERMISSION_ERRNOS = (errno.EACCES, errno.EPERM, errno.EROFS)
 
 
 def explain_disk_error(error: Exception) -> str:
-    """Return a one-line message for an error of the disk or of SQLite, with what to do."""
+    """Explain an error of the disk or of SQLite in one line, with what the user can do."""
     if isinstance(error, OSError):
         problem = "readonly" if error.errno in PERMISSION_ERRNOS else "disk I/O error"
         problem = "disk is full" if error.errno in DISK_FULL_ERRNOS else problem
@@ -39,10 +39,10 @@ def explain_disk_error(error: Exception) -> str:
 
 @contextmanager
 def write_atomically(file: Path) -> Iterator[Path]:
-    """Yield a temporary path to write to; replace the file, durably, when the block ends.
+    """Yield a temporary path to write to; at the end of the with block, it replaces file durably.
 
     If file is a symbolic link, its target is replaced. A pipe or a device such as /dev/stdout
-    cannot be replaced, so the block writes to it directly.
+    cannot be replaced, so for these, the path of file itself is yielded.
     """
     if _is_stream(file):
         yield file
@@ -66,7 +66,7 @@ def write_atomically(file: Path) -> Iterator[Path]:
 
 @contextmanager
 def write_output(file: Path) -> Iterator[Path]:
-    """Yield a temporary path, as write_atomically does, for a file that the user requested.
+    """Write a file that the user requested: yield a temporary path, as write_atomically() does.
 
     Raises SearchAppError if the file cannot be written.
     """
@@ -78,7 +78,7 @@ def write_output(file: Path) -> Iterator[Path]:
 
 
 def _is_stream(file: Path) -> bool:
-    """Return whether a path names a pipe, a device or an open file such as /dev/stdout."""
+    """Return whether a path is a pipe, a device, or an open file such as /dev/stdout."""
     folder = os.path.realpath(file.parent)  # /dev/fd/3 resolves to a folder in /proc.
     is_open_file = folder in ("/dev", "/dev/fd") or folder.startswith("/proc/")
     return is_open_file or file.is_fifo() or file.is_char_device()

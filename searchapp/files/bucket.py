@@ -45,7 +45,7 @@ class ListingPage:
 
 
 class BucketStore(FsspecStore):
-    """The buckets that the user's credentials can read. A subclass fetches one page."""
+    """List the files in buckets of one store. A subclass fetches single pages."""
 
     SCHEME = ""  # such as s3://
 
@@ -56,7 +56,7 @@ class BucketStore(FsspecStore):
     def list_files(
         self, folder: str, url_filter: UrlFilter
     ) -> Iterator[ListedFile | ListingFailure]:
-        """Yield the files below a folder, page by page, or the reason why listing failed."""
+        """Yield the files below a folder, and a ListingFailure if listing fails."""
         bucket, _, key = folder.removeprefix(self.SCHEME).partition("/")
         prefix = f"{key}/" if key else ""
         try:
@@ -68,7 +68,7 @@ class BucketStore(FsspecStore):
             partial(self._list_part, folder, PageRequest(bucket, prefix, after), until)
             for after, until in zip([None, *bounds], [*bounds, None], strict=True)
         ]
-        logger.debug("Listing %s in %d parts", folder, len(parts))
+        logger.debug("Listing the folder %s in %d parts at the same time", folder, len(parts))
         for page in merge_iterators(parts, LISTING_THREADS):
             yield from (
                 entry
@@ -77,7 +77,7 @@ class BucketStore(FsspecStore):
             )
 
     def _find_boundaries(self, bucket: str, prefix: str) -> list[str]:
-        """Return folders, in order, that divide the keys into parts of similar size."""
+        """Return sorted folder keys that divide a list of keys into parts of similar size."""
         folders: list[str] = []
         for _ in range(MAX_SINGLE_FOLDER_DEPTH):
             page = self._fetch_page(PageRequest(bucket, prefix, is_folded=True))
@@ -98,7 +98,7 @@ class BucketStore(FsspecStore):
     def _list_part(
         self, folder: str, request: PageRequest, last_key: str | None
     ) -> Iterator[list[ListedFile | ListingFailure]]:
-        """Yield pages of files after request.after_key, up to and including last_key."""
+        """Yield pages of files with keys after request.after_key, up to and including last_key."""
         end = last_key.encode() if last_key is not None else None
         bucket_url = f"{self.SCHEME}{request.bucket}/"
         while True:

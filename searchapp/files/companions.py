@@ -27,7 +27,7 @@ class Companion:
 
 
 def classify_companion(path: str, size: int) -> CompanionKind | None:
-    """Return the kind of companion a file can be by its suffix and size in bytes, or None."""
+    """Return the kind of companion that a file can be; None if it cannot be a companion."""
     ending = get_suffix(path)
     if ending in RAW_SUFFIXES:
         return "raw"
@@ -42,7 +42,7 @@ def can_have_companions(path: str) -> bool:
 def match_companions(
     companions: Iterable[tuple[str, CompanionKind]], pictures: Iterable[str]
 ) -> Iterator[Companion]:
-    """Yield each companion whose picture has the same folder and name, without suffix and case."""
+    """Yield each companion of a picture with the same folder and name; ignore suffix and case."""
     by_name: dict[str, list[tuple[str, CompanionKind]]] = {}
     for path, kind in companions:
         by_name.setdefault(_make_pairing_key(path), []).append((path, kind))
@@ -66,9 +66,9 @@ def _rank_picture(path: str) -> tuple[int, str]:
 
 
 def find_related_paths(paths: Iterable[str]) -> tuple[str, ...]:
-    """Return paths, with the files of the same name next to them: IMG_1.jpg, IMG_1.xmp, IMG_1.dng.
+    """Return paths, and files next to them with the same name: IMG_1.jpg, IMG_1.xmp, IMG_1.dng.
 
-    A change to one of these files can turn another into a companion, or back into a picture.
+    A change to one of these files can make another file a companion, or a picture again.
     """
     related = dict.fromkeys(paths)
     stems_by_folder: dict[str, set[str]] = {}  # so that each folder is listed once

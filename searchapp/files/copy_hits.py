@@ -1,4 +1,4 @@
-"""Copy the files of hits into a folder, or link to them from there."""
+"""Copy the files of hits into a folder, or create links to the files in it."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ TIME_TOLERANCE_NS = 2 * storage.NANOSECONDS_PER_SECOND
 
 
 def copy_hits(hits: Iterable[Hit], folder: Path) -> int:
-    """Copy the files of hits into a folder, with their times; return the number of new files.
+    """Copy the file of each hit into a folder, with its times; return the number of new copies.
 
     Companions (RAW, sidecars ...) are copied too, under the name of their picture.
     Raises FolderError if a file cannot be copied.
@@ -28,15 +28,16 @@ def copy_hits(hits: Iterable[Hit], folder: Path) -> int:
 
 
 def link_hits(hits: Iterable[Hit], folder: Path) -> int:
-    """Link to the files of hits from a folder, as copy_hits() copies them.
+    """Create links to the files of hits in a folder; return the number of new links.
 
+    Names and companions are as for copy_hits().
     Raises FolderError if a link cannot be made, for example to a file in object storage.
     """
     return _add_hits(hits, folder, _link_file)
 
 
 def local_file(hit: Hit) -> str:
-    """Return a path or URL that a picture viewer can open: a copy for files in object storage."""
+    """Return a path or URL that a picture viewer can open; files in buckets are copied first."""
     if not storage.is_url(hit.path) or hit.path.startswith("http"):
         return hit.path
     folder = Path(tempfile.mkdtemp(prefix="searchapp-"))
@@ -45,7 +46,10 @@ def local_file(hit: Hit) -> str:
 
 
 def _add_hits(hits: Iterable[Hit], folder: Path, add: Callable[[str, Path], object]) -> int:
-    """Add each hit under its own name; if another picture has that name, append a number."""
+    """Add each hit and its companions to a folder, with a function that copies or links a file.
+
+    A file keeps its name; if another picture in the folder has it, a number is appended.
+    """
     added = 0
     try:
         folder.mkdir(parents=True, exist_ok=True)
@@ -81,13 +85,13 @@ def _copy_file(path: str, target: Path) -> None:
 def _link_file(path: str, target: Path) -> None:
     if storage.is_url(path):
         raise FolderError(
-            f"{path} cannot be linked to: it is in object storage. Use --copy-to to copy it."
+            f"cannot create a link to {path}: it is in object storage. Use --copy-to to copy it."
         )
     target.symlink_to(path)
 
 
 def _is_same(path: str, target: Path) -> bool:
-    """Return whether target, a file or a link, already has the content of path."""
+    """Return whether target exists with the content of path (in buckets: same size and time)."""
     if not target.exists():
         return False
     if storage.is_url(path):

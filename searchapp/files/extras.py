@@ -15,7 +15,7 @@ TORCH_INDEX = "https://download.pytorch.org/whl/cpu"
 
 
 def install_hint(extra: str) -> str:
-    """Return the command that installs an extra for this copy of searchapp."""
+    """Return the command, or the advice, to install an extra of this copy of searchapp."""
     index = f" --extra-index-url {TORCH_INDEX}" if extra == "cpu" else ""
     if (clone := find_clone()) is not None:
         return f"pip install -e '.[{extra}]'{index} (in the clone, {clone})"
@@ -36,7 +36,7 @@ def upgrade_hint() -> str:
 
 
 def find_clone() -> Path | None:
-    """Return the clone that this package runs from; None if it is an installed copy."""
+    """Return the Git clone that this package runs from; None if it is an installed copy."""
     import tomllib
 
     root = Path(__file__).resolve().parents[2]
@@ -50,7 +50,7 @@ def find_clone() -> Path | None:
 def read_requirements(extra: str) -> list[str]:
     """Return the requirements of an extra from the installed metadata, such as "rawpy>=0.24".
 
-    The marker `extra == ...` is removed; other markers stay for pip to evaluate.
+    The marker `extra == ...` is removed from each requirement; pip evaluates the other markers.
     https://packaging.python.org/en/latest/specifications/dependency-specifiers/
     """
     from importlib import metadata

@@ -13,13 +13,18 @@ TIMEOUT_S = 30.0
 
 
 def read_query_image(image: str | Path) -> bytes:
-    """Return the bytes of a file or URL; raise PictureError, with its name, if that fails."""
+    """Return the bytes of a picture file or URL.
+
+    Raises PictureError, with the path or URL in the message, if it cannot be read.
+    """
     name = str(image)
     try:
         if name.startswith(("http://", "https://")):
             return _download(name)
         if is_video(name):
-            raise PictureError("is a video; use a picture, such as one of its frames", "read")
+            raise PictureError(
+                "the file is a video; use a picture, such as one frame of the video", "read"
+            )
         if not storage.is_url(name):
             name = str(Path(name).expanduser())
         return storage.read_file(name)[0]
@@ -41,9 +46,10 @@ def _download(url: str) -> bytes:
                 if len(data) > MAX_DOWNLOAD_BYTES:
                     limit = MAX_DOWNLOAD_BYTES >> 20
                     raise PictureError(
-                        f"is larger than {limit} MiB; download it and give its path", "read"
+                        f"the picture is larger than {limit} MiB; download it and give its path",
+                        "read",
                     )
     except (httpx.HTTPError, httpx.InvalidURL) as error:
         reason = str(error) or type(error).__name__
-        raise PictureError(f"cannot be fetched: {reason}", "read") from error
+        raise PictureError(f"the picture cannot be fetched: {reason}", "read") from error
     return bytes(data)

@@ -33,7 +33,7 @@ class ListedFile:
 
 @dataclass(frozen=True, slots=True)
 class ListingFailure:
-    """A folder or file that could not be listed, and why."""
+    """A folder or file that could not be listed, and the reason."""
 
     path: str
     reason: str
@@ -49,7 +49,7 @@ class ObjectStore(Protocol):
     def list_files(
         self, folder: str, url_filter: UrlFilter
     ) -> Iterator[ListedFile | ListingFailure]:
-        """Yield the files below a folder, and one failure for each part that cannot be listed."""
+        """Yield the files below a folder, and a ListingFailure for each part that fails."""
 
     def has_files(self, url: str) -> bool:
         """Return whether a file with this URL, or any file below it, exists.
@@ -58,17 +58,20 @@ class ObjectStore(Protocol):
         """
 
     def read_state(self, url: str) -> FileState:
-        """Return the state of a file; raise OSError if that fails."""
+        """Return the state of a file; raise OSError if it cannot be read."""
 
-    def read_bytes(self, url: str, max_bytes: int) -> bytes:
-        """Return the first max_bytes bytes of a file, or more; raise OSError if that fails."""
+    def read_bytes(self, url: str, min_bytes: int) -> bytes:
+        """Return the beginning of a file; raise OSError if it cannot be read.
+
+        The result has min_bytes bytes or more, unless the file is shorter.
+        """
 
     def open_file(self, url: str) -> BufferedReader:
-        """Open a file of any size to read it in parts; raise OSError if that fails."""
+        """Open a file of any size to read it in parts; raise OSError if it cannot be opened."""
 
 
 def make_state(size: int, modified: datetime | None, tag: str | None) -> FileState:
-    """Return the state of an object: its time in seconds, with a hash of its tag as nanoseconds.
+    """Return the state of an object: its time in seconds, and a hash of its tag as nanoseconds.
 
     Some responses of a store round the time to seconds, others do not. Two objects of the same
     size can be written in the same second; the hash of the tag distinguishes them.
@@ -82,7 +85,8 @@ def check_size(size: int) -> None:
     """Raise PictureError if a picture is empty or larger than MAX_PICTURE_BYTES."""
     if size > MAX_PICTURE_BYTES:
         raise PictureError(
-            f"{size >> 20} MiB, the limit is {MAX_PICTURE_BYTES >> 20} MiB", stage="read"
+            f"the file has {size >> 20} MiB; the limit is {MAX_PICTURE_BYTES >> 20} MiB",
+            stage="read",
         )
     if not size:
         raise PictureError("the file is empty", stage="read")

@@ -1,4 +1,4 @@
-"""Decide which files a scan skips, by .gitignore patterns in files and in options."""
+"""Decide which files a scan skips, by patterns in .searchappignore files and in options."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ IGNORE_FILE_NAME = ".searchappignore"
 
 @dataclass(frozen=True, slots=True)
 class IgnoreRules:
-    """The ignore rules that apply in a folder."""
+    """The patterns that decide which files of a folder a scan skips."""
 
     # (folder, patterns for the paths below it), from the root to the innermost folder
     ignored: tuple[tuple[str, GitIgnoreSpec], ...] = ()
@@ -31,7 +31,7 @@ class IgnoreRules:
         return cls(ignored, included, root)
 
     def add_folder_rules(self, folder: str) -> IgnoreRules:
-        """Return these rules and those of a folder's .searchappignore file.
+        """Return these rules together with the rules of a folder's .searchappignore file.
 
         Raises FolderError for a bad pattern, and OSError if the file cannot be read.
         """

@@ -43,5 +43,5 @@ def missing_library_error(library: Path) -> LibraryError:
 
 
 def can_be_resident(library: Path) -> bool:
-    """Return whether a resident process can serve a library, which needs a writable folder."""
+    """Return whether a resident process can serve a library: its folder must be writable."""
     return hasattr(socket, "AF_UNIX") and (not library.exists() or os.access(library, os.W_OK))

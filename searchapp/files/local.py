@@ -13,7 +13,7 @@ from searchapp.files.file_state import MAX_PICTURE_BYTES, FileState, check_size,
 
 
 def open_nonblocking(path: str, flags: int) -> int:
-    """Open a file as opener of open(): a pipe without a writer is empty and does not block."""
+    """Open a file without blocking: a pipe without a writer is empty. An opener for open()."""
     descriptor = os.open(path, flags | os.O_NONBLOCK)
     os.set_blocking(descriptor, True)
     return descriptor
@@ -31,10 +31,13 @@ def read_file(path: str) -> tuple[bytes, FileState]:
     except OSError as error:
         raise PictureError(error.strerror or str(error), stage="read") from error
     except MemoryError as error:
-        raise PictureError("too large for this machine's memory", stage="read") from error
+        raise PictureError(
+            "the file is too large for this machine's memory", stage="read"
+        ) from error
     if len(data) > MAX_PICTURE_BYTES:
         raise PictureError(
-            f"more than {MAX_PICTURE_BYTES >> 20} MiB, which is the limit", stage="read"
+            f"the file has more than {MAX_PICTURE_BYTES >> 20} MiB, which is the limit",
+            stage="read",
         )
     if FileState(before.st_size, before.st_mtime_ns) != after:
         raise make_changed_error()
@@ -46,13 +49,14 @@ def read_file(path: str) -> tuple[bytes, FileState]:
 def open_file(path: str) -> Iterator[tuple[BufferedReader, FileState]]:
     """Open a file of any size; yield it and its state.
 
-    Raises PictureError if the file cannot be read, or has changed at the end of the block. Other
-    errors of the block pass through, including OSErrors of Pillow, which have no errno.
+    Raises PictureError if the file cannot be read, or has changed by the end of the with
+    block. Other errors in the with block pass through. So do OSErrors of
+    Pillow, which have no errno.
     """
     try:
         with open(path, "rb", opener=open_nonblocking) as file:
             if not stat.S_ISREG(os.fstat(file.fileno()).st_mode):
-                raise PictureError("not a regular file", stage="read")
+                raise PictureError("the path is not a regular file", stage="read")
             before = _read_state(file)
             if not before.size:
                 raise PictureError("the file is empty", stage="read")
@@ -67,7 +71,7 @@ def open_file(path: str) -> Iterator[tuple[BufferedReader, FileState]]:
 
 
 def read_head(path: str, count: int) -> bytes:
-    """Return the first count bytes of a file; raise OSError if that fails."""
+    """Return the first count bytes of a file; raise OSError if it cannot be read."""
     with open(path, "rb", opener=open_nonblocking) as file:
         return file.read(count)
 

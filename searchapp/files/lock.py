@@ -15,9 +15,10 @@ from searchapp.files.atomic import explain_disk_error
 
 @contextmanager
 def hold_writer_lock(folder: Path, purpose: str) -> Iterator[None]:
-    """Hold the writer lock of a library; raise LockedError, with the holder's name, if it is held.
+    """Hold the writer lock of a library during the with block.
 
-    It is a lock of the operating system, which releases it even if the process is killed.
+    Raises LockedError, with the name of the process that holds the lock, if there is one. The
+    operating system releases the lock even if the process is killed.
     """
     from filelock import FileLock, Timeout
 

@@ -1,4 +1,4 @@
-"""Merge several iterators into one, and run them in parallel threads."""
+"""Merge several iterators into one; run the iterators in parallel threads."""
 
 from __future__ import annotations
 
@@ -16,9 +16,10 @@ Item = TypeVar("Item")
 def merge_iterators(
     iterators: Iterable[Callable[[], Iterator[Item]]], threads: int
 ) -> Iterator[Item]:
-    """Yield the items of all iterators in no particular order, with the given number of threads.
+    """Run iterators in the given number of threads; yield their items in no particular order.
 
-    At most 2 items per thread wait in memory. An exception of an iterator is raised here.
+    At most 2 items per thread wait in memory. Exceptions of the iterators are raised to the
+    caller.
     """
     items: Queue[Item] = Queue(maxsize=2 * threads)
     stopped = threading.Event()

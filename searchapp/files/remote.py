@@ -27,19 +27,23 @@ class FsspecStore:
     """Read files through a file system of fsspec. A subclass lists them."""
 
     def __init__(self, fs: Any) -> None:
-        """Use a file system of fsspec."""
+        """Read files through the fsspec file system fs."""
         self._fs = fs
 
     def read_state(self, url: str) -> FileState:
-        """Return the state of a file; raise OSError if that fails."""
+        """Return the state of a file; raise OSError if it cannot be read."""
         return entry_to_state(call_store(self._fs.info, url))
 
-    def read_bytes(self, url: str, max_bytes: int) -> bytes:
-        """Return the first max_bytes bytes of a file, or more; raise OSError if that fails."""
-        return bytes(call_store(self._fs.cat_file, url, start=0, end=max_bytes))
+    def read_bytes(self, url: str, min_bytes: int) -> bytes:
+        """Return the beginning of a file; raise OSError if it cannot be read.
+
+        The result has min_bytes bytes. It is longer if the server ignores ranges, and shorter if
+        the file is shorter.
+        """
+        return bytes(call_store(self._fs.cat_file, url, start=0, end=min_bytes))
 
     def open_file(self, url: str) -> BufferedReader:
-        """Open a file of any size to read it in parts; raise OSError if that fails."""
+        """Open a file of any size to read it in parts; raise OSError if it cannot be opened."""
         return BufferedReader(
             _RemoteRawFile(call_store(self._fs.open, url, "rb", block_size=READ_BLOCK_BYTES)),
             READ_BLOCK_BYTES,
@@ -76,7 +80,7 @@ class _RemoteRawFile(RawIOBase):
 
 
 def entry_to_state(entry: dict[str, Any]) -> FileState:
-    """Return the state in fsspec's entry of a file; raise OSError if it has no size."""
+    """Convert fsspec's entry of a file to a FileState; raise OSError if the entry has no size."""
     size = entry.get("size")
     if size is None:
         raise OSError(errno.EIO, "the server does not report the size of the file")
@@ -106,7 +110,7 @@ def call_store(
     *args: CallParameters.args,
     **kwargs: CallParameters.kwargs,
 ) -> Result:
-    """Call a function of a store's library; turn its exceptions into OSErrors with a reason."""
+    """Call a function of a store's client library; convert its exceptions to OSErrors."""
     try:
         return call(*args, **kwargs)
     except FileNotFoundError:
@@ -116,7 +120,7 @@ def call_store(
 
 
 def describe_error(error: BaseException) -> str:
-    """Return a one-line reason for an exception of a store's library."""
+    """Describe an exception of a store's client library in one line."""
     status, message = getattr(error, "status", None), getattr(error, "message", None)
     if status is not None:  # The text of an aiohttp error contains the complete request.
         return f"the server answers {status} {message or ''}".strip()

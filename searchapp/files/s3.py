@@ -10,7 +10,7 @@ from searchapp.files.remote import call_store
 
 
 class S3Store(BucketStore):
-    """Objects in S3, through s3fs."""
+    """Objects in Amazon S3 and compatible stores, through s3fs."""
 
     SCHEME = "s3://"
 

@@ -55,12 +55,12 @@ class ScannedFile:
 
     @property
     def has_known_suffix(self) -> bool:
-        """Return whether the suffix is that of a picture or video format."""
+        """Return whether the file has the suffix of a picture or video format."""
         return get_suffix(self.path) in KNOWN_SUFFIXES
 
     @property
     def is_sidecar(self) -> bool:
-        """Return whether the file is a sidecar: metadata of a picture."""
+        """Return whether the file is a sidecar, which contains metadata of a picture."""
         return is_sidecar(self.path)
 
 
@@ -76,7 +76,7 @@ def is_video(path: str) -> bool:
 
 @dataclass(frozen=True, slots=True)
 class UnreadablePath:
-    """A folder or file that could not be read, and why."""
+    """A folder or file that could not be read, and the reason."""
 
     path: str
     reason: str
@@ -90,15 +90,16 @@ def is_sidecar(name: str) -> bool:
 def resolve_roots(folders: Iterable[str | Path], *, allow_missing: bool = False) -> list[str]:
     """Return folders as absolute paths or URLs without a final slash.
 
-    Raises FolderError if one does not exist (unless allow_missing), is a file or is unreadable.
+    Raises FolderError if a folder does not exist (unless allow_missing), is a file or is
+    unreadable.
     """
     roots = []
     for folder in folders:
         root = storage.normalize_folder(folder)
         if storage.has_password(root):
             raise FolderError(
-                "the URL contains a user name or password, and the catalog would store it with "
-                "each picture. Remove it from the URL, and set "
+                "the URL contains a user name or password, and the catalog would store the URL "
+                "with each picture. Remove it from the URL, and set "
                 'FSSPEC_HTTPS=\'{"headers": {"Authorization": ...}}\' instead.'
             )
         exists = storage.has_folder(root)
@@ -115,17 +116,17 @@ def resolve_roots(folders: Iterable[str | Path], *, allow_missing: bool = False)
 
 def _explain_missing(folder: str | Path) -> str:
     if storage.is_url(folder):
-        return "no files can be listed there; check the name"
+        return "no files can be listed at this URL; check the URL"
     if "://" in str(folder):
         schemes = ", ".join(f"{scheme}://" for scheme in storage.SCHEME_EXTRAS)
         return f"no such folder; URLs must begin with one of {schemes}"
-    return "no such folder; check the name, or mount its drive"
+    return "no such folder; check the path, or mount its drive"
 
 
 def scan_paths(
     root: str, paths: Iterable[str], rules: IgnoreRules = IgnoreRules()
 ) -> Iterator[ScannedFile | UnreadablePath]:
-    """Yield the files at or below some paths, in the same form as walk_folder.
+    """Yield the files at or below some paths, as walk_folder() does for a whole root.
 
     Paths that do not exist are left out. Raises FolderError for a bad ignore pattern.
     """
@@ -146,7 +147,7 @@ def scan_paths(
 
 
 def _find_rules(root: str, path: str, rules: IgnoreRules) -> IgnoreRules | None:
-    """Return the ignore rules at a path below root; None if walk_folder would skip the path."""
+    """Return the ignore rules for a path below root; None if walk_folder() would skip the path."""
     folder = root
     for name in Path(path).relative_to(root).parts:
         current = os.path.join(folder, name)  # noqa: PTH118 (speed)
@@ -173,8 +174,8 @@ def walk_folder(
 ) -> Iterator[ScannedFile | UnreadablePath]:
     """Yield every regular file below root, folder by folder, sorted by name.
 
-    Skips hidden files and folders, links to folders, and what the rules and .searchappignore files
-    exclude. Follows links to files. Raises FolderError for a bad ignore pattern.
+    Skips hidden files and folders, links to folders, and paths that rules or .searchappignore
+    files exclude. Follows links to files. Raises FolderError for a bad ignore pattern.
     """
     if storage.is_url(root):
         yield from _list_object_store(root, rules)
@@ -214,10 +215,10 @@ def walk_folder(
 
 
 def _list_object_store(root: str, rules: IgnoreRules) -> Iterator[ScannedFile | UnreadablePath]:
-    """Yield the files below a root in object storage whose names can be those of pictures.
+    """Yield the files below a root in object storage whose suffixes can be those of pictures.
 
-    Files with unknown suffixes are not read, since each read is a request. .searchappignore files
-    have no effect there.
+    Files with unknown suffixes are left out, because reading each of them is a request.
+    .searchappignore files have no effect in object storage.
     """
     for entry in storage.list_files(root, _RootUrlFilter(root, rules)):
         if isinstance(entry, storage.ListingFailure):
@@ -227,12 +228,12 @@ def _list_object_store(root: str, rules: IgnoreRules) -> Iterator[ScannedFile | 
 
 
 def is_wanted(url: str, root: str, rules: IgnoreRules) -> bool:
-    """Return whether a scan of a root in object storage yields a file, if the file exists."""
+    """Return whether a scan of a root in object storage would include a file."""
     return _RootUrlFilter(root, rules, logs_skipped=False)(url)
 
 
 class _RootUrlFilter:
-    """Decide from a URL whether a scan includes a file, or descends into a folder."""
+    """Decide from its URL whether a scan includes a file or folder below a root."""
 
     def __init__(self, root: str, rules: IgnoreRules, *, logs_skipped: bool = True) -> None:
         self._root, self._rules, self._logs_skipped = root, rules, logs_skipped

@@ -53,8 +53,8 @@ __all__ = [
     "open_file",
     "path_to_uri",
     "read_file",
+    "read_head",
     "read_heads",
-    "read_small_file",
     "read_state",
 ]  # fmt: skip
 
@@ -92,7 +92,7 @@ def has_password(url: str) -> bool:
 
 
 def is_below(path: str, folder: str) -> bool:
-    """Return whether a file is below a folder in the form of normalize_folder."""
+    """Return whether a file is below a folder, which normalize_folder() must have returned."""
     return path.startswith(folder.rstrip("/") + "/")
 
 
@@ -109,7 +109,7 @@ def path_to_uri(path: str) -> str:
 
 
 def has_folder(folder: str) -> bool:
-    """Return whether a folder exists; raise FolderError if a store cannot be listed."""
+    """Return whether a folder exists; raise FolderError if it cannot be listed."""
     if not is_url(folder):
         return Path(folder).exists()
     try:
@@ -132,12 +132,12 @@ def list_files(folder: str, url_filter: UrlFilter) -> Iterator[ListedFile | List
 
 
 def can_exist(path: str) -> bool:
-    """Return whether a file exists; assume so in object storage, where a check is a request."""
+    """Return whether a file exists; for object storage, return True without a request."""
     return is_url(path) or os.path.exists(path)  # noqa: PTH110
 
 
 def find_missing(paths: Iterable[str]) -> Iterator[str]:
-    """Yield the files that do not exist. A file whose store fails is not missing."""
+    """Yield the paths of files that do not exist. If a store fails, its files count as existing."""
     rest = iter(paths)
     while page := list(islice(rest, PAGE_FILES)):
         for path, is_missing in zip(page, _map_paths(_is_missing, page), strict=True):
@@ -158,14 +158,14 @@ def _is_missing(path: str) -> bool:
 
 
 def read_heads(paths: Iterable[str], count: int) -> Iterator[tuple[str, bytes]]:
-    """Yield each file with its first count bytes, or with b"" if it cannot be read."""
+    """Yield (path, first count bytes) of each file; the bytes are b"" if it cannot be read."""
 
-    def read_head(path: str) -> bytes:
-        return read_small_file(path, count) or b""
+    def read_head_or_nothing(path: str) -> bytes:
+        return read_head(path, count) or b""
 
     rest = iter(paths)
     while page := list(islice(rest, PAGE_FILES)):
-        yield from zip(page, _map_paths(read_head, page), strict=True)
+        yield from zip(page, _map_paths(read_head_or_nothing, page), strict=True)
 
 
 def _map_paths(function: Callable[[str], Result], page: list[str]) -> Iterable[Result]:
@@ -176,13 +176,13 @@ def _map_paths(function: Callable[[str], Result], page: list[str]) -> Iterable[R
         return list(threads.map(function, page))
 
 
-def read_small_file(path: str, max_bytes: int) -> bytes | None:
-    """Return the first max_bytes bytes of a file; None if it cannot be read."""
+def read_head(path: str, count: int) -> bytes | None:
+    """Return the first count bytes of a file; None if it cannot be read."""
     try:
         return (
-            _get_store(path).read_bytes(path, max_bytes)[:max_bytes]
+            _get_store(path).read_bytes(path, count)[:count]
             if is_url(path)
-            else local.read_head(path, max_bytes)
+            else local.read_head(path, count)
         )
     except OSError:
         return None
@@ -191,8 +191,8 @@ def read_small_file(path: str, max_bytes: int) -> bytes | None:
 def read_file(path: str, known: FileState | None = None) -> tuple[bytes, FileState]:
     """Return a file's bytes and state; raise PictureError if it cannot be read completely.
 
-    known: the state from a listing. Object storage is not asked for it again; if the file has
-    changed since, the next listing shows the change.
+    known: the state from a listing, which saves a request to object storage. If the file has
+    changed since the listing, the next listing shows the change.
     """
     if not is_url(path):
         return local.read_file(path)
@@ -219,7 +219,7 @@ def read_state(path: str) -> FileState:
 def open_file(path: str) -> Iterator[tuple[BufferedReader, FileState]]:
     """Open a file of any size to read it in parts; yield it and its state.
 
-    Raises PictureError if the file cannot be read, or has changed at the end of the block.
+    Raises PictureError if the file cannot be read, or has changed by the end of the with block.
     """
     if not is_url(path):
         with local.open_file(path) as file_and_state:
@@ -239,7 +239,7 @@ def open_file(path: str) -> Iterator[tuple[BufferedReader, FileState]]:
 
 @contextmanager
 def _convert_fetch_errors() -> Iterator[None]:
-    """Turn errors of a store into PictureErrors; FETCH_STAGE marks those that may be temporary."""
+    """Convert errors of a store to PictureErrors; FETCH_STAGE marks errors worth a retry."""
     try:
         yield
     except FileNotFoundError as error:
@@ -249,7 +249,7 @@ def _convert_fetch_errors() -> Iterator[None]:
     except OSError as error:
         if error.errno is None:  # Pillow raised it in the block.
             raise
-        raise PictureError(f"cannot be fetched: {error.strerror}", FETCH_STAGE) from error
+        raise PictureError(f"the file cannot be fetched: {error.strerror}", FETCH_STAGE) from error
 
 
 # Stores
@@ -261,13 +261,13 @@ def _get_store(url: str) -> ObjectStore:
 
 
 def clear_store_cache() -> None:
-    """Forget all stores, so that the next use reads credentials and addresses again."""
+    """Forget all object stores, so that their next use reads credentials and addresses again."""
     _create_store.cache_clear()
 
 
 @cache
 def _create_store(scheme: str) -> ObjectStore:
-    """Create the store of a URL scheme, with the import of fsspec.
+    """Create the object store for a URL scheme; import fsspec.
 
     Raises FolderError if the extra for the scheme is not installed.
     """

@@ -17,12 +17,12 @@ logger = logging.getLogger(__name__)
 
 
 class HttpStore(FsspecStore):
-    """Files of an HTTP server, through fsspec, which parses its pages."""
+    """Files of an HTTP server. fsspec finds them by the links on the pages of folders."""
 
     def list_files(
         self, folder: str, url_filter: UrlFilter
     ) -> Iterator[ListedFile | ListingFailure]:
-        """Yield the files below a folder, folder by folder; one folder at a time is in memory."""
+        """Yield the files below a folder; keep only one folder at a time in memory."""
         waiting, max_slashes = [f"{folder}/"], folder.count("/") + MAX_DEPTH
         while waiting:
             folder = waiting.pop()
@@ -40,12 +40,12 @@ class HttpStore(FsspecStore):
                 waiting += subfolders
             elif subfolders:
                 logger.info(
-                    "Skipped %d folders below %s: more than %d nested folders",
+                    "Skipped %d folders below %s: they are more than %d levels deep",
                     len(subfolders), folder, MAX_DEPTH,
                 )  # fmt: skip
 
     def has_files(self, url: str) -> bool:
-        """Return whether the page of a folder links to anything below it.
+        """Return whether the page of a folder has links to files or folders below the folder.
 
         Raises OSError if the server cannot be reached.
         """
@@ -55,9 +55,9 @@ class HttpStore(FsspecStore):
             return False
 
     def _list_links(self, folder: str) -> list[str]:
-        """Return the sorted links of a page to URLs below its folder.
+        """Return the sorted links on a folder's page to URLs below this folder.
 
-        Links with ? or # are left out: they show the same folder in another order.
+        Links with ? or # are left out, because they show the same folder in another order.
         """
         links = {unescape(url) for url in call_store(self._fs.ls, folder, detail=False)}
         return sorted(

@@ -1,10 +1,11 @@
-"""Judge whether a hit is a good match: its score is higher than chance explains.
+"""Judge whether a hit is a good match, that is, whether chance cannot explain its score.
 
 The level of scores differs between models, pictures, and kinds of query. So a picture's score is
 compared with its scores for about 200 unrelated queries of the same kind: calibration sentences,
 or other pictures of the collection. A hit is a good match if it is sqrt(2 ln n) standard
-deviations above their mean, times the collection's spread. For normally distributed scores,
-sqrt(2 ln n) is the expected maximum of n pictures. The spread is measured on a sample.
+deviations, times the collection's spread, above the mean of these scores. For normally
+distributed scores, sqrt(2 ln n) is the expected maximum of n pictures. The spread is measured on a
+sample of pictures.
 """
 
 from __future__ import annotations
@@ -39,12 +40,12 @@ NORMAL_TAIL_DEVIATIONS = 1.96  # standard deviations of TAIL_QUANTILE in a norma
 
 
 def hash_sentences() -> str:
-    """Return a hash of the calibration sentences, which identifies their version."""
+    """Return a hash that identifies the version of the calibration sentences."""
     return hashlib.sha256("\n".join(CALIBRATION_SENTENCES).encode()).hexdigest()[:16]
 
 
 def get_query_kind(terms: Iterable[Term]) -> QueryKind | None:
-    """Return the kind of all terms; None if kinds are mixed or a weight is not positive."""
+    """Return the common kind of all terms; None if kinds differ or a weight is not positive."""
     kinds = {term.query.modality if term.weight > 0 else None for term in terms}
     if kinds == {"text"}:
         return "text"
@@ -53,10 +54,10 @@ def get_query_kind(terms: Iterable[Term]) -> QueryKind | None:
 
 @dataclass(frozen=True, slots=True)
 class Judge:
-    """Judge hits of one collection for one kind of query.
+    """Judge whether hits are good matches, for one collection and one kind of query.
 
-    unrelated_vectors: of unrelated queries, [m, dimensions]. spread: the measured spread of the
-    scores relative to a normal distribution, at least 1.
+    unrelated_vectors: vectors of unrelated queries, [m, dimensions]. spread: the measured spread of
+    the scores relative to a normal distribution, at least 1.
     """
 
     unrelated_vectors: Vector
@@ -64,9 +65,10 @@ class Judge:
 
     @classmethod
     def from_samples(cls, unrelated: Vector, sample: Vector) -> Judge | None:
-        """Measure the spread on a sample of pictures; return None if there are too few vectors.
+        """Create a judge, with the spread of a sample; return None if there are too few vectors.
 
-        unrelated: [m, dimensions]. sample: [n, dimensions].
+        unrelated: vectors of unrelated queries, [m, dimensions]. sample: vectors of pictures,
+        [n, dimensions].
         """
         if len(unrelated) < MIN_UNRELATED_QUERIES or not len(sample):
             return None
@@ -81,15 +83,16 @@ class Judge:
         return cls(unrelated, max(1.0, tail / NORMAL_TAIL_DEVIATIONS))
 
     def compute_threshold(self, searched_count: int) -> float:
-        """Return the standard deviations that a good match among these pictures must exceed."""
+        """Return the minimum score of a good match, in standard deviations above the mean."""
         return self.spread * math.sqrt(2 * math.log(max(2, searched_count)))
 
     def find_good_matches(
         self, scores: Vector, pictures: Vector, searched_count: int
     ) -> np.ndarray:
-        """Return for each picture whether it is a good match, bool [n].
+        """Return for each picture of a query whether it is a good match, bool [n].
 
-        scores: [n]. pictures: vectors [n, dimensions].
+        scores: scores for the query, [n]. pictures: their vectors, [n, dimensions]. searched_count:
+        number of searched pictures.
         """
         means, deviations, _ = _compare_with_unrelated(self.unrelated_vectors, pictures)
         good: np.ndarray = scores - means >= self.compute_threshold(searched_count) * deviations
@@ -97,9 +100,9 @@ class Judge:
 
 
 def _compare_with_unrelated(unrelated: Vector, pictures: Vector) -> tuple[Vector, Vector, Vector]:
-    """Return the mean and the standard deviation of each picture's unrelated scores, and these.
+    """Return (means, standard deviations, scores) of pictures for unrelated queries.
 
-    Shapes: [n], [n] and [m, n]. Scores of the same picture are NaN.
+    Shapes: [n], [n] and [m, n]. A score is NaN if query and picture are the same picture.
     """
     scores = unrelated @ pictures.T
     scores[scores > SAME_PICTURE_COSINE] = np.nan
@@ -110,33 +113,37 @@ def _compare_with_unrelated(unrelated: Vector, pictures: Vector) -> tuple[Vector
 
 
 class JudgeCache:
-    """Make the judges of a catalog's collections, and cache them until a collection changes."""
+    """Create the judges of collections, and cache each judge until its collection changes."""
 
     def __init__(self, catalog: Catalog) -> None:
-        """Start with an empty cache."""
+        """Create an empty cache of judges."""
         self._catalog = catalog
         self._cached_judges: dict[tuple[int, QueryKind], tuple[EmbeddingExtent, Judge | None]] = {}
         self._unsaved_vectors: dict[int, bytes] = {}  # sentence vectors by collection id
 
     def list_missing_sentences(self, collection: Collection) -> list[str]:
-        """Return the calibration sentences; an empty list if the collection has their vectors."""
+        """Return the calibration sentences to embed; none if the collection has their vectors."""
         stored = self._catalog.read_calibration(collection, hash_sentences())
         return [] if stored is not None else list(CALIBRATION_SENTENCES)
 
     def save_sentence_vectors(self, collection: Collection, vectors: Sequence[Vector]) -> None:
-        """Store the sentence vectors; a read-only library keeps them in memory only."""
+        """Store the vectors of the calibration sentences, in memory if the library is read-only."""
         packed = b"".join(pack_vector(vector) for vector in vectors)
         self._catalog.save_calibration(collection, hash_sentences(), packed)
         self._unsaved_vectors[collection.id] = packed
         self._cached_judges.pop((collection.id, "text"), None)
 
     def embed_sentences(self, collection: Collection, engine: Engine, timeout_s: float) -> None:
-        """Embed and store the sentences, unless it takes longer than timeout_s."""
+        """Embed the calibration sentences and store their vectors; give up after timeout_s."""
         deadline, vectors = time.monotonic() + timeout_s, list[Vector]()
         sentences = iter(self.list_missing_sentences(collection))
         while batch := list(islice(sentences, 16)):
             if time.monotonic() > deadline:
-                logger.info("Good matches are not calibrated: it takes over %.0f s.", timeout_s)
+                logger.info(
+                    "Stopped calibrating good matches of the collection %s: it takes over %.0f s.",
+                    collection.name,
+                    timeout_s,
+                )
                 return
             outputs = engine.embed(
                 [query_vector.make_engine_input(engine.spec, Query(s)) for s in batch]
@@ -146,7 +153,7 @@ class JudgeCache:
             self.save_sentence_vectors(collection, vectors)
 
     def get_judge(self, collection: Collection, kind: QueryKind) -> Judge | None:
-        """Return the judge of a collection; None if there are too few vectors to judge by."""
+        """Return the judge of a collection for a kind of query; None if it has too few vectors."""
         embedded = self._catalog.get_embeddings(collection)
         extent = embedded.read_extent()
         cached = self._cached_judges.get((collection.id, kind))
@@ -167,7 +174,7 @@ class JudgeCache:
             unpack_vectors(embedded.sample_vectors(SPREAD_SAMPLE_SIZE), collection.dimensions),
         )
         logger.debug(
-            "Good matches of %s for %s queries: %s.",
+            "Judge of good matches in the collection %s for %s queries: %s.",
             collection.name,
             kind,
             "too few vectors to judge" if judge is None else f"spread {judge.spread:.2f}",
@@ -182,9 +189,9 @@ class JudgeCache:
         matches: Sequence[tuple[int, float]],
         searched_count: int,
     ) -> list[bool]:
-        """Return for each match whether it is a good one.
+        """Return for each match whether it is a good match.
 
-        matches: (embedding id, score). searched_count: how many pictures were searched.
+        matches: (embedding id, score). searched_count: number of searched pictures.
         """
         blobs = {
             id: blob

@@ -28,7 +28,7 @@ class LibraryReader:
     """
 
     def __init__(self, folder: Path, catalog: Catalog, indexes: Indexes) -> None:
-        """Share the catalog and the indexes of a library; the caller closes them."""
+        """Use the catalog and the indexes of an open library; the caller closes them."""
         self.folder = folder
         self.judges = JudgeCache(catalog)
         self._catalog, self._indexes = catalog, indexes
@@ -38,18 +38,18 @@ class LibraryReader:
     def choose_collection(self, options: SearchOptions) -> tuple[Collection, ModelSpec]:
         """Return the collection to search, and the model that embeds the query.
 
-        Raises LibraryError or ModelError if they are missing or differ.
+        Raises LibraryError if there is no such collection, ModelError if its model is not usable.
         """
         return select_collection.select_for_search(self._catalog, options)
 
     @raise_library_errors
     def choose_model(self, name: str, revision: str, space: Mapping[str, Any]) -> ModelSpec:
-        """Return a collection's model by its vector space; raise LibraryError if there is none."""
+        """Return the model of a vector space; raise LibraryError if no collection uses it."""
         return select_collection.find_model_by_space(self._catalog, name, revision, space)
 
     @raise_library_errors
     def read_vector(self, collection: Collection, image_id: int) -> Vector:
-        """Return the vector of an indexed image, [dimensions]; raise QueryError if it has none."""
+        """Return the vector of an image, [dimensions]; raise QueryError if the image has none."""
         stored = self._catalog.read_vector(collection, image_id)
         if stored is None:
             raise QueryError(
@@ -61,7 +61,7 @@ class LibraryReader:
     def read_vectors(
         self, collection: Collection, ids: NDArray[np.int64]
     ) -> Iterator[tuple[NDArray[np.int64], Vector]]:
-        """Yield pages of embeddings: ids [m], and vectors of length one [m, dimensions]."""
+        """Yield pages of embeddings: ids [m], and vectors with norm 1 [m, dimensions]."""
         with wrap_sqlite_errors(self.folder):
             for page, blobs in self._catalog.read_vectors(ids.tolist()):
                 if page:
@@ -69,7 +69,7 @@ class LibraryReader:
 
     @raise_library_errors
     def find_matching(self, options: SearchOptions) -> tuple[Collection, NDArray[np.int64]]:
-        """Return the collection, and the ids of its embeddings that match the filter, [n].
+        """Return options' collection, and the ids of its embeddings that match the filter, [n].
 
         Raises QueryError if the filter is invalid.
         """
@@ -86,7 +86,7 @@ class LibraryReader:
         options: SearchOptions,
         kind: QueryKind | None = None,
     ) -> SearchResult:
-        """Return the hits nearest to a vector, best first; of equal scores, the oldest first.
+        """Return the hits nearest to a vector, best first; equal scores by age, oldest first.
 
         kind: the kind of the query; None if good matches cannot be judged for it.
         Raises QueryError if the filter is invalid, or min_score is "auto" without a judge.
@@ -95,14 +95,14 @@ class LibraryReader:
 
     @raise_library_errors
     def locate_images(self, ids: Sequence[int]) -> dict[int, LocatedImage]:
-        """Return images with the paths of their files, by embedding id, if they have files."""
+        """Return the images of embeddings by embedding id; leave out images without a file."""
         return self._catalog.locate_images(list(ids))
 
     @raise_library_errors
     def locate_image(self, image_id: int) -> LocatedImage | None:
-        """Return an image with the paths of its files; None if it has none."""
+        """Return an image with the paths of its files; None if it has no file."""
         return self._catalog.find_image(image_id)
 
     def close_exclusive_files(self) -> None:
-        """Close files that only one process can open (Milvus Lite); a search opens them again."""
+        """Close Milvus Lite files, which only one process can open; searches open them again."""
         self._indexes.release_files()

@@ -20,7 +20,7 @@ from searchapp.types import Query
 def make_engine_input(spec: ModelSpec, query: Query, data: bytes | None = None) -> EngineInput:
     """Return the engine input of a query: its prompt and its decoded picture.
 
-    data: the bytes of the query's picture, if the caller has read them.
+    data: the bytes of the query's picture; None: read the picture.
     Raises QueryError, UnsupportedModality or PictureError.
     """
     modality = query.modality
@@ -37,9 +37,9 @@ def make_engine_input(spec: ModelSpec, query: Query, data: bytes | None = None) 
 
 
 def shorten_query(engine: Engine, query: Query, truncate: bool) -> Query:
-    """Return the query with a text that fits into the model's token limit.
+    """Return the query, with its text cut to the model's token limit if necessary.
 
-    truncate: cut a text that is too long at the end of a word; otherwise raise QueryError.
+    truncate: cut a text that is too long after a word. If false, raise QueryError instead.
     """
     text, limit = (query.text or "").strip(), engine.spec.text_limit
     if query.image is not None:
@@ -56,9 +56,9 @@ def shorten_query(engine: Engine, query: Query, truncate: bool) -> Query:
         return query
     if not truncate:
         raise QueryError(
-            f"the text has {count} tokens, and {Path(engine.spec.name).name} takes {limit}"
+            f"the text has {count} tokens, but {Path(engine.spec.name).name} accepts only {limit}"
             f"{' with a picture' if limit < engine.spec.text_limit else ''}; "
-            "shorten it, or cut it with --truncate"
+            "shorten the text, or cut it with --truncate"
         )
     words = text.split()
     kept_words = bisect_right(
@@ -68,15 +68,15 @@ def shorten_query(engine: Engine, query: Query, truncate: bool) -> Query:
 
 
 def embed_queries(engine: Engine, items: Sequence[EngineInput]) -> list[Vector]:
-    """Return the vectors of queries, each [dimensions] and of length one.
+    """Return the vectors of queries, each with the shape [dimensions] and norm 1.
 
-    Raises QueryError if the model refuses one.
+    Raises QueryError if the model refuses a query.
     """
     return accept_vectors(engine.embed(items))
 
 
 def accept_vectors(outputs: Sequence[Vector | Refusal]) -> list[Vector]:
-    """Return an engine's outputs as vectors; raise QueryError if it refused a query."""
+    """Return an engine's outputs as vectors; raise QueryError if one of them is a refusal."""
     vectors = []
     for output in outputs:
         if isinstance(output, Refusal):
@@ -88,9 +88,9 @@ def accept_vectors(outputs: Sequence[Vector | Refusal]) -> list[Vector]:
 def embed_query(
     spec: ModelSpec, query: Query, start: Callable[[ModelSpec], Engine], *, truncate: bool
 ) -> Vector:
-    """Return the vector of one query, [dimensions], of length one; no library is needed.
+    """Return the vector of one query, [dimensions], with norm 1; no library is needed.
 
-    start: starts the engine; not called if the query cannot be read.
+    start: function that starts the engine; not called if the picture cannot be read.
     Raises QueryError, UnsupportedModality, PictureError, ModelError, EngineError.
     """
     check_trust(spec)
@@ -104,7 +104,7 @@ def embed_query(
 
 
 def sum_weighted_vectors(vectors: Sequence[Vector], weights: Sequence[float]) -> Vector:
-    """Return the weighted sum of vectors, scaled to length one; raise QueryError if it is zero."""
+    """Return the weighted sum of vectors, scaled to norm 1; raise QueryError if the sum is 0."""
     total = np.asarray(weights, dtype=np.float32) @ np.stack(vectors)
     length = float(np.linalg.norm(total))
     if length < 1e-6:

@@ -1,4 +1,4 @@
-"""Rank the images nearest to a vector: filter, judge, and turn them into hits with files."""
+"""Find the images nearest to a vector, filter and judge them, and return them as hits."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ class Ranking:
     """Find the images of a collection nearest to a vector that match the filter and the score."""
 
     def __init__(self, catalog: Catalog, indexes: Indexes, judges: JudgeCache) -> None:
-        """Share the catalog, indexes and judges of a library."""
+        """Use the catalog, the indexes and the judges of an open library."""
         self._catalog, self._indexes = catalog, indexes
         self._judges = judges
 
@@ -84,13 +84,13 @@ class Ranking:
         index: SearchIndex,
         selection: Selection | None,
     ) -> Callable[[RankedPage], list[bool]] | None:
-        """Return a function that judges a page of matches; None if they cannot be judged."""
+        """Return a function that judges a page of matches; None if judging is impossible."""
         judge = self._judges.get_judge(collection, kind) if kind is not None else None
         if judge is None:
             return None
         searched_count = index.count_matches(selection)
         logger.info(
-            "Good matches score %.1f standard deviations above unrelated queries (%d pictures).",
+            "A good match scores %.1f standard deviations above unrelated queries (%d pictures).",
             judge.compute_threshold(searched_count),
             searched_count,
         )
@@ -101,18 +101,18 @@ class _HitList:
     """The hits of a search, best first; a video is one hit, at its best frame."""
 
     def __init__(self, folder: str | None, max_hits: int) -> None:
-        """folder: files below it come first in a hit."""
+        """Create an empty list for max_hits hits. folder: its files come first in a hit."""
         self.hits: list[Hit] = []
         self._folder, self._max_hits = folder, max_hits
         self._rank_by_video: dict[int, int] = {}
 
     @property
     def is_full(self) -> bool:
-        """Return whether the list has all hits that it may have."""
+        """Return whether the list has reached its maximum number of hits."""
         return len(self.hits) >= self._max_hits
 
     def add_page(self, page: RankedPage, located: Mapping[int, LocatedImage]) -> None:
-        """Add the matches of a page that have files, until the list is full.
+        """Add the matches of a page whose images have files, until the list is full.
 
         located: images with the paths of their files, by embedding id.
         """
@@ -133,7 +133,7 @@ class _HitList:
 
 
 def resolve_filter_folder(image_filter: Filter) -> Filter:
-    """Return a filter with its folder normalized as the catalog stores paths."""
+    """Return a filter whose folder is an absolute path or URL, as in the catalog."""
     if image_filter.folder is None:
         return image_filter
     return replace(image_filter, folder=storage.normalize_folder(image_filter.folder))
@@ -154,10 +154,10 @@ def _explain_no_judge(kind: QueryKind | None) -> str:
 def iter_ranked_pages(
     index: SearchIndex, vector: Vector, selection: Selection | None, first_count: int
 ) -> Iterator[RankedPage]:
-    """Yield all matches in pages, nearest first; of equal scores, the oldest first.
+    """Yield all matches in pages, nearest first; matches with equal scores by ascending id.
 
-    No match comes twice. If more matches may share the last score of a page, all matches with
-    this score come on the next page, so that their order is right.
+    Each match occurs once. If more matches may have the same score as the last match of a page,
+    all matches with this score are moved to the next page, so that they are sorted correctly.
     """
     match_limit = index.estimate_max_matches(selection)
     requested_count, seen = min(first_count, match_limit), set[int]()
@@ -179,16 +179,16 @@ def iter_ranked_pages(
 
 
 def sort_hits(hits: Sequence[Hit], order: SortOrder) -> list[Hit]:
-    """Return hits in an order; they must be given best first."""
+    """Return hits in the requested order. The given hits must be sorted best first."""
     if order == "date":
         return sorted(hits, key=lambda hit: hit.date or "", reverse=True)
     return list(hits)
 
 
 def make_hit(image: LocatedImage | None, score: float, folder: str | None) -> Hit | None:
-    """Return an image as a hit; None if none of its files exists.
+    """Convert an image to a hit; return None if no file of the image exists.
 
-    folder: files below it come first.
+    folder: files below this folder come first in the hit.
     """
     paths = [path for path in (image.paths if image else ()) if storage.can_exist(path)]
     if image is None or not paths:

@@ -1,8 +1,8 @@
 """The steps of a search, written once for the library and for the server.
 
-The steps are one coroutine, and its calls are injected as SearchCalls. The server awaits calls on
-its threads. The library calls directly (DirectCalls), so its coroutine never waits, and
-run_without_waiting runs it without an event loop.
+The steps are one coroutine, which reads the library and runs the engine through SearchCalls. The
+server awaits these calls on its threads. The library uses DirectCalls, so its coroutine never
+waits, and run_without_waiting() runs it without an event loop.
 """
 
 from __future__ import annotations
@@ -28,8 +28,8 @@ Result = TypeVar("Result")
 class QueryPart:
     """One term of a search: a text, a picture, both, or an image of the library.
 
-    data: the bytes of the picture, if the caller has read them. image_id: an image of the library
-    whose stored vector is used; query then only shows the kind.
+    data: the bytes of the picture, if the caller has read them. image_id: id of an image in the
+    library, whose stored vector is used; query then serves only to find the kind of the query.
     """
 
     query: Query
@@ -39,10 +39,10 @@ class QueryPart:
 
 
 class SearchCalls(Protocol):
-    """The calls of a search; each implementation decides on which thread they run."""
+    """Functions that a search calls; each implementation decides on which thread they run."""
 
     async def read_library(self, read: Callable[[LibraryReader], Result]) -> Result:
-        """Call a function with the library's reader, and return its result."""
+        """Call read with the library's reader, and return the result."""
 
     async def prepare_input(self, spec: ModelSpec, query: Query, data: bytes | None) -> EngineInput:
         """Return the engine input of a query: see query_vector.make_engine_input."""
@@ -54,12 +54,12 @@ class SearchCalls(Protocol):
         """
 
     async def ask_engine(self, spec: ModelSpec, question: Callable[[Engine], Result]) -> Result:
-        """Call a function with the engine, and return its result."""
+        """Call question with the running engine of a model, and return the result."""
 
     async def embed_inputs(
         self, spec: ModelSpec, inputs: Sequence[EngineInput]
     ) -> list[Vector | Refusal]:
-        """Embed inputs: see Engine.embed."""
+        """Embed inputs with the engine of a model: see Engine.embed."""
 
 
 async def search(
@@ -67,8 +67,9 @@ async def search(
 ) -> SearchResult:
     """Return the hits nearest to the weighted sum of the parts' vectors.
 
-    one_prompt: refuse a part with text and picture if the model cannot take both in one prompt.
-    Without it, such a part becomes two parts, whose vectors are added.
+    one_prompt: a part with text and picture must be one prompt; if the model does not support
+    this, raise UnsupportedModality. If false, such a part becomes two parts, whose vectors are
+    added.
     Raises QueryError, UnsupportedModality, PictureError, ModelError, EngineError, LibraryError.
     """
     collection, spec = await calls.read_library(lambda reader: reader.choose_collection(options))
@@ -103,7 +104,7 @@ def _split_part(part: QueryPart) -> list[QueryPart]:
 async def _embed_parts(
     calls: SearchCalls, spec: ModelSpec, parts: Sequence[QueryPart], truncate: bool
 ) -> list[Vector]:
-    """Return the vectors of the parts that are not indexed images; start no engine without need."""
+    """Embed the parts that are not indexed images; start the engine only if there are any."""
     new_parts = [part for part in parts if part.image_id is None]
     if not new_parts:
         return []
@@ -118,7 +119,7 @@ async def _embed_parts(
 
 
 async def _shorten_text(calls: SearchCalls, spec: ModelSpec, query: Query, truncate: bool) -> Query:
-    """Return the query with a text that fits the model: see query_vector.shorten_query."""
+    """Return the query, with its text cut if necessary: see query_vector.shorten_query."""
     if not query.text:
         return query
     return await calls.ask_engine(
@@ -129,7 +130,7 @@ async def _shorten_text(calls: SearchCalls, spec: ModelSpec, query: Query, trunc
 def _merge_vectors(
     parts: Sequence[QueryPart], embedded: Sequence[Vector], indexed: Sequence[Vector]
 ) -> list[Vector]:
-    """Return the vectors of all parts, in the order of the parts."""
+    """Merge the vectors of embedded parts and of indexed images, in the order of parts."""
     embedded_vectors: Iterator[Vector] = iter(embedded)
     indexed_vectors: Iterator[Vector] = iter(indexed)
     return [next(embedded_vectors if part.image_id is None else indexed_vectors) for part in parts]
@@ -143,7 +144,7 @@ async def _calibrate_collection(
         lambda reader: reader.judges.list_missing_sentences(collection)
     )
     if sentences:
-        logger.info("Calibrating good matches of %s.", collection.name)
+        logger.info("Calibrating good matches of the collection %s.", collection.name)
         inputs = [query_vector.make_engine_input(spec, Query(text)) for text in sentences]
         outputs = await calls.embed_inputs(spec, inputs)
         vectors = [output for output in outputs if not isinstance(output, Refusal)]
@@ -154,32 +155,32 @@ async def _calibrate_collection(
 
 
 class DirectCalls:
-    """Run the calls of a search directly, on the caller's thread."""
+    """SearchCalls that run directly, on the caller's thread."""
 
     def __init__(self, reader: LibraryReader, get_engine: Callable[[ModelSpec], Engine]) -> None:
-        """get_engine: returns the engine of a model, and starts it if needed."""
+        """Search with reader. get_engine: returns the engine of a model; starts it if needed."""
         self._reader, self._get_engine = reader, get_engine
 
     async def read_library(self, read: Callable[[LibraryReader], Result]) -> Result:
-        """Read directly."""
+        """Call read on this thread."""
         return read(self._reader)
 
     async def prepare_input(self, spec: ModelSpec, query: Query, data: bytes | None) -> EngineInput:
-        """Prepare a query directly."""
+        """Prepare the engine input of a query on this thread."""
         return query_vector.make_engine_input(spec, query, data)
 
     async def start_engine(self, spec: ModelSpec) -> None:
-        """Start the engine, and wait for it."""
+        """Start the engine of a model, and wait until it runs."""
         self._get_engine(spec)
 
     async def ask_engine(self, spec: ModelSpec, question: Callable[[Engine], Result]) -> Result:
-        """Ask directly."""
+        """Call question on this thread."""
         return question(self._get_engine(spec))
 
     async def embed_inputs(
         self, spec: ModelSpec, inputs: Sequence[EngineInput]
     ) -> list[Vector | Refusal]:
-        """Embed directly."""
+        """Embed inputs on this thread."""
         return self._get_engine(spec).embed(inputs)
 
 
@@ -191,4 +192,6 @@ def run_without_waiting(coroutine: Coroutine[Any, Any, Result]) -> Result:
         result: Result = done.value
         return result
     coroutine.close()
-    raise RuntimeError("a search waits for something, and there is no event loop to wait in")
+    raise RuntimeError(
+        "the coroutine waits for something, but it was started without an event loop"
+    )

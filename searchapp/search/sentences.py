@@ -1,6 +1,7 @@
 """Sentences to calibrate good matches with: short, varied, and unrelated to most collections.
 
-Their hash is stored with the vectors, so a change of the texts embeds them all again.
+A hash of the sentences is stored with their vectors. If a sentence changes, all sentences are
+embedded again.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""Frozen dataclasses that the packages exchange: queries, hits, filters, events, collections."""
+"""Frozen dataclasses that all packages share: queries, hits, filters, events, collections."""
 
 from searchapp.types.collection import (
     Between,

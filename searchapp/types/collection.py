@@ -24,7 +24,7 @@ class OneOf:
 
 @dataclass(frozen=True, slots=True)
 class Collection:
-    """A set of images that are embedded by one model with one set of settings."""
+    """A set of images, embedded by one model with one set of settings."""
 
     id: int
     name: str
@@ -38,7 +38,7 @@ class Collection:
 class EmbeddingExtent:
     """Summary of a collection's embedding ids: equal extents mean equal sets of ids.
 
-    This holds because ids only grow, are never reused, and every deletion is counted.
+    Equal extents prove equal sets because new ids are always higher, and deletions are counted.
     """
 
     count: int = 0
@@ -48,7 +48,7 @@ class EmbeddingExtent:
 
 @dataclass(frozen=True, slots=True)
 class SavedIndex:
-    """The catalog's record of a collection's vector index: a FAISS file, or one in Milvus."""
+    """The catalog's record of a collection's vector index, in a FAISS file or in Milvus."""
 
     file: str | None = None  # path in the library, or a name in Milvus; None until the first save
     size: int = 0  # bytes
@@ -67,7 +67,7 @@ class SavedIndex:
 
 @dataclass(frozen=True, slots=True)
 class MilvusCollection:
-    """A collection in Milvus that holds the vectors of one collection, or is being filled."""
+    """A Milvus collection that holds, or will hold, the vectors of one collection of embeddings."""
 
     name: str  # in Milvus
     place: str  # address of the server or file, and the index type; without secrets

@@ -10,7 +10,7 @@ from searchapp.types.search import Filter
 
 @dataclass(frozen=True)
 class DuplicateOptions(Filter):
-    """Which pictures to compare in a search for duplicates, and how loosely."""
+    """Options of a search for duplicates: the pictures to compare, and what to report."""
 
     collection: str | None = None  # None: the collection that was indexed last
     similar: bool = False  # report pictures that look alike as well; these are not duplicates
@@ -42,7 +42,7 @@ class DuplicateFile:
 
 @dataclass(frozen=True, slots=True)
 class DuplicateGroup:
-    """Files of one picture: the file to keep, the reason, and the others, most certain first."""
+    """Files with the same picture: the file to keep, and its duplicates, most certain first."""
 
     keeper: DuplicateFile
     reason: str
@@ -50,7 +50,7 @@ class DuplicateGroup:
 
     @property
     def others_size_bytes(self) -> int:
-        """Return the total size of the other files."""
+        """Return the total size in bytes of the duplicates, without the file to keep."""
         return sum(copy.size for copy in self.others)
 
 
@@ -70,7 +70,7 @@ class Duplicates:
 
     @property
     def duplicates_size_bytes(self) -> int:
-        """Return the size of the files that are duplicates of a file to keep."""
+        """Return the total size in bytes of the files that are duplicates of a file to keep."""
         return sum(group.others_size_bytes for group in self.groups)
 
 

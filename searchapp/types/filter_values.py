@@ -15,14 +15,14 @@ REJECTED, UNRATED, MAX_STARS = -1, 0, 5  # ratings as the catalog stores them
 
 
 class FilterValue(ABC):
-    """Value of a filter that people write as text; parse() reads what str() writes."""
+    """Value of a filter that users write as text; str() returns a text that parse() accepts."""
 
     __slots__ = ()
 
     @classmethod
     @abstractmethod
     def parse(cls, text: str) -> Self:
-        """Return the value that a text stands for. Raises QueryError if the text is invalid."""
+        """Convert a text to a value of the filter. Raises QueryError if the text is invalid."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,7 +35,7 @@ class DateBound(FilterValue):
 
     @classmethod
     def parse(cls, text: str) -> Self:
-        """Parse a year, a month, a day, or a day with a time. Raises QueryError."""
+        """Parse a year, a month, a day, or a day with a time. Raises QueryError for other texts."""
         if not re.fullmatch(cls.PATTERN, text):
             raise QueryError(f"{text!r} is not a date. Write 2023, 2023-06 or 2023-06-17.")
         return cls(text)
@@ -53,9 +53,9 @@ class DateBound(FilterValue):
 
     @property
     def latest(self) -> int:
-        """Return an upper bound of the year, month or day, as the number YYYYMMDDhhmmss.
+        """Return an upper bound for times in the year, month or day, as YYYYMMDDhhmmss.
 
-        A missing part becomes 99, so the number is not always a valid date.
+        A missing part, such as the month, becomes 99, so the number may not be a valid date.
         """
         return self._fill("9")
 
@@ -75,7 +75,7 @@ class RatingRange(FilterValue):
 
     @classmethod
     def parse(cls, text: str) -> Self:
-        """Parse 4, 4+, 2-4, rejected or unrated, ignoring case. Raises QueryError."""
+        """Parse 4, 4+, 2-4, rejected or unrated, in any case. Raises QueryError for other texts."""
         text = text.strip().casefold()
         if text in ("rejected", "unrated"):
             rating = REJECTED if text == "rejected" else UNRATED
@@ -115,17 +115,18 @@ class Circle(FilterValue):
             raise QueryError(f"{text!r} is not a place. Write {cls.HELP}.") from error
         if not (abs(latitude) <= 90 and abs(longitude) <= 180 and 0 <= km < math.inf):
             raise QueryError(
-                f"{text!r} is not on earth: a latitude is -90 to 90, a longitude -180 to 180, a"
+                f"{text!r} is not on the earth: a latitude is -90 to 90, a longitude -180 to 180, a"
                 f" radius 0 or more. Write {cls.HELP}."
             )
         return cls(latitude, longitude, km)
 
     def __str__(self) -> str:
-        return f"{_plain(self.latitude)},{_plain(self.longitude)},{_plain(self.radius_km)}km"
+        latitude, longitude = _format_number(self.latitude), _format_number(self.longitude)
+        return f"{latitude},{longitude},{_format_number(self.radius_km)}km"
 
 
-def _plain(number: float) -> str:
-    """Format a number without loss and without an exponent, which the HTTP API rejects."""
+def _format_number(number: float) -> str:
+    """Format a number exactly, and without an exponent: the HTTP API rejects exponents."""
     return format(Decimal(repr(number)), "f").removesuffix(".0")
 
 
@@ -133,15 +134,15 @@ Value = TypeVar("Value", bound=FilterValue)
 
 
 class ParsedField(Generic[Value]):
-    """Dataclass field that accepts a text or a FilterValue, and stores the FilterValue.
+    """Dataclass field that accepts a text or a FilterValue, and stores a FilterValue.
 
-    A descriptor gives type checkers both types: the constructor accepts a str, and reading the
-    field returns the parsed value.
+    The class is a descriptor, which gives type checkers two types: the constructor accepts a str,
+    and reading the field returns the parsed value.
     https://docs.python.org/3/library/dataclasses.html#descriptor-typed-fields
     """
 
     def __init__(self, kind: type[Value]) -> None:
-        """Create a field whose texts are parsed by kind.parse()."""
+        """Create a field that converts texts with kind.parse()."""
         self._kind = kind
 
     def __set_name__(self, owner: type, name: str) -> None:

@@ -48,7 +48,7 @@ class IndexOptions:
 
 @dataclass(frozen=True, slots=True)
 class RunSummary:
-    """Counts and timings of an index run; the counts are files unless noted."""
+    """Counts and times of an index run. Unless noted, counts are numbers of files."""
 
     added: int = 0  # new to the collection, or changed
     unchanged: int = 0
@@ -95,7 +95,7 @@ class Progress:
 
 @dataclass(frozen=True, slots=True)
 class IndexBuilding:
-    """Event: an index is rebuilt from the stored vectors, which takes minutes for millions."""
+    """Event: a rebuild of the vector index starts; for millions of vectors, it takes minutes."""
 
     vectors: int
     kind: str  # exact, or a FAISS factory string
@@ -103,7 +103,7 @@ class IndexBuilding:
 
 @dataclass(frozen=True, slots=True)
 class MilvusUploading:
-    """Event: `done` of `total` vectors are uploaded to Milvus, or deleted there."""
+    """Event: `done` of `total` vectors are uploaded to Milvus, or deleted from Milvus."""
 
     done: int
     total: int
@@ -112,7 +112,7 @@ class MilvusUploading:
 
 @dataclass(frozen=True, slots=True)
 class VanishedFilesKept:
-    """Event: too many files vanished, so all are kept; the drive may be unmounted."""
+    """Event: too many files vanished; the library forgets none, as the drive may be unmounted."""
 
     root: str
     vanished_files: int

@@ -37,7 +37,7 @@ class Month:
 
 @dataclass(frozen=True, slots=True)
 class Facet:
-    """Values of one image field with the number of images for each, most frequent first."""
+    """Values of one image field with the number of images for each value, most images first."""
 
     values: tuple[tuple[str, int], ...]
     more: int  # number of further values that are not listed
@@ -45,9 +45,10 @@ class Facet:
 
 @dataclass(frozen=True, slots=True)
 class Facets:
-    """Values to filter a collection by, with the number of images for each.
+    """Values that can filter a collection, with the number of images for each value.
 
-    Each facet ignores the filter's condition on its own field, so that other values stay visible.
+    A facet ignores the filter's condition on the field of the facet, so that users see other
+    values.
     """
 
     images: int  # that match the filter
@@ -103,7 +104,7 @@ class ImportResult:
 
 @dataclass(frozen=True, slots=True)
 class PruneResult:
-    """What prune removed, or what it would remove in a dry run."""
+    """What Library.prune() removed, or would remove if it is a dry run."""
 
     files: int = 0  # that no longer exist
     images: int = 0  # that no file contains

@@ -11,8 +11,8 @@ from typing import Any, Self
 class Failure:
     """A file that could not be indexed, and the reason.
 
-    stage: scan, read, fetch, decode or embed. If an optional package is missing, it is "needs"
-    and the name of the extra that reads such files.
+    stage: scan, read, fetch, decode or embed. If the extra NAME must be installed to read the
+    file, the stage is "needs NAME".
     """
 
     path: str
@@ -22,7 +22,7 @@ class Failure:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PictureSummary:
-    """Metadata of a picture that each hit shows; None: unknown."""
+    """Metadata of a picture that each hit shows; None means unknown."""
 
     width: int  # pixels, upright (orientation applied)
     height: int
@@ -38,7 +38,7 @@ class PictureSummary:
     longitude: float | None = None  # degrees, east positive
 
     def to_dict(self) -> dict[str, Any]:
-        """Return the fields as JSON values."""
+        """Return the metadata as a dictionary of JSON values."""
         values = {each.name: getattr(self, each.name) for each in fields(self)}
         return {
             name: list(value) if isinstance(value, tuple) else value
@@ -47,7 +47,7 @@ class PictureSummary:
 
     @classmethod
     def from_dict(cls, values: Mapping[str, Any]) -> Self:
-        """Create an object from JSON values; unknown names are ignored."""
+        """Create the metadata from a dictionary of JSON values; ignore unknown keys."""
         known: dict[str, Any] = {}
         for each in fields(cls):
             if each.name in values:
@@ -79,7 +79,7 @@ class CatalogedFile:
 
 @dataclass(frozen=True, slots=True)
 class CatalogedImage:
-    """Image of a collection with its metadata, files and vector, as export writes it."""
+    """Image of a collection with its metadata, files and vector, for an export."""
 
     sha256: str
     info: PictureInfo

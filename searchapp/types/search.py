@@ -27,14 +27,14 @@ def format_clock(seconds: float) -> str:
 
 @dataclass(frozen=True, slots=True)
 class Query:
-    """Query: a text, a picture (file or http(s) URL), or both for one prompt."""
+    """Query: a text, a picture (path or URL), or both together in one prompt."""
 
     text: str | None = None
     image: str | Path | None = None
 
     @property
     def modality(self) -> Modality | None:
-        """Return which parts the query has; None if it is empty."""
+        """Return whether the query has a text, a picture or both; None if it has neither."""
         words = bool(self.text and self.text.strip())
         if self.image is not None:
             return "text+image" if words else "image"
@@ -43,7 +43,7 @@ class Query:
 
 @dataclass(frozen=True, slots=True)
 class Term:
-    """Query with a weight, to sum several query vectors; a negative weight subtracts."""
+    """Query with a weight, for a weighted sum of query vectors; a negative weight subtracts."""
 
     query: Query
     weight: float = 1.0
@@ -51,7 +51,7 @@ class Term:
 
 @dataclass(frozen=True)  # without slots, which would hide the descriptors of parsed fields
 class Filter:
-    """Conditions on the pictures to search; None: no condition.
+    """Conditions that pictures must meet to be found; None means no condition.
 
     Dates, ratings and places may be given as text. Raises QueryError if such a text is invalid.
     """
@@ -77,7 +77,7 @@ class Filter:
 
     @property
     def base_filter(self) -> Filter:
-        """Return the conditions as a plain Filter, without the options of a subclass."""
+        """Return the conditions as a plain Filter, without the other options of a subclass."""
         return Filter(**{field.name: getattr(self, field.name) for field in fields(Filter)})
 
 
@@ -112,7 +112,7 @@ class Hit(PictureSummary):
     companions: tuple[str, ...] = ()  # RAW file or Live Photo video that belongs to path
 
     def to_dict(self) -> dict[str, Any]:
-        """Return the fields as JSON values, in the order of `query --json`."""
+        """Return the hit as a dictionary of JSON values, in the order of `query --json`."""
         values = PictureSummary.to_dict(self)
         return {**{name: values[name] for name in HIT_KEYS_FIRST}, **values}
 

@@ -55,7 +55,7 @@ class MilvusAddress:
 
     @property
     def index_parameters(self) -> dict[str, int | str]:
-        """Return the parameters that Milvus builds the index with."""
+        """Return the index parameters with which Milvus builds its index, such as M."""
         requested = {name: value for name, value in self.options if name in INDEX_PARAMETERS}
         defaults = {"HNSW": {"M": "32", "efConstruction": "200"}, "IVF_FLAT": {"nlist": "1024"}}
         merged = {**defaults.get(self.index_kind, {}), **requested}
@@ -73,12 +73,12 @@ class MilvusAddress:
 
     @property
     def shard_count(self) -> int | None:
-        """Return the number of shards of a collection; None: the default of Milvus."""
+        """Return the number of shards of a Milvus collection; None: the default of Milvus."""
         return int(self._get_option("shards", "0")) or None
 
     @property
     def replica_count(self) -> int:
-        """Return how many replicas of a collection Milvus loads into memory."""
+        """Return the number of replicas of a collection that Milvus loads into memory."""
         return int(self._get_option("replicas", "1"))
 
     @property
@@ -96,7 +96,7 @@ class MilvusAddress:
 
     @property
     def is_reranked(self) -> bool:
-        """Return whether hits from Milvus are ranked again by the catalog's vectors."""
+        """Return whether hits from Milvus are ranked again with the vectors in the catalog."""
         return (
             self._get_option(
                 "rerank", "no" if self.index_kind in UNCOMPRESSED_INDEX_KINDS else "yes"
@@ -111,7 +111,7 @@ class MilvusAddress:
 
     @property
     def place(self) -> str:
-        """Return the URL without secrets and search options; it identifies a stored collection."""
+        """Return the URL without secrets and search options; it identifies a Milvus collection."""
         return self._format_url(("index", *INDEX_PARAMETERS, "shards"))
 
     @property
@@ -121,7 +121,7 @@ class MilvusAddress:
 
     @property
     def display_name(self) -> str:
-        """Return the server or file without options, for messages."""
+        """Return the name of the Milvus server or file without options, for messages."""
         return self._format_url(()).removeprefix(MILVUS_SCHEME)
 
     def _format_url(self, names: tuple[str, ...]) -> str:

@@ -16,7 +16,7 @@ FetchVectors: TypeAlias = Callable[[list[int]], Iterable[tuple[list[int], list[b
 def compute_cosines(
     query: Vectors, ids: Ids, fetch: FetchVectors, dimensions: int
 ) -> tuple[Ids, Vectors]:
-    """Return the cosine of a query with each stored vector: the ids found, and their cosines.
+    """Return the cosines of a query with stored vectors, as (ids, cosines).
 
     query has the shape [1, dimensions]. Ids without a stored vector are left out.
     """

@@ -1,4 +1,4 @@
-"""Open, save and move the vector index of each collection, in FAISS files or in Milvus."""
+"""Open, save and move the vector indexes of collections, in FAISS files or in Milvus."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ class Indexes:
         policy: IndexPolicy = IndexPolicy(),
         tick: Callable[[], None] = lambda: None,
     ) -> None:
-        """Use the index files in a folder.
+        """Read and write the index files in a folder.
 
         Long work calls tick every few seconds; an exception from tick ends the work.
         """
@@ -42,7 +42,7 @@ class Indexes:
         self._milvus.close()
 
     def release_files(self) -> None:
-        """Close Milvus Lite files for other processes; a later use opens them again."""
+        """Close Milvus Lite files for other processes; later calls open them again."""
         self._milvus.release_files()
 
     def check_reachable(self, address: MilvusAddress) -> None:
@@ -50,21 +50,21 @@ class Indexes:
         self._milvus.get_connection(address)
 
     def set_requested_address(self, collection: Collection, address: MilvusAddress | None) -> None:
-        """Record where a collection's vectors belong; None: in a FAISS file.
+        """Record where to store a collection's vectors; None: in a FAISS file.
 
-        The next save_index moves them.
+        The next save_index() moves the vectors.
         """
         self._catalog.get_vector_stores(collection).set_requested_url(
             address.url if address else None
         )
 
     def read_requested_address(self, collection: Collection) -> MilvusAddress | None:
-        """Return where a collection's vectors belong; None: in a FAISS file."""
+        """Return where to store a collection's vectors; None: in a FAISS file."""
         url = self._catalog.get_vector_stores(collection).read_requested_url()
         return parse_address(url) if url is not None else None
 
     def open_index(self, collection: Collection) -> SearchIndex:
-        """Return the index to search: the saved vectors, and those embedded since the last save."""
+        """Return the index to search: the saved index, and the vectors embedded since its save."""
         store = self._catalog.get_vector_stores(collection).find_current()
         if store is not None:
             return self._milvus.open_index(collection, store)
@@ -75,8 +75,8 @@ class Indexes:
     ) -> Iterator[IndexBuilding | MilvusUploading]:
         """Bring the index in step with the catalog, and yield events about long steps.
 
-        If the vectors belong in another store, build the index there first. The old index answers
-        until the new one is complete. compare_all: compare every id with Milvus, not only counts.
+        If another store was requested, the vectors move there. The old index answers queries until
+        the new index is complete. compare_all: compare every id with Milvus, not only counts.
         """
         address = self.read_requested_address(collection)
         stores = self._catalog.get_vector_stores(collection)
@@ -89,7 +89,8 @@ class Indexes:
                 reason = str(error).removesuffix(".")
                 raise type(error)(
                     "the catalog has every embedding, but Milvus is not in step with it: "
-                    f"{reason}. The next `searchapp index` sends the rest; it embeds nothing again."
+                    f"{reason}. The next `searchapp index` sends the missing vectors; "
+                    "it embeds nothing again."
                 ) from error
             self._faiss.delete_files(collection)
         used_name = stores.get_or_create(address.place).name if address else None
@@ -101,22 +102,22 @@ class Indexes:
                 logger.info("Kept the unused Milvus collection %s: %s", store.name, error)
 
     def find_mismatch(self, collection: Collection) -> str | None:
-        """Return how Milvus differs from what the catalog expects there; None: no difference.
+        """Return how the ids in Milvus differ from those in the catalog; None: no difference.
 
-        Also None if the vectors are in a FAISS file. Raises VectorStoreError.
+        Returns None if the vectors are in a FAISS file. Raises VectorStoreError.
         """
         store = self._catalog.get_vector_stores(collection).find_current()
         return self._milvus.find_mismatch(collection, store) if store is not None else None
 
     def is_save_due(self, collection: Collection) -> bool:
-        """Return whether enough vectors are unsaved to save during a run. Reads only a few rows."""
+        """Return whether enough vectors are unsaved to save the index during a run. Fast."""
         address = self.read_requested_address(collection)
         if address is None:
             return self._faiss.is_save_due(collection)
         return self._milvus.count_unsent(collection, address) >= self._policy.min_unsaved_vectors
 
     def is_cheap_to_save(self, collection: Collection) -> bool:
-        """Return whether a few changes are saved fast: in Milvus, or in a small FAISS file."""
+        """Return whether a few changes can be saved fast: in Milvus, or in a small FAISS file."""
         return self.read_requested_address(collection) is not None or self._faiss.is_cheap_to_save(
             collection
         )
@@ -130,5 +131,5 @@ class Indexes:
         )
 
     def build_index(self, collection: Collection, kind: str) -> tuple[VectorIndex, EmbeddingExtent]:
-        """Build a FAISS index of a kind from the stored vectors; return it and its extent."""
+        """Build a FAISS index of a kind from the stored vectors; return it with its extent."""
         return self._faiss.build_index(collection, kind)

@@ -1,4 +1,4 @@
-"""The interface of every vector index, and the selection of vectors that a search covers."""
+"""The interface of all vector indexes, and the selection of vectors to search."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ Conditions: TypeAlias = "tuple[Between | OneOf, ...]"
 
 
 class Selection:
-    """The embeddings that match a filter, as conditions and as ids, computed on first use."""
+    """The embeddings that match a filter, as conditions and as ids; computed on first use."""
 
     def __init__(
         self,
@@ -62,7 +62,7 @@ class SearchIndex(Protocol):
         """Return whether a search always finds the nearest vectors."""
 
     def __len__(self) -> int:
-        """Return the number of vectors."""
+        """Return the number of vectors in the index."""
 
     def count_matches(self, scope: SearchScope) -> int:
         """Return the number of vectors in a scope."""
@@ -75,7 +75,7 @@ class SearchIndex(Protocol):
     ) -> list[tuple[int, float]]:
         """Return the count vectors of a scope nearest to a vector, as (id, cosine), best first.
 
-        vector has the shape [dimensions] and length one. The result is shorter than count only
+        vector has the shape [dimensions] and norm 1. The result is shorter than count only
         if the scope holds fewer vectors.
         """
 

@@ -37,7 +37,7 @@ def test_saved_and_unsaved_calibrations_are_logged(
         assert ours.save_calibration(collection, "hash", b"vectors")
     assert caplog.messages == [
         "Did not save the calibration of the collection photos (database is locked);"
-        " the next process repeats it.",
+        " the next process calibrates again.",
         "Saved the calibration of the collection photos.",
     ]
     assert ours.read_calibration(collection, "hash") == b"vectors"

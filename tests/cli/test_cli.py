@@ -120,7 +120,7 @@ def test_a_picture_by_url(run: RunCommand, indexed: Result, photos: Path, server
     assert f"{server}/none.jpg: the server answers 404" in str(result.exception)
     result = run("query", "--image", "http://127.0.0.1:9/x.jpg")
     assert result.exit_code == 1
-    assert "cannot be fetched: " in str(result.exception)
+    assert "the picture cannot be fetched: " in str(result.exception)
 
 
 def test_embed_prints_one_list(run: RunCommand, photos: Path, model: Path) -> None:

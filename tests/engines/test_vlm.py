@@ -306,7 +306,9 @@ def test_a_too_long_text_is_an_error(running: Running) -> None:
     query = Query("sheep house " * (limit // 2))
     long = asked(running.spec, "text", query.text or "")
     count = engine.count_tokens(long.prompt)
-    with pytest.raises(QueryError, match=f"the text has {count} tokens, and .* takes {limit};"):
+    with pytest.raises(
+        QueryError, match=f"the text has {count} tokens, but .* accepts only {limit};"
+    ):
         query_vector.shorten_query(engine, query, truncate=False)
     short = query_vector.shorten_query(engine, query, truncate=True)
     item = asked(running.spec, "text", short.text or "")

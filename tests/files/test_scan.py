@@ -82,7 +82,7 @@ def test_an_unreadable_folder_is_reported(tmp_path: Path, monkeypatch: pytest.Mo
 
 def test_roots_must_be_folders(tmp_path: Path) -> None:
     """A missing folder and a file are errors that say what to do."""
-    with pytest.raises(FolderError, match=r"nowhere: no such folder; check the name"):
+    with pytest.raises(FolderError, match=r"nowhere: no such folder; check the path"):
         resolve_roots([tmp_path / "nowhere"])
     with pytest.raises(FolderError, match="is a file; name the folder that contains it"):
         resolve_roots([touch(tmp_path / "a.jpg")])

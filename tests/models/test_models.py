@@ -192,7 +192,9 @@ def test_a_text_that_is_too_long_is_refused_or_cut(
     """The message gives limit and length; --truncate cuts at a word."""
     list(opened.index([photos], IndexOptions(model=str(model))))
     text = " ".join(["red"] * 40)
-    with pytest.raises(QueryError, match="the text has 40 tokens, and fake-clip takes 32; shorten"):
+    with pytest.raises(
+        QueryError, match="the text has 40 tokens, but fake-clip accepts only 32; shorten"
+    ):
         opened.search(Query(text))
     (hit, *_) = opened.search(Query(text), SearchOptions(truncate=True))
     assert Path(hit.path).name == "red.jpg"

@@ -268,7 +268,7 @@ def test_control_characters_are_removed_from_metadata() -> None:
 def test_an_endless_file_is_an_error(monkeypatch: pytest.MonkeyPatch) -> None:
     """A device reports a size of 0, and never ends."""
     monkeypatch.setattr(local, "MAX_PICTURE_BYTES", 1 << 20)
-    with pytest.raises(PictureError, match="more than 1 MiB, which is the limit"):
+    with pytest.raises(PictureError, match="the file has more than 1 MiB, which is the limit"):
         storage.read_file("/dev/zero")
 
 

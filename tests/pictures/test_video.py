@@ -368,7 +368,7 @@ def test_a_video_cannot_be_a_query(run: RunCommand, photos_with_clip: Path, mode
     """The message says what to do instead."""
     run("index", photos_with_clip, "--model", model)
     result = run("query", "--image", photos_with_clip / "clip.mp4")
-    assert "clip.mp4: is a video; use a picture" in str(result.exception)
+    assert "clip.mp4: the file is a video; use a picture" in str(result.exception)
 
 
 @pytest.mark.parametrize("suffix", [".json", ".npy", ".parquet"])

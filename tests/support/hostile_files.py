@@ -569,7 +569,7 @@ def make_special_files(folder: Path) -> list[HostileFile]:
         HostileFile("closed.png", b"", denied),
         HostileFile("changing.png", b"", "changed while it was being read"),
         HostileFile("becoming-a-pipe.png", b"", "the file is empty"),
-        HostileFile("huge.jpg", b"", "1024 MiB, the limit is 1024"),
+        HostileFile("huge.jpg", b"", "the file has 1024 MiB; the limit is 1024"),
     ]
 
 

@@ -72,7 +72,7 @@ def test_filter_is_immutable_and_can_be_copied_with_changes() -> None:
         ("rating", "6", "^'6' is not a rating. Write 4, 4\\+, 2-4, rejected or unrated.$"),
         ("rating", "-1", "is not a rating"),
         ("near", "48.85", "^'48.85' is not a place. Write LATITUDE,LONGITUDE,KM"),
-        ("near", "0,0,nan", "is not on earth: .* Write LATITUDE,LONGITUDE,KM"),
+        ("near", "0,0,nan", "is not on the earth: .* Write LATITUDE,LONGITUDE,KM"),
     ],
 )
 def test_constructor_rejects_an_invalid_text(field: str, text: str, message: str) -> None:

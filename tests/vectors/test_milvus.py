@@ -277,7 +277,9 @@ def test_lost_rows_and_collections_are_sent_again(make: Callable[..., InMilvus])
     assert known is not None
     milvus = store.indexes._milvus.get_connection(parse_address(store.url))  # type: ignore[arg-type]
     milvus.delete_rows(known.name, [3, 17])
-    assert "it has 38 vectors instead of 40" in str(store.indexes.find_mismatch(store.collection))
+    assert "the collection has 38 vectors instead of 40" in str(
+        store.indexes.find_mismatch(store.collection)
+    )
     assert [event.total for event in store.sync()] == [2]
     same_as_brute_force(store)
     milvus.drop_collection(known.name)
@@ -302,7 +304,7 @@ def test_check_finds_wrong_ids_behind_an_equal_count(
     milvus.write_rows(known.name, [{**row, "id": 11, "vector": np.eye(DIMENSIONS, dtype="f4")[0]}])
     milvus.delete_rows(known.name, [5])
     assert store.indexes.find_mismatch(store.collection) == (
-        "its vectors are not those of the catalog"
+        "the ids of its vectors are not those in the catalog"
     )
     store.sync(full=True)
     assert store.indexes.find_mismatch(store.collection) is None

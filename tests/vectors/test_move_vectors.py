@@ -210,7 +210,9 @@ def test_an_unreachable_store_changes_nothing(
         index_folder(opened, photos, model, vectors=nobody)
     assert SECRET not in str(raised.value)
     (tmp_path / "plain.db").write_text("no folder")
-    with pytest.raises(VectorStoreError, match="Milvus Lite needs a folder of that name"):
+    with pytest.raises(
+        VectorStoreError, match="is a file, but Milvus Lite stores its data in a folder"
+    ):
         index_folder(opened, photos, model, vectors=f"milvus:{tmp_path / 'plain.db'}")
     assert opened.info().collections == ()
     assert not fake_engines.started_engines
@@ -277,7 +279,7 @@ def test_a_token_is_stored_and_logged_nowhere(
         with mock.patch("pymilvus.MilvusClient", wraps=__import__("pymilvus").MilvusClient) as made:
             index_folder(opened, photos, model, vectors=f"milvus:http://me:{SECRET}@127.0.0.1:{at}")
             assert made.call_args.kwargs["token"] == f"me:{SECRET}"
-        assert "Creating the collection" in caplog.text
+        assert "Creating the Milvus collection" in caplog.text
         assert SECRET not in caplog.text
         opened._catalog._db.execute("pragma wal_checkpoint(truncate)")
         for path in opened.folder.rglob("*"):

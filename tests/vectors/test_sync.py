@@ -382,19 +382,28 @@ def test_decisions_about_the_index_are_logged(
     kind = choose_index.choose_trained_kind(60)
     store.save_index()
     assert (
-        f"Building the index {kind} of c: it has 60 vectors; exact is for at most 40" in caplog.text
-    )
+        f"Building the index {kind} of the collection c: it has 60 vectors; "
+        "an exact index is for at most 40"
+    ) in caplog.text
     assert f"Training the index {kind} with 60 of 60 vectors" in caplog.text
     file = store.folder / str(store.embeddings.read_saved_index().file)
-    assert f"Saved the index {kind} of c: 60 vectors in {file.name}" in caplog.text
+    assert (
+        f"Saved the index {kind} of the collection c: 60 vectors in the file {file.name} ("
+        in caplog.text
+    )
     file.write_bytes(b"broken")
     store.open_index()
-    assert f"Cannot use the index file {file.name} of c: it has 6 bytes, not" in caplog.text
+    assert (
+        f"Cannot use the index file {file.name} of the collection c: it has 6 bytes, not"
+        in caplog.text
+    )
     caplog.clear()
     store.embeddings.set_requested_kind("IVF64,SQ8")
     store.save_index()
     assert "--index IVF64,SQ8 was requested" in caplog.text
-    assert "Use an exact index instead of IVF64,SQ8: 60 vectors are too few" in caplog.text
+    assert (
+        "Using an exact index instead of the index IVF64,SQ8: 60 vectors are too few" in caplog.text
+    )
 
 
 def test_an_older_library_keeps_its_vectors(tmp_path: Path) -> None:

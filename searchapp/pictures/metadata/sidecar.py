@@ -21,7 +21,7 @@ def list_sidecar_paths(path: str) -> list[str]:
 def read_sidecar(path: str) -> bytes | None:
     """Return the XMP packet in a picture's sidecar; None if the picture has no sidecar."""
     for sidecar_path in list_sidecar_paths(path):
-        packet = storage.read_small_file(sidecar_path, xmp.MAX_PACKET_BYTES + 1)
+        packet = storage.read_head(sidecar_path, xmp.MAX_PACKET_BYTES + 1)
         if packet is not None:
             logger.debug("Read the sidecar %s.", sidecar_path)
             return packet

@@ -18,19 +18,20 @@ logger = logging.getLogger(__name__)
 
 
 class SyncCancelled(Exception):
-    """Stop a background save whose run has ended."""
+    """Cancel a background save, because its index run has ended."""
 
 
 class BackgroundSync:
-    """Save an index during a run, in a thread with its own SQLite connection.
+    """Save a vector index during an index run, in a thread with its own SQLite connection.
 
-    The old index answers until the new one is saved. As a context manager, it ends the thread.
+    The old index answers queries until the new index is saved. At the end of the with block, the
+    thread ends.
     """
 
     def __init__(
         self, folder: Path, catalog: Catalog, collection: Collection, policy: IndexPolicy
     ) -> None:
-        """Prepare to save the index of one collection. Only the caller's thread uses catalog."""
+        """Prepare to save the index of one collection. The background thread never uses catalog."""
         self._folder = folder
         self._file = catalog.file
         self._collection = collection
@@ -54,22 +55,24 @@ class BackgroundSync:
         self._indexes.close()
 
     def start_if_due(self) -> None:
-        """Start a save if one is due and none is running. Cheap enough for every batch."""
+        """Start a save if it is due and no save is running. Fast enough to call for every batch."""
         if self._failed or (self._thread is not None and self._thread.is_alive()):
             return
         if self._file is not None and self._indexes.is_save_due(self._collection):
-            logger.info("Saving the index of %s in the background", self._collection.name)
+            logger.info(
+                "Saving the index of the collection %s in the background", self._collection.name
+            )
             self._thread = threading.Thread(target=self._save, args=[self._file], name="index")
             self._thread.start()
 
     def is_save_worthwhile(self) -> bool:
-        """Return whether to save after a few changes: a large file waits until a save is due."""
+        """Return whether to save a few changes now: if saving is fast, or a save is due."""
         return self._indexes.is_cheap_to_save(self._collection) or self._indexes.is_save_due(
             self._collection
         )
 
     def finish(self) -> Iterator[IndexBuilding | MilvusUploading]:
-        """Bring the index in step with all embeddings, after a running background save."""
+        """Wait for a running background save, then save an index of all embeddings."""
         if self._thread is not None and self._thread.is_alive():
             rebuild = self._indexes.plan_rebuild(self._collection)
             if rebuild is not None:
@@ -87,11 +90,15 @@ class BackgroundSync:
                 indexes.close()
                 catalog.close()
         except SyncCancelled:
-            logger.debug("Stopped saving the index of %s: the run ended", self._collection.name)
+            logger.debug(
+                "Stopped saving the index of the collection %s in the background: the run ended",
+                self._collection.name,
+            )
             self._failed = True
         except Exception as error:  # finish() saves again, and raises what fails there.
             logger.info(
-                "Cannot save the index of %s in the background: %s. The end of the run retries it",
+                "Cannot save the index of the collection %s in the background: %s. "
+                "The run saves it again at its end",
                 self._collection.name, error,
             )  # fmt: skip
             self._failed = True

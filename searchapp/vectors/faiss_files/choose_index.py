@@ -1,4 +1,4 @@
-"""Choose the kind of FAISS index for a number of vectors, and create an empty index of it."""
+"""Choose the kind of FAISS index for a number of vectors, and create an empty index."""
 
 from __future__ import annotations
 
@@ -43,8 +43,8 @@ def validate_kind(requested: str, dimensions: int) -> None:
 def choose_kind(requested: str, kind: str, count: int, policy: IndexPolicy) -> str:
     """Return the kind of index that suits a collection of count vectors.
 
-    requested: exact, auto or a factory string. kind: the present kind. Auto returns to exact only
-    below half of max_exact_vectors, so that small changes do not rebuild the index each time.
+    requested: exact, auto or a factory string. kind: the present kind. Auto changes a trained index
+    back to exact only below half of max_exact_vectors. So small changes rarely rebuild the index.
     """
     if requested != AUTO:
         return requested
@@ -53,9 +53,11 @@ def choose_kind(requested: str, kind: str, count: int, policy: IndexPolicy) -> s
 
 
 def choose_trained_kind(count: int) -> str:
-    """Return the trained kind for count vectors: one bit per dimension, about 4 sqrt(n) lists.
+    """Return the kind of trained index for count vectors, as a FAISS factory string.
 
-    RR rotates the vectors at random first: the error bound of RaBitQ requires it.
+    The index has about 4 sqrt(count) lists, and stores one bit per dimension.
+
+    RR first rotates the vectors at random: the error bound of RaBitQ requires it.
     https://arxiv.org/abs/2405.12497
     """
     lists = 2 ** max(3, round(math.log2(4 * math.sqrt(count))))
@@ -63,7 +65,7 @@ def choose_trained_kind(count: int) -> str:
 
 
 def make_index(kind: str, dimensions: int) -> Any:
-    """Create an empty FAISS index that stores our own ids.
+    """Create an empty FAISS index that stores an id with each vector.
 
     Raises RuntimeError if FAISS cannot build this kind.
     """
@@ -89,7 +91,7 @@ def make_index(kind: str, dimensions: int) -> Any:
 
 
 def find_ivf(index: Any) -> Any:
-    """Return the part of an index that has inverted lists (IVF); None if there is none on top."""
+    """Return the part of a FAISS index that has inverted lists (IVF); None if it has no lists."""
     import faiss
 
     if isinstance(index, faiss.IndexPreTransform):
@@ -98,7 +100,7 @@ def find_ivf(index: Any) -> Any:
 
 
 def list_transforms(index: Any) -> list[Any]:
-    """Return the transforms that an index applies to vectors first, in order."""
+    """Return the transforms that a FAISS index applies to vectors before its lists, in order."""
     import faiss
 
     if not isinstance(index, faiss.IndexPreTransform):

@@ -45,14 +45,14 @@ class FaissIndex:
 
     @classmethod
     def create_empty(cls, kind: str, dimensions: int) -> Self:
-        """Create an index without vectors."""
+        """Create a FAISS index without vectors."""
         return cls(choose_index.make_index(kind, dimensions))
 
     @classmethod
     def read(cls, file: Path, dimensions: int, *, writable: bool) -> Self | None:
-        """Read an index file; None if it is missing, broken or has other dimensions.
+        """Read a FAISS index file; return None if it is missing, broken or has other dimensions.
 
-        Unless writable, the file is mapped into memory: FAISS reads each part on first use.
+        If not writable, the file is mapped into memory: FAISS reads each part on first use.
         """
         import faiss
 
@@ -64,19 +64,19 @@ class FaissIndex:
                 flags = faiss.IO_FLAG_MMAP if with_lists else faiss.IO_FLAG_MMAP_IFC
             index = faiss.read_index(str(file), flags)
         except (RuntimeError, OSError) as error:  # FAISS raises RuntimeError for any bad file.
-            logger.debug("FAISS cannot read %s: %s", file, error)
+            logger.debug("FAISS cannot read the index file %s: %s", file, error)
             return None
         _disable_prefetch(choose_index.find_ivf(index))
         has_ids = choose_index.find_ivf(index) is not None or hasattr(index, "id_map")
         return cls(index) if has_ids and index.d == dimensions else None
 
     def __len__(self) -> int:
-        """Return the number of vectors."""
+        """Return the number of vectors in the index."""
         return int(self._index.ntotal)
 
     @property
     def ids(self) -> Ids:
-        """Return a copy of all ids, in no particular order."""
+        """Return a copy of the ids of all vectors, in no particular order."""
         import faiss
 
         if self._ivf is None:
@@ -92,11 +92,11 @@ class FaissIndex:
         return np.concatenate(parts)
 
     def compute_sample_size(self, policy: choose_index.IndexPolicy) -> int:
-        """Return how many vectors to train the index with; 0 if it needs no training."""
+        """Return the number of vectors to train the index with; 0 if it needs no training."""
         return 0 if self._index.is_trained else compute_sample_size(self._index, policy)
 
     def train(self, sample: Vectors, tick: Callable[[], None]) -> None:
-        """Train the index with a sample, [n, dimensions]; see training.train_index."""
+        """Train the index with sample vectors, [n, dimensions]; see training.train_index."""
         train_index(self._index, sample, tick)
 
     def add(self, ids: Ids, vectors: Vectors) -> None:
@@ -104,7 +104,7 @@ class FaissIndex:
         self._index.add_with_ids(np.ascontiguousarray(vectors, dtype=np.float32), ids)
 
     def remove(self, ids: Ids) -> None:
-        """Remove vectors by id; raise RemovalUnsupportedError if this kind of index cannot."""
+        """Remove vectors by id. Raises RemovalUnsupportedError if this kind cannot remove."""
         import faiss
 
         try:
@@ -114,7 +114,7 @@ class FaissIndex:
 
     @property
     def min_probes(self) -> int:
-        """Return how many inverted lists a search must scan; 0 if the index has no lists."""
+        """Return the minimum number of inverted lists to search; 0 if the index has no lists."""
         if self._ivf is None:
             return 0
         return max(MIN_PROBES, round(1.75 * math.sqrt(self._ivf.nlist)))

@@ -1,4 +1,4 @@
-"""Search the FAISS index of a collection: a cache of its vectors, keyed by embedding id."""
+"""Search the FAISS index of a collection, which caches its vectors by embedding id."""
 
 from __future__ import annotations
 
@@ -26,11 +26,11 @@ logger = logging.getLogger(__name__)
 
 
 class VectorIndex:
-    """Vectors of length one, searched by cosine.
+    """Index of vectors with norm 1, searched by cosine.
 
     An index that is not exact finds candidates; fetch reads their vectors to rank them exactly.
-    A read-only index never changes: added vectors are kept in a second index in memory, and
-    removed ids are filtered out of the results.
+    The FAISS index of a read-only file never changes. Added vectors are kept in a second index in
+    memory, and removed ids are filtered out of the results.
     """
 
     def __init__(
@@ -40,7 +40,7 @@ class VectorIndex:
         fetch: FetchVectors | None = None,
         kind: str = EXACT,
     ) -> None:
-        """Create an empty exact index, or wrap a writable index of the given kind."""
+        """Create an empty exact index, or use the writable FAISS index base of the given kind."""
         self.dimensions = dimensions
         self.kind = kind
         # Not `base or ...`: a trained index without vectors has length 0 and so is false.
@@ -62,9 +62,9 @@ class VectorIndex:
         kind: str = EXACT,
         writable: bool = False,
     ) -> VectorIndex:
-        """Open an index file; if it is missing, broken or foreign, return an empty index.
+        """Open an index file; return an empty index if the file is missing or unusable.
 
-        A read-only file is mapped into memory; add only a few thousand vectors to such an index.
+        A read-only file is mapped into memory; add at most a few thousand vectors to its index.
         """
         base = FaissIndex.read(file, dimensions, writable=writable) if file is not None else None
         index = cls(dimensions, base, fetch, EXACT if base is None else kind)
@@ -81,9 +81,10 @@ class VectorIndex:
         policy: IndexPolicy = IndexPolicy(),
         tick: Callable[[], None] = lambda: None,
     ) -> VectorIndex:
-        """Create an empty index of a kind, trained with a sample of the vectors of the ids.
+        """Create an empty index of a kind, trained with a sample of the vectors with these ids.
 
-        With too few vectors for the training, the index is exact. Calls tick every few seconds.
+        If there are too few vectors to train it, the index is exact. Calls tick every few
+        seconds.
         """
         if kind == EXACT:
             return cls(dimensions, None, fetch)
@@ -100,20 +101,20 @@ class VectorIndex:
             try:
                 base.train(sample[:filled], tick)
             except TooFewVectorsError as error:
-                logger.info("Use an exact index instead of %s: %s", kind, error)
+                logger.info("Using an exact index instead of the index %s: %s", kind, error)
                 return cls(dimensions, None, fetch)
         return cls(dimensions, base, fetch, kind)
 
     @property
     def ids(self) -> Ids:
-        """Return a copy of all ids, in no particular order."""
+        """Return a copy of the ids of all vectors, in no particular order."""
         base_ids = self._base.ids
         if len(self._removed_ids):
             base_ids = np.setdiff1d(base_ids, self._removed_ids)
         return np.concatenate([base_ids, self._added.ids])
 
     def __len__(self) -> int:
-        """Return the number of vectors."""
+        """Return the number of vectors in the index."""
         return len(self._base) - len(self._removed_ids) + len(self._added)
 
     @property
@@ -142,7 +143,7 @@ class VectorIndex:
         return len(self) if ids is None else len(ids)
 
     def estimate_max_matches(self, scope: SearchScope) -> int:
-        """Return the number of vectors in a scope; counting ids is cheap enough."""
+        """Return the number of vectors in a scope. The count is exact, because it is cheap."""
         return self.count_matches(scope)
 
     def search(
@@ -178,8 +179,8 @@ class VectorIndex:
     def find_neighbors(self, vectors: Vectors, count: int, probes: int) -> tuple[Ids, Vectors]:
         """Return the ids nearest to each of many vectors and their cosines, both [n, count].
 
-        If the index is not exact, both are approximate, and a search scans only probes lists.
-        The id -1 marks missing results.
+        If the index is not exact, ids and cosines are approximate, and each search scans only
+        probes inverted lists. The id -1 marks missing results.
         """
         results = [index.search_many(vectors, count, probes) for index in (self._base, self._added)]
         ids, scores = (np.hstack(part) for part in zip(*results, strict=True))
@@ -189,7 +190,7 @@ class VectorIndex:
     def _search_base(
         self, query: Vectors, count: int, allowed_ids: Ids | None
     ) -> tuple[Ids, Vectors]:
-        """Return candidates from the base index, with exact cosines, and from the added vectors."""
+        """Return candidates from the base index and the added vectors, with exact cosines."""
         selector, selector_data = _make_selector(allowed_ids, self._removed_ids)
         ids, scores = np.empty(0, np.int64), np.empty(0, np.float32)
         if len(self._added):
@@ -223,7 +224,7 @@ class VectorIndex:
     def save(self, folder: Path, name: str) -> Path:
         """Write the index durably to a new file NAME-TOKEN.faiss, and return its path.
 
-        The file of a read-only index lacks the vectors added and removed since it was opened.
+        For a read-only index, the new file lacks all changes since the index was opened.
         """
         file = folder / f"{name}-{secrets.token_hex(4)}.faiss"
         with write_atomically(file) as temporary:
@@ -232,9 +233,9 @@ class VectorIndex:
 
 
 def _make_selector(allowed_ids: Ids | None, removed_ids: Ids) -> tuple[Any, Any]:
-    """Return a FAISS selector of ids, or None for all, and the data it refers to.
+    """Return a FAISS selector of ids (None: select all ids), and the arrays that it points to.
 
-    FAISS keeps only a pointer to the data, so the caller must keep it until the search ends.
+    FAISS does not copy the arrays, so the caller must keep them until the search ends.
     """
     import faiss
 

@@ -39,7 +39,7 @@ class FaissSync:
         policy: IndexPolicy = IndexPolicy(),
         tick: Callable[[], None] = lambda: None,
     ) -> None:
-        """Use the index files in a folder.
+        """Read and write the index files in a folder.
 
         Long work calls tick every few seconds; an exception from tick ends the work.
         """
@@ -50,7 +50,7 @@ class FaissSync:
         self._opened: dict[int, _OpenIndex] = {}
 
     def open_index(self, collection: Collection) -> VectorIndex:
-        """Return the index to search: the mapped file, and the vectors embedded since its save."""
+        """Return the index to search: the mapped index file, and the vectors embedded after it."""
         embedded = self._catalog.get_embeddings(collection)
         saved = self._read_saved_index(collection)
         opened = self._opened.get(collection.id)
@@ -71,7 +71,9 @@ class FaissSync:
         )
         if len(opened.index) == 0 and kind != choose_index.EXACT:
             # Without a usable file, an exact index of all vectors would need too much memory.
-            logger.info("Building the index %s of %s in memory", kind, collection.name)
+            logger.info(
+                "Building the index %s of the collection %s in memory", kind, collection.name
+            )
             opened.index, opened.extent = self.build_index(collection, kind)
         else:
             try:
@@ -84,8 +86,8 @@ class FaissSync:
     def save_index(self, collection: Collection) -> Iterator[IndexBuilding]:
         """Bring the index file in step with the catalog, and yield an event before a rebuild.
 
-        Rebuild an index whose kind or training no longer suits the collection. The old file
-        answers until the catalog names the new one.
+        An index is rebuilt if its kind or training no longer suits the collection. The old file
+        answers queries until the catalog names the new file.
         """
         embedded = self._catalog.get_embeddings(collection)
         saved, now, requested = (
@@ -98,7 +100,9 @@ class FaissSync:
             return
         if kind is not None:
             reason = self._explain_rebuild(saved, now, requested, kind)
-            logger.info("Building the index %s of %s: %s", kind, collection.name, reason)
+            logger.info(
+                "Building the index %s of the collection %s: %s", kind, collection.name, reason
+            )
         else:
             opened = self._open_file(collection, saved, writable=True)
             is_empty = len(opened.index) == 0
@@ -118,9 +122,10 @@ class FaissSync:
         self._commit(collection, index, extent, requested, extent.count)
 
     def is_save_due(self, collection: Collection) -> bool:
-        """Return whether enough vectors are unsaved to save during a run. Reads only a few rows.
+        """Return whether enough vectors are unsaved to save the index during a run. Fast.
 
-        A new collection waits for min_unsaved_vectors: an index trained with few is soon replaced.
+        A new collection waits for min_unsaved_vectors: an index trained with few vectors is soon
+        replaced.
         """
         embedded = self._catalog.get_embeddings(collection)
         saved, now = self._read_saved_index(collection), embedded.read_extent()
@@ -134,7 +139,7 @@ class FaissSync:
         return kind is not None and now.count >= self._policy.min_unsaved_vectors
 
     def is_cheap_to_save(self, collection: Collection) -> bool:
-        """Return whether the index file is small enough to write in a moment."""
+        """Return whether the index file is small enough to write it fast."""
         return (
             self._catalog.get_embeddings(collection).read_saved_index().size <= MAX_CHEAP_SAVE_BYTES
         )
@@ -147,7 +152,7 @@ class FaissSync:
         return IndexBuilding(now.count, kind) if kind not in (None, choose_index.EXACT) else None
 
     def _read_saved_index(self, collection: Collection) -> SavedIndex:
-        """Return the catalog's record of the index file; an empty one if Milvus has the vectors."""
+        """Return the record of the index file; an empty record if Milvus answers the searches."""
         if self._catalog.get_vector_stores(collection).find_current() is not None:
             return SavedIndex()
         return self._catalog.get_embeddings(collection).read_saved_index()
@@ -155,7 +160,7 @@ class FaissSync:
     def _choose_rebuild_kind(
         self, saved: SavedIndex, now: EmbeddingExtent, requested: str
     ) -> str | None:
-        """Return the kind to rebuild the index with; None if the present index can stay."""
+        """Return the kind of index to build; None if the present index can stay."""
         kind = choose_index.choose_kind(requested, saved.kind, now.count, self._policy)
         if saved.made_for != requested:
             return None if kind == saved.kind else kind
@@ -174,16 +179,16 @@ class FaissSync:
     ) -> str:
         """Return why save_index builds a new index, for the log."""
         if saved.made_for != requested:
-            return f"--index {requested} was requested; the present index is {saved.kind}"
+            return f"--index {requested} was requested; the present index has the kind {saved.kind}"
         if (kind == choose_index.EXACT) != (saved.kind == choose_index.EXACT):
             bound = self._policy.max_exact_vectors
-            return f"it has {now.count:,} vectors; exact is for at most {bound:,}"
-        return f"it has {now.count:,} vectors and was trained with {saved.trained:,}"
+            return f"it has {now.count:,} vectors; an exact index is for at most {bound:,}"
+        return f"it has {now.count:,} vectors; the old index was trained with {saved.trained:,}"
 
     def _find_file_problem(self, saved: SavedIndex) -> str | None:
         """Return why the index file cannot be used; None if it exists with the saved size."""
         if not saved.file:
-            return "none was saved"
+            return "no index file was saved"
         file = self._folder / saved.file
         if not file.exists():
             return "it does not exist"
@@ -195,7 +200,8 @@ class FaissSync:
     ) -> _OpenIndex:
         """Open the index file; return an empty index if the file cannot be used.
 
-        The size is checked first: reading a mapped file beyond its end would kill the process.
+        The size of the file is checked first: reading a mapped file beyond its end would kill the
+        process.
         """
         problem = self._find_file_problem(saved)
         if saved.file and problem is None:
@@ -208,7 +214,8 @@ class FaissSync:
             problem = f"it has {len(index):,} vectors, not {saved.count:,}"
         if saved.file:
             logger.info(
-                "Cannot use the index file %s of %s: %s. Reading the vectors from the catalog",
+                "Cannot use the index file %s of the collection %s: %s. "
+                "Reading the vectors from the catalog",
                 saved.file, collection.name, problem,
             )  # fmt: skip
         index = VectorIndex(collection.dimensions, fetch=self._catalog.read_vectors)
@@ -217,9 +224,9 @@ class FaissSync:
     def _catch_up(
         self, opened: _OpenIndex, embedded: CollectionEmbeddings, collection: Collection
     ) -> None:
-        """Add the catalog's new vectors to an index, and remove its deleted ones.
+        """Add the catalog's new vectors to an open index, and remove deleted vectors from it.
 
-        If nothing was deleted since, the new vectors are those above the last id.
+        If no embedding was deleted, the new vectors are those after the last id in the index.
         """
         index, now = opened.index, embedded.read_extent()
         if opened.extent.deletions == now.deletions:
@@ -234,9 +241,9 @@ class FaissSync:
         opened.extent = now
 
     def build_index(self, collection: Collection, kind: str) -> tuple[VectorIndex, EmbeddingExtent]:
-        """Build an index of a kind from the stored vectors; return it and its extent.
+        """Build an index of a kind from the stored vectors; return the index and its extent.
 
-        With too few vectors for the training, the index is exact.
+        If there are too few vectors to train it, the index is exact.
         """
         embedded = self._catalog.get_embeddings(collection)
         now = embedded.read_extent()
@@ -280,13 +287,13 @@ class FaissSync:
             )
         )
         logger.info(
-            "Saved the index %s of %s: %d vectors in %s, %d bytes",
+            "Saved the index %s of the collection %s: %d vectors in the file %s (%d bytes)",
             index.kind, collection.name, len(index), file.name, size,
         )  # fmt: skip
         self.delete_files(collection, file)
 
     def delete_files(self, collection: Collection, except_file: Path | None = None) -> None:
-        """Delete a collection's index files, except one."""
+        """Delete a collection's index files, except except_file."""
         for file in self._folder.glob(f"collection-{collection.id}-*"):
             if file != except_file:
                 try:
@@ -296,4 +303,7 @@ class FaissSync:
 
 
 def _log_removal_unsupported(collection: Collection, kind: str) -> None:
-    logger.info("Rebuilding the index %s of %s: it cannot remove vectors", kind, collection.name)
+    logger.info(
+        "Rebuilding the index %s of the collection %s: this kind of index cannot remove vectors",
+        kind, collection.name,
+    )  # fmt: skip

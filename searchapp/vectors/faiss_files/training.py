@@ -1,4 +1,4 @@
-"""Train a FAISS index. Two k-means steps find the list centroids, faster than one."""
+"""Train a FAISS index. Two k-means steps find the list centroids faster than one step."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ def compute_sample_size(index: Any, policy: choose_index.IndexPolicy) -> int:
 
 
 def train_index(index: Any, sample: Vectors, tick: Callable[[], None] = lambda: None) -> None:
-    """Train an index with a sample, [n, dimensions].
+    """Train a FAISS index with sample vectors, [n, dimensions].
 
     Calls tick every few seconds; an exception from tick ends the training.
     Raises TooFewVectorsError if n is too small.
@@ -55,9 +55,11 @@ def train_index(index: Any, sample: Vectors, tick: Callable[[], None] = lambda: 
 
 
 def _find_centroids(sample: Vectors, count: int, tick: Callable[[], None]) -> Vectors:
-    """Return centroids, [count, dimensions]: cluster the sample, then cluster each cluster.
+    """Return count centroids of a sample, [count, dimensions], by k-means in two steps.
 
-    Each step makes about sqrt(count) clusters, so the work grows with sqrt(count), not count.
+    The first step clusters the sample; the second step clusters each cluster.
+
+    Each step makes about sqrt(count) clusters, so its time grows with sqrt(count), not count.
     """
     if count <= MAX_ONE_STEP_LISTS:
         return _run_kmeans(sample, count)[0]

@@ -43,7 +43,7 @@ logger = logging.getLogger(__name__)
 
 
 class CollectionMissingError(VectorStoreError):
-    """Report that a collection no longer exists in Milvus."""
+    """Report that a Milvus collection no longer exists."""
 
 
 class MilvusUnreachableError(VectorStoreError):
@@ -64,9 +64,9 @@ def remember_token(address: MilvusAddress) -> None:
 
 
 def connect(address: MilvusAddress) -> Any:
-    """Return a pymilvus client, shared in this process; call disconnect when done with it.
+    """Return a pymilvus client, shared in this process. Call disconnect() after use.
 
-    Raises MilvusUnreachableError, or VectorStoreError if a retry cannot help.
+    Raises MilvusUnreachableError if Milvus does not answer; VectorStoreError for other errors.
     """
     key = (address.server, address.database)
     with _lock:
@@ -77,7 +77,7 @@ def connect(address: MilvusAddress) -> Any:
 
 
 def disconnect(address: MilvusAddress) -> None:
-    """Release a client. After the last release, other processes can open a Milvus Lite file."""
+    """Release the client of an address; its last release closes a Milvus Lite file."""
     key = (address.server, address.database)
     with _lock:
         shared = _connections[key]
@@ -94,7 +94,7 @@ def disconnect(address: MilvusAddress) -> None:
 
 
 def call_milvus(address: MilvusAddress, request: Callable[[], Result]) -> Result:
-    """Run a request and return its result, with pymilvus errors converted.
+    """Run a request to Milvus and return its result; convert pymilvus errors.
 
     Raises CollectionMissingError, MilvusUnreachableError or VectorStoreError.
     """
@@ -144,9 +144,10 @@ def _create_client(address: MilvusAddress) -> Any:
 
 
 def _check_lite_file(file: Path) -> None:
-    """Raise a clear error if Milvus Lite cannot open a file; wait while another process has it.
+    """Raise VectorStoreError if Milvus Lite cannot open a file, with the reason.
 
-    Milvus Lite itself does not report these reasons.
+    Waits up to CONNECT_TIMEOUT_S while another process has the file open. Milvus Lite itself does
+    not report these reasons.
     """
     try:
         import fcntl
@@ -158,7 +159,8 @@ def _check_lite_file(file: Path) -> None:
         ) from error
     if file.is_file():
         raise VectorStoreError(
-            f"{file} is a file, but Milvus Lite needs a folder of that name. Use another name."
+            f"{file} is a file, but Milvus Lite stores its data in a folder. "
+            "Use a name that does not exist yet."
         )
     try:
         file.parent.mkdir(parents=True, exist_ok=True)
@@ -173,7 +175,7 @@ def _check_lite_file(file: Path) -> None:
                 if time.monotonic() > end:
                     raise MilvusUnreachableError(BUSY_MESSAGE.format(file)) from error
                 if not is_waiting:
-                    logger.info("Waiting for another process that has %s open", file)
+                    logger.info("Waiting for another process to close Milvus Lite file %s", file)
                     is_waiting = True
                 time.sleep(0.1)
     except OSError as error:
@@ -183,7 +185,7 @@ def _check_lite_file(file: Path) -> None:
 
 
 def _convert_error(address: MilvusAddress, message: str, code: object = None) -> VectorStoreError:
-    """Return the error that matches a message of Milvus, with what the user can do."""
+    """Convert a message of Milvus to an error that says what the user can do."""
     message = " ".join(message.split())
     lowered = message.lower()
     if (

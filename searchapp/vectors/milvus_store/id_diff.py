@@ -16,7 +16,7 @@ MAX_LISTED_IDS = 2**14  # the size of a range that is listed: the row limit of M
 
 @dataclass(frozen=True, slots=True)
 class IdDifference:
-    """The ids to delete from Milvus, and the rows to add to it, in pages."""
+    """Ids to delete from Milvus, and rows to add to Milvus, in pages."""
 
     extra_ids: Ids
     missing_pages: Iterable[list[dict[str, Any]]]
@@ -31,11 +31,11 @@ def compare_ids(
     trusted_last_id: int,
     tick: Callable[[], None] = lambda: None,
 ) -> tuple[Ids, Ids]:
-    """Return two arrays of ids: in Milvus but not live, and live but not in Milvus.
+    """Return two arrays: ids in Milvus but not in the catalog, and ids in the catalog only.
 
     live_ids: the ids in the catalog, sorted. count_held and list_held return the number and the
-    ids of the rows in Milvus with first < id <= last. Up to trusted_last_id no live id is missing
-    in Milvus, so equal counts prove equal sets. The ids of a range are listed only when needed.
+    ids of the rows in Milvus with first < id <= last. Up to trusted_last_id, Milvus has every id
+    of the catalog, so equal counts prove equal sets. Ids are listed only in ranges that differ.
     """
     extra, missing = [np.empty(0, np.int64)], [np.empty(0, np.int64)]
     ranges = [

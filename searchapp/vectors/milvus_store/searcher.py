@@ -1,4 +1,4 @@
-"""Search a collection in Milvus, together with the vectors embedded since the last sync."""
+"""Search a Milvus collection, together with the vectors embedded since the last sync."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ logger = logging.getLogger(__name__)
 
 
 def format_expression(parts: Iterable[Between | OneOf]) -> str:
-    """Return conditions as a Milvus filter expression.
+    """Convert conditions to a Milvus filter expression.
 
     https://milvus.io/docs/boolean.md
     """
@@ -43,7 +43,7 @@ def format_expression(parts: Iterable[Between | OneOf]) -> str:
 
 
 class MilvusIndex:
-    """Search vectors of length one in Milvus by cosine.
+    """Search vectors with norm 1 in Milvus by cosine.
 
     The catalog's copies of the vectors give exact cosines: for small selections, for results
     beyond the row limit of Milvus, and to rank the hits of a compressed index.
@@ -57,7 +57,7 @@ class MilvusIndex:
         fetch: FetchVectors,
         read_all_ids: Callable[[], Ids],
     ) -> None:
-        """Search a collection in Milvus. read_all_ids returns all embedded ids, sorted."""
+        """Search a Milvus collection. read_all_ids: returns all embedding ids, sorted."""
         self._milvus = milvus
         self._name = store.name
         self._known_fields = frozenset(store.fields)
@@ -81,7 +81,7 @@ class MilvusIndex:
         return self.address.is_exact
 
     def __len__(self) -> int:
-        """Return the number of vectors."""
+        """Return the number of vectors in the index."""
         return self._count
 
     def update_state(
@@ -92,10 +92,11 @@ class MilvusIndex:
         has_current_fields: bool,
         read_all_ids: Callable[[], Ids],
     ) -> None:
-        """Update the state of the catalog: its number of vectors, and how Milvus lags behind.
+        """Update what the index knows about the catalog, and how Milvus differs from it.
 
-        has_deleted: Milvus may contain deleted vectors. has_current_fields: the fields in Milvus
-        that filters use are up to date. read_all_ids: returns all embedded ids, sorted.
+        count: the number of vectors in the catalog. has_deleted: Milvus may contain deleted
+        vectors. has_current_fields: the fields in Milvus that filters use are up to date.
+        read_all_ids: returns all embedding ids, sorted.
         """
         self._count = count
         self._has_deleted = has_deleted
@@ -103,11 +104,11 @@ class MilvusIndex:
         self._read_all_ids = read_all_ids
 
     def clear_added(self) -> None:
-        """Drop the vectors that were added in memory."""
+        """Remove the vectors that add() keeps in memory."""
         self._added = FaissIndex.create_empty(EXACT, self.dimensions)
 
     def add(self, ids: Ids, vectors: Vectors) -> None:
-        """Add vectors, [n, dimensions], in memory; they are searched together with Milvus."""
+        """Keep vectors, [n, dimensions], in memory; a search includes them and Milvus."""
         self._added.add(ids, vectors)
 
     def estimate_max_matches(self, scope: SearchScope) -> int:
@@ -151,13 +152,16 @@ class MilvusIndex:
         scope_ids = scope_to_ids(scope)
         searched_ids = self._read_all_ids() if scope_ids is None else scope_ids
         logger.debug(
-            "Milvus cannot return %d of %d matches; comparing the catalog's vectors",
+            "Milvus cannot return the best %d of %d matches; comparing the vectors in the catalog",
             result_count, match_count,
         )  # fmt: skip
         return select_best(*self._compute_cosines(query, searched_ids), count)
 
     def _split_scope(self, scope: SearchScope) -> tuple[Conditions, Ids | None]:
-        """Return the conditions of a scope for Milvus, and its ids if they are not sufficient."""
+        """Return the Milvus conditions of a scope and, if they do not define it, its sorted ids.
+
+        The ids are None if the conditions alone define the scope.
+        """
         if not isinstance(scope, Selection):
             return (), scope
         if self._is_expressible(scope):
@@ -177,13 +181,13 @@ class MilvusIndex:
         return self.address.is_reranked or self._has_deleted
 
     def _compute_candidate_count(self, result_count: int) -> int:
-        """Return the number of rows to request, so that reranking finds the best results."""
+        """Return the number of rows to request from Milvus, enough to rerank them."""
         return 3 * result_count + 30 if self._is_reranked else result_count
 
     def _search_all(
         self, query: Vectors, result_count: int, expression: str, ids: Ids | None
     ) -> tuple[Ids, Vectors]:
-        """Return the nearest vectors in Milvus and the added ones, each id once."""
+        """Return (ids, cosines) of the nearest vectors in Milvus and in memory, each id once."""
         candidate_count = self._compute_candidate_count(result_count)
         if ids is None:
             near, scores = self._search_milvus(query, candidate_count, expression)
@@ -202,7 +206,10 @@ class MilvusIndex:
     def _search_ids(
         self, query: Vectors, candidate_count: int, expression: str, ids: Ids
     ) -> tuple[Ids, Vectors]:
-        """Return the nearest of the given ids: filter a larger result, or send Milvus the ids."""
+        """Return (ids, cosines) of the nearest vectors in Milvus with one of the given ids.
+
+        First filters a larger result of Milvus; if it has too few matches, sends Milvus the ids.
+        """
         enough = min(candidate_count, len(ids))
         oversampled_count = max(
             candidate_count, round(OVERSAMPLING * candidate_count * len(self) / len(ids))

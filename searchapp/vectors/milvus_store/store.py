@@ -1,4 +1,4 @@
-"""Create, fill, compare and search collections in Milvus."""
+"""Create, fill, compare and search Milvus collections."""
 
 from __future__ import annotations
 
@@ -34,28 +34,35 @@ logger = logging.getLogger(__name__)
 
 
 class MilvusConnection:
-    """A connection to Milvus. Thread-safe. Call close when done with it."""
+    """A connection to Milvus. Thread-safe. Call close() after use."""
 
     def __init__(self, address: MilvusAddress) -> None:
-        """Connect; raise MilvusUnreachableError, or VectorStoreError if a retry cannot help."""
+        """Connect to a Milvus server or file.
+
+        Raises MilvusUnreachableError if Milvus does not answer; VectorStoreError for other
+        errors.
+        """
         self.address = address
         self._client = connect(address)
         self._loaded = set[str]()
 
     def close(self) -> None:
-        """Close the connection; other processes can then open a Milvus Lite file."""
+        """Close the connection, so that other processes can open a Milvus Lite file."""
         disconnect(self.address)
 
     # Collections
 
     def has_collection(self, name: str) -> bool:
-        """Return whether a collection exists."""
+        """Return whether a Milvus collection exists."""
         return bool(self._call(lambda: self._client.has_collection(name, timeout=self._timeout_s)))
 
     def create_collection(
         self, name: str, dimensions: int, fields: dict[str, bool], title: str
     ) -> None:
-        """Create a collection with an index. fields: name -> is a text, otherwise an integer."""
+        """Create a Milvus collection with an index.
+
+        fields: maps each field name to True for a text, or to False for an integer.
+        """
         from pymilvus import DataType, MilvusClient
 
         schema = MilvusClient.create_schema(
@@ -84,13 +91,13 @@ class MilvusConnection:
         )
 
     def drop_collection(self, name: str) -> None:
-        """Drop a collection if it exists."""
+        """Drop a Milvus collection if it exists."""
         self._call(lambda: self._client.drop_collection(name, timeout=self._timeout_s))
 
     def flush_collection(self, name: str) -> None:
-        """Flush the rows of a Milvus Lite collection, whose search is slow until then.
+        """Flush a Milvus Lite collection: searches are slow before a flush.
 
-        A server flushes by itself and limits the rate of flush requests.
+        A Milvus server is not flushed: it flushes by itself, and limits the rate of flush requests.
         """
         if self.address.is_lite:
             self._call(lambda: self._client.flush(name))
@@ -98,25 +105,25 @@ class MilvusConnection:
     # Rows
 
     def count_rows(self, name: str, first: int = 0, last: int | None = None) -> int:
-        """Return the number of rows, or of the rows with first < id <= last."""
+        """Return the number of rows in a collection with first < id <= last (None: no limit)."""
         return self.count_matching_rows(
             name, f"id > {first} and id <= {last}" if last is not None else ""
         )
 
     def count_matching_rows(self, name: str, expression: str) -> int:
-        """Return the number of rows that match a filter expression."""
+        """Return the number of rows in a collection that match a filter expression."""
         (row,) = self._query_rows(name, expression, ["count(*)"])
         return int(row["count(*)"])
 
     def list_ids(self, name: str, first: int, last: int) -> Ids:
-        """Return the sorted ids with first < id <= last; at most MAX_RESULT_ROWS may exist."""
+        """Return the sorted row ids with first < id <= last. Limit: MAX_RESULT_ROWS."""
         rows = self._query_rows(name, f"id > {first} and id <= {last}", ["id"])
         found = np.fromiter((row["id"] for row in rows), np.int64)
         found.sort()
         return found
 
     def write_rows(self, name: str, rows: list[dict[str, Any]], *, replace: bool = False) -> None:
-        """Insert rows, or upsert them if replace is true; retry if Milvus does not answer."""
+        """Insert rows into a collection (upsert if replace); retry if Milvus does not answer."""
         for tries_left in reversed(range(MAX_TRIES)):
             try:
                 send = self._client.upsert if replace else self._client.insert
@@ -126,16 +133,20 @@ class MilvusConnection:
             except MilvusUnreachableError as error:
                 if not tries_left:
                     raise
-                logger.info("Sending %d rows to Milvus again: %s", len(rows), error)
+                logger.info(
+                    "Sending %d rows to Milvus again, because a request failed: %s",
+                    len(rows),
+                    error,
+                )
                 replace = True  # Milvus may have stored the rows without an answer.
                 time.sleep(RETRY_DELAY_S)
 
     def delete_rows(self, name: str, ids: Sequence[int]) -> None:
-        """Delete rows by id; unknown ids are ignored."""
+        """Delete rows of a collection by id; unknown ids are ignored."""
         self._call(lambda: self._client.delete(name, ids=list(ids), timeout=self._timeout_s))
 
     def delete_rows_after(self, name: str, last: int) -> None:
-        """Delete the rows with id > last."""
+        """Delete the rows of a collection with id > last."""
         self._call(
             lambda: self._client.delete(name, filter=f"id > {last}", timeout=self._timeout_s)
         )
@@ -168,7 +179,7 @@ class MilvusConnection:
         return rows
 
     def _call_loaded(self, name: str, request: Callable[[], Result]) -> Result:
-        """Run a request on a loaded collection; load it again if the server has released it."""
+        """Run a request; if the server has released the collection, load it and retry."""
         try:
             self._load_collection(name)
             return self._call(request)

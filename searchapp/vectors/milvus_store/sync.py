@@ -1,4 +1,4 @@
-"""Keep a collection in Milvus in step with the catalog: send and delete what differs."""
+"""Keep Milvus collections in step with the catalog: send and delete rows that differ."""
 
 from __future__ import annotations
 
@@ -43,7 +43,7 @@ class MilvusSync:
     """The Milvus copies of a library's collections. Not thread-safe."""
 
     def __init__(self, catalog: Catalog, tick: Callable[[], None]) -> None:
-        """Connect on first use.
+        """Create a sync that connects to Milvus on first use.
 
         Long work calls tick every few seconds; an exception from tick ends the work.
         """
@@ -53,14 +53,14 @@ class MilvusSync:
         self._connections: dict[MilvusAddress, MilvusConnection] = {}
 
     def close(self) -> None:
-        """Close all connections."""
+        """Close all connections to Milvus."""
         for milvus in self._connections.values():
             milvus.close()
         self._connections.clear()
         self._opened.clear()
 
     def release_files(self) -> None:
-        """Close Milvus Lite files for other processes; a later use opens them again."""
+        """Close Milvus Lite files for other processes; later calls open them again."""
         for address in [address for address in self._connections if address.is_lite]:
             self._connections.pop(address).close()
         self._opened = {
@@ -68,7 +68,7 @@ class MilvusSync:
         }
 
     def get_connection(self, address: MilvusAddress) -> MilvusConnection:
-        """Get or create the connection to a server or file; raise VectorStoreError on failure."""
+        """Get or create the connection to a Milvus server or file. Raises VectorStoreError."""
         if address not in self._connections:
             logger.debug("Connecting to Milvus at %s", address.display_name)
             self._connections[address] = MilvusConnection(address)
@@ -77,8 +77,8 @@ class MilvusSync:
     def open_index(self, collection: Collection, store: MilvusCollection) -> MilvusIndex:
         """Return the index to search: Milvus, and the vectors embedded since the last sync.
 
-        Only the process that writes to the catalog writes to Milvus. A search therefore keeps the
-        new vectors in memory.
+        Only the process that writes to the catalog writes to Milvus. Therefore the index keeps the
+        vectors embedded since then in memory.
         """
         embedded = self._catalog.get_embeddings(collection)
         stores = self._catalog.get_vector_stores(collection)
@@ -108,7 +108,7 @@ class MilvusSync:
 
     @staticmethod
     def _choose_address(store: MilvusCollection, requested_url: str | None) -> MilvusAddress:
-        """Return the requested address if it names this collection, for its search options."""
+        """Return the address of a Milvus collection, with the requested search options if any."""
         address = parse_address(requested_url) if requested_url is not None else None
         if address is None or address.place != store.place:
             address = parse_address(store.place)
@@ -116,7 +116,7 @@ class MilvusSync:
         return address
 
     def count_unsent(self, collection: Collection, address: MilvusAddress) -> int:
-        """Return how many embeddings Milvus lacks, by count. Reads only a few rows."""
+        """Return the number of embeddings in the catalog minus the recorded number in Milvus."""
         embedded, saved = self._catalog.get_embeddings(collection), None
         store = self._catalog.get_vector_stores(collection).find_current()
         if store is not None and store.place == address.place:
@@ -126,10 +126,10 @@ class MilvusSync:
     def save_index(
         self, collection: Collection, address: MilvusAddress, *, compare_all: bool
     ) -> Iterator[MilvusUploading]:
-        """Bring a collection in Milvus in step with the catalog, then search it from now on.
+        """Bring a Milvus collection in step with the catalog; from then on, searches use it.
 
-        The sync can stop at any moment; the next one continues. compare_all: compare every id,
-        without trust in the recorded state.
+        The sync can stop at any moment; the next sync continues. compare_all: compare every id,
+        and ignore the recorded state.
         """
         embedded = self._catalog.get_embeddings(collection)
         stores = self._catalog.get_vector_stores(collection)
@@ -141,7 +141,7 @@ class MilvusSync:
             held = EmbeddingExtent()
             texts = {name: field.is_text for name, field in FILTER_FIELDS.items()}
             logger.info(
-                "Creating the collection %s of %s in Milvus at %s with the index %s",
+                "Creating the Milvus collection %s for the collection %s at %s with the index %s",
                 store.name, collection.name, address.display_name, address.index_kind,
             )  # fmt: skip
             milvus.create_collection(
@@ -160,7 +160,10 @@ class MilvusSync:
             if (count := milvus.count_rows(store.name)) == now.count:
                 break
             logger.info(
-                "Milvus has %d vectors of %s instead of %d", count, collection.name, now.count
+                "Milvus has %d vectors of the collection %s instead of %d",
+                count,
+                collection.name,
+                now.count,
             )
             held = EmbeddingExtent()  # The record of what Milvus has is wrong.
         milvus.flush_collection(store.name)
@@ -171,12 +174,15 @@ class MilvusSync:
         embedded.set_saved_index(record)
         if saved.file != store.name:
             name = collection.name
-            logger.info("Searches of %s now use Milvus at %s", name, address.display_name)
+            logger.info(
+                "Searches of the collection %s now use Milvus at %s", name, address.display_name
+            )
 
     def find_mismatch(self, collection: Collection, store: MilvusCollection) -> str | None:
-        """Return how the ids in Milvus differ from the embedded ids; None: no difference.
+        """Return how the ids in Milvus differ from those in the catalog; None: no difference.
 
-        Embeddings since the last sync do not count. Raises VectorStoreError.
+        Embeddings added or deleted since the last sync are no difference. Raises
+        VectorStoreError.
         """
         embedded = self._catalog.get_embeddings(collection)
         address = self._choose_address(
@@ -186,7 +192,7 @@ class MilvusSync:
         if not milvus.has_collection(store.name):
             return "the collection does not exist"
         if (count := milvus.count_rows(store.name)) != saved.count:
-            return f"it has {count:,} vectors instead of {saved.count:,}"
+            return f"the collection has {count:,} vectors instead of {saved.count:,}"
         extra_ids, missing_ids = compare_ids(
             embedded.read_ids(saved.last_id),
             partial(milvus.count_rows, store.name),
@@ -197,7 +203,7 @@ class MilvusSync:
         if len(missing_ids) or (
             len(extra_ids) and saved.deletions == embedded.read_extent().deletions
         ):
-            return "its vectors are not those of the catalog"
+            return "the ids of its vectors are not those in the catalog"
         return None
 
     def _compute_difference(
@@ -207,7 +213,8 @@ class MilvusSync:
     ) -> IdDifference:  # fmt: skip
         """Return the rows to delete from Milvus and the rows to add.
 
-        If nothing was deleted and the count is as recorded, the rows to add are the newest ids.
+        If no embedding was deleted and the number of rows is as recorded, the rows to add are the
+        newest embeddings.
         """
         if (
             not compare_all
@@ -235,14 +242,15 @@ class MilvusSync:
         store: MilvusCollection,
         difference: IdDifference,
     ) -> Iterator[MilvusUploading]:
-        """Delete the extra rows from Milvus, then add the missing rows by rising id.
+        """Delete the extra rows from Milvus, then add the missing rows in ascending order of id.
 
-        In this order, Milvus always keeps every live vector that it once received.
+        In this order, Milvus never loses a vector that the catalog still has.
         """
         done, total = 0, len(difference.extra_ids) + difference.missing_rows
         if total:
             logger.info(
-                "Sending %d vectors of %s to Milvus at %s, and deleting %d there",
+                "Sending %d vectors of the collection %s to Milvus at %s, "
+                "and deleting %d vectors from it",
                 difference.missing_rows, collection.name, milvus.address.display_name,
                 len(difference.extra_ids),
             )  # fmt: skip
@@ -261,7 +269,7 @@ class MilvusSync:
     def _resend_changed_rows(
         self, collection: Collection, milvus: MilvusConnection, store: MilvusCollection
     ) -> Iterator[MilvusUploading]:
-        """Send rows again whose filter fields have changed since they were sent."""
+        """Send the rows again whose filter fields have changed since their upload to Milvus."""
         embedded = self._catalog.get_embeddings(collection)
         stores = self._catalog.get_vector_stores(collection)
         changed, done = stores.list_changed_ids(), 0
@@ -280,11 +288,11 @@ class MilvusSync:
             yield MilvusUploading(done, len(changed), milvus.address.display_name)
 
     def drop_collection(self, store: MilvusCollection) -> None:
-        """Drop a collection in Milvus; do nothing if its Milvus Lite file does not exist."""
+        """Drop a Milvus collection; do nothing if its Milvus Lite file does not exist."""
         address = self._choose_address(store, None)
         if not address.is_lite or Path(address.server).exists():
             logger.info(
-                "Dropping the unused collection %s in Milvus at %s",
+                "Dropping the unused Milvus collection %s at %s",
                 store.name, address.display_name,
             )  # fmt: skip
             self.get_connection(address).drop_collection(store.name)
