@@ -29,7 +29,7 @@ PROBE_S = 5
 
 
 def check_python() -> str:
-    """Return what to do if this Python's version is not supported, else an empty string."""
+    """Return how to get a supported Python if this one is not supported, else an empty string."""
     version = tuple(sys.version_info[:2])
     if version in SUPPORTED:
         return ""
@@ -44,7 +44,7 @@ def check_python() -> str:
 
 
 def can_run(program: str) -> bool:
-    """Check whether a Python of this name starts: a version manager may have disabled it."""
+    """Return whether the Python with this name starts; a version manager may have disabled it."""
     if shutil.which(program) is None:
         return False
     quiet = subprocess.DEVNULL
@@ -79,7 +79,9 @@ def check_space(extra: str) -> list:
         free = shutil.disk_usage(str(folder)).free / 1e9
         if free < size:
             remedy = (
-                "Free some space" if folder == ROOT else "Free some, or set TMPDIR to another disk"
+                "Free some space"
+                if folder == ROOT
+                else "Free some space, or set TMPDIR to a folder on another disk"
             )
             lines.append(
                 f"the disk of {folder} has {free:.1f} GB free, but the install needs "
@@ -89,7 +91,7 @@ def check_space(extra: str) -> list:
 
 
 def list_missing(extra: str) -> list:
-    """Return a line for each missing requirement of an extra: cpu or gpu."""
+    """Return one line for each unmet requirement of an extra; the extra is "cpu" or "gpu"."""
     lines = [check_python() or check_venv(), *check_space(extra)]
     if not check_python():  # an old Python may not be able to parse the file
         needs = runpy.run_path(str(ROOT / "searchapp" / "engines" / "requirements.py"))
@@ -101,7 +103,7 @@ def list_missing(extra: str) -> list:
 
 
 def probe_index(index: str) -> str:
-    """Return why a package index does not answer within PROBE_S, or an empty string."""
+    """Return why a package index does not answer within PROBE_S seconds; empty if it answers."""
     answers = []
 
     def ask() -> None:
@@ -135,7 +137,7 @@ def read_torch_version() -> str:
 
 
 def can_install_torch(version: str, options: list) -> bool:
-    """Check whether pip finds a version of torch for this Python, or has installed it."""
+    """Return whether pip finds this version of torch for this Python, or has installed it."""
     pip = [sys.executable, "-m", "pip", "--disable-pip-version-check"]
     output = ""
     for arguments in (["show", "torch"], ["index", "versions", "torch", *options]):
@@ -152,7 +154,8 @@ def list_torch_options(index: str) -> list:
     options = ["--extra-index-url", index] if index and not problem else []
     if problem:
         print(
-            f"setup: {hide_credentials(index)} does not answer ({problem}); continuing without it",
+            f"setup: the package index {hide_credentials(index)} does not answer ({problem}); "
+            "continuing without this index",
             file=sys.stderr,
         )
     version = read_torch_version()
@@ -161,14 +164,14 @@ def list_torch_options(index: str) -> list:
             f"setup: pip finds no wheel of torch {version} for Python "
             f"{sys.version_info[0]}.{sys.version_info[1]} on {platform.machine()}; vLLM for the "
             "CPU needs it. Do one of these:\n"
-            "  - name PyTorch's CPU index or a mirror: make setup TORCH_INDEX=URL\n"
+            "  - give the URL of PyTorch's CPU index, or of a mirror: make setup TORCH_INDEX=URL\n"
             "  - download the wheel on another machine: PIP_FIND_LINKS=FOLDER make setup"
         )
     return options
 
 
 def main() -> None:
-    """Run the check that the arguments name, and exit with its result."""
+    """Run the check that the command line names; exit with code 1 if a requirement is missing."""
     if sys.argv[1] == "torch":
         print(" ".join(list_torch_options(sys.argv[2])))
         return

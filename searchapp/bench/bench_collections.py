@@ -18,7 +18,7 @@ from searchapp.vectors import Ids, Vectors, unpack_vectors
 def make_synthetic_bench(
     folder: Path, shape: Shape, count: int, dimensions: int, queries: int
 ) -> Iterator[BenchStage | IndexBench]:
-    """Write a catalog of synthetic vectors, and yield events; the IndexBench is the last."""
+    """Write a catalog of synthetic vectors; yield progress events, then the IndexBench."""
     source = VectorSource(shape, dimensions)
     query_vectors, warmup_vectors = source.draw_vectors(queries), source.draw_vectors(queries)
     folder.mkdir(parents=True, exist_ok=True)
@@ -38,9 +38,9 @@ def make_synthetic_bench(
 def make_library_bench(
     library: Path | None, name: str | None, folder: Path, queries: int
 ) -> IndexBench:
-    """Use a collection of a library, with a random sample of its own vectors as queries.
+    """Make an IndexBench of a library's collection; its queries are randomly chosen vectors.
 
-    Errors: LibraryError if there is no such library or collection.
+    Errors: LibraryError if the library or the collection does not exist.
     """
     file = catalog_file(resolve_library_folder(library))
 

@@ -26,14 +26,14 @@ class CaptionedPicture:
 
 
 class CaptionsError(SearchAppError):
-    """A file of captions, or a picture that it names, cannot be used."""
+    """A captions file cannot be used, or a picture that the file names is missing or broken."""
 
 
 def read_captions(file: Path, split: str = "test") -> list[CaptionedPicture]:
     """Return the captioned pictures of a file in one of CAPTION_FORMATS.
 
     split: the part to read of a Karpathy file, such as "test".
-    Errors: CaptionsError if the file cannot be read, has another format, or has no captions.
+    Errors: CaptionsError if the file cannot be read, has an unsupported format, or has no captions.
     """
     try:
         text = file.read_text(encoding="utf-8-sig")

@@ -23,7 +23,7 @@ from searchapp.types import EngineStarting, Failure
 
 @dataclass(frozen=True, slots=True)
 class ClusterRow:
-    """Throughput of a number of engines, measured when all of them run."""
+    """Measured throughput of a Ray cluster with a certain number of engines."""
 
     engines: int
     nodes: int
@@ -38,14 +38,14 @@ class FixedTimeEngine:
     """
 
     def __init__(self, spec: ModelSpec, *, seconds: float, bulk: bool = False) -> None:
-        """seconds: time per picture."""
+        """Make an engine that waits `seconds` for each picture."""
         self._spec, self._seconds_per_picture = spec, seconds
         vector = np.ones(spec.dimensions or 1, np.float32)
         self._vector: Vector = vector / np.linalg.norm(vector)
 
     @property
     def spec(self) -> ModelSpec:
-        """Return the model spec, whose dimensions the vectors have."""
+        """Return the model spec; it sets the number of dimensions of the vectors."""
         return self._spec
 
     def prepare(self, item: EngineInput) -> EngineInput:
@@ -53,21 +53,21 @@ class FixedTimeEngine:
         return item
 
     def embed(self, inputs: Sequence[EngineInput]) -> list[Vector | Refusal]:
-        """Return the same vector for every input, after the fixed time for each."""
+        """Return the same vector for every input, after waiting the fixed time for each input."""
         time.sleep(self._seconds_per_picture * len(inputs))
         return [self._vector for _ in inputs]
 
     def count_tokens(self, prompt: str) -> int:
-        """Return the number of words."""
+        """Return the number of words in the prompt, in place of a token count."""
         return len(prompt.split())
 
     def close(self) -> None:
-        """Do nothing."""
+        """Do nothing: this engine holds no resources."""
 
 
 @dataclass(frozen=True, slots=True)
 class ClusterBenchOptions:
-    """What to measure."""
+    """Options of measure_cluster."""
 
     model: str
     pictures_per_engine: int
@@ -82,9 +82,10 @@ class ClusterBenchOptions:
 
 
 def measure_cluster(options: ClusterBenchOptions) -> Iterator[ClusterRow]:
-    """Measure each number of engines in engine_counts, and yield its row.
+    """Measure the throughput for each count in options.engine_counts; yield a row for each.
 
-    Errors: EngineError if the cluster has no room for all engines, or refuses a picture.
+    Errors: EngineError if the cluster has too few resources for all engines, or if an engine
+    refuses a picture.
     """
     job = EmbeddingJob(resolve_spec(options.model, options.use_dummy_weights), starts_early=True)
     engine_arguments = {}
@@ -114,7 +115,7 @@ def _measure_rate(
     count: int,
     files: list[Path],
 ) -> tuple[int, float]:
-    """Return the number of nodes, and pictures per second from when all engines ran."""
+    """Return the number of nodes, and the pictures per second since the last engine was ready."""
     cluster = choose_engines.start_cluster(
         job, options.address, options.replicas, engine_arguments, count
     )
@@ -131,8 +132,8 @@ def _measure_rate(
         ended_at = time.monotonic()
         if (started_count := len(cluster.answered_engines)) < count:
             raise EngineError(
-                f"only {started_count} of {count} engines started: the cluster has no room for "
-                "more. Add nodes, or measure fewer engines."
+                f"only {started_count} of {count} engines started: the cluster has no "
+                "resources for more engines. Add nodes, or measure fewer engines."
             )
         seconds = ended_at - (cluster.ready_at or 0.0)
         return len(cluster.file_count_by_node), done_count / seconds

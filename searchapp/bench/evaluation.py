@@ -35,7 +35,7 @@ class RankSummary:
 
 @dataclass(frozen=True, slots=True)
 class Evaluation:
-    """Retrieval quality in both directions, over all captions and images."""
+    """Retrieval quality from captions to pictures, and from pictures to captions."""
 
     images: int
     captions: int
@@ -46,16 +46,17 @@ class Evaluation:
 def evaluate_model(
     engine: Engine, pictures: Sequence[CaptionedPicture], folder: Path
 ) -> Iterator[Progress | Evaluation]:
-    """Embed pictures and captions, and yield progress; the Evaluation is the last.
+    """Embed pictures and captions; yield progress events, then the Evaluation.
 
-    folder: contains the files of the pictures. Errors: CaptionsError if a picture is missing or
-    broken, because figures over fewer pictures cannot be compared with published ones.
+    folder: contains the files of the pictures.
+    Errors: CaptionsError if a picture is missing or broken, because published results are for all
+    pictures.
     """
     missing = [picture.file for picture in pictures if not (folder / picture.file).is_file()]
     if missing:
         raise CaptionsError(
             f"{len(missing)} of {len(pictures)} pictures are not in {folder}, for example "
-            f"{missing[0]}. Choose the folder that the captions refer to."
+            f"{missing[0]}. Choose the folder that contains these pictures."
         )
     texts = [
         EngineInput(make_query_prompt(engine.spec, "text", caption))

@@ -28,7 +28,7 @@ MAX_PLAIN_PICTURES = 4096  # the plain call keeps all its decoded pictures in me
 
 @dataclass(slots=True)
 class IndexReport:
-    """Results of measure_indexing; None: not measured."""
+    """Results of measure_indexing; a value is None if it was not measured."""
 
     model: str
     pictures: int
@@ -48,7 +48,7 @@ class IndexReport:
 
 @dataclass(frozen=True, slots=True)
 class IndexBenchOptions:
-    """What to measure."""
+    """Options of measure_indexing."""
 
     model: str
     picture_count: int
@@ -61,7 +61,7 @@ class IndexBenchOptions:
 
 
 def measure_indexing(options: IndexBenchOptions) -> Iterator[tuple[str, IndexReport]]:
-    """Measure the variants one after another; yield (status text, report so far) for each step."""
+    """Measure indexing, plain vLLM and plain PyTorch; yield (status text, report so far)."""
     size = f"{options.width}x{options.height}"
     report = IndexReport(Path(options.model).name, options.picture_count, size)
     common = {"model": options.model, "dummy": options.use_dummy_weights}
@@ -70,14 +70,14 @@ def measure_indexing(options: IndexBenchOptions) -> Iterator[tuple[str, IndexRep
         yield f"writing {options.picture_count:,} pictures ...", report
         synthetic_photos.write_photos(folder, options.picture_count, options.width, options.height)
         if not options.only_pipeline:
-            yield "one plain call of LLM.embed ...", report
+            yield "embedding with one plain call of LLM.embed ...", report
             report.plain_images_per_s = _measure_plain_call(options, common, folder)
             yield f"{report.plain_images_per_s:,.1f} images/s", report
-        yield "searchapp index, from files to saved vectors ...", report
+        yield "running searchapp index, from files to saved vectors ...", report
         _measure_pipeline(options, folder, Path(temporary) / "library", report)
         yield f"{report.pipeline_images_per_s:,.1f} images/s", report
         if not options.only_pipeline:
-            yield "the model in plain PyTorch ...", report
+            yield "running the model in plain PyTorch ...", report
             shape = {"width": options.width, "height": options.height}
             try:
                 figures = call_in_subprocess(
@@ -85,7 +85,7 @@ def measure_indexing(options: IndexBenchOptions) -> Iterator[tuple[str, IndexRep
                 )
                 report.ceiling_images_per_s = round(figures["images_per_s"], 1)
             except SearchAppError as error:
-                yield f"plain PyTorch failed: {error}", report
+                yield f"the model failed in plain PyTorch: {error}", report
     yield "", report
 
 

@@ -27,7 +27,7 @@ Result = TypeVar("Result")
 
 @dataclass(frozen=True, slots=True)
 class IndexRow:
-    """Figures of one index type."""
+    """Measured recall, latency, memory and build time of one FAISS index type."""
 
     index: str  # FAISS factory string, or "exact"
     recall_at_10: float
@@ -46,7 +46,10 @@ class IndexRow:
 
 @dataclass(frozen=True, slots=True)
 class FilteredRow:
-    """Figures of filtered queries, with a filter that leaves a random share of the vectors."""
+    """Measured recall and latency of queries with a filter.
+
+    The filter matches a random share of the vectors.
+    """
 
     index: str
     share: float
@@ -58,7 +61,7 @@ class FilteredRow:
 
 @dataclass(frozen=True, slots=True)
 class UpkeepRow:
-    """Figures of updating an index file."""
+    """Measured time of updating a FAISS index file."""
 
     index: str
     add_1000_s: float  # seconds to update the file after 1,000 vectors were added
@@ -66,7 +69,7 @@ class UpkeepRow:
 
 @dataclass(frozen=True, slots=True)
 class BenchStage:
-    """Event: a stage begins."""
+    """Event: a stage of the benchmark begins."""
 
     description: str
 
@@ -91,16 +94,17 @@ class IndexBench:
     def measure_kinds(
         self, chosen: tuple[str, ...] = (), *, filters: bool = False
     ) -> Iterator[BenchStage | IndexRow | FilteredRow | UpkeepRow]:
-        """Measure exact search, then each index type against it, and yield the rows.
+        """Measure exact search, then compare each index type with exact search; yield the rows.
 
-        chosen: FAISS factory strings; by default choose_kinds. filters: also run filtered queries.
+        chosen: FAISS factory strings of the index types; if empty, choose_kinds chooses them.
+        filters: also measure filtered queries.
         """
         count = self.count_vectors()
         truth_ids: list[list[int]] = []
         selections = self._draw_filter_ids() if filters else ()
         truth_by_filter: list[list[list[int]]] = []
         for kind in (choose_index.EXACT, *(chosen or self.choose_kinds(count))):
-            yield BenchStage(f"building {kind} from {count:,} vectors")
+            yield BenchStage(f"building the index {kind} from {count:,} vectors")
             file, build_s = _run_in_process(
                 _build_index_file, self.catalog_file, self.collection, kind, self.folder
             )
@@ -125,7 +129,7 @@ class IndexBench:
                 yield FilteredRow(kind, share, recall, p50, p95, min(map(len, timings.found_ids)))
 
     def measure_upkeep(self) -> Iterator[BenchStage | UpkeepRow]:
-        """Measure the time to update the automatic index type after adding 1,000 vectors."""
+        """Measure how long the automatically chosen index takes to add 1,000 new vectors."""
         kind = choose_index.choose_trained_kind(self.count_vectors())
 
         def measure(catalog: Catalog) -> float:
@@ -143,7 +147,7 @@ class IndexBench:
         yield UpkeepRow(kind, round(call_with_catalog(self.catalog_file, measure), 3))
 
     def choose_kinds(self, count: int) -> tuple[str, ...]:
-        """Return suitable index types for this many vectors, the automatic choice first."""
+        """Return the index types that suit `count` vectors; the automatic choice comes first."""
         auto = choose_index.choose_trained_kind(count)
         lists = auto.split(",")[1]
         dimensions = self.collection.dimensions
@@ -187,7 +191,7 @@ class IndexBench:
 
 
 def add_vectors(catalog: Catalog, collection: Collection, vectors: Vectors) -> None:
-    """Write synthetic vectors, [n, dimensions], as an index run writes embeddings."""
+    """Save synthetic vectors, [n, dimensions], in a catalog, as an index run does."""
     first = catalog.get_embeddings(collection).read_extent().last_id
     with catalog.write_transaction():
         hashes = [f"{number:064x}" for number, _ in enumerate(vectors, first + 1)]
@@ -202,9 +206,9 @@ def add_vectors(catalog: Catalog, collection: Collection, vectors: Vectors) -> N
 def _build_index_file(
     catalog: Path, collection: Collection, kind: str, folder: Path
 ) -> tuple[Path, float]:
-    """Build an index file; return its path and the seconds it took.
+    """Build an index file; return the path of the file, and the build time in seconds.
 
-    Errors: LibraryError if there are too few vectors: FAISS would build another type instead.
+    Errors: LibraryError if there are too few vectors to train an index of this kind.
     """
     started_at = time.perf_counter()
 
@@ -212,7 +216,8 @@ def _build_index_file(
         index, _ = Indexes(folder, opened).build_index(collection, kind)
         if (index.kind, index.is_exact) != (kind, kind == choose_index.EXACT):
             raise LibraryError(
-                f"too few vectors to train {kind}: leave it out, or use more vectors"
+                f"too few vectors to train the index {kind}; leave this index out, "
+                "or use more vectors"
             )
         return index.save(folder, "bench")
 
@@ -220,13 +225,13 @@ def _build_index_file(
 
 
 def _run_in_process(function: Callable[..., Result], *arguments: object) -> Result:
-    """Call a function in a new process, so that its memory can be measured alone."""
+    """Call a function in a new process, to measure the memory of this call separately."""
     with ProcessPoolExecutor(1, mp_context=multiprocessing.get_context("spawn")) as pool:
         return pool.submit(function, *arguments).result()
 
 
 def call_with_catalog(file: Path, use: Callable[[Catalog], Result]) -> Result:
-    """Open the catalog, call use with it, close it, and return the result of use."""
+    """Open the catalog in a file, pass it to `use`, close it, and return the result of `use`."""
     catalog = Catalog.open(file)
     try:
         return use(catalog)

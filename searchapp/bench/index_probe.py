@@ -1,4 +1,4 @@
-"""Measure one index file in a new process, where nothing of it is in memory yet."""
+"""Measure one FAISS index file in a new process, where no part of the file is in memory yet."""
 
 from __future__ import annotations
 
@@ -42,7 +42,7 @@ class ProbeJob:
 
 @dataclass(frozen=True, slots=True)
 class QueryTimings:
-    """Ids and latency of each query."""
+    """The ids that each query found, and the latency of each query."""
 
     found_ids: list[list[int]]
     latencies_s: list[float]
@@ -50,7 +50,7 @@ class QueryTimings:
 
 @dataclass(frozen=True, slots=True)
 class ProbeResult:
-    """Results for one index file."""
+    """Measurements of one FAISS index file."""
 
     open_s: float
     memory_mb: float  # growth of resident memory by opening and querying
@@ -61,7 +61,7 @@ class ProbeResult:
 
 
 def probe_index(job: ProbeJob) -> ProbeResult:
-    """Open an index file, run the queries of a job, and return the figures."""
+    """Open the index file of a job, run the queries of the job, and return the measurements."""
     FaissIndex.set_thread_count(1)
     thread_local = threading.local()
 
@@ -121,7 +121,7 @@ def _measure_all_threads_qps(index: VectorIndex, queries: Vectors) -> float:
 
 
 def _read_resident_memory_mb() -> float:
-    """Return the resident memory in megabytes; its peak on systems without /proc."""
+    """Return the resident memory of this process in MB; without /proc, the peak value."""
     status = Path("/proc/self/statm")
     if status.exists():
         return int(status.read_text().split()[1]) * os.sysconf("SC_PAGE_SIZE") / 1e6

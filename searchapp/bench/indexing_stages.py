@@ -1,6 +1,7 @@
-"""Measurements that run in a subprocess each; arguments and results are JSON values.
+"""Measurements that each run in a subprocess; their arguments and results are JSON values.
 
-dummy: use random weights, so that a model's weights need not be downloaded. Sizes are pixels.
+The parameter `dummy` selects random weights, so that the weights of a model need not be downloaded.
+The parameters `width` and `height` are the size of a picture in pixels.
 """
 
 from __future__ import annotations
@@ -80,7 +81,7 @@ def measure_plain_call_from_files(
 
 
 def measure_pytorch_ceiling(model: str, dummy: bool, width: int, height: int) -> dict[str, Any]:
-    """Run the model in plain PyTorch on tensors that are ready; return images_per_s and batch."""
+    """Run the model in plain PyTorch on prepared tensors; return images_per_s and batch."""
     from searchapp.engines.torchvision_stub import patch_torchvision
     from searchapp.models import hub
 

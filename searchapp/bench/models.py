@@ -15,10 +15,11 @@ from searchapp.models import resolve_model
 def measure_models(
     models: Sequence[str], pictures: int, width: int, height: int, *, dummy: bool
 ) -> Iterator[str | dict[str, Any]]:
-    """Yield for each model its name, before it is measured, and then its figures.
+    """Yield the name of each model before its measurement, then its results.
 
-    The figures are from indexing_stages.measure_model_cost; if it fails, they are an "error".
-    dummy: use random weights. Errors: ModelError for an unknown model, before any measurement.
+    The results are those of indexing_stages.measure_model_cost. If that fails, the result is the
+    text of the error, with the key "error". dummy: use random weights.
+    Errors: ModelError for an unknown model, before any measurement.
     """
     for model in models:
         resolve_model(model)

@@ -17,7 +17,7 @@ LINE_COLORS = ("#1b6ca8", "#c8553d", "#3b8e5a", "#8a4fa3", "#b8860b", "#555555")
 
 
 def write_plot(file: Path, rows: Sequence[IndexRow], title: str) -> None:
-    """Write the SVG to a file.
+    """Write an SVG file that shows recall against latency.
 
     Errors: SearchAppError if the file cannot be written.
     """

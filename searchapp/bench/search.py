@@ -42,9 +42,10 @@ class SearchBenchReport:
 
 
 def measure_search(options: SearchBenchOptions) -> Iterator[BenchStage | SearchBenchReport]:
-    """Measure index types, and yield events; the SearchBenchReport is the last.
+    """Measure FAISS index types; yield progress events, then the SearchBenchReport.
 
-    Errors: LibraryError; VectorsError for an index type that FAISS does not know.
+    Errors: LibraryError if the library or the collection does not exist, or has too few vectors;
+    VectorsError for an index type that FAISS does not know.
     """
     with tempfile.TemporaryDirectory(prefix="searchapp-bench-", dir=options.scratch) as name:
         folder = Path(name)

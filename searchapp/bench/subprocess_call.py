@@ -20,9 +20,10 @@ def call_in_subprocess(
     arguments: Mapping[str, Any],
     environment: Mapping[str, str] | None = None,
 ) -> dict[str, Any]:
-    """Return the result of a module-level function with JSON arguments and a JSON result.
+    """Call a module-level function in a new process; its arguments and result are JSON values.
 
-    environment: variables to add. Errors: EngineError if the function or its process fails.
+    environment: environment variables to add.
+    Errors: EngineError if the function or its process fails.
     """
     name = f"{function.__module__}:{function.__name__}"
     with tempfile.TemporaryDirectory() as folder:
@@ -47,7 +48,7 @@ def call_in_subprocess(
 
 
 def main() -> None:
-    """Call MODULE:FUNCTION with JSON arguments, and write its result to a file."""
+    """Call the function MODULE:FUNCTION with JSON arguments, and write its result to a file."""
     function, arguments, result_file = sys.argv[1:]
     module, name = function.split(":")
     try:

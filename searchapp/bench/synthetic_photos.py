@@ -1,4 +1,4 @@
-"""Make synthetic JPEG files that are as large as photos of that size, each with other bytes."""
+"""Make synthetic JPEG files that are as large as real photos; each file has different bytes."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ JPEG_QUALITY = 85
 
 
 def draw_photo(number: int, width: int, height: int) -> Picture:
-    """Return a random RGB picture with the spectrum of a photo: strong coarse, weak fine shapes."""
+    """Return a random RGB picture like a photo: strong large shapes, weak small shapes."""
     from PIL import Image
 
     rng = np.random.default_rng(number)
@@ -34,7 +34,7 @@ def draw_photo(number: int, width: int, height: int) -> Picture:
 def write_photos(folder: Path, count: int, width: int, height: int) -> None:
     """Write count JPEG files into subfolders, 1,000 in each.
 
-    They show at most MAX_SCENES scenes; a JPEG comment makes the bytes of each file unique.
+    The files show at most MAX_SCENES scenes; a JPEG comment makes the bytes of each file unique.
     """
     folder.mkdir(parents=True, exist_ok=True)
     scenes = []

@@ -19,7 +19,10 @@ VECTORS_PER_PAGE = 50_000
 
 @dataclass(frozen=True, slots=True)
 class _ShapeParameters:
-    """Parameters of a shape; lengths are relative to the spread of the cluster centers."""
+    """Parameters of synthetic clusters of vectors.
+
+    The standard deviations are relative to the spread of the cluster centers.
+    """
 
     clusters: int
     rank: int  # dimension of the subspace with the clusters
@@ -49,7 +52,7 @@ class VectorSource:
         self._weights = weights / weights.sum()
 
     def draw_vectors(self, count: int) -> Vectors:
-        """Return the next vectors, [count, dimensions]."""
+        """Return the next `count` vectors, [count, dimensions]."""
         width, noise = self._parameters.width, self._parameters.noise
         clusters = self._rng.choice(len(self._centers), count, p=self._weights)
         latent = self._centers[clusters] + width * self._draw_normal(count, len(self._axes))

@@ -16,7 +16,10 @@ TICKS_PER_S = os.sysconf("SC_CLK_TCK")
 
 
 class UsageSampler:
-    """Context manager that samples the visible GPUs, and this process with its children."""
+    """Context manager that samples the load of the visible GPUs and of this process.
+
+    The load of the process includes its child processes.
+    """
 
     def __init__(self) -> None:
         self.peak_gpu_memory_mb = 0.0  # of all visible GPUs together
@@ -50,12 +53,15 @@ class UsageSampler:
             thread.join(timeout=2)
 
     def compute_gpu_percent(self, since: float, until: float) -> float | None:
-        """Return the mean GPU utilization between two monotonic times; None without samples."""
+        """Return the mean GPU utilization between two times of time.monotonic(), or None.
+
+        None: there are no samples between these times.
+        """
         samples = [percent for when, percent in self._gpu_samples if since <= when <= until]
         return round(sum(samples) / len(samples), 1) if samples else None
 
     def compute_cpu_percent(self, since: float, until: float) -> float | None:
-        """Return the mean utilization of the usable cores by this process and its children."""
+        """Return how much of the usable cores this process and its children used, in percent."""
         samples = [sample for sample in self._cpu_samples if since <= sample[0] <= until]
         if len(samples) < 2:
             return None

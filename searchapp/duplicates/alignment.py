@@ -33,7 +33,10 @@ Floats = NDArray[np.float32]
 
 @dataclass(frozen=True, slots=True)
 class Alignments:
-    """Result of aligning n pairs, [n] each; window coordinates run from 0 to 1 in the frame."""
+    """Results of aligning n pairs of pictures; every array has one entry for each pair.
+
+    Window coordinates are relative to the outer picture: from 0 to 1.
+    """
 
     windows: Floats  # [n, 4]: left, top, width, height of the inner picture in the outer one
     correlation: Floats  # of the area that both show
@@ -50,10 +53,10 @@ Copies = tuple[SmallImages, SmallImages]
 def align_copies(
     outer: Copies, inner: Copies, start_windows: Floats, *, can_shift: bool = True
 ) -> Alignments:
-    """Fit window and brightness of each inner picture in its outer picture.
+    """Find the window of each outer picture that the inner picture shows, and its brightness.
 
-    start_windows: [n, 4], where the search begins. can_shift: False keeps the windows and fits
-    the brightness alone.
+    start_windows: [n, 4], where the search begins. can_shift: if False, the windows stay unchanged,
+    and only the brightness is fitted.
     """
     (outer_luma, outer_colors), (inner_luma, inner_colors) = outer, inner
     count = len(outer_luma)
@@ -97,7 +100,7 @@ def _brighten(images: SmallImages, gain: Floats, offset: Floats) -> SmallImages:
 
 
 def compute_rough_correlation(ones: SmallImages, others: SmallImages) -> Floats:
-    """Return the correlation of each pair at the coarsest level, [n]: a cheap first check."""
+    """Return the correlation of each pair at the lowest resolution, [n]: a fast first check."""
     side, sigma, _ = PYRAMID_LEVELS[0]
     return _compute_correlation(
         *(_blur_images(_shrink_images(x, side), sigma) for x in (ones, others))
@@ -105,7 +108,7 @@ def compute_rough_correlation(ones: SmallImages, others: SmallImages) -> Floats:
 
 
 def _measure_max_shift(one: SmallImages, other: SmallImages) -> Floats:
-    """Return how far the most different block must have moved at least, in pixels, [n].
+    """Return the least shift that explains the most different block of each pair, in pixels, [n].
 
     A difference divided by the gradient is a displacement. Compression and resampling displace
     blocks by a fraction of a pixel; moved or new objects displace them by more.
@@ -118,7 +121,7 @@ def _measure_max_shift(one: SmallImages, other: SmallImages) -> Floats:
 
 
 def _average_blocks(values: SmallImages) -> SmallImages:
-    """Return the mean of each block; neighboring blocks overlap by half."""
+    """Return the mean of each block of pixels; neighboring blocks overlap by half."""
     half = BLOCK_SIDE_PX // 2
     cells = values.reshape(
         len(values), COPY_SIDE_PX // half, half, COPY_SIDE_PX // half, half
@@ -193,7 +196,7 @@ def _fit_brightness(source: SmallImages, target: SmallImages) -> tuple[Floats, F
 
 
 def _sample_windows(images: SmallImages, windows: Floats) -> SmallImages:
-    """Return windows of images, resampled to the full side (linear interpolation)."""
+    """Return windows of images, resampled to the size of the images (linear interpolation)."""
     side = images.shape[1]
     positions, cells = (np.arange(side) + 0.5) / side, np.arange(side, dtype=np.float32)
 

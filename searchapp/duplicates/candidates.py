@@ -1,6 +1,7 @@
-"""Find candidate pairs of duplicates: near by embedding, or by hash in one of 8 orientations.
+"""Find candidate pairs of duplicates: pairs with near embeddings or similar hashes.
 
-Arrays of pairs hold positions in the list of compared images, not ids.
+Hashes are compared in 8 orientations. Arrays of pairs hold positions in the list of compared
+images, not ids.
 """
 
 from __future__ import annotations
@@ -30,16 +31,16 @@ PAIR_BATCH = 20_000  # pairs per step
 
 
 def choose_list_count(count: int) -> int:
-    """Return the number of IVF lists for an index that only has to find near duplicates."""
+    """Return the number of IVF lists of an index of `count` vectors that finds near duplicates."""
     return int(2 ** max(4, round(math.log2(2.5 * math.sqrt(count)))))
 
 
 def get_pair_index(
     catalog: Catalog, indexes: Indexes, collection: Collection, ids: Ids
 ) -> tuple[VectorIndex, int]:
-    """Return an index to find near embeddings quickly, and the IVF probes for each search.
+    """Return an index that finds near embeddings, and how many IVF lists each search probes.
 
-    0 probes: the index is exact and holds only the embeddings with these ids.
+    If this number is 0, the index is exact and holds only the embeddings with these ids.
     """
     if len(ids) <= MAX_EXACT_VECTORS:
         index = VectorIndex(collection.dimensions)
@@ -60,10 +61,10 @@ def find_pairs_by_embedding(
     ids: Ids,
     min_cosine: float,
 ) -> tuple[Ids, Vectors]:
-    """Return pairs of embeddings with at least a minimal cosine, and their cosines.
+    """Return the pairs of embeddings whose cosine is at least min_cosine, and their cosines.
 
-    pages: ids and vectors to search with. ids: the embeddings to compare, [n]. Pairs are
-    positions in ids, [m, 2], the lower first. An approximate index may miss pairs.
+    pages: ids and vectors to search with. ids: the embeddings to compare, [n]. Pairs are positions
+    in ids, [m, 2], the lower first. An approximate index may miss pairs.
     """
     order = np.argsort(ids)
     sorted_ids = ids[order]
@@ -91,7 +92,7 @@ def find_pairs_by_embedding(
 
 
 def _find_positions(searched_ids: Ids, sorted_ids: Ids, order: Ids) -> Ids:
-    """Return the position of each searched id before sorting; -1 if there is none."""
+    """Return the position of each searched id in the unsorted ids; -1 if an id is not found."""
     if not len(sorted_ids):
         return np.full(len(searched_ids), -1, np.int64)
     ranks = np.minimum(np.searchsorted(sorted_ids, searched_ids), len(sorted_ids) - 1)
@@ -148,7 +149,7 @@ def _rotate_band_first(hashes: Hashes, band: int) -> Hashes:
 
 
 def add_turns(pairs: Ids, hashes: Hashes) -> Ids:
-    """Return pairs [m, 2] as [k, 3], with the turns to compare: upright, and the best other one.
+    """Return pairs [m, 2] as [k, 3], with the turns to compare: upright, and the best other turn.
 
     A turn is left out if the hashes differ in too many bits.
     """

@@ -68,7 +68,7 @@ KEEP_RULES = (
     _KeepRule(lambda copy: not copy.taken_at, lambda *_: "has the date when it was taken"),
     _KeepRule(
         _rank_format,
-        lambda keeper, next: f"{keeper.format} loses less than {next.format}",
+        lambda keeper, next: f"{keeper.format} loses less detail than {next.format}",
     ),
     _KeepRule(
         lambda copy: -copy.size if _rank_format(copy) else 0,
@@ -87,7 +87,7 @@ def rank_copy(copy: DuplicateFile) -> tuple[float | str, ...]:
 
 
 def explain_choice(keeper: DuplicateFile, others: list[DuplicateFile]) -> str:
-    """Return why a file is kept and not the next best one."""
+    """Return the reason to keep a file, compared with the best of the other files."""
     next_best = min(others, key=rank_copy)
     for rule in KEEP_RULES:
         if rule.get_rank(keeper) != rule.get_rank(next_best):

@@ -45,7 +45,7 @@ SAME_LUMA_LEVELS, SAME_COLOR_LEVELS = 4.0, 3.0
 
 @dataclass(frozen=True, slots=True)
 class ComparisonResults:
-    """Results for n pairs, [n] each."""
+    """Results of comparing n pairs of pictures; every array has one entry for each pair."""
 
     is_near: NDArray[np.bool_]  # near duplicates, judged by their small copies
     may_have_same_pixels: NDArray[np.bool_]  # worth comparing the hashes of all pixels
@@ -58,7 +58,8 @@ def compare_copies(
 ) -> ComparisonResults:
     """Compare n pairs of pictures by their small copies.
 
-    Sizes are width and height, [n, 2]. The others and their sizes are already turned.
+    one_sizes, other_sizes: width and height, [n, 2]. Both others and other_sizes must be turned
+    before the call.
     """
 
     def compare_part(start: int) -> ComparisonResults:
@@ -153,7 +154,7 @@ def _judge_alignments(
     one_sizes: Integers,
     other_sizes: Integers,
 ) -> tuple[NDArray[np.bool_], Floats]:
-    """Return whether aligned pairs are near duplicates, and the share cut off, [n] each."""
+    """Return whether each aligned pair is a near duplicate, and the share cut off, [n] each."""
     left, top, width, height = alignments.windows.T
     overhangs = np.stack([-left, -top, left + width - 1, top + height - 1])
     cut = np.maximum(0, 1 - np.minimum(width, height))
@@ -180,7 +181,7 @@ def _judge_alignments(
 
 
 def _choose_copies(is_one: NDArray[np.bool_], ones: Copies, others: Copies) -> Copies:
-    """Return for each pair the copy of one if is_one, else of the other."""
+    """Return one small copy for each pair: from ones if is_one is true, else from others."""
     luma = np.where(is_one[:, None, None], ones[0], others[0])
     return luma, np.where(is_one[:, None, None, None], ones[1], others[1])
 

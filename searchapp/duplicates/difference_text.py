@@ -41,7 +41,7 @@ def describe_difference(
         if copy.format != keeper.format:
             parts.append(f"as {copy.format}")
         if not parts:
-            parts.append("other compression or small edits")
+            parts.append("different compression or small edits")
     if keeper.taken_at and not copy.taken_at:
         parts.append("without a date")
     return ", ".join(parts)

@@ -1,4 +1,4 @@
-"""Load images with the files that still exist unchanged: only these can be duplicates."""
+"""Load images that still have an unchanged file: only such images can be duplicates."""
 
 from __future__ import annotations
 
@@ -15,9 +15,10 @@ from searchapp.vectors import Ids
 
 
 class ExistingImages:
-    """The compared images by position in image_ids, loaded on demand.
+    """Maps a position in image_ids to the image with its files; load() adds images.
 
-    An image without an existing file is not contained. folder: count only files below it.
+    An image without an existing file is left out. If folder is given, only files in that folder and
+    its subfolders are used.
     """
 
     def __init__(
@@ -35,23 +36,23 @@ class ExistingImages:
         return self._image_by_position[position]
 
     def load(self, positions: Iterable[int]) -> None:
-        """Load the images at these positions, unless they are already loaded."""
+        """Load the images at these positions of image_ids, unless they are already loaded."""
         new = np.array(sorted(set(positions) - self._image_by_position.keys()), np.int64)
         position_by_id = dict(zip(self._image_ids[new].tolist(), new.tolist(), strict=True))
         for image in self.load_by_id(self._image_ids[new]):
             self._image_by_position[position_by_id[image.image_id]] = image
 
     def load_by_id(self, image_ids: Ids) -> Iterator[ImageWithFiles]:
-        """Yield the images that have an existing file, with these files and their companions."""
+        """Yield each image that has an existing file, with its existing files and companions."""
         for image in self._store.load_images(image_ids):
             if files := self._find_unchanged_files(image.files):
                 yield replace(image, files=files, companions=self._find_companions(files))
 
     def _find_unchanged_files(self, files: Iterable[CatalogedFile]) -> tuple[CatalogedFile, ...]:
-        """Return the files that exist with their old size.
+        """Return the files that exist and have the size that the catalog has stored.
 
-        Of several names of one file (hard links, symbolic links) only the first counts: moving
-        one of them away could move the picture.
+        If one file has several names (hard links or symbolic links), only the first name is
+        returned: moving another name away could move the picture.
         """
         seen = set[tuple[int, int]]()
         unchanged = list[CatalogedFile]()
@@ -72,7 +73,7 @@ class ExistingImages:
         return tuple(unchanged)
 
     def _find_companions(self, files: Iterable[CatalogedFile]) -> tuple[tuple[str, str], ...]:
-        """Return (path, path of a companion) for the companions that can exist."""
+        """Return pairs (path of a file, path of its companion) for companions that can exist."""
         return tuple(
             (file.path, companion)
             for file in files

@@ -37,7 +37,7 @@ APPROXIMATE_COSINE_ERROR = 0.03  # of an index with compressed vectors
 
 
 class DuplicateFinder:
-    """Finds the duplicates in a collection; one object for one search."""
+    """Finds the duplicates in a collection. Make a new object for each search."""
 
     def __init__(
         self,
@@ -47,9 +47,9 @@ class DuplicateFinder:
         collection: Collection,
         options: DuplicateOptions,
     ) -> None:
-        """Prepare a search in the library in folder.
+        """Prepare a search for duplicates in the library at `folder`.
 
-        Errors: QueryError if the folder of the filter cannot be used.
+        Errors: QueryError if the folder that the filter names cannot be used.
         """
         self._folder = folder
         self._catalog = catalog
@@ -63,9 +63,11 @@ class DuplicateFinder:
     def find_duplicates(
         self,
     ) -> Iterator[Progress | FileFailed | ComparisonStarted | DuplicatesFound]:
-        """Compare the pictures that match the filter, and yield events; DuplicatesFound is last.
+        """Find duplicates among the pictures that match the filter; yield events.
 
-        Errors: LibraryError if pictures have to be read while another process writes.
+        The last event is DuplicatesFound.
+        Errors: LibraryError if searchapp must read pictures while another process writes to the
+        library.
         """
         embedding_ids, selected_ids = self._select_embeddings()
         yield from self._make_fingerprints(selected_ids)
@@ -112,7 +114,7 @@ class DuplicateFinder:
         )
 
     def _select_embeddings(self) -> tuple[Ids, Ids]:
-        """Return the embeddings that match the filter, and their images, [n] each."""
+        """Return the ids of the embeddings that match the filter, and of their images, [n] each."""
         embedding_ids, image_ids = self._store.read_embedding_ids(self._collection)
         filter = self._options.base_filter
         if filter.has_conditions:
@@ -140,10 +142,10 @@ class DuplicateFinder:
                         yield event
 
     def _measure_typical_cosine(self) -> float:
-        """Return the median cosine of two pictures, at most MAX_TYPICAL_COSINE.
+        """Return the median cosine of pairs of pictures, at most MAX_TYPICAL_COSINE.
 
-        It calibrates the limits: unrelated pictures are nearer to each other with some models
-        than with others.
+        The cosine limits for duplicates depend on this value: with some models, the embeddings of
+        unrelated pictures are nearer to each other than with other models.
         """
         blobs = self._catalog.get_embeddings(self._collection).sample_vectors(SAMPLE_EMBEDDINGS)
         if len(blobs) < 2:
@@ -153,7 +155,10 @@ class DuplicateFinder:
         return min(float(np.median(cosines)), MAX_TYPICAL_COSINE)
 
     def _find_near_pairs(self, embedding_ids: Ids, near_cosine: float) -> tuple[Ids, Vectors]:
-        """Return pairs of positions, [n, 2], with near embeddings, and their cosines, [n]."""
+        """Return pairs of near embeddings and their cosines, [n].
+
+        Pairs are positions in embedding_ids, [n, 2].
+        """
         index, probes = candidates.get_pair_index(
             self._catalog, self._indexes, self._collection, embedding_ids
         )

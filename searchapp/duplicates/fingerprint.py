@@ -79,20 +79,20 @@ def turn_arrays(arrays: SmallImages, turn: int) -> SmallImages:
 
 @cache
 def _compute_cosines() -> SmallImages:
-    """Return the cosines of the transform, [HASH_SIDE, COPY_SIDE_PX]."""
+    """Return the cosine factors of the DCT, [HASH_SIDE, COPY_SIDE_PX]."""
     positions = (np.arange(COPY_SIDE_PX) + 0.5) * np.pi / COPY_SIDE_PX
     return np.cos(np.arange(HASH_SIDE)[:, None] * positions[None, :]).astype(np.float32)
 
 
 def compute_coefficients(luma: SmallImages) -> SmallImages:
-    """Return the lowest coefficients of the cosine transform, [n, HASH_SIDE, HASH_SIDE]."""
+    """Return the DCT coefficients with the lowest frequencies, [n, HASH_SIDE, HASH_SIDE]."""
     cosines = _compute_cosines()
     coefficients: SmallImages = (cosines @ luma @ cosines.T).astype(np.float32)
     return coefficients
 
 
 def compute_hashes(coefficients: SmallImages) -> Hashes:
-    """Return the hashes, [n]: bit 8 * row + column is set if that coefficient is above 0."""
+    """Return n hashes: bit 8 * row + column is 1 if coefficients[:, row, column] is above 0."""
     bits = (coefficients > 0).reshape(-1, HASH_SIDE * HASH_SIDE)
     bits[:, 0] = False  # the mean brightness says nothing about the picture
     return np.packbits(bits, axis=1, bitorder="little").view("<u8")[:, 0].astype(np.uint64)

@@ -1,4 +1,4 @@
-"""Group pairs of duplicates so that every image was compared with the image to keep.
+"""Group pairs of duplicates: every image in a group is compared with the image to keep.
 
 Duplicates are not transitive: A and B, and B and C, can be near when A and C are not.
 """
@@ -37,9 +37,11 @@ def group_around_best(
 ) -> Iterator[tuple[int, dict[int, Verdict]]]:
     """Yield groups: the image to keep, and the verdict on each of its duplicates.
 
-    verdicts: pairs of duplicates, the lower number first. rank: the lowest rank is kept.
-    compare: called with pairs that have no verdict; returns the duplicates among them. A group
-    grows from its keeper only through confirmed duplicates, so that long chains stay cheap.
+    verdicts: the verdict on each pair of duplicates; the lower image number comes first in a pair.
+    rank: returns the rank of an image; the image with the lowest rank is kept.
+    compare: takes pairs that have no verdict, and returns the verdicts on the duplicates among
+    these pairs. A group grows from the image to keep only through confirmed duplicates, so that
+    long chains stay cheap.
     """
     neighbors: dict[int, list[int]] = {}
     for one, other in verdicts:
@@ -83,9 +85,9 @@ def _sort_pair(one: int, other: int) -> Pair:
 
 
 def group_look_alikes(pairs: Iterable[tuple[float, int, int]]) -> list[tuple[int, list[int]]]:
-    """Return groups of near images: the one with the most neighbors, and its neighbors.
+    """Return groups of similar images: the image with the most neighbors, and its neighbors.
 
-    pairs: (score, one, other). An image is in one group only; neighbors are sorted by score.
+    pairs: (score, one, other). An image is in at most one group; neighbors are sorted by score.
     """
     neighbors: dict[int, list[tuple[float, int]]] = {}
     for score, one, other in pairs:

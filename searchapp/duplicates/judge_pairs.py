@@ -32,7 +32,10 @@ PairVerdicts = dict[tuple[int, int], PairVerdict]  # by positions, the lower fir
 
 @dataclass(frozen=True)
 class PairJudge:
-    """Compares pairs of the images at positions of embedding_ids, image_ids and hashes."""
+    """Judges whether the two images of a pair are duplicates.
+
+    An image is given as its position in the arrays embedding_ids, image_ids and hashes.
+    """
 
     catalog: Catalog
     collection: Collection
@@ -45,10 +48,9 @@ class PairJudge:
     near_cosine: float  # minimal cosine of near duplicates
 
     def judge_pairs(self, pairs: Ids) -> tuple[PairVerdicts, Ids]:
-        """Compare pairs of images, given as positions, [n, 2].
+        """Compare pairs of images, given as positions in image_ids, [n, 2].
 
-        Return the verdicts on near duplicates, and the pairs, [m, 2], that may have the same
-        pixels.
+        Return the verdicts on near duplicates, and the pairs, [m, 2], whose pixels may be equal.
         """
         turned_pairs = candidates.add_turns(pairs, self.hashes)
         cosines = candidates.compute_cosines(
@@ -76,7 +78,7 @@ class PairJudge:
         return self._drop_separate_shots(verdicts), pairs_to_hash
 
     def judge_more_pairs(self, pairs: list[tuple[int, int]]) -> PairVerdicts:
-        """Return the verdicts on the duplicates among pairs of images, given as positions."""
+        """Compare pairs of positions in image_ids; return the verdicts on the duplicates."""
         verdicts, same_pixel_pairs = self.judge_pairs(np.array(pairs, np.int64))
         # Missing pixel hashes are not computed here: without them, a pair stays "near".
         self.mark_same_pixels(verdicts, same_pixel_pairs)
@@ -104,7 +106,7 @@ class PairJudge:
         )
 
     def _drop_separate_shots(self, verdicts: PairVerdicts) -> PairVerdicts:
-        """Leave out pairs that one camera took at two moments, and pairs without files."""
+        """Return the verdicts on pairs that have files and are not two shots of one camera."""
         self.images.load(position for pair in verdicts for position in pair)
         return {
             (one, other): verdict

@@ -15,7 +15,7 @@ CERTAINTY_ORDER = ("bytes", "pixels", "near")
 
 @dataclass(frozen=True, slots=True)
 class OtherCopy:
-    """A file of another image than the keeper's, and how that image differs."""
+    """A file of a duplicate image, and how this image differs from the image to keep."""
 
     file: DuplicateFile
     certainty: DuplicateCertainty
@@ -27,8 +27,8 @@ class OtherCopy:
 def make_group(files: list[DuplicateFile], other_copies: list[OtherCopy]) -> DuplicateGroup:
     """Make a group from the files of the image to keep and the files of its duplicates.
 
-    files: those of the image to keep; the best of them is the file to keep. The other files are
-    sorted by certainty, then by path.
+    files: the files of the image to keep. The best of these files is the file to keep. All other
+    files are sorted by certainty, then by path.
     """
     keeper, *same_bytes = sorted(files, key=choose_keeper.rank_copy)
     others = [replace(file, certainty="bytes", difference="the same bytes") for file in same_bytes]
@@ -41,7 +41,7 @@ def make_group(files: list[DuplicateFile], other_copies: list[OtherCopy]) -> Dup
     return DuplicateGroup(keeper, choose_keeper.explain_choice(keeper, others), tuple(others))
 
 
-def make_copies(image: ImageWithFiles) -> list[DuplicateFile]:
+def make_duplicate_files(image: ImageWithFiles) -> list[DuplicateFile]:
     """Return one DuplicateFile for each file of an image, without certainty and difference."""
     return [
         DuplicateFile(
@@ -61,9 +61,9 @@ def make_copies(image: ImageWithFiles) -> list[DuplicateFile]:
 
 
 def are_separate_shots(one: ImageWithFiles, other: ImageWithFiles) -> bool:
-    """Check whether one camera took both images, at two moments.
+    """Return whether one camera took the two images at different times.
 
-    Times that differ by a multiple of 15 minutes count as one moment: some programs store UTC.
+    Times that differ by a multiple of 15 minutes count as equal: some programs store UTC.
     """
     if not (one.taken_at and other.taken_at and one.camera) or one.camera != other.camera:
         return False

@@ -50,7 +50,7 @@ def _compute_for_images(
     compute: Callable[[CatalogedFile, float, ReaderTask[ComputeOutcome[Computed]]], Computed],
     save: Callable[[Fingerprints, list[tuple[int, Computed]]], None],
 ) -> Iterator[Progress | FileFailed]:
-    """Compute a value for each image, and save every SAVE_INTERVAL_S and when interrupted."""
+    """Compute a value for each image; save values every SAVE_INTERVAL_S and when interrupted."""
     readers = ReaderPool[ComputeOutcome[Computed]](len(list_cores()))
     started_at = saved_at = time.monotonic()
     done_count, computed = 0, list[tuple[int, Computed]]()
@@ -92,9 +92,9 @@ def _compute_from_first_file(
     compute: Callable[[CatalogedFile, float, ReaderTask[ComputeOutcome[Computed]]], Computed],
     task: ReaderTask[ComputeOutcome[Computed]],
 ) -> ComputeOutcome[Computed]:
-    """Compute a value from the first file that is readable and unchanged.
+    """Compute a value from the first file of an image that is readable and unchanged.
 
-    If there is none, return the failure of the first file.
+    If there is no such file, return the failure of the first file.
     """
     failure = Failure(image.files[0].path, "read", "no file")
     # The limit for large pictures must not refuse a picture that is already indexed.

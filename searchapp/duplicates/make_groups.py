@@ -19,7 +19,10 @@ LOOK_ALIKE_REASON = "look-alikes are different pictures: keep them all"
 
 @dataclass(frozen=True)
 class GroupMaker:
-    """Makes groups of the images at positions of image_ids."""
+    """Makes groups of duplicates, and groups of look-alikes.
+
+    An image is given as its position in image_ids.
+    """
 
     store: Fingerprints
     images: ExistingImages
@@ -29,9 +32,9 @@ class GroupMaker:
     def make_duplicate_groups(
         self, verdicts: PairVerdicts, selected_ids: Ids
     ) -> list[DuplicateGroup]:
-        """Return groups of duplicates, in no order.
+        """Return groups of duplicates, in no particular order.
 
-        selected_ids: the images that match the filter, also those without a fingerprint.
+        selected_ids: the images that match the filter, including images without a fingerprint.
         """
         ids_with_copies = self.store.find_images_with_copies()
         has_copies = np.flatnonzero(np.isin(self.image_ids, ids_with_copies)).tolist()
@@ -59,9 +62,10 @@ class GroupMaker:
     def make_look_alike_groups(
         self, pairs: Ids, cosines: Vectors, min_cosine: float, groups: Sequence[DuplicateGroup]
     ) -> Iterator[DuplicateGroup]:
-        """Yield groups of pictures with near embeddings that are no duplicates.
+        """Yield groups of pictures with near embeddings that are not duplicates.
 
-        groups: the duplicates. Only their files to keep can be look-alikes.
+        groups: the groups of duplicates. From each of these groups, only the file to keep can be a
+        look-alike.
         """
         duplicate_ids = {copy.image_id for group in groups for copy in group.others} - {
             group.keeper.image_id for group in groups
@@ -82,7 +86,10 @@ class GroupMaker:
         ]
         for first, others in group_pairs.group_look_alikes(existing):
             copies = [
-                min(list_copies.make_copies(self.images[position]), key=choose_keeper.rank_copy)
+                min(
+                    list_copies.make_duplicate_files(self.images[position]),
+                    key=choose_keeper.rank_copy,
+                )
                 for position in (first, *others)
             ]
             keeper, *rest = sorted(copies, key=choose_keeper.rank_copy)
@@ -99,10 +106,12 @@ class GroupMaker:
         """Yield groups of files with the same bytes, for images without a fingerprint."""
         for image in self.images.load_by_id(image_ids):
             if len(image.files) > 1:
-                yield list_copies.make_group(list_copies.make_copies(image), [])
+                yield list_copies.make_group(list_copies.make_duplicate_files(image), [])
 
     def _rank_image(self, position: int) -> tuple[float | str, ...]:
-        return min(map(choose_keeper.rank_copy, list_copies.make_copies(self.images[position])))
+        return min(
+            map(choose_keeper.rank_copy, list_copies.make_duplicate_files(self.images[position]))
+        )
 
     def _make_group(
         self, keeper: int, verdict_by_other: Mapping[int, PairVerdict]
@@ -115,6 +124,8 @@ class GroupMaker:
                 list_copies.OtherCopy(
                     copy, verdict.certainty, verdict.turn, verdict.cut_share, is_keeper_cropped
                 )
-                for copy in list_copies.make_copies(self.images[position])
+                for copy in list_copies.make_duplicate_files(self.images[position])
             ]
-        return list_copies.make_group(list_copies.make_copies(self.images[keeper]), other_copies)
+        return list_copies.make_group(
+            list_copies.make_duplicate_files(self.images[keeper]), other_copies
+        )

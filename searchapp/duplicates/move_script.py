@@ -17,7 +17,7 @@ SCRIPT_HEAD = r"""#!/bin/sh
 #   sh THIS_FILE FOLDER   to move them into FOLDER, with their full path below it
 #
 # The script deletes nothing. It skips a file if the file to keep is missing, or if the size of
-# one of them has changed. RAW files, Live Photo videos and .xmp sidecars move with their picture.
+# either file has changed. RAW files, Live Photo videos and .xmp sidecars move with their picture.
 set -u
 folder=${1:-}
 moved=0 skipped=0
@@ -31,7 +31,7 @@ if [ -n "$folder" ]; then
 elif command -v gio >/dev/null 2>&1; then trash() { gio trash -- "$1"; }
 elif command -v trash-put >/dev/null 2>&1; then trash() { trash-put -- "$1"; }
 elif [ "$(uname)" = Darwin ] && [ -x /usr/bin/trash ]; then trash() { /usr/bin/trash "$1"; }
-else fail "no trash command is installed; name a folder to move the files to: sh $0 FOLDER"
+else fail "no trash command is installed; give a folder to move the files to: sh $0 FOLDER"
 fi
 
 skip() { skipped=$((skipped + 1)); printf 'skipped: %s: %s\n' "$2" "$1" >&2; }
@@ -104,7 +104,7 @@ def quote_companions(copy: DuplicateFile) -> str:
 
 
 def make_commands(group: DuplicateGroup) -> list[str]:
-    """Return the commands that move the other files of a group away.
+    """Return the shell commands that move the duplicates in a group away from the file to keep.
 
     A file that the script cannot move becomes a comment.
     """
@@ -126,7 +126,7 @@ def escape_comment(path: str) -> str:
 
 
 def write_script(file: Path, groups: Sequence[DuplicateGroup]) -> None:
-    """Write the script that moves the other files of groups away.
+    """Write the shell script that moves the duplicates in all groups away.
 
     Errors: SearchAppError if the file cannot be written.
     """

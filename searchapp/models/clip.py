@@ -38,7 +38,7 @@ MODELS = (
 
 
 def from_folder(folder: ModelFolder) -> ModelSpec:
-    """Return the spec of a CLIP folder; raise KeyError if its configuration lacks a value."""
+    """Return the spec of a CLIP model folder; raise KeyError if its configuration lacks a value."""
     config, processor = folder.config, folder.processor
     crop = processor["crop_size"]
     return ModelSpec(
@@ -55,6 +55,6 @@ def from_folder(folder: ModelFolder) -> ModelSpec:
             resample=processor.get("resample", 3),
         ),
         text_limit=config["text_config"].get("max_position_embeddings", 77),
-        licence="see its card",
+        licence="see the model card",
         weights_mb=folder.weights_mb,
     )

@@ -17,7 +17,7 @@ TYPES_BY_ANNOTATION: dict[str, tuple[type, ...]] = {
     "tuple[str, ...]": (list,), "tuple[int, int, int]": (list,), "Fit": (str,),
 }  # fmt: skip
 RESERVED_FIELDS = {"trusted", "cut_from"}  # The command line sets them.
-DEFAULT_VALUES = {"licence": "see its card", "weights_mb": 0, "revision": "main"}
+DEFAULT_VALUES = {"licence": "see the model card", "weights_mb": 0, "revision": "main"}
 
 
 def read_model_file(file: Path) -> ModelSpec:
@@ -38,7 +38,7 @@ def read_model_file(file: Path) -> ModelSpec:
     if spec.source.startswith((".", "/", "~")):
         if not folder.is_dir():
             raise ModelError(
-                f"{file}: source is {spec.source}, and there is no such folder; correct the path"
+                f"{file}: the folder {spec.source} (source) does not exist; correct the path"
             )
         values["source"] = str(folder.resolve())
     # The collection stores the name; the path of the file finds the model again.
@@ -52,13 +52,14 @@ def _build_dataclass(file: Path, kind: type, values: Any, prefix: str) -> Any:
     for name, value in values.items():
         if name not in known:
             raise ModelError(
-                f"{file}: {prefix}{name} is unknown; the fields are {', '.join(known)}"
+                f"{file}: the field {prefix}{name} is unknown; the known fields "
+                f"are {', '.join(known)}"
             )
         _check_field(file, known[name], value, prefix)
     for name, field in known.items():
         required = field.default is MISSING and field.default_factory is MISSING
         if required and name not in values:
-            raise ModelError(f"{file}: {prefix}{name} is missing; add it")
+            raise ModelError(f"{file}: the field {prefix}{name} is missing; add it")
     try:
         return kind(**_convert_lists_to_tuples(values))
     except ValueError as error:
@@ -70,7 +71,9 @@ def _check_field(file: Path, field: Field[Any], value: Any, prefix: str) -> None
     if isinstance(value, (Prompts, ImageInput)):
         return
     if not isinstance(value, allowed) or (isinstance(value, bool) and bool not in allowed):
-        raise ModelError(f"{file}: {prefix}{field.name} is {value!r}; it should be {field.type}")
+        raise ModelError(
+            f"{file}: the field {prefix}{field.name} is {value!r}; its type must be {field.type}"
+        )
 
 
 def _convert_lists_to_tuples(values: dict[str, Any]) -> dict[str, Any]:

@@ -42,9 +42,9 @@ MODELS = (
 
 
 def from_folder(folder: ModelFolder) -> ModelSpec:
-    """Return the spec of a LLaVA-NeXT folder, which is assumed to be an E5-V.
+    """Return the spec of a LLaVA-NeXT model folder; the model is assumed to be E5-V.
 
-    Raises KeyError if its configuration lacks a value.
+    Raises KeyError if the configuration of the model lacks a value.
     """
     text = folder.config["text_config"]
     limit = min(MAX_MODEL_LEN, text.get("max_position_embeddings", MAX_MODEL_LEN))
@@ -57,7 +57,7 @@ def from_folder(folder: ModelFolder) -> ModelSpec:
         prompts=PROMPTS,
         image=IMAGE_INPUT,
         text_limit=limit,
-        licence="see its card",
+        licence="see the model card",
         weights_mb=folder.weights_mb,
         placeholder="<image>",
         pooling="LAST",

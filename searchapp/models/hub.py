@@ -32,7 +32,7 @@ def is_on_disk(spec: ModelSpec) -> bool:
 
 
 def fetch_model(spec: ModelSpec) -> Path:
-    """Return the folder with the model's files; download those that are missing.
+    """Return the folder with the model's files; download the files that are missing.
 
     Raises ModelError if the files cannot be downloaded.
     """
@@ -55,15 +55,17 @@ def fetch_model(spec: ModelSpec) -> Path:
     if marker is not None and marker.exists():
         with suppress(LocalEntryNotFoundError):  # The user has emptied the cache.
             folder = download(offline=True)
-            logger.info("Using %s from the cache at %s.", spec.name, folder)
+            logger.info("Using the model %s from the cache at %s.", spec.name, folder)
             return folder
     try:
         offline = not _is_hub_reachable()
         if offline:
-            logger.info("The model hub is not reachable; looking for %s in the cache.", spec.name)
+            logger.info(
+                "The model hub is not reachable; looking for the model %s in the cache.", spec.name
+            )
         else:
             logger.info(
-                "Downloading what is missing of %s from %s (%d MB in all).",
+                "Downloading the missing files of the model %s from %s (the model has %d MB).",
                 spec.name,
                 spec.source,
                 spec.weights_mb,
@@ -83,28 +85,29 @@ def _explain_download_error(spec: ModelSpec, error: Exception) -> str:
 
     if isinstance(error, GatedRepoError):
         return (
-            f"{spec.name}: {spec.source} is a gated repository; accept its terms on the model hub, "
-            f"then log in (hf auth login), {ALTERNATIVE_HINT}"
+            f"the model {spec.name} is in the gated repository {spec.source}; accept the terms of "
+            f"the repository on the model hub, then log in (hf auth login), {ALTERNATIVE_HINT}"
         )
     if isinstance(error, LocalEntryNotFoundError):
         return (
-            f"{spec.name}: not on this machine, and the model hub is not reachable; check the "
-            f"network and HF_HUB_OFFLINE, {ALTERNATIVE_HINT}"
+            f"the model {spec.name} is not on this machine, and the model hub is not reachable; "
+            f"check the network and HF_HUB_OFFLINE, {ALTERNATIVE_HINT}"
         )
     text = str(error).strip()
     reason = text.splitlines()[0] if text else repr(error)
     if isinstance(error, OSError) and error.errno == errno.ENOSPC:
         reason = f"the disk is full (the model needs {spec.weights_mb} MB)"
     return (
-        f"{spec.name}: cannot be downloaded from {spec.source}: {reason}; try again, "
+        f"the model {spec.name} cannot be downloaded from {spec.source}: {reason}; try again, "
         f"{ALTERNATIVE_HINT}"
     )
 
 
 def _get_completion_marker(spec: ModelSpec) -> Path | None:
-    """Return the file that marks a complete download; None if the revision is not a commit.
+    """Return the path of the file that marks a complete download of a model.
 
-    The hub's cache can hold an incomplete download. Without the marker, the hub is asked again.
+    None if the revision of the model is not a commit. The hub's cache can hold an incomplete
+    download. Without the marker, searchapp asks the hub again.
     """
     import platformdirs
 
@@ -115,7 +118,10 @@ def _get_completion_marker(spec: ModelSpec) -> Path | None:
 
 
 def _disable_telemetry() -> None:
-    """Disable telemetry; call it before the import of huggingface_hub, which reads the variable."""
+    """Disable the telemetry of huggingface_hub.
+
+    Call this before the import of huggingface_hub, which reads the environment variable.
+    """
     os.environ.setdefault("HF_HUB_DISABLE_TELEMETRY", "1")
 
 

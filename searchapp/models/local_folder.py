@@ -19,7 +19,7 @@ SAMPLE_BYTES = 1 << 20
 
 @dataclass(frozen=True, slots=True)
 class ModelFolder:
-    """The content of a model folder, as far as searchapp needs it."""
+    """The parts of a model folder that searchapp needs."""
 
     path: str  # absolute
     fingerprint: str  # a hash of its configuration, code and weights

@@ -14,15 +14,15 @@ from searchapp.types import Modality
 def make_query_prompt(spec: ModelSpec, modality: Modality, text: str | None) -> str:
     """Return the prompt of a query.
 
-    Raises UnsupportedModality if the model cannot embed such a query, and QueryError if the text
-    contains the model's placeholder for a picture.
+    Raises UnsupportedModality if the model cannot embed queries of this modality, and QueryError if
+    the text contains the model's placeholder for a picture.
     """
     template = spec.prompts.get_prompt(modality)
     if template is None:
         capable = ", ".join(name for name, other in MODELS.items() if modality in other.modalities)
         raise UnsupportedModality(
-            f"Unsupported query modality: '{modality}'; {Path(spec.name).name} takes "
-            f"{' or '.join(spec.modalities)}. Models that can: {capable}"
+            f"Unsupported query modality: '{modality}'; the model {Path(spec.name).name} "
+            f"supports {' or '.join(spec.modalities)}. Models that support '{modality}': {capable}"
         )
     return _fill_template(spec, template, text)
 
@@ -36,7 +36,8 @@ def _fill_template(spec: ModelSpec, template: str, text: str | None) -> str:
     text = (text or "").strip()
     if spec.placeholder and spec.placeholder in text:
         raise QueryError(
-            f"the text contains {spec.placeholder}, which stands for a picture; leave it out"
+            f"the text contains {spec.placeholder}, which stands for a picture; remove it "
+            "from the text"
         )
     if spec.lower_text:
         text = text.lower()

@@ -1,6 +1,6 @@
 """Qwen3-VL-Embedding models: embed texts, pictures, or both in one prompt.
 
-They take an instruction, and their vectors can be cut to fewer dimensions.
+These models take an instruction, and their vectors can be cut to fewer dimensions.
 """
 
 from __future__ import annotations
@@ -61,12 +61,12 @@ def _make_spec(
 
 
 def apply_picture_options(spec: ModelSpec, options: ModelOptions) -> ModelSpec:
-    """Return the spec with the maximum pixels of a picture that the user sets."""
+    """Return the spec with the user's --max-pixels, the maximum number of pixels of a picture."""
     if options.num_crops is not None:
         raise ModelError(f"the model {spec.name} has no option --num-crops; use --max-pixels")
     max_pixels = options.max_pixels or spec.image.max_pixels
     if max_pixels < MIN_PIXELS:
-        raise ModelError(f"{spec.name}: --max-pixels must be {MIN_PIXELS} or more")
+        raise ModelError(f"the model {spec.name} needs --max-pixels {MIN_PIXELS} or more")
     size = {"shortest_edge": MIN_PIXELS, "longest_edge": max_pixels}
     image_input = ImageInput("bound", max_pixels=max_pixels)
     return replace(
@@ -83,11 +83,11 @@ MODELS = (
 
 
 def from_folder(folder: ModelFolder) -> ModelSpec:
-    """Return the spec of a Qwen3-VL folder, which is assumed to be an embedding model.
+    """Return the spec of a Qwen3-VL model folder, which is assumed to be an embedding model.
 
-    Raises KeyError if its configuration lacks a value.
+    Raises KeyError if the configuration of the model lacks a value.
     """
     text = folder.config["text_config"]
     limit = min(MAX_MODEL_LEN, text.get("max_position_embeddings", MAX_MODEL_LEN))
     return _make_spec(folder.path, folder.path, folder.fingerprint, text["hidden_size"],
-                 folder.weights_mb, "see its card", limit)  # fmt: skip
+                 folder.weights_mb, "see the model card", limit)  # fmt: skip

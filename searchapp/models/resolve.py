@@ -17,7 +17,7 @@ logger = logging.getLogger(__name__)
 
 
 class ModelFamily(Protocol):
-    """A module for the models of one architecture."""
+    """Interface of a module that makes the specs of models with one architecture."""
 
     ARCHITECTURE: str
     MODELS: tuple[ModelSpec, ...]
@@ -34,14 +34,14 @@ MODELS = {spec.name: spec for family in FAMILY_BY_ARCHITECTURE.values() for spec
 
 
 def list_available_models() -> list[ModelSpec]:
-    """Return the models that have a name; the starter model is first if it is installed."""
+    """Return the specs of the models with a name; the starter model is first if it is installed."""
     folder = starter.find_starter()
     starter_specs = [] if folder is None else [starter.set_starter_name(read_folder_spec(folder))]
     return [*starter_specs, *MODELS.values()]
 
 
 def choose_default_model() -> str:
-    """Return the name of the model for users who name none: a large one if there is a GPU."""
+    """Return the name of the default model: a large model if the machine has a GPU."""
     return "qwen3-vl-embedding-2b" if has_gpu() else "clip-vit-b-32"
 
 
@@ -54,7 +54,7 @@ def resolve_model(name: str, options: ModelOptions = ModelOptions()) -> ModelSpe
     """Return the spec of a model with the user's options applied.
 
     name: a known name, a model folder, or a TOML file.
-    Raises ModelError if the model is unknown or incomplete, or has no such option.
+    Raises ModelError if the model is unknown or incomplete, or does not support an option.
     """
     spec = apply_model_options(_find_spec(name), options)
     family = FAMILY_BY_ARCHITECTURE.get(spec.architecture)
@@ -94,8 +94,8 @@ def read_folder_spec(path: Path) -> ModelSpec:
     if family is None:
         supported = ", ".join(sorted(FAMILY_BY_ARCHITECTURE))
         raise ModelError(
-            f"{path}: the architecture {folder.architecture} is not supported; use a model of "
-            f"{supported}"
+            f"{path}: the architecture {folder.architecture} is not supported; use a model with "
+            f"one of these architectures: {supported}"
         )
     try:
         spec = family.from_folder(folder)
@@ -104,6 +104,9 @@ def read_folder_spec(path: Path) -> ModelSpec:
             f"{path}: the model's configuration lacks {error}; copy the complete model folder"
         ) from error
     logger.info(
-        "Recognized %s as %s with %d dimensions.", path, folder.architecture, spec.dimensions
+        "The model folder %s has the architecture %s and %d dimensions.",
+        path,
+        folder.architecture,
+        spec.dimensions,
     )
     return spec

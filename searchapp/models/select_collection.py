@@ -37,9 +37,10 @@ def get_collection(catalog: Catalog, name: str | None) -> Collection:
 
 
 def select_for_search(catalog: Catalog, options: SearchOptions) -> tuple[Collection, ModelSpec]:
-    """Return the collection to search, and its model with the options of the collection.
+    """Return the collection to search, and the spec of its model with its stored options.
 
-    Raises LibraryError if there is no such collection, and ModelError for its model.
+    Raises LibraryError if the collection does not exist, and ModelError if its model cannot be
+    used.
     """
     model_options = ModelOptions(trust_remote_code=options.trust_remote_code)
     if options.model is None:
@@ -63,9 +64,10 @@ def select_for_search(catalog: Catalog, options: SearchOptions) -> tuple[Collect
 def select_for_indexing(
     catalog: Catalog, options: IndexOptions
 ) -> tuple[Collection | None, ModelSpec]:
-    """Return the collection to add pictures to (None: create one), and its model.
+    """Return the collection to add pictures to, and its model; None: create a collection.
 
-    Raises ModelError if the model is unknown, or not the one of the named collection.
+    Raises ModelError if the model is unknown, or differs from the model of the collection that the
+    user names.
     """
     collections = catalog.list_collections()
     if options.collection is not None:
@@ -83,15 +85,18 @@ def select_for_indexing(
                 return collection, spec
     if options.collection is not None and collections:
         raise ModelError(
-            f"the collection {options.collection} is of the model {collections[0].model}, which "
-            f"differs from {requested_spec.name} with these options; choose another --collection"
+            f"the collection {options.collection} was made with the model {collections[0].model}, "
+            f"not with {requested_spec.name} and these options; choose another name with "
+            "--collection NAME"
         )
-    logger.info("No collection has vectors of %s; creating one.", requested_spec.name)
+    logger.info(
+        "No collection has vectors of the model %s; creating a collection.", requested_spec.name
+    )
     return None, requested_spec
 
 
 def add_collection(catalog: Catalog, options: IndexOptions, spec: ModelSpec) -> Collection:
-    """Create a collection for a model; by default it is named after the model."""
+    """Create a collection for a model; the default name of the collection is the model's name."""
     used_names = {collection.name for collection in catalog.list_collections()}
     name = options.collection or _find_free_name(Path(spec.name).stem, used_names)
     settings = {"options": asdict(options.model_options), "space": spec.vector_space}
@@ -103,7 +108,7 @@ def add_collection(catalog: Catalog, options: IndexOptions, spec: ModelSpec) -> 
 def find_model_by_space(
     catalog: Catalog, name: str, revision: str, space: Mapping[str, Any]
 ) -> ModelSpec:
-    """Return the model of a collection by the vector space that its vectors are in.
+    """Return the model of a collection that has this model name, revision and vector space.
 
     space: as in ModelSpec.vector_space. Raises LibraryError if there is no such collection.
     """
@@ -112,16 +117,16 @@ def find_model_by_space(
         if (collection.model, collection.revision, stored_space) == (name, revision, space):
             return _get_collection_spec(collection, ModelOptions())
     raise LibraryError(
-        f"no collection in the library has vectors of {name} with these options; "
-        "index with the model first"
+        f"no collection in the library has vectors of the model {name} with these "
+        "options; first index pictures with this model and these options"
     )
 
 
 def get_or_add_for_import(catalog: Catalog, header: ExportHeader, name: str | None) -> Collection:
-    """Return the collection that exported vectors belong to; create it if there is none.
+    """Return the collection for the vectors of an export; create it if none matches.
 
     A new collection never trusts the model's own code: only a user of this machine can allow it.
-    Raises LibraryError if the named collection has other vectors.
+    Raises LibraryError if the collection with this name has vectors of another vector space.
     """
     settings = json.loads(header.settings)
     for collection in catalog.list_collections():
@@ -137,8 +142,8 @@ def get_or_add_for_import(catalog: Catalog, header: ExportHeader, name: str | No
     used_names = {collection.name for collection in catalog.list_collections()}
     if name in used_names:
         raise LibraryError(
-            f"the collection {name} has other vectors than the export of {header.model}; choose "
-            "another --collection name"
+            f"the vectors of the collection {name} and of the export (model {header.model}) were "
+            "not made in the same way; choose another name with --collection NAME"
         )
     settings["options"]["trust_remote_code"] = False
     settings_json = json.dumps(settings, sort_keys=True)
@@ -165,7 +170,11 @@ def remember_trust(catalog: Catalog, collection: Collection, options: IndexOptio
 
 
 def _get_collection_spec(collection: Collection, options: ModelOptions) -> ModelSpec:
-    """Return a collection's model; raise ModelError if model or options differ from its vectors."""
+    """Return the spec of a collection's model, with options.
+
+    Raises ModelError if this model with these options no longer makes vectors that fit the
+    collection.
+    """
     spec = models.resolve_model(collection.model, _merge_options(collection, options))
     if not _has_same_space(collection, spec):
         raise ModelError(
@@ -177,7 +186,7 @@ def _get_collection_spec(collection: Collection, options: ModelOptions) -> Model
 
 
 def _merge_options(collection: Collection, options: ModelOptions) -> ModelOptions:
-    """Return the collection's model options, replaced by those that the user sets."""
+    """Return the stored model options of a collection; options set by the user replace them."""
     stored_options = json.loads(collection.settings)["options"]
     explicit_options = {
         key: value for key, value in asdict(options).items() if value not in (None, False)

@@ -41,7 +41,10 @@ MODELS = (
 
 
 def from_folder(folder: ModelFolder) -> ModelSpec:
-    """Return the spec of a SigLIP folder; raise KeyError if its configuration lacks a value."""
+    """Return the spec of a SigLIP model folder.
+
+    Raises KeyError if the configuration of the model lacks a value.
+    """
     text, processor = folder.config["text_config"], folder.processor
     return ModelSpec(
         name=folder.path,
@@ -57,7 +60,7 @@ def from_folder(folder: ModelFolder) -> ModelSpec:
             resample=processor.get("resample", 3),
         ),
         text_limit=text.get("max_position_embeddings", 64),
-        licence="see its card",
+        licence="see the model card",
         weights_mb=folder.weights_mb,
         pad_text=True,
         lower_text=True,

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 class Prompts:
     """A model's prompt templates, with {text} and {instruction}.
 
-    None: the model does not support queries of this kind.
+    A template is None if the model does not support queries of that kind.
     """
 
     document: str  # for indexed pictures
@@ -28,7 +28,7 @@ class Prompts:
     text_image: str | None = None
 
     def get_prompt(self, modality: Modality) -> str | None:
-        """Return the template for a kind of query; None if the model does not support it."""
+        """Return the prompt template for a kind of query; None if the model does not support it."""
         return {"text": self.text, "image": self.image, "text+image": self.text_image}[modality]
 
 
@@ -125,7 +125,9 @@ def apply_model_options(spec: ModelSpec, options: ModelOptions) -> ModelSpec:
                 "leave out --dimensions"
             )
         if not 1 <= options.dimensions <= spec.dimensions:
-            raise ModelError(f"{spec.name}: --dimensions must be from 1 to {spec.dimensions}")
+            raise ModelError(
+                f"--dimensions of the model {spec.name} must be from 1 to {spec.dimensions}"
+            )
         spec = replace(spec, dimensions=options.dimensions, cut_from=spec.dimensions)
     return replace(spec, trusted=options.trust_remote_code)
 
@@ -141,6 +143,6 @@ def check_trust(spec: ModelSpec) -> None:
 
 
 def compute_mean_color(processor: Mapping[str, Any]) -> tuple[int, int, int]:
-    """Return the mean color of an image processor: its normalization makes this color zero."""
+    """Return the mean color of an image processor: the color that it normalizes to zero."""
     red, green, blue = (round(255 * part) for part in processor.get("image_mean", (0.5, 0.5, 0.5)))
     return red, green, blue

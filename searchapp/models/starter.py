@@ -27,6 +27,6 @@ def find_starter() -> Path | None:
 def set_starter_name(spec: ModelSpec) -> ModelSpec:
     """Return the spec with the name `starter` instead of the path of its folder.
 
-    The name stays the same when the installation moves.
+    The name `starter` stays the same if the installation moves to another folder.
     """
     return replace(spec, name=STARTER_NAME)

@@ -61,9 +61,9 @@ MODELS = (
 
 
 def from_folder(folder: ModelFolder) -> ModelSpec:
-    """Return the spec of a Phi-3-vision folder, which is assumed to be a VLM2Vec.
+    """Return the spec of a Phi-3-vision model folder; the model is assumed to be VLM2Vec.
 
-    Raises KeyError if its configuration lacks a value.
+    Raises KeyError if the configuration of the model lacks a value.
     """
     limit = min(MAX_MODEL_LEN, folder.config.get("max_position_embeddings", MAX_MODEL_LEN))
     return ModelSpec(
@@ -75,7 +75,7 @@ def from_folder(folder: ModelFolder) -> ModelSpec:
         prompts=PROMPTS,
         image=_make_image_input(DEFAULT_NUM_CROPS),
         text_limit=limit,
-        licence="see its card",
+        licence="see the model card",
         weights_mb=folder.weights_mb,
         image_tokens=_count_image_tokens(DEFAULT_NUM_CROPS),
         placeholder="<|image_1|>",
@@ -89,7 +89,7 @@ def from_folder(folder: ModelFolder) -> ModelSpec:
 
 
 def apply_picture_options(spec: ModelSpec, options: ModelOptions) -> ModelSpec:
-    """Return the spec with the number of crops that the user sets."""
+    """Return the spec with the user's --num-crops, the number of crops of a picture."""
     if options.max_pixels is not None:
         raise ModelError(f"the model {spec.name} has no option --max-pixels; use --num-crops")
     if options.num_crops is None:

@@ -19,7 +19,7 @@ JPEG_QUALITY = 82
 
 @dataclass(frozen=True, slots=True)
 class Section:
-    """A query, as a heading, and its hits."""
+    """A section of the contact sheet: a query, as a heading, and the hits of this query."""
 
     title: str
     hits: Sequence[Hit]
@@ -27,7 +27,7 @@ class Section:
 
 @dataclass(frozen=True, slots=True)
 class _Entry:
-    """A hit as the template shows it."""
+    """The values of one hit that the template shows."""
 
     uri: str
     name: str
@@ -36,7 +36,7 @@ class _Entry:
 
 
 def write_contact_sheet(file: Path, sections: Sequence[Section], title: str = "searchapp") -> None:
-    """Write a page that contains its thumbnails and loads nothing.
+    """Write an HTML file with hits; it contains the thumbnails and loads no other file.
 
     Errors: SearchAppError if the file cannot be written.
     """

@@ -35,7 +35,7 @@ class _Fact:
 
 @dataclass(frozen=True, slots=True)
 class _Card:
-    """A file as the template shows it."""
+    """The values of one file that the template shows."""
 
     number: int  # in the list of files that the page's script reads
     is_kept: bool
@@ -49,14 +49,14 @@ class _Card:
 
 @dataclass(frozen=True, slots=True)
 class _CardGroup:
-    """The files of one picture."""
+    """The cards of one group of duplicates or look-alikes."""
 
     reason: str  # empty for look-alikes: all of them are kept
     cards: list[_Card]
 
 
 def write_review(file: Path, found: Duplicates) -> None:
-    """Write the page with the groups that were found.
+    """Write the HTML file in which a person reviews groups of duplicates and look-alikes.
 
     Errors: SearchAppError if the file cannot be written.
     """
@@ -76,7 +76,7 @@ def write_review(file: Path, found: Duplicates) -> None:
 
 
 class _ReviewPage:
-    """Makes the groups of a page one at a time, to keep few thumbnails in memory."""
+    """Makes the groups of the page one after another, to keep few thumbnails in memory."""
 
     def __init__(self, found: Duplicates) -> None:
         self.files: list[dict[str, object]] = []  # read by the page's script; grows with each group
@@ -152,7 +152,7 @@ def _make_facts(copy: DuplicateFile, keeper: DuplicateFile) -> tuple[_Fact, ...]
 
 
 def _compare_with_keeper(text: str, surplus: int) -> _Fact:
-    """Make a fact; surplus: how much more the file has than the file to keep."""
+    """Make a fact; surplus: the value of the file minus the value of the file to keep."""
     return _Fact(text, "same" if not surplus else "better" if surplus > 0 else "worse")
 
 

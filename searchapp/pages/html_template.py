@@ -61,7 +61,7 @@ def _load_environment() -> Environment:
 
 
 def _inline_file(name: str) -> Markup:
-    """Return a CSS or JavaScript file unescaped, without reading its braces as a template."""
+    """Return a CSS or JavaScript file unescaped; braces in the file are not template syntax."""
     from importlib import resources
 
     from markupsafe import Markup

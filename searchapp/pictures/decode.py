@@ -48,9 +48,9 @@ class PreparedPicture:
 
 @cache
 def _load_pillow() -> Any:
-    """Import Pillow and register all openers that are installed.
+    """Import Pillow, and register the plugins of all installed decoders.
 
-    Pillow's limit on pixels is off, because limits.py checks a limit of its own.
+    Pillow's own limit on the number of pixels is off, because limits.py checks another limit.
     """
     import pillow_heif
     from PIL import Image
@@ -79,10 +79,10 @@ def looks_like_picture(head: bytes) -> bool:
 
 
 def read_picture_info(path: str, size: int, mtime_ns: int) -> PictureInfo | None:
-    """Return a picture file's metadata and stored size, for most formats without decoding it.
+    """Return a picture file's metadata and size in pixels; most formats are not decoded for this.
 
-    None if the file is not a picture, or is broken. size: the expected size in bytes.
-    Raises PictureError if the file is gone, or its size or mtime_ns changed.
+    None if the file is not a picture, or is broken. size: the expected size of the file in bytes.
+    Raises PictureError if the file does not exist, or if its size or mtime_ns has changed.
     """
     try:
         with storage.open_file(path) as (file, state), warnings.catch_warnings():
@@ -117,7 +117,7 @@ def hash_bytes(data: bytes) -> str:
 def prepare_picture(
     data: bytes, target: ImageInput, max_megapixels: float = MAX_MEGAPIXELS
 ) -> PreparedPicture:
-    """Decode a picture, and return it upright, in RGB, resized to what a model takes.
+    """Decode a picture; return it upright, in RGB, resized to the size that a model takes.
 
     Raises PictureError.
     """
@@ -249,7 +249,8 @@ def _decode_raw(
 def _read_raw_info(data: bytes) -> PictureInfo | None:
     """Return the metadata of a RAW file; None if it has none.
 
-    Pillow reads all metadata from RAW formats based on TIFF; from the others, only EXIF.
+    Pillow reads all metadata from RAW formats that are based on TIFF. From other RAW formats, only
+    EXIF is read.
     """
     with suppress(Exception), _load_pillow().open(io.BytesIO(data), formats=("TIFF",)) as image:
         return metadata.extract_picture_info(image)

@@ -29,9 +29,9 @@ class ReaderTask(Generic[Result]):
     """A call that a ReaderPool runs on one of its threads, and its result."""
 
     def __init__(self, call: Callable[[ReaderTask[Result]], Result]) -> None:
-        """Prepare the call; a thread runs it later.
+        """Make a task for a call that a thread runs later.
 
-        call: takes this task, so that it can limit the time of its decoding.
+        call: takes this task as its argument, so that it can use limit_time.
         """
         self._call = call
         self._result: Future[Result] = Future()
@@ -41,7 +41,7 @@ class ReaderTask(Generic[Result]):
 
     @contextmanager
     def limit_time(self, timeout_factor: float = 1.0) -> Iterator[None]:
-        """Allow the waiting thread to abandon the block if it takes too long.
+        """Mark a block of code; wait() returns False if this block takes too long.
 
         timeout_factor: multiplies the timeout of wait().
         """
@@ -73,9 +73,9 @@ class ReaderTask(Generic[Result]):
         return True
 
     def abandon(self, result: Result) -> bool:
-        """Set another result; return False if the call has finished meanwhile.
+        """Give the task a result before its call ends; return False if the call has ended already.
 
-        The thread ends as soon as it returns from C code to Python.
+        The thread of an abandoned task ends as soon as the thread returns from C code to Python.
         """
         if not self._try_settle(partial(self._result.set_result, result)):
             return False
@@ -105,15 +105,15 @@ class ReaderPool(Generic[Result]):
     """A fixed number of daemon threads that run tasks in order; a stuck thread is replaced."""
 
     def __init__(self, count: int) -> None:
-        """Start the threads."""
+        """Start `count` threads that run tasks."""
         self._queue: SimpleQueue[ReaderTask[Result] | None] = SimpleQueue()
         self._threads = [self._start_thread() for _ in range(count)]
         self._abandoned_tasks: list[ReaderTask[Result]] = []
 
     def submit(self, call: Callable[[ReaderTask[Result]], Result]) -> ReaderTask[Result]:
-        """Queue a call, and return its task.
+        """Queue a call for the threads, and return the task of this call.
 
-        call: takes its task, so that it can limit the time of its decoding.
+        call: takes its task as an argument, so that it can use limit_time.
         """
         task = ReaderTask(call)
         self._queue.put(task)
@@ -128,7 +128,7 @@ class ReaderPool(Generic[Result]):
         abandoned task.
         """
         if not task.wait(timeout_s) and task.abandon(make_late_result()):
-            logger.info("Abandoned a decoder thread: the task exceeded its %.0f s.", timeout_s)
+            logger.info("Abandoned a decoder thread: its task took longer than %.0f s.", timeout_s)
             self._abandoned_tasks.append(task)
             self._threads.append(self._start_thread())
         return task.result()
@@ -140,7 +140,7 @@ class ReaderPool(Generic[Result]):
         return len(self._abandoned_tasks)
 
     def close(self) -> None:
-        """Drop all queued tasks, and wait up to CLOSE_TIMEOUT_S for the running ones."""
+        """Drop all queued tasks, and wait up to CLOSE_TIMEOUT_S for the running tasks."""
         while not self._queue.empty():
             self._queue.get()
         for _ in self._threads:

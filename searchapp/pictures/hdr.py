@@ -20,7 +20,7 @@ BT2020_TO_SRGB = np.array(
 def convert_hdr_to_srgb(values: NDArray[np.uint16], transfer: int) -> NDArray[np.uint8]:
     """Convert HDR pixels with 16 bits per channel to sRGB pixels with 8 bits per channel.
 
-    Both are [height, width, 3]. transfer: PQ or HLG.
+    Both arrays are [height, width, 3]. transfer: the transfer function, PQ or HLG.
     """
     signal = values.astype(np.float32) / np.float32(65535)
     light = (_decode_pq if transfer == PQ else _decode_hlg)(signal) / REFERENCE_WHITE_NITS

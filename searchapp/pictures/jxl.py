@@ -14,7 +14,7 @@ def is_jxl(head: bytes) -> bool:
 
 
 def read_size(data: bytes) -> tuple[int, int] | None:
-    """Return width and height in pixels; None if the file is truncated.
+    """Return width and height of a JPEG XL picture in pixels; None if the file is truncated.
 
     Source: ISO/IEC 18181-1, SizeHeader.
     """
@@ -42,7 +42,11 @@ def read_size(data: bytes) -> tuple[int, int] | None:
 
 
 def _find_codestream(data: bytes) -> int | None:
-    """Return the offset of the codestream: 0, or in a box of the container; None if missing."""
+    """Return the offset of the codestream in a JPEG XL file; None if it is missing.
+
+    The offset is 0 if the file has no container; otherwise a box of the container holds the
+    codestream.
+    """
     if not data.startswith(CONTAINER_SIGNATURE):
         return 0
     position = 0

@@ -16,7 +16,10 @@ TIFF_TILE_SIDE_TAGS = (0x0142, 0x0143)  # TileWidth, TileLength
 
 
 def check_pixel_count(pixels: int, max_megapixels: float, subject: str = "the picture") -> None:
-    """Raise PictureError, about the subject, if it has too many pixels to decode."""
+    """Raise PictureError if a picture, or a part of a picture, has too many pixels to decode.
+
+    subject: what has these pixels, as a noun for the message.
+    """
     if pixels > max_megapixels * 1e6:
         raise PictureError(
             f"{subject} has {pixels / 1e6:.0f} megapixels, the limit is {max_megapixels:.0f}; "

@@ -17,10 +17,10 @@ Fit = Literal["crop", "squash", "bound"]
 
 @dataclass(frozen=True, slots=True)
 class ImageInput:
-    """The picture size that a model takes, and how its processor resizes to it.
+    """The picture size that a model takes, and the way to resize a picture to this size.
 
-    fit: "crop" makes the short side `side` pixels long, then crops the center. "squash" makes
-    both sides `side` pixels long. "bound" keeps the aspect ratio, with at most `max_pixels`.
+    fit: "crop" makes the short side `side` pixels long, then crops the center. "squash" makes both
+    sides `side` pixels long. "bound" keeps the aspect ratio, with at most `max_pixels`.
     """
 
     fit: Fit
@@ -34,7 +34,7 @@ class ImageInput:
     resample: int = 3  # Pillow's resampling filter; 3 is bicubic
 
     def __post_init__(self) -> None:
-        """Raise ValueError if the fit is unknown, or its size is missing."""
+        """Raise ValueError for an unknown `fit`, or if `side` or `max_pixels` is missing for it."""
         if self.fit not in get_args(Fit):
             raise ValueError(f"fit must be one of {', '.join(get_args(Fit))}")
         required = "max_pixels" if self.fit == "bound" else "side"

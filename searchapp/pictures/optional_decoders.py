@@ -1,4 +1,4 @@
-"""Optional decoders: JPEG XL, camera RAW and video, each in an extra of searchapp."""
+"""Optional decoders for JPEG XL, camera RAW and video; an extra of searchapp installs each."""
 
 from __future__ import annotations
 
@@ -16,17 +16,17 @@ def is_installed(extra: str) -> bool:
 
 
 def get_failure_stage(extra: str) -> str:
-    """Return the stage of failures of files that can be read once an extra is installed."""
+    """Return the failure stage of files that cannot be read without this extra of searchapp."""
     return f"needs {extra}"
 
 
 def list_retryable_stages() -> list[str]:
-    """Return the failure stages whose extra is installed now: `index` retries these files."""
+    """Return the failure stages of files that installed extras can read: `index` retries them."""
     return [get_failure_stage(extra) for extra in MODULE_BY_EXTRA if is_installed(extra)]
 
 
 def make_missing_extra_error(extra: str, file_kind: str) -> PictureError:
-    """Return the error for a file that cannot be read without an extra."""
+    """Return the error for a file that cannot be read without this extra of searchapp."""
     return PictureError(
         f"reading {file_kind} needs the extra {extra}: {install_hint(extra)}; "
         "then run `searchapp index` again",

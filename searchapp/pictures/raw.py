@@ -28,7 +28,7 @@ TRANSPOSE_BY_FLIP = {3: "ROTATE_180", 5: "ROTATE_90", 6: "ROTATE_270"}
 
 
 def detect_format_by_signature(head: bytes) -> str | None:
-    """Return the RAW format that the first bytes of a file show; None if they do not.
+    """Return the RAW format of a file by its first bytes; None if they show no RAW format.
 
     RAW formats that start like a TIFF need detect_format.
     """
@@ -93,7 +93,7 @@ class RawFile:
     def extract_preview(self) -> bytes | Picture | None:
         """Return the preview that the camera embedded: JPEG bytes, or a decoded picture.
 
-        None if there is no preview.
+        None if the RAW file has no preview.
         """
         import rawpy
         from PIL import Image

@@ -50,7 +50,9 @@ def sample_frames(
     """
     with open_video(file, max_megapixels) as video:
         info, frames = video.read_info(), list(_choose_frames(video, target))
-        logger.debug("Sampled %d frames of a video of %.1f s.", len(frames), video.duration_s)
+        logger.debug(
+            "Sampled %d frames of a video with a duration of %.1f s.", len(frames), video.duration_s
+        )
         return info, frames
 
 

@@ -42,7 +42,7 @@ TRANSPOSE_BY_ROTATION = {90: "ROTATE_90", 180: "ROTATE_180", 270: "ROTATE_270"} 
 
 @contextmanager
 def open_video(file: BufferedReader, max_megapixels: float) -> Iterator[VideoReader]:
-    """Open a video; raise PictureError for every error in the block, with its reason."""
+    """Open a video for a `with` block; convert every error in the block to a PictureError."""
     if not optional_decoders.is_installed("video"):
         raise optional_decoders.make_missing_extra_error("video", "a video")
     import av
@@ -126,7 +126,7 @@ class VideoReader:
     def _find_key_packet(self, start: float, seconds: float) -> Any | None:
         """Return the packet of the last key frame between start and seconds.
 
-        If start equals seconds, it is the first key frame after the position of the seek.
+        If start equals seconds, return the first key frame after the position that a seek reaches.
         """
         key_packet = None
         if self._seek(max(0.0, start)):
@@ -233,7 +233,7 @@ class VideoReader:
         return FORMAT_BY_CONTAINER.get(name, name.split(",")[0].upper())
 
     def _get_display_size(self, width: int, height: int) -> tuple[int, int]:
-        """Return the size in square pixels at which a stored size is displayed."""
+        """Return the size, in square pixels, at which players show a frame of this stored size."""
         aspect = self._stream.sample_aspect_ratio or Fraction(1)
         if not Fraction(1, 4) <= aspect <= 4:
             aspect = Fraction(1)

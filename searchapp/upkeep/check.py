@@ -1,7 +1,8 @@
-"""Check the catalog, vectors, indexes and files of a library, and repair what can be repaired.
+"""Check the catalog, vectors, indexes and files of a library, and repair faults if possible.
 
-The catalog is the truth: indexes are built from it again. Wrong rows of the catalog are deleted if
-`searchapp index` restores them. A damaged catalog file needs a backup.
+The catalog is the source of truth: damaged indexes are built again from the catalog. Wrong rows of
+the catalog are deleted if `searchapp index` can restore them. A damaged catalog file must be
+restored from a backup.
 """
 
 from __future__ import annotations
@@ -35,9 +36,9 @@ MAX_TEMPORARY_AGE_S = 3600.0  # An older temporary file belongs to no running pr
 
 @dataclass(frozen=True, slots=True)
 class LibraryCheck:
-    """The check of one library.
+    """Finds the faults of a library, and repairs them on request.
 
-    file_count: how many picture files to read and compare; None: all.
+    file_count: number of picture files whose content is compared with the catalog; None: all.
     """
 
     folder: Path
@@ -45,12 +46,12 @@ class LibraryCheck:
     file_count: int | None = 100
 
     def find_faults(self, *, repair: bool) -> Iterator[Fault]:
-        """Yield all faults; with repair, each repairable fault is repaired before it is yielded."""
+        """Yield all faults of the library; with repair, first repair each repairable fault."""
         upkeep = self.catalog.get_maintenance()
         damage = upkeep.check_integrity()
         for problem in damage:
             yield Fault(
-                f"the file of the catalog is damaged: {problem}",
+                f"the catalog file is damaged: {problem}",
                 remedy="restore a backup of catalog.db",
             )
         if damage:
@@ -67,8 +68,8 @@ class LibraryCheck:
                 sound_collections.append(collection)
         for name, recorded_count, stored_count in upkeep.find_miscounted_collections():
             problem = (
-                f"{name}: the count of embeddings is {recorded_count:,}, but {stored_count:,} "
-                "are stored"
+                f"the collection {name} has {stored_count:,} embeddings, but the catalog states "
+                f"{recorded_count:,}"
             )
             yield self._make_fault(problem, upkeep.recount_embeddings, repair)
         # Collections with wrong vectors are left out: their search results cannot be compared.
@@ -81,21 +82,21 @@ class LibraryCheck:
     def _make_fault(
         problem: str, apply_repair: Callable[[], object], repair: bool, remedy: str = ""
     ) -> Fault:
-        logger.info("%s: %s.", "Repairing" if repair else "Found", problem)
+        logger.info("%s a fault: %s.", "Repairing" if repair else "Found", problem)
         if repair:
             apply_repair()
         return Fault(problem, remedy=remedy, mended=repair)
 
     def _check_vectors(self, collection: Collection, repair: bool) -> Iterator[Fault]:
-        """Check the size, the length and the numbers of all stored vectors."""
+        """Check that all stored vectors have the right dimension, norm 1, and finite values."""
         upkeep, wrong_ids = self.catalog.get_maintenance(), list[int]()
         for ids, blobs in self.catalog.get_embeddings(collection).read_vectors_after(0):
             are_sound = are_valid(blobs, collection.dimensions)
             wrong_ids += [id for id, is_sound in zip(ids, are_sound, strict=True) if not is_sound]
         if wrong_ids:
             yield self._make_fault(
-                f"{collection.name}: {len(wrong_ids):,} stored embeddings are not vectors of "
-                "length one",
+                f"the collection {collection.name} has invalid vectors: {len(wrong_ids):,} with a "
+                "wrong dimension, a norm other than 1, or a value that is not finite",
                 partial(upkeep.delete_embeddings, wrong_ids),
                 repair,
                 "run `searchapp index`, which embeds these images again",
@@ -125,7 +126,9 @@ class LibraryCheck:
                 list(Indexes(self.folder, self.catalog).save_index(collection))
 
             yield self._make_fault(
-                f"{collection.name}: the index: {problem}", rebuild_index, repair
+                f"the index of the collection {collection.name} is wrong: {problem}",
+                rebuild_index,
+                repair,
             )
 
     def _check_milvus(self, collection: Collection, repair: bool) -> Iterator[Fault]:
@@ -140,10 +143,12 @@ class LibraryCheck:
                     list(indexes.save_index(collection, compare_all=True))
 
                 yield self._make_fault(
-                    f"{collection.name}: in Milvus: {problem}", resend_vectors, repair
+                    f"the copy of the collection {collection.name} in Milvus is wrong: {problem}",
+                    resend_vectors,
+                    repair,
                 )
         except VectorStoreError as error:
-            yield Fault(f"{collection.name}: {error}")
+            yield Fault(f"the collection {collection.name} in Milvus was not checked: {error}")
         finally:
             indexes.close()
 
@@ -156,11 +161,11 @@ class LibraryCheck:
         )
         index_ids = np.sort(index.ids)
         if len(index_ids) != saved.count or len(np.unique(index_ids)) != len(index_ids):
-            return f"the file holds {len(index_ids):,} vectors instead of {saved.count:,}"
+            return f"the index file holds {len(index_ids):,} vectors instead of {saved.count:,}"
         if saved.extent == embedded.read_extent():
             embedded_ids = embedded.read_ids(saved.last_id)
             if not np.array_equal(index_ids, embedded_ids):
-                return "the file holds other vectors than the catalog"
+                return "the vectors in the index file are not those in the catalog"
         return None
 
     def _compare_search_results(
@@ -198,7 +203,7 @@ class LibraryCheck:
         return None
 
     def _check_files(self, repair: bool) -> Iterator[Fault]:
-        """Check that the content of files with an unchanged size and time is unchanged."""
+        """Check the content of the files whose size and modification time have not changed."""
         upkeep, changed = self.catalog.get_maintenance(), list[str]()
         for path, size, mtime_ns, sha256 in upkeep.sample_files(self.file_count):
             try:
@@ -210,11 +215,12 @@ class LibraryCheck:
                 changed.append(path)
         for path in changed:
             yield self._make_fault(
-                f"{path}: the content changed since it was indexed, but not the size and time",
+                f"{path}: the content of the file has changed since indexing, but its size and "
+                "modification time have not",
                 partial(upkeep.mark_for_reread, [path]),
                 repair,
-                "run `searchapp index`, which reads it again; if the disk is failing, restore the "
-                "file from a backup",
+                "run `searchapp index`, which reads this file again; if the disk is failing, "
+                "restore the file from a backup",
             )
 
     def _find_leftovers(self, repair: bool) -> Iterator[Fault]:

@@ -1,6 +1,6 @@
-"""Export a collection to NumPy, JSON or Parquet for other programs, and import it again.
+"""Export a collection to NumPy, JSON or Parquet for other programs, and import such files.
 
-A .npy file holds only the vectors, as stored (float16). A .json file of the same name next to it
+A .npy file holds only the vectors, as stored (float16). A .json file with the same base name
 describes the image of each row.
 """
 
@@ -49,9 +49,9 @@ READ_ERRORS = (OSError, EOFError, zipfile.BadZipFile, *ROW_ERRORS)
 def write_export(
     file: Path, collection: Collection, pages: Iterable[list[CatalogedImage]], count: int
 ) -> int:
-    """Write a collection's images to a file of one of EXPORT_SUFFIXES; return how many.
+    """Write a collection's images to a file of a format in EXPORT_SUFFIXES; return their count.
 
-    pages: the images. count: their number. The file appears once it is complete.
+    pages: yields the images. count: the number of images. The file appears once it is complete.
     Raises LibraryError if the file cannot be written.
     """
     header = ExportHeader(
@@ -69,16 +69,17 @@ def write_export(
         raise LibraryError(f"{file} cannot be written: {error.strerror or error}") from error
     except UnicodeEncodeError as error:
         raise LibraryError(
-            f"{file} cannot be written: Parquet needs paths in UTF-8, and the path of a picture is "
-            "not; export to .npy or .json"
+            f"{file} cannot be written: Parquet needs paths in UTF-8, but the path of a picture is "
+            "not valid UTF-8; export to .npy or .json"
         ) from error
 
 
 def load_export(catalog: Catalog, file: Path, name: str | None) -> tuple[ImportResult, Collection]:
-    """Add the images and embeddings of an export that the catalog lacks, to a matching collection.
+    """Import from an export file the images and embeddings that the catalog lacks.
 
-    name: the collection; None: the first that matches, or a new one. Paths of existing files are
-    added as well. Raises LibraryError if any value is invalid; then nothing is written.
+    name: the collection to import into; None: the first collection that matches the export, or a
+    new one. The paths of existing files are imported, too.
+    Raises LibraryError if any value in the file is invalid; then nothing is imported.
     """
     header, pages = read_export(file)
     for _ in pages():
@@ -113,14 +114,19 @@ def load_export(catalog: Catalog, file: Path, name: str | None) -> tuple[ImportR
         image_count += target_embeddings.read_extent().count - count_before
         file_count += len(existing_files)
     catalog.writer.finish_run(run_id, RunSummary(added=file_count))
-    logger.info("Imported %d images and %d files into %s.", image_count, file_count, target.name)
+    logger.info(
+        "Imported %d images and %d files into the collection %s.",
+        image_count,
+        file_count,
+        target.name,
+    )
     return ImportResult(target.name, image_count, file_count), target
 
 
 def _is_usable_file(path: str) -> bool:
-    """Return whether a path of an export is imported.
+    """Return whether to import this path of a file from an export.
 
-    URLs are not: an export of a stranger must not make searchapp fetch them later.
+    URLs are not imported: an export of a stranger must not make searchapp fetch URLs later.
     """
     return storage.can_exist(path) and not path.startswith(("http://", "https://"))
 
@@ -179,7 +185,8 @@ def _write_npy(
         written = _write_json(file.with_suffix(".json"), header, write_vectors(), vectors=False)
         if written != count:
             raise LibraryError(
-                f"{file} cannot be written: another process removed images meanwhile; export again"
+                f"{file} cannot be written: another process removed images during the export; "
+                "export again"
             )
         vectors.flush()
     return written
@@ -225,21 +232,26 @@ def _join_vectors(
 
 
 def _get_row_vector(row: Any) -> Any:
-    return row.get("vector") if isinstance(row, dict) else None  # None fails the length test.
+    return (
+        row.get("vector") if isinstance(row, dict) else None
+    )  # None fails the test of the vector.
 
 
 def _check_pages(
     file: Path, header: ExportHeader, pages: Iterator[list[CatalogedImage]]
 ) -> Iterator[list[CatalogedImage]]:
-    """Yield the pages; raise LibraryError for the first vector of a wrong size or length."""
+    """Yield the pages of an export; raise LibraryError for the first invalid vector.
+
+    A valid vector has the dimension of the export, norm 1, and only finite values.
+    """
     checked_count = 0
     try:
         for page in pages:
             is_valid = are_valid([image.vector for image in page], header.dimensions)
             if not is_valid.all():
                 row = checked_count + int(is_valid.argmin()) + 1
-                requirement = f"of length one in {header.dimensions} dimensions"
-                raise ValueError(f"row {row:,}: its vector is not {requirement}")
+                requirement = f"{header.dimensions} finite values and norm 1"
+                raise ValueError(f"row {row:,}: the vector must have {requirement}")
             checked_count += len(page)
             yield page
     except READ_ERRORS as error:

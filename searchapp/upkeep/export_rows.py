@@ -55,7 +55,8 @@ def parse_header(values: dict[str, Any]) -> ExportHeader:
     header = ExportHeader(**{field.name: values[field.name] for field in fields(ExportHeader)})
     if header.searchapp != EXPORT_FORMAT_VERSION:
         raise ValueError(
-            f"its format version is {header.searchapp}, only {EXPORT_FORMAT_VERSION} is supported"
+            f"the format version is {header.searchapp}, but only {EXPORT_FORMAT_VERSION} "
+            "is supported"
         )
     check_values(values, HEADER_TESTS)
     settings = json.loads(header.settings)
@@ -67,7 +68,7 @@ def parse_header(values: dict[str, Any]) -> ExportHeader:
 
 
 def parse_rows(rows: Iterable[tuple[Any, Any]], first_number: int = 1) -> Iterator[CatalogedImage]:
-    """Yield rows as images; raise ValueError, which names the row, for the first invalid one.
+    """Convert rows to images; for the first invalid row, raise ValueError with its number.
 
     rows: pairs of JSON values and vector. first_number: the number of the first row.
     """
@@ -101,6 +102,6 @@ def _parse_row(values: dict[str, Any], vector: Any) -> CatalogedImage:
         info = fill_date_from_mtime(info, min(file.mtime_ns for file in files))
     frame = {name: values.get(name) for name in FRAME_TESTS}  # Earlier versions did not write it.
     check_values(frame, FRAME_TESTS)
-    with np.errstate(over="ignore"):  # An infinite value fails the vector's length test later.
+    with np.errstate(over="ignore"):  # An infinite value fails the test of the vector later.
         stored = np.asarray(vector, "<f2").tobytes()
     return CatalogedImage(values["sha256"], info, files, stored, **frame)

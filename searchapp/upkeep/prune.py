@@ -16,9 +16,10 @@ logger = logging.getLogger(__name__)
 def prune_library(
     folder: Path, catalog: Catalog, indexes: Indexes, *, forget_missing: bool, is_dry_run: bool
 ) -> PruneResult:
-    """Remove images without files, their embeddings and thumbnails; return the counts.
+    """Remove images without files, with their embeddings and thumbnails; return the counts.
 
-    forget_missing: first forget files that do not exist now. is_dry_run: only count.
+    forget_missing: first remove the rows of files that do not exist now. is_dry_run: count, but
+    remove nothing.
     """
     upkeep, missing_paths = catalog.get_maintenance(), list[str]()
     if forget_missing:

@@ -48,7 +48,7 @@ def test_too_few_vectors_are_an_error(tmp_path: Path) -> None:
     """With too few vectors to train an index, no exact index is measured in its place."""
     *_, bench = make_synthetic_bench(tmp_path, "clustered", 100, 16, 5)
     assert isinstance(bench, IndexBench)
-    with pytest.raises(LibraryError, match="too few vectors to train IVF1024,SQ8"):
+    with pytest.raises(LibraryError, match="too few vectors to train the index IVF1024,SQ8"):
         _build_index_file(bench.catalog_file, bench.collection, "IVF1024,SQ8", tmp_path)
 
 

@@ -251,9 +251,10 @@ def test_a_model_with_an_unknown_architecture(run: RunCommand, photos: Path, mod
     """The message names the architecture, or what is wrong with config.json."""
     (model / "config.json").write_text(json.dumps({"architectures": ["BertModel"]}))
     result = run("index", photos, "--model", model)
-    assert "the architecture BertModel is not supported; use a model of CLIPModel" in str(
-        result.exception
-    )
+    assert (
+        "the architecture BertModel is not supported; use a model with one of these "
+        "architectures: CLIPModel"
+    ) in str(result.exception)
     (model / "config.json").write_text(json.dumps({"architectures": ["CLIPModel"]}))
     assert "the model's configuration lacks" in str(
         run("index", photos, "--model", model).exception

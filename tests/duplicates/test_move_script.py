@@ -86,7 +86,7 @@ def test_the_script_needs_a_folder_or_a_trash_command(moving: tuple[Path, Path])
     bare = {"PATH": str(tools)}
     process = subprocess.run([shell, file], capture_output=True, text=True, check=False, env=bare)
     assert process.returncode == 2
-    assert "name a folder to move the files to" in process.stderr
+    assert "give a folder to move the files to" in process.stderr
     assert len(list_names(folder)) == len(ODD_NAMES) + 1
     trash = tools / "trash-put"
     trash.write_text(

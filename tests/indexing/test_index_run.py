@@ -301,7 +301,7 @@ def test_a_collection_remembers_its_model(
     *_, last = opened.index([photos])
     assert isinstance(last, RunFinished)
     assert last.summary.unchanged == 3
-    with pytest.raises(ModelError, match=r"collection mine is of the model .*fake-clip"):
+    with pytest.raises(ModelError, match=r"collection mine was made with the model .*fake-clip"):
         index_folder(opened, photos, other, collection="mine")
 
 

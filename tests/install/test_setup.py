@@ -170,7 +170,8 @@ def test_without_the_index_a_local_wheel_is_used(bare_python: Path, wheels: Path
     found = find_torch(bare_python, CLOSED, PIP_FIND_LINKS=str(wheels))
     assert (found.returncode, found.stdout) == (0, "\n")
     assert found.stderr == (
-        f"setup: {CLOSED} does not answer ([Errno 111] Connection refused); continuing without it\n"
+        f"setup: the package index {CLOSED} does not answer ([Errno 111] Connection refused); "
+        "continuing without this index\n"
     )
     assert find_torch(bare_python, "", PIP_FIND_LINKS=str(wheels)).stderr == ""
 

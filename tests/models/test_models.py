@@ -103,10 +103,11 @@ def test_embed_defaults_to_vlm2vec(run: RunCommand) -> None:
 def test_e5_v_refuses_text_and_picture_together() -> None:
     """The message is the example's, and names the models that can do it."""
     with pytest.raises(
-        UnsupportedModality, match=r"^Unsupported query modality: 'text\+image'; e5-v takes text or"
+        UnsupportedModality,
+        match=r"^Unsupported query modality: 'text\+image'; the model e5-v supports text or",
     ) as caught:
         make_query_prompt(resolve_model("e5-v"), "text+image", "a cat")
-    assert "Models that can: vlm2vec, qwen3-vl-embedding-2b" in str(caught.value)
+    assert "Models that support 'text+image': vlm2vec, qwen3-vl-embedding-2b" in str(caught.value)
 
 
 def test_qwen_prompts_contain_the_instruction() -> None:
@@ -276,7 +277,8 @@ def test_the_family_of_a_model_folder_is_logged(
     """A user sees with -v how a folder was recognized."""
     with caplog.at_level(logging.INFO, "searchapp"):
         resolve_model(str(model))
-    assert f"Recognized {model} as CLIPModel with 48 dimensions." in caplog.messages
+    message = f"The model folder {model} has the architecture CLIPModel and 48 dimensions."
+    assert message in caplog.messages
 
 
 TOML = """
@@ -304,23 +306,28 @@ def test_a_toml_file_defines_a_model(
     assert fake_engines.started_engines[-1].prompts[-1] == "a picture of red"
     assert "collection   mine" in run("info").stdout
     result = run("query", "--image", photos / "red.jpg")
-    assert "Unsupported query modality: 'image'; mine.toml takes text" in str(result.exception)
+    message = "Unsupported query modality: 'image'; the model mine.toml supports text"
+    assert message in str(result.exception)
 
 
 @pytest.mark.parametrize(
     ("old", "new", "message"),
     [
         ("dimensions = 48", "", "dimensions is missing"),
-        ("dimensions = 48", "dimension = 48", "dimension is unknown; the fields are name, source"),
-        ("dimensions = 48", 'dimensions = "48"', "dimensions is '48'; it should be int"),
-        ("dimensions = 48", "dimensions = true", "dimensions is True; it should be int"),
+        (
+            "dimensions = 48",
+            "dimension = 48",
+            "dimension is unknown; the known fields are name, source",
+        ),
+        ("dimensions = 48", 'dimensions = "48"', "dimensions is '48'; its type must be int"),
+        ("dimensions = 48", "dimensions = true", "dimensions is True; its type must be int"),
         ('fit = "squash"', 'fit = "stretch"', "image: fit must be one of crop, squash, bound"),
         ("side = 32", "", "image: fit squash needs side"),
         ('document = ""', "", r"prompts\.document is missing"),
-        ("[prompts]", "[prompt]", r"prompt is unknown|the table \[prompts\] is missing"),
-        ('source = "./fake-clip"', 'source = "./nowhere"', "there is no such folder"),
+        ("[prompts]", "[prompt]", r"the field prompt is unknown|the table \[prompts\] is missing"),
+        ('source = "./fake-clip"', 'source = "./nowhere"', r"folder ./nowhere \(source\) does not"),
         ("[image]", "[image", "cannot be read"),
-        ("text_limit = 32", "text_limit = 32\ntrusted = true", "trusted is unknown"),
+        ("text_limit = 32", "text_limit = 32\ntrusted = true", "the field trusted is unknown"),
     ],
 )
 def test_an_error_in_a_model_file_names_the_field(

@@ -343,7 +343,7 @@ def test_prune_keeps_the_frames_of_an_existing_video(
         file.write(b"damaged!")
     os.utime(photos_with_clip / "clip.mp4", ns=(state.st_mtime_ns, state.st_mtime_ns))
     (fault,) = opened.check(files=None)
-    assert "clip.mp4: the content changed since it was indexed" in fault.what
+    assert "clip.mp4: the content of the file has changed since indexing" in fault.what
 
 
 def test_a_bad_vector_of_a_frame_is_repaired(

@@ -230,21 +230,21 @@ FAULTS: list[tuple[Callable[[Library], None], int, str]] = [
     (
         lambda library: spoil_vector(library, b"1234"),
         1,
-        "1 stored embeddings are not vectors of length one",
+        "has invalid vectors: 1 with a wrong dimension, a norm other than 1, or a value",
     ),
     (
         lambda library: spoil_vector(library, np.zeros(48, "<f2").tobytes()),
         1,
-        "1 stored embeddings are not vectors",
+        "has invalid vectors: 1 with a wrong dimension",
     ),
     (
         lambda library: spoil_vector(library, np.full(48, np.nan, "<f2").tobytes()),
         1,
-        "1 stored embeddings are not vectors",
+        "has invalid vectors: 1 with a wrong dimension",
     ),
     (spoil_image, 1, "1 orphaned rows in the table embeddings"),
-    (spoil_count, 0, "the count of embeddings is 63, but 60 are stored"),
-    (spoil_ids, 0, "the file holds other vectors than the catalog"),
+    (spoil_count, 0, "has 60 embeddings, but the catalog states 63"),
+    (spoil_ids, 0, "the vectors in the index file are not those in the catalog"),
     (spoil_file, 0, "changed since it was written"),
     (spoil_scores, 0, "of the 200 nearest vectors"),
     (lambda library: next(library.folder.glob("*.faiss")).unlink(), 0, "is missing"),
@@ -297,7 +297,7 @@ def test_a_changed_file_with_the_same_size_and_time_is_found(
     os.utime(file, ns=(state.st_atime_ns, state.st_mtime_ns))
     done = run("check", "--all-files")
     assert done.exit_code == 1
-    assert f"{file}: the content changed since it was indexed" in done.stdout
+    assert f"{file}: the content of the file has changed since indexing" in done.stdout
     assert str(other) not in done.stdout
     assert run("check", "--all-files", "--repair").exit_code == 0
     assert index_folder(opened, many_pictures, model).unchanged == MANY - 1
@@ -490,9 +490,9 @@ def test_import_refuses_invalid_files(
         return str(caught.value)
 
     first = document["images"][0]
-    assert "not of length one" in refused(images=[first | {"vector": [0.0] * 48}])
-    assert "not of length one" in refused(images=[first | {"vector": [1.0]}])
-    assert "not of length one" in refused(images=[first | {"vector": [float("nan")] * 48}])
+    for vector in ([0.0] * 48, [1.0], [float("nan")] * 48):
+        message = refused(images=[first | {"vector": vector}])
+        assert "row 1: the vector must have 48 finite values and norm 1" in message
     assert "is not a valid export of searchapp" in refused(images=[{}])
     assert "is not a valid export of searchapp" in refused(searchapp=99)
     for changes in (

@@ -148,7 +148,7 @@ def test_check_finds_and_repairs_a_lost_collection(
     assert store is not None
     opened._indexes._milvus.get_connection(parse_address(file)).drop_collection(store.name)  # type: ignore[arg-type]
     (fault,) = opened.check()
-    assert "in Milvus: the collection does not exist" in fault.what
+    assert "in Milvus is wrong: the collection does not exist" in fault.what
     (fault,) = opened.check(repair=True)
     assert fault.mended
     assert list(opened.check()) == []

@@ -31,7 +31,7 @@ class MapStep:
 
 @dataclass(frozen=True, slots=True)
 class MapWritten:
-    """Event: the page is written."""
+    """Event: the HTML file of the map is written."""
 
     pictures: int  # on the page
     matching: int  # pictures in the collection that match the filter
@@ -41,19 +41,20 @@ class MapWritten:
 def make_map(
     library: Library, file: Path, options: SearchOptions, max_pictures: int
 ) -> Iterator[MapStep | MapWritten]:
-    """Write a map of the pictures that match a filter, and yield events; MapWritten is the last.
+    """Write a map of the pictures that match a filter; yield progress events, then MapWritten.
 
-    If more than max_pictures match, each picture on the map represents a cluster.
-    Errors: QueryError if no picture matches or none can be read; LibraryError; SearchAppError if
-    the file cannot be written.
+    If more than max_pictures match, each picture on the map represents a cluster of similar
+    pictures.
+    Errors: QueryError if no picture matches, or if no picture can be read; LibraryError;
+    SearchAppError if the file cannot be written.
     """
     collection, ids = library.reader.find_matching(options)
     if not len(ids):
         raise QueryError(
-            "no picture for the map: none matches the filter. Use another filter, or run "
+            "no picture for the map matches the filter. Use another filter, or run "
             "`searchapp index` first."
         )
-    yield MapStep(f"choosing from {len(ids):,} pictures")
+    yield MapStep(f"choosing pictures for the map from {len(ids):,}")
     reader = library.reader
     chosen = choose_pictures(
         ids, lambda page_ids: reader.read_vectors(collection, page_ids), max_pictures
@@ -71,7 +72,9 @@ def make_map(
             tile_numbers.append(number)
         yield MapStep("making thumbnails", done, len(images))
     if not tiles:
-        raise QueryError("no picture for the map can be read. Check that their drive is mounted.")
+        raise QueryError(
+            "no picture for the map can be read. Check that the drive of the pictures is mounted."
+        )
     yield MapStep(f"arranging {len(tiles):,} pictures")
     cells = snap_to_grid(compute_layout(chosen.coordinates[tile_numbers]))
     subtitle = f"{len(tiles):,} pictures; similar pictures are next to each other"

@@ -22,25 +22,29 @@ ROWS_PER_STEP = 4096
 
 @dataclass(frozen=True, slots=True)
 class MapSelection:
-    """The pictures of a map: ids [n], how many each represents [n], and coordinates [n, axes]."""
+    """The chosen pictures of a map, with their ids [n] and coordinates [n, axes]."""
 
     ids: Ids
-    represents: Ids
+    represents: Ids  # how many pictures each chosen picture represents
     coordinates: Floats
 
 
-def choose_pictures(ids: Ids, pages: LoadPages, max_pictures: int, seed: int = 0) -> MapSelection:
-    """Choose at most max_pictures of the embeddings with ids, [n].
+def choose_pictures(
+    ids: Ids, load_pages: LoadPages, max_pictures: int, seed: int = 0
+) -> MapSelection:
+    """Choose at most max_pictures of the embeddings with these ids, [n], for a map.
 
-    pages: called with ids; yields pages of ids, [m], and unit vectors, [m, dimensions].
+    load_pages: takes ids; yields pages of ids, [m], and unit vectors, [m, dimensions].
     """
     random = np.random.default_rng(seed)
     sample = np.sort(random.permutation(ids)[:FIT_SAMPLE])
-    axes, mean = compute_principal_axes(np.concatenate([vectors for _, vectors in pages(sample)]))
+    axes, mean = compute_principal_axes(
+        np.concatenate([vectors for _, vectors in load_pages(sample)])
+    )
     read_ids = np.empty(len(ids), np.int64)
     coordinates = np.empty((len(ids), axes.shape[1]), np.float32)
     count = 0
-    for page, vectors in pages(ids):
+    for page, vectors in load_pages(ids):
         end = count + len(page)
         read_ids[count:end], coordinates[count:end] = page, (vectors - mean) @ axes
         count = end

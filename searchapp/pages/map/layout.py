@@ -19,8 +19,9 @@ CELLS_PER_PICTURE = 1.7  # above 1: empty cells separate groups
 def compute_layout(points: Floats, steps: int = TSNE_STEPS) -> Floats:
     """Return positions in the plane, [n, 2], for points, [n, axes], by t-SNE.
 
-    Source: van der Maaten and Hinton, Visualizing Data using t-SNE (2008). It starts from the
-    first two principal axes, which keeps distant groups in order. Memory: n x n floats.
+    Source: van der Maaten and Hinton, Visualizing Data using t-SNE (2008). The calculation starts
+    from the first two principal axes, which preserves the arrangement of distant groups. It needs
+    memory for n * n floats.
     """
     count = len(points)
     positions = np.zeros((count, 2), np.float32)
@@ -70,14 +71,14 @@ def _compute_affinities(points: Floats) -> Floats:
     return joint
 
 
-def snap_to_grid(positions: Floats, shape: float = 1.4) -> NDArray[np.int32]:
+def snap_to_grid(positions: Floats, aspect_ratio: float = 1.4) -> NDArray[np.int32]:
     """Return a different grid cell (column, row) for each position, int32 [n, 2].
 
-    shape: width of the grid divided by its height. From the center outward, each position takes
-    the nearest free cell.
+    aspect_ratio: width of the grid divided by its height. From the center outward, each position
+    takes the nearest free cell.
     """
     cells = math.ceil(CELLS_PER_PICTURE * len(positions))
-    columns = max(1, math.ceil(math.sqrt(cells * shape)))
+    columns = max(1, math.ceil(math.sqrt(cells * aspect_ratio)))
     rows = max(1, math.ceil(cells / columns))
     low, high = positions.min(axis=0), positions.max(axis=0)
     extent = np.maximum(high - low, 1e-9)

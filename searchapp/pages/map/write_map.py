@@ -36,8 +36,9 @@ class Tile:
 def write_map(
     file: Path, tiles: Sequence[Tile], cells: NDArray[np.int32], title: str, subtitle: str
 ) -> None:
-    """Write the page. cells: [tiles, 2], the column and row of each tile.
+    """Write the HTML file of a map.
 
+    cells: [tiles, 2], the column and row of each tile.
     Errors: SearchAppError if the file cannot be written.
     """
     folders = sorted({os.path.split(tile.path)[0] for tile in tiles})

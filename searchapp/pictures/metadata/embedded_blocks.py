@@ -1,4 +1,4 @@
-"""Find the EXIF, XMP and IPTC blocks in a picture file; each format stores them elsewhere."""
+"""Find the EXIF, XMP and IPTC blocks in a picture file; their places depend on the format."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ MAX_PNG_CHUNKS_BYTES = 16 << 20
 
 
 def read_exif(image: Picture) -> Any:
-    """Return the EXIF tags as Pillow's Exif, or an empty mapping if there are none."""
+    """Return a picture's EXIF tags as Pillow's Exif, or an empty mapping if there are none."""
     if image.format == "PNG" and not {"exif", "Raw profile type exif"} & image.info.keys():
         return {}  # getexif() would decode all pixels to look for EXIF behind them.
     with suppress(Exception):  # Invalid EXIF must not make the picture fail.
@@ -28,7 +28,7 @@ def read_exif(image: Picture) -> Any:
 
 
 def read_xmp_packet(image: Picture) -> bytes:
-    """Return the XMP packet; b"" if there is none."""
+    """Return a picture's XMP packet; b"" if there is none."""
     packet = image.info.get("xmp") or _read_png_raw_profile(image, "xmp")
     if packet is None and image.format == "TIFF":
         packet = _read_tiff_tag(image, TIFF_XMP_TAG)
@@ -36,7 +36,7 @@ def read_xmp_packet(image: Picture) -> bytes:
 
 
 def read_iptc(image: Picture) -> EmbeddedMetadata:
-    """Return the parsed IPTC block; NO_METADATA if there is none."""
+    """Return a picture's parsed IPTC block; NO_METADATA if there is none."""
     with suppress(Exception):  # Invalid IPTC must not make the picture fail.
         resources = image.info.get("photoshop")
         if isinstance(resources, dict):
@@ -61,9 +61,9 @@ def _read_tiff_tag(image: Picture, number: int) -> bytes | None:
 
 
 def _read_png_raw_profile(image: Picture, kind: str) -> bytes | None:
-    """Return a profile that ImageMagick stored as PNG text.
+    """Return the metadata that ImageMagick stored as text in a PNG file.
 
-    The text has the profile's name, its size, and lines of hexadecimal digits.
+    The text has the name of the profile, its size, and lines of hexadecimal digits.
     """
     text = image.info.get(f"Raw profile type {kind}")
     with suppress(ValueError):
@@ -73,7 +73,7 @@ def _read_png_raw_profile(image: Picture, kind: str) -> bytes | None:
 
 
 def _extract_iptc_block(data: bytes) -> bytes:
-    """Return the IPTC block in a list of Photoshop resources; return other data unchanged."""
+    """Return the IPTC block from Photoshop resources; return data in another format unchanged."""
     offset = data.find(b"8BIM\x04\x04\0\0")
     if offset < 0:
         return data
@@ -82,10 +82,10 @@ def _extract_iptc_block(data: bytes) -> bytes:
 
 
 def strip_png_pixels(file: BinaryIO, max_chunks_bytes: int = MAX_PNG_CHUNKS_BYTES) -> bytes:
-    """Return a PNG without its pixel chunks, so that Pillow reads its metadata quickly.
+    """Return a PNG file without its pixel chunks, so that Pillow reads its metadata quickly.
 
-    Pillow would decode all pixels to reach metadata behind them. Chunks that do not fit into
-    max_chunks_bytes are dropped.
+    With pixel chunks, Pillow would decode all pixels to read the metadata after them. Chunks that
+    do not fit into max_chunks_bytes are dropped.
     """
     signature, chunks = file.read(8), list[bytes]()
     bytes_left = max_chunks_bytes

@@ -53,7 +53,10 @@ def _read_ifd(exif: Any, tag: int) -> dict[int, Any]:
 
 
 def _decode_text(value: object) -> str:
-    """Return a text value; many programs write UTF-8, but Pillow decodes it as Latin-1."""
+    """Return the text of an EXIF tag, or None.
+
+    Many programs write UTF-8, but Pillow decodes the value as Latin-1.
+    """
     if isinstance(value, bytes):
         value = value.decode("latin-1")
     text = (value if isinstance(value, str) else "").split("\0")[0].strip()
@@ -81,9 +84,10 @@ def _read_taken_at(camera: dict[int, Any], gps: dict[int, Any]) -> str | None:
 
 
 def _add_utc_offset(taken_at: str, gps: dict[int, Any]) -> str:
-    """Return the local time with its UTC offset, if the GPS time, which is UTC, shows it.
+    """Return the local time with its UTC offset, if the GPS time, which is UTC, shows the offset.
 
-    The difference must be a multiple of 15 minutes, with a tolerance of MAX_GPS_DELAY.
+    The difference between the two times must be a multiple of 15 minutes, with a tolerance of
+    MAX_GPS_DELAY.
     """
     with suppress(Exception):  # Invalid GPS tags must not make the picture fail.
         hours, minutes, seconds = (float(part) for part in gps[7])

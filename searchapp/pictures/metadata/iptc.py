@@ -52,7 +52,10 @@ def _iter_data_sets(block: bytes) -> Iterator[tuple[tuple[int, int], bytes]]:
 
 
 def _decode_text(value: bytes) -> str:
-    """Return a text; few say that theirs is UTF-8, and many write it."""
+    """Return the text of an IPTC value.
+
+    Many programs write UTF-8, but few of them declare it.
+    """
     try:
         return value.decode("utf-8")
     except UnicodeDecodeError:

@@ -1,8 +1,8 @@
 """Merge the metadata sources of a picture: sidecar, EXIF, XMP, IPTC, and the file's date.
 
-A sidecar has precedence over everything in the file. In the file, EXIF comes first for what the
-camera writes (date, camera, lens, position). XMP, then IPTC, then EXIF count for what people
-write (rating, keywords, title, description).
+A sidecar has precedence over all metadata in the picture file. In the file, EXIF has precedence for
+values from the camera (date, camera, lens, position). For values from people (rating, keywords,
+title, description), the order of precedence is XMP, IPTC, EXIF.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ METADATA_READER_VERSION = 1
 def extract_picture_info(image: Picture) -> PictureInfo:
     """Return an opened picture's metadata and its stored size; invalid metadata is dropped.
 
-    The size is before any rotation that EXIF asks for. Never raises.
+    The stored size is the size before the rotation that EXIF demands. Never raises.
     """
     return merge_metadata(
         PictureInfo(format=image.format or "unknown", width=image.width, height=image.height),
@@ -43,7 +43,7 @@ def merge_metadata(
     xmp_fields: EmbeddedMetadata,
     iptc_fields: EmbeddedMetadata,
 ) -> PictureInfo:
-    """Return the info with EXIF, XMP and IPTC merged into it by precedence."""
+    """Return a picture's info with the values of EXIF, XMP and IPTC, merged by precedence."""
     position_source = exif_fields if exif_fields.latitude is not None else xmp_fields
     taken_at, taken_from = _choose_taken_at(exif_fields, xmp_fields, iptc_fields)
     return replace(
@@ -82,9 +82,10 @@ def _choose_taken_at(
 
 
 def apply_sidecar(info: PictureInfo, packet: bytes) -> PictureInfo:
-    """Return the info with the values of a sidecar's XMP packet in place of its own.
+    """Return a picture's info, with values of the sidecar in place of those of the picture file.
 
-    A packet that is not valid XMP changes nothing. A rating of 0 removes the rating.
+    packet: the XMP packet of the sidecar. A packet that is not valid XMP changes nothing. A rating
+    of 0 removes the rating.
     """
     sidecar = xmp.parse_xmp(packet) or NO_METADATA
     taken_at = sidecar.taken_at or info.taken_at
@@ -106,9 +107,9 @@ def apply_sidecar(info: PictureInfo, packet: bytes) -> PictureInfo:
 
 
 def fill_date_from_mtime(info: PictureInfo, mtime_ns: int) -> PictureInfo:
-    """Return the info with the file's modification date if the metadata has no date.
+    """Return a picture's info; if it has no date, set the file's modification date.
 
-    The date is in this machine's time zone, and date_from becomes "file".
+    The modification date is in this machine's time zone; date_from becomes "file".
     """
     if info.date is not None or info.taken_at is not None:
         return info

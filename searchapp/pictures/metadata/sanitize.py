@@ -1,4 +1,4 @@
-"""Sanitize metadata values from files: bound, printable text, plausible dates and positions."""
+"""Sanitize metadata values from files: short printable text, plausible dates and positions."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ ZERO_WIDTH_JOINERS = "\u200c\u200d"
 
 @dataclass(frozen=True, slots=True)
 class EmbeddedMetadata:
-    """The values of one metadata block (EXIF, XMP or IPTC); None and () if a value is absent."""
+    """The values of one metadata block (EXIF, XMP or IPTC); an absent value is None or ()."""
 
     taken_at: str | None = None  # ISO 8601, with the UTC offset if it is known
     written_at: str | None = None  # when the file was created: a fallback for taken_at
@@ -41,7 +41,7 @@ NO_METADATA = EmbeddedMetadata()
 
 
 def clean_text(value: object, max_chars: int) -> str | None:
-    """Return a text as one line of at most max_chars characters; None if nothing is left.
+    """Return a text as one line of at most max_chars characters; None instead of an empty line.
 
     Control characters are removed, because they could control the terminal.
     """
@@ -116,6 +116,6 @@ def validate_position(latitude: float, longitude: float) -> tuple[float | None, 
 
 
 def join_make_and_model(make: str | None, model: str | None) -> str | None:
-    """Return the make and the model as one name; the make is not repeated."""
+    """Return a camera's make and model as one name, without the make twice."""
     make, model = make or "", model or ""
     return clean_text(model if make.split(" ")[0] in model else f"{make} {model}", MAX_NAME_CHARS)

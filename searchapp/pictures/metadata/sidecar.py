@@ -29,8 +29,8 @@ def read_sidecar(path: str) -> bytes | None:
 
 
 def read_first_sidecar(paths: Iterable[str]) -> bytes | None:
-    """Return the XMP packet of the first path with a sidecar.
+    """Return the XMP packet of the first picture in paths that has a sidecar, else None.
 
-    paths: all files that hold the same picture.
+    paths: the paths of all files that hold the same picture.
     """
     return next(filter(None, map(read_sidecar, paths)), None)

@@ -33,7 +33,8 @@ PropertyValues = dict[str, list[str]]
 def parse_xmp(packet: bytes) -> EmbeddedMetadata | None:
     """Return the metadata in an XMP packet; None if it is not valid XMP.
 
-    A document type definition is refused: XMP has none, and entities can be an attack.
+    A packet with a document type definition is refused: XMP does not use one, and its entities can
+    be an attack.
     """
     from defusedxml.ElementTree import fromstring
 
@@ -77,7 +78,7 @@ def parse_xmp(packet: bytes) -> EmbeddedMetadata | None:
 
 
 def _collect_properties(root: Any) -> PropertyValues:
-    """Return the values of properties, written as attributes or as elements."""
+    """Return the values of XMP properties, which a packet stores as attributes or as elements."""
     values: PropertyValues = {}
     for description in root.iter(f"{RDF_NAMESPACE}Description"):
         for tag, value in description.attrib.items():
@@ -95,7 +96,7 @@ def _get_prefixed_name(tag: object) -> str | None:
 
 
 def _read_element_texts(element: Any) -> list[str]:
-    """Return an element's text, or the texts of its list; the default language comes first."""
+    """Return the text of an XMP element, or the texts of its list, default language first."""
     texts: list[str] = []
     for item in _iter_list_items(element):
         if len(texts) < MAX_VALUES_PER_PROPERTY:
