@@ -47,21 +47,26 @@ def fetch_public_url(url: str) -> bytes:
                     continue
                 if response.status_code != 200:
                     raise PictureError(
-                        f"cannot be fetched: the server answers {response.status_code}", "read"
+                        f"the picture cannot be fetched: the server answers {response.status_code}",
+                        "read",
                     )
                 data = bytearray()
                 for chunk in response.iter_bytes():
                     data += chunk
                     if len(data) > MAX_DOWNLOAD_BYTES:
                         raise PictureError(
-                            f"cannot be fetched: larger than {MAX_DOWNLOAD_BYTES >> 20} MiB", "read"
+                            "the picture cannot be fetched: it is larger than "
+                            f"{MAX_DOWNLOAD_BYTES >> 20} MiB",
+                            "read",
                         )
                 return bytes(data)
         except (httpx.HTTPError, httpx.InvalidURL) as error:
             raise PictureError(
-                f"cannot be fetched: {error or type(error).__name__}", "read"
+                f"the picture cannot be fetched: {error or type(error).__name__}", "read"
             ) from error
-    raise PictureError(f"cannot be fetched: more than {MAX_REDIRECTS} redirects", "read")
+    raise PictureError(
+        f"the picture cannot be fetched: more than {MAX_REDIRECTS} redirects", "read"
+    )
 
 
 def _resolve_public_address(host: str, port: int) -> str:

@@ -58,7 +58,7 @@ class Found(BaseModel):
 
     @classmethod
     def from_hit(cls, hit: Hit) -> Found:
-        """Convert a Hit."""
+        """Convert a Hit into its form in the API."""
         folder, name = os.path.split(hit.path)
         return cls(id=hit.image_id, folder=folder, name=name, **hit.to_dict())
 
@@ -71,7 +71,7 @@ class FacetAnswer(BaseModel):
 
     @classmethod
     def from_facet(cls, facet: Facet) -> FacetAnswer:
-        """Convert a Facet."""
+        """Convert a Facet into its form in the API."""
         return cls(values=list(facet.values), more=facet.more)
 
 
@@ -97,7 +97,7 @@ class FacetsAnswer(BaseModel):
 
     @classmethod
     def from_facets(cls, facets: Facets) -> FacetsAnswer:
-        """Convert Facets."""
+        """Convert Facets into their form in the API."""
         return cls(
             images=facets.images,
             months=[MonthAnswer(**asdict(month)) for month in facets.months],

@@ -253,7 +253,11 @@ def test_the_api_accepts_filters_and_terms(
         for fields, status, message in (
             ({"text": "red", "where": "wide > 1"}, 400, "no such column: wide"),
             ({"text": "red", "min_score": "auto"}, 400, "the collection has too few pictures"),
-            ({"terms": [{"image": "x"}]}, 400, "no picture named x"),
+            (
+                {"terms": [{"image": "x"}]},
+                400,
+                "names the picture x, but the form has no such part",
+            ),
             ({"terms": [{"image_id": 99}]}, 400, "no image 99"),
             ({"terms": [{"text": " "}]}, 400, "nothing to look for"),
             ({"terms": [{"text": "x"}] * 17}, 422, "at most 16"),
