@@ -34,7 +34,7 @@ QUERIES: list[tuple[str, Query | list[Term]]] = [
     ("pictures like fire-engine.jpg", Query(image=PHOTOS / "fire-engine.jpg")),
     (
         "pictures like blue-boat-fog.jpg, but with a red boat",
-        [Term(Query(image=PHOTOS / "blue-boat-fog.jpg")), Term(Query("a red boat"), 2.0)],
+        [Term(Query(image=PHOTOS / "blue-boat-fog.jpg")), Term(Query("a red boat"), 2.5)],
     ),
 ]
 OUTRO = """

@@ -414,11 +414,11 @@ def test_videos_without_the_extra_are_counted(
             optional_decoders, "is_installed", lambda name: name != "video" and is_installed(name)
         )
         result = run("index", photos_with_clip, "--model", model)
-        assert "1 videos left out; to read them: pip install -e '.[video]'" in result.stderr
+        assert "1 videos skipped; to read videos: pip install -e '.[video]'" in result.stderr
         assert opened.failures() == []
         assert find_first(opened, "purple").seconds == 8.0
     result = run("index", photos_with_clip, "--model", model, "--no-video")
-    assert "videos left out" not in result.stderr
+    assert "videos skipped" not in result.stderr
     assert index_folder(opened, photos_with_clip, model) == RunSummary(added=1, unchanged=4)
 
 
