@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from pathlib import Path
@@ -17,25 +18,45 @@ from searchapp.errors import SearchAppError
 from searchapp.files import library_folder
 from searchapp.library import Library
 
+STARTED_AT = pytest.StashKey[float]()
+# Their files start first, so that no process runs one of them alone at the end.
+SLOW_FILES = (
+    "test_cluster.py", "test_replicas.py", "test_remote.py", "test_crashes.py", "test_vllm.py",
+    "test_resident.py", "test_vlm.py", "test_starter.py", "test_web.py", "test_web_narrowing.py",
+)  # fmt: skip
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Put the tests of slow files first; the others keep their order."""
+    ranks = {name: rank for rank, name in enumerate(SLOW_FILES)}
+    items.sort(key=lambda item: ranks.get(item.path.name, len(ranks)))
+
 
 @pytest.hookimpl(wrapper=True, tryfirst=True)
 def pytest_sessionfinish(session: pytest.Session) -> Iterator[None]:
-    """Print the number of skipped tests and the reasons as the last line."""
+    """Print how long the tests took, and what was skipped and why, as the last line."""
     yield
     reporter = session.config.pluginmanager.get_plugin("terminalreporter")
-    if reporter is not None and (line := skipped_line(reporter.stats.get("skipped", []))):
-        reporter.write_line(line)
+    if reporter is not None:
+        seconds = time.monotonic() - session.config.stash[STARTED_AT]
+        reports = reporter.stats.get("skipped", [])
+        reporter.write_line(f"The tests took {seconds / 60:.1f} min. {skipped_line(reports)}")
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    """Note when the tests start."""
+    config.stash[STARTED_AT] = time.monotonic()
 
 
 def skipped_line(reports: Sequence[pytest.TestReport | pytest.CollectReport]) -> str:
-    """Return a line with the number of skipped tests for each reason; empty if none is skipped."""
+    """Return the number of skipped tests for each reason, as a sentence."""
     reasons: Counter[str] = Counter()
     for report in reports:
         if isinstance(report.longrepr, tuple):
             reason = report.longrepr[2].removeprefix("Skipped: ").splitlines()[0]
             reasons[reason] += 1
     parts = [f"{n} test{'s' * (n > 1)}: {reason}" for reason, n in reasons.most_common()]
-    return f"Skipped {'; '.join(parts)}" if parts else ""
+    return f"Skipped {'; '.join(parts)}." if parts else "None was skipped."
 
 
 @pytest.fixture(autouse=True)

@@ -592,7 +592,7 @@ def end_group(process: subprocess.Popen[bytes]) -> None:
 def wait_until_up(url: str, log: Path, process: subprocess.Popen[bytes]) -> None:
     import httpx
 
-    for _ in range(240):
+    for _ in range(1200):  # 10 minutes: a busy machine starts vLLM slowly
         if process.poll() is not None:
             break
         try:
