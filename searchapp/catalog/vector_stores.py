@@ -44,8 +44,8 @@ class VectorStores:
     def get_or_create(self, place: str) -> MilvusCollection:
         """Get or create the record of the Milvus collection at a place (MilvusAddress.place).
 
-        The name of a new Milvus collection has 8 random bytes, so that no other library, and no
-        copy of this library, uses the same name.
+        The name of a new Milvus collection has 8 random bytes, so other libraries, and
+        copies of this library, never use the same name.
         """
         fields_json = json.dumps(list(FILTER_FIELDS))
         condition = "collection_id = ? and place = ? and fields = ?"

@@ -156,8 +156,8 @@ def iter_ranked_pages(
 ) -> Iterator[RankedPage]:
     """Yield all matches in pages, nearest first; matches with equal scores by ascending id.
 
-    Each match occurs once. If more matches may have the same score as the last match of a page,
-    all matches with this score are moved to the next page, so that they are sorted correctly.
+    Each match occurs once. The last score of a page may have more matches than were found.
+    Then all matches with this score are moved to the next page, so that they are sorted correctly.
     """
     match_limit = index.estimate_max_matches(selection)
     requested_count, seen = min(first_count, match_limit), set[int]()

@@ -42,7 +42,10 @@ class Indexes:
         self._milvus.close()
 
     def release_files(self) -> None:
-        """Close Milvus Lite files for other processes; later calls open them again."""
+        """Close Milvus Lite files, so that other processes can open them.
+
+        Later calls open the files again.
+        """
         self._milvus.release_files()
 
     def check_reachable(self, address: MilvusAddress) -> None:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-MAX_LENGTH_ERROR = 0.01  # from length one; the rounding of float16 is smaller
+MAX_NORM_ERROR = 0.01  # difference from norm 1; the rounding of float16 is smaller
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -26,7 +26,7 @@ def pack_vector(vector: Vectors) -> bytes:
 def is_unit(vectors: Vectors) -> NDArray[np.bool_]:
     """Return which vectors, [..., dimensions], have norm 1, within float16 rounding."""
     # A comparison with NaN is false, so a vector with NaN is not valid.
-    unit: NDArray[np.bool_] = np.abs(np.linalg.norm(vectors, axis=-1) - 1) <= MAX_LENGTH_ERROR
+    unit: NDArray[np.bool_] = np.abs(np.linalg.norm(vectors, axis=-1) - 1) <= MAX_NORM_ERROR
     return unit
 
 

@@ -87,5 +87,5 @@ def test_the_library_searches_inside_a_running_event_loop(filled: Library) -> No
 
 def test_a_coroutine_that_waits_is_refused() -> None:
     """Without an event loop, it would never be resumed."""
-    with pytest.raises(RuntimeError, match="there is no event loop"):
+    with pytest.raises(RuntimeError, match="it was started without an event loop"):
         run_without_waiting(asyncio.sleep(0))

@@ -75,7 +75,7 @@ def make_index(kind: str, dimensions: int) -> Any:
         return faiss.IndexIDMap(faiss.IndexFlatIP(dimensions))
     if kind.startswith("RR,"):
         kind = f"RR{dimensions},{kind[3:]}"
-    # For vectors of length one, L2 distance and cosine give the same order.
+    # For vectors with norm 1, L2 distance and cosine give the same order.
     index = faiss.index_factory(dimensions, kind, faiss.METRIC_L2)
     ivf = find_ivf(index)
     if ivf is None:

@@ -175,7 +175,9 @@ def _check_lite_file(file: Path) -> None:
                 if time.monotonic() > end:
                     raise MilvusUnreachableError(BUSY_MESSAGE.format(file)) from error
                 if not is_waiting:
-                    logger.info("Waiting for another process to close Milvus Lite file %s", file)
+                    logger.info(
+                        "Waiting for another process to close the Milvus Lite file %s", file
+                    )
                     is_waiting = True
                 time.sleep(0.1)
     except OSError as error:

@@ -35,7 +35,7 @@ def compare_ids(
 
     live_ids: the ids in the catalog, sorted. count_held and list_held return the number and the
     ids of the rows in Milvus with first < id <= last. Up to trusted_last_id, Milvus has every id
-    of the catalog, so equal counts prove equal sets. Ids are listed only in ranges that differ.
+    of the catalog, so equal counts prove equal sets. Other ranges are split or listed.
     """
     extra, missing = [np.empty(0, np.int64)], [np.empty(0, np.int64)]
     ranges = [

@@ -60,7 +60,10 @@ class MilvusSync:
         self._opened.clear()
 
     def release_files(self) -> None:
-        """Close Milvus Lite files for other processes; later calls open them again."""
+        """Close Milvus Lite files, so that other processes can open them.
+
+        Later calls open the files again.
+        """
         for address in [address for address in self._connections if address.is_lite]:
             self._connections.pop(address).close()
         self._opened = {
