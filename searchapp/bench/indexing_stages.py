@@ -55,7 +55,7 @@ def measure_plain_call(
 def measure_plain_call_from_files(
     model: str, dummy: bool, folder: str, pictures: int
 ) -> dict[str, Any]:
-    """Decode files below a folder with Pillow, and embed them with one call of LLM.embed.
+    """Decode picture files in a folder with Pillow, and embed them with one call of LLM.embed.
 
     Return images_per_s.
     """

@@ -1,1 +1,1 @@
-"""Find files that hold the same picture, and choose which of them to keep."""
+"""Find files that show the same picture, and choose which of these files to keep."""

@@ -126,7 +126,10 @@ def _fit_windows(
     other_sizes: Integers,
     start: Sequence[float],
 ) -> tuple[NDArray[np.bool_], Floats, NDArray[np.bool_]]:
-    """Align pairs from a start window; return is_near, cut_share and is_other_inner, [n] each."""
+    """Align pairs of pictures from a start window; return is_near, cut_share, is_other_inner.
+
+    Every returned array has one entry for each pair.
+    """
     windows = np.tile(np.array(start, np.float32), (len(one_sizes), 1))
     if start == FULL_WINDOW:
         # The darker picture is the outer one: clipping to white cannot be undone.

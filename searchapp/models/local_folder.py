@@ -57,7 +57,7 @@ def read_model_folder(path: Path) -> ModelFolder:
 
 
 def _compute_fingerprint(files: list[Path]) -> str:
-    """Return a short hash of the files: all bytes of small ones, samples of weights."""
+    """Return a short hash of model files: of all bytes of small files, and samples of weights."""
     digest = hashlib.sha256()
     for file in files:
         digest.update(f"{file.name} {file.stat().st_size}\n".encode())

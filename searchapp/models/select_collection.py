@@ -24,7 +24,7 @@ logger = logging.getLogger(__name__)
 def get_collection(catalog: Catalog, name: str | None) -> Collection:
     """Return a collection by name, or by default the one with the latest complete index run.
 
-    Raises LibraryError if there is none.
+    Raises LibraryError if there is no such collection.
     """
     collections = catalog.list_collections()
     if not collections:

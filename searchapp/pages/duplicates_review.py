@@ -120,7 +120,10 @@ class _ReviewPage:
 
 
 def _quote_for_shell(copy: DuplicateFile) -> dict[str, str | None]:
-    """Return a file and its companions quoted for sh; None if a script cannot move them."""
+    """Return the path of a file, and those of its companions, quoted for sh.
+
+    The values are None if a shell script cannot move the file.
+    """
     try:
         return {
             "word": move_script.quote_path(copy.path),

@@ -277,7 +277,7 @@ def test_each_fault_is_found_and_repaired(
         with caplog.at_level(logging.INFO, "searchapp.upkeep"):
             repaired = list(library.check(repair=True))
         assert repaired and all(fault.mended for fault in repaired)
-        assert caplog.messages == [f"Repairing: {fault.what}." for fault in repaired]
+        assert caplog.messages == [f"Repairing a fault: {fault.what}." for fault in repaired]
         assert list(library.check(files=None)) == []
         index_folder(library, many_pictures, model)
         assert fake_engines.embedded_count == MANY + reembedded

@@ -1,4 +1,4 @@
-"""Lay out pictures in the plane, similar ones near each other: t-SNE, then a grid."""
+"""Arrange pictures in the plane, similar pictures near each other: t-SNE, then a grid."""
 
 from __future__ import annotations
 

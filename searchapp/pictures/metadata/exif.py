@@ -1,4 +1,4 @@
-"""Parse EXIF tags, as Pillow reads them: date, camera, lens and GPS position.
+"""Parse EXIF tags that Pillow has read: date, camera, lens and GPS position.
 
 Source: CIPA DC-008 (Exif 3.0).
 """
