@@ -13,7 +13,7 @@ from searchapp.engines import Engine
 from searchapp.errors import LibraryError
 from searchapp.files.library_folder import catalog_file, resolve_library_folder
 from searchapp.files.lock import hold_writer_lock
-from searchapp.indexing.embedding.choose_engines import EngineChoice, RunningEngine, StartEngines
+from searchapp.indexing.embedding.choose_engines import EngineChoice, EngineHolder, StartEngines
 from searchapp.indexing.indexer import Indexer
 from searchapp.models import ModelSpec, select_collection
 from searchapp.search.library_reader import LibraryReader
@@ -66,7 +66,7 @@ class Library:
         """Create a Library object from its parts. Applications call Library.open() instead."""
         self.folder = folder
         self._catalog = catalog
-        self._engines = RunningEngine(start, start_many)
+        self._engines = EngineHolder(start, start_many)
         self._indexes = Indexes(folder, catalog, policy)
         # Internal: the server and the map use it to read the catalog and the indexes.
         self.reader = LibraryReader(folder, catalog, self._indexes)

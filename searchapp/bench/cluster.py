@@ -116,7 +116,7 @@ def _measure_rate(
     files: list[Path],
 ) -> tuple[int, float]:
     """Return the number of nodes, and the pictures per second since the last engine was ready."""
-    cluster = choose_engines.start_cluster(
+    cluster = choose_engines.connect_to_cluster(
         job, options.address, options.replicas, engine_arguments, count
     )
     tasks = (FileTask(str(file), 0, 0, None) for file in files)

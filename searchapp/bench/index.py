@@ -119,7 +119,7 @@ def _measure_pipeline(
     ) -> EmbeddingSource | None:
         spec = resolve_spec(options.model, options.use_dummy_weights)
         bench_job = EmbeddingJob(spec, job.catalog_file, job.collection_id, job.max_megapixels)
-        replicas = choose_engines.start_replicas(bench_job, files, replica_count)
+        replicas = choose_engines.plan_replicas(bench_job, files, replica_count)
         if replicas is not None:
             seconds = replicas.start_engines()
             report.first_ready_s = round(min(seconds), 1)

@@ -16,7 +16,7 @@ def start_engine(
     url: str | None = None,
     api_key: str | None = None,
 ) -> Engine:
-    """Start the engine of a model: in this process, or connect to the vLLM server at a URL.
+    """Start a model with vLLM in this process or, if `url` is given, connect to a vLLM server.
 
     Raises EngineError or ModelError if the engine cannot be started or reached.
     """

@@ -33,13 +33,13 @@ class Engine(Protocol):
         """Return the model's specification."""
 
     def prepare(self, item: EngineInput) -> EngineInput:
-        """Do the CPU work of `embed` for one input ahead of time; any thread may call it.
+        """Do the CPU work of `embed` for one input ahead of time; any thread may call this method.
 
-        It raises nothing: `embed` returns a Refusal for an input that cannot be prepared.
+        A bad input raises no error: `embed` returns a Refusal for this input.
         """
 
     def embed(self, inputs: Sequence[EngineInput]) -> list[Vector | Refusal]:
-        """Return a vector of length one (float32) or a refusal for each input, in order.
+        """Return a vector of norm 1 (float32) or a refusal for each input, in order.
 
         Raises EngineError only if the engine can neither continue nor restart.
         """
@@ -58,7 +58,8 @@ def embed_isolating_failures(
 ) -> list[Vector | Refusal]:
     """Embed inputs in one batch; if that fails, halve the batch until each bad input is alone.
 
-    embed: raises an exception if any input of its batch is bad. fatal: exceptions to pass on.
+    embed: raises an exception if any input of its batch is bad. fatal:
+    exceptions of these types are raised at once.
     """
     try:
         return embed(inputs)
@@ -67,7 +68,11 @@ def embed_isolating_failures(
     except Exception as error:  # A model's processor raises any type for a bad input.
         if len(inputs) == 1:
             return [Refusal(summarize_error(error))]
-        logger.debug("Halving a batch of %d inputs: %s", len(inputs), summarize_error(error))
+        logger.debug(
+            "Halving a batch of %d inputs, because it failed: %s",
+            len(inputs),
+            summarize_error(error),
+        )
     middle = len(inputs) // 2
     return embed_isolating_failures(embed, inputs[:middle], fatal) + embed_isolating_failures(
         embed, inputs[middle:], fatal
@@ -75,13 +80,16 @@ def embed_isolating_failures(
 
 
 def summarize_error(error: BaseException) -> str:
-    """Return an exception's first line, at most 300 characters; without one, its type's name."""
+    """Return the first line of an exception's message, at most 300 characters.
+
+    If the message is empty, return the name of the exception's type.
+    """
     lines = str(error).strip().splitlines()
     return lines[0][:300] if lines else type(error).__name__
 
 
 def validate_output(output: Vector | Refusal, spec: ModelSpec) -> Vector | Refusal:
-    """Return an engine's output; return a refusal if its vector has a wrong shape or length.
+    """Return an engine's output, or a refusal if its vector has a wrong shape or norm.
 
     An invalid vector must never reach the catalog, whatever the engine does.
     """
@@ -89,21 +97,21 @@ def validate_output(output: Vector | Refusal, spec: ModelSpec) -> Vector | Refus
         return output
     if output.shape == (spec.dimensions,) and is_unit(output):
         return output
-    return Refusal("the engine returned no vector of length one")
+    return Refusal("the engine returned no vector of norm 1")
 
 
 def normalize_vector(raw: Sequence[float] | Vector, spec: ModelSpec) -> Vector | Refusal:
-    """Scale a model's output to length one; return a refusal if that is impossible.
+    """Scale a model's output vector to norm 1; return a refusal if that is impossible.
 
-    If the collection keeps fewer dimensions than the model has (Matryoshka representation),
-    the first ones are kept.
+    If the spec has fewer dimensions than the model (Matryoshka representation), only the first
+    dimensions are kept.
     """
     vector = np.asarray(raw, dtype=np.float32)
     expected = spec.cut_from or spec.dimensions
     if vector.shape != (expected,):
-        return Refusal(f"the model returned {vector.size} numbers instead of {expected}")
+        return Refusal(f"the model returned a vector of {vector.size} values instead of {expected}")
     vector = vector[: spec.dimensions]
-    length = float(np.linalg.norm(vector))
-    if not np.isfinite(length) or length == 0:
+    norm = float(np.linalg.norm(vector))
+    if not np.isfinite(norm) or norm == 0:
         return Refusal("the model returned an unusable vector (infinite, not a number, or zero)")
-    return vector / np.float32(length)
+    return vector / np.float32(norm)

@@ -1,4 +1,4 @@
-"""Hide what vLLM and its libraries print, but keep the last lines for error messages."""
+"""Hide the output of vLLM and its libraries, but keep its last lines for error messages."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ def capture_output(verbose: bool) -> Iterator[IO[bytes]]:
     """Redirect this process's stdout and stderr, C code included, to a temporary file.
 
     verbose: hide nothing, but redirect stdout to stderr, because stdout is reserved for data.
-    Log lines written to stderr inside the block are hidden too: log before or after it.
+    Log lines written to stderr inside the `with` block are hidden, too: log before or after it.
     """
     with tempfile.TemporaryFile() as captured:
         sys.stdout.flush()
@@ -35,7 +35,7 @@ def capture_output(verbose: bool) -> Iterator[IO[bytes]]:
 
 
 def read_last_lines(captured_file: IO[bytes], count: int = 5) -> str:
-    """Return the last captured lines, indented, for an error message."""
+    """Return the last `count` lines of captured output, indented, for an error message."""
     captured_file.seek(0)
     lines = captured_file.read().decode("utf-8", "replace").strip().splitlines()
     return "\n".join(f"  {line[:300]}" for line in lines[-count:])

@@ -36,7 +36,7 @@ class RetryPolicy:
 
 
 class RequestRefusedError(Exception):
-    """The server works, but rejects the input."""
+    """The vLLM server works, but rejects the input of a request."""
 
 
 class EngineHttpClient:
@@ -52,7 +52,7 @@ class EngineHttpClient:
     ) -> None:
         """Check the form of the address and the key; send nothing yet.
 
-        start_command: the shell command that starts such a server, for error messages.
+        start_command: the shell command that starts a suitable server, for error messages.
         Raises EngineError if the address or the key is malformed.
         """
         import httpx
@@ -83,16 +83,17 @@ class EngineHttpClient:
         self._client.close()
 
     def remember_good_request(self, path: str, body: dict[str, Any]) -> None:
-        """Store a request that succeeded, to tell a broken server from a bad input later."""
+        """Store a request that succeeded; it later shows whether the server still works."""
         self._good_request = path, body
 
     def request_json(
         self, path: str, body: dict[str, Any] | None = None, *, fail_fast: bool = False
     ) -> Any:
-        """Return the JSON of the server's answer; retry while a retry may succeed.
+        """Send a request; return the JSON of the answer. Retry while a retry may succeed.
 
-        fail_fast: do not retry if nothing answers at the address. Raises RequestRefusedError if
-        the server rejects the input, EngineError for every other failure.
+        body: the JSON to send with POST; None: send GET. fail_fast: do not retry if nothing
+        answers at the address. Raises RequestRefusedError if the server rejects the input,
+        EngineError for every other failure.
         """
         import httpx
 
@@ -136,7 +137,11 @@ class EngineHttpClient:
                     "Repair or restart that server, then run this command again."
                 )
             logger.info(
-                "%s failed (try %d: %s); retried after %.1f s", self.name, tries, problem, delay_s
+                "The vLLM server at %s failed (try %d: %s); retrying in %.1f s",
+                self.name,
+                tries,
+                problem,
+                delay_s,
             )
 
     def _send_once(self, path: str, body: dict[str, Any] | None) -> Any:
@@ -181,9 +186,9 @@ class EngineHttpClient:
 
 
 def _parse_address(url: str) -> tuple[str, str]:
-    """Split a server's address: for messages (no password), and for requests; both without /v1.
+    """Return a server's address without password, for messages, and the complete address.
 
-    Raises EngineError if it is not an HTTP address.
+    Both addresses end without /v1. Raises EngineError if `url` is not an HTTP address.
     """
     try:
         parts = urlsplit(url.strip())
@@ -200,7 +205,7 @@ def _parse_address(url: str) -> tuple[str, str]:
 
 
 def _extract_reason(response: Any) -> str:
-    """Return the reason in an error answer, as one line; empty if it contains none."""
+    """Return the reason in a server's error answer, as one line; empty if it has no reason."""
     reason: Any = response.text
     with suppress(ValueError):
         reason = response.json()
@@ -216,7 +221,7 @@ def _describe_response(response: Any) -> str:
 def _parse_retry_after(header: str) -> float:
     """Return the seconds to wait from a Retry-After header: a number of seconds, or a date.
 
-    0.0 if the header is neither: https://httpwg.org/specs/rfc9110.html#field.retry-after
+    0.0 if the header has another form: https://httpwg.org/specs/rfc9110.html#field.retry-after
     """
     with suppress(ValueError):
         return min(max(0.0, float(header)), 86400.0)

@@ -31,16 +31,16 @@ if TYPE_CHECKING:
 logger = logging.getLogger(__name__)
 
 MAX_SLICE_INPUTS = 256  # inputs that vLLM holds at once
-# Inputs in a row that exceed the memory one by one, after which the engine gives up.
+# The engine gives up after this many inputs in a row have exceeded the memory, each alone.
 MAX_OUT_OF_MEMORY_INPUTS = 3
 
 
 class _EngineFailedError(Exception):
-    """The engine failed for a reason that is not one bad input."""
+    """The running model failed on a batch; vLLM did not reject one input only."""
 
 
 class _OutOfMemoryError(_EngineFailedError):
-    """The batch exceeds the memory; the engine itself still works."""
+    """A batch of inputs exceeds the memory; the engine still works."""
 
 
 class LocalEngine:
@@ -84,9 +84,10 @@ class LocalEngine:
         return replace(item, image=None, rendered=rendered)
 
     def embed(self, inputs: Sequence[EngineInput]) -> list[Vector | Refusal]:
-        """Embed inputs in slices: see Engine. A failed engine restarts once for each slice.
+        """Embed inputs slice by slice: see Engine.embed.
 
-        If a slice exceeds the memory, it is halved, and later slices keep the smaller size.
+        If a slice exceeds the memory, this slice and all later slices are smaller. If the engine
+        fails otherwise, it restarts, and embeds the inputs of the slice one by one.
         """
         results: list[Vector | Refusal] = []
         while len(results) < len(inputs):
@@ -103,7 +104,9 @@ class LocalEngine:
                         self._slice_inputs, len(part), error,
                     )  # fmt: skip
                     continue
-                logger.info("Restarting the engine of %s: it failed (%s)", self._spec.name, error)
+                logger.info(
+                    "The engine of the model %s failed (%s); restarting it", self._spec.name, error
+                )
                 self._start()
                 results += self._run_one_by_one(part)
         return results
@@ -113,7 +116,7 @@ class LocalEngine:
         return len(self._llm.get_tokenizer()(prompt)["input_ids"])
 
     def count_image_tokens(self, image: Picture) -> int:
-        """Count the tokens or patches that the model makes of a picture, in the picture's size."""
+        """Return the number of tokens or patches into which the model divides a picture."""
         prepared = self._render_with_vllm(EngineInput(self._spec.prompts.document, image))
         if self._spec.pooling is None:
             vision = self._llm.model_config.hf_config.vision_config
@@ -134,7 +137,7 @@ class LocalEngine:
             cleanup_dist_env_and_memory()
 
     def _run_one_by_one(self, inputs: Sequence[EngineInput]) -> list[Vector | Refusal]:
-        """Embed each input alone, and refuse those that make the engine fail.
+        """Embed each input alone; return a refusal for an input on which the engine fails.
 
         Raises EngineError if several inputs in a row exceed the memory.
         """
@@ -153,7 +156,7 @@ class LocalEngine:
                         "Check what else uses the memory (nvidia-smi), or use fewer --replicas "
                         "or a smaller --model."
                     ) from error
-                logger.info("Restarting the engine: it failed on a single input (%s)", error)
+                logger.info("The engine failed on a single input (%s); restarting it", error)
                 results.append(Refusal(f"the engine failed on this input: {error}"))
                 self._start()
         return results
@@ -170,7 +173,7 @@ class LocalEngine:
         if not self._verbose:  # only after the download, so that its progress bars are shown
             vllm_settings.set_environment_defaults(vllm_settings.QUIET_ENVIRONMENT)
         device = "GPU" if has_gpu() else "CPU"
-        logger.info("Starting vLLM with %s on the %s", self._spec.name, device)
+        logger.info("Starting vLLM with the model %s on the %s", self._spec.name, device)
         started_at = time.monotonic()
         with capture_output(self._verbose) as captured, pause_garbage_collection():
             try:
@@ -188,7 +191,7 @@ class LocalEngine:
                     f"The option -vv shows more.\n{read_last_lines(captured)}"
                 ) from error
         seconds = time.monotonic() - started_at
-        logger.info("Started vLLM with %s in %.1f s", self._spec.name, seconds)
+        logger.info("Started vLLM with the model %s in %.1f s", self._spec.name, seconds)
         logger.debug("Arguments of vLLM: %s", arguments)
 
     def _load_model(self, folder: str) -> dict[str, Any]:

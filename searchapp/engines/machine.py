@@ -42,8 +42,8 @@ def list_gpus() -> list[Gpu]:
     return [Gpu(n, free) for n in names for index, uuid, free in found if n in (index, uuid)]
 
 
-def free_memory_mb() -> int | None:
-    """Return the MiB of memory free for processes without swapping; None if unknown."""
+def read_free_memory_mib() -> int | None:
+    """Return the memory in MiB that is available without swapping; None if it is unknown."""
     try:
         lines = Path("/proc/meminfo").read_text().splitlines()
         return next(int(line.split()[1]) >> 10 for line in lines if line.startswith("MemAvail"))

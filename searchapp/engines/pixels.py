@@ -1,7 +1,7 @@
 """Turn pictures into a two-tower model's input tensors faster than the model's own processor.
 
-Such a processor crops the center of a picture and scales each channel linearly. Crop and scale
-are fitted to vLLM's output for pictures of noise, and used only if they reproduce it.
+Such a processor crops the center of a picture and scales each channel linearly. The scales are
+fitted to vLLM's output for pictures of noise. They are used only if the result is the same.
 """
 
 from __future__ import annotations
@@ -23,10 +23,10 @@ MAX_PIXEL_DIFFERENCE = 0.02  # rounding error of bfloat16 for values from -2 to 
 
 
 class PixelRenderer:
-    """Renders a picture as vLLM's renderer does, for pictures of the size that was learned."""
+    """Renders pictures of one size as vLLM's renderer does, but faster."""
 
     def __init__(self, example: Any, target: ImageInput, scale: Any, shift: Any) -> None:
-        """Create a renderer from fitted values; call `learn_from_renderer` instead."""
+        """Create a renderer from fitted values; `learn_from_renderer` calls this method."""
         self._example, self._side, self._fit = example, target.side, target.fit
         self._scale, self._shift = scale, shift  # [3, 1, 1], float32
         self._numbers = itertools.count()
@@ -35,7 +35,10 @@ class PixelRenderer:
     def learn_from_renderer(
         cls, render: Callable[[Picture], Any], target: ImageInput
     ) -> PixelRenderer | None:
-        """Fit crop and scale to vLLM's renderer; None if it does more than crop and scale."""
+        """Return a renderer fitted to vLLM's renderer.
+
+        Return None if vLLM's renderer does more than crop and scale.
+        """
         side = target.side
         try:
             example = render(_make_noise_picture(side, side))
@@ -56,13 +59,13 @@ class PixelRenderer:
         return pixels if same else None
 
     def can_render(self, image: Picture) -> bool:
-        """Return whether a picture has the size and the mode that were learned."""
+        """Return whether a picture has a size and a mode that this renderer supports."""
         if self._fit == "squash" and image.width != image.height:
             return False
         return min(image.size) == self._side and image.mode == "RGB"
 
     def render_picture(self, image: Picture) -> Any:
-        """Return a picture rendered as vLLM's engine takes it."""
+        """Return a picture in the rendered form that vLLM's engine takes as input."""
         example = self._example
         kwargs, hashes = example["mm_kwargs"], example["mm_hashes"]
         (item,) = kwargs["image"]
@@ -115,7 +118,10 @@ def _get_pixel_values(rendered: Any) -> Any:
 
 
 def _fit_channels(image: Picture, values: Any) -> tuple[Any, Any]:
-    """Fit each channel's scale and shift, [3, 1, 1] each, by least squares."""
+    """Return the scale and the shift of the channels, [3, 1, 1] each, fitted by least squares.
+
+    image: the picture; values: the picture's channels as vLLM renders them.
+    """
     import torch
 
     lines = [

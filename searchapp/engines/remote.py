@@ -46,10 +46,10 @@ class RemoteEngine:
 
     CLIP and SigLIP need no further options. E5-V, VLM2Vec and Qwen3-VL have their own prompts,
     which are sent as a chat template with every picture: start the server with
-    --trust-request-chat-template. The last two also need --trust-request-mm-kwargs, because they
-    have options for the image processor. `build_serve_command` returns the complete command, and
-    the error message shows it if a server rejects a request. Texts and pictures (PNG) are sent as
-    JSON; vectors are returned as float32.
+    --trust-request-chat-template. VLM2Vec and Qwen3-VL also need --trust-request-mm-kwargs,
+    because they have options for the image processor. `build_serve_command` returns the complete
+    command, and the error message shows it if a server rejects a request. Texts and pictures (PNG)
+    are sent as JSON; vectors are returned as float32.
     """
 
     def __init__(
@@ -61,10 +61,10 @@ class RemoteEngine:
         concurrency: int = 8,
         retry_policy: RetryPolicy | None = None,
     ) -> None:
-        """Connect, and check that the server serves the model and embeds with it.
+        """Connect to a vLLM server; check that it serves the model and returns vectors.
 
         concurrency: maximum number of requests in flight. Raises EngineError if no vLLM server
-        answers, ModelError if it does not serve this model, or lacks an option that it needs.
+        answers, ModelError if the server does not serve this model or lacks a necessary option.
         """
         self._spec = spec
         self._client = EngineHttpClient(
@@ -77,7 +77,7 @@ class RemoteEngine:
         except BaseException:
             self.close()
             raise
-        logger.info("Using the vLLM server at %s: model %s", self._client.name, self._model)
+        logger.info("Using the vLLM server at %s with the model %s", self._client.name, self._model)
 
     @property
     def spec(self) -> ModelSpec:
@@ -89,7 +89,7 @@ class RemoteEngine:
         return item
 
     def embed(self, inputs: Sequence[EngineInput]) -> list[Vector | Refusal]:
-        """Embed in small requests, several in flight at a time: see Engine."""
+        """Embed inputs in small requests, several in flight at a time: see Engine.embed."""
         texts = [i for i, item in enumerate(inputs) if item.image is None]
         pictures = [i for i, item in enumerate(inputs) if item.image is not None]
         parts = [
@@ -136,7 +136,7 @@ class RemoteEngine:
     def _find_served_model(self) -> str:
         """Return the name under which the server serves this model.
 
-        Raises EngineError if it lists no models, ModelError if it serves other models only.
+        Raises EngineError if the server lists no models, ModelError if it serves only other models.
         """
         answer = self._client.request_json("/v1/models", fail_fast=True)
         try:
@@ -161,9 +161,9 @@ class RemoteEngine:
         )
 
     def _check_server(self) -> None:
-        """Check that a gray picture gets a vector, and a text too if the model's texts are padded.
+        """Check that the server embeds a gray picture and, if the model pads texts, a text.
 
-        Raises ModelError if one of them is refused.
+        Raises ModelError if the server refuses the picture or the text.
         """
         from PIL import Image
 
@@ -185,7 +185,10 @@ class RemoteEngine:
         self._client.remember_good_request("/v1/embeddings", self._build_request([picture]))
 
     def _embed_request(self, inputs: Sequence[EngineInput]) -> list[Vector | Refusal]:
-        """Embed texts only or pictures only; raises RequestRefusedError if one is rejected."""
+        """Embed inputs in one request: either only texts or only pictures.
+
+        Raises RequestRefusedError if the server rejects an input.
+        """
         answer = self._client.request_json("/v1/embeddings", self._build_request(inputs))
         try:
             raw = {item["index"]: _decode_vector(item["embedding"]) for item in answer["data"]}
@@ -209,7 +212,7 @@ class RemoteEngine:
         return outputs
 
     def _build_request(self, inputs: Sequence[EngineInput]) -> dict[str, Any]:
-        """Return the JSON of a request: either each input has a picture, or none has."""
+        """Return the JSON of a request: either every input has a picture, or no input has one."""
         request: dict[str, Any] = {
             "model": self._model,
             "encoding_format": "base64",
@@ -255,7 +258,7 @@ def _build_message(item: EngineInput) -> dict[str, Any]:
 
 
 def _decode_vector(raw: Any) -> Vector:
-    """Decode a vector: base64 of float32, as requested, or a list, as other servers send it."""
+    """Decode a vector in a server's answer: base64 of float32, or a list of numbers."""
     if isinstance(raw, str):
         return np.frombuffer(base64.b64decode(raw, validate=True), dtype="<f4")
     if not isinstance(raw, list):

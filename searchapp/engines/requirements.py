@@ -14,12 +14,12 @@ from pathlib import Path
 
 # The first NVIDIA driver that runs programs built for a major version of CUDA:
 # https://docs.nvidia.com/cuda/cuda-toolkit-release-notes/ (minor version compatibility)
-DRIVERS = {12: 525, 13: 580}
+MIN_DRIVER_BY_CUDA = {12: 525, 13: 580}
 CPUINFO = Path("/proc/cpuinfo")
 
 
 def list_cpu_problems() -> list[str]:
-    """Return what vLLM's CPU build needs and this machine lacks; each line has the remedy."""
+    """Return what vLLM's CPU build needs and this machine lacks; each entry has its remedy."""
     problems = []
     try:
         ctypes.CDLL("libnuma.so.1")
@@ -34,7 +34,7 @@ def list_cpu_problems() -> list[str]:
 
 
 def has_avx2() -> bool:
-    """Return whether this CPU has AVX2; True if the system does not list its features."""
+    """Return whether this CPU has AVX2; True if the system does not list the CPU's features."""
     try:
         words = CPUINFO.read_text(encoding="utf-8", errors="replace").split()
     except OSError:
@@ -43,11 +43,12 @@ def has_avx2() -> bool:
 
 
 def list_gpu_problems(cuda: int, cpu_build: str) -> list[str]:
-    """Return what vLLM's build for CUDA needs and this machine lacks, with the remedy.
+    """Return what vLLM's build for CUDA needs and this machine lacks; each entry has its remedy.
 
     cuda: CUDA's major version. cpu_build: the command that installs vLLM's CPU build instead.
     """
-    needed = f"driver {DRIVERS.get(cuda, DRIVERS[max(DRIVERS)])} or newer"
+    newest = MIN_DRIVER_BY_CUDA[max(MIN_DRIVER_BY_CUDA)]
+    needed = f"driver {MIN_DRIVER_BY_CUDA.get(cuda, newest)} or newer"
     remedy = f"install {needed} from NVIDIA, or vLLM's CPU build: {cpu_build}"
     try:
         driver = ctypes.CDLL("libcuda.so.1")
@@ -81,7 +82,7 @@ def is_cpu_build() -> bool:
 def explain_gpu_failure(cpu_build: str) -> list[str]:
     """Return why the installed GPU build of vLLM failed to start; empty if the reason is unknown.
 
-    It imports torch, which names the version of CUDA that the build needs.
+    The version of CUDA that the build needs is read from torch, which is imported.
     """
     if is_cpu_build():
         return []

@@ -13,7 +13,7 @@ TORCH_MODE_BY_FILTER = {2: "bilinear", 3: "bicubic"}  # keys: Pillow's Resamplin
 
 
 def resize_picture(image: Picture, size: tuple[int, int], resample: int) -> Picture:
-    """Return the resized picture; a few values differ by one level of 255 from Pillow's."""
+    """Return a resized picture; a few pixel values differ from Pillow's result by 1 of 255."""
     mode = TORCH_MODE_BY_FILTER.get(resample)
     if mode is None or image.mode != "RGB":
         from PIL.Image import Resampling

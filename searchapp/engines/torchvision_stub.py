@@ -13,10 +13,11 @@ MISSING_OPERATORS = ("torchvision::nms", "torchvision::qnms")
 
 
 def patch_torchvision() -> None:
-    """Declare the operators that torchvision's CUDA build lacks; image processors use none.
+    """Declare the operators that PyPI's torchvision cannot load without CUDA.
 
-    Nothing changes if torchvision is missing or works. vLLM inspects a model's class in a child
-    process, which this patch does not reach; vLLM is patched to inspect it in this process.
+    Image processors do not use these operators. Nothing changes if torchvision is missing or works.
+    vLLM inspects a model's class in a child process, which this patch does not reach. vLLM is
+    therefore patched to inspect the class in this process.
     """
     import torch
 

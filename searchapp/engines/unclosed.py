@@ -9,10 +9,10 @@ from searchapp.models import EngineInput, ModelSpec
 
 
 class UnclosedEngine:
-    """An engine whose `close` does nothing: its owner, or the end of the process, frees it."""
+    """Wraps an engine; `close` does nothing, because the owner of the engine closes it."""
 
     def __init__(self, engine: Engine) -> None:
-        """Wrap an engine."""
+        """Store the engine to wrap."""
         self._engine = engine
 
     @property

@@ -50,10 +50,10 @@ def make_device_arguments(spec: ModelSpec, bulk: bool) -> dict[str, Any]:
 
 
 def _make_gpu_arguments(spec: ModelSpec, bulk: bool) -> dict[str, Any]:
-    """Limit vLLM to the memory that the model needs; by default it takes nearly all of it.
+    """Return arguments that limit vLLM to the GPU memory that the model needs.
 
-    Two-tower models hardly need the cache. Language models need it for their longest prompt,
-    which takes at most 1.6 GB.
+    By default, vLLM takes nearly all memory. Two-tower models hardly need vLLM's cache. Language
+    models need the cache for their longest prompt, which takes at most 1.6 GB.
     """
     large_cache_mib = BULK_CACHE_MIB if bulk else LARGE_CACHE_MIB
     return {
@@ -67,7 +67,7 @@ def _make_gpu_arguments(spec: ModelSpec, bulk: bool) -> dict[str, Any]:
 
 
 def _make_cpu_arguments() -> dict[str, Any]:
-    """Choose the number format that this CPU computes fastest, but never float16.
+    """Return arguments with the number format that this CPU computes fastest, except float16.
 
     bfloat16 changes a vector's direction by approximately 1e-5 (cosine distance).
     """
@@ -80,9 +80,9 @@ def _make_cpu_arguments() -> dict[str, Any]:
 
 @contextmanager
 def pause_garbage_collection() -> Iterator[None]:
-    """Disable the garbage collector in a block that imports large libraries.
+    """Disable the garbage collector in a `with` block that imports large libraries.
 
-    Imports create a million objects, and all of them stay. Scanning them again and again takes a
+    Imports create a million objects, which all stay in memory. Scanning them repeatedly takes a
     quarter of the time that a small model needs to start.
     """
     enabled = gc.isenabled()
@@ -98,9 +98,10 @@ def pause_garbage_collection() -> Iterator[None]:
 
 
 def enable_blocking_cuda_sync() -> None:
-    """Make CUDA block instead of spin while it waits: several engines need the cores to decode.
+    """Make CUDA wait without using a core, because several engines need the cores to decode.
 
-    Call it before any other use of CUDA. If it fails, CUDA spins, which is its default.
+    Call this function before any other use of CUDA. If the setting fails, CUDA keeps its default:
+    it uses a core while it waits.
     """
     with suppress(OSError, AttributeError):
         cuda, device = ctypes.CDLL("libcuda.so.1"), ctypes.c_int()

@@ -1,4 +1,4 @@
-"""Run `index` once: scan the folders, embed what is new, and save it batch by batch."""
+"""Run `index` once: scan folders, embed new pictures, and save the results batch by batch."""
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ MAX_UNREACHED_FILES = 50  # files in a row that an object store fails to deliver
 
 @dataclass
 class IndexRun:
-    """One index run over folders; its counts grow while it runs."""
+    """One index run over folders; its counts of files and images grow during the run."""
 
     catalog: Catalog
     spec: ModelSpec
@@ -50,13 +50,13 @@ class IndexRun:
     # Starts the engines; its second argument is the number of files.
     start_source: Callable[[Collection, int], EmbeddingSource]
     collection: Collection | None
-    described_count: int = 0  # images whose metadata was read again
+    refreshed_count: int = 0  # images whose metadata was read again
     summary: RunSummary = field(default_factory=RunSummary)
     _unreached_count: int = 0  # files in a row that an object store failed to deliver
     _source: EmbeddingSource | None = None
 
     def __post_init__(self) -> None:
-        """Add to the `only` paths the files that belong to them, such as sidecars."""
+        """Add related files, such as sidecars, to the paths in `options.only`."""
         self.writer = OutcomeWriter(self.catalog)
         if self.options.only is not None:
             self.options = replace(self.options, only=find_related_paths(self.options.only))
@@ -83,7 +83,7 @@ class IndexRun:
         )
 
     def execute(self, collection: Collection) -> Iterator[IndexEvent]:
-        """Run and yield events; an interruption loses nothing that was saved."""
+        """Index the folders and yield events; if the run is interrupted, saved batches are kept."""
         started = time.monotonic()
         seen, plan, unreadable = self._scan_folders()
         if self._has_nothing_to_do(seen, plan, unreadable):
@@ -95,7 +95,7 @@ class IndexRun:
             self.writer.failed_count += 1
             yield FileFailed(failure)
         for event in self._refresh_metadata(unreadable):
-            self.described_count = event.done
+            self.refreshed_count = event.done
             yield event
         yield from self._embed_files(seen, plan, collection, run_id)
         if plan.pending_files:
@@ -115,7 +115,7 @@ class IndexRun:
             removed=len(forgotten) - moved,
             kept=sum(each.vanished_files for each in kept),
             failed=self.writer.failed_count,
-            described=self.described_count,
+            described=self.refreshed_count,
             seconds=round(time.monotonic() - started, 3),
             images_per_second=round(self._compute_rate(), 2),
             stages=self._collect_stage_seconds(),
@@ -127,7 +127,10 @@ class IndexRun:
         return scan_folders(self.catalog, self.roots, self.options, self.collection)
 
     def _has_nothing_to_do(self, seen: ScanDiff, plan: ScanPlan, unreadable: list[Failure]) -> bool:
-        """Return whether a run over `only` paths changes nothing, so that no run is recorded."""
+        """Return whether a run over the paths in `options.only` has nothing to do.
+
+        The catalog does not record such a run.
+        """
         if self.options.only is None or plan.pending_files or unreadable:
             return False
         seen.companions.save_companions(self._list_scopes())
@@ -162,7 +165,7 @@ class IndexRun:
         )
 
     def _compute_rate(self) -> float:
-        """Return the vectors per second since the first engine ran."""
+        """Return the number of saved vectors per second since the first engine was ready."""
         ready_at = self._source.ready_at if self._source else None
         return (
             self.embedded_count / (time.monotonic() - ready_at)
@@ -171,7 +174,7 @@ class IndexRun:
         )
 
     def _compute_node_rates(self) -> dict[str, float]:
-        """Return the files per second of each node since the first engine ran."""
+        """Return the embedded files per second on each node since the first engine was ready."""
         ready_at = self._source.ready_at if self._source else None
         if self._source is None or ready_at is None:
             return {}
@@ -212,7 +215,7 @@ class IndexRun:
         source.close()
 
     def _check_store_answers(self, batch: list[Outcome]) -> None:
-        """Raise FolderError if an object store delivered none of MAX_UNREACHED_FILES files."""
+        """Raise FolderError if fetching MAX_UNREACHED_FILES files in a row from a store failed."""
         for outcome in batch:
             failed = (
                 isinstance(result := outcome.result, Failure)
@@ -223,8 +226,8 @@ class IndexRun:
                 reason = result.message if isinstance(result, Failure) else ""
                 raise FolderError(
                     f"{outcome.task.path}: {reason}. The {self._unreached_count - 1} files before "
-                    "it failed, too. What was embedded is saved. Run the same command again to "
-                    "continue."
+                    "this file failed, too. All embedded pictures are saved. Run the same "
+                    "command again to continue."
                 )
 
     def _list_scopes(self) -> list[str]:

@@ -1,4 +1,4 @@
-"""Index folders into a library: choose the collection, embed, and update the vector index."""
+"""Index folders: choose the collection, embed the pictures, and update the vector index."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from searchapp.catalog import Catalog
 from searchapp.errors import SearchAppError
 from searchapp.files import scan
 from searchapp.files.lock import hold_writer_lock
-from searchapp.indexing.embedding.choose_engines import EmbeddingSource, RunningEngine
+from searchapp.indexing.embedding.choose_engines import EmbeddingSource, EngineHolder
 from searchapp.indexing.index_run import IndexRun
 from searchapp.models import ModelSpec, select_collection
 from searchapp.search.good_match import JudgeCache
@@ -37,7 +37,7 @@ MIN_CALIBRATION_S = 2.0
 
 
 class Indexer:
-    """Writes pictures and vectors into a library, under its writer lock."""
+    """Indexes folders into a library, and moves its vectors, under the library's writer lock."""
 
     def __init__(
         self,
@@ -45,15 +45,15 @@ class Indexer:
         catalog: Catalog,
         indexes: Indexes,
         judges: JudgeCache,
-        engine_manager: RunningEngine,
+        engine_manager: EngineHolder,
         policy: IndexPolicy,
     ) -> None:
-        """Store the library's parts; open and start nothing."""
+        """Store the parts of a library; open no file and start no engine."""
         self._folder, self._catalog, self._indexes = folder, catalog, indexes
         self._judges, self._engine_manager, self._policy = judges, engine_manager, policy
 
     def index(self, folders: Iterable[str | Path], options: IndexOptions) -> Iterator[IndexEvent]:
-        """Embed the new pictures below the folders: see Library.index."""
+        """Embed the new pictures in folders, and yield events: see Library.index."""
         roots = scan.resolve_roots(folders, allow_missing=options.prune)
         address = parse_address(options.vectors) if options.vectors is not None else None
         if options.dry_run:
@@ -87,7 +87,7 @@ class Indexer:
     def _execute_run(
         self, run: IndexRun, collection: Collection, options: IndexOptions
     ) -> Iterator[IndexEvent]:
-        """Run, and update the vector index during the run and after it."""
+        """Execute an index run; update the vector index during the run and after its end."""
         with BackgroundSync(self._folder, self._catalog, collection, self._policy) as index_sync:
             for event in run.execute(collection):
                 index_sync.start_if_due()
@@ -132,7 +132,7 @@ class Indexer:
             yield from self._indexes.save_index(chosen)
 
     def _check_store_reachable(self, collection: Collection | None, address: MilvusAddress) -> None:
-        """Raise VectorStoreError if a new Milvus address does not answer, before any change."""
+        """Raise VectorStoreError if Milvus does not answer at an address new to the collection."""
         remember_token(address)
         known = self._indexes.read_requested_address(collection) if collection is not None else None
         if known is None or known.place != address.place:

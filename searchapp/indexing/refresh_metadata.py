@@ -20,10 +20,10 @@ READER_THREADS = 4
 
 
 def refresh_metadata(catalog: Catalog, roots: Iterable[str]) -> Iterator[MetadataRefreshing]:
-    """Read outdated metadata again, and save it page by page, one transaction for each page.
+    """Read outdated picture metadata again; save each page of images in one transaction.
 
-    Metadata is outdated if an older version read it, or if a sidecar changed. roots: sidecars
-    below them that the scan did not see are deleted.
+    Metadata is outdated if an older version of searchapp read it, or if a sidecar changed. roots:
+    folders whose sidecars are deleted from the catalog if the scan did not find them.
     """
     outdated = catalog.get_metadata_refresh()
     older_count, sidecar_count = outdated.find_outdated(metadata.METADATA_READER_VERSION, roots)
@@ -31,7 +31,7 @@ def refresh_metadata(catalog: Catalog, roots: Iterable[str]) -> Iterator[Metadat
     if not total:
         return
     logger.info(
-        "Reading metadata again: %d pictures of an older version, %d with changed sidecars",
+        "Reading metadata again: %d pictures read by an older version, %d with changed sidecars",
         older_count, sidecar_count,
     )  # fmt: skip
     yield MetadataRefreshing(0, total, by_sidecars)
@@ -46,13 +46,13 @@ def refresh_metadata(catalog: Catalog, roots: Iterable[str]) -> Iterator[Metadat
 
 
 def _read_picture_info(outdated: OutdatedImage) -> PictureInfo | None:
-    """Read an image's metadata from its first readable file and its sidecar; None if no file is."""
+    """Read an image's metadata from a file and a sidecar; None if no file is readable."""
     for file in outdated.files:
         try:
             read_info = video.read_video_info if is_video(file.path) else decode.read_picture_info
             info = read_info(file.path, file.size, file.mtime_ns)
         except PictureError as error:
-            logger.debug("Metadata of %s not read: %s", file.path, error)
+            logger.debug("Cannot read the metadata of the file %s: %s", file.path, error)
             continue
         info = info or outdated.info
         packet = metadata.read_first_sidecar(file.path for file in outdated.files)

@@ -1,4 +1,4 @@
-"""Write the outcomes of embedded batches to the catalog, and count them."""
+"""Save the outcome of each file in the catalog, batch by batch, and count the outcomes."""
 
 from __future__ import annotations
 
@@ -17,20 +17,20 @@ logger = logging.getLogger(__name__)
 
 @dataclass
 class OutcomeWriter:
-    """Writes batches of outcomes to the catalog, each in one transaction; its counts add up."""
+    """Writes batches of file outcomes to the catalog; its counts are totals of all batches."""
 
     catalog: Catalog
     added_count: int = 0  # files that have an image now
     failed_count: int = 0
     embedded_count: int = 0  # vectors, including those of video frames
-    # New paths of images that the collection had before, by image id.
+    # The number of new paths of each image that the collection has already, by image id.
     path_count_by_known_image: Counter[int] = field(default_factory=Counter)
     writing_s: float = 0.0
 
     def save_batch(
         self, batch: list[Outcome], collection: Collection, run_id: int
     ) -> list[Failure]:
-        """Write a batch in one transaction; return its failures."""
+        """Write the outcomes of a batch in one transaction; return the failures among them."""
         if not batch:
             return []
         started_at = time.monotonic()
@@ -52,7 +52,9 @@ class OutcomeWriter:
                     case KnownPicture(image_id):
                         self.path_count_by_known_image[image_id] += 1
                         files.append((state, image_id))
-                        logger.debug("Not embedded again: the content of %s is known", state.path)
+                        logger.debug(
+                            "Did not embed the file %s: its content is embedded already", state.path
+                        )
                     case EmbeddedPicture(sha256=sha256, vector=vector):
                         files.append((state, ids[sha256]))
                         if isinstance(vector, Refusal):
@@ -69,7 +71,12 @@ class OutcomeWriter:
             for state, failure in failures:
                 writer.save_failure(collection, run_id, state, failure)
         for _, failure in failures:
-            logger.info("Skipped %s (%s): %s", failure.path, failure.stage, failure.message)
+            logger.info(
+                "Skipped the file %s in the stage %s: %s",
+                failure.path,
+                failure.stage,
+                failure.message,
+            )
         self.embedded_count += len(vectors)
         self.failed_count += len(failures)
         self.added_count += len(batch) - len(failures)
@@ -80,7 +87,11 @@ class OutcomeWriter:
 def _collect_images(
     batch: list[Outcome],
 ) -> tuple[dict[str, bytes], dict[str, PictureInfo], list[tuple[str, str, float]]]:
-    """Return vectors and metadata by content, and each video frame with its video and seconds."""
+    """Return a batch's vectors and its metadata, both by image key, and its video frames.
+
+    An image key is the SHA-256 of a file or the key of a frame. Each frame is a tuple: its image
+    key, the SHA-256 of its video, and its time in seconds from the start.
+    """
     embedded = {o.result.sha256: o.result for o in batch if isinstance(o.result, EmbeddedPicture)}
     vectors: dict[str, bytes] = {}
     infos: dict[str, PictureInfo] = {}

@@ -24,9 +24,10 @@ SCAN_BATCH_FILES = 5000
 def scan_folders(
     catalog: Catalog, roots: list[str], options: IndexOptions, collection: Collection | None
 ) -> tuple[ScanDiff, ScanPlan, list[Failure]]:
-    """Scan the folders; return the difference to the catalog, the work, and the failures.
+    """Scan folders; return the difference from the catalog, the work plan, and unreadable paths.
 
-    Raises FolderError if a folder is missing, or empty as if its drive were unmounted.
+    Raises FolderError if a folder is missing, or if all its known pictures vanished and
+    `options.prune` is not set.
     """
     started_at = time.monotonic()
     seen = catalog.begin_scan()
@@ -42,7 +43,7 @@ def scan_folders(
                 if isinstance(found, scan.UnreadablePath)
             ]
     for failure in unreadable:
-        logger.info("Skipped %s: %s", failure.path, failure.message)
+        logger.info("Skipped the path %s: %s", failure.path, failure.message)
     seen.remove_files(_iter_non_pictures(seen.list_undecided_files(collection)))
     if options.pairs:
         seen.companions.find_companions(collection)
@@ -56,7 +57,7 @@ def scan_folders(
         include_videos=options.video and optional_decoders.is_installed("video"),
     )
     logger.info(
-        "Scanned %d files in %.1f s: %d to embed, %d unchanged, %d failed before",
+        "Scanned %d files in %.1f s: %d to embed, %d unchanged, %d failed in an earlier run",
         plan.seen_files, time.monotonic() - started_at, plan.pending_files,
         plan.unchanged_files, plan.failed_before,
     )  # fmt: skip
@@ -82,7 +83,7 @@ def _check_root_has_files(seen: ScanDiff, root: str, options: IndexOptions) -> N
     if known_count and not has_pictures and not options.prune:
         advice = "" if storage.is_url(root) else "Check that its drive is mounted. "
         raise FolderError(
-            f"{root}: no picture found, but the library knows {known_count:,} below it. "
+            f"{root}: no picture found, but the library knows {known_count:,} pictures in it. "
             f"{advice}Nothing was changed. To forget these pictures, use --prune."
         )
 
@@ -96,8 +97,8 @@ def _has_entries(root: str) -> bool:
 
 
 def _iter_non_pictures(paths: list[str]) -> Iterator[str]:
-    """Yield the files whose content is no picture."""
+    """Yield the paths of files whose content is not a picture."""
     for path, head in storage.read_heads(paths, decode.SIGNATURE_BYTES):
         if not decode.looks_like_picture(head):
-            logger.debug("Skipped %s: its content is no picture", path)
+            logger.debug("Skipped the file %s: its content is not a picture", path)
             yield path

@@ -21,7 +21,7 @@ MAX_LOST_SHARE, MAX_LOST_FILES = 0.2, 10
 
 
 def list_scopes(root: str, options: IndexOptions) -> list[str]:
-    """Return the paths below a root that an index run scans: the root, or the `only` paths."""
+    """Return what an index run scans in a root folder: the root, or paths of `options.only`."""
     if options.only is None:
         return [root]
     return [path for path in options.only if Path(path).is_relative_to(root)]
@@ -34,10 +34,10 @@ def find_vanished_files(
     unreadable: list[Failure],
     path_count_by_known_image: Counter[int],
 ) -> tuple[dict[str, int], list[VanishedFilesKept]]:
-    """Return the image ids of files to forget, by path, and the roots that keep their files.
+    """Return the files to forget (image ids by path), and an event for each root that keeps files.
 
-    A file whose image has a new path has moved, and is not lost. Files below an unreadable folder
-    are not vanished: their state is unknown.
+    A root keeps its vanished files if they are too many. A file whose image has a new path has
+    moved, and is not lost. A file in an unreadable folder does not count as vanished.
     """
     unreadable_prefixes = tuple(f"{failure.path}{os.sep}" for failure in unreadable)
     forgotten, kept = dict[str, int](), list[VanishedFilesKept]()
@@ -58,19 +58,19 @@ def find_vanished_files(
             lost_count -= _count_excluded(root, vanished, options)
         if not options.prune and lost_count > loss_limit:
             logger.info(
-                "Kept %d of %d known files below %s, although they vanished: the limit is %d",
+                "Kept %d vanished files (of %d) below %s: more than %d may mean an unmounted drive",
                 lost_count, known_count, root, loss_limit,
             )  # fmt: skip
             kept.append(VanishedFilesKept(root, lost_count, known_count))
             vanished = {path: id for path, id in vanished.items() if id in moved}
         for path in vanished:
-            logger.debug("Vanished or moved: %s", path)
+            logger.debug("The file %s vanished or moved", path)
         forgotten |= vanished
     return forgotten, kept
 
 
 def _count_excluded(root: str, paths: Iterable[str], options: IndexOptions) -> int:
-    """Count the files that still exist, and are only excluded by a rule now."""
+    """Return how many of the paths the scan missed only because an ignore rule excludes them."""
     if not storage.is_url(root):
         return sum(map(storage.can_exist, paths))
     rules = IgnoreRules.from_options(root, options.include, options.exclude)

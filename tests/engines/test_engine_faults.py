@@ -94,7 +94,7 @@ def test_no_engine_can_save_a_bad_vector(
         assert isinstance(last, RunFinished)
         assert (last.summary.added, last.summary.failed) == (FILES - 6, 6)
         reasons = {failure.message for failure in library.failures()}
-        assert reasons == {"the engine returned no vector of length one"}
+        assert reasons == {"the engine returned no vector of norm 1"}
     assert kept(tmp_path / "library") == FILES - 6
 
 

@@ -226,7 +226,8 @@ def test_a_text_that_json_cannot_encode_is_refused(engine: RemoteEngine) -> None
 @pytest.mark.parametrize(
     ("vector", "reason"),
     [([float("nan")] * 48, "unusable vector"), ([float("inf")] * 48, "unusable vector"),
-     ([0.0] * 48, "unusable vector"), ([1.0] * 47, "the model returned 47 numbers instead of 48")],
+     ([0.0] * 48, "unusable vector"),
+     ([1.0] * 47, "the model returned a vector of 47 values instead of 48")],
     ids=["nan", "inf", "zero", "short"],
 )  # fmt: skip
 def test_invalid_vectors_are_refused(
@@ -337,7 +338,7 @@ def test_other_dimensions_are_an_error_at_the_start(
     server: FakeVllmServer, spec: ModelSpec
 ) -> None:
     """A server with a model of the same name, but other dimensions, is an error."""
-    with pytest.raises(ModelError, match="returned 48 numbers instead of 512"):
+    with pytest.raises(ModelError, match="returned a vector of 48 values instead of 512"):
         RemoteEngine(replace(spec, dimensions=512), server.url, retry_policy=QUICK)
 
 

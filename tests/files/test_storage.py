@@ -281,7 +281,8 @@ def test_an_unreachable_store_ends_the_run(
 
     monkeypatch.setattr(S3Store, "read_bytes", fails)
     with pytest.raises(
-        FolderError, match=r"no route to host\. The 49 files before it failed, too\..*to continue"
+        FolderError,
+        match=r"no route to host\. The 49 files before this file failed, too\..*to continue",
     ):
         index_folder(opened, bucket.url, model, batch_size=8)
     monkeypatch.undo()

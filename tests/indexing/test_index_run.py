@@ -171,7 +171,10 @@ def test_decisions_of_a_run_are_logged(
     caplog.set_level(logging.INFO, "searchapp")
     (photos / "empty.jpg").touch()
     index_folder(opened, photos, model)
-    assert f"Skipped {photos / 'empty.jpg'} (read): the file is empty" in caplog.messages
+    assert (
+        f"Skipped the file {photos / 'empty.jpg'} in the stage read: the file is empty"
+        in caplog.messages
+    )
     assert any(text.startswith("Scanned 4 files in ") for text in caplog.messages)
     assert any(text.startswith("Embedding 4 files in batches of ") for text in caplog.messages)
     assert any(text.startswith("Finished the index run: ") for text in caplog.messages)

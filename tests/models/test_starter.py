@@ -25,7 +25,7 @@ from searchapp.types import IndexOptions, Query, RunFinished, SearchOptions, Ter
 pytest.importorskip("vllm", reason="vLLM is not installed: pip install -e '.[cpu]'")
 from searchapp.engines.local import LocalEngine
 from searchapp.engines.unclosed import UnclosedEngine
-from searchapp.indexing.embedding.choose_engines import start_cluster
+from searchapp.indexing.embedding.choose_engines import connect_to_cluster
 from searchapp.indexing.embedding.cluster.driver import Cluster
 from searchapp.indexing.embedding.worker import EmbeddingJob
 
@@ -205,7 +205,7 @@ def test_a_ray_engine_gives_the_same_vectors(library: Library, tmp_path: Path) -
 
     def start(job: EmbeddingJob, files: int, wanted: int | None) -> Cluster:
         try:
-            return start_cluster(job, "local")
+            return connect_to_cluster(job, "local")
         except EngineError as error:
             if str(error).startswith("the Ray cluster at local"):  # Ray itself does not start
                 pytest.skip(str(error))

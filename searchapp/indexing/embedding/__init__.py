@@ -1,1 +1,1 @@
-"""Embed files: read them ahead, decode, run the model, in one process or in several."""
+"""Embed files in one or several processes: read and decode files, and run the model."""

@@ -10,7 +10,7 @@ from searchapp.catalog import FileTask
 from searchapp.files.scan import is_video
 from searchapp.pictures import video
 
-# The size of a worker's first batch, which may wait for its engine, and of the last batches.
+# Files in a worker's first batch, which may wait for the engine's start, and in the last batches.
 MIN_BATCH_FILES = 16
 
 
@@ -20,7 +20,10 @@ def count_max_pictures(task: FileTask) -> int:
 
 
 def take_batch(tasks: Iterator[FileTask], size: int) -> list[FileTask]:
-    """Take the next files for a batch of at least `size` pictures; a final video may exceed it."""
+    """Take files from an iterator until they contain `size` pictures, or until no file remains.
+
+    If the last file is a video, the batch can contain more pictures.
+    """
     batch, total = list[FileTask](), 0
     while total < size and (task := next(tasks, None)) is not None:
         batch.append(task)
@@ -29,25 +32,29 @@ def take_batch(tasks: Iterator[FileTask], size: int) -> list[FileTask]:
 
 
 class WorkQueue:
-    """The files that no worker has yet; the last ones are shared evenly among the workers.
+    """Queue of the files that no worker has yet; the workers share the last files evenly.
 
-    It reads a bounded number of files ahead, so that its memory does not grow with their number.
+    The queue reads a bounded number of files ahead, so that its memory does not grow with the
+    number of files.
     """
 
-    def __init__(self, tasks: Iterable[FileTask], size: int, workers: int) -> None:
-        """Queue files. size: of a full batch, in pictures; batches shrink when few files remain."""
-        self._remaining_tasks, self._size, self._workers = iter(tasks), size, workers
+    def __init__(self, tasks: Iterable[FileTask], size: int, worker_count: int) -> None:
+        """Create a queue of files. size: pictures in a full batch; the last batches are smaller."""
+        self._remaining_tasks, self._size, self._worker_count = iter(tasks), size, worker_count
         self._lookahead: deque[FileTask] = deque()
 
     def __bool__(self) -> bool:
-        """Return whether any file remains."""
+        """Return whether the queue has any file."""
         self._fill_lookahead()
         return bool(self._lookahead)
 
     def take_batch(self, max_pictures: int) -> list[FileTask]:
-        """Remove and return a batch of about `max_pictures` at most; empty if no file remains."""
+        """Remove and return the next batch of files; it is empty if the queue is empty.
+
+        max_pictures: limit for the batch, which only a video at its end can exceed.
+        """
         self._fill_lookahead()
-        share = max(MIN_BATCH_FILES, len(self._lookahead) // (2 * self._workers))
+        share = max(MIN_BATCH_FILES, len(self._lookahead) // (2 * self._worker_count))
         return take_batch(iter(self._pop_task, None), min(self._size, share, max_pictures))
 
     def put_back_batch(self, batch: list[FileTask]) -> None:
@@ -58,5 +65,5 @@ class WorkQueue:
         return self._lookahead.popleft() if self._lookahead else None
 
     def _fill_lookahead(self) -> None:
-        missing_count = 2 * self._workers * self._size - len(self._lookahead)
+        missing_count = 2 * self._worker_count * self._size - len(self._lookahead)
         self._lookahead.extend(islice(self._remaining_tasks, max(0, missing_count)))

@@ -1,4 +1,4 @@
-"""Decide where files are embedded: by one engine here, by several processes, or on a cluster."""
+"""Decide where files are embedded: in this process, in several processes, or on a cluster."""
 
 from __future__ import annotations
 
@@ -25,24 +25,27 @@ class EmbeddingSource(Protocol):
 
     @property
     def ready_at(self) -> float | None:
-        """Return when the first engine was ready, by time.monotonic; None: not yet."""
+        """Return the time.monotonic value when the first engine was ready; None before that."""
 
     @property
     def file_count_by_node(self) -> Mapping[str, int]:
-        """Return the number of files finished on each node; empty on one machine."""
+        """Return the number of files embedded on each cluster node; empty without a cluster."""
 
     @property
     def seconds_by_stage(self) -> Mapping[str, float]:
-        """Return the seconds by stage, summed over all threads and processes."""
+        """Return the seconds that each stage took, summed over all threads and processes."""
 
     def run(self, tasks: Iterable[FileTask], size: int) -> Iterator[list[Outcome] | EngineStarting]:
-        """Embed files in batches of `size` pictures; yield each batch's outcomes."""
+        """Embed files in batches of `size` pictures; yield the outcomes of each batch.
+
+        EngineStarting is yielded before the first engine starts.
+        """
 
     def stop_and_drain(self) -> Iterable[list[Outcome]]:
-        """Stop at once; return the batches that are embedded but not yielded yet."""
+        """Stop embedding at once; return the outcomes of embedded batches not yielded yet."""
 
     def close(self) -> None:
-        """Stop, after all files are embedded."""
+        """Stop this source's threads and processes after all files are embedded."""
 
 
 # Starts several engines. Arguments: the job, its number of files, and the engines for each GPU
@@ -52,13 +55,13 @@ StartEngines: TypeAlias = "Callable[[EmbeddingJob, int, int | None], EmbeddingSo
 
 @dataclass(frozen=True, slots=True)
 class EngineChoice:
-    """The user's choice of engines; the model, the machine and the files decide the rest.
+    """The user's options for starting engines; pass its `start` and `start_many` to Library.open.
 
-    Pass `start` and `start_many` to Library.open. IndexOptions.replicas sets the number of engines
-    on each GPU for each index run.
+    IndexOptions.replicas sets the number of engines on each GPU. By default, the model, the
+    machine and the number of files decide it.
     """
 
-    url: str | None = None  # of a vLLM server; then no engine is started
+    url: str | None = None  # of a vLLM server, to use instead of an engine here
     api_key: str | None = field(default=None, repr=False)  # for the vLLM server
     cluster: str | None = None  # address of a Ray cluster that embeds the files
     verbose: bool = False  # show what vLLM prints
@@ -78,37 +81,40 @@ class EngineChoice:
     def start_many(
         self, job: EmbeddingJob, file_count: int, replicas: int | None
     ) -> EmbeddingSource | None:
-        """Start several engine processes or connect to the cluster; None: use one engine here.
+        """Return a pool of engine processes, or a connected cluster; None if one engine is enough.
 
-        Raises EngineError if the cluster cannot be used, ModelError if the model cannot.
+        Raises EngineError if the cluster cannot be used, ModelError if the model cannot be used.
         """
         from searchapp.models import check_trust, hub
 
         if self.url is not None:
-            logger.info("One engine: a vLLM server embeds the pictures")
+            logger.info("Using one engine: a vLLM server embeds the pictures")
             return None
         check_trust(job.spec)
         arguments = {"verbose": self.verbose}
         if self.cluster is not None:
-            return start_cluster(job, self.cluster, replicas, arguments)
-        pool = start_replicas(job, file_count, replicas, arguments)
+            return connect_to_cluster(job, self.cluster, replicas, arguments)
+        pool = plan_replicas(job, file_count, replicas, arguments)
         if pool is not None:
             hub.fetch_model(job.spec)  # once here, so that not every process downloads the weights
         return pool
 
 
-class RunningEngine:
-    """The engine of this process; it starts at the first use, and again for another model."""
+class EngineHolder:
+    """Starts the engine of this process at its first use; for another model, replaces it."""
 
     def __init__(
         self, start: Callable[[ModelSpec], Engine], start_many: StartEngines | None = None
     ) -> None:
-        """Start no engine yet; start, start_many: see EngineChoice."""
+        """Store the functions that start engines: see EngineChoice. Start no engine yet."""
         self._start, self._start_many = start, start_many
         self.engine: Engine | None = None
 
     def get(self, spec: ModelSpec) -> Engine:
-        """Return the engine of a model; raises EngineError or ModelError if it does not start."""
+        """Return the running engine of a model; start the engine if it does not run yet.
+
+        Raises EngineError or ModelError if the engine does not start.
+        """
         if self.engine is not None and self.engine.spec != spec:
             self.close()
         if self.engine is None:
@@ -118,17 +124,17 @@ class RunningEngine:
     def choose_source(
         self,
         job: EmbeddingJob,
-        lookup: Callable[[], EmbeddedImageLookup],
+        open_lookup: Callable[[], EmbeddedImageLookup],
         file_count: int,
         replicas: int | None,
     ) -> EmbeddingSource:
-        """Return the source that embeds an index run's files: several engines, or this one.
+        """Return the EmbeddingSource of an index run: several engines, or this process's engine.
 
-        lookup: opens the collection's known contents, for an engine in this process. replicas:
-        engines on each GPU, or on the CPU; None: decide. An engine that runs already is used
-        alone, because several others would load the weights again.
+        If this process's engine runs already, only this engine is used, because several engines
+        would load the weights again. open_lookup: opens the catalog, to find images that the
+        collection has embedded. replicas: engines on each GPU, or on the CPU; None: choose it.
         """
-        from searchapp.indexing.embedding.count_engines import threads_per_engine
+        from searchapp.indexing.embedding.count_engines import count_threads_per_engine
         from searchapp.indexing.embedding.pipeline import Pipeline
 
         if self._start_many is not None and self.engine is None:
@@ -139,51 +145,52 @@ class RunningEngine:
         return Pipeline(
             job.spec,
             lambda: self.get(job.spec),
-            lookup(),
+            open_lookup(),
             max_megapixels=job.max_megapixels,
-            threads=threads_per_engine(1),
+            threads=count_threads_per_engine(1),
         )
 
     def close(self) -> None:
-        """Stop the engine if one runs."""
+        """Stop the engine of this process if it runs."""
         if self.engine is not None:
             self.engine.close()
             self.engine = None
 
 
-def start_replicas(
+def plan_replicas(
     job: EmbeddingJob,
     file_count: int,
     replicas: int | None = None,
     arguments: Mapping[str, Any] | None = None,
 ) -> ReplicaPool | None:
-    """Plan several engine processes on this machine; None if one engine here is as fast.
+    """Return a pool of engine processes, not started yet; None if one engine is as fast.
 
-    replicas: engines on each GPU, or on the CPU; None: decide. arguments: passed to every engine.
+    replicas: engines on each GPU, or on the CPU; None: choose it. arguments: passed to every
+    engine.
     """
-    from searchapp.indexing.embedding.count_engines import plan_processes, threads_per_engine
+    from searchapp.indexing.embedding.count_engines import count_threads_per_engine, plan_processes
     from searchapp.indexing.embedding.replicas import ReplicaPool
 
     environments = plan_processes(job.spec, file_count, replicas)
     if not environments:
         return None
-    threads = threads_per_engine(len(environments))
+    threads = count_threads_per_engine(len(environments))
     return ReplicaPool(
         replace(job, threads=threads, arguments={"bulk": True, **(arguments or {})}), environments
     )
 
 
-def start_cluster(
+def connect_to_cluster(
     job: EmbeddingJob,
     address: str,
     replicas: int | None = None,
     arguments: Mapping[str, Any] | None = None,
     max_engines: int | None = None,
 ) -> Cluster:
-    """Connect to a Ray cluster; raises EngineError if it cannot be used.
+    """Connect to a Ray cluster; raises EngineError if the cluster cannot be used.
 
     address: HOST:PORT, "auto" or "local". replicas: engines on each GPU, or on each node without
-    a GPU. arguments: passed to every engine. max_engines: limit for the cluster.
+    a GPU. arguments: passed to every engine. max_engines: limit for all engines of the cluster.
     """
     from searchapp.indexing.embedding.cluster.driver import Cluster
 

@@ -11,12 +11,12 @@ from searchapp.models import ModelSpec, has_gpu
 logger = logging.getLogger(__name__)
 
 # MiB that an engine needs in addition to its weights: CUDA context, activations, cache.
-TWO_TOWER_MB, LANGUAGE_MODEL_MB = 2000, 12000
+TWO_TOWER_MIB, LANGUAGE_MODEL_MIB = 2000, 12000
 GPU_MEMORY_SHARE = 0.9  # of a GPU's free memory, available to all engines together
 MAX_LANGUAGE_ENGINES = 4  # on one GPU: more engines of a large model are not faster
-MAX_WEIGHTS_MB = 700  # One engine of a larger model keeps all cores of a CPU busy.
+MAX_WEIGHTS_MIB = 700  # One engine of a larger model keeps all cores of a CPU busy.
 FILES_PER_ENGINE = 500  # With fewer files, starting one more engine takes longer than it saves.
-CPU_PROCESS_MB = 3000  # MiB that an engine process on the CPU needs in addition to its weights
+CPU_PROCESS_MIB = 3000  # MiB that an engine process on the CPU needs in addition to its weights
 MAX_THREADS = 4  # reader threads of one engine
 
 # By default, malloc maps and unmaps the tensors of each picture separately, which is slow.
@@ -26,28 +26,30 @@ ALLOCATOR = {"MALLOC_MMAP_THRESHOLD_": "1073741824", "MALLOC_TRIM_THRESHOLD_": "
 def plan_processes(
     spec: ModelSpec, file_count: int, replicas: int | None = None
 ) -> list[Mapping[str, str]]:
-    """Return the environment variables of each engine process; empty: one engine in this process.
+    """Return the environment variables of each engine process; empty if one engine is enough.
 
     replicas: engines on each GPU, or on the CPU; None: as many as the model's size, the cores,
     the free memory and the number of files allow.
     """
     cores = machine.list_cores()
     if replicas is None and file_count < FILES_PER_ENGINE:
-        logger.info("One engine: %d files are too few for several", file_count)
+        logger.info("Using one engine: %d files are too few for several engines", file_count)
         return []
     if gpus := machine.list_gpus():
         return _plan_on_gpus(spec, gpus, len(cores), file_count, replicas)
     if has_gpu():
-        logger.info("One engine: nvidia-smi lists no GPU, but vLLM finds one by itself")
+        logger.info("Using one engine: nvidia-smi lists no GPU, but vLLM finds a GPU")
         return []
-    count = replicas or max(1, min(_count_on_cpu(spec, len(cores)), file_count // FILES_PER_ENGINE))
+    count = replicas or max(
+        1, min(_count_engines_on_cpu(spec, len(cores)), file_count // FILES_PER_ENGINE)
+    )
     if count == 1:
         logger.info(
-            "One engine: the CPU has %d cores, and the model has %d MiB of weights",
+            "Using one engine: the CPU has %d cores, and the model has %d MiB of weights",
             len(cores), spec.weights_mb,
         )  # fmt: skip
         return []
-    logger.info("%d engines on the CPU, for %d files", count, file_count)
+    logger.info("Using %d engines on the CPU for %d files", count, file_count)
     cores_per_engine = max(1, len(cores) // count)
     core_groups = [
         cores[number * cores_per_engine % len(cores) :][:cores_per_engine]
@@ -66,9 +68,12 @@ def plan_processes(
 def _plan_on_gpus(
     spec: ModelSpec, gpus: list[machine.Gpu], core_count: int, file_count: int, replicas: int | None
 ) -> list[Mapping[str, str]]:
-    """Return the environment of each process: each GPU gets its first engine before any second."""
+    """Return the environment variables of each engine process on the GPUs.
+
+    Every GPU gets one engine before any GPU gets a second engine.
+    """
     cores_per_gpu = max(1, (core_count - 2) // len(gpus))
-    counts = [replicas or count_on_gpu(spec, gpu, cores_per_gpu) for gpu in gpus]
+    counts = [replicas or count_engines_on_gpu(spec, gpu, cores_per_gpu) for gpu in gpus]
     total = sum(counts)
     if replicas is None:
         total = max(1, min(total, file_count // FILES_PER_ENGINE))
@@ -78,27 +83,32 @@ def _plan_on_gpus(
         for gpu, count in zip(gpus, counts, strict=True)
         if number < count
     ]
-    logger.info("%d engines on %d GPUs, for %d files", total, len(gpus), file_count)
+    logger.info("Using %d engines on %d GPUs for %d files", total, len(gpus), file_count)
     for gpu, count in zip(gpus, counts, strict=True):
-        logger.debug("GPU %s has %d MiB free: %d engines fit", gpu.name, gpu.free_mib, count)
+        logger.debug(
+            "GPU %s has %d MiB of free memory; maximum number of engines: %d",
+            gpu.name,
+            gpu.free_mib,
+            count,
+        )
     threads = {"OMP_NUM_THREADS": "1"}  # The reader threads use the other cores.
     return [ALLOCATOR | threads | {"CUDA_VISIBLE_DEVICES": gpu.name} for gpu in order[:total]]
 
 
-def threads_per_engine(engine_count: int) -> int:
-    """Return the number of reader threads of each of several engines."""
+def count_threads_per_engine(engine_count: int) -> int:
+    """Return the number of reader threads for each engine, if engines share this machine."""
     return max(1, min(MAX_THREADS, len(machine.list_cores()) // max(1, engine_count)))
 
 
-def count_on_gpu(spec: ModelSpec, gpu: machine.Gpu, cores: int) -> int:
-    """Return how many engines fit on a GPU; cores: those available to this GPU's engines."""
-    needed_mib = spec.weights_mb + (LANGUAGE_MODEL_MB if spec.pooling else TWO_TOWER_MB)
+def count_engines_on_gpu(spec: ModelSpec, gpu: machine.Gpu, cores: int) -> int:
+    """Return how many engines of a model fit on a GPU. cores: CPU cores for these engines."""
+    needed_mib = spec.weights_mb + (LANGUAGE_MODEL_MIB if spec.pooling else TWO_TOWER_MIB)
     fitting = int(GPU_MEMORY_SHARE * gpu.free_mib) // needed_mib
     return max(1, min(fitting, cores, MAX_LANGUAGE_ENGINES if spec.pooling else cores))
 
 
-def _count_on_cpu(spec: ModelSpec, cores: int) -> int:
-    free_mib = machine.free_memory_mb()
-    if spec.weights_mb > MAX_WEIGHTS_MB or free_mib is None:
+def _count_engines_on_cpu(spec: ModelSpec, cores: int) -> int:
+    free_mib = machine.read_free_memory_mib()
+    if spec.weights_mb > MAX_WEIGHTS_MIB or free_mib is None:
         return 1
-    return max(1, min(cores, free_mib // (CPU_PROCESS_MB + 2 * spec.weights_mb)))
+    return max(1, min(cores, free_mib // (CPU_PROCESS_MIB + 2 * spec.weights_mb)))

@@ -13,10 +13,10 @@ LogEntry = tuple[str, int, str, float]
 
 
 class LogBuffer(logging.Handler):
-    """Collects log records until the worker sends its next message.
+    """Logging handler of a worker: keeps log records until the worker's next message.
 
-    Only the main thread writes to the parent. A reader thread can be abandoned at any moment, and
-    would leave half a record in the stream. What a killed process has not sent is lost.
+    Only the worker's main thread writes to the parent process: a reader thread can be abandoned
+    while it writes half a record. Records that a killed worker has not sent are lost.
     """
 
     def __init__(self) -> None:
@@ -24,21 +24,21 @@ class LogBuffer(logging.Handler):
         self._entries: deque[LogEntry] = deque(maxlen=1000)
 
     def emit(self, record: logging.LogRecord) -> None:
-        """Keep a record as text; the oldest of more than 1000 records is dropped."""
+        """Store a log record as text; if 1000 records are stored, drop the oldest one."""
         self._entries.append((record.name, record.levelno, self.format(record), record.created))
 
     def take_entries(self) -> list[LogEntry]:
-        """Return the records collected since the last call, oldest first."""
+        """Return the log entries collected since the last call, oldest first."""
         return [self._entries.popleft() for _ in range(len(self._entries))]
 
 
 def get_log_level() -> int:
-    """Return the level from which this process shows searchapp's records."""
+    """Return the lowest level of searchapp's log records that this process shows."""
     return logging.getLogger(PACKAGE).getEffectiveLevel()
 
 
 def start_collecting(level: int) -> LogBuffer:
-    """Collect searchapp's records of a level or above in this process, and print none."""
+    """Collect searchapp's log records of a level or higher in a LogBuffer; print no record."""
     buffer, package_logger = LogBuffer(), logging.getLogger(PACKAGE)
     package_logger.handlers = [buffer]
     package_logger.setLevel(level)
@@ -47,7 +47,10 @@ def start_collecting(level: int) -> LogBuffer:
 
 
 def relay_entries(entries: Iterable[LogEntry], source: str) -> None:
-    """Log another process's records in this one. source: name of the process, put in front."""
+    """Log the entries of another process in this process.
+
+    source: name of the other process, written before each text.
+    """
     for name, level, text, created in entries:
         logger = logging.getLogger(name)
         if logger.isEnabledFor(level):

@@ -11,7 +11,7 @@ from searchapp.types import Failure, PictureInfo
 
 @dataclass(frozen=True, slots=True)
 class EmbeddedFrame:
-    """A further frame of a video, with its vector in the stored format."""
+    """A video frame other than the main frame, with its vector in the catalog's format."""
 
     seconds: float  # from the start of the video
     vector: bytes
@@ -19,9 +19,9 @@ class EmbeddedFrame:
 
 @dataclass(frozen=True, slots=True)
 class EmbeddedPicture:
-    """A picture or video that is new to the collection, with its vector in the stored format.
+    """A picture or video that is new to the collection, with its vector in the catalog's format.
 
-    A video is represented by one frame; its other frames are in `frames`.
+    The vector of a video is that of its main frame; the other frames are in `frames`.
     """
 
     sha256: str
@@ -40,7 +40,7 @@ class KnownPicture:
 
 @dataclass(frozen=True, slots=True)
 class Outcome:
-    """The result of one file; size and mtime_ns are those of the file when it was read."""
+    """The result of embedding one file; size and mtime_ns: of the file when it was read."""
 
     task: FileTask
     result: EmbeddedPicture | KnownPicture | Failure

@@ -36,14 +36,14 @@ from searchapp.vectors import pack_vector
 
 MAX_BATCHES_AHEAD = 3  # batches that are being read and decoded, or wait for the engine
 DECODE_TIMEOUT_S = 30.0  # after which a picture becomes a failure
-# Decoders that were abandoned and still run. Each keeps its memory and a core, and only the end
-# of the process stops it.
+# Limit for abandoned decoders that still run. Each decoder keeps its memory and a core, and only
+# the end of the process stops the decoder.
 MAX_STUCK_DECODERS = 8
 
 
 @dataclass(frozen=True, slots=True)
 class _StartedFile:
-    """A file that the reader threads have, or will get."""
+    """A file that was given to the reader threads, and the task that reads it."""
 
     task: FileTask
     reading: ReaderTask[ReadResult]
@@ -67,8 +67,9 @@ class Pipeline:
     ) -> None:
         """Start the reader threads, but no engine yet.
 
-        lookup: the contents that the collection has, or None; closed with the pipeline.
-        decode_timeout_s: a picture that takes longer is a failure, and its thread is replaced.
+        lookup: finds images that the collection has embedded; None: embed every file. The
+        pipeline closes the lookup. decode_timeout_s: a picture whose decoding takes longer is a
+        failure, and the thread that decodes this picture is replaced.
         """
         self._spec, self._start_engine, self._lookup = spec, start_engine, lookup
         self._engine: Engine | None = None
@@ -84,11 +85,13 @@ class Pipeline:
 
     @property
     def seconds_by_stage(self) -> Mapping[str, float]:
-        """Return the seconds by stage: see StageTimer."""
+        """Return the seconds that each stage took: see StageTimer."""
         return self._timer.seconds_by_stage
 
     def run(self, tasks: Iterable[FileTask], size: int) -> Iterator[list[Outcome] | EngineStarting]:
-        """Embed files in order, in batches of a size; yield EngineStarting before the start.
+        """Embed files in order, in batches of `size` pictures; yield the outcomes of each batch.
+
+        EngineStarting is yielded before the engine starts.
 
         Raises EngineError or ModelError if the engine cannot start or continue, and EngineError
         if too many decoders are stuck.
@@ -109,7 +112,8 @@ class Pipeline:
         if self.is_stuck:
             raise EngineError(
                 f"{MAX_STUCK_DECODERS} pictures are stuck in decoding; `searchapp failures` lists "
-                "them. What was embedded is saved. Run the same command again to continue."
+                "these pictures. All embedded pictures are saved. Run the same command again to "
+                "continue."
             )
 
     @property
@@ -118,7 +122,7 @@ class Pipeline:
         return self._readers.stuck_count >= MAX_STUCK_DECODERS
 
     def start_batch(self, tasks: Iterable[FileTask]) -> StartedBatch:
-        """Give files to the reader threads."""
+        """Give a batch of files to the reader threads."""
         return [self._start_file(task) for task in tasks]
 
     def _start_file(self, task: FileTask) -> _StartedFile:
@@ -127,13 +131,16 @@ class Pipeline:
         return _StartedFile(task, self._readers.submit(read))
 
     def needs_engine_start(self, batch: StartedBatch) -> bool:
-        """Wait until a batch is read; return whether embedding it will start the engine."""
+        """Wait until a batch of files is read; return whether embedding it starts the engine."""
         return self._engine is None and any(
             isinstance(read.result, DecodedPicture) for read in self._wait_for_reads(batch)
         )
 
     def embed_batch(self, batch: StartedBatch) -> list[Outcome]:
-        """Embed a batch, in order; raises EngineError or ModelError if no engine starts."""
+        """Embed a batch of files; return the outcome of each file, in order.
+
+        Raises EngineError or ModelError if the engine cannot start or continue.
+        """
         reads = self._wait_for_reads(batch)
         inputs_by_sha256 = {
             read.result.sha256: read.result.engine_inputs
@@ -144,15 +151,15 @@ class Pipeline:
         return [Outcome(r.task, _make_result(r.result, vectors), r.size, r.mtime_ns) for r in reads]
 
     def stop_and_drain(self) -> Iterable[list[Outcome]]:
-        """Stop the threads; return nothing, because every embedded batch is yielded already.
+        """Stop the reader threads; the engine keeps running.
 
-        The engine keeps running.
+        No batch is returned, because all embedded batches are yielded already.
         """
         self.close()
         return ()
 
     def close(self) -> None:
-        """Stop the threads; the engine keeps running."""
+        """Stop the reader threads; the engine keeps running."""
         self._prefetcher.close()
         self._readers.close()
         if self._lookup:
@@ -171,7 +178,7 @@ class Pipeline:
 
     def _make_timeout_failure(self, task: FileTask) -> ReadResult:
         seconds = self._decode_timeout_s * (VIDEO_TIMEOUT_FACTOR if is_video(task.path) else 1)
-        reason = f"took longer than {seconds:g} s to decode"
+        reason = f"decoding took longer than {seconds:g} s"
         return ReadResult(task, Failure(task.path, "decode", reason), task.size, task.mtime_ns)
 
     def start_engine(self) -> Engine:
@@ -197,14 +204,14 @@ class Pipeline:
         }
 
     def take_stage_seconds(self) -> Mapping[str, float]:
-        """Return the seconds by stage since the last call, and reset them."""
+        """Return the seconds that each stage took since the last call."""
         return self._timer.take_seconds()
 
 
 def _make_result(
     result: DecodedPicture | KnownPicture | Failure, vectors: dict[str, list[bytes | Refusal]]
 ) -> EmbeddedPicture | KnownPicture | Failure:
-    """Combine a decoded picture with its vectors; of a video, drop the frames without a vector."""
+    """Combine a decoded picture or video with its vectors; drop video frames without a vector."""
     if not isinstance(result, DecodedPicture):
         return result
     outputs = vectors[result.sha256]

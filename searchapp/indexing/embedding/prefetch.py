@@ -19,20 +19,20 @@ Content = tuple[bytes, FileState]
 
 
 class Prefetcher:
-    """Threads that fetch files in the order in which the decoders need them."""
+    """Threads that fetch files from object storage in the order in which decoders need them."""
 
     def __init__(self) -> None:
-        """Start no thread yet: local files need none."""
+        """Start no thread yet, because local files need no thread."""
         self._pool: ReaderPool[None] | None = None
         self._lock = threading.Lock()
         self._queue: deque[tuple[FileTask, Future[Content]]] = deque()
         self._free_slots = MAX_PREFETCHED_FILES
 
     def start_fetch(self, task: FileTask) -> Callable[[], Content]:
-        """Queue a file; return a function that waits for its content, to be called once.
+        """Queue a file to be fetched; return a function that waits for the file's content.
 
-        The returned function raises PictureError if the file cannot be read. A local file is read
-        only when the function is called.
+        The caller must call the function once. The function raises PictureError if the file
+        cannot be read. A local file is not queued: the function reads the file.
         """
         if not storage.is_url(task.path):
             return partial(storage.read_file, task.path)
@@ -52,7 +52,7 @@ class Prefetcher:
         return wait_for_content
 
     def close(self) -> None:
-        """Stop fetching; fetches in progress end by themselves."""
+        """Stop fetching files; fetches in progress end by themselves."""
         with self._lock:
             self._queue.clear()
             if self._pool is not None:

@@ -27,13 +27,16 @@ VIDEO_TIMEOUT_FACTOR = 4  # A video may take this many times as long to decode a
 
 
 class ContentLookup(Protocol):
-    """Finds contents that the collection has embedded before, here or through another process."""
+    """Finds images that the collection has embedded, by the SHA-256 of their files.
+
+    It reads the catalog, or asks another process that reads the catalog.
+    """
 
     def find_embedded_image(self, sha256: str) -> int | None:
         """Return the id of the embedded image with this content, or None."""
 
     def close(self) -> None:
-        """Close the catalog."""
+        """Close the catalog if this lookup has opened it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,9 +70,10 @@ class FileReader:
         get_engine: Callable[[], Engine | None],
         max_megapixels: float,
     ) -> None:
-        """lookup: the contents that need no embedding. get_engine: returns the running engine.
+        """Store the parts that reading needs.
 
-        While no engine runs, pictures are decoded, and the engine prepares them later.
+        lookup: finds images that need no embedding; None: embed every file. get_engine: returns
+        the running engine. While it returns None, pictures are decoded but not prepared.
         """
         self._spec, self._lookup, self._timer = spec, lookup, timer
         self._get_engine, self._max_megapixels = get_engine, max_megapixels

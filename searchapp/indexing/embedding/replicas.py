@@ -1,8 +1,8 @@
 """Embed files with several worker processes, each with its own engine and reader threads.
 
 vLLM prepares pictures on one thread, so that one process leaves the GPU idle most of the time if
-the model is small. The parent only distributes files and collects vectors. Its memory is bounded
-by the batches in progress, whatever the number of files.
+the model is small. The parent process only distributes files and collects vectors. The memory
+that it needs depends on the batches in progress, not on the number of files.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ from searchapp.types import EngineStarting, Failure
 logger = logging.getLogger(__name__)
 
 MAX_BATCHES_PER_WORKER = 3  # batches that a worker has, including the one in progress
-MAX_DEATHS_PER_FILE = 2  # workers that a file must end, alone in each, to become a failure
+MAX_DEATHS_PER_FILE = 2  # A file is a failure after it has ended this many workers alone.
 MAX_FAILED_STARTS = 3  # workers in a row that may end before any engine runs
 # A worker with a running engine is killed if it sends nothing for ANSWER_TIMEOUT_S, plus
 # TIMEOUT_PER_FILE_S for each file of its batch: a large model on a CPU is slow.
@@ -39,7 +39,7 @@ START_TIMEOUT_FACTOR = 3.0  # The timeout is this many times as long while the e
 
 
 class ReplicaPool:
-    """Worker processes that share the files of an index run, and that replace dead workers."""
+    """Pool of worker processes that embed the files of an index run; replaces dead workers."""
 
     def __init__(
         self,
@@ -50,9 +50,9 @@ class ReplicaPool:
     ) -> None:
         """Start no process yet.
 
-        environments: for each worker, the variables that assign it to a GPU or to cores.
-        answer_timeout_s, timeout_per_file_s: a worker that sends nothing for the first, plus the
-        second for each file of its batch, is killed.
+        environments: for each worker, the environment variables that assign a GPU or cores to it.
+        A worker that sends nothing for answer_timeout_s, plus timeout_per_file_s for each file of
+        its batch, is killed.
         """
         self._answer_timeout_s, self._timeout_per_file_s = answer_timeout_s, timeout_per_file_s
         self._job = replace(job, log_level=get_log_level())
@@ -67,9 +67,10 @@ class ReplicaPool:
         self.seconds_by_stage: defaultdict[str, float] = defaultdict(float)  # see StageTimer
 
     def start_engines(self) -> list[float]:
-        """Start all engines and wait until they run; return the seconds that each took.
+        """Start all engines, and wait until they run; return how many seconds each start took.
 
-        Engines that do not start are left out. Raises EngineError or ModelError if none starts.
+        Workers whose engine does not start are left out. Raises EngineError or ModelError if no
+        engine starts.
         """
         started_at, seconds = time.monotonic(), list[float]()
         reason: Exception = EngineError("no engine process was planned")
@@ -86,7 +87,7 @@ class ReplicaPool:
                 except (EOFError, OSError):
                     replica.process.wait()
                     reason = EngineError(
-                        f"the engine's process ended while it started ({replica.describe_end()})"
+                        f"the process ended while its engine started ({replica.describe_end()})"
                     )
                     message = {}
                 if "up" in message:
@@ -99,7 +100,11 @@ class ReplicaPool:
                     replica.is_ready = replica.is_starting = True
                     seconds.append(time.monotonic() - started_at)
                 else:
-                    logger.info("Left out %s: its engine does not start (%s)", replica.name, reason)
+                    logger.info(
+                        "Left out worker %d: its engine does not start (%s)",
+                        replica.process.pid,
+                        reason,
+                    )
                     self._stop_worker(replica)
         if not self._replicas:
             raise reason
@@ -107,11 +112,12 @@ class ReplicaPool:
         return seconds
 
     def run(self, tasks: Iterable[FileTask], size: int) -> Iterator[list[Outcome] | EngineStarting]:
-        """Embed files in batches of `size` pictures; yield batches in the order of completion.
+        """Embed files in batches of `size` pictures; yield the outcomes of each completed batch.
 
-        A worker that dies or hangs is replaced, and its files are embedded one by one. A file
-        that ends MAX_DEATHS_PER_FILE workers, alone in each, is a failure. Raises EngineError or
-        ModelError if no engine starts.
+        EngineStarting is yielded before the first engine starts. A worker that dies or hangs is
+        replaced, and its files are embedded one by one. A file that alone ends
+        MAX_DEATHS_PER_FILE workers is a failure. Raises EngineError or ModelError if no engine
+        starts.
         """
         self._work_queue = WorkQueue(tasks, size, len(self._environments))
         for environment in self._environments if not self._replicas else ():
@@ -131,7 +137,7 @@ class ReplicaPool:
             self._kill_silent_workers()
 
     def stop_and_drain(self) -> Iterator[list[Outcome]]:
-        """Kill the workers at once; yield the batches that they had already sent."""
+        """Kill all workers at once; yield the outcomes of batches that they have already sent."""
         for replica in self._replicas:
             replica.process.kill()
         for replica in self._replicas:
@@ -144,7 +150,7 @@ class ReplicaPool:
         self.close()
 
     def close(self) -> None:
-        """Kill the workers."""
+        """Kill all workers."""
         for replica in self._replicas:
             replica.process.kill()
         for replica in self._replicas:
@@ -154,8 +160,10 @@ class ReplicaPool:
     def _start_worker(self, environment: Mapping[str, str]) -> None:
         started = start_worker(self._job, environment)
         self._replicas.append(started)
-        logger.info("Started %s", started.name)
-        logger.debug("Environment of %s: %s", started.name, dict(environment))
+        logger.info("Started worker %d", started.process.pid)
+        logger.debug(
+            "Environment variables of worker %d: %s", started.process.pid, dict(environment)
+        )
 
     def _feed_worker(self, replica: WorkerProcess) -> None:
         """Send batches to a worker, unless its engine is starting."""
@@ -174,7 +182,7 @@ class ReplicaPool:
             replica.send_batch(tasks)
 
     def _kill_silent_workers(self) -> None:
-        """Kill workers that hang; the closed connection then returns their files."""
+        """Kill workers that hang; `run` then replaces them and embeds their files again."""
         now = time.monotonic()
         for replica in self._replicas:
             if not replica.batches or replica.connection.poll():
@@ -217,20 +225,27 @@ class ReplicaPool:
             yield from self._replace_dead_worker(replica)
 
     def _handle_failed_start(self, replica: WorkerProcess, message: Mapping[str, Any]) -> None:
-        """Continue without a worker whose engine does not start; its files go to other workers.
+        """Stop a worker whose engine does not start; give its files to other workers.
 
-        Raises the engine's error if no other worker is left.
+        Raises the engine's error if no other worker runs.
         """
         error = error_from_dict(message["error"])
         self._stop_worker(replica)
         if not self._replicas:
             raise error
-        logger.info("Continued without %s: its engine does not start (%s)", replica.name, error)
+        logger.info(
+            "Continued without worker %d: its engine does not start (%s)",
+            replica.process.pid, error,
+        )  # fmt: skip
         for tasks in replica.batches:
             self._work_queue.put_back_batch(tasks)
 
     def _replace_dead_worker(self, replica: WorkerProcess) -> Iterator[list[Outcome]]:
-        """Replace a worker that died; each file that it had becomes a suspect."""
+        """Replace a worker that died; each of its unfinished files becomes a suspect.
+
+        A suspect is embedded alone in a worker. Yield a failure if this file has ended too many
+        workers.
+        """
         replica.wait_for_exit()
         self._stop_worker(replica)
         end = replica.describe_end()
@@ -240,7 +255,7 @@ class ReplicaPool:
             if self._failed_starts >= MAX_FAILED_STARTS and not self._replicas:
                 raise EngineError(
                     f"the engine's process ended {MAX_FAILED_STARTS} times before the model ran "
-                    f"({end}). The option -vv shows what it prints."
+                    f"({end}). The option -vv shows what this process prints."
                 )
         match batches:
             case [[task]] if replica.is_isolated and not replica.can_blame_file:
@@ -252,7 +267,9 @@ class ReplicaPool:
                 self._deaths_by_path[task.path] += 1
                 if self._deaths_by_path[task.path] >= MAX_DEATHS_PER_FILE:
                     times = f"{MAX_DEATHS_PER_FILE} times"
-                    reason = f"the engine's process ended {times} with this file ({end})"
+                    reason = (
+                        f"the engine's process ended {times} while it processed this file ({end})"
+                    )
                     failure = Failure(task.path, "embed", reason)
                     yield [Outcome(task, failure, task.size, task.mtime_ns)]
                 else:
@@ -261,15 +278,19 @@ class ReplicaPool:
                 self._suspects.extend(task for tasks in batches for task in tasks)
         if self._failed_starts < MAX_FAILED_STARTS or not self._replicas:
             logger.info(
-                "Replaced %s: it ended (%s) with %d files in %d batches",
-                replica.name, end, sum(map(len, batches)), len(batches),
+                "Worker %d ended (%s) and was replaced; it had %d unfinished files in %d batches",
+                replica.process.pid, end, sum(map(len, batches)), len(batches),
             )  # fmt: skip
             self._start_worker(replica.environment)
         else:
-            logger.info("Continued without %s: it ended (%s) several times", replica.name, end)
+            logger.info(
+                "Worker %d ended (%s) and was not replaced: %d workers in a row ended before an "
+                "engine ran",
+                replica.process.pid, end, self._failed_starts,
+            )  # fmt: skip
 
     def _reassign_late_files(self) -> None:
-        """Move the files of workers that still start to workers that have nothing left to do."""
+        """Stop workers whose engine is still starting, and move their files to idle workers."""
         if (
             self._work_queue
             or self._suspects
@@ -284,7 +305,10 @@ class ReplicaPool:
             and (replica.is_starting or not replica.answer_count)
         ]
         for replica in late_replicas:
-            logger.info("Stopped %s: its engine still starts, and others are idle", replica.name)
+            logger.info(
+                "Stopped worker %d: its engine is still starting, and other workers are idle",
+                replica.process.pid,
+            )
             self._stop_worker(replica)
             for tasks in replica.batches:
                 self._work_queue.put_back_batch(tasks)

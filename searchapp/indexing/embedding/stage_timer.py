@@ -22,7 +22,7 @@ class StageTimer:
 
     @contextmanager
     def measure(self, stage: str) -> Iterator[None]:
-        """Add the time of a block to a stage; any thread may call it."""
+        """Add the time of a `with` block to a stage; any thread may call this method."""
         started_at = time.monotonic()
         try:
             yield
@@ -31,7 +31,7 @@ class StageTimer:
                 self.seconds_by_stage[stage] += time.monotonic() - started_at
 
     def take_seconds(self) -> Mapping[str, float]:
-        """Return the seconds by stage since the last call, and reset them."""
+        """Return the seconds that each stage took since the last call."""
         with self._lock:
             taken, self.seconds_by_stage = self.seconds_by_stage, defaultdict(float)
         return taken

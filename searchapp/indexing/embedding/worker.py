@@ -1,7 +1,8 @@
 """Run one engine in a worker process: receive files from the parent, and send their outcomes.
 
 The parent (replicas.py) starts the process with a socket. The socket carries the EmbeddingJob,
-then batches of files to the worker, and messages back: JSON, and vectors in the stored format.
+then batches of files to the worker, and messages to the parent. A message is JSON; vectors follow
+it in the catalog's format.
 """
 
 from __future__ import annotations
@@ -39,10 +40,10 @@ LOCAL_ENGINE_PATH = "searchapp.engines.local:LocalEngine"
 
 @dataclass(frozen=True, slots=True)
 class EmbeddingJob:
-    """What every worker of an index run needs: the model, the engine, and the known contents."""
+    """What every worker of an index run needs: model, engine, and how to find embedded images."""
 
     spec: ModelSpec
-    catalog_file: str | None = None  # with the known contents; None: every content is new
+    catalog_file: str | None = None  # with the embedded images; None: embed every file
     collection_id: int = 0
     max_megapixels: float = MAX_MEGAPIXELS
     engine: str = LOCAL_ENGINE_PATH  # MODULE:CALLABLE, called with the spec and the arguments
@@ -53,7 +54,7 @@ class EmbeddingJob:
     log_level: int = logging.WARNING  # Records of this level or above are sent to the parent.
 
     def to_json(self) -> bytes:
-        """Return the job as JSON, for a worker."""
+        """Return the job as JSON that a worker can read."""
         return json.dumps(asdict(self)).encode()
 
     @classmethod
@@ -77,7 +78,7 @@ def load_engine_class(job: EmbeddingJob) -> Callable[..., Engine]:
 
 
 def main() -> None:
-    """Serve the parent whose socket is the first argument."""
+    """Run a worker; the first command line argument is the number of its socket to the parent."""
     connection = Connection(int(sys.argv[1]))
     try:
         job = EmbeddingJob.from_json(connection.recv_bytes())
@@ -95,7 +96,7 @@ def main() -> None:
 
 
 class _Parent:
-    """Sends messages to the parent process; each message carries the log records before it."""
+    """Sends messages to the parent process; adds the log records since the last message."""
 
     def __init__(self, connection: Connection, logs: LogBuffer) -> None:
         self.connection, self._logs = connection, logs
@@ -106,7 +107,7 @@ class _Parent:
 
 
 def _serve_parent(job: EmbeddingJob, parent: _Parent) -> None:
-    """Embed batches until the parent ends, or until too many decoders are stuck."""
+    """Embed the parent's batches until the parent ends, or until too many decoders are stuck."""
     # Before this message, the worker's end cannot be the fault of a file.
     parent.send({"up": True})
     lookup = EmbeddedImageLookup(job.catalog_file, job.collection_id) if job.catalog_file else None
@@ -146,7 +147,7 @@ def send_files(connection: Connection, tasks: list[FileTask]) -> None:
 
 
 def _send_outcomes(parent: _Parent, outcomes: list[Outcome], seconds: Mapping[str, float]) -> None:
-    """Send the outcomes of a batch, in order, the seconds by stage, and then the vectors."""
+    """Send the outcomes of a batch and the seconds of each stage as JSON, then the vectors."""
     vectors: list[bytes] = []
     encoded_outcomes = []
     for outcome in outcomes:
@@ -175,7 +176,10 @@ def _send_outcomes(parent: _Parent, outcomes: list[Outcome], seconds: Mapping[st
 def receive_outcomes(
     connection: Connection, message: dict[str, Any], tasks: list[FileTask]
 ) -> list[Outcome]:
-    """Decode a message with outcomes, and receive its vectors. tasks: the batch, in its order."""
+    """Receive the vectors that follow a message; return the outcomes of its batch.
+
+    tasks: the files of the batch, in the order in which they were sent.
+    """
     encoded_outcomes, size = message["outcomes"], message["vector_bytes"]
     vectors = connection.recv_bytes() if size else b""
     outcomes, offset = [], 0
@@ -202,7 +206,7 @@ def receive_outcomes(
 
 
 def receive_message(connection: Connection, source: str) -> dict[str, Any]:
-    """Return a worker's next message, and log the records that it carries.
+    """Return the next message of a worker; log the records in this message.
 
     source: the worker's name in the log. Raises EOFError or OSError if the worker has ended.
     """

@@ -39,33 +39,36 @@ class WorkerProcess:
 
     @property
     def name(self) -> str:
-        """Return a name for log messages."""
+        """Return the name of this worker for log messages."""
         return f"worker {self.process.pid}"
 
     @property
     def can_blame_file(self) -> bool:
-        """Return whether a file can cause its end: not while the process or the engine starts."""
+        """Return whether a file can be the cause if this worker ends now.
+
+        While the process or its engine starts, no file is the cause.
+        """
         return self.is_up and (self.is_ready or not self.is_starting)
 
     def send_batch(self, tasks: list[FileTask]) -> None:
-        """Send a batch of files."""
+        """Send a batch of files to the worker."""
         self.batches.append(tasks)
         with suppress(OSError):  # The worker has ended; receiving from it raises EOFError.
             worker.send_files(self.connection, tasks)
 
     def stop(self) -> None:
-        """Kill the process and wait for its end."""
+        """Kill the worker process and wait until it has ended."""
         self.process.kill()
         self.process.wait()
         self.connection.close()
 
     def wait_for_exit(self) -> None:
-        """Let a process that has closed its socket end by itself, to keep its exit code."""
+        """Wait until a worker that has closed its socket ends by itself with its own exit code."""
         with suppress(subprocess.TimeoutExpired):
             self.process.wait(EXIT_TIMEOUT_S)
 
     def describe_end(self) -> str:
-        """Return how the process ended: killed as silent, by a signal, or with an exit code."""
+        """Return why the worker process ended: no message, a signal, or an exit code."""
         if self.silent_s is not None:
             return f"it sent nothing for {self.silent_s:.0f} s"
         code = self.process.returncode

@@ -42,10 +42,10 @@ class ChangeNotifier:
     def __init__(
         self, root: Path, changed_paths: queue.SimpleQueue[str], poll_interval_s: float | None
     ) -> None:
-        """Start the thread.
+        """Start the thread that watches the folder `root`.
 
-        changed_paths: receives the paths. poll_interval_s: check all files in this interval;
-        None: use the system's notifications.
+        changed_paths: queue that receives the changed paths. poll_interval_s: seconds between two
+        checks of all files; None: use the system's notifications.
         """
         self.root, self.poll_interval_s = root, poll_interval_s
         self.error: Exception | None = None  # that ended the thread
@@ -58,11 +58,11 @@ class ChangeNotifier:
         self._thread.start()
 
     def wait_until_ready(self) -> None:
-        """Return when the thread notices changes, or has failed."""
+        """Wait until the thread can notice changes, or until it has failed."""
         self._ready.wait()
 
     def stop(self) -> None:
-        """Stop the thread."""
+        """Stop the thread that watches the folder."""
         self._stop.set()
         self._thread.join(5)
 
@@ -84,16 +84,16 @@ class ChangeNotifier:
                     if _is_relevant(change is Change.modified, path, self.root):
                         self._changed_paths.put(path)
         except Exception as error:  # watchfiles raises several types.
-            logger.info("Changes below %s are not noticed any more: %s", self.root, error)
+            logger.info("Watching the folder %s failed: %s", self.root, error)
             self.error = error
         finally:
             self._ready.set()
 
 
 def _is_relevant(is_modified: bool, path: str, root: Path) -> bool:
-    """Return whether a change can concern pictures.
+    """Return whether the change of a path below the watched folder `root` can concern pictures.
 
-    A folder's own modification is ignored: the files in the folder report themselves.
+    The modification of a folder is ignored, because each change of its files is reported, too.
     """
     names = Path(path).relative_to(root).parts
     if not names or any(map(scan.is_hidden, names[:-1])):
@@ -113,13 +113,14 @@ def check_watchfiles_installed() -> None:
         ) from error
 
 
-def is_network_folder(folder: Path, mounts: str = "/proc/self/mounts") -> bool:
-    """Return whether a folder is on a network file system, by the mounts of Linux.
+def is_network_folder(folder: Path, mounts_file: str = "/proc/self/mounts") -> bool:
+    """Return whether a folder is on a network file system; False if that is unknown.
 
-    Such a file system does not report changes by other machines. False if the mounts are unknown.
+    Such a file system does not report changes by other machines. mounts_file: Linux's list of the
+    mounted file systems.
     """
     try:
-        lines = Path(mounts).read_text(encoding="utf-8", errors="surrogateescape").splitlines()
+        lines = Path(mounts_file).read_text(encoding="utf-8", errors="surrogateescape").splitlines()
     except OSError:
         return False
     longest_mount_point, kind = "", ""
@@ -145,7 +146,7 @@ class PendingChanges:
     _change_by_path: dict[str, _PendingChange] = field(default_factory=dict)
 
     def note_changes(self, paths: Iterable[str], delay_s: float = 0.0) -> None:
-        """Add paths that changed just now; delay_s: additional seconds before they are due."""
+        """Add paths that changed just now. delay_s: seconds to wait in addition to `quiet_s`."""
         now = self.clock()
         for path in paths:
             self._change_by_path[path] = _PendingChange(read_file_state(path), now + delay_s)
@@ -167,12 +168,12 @@ class PendingChanges:
         return due_paths
 
     def forget_below(self, root: Path) -> None:
-        """Remove the paths below a folder."""
+        """Remove the changed paths below a folder."""
         for path in [path for path in self._change_by_path if Path(path).is_relative_to(root)]:
             del self._change_by_path[path]
 
     def __len__(self) -> int:
-        """Return the number of paths."""
+        """Return the number of changed paths that are kept."""
         return len(self._change_by_path)
 
 

@@ -41,7 +41,7 @@ class FolderAvailableAgain:
 
 @dataclass(frozen=True, slots=True)
 class BatchPostponed:
-    """Event: changes could not be indexed, and are retried soon."""
+    """Event: the changes in a folder could not be indexed; indexing is tried again soon."""
 
     event_name: ClassVar[str] = "waiting"
 
@@ -51,7 +51,7 @@ class BatchPostponed:
 
 @dataclass(frozen=True, slots=True)
 class PollingStarted:
-    """Event: the system does not report changes in a folder, so that it is polled."""
+    """Event: the system does not report changes in a folder, so the folder is polled."""
 
     event_name: ClassVar[str] = "polling"
 

@@ -35,7 +35,7 @@ from searchapp.types import Failure, FileFailed, IndexEvent, IndexOptions, RunFi
 
 logger = logging.getLogger(__name__)
 
-QUIET_S = 2.0  # without a change, after which a file is considered complete
+QUIET_S = 2.0  # A file is considered complete after this many seconds without a change.
 POLL_INTERVAL_S = 10.0  # between two scans of a folder without notifications
 # If more paths change at once, the folder is scanned completely: notifications may be lost.
 MAX_BATCH_CHANGES = 10_000
@@ -60,7 +60,7 @@ class _WatchedFolder:
 
 
 class WatchSession:
-    """Watches folders while it is entered, and indexes their changes batch by batch."""
+    """Context manager that watches folders and indexes their changes batch by batch."""
 
     def __init__(
         self,
@@ -74,7 +74,7 @@ class WatchSession:
         """Check the folders; raises FolderError if one is missing or cannot be watched.
 
         library: the library's folder, whose own changes are ignored. poll_interval_s: see
-        ChangeNotifier. quiet_s: index a file after this time without a change.
+        ChangeNotifier. quiet_s: seconds without a change, after which a file is indexed.
         """
         check_watchfiles_installed()
         for folder in filter(storage.is_url, folders):
@@ -90,7 +90,7 @@ class WatchSession:
         self._watched_folders: list[_WatchedFolder] = []
 
     def __enter__(self) -> Self:
-        """Start watching: later changes are noticed."""
+        """Start watching the folders; return when changes are noticed."""
         self._watched_folders = [
             _WatchedFolder(root, self._start_notifier(root), _read_identity(root))
             for root in self.roots
@@ -106,13 +106,16 @@ class WatchSession:
         error: BaseException | None,
         trace: TracebackType | None,
     ) -> None:
-        """Stop watching."""
+        """Stop watching the folders."""
         for each in self._watched_folders:
             if each.notifier:
                 each.notifier.stop()
 
     def index_changes(self, index: IndexFunction) -> Iterator[WatchEvent]:
-        """Index changes without end; yield an event for each batch. index: see Library.index."""
+        """Index the folders' changes without end; yield an event for each batch of changes.
+
+        index: the method Library.index.
+        """
         while True:
             self._collect_changes()
             for root in self._watched_folders:
@@ -130,7 +133,11 @@ class WatchSession:
                     if not paths or root.identity is None:
                         continue
                     if root.is_unavailable or len(paths) > MAX_BATCH_CHANGES:
-                        logger.info("Scanning all of %s: %d paths changed", root.path, len(paths))
+                        logger.info(
+                            "Scanning the complete folder %s: %d of its paths changed",
+                            root.path,
+                            len(paths),
+                        )
                         root.full_scan_at = time.monotonic()
                     else:
                         yield from self._index_folder(index, root, paths, is_retry)
@@ -140,11 +147,14 @@ class WatchSession:
             POLL_INTERVAL_S if is_network_folder(root) else None
         )
         if poll_interval_s is not None:
-            logger.info("Polling %s every %g s", root, poll_interval_s)
+            logger.info("Polling the folder %s every %g s", root, poll_interval_s)
         return ChangeNotifier(root, self._changed_paths, poll_interval_s)
 
     def _collect_changes(self) -> None:
-        """Note the changes of one tick; a changed ignore file stands for its folder."""
+        """Collect the paths that change within TICK_S seconds.
+
+        If an ignore file changes, its folder counts as changed.
+        """
         deadline = time.monotonic() + TICK_S
         paths = set[str]()
         while True:
@@ -157,7 +167,7 @@ class WatchSession:
         self._pending_changes.note_changes(paths)
 
     def _check_folder(self, root: _WatchedFolder) -> Iterator[WatchEvent]:
-        """Check whether a folder is missing, was replaced by a mount, or lost its notifications."""
+        """Handle a folder that is missing, was replaced by a mount, or is not watched any more."""
         identity = _read_identity(root.path)
         if identity != root.identity:
             if root.notifier:
@@ -190,7 +200,10 @@ class WatchSession:
         paths: list[str] | None,
         is_retry: bool = False,
     ) -> Iterator[WatchEvent]:
-        """Index a folder, or only paths in it; schedule them again if that fails."""
+        """Index a complete folder or, if `paths` is given, only those paths.
+
+        If indexing fails, schedule the same paths or the complete folder again.
+        """
         only_paths = None if paths is None else tuple(paths)
         options = replace(self._options, only=only_paths, retry_failed=is_retry)
         failures, summary = list[Failure](), RunSummary()
@@ -235,7 +248,10 @@ class WatchSession:
     def _schedule_retries(
         self, root: _WatchedFolder, failures: list[Failure]
     ) -> tuple[Failure, ...]:
-        """Schedule retries of young files, which may be incomplete; return the other failures."""
+        """Schedule a retry of each young file that failed; return the other failures.
+
+        A young file was modified recently, and may be incomplete.
+        """
         final_failures = []
         for failure in failures:
             tries = root.retry_count_by_path.get(failure.path, 0)
@@ -245,7 +261,9 @@ class WatchSession:
                 and _is_young(failure.path)
             ):
                 delay_s = RETRY_DELAYS_S[tries]
-                logger.info("Retrying %s in %g s: it may be incomplete", failure.path, delay_s)
+                logger.info(
+                    "Retrying the file %s in %g s: it may be incomplete", failure.path, delay_s
+                )
                 root.retry_count_by_path[failure.path] = tries + 1
                 self._pending_retries.note_changes([failure.path], delay_s)
             else:

@@ -14,7 +14,7 @@ from searchapp.engines import machine
 from searchapp.engines.machine import Gpu
 from searchapp.errors import EngineError, ModelError
 from searchapp.indexing.embedding import choose_engines, count_engines
-from searchapp.indexing.embedding.choose_engines import EngineChoice, RunningEngine
+from searchapp.indexing.embedding.choose_engines import EngineChoice, EngineHolder
 from searchapp.indexing.embedding.count_engines import FILES_PER_ENGINE, plan_processes
 from searchapp.indexing.embedding.pipeline import Pipeline
 from searchapp.indexing.embedding.worker import EmbeddingJob
@@ -54,7 +54,7 @@ def test_gpus_memory_and_files_limit_the_engines(two_gpus: list[Gpu]) -> None:
     assert devices(TWO_TOWERS, 3 * FILES_PER_ENGINE) == ["0", "1", "0"]
     assert devices(TWO_TOWERS, FILES_PER_ENGINE - 1) == []
     assert devices(TWO_TOWERS, 1, replicas=2) == ["0", "1", "0", "1"]
-    needed = LANGUAGE.weights_mb + count_engines.LANGUAGE_MODEL_MB
+    needed = LANGUAGE.weights_mb + count_engines.LANGUAGE_MODEL_MIB
     assert devices(LANGUAGE, MANY).count("0") == min(4, int(0.9 * 80_000) // needed)
     assert devices(LANGUAGE, MANY).count("1") == 1
 
@@ -62,13 +62,13 @@ def test_gpus_memory_and_files_limit_the_engines(two_gpus: list[Gpu]) -> None:
 def test_a_cpu_is_shared_by_the_engines_of_small_models(
     no_gpu: None, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(machine, "free_memory_mb", lambda: 1_000_000)
+    monkeypatch.setattr(machine, "read_free_memory_mib", lambda: 1_000_000)
     small = replace(TWO_TOWERS, weights_mb=100)
     parts = [each["VLLM_CPU_OMP_THREADS_BIND"] for each in plan_processes(small, MANY, 3)]
     assert parts == ["0,1", "2,3", "4,5"]
     assert len(plan_processes(small, MANY)) == 8
     assert plan_processes(LANGUAGE, MANY) == []
-    monkeypatch.setattr(machine, "free_memory_mb", lambda: None)
+    monkeypatch.setattr(machine, "read_free_memory_mib", lambda: None)
     assert plan_processes(small, MANY) == []
 
 
@@ -92,7 +92,7 @@ def test_untrusted_code_starts_nothing(
     job: EmbeddingJob, two_gpus: list[Gpu], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Without trust, no process, no download and no cluster starts."""
-    for name in ("start_replicas", "start_cluster"):
+    for name in ("plan_replicas", "connect_to_cluster"):
         monkeypatch.setattr(choose_engines, name, lambda *_: pytest.fail("it started"))
     foreign = replace(job, spec=replace(job.spec, code=("model.py",), trusted=False))
     for choice in (EngineChoice(), EngineChoice(cluster="local")):
@@ -113,14 +113,14 @@ def test_weights_are_fetched_once_for_several_engines(
     monkeypatch.setattr(hub, "fetch_model", fetched.append)
     several = SimpleNamespace()
     for started in (None, several):
-        monkeypatch.setattr(choose_engines, "start_replicas", lambda *_, it=started: it)
+        monkeypatch.setattr(choose_engines, "plan_replicas", lambda *_, it=started: it)
         assert EngineChoice().start_many(job, MANY, None) is started
     assert fetched == [job.spec]
 
 
 def test_a_running_engine_embeds_the_files(job: EmbeddingJob) -> None:
     """Several additional engines would load the weights again."""
-    running = RunningEngine(FakeEngine, lambda *_: pytest.fail("several were started"))
+    running = EngineHolder(FakeEngine, lambda *_: pytest.fail("several were started"))
     running.get(job.spec)
     source = running.choose_source(job, lambda: SimpleNamespace(close=lambda: None), MANY, None)
     assert isinstance(source, Pipeline)

@@ -25,13 +25,13 @@ from support.video_files import write_video
 from searchapp.bench.cluster import ClusterBenchOptions, measure_cluster
 from searchapp.catalog import FileTask
 from searchapp.errors import EngineError, ModelError
-from searchapp.indexing.embedding.choose_engines import start_cluster
+from searchapp.indexing.embedding.choose_engines import connect_to_cluster
 from searchapp.indexing.embedding.cluster.driver import Cluster
 from searchapp.indexing.embedding.cluster.spool import PAGE_FILES, Spool, parse_line, read_lines
 from searchapp.indexing.embedding.outcomes import Outcome
 from searchapp.indexing.embedding.worker import EmbeddingJob
 from searchapp.library import Library
-from searchapp.models import resolve_model
+from searchapp.models import ModelSpec, resolve_model
 from searchapp.types import EngineStarting, Failure, IndexOptions, Progress, RunFinished
 from searchapp.vectors import unpack_vectors
 
@@ -56,6 +56,28 @@ class MortalEngine(FakeEngine):
     def embed(self, inputs):  # type: ignore[no-untyped-def]
         if any(item.image is not None and item.image.getpixel((0, 0)) == DEADLY for item in inputs):
             os.kill(os.getpid(), signal.SIGKILL)
+        return super().embed(inputs)
+
+
+class MeetingEngine(FakeEngine):
+    """Embeds nothing until `engine_count` processes have a batch at the same time.
+
+    Each process leaves a marker in a folder when it gets its first batch.
+    """
+
+    TIMEOUT_S = 300
+
+    def __init__(self, spec: ModelSpec, folder: str, engine_count: int) -> None:
+        super().__init__(spec)
+        self._folder, self._engine_count = Path(folder), engine_count
+
+    def embed(self, inputs):  # type: ignore[no-untyped-def]
+        (self._folder / str(os.getpid())).touch()
+        deadline = time.monotonic() + self.TIMEOUT_S
+        while (count := len(list(self._folder.iterdir()))) < self._engine_count:
+            if time.monotonic() > deadline:
+                raise TimeoutError(f"only {count} engines have a batch at the same time")
+            time.sleep(0.02)
         return super().embed(inputs)
 
 
@@ -197,7 +219,7 @@ def test_pictures_that_end_their_process(
         found = outcomes(Cluster(mortal, ray_cluster.address, max_engines=2), files, 2)
     assert Counter(o.task for o in found) == Counter(files)
     failures = {Path(o.task.path).name: o.result for o in found if isinstance(o.result, Failure)}
-    expected = "the engine's process ended 2 times with this file"
+    expected = "the engine's process ended 2 times while it processed this file"
     named = {name: failure.message for name, failure in failures.items() if name != "broken.png"}
     assert named == dict.fromkeys((file.name for file in deadly), expected)
 
@@ -272,11 +294,11 @@ def stored(library: Path) -> set[tuple[str, float | None, bytes]]:
 def test_an_invalid_cluster_address_is_an_error(job: EmbeddingJob) -> None:
     """The error is one line, and says what to do."""
     with pytest.raises(EngineError, match="Ray Client is not supported"):
-        start_cluster(job, "ray://127.0.0.1:10001")
+        connect_to_cluster(job, "ray://127.0.0.1:10001")
     with pytest.raises(
         EngineError, match=r"no Ray cluster answers at 127.0.0.1:9, .*`ray start --head`"
     ):
-        start_cluster(job, "127.0.0.1:9")
+        connect_to_cluster(job, "127.0.0.1:9")
 
 
 def test_an_error_of_ray_is_reported(job: EmbeddingJob, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -290,15 +312,33 @@ def test_an_error_of_ray_is_reported(job: EmbeddingJob, monkeypatch: pytest.Monk
     with pytest.raises(
         EngineError, match="the Ray cluster at local cannot be used: The current node timed"
     ):
-        start_cluster(job, "local")
+        connect_to_cluster(job, "local")
 
 
-def test_engines_scale(ray_cluster: Any, model: Path) -> None:
-    """Three engines with a fixed time for each picture are nearly three times as fast as one."""
+def test_engines_embed_at_the_same_time(
+    ray_cluster: Any, pictures: Path, job: EmbeddingJob, tmp_path: Path
+) -> None:
+    """Every engine waits in its first batch until all engines have a batch."""
+    arguments = {"folder": str(tmp_path), "engine_count": NODES}
+    meeting = replace(
+        job, engine="test_cluster:MeetingEngine", arguments=arguments, starts_early=True
+    )
+    cluster = Cluster(meeting, ray_cluster.address, max_engines=NODES)
+    files = works(pictures, 96)
+    found = outcomes(cluster, files, 8)
+    assert Counter(o.task for o in found) == Counter(files)
+    process_ids = {process_id for _, process_id in cluster.answered_engines}
+    assert {int(marker.name) for marker in tmp_path.iterdir()} == process_ids
+    assert len(process_ids) == NODES
+
+
+def test_the_cluster_bench_counts_engines_and_nodes(ray_cluster: Any, model: Path) -> None:
+    """Each row has the nodes that answered, and an efficiency relative to the first row."""
     options = ClusterBenchOptions(
-        str(model), 150, 64, 64, ray_cluster.address, (1, 3), None, 16, ms_per_picture=50
+        str(model), 64, 64, 64, ray_cluster.address, (1, 3), None, 16, ms_per_picture=50
     )
     one, three = measure_cluster(options)
-    assert (one.nodes, three.nodes) == (1, 3)
-    assert three.efficiency > 0.4  # on a very busy machine; above 0.9 on a quiet one
-    print(f"1 engine {one.images_per_s}/s, 3 engines {three.images_per_s}/s: {three.efficiency}")
+    assert [(row.engines, row.nodes) for row in (one, three)] == [(1, 1), (3, 3)]
+    assert one.efficiency == 1.0
+    assert 0 < one.images_per_s <= 1000 / 50
+    assert three.efficiency == pytest.approx(three.images_per_s / (3 * one.images_per_s), abs=0.01)

@@ -176,7 +176,7 @@ def test_a_deadly_picture_costs_only_itself(
     failures = {Path(o.task.path).name: o.result for o in found if isinstance(o.result, Failure)}
     assert set(failures) == {"100-deadly.png", "broken.png"}
     assert failures["100-deadly.png"].message == (
-        "the engine's process ended 2 times with this file (killed by SIGKILL)"
+        "the engine's process ended 2 times while it processed this file (killed by SIGKILL)"
     )
 
 
@@ -198,7 +198,8 @@ def test_a_picture_that_hangs_costs_only_itself(
     failures = {Path(o.task.path).name: o.result for o in found if isinstance(o.result, Failure)}
     assert set(failures) == {"100-deadly.png", "broken.png"}
     assert (
-        "ended 2 times with this file (it sent nothing for " in failures["100-deadly.png"].message
+        "ended 2 times while it processed this file (it sent nothing for "
+        in failures["100-deadly.png"].message
     )
 
 
@@ -414,7 +415,7 @@ def test_log_records_of_workers_reach_this_process(
     ]
     replica.process.kill()
     assert len(list(run_replicas(pool, many))) == len(many)
-    assert f"Replaced worker {replica.process.pid}: it ended (killed by SIGKILL)" in caplog.text
+    assert f"Worker {replica.process.pid} ended (killed by SIGKILL) and was replaced" in caplog.text
 
 
 def test_a_known_content_starts_no_engine(tmp_path: Path, model: Path, photos: Path) -> None:

@@ -288,7 +288,9 @@ def test_only_named_paths_are_scanned(
         if path.is_file():
             path.unlink()
     (photos / "below").rename(photos.parent / "elsewhere")
-    with pytest.raises(FolderError, match="no picture found, but the library knows 3 below it"):
+    with pytest.raises(
+        FolderError, match="no picture found, but the library knows 3 pictures in it"
+    ):
         index_folder(opened, photos, model, only=only)
 
 

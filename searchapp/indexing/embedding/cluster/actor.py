@@ -1,4 +1,4 @@
-"""Run engines in Ray actors on the nodes of a cluster, and look up known contents for them."""
+"""Run engines in Ray actors on cluster nodes; another actor looks up embedded images."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from searchapp.errors import EngineError, SearchAppError, error_to_dict
 from searchapp.indexing.embedding import log_relay
 from searchapp.indexing.embedding.batches import count_max_pictures, take_batch
 from searchapp.indexing.embedding.cluster.spool import parse_line
-from searchapp.indexing.embedding.count_engines import count_on_gpu
+from searchapp.indexing.embedding.count_engines import count_engines_on_gpu
 from searchapp.indexing.embedding.log_relay import LogEntry
 from searchapp.indexing.embedding.outcomes import Outcome
 from searchapp.indexing.embedding.pipeline import Pipeline
@@ -33,7 +33,7 @@ from searchapp.models import ModelSpec
 
 @dataclass(frozen=True, slots=True)
 class BatchAnswer:
-    """An actor's answer for a batch: the outcomes by the files' numbers, or the error."""
+    """An actor's answer for a batch of files: each file's number and outcome, or an error."""
 
     node: str
     process_id: int
@@ -51,7 +51,7 @@ class Embedder:
     """
 
     def __init__(self, job: EmbeddingJob, lookup_actor: Any | None) -> None:
-        """Start no engine yet, unless the job starts early.
+        """Start no engine yet, unless `job.starts_early` is set.
 
         lookup_actor: the LookupActor, or None if the collection has no embeddings.
         """
@@ -110,10 +110,15 @@ class Embedder:
 
 
 @contextmanager
-def _exit_on_timeout(pictures: int) -> Iterator[None]:
-    """End the process if the block hangs: the next pass embeds its files elsewhere."""
+def _exit_on_timeout(picture_count: int) -> Iterator[None]:
+    """End this process if the `with` block hangs while it embeds `picture_count` pictures.
+
+    The next pass embeds the files again, in another process.
+    """
     timer = threading.Timer(
-        (ANSWER_TIMEOUT_S + TIMEOUT_PER_FILE_S * pictures) * START_TIMEOUT_FACTOR, os._exit, [1]
+        (ANSWER_TIMEOUT_S + TIMEOUT_PER_FILE_S * picture_count) * START_TIMEOUT_FACTOR,
+        os._exit,
+        [1],
     )
     timer.daemon = True
     timer.start()
@@ -124,10 +129,10 @@ def _exit_on_timeout(pictures: int) -> Iterator[None]:
 
 
 class LookupActor:
-    """A Ray actor on the catalog's node that finds known contents for the other actors."""
+    """A Ray actor on the catalog's node that finds embedded images for the other actors."""
 
     def __init__(self, catalog_file: str, collection_id: int) -> None:
-        """Open the catalog."""
+        """Open the catalog, to find the embedded images of a collection."""
         self._lookup = EmbeddedImageLookup(catalog_file, collection_id)
 
     def find_embedded_image(self, sha256: str) -> int | None:
@@ -153,7 +158,7 @@ class _RemoteLookup:
 
 @dataclass(frozen=True, slots=True)
 class NodeInfo:
-    """A node's name, its searchapp, and the engines that its GPU takes."""
+    """A cluster node: its name, its searchapp version, and how many engines fit on a GPU."""
 
     name: str
     version: str  # of searchapp
@@ -161,12 +166,12 @@ class NodeInfo:
 
 
 def inspect_node(spec: ModelSpec, cores_per_gpu: int) -> NodeInfo:
-    """Return the NodeInfo of the node that this runs on, for a model."""
+    """Return the NodeInfo of this node for a model. cores_per_gpu: CPU cores for each GPU."""
     gpus = machine.list_gpus()
     return NodeInfo(
         get_node_name(),
         get_searchapp_version(),
-        count_on_gpu(spec, gpus[0], cores_per_gpu) if gpus else 0,
+        count_engines_on_gpu(spec, gpus[0], cores_per_gpu) if gpus else 0,
     )
 
 
@@ -178,7 +183,7 @@ def get_searchapp_version() -> str:
 def get_node_name() -> str:
     """Return this node's name for messages: its IP address, and the start of its Ray id.
 
-    Several nodes can share an address, for example in tests.
+    Several nodes can share an IP address, for example in tests.
     """
     import ray
 

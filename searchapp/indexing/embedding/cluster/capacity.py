@@ -1,4 +1,4 @@
-"""Measure how many engines a Ray cluster takes, and what each engine reserves."""
+"""Find out how many engines fit on a Ray cluster, and how many CPUs and GPUs each reserves."""
 
 from __future__ import annotations
 
@@ -19,16 +19,16 @@ logger = logging.getLogger(__name__)
 
 @dataclass(frozen=True, slots=True)
 class ClusterCapacity:
-    """The number of engines that a cluster takes, and what Ray reserves for each."""
+    """The number of engines that fit on a cluster, and what Ray reserves for each engine."""
 
     engines: int
-    cpus: float
-    gpus: float
+    cpus: float  # for each engine
+    gpus: float  # for each engine
     threads: int  # reader threads of each engine
 
     @property
     def environment(self) -> dict[str, str]:
-        """Return the environment variables of each engine's process."""
+        """Return the environment variables for the process of each engine."""
         if self.gpus:
             return {**ALLOCATOR, "OMP_NUM_THREADS": "1"}
         # Ray assigns no cores, and several engines would bind their threads to the same cores.
@@ -42,7 +42,7 @@ class ClusterCapacity:
 def measure_capacity(job: EmbeddingJob, engines_per_device: int | None) -> ClusterCapacity:
     """Return the capacity of the connected cluster; raises EngineError if a node is unusable.
 
-    engines_per_device: engines on each GPU, or on each node without one; None: decide.
+    engines_per_device: engines on each GPU, or on each node without a GPU; None: choose it.
     """
     import ray
 
@@ -53,7 +53,9 @@ def measure_capacity(job: EmbeddingJob, engines_per_device: int | None) -> Clust
         cores_per_gpu = min(node.get("CPU", 1) / node["GPU"] for node in gpu_nodes)
         node_info = _inspect_free_node(job, num_gpus=1, cores=max(1, int(cores_per_gpu) - 1))
         engines_per_gpu = engines_per_device or max(1, node_info.engines_per_gpu)
-        logger.info("The cluster has %d GPUs, with %d engines on each", gpus, engines_per_gpu)
+        logger.info(
+            "The Ray cluster has %d GPUs: %d engines run on each GPU", gpus, engines_per_gpu
+        )
         return ClusterCapacity(
             gpus * engines_per_gpu,
             # Ray only counts CPUs, and reserves none, so that half of them is enough here.
@@ -70,14 +72,14 @@ def measure_capacity(job: EmbeddingJob, engines_per_device: int | None) -> Clust
     _inspect_free_node(job, num_gpus=0, cores=1)
     cpus = max(1, int(min(cpus_by_node)) // (engines_per_device or 1))
     count = sum(min(engines_per_device or 1, int(cores) // cpus) for cores in cpus_by_node)
-    logger.info("The cluster has %d nodes and no GPU, with %d engines", len(cpus_by_node), count)
+    logger.info("The Ray cluster has %d nodes and no GPU: %d engines run", len(cpus_by_node), count)
     return ClusterCapacity(count, cpus=cpus, gpus=0, threads=max(1, min(MAX_THREADS, cpus)))
 
 
 def _inspect_free_node(job: EmbeddingJob, num_gpus: int, cores: int) -> NodeInfo:
-    """Return the NodeInfo of the first free node, which stands for all nodes.
+    """Return the NodeInfo of the first free node; all nodes are assumed to be alike.
 
-    Raises EngineError if searchapp does not run there, or if its version differs.
+    Raises EngineError if searchapp does not run on this node, or has another version there.
     """
     import ray
 

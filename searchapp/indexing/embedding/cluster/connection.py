@@ -18,9 +18,9 @@ LOCAL_ADDRESS = "local"
 
 
 def connect_to_ray(address: str) -> None:
-    """Connect this process to a Ray cluster; raises EngineError if that fails.
+    """Connect this process to a Ray cluster; raises EngineError if the connection fails.
 
-    address: HOST:PORT, "auto" for the cluster of this machine, "local" to start one here.
+    address: HOST:PORT, "auto" for the cluster of this machine, "local" to start a cluster here.
     """
     os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
     os.environ.setdefault("RAY_BACKEND_LOG_LEVEL", "fatal")

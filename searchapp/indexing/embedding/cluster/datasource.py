@@ -1,4 +1,4 @@
-"""Let Ray Data read the files of an index run from the spool, page by page."""
+"""Let Ray Data read the list of an index run's files, which is the Spool, page by page."""
 
 from __future__ import annotations
 
@@ -14,10 +14,10 @@ from searchapp.indexing.embedding.cluster.spool import SpoolPage, read_lines
 
 
 class SpoolDatasource(Datasource):  # type: ignore[misc]
-    """A Ray Data source of a Spool's files; a page is read when engines need it."""
+    """A Ray Data source that reads a Spool; it reads each page when engines need it."""
 
     def __init__(self, pages: Iterable[SpoolPage]) -> None:
-        """Store the pages; read none yet."""
+        """Store the pages of a spool; read no page yet."""
         super().__init__()
         self._pages = list(pages)
 
@@ -27,7 +27,7 @@ class SpoolDatasource(Datasource):  # type: ignore[misc]
         return False
 
     def estimate_inmemory_data_size(self) -> int | None:
-        """Return None: the size is unknown."""
+        """Return None: the size of the data in memory is unknown."""
         return None
 
     def get_read_tasks(

@@ -1,4 +1,4 @@
-"""Embed files on a Ray cluster: Ray Data streams them to engines, and the outcomes back.
+"""Embed files on a Ray cluster: Ray Data streams files to engines, and outcomes back.
 
 Each engine runs in an actor (actor.py). The files of a lost actor or node are embedded in another
 pass, in smaller batches. The nodes read the files themselves: each folder must be mounted on all
@@ -36,7 +36,7 @@ logger = logging.getLogger(__name__)
 MAX_BATCHES_PER_ACTOR = 3  # batches that an actor has, including the one being embedded
 MAX_SMALL_BATCH_FILES = 16  # files of a batch, from the second pass on
 MAX_LOST_BATCHES_PER_ENGINE = 3  # lost batches for each engine, after which a pass ends
-MAX_DEATHS_PER_FILE = 2  # processes that a file must end, alone in each, to become a failure
+MAX_DEATHS_PER_FILE = 2  # A file is a failure after it has ended this many processes alone.
 # Each engine gets this many parts if there are enough files. Ray distributes approximately 20
 # parts a second.
 PARTS_PER_ENGINE = 8
@@ -46,7 +46,7 @@ START_TIMEOUT_S = 1800  # for all engines together, if they start before the fir
 
 
 class Cluster:
-    """An EmbeddingSource that embeds on the nodes of a Ray cluster."""
+    """An EmbeddingSource that embeds files on the nodes of a Ray cluster."""
 
     def __init__(
         self,
@@ -55,11 +55,11 @@ class Cluster:
         engines_per_device: int | None = None,
         max_engines: int | None = None,
     ) -> None:
-        """Connect to a cluster; raises EngineError if it cannot be used.
+        """Connect to a Ray cluster; raises EngineError if the cluster cannot be used.
 
-        address: HOST:PORT, "auto" for the cluster of this machine, "local" to start one here.
-        engines_per_device: engines on each GPU, or on each node without one. max_engines: limit
-        for the cluster.
+        address: HOST:PORT, "auto" for the cluster of this machine, "local" to start a cluster
+        here. engines_per_device: engines on each GPU, or on each node without a GPU. max_engines:
+        limit for all engines of the cluster.
         """
         self._job = replace(job, log_level=log_relay.get_log_level())
         connect_to_ray(address)
@@ -78,8 +78,9 @@ class Cluster:
         self.answered_engines: set[tuple[str, int]] = set()  # node, process
 
     def run(self, tasks: Iterable[FileTask], size: int) -> Iterator[list[Outcome] | EngineStarting]:
-        """Embed files in batches of `size` pictures; yield batches in the order of completion.
+        """Embed files in batches of `size` pictures; yield the outcomes of each completed batch.
 
+        EngineStarting is yielded first.
         Raises EngineError or ModelError if no engine starts, or if the cluster is lost.
         """
         yield EngineStarting(self._job.spec.name)
@@ -95,11 +96,11 @@ class Cluster:
             spool.close()
 
     def _embed_one_by_one(self, spool: Spool) -> Iterator[list[Outcome]]:
-        """Embed the first remaining files alone, as many as a pass may lose.
+        """Embed the first remaining files one by one, each alone in the process of an engine.
 
-        Each is the only file of its process, so that it causes the process's end. A file that
-        ends MAX_DEATHS_PER_FILE processes is a failure. Raises EngineError if all are lost, and
-        no engine ever answered.
+        If such a process ends, its file is the cause. A file that ends MAX_DEATHS_PER_FILE
+        processes is a failure. Raises EngineError if all these files are lost because the cluster
+        is broken.
         """
         end = spool.find_end_number(
             self._max_lost_batches * (MAX_SMALL_BATCH_FILES if self.answered_engines else 1)
@@ -117,19 +118,22 @@ class Cluster:
                 )
         for number, task in spool.iter_remaining(end):
             if spool.mark_done(number):
-                reason = f"the engine's process ended {MAX_DEATHS_PER_FILE} times with this file"
+                reason = (
+                    f"the engine's process ended {MAX_DEATHS_PER_FILE} times while it processed "
+                    "this file"
+                )
                 failure = Failure(task.path, "embed", reason)
                 yield [Outcome(task, failure, task.size, task.mtime_ns)]
 
     @property
     def _max_lost_batches(self) -> int:
-        """Return the number of lost batches that a pass survives; one more ends the pass."""
+        """Return how many lost batches a pass tolerates; one more lost batch ends the pass."""
         return MAX_LOST_BATCHES_PER_ENGINE * max(2, self._capacity.engines)
 
     def _run_pass(self, spool: Spool, size: int, end: int | None = None) -> Iterator[list[Outcome]]:
-        """Embed the remaining files once; those of lost batches remain for the next pass.
+        """Embed the remaining files once; the files of lost batches remain for the next pass.
 
-        end: embed only files with a lower number, one at a time, and tolerate any loss.
+        end: embed only files with numbers below `end`, each alone, and tolerate every lost batch.
         """
         if not (count := spool.count_remaining(end)):
             return
@@ -151,10 +155,13 @@ class Cluster:
         except ray.exceptions.RayError as error:  # The next pass embeds what was lost.
             # A log record with the exception itself would keep the actors, and their cores.
             reason = summarize_error(error)
-            logger.info("The pass ended early; the next one embeds what it lost (%s)", reason)
+            logger.info(
+                "A pass on the cluster ended early (%s); the next pass embeds the lost files",
+                reason,
+            )
 
     def _start_stream(self, spool: Spool, size: int, count: int, end: int | None) -> Any:
-        """Return the Ray dataset of answers for the remaining files; reading it embeds them."""
+        """Return a Ray dataset of BatchAnswers; reading the dataset embeds the remaining files."""
         import ray
         from ray.data import ActorPoolStrategy, DataContext
 
@@ -204,7 +211,10 @@ class Cluster:
             )
 
     def _accept_answer(self, answer: BatchAnswer, spool: Spool) -> list[Outcome]:
-        """Return an answer's outcomes, without files that are done already; raise its error."""
+        """Count the files of an answer; return its outcomes, without files that are done already.
+
+        Raises the error in the answer, if the answer has one.
+        """
         log_relay.relay_entries(answer.logs, f"node {answer.node}, process {answer.process_id}")
         if answer.error is not None:
             detail = f"{answer.error['detail']} (on the node {answer.node})"
@@ -240,7 +250,7 @@ class Cluster:
         return actor.remote(self._job.catalog_file, self._job.collection_id)
 
     def stop_and_drain(self) -> Iterable[list[Outcome]]:
-        """Disconnect from the cluster; return nothing: the next run embeds what was not yielded."""
+        """Disconnect from the cluster; the next index run embeds the files not yielded yet."""
         self.close()
         return ()
 

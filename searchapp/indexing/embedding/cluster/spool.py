@@ -17,13 +17,16 @@ SpoolPage = tuple[Path, int, bytes]
 
 
 class Spool:
-    """Numbered files in a file on disk; memory holds one byte for each: 1 while it remains."""
+    """A list of numbered files, kept in a temporary file on disk.
+
+    Memory holds only one byte for each listed file: 1 until the listed file is done, then 0.
+    """
 
     def __init__(self, tasks: Iterable[FileTask], folder: Path | None = None) -> None:
-        """Write the files to a temporary file; raises OSError if writing fails.
+        """Write the list of files to a temporary file; raises OSError if writing fails.
 
-        folder: a library's, where `check --repair` removes the file of a killed process; None:
-        the system's folder for temporary files.
+        folder: a library's folder, in which `check --repair` removes the temporary files of
+        killed processes; None: the system's folder for temporary files.
         """
         self._page_offsets: list[int] = []  # of each page, and the end of the file
         count = 0
@@ -53,14 +56,17 @@ class Spool:
         return self._remaining.count(1, 0, end)
 
     def find_end_number(self, count: int) -> int:
-        """Return the number after the first `count` remaining files, or after all of them."""
+        """Return the smallest `end` such that `count` remaining files have lower numbers.
+
+        If fewer files remain, return the `end` that includes all remaining files.
+        """
         position = 0
         while count and (found := self._remaining.find(1, position)) >= 0:
             position, count = found + 1, count - 1
         return position
 
     def touch(self) -> None:
-        """Update the file's time: `check` regards an old file as left by a killed process."""
+        """Set the temporary file's time to now; `check` considers an old temporary file unused."""
         with suppress(OSError):
             os.utime(self.path)
 
@@ -94,13 +100,13 @@ class Spool:
             yield from map(parse_line, read_lines(page))
 
     def close(self) -> None:
-        """Remove the file."""
+        """Delete the temporary file."""
         with suppress(OSError):
             self.path.unlink()
 
 
 def read_lines(page: SpoolPage) -> list[bytes]:
-    """Read the encoded lines of a page's remaining files."""
+    """Read a page of a spool; return the encoded line of each remaining file in the page."""
     path, start, remaining = page
     with path.open("rb") as file:
         file.seek(start)
@@ -108,6 +114,6 @@ def read_lines(page: SpoolPage) -> list[bytes]:
 
 
 def parse_line(line: bytes) -> tuple[int, FileTask]:
-    """Decode a line: return the file's number and its task."""
+    """Decode a line of a spool; return the number and the task of its file."""
     number, *values = json.loads(line)
     return number, FileTask(*values)
