@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from searchapp import __version__
-from searchapp.log_setup import SHORT_FORMAT, StderrHandler, set_up_logging
+from searchapp.files.logging_setup import SHORT_FORMAT, StderrHandler, set_up_logging
 
 if TYPE_CHECKING:
     from rich.console import Console
