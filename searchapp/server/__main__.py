@@ -9,7 +9,7 @@ from functools import partial
 from pathlib import Path
 
 from searchapp.errors import SearchAppError
-from searchapp.log_setup import (
+from searchapp.files.logging_setup import (
     FILE_VARIABLE,
     LONG_FORMAT,
     VERBOSE_VARIABLE,

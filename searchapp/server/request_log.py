@@ -6,22 +6,29 @@ import logging
 import time
 from urllib.parse import parse_qsl, urlencode
 
-from searchapp.server.guard import App, Message, Receive, Scope, Send
+from searchapp.server.guard import (
+    MAX_LOGGED_PATH_CHARACTERS,
+    App,
+    Message,
+    Receive,
+    Scope,
+    Send,
+)
 
 logger = logging.getLogger(__name__)
-MAX_PATH_CHARACTERS = 200
 SECRET_FIELDS = frozenset({"token"})
 
 
 class RequestLog:
-    """ASGI middleware around all others, so that refused requests are logged too.
+    """ASGI middleware that logs each request.
 
-    The query string can hold the texts of a query, and a token: it is logged at DEBUG, and the
-    token nowhere. Bodies and headers are not logged.
+    It wraps all other middleware, so that it logs refused requests too. The query string can hold
+    the texts of a query and a token: it is logged at DEBUG, without the token. Bodies and headers
+    are not logged.
     """
 
     def __init__(self, app: App) -> None:
-        """Take the app whose requests are logged."""
+        """Store the ASGI app whose requests are logged."""
         self._app = app
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -29,7 +36,7 @@ class RequestLog:
         if scope["type"] != "http" or not logger.isEnabledFor(logging.INFO):
             await self._app(scope, receive, send)
             return
-        status, started_at = 500, time.monotonic()  # 500: an exception before an answer
+        status, started_at = 500, time.monotonic()  # 500 stays if the app raises before it answers
 
         async def send_and_note_status(message: Message) -> None:
             nonlocal status
@@ -41,10 +48,12 @@ class RequestLog:
             await self._app(scope, receive, send_and_note_status)
         finally:
             milliseconds = 1000 * (time.monotonic() - started_at)
-            path = scope["path"][:MAX_PATH_CHARACTERS]
+            path = scope["path"][:MAX_LOGGED_PATH_CHARACTERS]
             logger.info("%s %s %d %.0f ms", scope["method"], path, status, milliseconds)
             if scope["query_string"]:
-                logger.debug("query string of %s: %s", path, _hide_secrets(scope["query_string"]))
+                logger.debug(
+                    "Query string of the request %s: %s", path, _hide_secrets(scope["query_string"])
+                )
 
 
 def _hide_secrets(query_string: bytes) -> str:

@@ -71,8 +71,8 @@ def test_details_hide_the_token(client: httpx.Client, caplog: pytest.LogCaptureF
     caplog.set_level(logging.DEBUG, "searchapp")
     send_requests(client)
     lines = messages(caplog, logging.DEBUG)
-    assert "query string of /: token=..." in lines
-    assert "query string of /api/facets: keyword=beach" in lines
+    assert "Query string of the request /: token=..." in lines
+    assert "Query string of the request /api/facets: keyword=beach" in lines
     assert TOKEN not in caplog.text and "wrong" not in caplog.text
 
 

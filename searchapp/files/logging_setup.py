@@ -27,10 +27,10 @@ class OneLineFormatter(logging.Formatter):
 
 
 class StderrHandler(logging.StreamHandler):  # type: ignore[type-arg]
-    """Writes to the stderr of the start: an engine redirects file descriptor 2 while it runs."""
+    """Log handler that keeps the original stderr: a running engine redirects file descriptor 2."""
 
     def __init__(self, format: str) -> None:
-        """Duplicate the descriptor of stderr; where stderr is no file, write to the object."""
+        """Duplicate the file descriptor of stderr; if it has none, write to sys.stderr itself."""
         try:
             descriptor = os.dup(sys.stderr.fileno())
         except (OSError, ValueError):
@@ -44,10 +44,10 @@ class StderrHandler(logging.StreamHandler):  # type: ignore[type-arg]
         self.setFormatter(OneLineFormatter(format))
 
     def close_stream(self) -> None:
-        """Close the handler and the duplicate.
+        """Close the handler and its duplicated file descriptor.
 
-        close() must not do it: logging.config.dictConfig, which vLLM and uvicorn call, closes the
-        handlers of all loggers, but leaves them in use.
+        close() must not close the descriptor: vLLM and uvicorn call logging.config.dictConfig,
+        which closes the handlers of all loggers, although the loggers still use them.
         """
         self.close()
         if self._owns_stream:
@@ -61,7 +61,8 @@ def set_up_logging(
     """Send the records of searchapp to stderr and to a file while the block runs.
 
     verbosity: 0 shows nothing on stderr, 1 decisions (INFO), 2 everything (DEBUG). The file gets
-    everything. Processes that the block starts find both values in their environment.
+    everything. Processes that the block starts find verbosity and log_file in their
+    environment.
     Libraries below searchapp stay silent: at DEBUG they log headers and URLs with secrets.
     Raises SearchAppError if the file cannot be opened.
     """
