@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import json
 import os
+import signal
 import subprocess
 import sys
 import tempfile
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from importlib import import_module
 from pathlib import Path
 from typing import Any
@@ -29,22 +31,35 @@ def call_in_subprocess(
     with tempfile.TemporaryDirectory() as folder:
         result_file = Path(folder) / "result.json"
         command = [sys.executable, "-m", __name__, name, json.dumps(arguments), str(result_file)]
-        process = subprocess.run(
-            command,
-            env={**os.environ, **(environment or {})},
-            stdin=subprocess.DEVNULL,
-            stdout=subprocess.DEVNULL,
-            stderr=subprocess.PIPE,
-            text=True,
-            errors="replace",
-        )
+        log_file = Path(folder) / "log.txt"
+        exit_code = _run_with_descendants(command, {**os.environ, **(environment or {})}, log_file)
         if not result_file.exists():
-            log_tail = "\n".join(f"  {line}" for line in process.stderr.strip().splitlines()[-8:])
-            raise EngineError(f"{name} ended with exit code {process.returncode}:\n{log_tail}")
+            log = log_file.read_text(errors="replace").strip()
+            log_tail = "\n".join(f"  {line}" for line in log.splitlines()[-8:])
+            raise EngineError(f"{name} ended with exit code {exit_code}:\n{log_tail}")
         result: dict[str, Any] = json.loads(result_file.read_text())
     if "error" in result:
         raise EngineError(result["error"])
     return result
+
+
+def _run_with_descendants(command: list[str], environment: dict[str, str], log_file: Path) -> int:
+    """Run a command until it ends, kill the processes that it left, and return its exit code.
+
+    vLLM's engine process outlives its parent. With a pipe for stderr, it would keep the pipe
+    open, and reading the pipe would never end.
+    """
+    with log_file.open("wb") as log:
+        process = subprocess.Popen(
+            command, env=environment, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL,
+            stderr=log, start_new_session=True,
+        )  # fmt: skip
+        try:
+            return process.wait()
+        finally:
+            with suppress(ProcessLookupError):
+                os.killpg(process.pid, signal.SIGKILL)
+            process.wait()
 
 
 def main() -> None:

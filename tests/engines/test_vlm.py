@@ -392,7 +392,7 @@ def test_a_long_text_with_a_picture_is_cut_to_fit(running: Running) -> None:
         pytest.skip("the model takes no picture beside a text")
     data = noise(600, 400)
     long = Query("a red boat and two white sheep " * 400, "the picture")
-    with pytest.raises(QueryError, match="with a picture; shorten it"):
+    with pytest.raises(QueryError, match="with a picture; shorten the text"):
         query_vector.shorten_query(running.engine, long, truncate=False)
     short = query_vector.shorten_query(running.engine, long, truncate=True)
     item = query_vector.make_engine_input(running.spec, short, data)
