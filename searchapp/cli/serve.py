@@ -42,19 +42,20 @@ def command(
 ) -> None:
     """Serve a web page and a JSON API that search the library, until Ctrl-C.
 
-    -v shows each request. The token is never logged, and texts of queries only with -vv.
+    With -v, the command shows each request. It never logs the token. Texts of queries are shown
+    only with -vv, and are in the file of --log-file.
 
     \b
     searchapp serve
     searchapp serve --host 0.0.0.0 --token "$(openssl rand -hex 16)"
     """
-    from searchapp.server.resident import ResidentSettings, prepare, serve_library
+    from searchapp.server.resident import ResidentSettings, prepare_library, serve_library
 
     settings = ResidentSettings(
         resolve_library_folder(library), host=host, port=port, token=token, allow_urls=allow_urls,
         engine_url=engine, api_key=api_key, verbose=is_engine_output_shown(),
     )  # fmt: skip
-    prepare(settings, print_note)
+    prepare_library(settings, print_note)
     url_host = f"[{host}]" if ":" in host else host
     print_note(
         f"serving http://{url_host}:{port}/{'?token=...' if token else ''}   (Ctrl-C stops it)"

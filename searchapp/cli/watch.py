@@ -64,7 +64,9 @@ class _TerminationSignal(BaseException):
 @keep_alive_option
 @engine_option
 @api_key_option
-@click.option("--json", "as_json", is_flag=True, help="Print one JSON object on each line.")
+@click.option(
+    "--json", "as_json", is_flag=True, help="Print each event as a JSON object, one on each line."
+)
 @library_option
 def command(
     folders: tuple[str, ...],
@@ -79,11 +81,12 @@ def command(
     library: Path | None,
     **arguments: Any,
 ) -> None:
-    """Index FOLDERS, then index pictures below them as they arrive, change, move and disappear.
+    """Index FOLDERS, then index their pictures as they arrive, change, move and disappear.
 
-    The resident process of queries embeds the pictures, so that the model is in memory only once. A
-    file is read when it has not changed for a moment; an incomplete file is tried again later. If a
-    folder disappears, the library keeps its pictures, and scans the folder when it is back.
+    The resident process embeds the pictures, and also answers queries: so the model is in memory
+    only once. A file is read when it has not changed for a moment. An incomplete file is tried
+    again later. If a folder disappears, the library keeps its pictures. When the folder is back,
+    the command scans it.
 
     Ctrl-C ends the command with exit status 130, SIGTERM with 0.
 
@@ -119,7 +122,7 @@ def command(
             print_note(format_summary(summary))
             _print_event({"event": "watching", "summary": asdict(summary)}, None, as_json)
             print_note(f"watching {', '.join(printable(str(root)) for root in watch.roots)}")
-            for event in watch.events():
+            for event in watch.index_changes():
                 fields = {"event": event.event_name, **asdict(event)}
                 _print_event(fields, _format_watch_event(event), as_json)
     except _TerminationSignal:
@@ -160,7 +163,7 @@ def _format_watch_event(event: WatchEvent) -> str:
             reasons = (f"\n  {printable(each.path)}: {each.message}" for each in failures)
             return f"{waiting}{line}{''.join(reasons)}"
         case FolderUnavailable(reason=reason):
-            return f"{folder}: {reason}; its pictures stay in the library until it is back"
+            return f"{folder}: {reason}; the library keeps its pictures, and waits for the folder"
         case FolderAvailableAgain():
             return f"{folder} is back"
         case PollingStarted(seconds=seconds, reason=reason):

@@ -31,14 +31,18 @@ def answer_query(
 
     start: starts the engine if this process answers.
     use_resident: False answers in this process. A read-only library is always searched in this
-    process, because a resident process needs to write to its folder.
+    process, because a resident process writes to the folder of the library.
     notify: called with a line of text before each slow step.
     Raises the errors of Library.find, and EngineError if the resident process does not start.
     """
     if use_resident and can_be_resident(resident_config.library_folder):
-        logger.info("Searching in the resident process of %s", resident_config.library_folder)
+        logger.info(
+            "Searching in the resident process of the library %s", resident_config.library_folder
+        )
         return client.search(resident_config, query, options, notify)
-    reason = "the library is read-only" if use_resident else "no resident process is to be used"
+    reason = (
+        "the library is read-only" if use_resident else "the command excludes the resident process"
+    )
     logger.info("Searching in this process: %s", reason)
     from searchapp.library import Library
 

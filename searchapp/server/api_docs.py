@@ -11,7 +11,7 @@ from searchapp.pages.html_template import render_html
 
 @dataclass(frozen=True, slots=True)
 class _Operation:
-    """HTTP method of a path; schemas are JSON texts."""
+    """Operation of the API: an HTTP method of a path. Schemas are JSON texts."""
 
     method: str
     path: str

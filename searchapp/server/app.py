@@ -34,7 +34,7 @@ from searchapp.server.threaded_calls import Starting
 logger = logging.getLogger(__name__)
 # Status requests do not postpone the stop of an idle process.
 STATUS_PATHS = frozenset({"/api/resident", "/api/stop", "/healthz", "/metrics"})
-# Commands send these requests, and need a process of their own version.
+# Commands send these requests, and need a resident process of their own version.
 VERSION_CHECKED_PATHS = frozenset({"/api/search", "/api/embed", "/api/count"})
 # The page is last, because its route /{name} matches /healthz and /metrics too.
 ROUTERS = (
@@ -84,17 +84,19 @@ def create_app(
 async def _track_request(
     request: Request, call_next: Callable[[Request], Awaitable[Response]]
 ) -> Response:
-    """Check the version of a command, answer the request, and count it.
+    """Answer a request and count it; refuse it if a command of another version sent it.
 
-    The request keeps the process alive, unless it is a status request.
+    Each request postpones the stop of the idle process, except a status request.
     """
     state = await get_state(request)
     client_version = request.headers.get("x-searchapp-version", __version__)
     if client_version != __version__ and request.url.path in VERSION_CHECKED_PATHS:
-        logger.info("Refused %s (409): another version of searchapp sent it", request.url.path)
+        logger.info(
+            "Refused the request %s (409): another version of searchapp sent it", request.url.path
+        )
         detail = (
             f"this resident process has version {__version__}, and the command has another. Run "
-            "`searchapp stop`, and try again."
+            "`searchapp stop`, and repeat the command."
         )
         return AsciiJsonResponse({"detail": detail}, 409)
     if request.url.path in STATUS_PATHS:
@@ -123,7 +125,9 @@ async def _make_error_response(request: Request, error: Exception) -> Response:
             status = 500
     if status != 503:  # a starting engine is not an error
         path = request.url.path[:MAX_LOGGED_PATH_CHARACTERS]
-        logger.info("%s %r failed (%d): %s", request.method, path, status, type(error).__name__)
+        logger.info(
+            "The request %s %r failed (%d): %s", request.method, path, status, type(error).__name__
+        )
         # The message can contain the text of a query.
-        logger.debug("Reason of the failure: %s", error)
+        logger.debug("Reason of the failed request: %s", error)
     return AsciiJsonResponse(error_to_dict(error), status, headers)

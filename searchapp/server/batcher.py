@@ -19,7 +19,7 @@ MAX_INPUTS_PER_CALL = 64
 
 
 @dataclass(frozen=True, slots=True)
-class EmbedJob:
+class EngineJob:
     """Inputs to embed, or a function to call with the engine; future receives the result."""
 
     spec: ModelSpec
@@ -32,9 +32,9 @@ class Batcher:
     """Queue of engine jobs: starts the engine that a job needs, and batches jobs of one model."""
 
     def __init__(self, start: Callable[[ModelSpec], Engine]) -> None:
-        """Start the thread; the first job starts the engine."""
+        """Start the engine's thread; the first job starts the engine itself."""
         self._start = start
-        self._jobs: queue.SimpleQueue[EmbedJob | None] = queue.SimpleQueue()
+        self._jobs: queue.SimpleQueue[EngineJob | None] = queue.SimpleQueue()
         self._engine: Engine | None = None
         self._ready_spec: ModelSpec | None = None
         self._thread = threading.Thread(target=self._run, name="engine", daemon=True)
@@ -44,21 +44,21 @@ class Batcher:
         self, spec: ModelSpec, inputs: Sequence[EngineInput]
     ) -> Future[list[Vector | Refusal]]:
         """Embed inputs, possibly in one batch with the inputs of other requests."""
-        return self._submit(EmbedJob(spec, inputs, None, Future()))
+        return self._submit(EngineJob(spec, inputs, None, Future()))
 
     def call_engine(self, spec: ModelSpec, engine_call: Callable[[Engine], Any]) -> Future[Any]:
         """Call engine_call(engine) on the engine's thread."""
-        return self._submit(EmbedJob(spec, (), engine_call, Future()))
+        return self._submit(EngineJob(spec, (), engine_call, Future()))
 
     def is_ready(self, spec: ModelSpec) -> bool:
-        """Tell whether the engine of a model runs."""
+        """Return whether the engine of a model runs."""
         return self._ready_spec == spec
 
     def close(self) -> None:
-        """Stop the thread after the queued jobs; the engine ends with the process."""
+        """Stop the engine's thread after the queued jobs; the engine ends with the process."""
         self._jobs.put(None)
 
-    def _submit(self, job: EmbedJob) -> Future[Any]:
+    def _submit(self, job: EngineJob) -> Future[Any]:
         self._jobs.put(job)
         return job.future
 
@@ -76,12 +76,12 @@ class Batcher:
                 self._run_jobs(spec, [job for job in jobs if job.spec == spec])
                 jobs = [job for job in jobs if job.spec != spec]
 
-    def _run_jobs(self, spec: ModelSpec, jobs: list[EmbedJob]) -> None:
+    def _run_jobs(self, spec: ModelSpec, jobs: list[EngineJob]) -> None:
         try:
             engine = self._get_engine(spec)
             outputs = engine.embed([item for job in jobs for item in job.inputs])
         except Exception as error:
-            logger.info("The engine of %s failed (%s)", spec.name, type(error).__name__)
+            logger.info("The engine of the model %s failed (%s)", spec.name, type(error).__name__)
             logger.debug("Traceback of the failed engine", exc_info=error)
             if not isinstance(error, SearchAppError):
                 error = EngineError(
@@ -106,11 +106,12 @@ class Batcher:
             self._ready_spec = None
             if self._engine is not None:
                 logger.info(
-                    "Closing the engine of %s: another model is needed", self._engine.spec.name
+                    "Closing the engine of the model %s: a request needs another model",
+                    self._engine.spec.name,
                 )
                 self._engine.close()
                 self._engine = None
             self._engine = self._start(spec)
-            logger.info("The engine of %s runs", spec.name)
+            logger.info("The engine of the model %s is ready", spec.name)
         self._ready_spec = spec
         return self._engine

@@ -39,7 +39,7 @@ def search(
     options: SearchOptions,
     notify: Callable[[str], None],
 ) -> SearchResult:
-    """Search in the resident process, which is started if necessary.
+    """Search in the resident process; start the process if it does not run.
 
     notify: called with a line of text before each slow step.
     Raises the errors of Library.find, and EngineError if the process does not start.
@@ -71,22 +71,27 @@ def request_resident(
     notify: Callable[[str], None],
     max_deaths: int | None = None,
 ) -> tuple[int, dict[str, Any]]:
-    """Return the status and the answer of the resident process, which is started if necessary.
+    """Send a request to the resident process; return the HTTP status and the JSON of the answer.
 
+    The process is started if it does not run.
     While the process is busy or starts, the request is repeated for at most ANSWER_TIMEOUT_S.
-    max_deaths: how often the process may die during this request. None: until the timeout.
-    Raises EngineError if the process does not start, and ResidentDiedError after max_deaths.
+    max_deaths: how often the process may die during this request. None: any number of times.
+    Raises EngineError if the process does not start, and ResidentDiedError if it
+    dies more often than max_deaths.
     """
     deadline, is_notified, death_count = time.monotonic() + ANSWER_TIMEOUT_S, False, 0
     while True:
         ensure_running(config, notify)
         try:
             status, answer = post_fields(config.library_folder, path, fields, pictures)
-        except (OSError, http.client.HTTPException) as error:  # it stopped or died just now
+        except (
+            OSError,
+            http.client.HTTPException,
+        ) as error:  # the process stopped or died just now
             status = STATUS_BUSY
             answer = {"detail": "the resident process ended before it answered. Try again."}
             death_count += 1
-            logger.info("The resident process did not answer %s: %r", path, error)
+            logger.info("The resident process did not answer the request %s: %r", path, error)
             if max_deaths is not None and death_count > max_deaths:
                 raise ResidentDiedError("the resident process crashed on this input") from None
         if status == STATUS_CONFLICT:
@@ -101,7 +106,7 @@ def request_resident(
 
 
 def get_resident_info(library: Path) -> dict[str, Any] | None:
-    """Return process id, version and uptime of the resident process; None if there is none."""
+    """Return process id, version and uptime of the resident process; None if none runs."""
     try:
         status, answer = send_request(library, "GET", "/api/resident", timeout_s=5)
     except (OSError, http.client.HTTPException):
@@ -110,15 +115,15 @@ def get_resident_info(library: Path) -> dict[str, Any] | None:
 
 
 def stop_resident(library: Path) -> bool:
-    """Stop the resident process, and wait until it has ended; return False if there was none.
+    """Stop the resident process, and wait until it has ended; return False if none runs.
 
-    Raises EngineError if it still runs after 10 seconds.
+    Raises EngineError if the process still runs after 10 seconds.
     """
     resident_info = get_resident_info(library)
     if resident_info is None:
         return False
     logger.info("Stopping the resident process %s", resident_info["pid"])
-    with suppress(OSError, http.client.HTTPException):  # it may end before it answers
+    with suppress(OSError, http.client.HTTPException):  # the process may end before it answers
         send_request(library, "POST", "/api/stop", timeout_s=5)
     for _ in range(200):
         if is_lock_free(library):
@@ -168,7 +173,7 @@ def _build_search_fields(terms: Sequence[Term], options: SearchOptions) -> dict[
 
 
 def _format_value(value: object) -> object:
-    """Return a date, rating or place as text, which the server parses; return others unchanged."""
+    """Return a date, rating or place as text, which the server parses; keep other values."""
     return str(value) if isinstance(value, FilterValue) else value
 
 

@@ -19,7 +19,7 @@ def fetch_public_url(url: str) -> bytes:
     """Return the bytes at a public http or https URL.
 
     A host name is resolved once, and the connection goes to the address that was checked: DNS
-    rebinding gains nothing. Each redirect is checked in the same way.
+    rebinding has no effect. Each redirect is checked in the same way.
     Raises PictureError if the address is private, or the download fails or is too large.
     """
     import httpx
@@ -74,7 +74,7 @@ def _resolve_public_address(host: str, port: int) -> str:
     try:
         entries = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)
     except (OSError, UnicodeError) as error:
-        raise PictureError(f"{host} cannot be resolved", "read") from error
+        raise PictureError(f"the host name {host} cannot be resolved", "read") from error
     addresses = [str(entry[4][0]) for entry in entries]
     for address in addresses:
         if not ipaddress.ip_address(address.split("%")[0]).is_global:

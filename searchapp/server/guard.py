@@ -58,7 +58,7 @@ class AccessGuard:
     """
 
     def __init__(self, app: App, rules: AccessRules) -> None:
-        """Guard an ASGI app."""
+        """Store the ASGI app to protect, and the access rules."""
         self._app, self._rules = app, rules
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -101,7 +101,7 @@ class AccessGuard:
             await _send_answer(send, *BODY_TOO_LARGE)
 
     def _check_request(self, scope: Scope, headers: dict[str, str]) -> tuple[int, str] | None:
-        """Return status and reason of a refusal; None if the request is allowed."""
+        """Return the HTTP status and the reason of a refusal; None if the request is allowed."""
         host = headers.get("host", "")
         if self._rules.token is None and _parse_host_name(host) not in self._rules.hosts:
             return 421, (
@@ -137,7 +137,7 @@ class AccessGuard:
 
 
 def is_from_unix_socket(scope: Scope) -> bool:
-    """Tell whether a request came through the Unix socket."""
+    """Return whether a request came through the Unix socket."""
     server = scope.get("server")
     return server is not None and server[1] is None
 
@@ -206,7 +206,7 @@ def _log_rejection(scope: Scope, rejection: tuple[int, str]) -> None:
     """Log a refusal without the query string and headers, which can hold the token."""
     status, reason = rejection
     path = scope["path"][:MAX_LOGGED_PATH_CHARACTERS]
-    logger.info("Refused %s %r (%d): %s", scope["method"], path, status, reason)
+    logger.info("Refused the request %s %r (%d): %s", scope["method"], path, status, reason)
 
 
 async def _send_answer(

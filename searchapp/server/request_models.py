@@ -20,7 +20,7 @@ PLACE_PATTERN = r"^-?\d+(\.\d*)?,-?\d+(\.\d*)?,\d+(\.\d*)?(km)?$"
 RATING_PATTERN = r"^([0-5](\+|-[0-5])?|rejected|unrated)$"
 MAX_QUERY_PARTS = 16
 RequestModel = TypeVar("RequestModel", bound=BaseModel)
-MAX_HITS = 1000  # per answer; the offset is at most 100 times this
+MAX_HITS = 1000  # per answer; the offset is at most 100 * MAX_HITS
 ImageId = Annotated[int, Path(ge=1, le=2**63 - 1)]
 
 
@@ -33,7 +33,10 @@ class ParsedText:
         pattern: str | None = None,
         max_length: int | None = None,
     ) -> None:
-        """pattern, max_length: checks before parse, shown in the OpenAPI schema."""
+        """Store the parser of the text.
+
+        pattern, max_length: checks before the text is parsed, shown in the OpenAPI schema.
+        """
         self._parse, self._pattern, self._max_length = parse, pattern, max_length
 
     def __get_pydantic_core_schema__(
@@ -214,7 +217,7 @@ SEARCH_REQUEST_SCHEMA = {
 
 
 def is_used_by_term(name: str, terms: list[TermRequest]) -> bool:
-    """Tell whether a term uses the picture in a form part."""
+    """Return whether one of the terms uses the picture in the form part with a name."""
     return any(term.image == name for term in terms)
 
 
@@ -242,7 +245,8 @@ async def parse_request(
             fields = _parse_json(await request.body())
         except ValueError as error:
             raise HTTPException(
-                422, "the body is not JSON; send application/json or multipart/form-data"
+                422,
+                "the body of the request is not JSON; send application/json or multipart/form-data",
             ) from error
     try:
         return model.model_validate(fields), files
@@ -264,7 +268,7 @@ def to_search_options(request: SimilarRequest) -> SearchOptions:
     """Return the SearchOptions of a request."""
     options = SearchOptions(
         **request.filter_values(),
-        count=request.count + 1,  # one more hit than asked for shows whether there is another page
+        count=request.count + 1,  # one more hit than requested shows whether there is another page
         offset=request.offset,
         min_score=request.min_score,
         collection=request.collection,

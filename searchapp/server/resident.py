@@ -31,7 +31,7 @@ if TYPE_CHECKING:
 
 logger = logging.getLogger(__name__)
 IDLE_CHECK_INTERVAL_S = 0.5
-# Only one process at a time can open a Milvus Lite file: close it when idle, so that others can.
+# Only one process at a time can open a Milvus Lite file: when idle, close it for others.
 RELEASE_AFTER_IDLE_S = 3.0
 
 
@@ -40,7 +40,7 @@ class ResidentSettings:
     """Settings of the resident process."""
 
     library_folder: Path  # absolute
-    keep_alive_min: float | None = None  # idle minutes before it stops; None: it never stops
+    keep_alive_min: float | None = None  # idle minutes before the process stops; None: never
     host: str | None = None  # None: listen only on the Unix socket
     port: int = 8080
     token: str | None = None
@@ -50,7 +50,7 @@ class ResidentSettings:
     verbose: bool = False
 
 
-def prepare(settings: ResidentSettings, notify: Callable[[str], None]) -> None:
+def prepare_library(settings: ResidentSettings, notify: Callable[[str], None]) -> None:
     """Check the settings, and migrate a library of an earlier version.
 
     notify: called with a line of text before each slow step.
@@ -83,7 +83,7 @@ def serve_library(settings: ResidentSettings) -> None:
         ) from error
     with _lock_and_listen(settings) as sockets:
         logger.info(
-            "Process %d serves %s%s",
+            "The process %d serves the library %s%s",
             os.getpid(),
             settings.library_folder,
             f" on {settings.host}:{settings.port}" if settings.host else "",
@@ -127,7 +127,7 @@ async def _stop_when_idle(
     while True:
         try:
             await asyncio.wait_for(stop_event.wait(), IDLE_CHECK_INTERVAL_S)
-            logger.info("Stopping: a command asked for it")
+            logger.info("Stopping the resident process: a command asked for it")
             break
         except TimeoutError:
             idle_s = time.monotonic() - service.last_used_at
@@ -138,7 +138,9 @@ async def _stop_when_idle(
                 and not service.active_requests
                 and idle_s > 60 * keep_alive_min
             ):
-                logger.info("Stopping: no request for %.3g minutes", keep_alive_min)
+                logger.info(
+                    "Stopping the resident process: no request for %.3g minutes", keep_alive_min
+                )
                 break
     server.should_exit = True
 
@@ -169,7 +171,7 @@ def _lock_and_listen(settings: ResidentSettings) -> Iterator[list[socket.socket]
                     "another resident process already serves this library. Stop it with "
                     "`searchapp stop`."
                 ) from None
-            # This process serves the Unix socket too, so it replaces the other process.
+            # This process serves the Unix socket too, so it replaces the other resident process.
             logger.info("Replacing the resident process that already serves this library")
             client.stop_resident(settings.library_folder)
             fcntl.flock(lock, fcntl.LOCK_EX)

@@ -1,4 +1,4 @@
-"""Use the engine of the resident process from another process: one model in memory for both."""
+"""Embed with the engine of the resident process, so that the model is in memory only once."""
 
 from __future__ import annotations
 
@@ -21,25 +21,28 @@ if TYPE_CHECKING:
 
 MAX_INPUTS_PER_REQUEST = 8  # small, so that a query between two requests waits a short time
 MAX_REQUEST_PICTURE_BYTES = 48 << 20  # decoded size of the pictures of a request
-MAX_RESIDENT_DEATHS = 1  # per request; then the batch is halved to isolate the bad input
+MAX_RESIDENT_DEATHS = 1  # per request; after that, the batch is halved to isolate the bad input
 
 
 class ResidentEngine:
-    """Engine that sends its inputs to the resident process, which is started if necessary.
+    """Engine that sends its inputs to the resident process.
 
-    Pictures are sent as PNG through the Unix socket; vectors come back as float32. The library
-    must have a collection of the model.
+    The process is started if it does not run. Pictures are sent as PNG through the Unix socket;
+    vectors come back as float32. The library must have a collection that uses the model.
     """
 
     def __init__(
         self, spec: ModelSpec, config: ResidentConfig, notify: Callable[[str], None]
     ) -> None:
-        """Start nothing. notify: called with a line of text before each slow step."""
+        """Store the settings; the first request starts the process.
+
+        notify: called with a line of text before each slow step.
+        """
         self._spec, self._config, self._notify = spec, config, notify
 
     @property
     def spec(self) -> ModelSpec:
-        """Return the model spec."""
+        """Return the spec of the engine's model."""
         return self._spec
 
     def prepare(self, item: EngineInput) -> EngineInput:

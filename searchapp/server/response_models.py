@@ -119,7 +119,10 @@ class SearchAnswer(BaseModel):
 def make_search_answer(
     result: SearchResult, request: SimilarRequest, started_at: float
 ) -> SearchAnswer:
-    """Return the page of a search result; started_at: the start by time.perf_counter."""
+    """Return the requested page of a search result.
+
+    started_at: when the search started, by time.perf_counter.
+    """
     hits = sort_hits(result.hits[: request.count], request.sort)
     return SearchAnswer(
         hits=[Found.from_hit(hit) for hit in hits],

@@ -60,7 +60,10 @@ class Service:
     async def search(
         self, parts: Sequence[QueryPart], options: SearchOptions, one_prompt: bool
     ) -> SearchResult:
-        """Search by the weighted sum of parts; errors: see search.search, and Starting."""
+        """Search by the weighted sum of query parts.
+
+        Raises the errors of search.search, and Starting while the engine starts.
+        """
         return await search(self._calls, parts, options, one_prompt=one_prompt)
 
     async def embed(
@@ -73,7 +76,8 @@ class Service:
         """Embed inputs of another process: pairs of a prompt and a prepared PNG picture, or None.
 
         model, revision, space: identify the collection whose model embeds.
-        Raises LibraryError if the library has no such collection, and Starting.
+        Raises LibraryError if the library has no such collection, and Starting while the engine
+        starts.
         """
         spec = await self._calls.read_library(
             lambda reader: reader.choose_model(model, revision, space)
@@ -94,8 +98,8 @@ class Service:
         await self._calls.start_engine(spec)
         return await self._calls.ask_engine(spec, lambda engine: engine.count_tokens(prompt))
 
-    async def similar(self, image_id: int, options: SearchOptions) -> SearchResult:
-        """Return the images nearest to an image of the library, itself included."""
+    async def find_similar(self, image_id: int, options: SearchOptions) -> SearchResult:
+        """Return the images nearest to an image of the library; the image itself comes first."""
         return await self._calls.call_library(
             lambda library: library.find_similar(image_id, options)
         )
@@ -103,7 +107,7 @@ class Service:
     async def load_image(self, image_id: int) -> tuple[bytes, str] | None:
         """Return a picture in a format that browsers show, and its media type.
 
-        None if there is no such image. Raises PictureError if its files cannot be read.
+        Return None if there is no such image. Raises PictureError if its files cannot be read.
         """
         located = await self._calls.read_library(lambda reader: reader.locate_image(image_id))
         if located is None:
@@ -113,7 +117,7 @@ class Service:
     async def load_thumbnail(self, image_id: int, size: int) -> tuple[bytes, str] | None:
         """Return a thumbnail (WebP, upright) and the key of the image's content.
 
-        size: long side, one of THUMBNAIL_SIDES_PX. None and errors: see load_image.
+        size: long side, one of THUMBNAIL_SIDES_PX. Returns None and raises as load_image does.
         """
         located = await self._calls.read_library(lambda reader: reader.locate_image(image_id))
         if located is None:
@@ -124,7 +128,7 @@ class Service:
     async def find_video(self, image_id: int) -> tuple[str, FileState] | None:
         """Return path and state of the video that an image is a frame of.
 
-        None if there is no such image. Raises PictureError if the image is not a video frame.
+        Return None if there is no such image. Raises PictureError if the image is no video frame.
         """
         located = await self._calls.read_library(lambda reader: reader.locate_image(image_id))
         if located is None:
@@ -187,7 +191,7 @@ class Service:
         )
 
     def _load_or_make_thumbnail(self, located: LocatedImage, size: int) -> bytes:
-        """Return a thumbnail from the disk cache, or create it there."""
+        """Return a thumbnail from the disk cache; make it and add it to the cache if missing."""
         folder = self.folder / "thumbnails" / located.key[:2]
         file = folder / f"{located.key}-{size}.webp"
         with suppress(OSError):

@@ -16,7 +16,7 @@ MAX_SOCKET_PATH_BYTES = 100  # Linux allows 107 bytes, macOS 103 (sun_path in un
 def socket_path(library: Path) -> Path:
     """Return the path of the library's Unix socket.
 
-    It is in the library, or in a private temporary folder if that path is too long.
+    The socket is in the library, or in a private temporary folder if its path is too long.
     Raises PermissionError if the temporary folder belongs to another user.
     """
     path = library / "resident.sock"
@@ -32,12 +32,12 @@ def socket_path(library: Path) -> Path:
 
 
 def log_path(library: Path) -> Path:
-    """Return the file that receives the output of a resident process in the background."""
+    """Return the path of the file that receives the output of a background resident process."""
     return library / "resident.log"
 
 
 def is_lock_free(library: Path) -> bool:
-    """Tell whether no resident process of the library runs."""
+    """Return whether no process holds the lock: then no resident process of the library runs."""
     import fcntl
 
     with (library / LOCK_FILE_NAME).open("a") as file:

@@ -1,6 +1,6 @@
 """Start the resident process of a library in the background, unless it already runs.
 
-This module is imported by each query, so it imports no engine, index or server.
+Each query imports this module, so the module imports no engine, index or server.
 """
 
 from __future__ import annotations
@@ -36,14 +36,14 @@ class ResidentConfig:
 
 
 def ensure_running(config: ResidentConfig, notify: Callable[[str], None]) -> None:
-    """Return when a resident process listens; start it if there is none.
+    """Start the resident process if it does not run; return when it listens.
 
-    If several commands find no process, a lock makes sure that only one of them starts it.
+    If several commands find no process, a lock makes sure that only one command starts it.
     notify: called with a line of text before each slow step.
     Raises EngineError if the process does not start.
     """
     if is_listening(config.library_folder):
-        logger.debug("The resident process of %s already runs", config.library_folder)
+        logger.debug("The resident process of the library %s already runs", config.library_folder)
         return
     with hold_lock(config.library_folder, "starting"):
         if is_listening(config.library_folder):
@@ -73,7 +73,9 @@ def _start_resident(config: ResidentConfig, notify: Callable[[str], None]) -> No
             stdin=subprocess.DEVNULL, stdout=output, stderr=output,
             start_new_session=True, env=environment, cwd=config.library_folder,
         )  # fmt: skip
-    logger.info("Started the resident process %d of %s", process.pid, config.library_folder)
+    logger.info(
+        "Started the resident process %d of the library %s", process.pid, config.library_folder
+    )
     _migrate_catalog(catalog_file(config.library_folder), notify)
     deadline = time.monotonic() + START_TIMEOUT_S
     while not is_listening(config.library_folder):
@@ -88,9 +90,9 @@ def _start_resident(config: ResidentConfig, notify: Callable[[str], None]) -> No
 
 
 def _migrate_catalog(catalog: Path, notify: Callable[[str], None]) -> None:
-    """Open the catalog, which migrates it, so that notify is called for a slow migration.
+    """Migrate the catalog by opening it; call notify before a slow migration.
 
-    The resident process does the same at its start, but cannot show a message to the user.
+    The resident process also migrates the catalog at its start, but cannot notify the user.
     """
     from searchapp.catalog import Catalog
 

@@ -28,7 +28,7 @@ class Starting(EngineError):
 
 
 class ThreadedCalls:
-    """SearchCalls on threads: each call runs on the thread that owns the resource it needs.
+    """Implementation of SearchCalls: each call runs on the thread that owns its resource.
 
     All coroutines share one event loop. No thread waits for another, so that a slow request
     blocks no other. Concurrent searches share one call of the engine: see Batcher.
@@ -77,7 +77,7 @@ class ThreadedCalls:
         key = (spec.name, spec.revision)
         starting = self._starting.get(key)
         if starting is None:
-            logger.info("A request needs the engine of %s: starting it", spec.name)
+            logger.info("Starting the engine of the model %s for a request", spec.name)
             starting = self._starting[key] = self._batcher.call_engine(spec, lambda engine: None)
         if not starting.done():
             raise Starting(f"starting vLLM with {Path(spec.name).name} ...")

@@ -27,7 +27,7 @@ class _UnixConnection(http.client.HTTPConnection):
 
 
 def is_listening(library: Path) -> bool:
-    """Tell whether a resident process accepts connections for a library."""
+    """Return whether a resident process accepts connections for a library."""
     connection = _UnixConnection(socket_path(library), timeout=5)
     try:
         connection.connect()
@@ -61,7 +61,9 @@ def send_request(
         answer = json.loads(response.read() or b"{}")
         return response.status, answer
     except ValueError as error:
-        raise http.client.HTTPException(f"the answer is not JSON: {error}") from error
+        raise http.client.HTTPException(
+            f"the answer of the resident process is not JSON: {error}"
+        ) from error
     finally:
         connection.close()
 
@@ -69,9 +71,10 @@ def send_request(
 def post_fields(
     library: Path, path: str, fields: dict[str, Any], pictures: dict[str, bytes]
 ) -> tuple[int, dict[str, Any]]:
-    """Post fields as JSON, or as a multipart form if there are pictures; errors: see send_request.
+    """Post fields as JSON, or as a multipart form if there are pictures.
 
     pictures: the bytes of each picture, by the name of its form part.
+    Returns and raises as send_request does.
     """
     if not pictures:
         return send_request(library, "POST", path, json.dumps(fields).encode(), "application/json")

@@ -36,7 +36,7 @@ def range_response(path: str, state: FileState, range_header: str | None) -> Res
     headers["Accept-Ranges"] = "bytes"
     size = state.size
     match = re.fullmatch(r"bytes=(\d*)-(\d*)", range_header or "")
-    if match is None or match[0] == "bytes=-":  # no range, or several
+    if match is None or match[0] == "bytes=-":  # no range, or several ranges
         # RFC 9110, section 14.2, allows the complete content instead of several ranges.
         headers["Content-Length"] = str(size)
         return StreamingResponse(

@@ -1,4 +1,4 @@
-"""Keep a library up to date with folders, with the engine of the resident process if possible."""
+"""Watch folders, index their changes, and embed in the resident process if possible."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ LOCKED_RETRY_INTERVAL_S = 2.0  # pause while another process writes to the libra
 
 
 class LibraryWatch:
-    """Watch of folders that keeps a library up to date; a context manager.
+    """Watches folders, and keeps a library up to date with them; a context manager.
 
     Each index run opens the library again, so that other processes can write between two runs.
     The engine stays loaded: in the resident process, which queries share, or in this process.
@@ -53,7 +53,7 @@ class LibraryWatch:
         start, start_many: see Library.open.
         poll_s: scan all files at this interval, instead of using the system's notifications.
         quiet_s: a file is read when it has not changed for this time.
-        guard: wraps the events of each index run.
+        guard: wraps the iterator of each index run, for example to end a run that hangs.
         notify: called with a line of text before each slow step.
         Raises FolderError if a folder cannot be watched.
         """
@@ -106,7 +106,7 @@ class LibraryWatch:
                     is_notified = True
                 time.sleep(LOCKED_RETRY_INTERVAL_S)
 
-    def events(self) -> Iterator[WatchEvent]:
+    def index_changes(self) -> Iterator[WatchEvent]:
         """Index changes until the caller stops, and yield an event for each batch."""
         return self._watch.index_changes(self._index)
 

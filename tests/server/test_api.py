@@ -242,8 +242,8 @@ def test_refused_requests_are_logged_without_secrets(
         assert client.get("/?token=wrong-secret").status_code == 401
         client.headers.update(headers)
         assert search_api(client, text="nonsense").status_code == 400
-    assert "Refused GET '/' (401): this server needs a token" in caplog.text
-    assert "POST '/api/search' failed (400): QueryError" in caplog.text
+    assert "Refused the request GET '/' (401): this server needs a token" in caplog.text
+    assert "The request POST '/api/search' failed (400): QueryError" in caplog.text
     for secret in ("wrong-secret", "right-secret", "nonsense"):
         assert secret not in caplog.text
 

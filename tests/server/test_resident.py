@@ -236,7 +236,7 @@ def test_decisions_are_logged_without_query_texts(
         running = client.get_resident_info(resident_config.library_folder)
         client.stop_resident(resident_config.library_folder)
     assert running
-    assert f"Started the resident process {running['pid']} of" in caplog.text
+    assert f"Started the resident process {running['pid']} of the library" in caplog.text
     assert f"Stopping the resident process {running['pid']}" in caplog.text
     assert "blue" not in caplog.text
 
@@ -254,8 +254,8 @@ serve_library(ResidentSettings(Path(sys.argv[1]), keep_alive_min=0.01))
     command = [sys.executable, "-c", code, str(resident_config.library_folder), str(log)]
     subprocess.run(command, check=True, timeout=120)
     lines = log.read_text(encoding="utf-8")
-    assert f"serves {resident_config.library_folder}" in lines
-    assert "Stopping: no request for 0.01 minutes" in lines
+    assert f"serves the library {resident_config.library_folder}" in lines
+    assert "Stopping the resident process: no request for 0.01 minutes" in lines
 
 
 def test_only_the_user_can_connect(resident_config: ResidentConfig) -> None:

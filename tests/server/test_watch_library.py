@@ -71,7 +71,7 @@ def test_one_engine_serves_all_runs(
         assert watch.roots == [photos]
         list(watch.index_all())
         save_picture(photos / "yellow.jpg", "yellow")
-        batch = next(watch.events())
+        batch = next(watch.index_changes())
         assert not fake_engines.started_engines[0].is_closed
     assert isinstance(batch, ChangesIndexed) and batch.summary.added == 1
     (engine,) = fake_engines.started_engines

@@ -1,4 +1,4 @@
-"""Routes that other processes of the user embed with, only through the Unix socket."""
+"""Routes that embed for other processes of the user; they accept only the Unix socket."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ router = APIRouter(include_in_schema=False, dependencies=UNIX_SOCKET_ONLY)
 
 @router.post("/api/embed")
 async def embed_inputs(request: Request, service: ServiceDep) -> EmbedAnswer:
-    """Embed prepared inputs of another process, so that both share one engine."""
+    """Embed prepared inputs of another process, so that both processes share one engine."""
     body, pictures = await parse_request(request, EmbedRequest)
     inputs = [(item.prompt, pictures.get(item.image or "")) for item in body.inputs]
     outputs = await service.embed(body.model, body.revision, body.space, inputs)

@@ -57,7 +57,7 @@ async def _read_part(term: TermRequest, pictures: dict[str, bytes], state: AppSt
     if term.image is not None:
         if term.image not in pictures:
             raise QueryError(
-                f"a term names the picture {term.image}, but the form has no such part. Send it."
+                f"a term names the picture {term.image}, but the form has no such part. Add it."
             )
         data = pictures[term.image]
     elif term.image_url is not None:
@@ -83,5 +83,5 @@ async def find_similar(
 ) -> SearchAnswer:
     """Return the images nearest to an image of the library; the image itself comes first."""
     started_at = time.perf_counter()
-    result = await service.similar(image_id, to_search_options(parameters))
+    result = await service.find_similar(image_id, to_search_options(parameters))
     return make_search_answer(result, parameters, started_at)
