@@ -22,7 +22,7 @@ COMMANDS = {
     "embed": "Print the embedding of a text, a picture, or both.",
     "eval": "Measure how well a model finds pictures by their captions.",
     "info": "Show what the library holds.",
-    "models": "List the models that have a name.",
+    "models": "List the models that searchapp knows by name.",
     "failures": "List the files that could not be indexed, with the reasons.",
     "check": "Check the library for errors, and repair them.",
     "prune": "Remove images that no file holds any more.",
@@ -65,7 +65,7 @@ class DocumentedGroup(LazyGroup):
     """Group of commands whose help names a topic of the documentation."""
 
     def get_command(self, context: click.Context, name: str) -> click.Command | None:
-        """Import a command, and add its topic to its help text."""
+        """Import a command, and name its documentation topic at the end of its help text."""
         command = super().get_command(context, name)
         if command is not None:
             hint = f"More: `searchapp docs {TOPICS[name]}`."
@@ -89,9 +89,10 @@ def cli() -> None:
     searchapp query "a red boat at sunset"
 
     The first command embeds the pictures; a GPU makes it faster. The second command finds the
-    nearest pictures. Each command has its own --help. A variable can set each option: for example,
-    SEARCHAPP_LIBRARY sets --library. Results go to the standard output, notes to the standard
-    error. With -v a command also shows its decisions. `searchapp docs` shows the documentation.
+    nearest pictures. Each command has its own --help. An environment variable can set each option:
+    for example, SEARCHAPP_LIBRARY sets --library. Results go to the standard output, notes to the
+    standard error. With -v a command also shows its decisions. `searchapp docs` shows the
+    documentation.
 
     Exit status: 0 after success, 1 after an error, 2 if the command line is wrong, 130 after
     Ctrl-C.

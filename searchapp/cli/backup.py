@@ -18,8 +18,9 @@ from searchapp.errors import LibraryError
 def command(file: Path, force: bool, library: Path | None) -> None:
     """Copy the catalog to FILE, complete and consistent, even while `searchapp index` runs.
 
-    The catalog is sufficient as a backup, because indexes and thumbnails are made from it. To
-    restore it, copy FILE into a folder under the name catalog.db, and use that folder as --library.
+    The catalog is a complete backup: searchapp can make indexes and thumbnails from it again. To
+    restore the library, copy FILE into a folder under the name catalog.db. Then give that folder to
+    --library.
 
     \b
     searchapp backup /mnt/backup/pictures.db

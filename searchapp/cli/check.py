@@ -25,7 +25,7 @@ from searchapp.cli.shared_options import (
     default=100,
     show_default=True,
     metavar="N",
-    help="Read N picture files again, and compare their bytes.",
+    help="Read N picture files again, and compare their content with the catalog.",
 )
 @click.option("--all-files", is_flag=True, help="Read all picture files again.")
 @json_option
@@ -33,9 +33,9 @@ from searchapp.cli.shared_options import (
 def command(repair: bool, files: int, all_files: bool, as_json: bool, library: Path | None) -> None:
     """Check the library for errors, and repair them with --repair.
 
-    The command checks the catalog, every stored vector and the indexes: their vectors, and their
-    hits against an exact scan. It also checks the bytes of some picture files, and finds leftover
-    files. The exit status is 1 if faults remain.
+    The command checks the catalog, every stored vector, and the vectors in the indexes. It compares
+    the hits of each index with the hits of an exact scan. It also reads some picture files again,
+    and finds files that earlier runs left in the library. The exit status is 1 if faults remain.
 
     \b
     searchapp check
@@ -57,6 +57,8 @@ def command(repair: bool, files: int, all_files: bool, as_json: bool, library: P
     if not faults:
         print_note("no faults found")
     elif unrepaired and not repair:
-        print_note(f"{len(unrepaired):,} faults; `searchapp check --repair` repairs most kinds")
+        print_note(
+            f"faults found: {len(unrepaired):,}; `searchapp check --repair` repairs most kinds"
+        )
     if unrepaired:
         raise click.exceptions.Exit(1)

@@ -13,8 +13,8 @@ from searchapp.cli.shared_options import AppCommand
 def command(shell: str) -> None:
     """Print the script that completes commands, options, models and collections in a shell.
 
-    Add it to the file that the shell reads when it starts: ~/.bashrc (bash 4.4 or newer), ~/.zshrc
-    after compinit, or ~/.config/fish/completions/searchapp.fish.
+    Add the script to the file that the shell reads when it starts: ~/.bashrc (bash 4.4 or newer),
+    ~/.zshrc after compinit, or ~/.config/fish/completions/searchapp.fish.
 
     \b
     searchapp completion bash >> ~/.bashrc

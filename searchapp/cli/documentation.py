@@ -10,7 +10,7 @@ COMMENT = re.compile(r"^<!--.*?-->\n", re.DOTALL | re.MULTILINE)
 
 
 def list_topics() -> dict[str, str]:
-    """Return the first paragraph of each topic by name, in alphabetical order."""
+    """Return a dict from each topic to its first paragraph, in alphabetical order."""
     names = (file.name for file in (files("searchapp") / "docs").iterdir())
     topics = sorted(name.removesuffix(SUFFIX) for name in names if name.endswith(SUFFIX))
     return {topic: " ".join(read_topic(topic).split("\n\n")[1].split()) for topic in topics}

@@ -46,7 +46,8 @@ def _output_option(option: str, help: str) -> Callable[[Function], Function]:
 @json_option
 @_output_option("--html", "Write an HTML page to FILE, to review duplicates in a browser.")
 @_output_option(
-    "--script", "Write a shell script to FILE that moves the other copies when you run it."
+    "--script",
+    "Write a shell script to FILE; when you run it, it moves all copies except those to keep.",
 )
 @collection_option
 @library_option
@@ -60,8 +61,9 @@ def command(
     """Find files that hold the same picture, and suggest which to keep.
 
     Duplicates have the same bytes, the same pixels, or nearly the same picture: resized,
-    compressed, cropped a little, rotated, mirrored or brightened. Other pictures of the same scene
-    are no duplicates; --similar lists them separately. Videos are skipped. No file is changed.
+    compressed, cropped a little, rotated, mirrored or brightened. Two different pictures of one
+    scene are no duplicates; --similar lists them separately. Videos are skipped. No file is
+    changed.
 
     \b
     searchapp duplicates

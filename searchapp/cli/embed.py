@@ -41,8 +41,10 @@ SAMPLE_QUERIES = {
     show_default=True,
     help="Embed inputs of this kind.",
 )
-@click.option("--text", metavar="TEXT", help="Embed TEXT, for text and text+image.")
-@click.option("--image", metavar="FILE|URL", help="Embed this picture, for image and text+image.")
+@click.option("--text", metavar="TEXT", help="Embed TEXT, with the modality text or text+image.")
+@click.option(
+    "--image", metavar="FILE|URL", help="Embed this picture, with the modality image or text+image."
+)
 @click.option(
     "--seed", type=int, default=0, show_default=True, help="Use this seed for the engine."
 )
@@ -97,7 +99,7 @@ def command(
 
 
 def _build_query(modality: str, text: str | None, image: str | None) -> Query:
-    """Return the query to embed: from the options, or a sample if both are missing."""
+    """Return the query to embed: the given text and image, or a sample if neither is given."""
     if text is None and image is None:
         return SAMPLE_QUERIES[modality]
     if "text" in modality and not text:

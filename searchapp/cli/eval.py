@@ -55,7 +55,8 @@ def command(
 
     FILE is Karpathy's JSON, COCO's captions JSON, Flickr8k's token file (or its CSV), or a JSON
     list of {"file": ..., "captions": [...]}. R@1, R@5 and R@10 are the shares of queries, in %,
-    with a right answer among the best 1, 5 and 10. The last column is its median rank.
+    with a right answer among the best 1, 5 and 10. The last column is the median rank of the best
+    right answer.
 
     \b
     searchapp eval --model clip-vit-b-32 --captions captions_val2017.json --images val2017

@@ -17,7 +17,7 @@ from searchapp.cli.shared_options import AppCommand, collection_option, library_
 def command(file: Path, collection: str | None, library: Path | None) -> None:
     """Write the embeddings and metadata of a collection to FILE.
 
-    The end of the name chooses the format:
+    The suffix of FILE chooses the format:
 
     \b
     .npy      vectors as float16 [images, dimensions], and a .json file of the same name

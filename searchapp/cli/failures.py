@@ -30,7 +30,7 @@ def command(
 ) -> None:
     """List the files that could not be indexed, with the reasons.
 
-    `searchapp index` skips them until they change; with --retry-failed it reads them again.
+    `searchapp index` skips these files until they change; with --retry-failed it reads them again.
 
     \b
     searchapp failures

@@ -16,7 +16,7 @@ Callback = Callable[[click.Context, click.Parameter, str | None], Value | None]
 
 
 def parse_with(kind: type[Value]) -> Callback[Value]:
-    """Return an option callback that parses the text into a filter value of a kind."""
+    """Return a click callback that parses an option's text into a filter value of a class."""
 
     def parse(context: click.Context, option: click.Parameter, text: str | None) -> Value | None:
         try:
@@ -46,11 +46,11 @@ FILTER_OPTIONS = (
     ),
     click.option(
         "--camera", metavar="PATTERN",
-        help="Only pictures whose camera matches, ignoring case, such as 'iPhone*'.",
+        help="Only pictures whose camera matches PATTERN, ignoring case, such as 'iPhone*'.",
     ),
     click.option(
         "--lens", metavar="PATTERN",
-        help="Only pictures whose lens matches, ignoring case, such as '*50mm*'.",
+        help="Only pictures whose lens matches PATTERN, ignoring case, such as '*50mm*'.",
     ),
     click.option(
         "--rating", metavar="STARS", callback=parse_with(RatingRange),
@@ -58,7 +58,7 @@ FILTER_OPTIONS = (
     ),
     click.option(
         "--keyword", multiple=True, metavar="PATTERN",
-        help="Only pictures with a keyword that matches, ignoring case, such as 'new*'. "
+        help="Only pictures with a keyword that matches PATTERN, ignoring case, such as 'new*'. "
         "Repeat it to require several.",
     ),
     click.option(

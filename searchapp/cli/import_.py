@@ -26,8 +26,9 @@ from searchapp.cli.shared_options import (
 def command(file: Path, collection: str | None, as_json: bool, library: Path | None) -> None:
     """Read a file of `searchapp export` into a library, without embedding.
 
-    Queries find the pictures at once if their files have the same paths. Otherwise `searchapp
-    index` recognizes the pictures by their content, and does not embed them again.
+    If the picture files still have the paths that FILE names, queries find them at once. Otherwise
+    run `searchapp index`: it recognizes the pictures by their content, and does not embed them
+    again.
 
     \b
     searchapp import pictures.npy --library ~/other

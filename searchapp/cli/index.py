@@ -89,8 +89,8 @@ def command(
 ) -> None:
     """Embed the new and changed pictures below folders or URLs.
 
-    Run it again after pictures were added, changed, moved or deleted: it reads only new and changed
-    files. You can interrupt it at any moment with Ctrl-C; the next run continues.
+    Run the command again after pictures were added, changed, moved or deleted: it reads only new
+    and changed files. You can interrupt it at any moment with Ctrl-C; the next run continues.
 
     \b
     searchapp index ~/Pictures
@@ -133,7 +133,7 @@ def command(
 
 
 def _confirm_forget(vanished_files: int) -> bool:
-    """Ask on a terminal whether to forget vanished files; False if stdin is no terminal."""
+    """Ask the user whether to forget vanished files; return False if stdin is no terminal."""
     if not (sys.stdin.isatty() and sys.stderr.isatty()):
         return False
-    return click.confirm(f"Forget the {vanished_files:,} files?", default=False, err=True)
+    return click.confirm(f"Forget the {vanished_files:,} vanished files?", default=False, err=True)

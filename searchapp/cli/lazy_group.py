@@ -15,26 +15,26 @@ def _module_name(name: str) -> str:
 
 
 class LazyGroup(click.Group):
-    """Group of commands; each is the function `command` in a module of a package."""
+    """Group of commands; each command is the function `command` in a module of one package."""
 
     def __init__(self, *args: Any, package: str, commands: dict[str, str], **kwargs: Any) -> None:
-        """Store the name of the package, and one line for each command in the order of the list."""
+        """Store the package of the command modules. commands: the help line of each command."""
         super().__init__(*args, **kwargs)
         self._package, self._descriptions = package, commands
 
     def list_commands(self, context: click.Context) -> list[str]:
-        """Return the names of the commands, in the order of the list."""
+        """Return the names of the commands, in the order in which --help lists them."""
         return list(self._descriptions)
 
     def get_command(self, context: click.Context, name: str) -> click.Command | None:
-        """Import a command; None if the name is unknown."""
+        """Import a command and return it; return None if its name is unknown."""
         if name not in self._descriptions:
             return None
         command: click.Command = import_module(f"{self._package}.{_module_name(name)}").command
         return command
 
     def shell_complete(self, ctx: click.Context, incomplete: str) -> list[CompletionItem]:
-        """Complete names of commands without importing them."""
+        """Return the completions of a command name, without importing any command."""
         commands = [
             CompletionItem(name, help=description)
             for name, description in self._descriptions.items()
@@ -43,6 +43,6 @@ class LazyGroup(click.Group):
         return commands + click.Command.shell_complete(self, ctx, incomplete)
 
     def format_commands(self, context: click.Context, formatter: click.HelpFormatter) -> None:
-        """List the commands without importing them."""
+        """Write the list of commands into the help text, without importing the commands."""
         with formatter.section("Commands"):
             formatter.write_dl(list(self._descriptions.items()))

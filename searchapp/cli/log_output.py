@@ -34,13 +34,16 @@ def print_note(message: str) -> None:
 
 
 def set_bar_console(console: Console | None) -> None:
-    """Print notes and records above the bar that this console draws; None: no bar is drawn."""
+    """Set the console that draws a progress bar, so that notes appear above the bar.
+
+    None: no bar is drawn.
+    """
     global _bar_console
     _bar_console = console
 
 
 class _NoteHandler(StderrHandler):
-    """Shows records where notes are shown."""
+    """Log handler that writes to stderr, above the progress bar if one is drawn."""
 
     def emit(self, record: logging.LogRecord) -> None:
         if _bar_console is None:
@@ -85,12 +88,15 @@ def is_engine_output_shown() -> bool:
 
 @contextmanager
 def log_command(context: click.Context) -> Iterator[None]:
-    """Log as the options of a command ask, while it runs; with details, log its error too."""
+    """Set up logging by a command's options -v and --log-file while the block runs.
+
+    An error of the block is logged at DEBUG, with its traceback.
+    """
     verbosity, file = context.meta.get(VERBOSITY_KEY, 0), context.meta.get(FILE_KEY)
     with set_up_logging(verbosity, file, partial(_NoteHandler, SHORT_FORMAT)):
-        # No arguments: they may hold a key, a token or a query.
+        # The arguments are not logged: they may hold a key, a token or a query.
         logger.debug(
-            "%s runs: searchapp %s, Python %s, %s",
+            "Running `%s`: searchapp %s, Python %s, %s",
             context.command_path, __version__, platform.python_version(), platform.platform(),
         )  # fmt: skip
         try:
@@ -98,5 +104,5 @@ def log_command(context: click.Context) -> Iterator[None]:
         except (click.exceptions.Exit, click.Abort):
             raise
         except Exception:
-            logger.debug("%s fails", context.command_path, exc_info=True)
+            logger.debug("The command `%s` failed", context.command_path, exc_info=True)
             raise

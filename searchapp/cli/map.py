@@ -23,7 +23,7 @@ from searchapp.types import SearchOptions
 if TYPE_CHECKING:
     from searchapp.pages.map import MapStep, MapWritten
 
-MAX_PICTURES = 5000  # With more, computing the layout and opening the page take too long.
+MAX_PICTURES = 5000  # With more pictures, computing the layout and opening the page take too long.
 
 
 @click.command(cls=AppCommand)
@@ -33,7 +33,7 @@ MAX_PICTURES = 5000  # With more, computing the layout and opening the page take
 )  # fmt: skip
 @click.option(
     "--count", type=click.IntRange(1, MAX_PICTURES), default=2000, show_default=True, metavar="N",
-    help="Show at most N pictures, each for a group of similar pictures.",
+    help="Show at most N pictures; each of them stands for a group of similar pictures.",
 )  # fmt: skip
 @filter_options
 @click.option("--open", "open_it", is_flag=True, help="Open the page in your browser.")
@@ -46,7 +46,8 @@ def command(
     """Write a page that shows a collection as a map: similar pictures are next to each other.
 
     The page contains its thumbnails, so you can send it, and open it without a network. Zoom with
-    the wheel, a pinch, + or -. A click enlarges a picture; on this computer it shows the file.
+    the wheel, a pinch, + or -. A click enlarges a picture; on this computer the page then loads the
+    original file.
 
     \b
     searchapp map --open
@@ -61,7 +62,11 @@ def command(
         print_json({"file": str(file), "pictures": written.pictures, "of": written.matching,
                     "left_out": written.unreadable})  # fmt: skip
     else:
-        total = f" for {written.matching:,}" if written.matching > written.pictures else ""
+        total = (
+            f", which stand for {written.matching:,},"
+            if written.matching > written.pictures
+            else ""
+        )
         print_note(f"wrote a map of {written.pictures:,} pictures{total} to {file}")
     if written.unreadable:
         plural = "s" * (written.unreadable != 1)

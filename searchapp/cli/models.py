@@ -12,7 +12,7 @@ from searchapp.models import ModelSpec, hub
 @click.command(cls=AppCommand)
 @json_option
 def command(as_json: bool) -> None:
-    """List the models that have a name; --model also accepts a folder on disk or a TOML file.
+    """List the models that searchapp knows by name; --model also takes a folder or a TOML file.
 
     \b
     searchapp models

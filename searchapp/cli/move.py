@@ -19,15 +19,16 @@ def command(vectors: str, collection: str | None, library: Path | None) -> None:
     """Move a collection's vectors to a FAISS file or to Milvus.
 
     Nothing is embedded again, because the catalog holds every vector. The old store answers queries
-    until the new one is complete, and is cleared then. After an interruption, the same command or
-    any `searchapp index` continues.
+    until the new store is complete. Then the vectors in the old store are deleted. If the move is
+    interrupted, run the same command or any `searchapp index` to finish it.
 
-    Options follow a ? and are joined by &. These options create the Milvus collection: index (by
-    default HNSW on a server, FLAT in a file), M, nlist, efConstruction and shards. These options
-    apply to queries: ef, nprobe, rerank (yes or no), replicas, consistency (Strong, Bounded,
-    Session or Eventually) and timeout (seconds). Set SEARCHAPP_MILVUS_TOKEN to a password or token.
-    A password in the URL (http://USER:PASSWORD@HOST) counts for this command only, and is not
-    stored.
+    Options for Milvus follow its address: first a ?, then the options with & between them. These
+    options create the Milvus collection: index (by default HNSW on a server, FLAT in a file), M,
+    nlist, efConstruction and shards. These options apply to queries: ef, nprobe, rerank (yes or
+    no), replicas, consistency (Strong, Bounded, Session or Eventually) and timeout (seconds).
+
+    Set SEARCHAPP_MILVUS_TOKEN to a password or token. This command also accepts a password in the
+    URL (http://USER:PASSWORD@HOST), but does not store it: later commands need the variable.
 
     \b
     searchapp move milvus:http://localhost:19530

@@ -22,9 +22,10 @@ COLUMNS, ROWS = 32, 10  # The largest size of a picture, in cells.
 
 
 def print_preview(hits: Sequence[Hit], method: str) -> bool:
-    """Print hits with their pictures; method: auto, or a protocol.
+    """Print hits with their pictures, and return True.
 
-    Returns False, after a note, if method is auto and stdout is no terminal.
+    method: auto, or the name of a protocol. If method is auto and stdout is no terminal, print only
+    a note, and return False.
     """
     if method == "auto" and not sys.stdout.isatty():
         print_note(
@@ -57,7 +58,7 @@ def print_preview(hits: Sequence[Hit], method: str) -> bool:
 
 
 def _wrap(text: str, width: int) -> list[str]:
-    """Split a text into lines of at most width cells, or 8 if width is smaller."""
+    """Split a text into lines of at most width cells; a width below 8 counts as 8."""
     from rich.cells import chop_cells
 
     return chop_cells(text, max(8, width)) or [""]

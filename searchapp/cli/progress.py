@@ -1,4 +1,4 @@
-"""Draw the events of a run on stderr: a bar on a terminal, lines from time to time elsewhere."""
+"""Show the events of long work on stderr: a progress bar on a terminal, otherwise text lines."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ from searchapp.types import (
     VanishedFilesKept,
 )
 
-MAX_NODES_SHOWN = 8  # Nodes of a cluster in one line.
+MAX_NODES_SHOWN = 8  # At most this many nodes of a cluster are named in one line.
 LINE_INTERVAL_S = 5.0
 EventT = TypeVar("EventT", bound=IndexEvent | ComparisonStarted | DuplicatesFound)
 
@@ -46,13 +46,13 @@ def show_run(events: Iterable[IndexEvent]) -> RunSummary:
 
 
 def show_events(events: Iterable[IndexEvent]) -> None:
-    """Draw events that have no summary on stderr."""
+    """Draw events on stderr, of work that ends without a summary."""
     for _ in draw_and_yield(events, ""):
         pass
 
 
 def draw_and_yield(events: Iterable[EventT], label: str) -> Iterator[EventT]:
-    """Draw events on stderr and yield each; label: the text at the bar."""
+    """Draw events on stderr, and yield each event. label: the text beside the progress bar."""
     display = BarDisplay(label) if can_redraw() else LineDisplay()
     with display:
         for event in events:
@@ -61,7 +61,7 @@ def draw_and_yield(events: Iterable[EventT], label: str) -> Iterator[EventT]:
 
 
 def format_event(event: IndexEvent | ComparisonStarted | DuplicatesFound) -> str | None:
-    """Return an event as a line of text; None for events that only move the bar."""
+    """Return an event as a line of text; None for an event that only moves the progress bar."""
     match event:
         case ScanFinished(
             files=files, pending_files=pending, failed_before=failed, skipped_videos=videos
@@ -156,7 +156,10 @@ class BarDisplay:
         self._stop_bar()
 
     def show(self, event: IndexEvent | ComparisonStarted | DuplicatesFound) -> None:
-        """Draw an event. The bar starts after the engine, whose start hides all output."""
+        """Draw an event.
+
+        The progress bar starts after the engine, because the start of an engine hides all output.
+        """
         line = format_event(event)
         if line is not None:
             print_note(line)
@@ -187,7 +190,10 @@ class BarDisplay:
         self._bar.update(self._tasks[task], completed=done, total=total, rate=rate)
 
     def _show_metadata_refresh(self, event: MetadataRefreshing) -> None:
-        """Draw a bar that is removed at the end, because an engine may start after it."""
+        """Draw a progress bar for a metadata refresh, and remove the bar at the end.
+
+        An engine may start next, and the start of an engine hides all output.
+        """
         if event.done == 0:
             self._start_bar()
             self._metadata_task = self._bar.add_task("reading", total=event.total, rate="")
@@ -203,7 +209,7 @@ class LineDisplay:
 
     def __init__(self) -> None:
         self._last_line_at = -LINE_INTERVAL_S  # The first progress event is printed at once.
-        self._first_progress: tuple[float, int] | None = None  # Its time, and the files done then.
+        self._first_progress: tuple[float, int] | None = None  # Its time and files done.
         self._last_upload_line_at = 0.0
 
     def __enter__(self) -> Self:
@@ -213,7 +219,10 @@ class LineDisplay:
         pass
 
     def show(self, event: IndexEvent | ComparisonStarted | DuplicatesFound) -> None:
-        """Print an event; of progress events the first, the last, and one every few seconds."""
+        """Print an event as a line.
+
+        Of the progress events, print the first, the last, and one every few seconds.
+        """
         line = format_event(event)
         if isinstance(event, MetadataRefreshing) and 0 < event.done < event.total:
             now = time.monotonic()

@@ -24,7 +24,7 @@ def command(dry_run: bool, missing: bool, as_json: bool, library: Path | None) -
     """Remove images that no file holds any more, with their embeddings and thumbnails.
 
     `searchapp index` forgets vanished files, but keeps their embeddings, so that a file that comes
-    back is not embedded again. This command removes them.
+    back is not embedded again. This command removes these embeddings.
 
     \b
     searchapp prune --dry-run

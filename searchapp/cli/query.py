@@ -38,10 +38,10 @@ from searchapp.types import AUTO_MIN_SCORE, Hit, SearchOptions, SearchResult, fo
 
 
 class _QueryCommand(AppCommand):
-    """Command that accepts --preview without a value, so that the next word stays the text."""
+    """Command whose --preview takes no separate value: `--preview TEXT` leaves TEXT as query."""
 
     def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
-        """Replace --preview with --preview=auto, and parse."""
+        """Replace --preview with --preview=auto, and parse the arguments."""
         end = args.index("--") if "--" in args else len(args)
         options = [f"{arg}=auto" if arg == "--preview" else arg for arg in args[:end]]
         return super().parse_args(ctx, options + args[end:])
@@ -153,8 +153,8 @@ def command(
     searchapp query -0 "two white sheep" | xargs -0 cp -t /tmp/sheep
 
     The first query starts a resident process in the background. It keeps the model loaded, so that
-    later queries are fast. It stops after --keep-alive minutes without requests, or by `searchapp
-    stop`. With -vv, the command itself answers, so that you see the output of vLLM.
+    later queries are fast. The process stops after --keep-alive minutes without requests, or by
+    `searchapp stop`. With -vv, the command itself answers, so that you see the output of vLLM.
     """
     query = build_query(text, images, texts, minus_texts, minus_images)
     options = SearchOptions(**arguments)
@@ -176,15 +176,17 @@ def command(
         write_contact_sheet(html, [Section(format_title(query), hits)])
         print_note(f"wrote {len(hits)} pictures to {html}")
     if copy_to is not None:
-        print_note(f"{copy_hits(hits, copy_to):,} pictures copied to {printable(str(copy_to))}")
+        print_note(f"copied {copy_hits(hits, copy_to):,} pictures to {printable(str(copy_to))}")
     if link_to is not None:
-        print_note(f"{link_hits(hits, link_to):,} pictures linked to {printable(str(link_to))}")
+        print_note(
+            f"created links to {link_hits(hits, link_to):,} pictures in {printable(str(link_to))}"
+        )
     if open_best and hits:
         click.launch(local_file(hits[0]))
     if as_json:
         found = [hit.to_dict() for hit in hits]
         for each in found:
-            del each["image_id"]  # It is valid in this library only.
+            del each["image_id"]  # An image id is valid in one library only.
         auto = options.min_score == AUTO_MIN_SCORE
         print_json({"good_match": answer.good, "hits": found} if auto else found)
     elif paths or null:
@@ -207,9 +209,7 @@ def _print_hits(hits: Sequence[Hit]) -> None:
 def _note_quality(answer: SearchResult, options: SearchOptions) -> None:
     """Print a note if there are no hits, or no good matches."""
     if answer.hits and answer.good is False:
-        print_note(
-            "none of these is a good match, by their scores; --min-score auto hides such hits"
-        )
+        print_note("no hit is a good match, by its score; --min-score auto hides such hits")
     elif not answer.hits:
         if options.min_score == AUTO_MIN_SCORE and answer.good is False:
             print_note("no good match")

@@ -25,7 +25,7 @@ def build_query(
     minus_texts: Sequence[str] = (),
     minus_images: Sequence[str] = (),
 ) -> Query | list[Term]:
-    """Return one query for at most one text and one picture without weights, else a list of terms.
+    """Return one query, or a list of terms if there are weights, several texts or pictures.
 
     Raises QueryError if there is no text and no picture, or if a part is empty.
     """
@@ -66,5 +66,5 @@ def _format_weight(weight: float) -> str:
 
 
 def _split_picture_weight(value: str) -> tuple[str, float]:
-    """Split a weight from a picture, unless a file has the complete value as its name."""
+    """Split "PICTURE:WEIGHT" into picture and weight, unless the value is the name of a file."""
     return (value, 1.0) if Path(value).exists() else split_weight(value)

@@ -26,13 +26,13 @@ EXAMPLES_PATTERN = re.compile(r"\n*\x08\n((?:[ ]*(?:searchapp|eval|source) .*(?:
 
 
 class AppCommand(click.Command):
-    """Command that logs, and whose options can be set by variables such as SEARCHAPP_LIBRARY.
+    """Command with log options; environment variables, such as SEARCHAPP_LIBRARY, set its options.
 
     The examples in its docstring become a section at the end of its help.
     """
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
-        """Add the log options, name the variables, and split the examples from the help."""
+        """Add the log options, name each option's variable, and take the examples out of help."""
         super().__init__(*args, **kwargs)
         self.params += make_log_options()
         match = EXAMPLES_PATTERN.search(self.help or "")
@@ -49,7 +49,7 @@ class AppCommand(click.Command):
             return super().invoke(ctx)
 
     def format_epilog(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
-        """Write the examples after the options."""
+        """Write the examples of the command, after its options."""
         if self.examples:
             formatter.write("\nExamples:\n")
             for line in self.examples:
@@ -110,13 +110,13 @@ include_option = click.option(
     "--include",
     multiple=True,
     metavar="GLOB",
-    help="Read only files that match, such as '*.jpg'. Can be repeated.",
+    help="Read only files that match GLOB, such as '*.jpg'. Can be repeated.",
 )
 exclude_option = click.option(
     "--exclude",
     multiple=True,
     metavar="GLOB",
-    help="Ignore files and folders that match, such as 'Screenshots/'. Can be repeated.",
+    help="Ignore files and folders that match GLOB, such as 'Screenshots/'. Can be repeated.",
 )
 megapixels_option = click.option(
     "--max-megapixels",
@@ -137,7 +137,7 @@ def model_options(function: Function) -> Function:
                 "--dimensions",
                 type=click.IntRange(min=1),
                 metavar="N",
-                help="Keep the first N dimensions, if the model supports it.",
+                help="Keep only the first N dimensions of each vector, if the model supports it.",
             ),
             click.option(
                 "--instruction",
@@ -184,7 +184,7 @@ def parse_min_score(
 
 
 def print_json(value: Any) -> None:
-    """Print a value as indented JSON, in ASCII, so that every file name survives."""
+    """Print a value as indented JSON; ASCII preserves file names that are not valid UTF-8."""
     click.echo(json.dumps(value, indent=2, default=str))
 
 

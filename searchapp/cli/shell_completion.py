@@ -15,7 +15,7 @@ def complete_models(context: click.Context, option: click.Parameter, prefix: str
 
 
 def complete_collections(context: click.Context, option: click.Parameter, prefix: str) -> list[str]:
-    """Return the collections of the library that begin with a prefix; none after an error."""
+    """Return the names of collections that begin with a prefix; no names after an error."""
     with suppress(Exception):  # A message would appear in the middle of the typed command.
         from searchapp.catalog import Catalog
         from searchapp.files.library_folder import catalog_file, resolve_library_folder

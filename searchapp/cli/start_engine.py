@@ -1,4 +1,4 @@
-"""Start the engine of a command, which runs until the process exits."""
+"""Start the engine of a command; the engine runs until the process exits."""
 
 from __future__ import annotations
 

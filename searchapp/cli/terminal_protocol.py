@@ -1,4 +1,4 @@
-"""Detect the graphics protocol of a terminal, from variables or by a query to the terminal."""
+"""Detect the graphics protocol of a terminal: by environment variables, or by a query to it."""
 
 from __future__ import annotations
 
@@ -16,7 +16,8 @@ Protocol = Literal["kitty", "iterm", "sixel", "blocks"]
 Colors = Literal["all", "256", "none"]
 PROTOCOLS: tuple[Protocol, ...] = ("kitty", "iterm", "sixel", "blocks")
 ANSWER_TIMEOUT_S = 0.3
-# Asks for kitty's protocol, the cell size and the attributes. Every terminal answers the last.
+# Asks for kitty's protocol, for the cell size, and for the attributes. Every terminal answers the
+# request for the attributes.
 TERMINAL_QUERY = "\x1b_Gi=31,s=1,v=1,a=q,t=d,f=24;AAAA\x1b\\\x1b[16t\x1b[c"
 KITTY = re.compile(rb"\x1b_Gi=31;OK\x1b\\")
 CELL = re.compile(rb"\x1b\[6;(\d+);(\d+)t")
@@ -34,9 +35,9 @@ class Screen:
 
 
 def protocol_from_environment(environment: Mapping[str, str]) -> Protocol | None:
-    """Return the protocol that environment variables imply; None if they do not tell.
+    """Return the protocol that environment variables imply; None if they imply none.
 
-    Inside tmux and screen the variables of the outer terminal remain, but pictures do not reach it.
+    Inside tmux and screen, the variables of the outer terminal are set, but no picture reaches it.
     """
     term, program = environment.get("TERM", ""), environment.get("TERM_PROGRAM", "")
     if environment.get("TMUX") or term.startswith(("screen", "tmux")):
@@ -80,7 +81,7 @@ def colors_from_environment(environment: Mapping[str, str]) -> Colors:
 
 
 def _terminal_size() -> tuple[int, int, int]:
-    """Return the columns, and the width and height of a cell in pixels, from the system."""
+    """Return the columns of the terminal, and the width and height of a cell in pixels."""
     with suppress(ImportError, OSError):
         import fcntl
         import struct

@@ -10,14 +10,15 @@ from collections.abc import Iterable, Iterator
 
 from searchapp.types import IndexEvent, Progress
 
-HANG_TIMEOUT_S = 3600.0  # Between two batches; a large model on a CPU is slow.
+HANG_TIMEOUT_S = 3600.0  # Between two batches: a large model on a CPU needs minutes for one.
 
 
 def exit_on_hang(events: Iterable[IndexEvent]) -> Iterator[IndexEvent]:
-    """Yield the events of a run; end the process after HANG_TIMEOUT_S without an event.
+    """Yield the events of an index run; end the process if none arrives for HANG_TIMEOUT_S.
 
-    The time before the first batch does not count, because a model may be downloaded then. Nor does
-    the time after the last batch. Nothing is lost: an event is sent after its batch is saved.
+    The time before the first batch does not count, because a model may be downloaded in that time.
+    The time after the last batch does not count either. Finished work is not lost: each batch is
+    saved before its event.
     """
     last_progress_at: float | None = None  # None: no batch is expected.
     finished = threading.Event()
@@ -27,8 +28,9 @@ def exit_on_hang(events: Iterable[IndexEvent]) -> Iterator[IndexEvent]:
             since = last_progress_at
             if since is not None and time.monotonic() - since > HANG_TIMEOUT_S:
                 print(
-                    f"searchapp: the engine has not answered for {HANG_TIMEOUT_S:.0f} s. Finished "
-                    "work is saved; run the same command again to continue.",
+                    f"searchapp: stopped, because the engine finished no picture for "
+                    f"{HANG_TIMEOUT_S:.0f} s. Finished work is saved; run the same command again "
+                    "to continue.",
                     file=sys.stderr, flush=True,
                 )  # fmt: skip
                 os._exit(1)

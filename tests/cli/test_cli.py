@@ -310,13 +310,13 @@ def test_query_copies_links_and_opens_hits(
     """Each hit is copied or linked once; a different file of the same name gets a number."""
     copies, links = tmp_path / "copies", tmp_path / "links"
     done = run("query", "red", "--no-daemon", "--copy-to", copies, "--link-to", links)
-    assert "3 pictures copied" in done.stderr and "3 pictures linked" in done.stderr
+    assert "copied 3 pictures" in done.stderr and "created links to 3 pictures" in done.stderr
     assert sorted(p.name for p in copies.iterdir()) == ["blue.jpg", "green.png", "red.jpg"]
     assert (copies / "red.jpg").read_bytes() == (photos / "red.jpg").read_bytes()
     assert (links / "blue.jpg").resolve() == photos / "below" / "blue.jpg"
-    assert "0 pictures copied" in run("query", "red", "--no-daemon", "--copy-to", copies).stderr
+    assert "copied 0 pictures" in run("query", "red", "--no-daemon", "--copy-to", copies).stderr
     (copies / "red.jpg").write_bytes(b"another")
-    assert "1 pictures copied" in run("query", "red", "--no-daemon", "--copy-to", copies).stderr
+    assert "copied 1 pictures" in run("query", "red", "--no-daemon", "--copy-to", copies).stderr
     assert (copies / "red-2.jpg").read_bytes() == (photos / "red.jpg").read_bytes()
     assert (copies / "red.jpg").read_bytes() == b"another"
     opened: list[str] = []

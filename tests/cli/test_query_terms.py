@@ -186,7 +186,7 @@ def test_no_good_match_on_the_command_line(run: RunCommand, calibrated: Library)
     assert json.loads(result.stdout) == {"good_match": False, "hits": []}
     result = run("query", "teal", "--json")
     assert len(json.loads(result.stdout)) == 10
-    assert "none of these is a good match" in result.stderr
+    assert "no hit is a good match" in result.stderr
     for wrong in ("much", "nan", "inf"):
         assert run("query", "teal", "--min-score", wrong).exit_code == 2
 

@@ -206,7 +206,8 @@ def test_a_hanging_local_engine_ends_the_command(tmp_path: Path, model: Path) ->
         env=environment, capture_output=True, text=True, timeout=300, check=False,
     )  # fmt: skip
     assert (ran.returncode, ran.stdout) == (1, "")
-    assert "searchapp: the engine has not answered for 2 s. Finished work is saved; " in ran.stderr
+    reason = "stopped, because the engine finished no picture for 2 s"
+    assert f"searchapp: {reason}. Finished work is saved; run " in ran.stderr
     assert "Traceback" not in ran.stderr
     with Library.open(tmp_path / "library", start=FakeEngine) as library:
         assert library.info().collections[0].images == 8

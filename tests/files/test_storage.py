@@ -351,10 +351,10 @@ def test_hits_are_copied_and_shown(
     """Copies have the bytes and time of the object; links are refused; pages show pictures."""
     assert run("index", full.url, "--model", model).exit_code == 0
     copied = tmp_path / "copied"
-    assert "1 pictures copied" in run("query", "red", "-k", "1", "--copy-to", copied).stderr
+    assert "copied 1 pictures" in run("query", "red", "-k", "1", "--copy-to", copied).stderr
     assert (copied / "red.jpg").read_bytes() == (photos / "red.jpg").read_bytes()
     assert abs((copied / "red.jpg").stat().st_mtime - time.time()) < 60
-    assert "0 pictures copied" in run("query", "red", "-k", "1", "--copy-to", copied).stderr
+    assert "copied 0 pictures" in run("query", "red", "-k", "1", "--copy-to", copied).stderr
     said = run("query", "red", "-k", "1", "--link-to", tmp_path / "linked")
     assert str(said.exception).startswith("cannot create a link to ")
     assert ": it is in object storage. Use --copy-to" in str(said.exception)

@@ -7,7 +7,7 @@ import click
 from searchapp.cli.lazy_group import LazyGroup
 
 COMMANDS = {
-    "cluster": "Measure how the rate grows with the engines of a Ray cluster.",
+    "cluster": "Measure how the embedding rate grows with the engines of a Ray cluster.",
     "index": "Measure how fast picture files become saved vectors.",
     "models": "Measure start time, speed and memory of models.",
     "search": "Measure speed, recall and memory of each kind of index.",

@@ -71,11 +71,11 @@ def command(
     dummy_weights: bool,
     as_json: bool,
 ) -> None:
-    """Measure how the rate grows with the engines of a Ray cluster.
+    """Measure how the embedding rate grows with the engines of a Ray cluster.
 
     The command makes JPEG files in the temporary folder of this machine. All nodes must be able to
-    read it; TMPDIR can name a shared folder. It embeds the files with each number of engines. Rates
-    count from the moment when all engines run.
+    read this folder; TMPDIR can name a shared one. The command embeds the files with each number of
+    engines. It measures the rates from the moment when all engines run.
 
     \b
     searchapp bench cluster --cluster auto --engines 1,2,4,8

@@ -24,8 +24,9 @@ def command(
 ) -> None:
     """Measure start time, speed and memory of models on this machine.
 
-    Each MODEL is a name, a folder or a file, as for `searchapp index`. It runs in one engine, in a
-    separate process, and Python code from its repository may run. Decoding does not count.
+    Each MODEL is a name, a folder or a file, as for `searchapp index`. The command runs one
+    model at a time, in a separate process. Python code from the model's repository may run. The
+    times do not include decoding.
 
     \b
     searchapp bench models starter clip-vit-b-32

@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     "--vectors",
     type=click.IntRange(min=100),
     metavar="N",
-    help="Make N vectors. By default your own collection is measured.",
+    help="Make N vectors and measure them, instead of your own collection.",
 )
 @click.option(
     "--dim",
@@ -95,11 +95,11 @@ def command(
     as_json: bool,
     library: Path | None,
 ) -> None:
-    """Measure kinds of index: recall@10, latency, queries per second, memory.
+    """Measure recall@10, latency, queries per second and memory of each kind of index.
 
-    The exact scan is measured first; the other kinds are compared with its hits. The library does
-    not change. Without --index, the command measures the kinds that suit the number of vectors; the
-    first is the kind that searchapp chooses by default.
+    The exact scan is measured first; recall compares the hits of the other kinds with its hits. The
+    library does not change. Without --index, the command measures the kinds that suit the number of
+    vectors; the first is the kind that searchapp chooses by default.
 
     \b
     searchapp bench search
