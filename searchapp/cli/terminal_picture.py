@@ -14,9 +14,7 @@ if TYPE_CHECKING:
     from PIL.Image import Image as Picture
 
 SHADES = " ░▒▓█"
-KITTY_CHUNK_BYTES = (
-    4096  # Base64 characters in one escape sequence; the protocol of kitty allows no more.
-)
+KITTY_CHUNK_BYTES = 4096  # The protocol of kitty allows no more characters in an escape sequence.
 SIXEL_COLORS = 256
 UPPER_HALF = "▀"  # The foreground color is the upper pixel, the background color the lower.
 

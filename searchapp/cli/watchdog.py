@@ -28,7 +28,7 @@ def exit_on_hang(events: Iterable[IndexEvent]) -> Iterator[IndexEvent]:
             since = last_progress_at
             if since is not None and time.monotonic() - since > HANG_TIMEOUT_S:
                 print(
-                    f"searchapp: stopped, because the engine finished no picture for "
+                    "searchapp: stopped, because the engine finished no picture for "
                     f"{HANG_TIMEOUT_S:.0f} s. Finished work is saved; run the same command again "
                     "to continue.",
                     file=sys.stderr, flush=True,

@@ -76,18 +76,16 @@ def request_resident(
     The process is started if it does not run.
     While the process is busy or starts, the request is repeated for at most ANSWER_TIMEOUT_S.
     max_deaths: how often the process may die during this request. None: any number of times.
-    Raises EngineError if the process does not start, and ResidentDiedError if it
-    dies more often than max_deaths.
+    Raises EngineError if the process does not start, and ResidentDiedError if it dies
+    more often than max_deaths.
     """
     deadline, is_notified, death_count = time.monotonic() + ANSWER_TIMEOUT_S, False, 0
     while True:
         ensure_running(config, notify)
         try:
             status, answer = post_fields(config.library_folder, path, fields, pictures)
-        except (
-            OSError,
-            http.client.HTTPException,
-        ) as error:  # the process stopped or died just now
+        except (OSError, http.client.HTTPException) as error:
+            # The process stopped or died just now.
             status = STATUS_BUSY
             answer = {"detail": "the resident process ended before it answered. Try again."}
             death_count += 1

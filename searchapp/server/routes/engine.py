@@ -1,4 +1,4 @@
-"""Routes that embed for other processes of the user; they accept only the Unix socket."""
+"""Routes that embed for other processes of the user; they work only through the Unix socket."""
 
 from __future__ import annotations
 
