@@ -120,7 +120,7 @@ def stop_resident(library: Path) -> bool:
     resident_info = get_resident_info(library)
     if resident_info is None:
         return False
-    logger.info("Stopping the resident process with the id %s", resident_info["pid"])
+    logger.info("Stopping the resident process %s", resident_info["pid"])
     with suppress(OSError, http.client.HTTPException):  # the process may end before it answers
         send_request(library, "POST", "/api/stop", timeout_s=5)
     for _ in range(200):
