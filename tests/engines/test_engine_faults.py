@@ -58,7 +58,7 @@ def many(tmp_path: Path) -> Path:
     return tmp_path / "photos"
 
 
-def kept(library: Path) -> int:
+def count_valid_vectors(library: Path) -> int:
     """Count the vectors in the catalog; check that all are valid and in the index."""
     with sqlite3.connect(library / "catalog.db") as db:
         stored = dict(db.execute("select id, vector from embeddings"))
@@ -95,7 +95,7 @@ def test_no_engine_can_save_a_bad_vector(
         assert (last.summary.added, last.summary.failed) == (FILES - 6, 6)
         reasons = {failure.message for failure in library.failures()}
         assert reasons == {"the engine returned no vector of norm 1"}
-    assert kept(tmp_path / "library") == FILES - 6
+    assert count_valid_vectors(tmp_path / "library") == FILES - 6
 
 
 def after(calls: int, change: Callable[[dict[str, Any]], Any]) -> Callable[[dict[str, Any]], Any]:
@@ -162,7 +162,7 @@ def test_a_server_that_fails_in_a_run(
         else:
             assert trouble in BAD
             assert failed > 0
-    saved = kept(tmp_path / "library")
+    saved = count_valid_vectors(tmp_path / "library")
     assert saved == (FILES - failed if failed else 4 * calls)
     server.faults.clear()
     server.change_answer = lambda answer: answer
@@ -173,7 +173,7 @@ def test_a_server_that_fails_in_a_run(
         *_, last = library.index([many], options)
         assert isinstance(last, RunFinished)
         assert (last.summary.added, last.summary.failed) == (FILES - saved, 0)
-    assert kept(tmp_path / "library") == FILES
+    assert count_valid_vectors(tmp_path / "library") == FILES
     print(f"{trouble} after {calls}: {saved} kept, then {FILES}; lost 0, wrong 0, hung 0")
 
 

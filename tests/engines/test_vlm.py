@@ -227,7 +227,7 @@ def noise(width: int, height: int, seed: int = 0) -> bytes:
     return buffer.getvalue()
 
 
-def asked(spec: ModelSpec, modality: Modality, text: str, data: bytes = b"") -> EngineInput:
+def make_input(spec: ModelSpec, modality: Modality, text: str, data: bytes = b"") -> EngineInput:
     """Return the engine input of a query."""
     name = Path("a.png")
     query = Query(text if "text" in modality else None, name if "image" in modality else None)
@@ -255,7 +255,7 @@ def test_every_modality_equals_transformers(
 ) -> None:
     """Each kind of query, and each indexed picture, gets transformers' vector."""
     spec, data = running.spec, noise(*size)
-    inputs = [asked(spec, kind, "a red boat", data) for kind in spec.modalities]
+    inputs = [make_input(spec, kind, "a red boat", data) for kind in spec.modalities]
     for item in [document(spec, data), *inputs]:
         (output,) = running.engine.embed([item])
         assert float(vector_of(output) @ reference(item)) > 0.9999
@@ -267,7 +267,7 @@ def test_mixed_batches_equal_transformers(running: Running, reference: Reference
     inputs = []
     for seed, (size, text) in enumerate(zip(SIZES.values(), [*TEXTS, "cat"], strict=True)):
         data = noise(*size, seed=seed)
-        inputs += [asked(running.spec, kind, text, data) for kind in running.spec.modalities]
+        inputs += [make_input(running.spec, kind, text, data) for kind in running.spec.modalities]
     outputs = np.stack([vector_of(output) for output in running.engine.embed(inputs)])
     expected = np.stack([reference(item) for item in inputs])
     cosines = outputs @ expected.T
@@ -293,8 +293,8 @@ def test_qwen_follows_its_options(running: Running, models: Callable[[Make], Pat
     expected = whole[:16] / np.linalg.norm(whole[:16])
     assert np.allclose(vector_of(cut), expected, atol=1e-5)
     other = resolve_model(str(models(make_qwen3_vl)), ModelOptions(dimensions=16))
-    (plain,) = engine.embed([asked(other, "text", "a dog")])
-    (instructed,) = engine.embed([asked(spec, "text", "a dog")])
+    (plain,) = engine.embed([make_input(other, "text", "a dog")])
+    (instructed,) = engine.embed([make_input(spec, "text", "a dog")])
     assert float(vector_of(plain) @ vector_of(instructed)) < 0.999
 
 
@@ -304,14 +304,14 @@ def test_a_too_long_text_is_an_error(running: Running) -> None:
     engine, limit = running.engine, running.use.limit
     assert running.spec.text_limit == limit
     query = Query("sheep house " * (limit // 2))
-    long = asked(running.spec, "text", query.text or "")
+    long = make_input(running.spec, "text", query.text or "")
     count = engine.count_tokens(long.prompt)
     with pytest.raises(
         QueryError, match=f"the text has {count} tokens, but .* accepts only {limit};"
     ):
         query_vector.shorten_query(engine, query, truncate=False)
     short = query_vector.shorten_query(engine, query, truncate=True)
-    item = asked(running.spec, "text", short.text or "")
+    item = make_input(running.spec, "text", short.text or "")
     assert limit - 4 < engine.count_tokens(item.prompt) <= limit
     assert item.prompt.endswith((running.spec.prompts.text or "").split("{text}")[1])
     good, refused = engine.embed([item, long])
@@ -326,7 +326,7 @@ def test_a_placeholder_in_a_text_is_refused(running: Running) -> None:
     spec = running.spec
     for kind in set(spec.modalities) - {"image"}:
         with pytest.raises(QueryError, match="stands for a picture; remove it from the text"):
-            asked(spec, kind, f"a {spec.placeholder} dog", noise(40, 30))
+            make_input(spec, kind, f"a {spec.placeholder} dog", noise(40, 30))
 
 
 @for_uses("llava")
@@ -334,7 +334,7 @@ def test_llava_takes_no_text_with_a_picture(running: Running) -> None:
     """E5-V refuses a text with a picture; vLLM itself would accept it."""
     assert running.spec.modalities == ("text", "image")
     with pytest.raises(UnsupportedModality, match=r"Unsupported query modality: 'text\+image'"):
-        asked(running.spec, "text+image", "dog", noise(40, 30))
+        make_input(running.spec, "text+image", "dog", noise(40, 30))
 
 
 @for_uses(*EXACT, *PHI)
@@ -342,7 +342,7 @@ def test_one_bad_input_costs_no_other(running: Running) -> None:
     """A picture without a prompt for it is refused alone."""
     good = document(running.spec, noise(40, 30))
     bad = EngineInput(make_query_prompt(running.spec, "text", "dog"), good.image)
-    text = asked(running.spec, "text", "dog")
+    text = make_input(running.spec, "text", "dog")
     first, refused, second = running.engine.embed([good, bad, text])
     assert isinstance(refused, Refusal)
     for output in (first, second):
@@ -362,7 +362,7 @@ def test_phis_own_code_needs_trust(models: Callable[[Make], Path]) -> None:
 def test_phi_equals_transformers(running: Running, reference: Reference) -> None:
     """Text, picture and both in one call equal transformers' vectors."""
     spec, data = running.spec, noise(500, 333)
-    inputs = [asked(spec, kind, "a red boat", data) for kind in spec.modalities]
+    inputs = [make_input(spec, kind, "a red boat", data) for kind in spec.modalities]
     inputs.append(document(spec, noise(40, 60)))
     assert spec.modalities == ("text", "image", "text+image")
     for item, output in zip(inputs, running.engine.embed(inputs), strict=True):

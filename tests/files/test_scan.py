@@ -114,7 +114,7 @@ def test_includes_and_excludes(tmp_path: Path) -> None:
     for name in ("a.jpg", "b.png", "old/a.jpg", "old/c.png", "new/a.jpg"):
         touch(tmp_path / name)
 
-    def left(include: tuple[str, ...] = (), exclude: tuple[str, ...] = ()) -> list[str]:
+    def list_scanned(include: tuple[str, ...] = (), exclude: tuple[str, ...] = ()) -> list[str]:
         found = walk_folder(
             str(tmp_path), IgnoreRules.from_options(str(tmp_path), include, exclude)
         )
@@ -122,15 +122,15 @@ def test_includes_and_excludes(tmp_path: Path) -> None:
             str(Path(f.path).relative_to(tmp_path)) for f in found if isinstance(f, ScannedFile)
         ]
 
-    assert left(include=("*.jpg",)) == ["a.jpg", "new/a.jpg", "old/a.jpg"]
-    assert left(include=("*.jpg",), exclude=("old/",)) == ["a.jpg", "new/a.jpg"]
-    assert left(exclude=("a.jpg",)) == ["b.png", "old/c.png"]
-    assert left(exclude=("/a.jpg", "new")) == ["b.png", "old/a.jpg", "old/c.png"]
+    assert list_scanned(include=("*.jpg",)) == ["a.jpg", "new/a.jpg", "old/a.jpg"]
+    assert list_scanned(include=("*.jpg",), exclude=("old/",)) == ["a.jpg", "new/a.jpg"]
+    assert list_scanned(exclude=("a.jpg",)) == ["b.png", "old/c.png"]
+    assert list_scanned(exclude=("/a.jpg", "new")) == ["b.png", "old/a.jpg", "old/c.png"]
     with pytest.raises(FolderError, match=r"--exclude: .*'!'"):
-        left(exclude=("!",))
+        list_scanned(exclude=("!",))
     (tmp_path / "old" / ".searchappignore").write_text("!\n")
     with pytest.raises(FolderError, match=r"old/.searchappignore: "):
-        left()
+        list_scanned()
 
 
 def test_skipped_paths_are_logged(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:

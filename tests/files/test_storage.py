@@ -70,7 +70,7 @@ def full(bucket: Bucket, photos: Path) -> Bucket:
     return bucket
 
 
-def found(library: Library, text: str, **wanted: Any) -> list[str]:
+def search_paths(library: Library, text: str, **wanted: Any) -> list[str]:
     hits = library.search(Query(text), SearchOptions(min_score=0.99, **wanted))
     return [path for hit in hits for path in (hit.path, *hit.also)]
 
@@ -83,7 +83,7 @@ def test_a_bucket_is_indexed_like_a_folder(
 ) -> None:
     """A second run reads nothing, with or without a final slash."""
     assert index_folder(opened, full.url, model) == RunSummary(added=3)
-    assert found(opened, "blue") == [f"{full.url}/below/blue.jpg"]
+    assert search_paths(opened, "blue") == [f"{full.url}/below/blue.jpg"]
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(storage, "read_file", lambda *_: pytest.fail("something was read"))
         assert index_folder(opened, f"{full.url}/", model) == RunSummary(unchanged=3)
@@ -102,9 +102,9 @@ def test_changed_moved_and_deleted_objects_are_detected(
         added=1, unchanged=0, moved=1, removed=1
     )
     assert fake_engines.embedded_count == 4
-    assert found(opened, "purple") == [f"{full.url}/red.jpg"]
-    assert found(opened, "green") == [f"{full.url}/elsewhere/green.png"]
-    assert found(opened, "red") == found(opened, "blue") == []
+    assert search_paths(opened, "purple") == [f"{full.url}/red.jpg"]
+    assert search_paths(opened, "green") == [f"{full.url}/elsewhere/green.png"]
+    assert search_paths(opened, "red") == search_paths(opened, "blue") == []
 
 
 def test_two_objects_of_one_size_and_second_differ_by_their_tags() -> None:
@@ -124,7 +124,7 @@ def test_keys_are_not_url_encoded(
     urls = {bucket.put_object(f"in/{name}", (photos / "red.jpg").read_bytes()) for name in names}
     bucket.put_object("in/folder/", b"")
     assert index_folder(opened, f"{bucket.url}/in", model).added == 4
-    assert set(found(opened, "red")) == urls
+    assert set(search_paths(opened, "red")) == urls
     for url in urls:
         assert storage.read_file(url)[0] == (photos / "red.jpg").read_bytes()
 
@@ -142,7 +142,7 @@ def test_buckets_skip_the_same_files_as_folders(
         index_folder(opened, full.url, model, exclude=("Out/",), include=("*.jpg", "name*")).added
         == 3
     )
-    assert found(opened, "white") == [f"{full.url}/nameless"]
+    assert search_paths(opened, "white") == [f"{full.url}/nameless"]
 
 
 def test_damaged_objects_are_failures(
@@ -177,8 +177,8 @@ def test_sidecars_and_companions_are_found_by_name(
 def test_filters_by_folder_know_buckets(opened: Library, full: Bucket, model: Path) -> None:
     index_folder(opened, full.url, model)
     for folder in (f"{full.url}/below", f"{full.url}/below/"):
-        assert found(opened, "blue", folder=folder)
-        assert not found(opened, "red", folder=folder)
+        assert search_paths(opened, "blue", folder=folder)
+        assert not search_paths(opened, "red", folder=folder)
     names = [name for name, _ in opened.count_facets().folders.values]
     assert set(names) == {full.url, f"{full.url}/below"}
 
@@ -567,8 +567,8 @@ def test_folders_of_a_web_server_are_indexed(
     save_picture(photos / "a b & c#1.png", "purple")
     save_picture(photos / ".hidden" / "x.png", "white")
     assert index_folder(opened, site, model) == RunSummary(added=4)
-    assert found(opened, "purple") == [f"{site}/a%20b%20%26%20c%231.png"]
-    assert found(opened, "blue") == [f"{site}/below/blue.jpg"]
+    assert search_paths(opened, "purple") == [f"{site}/a%20b%20%26%20c%231.png"]
+    assert search_paths(opened, "blue") == [f"{site}/below/blue.jpg"]
     assert index_folder(opened, site, model) == RunSummary(unchanged=4)
     later = time.time() + 100
     save_picture(photos / "red.jpg", "yellow")

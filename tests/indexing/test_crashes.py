@@ -33,7 +33,7 @@ def faults(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return build_faults(tmp_path_factory.mktemp("faults"))
 
 
-def shown(faults: Path, folder: Path, case: str, points: int) -> dict[str, Any]:
+def run_crash_case(faults: Path, folder: Path, case: str, points: int) -> dict[str, Any]:
     """Run a case of crash_runner.py, and check that nothing is lost or damaged."""
     points = round(points * float(os.environ.get("FAULT_POINTS", "1")))
     ran = run_preloaded(faults, TESTS / "support" / "crash_runner.py", folder, case, points)
@@ -55,7 +55,7 @@ def test_a_kill_at_any_call_that_changes_files(
 
     Search equals brute force, before and after; nothing that was done is embedded again.
     """
-    count = shown(faults, tmp_path, case, tried)
+    count = run_crash_case(faults, tmp_path, case, tried)
     assert count["killed"] >= 0.75 * count["points"]  # the last may lie beyond this run's end
     assert min(count["calls"][kind] for kind in ("write", "sync", "rename", "unlink")) >= 1
     calls = ", ".join(f"{number} {kind}s" for kind, number in count["calls"].items())
@@ -65,7 +65,7 @@ def test_a_kill_at_any_call_that_changes_files(
 @needs_preload
 def test_a_kill_at_any_moment(faults: Path, tmp_path: Path) -> None:
     """The process is killed at random moments, also between system calls."""
-    count = shown(faults, tmp_path, "moments-more", 30)
+    count = run_crash_case(faults, tmp_path, "moments-more", 30)
     assert count["killed"] >= 10
     print(f"moments: {count['killed']} killed at random; lost 0, wrong 0, hung 0")
 
@@ -84,7 +84,7 @@ def test_disk_errors_lose_nothing(
     faults: Path, tmp_path: Path, case: str, tried: int, message: str
 ) -> None:
     """A full or failing disk, once or permanently, gives one clear line, and loses nothing."""
-    count = shown(faults, tmp_path, case, tried)
+    count = run_crash_case(faults, tmp_path, case, tried)
     assert count["faults"] >= 0.75 * count["points"]
     assert any(message in line and "run this again" in line for line in count["said"])
     assert all("\n" not in line and ". " in line for line in count["said"])

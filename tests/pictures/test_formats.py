@@ -114,19 +114,21 @@ def test_a_large_preview_is_used() -> None:
     """A preview that is too small or broken is replaced by the sensor data."""
     preview, pixel = make_picture("blue", (160, 120)), (16, 28)
 
-    def shown(data: bytes) -> tuple[int, ...]:
+    def read_pixel(data: bytes) -> tuple[int, ...]:
         value = decode.prepare_picture(data, CROPPED_INPUT).image.getpixel(pixel)
         assert isinstance(value, tuple)
         return value
 
     data = make_dng("red", preview=preview)
-    assert is_close_color(shown(data), (0, 0, 255), tolerance=6)
+    assert is_close_color(read_pixel(data), (0, 0, 255), tolerance=6)
     assert is_close_color(
-        shown(make_dng("red", preview=make_picture("blue", (40, 30)))), (255, 0, 0), tolerance=8
+        read_pixel(make_dng("red", preview=make_picture("blue", (40, 30)))),
+        (255, 0, 0),
+        tolerance=8,
     )
-    assert is_close_color(shown(data.replace(b"\xff\xc0", b"\0\0")), (255, 0, 0), tolerance=8)
+    assert is_close_color(read_pixel(data.replace(b"\xff\xc0", b"\0\0")), (255, 0, 0), tolerance=8)
     cut = data[: len(data) - 20000]
-    assert is_close_color(shown(cut), (0, 0, 255), tolerance=6), "the preview is complete"
+    assert is_close_color(read_pixel(cut), (0, 0, 255), tolerance=6), "the preview is complete"
 
 
 def test_xmp_in_a_raw_file_is_read() -> None:

@@ -178,7 +178,7 @@ def test_compare_ids_finds_every_difference(
     lost = {id for id in lost if id > trusted}
     held = np.array(sorted((live - lost) | (dead - live)), dtype=np.int64)
 
-    def within(first: int, last: int) -> np.ndarray:
+    def list_ids_between(first: int, last: int) -> np.ndarray:
         return held[(held > first) & (held <= last)]
 
     with (
@@ -187,8 +187,8 @@ def test_compare_ids_finds_every_difference(
     ):
         more, fewer = compare_ids(
             np.array(sorted(live), dtype=np.int64),
-            lambda first, last: len(within(first, last)),
-            within,
+            lambda first, last: len(list_ids_between(first, last)),
+            list_ids_between,
             40,
             trusted,
         )

@@ -347,21 +347,21 @@ def test_the_commands_show_where_vectors_are(
 ) -> None:
     """move, info and --vectors of index. An unknown collection is an error."""
 
-    def told(result: Result) -> str:
+    def get_output(result: Result) -> str:
         assert result.exit_code == 0, result.output
         return result.output
 
-    told(run("index", photos, "--model", model))
+    get_output(run("index", photos, "--model", model))
     place = file.removeprefix("milvus:")
-    output = told(run("move", f"{file}?index=HNSW"))
+    output = get_output(run("move", f"{file}?index=HNSW"))
     assert f"3/3 vectors sent to Milvus at {place}" in output
     assert f"3 vectors in {file}?index=HNSW" in output
-    assert f"index      HNSW in Milvus at {place}\n" in told(run("info"))
-    (info,) = json.loads(told(run("info", "--json")))["collections"]
+    assert f"index      HNSW in Milvus at {place}\n" in get_output(run("info"))
+    (info,) = json.loads(get_output(run("info", "--json")))["collections"]
     assert info["vectors"] == f"{file}?index=HNSW"
-    assert "red.jpg" in told(run("query", "red"))
-    assert "3 unchanged" in told(run("index", photos, "--vectors", "faiss"))
-    assert "Milvus" not in told(run("info"))
+    assert "red.jpg" in get_output(run("query", "red"))
+    assert "3 unchanged" in get_output(run("index", photos, "--vectors", "faiss"))
+    assert "Milvus" not in get_output(run("info"))
     assert fake_engines.embedded_count == 3
     result = run("move", file, "--collection", "none")
     assert isinstance(result.exception, SearchAppError)

@@ -142,15 +142,15 @@ def test_the_list_of_files_is_on_disk(tmp_path: Path) -> None:
     files = [FileTask(f"/p/{n}\udcff'\n.png", n, n + 1, None) for n in range(2 * PAGE_FILES + 5)]
     spool = Spool(iter(files))
 
-    def left() -> list[tuple[int, FileTask]]:
+    def list_unfinished() -> list[tuple[int, FileTask]]:
         return [parse_line(line) for page in spool.iter_pages() for line in read_lines(page)]
 
-    assert left() == list(enumerate(files))
+    assert list_unfinished() == list(enumerate(files))
     done = [n for n in range(len(files)) if n % 3 == 0 or 5 <= n < 2 * PAGE_FILES]
     assert all(spool.mark_done(n) for n in done)
     assert not spool.mark_done(done[0])
     rest = [(n, work) for n, work in enumerate(files) if n not in set(done)]
-    assert left() == rest
+    assert list_unfinished() == rest
     assert len(spool) == len(rest)
     end = spool.find_end_number(4)
     assert spool.count_remaining(end) == 4
