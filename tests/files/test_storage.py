@@ -197,7 +197,9 @@ def test_a_missing_or_empty_bucket_is_an_error(opened: Library, full: Bucket, mo
     with pytest.raises(FolderError, match="no files can be listed at this URL"):
         index_folder(opened, full.url, model)
     full.put_object("notes.txt", b"a text")
-    with pytest.raises(FolderError, match=r"the library knows 3 below it\. Nothing was changed"):
+    with pytest.raises(
+        FolderError, match=r"the library knows 3 pictures in it\. Nothing was changed"
+    ):
         index_folder(opened, full.url, model)
     assert opened.info().files == 3
     assert index_folder(opened, full.url, model, prune=True).removed == 3
@@ -233,7 +235,7 @@ def test_an_incomplete_listing_removes_nothing(
 
     full.put_object("new.jpg", b"")
     monkeypatch.setattr(S3Store, "_fetch_page", broken)
-    with pytest.raises(FolderError, match="the library knows 3 below it"):
+    with pytest.raises(FolderError, match="the library knows 3 pictures in it"):
         index_folder(opened, full.url, model)
     monkeypatch.undo()
     assert opened.info().files == 3

@@ -253,7 +253,7 @@ def test_an_empty_root_changes_nothing(opened: Library, photos: Path, model: Pat
         index_folder(opened, photos, model)
     photos.mkdir()
     with pytest.raises(
-        FolderError, match=r"the library knows 3 below it\. Check that its drive is mounted"
+        FolderError, match=r"the library knows 3 pictures in it\. Check that its drive is mounted"
     ):
         index_folder(opened, photos, model)
     assert opened.info().files == 3

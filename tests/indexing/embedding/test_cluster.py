@@ -319,7 +319,9 @@ def test_engines_embed_at_the_same_time(
     ray_cluster: Any, pictures: Path, job: EmbeddingJob, tmp_path: Path
 ) -> None:
     """Every engine waits in its first batch until all engines have a batch."""
-    arguments = {"folder": str(tmp_path), "engine_count": NODES}
+    markers = tmp_path / "markers"
+    markers.mkdir()
+    arguments = {"folder": str(markers), "engine_count": NODES}
     meeting = replace(
         job, engine="test_cluster:MeetingEngine", arguments=arguments, starts_early=True
     )
@@ -328,7 +330,7 @@ def test_engines_embed_at_the_same_time(
     found = outcomes(cluster, files, 8)
     assert Counter(o.task for o in found) == Counter(files)
     process_ids = {process_id for _, process_id in cluster.answered_engines}
-    assert {int(marker.name) for marker in tmp_path.iterdir()} == process_ids
+    assert {int(marker.name) for marker in markers.iterdir()} == process_ids
     assert len(process_ids) == NODES
 
 
