@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import time
 from collections import Counter
 from collections.abc import Iterator, Sequence
@@ -44,8 +45,9 @@ def pytest_sessionfinish(session: pytest.Session) -> Iterator[None]:
 
 
 def pytest_configure(config: pytest.Config) -> None:
-    """Note when the tests start."""
+    """Note when the tests start. Subprocesses of tests keep their compiled modules."""
     config.stash[STARTED_AT] = time.monotonic()
+    os.environ.pop("PYTHONDONTWRITEBYTECODE", None)  # They would compile searchapp at each start.
 
 
 def skipped_line(reports: Sequence[pytest.TestReport | pytest.CollectReport]) -> str:

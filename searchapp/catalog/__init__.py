@@ -1,5 +1,9 @@
 """The SQLite catalog of a library: all images, files, collections, embeddings and index runs."""
 
+# isort: off
+from searchapp.catalog import import_sqlite_utils as import_sqlite_utils  # before sqlite_utils
+
+# isort: on
 from searchapp.catalog.catalog import Catalog, CatalogError
 from searchapp.catalog.embeddings import CollectionEmbeddings
 from searchapp.catalog.fingerprints import Fingerprints, ImageWithFiles
