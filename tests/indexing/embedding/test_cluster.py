@@ -81,6 +81,23 @@ class MeetingEngine(FakeEngine):
         return super().embed(inputs)
 
 
+def start_nodes(attempts: int = 4) -> Any:
+    """Start three nodes of Ray. Ray gives a node 30 s: a busy machine may need a second attempt."""
+    from ray.cluster_utils import Cluster as Nodes
+
+    nodes = Nodes()
+    try:
+        nodes.add_node(num_cpus=1, include_dashboard=False, object_store_memory=MEMORY)
+        for _ in range(NODES - 1):
+            nodes.add_node(num_cpus=1, object_store_memory=MEMORY)
+        return nodes
+    except Exception:
+        nodes.shutdown()
+        if attempts == 1:
+            raise
+    return start_nodes(attempts - 1)
+
+
 @pytest.fixture(scope="module")
 def ray_cluster() -> Iterator[Any]:
     """A cluster of three nodes whose processes can import the tests' engines."""
@@ -93,15 +110,7 @@ def ray_cluster() -> Iterator[Any]:
     with pytest.MonkeyPatch.context() as patch:
         for name, value in environment.items():
             patch.setenv(name, value)
-        from ray.cluster_utils import Cluster as Nodes
-
-        head = {"num_cpus": 1, "include_dashboard": False, "object_store_memory": MEMORY}
-        try:
-            nodes = Nodes(initialize_head=True, head_node_args=head)
-            for _ in range(NODES - 1):
-                nodes.add_node(num_cpus=1, object_store_memory=MEMORY)
-        except Exception as error:  # of Ray's own processes, which want shared memory and ports
-            pytest.skip(f"no Ray cluster can be started on this machine: {error}")
+        nodes = start_nodes()
         yield nodes
         nodes.shutdown()
 
