@@ -22,7 +22,10 @@ MAX_CACHED_RESULTS = 8  # results and masks of recent filters
 
 
 class FilterMatcher:
-    """Find the embeddings that match a filter, in cached fields that follow the catalog."""
+    """Find the embeddings that match a filter, with a cache of the image fields in memory.
+
+    Before each use, the cache is updated with the changes of the catalog.
+    """
 
     def __init__(self, db: Database) -> None:
         """Create a matcher with empty caches of all image fields."""
