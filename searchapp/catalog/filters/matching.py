@@ -132,7 +132,10 @@ class FilterMatcher:
         return self._copy_to_frames(mask)
 
     def _copy_to_frames(self, mask: Mask) -> Mask:
-        """Set the mask of each video frame to the value of its video; changes mask in place."""
+        """Let each video frame match the filter if, and only if, its video matches.
+
+        mask: whether each image matches, by image id; it is changed in place.
+        """
         frames, videos = self._images.frames
         mask[frames] = mask[videos]
         return mask

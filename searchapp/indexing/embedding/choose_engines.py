@@ -91,7 +91,7 @@ class EngineChoice:
         from searchapp.models import check_trust, hub
 
         if self.url is not None:
-            logger.info("Using one engine: a vLLM server embeds the pictures")
+            logger.info("Starting no engine process: a vLLM server embeds the pictures")
             return None
         check_trust(job.spec)
         arguments = {"verbose": self.verbose}
