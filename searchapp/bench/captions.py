@@ -12,8 +12,8 @@ from typing import Any
 from searchapp.errors import SearchAppError
 
 CAPTION_FORMATS = (
-    "Karpathy's JSON, COCO's captions JSON, Flickr8k's token file (or its CSV), or a JSON list of "
-    '{"file": ..., "captions": [...]}'
+    "Karpathy's JSON (dataset_coco.json), COCO's captions JSON, Flickr8k's token file (or its "
+    'CSV), or a JSON list of {"file": ..., "captions": [...]}'
 )
 
 
@@ -32,7 +32,7 @@ class CaptionsError(SearchAppError):
 def read_captions(file: Path, split: str = "test") -> list[CaptionedPicture]:
     """Return the captioned pictures of a file in one of CAPTION_FORMATS.
 
-    split: the part to read of a Karpathy file, such as "test".
+    split: read only pictures of this split, such as "test", from Karpathy's JSON.
     Errors: CaptionsError if the file cannot be read, has an unsupported format, or has no captions.
     """
     try:

@@ -18,7 +18,7 @@ TOPIC_LINK = re.compile(r"\[([^\]]+)\]\((\w[\w-]*)\.md(?:#[\w-]+)?\)")
 def complete_topics(
     context: click.Context, parameter: click.Parameter, incomplete: str
 ) -> list[CompletionItem]:
-    """Return the topics that begin with a prefix, with their summaries."""
+    """Return the documentation topics that begin with a prefix, with their summaries."""
     return [
         CompletionItem(topic, help=summary)
         for topic, summary in documentation.list_topics().items()

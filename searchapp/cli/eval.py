@@ -39,7 +39,7 @@ from searchapp.cli.shared_options import (
     default="test",
     show_default=True,
     metavar="NAME",
-    help="Use this part of Karpathy's file.",
+    help="Use only pictures of this split, such as val, if FILE is Karpathy's JSON.",
 )
 @model_options
 @json_option
@@ -53,10 +53,10 @@ def command(
 ) -> None:
     """Measure how well a model finds pictures by their captions, and captions by pictures.
 
-    FILE is Karpathy's JSON, COCO's captions JSON, Flickr8k's token file (or its CSV), or a JSON
-    list of {"file": ..., "captions": [...]}. R@1, R@5 and R@10 are the shares of queries, in %,
-    with a right answer among the best 1, 5 and 10. The last column is the median rank of the best
-    right answer.
+    FILE is Karpathy's JSON (dataset_coco.json), COCO's captions JSON, Flickr8k's token file (or
+    its CSV), or a JSON list of {"file": ..., "captions": [...]}. R@1, R@5 and R@10 are the shares
+    of queries, in %, with a right answer among the best 1, 5 and 10. The last column is the median
+    rank of the best right answer.
 
     \b
     searchapp eval --model clip-vit-b-32 --captions captions_val2017.json --images val2017

@@ -41,6 +41,6 @@ def command(file: Path, collection: str | None, as_json: bool, library: Path | N
         print_json(asdict(loaded))
     else:
         print_note(
-            f"read {loaded.images:,} images and {loaded.files:,} files "
+            f"imported {loaded.images:,} new images and the paths of {loaded.files:,} files "
             f"into the collection {printable(loaded.collection)}"
         )

@@ -184,7 +184,10 @@ def parse_min_score(
 
 
 def print_json(value: Any) -> None:
-    """Print a value as indented JSON; ASCII preserves file names that are not valid UTF-8."""
+    """Print a value as indented JSON in ASCII.
+
+    Other characters are escaped, so file names that are not valid UTF-8 can be printed too.
+    """
     click.echo(json.dumps(value, indent=2, default=str))
 
 

@@ -35,13 +35,13 @@ def group_around_best(
     rank: Callable[[int], Any],
     compare: Callable[[list[Pair]], Mapping[Pair, Verdict]],
 ) -> Iterator[tuple[int, dict[int, Verdict]]]:
-    """Yield groups: the image to keep, and the verdict on each of its duplicates.
+    """Yield groups: the image to keep, and the verdict for each of its duplicates.
 
-    verdicts: the verdict on each pair of duplicates; the lower image number comes first in a pair.
+    verdicts: the verdict for each pair of duplicates; the lower image number comes first in a pair.
     rank: returns the rank of an image; the image with the lowest rank is kept.
-    compare: takes pairs that have no verdict, and returns the verdicts on the duplicates among
-    these pairs. A group grows from the image to keep only through confirmed duplicates, so that
-    long chains stay cheap.
+    compare: takes pairs that have no verdict yet, and returns a verdict for each of these pairs
+    that is a duplicate. A group grows from the image to keep only through confirmed duplicates,
+    so that long chains stay cheap.
     """
     neighbors: dict[int, list[int]] = {}
     for one, other in verdicts:

@@ -50,7 +50,8 @@ class PairJudge:
     def judge_pairs(self, pairs: Ids) -> tuple[PairVerdicts, Ids]:
         """Compare pairs of images, given as positions in image_ids, [n, 2].
 
-        Return the verdicts on near duplicates, and the pairs, [m, 2], whose pixels may be equal.
+        Return a verdict for each pair of near duplicates, and the pairs, [m, 2], whose pixels may
+        be equal.
         """
         turned_pairs = candidates.add_turns(pairs, self.hashes)
         cosines = candidates.compute_cosines(
@@ -78,7 +79,10 @@ class PairJudge:
         return self._drop_separate_shots(verdicts), pairs_to_hash
 
     def judge_more_pairs(self, pairs: list[tuple[int, int]]) -> PairVerdicts:
-        """Compare pairs of positions in image_ids; return the verdicts on the duplicates."""
+        """Compare pairs of images, given as positions in image_ids.
+
+        Return a verdict for each pair that is a duplicate, and nothing for other pairs.
+        """
         verdicts, same_pixel_pairs = self.judge_pairs(np.array(pairs, np.int64))
         # Missing pixel hashes are not computed here: without them, a pair stays "near".
         self.mark_same_pixels(verdicts, same_pixel_pairs)
@@ -106,7 +110,7 @@ class PairJudge:
         )
 
     def _drop_separate_shots(self, verdicts: PairVerdicts) -> PairVerdicts:
-        """Return the verdicts on pairs that have files and are not two shots of one camera."""
+        """Return the verdicts without pairs that lack a file or are two shots of one camera."""
         self.images.load(position for pair in verdicts for position in pair)
         return {
             (one, other): verdict

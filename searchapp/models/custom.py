@@ -72,7 +72,8 @@ def _check_field(file: Path, field: Field[Any], value: Any, prefix: str) -> None
         return
     if not isinstance(value, allowed) or (isinstance(value, bool) and bool not in allowed):
         raise ModelError(
-            f"{file}: the field {prefix}{field.name} is {value!r}; its type must be {field.type}"
+            f"{file}: the field {prefix}{field.name} has the value {value!r}; use a value of the "
+            f"type {field.type}"
         )
 
 

@@ -34,7 +34,7 @@ MODELS = {spec.name: spec for family in FAMILY_BY_ARCHITECTURE.values() for spec
 
 
 def list_available_models() -> list[ModelSpec]:
-    """Return the specs of the models with a name; the starter model is first if it is installed."""
+    """Return the specs of the models with short names; an installed starter model is first."""
     folder = starter.find_starter()
     starter_specs = [] if folder is None else [starter.set_starter_name(read_folder_spec(folder))]
     return [*starter_specs, *MODELS.values()]

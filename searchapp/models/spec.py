@@ -113,7 +113,7 @@ class EngineInput:
 
 
 def apply_model_options(spec: ModelSpec, options: ModelOptions) -> ModelSpec:
-    """Return the spec with the user's options; raise ModelError if the model does not have one."""
+    """Return the spec with the user's options; raise ModelError if the model cannot use them."""
     if options.instruction is not None:
         if spec.instruction is None:
             raise ModelError(f"the model {spec.name} takes no --instruction; leave it out")

@@ -76,7 +76,7 @@ class VideoReader:
     """An open video; methods raise FFmpeg's errors, which open_video converts."""
 
     def __init__(self, container: Any, file: BufferedReader, max_megapixels: float) -> None:
-        """Select the video stream of a PyAV container; raise PictureError if it has none.
+        """Select the video stream of a PyAV container; raise PictureError if there is none.
 
         file: the file that the container reads.
         """

@@ -100,9 +100,10 @@ class Judge:
 
 
 def _compare_with_unrelated(unrelated: Vector, pictures: Vector) -> tuple[Vector, Vector, Vector]:
-    """Return (means, standard deviations, scores) of pictures for unrelated queries.
+    """Score n pictures with m unrelated queries; return (means, standard deviations, scores).
 
-    Shapes: [n], [n] and [m, n]. A score is NaN if query and picture are the same picture.
+    Shapes: [n], [n] and [m, n]: each picture has a mean and a standard deviation over the queries.
+    A score is NaN if query and picture are the same picture.
     """
     scores = unrelated @ pictures.T
     scores[scores > SAME_PICTURE_COSINE] = np.nan

@@ -44,7 +44,10 @@ class LibraryReader:
 
     @raise_library_errors
     def choose_model(self, name: str, revision: str, space: Mapping[str, Any]) -> ModelSpec:
-        """Return the model of a vector space; raise LibraryError if no collection uses it."""
+        """Return the model of a collection that has this model name, revision and vector space.
+
+        space: as in ModelSpec.vector_space. Raises LibraryError if there is no such collection.
+        """
         return select_collection.find_model_by_space(self._catalog, name, revision, space)
 
     @raise_library_errors

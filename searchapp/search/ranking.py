@@ -111,15 +111,15 @@ class _HitList:
         """Return whether the list has reached its maximum number of hits."""
         return len(self.hits) >= self._max_hits
 
-    def add_page(self, page: RankedPage, located: Mapping[int, LocatedImage]) -> None:
-        """Add the matches of a page whose images have files, until the list is full.
+    def add_page(self, page: RankedPage, image_by_id: Mapping[int, LocatedImage]) -> None:
+        """Add a page of matches to the hits until the list is full; skip images without a file.
 
-        located: images with the paths of their files, by embedding id.
+        image_by_id: each match's image and the paths of its files, by embedding id.
         """
         for id, score in page:
             if self.is_full:
                 break
-            image = located.get(id)
+            image = image_by_id.get(id)
             hit = make_hit(image, score, self._folder)
             if hit is None or image is None:
                 continue

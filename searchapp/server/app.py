@@ -43,7 +43,10 @@ ROUTERS = (
 
 
 class AsciiJsonResponse(JSONResponse):
-    """JSON answer in ASCII, which preserves file names that are not valid UTF-8."""
+    """JSON answer in ASCII: other characters are escaped.
+
+    So an answer can contain file names that are not valid UTF-8.
+    """
 
     def render(self, content: Any) -> bytes:
         """Return the JSON text of an answer."""

@@ -148,7 +148,7 @@ def read_error(answer: dict[str, Any], terms: Sequence[Term] = ()) -> SearchAppE
 
 
 def _picture_field_name(number: int) -> str:
-    """Return the name of the form part that holds the picture of a term."""
+    """Return the name of the multipart form part that holds the picture of a query term."""
     return f"picture{number}"
 
 

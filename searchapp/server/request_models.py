@@ -93,7 +93,8 @@ class TermRequest(BaseModel):
 
     text: Annotated[str | None, Field(max_length=20_000)] = None
     image: Annotated[
-        str | None, Field(max_length=100, description="name of the form part with the picture")
+        str | None,
+        Field(max_length=100, description="name of the multipart form part with the picture"),
     ] = None
     image_id: Annotated[int | None, Field(ge=1, le=2**63 - 1)] = None
     image_url: Annotated[
@@ -171,7 +172,7 @@ class SearchRequest(SimilarRequest):
 
 
 class InputRequest(BaseModel):
-    """Prompt to embed, and the name of the form part with its prepared picture."""
+    """Prompt to embed, and the name of the multipart form part that holds its prepared picture."""
 
     prompt: str
     image: str | None = None
@@ -217,7 +218,7 @@ SEARCH_REQUEST_SCHEMA = {
 
 
 def is_used_by_term(name: str, terms: list[TermRequest]) -> bool:
-    """Return whether one of the terms uses the picture in the form part with a name."""
+    """Return whether a query term names this multipart form part as its picture."""
     return any(term.image == name for term in terms)
 
 

@@ -73,7 +73,7 @@ def post_fields(
 ) -> tuple[int, dict[str, Any]]:
     """Post fields as JSON, or as a multipart form if there are pictures.
 
-    pictures: the bytes of each picture, by the name of its form part.
+    pictures: the bytes of each picture, by the name of its multipart form part.
     Returns and raises as send_request does.
     """
     if not pictures:

@@ -95,7 +95,7 @@ class Fault:
 
 @dataclass(frozen=True, slots=True)
 class ImportResult:
-    """Number of images and files that an import added."""
+    """Numbers of images and of file paths that an import added to a collection."""
 
     collection: str
     images: int  # that had no embedding in the collection before

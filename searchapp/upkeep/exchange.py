@@ -115,7 +115,7 @@ def load_export(catalog: Catalog, file: Path, name: str | None) -> tuple[ImportR
         file_count += len(existing_files)
     catalog.writer.finish_run(run_id, RunSummary(added=file_count))
     logger.info(
-        "Imported %d images and %d files into the collection %s.",
+        "Imported %d new images and the paths of %d files into the collection %s.",
         image_count,
         file_count,
         target.name,

@@ -113,7 +113,10 @@ class Indexes:
         return self._milvus.find_mismatch(collection, store) if store is not None else None
 
     def is_save_due(self, collection: Collection) -> bool:
-        """Return whether enough vectors are unsaved to save the index during a run. Fast."""
+        """Return whether an index run should save the index now, before the run ends.
+
+        It should if many vectors are not saved yet. This check is fast.
+        """
         address = self.read_requested_address(collection)
         if address is None:
             return self._faiss.is_save_due(collection)
@@ -134,5 +137,5 @@ class Indexes:
         )
 
     def build_index(self, collection: Collection, kind: str) -> tuple[VectorIndex, EmbeddingExtent]:
-        """Build a FAISS index of a kind from the stored vectors; return it with its extent."""
+        """Build a FAISS index of this kind from the stored vectors; return it with its extent."""
         return self._faiss.build_index(collection, kind)

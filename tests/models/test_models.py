@@ -319,8 +319,16 @@ def test_a_toml_file_defines_a_model(
             "dimension = 48",
             "dimension is unknown; the known fields are name, source",
         ),
-        ("dimensions = 48", 'dimensions = "48"', "dimensions is '48'; its type must be int"),
-        ("dimensions = 48", "dimensions = true", "dimensions is True; its type must be int"),
+        (
+            "dimensions = 48",
+            'dimensions = "48"',
+            "dimensions has the value '48'; use a value of the type int",
+        ),
+        (
+            "dimensions = 48",
+            "dimensions = true",
+            "dimensions has the value True; use a value of the type int",
+        ),
         ('fit = "squash"', 'fit = "stretch"', "image: fit must be one of crop, squash, bound"),
         ("side = 32", "", "image: fit squash needs side"),
         ('document = ""', "", r"prompts\.document is missing"),

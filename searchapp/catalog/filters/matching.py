@@ -22,7 +22,10 @@ MAX_CACHED_RESULTS = 8  # results and masks of recent filters
 
 
 class FilterMatcher:
-    """Find the embeddings that match a filter, in cached fields that follow the catalog."""
+    """Find the embeddings that match a filter, with a cache of the image fields in memory.
+
+    Before each use, the cache is updated with the changes of the catalog.
+    """
 
     def __init__(self, db: Database) -> None:
         """Create a matcher with empty caches of all image fields."""
@@ -129,7 +132,10 @@ class FilterMatcher:
         return self._copy_to_frames(mask)
 
     def _copy_to_frames(self, mask: Mask) -> Mask:
-        """Set the mask of each video frame to the value of its video; changes mask in place."""
+        """Let each video frame match the filter if, and only if, its video matches.
+
+        mask: whether each image matches, by image id; it is changed in place.
+        """
         frames, videos = self._images.frames
         mask[frames] = mask[videos]
         return mask

@@ -30,7 +30,9 @@ from searchapp.cli.shared_options import AppCommand, json_option, print_json
     help="Embed N pictures at once in each engine.",
 )
 @click.option(
-    "--only-pipeline", is_flag=True, help="Measure the index run only, without the comparisons."
+    "--only-pipeline",
+    is_flag=True,
+    help="Measure only the index run, not plain LLM.embed and plain PyTorch.",
 )
 @dummy_option
 @json_option

@@ -48,7 +48,7 @@ if TYPE_CHECKING:
     "chosen",
     multiple=True,
     metavar="KIND",
-    help="Measure this FAISS factory string. Can be repeated.",
+    help="Measure an index of this kind, a FAISS factory string. Can be repeated.",
 )
 @click.option(
     "--queries",

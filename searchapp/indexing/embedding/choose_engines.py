@@ -45,7 +45,10 @@ class EmbeddingSource(Protocol):
         """Stop embedding at once; return the outcomes of embedded batches not yielded yet."""
 
     def close(self) -> None:
-        """Stop this source's threads and processes after all files are embedded."""
+        """Stop the threads and processes of this source. Call it when run has embedded all files.
+
+        After an error or Ctrl-C, call stop_and_drain instead.
+        """
 
 
 # Starts several engines. Arguments: the job, its number of files, and the engines for each GPU
@@ -88,7 +91,7 @@ class EngineChoice:
         from searchapp.models import check_trust, hub
 
         if self.url is not None:
-            logger.info("Using one engine: a vLLM server embeds the pictures")
+            logger.info("Starting no engine process: a vLLM server embeds the pictures")
             return None
         check_trust(job.spec)
         arguments = {"verbose": self.verbose}

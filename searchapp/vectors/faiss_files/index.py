@@ -81,7 +81,7 @@ class VectorIndex:
         policy: IndexPolicy = IndexPolicy(),
         tick: Callable[[], None] = lambda: None,
     ) -> VectorIndex:
-        """Create an empty index of a kind, trained with a sample of the vectors with these ids.
+        """Create an empty index of this kind, trained with a sample of the vectors with these ids.
 
         If there are too few vectors to train it, the index is exact. Calls tick every few
         seconds.

@@ -122,7 +122,10 @@ class FaissSync:
         self._commit(collection, index, extent, requested, extent.count)
 
     def is_save_due(self, collection: Collection) -> bool:
-        """Return whether enough vectors are unsaved to save the index during a run. Fast.
+        """Return whether an index run should save the index now, before the run ends.
+
+        It should if many vectors are not saved yet, or if another index must be built. This check
+        is fast.
 
         A new collection waits for min_unsaved_vectors: an index trained with few vectors is soon
         replaced.
@@ -241,7 +244,7 @@ class FaissSync:
         opened.extent = now
 
     def build_index(self, collection: Collection, kind: str) -> tuple[VectorIndex, EmbeddingExtent]:
-        """Build an index of a kind from the stored vectors; return the index and its extent.
+        """Build an index of this kind from the stored vectors; return the index and its extent.
 
         If there are too few vectors to train it, the index is exact.
         """

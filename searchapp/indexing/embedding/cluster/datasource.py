@@ -1,4 +1,4 @@
-"""Let Ray Data read the list of an index run's files, which is the Spool, page by page."""
+"""Let Ray Data read a Spool page by page. A Spool lists the files of an index run."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from searchapp.indexing.embedding.cluster.spool import SpoolPage, read_lines
 
 
 class SpoolDatasource(Datasource):  # type: ignore[misc]
-    """A Ray Data source that reads a Spool; it reads each page when engines need it."""
+    """A Ray Data source that reads each page of a Spool only when engines need the page."""
 
     def __init__(self, pages: Iterable[SpoolPage]) -> None:
         """Store the pages of a spool; read no page yet."""
