@@ -1,15 +1,15 @@
 """Embed files with several worker processes, each with its own engine and reader threads.
 
-vLLM prepares pictures on one thread, so that one process leaves the GPU idle most of the time if
-the model is small. The parent process only distributes files and collects vectors. The memory
-that it needs depends on the batches in progress, not on the number of files.
+vLLM prepares pictures on one thread: one process with a small model leaves the GPU idle most of
+the time. The parent only distributes files and collects vectors. Its memory depends on the batches
+in progress, not on the number of files.
 """
 
 from __future__ import annotations
 
 import logging
 import time
-from collections import Counter, defaultdict, deque
+from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import replace
@@ -22,19 +22,17 @@ from searchapp.indexing.embedding import worker
 from searchapp.indexing.embedding.batches import MIN_BATCH_FILES, WorkQueue, count_max_pictures
 from searchapp.indexing.embedding.log_relay import get_log_level
 from searchapp.indexing.embedding.outcomes import Outcome
+from searchapp.indexing.embedding.suspects import SuspectFiles
 from searchapp.indexing.embedding.worker import EmbeddingJob
 from searchapp.indexing.embedding.worker_process import WorkerProcess, start_worker
-from searchapp.types import EngineStarting, Failure
+from searchapp.types import EngineStarting
 
 logger = logging.getLogger(__name__)
 
 MAX_BATCHES_PER_WORKER = 3  # batches that a worker has, including the one in progress
-MAX_DEATHS_PER_FILE = 2  # A file is a failure after it has ended this many workers alone.
 MAX_FAILED_STARTS = 3  # workers in a row that may end before any engine runs
-# A worker with a running engine is killed if it sends nothing for ANSWER_TIMEOUT_S, plus
-# TIMEOUT_PER_FILE_S for each file of its batch: a large model on a CPU is slow.
 ANSWER_TIMEOUT_S = 600.0
-TIMEOUT_PER_FILE_S = 60.0
+TIMEOUT_PER_FILE_S = 60.0  # A large model on a CPU is slow.
 START_TIMEOUT_FACTOR = 3.0  # The timeout is this many times as long while the engine starts.
 
 
@@ -58,8 +56,7 @@ class ReplicaPool:
         self._job = replace(job, log_level=get_log_level())
         self._environments = environments
         self._replicas: list[WorkerProcess] = []
-        self._suspects: deque[FileTask] = deque()  # files of workers that died
-        self._deaths_by_path: Counter[str] = Counter()  # of workers that had only this file
+        self._suspects = SuspectFiles()
         self._failed_starts = 0
         self._has_announced_start = False
         self.file_count_by_node: Mapping[str, int] = {}  # empty: there is one node only
@@ -100,10 +97,9 @@ class ReplicaPool:
                     replica.is_ready = replica.is_starting = True
                     seconds.append(time.monotonic() - started_at)
                 else:
+                    process_id = replica.process.pid
                     logger.info(
-                        "Left out worker %d: its engine does not start (%s)",
-                        replica.process.pid,
-                        reason,
+                        "Left out worker %d: its engine does not start (%s)", process_id, reason
                     )
                     self._stop_worker(replica)
         if not self._replicas:
@@ -115,9 +111,8 @@ class ReplicaPool:
         """Embed files in batches of `size` pictures; yield the outcomes of each completed batch.
 
         EngineStarting is yielded before the first engine starts. A worker that dies or hangs is
-        replaced, and its files are embedded one by one. A file that alone ends
-        MAX_DEATHS_PER_FILE workers is a failure. Raises EngineError or ModelError if no engine
-        starts.
+        replaced, and its files are embedded one by one (see SuspectFiles). Raises EngineError
+        or ModelError if no engine starts.
         """
         self._work_queue = WorkQueue(tasks, size, len(self._environments))
         for environment in self._environments if not self._replicas else ():
@@ -161,16 +156,14 @@ class ReplicaPool:
         started = start_worker(self._job, environment)
         self._replicas.append(started)
         logger.info("Started worker %d", started.process.pid)
-        logger.debug(
-            "Environment variables of worker %d: %s", started.process.pid, dict(environment)
-        )
+        logger.debug("It has the environment variables %s", dict(environment))
 
     def _feed_worker(self, replica: WorkerProcess) -> None:
         """Send batches to a worker, unless its engine is starting."""
         if replica.is_starting and not replica.is_ready:
             return
         if self._suspects and not replica.batches:
-            replica.send_batch([self._suspects.popleft()])
+            replica.send_batch([self._suspects.take_file()])
             replica.is_isolated = True
         depth = MAX_BATCHES_PER_WORKER if replica.is_ready or replica.answer_count else 1
         while not replica.is_isolated and len(replica.batches) < depth:
@@ -235,16 +228,14 @@ class ReplicaPool:
             raise error
         logger.info(
             "Continued without worker %d: its engine does not start (%s)",
-            replica.process.pid, error,
-        )  # fmt: skip
+            replica.process.pid, error)  # fmt: skip
         for tasks in replica.batches:
             self._work_queue.put_back_batch(tasks)
 
     def _replace_dead_worker(self, replica: WorkerProcess) -> Iterator[list[Outcome]]:
         """Replace a worker that died; each of its unfinished files becomes a suspect.
 
-        A suspect is embedded alone in a worker. Yield a failure if this file has ended too many
-        workers.
+        Yield a failure if the worker had a suspect that has ended too many workers.
         """
         replica.wait_for_exit()
         self._stop_worker(replica)
@@ -259,23 +250,15 @@ class ReplicaPool:
                 )
         match batches:
             case [[task]] if replica.is_isolated and not replica.can_blame_file:
-                self._suspects.append(task)
+                self._suspects.add_files([task])
             case _ if not replica.can_blame_file:
                 for tasks in batches:
                     self._work_queue.put_back_batch(tasks)
             case [[task]]:
-                self._deaths_by_path[task.path] += 1
-                if self._deaths_by_path[task.path] >= MAX_DEATHS_PER_FILE:
-                    times = f"{MAX_DEATHS_PER_FILE} times"
-                    reason = (
-                        f"the engine's process ended {times} while it processed this file ({end})"
-                    )
-                    failure = Failure(task.path, "embed", reason)
-                    yield [Outcome(task, failure, task.size, task.mtime_ns)]
-                else:
-                    self._suspects.append(task)
+                if failed := self._suspects.record_death(task, end):
+                    yield [failed]
             case _:
-                self._suspects.extend(task for tasks in batches for task in tasks)
+                self._suspects.add_files(task for tasks in batches for task in tasks)
         if self._failed_starts < MAX_FAILED_STARTS or not self._replicas:
             logger.info(
                 "Worker %d ended (%s) and was replaced; it had %d unfinished files in %d batches",
@@ -291,11 +274,8 @@ class ReplicaPool:
 
     def _reassign_late_files(self) -> None:
         """Stop workers whose engine is still starting, and move their files to idle workers."""
-        if (
-            self._work_queue
-            or self._suspects
-            or not any(replica.is_ready and not replica.batches for replica in self._replicas)
-        ):
+        has_idle_worker = any(r.is_ready and not r.batches for r in self._replicas)
+        if self._work_queue or self._suspects or not has_idle_worker:
             return
         late_replicas = [
             replica

@@ -28,15 +28,15 @@ from searchapp.indexing.embedding.cluster.capacity import measure_capacity
 from searchapp.indexing.embedding.cluster.connection import connect_to_ray
 from searchapp.indexing.embedding.cluster.spool import Spool
 from searchapp.indexing.embedding.outcomes import Outcome
+from searchapp.indexing.embedding.suspects import MAX_DEATHS_PER_FILE, blame_file
 from searchapp.indexing.embedding.worker import EmbeddingJob
-from searchapp.types import EngineStarting, Failure
+from searchapp.types import EngineStarting
 
 logger = logging.getLogger(__name__)
 
 MAX_BATCHES_PER_ACTOR = 3  # batches that an actor has, including the one being embedded
 MAX_SMALL_BATCH_FILES = 16  # files of a batch, from the second pass on
 MAX_LOST_BATCHES_PER_ENGINE = 3  # lost batches for each engine, after which a pass ends
-MAX_DEATHS_PER_FILE = 2  # A file is a failure after it has ended this many processes alone.
 # Each engine gets this many parts if there are enough files. Ray distributes approximately 20
 # parts a second.
 PARTS_PER_ENGINE = 8
@@ -118,12 +118,7 @@ class Cluster:
                 )
         for number, task in spool.iter_remaining(end):
             if spool.mark_done(number):
-                reason = (
-                    f"the engine's process ended {MAX_DEATHS_PER_FILE} times while it processed "
-                    "this file"
-                )
-                failure = Failure(task.path, "embed", reason)
-                yield [Outcome(task, failure, task.size, task.mtime_ns)]
+                yield [blame_file(task)]
 
     @property
     def _max_lost_batches(self) -> int:
