@@ -114,7 +114,7 @@ def test_the_command_reports_a_full_disk(tmp_path: Path, model: Path) -> None:
         "index", tmp_path / "photos", "--model", model, "--batch-size", 1, seconds_per_picture=0
     )
     options = {
-        "env": os.environ | library_environment(tmp_path),
+        "env": os.environ | library_environment(tmp_path) | {"PYTHONDONTWRITEBYTECODE": "1"},
         "capture_output": True,
         "text": True,
     }
@@ -157,9 +157,13 @@ WRITES = {  # each more than there is room for
 
 
 def writing(code: str, file: str | Path, **options: Any) -> subprocess.CompletedProcess[str]:
+    """Run code in a process that writes no compiled modules: a limit of the disk would cut them."""
     start = f"from pathlib import Path\nfile = Path({str(file)!r})\n"
     return subprocess.run(
-        [sys.executable, "-c", start + textwrap.dedent(code)], text=True, check=False, **options
+        [sys.executable, "-B", "-c", start + textwrap.dedent(code)],
+        text=True,
+        check=False,
+        **options,
     )
 
 
