@@ -117,7 +117,9 @@ def test_a_picture_by_url(run: RunCommand, indexed: Result, photos: Path, server
     )
     result = run("query", "--image", f"{server}/none.jpg")
     assert result.exit_code == 1
-    assert f"{server}/none.jpg: the server answers 404" in str(result.exception)
+    assert f"{server}/none.jpg: the picture cannot be fetched: the server answers 404" in str(
+        result.exception
+    )
     result = run("query", "--image", "http://127.0.0.1:9/x.jpg")
     assert result.exit_code == 1
     assert "the picture cannot be fetched: " in str(result.exception)
