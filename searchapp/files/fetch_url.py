@@ -8,6 +8,7 @@ from typing import Any
 
 from searchapp.errors import PictureError
 from searchapp.files import storage
+from searchapp.files.enter_path import enter_path
 from searchapp.files.http_url import parse_http_url
 from searchapp.files.scan import is_video
 
@@ -22,6 +23,8 @@ def read_query_image(image: str | Path) -> bytes:
     Raises PictureError, with the path or URL in the message, if it cannot be read.
     """
     name = str(image)
+    if not storage.is_url(name):
+        name = str(enter_path(name, lambda message: PictureError(message, "read")))
     try:
         if name.startswith(("http://", "https://")):
             return download(name)
@@ -29,8 +32,6 @@ def read_query_image(image: str | Path) -> bytes:
             raise PictureError(
                 "the file is a video; use a picture, such as one frame of the video", "read"
             )
-        if not storage.is_url(name):
-            name = str(Path(name).expanduser())
         return storage.read_file(name)[0]
     except PictureError as error:
         raise PictureError(f"{name}: {error}", error.stage) from error

@@ -5,10 +5,10 @@ from __future__ import annotations
 import os
 import re
 from dataclasses import dataclass, field
-from pathlib import Path
 from urllib.parse import parse_qsl, quote, unquote, urlencode, urlsplit
 
 from searchapp.errors import VectorStoreError
+from searchapp.files.enter_path import enter_path
 from searchapp.files.http_url import HTTP_SCHEMES, has_broken_password, parse_http_url
 
 FAISS = "faiss"
@@ -146,7 +146,8 @@ def parse_address(text: str) -> MilvusAddress | None:
         server, database, token, query = _parse_server(location)
     else:
         server, _, query = location.partition("?")
-        server, database, token = os.path.abspath(Path(server).expanduser()), "", ""  # noqa: PTH100
+        server = os.path.abspath(enter_path(server, VectorStoreError))  # noqa: PTH100
+        database = token = ""
         if not server.endswith(".db"):
             raise VectorStoreError(
                 f"{server} is not a file of Milvus Lite: its name must end in .db. "

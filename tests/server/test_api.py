@@ -299,6 +299,14 @@ def test_private_addresses_are_never_fetched(url: str) -> None:
         fetch_public_url(url)
 
 
+@pytest.mark.parametrize("folder", ["~nosuchuser/x", "x" * 5000, "/tmp/" + "x" * 300, "a\0b"])
+def test_a_bad_folder_is_no_server_error(client: httpx.Client, folder: str) -> None:
+    """A folder that no path can name is an error of the request."""
+    answer = search_api(client, text="red", folder=folder)
+    assert answer.status_code in (200, 400, 422), answer.text
+    assert client.get("/api/facets", params={"folder": folder}).status_code in (200, 400, 422)
+
+
 @pytest.mark.parametrize(
     "address",
     [
