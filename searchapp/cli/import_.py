@@ -14,8 +14,8 @@ from searchapp.cli.shared_options import (
     json_option,
     library_option,
     print_json,
-    printable,
 )
+from searchapp.types import format_count
 
 
 @click.command(cls=AppCommand)
@@ -41,6 +41,6 @@ def command(file: Path, collection: str | None, as_json: bool, library: Path | N
         print_json(asdict(loaded))
     else:
         print_note(
-            f"read {loaded.images:,} images and {loaded.files:,} files "
-            f"into the collection {printable(loaded.collection)}"
+            f"read {format_count(loaded.images, 'image')} and {format_count(loaded.files, 'file')} "
+            f"into the collection {loaded.collection}"
         )

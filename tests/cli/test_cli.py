@@ -318,7 +318,7 @@ def test_query_copies_links_and_opens_hits(
     assert (links / "blue.jpg").resolve() == photos / "below" / "blue.jpg"
     assert "copied 0 pictures" in run("query", "red", "--no-daemon", "--copy-to", copies).stderr
     (copies / "red.jpg").write_bytes(b"another")
-    assert "copied 1 pictures" in run("query", "red", "--no-daemon", "--copy-to", copies).stderr
+    assert "copied 1 picture " in run("query", "red", "--no-daemon", "--copy-to", copies).stderr
     assert (copies / "red-2.jpg").read_bytes() == (photos / "red.jpg").read_bytes()
     assert (copies / "red.jpg").read_bytes() == b"another"
     opened: list[str] = []

@@ -354,7 +354,7 @@ def test_hits_are_copied_and_shown(
     """Copies have the bytes and time of the object; links are refused; pages show pictures."""
     assert run("index", full.url, "--model", model).exit_code == 0
     copied = tmp_path / "copied"
-    assert "copied 1 pictures" in run("query", "red", "-k", "1", "--copy-to", copied).stderr
+    assert "copied 1 picture " in run("query", "red", "-k", "1", "--copy-to", copied).stderr
     assert (copied / "red.jpg").read_bytes() == (photos / "red.jpg").read_bytes()
     assert abs((copied / "red.jpg").stat().st_mtime - time.time()) < 60
     assert "copied 0 pictures" in run("query", "red", "-k", "1", "--copy-to", copied).stderr
@@ -384,7 +384,9 @@ def test_check_and_prune_ask_the_store(
             S3Store, "read_state", lambda self, url: (_ for _ in ()).throw(OSError(5, "away"))
         )
         assert run("prune", "--missing").stderr.startswith("0 vanished files")
-    assert run("prune", "--missing").stderr.startswith("1 vanished files, 1 images")
+    assert run("prune", "--missing").stderr.startswith(
+        "1 vanished file, 1 image with 1 embedding removed"
+    )
 
 
 def test_the_duplicates_script_moves_no_objects(
