@@ -49,3 +49,8 @@ def command(
         print_line(f"{failure.path}: {failure.message} ({failure.stage})")
     if not failures:
         print_note("no failures")
+    elif not (paths or null):
+        print_note(
+            "Repair, replace or delete these files; `searchapp index` reads changed files again, "
+            "and `index --retry-failed` reads all of them"
+        )

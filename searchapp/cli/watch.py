@@ -127,7 +127,9 @@ def command(
     except _TerminationSignal:
         print_note("searchapp: stopped")
     except KeyboardInterrupt:
-        raise Interrupted("stopped. Finished work is saved") from None
+        raise Interrupted(
+            "stopped. Finished work is saved; run the same command again to continue"
+        ) from None
 
 
 @contextmanager

@@ -121,7 +121,9 @@ def has_folder(folder: str) -> bool:
     except FileNotFoundError:
         return False
     except OSError as error:
-        raise FolderError(f"{folder} cannot be listed: {error.strerror}") from error
+        raise FolderError(
+            f"{folder} cannot be listed: {error.strerror}. Check the URL and your access to it"
+        ) from error
 
 
 def list_files(folder: str, url_filter: UrlFilter) -> Iterator[ListedFile | ListingFailure]:

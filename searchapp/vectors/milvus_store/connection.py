@@ -214,5 +214,6 @@ def _convert_error(address: MilvusAddress, message: str, code: object = None) ->
             "Start it, or run `searchapp move faiss`."
         )
     return VectorStoreError(
-        f"Milvus at {address.display_name} reports an error: {message or 'no reason given'}"
+        f"Milvus at {address.display_name} reports an error: {message or 'no reason given'}. "
+        "Look in the log of Milvus"
     )
