@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import stat
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import nullcontext
 from pathlib import Path
@@ -11,6 +12,7 @@ from typing import Self
 from searchapp.catalog import Catalog, raise_library_errors, wrap_sqlite_errors
 from searchapp.engines import Engine
 from searchapp.errors import LibraryError
+from searchapp.files.enter_path import find_entered
 from searchapp.files.library_folder import catalog_file, resolve_library_folder
 from searchapp.files.lock import hold_writer_lock
 from searchapp.indexing.embedding.choose_engines import EngineChoice, EngineHolder, StartEngines
@@ -100,7 +102,8 @@ class Library:
         tell: receives a message before the upgrade of a large library, which takes long.
         """
         path = resolve_library_folder(folder)
-        if path.exists() and not path.is_dir():
+        state = find_entered(path, LibraryError)
+        if state is not None and not stat.S_ISDIR(state.st_mode):
             raise LibraryError(
                 f"{path} is a file, but a library is a folder. Choose a folder with --library DIR."
             )
@@ -108,7 +111,7 @@ class Library:
         if start is None and start_many is None:
             start_many = choice.start_many
         start = start or choice.start
-        if dry and not catalog_file(path).exists():
+        if dry and find_entered(catalog_file(path), LibraryError) is None:
             return cls(path, Catalog.in_memory(), start, policy=policy)
         if create:
             try:

@@ -17,7 +17,7 @@ from searchapp.files import storage
 from searchapp.models import make_document_prompt, make_query_prompt
 from searchapp.pictures import decode
 from searchapp.search import query_vector
-from searchapp.types import Progress
+from searchapp.types import Progress, format_count
 
 BATCH_SIZE = 64
 READER_THREADS = min(4, os.cpu_count() or 1)
@@ -52,11 +52,11 @@ def evaluate_model(
     Errors: CaptionsError if a picture is missing or broken, because published results are for all
     pictures.
     """
-    missing = [picture.file for picture in pictures if not (folder / picture.file).is_file()]
+    missing = [picture.file for picture in pictures if not os.path.isfile(folder / picture.file)]  # noqa: PTH113
     if missing:
         raise CaptionsError(
-            f"{len(missing)} of {len(pictures)} pictures are not in {folder}, for example "
-            f"{missing[0]}. Choose the folder that contains these pictures."
+            f"{len(missing)} of {format_count(len(pictures), 'picture')} are not in {folder}, "
+            f"for example {missing[0]}. Choose the folder that contains these pictures."
         )
     texts = [
         EngineInput(make_query_prompt(engine.spec, "text", caption))

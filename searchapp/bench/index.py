@@ -21,7 +21,7 @@ from searchapp.indexing.embedding.replicas import ReplicaPool
 from searchapp.indexing.embedding.worker import EmbeddingJob
 from searchapp.library import Library
 from searchapp.models import has_gpu
-from searchapp.types import FileFailed, IndexOptions, ModelOptions, RunFinished
+from searchapp.types import FileFailed, IndexOptions, ModelOptions, RunFinished, format_count
 
 MAX_PLAIN_PICTURES = 4096  # the plain call keeps all its decoded pictures in memory
 
@@ -67,7 +67,7 @@ def measure_indexing(options: IndexBenchOptions) -> Iterator[tuple[str, IndexRep
     common = {"model": options.model, "dummy": options.use_dummy_weights}
     with tempfile.TemporaryDirectory(prefix="searchapp-bench-") as temporary:
         folder = Path(temporary) / "pictures"
-        yield f"writing {options.picture_count:,} pictures ...", report
+        yield f"writing {format_count(options.picture_count, 'picture')} ...", report
         synthetic_photos.write_photos(folder, options.picture_count, options.width, options.height)
         if not options.only_pipeline:
             yield "embedding with one plain call of LLM.embed ...", report

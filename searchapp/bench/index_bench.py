@@ -15,7 +15,7 @@ import numpy as np
 from searchapp.bench.index_probe import EFFORTS, ProbeJob, ProbeResult, QueryTimings, probe_index
 from searchapp.catalog import Catalog
 from searchapp.errors import LibraryError
-from searchapp.types import Collection, PictureInfo
+from searchapp.types import Collection, PictureInfo, format_count
 from searchapp.vectors import Ids, Vectors, pack_vector
 from searchapp.vectors.faiss_files import choose_index
 from searchapp.vectors.indexes import Indexes
@@ -104,7 +104,7 @@ class IndexBench:
         selections = self._draw_filter_ids() if filters else ()
         truth_by_filter: list[list[list[int]]] = []
         for kind in (choose_index.EXACT, *(chosen or self.choose_kinds(count))):
-            yield BenchStage(f"building the index {kind} from {count:,} vectors")
+            yield BenchStage(f"building the index {kind} from {format_count(count, 'vector')}")
             file, build_s = _run_in_process(
                 _build_index_file, self.catalog_file, self.collection, kind, self.folder
             )

@@ -32,6 +32,7 @@ from searchapp.catalog.vector_stores import VectorStores
 from searchapp.catalog.writer import CatalogWriter, format_utc_now
 from searchapp.errors import LibraryError
 from searchapp.files.atomic import explain_disk_error
+from searchapp.files.enter_path import find_entered
 from searchapp.files.library_folder import missing_library_error
 from searchapp.types import (
     Between,
@@ -79,7 +80,7 @@ class Catalog:
         report: receives a message before an upgrade that takes long.
         Raises LibraryError if the file is missing or is not a catalog.
         """
-        if not create and not file.exists():
+        if not create and find_entered(file, LibraryError) is None:
             raise missing_library_error(file.parent)
         try:
             catalog = cls(connect(file))

@@ -120,12 +120,7 @@ def _run_command() -> int:
         return result if isinstance(result, int) else 0
     except click.exceptions.Exit as done:
         return done.exit_code
-    except click.ClickException as error:
-        error.show()
-        return error.exit_code
-    except SearchAppError as error:
-        click.echo(f"searchapp: {error}", err=True)
-        return error.exit_code
-    except (click.Abort, KeyboardInterrupt):
-        click.echo("searchapp: interrupted", err=True)
-        return 130
+    except (click.ClickException, SearchAppError, click.Abort, KeyboardInterrupt) as error:
+        from searchapp.cli.log_output import print_failure  # Shell completion does not need it.
+
+        return print_failure(error)

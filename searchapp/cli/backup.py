@@ -7,8 +7,9 @@ from pathlib import Path
 import click
 
 from searchapp.cli.log_output import print_note
-from searchapp.cli.shared_options import AppCommand, library_option, printable
+from searchapp.cli.shared_options import AppCommand, library_option
 from searchapp.errors import LibraryError
+from searchapp.files.enter_path import find_entered
 
 
 @click.command(cls=AppCommand)
@@ -27,8 +28,8 @@ def command(file: Path, force: bool, library: Path | None) -> None:
     """
     from searchapp.library import Library
 
-    if file.exists() and not force:
+    if not force and find_entered(file, LibraryError) is not None:
         raise LibraryError(f"{file} exists; choose another name, or replace it with --force")
     with Library.open(library, tell=print_note) as opened:
         opened.backup(file)
-    print_note(f"wrote {printable(str(file))}, {file.stat().st_size / 1e6:.1f} MB")
+    print_note(f"wrote {file}, {file.stat().st_size / 1e6:.1f} MB")

@@ -7,13 +7,12 @@ from pathlib import Path
 
 import click
 
-from searchapp.cli.log_output import print_note
+from searchapp.cli.log_output import print_line, print_note
 from searchapp.cli.shared_options import (
     AppCommand,
     json_option,
     library_option,
     print_json,
-    printable,
 )
 
 
@@ -50,7 +49,7 @@ def command(repair: bool, files: int, all_files: bool, as_json: bool, library: P
             if not as_json:
                 end = "; repaired" if fault.mended else ""
                 remedy = f"; {fault.remedy}" if fault.remedy else ""
-                click.echo(f"{printable(fault.what)}{end}{remedy}")
+                print_line(f"{fault.what}{end}{remedy}")
     if as_json:
         print_json([asdict(fault) for fault in faults])
     unrepaired = [fault for fault in faults if not fault.mended]

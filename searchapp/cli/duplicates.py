@@ -10,7 +10,7 @@ from typing import Any
 import click
 
 from searchapp.cli.filter_options import filter_options
-from searchapp.cli.log_output import print_note
+from searchapp.cli.log_output import print_line, print_note
 from searchapp.cli.shared_options import (
     AppCommand,
     Function,
@@ -18,7 +18,6 @@ from searchapp.cli.shared_options import (
     json_option,
     library_option,
     print_json,
-    printable,
 )
 from searchapp.errors import Interrupted
 from searchapp.types import (
@@ -27,6 +26,7 @@ from searchapp.types import (
     DuplicateOptions,
     Duplicates,
     DuplicatesFound,
+    format_count,
 )
 
 
@@ -111,7 +111,8 @@ def command(
 def _print_duplicates(found: Duplicates) -> None:
     for title, groups in (("", found.groups), ("look-alikes", found.similar)):
         if title and groups:
-            click.echo(f"{title} (no duplicates):\n")
+            print_line(f"{title} (no duplicates):")
+            print_line()
         for group in groups:
             _print_group(group)
 
@@ -119,32 +120,33 @@ def _print_duplicates(found: Duplicates) -> None:
 def _print_group(group: DuplicateGroup) -> None:
     is_similar = any(copy.certainty == "similar" for copy in group.others)
     if is_similar:
-        click.echo(f"        {printable(group.keeper.path)}")
+        print_line(f"        {group.keeper.path}")
     else:
-        click.echo(f"keep    {printable(group.keeper.path)}  ({group.reason})")
+        print_line(f"keep    {group.keeper.path}  ({group.reason})")
     for copy in group.others:
         if is_similar:
-            click.echo(f"        {printable(copy.path)}")
+            print_line(f"        {copy.path}")
         else:
             note = f"({copy.difference}{_format_companions(copy)})"
-            click.echo(f"{copy.certainty or '':6}  {printable(copy.path)}  {note}")
-    click.echo()
+            print_line(f"{copy.certainty or '':6}  {copy.path}  {note}")
+    print_line()
 
 
 def _format_companions(copy: DuplicateFile) -> str:
-    return "".join(f", with {printable(Path(path).name)}" for path in copy.companions)
+    return "".join(f", with {Path(path).name}" for path in copy.companions)
 
 
 def _format_totals(found: Duplicates) -> str:
     parts = [
-        f"{found.duplicate_count:,} duplicates of {len(found.groups):,} pictures, "
+        f"{format_count(found.duplicate_count, 'duplicate')} of "
+        f"{format_count(len(found.groups), 'picture')}, "
         f"{_format_size(found.duplicates_size_bytes)}"
         if found.groups
         else "no duplicates"
     ]
     if found.similar:
-        parts.append(f"{len(found.similar):,} groups of look-alikes")
-    parts.append(f"{found.images:,} pictures compared")
+        parts.append(f"{format_count(len(found.similar), 'group')} of look-alikes")
+    parts.append(f"{format_count(found.images, 'picture')} compared")
     if found.failed:
         parts.append(f"{found.failed:,} could not be read")
     return "; ".join(parts)

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import sys
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
 import click
 
-from searchapp.cli.log_output import is_engine_output_shown
+from searchapp.cli.log_output import is_engine_output_shown, print_line
 from searchapp.cli.shared_options import (
     AppCommand,
     json_option,
@@ -17,6 +16,7 @@ from searchapp.cli.shared_options import (
     pop_model_options,
     print_json,
 )
+from searchapp.types import format_count
 
 
 @click.command(cls=AppCommand)
@@ -61,12 +61,10 @@ def command(
     \b
     searchapp eval --model clip-vit-b-32 --captions captions_val2017.json --images val2017
     """
-    from rich.console import Console
-    from rich.progress import Progress as Bar
-
     from searchapp import models
     from searchapp.bench.captions import read_captions
     from searchapp.bench.evaluation import Evaluation, evaluate_model
+    from searchapp.cli.progress import draw_and_yield
     from searchapp.cli.start_engine import start_until_exit
     from searchapp.indexing.embedding.choose_engines import EngineChoice
 
@@ -75,21 +73,18 @@ def command(
         model or models.choose_default_model(), pop_model_options(arguments)
     )
     engine = start_until_exit(EngineChoice(verbose=is_engine_output_shown()))(spec)
-    with Bar(console=Console(stderr=True), disable=not sys.stderr.isatty()) as bar:
-        task = bar.add_task("embedding", total=None)
-        for event in evaluate_model(engine, pictures, images):
-            if isinstance(event, Evaluation):
-                result = event
-            else:
-                bar.update(task, completed=event.done, total=event.total)
+    for event in draw_and_yield(evaluate_model(engine, pictures, images), "embedding"):
+        if isinstance(event, Evaluation):
+            result = event
     if as_json:
         print_json(asdict(result))
         return
-    click.echo(f"{result.images:,} images, {result.captions:,} captions")
-    click.echo(f"{'':<16}{'R@1':>7}{'R@5':>7}{'R@10':>7}{'median rank':>13}")
+    counts = (format_count(result.images, "image"), format_count(result.captions, "caption"))
+    print_line(", ".join(counts))
+    print_line(f"{'':<16}{'R@1':>7}{'R@5':>7}{'R@10':>7}{'median rank':>13}")
     for name, ranks in (
         ("text to image", result.text_to_image),
         ("image to text", result.image_to_text),
     ):
         shares = "".join(f"{share:7.1f}" for share in (ranks.r1, ranks.r5, ranks.r10))
-        click.echo(f"{name:<16}{shares}{ranks.median_rank:13.1f}")
+        print_line(f"{name:<16}{shares}{ranks.median_rank:13.1f}")

@@ -7,7 +7,8 @@ from pathlib import Path
 import click
 
 from searchapp.cli.log_output import print_note
-from searchapp.cli.shared_options import AppCommand, collection_option, library_option, printable
+from searchapp.cli.shared_options import AppCommand, collection_option, library_option
+from searchapp.types import format_count
 
 
 @click.command(cls=AppCommand)
@@ -33,4 +34,4 @@ def command(file: Path, collection: str | None, library: Path | None) -> None:
 
     with Library.open(library, tell=print_note) as opened:
         count = opened.export(file, collection)
-    print_note(f"wrote {count:,} images to {printable(str(file))}")
+    print_note(f"wrote {format_count(count, 'image')} to {file}")

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import click
 
-from searchapp.cli.log_output import print_note
+from searchapp.cli.log_output import print_line, print_note
 from searchapp.cli.shared_options import (
     AppCommand,
     collection_option,
@@ -15,7 +15,6 @@ from searchapp.cli.shared_options import (
     library_option,
     print_json,
     print_path,
-    printable,
 )
 
 
@@ -47,6 +46,11 @@ def command(
         if paths or null:
             print_path(failure.path, b"\0" if null else b"\n")
             continue
-        click.echo(f"{printable(failure.path)}: {failure.message} ({failure.stage})")
+        print_line(f"{failure.path}: {failure.message} ({failure.stage})")
     if not failures:
         print_note("no failures")
+    elif not (paths or null):
+        print_note(
+            "Repair, replace or delete these files; `searchapp index` reads changed files again, "
+            "and `index --retry-failed` reads all of them"
+        )

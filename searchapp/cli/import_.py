@@ -14,8 +14,8 @@ from searchapp.cli.shared_options import (
     json_option,
     library_option,
     print_json,
-    printable,
 )
+from searchapp.types import format_count
 
 
 @click.command(cls=AppCommand)
@@ -41,6 +41,6 @@ def command(file: Path, collection: str | None, as_json: bool, library: Path | N
         print_json(asdict(loaded))
     else:
         print_note(
-            f"imported {loaded.images:,} new images and the paths of {loaded.files:,} files "
-            f"into the collection {printable(loaded.collection)}"
+            f"imported {format_count(loaded.images, 'new image')} and the paths of "
+            f"{format_count(loaded.files, 'file')} into the collection {loaded.collection}"
         )

@@ -26,7 +26,7 @@ from searchapp.cli.shared_options import (
     vectors_option,
 )
 from searchapp.errors import Interrupted
-from searchapp.types import IndexOptions
+from searchapp.types import IndexOptions, format_count
 
 
 @click.command(cls=AppCommand)
@@ -125,8 +125,8 @@ def command(
         print_json(asdict(summary))
     elif options.dry_run:
         print_note(
-            f"{summary.added:,} files would be read, {summary.removed:,} would be forgotten; "
-            "nothing was changed"
+            f"{format_count(summary.added, 'file')} would be read, {summary.removed:,} would be "
+            "forgotten; nothing was changed"
         )
     else:
         print_note(f"{format_summary(summary)}; library: {resolve_library_folder(library)}")
@@ -136,4 +136,5 @@ def _confirm_forget(vanished_files: int) -> bool:
     """Ask the user whether to forget vanished files; return False if stdin is no terminal."""
     if not (sys.stdin.isatty() and sys.stderr.isatty()):
         return False
-    return click.confirm(f"Forget the {vanished_files:,} vanished files?", default=False, err=True)
+    question = f"Forget {format_count(vanished_files, 'vanished file')}?"
+    return click.confirm(question, default=False, err=True)

@@ -7,15 +7,14 @@ from pathlib import Path
 
 import click
 
-from searchapp.cli.log_output import print_note
+from searchapp.cli.log_output import print_line, print_note
 from searchapp.cli.shared_options import (
     AppCommand,
     json_option,
     library_option,
     print_json,
-    printable,
 )
-from searchapp.types import CollectionInfo
+from searchapp.types import CollectionInfo, format_count
 
 
 @click.command(cls=AppCommand)
@@ -37,20 +36,22 @@ def command(as_json: bool, library: Path | None) -> None:
     if as_json:
         print_json({**asdict(info), "resident": resident})
         return
-    click.echo(f"library      {info.path}")
-    click.echo(f"images       {info.images:,} in {info.files:,} files")
-    click.echo(f"catalog      {_format_size(info.catalog_bytes)}")
+    print_line(f"library      {info.path}")
+    print_line(f"images       {info.images:,} in {format_count(info.files, 'file')}")
+    print_line(f"catalog      {_format_size(info.catalog_bytes)}")
     if resident:
-        click.echo(
+        print_line(
             f"resident     process {resident['pid']}, running for {resident['seconds']:.0f} s"
         )
     for each in info.collections:
-        click.echo(f"\ncollection   {printable(each.name)}")
-        click.echo(f"  model      {printable(each.model)} (revision {each.revision[:12]})")
-        click.echo(f"  embedded   {each.images:,} images, {each.dimensions} dimensions")
-        click.echo(f"  index      {_format_index(each)}")
-        click.echo(f"  skipped    {each.failures:,} files")
-        click.echo(f"  last run   {each.last_run or 'not complete yet'}")
+        print_line()
+        print_line(f"collection   {each.name}")
+        print_line(f"  model      {each.model} (revision {each.revision[:12]})")
+        images = format_count(each.images, "image")
+        print_line(f"  embedded   {images}, {each.dimensions} dimensions")
+        print_line(f"  index      {_format_index(each)}")
+        print_line(f"  skipped    {format_count(each.failures, 'file')}")
+        print_line(f"  last run   {each.last_run or 'not complete yet'}")
 
 
 def _format_index(collection: CollectionInfo) -> str:
@@ -58,7 +59,7 @@ def _format_index(collection: CollectionInfo) -> str:
         collection.vectors.partition("?")[0] != collection.vectors_wanted.partition("?")[0]
     )
     if collection.vectors != "faiss":
-        lag_note = f", {collection.index_images:,} images indexed so far" * (
+        lag_note = f", {format_count(collection.index_images, 'image')} indexed so far" * (
             collection.index_images != collection.images
         )
         return f"{collection.index} in {_format_store(collection.vectors)}{lag_note}{moving_note}"
@@ -68,7 +69,7 @@ def _format_index(collection: CollectionInfo) -> str:
 def _format_store(vectors: str) -> str:
     if vectors == "faiss":
         return "a FAISS file"
-    return f"Milvus at {printable(vectors.removeprefix('milvus:').partition('?')[0])}"
+    return f"Milvus at {vectors.removeprefix('milvus:').partition('?')[0]}"
 
 
 def _format_index_file(collection: CollectionInfo) -> str:
@@ -76,11 +77,11 @@ def _format_index_file(collection: CollectionInfo) -> str:
         return "not saved yet; queries read the catalog until an index run is complete"
     parts = [_format_size(collection.index_bytes), collection.index]
     if collection.index != "exact":
-        parts.append(f"trained with {collection.index_trained:,} images")
+        parts.append(f"trained with {format_count(collection.index_trained, 'image')}")
     if collection.index_wanted not in ("auto", collection.index):
         parts.append(f"{collection.index_wanted} once there are enough images")
     if collection.index_images != collection.images:
-        parts.append(f"{collection.index_images:,} images indexed so far")
+        parts.append(f"{format_count(collection.index_images, 'image')} indexed so far")
     return ", ".join(parts)
 
 

@@ -7,12 +7,15 @@ import platform
 from collections.abc import Iterator
 from contextlib import contextmanager
 from functools import partial
+from io import StringIO
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
 
 from searchapp import __version__
+from searchapp.errors import SearchAppError
+from searchapp.files.display_path import display_path
 from searchapp.files.logging_setup import SHORT_FORMAT, StderrHandler, set_up_logging
 
 if TYPE_CHECKING:
@@ -25,12 +28,41 @@ LOG_OPTION_NAMES = frozenset({"verbose", "log_file"})
 _bar_console: Console | None = None
 
 
+def print_line(text: str = "") -> None:
+    """Print a line of a result on stdout; control characters of names in it become escapes."""
+    click.echo(display_path(text))
+
+
 def print_note(message: str) -> None:
-    """Print a line for people on stderr; stdout is for data."""
+    """Print a line for people on stderr; control characters of names in it become escapes."""
+    _print_to_stderr(display_path(message))
+
+
+def print_failure(error: BaseException) -> int:
+    """Print on stderr why a command failed; return its exit code.
+
+    Only some errors have several lines: click adds usage lines, and errors of vLLM quote its log.
+    """
+    if isinstance(error, click.ClickException):
+        text = StringIO()
+        error.show(text)
+        for line in text.getvalue().splitlines():
+            print_note(line.expandtabs(4))
+        return error.exit_code
+    if not isinstance(error, SearchAppError):
+        print_note("searchapp: interrupted")
+        return 130
+    # The further lines of a message are indented. Any other line end is a part of a name.
+    for number, line in enumerate(str(error).split("\n  ")):
+        print_note(f"  {line}" if number else f"searchapp: {line}")
+    return error.exit_code
+
+
+def _print_to_stderr(text: str) -> None:
     if _bar_console is None:
-        click.echo(message, err=True)
+        click.echo(text, err=True)
     else:
-        _bar_console.print(message, markup=False, emoji=False)
+        _bar_console.print(text, markup=False, emoji=False)
 
 
 def set_bar_console(console: Console | None) -> None:
@@ -49,7 +81,7 @@ class _NoteHandler(StderrHandler):
         if _bar_console is None:
             super().emit(record)
         else:
-            print_note(self.format(record))
+            _print_to_stderr(self.format(record))
 
 
 def make_log_options() -> list[click.Option]:

@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import click
 
@@ -12,16 +11,12 @@ from searchapp.cli.filter_options import filter_options
 from searchapp.cli.log_output import print_note
 from searchapp.cli.shared_options import (
     AppCommand,
-    can_redraw,
     collection_option,
     json_option,
     library_option,
     print_json,
 )
-from searchapp.types import SearchOptions
-
-if TYPE_CHECKING:
-    from searchapp.pages.map import MapStep, MapWritten
+from searchapp.types import SearchOptions, format_count
 
 MAX_PICTURES = 5000  # With more pictures, computing the layout and opening the page take too long.
 
@@ -53,11 +48,16 @@ def command(
     searchapp map --open
     searchapp map --html iceland.html --in ~/Pictures/2021-iceland --count 500
     """
+    from searchapp.cli.progress import draw_and_yield
     from searchapp.library import Library
-    from searchapp.pages.map import make_map
+    from searchapp.pages.map import MapWritten, make_map
 
     with Library.open(library, tell=print_note) as opened:
-        written = _show_steps(make_map(opened, file, SearchOptions(**arguments), count))
+        for event in draw_and_yield(
+            make_map(opened, file, SearchOptions(**arguments), count), "making thumbnails"
+        ):
+            if isinstance(event, MapWritten):
+                written = event
     if as_json:
         print_json({"file": str(file), "pictures": written.pictures, "of": written.matching,
                     "left_out": written.unreadable})  # fmt: skip
@@ -67,24 +67,8 @@ def command(
             if written.matching > written.pictures
             else ""
         )
-        print_note(f"wrote a map of {written.pictures:,} pictures{total} to {file}")
+        print_note(f"wrote a map of {format_count(written.pictures, 'picture')}{total} to {file}")
     if written.unreadable:
-        plural = "s" * (written.unreadable != 1)
-        print_note(f"skipped {written.unreadable:,} picture{plural} that cannot be read")
+        print_note(f"skipped {format_count(written.unreadable, 'picture')} that cannot be read")
     if open_it:
         click.launch(str(file.absolute()))
-
-
-def _show_steps(events: Iterator[MapStep | MapWritten]) -> MapWritten:
-    """Draw the steps in one line of a terminal; return the last event."""
-    from searchapp.pages.map import MapWritten
-
-    for event in events:
-        if isinstance(event, MapWritten):
-            written = event
-        elif can_redraw():
-            count = f" {event.done:,}/{event.total:,}" if event.total else ""
-            click.echo(f"\r\x1b[K{event.description}{count} ...", nl=False, err=True)
-    if can_redraw():
-        click.echo("\r\x1b[K", nl=False, err=True)
-    return written

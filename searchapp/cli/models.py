@@ -5,6 +5,7 @@ from __future__ import annotations
 import click
 
 from searchapp import models
+from searchapp.cli.log_output import print_line
 from searchapp.cli.shared_options import AppCommand, json_option, print_json
 from searchapp.models import ModelSpec, hub
 
@@ -21,13 +22,14 @@ def command(as_json: bool) -> None:
     if as_json:
         print_json([_spec_to_dict(spec) for spec in specs])
         return
-    click.echo(f"{'name':<24}{'dimensions':>10}  {'takes':<26}{'size':>8}  {'license':<14}on disk")
+    print_line(f"{'name':<24}{'dimensions':>10}  {'takes':<26}{'size':>8}  {'license':<14}on disk")
     for spec in specs:
-        click.echo(
+        print_line(
             f"{spec.name:<24}{spec.dimensions:>10}  {', '.join(spec.modalities):<26}"
             f"{spec.weights_mb:>5} MB  {spec.licence:<14}{'yes' if hub.is_on_disk(spec) else 'no'}"
         )
-    click.echo(f"\nthe default model is {models.choose_default_model()}")
+    print_line()
+    print_line(f"the default model is {models.choose_default_model()}")
 
 
 def _spec_to_dict(spec: ModelSpec) -> dict[str, object]:

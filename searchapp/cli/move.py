@@ -9,6 +9,7 @@ import click
 from searchapp.cli.log_output import print_note
 from searchapp.cli.shared_options import AppCommand, collection_option, library_option
 from searchapp.errors import Interrupted
+from searchapp.types import format_count
 
 
 @click.command(cls=AppCommand)
@@ -46,4 +47,4 @@ def command(vectors: str, collection: str | None, library: Path | None) -> None:
             raise Interrupted("stopped. Run the same command again to continue") from None
         collections = {each.name: each for each in opened.info().collections}
     moved = next(iter(collections.values())) if collection is None else collections[collection]
-    print_note(f"{moved.name}: {moved.index_images:,} vectors in {moved.vectors}")
+    print_note(f"{moved.name}: {format_count(moved.index_images, 'vector')} in {moved.vectors}")

@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING, cast
 import click
 
 from searchapp.cli.log_output import print_note
-from searchapp.cli.shared_options import printable
 from searchapp.errors import PictureError
+from searchapp.files.display_path import display_path
 
 if TYPE_CHECKING:
     from PIL.Image import Image as Picture
@@ -48,7 +48,7 @@ def print_preview(hits: Sequence[Hit], method: str) -> bool:
                 image = thumbnails.make_thumbnail(hit.path, side, hit.seconds)
             except PictureError as error:
                 image, last = None, f"{error} {last}"
-            path = _wrap(printable(hit.path), screen.columns - columns - 3)
+            path = _wrap(display_path(hit.path), screen.columns - columns - 3)
             yield image, [f"{hit.score:.3f}", *path, last]
 
     for piece in encode_table(rows(), protocol, screen, columns, ROWS):

@@ -13,11 +13,10 @@ from rich.progress import BarColumn, MofNCompleteColumn, TaskID, TextColumn, Tim
 from rich.progress import Progress as Bar
 
 from searchapp.cli.log_output import print_note, set_bar_console
-from searchapp.cli.shared_options import can_redraw, printable
+from searchapp.cli.shared_options import can_redraw
 from searchapp.files.extras import install_hint
 from searchapp.types import (
     ComparisonStarted,
-    DuplicatesFound,
     EngineStarting,
     FileFailed,
     IndexBuilding,
@@ -29,11 +28,13 @@ from searchapp.types import (
     RunSummary,
     ScanFinished,
     VanishedFilesKept,
+    WorkStep,
+    format_count,
 )
 
 MAX_NODES_SHOWN = 8  # At most this many nodes of a cluster are named in one line.
 LINE_INTERVAL_S = 5.0
-EventT = TypeVar("EventT", bound=IndexEvent | ComparisonStarted | DuplicatesFound)
+EventT = TypeVar("EventT")
 
 
 def show_run(events: Iterable[IndexEvent]) -> RunSummary:
@@ -60,41 +61,44 @@ def draw_and_yield(events: Iterable[EventT], label: str) -> Iterator[EventT]:
             yield event
 
 
-def format_event(event: IndexEvent | ComparisonStarted | DuplicatesFound) -> str | None:
+def format_event(event: object) -> str | None:
     """Return an event as a line of text; None for an event that only moves the progress bar."""
     match event:
         case ScanFinished(
             files=files, pending_files=pending, failed_before=failed, skipped_videos=videos
         ):
-            line = f"{files:,} picture files, {pending:,} to read"
+            line = f"{format_count(files, 'picture file')}, {pending:,} to read"
             if failed:
                 line += (
                     f"; {failed:,} skipped because they failed before and have not changed "
                     "(--retry-failed tries again)"
                 )
             if videos:
-                line += f"; {videos:,} videos skipped; to read videos: {install_hint('video')}"
+                hint = install_hint("video")
+                line += f"; {format_count(videos, 'video')} skipped; to read videos: {hint}"
             return line
         case EngineStarting(model=model):
-            return f"starting vLLM with {printable(Path(model).name)} ..."
+            return f"starting vLLM with {Path(model).name} ..."
         case IndexBuilding(vectors=vectors, kind=kind):
-            return f"building the index {kind} for {vectors:,} vectors ..."
+            return f"building the index {kind} for {format_count(vectors, 'vector')} ..."
         case VanishedFilesKept(root=root, vanished_files=vanished, known_files=known):
             return (
-                f"{vanished:,} of {known:,} files below {printable(root)} are gone. The library "
-                "keeps them, because a drive may be unmounted; --prune forgets them"
+                f"{vanished:,} of {format_count(known, 'file')} below {root} are gone. The "
+                "library keeps them, because a drive may be unmounted; --prune forgets them"
             )
         case MetadataRefreshing(done=0, total=total, has_changed_sidecars=True):
-            return f"reading changed .xmp files of {total:,} picture{'s' * (total > 1)} ..."
+            return f"reading changed .xmp files of {format_count(total, 'picture')} ..."
         case MetadataRefreshing(done=0, total=total):
             return (
-                f"reading the metadata of {total:,} picture{'s' * (total > 1)} again, once: this "
+                f"reading the metadata of {format_count(total, 'picture')} again, once: this "
                 "version reads more of it; nothing is embedded again ..."
             )
         case ComparisonStarted(images=images):
-            return f"comparing {images:,} pictures ..."
+            return f"comparing {format_count(images, 'picture')} ..."
+        case WorkStep(description=description, total=0):
+            return f"{description} ..."
         case FileFailed(failure=failure):
-            return f"skipped {printable(failure.path)}: {failure.message}"
+            return f"skipped {failure.path}: {failure.message}"
     return None
 
 
@@ -155,7 +159,7 @@ class BarDisplay:
     ) -> None:
         self._stop_bar()
 
-    def show(self, event: IndexEvent | ComparisonStarted | DuplicatesFound) -> None:
+    def show(self, event: object) -> None:
         """Draw an event.
 
         The progress bar starts after the engine, because the start of an engine hides all output.
@@ -168,6 +172,8 @@ class BarDisplay:
         if isinstance(event, Progress):
             rate = _format_rate(event) if event.images_per_second else ""
             self._update_bar(self._label, event.done, event.total, rate)
+        if isinstance(event, WorkStep) and event.total:
+            self._update_bar(event.description, event.done, event.total, "")
         if isinstance(event, MilvusUploading):
             self._update_bar("sending to Milvus", event.done, event.total, "")
 
@@ -218,17 +224,16 @@ class LineDisplay:
     def __exit__(self, *_: object) -> None:
         pass
 
-    def show(self, event: IndexEvent | ComparisonStarted | DuplicatesFound) -> None:
+    def show(self, event: object) -> None:
         """Print an event as a line.
 
         Of the progress events, print the first, the last, and one every few seconds.
         """
         line = format_event(event)
         if isinstance(event, MetadataRefreshing) and 0 < event.done < event.total:
-            now = time.monotonic()
-            if now - self._last_line_at >= LINE_INTERVAL_S:
-                self._last_line_at = now
-                line = f"{event.done:,}/{event.total:,} read"
+            line = self._format_step("reading", event.done, event.total)
+        if isinstance(event, WorkStep) and event.total:
+            line = self._format_step(event.description, event.done, event.total)
         if isinstance(event, Progress):
             line = self._format_progress(event)
         if isinstance(event, MilvusUploading):
@@ -236,13 +241,22 @@ class LineDisplay:
         if line is not None:
             print_note(line)
 
+    def _format_step(self, description: str, done: int, total: int) -> str | None:
+        """Return a line about a counted step, every few seconds and at its end."""
+        now = time.monotonic()
+        if done < total and now - self._last_line_at < LINE_INTERVAL_S:
+            return None
+        self._last_line_at = now
+        return f"{description}: {done:,}/{total:,}"
+
     def _format_progress(self, event: Progress) -> str | None:
         now = time.monotonic()
         self._first_progress = self._first_progress or (now, event.done)
         if event.done < event.total and now - self._last_line_at < LINE_INTERVAL_S:
             return None
         self._last_line_at = now
-        line = f"{event.done:,}/{event.total:,} done, {_format_rate(event)}"
+        rate = f", {_format_rate(event)}" if event.images_per_second else ""
+        line = f"{event.done:,}/{event.total:,} done{rate}"
         first_at, first_done = self._first_progress
         if first_done < event.done < event.total:
             remaining_s = (event.total - event.done) * (now - first_at) / (event.done - first_done)
@@ -254,4 +268,5 @@ class LineDisplay:
         if event.done < event.total and now - self._last_upload_line_at < LINE_INTERVAL_S:
             return None
         self._last_upload_line_at = now
-        return f"{event.done:,}/{event.total:,} vectors sent to Milvus at {printable(event.place)}"
+        total = format_count(event.total, "vector")
+        return f"{event.done:,}/{total} sent to Milvus at {event.place}"

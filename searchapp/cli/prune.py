@@ -9,6 +9,7 @@ import click
 
 from searchapp.cli.log_output import print_note
 from searchapp.cli.shared_options import AppCommand, json_option, library_option, print_json
+from searchapp.types import format_count
 
 
 @click.command(cls=AppCommand)
@@ -36,10 +37,11 @@ def command(dry_run: bool, missing: bool, as_json: bool, library: Path | None) -
     if as_json:
         print_json(asdict(pruned))
         return
-    parts = [f"{pruned.images:,} images with {pruned.embeddings:,} embeddings"]
+    embeddings = format_count(pruned.embeddings, "embedding")
+    parts = [f"{format_count(pruned.images, 'image')} with {embeddings}"]
     if missing:
-        parts.insert(0, f"{pruned.files:,} vanished files")
+        parts.insert(0, format_count(pruned.files, "vanished file"))
     if pruned.thumbnails:
-        parts.append(f"{pruned.thumbnails:,} thumbnails")
+        parts.append(format_count(pruned.thumbnails, "thumbnail"))
     end = "would be removed; nothing was changed" if dry_run else "removed"
     print_note(f"{', '.join(parts)} {end}" + ("; the catalog is smaller now" * pruned.compacted))

@@ -9,7 +9,7 @@ from typing import Any
 import click
 
 from searchapp.cli.filter_options import filter_options
-from searchapp.cli.log_output import is_engine_output_shown, print_note
+from searchapp.cli.log_output import is_engine_output_shown, print_line, print_note
 from searchapp.cli.preview import print_preview
 from searchapp.cli.query_terms import build_query, format_title
 from searchapp.cli.shared_options import (
@@ -24,7 +24,6 @@ from searchapp.cli.shared_options import (
     parse_min_score,
     print_json,
     print_path,
-    printable,
     truncate_option,
     trust_option,
 )
@@ -34,7 +33,14 @@ from searchapp.files.copy_hits import copy_hits, link_hits, local_file
 from searchapp.files.library_folder import resolve_library_folder
 from searchapp.server.answer_query import answer_query
 from searchapp.server.start_resident import ResidentConfig
-from searchapp.types import AUTO_MIN_SCORE, Hit, SearchOptions, SearchResult, format_clock
+from searchapp.types import (
+    AUTO_MIN_SCORE,
+    Hit,
+    SearchOptions,
+    SearchResult,
+    format_clock,
+    format_count,
+)
 
 
 class _QueryCommand(AppCommand):
@@ -174,13 +180,12 @@ def command(
         from searchapp.pages.contact_sheet import Section, write_contact_sheet
 
         write_contact_sheet(html, [Section(format_title(query), hits)])
-        print_note(f"wrote {len(hits)} pictures to {html}")
+        print_note(f"wrote {format_count(len(hits), 'picture')} to {html}")
     if copy_to is not None:
-        print_note(f"copied {copy_hits(hits, copy_to):,} pictures to {printable(str(copy_to))}")
+        print_note(f"copied {format_count(copy_hits(hits, copy_to), 'picture')} to {copy_to}")
     if link_to is not None:
-        print_note(
-            f"created links to {link_hits(hits, link_to):,} pictures in {printable(str(link_to))}"
-        )
+        count = format_count(link_hits(hits, link_to), "picture")
+        print_note(f"created links to {count} in {link_to}")
     if open_best and hits:
         click.launch(local_file(hits[0]))
     if as_json:
@@ -203,7 +208,7 @@ def _print_hits(hits: Sequence[Hit]) -> None:
     for hit in hits:
         also = f"  (and {len(hit.also)} more)" if hit.also else ""
         time = "" if hit.seconds is None else f" @ {format_clock(hit.seconds)}"
-        click.echo(f"{hit.score:.3f}  {printable(hit.path)}{time}{also}")
+        print_line(f"{hit.score:.3f}  {hit.path}{time}{also}")
 
 
 def _note_quality(answer: SearchResult, options: SearchOptions) -> None:

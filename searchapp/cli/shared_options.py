@@ -16,7 +16,6 @@ import click
 
 from searchapp.cli import shell_completion
 from searchapp.cli.log_output import log_command, make_log_options
-from searchapp.files.display_path import display_path
 from searchapp.types import AUTO_MIN_SCORE, MAX_MEGAPIXELS, ModelOptions
 
 Function = TypeVar("Function", bound=Callable[..., Any])
@@ -194,8 +193,3 @@ def print_json(value: Any) -> None:
 def print_path(path: str, end: bytes) -> None:
     """Print a path with exactly the bytes that it has in the file system."""
     click.echo(os.fsencode(path) + end, nl=False)
-
-
-def printable(path: str) -> str:
-    """Return a path for a terminal: line breaks and invalid bytes are escaped."""
-    return display_path(path)

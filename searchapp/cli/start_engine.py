@@ -7,7 +7,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from searchapp.cli.log_output import print_note
-from searchapp.cli.shared_options import printable
 
 if TYPE_CHECKING:
     from searchapp.engines import Engine
@@ -29,7 +28,7 @@ def start_until_exit(
 
         check_trust(spec)
         if announce and choice.url is None:
-            print_note(f"starting vLLM with {printable(Path(spec.name).name)} ...")
+            print_note(f"starting vLLM with {Path(spec.name).name} ...")
         engine = choice.start(spec)
         return engine if choice.url else UnclosedEngine(engine)  # Freeing a model takes seconds.
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import signal
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict, replace
 from datetime import datetime
@@ -27,11 +27,10 @@ from searchapp.cli.shared_options import (
     megapixels_option,
     model_options,
     pop_model_options,
-    printable,
 )
 from searchapp.errors import Interrupted
 from searchapp.files.library_folder import resolve_library_folder
-from searchapp.types import IndexOptions
+from searchapp.types import IndexOptions, format_count
 
 if TYPE_CHECKING:
     from searchapp.indexing.watch import WatchEvent
@@ -120,15 +119,17 @@ def command(
         with _raise_on_sigterm(), watch:
             summary = show_run(watch.index_all())
             print_note(format_summary(summary))
-            _print_event({"event": "watching", "summary": asdict(summary)}, None, as_json)
-            print_note(f"watching {', '.join(printable(str(root)) for root in watch.roots)}")
+            _print_event({"event": "watching", "summary": asdict(summary)}, (), as_json)
+            print_note(f"watching {', '.join(map(str, watch.roots))}")
             for event in watch.index_changes():
                 fields = {"event": event.event_name, **asdict(event)}
                 _print_event(fields, _format_watch_event(event), as_json)
     except _TerminationSignal:
         print_note("searchapp: stopped")
     except KeyboardInterrupt:
-        raise Interrupted("stopped. Finished work is saved") from None
+        raise Interrupted(
+            "stopped. Finished work is saved; run the same command again to continue"
+        ) from None
 
 
 @contextmanager
@@ -145,7 +146,7 @@ def _raise_on_sigterm() -> Iterator[None]:
         signal.signal(signal.SIGTERM, before)
 
 
-def _format_watch_event(event: WatchEvent) -> str:
+def _format_watch_event(event: WatchEvent) -> list[str]:
     from searchapp.cli.progress import format_summary
     from searchapp.indexing.watch import (
         ChangesIndexed,
@@ -154,28 +155,29 @@ def _format_watch_event(event: WatchEvent) -> str:
         PollingStarted,
     )
 
-    folder = printable(event.folder)
+    folder = event.folder
     match event:
         case ChangesIndexed(summary=summary, failures=failures, again=again):
             counts = replace(summary, unchanged=0, failed=len(failures), images_per_second=0.0)
             line = format_summary(counts).replace("no pictures; ", "")
-            waiting = f"{again:,} incomplete files, tried again soon; " if again else ""
-            reasons = (f"\n  {printable(each.path)}: {each.message}" for each in failures)
-            return f"{waiting}{line}{''.join(reasons)}"
+            if again:
+                line = f"{format_count(again, 'incomplete file')}, tried again soon; {line}"
+            return [line, *(f"  {each.path}: {each.message}" for each in failures)]
         case FolderUnavailable(reason=reason):
-            return f"{folder}: {reason}; the library keeps its pictures, and waits for the folder"
+            return [f"{folder}: {reason}; the library keeps its pictures, and waits for the folder"]
         case FolderAvailableAgain():
-            return f"{folder} is back"
+            return [f"{folder} is back"]
         case PollingStarted(seconds=seconds, reason=reason):
-            return f"{folder}: no change notifications ({reason}); scanning every {seconds:g} s"
-    return f"{folder}: not indexed yet, tried again soon: {event.reason}"
+            return [f"{folder}: no change notifications ({reason}); scanning every {seconds:g} s"]
+    return [f"{folder}: not indexed yet, tried again soon: {event.reason}"]
 
 
-def _print_event(fields: dict[str, Any], line: str | None, as_json: bool) -> None:
-    """Print an event with the time: as JSON on stdout, or as a line on stderr."""
+def _print_event(fields: dict[str, Any], lines: Sequence[str], as_json: bool) -> None:
+    """Print an event with the time: as JSON on stdout, or as lines on stderr."""
     now = datetime.now().astimezone()
     if as_json:
         time_first = {"time": now.isoformat(timespec="seconds"), **fields}
         click.echo(json.dumps(time_first, default=str))
-    elif line is not None:
-        print_note(f"{now:%H:%M:%S} {line}")
+        return
+    for number, line in enumerate(lines):
+        print_note(line if number else f"{now:%H:%M:%S} {line}")

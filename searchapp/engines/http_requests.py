@@ -11,10 +11,10 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
 from typing import Any
-from urllib.parse import urlsplit
 
 from searchapp.engines.base import summarize_error
 from searchapp.errors import EngineError
+from searchapp.files.http_url import has_broken_password, parse_http_url
 
 logger = logging.getLogger(__name__)
 
@@ -62,10 +62,6 @@ class EngineHttpClient:
             raise EngineError(
                 "--api-key contains characters that no key can contain. Copy the key again."
             )
-        try:
-            httpx.URL(self._url)
-        except httpx.InvalidURL as error:
-            raise EngineError(f"--engine: {error}") from error
         self._retry_policy, self._start_command = retry_policy, start_command
         self._good_request: tuple[str, dict[str, Any]] | None = None
         self._closing = threading.Event()
@@ -191,17 +187,21 @@ def _parse_address(url: str) -> tuple[str, str]:
     Both addresses end without /v1. Raises EngineError if `url` is not an HTTP address.
     """
     try:
-        parts = urlsplit(url.strip())
-        port, host = parts.port, parts.hostname
+        parsed = parse_http_url(url.strip())
+        is_broken = has_broken_password(url)
     except ValueError as error:
-        raise EngineError(f"--engine: {error}") from error
-    if parts.scheme not in ("http", "https") or not host:
         raise EngineError(
-            "--engine: the address is not valid. Give one such as http://127.0.0.1:8000."
+            f"--engine: {error}. Give an address such as http://127.0.0.1:8000."
+        ) from error
+    if is_broken:
+        raise EngineError(
+            "--engine: the address has an @ or # after its host. In a user or password, write / as "
+            "%2F, ? as %3F, # as %23 and @ as %40."
         )
-    path = parts.path.rstrip("/").removesuffix("/v1").rstrip("/")
-    shown = (f"[{host}]" if ":" in host else host) + (f":{port}" if port else "")
-    return f"{parts.scheme}://{shown}{path}", f"{parts.scheme}://{parts.netloc}{path}"
+    path = parsed.path.rstrip("/").removesuffix("/v1").rstrip("/")
+    complete = parsed.copy_with(path=path or "/", query=None)
+    shown = complete.copy_with(userinfo=b"")
+    return str(shown).rstrip("/"), str(complete).rstrip("/")
 
 
 def _extract_reason(response: Any) -> str:

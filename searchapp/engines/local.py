@@ -16,13 +16,21 @@ from searchapp.engines import vllm_settings
 from searchapp.engines.base import Refusal, Vector, normalize_vector, summarize_error
 from searchapp.engines.captured_output import capture_output, read_last_lines
 from searchapp.engines.pixels import PixelRenderer
-from searchapp.engines.requirements import explain_gpu_failure, is_cpu_build, list_cpu_problems
+from searchapp.engines.requirements import explain_gpu_failure, list_cpu_problems
 from searchapp.engines.resize import resize_picture
 from searchapp.engines.torchvision_stub import patch_torchvision
 from searchapp.engines.vllm_settings import MAX_CONCURRENT_INPUTS, pause_garbage_collection
 from searchapp.errors import EngineError, ModelError
 from searchapp.files.extras import install_hint
-from searchapp.models import EngineInput, ModelSpec, check_trust, has_gpu, hub, make_document_prompt
+from searchapp.models import (
+    EngineInput,
+    ModelSpec,
+    check_trust,
+    has_gpu,
+    hub,
+    is_cpu_build,
+    make_document_prompt,
+)
 from searchapp.pictures import model_size
 
 if TYPE_CHECKING:
@@ -168,7 +176,7 @@ class LocalEngine:
         vllm_settings.set_environment_defaults(vllm_settings.VLLM_ENVIRONMENT)
         # Without AVX2, the extension can end the process before any error message.
         if is_cpu_build() and (problems := list_cpu_problems()):
-            raise EngineError("\n".join(problems))
+            raise EngineError("\n  ".join(problems))
         folder = str(hub.fetch_model(self._spec))
         if not self._verbose:  # only after the download, so that its progress bars are shown
             vllm_settings.set_environment_defaults(vllm_settings.QUIET_ENVIRONMENT)
@@ -180,7 +188,7 @@ class LocalEngine:
                 arguments = self._load_model(folder)
             except Exception as error:  # vLLM raises many types for an unusable model.
                 if problems := explain_gpu_failure(install_hint("cpu")):
-                    raise EngineError("\n".join(problems)) from error
+                    raise EngineError("\n  ".join(problems)) from error
                 if isinstance(error, ImportError):
                     raise EngineError(
                         f"vLLM cannot be imported ({summarize_error(error)}). Install it. With an "

@@ -8,6 +8,8 @@ import subprocess
 from dataclasses import dataclass
 from pathlib import Path
 
+from searchapp.models import has_gpu
+
 
 def list_cores() -> list[int]:
     """Return the numbers of the cores that this process may use."""
@@ -25,8 +27,8 @@ class Gpu:
 
 
 def list_gpus() -> list[Gpu]:
-    """Return the GPUs that this process may use, as nvidia-smi lists them; CUDA is not loaded."""
-    if shutil.which("nvidia-smi") is None:
+    """Return the GPUs that vLLM in this process may use, as nvidia-smi lists them."""
+    if not has_gpu() or shutil.which("nvidia-smi") is None:
         return []
     query = ["nvidia-smi", "--query-gpu=index,uuid,memory.free", "--format=csv,noheader,nounits"]
     try:

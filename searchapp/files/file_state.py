@@ -85,7 +85,8 @@ def check_size(size: int) -> None:
     """Raise PictureError if a picture is empty or larger than MAX_PICTURE_BYTES."""
     if size > MAX_PICTURE_BYTES:
         raise PictureError(
-            f"the file has {size >> 20} MiB; the limit is {MAX_PICTURE_BYTES >> 20} MiB",
+            f"the file has {size >> 20} MiB; the limit is {MAX_PICTURE_BYTES >> 20} MiB; "
+            "make a smaller copy",
             stage="read",
         )
     if not size:

@@ -7,6 +7,7 @@ import socket
 from pathlib import Path
 
 from searchapp.errors import LibraryError
+from searchapp.files.enter_path import enter_path, find_entered
 
 CATALOG = "catalog.db"
 
@@ -20,7 +21,7 @@ def get_default_folder() -> Path:
 
 def resolve_library_folder(folder: str | Path | None) -> Path:
     """Return the absolute path of a library folder; None: the default folder."""
-    return get_default_folder() if folder is None else Path(folder).expanduser().absolute()
+    return get_default_folder() if folder is None else enter_path(folder, LibraryError)
 
 
 def catalog_file(library: Path) -> Path:
@@ -30,7 +31,7 @@ def catalog_file(library: Path) -> Path:
 
 def require_library(library: Path) -> None:
     """Raise LibraryError if a folder contains no library."""
-    if not catalog_file(library).exists():
+    if find_entered(catalog_file(library), LibraryError) is None:
         raise missing_library_error(library)
 
 
@@ -44,4 +45,5 @@ def missing_library_error(library: Path) -> LibraryError:
 
 def can_be_resident(library: Path) -> bool:
     """Return whether a resident process can serve a library: its folder must be writable."""
-    return hasattr(socket, "AF_UNIX") and (not library.exists() or os.access(library, os.W_OK))
+    exists = os.path.exists(library)  # noqa: PTH110 (Path.exists raises OSErrors)
+    return hasattr(socket, "AF_UNIX") and (not exists or os.access(library, os.W_OK))

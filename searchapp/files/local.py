@@ -36,7 +36,8 @@ def read_file(path: str) -> tuple[bytes, FileState]:
         ) from error
     if len(data) > MAX_PICTURE_BYTES:
         raise PictureError(
-            f"the file has more than {MAX_PICTURE_BYTES >> 20} MiB, which is the limit",
+            f"the file has more than {MAX_PICTURE_BYTES >> 20} MiB, which is the limit; "
+            "make a smaller copy",
             stage="read",
         )
     if FileState(before.st_size, before.st_mtime_ns) != after:

@@ -21,6 +21,10 @@ LONG_FORMAT = "%(asctime)s %(levelname)s %(process)d %(name)s: %(message)s"
 class OneLineFormatter(logging.Formatter):
     """Formats a record as one line, whatever a file name in it contains; tracebacks follow."""
 
+    def format(self, record: logging.LogRecord) -> str:
+        """Return the line and its traceback, with control characters as escapes."""
+        return "\n".join(map(display_path, super().format(record).split("\n")))
+
     def formatMessage(self, record: logging.LogRecord) -> str:
         """Return the line, with line breaks and control characters as escapes."""
         return display_path(super().formatMessage(record))
@@ -103,7 +107,7 @@ def _open_log_file(file: Path) -> logging.FileHandler:
         handler = logging.FileHandler(file, "a", encoding="utf-8", errors="backslashreplace")
     except OSError as error:
         raise SearchAppError(
-            f"cannot write the log file {display_path(str(file))} "
+            f"cannot write the log file {file} "
             f"({error.strerror or error}); choose another --log-file"
         ) from error
     handler.setLevel(logging.DEBUG)

@@ -12,6 +12,7 @@ from typing import Any, ParamSpec, TypeVar
 from searchapp.files.file_state import FileState, make_state
 
 READ_BLOCK_BYTES = 1 << 20
+MAX_REASON_CHARS = 300
 # Each store has its own names for the modification time and the tag of a file.
 MODIFIED_KEYS = ("LastModified", "updated", "Last-Modified", "mtime")
 TAG_KEYS = ("ETag", "etag")
@@ -126,4 +127,4 @@ def describe_error(error: BaseException) -> str:
         return f"the server answers {status} {message or ''}".strip()
     text = (getattr(error, "strerror", None) or str(error)).strip()
     name = type(error).__name__
-    return (text.splitlines()[0] if text else name) + ERROR_REMEDIES.get(name, "")
+    return (" ".join(text.split())[:MAX_REASON_CHARS] or name) + ERROR_REMEDIES.get(name, "")

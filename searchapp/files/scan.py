@@ -11,7 +11,6 @@ from pathlib import Path
 
 from searchapp.errors import FolderError
 from searchapp.files import storage
-from searchapp.files.display_path import display_path
 from searchapp.files.ignore_rules import IGNORE_FILE_NAME, IgnoreRules
 
 # The formats of cameras, phones and image programs. Files with other suffixes are read once, and
@@ -282,4 +281,4 @@ class _RootUrlFilter:
 
 def _log_skipped(level: int, path: str, reason: str) -> None:
     if logger.isEnabledFor(level):  # A scan skips many paths; format them only if needed.
-        logger.log(level, "Skipped %s: %s", display_path(path), reason)
+        logger.log(level, "Skipped %s: %s", path, reason)

@@ -19,6 +19,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 from searchapp.errors import FolderError, PictureError
 from searchapp.files import local
+from searchapp.files.enter_path import MakeError, enter_path, find_entered
 from searchapp.files.extras import install_hint
 from searchapp.files.file_state import (
     MAX_PICTURE_BYTES,
@@ -79,11 +80,14 @@ def is_url(path: str | Path) -> bool:
     return bool(colon) and scheme in SCHEME_EXTRAS
 
 
-def normalize_folder(folder: str | Path) -> str:
-    """Return a folder as an absolute path or URL without a final slash."""
+def normalize_folder(folder: str | Path, make_error: MakeError = FolderError) -> str:
+    """Return a folder as an absolute path or URL without a final slash.
+
+    make_error: the class of the error that is raised if the path is not valid.
+    """
     if is_url(folder):
         return str(folder).rstrip("/")
-    return os.path.abspath(Path(folder).expanduser())  # noqa: PTH100 (keeps symlinks)
+    return os.path.abspath(enter_path(folder, make_error))  # noqa: PTH100 (keeps symlinks)
 
 
 def has_password(url: str) -> bool:
@@ -111,13 +115,15 @@ def path_to_uri(path: str) -> str:
 def has_folder(folder: str) -> bool:
     """Return whether a folder exists; raise FolderError if it cannot be listed."""
     if not is_url(folder):
-        return Path(folder).exists()
+        return find_entered(folder, FolderError) is not None
     try:
         return _get_store(folder).has_files(folder)
     except FileNotFoundError:
         return False
     except OSError as error:
-        raise FolderError(f"{folder} cannot be listed: {error.strerror}") from error
+        raise FolderError(
+            f"{folder} cannot be listed: {error.strerror}. Check the URL and your access to it"
+        ) from error
 
 
 def list_files(folder: str, url_filter: UrlFilter) -> Iterator[ListedFile | ListingFailure]:

@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
+import errno
 import logging
 from collections.abc import Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from html import unescape
 
-from searchapp.files.file_state import ListedFile, ListingFailure, UrlFilter
+from searchapp.files.file_state import FileState, ListedFile, ListingFailure, UrlFilter
 from searchapp.files.remote import FsspecStore, call_store, describe_error
 
 STATE_THREADS = 16  # one request per file, since pages lack exact sizes and dates
+GONE_STATUSES = (404, 410)
 MAX_DEPTH = 40  # nested folders: a server may generate endless ones
 
 logger = logging.getLogger(__name__)
@@ -43,6 +45,19 @@ class HttpStore(FsspecStore):
                     "Skipped %d folders below %s: they are more than %d levels deep",
                     len(subfolders), folder, MAX_DEPTH,
                 )  # fmt: skip
+
+    def read_state(self, url: str) -> FileState:
+        """Return the state of a file; raise FileNotFoundError only if the server says it is gone.
+
+        fsspec raises FileNotFoundError for every failure, such as a server that does not answer.
+        """
+        try:
+            return super().read_state(url)
+        except FileNotFoundError as error:
+            cause = error.__cause__
+            if cause is None or getattr(cause, "status", None) in GONE_STATUSES:
+                raise
+            raise OSError(errno.EIO, describe_error(cause)) from cause
 
     def has_files(self, url: str) -> bool:
         """Return whether the page of a folder has links to files or folders below the folder.

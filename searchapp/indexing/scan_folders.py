@@ -14,7 +14,7 @@ from searchapp.files import scan, storage
 from searchapp.files.ignore_rules import IgnoreRules
 from searchapp.indexing.vanished_files import list_scopes
 from searchapp.pictures import decode, optional_decoders
-from searchapp.types import Collection, Failure, IndexOptions
+from searchapp.types import Collection, Failure, IndexOptions, format_count
 
 logger = logging.getLogger(__name__)
 
@@ -83,8 +83,9 @@ def _check_root_has_files(seen: ScanDiff, root: str, options: IndexOptions) -> N
     if known_count and not has_pictures and not options.prune:
         advice = "" if storage.is_url(root) else "Check that its drive is mounted. "
         raise FolderError(
-            f"{root}: no picture found, but the library knows {known_count:,} pictures in it. "
-            f"{advice}Nothing was changed. To forget these pictures, use --prune."
+            f"{root}: no picture found, but the library knows "
+            f"{format_count(known_count, 'picture')} in it. {advice}Nothing was changed. "
+            "To forget them, use --prune."
         )
 
 

@@ -1,11 +1,11 @@
 """Embedding models: find one by name, folder or file; one module for each model family."""
 
+from searchapp.models.gpu import has_gpu, is_cpu_build
 from searchapp.models.prompts import make_document_prompt, make_query_prompt
 from searchapp.models.resolve import (
     FAMILY_BY_ARCHITECTURE,
     MODELS,
     choose_default_model,
-    has_gpu,
     list_available_models,
     resolve_model,
 )
@@ -20,6 +20,7 @@ __all__ = [
     "check_trust",
     "choose_default_model",
     "has_gpu",
+    "is_cpu_build",
     "list_available_models",
     "make_document_prompt",
     "make_query_prompt",

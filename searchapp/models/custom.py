@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from searchapp.errors import ModelError
+from searchapp.files.enter_path import enter_path, has_entered_folder
 from searchapp.models.spec import ModelSpec, Prompts
 from searchapp.pictures.model_size import ImageInput
 
@@ -34,9 +35,10 @@ def read_model_file(file: Path) -> ModelSpec:
     values["prompts"] = _build_dataclass(file, Prompts, values.get("prompts"), "prompts.")
     values["image"] = _build_dataclass(file, ImageInput, values.get("image"), "image.")
     spec: ModelSpec = _build_dataclass(file, ModelSpec, values, "")
-    folder = file.parent / Path(spec.source).expanduser()
     if spec.source.startswith((".", "/", "~")):
-        if not folder.is_dir():
+        is_home = spec.source.startswith("~")
+        folder = enter_path(spec.source if is_home else file.parent / spec.source, ModelError)
+        if not has_entered_folder(folder, ModelError):
             raise ModelError(
                 f"{file}: the folder {spec.source} (source) does not exist; correct the path"
             )

@@ -35,8 +35,16 @@ class ModelFolder:
 
 
 def read_model_folder(path: Path) -> ModelFolder:
-    """Read a model folder; raise ModelError if a file is missing or broken."""
-    path = path.expanduser().resolve()
+    """Read a model folder; raise ModelError if a file is missing, broken or unreadable."""
+    try:
+        return _read_files(path.resolve())
+    except OSError as error:
+        raise ModelError(
+            f"{path}: cannot be read: {error.strerror}; check the permissions of the model folder"
+        ) from error
+
+
+def _read_files(path: Path) -> ModelFolder:
     config = _read_json(path, path / "config.json")
     processor = _read_json(path, _find_first_file(path, PROCESSOR_FILES, "image processor"))
     _find_first_file(path, TOKENIZER_FILES, "tokenizer")

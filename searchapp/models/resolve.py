@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import logging
 import os
-import shutil
 from pathlib import Path
 from typing import Protocol, cast
 
 from searchapp.errors import ModelError
+from searchapp.files.enter_path import enter_path, has_entered_folder
 from searchapp.models import clip, custom, e5_v, local_folder, qwen3_vl, siglip, starter, vlm2vec
+from searchapp.models.gpu import has_gpu
 from searchapp.models.spec import ModelSpec, apply_model_options
 from searchapp.types import ModelOptions
 
@@ -45,11 +46,6 @@ def choose_default_model() -> str:
     return "qwen3-vl-embedding-2b" if has_gpu() else "clip-vit-b-32"
 
 
-def has_gpu() -> bool:
-    """Return whether the machine has an NVIDIA GPU, without loading CUDA."""
-    return Path("/proc/driver/nvidia/gpus").exists() or shutil.which("nvidia-smi") is not None
-
-
 def resolve_model(name: str, options: ModelOptions = ModelOptions()) -> ModelSpec:
     """Return the spec of a model with the user's options applied.
 
@@ -76,8 +72,8 @@ def _find_spec(name: str) -> ModelSpec:
         if folder is None:
             raise ModelError(starter.STARTER_MISSING_MESSAGE)
         return starter.set_starter_name(read_folder_spec(folder))
-    path = Path(name).expanduser()
-    if path.is_dir():
+    path = enter_path(name, ModelError)
+    if has_entered_folder(path, ModelError):
         return read_folder_spec(path)
     if path.suffix == ".toml":
         return custom.read_model_file(path)

@@ -45,7 +45,7 @@ class ModelSpec:
     image: ImageInput
     text_limit: int  # maximum tokens of a prompt, including those of its picture
     licence: str
-    weights_mb: int  # approximate download size
+    weights_mb: int  # approximate download size in MB (10**6 bytes)
     pad_text: bool = False  # pad texts to text_limit, as in training
     lower_text: bool = False  # lower-case texts, as in training
     image_tokens: int = 0  # maximum tokens of a picture in a prompt that also has a text
@@ -64,6 +64,11 @@ class ModelSpec:
         """Return the kinds of query that the model can embed."""
         kinds: tuple[Modality, ...] = ("text", "image", "text+image")
         return tuple(kind for kind in kinds if self.prompts.get_prompt(kind) is not None)
+
+    @property
+    def weights_mib(self) -> int:
+        """Return the size of the weights in MiB, as free memory is counted."""
+        return self.weights_mb * 1_000_000 >> 20
 
     @property
     def is_folder(self) -> bool:

@@ -18,7 +18,7 @@ from searchapp.files import storage
 from searchapp.files.display_path import display_path
 from searchapp.pages.html_template import encode_jpeg_url, write_html
 from searchapp.pictures import thumbnails
-from searchapp.types import DuplicateFile, DuplicateGroup, Duplicates
+from searchapp.types import DuplicateFile, DuplicateGroup, Duplicates, format_count
 
 THUMBNAIL_SIDE_PX = 280
 JPEG_QUALITY = 80
@@ -64,7 +64,8 @@ def write_review(file: Path, found: Duplicates) -> None:
     write_html(
         file,
         "duplicates_review.html",
-        title=f"{found.duplicate_count:,} duplicates of {len(found.groups):,} pictures",
+        title=f"{format_count(found.duplicate_count, 'duplicate')} of "
+        f"{format_count(len(found.groups), 'picture')}",
         duplicates=page.make_groups(found.groups),
         similar=page.make_groups(found.similar),
         has_duplicates=bool(found.groups),

@@ -33,7 +33,7 @@ def make_engine_input(spec: ModelSpec, query: Query, data: bytes | None = None) 
     try:
         return EngineInput(prompt, decode.prepare_picture(data, spec.image).image)
     except PictureError as error:
-        raise PictureError(f"{query.image}: {error}", error.stage) from error
+        raise PictureError(f"{query.image}: {error}. Use another picture", error.stage) from error
 
 
 def shorten_query(engine: Engine, query: Query, truncate: bool) -> Query:

@@ -136,7 +136,7 @@ def resolve_filter_folder(image_filter: Filter) -> Filter:
     """Return a filter whose folder is an absolute path or URL, as in the catalog."""
     if image_filter.folder is None:
         return image_filter
-    return replace(image_filter, folder=storage.normalize_folder(image_filter.folder))
+    return replace(image_filter, folder=storage.normalize_folder(image_filter.folder, QueryError))
 
 
 def _explain_no_judge(kind: QueryKind | None) -> str:

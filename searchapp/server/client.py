@@ -15,8 +15,9 @@ from dataclasses import fields
 from pathlib import Path
 from typing import Any
 
-from searchapp.errors import EngineError, QueryError, SearchAppError, error_from_dict
+from searchapp.errors import EngineError, ModelError, QueryError, SearchAppError, error_from_dict
 from searchapp.files import fetch_url, storage
+from searchapp.files.enter_path import enter_path, find_entered
 from searchapp.files.library_folder import require_library
 from searchapp.server.socket_path import is_lock_free
 from searchapp.server.start_resident import ResidentConfig, ensure_running
@@ -164,7 +165,7 @@ def _build_search_fields(terms: Sequence[Term], options: SearchOptions) -> dict[
             for number, term in enumerate(terms)
         ],
         **{field.name: _format_value(getattr(options, field.name)) for field in fields(options)},
-        "folder": storage.normalize_folder(folder) if folder else None,
+        "folder": storage.normalize_folder(folder, QueryError) if folder else None,
         "model": _resolve_model_path(options.model),
         "one_prompt": True,
     }
@@ -177,6 +178,6 @@ def _format_value(value: object) -> object:
 
 def _resolve_model_path(model: str | None) -> str | None:
     """Return the absolute path of a model's folder or file; return a model name unchanged."""
-    if model is None or not Path(model).expanduser().exists():
+    if model is None or find_entered(model, ModelError) is None:
         return model
-    return os.path.abspath(Path(model).expanduser())  # noqa: PTH100
+    return os.path.abspath(enter_path(model, ModelError))  # noqa: PTH100

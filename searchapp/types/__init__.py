@@ -18,6 +18,7 @@ from searchapp.types.duplicates import (
     DuplicatesFound,
 )
 from searchapp.types.filter_values import Circle, DateBound, RatingRange
+from searchapp.types.format_count import format_count
 from searchapp.types.index import (
     MAX_MEGAPIXELS,
     EngineStarting,
@@ -33,6 +34,7 @@ from searchapp.types.index import (
     RunSummary,
     ScanFinished,
     VanishedFilesKept,
+    WorkStep,
 )
 from searchapp.types.info import (
     EXPORT_FORMAT_VERSION,
@@ -125,5 +127,7 @@ __all__ = [
     "SortOrder",
     "Term",
     "VanishedFilesKept",
+    "WorkStep",
     "format_clock",
+    "format_count",
 ]

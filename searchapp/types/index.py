@@ -65,6 +65,15 @@ class RunSummary:
 
 
 @dataclass(frozen=True, slots=True)
+class WorkStep:
+    """Event: progress of one step of work that is no index run, such as writing a map."""
+
+    description: str
+    done: int = 0
+    total: int = 0  # 0: the step cannot be counted
+
+
+@dataclass(frozen=True, slots=True)
 class ScanFinished:
     """Event: the scan is complete; pending files are new, changed or not embedded yet."""
 

@@ -21,7 +21,7 @@ import numpy as np
 from searchapp.catalog import Catalog
 from searchapp.errors import PictureError, VectorStoreError
 from searchapp.files import storage
-from searchapp.types import Collection, Fault
+from searchapp.types import Collection, Fault, format_count
 from searchapp.vectors import VectorIndex, are_valid, unpack_vectors
 from searchapp.vectors.indexes import Indexes
 
@@ -68,8 +68,8 @@ class LibraryCheck:
                 sound_collections.append(collection)
         for name, recorded_count, stored_count in upkeep.find_miscounted_collections():
             problem = (
-                f"the collection {name} has {stored_count:,} embeddings, but the catalog states "
-                f"{recorded_count:,}"
+                f"the collection {name} has {format_count(stored_count, 'embedding')}, but the "
+                f"catalog states {recorded_count:,}"
             )
             yield self._make_fault(problem, upkeep.recount_embeddings, repair)
         # Collections with wrong vectors are left out: their search results cannot be compared.
@@ -161,7 +161,8 @@ class LibraryCheck:
         )
         index_ids = np.sort(index.ids)
         if len(index_ids) != saved.count or len(np.unique(index_ids)) != len(index_ids):
-            return f"the index file holds {len(index_ids):,} vectors instead of {saved.count:,}"
+            count = format_count(len(index_ids), "vector")
+            return f"the index file holds {count} instead of {saved.count:,}"
         if saved.extent == embedded.read_extent():
             embedded_ids = embedded.read_ids(saved.last_id)
             if not np.array_equal(index_ids, embedded_ids):

@@ -27,6 +27,7 @@ from searchapp.types import (
     ExportHeader,
     ImportResult,
     RunSummary,
+    format_count,
 )
 from searchapp.upkeep.export_rows import (
     ROW_ERRORS,
@@ -220,8 +221,8 @@ def _join_vectors(
 ) -> Iterator[list[CatalogedImage]]:
     if vectors is not None and len(vectors) != len(rows):
         raise LibraryError(
-            f"{file} has {len(vectors):,} vectors, but its .json file has {len(rows):,} images; "
-            "export both again"
+            f"{file} has {format_count(len(vectors), 'vector')}, but its .json file has "
+            f"{format_count(len(rows), 'image')}; export both again"
         )
     for start in range(0, len(rows), BATCH_ROWS):
         page = rows[start : start + BATCH_ROWS]

@@ -5,10 +5,11 @@ from __future__ import annotations
 import os
 import re
 from dataclasses import dataclass, field
-from pathlib import Path
 from urllib.parse import parse_qsl, quote, unquote, urlencode, urlsplit
 
 from searchapp.errors import VectorStoreError
+from searchapp.files.enter_path import enter_path
+from searchapp.files.http_url import HTTP_SCHEMES, has_broken_password, parse_http_url
 
 FAISS = "faiss"
 MILVUS_SCHEME = "milvus:"
@@ -16,6 +17,7 @@ TOKEN_VARIABLE = "SEARCHAPP_MILVUS_TOKEN"
 ADDRESS_FORMS = (
     "faiss, milvus:http://HOST:19530, milvus:https://HOST/DATABASE, or milvus:FILE.db (Milvus Lite)"
 )
+DATABASE_PATTERN = re.compile(r"[\w.-]{0,255}")  # wider than the rule of Milvus: letters, digits, _
 CONSISTENCY_LEVELS = ("Strong", "Bounded", "Session", "Eventually")
 LITE_INDEX_KINDS = ("FLAT", "HNSW", "HNSW_SQ", "IVF_FLAT", "IVF_SQ8", "AUTOINDEX")
 # Milvus builds an index with these; the other options apply to a collection or to a search.
@@ -144,7 +146,8 @@ def parse_address(text: str) -> MilvusAddress | None:
         server, database, token, query = _parse_server(location)
     else:
         server, _, query = location.partition("?")
-        server, database, token = os.path.abspath(Path(server).expanduser()), "", ""  # noqa: PTH100
+        server = os.path.abspath(enter_path(server, VectorStoreError))  # noqa: PTH100
+        database = token = ""
         if not server.endswith(".db"):
             raise VectorStoreError(
                 f"{server} is not a file of Milvus Lite: its name must end in .db. "
@@ -159,19 +162,30 @@ def _parse_server(url: str) -> tuple[str, str, str, str]:
     """Return the server, database, token and query of a Milvus URL."""
     try:
         parts = urlsplit(url)
-        port = parts.port or (443 if parts.scheme == "https" else 19530)
+        if parts.scheme not in HTTP_SCHEMES or not parts.hostname:
+            raise _make_address_error(url)
+        if has_broken_password(url):
+            raise VectorStoreError(
+                "the address of Milvus has an @ or # after its host. In a user or password, write "
+                "/ as %2F, ? as %3F, # as %23 and @ as %40."
+            )
+        checked = parse_http_url(url)
     except ValueError as error:
-        # The text of the ValueError is left out: it can repeat a part of the password.
         raise VectorStoreError(
             f"the host or port of {_hide_secrets(url)} is not valid. Use {ADDRESS_FORMS}."
         ) from error
-    if parts.scheme not in ("http", "https") or not parts.hostname:
-        raise _make_address_error(url)
+    database = unquote(parts.path.strip("/"))
+    if not DATABASE_PATTERN.fullmatch(database):
+        raise VectorStoreError(
+            f"the Milvus database {database} is not valid. Use letters, digits and _ in its name."
+        )
     token = unquote(parts.username or "")
     if parts.password is not None:
         token = f"{token}:{unquote(parts.password)}"
-    host = f"[{parts.hostname}]" if ":" in parts.hostname else parts.hostname
-    return f"{parts.scheme}://{host}:{port}", unquote(parts.path.strip("/")), token, parts.query
+    name = checked.raw_host.decode("ascii")
+    host = f"[{name}]" if ":" in name else name
+    port = checked.port or (443 if parts.scheme == "https" else 19530)
+    return f"{parts.scheme}://{host}:{port}", database, token, parts.query
 
 
 def validate_address(address: MilvusAddress) -> MilvusAddress:
@@ -218,4 +232,6 @@ def _make_address_error(text: str) -> VectorStoreError:
 
 def _hide_secrets(text: str) -> str:
     """Return an address without its user, password and options, for messages."""
-    return re.sub(r"//.*@", "//...@", text.partition("?")[0])
+    place, _, rest = text.partition("?")
+    # With an @ after the question mark, the place may be the first part of a password.
+    return re.sub("//.*", "//...", place) if "@" in rest else re.sub("//.*@", "//...@", place)

@@ -324,8 +324,8 @@ def test_duplicates_and_map_apply_filters(run: RunCommand, tmp_path: Path, model
         (tmp_path / f"{name}.jpg").write_bytes(make_jpeg(exif=make_exif(model="X", rating=stars)))
     assert run("index", tmp_path, "--model", model).exit_code == 0
     limits = ("--rating", "4+", "--camera", "x")
-    assert "2 duplicates of 1 pictures" in run("duplicates").stderr
-    assert "1 duplicates of 1 pictures" in run("duplicates", *limits).stderr
+    assert "2 duplicates of 1 picture" in run("duplicates").stderr
+    assert "1 duplicate of 1 picture" in run("duplicates", *limits).stderr
     summary = json.loads(run("map", "--html", tmp_path / "map.html", "--json", *limits).stdout)
     assert summary["of"] == 1
     assert run("map", "--html", tmp_path / "map.html", "--near", "x").exit_code == 2

@@ -117,7 +117,9 @@ def test_a_picture_by_url(run: RunCommand, indexed: Result, photos: Path, server
     )
     result = run("query", "--image", f"{server}/none.jpg")
     assert result.exit_code == 1
-    assert f"{server}/none.jpg: the server answers 404" in str(result.exception)
+    assert f"{server}/none.jpg: the picture cannot be fetched: the server answers 404" in str(
+        result.exception
+    )
     result = run("query", "--image", "http://127.0.0.1:9/x.jpg")
     assert result.exit_code == 1
     assert "the picture cannot be fetched: " in str(result.exception)
@@ -316,7 +318,7 @@ def test_query_copies_links_and_opens_hits(
     assert (links / "blue.jpg").resolve() == photos / "below" / "blue.jpg"
     assert "copied 0 pictures" in run("query", "red", "--no-daemon", "--copy-to", copies).stderr
     (copies / "red.jpg").write_bytes(b"another")
-    assert "copied 1 pictures" in run("query", "red", "--no-daemon", "--copy-to", copies).stderr
+    assert "copied 1 picture " in run("query", "red", "--no-daemon", "--copy-to", copies).stderr
     assert (copies / "red-2.jpg").read_bytes() == (photos / "red.jpg").read_bytes()
     assert (copies / "red.jpg").read_bytes() == b"another"
     opened: list[str] = []

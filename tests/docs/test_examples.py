@@ -42,7 +42,7 @@ def home(
     monkeypatch.setattr(models.starter, "find_starter", lambda: model)
     monkeypatch.setattr(engines, "start_engine", fake_engines)
     picture = tmp_path / "Pictures/boat.jpg"
-    monkeypatch.setattr("searchapp.files.fetch_url._download", lambda url: picture.read_bytes())
+    monkeypatch.setattr("searchapp.files.fetch_url.download", lambda url: picture.read_bytes())
     return tmp_path
 
 

@@ -158,7 +158,7 @@ def test_the_command_changes_no_picture(
         f"near    {album}/boat-small.jpg  (scaled to 50 %, without a date)",
         "",
     ]
-    assert "2 duplicates of 1 pictures" in result.stderr
+    assert "2 duplicates of 1 picture" in result.stderr
     (group,) = json.loads(run("duplicates", "--json").stdout)["groups"]
     assert [copy["certainty"] for copy in group["others"]] == ["bytes", "near"]
     assert group["keeper"]["path"] == f"{album}/boat.jpg"

@@ -367,12 +367,18 @@ def test_addresses(server: FakeVllmServer, spec: ModelSpec, path: str) -> None:
         "http://host:99999",
         "http://[::1",
         "http://a\x00b",
+        "http://host/\udcff",
+        f"http://{'ü' * 80}",
+        "http://me:12/word@host",
+        "http://me:12?word@host",
+        "http://me:12#word@host",
     ],
 )
 def test_a_malformed_address_is_an_error(spec: ModelSpec, url: str) -> None:
     """A malformed address is an error before anything is sent."""
-    with pytest.raises(EngineError, match="--engine: "):
+    with pytest.raises(EngineError, match="--engine: ") as raised:
         RemoteEngine(spec, url)
+    assert "word@" not in str(raised.value)
 
 
 def test_a_missing_server_is_an_error_at_once(spec: ModelSpec) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 import sys
+from importlib import metadata
 from pathlib import Path
 from types import ModuleType
 
@@ -64,12 +65,12 @@ def test_the_engine_names_missing_requirements(
 
     def version(name: str) -> str:
         if name != build:
-            raise requirements.metadata.PackageNotFoundError(name)
+            raise metadata.PackageNotFoundError(name)
         return "0.32.0"
 
     torch = ModuleType("torch")
     torch.version = type("version", (), {"cuda": "13.0"})  # type: ignore[attr-defined]
-    monkeypatch.setattr(requirements.metadata, "version", version)
+    monkeypatch.setattr(metadata, "version", version)
     monkeypatch.setitem(sys.modules, "torch", torch)
     monkeypatch.setitem(sys.modules, "vllm", None)
     with pytest.raises(EngineError) as caught:

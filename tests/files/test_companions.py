@@ -166,7 +166,7 @@ def test_companions_are_shown_and_copied(
     assert found["companions"] == [str(shot / "img_1.nef")]
     save_picture(tmp_path / "out/IMG_1.JPG", "red")
     result = run("query", "yellow", "-k", 1, "--copy-to", tmp_path / "out")
-    assert "copied 1 pictures" in result.stderr
+    assert "copied 1 picture " in result.stderr
     names = sorted(file.name for file in (tmp_path / "out").iterdir())
     assert names == ["IMG_1-2.JPG", "IMG_1-2.nef", "IMG_1.JPG"]
     run("query", "yellow", "-k", 1, "--copy-to", tmp_path / "out")

@@ -354,7 +354,7 @@ def test_hits_are_copied_and_shown(
     """Copies have the bytes and time of the object; links are refused; pages show pictures."""
     assert run("index", full.url, "--model", model).exit_code == 0
     copied = tmp_path / "copied"
-    assert "copied 1 pictures" in run("query", "red", "-k", "1", "--copy-to", copied).stderr
+    assert "copied 1 picture " in run("query", "red", "-k", "1", "--copy-to", copied).stderr
     assert (copied / "red.jpg").read_bytes() == (photos / "red.jpg").read_bytes()
     assert abs((copied / "red.jpg").stat().st_mtime - time.time()) < 60
     assert "copied 0 pictures" in run("query", "red", "-k", "1", "--copy-to", copied).stderr
@@ -384,7 +384,9 @@ def test_check_and_prune_ask_the_store(
             S3Store, "read_state", lambda self, url: (_ for _ in ()).throw(OSError(5, "away"))
         )
         assert run("prune", "--missing").stderr.startswith("0 vanished files")
-    assert run("prune", "--missing").stderr.startswith("1 vanished files, 1 images")
+    assert run("prune", "--missing").stderr.startswith(
+        "1 vanished file, 1 image with 1 embedding removed"
+    )
 
 
 def test_the_duplicates_script_moves_no_objects(
@@ -580,6 +582,27 @@ def test_folders_of_a_web_server_are_indexed(
     with pytest.raises(FolderError, match="no files can be listed at this URL"):
         index_folder(opened, f"{site}/nowhere", model)
     assert storage.path_to_uri(f"{site}/red.jpg") == f"{site}/red.jpg"
+
+
+def test_a_server_that_fails_loses_no_file(site: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Only 404 and 410 mean that a file is gone; other answers and a silent server do not."""
+    gone, kept = f"{site}/none.jpg", f"{site}/red.jpg"
+    unreachable = ["http://127.0.0.1:9/x.jpg", "http://[/x.jpg", "http://host:99999/x.jpg"]
+    assert list(storage.find_missing([gone, kept, *unreachable])) == [gone]
+    for url in unreachable:
+        with pytest.raises(PictureError, match="the file cannot be fetched") as raised:
+            storage.read_state(url)
+        assert raised.value.stage == "fetch"
+    monkeypatch.setattr(ListingHandler, "do_HEAD", lambda handler: handler.send_error(503))
+    monkeypatch.setattr(ListingHandler, "do_GET", lambda handler: handler.send_error(503))
+    assert list(storage.find_missing([kept])) == []
+
+
+def test_a_bad_bucket_name_is_explained(store: str) -> None:
+    """The message of the store's client library is complete, in one line."""
+    with pytest.raises(FolderError, match=r"cannot be listed: .*[Ii]nvalid bucket name") as raised:
+        scan.resolve_roots(["s3://[/x"])
+    assert "\n" not in str(raised.value)
 
 
 def test_a_password_in_a_url_is_refused(

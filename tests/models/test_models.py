@@ -77,7 +77,7 @@ def test_prompts_equal_those_of_vllms_example(
     fetched: list[str] = []
     picture = save_picture(tmp_path / "sample.jpg").read_bytes()
     monkeypatch.setattr(
-        "searchapp.files.fetch_url._download", lambda url: fetched.append(url) or picture
+        "searchapp.files.fetch_url.download", lambda url: fetched.append(url) or picture
     )
     monkeypatch.setattr(engines, "start_engine", lambda spec, **_: LocalEngine(spec))
     options = ["--trust-remote-code"] if name == "vlm2vec" else []

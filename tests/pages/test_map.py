@@ -102,7 +102,9 @@ def page(run: RunCommand, photos: Path, model: Path, tmp_path: Path) -> Path:
     file = tmp_path / "map.html"
     result = run("map", "--html", file)
     assert result.exit_code == 0
-    assert result.stderr == f"wrote a map of 11 pictures to {file}\n"
+    lines = result.stderr.splitlines()
+    assert "making thumbnails: 11/11" in lines
+    assert lines[-2:] == ["arranging 11 pictures ...", f"wrote a map of 11 pictures to {file}"]
     return file
 
 

@@ -414,7 +414,7 @@ def test_videos_without_the_extra_are_counted(
             optional_decoders, "is_installed", lambda name: name != "video" and is_installed(name)
         )
         result = run("index", photos_with_clip, "--model", model)
-        assert "1 videos skipped; to read videos: pip install -e '.[video]'" in result.stderr
+        assert "1 video skipped; to read videos: pip install -e '.[video]'" in result.stderr
         assert opened.failures() == []
         assert find_first(opened, "purple").seconds == 8.0
     result = run("index", photos_with_clip, "--model", model, "--no-video")

@@ -286,12 +286,37 @@ def test_concurrent_clients_get_their_own_answers(library: Path, photos: Path, m
         "http://127.0.0.1/x", "http://localhost/x", "http://10.0.0.1/x", "http://[::1]/x",
         "http://169.254.169.254/latest/meta-data", "http://192.168.1.1/", "http://0.0.0.0/",
         "http://2130706433/", "http://[::ffff:127.0.0.1]/", "file:///etc/passwd", "ftp://x/y",
+        "http://[64:ff9b::7f00:1]/", "http://[64:ff9b:1::7f00:1]/", "http://[2002:7f00:1::]/",
+        "http://[2001:0:0808:0808::80ff:fffe]/", "http://[::127.0.0.1]/", "http://192.0.0.192/",
+        "http://[::ffff:0:127.0.0.1]/", "http://224.0.0.1/", "http://[ff0e::1]/",
+        "http://192.88.99.1/", "http://[fec0::1]/", "http://[3fff::1]/", "http://[::]/",
+        "http://255.255.255.255/", "http://100.64.0.1/", "http://[5f00::1]/",
     ],
 )  # fmt: skip
 def test_private_addresses_are_never_fetched(url: str) -> None:
     """Private addresses are refused in all notations, and so are other schemes."""
-    with pytest.raises(PictureError, match=r"public address|only http|cannot be resolved"):
+    with pytest.raises(PictureError, match=r"public address|must begin with|be resolved"):
         fetch_public_url(url)
+
+
+@pytest.mark.parametrize("folder", ["~nosuchuser/x", "x" * 5000, "/tmp/" + "x" * 300, "a\0b"])
+def test_a_bad_folder_is_no_server_error(client: httpx.Client, folder: str) -> None:
+    """A folder that no path can name is an error of the request."""
+    answer = search_api(client, text="red", folder=folder)
+    assert answer.status_code in (200, 400, 422), answer.text
+    assert client.get("/api/facets", params={"folder": folder}).status_code in (200, 400, 422)
+
+
+@pytest.mark.parametrize(
+    "address",
+    [
+        "8.8.8.8", "2001:4860:4860::8888", "::ffff:8.8.8.8", "64:ff9b::808:808", "2002:808:808::1",
+        "2001:0:808:808::f7f7:f7f7",
+    ],
+)  # fmt: skip
+def test_public_addresses_are_fetched(address: str) -> None:
+    """Global unicast is allowed, and so are transition addresses of public IPv4 addresses."""
+    assert public_fetch._resolve_public_address(address, 80) == address
 
 
 def test_a_redirect_to_a_private_address_is_not_followed(

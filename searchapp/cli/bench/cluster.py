@@ -13,8 +13,9 @@ from searchapp.cli.bench.options import (
     pictures_option,
     size_option,
 )
-from searchapp.cli.log_output import print_note
+from searchapp.cli.log_output import print_line, print_note
 from searchapp.cli.shared_options import AppCommand, json_option, print_json
+from searchapp.types import format_count
 
 
 @click.command(cls=AppCommand)
@@ -88,14 +89,14 @@ def command(
         model or choose_default_model(), pictures, width, height, address, engines, replicas,
         batch_size, dummy_weights, fixed_ms,
     )  # fmt: skip
-    print_note(f"making {pictures * engines[-1]:,} pictures ...")
+    print_note(f"making {format_count(pictures * engines[-1], 'picture')} ...")
     rows = []
     for row in measure_cluster(options):
         rows.append(row)
         if not as_json:
             if len(rows) == 1:
-                click.echo("engines   nodes   images/s   efficiency")
-            click.echo(
+                print_line("engines   nodes   images/s   efficiency")
+            print_line(
                 f"{row.engines:>7}{row.nodes:>8}{row.images_per_s:>11,.1f}{row.efficiency:>13.2f}"
             )
     if as_json:

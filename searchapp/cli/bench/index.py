@@ -12,8 +12,9 @@ from searchapp.cli.bench.options import (
     pictures_option,
     size_option,
 )
-from searchapp.cli.log_output import print_note
+from searchapp.cli.log_output import print_line, print_note
 from searchapp.cli.shared_options import AppCommand, json_option, print_json
+from searchapp.types import format_count
 
 
 @click.command(cls=AppCommand)
@@ -71,17 +72,17 @@ def command(
     if as_json:
         print_json(asdict(report))
         return
-    click.echo(f"{report.model}, {report.pictures:,} pictures of {report.size}, "
+    print_line(f"{report.model}, {format_count(report.pictures, 'picture')} of {report.size}, "
                f"{report.replicas} engines")  # fmt: skip
     for name, rate in (
         ("plain LLM.embed, one process", report.plain_images_per_s),
         ("index, from files to saved vectors", report.pipeline_images_per_s),
         ("plain PyTorch, prepared tensors", report.ceiling_images_per_s),
     ):
-        click.echo(f"{name:<36}{'-' if rate is None else f'{rate:,.1f}':>10} images/s")
+        print_line(f"{name:<36}{'-' if rate is None else f'{rate:,.1f}':>10} images/s")
     for name, percent in (("GPU", report.gpu_busy_percent), ("CPU", report.cpu_busy_percent)):
         if percent is not None:
-            click.echo(f"{name} busy{percent:36.0f} %")
+            print_line(f"{name} busy{percent:36.0f} %")
     total = sum(report.stages.values()) or 1.0
     for stage, seconds in report.stages.items():
-        click.echo(f"  {stage:<10}{seconds:12.1f} s{100 * seconds / total:8.1f} %")
+        print_line(f"  {stage:<10}{seconds:12.1f} s{100 * seconds / total:8.1f} %")

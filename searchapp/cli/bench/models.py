@@ -5,7 +5,7 @@ from __future__ import annotations
 import click
 
 from searchapp.cli.bench.options import dummy_option, pictures_option, size_option
-from searchapp.cli.log_output import print_note
+from searchapp.cli.log_output import print_line, print_note
 from searchapp.cli.shared_options import AppCommand, json_option, print_json
 
 
@@ -43,13 +43,13 @@ def command(
         print_json(rows)
         return
     head = ("start", "images/s", "texts/s", "both/s", "tokens", "memory")
-    click.echo(f"{'model':<24}" + "".join(f"{name:>10}" for name in head))
+    print_line(f"{'model':<24}" + "".join(f"{name:>10}" for name in head))
     for row in rows:
         if "error" in row:
-            click.echo(f"{row['model']:<24}  {row['error']}")
+            print_line(f"{row['model']:<24}  {row['error']}")
             continue
         both = "-" if row["text_images_per_s"] is None else f"{row['text_images_per_s']:.1f}"
         cells = (f"{row['start_s']:.1f} s", f"{row['images_per_s']:.1f}",
                  f"{row['texts_per_s']:.1f}", both, f"{row['tokens_an_image']}",
                  f"{row['memory_mb'] / 1000:.1f} GB")  # fmt: skip
-        click.echo(f"{row['model']:<24}" + "".join(f"{cell:>10}" for cell in cells))
+        print_line(f"{row['model']:<24}" + "".join(f"{cell:>10}" for cell in cells))

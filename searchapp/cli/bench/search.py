@@ -17,6 +17,7 @@ from searchapp.cli.shared_options import (
     library_option,
     print_json,
 )
+from searchapp.types import format_count
 
 if TYPE_CHECKING:
     from searchapp.bench.search import SearchBenchReport
@@ -117,7 +118,7 @@ def command(
         elif sys.stderr.isatty():
             print_note(f"{event.description} ...")
     if svg is not None:
-        title = f"{report.vectors:,} vectors, {report.dim} dimensions"
+        title = f"{format_count(report.vectors, 'vector')}, {report.dim} dimensions"
         recall_plot.write_plot(svg, report.rows, title)
     if as_json:
         print_json(asdict(report))

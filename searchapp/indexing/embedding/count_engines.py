@@ -46,7 +46,7 @@ def plan_processes(
     if count == 1:
         logger.info(
             "Using one engine: the CPU has %d cores, and the model has %d MiB of weights",
-            len(cores), spec.weights_mb,
+            len(cores), spec.weights_mib,
         )  # fmt: skip
         return []
     logger.info("Using %d engines on the CPU for %d files", count, file_count)
@@ -102,13 +102,13 @@ def count_threads_per_engine(engine_count: int) -> int:
 
 def count_engines_on_gpu(spec: ModelSpec, gpu: machine.Gpu, cores: int) -> int:
     """Return how many engines of a model fit on a GPU. cores: CPU cores for these engines."""
-    needed_mib = spec.weights_mb + (LANGUAGE_MODEL_MIB if spec.pooling else TWO_TOWER_MIB)
+    needed_mib = spec.weights_mib + (LANGUAGE_MODEL_MIB if spec.pooling else TWO_TOWER_MIB)
     fitting = int(GPU_MEMORY_SHARE * gpu.free_mib) // needed_mib
     return max(1, min(fitting, cores, MAX_LANGUAGE_ENGINES if spec.pooling else cores))
 
 
 def _count_engines_on_cpu(spec: ModelSpec, cores: int) -> int:
     free_mib = machine.read_free_memory_mib()
-    if spec.weights_mb > MAX_WEIGHTS_MIB or free_mib is None:
+    if spec.weights_mib > MAX_WEIGHTS_MIB or free_mib is None:
         return 1
-    return max(1, min(cores, free_mib // (CPU_PROCESS_MIB + 2 * spec.weights_mb)))
+    return max(1, min(cores, free_mib // (CPU_PROCESS_MIB + 2 * spec.weights_mib)))

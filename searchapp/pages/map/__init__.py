@@ -14,19 +14,10 @@ from searchapp.pages.map.choose_pictures import choose_pictures
 from searchapp.pages.map.layout import compute_layout, snap_to_grid
 from searchapp.pages.map.write_map import TILE_SIDE_PX, Tile, write_map
 from searchapp.pictures import thumbnails
-from searchapp.types import SearchOptions
+from searchapp.types import SearchOptions, WorkStep, format_count
 
 if TYPE_CHECKING:
     from PIL.Image import Image as Picture
-
-
-@dataclass(frozen=True, slots=True)
-class MapStep:
-    """Event: progress of one step of make_map."""
-
-    description: str
-    done: int = 0
-    total: int = 0  # 0: the step cannot be counted
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,7 +31,7 @@ class MapWritten:
 
 def make_map(
     library: Library, file: Path, options: SearchOptions, max_pictures: int
-) -> Iterator[MapStep | MapWritten]:
+) -> Iterator[WorkStep | MapWritten]:
     """Write a map of the pictures that match a filter; yield progress events, then MapWritten.
 
     If more than max_pictures match, each picture on the map represents a cluster of similar
@@ -54,7 +45,7 @@ def make_map(
             "no picture for the map matches the filter. Use another filter, or run "
             "`searchapp index` first."
         )
-    yield MapStep(f"choosing pictures for the map from {len(ids):,}")
+    yield WorkStep(f"choosing pictures for the map from {len(ids):,}")
     reader = library.reader
     chosen = choose_pictures(
         ids, lambda page_ids: reader.read_vectors(collection, page_ids), max_pictures
@@ -70,17 +61,18 @@ def make_map(
             represents = int(chosen.represents[number])
             tiles.append(Tile(path, thumbnail, image.info.taken_at, represents))
             tile_numbers.append(number)
-        yield MapStep("making thumbnails", done, len(images))
+        yield WorkStep("making thumbnails", done, len(images))
     if not tiles:
         raise QueryError(
             "no picture for the map can be read. Check that the drive of the pictures is mounted."
         )
-    yield MapStep(f"arranging {len(tiles):,} pictures")
+    yield WorkStep(f"arranging {format_count(len(tiles), 'picture')}")
     cells = snap_to_grid(compute_layout(chosen.coordinates[tile_numbers]))
-    subtitle = f"{len(tiles):,} pictures; similar pictures are next to each other"
+    subtitle = f"{format_count(len(tiles), 'picture')}; similar pictures are next to each other"
     if len(chosen.ids) < len(ids):
         subtitle = (
-            f"{len(tiles):,} of {len(ids):,} pictures; each represents a group of similar pictures"
+            f"{len(tiles):,} of {format_count(len(ids), 'picture')}; each represents a group of "
+            "similar pictures"
         )
     write_map(file, tiles, cells, collection.name, subtitle)
     yield MapWritten(len(tiles), len(ids), len(chosen.ids) - len(tiles))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import os
+import stat
 import threading
 import time
 from collections.abc import Callable
@@ -12,6 +13,7 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 from searchapp.errors import VectorStoreError
+from searchapp.files.enter_path import find_entered
 from searchapp.files.extras import install_hint
 from searchapp.vectors.address import TOKEN_VARIABLE, MilvusAddress
 
@@ -157,7 +159,8 @@ def _check_lite_file(file: Path) -> None:
         raise VectorStoreError(
             f"Milvus Lite cannot be imported ({error}). Install it: {install_hint('milvus')}"
         ) from error
-    if file.is_file():
+    state = find_entered(file, VectorStoreError)
+    if state is not None and not stat.S_ISDIR(state.st_mode):
         raise VectorStoreError(
             f"{file} is a file, but Milvus Lite stores its data in a folder. "
             "Use a name that does not exist yet."
@@ -211,5 +214,6 @@ def _convert_error(address: MilvusAddress, message: str, code: object = None) ->
             "Start it, or run `searchapp move faiss`."
         )
     return VectorStoreError(
-        f"Milvus at {address.display_name} reports an error: {message or 'no reason given'}"
+        f"Milvus at {address.display_name} reports an error: {message or 'no reason given'}. "
+        "Look in the log of Milvus"
     )

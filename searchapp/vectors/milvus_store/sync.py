@@ -6,19 +6,21 @@ import logging
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from functools import partial
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from searchapp.catalog import Catalog, CollectionEmbeddings
 from searchapp.catalog.filters.fields import FILTER_FIELDS
+from searchapp.errors import VectorStoreError
+from searchapp.files.enter_path import find_entered
 from searchapp.types import (
     Collection,
     EmbeddingExtent,
     MilvusCollection,
     MilvusUploading,
     SavedIndex,
+    format_count,
 )
 from searchapp.vectors import unpack_vectors
 from searchapp.vectors.address import MilvusAddress, parse_address
@@ -195,7 +197,7 @@ class MilvusSync:
         if not milvus.has_collection(store.name):
             return "the collection does not exist"
         if (count := milvus.count_rows(store.name)) != saved.count:
-            return f"the collection has {count:,} vectors instead of {saved.count:,}"
+            return f"the collection has {format_count(count, 'vector')} instead of {saved.count:,}"
         extra_ids, missing_ids = compare_ids(
             embedded.read_ids(saved.last_id),
             partial(milvus.count_rows, store.name),
@@ -293,7 +295,7 @@ class MilvusSync:
     def drop_collection(self, store: MilvusCollection) -> None:
         """Drop a Milvus collection; do nothing if its Milvus Lite file does not exist."""
         address = self._choose_address(store, None)
-        if not address.is_lite or Path(address.server).exists():
+        if not address.is_lite or find_entered(address.server, VectorStoreError) is not None:
             logger.info(
                 "Dropping the unused Milvus collection %s at %s",
                 store.name, address.display_name,

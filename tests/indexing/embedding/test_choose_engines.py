@@ -54,7 +54,7 @@ def test_gpus_memory_and_files_limit_the_engines(two_gpus: list[Gpu]) -> None:
     assert devices(TWO_TOWERS, 3 * FILES_PER_ENGINE) == ["0", "1", "0"]
     assert devices(TWO_TOWERS, FILES_PER_ENGINE - 1) == []
     assert devices(TWO_TOWERS, 1, replicas=2) == ["0", "1", "0", "1"]
-    needed = LANGUAGE.weights_mb + count_engines.LANGUAGE_MODEL_MIB
+    needed = LANGUAGE.weights_mib + count_engines.LANGUAGE_MODEL_MIB
     assert devices(LANGUAGE, MANY).count("0") == min(4, int(0.9 * 80_000) // needed)
     assert devices(LANGUAGE, MANY).count("1") == 1
 

@@ -61,7 +61,10 @@ def connect_to_ray(address: str) -> None:
     except (
         Exception
     ) as error:  # an incompatible version of Ray, a malformed address, a failed start
-        raise EngineError(f"the Ray cluster at {address} cannot be used: {error}") from error
+        raise EngineError(
+            f"the Ray cluster at {address} cannot be used: {error}. Check the address, and that "
+            "the cluster runs: ray status"
+        ) from error
     except KeyboardInterrupt:
         ray.shutdown()  # ends the processes of a local cluster that is half started
         raise
