@@ -106,4 +106,3 @@ def wait_for_writers(db: Database) -> Iterator[None]:
         yield
     finally:
         db.execute(f"pragma busy_timeout = {1000 * BUSY_TIMEOUT_S}")
-

@@ -33,7 +33,8 @@ def test_copy_without_the_index_of_its_wal_is_read(
         assert copy.execute("select count(*) from numbers").fetchone() == (1000,)
         with pytest.raises(sqlite3.OperationalError, match="readonly"):
             copy.execute("delete from numbers")
-    assert sorted(os.listdir(tmp_path / "copy")) == ["catalog.db", "catalog.db-wal"]
+    names = sorted(file.name for file in (tmp_path / "copy").iterdir())
+    assert names == ["catalog.db", "catalog.db-wal"]
 
 
 def test_statements_of_one_catalog_are_interrupted(tmp_path: Path) -> None:
