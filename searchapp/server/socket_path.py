@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import tempfile
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -11,6 +13,7 @@ from pathlib import Path
 SOCKET_FILE_NAME = "resident.sock"
 MAX_SOCKET_PATH_BYTES = 100  # Linux allows 107 bytes, macOS 103 (sun_path in unix(7))
 MAX_TEMPORARY_FOLDER_BYTES = 60  # leaves space for the name of the link in short_socket_path()
+LOCK_CHECK_INTERVAL_S = 0.02
 
 
 def socket_path(library: Path) -> Path:
@@ -45,13 +48,24 @@ def log_path(library: Path) -> Path:
 
 
 @contextmanager
-def hold_lock(library: Path, name: str) -> Iterator[None]:
+def hold_lock(library: Path, name: str, timeout_s: float) -> Iterator[None]:
     """Wait for a named lock of the library, and hold it while the block runs.
 
-    The operating system releases the lock if the process dies.
+    The operating system releases the lock if the process dies. Raises OSError if the lock cannot
+    be opened, and TimeoutError if another process, which may be suspended, keeps it.
     """
     import fcntl
 
-    with (library / f"{name}.lock").open("a") as file:
-        fcntl.flock(file, fcntl.LOCK_EX)
+    path, deadline = library / f"{name}.lock", time.monotonic() + timeout_s
+    with path.open("a") as file:
+        while True:
+            try:
+                fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                break
+            except BlockingIOError:
+                if time.monotonic() > deadline:
+                    raise TimeoutError(
+                        errno.ETIMEDOUT, "another process keeps the lock", str(path)
+                    ) from None
+                time.sleep(LOCK_CHECK_INTERVAL_S)
         yield

@@ -52,7 +52,7 @@ def ensure_running(config: ResidentConfig, notify: Callable[[str], None]) -> Non
         logger.debug("The resident process of the library %s already runs", config.library_folder)
         return
     try:
-        with hold_lock(config.library_folder, "starting"):
+        with hold_lock(config.library_folder, "starting", 2 * START_TIMEOUT_S):
             if _is_running(config.library_folder):
                 logger.info("Another command has just started the resident process")
             else:

@@ -21,7 +21,7 @@ from searchapp.server.resident_lock import (
     take_lock,
     write_holder,
 )
-from searchapp.server.socket_path import short_socket_path, socket_path
+from searchapp.server.socket_path import hold_lock, short_socket_path, socket_path
 from searchapp.server.unix_http import is_listening
 
 
@@ -144,6 +144,16 @@ def test_another_version_ends_no_server(folder: Path) -> None:
         pytest.raises(ResidentUnavailableError, match="runs another version"),
     ):
         client._end_other_version(folder)
+
+
+def test_waiting_for_a_suspended_command_is_limited(folder: Path) -> None:
+    """A command that keeps the lock of the start does not block others for ever."""
+    with (
+        hold_lock(folder, "starting", 0),
+        pytest.raises(TimeoutError, match="another process keeps the lock"),
+        hold_lock(folder, "starting", 0),
+    ):
+        pytest.fail("two processes hold a lock")
 
 
 def test_long_path_uses_a_private_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
