@@ -5,6 +5,7 @@ from searchapp.catalog import import_sqlite_utils as import_sqlite_utils  # befo
 
 # isort: on
 from searchapp.catalog.catalog import Catalog, CatalogError
+from searchapp.catalog.connection import interrupt_statements
 from searchapp.catalog.embeddings import CollectionEmbeddings
 from searchapp.catalog.fingerprints import Fingerprints, ImageWithFiles
 from searchapp.catalog.image_files import LocatedImage
@@ -28,6 +29,7 @@ __all__ = [
     "ScanDiff",
     "ScanPlan",
     "VectorStores",
+    "interrupt_statements",
     "make_frame_key",
     "raise_library_errors",
     "wrap_sqlite_errors",

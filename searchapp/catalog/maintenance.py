@@ -18,8 +18,8 @@ logger = logging.getLogger(__name__)
 MIN_UNUSED_SHARE = 0.25  # share of unused pages from which compacting the file pays off
 # An image is unused if it has no file, and is not a frame of a video with a file.
 UNUSED_IMAGE_SQL = (
-    "not exists (select 1 from files f where f.image_id = i.id) and not exists (select 1 from"
-    " frames r join files f on f.image_id = r.video_id where r.image_id = i.id)"
+    "not exists (select 1 from {files} f where f.image_id = i.id) and not exists (select 1 from"
+    " frames r join {files} f on f.image_id = r.video_id where r.image_id = i.id)"
 )
 
 
@@ -166,23 +166,33 @@ class CatalogMaintenance:
             )
             self._db.execute("delete from companions where of_path not in (select path from files)")
 
-    def find_unused_images(self) -> tuple[list[str], int]:
-        """Return the SHA-256 of images without a file, and the number of their embeddings."""
-        images = self._db.execute(
-            f"select i.sha256 from images i where {UNUSED_IMAGE_SQL}"
-        ).fetchall()
+    def find_unused_images(self, missing_paths: list[str]) -> tuple[list[str], int]:
+        """Return the SHA-256 of images without a file, and the number of their embeddings.
+
+        missing_paths: ignore these files. A dry run must not delete their rows: the library may
+        be read-only, or another process may write to it. A temporary table works there too.
+        """
+        self._db.execute("create temp table if not exists missing (path)")
+        self._db.execute("delete from temp.missing")
+        self._db.conn.executemany(
+            "insert into temp.missing values (?)", ((encode_path(path),) for path in missing_paths)
+        )
+        existing_files = "(select * from files where path not in (select path from temp.missing))"
+        condition = UNUSED_IMAGE_SQL.format(files=existing_files)
+        images = self._db.execute(f"select i.sha256 from images i where {condition}").fetchall()
         (embeddings,) = self._db.execute(
             f"select count(*) from embeddings where image_id in"
-            f" (select i.id from images i where {UNUSED_IMAGE_SQL})"
+            f" (select i.id from images i where {condition})"
         ).fetchone()
         return [row[0] for row in images], embeddings
 
     def delete_unused_images(self) -> None:
         """Delete images without a file, and their embeddings."""
+        condition = UNUSED_IMAGE_SQL.format(files="files")
         with self._db.atomic():
             self._db.executescript(f"drop table if exists temp.unused;"
                                    f" create temp table unused as select i.id from images i"
-                                   f" where {UNUSED_IMAGE_SQL};")  # fmt: skip
+                                   f" where {condition};")  # fmt: skip
             self._db.execute("delete from embeddings where image_id in (select id from unused)")
             self._db.execute("delete from frames where image_id in (select id from unused)")
             self._db.execute("delete from images where id in (select id from unused)")

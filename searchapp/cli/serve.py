@@ -56,8 +56,4 @@ def command(
         engine_url=engine, api_key=api_key, verbose=is_engine_output_shown(),
     )  # fmt: skip
     prepare_library(settings, print_note)
-    url_host = f"[{host}]" if ":" in host else host
-    print_note(
-        f"serving http://{url_host}:{port}/{'?token=...' if token else ''}   (Ctrl-C stops it)"
-    )
-    serve_library(settings)
+    serve_library(settings, print_note)

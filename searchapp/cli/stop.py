@@ -16,10 +16,12 @@ from searchapp.files.library_folder import resolve_library_folder
 def command(library: Path | None) -> None:
     """Stop the resident process that queries start in the background, and free its memory.
 
+    `searchapp serve` is such a process too.
+
     \b
     searchapp stop
     """
     from searchapp.server import client
 
-    was_running = client.stop_resident(resolve_library_folder(library))
-    print_note("stopped the resident process" if was_running else "no resident process is running")
+    stopped = client.stop_resident(resolve_library_folder(library))
+    print_note(f"stopped {stopped}" if stopped else "no resident process is running")

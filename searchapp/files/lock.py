@@ -11,6 +11,7 @@ from pathlib import Path
 
 from searchapp.errors import LibraryError, LockedError
 from searchapp.files.atomic import explain_disk_error
+from searchapp.files.owned_file import unlink_own
 
 
 @contextmanager
@@ -37,6 +38,7 @@ def hold_writer_lock(folder: Path, purpose: str) -> Iterator[None]:
         raise LibraryError(
             f"the library at {folder} cannot be written: {explain_disk_error(error)}"
         ) from error
+    holder_status: os.stat_result | None = None
     try:
         since = datetime.now().astimezone().strftime("%Y-%m-%d %H:%M")
         with suppress(OSError):  # On a full disk, the lock works without the name of its holder.
@@ -44,8 +46,9 @@ def hold_writer_lock(folder: Path, purpose: str) -> Iterator[None]:
                 f"{purpose} (process {os.getpid()} on {socket.gethostname()}, since {since})\n",
                 encoding="utf-8",
             )
+            holder_status = holder.lstat()
         yield
     finally:
-        with suppress(OSError):
-            holder.unlink(missing_ok=True)
+        if holder_status is not None:
+            unlink_own(holder, holder_status)
         lock.release()

@@ -17,6 +17,7 @@ from searchapp.files.logging_setup import (
     set_up_logging,
 )
 from searchapp.server.resident import ResidentSettings, serve_library
+from searchapp.server.resident_lock import UNAVAILABLE_EXIT_CODE, ResidentUnavailableError
 
 
 def main() -> None:
@@ -45,7 +46,8 @@ def main() -> None:
             serve_library(settings)
     except SearchAppError as error:
         print(f"searchapp: {error}", file=sys.stderr)
-        sys.exit(error.exit_code)
+        is_unavailable = isinstance(error, ResidentUnavailableError)
+        sys.exit(UNAVAILABLE_EXIT_CODE if is_unavailable else error.exit_code)
 
 
 if __name__ == "__main__":

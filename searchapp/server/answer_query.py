@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 from searchapp.files.library_folder import can_be_resident
 from searchapp.server import client
+from searchapp.server.resident_lock import ResidentUnavailableError
 from searchapp.server.start_resident import ResidentConfig
 from searchapp.types import Query, SearchOptions, SearchResult, Term
 
@@ -31,7 +32,8 @@ def answer_query(
 
     start: starts the engine if this process answers.
     use_resident: False answers in this process. A read-only library is always searched in this
-    process, because a resident process writes to the folder of the library.
+    process, because a resident process writes to the folder of the library. So is a library whose
+    resident process this user cannot use.
     notify: called with a line of text before each slow step.
     Raises the errors of Library.find, and EngineError if the resident process does not start.
     """
@@ -39,10 +41,15 @@ def answer_query(
         logger.info(
             "Searching in the resident process of the library %s", resident_config.library_folder
         )
-        return client.search(resident_config, query, options, notify)
-    reason = (
-        "the library is read-only" if use_resident else "the command excludes the resident process"
-    )
+        try:
+            return client.search(resident_config, query, options, notify)
+        except ResidentUnavailableError as error:
+            reason = str(error)
+            notify(f"searching without the resident process: {reason}")
+    elif use_resident:
+        reason = "the library is read-only"
+    else:
+        reason = "the command excludes the resident process"
     logger.info("Searching in this process: %s", reason)
     from searchapp.library import Library
 

@@ -10,7 +10,6 @@ import logging
 import os
 import time
 from collections.abc import Callable, Sequence
-from contextlib import suppress
 from dataclasses import fields
 from pathlib import Path
 from typing import Any
@@ -19,7 +18,11 @@ from searchapp.errors import EngineError, ModelError, QueryError, SearchAppError
 from searchapp.files import fetch_url, storage
 from searchapp.files.enter_path import enter_path, find_entered
 from searchapp.files.library_folder import require_library
-from searchapp.server.socket_path import is_lock_free
+from searchapp.server.resident_lock import (
+    LockHolder,
+    ResidentUnavailableError,
+    read_lock_holder,
+)
 from searchapp.server.start_resident import ResidentConfig, ensure_running
 from searchapp.server.unix_http import ANSWER_TIMEOUT_S, post_fields, send_request
 from searchapp.types import Hit, Query, SearchOptions, SearchResult, Term
@@ -27,6 +30,7 @@ from searchapp.types.filter_values import FilterValue
 
 logger = logging.getLogger(__name__)
 STATUS_BUSY, STATUS_CONFLICT = 503, 409
+STOP_TIMEOUT_S = 10.0  # The process itself takes at most 7 seconds; see resident.py.
 PICTURE_PLACEHOLDER = "the picture"  # name of a picture in the server's messages
 
 
@@ -77,8 +81,8 @@ def request_resident(
     The process is started if it does not run.
     While the process is busy or starts, the request is repeated for at most ANSWER_TIMEOUT_S.
     max_deaths: how often the process may die during this request. None: any number of times.
-    Raises EngineError if the process does not start, and ResidentDiedError if it dies
-    more often than max_deaths.
+    Raises EngineError if the process does not start, ResidentUnavailableError if this user cannot
+    use one, and ResidentDiedError if it dies more often than max_deaths.
     """
     deadline, is_notified, death_count = time.monotonic() + ANSWER_TIMEOUT_S, False, 0
     while True:
@@ -94,8 +98,7 @@ def request_resident(
             if max_deaths is not None and death_count > max_deaths:
                 raise ResidentDiedError("the resident process crashed on this input") from None
         if status == STATUS_CONFLICT:
-            logger.info("Replacing the resident process: it runs another version of searchapp")
-            stop_resident(config.library_folder)
+            _end_other_version(config.library_folder)
         elif status != STATUS_BUSY or time.monotonic() > deadline:
             return status, answer
         elif not is_notified and "starting" in str(answer.get("detail")):
@@ -113,25 +116,47 @@ def get_resident_info(library: Path) -> dict[str, Any] | None:
     return answer if status == 200 else None
 
 
-def stop_resident(library: Path) -> bool:
-    """Stop the resident process, and wait until it has ended; return False if none runs.
+def stop_resident(library: Path) -> LockHolder | None:
+    """Stop the resident process or `searchapp serve`, and wait until it has ended.
 
-    Raises EngineError if the process still runs after 10 seconds.
+    Return the process that was stopped, or None if none runs. Raises EngineError if the process
+    does not answer, or still runs after STOP_TIMEOUT_S.
     """
-    resident_info = get_resident_info(library)
-    if resident_info is None:
-        return False
-    logger.info("Stopping the resident process %s", resident_info["pid"])
-    with suppress(OSError, http.client.HTTPException):  # the process may end before it answers
-        send_request(library, "POST", "/api/stop", timeout_s=5)
-    for _ in range(200):
-        if is_lock_free(library):
-            return True
+    holder = read_lock_holder(library)
+    if holder is None:
+        return None
+    logger.info("Stopping %s", holder)
+    deadline, is_asked = time.monotonic() + STOP_TIMEOUT_S, False
+    while time.monotonic() < deadline:
+        if not is_asked:  # A process that starts or ends does not listen, but has the lock.
+            try:
+                status, _ = send_request(library, "POST", "/api/stop", timeout_s=5)
+                is_asked = status == 200
+            except PermissionError as error:
+                raise EngineError(f"{holder} belongs to another user.") from error
+            except (OSError, http.client.HTTPException) as error:
+                logger.debug("%s did not answer: %r", holder, error)
+        current = read_lock_holder(library)
+        if current is None or current.pid not in (None, holder.pid):
+            return holder
         time.sleep(0.05)
-    raise EngineError(
-        f"the resident process {resident_info['pid']} does not stop. "
-        f"End it with `kill -9 {resident_info['pid']}`."
-    )
+    problem = "does not stop" if is_asked else "does not answer"
+    remedy = f" End it with `kill -9 {holder.pid}`." if holder.pid is not None else ""
+    raise EngineError(f"{holder} {problem}.{remedy}")
+
+
+def _end_other_version(library: Path) -> None:
+    """Stop a background process of another version of searchapp, so that a new one can start.
+
+    Raises ResidentUnavailableError if it is `searchapp serve`, which only its user may end.
+    """
+    holder = read_lock_holder(library)
+    if holder is not None and holder.url is not None:
+        raise ResidentUnavailableError(
+            f"{holder} runs another version of searchapp. Start it again to use it"
+        )
+    logger.info("Replacing the resident process: it runs another version of searchapp")
+    stop_resident(library)
 
 
 def read_error(answer: dict[str, Any], terms: Sequence[Term] = ()) -> SearchAppError:

@@ -1,28 +1,27 @@
-"""Run the resident process: lock the library, listen, serve, and stop when idle."""
+"""Run the resident process: serve a library, stop when idle, and end in a bounded time."""
 
 from __future__ import annotations
 
 import asyncio
 import logging
 import os
-import socket
 import sys
+import threading
 import time
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager, suppress
+from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from searchapp.errors import LibraryError, QueryError, SearchAppError
-from searchapp.files.atomic import explain_disk_error
+from searchapp.errors import QueryError, SearchAppError
 from searchapp.files.extras import install_hint
 from searchapp.files.library_folder import require_library
 from searchapp.indexing.embedding.choose_engines import EngineChoice
 from searchapp.library import Library
-from searchapp.server import client
 from searchapp.server.guard import LOOPBACK_HOSTS, AccessRules
-from searchapp.server.socket_path import LOCK_FILE_NAME, socket_path
+from searchapp.server.listeners import Listeners, open_listeners
+from searchapp.server.resident_lock import is_lock_in_place
 
 if TYPE_CHECKING:
     import uvicorn
@@ -31,6 +30,8 @@ if TYPE_CHECKING:
 
 logger = logging.getLogger(__name__)
 IDLE_CHECK_INTERVAL_S = 0.5
+GRACE_PERIOD_S = 2  # for running requests, when the process stops
+SHUTDOWN_TIMEOUT_S = 7.0  # then the process ends, whatever its threads do
 # Only one process at a time can open a Milvus Lite file: when idle, close it for others.
 RELEASE_AFTER_IDLE_S = 3.0
 
@@ -64,11 +65,16 @@ def prepare_library(settings: ResidentSettings, notify: Callable[[str], None]) -
     Library.open(settings.library_folder, tell=notify).close()
 
 
-def serve_library(settings: ResidentSettings) -> None:
+def serve_library(
+    settings: ResidentSettings, notify: Callable[[str], None] = lambda line: None
+) -> None:
     """Serve a library until the process is stopped, or idle for keep_alive_min.
 
-    Raises LibraryError if there is no library, and SearchAppError if FastAPI is not installed,
-    the port is in use, or another resident process serves the library.
+    The process ends within SHUTDOWN_TIMEOUT_S after that, even if a thread still works.
+    notify: called with a line of text when the process listens, and when another command stops it.
+    Raises LibraryError if there is no library, SearchAppError if FastAPI is not installed, the port
+    is in use or `searchapp serve` already runs, and ResidentUnavailableError if a background
+    process cannot have the Unix socket.
     """
     require_library(settings.library_folder)
     try:
@@ -81,12 +87,15 @@ def serve_library(settings: ResidentSettings) -> None:
             f"the resident process cannot start: FastAPI or uvicorn is missing ({error}). "
             f"Install them: {install_hint('server')}"
         ) from error
-    with _lock_and_listen(settings) as sockets:
+    with open_listeners(settings.library_folder, settings.host, settings.port, notify) as listeners:
+        if listeners.url is not None:
+            token_part = "?token=..." if settings.token else ""
+            notify(f"serving {listeners.url}{token_part}   (Ctrl-C stops it)")
         logger.info(
             "The process %d serves the library %s%s",
             os.getpid(),
             settings.library_folder,
-            f" on {settings.host}:{settings.port}" if settings.host else "",
+            f" at {listeners.url}" if listeners.url else "",
         )
         choice = EngineChoice(settings.engine_url, settings.api_key, verbose=settings.verbose)
         service = Service(settings.library_folder, choice.start)
@@ -96,119 +105,70 @@ def serve_library(settings: ResidentSettings) -> None:
             service, rules, allow_urls=settings.allow_urls, request_stop=stop_event.set
         )
         config = uvicorn.Config(
-            app, log_level="warning", loop="asyncio", lifespan="off", timeout_graceful_shutdown=2,
+            app, log_level="warning", loop="asyncio", lifespan="off",
+            timeout_graceful_shutdown=GRACE_PERIOD_S,
             log_config=None,  # logging.config.dictConfig closes the handlers that already exist
         )  # fmt: skip
         server = uvicorn.Server(config)
 
+        end_timer = threading.Timer(SHUTDOWN_TIMEOUT_S, _end_process)
+        end_timer.daemon = True
+
         async def serve() -> None:
-            idle_task = asyncio.create_task(
-                _stop_when_idle(server, service, stop_event, settings.keep_alive_min)
-            )
-            await server.serve(sockets=sockets)
-            idle_task.cancel()
+            server_task = asyncio.create_task(server.serve(sockets=listeners.sockets))
+            server_task.add_done_callback(lambda task: stop_event.set())
+            reason = await _wait_for_stop(server, service, stop_event, listeners, settings)
+            if reason is not None:
+                logger.info("Stopping the resident process: %s", reason)
+                notify(f"stopped: {reason}")
+            end_timer.start()
+            server.should_exit = True
+            await server_task
 
         with suppress(KeyboardInterrupt):
             asyncio.run(serve())
-        service.close()
-    if "torch" in sys.modules:  # a normal exit of torch takes seconds, and saves nothing
-        sys.stdout.flush()
-        sys.stderr.flush()
-        os._exit(0)
+        is_closed = service.close()
+    # A normal exit waits for all threads. That of torch takes seconds, and saves nothing.
+    if not is_closed or "torch" in sys.modules:
+        _end_process()
+    end_timer.cancel()
 
 
-async def _stop_when_idle(
+def _end_process() -> None:
+    """End the process at once; this loses nothing that the catalog or an index file holds."""
+    sys.stdout.flush()
+    sys.stderr.flush()
+    os._exit(0)
+
+
+async def _wait_for_stop(
     server: uvicorn.Server,
     service: Service,
     stop_event: asyncio.Event,
-    keep_alive_min: float | None,
-) -> None:
-    """Stop the server when stop_event is set, or after keep_alive_min idle minutes."""
-    while True:
+    listeners: Listeners,
+    settings: ResidentSettings,
+) -> str | None:
+    """Wait until the process must stop; return the reason, or None after a signal.
+
+    Meanwhile, close exclusive files when idle.
+    """
+    release_task: asyncio.Task[None] | None = None
+    while not server.should_exit:
         try:
             await asyncio.wait_for(stop_event.wait(), IDLE_CHECK_INTERVAL_S)
-            logger.info("Stopping the resident process: a command asked for it")
-            break
+            return None if server.should_exit else "another command asked for it"
         except TimeoutError:
+            if listeners.lock and not is_lock_in_place(settings.library_folder, listeners.lock):
+                return f"the library at {settings.library_folder} was moved or removed"
             idle_s = time.monotonic() - service.last_used_at
-            if not service.active_requests and idle_s > RELEASE_AFTER_IDLE_S:
-                await service.release_files()
+            is_released = release_task is None or release_task.done()
+            if is_released and not service.active_requests and idle_s > RELEASE_AFTER_IDLE_S:
+                # Not awaited: the thread of the library may work for long.
+                release_task = asyncio.create_task(service.release_files())
             if (
-                keep_alive_min is not None
+                settings.keep_alive_min is not None
                 and not service.active_requests
-                and idle_s > 60 * keep_alive_min
+                and idle_s > 60 * settings.keep_alive_min
             ):
-                logger.info(
-                    "Stopping the resident process: no request for %.3g minutes", keep_alive_min
-                )
-                break
-    server.should_exit = True
-
-
-@contextmanager
-def _lock_and_listen(settings: ResidentSettings) -> Iterator[list[socket.socket]]:
-    """Lock the library against other resident processes, and yield the sockets that listen.
-
-    The operating system releases the lock if the process crashes.
-    Raises LibraryError if the library cannot be written, and SearchAppError if another resident
-    process holds the lock or the port is in use.
-    """
-    import fcntl
-
-    path = socket_path(settings.library_folder)
-    try:
-        lock = (settings.library_folder / LOCK_FILE_NAME).open("a")
-    except OSError as error:
-        raise LibraryError(
-            f"cannot serve the library at {settings.library_folder}: {explain_disk_error(error)}"
-        ) from error
-    with lock:
-        try:
-            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            if settings.host is None:
-                raise SearchAppError(
-                    "another resident process already serves this library. Stop it with "
-                    "`searchapp stop`."
-                ) from None
-            # This process serves the Unix socket too, so it replaces the other resident process.
-            logger.info("Replacing the resident process that already serves this library")
-            client.stop_resident(settings.library_folder)
-            fcntl.flock(lock, fcntl.LOCK_EX)
-        sockets = [_listen_unix(path)]
-        try:
-            if settings.host is not None:
-                sockets.append(_listen_tcp(settings.host, settings.port))
-            yield sockets
-        finally:
-            path.unlink(missing_ok=True)
-            for listener in sockets:
-                listener.close()
-
-
-def _listen_unix(path: Path) -> socket.socket:
-    path.unlink(missing_ok=True)
-    listener = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
-    mask = os.umask(0o177)  # create the socket with mode 0600: a later chmod is a race
-    try:
-        listener.bind(str(path))
-    finally:
-        os.umask(mask)
-    listener.listen(256)
-    return listener
-
-
-def _listen_tcp(host: str, port: int) -> socket.socket:
-    try:
-        family, socket_type, protocol, _, address = socket.getaddrinfo(
-            host, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE
-        )[0]
-        listener = socket.socket(family, socket_type, protocol)
-        listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        listener.bind(address)
-        listener.listen(256)
-    except OSError as error:
-        raise SearchAppError(
-            f"cannot listen on {host}:{port} ({error.strerror or error}). Choose another --port."
-        ) from error
-    return listener
+                return f"no request for {settings.keep_alive_min:.3g} minutes"
+    return None

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import io
 import os
+import threading
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -12,10 +13,11 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
-from searchapp.catalog import LocatedImage
+from searchapp.catalog import LocatedImage, interrupt_statements
 from searchapp.engines import Engine, EngineInput, Refusal, Vector
 from searchapp.errors import PictureError
 from searchapp.files import storage
+from searchapp.files.library_folder import catalog_file
 from searchapp.files.storage import FileState
 from searchapp.library import Library
 from searchapp.models import ModelSpec
@@ -30,6 +32,9 @@ if TYPE_CHECKING:
 Result = TypeVar("Result")
 THUMBNAIL_SIDES_PX = (320, 640)  # long side
 BROWSER_FORMATS = frozenset({"JPEG", "PNG", "WEBP", "GIF", "AVIF", "BMP"})
+UNINTERRUPTED_CLOSE_S = 0.2  # so that SQLite can write its WAL into the catalog
+CLOSE_TIMEOUT_S = 2.0
+INTERRUPT_INTERVAL_S = 0.05  # an interrupt between two statements has no effect: repeat it
 MAX_CONVERTED_SIDE_PX = 2560  # long side of a picture that is converted for browsers
 
 
@@ -51,11 +56,23 @@ class Service:
         """Close files that only one process can open at a time; the next search reopens them."""
         await self._calls.read_library(lambda reader: reader.close_exclusive_files())
 
-    def close(self) -> None:
-        """Close the library; do not wait for threads that still work."""
-        self._calls.close()
+    def close(self) -> bool:
+        """Close the library, and interrupt SQL that still runs.
+
+        Return False if a thread still works after CLOSE_TIMEOUT_S.
+        """
+        executors = [*self._calls.start_closing(), self._counting_thread]
         if self._counting_library is not None:
             self._counting_thread.submit(self._counting_library.close)
+        # Shutting down an executor waits for its threads, without a limit.
+        waiting = threading.Thread(target=_shut_down, args=(executors,), daemon=True)
+        waiting.start()
+        waiting.join(UNINTERRUPTED_CLOSE_S)
+        deadline = time.monotonic() + CLOSE_TIMEOUT_S
+        while waiting.is_alive() and time.monotonic() < deadline:
+            interrupt_statements(catalog_file(self.folder))
+            waiting.join(INTERRUPT_INTERVAL_S)
+        return not waiting.is_alive()
 
     async def search(
         self, parts: Sequence[QueryPart], options: SearchOptions, one_prompt: bool
@@ -204,6 +221,11 @@ class Service:
             temporary.write_bytes(buffer.getvalue())
             temporary.rename(file)
         return buffer.getvalue()
+
+
+def _shut_down(executors: Sequence[ThreadPoolExecutor]) -> None:
+    for executor in executors:
+        executor.shutdown()
 
 
 def _decode_input(prompt: str, data: bytes | None) -> EngineInput:

@@ -17,6 +17,11 @@ from pathlib import Path
 
 from searchapp.errors import EngineError, LibraryError
 from searchapp.files.library_folder import catalog_file
+from searchapp.server.resident_lock import (
+    UNAVAILABLE_EXIT_CODE,
+    ResidentUnavailableError,
+    read_lock_holder,
+)
 from searchapp.server.socket_path import hold_lock, log_path
 from searchapp.server.unix_http import is_listening
 
@@ -40,17 +45,35 @@ def ensure_running(config: ResidentConfig, notify: Callable[[str], None]) -> Non
 
     If several commands find no process, a lock makes sure that only one command starts it.
     notify: called with a line of text before each slow step.
-    Raises EngineError if the process does not start.
+    Raises EngineError if the process does not start, and ResidentUnavailableError if this user
+    cannot start one, or cannot connect to the one that runs.
     """
-    if is_listening(config.library_folder):
+    if _is_running(config.library_folder):
         logger.debug("The resident process of the library %s already runs", config.library_folder)
         return
-    with hold_lock(config.library_folder, "starting"):
-        if is_listening(config.library_folder):
-            logger.info("Another command has just started the resident process")
-        else:
-            notify("starting the resident process ...")
-            _start_resident(config, notify)
+    try:
+        with hold_lock(config.library_folder, "starting", 2 * START_TIMEOUT_S):
+            if _is_running(config.library_folder):
+                logger.info("Another command has just started the resident process")
+            else:
+                notify("starting the resident process ...")
+                _start_resident(config, notify)
+    except OSError as error:
+        raise ResidentUnavailableError(
+            f"the resident process cannot start: {error.filename or config.library_folder}: "
+            f"{error.strerror or error}"
+        ) from error
+
+
+def _is_running(library: Path) -> bool:
+    """Return whether this user can connect; raise ResidentUnavailableError if only another can."""
+    try:
+        return is_listening(library)
+    except PermissionError as error:
+        holder = read_lock_holder(library)
+        if holder is None:  # The other user's process was killed, and has left its socket.
+            return False
+        raise ResidentUnavailableError(f"{holder} belongs to another user") from error
 
 
 def _start_resident(config: ResidentConfig, notify: Callable[[str], None]) -> None:
@@ -78,10 +101,14 @@ def _start_resident(config: ResidentConfig, notify: Callable[[str], None]) -> No
     )
     _migrate_catalog(catalog_file(config.library_folder), notify)
     deadline = time.monotonic() + START_TIMEOUT_S
-    while not is_listening(config.library_folder):
+    while not _is_running(config.library_folder):
         if process.poll() is not None or time.monotonic() > deadline:
+            if _is_running(config.library_folder):  # `searchapp serve` started meanwhile.
+                return
             lines = log.read_text(encoding="utf-8", errors="replace").strip().splitlines()
             reason = lines[-1].removeprefix("searchapp: ") if lines else "its log is empty"
+            if process.returncode == UNAVAILABLE_EXIT_CODE:
+                raise ResidentUnavailableError(reason)
             raise EngineError(
                 f"the resident process did not start: {reason} (log file: {log}). "
                 "Use --no-daemon to continue without it."

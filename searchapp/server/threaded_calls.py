@@ -43,10 +43,11 @@ class ThreadedCalls:
         # An SQLite connection can be used only on the thread that created it.
         self._library = self._library_thread.submit(Library.open, folder).result()
 
-    def close(self) -> None:
-        """Close the library; do not wait for threads that still work."""
+    def start_closing(self) -> list[ThreadPoolExecutor]:
+        """Close the library when its thread has finished; return the executors that may work."""
         self._batcher.close()
-        self._library_thread.submit(self._library.close).result()
+        self._library_thread.submit(self._library.close)
+        return [self._library_thread, self._picture_threads]
 
     async def call_library(self, use: Callable[[Library], Result]) -> Result:
         """Call use(library) on the library's thread."""

@@ -10,27 +10,33 @@ from pathlib import Path
 from typing import Any
 
 from searchapp import __version__
-from searchapp.server.socket_path import socket_path
+from searchapp.server.socket_path import short_socket_path
 
 ANSWER_TIMEOUT_S = 900.0
 
 
 class _UnixConnection(http.client.HTTPConnection):
-    def __init__(self, path: Path, timeout: float) -> None:
+    def __init__(self, library: Path, timeout: float) -> None:
         super().__init__("searchapp", timeout=timeout)
-        self._path = path
+        self._library = library
 
     def connect(self) -> None:
         self.sock = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
         self.sock.settimeout(self.timeout)
-        self.sock.connect(str(self._path))
+        with short_socket_path(self._library) as path:
+            self.sock.connect(path)
 
 
 def is_listening(library: Path) -> bool:
-    """Return whether a resident process accepts connections for a library."""
-    connection = _UnixConnection(socket_path(library), timeout=5)
+    """Return whether a resident process accepts connections for a library.
+
+    Raises PermissionError if only another user can connect.
+    """
+    connection = _UnixConnection(library, timeout=5)
     try:
         connection.connect()
+    except PermissionError:
+        raise
     except OSError:
         return False
     finally:
@@ -51,7 +57,7 @@ def send_request(
     Raises OSError if there is no connection, and HTTPException if the answer is incomplete or not
     JSON.
     """
-    connection = _UnixConnection(socket_path(library), timeout_s)
+    connection = _UnixConnection(library, timeout_s)
     headers = {"X-Searchapp-Version": __version__}
     if media_type:
         headers["Content-Type"] = media_type

@@ -15,7 +15,8 @@ from searchapp.files.library_folder import can_be_resident
 from searchapp.indexing.watch import WatchEvent, WatchSession
 from searchapp.library import Library
 from searchapp.server.resident_engine import ResidentEngine
-from searchapp.server.start_resident import ResidentConfig
+from searchapp.server.resident_lock import ResidentUnavailableError
+from searchapp.server.start_resident import ResidentConfig, ensure_running
 from searchapp.types import IndexEvent, IndexOptions
 
 if TYPE_CHECKING:
@@ -119,7 +120,12 @@ class LibraryWatch:
 
     def _get_engine(self, spec: ModelSpec) -> Engine:
         if self._use_resident:
-            return ResidentEngine(spec, self._resident_config, lambda line: None)
+            try:
+                ensure_running(self._resident_config, lambda line: None)
+                return ResidentEngine(spec, self._resident_config, lambda line: None)
+            except ResidentUnavailableError as error:
+                self._notify(f"embedding without the resident process: {error}")
+                self._use_resident = False
         if self._resident_config.engine_url is not None:
             # The remote server keeps the model loaded, so each run may connect again.
             return self._start(spec)

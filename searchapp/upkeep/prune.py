@@ -25,9 +25,9 @@ def prune_library(
     if forget_missing:
         missing_paths = list(storage.find_missing(upkeep.list_paths()))
     with catalog.begin_transaction(is_dry_run):
-        upkeep.forget_files(missing_paths)
-        unused_hashes, embeddings = upkeep.find_unused_images()
+        unused_hashes, embeddings = upkeep.find_unused_images(missing_paths)
         if not is_dry_run:
+            upkeep.forget_files(missing_paths)
             upkeep.delete_unused_images()
     thumbnails = [
         file

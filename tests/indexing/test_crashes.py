@@ -93,15 +93,18 @@ def test_disk_errors_lose_nothing(
 
 
 @needs_preload
-@pytest.mark.parametrize("case", ["read-only-more", "read-only-journal-more"])
+@pytest.mark.parametrize(
+    "case", ["read-only-more", "read-only-journal-more", "read-only-copy-more"]
+)
 def test_a_read_only_library_can_be_searched(faults: Path, tmp_path: Path, case: str) -> None:
-    """A read-only library can be searched and filtered; index says why it cannot write."""
+    """A read-only library can be searched; a dry prune works; index says why it cannot write."""
     ran = run_preloaded(faults, TESTS / "support" / "crash_runner.py", tmp_path, case, 0)
     assert ran.returncode == 0, ran.stderr
     for file in tmp_path.glob("library"):
         file.chmod(0o755)
-    status, (found, stated, asked) = json.loads(ran.stdout)
-    assert found == {"hits": [3, 3], "journal": "journal" in case}
+    status, (found, prunable, stated, asked) = json.loads(ran.stdout)
+    assert found == {"hits": [3, 3], "journal": case != "read-only-more"}
+    assert prunable == {"prunable": 2}
     assert "cannot be written: Permission denied. Searches work" in stated["stated"]
     assert (status, asked) == (0, {"query": 10, "code": 0})
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 from typing import Any
 
@@ -10,7 +11,9 @@ from support.library import FakeEngines, index_folder
 
 from searchapp.library import Library
 from searchapp.server import answer_query as module
+from searchapp.server import start_resident
 from searchapp.server.answer_query import answer_query
+from searchapp.server.resident_lock import take_lock, write_holder
 from searchapp.server.start_resident import ResidentConfig
 from searchapp.types import Query, SearchOptions, SearchResult
 
@@ -47,3 +50,28 @@ def test_answering_process_is_chosen(
     )  # fmt: skip
     assert resident_calls == ([config] if is_resident else [])
     assert [Path(hit.path).name for hit in result.hits] == ([] if is_resident else ["red.jpg"])
+
+
+def test_this_process_answers_if_another_user_has_the_resident_process(
+    library: Path, fake_engines: FakeEngines, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Without access to the socket, the query is answered here, and a note says why."""
+    notes: list[str] = []
+
+    def refuse(path: Path) -> bool:
+        raise PermissionError(13, "Permission denied")
+
+    monkeypatch.setattr(start_resident, "is_listening", refuse)
+    lock = take_lock(library)
+    assert lock
+    with lock:
+        write_holder(lock, None)
+        result = answer_query(
+            Query("red"), SearchOptions(count=1), ResidentConfig(library), fake_engines,
+            use_resident=True, notify=notes.append,
+        )  # fmt: skip
+    assert [Path(hit.path).name for hit in result.hits] == ["red.jpg"]
+    assert notes == [
+        f"searching without the resident process: the resident process {os.getpid()} belongs to "
+        "another user"
+    ]

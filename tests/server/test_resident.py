@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import http.client
 import os
 import signal
 import stat
 import subprocess
 import sys
+import tempfile
 import threading
 import time
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 from pathlib import Path
 
 import psutil
@@ -29,7 +32,8 @@ from searchapp.errors import (
 )
 from searchapp.library import Library
 from searchapp.server import client, start_resident, unix_http
-from searchapp.server.socket_path import MAX_SOCKET_PATH_BYTES, is_lock_free, log_path, socket_path
+from searchapp.server.resident_lock import is_lock_free
+from searchapp.server.socket_path import MAX_SOCKET_PATH_BYTES, log_path, socket_path
 from searchapp.server.start_resident import ResidentConfig
 from searchapp.types import Query, SearchOptions, Term
 
@@ -327,14 +331,93 @@ def test_library_with_a_long_path(
     fake_engines: FakeEngines,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    """If the path of the socket would be too long, the socket is in the temporary folder."""
+    """One process answers for a long path, for a short link, and with another TMPDIR."""
     monkeypatch.setattr(start_resident, "SERVER_COMMAND", [*FAKE_COMMAND, "0", "0"])
-    folder = tmp_path / ("long" * 25)
+    folder, link, other_temporary = tmp_path / ("long" * 25), tmp_path / "l", tmp_path / "tmp"
+    link.symlink_to(folder)
+    other_temporary.mkdir()
     with Library.open(folder, create=True, start=fake_engines) as library:
         index_folder(library, photos, model)
-    assert len(os.fsencode(socket_path(folder))) <= MAX_SOCKET_PATH_BYTES
+    assert len(os.fsencode(socket_path(folder))) > MAX_SOCKET_PATH_BYTES
     assert search_names(ResidentConfig(folder), count=1) == ["blue.jpg"]
-    assert client.stop_resident(folder)
+    running = client.get_resident_info(folder)
+    monkeypatch.setattr(tempfile, "tempdir", str(other_temporary))
+    for path in (folder, link):
+        assert search_names(ResidentConfig(path), count=1) == ["blue.jpg"]
+        again = client.get_resident_info(path)
+        assert running and again and again["pid"] == running["pid"]
+    assert client.stop_resident(link)
+    assert is_lock_free(folder)
+    assert not list(other_temporary.iterdir())
+
+
+def test_process_of_a_moved_library_ends_and_leaves_the_new_one_alone(
+    resident_config: ResidentConfig, fake_engines: FakeEngines, photos: Path, model: Path
+) -> None:
+    """The old process ends by itself. The process of a new library at the old path answers."""
+    folder = resident_config.library_folder
+    search_names(resident_config)
+    old = client.get_resident_info(folder)
+    assert old
+    folder.rename(folder.with_name("moved"))
+    (photos / "red.jpg").unlink()
+    with Library.open(folder, create=True, start=fake_engines) as library:
+        index_folder(library, photos, model)
+    assert set(search_names(resident_config, where="width > 1")) == {"blue.jpg", "green.png"}
+    new = client.get_resident_info(folder)
+    with suppress(psutil.NoSuchProcess):
+        psutil.Process(old["pid"]).wait(30)
+    assert search_names(resident_config, count=1) == ["blue.jpg"]
+    again = client.get_resident_info(folder)
+    assert new and again and old["pid"] != new["pid"] == again["pid"]
+
+
+STUCK_PROCESS = """
+import asyncio, sys, time
+from pathlib import Path
+from searchapp.server import resident, service
+started = Path(sys.argv[2])
+async def block_a_thread(self, *arguments):
+    await self._calls.call_library(lambda library: (started.touch(), time.sleep(3600)))
+async def ignore_the_end(self, *arguments):
+    started.touch()
+    while True:
+        try:
+            await asyncio.sleep(3600)
+        except asyncio.CancelledError:
+            pass
+service.Service.search = {"thread": block_a_thread, "task": ignore_the_end}[sys.argv[3]]
+service.CLOSE_TIMEOUT_S = resident.GRACE_PERIOD_S = 0.1
+resident.SHUTDOWN_TIMEOUT_S = {"thread": 600, "task": 1}[sys.argv[3]]
+resident.serve_library(resident.ResidentSettings(Path(sys.argv[1])))
+"""
+
+
+@pytest.mark.parametrize("stuck", ["thread", "task"])
+def test_process_with_endless_work_stops(
+    resident_config: ResidentConfig, tmp_path: Path, stuck: str
+) -> None:
+    """stop_resident ends a process whose thread or task never finishes."""
+    folder, started = resident_config.library_folder, tmp_path / "started"
+    process = subprocess.Popen(
+        [sys.executable, "-c", STUCK_PROCESS, str(folder), str(started), stuck]
+    )
+
+    def ask() -> None:
+        with suppress(OSError, http.client.HTTPException):
+            unix_http.post_fields(folder, "/api/search", {"text": "red"}, {})
+
+    while not unix_http.is_listening(folder):
+        time.sleep(0.02)
+    asking = threading.Thread(target=ask)
+    asking.start()
+    while not started.exists():
+        time.sleep(0.02)
+    stopped = client.stop_resident(folder)
+    assert stopped and stopped.pid == process.pid
+    assert process.wait(30) == 0
+    asking.join(30)
+    assert not asking.is_alive()
 
 
 def test_missing_library_starts_no_process(tmp_path: Path) -> None:

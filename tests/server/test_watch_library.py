@@ -13,6 +13,7 @@ from support.sample_pictures import save_picture
 from searchapp.files.lock import hold_writer_lock
 from searchapp.indexing.watch import ChangesIndexed
 from searchapp.library import Library
+from searchapp.server.resident_lock import ResidentUnavailableError
 from searchapp.server.start_resident import ResidentConfig
 from searchapp.server.watch_library import LibraryWatch
 from searchapp.types import IndexEvent, IndexOptions, RunFinished
@@ -77,3 +78,29 @@ def test_one_engine_serves_all_runs(
     (engine,) = fake_engines.started_engines
     assert engine.is_closed
     assert len(event_counts) >= 2 and all(event_counts)
+
+
+def test_own_engine_is_used_if_another_user_has_the_resident_process(
+    tmp_path: Path,
+    photos: Path,
+    model: Path,
+    fake_engines: FakeEngines,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """A note says why, once; the pictures are embedded in this process."""
+
+    def refuse(*arguments: object) -> None:
+        raise ResidentUnavailableError("another user has it")
+
+    monkeypatch.setattr("searchapp.server.watch_library.ensure_running", refuse)
+    notes = list[str]()
+    watch = LibraryWatch(
+        [photos], ResidentConfig(tmp_path / "library"), IndexOptions(model=str(model)),
+        fake_engines, quiet_s=0.2, notify=notes.append,
+    )  # fmt: skip
+    with watch:
+        *_, last = watch.index_all()
+    assert isinstance(last, RunFinished) and last.summary.added == 3
+    assert notes == ["embedding without the resident process: another user has it"]
+    (engine,) = fake_engines.started_engines
+    assert engine.is_closed

@@ -158,13 +158,18 @@ class CrashCase:
         send_line(pipe, {"calls": [shim.faults_count(kind) for kind in range(len(CALL_KINDS))]})
         send_line(pipe, {"faults": shim.faults_done()})
 
-    def use_read_only(self, pipe: int, journal: bool) -> None:
-        """Search, filter and index in a read-only library; send the results as lines."""
+    def use_read_only(self, pipe: int, journal: bool, is_copy: bool) -> None:
+        """Search, filter and index in a read-only library; send the results as lines.
+
+        is_copy: the copy of a library in use: it has a WAL file without an index (-shm).
+        """
         if journal and not os.fork():  # A killed process leaves the journal files of SQLite.
             self.open_library()._catalog._db.execute("update runs set finished_at = finished_at")
             os._exit(0)
         if journal:
             os.wait()
+        if is_copy:
+            (self.library / f"{CATALOG}-shm").unlink()
         for file in (*self.library.iterdir(), self.library):
             file.chmod(0o555)
         drop_privileges()
@@ -176,6 +181,7 @@ class CrashCase:
                 pipe,
                 {"hits": [len(all_hits), len(filtered_hits)], "journal": self.journal.exists()},
             )
+            send_line(pipe, {"prunable": library.prune(dry=True, missing=True).images})
             try:
                 list(library.index([self.photos], self.make_options()))
             except SearchAppError as error:
@@ -282,8 +288,9 @@ def main(folder: Path, case_name: str, max_points: int) -> None:
     known = 12 if prunes or case_name.endswith("more") else 0
     case, count = CrashCase(folder, known, prunes=prunes), Tally()
     if case_name.startswith("read-only"):
-        journal = "journal" in case_name
-        print(json.dumps(run_in_fork(lambda pipe: case.use_read_only(pipe, journal))))
+        is_copy = "copy" in case_name
+        journal = "journal" in case_name or is_copy
+        print(json.dumps(run_in_fork(lambda pipe: case.use_read_only(pipe, journal, is_copy))))
         return
     begun = time.monotonic()
     status, lines = run_in_fork(case.run_with_fault)

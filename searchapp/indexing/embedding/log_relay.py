@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import logging
+import os
 from collections import deque
 from collections.abc import Iterable
 
 PACKAGE = "searchapp"
 
-# Logger's name, level, text with its traceback, time by time.time.
-LogEntry = tuple[str, int, str, float]
+# Logger's name, level, text with its traceback, time by time.time, process id.
+LogEntry = tuple[str, int, str, float, int]
 
 
 class LogBuffer(logging.Handler):
@@ -25,7 +26,9 @@ class LogBuffer(logging.Handler):
 
     def emit(self, record: logging.LogRecord) -> None:
         """Store a log record as text; if 1000 records are stored, drop the oldest one."""
-        self._entries.append((record.name, record.levelno, self.format(record), record.created))
+        self._entries.append(
+            (record.name, record.levelno, self.format(record), record.created, os.getpid())
+        )
 
     def take_entries(self) -> list[LogEntry]:
         """Return the log entries collected since the last call, oldest first."""
@@ -51,9 +54,9 @@ def relay_entries(entries: Iterable[LogEntry], source: str) -> None:
 
     source: name of the other process, written before each text.
     """
-    for name, level, text, created in entries:
+    for name, level, text, created, process_id in entries:
         logger = logging.getLogger(name)
         if logger.isEnabledFor(level):
             record = logger.makeRecord(name, level, source, 0, "%s: %s", (source, text), None)
-            record.created = created
+            record.created, record.process = created, process_id
             logger.handle(record)
