@@ -21,6 +21,7 @@ from searchapp.files.library_folder import require_library
 from searchapp.indexing.embedding.choose_engines import EngineChoice
 from searchapp.library import Library
 from searchapp.server import client
+from searchapp.server.access_token import AccessToken
 from searchapp.server.guard import LOOPBACK_HOSTS, AccessRules
 from searchapp.server.socket_path import LOCK_FILE_NAME, socket_path
 
@@ -54,8 +55,11 @@ def prepare_library(settings: ResidentSettings, notify: Callable[[str], None]) -
     """Check the settings, and migrate a library of an earlier version.
 
     notify: called with a line of text before each slow step.
-    Raises QueryError if other computers can connect without a token, and LibraryError.
+    Raises QueryError if other computers can connect without a token, or the token cannot be sent,
+    and LibraryError.
     """
+    if settings.token is not None:
+        AccessToken(settings.token)
     if settings.host is not None and settings.host not in LOOPBACK_HOSTS and not settings.token:
         raise QueryError(
             f"other computers can connect to --host {settings.host}, but no token is set. Add "
