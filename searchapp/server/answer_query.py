@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable, Sequence
+from pathlib import Path
 from typing import TYPE_CHECKING
 
-from searchapp.files.library_folder import can_be_resident
+from searchapp.files.library_folder import can_be_resident, catalog_file, require_library
 from searchapp.server import client
 from searchapp.server.start_resident import ResidentConfig
+from searchapp.server.unix_http import is_listening
 from searchapp.types import Query, SearchOptions, SearchResult, Term
 
 if TYPE_CHECKING:
@@ -39,6 +41,8 @@ def answer_query(
         logger.info(
             "Searching in the resident process of the library %s", resident_config.library_folder
         )
+        if not is_listening(resident_config.library_folder):
+            _require_pictures(resident_config.library_folder, options, notify)
         return client.search(resident_config, query, options, notify)
     reason = (
         "the library is read-only" if use_resident else "the command excludes the resident process"
@@ -48,3 +52,20 @@ def answer_query(
 
     with Library.open(resident_config.library_folder, start=start, tell=notify) as library:
         return library.find(query, options)
+
+
+def _require_pictures(library: Path, options: SearchOptions, notify: Callable[[str], None]) -> None:
+    """Raise the error of a search that finds nothing to search, before a process starts.
+
+    Raises LibraryError or ModelError.
+    """
+    require_library(library)  # before the imports, which take longer
+    from searchapp.catalog import Catalog, wrap_sqlite_errors
+    from searchapp.models import select_collection
+
+    catalog = Catalog.open(catalog_file(library), report=notify)
+    try:
+        with wrap_sqlite_errors(library):
+            select_collection.select_nonempty(catalog, options)
+    finally:
+        catalog.close()
