@@ -24,6 +24,7 @@ from searchapp.server import client
 from searchapp.server.access_token import AccessToken
 from searchapp.server.guard import LOOPBACK_HOSTS, AccessRules
 from searchapp.server.socket_path import LOCK_FILE_NAME, socket_path
+from searchapp.server.start_options import EngineOrigin
 
 if TYPE_CHECKING:
     import uvicorn
@@ -94,11 +95,13 @@ def serve_library(settings: ResidentSettings) -> None:
         )
         choice = EngineChoice(settings.engine_url, settings.api_key, verbose=settings.verbose)
         service = Service(settings.library_folder, choice.start)
+        service.keep_alive_min = settings.keep_alive_min
         rules = AccessRules(settings.token, LOOPBACK_HOSTS | {settings.host or "localhost"})
         stop_event = asyncio.Event()
         app = create_app(
-            service, rules, allow_urls=settings.allow_urls, request_stop=stop_event.set
-        )
+            service, rules, allow_urls=settings.allow_urls, request_stop=stop_event.set,
+            engine=EngineOrigin(settings.engine_url, settings.api_key),
+        )  # fmt: skip
         config = uvicorn.Config(
             app, log_level="warning", loop="asyncio", lifespan="off", timeout_graceful_shutdown=2,
             log_config=None,  # logging.config.dictConfig closes the handlers that already exist
@@ -106,9 +109,7 @@ def serve_library(settings: ResidentSettings) -> None:
         server = uvicorn.Server(config)
 
         async def serve() -> None:
-            idle_task = asyncio.create_task(
-                _stop_when_idle(server, service, stop_event, settings.keep_alive_min)
-            )
+            idle_task = asyncio.create_task(_stop_when_idle(server, service, stop_event))
             await server.serve(sockets=sockets)
             idle_task.cancel()
 
@@ -125,9 +126,8 @@ async def _stop_when_idle(
     server: uvicorn.Server,
     service: Service,
     stop_event: asyncio.Event,
-    keep_alive_min: float | None,
 ) -> None:
-    """Stop the server when stop_event is set, or after keep_alive_min idle minutes."""
+    """Stop the server when stop_event is set, or after service.keep_alive_min idle minutes."""
     while True:
         try:
             await asyncio.wait_for(stop_event.wait(), IDLE_CHECK_INTERVAL_S)
@@ -137,6 +137,7 @@ async def _stop_when_idle(
             idle_s = time.monotonic() - service.last_used_at
             if not service.active_requests and idle_s > RELEASE_AFTER_IDLE_S:
                 await service.release_files()
+            keep_alive_min = service.keep_alive_min  # a command can change it
             if (
                 keep_alive_min is not None
                 and not service.active_requests

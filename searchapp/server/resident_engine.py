@@ -97,6 +97,7 @@ class ResidentEngine:
     ) -> dict[str, Any]:
         spec = self._spec
         model = {"model": spec.name, "revision": spec.revision, "space": spec.vector_space}
+        # A batch that kills the process is halved, so ResidentDiedError is not for the user.
         status, answer = client.request_resident(
             self._config, path, {**model, **fields}, pictures, self._notify, MAX_RESIDENT_DEATHS
         )

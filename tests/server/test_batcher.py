@@ -90,8 +90,8 @@ def test_panics_of_an_engine_do_not_stop_the_thread(batcher: Batcher, spec: Mode
     def panic(engine: object) -> None:
         raise Panic("index out of bounds")
 
-    with pytest.raises(EngineError, match="the engine failed .*index out of bounds"):
+    with pytest.raises(EngineError, match=r"the engine failed .*index out of bounds"):
         batcher.embed(spec, [EngineInput("panic")]).result(20)
-    with pytest.raises(EngineError, match="the engine failed .*index out of bounds"):
+    with pytest.raises(EngineError, match=r"the engine failed .*index out of bounds"):
         batcher.call_engine(spec, panic).result(20)
     assert len(batcher.embed(spec, [EngineInput("red")]).result(20)) == 1
