@@ -11,6 +11,7 @@ from typing import Any, Literal
 from searchapp.errors import QueryError
 from searchapp.types.filter_values import Circle, DateBound, ParsedField, RatingRange
 from searchapp.types.picture import PictureSummary
+from searchapp.types.valid_text import check_text
 
 Modality = Literal["text", "image", "text+image"]
 
@@ -40,7 +41,7 @@ class Query:
 
     def __post_init__(self) -> None:
         """Check the text: no tokenizer takes an invalid one."""
-        _check_text("the text of the query", self.text)
+        check_text("the text of the query", self.text)
 
     @property
     def modality(self) -> Modality | None:
@@ -85,9 +86,9 @@ class Filter:
     def __post_init__(self) -> None:
         """Check the values that SQLite and NumPy would refuse, or compare wrongly."""
         for name in ("camera", "format", "where", "lens"):
-            _check_text(f"the condition {name}", getattr(self, name))
+            check_text(f"the condition {name}", getattr(self, name))
         for pattern in self.keyword:
-            _check_text("the condition keyword", pattern)
+            check_text("the condition keyword", pattern)
         for name in ("min_size", "max_size"):
             if math.isnan(getattr(self, name) or 0):
                 raise QueryError(f"the condition {name} is not a number; give megapixels, as 2.5")
@@ -149,13 +150,3 @@ class SearchResult:
 
     hits: tuple[Hit, ...]
     good: bool | None  # None: unknown for this kind of query, or in this collection
-
-
-def _check_text(name: str, text: str | None) -> None:
-    """Raise QueryError if a text has bytes that are not UTF-8, which Python keeps as surrogates."""
-    try:
-        (text or "").encode()
-    except UnicodeEncodeError as error:
-        raise QueryError(
-            f"{name} is not valid UTF-8: {text!r}. Check the encoding of the terminal."
-        ) from error

@@ -20,6 +20,7 @@ from searchapp.errors import EngineError, QueryError, SearchAppError
 from searchapp.library import Library
 from searchapp.server import client
 from searchapp.server.app import create_app
+from searchapp.server.request_models import SearchRequest
 from searchapp.server.resident_engine import ResidentEngine
 from searchapp.server.service import Service
 from searchapp.server.socket_path import socket_path
@@ -205,8 +206,6 @@ def test_limits_of_the_web_do_not_hold_for_commands(
 
 def test_web_clients_keep_their_limits(start_process: Callable[..., Service]) -> None:
     """The limits are those of the listener: see test_api."""
-    from searchapp.server.request_models import SearchRequest
-
     shown = SearchRequest.model_json_schema()["properties"]
     assert shown["count"]["maximum"] == 1000
     with pytest.raises(ValueError, match="less than or equal to 1000"):
@@ -229,20 +228,6 @@ def test_undecodable_folder_is_searched(
     for query in (Query("red"), Query(image=photos / "red.jpg")):
         hits = search(tmp_path / "library", query, SearchOptions(folder=folder)).hits
         assert [hit.path for hit in hits] == [str(folder / "cyan.jpg")]
-
-
-@pytest.mark.parametrize("name", ["camera", "lens", "format", "where", "keyword"])
-def test_undecodable_conditions_are_stated_errors(name: str) -> None:
-    """A condition that is no UTF-8 is one line, before a process starts."""
-    value: Any = ("ph\udcff",) if name == "keyword" else "ph\udcff"
-    with pytest.raises(QueryError, match=f"the condition {name} is not valid UTF-8"):
-        SearchOptions(**{name: value})
-    with pytest.raises(QueryError, match="the text of the query is not valid UTF-8"):
-        Query("ph\udcff")
-    with pytest.raises(QueryError, match="the condition folder is not a path"):
-        SearchOptions(folder="\ud800")
-    with pytest.raises(QueryError, match="the condition max_size is not a number"):
-        SearchOptions(max_size=float("nan"))
 
 
 def test_start_options_are_not_ignored(
