@@ -41,7 +41,7 @@ def answer_query(
         logger.info(
             "Searching in the resident process of the library %s", resident_config.library_folder
         )
-        if not is_listening(resident_config.library_folder):
+        if not _is_running(resident_config.library_folder):
             _require_pictures(resident_config.library_folder, options, notify)
         return client.search(resident_config, query, options, notify)
     reason = (
@@ -52,6 +52,14 @@ def answer_query(
 
     with Library.open(resident_config.library_folder, start=start, tell=notify) as library:
         return library.find(query, options)
+
+
+def _is_running(library: Path) -> bool:
+    """Return whether a resident process listens, of this user or of another."""
+    try:
+        return is_listening(library)
+    except PermissionError:
+        return True
 
 
 def _require_pictures(library: Path, options: SearchOptions, notify: Callable[[str], None]) -> None:

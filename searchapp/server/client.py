@@ -107,7 +107,7 @@ def request_resident(
             logger.info("The resident process did not answer the request %s: %r", path, error)
             if death_count > max_deaths:
                 raise ResidentDiedError(
-                    f"the resident process ended {death_count} times before it answered"
+                    f"the resident process ended {death_count} times while it handled a request"
                 ) from None
         if status == STATUS_CONFLICT:
             logger.info("Replacing the resident process: it runs another version of searchapp")

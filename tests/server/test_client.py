@@ -16,6 +16,8 @@ import uvicorn
 from support.library import FakeEngines, index_folder
 from support.sample_pictures import save_picture
 
+from searchapp import models
+from searchapp.engines import EngineInput, Refusal
 from searchapp.errors import EngineError, QueryError, SearchAppError
 from searchapp.library import Library
 from searchapp.server import client
@@ -111,7 +113,7 @@ def test_retries_after_a_death_are_bounded(
     """A request whose connection breaks is sent again, but not for ever."""
     process = break_process(answer)
     config = ResidentConfig(tmp_path / "library")
-    with pytest.raises(EngineError, match=r"ended 4 times before it answered.*resident\.log"):
+    with pytest.raises(EngineError, match=r"ended 4 times while .*resident\.log"):
         client.search(config, Query("red"), SearchOptions(), pytest.fail)
     assert process.request_count == client.MAX_DEATHS + 1
 
@@ -126,6 +128,25 @@ def test_a_stated_error_is_raised_once(
     with pytest.raises(SearchAppError, match=r"failed on this request \(TypeError\)"):
         client.search(config, Query("red"), SearchOptions(), pytest.fail)
     assert process.request_count == 1
+
+
+@pytest.mark.parametrize("is_death", [False, True])
+def test_an_input_that_causes_a_fault_is_isolated(
+    tmp_path: Path,
+    model: Path,
+    break_process: Callable[[bytes], BrokenProcess],
+    is_death: bool,
+) -> None:
+    """`watch` gets a reason for each input, instead of an error that ends it."""
+    body = json.dumps({"detail": "the server failed on this request"}).encode()
+    break_process(b"" if is_death else make_answer(500, body))
+    config = ResidentConfig(tmp_path / "library")
+    engine = ResidentEngine(models.resolve_model(str(model)), config, pytest.fail)
+    outputs = engine.embed([EngineInput("red"), EngineInput("blue")])
+    reason = "ended 2 times" if is_death else "the server failed on this request"
+    assert [isinstance(output, Refusal) and reason in output.reason for output in outputs] == [
+        True, True,
+    ]  # fmt: skip
 
 
 def test_a_silent_process_is_no_death(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -257,8 +278,6 @@ def test_engine_url_is_refused_by_a_process_with_its_own_engine(
     config = ResidentConfig(tmp_path / "library", engine_url="http://[\udcff")
     with pytest.raises(EngineError, match=r"has no effect: .* with a vLLM of its own"):
         client.search(config, Query("red"), SearchOptions(), lambda line: None)
-    from searchapp import models
-
     engine = ResidentEngine(models.resolve_model(str(model)), config, lambda line: None)
     with pytest.raises(EngineError, match="has no effect"):
         engine.count_tokens("red")

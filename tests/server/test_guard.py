@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import asyncio
+import json
 import socket
 from collections.abc import Sequence
 from pathlib import Path
@@ -10,12 +12,13 @@ from urllib.parse import quote
 
 import httpx
 import pytest
+from support.browser import needs_chromium
 from support.library import FakeEngines, RunCommand
 from support.live_server import serve_library
 
 from searchapp.errors import QueryError
 from searchapp.server.access_token import AccessToken
-from searchapp.server.guard import AccessRules
+from searchapp.server.guard import AccessGuard, AccessRules
 
 COSTLY = [
     "/api/similar/1?where=1",
@@ -151,3 +154,60 @@ def test_repeated_headers_have_no_second_meaning() -> None:
     for headers in pairs:
         assert token.is_in_headers(headers)
     assert not token.is_in_headers([(b"x-cookie", cookie), (b"authorization", b"secret")])
+
+
+@pytest.mark.parametrize("is_answered", [False, True])
+def test_requests_that_a_stop_cancels_get_an_answer(is_answered: bool) -> None:
+    """Uvicorn would answer with a text that no client can read; the client repeats a 503."""
+    messages: list[Any] = []
+
+    async def work(scope: Any, receive: Any, send: Any) -> None:
+        if is_answered:
+            await send({"type": "http.response.start", "status": 200, "headers": []})
+        await asyncio.sleep(60)
+
+    async def send(message: Any) -> None:
+        messages.append(message)
+
+    async def cancel_request() -> None:
+        scope = {"type": "http", "method": "GET", "path": "/", "headers": [], "query_string": b"",
+                 "server": ("/resident.sock", None)}  # fmt: skip
+        task = asyncio.create_task(AccessGuard(work, AccessRules())(scope, send, send))
+        await asyncio.sleep(0)
+        task.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await task
+
+    asyncio.run(cancel_request())
+    if is_answered:
+        assert [message["status"] for message in messages] == [200]
+    else:
+        start, body = messages
+        assert start["status"] == 503
+        assert (b"retry-after", b"1") in start["headers"]
+        assert json.loads(body["body"])["detail"] == "the server is stopping. Repeat the request."
+
+
+@needs_chromium
+def test_browsers_send_what_the_guard_checks(client: Any, library: Path, chromium: Any) -> None:
+    """In Chromium, a page of another site gets nothing by <img>, <script>, frame or fetch."""
+    server = f"http://{client.base_url.host}:{client.base_url.port}"
+    paths = ["/api/thumbnails/1", "/api/similar/1?where=1", "/api/images/1", "/app.js", "/"]
+    tags = "".join(
+        f'<img src="{server}{path}"><iframe src="{server}{path}"></iframe>'
+        f'<script src="{server}{path}"></script>'
+        for path in paths
+    )
+    fetches = "".join(f"fetch('{server}{path}', {{mode: 'no-cors'}});" for path in paths)
+    context = chromium.new_context()
+    statuses: list[int] = []
+    context.on("response", lambda answer: statuses.append(answer.status))
+    page = context.new_page()
+    page.set_content(f"<body>{tags}<script>{fetches}</script>", wait_until="networkidle")
+    assert statuses
+    assert set(statuses) == {403}
+    assert not (library / "thumbnails").exists()
+    page.goto(f"{server}/")
+    page.get_by_role("searchbox").or_(page.get_by_role("textbox")).first.wait_for()
+    assert statuses[-1] == 200
+    context.close()
