@@ -44,6 +44,7 @@ from searchapp.types import (
     OneOf,
     Overview,
 )
+from searchapp.types.valid_text import check_text
 
 logger = logging.getLogger(__name__)
 CatalogError = sqlite3.Error
@@ -135,7 +136,11 @@ class Catalog:
     def add_collection(
         self, name: str, model: str, revision: str, dimensions: int, settings: str
     ) -> Collection:
-        """Add a collection of embeddings to the catalog, and return it."""
+        """Add a collection of embeddings to the catalog, and return it.
+
+        Raises QueryError if the name is not valid UTF-8.
+        """
+        check_text("the name of the collection", name)
         self._db.execute(
             "insert into collections (name, model, revision, dimensions, settings, created_at)"
             " values (?, ?, ?, ?, ?, ?)",

@@ -141,7 +141,7 @@ def command(
     preview: str | None,
     open_best: bool,
     no_daemon: bool,
-    keep_alive: float,
+    keep_alive: float | None,
     engine: str | None,
     api_key: str | None,
     library: Path | None,

@@ -96,10 +96,8 @@ vectors_option = click.option(
 keep_alive_option = click.option(
     "--keep-alive",
     type=click.FloatRange(min=0, min_open=True),
-    default=15.0,
-    show_default=True,
     metavar="MINUTES",
-    help="Stop the resident process after MINUTES without requests.",
+    help="Stop the resident process after MINUTES without requests. A new process has 15.",
 )
 collection_option = click.option(
     "--collection", metavar="NAME", shell_complete=shell_completion.complete_collections,

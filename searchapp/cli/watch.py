@@ -73,7 +73,7 @@ def command(
     interval: float,
     quiet: float,
     no_daemon: bool,
-    keep_alive: float,
+    keep_alive: float | None,
     engine: str | None,
     api_key: str | None,
     as_json: bool,

@@ -61,6 +61,19 @@ def select_for_search(catalog: Catalog, options: SearchOptions) -> tuple[Collect
     )
 
 
+def select_nonempty(catalog: Catalog, options: SearchOptions) -> tuple[Collection, ModelSpec]:
+    """Select as select_for_search does; raise LibraryError if the collection has no pictures.
+
+    A search calls it before it starts an engine, which takes long.
+    """
+    collection, spec = select_for_search(catalog, options)
+    if not catalog.get_embeddings(collection).read_extent().count:
+        raise LibraryError(
+            f"the collection {collection.name} holds no pictures yet; run `searchapp index FOLDER`"
+        )
+    return collection, spec
+
+
 def select_for_indexing(
     catalog: Catalog, options: IndexOptions
 ) -> tuple[Collection | None, ModelSpec]:

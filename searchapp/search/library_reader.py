@@ -43,6 +43,11 @@ class LibraryReader:
         return select_collection.select_for_search(self._catalog, options)
 
     @raise_library_errors
+    def choose_nonempty_collection(self, options: SearchOptions) -> tuple[Collection, ModelSpec]:
+        """Choose a collection as choose_collection does; raise LibraryError if it is empty."""
+        return select_collection.select_nonempty(self._catalog, options)
+
+    @raise_library_errors
     def choose_model(self, name: str, revision: str, space: Mapping[str, Any]) -> ModelSpec:
         """Return the model of a collection that has this model name, revision and vector space.
 

@@ -104,9 +104,15 @@ def embed_query(
 
 
 def sum_weighted_vectors(vectors: Sequence[Vector], weights: Sequence[float]) -> Vector:
-    """Return the weighted sum of vectors, scaled to norm 1; raise QueryError if the sum is 0."""
-    total = np.asarray(weights, dtype=np.float32) @ np.stack(vectors)
-    length = float(np.linalg.norm(total))
+    """Return the weighted sum of vectors, scaled to norm 1.
+
+    Raises QueryError if the sum is 0, or if the weights are too large for float32.
+    """
+    with np.errstate(over="ignore", invalid="ignore"):
+        total = np.asarray(weights, dtype=np.float32) @ np.stack(vectors)
+        length = float(np.linalg.norm(total))
+    if not np.isfinite(length):
+        raise QueryError("the weights of the query are too large; use weights near 1")
     if length < 1e-6:
         raise QueryError("the parts of the query cancel each other out; change their weights")
     return total / np.float32(length)

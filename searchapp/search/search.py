@@ -72,7 +72,9 @@ async def search(
     added.
     Raises QueryError, UnsupportedModality, PictureError, ModelError, EngineError, LibraryError.
     """
-    collection, spec = await calls.read_library(lambda reader: reader.choose_collection(options))
+    collection, spec = await calls.read_library(
+        lambda reader: reader.choose_nonempty_collection(options)
+    )
     if not one_prompt and "text+image" not in spec.modalities:
         parts = [single for part in parts for single in _split_part(part)]
     vectors = await _embed_parts(calls, spec, parts, options.truncate)

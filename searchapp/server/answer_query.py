@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable, Sequence
+from pathlib import Path
 from typing import TYPE_CHECKING
 
-from searchapp.files.library_folder import can_be_resident
+from searchapp.files.library_folder import can_be_resident, catalog_file, require_library
 from searchapp.server import client
 from searchapp.server.resident_lock import ResidentUnavailableError
 from searchapp.server.start_resident import ResidentConfig
+from searchapp.server.unix_http import is_listening
 from searchapp.types import Query, SearchOptions, SearchResult, Term
 
 if TYPE_CHECKING:
@@ -42,6 +44,8 @@ def answer_query(
             "Searching in the resident process of the library %s", resident_config.library_folder
         )
         try:
+            if not _is_running(resident_config.library_folder):
+                _require_pictures(resident_config.library_folder, options, notify)
             return client.search(resident_config, query, options, notify)
         except ResidentUnavailableError as error:
             reason = str(error)
@@ -55,3 +59,28 @@ def answer_query(
 
     with Library.open(resident_config.library_folder, start=start, tell=notify) as library:
         return library.find(query, options)
+
+
+def _is_running(library: Path) -> bool:
+    """Return whether a resident process listens, of this user or of another."""
+    try:
+        return is_listening(library)
+    except PermissionError:
+        return True
+
+
+def _require_pictures(library: Path, options: SearchOptions, notify: Callable[[str], None]) -> None:
+    """Raise the error of a search that finds nothing to search, before a process starts.
+
+    Raises LibraryError or ModelError.
+    """
+    require_library(library)  # before the imports, which take longer
+    from searchapp.catalog import Catalog, wrap_sqlite_errors
+    from searchapp.models import select_collection
+
+    catalog = Catalog.open(catalog_file(library), report=notify)
+    try:
+        with wrap_sqlite_errors(library):
+            select_collection.select_nonempty(catalog, options)
+    finally:
+        catalog.close()

@@ -8,7 +8,9 @@ from collections.abc import Awaitable, Callable
 from typing import Any
 
 from fastapi import FastAPI, Request, Response
+from fastapi.exceptions import RequestValidationError
 from fastapi.responses import JSONResponse
+from starlette.exceptions import HTTPException
 
 from searchapp import __version__
 from searchapp.errors import (
@@ -29,6 +31,7 @@ from searchapp.server.guard import (
 from searchapp.server.request_log import RequestLog
 from searchapp.server.routes import engine, images, library, page, process, search
 from searchapp.server.service import Service
+from searchapp.server.start_options import EngineOrigin, check_engine, read_keep_alive
 from searchapp.server.threaded_calls import Starting
 
 logger = logging.getLogger(__name__)
@@ -66,19 +69,24 @@ def create_app(
     *,
     allow_urls: bool = False,
     request_stop: Callable[[], None] = lambda: None,
+    engine: EngineOrigin = EngineOrigin(),  # noqa: B008 (frozen)
 ) -> App:
     """Create the ASGI app of a service.
 
     allow_urls: whether to fetch pictures from URLs for clients.
     request_stop: called when a command asks the process to stop, through the Unix socket.
+    engine: where the process embeds; a command that asks for another engine is refused.
     """
     app = FastAPI(
         title="searchapp", version=__version__, docs_url=None, redoc_url=None,
         default_response_class=AsciiJsonResponse, responses=ERROR_RESPONSES,
     )  # fmt: skip
-    app.state.shared = AppState(service, allow_urls, request_stop)
+    app.state.shared = AppState(service, allow_urls, request_stop, engine)
     app.middleware("http")(_track_request)
     app.add_exception_handler(SearchAppError, _make_error_response)
+    app.add_exception_handler(RequestValidationError, _make_invalid_response)
+    app.add_exception_handler(HTTPException, _make_http_error_response)
+    app.add_exception_handler(Exception, _make_unexpected_error_response)
     for router in ROUTERS:
         app.include_router(router)
     return RequestLog(AccessGuard(app, rules))
@@ -87,8 +95,9 @@ def create_app(
 async def _track_request(
     request: Request, call_next: Callable[[Request], Awaitable[Response]]
 ) -> Response:
-    """Answer a request and count it; refuse it if a command of another version sent it.
+    """Answer a request and count it; refuse it if the process does not fit the command.
 
+    A command needs a process of its own version, with the options that its user gave.
     Each request postpones the stop of the idle process, except a status request.
     """
     state = await get_state(request)
@@ -102,6 +111,13 @@ async def _track_request(
             "`searchapp stop`, and repeat the command."
         )
         return AsciiJsonResponse({"detail": detail}, 409)
+    if request.scope["searchapp.local"]:
+        try:
+            check_engine(request.headers, state.engine)
+            state.service.set_keep_alive(read_keep_alive(request.headers))
+        except SearchAppError as error:
+            # Not 409: the client would replace the process, which other commands may use.
+            return AsciiJsonResponse(error_to_dict(error), 412)
     if request.url.path in STATUS_PATHS:
         response = await call_next(request)
     else:
@@ -134,3 +150,32 @@ async def _make_error_response(request: Request, error: Exception) -> Response:
         # The message can contain the text of a query.
         logger.debug("Reason of the failed request: %s", error)
     return AsciiJsonResponse(error_to_dict(error), status, headers)
+
+
+async def _make_invalid_response(request: Request, error: Exception) -> Response:
+    """Return the invalid fields of a request as JSON, with status 422.
+
+    FastAPI's own answer repeats the value of each field, which can be NaN, a text that no encoding
+    can hold, or 64 MiB long.
+    """
+    assert isinstance(error, RequestValidationError)
+    fields = [{key: field[key] for key in ("type", "loc", "msg")} for field in error.errors()]
+    return AsciiJsonResponse({"detail": fields}, 422)
+
+
+async def _make_http_error_response(request: Request, error: Exception) -> Response:
+    """Return an error of the routing or of a route as JSON."""
+    assert isinstance(error, HTTPException)
+    return AsciiJsonResponse({"detail": error.detail}, error.status_code, error.headers)
+
+
+async def _make_unexpected_error_response(request: Request, error: Exception) -> Response:
+    """Return a fault of the server as JSON, with status 500; uvicorn logs its traceback.
+
+    A client must be able to tell a fault of its request from the end of the process.
+    """
+    detail = (
+        f"the server failed on this request ({type(error).__name__}). Its log has the reason; "
+        "please report it."
+    )
+    return AsciiJsonResponse(error_to_dict(SearchAppError(detail)), 500)

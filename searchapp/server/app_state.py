@@ -10,6 +10,7 @@ from fastapi import Depends, HTTPException, Request
 from prometheus_client import CollectorRegistry, Counter, Histogram
 
 from searchapp.server.service import Service
+from searchapp.server.start_options import EngineOrigin
 
 
 class Metrics:
@@ -33,6 +34,7 @@ class AppState:
     service: Service
     allow_urls: bool  # whether to fetch pictures from URLs for clients
     request_stop: Callable[[], None]  # makes the process stop
+    engine: EngineOrigin = field(default_factory=EngineOrigin)
     metrics: Metrics = field(default_factory=Metrics)
 
 

@@ -71,6 +71,8 @@ class Batcher:
                     self._jobs.put(None)
                     break
                 jobs.append(next_job)
+            # A running future cannot be cancelled, so set_result() cannot raise InvalidStateError.
+            jobs = [job for job in jobs if job.future.set_running_or_notify_cancel()]
             while jobs:
                 spec = jobs[0].spec
                 self._run_jobs(spec, [job for job in jobs if job.spec == spec])
@@ -80,16 +82,11 @@ class Batcher:
         try:
             engine = self._get_engine(spec)
             outputs = engine.embed([item for job in jobs for item in job.inputs])
-        except Exception as error:
+        except BaseException as error:  # a panic of Rust code, too: the thread must survive it
             logger.info("The engine of the model %s failed (%s)", spec.name, type(error).__name__)
             logger.debug("Traceback of the failed engine", exc_info=error)
-            if not isinstance(error, SearchAppError):
-                error = EngineError(
-                    f"the engine failed ({error!r}). Try again; if it fails again, run "
-                    "`searchapp stop`."
-                )
             for job in jobs:
-                job.future.set_exception(error)
+                job.future.set_exception(_explain_failure(error))
             return
         for job in jobs:
             job_outputs, outputs = outputs[: len(job.inputs)], outputs[len(job.inputs) :]
@@ -98,8 +95,9 @@ class Batcher:
                 continue
             try:
                 job.future.set_result(job.engine_call(engine))
-            except Exception as error:
-                job.future.set_exception(error)
+            except BaseException as error:
+                logger.debug("Traceback of the failed call of the engine", exc_info=error)
+                job.future.set_exception(_explain_failure(error))
 
     def _get_engine(self, spec: ModelSpec) -> Engine:
         if self._engine is None or self._engine.spec != spec:
@@ -115,3 +113,12 @@ class Batcher:
             logger.info("The engine of the model %s is ready", spec.name)
         self._ready_spec = spec
         return self._engine
+
+
+def _explain_failure(error: BaseException) -> SearchAppError:
+    """Return an error for the request; errors without a message for the user become EngineError."""
+    if isinstance(error, SearchAppError):
+        return error
+    return EngineError(
+        f"the engine failed ({error!r}). Try again; if it fails again, run `searchapp stop`."
+    )

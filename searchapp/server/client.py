@@ -23,6 +23,8 @@ from searchapp.server.resident_lock import (
     ResidentUnavailableError,
     read_lock_holder,
 )
+from searchapp.server.socket_path import log_path
+from searchapp.server.start_options import make_option_headers
 from searchapp.server.start_resident import ResidentConfig, ensure_running
 from searchapp.server.unix_http import ANSWER_TIMEOUT_S, post_fields, send_request
 from searchapp.types import Hit, Query, SearchOptions, SearchResult, Term
@@ -30,12 +32,13 @@ from searchapp.types.filter_values import FilterValue
 
 logger = logging.getLogger(__name__)
 STATUS_BUSY, STATUS_CONFLICT = 503, 409
+MAX_DEATHS = 3  # per request: the process of a library can be stopped by its other commands
 STOP_TIMEOUT_S = 10.0  # The process itself takes at most 7 seconds; see resident.py.
 PICTURE_PLACEHOLDER = "the picture"  # name of a picture in the server's messages
 
 
 class ResidentDiedError(Exception):
-    """The resident process ended while it handled a request."""
+    """The connection to the resident process broke too often during one request."""
 
 
 def search(
@@ -59,7 +62,13 @@ def search(
         for number, term in enumerate(terms)
         if term.query.image is not None
     }
-    status, answer = request_resident(config, "/api/search", body, pictures, notify)
+    try:
+        status, answer = request_resident(config, "/api/search", body, pictures, notify)
+    except ResidentDiedError as error:
+        raise EngineError(
+            f"{error}. Its log is {log_path(config.library_folder)}. Use --no-daemon to search "
+            "without it."
+        ) from error
     if status != 200:
         raise read_error(answer, terms)
     hits = tuple(
@@ -74,29 +83,39 @@ def request_resident(
     fields: dict[str, Any],
     pictures: dict[str, bytes],
     notify: Callable[[str], None],
-    max_deaths: int | None = None,
+    max_deaths: int = MAX_DEATHS,
 ) -> tuple[int, dict[str, Any]]:
     """Send a request to the resident process; return the HTTP status and the JSON of the answer.
 
     The process is started if it does not run.
-    While the process is busy or starts, the request is repeated for at most ANSWER_TIMEOUT_S.
-    max_deaths: how often the process may die during this request. None: any number of times.
-    Raises EngineError if the process does not start, ResidentUnavailableError if this user cannot
-    use one, and ResidentDiedError if it dies more often than max_deaths.
+    While the process is busy or starts, the request is repeated for at most ANSWER_TIMEOUT_S. If
+    the connection breaks, it is repeated too, but at most max_deaths times. A complete answer is
+    never a reason to repeat the request, whatever it says.
+    Raises EngineError if the process does not start, or does not give a complete answer in
+    ANSWER_TIMEOUT_S, ResidentUnavailableError if this user cannot use one, and ResidentDiedError
+    if the connection breaks more often than max_deaths.
     """
+    headers = make_option_headers(config.engine_url, config.api_key, config.keep_alive_min)
     deadline, is_notified, death_count = time.monotonic() + ANSWER_TIMEOUT_S, False, 0
     while True:
         ensure_running(config, notify)
         try:
-            status, answer = post_fields(config.library_folder, path, fields, pictures)
-        except (OSError, http.client.HTTPException) as error:
+            status, answer = post_fields(config.library_folder, path, fields, pictures, headers)
+        except TimeoutError as error:
+            raise EngineError(
+                f"the resident process did not answer within {ANSWER_TIMEOUT_S:.0f} seconds. Run "
+                "`searchapp stop`, or use --no-daemon."
+            ) from error
+        except (OSError, http.client.IncompleteRead) as error:
             # The process stopped or died just now.
             status = STATUS_BUSY
             answer = {"detail": "the resident process ended before it answered. Try again."}
             death_count += 1
             logger.info("The resident process did not answer the request %s: %r", path, error)
-            if max_deaths is not None and death_count > max_deaths:
-                raise ResidentDiedError("the resident process crashed on this input") from None
+            if death_count > max_deaths:
+                raise ResidentDiedError(
+                    f"the resident process ended {death_count} times while it handled a request"
+                ) from None
         if status == STATUS_CONFLICT:
             _end_other_version(config.library_folder)
         elif status != STATUS_BUSY or time.monotonic() > deadline:

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-import hmac
+import asyncio
 import logging
 from collections.abc import Awaitable, Callable, MutableMapping
 from dataclasses import dataclass
-from http.cookies import CookieError, SimpleCookie
 from typing import Any
-from urllib.parse import parse_qs, urlsplit
+from urllib.parse import urlsplit
+
+from searchapp.server.access_token import AccessToken
 
 Scope = MutableMapping[str, Any]
 Message = MutableMapping[str, Any]
@@ -18,7 +19,12 @@ App = Callable[[Scope, Receive, Send], Awaitable[None]]
 
 logger = logging.getLogger(__name__)
 LOOPBACK_HOSTS = frozenset({"localhost", "127.0.0.1", "::1"})
-TOKEN_COOKIE = "searchapp_token"
+# A request that has one of these headers twice means different things to different programs.
+SINGLE_HEADERS = frozenset(
+    {"authorization", "content-length", "content-type", "host", "origin", "sec-fetch-site"}
+)
+# Pages that another site may link to. All other addresses are for the page itself and for programs.
+LINKED_PAGES = frozenset({"/", "/docs"})
 MAX_BODY_BYTES = 64 << 20
 SECURITY_HEADERS = {
     "content-security-policy": (
@@ -36,10 +42,16 @@ SECURITY_HEADERS = {
 class AccessRules:
     """Token and host names that a request over TCP must have."""
 
-    token: str | None = None  # None: no token is required
+    token: str | None = None  # None: no token is required; AccessToken tells which are valid
     hosts: frozenset[str] = LOOPBACK_HOSTS  # allowed in the header Host, if there is no token
 
 
+FOREIGN_PAGE = (
+    403,
+    "the request comes from a page of another site. Open the page of this server; a proxy must "
+    "forward the header Host unchanged.",
+)
+STOPPING = (503, "the server is stopping. Repeat the request.")
 BODY_TOO_LARGE = (
     413,
     f"the request is larger than {MAX_BODY_BYTES >> 20} MiB. Send fewer or smaller pictures.",
@@ -54,71 +66,86 @@ class BodyTooLargeError(Exception):
 class AccessGuard:
     """ASGI middleware: checks host, origin and token, limits the body, adds security headers.
 
-    Only the user can open the Unix socket (mode 0600), so its requests need no token.
+    Only the user can open the Unix socket (mode 0600), so its requests need no token, and their
+    bodies have no limit.
     """
 
     def __init__(self, app: App, rules: AccessRules) -> None:
-        """Store the ASGI app to protect, and the access rules."""
-        self._app, self._rules = app, rules
+        """Store the ASGI app to protect, and the access rules.
+
+        Raises QueryError if the token of the rules cannot be sent in a header.
+        """
+        self._app, self._hosts = app, rules.hosts
+        self._token = None if rules.token is None else AccessToken(rules.token)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Pass a request to the app, or refuse it."""
         if scope["type"] != "http":
             await self._app(scope, receive, send)
             return
-        headers = {
-            name.decode("latin-1"): value.decode("latin-1") for name, value in scope["headers"]
-        }
-        scope["searchapp.local"] = is_from_unix_socket(scope)
-        rejection = None if is_from_unix_socket(scope) else self._check_request(scope, headers)
-        if rejection is None and _parse_content_length(headers) > MAX_BODY_BYTES:
-            rejection = BODY_TOO_LARGE
+        is_local = scope["searchapp.local"] = is_from_unix_socket(scope)
+        rejection = None if is_local else self._check_request(scope)
         if rejection is not None:
             _log_rejection(scope, rejection)
             await _send_answer(send, *rejection)
-            return
-        if not is_from_unix_socket(scope) and self._has_query_token(scope):
-            cookie = f"{TOKEN_COOKIE}={self._rules.token}; Path=/; HttpOnly; SameSite=Strict"
-            await _send_answer(send, 303, "", {"location": "/", "set-cookie": cookie})
-            return
-        body, is_answered = _LimitedBody(receive), False
+        elif not is_local and self._has_query_token(scope):
+            assert self._token is not None  # it is in the query string
+            headers = {"location": "/", "set-cookie": self._token.make_cookie()}
+            await _send_answer(send, 303, "", headers)
+        else:
+            await self._call_app(scope, receive if is_local else _LimitedBody(receive), send)
+
+    async def _call_app(self, scope: Scope, receive: Receive, send: Send) -> None:
+        is_answered = False
+
+        def is_too_large() -> bool:
+            return isinstance(receive, _LimitedBody) and receive.is_too_large
 
         async def send_unless_rejected(message: Message) -> None:
             nonlocal is_answered
-            if body.is_too_large and not is_answered:
+            if is_too_large() and not is_answered:
                 # The app turns BodyTooLargeError into an answer of its own: drop that answer.
                 return
             is_answered = True
             await send(message)
 
         try:
-            await self._app(scope, body, _add_security_headers(send_unless_rejected))
+            await self._app(scope, receive, _add_security_headers(send_unless_rejected))
+        except asyncio.CancelledError:  # uvicorn cancels the requests that delay its stop
+            if not is_answered:
+                await _send_answer(send, *STOPPING, {"retry-after": "1"})
+            raise
         except Exception:  # the layers of the app wrap BodyTooLargeError in other exceptions
-            if not body.is_too_large:
+            if not is_too_large():
                 raise
-        if body.is_too_large and not is_answered:
+        if is_too_large() and not is_answered:
             _log_rejection(scope, BODY_TOO_LARGE)
             await _send_answer(send, *BODY_TOO_LARGE)
 
-    def _check_request(self, scope: Scope, headers: dict[str, str]) -> tuple[int, str] | None:
+    def _check_request(self, scope: Scope) -> tuple[int, str] | None:
         """Return the HTTP status and the reason of a refusal; None if the request is allowed."""
+        headers: dict[str, str] = {}
+        for raw_name, value in scope["headers"]:
+            name = raw_name.decode("latin-1").lower()
+            if name in SINGLE_HEADERS and name in headers:
+                return 400, f"the request has the header {name} more than once. Send it once."
+            headers.setdefault(name, value.decode("latin-1"))
         host = headers.get("host", "")
-        if self._rules.token is None and _parse_host_name(host) not in self._rules.hosts:
+        if self._token is None and _parse_host_name(host) not in self._hosts:
             return 421, (
                 "this server does not accept this host name. Open http://localhost:PORT, or run "
                 "`searchapp serve` with a --token."
             )
-        origin = headers.get("origin")
-        if origin is not None and urlsplit(origin).netloc != host:
-            return 403, (
-                "the request comes from a page of another site. Open the page of this server; a "
-                "proxy must forward the header Host unchanged."
-            )
-        if self._rules.token is None or scope["path"] == "/healthz" or self._has_query_token(scope):
+        if _is_from_foreign_page(scope, headers, host):
+            return FOREIGN_PAGE
+        length = headers.get("content-length", "0")
+        if not (length.isascii() and length.isdecimal()):
+            return 400, "the header Content-Length is not a number."
+        if len(length) > len(str(MAX_BODY_BYTES)) or int(length) > MAX_BODY_BYTES:
+            return BODY_TOO_LARGE
+        if self._token is None or scope["path"] == "/healthz" or self._has_query_token(scope):
             return None
-        if self._is_valid_token(_parse_bearer_token(headers)) or self._is_valid_token(
-            _parse_token_cookie(headers)
-        ):
+        if self._token.is_in_headers(scope["headers"]):
             return None
         return 401, (
             "this server needs a token. Open /?token=SECRET, or send the header "
@@ -126,14 +153,9 @@ class AccessGuard:
         )
 
     def _has_query_token(self, scope: Scope) -> bool:
-        if self._rules.token is None or scope["path"] != "/" or scope["method"] != "GET":
+        if self._token is None or scope["path"] != "/" or scope["method"] != "GET":
             return False
-        tokens = parse_qs(scope["query_string"].decode("latin-1")).get("token", [""])
-        return self._is_valid_token(tokens[0])
-
-    def _is_valid_token(self, token: str) -> bool:
-        expected = (self._rules.token or "").encode()
-        return bool(expected) and hmac.compare_digest(token.encode("utf-8", "replace"), expected)
+        return self._token.is_in_query(scope["query_string"])
 
 
 def is_from_unix_socket(scope: Scope) -> bool:
@@ -149,24 +171,26 @@ def _parse_host_name(host: str) -> str:
         return ""
 
 
-def _parse_content_length(headers: dict[str, str]) -> int:
-    try:
-        return int(headers.get("content-length", "0"))
-    except ValueError:
-        return 0
+def _is_from_foreign_page(scope: Scope, headers: dict[str, str], host: str) -> bool:
+    """Return whether a page of another site sent a request, other than a link to a page.
 
-
-def _parse_bearer_token(headers: dict[str, str]) -> str:
-    scheme, _, token = headers.get("authorization", "").partition(" ")
-    return token.strip() if scheme.lower() == "bearer" else ""
-
-
-def _parse_token_cookie(headers: dict[str, str]) -> str:
-    try:
-        morsel = SimpleCookie(headers.get("cookie", "")).get(TOKEN_COOKIE)
-    except CookieError:
-        return ""
-    return morsel.value if morsel else ""
+    Browsers send Sec-Fetch-Site with every request to this machine or over TLS, and Origin with
+    requests that have a body: https://www.w3.org/TR/fetch-metadata/. Programs send neither.
+    """
+    origin = headers.get("origin")
+    if origin is not None and origin.lower() not in {
+        f"http://{host}".lower(),
+        f"https://{host}".lower(),
+    }:
+        return True
+    if headers.get("sec-fetch-site", "none") in ("none", "same-origin"):
+        return False
+    is_followed_link = (
+        scope["method"] == "GET"
+        and headers.get("sec-fetch-mode") == "navigate"
+        and headers.get("sec-fetch-dest") == "document"
+    )
+    return not (is_followed_link and scope["path"] in LINKED_PAGES)
 
 
 class _LimitedBody:

@@ -3,76 +3,40 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable
+import math
+import sys
 from dataclasses import fields, replace
-from typing import Annotated, Any, Literal, TypeVar
+from typing import Annotated, Any, TypeVar
 
 from fastapi import HTTPException, Path, Request
 from fastapi.exceptions import RequestValidationError
-from pydantic import BaseModel, BeforeValidator, Field, GetCoreSchemaHandler, ValidationError
-from pydantic_core import PydanticCustomError, core_schema
+from pydantic import BaseModel, BeforeValidator, Field, ValidationError
 from starlette.datastructures import UploadFile
 
-from searchapp.errors import QueryError
-from searchapp.types import Circle, DateBound, Filter, RatingRange, SearchOptions, SortOrder
+from searchapp.server.request_fields import (
+    IS_LOCAL,
+    Date,
+    PathText,
+    Pattern,
+    Place,
+    Rating,
+    Score,
+    Size,
+    Text,
+    Url,
+    WebLimit,
+)
+from searchapp.server.unix_http import FIELDS_PART
+from searchapp.types import Filter, SearchOptions, SortOrder
 
-PLACE_PATTERN = r"^-?\d+(\.\d*)?,-?\d+(\.\d*)?,\d+(\.\d*)?(km)?$"
-RATING_PATTERN = r"^([0-5](\+|-[0-5])?|rejected|unrated)$"
 MAX_QUERY_PARTS = 16
 RequestModel = TypeVar("RequestModel", bound=BaseModel)
+WEB_FORM: dict[str, Any] = {"max_files": MAX_QUERY_PARTS, "max_fields": 50}
+UNLIMITED_FORM: dict[str, Any] = {
+    "max_files": math.inf, "max_fields": math.inf, "max_part_size": sys.maxsize,
+}  # fmt: skip
 MAX_HITS = 1000  # per answer; the offset is at most 100 * MAX_HITS
 ImageId = Annotated[int, Path(ge=1, le=2**63 - 1)]
-
-
-class ParsedText:
-    """Annotation of a field whose text is parsed into a filter value, such as a date."""
-
-    def __init__(
-        self,
-        parse: Callable[[str], object],
-        pattern: str | None = None,
-        max_length: int | None = None,
-    ) -> None:
-        """Store the parser of the text.
-
-        pattern, max_length: checks before the text is parsed, shown in the OpenAPI schema.
-        """
-        self._parse, self._pattern, self._max_length = parse, pattern, max_length
-
-    def __get_pydantic_core_schema__(
-        self, source: Any, handler: GetCoreSchemaHandler
-    ) -> core_schema.CoreSchema:
-        """Return the schema: https://docs.pydantic.dev/latest/concepts/types/#custom-types."""
-        text = core_schema.str_schema(pattern=self._pattern, max_length=self._max_length)
-        return core_schema.no_info_after_validator_function(self._parse, text)
-
-
-def _parse_date(text: str) -> DateBound:
-    """Parse a date; raise PydanticCustomError, so that status 422 names the invalid field."""
-    try:
-        return DateBound.parse(text)
-    except QueryError as error:
-        raise PydanticCustomError("date", str(error)) from error
-
-
-Date = Annotated[
-    DateBound,
-    ParsedText(_parse_date),
-    Field(json_schema_extra={"pattern": f"^{DateBound.PATTERN}$"}),
-]
-Number = Annotated[float, Field(allow_inf_nan=False)]
-Score = Number | Literal["auto"]
-Size = Annotated[float, Field(ge=0, allow_inf_nan=False, description="megapixels")]
-Place = Annotated[
-    Circle,
-    ParsedText(Circle.parse, PLACE_PATTERN, max_length=100),
-    Field(description="LATITUDE,LONGITUDE,KM: 48.85,2.35,5km"),
-]
-Rating = Annotated[
-    RatingRange,
-    ParsedText(RatingRange.parse, RATING_PATTERN, max_length=20),
-    Field(description=RatingRange.HELP),
-]
 
 
 def _parse_form_json(value: Any) -> Any:
@@ -91,44 +55,45 @@ def _parse_list(value: Any) -> Any:
 class TermRequest(BaseModel):
     """Term of a weighted query: a text, a picture, or both as one prompt."""
 
-    text: Annotated[str | None, Field(max_length=20_000)] = None
+    text: Text | None = None
     image: Annotated[
-        str | None,
-        Field(max_length=100, description="name of the multipart form part with the picture"),
+        Annotated[str, WebLimit(max_length=100)] | None,
+        Field(description="name of the multipart form part with the picture"),
     ] = None
     image_id: Annotated[int | None, Field(ge=1, le=2**63 - 1)] = None
-    image_url: Annotated[
-        str | None, Field(max_length=4000, description="only with --allow-urls")
-    ] = None
+    image_url: Annotated[Url | None, Field(description="only with --allow-urls")] = None
     weight: Annotated[
-        Number, Field(ge=-1000, le=1000, description="negative: less like this term")
+        float,
+        Field(description="negative: less like this term"),
+        WebLimit(ge=-1000, le=1000, allow_inf_nan=False),
     ] = 1.0
 
 
 class FilterRequest(BaseModel):
     """Conditions that images must match."""
 
-    folder: Annotated[str | None, Field(max_length=4096)] = None
+    folder: Annotated[str, WebLimit(max_length=4096), PathText()] | None = None
     after: Date | None = None
     before: Date | None = None
     taken: Annotated[bool, Field(description="ignore the dates of files")] = False
-    camera: Annotated[str | None, Field(max_length=200, description="a pattern: iPhone*")] = None
-    lens: Annotated[str | None, Field(max_length=200, description="a pattern: *50mm*")] = None
+    camera: Annotated[Pattern | None, Field(description="a pattern: iPhone*")] = None
+    lens: Annotated[Pattern | None, Field(description="a pattern: *50mm*")] = None
     rating: Rating | None = None
     keyword: Annotated[
-        list[Annotated[str, Field(max_length=200)]],
+        list[Pattern],
+        WebLimit(max_length=MAX_QUERY_PARTS),
         BeforeValidator(_parse_list),
-        Field(
-            max_length=MAX_QUERY_PARTS,
-            description="patterns that must all match; in a form: a JSON list",
-        ),
+        Field(description="patterns that must all match; in a form: a JSON list"),
     ] = []
-    format: Annotated[str | None, Field(max_length=20, description="jpeg, png ...")] = None
+    format: Annotated[
+        Annotated[str, WebLimit(max_length=20)] | None, Field(description="jpeg, png ...")
+    ] = None
     min_size: Size | None = None
     max_size: Size | None = None
     near: Place | None = None
     where: Annotated[
-        str | None, Field(max_length=4000, description="an SQL condition over the view photos")
+        Annotated[str, WebLimit(max_length=4000)] | None,
+        Field(description="an SQL condition over the view photos"),
     ] = None
     collection: str | None = None
 
@@ -145,8 +110,8 @@ class FilterRequest(BaseModel):
 class SimilarRequest(FilterRequest):
     """Conditions of a search, and the page of the result."""
 
-    count: Annotated[int, Field(ge=1, le=MAX_HITS)] = 60
-    offset: Annotated[int, Field(ge=0, le=100 * MAX_HITS)] = 0
+    count: Annotated[int, Field(ge=1), WebLimit(le=MAX_HITS)] = 60
+    offset: Annotated[int, Field(ge=0), WebLimit(le=100 * MAX_HITS)] = 0
     min_score: Annotated[Score | None, Field(description="auto: only good matches")] = None
     sort: SortOrder = "score"
 
@@ -154,14 +119,12 @@ class SimilarRequest(FilterRequest):
 class SearchRequest(SimilarRequest):
     """Query, conditions and page of a search."""
 
-    text: Annotated[str | None, Field(max_length=20_000)] = None
-    image_url: Annotated[
-        str | None, Field(max_length=4000, description="only with --allow-urls")
-    ] = None
+    text: Text | None = None
+    image_url: Annotated[Url | None, Field(description="only with --allow-urls")] = None
     terms: Annotated[
-        list[TermRequest] | None,
+        Annotated[list[TermRequest], WebLimit(max_length=MAX_QUERY_PARTS)] | None,
         BeforeValidator(_parse_form_json),
-        Field(max_length=MAX_QUERY_PARTS, description="weighted sum of terms; in a form: JSON"),
+        Field(description="weighted sum of terms; in a form: JSON"),
     ] = None
     model: Annotated[str | None, Field(description="only through the Unix socket")] = None
     trust_remote_code: Annotated[bool, Field(description="only through the Unix socket")] = False
@@ -183,10 +146,8 @@ class EmbedRequest(BaseModel):
 
     model: str
     revision: str
-    space: Annotated[dict[str, Any], BeforeValidator(_parse_form_json)]
-    inputs: Annotated[
-        list[InputRequest], BeforeValidator(_parse_form_json), Field(max_length=MAX_QUERY_PARTS)
-    ]
+    space: dict[str, Any]
+    inputs: list[InputRequest]
 
 
 class CountRequest(BaseModel):
@@ -227,33 +188,44 @@ async def parse_request(
 ) -> tuple[RequestModel, dict[str, bytes]]:
     """Return the fields of a JSON or form body, and the pictures by the names of their form parts.
 
-    Raises HTTPException if the body is not JSON, and RequestValidationError if it does not fit the
-    model. Both become status 422.
+    A command of the user sends its fields as JSON in the form part FIELDS_PART: other parts of a
+    form cannot hold a path that is not UTF-8.
+    Raises HTTPException if the body is not JSON or no form, and RequestValidationError if it does
+    not fit the model. All become status 4xx.
     """
+    is_local = request.scope["searchapp.local"]
     media_type = request.headers.get("content-type", "").split(";")[0].strip().lower()
     files: dict[str, bytes] = {}
+    body: str | bytes
     fields: Any
     if media_type == "multipart/form-data":
-        async with request.form(max_files=MAX_QUERY_PARTS, max_fields=50) as form:
-            for name, value in form.items():
-                if isinstance(value, UploadFile):
-                    files[name] = await value.read()
-            fields = {
-                name: value for name, value in form.items() if isinstance(value, str) and value
-            }
-    else:
+        limits = UNLIMITED_FORM if is_local else WEB_FORM
         try:
-            fields = _parse_json(await request.body())
+            async with request.form(**limits) as form:
+                for name, value in form.items():
+                    if isinstance(value, UploadFile):
+                        files[name] = await value.read()
+                fields = {
+                    name: value for name, value in form.items() if isinstance(value, str) and value
+                }
+        except UnicodeError as error:  # the charset of the header Content-Type decides
+            raise HTTPException(400, "the texts of the form are not UTF-8; send UTF-8") from error
+        body = fields.get(FIELDS_PART, "") if is_local else ""
+    else:
+        body, fields = await request.body(), None
+    if body or fields is None:
+        try:
+            fields = _parse_json(body)
         except ValueError as error:
             raise HTTPException(
                 422,
                 "the body of the request is not JSON; send application/json or multipart/form-data",
             ) from error
     try:
-        return model.model_validate(fields), files
+        return model.model_validate(fields, context={IS_LOCAL: is_local}), files
     except ValidationError as error:
         raise RequestValidationError(
-            error.errors(include_url=False, include_context=False)
+            error.errors(include_url=False, include_context=False, include_input=False)
         ) from error
 
 

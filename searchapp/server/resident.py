@@ -19,9 +19,11 @@ from searchapp.files.extras import install_hint
 from searchapp.files.library_folder import require_library
 from searchapp.indexing.embedding.choose_engines import EngineChoice
 from searchapp.library import Library
+from searchapp.server.access_token import AccessToken
 from searchapp.server.guard import LOOPBACK_HOSTS, AccessRules
 from searchapp.server.listeners import Listeners, open_listeners
 from searchapp.server.resident_lock import is_lock_in_place
+from searchapp.server.start_options import EngineOrigin
 
 if TYPE_CHECKING:
     import uvicorn
@@ -55,8 +57,11 @@ def prepare_library(settings: ResidentSettings, notify: Callable[[str], None]) -
     """Check the settings, and migrate a library of an earlier version.
 
     notify: called with a line of text before each slow step.
-    Raises QueryError if other computers can connect without a token, and LibraryError.
+    Raises QueryError if other computers can connect without a token, or the token cannot be sent,
+    and LibraryError.
     """
+    if settings.token is not None:
+        AccessToken(settings.token)
     if settings.host is not None and settings.host not in LOOPBACK_HOSTS and not settings.token:
         raise QueryError(
             f"other computers can connect to --host {settings.host}, but no token is set. Add "
@@ -99,11 +104,13 @@ def serve_library(
         )
         choice = EngineChoice(settings.engine_url, settings.api_key, verbose=settings.verbose)
         service = Service(settings.library_folder, choice.start)
+        service.keep_alive_min = settings.keep_alive_min
         rules = AccessRules(settings.token, LOOPBACK_HOSTS | {settings.host or "localhost"})
         stop_event = asyncio.Event()
         app = create_app(
-            service, rules, allow_urls=settings.allow_urls, request_stop=stop_event.set
-        )
+            service, rules, allow_urls=settings.allow_urls, request_stop=stop_event.set,
+            engine=EngineOrigin(settings.engine_url, settings.api_key),
+        )  # fmt: skip
         config = uvicorn.Config(
             app, log_level="warning", loop="asyncio", lifespan="off",
             timeout_graceful_shutdown=GRACE_PERIOD_S,
@@ -165,10 +172,11 @@ async def _wait_for_stop(
             if is_released and not service.active_requests and idle_s > RELEASE_AFTER_IDLE_S:
                 # Not awaited: the thread of the library may work for long.
                 release_task = asyncio.create_task(service.release_files())
+            keep_alive_min = service.keep_alive_min  # a command can change it
             if (
-                settings.keep_alive_min is not None
+                keep_alive_min is not None
                 and not service.active_requests
-                and idle_s > 60 * settings.keep_alive_min
+                and idle_s > 60 * keep_alive_min
             ):
-                return f"no request for {settings.keep_alive_min:.3g} minutes"
+                return f"no request for {keep_alive_min:.3g} minutes"
     return None

@@ -24,6 +24,10 @@ MAX_REQUEST_PICTURE_BYTES = 48 << 20  # decoded size of the pictures of a reques
 MAX_RESIDENT_DEATHS = 1  # per request; after that, the batch is halved to isolate the bad input
 
 
+class RequestFaultError(Exception):
+    """The resident process had an unexpected error in a request, and lives."""
+
+
 class ResidentEngine:
     """Engine that sends its inputs to the resident process.
 
@@ -73,7 +77,11 @@ class ResidentEngine:
         """Do nothing: the resident process owns the engine."""
 
     def _embed_batch(self, inputs: Sequence[EngineInput]) -> list[Vector | Refusal]:
-        """Embed the inputs of one request; raise ResidentDiedError if they crash the process."""
+        """Embed the inputs of one request.
+
+        Raises ResidentDiedError if they crash the process, and RequestFaultError if they cause a
+        fault in it. Both make embed_isolating_failures look for the input that does.
+        """
         names = [f"picture{number}" for number in range(len(inputs))]
         input_fields = [
             {"prompt": item.prompt, "image": name if item.image else None}
@@ -101,7 +109,10 @@ class ResidentEngine:
             self._config, path, {**model, **fields}, pictures, self._notify, MAX_RESIDENT_DEATHS
         )
         if status != 200:
-            raise client.read_error(answer)
+            error = client.read_error(answer)
+            if status == 500 and type(error) is SearchAppError:
+                raise RequestFaultError(str(error))
+            raise error
         return answer
 
 

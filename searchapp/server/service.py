@@ -46,6 +46,7 @@ class Service:
         self.folder = folder
         self.started_at = self.last_used_at = time.monotonic()
         self.active_requests = 0
+        self.keep_alive_min: float | None = None  # idle minutes before the stop; None: never
         self._calls = ThreadedCalls(folder, start)
         # Counting facets of a large catalog is slow: it has its own thread and connection, so that
         # searches do not wait for it.
@@ -186,6 +187,11 @@ class Service:
     async def run_fetch(self, fetch: Callable[[], bytes]) -> bytes:
         """Fetch a picture on a thread that is allowed to block."""
         return await self._calls.run_blocking(fetch)
+
+    def set_keep_alive(self, minutes: float | None) -> None:
+        """Stop after other idle minutes, as a command asks; `serve` never stops when idle."""
+        if minutes is not None and self.keep_alive_min is not None:
+            self.keep_alive_min = minutes
 
     @contextmanager
     def track_request(self) -> Iterator[None]:

@@ -27,6 +27,7 @@ from searchapp.server.unix_http import is_listening
 
 logger = logging.getLogger(__name__)
 SERVER_COMMAND = [sys.executable, "-m", "searchapp.server"]
+DEFAULT_KEEP_ALIVE_MIN = 15.0
 START_TIMEOUT_S = 300.0  # until the process listens; the engine may start later
 
 
@@ -35,7 +36,7 @@ class ResidentConfig:
     """Library of a resident process, and the settings to start the process with."""
 
     library_folder: Path  # absolute
-    keep_alive_min: float = 15.0  # idle minutes before the process stops
+    keep_alive_min: float | None = None  # idle minutes before the process stops; None: as it is
     engine_url: str | None = None  # URL of a remote engine
     api_key: str | None = None
 
@@ -82,7 +83,7 @@ def _start_resident(config: ResidentConfig, notify: Callable[[str], None]) -> No
         "--library",
         str(config.library_folder),
         "--keep-alive",
-        str(config.keep_alive_min),
+        str(config.keep_alive_min or DEFAULT_KEEP_ALIVE_MIN),
     ]
     environment = dict(os.environ)
     if config.engine_url:

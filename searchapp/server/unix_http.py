@@ -6,13 +6,18 @@ import http.client
 import json
 import socket
 import uuid
+from collections.abc import Mapping
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 
 from searchapp import __version__
-from searchapp.server.socket_path import short_socket_path
+from searchapp.errors import EngineError
+from searchapp.server.socket_path import log_path, short_socket_path
 
 ANSWER_TIMEOUT_S = 900.0
+FIELDS_PART = "fields"  # part of a form, with all fields of the request as JSON
+NO_HEADERS: Mapping[str, str] = MappingProxyType({})
 
 
 class _UnixConnection(http.client.HTTPConnection):
@@ -51,51 +56,61 @@ def send_request(
     body: bytes | None = None,
     media_type: str | None = None,
     timeout_s: float = ANSWER_TIMEOUT_S,
+    headers: Mapping[str, str] = NO_HEADERS,
 ) -> tuple[int, dict[str, Any]]:
     """Send a request, and return the status and the JSON object of the answer.
 
-    Raises OSError if there is no connection, and HTTPException if the answer is incomplete or not
-    JSON.
+    Raises OSError if there is no connection or it breaks, IncompleteRead if it breaks within the
+    answer, and EngineError if the answer is complete but no JSON object.
     """
     connection = _UnixConnection(library, timeout_s)
-    headers = {"X-Searchapp-Version": __version__}
+    all_headers = {"X-Searchapp-Version": __version__, **headers}
     if media_type:
-        headers["Content-Type"] = media_type
+        all_headers["Content-Type"] = media_type
+    status = None
     try:
-        connection.request(method, path, body, headers)
+        connection.request(method, path, body, all_headers)
         response = connection.getresponse()
-        answer = json.loads(response.read() or b"{}")
-        return response.status, answer
-    except ValueError as error:
-        raise http.client.HTTPException(
-            f"the answer of the resident process is not JSON: {error}"
+        status = response.status
+        answer = json.loads(response.read())
+        if not isinstance(answer, dict):
+            raise ValueError("it is not an object")
+        return status, answer
+    except (http.client.RemoteDisconnected, http.client.IncompleteRead):
+        raise
+    except (http.client.HTTPException, ValueError) as error:
+        raise EngineError(
+            f"the answer of the resident process to {path} cannot be read (status {status}: "
+            f"{error!r}). See its log file {log_path(library)}, or use --no-daemon."
         ) from error
     finally:
         connection.close()
 
 
 def post_fields(
-    library: Path, path: str, fields: dict[str, Any], pictures: dict[str, bytes]
+    library: Path,
+    path: str,
+    fields: dict[str, Any],
+    pictures: dict[str, bytes],
+    headers: Mapping[str, str] = NO_HEADERS,
 ) -> tuple[int, dict[str, Any]]:
-    """Post fields as JSON, or as a multipart form if there are pictures.
+    """Post fields as JSON, or as a multipart form of JSON and pictures if there are pictures.
 
+    The JSON is ASCII, so it holds any text, also a path that is not UTF-8.
     pictures: the bytes of each picture, by the name of its multipart form part.
     Returns and raises as send_request does.
     """
+    text = json.dumps(fields).encode("ascii")
     if not pictures:
-        return send_request(library, "POST", path, json.dumps(fields).encode(), "application/json")
+        return send_request(library, "POST", path, text, "application/json", headers=headers)
     boundary = uuid.uuid4().hex
     body = bytearray()
-    for name, value in {**fields, **pictures}.items():
-        if value is None:
-            continue
-        if isinstance(value, (dict, list, tuple)):
-            value = json.dumps(value)
+    for name, value in {FIELDS_PART: text, **pictures}.items():
         filename = '; filename="picture"' if name in pictures else ""
         body += (
             f'--{boundary}\r\nContent-Disposition: form-data; name="{name}"{filename}\r\n'.encode()
         )
-        body += b"\r\n" + (value if isinstance(value, bytes) else str(value).encode()) + b"\r\n"
+        body += b"\r\n" + value + b"\r\n"
     body += f"--{boundary}--\r\n".encode()
     media_type = f"multipart/form-data; boundary={boundary}"
-    return send_request(library, "POST", path, bytes(body), media_type)
+    return send_request(library, "POST", path, bytes(body), media_type, headers=headers)

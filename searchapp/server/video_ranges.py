@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 
-from fastapi import Response
+from fastapi import HTTPException, Response
 from fastapi.responses import FileResponse, StreamingResponse
 
 from searchapp.files import storage
@@ -21,6 +21,9 @@ MEDIA_TYPES = {
     ".3gp": "video/3gpp",
     ".ogv": "video/ogg",
 }
+# One or several ranges: RFC 9110, section 14.1.2. 18 digits fit into 64 bits.
+ONE_RANGE = r"[0-9]{1,18}-[0-9]{0,18}|-[0-9]{1,18}"
+RANGES_PATTERN = re.compile(rf"bytes=\s*(?:{ONE_RANGE})(?:\s*,\s*(?:{ONE_RANGE})){{0,99}}\s*")
 CHUNK_BYTES = 1 << 18  # size of one read
 
 
@@ -28,15 +31,18 @@ def range_response(path: str, state: FileState, range_header: str | None) -> Res
     """Return the bytes of a video that the header Range asks for, or the complete video.
 
     Status 206 for a range, 416 for a range outside the video (RFC 9110, section 14).
+    Raises HTTPException with status 400 if the header is malformed.
     """
+    if range_header is not None and not RANGES_PATTERN.fullmatch(range_header):
+        raise HTTPException(400, "the header Range is malformed. Send bytes=FIRST-LAST.")
     media_type = MEDIA_TYPES.get(get_suffix(path), "application/octet-stream")
     headers = {"Cache-Control": "private"}
     if not storage.is_url(path):
         return FileResponse(path, media_type=media_type, headers=headers)
     headers["Accept-Ranges"] = "bytes"
     size = state.size
-    match = re.fullmatch(r"bytes=(\d*)-(\d*)", range_header or "")
-    if match is None or match[0] == "bytes=-":  # no range, or several ranges
+    match = re.fullmatch(r"bytes=\s*([0-9]*)-([0-9]*)\s*", range_header or "")
+    if match is None:  # no range, or several ranges
         # RFC 9110, section 14.2, allows the complete content instead of several ranges.
         headers["Content-Length"] = str(size)
         return StreamingResponse(

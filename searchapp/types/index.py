@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from searchapp.types.picture import Failure
+from searchapp.types.valid_text import check_text
 
 # Pillow raises DecompressionBombError above twice MAX_IMAGE_PIXELS (89,478,485 pixels).
 # https://pillow.readthedocs.io/en/stable/reference/Image.html#PIL.Image.MAX_IMAGE_PIXELS
@@ -21,6 +22,10 @@ class ModelOptions:
     max_pixels: int | None = None  # per picture, after resizing for the model
     num_crops: int | None = None  # maximum number of crops per picture
     trust_remote_code: bool = False  # run Python code from the model's repository
+
+    def __post_init__(self) -> None:
+        """Check the instruction, which becomes a part of prompts."""
+        check_text("the instruction", self.instruction)
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,6 +49,11 @@ class IndexOptions:
     video: bool = True
     pairs: bool = True  # treat the RAW file of a JPEG and a Live Photo's video as companions
     only: tuple[str, ...] | None = None  # scan only these absolute paths in the folders
+
+    def __post_init__(self) -> None:
+        """Check the texts that SQLite stores."""
+        check_text("the name of the collection", self.collection)
+        check_text("the kind of index", self.index)
 
 
 @dataclass(frozen=True, slots=True)

@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import math
+import os
 from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import Any, Literal
 
+from searchapp.errors import QueryError
 from searchapp.types.filter_values import Circle, DateBound, ParsedField, RatingRange
 from searchapp.types.picture import PictureSummary
+from searchapp.types.valid_text import check_text
 
 Modality = Literal["text", "image", "text+image"]
 
@@ -27,10 +31,17 @@ def format_clock(seconds: float) -> str:
 
 @dataclass(frozen=True, slots=True)
 class Query:
-    """Query: a text, a picture (path or URL), or both together in one prompt."""
+    """Query: a text, a picture (path or URL), or both together in one prompt.
+
+    Raises QueryError if the text has bytes that are not UTF-8.
+    """
 
     text: str | None = None
     image: str | Path | None = None
+
+    def __post_init__(self) -> None:
+        """Check the text: no tokenizer takes an invalid one."""
+        check_text("the text of the query", self.text)
 
     @property
     def modality(self) -> Modality | None:
@@ -53,7 +64,9 @@ class Term:
 class Filter:
     """Conditions that pictures must meet to be found; None means no condition.
 
-    Dates, ratings and places may be given as text. Raises QueryError if such a text is invalid.
+    Dates, ratings and places may be given as text. Raises QueryError if such a text is invalid, if
+    another text has bytes that are not UTF-8, or if a size is not a number. A folder may have such
+    bytes, as paths do.
     """
 
     folder: str | Path | None = None  # with a file in this folder or a subfolder
@@ -69,6 +82,20 @@ class Filter:
     rating: ParsedField[RatingRange] = ParsedField(RatingRange)
     keyword: tuple[str, ...] = ()  # patterns with * and ?, ignoring case; all must match
     taken: bool = False  # ignore file dates: the metadata must contain the date
+
+    def __post_init__(self) -> None:
+        """Check the values that SQLite and NumPy would refuse, or compare wrongly."""
+        for name in ("camera", "format", "where", "lens"):
+            check_text(f"the condition {name}", getattr(self, name))
+        for pattern in self.keyword:
+            check_text("the condition keyword", pattern)
+        for name in ("min_size", "max_size"):
+            if math.isnan(getattr(self, name) or 0):
+                raise QueryError(f"the condition {name} is not a number; give megapixels, as 2.5")
+        try:
+            os.fsencode(self.folder or "")
+        except UnicodeEncodeError as error:
+            raise QueryError(f"the condition folder is not a path: {self.folder!r}") from error
 
     @property
     def has_conditions(self) -> bool:

@@ -3,17 +3,22 @@
 from __future__ import annotations
 
 import os
+import shutil
 from pathlib import Path
 from typing import Any
 
+import httpx
 import pytest
 from support.library import FakeEngines, index_folder
+from support.live_server import serve_library
 
+from searchapp.errors import LibraryError, ModelError
 from searchapp.library import Library
 from searchapp.server import answer_query as module
 from searchapp.server import start_resident
 from searchapp.server.answer_query import answer_query
 from searchapp.server.resident_lock import take_lock, write_holder
+from searchapp.server.socket_path import log_path
 from searchapp.server.start_resident import ResidentConfig
 from searchapp.types import Query, SearchOptions, SearchResult
 
@@ -75,3 +80,75 @@ def test_this_process_answers_if_another_user_has_the_resident_process(
         f"searching without the resident process: the resident process {os.getpid()} belongs to "
         "another user"
     ]
+
+
+EMPTY = "holds no pictures yet; run `searchapp index FOLDER`"
+
+
+@pytest.mark.parametrize("has_collection", [False, True])
+@pytest.mark.parametrize("use_resident", [False, True])
+def test_empty_library_starts_nothing(
+    tmp_path: Path,
+    model: Path,
+    fake_engines: FakeEngines,
+    has_collection: bool,
+    use_resident: bool,
+) -> None:
+    """A query on a library without pictures says so, and starts no engine and no process."""
+    (tmp_path / "photos").mkdir()
+    with Library.open(tmp_path / "library", create=True, start=fake_engines) as library:
+        if has_collection:
+            index_folder(library, tmp_path / "photos", model)
+    config = ResidentConfig(tmp_path / "library")
+    for options in (SearchOptions(), SearchOptions(folder=tmp_path, min_score="auto")):
+        with pytest.raises(LibraryError, match=EMPTY):
+            answer_query(
+                Query("red"), options, config, fake_engines,
+                use_resident=use_resident, notify=pytest.fail,
+            )  # fmt: skip
+    assert not fake_engines.started_engines
+    assert not log_path(config.library_folder).exists()
+
+
+def test_emptied_library_starts_no_engine(
+    tmp_path: Path, photos: Path, model: Path, fake_engines: FakeEngines
+) -> None:
+    """The same holds for a library whose pictures are pruned, and over HTTP."""
+    with Library.open(tmp_path / "library", create=True, start=fake_engines) as library:
+        index_folder(library, photos, model)
+    shutil.rmtree(photos)
+    with Library.open(tmp_path / "library", start=pytest.fail) as library:
+        library.prune(missing=True)
+        with pytest.raises(LibraryError, match=EMPTY):
+            library.search(Query("red"))
+    with serve_library(tmp_path / "library", pytest.fail) as url:
+        answer = httpx.post(f"{url}/api/search", json={"text": "red"})
+    assert answer.status_code == 404
+    assert EMPTY in answer.json()["detail"]
+
+
+@pytest.mark.parametrize(
+    ("options", "error"),
+    [
+        ({"collection": "nowhere"}, LibraryError),
+        ({"model": "no-such-model"}, ModelError),
+    ],
+)
+def test_unknown_collection_or_model_starts_no_process(
+    tmp_path: Path,
+    photos: Path,
+    model: Path,
+    fake_engines: FakeEngines,
+    options: dict[str, Any],
+    error: type[Exception],
+) -> None:
+    """Errors that the catalog shows are raised before a process starts."""
+    with Library.open(tmp_path / "library", create=True, start=fake_engines) as library:
+        index_folder(library, photos, model)
+    config = ResidentConfig(tmp_path / "library")
+    with pytest.raises(error):
+        answer_query(
+            Query("red"), SearchOptions(**options), config, fake_engines,
+            use_resident=True, notify=pytest.fail,
+        )  # fmt: skip
+    assert not log_path(config.library_folder).exists()

@@ -13,12 +13,8 @@ from hypothesis import strategies as st
 
 from searchapp.errors import QueryError
 from searchapp.server.client import _build_search_fields
-from searchapp.server.request_models import (
-    PLACE_PATTERN,
-    RATING_PATTERN,
-    SearchRequest,
-    to_search_options,
-)
+from searchapp.server.request_fields import PLACE_PATTERN, RATING_PATTERN
+from searchapp.server.request_models import SearchRequest, to_search_options
 from searchapp.types import (
     Circle,
     DateBound,

@@ -29,7 +29,8 @@ async def embed_inputs(request: Request, service: ServiceDep) -> EmbedAnswer:
 
 
 @router.post("/api/count")
-async def count_tokens(body: CountRequest, service: ServiceDep) -> CountAnswer:
+async def count_tokens(request: Request, service: ServiceDep) -> CountAnswer:
     """Count the tokens of a prompt."""
+    body, _ = await parse_request(request, CountRequest)
     tokens = await service.count_tokens(body.model, body.revision, body.space, body.prompt)
     return CountAnswer(tokens=tokens)

@@ -5,7 +5,6 @@ from __future__ import annotations
 from pathlib import Path
 
 from fastapi import APIRouter, HTTPException, Request, Response
-from fastapi.responses import FileResponse
 
 from searchapp.server.api_docs import render_page
 
@@ -30,9 +29,12 @@ async def get_api_docs(request: Request) -> Response:
 @router.get("/{name}")
 async def get_web_file(name: str = "index.html") -> Response:
     """Return a file of the web page."""
-    file = WEB_FOLDER / name
-    if file.parent != WEB_FOLDER or file.suffix not in MEDIA_TYPES or not file.is_file():
+    # The name is compared, not used as a path: a name can be too long for the file system.
+    file = next((file for file in WEB_FOLDER.iterdir() if file.name == name), None)
+    if file is None or file.suffix not in MEDIA_TYPES:
         raise HTTPException(404, "there is no such page; the pages are / and /docs")
-    return FileResponse(
-        file, media_type=MEDIA_TYPES[file.suffix], headers={"Cache-Control": "no-cache"}
+    return Response(
+        file.read_bytes(),
+        media_type=MEDIA_TYPES[file.suffix],
+        headers={"Cache-Control": "no-cache"},
     )

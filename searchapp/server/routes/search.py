@@ -40,7 +40,10 @@ async def search_library(request: Request, state: StateDep) -> SearchAnswer:
     terms = body.terms or []
     if not terms or body.text or body.image_url or "image" in pictures:
         image = "image" if "image" in pictures and not is_used_by_term("image", terms) else None
-        terms = [TermRequest(text=body.text, image=image, image_url=body.image_url), *terms]
+        first = TermRequest.model_construct(  # its values are already validated
+            text=body.text, image=image, image_url=body.image_url
+        )
+        terms = [first, *terms]
     parts = [await _read_part(term, pictures, state) for term in terms]
     started_at = time.perf_counter()
     result = await state.service.search(parts, to_search_options(body), body.one_prompt)

@@ -1,0 +1,122 @@
+"""Types of the fields of requests: parsed texts, paths, and limits for clients of the web."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Annotated, Any, Literal
+
+from pydantic import (
+    Field,
+    GetCoreSchemaHandler,
+    GetJsonSchemaHandler,
+    TypeAdapter,
+    ValidationInfo,
+    ValidatorFunctionWrapHandler,
+)
+from pydantic.json_schema import JsonSchemaValue
+from pydantic_core import CoreSchema, PydanticCustomError, core_schema
+
+from searchapp.errors import QueryError
+from searchapp.types import Circle, DateBound, RatingRange
+
+PLACE_PATTERN = r"^-?\d+(\.\d*)?,-?\d+(\.\d*)?,\d+(\.\d*)?(km)?$"
+RATING_PATTERN = r"^([0-5](\+|-[0-5])?|rejected|unrated)$"
+IS_LOCAL = "is_local"  # key of the validation context: true for the commands of the user
+
+
+class WebLimit:
+    """Annotation of a field: bounds for clients of the web, not for commands of the user.
+
+    The commands use the Unix socket, and must work as with --no-daemon.
+    """
+
+    def __init__(self, **bounds: Any) -> None:
+        """Store the bounds: arguments of Field, such as max_length."""
+        self._bounds = bounds
+
+    def __get_pydantic_core_schema__(
+        self, source: Any, handler: GetCoreSchemaHandler
+    ) -> core_schema.CoreSchema:
+        """Return the schema: https://docs.pydantic.dev/latest/concepts/types/#custom-types."""
+        bounded: TypeAdapter[Any] = TypeAdapter(Annotated[source, Field(**self._bounds)])
+
+        def validate(
+            value: Any, validate_unbounded: ValidatorFunctionWrapHandler, info: ValidationInfo
+        ) -> Any:
+            if not (info.context or {}).get(IS_LOCAL):
+                bounded.validate_python(value)
+            return validate_unbounded(value)
+
+        return core_schema.with_info_wrap_validator_function(validate, handler(source))
+
+    def __get_pydantic_json_schema__(
+        self, schema: CoreSchema, handler: GetJsonSchemaHandler
+    ) -> JsonSchemaValue:
+        """Show the bounds in the OpenAPI schema."""
+        shown = handler(schema)
+        max_length = "maxItems" if shown.get("type") == "array" else "maxLength"
+        names = {"ge": "minimum", "le": "maximum", "max_length": max_length}
+        bounds = {names[name]: bound for name, bound in self._bounds.items() if name in names}
+        return {**shown, **bounds}
+
+
+class PathText:
+    """Annotation of a path: a text in which bytes that are not UTF-8 are lone surrogates."""
+
+    def __get_pydantic_core_schema__(
+        self, source: Any, handler: GetCoreSchemaHandler
+    ) -> core_schema.CoreSchema:
+        """Return a schema that accepts lone surrogates, which pydantic's str refuses."""
+
+        def validate(value: Any, validate_text: ValidatorFunctionWrapHandler) -> Any:
+            if isinstance(value, str):
+                validate_text(value.encode("utf-8", "replace").decode())  # its length
+                return value
+            return validate_text(value)
+
+        return core_schema.no_info_wrap_validator_function(validate, handler(source))
+
+
+class ParsedText:
+    """Annotation of a field whose text is parsed into a filter value, such as a date."""
+
+    def __init__(self, parse: Callable[[str], object], *annotations: Any) -> None:
+        """Store the parser of the text. annotations: checks before the text is parsed."""
+        self._parse, self._annotations = parse, annotations
+
+    def __get_pydantic_core_schema__(
+        self, source: Any, handler: GetCoreSchemaHandler
+    ) -> core_schema.CoreSchema:
+        """Return the schema: https://docs.pydantic.dev/latest/concepts/types/#custom-types."""
+        text = handler.generate_schema(Annotated[str, *self._annotations, Field()])
+        return core_schema.no_info_after_validator_function(self._parse, text)
+
+
+def _parse_date(text: str) -> DateBound:
+    """Parse a date; raise PydanticCustomError, so that status 422 names the invalid field."""
+    try:
+        return DateBound.parse(text)
+    except QueryError as error:
+        raise PydanticCustomError("date", str(error)) from error
+
+
+Date = Annotated[
+    DateBound,
+    ParsedText(_parse_date),
+    Field(json_schema_extra={"pattern": f"^{DateBound.PATTERN}$"}),
+]
+Score = Annotated[float, Field(allow_inf_nan=False)] | Literal["auto"]
+Size = Annotated[float, Field(ge=0, description="megapixels"), WebLimit(allow_inf_nan=False)]
+Text = Annotated[str, WebLimit(max_length=20_000)]
+Url = Annotated[str, WebLimit(max_length=4000)]
+Pattern = Annotated[str, WebLimit(max_length=200)]
+Place = Annotated[
+    Circle,
+    ParsedText(Circle.parse, Field(pattern=PLACE_PATTERN), WebLimit(max_length=100)),
+    Field(description="LATITUDE,LONGITUDE,KM: 48.85,2.35,5km"),
+]
+Rating = Annotated[
+    RatingRange,
+    ParsedText(RatingRange.parse, Field(pattern=RATING_PATTERN)),
+    Field(description=RatingRange.HELP),
+]
