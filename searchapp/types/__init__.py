@@ -52,6 +52,7 @@ from searchapp.types.picture import (
     CatalogedFile,
     CatalogedImage,
     Failure,
+    Original,
     PictureInfo,
     PictureSummary,
 )
@@ -109,6 +110,7 @@ __all__ = [
     "ModelOptions",
     "Month",
     "OneOf",
+    "Original",
     "Overview",
     "PictureInfo",
     "PictureSummary",

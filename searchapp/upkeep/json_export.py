@@ -32,7 +32,8 @@ def write_npy(
     array = {"descr": "<f2", "fortran_order": False, "shape": (count, header.dimensions)}
     # Ordinary writes report a full disk. A memory map would end the process with SIGBUS.
     with write_atomically(file) as temporary, temporary.open("wb") as stream:
-        np.lib.format.write_array_header_1_0(stream, array)
+        write_header: Any = np.lib.format.write_array_header_1_0  # NumPy has no type for it.
+        write_header(stream, array)
         digest, written_count = hashlib.sha256(), 0
 
         def write_vectors() -> Iterator[list[CatalogedImage]]:
