@@ -46,6 +46,7 @@ from searchapp.types.info import (
     Month,
     Overview,
     PruneResult,
+    RestoreResult,
 )
 from searchapp.types.picture import (
     SUMMARY_FIELDS,
@@ -118,6 +119,7 @@ __all__ = [
     "PruneResult",
     "Query",
     "RatingRange",
+    "RestoreResult",
     "RunFinished",
     "RunSummary",
     "SavedIndex",

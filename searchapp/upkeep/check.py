@@ -53,7 +53,7 @@ class LibraryCheck:
         for problem in damage:
             yield Fault(
                 f"the catalog file is damaged: {problem}",
-                remedy="restore a backup of catalog.db",
+                remedy="restore a backup with `searchapp restore FILE`",
             )
         if damage:
             logger.info("Skipped all other checks: the catalog is damaged.")
