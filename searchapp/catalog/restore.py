@@ -34,7 +34,8 @@ def open_backup(file: Path) -> Iterator[sqlite3.Connection]:
     """
     if not file.is_file():
         raise LibraryError(f"{file} is not a file. Name a file that `searchapp backup` wrote.")
-    reject_foreign_wal(file)
+    if not OPEN_FILES.has(file):
+        reject_foreign_wal(file)
     # Without a log, nothing is written next to the backup, which can be on a read-only disk.
     options = "mode=ro" if get_wal_files(file)[0].exists() else "mode=ro&immutable=1"
     address = f"{file.absolute().as_uri()}?{options}"
