@@ -41,11 +41,12 @@ from searchapp.types import (
     Progress,
     PruneResult,
     Query,
+    RestoreResult,
     SearchOptions,
     SearchResult,
     Term,
 )
-from searchapp.upkeep.backup import write_backup
+from searchapp.upkeep.backup import restore_backup, write_backup
 from searchapp.upkeep.library_info import read_library_info
 from searchapp.vectors.faiss_files.choose_index import IndexPolicy
 from searchapp.vectors.indexes import Indexes
@@ -299,6 +300,15 @@ class Library:
         fails.
         """
         write_backup(self._catalog, file)
+
+    @staticmethod
+    def restore(file: Path, folder: str | Path | None = None) -> RestoreResult:
+        """Replace the catalog of a library with a backup, or create the library from it.
+
+        folder: None is the default library. The backup is checked first. Raises LockedError if a
+        process uses the library, and LibraryError if the backup is damaged or writing fails.
+        """
+        return restore_backup(resolve_library_folder(folder), file)
 
     @raise_library_errors
     def failures(self, collection: str | None = None) -> list[Failure]:

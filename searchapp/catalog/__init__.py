@@ -12,6 +12,7 @@ from searchapp.catalog.image_files import LocatedImage
 from searchapp.catalog.known_content import EmbeddedImageLookup
 from searchapp.catalog.outdated_metadata import OutdatedImage
 from searchapp.catalog.path_keys import make_frame_key
+from searchapp.catalog.restore import open_backup, replace_catalog
 from searchapp.catalog.scan_diff import FileTask, ScanDiff, ScanPlan
 from searchapp.catalog.sqlite_errors import raise_library_errors, wrap_sqlite_errors
 from searchapp.catalog.vector_stores import VectorStores
@@ -31,6 +32,8 @@ __all__ = [
     "VectorStores",
     "interrupt_statements",
     "make_frame_key",
+    "open_backup",
     "raise_library_errors",
+    "replace_catalog",
     "wrap_sqlite_errors",
 ]  # fmt: skip

@@ -21,6 +21,7 @@ from searchapp.catalog.filters.columns import Ids
 from searchapp.catalog.filters.matching import FilterMatcher
 from searchapp.catalog.filters.pushdown import filter_to_conditions
 from searchapp.catalog.fingerprints import Fingerprints
+from searchapp.catalog.foreign_wal import OPEN_FILES, FileId
 from searchapp.catalog.image_files import LocatedImage, locate_images
 from searchapp.catalog.known_content import EmbeddedImageLookup
 from searchapp.catalog.maintenance import CatalogMaintenance
@@ -61,6 +62,7 @@ class Catalog:
     def __init__(self, connection: sqlite3.Connection) -> None:
         """Read and write a catalog through an SQLite connection in autocommit mode."""
         self._db = Database(connection)
+        self._file_id: FileId | None = None
         self._db.execute("pragma foreign_keys = on")
         # 32,000 KiB hold the inner B-tree pages of several million rows.
         self._db.execute("pragma cache_size = -32000")
@@ -83,14 +85,19 @@ class Catalog:
         """
         if not create and find_entered(file, LibraryError) is None:
             raise missing_library_error(file.parent)
+        file_id = OPEN_FILES.add(file)
         try:
             catalog = cls(connect(file))
             upgrade_schema(catalog._db, file, report)
-            return catalog
-        except sqlite3.Error as error:
+        except BaseException as error:
+            OPEN_FILES.remove(file_id)
+            if not isinstance(error, sqlite3.Error):
+                raise
             raise LibraryError(
                 f"{file} cannot be opened as a catalog: {explain_disk_error(error)}"
             ) from error
+        catalog._file_id = file_id or OPEN_FILES.add_new(file)
+        return catalog
 
     @classmethod
     def in_memory(cls) -> Catalog:
@@ -102,6 +109,8 @@ class Catalog:
     def close(self) -> None:
         """Close the connection to the catalog file."""
         self._db.conn.close()
+        OPEN_FILES.remove(self._file_id)
+        self._file_id = None
 
     def write_transaction(self) -> AbstractContextManager[Database]:
         """Return a context manager that runs the with block in a write transaction."""

@@ -12,7 +12,7 @@ from sqlite_utils import Database
 from searchapp.catalog.companions import CompanionTable
 from searchapp.catalog.metadata_rows import SELECT_INFO_SQL, row_to_info
 from searchapp.catalog.path_keys import decode_path
-from searchapp.types import PictureInfo
+from searchapp.types import CatalogedFile, Original, PictureInfo
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,8 +25,21 @@ class LocatedImage:
     info: PictureInfo
     video_id: int  # image id of the video of a frame; equal to image_id for a picture
     seconds: float | None  # time of a frame in its video; None: a picture
-    paths: tuple[str, ...]
+    files: tuple[CatalogedFile, ...]
     companions: tuple[tuple[str, str], ...] = ()  # (path of the file, path of its companion)
+
+    @property
+    def paths(self) -> tuple[str, ...]:
+        """Return the paths of the files."""
+        return tuple(file.path for file in self.files)
+
+    @property
+    def originals(self) -> tuple[Original, ...]:
+        """Return the files, with what the catalog knows of their content."""
+        return tuple(
+            Original(file.path, self.sha256, self.seconds, file.size, file.mtime_ns)
+            for file in self.files
+        )
 
 
 def locate_images(db: Database, where: str, **parameters: Any) -> dict[int, LocatedImage]:
@@ -35,7 +48,8 @@ def locate_images(db: Database, where: str, **parameters: Any) -> dict[int, Loca
     where: SQL condition on the tables embeddings e and images i.
     """
     rows = db.execute(
-        f"select e.id, i.id, i.sha256, v.sha256, v.id, r.seconds, f.path, {SELECT_INFO_SQL}"
+        f"select e.id, i.id, i.sha256, v.sha256, v.id, r.seconds, f.path, f.size, f.mtime_ns,"
+        f" {SELECT_INFO_SQL}"
         " from embeddings e join images i on i.id = e.image_id"
         " left join frames r on r.image_id = i.id"
         " join images v on v.id = coalesce(r.video_id, i.id)"
@@ -48,18 +62,18 @@ def locate_images(db: Database, where: str, **parameters: Any) -> dict[int, Loca
     for id, group in groupby(rows, itemgetter(0)):
         same = list(group)
         image_id, image_key, sha256, video_id, seconds = same[0][1:6]
-        paths = tuple(decode_path(row[6]) for row in same)
+        files = tuple(CatalogedFile(decode_path(row[6]), *row[7:9]) for row in same)
         own_companions = tuple(
-            (path, companion) for path in paths for companion in companions.get(path, ())
+            (file.path, companion) for file in files for companion in companions.get(file.path, ())
         )
         found[id] = LocatedImage(
             image_id,
             image_key,
             sha256,
-            row_to_info(same[0][7:]),
+            row_to_info(same[0][9:]),
             video_id,
             seconds,
-            paths,
+            files,
             own_companions,
         )
     return found

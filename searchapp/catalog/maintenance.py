@@ -229,5 +229,7 @@ class CatalogMaintenance:
                     " index_last_id = 0, index_deletions = 0, index_trained = 0,"
                     " index_kind = 'exact', index_made_for = 'auto'"
                 )
+            # The header of the copy says that it has no log: see foreign_wal.py.
+            target.execute("pragma journal_mode = delete")
         finally:
             target.close()

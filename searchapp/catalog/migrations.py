@@ -298,3 +298,18 @@ def m008_vectors_at(db: Database) -> None:
         end;
         """
     )
+
+
+@MIGRATIONS()
+def m009_image_ids(db: Database) -> None:
+    """Remember the last image id, so that no id is used twice: URLs of the web page contain ids."""
+    db.executescript(
+        """
+        create table image_ids (last_id integer not null);  -- one row
+        insert into image_ids select coalesce(max(id), 0) from images;
+        create trigger image_id_used after delete on images
+        begin
+            update image_ids set last_id = max(last_id, old.id);
+        end;
+        """
+    )

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import logging
+import sqlite3
 from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
 
 from sqlite_utils import Database
@@ -32,11 +34,10 @@ def upgrade_schema(db: Database, file: Path, report: Callable[[str], None]) -> N
         raise LibraryError(
             f"{file} is not a searchapp catalog. Choose another library folder with --library DIR."
         )
+    _enable_wal(db)
     if not table_count:
-        db.execute("pragma journal_mode = wal")
         db.execute(f"pragma application_id = {APPLICATION_ID}")
-    known_names = {migration.name for migration in MIGRATIONS.pending(Database(memory=True))}
-    if any(migration.name not in known_names for migration in MIGRATIONS.applied(db)):
+    if has_unknown_migrations(db):
         raise LibraryError(
             f"The library at {file.parent} was written by a newer version of searchapp. "
             f"Upgrade searchapp: {upgrade_hint()}"
@@ -50,6 +51,19 @@ def upgrade_schema(db: Database, file: Path, report: Callable[[str], None]) -> N
             MIGRATIONS.apply(db)
         if names:
             logger.info("Applied migrations to the catalog %s: %s.", file, ", ".join(names))
+
+
+def has_unknown_migrations(db: Database) -> bool:
+    """Return whether a newer version of searchapp has written a catalog."""
+    known_names = {migration.name for migration in MIGRATIONS.pending(Database(memory=True))}
+    return any(migration.name not in known_names for migration in MIGRATIONS.applied(db))
+
+
+def _enable_wal(db: Database) -> None:
+    """Let readers continue while another process writes. A new catalog and a backup need this."""
+    if db.execute("pragma journal_mode").fetchone() not in (("wal",), ("memory",)):
+        with suppress(sqlite3.OperationalError):  # read-only, or in use: the next process does it
+            db.execute("pragma journal_mode = wal")
 
 
 def _read_last_image_id(db: Database) -> int:

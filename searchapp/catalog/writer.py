@@ -39,13 +39,21 @@ class CatalogWriter:
         )
 
     def save_images(self, images: Mapping[str, PictureInfo]) -> dict[str, int]:
-        """Write the images that the catalog lacks; return the ids of all images, by SHA-256."""
-        (last,) = self._db.execute("select coalesce(max(id), 0) from images").fetchone()
+        """Write the images that the catalog lacks; return the ids of all images, by SHA-256.
+
+        The id of a deleted image is not used again: browsers keep pictures by the id in the URL.
+        """
+        (last,) = self._db.execute(
+            "select max(last_id, (select coalesce(max(id), 0) from images)) from image_ids"
+        ).fetchone()
         placeholders = ", ".join("?" for _ in IMAGE_COLUMNS)
         self._db.conn.executemany(
-            f"insert into images (sha256, {', '.join(IMAGE_COLUMNS)}) values (?, {placeholders})"
-            " on conflict (sha256) do nothing",
-            ((sha256, *info_to_values(info)) for sha256, info in images.items()),
+            f"insert into images (id, sha256, {', '.join(IMAGE_COLUMNS)})"
+            f" values (?, ?, {placeholders}) on conflict (sha256) do nothing",
+            (
+                (id, sha256, *info_to_values(info))
+                for id, (sha256, info) in enumerate(images.items(), last + 1)
+            ),
         )
         rows = self._db.execute(
             "select sha256, id from images where sha256 in (select value from json_each(?))",

@@ -19,9 +19,8 @@ from searchapp.files.enter_path import find_entered
 def command(file: Path, force: bool, library: Path | None) -> None:
     """Copy the catalog to FILE, complete and consistent, even while `searchapp index` runs.
 
-    The catalog is a complete backup: searchapp can make indexes and thumbnails from it again. To
-    restore the library, copy FILE into a folder under the name catalog.db. Then give that folder to
-    --library.
+    The catalog is a complete backup: searchapp can make indexes and thumbnails from it again.
+    `searchapp restore FILE` puts it back.
 
     \b
     searchapp backup /mnt/backup/pictures.db

@@ -45,7 +45,7 @@ def print_preview(hits: Sequence[Hit], method: str) -> bool:
         for hit in hits:
             last = f"(and {len(hit.also)} more)" if hit.also else ""
             try:
-                image = thumbnails.make_thumbnail(hit.path, side, hit.seconds)
+                image = thumbnails.make_thumbnail(hit.original, side)
             except PictureError as error:
                 image, last = None, f"{error} {last}"
             path = _wrap(display_path(hit.path), screen.columns - columns - 3)

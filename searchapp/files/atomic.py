@@ -17,8 +17,9 @@ DISK_ERROR_REMEDIES = {  # a part of SQLite's message -> what to do
     "is kept.",
     "readonly": "Searches work, but changes need write permission.",
     "locked": "Another process is writing. Try again when it has finished.",
-    "malformed": "The file is damaged. Restore a copy of it.",
-    "not a database": "The file is damaged or is not a catalog. Restore a copy of it.",
+    "malformed": "The file is damaged. Restore a backup with `searchapp restore FILE`.",
+    "not a database": "The file is damaged or is not a catalog. Restore a backup with `searchapp "
+    "restore FILE`.",
     "unable to open": "Check that the folder is readable and writable, and that the disk has "
     "free space.",
 }

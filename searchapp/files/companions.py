@@ -58,7 +58,7 @@ def match_companions(
 
 def _make_pairing_key(path: str) -> str:
     folder, name = os.path.split(path)
-    return os.path.join(folder, os.path.splitext(name)[0].casefold())  # noqa: PTH118, PTH122 (speed)
+    return os.path.join(folder, _lower_stem(name))  # noqa: PTH118 (speed)
 
 
 def _rank_picture(path: str) -> tuple[int, str]:
@@ -74,20 +74,24 @@ def find_related_paths(paths: Iterable[str]) -> tuple[str, ...]:
     stems_by_folder: dict[str, set[str]] = {}  # so that each folder is listed once
     for path in related:
         folder, name = os.path.split(path)
-        stem = _casefold_stem(name)
+        stem = _lower_stem(name)
         stems = stems_by_folder.setdefault(folder, set())
         stems.add(stem)
         if is_sidecar(name):
-            stems.add(_casefold_stem(stem))
+            stems.add(_lower_stem(stem))
     for folder, stems in stems_by_folder.items():
         with suppress(OSError), os.scandir(folder) as entries:
             for entry in entries:
-                stem = _casefold_stem(entry.name)
-                is_related_sidecar = is_sidecar(entry.name) and _casefold_stem(stem) in stems
+                stem = _lower_stem(entry.name)
+                is_related_sidecar = is_sidecar(entry.name) and _lower_stem(stem) in stems
                 if (stem in stems or is_related_sidecar) and entry.is_file():
                     related[entry.path] = None
     return tuple(related)
 
 
-def _casefold_stem(name: str) -> str:
-    return os.path.splitext(name)[0].casefold()  # noqa: PTH122 (speed)
+def _lower_stem(name: str) -> str:
+    """Return a file name in lower case, without its last suffix.
+
+    casefold() is too wide: it also makes strasse of straße, which is the name of another picture.
+    """
+    return os.path.splitext(name)[0].lower()  # noqa: PTH122 (speed)

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import filecmp
 import os
 import shutil
 import tempfile
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import replace
+from itertools import count
 from pathlib import Path
 
 from searchapp.errors import FolderError, PictureError
@@ -48,23 +50,26 @@ def local_file(hit: Hit) -> str:
 def _add_hits(hits: Iterable[Hit], folder: Path, add: Callable[[str, Path], object]) -> int:
     """Add each hit and its companions to a folder, with a function that copies or links a file.
 
-    A file keeps its name; if another picture in the folder has it, a number is appended.
+    A file keeps its name. If another file in the folder has the name of the picture or of one of
+    its companions, the same number is appended to all of them, so that they stay together.
     """
     added = 0
     try:
         folder.mkdir(parents=True, exist_ok=True)
         for hit in hits:
-            path = Path(hit.path)
-            target, number = folder / path.name, 2
-            while os.path.lexists(target) and not _is_same(hit.path, target):
-                target, number = folder / f"{path.stem}-{number}{path.suffix}", number + 1
-            if not os.path.lexists(target):
-                add(hit.path, target)
-                added += 1
-            for companion in hit.companions:
-                companion_target = folder / f"{target.stem}{Path(companion).suffix}"
-                if not os.path.lexists(companion_target):
-                    add(companion, companion_target)
+            sources = (hit.path, *hit.companions)
+            for stem in _number_stems(Path(hit.path).stem):
+                targets = [folder / f"{stem}{Path(source).suffix}" for source in sources]
+                # Two companions can differ only in the case of their names. The first one decides.
+                source_by_target = dict(zip(reversed(targets), reversed(sources), strict=True))
+                if all(_is_free_or_same(*item) for item in source_by_target.items()):
+                    break
+            for source, target in zip(sources, targets, strict=True):
+                names = (target.with_stem(stem) for stem in _number_stems(target.stem))
+                chosen = next(name for name in names if _is_free_or_same(name, source))
+                if not os.path.lexists(chosen):
+                    add(source, chosen)
+                    added += source == hit.path
     except PictureError as error:
         raise FolderError(f"{hit.path}: {error}") from error
     except OSError as error:
@@ -92,16 +97,23 @@ def _link_file(path: str, target: Path) -> None:
     target.symlink_to(path)
 
 
-def _is_same(path: str, target: Path) -> bool:
-    """Return whether target exists with the content of path (in buckets: same size and time)."""
-    if not target.exists():
+def _number_stems(stem: str) -> Iterator[str]:
+    """Yield a file name without suffix, and then with the numbers 2, 3 and so on."""
+    yield stem
+    yield from (f"{stem}-{number}" for number in count(2))
+
+
+def _is_free_or_same(target: Path, path: str) -> bool:
+    """Return whether target does not exist, or has the content of path.
+
+    For a path in object storage, the same size and time count as the same content.
+    """
+    if not os.path.lexists(target):
+        return True
+    if not target.is_file():
         return False
     if storage.is_url(path):
         remote, local = storage.read_state(path), target.stat()
         difference_ns = abs(local.st_mtime_ns - remote.mtime_ns)
         return local.st_size == remote.size and difference_ns <= TIME_TOLERANCE_NS
-    if target.samefile(path):
-        return True
-    if Path(path).stat().st_size != target.stat().st_size:
-        return False
-    return Path(path).read_bytes() == target.read_bytes()
+    return target.samefile(path) or filecmp.cmp(path, target, shallow=False)

@@ -93,6 +93,13 @@ def check_size(size: int) -> None:
         raise PictureError("the file is empty", stage="read")
 
 
+def make_outdated_error() -> PictureError:
+    """Return the error for a file that is not the indexed one any more."""
+    return PictureError(
+        "the file changed since it was indexed; run `searchapp index` again", stage="read"
+    )
+
+
 def make_changed_error() -> PictureError:
     """Return the error for a file that changed between the start and the end of a read."""
     return PictureError(

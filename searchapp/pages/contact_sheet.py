@@ -50,12 +50,12 @@ def _make_entry(hit: Hit) -> _Entry:
     name, uri = display_path(Path(hit.path).name), storage.path_to_uri(hit.path)
     if hit.seconds is not None:  # browsers start to play a video at #t=SECONDS
         uri, name = f"{uri}#t={hit.seconds:g}", f"{name} @ {format_clock(hit.seconds)}"
-    return _Entry(uri, name, f"{hit.score:.3f}", _make_thumbnail_url(hit.path, hit.seconds))
+    return _Entry(uri, name, f"{hit.score:.3f}", _make_thumbnail_url(hit))
 
 
-def _make_thumbnail_url(path: str, seconds: float | None) -> str:
+def _make_thumbnail_url(hit: Hit) -> str:
     try:
-        thumbnail = thumbnails.make_thumbnail(path, THUMBNAIL_SIDE_PX, seconds)
+        thumbnail = thumbnails.make_thumbnail(hit.original, THUMBNAIL_SIDE_PX)
     except PictureError:
         return ""
     return encode_jpeg_url(thumbnail, JPEG_QUALITY)

@@ -18,7 +18,7 @@ from searchapp.files import storage
 from searchapp.files.display_path import display_path
 from searchapp.pages.html_template import encode_jpeg_url, write_html
 from searchapp.pictures import thumbnails
-from searchapp.types import DuplicateFile, DuplicateGroup, Duplicates, format_count
+from searchapp.types import DuplicateFile, DuplicateGroup, Duplicates, Original, format_count
 
 THUMBNAIL_SIDE_PX = 280
 JPEG_QUALITY = 80
@@ -82,9 +82,9 @@ class _ReviewPage:
     def __init__(self, found: Duplicates) -> None:
         self.files: list[dict[str, object]] = []  # read by the page's script; grows with each group
         groups = (*found.groups, *found.similar)
-        paths = (copy.path for group in groups for copy in (group.keeper, *group.others))
+        copies = (copy for group in groups for copy in (group.keeper, *group.others))
         self._thumbnails = thumbnails.render_ahead(
-            _make_thumbnail_url, islice(paths, MAX_THUMBNAILS)
+            _make_thumbnail_url, islice(copies, MAX_THUMBNAILS)
         )
 
     def make_groups(self, groups: Sequence[DuplicateGroup]) -> Iterator[_CardGroup]:
@@ -160,9 +160,9 @@ def _compare_with_keeper(text: str, surplus: int) -> _Fact:
     return _Fact(text, "same" if not surplus else "better" if surplus > 0 else "worse")
 
 
-def _make_thumbnail_url(path: str) -> str:
+def _make_thumbnail_url(copy: DuplicateFile) -> str:
     try:
-        thumbnail = thumbnails.make_thumbnail(path, THUMBNAIL_SIDE_PX)
+        thumbnail = thumbnails.make_thumbnail(Original(copy.path, copy.sha256), THUMBNAIL_SIDE_PX)
     except PictureError:
         return ""
     return encode_jpeg_url(thumbnail, JPEG_QUALITY)

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any
 
 from searchapp.errors import PictureError
 from searchapp.files import storage
+from searchapp.files.file_state import make_outdated_error
 from searchapp.pictures import (
     color,
     jxl,
@@ -88,10 +89,7 @@ def read_picture_info(path: str, size: int, mtime_ns: int) -> PictureInfo | None
         with storage.open_file(path) as (file, state), warnings.catch_warnings():
             warnings.simplefilter("ignore")
             if state != storage.FileState(size, mtime_ns):
-                raise PictureError(
-                    "the file changed since it was indexed; run `searchapp index` again",
-                    stage="read",
-                )
+                raise make_outdated_error()
             head = file.read(SIGNATURE_BYTES)
             file.seek(0)
             if not looks_like_picture(head):
@@ -107,6 +105,18 @@ def read_picture_info(path: str, size: int, mtime_ns: int) -> PictureInfo | None
     with suppress(PictureError):  # JPEG XL, and RAW files that Pillow does not open as TIFF
         return decode_picture(storage.read_file(path)[0], lambda width, height: (1, 1))[1]
     return None
+
+
+def detect_format(data: bytes) -> str | None:
+    """Return the format that the header of a picture states, such as JPEG; None if unknown."""
+    try:
+        with (
+            warnings.catch_warnings(),
+            _load_pillow().open(io.BytesIO(data), formats=FORMATS) as image,
+        ):
+            return str(image.format)
+    except Exception:  # Openers raise many kinds of errors for broken files.
+        return None
 
 
 def hash_bytes(data: bytes) -> str:

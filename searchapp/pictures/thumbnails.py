@@ -1,4 +1,4 @@
-"""Make thumbnails of files for people to see: of a picture, or of a frame of a video."""
+"""Make thumbnails for people to see: of a picture, or of a frame of a video."""
 
 from __future__ import annotations
 
@@ -9,8 +9,9 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from itertools import islice
 from typing import TYPE_CHECKING, TypeVar
 
-from searchapp.files import storage
 from searchapp.pictures import decode, video
+from searchapp.pictures.originals import open_original
+from searchapp.types import Original
 
 if TYPE_CHECKING:
     from PIL.Image import Image as Picture
@@ -19,14 +20,16 @@ Item = TypeVar("Item")
 Rendered = TypeVar("Rendered")
 
 
-def make_thumbnail(path: str, side: int, seconds: float | None = None) -> Picture:
-    """Return an upright RGB thumbnail of a file; raise PictureError if it cannot be decoded.
+def make_thumbnail(original: Original, side: int) -> Picture:
+    """Return an upright RGB thumbnail of an indexed picture or video frame.
 
-    side: the longest side in pixels. seconds: the time of the frame, if the file is a video.
+    side: the longest side in pixels. Raises PictureError if the file changed since it was indexed,
+    or cannot be decoded.
     """
-    if seconds is not None:
-        return video.extract_frame(path, seconds, side)
-    return decode.decode_thumbnail(storage.read_file(path)[0], side)
+    with open_original(original) as file:
+        if original.seconds is not None:
+            return video.extract_frame(file, original.seconds, side)
+        return decode.decode_thumbnail(file.read(), side)
 
 
 def render_ahead(render: Callable[[Item], Rendered], items: Iterable[Item]) -> Iterator[Rendered]:

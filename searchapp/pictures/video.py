@@ -7,13 +7,14 @@ from collections.abc import Iterator
 from contextlib import suppress
 from dataclasses import dataclass
 from io import BufferedReader
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, BinaryIO
 
 import numpy as np
 from numpy.typing import NDArray
 
 from searchapp.errors import PictureError
 from searchapp.files import storage
+from searchapp.files.file_state import make_outdated_error
 from searchapp.pictures import model_size
 from searchapp.pictures.model_size import ImageInput
 from searchapp.pictures.video_reader import VideoReader, open_video
@@ -64,20 +65,18 @@ def read_video_info(path: str, size: int, mtime_ns: int) -> PictureInfo | None:
     """
     with storage.open_file(path) as (file, state):
         if state != storage.FileState(size, mtime_ns):
-            raise PictureError(
-                "the file changed since it was indexed; run `searchapp index` again", stage="read"
-            )
+            raise make_outdated_error()
         with suppress(PictureError), open_video(file, MAX_MEGAPIXELS) as video:
             return video.read_info()
     return None
 
 
-def extract_frame(path: str, seconds: float, side: int) -> Picture:
-    """Return the frame at a time as an upright RGB thumbnail.
+def extract_frame(file: BinaryIO, seconds: float, side: int) -> Picture:
+    """Return the frame of an open video at a time as an upright RGB thumbnail.
 
     side: the longest side in pixels. Raises PictureError.
     """
-    with storage.open_file(path) as (file, _), open_video(file, MAX_MEGAPIXELS) as video:
+    with open_video(file, MAX_MEGAPIXELS) as video:
         frame = video.decode_key_frame(seconds)
         if frame is None or video.get_frame_time(frame) + 0.01 < seconds:
             frame = video.decode_frame(seconds) or frame

@@ -10,8 +10,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from datetime import datetime
 from fractions import Fraction
-from io import BufferedReader
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, BinaryIO
 
 from searchapp.errors import PictureError
 from searchapp.pictures import hdr, limits, optional_decoders
@@ -41,7 +40,7 @@ TRANSPOSE_BY_ROTATION = {90: "ROTATE_90", 180: "ROTATE_180", 270: "ROTATE_270"} 
 
 
 @contextmanager
-def open_video(file: BufferedReader, max_megapixels: float) -> Iterator[VideoReader]:
+def open_video(file: BinaryIO, max_megapixels: float) -> Iterator[VideoReader]:
     """Open a video for a `with` block; convert every error in the block to a PictureError."""
     if not optional_decoders.is_installed("video"):
         raise optional_decoders.make_missing_extra_error("video", "a video")
@@ -75,7 +74,7 @@ def open_video(file: BufferedReader, max_megapixels: float) -> Iterator[VideoRea
 class VideoReader:
     """An open video; methods raise FFmpeg's errors, which open_video converts."""
 
-    def __init__(self, container: Any, file: BufferedReader, max_megapixels: float) -> None:
+    def __init__(self, container: Any, file: BinaryIO, max_megapixels: float) -> None:
         """Select the video stream of a PyAV container; raise PictureError if there is none.
 
         file: the file that the container reads.

@@ -4,27 +4,25 @@ from __future__ import annotations
 
 import asyncio
 import io
-import os
 import threading
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from searchapp.catalog import LocatedImage, interrupt_statements
 from searchapp.engines import Engine, EngineInput, Refusal, Vector
 from searchapp.errors import PictureError
-from searchapp.files import storage
 from searchapp.files.library_folder import catalog_file
-from searchapp.files.storage import FileState
 from searchapp.library import Library
 from searchapp.models import ModelSpec
-from searchapp.pictures import decode, thumbnails
+from searchapp.pictures import decode, thumbnail_cache, thumbnails
+from searchapp.pictures.originals import open_original
 from searchapp.search.search import QueryPart, search
 from searchapp.server.threaded_calls import ThreadedCalls
-from searchapp.types import Facets, Filter, SearchOptions, SearchResult
+from searchapp.types import Facets, Filter, Original, SearchOptions, SearchResult
 
 if TYPE_CHECKING:
     from PIL.Image import Image as Picture
@@ -122,36 +120,30 @@ class Service:
             lambda library: library.find_similar(image_id, options)
         )
 
-    async def load_image(self, image_id: int) -> tuple[bytes, str] | None:
+    async def locate_image(self, image_id: int) -> LocatedImage | None:
+        """Return an image with its files; None if there is no such image."""
+        return await self._calls.read_library(lambda reader: reader.locate_image(image_id))
+
+    async def load_image(self, located: LocatedImage) -> tuple[bytes, str]:
         """Return a picture in a format that browsers show, and its media type.
 
-        Return None if there is no such image. Raises PictureError if its files cannot be read.
+        Raises PictureError if no file is readable and still the indexed one.
         """
-        located = await self._calls.read_library(lambda reader: reader.locate_image(image_id))
-        if located is None:
-            return None
         return await self._calls.run_blocking(lambda: _encode_for_browser(located))
 
-    async def load_thumbnail(self, image_id: int, size: int) -> tuple[bytes, str] | None:
-        """Return a thumbnail (WebP, upright) and the key of the image's content.
+    async def load_thumbnail(self, located: LocatedImage, size: int) -> bytes:
+        """Return a thumbnail (WebP, upright).
 
-        size: long side, one of THUMBNAIL_SIDES_PX. Returns None and raises as load_image does.
+        size: long side, one of THUMBNAIL_SIDES_PX. Raises PictureError as load_image does.
         """
-        located = await self._calls.read_library(lambda reader: reader.locate_image(image_id))
-        if located is None:
-            return None
-        data = await self._calls.run_blocking(lambda: self._load_or_make_thumbnail(located, size))
-        return data, located.key
+        return await self._calls.run_blocking(lambda: self._load_or_make_thumbnail(located, size))
 
-    async def find_video(self, image_id: int) -> tuple[str, FileState] | None:
-        """Return path and state of the video that an image is a frame of.
+    async def find_video(self, located: LocatedImage) -> Original:
+        """Return the video that an image is a frame of; its size is known.
 
-        Return None if there is no such image. Raises PictureError if the image is no video frame.
+        Raises PictureError if the image is no video frame, and as load_image does.
         """
-        located = await self._calls.read_library(lambda reader: reader.locate_image(image_id))
-        if located is None:
-            return None
-        return await self._calls.run_blocking(lambda: _locate_video(located))
+        return await self._calls.run_blocking(lambda: _find_video(located))
 
     async def describe_library(self) -> dict[str, Any]:
         """Return the metadata of the library that the web page shows."""
@@ -215,17 +207,12 @@ class Service:
 
     def _load_or_make_thumbnail(self, located: LocatedImage, size: int) -> bytes:
         """Return a thumbnail from the disk cache; make it and add it to the cache if missing."""
-        folder = self.folder / "thumbnails" / located.key[:2]
-        file = folder / f"{located.key}-{size}.webp"
-        with suppress(OSError):
-            return file.read_bytes()
+        file = thumbnail_cache.locate_thumbnail(self.folder, located.key, size)
+        if (cached := thumbnail_cache.load_thumbnail(file)) is not None:
+            return cached
         buffer = io.BytesIO()
         _make_thumbnail(located, size).save(buffer, "WEBP", quality=80)
-        with suppress(OSError):  # if the disk is full or read-only, answer without the cache
-            folder.mkdir(parents=True, exist_ok=True)
-            temporary = file.with_suffix(f".{os.getpid()}-{time.monotonic_ns()}.tmp")
-            temporary.write_bytes(buffer.getvalue())
-            temporary.rename(file)
+        thumbnail_cache.save_thumbnail(file, buffer.getvalue())
         return buffer.getvalue()
 
 
@@ -242,39 +229,49 @@ def _decode_input(prompt: str, data: bytes | None) -> EngineInput:
     )
 
 
-def _read_first_available(located: LocatedImage, read: Callable[[str], Result]) -> Result:
-    """Return read(path) of the first file of an image that can be read.
+def _use_first_available(located: LocatedImage, use: Callable[[Original], Result]) -> Result:
+    """Return use(original) of the first file of an image that can be used.
 
-    Raises the last PictureError if no file can be read.
+    Raises the last PictureError if no file can be used.
     """
     last_error = PictureError(
         "no file of this image is in the library any more; index its folder again", stage="read"
     )
-    for path in located.paths:
+    for original in located.originals:
         try:
-            return read(path)
+            return use(original)
         except PictureError as error:
             last_error = error
     raise last_error
 
 
 def _make_thumbnail(located: LocatedImage, side: int) -> Picture:
-    return _read_first_available(
-        located, lambda path: thumbnails.make_thumbnail(path, side, located.seconds)
-    )
+    return _use_first_available(located, lambda original: thumbnails.make_thumbnail(original, side))
 
 
 def _encode_for_browser(located: LocatedImage) -> tuple[bytes, str]:
     if located.seconds is None and located.info.format in BROWSER_FORMATS:
-        data = _read_first_available(located, lambda path: storage.read_file(path)[0])
-        return data, f"image/{located.info.format.lower()}"
+        data = _use_first_available(located, _read_original)
+        # An imported catalog can state another format than that of the file.
+        if decode.detect_format(data) == located.info.format:
+            return data, f"image/{located.info.format.lower()}"
     buffer = io.BytesIO()
     _make_thumbnail(located, MAX_CONVERTED_SIDE_PX).save(buffer, "JPEG", quality=90)
     return buffer.getvalue(), "image/jpeg"
 
 
-def _locate_video(located: LocatedImage) -> tuple[str, FileState]:
-    """Return path and state of a video; raise PictureError if it is not a video, or missing."""
+def _read_original(original: Original) -> bytes:
+    with open_original(original) as file:
+        return file.read()
+
+
+def _find_video(located: LocatedImage) -> Original:
+    """Return the first usable file of a video; raise PictureError if there is none."""
     if located.seconds is None:
         raise PictureError("this image is not a frame of a video", stage="read")
-    return _read_first_available(located, lambda path: (path, storage.read_state(path)))
+
+    def check(original: Original) -> Original:
+        with open_original(original):
+            return original
+
+    return _use_first_available(located, check)

@@ -6,11 +6,11 @@ import re
 from collections.abc import Iterator
 
 from fastapi import HTTPException, Response
-from fastapi.responses import FileResponse, StreamingResponse
+from fastapi.responses import StreamingResponse
 
-from searchapp.files import storage
 from searchapp.files.scan import get_suffix
-from searchapp.files.storage import FileState
+from searchapp.pictures.originals import open_original
+from searchapp.types import Original
 
 MEDIA_TYPES = {
     ".mp4": "video/mp4",
@@ -27,7 +27,9 @@ RANGES_PATTERN = re.compile(rf"bytes=\s*(?:{ONE_RANGE})(?:\s*,\s*(?:{ONE_RANGE})
 CHUNK_BYTES = 1 << 18  # size of one read
 
 
-def range_response(path: str, state: FileState, range_header: str | None) -> Response:
+def range_response(
+    video: Original, range_header: str | None, cache_headers: dict[str, str]
+) -> Response:
     """Return the bytes of a video that the header Range asks for, or the complete video.
 
     Status 206 for a range, 416 for a range outside the video (RFC 9110, section 14).
@@ -35,18 +37,15 @@ def range_response(path: str, state: FileState, range_header: str | None) -> Res
     """
     if range_header is not None and not RANGES_PATTERN.fullmatch(range_header):
         raise HTTPException(400, "the header Range is malformed. Send bytes=FIRST-LAST.")
-    media_type = MEDIA_TYPES.get(get_suffix(path), "application/octet-stream")
-    headers = {"Cache-Control": "private"}
-    if not storage.is_url(path):
-        return FileResponse(path, media_type=media_type, headers=headers)
-    headers["Accept-Ranges"] = "bytes"
-    size = state.size
+    media_type = MEDIA_TYPES.get(get_suffix(video.path), "application/octet-stream")
+    headers = cache_headers | {"Accept-Ranges": "bytes"}
+    size = video.size or 0
     match = re.fullmatch(r"bytes=\s*([0-9]*)-([0-9]*)\s*", range_header or "")
     if match is None:  # no range, or several ranges
         # RFC 9110, section 14.2, allows the complete content instead of several ranges.
         headers["Content-Length"] = str(size)
         return StreamingResponse(
-            _read_chunks(path, 0, size), media_type=media_type, headers=headers
+            _read_chunks(video, 0, size), media_type=media_type, headers=headers
         )
     if match[1]:
         start, end = int(match[1]), min(int(match[2] or size), size - 1) + 1
@@ -59,12 +58,13 @@ def range_response(path: str, state: FileState, range_header: str | None) -> Res
         "Content-Length": str(end - start),
     }
     return StreamingResponse(
-        _read_chunks(path, start, end), 206, headers=headers, media_type=media_type
+        _read_chunks(video, start, end), 206, headers=headers, media_type=media_type
     )
 
 
-def _read_chunks(path: str, start: int, end: int) -> Iterator[bytes]:
-    with storage.open_file(path) as (file, _):
+def _read_chunks(video: Original, start: int, end: int) -> Iterator[bytes]:
+    """Yield the bytes from start to end; a file that is not the video any more ends the answer."""
+    with open_original(video) as file:
         file.seek(start)
         while start < end and (chunk := file.read(min(CHUNK_BYTES, end - start))):
             start += len(chunk)

@@ -48,12 +48,14 @@ from searchapp.types.info import (
     Month,
     Overview,
     PruneResult,
+    RestoreResult,
 )
 from searchapp.types.picture import (
     SUMMARY_FIELDS,
     CatalogedFile,
     CatalogedImage,
     Failure,
+    Original,
     PictureInfo,
     PictureSummary,
 )
@@ -111,6 +113,7 @@ __all__ = [
     "ModelOptions",
     "Month",
     "OneOf",
+    "Original",
     "Overview",
     "PictureInfo",
     "PictureSummary",
@@ -118,6 +121,7 @@ __all__ = [
     "PruneResult",
     "Query",
     "RatingRange",
+    "RestoreResult",
     "RunFinished",
     "RunSummary",
     "SavedIndex",

@@ -103,6 +103,16 @@ class ImportResult:
 
 
 @dataclass(frozen=True, slots=True)
+class RestoreResult:
+    """What a library holds after a backup was restored."""
+
+    images: int
+    files: int
+    collections: int
+    is_new: bool  # False: the backup replaced a catalog
+
+
+@dataclass(frozen=True, slots=True)
 class PruneResult:
     """What Library.prune() removed, or would remove if it is a dry run."""
 

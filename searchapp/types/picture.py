@@ -78,6 +78,17 @@ class CatalogedFile:
 
 
 @dataclass(frozen=True, slots=True)
+class Original:
+    """File of an indexed image, with what is known of its content; see open_original()."""
+
+    path: str
+    sha256: str  # of the complete file; of a video too
+    seconds: float | None = None  # time of a video frame; None: a picture
+    size: int | None = None  # bytes, when the file was indexed; None: not known
+    mtime_ns: int | None = None  # None: not known
+
+
+@dataclass(frozen=True, slots=True)
 class CatalogedImage:
     """Image of a collection with its metadata, files and vector, for an export."""
 

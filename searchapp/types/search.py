@@ -10,7 +10,7 @@ from typing import Any, Literal
 
 from searchapp.errors import QueryError
 from searchapp.types.filter_values import Circle, DateBound, ParsedField, RatingRange
-from searchapp.types.picture import PictureSummary
+from searchapp.types.picture import Original, PictureSummary
 from searchapp.types.valid_text import check_text
 
 Modality = Literal["text", "image", "text+image"]
@@ -137,6 +137,11 @@ class Hit(PictureSummary):
     seconds: float | None = None  # time of a video frame; None: a picture
     moments: tuple[float, ...] = ()  # times in seconds of further matching frames of the video
     companions: tuple[str, ...] = ()  # RAW file or Live Photo video that belongs to path
+
+    @property
+    def original(self) -> Original:
+        """Return the file that the hit shows."""
+        return Original(self.path, self.sha256, self.seconds)
 
     def to_dict(self) -> dict[str, Any]:
         """Return the hit as a dictionary of JSON values, in the order of `query --json`."""

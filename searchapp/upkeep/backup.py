@@ -1,12 +1,19 @@
-"""Write a backup of a library: a copy of its catalog."""
+"""Write a backup of a library, which is a copy of its catalog, and restore it."""
 
 from __future__ import annotations
 
+import logging
+from contextlib import suppress
 from pathlib import Path
 
-from searchapp.catalog import Catalog, CatalogError
+from searchapp.catalog import Catalog, CatalogError, open_backup, replace_catalog
 from searchapp.errors import LibraryError
 from searchapp.files.atomic import explain_disk_error, write_atomically
+from searchapp.files.library_folder import catalog_file
+from searchapp.files.lock import hold_writer_lock
+from searchapp.types import RestoreResult
+
+logger = logging.getLogger(__name__)
 
 
 def write_backup(catalog: Catalog, file: Path) -> None:
@@ -21,3 +28,46 @@ def write_backup(catalog: Catalog, file: Path) -> None:
         raise LibraryError(
             f"The backup {file} cannot be written: {explain_disk_error(error)}"
         ) from error
+
+
+def restore_backup(folder: Path, file: Path) -> RestoreResult:
+    """Replace the catalog of a library with a backup, or create the library from it.
+
+    The backup is checked first. After a kill, the library has the old or the new catalog.
+    Raises LockedError if a process uses the library, and LibraryError if the backup is not usable
+    or writing fails.
+    """
+    target = catalog_file(folder)
+    if target.exists() and file.exists() and target.samefile(file):
+        raise LibraryError(f"{file} is the catalog of the library itself. Name a backup of it.")
+    with open_backup(file) as backup:
+        try:
+            folder.mkdir(parents=True, exist_ok=True)
+        except OSError as error:
+            raise LibraryError(
+                f"The library at {folder} cannot be created: {explain_disk_error(error)}"
+            ) from error
+        with hold_writer_lock(folder, "searchapp restore"):
+            is_new = not target.exists()
+            replace_catalog(backup, target)
+            catalog = Catalog.open(target)
+            try:
+                _delete_unused_indexes(folder, catalog)
+                images, files = catalog.count_images_and_files()
+                collections = len(catalog.list_collections())
+            finally:
+                catalog.close()
+    logger.info("Restored the catalog %s from the backup %s.", target, file)
+    return RestoreResult(images, files, collections, is_new)
+
+
+def _delete_unused_indexes(folder: Path, catalog: Catalog) -> None:
+    """Delete the index files of the replaced catalog. The next `index` makes them again."""
+    used = {
+        catalog.get_embeddings(collection).read_saved_index().file
+        for collection in catalog.list_collections()
+    }
+    for index in folder.glob("collection-*.faiss"):
+        if index.name not in used:
+            with suppress(OSError):  # `check --repair` deletes it later.
+                index.unlink()

@@ -21,6 +21,7 @@ import numpy as np
 from searchapp.catalog import Catalog
 from searchapp.errors import PictureError, VectorStoreError
 from searchapp.files import storage
+from searchapp.pictures import thumbnail_cache
 from searchapp.types import Collection, Fault, format_count
 from searchapp.vectors import VectorIndex, are_valid, unpack_vectors
 from searchapp.vectors.indexes import Indexes
@@ -52,7 +53,7 @@ class LibraryCheck:
         for problem in damage:
             yield Fault(
                 f"the catalog file is damaged: {problem}",
-                remedy="restore a backup of catalog.db",
+                remedy="restore a backup with `searchapp restore FILE`",
             )
         if damage:
             logger.info("Skipped all other checks: the catalog is damaged.")
@@ -225,13 +226,21 @@ class LibraryCheck:
             )
 
     def _find_leftovers(self, repair: bool) -> Iterator[Fault]:
-        """Check for temporary files, index files and thumbnails that nothing uses any longer."""
+        """Check for files that nothing uses any longer, and for broken thumbnails."""
         index_files = {
             self.catalog.get_embeddings(c).read_saved_index().file
             for c in self.catalog.list_collections()
         }
         known_hashes = set(self.catalog.get_maintenance().read_hashes())
-        temporary_files = chain(self.folder.glob("*.tmp"), self.folder.glob("thumbnails/*/*.tmp"))
+        temporary_files = chain(
+            self.folder.glob("*.tmp"), thumbnail_cache.list_temporary_files(self.folder)
+        )
+        unused_thumbnails, broken_thumbnails = list[Path](), list[Path]()
+        for file in thumbnail_cache.list_thumbnails(self.folder):
+            if thumbnail_cache.get_key(file) not in known_hashes:
+                unused_thumbnails.append(file)
+            elif thumbnail_cache.is_broken(file):
+                broken_thumbnails.append(file)
         old_files = [
             file
             for file in temporary_files
@@ -243,14 +252,8 @@ class LibraryCheck:
                 "index files belong to no collection",
                 [f for f in self.folder.glob("collection-*.faiss") if f.name not in index_files],
             ),
-            (
-                "thumbnails belong to no image",
-                [
-                    file
-                    for file in self.folder.glob("thumbnails/*/*.webp")
-                    if file.name.partition("-")[0] not in known_hashes
-                ],
-            ),
+            ("thumbnails belong to no image", unused_thumbnails),
+            ("thumbnails are empty or cut off", broken_thumbnails),
         ):
             if files:
                 yield self._make_fault(

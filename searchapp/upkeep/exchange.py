@@ -6,20 +6,15 @@ describes the image of each row.
 
 from __future__ import annotations
 
-import json
 import logging
 import zipfile
 from collections.abc import Iterable, Iterator
-from dataclasses import asdict
 from pathlib import Path
 from typing import Any
-
-import numpy as np
 
 from searchapp.catalog import Catalog, FileTask
 from searchapp.errors import LibraryError
 from searchapp.files import storage
-from searchapp.files.atomic import write_atomically
 from searchapp.models import select_collection
 from searchapp.types import (
     CatalogedImage,
@@ -32,9 +27,14 @@ from searchapp.types import (
 from searchapp.upkeep.export_rows import (
     ROW_ERRORS,
     describe_error,
-    image_to_row,
-    parse_header,
     parse_rows,
+)
+from searchapp.upkeep.json_export import (
+    BATCH_ROWS,
+    load_vectors,
+    read_json,
+    write_json,
+    write_npy,
 )
 from searchapp.upkeep.parquet_export import ReadPages, read_parquet, write_parquet
 from searchapp.vectors import are_valid
@@ -42,7 +42,6 @@ from searchapp.vectors import are_valid
 logger = logging.getLogger(__name__)
 
 EXPORT_SUFFIXES = (".npy", ".json", ".parquet")
-BATCH_ROWS = 10_000  # rows in memory at once
 # Errors that NumPy, json and pyarrow raise for a file that is not an export.
 READ_ERRORS = (OSError, EOFError, zipfile.BadZipFile, *ROW_ERRORS)
 
@@ -61,11 +60,11 @@ def write_export(
     try:
         match _get_suffix(file):
             case ".npy":
-                return _write_npy(file, header, pages, count)
+                return write_npy(file, header, pages, count)
             case ".parquet":
                 return write_parquet(file, header, pages)
             case _:
-                return _write_json(file, header, pages, vectors=True)
+                return write_json(file, header, pages)
     except OSError as error:
         raise LibraryError(f"{file} cannot be written: {error.strerror or error}") from error
     except UnicodeEncodeError as error:
@@ -140,17 +139,19 @@ def read_export(file: Path) -> tuple[ExportHeader, ReadPages]:
     try:
         match _get_suffix(file):
             case ".npy":
-                header, rows = _read_json(file.with_suffix(".json"))
-                vectors = np.load(file, mmap_mode="r", allow_pickle=False)
+                header, document = read_json(file.with_suffix(".json"))
+                vectors = load_vectors(file, document)
                 return header, lambda: _check_pages(
-                    file, header, _join_vectors(file, rows, vectors)
+                    file, header, _join_vectors(file, document["images"], vectors)
                 )
             case ".parquet":
                 header, read_pages = read_parquet(file, BATCH_ROWS)
                 return header, lambda: _check_pages(file, header, read_pages())
             case _:
-                header, rows = _read_json(file)
-                return header, lambda: _check_pages(file, header, _join_vectors(file, rows, None))
+                header, document = read_json(file)
+                return header, lambda: _check_pages(
+                    file, header, _join_vectors(file, document["images"], None)
+                )
     except READ_ERRORS as error:
         raise _make_format_error(file, error) from error
 
@@ -162,58 +163,6 @@ def _get_suffix(file: Path) -> str:
             f"{file}: unknown export format; the name must end in {', '.join(EXPORT_SUFFIXES)}"
         )
     return suffix
-
-
-def _write_npy(
-    file: Path, header: ExportHeader, pages: Iterable[list[CatalogedImage]], count: int
-) -> int:
-    shape = (count, header.dimensions)
-    with write_atomically(file) as temporary:
-        open_memmap: Any = np.lib.format.open_memmap  # NumPy has no type for it.
-        vectors = open_memmap(temporary, "w+", np.dtype("<f2"), shape)
-        written_count = 0
-
-        def write_vectors() -> Iterator[list[CatalogedImage]]:
-            nonlocal written_count
-            for page in pages:
-                rows = page[: count - written_count]  # Another process can add images meanwhile.
-                packed = b"".join(image.vector for image in rows)
-                stored = np.frombuffer(packed, "<f2").reshape(-1, header.dimensions)
-                vectors[written_count : written_count + len(rows)] = stored
-                written_count += len(rows)
-                yield rows
-
-        written = _write_json(file.with_suffix(".json"), header, write_vectors(), vectors=False)
-        if written != count:
-            raise LibraryError(
-                f"{file} cannot be written: another process removed images during the export; "
-                "export again"
-            )
-        vectors.flush()
-    return written
-
-
-def _write_json(
-    file: Path, header: ExportHeader, pages: Iterable[list[CatalogedImage]], *, vectors: bool
-) -> int:
-    """Write one JSON document with one line for each image; return their number."""
-    count = 0
-    with write_atomically(file) as temporary, temporary.open("w", encoding="utf-8") as stream:
-        stream.write(json.dumps(asdict(header))[:-1] + ', "images": [')
-        for page in pages:
-            for image in page:
-                row = image_to_row(image)
-                if vectors:
-                    row["vector"] = np.frombuffer(image.vector, "<f2").tolist()
-                stream.write(("," if count else "") + "\n" + json.dumps(row))
-                count += 1
-        stream.write("\n]}\n")
-    return count
-
-
-def _read_json(file: Path) -> tuple[ExportHeader, list[dict[str, Any]]]:
-    document = json.loads(file.read_text(encoding="utf-8"))
-    return parse_header(document), document["images"]
 
 
 def _join_vectors(

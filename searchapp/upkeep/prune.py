@@ -7,6 +7,7 @@ from pathlib import Path
 
 from searchapp.catalog import Catalog
 from searchapp.files import storage
+from searchapp.pictures import thumbnail_cache
 from searchapp.types import PruneResult
 from searchapp.vectors.indexes import Indexes
 
@@ -30,9 +31,7 @@ def prune_library(
             upkeep.forget_files(missing_paths)
             upkeep.delete_unused_images()
     thumbnails = [
-        file
-        for sha256 in unused_hashes
-        for file in (folder / "thumbnails" / sha256[:2]).glob(f"{sha256}-*.webp")
+        file for sha256 in unused_hashes for file in thumbnail_cache.list_thumbnails(folder, sha256)
     ]
     compacted = False
     if not is_dry_run:

@@ -250,6 +250,7 @@ def test_query_previews_on_a_terminal_or_by_request(
     lines = re.findall(r"\x1b\[28C(.*)", result.stdout)
     assert lines[0] == "1.000" and "".join(lines[1:]) == f"{photos}/red.jpg"
     (photos / "red.jpg").write_bytes(b"broken")
-    assert "not a picture" in run("query", "--preview=blocks", "red", "-k", 1).stdout
+    shown = run("query", "--preview=blocks", "red", "-k", 1).stdout
+    assert "the file changed since it was indexed" in shown
     assert run("query", "--preview", "red", "--json").stdout.startswith("[")
     assert run("query", "--preview=none", "red").exit_code == 2

@@ -21,6 +21,7 @@ from searchapp.files.companions import (
     find_related_paths,
     match_companions,
 )
+from searchapp.files.copy_hits import copy_hits
 from searchapp.files.scan import RAW_SUFFIXES
 from searchapp.library import Library
 from searchapp.types import Hit, IndexOptions, Query, RunSummary, SearchOptions, VanishedFilesKept
@@ -55,6 +56,16 @@ def test_match_companions_by_folder_and_name() -> None:
     assert classify_companion("x.MOV", 3 << 20) == "film"
     assert classify_companion("x.mov", 300 << 20) is None, "a video with the name of a picture"
     assert classify_companion("x.mp4", 1) is None
+
+
+@pytest.mark.parametrize(("raw", "picture"), [("strasse", "straße"), ("ſ", "s"), ("ﬁ", "fi")])
+def test_different_letters_are_different_names(tmp_path: Path, raw: str, picture: str) -> None:
+    """Full case folding makes ss of ß: strasse.dng and straße.jpg are two pictures."""
+    assert not list(match_companions([(f"/a/{raw}.dng", "raw")], [f"/a/{picture}.jpg"]))
+    for name in (f"{raw}.dng", f"{picture}.jpg"):
+        (tmp_path / name).touch()
+    changed = str(tmp_path / f"{picture}.jpg")
+    assert find_related_paths([changed]) == (changed,)
 
 
 def test_a_raw_file_belongs_to_its_jpeg(
@@ -173,6 +184,49 @@ def test_companions_are_shown_and_copied(
     assert len(list((tmp_path / "out").iterdir())) == 3
     run("query", "yellow", "-k", 1, "--link-to", tmp_path / "links")
     assert (tmp_path / "links/IMG_1.nef").resolve() == shot / "img_1.nef"
+
+
+def save_raw_pair(folder: Path, suffix: str, color: str) -> Path:
+    """Write IMG_1 with a suffix, and IMG_1.NEF of the same color; return the RAW file."""
+    save_picture(folder / f"IMG_1{suffix}", color)
+    raw = folder / "IMG_1.NEF"
+    raw.write_bytes(make_dng(color, preview=make_picture(color, (160, 120))))
+    return raw
+
+
+@pytest.mark.parametrize("suffixes", [(".JPG", ".JPG"), (".JPG", ".HEIC")])
+@pytest.mark.parametrize("option", ["--copy-to", "--link-to"])
+def test_companions_with_the_same_name_are_all_copied(
+    run: RunCommand, model: Path, tmp_path: Path, suffixes: tuple[str, str], option: str
+) -> None:
+    """Each RAW file stays with its own picture; a second call adds nothing."""
+    raws = [
+        save_raw_pair(tmp_path / "photos" / color, suffix, color)
+        for color, suffix in zip(("yellow", "cyan"), suffixes, strict=True)
+    ]
+    run("index", tmp_path / "photos", "--model", model)
+    for _ in range(2):
+        run("query", "yellow", option, tmp_path / "out")
+        assert {file.name for file in (tmp_path / "out").iterdir()} == {
+            f"IMG_1{suffixes[0]}", "IMG_1.NEF", f"IMG_1-2{suffixes[1]}", "IMG_1-2.NEF"
+        }  # fmt: skip
+        copies = [(tmp_path / "out" / name).read_bytes() for name in ("IMG_1.NEF", "IMG_1-2.NEF")]
+        assert copies == [raw.read_bytes() for raw in raws]
+
+
+def test_companions_that_differ_in_case_are_all_copied(tmp_path: Path) -> None:
+    """Both RAW files of one picture, although they get the same name."""
+    picture = save_picture(tmp_path / "photos/IMG_1.jpg", "red")
+    raws = [tmp_path / "photos" / name for name in ("IMG_1.NEF", "img_1.NEF")]
+    for raw in raws:
+        raw.write_text(raw.name)
+    paths = tuple(map(str, raws))
+    hit = Hit(str(picture), 1.0, "0" * 64, companions=paths, width=80, height=60)
+    assert copy_hits([hit], tmp_path / "out") == 1
+    copies = sorted((tmp_path / "out").glob("*.NEF"))
+    assert {copy.read_text() for copy in copies} == {"IMG_1.NEF", "img_1.NEF"}
+    assert copy_hits([hit], tmp_path / "out") == 0
+    assert sorted((tmp_path / "out").glob("*.NEF")) == copies
 
 
 def test_prune_forgets_companions_with_their_pictures(

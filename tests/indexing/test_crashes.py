@@ -257,4 +257,6 @@ def test_a_damaged_catalog_is_reported(
         assert result.exit_code in (0, 1)
         if result.exit_code:
             assert isinstance(result.exception, LibraryError)
-            assert "The file is damaged. Restore a copy" in str(result.exception)
+            assert "The file is damaged. Restore a backup with `searchapp restore FILE`." in str(
+                result.exception
+            )

@@ -112,6 +112,8 @@ def test_iptc_comes_after_xmp_and_before_exif() -> None:
     assert info.taken_at == "1999-01-01T00:00:00"
     only = decode_info(make_jpeg(exif=make_exif(title="of EXIF", keywords="one;two;One")))
     assert (only.title, only.keywords, only.rating) == ("of EXIF", ("one", "two"), None)
+    # Different words, although casefold() makes the same of both.
+    assert sanitize.clean_keywords(["Maße", "Masse", "MASSE"]) == ("Maße", "Masse")
 
 
 @pytest.mark.parametrize(

@@ -34,6 +34,7 @@ from searchapp.types import (
     Filter,
     Hit,
     IndexOptions,
+    Original,
     PictureInfo,
     Query,
     RunFinished,
@@ -145,14 +146,16 @@ def test_videos_are_rotated_upright(
         info, (frame, *_) = video.sample_frames(opened, SQUASHED)
     assert (info.width, info.height) == size
     assert is_close_color(frame.image.getpixel(white), (255, 255, 255), tolerance=12)
-    assert thumbnails.make_thumbnail(str(file), 48, 0.0).size == tuple(side // 2 for side in size)
+    assert thumbnails.make_thumbnail(Original(str(file), "", 0.0), 48).size == tuple(
+        side // 2 for side in size
+    )
 
 
 def test_non_square_pixels_are_stretched(tmp_path: Path) -> None:
     """As in DV and DVD video: the size is the one that a player shows."""
     file = write_video(tmp_path / "a.mkv", (("red", 1),), pixel_aspect=Fraction(4, 3))
     assert (read_info(file).width, read_info(file).height) == (128, 64)
-    assert thumbnails.make_thumbnail(str(file), 64, 0.0).size == (64, 32)
+    assert thumbnails.make_thumbnail(Original(str(file), "", 0.0), 64).size == (64, 32)
 
 
 def test_video_date_position_and_camera_are_read(tmp_path: Path) -> None:

@@ -8,6 +8,7 @@ import pytest
 from PIL import Image
 
 from searchapp.library import Library
+from searchapp.pictures import decode
 from searchapp.types import DuplicateFile, DuplicateOptions, Duplicates, DuplicatesFound
 from support import near_duplicates
 
@@ -21,7 +22,8 @@ def find_duplicates(library: Library, **options: object) -> Duplicates:
 
 def make_near_copy(path: Path, size: int) -> DuplicateFile:
     """Make a file of a group that is a near duplicate of the keeper."""
-    return DuplicateFile(str(path), size, 1, 1, "JPEG", None, "", "", 1, "near", "")
+    sha256 = decode.hash_bytes(path.read_bytes()) if path.exists() else ""
+    return DuplicateFile(str(path), size, 1, 1, "JPEG", None, "", sha256, 1, "near", "")
 
 
 @pytest.fixture

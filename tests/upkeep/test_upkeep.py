@@ -4,12 +4,16 @@ import json
 import logging
 import os
 import pty
+import resource
 import shutil
 import sqlite3
 import subprocess
 import sys
+import textwrap
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, nullcontext
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -395,6 +399,102 @@ def test_exports_can_be_read_by_other_programs(
     assert {file["path"] for each in document["images"] for file in each["files"]} == {
         str(file) for file in many_pictures.rglob("*.png")
     }
+
+
+def test_an_export_killed_between_its_two_files_is_refused(
+    opened: Library, many_pictures: Path, model: Path, tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:  # fmt: skip
+    """The old vectors and the new rows have the same number, but do not belong together."""
+    index_folder(opened, many_pictures / "a", model)
+    file = tmp_path / "x.npy"
+    opened.export(file)
+    (first,) = connect_to_catalog(opened).execute("select min(id) from embeddings").fetchone()
+    opened._catalog.get_maintenance().delete_embeddings([first])
+    index_folder(opened, many_pictures / "a", model)  # The same pictures in another order.
+    replace = Path.replace
+
+    def stop_before_vectors(source: Path, target: Path) -> Path:
+        if target.suffix == ".npy":
+            raise KeyboardInterrupt
+        return replace(source, target)
+
+    with monkeypatch.context() as patch, pytest.raises(KeyboardInterrupt):
+        patch.setattr(Path, "replace", stop_before_vectors)
+        opened.export(file)
+    with Library.open(tmp_path / "other", create=True) as other:
+        with pytest.raises(LibraryError, match="come from two exports, or one of them was changed"):
+            other.load(file)
+        assert other.info().images == 0
+        assert opened.export(file) == other.load(file).images == 20
+
+
+def test_exports_of_earlier_versions_are_read(
+    opened: Library, photos: Path, model: Path, tmp_path: Path
+) -> None:
+    """Their .json files have no digest of the vectors."""
+    index_folder(opened, photos, model)
+    opened.export(tmp_path / "x.npy")
+    document = json.loads((tmp_path / "x.json").read_text())
+    assert len(document.pop("vectors_sha256")) == 64
+    (tmp_path / "x.json").write_text(json.dumps(document))
+    with Library.open(tmp_path / "other", create=True) as other:
+        assert other.load(tmp_path / "x.npy").images == 3
+
+
+EXPORT_TO_FULL_DISK = """
+    import os
+    import sys
+    from pathlib import Path
+    from searchapp.errors import LibraryError
+    from searchapp.types import CatalogedImage, Collection, PictureInfo
+    from searchapp.upkeep.exchange import write_export
+
+    folder = Path(sys.argv[1])
+    collection = Collection(1, "name", "model", "revision", 48, "{}")
+    info = PictureInfo(format="PNG", width=1, height=1)
+    # Random values, because Parquet compresses equal ones.
+    images = [CatalogedImage(os.urandom(32).hex(), info, (), bytes(96)) for _ in range(1000)]
+    for suffix in (".npy", ".json", ".parquet"):
+        (folder / f"x{suffix}").touch()
+        try:
+            write_export(folder / f"x{suffix}", collection, [images], 1000)
+        except LibraryError as error:
+            print(error)
+    assert {file.name for file in folder.iterdir()} == {"x.npy", "x.json", "x.parquet"}
+    assert not any(file.stat().st_size for file in folder.iterdir())
+"""
+
+
+@contextmanager
+def mount_small_disk(folder: Path) -> Iterator[None]:
+    """Mount a disk of 16 KiB at a folder, or skip the test if that is not allowed."""
+    folder.mkdir()
+    command = ["mount", "-t", "tmpfs", "-o", "size=16k", "tmpfs", folder]
+    if shutil.which("mount") is None or subprocess.run(command, capture_output=True).returncode:
+        pytest.skip("a small disk can be mounted only as root")
+    try:
+        yield
+    finally:
+        subprocess.run(["umount", folder], check=True)
+
+
+@pytest.mark.parametrize("cause", ["disk", "limit"])
+def test_an_export_to_a_full_disk_is_one_line(tmp_path: Path, cause: str) -> None:
+    """In each format: no SIGBUS, the old files stay, and no partial file is left."""
+    folder, limit = tmp_path / "full", None
+    if cause == "limit":
+        folder.mkdir()
+        limit = partial(resource.setrlimit, resource.RLIMIT_FSIZE, (16384, 16384))
+    with mount_small_disk(folder) if cause == "disk" else nullcontext():
+        ran = subprocess.run(
+            [sys.executable, "-c", textwrap.dedent(EXPORT_TO_FULL_DISK), folder],
+            text=True, capture_output=True, check=False, preexec_fn=limit,
+        )  # fmt: skip
+    assert (ran.returncode, ran.stderr) == (0, "")
+    assert [line.partition(" cannot be written: ")[0] for line in ran.stdout.splitlines()] == [
+        str(folder / f"x{suffix}") for suffix in (".npy", ".json", ".parquet")
+    ]
 
 
 INVALID_VALUES = {  # as a user or another program can write them

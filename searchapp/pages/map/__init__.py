@@ -80,9 +80,9 @@ def make_map(
 
 def _read_thumbnail(located: LocatedImage) -> tuple[str, Picture] | None:
     """Return the path and thumbnail of an image's first readable file; None if there is none."""
-    for path in located.paths:
+    for original in located.originals:
         try:
-            return path, thumbnails.make_thumbnail(path, TILE_SIDE_PX, located.seconds)
+            return original.path, thumbnails.make_thumbnail(original, TILE_SIDE_PX)
         except PictureError:
             continue
     return None

@@ -56,16 +56,17 @@ def clean_keywords(values: Iterable[object]) -> tuple[str, ...]:
     """Return the keywords without duplicates, ignoring case.
 
     A hierarchical keyword such as Europe|France gives one keyword for each part.
+    Maße (dimensions) and Masse (mass) are two words, so lower() compares them, not casefold().
     """
-    keyword_by_casefold: dict[str, str] = {}
+    keyword_by_lower: dict[str, str] = {}
     for value in values:
         for part in value.split("|") if isinstance(value, str) else ():
             word = clean_text(part, MAX_KEYWORD_CHARS)
             if word:
-                keyword_by_casefold.setdefault(word.casefold(), word)
-        if len(keyword_by_casefold) >= MAX_KEYWORDS:
+                keyword_by_lower.setdefault(word.lower(), word)
+        if len(keyword_by_lower) >= MAX_KEYWORDS:
             break
-    return tuple(keyword_by_casefold.values())[:MAX_KEYWORDS]
+    return tuple(keyword_by_lower.values())[:MAX_KEYWORDS]
 
 
 def parse_rating(value: object) -> int | None:

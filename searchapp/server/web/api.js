@@ -12,9 +12,14 @@ export class Problem extends Error {
   }
 }
 
-export const thumbnailUrl = (id, size) => `api/thumbnails/${id}?size=${size}`;
-export const imageUrl = (id) => `api/images/${id}`;
-export const videoUrl = (id, seconds) => `api/videos/${id}#t=${seconds}`;
+// The browser caches an answer by its URL. An id means another picture in another library, so the
+// URL of a hit names its content too. hit: a hit, or only {id}.
+const contentParameter = (hit) => (hit.sha256 ? `sha256=${hit.sha256.slice(0, 16)}` : "");
+
+export const thumbnailUrl = (hit, size) =>
+  `api/thumbnails/${hit.id}?size=${size}&${contentParameter(hit)}`;
+export const imageUrl = (hit) => `api/images/${hit.id}?${contentParameter(hit)}`;
+export const videoUrl = (hit) => `api/videos/${hit.id}?${contentParameter(hit)}#t=${hit.seconds}`;
 
 export const getInfo = () => request("api/info");
 export const getFacets = (state, signal) =>
@@ -51,7 +56,7 @@ export async function searchPictures(query, offset, signal) {
 
 // Download a picture of the library, to send it in a form together with words.
 async function fetchPictureFile(id, signal) {
-  const response = await fetchOrThrow(imageUrl(id), { signal });
+  const response = await fetchOrThrow(imageUrl({ id }), { signal });
   if (!response.ok) throw await readProblem(response);
   return response.blob();
 }

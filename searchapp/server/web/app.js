@@ -114,7 +114,7 @@ function drawPreview(picture, similar) {
   URL.revokeObjectURL($("preview").src);
   $("picture").classList.remove("blind");
   if (picture) $("preview").src = URL.createObjectURL(picture.file);
-  else if (similar) $("preview").src = thumbnailUrl(similar, 320);
+  else if (similar) $("preview").src = thumbnailUrl({ id: similar }, 320);
   else $("preview").removeAttribute("src");
 }
 
@@ -381,7 +381,7 @@ async function showLargeView() {
     $("large-name").focus();
   }
   for (const other of [hits[index + 1], hits[index - 1]]) {
-    if (isResult && other) new Image().src = imageUrl(other.id); // preload, for the arrow keys
+    if (isResult && other) new Image().src = imageUrl(other); // preload, for the arrow keys
   }
 }
 

@@ -13,9 +13,9 @@ export function drawLargeView(hit, { score, position }) {
   image.alt = hit.name;
   image.style.setProperty("--width", hit.width);
   image.style.setProperty("--height", hit.height);
-  image.src = thumbnailUrl(hit.id, 640); // usually cached: shown until the full picture is loaded
+  image.src = thumbnailUrl(hit, 640); // usually cached: shown until the full picture is loaded
   const fullImage = new Image();
-  fullImage.src = imageUrl(hit.id);
+  fullImage.src = imageUrl(hit);
   fullImage.decode().then(
     () => $("large").dataset.id === String(hit.id) && (image.src = fullImage.src),
     () => {}, // the file is missing: the thumbnail stays
@@ -75,7 +75,7 @@ function drawVideo(hit) {
     if (!isCurrent || video.videoWidth === 0) return;
     [video.hidden, image.hidden] = [false, true];
   };
-  video.src = videoUrl(hit.id, hit.seconds);
+  video.src = videoUrl(hit);
 }
 
 export function stopVideo() {

@@ -97,8 +97,8 @@ export function makeTile(hit, url) {
   const width = (side) => Math.round(side * Math.min(1, ratio));
   const image = createElement("img", { loading: "lazy", decoding: "async", alt: hit.name });
   image.sizes = `${Math.round(240 * ratio)}px`;
-  image.srcset = [320, 640].map((s) => `${thumbnailUrl(hit.id, s)} ${width(s)}w`).join(", ");
-  image.src = thumbnailUrl(hit.id, 320);
+  image.srcset = [320, 640].map((s) => `${thumbnailUrl(hit, s)} ${width(s)}w`).join(", ");
+  image.src = thumbnailUrl(hit, 320);
   image.addEventListener("error", () => item.classList.add("gone"), { once: true });
   const link = createElement("a", { href: url }, image);
   if (isVideoFrame(hit)) {
