@@ -12,6 +12,7 @@ from sqlite_utils import Database
 
 from searchapp.catalog.metadata_rows import SELECT_INFO_SQL, row_to_info
 from searchapp.catalog.path_keys import decode_path, encode_path
+from searchapp.files.file_state import MAX_INTEGER
 from searchapp.types import CatalogedFile, CatalogedImage, Collection
 
 logger = logging.getLogger(__name__)
@@ -107,7 +108,7 @@ class CatalogMaintenance:
             "select f.path, f.size, f.mtime_ns, i.sha256 from files f"
             " join images i on i.id = f.image_id"
             + (" order by random() limit :count" if count is not None else ""),
-            {"count": count},
+            {"count": None if count is None else min(count, MAX_INTEGER)},
         )
         return [(decode_path(path), *rest) for path, *rest in rows]
 

@@ -16,6 +16,7 @@ from searchapp.catalog.path_keys import (
     decode_path,
     encode_path,
 )
+from searchapp.files.file_state import MAX_INTEGER
 from searchapp.files.scan import ScannedFile, is_video
 from searchapp.types import Collection
 
@@ -153,7 +154,7 @@ class ScanDiff:
             self._db.execute(
                 "delete from work where rowid not in"
                 " (select rowid from work order by rowid limit :limit)",
-                {"limit": limit},
+                {"limit": min(limit, MAX_INTEGER)},
             )
         pending = self._fetch_count("select count(*) from work")
         return ScanPlan(seen, unchanged, failed_before, pending, len(videos))

@@ -2,11 +2,17 @@
 
 from __future__ import annotations
 
+import re
+
+# Surrogates that stand for no byte of a file name: https://peps.python.org/pep-0383/
+HALF_CHARACTERS = re.compile("[\ud800-\udc7f\udd00-\udfff]")
+
 
 def display_path(path: str) -> str:
-    """Return a path on one line, with valid characters only.
+    """Return a path, or another text from outside, on one line, with valid characters only.
 
     Bytes that are not valid UTF-8 become U+FFFD; unprintable characters become escapes such as \\n.
     """
-    text = path.encode("utf-8", "surrogateescape").decode("utf-8", "replace")
+    text = HALF_CHARACTERS.sub("\ufffd", path)
+    text = text.encode("utf-8", "surrogateescape").decode("utf-8", "replace")
     return "".join(c if c.isprintable() else repr(c)[1:-1] for c in text)

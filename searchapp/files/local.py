@@ -39,7 +39,7 @@ def read_file(path: str) -> tuple[bytes, FileState]:
             f"the file has more than {MAX_PICTURE_BYTES >> 20} MiB, which is the limit",
             stage="read",
         )
-    if FileState(before.st_size, before.st_mtime_ns) != after:
+    if FileState.from_stat(before) != after:
         raise make_changed_error()
     check_size(len(data))
     return data, after
@@ -77,5 +77,4 @@ def read_head(path: str, count: int) -> bytes:
 
 
 def _read_state(file: BufferedReader) -> FileState:
-    status = os.fstat(file.fileno())
-    return FileState(status.st_size, status.st_mtime_ns)
+    return FileState.from_stat(os.fstat(file.fileno()))

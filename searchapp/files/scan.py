@@ -8,6 +8,7 @@ from collections.abc import Iterable, Iterator
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Self
 
 from searchapp.errors import FolderError
 from searchapp.files import storage
@@ -52,6 +53,11 @@ class ScannedFile:
     path: str
     size: int
     mtime_ns: int
+
+    @classmethod
+    def from_state(cls, path: str, state: storage.FileState) -> Self:
+        """Return a file with the size and time of a state."""
+        return cls(path, state.size, state.mtime_ns)
 
     @property
     def has_known_suffix(self) -> bool:
@@ -138,8 +144,8 @@ def scan_paths(
             if os.path.isdir(path):  # noqa: PTH112 (speed)
                 yield from walk_folder(path, path_rules)
             elif os.path.isfile(path):  # noqa: PTH113 (speed)
-                stat = os.stat(path)  # noqa: PTH116 (speed)
-                yield ScannedFile(path, stat.st_size, stat.st_mtime_ns)
+                state = storage.FileState.from_stat(os.stat(path))  # noqa: PTH116 (speed)
+                yield ScannedFile.from_state(path, state)
         except FileNotFoundError:
             continue
         except OSError as error:
@@ -207,8 +213,8 @@ def walk_folder(
                 elif not is_sidecar(entry.name) and rules.is_ignored(entry.path, is_folder=False):
                     _log_skipped(logging.INFO, entry.path, IGNORED_REASON)
                 else:
-                    stat = entry.stat()
-                    yield ScannedFile(entry.path, stat.st_size, stat.st_mtime_ns)
+                    state = storage.FileState.from_stat(entry.stat())
+                    yield ScannedFile.from_state(entry.path, state)
             except OSError as error:
                 yield UnreadablePath(entry.path, error.strerror or str(error))
         pending.extend(reversed(subfolders))
@@ -224,7 +230,7 @@ def _list_object_store(root: str, rules: IgnoreRules) -> Iterator[ScannedFile | 
         if isinstance(entry, storage.ListingFailure):
             yield UnreadablePath(entry.path, entry.reason)
         else:
-            yield ScannedFile(entry.path, entry.state.size, entry.state.mtime_ns)
+            yield ScannedFile.from_state(entry.path, entry.state)
 
 
 def is_wanted(url: str, root: str, rules: IgnoreRules) -> bool:
