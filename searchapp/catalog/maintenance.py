@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import logging
 import sqlite3
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 from sqlite_utils import Database
@@ -155,17 +155,22 @@ class CatalogMaintenance:
     # Prune and compact
 
     def list_paths(self) -> Iterator[str]:
-        """Yield the path of every file."""
-        for row in self._db.execute("select path from files").fetchall():
+        """Yield the path of every file, and of every file that could not be indexed."""
+        sql = "select path from files union select path from failures"
+        for row in self._db.execute(sql).fetchall():
             yield decode_path(row[0])
 
-    def forget_files(self, paths: list[str]) -> None:
-        """Delete the catalog rows of files and their companions; keep images and embeddings."""
+    def forget_files(self, paths: Iterable[str]) -> int:
+        """Delete the rows of files, their failures and companions; return the number of files.
+
+        Images and embeddings are kept.
+        """
+        keys = [(encode_path(path),) for path in paths]
         with self._db.atomic():
-            self._db.conn.executemany(
-                "delete from files where path = ?", ((encode_path(path),) for path in paths)
-            )
+            cursor = self._db.conn.executemany("delete from files where path = ?", keys)
+            self._db.conn.executemany("delete from failures where path = ?", keys)
             self._db.execute("delete from companions where of_path not in (select path from files)")
+        return max(0, cursor.rowcount)
 
     def find_unused_images(self) -> tuple[list[str], int]:
         """Return the SHA-256 of images without a file, and the number of their embeddings."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from typing import Any
@@ -67,6 +68,19 @@ class ScanDiff:
             """
         )
         self.companions = CompanionTable(db)
+        self.protect_paths(())
+
+    def protect_paths(self, paths: Iterable[str]) -> None:
+        """Set the paths that the scan could not read: no file at or below them counts as vanished.
+
+        Defines the SQL function is_unreadable(path), which all deletions after a scan ask.
+        """
+        prefixes = tuple(path.rstrip(os.sep) + os.sep for path in paths)
+        self._db.conn.create_function(
+            "is_unreadable",
+            1,
+            lambda key: (decode_path(key) + os.sep).startswith(prefixes),
+        )
 
     def add_files(self, found: Iterable[ScannedFile]) -> None:
         """Add scanned files to the temporary table seen, and sidecars to seen_sidecars."""
@@ -193,7 +207,8 @@ class ScanDiff:
         rows = self._db.execute(
             f"select path, image_id from files where {where}"
             " and not exists (select 1 from seen s where s.path = files.path)"
-            " and not exists (select 1 from found_companions c where c.path = files.path)",
+            " and not exists (select 1 from found_companions c where c.path = files.path)"
+            " and not is_unreadable(path)",
             parameters,
         )
         return [(decode_path(path), image_id) for path, image_id in rows]
@@ -208,7 +223,8 @@ class ScanDiff:
                 where, parameters = build_subtree_condition(root)
                 self._db.execute(
                     f"delete from failures where {where}"
-                    " and not exists (select 1 from seen s where s.path = failures.path)",
+                    " and not exists (select 1 from seen s where s.path = failures.path)"
+                    " and not is_unreadable(path)",
                     parameters,
                 )
 

@@ -31,9 +31,7 @@ class FileState:
 
         File systems and servers report any time; 64 bits of nanoseconds end in the year 2262.
         """
-        return cls(
-            max(0, min(size, MAX_INTEGER)), max(MIN_INTEGER, min(mtime_ns, MAX_INTEGER))
-        )
+        return cls(max(0, min(size, MAX_INTEGER)), max(MIN_INTEGER, min(mtime_ns, MAX_INTEGER)))
 
     @classmethod
     def from_stat(cls, status: os.stat_result) -> Self:

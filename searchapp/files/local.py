@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import stat
 from collections.abc import Iterator
 from contextlib import contextmanager
 from io import BufferedReader
+from pathlib import Path
 
 from searchapp.errors import PictureError
 from searchapp.files.file_state import MAX_PICTURE_BYTES, FileState, check_size, make_changed_error
+
+NOT_REGULAR_REASON = "the path is not a regular file"
 
 
 def open_nonblocking(path: str, flags: int) -> int:
@@ -56,7 +60,7 @@ def open_file(path: str) -> Iterator[tuple[BufferedReader, FileState]]:
     try:
         with open(path, "rb", opener=open_nonblocking) as file:
             if not stat.S_ISREG(os.fstat(file.fileno()).st_mode):
-                raise PictureError("the path is not a regular file", stage="read")
+                raise PictureError(NOT_REGULAR_REASON, stage="read")
             before = _read_state(file)
             if not before.size:
                 raise PictureError("the file is empty", stage="read")
@@ -70,10 +74,24 @@ def open_file(path: str) -> Iterator[tuple[BufferedReader, FileState]]:
         raise make_changed_error()
 
 
-def read_head(path: str, count: int) -> bytes:
-    """Return the first count bytes of a file; raise OSError if it cannot be read."""
+def read_head(path: str | Path, count: int) -> bytes:
+    """Return the first count bytes of a regular file; raise OSError if it cannot be read."""
     with open(path, "rb", opener=open_nonblocking) as file:
+        if not stat.S_ISREG(os.fstat(file.fileno()).st_mode):
+            # A pipe or a terminal could wait without end, and a device could have no end.
+            raise OSError(errno.EINVAL, NOT_REGULAR_REASON, path)
         return file.read(count)
+
+
+def read_small_file(path: str | Path, max_bytes: int) -> bytes:
+    """Return the bytes of an auxiliary file: patterns, captions, a model's configuration.
+
+    Raises OSError if the file cannot be read, is not regular or has more than max_bytes.
+    """
+    data = read_head(path, max_bytes + 1)
+    if len(data) > max_bytes:
+        raise OSError(errno.EFBIG, f"it has more than {max_bytes >> 20} MiB, the limit", path)
+    return data
 
 
 def _read_state(file: BufferedReader) -> FileState:

@@ -128,7 +128,7 @@ def _is_usable_file(path: str) -> bool:
 
     URLs are not imported: an export of a stranger must not make searchapp fetch URLs later.
     """
-    return storage.can_exist(path) and not path.startswith(("http://", "https://"))
+    return storage.is_there(path) and not path.startswith(("http://", "https://"))
 
 
 def read_export(file: Path) -> tuple[ExportHeader, ReadPages]:

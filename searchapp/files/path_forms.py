@@ -1,0 +1,46 @@
+"""Bring paths and URLs to their normal form, and tell them apart."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+# URL scheme -> (the extra that installs its fsspec file system, the module of that file system)
+SCHEME_EXTRAS = {
+    "s3": ("s3", "s3fs"),
+    "gs": ("gs", "gcsfs"),
+    "http": ("https", "aiohttp"),
+    "https": ("https", "aiohttp"),
+}
+
+
+def is_url(path: str | Path) -> bool:
+    """Return whether a path is a URL of object storage."""
+    scheme, colon, _ = str(path).partition("://")
+    return bool(colon) and scheme in SCHEME_EXTRAS
+
+
+def normalize_folder(folder: str | Path) -> str:
+    """Return a folder as an absolute path or URL without a final slash."""
+    if is_url(folder):
+        return str(folder).rstrip("/")
+    return os.path.abspath(Path(folder).expanduser())  # noqa: PTH100 (keeps symlinks)
+
+
+def has_password(url: str) -> bool:
+    """Return whether a URL contains a user or password, as https://USER:PASSWORD@HOST/ does."""
+    return is_url(url) and "@" in url.partition("://")[2].partition("/")[0]
+
+
+def is_below(path: str, folder: str) -> bool:
+    """Return whether a file is below a folder, which normalize_folder() must have returned."""
+    return path.startswith(folder.rstrip("/") + "/")
+
+
+def path_to_uri(path: str) -> str:
+    """Return a path or URL as a URI for a link in an HTML page."""
+    if is_url(path):
+        from urllib.parse import quote
+
+        return path if path.startswith("http") else quote(path, safe="/:~!$&'()*+,;=@")
+    return Path(path).as_uri()
