@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Self
 
 from searchapp.errors import FolderError
-from searchapp.files.local import read_small_file
+from searchapp.files.local import read_bounded_file
 from searchapp.files.presence import is_gone_error
 
 if TYPE_CHECKING:
@@ -40,7 +40,7 @@ class IgnoreRules:
         """
         file = os.path.join(folder, IGNORE_FILE_NAME)  # noqa: PTH118 (speed)
         try:
-            data = read_small_file(file, MAX_IGNORE_FILE_BYTES)
+            data = read_bounded_file(file, MAX_IGNORE_FILE_BYTES)
         except OSError as error:
             if is_gone_error(error):
                 return self

@@ -14,6 +14,7 @@ from searchapp.errors import PictureError
 from searchapp.files.file_state import MAX_PICTURE_BYTES, FileState, check_size, make_changed_error
 
 NOT_REGULAR_REASON = "the path is not a regular file"
+MIN_READ_BYTES = 1 << 20
 
 
 def open_nonblocking(path: str, flags: int) -> int:
@@ -77,21 +78,32 @@ def open_file(path: str) -> Iterator[tuple[BufferedReader, FileState]]:
 def read_head(path: str | Path, count: int) -> bytes:
     """Return the first count bytes of a regular file; raise OSError if it cannot be read."""
     with open(path, "rb", opener=open_nonblocking) as file:
-        if not stat.S_ISREG(os.fstat(file.fileno()).st_mode):
-            # A pipe or a terminal could wait without end, and a device could have no end.
-            raise OSError(errno.EINVAL, NOT_REGULAR_REASON, path)
-        return file.read(count)
+        status = os.fstat(file.fileno())
+        _check_regular(status)
+        # read() reserves memory for all bytes that it is asked for. Files in /proc have size 0.
+        return file.read(min(count, max(status.st_size, MIN_READ_BYTES) + 1))
 
 
-def read_small_file(path: str | Path, max_bytes: int) -> bytes:
+def read_bounded_file(path: str | Path, max_bytes: int) -> bytes:
     """Return the bytes of an auxiliary file: patterns, captions, a model's configuration.
 
     Raises OSError if the file cannot be read, is not regular or has more than max_bytes.
     """
     data = read_head(path, max_bytes + 1)
     if len(data) > max_bytes:
-        raise OSError(errno.EFBIG, f"it has more than {max_bytes >> 20} MiB, the limit", path)
+        raise OSError(errno.EFBIG, f"the file has more than {max_bytes >> 20} MiB, the limit")
     return data
+
+
+def require_regular_file(path: str | Path) -> None:
+    """Raise OSError if a path is not that of a regular file, which other code can open safely."""
+    _check_regular(os.stat(path))  # noqa: PTH116 (also for texts)
+
+
+def _check_regular(status: os.stat_result) -> None:
+    # A pipe or a terminal could wait without end, and a device could have no end.
+    if not stat.S_ISREG(status.st_mode):
+        raise OSError(errno.EINVAL, NOT_REGULAR_REASON)
 
 
 def _read_state(file: BufferedReader) -> FileState:

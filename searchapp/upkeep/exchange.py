@@ -18,7 +18,7 @@ import numpy as np
 
 from searchapp.catalog import Catalog, FileTask
 from searchapp.errors import LibraryError
-from searchapp.files import storage
+from searchapp.files import local, storage
 from searchapp.files.atomic import write_atomically
 from searchapp.models import select_collection
 from searchapp.types import (
@@ -137,6 +137,7 @@ def read_export(file: Path) -> tuple[ExportHeader, ReadPages]:
     The function validates the images. Both raise LibraryError if the file is not a valid export.
     """
     try:
+        local.require_regular_file(file)
         match _get_suffix(file):
             case ".npy":
                 header, rows = _read_json(file.with_suffix(".json"))
@@ -211,6 +212,7 @@ def _write_json(
 
 
 def _read_json(file: Path) -> tuple[ExportHeader, list[dict[str, Any]]]:
+    local.require_regular_file(file)
     document = json.loads(file.read_text(encoding="utf-8"))
     return parse_header(document), document["images"]
 
