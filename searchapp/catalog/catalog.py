@@ -56,8 +56,13 @@ class Catalog:
     Methods raise sqlite3.Error if SQLite fails; see wrap_sqlite_errors().
     """
 
-    def __init__(self, connection: sqlite3.Connection) -> None:
-        """Read and write a catalog through an SQLite connection in autocommit mode."""
+    def __init__(self, connection: sqlite3.Connection, file: Path | None = None) -> None:
+        """Read and write a catalog through an SQLite connection in autocommit mode.
+
+        file: the path of the catalog file; None: the catalog is in memory. SQLite returns paths
+        as text, and cannot return a path that is not valid UTF-8.
+        """
+        self.file = file
         self._db = Database(connection)
         self._db.execute("pragma foreign_keys = on")
         # 32,000 KiB hold the inner B-tree pages of several million rows.
@@ -82,7 +87,7 @@ class Catalog:
         if not create and not file.exists():
             raise missing_library_error(file.parent)
         try:
-            catalog = cls(connect(file))
+            catalog = cls(connect(file), file.absolute())
             upgrade_schema(catalog._db, file, report)
             return catalog
         except sqlite3.Error as error:
@@ -160,12 +165,6 @@ class Catalog:
     def get_fingerprints(self, kind: int) -> Fingerprints:
         """Return the table of image fingerprints. kind: version of the fingerprint algorithm."""
         return Fingerprints(self._db, kind)
-
-    @property
-    def file(self) -> Path | None:
-        """Return the path of the catalog file; None if the catalog is in memory."""
-        file = self._fetch_value("select file from pragma_database_list where name = 'main'")
-        return Path(file) if file else None
 
     def get_companions(self) -> CompanionTable:
         """Return the table of companion files, such as the RAW file of a JPEG."""

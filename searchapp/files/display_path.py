@@ -8,6 +8,15 @@ import re
 HALF_CHARACTERS = re.compile("[\ud800-\udc7f\udd00-\udfff]")
 
 
+def is_utf8(text: str) -> bool:
+    """Return whether a text or path can be encoded as UTF-8."""
+    try:
+        text.encode("utf-8")
+    except UnicodeEncodeError:
+        return False
+    return True
+
+
 def display_path(path: str) -> str:
     """Return a path, or another text from outside, on one line, with valid characters only.
 

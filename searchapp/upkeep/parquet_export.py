@@ -49,7 +49,12 @@ def write_parquet(file: Path, header: ExportHeader, pages: Iterable[list[Catalog
         metadata={"searchapp": json.dumps(asdict(header))},
     )  # fmt: skip
     count = 0
-    with write_atomically(file) as temporary, parquet.ParquetWriter(temporary, schema) as writer:
+    # pyarrow gets open files, because it refuses paths that are not UTF-8.
+    with (
+        write_atomically(file) as temporary,
+        temporary.open("wb") as stream,
+        parquet.ParquetWriter(stream, schema) as writer,
+    ):
         for page in pages:
             rows = [
                 image_to_row(image)
@@ -64,7 +69,7 @@ def write_parquet(file: Path, header: ExportHeader, pages: Iterable[list[Catalog
 def read_parquet(file: Path, batch_rows: int) -> tuple[ExportHeader, ReadPages]:
     """Return the header of a Parquet file, and a function that yields its images in pages."""
     _, parquet = _import_pyarrow()
-    parquet_file = parquet.ParquetFile(file)
+    parquet_file = parquet.ParquetFile(file.open("rb"))
     metadata = parquet_file.schema_arrow.metadata or {}
     header = parse_header(json.loads(metadata[b"searchapp"]))
 

@@ -9,6 +9,7 @@ from pathlib import Path
 from urllib.parse import parse_qsl, quote, unquote, urlencode, urlsplit
 
 from searchapp.errors import VectorStoreError
+from searchapp.files.display_path import is_utf8
 
 FAISS = "faiss"
 MILVUS_SCHEME = "milvus:"
@@ -145,6 +146,11 @@ def parse_address(text: str) -> MilvusAddress | None:
     else:
         server, _, query = location.partition("?")
         server, database, token = os.path.abspath(Path(server).expanduser()), "", ""  # noqa: PTH100
+        if not is_utf8(server):
+            raise VectorStoreError(
+                f"{server} cannot be a file of Milvus Lite: its path is not valid UTF-8. "
+                "Use a file in another folder."
+            )
         if not server.endswith(".db"):
             raise VectorStoreError(
                 f"{server} is not a file of Milvus Lite: its name must end in .db. "
