@@ -21,10 +21,16 @@ def is_url(path: str | Path) -> bool:
 
 
 def normalize_folder(folder: str | Path) -> str:
-    """Return a folder as an absolute path or URL without a final slash."""
+    """Return the normal form of a folder: an absolute path, or a URL without a final slash.
+
+    The same folder always has the same form, except through symbolic links, which are kept.
+    """
     if is_url(folder):
         return str(folder).rstrip("/")
-    return os.path.abspath(Path(folder).expanduser())  # noqa: PTH100 (keeps symlinks)
+    # Path.expanduser() raises an error for an unknown user; this keeps the name.
+    path = os.path.abspath(os.path.expanduser(folder))  # noqa: PTH100, PTH111
+    # POSIX lets a system treat exactly two slashes at the start differently; none of ours does.
+    return path[1:] if os.sep == "/" and path.startswith("//") else path
 
 
 def has_password(url: str) -> bool:

@@ -11,7 +11,7 @@ from searchapp.files import storage
 
 
 def resolve_roots(folders: Iterable[str | Path], *, allow_missing: bool = False) -> list[str]:
-    """Return folders as absolute paths or URLs without a final slash.
+    """Return the normal forms of folders or URLs, each once: see normalize_folder.
 
     Raises FolderError if a folder does not exist (unless allow_missing), is a file or is
     unreadable.
@@ -34,7 +34,7 @@ def resolve_roots(folders: Iterable[str | Path], *, allow_missing: bool = False)
             if not os.access(root, os.R_OK | os.X_OK):
                 raise FolderError(f"{folder} cannot be read; check its permissions")
         roots.append(root)
-    return roots
+    return list(dict.fromkeys(roots))
 
 
 def _explain_missing(folder: str | Path) -> str:

@@ -87,7 +87,7 @@ def test_the_resident_process_of_such_a_library(
     arguments = ["query", "blue", "--json", "--library", str(folder)]
     try:
         answer = CliRunner().invoke(cli, arguments, env=environment, catch_exceptions=False)
-        assert [Path(hit["path"]).name for hit in json.loads(answer.stdout)][0] == "blue.jpg"
+        assert Path(json.loads(answer.stdout)[0]["path"]).name == "blue.jpg"
         assert client.get_resident_info(folder) is not None
     finally:
         client.stop_resident(folder)
