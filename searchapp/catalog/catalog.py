@@ -130,9 +130,11 @@ class Catalog:
     def list_collections(self) -> list[Collection]:
         """Return all collections; the one with the latest complete index run comes first."""
         columns = ", ".join(f"c.{column.name}" for column in fields(Collection))
+        # By id, not by time: two runs can end in the same second, and a clock can be set back.
         rows = self._db.execute(
             f"select {columns} from collections c left join runs r on r.collection_id = c.id"
-            " group by c.id order by max(r.finished_at) desc nulls last, c.id"
+            " and r.finished_at is not null"
+            " group by c.id order by max(r.id) desc nulls last, c.id"
         )
         return [Collection(*row) for row in rows]
 
