@@ -89,6 +89,9 @@ class Catalog:
         try:
             catalog = cls(connect(file), file.absolute())
             upgrade_schema(catalog._db, file, report)
+            if not file.exists():  # Another process has just discarded the library.
+                catalog.close()
+                return cls.open(file, create=create, report=report)
             return catalog
         except sqlite3.Error as error:
             raise LibraryError(

@@ -6,6 +6,7 @@ import json
 import logging
 import sqlite3
 from collections.abc import Iterable, Iterator
+from contextlib import suppress
 from pathlib import Path
 
 from sqlite_utils import Database
@@ -151,6 +152,32 @@ class CatalogMaintenance:
                 for row in rows
             ]
             last = rows[-1][0]
+
+    # Discard
+
+    def is_unused(self) -> bool:
+        """Return whether the catalog has no image and no complete index run."""
+        (is_used,) = self._db.execute(
+            "select exists (select 1 from images)"
+            " or exists (select 1 from runs where finished_at is not null)"
+        ).fetchone()
+        return not is_used
+
+    def lock_exclusively(self) -> bool:
+        """Lock the catalog until it is closed; return False if another connection is open.
+
+        Until then, a process that opens the catalog waits.
+        """
+        self._db.execute("pragma busy_timeout = 0")
+        try:
+            # Only the last connection can end WAL mode, which deletes the other two files.
+            self._db.execute("pragma journal_mode = delete")
+            self._db.execute("begin exclusive")
+        except sqlite3.OperationalError:
+            with suppress(sqlite3.OperationalError):
+                self._db.execute("pragma journal_mode = wal")
+            return False
+        return True
 
     # Prune and compact
 
