@@ -69,16 +69,17 @@ def write_parquet(file: Path, header: ExportHeader, pages: Iterable[list[Catalog
 def read_parquet(file: Path, batch_rows: int) -> tuple[ExportHeader, ReadPages]:
     """Return the header of a Parquet file, and a function that yields its images in pages."""
     _, parquet = _import_pyarrow()
-    parquet_file = parquet.ParquetFile(file.open("rb"))
-    metadata = parquet_file.schema_arrow.metadata or {}
+    with file.open("rb") as stream:
+        metadata = parquet.ParquetFile(stream).schema_arrow.metadata or {}
     header = parse_header(json.loads(metadata[b"searchapp"]))
 
     def read_pages() -> Iterator[list[CatalogedImage]]:
         first_number = 1
-        for batch in parquet_file.iter_batches(batch_rows):
-            rows = batch.to_pylist()
-            yield list(parse_rows(((row, row.get("vector")) for row in rows), first_number))
-            first_number += len(rows)
+        with file.open("rb") as stream:
+            for batch in parquet.ParquetFile(stream).iter_batches(batch_rows):
+                rows = batch.to_pylist()
+                yield list(parse_rows(((row, row.get("vector")) for row in rows), first_number))
+                first_number += len(rows)
 
     return header, read_pages
 
