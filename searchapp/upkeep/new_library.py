@@ -13,6 +13,7 @@ from searchapp.catalog import Catalog, CatalogError
 from searchapp.errors import LibraryError
 from searchapp.files.library_folder import catalog_file
 from searchapp.files.lock import LOCK_FILE_NAME, hold_writer_lock
+from searchapp.files.presence import Presence, check_presence
 
 logger = logging.getLogger(__name__)
 
@@ -27,7 +28,7 @@ class NewLibrary:
     @classmethod
     def create_folder(cls, folder: Path) -> Self:
         """Create the folder of a library and the folders above; raise LibraryError on failure."""
-        missing = tuple(each for each in (folder, *folder.parents) if not each.exists())
+        missing = tuple(each for each in (folder, *folder.parents) if _is_missing(each))
         try:
             folder.mkdir(parents=True, exist_ok=True)
         except OSError as error:
@@ -64,10 +65,14 @@ def create_catalog(
     report: see Catalog.open. Raises LibraryError; then no new folder is left.
     """
     file = catalog_file(folder)
-    new = None if file.exists() else NewLibrary.create_folder(folder)
+    new = NewLibrary.create_folder(folder) if _is_missing(file) else None
     try:
         return Catalog.open(file, create=True, report=report), new
     except BaseException:
         if new is not None:
             new.remove_folders()
         raise
+
+
+def _is_missing(path: Path) -> bool:
+    return check_presence(str(path)) is Presence.GONE

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import errno
 import os
+import sys
 from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from support.library import index_folder, search_file_names
+from support.library import FakeEngines, index_folder, search_file_names
+from support.processes import run_without_root_rights
 from support.sample_pictures import save_picture
 
 from searchapp.errors import FolderError
@@ -79,6 +81,28 @@ def test_prune_keeps_files_that_it_cannot_look_at(
     pruned = opened.prune(missing=True)
     assert (pruned.files, pruned.images) == (1, 1)
     assert opened.info().files == 2
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="needs the capabilities of Linux")
+def test_real_permissions_protect_files(
+    tmp_path: Path, photos: Path, model: Path, fake_engines: FakeEngines
+) -> None:
+    """As for any user, a folder with mode 0 keeps its files in prune, index and searches."""
+
+    def work() -> None:
+        with Library.open(tmp_path / "new", create=True, start=fake_engines) as library:
+            index_folder(library, photos, model)
+            (photos / "below").chmod(0)
+            assert library.prune(missing=True).files == 0
+            summary = index_folder(library, photos, model)
+            assert (summary.unchanged, summary.removed, summary.failed) == (2, 0, 1)
+            assert search_file_names(library, "blue") == ["blue.jpg"]
+            assert library.info().files == 3
+
+    try:
+        run_without_root_rights(work)
+    finally:
+        (photos / "below").chmod(0o700)
 
 
 def test_a_search_shows_files_that_it_cannot_look_at(
