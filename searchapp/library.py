@@ -48,6 +48,7 @@ from searchapp.types import (
 )
 from searchapp.upkeep.backup import restore_backup, write_backup
 from searchapp.upkeep.library_info import read_library_info
+from searchapp.upkeep.new_library import NewLibrary, create_catalog
 from searchapp.vectors.faiss_files.choose_index import IndexPolicy
 from searchapp.vectors.indexes import Indexes
 
@@ -65,9 +66,14 @@ class Library:
         start: Callable[[ModelSpec], Engine],
         start_many: StartEngines | None = None,
         policy: IndexPolicy = IndexPolicy(),
+        new: NewLibrary | None = None,
     ) -> None:
-        """Create a Library object from its parts. Applications call Library.open() instead."""
+        """Create a Library object from its parts. Applications call Library.open() instead.
+
+        new: the library if this process has just created it.
+        """
         self.folder = folder
+        self._new = new
         self._catalog = catalog
         self._engines = EngineHolder(start, start_many)
         self._indexes = Indexes(folder, catalog, policy)
@@ -94,7 +100,8 @@ class Library:
         Raises LibraryError if it is missing or damaged, or a newer version of searchapp wrote it.
 
         folder: None is the default library in the user's data folder.
-        create: create the library if it is missing.
+        create: create the library if it is missing. If a with block over the new library ends
+            with an error, the library is removed, unless it holds images or a complete run.
         dry: use an empty catalog in memory if the library is missing.
         start: function that starts an engine when it is needed; default: EngineChoice().start.
         start_many: function that starts several engines in processes, to index many files. Default:
@@ -114,21 +121,22 @@ class Library:
         start = start or choice.start
         if dry and find_entered(catalog_file(path), LibraryError) is None:
             return cls(path, Catalog.in_memory(), start, policy=policy)
-        if create:
-            try:
-                path.mkdir(parents=True, exist_ok=True)
-            except OSError as error:
-                raise LibraryError(
-                    f"The library at {path} cannot be created: {error.strerror}. "
-                    "Name another folder with --library DIR."
-                ) from error
-        catalog = Catalog.open(catalog_file(path), create=create, report=tell)
-        return cls(path, catalog, start, start_many, policy)
+        if not create:
+            return cls(
+                path, Catalog.open(catalog_file(path), report=tell), start, start_many, policy
+            )
+        catalog, new = create_catalog(path, tell)
+        return cls(path, catalog, start, start_many, policy, new)
 
     def close(self) -> None:
         """Stop the engine and close the catalog."""
+        self._close(failed=False)
+
+    def _close(self, *, failed: bool) -> None:
         self._engines.close()
         self._indexes.close()
+        if failed and self._new is not None:
+            self._new.discard_unused(self._catalog)
         self._catalog.close()
 
     def __enter__(self) -> Self:
@@ -140,7 +148,7 @@ class Library:
         error: BaseException | None,
         trace: TracebackType | None,
     ) -> None:
-        self.close()
+        self._close(failed=error is not None)
 
     def index(
         self, folders: Iterable[str | Path], options: IndexOptions = IndexOptions()

@@ -10,7 +10,9 @@ from pathlib import Path
 from typing import Any
 
 from searchapp.errors import SearchAppError
+from searchapp.files.local import read_bounded_file
 
+MAX_CAPTIONS_BYTES = 1 << 30
 CAPTION_FORMATS = (
     "Karpathy's JSON (dataset_coco.json), COCO's captions JSON, Flickr8k's token file (or its "
     'CSV), or a JSON list of {"file": ..., "captions": [...]}'
@@ -36,7 +38,7 @@ def read_captions(file: Path, split: str = "test") -> list[CaptionedPicture]:
     Errors: CaptionsError if the file cannot be read, has an unsupported format, or has no captions.
     """
     try:
-        text = file.read_text(encoding="utf-8-sig")
+        text = read_bounded_file(file, MAX_CAPTIONS_BYTES).decode("utf-8-sig")
     except (OSError, UnicodeDecodeError) as error:
         reason = getattr(error, "strerror", None) or str(error)
         raise CaptionsError(f"cannot read {file}: {reason}") from error

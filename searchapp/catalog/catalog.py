@@ -59,8 +59,13 @@ class Catalog:
     Methods raise sqlite3.Error if SQLite fails; see wrap_sqlite_errors().
     """
 
-    def __init__(self, connection: sqlite3.Connection) -> None:
-        """Read and write a catalog through an SQLite connection in autocommit mode."""
+    def __init__(self, connection: sqlite3.Connection, file: Path | None = None) -> None:
+        """Read and write a catalog through an SQLite connection in autocommit mode.
+
+        file: the path of the catalog file; None: the catalog is in memory. SQLite returns paths
+        as text, and cannot return a path that is not valid UTF-8.
+        """
+        self.file = file
         self._db = Database(connection)
         self._file_id: FileId | None = None
         self._db.execute("pragma foreign_keys = on")
@@ -87,7 +92,7 @@ class Catalog:
             raise missing_library_error(file.parent)
         file_id = OPEN_FILES.add(file)
         try:
-            catalog = cls(connect(file))
+            catalog = cls(connect(file), file.absolute())
             upgrade_schema(catalog._db, file, report)
         except BaseException as error:
             OPEN_FILES.remove(file_id)
@@ -96,6 +101,10 @@ class Catalog:
             raise LibraryError(
                 f"{file} cannot be opened as a catalog: {explain_disk_error(error)}"
             ) from error
+        catalog._file_id = file_id
+        if not file.exists():  # Another process has just discarded the library.
+            catalog.close()
+            return cls.open(file, create=create, report=report)
         catalog._file_id = file_id or OPEN_FILES.add_new(file)
         return catalog
 
@@ -136,9 +145,11 @@ class Catalog:
     def list_collections(self) -> list[Collection]:
         """Return all collections; the one with the latest complete index run comes first."""
         columns = ", ".join(f"c.{column.name}" for column in fields(Collection))
+        # By id, not by time: two runs can end in the same second, and a clock can be set back.
         rows = self._db.execute(
             f"select {columns} from collections c left join runs r on r.collection_id = c.id"
-            " group by c.id order by max(r.finished_at) desc nulls last, c.id"
+            " and r.finished_at is not null"
+            " group by c.id order by max(r.id) desc nulls last, c.id"
         )
         return [Collection(*row) for row in rows]
 
@@ -175,12 +186,6 @@ class Catalog:
     def get_fingerprints(self, kind: int) -> Fingerprints:
         """Return the table of image fingerprints. kind: version of the fingerprint algorithm."""
         return Fingerprints(self._db, kind)
-
-    @property
-    def file(self) -> Path | None:
-        """Return the path of the catalog file; None if the catalog is in memory."""
-        file = self._fetch_value("select file from pragma_database_list where name = 'main'")
-        return Path(file) if file else None
 
     def get_companions(self) -> CompanionTable:
         """Return the table of companion files, such as the RAW file of a JPEG."""

@@ -17,8 +17,10 @@ def read_collection_info(db: Database, collection: Collection) -> CollectionInfo
     (failure_count,) = db.execute(
         "select count(*) from failures where collection_id = ?", (collection.id,)
     ).fetchone()
-    (last_run,) = db.execute(
-        "select max(finished_at) from runs where collection_id = ?", (collection.id,)
+    last_run = db.execute(  # by id, not by time: see Catalog.list_collections
+        "select finished_at from runs where collection_id = ? and finished_at is not null"
+        " order by id desc limit 1",
+        (collection.id,),
     ).fetchone()
     return CollectionInfo(
         name=collection.name,
@@ -27,7 +29,7 @@ def read_collection_info(db: Database, collection: Collection) -> CollectionInfo
         dimensions=collection.dimensions,
         images=embeddings.read_extent().count,
         failures=failure_count,
-        last_run=last_run,
+        last_run=last_run[0] if last_run else None,
         index_bytes=saved.size,
         index=saved.kind,
         index_wanted=embeddings.read_requested_kind(),

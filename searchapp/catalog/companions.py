@@ -62,7 +62,9 @@ class CompanionTable:
         with self._db.atomic():
             for root in roots:
                 where, parameters = build_subtree_condition(root)
-                self._db.execute(f"delete from companions where {where}", parameters)
+                self._db.execute(
+                    f"delete from companions where {where} and not is_unreadable(path)", parameters
+                )
             self._db.execute(
                 "insert or replace into companions"
                 " select path, of_path, kind from temp.found_companions"

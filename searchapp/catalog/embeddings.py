@@ -12,11 +12,11 @@ from numpy.typing import NDArray
 from sqlite_utils import Database
 
 from searchapp.catalog.filters.fields import FILTER_FIELDS, encode_text_value
+from searchapp.files.file_state import MAX_INTEGER
 from searchapp.types import Collection, EmbeddingExtent, SavedIndex
 
 PAGE_ROWS = 10_000
 FIELDS_PAGE_ROWS = 1_000  # for pages with image fields
-MAX_ID = 2**63 - 1  # SQLite's highest id
 EmbeddingRow = dict[str, Any]
 
 
@@ -90,7 +90,7 @@ class CollectionEmbeddings:
         return [row[0] for row in rows]
 
     def read_vectors_after(
-        self, first: int, last: int = MAX_ID
+        self, first: int, last: int = MAX_INTEGER
     ) -> Iterator[tuple[list[int], list[bytes]]]:
         """Yield the stored vectors with first < id <= last, in pages of (ids, vectors)."""
         while rows := self._db.execute(
@@ -101,7 +101,7 @@ class CollectionEmbeddings:
             yield [row[0] for row in rows], [row[1] for row in rows]
             first = rows[-1][0]
 
-    def read_rows_after(self, first: int, last: int = MAX_ID) -> Iterator[list[EmbeddingRow]]:
+    def read_rows_after(self, first: int, last: int = MAX_INTEGER) -> Iterator[list[EmbeddingRow]]:
         """Yield the embeddings with first < id <= last in pages, with the fields of their images.
 
         A row has the keys id, vector (as stored), and the names in FILTER_FIELDS.

@@ -5,13 +5,15 @@ from __future__ import annotations
 import json
 import logging
 import sqlite3
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
+from contextlib import suppress
 from pathlib import Path
 
 from sqlite_utils import Database
 
 from searchapp.catalog.metadata_rows import SELECT_INFO_SQL, row_to_info
 from searchapp.catalog.path_keys import decode_path, encode_path
+from searchapp.files.file_state import MAX_INTEGER
 from searchapp.types import CatalogedFile, CatalogedImage, Collection
 
 logger = logging.getLogger(__name__)
@@ -107,7 +109,7 @@ class CatalogMaintenance:
             "select f.path, f.size, f.mtime_ns, i.sha256 from files f"
             " join images i on i.id = f.image_id"
             + (" order by random() limit :count" if count is not None else ""),
-            {"count": count},
+            {"count": None if count is None else min(count, MAX_INTEGER)},
         )
         return [(decode_path(path), *rest) for path, *rest in rows]
 
@@ -151,25 +153,52 @@ class CatalogMaintenance:
             ]
             last = rows[-1][0]
 
+    # Discard
+
+    def is_unused(self) -> bool:
+        """Return whether the catalog has no image and no complete index run."""
+        (is_used,) = self._db.execute(
+            "select exists (select 1 from images)"
+            " or exists (select 1 from runs where finished_at is not null)"
+        ).fetchone()
+        return not is_used
+
+    def lock_exclusively(self) -> bool:
+        """Lock the catalog until it is closed; return False if another connection is open.
+
+        Until then, a process that opens the catalog waits.
+        """
+        self._db.execute("pragma busy_timeout = 0")
+        try:
+            # Only the last connection can end WAL mode, which deletes the other two files.
+            self._db.execute("pragma journal_mode = delete")
+            self._db.execute("begin exclusive")
+        except sqlite3.OperationalError:
+            with suppress(sqlite3.OperationalError):
+                self._db.execute("pragma journal_mode = wal")
+            return False
+        return True
+
     # Prune and compact
 
     def list_paths(self) -> Iterator[str]:
-        """Yield the path of every file."""
-        for row in self._db.execute("select path from files").fetchall():
+        """Yield the path of every file, and of every file that could not be indexed."""
+        sql = "select path from files union select path from failures"
+        for row in self._db.execute(sql).fetchall():
             yield decode_path(row[0])
 
-    def forget_files(self, paths: list[str]) -> None:
-        """Delete the catalog rows of files and their companions; keep images and embeddings."""
+    def forget_files(self, paths: Iterable[str]) -> None:
+        """Delete the rows of files, their failures and companions; keep images and embeddings."""
+        keys = [(encode_path(path),) for path in paths]
         with self._db.atomic():
-            self._db.conn.executemany(
-                "delete from files where path = ?", ((encode_path(path),) for path in paths)
-            )
+            self._db.conn.executemany("delete from files where path = ?", keys)
+            self._db.conn.executemany("delete from failures where path = ?", keys)
             self._db.execute("delete from companions where of_path not in (select path from files)")
 
-    def find_unused_images(self, missing_paths: list[str]) -> tuple[list[str], int]:
+    def find_unused_images(self, missing_paths: list[str]) -> tuple[int, list[str], int]:
         """Return the SHA-256 of images without a file, and the number of their embeddings.
 
-        missing_paths: ignore these files. A dry run must not delete their rows: the library may
+        The first value is the number of files in missing_paths, which count as removed. A dry run must not delete their rows: the library may
         be read-only, or another process may write to it. A temporary table works there too.
         """
         self._db.execute("create temp table if not exists missing (path)")
@@ -177,6 +206,9 @@ class CatalogMaintenance:
         self._db.conn.executemany(
             "insert into temp.missing values (?)", ((encode_path(path),) for path in missing_paths)
         )
+        (missing_files,) = self._db.execute(
+            "select count(*) from files where path in (select path from temp.missing)"
+        ).fetchone()
         existing_files = "(select * from files where path not in (select path from temp.missing))"
         condition = UNUSED_IMAGE_SQL.format(files=existing_files)
         images = self._db.execute(f"select i.sha256 from images i where {condition}").fetchall()
@@ -184,7 +216,7 @@ class CatalogMaintenance:
             f"select count(*) from embeddings where image_id in"
             f" (select i.id from images i where {condition})"
         ).fetchone()
-        return [row[0] for row in images], embeddings
+        return missing_files, [row[0] for row in images], embeddings
 
     def delete_unused_images(self) -> None:
         """Delete images without a file, and their embeddings."""

@@ -93,7 +93,7 @@ class MetadataRefresh:
         where, parameters = build_subtree_condition(root)
         rows = self._db.execute(
             f"select path from sidecars where {where}"
-            " and path not in (select path from seen_sidecars)",
+            " and path not in (select path from seen_sidecars) and not is_unreadable(path)",
             parameters,
         )
         return [decode_path(row[0]) for row in rows]

@@ -5,14 +5,12 @@ from __future__ import annotations
 import hashlib
 import os
 
+from searchapp.files.display_path import is_utf8
+
 
 def encode_path(path: str) -> str | bytes:
     """Encode a path for SQLite: as a text, or as a blob if it is not valid UTF-8."""
-    try:
-        path.encode("utf-8")
-    except UnicodeEncodeError:
-        return os.fsencode(path)
-    return path
+    return path if is_utf8(path) else os.fsencode(path)
 
 
 def decode_path(key: str | bytes) -> str:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from typing import Any
@@ -16,6 +17,7 @@ from searchapp.catalog.path_keys import (
     decode_path,
     encode_path,
 )
+from searchapp.files.file_state import MAX_INTEGER
 from searchapp.files.scan import ScannedFile, is_video
 from searchapp.types import Collection
 
@@ -66,6 +68,19 @@ class ScanDiff:
             """
         )
         self.companions = CompanionTable(db)
+        self.protect_paths(())
+
+    def protect_paths(self, paths: Iterable[str]) -> None:
+        """Set the paths that the scan could not read: no file at or below them counts as vanished.
+
+        Defines the SQL function is_unreadable(path), which all deletions after a scan ask.
+        """
+        prefixes = tuple(path.rstrip(os.sep) + os.sep for path in paths)
+        self._db.conn.create_function(
+            "is_unreadable",
+            1,
+            lambda key: (decode_path(key) + os.sep).startswith(prefixes),
+        )
 
     def add_files(self, found: Iterable[ScannedFile]) -> None:
         """Add scanned files to the temporary table seen, and sidecars to seen_sidecars."""
@@ -153,7 +168,7 @@ class ScanDiff:
             self._db.execute(
                 "delete from work where rowid not in"
                 " (select rowid from work order by rowid limit :limit)",
-                {"limit": limit},
+                {"limit": min(limit, MAX_INTEGER)},
             )
         pending = self._fetch_count("select count(*) from work")
         return ScanPlan(seen, unchanged, failed_before, pending, len(videos))
@@ -192,7 +207,8 @@ class ScanDiff:
         rows = self._db.execute(
             f"select path, image_id from files where {where}"
             " and not exists (select 1 from seen s where s.path = files.path)"
-            " and not exists (select 1 from found_companions c where c.path = files.path)",
+            " and not exists (select 1 from found_companions c where c.path = files.path)"
+            " and not is_unreadable(path)",
             parameters,
         )
         return [(decode_path(path), image_id) for path, image_id in rows]
@@ -207,7 +223,8 @@ class ScanDiff:
                 where, parameters = build_subtree_condition(root)
                 self._db.execute(
                     f"delete from failures where {where}"
-                    " and not exists (select 1 from seen s where s.path = failures.path)",
+                    " and not exists (select 1 from seen s where s.path = failures.path)"
+                    " and not is_unreadable(path)",
                     parameters,
                 )
 

@@ -12,6 +12,7 @@ from sqlite_utils import Database
 from searchapp.catalog.metadata_rows import IMAGE_COLUMNS, info_to_values, save_keywords
 from searchapp.catalog.path_keys import encode_path
 from searchapp.catalog.scan_diff import FileTask
+from searchapp.files.display_path import display_path
 from searchapp.types import Collection, Failure, PictureInfo, RunSummary
 
 
@@ -98,7 +99,7 @@ class CatalogWriter:
         )
         self._db.execute(
             "insert or replace into failures values (?, ?, ?, ?, ?, ?, ?)",
-            (collection.id, path, *state, run_id, failure.stage, failure.message),
+            (collection.id, path, *state, run_id, failure.stage, display_path(failure.message)),
         )
 
     def save_frames(self, frames: Iterable[tuple[int, int, float]]) -> None:

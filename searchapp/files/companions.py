@@ -84,7 +84,9 @@ def find_related_paths(paths: Iterable[str]) -> tuple[str, ...]:
             for entry in entries:
                 stem = _lower_stem(entry.name)
                 is_related_sidecar = is_sidecar(entry.name) and _lower_stem(stem) in stems
-                if (stem in stems or is_related_sidecar) and entry.is_file():
+                # Not is_file(), which fails for a looping link and would end the listing.
+                is_folder = entry.is_dir(follow_symlinks=False)
+                if (stem in stems or is_related_sidecar) and not is_folder:
                     related[entry.path] = None
     return tuple(related)
 

@@ -7,6 +7,7 @@ functions turn each of these faults into one error with a reason.
 
 from __future__ import annotations
 
+import errno
 import os
 import stat
 from collections.abc import Callable
@@ -54,6 +55,8 @@ def find_entered(path: str | Path, make_error: MakeError) -> os.stat_result | No
     except (FileNotFoundError, NotADirectoryError):
         return None
     except (OSError, UnicodeError) as reason:
+        if getattr(reason, "errno", None) == errno.ELOOP:
+            return None
         why = getattr(reason, "strerror", None) or "its characters are not valid"
         raise make_error(
             f"{shorten_path(entered)} cannot be read: {why}. Correct the path, or check the "

@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
+import os
 import zlib
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from datetime import datetime
 from io import BufferedReader
-from typing import Protocol, TypeAlias
+from typing import Protocol, Self, TypeAlias
 
 from searchapp.errors import PictureError
 
 MAX_PICTURE_BYTES = 1 << 30
 NANOSECONDS_PER_SECOND = 10**9
+MAX_INTEGER = 2**63 - 1  # the largest integer of SQLite
+MIN_INTEGER = -MAX_INTEGER
 
 
 @dataclass(frozen=True, slots=True)
@@ -21,6 +24,19 @@ class FileState:
 
     size: int
     mtime_ns: int
+
+    @classmethod
+    def from_values(cls, size: int, mtime_ns: int) -> Self:
+        """Return a state whose values fit in the 64 bits of an SQLite integer.
+
+        File systems and servers report any time; 64 bits of nanoseconds end in the year 2262.
+        """
+        return cls(max(0, min(size, MAX_INTEGER)), max(MIN_INTEGER, min(mtime_ns, MAX_INTEGER)))
+
+    @classmethod
+    def from_stat(cls, status: os.stat_result) -> Self:
+        """Return the state in a result of os.stat."""
+        return cls.from_values(status.st_size, status.st_mtime_ns)
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,7 +94,7 @@ def make_state(size: int, modified: datetime | None, tag: str | None) -> FileSta
     """
     seconds = int(modified.timestamp()) if modified is not None else 0
     tag_hash = zlib.crc32(tag.strip('"').encode()) % NANOSECONDS_PER_SECOND if tag else 0
-    return FileState(size, seconds * NANOSECONDS_PER_SECOND + tag_hash)
+    return FileState.from_values(size, seconds * NANOSECONDS_PER_SECOND + tag_hash)
 
 
 def check_size(size: int) -> None:

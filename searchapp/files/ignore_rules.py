@@ -7,11 +7,14 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Self
 
 from searchapp.errors import FolderError
+from searchapp.files.local import read_bounded_file
+from searchapp.files.presence import is_gone_error
 
 if TYPE_CHECKING:
     from pathspec import GitIgnoreSpec
 
 IGNORE_FILE_NAME = ".searchappignore"
+MAX_IGNORE_FILE_BYTES = 1 << 20
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,13 +34,19 @@ class IgnoreRules:
         return cls(ignored, included, root)
 
     def add_folder_rules(self, folder: str) -> IgnoreRules:
-        """Return these rules together with the rules of a folder's .searchappignore file.
+        """Return these rules together with the rules of a folder's .searchappignore file, if any.
 
         Raises FolderError for a bad pattern, and OSError if the file cannot be read.
         """
         file = os.path.join(folder, IGNORE_FILE_NAME)  # noqa: PTH118 (speed)
-        with open(file, encoding="utf-8", errors="surrogateescape") as opened:  # noqa: PTH123
-            lines = opened.read().splitlines()
+        try:
+            data = read_bounded_file(file, MAX_IGNORE_FILE_BYTES)
+        except OSError as error:
+            if is_gone_error(error):
+                return self
+            reason = f"{IGNORE_FILE_NAME} in it cannot be read: {error.strerror or error}"
+            raise OSError(error.errno, reason, file) from error
+        lines = data.decode("utf-8", "surrogateescape").splitlines()
         return IgnoreRules(
             (*self.ignored, (folder, _compile_patterns(lines, file))), self.included, self.root
         )

@@ -2,14 +2,19 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import stat
 from collections.abc import Iterator
 from contextlib import contextmanager
 from io import BufferedReader
+from pathlib import Path
 
 from searchapp.errors import PictureError
 from searchapp.files.file_state import MAX_PICTURE_BYTES, FileState, check_size, make_changed_error
+
+NOT_REGULAR_REASON = "the path is not a regular file"
+MIN_READ_BYTES = 1 << 20
 
 
 def open_nonblocking(path: str, flags: int) -> int:
@@ -40,7 +45,7 @@ def read_file(path: str) -> tuple[bytes, FileState]:
             "make a smaller copy",
             stage="read",
         )
-    if FileState(before.st_size, before.st_mtime_ns) != after:
+    if FileState.from_stat(before) != after:
         raise make_changed_error()
     check_size(len(data))
     return data, after
@@ -57,7 +62,7 @@ def open_file(path: str) -> Iterator[tuple[BufferedReader, FileState]]:
     try:
         with open(path, "rb", opener=open_nonblocking) as file:
             if not stat.S_ISREG(os.fstat(file.fileno()).st_mode):
-                raise PictureError("the path is not a regular file", stage="read")
+                raise PictureError(NOT_REGULAR_REASON, stage="read")
             before = _read_state(file)
             if not before.size:
                 raise PictureError("the file is empty", stage="read")
@@ -71,12 +76,36 @@ def open_file(path: str) -> Iterator[tuple[BufferedReader, FileState]]:
         raise make_changed_error()
 
 
-def read_head(path: str, count: int) -> bytes:
-    """Return the first count bytes of a file; raise OSError if it cannot be read."""
+def read_head(path: str | Path, count: int) -> bytes:
+    """Return the first count bytes of a regular file; raise OSError if it cannot be read."""
     with open(path, "rb", opener=open_nonblocking) as file:
-        return file.read(count)
+        status = os.fstat(file.fileno())
+        _check_regular(status)
+        # read() reserves memory for all bytes that it is asked for. Files in /proc have size 0.
+        return file.read(min(count, max(status.st_size, MIN_READ_BYTES) + 1))
+
+
+def read_bounded_file(path: str | Path, max_bytes: int) -> bytes:
+    """Return the bytes of an auxiliary file: patterns, captions, a model's configuration.
+
+    Raises OSError if the file cannot be read, is not regular or has more than max_bytes.
+    """
+    data = read_head(path, max_bytes + 1)
+    if len(data) > max_bytes:
+        raise OSError(errno.EFBIG, f"the file has more than {max_bytes >> 20} MiB, the limit")
+    return data
+
+
+def require_regular_file(path: str | Path) -> None:
+    """Raise OSError if a path is not that of a regular file, which other code can open safely."""
+    _check_regular(os.stat(path))  # noqa: PTH116 (also for texts)
+
+
+def _check_regular(status: os.stat_result) -> None:
+    # A pipe or a terminal could wait without end, and a device could have no end.
+    if not stat.S_ISREG(status.st_mode):
+        raise OSError(errno.EINVAL, NOT_REGULAR_REASON)
 
 
 def _read_state(file: BufferedReader) -> FileState:
-    status = os.fstat(file.fileno())
-    return FileState(status.st_size, status.st_mtime_ns)
+    return FileState.from_stat(os.fstat(file.fileno()))

@@ -13,6 +13,8 @@ from searchapp.errors import LibraryError, LockedError
 from searchapp.files.atomic import explain_disk_error
 from searchapp.files.owned_file import unlink_own
 
+LOCK_FILE_NAME = "writer.lock"
+
 
 @contextmanager
 def hold_writer_lock(folder: Path, purpose: str) -> Iterator[None]:
@@ -23,7 +25,7 @@ def hold_writer_lock(folder: Path, purpose: str) -> Iterator[None]:
     """
     from filelock import FileLock, Timeout
 
-    lock, holder = FileLock(folder / "writer.lock"), folder / "writer.txt"
+    lock, holder = FileLock(folder / LOCK_FILE_NAME), folder / "writer.txt"
     try:
         lock.acquire(timeout=0)
     except Timeout:

@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
+import errno
 import logging
 import os
+import stat
 from collections.abc import Iterable, Iterator
-from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Self
 
-from searchapp.errors import FolderError
 from searchapp.files import storage
 from searchapp.files.ignore_rules import IGNORE_FILE_NAME, IgnoreRules
+from searchapp.files.presence import is_gone_error
 
 # The formats of cameras, phones and image programs. Files with other suffixes are read once, and
 # recognized by their content.
@@ -39,6 +41,7 @@ IGNORED_NAMES = IGNORED_FOLDERS | IGNORED_FILES
 MAX_CACHED_FOLDERS = 10_000
 HIDDEN_REASON = "its name is that of a hidden or system file"
 NOT_REGULAR_REASON = "it is not a regular file, or is a link to a folder"
+NO_FILE_REASON = "it is a link to no file, or was deleted during the scan"
 IGNORED_REASON = "--include, --exclude or .searchappignore excludes it"
 
 logger = logging.getLogger(__name__)
@@ -51,6 +54,11 @@ class ScannedFile:
     path: str
     size: int
     mtime_ns: int
+
+    @classmethod
+    def from_state(cls, path: str, state: storage.FileState) -> Self:
+        """Return a file with the size and time of a state."""
+        return cls(path, state.size, state.mtime_ns)
 
     @property
     def has_known_suffix(self) -> bool:
@@ -86,42 +94,6 @@ def is_sidecar(name: str) -> bool:
     return name.lower().endswith(SIDECAR_SUFFIX)
 
 
-def resolve_roots(folders: Iterable[str | Path], *, allow_missing: bool = False) -> list[str]:
-    """Return folders as absolute paths or URLs without a final slash.
-
-    Raises FolderError if a folder does not exist (unless allow_missing), is a file or is
-    unreadable.
-    """
-    roots = []
-    for folder in folders:
-        root = storage.normalize_folder(folder)
-        if storage.has_password(root):
-            raise FolderError(
-                "the URL contains a user name or password, and the catalog would store the URL "
-                "with each picture. Remove it from the URL, and set "
-                'FSSPEC_HTTPS=\'{"headers": {"Authorization": ...}}\' instead.'
-            )
-        exists = storage.has_folder(root)
-        if not exists and not allow_missing:
-            raise FolderError(f"{folder}: {_explain_missing(folder)}")
-        if exists and not storage.is_url(root):
-            if not os.path.isdir(root):  # noqa: PTH112
-                raise FolderError(f"{folder} is a file; name the folder that contains it")
-            if not os.access(root, os.R_OK | os.X_OK):
-                raise FolderError(f"{folder} cannot be read; check its permissions")
-        roots.append(root)
-    return roots
-
-
-def _explain_missing(folder: str | Path) -> str:
-    if storage.is_url(folder):
-        return "no files can be listed at this URL; check the URL"
-    if "://" in str(folder):
-        schemes = ", ".join(f"{scheme}://" for scheme in storage.SCHEME_EXTRAS)
-        return f"no such folder; URLs must begin with one of {schemes}"
-    return "no such folder; check the path, or mount its drive"
-
-
 def scan_paths(
     root: str, paths: Iterable[str], rules: IgnoreRules = IgnoreRules()
 ) -> Iterator[ScannedFile | UnreadablePath]:
@@ -131,33 +103,36 @@ def scan_paths(
     """
     for path in paths:
         try:
-            path_rules = _find_rules(root, path, rules)
-            if path_rules is None:
-                continue
-            if os.path.isdir(path):  # noqa: PTH112 (speed)
-                yield from walk_folder(path, path_rules)
-            elif os.path.isfile(path):  # noqa: PTH113 (speed)
-                stat = os.stat(path)  # noqa: PTH116 (speed)
-                yield ScannedFile(path, stat.st_size, stat.st_mtime_ns)
-        except FileNotFoundError:
-            continue
+            status = os.stat(path)  # noqa: PTH116 (speed)
+            is_folder = stat.S_ISDIR(status.st_mode)
+            path_rules = _find_rules(root, path, is_folder, rules)
         except OSError as error:
-            yield UnreadablePath(path, error.strerror or str(error))
+            if not is_gone_error(error):
+                yield UnreadablePath(path, error.strerror or str(error))
+            continue
+        if path_rules is None:
+            continue
+        if is_folder:
+            yield from walk_folder(path, path_rules)
+        elif stat.S_ISREG(status.st_mode):
+            yield ScannedFile.from_state(path, storage.FileState.from_stat(status))
 
 
-def _find_rules(root: str, path: str, rules: IgnoreRules) -> IgnoreRules | None:
-    """Return the ignore rules for a path below root; None if walk_folder() would skip the path."""
+def _find_rules(root: str, path: str, is_folder: bool, rules: IgnoreRules) -> IgnoreRules | None:
+    """Return the ignore rules for a path below root; None if walk_folder() would skip the path.
+
+    is_folder: whether the path is that of a folder.
+    """
     folder = root
     for name in Path(path).relative_to(root).parts:
         current = os.path.join(folder, name)  # noqa: PTH118 (speed)
         if is_hidden(name):
             return None
-        with suppress(FileNotFoundError):
-            rules = rules.add_folder_rules(folder)
-        is_folder = current != path or os.path.isdir(path)  # noqa: PTH112 (speed)
-        if is_folder and os.path.islink(current):  # noqa: PTH114 (speed)
+        rules = rules.add_folder_rules(folder)
+        is_current_folder = current != path or is_folder
+        if is_current_folder and os.path.islink(current):  # noqa: PTH114 (speed)
             return None
-        if not is_sidecar(current) and rules.is_ignored(current, is_folder=is_folder):
+        if not is_sidecar(current) and rules.is_ignored(current, is_folder=is_current_folder):
             return None
         folder = current
     return rules
@@ -188,7 +163,8 @@ def walk_folder(
             if any(entry.name == IGNORE_FILE_NAME for entry in listed):
                 rules = rules.add_folder_rules(folder)
         except OSError as error:
-            yield UnreadablePath(folder, error.strerror or str(error))
+            if folder == root or not _is_without_file(error, is_link=False):
+                yield UnreadablePath(folder, error.strerror or str(error))
             continue
         subfolders = []
         for entry in listed:
@@ -206,11 +182,22 @@ def walk_folder(
                 elif not is_sidecar(entry.name) and rules.is_ignored(entry.path, is_folder=False):
                     _log_skipped(logging.INFO, entry.path, IGNORED_REASON)
                 else:
-                    stat = entry.stat()
-                    yield ScannedFile(entry.path, stat.st_size, stat.st_mtime_ns)
+                    state = storage.FileState.from_stat(entry.stat())
+                    yield ScannedFile.from_state(entry.path, state)
             except OSError as error:
-                yield UnreadablePath(entry.path, error.strerror or str(error))
+                if _is_without_file(error, is_link=entry.is_symlink()):
+                    _log_skipped(logging.DEBUG, entry.path, NO_FILE_REASON)
+                else:
+                    yield UnreadablePath(entry.path, error.strerror or str(error))
         pending.extend(reversed(subfolders))
+
+
+def _is_without_file(error: OSError, *, is_link: bool) -> bool:
+    """Return whether a path in a listing has no file: it was deleted, or is a broken link.
+
+    A path that is too long has a file, unless it is a link. This file cannot be opened.
+    """
+    return is_gone_error(error) and (is_link or error.errno != errno.ENAMETOOLONG)
 
 
 def _list_object_store(root: str, rules: IgnoreRules) -> Iterator[ScannedFile | UnreadablePath]:
@@ -223,7 +210,7 @@ def _list_object_store(root: str, rules: IgnoreRules) -> Iterator[ScannedFile | 
         if isinstance(entry, storage.ListingFailure):
             yield UnreadablePath(entry.path, entry.reason)
         else:
-            yield ScannedFile(entry.path, entry.state.size, entry.state.mtime_ns)
+            yield ScannedFile.from_state(entry.path, entry.state)
 
 
 def is_wanted(url: str, root: str, rules: IgnoreRules) -> bool:

@@ -6,7 +6,6 @@ URLs: s3://BUCKET/KEY, gs://BUCKET/KEY, https://HOST/PATH. The keys of buckets a
 from __future__ import annotations
 
 import logging
-import os
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
@@ -14,12 +13,11 @@ from functools import cache
 from importlib.util import find_spec
 from io import BufferedReader
 from itertools import islice
-from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from searchapp.errors import FolderError, PictureError
-from searchapp.files import local
-from searchapp.files.enter_path import MakeError, enter_path, find_entered
+from searchapp.files import local, presence
+from searchapp.files.enter_path import find_entered
 from searchapp.files.extras import install_hint
 from searchapp.files.file_state import (
     MAX_PICTURE_BYTES,
@@ -30,6 +28,15 @@ from searchapp.files.file_state import (
     check_size,
     make_changed_error,
 )
+from searchapp.files.path_forms import (
+    SCHEME_EXTRAS,
+    has_password,
+    is_below,
+    is_url,
+    normalize_folder,
+    path_to_uri,
+)
+from searchapp.files.presence import Presence
 
 if TYPE_CHECKING:
     from searchapp.files.file_state import ObjectStore, UrlFilter
@@ -48,6 +55,7 @@ __all__ = [
     "has_folder",
     "has_password",
     "is_below",
+    "is_there",
     "is_url",
     "list_files",
     "normalize_folder",
@@ -59,54 +67,12 @@ __all__ = [
     "read_state",
 ]  # fmt: skip
 
-# URL scheme -> (the extra that installs its fsspec file system, the module of that file system)
-SCHEME_EXTRAS = {
-    "s3": ("s3", "s3fs"),
-    "gs": ("gs", "gcsfs"),
-    "http": ("https", "aiohttp"),
-    "https": ("https", "aiohttp"),
-}
 FETCH_STAGE = "fetch"  # the stage of failures of the network or store: the next run tries again
 REQUEST_THREADS = 16
 PAGE_FILES = 1000
 
 Result = TypeVar("Result")
 logger = logging.getLogger(__name__)
-
-
-def is_url(path: str | Path) -> bool:
-    """Return whether a path is a URL of object storage."""
-    scheme, colon, _ = str(path).partition("://")
-    return bool(colon) and scheme in SCHEME_EXTRAS
-
-
-def normalize_folder(folder: str | Path, make_error: MakeError = FolderError) -> str:
-    """Return a folder as an absolute path or URL without a final slash.
-
-    make_error: the class of the error that is raised if the path is not valid.
-    """
-    if is_url(folder):
-        return str(folder).rstrip("/")
-    return os.path.abspath(enter_path(folder, make_error))  # noqa: PTH100 (keeps symlinks)
-
-
-def has_password(url: str) -> bool:
-    """Return whether a URL contains a user or password, as https://USER:PASSWORD@HOST/ does."""
-    return is_url(url) and "@" in url.partition("://")[2].partition("/")[0]
-
-
-def is_below(path: str, folder: str) -> bool:
-    """Return whether a file is below a folder, which normalize_folder() must have returned."""
-    return path.startswith(folder.rstrip("/") + "/")
-
-
-def path_to_uri(path: str) -> str:
-    """Return a path or URL as a URI for a link in an HTML page."""
-    if is_url(path):
-        from urllib.parse import quote
-
-        return path if path.startswith("http") else quote(path, safe="/:~!$&'()*+,;=@")
-    return Path(path).as_uri()
 
 
 # Folders
@@ -138,22 +104,27 @@ def list_files(folder: str, url_filter: UrlFilter) -> Iterator[ListedFile | List
 
 
 def can_exist(path: str) -> bool:
-    """Return whether a file exists; for object storage, return True without a request."""
-    return is_url(path) or os.path.exists(path)  # noqa: PTH110
+    """Return False if a local file is gone; return True for object storage, without a request."""
+    return is_url(path) or presence.check_presence(path) is not Presence.GONE
+
+
+def is_there(path: str) -> bool:
+    """Return whether a local file certainly exists; for object storage, return True."""
+    return is_url(path) or presence.check_presence(path) is Presence.THERE
 
 
 def find_missing(paths: Iterable[str]) -> Iterator[str]:
-    """Yield the paths of files that do not exist. If a store fails, its files count as existing."""
+    """Yield the paths of files that are gone; if a file cannot be looked at, it is not gone."""
     rest = iter(paths)
     while page := list(islice(rest, PAGE_FILES)):
-        for path, is_missing in zip(page, _map_paths(_is_missing, page), strict=True):
-            if is_missing:
+        for path, is_gone in zip(page, _map_paths(_is_gone, page), strict=True):
+            if is_gone:
                 yield path
 
 
-def _is_missing(path: str) -> bool:
+def _is_gone(path: str) -> bool:
     if not is_url(path):
-        return not os.path.exists(path)  # noqa: PTH110
+        return presence.check_presence(path) is Presence.GONE
     try:
         _get_store(path).read_state(path)
     except FileNotFoundError:

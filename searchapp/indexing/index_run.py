@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 import time
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field, replace
 
 from searchapp.catalog import Catalog, ScanDiff, ScanPlan
@@ -45,7 +45,7 @@ class IndexRun:
 
     catalog: Catalog
     spec: ModelSpec
-    roots: list[str]  # from scan.resolve_roots
+    roots: list[str]  # from resolve_roots
     options: IndexOptions
     # Starts the engines; its second argument is the number of files.
     start_source: Callable[[Collection, int], EmbeddingSource]
@@ -72,7 +72,7 @@ class IndexRun:
         yield self._make_scanned_event(plan)
         for failure in unreadable:
             yield FileFailed(failure)
-        forgotten, kept = self._find_vanished(seen, unreadable)
+        forgotten, kept = self._find_vanished(seen)
         yield from kept
         self.summary = RunSummary(
             plan.pending_files,
@@ -94,16 +94,17 @@ class IndexRun:
         for failure in unreadable:
             self.writer.failed_count += 1
             yield FileFailed(failure)
-        for event in self._refresh_metadata(unreadable):
+        for event in self._refresh_metadata():
             self.refreshed_count = event.done
             yield event
         yield from self._embed_files(seen, plan, collection, run_id)
         if plan.pending_files:
-            yield from self._refresh_metadata(unreadable)  # the sidecars of the new pictures
-        forgotten, kept = self._find_vanished(seen, unreadable)
+            yield from self._refresh_metadata()  # the sidecars of the new pictures
+        forgotten, kept = self._find_vanished(seen)
         yield from kept
-        # Below an unreadable folder, nothing counts as vanished.
-        checked_scopes = [] if unreadable or kept else self._list_scopes()
+        # The drive of a root that keeps files may be unmounted, with all its other files.
+        kept_roots = {each.root for each in kept}
+        checked_scopes = self._list_scopes(root for root in self.roots if root not in kept_roots)
         seen.forget_files(forgotten, checked_scopes)
         seen.companions.save_companions(checked_scopes)
         path_counts = self.writer.path_count_by_known_image
@@ -142,11 +143,8 @@ class IndexRun:
         seen.forget_files([], self._list_scopes())
         return True
 
-    def _refresh_metadata(self, unreadable: list[Failure]) -> Iterator[MetadataRefreshing]:
-        # Below an unreadable folder, no sidecar counts as vanished.
-        return refresh_metadata.refresh_metadata(
-            self.catalog, [] if unreadable else self._list_scopes()
-        )
+    def _refresh_metadata(self) -> Iterator[MetadataRefreshing]:
+        return refresh_metadata.refresh_metadata(self.catalog, self._list_scopes())
 
     def _collect_stage_seconds(self) -> dict[str, float]:
         seconds_by_stage = self._source.seconds_by_stage if self._source else {}
@@ -230,14 +228,13 @@ class IndexRun:
                     "command again to continue."
                 )
 
-    def _list_scopes(self) -> list[str]:
-        return [path for root in self.roots for path in list_scopes(root, self.options)]
+    def _list_scopes(self, roots: Iterable[str] | None = None) -> list[str]:
+        chosen_roots = self.roots if roots is None else roots
+        return [path for root in chosen_roots for path in list_scopes(root, self.options)]
 
-    def _find_vanished(
-        self, seen: ScanDiff, unreadable: list[Failure]
-    ) -> tuple[dict[str, int], list[VanishedFilesKept]]:
+    def _find_vanished(self, seen: ScanDiff) -> tuple[dict[str, int], list[VanishedFilesKept]]:
         path_counts = self.writer.path_count_by_known_image
-        return find_vanished_files(seen, self.roots, self.options, unreadable, path_counts)
+        return find_vanished_files(seen, self.roots, self.options, path_counts)
 
 
 def _choose_batch_size(spec: ModelSpec) -> int:

@@ -9,8 +9,8 @@ from pathlib import Path
 
 from searchapp.catalog import Catalog
 from searchapp.errors import SearchAppError
-from searchapp.files import scan
 from searchapp.files.lock import hold_writer_lock
+from searchapp.files.roots import resolve_roots
 from searchapp.indexing.embedding.choose_engines import EmbeddingSource, EngineHolder
 from searchapp.indexing.index_run import IndexRun
 from searchapp.models import ModelSpec, select_collection
@@ -54,7 +54,7 @@ class Indexer:
 
     def index(self, folders: Iterable[str | Path], options: IndexOptions) -> Iterator[IndexEvent]:
         """Embed the new pictures in folders, and yield events: see Library.index."""
-        roots = scan.resolve_roots(folders, allow_missing=options.prune)
+        roots = resolve_roots(folders, allow_missing=options.prune)
         address = parse_address(options.vectors) if options.vectors is not None else None
         if options.dry_run:
             collection, spec = self._select_collection(options)

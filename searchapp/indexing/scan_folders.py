@@ -42,6 +42,7 @@ def scan_folders(
                 for found in batch
                 if isinstance(found, scan.UnreadablePath)
             ]
+    seen.protect_paths(failure.path for failure in unreadable)
     for failure in unreadable:
         logger.info("Skipped the path %s: %s", failure.path, failure.message)
     seen.remove_files(_iter_non_pictures(seen.list_undecided_files(collection)))

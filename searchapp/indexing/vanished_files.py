@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import logging
-import os
 from collections import Counter
 from collections.abc import Iterable
 from pathlib import Path
@@ -11,7 +10,7 @@ from pathlib import Path
 from searchapp.catalog import ScanDiff
 from searchapp.files import scan, storage
 from searchapp.files.ignore_rules import IgnoreRules
-from searchapp.types import Failure, IndexOptions, VanishedFilesKept
+from searchapp.types import IndexOptions, VanishedFilesKept
 
 logger = logging.getLogger(__name__)
 
@@ -31,22 +30,19 @@ def find_vanished_files(
     seen: ScanDiff,
     roots: Iterable[str],
     options: IndexOptions,
-    unreadable: list[Failure],
     path_count_by_known_image: Counter[int],
 ) -> tuple[dict[str, int], list[VanishedFilesKept]]:
     """Return the files to forget (image ids by path), and an event for each root that keeps files.
 
     A root keeps its vanished files if they are too many. A file whose image has a new path has
-    moved, and is not lost. A file in an unreadable folder does not count as vanished.
+    moved, and is not lost.
     """
-    unreadable_prefixes = tuple(f"{failure.path}{os.sep}" for failure in unreadable)
     forgotten, kept = dict[str, int](), list[VanishedFilesKept]()
     for root in roots:
         vanished = {
             path: image_id
             for scope in list_scopes(root, options)
             for path, image_id in seen.find_vanished_files(scope)
-            if not f"{path}{os.sep}".startswith(unreadable_prefixes)
         }
         moved = Counter(vanished.values()) & path_count_by_known_image
         lost_count, known_count = len(vanished) - moved.total(), 0
@@ -72,6 +68,6 @@ def find_vanished_files(
 def _count_excluded(root: str, paths: Iterable[str], options: IndexOptions) -> int:
     """Return how many of the paths the scan missed only because an ignore rule excludes them."""
     if not storage.is_url(root):
-        return sum(map(storage.can_exist, paths))
+        return sum(map(storage.is_there, paths))
     rules = IgnoreRules.from_options(root, options.include, options.exclude)
     return sum(not scan.is_wanted(path, root, rules) for path in paths)

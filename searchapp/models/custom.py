@@ -9,9 +9,11 @@ from typing import Any
 
 from searchapp.errors import ModelError
 from searchapp.files.enter_path import enter_path, has_entered_folder
+from searchapp.files.local import read_bounded_file
 from searchapp.models.spec import ModelSpec, Prompts
 from searchapp.pictures.model_size import ImageInput
 
+MAX_MODEL_FILE_BYTES = 1 << 20
 TYPES_BY_ANNOTATION: dict[str, tuple[type, ...]] = {
     "str": (str,), "str | None": (str,), "int": (int,), "int | None": (int,), "bool": (bool,),
     "Prompts": (dict,), "ImageInput": (dict,), "Mapping[str, Any]": (dict,),
@@ -27,9 +29,10 @@ def read_model_file(file: Path) -> ModelSpec:
     Raises ModelError, which names the invalid field and what it should be.
     """
     try:
-        content = tomllib.loads(file.read_text(encoding="utf-8"))
+        content = tomllib.loads(read_bounded_file(file, MAX_MODEL_FILE_BYTES).decode("utf-8"))
     except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
-        raise ModelError(f"{file}: cannot be read: {error}; correct the file") from error
+        reason = getattr(error, "strerror", None) or error
+        raise ModelError(f"{file}: cannot be read: {reason}; correct the file") from error
     values = DEFAULT_VALUES | content
     values.setdefault("name", str(file.resolve()))
     values["prompts"] = _build_dataclass(file, Prompts, values.get("prompts"), "prompts.")

@@ -10,11 +10,13 @@ from pathlib import Path
 from typing import Any
 
 from searchapp.errors import ModelError
+from searchapp.files.local import read_bounded_file
 
 PROCESSOR_FILES = ("preprocessor_config.json", "processor_config.json")
 TOKENIZER_FILES = ("tokenizer.json", "vocab.json", "tokenizer.model", "spiece.model")
 # Read from the start, the middle and the end of a weights file for the fingerprint.
 SAMPLE_BYTES = 1 << 20
+MAX_CONFIG_BYTES = 64 << 20
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,15 +97,16 @@ def _find_first_file(folder: Path, names: tuple[str, ...], part: str) -> Path:
 
 
 def _read_json(folder: Path, file: Path) -> dict[str, Any]:
-    if not file.is_file():
+    if not file.exists():
         raise ModelError(
             f"{folder}: not a model folder, because it has no {file.name}; give another folder"
         )
     try:
-        content = json.loads(file.read_text(encoding="utf-8"))
+        content = json.loads(read_bounded_file(file, MAX_CONFIG_BYTES))
     except (OSError, ValueError) as error:
+        reason = getattr(error, "strerror", None) or error
         raise ModelError(
-            f"{file}: cannot be read: {error}; copy the complete model folder"
+            f"{file}: cannot be read: {reason}; copy the complete model folder"
         ) from error
     if not isinstance(content, dict):
         raise ModelError(

@@ -15,6 +15,7 @@ from typing import Any
 from searchapp import models
 from searchapp.catalog import Catalog
 from searchapp.errors import LibraryError, ModelError
+from searchapp.files.display_path import is_utf8
 from searchapp.models import ModelSpec
 from searchapp.types import Collection, ExportHeader, IndexOptions, ModelOptions, SearchOptions
 
@@ -112,6 +113,12 @@ def add_collection(catalog: Catalog, options: IndexOptions, spec: ModelSpec) -> 
     """Create a collection for a model; the default name of the collection is the model's name."""
     used_names = {collection.name for collection in catalog.list_collections()}
     name = options.collection or _find_free_name(Path(spec.name).stem, used_names)
+    for text in (name, spec.name):
+        if not is_utf8(text):
+            raise ModelError(
+                f"{text} is not valid UTF-8, but the names of collections and models must be. "
+                "Rename the folder of the model, or choose another name with --collection NAME."
+            )
     settings = {"options": asdict(options.model_options), "space": spec.vector_space}
     return catalog.add_collection(
         name, spec.name, spec.revision, spec.dimensions, json.dumps(settings, sort_keys=True)

@@ -7,7 +7,6 @@ restored from a backup.
 
 from __future__ import annotations
 
-import hashlib
 import logging
 import time
 from collections.abc import Callable, Iterator
@@ -21,6 +20,7 @@ import numpy as np
 from searchapp.catalog import Catalog
 from searchapp.errors import PictureError, VectorStoreError
 from searchapp.files import storage
+from searchapp.files.hash_file import hash_file
 from searchapp.pictures import thumbnail_cache
 from searchapp.types import Collection, Fault, format_count
 from searchapp.vectors import VectorIndex, are_valid, unpack_vectors
@@ -210,10 +210,12 @@ class LibraryCheck:
         for path, size, mtime_ns, sha256 in upkeep.sample_files(self.file_count):
             try:
                 with storage.open_file(path) as (file, state):
-                    found_sha256 = hashlib.file_digest(file, "sha256").hexdigest()
-            except PictureError:  # Missing files are the task of `searchapp index`.
+                    if state != storage.FileState(size, mtime_ns):
+                        continue
+                    found_sha256 = hash_file(file, state)
+            except PictureError:  # Missing files, too, are the task of `searchapp index`.
                 continue
-            if state == storage.FileState(size, mtime_ns) and found_sha256 != sha256:
+            if found_sha256 != sha256:
                 changed.append(path)
         for path in changed:
             yield self._make_fault(

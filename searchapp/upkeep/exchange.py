@@ -14,7 +14,7 @@ from typing import Any
 
 from searchapp.catalog import Catalog, FileTask
 from searchapp.errors import LibraryError
-from searchapp.files import storage
+from searchapp.files import local, storage
 from searchapp.models import select_collection
 from searchapp.types import (
     CatalogedImage,
@@ -128,7 +128,7 @@ def _is_usable_file(path: str) -> bool:
 
     URLs are not imported: an export of a stranger must not make searchapp fetch URLs later.
     """
-    return storage.can_exist(path) and not path.startswith(("http://", "https://"))
+    return storage.is_there(path) and not path.startswith(("http://", "https://"))
 
 
 def read_export(file: Path) -> tuple[ExportHeader, ReadPages]:
@@ -137,6 +137,7 @@ def read_export(file: Path) -> tuple[ExportHeader, ReadPages]:
     The function validates the images. Both raise LibraryError if the file is not a valid export.
     """
     try:
+        local.require_regular_file(file)
         match _get_suffix(file):
             case ".npy":
                 header, document = read_json(file.with_suffix(".json"))

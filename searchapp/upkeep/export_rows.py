@@ -81,6 +81,8 @@ def parse_rows(rows: Iterable[tuple[Any, Any]], first_number: int = 1) -> Iterat
 
 def describe_error(error: Exception) -> str:
     """Return the text of an error for a message."""
+    if isinstance(error, OSError):
+        return error.strerror or str(error)
     return f"{error.args[0]} is missing" if isinstance(error, KeyError) else str(error)
 
 

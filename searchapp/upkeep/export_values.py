@@ -13,11 +13,11 @@ from datetime import datetime
 from typing import Any
 
 from searchapp.files import storage
+from searchapp.files.file_state import MAX_INTEGER, MIN_INTEGER
 
 ValueTest = Callable[[Any], bool]
 DATE_TIME_PATTERN = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d+)?(Z|[+-]\d\d:\d\d(:\d\d)?)?")
 SHA256_PATTERN = re.compile(r"[0-9a-f]{64}")
-MAX_INTEGER = 2**63 - 1  # the largest integer of SQLite
 MAX_SIDE_PX = 2**31 - 1  # so that width times height is at most MAX_INTEGER
 
 
@@ -144,7 +144,7 @@ INFO_TESTS: dict[str, ValueTest] = {
 FILE_TESTS: dict[str, ValueTest] = {
     "path": _is_path,
     "size": _make_integer_test(0, MAX_INTEGER),
-    "mtime_ns": _make_integer_test(-MAX_INTEGER, MAX_INTEGER),
+    "mtime_ns": _make_integer_test(MIN_INTEGER, MAX_INTEGER),
 }
 FRAME_TESTS: dict[str, ValueTest] = {
     "video": _make_optional_test(_is_sha256),

@@ -13,6 +13,7 @@ from typing import Any
 import numpy as np
 
 from searchapp.errors import LibraryError
+from searchapp.files import local
 from searchapp.files.atomic import write_atomically
 from searchapp.types import CatalogedImage, ExportHeader
 from searchapp.upkeep.export_rows import image_to_row, parse_header
@@ -87,6 +88,7 @@ def write_json(
 
 def read_json(file: Path) -> tuple[ExportHeader, dict[str, Any]]:
     """Return the header of a .json file, and its complete content; raise one of READ_ERRORS."""
+    local.require_regular_file(file)
     document = json.loads(file.read_text(encoding="utf-8"))
     return parse_header(document), document
 

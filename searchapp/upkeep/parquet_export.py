@@ -49,7 +49,12 @@ def write_parquet(file: Path, header: ExportHeader, pages: Iterable[list[Catalog
         metadata={"searchapp": json.dumps(asdict(header))},
     )  # fmt: skip
     count = 0
-    with write_atomically(file) as temporary, parquet.ParquetWriter(temporary, schema) as writer:
+    # pyarrow gets open files, because it refuses paths that are not UTF-8.
+    with (
+        write_atomically(file) as temporary,
+        temporary.open("wb") as stream,
+        parquet.ParquetWriter(stream, schema) as writer,
+    ):
         for page in pages:
             rows = [
                 image_to_row(image)
@@ -64,16 +69,17 @@ def write_parquet(file: Path, header: ExportHeader, pages: Iterable[list[Catalog
 def read_parquet(file: Path, batch_rows: int) -> tuple[ExportHeader, ReadPages]:
     """Return the header of a Parquet file, and a function that yields its images in pages."""
     _, parquet = _import_pyarrow()
-    parquet_file = parquet.ParquetFile(file)
-    metadata = parquet_file.schema_arrow.metadata or {}
+    with file.open("rb") as stream:
+        metadata = parquet.ParquetFile(stream).schema_arrow.metadata or {}
     header = parse_header(json.loads(metadata[b"searchapp"]))
 
     def read_pages() -> Iterator[list[CatalogedImage]]:
         first_number = 1
-        for batch in parquet_file.iter_batches(batch_rows):
-            rows = batch.to_pylist()
-            yield list(parse_rows(((row, row.get("vector")) for row in rows), first_number))
-            first_number += len(rows)
+        with file.open("rb") as stream:
+            for batch in parquet.ParquetFile(stream).iter_batches(batch_rows):
+                rows = batch.to_pylist()
+                yield list(parse_rows(((row, row.get("vector")) for row in rows), first_number))
+                first_number += len(rows)
 
     return header, read_pages
 

@@ -26,7 +26,7 @@ def prune_library(
     if forget_missing:
         missing_paths = list(storage.find_missing(upkeep.list_paths()))
     with catalog.begin_transaction(is_dry_run):
-        unused_hashes, embeddings = upkeep.find_unused_images(missing_paths)
+        forgotten_files, unused_hashes, embeddings = upkeep.find_unused_images(missing_paths)
         if not is_dry_run:
             upkeep.forget_files(missing_paths)
             upkeep.delete_unused_images()
@@ -47,6 +47,4 @@ def prune_library(
         embeddings,
         len(thumbnails),
     )
-    return PruneResult(
-        len(missing_paths), len(unused_hashes), embeddings, len(thumbnails), compacted
-    )
+    return PruneResult(forgotten_files, len(unused_hashes), embeddings, len(thumbnails), compacted)

@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from urllib.parse import parse_qsl, quote, unquote, urlencode, urlsplit
 
 from searchapp.errors import VectorStoreError
+from searchapp.files.display_path import is_utf8
 from searchapp.files.enter_path import enter_path
 from searchapp.files.http_url import HTTP_SCHEMES, has_broken_password, parse_http_url
 
@@ -148,6 +149,11 @@ def parse_address(text: str) -> MilvusAddress | None:
         server, _, query = location.partition("?")
         server = os.path.abspath(enter_path(server, VectorStoreError))  # noqa: PTH100
         database = token = ""
+        if not is_utf8(server):
+            raise VectorStoreError(
+                f"{server} cannot be a file of Milvus Lite: its path is not valid UTF-8. "
+                "Use a file in another folder."
+            )
         if not server.endswith(".db"):
             raise VectorStoreError(
                 f"{server} is not a file of Milvus Lite: its name must end in .db. "

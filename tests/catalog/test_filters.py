@@ -156,7 +156,7 @@ def test_filtered_search_equals_brute_force(
 ) -> None:
     """A search returns the k nearest matching images, even if few match, and page by page."""
     catalog, vectors = make_varied_catalog(tmp_path / "library", 240)
-    monkeypatch.setattr("os.path.exists", lambda path: True)
+    monkeypatch.setattr("searchapp.files.storage.can_exist", lambda path: True)
     (collection,) = catalog.list_collections()
     with Library.open(tmp_path / "library", start=fake_engines) as library:
         for where in ("width > 110", "size in (3, 77, 200)", "size = 5", "0"):

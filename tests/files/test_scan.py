@@ -6,10 +6,10 @@ import pytest
 
 from searchapp.errors import FolderError
 from searchapp.files.ignore_rules import IgnoreRules
+from searchapp.files.roots import resolve_roots
 from searchapp.files.scan import (
     ScannedFile,
     UnreadablePath,
-    resolve_roots,
     walk_folder,
 )
 

@@ -47,6 +47,7 @@ NO_VIDEO_REASONS = (
     "broken, cut off, or not a video|no video stream|no frame of the video|know the video codec"
     "|Not yet implemented"
 )
+AFTER_2262 = 14_000_000_000  # seconds; as nanoseconds more than 64 bits
 EMBEDDED, SKIPPED = "embedded", "left alone"
 
 
@@ -555,7 +556,12 @@ def make_special_files(folder: Path) -> list[HostileFile]:
     (folder / "closed").chmod(0)
     with (folder / "huge.jpg").open("wb") as file:  # A sparse file uses no disk space.
         file.truncate((1 << 30) + 1)
-    loop, denied = "Too many levels of symbolic links", "Permission denied"
+    (folder / "future.png").write_bytes(plain)
+    os.utime(folder / "future.png", (AFTER_2262, AFTER_2262))
+    (folder / "piped").mkdir()
+    (folder / "piped" / "inside.png").write_bytes(plain)
+    os.mkfifo(folder / "piped" / ".searchappignore")
+    denied = "Permission denied"
     return [
         HostileFile("pipe.jpg", b"", SKIPPED),
         HostileFile("socket.jpg", b"", SKIPPED),
@@ -564,8 +570,11 @@ def make_special_files(folder: Path) -> list[HostileFile]:
         HostileFile("device.jpg", b"", SKIPPED),
         HostileFile("closed/inside.png", b"", SKIPPED),
         HostileFile("closed", b"", denied, stage="scan"),
-        HostileFile("loop-1.jpg", b"", loop, stage="scan"),
-        HostileFile("loop-2.jpg", b"", loop, stage="scan"),
+        HostileFile("loop-1.jpg", b"", SKIPPED),
+        HostileFile("loop-2.jpg", b"", SKIPPED),
+        HostileFile("future.png", plain, EMBEDDED),
+        HostileFile("piped", b"", "not a regular file", stage="scan"),
+        HostileFile("piped/inside.png", b"", SKIPPED),
         HostileFile("closed.png", b"", denied),
         HostileFile("changing.png", b"", "changed while it was being read"),
         HostileFile("becoming-a-pipe.png", b"", "the file is empty"),

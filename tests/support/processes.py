@@ -1,10 +1,13 @@
-"""Run Python code and commands in new processes."""
+"""Run Python code and commands in new processes, or with fewer rights."""
 
 from __future__ import annotations
 
+import ctypes
 import subprocess
 import sys
 import textwrap
+import threading
+from collections.abc import Callable
 from pathlib import Path
 
 from support.paths import TESTS
@@ -50,3 +53,23 @@ def slow_command(
         main()
     """
     return [sys.executable, "-c", textwrap.dedent(code), str(TESTS), *map(str, arguments)]
+
+
+def run_without_root_rights(work: Callable[[], None]) -> None:
+    """Run a function in a thread in which the permissions of files apply, also to root."""
+    errors: list[BaseException] = []
+
+    def run() -> None:
+        # On Linux, each thread has its own capabilities: man 2 capset.
+        header, none = (ctypes.c_uint32 * 2)(0x20080522, 0), (ctypes.c_uint32 * 6)()
+        try:
+            assert ctypes.CDLL(None).capset(header, none) == 0
+            work()
+        except BaseException as error:
+            errors.append(error)
+
+    thread = threading.Thread(target=run)
+    thread.start()
+    thread.join()
+    if errors:
+        raise errors[0]

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from io import BufferedReader
@@ -12,6 +11,7 @@ from searchapp.catalog import FileTask
 from searchapp.engines.base import Engine
 from searchapp.errors import PictureError
 from searchapp.files import storage
+from searchapp.files.hash_file import hash_file
 from searchapp.indexing.embedding.outcomes import KnownPicture
 from searchapp.indexing.embedding.prefetch import Content
 from searchapp.indexing.embedding.stage_timer import StageTimer
@@ -97,7 +97,7 @@ class FileReader:
                 with storage.open_file(task.path) as (file, state):
                     size, mtime_ns = state.size, state.mtime_ns
                     with self._timer.measure("read"):
-                        sha256 = hashlib.file_digest(file, "sha256").hexdigest()
+                        sha256 = hash_file(file, state)
                     result = self._find_known(sha256) or self._decode_video(
                         sha256, file, mtime_ns, reading
                     )

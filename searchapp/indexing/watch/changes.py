@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import logging
 import os
 import queue
@@ -15,6 +16,7 @@ from searchapp.errors import SearchAppError
 from searchapp.files import scan
 from searchapp.files.extras import install_hint
 from searchapp.files.ignore_rules import IGNORE_FILE_NAME
+from searchapp.files.presence import is_gone_error
 
 logger = logging.getLogger(__name__)
 
@@ -100,7 +102,7 @@ def _is_relevant(is_modified: bool, path: str, root: Path) -> bool:
         return False
     if names[-1] == IGNORE_FILE_NAME:
         return True
-    return not scan.is_hidden(names[-1]) and not (is_modified and Path(path).is_dir())
+    return not scan.is_hidden(names[-1]) and not (is_modified and os.path.isdir(path))  # noqa: PTH112 (no error)
 
 
 def check_watchfiles_installed() -> None:
@@ -184,3 +186,26 @@ def read_file_state(path: str) -> tuple[int, int] | None:
     except OSError:
         return None
     return stat.st_size, stat.st_mtime_ns
+
+
+def read_folder_identity(root: Path) -> tuple[int, int] | None:
+    """Return the device and inode of a folder; None if the folder cannot be listed."""
+    try:
+        stat = root.stat()
+        with os.scandir(root):
+            return stat.st_dev, stat.st_ino
+    except OSError:
+        return None
+
+
+def explain_unavailable(root: Path) -> str:
+    """Return why a folder cannot be listed."""
+    try:
+        with os.scandir(root):
+            return "the folder was replaced"
+    except OSError as error:
+        if error.errno == errno.ENOTDIR:
+            return "the folder is a file now"
+        if is_gone_error(error):
+            return "the folder does not exist any more"
+        return f"the folder cannot be read ({error.strerror})"

@@ -15,13 +15,15 @@ from typing import Self, TypeAlias
 from searchapp.errors import FolderError, LockedError, SearchAppError
 from searchapp.files import storage
 from searchapp.files.ignore_rules import IGNORE_FILE_NAME
-from searchapp.files.scan import resolve_roots
+from searchapp.files.roots import resolve_roots
 from searchapp.indexing.watch.changes import (
     TICK_S,
     ChangeNotifier,
     PendingChanges,
     check_watchfiles_installed,
+    explain_unavailable,
     is_network_folder,
+    read_folder_identity,
 )
 from searchapp.indexing.watch.events import (
     BatchPostponed,
@@ -92,7 +94,7 @@ class WatchSession:
     def __enter__(self) -> Self:
         """Start watching the folders; return when changes are noticed."""
         self._watched_folders = [
-            _WatchedFolder(root, self._start_notifier(root), _read_identity(root))
+            _WatchedFolder(root, self._start_notifier(root), read_folder_identity(root))
             for root in self.roots
         ]
         for each in self._watched_folders:
@@ -168,7 +170,7 @@ class WatchSession:
 
     def _check_folder(self, root: _WatchedFolder) -> Iterator[WatchEvent]:
         """Handle a folder that is missing, was replaced by a mount, or is not watched any more."""
-        identity = _read_identity(root.path)
+        identity = read_folder_identity(root.path)
         if identity != root.identity:
             if root.notifier:
                 root.notifier.stop()
@@ -177,7 +179,7 @@ class WatchSession:
             if identity is None:
                 if not root.is_unavailable:
                     root.is_unavailable = True
-                    yield FolderUnavailable(str(root.path), "the folder does not exist any more")
+                    yield FolderUnavailable(str(root.path), explain_unavailable(root.path))
                 return
             root.notifier = self._start_notifier(root.path)
             root.notifier.wait_until_ready()
@@ -273,15 +275,6 @@ class WatchSession:
 
 def _select_below(root: _WatchedFolder, paths: list[str]) -> list[str]:
     return [path for path in paths if Path(path).is_relative_to(root.path)]
-
-
-def _read_identity(root: Path) -> tuple[int, int] | None:
-    try:
-        stat = root.stat()
-        with os.scandir(root):
-            return stat.st_dev, stat.st_ino
-    except OSError:
-        return None
 
 
 def _is_young(path: str) -> bool:

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 
 from searchapp.files import storage
 from searchapp.pictures.metadata import embedded_blocks, exif, xmp
-from searchapp.pictures.metadata.sanitize import NO_METADATA, EmbeddedMetadata
+from searchapp.pictures.metadata.sanitize import NO_METADATA, PLAUSIBLE_YEARS, EmbeddedMetadata
 from searchapp.types import PictureInfo
 
 if TYPE_CHECKING:
@@ -118,5 +118,7 @@ def fill_date_from_mtime(info: PictureInfo, mtime_ns: int) -> PictureInfo:
         return info
     with suppress(ValueError, OverflowError, OSError):
         local = datetime.fromtimestamp(mtime_ns // 10**9).astimezone()
+        if local.year not in PLAUSIBLE_YEARS:
+            return info
         return replace(info, date=local.isoformat(timespec="seconds"), date_from="file")
     return info

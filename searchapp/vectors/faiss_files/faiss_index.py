@@ -11,6 +11,7 @@ from typing import Any, Self
 
 import numpy as np
 
+from searchapp.files.display_path import is_utf8
 from searchapp.vectors.faiss_files import choose_index
 from searchapp.vectors.faiss_files.training import compute_sample_size, train_index
 from searchapp.vectors.packing import Ids, Vectors
@@ -58,11 +59,11 @@ class FaissIndex:
 
         try:
             flags = 0
-            if not writable:
-                with file.open("rb") as opened:
+            with file.open("rb") as opened:
+                if not writable:
                     with_lists = opened.read(4) not in ID_MAP_MAGIC_BYTES
-                flags = faiss.IO_FLAG_MMAP if with_lists else faiss.IO_FLAG_MMAP_IFC
-            index = faiss.read_index(str(file), flags)
+                    flags = faiss.IO_FLAG_MMAP if with_lists else faiss.IO_FLAG_MMAP_IFC
+                index = faiss.read_index(_get_utf8_path(file, opened.fileno()), flags)
         except (RuntimeError, OSError) as error:  # FAISS raises RuntimeError for any bad file.
             logger.debug("FAISS cannot read the index file %s: %s", file, error)
             return None
@@ -188,6 +189,11 @@ class FaissIndex:
         # FAISS's own file writer ignores errors when it closes the file, so Python writes it.
         with file.open("wb") as opened:
             faiss.write_index(self._index, faiss.PyCallbackIOWriter(opened.write))
+
+
+def _get_utf8_path(file: Path, descriptor: int) -> str:
+    """Return a path of an open file that FAISS accepts; FAISS refuses paths that are not UTF-8."""
+    return str(file) if is_utf8(str(file)) else f"/proc/self/fd/{descriptor}"
 
 
 def _disable_prefetch(ivf: Any) -> None:

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import errno
 import json
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -12,6 +14,7 @@ import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any, get_args
+from unittest.mock import Mock
 
 import pytest
 from support.dng_files import make_dng
@@ -35,7 +38,7 @@ from searchapp.indexing.watch import (
     WatchEvent,
     WatchSession,
 )
-from searchapp.indexing.watch.changes import PendingChanges, is_network_folder
+from searchapp.indexing.watch.changes import PendingChanges, explain_unavailable, is_network_folder
 from searchapp.library import Library
 from searchapp.server import client, start_resident
 from searchapp.server.resident_engine import ResidentEngine
@@ -124,9 +127,14 @@ def test_changes_are_indexed(
     save_picture(photos / "green.png", "black")
     watching.wait(lambda: watching.total().added == 2)
     assert fake_engines.embedded_count == 5
-    assert watching.total() == RunSummary(added=2, moved=1, removed=1)
     with Library.open(tmp_path / "library", start=fake_engines) as library:
         assert search_file_names(library, "yellow") == ["yellow.jpg"]
+    shutil.rmtree(photos / "new")
+    (photos / "new").write_text("a folder that became a file")
+    watching.wait(lambda: watching.total().removed == 2)
+    assert watching.total() == RunSummary(added=2, moved=1, removed=2)
+    with Library.open(tmp_path / "library", start=fake_engines) as library:
+        assert search_file_names(library, "yellow") == []
         assert search_file_names(library, "blue") == ["blue.jpg"]
         assert search_file_names(library, "red") == []
 
@@ -169,6 +177,20 @@ def test_a_vanished_folder_loses_nothing(
     watching.wait(lambda: watching.total().added == 2)
     with Library.open(tmp_path / "library") as library:
         assert library.info().files == 5
+
+
+def test_the_reason_of_an_unavailable_folder(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A missing folder, a file in its place, and a folder without permissions are told apart."""
+    assert explain_unavailable(tmp_path / "none") == "the folder does not exist any more"
+    (tmp_path / "file").write_text("")
+    assert explain_unavailable(tmp_path / "file") == "the folder is a file now"
+    with monkeypatch.context() as patch:
+        denied = PermissionError(errno.EACCES, "Permission denied")
+        patch.setattr(os, "scandir", Mock(side_effect=denied))
+        reason = explain_unavailable(tmp_path)
+    assert reason == "the folder cannot be read (Permission denied)"
 
 
 def test_it_waits_for_another_writer(watching: Watching, photos: Path, tmp_path: Path) -> None:
