@@ -196,10 +196,10 @@ class CatalogMaintenance:
             self._db.execute("delete from companions where of_path not in (select path from files)")
 
     def find_unused_images(self, missing_paths: list[str]) -> tuple[int, list[str], int]:
-        """Return the SHA-256 of images without a file, and the number of their embeddings.
+        """Return what a prune removes: number of files, SHA-256 of images, number of embeddings.
 
-        The first value is the number of files in missing_paths, which count as removed. A dry run must not delete their rows: the library may
-        be read-only, or another process may write to it. A temporary table works there too.
+        missing_paths: files that count as removed. A dry run must not delete their rows: the
+        library may be read-only, or another process may write to it. A temporary table works there.
         """
         self._db.execute("create temp table if not exists missing (path)")
         self._db.execute("delete from temp.missing")
