@@ -54,6 +54,7 @@ from searchapp.types.picture import (
     Failure,
     PictureInfo,
     PictureSummary,
+    megapixels_to_pixels,
 )
 from searchapp.types.search import (
     AUTO_MIN_SCORE,
@@ -126,4 +127,5 @@ __all__ = [
     "Term",
     "VanishedFilesKept",
     "format_clock",
+    "megapixels_to_pixels",
 ]

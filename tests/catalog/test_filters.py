@@ -192,6 +192,35 @@ def test_filters_see_changes_of_the_catalog(tmp_path: Path) -> None:
     assert reader.find_embedding_ids(collection, Filter(camera="nikon")).tolist()[-1] == 13
 
 
+@pytest.mark.parametrize("megapixels", [4.1, 1.1, 2.3, 16.4, 0.057])
+def test_size_bounds_include_pictures_of_exactly_this_size(megapixels: float) -> None:
+    """The bound 4.1 is compared as a decimal: as a float, 4.1 * 1e6 is below 4,100,000."""
+    catalog = Catalog.in_memory()
+    collection = catalog.add_collection("c", "m", "r", 4, "{}")
+    pixels = round(megapixels * 1e6)
+    for width in (pixels - 1, pixels, pixels + 1):
+        info = PictureInfo(format="JPEG", width=width, height=1)
+        (image,) = catalog.writer.save_images({f"{width:064}": info}).values()
+        catalog.writer.save_embeddings(collection, {image: b""})
+    below, above = Filter(max_size=megapixels), Filter(min_size=megapixels)
+    assert catalog.find_embedding_ids(collection, below).tolist() == [1, 2]
+    assert catalog.find_embedding_ids(collection, above).tolist() == [2, 3]
+
+
+@pytest.mark.parametrize(
+    ("latitude", "longitude"), [(48.8566969, 2.3514616), (-33.8688197, 151.2092955), (1.001, -8.43)]
+)
+def test_a_circle_of_radius_0_contains_its_center(latitude: float, longitude: float) -> None:
+    """Both sides are rounded to the same millionths of a degree."""
+    catalog = Catalog.in_memory()
+    collection = catalog.add_collection("c", "m", "r", 4, "{}")
+    info = PictureInfo(format="JPEG", width=1, height=1, latitude=latitude, longitude=longitude)
+    (image,) = catalog.writer.save_images({"a" * 64: info}).values()
+    catalog.writer.save_embeddings(collection, {image: b""})
+    center = Filter(near=f"{latitude},{longitude},0")
+    assert catalog.find_embedding_ids(collection, center).tolist() == [1]
+
+
 def test_log_names_the_compared_fields_without_their_values(
     varied_library: tuple[Path, Catalog], caplog: pytest.LogCaptureFixture
 ) -> None:

@@ -6,6 +6,7 @@ import math
 import re
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
+from decimal import Decimal
 from fnmatch import translate
 from itertools import chain
 from typing import Any
@@ -15,13 +16,14 @@ from numpy.typing import NDArray
 from sqlite_utils import Database
 
 from searchapp.catalog.filters.fields import FILTER_FIELDS, UNKNOWN_COORDINATE, FilterField
-from searchapp.types import Between, Circle, Filter
+from searchapp.types import Between, Circle, Filter, megapixels_to_pixels
 
 Ids = NDArray[np.int64]
 Mask = NDArray[np.bool_]
 Values = NDArray[np.signedinteger[Any]]
 Rows = Iterable[tuple[int, Any]]
 MAX_NUMBER = 2**62
+MAX_COMPARED_MEGAPIXELS = 1e12  # for larger bounds, pixels would not fit into 64 bits
 EARTH_RADIUS_KM = 6371.0  # mean radius
 EMPTY_IDS = np.zeros(0, np.int64)
 FORMAT_ALIASES = {"jpg": "jpeg", "tif": "tiff", "heic": "heif", "jp2": "jpeg2000"}
@@ -136,12 +138,9 @@ def list_number_conditions(image_filter: Filter) -> Iterator[tuple[str, Between]
     if image_filter.rating is not None:
         yield "rating", Between("rating", image_filter.rating.low, image_filter.rating.high)
     if image_filter.min_size is not None:
-        yield (
-            "size",
-            Between("pixels", _megapixels_to_pixels(image_filter.min_size, math.ceil), MAX_NUMBER),
-        )
+        yield "size", Between("pixels", _round_pixels(image_filter.min_size, math.ceil), MAX_NUMBER)
     if image_filter.max_size is not None:
-        yield "size", Between("pixels", 0, _megapixels_to_pixels(image_filter.max_size, math.floor))
+        yield "size", Between("pixels", 0, _round_pixels(image_filter.max_size, math.floor))
 
 
 def list_text_patterns(image_filter: Filter) -> Iterator[tuple[str, str]]:
@@ -154,11 +153,10 @@ def list_text_patterns(image_filter: Filter) -> Iterator[tuple[str, str]]:
         yield "format", normalize_format(image_filter.format)
 
 
-def _megapixels_to_pixels(megapixels: float, round_pixels: Callable[[float], int]) -> int:
-    pixels = megapixels * 1e6
-    if not -MAX_NUMBER < pixels < MAX_NUMBER:
-        return MAX_NUMBER if pixels > 0 else -MAX_NUMBER
-    return round_pixels(pixels)
+def _round_pixels(megapixels: float, round_number: Callable[[Decimal], int]) -> int:
+    if not abs(megapixels) < MAX_COMPARED_MEGAPIXELS:
+        return MAX_NUMBER if megapixels > 0 else -MAX_NUMBER
+    return round_number(megapixels_to_pixels(megapixels))
 
 
 class KeywordColumn:
@@ -204,8 +202,10 @@ def _mask_near(circle: Circle, latitudes: Values, longitudes: Values) -> Mask:
 
     The coordinates are in millionths of a degree. https://en.wikipedia.org/wiki/Haversine_formula
     """
-    latitudes_rad, latitude_rad = np.radians(latitudes / 1e6), math.radians(circle.latitude)
-    longitude_offsets_rad = np.radians(longitudes / 1e6 - circle.longitude)
+    # The center is rounded as the coordinates are, so that a circle always contains its center.
+    latitudes_rad = np.radians(latitudes / 1e6)
+    latitude_rad = math.radians(round(circle.latitude * 1e6) / 1e6)
+    longitude_offsets_rad = np.radians((longitudes - round(circle.longitude * 1e6)) / 1e6)
     haversine = np.sin((latitudes_rad - latitude_rad) / 2) ** 2
     haversine += (
         math.cos(latitude_rad) * np.cos(latitudes_rad) * np.sin(longitude_offsets_rad / 2) ** 2
