@@ -23,6 +23,7 @@ from searchapp.errors import PictureError, VectorStoreError
 from searchapp.files import storage
 from searchapp.types import Collection, Fault
 from searchapp.vectors import VectorIndex, are_valid, unpack_vectors
+from searchapp.vectors.faiss_files.checksums import find_damage
 from searchapp.vectors.indexes import Indexes
 
 logger = logging.getLogger(__name__)
@@ -115,6 +116,8 @@ class LibraryCheck:
             problem = f"{file.name} is missing"
         elif file is not None and file.stat().st_size != saved.size:
             problem = f"the size of {file.name} changed since it was written"
+        elif file is not None and (damage := find_damage(file, read_all=True)):
+            problem = f"{file.name} cannot be used: {damage}"
         elif file is not None:
             problem = self._compare_ids(collection, file) or self._compare_search_results(
                 collection
