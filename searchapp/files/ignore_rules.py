@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Self
 
 from searchapp.errors import FolderError
+from searchapp.files.text_form import normalize_text
 
 if TYPE_CHECKING:
     from pathspec import GitIgnoreSpec
@@ -55,13 +56,14 @@ class IgnoreRules:
 
 
 def _make_relative(path: str, base: str) -> str:
-    return path[len(base.rstrip(os.sep)) + 1 :]
+    return normalize_text(path[len(base.rstrip(os.sep)) + 1 :])
 
 
 def _compile_patterns(lines: tuple[str, ...] | list[str], source: str) -> GitIgnoreSpec:
     from pathspec import GitIgnoreSpec
 
     try:
-        return GitIgnoreSpec.from_lines(lines)
+        # The name on the disk and the pattern can have different Unicode normal forms.
+        return GitIgnoreSpec.from_lines([normalize_text(line) for line in lines])
     except ValueError as error:
         raise FolderError(f"{source}: {error}") from error

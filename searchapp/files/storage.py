@@ -29,6 +29,7 @@ from searchapp.files.file_state import (
     check_size,
     make_changed_error,
 )
+from searchapp.files.text_form import normalize_text
 
 if TYPE_CHECKING:
     from searchapp.files.file_state import ObjectStore, UrlFilter
@@ -92,8 +93,11 @@ def has_password(url: str) -> bool:
 
 
 def is_below(path: str, folder: str) -> bool:
-    """Return whether a file is below a folder, which normalize_folder() must have returned."""
-    return path.startswith(folder.rstrip("/") + "/")
+    """Return whether a file is below a folder, which normalize_folder() must have returned.
+
+    Ignores the Unicode normal form: users type another one than some disks store.
+    """
+    return normalize_text(path).startswith(normalize_text(folder.rstrip("/") + "/"))
 
 
 def path_to_uri(path: str) -> str:

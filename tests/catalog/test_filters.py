@@ -6,6 +6,8 @@ import sqlite3
 from dataclasses import fields
 from importlib import import_module
 from pathlib import Path
+from typing import Any, Literal
+from unicodedata import normalize
 
 import numpy as np
 import pytest
@@ -18,11 +20,11 @@ from support.library import FakeEngines, RunCommand, index_folder
 from support.metadata_files import make_exif, make_jpeg
 from support.sample_pictures import save_picture
 
-from searchapp.catalog import Catalog
+from searchapp.catalog import Catalog, FileTask
 from searchapp.catalog.filters import where_condition
 from searchapp.errors import QueryError
 from searchapp.library import Library
-from searchapp.types import Filter, PictureInfo, Query, SearchOptions
+from searchapp.types import Filter, OneOf, PictureInfo, Query, SearchOptions
 from searchapp.vectors import pack_vector
 
 
@@ -218,6 +220,53 @@ def test_a_circle_of_radius_0_contains_its_center(latitude: float, longitude: fl
     catalog.writer.save_embeddings(collection, {image: b""})
     center = Filter(near=f"{latitude},{longitude},0")
     assert catalog.find_embedding_ids(collection, center).tolist() == [1]
+
+
+@pytest.mark.parametrize("stored_form", ["NFC", "NFD"])
+@pytest.mark.parametrize("asked_form", ["NFC", "NFD"])
+def test_filters_ignore_the_unicode_normal_form(
+    tmp_path: Path, stored_form: Literal["NFC", "NFD"], asked_form: Literal["NFC", "NFD"]
+) -> None:
+    """Some file systems and programs write "é" as two code points, keyboards as one."""
+
+    def store(text: str) -> str:
+        return normalize(stored_form, text)
+
+    catalog = Catalog.open(tmp_path / "catalog.db", create=True)
+    collection = catalog.add_collection("c", "m", "r", 4, "{}")
+    run = catalog.writer.start_run(collection, [])
+    info = PictureInfo(
+        format="JPEG", width=1, height=1, camera=store("Müller Ä1"), lens=store("Ångström 50mm"),
+        title=store("Café de Flore"), description=store("Ein Hügel"), keywords=(store("Café"),),
+    )  # fmt: skip
+    (image,) = catalog.writer.save_images({"a" * 64: info}).values()
+    path = f"{normalize('NFC', '/é/Cafés')}/{store('Café')}/{store('über')}.jpg"  # mixed forms
+    catalog.writer.save_files(run, [(FileTask(path, 1, 1, None), image)])
+    catalog.writer.save_embeddings(collection, {image: b""})
+    for values in (
+        {"keyword": ("CAFÉ",)}, {"keyword": ("caf?",)}, {"camera": "ä?"}, {"lens": "ångström*"},
+        {"folder": "/é"}, {"folder": "/é/Cafés/Café"}, {"where": "title like 'Café%'"},
+        {"where": "description like '%Hügel'"}, {"where": "keywords = 'Café'"},
+        {"where": "camera like 'Mü%'"},
+        {"where": "lens like 'Ång%'"}, {"where": "path = '/é/Cafés/Café/über.jpg'"},
+        {"where": "folder in (select folder from photos where folder like '%/Café')"},
+    ):  # fmt: skip
+        asked: dict[str, Any] = {
+            name: tuple(normalize(asked_form, text) for text in value)
+            if isinstance(value, tuple)
+            else normalize(asked_form, value)
+            for name, value in values.items()
+        }
+        assert catalog.find_embedding_ids(collection, Filter(**asked)).tolist() == [1], values
+        conditions, _ = catalog.filter_to_conditions(Filter(**asked))
+        assert all(part.texts for part in conditions if isinstance(part, OneOf)), values
+    other_folder = Filter(folder=normalize(asked_form, "/é/Caf"))
+    assert catalog.find_embedding_ids(collection, other_folder).tolist() == []
+    facets = catalog.count_facets(collection, Filter())
+    assert facets.keywords.values == (("Café", 1),)
+    with pytest.raises(QueryError, match="may read only"):
+        where = normalize(asked_form, "title = 'é' or searchapp_nfc(title) > ''")
+        catalog.find_embedding_ids(collection, Filter(where=where))
 
 
 def test_log_names_the_compared_fields_without_their_values(

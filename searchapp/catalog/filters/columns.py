@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 from sqlite_utils import Database
 
 from searchapp.catalog.filters.fields import FILTER_FIELDS, UNKNOWN_COORDINATE, FilterField
+from searchapp.files.text_form import fold_text, normalize_text
 from searchapp.types import Between, Circle, Filter, megapixels_to_pixels
 
 Ids = NDArray[np.int64]
@@ -46,15 +47,16 @@ class TextCodes:
 
 
 def compile_pattern(pattern: str, *, whole_text: bool = False) -> Callable[[str], bool]:
-    """Return a function that tests whether a text matches a pattern with * and ?, ignoring case.
+    """Return a function that tests whether a text matches a pattern with * and ?.
 
+    Case and Unicode normal form are ignored.
     The pattern must match up to the end of the text, but may start at any word. If whole_text is
     true, the pattern must match from the beginning.
     """
-    matches = re.compile(translate(pattern.casefold().replace("[", "[[]"))).match
+    matches = re.compile(translate(fold_text(pattern).replace("[", "[[]"))).match
 
     def is_match(name: str) -> bool:
-        name = name.casefold()
+        name = fold_text(name)
         if whole_text:
             return matches(name) is not None
         words = name.split(" ")
@@ -82,7 +84,7 @@ class Column:
             )
             if self._field.is_text:
                 code = self.text_codes.get_code
-                rows = ((id, code(name)) for id, name in rows)
+                rows = ((id, code(name and normalize_text(name))) for id, name in rows)
             pairs = np.fromiter(chain.from_iterable(rows), np.int64)
             more = (0, last - last_read)
             self._values = np.pad(self._values, more, constant_values=self._field.missing_value)
@@ -177,7 +179,8 @@ class KeywordColumn:
                 (self._last_read, last),
             )
             code = self.text_codes.get_code
-            new = np.fromiter(chain.from_iterable((id, code(word)) for id, word in rows), np.int64)
+            pairs = ((id, code(normalize_text(word))) for id, word in rows)
+            new = np.fromiter(chain.from_iterable(pairs), np.int64)
             self.image_ids = np.append(self.image_ids, new[0::2])
             self.keyword_codes = np.append(self.keyword_codes, new[1::2])
             self._last_read = last

@@ -13,7 +13,7 @@ from sqlite_utils import Database
 from searchapp.catalog.filters import where_condition
 from searchapp.catalog.filters.columns import EMPTY_IDS, Ids, ImageColumns, Mask
 from searchapp.catalog.filters.facets import FolderColumn, build_overview, count_facets
-from searchapp.catalog.path_keys import build_below_condition
+from searchapp.catalog.path_keys import build_folder_condition
 from searchapp.types import Facets, Filter, Overview
 
 logger = logging.getLogger(__name__)
@@ -110,7 +110,7 @@ class FilterMatcher:
         if folder in self._cache:
             mask: Mask = self._cache[folder]
             return mask
-        where, parameters = build_below_condition(folder)
+        where, parameters = build_folder_condition(self._db, folder)
         # Reading one long text takes a third of the time of reading one row per file.
         (found,) = self._db.execute(
             f"select coalesce(group_concat(image_id), '') from files where {where}", parameters

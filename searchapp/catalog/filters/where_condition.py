@@ -13,12 +13,16 @@ from numpy.typing import NDArray
 
 from searchapp.catalog.connection import connect
 from searchapp.errors import QueryError
+from searchapp.files.text_form import normalize_text
 
 PHOTOS_COLUMNS = (
     "path", "folder", "format", "width", "height", "megapixels", "taken_at", "date", "date_from",
     "camera", "lens", "latitude", "longitude", "rating", "title", "description", "keywords", "size",
     "mtime", "sha256", "image_id",
 )  # fmt: skip
+# Columns whose texts can have any Unicode normal form. Files keep the form of their names.
+TEXT_COLUMNS = ("path", "folder", "camera", "lens", "title", "description", "keywords")
+NORMALIZE_FUNCTION = "searchapp_nfc"
 TIMEOUT_S = 30.0
 STEPS_PER_CANCEL_CHECK = 20_000  # SQLite virtual machine instructions between two checks
 # Pure functions only: no function reads a file or creates a large value.
@@ -122,6 +126,9 @@ class _Evaluation(threading.Thread):
         with self._lock:
             self._connection = connection
         try:
+            condition = normalize_text(self._condition)
+            if not condition.isascii():  # An ASCII text has one normal form.
+                _normalize_view(connection)
             connection.execute("pragma query_only = on")
             for limit, maximum in SQLITE_LIMITS.items():
                 connection.setlimit(limit, maximum)
@@ -129,7 +136,6 @@ class _Evaluation(threading.Thread):
             connection.set_progress_handler(self._cancelled.is_set, STEPS_PER_CANCEL_CHECK)
             called_functions = set[str]()
             connection.set_authorizer(partial(_authorize_action, called_functions))
-            condition = self._condition
             # An expression is valid with and without parentheses. An injection that closes our
             # parenthesis, or ends in a comment, is invalid in one of the two statements.
             connection.execute(f"explain select 1 from photos where {condition}\n").close()
@@ -140,6 +146,19 @@ class _Evaluation(threading.Thread):
             with self._lock:
                 self._connection = None
             connection.close()
+
+
+def _normalize_view(connection: sqlite3.Connection) -> None:
+    """Cover the view photos with a temporary view whose texts have the Unicode form NFC."""
+    connection.create_function(
+        NORMALIZE_FUNCTION, 1,
+        lambda value: normalize_text(value) if isinstance(value, str) else value,
+    )  # fmt: skip
+    columns = (
+        f"{NORMALIZE_FUNCTION}({name}) as {name}" if name in TEXT_COLUMNS else name
+        for name in PHOTOS_COLUMNS
+    )
+    connection.execute(f"create temp view photos as select {', '.join(columns)} from main.photos")
 
 
 def _authorize_action(
@@ -167,7 +186,8 @@ def _authorize_action(
         case sqlite3.SQLITE_FUNCTION:
             if second_argument is not None and view_name != "photos":
                 called_functions.add(second_argument)
-            allowed = second_argument in ALLOWED_FUNCTIONS
+            is_view_function = view_name == "photos" and second_argument == NORMALIZE_FUNCTION
+            allowed = second_argument in ALLOWED_FUNCTIONS or is_view_function
         case _:
             allowed = False
     return sqlite3.SQLITE_OK if allowed else sqlite3.SQLITE_DENY
