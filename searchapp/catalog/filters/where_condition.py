@@ -38,6 +38,7 @@ ALLOWED_FUNCTIONS = frozenset(ALLOWED_FUNCTION_NAMES.split())
 TIME_FUNCTIONS = frozenset(
     ("date", "datetime", "julianday", "strftime", "time", "timediff", "unixepoch")
 )
+VIEW_FUNCTION = "strftime"  # The column mtime of the view calls it, without the current time.
 FILE_ERROR_CODES = (  # The catalog file causes these errors, not the condition.
     sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB, sqlite3.SQLITE_IOERR, sqlite3.SQLITE_CANTOPEN,
     sqlite3.SQLITE_FULL,
@@ -141,6 +142,8 @@ class _Evaluation(threading.Thread):
             connection.execute(f"explain select 1 from photos where {condition}\n").close()
             rows = connection.execute(f"select image_id from photos where (\n{condition}\n)")
             image_ids = np.fromiter((row[0] for row in rows), dtype=np.int64)
+            if VIEW_FUNCTION not in condition.casefold():
+                called_functions.discard(VIEW_FUNCTION)  # Only the view called it.
             return WhereResult(image_ids, called_functions.isdisjoint(TIME_FUNCTIONS))
         finally:
             with self._lock:
@@ -171,7 +174,7 @@ def _authorize_action(
 ) -> int:
     """Decide for SQLite whether a statement may do an action: only reading photos is allowed.
 
-    Adds the functions that the condition itself calls to called_functions; the view calls others.
+    Adds the functions that the statement calls, also those of the view, to called_functions.
     https://www.sqlite.org/c3ref/set_authorizer.html
     """
     match action:
@@ -184,7 +187,7 @@ def _authorize_action(
             )
             allowed = first_argument == "photos" or is_view_table
         case sqlite3.SQLITE_FUNCTION:
-            if second_argument is not None and view_name != "photos":
+            if second_argument is not None:
                 called_functions.add(second_argument)
             is_view_function = view_name == "photos" and second_argument == NORMALIZE_FUNCTION
             allowed = second_argument in ALLOWED_FUNCTIONS or is_view_function
