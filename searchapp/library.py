@@ -5,6 +5,7 @@ from __future__ import annotations
 import stat
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import nullcontext
+from dataclasses import replace
 from pathlib import Path
 from types import TracebackType
 from typing import Self
@@ -19,7 +20,7 @@ from searchapp.indexing.embedding.choose_engines import EngineChoice, EngineHold
 from searchapp.indexing.indexer import Indexer
 from searchapp.models import ModelSpec, select_collection
 from searchapp.search.library_reader import LibraryReader
-from searchapp.search.ranking import resolve_filter_folder
+from searchapp.search.ranking import resolve_filter_folder, sort_hits
 from searchapp.search.search import DirectCalls, QueryPart, run_without_waiting, search
 from searchapp.types import (
     ComparisonStarted,
@@ -194,7 +195,8 @@ class Library:
         terms = [Term(query)] if isinstance(query, Query) else list(query) or [Term(Query())]
         parts = [QueryPart(term.query, weight=term.weight) for term in terms]
         calls = DirectCalls(self.reader, self._engines.get)
-        return run_without_waiting(search(calls, parts, options, one_prompt=True))
+        result = run_without_waiting(search(calls, parts, options, one_prompt=True))
+        return replace(result, hits=tuple(sort_hits(result.hits, options.sort)))
 
     def similar(self, image_id: int, options: SearchOptions = SearchOptions()) -> list[Hit]:
         """Return the hits nearest to an indexed image, the image itself first. Starts no engine."""
@@ -205,7 +207,8 @@ class Library:
         """Search as similar() does; also return whether the best hit is a good match."""
         collection = select_collection.get_collection(self._catalog, options.collection)
         vector = self.reader.read_vector(collection, image_id)
-        return self.reader.find_nearest(collection, vector, options, "image")
+        result = self.reader.find_nearest(collection, vector, options, "image")
+        return replace(result, hits=tuple(sort_hits(result.hits, options.sort)))
 
     @raise_library_errors
     def count_facets(

@@ -4,8 +4,13 @@ from __future__ import annotations
 
 import hashlib
 import os
+import re
 
+from sqlite_utils import Database
+
+from searchapp.files import storage
 from searchapp.files.display_path import is_utf8
+from searchapp.files.text_form import normalize_text
 
 
 def encode_path(path: str) -> str | bytes:
@@ -30,8 +35,28 @@ def build_below_condition(folder: str) -> tuple[str, dict[str, str | bytes]]:
 
     The condition compares ranges of bytes, so that SQLite can use the index on path.
     """
-    start = folder.rstrip(os.sep) + os.sep
-    end = start[:-1] + chr(ord(os.sep) + 1)
+    return _build_prefix_condition(folder.rstrip(os.sep) + os.sep)
+
+
+def build_folder_condition(db: Database, folder: str) -> tuple[str, dict[str, str | bytes]]:
+    """Return a condition as build_below_condition does, for a folder that a user typed.
+
+    The condition ignores the Unicode normal form. It is valid until the next call.
+    """
+    if folder.isascii():
+        return build_below_condition(folder)
+    db.conn.create_function(
+        "is_below_folder", 1, lambda key: storage.is_below(decode_path(key), folder)
+    )
+    # All normal forms of the folder begin with the same ASCII characters.
+    ascii_start = re.match("[\x00-\x7f]*", normalize_text(folder))
+    assert ascii_start is not None
+    condition, parameters = _build_prefix_condition(ascii_start[0])
+    return f"{condition} and is_below_folder(path)", parameters
+
+
+def _build_prefix_condition(start: str) -> tuple[str, dict[str, str | bytes]]:
+    end = start[:-1] + chr(ord(start[-1]) + 1)
     condition = "(path >= :start and path < :end or path >= :blob_start and path < :blob_end)"
     return condition, {
         "start": encode_path(start),

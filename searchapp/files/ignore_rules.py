@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Self
 from searchapp.errors import FolderError
 from searchapp.files.local import read_bounded_file
 from searchapp.files.presence import is_gone_error
+from searchapp.files.text_form import normalize_text
 
 if TYPE_CHECKING:
     from pathspec import GitIgnoreSpec
@@ -64,13 +65,14 @@ class IgnoreRules:
 
 
 def _make_relative(path: str, base: str) -> str:
-    return path[len(base.rstrip(os.sep)) + 1 :]
+    return normalize_text(path[len(base.rstrip(os.sep)) + 1 :])
 
 
 def _compile_patterns(lines: tuple[str, ...] | list[str], source: str) -> GitIgnoreSpec:
     from pathspec import GitIgnoreSpec
 
     try:
-        return GitIgnoreSpec.from_lines(lines)
+        # The name on the disk and the pattern can have different Unicode normal forms.
+        return GitIgnoreSpec.from_lines([normalize_text(line) for line in lines])
     except ValueError as error:
         raise FolderError(f"{source}: {error}") from error

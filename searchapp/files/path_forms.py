@@ -7,6 +7,7 @@ from pathlib import Path
 
 from searchapp.errors import FolderError
 from searchapp.files.enter_path import MakeError, enter_path
+from searchapp.files.text_form import normalize_text
 
 # URL scheme -> (the extra that installs its fsspec file system, the module of that file system)
 SCHEME_EXTRAS = {
@@ -42,8 +43,11 @@ def has_password(url: str) -> bool:
 
 
 def is_below(path: str, folder: str) -> bool:
-    """Return whether a file is below a folder, which normalize_folder() must have returned."""
-    return path.startswith(folder.rstrip("/") + "/")
+    """Return whether a file is below a folder, which normalize_folder() must have returned.
+
+    Ignores the Unicode normal form: users type another one than some disks store.
+    """
+    return normalize_text(path).startswith(normalize_text(folder.rstrip("/") + "/"))
 
 
 def path_to_uri(path: str) -> str:

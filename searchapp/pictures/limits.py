@@ -6,6 +6,7 @@ import math
 from typing import TYPE_CHECKING, Any
 
 from searchapp.errors import PictureError
+from searchapp.types import megapixels_to_pixels
 
 if TYPE_CHECKING:
     from PIL.Image import Image as Picture
@@ -20,7 +21,7 @@ def check_pixel_count(pixels: int, max_megapixels: float, subject: str = "the pi
 
     subject: what has these pixels, as a noun for the message.
     """
-    if pixels > max_megapixels * 1e6:
+    if pixels > megapixels_to_pixels(max_megapixels):
         raise PictureError(
             f"{subject} has {pixels / 1e6:.0f} megapixels, the limit is {max_megapixels:.0f}; "
             "raise --max-megapixels"

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any, BinaryIO
 
 from searchapp.errors import PictureError
 from searchapp.pictures import hdr, limits, optional_decoders
-from searchapp.types import PictureInfo
+from searchapp.types import PictureInfo, megapixels_to_pixels
 
 if TYPE_CHECKING:
     from PIL.Image import Image as Picture
@@ -94,7 +94,9 @@ class VideoReader:
         self._check_size(stream.codec_context.width, stream.codec_context.height)
         # Files are decoded on several threads, so one thread for each file is enough.
         stream.codec_context.thread_count = 1
-        stream.codec_context.options = {"max_pixels": str(int(max_megapixels * 1e6))}
+        stream.codec_context.options = {
+            "max_pixels": str(int(megapixels_to_pixels(max_megapixels)))
+        }
         self._start_s = float((stream.start_time or 0) * stream.time_base)
         self._frames_left_to_decode = MAX_DECODED_FRAMES
 

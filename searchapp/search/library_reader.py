@@ -96,6 +96,7 @@ class LibraryReader:
     ) -> SearchResult:
         """Return the hits nearest to a vector, best first; equal scores by age, oldest first.
 
+        The caller sorts the hits by options.sort, after it has cut the page that it shows.
         kind: the kind of the query; None if good matches cannot be judged for it.
         Raises QueryError if the filter is invalid, or min_score is "auto" without a judge.
         """

@@ -30,6 +30,12 @@ from searchapp.vectors.indexes import Indexes
 logger = logging.getLogger(__name__)
 
 MAX_JUDGED_HITS = 10  # The result has a good match if one of this many best hits is good.
+# Matches on the first page of a ranking. Each next page has 3 times the matches before it. The
+# pages are the same for every count and offset. Otherwise an index that is not exact would rank
+# other candidates for each of them, and hits would be lost or repeated between two requests.
+FIRST_PAGE_MATCHES = 64
+
+SCORE_DIGITS = 6  # decimals of a hit's score, and of the comparison with min_score
 
 RankedPage = list[tuple[int, float]]  # (embedding id, score), nearest first
 
@@ -62,20 +68,21 @@ class Ranking:
         end_rank = options.offset + options.count
         folder = str(resolved_filter.folder) if resolved_filter.folder else None
         hits, has_good_match = _HitList(folder, end_rank), None
-        for page in iter_ranked_pages(index, vector, selection, max(2 * end_rank, MAX_JUDGED_HITS)):
-            page = [(id, score) for id, score in page if score >= min_score]
-            if judge_page is not None and page:
-                are_good = judge_page(page if is_auto else page[:MAX_JUDGED_HITS])
+        for page in iter_ranked_pages(index, vector, selection):
+            kept = [match for match in page if round(match[1], SCORE_DIGITS) >= min_score]
+            is_last = len(kept) < len(page)  # Nearly all later matches have lower scores.
+            if judge_page is not None and kept and (is_auto or has_good_match is None):
+                are_good = judge_page(kept if is_auto else kept[:MAX_JUDGED_HITS])
                 if has_good_match is None:
                     has_good_match = any(are_good[:MAX_JUDGED_HITS])
                 if is_auto:
-                    page = [match for match, is_good in zip(page, are_good, strict=True) if is_good]
-            hits.add_page(page, self._catalog.locate_images([id for id, _ in page]))
-            if hits.is_full or not page:
+                    # A good match can follow one that is not good, but hardly after a whole page.
+                    is_last = is_last or not any(are_good)
+                    kept = [match for match, is_good in zip(kept, are_good, strict=True) if is_good]
+            hits.add_page(kept, self._catalog.locate_images)
+            if hits.is_full or is_last:
                 break
-        return SearchResult(
-            tuple(sort_hits(hits.hits[options.offset : end_rank], options.sort)), has_good_match
-        )
+        return SearchResult(tuple(hits.hits[options.offset : end_rank]), has_good_match)
 
     def _make_page_judge(
         self,
@@ -111,12 +118,23 @@ class _HitList:
         """Return whether the list has reached its maximum number of hits."""
         return len(self.hits) >= self._max_hits
 
-    def add_page(self, page: RankedPage, image_by_id: Mapping[int, LocatedImage]) -> None:
+    def add_page(
+        self, page: RankedPage, locate: Callable[[list[int]], Mapping[int, LocatedImage]]
+    ) -> None:
         """Add a page of matches to the hits until the list is full; skip images without a file.
 
-        image_by_id: each match's image and the paths of its files, by embedding id.
+        locate: returns images with the paths of their files, by embedding id.
         """
-        for id, score in page:
+        # Reading the files of images takes time, so only about as many as needed are read.
+        part_size = 2 * self._max_hits
+        for start in range(0, len(page), part_size):
+            part = page[start : start + part_size]
+            self._add_part(part, locate([id for id, _ in part]))
+            if self.is_full:
+                break
+
+    def _add_part(self, part: RankedPage, image_by_id: Mapping[int, LocatedImage]) -> None:
+        for id, score in part:
             if self.is_full:
                 break
             image = image_by_id.get(id)
@@ -152,12 +170,18 @@ def _explain_no_judge(kind: QueryKind | None) -> str:
 
 
 def iter_ranked_pages(
-    index: SearchIndex, vector: Vector, selection: Selection | None, first_count: int
+    index: SearchIndex,
+    vector: Vector,
+    selection: Selection | None,
+    first_count: int = FIRST_PAGE_MATCHES,
 ) -> Iterator[RankedPage]:
     """Yield all matches in pages, nearest first; matches with equal scores by ascending id.
 
     Each match occurs once. The last score of a page may have more matches than were found.
     Then all matches with this score are moved to the next page, so that they are sorted correctly.
+
+    If the index is not exact, it can miss a match of a page. Such a match occurs on a later page,
+    although its score is higher.
     """
     match_limit = index.estimate_max_matches(selection)
     requested_count, seen = min(first_count, match_limit), set[int]()
@@ -179,10 +203,10 @@ def iter_ranked_pages(
 
 
 def sort_hits(hits: Sequence[Hit], order: SortOrder) -> list[Hit]:
-    """Return hits in the requested order. The given hits must be sorted best first."""
+    """Return hits in the requested order. Hits with equal keys stay in the given order."""
     if order == "date":
         return sorted(hits, key=lambda hit: hit.date or "", reverse=True)
-    return list(hits)
+    return sorted(hits, key=lambda hit: hit.score, reverse=True)
 
 
 def make_hit(image: LocatedImage | None, score: float, folder: str | None) -> Hit | None:
@@ -199,7 +223,7 @@ def make_hit(image: LocatedImage | None, score: float, folder: str | None) -> Hi
     companions = [path for owner, path in image.companions if owner == first_path]
     return Hit(
         first_path,
-        round(score, 6),
+        round(score, SCORE_DIGITS),
         image.sha256,
         tuple(other_paths),
         image.image_id,

@@ -58,6 +58,7 @@ from searchapp.types.picture import (
     Original,
     PictureInfo,
     PictureSummary,
+    megapixels_to_pixels,
 )
 from searchapp.types.search import (
     AUTO_MIN_SCORE,
@@ -134,4 +135,5 @@ __all__ = [
     "WorkStep",
     "format_clock",
     "format_count",
+    "megapixels_to_pixels",
 ]

@@ -4,7 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, fields
+from decimal import Decimal
 from typing import Any, Self
+
+
+def megapixels_to_pixels(megapixels: float) -> Decimal:
+    """Convert megapixels to pixels, exactly for the decimal number that the user wrote.
+
+    In binary floats, 4.1 * 1e6 is less than 4,100,000.
+    """
+    return Decimal(repr(float(megapixels))).scaleb(6)
 
 
 @dataclass(frozen=True, slots=True)

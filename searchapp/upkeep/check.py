@@ -24,6 +24,7 @@ from searchapp.files.hash_file import hash_file
 from searchapp.pictures import thumbnail_cache
 from searchapp.types import Collection, Fault, format_count
 from searchapp.vectors import VectorIndex, are_valid, unpack_vectors
+from searchapp.vectors.faiss_files.checksums import find_damage
 from searchapp.vectors.indexes import Indexes
 
 logger = logging.getLogger(__name__)
@@ -116,6 +117,8 @@ class LibraryCheck:
             problem = f"{file.name} is missing"
         elif file is not None and file.stat().st_size != saved.size:
             problem = f"the size of {file.name} changed since it was written"
+        elif file is not None and (damage := find_damage(file, read_all=True)):
+            problem = f"{file.name} cannot be used: {damage}"
         elif file is not None:
             problem = self._compare_ids(collection, file) or self._compare_search_results(
                 collection

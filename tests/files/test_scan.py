@@ -1,6 +1,8 @@
 import logging
 import os
 from pathlib import Path
+from typing import Literal
+from unicodedata import normalize
 
 import pytest
 
@@ -95,6 +97,24 @@ def test_roots_must_be_folders(tmp_path: Path) -> None:
 def test_suffixes(name: str, expected: bool) -> None:
     """Only the last suffix counts, in any case."""
     assert ScannedFile(f"/x/{name}", 1, 1).has_known_suffix is expected
+
+
+@pytest.mark.parametrize("disk_form", ["NFC", "NFD"])
+@pytest.mark.parametrize("pattern_form", ["NFC", "NFD"])
+def test_ignore_rules_ignore_the_unicode_normal_form(
+    tmp_path: Path, disk_form: Literal["NFC", "NFD"], pattern_form: Literal["NFC", "NFD"]
+) -> None:
+    """The listed names keep the form that they have on the disk."""
+    for name in ("Café/a.jpg", "é.jpg", "ü.jpg"):
+        file = tmp_path / normalize(disk_form, name)
+        file.parent.mkdir(exist_ok=True)
+        file.touch()
+    patterns = normalize(pattern_form, "Café/\né.*\n")
+    (tmp_path / ".searchappignore").write_text(patterns, encoding="utf-8")
+    included = (normalize(pattern_form, "[éü].jpg"),)
+    rules = IgnoreRules.from_options(str(tmp_path), included, ())
+    names = [Path(f.path).name for f in walk_folder(str(tmp_path), rules)]  # type: ignore[union-attr]
+    assert names == [normalize(disk_form, "ü.jpg")]
 
 
 def test_ignore_files_work_as_in_git(tmp_path: Path) -> None:

@@ -13,6 +13,7 @@ from support.sample_pictures import make_picture
 from searchapp.errors import PictureError
 from searchapp.files import local, storage
 from searchapp.pictures import decode, model_size
+from searchapp.pictures.limits import check_pixel_count
 from searchapp.pictures.model_size import ImageInput
 
 
@@ -201,6 +202,13 @@ def test_the_megapixel_limit_is_stated() -> None:
         decode.prepare_picture(
             encode_picture(make_picture(), "PNG"), SQUASHED_INPUT, max_megapixels=0.0047
         )
+
+
+def test_a_picture_of_exactly_the_largest_size_is_accepted() -> None:
+    """As a float, 4.1 * 1e6 is below 4,100,000 pixels."""
+    check_pixel_count(4_100_000, 4.1)
+    with pytest.raises(PictureError, match="raise --max-megapixels"):
+        check_pixel_count(4_100_001, 4.1)
 
 
 @pytest.mark.parametrize("format", ["JPEG", "PNG", "WEBP", "GIF", "TIFF", "HEIF", "AVIF"])

@@ -273,6 +273,12 @@ def test_broken_metadata_never_raises(data: st.DataObject) -> None:
     assert (info.width, info.height) == make_picture().size
 
 
+def test_texts_are_stored_in_one_unicode_form() -> None:
+    """A keyword in two normal forms is one keyword; a cut never removes an accent alone."""
+    assert sanitize.clean_keywords(["Cafe\u0301", "caf\xe9", "CAF\xc9"]) == ("Caf\xe9",)
+    assert sanitize.clean_text("e\u0301" * 3, 2) == "\xe9\xe9"
+
+
 def test_read_picture_info_refuses_changed_files(tmp_path: Path) -> None:
     """A changed or missing file is an error; a file that is not a picture gives None."""
     file = tmp_path / "a.jpg"

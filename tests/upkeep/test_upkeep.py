@@ -25,6 +25,7 @@ from support.sample_pictures import save_picture
 from searchapp.errors import FolderError, LibraryError
 from searchapp.library import Library
 from searchapp.types import IndexOptions, PruneResult, Query, RunSummary, VanishedFilesKept
+from searchapp.vectors.faiss_files.checksums import MAGIC_BYTES
 
 MANY = 60
 
@@ -213,13 +214,20 @@ def spoil_file(library: Library) -> None:
     file.write_bytes(file.read_bytes()[:-1])
 
 
-def spoil_scores(library: Library) -> None:
+def spoil_content(library: Library) -> None:
     """Change the numbers in the index file, but not its length."""
     (file,) = library.folder.glob("*.faiss")
     data = bytearray(file.read_bytes())
     half = len(data) // 2
     data[half : half + 4000] = np.random.default_rng(0).normal(size=1000).astype("<f4").tobytes()
     file.write_bytes(data)
+
+
+def spoil_scores(library: Library) -> None:
+    """Change the numbers in an index file of an earlier version, which has no checksums."""
+    spoil_content(library)
+    (file,) = library.folder.glob("*.faiss")
+    file.write_bytes(file.read_bytes()[: -len(MAGIC_BYTES)] + bytes(len(MAGIC_BYTES)))
 
 
 def leave_files(library: Library) -> None:
@@ -250,6 +258,7 @@ FAULTS: list[tuple[Callable[[Library], None], int, str]] = [
     (spoil_count, 0, "has 60 embeddings, but the catalog states 63"),
     (spoil_ids, 0, "the vectors in the index file are not those in the catalog"),
     (spoil_file, 0, "changed since it was written"),
+    (spoil_content, 0, "cannot be used: its content is damaged (after byte 0)"),
     (spoil_scores, 0, "of the 200 nearest vectors"),
     (lambda library: next(library.folder.glob("*.faiss")).unlink(), 0, "is missing"),
     (leave_files, 0, "1 index files belong to no collection"),

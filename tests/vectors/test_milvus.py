@@ -18,8 +18,9 @@ from support.vectors import DIMENSIONS, SMALL_POLICY, CatalogChanges, FilledCata
 from searchapp.catalog import Catalog
 from searchapp.catalog.filters.fields import FILTER_FIELDS
 from searchapp.errors import VectorStoreError
-from searchapp.search.ranking import iter_ranked_pages
-from searchapp.types import Filter, MilvusUploading, PictureInfo
+from searchapp.search.good_match import JudgeCache
+from searchapp.search.ranking import Ranking, iter_ranked_pages
+from searchapp.types import Filter, MilvusUploading, PictureInfo, SearchOptions
 from searchapp.vectors import SearchIndex, Selection, VectorIndex
 from searchapp.vectors.address import parse_address
 from searchapp.vectors.indexes import Indexes
@@ -482,6 +483,33 @@ def test_filtered_results_equal_those_of_faiss(both: Both, data: st.DataObject) 
     scores = np.array([score for _, score in theirs]) - [score for _, score in ours]
     assert np.abs(scores).max(initial=0) < 1e-5
     assert milvus.count_matches(among) == faiss.count_matches(among)
+
+
+@pytest.mark.parametrize("wanted", [Filter(), Filter(rating="1+"), Filter(where="width % 5 > 0")])
+def test_all_pages_request_the_same_candidates(
+    both: Both, wanted: Filter, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """An index that is not exact would otherwise lose or repeat hits between pages."""
+    catalog, _, milvus, vectors = both
+    (collection,) = catalog.list_collections()
+    monkeypatch.setattr("os.path.exists", lambda path: True)
+    monkeypatch.setattr(searcher, "MAX_EXACT_COMPARISONS", 0)
+    indexes = mock.Mock(open_index=lambda _: milvus)
+    ranking = Ranking(catalog, indexes, JudgeCache(catalog))
+    requests, ids = list[object](), list[list[int]]()
+    original = MilvusConnection.search_nearest
+    with mock.patch.object(
+        MilvusConnection, "search_nearest", autospec=True, side_effect=original
+    ) as search_nearest:
+        for offset, count in ((0, 10), (10, 10), (20, 30), (0, 50)):
+            options = SearchOptions(**vars(wanted), offset=offset, count=count)
+            hits = ranking.find_nearest(collection, vectors[3], options, None).hits
+            ids.append([hit.image_id for hit in hits])
+            requests.append([call.args[3:] for call in search_nearest.call_args_list])
+            search_nearest.reset_mock()
+    assert ids[0] + ids[1] + ids[2] == ids[3]
+    assert requests[0]
+    assert all(request == requests[0] for request in requests)
 
 
 @settings(max_examples=60, deadline=None)

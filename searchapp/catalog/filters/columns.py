@@ -6,6 +6,7 @@ import math
 import re
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
+from decimal import Decimal
 from fnmatch import translate
 from itertools import chain
 from typing import Any
@@ -15,13 +16,15 @@ from numpy.typing import NDArray
 from sqlite_utils import Database
 
 from searchapp.catalog.filters.fields import FILTER_FIELDS, UNKNOWN_COORDINATE, FilterField
-from searchapp.types import Between, Circle, Filter
+from searchapp.files.text_form import fold_text, normalize_text
+from searchapp.types import Between, Circle, Filter, megapixels_to_pixels
 
 Ids = NDArray[np.int64]
 Mask = NDArray[np.bool_]
 Values = NDArray[np.signedinteger[Any]]
 Rows = Iterable[tuple[int, Any]]
 MAX_NUMBER = 2**62
+MAX_COMPARED_MEGAPIXELS = 1e12  # for larger bounds, pixels would not fit into 64 bits
 EARTH_RADIUS_KM = 6371.0  # mean radius
 EMPTY_IDS = np.zeros(0, np.int64)
 FORMAT_ALIASES = {"jpg": "jpeg", "tif": "tiff", "heic": "heif", "jp2": "jpeg2000"}
@@ -44,15 +47,16 @@ class TextCodes:
 
 
 def compile_pattern(pattern: str, *, whole_text: bool = False) -> Callable[[str], bool]:
-    """Return a function that tests whether a text matches a pattern with * and ?, ignoring case.
+    """Return a function that tests whether a text matches a pattern with * and ?.
 
+    Case and Unicode normal form are ignored.
     The pattern must match up to the end of the text, but may start at any word. If whole_text is
     true, the pattern must match from the beginning.
     """
-    matches = re.compile(translate(pattern.casefold().replace("[", "[[]"))).match
+    matches = re.compile(translate(fold_text(pattern).replace("[", "[[]"))).match
 
     def is_match(name: str) -> bool:
-        name = name.casefold()
+        name = fold_text(name)
         if whole_text:
             return matches(name) is not None
         words = name.split(" ")
@@ -80,7 +84,7 @@ class Column:
             )
             if self._field.is_text:
                 code = self.text_codes.get_code
-                rows = ((id, code(name)) for id, name in rows)
+                rows = ((id, code(name and normalize_text(name))) for id, name in rows)
             pairs = np.fromiter(chain.from_iterable(rows), np.int64)
             more = (0, last - last_read)
             self._values = np.pad(self._values, more, constant_values=self._field.missing_value)
@@ -136,12 +140,9 @@ def list_number_conditions(image_filter: Filter) -> Iterator[tuple[str, Between]
     if image_filter.rating is not None:
         yield "rating", Between("rating", image_filter.rating.low, image_filter.rating.high)
     if image_filter.min_size is not None:
-        yield (
-            "size",
-            Between("pixels", _megapixels_to_pixels(image_filter.min_size, math.ceil), MAX_NUMBER),
-        )
+        yield "size", Between("pixels", _round_pixels(image_filter.min_size, math.ceil), MAX_NUMBER)
     if image_filter.max_size is not None:
-        yield "size", Between("pixels", 0, _megapixels_to_pixels(image_filter.max_size, math.floor))
+        yield "size", Between("pixels", 0, _round_pixels(image_filter.max_size, math.floor))
 
 
 def list_text_patterns(image_filter: Filter) -> Iterator[tuple[str, str]]:
@@ -154,11 +155,10 @@ def list_text_patterns(image_filter: Filter) -> Iterator[tuple[str, str]]:
         yield "format", normalize_format(image_filter.format)
 
 
-def _megapixels_to_pixels(megapixels: float, round_pixels: Callable[[float], int]) -> int:
-    pixels = megapixels * 1e6
-    if not -MAX_NUMBER < pixels < MAX_NUMBER:
-        return MAX_NUMBER if pixels > 0 else -MAX_NUMBER
-    return round_pixels(pixels)
+def _round_pixels(megapixels: float, round_number: Callable[[Decimal], int]) -> int:
+    if not abs(megapixels) < MAX_COMPARED_MEGAPIXELS:
+        return MAX_NUMBER if megapixels > 0 else -MAX_NUMBER
+    return round_number(megapixels_to_pixels(megapixels))
 
 
 class KeywordColumn:
@@ -179,7 +179,8 @@ class KeywordColumn:
                 (self._last_read, last),
             )
             code = self.text_codes.get_code
-            new = np.fromiter(chain.from_iterable((id, code(word)) for id, word in rows), np.int64)
+            pairs = ((id, code(normalize_text(word))) for id, word in rows)
+            new = np.fromiter(chain.from_iterable(pairs), np.int64)
             self.image_ids = np.append(self.image_ids, new[0::2])
             self.keyword_codes = np.append(self.keyword_codes, new[1::2])
             self._last_read = last
@@ -204,8 +205,10 @@ def _mask_near(circle: Circle, latitudes: Values, longitudes: Values) -> Mask:
 
     The coordinates are in millionths of a degree. https://en.wikipedia.org/wiki/Haversine_formula
     """
-    latitudes_rad, latitude_rad = np.radians(latitudes / 1e6), math.radians(circle.latitude)
-    longitude_offsets_rad = np.radians(longitudes / 1e6 - circle.longitude)
+    # The center is rounded as the coordinates are, so that a circle always contains its center.
+    latitudes_rad = np.radians(latitudes / 1e6)
+    latitude_rad = math.radians(round(circle.latitude * 1e6) / 1e6)
+    longitude_offsets_rad = np.radians((longitudes - round(circle.longitude * 1e6)) / 1e6)
     haversine = np.sin((latitudes_rad - latitude_rad) / 2) ** 2
     haversine += (
         math.cos(latitude_rad) * np.cos(latitudes_rad) * np.sin(longitude_offsets_rad / 2) ** 2

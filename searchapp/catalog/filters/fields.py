@@ -19,8 +19,8 @@ DATE_SQL = (
     "coalesce(cast(replace(replace(replace(substr(date, 1, 19), '-', ''), ':', ''), 'T', '')"
     f" as integer), {UNKNOWN_DATE})"
 )
-LATITUDE_SQL = f"coalesce(cast(latitude * 1e6 as integer), {UNKNOWN_COORDINATE})"
-LONGITUDE_SQL = f"coalesce(cast(longitude * 1e6 as integer), {UNKNOWN_COORDINATE})"
+LATITUDE_SQL = f"coalesce(cast(round(latitude * 1e6) as integer), {UNKNOWN_COORDINATE})"
+LONGITUDE_SQL = f"coalesce(cast(round(longitude * 1e6) as integer), {UNKNOWN_COORDINATE})"
 PIXELS_SQL = "width * height"
 BY_FILE_SQL = "date_from is 'file' or date is null"
 RATING_SQL = f"coalesce(rating, {UNRATED})"

@@ -13,7 +13,7 @@ from sqlite_utils import Database
 from searchapp.catalog.filters import where_condition
 from searchapp.catalog.filters.columns import EMPTY_IDS, Ids, ImageColumns, Mask
 from searchapp.catalog.filters.facets import FolderColumn, build_overview, count_facets
-from searchapp.catalog.path_keys import build_below_condition
+from searchapp.catalog.path_keys import build_folder_condition
 from searchapp.types import Facets, Filter, Overview
 
 logger = logging.getLogger(__name__)
@@ -51,7 +51,7 @@ class FilterMatcher:
                 found: Ids = self._cache[key]
                 logger.debug("Filter: reused the cached result (%d embeddings).", len(found))
                 return found
-            named_masks = self._build_masks(image_filter)
+            named_masks, is_repeatable = self._build_masks(image_filter)
             ids, image_ids = self._embedding_ids[collection_id]
             if not named_masks:
                 return ids
@@ -60,7 +60,7 @@ class FilterMatcher:
             )
             found = ids[combined_mask[image_ids]]
             _log_match(named_masks, len(found), len(ids))
-            return self._cache_result(key, found)
+            return self._cache_result(key, found) if is_repeatable else found
 
     def count_facets(self, collection_id: int, image_filter: Filter) -> Facets:
         """Count the images of a collection that have files and match a filter, by facet.
@@ -78,10 +78,9 @@ class FilterMatcher:
             base_mask = self._mask_images(image_ids) & self._mask_images(self._folders.image_ids)
             frames, videos = self._images.frames
             base_mask[frames[frames != videos]] = False  # Count each video once.
-            masks = self._build_masks(image_filter)
-            return self._cache_result(
-                key, count_facets(self._db, self._images, self._folders, base_mask, masks)
-            )
+            masks, is_repeatable = self._build_masks(image_filter)
+            facets = count_facets(self._db, self._images, self._folders, base_mask, masks)
+            return self._cache_result(key, facets) if is_repeatable else facets
 
     def read_overview(self) -> Overview:
         """Return the folders and the range of dates of all images with files."""
@@ -93,20 +92,25 @@ class FilterMatcher:
                 self._images.read_values(self._db, "date")[base_mask], self._folders
             )
 
-    def _build_masks(self, image_filter: Filter) -> list[tuple[str, Mask]]:
-        """Return a mask over image ids for each condition of a filter: (facet name, mask)."""
+    def _build_masks(self, image_filter: Filter) -> tuple[list[tuple[str, Mask]], bool]:
+        """Return a mask over image ids for each condition of a filter: (facet name, mask).
+
+        Also return whether the masks stay the same while the catalog does not change.
+        """
+        is_repeatable = True
         masks = [*self._images.build_masks(self._db, image_filter)]
         if image_filter.folder is not None:
             masks.append(("folder", self._mask_below(str(image_filter.folder))))
         if image_filter.where is not None:
-            masks.append(("where", self._mask_where(image_filter.where)))
-        return masks
+            mask, is_repeatable = self._mask_where(image_filter.where)
+            masks.append(("where", mask))
+        return masks, is_repeatable
 
     def _mask_below(self, folder: str) -> Mask:
         if folder in self._cache:
             mask: Mask = self._cache[folder]
             return mask
-        where, parameters = build_below_condition(folder)
+        where, parameters = build_folder_condition(self._db, folder)
         # Reading one long text takes a third of the time of reading one row per file.
         (found,) = self._db.execute(
             f"select coalesce(group_concat(image_id), '') from files where {where}", parameters
@@ -115,16 +119,19 @@ class FilterMatcher:
             folder, self._mask_images(np.fromstring(found, np.int64, sep=","))
         )
 
-    def _mask_where(self, condition: str) -> Mask:
+    def _mask_where(self, condition: str) -> tuple[Mask, bool]:
+        """Return a mask over image ids, and whether the condition gives it again."""
         if condition in self._cache:
-            mask: Mask = self._cache[condition]
-            return mask
+            cached: Mask = self._cache[condition]
+            return cached, True
         (file,) = self._db.execute(
             "select file from pragma_database_list where name = 'main'"
         ).fetchone()
-        return self._cache_result(
-            condition, self._mask_images(where_condition.find_image_ids(Path(file), condition))
-        )
+        found = where_condition.find_image_ids(Path(file), condition)
+        mask = self._mask_images(found.image_ids)
+        if found.is_repeatable:
+            self._cache_result(condition, mask)
+        return mask, found.is_repeatable
 
     def _mask_images(self, image_ids: Ids) -> Mask:
         mask = np.zeros(self._images.last_id + 1, np.bool_)

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import sqlite3
-import time
-from contextlib import closing
+import threading
+from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -12,14 +13,18 @@ from numpy.typing import NDArray
 
 from searchapp.catalog.connection import connect
 from searchapp.errors import QueryError
+from searchapp.files.text_form import normalize_text
 
 PHOTOS_COLUMNS = (
     "path", "folder", "format", "width", "height", "megapixels", "taken_at", "date", "date_from",
     "camera", "lens", "latitude", "longitude", "rating", "title", "description", "keywords", "size",
     "mtime", "sha256", "image_id",
 )  # fmt: skip
+# Columns whose texts can have any Unicode normal form. Files keep the form of their names.
+TEXT_COLUMNS = ("path", "folder", "camera", "lens", "title", "description", "keywords")
+NORMALIZE_FUNCTION = "searchapp_nfc"
 TIMEOUT_S = 30.0
-STEPS_PER_TIME_CHECK = 20_000  # SQLite virtual machine instructions between two timeout checks
+STEPS_PER_CANCEL_CHECK = 20_000  # SQLite virtual machine instructions between two checks
 # Pure functions only: no function reads a file or creates a large value.
 ALLOWED_FUNCTION_NAMES = """
     abs acos asin atan atan2 avg ceil ceiling coalesce concat cos count date datetime
@@ -29,6 +34,11 @@ ALLOWED_FUNCTION_NAMES = """
     unixepoch upper
 """
 ALLOWED_FUNCTIONS = frozenset(ALLOWED_FUNCTION_NAMES.split())
+# Without arguments or with 'now', these functions return the current time.
+TIME_FUNCTIONS = frozenset(
+    ("date", "datetime", "julianday", "strftime", "time", "timediff", "unixepoch")
+)
+VIEW_FUNCTION = "strftime"  # The column mtime of the view calls it, without the current time.
 FILE_ERROR_CODES = (  # The catalog file causes these errors, not the condition.
     sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB, sqlite3.SQLITE_IOERR, sqlite3.SQLITE_CANTOPEN,
     sqlite3.SQLITE_FULL,
@@ -41,32 +51,121 @@ SQLITE_LIMITS = {
 }
 
 
-def find_image_ids(file: Path, condition: str) -> NDArray[np.int64]:
+@dataclass(frozen=True, slots=True)
+class WhereResult:
+    """Images for which a condition is true.
+
+    is_repeatable: the condition gives the same result again while the catalog does not change. A
+    condition that calls a function of TIME_FUNCTIONS may depend on the time, as date('now') does.
+    """
+
+    image_ids: NDArray[np.int64]
+    is_repeatable: bool
+
+
+def find_image_ids(file: Path, condition: str) -> WhereResult:
     """Return the ids of images with a file in the view photos for which a condition is true.
 
     Raises QueryError if the condition is not an SQL expression or exceeds TIMEOUT_S. The
     condition may read only the columns of photos, and call only ALLOWED_FUNCTIONS.
     """
-    with closing(connect(file)) as connection:
-        connection.execute("pragma query_only = on")
-        for limit, maximum in SQLITE_LIMITS.items():
-            connection.setlimit(limit, maximum)
-        deadline = time.monotonic() + TIMEOUT_S
-        connection.set_progress_handler(lambda: time.monotonic() > deadline, STEPS_PER_TIME_CHECK)
-        connection.set_authorizer(_authorize_action)
+    evaluation = _Evaluation(file, condition)
+    evaluation.start()
+    try:
+        evaluation.join(TIMEOUT_S)
+        if evaluation.is_alive():
+            raise QueryError(
+                f"--where: stopped, because the condition took longer than {TIMEOUT_S:g} seconds. "
+                "Write a simpler condition: subqueries and functions of long texts are slow."
+            )
+    finally:
+        evaluation.cancel()
+    error = evaluation.error
+    if error is None:
+        assert evaluation.result is not None
+        return evaluation.result
+    if not isinstance(error, (sqlite3.Error, sqlite3.Warning, ValueError)):
+        raise error
+    if getattr(error, "sqlite_errorcode", 0) & 0xFF in FILE_ERROR_CODES:
+        raise error
+    raise QueryError(f"--where: {_explain_error(error)}. {_describe_columns()}") from error
+
+
+class _Evaluation(threading.Thread):
+    """Evaluate a condition in a thread, so that its caller can stop waiting at any time.
+
+    SQLite looks for an interrupt only between rows, and one row can call hundreds of slow
+    functions. So a cancelled thread can outlive its caller.
+    """
+
+    def __init__(self, file: Path, condition: str) -> None:
+        """Prepare to evaluate a condition on the view photos of a catalog file."""
+        super().__init__(name="where", daemon=True)  # The process may exit before the thread ends.
+        self.result: WhereResult | None = None
+        self.error: Exception | None = None
+        self._file, self._condition = file, condition
+        self._cancelled = threading.Event()
+        self._lock = threading.Lock()  # A closed connection cannot be interrupted.
+        self._connection: sqlite3.Connection | None = None
+
+    def cancel(self) -> None:
+        """Tell the thread to end at the next row; does nothing if the thread has ended."""
+        self._cancelled.set()
+        with self._lock:
+            if self._connection is not None:
+                self._connection.interrupt()
+
+    def run(self) -> None:
+        """Evaluate the condition, and keep the result or the error."""
         try:
+            self.result = self._evaluate()
+        except Exception as error:  # find_image_ids raises it in the thread of the caller.
+            self.error = error
+
+    def _evaluate(self) -> WhereResult:
+        connection = connect(self._file)
+        with self._lock:
+            self._connection = connection
+        try:
+            condition = normalize_text(self._condition)
+            if not condition.isascii():  # An ASCII text has one normal form.
+                _normalize_view(connection)
+            connection.execute("pragma query_only = on")
+            for limit, maximum in SQLITE_LIMITS.items():
+                connection.setlimit(limit, maximum)
+            # An interrupt between two statements has no effect on the second statement.
+            connection.set_progress_handler(self._cancelled.is_set, STEPS_PER_CANCEL_CHECK)
+            called_functions = set[str]()
+            connection.set_authorizer(partial(_authorize_action, called_functions))
             # An expression is valid with and without parentheses. An injection that closes our
             # parenthesis, or ends in a comment, is invalid in one of the two statements.
             connection.execute(f"explain select 1 from photos where {condition}\n").close()
             rows = connection.execute(f"select image_id from photos where (\n{condition}\n)")
-            return np.fromiter((row[0] for row in rows), dtype=np.int64)
-        except (sqlite3.Error, sqlite3.Warning, ValueError) as error:
-            if getattr(error, "sqlite_errorcode", 0) & 0xFF in FILE_ERROR_CODES:
-                raise
-            raise QueryError(f"--where: {_explain_error(error)}. {_describe_columns()}") from error
+            image_ids = np.fromiter((row[0] for row in rows), dtype=np.int64)
+            if VIEW_FUNCTION not in condition.casefold():
+                called_functions.discard(VIEW_FUNCTION)  # Only the view called it.
+            return WhereResult(image_ids, called_functions.isdisjoint(TIME_FUNCTIONS))
+        finally:
+            with self._lock:
+                self._connection = None
+            connection.close()
+
+
+def _normalize_view(connection: sqlite3.Connection) -> None:
+    """Cover the view photos with a temporary view whose texts have the Unicode form NFC."""
+    connection.create_function(
+        NORMALIZE_FUNCTION, 1,
+        lambda value: normalize_text(value) if isinstance(value, str) else value,
+    )  # fmt: skip
+    columns = (
+        f"{NORMALIZE_FUNCTION}({name}) as {name}" if name in TEXT_COLUMNS else name
+        for name in PHOTOS_COLUMNS
+    )
+    connection.execute(f"create temp view photos as select {', '.join(columns)} from main.photos")
 
 
 def _authorize_action(
+    called_functions: set[str],
     action: int,
     first_argument: str | None,
     second_argument: str | None,
@@ -75,6 +174,7 @@ def _authorize_action(
 ) -> int:
     """Decide for SQLite whether a statement may do an action: only reading photos is allowed.
 
+    Adds the functions that the statement calls, also those of the view, to called_functions.
     https://www.sqlite.org/c3ref/set_authorizer.html
     """
     match action:
@@ -87,7 +187,10 @@ def _authorize_action(
             )
             allowed = first_argument == "photos" or is_view_table
         case sqlite3.SQLITE_FUNCTION:
-            allowed = second_argument in ALLOWED_FUNCTIONS
+            if second_argument is not None:
+                called_functions.add(second_argument)
+            is_view_function = view_name == "photos" and second_argument == NORMALIZE_FUNCTION
+            allowed = second_argument in ALLOWED_FUNCTIONS or is_view_function
         case _:
             allowed = False
     return sqlite3.SQLITE_OK if allowed else sqlite3.SQLITE_DENY
@@ -95,8 +198,6 @@ def _authorize_action(
 
 def _explain_error(error: Exception) -> str:
     message = str(error)
-    if message == "interrupted":
-        return f"the condition took longer than {TIMEOUT_S:.0f} seconds"
     if "not authorized" in message or "prohibited" in message:
         return f"the condition may read only the columns of photos ({message})"
     if "one statement" in message:

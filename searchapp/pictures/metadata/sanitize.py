@@ -7,6 +7,8 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import datetime, timedelta, timezone
 
+from searchapp.files.text_form import normalize_text
+
 MAX_NAME_CHARS = 200
 MAX_TITLE_CHARS = 500
 MAX_DESCRIPTION_CHARS = 2000
@@ -41,13 +43,15 @@ NO_METADATA = EmbeddedMetadata()
 
 
 def clean_text(value: object, max_chars: int) -> str | None:
-    """Return a text as one line of at most max_chars characters; None instead of an empty line.
+    """Return a text as one line of at most max_chars characters, in the Unicode form NFC.
+
+    Returns None instead of an empty line.
 
     Control characters are removed, because they could control the terminal.
     """
     if not isinstance(value, str):
         return None
-    line = " ".join(value[: 20 * max_chars].split())
+    line = normalize_text(" ".join(value[: 20 * max_chars].split()))
     kept = "".join(c for c in line if c.isprintable() or c in ZERO_WIDTH_JOINERS)
     return kept.strip()[:max_chars].rstrip() or None
 
@@ -63,7 +67,7 @@ def clean_keywords(values: Iterable[object]) -> tuple[str, ...]:
         for part in value.split("|") if isinstance(value, str) else ():
             word = clean_text(part, MAX_KEYWORD_CHARS)
             if word:
-                keyword_by_lower.setdefault(word.lower(), word)
+                keyword_by_lower.setdefault(normalize_text(word).lower(), word)
         if len(keyword_by_lower) >= MAX_KEYWORDS:
             break
     return tuple(keyword_by_lower.values())[:MAX_KEYWORDS]

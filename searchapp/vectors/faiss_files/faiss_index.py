@@ -13,6 +13,7 @@ import numpy as np
 
 from searchapp.files.display_path import is_utf8
 from searchapp.vectors.faiss_files import choose_index
+from searchapp.vectors.faiss_files.checksums import ChecksumWriter
 from searchapp.vectors.faiss_files.training import compute_sample_size, train_index
 from searchapp.vectors.packing import Ids, Vectors
 
@@ -184,11 +185,13 @@ class FaissIndex:
         faiss.omp_set_num_threads(count)
 
     def write(self, file: Path) -> None:
-        """Write the index to a file; raise OSError if writing fails."""
+        """Write the index to a file, with checksums; raise OSError if writing fails."""
         faiss: Any = import_module("faiss")  # its type stubs lack these classes
         # FAISS's own file writer ignores errors when it closes the file, so Python writes it.
         with file.open("wb") as opened:
-            faiss.write_index(self._index, faiss.PyCallbackIOWriter(opened.write))
+            writer = ChecksumWriter(opened)
+            faiss.write_index(self._index, faiss.PyCallbackIOWriter(writer.write))
+            writer.finish()
 
 
 def _get_utf8_path(file: Path, descriptor: int) -> str:

@@ -15,6 +15,7 @@ from searchapp.files.atomic import explain_disk_error
 from searchapp.types import Collection, EmbeddingExtent, IndexBuilding, SavedIndex
 from searchapp.vectors import RemovalUnsupportedError, VectorIndex, unpack_vectors
 from searchapp.vectors.faiss_files import choose_index
+from searchapp.vectors.faiss_files.checksums import find_damage
 from searchapp.vectors.faiss_files.choose_index import IndexPolicy
 
 MAX_CHEAP_SAVE_BYTES = 32 << 20  # an index file up to this size is written in a moment
@@ -188,15 +189,20 @@ class FaissSync:
             return f"it has {now.count:,} vectors; an exact index is for at most {bound:,}"
         return f"it has {now.count:,} vectors; the old index was trained with {saved.trained:,}"
 
-    def _find_file_problem(self, saved: SavedIndex) -> str | None:
-        """Return why the index file cannot be used; None if it exists with the saved size."""
+    def _find_file_problem(self, saved: SavedIndex, *, read_all: bool = False) -> str | None:
+        """Return why the index file cannot be used; None if size and checksums are right.
+
+        read_all: compare all checksums: see checksums.find_damage.
+        """
         if not saved.file:
             return "no index file was saved"
         file = self._folder / saved.file
         if not file.exists():
             return "it does not exist"
         size = file.stat().st_size
-        return f"it has {size:,} bytes, not {saved.size:,}" if size != saved.size else None
+        if size != saved.size:
+            return f"it has {size:,} bytes, not {saved.size:,}"
+        return find_damage(file, read_all=read_all)
 
     def _open_file(
         self, collection: Collection, saved: SavedIndex, *, writable: bool
@@ -204,9 +210,9 @@ class FaissSync:
         """Open the index file; return an empty index if the file cannot be used.
 
         The size of the file is checked first: reading a mapped file beyond its end would kill the
-        process.
+        process. A writable index is saved with new checksums, so all old ones are compared first.
         """
-        problem = self._find_file_problem(saved)
+        problem = self._find_file_problem(saved, read_all=writable)
         if saved.file and problem is None:
             index = VectorIndex.open(
                 self._folder / saved.file, collection.dimensions,
