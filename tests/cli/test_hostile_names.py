@@ -30,6 +30,7 @@ COMMAND_LINES = [
     "query x --in", "query x --model", "query x --collection", "query x --engine", "map --in",
     "duplicates --in", "embed x --model", "embed --model clip-vit-b-32 --image", "move", "import",
     "failures --collection", "eval --images . --captions", "eval --captions . --images",
+    "restore", "restore b.db --library",
     "info --log-file nowhere/x --library",
 ]  # fmt: skip
 HOSTILE_NAME = "a\x1b[2J\u202eb\nc\x9b\x07.jpg"
