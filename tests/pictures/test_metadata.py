@@ -24,7 +24,6 @@ from support.metadata_files import (
 from support.sample_pictures import make_picture
 
 from searchapp.pictures import decode, metadata, model_size
-from searchapp.pictures.metadata import sanitize
 from searchapp.pictures.metadata import xmp as reader
 from searchapp.types import PictureInfo
 
@@ -138,22 +137,6 @@ def test_utc_offset_is_taken_from_xmp() -> None:
     packet = make_xmp('photoshop:DateCreated="2023-06-17T21:05:00.00-03:00"')
     info = decode_info(make_jpeg(exif=make_exif("2023:06:17 21:05:00"), xmp=packet))
     assert (info.taken_at, info.date_from) == ("2023-06-17T21:05:00-03:00", "exif")
-
-
-@pytest.mark.parametrize(
-    ("written", "expected"),
-    [
-        ("1985", "1985-01-01T00:00:00"), ("1985-07", "1985-07-01T00:00:00"),
-        ("2023-06-17T21:05", "2023-06-17T21:05:00"),
-        ("2023:06:17 21:05:00Z", "2023-06-17T21:05:00+00:00"),
-        ("2023-06-17T21:05:00.123+0530", "2023-06-17T21:05:00+05:30"),
-        ("2023-06-17T21:05:00+99:00", "2023-06-17T21:05:00"), ("2023-02-30", None),
-        ("0000:00:00 00:00:00", None), ("    :  :     :  :  ", None), ("9999-01-01", None),
-        ("yesterday", None), ("", None), (None, None), (20230617, None),
-    ],
-)  # fmt: skip
-def test_dates_are_normalized_or_dropped(written: object, expected: str | None) -> None:
-    assert sanitize.normalize_date(written) == expected
 
 
 def test_a_sidecar_has_precedence(tmp_path: Path) -> None:

@@ -13,7 +13,8 @@ from datetime import datetime
 from typing import TYPE_CHECKING
 
 from searchapp.files import storage
-from searchapp.pictures.metadata import embedded_blocks, exif, xmp
+from searchapp.pictures.metadata import dates, embedded_blocks, exif, xmp
+from searchapp.pictures.metadata.dates import PartialDate
 from searchapp.pictures.metadata.sanitize import NO_METADATA, EmbeddedMetadata
 from searchapp.types import PictureInfo
 
@@ -21,7 +22,7 @@ if TYPE_CHECKING:
     from PIL.Image import Image as Picture
 
 # Raise this number when the metadata of pictures that are indexed already must be read again.
-METADATA_READER_VERSION = 1
+METADATA_READER_VERSION = 2
 
 
 def extract_picture_info(image: Picture) -> PictureInfo:
@@ -46,9 +47,10 @@ def merge_metadata(
     """Return a picture's info with the values of EXIF, XMP and IPTC, merged by precedence."""
     position_source = exif_fields if exif_fields.latitude is not None else xmp_fields
     taken_at, taken_from = _choose_taken_at(exif_fields, xmp_fields, iptc_fields)
+    date = None if taken_at is None else str(taken_at)
     return replace(
         info,
-        taken_at=taken_at,
+        taken_at=date,
         camera=exif_fields.camera or xmp_fields.camera,
         lens=exif_fields.lens or xmp_fields.lens,
         latitude=position_source.latitude,
@@ -57,7 +59,7 @@ def merge_metadata(
         keywords=xmp_fields.keywords or iptc_fields.keywords or exif_fields.keywords,
         title=xmp_fields.title or iptc_fields.title or exif_fields.title,
         description=xmp_fields.description or iptc_fields.description or exif_fields.description,
-        date=taken_at,
+        date=date,
         date_from=taken_from,
         reader=METADATA_READER_VERSION,
     )
@@ -65,19 +67,19 @@ def merge_metadata(
 
 def _choose_taken_at(
     exif_fields: EmbeddedMetadata, xmp_fields: EmbeddedMetadata, iptc_fields: EmbeddedMetadata
-) -> tuple[str | None, str | None]:
-    """Return the time when the picture was taken, and its source; (None, None) if unknown."""
-    for taken_at, source in (
-        (exif_fields.taken_at, "exif"),
-        (xmp_fields.taken_at, "xmp"),
-        (iptc_fields.taken_at, "iptc"),
-        (exif_fields.written_at, "exif"),
-        (xmp_fields.written_at, "xmp"),
-    ):
-        if taken_at is not None:
-            if source == "exif" and xmp_fields.taken_at and xmp_fields.taken_at[:19] == taken_at:
-                return xmp_fields.taken_at, source  # The same time; XMP may know the UTC offset.
-            return taken_at, source
+) -> tuple[PartialDate | None, str | None]:
+    """Return the time when the picture was taken, and its source; (None, None) if unknown.
+
+    Sources of the same kind complete one another: the date of EXIF gets the UTC offset of XMP.
+    """
+    named = (("exif", exif_fields), ("xmp", xmp_fields), ("iptc", iptc_fields))
+    for kind in ("taken_at", "created_at", "modified_at"):
+        found = [(date, name) for name, block in named if (date := getattr(block, kind))]
+        if found:
+            chosen, source = found[0]
+            for other, _ in found[1:]:
+                chosen = chosen.complete_from(other)
+            return chosen, source
     return None, None
 
 
@@ -85,14 +87,16 @@ def apply_sidecar(info: PictureInfo, packet: bytes) -> PictureInfo:
     """Return a picture's info, with values of the sidecar in place of those of the picture file.
 
     packet: the XMP packet of the sidecar. A packet that is not valid XMP changes nothing. A rating
-    of 0 removes the rating.
+    of 0 removes the rating. If the sidecar has the date of the picture, but less exactly, the
+    picture's date stays.
     """
     sidecar = xmp.parse_xmp(packet) or NO_METADATA
-    taken_at = sidecar.taken_at or info.taken_at
+    known_date = dates.parse_date(info.taken_at)
+    sidecar_date = sidecar.taken_at or (sidecar.created_at if known_date is None else None)
+    info = _replace_date(info, known_date, sidecar_date)
     position_source = info if sidecar.latitude is None else sidecar
     return replace(
         info,
-        taken_at=taken_at,
         camera=sidecar.camera or info.camera,
         lens=sidecar.lens or info.lens,
         latitude=position_source.latitude,
@@ -101,9 +105,18 @@ def apply_sidecar(info: PictureInfo, packet: bytes) -> PictureInfo:
         keywords=sidecar.keywords or info.keywords,
         title=sidecar.title or info.title,
         description=sidecar.description or info.description,
-        date=taken_at or info.date,
-        date_from="xmp" if sidecar.taken_at else info.date_from,
     )
+
+
+def _replace_date(
+    info: PictureInfo, known_date: PartialDate | None, sidecar_date: PartialDate | None
+) -> PictureInfo:
+    if sidecar_date is None:
+        return info
+    date = sidecar_date.complete_from(known_date)
+    if date == known_date:
+        return info
+    return replace(info, taken_at=str(date), date=str(date), date_from="xmp")
 
 
 def fill_date_from_mtime(info: PictureInfo, mtime_ns: int) -> PictureInfo:
