@@ -130,7 +130,7 @@ def _add_time(date: PartialDate, found: re.Match[str], fraction: str) -> Partial
     # ISO 8601: 24:00 is midnight at the end of the day.
     second = min(second, 59)
     digits = found[4] or (fraction if fraction.isdecimal() and fraction.isascii() else "")
-    microseconds = int(digits[:6].ljust(6, "0")) if digits else 0
+    microseconds = int(digits[:6].ljust(6, "0")) if digits and found[3] else 0
     passed = timedelta(hours=hour, minutes=minute, seconds=second, microseconds=microseconds)
     try:
         local = date.local + passed
