@@ -9,7 +9,7 @@ from searchapp.catalog.embeddings import CollectionEmbeddings
 from searchapp.catalog.fingerprints import Fingerprints, ImageWithFiles
 from searchapp.catalog.image_files import LocatedImage
 from searchapp.catalog.known_content import EmbeddedImageLookup
-from searchapp.catalog.outdated_metadata import OutdatedImage
+from searchapp.catalog.outdated_metadata import OutdatedImage, RefreshedMetadata
 from searchapp.catalog.path_keys import make_frame_key
 from searchapp.catalog.scan_diff import FileTask, ScanDiff, ScanPlan
 from searchapp.catalog.sqlite_errors import raise_library_errors, wrap_sqlite_errors
@@ -25,6 +25,7 @@ __all__ = [
     "ImageWithFiles",
     "LocatedImage",
     "OutdatedImage",
+    "RefreshedMetadata",
     "ScanDiff",
     "ScanPlan",
     "VectorStores",

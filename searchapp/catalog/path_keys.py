@@ -4,6 +4,9 @@ from __future__ import annotations
 
 import hashlib
 import os
+import sys
+
+MAX_NAME_BYTES = 255  # of a file name, in all common file systems
 
 
 def encode_path(path: str) -> str | bytes:
@@ -28,18 +31,21 @@ def build_subtree_condition(path: str) -> tuple[str, dict[str, str | bytes]]:
 
 
 def build_below_condition(folder: str) -> tuple[str, dict[str, str | bytes]]:
-    """Return an SQL condition and its parameters: the column path is below a folder.
+    """Return an SQL condition and its parameters: the column path is below a folder."""
+    return build_prefix_condition(folder.rstrip(os.sep) + os.sep)
+
+
+def build_prefix_condition(prefix: str) -> tuple[str, dict[str, str | bytes]]:
+    """Return an SQL condition and its parameters: the column path starts with a prefix.
 
     The condition compares ranges of bytes, so that SQLite can use the index on path.
     """
-    start = folder.rstrip(os.sep) + os.sep
-    end = start[:-1] + chr(ord(os.sep) + 1)
-    condition = "(path >= :start and path < :end or path >= :blob_start and path < :blob_end)"
+    condition = "(path >= :start and path <= :end or path >= :blob_start and path <= :blob_end)"
     return condition, {
-        "start": encode_path(start),
-        "end": encode_path(end),
-        "blob_start": os.fsencode(start),
-        "blob_end": os.fsencode(end),
+        "start": encode_path(prefix),
+        "end": encode_path(f"{prefix}{sys.maxunicode:c}"),
+        "blob_start": os.fsencode(prefix),
+        "blob_end": os.fsencode(prefix) + b"\xff" * MAX_NAME_BYTES,
     }
 
 

@@ -13,6 +13,7 @@ from searchapp.errors import FolderError
 from searchapp.files import storage
 from searchapp.files.display_path import display_path
 from searchapp.files.ignore_rules import IGNORE_FILE_NAME, IgnoreRules
+from searchapp.files.sidecars import is_sidecar
 
 # The formats of cameras, phones and image programs. Files with other suffixes are read once, and
 # recognized by their content.
@@ -20,7 +21,6 @@ PICTURE_SUFFIXES = frozenset(
     {".jpg", ".jpeg", ".jpe", ".jfif", ".mpo", ".png", ".webp", ".gif", ".tif", ".tiff", ".bmp",
      ".heic", ".heif", ".hif", ".avif", ".jp2", ".j2k", ".j2c", ".jpf", ".jpx", ".apng", ".jxl"}
 )  # fmt: skip
-SIDECAR_SUFFIX = ".xmp"  # a sidecar is a file next to a picture, with metadata from people
 RAW_SUFFIXES = frozenset(
     {".dng", ".cr2", ".cr3", ".nef", ".nrw", ".arw", ".sr2", ".srf", ".orf", ".rw2", ".raf",
      ".pef", ".srw", ".3fr", ".fff", ".iiq", ".rwl", ".mrw", ".erf", ".mef", ".dcr", ".kdc"}
@@ -29,7 +29,9 @@ VIDEO_SUFFIXES = frozenset(
     {".mp4", ".mov", ".m4v", ".mkv", ".avi", ".webm", ".mts", ".m2ts", ".m2t", ".3gp", ".3g2",
      ".mpg", ".mpeg", ".vob", ".wmv", ".asf", ".flv", ".ogv", ".dv"}
 )  # fmt: skip
+ADJUSTMENTS_SUFFIX = ".aae"  # Apple's adjustments of a picture
 KNOWN_SUFFIXES = PICTURE_SUFFIXES | RAW_SUFFIXES | VIDEO_SUFFIXES
+LISTED_SUFFIXES = KNOWN_SUFFIXES | {ADJUSTMENTS_SUFFIX}  # in object storage, besides sidecars
 # System files of operating systems and network drives. Names that begin with a dot are hidden too.
 IGNORED_FOLDERS = frozenset(
     {"@eadir", "#recycle", "#snapshot", "@recycle", "$recycle.bin", "recycler", "lost+found",
@@ -80,11 +82,6 @@ class UnreadablePath:
 
     path: str
     reason: str
-
-
-def is_sidecar(name: str) -> bool:
-    """Return whether a file name has the suffix of a sidecar."""
-    return name.lower().endswith(SIDECAR_SUFFIX)
 
 
 def resolve_roots(folders: Iterable[str | Path], *, allow_missing: bool = False) -> list[str]:
@@ -250,7 +247,7 @@ class _RootUrlFilter:
             return False
         if is_sidecar(name):
             return True
-        if get_suffix(name) and get_suffix(name) not in KNOWN_SUFFIXES:
+        if get_suffix(name) and get_suffix(name) not in LISTED_SUFFIXES:
             self._log(logging.DEBUG, url, "its suffix is not that of a picture or video")
             return False
         if self._rules.is_ignored(url, is_folder=False):

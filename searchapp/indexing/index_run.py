@@ -99,7 +99,8 @@ class IndexRun:
             yield event
         yield from self._embed_files(seen, plan, collection, run_id)
         if plan.pending_files:
-            yield from self._refresh_metadata(unreadable)  # the sidecars of the new pictures
+            # the sidecars of the new pictures
+            yield from self._refresh_metadata(unreadable, run_id)
         forgotten, kept = self._find_vanished(seen, unreadable)
         yield from kept
         # Below an unreadable folder, nothing counts as vanished.
@@ -142,10 +143,12 @@ class IndexRun:
         seen.forget_files([], self._list_scopes())
         return True
 
-    def _refresh_metadata(self, unreadable: list[Failure]) -> Iterator[MetadataRefreshing]:
+    def _refresh_metadata(
+        self, unreadable: list[Failure], run_id: int | None = None
+    ) -> Iterator[MetadataRefreshing]:
         # Below an unreadable folder, no sidecar counts as vanished.
         return refresh_metadata.refresh_metadata(
-            self.catalog, [] if unreadable else self._list_scopes()
+            self.catalog, [] if unreadable else self._list_scopes(), run_id
         )
 
     def _collect_stage_seconds(self) -> dict[str, float]:

@@ -70,12 +70,25 @@ class Ranking:
                     has_good_match = any(are_good[:MAX_JUDGED_HITS])
                 if is_auto:
                     page = [match for match, is_good in zip(page, are_good, strict=True) if is_good]
-            hits.add_page(page, self._catalog.locate_images([id for id, _ in page]))
+            hits.add_page(page, self._locate_images([id for id, _ in page], resolved_filter))
             if hits.is_full or not page:
                 break
         return SearchResult(
             tuple(sort_hits(hits.hits[options.offset : end_rank], options.sort)), has_good_match
         )
+
+    def _locate_images(self, ids: list[int], image_filter: Filter) -> dict[int, LocatedImage]:
+        """Return images by embedding id; in each, the files that match the filter come first."""
+        located = self._catalog.locate_images(ids)
+        image_ids = {image.video_id for image in located.values() if image.file_infos}
+        if not image_ids or not image_filter.has_conditions:
+            return located
+        matching = self._catalog.find_matching_paths(image_filter, image_ids)
+        for id, image in located.items():
+            own = matching.get(image.video_id, set())
+            paths = sorted(image.paths, key=lambda path: path not in own)
+            located[id] = replace(image, paths=tuple(paths))
+        return located
 
     def _make_page_judge(
         self,
@@ -205,5 +218,5 @@ def make_hit(image: LocatedImage | None, score: float, folder: str | None) -> Hi
         image.image_id,
         image.seconds,
         companions=tuple(filter(storage.can_exist, companions)),
-        **{name: getattr(image.info, name) for name in SUMMARY_FIELDS},
+        **{name: getattr(image.get_file_info(first_path), name) for name in SUMMARY_FIELDS},
     )

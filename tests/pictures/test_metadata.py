@@ -139,7 +139,7 @@ def test_utc_offset_is_taken_from_xmp() -> None:
     assert (info.taken_at, info.date_from) == ("2023-06-17T21:05:00-03:00", "exif")
 
 
-def test_a_sidecar_has_precedence(tmp_path: Path) -> None:
+def test_a_sidecar_has_precedence() -> None:
     """In the styles of darktable and Lightroom; a rating of 0 removes the rating."""
     info = decode_info(make_jpeg(exif=CAMERA, xmp=PEOPLE))
     darktable = make_xmp(
@@ -156,12 +156,6 @@ def test_a_sidecar_has_precedence(tmp_path: Path) -> None:
     merged = metadata.apply_sidecar(info, lightroom)
     assert (merged.rating, merged.lens, merged.keywords) == (None, "Other 35mm", info.keywords)
     assert metadata.apply_sidecar(info, b"no XMP") == info
-
-    (tmp_path / "IMG_1.xmp").write_bytes(b"short")
-    assert metadata.read_sidecar(str(tmp_path / "IMG_1.jpg")) == b"short"
-    (tmp_path / "IMG_1.jpg.XMP").write_bytes(b"long")
-    assert metadata.read_sidecar(str(tmp_path / "IMG_1.jpg")) == b"long"
-    assert metadata.read_sidecar(str(tmp_path / "IMG_2.jpg")) is None
 
 
 def test_the_modification_date_is_the_fallback() -> None:

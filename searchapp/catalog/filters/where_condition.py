@@ -18,6 +18,7 @@ PHOTOS_COLUMNS = (
     "camera", "lens", "latitude", "longitude", "rating", "title", "description", "keywords", "size",
     "mtime", "sha256", "image_id",
 )  # fmt: skip
+VIEW_TABLES = ("files", "images", "keywords", "file_metadata")
 TIMEOUT_S = 30.0
 STEPS_PER_TIME_CHECK = 20_000  # SQLite virtual machine instructions between two timeout checks
 # Pure functions only: no function reads a file or creates a large value.
@@ -44,6 +45,8 @@ SQLITE_LIMITS = {
 def find_image_ids(file: Path, condition: str) -> NDArray[np.int64]:
     """Return the ids of images with a file in the view photos for which a condition is true.
 
+    For a file with metadata of its own, the id is that of its metadata in the table images.
+
     Raises QueryError if the condition is not an SQL expression or exceeds TIMEOUT_S. The
     condition may read only the columns of photos, and call only ALLOWED_FUNCTIONS.
     """
@@ -58,7 +61,10 @@ def find_image_ids(file: Path, condition: str) -> NDArray[np.int64]:
             # An expression is valid with and without parentheses. An injection that closes our
             # parenthesis, or ends in a comment, is invalid in one of the two statements.
             connection.execute(f"explain select 1 from photos where {condition}\n").close()
-            rows = connection.execute(f"select image_id from photos where (\n{condition}\n)")
+            rows = connection.execute(
+                "select coalesce((select m.metadata_id from file_metadata m"
+                f" where m.path = photos.path), image_id) from photos where (\n{condition}\n)"
+            )
             return np.fromiter((row[0] for row in rows), dtype=np.int64)
         except (sqlite3.Error, sqlite3.Warning, ValueError) as error:
             if getattr(error, "sqlite_errorcode", 0) & 0xFF in FILE_ERROR_CODES:
@@ -82,9 +88,11 @@ def _authorize_action(
             allowed = True
         case sqlite3.SQLITE_READ:
             # SQLite reports an empty column if it only counts rows, as in the join of the view.
-            is_view_table = first_argument in ("files", "images", "keywords") and (
+            is_view_table = first_argument in VIEW_TABLES and (
                 view_name == "photos" or not second_argument
             )
+            # Outside the view, find_image_ids reads the ids of the metadata of files.
+            is_view_table |= first_argument == "file_metadata"
             allowed = first_argument == "photos" or is_view_table
         case sqlite3.SQLITE_FUNCTION:
             allowed = second_argument in ALLOWED_FUNCTIONS

@@ -1,6 +1,7 @@
-"""Merge the metadata sources of a picture: sidecar, EXIF, XMP, IPTC, and the file's date.
+"""Merge the metadata sources of a picture: sidecar, EXIF, XMP, IPTC, Takeout, and the file's date.
 
-A sidecar has precedence over all metadata in the picture file. In the file, EXIF has precedence for
+A sidecar has precedence over all metadata in the picture file. A JSON file of Google Takeout only
+adds what neither of them has. In the file, EXIF has precedence for
 values from the camera (date, camera, lens, position). For values from people (rating, keywords,
 title, description), the order of precedence is XMP, IPTC, EXIF.
 """
@@ -13,7 +14,7 @@ from datetime import datetime
 from typing import TYPE_CHECKING
 
 from searchapp.files import storage
-from searchapp.pictures.metadata import dates, embedded_blocks, exif, xmp
+from searchapp.pictures.metadata import dates, embedded_blocks, exif, takeout, xmp
 from searchapp.pictures.metadata.dates import PartialDate
 from searchapp.pictures.metadata.sanitize import NO_METADATA, EmbeddedMetadata
 from searchapp.types import PictureInfo
@@ -117,6 +118,20 @@ def _replace_date(
     if date == known_date:
         return info
     return replace(info, taken_at=str(date), date=str(date), date_from="xmp")
+
+
+def fill_from_takeout(info: PictureInfo, data: bytes) -> PictureInfo:
+    """Return a picture's info; what it lacks is taken from a JSON file of Google Takeout.
+
+    data: the JSON file. Data of another kind changes nothing.
+    """
+    takeout_fields = takeout.parse_takeout(data) or NO_METADATA
+    if info.taken_at is None and takeout_fields.taken_at is not None:
+        date = str(takeout_fields.taken_at)
+        info = replace(info, taken_at=date, date=date, date_from="json")
+    if info.latitude is None:
+        info = replace(info, latitude=takeout_fields.latitude, longitude=takeout_fields.longitude)
+    return replace(info, description=info.description or takeout_fields.description)
 
 
 def fill_date_from_mtime(info: PictureInfo, mtime_ns: int) -> PictureInfo:
