@@ -1,4 +1,4 @@
-"""Store the companions of pictures: RAW files and Live Photo videos with the same name."""
+"""Store the companions of pictures: RAW files, Live Photo videos and edits of the same name."""
 
 from __future__ import annotations
 
@@ -8,8 +8,14 @@ from collections.abc import Iterable
 
 from sqlite_utils import Database
 
-from searchapp.catalog.path_keys import build_subtree_condition, decode_path, encode_path
+from searchapp.catalog.path_keys import (
+    build_prefix_condition,
+    build_subtree_condition,
+    decode_path,
+    encode_path,
+)
 from searchapp.files import companions
+from searchapp.files.sidecars import get_neighbor_prefix, is_sidecar_of
 from searchapp.types import Collection
 
 
@@ -27,7 +33,8 @@ class CompanionTable:
         in temp.seen and is indexed as a picture.
         """
         seen_sql = "select path, size from seen s where picture"
-        files = ((decode_path(path), size) for path, size in self._db.execute(seen_sql))
+        candidates_sql = f"{seen_sql} union all select path, size from seen_adjustments"
+        files = ((decode_path(path), size) for path, size in self._db.execute(candidates_sql))
         candidates = [
             (path, kind)
             for path, size in files
@@ -89,30 +96,26 @@ class CompanionTable:
 
         A file that belongs to two pictures is left out: IMG_1.xmp next to IMG_1.jpg and IMG_1.png.
         """
-        base = _strip_suffix(path)
+        where, parameters = build_prefix_condition(get_neighbor_prefix(path))
         rows = self._db.execute(
-            "select path, 'file' from files where path >= :start and path < :end"
-            " union all select path, 'sidecar' from sidecars where path >= :start and path < :end"
+            f"select path, 'file' from files where {where}"
+            f" union all select path, 'sidecar' from sidecars where {where}"
             " union all select path, kind from companions where of_path = :path order by path",
-            {
-                "start": encode_path(f"{base}."),
-                "end": encode_path(f"{base}/"),
-                "path": encode_path(path),
-            },
+            parameters | {"path": encode_path(path)},
         )
         neighbors = [(decode_path(other), kind) for other, kind in rows]
-        is_name_shared = any(
-            kind == "file" and other != path and _strip_suffix(other) == base
-            for other, kind in neighbors
-        )
+        others = [other for other, kind in neighbors if kind == "file" and other != path]
+        base = _strip_suffix(path)
+        is_name_shared = any(_strip_suffix(other) == base for other in others)
         found = []
-        for other, kind in neighbors:
-            is_own_sidecar = kind == "sidecar" and _strip_suffix(other) == path
-            is_same_name = kind in ("raw", "film") or (
-                kind == "sidecar" and _strip_suffix(other) == base
-            )
-            if is_own_sidecar or (is_same_name and not is_name_shared):
-                found.append(other)
+        for neighbor, kind in neighbors:
+            if kind == "sidecar" and is_sidecar_of(neighbor, path):
+                is_shared = any(is_sidecar_of(neighbor, other) for other in others)
+                is_own = neighbor.startswith(path) or not is_shared
+            else:
+                is_own = kind not in ("file", "sidecar") and not is_name_shared
+            if is_own:
+                found.append(neighbor)
         return found
 
 

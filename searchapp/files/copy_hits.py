@@ -12,6 +12,7 @@ from pathlib import Path
 from searchapp.errors import FolderError, PictureError
 from searchapp.files import storage
 from searchapp.files.atomic import write_atomically
+from searchapp.files.companions import make_companion_name
 from searchapp.types import Hit
 
 # Some file systems, such as FAT, store times in steps of 2 seconds.
@@ -62,7 +63,7 @@ def _add_hits(hits: Iterable[Hit], folder: Path, add: Callable[[str, Path], obje
                 add(hit.path, target)
                 added += 1
             for companion in hit.companions:
-                companion_target = folder / f"{target.stem}{Path(companion).suffix}"
+                companion_target = folder / make_companion_name(companion, target.stem)
                 if not os.path.lexists(companion_target):
                     add(companion, companion_target)
     except PictureError as error:
