@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import logging
 import sqlite3
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager
 from dataclasses import fields, replace
 from pathlib import Path
@@ -195,9 +195,7 @@ class Catalog:
         """Return the ids of embeddings whose images match a filter. Raises QueryError."""
         return self._filters.find_embedding_ids(collection.id, image_filter)
 
-    def find_matching_paths(
-        self, image_filter: Filter, image_ids: Iterable[int]
-    ) -> dict[int, set[str]]:
+    def find_matching_paths(self, image_filter: Filter, image_ids: set[int]) -> dict[int, set[str]]:
         """Return the files that match a filter, for images whose files have other metadata."""
         return self._filters.find_matching_paths(image_filter, image_ids)
 

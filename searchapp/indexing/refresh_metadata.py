@@ -67,7 +67,9 @@ def _read_metadata(outdated: OutdatedImage) -> RefreshedMetadata | None:
         if storage.can_exist(path):
             info = metadata.apply_sidecars(embedded_info, outdated.sidecars[path])
             info = metadata.fill_date_from_mtime(info, mtime_ns)
-            infos[path] = replace(info, reader=metadata.METADATA_READER_VERSION)
+            # Only the fields that the catalog stores are compared.
+            stored = PictureInfo.from_dict(info.to_dict())
+            infos[path] = replace(stored, reader=metadata.METADATA_READER_VERSION)
         else:
             missing_infos[path] = outdated.file_infos.get(path, outdated.info)
     if not infos:

@@ -9,7 +9,7 @@ title, description), the order of precedence is XMP, IPTC, EXIF.
 from __future__ import annotations
 
 from contextlib import suppress
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import TYPE_CHECKING
 
@@ -26,28 +26,40 @@ if TYPE_CHECKING:
 METADATA_READER_VERSION = 2
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class EmbeddedPictureInfo(PictureInfo):
+    """Metadata from a picture file alone.
+
+    is_dated_by_change: whether taken_at is only the date when the file was changed last.
+    """
+
+    is_dated_by_change: bool = False
+
+
 def extract_picture_info(image: Picture) -> PictureInfo:
     """Return an opened picture's metadata and its stored size; invalid metadata is dropped.
 
     The stored size is the size before the rotation that EXIF demands. Never raises.
     """
-    return merge_metadata(
-        PictureInfo(format=image.format or "unknown", width=image.width, height=image.height),
+    return _merge_metadata(
+        EmbeddedPictureInfo(
+            format=image.format or "unknown", width=image.width, height=image.height
+        ),
         exif.parse_exif(embedded_blocks.read_exif(image)),
         xmp.parse_xmp(embedded_blocks.read_xmp_packet(image)) or NO_METADATA,
         embedded_blocks.read_iptc(image),
     )
 
 
-def merge_metadata(
-    info: PictureInfo,
+def _merge_metadata(
+    info: EmbeddedPictureInfo,
     exif_fields: EmbeddedMetadata,
     xmp_fields: EmbeddedMetadata,
     iptc_fields: EmbeddedMetadata,
 ) -> PictureInfo:
     """Return a picture's info with the values of EXIF, XMP and IPTC, merged by precedence."""
     position_source = exif_fields if exif_fields.latitude is not None else xmp_fields
-    taken_at, taken_from = _choose_taken_at(exif_fields, xmp_fields, iptc_fields)
+    taken_at, taken_from, kind = _choose_taken_at(exif_fields, xmp_fields, iptc_fields)
     date = None if taken_at is None else str(taken_at)
     return replace(
         info,
@@ -63,13 +75,14 @@ def merge_metadata(
         date=date,
         date_from=taken_from,
         reader=METADATA_READER_VERSION,
+        is_dated_by_change=kind == "modified_at",
     )
 
 
 def _choose_taken_at(
     exif_fields: EmbeddedMetadata, xmp_fields: EmbeddedMetadata, iptc_fields: EmbeddedMetadata
-) -> tuple[PartialDate | None, str | None]:
-    """Return the time when the picture was taken, and its source; (None, None) if unknown.
+) -> tuple[PartialDate | None, str | None, str | None]:
+    """Return the time when the picture was taken, its source and its kind; None if unknown.
 
     Sources of the same kind complete one another: the date of EXIF gets the UTC offset of XMP.
     """
@@ -80,8 +93,8 @@ def _choose_taken_at(
             chosen, source = found[0]
             for other, _ in found[1:]:
                 chosen = chosen.complete_from(other)
-            return chosen, source
-    return None, None
+            return chosen, source, kind
+    return None, None, None
 
 
 def apply_sidecar(info: PictureInfo, packet: bytes) -> PictureInfo:
@@ -93,7 +106,10 @@ def apply_sidecar(info: PictureInfo, packet: bytes) -> PictureInfo:
     """
     sidecar = xmp.parse_xmp(packet) or NO_METADATA
     known_date = dates.parse_date(info.taken_at)
-    sidecar_date = sidecar.taken_at or (sidecar.created_at if known_date is None else None)
+    sidecar_date = sidecar.taken_at
+    is_dated_by_change = isinstance(info, EmbeddedPictureInfo) and info.is_dated_by_change
+    if sidecar_date is None and (known_date is None or is_dated_by_change):
+        sidecar_date = sidecar.created_at
     info = _replace_date(info, known_date, sidecar_date)
     position_source = info if sidecar.latitude is None else sidecar
     return replace(

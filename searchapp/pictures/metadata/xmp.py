@@ -26,11 +26,9 @@ NAMESPACES = {
     "xmp": "http://ns.adobe.com/xap/1.0/",
 }
 PREFIX_BY_NAMESPACE = {f"{{{space}": prefix for prefix, space in NAMESPACES.items()}
-# The first bytes of a packet that show its encoding: a mark, or "<" and the character after it.
-ENCODING_BY_HEAD = {
+ENCODING_BY_MARK = {  # UTF-32 first: its mark begins with that of UTF-16.
     codecs.BOM_UTF32_LE: "utf-32", codecs.BOM_UTF32_BE: "utf-32", codecs.BOM_UTF8: "utf-8-sig",
-    codecs.BOM_UTF16_LE: "utf-16", codecs.BOM_UTF16_BE: "utf-16", b"<\0\0\0": "utf-32-le",
-    b"\0\0\0<": "utf-32-be", b"<\0": "utf-16-le", b"\0<": "utf-16-be",
+    codecs.BOM_UTF16_LE: "utf-16", codecs.BOM_UTF16_BE: "utf-16",
 }  # fmt: skip
 XML_ENCODING_PATTERN = re.compile(rb"<\?xml[^>]+encoding=", re.I)
 # Values by property name, such as dc:title; the default language comes first.
@@ -108,10 +106,7 @@ def _decode_packet(packet: bytes) -> str | bytes:
     Returns the bytes if they are not UTF and an XML declaration names another encoding. Without a
     declaration, bytes that are not UTF-8 count as Windows-1252.
     """
-    packet = packet.lstrip(b" \t\r\n")
-    encoding = next(
-        (ENCODING_BY_HEAD[h] for h in ENCODING_BY_HEAD if packet.startswith(h)), "utf-8"
-    )
+    encoding = _detect_encoding(packet)
     try:
         text = packet.decode(encoding)
     except UnicodeDecodeError:
@@ -120,6 +115,22 @@ def _decode_packet(packet: bytes) -> str | bytes:
         is_utf8 = encoding.startswith("utf-8")  # Others can be cut off in a character.
         text = packet.decode(encoding, sanitize.INVALID_BYTES_HANDLER if is_utf8 else "ignore")
     return text.strip("\ufeff\0 \t\r\n")
+
+
+def _detect_encoding(packet: bytes) -> str:
+    """Return the UTF of a packet, by its byte order mark or by the NUL bytes after the first "<".
+
+    Source: ISO 16684-1, which allows UTF-16 and UTF-32 in files.
+    """
+    for mark, encoding in ENCODING_BY_MARK.items():
+        if packet.startswith(mark):
+            return encoding
+    start = max(0, packet.find(b"<"))
+    if packet[start + 1 : start + 4] == b"\0\0\0":
+        return "utf-32-be" if start % 4 else "utf-32-le"
+    if packet[start + 1 : start + 2] == b"\0":
+        return "utf-16-be" if start % 2 else "utf-16-le"
+    return "utf-8"
 
 
 def _collect_properties(root: Any) -> PropertyValues:

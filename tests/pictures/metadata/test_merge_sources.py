@@ -45,6 +45,15 @@ def test_the_create_date_of_a_sidecar_dates_a_picture_without_date() -> None:
     assert (info.date, info.date_from) == ("2000-09-27T14:35:33+02:00", "xmp")
 
 
+def test_the_create_date_of_a_sidecar_goes_before_the_last_change() -> None:
+    """A program that changes a scan stores only the date of the change in EXIF."""
+    info = decode_info(make_jpeg(exif=make_exif(file="2022:01:01 10:00:00")))
+    assert (info.taken_at, info.date_from) == ("2022-01-01T10:00:00", "exif")
+    packet = make_xmp('xmp:CreateDate="2000-09-27T14:35:33+02:00"')
+    info = metadata.apply_sidecar(info, packet)
+    assert (info.taken_at, info.date_from) == ("2000-09-27T14:35:33+02:00", "xmp")
+
+
 def test_the_date_of_the_scene_goes_before_that_of_the_scan() -> None:
     """The same kind of date is looked for in EXIF, XMP and IPTC before the next kind."""
     block = make_exif(file="2022:01:01 10:00:00")

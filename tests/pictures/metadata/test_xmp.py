@@ -22,7 +22,7 @@ MARKS = {
 
 @pytest.mark.parametrize("encoding", MARKS)
 @pytest.mark.parametrize("has_mark", [True, False])
-@pytest.mark.parametrize("declaration", ["", '<?xml version="1.0" encoding="UTF-16"?>\n'])
+@pytest.mark.parametrize("declaration", ["", "\n \n", '<?xml version="1.0" encoding="UTF-16"?>\n'])
 def test_packets_are_read_in_any_utf(encoding: str, has_mark: bool, declaration: str) -> None:
     """With or without a byte order mark, alone and in a JPEG, with padding after the packet."""
     text = declaration + PACKET.decode() + "  \n"
