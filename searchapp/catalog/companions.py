@@ -14,8 +14,8 @@ from searchapp.catalog.path_keys import (
     decode_path,
     encode_path,
 )
+from searchapp.catalog.sidecar_rows import find_pictures, find_sidecars
 from searchapp.files import companions
-from searchapp.files.sidecars import get_neighbor_prefix, is_sidecar_of
 from searchapp.types import Collection
 
 
@@ -96,27 +96,22 @@ class CompanionTable:
 
         A file that belongs to two pictures is left out: IMG_1.xmp next to IMG_1.jpg and IMG_1.png.
         """
-        where, parameters = build_prefix_condition(get_neighbor_prefix(path))
-        rows = self._db.execute(
-            f"select path, 'file' from files where {where}"
-            f" union all select path, 'sidecar' from sidecars where {where}"
-            " union all select path, kind from companions where of_path = :path order by path",
-            parameters | {"path": encode_path(path)},
-        )
-        neighbors = [(decode_path(other), kind) for other, kind in rows]
-        others = [other for other, kind in neighbors if kind == "file" and other != path]
         base = _strip_suffix(path)
-        is_name_shared = any(_strip_suffix(other) == base for other in others)
-        found = []
-        for neighbor, kind in neighbors:
-            if kind == "sidecar" and is_sidecar_of(neighbor, path):
-                is_shared = any(is_sidecar_of(neighbor, other) for other in others)
-                is_own = neighbor.startswith(path) or not is_shared
-            else:
-                is_own = kind not in ("file", "sidecar") and not is_name_shared
-            if is_own:
-                found.append(neighbor)
-        return found
+        where, parameters = build_prefix_condition(f"{base}.")
+        rows = self._db.execute(f"select path from files where {where}", parameters)
+        others = (decode_path(other) for (other,) in rows)
+        is_name_shared = any(other != path and _strip_suffix(other) == base for other in others)
+        rows = self._db.execute(
+            "select path from companions where of_path = ?", (encode_path(path),)
+        )
+        found = [] if is_name_shared else [decode_path(companion) for (companion,) in rows]
+        found += [
+            sidecar
+            for sidecar in find_sidecars(self._db, path, "sidecars")
+            # A sidecar with the whole name of the file is its own.
+            if sidecar.startswith(path) or len(find_pictures(self._db, sidecar)) == 1
+        ]
+        return sorted(found)
 
 
 def _strip_suffix(path: str) -> str:

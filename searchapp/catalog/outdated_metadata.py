@@ -20,13 +20,8 @@ from searchapp.catalog.metadata_rows import (
     row_to_info,
     save_keywords,
 )
-from searchapp.catalog.path_keys import (
-    build_prefix_condition,
-    build_subtree_condition,
-    decode_path,
-    encode_path,
-)
-from searchapp.files.sidecars import get_neighbor_prefix, is_sidecar_of, sort_sidecars
+from searchapp.catalog.path_keys import build_subtree_condition, decode_path, encode_path
+from searchapp.catalog.sidecar_rows import find_pictures, find_sidecars
 from searchapp.types import CatalogedFile, PictureInfo
 
 PAGE_ROWS = 500
@@ -125,21 +120,12 @@ class MetadataRefresh:
 
     def _add_images_of_sidecar(self, sidecar: str) -> bool:
         """Add the images of a sidecar to the refresh; return whether the sidecar has images."""
-        ids = {
-            image_id
-            for path, image_id in self._list_files_with_prefix(get_neighbor_prefix(sidecar))
-            if is_sidecar_of(sidecar, path)
-        }
+        ids = {image_id for _, image_id in find_pictures(self._db, sidecar)}
         self._db.conn.executemany(
             "insert into outdated values (?, ?)",
             ((image_id, encode_path(sidecar)) for image_id in ids),
         )
         return bool(ids)
-
-    def _list_files_with_prefix(self, prefix: str) -> list[tuple[str, int]]:
-        where, parameters = build_prefix_condition(prefix)
-        rows = self._db.execute(f"select path, image_id from files where {where}", parameters)
-        return [(decode_path(path), image_id) for path, image_id in rows]
 
     def _add_images_of_new_files(self, run_id: int) -> None:
         """Add the images of new files if a sidecar that was read before belongs to their files.
@@ -159,13 +145,7 @@ class MetadataRefresh:
 
     def _find_sidecars(self, picture: str) -> list[str]:
         """Return the known and seen sidecars of a picture's file, highest precedence first."""
-        where, parameters = build_prefix_condition(get_neighbor_prefix(picture))
-        rows = self._db.execute(
-            f"select path from sidecars where {where}"
-            f" union select path from seen_sidecars where {where}",
-            parameters,
-        )
-        return sort_sidecars([decode_path(path) for (path,) in rows], picture)
+        return find_sidecars(self._db, picture, "sidecars", "seen_sidecars")
 
     def read_pages(self) -> Iterator[list[OutdatedImage]]:
         """Yield the images to refresh in pages; call save_metadata() before the next page."""

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 from searchapp.files.scan import ADJUSTMENTS_SUFFIX, RAW_SUFFIXES, get_suffix
-from searchapp.files.sidecars import get_neighbor_prefix, is_sidecar
+from searchapp.files.sidecars import is_sidecar, make_title_key
 
 CompanionKind = Literal["raw", "film", "edit", "adjustments"]
 # If several pictures have the same name, the first of these suffixes gets the companions.
@@ -118,7 +118,7 @@ def find_related_paths(paths: Iterable[str]) -> tuple[str, ...]:
 
 def _make_name_keys(name: str) -> set[str]:
     """Return keys for a file name; related files have at least one key in common."""
-    keys = {_make_pairing_key(name), get_neighbor_prefix(name).casefold()}
+    keys = {_make_pairing_key(name), make_title_key(name).casefold()}
     if is_sidecar(name):
         keys.add(_make_pairing_key(_casefold_stem(name)))
     return keys

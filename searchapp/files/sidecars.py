@@ -9,13 +9,14 @@ from __future__ import annotations
 import os
 import re
 from collections.abc import Iterable
+from dataclasses import dataclass
 
 XMP_SUFFIX, JSON_SUFFIX = ".xmp", ".json"
 TAKEOUT_ENDING = ".supplemental-metadata"
 # Takeout cuts the name of a JSON file to 51 characters, so without its suffix to 46. Some of its
 # versions count other units than characters.
 TAKEOUT_CUT_LENGTHS = range(44, 48)
-MIN_TITLE_CHARS = 40  # that a cut name keeps, apart from its suffix
+MIN_CUT_TITLE_CHARS = 42  # that the name of a picture keeps if it is cut, without its suffix
 NUMBER_PATTERN = re.compile(r"(.*)(\(\d+\))")
 # Google Photos appends one of these, in the language of the user, to the name of an edited copy.
 EDITED_ENDINGS = (
@@ -99,34 +100,70 @@ def _strip_ending(stem: str) -> str:
     return stem
 
 
-def sort_sidecars(sidecars: Iterable[str], picture: str) -> list[str]:
-    """Return the sidecars that belong to a picture, the one with the highest precedence first.
+@dataclass(frozen=True, slots=True)
+class Candidates:
+    """Paths that files related to a file can have; check them with is_sidecar_of().
+
+    paths: whole paths. prefixes: beginnings of paths.
+    """
+
+    paths: list[str]
+    prefixes: list[str]
+
+
+def list_sidecar_candidates(picture: str) -> Candidates:
+    """Return the paths that sidecars of a picture can have, in the order of precedence.
 
     XMP goes before JSON, and IMG_1.jpg.xmp before IMG_1.xmp. A JSON file with the full name of the
-    picture goes before one that belongs to the picture from which it was edited.
+    picture goes before one of the picture from which it was edited.
     """
-    name = os.path.basename(picture)  # noqa: PTH119 (speed)
+    folder, name = os.path.split(picture)
+    stem = os.path.splitext(name)[0]  # noqa: PTH122 (speed)
+    names = [f"{base}{suffix}" for base in (name, stem) for suffix in (".xmp", ".XMP")]
+    names.append(f"{name}{JSON_SUFFIX}")
+    for title, number in _list_titles(name):
+        endings = (TAKEOUT_ENDING[:length] for length in range(len(TAKEOUT_ENDING) + 1))
+        names += [f"{title}{ending}{number}{JSON_SUFFIX}" for ending in endings]
+        names += [
+            f"{title[:length]}{number}{JSON_SUFFIX}"
+            for length in TAKEOUT_CUT_LENGTHS
+            if length < len(title)
+        ]
+    title_stem, _ = _split_number(stem)
+    is_cut = len(title_stem) >= MIN_CUT_TITLE_CHARS
+    return _join_folder(folder, names, [title_stem] if is_cut else [])
 
-    def rank(sidecar: str) -> tuple[bool, bool, int, str]:
-        base = os.path.basename(sidecar)  # noqa: PTH119 (speed)
-        is_json = base.lower().endswith(JSON_SUFFIX)
-        return is_json, not base.startswith(name), -len(base), sidecar
 
-    return sorted((path for path in sidecars if is_sidecar_of(path, picture)), key=rank)
-
-
-def get_neighbor_prefix(path: str) -> str:
-    """Return a prefix of the paths of a picture's sidecars, or of the pictures of a sidecar.
-
-    path: of a picture or sidecar. Check the paths that have the prefix with is_sidecar_of().
-    """
-    folder, name = os.path.split(path)
-    stem, suffix = os.path.splitext(name)  # noqa: PTH122 (speed)
+def list_picture_candidates(sidecar: str) -> Candidates:
+    """Return the paths that pictures of a sidecar can have."""
+    folder, name = os.path.split(sidecar)
+    base, suffix = os.path.splitext(name)  # noqa: PTH122 (speed)
     if suffix.lower() == XMP_SUFFIX:
-        return os.path.join(folder, stem)  # noqa: PTH118 (speed)
+        return _join_folder(folder, [base], [f"{base}."])
+    stem, number = _split_number(base)
+    title_stem, title_suffix = os.path.splitext(_strip_ending(stem))  # noqa: PTH122 (speed)
+    endings = ("", *EDITED_ENDINGS)
+    names = [base, *(f"{title_stem}{ending}{number}{title_suffix}" for ending in endings)]
+    prefixes = []
+    if len(stem) in TAKEOUT_CUT_LENGTHS:
+        lengths = range(MIN_CUT_TITLE_CHARS, len(stem))
+        prefixes = [stem, *(f"{stem[:length]}{number}." for length in lengths)]
+    return _join_folder(folder, names, prefixes)
+
+
+def _join_folder(folder: str, names: Iterable[str], prefixes: Iterable[str]) -> Candidates:
+    def join(names: Iterable[str]) -> list[str]:
+        return [os.path.join(folder, name) for name in dict.fromkeys(names)]  # noqa: PTH118 (speed)
+
+    return Candidates(join(names), join(prefixes))
+
+
+def make_title_key(name: str) -> str:
+    """Return a key that the names of a picture and of its JSON files of Takeout have in common."""
+    stem, suffix = os.path.splitext(name)  # noqa: PTH122 (speed)
     if suffix.lower() == JSON_SUFFIX:
         stem = os.path.splitext(_strip_ending(_split_number(stem)[0]))[0]  # noqa: PTH122 (speed)
     stem, _ = _split_number(stem)
     for ending in EDITED_ENDINGS:
         stem = stem.removesuffix(ending)
-    return os.path.join(folder, stem[:MIN_TITLE_CHARS])  # noqa: PTH118 (speed)
+    return stem[:MIN_CUT_TITLE_CHARS]

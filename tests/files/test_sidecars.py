@@ -5,14 +5,20 @@ from __future__ import annotations
 import pytest
 
 from searchapp.files.sidecars import (
-    get_neighbor_prefix,
+    Candidates,
     is_sidecar,
     is_sidecar_of,
-    sort_sidecars,
+    list_picture_candidates,
+    list_sidecar_candidates,
+    make_title_key,
 )
 
 LONG_TITLE = "PXL_20230617_some_very_long_title_of_a_picture_that_is_cut.jpg"
 CUT_TITLE = LONG_TITLE[:46]
+
+
+def is_candidate(candidates: Candidates, path: str) -> bool:
+    return path in candidates.paths or path.startswith(tuple(candidates.prefixes))
 
 
 @pytest.mark.parametrize(
@@ -34,12 +40,14 @@ CUT_TITLE = LONG_TITLE[:46]
     ],
 )  # fmt: skip
 def test_sidecars_belong_to_their_picture(sidecar: str, picture: str) -> None:
-    """Each finds the other by its prefix."""
+    """Each finds the other by its name."""
     sidecar, picture = f"/photos/{sidecar}", f"/photos/{picture}"
     assert is_sidecar(sidecar)
     assert is_sidecar_of(sidecar, picture)
-    assert picture.startswith(get_neighbor_prefix(sidecar))
-    assert sidecar.startswith(get_neighbor_prefix(picture))
+    assert is_candidate(list_picture_candidates(sidecar), picture)
+    assert is_candidate(list_sidecar_candidates(picture), sidecar)
+    if sidecar.endswith(".json"):
+        assert make_title_key(sidecar) == make_title_key(picture)
 
 
 @pytest.mark.parametrize(
@@ -69,11 +77,15 @@ def test_other_json_files_are_not_sidecars() -> None:
 
 
 def test_the_full_name_and_xmp_go_first() -> None:
-    names = ("IMG_1.jpg.json", "IMG_1.xmp", "IMG_1.jpg.xmp", "IMG_1-edited.jpg.xmp", "IMG_2.xmp")
-    paths = [f"/photos/{name}" for name in names]
-    assert sort_sidecars(paths, "/photos/IMG_1.jpg") == [
-        "/photos/IMG_1.jpg.xmp", "/photos/IMG_1.xmp", "/photos/IMG_1.jpg.json",
-    ]  # fmt: skip
-    assert sort_sidecars(paths, "/photos/IMG_1-edited.jpg") == [
-        "/photos/IMG_1-edited.jpg.xmp", "/photos/IMG_1.jpg.json",
-    ]  # fmt: skip
+    """The candidates are in the order of precedence."""
+    candidates = list_sidecar_candidates("/photos/IMG_1-edited.jpg").paths
+    names = ("IMG_1-edited.jpg.xmp", "IMG_1-edited.xmp", "IMG_1-edited.jpg.json", "IMG_1.jpg.json")
+    ranks = [candidates.index(f"/photos/{name}") for name in names]
+    assert ranks == sorted(ranks)
+
+
+def test_few_names_need_a_search_by_prefix() -> None:
+    """A folder with many pictures named alike must not make each search slow."""
+    for name in ("Holiday (1).jpg", "1.jpg", "IMG_0001-edited(2).jpg"):
+        assert not list_sidecar_candidates(f"/photos/{name}").prefixes
+        assert not list_picture_candidates(f"/photos/{name}.json").prefixes

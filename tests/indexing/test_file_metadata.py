@@ -76,6 +76,14 @@ def test_each_file_has_its_own_metadata_in_filters_and_hits(
     assert len(set(read_photos(tmp_path / "library", "sha256", "image_id"))) == 1
 
 
+def test_a_vector_store_does_not_filter_files(opened: Library, photos: Path, model: Path) -> None:
+    """It has the metadata of images only, so the catalog filters."""
+    image_filter = SearchOptions(rating="1").base_filter
+    assert opened._catalog.filter_to_conditions(image_filter)[1]
+    index_folder(opened, photos, model)
+    assert opened._catalog.filter_to_conditions(image_filter) == ((), False)
+
+
 def test_changed_and_deleted_sidecars_change_only_their_file(
     opened: Library, tmp_path: Path, photos: Path, model: Path, fake_engines: FakeEngines
 ) -> None:

@@ -9,6 +9,8 @@ from sqlite_utils import Database
 from support.library import index_folder
 from support.metadata_files import make_exif, make_jpeg, make_xmp
 
+from searchapp.files.ignore_rules import IgnoreRules
+from searchapp.files.scan import is_wanted
 from searchapp.library import Library
 
 
@@ -53,3 +55,28 @@ def test_takeout_describes_pictures(opened: Library, tmp_path: Path, model: Path
     assert index_folder(opened, photos, model).described == 1
     assert read_dates(library)["IMG_1.jpg"] is None
     assert read_dates(library)["IMG_1(1).jpg"] == "1972-01-01T00:00:00+00:00"
+
+
+def test_the_json_moves_with_its_picture(opened: Library, tmp_path: Path, model: Path) -> None:
+    """A file of two pictures, such as the original and its edit, stays with the original."""
+    photos = tmp_path / "photos"
+    photos.mkdir()
+    names = ("IMG_1.jpg", "IMG_1(1).jpg", "IMG_2.jpg", "IMG_2-edited.jpg")
+    for number, name in enumerate(names):
+        (photos / name).write_bytes(make_jpeg(quality=40 + number))
+    for name in ("IMG_1.jpg.suppl.json", "IMG_1.jpg.suppl(1).json", "IMG_2.jpg.json"):
+        write_json(photos / name, 86_400)
+    index_folder(opened, photos, model)
+    table = opened._catalog.get_companions()
+    assert [
+        [Path(path).name for path in table.list_files_to_move(str(photos / name))] for name in names
+    ] == [["IMG_1.jpg.suppl.json"], ["IMG_1.jpg.suppl(1).json"], ["IMG_2.jpg.json"], []]
+
+
+def test_json_of_pictures_is_listed_in_object_storage() -> None:
+    """Other JSON files are not."""
+    rules = IgnoreRules()
+    for name in ("IMG_1.jpg.json", "IMG_1.jpg.suppl(1).json", "IMG_1.AAE"):
+        assert is_wanted(f"s3://bucket/{name}", "s3://bucket", rules)
+    for name in ("metadata.json", "IMG_1.txt"):
+        assert not is_wanted(f"s3://bucket/{name}", "s3://bucket", rules)
