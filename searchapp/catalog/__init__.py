@@ -10,7 +10,7 @@ from searchapp.catalog.embeddings import CollectionEmbeddings
 from searchapp.catalog.fingerprints import Fingerprints, ImageWithFiles
 from searchapp.catalog.image_files import LocatedImage
 from searchapp.catalog.known_content import EmbeddedImageLookup
-from searchapp.catalog.outdated_metadata import OutdatedImage
+from searchapp.catalog.outdated_metadata import OutdatedImage, RefreshedMetadata
 from searchapp.catalog.path_keys import make_frame_key
 from searchapp.catalog.restore import open_backup, replace_catalog
 from searchapp.catalog.scan_diff import FileTask, ScanDiff, ScanPlan
@@ -27,6 +27,7 @@ __all__ = [
     "ImageWithFiles",
     "LocatedImage",
     "OutdatedImage",
+    "RefreshedMetadata",
     "ScanDiff",
     "ScanPlan",
     "VectorStores",

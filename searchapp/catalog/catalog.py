@@ -215,6 +215,10 @@ class Catalog:
         """Return the ids of embeddings whose images match a filter. Raises QueryError."""
         return self._filters.find_embedding_ids(collection.id, image_filter)
 
+    def find_matching_paths(self, image_filter: Filter, image_ids: set[int]) -> dict[int, set[str]]:
+        """Return the files that match a filter, for images whose files have other metadata."""
+        return self._filters.find_matching_paths(image_filter, image_ids)
+
     def filter_to_conditions(
         self, image_filter: Filter
     ) -> tuple[tuple[Between | OneOf, ...], bool]:

@@ -11,6 +11,7 @@ from pathlib import Path
 
 from sqlite_utils import Database
 
+from searchapp.catalog.file_metadata import FileMetadataTable
 from searchapp.catalog.metadata_rows import SELECT_INFO_SQL, row_to_info
 from searchapp.catalog.path_keys import decode_path, encode_path
 from searchapp.files.file_state import MAX_INTEGER
@@ -18,10 +19,12 @@ from searchapp.types import CatalogedFile, CatalogedImage, Collection
 
 logger = logging.getLogger(__name__)
 MIN_UNUSED_SHARE = 0.25  # share of unused pages from which compacting the file pays off
-# An image is unused if it has no file, and is not a frame of a video with a file.
+# An image is unused if it has no file, is not a frame of a video with a file, and is not the
+# metadata of a file.
 UNUSED_IMAGE_SQL = (
     "not exists (select 1 from {files} f where f.image_id = i.id) and not exists (select 1 from"
-    " frames r join {files} f on f.image_id = r.video_id where r.image_id = i.id)"
+    " frames r join {files} f on f.image_id = r.video_id where r.image_id = i.id) and not exists"
+    " (select 1 from file_metadata m where m.metadata_id = i.id)"
 )
 
 
@@ -64,6 +67,10 @@ class CatalogMaintenance:
                     f"delete from {table} where image_id not in (select id from images)"
                 )
             self._db.execute("delete from failures where run_id not in (select id from runs)")
+            self._db.execute(
+                "delete from file_metadata where image_id not in (select id from images)"
+                " or metadata_id not in (select id from images)"
+            )
             self._db.execute(
                 "delete from frames where image_id not in (select id from images)"
                 " or video_id not in (select id from images)"
@@ -141,12 +148,14 @@ class CatalogMaintenance:
             (last, collection.id),
         ).fetchall():
             files: dict[int, list[CatalogedFile]] = {row[1]: [] for row in rows}
+            infos = FileMetadataTable(self._db).load_infos(files)
             for image_id, path, size, mtime_ns in self._db.execute(
                 "select image_id, path, size, mtime_ns from files"
                 " where image_id in (select value from json_each(?)) order by path",
                 (json.dumps(list(files)),),
             ):
-                files[image_id].append(CatalogedFile(decode_path(path), size, mtime_ns))
+                info = infos.get(image_id, {}).get(decode_path(path))
+                files[image_id].append(CatalogedFile(decode_path(path), size, mtime_ns, info))
             yield [
                 CatalogedImage(row[2], row_to_info(row[6:]), tuple(files[row[1]]), *row[3:6])
                 for row in rows

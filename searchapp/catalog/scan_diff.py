@@ -17,6 +17,7 @@ from searchapp.catalog.path_keys import (
     decode_path,
     encode_path,
 )
+from searchapp.files.companions import is_adjustments
 from searchapp.files.file_state import MAX_INTEGER
 from searchapp.files.scan import ScannedFile, is_video
 from searchapp.types import Collection
@@ -61,6 +62,8 @@ class ScanDiff:
             create temp table seen_sidecars (
                 path text primary key, size integer, mtime_ns integer
             ) without rowid;
+            drop table if exists temp.seen_adjustments;
+            create temp table seen_adjustments (path text primary key, size integer) without rowid;
             drop table if exists temp.found_companions;
             create temp table found_companions (
                 path text primary key, of_path text, kind text
@@ -83,12 +86,15 @@ class ScanDiff:
         )
 
     def add_files(self, found: Iterable[ScannedFile]) -> None:
-        """Add scanned files to the temporary table seen, and sidecars to seen_sidecars."""
+        """Add scanned files to the temporary table seen, or to that of their kind."""
         files: list[tuple[Any, ...]] = []
         sidecars: list[tuple[Any, ...]] = []
+        adjustments: list[tuple[Any, ...]] = []
         for file in found:
             if file.is_sidecar:
                 sidecars.append((encode_path(file.path), file.size, file.mtime_ns))
+            elif is_adjustments(file.path):
+                adjustments.append((encode_path(file.path), file.size))
             else:
                 files.append(
                     (encode_path(file.path), file.size, file.mtime_ns, file.has_known_suffix)
@@ -97,6 +103,9 @@ class ScanDiff:
             self._db.conn.executemany("insert or ignore into seen values (?, ?, ?, ?)", files)
             self._db.conn.executemany(
                 "insert or ignore into seen_sidecars values (?, ?, ?)", sidecars
+            )
+            self._db.conn.executemany(
+                "insert or ignore into seen_adjustments values (?, ?)", adjustments
             )
 
     def list_undecided_files(self, collection: Collection | None) -> list[str]:

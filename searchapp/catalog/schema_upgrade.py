@@ -11,7 +11,7 @@ from pathlib import Path
 from sqlite_utils import Database
 
 from searchapp.catalog.connection import wait_for_writers, write_transaction
-from searchapp.catalog.migrations import MIGRATIONS
+from searchapp.catalog.recent_migrations import MIGRATIONS
 from searchapp.errors import LibraryError
 from searchapp.files.extras import upgrade_hint
 

@@ -9,6 +9,7 @@ from datetime import UTC, datetime
 
 from sqlite_utils import Database
 
+from searchapp.catalog.file_metadata import FileInfos, FileMetadataTable
 from searchapp.catalog.metadata_rows import IMAGE_COLUMNS, info_to_values, save_keywords
 from searchapp.catalog.path_keys import encode_path
 from searchapp.catalog.scan_diff import FileTask
@@ -81,6 +82,10 @@ class CatalogWriter:
             " mtime_ns = excluded.mtime_ns, run_id = excluded.run_id",
             ((encode_path(task.path), id, task.size, task.mtime_ns, run_id) for task, id in files),
         )
+
+    def save_file_metadata(self, infos: Mapping[int, FileInfos]) -> None:
+        """Write metadata of files that differs from that of their image: by image id and path."""
+        FileMetadataTable(self._db).add_infos(infos)
 
     def delete_failures(self, collection: Collection, paths: Iterable[str]) -> None:
         """Delete the recorded failures of files that are now indexed."""

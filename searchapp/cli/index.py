@@ -46,7 +46,8 @@ from searchapp.types import IndexOptions, format_count
 @click.option(
     "--pairs/--no-pairs",
     default=True,
-    help="Treat RAW files next to a JPEG, and films of Live Photos, as part of the picture.",
+    help="Treat RAW files next to a JPEG, films of Live Photos, and edits of iPhones as part of "
+    "the picture.",
 )
 @click.option("--prune", is_flag=True, help="Forget all vanished files, without a question.")
 @click.option(

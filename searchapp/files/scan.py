@@ -14,6 +14,7 @@ from typing import Self
 from searchapp.files import storage
 from searchapp.files.ignore_rules import IGNORE_FILE_NAME, IgnoreRules
 from searchapp.files.presence import is_gone_error
+from searchapp.files.sidecars import is_sidecar
 
 # The formats of cameras, phones and image programs. Files with other suffixes are read once, and
 # recognized by their content.
@@ -21,7 +22,6 @@ PICTURE_SUFFIXES = frozenset(
     {".jpg", ".jpeg", ".jpe", ".jfif", ".mpo", ".png", ".webp", ".gif", ".tif", ".tiff", ".bmp",
      ".heic", ".heif", ".hif", ".avif", ".jp2", ".j2k", ".j2c", ".jpf", ".jpx", ".apng", ".jxl"}
 )  # fmt: skip
-SIDECAR_SUFFIX = ".xmp"  # a sidecar is a file next to a picture, with metadata from people
 RAW_SUFFIXES = frozenset(
     {".dng", ".cr2", ".cr3", ".nef", ".nrw", ".arw", ".sr2", ".srf", ".orf", ".rw2", ".raf",
      ".pef", ".srw", ".3fr", ".fff", ".iiq", ".rwl", ".mrw", ".erf", ".mef", ".dcr", ".kdc"}
@@ -30,7 +30,9 @@ VIDEO_SUFFIXES = frozenset(
     {".mp4", ".mov", ".m4v", ".mkv", ".avi", ".webm", ".mts", ".m2ts", ".m2t", ".3gp", ".3g2",
      ".mpg", ".mpeg", ".vob", ".wmv", ".asf", ".flv", ".ogv", ".dv"}
 )  # fmt: skip
+ADJUSTMENTS_SUFFIX = ".aae"  # Apple's adjustments of a picture
 KNOWN_SUFFIXES = PICTURE_SUFFIXES | RAW_SUFFIXES | VIDEO_SUFFIXES
+LISTED_SUFFIXES = KNOWN_SUFFIXES | {ADJUSTMENTS_SUFFIX}  # in object storage, besides sidecars
 # System files of operating systems and network drives. Names that begin with a dot are hidden too.
 IGNORED_FOLDERS = frozenset(
     {"@eadir", "#recycle", "#snapshot", "@recycle", "$recycle.bin", "recycler", "lost+found",
@@ -87,11 +89,6 @@ class UnreadablePath:
 
     path: str
     reason: str
-
-
-def is_sidecar(name: str) -> bool:
-    """Return whether a file name has the suffix of a sidecar."""
-    return name.lower().endswith(SIDECAR_SUFFIX)
 
 
 def scan_paths(
@@ -236,7 +233,7 @@ class _RootUrlFilter:
             return False
         if is_sidecar(name):
             return True
-        if get_suffix(name) and get_suffix(name) not in KNOWN_SUFFIXES:
+        if get_suffix(name) and get_suffix(name) not in LISTED_SUFFIXES:
             self._log(logging.DEBUG, url, "its suffix is not that of a picture or video")
             return False
         if self._rules.is_ignored(url, is_folder=False):

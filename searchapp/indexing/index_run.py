@@ -99,7 +99,8 @@ class IndexRun:
             yield event
         yield from self._embed_files(seen, plan, collection, run_id)
         if plan.pending_files:
-            yield from self._refresh_metadata()  # the sidecars of the new pictures
+            # the sidecars of the new pictures
+            yield from self._refresh_metadata(run_id)
         forgotten, kept = self._find_vanished(seen)
         yield from kept
         # The drive of a root that keeps files may be unmounted, with all its other files.
@@ -143,8 +144,8 @@ class IndexRun:
         seen.forget_files([], self._list_scopes())
         return True
 
-    def _refresh_metadata(self) -> Iterator[MetadataRefreshing]:
-        return refresh_metadata.refresh_metadata(self.catalog, self._list_scopes())
+    def _refresh_metadata(self, run_id: int | None = None) -> Iterator[MetadataRefreshing]:
+        return refresh_metadata.refresh_metadata(self.catalog, self._list_scopes(), run_id)
 
     def _collect_stage_seconds(self) -> dict[str, float]:
         seconds_by_stage = self._source.seconds_by_stage if self._source else {}

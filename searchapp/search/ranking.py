@@ -79,10 +79,23 @@ class Ranking:
                     # A good match can follow one that is not good, but hardly after a whole page.
                     is_last = is_last or not any(are_good)
                     kept = [match for match, is_good in zip(kept, are_good, strict=True) if is_good]
-            hits.add_page(kept, self._catalog.locate_images)
+            hits.add_page(kept, partial(self._locate_images, resolved_filter))
             if hits.is_full or is_last:
                 break
         return SearchResult(tuple(hits.hits[options.offset : end_rank]), has_good_match)
+
+    def _locate_images(self, image_filter: Filter, ids: list[int]) -> dict[int, LocatedImage]:
+        """Return images by embedding id; in each, the files that match the filter come first."""
+        located = self._catalog.locate_images(ids)
+        image_ids = {image.video_id for image in located.values() if image.file_infos}
+        if not image_ids or not image_filter.has_conditions:
+            return located
+        matching = self._catalog.find_matching_paths(image_filter, image_ids)
+        for id, image in located.items():
+            own = matching.get(image.video_id, set())
+            files = sorted(image.files, key=lambda file: file.path not in own)
+            located[id] = replace(image, files=tuple(files))
+        return located
 
     def _make_page_judge(
         self,
@@ -229,5 +242,5 @@ def make_hit(image: LocatedImage | None, score: float, folder: str | None) -> Hi
         image.image_id,
         image.seconds,
         companions=tuple(filter(storage.can_exist, companions)),
-        **{name: getattr(image.info, name) for name in SUMMARY_FIELDS},
+        **{name: getattr(image.get_file_info(first_path), name) for name in SUMMARY_FIELDS},
     )

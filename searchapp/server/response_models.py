@@ -41,7 +41,7 @@ class Found(BaseModel):
     sha256: str
     taken_at: str | None
     date: str | None = Field(description="taken_at, or the date of the file if that is unknown")
-    date_from: str | None = Field(description="exif, xmp, iptc or file")
+    date_from: str | None = Field(description="exif, xmp, iptc, json or file")
     camera: str | None
     lens: str | None
     rating: int | None = Field(description="1 to 5; -1: rejected")

@@ -59,7 +59,8 @@ def make_map(
         if result is not None:
             path, thumbnail = result
             represents = int(chosen.represents[number])
-            tiles.append(Tile(path, thumbnail, image.info.taken_at, represents))
+            taken_at = image.get_file_info(path).taken_at
+            tiles.append(Tile(path, thumbnail, taken_at, represents))
             tile_numbers.append(number)
         yield WorkStep("making thumbnails", done, len(images))
     if not tiles:

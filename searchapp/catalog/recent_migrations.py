@@ -1,0 +1,74 @@
+"""Migrations of the catalog's schema from number 12 on: append a function, as in migrations.py."""
+
+from __future__ import annotations
+
+from sqlite_utils import Database
+
+from searchapp.catalog.migrations import MIGRATIONS
+
+__all__ = ["MIGRATIONS"]
+
+
+@MIGRATIONS()
+def m012_file_metadata(db: Database) -> None:
+    """Store metadata of a file that differs from that of other files with the same bytes."""
+    db.executescript(
+        """
+        -- The metadata of a file is a row in the table images without a file and an embedding;
+        -- images.sha256 is then a hash of the path. All files of an image have a row here, or
+        -- none of them.
+        create table file_metadata (
+            path text primary key,    -- a blob if the name is not valid UTF-8
+            image_id integer not null references images(id),  -- the image of the file
+            metadata_id integer not null references images(id)
+        ) without rowid;
+        create index file_metadata_image on file_metadata(image_id);
+        create index file_metadata_metadata on file_metadata(metadata_id);
+        create trigger file_deleted after delete on files begin
+            delete from file_metadata where path = old.path;
+        end;
+        create trigger file_changed after update of path, image_id on files
+        when old.image_id <> new.image_id or old.path <> new.path
+        begin
+            delete from file_metadata where path = old.path;
+        end;
+        create trigger file_metadata_deleted after delete on file_metadata begin
+            delete from images where id = old.metadata_id;
+            update changes set images = images + 1;
+        end;
+
+        drop view photos;
+        create view photos as
+        select
+            f.path as path,
+            case
+                when length(rtrim(f.path, replace(f.path, '/', ''))) < 2
+                then rtrim(f.path, replace(f.path, '/', ''))
+                else rtrim(rtrim(f.path, replace(f.path, '/', '')), '/')
+            end as folder,
+            replace(lower(i.format), 'mpo', 'jpeg') as format,
+            i.width as width,         -- pixels, upright
+            i.height as height,
+            i.width * i.height / 1e6 as megapixels,
+            i.taken_at as taken_at,   -- ISO 8601 on the camera's clock; null: not in the metadata
+            i.date as date,           -- taken_at; if that is null, the file's modification time
+            i.date_from as date_from, -- exif, xmp, iptc or file
+            i.camera as camera,
+            i.lens as lens,
+            i.latitude as latitude,   -- degrees, north positive
+            i.longitude as longitude, -- degrees, east positive
+            i.rating as rating,       -- 1 to 5; -1: rejected; null: unrated
+            i.title as title,
+            i.description as description,
+            (select group_concat(k.keyword, ', ') from keywords k where k.image_id = i.id)
+                as keywords,          -- null: none
+            f.size as size,           -- bytes
+            strftime('%Y-%m-%dT%H:%M:%S', f.mtime_ns / 1000000000, 'unixepoch') as mtime,  -- UTC
+            c.sha256 as sha256,
+            c.id as image_id
+        from files f
+        join images c on c.id = f.image_id
+        left join file_metadata m on m.path = f.path
+        join images i on i.id = coalesce(m.metadata_id, f.image_id);
+        """
+    )
