@@ -54,7 +54,7 @@ def test_two_spellings_are_one_root(photos: Path) -> None:
 
 def test_the_home_of_an_unknown_user_is_no_folder() -> None:
     """It is one line, and no traceback."""
-    with pytest.raises(FolderError, match="no such folder"):
+    with pytest.raises(FolderError, match="there is no home folder for ~nosuchuser"):
         resolve_roots(["~nosuchuser/photos"])
 
 

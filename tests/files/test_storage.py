@@ -42,6 +42,7 @@ from searchapp.files.file_state import make_state
 from searchapp.files.gcs import GcsStore
 from searchapp.files.ignore_rules import IgnoreRules
 from searchapp.files.merge_iterators import merge_iterators
+from searchapp.files.roots import resolve_roots
 from searchapp.files.s3 import S3Store
 from searchapp.indexing.embedding.prefetch import MAX_PREFETCHED_FILES, Prefetcher
 from searchapp.library import Library
@@ -601,7 +602,7 @@ def test_a_server_that_fails_loses_no_file(site: str, monkeypatch: pytest.Monkey
 def test_a_bad_bucket_name_is_explained(store: str) -> None:
     """The message of the store's client library is complete, in one line."""
     with pytest.raises(FolderError, match=r"cannot be listed: .*[Ii]nvalid bucket name") as raised:
-        scan.resolve_roots(["s3://[/x"])
+        resolve_roots(["s3://[/x"])
     assert "\n" not in str(raised.value)
 
 

@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 from support.filters import make_varied_catalog
 
+from searchapp.files.presence import Presence
 from searchapp.search.good_match import Judge, JudgeCache
 from searchapp.search.ranking import FIRST_PAGE_MATCHES, Ranking
 from searchapp.types import Collection, SearchOptions
@@ -36,7 +37,7 @@ def find_ids(
     ranking_and_vectors: tuple[Ranking, Collection, np.ndarray], monkeypatch: pytest.MonkeyPatch
 ) -> Callable[..., list[int]]:
     """Return the image ids of hits for a vector of the collection, by its number."""
-    monkeypatch.setattr("os.path.exists", lambda path: True)
+    monkeypatch.setattr("searchapp.files.presence.check_presence", lambda path: Presence.THERE)
     ranking, collection, vectors = ranking_and_vectors
 
     def find(number: int, **options: object) -> list[int]:
@@ -82,7 +83,7 @@ def test_min_score_is_compared_as_hits_show_it(
     ranking_and_vectors: tuple[Ranking, Collection, np.ndarray], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The score that a hit shows, as --min-score, includes this hit."""
-    monkeypatch.setattr("os.path.exists", lambda path: True)
+    monkeypatch.setattr("searchapp.files.presence.check_presence", lambda path: Presence.THERE)
     ranking, collection, vectors = ranking_and_vectors
     hits = ranking.find_nearest(collection, vectors[5], SearchOptions(), None).hits
     for rank, hit in enumerate(hits):
