@@ -305,7 +305,7 @@ ATTACKS = [
 def test_where_condition_can_only_read_the_view(
     varied_library: tuple[Path, Catalog], condition: str
 ) -> None:
-    """Any other action is rejected with a message of one line; it names the columns or the wrong text."""
+    """Any other action is rejected with one line that names the columns, or the wrong text."""
     folder, catalog = varied_library
     (collection,) = catalog.list_collections()
     before = (folder / "catalog.db").read_bytes(), sorted(folder.iterdir())
