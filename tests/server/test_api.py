@@ -117,7 +117,7 @@ def test_library_info_metrics_and_docs(client: Any, photos: Path) -> None:
         ({"text": "red", "count": 0}, 422),
         ({"text": "red", "count": 10**9}, 422),
         ({"text": "red", "after": "yesterday"}, 422),
-        ({"text": "red", "folder": "\0"}, 200),
+        ({"text": "red", "folder": "\0"}, 400),
         ({"text": ["red"]}, 422),
         ({"text": "red", "collection": "nowhere"}, 404),
         ({"image_url": "http://127.0.0.1/x.jpg"}, 400),
