@@ -1,34 +1,71 @@
-"""Convert pictures of any Pillow mode to RGB."""
+"""Convert pictures of any Pillow mode and color space to RGB, in sRGB."""
 
 from __future__ import annotations
 
-import io
-from contextlib import suppress
 from typing import TYPE_CHECKING
+
+from searchapp.pictures import icc, transparency
 
 if TYPE_CHECKING:
     from PIL.Image import Image as Picture
 
+# Raise this number, with a migration as m011_decoders, when pictures that are indexed already get
+# other colors. `info` then counts them, and `index --update-colors` embeds them again.
+DECODER_VERSION = 1
+GRAY_MODES = ("1", "L", "LA", "La")
 
-def convert_to_rgb(image: Picture) -> Picture:
-    """Convert a picture to RGB with 8 bits per channel.
 
-    Alpha is blended over white, 16 bits and floats are scaled, CMYK uses its ICC profile.
+def convert_to_rgb(image: Picture, needed_side: int | None = None) -> Picture:
+    """Convert a picture to sRGB with 8 bits per channel.
+
+    ICC profiles are applied, 16 bits and floats are scaled, and transparent parts get a ground
+    that contrasts with the content. needed_side: the short side in pixels that the caller needs. A
+    much larger picture with an ICC profile is reduced first, because converting is slow.
     """
-    if image.mode == "RGB" and "transparency" not in image.info:
+    if image.mode == "RGB" and not {"transparency", "icc_profile"} & image.info.keys():
         return image
     if image.mode in ("I", "F") or image.mode.startswith("I;16"):
-        return _scale_to_8_bits(image).convert("RGB")
-    if image.mode == "CMYK":
-        return _convert_cmyk(image)
-    if image.has_transparency_data:
-        from PIL import Image
+        exact = icc.convert_to_srgb(image) if image.mode.startswith("I;16") else None
+        return exact or _convert_opaque(_scale_to_8_bits(image))
+    if not image.has_transparency_data:
+        return _convert_opaque(_reduce(image, needed_side))
+    colors, alpha = _split_alpha(image)
+    return transparency.fill_transparent_parts(_convert_opaque(colors), alpha)
 
-        rgba = image.convert("RGBA")
-        white: Picture = Image.new("RGBA", rgba.size, "white")
-        white.alpha_composite(rgba)
-        return white.convert("RGB")
-    return image.convert("RGB")
+
+def needs_conversion(image: Picture) -> bool:
+    """Return whether DECODER_VERSION 0 showed an opened picture in other colors.
+
+    Version 0 ignored ICC profiles except for CMYK, and put white under all transparent pictures.
+    The picture is not decoded.
+    """
+    return image.has_transparency_data or icc.has_other_colors(image)
+
+
+def _reduce(image: Picture, needed_side: int | None) -> Picture:
+    """Return a picture with a profile at a smaller size, at least twice the needed one."""
+    factor = min(image.size) // (2 * needed_side) if needed_side else 1
+    if factor < 2 or image.mode not in ("L", "RGB", "CMYK") or "icc_profile" not in image.info:
+        return image
+    return image.reduce(factor)
+
+
+def _split_alpha(image: Picture) -> tuple[Picture, Picture]:
+    """Return the colors of a transparent picture, in the mode L or RGB, and its alpha."""
+    is_gray = image.mode in GRAY_MODES
+    layers = image.convert("LA" if is_gray else "RGBA")
+    colors = layers.getchannel("L") if is_gray else layers.convert("RGB")
+    colors.info = {"icc_profile": image.info.get("icc_profile")}  # without a transparent color
+    return colors, layers.getchannel("A")
+
+
+def _convert_opaque(image: Picture) -> Picture:
+    """Convert a picture without alpha to sRGB."""
+    if image.mode not in ("L", "RGB", "CMYK"):
+        profile = image.info.get("icc_profile")
+        image = image.convert("L" if image.mode in GRAY_MODES else "RGB")
+        image.info["icc_profile"] = profile
+    return icc.convert_to_srgb(image) or image.convert("RGB")
 
 
 def _scale_to_8_bits(image: Picture) -> Picture:
@@ -47,18 +84,5 @@ def _scale_to_8_bits(image: Picture) -> Picture:
     for row, scaled_row in zip(values, scaled, strict=True):  # Row by row, to save memory.
         scaled_row[:] = np.clip(row.astype(np.float32) * (255.0 / full_scale) + 0.5, 0, 255)
     gray: Picture = Image.fromarray(scaled)
+    gray.info["icc_profile"] = image.info.get("icc_profile")
     return gray
-
-
-def _convert_cmyk(image: Picture) -> Picture:
-    from PIL import ImageCms
-
-    profile = image.info.get("icc_profile")
-    if profile:
-        with suppress(ImageCms.PyCMSError, OSError):
-            source = ImageCms.ImageCmsProfile(io.BytesIO(profile))
-            srgb = ImageCms.createProfile("sRGB")
-            converted = ImageCms.profileToProfile(image, source, srgb, outputMode="RGB")
-            if converted is not None:
-                return converted
-    return image.convert("RGB")

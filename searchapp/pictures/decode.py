@@ -18,6 +18,7 @@ from searchapp.files import storage
 from searchapp.files.file_state import make_outdated_error
 from searchapp.pictures import (
     color,
+    icc,
     jxl,
     limits,
     metadata,
@@ -51,10 +52,11 @@ class PreparedPicture:
 def _load_pillow() -> Any:
     """Import Pillow, and register the plugins of all installed decoders.
 
-    Pillow's own limit on the number of pixels is off, because limits.py checks another limit.
+    Pillow's own limit on the number of pixels is off, because limits.py checks another limit. Its
+    limit on compressed texts in a PNG is raised, because it also applies to the ICC profile.
     """
     import pillow_heif
-    from PIL import Image
+    from PIL import Image, PngImagePlugin
 
     pillow_heif.register_heif_opener()
     if optional_decoders.is_installed("jxl"):
@@ -62,6 +64,7 @@ def _load_pillow() -> Any:
 
         JpegXLImagePlugin.DECODE_THREADS = 0  # Pictures are decoded on several threads.
     Image.init()
+    PngImagePlugin.MAX_TEXT_CHUNK = icc.MAX_PROFILE_BYTES
     Image.MAX_IMAGE_PIXELS = None
     return Image
 
@@ -207,7 +210,7 @@ def _decode_data(
     # Compare with the result, because some openers rotate a picture themselves.
     if (upright.width > upright.height) != (width > height):
         info = replace(info, width=height, height=width)
-    return color.convert_to_rgb(upright), info
+    return color.convert_to_rgb(upright, min(choose_size(*upright.size))), info
 
 
 def _decode_raw(
