@@ -23,7 +23,6 @@ from searchapp.catalog.filters.pushdown import filter_to_conditions
 from searchapp.catalog.fingerprints import Fingerprints
 from searchapp.catalog.foreign_wal import OPEN_FILES, FileId
 from searchapp.catalog.image_files import LocatedImage, locate_images
-from searchapp.catalog.known_content import EmbeddedImageLookup
 from searchapp.catalog.maintenance import CatalogMaintenance
 from searchapp.catalog.outdated_metadata import MetadataRefresh
 from searchapp.catalog.path_keys import decode_path
@@ -204,10 +203,6 @@ class Catalog:
     def get_metadata_refresh(self) -> MetadataRefresh:
         """Return the object that finds images with outdated metadata after a scan."""
         return MetadataRefresh(self._db)
-
-    def open_lookup(self, collection: Collection) -> EmbeddedImageLookup:
-        """Open a lookup of embedded images for other threads, with its own connection."""
-        return EmbeddedImageLookup(str(self.file), collection.id)
 
     # Search
 

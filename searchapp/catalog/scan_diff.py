@@ -11,6 +11,7 @@ from typing import Any
 from sqlite_utils import Database
 
 from searchapp.catalog.companions import CompanionTable
+from searchapp.catalog.outdated_colors import last_outdated_sql
 from searchapp.catalog.path_keys import (
     build_below_condition,
     build_subtree_condition,
@@ -134,19 +135,22 @@ class ScanDiff:
         limit: int | None,
         retry_stages: Iterable[str] = (),
         include_videos: bool = True,
+        update_colors: bool = False,
     ) -> ScanPlan:
         """Find the files to process: new, changed, or not embedded in the collection yet.
 
         limit: maximum number of files. retry_stages: failures in these stages are always retried.
+        update_colors: also process files whose embedding was made with other colors.
         """
         self._db.executescript("drop table if exists temp.work")
         self._db.execute(
-            """
+            f"""
             create temp table work as
             select s.path, s.size, s.mtime_ns, f.image_id,
                    x.path is not null and x.stage not in
                    (select value from json_each(:again)) as failed,
-                   e.id is not null as embedded
+                   e.id is not null and not (:update_colors
+                       and e.id <= {last_outdated_sql("f.image_id")}) as embedded
             from seen s
             left join files f on f.path = s.path and f.size = s.size and f.mtime_ns = s.mtime_ns
             left join embeddings e on e.image_id = f.image_id and e.collection_id = :collection
@@ -157,6 +161,7 @@ class ScanDiff:
             {
                 "collection": collection.id if collection else None,
                 "again": json.dumps([*retry_stages]),
+                "update_colors": update_colors,
             },
         )
         seen = self._fetch_count("select count(*) from work")

@@ -11,6 +11,7 @@ from sqlite_utils import Database
 
 from searchapp.catalog.file_metadata import FileInfos, FileMetadataTable
 from searchapp.catalog.metadata_rows import IMAGE_COLUMNS, info_to_values, save_keywords
+from searchapp.catalog.outdated_colors import last_outdated_sql
 from searchapp.catalog.path_keys import encode_path
 from searchapp.catalog.scan_diff import FileTask
 from searchapp.files.display_path import display_path
@@ -67,7 +68,15 @@ class CatalogWriter:
         return ids
 
     def save_embeddings(self, collection: Collection, vectors: Mapping[int, bytes]) -> None:
-        """Write the vectors of images, by image id; keep vectors that the collection has."""
+        """Write the vectors of images, by image id; keep vectors that the collection has.
+
+        A vector that was made with other colors is replaced by one with a new id.
+        """
+        self._db.conn.executemany(
+            "delete from embeddings where collection_id = ? and image_id = ?"
+            f" and id <= {last_outdated_sql('embeddings.image_id')}",
+            ((collection.id, image_id) for image_id in vectors),
+        )
         self._db.conn.executemany(
             "insert into embeddings (collection_id, image_id, vector) values (?, ?, ?)"
             " on conflict (collection_id, image_id) do nothing",

@@ -40,6 +40,11 @@ from searchapp.types import IndexOptions, format_count
 @click.option(
     "--retry-failed", is_flag=True, help="Retry files that failed before, even if unchanged."
 )
+@click.option(
+    "--update-colors",
+    is_flag=True,
+    help="Embed pictures again that an older version embedded with other colors.",
+)
 @include_option
 @exclude_option
 @click.option("--video/--no-video", default=True, help="Read videos too; needs the extra `video`.")

@@ -16,7 +16,7 @@ from searchapp.indexing import refresh_metadata
 from searchapp.indexing.embedding.choose_engines import EmbeddingSource
 from searchapp.indexing.embedding.outcomes import Outcome
 from searchapp.indexing.save_outcomes import OutcomeWriter
-from searchapp.indexing.scan_folders import scan_folders
+from searchapp.indexing.scan_folders import make_plan, scan_folders
 from searchapp.indexing.vanished_files import find_vanished_files, list_scopes
 from searchapp.models import ModelSpec, has_gpu
 from searchapp.pictures import metadata
@@ -90,13 +90,14 @@ class IndexRun:
             self.summary = RunSummary(unchanged=plan.unchanged_files)
             return
         run_id = self.catalog.writer.start_run(collection, self.roots)
+        if self.options.update_colors:  # The metadata of old images shows whether colors changed.
+            yield from self._refresh_old_metadata()
+            plan = make_plan(seen, self.options, self.collection)
         yield self._make_scanned_event(plan)
         for failure in unreadable:
             self.writer.failed_count += 1
             yield FileFailed(failure)
-        for event in self._refresh_metadata():
-            self.refreshed_count = event.done
-            yield event
+        yield from self._refresh_old_metadata()
         yield from self._embed_files(seen, plan, collection, run_id)
         if plan.pending_files:
             # the sidecars of the new pictures
@@ -124,6 +125,11 @@ class IndexRun:
         )
         self.catalog.writer.finish_run(run_id, self.summary)
         logger.info("Finished the index run: %s", self.summary)
+
+    def _refresh_old_metadata(self) -> Iterator[MetadataRefreshing]:
+        for event in self._refresh_metadata():
+            self.refreshed_count = event.done
+            yield event
 
     def _scan_folders(self) -> tuple[ScanDiff, ScanPlan, list[Failure]]:
         return scan_folders(self.catalog, self.roots, self.options, self.collection)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Iterable, Iterator
-from functools import partial
 from pathlib import Path
 
 from searchapp.catalog import Catalog
@@ -113,9 +112,14 @@ class Indexer:
         def start_source(collection: Collection, file_count: int) -> EmbeddingSource:
             from searchapp.indexing.embedding.worker import EmbeddingJob
 
-            job = EmbeddingJob(spec, str(self._catalog.file), collection.id, options.max_megapixels)
-            lookup = partial(self._catalog.open_lookup, collection)
-            return self._engine_manager.choose_source(job, lookup, file_count, options.replicas)
+            job = EmbeddingJob(
+                spec,
+                str(self._catalog.file),
+                collection.id,
+                options.max_megapixels,
+                update_colors=options.update_colors,
+            )
+            return self._engine_manager.choose_source(job, file_count, options.replicas)
 
         return IndexRun(self._catalog, spec, roots, options, start_source, collection)
 

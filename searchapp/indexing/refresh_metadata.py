@@ -76,7 +76,8 @@ def _read_metadata(outdated: OutdatedImage) -> RefreshedMetadata | None:
         return None
     first = next(iter(infos.values()))
     infos |= missing_infos
-    are_equal = all(replace(info, reader=first.reader) == first for info in infos.values())
+    versions = {"reader": first.reader, "colors_since": first.colors_since}
+    are_equal = all(replace(info, **versions) == first for info in infos.values())
     return RefreshedMetadata(first, {} if are_equal else infos)
 
 
@@ -89,5 +90,7 @@ def _read_embedded_info(outdated: OutdatedImage) -> PictureInfo | None:
         except PictureError as error:
             logger.debug("Cannot read the metadata of the file %s: %s", file.path, error)
             continue
-        return info or outdated.info
+        info = info or outdated.info
+        # No header says that the colors of a video or a broken picture have changed.
+        return replace(info, colors_since=info.colors_since or 0)
     return None

@@ -50,19 +50,25 @@ def scan_folders(
         seen.companions.find_companions(collection)
     for root in roots:
         _check_root_has_files(seen, root, options)
-    plan = seen.plan_work(
-        collection,
-        retry_failed=options.retry_failed,
-        limit=options.limit,
-        retry_stages=[*optional_decoders.list_retryable_stages(), storage.FETCH_STAGE],
-        include_videos=options.video and optional_decoders.is_installed("video"),
-    )
+    plan = make_plan(seen, options, collection)
     logger.info(
         "Scanned %d files in %.1f s: %d to embed, %d unchanged, %d failed in an earlier run",
         plan.seen_files, time.monotonic() - started_at, plan.pending_files,
         plan.unchanged_files, plan.failed_before,
     )  # fmt: skip
     return seen, plan, unreadable
+
+
+def make_plan(seen: ScanDiff, options: IndexOptions, collection: Collection | None) -> ScanPlan:
+    """Find the work of an index run among the files that a scan has seen."""
+    return seen.plan_work(
+        collection,
+        retry_failed=options.retry_failed,
+        limit=options.limit,
+        retry_stages=[*optional_decoders.list_retryable_stages(), storage.FETCH_STAGE],
+        include_videos=options.video and optional_decoders.is_installed("video"),
+        update_colors=options.update_colors,
+    )
 
 
 def _scan_root(

@@ -2,27 +2,31 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
-from searchapp.pictures import icc, transparency
+import numpy as np
+
+from searchapp.pictures import hdr, icc, nclx, transparency
 
 if TYPE_CHECKING:
     from PIL.Image import Image as Picture
 
-# Raise this number, with a migration as m011_decoders, when pictures that are indexed already get
-# other colors. `info` then counts them, and `index --update-colors` embeds them again.
-DECODER_VERSION = 1
+# Version of the decoder that applies ICC profiles, tone-maps HDR, and chooses the ground under
+# transparent pictures. A later change of colors needs another version, a migration as
+# m011_decoders, and a higher METADATA_READER_VERSION, which asks find_version() for all pictures.
+PROFILES_VERSION = 1
+COLOR_KEYS = {"icc_profile", nclx.INFO_KEY}  # of Pillow's Image.info: the color space
 GRAY_MODES = ("1", "L", "LA", "La")
 
 
 def convert_to_rgb(image: Picture, needed_side: int | None = None) -> Picture:
     """Convert a picture to sRGB with 8 bits per channel.
 
-    ICC profiles are applied, 16 bits and floats are scaled, and transparent parts get a ground
-    that contrasts with the content. needed_side: the short side in pixels that the caller needs. A
-    much larger picture with an ICC profile is reduced first, because converting is slow.
+    ICC profiles are applied, HDR is tone-mapped, 16 bits and floats are scaled, and transparent
+    parts get a ground that contrasts with the content. needed_side: the short side in pixels that
+    the caller needs. A much larger picture in another color space is reduced first, which is fast.
     """
-    if image.mode == "RGB" and not {"transparency", "icc_profile"} & image.info.keys():
+    if image.mode == "RGB" and not {"transparency", *COLOR_KEYS} & image.info.keys():
         return image
     if image.mode in ("I", "F") or image.mode.startswith("I;16"):
         exact = icc.convert_to_srgb(image) if image.mode.startswith("I;16") else None
@@ -33,19 +37,22 @@ def convert_to_rgb(image: Picture, needed_side: int | None = None) -> Picture:
     return transparency.fill_transparent_parts(_convert_opaque(colors), alpha)
 
 
-def needs_conversion(image: Picture) -> bool:
-    """Return whether DECODER_VERSION 0 showed an opened picture in other colors.
+def find_version(image: Picture) -> int:
+    """Return the version of the decoder that changed the colors of an opened picture; 0: none.
 
     Version 0 ignored ICC profiles except for CMYK, and put white under all transparent pictures.
     The picture is not decoded.
     """
-    return image.has_transparency_data or icc.has_other_colors(image)
+    is_changed = (
+        image.has_transparency_data or nclx.INFO_KEY in image.info or icc.has_other_colors(image)
+    )
+    return PROFILES_VERSION if is_changed else 0
 
 
 def _reduce(image: Picture, needed_side: int | None) -> Picture:
-    """Return a picture with a profile at a smaller size, at least twice the needed one."""
+    """Return a picture of another color space at a smaller size, at least twice the needed one."""
     factor = min(image.size) // (2 * needed_side) if needed_side else 1
-    if factor < 2 or image.mode not in ("L", "RGB", "CMYK") or "icc_profile" not in image.info:
+    if factor < 2 or image.mode not in ("L", "RGB", "CMYK") or not COLOR_KEYS & image.info.keys():
         return image
     return image.reduce(factor)
 
@@ -55,21 +62,34 @@ def _split_alpha(image: Picture) -> tuple[Picture, Picture]:
     is_gray = image.mode in GRAY_MODES
     layers = image.convert("LA" if is_gray else "RGBA")
     colors = layers.getchannel("L") if is_gray else layers.convert("RGB")
-    colors.info = {"icc_profile": image.info.get("icc_profile")}  # without a transparent color
+    colors.info = _get_color_info(image)  # without a transparent color
     return colors, layers.getchannel("A")
 
 
 def _convert_opaque(image: Picture) -> Picture:
     """Convert a picture without alpha to sRGB."""
     if image.mode not in ("L", "RGB", "CMYK"):
-        profile = image.info.get("icc_profile")
+        info = _get_color_info(image)
         image = image.convert("L" if image.mode in GRAY_MODES else "RGB")
-        image.info["icc_profile"] = profile
+        image.info = info
+    code = image.info.get(nclx.INFO_KEY)
+    if code is not None:
+        from PIL import Image
+
+        values = np.asarray(image.convert("RGB"))
+        converted: Picture = Image.fromarray(
+            hdr.convert_hdr_to_srgb(values, code.transfer, code.primaries)
+        )
+        return converted
     return icc.convert_to_srgb(image) or image.convert("RGB")
 
 
+def _get_color_info(image: Picture) -> dict[str | tuple[int, int], Any]:
+    """Return the entries of a picture's info that define its color space."""
+    return {key: value for key, value in image.info.items() if key in COLOR_KEYS}
+
+
 def _scale_to_8_bits(image: Picture) -> Picture:
-    import numpy as np
     from PIL import Image
 
     values = np.asarray(image)
@@ -84,5 +104,5 @@ def _scale_to_8_bits(image: Picture) -> Picture:
     for row, scaled_row in zip(values, scaled, strict=True):  # Row by row, to save memory.
         scaled_row[:] = np.clip(row.astype(np.float32) * (255.0 / full_scale) + 0.5, 0, 255)
     gray: Picture = Image.fromarray(scaled)
-    gray.info["icc_profile"] = image.info.get("icc_profile")
+    gray.info = _get_color_info(image)
     return gray

@@ -5,7 +5,6 @@ from __future__ import annotations
 import hashlib
 import io
 import logging
-import math
 import warnings
 from collections.abc import Callable
 from contextlib import nullcontext, suppress
@@ -23,6 +22,7 @@ from searchapp.pictures import (
     limits,
     metadata,
     model_size,
+    nclx,
     optional_decoders,
     orientation,
     raw,
@@ -100,7 +100,8 @@ def read_picture_info(path: str, size: int, mtime_ns: int) -> PictureInfo | None
             is_png = head.startswith(b"\x89PNG")
             source = io.BytesIO(metadata.strip_png_pixels(file)) if is_png else file
             with _load_pillow().open(source, formats=FORMATS) as image:
-                return metadata.extract_picture_info(image)
+                nclx.note_color_code(image, nclx.read_head(image, source))
+                return _extract_info(image)
     except PictureError:
         raise
     except Exception:  # Openers raise many kinds of errors for broken files.
@@ -195,7 +196,7 @@ def _decode_data(
     if (kind := raw.detect_format(data)) is not None:
         return _decode_raw(kind, data, choose_size, max_megapixels)
     if is_jxl := jxl.is_jxl(data):
-        _check_jxl(data, max_megapixels)
+        jxl.check_size(data, max_megapixels)
     formats = ("JXL",) if is_jxl else FORMATS
     with _load_pillow().open(io.BytesIO(data), formats=formats) as image:
         limits.check_limits(image, data, max_megapixels)
@@ -203,14 +204,21 @@ def _decode_data(
         if image.format in ("JPEG", "MPO"):  # MPO: a JPEG file with several pictures
             draft_side = min(choose_size(width, height))
             image.draft(None, (draft_side, draft_side))  # The decoder scales by 1/2, 1/4 or 1/8.
+        nclx.note_color_code(image, data[: nclx.MAX_META_BYTES])
         # Before getexif(), which loads a PNG as well: only the first load() of a PNG raises.
         image.load()
-        info = replace(metadata.extract_picture_info(image), width=width, height=height)
+        info = replace(_extract_info(image), width=width, height=height)
         upright = orientation.rotate_upright(image)
     # Compare with the result, because some openers rotate a picture themselves.
     if (upright.width > upright.height) != (width > height):
         info = replace(info, width=height, height=width)
     return color.convert_to_rgb(upright, min(choose_size(*upright.size))), info
+
+
+def _extract_info(image: Picture) -> PictureInfo:
+    """Return the metadata of an opened picture, and whether its colors need a conversion."""
+    info = metadata.extract_picture_info(image)
+    return replace(info, colors_since=color.find_version(image))
 
 
 def _decode_raw(
@@ -254,7 +262,12 @@ def _decode_raw(
     if raw_info is not None and (raw_info.taken_at or raw_info.camera):
         info = raw_info
     info = replace(
-        info, format=kind, width=width, height=height, reader=metadata.METADATA_READER_VERSION
+        info,
+        format=kind,
+        width=width,
+        height=height,
+        reader=metadata.METADATA_READER_VERSION,
+        colors_since=color.find_version(picture),
     )
     return color.convert_to_rgb(picture), info
 
@@ -273,12 +286,3 @@ def _read_raw_info(data: bytes) -> PictureInfo | None:
     carrier = _load_pillow().new("RGB", (1, 1))  # Pillow parses EXIF only from a picture.
     carrier.info["exif"] = exif_block
     return metadata.extract_picture_info(carrier)
-
-
-def _check_jxl(data: bytes, max_megapixels: float) -> None:
-    if not optional_decoders.is_installed("jxl"):
-        raise optional_decoders.make_missing_extra_error("jxl", "JPEG XL")
-    size = jxl.read_size(data)
-    if size is None:
-        raise PictureError("cannot be decoded: broken or cut off in its first part")
-    limits.check_pixel_count(math.prod(size), max_megapixels)

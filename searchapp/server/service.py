@@ -207,7 +207,9 @@ class Service:
 
     def _load_or_make_thumbnail(self, located: LocatedImage, size: int) -> bytes:
         """Return a thumbnail from the disk cache; make it and add it to the cache if missing."""
-        file = thumbnail_cache.locate_thumbnail(self.folder, located.key, size)
+        file = thumbnail_cache.locate_thumbnail(
+            self.folder, located.key, size, located.info.colors_since
+        )
         if (cached := thumbnail_cache.load_thumbnail(file)) is not None:
             return cached
         buffer = io.BytesIO()

@@ -45,6 +45,7 @@ class IndexOptions:
     vectors: str | None = field(default=None, repr=False)  # faiss or milvus:...; may hold secrets
     include: tuple[str, ...] = ()  # .gitignore patterns of files; empty: all files
     exclude: tuple[str, ...] = ()  # .gitignore patterns of files and folders
+    update_colors: bool = False  # embed images again that have other colors now
     prune: bool = False  # forget vanished files even if there are many
     video: bool = True
     pairs: bool = True  # treat the RAW file of a JPEG and a Live Photo's video as companions

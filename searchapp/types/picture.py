@@ -75,6 +75,8 @@ class PictureInfo(PictureSummary):
     format: str
     description: str | None = None
     reader: int = 0  # version of the metadata reader that read the file
+    # Version of the decoder that changed the colors of the picture; 0: none did; None: not known
+    colors_since: int | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -132,7 +132,7 @@ class FileReader:
             info, frames = video.sample_frames(file, self._spec.image, self._max_megapixels)
         inputs = tuple(self._make_engine_input(frame.image) for frame in frames)
         info = metadata.fill_date_from_mtime(
-            replace(info, reader=metadata.METADATA_READER_VERSION), mtime_ns
+            replace(info, reader=metadata.METADATA_READER_VERSION, colors_since=0), mtime_ns
         )
         return DecodedPicture(sha256, info, inputs, tuple(frame.seconds for frame in frames))
 

@@ -50,8 +50,17 @@ class EmbeddingJob:
     arguments: Mapping[str, Any] = field(default_factory=dict)  # of the engine
     threads: int = 1  # that read and decode
     decode_timeout_s: float = DECODE_TIMEOUT_S
+    update_colors: bool = False  # embed images again that have other colors now
     starts_early: bool = False  # start the engine at once, not with the first picture
     log_level: int = logging.WARNING  # Records of this level or above are sent to the parent.
+
+    def open_lookup(self) -> EmbeddedImageLookup | None:
+        """Open the lookup of embedded images that need no embedding; None: embed every file."""
+        if self.catalog_file is None:
+            return None
+        return EmbeddedImageLookup(
+            self.catalog_file, self.collection_id, update_colors=self.update_colors
+        )
 
     def to_json(self) -> bytes:
         """Return the job as JSON that a worker can read."""
@@ -110,7 +119,7 @@ def _serve_parent(job: EmbeddingJob, parent: _Parent) -> None:
     """Embed the parent's batches until the parent ends, or until too many decoders are stuck."""
     # Before this message, the worker's end cannot be the fault of a file.
     parent.send({"up": True})
-    lookup = EmbeddedImageLookup(job.catalog_file, job.collection_id) if job.catalog_file else None
+    lookup = job.open_lookup()
 
     def start_engine() -> Engine:
         engine = load_engine_class(job)(job.spec, **job.arguments)

@@ -88,7 +88,7 @@ def _make_cache_headers(located: LocatedImage, form: str, sha256: str | None) ->
     is_named = sha256 is not None and located.seconds is None
     return {
         "Cache-Control": "private, max-age=86400" if is_named else "private, no-cache",
-        "ETag": f'"{located.key}-{form}"',
+        "ETag": f'"{located.key}-{form}-{located.info.colors_since or 0}"',
     }
 
 
