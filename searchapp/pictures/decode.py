@@ -26,6 +26,7 @@ from searchapp.pictures import (
     optional_decoders,
     orientation,
     raw,
+    truncation,
 )
 from searchapp.pictures.model_size import ImageInput
 from searchapp.types import MAX_MEGAPIXELS, PictureInfo
@@ -158,24 +159,35 @@ def decode_picture(
 
     choose_size: returns the size that the caller needs, from width and height. A much larger
     JPEG is decoded at a reduced size, which is faster.
+    A complete picture in a file with a damaged end is decoded.
     Raises PictureError for every error of a decoder, with its reason.
     """
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
-            return _decode_data(data, choose_size, max_megapixels)
+            try:
+                return _decode_data(data, choose_size, max_megapixels)
+            except (OSError, SyntaxError, ValueError):
+                completed = truncation.complete_file(data, max_megapixels)
+                if completed is None:
+                    raise
+                logger.debug("Decoded a complete picture in a file with a damaged end.")
+                return _decode_data(completed, choose_size, max_megapixels)
     except PictureError:
         raise
     except MemoryError as error:
         raise PictureError("too large for this machine's memory") from error
     except Exception as error:  # Decoders raise many kinds of errors for broken files.
-        raise PictureError(_describe_error(error)) from error
+        raise PictureError(_describe_error(error, data)) from error
 
 
-def _describe_error(error: Exception) -> str:
+def _describe_error(error: Exception, data: bytes) -> str:
     from PIL import UnidentifiedImageError
     from PIL.ImageFile import ERRORS
 
+    missing_part = truncation.describe_missing_part(data)
+    if missing_part is not None:
+        return f"cannot be decoded: image file is truncated: {missing_part}"
     if isinstance(error, UnidentifiedImageError):
         return "cannot be decoded: broken or cut off in its first part"
     message = error.args[0] if error.args else ""
@@ -185,7 +197,8 @@ def _describe_error(error: Exception) -> str:
         reason = "broken or cut off"
     if reason.startswith("decoder error"):  # TIFF errors have a number instead of a text.
         reason = ERRORS.get(int(reason.split()[-1]), reason)
-    return f"cannot be decoded: {reason}"
+    # The number in Pillow's "(22 bytes not processed)" is not the number of missing bytes.
+    return f"cannot be decoded: {reason.partition(' (')[0]}"
 
 
 def _decode_data(
