@@ -28,6 +28,7 @@ from searchapp.pictures import (
     raw,
     truncation,
 )
+from searchapp.pictures.decoder_errors import describe_decoder_error
 from searchapp.pictures.model_size import ImageInput
 from searchapp.types import MAX_MEGAPIXELS, PictureInfo
 
@@ -168,37 +169,16 @@ def decode_picture(
             try:
                 return _decode_data(data, choose_size, max_megapixels)
             except (OSError, SyntaxError, ValueError):
-                completed = truncation.complete_file(data, max_megapixels)
-                if completed is None:
+                copy = truncation.make_decodable(data, max_megapixels)
+                if copy is None:
                     raise
-                logger.debug("Decoded a complete picture in a file with a damaged end.")
-                return _decode_data(completed, choose_size, max_megapixels)
+                return _decode_data(copy, choose_size, max_megapixels)
     except PictureError:
         raise
     except MemoryError as error:
         raise PictureError("too large for this machine's memory") from error
     except Exception as error:  # Decoders raise many kinds of errors for broken files.
-        raise PictureError(_describe_error(error, data)) from error
-
-
-def _describe_error(error: Exception, data: bytes) -> str:
-    from PIL import UnidentifiedImageError
-    from PIL.ImageFile import ERRORS
-
-    missing_part = truncation.describe_missing_part(data)
-    if missing_part is not None:
-        return f"cannot be decoded: image file is truncated: {missing_part}"
-    if isinstance(error, UnidentifiedImageError):
-        return "cannot be decoded: broken or cut off in its first part"
-    message = error.args[0] if error.args else ""
-    text = (message.decode(errors="replace") if isinstance(message, bytes) else str(error)).strip()
-    reason = text.splitlines()[0] if text else type(error).__name__
-    if reason.startswith(("Generic Error", "Input/output error")):  # from libjxl and LibRaw
-        reason = "broken or cut off"
-    if reason.startswith("decoder error"):  # TIFF errors have a number instead of a text.
-        reason = ERRORS.get(int(reason.split()[-1]), reason)
-    # The number in Pillow's "(22 bytes not processed)" is not the number of missing bytes.
-    return f"cannot be decoded: {reason.partition(' (')[0]}"
+        raise PictureError(describe_decoder_error(error, data)) from error
 
 
 def _decode_data(

@@ -8,7 +8,7 @@ import zlib
 from contextlib import suppress
 from typing import Any
 
-from searchapp.pictures import jpeg_end
+from searchapp.pictures import jpeg_end, wide_tiff
 from searchapp.types import MAX_MEGAPIXELS, format_count
 
 PNG_SIGNATURE = b"\x89PNG\r\n\x1a\n"
@@ -19,16 +19,17 @@ BOX_SIGNATURES = (b"ftyp", b"jP  ", b"JXL ")  # type of the first box: HEIF, AVI
 TIFF_DATA_TAGS = ((273, 279), (324, 325))  # offsets and sizes: of strips, of tiles
 
 
-def complete_file(data: bytes, max_megapixels: float) -> bytes | None:
-    """Return a decodable copy of a file whose picture is complete, but whose end is damaged.
+def make_decodable(data: bytes, max_megapixels: float) -> bytes | None:
+    """Return a copy of a complete picture that Pillow refuses, so that Pillow decodes it.
 
-    None if there is no such copy. Raises PictureError if it is known what is missing.
+    The end of the file is damaged, or the samples are too wide. None if there is no such copy.
+    Raises PictureError if it is known what is missing.
     """
     if data.startswith(b"\xff\xd8"):
         return jpeg_end.complete_jpeg(data, max_megapixels)
     if data[:4] == b"RIFF" and data[8:12] == b"WEBP":
         return _complete_webp(data)
-    return None
+    return wide_tiff.convert_to_8_bits(data, max_megapixels)
 
 
 def describe_missing_part(data: bytes) -> str | None:
