@@ -72,3 +72,22 @@ def m012_file_metadata(db: Database) -> None:
         join images i on i.id = coalesce(m.metadata_id, f.image_id);
         """
     )
+
+
+@MIGRATIONS()
+def m013_decoders(db: Database) -> None:
+    """Know which embeddings were made with other colors than the decoder shows now."""
+    db.executescript(
+        """
+        -- Version of the decoder that changed the colors of this picture. 0: none did.
+        alter table images add column colors_since integer;  -- null: the next index run finds out
+        update images set colors_since = 0 where id in (select image_id from frames);
+        create index images_other_colors on images(colors_since) where colors_since is not 0;
+
+        -- Embeddings up to this id were made by a decoder before this version. Version 1 applies
+        -- ICC profiles, tone-maps HDR, and chooses the ground of transparent pictures.
+        create table decoders (version integer primary key, last_embedding integer not null);
+        insert into decoders select 1, coalesce(max(seq), 0) from sqlite_sequence
+        where name = 'embeddings';
+        """
+    )

@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
 # Version of the decoder that applies ICC profiles, tone-maps HDR, and chooses the ground under
 # transparent pictures. A later change of colors needs another version, a migration as
-# m011_decoders, and a higher METADATA_READER_VERSION, which asks find_version() for all pictures.
+# m013_decoders, and a higher METADATA_READER_VERSION, which asks find_version() for all pictures.
 PROFILES_VERSION = 1
 COLOR_KEYS = {"icc_profile", nclx.INFO_KEY}  # of Pillow's Image.info: the color space
 GRAY_MODES = ("1", "L", "LA", "La")
