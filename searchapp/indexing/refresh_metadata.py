@@ -76,8 +76,10 @@ def _read_metadata(outdated: OutdatedImage) -> RefreshedMetadata | None:
         return None
     first = next(iter(infos.values()))
     infos |= missing_infos
-    versions = {"reader": first.reader, "colors_since": first.colors_since}
-    are_equal = all(replace(info, **versions) == first for info in infos.values())
+    are_equal = all(
+        replace(info, reader=first.reader, colors_since=first.colors_since) == first
+        for info in infos.values()
+    )
     return RefreshedMetadata(first, {} if are_equal else infos)
 
 
