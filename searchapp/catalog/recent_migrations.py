@@ -72,3 +72,18 @@ def m012_file_metadata(db: Database) -> None:
         join images i on i.id = coalesce(m.metadata_id, f.image_id);
         """
     )
+
+
+@MIGRATIONS()
+def m013_change_times(db: Database) -> None:
+    """Store the change times of files, which tell edits that keep size and modification time."""
+    db.executescript(
+        """
+        -- Null: an older version read the file, or its file system stores no change times.
+        alter table files add column ctime_ns integer;
+        alter table failures add column ctime_ns integer;
+        alter table sidecars add column ctime_ns integer;
+        -- Null: the change time is known, the sidecar is large, or an older version read it.
+        alter table sidecars add column sha256 text;
+        """
+    )

@@ -17,8 +17,9 @@ from searchapp.catalog.path_keys import (
     decode_path,
     encode_path,
 )
+from searchapp.catalog.same_state import build_same_state_condition
 from searchapp.files.companions import is_adjustments
-from searchapp.files.file_state import MAX_INTEGER
+from searchapp.files.file_state import MAX_INTEGER, FileState
 from searchapp.files.scan import ScannedFile, is_video
 from searchapp.types import Collection
 
@@ -33,6 +34,12 @@ class FileTask:
     size: int
     mtime_ns: int
     image_id: int | None  # set if the file's content is known, but not embedded yet
+    ctime_ns: int | None = None  # None: unknown
+
+    @property
+    def state(self) -> FileState:
+        """Return the size and times of the file."""
+        return FileState(self.size, self.mtime_ns, self.ctime_ns)
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,11 +63,13 @@ class ScanDiff:
             """
             drop table if exists temp.seen;
             create temp table seen (
-                path text primary key, size integer, mtime_ns integer, picture integer
+                path text primary key, size integer, mtime_ns integer, picture integer,
+                ctime_ns integer
             ) without rowid;
             drop table if exists temp.seen_sidecars;
             create temp table seen_sidecars (
-                path text primary key, size integer, mtime_ns integer
+                path text primary key, size integer, mtime_ns integer, ctime_ns integer,
+                sha256 text
             ) without rowid;
             drop table if exists temp.seen_adjustments;
             create temp table seen_adjustments (path text primary key, size integer) without rowid;
@@ -92,17 +101,17 @@ class ScanDiff:
         adjustments: list[tuple[Any, ...]] = []
         for file in found:
             if file.is_sidecar:
-                sidecars.append((encode_path(file.path), file.size, file.mtime_ns))
+                state = (file.size, file.mtime_ns, file.ctime_ns)
+                sidecars.append((encode_path(file.path), *state, file.sha256))
             elif is_adjustments(file.path):
                 adjustments.append((encode_path(file.path), file.size))
             else:
-                files.append(
-                    (encode_path(file.path), file.size, file.mtime_ns, file.has_known_suffix)
-                )
+                state = (file.size, file.mtime_ns, file.has_known_suffix)
+                files.append((encode_path(file.path), *state, file.ctime_ns))
         with self._db.atomic():
-            self._db.conn.executemany("insert or ignore into seen values (?, ?, ?, ?)", files)
+            self._db.conn.executemany("insert or ignore into seen values (?, ?, ?, ?, ?)", files)
             self._db.conn.executemany(
-                "insert or ignore into seen_sidecars values (?, ?, ?)", sidecars
+                "insert or ignore into seen_sidecars values (?, ?, ?, ?, ?)", sidecars
             )
             self._db.conn.executemany(
                 "insert or ignore into seen_adjustments values (?, ?)", adjustments
@@ -141,23 +150,32 @@ class ScanDiff:
         """
         self._db.executescript("drop table if exists temp.work")
         self._db.execute(
-            """
+            f"""
             create temp table work as
-            select s.path, s.size, s.mtime_ns, f.image_id,
+            select s.path, s.size, s.mtime_ns, s.ctime_ns, f.image_id,
                    x.path is not null and x.stage not in
                    (select value from json_each(:again)) as failed,
-                   e.id is not null as embedded
+                   e.id is not null as embedded,
+                   s.ctime_ns is not null and (f.path is not null and f.ctime_ns is null
+                   or x.path is not null and x.ctime_ns is null) as is_change_time_new
             from seen s
-            left join files f on f.path = s.path and f.size = s.size and f.mtime_ns = s.mtime_ns
+            left join files f on f.path = s.path and {build_same_state_condition("f", "s")}
             left join embeddings e on e.image_id = f.image_id and e.collection_id = :collection
-            left join failures x on x.path = s.path and x.size = s.size
-                 and x.mtime_ns = s.mtime_ns and x.collection_id = :collection
+            left join failures x on x.path = s.path and {build_same_state_condition("x", "s")}
+                 and x.collection_id = :collection
             order by s.path
             """,
             {
                 "collection": collection.id if collection else None,
                 "again": json.dumps([*retry_stages]),
             },
+        )
+        self._db.executescript(
+            """
+            drop table if exists temp.new_change_times;
+            create temp table new_change_times as
+            select path, size, mtime_ns, ctime_ns from work where is_change_time_new;
+            """
         )
         seen = self._fetch_count("select count(*) from work")
         unchanged = self._fetch_count("select count(*) from work where embedded")
@@ -182,6 +200,21 @@ class ScanDiff:
         pending = self._fetch_count("select count(*) from work")
         return ScanPlan(seen, unchanged, failed_before, pending, len(videos))
 
+    def save_new_change_times(self) -> None:
+        """Store the change times of unchanged files that an older version has read."""
+        if not self._fetch_count("select count(*) from new_change_times"):
+            return
+        with self._db.atomic():
+            for table in ("files", "failures"):
+                rows = self._db.execute(
+                    "select ctime_ns, path, size, mtime_ns from new_change_times"
+                )
+                self._db.conn.executemany(
+                    f"update {table} set ctime_ns = ?"
+                    " where path = ? and size = ? and mtime_ns = ? and ctime_ns is null",
+                    rows.fetchall(),
+                )
+
     def read_tasks(self) -> Iterator[FileTask]:
         """Yield the files that plan_work() found; the caller may write to the catalog meanwhile.
 
@@ -189,13 +222,13 @@ class ScanDiff:
         """
         last = 0
         while rows := self._db.execute(
-            "select rowid, path, size, mtime_ns, image_id from work where rowid > ?"
+            "select rowid, path, size, mtime_ns, image_id, ctime_ns from work where rowid > ?"
             " order by rowid limit ?",
             (last, PAGE_ROWS),
         ).fetchall():
-            for rowid, path, size, mtime_ns, image_id in rows:
+            for rowid, path, *values in rows:
                 last = rowid
-                yield FileTask(decode_path(path), size, mtime_ns, image_id)
+                yield FileTask(decode_path(path), *values)
 
     def count_known_below(self, folder: str) -> int:
         """Return the number of cataloged files below a folder."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import errno
+import hashlib
 import logging
 import os
 import stat
@@ -13,6 +14,7 @@ from typing import Self
 
 from searchapp.files import storage
 from searchapp.files.ignore_rules import IGNORE_FILE_NAME, IgnoreRules
+from searchapp.files.local import read_bounded_file
 from searchapp.files.presence import is_gone_error
 from searchapp.files.sidecars import is_sidecar
 
@@ -41,6 +43,7 @@ IGNORED_FOLDERS = frozenset(
 IGNORED_FILES = frozenset({"thumbs.db", "ehthumbs.db", "desktop.ini"})
 IGNORED_NAMES = IGNORED_FOLDERS | IGNORED_FILES
 MAX_CACHED_FOLDERS = 10_000
+MAX_HASHED_BYTES = 1 << 20  # A sidecar has some KiB.
 HIDDEN_REASON = "its name is that of a hidden or system file"
 NOT_REGULAR_REASON = "it is not a regular file, or is a link to a folder"
 NO_FILE_REASON = "it is a link to no file, or was deleted during the scan"
@@ -51,16 +54,23 @@ logger = logging.getLogger(__name__)
 
 @dataclass(frozen=True, slots=True)
 class ScannedFile:
-    """A file: its absolute path or URL, size in bytes and modification time."""
+    """A file: its absolute path or URL, size in bytes and times.
+
+    sha256: of a small sidecar on a file system without change times.
+    """
 
     path: str
     size: int
     mtime_ns: int
+    ctime_ns: int | None = None  # None: unknown
+    sha256: str | None = None
 
     @classmethod
     def from_state(cls, path: str, state: storage.FileState) -> Self:
-        """Return a file with the size and time of a state."""
-        return cls(path, state.size, state.mtime_ns)
+        """Return a file with the size and times of a state; hash it if only that tells edits."""
+        is_hashed = state.ctime_ns is None and is_sidecar(path) and not storage.is_url(path)
+        sha256 = _hash_small_file(path) if is_hashed else None
+        return cls(path, state.size, state.mtime_ns, state.ctime_ns, sha256)
 
     @property
     def has_known_suffix(self) -> bool:
@@ -71,6 +81,14 @@ class ScannedFile:
     def is_sidecar(self) -> bool:
         """Return whether the file is a sidecar, which contains metadata of a picture."""
         return is_sidecar(self.path)
+
+
+def _hash_small_file(path: str) -> str | None:
+    """Return the SHA-256 of a file; None if it is large or cannot be read."""
+    try:
+        return hashlib.sha256(read_bounded_file(path, MAX_HASHED_BYTES)).hexdigest()
+    except OSError:
+        return None
 
 
 def get_suffix(path: str) -> str:

@@ -86,6 +86,7 @@ class IndexRun:
         """Index the folders and yield events; if the run is interrupted, saved batches are kept."""
         started = time.monotonic()
         seen, plan, unreadable = self._scan_folders()
+        seen.save_new_change_times()
         if self._has_nothing_to_do(seen, plan, unreadable):
             self.summary = RunSummary(unchanged=plan.unchanged_files)
             return
@@ -112,7 +113,7 @@ class IndexRun:
         moved = sum((Counter(forgotten.values()) & path_counts).values())
         self.summary = RunSummary(
             added=self.writer.added_count - moved,
-            unchanged=plan.unchanged_files,
+            unchanged=plan.unchanged_files + self.writer.unchanged_count,
             moved=moved,
             removed=len(forgotten) - moved,
             kept=sum(each.vanished_files for each in kept),

@@ -10,7 +10,7 @@ from itertools import islice
 
 from searchapp.catalog import Catalog, ScanDiff, ScanPlan
 from searchapp.errors import FolderError
-from searchapp.files import scan, storage
+from searchapp.files import change_time, scan, storage
 from searchapp.files.ignore_rules import IgnoreRules
 from searchapp.indexing.vanished_files import list_scopes
 from searchapp.pictures import decode, optional_decoders
@@ -30,6 +30,7 @@ def scan_folders(
     `options.prune` is not set.
     """
     started_at = time.monotonic()
+    change_time.forget_devices()
     seen = catalog.begin_scan()
     unreadable: list[Failure] = []
     for root in filter(storage.has_folder, roots):
