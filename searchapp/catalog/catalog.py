@@ -219,6 +219,10 @@ class Catalog:
         """Return the files that match a filter, for images whose files have other metadata."""
         return self._filters.find_matching_paths(image_filter, image_ids)
 
+    def has_files_below(self, folder: str) -> bool:
+        """Return whether the catalog knows a file below a folder."""
+        return self._filters.has_files_below(folder)
+
     def filter_to_conditions(
         self, image_filter: Filter
     ) -> tuple[tuple[Between | OneOf, ...], bool]:
