@@ -24,6 +24,7 @@ from searchapp.catalog.fingerprints import Fingerprints
 from searchapp.catalog.foreign_wal import OPEN_FILES, FileId
 from searchapp.catalog.image_files import LocatedImage, locate_images
 from searchapp.catalog.known_content import EmbeddedImageLookup
+from searchapp.catalog.known_roots import KnownRoots
 from searchapp.catalog.maintenance import CatalogMaintenance
 from searchapp.catalog.outdated_metadata import MetadataRefresh
 from searchapp.catalog.path_keys import decode_path
@@ -200,6 +201,10 @@ class Catalog:
     def begin_scan(self) -> ScanDiff:
         """Return a new comparison of scanned files with the catalog."""
         return ScanDiff(self._db)
+
+    def get_known_roots(self) -> KnownRoots:
+        """Return the folders that index runs were asked for."""
+        return KnownRoots(self._db)
 
     def get_metadata_refresh(self) -> MetadataRefresh:
         """Return the object that finds images with outdated metadata after a scan."""

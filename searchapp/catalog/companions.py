@@ -71,7 +71,10 @@ class CompanionTable:
             for root in roots:
                 where, parameters = build_subtree_condition(root)
                 self._db.execute(
-                    f"delete from companions where {where} and not is_unreadable(path)", parameters
+                    f"delete from companions where {where} and (path in (select path from seen)"
+                    " or path in (select path from temp.found_companions)"
+                    " or not is_unreadable(path))",
+                    parameters,
                 )
             self._db.execute(
                 "insert or replace into companions"

@@ -4,15 +4,15 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from typing import Any
 
 from sqlite_utils import Database
 
 from searchapp.catalog.companions import CompanionTable
+from searchapp.catalog.known_roots import KnownRoots
 from searchapp.catalog.path_keys import (
-    build_below_condition,
     build_subtree_condition,
     decode_path,
     encode_path,
@@ -80,19 +80,24 @@ class ScanDiff:
             """
         )
         self.companions = CompanionTable(db)
+        self.known_roots = KnownRoots(db)
         self.protect_paths(())
 
-    def protect_paths(self, paths: Iterable[str]) -> None:
+    def protect_paths(
+        self, paths: Iterable[str], is_kept: Callable[[str], bool] = lambda path: False
+    ) -> None:
         """Set the paths that the scan could not read: no file at or below them counts as vanished.
 
+        is_kept: whether another file does not count as vanished, although the scan did not see it.
         Defines the SQL function is_unreadable(path), which all deletions after a scan ask.
         """
         prefixes = tuple(path.rstrip(os.sep) + os.sep for path in paths)
-        self._db.conn.create_function(
-            "is_unreadable",
-            1,
-            lambda key: (decode_path(key) + os.sep).startswith(prefixes),
-        )
+
+        def is_unreadable(key: str | bytes) -> bool:
+            path = decode_path(key)
+            return (path + os.sep).startswith(prefixes) or is_kept(path)
+
+        self._db.conn.create_function("is_unreadable", 1, is_unreadable)
 
     def add_files(self, found: Iterable[ScannedFile]) -> None:
         """Add scanned files to the temporary table seen, or to that of their kind."""
@@ -231,13 +236,13 @@ class ScanDiff:
                 yield FileTask(decode_path(path), *values)
 
     def count_known_below(self, folder: str) -> int:
-        """Return the number of cataloged files below a folder."""
-        where, parameters = build_below_condition(folder)
+        """Return the number of cataloged files at or below a path."""
+        where, parameters = build_subtree_condition(folder)
         return int(self._fetch_count(f"select count(*) from files where {where}", parameters))
 
     def count_seen_below(self, folder: str) -> int:
-        """Return the number of scanned files below a folder."""
-        where, parameters = build_below_condition(folder)
+        """Return the number of scanned files at or below a path."""
+        where, parameters = build_subtree_condition(folder)
         return int(self._fetch_count(f"select count(*) from seen where {where}", parameters))
 
     def find_vanished_files(self, folder: str) -> list[tuple[str, int]]:
@@ -247,10 +252,11 @@ class ScanDiff:
         """
         where, parameters = build_subtree_condition(folder)
         rows = self._db.execute(
-            f"select path, image_id from files where {where}"
-            " and not exists (select 1 from seen s where s.path = files.path)"
-            " and not exists (select 1 from found_companions c where c.path = files.path)"
-            " and not is_unreadable(path)",
+            # The order of a case is fixed; is_unreadable() can ask the file system.
+            f"select path, image_id from files where {where} and case"
+            " when exists (select 1 from seen s where s.path = files.path)"
+            " or exists (select 1 from found_companions c where c.path = files.path) then 0"
+            " else not is_unreadable(path) end",
             parameters,
         )
         return [(decode_path(path), image_id) for path, image_id in rows]

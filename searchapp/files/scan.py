@@ -16,6 +16,7 @@ from searchapp.files import storage
 from searchapp.files.ignore_rules import IGNORE_FILE_NAME, IgnoreRules
 from searchapp.files.local import read_bounded_file
 from searchapp.files.presence import is_gone_error
+from searchapp.files.seen_folders import LinkedFolder, SeenFolders
 from searchapp.files.sidecars import is_sidecar
 
 # The formats of cameras, phones and image programs. Files with other suffixes are read once, and
@@ -45,7 +46,7 @@ IGNORED_NAMES = IGNORED_FOLDERS | IGNORED_FILES
 MAX_CACHED_FOLDERS = 10_000
 MAX_HASHED_BYTES = 1 << 20  # A sidecar has some KiB.
 HIDDEN_REASON = "its name is that of a hidden or system file"
-NOT_REGULAR_REASON = "it is not a regular file, or is a link to a folder"
+NOT_REGULAR_REASON = "it is not a regular file"
 NO_FILE_REASON = "it is a link to no file, or was deleted during the scan"
 IGNORED_REASON = "--include, --exclude or .searchappignore excludes it"
 
@@ -159,13 +160,15 @@ def is_hidden(name: str) -> bool:
 
 
 def walk_folder(
-    root: str, rules: IgnoreRules = IgnoreRules()
+    root: str, rules: IgnoreRules = IgnoreRules(), seen: SeenFolders | None = None
 ) -> Iterator[ScannedFile | UnreadablePath]:
     """Yield every regular file below root, folder by folder, sorted by name.
 
-    Skips hidden files and folders, links to folders, and paths that rules or .searchappignore
-    files exclude. Follows links to files. Raises FolderError for a bad ignore pattern.
+    Skips hidden files and folders, and paths that rules or .searchappignore files exclude. Follows
+    links to files. Leaves out links to folders, and folders that `seen` has under another name, and
+    adds them to seen.linked. Raises FolderError for a bad ignore pattern.
     """
+    seen = SeenFolders() if seen is None else seen
     if storage.is_url(root):
         yield from _list_object_store(root, rules)
         return
@@ -173,6 +176,9 @@ def walk_folder(
     while pending:
         folder, rules = pending.pop()
         try:
+            if (other_name := seen.find_other_name(folder)) is not None:
+                seen.linked.append(LinkedFolder(folder, other_name, is_link=False))
+                continue
             with os.scandir(folder) as entries:
                 listed = sorted(entries, key=lambda entry: entry.name)
             if any(entry.name == IGNORE_FILE_NAME for entry in listed):
@@ -193,7 +199,13 @@ def walk_folder(
                     else:
                         subfolders.append((entry.path, rules))
                 elif not entry.is_file():
-                    _log_skipped(logging.DEBUG, entry.path, NOT_REGULAR_REASON)
+                    if not entry.is_dir():
+                        _log_skipped(logging.DEBUG, entry.path, NOT_REGULAR_REASON)
+                    elif rules.is_ignored(entry.path, is_folder=True):
+                        _log_skipped(logging.INFO, entry.path, IGNORED_REASON)
+                    else:
+                        target = os.path.realpath(entry.path)
+                        seen.linked.append(LinkedFolder(entry.path, target))
                 elif not is_sidecar(entry.name) and rules.is_ignored(entry.path, is_folder=False):
                     _log_skipped(logging.INFO, entry.path, IGNORED_REASON)
                 else:

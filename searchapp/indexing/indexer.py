@@ -10,9 +10,10 @@ from pathlib import Path
 from searchapp.catalog import Catalog
 from searchapp.errors import SearchAppError
 from searchapp.files.lock import hold_writer_lock
-from searchapp.files.roots import resolve_roots
+from searchapp.files.roots import name_roots_once, resolve_roots
 from searchapp.indexing.embedding.choose_engines import EmbeddingSource, EngineHolder
 from searchapp.indexing.index_run import IndexRun
+from searchapp.indexing.linked_folders import list_reachable_roots
 from searchapp.models import ModelSpec, select_collection
 from searchapp.search.good_match import JudgeCache
 from searchapp.types import (
@@ -54,7 +55,8 @@ class Indexer:
 
     def index(self, folders: Iterable[str | Path], options: IndexOptions) -> Iterator[IndexEvent]:
         """Embed the new pictures in folders, and yield events: see Library.index."""
-        roots = resolve_roots(folders, allow_missing=options.prune)
+        roots = resolve_roots(folders, allow_missing=options.prune, allow_files=True)
+        roots = name_roots_once(roots, list_reachable_roots(self._catalog, roots))
         address = parse_address(options.vectors) if options.vectors is not None else None
         if options.dry_run:
             collection, spec = self._select_collection(options)
