@@ -51,8 +51,8 @@ def is_single_file(root: str) -> bool:
     return True
 
 
-def name_roots_once(roots: Iterable[str], known_roots: Iterable[str]) -> list[str]:
-    """Return roots by the names under which the library knows their folders, each once.
+def name_roots_once(roots: Iterable[str], known_roots: Iterable[str]) -> dict[str, str]:
+    """Return the name under which the library knows the folder of each root, by root.
 
     A link or a bind mount gives a folder a second name, which would index each file twice.
     """
@@ -67,7 +67,7 @@ def name_roots_once(roots: Iterable[str], known_roots: Iterable[str]) -> list[st
         names[root] = name = _find_known_name(root, name_by_identity)
         if (identity := _read_identity(name)) is not None:
             name_by_identity.setdefault(identity, name)
-    return list(dict.fromkeys(names[root] for root in roots))
+    return {root: names[root] for root in roots}
 
 
 def _find_known_name(root: str, name_by_identity: dict[tuple[int, int], str]) -> str:

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 
 from searchapp.catalog import Catalog
 from searchapp.errors import SearchAppError
+from searchapp.files import storage
 from searchapp.files.lock import hold_writer_lock
 from searchapp.files.roots import name_roots_once, resolve_roots
 from searchapp.indexing.embedding.choose_engines import EmbeddingSource, EngineHolder
@@ -55,8 +57,11 @@ class Indexer:
 
     def index(self, folders: Iterable[str | Path], options: IndexOptions) -> Iterator[IndexEvent]:
         """Embed the new pictures in folders, and yield events: see Library.index."""
-        roots = resolve_roots(folders, allow_missing=options.prune, allow_files=True)
-        roots = name_roots_once(roots, list_reachable_roots(self._catalog, roots))
+        named = resolve_roots(folders, allow_missing=options.prune, allow_files=True)
+        names = name_roots_once(named, list_reachable_roots(self._catalog, named))
+        roots = list(dict.fromkeys(names.values()))
+        if options.only is not None:
+            options = replace(options, only=_rename_paths(options.only, names))
         address = parse_address(options.vectors) if options.vectors is not None else None
         if options.dry_run:
             collection, spec = self._select_collection(options)
@@ -139,3 +144,18 @@ class Indexer:
         known = self._indexes.read_requested_address(collection) if collection is not None else None
         if known is None or known.place != address.place:
             self._indexes.check_reachable(address)
+
+
+def _rename_paths(paths: Iterable[str], names: Mapping[str, str]) -> tuple[str, ...]:
+    """Return paths below roots, with the names of the roots replaced."""
+    return tuple(
+        next(
+            (
+                f"{name}{path[len(root) :]}"
+                for root, name in names.items()
+                if path == root or storage.is_below(path, root)
+            ),
+            path,
+        )
+        for path in paths
+    )

@@ -79,6 +79,9 @@ def test_a_root_with_two_names_is_indexed_once(
     below = index_folder(opened, link / "below", model)
     assert (below.added, below.unchanged) == (0, 1)
     assert index_folder(opened, link / "red.jpg", model) == RunSummary(unchanged=1)
+    save_picture(photos / "red.jpg", "yellow")  # as watch notices it below the link
+    only = (str(link / "red.jpg"),)
+    assert index_folder(opened, link, model, only=only) == RunSummary(added=1)
     assert opened.info().files == 3
     assert {str(Path(hit).parent) for hit in list_hits(opened)} == {
         str(photos), str(photos / "below"),
@@ -114,4 +117,5 @@ def test_a_folder_with_two_names_is_scanned_once(
     (found,) = scan.walk_folder(str(tmp_path), seen=seen)
     assert found.path == str(tmp_path / "a" / "red.jpg")
     assert seen.linked == [LinkedFolder(str(tmp_path / "b"), str(tmp_path / "a"), is_link=False)]
-    assert name_roots_once([str(tmp_path / "a"), str(tmp_path / "b")], []) == [str(tmp_path / "a")]
+    a, b = str(tmp_path / "a"), str(tmp_path / "b")
+    assert name_roots_once([a, b], []) == {a: a, b: a}
