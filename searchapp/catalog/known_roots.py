@@ -14,7 +14,7 @@ from typing import Any
 from sqlite_utils import Database
 
 from searchapp.catalog.path_keys import build_subtree_condition
-from searchapp.files.path_forms import is_below
+from searchapp.files.path_forms import is_exactly_below
 
 OWNED_TABLES = ("files", "failures")
 _ROOTS_SQL = "roots in (select value from json_each(:roots))"
@@ -38,12 +38,11 @@ class KnownRoots:
         inner_runs = self._list_inner_runs(root)
         owner = f"run_id in (select id from runs where {_ROOTS_SQL})"
         owners = {"roots": json.dumps(inner_runs)}
-        inner_roots = {
-            inner for roots in inner_runs for inner in json.loads(roots) if is_below(inner, root)
-        }
+        roots = {each for run_roots in inner_runs for each in json.loads(run_roots)}
+        inner_roots = sorted(each for each in roots if is_exactly_below(each, root))
         return [
             inner
-            for inner in sorted(inner_roots)
+            for inner in inner_roots
             if any(self._has_rows(table, inner, owner, owners) for table in OWNED_TABLES)
         ]
 
@@ -64,8 +63,8 @@ class KnownRoots:
         return [
             each
             for each, roots in runs.items()
-            if any(is_below(other, root) for other in roots)
-            and not any(other == root or is_below(root, other) for other in roots)
+            if any(is_exactly_below(other, root) for other in roots)
+            and not any(other == root or is_exactly_below(root, other) for other in roots)
         ]
 
     def _has_rows(

@@ -9,6 +9,7 @@ from pathlib import Path
 
 from searchapp.errors import FolderError, PictureError
 from searchapp.files import storage
+from searchapp.files.path_forms import is_exactly_below
 from searchapp.files.scan import KNOWN_SUFFIXES, get_suffix
 
 
@@ -72,7 +73,7 @@ def name_roots_once(roots: Iterable[str], known_roots: Iterable[str]) -> dict[st
 
 def _find_known_name(root: str, name_by_identity: dict[tuple[int, int], str]) -> str:
     known_names = name_by_identity.values()
-    if storage.is_url(root) or any(root == k or storage.is_below(root, k) for k in known_names):
+    if storage.is_url(root) or any(root == k or is_exactly_below(root, k) for k in known_names):
         return root
     real = Path(_resolve_links(root))
     for folder in (real, *real.parents):

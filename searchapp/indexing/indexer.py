@@ -10,8 +10,8 @@ from pathlib import Path
 
 from searchapp.catalog import Catalog
 from searchapp.errors import SearchAppError
-from searchapp.files import storage
 from searchapp.files.lock import hold_writer_lock
+from searchapp.files.path_forms import is_exactly_below
 from searchapp.files.roots import name_roots_once, resolve_roots
 from searchapp.indexing.embedding.choose_engines import EmbeddingSource, EngineHolder
 from searchapp.indexing.index_run import IndexRun
@@ -153,7 +153,7 @@ def _rename_paths(paths: Iterable[str], names: Mapping[str, str]) -> tuple[str, 
             (
                 f"{name}{path[len(root) :]}"
                 for root, name in names.items()
-                if path == root or storage.is_below(path, root)
+                if path == root or is_exactly_below(path, root)
             ),
             path,
         )

@@ -9,6 +9,7 @@ from pathlib import Path
 
 from searchapp.catalog import Catalog, ScanDiff
 from searchapp.files import storage
+from searchapp.files.path_forms import is_exactly_below
 from searchapp.files.seen_folders import LinkedFolder
 from searchapp.indexing.watch.changes import is_network_folder
 
@@ -45,7 +46,7 @@ def list_left_out(
         names = [
             f"{name}{folder.target[len(real) :]}" if real != os.sep else folder.target
             for real, name in names_by_real_path.items()
-            if folder.target == real or storage.is_below(folder.target, real)
+            if folder.target == real or is_exactly_below(folder.target, real)
         ]
         if not folder.is_link:
             logger.info("Skipped %s: it is the folder %s", folder.path, folder.target)

@@ -13,6 +13,7 @@ from searchapp.catalog import Catalog, ScanDiff, ScanPlan
 from searchapp.errors import FolderError, PictureError
 from searchapp.files import change_time, companions, scan, storage
 from searchapp.files.ignore_rules import IgnoreRules
+from searchapp.files.path_forms import is_exactly_below
 from searchapp.files.roots import is_single_file
 from searchapp.files.seen_folders import LinkedFolder, SeenFolders
 from searchapp.files.sidecars import is_sidecar
@@ -161,7 +162,7 @@ def _check_root_has_files(
     known_count -= sum(
         seen.count_known_below(inner)
         for inner in inner_roots
-        if not any(storage.is_below(inner, other) for other in inner_roots)
+        if not any(is_exactly_below(inner, other) for other in inner_roots)
     )
     if not known_count and not (storage.has_folder(root) or is_single_file(root)):
         raise FolderError(
