@@ -48,7 +48,8 @@ class KnownRoots:
 
     def adopt_seen_files(self, roots: Iterable[str], run_id: int) -> None:
         """Give the files of inner roots that this scan has seen to a run of the outer roots."""
-        inner_runs = [each for root in roots for each in self._list_inner_runs(root)]
+        outer_roots = [root for root in roots if self.find_inner_roots(root)]
+        inner_runs = [each for root in outer_roots for each in self._list_inner_runs(root)]
         for table in OWNED_TABLES if inner_runs else ():
             self._db.execute(
                 f"update {table} set run_id = :run_id where path in (select path from seen)"
