@@ -23,6 +23,7 @@ from searchapp.catalog.filters.pushdown import filter_to_conditions
 from searchapp.catalog.fingerprints import Fingerprints
 from searchapp.catalog.foreign_wal import OPEN_FILES, FileId
 from searchapp.catalog.image_files import LocatedImage, locate_images
+from searchapp.catalog.known_roots import KnownRoots
 from searchapp.catalog.maintenance import CatalogMaintenance
 from searchapp.catalog.outdated_metadata import MetadataRefresh
 from searchapp.catalog.path_keys import decode_path
@@ -200,6 +201,10 @@ class Catalog:
         """Return a new comparison of scanned files with the catalog."""
         return ScanDiff(self._db)
 
+    def get_known_roots(self) -> KnownRoots:
+        """Return the folders that index runs were asked for."""
+        return KnownRoots(self._db)
+
     def get_metadata_refresh(self) -> MetadataRefresh:
         """Return the object that finds images with outdated metadata after a scan."""
         return MetadataRefresh(self._db)
@@ -213,6 +218,10 @@ class Catalog:
     def find_matching_paths(self, image_filter: Filter, image_ids: set[int]) -> dict[int, set[str]]:
         """Return the files that match a filter, for images whose files have other metadata."""
         return self._filters.find_matching_paths(image_filter, image_ids)
+
+    def has_files_below(self, folder: str) -> bool:
+        """Return whether the catalog knows a file below a folder."""
+        return self._filters.has_files_below(folder)
 
     def filter_to_conditions(
         self, image_filter: Filter

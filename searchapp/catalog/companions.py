@@ -14,6 +14,7 @@ from searchapp.catalog.path_keys import (
     decode_path,
     encode_path,
 )
+from searchapp.catalog.same_state import build_same_state_condition
 from searchapp.catalog.sidecar_rows import find_pictures, find_sidecars
 from searchapp.files import companions
 from searchapp.types import Collection
@@ -41,8 +42,8 @@ class CompanionTable:
             if (kind := companions.classify_companion(path, size))
         ]
         failed_sql = (
-            " and not exists (select 1 from failures x where x.path = s.path and x.size = s.size"
-            " and x.mtime_ns = s.mtime_ns and x.collection_id = :collection)"
+            " and not exists (select 1 from failures x where x.path = s.path"
+            f" and {build_same_state_condition('x', 's')} and x.collection_id = :collection)"
         )
         parameters = {"collection": collection.id if collection else None}
         pictures = (
@@ -70,7 +71,10 @@ class CompanionTable:
             for root in roots:
                 where, parameters = build_subtree_condition(root)
                 self._db.execute(
-                    f"delete from companions where {where} and not is_unreadable(path)", parameters
+                    f"delete from companions where {where} and (path in (select path from seen)"
+                    " or path in (select path from temp.found_companions)"
+                    " or not is_unreadable(path))",
+                    parameters,
                 )
             self._db.execute(
                 "insert or replace into companions"

@@ -14,7 +14,7 @@ from sqlite_utils import Database
 from searchapp.catalog.file_metadata import FileMetadataTable
 from searchapp.catalog.metadata_rows import SELECT_INFO_SQL, row_to_info
 from searchapp.catalog.path_keys import decode_path, encode_path
-from searchapp.files.file_state import MAX_INTEGER
+from searchapp.files.file_state import MAX_INTEGER, FileState
 from searchapp.types import CatalogedFile, CatalogedImage, Collection
 
 logger = logging.getLogger(__name__)
@@ -107,18 +107,18 @@ class CatalogMaintenance:
             )
             self._db.conn.executemany("delete from embeddings where id = ?", ((id,) for id in ids))
 
-    def sample_files(self, count: int | None) -> list[tuple[str, int, int, str]]:
+    def sample_files(self, count: int | None) -> list[tuple[str, FileState, str]]:
         """Return count random files, or all if count is None.
 
-        Each file is a tuple: (path, size, mtime_ns, SHA-256).
+        Each file is a tuple: (path, state when it was read, SHA-256).
         """
         rows = self._db.execute(
-            "select f.path, f.size, f.mtime_ns, i.sha256 from files f"
+            "select f.path, f.size, f.mtime_ns, f.ctime_ns, i.sha256 from files f"
             " join images i on i.id = f.image_id"
             + (" order by random() limit :count" if count is not None else ""),
             {"count": None if count is None else min(count, MAX_INTEGER)},
         )
-        return [(decode_path(path), *rest) for path, *rest in rows]
+        return [(decode_path(path), FileState(*state), sha256) for path, *state, sha256 in rows]
 
     def mark_for_reread(self, paths: list[str]) -> None:
         """Make the next index run read files again even if size and time are unchanged."""

@@ -21,10 +21,13 @@ from searchapp.catalog.metadata_rows import (
     save_keywords,
 )
 from searchapp.catalog.path_keys import build_subtree_condition, decode_path, encode_path
+from searchapp.catalog.same_state import build_same_state_condition
 from searchapp.catalog.sidecar_rows import find_pictures, find_sidecars
 from searchapp.types import CatalogedFile, PictureInfo
 
 PAGE_ROWS = 500
+SIDECAR_COLUMNS = "path, size, mtime_ns, ctime_ns, sha256"
+SAME_SIDECAR_SQL = f"{build_same_state_condition('k', 's')} and coalesce(k.sha256 = s.sha256, 1)"
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,6 +86,7 @@ class MetadataRefresh:
                 (version,),
             )
             (outdated_count,) = self._db.execute("select count(*) from outdated").fetchone()
+            self._save_new_sidecar_states()
             for sidecar in self._list_changed_sidecars():
                 self._add_images_of_sidecar(sidecar)
             for root in roots:
@@ -101,11 +105,20 @@ class MetadataRefresh:
             )
         return outdated_count, total - outdated_count
 
+    def _save_new_sidecar_states(self) -> None:
+        """Store the change times and hashes of sidecars that an older version has read."""
+        self._db.execute(
+            f"insert or replace into sidecars ({SIDECAR_COLUMNS})"
+            " select s.path, s.size, s.mtime_ns, s.ctime_ns, s.sha256 from sidecars k"
+            f" join seen_sidecars s on s.path = k.path and {SAME_SIDECAR_SQL}"
+            " where k.ctime_ns is null and s.ctime_ns is not null"
+            " or k.sha256 is null and s.sha256 is not null"
+        )
+
     def _list_changed_sidecars(self) -> list[str]:
         rows = self._db.execute(
             "select path from seen_sidecars except select k.path from sidecars k"
-            " join seen_sidecars s"
-            " on s.path = k.path and s.size = k.size and s.mtime_ns = k.mtime_ns"
+            f" join seen_sidecars s on s.path = k.path and {SAME_SIDECAR_SQL}"
         )
         return [decode_path(row[0]) for row in rows]
 
@@ -218,7 +231,7 @@ class MetadataRefresh:
             bounds = (self._first, self._last)
             self._db.execute(f"delete from sidecars where path in {read_sidecars_sql}", bounds)
             self._db.execute(
-                "insert into sidecars select path, size, mtime_ns from seen_sidecars"
-                f" where path in {read_sidecars_sql}",
+                f"insert into sidecars ({SIDECAR_COLUMNS}) select {SIDECAR_COLUMNS}"
+                f" from seen_sidecars where path in {read_sidecars_sql}",
                 bounds,
             )

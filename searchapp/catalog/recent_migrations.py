@@ -91,3 +91,18 @@ def m013_decoders(db: Database) -> None:
         where name = 'embeddings';
         """
     )
+
+
+@MIGRATIONS()
+def m014_change_times(db: Database) -> None:
+    """Store the change times of files, which tell edits that keep size and modification time."""
+    db.executescript(
+        """
+        -- Null: an older version read the file, or its file system stores no change times.
+        alter table files add column ctime_ns integer;
+        alter table failures add column ctime_ns integer;
+        alter table sidecars add column ctime_ns integer;
+        -- Null: the change time is known, the sidecar is large, or an older version read it.
+        alter table sidecars add column sha256 text;
+        """
+    )

@@ -86,15 +86,27 @@ class CatalogWriter:
     def save_files(self, run_id: int, files: Iterable[tuple[FileTask, int]]) -> None:
         """Write files, each with the id of the image that it contains."""
         self._db.conn.executemany(
-            "insert into files values (?, ?, ?, ?, ?) on conflict (path) do update set"
-            " image_id = excluded.image_id, size = excluded.size,"
-            " mtime_ns = excluded.mtime_ns, run_id = excluded.run_id",
-            ((encode_path(task.path), id, task.size, task.mtime_ns, run_id) for task, id in files),
+            "insert into files (path, image_id, size, mtime_ns, ctime_ns, run_id)"
+            " values (?, ?, ?, ?, ?, ?) on conflict (path) do update set"
+            " image_id = excluded.image_id, size = excluded.size, mtime_ns = excluded.mtime_ns,"
+            " ctime_ns = excluded.ctime_ns, run_id = excluded.run_id",
+            (
+                (encode_path(task.path), id, task.size, task.mtime_ns, task.ctime_ns, run_id)
+                for task, id in files
+            ),
         )
 
     def save_file_metadata(self, infos: Mapping[int, FileInfos]) -> None:
         """Write metadata of files that differs from that of their image: by image id and path."""
         FileMetadataTable(self._db).add_infos(infos)
+
+    def has_file(self, task: FileTask, image_id: int) -> bool:
+        """Return whether the catalog has a file with this image, size and modification time."""
+        row = self._db.execute(
+            "select 1 from files where path = ? and (image_id, size, mtime_ns) = (?, ?, ?)",
+            (encode_path(task.path), image_id, task.size, task.mtime_ns),
+        ).fetchone()
+        return row is not None
 
     def delete_failures(self, collection: Collection, paths: Iterable[str]) -> None:
         """Delete the recorded failures of files that are now indexed."""
@@ -107,12 +119,16 @@ class CatalogWriter:
         self, collection: Collection, run_id: int, task: FileTask, failure: Failure
     ) -> None:
         """Write why a file was not indexed; if the file has changed, delete its row in files."""
-        path, state = encode_path(task.path), (task.size, task.mtime_ns)
+        path, state = encode_path(task.path), (task.size, task.mtime_ns, task.ctime_ns)
         self._db.execute(
-            "delete from files where path = ? and (size, mtime_ns) <> (?, ?)", (path, *state)
+            "delete from files where path = ?"
+            " and ((size, mtime_ns) <> (?, ?) or coalesce(ctime_ns <> ?, 0))",
+            (path, *state),
         )
         self._db.execute(
-            "insert or replace into failures values (?, ?, ?, ?, ?, ?, ?)",
+            "insert or replace into failures"
+            " (collection_id, path, size, mtime_ns, ctime_ns, run_id, stage, message)"
+            " values (?, ?, ?, ?, ?, ?, ?, ?)",
             (collection.id, path, *state, run_id, failure.stage, display_path(failure.message)),
         )
 

@@ -31,7 +31,7 @@ from searchapp.types import IndexOptions, format_count
 
 @click.command(cls=AppCommand)
 @click.argument(
-    "folders", nargs=-1, required=True, type=click.Path(path_type=str), metavar="FOLDER|URL..."
+    "folders", nargs=-1, required=True, type=click.Path(path_type=str), metavar="FOLDER|FILE|URL..."
 )
 @model_options
 @collection_option
@@ -93,7 +93,7 @@ def command(
     library: Path | None,
     **arguments: Any,
 ) -> None:
-    """Embed the new and changed pictures below folders or URLs.
+    """Embed the new and changed pictures below folders or URLs, or single files.
 
     Run the command again after pictures were added, changed, moved or deleted: it reads only new
     and changed files. You can interrupt it at any moment with Ctrl-C; the next run continues.

@@ -215,6 +215,9 @@ def _note_quality(answer: SearchResult, options: SearchOptions) -> None:
     """Print a note if there are no hits, or no good matches."""
     if answer.hits and answer.good is False:
         print_note("no hit is a good match, by its score; --min-score auto hides such hits")
+    elif answer.warnings:
+        for warning in answer.warnings:
+            print_note(warning)
     elif not answer.hits:
         if options.min_score == AUTO_MIN_SCORE and answer.good is False:
             print_note("no good match")

@@ -7,6 +7,7 @@ import time
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field, replace
+from itertools import islice
 
 from searchapp.catalog import Catalog, ScanDiff, ScanPlan
 from searchapp.errors import FolderError
@@ -27,6 +28,7 @@ from searchapp.types import (
     FileFailed,
     IndexEvent,
     IndexOptions,
+    LinkedFoldersSkipped,
     MetadataRefreshing,
     Progress,
     RunSummary,
@@ -36,6 +38,7 @@ from searchapp.types import (
 
 logger = logging.getLogger(__name__)
 
+MAX_NAMED_LINKS = 100  # linked folders that a summary names
 MAX_UNREACHED_FILES = 50  # files in a row that an object store fails to deliver, before giving up
 
 
@@ -54,6 +57,7 @@ class IndexRun:
     summary: RunSummary = field(default_factory=RunSummary)
     _unreached_count: int = 0  # files in a row that an object store failed to deliver
     _source: EmbeddingSource | None = None
+    _link_targets: dict[str, str] = field(default_factory=dict)  # of linked folders, by path
 
     def __post_init__(self) -> None:
         """Add related files, such as sidecars, to the paths in `options.only`."""
@@ -69,7 +73,7 @@ class IndexRun:
     def preview_run(self) -> Iterator[IndexEvent]:
         """Yield the events of a dry run: what `execute` would do, without reading any picture."""
         seen, plan, unreadable = self._scan_folders()
-        yield self._make_scanned_event(plan)
+        yield from self._make_scan_events(plan)
         for failure in unreadable:
             yield FileFailed(failure)
         forgotten, kept = self._find_vanished(seen)
@@ -80,12 +84,14 @@ class IndexRun:
             removed=len(forgotten),
             kept=sum(each.vanished_files for each in kept),
             failed=len(unreadable),
+            left_out=tuple(self._link_targets),
         )
 
     def execute(self, collection: Collection) -> Iterator[IndexEvent]:
         """Index the folders and yield events; if the run is interrupted, saved batches are kept."""
         started = time.monotonic()
         seen, plan, unreadable = self._scan_folders()
+        seen.save_new_change_times()
         if self._has_nothing_to_do(seen, plan, unreadable):
             self.summary = RunSummary(unchanged=plan.unchanged_files)
             return
@@ -93,7 +99,7 @@ class IndexRun:
         if self.options.update_colors:  # The metadata of old images shows whether colors changed.
             yield from self._refresh_old_metadata()
             plan = make_plan(seen, self.options, self.collection)
-        yield self._make_scanned_event(plan)
+        yield from self._make_scan_events(plan)
         for failure in unreadable:
             self.writer.failed_count += 1
             yield FileFailed(failure)
@@ -109,16 +115,18 @@ class IndexRun:
         checked_scopes = self._list_scopes(root for root in self.roots if root not in kept_roots)
         seen.forget_files(forgotten, checked_scopes)
         seen.companions.save_companions(checked_scopes)
+        seen.known_roots.adopt_seen_files(self.roots, run_id)
         path_counts = self.writer.path_count_by_known_image
         moved = sum((Counter(forgotten.values()) & path_counts).values())
         self.summary = RunSummary(
             added=self.writer.added_count - moved,
-            unchanged=plan.unchanged_files,
+            unchanged=plan.unchanged_files + self.writer.unchanged_count,
             moved=moved,
             removed=len(forgotten) - moved,
             kept=sum(each.vanished_files for each in kept),
             failed=self.writer.failed_count,
             described=self.refreshed_count,
+            left_out=tuple(self._link_targets),
             seconds=round(time.monotonic() - started, 3),
             images_per_second=round(self._compute_rate(), 2),
             stages=self._collect_stage_seconds(),
@@ -132,7 +140,10 @@ class IndexRun:
             yield event
 
     def _scan_folders(self) -> tuple[ScanDiff, ScanPlan, list[Failure]]:
-        return scan_folders(self.catalog, self.roots, self.options, self.collection)
+        found = scan_folders(self.catalog, self.roots, self.options, self.collection)
+        named = islice(found.linked, MAX_NAMED_LINKS)
+        self._link_targets = {folder.path: folder.target for folder in named}
+        return found.seen, found.plan, found.unreadable
 
     def _has_nothing_to_do(self, seen: ScanDiff, plan: ScanPlan, unreadable: list[Failure]) -> bool:
         """Return whether a run over the paths in `options.only` has nothing to do.
@@ -158,9 +169,9 @@ class IndexRun:
         stages = {stage: round(seconds, 3) for stage, seconds in sorted(seconds_by_stage.items())}
         return stages | {"write": round(self.writer.writing_s, 3)} if stages else {}
 
-    def _make_scanned_event(self, plan: ScanPlan) -> ScanFinished:
+    def _make_scan_events(self, plan: ScanPlan) -> Iterator[IndexEvent]:
         name = self.collection.name if self.collection else ""
-        return ScanFinished(
+        yield ScanFinished(
             plan.seen_files,
             plan.pending_files,
             plan.failed_before,
@@ -168,6 +179,8 @@ class IndexRun:
             name,
             plan.skipped_videos if self.options.video else 0,
         )
+        if self._link_targets:
+            yield LinkedFoldersSkipped(self._link_targets)
 
     def _compute_rate(self) -> float:
         """Return the number of saved vectors per second since the first engine was ready."""

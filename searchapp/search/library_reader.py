@@ -14,8 +14,8 @@ from searchapp.engines import Vector
 from searchapp.errors import QueryError
 from searchapp.models import ModelSpec, select_collection
 from searchapp.search.good_match import JudgeCache, QueryKind
-from searchapp.search.ranking import Ranking, resolve_filter_folder
-from searchapp.types import Collection, SearchOptions, SearchResult
+from searchapp.search.ranking import Ranking, list_warnings, resolve_filter_folder
+from searchapp.types import Collection, Filter, SearchOptions, SearchResult
 from searchapp.vectors import unpack_vectors
 from searchapp.vectors.indexes import Indexes
 
@@ -85,6 +85,11 @@ class LibraryReader:
         return collection, self._catalog.find_embedding_ids(
             collection, resolve_filter_folder(options.base_filter)
         )
+
+    @raise_library_errors
+    def list_warnings(self, image_filter: Filter) -> tuple[str, ...]:
+        """Return why no picture can match a filter, such as an unknown folder."""
+        return list_warnings(self._catalog, resolve_filter_folder(image_filter))
 
     @raise_library_errors
     def find_nearest(

@@ -14,6 +14,7 @@ from searchapp.engines import Vector
 from searchapp.errors import QueryError
 from searchapp.files import storage
 from searchapp.search.good_match import JudgeCache, QueryKind
+from searchapp.search.unknown_folder import explain_unknown_folder
 from searchapp.types import (
     AUTO_MIN_SCORE,
     SUMMARY_FIELDS,
@@ -82,7 +83,11 @@ class Ranking:
             hits.add_page(kept, partial(self._locate_images, resolved_filter))
             if hits.is_full or is_last:
                 break
-        return SearchResult(tuple(hits.hits[options.offset : end_rank]), has_good_match)
+        return SearchResult(
+            tuple(hits.hits[options.offset : end_rank]),
+            has_good_match,
+            () if hits.hits else list_warnings(self._catalog, resolved_filter),
+        )
 
     def _locate_images(self, image_filter: Filter, ids: list[int]) -> dict[int, LocatedImage]:
         """Return images by embedding id; in each, the files that match the filter come first."""
@@ -161,6 +166,14 @@ class _HitList:
             elif image.seconds is not None:  # another frame of the same video
                 moments = (*self.hits[rank].moments, image.seconds)
                 self.hits[rank] = replace(self.hits[rank], moments=moments)
+
+
+def list_warnings(catalog: Catalog, image_filter: Filter) -> tuple[str, ...]:
+    """Return why no picture can match a filter from resolve_filter_folder()."""
+    if image_filter.folder is None:
+        return ()
+    explanation = explain_unknown_folder(catalog, str(image_filter.folder))
+    return () if explanation is None else (explanation,)
 
 
 def resolve_filter_folder(image_filter: Filter) -> Filter:

@@ -29,6 +29,7 @@ from searchapp.server.guard import (
     App,
 )
 from searchapp.server.request_log import RequestLog
+from searchapp.server.request_models import UNKNOWN_FIELD_MESSAGE
 from searchapp.server.routes import engine, images, library, page, process, search
 from searchapp.server.service import Service
 from searchapp.server.start_options import EngineOrigin, check_engine, read_keep_alive
@@ -160,6 +161,9 @@ async def _make_invalid_response(request: Request, error: Exception) -> Response
     """
     assert isinstance(error, RequestValidationError)
     fields = [{key: field[key] for key in ("type", "loc", "msg")} for field in error.errors()]
+    for field in fields:
+        if field["type"] == "extra_forbidden":
+            field["msg"] = UNKNOWN_FIELD_MESSAGE
     return AsciiJsonResponse({"detail": fields}, 422)
 
 

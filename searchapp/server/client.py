@@ -74,7 +74,7 @@ def search(
     hits = tuple(
         Hit.from_dict({**hit_fields, "image_id": hit_fields["id"]}) for hit_fields in answer["hits"]
     )
-    return SearchResult(hits, answer["good_match"])
+    return SearchResult(hits, answer["good_match"], tuple(answer["warnings"]))
 
 
 def request_resident(

@@ -10,7 +10,7 @@ from typing import Annotated, Any, TypeVar
 
 from fastapi import HTTPException, Path, Request
 from fastapi.exceptions import RequestValidationError
-from pydantic import BaseModel, BeforeValidator, Field, ValidationError
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError
 from starlette.datastructures import UploadFile
 
 from searchapp.server.request_fields import (
@@ -52,7 +52,16 @@ def _parse_list(value: Any) -> Any:
     return parsed if isinstance(parsed, list) else [value]
 
 
-class TermRequest(BaseModel):
+UNKNOWN_FIELD_MESSAGE = "there is no such field; correct its name, see /docs"
+
+
+class RequestFields(BaseModel):
+    """Fields of a request; a field that is not defined is an error, because it has no effect."""
+
+    model_config = ConfigDict(extra="forbid")
+
+
+class TermRequest(RequestFields):
     """Term of a weighted query: a text, a picture, or both as one prompt."""
 
     text: Text | None = None
@@ -69,7 +78,7 @@ class TermRequest(BaseModel):
     ] = 1.0
 
 
-class FilterRequest(BaseModel):
+class FilterRequest(RequestFields):
     """Conditions that images must match."""
 
     folder: Annotated[str, WebLimit(max_length=4096), PathText()] | None = None
@@ -134,14 +143,14 @@ class SearchRequest(SimilarRequest):
     ] = False
 
 
-class InputRequest(BaseModel):
+class InputRequest(RequestFields):
     """Prompt to embed, and the name of the multipart form part that holds its prepared picture."""
 
     prompt: str
     image: str | None = None
 
 
-class EmbedRequest(BaseModel):
+class EmbedRequest(RequestFields):
     """Inputs to embed; model, revision and space identify the collection whose model embeds."""
 
     model: str
@@ -150,7 +159,7 @@ class EmbedRequest(BaseModel):
     inputs: list[InputRequest]
 
 
-class CountRequest(BaseModel):
+class CountRequest(RequestFields):
     """Prompt whose tokens to count; model, revision and space: see EmbedRequest."""
 
     model: str

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import time
+from collections.abc import Sequence
 from dataclasses import asdict
 
 from pydantic import BaseModel, Field
@@ -94,12 +95,14 @@ class FacetsAnswer(BaseModel):
     keywords: FacetAnswer
     ratings: FacetAnswer
     formats: FacetAnswer
+    warnings: list[str] = Field(description="why no picture can match: an unknown folder")
 
     @classmethod
-    def from_facets(cls, facets: Facets) -> FacetsAnswer:
+    def from_facets(cls, facets: Facets, warnings: Sequence[str]) -> FacetsAnswer:
         """Convert Facets into their form in the API."""
         return cls(
             images=facets.images,
+            warnings=list(warnings),
             months=[MonthAnswer(**asdict(month)) for month in facets.months],
             **{name: FacetAnswer.from_facet(getattr(facets, name)) for name in FACETS},
         )
@@ -114,6 +117,7 @@ class SearchAnswer(BaseModel):
     )
     more: bool = Field(description="whether there are more hits")
     milliseconds: float
+    warnings: list[str] = Field(description="why no picture can match: an unknown folder")
 
 
 def make_search_answer(
@@ -129,4 +133,5 @@ def make_search_answer(
         good_match=result.good,
         more=len(result.hits) > request.count,
         milliseconds=round(1000 * (time.perf_counter() - started_at), 1),
+        warnings=list(result.warnings),
     )

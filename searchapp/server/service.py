@@ -176,6 +176,10 @@ class Service:
             lambda library: library.count_facets(image_filter, collection)
         )
 
+    async def list_warnings(self, image_filter: Filter) -> tuple[str, ...]:
+        """Return why no picture can match a filter."""
+        return await self._calls.read_library(lambda reader: reader.list_warnings(image_filter))
+
     async def run_fetch(self, fetch: Callable[[], bytes]) -> bytes:
         """Fetch a picture on a thread that is allowed to block."""
         return await self._calls.run_blocking(fetch)

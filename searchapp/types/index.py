@@ -68,6 +68,7 @@ class RunSummary:
     kept: int = 0  # vanished, but not forgotten: the drive may be unmounted
     failed: int = 0
     described: int = 0  # known images whose metadata was read again
+    left_out: tuple[str, ...] = ()  # paths of linked folders, which are not followed
     seconds: float = 0.0
     images_per_second: float = 0.0  # embedded images, since the first engine was ready
     # Seconds per stage, summed over all threads and processes. Stages: read, decode, prepare, wait
@@ -94,6 +95,13 @@ class ScanFinished:
     model: str
     collection: str
     skipped_videos: int = 0  # skipped: the package that reads videos is not installed
+
+
+@dataclass(frozen=True, slots=True)
+class LinkedFoldersSkipped:
+    """Event: the scan left out linked folders; targets: where each is, by its path."""
+
+    targets: Mapping[str, str]
 
 
 @dataclass(frozen=True, slots=True)
@@ -165,6 +173,7 @@ class RunFinished:
 
 IndexEvent = (
     ScanFinished
+    | LinkedFoldersSkipped
     | EngineStarting
     | Progress
     | IndexBuilding

@@ -155,3 +155,4 @@ class SearchResult:
 
     hits: tuple[Hit, ...]
     good: bool | None  # None: unknown for this kind of query, or in this collection
+    warnings: tuple[str, ...] = ()  # why no picture can match, such as an unknown folder

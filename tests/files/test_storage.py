@@ -184,6 +184,19 @@ def test_filters_by_folder_know_buckets(opened: Library, full: Bucket, model: Pa
     assert set(names) == {full.url, f"{full.url}/below"}
 
 
+def test_a_single_object_can_be_named(
+    opened: Library, full: Bucket, model: Path, photos: Path
+) -> None:
+    """Only this object is indexed; a folder can have the suffix of a picture."""
+    full.put_object("album.jpg/red.jpg", photos / "red.jpg")
+    assert index_folder(opened, f"{full.url}/below/blue.jpg", model).added == 1
+    assert index_folder(opened, f"{full.url}/below/blue.jpg", model).unchanged == 1
+    assert index_folder(opened, f"{full.url}/album.jpg", model).added == 1
+    assert sorted(search_paths(opened, "blue")) == [f"{full.url}/below/blue.jpg"]
+    with pytest.raises(FolderError, match="no files can be listed at this URL"):
+        index_folder(opened, f"{full.url}/nowhere.jpg", model)
+
+
 # Errors
 
 

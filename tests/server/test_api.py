@@ -58,6 +58,48 @@ def test_filters_and_pages(client: Any, photos: Path) -> None:
     assert [page[0] for page in pages] == all_names
 
 
+@pytest.mark.parametrize("name", ["fodler", "limit"])
+def test_an_unknown_field_is_an_error(client: httpx.Client, name: str) -> None:
+    """A filter with a typing error must not search everything: the answer names the field."""
+    picture = ("picture", io.BytesIO(b""))
+    answers = [
+        client.post("/api/search", json={"text": "red", name: "x"}),
+        client.post("/api/search", data={"text": "red", name: "x"}, files={"image": picture}),
+        client.post("/api/search", data={"text": "red"}, files={name: picture}),
+        client.post("/api/search", json={"terms": [{"text": "red", name: "x"}]}),
+        client.get("/api/similar/1", params={name: "x"}),
+        client.get("/api/facets", params={name: "x"}),
+    ]
+    for answer in answers:
+        assert answer.status_code == 422
+        (problem,) = answer.json()["detail"]
+        assert problem["loc"][-1] == name
+        assert problem["msg"].startswith("there is no such field")
+
+
+def test_an_unknown_folder_is_a_warning(client: httpx.Client, photos: Path) -> None:
+    """An empty result says whether the folder does not exist, or is not indexed."""
+    (photos / "empty").mkdir()
+    (photos / "link").symlink_to(photos)
+    for name, warning in (
+        ("nowhere", "no such folder, and the library knows no file below it"),
+        ("empty", "the library knows no file below"),
+        ("link", f"the library knows this folder as {photos}"),
+    ):
+        folder = str(photos / name)
+        answers = [
+            search_api(client, text="red", folder=folder),
+            client.get("/api/similar/1", params={"folder": folder}),
+            client.get("/api/facets", params={"folder": folder}),
+        ]
+        for answer in answers:
+            assert answer.status_code == 200
+            (text,) = answer.json()["warnings"]
+            assert warning in text and folder in text
+    for conditions in ({"folder": str(photos)}, {"camera": "none"}):
+        assert search_api(client, text="red", **conditions).json()["warnings"] == []
+
+
 def test_similar_images_thumbnails_and_pictures(client: Any, photos: Path) -> None:
     """An image id gives the picture, its thumbnails, and similar images."""
     hit = search_api(client, text="green").json()["hits"][0]

@@ -29,11 +29,9 @@ def make_old_library(
         index_folder(library, photos, model)
     catalog._db.execute("attach ? as new", (str(folder.parent / "new/catalog.db"),))
     columns = "id, sha256, format, width, height, taken_at, camera, latitude, longitude"
-    for table in ("collections", "runs"):
+    catalog._db.execute(f"insert into images ({columns}) select {columns} from new.images")
+    for table in ("collections", "runs", "files", "embeddings"):
         names = ", ".join(c.name for c in catalog._db[table].columns)
         catalog._db.execute(f"insert into {table} ({names}) select {names} from new.{table}")
-    catalog._db.execute(f"insert into images ({columns}) select {columns} from new.images")
-    for table in ("files", "embeddings"):
-        catalog._db.execute(f"insert into {table} select * from new.{table}")
     catalog.close()
     shutil.rmtree(folder.parent / "new")

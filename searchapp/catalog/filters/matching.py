@@ -134,6 +134,14 @@ class FilterMatcher:
             masks.append(("where", mask))
         return masks, is_repeatable
 
+    def has_files_below(self, folder: str) -> bool:
+        """Return whether the catalog knows a file below a folder."""
+        where, parameters = build_folder_condition(self._db, folder)
+        (is_known,) = self._db.execute(
+            f"select exists (select 1 from files where {where})", parameters
+        ).fetchone()
+        return bool(is_known)
+
     def _mask_below(self, folder: str) -> Mask:
         if folder in self._cache:
             mask: Mask = self._cache[folder]

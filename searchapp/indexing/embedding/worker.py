@@ -22,6 +22,7 @@ from typing import Any
 from searchapp.catalog import EmbeddedImageLookup, FileTask
 from searchapp.engines.base import Engine, Refusal
 from searchapp.errors import SearchAppError, error_to_dict
+from searchapp.files.file_state import FileState
 from searchapp.indexing.embedding import log_relay
 from searchapp.indexing.embedding.log_relay import LogBuffer
 from searchapp.indexing.embedding.outcomes import (
@@ -175,7 +176,7 @@ def _send_outcomes(parent: _Parent, outcomes: list[Outcome], seconds: Mapping[st
                 result = image_id
             case Failure() as failure:
                 result = [failure.path, failure.stage, failure.message]
-        encoded_outcomes.append([outcome.size, outcome.mtime_ns, result])
+        encoded_outcomes.append([dataclasses.astuple(outcome.state), result])
     size = len(vectors[0]) if vectors else 0
     parent.send({"outcomes": encoded_outcomes, "vector_bytes": size, "seconds": dict(seconds)})
     if vectors:
@@ -198,7 +199,7 @@ def receive_outcomes(
         offset += size
         return vectors[offset - size : offset]
 
-    for task, (file_size, mtime_ns, values) in zip(tasks, encoded_outcomes, strict=True):
+    for task, (state, values) in zip(tasks, encoded_outcomes, strict=True):
         result: EmbeddedPicture | KnownPicture | Failure
         if isinstance(values, int):
             result = KnownPicture(values)
@@ -210,7 +211,7 @@ def receive_outcomes(
             frames = tuple(EmbeddedFrame(seconds, take_vector()) for seconds in values["frames"])
             info = PictureInfo.from_dict(values["info"])
             result = EmbeddedPicture(values["sha256"], info, vector, values["seconds"], frames)
-        outcomes.append(Outcome(task, result, file_size, mtime_ns))
+        outcomes.append(Outcome(task, result, FileState(*state)))
     return outcomes
 
 

@@ -42,7 +42,8 @@ def make_map(
     collection, ids = library.reader.find_matching(options)
     if not len(ids):
         raise QueryError(
-            "no picture for the map matches the filter. Use another filter, or run "
+            "; ".join(library.reader.list_warnings(options.base_filter))
+            or "no picture for the map matches the filter. Use another filter, or run "
             "`searchapp index` first."
         )
     yield WorkStep(f"choosing pictures for the map from {len(ids):,}")

@@ -19,8 +19,10 @@ async def get_facets(
     parameters: Annotated[FilterRequest, Parameter()], service: ServiceDep
 ) -> FacetsAnswer:
     """Count the images by month, folder, camera, lens, keyword, rating and format."""
-    facets = await service.count_facets(parameters.to_filter(), parameters.collection)
-    return FacetsAnswer.from_facets(facets)
+    image_filter = parameters.to_filter()
+    facets = await service.count_facets(image_filter, parameters.collection)
+    warnings = () if facets.images else await service.list_warnings(image_filter)
+    return FacetsAnswer.from_facets(facets, warnings)
 
 
 @router.get("/api/info", name="info")

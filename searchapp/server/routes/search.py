@@ -7,6 +7,7 @@ from typing import Annotated
 
 from fastapi import APIRouter, Request
 from fastapi import Query as Parameter
+from fastapi.exceptions import RequestValidationError
 
 from searchapp.errors import QueryError
 from searchapp.search.search import QueryPart
@@ -15,6 +16,7 @@ from searchapp.server.client import PICTURE_PLACEHOLDER
 from searchapp.server.fetch_public_url import fetch_public_url
 from searchapp.server.request_models import (
     SEARCH_REQUEST_SCHEMA,
+    UNKNOWN_FIELD_MESSAGE,
     ImageId,
     SearchRequest,
     SimilarRequest,
@@ -44,11 +46,22 @@ async def search_library(request: Request, state: StateDep) -> SearchAnswer:
             text=body.text, image=image, image_url=body.image_url
         )
         terms = [first, *terms]
+    _refuse_unused_pictures(pictures, terms)
     parts = [await _read_part(term, pictures, state) for term in terms]
     started_at = time.perf_counter()
     result = await state.service.search(parts, to_search_options(body), body.one_prompt)
     state.metrics.search_seconds.observe(time.perf_counter() - started_at)
     return make_search_answer(result, body, started_at)
+
+
+def _refuse_unused_pictures(pictures: dict[str, bytes], terms: list[TermRequest]) -> None:
+    """Raise RequestValidationError if the form has a picture that no term of the query names."""
+    unused = [
+        {"type": "extra_forbidden", "loc": (name,), "msg": UNKNOWN_FIELD_MESSAGE}
+        for name in pictures.keys() - {term.image for term in terms}
+    ]
+    if unused:
+        raise RequestValidationError(unused)
 
 
 async def _read_part(term: TermRequest, pictures: dict[str, bytes], state: AppState) -> QueryPart:
