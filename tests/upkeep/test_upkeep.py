@@ -130,7 +130,7 @@ def test_a_user_at_a_terminal_is_asked(
         )  # fmt: skip
         os.close(child_terminal)
         output = b""
-        while b"Forget the 20 vanished files? [y/N]" not in output:
+        while b"Forget 20 vanished files? [y/N]" not in output:
             output += os.read(terminal, 1000)
         os.write(terminal, answer)
         while b" s; library: " not in output:
