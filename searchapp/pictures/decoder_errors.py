@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import struct
+
 from searchapp.pictures import truncation
 
 
@@ -13,7 +15,7 @@ def describe_decoder_error(error: Exception, data: bytes) -> str:
     missing_part = truncation.describe_missing_part(data)
     if missing_part is not None:
         return f"cannot be decoded: image file is truncated: {missing_part}"
-    if isinstance(error, UnidentifiedImageError):
+    if isinstance(error, (UnidentifiedImageError, struct.error)):  # from the header of a TIFF
         return "cannot be decoded: broken or cut off in its first part"
     message = error.args[0] if error.args else ""
     text = (message.decode(errors="replace") if isinstance(message, bytes) else str(error)).strip()

@@ -30,6 +30,7 @@ LAYOUT_TAGS = {
 }  # fmt: skip
 # NumPy type by SampleFormat and BitsPerSample.
 TYPES = {(3, 16): "f2", (3, 32): "f4", (3, 64): "f8", (1, 32): "u4"}
+WIDE_BITS = (16, 24, 32, 64)  # per sample
 WHITE_IS_ZERO, BLACK_IS_ZERO, RGB = 0, 1, 2
 NO_PREDICTOR, HORIZONTAL, FLOATING_POINT = 1, 2, 3
 
@@ -48,7 +49,10 @@ def convert_to_8_bits(data: bytes, max_megapixels: float) -> bytes | None:
     stream.seek(tags.next)
     tags.load(stream)
     bits, kinds = set(tags.get(BITS, ())), set(tags.get(SAMPLE_FORMAT, (1,)))
-    if not bits or max(bits) <= 8 or WIDTH not in tags or HEIGHT not in tags:
+    if not bits or WIDTH not in tags or HEIGHT not in tags:
+        return None
+    # Pillow reads integers of up to 16 bits. No writer makes samples of other sizes.
+    if max(bits) not in WIDE_BITS or (max(bits) == 16 and 3 not in kinds):
         return None
     kind = TYPES.get((kinds.pop(), bits.pop())) if len(bits) == len(kinds) == 1 else None
     samples = tags.get(SAMPLES, 1)
