@@ -184,8 +184,6 @@ def read_error(answer: dict[str, Any], terms: Sequence[Term] = ()) -> SearchAppE
     terms: the query; its pictures replace PICTURE_PLACEHOLDER in the message.
     """
     detail = answer.get("detail", "the resident process gave no reason")
-    if isinstance(detail, list):  # FastAPI's list of invalid fields
-        detail = "; ".join(f"{field['loc'][-1]}: {field['msg']}" for field in detail)
     pictures = [str(term.query.image) for term in terms if term.query.image is not None]
     if pictures:
         detail = str(detail).replace(f"{PICTURE_PLACEHOLDER}:", f"{' or '.join(pictures)}:", 1)

@@ -10,6 +10,7 @@ from typing import Any
 from urllib.parse import urlsplit
 
 from searchapp.server.access_token import AccessToken
+from searchapp.server.problems import PROBLEM_MEDIA_TYPE, make_problem
 
 Scope = MutableMapping[str, Any]
 Message = MutableMapping[str, Any]
@@ -236,10 +237,8 @@ def _log_rejection(scope: Scope, rejection: tuple[int, str]) -> None:
 async def _send_answer(
     send: Send, status: int, detail: str, headers: dict[str, str] | None = None
 ) -> None:
-    import json
-
-    body = json.dumps({"detail": detail}).encode() if detail else b""
-    content_headers = {"content-type": "application/json", "content-length": str(len(body))}
+    body = make_problem(status, detail) if detail else b""
+    content_headers = {"content-type": PROBLEM_MEDIA_TYPE, "content-length": str(len(body))}
     merged = {**SECURITY_HEADERS, **content_headers, **(headers or {})}
     encoded_headers = [(name.encode(), value.encode()) for name, value in merged.items()]
     await send({"type": "http.response.start", "status": status, "headers": encoded_headers})

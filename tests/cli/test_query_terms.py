@@ -270,4 +270,4 @@ def test_the_api_accepts_filters_and_terms(
             assert "\\d" not in answer.text
         answer = client.get(f"/api/similar/{yellow}", params={"before": "x"})
         message = "'x' is not a date. Write 2023, 2023-06 or 2023-06-17."
-        assert answer.json()["detail"][0]["msg"] == message
+        assert answer.json()["errors"][0]["msg"] == message
