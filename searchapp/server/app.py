@@ -13,6 +13,8 @@ from fastapi.responses import JSONResponse
 from searchapp import __version__
 from searchapp.errors import SearchAppError
 from searchapp.server.app_state import AppState, get_state
+from searchapp.server.compressed_answers import CompressedAnswers
+from searchapp.server.conditional_answers import ConditionalJson
 from searchapp.server.error_handlers import (
     PROBLEM_RESPONSES,
     add_error_handlers,
@@ -20,16 +22,18 @@ from searchapp.server.error_handlers import (
     make_problem_response,
 )
 from searchapp.server.guard import AccessGuard, AccessRules, App
+from searchapp.server.request_forms import RequestForms
 from searchapp.server.request_log import RequestLog
 from searchapp.server.routes import engine, images, library, page, process, search
 from searchapp.server.service import Service
 from searchapp.server.start_options import EngineOrigin, check_engine, read_keep_alive
+from searchapp.server.unix_http import API_PREFIX
 
 logger = logging.getLogger(__name__)
 # Status requests do not postpone the stop of an idle process.
-STATUS_PATHS = frozenset({"/api/resident", "/api/stop", "/healthz", "/metrics"})
+STATUS_PATHS = frozenset({f"{API_PREFIX}/resident", f"{API_PREFIX}/stop", "/healthz", "/metrics"})
 # Commands send these requests, and need a resident process of their own version.
-VERSION_CHECKED_PATHS = frozenset({"/api/search", "/api/embed", "/api/count"})
+VERSION_CHECKED_PATHS = frozenset(f"{API_PREFIX}/{name}" for name in ("search", "embed", "count"))
 # The page is last, because its route /{name} matches /healthz and /metrics too.
 ROUTERS = (
     search.router, engine.router, images.router, library.router, process.router, page.router,
@@ -70,7 +74,8 @@ def create_app(
     add_error_handlers(app)
     for router in ROUTERS:
         app.include_router(router)
-    return RequestLog(AccessGuard(app, rules))
+    answering_app = RequestForms(CompressedAnswers(ConditionalJson(app)))
+    return RequestLog(AccessGuard(answering_app, rules))
 
 
 async def _track_request(

@@ -11,6 +11,7 @@ from prometheus_client import CollectorRegistry, Counter, Histogram
 
 from searchapp.server.service import Service
 from searchapp.server.start_options import EngineOrigin
+from searchapp.server.web_files import WebFiles
 
 
 class Metrics:
@@ -36,6 +37,7 @@ class AppState:
     request_stop: Callable[[], None]  # makes the process stop
     engine: EngineOrigin = field(default_factory=EngineOrigin)
     metrics: Metrics = field(default_factory=Metrics)
+    web_files: WebFiles = field(default_factory=WebFiles)
 
 
 # FastAPI runs a dependency that is a plain function on a thread. These never block, so they are

@@ -11,11 +11,12 @@ from prometheus_client import generate_latest
 
 from searchapp import __version__
 from searchapp.server.app_state import UNIX_SOCKET_ONLY, ServiceDep, StateDep
+from searchapp.server.unix_http import API_PREFIX
 
 router = APIRouter()
 
 
-@router.get("/api/resident", name="resident")
+@router.get(f"{API_PREFIX}/resident", name="resident")
 async def get_resident(service: ServiceDep) -> dict[str, Any]:
     """Return id, version and uptime (seconds) of the process."""
     return {
@@ -25,7 +26,7 @@ async def get_resident(service: ServiceDep) -> dict[str, Any]:
     }
 
 
-@router.post("/api/stop", include_in_schema=False, dependencies=UNIX_SOCKET_ONLY)
+@router.post(f"{API_PREFIX}/stop", include_in_schema=False, dependencies=UNIX_SOCKET_ONLY)
 async def stop_process(state: StateDep) -> dict[str, str]:
     """Stop the process; only through the Unix socket, which only the user can open."""
     state.request_stop()

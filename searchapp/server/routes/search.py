@@ -26,13 +26,17 @@ from searchapp.server.request_models import (
     to_search_options,
 )
 from searchapp.server.response_models import SearchAnswer, make_search_answer
+from searchapp.server.unix_http import API_PREFIX
 from searchapp.types import Query
 
 router = APIRouter()
 
 
 @router.post(
-    "/api/search", name="search", response_model=SearchAnswer, openapi_extra=SEARCH_REQUEST_SCHEMA
+    f"{API_PREFIX}/search",
+    name="search",
+    response_model=SearchAnswer,
+    openapi_extra=SEARCH_REQUEST_SCHEMA,
 )
 async def search_library(request: Request, state: StateDep) -> SearchAnswer:
     """Search by a text, by a picture, by both together, or by a weighted sum of terms."""
@@ -93,7 +97,7 @@ async def _read_part(term: TermRequest, pictures: dict[str, bytes], state: AppSt
     )
 
 
-@router.get("/api/similar/{image_id}", name="similar", response_model=SearchAnswer)
+@router.get(f"{API_PREFIX}/similar/{{image_id}}", name="similar", response_model=SearchAnswer)
 async def find_similar(
     image_id: ImageId, parameters: Annotated[SimilarRequest, Parameter()], service: ServiceDep
 ) -> SearchAnswer:
