@@ -31,7 +31,9 @@ from searchapp.server.unix_http import API_PREFIX
 
 logger = logging.getLogger(__name__)
 # Status requests do not postpone the stop of an idle process.
-STATUS_PATHS = frozenset({f"{API_PREFIX}/resident", f"{API_PREFIX}/stop", "/healthz", "/metrics"})
+STATUS_PATHS = frozenset(
+    {f"{API_PREFIX}/resident", f"{API_PREFIX}/stop", "/healthz", "/readyz", "/metrics"}
+)
 # Commands send these requests, and need a resident process of their own version.
 VERSION_CHECKED_PATHS = frozenset(f"{API_PREFIX}/{name}" for name in ("search", "embed", "count"))
 # The page is last, because its route /{name} matches /healthz and /metrics too.

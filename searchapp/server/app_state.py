@@ -7,25 +7,11 @@ from dataclasses import dataclass, field
 from typing import Annotated
 
 from fastapi import Depends, HTTPException, Request
-from prometheus_client import CollectorRegistry, Counter, Histogram
 
+from searchapp.server.metrics import Metrics
 from searchapp.server.service import Service
 from searchapp.server.start_options import EngineOrigin
 from searchapp.server.web_files import WebFiles
-
-
-class Metrics:
-    """Prometheus metrics of one app, in their own registry."""
-
-    def __init__(self) -> None:
-        """Create all metrics with the value zero."""
-        self.registry = CollectorRegistry()
-        self.requests = Counter(
-            "searchapp_requests", "Requests", ["path", "status"], registry=self.registry
-        )
-        self.search_seconds = Histogram(
-            "searchapp_search_seconds", "Time of a search", registry=self.registry
-        )
 
 
 @dataclass(frozen=True, slots=True)

@@ -125,6 +125,12 @@ class SimilarRequest(FilterRequest):
     sort: SortOrder = "score"
 
 
+class TextSearchRequest(SimilarRequest):
+    """Text, conditions and page of a search, as query parameters."""
+
+    q: Annotated[Text, Field(description="what the picture shows", examples=["a red boat"])]
+
+
 class SearchRequest(SimilarRequest):
     """Query, conditions and page of a search."""
 

@@ -8,7 +8,10 @@ from typing import Any
 
 import pytest
 from support.api import search_api
+from support.library import FakeEngines
+from support.sample_pictures import make_picture
 
+from searchapp.library import Library
 from searchapp.server.conditional_answers import is_current
 from searchapp.server.web_files import INDEX_FILE, WebFiles
 
@@ -136,3 +139,37 @@ def test_each_change_of_a_file_changes_the_version(tmp_path: Path) -> None:
         expected = f'<a href="./"><link href="assets/{files.version}/x.js"> <link href="y.js">'
         assert index.content.decode() == expected
     assert len(versions) == 4
+
+
+def test_search_by_address(client: Any, photos: Path) -> None:
+    """GET takes the text as q, and the filters and pages of POST, with the same answer."""
+    for fields in ({}, {"count": 1, "offset": 1}, {"format": "png"}, {"folder": str(photos)}):
+        asked = client.get("/api/v1/search", params={"q": "red", **fields}).json()
+        posted = client.post("/api/v1/search", json={"text": "red", **fields}).json()
+        for answer in (asked, posted):
+            del answer["milliseconds"]
+        assert asked == posted
+        assert asked["more"] is bool(fields.get("count"))
+    keywords = {"q": "red", "keyword": ["sea", "hol*"]}
+    assert client.get("/api/v1/search", params=keywords).json()["hits"] == []
+    for wrong, status in (({}, 422), ({"q": " "}, 400), ({"q": "red", "count": 0}, 422)):
+        assert client.get("/api/v1/search", params=wrong).status_code == status
+
+
+def test_pages_have_a_stable_order(client: Any, photos: Path, fake_engines: FakeEngines) -> None:
+    """Pictures with equal scores are on one page each, in the order of their ids."""
+    for number in range(7):
+        make_picture("red", (40 + number, 30)).save(photos / f"same{number}.png")
+    with Library.open(photos.parent / "library", start=fake_engines) as writer:
+        list(writer.index([photos]))
+
+    def list_ids(**page: int) -> list[int]:
+        answer = client.get("/api/v1/search", params={"q": "red", **page}).json()
+        assert answer["more"] is (page.get("offset", 0) + len(answer["hits"]) < 10)
+        return [hit["id"] for hit in answer["hits"]]
+
+    together = list_ids()
+    assert len(together) == 10
+    for count in (1, 3):
+        pages = [list_ids(count=count, offset=offset) for offset in range(0, 10, count)]
+        assert [id for page in pages for id in page] == together
