@@ -11,7 +11,7 @@ from fastapi import Depends, HTTPException, Request
 from searchapp.server.metrics import Metrics
 from searchapp.server.service import Service
 from searchapp.server.start_options import EngineOrigin
-from searchapp.server.web_files import WebFiles
+from searchapp.server.web_files import WebFiles, load_page_files
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,7 +23,7 @@ class AppState:
     request_stop: Callable[[], None]  # makes the process stop
     engine: EngineOrigin = field(default_factory=EngineOrigin)
     metrics: Metrics = field(default_factory=Metrics)
-    web_files: WebFiles = field(default_factory=WebFiles)
+    web_files: WebFiles = field(default_factory=load_page_files)
 
 
 # FastAPI runs a dependency that is a plain function on a thread. These never block, so they are

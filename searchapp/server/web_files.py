@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Iterable
 from dataclasses import dataclass
 from hashlib import sha256
 from pathlib import Path
@@ -22,6 +23,11 @@ MEDIA_TYPES = {
 REFERENCE_PATTERN = re.compile(r' (href|src)="([^"/:?#]+)"')
 
 
+def load_page_files() -> WebFiles:
+    """Return the files of searchapp's own page."""
+    return WebFiles(WEB_FOLDER.iterdir())
+
+
 @dataclass(frozen=True, slots=True)
 class WebFile:
     """File of the web page."""
@@ -36,17 +42,17 @@ class WebFile:
 
 
 class WebFiles:
-    """All files of the web page, read when the server starts.
+    """Files of a web page, read when the server starts.
 
     One version names the content of all files, so that the scripts can import each other by
     relative addresses, and always get files of one version.
     """
 
-    def __init__(self, folder: Path = WEB_FOLDER) -> None:
-        """Read the files of a folder, and compute their version."""
+    def __init__(self, files: Iterable[Path]) -> None:
+        """Read the files that browsers know, and compute their version."""
         self._files = {
             file.name: WebFile(file.read_bytes(), MEDIA_TYPES[file.suffix])
-            for file in sorted(folder.iterdir())
+            for file in sorted(files)
             if file.suffix in MEDIA_TYPES
         }
         digest = sha256()
@@ -54,9 +60,9 @@ class WebFiles:
             digest.update(f"{name} {len(file.content)}\n".encode())
             digest.update(file.content)
         self.version = digest.hexdigest()[:16]
-        index = self._files[INDEX_FILE]
-        text = REFERENCE_PATTERN.sub(self._add_version, index.content.decode())
-        self._files[INDEX_FILE] = WebFile(text.encode(), index.media_type)
+        if index := self._files.get(INDEX_FILE):
+            text = REFERENCE_PATTERN.sub(self._add_version, index.content.decode())
+            self._files[INDEX_FILE] = WebFile(text.encode(), index.media_type)
 
     def get_file(self, name: str) -> WebFile | None:
         """Return the file with this name; None if there is no such file."""

@@ -131,7 +131,7 @@ def test_each_change_of_a_file_changes_the_version(tmp_path: Path) -> None:
         (tmp_path / "x.js").write_text(script)
         (tmp_path / "x.css").write_text(style)
         (tmp_path / "x.py").write_text("secret")
-        files = WebFiles(tmp_path)
+        files = WebFiles(tmp_path.iterdir())
         versions.add(files.version)
         assert files.get_file("x.py") is None
         index = files.get_file(INDEX_FILE)

@@ -8,6 +8,7 @@ from fastapi import APIRouter, HTTPException, Query, Request, Response
 
 from searchapp.catalog import LocatedImage
 from searchapp.server import video_ranges
+from searchapp.server.api_examples import IMAGE_RESPONSE, THUMBNAIL_RESPONSE, VIDEO_RESPONSE
 from searchapp.server.app_state import ServiceDep
 from searchapp.server.conditional_answers import is_current
 from searchapp.server.request_forms import HEAD_MARK
@@ -25,7 +26,12 @@ Sha256Start = Annotated[
 ]
 
 
-@router.get(f"{API_PREFIX}/images/{{image_id}}", name="image", response_class=Response)
+@router.get(
+    f"{API_PREFIX}/images/{{image_id}}",
+    name="image",
+    response_class=Response,
+    responses=IMAGE_RESPONSE,
+)
 async def get_image(
     request: Request, image_id: ImageId, service: ServiceDep, sha256: Sha256Start = None
 ) -> Response:
@@ -38,7 +44,12 @@ async def get_image(
     return Response(data, media_type=media_type, headers=headers)
 
 
-@router.get(f"{API_PREFIX}/thumbnails/{{image_id}}", name="thumbnail", response_class=Response)
+@router.get(
+    f"{API_PREFIX}/thumbnails/{{image_id}}",
+    name="thumbnail",
+    response_class=Response,
+    responses=THUMBNAIL_RESPONSE,
+)
 async def get_thumbnail(
     request: Request,
     image_id: ImageId,
@@ -58,7 +69,12 @@ async def get_thumbnail(
 
 
 # The name is part of the operation id in /openapi.json, so it stays.
-@router.get(f"{API_PREFIX}/videos/{{image_id}}", name="film", response_class=Response)
+@router.get(
+    f"{API_PREFIX}/videos/{{image_id}}",
+    name="film",
+    response_class=Response,
+    responses=VIDEO_RESPONSE,
+)
 async def get_video(
     request: Request, image_id: ImageId, service: ServiceDep, sha256: Sha256Start = None
 ) -> Response:

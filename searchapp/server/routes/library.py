@@ -7,6 +7,7 @@ from typing import Annotated, Any
 from fastapi import APIRouter
 from fastapi import Query as Parameter
 
+from searchapp.server.api_examples import INFO_RESPONSE
 from searchapp.server.app_state import ServiceDep
 from searchapp.server.request_models import FilterRequest
 from searchapp.server.response_models import FacetsAnswer
@@ -26,7 +27,7 @@ async def get_facets(
     return FacetsAnswer.from_facets(facets, warnings)
 
 
-@router.get(f"{API_PREFIX}/info", name="info")
+@router.get(f"{API_PREFIX}/info", name="info", responses=INFO_RESPONSE)
 async def get_info(service: ServiceDep) -> dict[str, Any]:
     """Return model, collections, folders, dates and number of images of the library."""
     return await service.describe_library()

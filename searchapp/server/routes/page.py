@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from fastapi import APIRouter, HTTPException, Request, Response
 
-from searchapp.server.api_docs import render_page
+from searchapp.server.api_docs import load_swagger_files, render_page
 from searchapp.server.app_state import StateDep
 from searchapp.server.conditional_answers import REVALIDATE, is_current
 from searchapp.server.web_files import INDEX_FILE, WebFile
@@ -15,18 +15,18 @@ router = APIRouter(include_in_schema=False)
 
 
 @router.get("/docs")
-async def get_api_docs(request: Request) -> Response:
-    """Return the documentation of the API, a page without scripts."""
-    return Response(render_page(request.app.openapi()), media_type="text/html")
+async def get_api_docs(state: StateDep) -> Response:
+    """Return the documentation of the API."""
+    return Response(render_page(state.web_files), media_type="text/html")
 
 
 @router.get("/assets/{version}/{name}")
 async def get_web_asset(request: Request, version: str, name: str, state: StateDep) -> Response:
     """Return a file of the web page; its address names its content, so it never changes."""
-    file = state.web_files.get_file(name)
-    if file is None or version != state.web_files.version:
-        raise HTTPException(404, "this version of the page is gone; load the page / again")
-    return _make_response(request, file, IMMUTABLE)
+    for files in (state.web_files, load_swagger_files()):
+        if files.version == version and (file := files.get_file(name)):
+            return _make_response(request, file, IMMUTABLE)
+    raise HTTPException(404, "this version of the page is gone; load the page / again")
 
 
 @router.get("/")

@@ -12,11 +12,11 @@ from fastapi.exceptions import RequestValidationError
 
 from searchapp.errors import QueryError
 from searchapp.search.search import QueryPart
+from searchapp.server.api_examples import SEARCH_REQUEST_SCHEMA
 from searchapp.server.app_state import AppState, ServiceDep, StateDep
 from searchapp.server.client import PICTURE_PLACEHOLDER
 from searchapp.server.fetch_public_url import fetch_public_url
 from searchapp.server.request_models import (
-    SEARCH_REQUEST_SCHEMA,
     UNKNOWN_FIELD_MESSAGE,
     ImageId,
     SearchRequest,
