@@ -182,8 +182,9 @@ def test_no_good_match_on_the_command_line(run: RunCommand, calibrated: Library)
     result = run("query", "teal", "--min-score", "auto")
     assert (result.exit_code, result.stdout) == (0, "")
     assert result.stderr.endswith("\nno good match\n")
-    result = run("query", "teal", "--min-score", "auto", "--json")
+    result = run("query", "teal", "--min-score", "auto", "--json-object")
     assert json.loads(result.stdout) == {"good_match": False, "hits": []}
+    assert json.loads(run("query", "teal", "--min-score", "auto", "--json").stdout) == []
     result = run("query", "teal", "--json")
     assert len(json.loads(result.stdout)) == 10
     assert "no hit is a good match" in result.stderr
