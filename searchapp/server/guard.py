@@ -34,7 +34,8 @@ SECURITY_HEADERS = {
     "content-security-policy": (
         "default-src 'none'; img-src 'self' blob: data:; media-src 'self'; "
         "style-src 'self'; script-src 'self'; "
-        "connect-src 'self'; form-action 'none'; frame-ancestors 'none'; base-uri 'none'"
+        "connect-src 'self'; manifest-src 'self'; "
+        "form-action 'none'; frame-ancestors 'none'; base-uri 'none'"
     ),
     "x-content-type-options": "nosniff",
     "referrer-policy": "no-referrer",
