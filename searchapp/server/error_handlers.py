@@ -25,12 +25,16 @@ from searchapp.server.threaded_calls import Starting
 
 logger = logging.getLogger(__name__)
 PROBLEM_RESPONSE = {
-    "description": "reason of the error",
+    "description": (
+        "Reason of the error. 400: an invalid query or picture; 401: no token; 403: a page of "
+        "another site; 404: no such image, collection or path; 413: a request that is too large; "
+        "421: another host name; 422: invalid fields; 500: a fault of the server; 503: the model "
+        "is loading, repeat the request after the seconds in Retry-After."
+    ),
     "content": {PROBLEM_MEDIA_TYPE: {"schema": PROBLEM_SCHEMA}},
 }
-PROBLEM_RESPONSES: dict[int | str, dict[str, Any]] = dict.fromkeys(
-    (400, 401, 403, 404, 409, 413, 421, 422, 500, 503), PROBLEM_RESPONSE
-)
+# One entry for all statuses: Swagger UI shows each entry of each route, with its example.
+PROBLEM_RESPONSES: dict[int | str, dict[str, Any]] = {"default": PROBLEM_RESPONSE}
 
 
 def add_error_handlers(app: FastAPI) -> None:

@@ -67,10 +67,13 @@ def test_browser_sends_a_request(client: Any, tabs: BrowserTabs, size: str, sche
     """Swagger UI works under the policy of the server: it shows examples, and tries requests."""
     url = str(client.base_url)
     page = tabs.open_page(f"{url}/docs", size, scheme)
-    expect(page.get_by_text("/api/v1/similar/{image_id}")).to_be_visible()
+    page.set_default_timeout(60_000)  # Swagger UI draws an operation in seconds on a busy machine
+    expect(page.get_by_text("/api/v1/similar/{image_id}")).to_be_visible(timeout=60_000)
     page.get_by_role("button", name=re.compile("GET.*healthz")).first.click()
     page.get_by_role("button", name="Execute").click()
-    expect(page.locator(".live-responses-table .response").first).to_contain_text('"status": "ok"')
+    expect(page.locator(".live-responses-table .response").first).to_contain_text(
+        '"status": "ok"', timeout=60_000
+    )
     page.get_by_role("button", name=re.compile("POST.*v1.search")).first.click()
-    expect(page.locator("textarea").first).to_contain_text("a red boat")
+    expect(page.locator("textarea").first).to_contain_text("a red boat", timeout=60_000)
     assert page.evaluate("document.documentElement.scrollWidth <= innerWidth")
