@@ -16,7 +16,7 @@ from searchapp.server.request_models import ImageId
 from searchapp.server.service import THUMBNAIL_SIDES_PX, Service
 from searchapp.server.unix_http import API_PREFIX
 
-router = APIRouter()
+router = APIRouter(tags=["Pictures"])
 Sha256Start = Annotated[
     str | None,
     Query(

@@ -13,7 +13,7 @@ from searchapp.server.request_models import FilterRequest
 from searchapp.server.response_models import FacetsAnswer
 from searchapp.server.unix_http import API_PREFIX
 
-router = APIRouter()
+router = APIRouter(tags=["Library"])
 
 
 @router.get(f"{API_PREFIX}/facets", name="facets", response_model=FacetsAnswer)

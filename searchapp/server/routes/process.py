@@ -18,7 +18,7 @@ NOT_READY = {
     "failed": "the model cannot be loaded. A search tells why, and tries again.",
 }
 
-router = APIRouter()
+router = APIRouter(tags=["Process"])
 
 
 @router.get(f"{API_PREFIX}/resident", name="resident")

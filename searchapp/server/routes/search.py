@@ -31,7 +31,7 @@ from searchapp.server.response_models import SearchAnswer, make_search_answer
 from searchapp.server.unix_http import API_PREFIX
 from searchapp.types import Query
 
-router = APIRouter()
+router = APIRouter(tags=["Search"])
 
 
 @router.post(
