@@ -72,7 +72,7 @@ def test_an_unknown_field_is_an_error(client: httpx.Client, name: str) -> None:
     ]
     for answer in answers:
         assert answer.status_code == 422
-        (problem,) = answer.json()["detail"]
+        (problem,) = answer.json()["errors"]
         assert problem["loc"][-1] == name
         assert problem["msg"].startswith("there is no such field")
 
