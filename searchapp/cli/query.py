@@ -42,6 +42,8 @@ from searchapp.types import (
     format_count,
 )
 
+DATE_WIDTH = len("2023-06-17 12:00")
+
 
 class _QueryCommand(AppCommand):
     """Command whose --preview takes no separate value: `--preview TEXT` leaves TEXT as query."""
@@ -78,8 +80,8 @@ class _QueryCommand(AppCommand):
     help="Subtract a picture from the query.",
 )  # fmt: skip
 @click.option(
-    "-k", "count", type=click.IntRange(min=1), default=10, show_default=True, metavar="N",
-    help="Show the best N hits.",
+    "-k", "--count", "count", type=click.IntRange(min=1), default=10, show_default=True,
+    metavar="N", help="Show the best N hits.",
 )  # fmt: skip
 @filter_options
 @click.option(
@@ -94,6 +96,10 @@ class _QueryCommand(AppCommand):
     "--offset", type=click.IntRange(min=0), default=0, metavar="N", help="Skip the best N hits."
 )
 @json_option
+@click.option(
+    "--json-object", is_flag=True,
+    help="Print one JSON object: the list of hits, and whether the best is a good match.",
+)  # fmt: skip
 @click.option("--paths", is_flag=True, help="Print only paths, one on each line.")
 @click.option("-0", "null", is_flag=True, help="Print only paths, with a null byte after each.")
 @click.option(
@@ -133,6 +139,7 @@ def command(
     minus_texts: tuple[str, ...],
     minus_images: tuple[str, ...],
     as_json: bool,
+    json_object: bool,
     paths: bool,
     null: bool,
     html: Path | None,
@@ -188,27 +195,28 @@ def command(
         print_note(f"created links to {count} in {link_to}")
     if open_best and hits:
         click.launch(local_file(hits[0]))
-    if as_json:
+    if as_json or json_object:
         found = [hit.to_dict() for hit in hits]
         for each in found:
             del each["image_id"]  # An image id is valid in one library only.
-        auto = options.min_score == AUTO_MIN_SCORE
-        print_json({"good_match": answer.good, "hits": found} if auto else found)
+        print_json({"good_match": answer.good, "hits": found} if json_object else found)
     elif paths or null:
         for hit in hits:
             print_path(hit.path, b"\0" if null else b"\n")
     elif preview and print_preview(hits, preview):
         pass
     elif html is None:
-        _print_hits(hits)
+        _print_hits(hits, with_dates=options.sort == "date")
     _note_quality(answer, options)
 
 
-def _print_hits(hits: Sequence[Hit]) -> None:
+def _print_hits(hits: Sequence[Hit], *, with_dates: bool) -> None:
     for hit in hits:
+        day_and_time = (hit.date or "undated")[:DATE_WIDTH].replace("T", " ")
+        date = f"{day_and_time:<{DATE_WIDTH}}  " if with_dates else ""
         also = f"  (and {len(hit.also)} more)" if hit.also else ""
         time = "" if hit.seconds is None else f" @ {format_clock(hit.seconds)}"
-        print_line(f"{hit.score:.3f}  {hit.path}{time}{also}")
+        print_line(f"{date}{hit.score:.3f}  {hit.path}{time}{also}")
 
 
 def _note_quality(answer: SearchResult, options: SearchOptions) -> None:

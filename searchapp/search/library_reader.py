@@ -108,6 +108,11 @@ class LibraryReader:
         return self._ranking.find_nearest(collection, vector, options, kind)
 
     @raise_library_errors
+    def count_images_and_files(self) -> tuple[int, int]:
+        """Return the number of images that have a file, and the number of files."""
+        return self._catalog.count_images_and_files()
+
+    @raise_library_errors
     def locate_images(self, ids: Sequence[int]) -> dict[int, LocatedImage]:
         """Return the images of embeddings by embedding id; leave out images without a file."""
         return self._catalog.locate_images(list(ids))

@@ -85,8 +85,8 @@ class FilterRequest(RequestFields):
     after: Date | None = None
     before: Date | None = None
     taken: Annotated[bool, Field(description="ignore the dates of files")] = False
-    camera: Annotated[Pattern | None, Field(description="a pattern: iPhone*")] = None
-    lens: Annotated[Pattern | None, Field(description="a pattern: *50mm*")] = None
+    camera: Annotated[Pattern | None, Field(description="a pattern", examples=["iPhone*"])] = None
+    lens: Annotated[Pattern | None, Field(description="a pattern", examples=["*50mm*"])] = None
     rating: Rating | None = None
     keyword: Annotated[
         list[Pattern],
@@ -95,7 +95,8 @@ class FilterRequest(RequestFields):
         Field(description="patterns that must all match; in a form: a JSON list"),
     ] = []
     format: Annotated[
-        Annotated[str, WebLimit(max_length=20)] | None, Field(description="jpeg, png ...")
+        Annotated[str, WebLimit(max_length=20)] | None,
+        Field(description="jpeg, png ...", examples=["jpeg"]),
     ] = None
     min_size: Size | None = None
     max_size: Size | None = None
@@ -123,6 +124,12 @@ class SimilarRequest(FilterRequest):
     offset: Annotated[int, Field(ge=0), WebLimit(le=100 * MAX_HITS)] = 0
     min_score: Annotated[Score | None, Field(description="auto: only good matches")] = None
     sort: SortOrder = "score"
+
+
+class TextSearchRequest(SimilarRequest):
+    """Text, conditions and page of a search, as query parameters."""
+
+    q: Annotated[Text, Field(description="what the picture shows", examples=["a red boat"])]
 
 
 class SearchRequest(SimilarRequest):
@@ -166,25 +173,6 @@ class CountRequest(RequestFields):
     revision: str
     space: dict[str, Any]
     prompt: str
-
-
-SEARCH_REQUEST_SCHEMA = {
-    "requestBody": {
-        "required": True,
-        "content": {
-            "application/json": {"schema": SearchRequest.model_json_schema()},
-            "multipart/form-data": {
-                "schema": {
-                    **SearchRequest.model_json_schema(),
-                    "properties": {
-                        **SearchRequest.model_json_schema()["properties"],
-                        "image": {"type": "string", "format": "binary"},
-                    },
-                }
-            },
-        },
-    }
-}
 
 
 def is_used_by_term(name: str, terms: list[TermRequest]) -> bool:

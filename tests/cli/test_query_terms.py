@@ -182,8 +182,9 @@ def test_no_good_match_on_the_command_line(run: RunCommand, calibrated: Library)
     result = run("query", "teal", "--min-score", "auto")
     assert (result.exit_code, result.stdout) == (0, "")
     assert result.stderr.endswith("\nno good match\n")
-    result = run("query", "teal", "--min-score", "auto", "--json")
+    result = run("query", "teal", "--min-score", "auto", "--json-object")
     assert json.loads(result.stdout) == {"good_match": False, "hits": []}
+    assert json.loads(run("query", "teal", "--min-score", "auto", "--json").stdout) == []
     result = run("query", "teal", "--json")
     assert len(json.loads(result.stdout)) == 10
     assert "no hit is a good match" in result.stderr
@@ -270,4 +271,4 @@ def test_the_api_accepts_filters_and_terms(
             assert "\\d" not in answer.text
         answer = client.get(f"/api/similar/{yellow}", params={"before": "x"})
         message = "'x' is not a date. Write 2023, 2023-06 or 2023-06-17."
-        assert answer.json()["detail"][0]["msg"] == message
+        assert answer.json()["errors"][0]["msg"] == message

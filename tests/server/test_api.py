@@ -72,7 +72,7 @@ def test_an_unknown_field_is_an_error(client: httpx.Client, name: str) -> None:
     ]
     for answer in answers:
         assert answer.status_code == 422
-        (problem,) = answer.json()["detail"]
+        (problem,) = answer.json()["errors"]
         assert problem["loc"][-1] == name
         assert problem["msg"].startswith("there is no such field")
 
@@ -144,10 +144,10 @@ def test_library_info_metrics_and_docs(client: Any, photos: Path) -> None:
     assert client.get("/healthz").json() == {"status": "ok"}
     search_api(client, text="red")
     metrics = client.get("/metrics").text
-    assert 'searchapp_requests_total{path="/api/search",status="200"}' in metrics
+    assert 'searchapp_requests_total{path="/api/v1/search",status="200"}' in metrics
     assert "searchapp_search_seconds_count" in metrics
-    assert "/api/similar/{image_id}" in client.get("/openapi.json").json()["paths"]
-    assert "POST /api/search" in client.get("/docs").text
+    assert "/api/v1/similar/{image_id}" in client.get("/openapi.json").json()["paths"]
+    assert "swagger-ui" in client.get("/docs").text
 
 
 @pytest.mark.parametrize(
@@ -285,7 +285,7 @@ def test_refused_requests_are_logged_without_secrets(
         client.headers.update(headers)
         assert search_api(client, text="nonsense").status_code == 400
     assert "Refused the request GET '/' (401): this server needs a token" in caplog.text
-    assert "The request POST '/api/search' failed (400): QueryError" in caplog.text
+    assert "The request POST '/api/v1/search' failed (400): QueryError" in caplog.text
     for secret in ("wrong-secret", "right-secret", "nonsense"):
         assert secret not in caplog.text
 
