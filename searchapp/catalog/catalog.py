@@ -15,7 +15,7 @@ from sqlite_utils import Database
 
 from searchapp.catalog.collection_info import read_collection_info
 from searchapp.catalog.companions import CompanionTable
-from searchapp.catalog.connection import BUSY_TIMEOUT_S, connect, write_transaction
+from searchapp.catalog.connection import BUSY_TIMEOUT_S, connect
 from searchapp.catalog.embeddings import CollectionEmbeddings
 from searchapp.catalog.filters.columns import Ids
 from searchapp.catalog.filters.matching import FilterMatcher
@@ -29,6 +29,9 @@ from searchapp.catalog.outdated_metadata import MetadataRefresh
 from searchapp.catalog.path_keys import decode_path
 from searchapp.catalog.scan_diff import ScanDiff
 from searchapp.catalog.schema_upgrade import upgrade_schema
+from searchapp.catalog.text_index import update_stale_texts
+from searchapp.catalog.text_search import TextSearch
+from searchapp.catalog.transactions import CatalogDatabase, write_transaction
 from searchapp.catalog.vector_stores import VectorStores
 from searchapp.catalog.writer import CatalogWriter, format_utc_now
 from searchapp.errors import LibraryError
@@ -66,13 +69,14 @@ class Catalog:
         as text, and cannot return a path that is not valid UTF-8.
         """
         self.file = file
-        self._db = Database(connection)
+        self._db = CatalogDatabase(connection)
         self._file_id: FileId | None = None
         self._db.execute("pragma foreign_keys = on")
         # 32,000 KiB hold the inner B-tree pages of several million rows.
         self._db.execute("pragma cache_size = -32000")
         self._filters = FilterMatcher(self._db)
         self.writer = CatalogWriter(self._db)
+        self.texts = TextSearch(self._db)
 
     @classmethod
     def open(
@@ -131,6 +135,8 @@ class Catalog:
         self._db.execute("begin immediate" if not dry_run else "begin")
         try:
             yield
+            if not dry_run:
+                update_stale_texts(self._db)
         except BaseException:
             self._db.execute("rollback")
             raise

@@ -62,7 +62,7 @@ class CatalogMaintenance:
                 self._db.execute(
                     f"delete from {table} where collection_id not in (select id from collections)"
                 )
-            for table in ("embeddings", "keywords", "fingerprints"):
+            for table in ("embeddings", "keywords", "fingerprints", "recognized_texts"):
                 self._db.execute(
                     f"delete from {table} where image_id not in (select id from images)"
                 )

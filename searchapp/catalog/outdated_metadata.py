@@ -10,7 +10,6 @@ from operator import itemgetter
 
 from sqlite_utils import Database
 
-from searchapp.catalog.connection import write_transaction
 from searchapp.catalog.file_metadata import FileMetadataTable
 from searchapp.catalog.metadata_rows import (
     INFO_COLUMN_COUNT,
@@ -23,6 +22,7 @@ from searchapp.catalog.metadata_rows import (
 from searchapp.catalog.path_keys import build_subtree_condition, decode_path, encode_path
 from searchapp.catalog.same_state import build_same_state_condition
 from searchapp.catalog.sidecar_rows import find_pictures, find_sidecars
+from searchapp.catalog.transactions import write_transaction
 from searchapp.types import CatalogedFile, PictureInfo
 
 PAGE_ROWS = 500

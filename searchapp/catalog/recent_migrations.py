@@ -106,3 +106,64 @@ def m014_change_times(db: Database) -> None:
         alter table sidecars add column sha256 text;
         """
     )
+
+
+@MIGRATIONS()
+def m015_texts(db: Database) -> None:
+    """Index file names, captions and recognized text; text_index.py writes the table texts."""
+    db.executescript(
+        """
+        -- The rowid is the id of the image. The columns contain search forms, one per line.
+        create virtual table texts using fts5(
+            name, folder, title, caption, text, tokenize = "trigram case_sensitive 1"
+        );
+        -- Text that a reader recognized in pictures.
+        create table recognized_texts (
+            image_id integer primary key references images(id) on delete cascade,
+            reader text not null,     -- name and version of the reader
+            lines text not null       -- JSON: a list of TextLine
+        );
+        -- Images whose row in texts must be written again before the transaction commits.
+        create table stale_texts (image_id integer primary key);
+        insert into stale_texts select distinct image_id from files;
+
+        create trigger text_file_added after insert on files begin
+            insert or ignore into stale_texts values (new.image_id);
+        end;
+        create trigger text_file_changed after update of path, image_id on files
+        when old.image_id <> new.image_id or old.path <> new.path begin
+            insert or ignore into stale_texts values (old.image_id), (new.image_id);
+        end;
+        create trigger text_file_removed after delete on files begin
+            insert or ignore into stale_texts values (old.image_id);
+        end;
+        create trigger text_caption_changed after update of title, description on images
+        when old.title is not new.title or old.description is not new.description begin
+            insert or ignore into stale_texts values (new.id);
+        end;
+        create trigger text_image_removed after delete on images begin
+            insert or ignore into stale_texts values (old.id);
+        end;
+        create trigger text_keyword_added after insert on keywords begin
+            insert or ignore into stale_texts values (new.image_id);
+        end;
+        create trigger text_keyword_removed after delete on keywords begin
+            insert or ignore into stale_texts values (old.image_id);
+        end;
+        create trigger text_file_described after insert on file_metadata begin
+            insert or ignore into stale_texts values (new.image_id);
+        end;
+        create trigger text_file_undescribed after delete on file_metadata begin
+            insert or ignore into stale_texts values (old.image_id);
+        end;
+        create trigger text_recognized after insert on recognized_texts begin
+            insert or ignore into stale_texts values (new.image_id);
+        end;
+        create trigger text_recognized_again after update on recognized_texts begin
+            insert or ignore into stale_texts values (new.image_id);
+        end;
+        create trigger text_forgotten after delete on recognized_texts begin
+            insert or ignore into stale_texts values (old.image_id);
+        end;
+        """
+    )

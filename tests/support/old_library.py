@@ -24,6 +24,9 @@ def make_old_library(
     folder.mkdir()
     with monkeypatch.context() as patched:
         patched.setattr("searchapp.catalog.schema_upgrade.MIGRATIONS", old_migrations)
+        patched.setattr(  # The old schema has no text index.
+            "searchapp.catalog.schema_upgrade.build_missing_texts", lambda db, report: None
+        )
         catalog = Catalog.open(folder / "catalog.db", create=True)
     with Library.open(folder.parent / "new", create=True, start=FakeEngines()) as library:
         index_folder(library, photos, model)
