@@ -15,6 +15,7 @@ from searchapp.catalog.path_keys import make_frame_key
 from searchapp.catalog.restore import open_backup, replace_catalog
 from searchapp.catalog.scan_diff import FileTask, ScanDiff, ScanPlan
 from searchapp.catalog.sqlite_errors import raise_library_errors, wrap_sqlite_errors
+from searchapp.catalog.text_search import TextLevel, TextQuery, remove_quotes
 from searchapp.catalog.vector_stores import VectorStores
 
 __all__ = [
@@ -30,11 +31,14 @@ __all__ = [
     "RefreshedMetadata",
     "ScanDiff",
     "ScanPlan",
+    "TextLevel",
+    "TextQuery",
     "VectorStores",
     "interrupt_statements",
     "make_frame_key",
     "open_backup",
     "raise_library_errors",
+    "remove_quotes",
     "replace_catalog",
     "wrap_sqlite_errors",
 ]  # fmt: skip

@@ -5,6 +5,7 @@ Each comparison is an FTS5 phrase of trigrams, so that SQLite evaluates it witho
 
 from __future__ import annotations
 
+import json
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -16,6 +17,7 @@ from sqlite_utils import Database
 
 from searchapp.catalog.filters.columns import EMPTY_IDS, Ids
 from searchapp.files.text_form import make_search_form
+from searchapp.types import Collection, TextLine
 
 QUOTED = re.compile(r'"([^"]*)"|“([^”]*)”')
 MIN_TRIGRAM = 3  # FTS5 cannot find fewer characters.
@@ -67,6 +69,11 @@ class TextQuery:
         A vector says little about such a text.
         """
         return all(any(map(str.isdigit, term)) for term in self.terms or self.phrases)
+
+    def occurs_in(self, text: str) -> bool:
+        """Return whether a text contains a term or a phrase of the query."""
+        form = make_search_form(text)
+        return any(_make_part(term) in form for term in (*self.terms, *self.phrases))
 
     @property
     def can_be_phrase(self) -> bool:
@@ -127,6 +134,25 @@ class TextSearch:
             if len(new):
                 yield level, new
                 seen = np.union1d(seen, new)
+
+    def read_recognized_lines(self, image_id: int) -> list[TextLine]:
+        """Return the lines of text that a reader recognized in an image."""
+        row = self._db.execute(
+            "select lines from recognized_texts where image_id = ?", (image_id,)
+        ).fetchone()
+        return [
+            TextLine(each["text"], tuple((x, y) for x, y in each["box"]), each["confidence"])
+            for each in (json.loads(row[0]) if row else ())
+        ]
+
+    def find_embeddings(self, collection: Collection, image_ids: Ids) -> Ids:
+        """Return the ids of a collection's embeddings of images, ascending."""
+        rows = self._db.execute(
+            "select id from embeddings where collection_id = ?"
+            " and image_id in (select value from json_each(?)) order by id",
+            (collection.id, json.dumps(image_ids.tolist())),
+        )
+        return np.fromiter((row[0] for row in rows), np.int64)
 
     def _find_exact(self, query: TextQuery) -> Ids:
         """Return the images whose file name or title has the words of a query, and no others."""

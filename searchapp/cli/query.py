@@ -36,6 +36,7 @@ from searchapp.server.start_resident import ResidentConfig
 from searchapp.types import (
     AUTO_MIN_SCORE,
     Hit,
+    Match,
     SearchOptions,
     SearchResult,
     format_clock,
@@ -84,6 +85,10 @@ class _QueryCommand(AppCommand):
     metavar="N", help="Show the best N hits.",
 )  # fmt: skip
 @filter_options
+@click.option(
+    "--by", type=click.Choice(["both", "vector", "text"]), default="both", show_default=True,
+    help="Search by vectors, by words in names and captions, or by both.",
+)  # fmt: skip
 @click.option(
     "--min-score", metavar="S|auto", callback=parse_min_score,
     help="Show only hits with a score (cosine) of at least S; with auto only good matches.",
@@ -156,13 +161,16 @@ def command(
 ) -> None:
     """Find the pictures nearest to TEXT, to --image, or to both together.
 
-    Several texts and pictures are added, or subtracted, with their weights.
+    TEXT also finds words in file and folder names, titles, descriptions and keywords. A phrase in
+    double quotes must occur there. Several texts and pictures are added, or subtracted, with their
+    weights.
 
     \b
     searchapp query "a red boat at sunset"
     searchapp query --image boat.jpg -k 3
     searchapp query --image boat.jpg --text "at sunset:0.5" --minus-text "people:0.5"
     searchapp query --preview "a red boat" --after 2021
+    searchapp query --by text IMG_2201
     searchapp query -0 "two white sheep" | xargs -0 cp -t /tmp/sheep
 
     The first query starts a resident process in the background. It keeps the model loaded, so that
@@ -216,7 +224,13 @@ def _print_hits(hits: Sequence[Hit], *, with_dates: bool) -> None:
         date = f"{day_and_time:<{DATE_WIDTH}}  " if with_dates else ""
         also = f"  (and {len(hit.also)} more)" if hit.also else ""
         time = "" if hit.seconds is None else f" @ {format_clock(hit.seconds)}"
-        print_line(f"{date}{hit.score:.3f}  {hit.path}{time}{also}")
+        why = "".join(f"  [{_format_match(match)}]" for match in hit.match if match.snippet)
+        print_line(f"{date}{hit.score:.3f}  {hit.path}{time}{also}{why}")
+
+
+def _format_match(match: Match) -> str:
+    """Return why the words of a query belong to a hit. The path already shows the names."""
+    return match.by if match.by == "name" else f"{match.by}: {match.snippet}"
 
 
 def _note_quality(answer: SearchResult, options: SearchOptions) -> None:

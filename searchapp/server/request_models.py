@@ -27,7 +27,7 @@ from searchapp.server.request_fields import (
     WebLimit,
 )
 from searchapp.server.unix_http import FIELDS_PART
-from searchapp.types import Filter, SearchOptions, SortOrder
+from searchapp.types import Filter, SearchMode, SearchOptions, SortOrder
 
 MAX_QUERY_PARTS = 16
 RequestModel = TypeVar("RequestModel", bound=BaseModel)
@@ -145,6 +145,10 @@ class SearchRequest(SimilarRequest):
     model: Annotated[str | None, Field(description="only through the Unix socket")] = None
     trust_remote_code: Annotated[bool, Field(description="only through the Unix socket")] = False
     truncate: bool = False
+    by: Annotated[
+        SearchMode,
+        Field(description="the nearest vectors, the words in names and captions, or both fused"),
+    ] = "both"
     one_prompt: Annotated[
         bool, Field(description="refuse text and picture together if the model cannot embed both")
     ] = False
@@ -250,4 +254,5 @@ def to_search_options(request: SimilarRequest) -> SearchOptions:
         model=request.model,
         trust_remote_code=request.trust_remote_code,
         truncate=request.truncate,
+        by=request.by,
     )

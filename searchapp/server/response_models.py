@@ -9,9 +9,10 @@ from dataclasses import asdict
 
 from pydantic import BaseModel, Field
 
-from searchapp.search.ranking import sort_hits
+from searchapp.search.hit_list import sort_hits
 from searchapp.server.request_models import SimilarRequest
 from searchapp.types import Facet, Facets, Hit, SearchResult
+from searchapp.types.search import MatchSource
 
 FACETS = ("folders", "cameras", "lenses", "keywords", "ratings", "formats")
 
@@ -27,6 +28,16 @@ class CountAnswer(BaseModel):
     """Number of tokens of a prompt."""
 
     tokens: int
+
+
+class MatchAnswer(BaseModel):
+    """One reason why a hit is in the result."""
+
+    by: MatchSource
+    snippet: str | None = Field(description="the name or text that matches")
+    boxes: list[list[tuple[float, float]]] = Field(
+        description="corners of the lines of text in the picture, as shares of width and height"
+    )
 
 
 class Found(BaseModel):
@@ -56,6 +67,7 @@ class Found(BaseModel):
     companions: list[str] = Field(
         description="files of the same picture: RAW, video of a Live Photo"
     )
+    match: list[MatchAnswer] = Field(description="why the image is a hit")
 
     @classmethod
     def from_hit(cls, hit: Hit) -> Found:

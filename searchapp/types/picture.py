@@ -79,6 +79,18 @@ class PictureInfo(PictureSummary):
     colors_since: int | None = None
 
 
+Box = tuple[tuple[float, float], ...]  # corners (x, y) as shares of width and height, upright
+
+
+@dataclass(frozen=True, slots=True)
+class TextLine:
+    """Line of text that a reader recognized in a picture."""
+
+    text: str
+    box: Box = ()
+    confidence: float = 1.0  # 0 to 1
+
+
 @dataclass(frozen=True, slots=True)
 class CatalogedFile:
     """File that contains an image: its size and modification time when it was read.

@@ -9,7 +9,7 @@ import pytest
 from sqlite_utils import Database
 
 from searchapp.catalog import Catalog, FileTask
-from searchapp.catalog.migrations import MIGRATIONS
+from searchapp.catalog.recent_migrations import MIGRATIONS
 from searchapp.catalog.text_index import split_named_path
 from searchapp.catalog.text_search import TextLevel, TextQuery
 from searchapp.types import PictureInfo
@@ -159,7 +159,7 @@ def test_an_old_library_gets_its_index_once(tmp_path: Path) -> None:
         catalog._db.execute(f"drop table {name}")
     for (name,) in catalog._db.execute("select name from sqlite_master where name like 'text_%'"):
         catalog._db.execute(f"drop trigger if exists {name}")
-    catalog._db.execute("delete from _sqlite_migrations where name = 'm011_texts'")
+    catalog._db.execute("delete from _sqlite_migrations where name = 'm015_texts'")
     catalog.close()
     lines: list[str] = []
     with pytest.MonkeyPatch.context() as patched:

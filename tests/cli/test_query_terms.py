@@ -19,7 +19,7 @@ from support.sample_pictures import save_picture
 from searchapp.cli.query_terms import build_query, format_title, split_weight
 from searchapp.errors import QueryError
 from searchapp.library import Library
-from searchapp.search import good_match, ranking
+from searchapp.search import good_match, hit_list
 from searchapp.search.good_match import Judge, get_query_kind
 from searchapp.types import AUTO_MIN_SCORE, Hit, Query, SearchOptions, Term
 
@@ -169,9 +169,10 @@ def test_only_texts_or_only_pictures_can_be_judged(calibrated: Library, photos: 
 
 
 def test_too_little_to_judge_by(opened: Library, photos: Path, model: Path) -> None:
-    """With three pictures, no hit counts as good, and auto is an error."""
+    """With three pictures, no vector makes a hit good, and auto is an error."""
     index_folder(opened, photos, model)
-    assert opened.find(Query("red")).good is None
+    assert opened.find(Query("red"), SearchOptions(by="vector")).good is None
+    assert opened.find(Query("red")).good is True  # The name of the file is red.jpg.
     for query in (Query("red"), Query(None, photos / "red.jpg")):
         with pytest.raises(QueryError, match="the collection has too few pictures"):
             opened.find(query, SearchOptions(min_score=AUTO_MIN_SCORE))
@@ -200,7 +201,7 @@ def test_sorted_by_date(calibrated: Library, run: RunCommand) -> None:
     dates = [str(hit.taken_at) for hit in hits]
     assert dates == sorted(dates, reverse=True)
     undated = Hit("x", 1.0, "", width=1, height=1)
-    assert ranking.sort_hits([undated, *hits], "date")[-1] == undated
+    assert hit_list.sort_hits([undated, *hits], "date")[-1] == undated
     lines = run("query", "red", "--sort", "date", "-k", 7, "--paths").stdout.split()
     assert lines == [hit.path for hit in hits]
 
