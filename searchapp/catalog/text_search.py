@@ -19,9 +19,12 @@ from searchapp.catalog.filters.columns import EMPTY_IDS, Ids
 from searchapp.files.text_form import make_search_form
 from searchapp.types import Collection, TextLine
 
-QUOTED = re.compile(r'"([^"]*)"|“([^”]*)”')
+# A quotation mark after a letter or digit is a sign for inches: 12" x 14".
+QUOTED = re.compile(r'(?<!\w)"([^"]*)"(?!\w)|“([^”]*)”')
 MIN_TRIGRAM = 3  # FTS5 cannot find fewer characters.
 MIN_WORD_LETTERS = 3  # Shorter words of Latin letters, such as "a" and "of", need not occur.
+# SQLite needs seconds for the trigrams of a longer text.
+MAX_FORM_CHARACTERS = 500
 MAX_NAME_CANDIDATES = 1000  # names that begin with the words of a query
 
 
@@ -51,9 +54,9 @@ class TextQuery:
     def parse(cls, text: str) -> TextQuery:
         """Parse the text of a query; a part between quotation marks is a phrase."""
         quoted = [make_search_form(match[1] or match[2] or "") for match in QUOTED.finditer(text)]
-        phrases = tuple(form for form in quoted if form)
+        phrases = tuple(dict.fromkeys(form for form in quoted if form))
         words = tuple(make_search_form(part) for part in QUOTED.sub(" ", text).split())
-        terms = tuple(form for form in words if form)
+        terms = tuple(dict.fromkeys(form for form in words if form))
         form = make_search_form(text)
         return cls(form, tuple(t for t in terms if not _is_short(t)) or terms, phrases)
 
@@ -61,6 +64,11 @@ class TextQuery:
     def is_empty(self) -> bool:
         """Return whether the query has no words."""
         return not self.form
+
+    @property
+    def is_too_long(self) -> bool:
+        """Return whether the query is too long to be found in names and captions."""
+        return len(self.form) > MAX_FORM_CHARACTERS
 
     @cached_property
     def is_code(self) -> bool:
@@ -102,11 +110,13 @@ class TextSearch:
         """Return the ids of all images that contain the phrases of a query, ascending."""
         return self._match(" AND ".join(map(_quote, query.phrases)))
 
-    def find_levels(self, query: TextQuery, max_images: int) -> Iterator[tuple[TextLevel, Ids]]:
+    def find_levels(
+        self, query: TextQuery, max_images: int, *, drop_frequent: bool
+    ) -> Iterator[tuple[TextLevel, Ids]]:
         """Yield the images that contain the words of a query, by level; the best level is first.
 
-        Each image occurs once. A level with more than max_images images is left out, because its
-        words say too little. So are the levels after it, which contain it.
+        Each image occurs once. A level with more than max_images images ends the search. Its
+        images are left out if drop_frequent is true, otherwise the oldest are yielded.
         """
         phrases = [_quote(phrase) for phrase in query.phrases]
         expressions = {
@@ -128,12 +138,15 @@ class TextSearch:
             levels[TextLevel.EXACT] = self._find_exact(query)
         seen = EMPTY_IDS
         for level in sorted(levels):
-            if len(levels[level]) > max_images:
-                break  # The next levels are even larger.
+            is_frequent = len(levels[level]) > max_images  # The next levels are even larger.
+            if is_frequent and drop_frequent:
+                break
             new = np.setdiff1d(levels[level], seen, assume_unique=True)
             if len(new):
-                yield level, new
+                yield level, new[:max_images]
                 seen = np.union1d(seen, new)
+            if is_frequent:
+                break
 
     def read_recognized_lines(self, image_id: int) -> list[TextLine]:
         """Return the lines of text that a reader recognized in an image."""

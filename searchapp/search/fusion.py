@@ -58,14 +58,18 @@ def find_text_matches(
     query: TextQuery,
     selection: Selection | None,
     max_images: int,
+    *,
+    drop_frequent: bool,
 ) -> TextMatches:
     """Return the embeddings of a collection whose images contain the words of a query.
 
-    selection: the embeddings that match the filter; None: all. max_images: see
+    selection: the embeddings that match the filter; None: all. max_images, drop_frequent: see
     TextSearch.find_levels.
     """
     levels = []
-    for level, image_ids in catalog.texts.find_levels(query, max_images):
+    for level, image_ids in catalog.texts.find_levels(
+        query, max_images, drop_frequent=drop_frequent
+    ):
         ids = catalog.texts.find_embeddings(collection, image_ids)
         if selection is not None:
             ids = np.intersect1d(ids, selection.ids, assume_unique=True)

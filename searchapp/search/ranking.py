@@ -63,7 +63,9 @@ class Ranking:
         selection = self._select(collection, options, text)
         texts = None
         if text is not None and not text.is_empty:
-            texts = find_text_matches(self._catalog, collection, text, selection, MAX_FUSED_IMAGES)
+            texts = find_text_matches(
+                self._catalog, collection, text, selection, MAX_FUSED_IMAGES, drop_frequent=True
+            )
         judge_page = self._make_page_judge(collection, kind, index, selection)
         is_auto = options.min_score == AUTO_MIN_SCORE
         if is_auto and judge_page is None:
@@ -96,7 +98,9 @@ class Ranking:
     ) -> SearchResult:
         """Return the hits whose texts contain the words: see LibraryReader.find_by_text."""
         selection = self._select(collection, options, None)
-        texts = find_text_matches(self._catalog, collection, text, selection, MAX_TEXT_IMAGES)
+        texts = find_text_matches(
+            self._catalog, collection, text, selection, MAX_TEXT_IMAGES, drop_frequent=False
+        )
         matches = texts.list_scored()
         if options.min_score == AUTO_MIN_SCORE:
             matches = [match for match in matches if texts.is_good(match[0])]

@@ -13,6 +13,7 @@ from dataclasses import dataclass, replace
 from typing import Any, Protocol, TypeVar
 
 from searchapp.catalog import TextQuery, remove_quotes
+from searchapp.catalog.text_search import MAX_FORM_CHARACTERS
 from searchapp.engines import Engine, EngineInput, Refusal, Vector
 from searchapp.errors import QueryError
 from searchapp.models import ModelSpec
@@ -86,12 +87,11 @@ async def search(
     """
     text = _make_text_query(parts, options.by)
     if options.by == "text":
-        if text is None or text.is_empty:
-            raise QueryError(
-                "a search by text needs words, and no pictures or negative weights; add words, or "
-                "leave out --by text"
-            )
-        return await calls.read_library(lambda reader: reader.find_by_text(text, options))
+        words = _require_words(text)
+        return await calls.read_library(lambda reader: reader.find_by_text(words, options))
+    if text is not None and text.is_too_long:
+        logger.info("Searching by the vector only: the text is too long for names and captions.")
+        text = None
     if text is not None:
         parts = [
             replace(part, query=replace(part.query, text=remove_quotes(part.query.text or "")))
@@ -124,6 +124,21 @@ def _make_text_query(parts: Sequence[QueryPart], by: SearchMode) -> TextQuery | 
     if by == "vector" or not is_text:
         return None
     return TextQuery.parse(" ".join(part.query.text or "" for part in parts))
+
+
+def _require_words(text: TextQuery | None) -> TextQuery:
+    """Return the words of a search by text; raise QueryError if it has none, or too many."""
+    if text is None or text.is_empty:
+        raise QueryError(
+            "a search by text needs words, and no pictures or negative weights; add words, or "
+            "leave out --by text"
+        )
+    if text.is_too_long:
+        raise QueryError(
+            f"the text is too long for a search by text, which takes {MAX_FORM_CHARACTERS} "
+            "characters; shorten it, or leave out --by text"
+        )
+    return text
 
 
 def _split_part(part: QueryPart) -> list[QueryPart]:

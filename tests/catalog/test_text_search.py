@@ -37,7 +37,7 @@ class Filled:
 
     def find(self, text: str) -> dict[int, TextLevel]:
         """Return the level of each image that contains the words of a text."""
-        levels = self.catalog.texts.find_levels(TextQuery.parse(text), 1000)
+        levels = self.catalog.texts.find_levels(TextQuery.parse(text), 1000, drop_frequent=True)
         return {int(id): level for level, ids in levels for id in ids}
 
 
@@ -103,6 +103,7 @@ def test_a_quoted_phrase_must_occur(filled: Filled) -> None:
     assert set(filled.find("red boat")) == {first, second}
     assert set(filled.find('"red" boat')) == {first, second}
     assert set(filled.find('"re"')) == set()
+    assert TextQuery.parse('12" x 14" print').phrases == ()
     query = TextQuery.parse('blue "boat"')
     assert set(filled.catalog.texts.find_phrases(query)) == {first, second}
     assert filled.find('blue "boat"') == {}
@@ -144,9 +145,31 @@ def test_a_failed_transaction_changes_no_text(filled: Filled) -> None:
 def test_too_frequent_words_say_nothing(filled: Filled) -> None:
     """A level with too many images is left out; the better levels stay."""
     ids = [filled.add(f"trip_{number:04}.jpg") for number in range(12)]
-    levels = dict(filled.catalog.texts.find_levels(TextQuery.parse("trip 0003"), 5))
+    find_levels = filled.catalog.texts.find_levels
+    levels = dict(find_levels(TextQuery.parse("trip 0003"), 5, drop_frequent=True))
     assert {level: list(found) for level, found in levels.items()}[TextLevel.EXACT] == [ids[3]]
-    assert list(filled.catalog.texts.find_levels(TextQuery.parse("trip"), 5)) == []
+    assert list(find_levels(TextQuery.parse("trip"), 5, drop_frequent=True)) == []
+    ((level, found),) = find_levels(TextQuery.parse("trip"), 5, drop_frequent=False)
+    assert (level, list(found)) == (TextLevel.WORDS, ids[:5])
+
+
+@pytest.mark.parametrize("text", ["red boat " * 50, "a" * 400, "東京" * 100, '"a b" ' * 40])
+def test_long_texts_are_searched(filled: Filled, text: str) -> None:
+    """Up to a limit: the time grows with the number of trigrams."""
+    id = filled.add("a.jpg", title=text.replace('"', ""))
+    filled.add("b.jpg", title="red")
+    assert not TextQuery.parse(text).is_too_long
+    assert set(filled.find(text)) == {id}
+    assert TextQuery.parse(text * 10).is_too_long
+
+
+@pytest.mark.parametrize("text", ["", "-_.", '""', '"-"', "x\0y", "NEAR(a) *", "name: {a} ^b"])
+def test_signs_are_no_operators(filled: Filled, text: str) -> None:
+    """A query has no syntax but quotation marks."""
+    filled.add("c.jpg", title="red")
+    query = TextQuery.parse(text)
+    assert query.is_empty == (text in ("", "-_.", '""', '"-"'))
+    assert query.is_empty or filled.find(text) == {}
 
 
 def test_an_old_library_gets_its_index_once(tmp_path: Path) -> None:
@@ -175,7 +198,11 @@ def test_an_old_library_gets_its_index_once(tmp_path: Path) -> None:
         assert len(lines) == 1
         for number, id in enumerate(ids):
             query = TextQuery.parse(f"IMG_{number}.jpg")
-            assert [list(f) for _, f in catalog.texts.find_levels(query, 99) if len(f)] == [[id]]
+            assert [
+                list(f)
+                for _, f in catalog.texts.find_levels(query, 99, drop_frequent=True)
+                if len(f)
+            ] == [[id]]
 
 
 def fail_after_one_page() -> object:

@@ -90,6 +90,12 @@ def test_a_search_by_text_starts_no_engine(library: Library, fake_engines: FakeE
     assert find(library, "220", by="text", count=3, offset=6) == hits[6:]
     assert find(library, "nonsense", by="text") == []
     assert len(fake_engines.started_engines) == started
+    with pytest.raises(QueryError, match="too long for a search by text, which takes 500 char"):
+        find(library, "red " * 200, by="text")
+    long_text = 'red "boat" ' * 100
+    assert find(library, long_text, truncate=True) == find(
+        library, long_text, truncate=True, by="vector"
+    )
     with pytest.raises(QueryError, match="a search by text needs words"):
         library.search(Query(image="x.jpg"), SearchOptions(by="text"))
     with pytest.raises(QueryError, match="a search by text needs words"):

@@ -47,6 +47,29 @@ def test_search_by_text_picture_and_both(client: Any, photos: Path) -> None:
     assert hit_names(search_api(client, green, text="blue"))[0] == "cyan.jpg"
 
 
+def test_search_by_words(client: Any, photos: Path, fake_engines: FakeEngines) -> None:
+    """Words in names find pictures, without the engine if asked; each hit says why it is one."""
+    prompts = [list(engine.prompts) for engine in fake_engines.started_engines]
+    hits = search_api(client, text="green.png", by="text").json()["hits"]
+    assert [engine.prompts for engine in fake_engines.started_engines] == prompts
+    (hit,) = hits
+    assert (hit["name"], hit["score"]) == ("green.png", 1.0)
+    assert hit["match"] == [{"by": "name", "snippet": "green.png", "boxes": []}]
+    reasons = {
+        hit["name"]: [match["by"] for match in hit["match"]]
+        for hit in search_api(client, text="red").json()["hits"]
+    }
+    assert reasons == {
+        "red.jpg": ["vector", "name"],
+        "green.png": ["vector"],
+        "blue.jpg": ["vector"],
+    }
+    assert search_api(client, text='red "sea"').json()["hits"] == []
+    assert len(hit_names(search_api(client, text='red "sea"', by="vector"))) == 3
+    assert search_api(client, text="red", by="name").status_code == 422
+    assert search_api(client, by="text").status_code == 400
+
+
 def test_filters_and_pages(client: Any, photos: Path) -> None:
     """Filters work as in the command line; pages continue each other."""
     assert hit_names(search_api(client, text="red", folder=str(photos / "below"))) == ["blue.jpg"]
