@@ -120,8 +120,8 @@ def make_name(number: int) -> str:
     )[number % 4]
 
 
-def fill_catalog(catalog: Catalog, count: int, dimensions: int) -> np.ndarray:
-    """Write a catalog of images with names, and a title for one in 100; return a vector."""
+def fill_catalog(catalog: Catalog, count: int, dimensions: int) -> None:
+    """Write a catalog of images with names, and a title for one in 100."""
     collection = catalog.add_collection("c", "m", "r", dimensions, "{}")
     run = catalog.writer.start_run(collection, ["/p"])
     rng = np.random.default_rng(0)
@@ -149,38 +149,44 @@ def fill_catalog(catalog: Catalog, count: int, dimensions: int) -> np.ndarray:
                 collection,
                 {id: pack_vector(v) for id, v in zip(image_ids, vectors, strict=True)},
             )
-    vector: np.ndarray = vectors[0]
-    return vector
 
 
 def measure_speed(count: int, dimensions: int) -> None:
     """Print the shortest of several times for each question."""
     with tempfile.TemporaryDirectory(prefix="searchapp-bench-") as temporary:
         catalog = Catalog.open(Path(temporary) / "catalog.db", create=True)
-        vector = fill_catalog(catalog, count, dimensions)
-        (collection,) = catalog.list_collections()
-        (bytes_used,) = catalog._db.execute("select sum(length(block)) from texts_data").fetchone()
-        print(f"{count:,} images; index of the texts: {bytes_used / count:.0f} bytes per image")
-        indexes = Indexes(Path(temporary), catalog)
-        list(indexes.save_index(collection))
-        ranking = Ranking(catalog, indexes, JudgeCache(catalog))
-        storage.can_exist = lambda path: True  # No picture is on disk.
-        print("words ms  vector ms  both ms  text ms  images  question")
-        for question in SPEED_QUESTIONS:
-            text = TextQuery.parse(question)
-            options = SearchOptions()
-            find = partial(find_text_matches, drop_frequent=True)
-            matches = find(catalog, collection, text, None, MAX_FUSED_IMAGES)
-            words_ms = shortest_ms(find, catalog, collection, text, None, MAX_FUSED_IMAGES)
-            vector_ms = shortest_ms(ranking.find_nearest, collection, vector, options, None)
-            both_ms = shortest_ms(ranking.find_nearest, collection, vector, options, None, text)
-            text_ms = shortest_ms(ranking.find_by_text, collection, text, options)
-            print(
-                f"{words_ms:8.1f} {vector_ms:10.1f} {both_ms:8.1f} {text_ms:8.1f}"
-                f" {len(matches.level_by_id):7}  {question}",
-                flush=True,
-            )
+        fill_catalog(catalog, count, dimensions)
+        measure_questions(catalog, Path(temporary))
         catalog.close()
+
+
+def measure_questions(catalog: Catalog, folder: Path) -> None:
+    """Print the shortest of several times for each question to a catalog in a folder."""
+    (collection,) = catalog.list_collections()
+    count = catalog.get_embeddings(collection).read_extent().count
+    (bytes_used,) = catalog._db.execute("select sum(length(block)) from texts_data").fetchone()
+    print(f"{count:,} images; index of the texts: {bytes_used / count:.0f} bytes per image")
+    catalog.get_embeddings(collection).set_requested_kind("exact")
+    indexes = Indexes(folder, catalog)
+    list(indexes.save_index(collection))
+    ranking = Ranking(catalog, indexes, JudgeCache(catalog))
+    storage.can_exist = lambda path: True  # No picture is on disk.
+    vector = np.ones(collection.dimensions, np.float32) / np.sqrt(collection.dimensions)
+    find = partial(find_text_matches, drop_frequent=True)
+    print("words ms  vector ms  both ms  text ms  images  question")
+    for question in SPEED_QUESTIONS:
+        text = TextQuery.parse(question)
+        options = SearchOptions()
+        matches = find(catalog, collection, text, None, MAX_FUSED_IMAGES)
+        words_ms = shortest_ms(find, catalog, collection, text, None, MAX_FUSED_IMAGES)
+        vector_ms = shortest_ms(ranking.find_nearest, collection, vector, options, None)
+        both_ms = shortest_ms(ranking.find_nearest, collection, vector, options, None, text)
+        text_ms = shortest_ms(ranking.find_by_text, collection, text, options)
+        print(
+            f"{words_ms:8.1f} {vector_ms:10.1f} {both_ms:8.1f} {text_ms:8.1f}"
+            f" {len(matches.level_by_id):7}  {question}",
+            flush=True,
+        )
 
 
 def shortest_ms(call: Callable[..., Any], *arguments: Any) -> float:

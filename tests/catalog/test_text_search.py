@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 from sqlite_utils import Database
 
-from searchapp.catalog import Catalog, FileTask
+from searchapp.catalog import Catalog, FileTask, RefreshedMetadata
 from searchapp.catalog.recent_migrations import MIGRATIONS
 from searchapp.catalog.text_index import split_named_path
 from searchapp.catalog.text_search import TextLevel, TextQuery
@@ -122,8 +122,13 @@ def test_the_index_follows_each_change(filled: Filled) -> None:
     refresh = catalog.get_metadata_refresh()
     catalog.begin_scan()
     refresh.find_outdated(1, [])
-    refresh.save_metadata({id: make_info(title="Harbor", keywords=("two",))})
+    refresh.save_metadata({id: RefreshedMetadata(make_info(title="Harbor", keywords=("two",)))})
     assert (filled.find("one"), set(filled.find("harbor two"))) == ({}, {id})
+    file_infos = {"/home/anna/Pictures/copy.jpg": make_info(title="Pier", keywords=("three",))}
+    refresh.save_metadata({id: RefreshedMetadata(make_info(title="Harbor"), file_infos)})
+    assert (filled.find("harbor"), set(filled.find("pier three"))) == ({}, {id})
+    refresh.save_metadata({id: RefreshedMetadata(make_info(title="Harbor"))})
+    assert (filled.find("pier"), set(filled.find("harbor"))) == ({}, {id})
     catalog.get_maintenance().forget_files(["/home/anna/Pictures/copy.jpg"])
     assert filled.find("harbor") == {}
     catalog.get_maintenance().delete_unused_images()
