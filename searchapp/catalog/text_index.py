@@ -12,7 +12,7 @@ import json
 import logging
 import posixpath
 import sqlite3
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Sequence
 from functools import lru_cache
 
 from sqlite_utils import Database
@@ -79,25 +79,28 @@ def _update_page(db: Database) -> bool:
 
 
 def _read_texts(db: Database, chosen: str) -> dict[int, dict[str, list[str]]]:
-    """Return the texts of images that have a file or recognized text, by image id and column.
+    """Return the search forms of the texts of images, by image id and column.
+
+    Images without a file and without recognized text are left out.
 
     chosen: JSON list of image ids.
     """
     texts: dict[int, dict[str, list[str]]] = {}
 
     def add(image_id: int, column: str, text: str | None) -> None:
-        if text:
-            texts[image_id].setdefault(column, []).append(text)
+        if text and (form := make_search_form(text)):
+            texts[image_id].setdefault(column, []).append(form)
 
     for image_id, key, roots in db.execute(
         "select f.image_id, f.path, r.roots from files f left join runs r on r.id = f.run_id"
         f" where f.image_id {_CHOSEN_SQL} order by f.path",
         (chosen,),
     ):
-        folder, name = split_named_path(decode_path(key), roots)
+        folder, _, name = decode_path(key).rpartition("/")
         texts.setdefault(image_id, {})
         add(image_id, "name", name)
-        add(image_id, "folder", folder)
+        if form := _make_folder_form(folder, roots):
+            texts[image_id].setdefault("folder", []).append(form)
     for image_id, lines in db.execute(
         f"select image_id, lines from recognized_texts where image_id {_CHOSEN_SQL}", (chosen,)
     ):
@@ -127,19 +130,23 @@ def _read_texts(db: Database, chosen: str) -> dict[int, dict[str, list[str]]]:
     return texts
 
 
-def split_named_path(path: str, roots: str | None) -> tuple[str, str]:
-    """Split a path into the folders and the file name that the user chose names for.
+def get_named_folders(folder: str, roots: str | None) -> str:
+    """Return the end of a folder's path that the user chose names for.
 
-    These are the folder that was indexed, and what is below it. Names of folders above it, such as
+    This is the folder that was indexed, and what is below it. Names of folders above it, such as
     the home folder, would match every picture. roots: JSON list of the folders of the index run.
     """
-    folder, _, name = path.rpartition("/")
     best = max(
         (root for root in _parse_roots(roots or "[]") if f"{folder}/".startswith(f"{root}/")),
         key=len,
         default=folder,
     )
-    return folder[len(posixpath.dirname(best)) :].strip("/"), name
+    return folder[len(posixpath.dirname(best)) :].strip("/")
+
+
+@lru_cache(maxsize=1024)  # Most files of a page are in the same folders.
+def _make_folder_form(folder: str, roots: str | None) -> str:
+    return make_search_form(get_named_folders(folder, roots))
 
 
 @lru_cache(maxsize=64)
@@ -147,7 +154,8 @@ def _parse_roots(roots: str) -> tuple[str, ...]:
     return tuple(root.rstrip("/") for root in json.loads(roots))
 
 
-def _join_lines(texts: Iterable[str]) -> str:
-    """Return the search forms of texts, each on its own line, between line ends."""
-    forms = dict.fromkeys(form for form in map(make_search_form, texts) if form)
-    return "\n".join(["", *forms, ""]) if forms else ""
+def _join_lines(forms: Sequence[str]) -> str:
+    """Return different search forms, each on its own line, between line ends."""
+    if len(forms) < 2:
+        return f"\n{forms[0]}\n" if forms else ""
+    return "\n".join(["", *dict.fromkeys(forms), ""])

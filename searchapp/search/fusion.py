@@ -18,11 +18,13 @@ from searchapp.engines import Vector
 from searchapp.search.ranked_pages import FIRST_PAGE_MATCHES, RankedPage, iter_ranked_pages
 from searchapp.types import Collection
 from searchapp.vectors import Ids, SearchIndex, Selection
+from searchapp.vectors.exact_cosines import FetchVectors, compute_cosines, select_best
 
 RANK_OFFSET = 60  # k of the reciprocal rank fusion, as in the paper
 MAX_FUSED_IMAGES = 20_000  # Words in more images say little beside a vector.
 MAX_TEXT_IMAGES = 100_000  # of a search by text only
 MAX_FIRST_IMAGES = 1000  # images with the complete phrase that come before all others
+MAX_EXACT_COMPARISONS = 2000
 # Scores of a search by text only.
 LEVEL_SCORES = {
     TextLevel.EXACT: 1.0, TextLevel.PHRASE: 0.9, TextLevel.WORDS: 0.8, TextLevel.PREFIX: 0.6,
@@ -89,10 +91,15 @@ class FusedPage:
 
 
 def iter_fused_pages(
-    index: SearchIndex, vector: Vector, selection: Selection | None, texts: TextMatches | None
+    index: SearchIndex,
+    vector: Vector,
+    selection: Selection | None,
+    texts: TextMatches | None,
+    fetch: FetchVectors,
 ) -> Iterator[FusedPage]:
     """Yield all matches in pages, best first; each match occurs once.
 
+    fetch: returns the stored vectors of embeddings.
     The pages are the same for every count and offset: see ranked_pages.py.
     """
     pages = iter_ranked_pages(index, vector, selection)
@@ -102,10 +109,10 @@ def iter_fused_pages(
         return
     head = next(pages, [])
     nearest = frozenset(id for id, _ in head)
-    first = _rank_levels(index, vector, texts, MAX_FIRST_IMAGES, is_first=True)
+    first = _rank_levels(index, vector, texts, fetch, MAX_FIRST_IMAGES, is_first=True)
     yield FusedPage(first, nearest, is_by_score=False)
     seen = {id for id, _ in first}
-    others = _rank_levels(index, vector, texts, FIRST_PAGE_MATCHES, is_first=False)
+    others = _rank_levels(index, vector, texts, fetch, FIRST_PAGE_MATCHES, is_first=False)
     fused = [match for match in fuse_rankings(head, others) if match[0] not in seen]
     yield FusedPage(fused, nearest, is_by_score=False)
     seen.update(id for id, _ in fused)
@@ -115,13 +122,25 @@ def iter_fused_pages(
 
 
 def _rank_levels(
-    index: SearchIndex, vector: Vector, texts: TextMatches, count: int, *, is_first: bool
+    index: SearchIndex,
+    vector: Vector,
+    texts: TextMatches,
+    fetch: FetchVectors,
+    count: int,
+    *,
+    is_first: bool,
 ) -> RankedPage:
     """Return count embeddings of the levels that come first or not; nearest first in a level."""
     ranked: RankedPage = []
     for level, ids in texts.levels:
-        if texts.is_first(level) == is_first and len(ranked) < count:
-            found = index.search(vector, count - len(ranked), ids)
+        rest = count - len(ranked)
+        if texts.is_first(level) != is_first or not rest:
+            continue
+        if len(ids) <= MAX_EXACT_COMPARISONS:  # much faster than an exact index of a million
+            query = np.asarray(vector, np.float32).reshape(1, -1)
+            ranked += select_best(*compute_cosines(query, ids, fetch, query.shape[1]), rest)
+        else:
+            found = index.search(vector, rest, ids)
             ranked += sorted(found, key=lambda match: (-match[1], match[0]))
     return ranked
 

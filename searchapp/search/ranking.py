@@ -72,7 +72,7 @@ class Ranking:
             raise QueryError(_explain_no_judge(kind))
         min_score = options.min_score if isinstance(options.min_score, (int, float)) else -np.inf
         hits, has_good_match = self._make_hit_list(options, texts), None
-        for page in iter_fused_pages(index, vector, selection, texts):
+        for page in iter_fused_pages(index, vector, selection, texts, self._catalog.read_vectors):
             kept = [match for match in page.matches if round(match[1], SCORE_DIGITS) >= min_score]
             # Nearly all later matches have lower scores.
             is_last = page.is_by_score and len(kept) < len(page.matches)

@@ -10,7 +10,7 @@ from sqlite_utils import Database
 
 from searchapp.catalog import Catalog, FileTask, RefreshedMetadata
 from searchapp.catalog.recent_migrations import MIGRATIONS
-from searchapp.catalog.text_index import split_named_path
+from searchapp.catalog.text_index import get_named_folders
 from searchapp.catalog.text_search import TextLevel, TextQuery
 from searchapp.types import PictureInfo
 
@@ -232,18 +232,18 @@ def test_the_migration_can_run_on_a_full_catalog() -> None:
 
 
 @pytest.mark.parametrize(
-    ("path", "roots", "parts"),
+    ("folder", "roots", "names"),
     [
-        ("/home/a/Pictures/x/y.jpg", '["/home/a/Pictures"]', ("Pictures/x", "y.jpg")),
-        ("/home/a/x/y.jpg", '["/home/a", "/home/a/x"]', ("x", "y.jpg")),
-        ("/y.jpg", '["/"]', ("", "y.jpg")),
-        ("s3://bucket/p/x/y.jpg", '["s3://bucket/p"]', ("p/x", "y.jpg")),
-        ("/a/b/c.jpg", '["/a/b/c.jpg"]', ("b", "c.jpg")),
-        ("/a/b/c.jpg", None, ("b", "c.jpg")),
+        ("/home/a/Pictures/x", '["/home/a/Pictures"]', "Pictures/x"),
+        ("/home/a/x", '["/home/a", "/home/a/x"]', "x"),
+        ("", '["/"]', ""),
+        ("s3://bucket/p/x", '["s3://bucket/p"]', "p/x"),
+        ("/a/b", '["/a/b/c.jpg"]', "b"),
+        ("/a/b", None, "b"),
     ],
 )
 def test_folders_above_the_indexed_folder_are_no_text(
-    path: str, roots: str | None, parts: tuple[str, str]
+    folder: str, roots: str | None, names: str
 ) -> None:
     """A query for the name of the user does not match every picture."""
-    assert split_named_path(path, roots) == parts
+    assert get_named_folders(folder, roots) == names
