@@ -40,7 +40,7 @@ def test_index_prints_one_json_object(run: RunCommand, photos: Path, model: Path
     result = run("index", photos, "--model", model, "--json")
     summary = json.loads(result.stdout)
     assert list(summary) == [
-        "added", "unchanged", "moved", "removed", "kept", "failed", "described",
+        "added", "unchanged", "moved", "removed", "kept", "failed", "described", "left_out",
         "seconds", "images_per_second", "stages",
     ]  # fmt: skip
     assert [summary[key] for key in ("added", "unchanged", "failed")] == [3, 0, 1]
@@ -197,7 +197,7 @@ def test_info_models_and_failures(
         (["query", "x", "-k", "0"], 2, "0 is not in the range"),
         (["query", "x"], 1, "no library at"),
         (["info"], 1, "no library at"),
-        (["index"], 2, "Missing argument 'FOLDER|URL...'"),
+        (["index"], 2, "Missing argument 'FOLDER|FILE|URL...'"),
         (["index", "/nowhere"], 1, "/nowhere: no such folder"),
         (["index", "/tmp", "--model", "nonsense"], 1, "unknown model nonsense; use starter, "),
         (
