@@ -392,3 +392,30 @@ def test_a_model_folder_is_recognized_by_its_config(spec: ModelSpec) -> None:
     assert spec.image.side == IMAGE_SIDE_PX
     assert spec.text_limit == MAX_TEXT_TOKENS
     assert spec.modalities == ("text", "image")
+
+
+@pytest.mark.parametrize("model", ["clip"], indirect=True, scope="module")
+def test_a_restart_confuses_no_pictures(
+    engine: LocalEngine, spec: ModelSpec, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A restarted engine gives every later picture its own vector, also in vLLM's renderings."""
+    pictures = [
+        decode.prepare_picture(png(noise(64, 64, seed)), spec.image).image for seed in range(24)
+    ]
+    inputs = [EngineInput("", picture) for picture in pictures]
+    before = [vector_of(output) for output in engine.embed(inputs)]
+    for own_renderer in (True, False):
+
+        def fail() -> None:
+            raise RuntimeError("a broken step")
+
+        if not own_renderer:
+            monkeypatch.setattr(engine, "_pixel_renderer", None)
+        prepared = [engine.prepare(item) for item in inputs[:12]]
+        monkeypatch.setattr(engine.llm.llm_engine, "step", fail)
+        outputs = engine.embed(prepared)
+        if not own_renderer:
+            monkeypatch.setattr(engine, "_pixel_renderer", None)
+        outputs += engine.embed(inputs[12:])
+        for output, expected in zip(outputs, before, strict=True):
+            assert 1 - float(vector_of(output) @ expected) < 1e-4
