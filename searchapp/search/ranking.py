@@ -6,6 +6,7 @@ import logging
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from functools import partial
+from pathlib import Path
 
 import numpy as np
 
@@ -25,6 +26,7 @@ from searchapp.types import (
     SearchResult,
     SortOrder,
 )
+from searchapp.types.filter_values import list_values
 from searchapp.vectors import SearchIndex, Selection
 from searchapp.vectors.indexes import Indexes
 
@@ -67,8 +69,8 @@ class Ranking:
             raise QueryError(_explain_no_judge(kind))
         min_score = options.min_score if isinstance(options.min_score, (int, float)) else -np.inf
         end_rank = options.offset + options.count
-        folder = str(resolved_filter.folder) if resolved_filter.folder else None
-        hits, has_good_match = _HitList(folder, end_rank), None
+        folders = [str(folder) for folder in list_values(resolved_filter.folder)]
+        hits, has_good_match = _HitList(folders, end_rank), None
         for page in iter_ranked_pages(index, vector, selection):
             kept = [match for match in page if round(match[1], SCORE_DIGITS) >= min_score]
             is_last = len(kept) < len(page)  # Nearly all later matches have lower scores.
@@ -83,11 +85,15 @@ class Ranking:
             hits.add_page(kept, partial(self._locate_images, resolved_filter))
             if hits.is_full or is_last:
                 break
-        return SearchResult(
-            tuple(hits.hits[options.offset : end_rank]),
-            has_good_match,
-            () if hits.hits else list_warnings(self._catalog, resolved_filter),
-        )
+        found = hits.hits[options.offset : end_rank]
+        if judge_page is not None and found:
+            are_good = judge_page(hits.matches[options.offset : end_rank])
+            found = [
+                replace(hit, good_match=is_good)
+                for hit, is_good in zip(found, are_good, strict=True)
+            ]
+        warnings = () if hits.hits else list_warnings(self._catalog, resolved_filter)
+        return SearchResult(tuple(found), has_good_match, warnings)
 
     def _locate_images(self, image_filter: Filter, ids: list[int]) -> dict[int, LocatedImage]:
         """Return images by embedding id; in each, the files that match the filter come first."""
@@ -125,10 +131,11 @@ class Ranking:
 class _HitList:
     """The hits of a search, best first; a video is one hit, at its best frame."""
 
-    def __init__(self, folder: str | None, max_hits: int) -> None:
-        """Create an empty list for max_hits hits. folder: its files come first in a hit."""
+    def __init__(self, folders: Sequence[str], max_hits: int) -> None:
+        """Create an empty list for max_hits hits. folders: their files come first in a hit."""
         self.hits: list[Hit] = []
-        self._folder, self._max_hits = folder, max_hits
+        self.matches: RankedPage = []  # of each hit
+        self._folders, self._max_hits = folders, max_hits
         self._rank_by_video: dict[int, int] = {}
 
     @property
@@ -156,13 +163,14 @@ class _HitList:
             if self.is_full:
                 break
             image = image_by_id.get(id)
-            hit = make_hit(image, score, self._folder)
+            hit = make_hit(image, score, self._folders)
             if hit is None or image is None:
                 continue
             rank = self._rank_by_video.get(image.video_id)
             if rank is None:
                 self._rank_by_video[image.video_id] = len(self.hits)
                 self.hits.append(hit)
+                self.matches.append((id, score))
             elif image.seconds is not None:  # another frame of the same video
                 moments = (*self.hits[rank].moments, image.seconds)
                 self.hits[rank] = replace(self.hits[rank], moments=moments)
@@ -170,17 +178,19 @@ class _HitList:
 
 def list_warnings(catalog: Catalog, image_filter: Filter) -> tuple[str, ...]:
     """Return why no picture can match a filter from resolve_filter_folder()."""
-    if image_filter.folder is None:
-        return ()
-    explanation = explain_unknown_folder(catalog, str(image_filter.folder))
-    return () if explanation is None else (explanation,)
+    folders: tuple[str | Path, ...] = list_values(image_filter.folder)
+    explanations = [explain_unknown_folder(catalog, str(folder)) for folder in folders]
+    unknown = tuple(text for text in explanations if text is not None)
+    return unknown if len(unknown) == len(folders) else ()
 
 
 def resolve_filter_folder(image_filter: Filter) -> Filter:
-    """Return a filter whose folder is an absolute path or URL, as in the catalog."""
+    """Return a filter whose folders are absolute paths or URLs, as in the catalog."""
     if image_filter.folder is None:
         return image_filter
-    return replace(image_filter, folder=storage.normalize_folder(image_filter.folder, QueryError))
+    folders: tuple[str | Path, ...] = list_values(image_filter.folder)
+    normalized = [storage.normalize_folder(folder, QueryError) for folder in folders]
+    return replace(image_filter, folder=normalized)
 
 
 def _explain_no_judge(kind: QueryKind | None) -> str:
@@ -235,16 +245,16 @@ def sort_hits(hits: Sequence[Hit], order: SortOrder) -> list[Hit]:
     return sorted(hits, key=lambda hit: hit.score, reverse=True)
 
 
-def make_hit(image: LocatedImage | None, score: float, folder: str | None) -> Hit | None:
+def make_hit(image: LocatedImage | None, score: float, folders: Sequence[str] = ()) -> Hit | None:
     """Convert an image to a hit; return None if no file of the image exists.
 
-    folder: files below this folder come first in the hit.
+    folders: files below these folders come first in the hit.
     """
     paths = [path for path in (image.paths if image else ()) if storage.can_exist(path)]
     if image is None or not paths:
         return None
-    if folder is not None:
-        paths.sort(key=lambda path: not storage.is_below(path, folder))
+    if folders:
+        paths.sort(key=lambda path: not any(storage.is_below(path, folder) for folder in folders))
     first_path, *other_paths = paths
     companions = [path for owner, path in image.companions if owner == first_path]
     return Hit(

@@ -61,6 +61,16 @@ class Facets:
     keywords: Facet
     ratings: Facet
     formats: Facet
+    places: tuple[tuple[int, int, int], ...] = ()  # square degree (south, west), and its images
+
+
+@dataclass(frozen=True, slots=True)
+class Timeline:
+    """Images that match a filter, newest first, grouped by day; undated images come last."""
+
+    days: tuple[tuple[str, int], ...]  # YYYY-MM-DD or "" without a date; the number of images
+    image_ids: tuple[int, ...]
+    ratios: tuple[int, ...]  # width of each image in percent of its height, 10 to 1000
 
 
 @dataclass(frozen=True, slots=True)
