@@ -29,6 +29,7 @@ from searchapp.types import (
     SearchResult,
     Timeline,
 )
+from searchapp.types.info import EMPTY_FACETS, EMPTY_TIMELINE
 from searchapp.vectors import unpack_vectors
 from searchapp.vectors.indexes import Indexes
 
@@ -132,7 +133,12 @@ class LibraryReader:
 
     @raise_library_errors
     def count_facets(self, image_filter: Filter, collection: str | None, find: str) -> Facets:
-        """Count images by facet; see Library.count_facets. find: see facets.count_facets."""
+        """Count images by facet; see Library.count_facets. find: see facets.count_facets.
+
+        A library without a collection has no images.
+        """
+        if collection is None and not self._catalog.list_collections():
+            return EMPTY_FACETS
         chosen = select_collection.get_collection(self._catalog, collection)
         return self._catalog.filters.count_facets(
             chosen.id, resolve_filter_folder(image_filter), find
@@ -142,8 +148,11 @@ class LibraryReader:
     def list_timeline(self, image_filter: Filter, collection: str | None) -> Timeline:
         """List a collection's images that match a filter, newest first, grouped by day.
 
-        Raises QueryError if the filter is invalid, LibraryError if there is no such collection.
+        A library without a collection has no images. Raises QueryError if the filter is invalid,
+        LibraryError if there is no such collection.
         """
+        if collection is None and not self._catalog.list_collections():
+            return EMPTY_TIMELINE
         chosen = select_collection.get_collection(self._catalog, collection)
         return self._catalog.filters.list_timeline(chosen.id, resolve_filter_folder(image_filter))
 

@@ -64,6 +64,9 @@ class Facets:
     places: tuple[tuple[int, int, int], ...] = ()  # square degree (south, west), and its images
 
 
+EMPTY_FACETS = Facets(0, (), *(Facet((), 0) for _ in range(6)))
+
+
 @dataclass(frozen=True, slots=True)
 class Timeline:
     """Images that match a filter, newest first, grouped by day; undated images come last."""
@@ -71,6 +74,9 @@ class Timeline:
     days: tuple[tuple[str, int], ...]  # YYYY-MM-DD or "" without a date; the number of images
     image_ids: tuple[int, ...]
     ratios: tuple[int, ...]  # width of each image in percent of its height, 10 to 1000
+
+
+EMPTY_TIMELINE = Timeline((), (), ())
 
 
 @dataclass(frozen=True, slots=True)
