@@ -64,7 +64,8 @@ class Facets:
     places: tuple[tuple[int, int, int], ...] = ()  # square degree (south, west), and its images
 
 
-EMPTY_FACETS = Facets(0, (), *(Facet((), 0) for _ in range(6)))
+NO_VALUES = Facet((), 0)
+EMPTY_FACETS = Facets(0, (), NO_VALUES, NO_VALUES, NO_VALUES, NO_VALUES, NO_VALUES, NO_VALUES)
 
 
 @dataclass(frozen=True, slots=True)

@@ -100,7 +100,7 @@ function makeHeading(facet, isFolded, chosenCount, change) {
     button.lastChild.before(createElement("span", { className: "count", textContent: text }));
   }
   button.setAttribute("aria-expanded", String(!isFolded));
-  return createElement("h3", {}, button);
+  return createElement("h2", {}, button);
 }
 
 // With several keywords, a picture needs one of them, or all of them.

@@ -124,16 +124,17 @@ function removeChanged(oldModel, oldPlan) {
   };
   for (const row of [...shownRows.keys()]) if (!isSameRow(row)) removeRow(row);
   for (const [number, { element }] of [...shownGroups]) {
-    const group = model.groups[number];
-    const isSame = group && group.title === oldModel.groups[number].title && !group.button;
-    const hasRows = [...shownRows.keys()].some((row) => plan.rows[row].group === number);
-    if (isSame && hasRows) element.style.height = `${plan.groups[number].height}px`;
-    else {
-      for (const row of [...shownRows.keys()]) {
-        if (plan.rows[row].group === number) removeRow(row);
-      }
-      removeGroup(number);
+    const [group, old] = [model.groups[number], oldModel.groups[number]];
+    // A button that is replaced between press and release gets no click, so headings stay.
+    if (group?.title === old.title && group?.isOpen === old.isOpen) {
+      placeGroup(element, plan.groups[number]);
+      if (group.note) element.querySelector(".heading p").textContent = group.note;
+      continue;
     }
+    for (const row of [...shownRows.keys()]) {
+      if (plan.rows[row].group === number) removeRow(row);
+    }
+    removeGroup(number);
   }
   for (const item of [...shownRows.values()].flat()) {
     item.setAttribute("aria-setsize", model.ids.length);
@@ -197,11 +198,9 @@ function drawGroups(from, to) {
 function getGroup(number) {
   if (shownGroups.has(number)) return shownGroups.get(number);
   const { title, note, button } = model.groups[number];
-  const { top, left, height } = plan.groups[number];
   const list = createElement("ol");
   const element = createElement("section", { className: "group" });
-  [element.style.top, element.style.left] = [`${top}px`, `${left}px`];
-  element.style.height = `${height}px`;
+  placeGroup(element, plan.groups[number]);
   if (title) {
     const heading = createElement("div", { className: button ? "heading line" : "heading" });
     heading.append(createElement("h2", { textContent: title }));
@@ -215,6 +214,10 @@ function getGroup(number) {
   $("results").insertBefore(element, shownGroups.get(following[0])?.element ?? null);
   shownGroups.set(number, { element, list });
   return shownGroups.get(number);
+}
+
+function placeGroup({ style }, { top, left, height }) {
+  [style.top, style.left, style.height] = [`${top}px`, `${left}px`, `${height}px`];
 }
 
 function removeGroup(number) {

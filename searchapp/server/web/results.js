@@ -67,6 +67,7 @@ export function makeResultsModel({ good, rest }, answer, state, makeUrl, toggleR
     groups.push({
       title: "Less likely", from: good.length, to: shown.length,
       note: `${formatCount(rest.length, "picture")}${answer.more ? " or more" : ""}`,
+      isOpen: Boolean(state.rest),
       button: () => makeFoldButton(Boolean(state.rest), toggleRest),
     });
   }

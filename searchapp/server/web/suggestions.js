@@ -111,7 +111,10 @@ function choose(index) {
 }
 
 function useKey(event) {
-  if ($("suggestions").hidden || event.isComposing) return;
+  if (event.isComposing) return;
+  const isHidden = $("suggestions").hidden;
+  if (event.key === "Escape") hideSuggestions(); // also those that are still loaded
+  if (isHidden) return;
   const step = { ArrowDown: 1, ArrowUp: -1 }[event.key];
   if (step && !event.altKey) {
     event.preventDefault();
@@ -123,7 +126,6 @@ function useKey(event) {
     options[chosen].use();
   } else if (event.key === "Escape") {
     event.preventDefault();
-    hideSuggestions();
   }
 }
 

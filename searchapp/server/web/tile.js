@@ -8,7 +8,8 @@ const SIZES = [320, 640]; // long side of the thumbnails that the server makes
 
 // Return the list item of a tile. count: number of tiles in the grid. color: #rgb, or "".
 export function makeTile({ id, index, count, url, color, label }) {
-  const image = createElement("img", { decoding: "async", alt: "", draggable: false });
+  const alt = `Picture ${index + 1}`; // until its name is known
+  const image = createElement("img", { decoding: "async", alt, draggable: false });
   const link = createElement("a", { href: url, tabIndex: -1 }, image);
   const item = createElement("li", {}, link);
   item.setAttribute("aria-posinset", index + 1);
