@@ -17,8 +17,9 @@ async function showState(state, previous, options) {
   drawForm(state);
   drawChips(state, changeFilters, resetFilters);
   $("sort").value = state.sort;
-  drawSide(state, options.again);
-  await showPictures(state, previous, options);
+  const shown = showPictures(state, previous, options);
+  drawSide(state, options.again); // after the request for the pictures, which matter more
+  await shown;
   await showLargeView(state);
 }
 

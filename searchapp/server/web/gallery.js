@@ -4,7 +4,6 @@ import { Problem } from "./api.js";
 import { loadTimeline, makeBrowseModel } from "./browse.js";
 import { NO_FILTERS, activeFilters, filterKey } from "./filters.js";
 import { clearGrid, getModel, getPlan, showModel } from "./grid.js";
-import { loadLibrary } from "./library_info.js";
 import { changeFilters, changeState, getState, showAgain } from "./navigation.js";
 import { hideNotice, showEmptyLibrary, showNotice } from "./notices.js";
 import { getRecentAnswer, loadAnswer, loadPage, makeResultsModel } from "./results.js";
@@ -38,7 +37,6 @@ export async function showPictures(state, previous, { again = false, back = fals
   nextPage = null;
   setBusy(true);
   try {
-    await loadLibrary();
     if (isQuery) await showAnswer(state, signal, back && getRecentAnswer(state));
     else await showTimeline(state, signal, again, back);
   } catch (error) {

@@ -5,6 +5,7 @@ import { cancelThumbnail, describeTile, drawCaption, loadThumbnail, makeTile } f
 import { $, createElement } from "./views.js";
 
 const OVERSCAN = 0.7; // of the height of the viewport, above and below it
+const FAST_OVERSCAN = 0.1; // during a fast scroll, each frame shows other tiles anyway
 const CALM_MS = 120; // after a fast scroll, thumbnails are loaded when the page stands still
 const FAST_SCREENS = 1.5; // a jump of more screens than this between two frames is a fast scroll
 
@@ -23,6 +24,7 @@ const scrollListeners = new Set();
 
 // The model of layout.js with three more functions: makeUrl(id), getColor(index),
 // getPicture(index) (undefined if its metadata is not loaded yet), and
+// getHash(index): optional, the SHA-256 of the file, so that the browser caches the thumbnail.
 // load(indexes): called for the tiles in the viewport; resolves when their metadata is known.
 // scroll: the new scroll position; null: the tiles that are the same as before stay as they are.
 export function showModel(newModel, { scroll = null } = {}) {
@@ -153,7 +155,10 @@ export function scheduleDraw() {
 
 function draw() {
   const top = scrollY - getGridTop();
-  const [from, to] = [top - OVERSCAN * innerHeight, top + (1 + OVERSCAN) * innerHeight];
+  isFast ||= Math.abs(scrollY - lastScroll) > FAST_SCREENS * innerHeight;
+  lastScroll = scrollY;
+  const overscan = (isFast ? FAST_OVERSCAN : OVERSCAN) * innerHeight;
+  const [from, to] = [top - overscan, top + innerHeight + overscan];
   let first = Math.max(0, findRowAt(plan.rows, from));
   while (first > 0 && plan.rows[first - 1].top === plan.rows[first].top) first -= 1;
   const last = findRowAt(plan.rows, to);
@@ -165,11 +170,10 @@ function draw() {
   }
   for (let row = first; row <= last; row += 1) if (!shownRows.has(row)) drawRow(row);
   drawGroups(from, to);
-  isFast ||= Math.abs(scrollY - lastScroll) > FAST_SCREENS * innerHeight;
-  lastScroll = scrollY;
   if (!isFast) loadThumbnails();
   clearTimeout(calmTimer);
   calmTimer = setTimeout(() => {
+    if (isFast) scheduleDraw(); // with the complete overscan
     isFast = false;
     loadThumbnails();
     loadPictures();
@@ -243,7 +247,7 @@ function drawRow(number) {
     style.height = `${Math.round(row.height)}px`;
     const picture = model.getPicture(index);
     if (picture) describeTile(item, picture);
-    if (picture?.sha256) item.dataset.sha256 = picture.sha256;
+    if (model.getHash) item.dataset.sha256 = model.getHash(index);
     return item;
   });
   limitLabels(items, places);

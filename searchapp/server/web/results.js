@@ -77,6 +77,7 @@ export function makeResultsModel({ good, rest }, answer, state, makeUrl, toggleR
     groups, makeUrl, isByMonth,
     getColor: (index) => findColor(shown[index].id),
     getPicture: (index) => shown[index],
+    getHash: (index) => shown[index].sha256,
   };
 }
 
