@@ -221,7 +221,7 @@ class Catalog:
 
     def has_files_below(self, folder: str) -> bool:
         """Return whether the catalog knows a file below a folder."""
-        return self._filters.has_files_below(folder)
+        return self.filters.has_files_below(folder)
 
     def filter_to_conditions(
         self, image_filter: Filter
