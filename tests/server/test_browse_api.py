@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from support.api import search_api
+from support.api import hit_names, search_api
 from support.library import FakeEngines, index_folder
 from support.sample_pictures import save_picture
 
@@ -80,11 +80,13 @@ def test_folder_that_looks_like_json(
     save_picture(tmp_path / "[2020] Trip" / "a.jpg", "gold")
     with Library.open(library, start=fake_engines) as opened:
         index_folder(opened, tmp_path / "[2020] Trip", model)
-    form = {"text": "gold", "folder": str(tmp_path / "[2020] Trip")}
-    hits = client.post("/api/search", data=form, files={"x": b""}).json()["hits"]
-    assert [hit["name"] for hit in hits] == ["a.jpg"]
-    form["folder"] = "[2020] Trip"
-    assert client.post("/api/search", data=form, files={"x": b""}).json()["hits"] == []
+    no_file = {"text": (None, "gold")}  # makes the body a multipart form
+    answer = client.post(
+        "/api/search", data={"folder": str(tmp_path / "[2020] Trip")}, files=no_file
+    )
+    assert hit_names(answer) == ["a.jpg"]
+    answer = client.post("/api/search", data={"folder": "[2020] Trip"}, files=no_file)
+    assert hit_names(answer) == []
 
 
 def test_facets_find_values(client: Any, photos: Path) -> None:

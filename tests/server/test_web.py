@@ -233,6 +233,7 @@ def test_large_view(page: Any) -> None:
 def test_more_like_this(page: Any) -> None:
     """A hit becomes the next query, and words can be added."""
     type_query(page, "blue")
+    expect_first(page, "blue.jpg")
     locate_tiles(page).first.click()
     page.get_by_role("link", name="More like this").click()
     expect(page.get_by_role("dialog")).to_be_hidden()
@@ -362,6 +363,7 @@ def test_filters(page: Any) -> None:
 def test_only_this_folder(page: Any) -> None:
     """The large view has a link to the same query in the folder of the picture."""
     type_query(page, "green")
+    expect_first(page, "green.jpg")
     locate_tiles(page).first.click()
     page.get_by_role("link", name="This folder").click()
     expect(page.get_by_role("dialog")).to_be_hidden()
@@ -569,7 +571,7 @@ def test_layouts(tabs: BrowserTabs, site: str, size: str, scheme: str) -> None:
     overflows = "document.documentElement.scrollWidth > innerWidth"
     assert not page.evaluate(overflows)
     type_query(page, "red")
-    expect(locate_tiles(page)).not_to_have_count(0)
+    expect_count(page, 60)
     assert not page.evaluate(overflows)
     ratios = (
         locate_tiles(page)
