@@ -14,6 +14,8 @@ except ImportError:
 
 
 expect: Any = sync_api and sync_api.expect
+if sync_api:
+    sync_api.expect.set_options(timeout=15_000)  # ms; a busy machine needs more than the default
 
 
 BROWSER_COMMANDS = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable")
