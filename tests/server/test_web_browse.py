@@ -147,6 +147,8 @@ def test_scrubber_by_mouse_and_keys(page: Any) -> None:
     year = re.search(r"\d{4}", scrubber.get_attribute("aria-valuetext"))[0]
     page.keyboard.press("PageDown")
     expect(scrubber).to_have_attribute("aria-valuetext", re.compile(str(int(year) - 1)))
+    page.keyboard.press("ArrowUp")
+    expect(scrubber).to_have_attribute("aria-valuetext", re.compile(year))
     page.keyboard.press("End")
     expect(scrubber).to_have_attribute("aria-valuenow", scrubber.get_attribute("aria-valuemax"))
     page.keyboard.press("Home")
@@ -225,8 +227,14 @@ def test_resize_keeps_the_place(page: Any) -> None:
         "[...document.querySelectorAll('#results li')]"
         ".find((item) => item.getBoundingClientRect().top > 80).dataset.index"
     )
-    page.set_viewport_size({"width": 1000, "height": 900})
+    years = page.locator("#scrubber .year").evaluate_all("all => all.map((e) => e.style.top)")
+    page.set_viewport_size({"width": 1000, "height": 700})
     expect(locate_tile(page, index)).to_be_in_viewport()
+    page.wait_for_function(
+        "(years) => [...document.querySelectorAll('#scrubber .year')]"
+        ".some((element, i) => element.style.top !== years[i])",
+        arg=years,
+    )
 
 
 def test_good_matches_come_first(tabs: BrowserTabs, site: str) -> None:

@@ -2,7 +2,7 @@
 
 import { drawChips } from "./chips.js";
 import { loadMore, redrawAnswer, resetFilters, showPictures } from "./gallery.js";
-import { findFirstVisible, focusNeighbor, focusTile, getGridScroll, getModel } from "./grid.js";
+import { findFirstVisible, focusNeighbor, focusTile, getModel } from "./grid.js";
 import { listenToGrid, onGridScroll, scrollToGrid } from "./grid.js";
 import { changeFilters, changeState, startNavigation } from "./navigation.js";
 import { listenToScoreSlider } from "./score_slider.js";
@@ -62,8 +62,8 @@ listenToViewer();
 listenToScoreSlider(redrawAnswer);
 onScrub(scrollToGrid);
 let lastTop = 0;
-onGridScroll(() => {
-  moveHandle(getGridScroll());
+onGridScroll((y) => {
+  moveHandle(y);
   if (scrollY !== lastTop) flashDate();
   lastTop = scrollY;
 });

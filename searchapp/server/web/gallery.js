@@ -3,7 +3,7 @@
 import { Problem } from "./api.js";
 import { loadTimeline, makeBrowseModel } from "./browse.js";
 import { NO_FILTERS, activeFilters, filterKey } from "./filters.js";
-import { clearGrid, getModel, getPlan, showModel } from "./grid.js";
+import { clearGrid, getModel, getPlan, onGridResize, showModel } from "./grid.js";
 import { changeFilters, changeState, getState, showAgain } from "./navigation.js";
 import { hideNotice, showEmptyLibrary, showNotice } from "./notices.js";
 import { getRecentAnswer, loadAnswer, loadPage, makeResultsModel } from "./results.js";
@@ -224,3 +224,4 @@ export function showProblem(error, retry) {
 }
 
 const redrawScrubber = () => drawScrubber(getModel(), getPlan());
+onGridResize(redrawScrubber);

@@ -1,8 +1,10 @@
 // The grid of pictures. Only the tiles near the viewport are in the document.
 
+import { makeGroupElement } from "./groups.js";
 import { findNeighborTile, findRowAt, findRowOf, layOut, placeTiles } from "./layout.js";
-import { cancelThumbnail, describeTile, drawCaption, loadThumbnail, makeTile } from "./tile.js";
-import { $, createElement } from "./views.js";
+import { cancelThumbnail, describeTile, drawCaption, limitLabels } from "./tile.js";
+import { loadThumbnail, makeTile } from "./tile.js";
+import { $ } from "./views.js";
 
 const OVERSCAN = 0.7; // of the height of the viewport, above and below it
 const FAST_OVERSCAN = 0.1; // during a fast scroll, each frame shows other tiles anyway
@@ -18,9 +20,11 @@ let lastScroll = 0;
 let calmTimer = 0;
 let isFast = false; // a fast scroll has not ended yet
 let isDrawScheduled = false;
+let topMargin = 0; // height of the header, and a gap
 const shownRows = new Map(); // number of a row -> its list items
 const shownGroups = new Map(); // number of a group -> {element, list}
 const scrollListeners = new Set();
+const resizeListeners = new Set();
 
 // The model of layout.js with three more functions: makeUrl(id), getColor(index),
 // getPicture(index) (undefined if its metadata is not loaded yet), and
@@ -46,23 +50,23 @@ export const getModel = () => model;
 export const getPlan = () => plan;
 export const getTileElement = (index) => $("results").querySelector(`[data-index="${index}"]`);
 
-// Call callback() after each change of the scroll position or of the layout.
+// Call callback(y) after each change of the scroll position or of the layout; y: see getGridScroll.
 export const onGridScroll = (callback) => scrollListeners.add(callback);
+
+// Call callback() when the size of the page has changed, and with it the layout.
+export const onGridResize = (callback) => resizeListeners.add(callback);
 
 // y of the top edge of the grid in the document.
 const getGridTop = () => $("results").getBoundingClientRect().top + scrollY;
 
 // y in the grid of the first pixel below the header; negative at the beginning of the page.
-export const getGridScroll = () => scrollY + getTopMargin() - getGridTop();
+export const getGridScroll = () => scrollY + topMargin - getGridTop();
 
 // Return the first tile that is completely visible below the header.
-export function findFirstVisible() {
-  const y = getGridScroll();
+export function findFirstVisible(y = getGridScroll()) {
   const row = plan.rows[Math.min(plan.rows.length - 1, findRowAt(plan.rows, y - 1) + 1)];
   return row ? row.from : 0;
 }
-
-const getTopMargin = () => document.querySelector("header").offsetHeight + 8;
 
 // Show the tile, and give it the focus.
 export function focusTile(index) {
@@ -77,8 +81,8 @@ export function focusTile(index) {
 function revealRow(row) {
   const top = getGridTop() + row.top;
   const bottom = top + row.height;
-  const [above, below] = [scrollY + getTopMargin() + 30, scrollY + innerHeight - 16];
-  if (top < above) scrollTo({ top: top - getTopMargin() - 30, behavior: "instant" });
+  const [above, below] = [scrollY + topMargin + 30, scrollY + innerHeight - 16];
+  if (top < above) scrollTo({ top: top - topMargin - 30, behavior: "instant" });
   else if (bottom > below) scrollTo({ top: bottom - innerHeight + 16, behavior: "instant" });
 }
 
@@ -91,7 +95,7 @@ export function focusNeighbor(index, direction) {
 
 // Scroll so that y of the grid is at the top of the visible part.
 export function scrollToGrid(y) {
-  scrollTo({ top: y <= 0 ? 0 : getGridTop() + y - getTopMargin(), behavior: "instant" });
+  scrollTo({ top: y <= 0 ? 0 : getGridTop() + y - topMargin, behavior: "instant" });
 }
 
 function setCurrent(index) {
@@ -107,6 +111,7 @@ function setCurrent(index) {
 // --- drawing -----------------------------------------------------------------------------------
 
 function measure() {
+  topMargin = document.querySelector("header").offsetHeight + 8;
   const container = $("results");
   plan = layOut(model, Math.max(1, container.clientWidth));
   container.style.height = `${plan.height}px`;
@@ -154,7 +159,8 @@ export function scheduleDraw() {
 }
 
 function draw() {
-  const top = scrollY - getGridTop();
+  const gridScroll = getGridScroll(); // before changes: later it would force a layout
+  const top = gridScroll - topMargin;
   isFast ||= Math.abs(scrollY - lastScroll) > FAST_SCREENS * innerHeight;
   lastScroll = scrollY;
   const overscan = (isFast ? FAST_OVERSCAN : OVERSCAN) * innerHeight;
@@ -178,15 +184,15 @@ function draw() {
     loadThumbnails();
     loadPictures();
   }, CALM_MS);
-  keepTabStop(first, last);
-  for (const callback of scrollListeners) callback();
+  keepTabStop(first, last, gridScroll);
+  for (const callback of scrollListeners) callback(gridScroll);
 }
 
 // If the tile with the Tab stop is not in the document, the first visible one takes its place.
-function keepTabStop(first, last) {
+function keepTabStop(first, last, gridScroll) {
   const row = findRowOf(plan.rows, current);
   if (shownRows.has(row) && row >= first && row <= last) setCurrent(current);
-  else if (model.ids.length) setCurrent(findFirstVisible());
+  else if (model.ids.length) setCurrent(findFirstVisible(gridScroll));
 }
 
 function drawGroups(from, to) {
@@ -201,19 +207,8 @@ function drawGroups(from, to) {
 // Get or create the section of a group: its heading and its list of tiles.
 function getGroup(number) {
   if (shownGroups.has(number)) return shownGroups.get(number);
-  const { title, note, button } = model.groups[number];
-  const list = createElement("ol");
-  const element = createElement("section", { className: "group" });
+  const { element, list } = makeGroupElement(model.groups[number]);
   placeGroup(element, plan.groups[number]);
-  if (title) {
-    const heading = createElement("div", { className: button ? "heading line" : "heading" });
-    heading.append(createElement("h2", { textContent: title }));
-    if (note) heading.append(createElement("p", { textContent: note }));
-    if (button) heading.append(button());
-    element.append(heading);
-    element.setAttribute("aria-label", title);
-  }
-  element.append(list);
   const following = [...shownGroups.keys()].filter((other) => other > number).sort((a, b) => a - b);
   $("results").insertBefore(element, shownGroups.get(following[0])?.element ?? null);
   shownGroups.set(number, { element, list });
@@ -250,21 +245,10 @@ function drawRow(number) {
     if (model.getHash) item.dataset.sha256 = model.getHash(index);
     return item;
   });
-  limitLabels(items, places);
+  limitLabels(items, places, plan.width);
   const next = [...list.children].find((item) => Number(item.dataset.index) >= row.to);
   for (const item of items) list.insertBefore(item, next ?? null);
   shownRows.set(number, items);
-}
-
-// The label of a day must not run into the label of the next day in the same row.
-function limitLabels(items, places) {
-  let end = plan.width;
-  for (let i = items.length - 1; i >= 0; i -= 1) {
-    const label = items[i].querySelector(".day-label");
-    if (!label) continue;
-    label.style.maxWidth = `${end - places[i].left - 8}px`;
-    end = places[i].left;
-  }
 }
 
 function removeRow(number) {
@@ -308,7 +292,11 @@ export function listenToGrid() {
   addEventListener("scroll", scheduleDraw, { passive: true });
   $("results").addEventListener("pointerover", showCaption);
   $("results").addEventListener("focusin", showCaption);
-  addEventListener("resize", scheduleDraw);
+  const finishResize = () => {
+    draw();
+    for (const callback of resizeListeners) callback();
+  };
+  addEventListener("resize", finishResize);
   new ResizeObserver(() => {
     if ($("results").clientWidth === plan.width) return;
     const anchor = findFirstVisible();
@@ -317,6 +305,6 @@ export function listenToGrid() {
     measure();
     const row = plan.rows[findRowOf(plan.rows, anchor)];
     if (row && scrollY > 0) scrollTo({ top: row.top - offset, behavior: "instant" });
-    draw();
+    finishResize();
   }).observe($("results"));
 }

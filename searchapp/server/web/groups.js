@@ -1,6 +1,6 @@
-// Groups of the grid by month, with a label for each day.
+// Groups of the grid: by month, with a label for each day; and the section of a group.
 
-import { formatDate } from "./views.js";
+import { createElement, formatDate } from "./views.js";
 
 export const UNDATED = "No date";
 
@@ -37,4 +37,20 @@ export function countDays(hits) {
     else days.push([day, 1]);
   }
   return days;
+}
+
+// Return the section of a group, and its list for the tiles: {element, list}.
+// note: a text beside the title. button: returns a button for the end of the heading.
+export function makeGroupElement({ title, note, button }) {
+  const [element, list] = [createElement("section", { className: "group" }), createElement("ol")];
+  if (title) {
+    const heading = createElement("div", { className: button ? "heading line" : "heading" });
+    heading.append(createElement("h2", { textContent: title }));
+    if (note) heading.append(createElement("p", { textContent: note }));
+    if (button) heading.append(button());
+    element.append(heading);
+    element.setAttribute("aria-label", title);
+  }
+  element.append(list);
+  return { element, list };
 }

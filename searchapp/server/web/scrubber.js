@@ -5,9 +5,11 @@ import { $, createElement, formatCount } from "./views.js";
 
 const LABEL_SPACE = 18; // minimum distance of two labels or dots, in CSS pixels
 const DOT_SPACE = 7;
+const END_MARGIN = 60; // CSS pixels: less than the height of the header
 
 let months = []; // {key, title, top, count}: groups of the grid, newest first
 let gridHeight = 1;
+let trackHeight = 1;
 let goTo = () => {};
 
 // Call callback(top) when the user chooses a place; top: in the coordinates of the grid.
@@ -25,10 +27,11 @@ export function drawScrubber(model, plan) {
   gridHeight = Math.max(1, plan.height);
   const isUseful = months.length > 1 && plan.height > innerHeight * 1.5;
   $("scrubber").hidden = !isUseful;
+  trackHeight = $("scrubber-track").clientHeight;
   if (isUseful) drawMarks();
 }
 
-const getPosition = (top) => (top / gridHeight) * $("scrubber-track").clientHeight;
+const getPosition = (top) => (top / gridHeight) * trackHeight;
 
 function drawMarks() {
   const marks = [];
@@ -58,12 +61,14 @@ const findMonth = (top) => Math.max(0, months.findLastIndex((month) => month.top
 // Show the place of the viewport. top: of the visible part, in the coordinates of the grid.
 export function moveHandle(top) {
   if ($("scrubber").hidden) return;
-  const index = findMonth(Math.max(0, top) + 1);
+  // The last months cannot come to the top of the page: at its end, the last one counts.
+  const isEnd = top + innerHeight - END_MARGIN >= gridHeight;
+  const index = isEnd ? months.length - 1 : findMonth(Math.max(0, top) + 1);
   const { title, count } = months[index];
   $("scrubber").setAttribute("aria-valuenow", index);
   $("scrubber").setAttribute("aria-valuetext", `${title}, ${formatCount(count, "picture")}`);
   const share = Math.min(1, Math.max(0, top / Math.max(1, gridHeight - innerHeight * 0.8)));
-  const y = share * $("scrubber-track").clientHeight;
+  const y = share * trackHeight;
   $("scrubber-handle").style.transform = `translateY(${y}px)`;
   $("scrubber-date").textContent = title;
 }
@@ -94,8 +99,10 @@ function showHint(clientY) {
 function moveByKey(event) {
   const now = Number($("scrubber").getAttribute("aria-valuenow"));
   const year = months[now].key.slice(0, 4);
+  // Months with few pictures lie side by side, and the last of them counts.
+  const before = months.findLastIndex((month) => month.top < months[now].top);
   const next = {
-    ArrowDown: now + 1, ArrowRight: now + 1, ArrowUp: now - 1, ArrowLeft: now - 1,
+    ArrowDown: now + 1, ArrowRight: now + 1, ArrowUp: before, ArrowLeft: before,
     Home: 0, End: months.length - 1,
     PageDown: months.findIndex((month, i) => i > now && month.key.slice(0, 4) !== year),
     PageUp: months.findIndex(
@@ -105,7 +112,8 @@ function moveByKey(event) {
   }[event.key];
   if (next === undefined || event.altKey || event.ctrlKey || event.metaKey) return;
   event.preventDefault();
-  const index = next === -1 ? months.length - 1 : Math.min(months.length - 1, Math.max(0, next));
+  const isPastEnd = next === -1 && event.key === "PageDown";
+  const index = isPastEnd ? months.length - 1 : Math.min(months.length - 1, Math.max(0, next));
   goTo(months[index].top);
 }
 

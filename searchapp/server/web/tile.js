@@ -75,3 +75,15 @@ export function drawCaption(item, picture) {
   caption.setAttribute("aria-hidden", "true");
   item.querySelector("a").append(caption);
 }
+
+// The label of a day must not run into the label of the next day in the same row.
+// width: of the grid.
+export function limitLabels(items, places, width) {
+  let end = width;
+  for (let i = items.length - 1; i >= 0; i -= 1) {
+    const label = items[i].querySelector(".day-label");
+    if (!label) continue;
+    label.style.maxWidth = `${end - places[i].left - 8}px`;
+    end = places[i].left;
+  }
+}
