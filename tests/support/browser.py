@@ -14,6 +14,8 @@ except ImportError:
 
 
 expect: Any = sync_api and sync_api.expect
+if sync_api:
+    sync_api.expect.set_options(timeout=15_000)  # ms; a busy machine needs more than the default
 
 
 BROWSER_COMMANDS = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable")
@@ -69,9 +71,33 @@ def type_query(page: Any, text: str) -> None:
 
 
 def locate_tiles(page: Any) -> Any:
-    """Return the visible pictures of the results."""
-    return page.locator("#results li:not([hidden])")
+    """Return the tiles of the grid near the viewport."""
+    return page.locator("#results li")
+
+
+def locate_tile(page: Any, index: int) -> Any:
+    """Return one tile by its place in the grid; it must be near the viewport."""
+    return page.locator(f'#results li[data-index="{index}"]')
+
+
+def expect_count(page: Any, count: int) -> None:
+    """Wait until the grid has this number of pictures, of which only some have tiles."""
+    if count:
+        expect(locate_tiles(page).first).to_have_attribute("aria-setsize", str(count))
+    else:
+        expect(locate_tiles(page)).to_have_count(0)
+
+
+def load_all(page: Any, count: int) -> None:
+    """Scroll until the results have this number of pictures."""
+    page.get_by_role("button", name="Show more").scroll_into_view_if_needed()
+    expect_count(page, count)
+
+
+def choose_value(page: Any, text: str) -> Any:
+    """Return the button of a value in the lists beside the pictures."""
+    return page.locator("#kinds li").get_by_role("button", name=text)
 
 
 def expect_first(page: Any, name: str) -> None:
-    expect(locate_tiles(page).first.get_by_role("img")).to_have_attribute("alt", name)
+    expect(locate_tile(page, 0).locator("img")).to_have_attribute("alt", name)
