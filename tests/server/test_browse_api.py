@@ -7,14 +7,17 @@ from itertools import accumulate
 from pathlib import Path
 from typing import Any
 
+import httpx
 import numpy as np
 import pytest
 from support.api import hit_names, search_api
 from support.library import FakeEngines, index_folder
+from support.live_server import serve_library
 from support.sample_pictures import save_picture
 
 from searchapp.library import Library
 from searchapp.pictures.mean_colors import read_colors
+from searchapp.server import compressed_answers
 
 
 def decode_timeline(answer: Any) -> dict[str, Any]:
@@ -47,12 +50,22 @@ def test_timeline_lists_pictures_by_day(client: Any, photos: Path) -> None:
     assert below["images"] == 1
 
 
-def test_timeline_is_compressed_if_the_client_accepts_it(client: Any) -> None:
-    plain = client.get("/api/timeline", headers={"Accept-Encoding": "identity"})
-    packed = client.get("/api/timeline")
-    assert "content-encoding" not in plain.headers
-    assert packed.headers["content-encoding"] == "gzip"
-    assert packed.json() == plain.json()
+def test_long_timeline_is_compressed_if_the_client_accepts_it(
+    library: Path, fake_engines: FakeEngines, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A timeline is compressed as other JSON is, and it has an entity tag."""
+    monkeypatch.setattr(compressed_answers, "MIN_COMPRESSED_BYTES", 50)
+    with (
+        serve_library(library, fake_engines) as url,
+        httpx.Client(base_url=url, timeout=20) as client,
+    ):
+        plain = client.get("/api/timeline", headers={"Accept-Encoding": "identity"})
+        packed = client.get("/api/timeline", headers={"Accept-Encoding": "gzip"})
+        assert "content-encoding" not in plain.headers
+        assert packed.headers["content-encoding"] == "gzip"
+        assert packed.json() == plain.json()
+        known = {"If-None-Match": packed.headers["etag"]}
+        assert client.get("/api/timeline", headers=known).status_code == 304
 
 
 def test_pictures_leave_out_unknown_ids(client: Any) -> None:
@@ -107,6 +120,11 @@ def test_colors_of_many_pictures(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("count", [1, 2])
 def test_each_hit_says_whether_it_is_a_good_match(client: Any, count: int) -> None:
-    """With too few pictures to judge, good_match is null."""
+    """With too few pictures to judge, only a match of the words is certain; others are null."""
     hits = search_api(client, text="red", count=count).json()["hits"]
+    assert hits[0]["name"] == "red.jpg"
+    assert [hit["good_match"] for hit in hits] == [True, None][:count]
+    hits = search_api(client, text="red", count=count, by="vector").json()["hits"]
     assert [hit["good_match"] for hit in hits] == [None] * count
+    hits = search_api(client, text="red", count=count, by="text").json()["hits"]
+    assert [hit["good_match"] for hit in hits] == [True]

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import io
-import json
 import os
 import re
 import threading
@@ -36,6 +35,7 @@ from support.sample_pictures import make_picture
 
 from searchapp.library import Library
 from searchapp.models import ModelSpec
+from searchapp.server.problems import PROBLEM_MEDIA_TYPE, make_problem
 
 pytestmark = needs_chromium
 
@@ -131,6 +131,14 @@ def test_words_find_pictures(page: Any) -> None:
     expect(page.locator("#status")).to_contain_text("60 pictures so far, best first")
     assert page.url.endswith("/?q=something+blue")
     assert page.title() == "something blue · searchapp"
+
+
+def test_unjudged_pictures_are_not_folded(page: Any) -> None:
+    """Beside a match of the words, pictures without a judgment do not count as less likely."""
+    type_query(page, "blue")
+    expect_first(page, "blue.jpg")
+    expect(page.locator("#status")).to_have_text("60 pictures so far, best first")
+    expect(page.get_by_role("heading", name="Less likely")).to_have_count(0)
 
 
 def test_dropped_picture_finds_similar_pictures(page: Any) -> None:
@@ -517,13 +525,14 @@ def test_server_does_not_answer(page: Any, tabs: BrowserTabs) -> None:
 
 
 def test_validation_errors_are_shown(page: Any, tabs: BrowserTabs) -> None:
-    """The list of validation errors of FastAPI becomes one line."""
+    """The page shows the detail of an error, which names the invalid fields."""
+    errors = [{"loc": ["body", "after"], "msg": "not a date"}]
     page.route(
         "**/api/search",
         lambda route: route.fulfill(
             status=422,
-            content_type="application/json",
-            body=json.dumps({"detail": [{"loc": ["body", "after"], "msg": "not a date"}]}),
+            content_type=PROBLEM_MEDIA_TYPE,
+            body=make_problem(422, "after: not a date", {"errors": errors}),
         ),
     )
     type_query(page, "blue")

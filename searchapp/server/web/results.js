@@ -35,7 +35,8 @@ export async function loadPage(answer, query, signal) {
   answer.more = page.more && newHits.length > 0;
   answer.hits.push(...newHits);
   answer.good_match ??= page.good_match;
-  answer.isJudged = answer.hits.some((hit) => hit.good_match !== null);
+  // Without a judge, only hits whose words match are known to be good; null hits are not "less likely".
+  answer.isJudged = answer.hits.every((hit) => hit.good_match !== null);
   answer.hasGoodEnd = newHits.some((hit) => hit.good_match);
 }
 
