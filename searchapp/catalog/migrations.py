@@ -298,36 +298,3 @@ def m008_vectors_at(db: Database) -> None:
         end;
         """
     )
-
-
-@MIGRATIONS()
-def m009_image_ids(db: Database) -> None:
-    """Remember the last image id, so that no id is used twice: URLs of the web page contain ids."""
-    db.executescript(
-        """
-        create table image_ids (last_id integer not null);  -- one row
-        insert into image_ids select coalesce(max(id), 0) from images;
-        create trigger image_id_used after delete on images
-        begin
-            update image_ids set last_id = max(last_id, old.id);
-        end;
-        """
-    )
-
-
-@MIGRATIONS()
-def m010_one_slash(db: Database) -> None:
-    """Rename paths that begin with two slashes: `index //data` stored files a second time."""
-    for table, column in (
-        ("files", "path"),
-        ("failures", "path"),
-        ("sidecars", "path"),
-        ("companions", "path"),
-        ("companions", "of_path"),
-    ):
-        # A path is a text, or a blob if it is not valid UTF-8.
-        where = (
-            f"{column} >= '//' and {column} < '/0' or {column} >= x'2f2f' and {column} < x'2f30'"
-        )
-        db.execute(f"update or ignore {table} set {column} = substr({column}, 2) where {where}")
-        db.execute(f"delete from {table} where {where}")

@@ -1,4 +1,4 @@
-"""Migrations of the catalog's schema from number 12 on: append a function, as in migrations.py."""
+"""Migrations of the catalog's schema from number 9 on: append a function, as in migrations.py."""
 
 from __future__ import annotations
 
@@ -7,6 +7,39 @@ from sqlite_utils import Database
 from searchapp.catalog.migrations import MIGRATIONS
 
 __all__ = ["MIGRATIONS"]
+
+
+@MIGRATIONS()
+def m009_image_ids(db: Database) -> None:
+    """Remember the last image id, so that no id is used twice: URLs of the web page contain ids."""
+    db.executescript(
+        """
+        create table image_ids (last_id integer not null);  -- one row
+        insert into image_ids select coalesce(max(id), 0) from images;
+        create trigger image_id_used after delete on images
+        begin
+            update image_ids set last_id = max(last_id, old.id);
+        end;
+        """
+    )
+
+
+@MIGRATIONS()
+def m010_one_slash(db: Database) -> None:
+    """Rename paths that begin with two slashes: `index //data` stored files a second time."""
+    for table, column in (
+        ("files", "path"),
+        ("failures", "path"),
+        ("sidecars", "path"),
+        ("companions", "path"),
+        ("companions", "of_path"),
+    ):
+        # A path is a text, or a blob if it is not valid UTF-8.
+        where = (
+            f"{column} >= '//' and {column} < '/0' or {column} >= x'2f2f' and {column} < x'2f30'"
+        )
+        db.execute(f"update or ignore {table} set {column} = substr({column}, 2) where {where}")
+        db.execute(f"delete from {table} where {where}")
 
 
 @MIGRATIONS()
@@ -124,46 +157,62 @@ def m015_texts(db: Database) -> None:
             lines text not null       -- JSON: a list of TextLine
         );
         -- Images whose row in texts must be written again before the transaction commits.
+        -- Not "insert or ignore": an upsert of the outer statement would turn it into an abort,
+        -- see https://www.sqlite.org/lang_createtrigger.html
         create table stale_texts (image_id integer primary key);
         insert into stale_texts select distinct image_id from files;
 
         create trigger text_file_added after insert on files begin
-            insert or ignore into stale_texts values (new.image_id);
+            insert into stale_texts select new.image_id
+                where new.image_id not in (select image_id from stale_texts);
         end;
         create trigger text_file_changed after update of path, image_id on files
         when old.image_id <> new.image_id or old.path <> new.path begin
-            insert or ignore into stale_texts values (old.image_id), (new.image_id);
+            insert into stale_texts select old.image_id
+                where old.image_id not in (select image_id from stale_texts);
+            insert into stale_texts select new.image_id
+                where new.image_id not in (select image_id from stale_texts);
         end;
         create trigger text_file_removed after delete on files begin
-            insert or ignore into stale_texts values (old.image_id);
+            insert into stale_texts select old.image_id
+                where old.image_id not in (select image_id from stale_texts);
         end;
         create trigger text_caption_changed after update of title, description on images
         when old.title is not new.title or old.description is not new.description begin
-            insert or ignore into stale_texts values (new.id);
+            insert into stale_texts select new.id
+                where new.id not in (select image_id from stale_texts);
         end;
         create trigger text_image_removed after delete on images begin
-            insert or ignore into stale_texts values (old.id);
+            insert into stale_texts select old.id
+                where old.id not in (select image_id from stale_texts);
         end;
         create trigger text_keyword_added after insert on keywords begin
-            insert or ignore into stale_texts values (new.image_id);
+            insert into stale_texts select new.image_id
+                where new.image_id not in (select image_id from stale_texts);
         end;
         create trigger text_keyword_removed after delete on keywords begin
-            insert or ignore into stale_texts values (old.image_id);
+            insert into stale_texts select old.image_id
+                where old.image_id not in (select image_id from stale_texts);
         end;
         create trigger text_file_described after insert on file_metadata begin
-            insert or ignore into stale_texts values (new.image_id);
+            insert into stale_texts select new.image_id
+                where new.image_id not in (select image_id from stale_texts);
         end;
         create trigger text_file_undescribed after delete on file_metadata begin
-            insert or ignore into stale_texts values (old.image_id);
+            insert into stale_texts select old.image_id
+                where old.image_id not in (select image_id from stale_texts);
         end;
         create trigger text_recognized after insert on recognized_texts begin
-            insert or ignore into stale_texts values (new.image_id);
+            insert into stale_texts select new.image_id
+                where new.image_id not in (select image_id from stale_texts);
         end;
         create trigger text_recognized_again after update on recognized_texts begin
-            insert or ignore into stale_texts values (new.image_id);
+            insert into stale_texts select new.image_id
+                where new.image_id not in (select image_id from stale_texts);
         end;
         create trigger text_forgotten after delete on recognized_texts begin
-            insert or ignore into stale_texts values (old.image_id);
+            insert into stale_texts select old.image_id
+                where old.image_id not in (select image_id from stale_texts);
         end;
         """
     )

@@ -84,4 +84,4 @@ def test_json_is_a_list_and_json_object_an_object(
     hits = json.loads(run("query", "red", "--json").stdout)
     assert hits[0]["path"] == str(photos / "red.jpg")
     answer = json.loads(run("query", "red", "--json-object").stdout)
-    assert answer == {"good_match": None, "hits": hits}
+    assert answer == {"good_match": True, "hits": hits}  # The name of the file is the query.
