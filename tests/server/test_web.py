@@ -653,6 +653,8 @@ def test_thumbnails_are_loaded_lazily(page: Any) -> None:
     request_urls: list[str] = []
     page.on("request", lambda request: request_urls.append(request.url))
     page.set_viewport_size({"width": 390, "height": 500})
+    page.wait_for_load_state("networkidle")  # The view of all pictures may need large thumbnails.
+    request_urls.clear()
     type_query(page, "red")
     expect_count(page, 60)
     image = locate_tile(page, 0).locator("img")
