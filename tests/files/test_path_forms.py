@@ -9,7 +9,7 @@ import pytest
 from sqlite_utils import Database
 from support.library import index_folder
 
-from searchapp.catalog import Catalog, migrations
+from searchapp.catalog import Catalog, recent_migrations
 from searchapp.errors import FolderError
 from searchapp.files.path_forms import normalize_folder
 from searchapp.files.roots import resolve_roots
@@ -75,7 +75,7 @@ def test_an_old_library_has_each_file_once() -> None:
         db.execute("insert into files values (?, 1, 1, 1, 1)", (path,))
         db.execute("insert into failures values (1, ?, 1, 1, 1, '', '')", (path,))
     db.execute("insert into companions values ('//data/b.dng', '//data/b.jpg', 'raw')")
-    migrations.m010_one_slash(db)
+    recent_migrations.m010_one_slash(db)
     expected = {"/data/a.jpg", "/data/b.jpg", b"/data/\xff.jpg", "/0.jpg"}
     for table in ("files", "failures"):
         assert {row["path"] for row in db[table].rows} == expected
