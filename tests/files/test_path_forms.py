@@ -66,7 +66,7 @@ def test_urls_keep_their_slashes() -> None:
 def test_an_old_library_has_each_file_once() -> None:
     """The upgrade renames paths with two slashes, unless the path with one slash is known."""
     db = Database(memory=True)
-    for migration in migrations.MIGRATIONS.pending(db):
+    for migration in recent_migrations.MIGRATIONS.pending(db):
         if migration.name < "m009":
             migration.fn(db)
     db.execute("insert into images (id, sha256, format, width, height) values (1, '', '', 1, 1)")
