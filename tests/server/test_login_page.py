@@ -9,7 +9,7 @@ from urllib.parse import quote_plus
 
 import httpx
 import pytest
-from support.browser import BrowserTabs, expect, needs_chromium
+from support.browser import BrowserTabs, expect, locate_tiles, needs_chromium
 from support.library import FakeEngines
 from support.live_server import serve_library
 
@@ -98,6 +98,7 @@ def test_browser_logs_in(site: str, tabs: BrowserTabs, size: str) -> None:
     page.keyboard.press("Enter")
     expect(page.get_by_role("search")).to_be_visible()
     assert page.url == f"{site}/?q=red"
+    expect(locate_tiles(page).first).to_be_visible()
     # Chromium reports a page without the token, and a search while the engine starts, as errors.
     expected = ("status of 401", "status of 503")
     tabs.console_errors = [
