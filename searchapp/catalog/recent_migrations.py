@@ -141,6 +141,33 @@ def m014_change_times(db: Database) -> None:
     )
 
 
+# Name of a trigger, event, and the images whose texts the event changes.
+TEXT_TRIGGERS = (
+    ("text_file_added", "insert on files", ["new.image_id"]),
+    (
+        "text_file_changed",
+        "update of path, image_id on files"
+        " when old.image_id <> new.image_id or old.path <> new.path",
+        ["old.image_id", "new.image_id"],
+    ),
+    ("text_file_removed", "delete on files", ["old.image_id"]),
+    (
+        "text_caption_changed",
+        "update of title, description on images"
+        " when old.title is not new.title or old.description is not new.description",
+        ["new.id"],
+    ),
+    ("text_image_removed", "delete on images", ["old.id"]),
+    ("text_keyword_added", "insert on keywords", ["new.image_id"]),
+    ("text_keyword_removed", "delete on keywords", ["old.image_id"]),
+    ("text_file_described", "insert on file_metadata", ["new.image_id"]),
+    ("text_file_undescribed", "delete on file_metadata", ["old.image_id"]),
+    ("text_recognized", "insert on recognized_texts", ["new.image_id"]),
+    ("text_recognized_again", "update on recognized_texts", ["new.image_id"]),
+    ("text_forgotten", "delete on recognized_texts", ["old.image_id"]),
+)
+
+
 @MIGRATIONS()
 def m015_texts(db: Database) -> None:
     """Index file names, captions and recognized text; text_index.py writes the table texts."""
@@ -157,62 +184,16 @@ def m015_texts(db: Database) -> None:
             lines text not null       -- JSON: a list of TextLine
         );
         -- Images whose row in texts must be written again before the transaction commits.
-        -- Not "insert or ignore": an upsert of the outer statement would turn it into an abort,
-        -- see https://www.sqlite.org/lang_createtrigger.html
         create table stale_texts (image_id integer primary key);
         insert into stale_texts select distinct image_id from files;
-
-        create trigger text_file_added after insert on files begin
-            insert into stale_texts select new.image_id
-                where new.image_id not in (select image_id from stale_texts);
-        end;
-        create trigger text_file_changed after update of path, image_id on files
-        when old.image_id <> new.image_id or old.path <> new.path begin
-            insert into stale_texts select old.image_id
-                where old.image_id not in (select image_id from stale_texts);
-            insert into stale_texts select new.image_id
-                where new.image_id not in (select image_id from stale_texts);
-        end;
-        create trigger text_file_removed after delete on files begin
-            insert into stale_texts select old.image_id
-                where old.image_id not in (select image_id from stale_texts);
-        end;
-        create trigger text_caption_changed after update of title, description on images
-        when old.title is not new.title or old.description is not new.description begin
-            insert into stale_texts select new.id
-                where new.id not in (select image_id from stale_texts);
-        end;
-        create trigger text_image_removed after delete on images begin
-            insert into stale_texts select old.id
-                where old.id not in (select image_id from stale_texts);
-        end;
-        create trigger text_keyword_added after insert on keywords begin
-            insert into stale_texts select new.image_id
-                where new.image_id not in (select image_id from stale_texts);
-        end;
-        create trigger text_keyword_removed after delete on keywords begin
-            insert into stale_texts select old.image_id
-                where old.image_id not in (select image_id from stale_texts);
-        end;
-        create trigger text_file_described after insert on file_metadata begin
-            insert into stale_texts select new.image_id
-                where new.image_id not in (select image_id from stale_texts);
-        end;
-        create trigger text_file_undescribed after delete on file_metadata begin
-            insert into stale_texts select old.image_id
-                where old.image_id not in (select image_id from stale_texts);
-        end;
-        create trigger text_recognized after insert on recognized_texts begin
-            insert into stale_texts select new.image_id
-                where new.image_id not in (select image_id from stale_texts);
-        end;
-        create trigger text_recognized_again after update on recognized_texts begin
-            insert into stale_texts select new.image_id
-                where new.image_id not in (select image_id from stale_texts);
-        end;
-        create trigger text_forgotten after delete on recognized_texts begin
-            insert into stale_texts select old.image_id
-                where old.image_id not in (select image_id from stale_texts);
-        end;
         """
     )
+    for name, event, image_ids in TEXT_TRIGGERS:
+        # Not "insert or ignore": an upsert of the outer statement would turn it into an abort,
+        # see https://www.sqlite.org/lang_createtrigger.html
+        statements = "".join(
+            f"insert into stale_texts select {image_id}"
+            f" where {image_id} not in (select image_id from stale_texts); "
+            for image_id in image_ids
+        )
+        db.execute(f"create trigger {name} after {event} begin {statements}end")

@@ -36,7 +36,7 @@ def wait_until(is_true: Callable[[], bool]) -> None:
 
 
 class SlowStart:
-    """Starts an engine when it is told to."""
+    """Waits with the start of the engine until the test allows it."""
 
     def __init__(self) -> None:
         self.is_allowed = threading.Event()

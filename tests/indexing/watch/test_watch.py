@@ -182,7 +182,7 @@ def test_a_vanished_folder_loses_nothing(
 def test_the_reason_of_an_unavailable_folder(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """A missing folder, a file in its place, and a folder without permissions are told apart."""
+    """The reason names a missing folder, a file in its place, or missing permissions."""
     assert explain_unavailable(tmp_path / "none") == "the folder does not exist any more"
     (tmp_path / "file").write_text("")
     assert explain_unavailable(tmp_path / "file") == "the folder is a file now"
