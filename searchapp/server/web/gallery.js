@@ -3,7 +3,7 @@
 import { Problem } from "./api.js";
 import { loadTimeline, makeBrowseModel } from "./browse.js";
 import { NO_FILTERS, activeFilters, filterKey } from "./filters.js";
-import { clearGrid, getModel, getPlan, onGridResize, showModel } from "./grid.js";
+import { clearGrid, fitGrid, getModel, getPlan, onGridResize, showModel } from "./grid.js";
 import { changeFilters, changeState, getState, showAgain } from "./navigation.js";
 import { hideNotice, showEmptyLibrary, showNotice } from "./notices.js";
 import { getRecentAnswer, loadAnswer, loadPage, makeResultsModel } from "./results.js";
@@ -223,5 +223,10 @@ export function showProblem(error, retry) {
   });
 }
 
-const redrawScrubber = () => drawScrubber(getModel(), getPlan());
-onGridResize(redrawScrubber);
+// The scrubber takes some of the width: without fitGrid, a later frame would move the tiles.
+function redrawScrubber() {
+  drawScrubber(getModel(), getPlan());
+  fitGrid();
+}
+
+onGridResize(() => drawScrubber(getModel(), getPlan()));

@@ -1,9 +1,9 @@
 // The grid of pictures. Only the tiles near the viewport are in the document.
 
-import { makeGroupElement } from "./groups.js";
 import { findNeighborTile, findRowAt, findRowOf, layOut, placeTiles } from "./layout.js";
-import { cancelThumbnail, describeTile, drawCaption, limitLabels } from "./tile.js";
-import { loadThumbnail, makeTile } from "./tile.js";
+import { drawSections, getSection, keepSections, removeSections } from "./sections.js";
+import { cancelThumbnail, describeTile, limitLabels, loadThumbnail, makeTile } from "./tile.js";
+import { describeTiles, showCaption } from "./tile_details.js";
 import { $ } from "./views.js";
 
 const OVERSCAN = 0.7; // of the height of the viewport, above and below it
@@ -22,7 +22,6 @@ let isFast = false; // a fast scroll has not ended yet
 let isDrawScheduled = false;
 let topMargin = 0; // height of the header, and a gap
 const shownRows = new Map(); // number of a row -> its list items
-const shownGroups = new Map(); // number of a group -> {element, list}
 const scrollListeners = new Set();
 const resizeListeners = new Set();
 
@@ -33,16 +32,32 @@ const resizeListeners = new Set();
 // scroll: the new scroll position; null: the tiles that are the same as before stay as they are.
 export function showModel(newModel, { scroll = null } = {}) {
   const [oldModel, oldPlan] = [model, plan];
-  if (scroll !== null) clear();
-  model = newModel;
-  current = Math.min(current, Math.max(0, model.ids.length - 1));
-  measure();
-  if (scroll !== null) {
-    current = 0;
-    scrollTo({ top: scroll, behavior: "instant" });
-    lastScroll = scrollY;
-  } else removeChanged(oldModel, oldPlan);
-  draw();
+  keepFocus(() => {
+    if (scroll !== null) clear();
+    model = newModel;
+    current = Math.min(current, Math.max(0, model.ids.length - 1));
+    measure();
+    if (scroll !== null) {
+      current = 0;
+      scrollTo({ top: scroll, behavior: "instant" });
+      lastScroll = scrollY;
+    } else removeChanged(oldModel, oldPlan);
+    draw();
+  });
+}
+
+// Replace tiles. If the element with the focus is replaced, its successor gets the focus; if it has
+// none, the grid does. Otherwise the browser would move the focus to the beginning of the page.
+function keepFocus(replace) {
+  const focused = document.activeElement;
+  const id = $("results").contains(focused) && Number(focused.closest("li")?.dataset.id);
+  replace();
+  if (focused.isConnected) return;
+  const index = model.ids.indexOf(id);
+  const row = findRowOf(plan.rows, index);
+  if (index >= 0 && row >= 0 && !shownRows.has(row)) drawRow(row);
+  const link = getTileElement(index)?.querySelector("a");
+  (link ?? (focused.id && $(focused.id)) ?? $("results")).focus({ preventScroll: true });
 }
 
 export const clearGrid = () => showModel(EMPTY_MODEL, { scroll: 0 });
@@ -119,7 +134,7 @@ function measure() {
 
 function clear() {
   for (const row of [...shownRows.keys()]) removeRow(row);
-  for (const group of [...shownGroups.keys()]) removeGroup(group);
+  removeSections();
 }
 
 // Remove the rows and groups that differ between the shown model and an older one.
@@ -130,19 +145,8 @@ function removeChanged(oldModel, oldPlan) {
       oldModel.ids.slice(a.from, a.to).every((id, i) => id === model.ids[a.from + i]);
   };
   for (const row of [...shownRows.keys()]) if (!isSameRow(row)) removeRow(row);
-  for (const [number, { element }] of [...shownGroups]) {
-    const [group, old] = [model.groups[number], oldModel.groups[number]];
-    // A button that is replaced between press and release gets no click, so headings stay.
-    if (group?.title === old.title && group?.isOpen === old.isOpen) {
-      placeGroup(element, plan.groups[number]);
-      if (group.note) element.querySelector(".heading p").textContent = group.note;
-      continue;
-    }
-    for (const row of [...shownRows.keys()]) {
-      if (plan.rows[row].group === number) removeRow(row);
-    }
-    removeGroup(number);
-  }
+  const removed = keepSections(oldModel, model, plan);
+  for (const row of [...shownRows.keys()]) if (removed.has(plan.rows[row].group)) removeRow(row);
   for (const item of [...shownRows.values()].flat()) {
     item.setAttribute("aria-setsize", model.ids.length);
     item.querySelector("a").href = model.makeUrl(model.ids[item.dataset.index]);
@@ -175,14 +179,15 @@ function draw() {
     if ((row < first || row > last) && row !== focusedRow) removeRow(row);
   }
   for (let row = first; row <= last; row += 1) if (!shownRows.has(row)) drawRow(row);
-  drawGroups(from, to);
+  const withRows = new Set([...shownRows.keys()].map((row) => plan.rows[row].group));
+  drawSections(model, plan, from, to, withRows);
   if (!isFast) loadThumbnails();
   clearTimeout(calmTimer);
   calmTimer = setTimeout(() => {
     if (isFast) scheduleDraw(); // with the complete overscan
     isFast = false;
     loadThumbnails();
-    loadPictures();
+    describeTiles([...shownRows.values()].flat(), getModel);
   }, CALM_MS);
   keepTabStop(first, last, gridScroll);
   for (const callback of scrollListeners) callback(gridScroll);
@@ -195,38 +200,9 @@ function keepTabStop(first, last, gridScroll) {
   else if (model.ids.length) setCurrent(findFirstVisible(gridScroll));
 }
 
-function drawGroups(from, to) {
-  const withRows = new Set([...shownRows.keys()].map((row) => plan.rows[row].group));
-  plan.groups.forEach(({ top, height }, number) => {
-    const isVisible = withRows.has(number) || (height && top < to && top + height > from);
-    if (isVisible) getGroup(number);
-    else if (shownGroups.has(number)) removeGroup(number);
-  });
-}
-
-// Get or create the section of a group: its heading and its list of tiles.
-function getGroup(number) {
-  if (shownGroups.has(number)) return shownGroups.get(number);
-  const { element, list } = makeGroupElement(model.groups[number]);
-  placeGroup(element, plan.groups[number]);
-  const following = [...shownGroups.keys()].filter((other) => other > number).sort((a, b) => a - b);
-  $("results").insertBefore(element, shownGroups.get(following[0])?.element ?? null);
-  shownGroups.set(number, { element, list });
-  return shownGroups.get(number);
-}
-
-function placeGroup({ style }, { top, left, height }) {
-  [style.top, style.left, style.height] = [`${top}px`, `${left}px`, `${height}px`];
-}
-
-function removeGroup(number) {
-  shownGroups.get(number).element.remove();
-  shownGroups.delete(number);
-}
-
 function drawRow(number) {
   const row = plan.rows[number];
-  const { list } = getGroup(row.group);
+  const { list } = getSection(model, plan, row.group);
   const { top: groupTop, left: groupLeft } = plan.groups[row.group];
   const { starts } = model.groups[row.group];
   const places = placeTiles(model, row, plan);
@@ -265,46 +241,36 @@ function loadThumbnails() {
   }
 }
 
-// Load the metadata of the shown tiles, for the texts that screen readers read.
-async function loadPictures() {
-  const [shown, shownModel] = [[...shownRows.values()].flat(), model];
-  await model.load?.(shown.map((item) => Number(item.dataset.index)));
-  if (model !== shownModel) return;
-  for (const item of shown) {
-    const picture = model.getPicture(Number(item.dataset.index));
-    if (picture) describeTile(item, picture);
-  }
-}
-
-async function showCaption(event) {
-  const item = event.target.closest?.("#results li");
-  if (!item) return;
-  const [index, shownModel] = [Number(item.dataset.index), model];
-  if (event.type === "focusin") setCurrent(index);
-  if (!model.getPicture(index)) await model.load?.([index]);
-  const picture = model === shownModel && model.getPicture(index);
-  if (!picture) return;
-  describeTile(item, picture);
-  drawCaption(item, picture);
-}
-
 export function listenToGrid() {
-  addEventListener("scroll", scheduleDraw, { passive: true });
-  $("results").addEventListener("pointerover", showCaption);
-  $("results").addEventListener("focusin", showCaption);
-  const finishResize = () => {
-    draw();
-    for (const callback of resizeListeners) callback();
+  const onPointTile = (event) => {
+    const item = event.target.closest?.("#results li");
+    if (!item) return;
+    if (event.type === "focusin") setCurrent(Number(item.dataset.index));
+    showCaption(item, getModel);
   };
+  addEventListener("scroll", scheduleDraw, { passive: true });
+  $("results").addEventListener("pointerover", onPointTile);
+  $("results").addEventListener("focusin", onPointTile);
   addEventListener("resize", finishResize);
-  new ResizeObserver(() => {
-    if ($("results").clientWidth === plan.width) return;
-    const anchor = findFirstVisible();
-    const offset = plan.rows.length && plan.rows[findRowOf(plan.rows, anchor)].top - scrollY;
+  new ResizeObserver(fitGrid).observe($("results"));
+}
+
+// Lay the grid out again if its width has changed; the first visible tile keeps its place.
+export function fitGrid() {
+  if ($("results").clientWidth === plan.width) return;
+  const anchor = findFirstVisible();
+  const offset = plan.rows.length && plan.rows[findRowOf(plan.rows, anchor)].top - scrollY;
+  keepFocus(() => {
     clear();
     measure();
     const row = plan.rows[findRowOf(plan.rows, anchor)];
     if (row && scrollY > 0) scrollTo({ top: row.top - offset, behavior: "instant" });
-    finishResize();
-  }).observe($("results"));
+    draw();
+  });
+  finishResize();
+}
+
+function finishResize() {
+  draw();
+  for (const callback of resizeListeners) callback();
 }
