@@ -215,8 +215,7 @@ def test_file_that_is_not_a_picture_is_refused(page: Any, tabs: BrowserTabs) -> 
     send_file(page, "drop", b"not at all", "broken.png")
     expect(page.get_by_role("heading", name="Something went wrong")).to_be_visible()
     expect(page.get_by_text("not a picture, or a picture in an unknown format")).to_be_visible()
-    assert all("status of 400" in error for error in tabs.console_errors)
-    tabs.console_errors.clear()
+    tabs.expect_errors("status of 400")
 
 
 def test_large_view(page: Any) -> None:
@@ -446,8 +445,7 @@ def test_open_picture_needs_no_results(tabs: BrowserTabs, site: str) -> None:
     page.goto(f"{site}/?q=blue&open=999999")
     expect_first(page, "blue.jpg")
     expect(page).to_have_url(f"{site}/?q=blue")
-    assert all("status of 4" in error for error in tabs.console_errors)
-    tabs.console_errors.clear()
+    tabs.expect_errors("status of 4")
 
 
 def test_back_and_forward(page: Any) -> None:
@@ -508,8 +506,7 @@ def test_server_error_is_shown(page: Any, tabs: BrowserTabs) -> None:
     type_query(page, "blue")
     expect_first(page, "blue.jpg")
     expect(page.get_by_text("Something went wrong")).to_be_hidden()
-    assert all("status of 400" in error for error in tabs.console_errors)
-    tabs.console_errors.clear()
+    tabs.expect_errors("status of 400")
 
 
 def test_server_does_not_answer(page: Any, tabs: BrowserTabs) -> None:
@@ -520,8 +517,7 @@ def test_server_does_not_answer(page: Any, tabs: BrowserTabs) -> None:
     page.context.set_offline(False)
     page.get_by_role("button", name="Try again").click()
     expect_first(page, "blue.jpg")
-    assert all("ERR_INTERNET_DISCONNECTED" in error for error in tabs.console_errors)
-    tabs.console_errors.clear()
+    tabs.expect_errors("ERR_INTERNET_DISCONNECTED")
 
 
 def test_validation_errors_are_shown(page: Any, tabs: BrowserTabs) -> None:
@@ -537,7 +533,7 @@ def test_validation_errors_are_shown(page: Any, tabs: BrowserTabs) -> None:
     )
     type_query(page, "blue")
     expect(page.get_by_text("After: not a date")).to_be_visible()
-    tabs.console_errors.clear()
+    tabs.expect_errors("status of 422")
 
 
 def test_model_is_starting(library: Path, tabs: BrowserTabs) -> None:
@@ -558,8 +554,7 @@ def test_model_is_starting(library: Path, tabs: BrowserTabs) -> None:
         expect_first(page, "blue.jpg")
         expect(page.get_by_text("The model is starting")).to_be_hidden()
         page.context.close()
-    assert all("status of 503" in error for error in tabs.console_errors)
-    tabs.console_errors.clear()
+    tabs.expect_errors("status of 503")
 
 
 def test_empty_library(tmp_path: Path, tabs: BrowserTabs) -> None:
@@ -644,8 +639,7 @@ def test_grid_layout_is_stable(page: Any, tabs: BrowserTabs) -> None:
         ".length > 12"
     )
     assert locate_tiles(page).evaluate_all(measure) == before
-    assert all("ERR_FAILED" in error for error in tabs.console_errors)
-    tabs.console_errors.clear()
+    tabs.expect_errors("ERR_FAILED")
 
 
 def test_thumbnails_are_loaded_lazily(page: Any) -> None:

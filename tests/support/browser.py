@@ -36,12 +36,16 @@ VIEWPORT_SIZES = {"phone": (390, 844), "tablet": (820, 1180), "desktop": (1440, 
 
 
 class BrowserTabs:
-    """Opens browser tabs, and collects the errors of their consoles."""
+    """Opens browser tabs, and collects the errors of their consoles.
+
+    Messages come late, so tests compare them when all tabs are closed: see list_errors.
+    """
 
     def __init__(self, chromium: Any) -> None:
         self._chromium = chromium
         self._contexts: list[Any] = []
-        self.console_errors: list[str] = []
+        self._console_errors: list[str] = []
+        self._expected_texts: list[str] = []
 
     def open_page(
         self, url: str, size: str = "desktop", color_scheme: str = "light", **options: Any
@@ -54,11 +58,23 @@ class BrowserTabs:
         context.set_default_timeout(10_000)
         page = context.new_page()
         page.on(
-            "console", lambda line: line.type != "log" and self.console_errors.append(line.text)
+            "console", lambda line: line.type != "log" and self._console_errors.append(line.text)
         )
-        page.on("pageerror", lambda error: self.console_errors.append(str(error)))
+        page.on("pageerror", lambda error: self._console_errors.append(str(error)))
         page.goto(url)
         return page
+
+    def expect_errors(self, *texts: str) -> None:
+        """Expect errors that contain one of these texts, such as a status that Chromium reports."""
+        self._expected_texts += texts
+
+    def list_errors(self) -> list[str]:
+        """Return the errors that the test does not expect."""
+        return [
+            error
+            for error in self._console_errors
+            if not any(text in error for text in self._expected_texts)
+        ]
 
     def close(self) -> None:
         for context in self._contexts:
