@@ -181,7 +181,7 @@ def test_focused_tile_survives_scrolling(page: Any) -> None:
     """A tile with the focus stays in the document, so that the focus is not lost."""
     locate_tile(page, 2).get_by_role("link").focus()
     page.mouse.wheel(0, 20_000)
-    page.wait_for_function("scrollY > 10000")
+    page.wait_for_function("() => scrollY > 10000")
     wait_for_frame(page)
     expect(locate_tile(page, 2).get_by_role("link")).to_be_focused()
     page.keyboard.press("ArrowRight")
@@ -233,7 +233,7 @@ def test_focused_tile_survives_the_next_page(tabs: BrowserTabs, site: str) -> No
 def test_filters_narrow_the_first_view(page: Any) -> None:
     """Filters need no question; the way back restores the pictures and the scroll position."""
     page.evaluate("scrollTo(0, 5000)")
-    page.wait_for_function("scrollY === 5000")
+    page.wait_for_function("() => scrollY === 5000")
     choose_value(page, "Sea").click()
     narrowed = httpx.get(f"{page.url.split('?')[0]}api/timeline?keyword=sea").json()["images"]
     expect(page.locator("#status")).to_have_text(f"{narrowed} pictures")
@@ -241,7 +241,7 @@ def test_filters_narrow_the_first_view(page: Any) -> None:
     assert page.url.endswith("?keyword=Sea&any_keyword=true")
     page.go_back()
     expect(page.locator("#status")).to_have_text("3,000 pictures")
-    page.wait_for_function("scrollY === 5000")
+    page.wait_for_function("() => scrollY === 5000")
 
 
 def test_details_are_loaded_for_visible_pictures_only(tabs: BrowserTabs, site: str) -> None:
@@ -262,7 +262,7 @@ def test_details_are_loaded_for_visible_pictures_only(tabs: BrowserTabs, site: s
 def test_resize_keeps_the_place(page: Any) -> None:
     """The first visible picture stays visible when the width changes."""
     page.evaluate("scrollTo(0, 30000)")
-    page.wait_for_function("scrollY === 30000")
+    page.wait_for_function("() => scrollY === 30000")
     wait_for_frame(page)
     index = page.evaluate(
         "[...document.querySelectorAll('#results li')]"
