@@ -17,6 +17,7 @@ from searchapp.cli.shared_options import can_redraw
 from searchapp.files.extras import install_hint
 from searchapp.types import (
     ComparisonStarted,
+    DecodingOnCpu,
     EngineStarting,
     FileFailed,
     IndexBuilding,
@@ -88,6 +89,8 @@ def format_event(event: object) -> str | None:
             )
         case EngineStarting(model=model):
             return f"starting vLLM with {Path(model).name} ..."
+        case DecodingOnCpu(reason=reason):
+            return f"the CPU decodes all pictures: {reason}"
         case IndexBuilding(vectors=vectors, kind=kind):
             return f"building the index {kind} for {format_count(vectors, 'vector')} ..."
         case VanishedFilesKept(root=root, vanished_files=vanished, known_files=known):

@@ -18,6 +18,7 @@ from searchapp.files.file_state import make_outdated_error
 from searchapp.pictures import (
     color,
     icc,
+    jpeg_decoder,
     jxl,
     limits,
     metadata,
@@ -29,6 +30,7 @@ from searchapp.pictures import (
     truncation,
 )
 from searchapp.pictures.decoder_errors import describe_decoder_error
+from searchapp.pictures.jpeg_decoder import JpegDecoder
 from searchapp.pictures.model_size import ImageInput
 from searchapp.types import MAX_MEGAPIXELS, PictureInfo
 
@@ -131,13 +133,16 @@ def hash_bytes(data: bytes) -> str:
 
 
 def prepare_picture(
-    data: bytes, target: ImageInput, max_megapixels: float = MAX_MEGAPIXELS
+    data: bytes,
+    target: ImageInput,
+    max_megapixels: float = MAX_MEGAPIXELS,
+    jpegs: JpegDecoder | None = None,
 ) -> PreparedPicture:
     """Decode a picture; return it upright, in RGB, resized to the size that a model takes.
 
-    Raises PictureError.
+    jpegs: decodes JPEGs in place of Pillow. Raises PictureError.
     """
-    image, info = decode_picture(data, target.compute_size, max_megapixels)
+    image, info = decode_picture(data, target.compute_size, max_megapixels, jpegs)
     return PreparedPicture(model_size.fit_to_model(image, target), info)
 
 
@@ -155,11 +160,12 @@ def decode_picture(
     data: bytes,
     choose_size: Callable[[int, int], tuple[int, int]],
     max_megapixels: float = MAX_MEGAPIXELS,
+    jpegs: JpegDecoder | None = None,
 ) -> tuple[Picture, PictureInfo]:
     """Decode the first frame of a picture, and return it upright, in RGB, with its metadata.
 
     choose_size: returns the size that the caller needs, from width and height. A much larger
-    JPEG is decoded at a reduced size, which is faster.
+    JPEG is decoded at a reduced size, which is faster. jpegs: decodes JPEGs in place of Pillow.
     A complete picture in a file with a damaged end is decoded.
     Raises PictureError for every error of a decoder, with its reason.
     """
@@ -167,7 +173,7 @@ def decode_picture(
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
             try:
-                return _decode_data(data, choose_size, max_megapixels)
+                return _decode_data(data, choose_size, max_megapixels, jpegs)
             except (OSError, SyntaxError, ValueError):
                 copy = truncation.make_decodable(data, max_megapixels)
                 if copy is None:
@@ -182,26 +188,30 @@ def decode_picture(
 
 
 def _decode_data(
-    data: bytes, choose_size: Callable[[int, int], tuple[int, int]], max_megapixels: float
+    data: bytes,
+    choose_size: Callable[[int, int], tuple[int, int]],
+    max_megapixels: float,
+    jpegs: JpegDecoder | None = None,
 ) -> tuple[Picture, PictureInfo]:
     if not looks_like_picture(data[:SIGNATURE_BYTES]):
         raise PictureError("not a picture, or a picture in an unknown format")
     if (kind := raw.detect_format(data)) is not None:
-        return _decode_raw(kind, data, choose_size, max_megapixels)
+        return _decode_raw(kind, data, choose_size, max_megapixels, jpegs)
     if is_jxl := jxl.is_jxl(data):
         jxl.check_size(data, max_megapixels)
     formats = ("JXL",) if is_jxl else FORMATS
     with _load_pillow().open(io.BytesIO(data), formats=formats) as image:
         limits.check_limits(image, data, max_megapixels)
         width, height = image.size
-        if image.format in ("JPEG", "MPO"):  # MPO: a JPEG file with several pictures
-            draft_side = min(choose_size(width, height))
-            image.draft(None, (draft_side, draft_side))  # The decoder scales by 1/2, 1/4 or 1/8.
         nclx.note_color_code(image, data[: nclx.MAX_META_BYTES])
         # Before getexif(), which loads a PNG as well: only the first load() of a PNG raises.
-        image.load()
+        if image.format in ("JPEG", "MPO"):  # MPO: a JPEG file with several pictures
+            loaded = jpeg_decoder.load_jpeg(image, data, choose_size, jpegs)
+        else:
+            image.load()
+            loaded = image
         info = replace(_extract_info(image), width=width, height=height)
-        upright = orientation.rotate_upright(image)
+        upright = orientation.rotate_upright(loaded)
     # Compare with the result, because some openers rotate a picture themselves.
     if (upright.width > upright.height) != (width > height):
         info = replace(info, width=height, height=width)
@@ -219,6 +229,7 @@ def _decode_raw(
     data: bytes,
     choose_size: Callable[[int, int], tuple[int, int]],
     max_megapixels: float,
+    jpegs: JpegDecoder | None,
 ) -> tuple[Picture, PictureInfo]:
     """Decode the preview in a RAW file, or the sensor data if the preview is too small."""
     raw_file = raw.RawFile(data)
@@ -233,11 +244,9 @@ def _decode_raw(
                 _load_pillow().open(io.BytesIO(preview), formats=("JPEG",)) as image,
             ):
                 limits.check_limits(image, preview, max_megapixels)
-                draft_side = min(choose_size(*image.size))
-                image.draft(None, (draft_side, draft_side))
-                image.load()
+                loaded = jpeg_decoder.load_jpeg(image, preview, choose_size, jpegs)
                 info = metadata.extract_picture_info(image)
-                picture = raw_file.orient_preview(image, orientation.rotate_upright(image))
+                picture = raw_file.orient_preview(loaded, orientation.rotate_upright(loaded))
         elif preview is not None:
             picture = raw_file.orient_preview(preview, preview)
         needed_side = min(*choose_size(width, height), width, height)

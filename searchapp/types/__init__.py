@@ -21,6 +21,8 @@ from searchapp.types.filter_values import Area, Circle, DateBound, RatingRange
 from searchapp.types.format_count import format_count
 from searchapp.types.index import (
     MAX_MEGAPIXELS,
+    DecodeDevice,
+    DecodingOnCpu,
     EngineStarting,
     FileFailed,
     IndexBuilding,
@@ -94,6 +96,8 @@ __all__ = [
     "CollectionInfo",
     "ComparisonStarted",
     "DateBound",
+    "DecodeDevice",
+    "DecodingOnCpu",
     "DuplicateCertainty",
     "DuplicateFile",
     "DuplicateGroup",

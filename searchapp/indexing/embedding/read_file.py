@@ -18,6 +18,7 @@ from searchapp.indexing.embedding.stage_timer import StageTimer
 from searchapp.models import EngineInput, ModelSpec, make_document_prompt
 from searchapp.pictures import decode, metadata, video
 from searchapp.pictures.decoder_threads import ReaderTask
+from searchapp.pictures.jpeg_decoder import JpegDecoder
 from searchapp.types import Failure, PictureInfo
 
 if TYPE_CHECKING:
@@ -76,6 +77,7 @@ class FileReader:
         """
         self._spec, self._lookup, self._timer = spec, lookup, timer
         self._get_engine, self._max_megapixels = get_engine, max_megapixels
+        self.jpegs: JpegDecoder | None = None  # decodes JPEGs in place of Pillow, if it is set
         self._prompt = make_document_prompt(spec)
 
     def read(
@@ -118,7 +120,9 @@ class FileReader:
         self, sha256: str, data: bytes, mtime_ns: int, reading: ReaderTask[ReadResult]
     ) -> DecodedPicture:
         with self._timer.measure("decode"), reading.limit_time():
-            prepared = decode.prepare_picture(data, self._spec.image, self._max_megapixels)
+            prepared = decode.prepare_picture(
+                data, self._spec.image, self._max_megapixels, self.jpegs
+            )
         info = metadata.fill_date_from_mtime(prepared.info, mtime_ns)
         return DecodedPicture(sha256, info, (self._make_engine_input(prepared.image),))
 

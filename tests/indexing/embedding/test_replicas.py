@@ -27,11 +27,13 @@ from searchapp.catalog.writer import CatalogWriter
 from searchapp.errors import EngineError, LibraryError, ModelError
 from searchapp.indexing.embedding.outcomes import EmbeddedPicture
 from searchapp.indexing.embedding.replicas import ReplicaPool
+from searchapp.indexing.embedding.scaling import EngineScaler
 from searchapp.indexing.embedding.worker import EmbeddingJob
 from searchapp.library import Library
 from searchapp.models import ModelSpec, resolve_model
 from searchapp.types import (
     Collection,
+    DecodingOnCpu,
     EngineStarting,
     Failure,
     FileFailed,
@@ -121,6 +123,15 @@ class RefusingEngine(FakeEngine):
 
     def __init__(self, spec: ModelSpec) -> None:
         raise ModelError("no such model here")
+
+
+class RefusingInSomePlaces(FakeEngine):
+    """Raises an error when it starts, if REFUSES is set."""
+
+    def __init__(self, spec: ModelSpec) -> None:
+        if os.environ.get("REFUSES"):
+            raise ModelError("no memory for another engine")
+        super().__init__(spec)
 
 
 class SlowStart(FakeEngine):
@@ -453,3 +464,84 @@ def test_memory_does_not_grow_with_the_files(job: EmbeddingJob, tmp_path: Path) 
         return most
 
     assert peak(40_000) < 1.1 * peak(3_000) + 200_000  # a pointer more a file would show
+
+
+def test_worker_processes_decode_on_another_device(tmp_path: Path, job: EmbeddingJob) -> None:
+    """JPEGs are decoded there, everything else by Pillow, and the vectors are the same."""
+    pytest.importorskip("torch")
+    for number in range(40):
+        picture = Image.new("RGB", (64, 48), (6 * number, 100, 0))
+        picture.save(tmp_path / f"{number:02}.{'png' if number % 4 == 0 else 'jpg'}")
+    files = list_works(tmp_path)
+    cpu_pool = ReplicaPool(job, make_environments(2))
+    expected = {each.task.path: each.result for each in run_replicas(cpu_pool, files)}
+    elsewhere = replace(job, jpeg_decoder="support.jpeg_decoders:start_decoder", threads=2)
+    pool = ReplicaPool(elsewhere, make_environments(2))
+    for outcome in run_replicas(pool, files):
+        theirs = expected[outcome.task.path]
+        assert isinstance(outcome.result, EmbeddedPicture)
+        assert isinstance(theirs, EmbeddedPicture)
+        assert outcome.result.info == theirs.info
+        ours, other = unpack_vectors([outcome.result.vector, theirs.vector], FakeEngine.DIMENSIONS)
+        assert float(ours @ other) > 0.999
+    # Files that were read before the first engine ran were decoded by Pillow.
+    assert 0 < pool.gpu_decoded_count <= 30
+    assert cpu_pool.gpu_decoded_count == 0
+
+
+def test_a_device_without_memory_is_told_once(tmp_path: Path, job: EmbeddingJob) -> None:
+    pytest.importorskip("torch")
+    for number in range(120):
+        Image.new("RGB", (64, 48), (2 * number, 100, 0)).save(tmp_path / f"{number:03}.jpg")
+    exhausted = replace(job, jpeg_decoder="support.jpeg_decoders:start_exhausted_decoder")
+    pool = ReplicaPool(exhausted, make_environments(2))
+    events = list(pool.run(list_works(tmp_path), 8))
+    pool.close()
+    told = [event for event in events if isinstance(event, DecodingOnCpu)]
+    assert len(told) == 1
+    assert "too little memory" in told[0].reason
+    results = [each.result for event in events if isinstance(event, list) for each in event]
+    assert len(results) == 120
+    assert all(isinstance(result, EmbeddedPicture) for result in results)
+
+
+class ScriptedScaler(EngineScaler):
+    """Runs 2 engines, then 3, then 1."""
+
+    def observe(self, done: int, ready: int, batch_size: int) -> int:
+        self.readies = [*getattr(self, "readies", ()), ready]
+        if ready >= self.count:
+            self.count = 3 if done < 300 and max(self.readies) < 3 else 1
+        return self.count
+
+
+def test_workers_are_started_and_paused_as_the_scaler_decides(
+    tmp_path: Path, job: EmbeddingJob
+) -> None:
+    for number in range(600):
+        Image.new("RGB", (8, 8), (number % 256, number // 256, 0)).save(tmp_path / f"{number}.png")
+    scaler = ScriptedScaler(2, 3, 600)
+    pool = ReplicaPool(job, make_environments(3), scaler=scaler)
+    assert len(pool.start_engines()) == 2
+    outcomes = []
+    for event in pool.run(list_works(tmp_path), 8):
+        assert isinstance(event, list)
+        outcomes += event
+    assert len({each.task.path for each in outcomes}) == len(outcomes) == 600
+    assert max(scaler.readies) == 3
+    assert scaler.readies[-1] == 1
+    assert [each.is_paused for each in pool._replicas] == [False, True, True]
+    pool.close()
+
+
+def test_a_worker_that_does_not_start_limits_the_scaler(tmp_path: Path, job: EmbeddingJob) -> None:
+    for number in range(300):
+        Image.new("RGB", (8, 8), (number % 256, number // 256, 0)).save(tmp_path / f"{number}.png")
+    scaler = ScriptedScaler(2, 3, 600)
+    broken = [*make_environments(2), *make_environments(1, REFUSES="1")]
+    here = replace(job, engine="test_replicas:RefusingInSomePlaces")
+    pool = ReplicaPool(here, broken, scaler=scaler)
+    pool.start_engines()
+    outcomes = list(run_replicas(pool, list_works(tmp_path)))
+    assert len(outcomes) == 300
+    assert scaler.limit <= 2

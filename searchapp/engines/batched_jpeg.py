@@ -1,0 +1,161 @@
+"""Decode JPEGs from many threads in batches, beside the cores; give back what fails to Pillow."""
+
+from __future__ import annotations
+
+import logging
+import threading
+from collections.abc import Callable, Sequence
+from concurrent.futures import Future
+from contextlib import AbstractContextManager, nullcontext, suppress
+from queue import Empty, SimpleQueue
+from typing import TypeAlias
+
+import numpy as np
+from numpy.typing import NDArray
+
+from searchapp.engines.base import summarize_error
+from searchapp.engines.vllm_settings import is_out_of_memory
+from searchapp.pictures.jpeg_decoder import JpegJob
+
+logger = logging.getLogger(__name__)
+
+Pixels: TypeAlias = "NDArray[np.uint8]"
+_Entry: TypeAlias = "tuple[JpegJob, Future[Pixels | None]]"
+DecodeBatch: TypeAlias = "Callable[[Sequence[JpegJob]], list[Pixels]]"
+
+MAX_JOBS_IN_FLIGHT = 8  # being decoded, or waiting: the hardware decoders work on several at once
+MAX_PIXELS = 64_000_000  # A larger picture needs too much GPU memory: 9 bytes for each pixel.
+MAX_BATCH_PIXELS = 100_000_000  # Batches are cut here; they need 3 bytes for each pixel.
+# Decoding smaller pictures costs the cores less than what they do for each picture anyway.
+MIN_PIXELS = 1_000_000
+MAX_FAILURES_IN_A_ROW = 8  # of single pictures; then the cause is not the pictures
+
+
+class BatchedJpegDecoder:
+    """Decodes JPEGs on a thread of its own; see pictures.jpeg_decoder.JpegDecoder."""
+
+    def __init__(
+        self,
+        decode_batch: DecodeBatch | None,
+        *,
+        is_preferred: bool,
+        min_pixels: int = MIN_PIXELS,
+        problem: str | None = None,
+    ) -> None:
+        """Start the thread.
+
+        decode_batch: decodes several JPEGs, or raises an exception if any of them fails; None if
+        there is a problem from the start.
+        is_preferred: whether a picture waits for this decoder if all its slots are taken; else
+        Pillow decodes it. min_pixels: Pillow decodes pictures with fewer pixels. problem: why this
+        decoder can decode nothing.
+        """
+        self.decoded_count = 0
+        # Entered by a thread while it waits for its picture, so that another thread can run.
+        self.wait_context: Callable[[], AbstractContextManager[None]] = nullcontext
+        self._is_preferred, self._min_pixels = is_preferred, min_pixels
+        self._slots = threading.Semaphore(MAX_JOBS_IN_FLIGHT)
+        self._queue: SimpleQueue[_Entry | None] = SimpleQueue()
+        self._failures_in_a_row = 0
+        self._problem = problem
+        self._lock, self._is_closed = threading.Lock(), False
+        self._has_told_problem = False
+        if decode_batch is not None:
+            threading.Thread(
+                target=self._run, args=(decode_batch,), name="jpeg-decoder", daemon=True
+            ).start()
+
+    def decode(self, pixel_count: int, make_job: Callable[[], JpegJob | None]) -> Pixels | None:
+        """Decode a JPEG, or return None if Pillow must decode it: see JpegDecoder."""
+        if self._problem is not None or not self._min_pixels <= pixel_count <= MAX_PIXELS:
+            return None
+        with self.wait_context() if self._is_preferred else nullcontext():
+            if not self._slots.acquire(blocking=self._is_preferred):
+                return None
+        try:
+            answer = self._submit(make_job)
+        except BaseException:
+            self._slots.release()
+            raise
+        if answer is None:
+            self._slots.release()
+            return None
+        with self.wait_context():
+            try:
+                return answer.result()
+            finally:
+                self._slots.release()  # before this thread waits for a core
+
+    def take_problem(self) -> str | None:
+        """Return why this decoder has stopped for good; None if it works, or at a second call."""
+        if self._problem is None or self._has_told_problem:
+            return None
+        self._has_told_problem = True
+        return self._problem
+
+    def close(self) -> None:
+        """Stop the thread once all waiting pictures are decoded."""
+        with self._lock:
+            self._is_closed = True
+            self._queue.put(None)
+
+    def _submit(self, make_job: Callable[[], JpegJob | None]) -> Future[Pixels | None] | None:
+        job = make_job()
+        answer: Future[Pixels | None] = Future()
+        with self._lock:
+            if job is None or self._is_closed:
+                return None
+            self._queue.put((job, answer))
+        return answer
+
+    def _run(self, decode_batch: DecodeBatch) -> None:
+        is_open = True
+        while is_open:
+            waiting = [self._queue.get()]
+            with suppress(Empty):
+                while True:
+                    waiting.append(self._queue.get_nowait())
+            is_open = None not in waiting
+            entries = [entry for entry in waiting if entry is not None]
+            for part in _cut_batches(entries):
+                results = self._decode_jobs(decode_batch, [job for job, _ in part])
+                for (_, answer), pixels in zip(part, results, strict=True):
+                    answer.set_result(pixels)
+
+    def _decode_jobs(self, decode_batch: DecodeBatch, jobs: list[JpegJob]) -> list[Pixels | None]:
+        """Decode a batch; if it fails, decode each picture alone, to find out which one fails."""
+        if self._problem is not None:
+            return [None] * len(jobs)
+        try:
+            decoded = decode_batch(jobs)
+        except Exception as error:  # torch and nvJPEG raise many types.
+            if is_out_of_memory(error):
+                self._stop(f"the GPU has too little memory ({summarize_error(error)})")
+                return [None] * len(jobs)
+            if len(jobs) > 1:
+                return [pixels for job in jobs for pixels in self._decode_jobs(decode_batch, [job])]
+            self._failures_in_a_row += 1
+            logger.debug("The GPU does not decode a JPEG: %s", summarize_error(error))
+            if self._failures_in_a_row >= MAX_FAILURES_IN_A_ROW:
+                self._stop(summarize_error(error))
+            return [None]
+        self._failures_in_a_row = 0
+        self.decoded_count += len(decoded)
+        return list(decoded)
+
+    def _stop(self, problem: str) -> None:
+        self._problem = problem
+        logger.info("Decoding all pictures on the CPU from now on: %s", problem)
+
+
+def _cut_batches(entries: list[_Entry]) -> list[list[_Entry]]:
+    """Cut a list of jobs into batches of at most MAX_BATCH_PIXELS, or of a single picture."""
+    batches: list[list[_Entry]] = []
+    total = 0
+    for entry in entries:
+        total += entry[0].pixel_count
+        if not batches or total > MAX_BATCH_PIXELS:
+            batches.append([])
+            total = entry[0].pixel_count
+        batches[-1].append(entry)
+    return batches

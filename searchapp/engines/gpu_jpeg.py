@@ -1,0 +1,120 @@
+"""Decode JPEGs on the GPU with nvJPEG, which comes with torchvision.
+
+https://docs.pytorch.org/vision/stable/generated/torchvision.io.decode_jpeg.html
+"""
+
+from __future__ import annotations
+
+import io
+import logging
+import sys
+from collections.abc import Callable, Sequence
+from typing import Any
+
+from searchapp.engines.base import summarize_error
+from searchapp.engines.batched_jpeg import MIN_PIXELS, BatchedJpegDecoder, Pixels
+from searchapp.models import ModelSpec, has_gpu
+from searchapp.pictures.jpeg_decoder import JpegJob
+from searchapp.types import DecodeDevice
+
+logger = logging.getLogger(__name__)
+
+# Compute capabilities of GPUs with JPEG hardware: A100, Ada, Hopper, Blackwell. Others decode with
+# the cores' help, which is no faster than the cores alone.
+# https://docs.nvidia.com/cuda/nvjpeg/index.html#hardware-acceleration
+HARDWARE_CAPABILITIES = {(8, 0), (8, 9), (9, 0), (10, 0), (10, 3), (12, 0)}
+PROBE_SIDE = 64  # pixels
+
+
+def start_jpeg_decoder(spec: ModelSpec, device: DecodeDevice) -> BatchedJpegDecoder | None:
+    """Start a decoder in a process with a running engine; return None to decode with Pillow.
+
+    With "auto", the GPU helps the cores if it has JPEG hardware, and if the model is small: a large
+    model keeps the GPU busy and leaves the cores idle. With "gpu", it decodes all JPEGs that it
+    can; if it can decode none, the returned decoder tells why.
+    """
+    if device == "cpu":
+        return None
+    is_preferred = device == "gpu"
+    problem = None if is_preferred else _find_reason_for_cpu(spec)
+    if problem is None:
+        try:
+            decode_batch = _start_nvjpeg()
+        except Exception as error:  # ImportError, or any error of torch, torchvision or CUDA
+            problem = f"nvJPEG does not work ({summarize_error(error)})"
+        else:
+            logger.debug("JPEGs are decoded on the GPU%s.", "" if is_preferred else ", too")
+            min_pixels = 1 if is_preferred else MIN_PIXELS
+            return BatchedJpegDecoder(
+                decode_batch, is_preferred=is_preferred, min_pixels=min_pixels
+            )
+    logger.info("Decoding JPEGs on the CPU: %s", problem)
+    return BatchedJpegDecoder(None, is_preferred=True, problem=problem) if is_preferred else None
+
+
+def reduce_pixels(pixels: Any, factor: int) -> Any:
+    """Return a picture with each side divided by a factor: each pixel is the mean of a square.
+
+    pixels: a uint8 tensor [channels, height, width]. libjpeg, as Pillow's draft() calls it, returns
+    the same within a few levels of 255.
+    """
+    import torch
+
+    if factor == 1:
+        return pixels
+    # float16 has all levels; the sums are float32. CPUs are slow with it.
+    values = pixels.to(torch.float16 if pixels.is_cuda else torch.float32)
+    means = torch.nn.functional.avg_pool2d(
+        values[None], factor, ceil_mode=True, count_include_pad=False
+    )
+    return means[0].round_().to(torch.uint8)
+
+
+def to_pixels(decoded: Any, job: JpegJob) -> Pixels:
+    """Return a decoded tensor [3, height, width] as the array that JpegDecoder returns."""
+    channels = reduce_pixels(decoded[:1] if job.is_gray else decoded, job.factor)
+    rows = channels[0] if job.is_gray else channels.permute(1, 2, 0)
+    pixels: Pixels = rows.contiguous().cpu().numpy()
+    return pixels
+
+
+def _find_reason_for_cpu(spec: ModelSpec) -> str | None:
+    """Return why JPEGs are better decoded on the CPU; None if the GPU should help."""
+    if not has_gpu():
+        return "there is no GPU"
+    if spec.pooling is not None:
+        return f"the model {spec.name} keeps the GPU busy"
+    # Without an engine in this process, a server runs the model. torch need not be installed.
+    torch = sys.modules.get("torch")
+    if torch is None or not torch.cuda.is_initialized():
+        return "this process does not use the GPU"
+    if torch.cuda.get_device_capability() not in HARDWARE_CAPABILITIES:
+        return f"{torch.cuda.get_device_name()} has no JPEG hardware"
+    return None
+
+
+def _start_nvjpeg() -> Callable[[Sequence[JpegJob]], list[Pixels]]:
+    """Return a function that decodes JPEGs with nvJPEG; raise an exception if that fails."""
+    import torch
+    from PIL import Image
+    from torchvision.io import ImageReadMode, decode_jpeg
+
+    stream = torch.cuda.Stream()  # The model's stream must not wait for the pictures.
+
+    def decode_batch(jobs: Sequence[JpegJob]) -> list[Pixels]:
+        with torch.inference_mode(), torch.cuda.stream(stream):
+            # A copy, because torch requires writable memory.
+            files = [torch.frombuffer(bytearray(job.data), dtype=torch.uint8) for job in jobs]
+            try:
+                decoded = decode_jpeg(files, ImageReadMode.RGB, device="cuda")
+                return [to_pixels(each, job) for each, job in zip(decoded, jobs, strict=True)]
+            except torch.cuda.OutOfMemoryError:
+                torch.cuda.empty_cache()  # The model needs what torch keeps for this decoder.
+                raise
+
+    probe = io.BytesIO()
+    Image.new("RGB", (PROBE_SIDE, PROBE_SIDE), (255, 0, 0)).save(probe, "JPEG")
+    (pixels,) = decode_batch([JpegJob(probe.getvalue(), PROBE_SIDE**2, 2, False)])
+    if pixels.shape != (PROBE_SIDE // 2, PROBE_SIDE // 2, 3) or pixels[0, 0, 0] < 250:
+        raise RuntimeError("a red picture is not red")
+    return decode_batch

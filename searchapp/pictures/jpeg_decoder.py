@@ -1,0 +1,129 @@
+"""Let another decoder than Pillow decode a JPEG, such as one on the GPU, with the same result.
+
+Such a decoder may be lenient with broken files. So it gets only baseline JPEGs whose structure is
+complete. Pillow decodes all others, and reports what is wrong with them.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+from searchapp.pictures.jpeg_segments import END_MARKER, SOS, find_scan_end, read_segment
+
+if TYPE_CHECKING:
+    from PIL.Image import Image as Picture
+
+BASELINE_FRAME, ADOBE_SEGMENT = 0xC0, 0xEE
+FRAMES = {0xC0 + n for n in range(16)} - {0xC4, 0xC8, 0xCC}  # without DHT, JPG and DAC
+ADOBE_YCBCR = b"\x01"  # the color transform in an Adobe segment, at offset 11
+# Sampling factors of Y, Cb and Cr: 4:4:4, 4:2:2 (horizontal and vertical), 4:2:0.
+SAMPLINGS = tuple(bytes((luma, 0x11, 0x11)) for luma in (0x11, 0x21, 0x12, 0x22))
+WHOLE_SCAN = bytes((0, 63, 0))  # first and last coefficient, approximation
+DRAFT_FACTORS = (1, 2, 4, 8)
+
+
+@dataclass(frozen=True, slots=True)
+class JpegJob:
+    """A baseline JPEG to decode at a reduced size.
+
+    factor: 1, 2, 4 or 8. Each side is divided by it and rounded up, as libjpeg does.
+    """
+
+    data: bytes  # up to the end marker
+    pixel_count: int
+    factor: int
+    is_gray: bool
+
+
+class JpegDecoder(Protocol):
+    """Decodes JPEGs in place of Pillow; several threads use it at once."""
+
+    def decode(
+        self, pixel_count: int, make_job: Callable[[], JpegJob | None]
+    ) -> NDArray[np.uint8] | None:
+        """Decode a JPEG; return its pixels, [height, width, 3], or [height, width] if it is gray.
+
+        Return None if Pillow must decode the picture. pixel_count: width times height.
+        make_job: returns the job, or None if the JPEG is not suitable; it takes some time.
+        """
+
+
+def load_jpeg(
+    image: Picture,
+    data: bytes,
+    choose_size: Callable[[int, int], tuple[int, int]],
+    decoder: JpegDecoder | None,
+) -> Picture:
+    """Decode an opened JPEG at a reduced size, if it is much larger than the caller needs.
+
+    choose_size: returns the size that the caller needs, from width and height. decoder: used in
+    place of Pillow where it can. Returns the pixels with the info of the file, which can be the
+    image itself. Raises what Pillow raises.
+    """
+    width, height = image.size
+    needed_side = min(choose_size(width, height))
+    image.draft(None, (needed_side, needed_side))  # The decoder scales by 1/2, 1/4 or 1/8.
+
+    def make_job() -> JpegJob | None:
+        end, factor = find_baseline_end(data), _find_draft_factor((width, height), image.size)
+        if end is None or factor is None:
+            return None
+        return JpegJob(data[:end], width * height, factor, image.mode == "L")
+
+    if decoder is not None and image.mode in ("L", "RGB"):
+        pixels = decoder.decode(width * height, make_job)
+        if pixels is not None and pixels.shape[:2] == (image.height, image.width):
+            from PIL import Image
+
+            loaded: Picture = Image.fromarray(pixels)
+            loaded.info = image.info
+            return loaded
+    image.load()
+    return image
+
+
+def find_baseline_end(data: bytes) -> int | None:
+    """Return the offset behind a baseline JPEG's end marker.
+
+    Return None if the JPEG has another structure, is truncated, or has unusual colors.
+    """
+    position, component_ids = 2, b""
+    while (segment := read_segment(data, position)) is not None:
+        marker, content, position = segment
+        if marker in FRAMES:
+            if marker != BASELINE_FRAME or component_ids or not _is_usual_frame(content):
+                return None
+            component_ids = content[6::3]
+        elif marker == ADOBE_SEGMENT and content.startswith(b"Adobe"):
+            if content[11:12] != ADOBE_YCBCR:
+                return None
+        elif marker == SOS:
+            count = len(component_ids)
+            is_whole = content[0:1] == bytes((count,)) and content[1 + 2 * count :] == WHOLE_SCAN
+            if not count or not is_whole:
+                return None
+            end = find_scan_end(data, position)
+            return end + 2 if data[end : end + 2] == END_MARKER else None
+    return None
+
+
+def _is_usual_frame(frame: bytes) -> bool:
+    """Return whether a frame has 8 bits, a known height, and is gray or YCbCr (T.81, B.2.2)."""
+    if len(frame) < 9 or frame[0] != 8 or frame[1:3] == b"\0\0" or len(frame) != 6 + 3 * frame[5]:
+        return False
+    component_ids, samplings = frame[6::3], frame[7::3]
+    # Other numbers can mean RGB.
+    return len(component_ids) == 1 or (component_ids == b"\1\2\3" and samplings in SAMPLINGS)
+
+
+def _find_draft_factor(size: tuple[int, int], reduced: tuple[int, int]) -> int | None:
+    """Return by which factor Pillow's draft() has reduced a size; None if by another one."""
+    for factor in DRAFT_FACTORS:
+        if (-(-size[0] // factor), -(-size[1] // factor)) == reduced:
+            return factor
+    return None
