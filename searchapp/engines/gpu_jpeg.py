@@ -24,6 +24,7 @@ logger = logging.getLogger(__name__)
 # https://docs.nvidia.com/cuda/nvjpeg/index.html#hardware-acceleration
 HARDWARE_CAPABILITIES = {(8, 0), (8, 9), (9, 0), (10, 0), (10, 3), (12, 0)}
 PROBE_SIDE = 64  # pixels
+LUMA_WEIGHTS = (0.299, 0.587, 0.114)  # of JPEG (JFIF): ITU-R BT.601
 
 
 def start_jpeg_decoder(spec: ModelSpec, device: DecodeDevice) -> BatchedJpegDecoder | None:
@@ -52,11 +53,11 @@ def start_jpeg_decoder(spec: ModelSpec, device: DecodeDevice) -> BatchedJpegDeco
     return BatchedJpegDecoder(None, is_preferred=True, problem=problem) if is_preferred else None
 
 
-def reduce_pixels(pixels: Any, factor: int) -> Any:
+def reduce_pixels(pixels: Any, factor: int, is_422: bool = False) -> Any:
     """Return a picture with each side divided by a factor: each pixel is the mean of a square.
 
-    pixels: a uint8 tensor [channels, height, width]. libjpeg, as Pillow's draft() calls it, returns
-    the same within a few levels of 255.
+    pixels: a uint8 tensor [channels, height, width]. is_422: see JpegJob. libjpeg, as Pillow's
+    draft() calls it, returns the same within a few levels of 255.
     """
     import torch
 
@@ -67,12 +68,31 @@ def reduce_pixels(pixels: Any, factor: int) -> Any:
     means = torch.nn.functional.avg_pool2d(
         values[None], factor, ceil_mode=True, count_include_pad=False
     )
-    return means[0].round_().to(torch.uint8)
+    if is_422:
+        means = _halve_chroma(means.float(), is_smooth=factor < 8)
+    return means[0].round_().clamp_(0, 255).to(torch.uint8)
+
+
+def _halve_chroma(rgb: Any, *, is_smooth: bool) -> Any:
+    """Return pictures whose chroma is reduced to half the width, and enlarged again.
+
+    rgb: [n, 3, height, width]. is_smooth: interpolate, which libjpeg does except for the factor 8
+    (jdsample.c: "fancy upsampling").
+    """
+    import torch
+
+    luma = (rgb * torch.tensor(LUMA_WEIGHTS, device=rgb.device)[:, None, None]).sum(1, keepdim=True)
+    half = torch.nn.functional.avg_pool2d(
+        rgb - luma, (1, 2), ceil_mode=True, count_include_pad=False
+    )
+    mode = {"mode": "bilinear", "align_corners": False} if is_smooth else {"mode": "nearest"}
+    chroma = torch.nn.functional.interpolate(half, scale_factor=(1.0, 2.0), **mode)
+    return luma + chroma[..., : rgb.shape[-1]]
 
 
 def to_pixels(decoded: Any, job: JpegJob) -> Pixels:
     """Return a decoded tensor [3, height, width] as the array that JpegDecoder returns."""
-    channels = reduce_pixels(decoded[:1] if job.is_gray else decoded, job.factor)
+    channels = reduce_pixels(decoded[:1] if job.is_gray else decoded, job.factor, job.is_422)
     rows = channels[0] if job.is_gray else channels.permute(1, 2, 0)
     pixels: Pixels = rows.contiguous().cpu().numpy()
     return pixels

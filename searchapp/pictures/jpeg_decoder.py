@@ -21,8 +21,8 @@ if TYPE_CHECKING:
 BASELINE_FRAME, ADOBE_SEGMENT = 0xC0, 0xEE
 FRAMES = {0xC0 + n for n in range(16)} - {0xC4, 0xC8, 0xCC}  # without DHT, JPG and DAC
 ADOBE_YCBCR = b"\x01"  # the color transform in an Adobe segment, at offset 11
-# Sampling factors of Y, Cb and Cr: 4:4:4, 4:2:2 (horizontal and vertical), 4:2:0.
-SAMPLINGS = tuple(bytes((luma, 0x11, 0x11)) for luma in (0x11, 0x21, 0x12, 0x22))
+# Sampling factors of Y, Cb and Cr: 4:4:4, 4:2:2, 4:2:0.
+SAMPLING_444, SAMPLING_422, SAMPLING_420 = (bytes((n, 0x11, 0x11)) for n in (0x11, 0x21, 0x22))
 WHOLE_SCAN = bytes((0, 63, 0))  # first and last coefficient, approximation
 DRAFT_FACTORS = (1, 2, 4, 8)
 
@@ -31,13 +31,15 @@ DRAFT_FACTORS = (1, 2, 4, 8)
 class JpegJob:
     """A baseline JPEG to decode at a reduced size.
 
-    factor: 1, 2, 4 or 8. Each side is divided by it and rounded up, as libjpeg does.
+    factor: 1, 2, 4 or 8. Each side is divided by it and rounded up, as libjpeg does. is_422:
+    libjpeg keeps the chroma at half the reduced width.
     """
 
     data: bytes  # up to the end marker
     pixel_count: int
     factor: int
     is_gray: bool
+    is_422: bool = False
 
 
 class JpegDecoder(Protocol):
@@ -70,10 +72,12 @@ def load_jpeg(
     image.draft(None, (needed_side, needed_side))  # The decoder scales by 1/2, 1/4 or 1/8.
 
     def make_job() -> JpegJob | None:
-        end, factor = find_baseline_end(data), _find_draft_factor((width, height), image.size)
-        if end is None or factor is None:
+        found, factor = parse_baseline(data), _find_draft_factor((width, height), image.size)
+        if found is None or factor is None:
             return None
-        return JpegJob(data[:end], width * height, factor, image.mode == "L")
+        end, sampling = found
+        is_gray, is_422 = image.mode == "L", sampling == SAMPLING_422
+        return JpegJob(data[:end], width * height, factor, is_gray, is_422)
 
     if decoder is not None and image.mode in ("L", "RGB"):
         pixels = decoder.decode(width * height, make_job)
@@ -87,18 +91,18 @@ def load_jpeg(
     return image
 
 
-def find_baseline_end(data: bytes) -> int | None:
-    """Return the offset behind a baseline JPEG's end marker.
+def parse_baseline(data: bytes) -> tuple[int, bytes] | None:
+    """Return the offset behind a baseline JPEG's end marker, and its sampling factors.
 
     Return None if the JPEG has another structure, is truncated, or has unusual colors.
     """
-    position, component_ids = 2, b""
+    position, component_ids, samplings = 2, b"", b""
     while (segment := read_segment(data, position)) is not None:
         marker, content, position = segment
         if marker in FRAMES:
             if marker != BASELINE_FRAME or component_ids or not _is_usual_frame(content):
                 return None
-            component_ids = content[6::3]
+            component_ids, samplings = content[6::3], content[7::3]
         elif marker == ADOBE_SEGMENT and content.startswith(b"Adobe"):
             if content[11:12] != ADOBE_YCBCR:
                 return None
@@ -108,7 +112,8 @@ def find_baseline_end(data: bytes) -> int | None:
             if not count or not is_whole:
                 return None
             end = find_scan_end(data, position)
-            return end + 2 if data[end : end + 2] == END_MARKER else None
+            is_complete = data[end : end + 2] == END_MARKER
+            return (end + 2, samplings) if is_complete else None
     return None
 
 
@@ -118,7 +123,9 @@ def _is_usual_frame(frame: bytes) -> bool:
         return False
     component_ids, samplings = frame[6::3], frame[7::3]
     # Other numbers can mean RGB.
-    return len(component_ids) == 1 or (component_ids == b"\1\2\3" and samplings in SAMPLINGS)
+    return len(component_ids) == 1 or (
+        component_ids == b"\1\2\3" and samplings in (SAMPLING_444, SAMPLING_422, SAMPLING_420)
+    )
 
 
 def _find_draft_factor(size: tuple[int, int], reduced: tuple[int, int]) -> int | None:

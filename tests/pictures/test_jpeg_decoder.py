@@ -12,7 +12,7 @@ from support.pixels import CROPPED_INPUT, SQUASHED_INPUT, encode_picture
 from searchapp.bench.synthetic_photos import draw_photo
 from searchapp.errors import PictureError
 from searchapp.pictures import decode
-from searchapp.pictures.jpeg_decoder import find_baseline_end
+from searchapp.pictures.jpeg_decoder import parse_baseline
 from searchapp.pictures.model_size import ImageInput
 
 pytest.importorskip("torch")
@@ -149,7 +149,7 @@ def test_bytes_behind_the_picture_are_not_passed_on() -> None:
 
 def test_unusual_headers_are_left_to_pillow() -> None:
     data = make_jpeg("4:2:0")
-    assert find_baseline_end(data) == len(data)
+    assert parse_baseline(data) == (len(data), b"\x22\x11\x11")
     frame = data.index(b"\xff\xc0")
     for offset, value in {
         1: 0xC1,  # extended Huffman coding
@@ -159,9 +159,9 @@ def test_unusual_headers_are_left_to_pillow() -> None:
     }.items():
         changed = bytearray(data)
         changed[frame + offset] = value
-        assert find_baseline_end(bytes(changed)) is None
+        assert parse_baseline(bytes(changed)) is None
     changed = bytearray(data)
     changed[frame + 5 : frame + 7] = b"\0\0"  # the height, which a later segment tells
-    assert find_baseline_end(bytes(changed)) is None
+    assert parse_baseline(bytes(changed)) is None
     middle = (data.index(b"\xff\xda") + len(data)) // 2
-    assert find_baseline_end(data[:middle] + b"\xff\xc4" + data[middle:]) is None
+    assert parse_baseline(data[:middle] + b"\xff\xc4" + data[middle:]) is None

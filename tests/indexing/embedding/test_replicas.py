@@ -466,13 +466,16 @@ def test_memory_does_not_grow_with_the_files(job: EmbeddingJob, tmp_path: Path) 
     assert peak(40_000) < 1.1 * peak(3_000) + 200_000  # a pointer more a file would show
 
 
-def test_worker_processes_decode_on_another_device(tmp_path: Path, job: EmbeddingJob) -> None:
+def test_worker_processes_decode_on_another_device(
+    job: EmbeddingJob, tmp_path_factory: pytest.TempPathFactory
+) -> None:
     """JPEGs are decoded there, everything else by Pillow, and the vectors are the same."""
     pytest.importorskip("torch")
+    folder = tmp_path_factory.mktemp("works")
     for number in range(40):
         picture = Image.new("RGB", (64, 48), (6 * number, 100, 0))
-        picture.save(tmp_path / f"{number:02}.{'png' if number % 4 == 0 else 'jpg'}")
-    files = list_works(tmp_path)
+        picture.save(folder / f"{number:02}.{'png' if number % 4 == 0 else 'jpg'}")
+    files = list_works(folder)
     cpu_pool = ReplicaPool(job, make_environments(2))
     expected = {each.task.path: each.result for each in run_replicas(cpu_pool, files)}
     elsewhere = replace(job, jpeg_decoder="support.jpeg_decoders:start_decoder", threads=2)
@@ -489,13 +492,16 @@ def test_worker_processes_decode_on_another_device(tmp_path: Path, job: Embeddin
     assert cpu_pool.gpu_decoded_count == 0
 
 
-def test_a_device_without_memory_is_told_once(tmp_path: Path, job: EmbeddingJob) -> None:
+def test_a_device_without_memory_is_told_once(
+    job: EmbeddingJob, tmp_path_factory: pytest.TempPathFactory
+) -> None:
     pytest.importorskip("torch")
+    folder = tmp_path_factory.mktemp("works")
     for number in range(120):
-        Image.new("RGB", (64, 48), (2 * number, 100, 0)).save(tmp_path / f"{number:03}.jpg")
+        Image.new("RGB", (64, 48), (2 * number, 100, 0)).save(folder / f"{number:03}.jpg")
     exhausted = replace(job, jpeg_decoder="support.jpeg_decoders:start_exhausted_decoder")
     pool = ReplicaPool(exhausted, make_environments(2))
-    events = list(pool.run(list_works(tmp_path), 8))
+    events = list(pool.run(list_works(folder), 8))
     pool.close()
     told = [event for event in events if isinstance(event, DecodingOnCpu)]
     assert len(told) == 1
@@ -516,15 +522,16 @@ class ScriptedScaler(EngineScaler):
 
 
 def test_workers_are_started_and_paused_as_the_scaler_decides(
-    tmp_path: Path, job: EmbeddingJob
+    job: EmbeddingJob, tmp_path_factory: pytest.TempPathFactory
 ) -> None:
+    folder = tmp_path_factory.mktemp("works")
     for number in range(600):
-        Image.new("RGB", (8, 8), (number % 256, number // 256, 0)).save(tmp_path / f"{number}.png")
+        Image.new("RGB", (8, 8), (number % 256, number // 256, 0)).save(folder / f"{number}.png")
     scaler = ScriptedScaler(2, 3, 600)
     pool = ReplicaPool(job, make_environments(3), scaler=scaler)
     assert len(pool.start_engines()) == 2
     outcomes = []
-    for event in pool.run(list_works(tmp_path), 8):
+    for event in pool.run(list_works(folder), 8):
         assert isinstance(event, list)
         outcomes += event
     assert len({each.task.path for each in outcomes}) == len(outcomes) == 600
@@ -534,14 +541,17 @@ def test_workers_are_started_and_paused_as_the_scaler_decides(
     pool.close()
 
 
-def test_a_worker_that_does_not_start_limits_the_scaler(tmp_path: Path, job: EmbeddingJob) -> None:
+def test_a_worker_that_does_not_start_limits_the_scaler(
+    job: EmbeddingJob, tmp_path_factory: pytest.TempPathFactory
+) -> None:
+    folder = tmp_path_factory.mktemp("works")
     for number in range(300):
-        Image.new("RGB", (8, 8), (number % 256, number // 256, 0)).save(tmp_path / f"{number}.png")
+        Image.new("RGB", (8, 8), (number % 256, number // 256, 0)).save(folder / f"{number}.png")
     scaler = ScriptedScaler(2, 3, 600)
     broken = [*make_environments(2), *make_environments(1, REFUSES="1")]
     here = replace(job, engine="test_replicas:RefusingInSomePlaces")
     pool = ReplicaPool(here, broken, scaler=scaler)
     pool.start_engines()
-    outcomes = list(run_replicas(pool, list_works(tmp_path)))
+    outcomes = list(run_replicas(pool, list_works(folder)))
     assert len(outcomes) == 300
     assert scaler.limit <= 2
