@@ -512,46 +512,74 @@ def test_a_device_without_memory_is_told_once(
 
 
 class ScriptedScaler(EngineScaler):
-    """Runs 2 engines, then 3, then 1."""
+    """Runs 2 engines, then 3, and 1 once all 3 embed."""
+
+    def __init__(self) -> None:
+        super().__init__(2, 3, 10**9)
+        self.highest_ready = 0
 
     def observe(self, done: int, ready: int, batch_size: int) -> int:
-        self.readies = [*getattr(self, "readies", ()), ready]
-        if ready >= self.count:
-            self.count = 3 if done < 300 and max(self.readies) < 3 else 1
+        self.highest_ready = max(self.highest_ready, ready)
+        if self.limit == 3:
+            self.count = 3 if self.highest_ready < 3 else 1
         return self.count
+
+
+def supply_works(folder: Path, is_enough: Callable[[], bool]) -> Iterator[FileTask]:
+    """Yield the same files again and again until it is enough, and then some more."""
+    for number in range(20):
+        Image.new("RGB", (8, 8), (number, 0, 0)).save(folder / f"{number}.png")
+    works = list_works(folder)
+    while not is_enough():
+        yield from works
+    yield from 20 * works
+
+
+def run_with_scaler(
+    pool: ReplicaPool, folder: Path, is_enough: Callable[[], bool]
+) -> tuple[int, int]:
+    """Return how many files were supplied, and how many were embedded."""
+    supplied_count = embedded_count = 0
+
+    def count_supplied() -> Iterator[FileTask]:
+        nonlocal supplied_count
+        for task in supply_works(folder, is_enough):
+            supplied_count += 1
+            yield task
+
+    for event in pool.run(count_supplied(), 8):
+        assert isinstance(event, list)
+        embedded_count += sum(isinstance(each.result, EmbeddedPicture) for each in event)
+    return supplied_count, embedded_count
 
 
 def test_workers_are_started_and_paused_as_the_scaler_decides(
     job: EmbeddingJob, tmp_path_factory: pytest.TempPathFactory
 ) -> None:
-    folder = tmp_path_factory.mktemp("works")
-    for number in range(600):
-        Image.new("RGB", (8, 8), (number % 256, number // 256, 0)).save(folder / f"{number}.png")
-    scaler = ScriptedScaler(2, 3, 600)
+    scaler = ScriptedScaler()
     pool = ReplicaPool(job, make_environments(3), scaler=scaler)
     assert len(pool.start_engines()) == 2
-    outcomes = []
-    for event in pool.run(list_works(folder), 8):
-        assert isinstance(event, list)
-        outcomes += event
-    assert len({each.task.path for each in outcomes}) == len(outcomes) == 600
-    assert max(scaler.readies) == 3
-    assert scaler.readies[-1] == 1
+    supplied_count, embedded_count = run_with_scaler(
+        pool, tmp_path_factory.mktemp("works"), lambda: scaler.highest_ready == 3
+    )
+    assert embedded_count == supplied_count
     assert [each.is_paused for each in pool._replicas] == [False, True, True]
+    assert pool.active_count == 1
     pool.close()
 
 
 def test_a_worker_that_does_not_start_limits_the_scaler(
     job: EmbeddingJob, tmp_path_factory: pytest.TempPathFactory
 ) -> None:
-    folder = tmp_path_factory.mktemp("works")
-    for number in range(300):
-        Image.new("RGB", (8, 8), (number % 256, number // 256, 0)).save(folder / f"{number}.png")
-    scaler = ScriptedScaler(2, 3, 600)
-    broken = [*make_environments(2), *make_environments(1, REFUSES="1")]
+    """The others continue, and no more workers are tried."""
+    scaler = ScriptedScaler()
+    environments = [*make_environments(2), *make_environments(1, REFUSES="1")]
     here = replace(job, engine="test_replicas:RefusingInSomePlaces")
-    pool = ReplicaPool(here, broken, scaler=scaler)
+    pool = ReplicaPool(here, environments, scaler=scaler)
     pool.start_engines()
-    outcomes = list(run_replicas(pool, list_works(folder)))
-    assert len(outcomes) == 300
-    assert scaler.limit <= 2
+    supplied_count, embedded_count = run_with_scaler(
+        pool, tmp_path_factory.mktemp("works"), lambda: scaler.limit == 2
+    )
+    assert embedded_count == supplied_count
+    assert pool.active_count == len(pool._replicas) == 2
+    pool.close()
