@@ -23,7 +23,10 @@ Pixels: TypeAlias = "NDArray[np.uint8]"
 _Entry: TypeAlias = "tuple[JpegJob, Future[Pixels | None]]"
 DecodeBatch: TypeAlias = "Callable[[Sequence[JpegJob]], list[Pixels]]"
 
-MAX_JOBS_IN_FLIGHT = 8  # being decoded, or waiting: the hardware decoders work on several at once
+# The hardware decoders work on several pictures at once. While one batch is copied, the other
+# thread decodes the next one.
+DECODER_THREADS, MAX_BATCH_JOBS = 2, 8
+MAX_JOBS_IN_FLIGHT = DECODER_THREADS * MAX_BATCH_JOBS  # being decoded, or waiting
 MAX_PIXELS = 64_000_000  # A larger picture needs too much GPU memory: 9 bytes for each pixel.
 MAX_BATCH_PIXELS = 100_000_000  # Batches are cut here; they need 3 bytes for each pixel.
 # Decoding smaller pictures costs the cores less than what they do for each picture anyway.
@@ -32,7 +35,7 @@ MAX_FAILURES_IN_A_ROW = 8  # of single pictures; then the cause is not the pictu
 
 
 class BatchedJpegDecoder:
-    """Decodes JPEGs on a thread of its own; see pictures.jpeg_decoder.JpegDecoder."""
+    """Decodes JPEGs on threads of its own; see pictures.jpeg_decoder.JpegDecoder."""
 
     def __init__(
         self,
@@ -42,7 +45,7 @@ class BatchedJpegDecoder:
         min_pixels: int = MIN_PIXELS,
         problem: str | None = None,
     ) -> None:
-        """Start the thread.
+        """Start the threads.
 
         decode_batch: decodes several JPEGs, or raises an exception if any of them fails; None if
         there is a problem from the start.
@@ -61,9 +64,10 @@ class BatchedJpegDecoder:
         self._lock, self._is_closed = threading.Lock(), False
         self._has_told_problem = False
         if decode_batch is not None:
-            threading.Thread(
-                target=self._run, args=(decode_batch,), name="jpeg-decoder", daemon=True
-            ).start()
+            for _ in range(DECODER_THREADS):
+                threading.Thread(
+                    target=self._run, args=(decode_batch,), name="jpeg-decoder", daemon=True
+                ).start()
 
     def decode(self, pixel_count: int, make_job: Callable[[], JpegJob | None]) -> Pixels | None:
         """Decode a JPEG, or return None if Pillow must decode it: see JpegDecoder."""
@@ -94,10 +98,11 @@ class BatchedJpegDecoder:
         return self._problem
 
     def close(self) -> None:
-        """Stop the thread once all waiting pictures are decoded."""
+        """Stop the threads once all waiting pictures are decoded."""
         with self._lock:
             self._is_closed = True
-            self._queue.put(None)
+            for _ in range(DECODER_THREADS):
+                self._queue.put(None)
 
     def _submit(self, make_job: Callable[[], JpegJob | None]) -> Future[Pixels | None] | None:
         job = make_job()
@@ -109,14 +114,14 @@ class BatchedJpegDecoder:
         return answer
 
     def _run(self, decode_batch: DecodeBatch) -> None:
-        is_open = True
-        while is_open:
-            waiting = [self._queue.get()]
+        while (entry := self._queue.get()) is not None:
+            entries = [entry]
             with suppress(Empty):
-                while True:
-                    waiting.append(self._queue.get_nowait())
-            is_open = None not in waiting
-            entries = [entry for entry in waiting if entry is not None]
+                while len(entries) < MAX_BATCH_JOBS:
+                    if (entry := self._queue.get_nowait()) is None:
+                        self._queue.put(None)  # for this thread's next turn
+                        break
+                    entries.append(entry)
             for part in _cut_batches(entries):
                 results = self._decode_jobs(decode_batch, [job for job, _ in part])
                 for (_, answer), pixels in zip(part, results, strict=True):

@@ -8,6 +8,7 @@ from __future__ import annotations
 import io
 import logging
 import sys
+import threading
 from collections.abc import Callable, Sequence
 from typing import Any
 
@@ -24,6 +25,7 @@ logger = logging.getLogger(__name__)
 # https://docs.nvidia.com/cuda/nvjpeg/index.html#hardware-acceleration
 HARDWARE_CAPABILITIES = {(8, 0), (8, 9), (9, 0), (10, 0), (10, 3), (12, 0)}
 PROBE_SIDE = 64  # pixels
+SWITCH_INTERVAL_S = 0.0005
 LUMA_WEIGHTS = (0.299, 0.587, 0.114)  # of JPEG (JFIF): ITU-R BT.601
 
 
@@ -44,6 +46,8 @@ def start_jpeg_decoder(spec: ModelSpec, device: DecodeDevice) -> BatchedJpegDeco
         except Exception as error:  # ImportError, or any error of torch, torchvision or CUDA
             problem = f"nvJPEG does not work ({summarize_error(error)})"
         else:
+            # With Python's default of 5 ms, the decoder's threads wait for its lock most of the time.
+            sys.setswitchinterval(SWITCH_INTERVAL_S)
             logger.debug("JPEGs are decoded on the GPU%s.", "" if is_preferred else ", too")
             min_pixels = 1 if is_preferred else MIN_PIXELS
             return BatchedJpegDecoder(
@@ -53,24 +57,38 @@ def start_jpeg_decoder(spec: ModelSpec, device: DecodeDevice) -> BatchedJpegDeco
     return BatchedJpegDecoder(None, is_preferred=True, problem=problem) if is_preferred else None
 
 
-def reduce_pixels(pixels: Any, factor: int, is_422: bool = False) -> Any:
-    """Return a picture with each side divided by a factor: each pixel is the mean of a square.
+def reduce_pictures(decoded: Sequence[Any], jobs: Sequence[JpegJob]) -> list[Pixels]:
+    """Return decoded pictures with each side divided by a factor, in memory of the CPU.
 
-    pixels: a uint8 tensor [channels, height, width]. is_422: see JpegJob. libjpeg, as Pillow's
-    draft() calls it, returns the same within a few levels of 255.
+    Each pixel is the mean of a square. libjpeg, as Pillow's draft() calls it, returns the same
+    within a few levels of 255. decoded: uint8 tensors [3, height, width].
     """
     import torch
 
-    if factor == 1:
-        return pixels
+    reduced = [_reduce(each, job) for each, job in zip(decoded, jobs, strict=True)]
+    # One copy for all pictures: after each call of torch, this thread waits for Python's lock.
+    flat = torch.cat([each.reshape(-1) for each in reduced]).round_().clamp_(0, 255)
+    values = flat.to(torch.uint8).cpu().numpy()
+    pictures, start = list[Pixels](), 0
+    for each in reduced:
+        end = start + each.numel()
+        pictures.append(values[start:end].reshape(each.shape))
+        start = end
+    return pictures
+
+
+def _reduce(pixels: Any, job: JpegJob) -> Any:
+    """Return the means of a picture, [height, width, 3], in floating-point numbers."""
+    import torch
+
     # float16 has all levels; the sums are float32. CPUs are slow with it.
     values = pixels.to(torch.float16 if pixels.is_cuda else torch.float32)
     means = torch.nn.functional.avg_pool2d(
-        values[None], factor, ceil_mode=True, count_include_pad=False
+        values[None], job.factor, ceil_mode=True, count_include_pad=False
     )
-    if is_422:
-        means = _halve_chroma(means.float(), is_smooth=factor < 8)
-    return means[0].round_().clamp_(0, 255).to(torch.uint8)
+    if job.is_422:
+        means = _halve_chroma(means.float(), is_smooth=job.factor < 8).to(values.dtype)
+    return means[0].permute(1, 2, 0)
 
 
 def _halve_chroma(rgb: Any, *, is_smooth: bool) -> Any:
@@ -88,14 +106,6 @@ def _halve_chroma(rgb: Any, *, is_smooth: bool) -> Any:
     mode = {"mode": "bilinear", "align_corners": False} if is_smooth else {"mode": "nearest"}
     chroma = torch.nn.functional.interpolate(half, scale_factor=(1.0, 2.0), **mode)
     return luma + chroma[..., : rgb.shape[-1]]
-
-
-def to_pixels(decoded: Any, job: JpegJob) -> Pixels:
-    """Return a decoded tensor [3, height, width] as the array that JpegDecoder returns."""
-    channels = reduce_pixels(decoded[:1] if job.is_gray else decoded, job.factor, job.is_422)
-    rows = channels[0] if job.is_gray else channels.permute(1, 2, 0)
-    pixels: Pixels = rows.contiguous().cpu().numpy()
-    return pixels
 
 
 def _find_reason_for_cpu(spec: ModelSpec) -> str | None:
@@ -119,22 +129,25 @@ def _start_nvjpeg() -> Callable[[Sequence[JpegJob]], list[Pixels]]:
     from PIL import Image
     from torchvision.io import ImageReadMode, decode_jpeg
 
-    stream = torch.cuda.Stream()  # The model's stream must not wait for the pictures.
+    streams = threading.local()
 
     def decode_batch(jobs: Sequence[JpegJob]) -> list[Pixels]:
-        with torch.inference_mode(), torch.cuda.stream(stream):
+        # A stream for each thread: the model and other batches must not wait for these pictures.
+        if not hasattr(streams, "own"):
+            streams.own = torch.cuda.Stream()
+        with torch.inference_mode(), torch.cuda.stream(streams.own):
             # A copy, because torch requires writable memory.
             files = [torch.frombuffer(bytearray(job.data), dtype=torch.uint8) for job in jobs]
             try:
                 decoded = decode_jpeg(files, ImageReadMode.RGB, device="cuda")
-                return [to_pixels(each, job) for each, job in zip(decoded, jobs, strict=True)]
+                return reduce_pictures(decoded, jobs)
             except torch.cuda.OutOfMemoryError:
                 torch.cuda.empty_cache()  # The model needs what torch keeps for this decoder.
                 raise
 
     probe = io.BytesIO()
     Image.new("RGB", (PROBE_SIDE, PROBE_SIDE), (255, 0, 0)).save(probe, "JPEG")
-    (pixels,) = decode_batch([JpegJob(probe.getvalue(), PROBE_SIDE**2, 2, False)])
+    (pixels,) = decode_batch([JpegJob(probe.getvalue(), PROBE_SIDE**2, 2)])
     if pixels.shape != (PROBE_SIDE // 2, PROBE_SIDE // 2, 3) or pixels[0, 0, 0] < 250:
         raise RuntimeError("a red picture is not red")
     return decode_batch

@@ -24,21 +24,20 @@ ADOBE_YCBCR = b"\x01"  # the color transform in an Adobe segment, at offset 11
 # Sampling factors of Y, Cb and Cr: 4:4:4, 4:2:2, 4:2:0.
 SAMPLING_444, SAMPLING_422, SAMPLING_420 = (bytes((n, 0x11, 0x11)) for n in (0x11, 0x21, 0x22))
 WHOLE_SCAN = bytes((0, 63, 0))  # first and last coefficient, approximation
-DRAFT_FACTORS = (1, 2, 4, 8)
+DRAFT_FACTORS = (2, 4, 8)
 
 
 @dataclass(frozen=True, slots=True)
 class JpegJob:
-    """A baseline JPEG to decode at a reduced size.
+    """A baseline JPEG, in color, to decode at a reduced size.
 
-    factor: 1, 2, 4 or 8. Each side is divided by it and rounded up, as libjpeg does. is_422:
+    factor: 2, 4 or 8. Each side is divided by it and rounded up, as libjpeg does. is_422:
     libjpeg keeps the chroma at half the reduced width.
     """
 
     data: bytes  # up to the end marker
     pixel_count: int
     factor: int
-    is_gray: bool
     is_422: bool = False
 
 
@@ -48,7 +47,7 @@ class JpegDecoder(Protocol):
     def decode(
         self, pixel_count: int, make_job: Callable[[], JpegJob | None]
     ) -> NDArray[np.uint8] | None:
-        """Decode a JPEG; return its pixels, [height, width, 3], or [height, width] if it is gray.
+        """Decode a JPEG; return its pixels, [height, width, 3].
 
         Return None if Pillow must decode the picture. pixel_count: width times height.
         make_job: returns the job, or None if the JPEG is not suitable; it takes some time.
@@ -76,10 +75,10 @@ def load_jpeg(
         if found is None or factor is None:
             return None
         end, sampling = found
-        is_gray, is_422 = image.mode == "L", sampling == SAMPLING_422
-        return JpegJob(data[:end], width * height, factor, is_gray, is_422)
+        return JpegJob(data[:end], width * height, factor, sampling == SAMPLING_422)
 
-    if decoder is not None and image.mode in ("L", "RGB"):
+    # At full size, decoders differ in how they enlarge the chroma.
+    if decoder is not None and image.mode == "RGB" and image.size != (width, height):
         pixels = decoder.decode(width * height, make_job)
         if pixels is not None and pixels.shape[:2] == (image.height, image.width):
             from PIL import Image
@@ -118,14 +117,14 @@ def parse_baseline(data: bytes) -> tuple[int, bytes] | None:
 
 
 def _is_usual_frame(frame: bytes) -> bool:
-    """Return whether a frame has 8 bits, a known height, and is gray or YCbCr (T.81, B.2.2)."""
-    if len(frame) < 9 or frame[0] != 8 or frame[1:3] == b"\0\0" or len(frame) != 6 + 3 * frame[5]:
+    """Return whether a frame has 8 bits, a known height, and YCbCr (T.81, B.2.2).
+
+    nvJPEG shows gray pictures otherwise than libjpeg. Other numbers of components can mean RGB.
+    """
+    if len(frame) != 15 or frame[0] != 8 or frame[1:3] == b"\0\0":
         return False
-    component_ids, samplings = frame[6::3], frame[7::3]
-    # Other numbers can mean RGB.
-    return len(component_ids) == 1 or (
-        component_ids == b"\1\2\3" and samplings in (SAMPLING_444, SAMPLING_422, SAMPLING_420)
-    )
+    samplings = (SAMPLING_444, SAMPLING_422, SAMPLING_420)
+    return frame[6::3] == b"\1\2\3" and frame[7::3] in samplings
 
 
 def _find_draft_factor(size: tuple[int, int], reduced: tuple[int, int]) -> int | None:

@@ -2,6 +2,8 @@
 
     python tests/bench/gpu_decode.py prove OUT.json [--pictures 500] [--model FOLDER]
         decode varied JPEGs on the CPU and on the GPU, and compare pixels, vectors and errors
+    python tests/bench/gpu_decode.py profile OUT.json
+        measure the steps of the GPU decoder, in ms for each picture
     python tests/bench/gpu_decode.py decoders OUT.json
         measure the decoders alone, in one process: pictures/s by size
     python tests/bench/gpu_decode.py rates OUT.json --size 4000x3000 --pictures 8000
@@ -48,10 +50,12 @@ from searchapp.pictures import decode  # noqa: E402
 MIN_COSINE = 0.999
 SIZES = ((640, 480), (1024, 683), (1600, 1200), (2048, 1536), (3000, 4000), (4000, 3000),
          (4032, 3024), (333, 500), (227, 301), (5000, 1200), (6000, 4000))  # fmt: skip
-PLAIN_KINDS = ("plain", "orientation", "gray", "profile", "restarts", "optimized", "behind", "444",
-               "422")  # fmt: skip
-# The GPU must not decode these.
-OTHER_KINDS = ("progressive", "cmyk", "truncated", "cut and ended", "no end", "rgb", "damaged")
+PLAIN_KINDS = ("plain", "orientation", "p3", "adobe", "prophoto", "restarts", "optimized", "behind",
+               "444", "422")  # fmt: skip
+PRIMARIES = {"p3": DISPLAY_P3, "adobe": ADOBE_RGB, "prophoto": PRO_PHOTO}
+# The GPU must not decode these, except the last two.
+OTHER_KINDS = ("gray", "progressive", "cmyk", "truncated", "no end", "rgb", "cut and ended",
+               "damaged")  # fmt: skip
 
 
 @dataclass(slots=True)
@@ -64,6 +68,8 @@ class Result:
     gpu_error: str | None
     mean_difference: float | None = None  # of pixels, in levels of 255
     cosine: float | None = None
+    size: tuple[int, int] = (0, 0)
+    lower_part: tuple[list[float], list[float]] = ([], [])  # mean and deviation of the last rows
     images: tuple[Any, Any] | None = field(default=None, repr=False)
 
 
@@ -95,9 +101,8 @@ def encode_jpeg(kind: str, scene: Image.Image, seed: int) -> bytes:
             options["exif"] = exif
         case "gray":
             picture = picture.convert("L")
-        case "profile":
-            primaries = rng.choice((ADOBE_RGB, DISPLAY_P3, PRO_PHOTO))
-            options["icc_profile"] = make_rgb_profile(primaries, rng.choice((1.8, 2.2)))
+        case "p3" | "adobe" | "prophoto":
+            options["icc_profile"] = make_rgb_profile(PRIMARIES[kind], rng.choice((1.8, 2.2)))
         case "restarts":
             options["restart_marker_blocks"] = rng.choice((1, 7, 100))
         case "optimized":
@@ -193,6 +198,12 @@ def prove(output: Path, count: int, model: str) -> dict[str, Any]:
             difference = np.asarray(expected, np.int16) - np.asarray(made, np.int16)
             result.mean_difference = float(np.abs(difference).mean())
             result.images = expected, made
+            result.size = Image.open(io.BytesIO(data)).size
+            rows = np.asarray(made, np.float32)[-10:]
+            result.lower_part = (
+                rows.mean(axis=(0, 1)).round(1).tolist(),
+                rows.std(axis=(0, 1)).round(1).tolist(),
+            )
         results.append(result)
     compared = [each for each in results if each.images is not None]
     cpu, gpu, again = (
@@ -216,6 +227,15 @@ def prove(output: Path, count: int, model: str) -> dict[str, Any]:
             [each.kind, each.cpu_error, each.gpu_error]
             for each in results
             if each.cpu_error != each.gpu_error
+        ],
+        "worst": [
+            (each.kind, each.size, each.cosine, each.mean_difference)
+            for each in sorted(compared, key=lambda each: each.cosine or 0.0)[:20]
+        ],
+        "cut_and_ended": [
+            (each.on_gpu, each.cosine, *each.lower_part)
+            for each in compared
+            if each.kind == "cut and ended"
         ],
         "kinds": summarize_kinds(results),
     }
@@ -283,6 +303,79 @@ def measure_decoders(output: Path) -> dict[str, Any]:
     return {"rows": rows}
 
 
+def profile_steps(output: Path) -> dict[str, Any]:
+    """Measure the steps of the GPU decoder one by one, in milliseconds for each picture."""
+    import torch
+    from torchvision.io import ImageReadMode, decode_jpeg
+
+    from searchapp.engines import gpu_jpeg
+    from searchapp.pictures.jpeg_decoder import JpegJob, parse_baseline
+
+    report: dict[str, Any] = {}
+    for width, height in ((4000, 3000), (1600, 1200)):
+        files = []
+        for number in range(8):
+            buffer = io.BytesIO()
+            draw_photo(number, width, height).save(buffer, "JPEG", quality=85)
+            files.append(buffer.getvalue())
+        spec = resolve_model("clip-vit-l-14")
+        factor = 8 if height >= 8 * 224 else 4
+        for batch in (1, 4, 8, 16):
+            jobs = [JpegJob(files[n % 8], width * height, factor) for n in range(batch)]
+            seconds = defaultdict[str, float](float)
+            for turn in range(12):
+                times = [("", time.perf_counter())]
+
+                def note(name: str, times: list[tuple[str, float]] = times) -> None:
+                    torch.cuda.synchronize()
+                    times.append((name, time.perf_counter()))
+
+                for job in jobs:
+                    parse_baseline(job.data)
+                note("parse")
+                encoded = [torch.frombuffer(bytearray(j.data), dtype=torch.uint8) for j in jobs]
+                note("copy")
+                decoded = decode_jpeg(encoded, ImageReadMode.RGB, device="cuda")
+                note("decode")
+                halves = [each.to(torch.float16) for each in decoded]
+                note("to half")
+                for half in halves:
+                    torch.nn.functional.avg_pool2d(half[None], factor, ceil_mode=True)
+                note("pool")
+                pixels = gpu_jpeg.reduce_pictures(decoded, jobs)
+                note("all of reduce")
+                for each in pixels:
+                    Image.fromarray(each)
+                note("fromarray")
+                if turn >= 2:
+                    for (_, before), (name, after) in zip(times, times[1:], strict=False):
+                        seconds[name] += 1000 * (after - before) / (10 * batch)
+            steps = {name: round(value, 3) for name, value in seconds.items()}
+            report[f"{width}x{height}, {batch}"] = steps
+            print(width, height, batch, steps, flush=True)
+        decoder = ReadyDecoder(pixels[0])
+        started = time.perf_counter()
+        for number in range(50):
+            decode.prepare_picture(files[number % 8], spec.image, jpegs=decoder)
+        report[f"{width}x{height}, all but decoding"] = round(
+            20 * (time.perf_counter() - started), 3
+        )
+        print(report[f"{width}x{height}, all but decoding"], "ms for the rest", flush=True)
+    write_json(output, report)
+    return report
+
+
+class ReadyDecoder:
+    """Returns the same pixels for each picture."""
+
+    def __init__(self, pixels: np.ndarray) -> None:
+        self.pixels = pixels
+
+    def decode(self, pixel_count: int, make_job: Callable[[], Any]) -> np.ndarray:
+        make_job()
+        return self.pixels
+
+
 def measure_rates(output: Path, arguments: list[str]) -> None:
     """Run `searchapp bench index` with CLIP L/14 in its full size and random weights."""
     from full_size_models import write_model
@@ -305,13 +398,15 @@ def write_json(output: Path, report: Any) -> None:
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("what", choices=("prove", "decoders", "rates"))
+    parser.add_argument("what", choices=("prove", "profile", "decoders", "rates"))
     parser.add_argument("output", type=Path)
     parser.add_argument("--pictures", type=int, default=500)
     parser.add_argument("--model", default="starter")
     known, others = parser.parse_known_args()
     if known.what == "rates":
         measure_rates(known.output, ["--pictures", str(known.pictures), *others])
+    elif known.what == "profile":
+        profile_steps(known.output)
     elif known.what == "decoders":
         measure_decoders(known.output)
     else:

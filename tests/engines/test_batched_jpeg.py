@@ -16,7 +16,7 @@ SHOWN = np.zeros((2, 2, 3), np.uint8)
 
 
 def make_job(data: bytes = b"good", pixels: int = 4) -> JpegJob:
-    return JpegJob(data, pixels, 1, False)
+    return JpegJob(data, pixels, 2)
 
 
 def decode_good(jobs: Sequence[JpegJob]) -> list[Pixels]:
@@ -43,20 +43,22 @@ def test_waiting_pictures_become_a_batch_and_a_bad_one_fails_alone() -> None:
     gate = Gate()
     decoder = BatchedJpegDecoder(gate.decode, is_preferred=True, min_pixels=1)
     with ThreadPoolExecutor(8) as pool:
-        first = pool.submit(decoder.decode, 4, make_job)
-        gate.started.acquire()
+        firsts = []
+        for _ in range(batched_jpeg.DECODER_THREADS):  # Each thread waits with one picture.
+            firsts.append(pool.submit(decoder.decode, 4, make_job))
+            gate.started.acquire()
         others = [
             pool.submit(decoder.decode, 4, lambda data=data: make_job(data))
             for data in (b"good", b"bad", b"good")
         ]
         while decoder._queue.qsize() < 3:
             pass
-        for _ in range(5):
+        for _ in range(20):
             gate.passes.release()
-        assert first.result() is SHOWN
+        assert all(each.result() is SHOWN for each in firsts)
         assert [each.result() is SHOWN for each in others] == [True, False, True]
-    assert sorted(map(len, gate.batches)) == [1, 1, 1, 1, 3]
-    assert decoder.decoded_count == 3
+    assert sorted(map(len, gate.batches)) == [1, 1, 1, 1, 1, 3]
+    assert decoder.decoded_count == 4
     assert decoder.take_problem() is None
     decoder.close()
 
@@ -69,8 +71,8 @@ def test_the_cores_decode_what_the_device_has_no_slot_for() -> None:
             pool.submit(decoder.decode, 4, make_job) for _ in range(batched_jpeg.MAX_JOBS_IN_FLIGHT)
         ]
         gate.started.acquire()
-        while sum(map(len, gate.batches)) + decoder._queue.qsize() < len(taken):
-            pass
+        while decoder._slots.acquire(blocking=False):  # Not all threads have taken theirs yet.
+            decoder._slots.release()
         assert decoder.decode(4, make_job) is None
         for _ in taken:
             gate.passes.release()
@@ -145,12 +147,18 @@ def test_a_large_model_keeps_the_gpu(monkeypatch: pytest.MonkeyPatch) -> None:
     assert "busy" in str(gpu_jpeg._find_reason_for_cpu(resolve_model("vlm2vec")))
 
 
-@pytest.mark.parametrize("factor", [1, 2, 4, 8])
-def test_pixels_are_reduced_to_the_mean_of_their_square(factor: int) -> None:
+def test_pixels_are_reduced_to_the_mean_of_their_square() -> None:
+    """Each picture of a batch by its own factor."""
     torch = pytest.importorskip("torch")
-    values = np.random.default_rng(0).integers(0, 256, (3, 21, 34), dtype=np.uint8)
-    made = gpu_jpeg.reduce_pixels(torch.from_numpy(values), factor).numpy()
-    assert made.shape == (3, -(-21 // factor), -(-34 // factor))
-    for row, column in ((0, 0), (made.shape[1] - 1, made.shape[2] - 1)):
-        square = values[:, row * factor :, column * factor :][:, :factor, :factor]
-        assert np.abs(made[:, row, column] - square.mean(axis=(1, 2))).max() <= 0.51
+    rng = np.random.default_rng(0)
+    sizes, factors = ((21, 34), (40, 8), (17, 17)), (2, 4, 8)
+    pictures = [rng.integers(0, 256, (3, *size), dtype=np.uint8) for size in sizes]
+    jobs = [JpegJob(b"", 4, factor) for factor in factors]
+    made = gpu_jpeg.reduce_pictures([torch.from_numpy(each) for each in pictures], jobs)
+    for reduced, values, (height, width), factor in zip(
+        made, pictures, sizes, factors, strict=True
+    ):
+        assert reduced.shape == (-(-height // factor), -(-width // factor), 3)
+        for row, column in ((0, 0), (reduced.shape[0] - 1, reduced.shape[1] - 1)):
+            square = values[:, row * factor :, column * factor :][:, :factor, :factor]
+            assert np.abs(reduced[row, column] - square.mean(axis=(1, 2))).max() <= 0.51

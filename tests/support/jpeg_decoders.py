@@ -9,7 +9,7 @@ import numpy as np
 from PIL import Image, ImageFile
 
 from searchapp.engines.batched_jpeg import BatchedJpegDecoder, Pixels
-from searchapp.engines.gpu_jpeg import to_pixels
+from searchapp.engines.gpu_jpeg import reduce_pictures
 from searchapp.models import ModelSpec
 from searchapp.pictures.jpeg_decoder import JpegJob
 
@@ -22,8 +22,8 @@ def decode_with_torch(jobs: Sequence[JpegJob]) -> list[Pixels]:
     for job in jobs:
         with Image.open(io.BytesIO(job.data)) as image:
             values = np.array(image.convert("RGB"))
-        decoded.append(to_pixels(torch.from_numpy(values).permute(2, 0, 1), job))
-    return decoded
+        decoded.append(torch.from_numpy(values).permute(2, 0, 1))
+    return reduce_pictures(decoded, jobs)
 
 
 class RecordingDecoder:
