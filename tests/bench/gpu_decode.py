@@ -18,6 +18,7 @@ from __future__ import annotations
 
 import argparse
 import io
+import itertools
 import json
 import os
 import random
@@ -348,7 +349,7 @@ def profile_steps(output: Path) -> dict[str, Any]:
                     Image.fromarray(each)
                 note("fromarray")
                 if turn >= 2:
-                    for (_, before), (name, after) in zip(times, times[1:], strict=False):
+                    for (_, before), (name, after) in itertools.pairwise(times):
                         seconds[name] += 1000 * (after - before) / (10 * batch)
             steps = {name: round(value, 3) for name, value in seconds.items()}
             report[f"{width}x{height}, {batch}"] = steps
