@@ -46,7 +46,7 @@ def start_jpeg_decoder(spec: ModelSpec, device: DecodeDevice) -> BatchedJpegDeco
         except Exception as error:  # ImportError, or any error of torch, torchvision or CUDA
             problem = f"nvJPEG does not work ({summarize_error(error)})"
         else:
-            # With Python's default of 5 ms, the decoder's threads wait for its lock most of the time.
+            # With Python's default of 5 ms, the decoder mostly waits for Python's lock.
             sys.setswitchinterval(SWITCH_INTERVAL_S)
             logger.debug("JPEGs are decoded on the GPU%s.", "" if is_preferred else ", too")
             min_pixels = 1 if is_preferred else MIN_PIXELS
