@@ -473,7 +473,7 @@ def test_worker_processes_decode_on_another_device(
     pytest.importorskip("torch")
     folder = tmp_path_factory.mktemp("works")
     for number in range(40):
-        picture = Image.new("RGB", (64, 48), (6 * number, 100, 0))
+        picture = Image.new("RGB", (900, 700), (6 * number, 100, 0))
         picture.save(folder / f"{number:02}.{'png' if number % 4 == 0 else 'jpg'}")
     files = list_works(folder)
     cpu_pool = ReplicaPool(job, make_environments(2))
@@ -498,7 +498,7 @@ def test_a_device_without_memory_is_told_once(
     pytest.importorskip("torch")
     folder = tmp_path_factory.mktemp("works")
     for number in range(120):
-        Image.new("RGB", (64, 48), (2 * number, 100, 0)).save(folder / f"{number:03}.jpg")
+        Image.new("RGB", (900, 700), (2 * number, 100, 0)).save(folder / f"{number:03}.jpg")
     exhausted = replace(job, jpeg_decoder="support.jpeg_decoders:start_exhausted_decoder")
     pool = ReplicaPool(exhausted, make_environments(2))
     events = list(pool.run(list_works(folder), 8))
