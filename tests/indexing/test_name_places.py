@@ -128,7 +128,7 @@ def test_a_moved_position_gets_new_names(
     assert find("germany") == find("munich bavaria") == ["a.png"]
     facets = opened.count_facets(Filter(place="germany"))
     assert facets.images == 1
-    assert dict(facets.place_names.values)["Lisbon"] == dict(facets.place_names.values)["Munich"] == 1
+    assert {("Lisbon", 1), ("Munich", 1)} <= set(facets.place_names.values)
     write_position(file, (MUNICH[0], MUNICH[1]))
     index_folder(opened, file.parent, model)
     assert finder.call_count == 3
