@@ -27,6 +27,7 @@ from searchapp.catalog.known_roots import KnownRoots
 from searchapp.catalog.maintenance import CatalogMaintenance
 from searchapp.catalog.outdated_metadata import MetadataRefresh
 from searchapp.catalog.path_keys import decode_path
+from searchapp.catalog.places import PlaceTable
 from searchapp.catalog.scan_diff import ScanDiff
 from searchapp.catalog.schema_upgrade import upgrade_schema
 from searchapp.catalog.text_index import update_stale_texts
@@ -214,6 +215,10 @@ class Catalog:
     def get_metadata_refresh(self) -> MetadataRefresh:
         """Return the object that finds images with outdated metadata after a scan."""
         return MetadataRefresh(self._db)
+
+    def get_places(self) -> PlaceTable:
+        """Return the object that reads and writes the names of places."""
+        return PlaceTable(self._db)
 
     # Search
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+
 from sqlite_utils import Database
 
 from searchapp.catalog.migrations import MIGRATIONS
@@ -188,12 +190,65 @@ def m015_texts(db: Database) -> None:
         insert into stale_texts select distinct image_id from files;
         """
     )
-    for name, event, image_ids in TEXT_TRIGGERS:
-        # Not "insert or ignore": an upsert of the outer statement would turn it into an abort,
-        # see https://www.sqlite.org/lang_createtrigger.html
-        statements = "".join(
-            f"insert into stale_texts select {image_id}"
-            f" where {image_id} not in (select image_id from stale_texts); "
-            for image_id in image_ids
-        )
-        db.execute(f"create trigger {name} after {event} begin {statements}end")
+    for trigger in TEXT_TRIGGERS:
+        _create_text_trigger(db, *trigger)
+
+
+def _create_text_trigger(db: Database, name: str, event: str, image_ids: list[str]) -> None:
+    """Create a trigger that notes the images whose texts an event changes."""
+    # Not "insert or ignore": an upsert of the outer statement would turn it into an abort,
+    # see https://www.sqlite.org/lang_createtrigger.html
+    statements = "".join(
+        f"insert into stale_texts select {image_id}"
+        f" where {image_id} not in (select image_id from stale_texts); "
+        for image_id in image_ids
+    )
+    db.execute(f"create trigger {name} after {event} begin {statements}end")
+
+
+@MIGRATIONS()
+def m018_places(db: Database) -> None:
+    """Store the names of places, and find them as words; places.py looks them up."""
+    for column in ("city", "region", "country"):
+        db.execute(f"alter table images add column {column} text")  # null: not known
+    db.executescript(
+        """
+        -- The gazetteer that named the place. Null: not looked up, or the position has changed.
+        alter table images add column gazetteer text;
+        create index images_gazetteer on images(gazetteer) where latitude is not null;
+        create trigger image_moved after update of latitude, longitude on images
+        when old.latitude is not new.latitude or old.longitude is not new.longitude
+        begin
+            update images set city = null, region = null, country = null, gazetteer = null
+            where id = new.id;
+        end;
+
+        -- An FTS5 table takes no new column, so it is built again.
+        drop table texts;
+        create virtual table texts using fts5(
+            name, folder, title, caption, text, place, tokenize = "trigram case_sensitive 1"
+        );
+        insert into stale_texts select image_id from files
+        union select image_id from recognized_texts except select image_id from stale_texts;
+        -- The search forms of all names of places, to recognize them in a query.
+        create table place_names (form text primary key) without rowid;
+        """
+    )
+    _add_photos_columns(db, "i.city as city, i.region as region, i.country as country")
+    changed = " or ".join(f"old.{name} is not new.{name}" for name in ("city", "region", "country"))
+    _create_text_trigger(
+        db,
+        "text_place_changed",
+        f"update of city, region, country on images when {changed}",
+        ["new.id"],
+    )
+
+
+def _add_photos_columns(db: Database, columns: str) -> None:
+    """Add columns to the end of the view photos; the other columns stay as they are."""
+    (sql,) = db.execute("select sql from sqlite_master where name = 'photos'").fetchone()
+    # On a line of its own, because the last column can end in a comment.
+    changed, count = re.subn(r"\s+from files f\b", f"\n, {columns}\nfrom files f", sql, count=1)
+    assert count, sql
+    db.execute("drop view photos")
+    db.execute(changed)

@@ -22,12 +22,12 @@ def put_matching_names_first(query: TextQuery, image: LocatedImage) -> LocatedIm
 def explain_match(
     query: TextQuery, image: LocatedImage, lines: Sequence[TextLine]
 ) -> tuple[Match, ...]:
-    """Return the names, captions and lines that contain words of a query.
+    """Return the names, captions, places and lines that contain words of a query.
 
     lines: the text that was recognized in the image.
     """
     name = next((name for path in image.paths for name in _find_names(query, path)), None)
-    infos = map(image.get_file_info, image.paths)
+    infos = [image.get_file_info(path) for path in image.paths]
     texts = (text for info in infos for text in (info.title, *info.keywords, info.description))
     captions = dict.fromkeys(text for text in texts if text)
     found = [_cut_around_match(query, text) for text in captions if query.occurs_in(text)]
@@ -37,6 +37,10 @@ def explain_match(
         matches.append(Match("name", name))
     if found:
         matches.append(Match("caption", " · ".join(found)))
+    places = dict.fromkeys(", ".join(info.place_names) for info in infos)
+    in_place = [place for place in places if query.occurs_in(place)]
+    if in_place:
+        matches.append(Match("place", " · ".join(in_place)))
     if read:
         snippet = _cut_around_match(query, " ".join(line.text for line in read))
         matches.append(Match("text", snippet, tuple(line.box for line in read if line.box)))

@@ -20,6 +20,7 @@ from searchapp.search.fusion import (
     MAX_FUSED_IMAGES,
     MAX_TEXT_IMAGES,
     TextMatches,
+    add_place_matches,
     find_text_matches,
     iter_fused_pages,
 )
@@ -68,6 +69,7 @@ class Ranking:
             texts = find_text_matches(
                 self._catalog, collection, text, selection, MAX_FUSED_IMAGES, drop_frequent=True
             )
+            texts = add_place_matches(self._catalog, collection, texts, selection)
         judge_page = self._make_page_judge(collection, kind, index, selection)
         is_auto = options.min_score == AUTO_MIN_SCORE
         if is_auto and judge_page is None:
@@ -161,7 +163,7 @@ class Ranking:
         resolved_filter = resolve_filter_folder(options.base_filter)
 
         def explain(id: int, image: LocatedImage) -> tuple[LocatedImage, tuple[Match, ...]]:
-            if texts is None or id not in texts.level_by_id:
+            if texts is None or not texts.has(id):
                 return image, ()
             lines = self._catalog.texts.read_recognized_lines(image.image_id)
             if not resolved_filter.has_conditions:

@@ -125,6 +125,10 @@ class FilterRequest(RequestFields):
     max_size: Size | None = None
     near: Place | None = None
     area: Rectangle | None = None
+    place: Annotated[
+        SeveralValues[Pattern],
+        Field(description="one of these names of a city, region or country", examples=[["Lisbon"]]),
+    ] = []
     where: Annotated[
         Annotated[str, WebLimit(max_length=4000)] | None,
         Field(description="an SQL condition over the view photos"),

@@ -17,7 +17,7 @@ from searchapp.server.request_models import SimilarRequest
 from searchapp.types import Facet, Facets, Hit, SearchResult, Timeline
 from searchapp.types.search import MatchSource
 
-FACETS = ("folders", "cameras", "lenses", "keywords", "ratings", "formats")
+FACETS = ("folders", "cameras", "lenses", "keywords", "ratings", "formats", "place_names")
 
 
 class EmbedAnswer(BaseModel):
@@ -63,6 +63,9 @@ class PictureAnswer(BaseModel):
     title: str | None
     latitude: float | None
     longitude: float | None
+    city: str | None = Field(description="of the position, as GeoNames calls it")
+    region: str | None
+    country: str | None
     also: list[str]
     seconds: float | None = Field(description="time of the frame in its video")
     moments: list[float] = Field(description="times of other matching frames, in seconds")
@@ -146,6 +149,7 @@ class FacetsAnswer(BaseModel):
     keywords: FacetAnswer
     ratings: FacetAnswer
     formats: FacetAnswer
+    place_names: FacetAnswer
     warnings: list[str] = Field(description="why no picture can match: an unknown folder")
     places: list[tuple[int, int, int]] = Field(
         description="square degrees: south and west in degrees, and the number of images"

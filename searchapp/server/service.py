@@ -209,7 +209,7 @@ class Service:
     async def count_facets(
         self, image_filter: Filter, collection: str | None, find: str = ""
     ) -> Facets:
-        """Count images by month, folder, camera, lens, keyword, rating and format.
+        """Count images by month, folder, camera, lens, keyword, rating, format and place.
 
         find: only values that contain this text, ignoring case, are counted.
         """

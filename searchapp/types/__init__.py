@@ -39,6 +39,7 @@ from searchapp.types.index import (
 )
 from searchapp.types.info import (
     EXPORT_FORMAT_VERSION,
+    PLACE_NAMES_CREDIT,
     CollectionInfo,
     ExportHeader,
     Facet,
@@ -48,11 +49,13 @@ from searchapp.types.info import (
     LibraryInfo,
     Month,
     Overview,
+    PlacesInfo,
     PruneResult,
     RestoreResult,
     Timeline,
 )
 from searchapp.types.picture import (
+    PLACE_FIELDS,
     SUMMARY_FIELDS,
     Box,
     CatalogedFile,
@@ -61,6 +64,7 @@ from searchapp.types.picture import (
     Original,
     PictureInfo,
     PictureSummary,
+    Place,
     TextLine,
     megapixels_to_pixels,
 )
@@ -83,6 +87,8 @@ __all__ = [
     "AUTO_MIN_SCORE",
     "EXPORT_FORMAT_VERSION",
     "MAX_MEGAPIXELS",
+    "PLACE_FIELDS",
+    "PLACE_NAMES_CREDIT",
     "SUMMARY_FIELDS",
     "Area",
     "Between",
@@ -128,6 +134,8 @@ __all__ = [
     "Overview",
     "PictureInfo",
     "PictureSummary",
+    "Place",
+    "PlacesInfo",
     "Progress",
     "PruneResult",
     "Query",

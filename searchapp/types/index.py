@@ -78,7 +78,7 @@ class RunSummary:
 
 @dataclass(frozen=True, slots=True)
 class WorkStep:
-    """Event: progress of one step of work that is no index run, such as writing a map."""
+    """Event: progress of one step of work without embedding, such as writing a map."""
 
     description: str
     done: int = 0
@@ -180,6 +180,7 @@ IndexEvent = (
     | MilvusUploading
     | VanishedFilesKept
     | MetadataRefreshing
+    | WorkStep
     | FileFailed
     | RunFinished
 )

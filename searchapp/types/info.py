@@ -62,6 +62,7 @@ class Facets:
     ratings: Facet
     formats: Facet
     places: tuple[tuple[int, int, int], ...] = ()  # square degree (south, west), and its images
+    place_names: Facet = Facet((), 0)  # cities, regions and countries
 
 
 NO_VALUES = Facet((), 0)
@@ -142,6 +143,19 @@ class PruneResult:
     compacted: bool = False  # the catalog file was rewritten without unused space
 
 
+# The license of GeoNames asks for it: https://creativecommons.org/licenses/by/4.0/
+PLACE_NAMES_CREDIT = "place names by GeoNames (https://www.geonames.org), CC BY 4.0"
+
+
+@dataclass(frozen=True, slots=True)
+class PlacesInfo:
+    """Number of images with a position, and how many of them have the name of a place."""
+
+    positions: int
+    named: int
+    gazetteer: str | None  # name and version of the source of the names; None: no names yet
+
+
 @dataclass(frozen=True, slots=True)
 class LibraryInfo:
     """Statistics of a library, as `searchapp info` shows them."""
@@ -151,3 +165,4 @@ class LibraryInfo:
     files: int
     catalog_bytes: int
     collections: tuple[CollectionInfo, ...] = field(default=())
+    places: PlacesInfo = field(default=PlacesInfo(0, 0, None))

@@ -45,6 +45,15 @@ class PictureSummary:
     title: str | None = None
     latitude: float | None = None  # degrees, north positive
     longitude: float | None = None  # degrees, east positive
+    # Names of the place, in English if the gazetteer has an English name; not from the file.
+    city: str | None = None
+    region: str | None = None  # first level below the country, such as a state
+    country: str | None = None
+
+    @property
+    def place_names(self) -> tuple[str, ...]:
+        """Return the different names of the place, from the city to the country."""
+        return tuple(dict.fromkeys(filter(None, (self.city, self.region, self.country))))
 
     def to_dict(self) -> dict[str, Any]:
         """Return the metadata as a dictionary of JSON values."""
@@ -65,6 +74,16 @@ class PictureSummary:
         return cls(**known)
 
 
+@dataclass(frozen=True, slots=True)
+class Place:
+    """Names of a place; None: the name is not known, or not certain."""
+
+    city: str | None = None
+    region: str | None = None
+    country: str | None = None
+
+
+PLACE_FIELDS = tuple(each.name for each in fields(Place))
 SUMMARY_FIELDS = tuple(each.name for each in fields(PictureSummary))
 
 

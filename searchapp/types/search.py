@@ -33,8 +33,9 @@ SearchMode = Literal["vector", "text", "both"]
 
 
 # Why a hit is in the result: its vector, or words in its file and folder names, in its title,
-# description and keywords, or in the text that was recognized in the picture.
-MatchSource = Literal["vector", "name", "caption", "text"]
+# description and keywords, in the text that was recognized in the picture, or in the names of its
+# place.
+MatchSource = Literal["vector", "name", "caption", "text", "place"]
 
 
 AUTO_MIN_SCORE: Literal["auto"] = "auto"
@@ -102,11 +103,12 @@ class Filter:
     taken: bool = False  # ignore file dates: the metadata must contain the date
     any_keyword: bool = False  # one matching keyword is sufficient
     area: ParsedField[Area] = ParsedField(Area)  # taken in this rectangle
+    place: ValuesField[str] = ValuesField()  # a city, region or country; or several, with commas
 
     def __post_init__(self) -> None:
         """Check the values that SQLite and NumPy would refuse, or compare wrongly."""
         check_text("the condition where", self.where)
-        for name in ("camera", "format", "lens"):
+        for name in ("camera", "format", "lens", "place"):
             for text in list_values(getattr(self, name)):
                 check_text(f"the condition {name}", text)
         for pattern in self.keyword:

@@ -77,8 +77,8 @@ def test_query_prints_json(run: RunCommand, indexed: Result, photos: Path) -> No
     hits = json.loads(run("query", "--image", photos / "red.jpg", "--json").stdout)
     assert list(hits[0]) == [
         "path", "score", "sha256", "width", "height", "also", "taken_at", "date", "date_from",
-        "camera", "lens", "rating", "keywords", "title", "latitude", "longitude", "seconds",
-        "moments", "companions", "match", "good_match",
+        "camera", "lens", "rating", "keywords", "title", "latitude", "longitude", "city", "region",
+        "country", "seconds", "moments", "companions", "match", "good_match",
     ]  # fmt: skip
     assert hits[0]["path"] == str(photos / "red.jpg")
     assert hits[0]["score"] > 0.999

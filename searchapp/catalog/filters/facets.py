@@ -10,8 +10,9 @@ from itertools import chain
 import numpy as np
 from sqlite_utils import Database
 
-from searchapp.catalog.filters.columns import EMPTY_IDS, ImageColumns, Mask, TextCodes, Values
+from searchapp.catalog.filters.columns import EMPTY_IDS, ImageColumns, Mask, Values
 from searchapp.catalog.filters.fields import UNKNOWN_COORDINATE, UNKNOWN_DATE
+from searchapp.catalog.filters.text_codes import TextCodes
 from searchapp.catalog.path_keys import decode_path
 from searchapp.types import Facet, Facets, Month, Overview
 
@@ -107,6 +108,13 @@ def count_facets(
         places=_count_places(
             images.read_values(db, "latitude")[combine_masks_except("place")],
             images.read_values(db, "longitude")[combine_masks_except("place")],
+        ),
+        place_names=_count_texts(
+            images.places.text_codes,
+            images.places.read_different_codes(
+                db, images.last_id, combine_masks_except("place_name")
+            ),
+            find,
         ),
     )
 

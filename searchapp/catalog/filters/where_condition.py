@@ -18,10 +18,21 @@ from searchapp.files.text_form import normalize_text
 PHOTOS_COLUMNS = (
     "path", "folder", "format", "width", "height", "megapixels", "taken_at", "date", "date_from",
     "camera", "lens", "latitude", "longitude", "rating", "title", "description", "keywords", "size",
-    "mtime", "sha256", "image_id",
+    "mtime", "sha256", "image_id", "city", "region", "country",
 )  # fmt: skip
 # Columns whose texts can have any Unicode normal form. Files keep the form of their names.
-TEXT_COLUMNS = ("path", "folder", "camera", "lens", "title", "description", "keywords")
+TEXT_COLUMNS = (
+    "path",
+    "folder",
+    "camera",
+    "lens",
+    "title",
+    "description",
+    "keywords",
+    "city",
+    "region",
+    "country",
+)
 NORMALIZE_FUNCTION = "searchapp_nfc"
 VIEW_TABLES = ("files", "images", "keywords", "file_metadata")
 TIMEOUT_S = 30.0

@@ -11,6 +11,7 @@ const FACETS = [
   { title: "Rating", name: "rating", field: "ratings", format: formatRating },
   { title: "Camera", name: "camera", field: "cameras" },
   { title: "Lens", name: "lens", field: "lenses" },
+  { title: "Place", name: "place", field: "place_names" },
   { title: "Format", name: "format", field: "formats", format: (name) => name.toUpperCase() },
 ]; // name: the filter that a click sets. field: the values in the answer of the API.
 

@@ -4,7 +4,7 @@ import { formatArea, formatDateRange, formatFolderName, formatRating } from "./v
 
 export const NO_FILTERS = {
   folder: [], after: "", before: "", taken: false, camera: [], lens: [], rating: [],
-  keyword: [], any_keyword: false, format: [], near: "", area: "",
+  keyword: [], any_keyword: false, format: [], place: [], near: "", area: "",
 };
 
 const DATE = /^\d{4}(-\d\d(-\d\d)?)?$/;
@@ -61,7 +61,8 @@ export function listChips(state) {
   const add = (kind, text, change, title = text) => chips.push({ kind, text, title, change });
   const lists = [
     ["Folder", "folder", formatFolderName], ["Keyword", "keyword"], ["Rating", "rating", formatRating],
-    ["Camera", "camera"], ["Lens", "lens"], ["Format", "format", (name) => name.toUpperCase()],
+    ["Camera", "camera"], ["Lens", "lens"], ["Place", "place"],
+    ["Format", "format", (name) => name.toUpperCase()],
   ];
   const { after, before } = state;
   if (after || before) add("Date", formatDateRange(after, before), { after: "", before: "" });

@@ -28,7 +28,8 @@ export function drawLargeView(hit, { score, position }) {
 }
 
 function makeFacts(hit, score) {
-  const place =
+  const names = new Set([hit.city, hit.region, hit.country].filter(Boolean));
+  const position =
     hit.latitude === null ? "" : `${hit.latitude.toFixed(5)}, ${hit.longitude.toFixed(5)}`;
   const date = hit.date ? formatDate(hit.date, FULL_DATE) : "";
   const makePath = (path) => createElement("bdi", { textContent: path });
@@ -42,7 +43,9 @@ function makeFacts(hit, score) {
     ["Keywords", hit.keywords.join(", ")],
     ["Camera", hit.camera],
     ["Lens", hit.lens],
-    ["Place", place],
+    ["Place", [...names].join(", ")],
+    ["Position", position],
+    ["Names of places", names.size ? makeCredit() : ""],
     ["Size", `${hit.width} × ${hit.height} pixels`],
     ["Path", createElement("bdi", { id: "path", textContent: hit.path })],
     ...hit.also.map((path) => ["Same picture", makePath(path)]),
@@ -58,6 +61,12 @@ function makeFacts(hit, score) {
         createElement("dd", {}, fact),
       ),
     );
+}
+
+// The license of GeoNames asks for a credit where the names are shown.
+function makeCredit() {
+  const link = { href: "https://www.geonames.org", rel: "noreferrer", textContent: "GeoNames" };
+  return createElement("span", {}, createElement("a", link), ", CC BY 4.0");
 }
 
 function formatRating(rating) {
