@@ -5,11 +5,12 @@ from __future__ import annotations
 import asyncio
 from typing import Annotated, Any
 
-from fastapi import APIRouter, Response
+from fastapi import APIRouter, Request, Response
 from fastapi import Query as Parameter
 
 from searchapp.server.api_examples import INFO_RESPONSE
-from searchapp.server.app_state import ServiceDep
+from searchapp.server.app_state import ServiceDep, StateDep
+from searchapp.server.desktop import can_open_folders
 from searchapp.server.request_models import FacetsRequest, FilterRequest
 from searchapp.server.response_models import (
     FacetsAnswer,
@@ -57,6 +58,7 @@ async def get_pictures(ids: PictureIds, service: ServiceDep) -> PicturesAnswer:
 
 
 @router.get(f"{API_PREFIX}/info", name="info", responses=INFO_RESPONSE)
-async def get_info(service: ServiceDep) -> dict[str, Any]:
+async def get_info(request: Request, state: StateDep) -> dict[str, Any]:
     """Return model, collections, folders, dates and number of images of the library."""
-    return await service.describe_library()
+    info = await state.service.describe_library()
+    return {**info, "can_open_folders": can_open_folders(request, state)}
