@@ -22,6 +22,8 @@ export const thumbnailUrl = (hit, size) =>
 export const imageUrl = (hit) => `api/images/${hit.id}?${contentParameter(hit)}`;
 export const videoUrl = (hit) => `api/videos/${hit.id}?${contentParameter(hit)}#t=${hit.seconds}`;
 
+export const originalUrl = (hit) => `api/originals/${hit.id}?${contentParameter(hit)}`;
+
 export const getInfo = () => request("api/info");
 export const getTimeline = (state, signal) =>
   request(`api/timeline?${appendFilters(state, new URLSearchParams())}`, { signal });
@@ -37,6 +39,14 @@ export function getFacets(state, signal, find = "") {
 export async function getPictures(ids) {
   const parameters = new URLSearchParams(ids.map((id) => ["id", id]));
   return (await request(`api/pictures?${parameters}`)).pictures;
+}
+
+// Show the folder of a picture in the file manager of this computer.
+export async function openFolder({ id }) {
+  const headers = { "Content-Type": "application/json" };
+  const body = JSON.stringify({ image_id: id });
+  const response = await fetchOrThrow("api/open-folder", { method: "POST", headers, body });
+  if (!response.ok) throw await readProblem(response);
 }
 
 // Return one page of results.

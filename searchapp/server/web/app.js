@@ -11,7 +11,7 @@ import { drawForm, listenToForm, submitQuestion } from "./search_form.js";
 import { drawSide, listenToSide } from "./side.js";
 import { listenToSuggestions } from "./suggestions.js";
 import { $, isPlain } from "./views.js";
-import { listenToViewer, openNeighbor, showLargeView } from "./viewer.js";
+import { listenToViewer, showLargeView, useViewerKey } from "./viewer.js";
 
 async function showState(state, previous, options) {
   drawForm(state);
@@ -31,8 +31,7 @@ function useKey(event) {
   const tile = event.target.closest("#results li");
   const direction = { ArrowLeft: -1, ArrowRight: 1, ArrowUp: -2, ArrowDown: 2 }[event.key];
   if ($("large").open) {
-    if (event.target.matches("video")) return; // the arrow keys seek in a video
-    if (Math.abs(direction) === 1) openNeighbor(direction);
+    useViewerKey(event);
   } else if (event.key === "/" && !isTyping) {
     event.preventDefault();
     $("words").select();
