@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shutil
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -43,13 +44,15 @@ def desk(library: Path, fake_engines: FakeEngines, opened: Path) -> Iterator[Any
 
 def test_folder_of_a_picture_is_opened(desk: Any, opened: Path, photos: Path) -> None:
     assert desk.get("/api/info").json()["can_open_folders"] is True
-    assert desk.post(ADDRESS, json={"image_id": 1}).status_code == 204
-    assert opened.read_text() == f"1\n{photos}\n"
+    answer = desk.get("/api/pictures", params={"id": [1, 2, 3]}).json()
+    ids = {picture["name"]: picture["id"] for picture in answer["pictures"]}
+    assert desk.post(ADDRESS, json={"image_id": ids["red.jpg"]}).status_code == 204
+    assert desk.post(ADDRESS, json={"image_id": ids["blue.jpg"]}).status_code == 204
+    assert opened.read_text() == f"1\n{photos}\n1\n{photos / 'below'}\n"
 
 
 def test_vanished_picture_opens_nothing(desk: Any, opened: Path, photos: Path) -> None:
-    for file in photos.iterdir():
-        file.unlink()
+    shutil.rmtree(photos)
     answer = desk.post(ADDRESS, json={"image_id": 1})
     assert answer.status_code == 400
     assert "no file of this image" in answer.json()["detail"]
