@@ -1,7 +1,11 @@
 // The information beside the picture in the large view: facts, copies, and a small map.
 
+import { getPictureDetails } from "./api.js";
+import { isShown } from "./large_view.js";
+import { markWords } from "./marks.js";
 import { changeFilters, getState } from "./navigation.js";
 import { makeStateUrl } from "./state.js";
+import { text } from "./texts.js";
 import { $, createElement, formatClock, formatDate, formatScore } from "./views.js";
 import { isPlain, isRootFolder, isVideoFrame } from "./views.js";
 
@@ -42,7 +46,15 @@ export function restoreInfo() {
 }
 
 // score: null if the picture is not one of the results.
-export function drawInfo(picture, score) {
+export async function drawInfo(picture, score) {
+  drawFacts(picture, score);
+  drawPlace(picture);
+  drawFolderLink(picture);
+  const details = await getPictureDetails(picture.id).catch(() => null); // the rest is known already
+  if (details && isShown(picture)) drawFacts({ ...details, ...picture }, score);
+}
+
+function drawFacts(picture, score) {
   $("facts").replaceChildren(
     ...listFacts(picture, score)
       .filter(([, ...values]) => values.some(Boolean))
@@ -53,8 +65,6 @@ export function drawInfo(picture, score) {
         ),
       ),
   );
-  drawPlace(picture);
-  drawFolderLink(picture);
 }
 
 function listFacts(picture, score) {
@@ -62,22 +72,37 @@ function listFacts(picture, score) {
   const date = picture.date ? formatDate(picture.date, FULL_DATE) : "";
   const makePath = (path, id = "") => createElement("bdi", { textContent: path, id });
   const { width, height } = picture;
-  const megapixels = ((width * height) / 1e6).toFixed(1);
+  const pixels = text("pixels", width, height);
+  const megapixels = (width * height) / 1e6;
   return [
-    ["Score", score === null ? "" : formatScore(score)],
-    ["Title", picture.title],
-    [picture.date_from === "file" ? "File date" : "Taken", date && source ? `${date} (${source})` : date],
-    ["Time in the video", isVideoFrame(picture) ? formatClock(picture.seconds) : ""],
-    ["Other matching times", (picture.moments ?? []).map(formatClock).join(", ")],
-    ["Rating", formatStars(picture.rating)],
-    ["Keywords", picture.keywords.length ? makeKeywordList(picture.keywords) : ""],
-    ["Camera", picture.camera],
-    ["Lens", picture.lens],
-    ["Size", `${width} × ${height} pixels${megapixels >= 0.1 ? `, ${megapixels} megapixels` : ""}`],
-    ["Path", makePath(picture.path, "path")],
-    [picture.also.length === 1 ? "Copy" : `${picture.also.length} copies`, ...picture.also.map((path) => makePath(path))],
-    ["Companions", ...picture.companions.map((path) => makePath(path))],
+    [text("matches"), ...(picture.match ?? []).map(makeReason)],
+    [text("score"), score === null ? "" : formatScore(score)],
+    [text("title"), picture.title],
+    [text("description"), picture.description],
+    [
+      text(picture.date_from === "file" ? "file_date" : "taken"),
+      date && source ? text("date_source", date, source) : date,
+    ],
+    [text("video_time"), isVideoFrame(picture) ? formatClock(picture.seconds) : ""],
+    [text("other_times"), (picture.moments ?? []).map(formatClock).join(", ")],
+    [text("rating"), formatStars(picture.rating)],
+    [text("keywords"), picture.keywords.length ? makeKeywordList(picture.keywords) : ""],
+    [text("camera"), picture.camera],
+    [text("lens"), picture.lens],
+    [text("size"), megapixels < 0.1 ? pixels : text("megapixels", pixels, megapixels)],
+    [text("file_kind"), picture.format ? text("file_size", picture.format, picture.file_bytes) : ""],
+    [text("path"), makePath(picture.path, "path")],
+    [text("copies", picture.also.length), ...picture.also.map((path) => makePath(path))],
+    [text("companions"), ...picture.companions.map((path) => makePath(path))],
   ];
+}
+
+// Return one reason of a match, with the words of the question marked.
+function makeReason({ by, snippet }) {
+  const reason = createElement("span", { className: "reason" }, text(`match_${by}`));
+  const question = getState().text;
+  if (snippet) reason.append(": ", createElement("q", {}, ...markWords(snippet, question)));
+  return reason;
 }
 
 // A click on a keyword filters by it.
@@ -93,7 +118,7 @@ function makeKeywordList(keywords) {
 
 function formatStars(rating) {
   if (!rating) return "";
-  return rating < 0 ? "Rejected" : "★".repeat(rating) + "☆".repeat(MAX_RATING - rating);
+  return rating < 0 ? text("rejected") : "★".repeat(rating) + "☆".repeat(MAX_RATING - rating);
 }
 
 function drawPlace({ latitude, longitude }) {

@@ -5,40 +5,41 @@ import { toggleInfo } from "./info_panel.js";
 import { canOpenFolders } from "./library_info.js";
 import { changeState } from "./navigation.js";
 import { EMPTY_STATE, makeStateUrl } from "./state.js";
+import { text } from "./texts.js";
 import { showToast } from "./toast.js";
 import { $, createElement, createIcon, isPlain } from "./views.js";
 import { zoomIn, zoomOut } from "./zoom.js";
 
 const showSimilar = (picture) => ({ ...EMPTY_STATE, similar: picture.id });
 
-// id, icon and label: of the button. key: shown in its tooltip. Optional: href(picture) of a link,
+// id, icon and label (a key of texts.js): of the button. key: shown in its tooltip. Optional: href(picture) of a link,
 // download(picture): name of the file that the link saves, run(picture): what a plain click does,
 // isShown(picture), isMain: the button has a text.
 const actions = [
   {
-    id: "like", icon: "like", label: "More like this", key: "m", isMain: true,
+    id: "like", icon: "like", label: "like_this", key: "m", isMain: true,
     href: (picture) => makeStateUrl(showSimilar(picture)),
     run(picture) {
       changeState(showSimilar(picture));
       $("results").focus({ preventScroll: true });
     },
   },
-  { id: "zoom-in", icon: "plus", label: "Zoom in", key: "+", run: zoomIn },
-  { id: "zoom-out", icon: "minus", label: "Zoom out", key: "-", run: zoomOut },
-  { id: "copy", icon: "copy", label: "Copy path", key: "c", run: copyPath },
+  { id: "zoom-in", icon: "plus", label: "zoom_in", key: "+", run: zoomIn },
+  { id: "zoom-out", icon: "minus", label: "zoom_out", key: "-", run: zoomOut },
+  { id: "copy", icon: "copy", label: "copy_path", key: "c", run: copyPath },
   {
-    id: "open-folder", icon: "folder", label: "Open the folder", key: "o",
+    id: "open-folder", icon: "folder", label: "open_folder", key: "o",
     isShown: canOpenFolders, run: showFolder,
   },
   {
-    id: "download", icon: "download", label: "Download", key: "d",
+    id: "download", icon: "download", label: "download", key: "d",
     href: originalUrl, download: (picture) => picture.name,
   },
   {
-    id: "full-screen", icon: "full-screen", label: "Full screen", key: "f",
+    id: "full-screen", icon: "full-screen", label: "full_screen", key: "f",
     isShown: () => document.fullscreenEnabled, run: toggleFullScreen,
   },
-  { id: "info", icon: "info", label: "Information", key: "i", run: toggleInfo },
+  { id: "info", icon: "info", label: "information", key: "i", run: toggleInfo },
 ];
 
 // Add an action before another one.
@@ -57,7 +58,8 @@ export function drawActions(picture) {
   }
 }
 
-function addButton({ id, icon, label, key, href, isMain }) {
+function addButton({ id, icon, label: textKey, key, href, isMain }) {
+  const label = text(textKey);
   const button = createElement(href ? "a" : "button", {
     id, className: isMain ? "button" : "icon", title: key ? `${label} (${key})` : label,
   });
@@ -88,19 +90,19 @@ export function useActionKey(key) {
 async function copyPath({ path }) {
   try {
     await navigator.clipboard.writeText(path);
-    showToast("The path is copied.");
+    showToast(text("path_copied"));
   } catch {
     toggleInfo(null, true); // the clipboard API needs TLS or localhost
     getSelection().selectAllChildren($("path"));
     const isCopied = document.execCommand("copy");
-    showToast(isCopied ? "The path is copied." : "The path is selected: copy it with the keyboard.");
+    showToast(text(isCopied ? "path_copied" : "path_selected"));
   }
 }
 
 async function showFolder(picture) {
   try {
     await openFolder(picture);
-    showToast("The folder is open in the file manager.");
+    showToast(text("folder_opened"));
   } catch (error) {
     if (!(error instanceof Problem)) throw error;
     showToast(error.message);
@@ -110,5 +112,5 @@ async function showFolder(picture) {
 // The dialog itself cannot be in full screen: https://fullscreen.spec.whatwg.org/#dom-element-requestfullscreen
 function toggleFullScreen() {
   if (document.fullscreenElement) document.exitFullscreen();
-  else $("large-frame").requestFullscreen().catch(() => showToast("The browser refuses full screen."));
+  else $("large-frame").requestFullscreen().catch(() => showToast(text("no_full_screen")));
 }

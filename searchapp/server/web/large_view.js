@@ -6,9 +6,11 @@ import { resetZoom } from "./zoom.js";
 
 const THUMBNAIL_SIDE = 640;
 
+export const isShown = (picture) => $("large").dataset.id === String(picture.id);
+
 // Draw a picture. position: such as "3 of 60+".
 export function drawLargeView(picture, position) {
-  const isNew = $("large").dataset.id !== String(picture.id);
+  const isNew = !isShown(picture);
   $("large-name").textContent = $("large-name").title = picture.name;
   $("position").textContent = position;
   $("large-status").textContent = `${picture.name} ${position}`;
@@ -20,12 +22,25 @@ export function drawLargeView(picture, position) {
   image.style.setProperty("--height", picture.height);
   image.src = thumbnailUrl(picture, THUMBNAIL_SIDE); // usually cached: shown until the picture is loaded
   drawVideo(picture);
+  drawMarks(picture);
   resetZoom(picture.width);
   const fullImage = new Image();
   fullImage.src = imageUrl(picture);
   fullImage.decode().then(
-    () => $("large").dataset.id === String(picture.id) && (image.src = fullImage.src),
+    () => isShown(picture) && (image.src = fullImage.src),
     () => {}, // the file is missing: the thumbnail stays
+  );
+}
+
+// Outline the lines of text in the picture that contain words of the question.
+function drawMarks({ match }) {
+  const boxes = (match ?? []).flatMap((reason) => reason.boxes);
+  $("large-marks").replaceChildren(
+    ...boxes.map((corners) => {
+      const outline = document.createElementNS("http://www.w3.org/2000/svg", "polygon");
+      outline.setAttribute("points", corners.map((corner) => corner.join(",")).join(" "));
+      return outline;
+    }),
   );
 }
 
@@ -35,8 +50,7 @@ function drawVideo(picture) {
   if (!isVideoFrame(picture)) return;
   const [video, image] = [$("large-video"), $("large-image")];
   video.onloadeddata = () => {
-    const isCurrent = $("large").dataset.id === String(picture.id);
-    if (!isCurrent || video.videoWidth === 0) return;
+    if (!isShown(picture) || video.videoWidth === 0) return;
     [video.hidden, image.hidden] = [false, true];
   };
   video.src = videoUrl(picture);

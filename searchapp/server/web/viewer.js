@@ -7,8 +7,10 @@ import { listenToGestures } from "./gestures.js";
 import { focusTile, getModel } from "./grid.js";
 import { drawInfo, restoreInfo } from "./info_panel.js";
 import { drawActions, useActionKey } from "./large_actions.js";
-import { clearLargeView, drawLargeView } from "./large_view.js";
+import { clearLargeView, drawLargeView, isShown } from "./large_view.js";
+import { isLibraryLoaded, loadLibrary } from "./library_info.js";
 import { changeState, getState } from "./navigation.js";
+import { text } from "./texts.js";
 import { hideToast } from "./toast.js";
 import { $ } from "./views.js";
 import { isZoomed, measurePicture, pan, resetZoom, toggleZoom, zoomBy } from "./zoom.js";
@@ -30,7 +32,7 @@ export async function showLargeView(state) {
   const model = getModel();
   const index = findOpenIndex();
   let picture = index >= 0 ? model.getPicture(index) : null;
-  let problem = "The library does not have this picture any more.";
+  let problem = text("unknown_picture");
   try {
     picture ??= await getPicture(id); // a shared URL, a later page, or not loaded yet
   } catch (error) {
@@ -55,10 +57,14 @@ export async function showLargeView(state) {
 function draw(picture, index, model) {
   const [count, isListed] = [model.ids.length, index >= 0];
   const hasMore = !$("more").hidden;
-  const total = `${count.toLocaleString("en")}${hasMore ? "+" : ""}`;
-  drawLargeView(picture, isListed ? `${(index + 1).toLocaleString("en")} of ${total}` : "");
-  drawActions(picture);
-  drawInfo(picture, isListed ? (picture.score ?? null) : null);
+  drawLargeView(picture, isListed ? text("position", index + 1, count, hasMore) : "");
+  const drawDetails = () => {
+    drawActions(picture);
+    drawInfo(picture, isListed ? (picture.score ?? null) : null);
+  };
+  drawDetails();
+  // With a picture in the URL, the facts of the library come later.
+  if (!isLibraryLoaded()) loadLibrary().then(() => isShown(picture) && drawDetails(), () => {});
   $("previous").hidden = !(index > 0);
   $("next").hidden = !isListed || (index === count - 1 && !hasMore);
 }

@@ -71,7 +71,9 @@ function apply(nextScale, nextX, nextY) {
   scale = nextScale;
   x = clamp(nextX, limit(width, stage.clientWidth));
   y = clamp(nextY, limit(height, stage.clientHeight));
-  $("large-image").style.transform = isZoomed() ? `translate(${x}px, ${y}px) scale(${scale})` : "";
+  const transform = isZoomed() ? `translate(${x}px, ${y}px) scale(${scale})` : "";
+  $("large-image").style.transform = transform;
+  Object.assign($("large-marks").style, { transform, width: `${width}px`, height: `${height}px` });
   stage.classList.toggle("zoomed", isZoomed());
   $("zoom-level").hidden = !isZoomed();
   $("zoom-level").textContent = `${Math.round((100 * width * scale) / pictureWidth)} %`;
