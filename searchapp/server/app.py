@@ -25,6 +25,7 @@ from searchapp.server.guard import AccessGuard, AccessRules, App
 from searchapp.server.request_forms import RequestForms
 from searchapp.server.request_log import RequestLog
 from searchapp.server.routes import (
+    desktop,
     duplicates,
     engine,
     images,
@@ -48,7 +49,7 @@ VERSION_CHECKED_PATHS = frozenset(f"{API_PREFIX}/{name}" for name in ("search", 
 # The page is last, because its route /{name} matches /healthz and /metrics too.
 ROUTERS = (
     search.router, saved.router, duplicates.router, engine.router, images.router, library.router,
-    process.router, page.router,
+    desktop.router, process.router, page.router,
 )  # fmt: skip
 
 
@@ -81,7 +82,9 @@ def create_app(
         title="searchapp", version=__version__, docs_url=None, redoc_url=None,
         default_response_class=AsciiJsonResponse, responses=PROBLEM_RESPONSES,
     )  # fmt: skip
-    app.state.shared = AppState(service, allow_urls, request_stop, engine)
+    app.state.shared = AppState(
+        service, allow_urls, request_stop, engine, has_token=rules.token is not None
+    )
     app.middleware("http")(_track_request)
     add_error_handlers(app)
     for router in ROUTERS:
