@@ -60,6 +60,18 @@ export async function openFolder({ id }) {
 
 export const getPictureDetails = (id) => request(`api/pictures/${id}`);
 
+const asJson = (method, fields) => ({
+  method, headers: { "Content-Type": "application/json" }, body: JSON.stringify(fields),
+});
+
+export const listSaved = async () => (await request("api/saved")).searches;
+export const saveSearch = (fields) => request("api/saved", asJson("POST", fields));
+export const renameSaved = (id, name) => request(`api/saved/${id}`, asJson("PATCH", { name }));
+export async function removeSaved(id) {
+  const response = await fetchOrThrow(`api/saved/${id}`, { method: "DELETE" });
+  if (!response.ok) throw await readProblem(response);
+}
+
 // Return one page of results.
 // query: {text, picture: {id, file}|null, similar: id|null, and the filters}
 export async function searchPictures(query, offset, signal) {
@@ -70,6 +82,7 @@ export async function searchPictures(query, offset, signal) {
     return request(`api/similar/${similar}?${parameters}`, { signal });
   }
   const fields = { ...page, ...filterFields(query) };
+  if (query.saved) return request("api/search", { ...asJson("POST", { ...fields, saved: query.saved }), signal });
   if (words) fields.text = words;
   if (!picture && !similar) {
     if (by) fields.by = by;

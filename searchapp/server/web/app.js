@@ -6,6 +6,7 @@ import { findFirstVisible, focusNeighbor, focusTile, getModel } from "./grid.js"
 import { listenToGrid, onGridScroll, scrollToGrid } from "./grid.js";
 import { changeFilters, changeState, startNavigation } from "./navigation.js";
 import { showModelStatus } from "./model_status.js";
+import { drawSaved, listenToSaved } from "./saved_searches.js";
 import { listenToScoreSlider } from "./score_slider.js";
 import { flashDate, listenToScrubber, moveHandle, onScrub } from "./scrubber.js";
 import { drawForm, listenToForm, submitQuestion } from "./search_form.js";
@@ -18,6 +19,7 @@ import { listenToViewer, showLargeView, useViewerKey } from "./viewer.js";
 async function showState(state, previous, options) {
   drawForm(state);
   drawChips(state, changeFilters, resetFilters);
+  drawSaved(state);
   $("sort").value = state.sort;
   $("by").value = state.by;
   const shown = showPictures(state, previous, options);
@@ -64,6 +66,7 @@ listenToSide();
 listenToGrid();
 listenToScrubber();
 listenToViewer();
+listenToSaved();
 listenToScoreSlider(redrawAnswer);
 onScrub(scrollToGrid);
 let lastTop = 0;

@@ -66,6 +66,7 @@ export function listChips(state) {
     ["camera"], ["lens"], ["format", (name) => name.toUpperCase()],
   ];
   const { after, before } = state;
+  if (state.saved) add("saved_search", state.saved, { saved: "" });
   if (after || before) add("date", formatDateRange(after, before), { after: "", before: "" });
   for (const [name, format = (value) => value] of lists) {
     for (const value of state[name]) add(name, format(value), toggleValue(state, name, value), value);

@@ -9,7 +9,7 @@ import { hideSuggestions, rememberQuestion } from "./suggestions.js";
 import { text as findText } from "./texts.js";
 import { $ } from "./views.js";
 
-const NEW_QUERY = { min: null, rest: null, open: null };
+const NEW_QUERY = { saved: "", min: null, rest: null, open: null };
 
 let drawnText = "";
 let previewed = null;
@@ -17,7 +17,7 @@ let previewed = null;
 export function drawForm(state) {
   const { text, picture, similar } = state;
   const like = picture ? picture.file.name : similar ? findText("library_picture") : "";
-  document.title = hasQuery(state) ? `${text || findText("like", like)} · searchapp` : "searchapp";
+  document.title = hasQuery(state) ? `${text || state.saved || findText("like", like)} · searchapp` : "searchapp";
   // An unchanged query keeps words that are typed, but not submitted.
   if (text !== drawnText) $("words").value = drawnText = text;
   $("words").placeholder = findText(like ? "add_words" : "describe");

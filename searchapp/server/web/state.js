@@ -5,6 +5,7 @@ import { loadPicture } from "./pictures.js";
 
 export const EMPTY_STATE = {
   text: "", picture: null, similar: null, // the query; similar is an image id
+  saved: "", // name of a saved search whose question the page has no fields for
   ...NO_FILTERS, min: null, // conditions; min is the lowest score that is shown
   by: "", // "vector" or "text": compare only pictures, or only names and texts; otherwise both
   sort: "", // "date": newest first; otherwise best match first
@@ -13,18 +14,18 @@ export const EMPTY_STATE = {
 };
 
 const URL_FIELDS = {
-  q: "text", similar: "similar", min: "min", by: "by", sort: "sort", rest: "rest", open: "open",
+  q: "text", similar: "similar", saved: "saved", min: "min", by: "by", sort: "sort", rest: "rest", open: "open",
 };
 
 // Only a question in words can be compared with names and texts.
 export const isInWords = (state) => Boolean(state.text) && !state.picture && !state.similar;
 
-export const hasQuery = (state) => Boolean(state.text || state.picture || state.similar);
+export const hasQuery = (state) => Boolean(state.text || state.picture || state.similar || state.saved);
 
 // States with the same key have the same results.
 export const resultsKey = (state) =>
   JSON.stringify([
-    state.text, state.similar, state.picture?.id, state.by, state.sort, filterKey(state),
+    state.text, state.similar, state.saved, state.picture?.id, state.by, state.sort, filterKey(state),
   ]);
 
 export function makeStateUrl(state) {

@@ -55,6 +55,19 @@ export const GERMAN = {
   all_keywords: "Alle Stichwörter verlangen",
   any_keyword: "Ein Stichwort genügt",
 
+  // saved searches
+  saved_search: "Gespeicherte Suche",
+  saved_searches: "Gespeicherte Suchen",
+  save_search: "Diese Suche speichern",
+  picture_not_saved: "Ein Bild von diesem Computer kann nicht mit einer Suche gespeichert werden. Indexieren Sie es, und wählen Sie „Ähnliche Bilder“.",
+  search_name: "Name der Suche",
+  save: "Speichern",
+  rename_search: (name) => `${name} umbenennen`,
+  remove_search: (name) => `${name} entfernen`,
+  remove_search_question: (name) => `„${name}“ entfernen? Bilder bleiben.`,
+  remove_now: "Entfernen",
+  cancel: "Abbrechen",
+
   // dates
   date: "Datum",
   from: "von",

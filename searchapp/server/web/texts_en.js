@@ -55,6 +55,19 @@ export const ENGLISH = {
   all_keywords: "Require all keywords",
   any_keyword: "Accept any keyword",
 
+  // saved searches
+  saved_search: "Saved search",
+  saved_searches: "Saved searches",
+  save_search: "Save this search",
+  picture_not_saved: "A picture from this computer cannot be saved with a search. Index it, and use “More like this”.",
+  search_name: "Name of the search",
+  save: "Save",
+  rename_search: (name) => `Rename ${name}`,
+  remove_search: (name) => `Remove ${name}`,
+  remove_search_question: (name) => `Remove “${name}”? Pictures stay.`,
+  remove_now: "Remove",
+  cancel: "Cancel",
+
   // dates
   date: "Date",
   from: "from",
