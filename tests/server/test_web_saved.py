@@ -122,7 +122,7 @@ def test_save_open_rename_and_remove(tabs: BrowserTabs, site: str) -> None:
 
 
 def test_pictures_of_the_library_are_saved(tabs: BrowserTabs, site: str) -> None:
-    """ "More like this" is a question, too."""
+    """The question "more like this" comes back with its picture."""
     (hit,) = httpx.post(f"{site}/api/search", json={"text": "blue", "count": 1}).json()["hits"]
     page = tabs.open_page(f"{site}/?similar={hit['id']}")
     expect_first(page, "blue.jpg")
