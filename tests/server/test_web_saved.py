@@ -76,7 +76,7 @@ def save_shown(page: Any, name: str) -> None:
     find_button(page, "Save this search").click()
     page.get_by_label("Name of the search").fill(name)
     page.keyboard.press("Enter")
-    expect(list_names(page).get_by_text(name)).to_be_focused()
+    expect(find_button(page, name)).to_be_focused()
 
 
 def test_save_open_rename_and_remove(tabs: BrowserTabs, site: str) -> None:
@@ -156,7 +156,7 @@ def test_a_question_without_fields_runs_by_its_name(
     expect_first(page, "blue.jpg")
     expect_count(page, 3)
     assert page.url.endswith("?saved=my+file")
-    expect(list_names(page).get_by_text("my file")).to_be_focused()
+    expect(find_button(page, "my file")).to_be_focused()
     choose_value(page, "PNG").click()
     expect_count(page, 1)
     page.get_by_role("button", name="Remove the filter Saved search: my file").click()

@@ -141,6 +141,7 @@ async function submitName(name) {
     const { saved: running } = getState();
     const old = searches.find((search) => search.id === id);
     editedId = null;
+    showProblem("");
     await loadSaved();
     if (old && running === old.name) changeState({ saved: name }, { replace: true });
     focusRow(saved.id);
