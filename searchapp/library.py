@@ -22,11 +22,13 @@ from searchapp.models import ModelSpec, select_collection
 from searchapp.search.hit_list import sort_hits
 from searchapp.search.library_reader import LibraryReader
 from searchapp.search.ranking import resolve_filter_folder
-from searchapp.search.search import DirectCalls, QueryPart, run_without_waiting, search
+from searchapp.search.search import QueryPart, search
+from searchapp.search.search_calls import DirectCalls, run_without_waiting
 from searchapp.types import (
     ComparisonStarted,
     DuplicateOptions,
     DuplicatesFound,
+    Example,
     Facets,
     Failure,
     Fault,
@@ -177,26 +179,37 @@ class Library:
             yield from self._indexer.move_vectors(vectors, collection)
 
     def search(
-        self, query: Query | Sequence[Term], options: SearchOptions = SearchOptions()
+        self,
+        query: Query | Sequence[Term],
+        options: SearchOptions = SearchOptions(),
+        examples: Sequence[Example] = (),
     ) -> list[Hit]:
         """Return the hits nearest to a query, best first.
 
         query: one query, or terms whose vectors are summed with their weights: a picture, plus the
-        words for what the hits must show, minus the words for what they must not show.
+        words for what the hits must show, minus the words for what they must not show. It can be
+        empty if there are examples: pictures that the hits should resemble, or should not.
         Images without an existing file are left out. Raises QueryError, UnsupportedModality,
         PictureError, ModelError, EngineError or LibraryError.
         """
-        return list(self.find(query, options).hits)
+        return list(self.find(query, options, examples).hits)
 
     @raise_library_errors
     def find(
-        self, query: Query | Sequence[Term], options: SearchOptions = SearchOptions()
+        self,
+        query: Query | Sequence[Term],
+        options: SearchOptions = SearchOptions(),
+        examples: Sequence[Example] = (),
     ) -> SearchResult:
         """Search as search() does; also return whether the best hit is a good match."""
-        terms = [Term(query)] if isinstance(query, Query) else list(query) or [Term(Query())]
-        parts = [QueryPart(term.query, weight=term.weight) for term in terms]
+        terms = [Term(query)] if isinstance(query, Query) else list(query)
+        if not terms and not examples:
+            terms = [Term(Query())]
+        parts = [QueryPart.from_term(term) for term in terms]
         calls = DirectCalls(self.reader, self._engines.get)
-        result = run_without_waiting(search(calls, parts, options, one_prompt=True))
+        result = run_without_waiting(
+            search(calls, parts, options, one_prompt=True, examples=examples)
+        )
         return replace(result, hits=tuple(sort_hits(result.hits, options.sort)))
 
     def similar(self, image_id: int, options: SearchOptions = SearchOptions()) -> list[Hit]:

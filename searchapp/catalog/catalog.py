@@ -17,6 +17,7 @@ from searchapp.catalog.collection_info import read_collection_info
 from searchapp.catalog.companions import CompanionTable
 from searchapp.catalog.connection import BUSY_TIMEOUT_S, connect
 from searchapp.catalog.embeddings import CollectionEmbeddings
+from searchapp.catalog.example_images import ExampleImages
 from searchapp.catalog.filters.columns import Ids
 from searchapp.catalog.filters.matching import FilterMatcher
 from searchapp.catalog.filters.pushdown import filter_to_conditions
@@ -255,6 +256,13 @@ class Catalog:
         found = locate_images(self._db, "i.id = :image", image=image_id)
         return next(iter(found.values()), None)
 
+    def find_images(self, image_ids: list[int]) -> dict[int, LocatedImage]:
+        """Return images of any collection by image id; leave out images without a file."""
+        found = locate_images(
+            self._db, "i.id in (select value from json_each(:ids))", ids=json.dumps(image_ids)
+        )
+        return {image.image_id: image for image in found.values()}
+
     def read_vector(self, collection: Collection, image_id: int) -> bytes | None:
         """Return an image's stored vector; None if the collection has no vector for the image."""
         found: bytes | None = self._fetch_value(
@@ -262,6 +270,10 @@ class Catalog:
             {"collection": collection.id, "image": image_id},
         )
         return found
+
+    def get_example_images(self, collection: Collection) -> ExampleImages:
+        """Return an object that finds pictures of a collection by id, path or content."""
+        return ExampleImages(self._db, collection)
 
     def read_calibration(self, collection: Collection, sentences_hash: str) -> bytes | None:
         """Return the saved vectors of the calibration sentences; None if they are not saved."""

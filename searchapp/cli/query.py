@@ -11,7 +11,7 @@ import click
 from searchapp.cli.filter_options import filter_options
 from searchapp.cli.log_output import is_engine_output_shown, print_line, print_note
 from searchapp.cli.preview import print_preview
-from searchapp.cli.query_terms import build_query, format_title
+from searchapp.cli.query_terms import build_examples, build_query, format_title
 from searchapp.cli.shared_options import (
     AppCommand,
     api_key_option,
@@ -81,6 +81,22 @@ class _QueryCommand(AppCommand):
     help="Subtract a picture from the query.",
 )  # fmt: skip
 @click.option(
+    "--region", metavar="X,Y,W,H",
+    help="Search by this part of --image, in pixels, or in percent such as 10%,5%,50%,40%.",
+)  # fmt: skip
+@click.option(
+    "--like", "likes", multiple=True, metavar="PICTURE",
+    help="Find more like PICTURE: a file, a picture of the library, or its id. Can be repeated.",
+)  # fmt: skip
+@click.option(
+    "--unlike", "unlikes", multiple=True, metavar="PICTURE",
+    help="Find less like PICTURE. Can be repeated.",
+)  # fmt: skip
+@click.option(
+    "--include-examples", is_flag=True,
+    help="Show the pictures of --like and --unlike among the hits.",
+)  # fmt: skip
+@click.option(
     "-k", "--count", "count", type=click.IntRange(min=1), default=10, show_default=True,
     metavar="N", help="Show the best N hits.",
 )  # fmt: skip
@@ -143,6 +159,9 @@ def command(
     texts: tuple[str, ...],
     minus_texts: tuple[str, ...],
     minus_images: tuple[str, ...],
+    region: str | None,
+    likes: tuple[str, ...],
+    unlikes: tuple[str, ...],
     as_json: bool,
     json_object: bool,
     paths: bool,
@@ -169,6 +188,8 @@ def command(
     searchapp query "a red boat at sunset"
     searchapp query --image boat.jpg -k 3
     searchapp query --image boat.jpg --text "at sunset:0.5" --minus-text "people:0.5"
+    searchapp query --image boat.jpg --region 20%,30%,40%,40%
+    searchapp query "a boat" --like red.jpg --like blue.jpg --unlike harbour.jpg
     searchapp query --preview "a red boat" --after 2021
     searchapp query --by text IMG_2201
     searchapp query -0 "two white sheep" | xargs -0 cp -t /tmp/sheep
@@ -177,7 +198,10 @@ def command(
     later queries are fast. The process stops after --keep-alive minutes without requests, or by
     `searchapp stop`. With -vv, the command itself answers, so that you see the output of vLLM.
     """
-    query = build_query(text, images, texts, minus_texts, minus_images)
+    examples = build_examples(likes, unlikes)
+    query = build_query(
+        text, images, texts, minus_texts, minus_images, region=region, can_be_empty=bool(examples)
+    )
     options = SearchOptions(**arguments)
     from searchapp.indexing.embedding.choose_engines import EngineChoice
 
@@ -189,12 +213,13 @@ def command(
         start_until_exit(choice),
         use_resident=not (no_daemon or is_engine_output_shown()),
         notify=print_note,
+        examples=examples,
     )
     hits = answer.hits
     if html is not None:
         from searchapp.pages.contact_sheet import Section, write_contact_sheet
 
-        write_contact_sheet(html, [Section(format_title(query), hits)])
+        write_contact_sheet(html, [Section(format_title(query, examples), hits)])
         print_note(f"wrote {format_count(len(hits), 'picture')} to {html}")
     if copy_to is not None:
         print_note(f"copied {format_count(copy_hits(hits, copy_to), 'picture')} to {copy_to}")

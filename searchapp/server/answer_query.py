@@ -12,7 +12,7 @@ from searchapp.server import client
 from searchapp.server.resident_lock import ResidentUnavailableError
 from searchapp.server.start_resident import ResidentConfig
 from searchapp.server.unix_http import is_listening
-from searchapp.types import Query, SearchOptions, SearchResult, Term
+from searchapp.types import Example, Query, SearchOptions, SearchResult, Term
 
 if TYPE_CHECKING:
     from searchapp.engines import Engine
@@ -29,6 +29,7 @@ def answer_query(
     *,
     use_resident: bool,
     notify: Callable[[str], None],
+    examples: Sequence[Example] = (),
 ) -> SearchResult:
     """Return the result of a query; start the resident process if it does not run.
 
@@ -47,7 +48,7 @@ def answer_query(
         try:
             if not _is_running(resident_config.library_folder):
                 _require_pictures(resident_config.library_folder, options, notify)
-            return client.search(resident_config, query, options, notify)
+            return client.search(resident_config, query, options, notify, examples)
         except ResidentUnavailableError as error:
             reason = str(error)
             notify(f"searching without the resident process: {reason}")
@@ -59,7 +60,7 @@ def answer_query(
     from searchapp.library import Library
 
     with Library.open(resident_config.library_folder, start=start, tell=notify) as library:
-        return library.find(query, options)
+        return library.find(query, options, examples)
 
 
 def _is_running(library: Path) -> bool:

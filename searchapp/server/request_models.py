@@ -16,10 +16,12 @@ from starlette.datastructures import UploadFile
 from searchapp.server.request_fields import (
     IS_LOCAL,
     Date,
+    ImageIdField,
     PathText,
     Pattern,
     Place,
     Rating,
+    RegionField,
     Score,
     Size,
     Text,
@@ -27,7 +29,7 @@ from searchapp.server.request_fields import (
     WebLimit,
 )
 from searchapp.server.unix_http import FIELDS_PART
-from searchapp.types import Filter, SearchMode, SearchOptions, SortOrder
+from searchapp.types import Example, Filter, PictureName, SearchMode, SearchOptions, SortOrder
 
 MAX_QUERY_PARTS = 16
 RequestModel = TypeVar("RequestModel", bound=BaseModel)
@@ -61,6 +63,12 @@ class RequestFields(BaseModel):
     model_config = ConfigDict(extra="forbid")
 
 
+ExampleIds = Annotated[
+    list[ImageIdField], WebLimit(max_length=MAX_HITS), BeforeValidator(_parse_list)
+]
+ExampleFiles = Annotated[list[Annotated[str, PathText()]], WebLimit(max_length=0)]
+
+
 class TermRequest(RequestFields):
     """Term of a weighted query: a text, a picture, or both as one prompt."""
 
@@ -69,8 +77,9 @@ class TermRequest(RequestFields):
         Annotated[str, WebLimit(max_length=100)] | None,
         Field(description="name of the multipart form part with the picture"),
     ] = None
-    image_id: Annotated[int | None, Field(ge=1, le=2**63 - 1)] = None
+    image_id: ImageIdField | None = None
     image_url: Annotated[Url | None, Field(description="only with --allow-urls")] = None
+    region: RegionField | None = None
     weight: Annotated[
         float,
         Field(description="negative: less like this term"),
@@ -137,6 +146,14 @@ class SearchRequest(SimilarRequest):
 
     text: Text | None = None
     image_url: Annotated[Url | None, Field(description="only with --allow-urls")] = None
+    region: RegionField | None = None
+    like: Annotated[ExampleIds, Field(description="ids of images that hits should resemble")] = []
+    unlike: Annotated[ExampleIds, Field(description="ids of images that they should not")] = []
+    like_files: Annotated[ExampleFiles, Field(description="only through the Unix socket")] = []
+    unlike_files: Annotated[ExampleFiles, Field(description="only through the Unix socket")] = []
+    include_examples: Annotated[
+        bool, Field(description="show the images of like and unlike among the hits")
+    ] = False
     terms: Annotated[
         Annotated[list[TermRequest], WebLimit(max_length=MAX_QUERY_PARTS)] | None,
         BeforeValidator(_parse_form_json),
@@ -177,6 +194,13 @@ class CountRequest(RequestFields):
     revision: str
     space: dict[str, Any]
     prompt: str
+
+
+def list_examples(request: SearchRequest) -> list[Example]:
+    """Return the liked and unliked pictures of a request."""
+    liked: list[PictureName] = [*request.like, *request.like_files]
+    unliked: list[PictureName] = [*request.unlike, *request.unlike_files]
+    return [*map(Example, liked), *(Example(image, False) for image in unliked)]
 
 
 def is_used_by_term(name: str, terms: list[TermRequest]) -> bool:
@@ -255,4 +279,5 @@ def to_search_options(request: SimilarRequest) -> SearchOptions:
         trust_remote_code=request.trust_remote_code,
         truncate=request.truncate,
         by=request.by,
+        include_examples=request.include_examples,
     )

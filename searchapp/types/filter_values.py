@@ -121,11 +121,11 @@ class Circle(FilterValue):
         return cls(latitude, longitude, km)
 
     def __str__(self) -> str:
-        latitude, longitude = _format_number(self.latitude), _format_number(self.longitude)
-        return f"{latitude},{longitude},{_format_number(self.radius_km)}km"
+        latitude, longitude = format_number(self.latitude), format_number(self.longitude)
+        return f"{latitude},{longitude},{format_number(self.radius_km)}km"
 
 
-def _format_number(number: float) -> str:
+def format_number(number: float) -> str:
     """Format a number exactly, and without an exponent: the HTTP API rejects exponents."""
     return format(Decimal(repr(number)), "f").removesuffix(".0")
 

@@ -24,12 +24,13 @@ from searchapp.server.request_models import (
     TermRequest,
     TextSearchRequest,
     is_used_by_term,
+    list_examples,
     parse_request,
     to_search_options,
 )
 from searchapp.server.response_models import SearchAnswer, make_search_answer
 from searchapp.server.unix_http import API_PREFIX
-from searchapp.types import Query
+from searchapp.types import Example, Query
 
 router = APIRouter(tags=["Search"])
 
@@ -45,16 +46,16 @@ async def search_library(request: Request, state: StateDep) -> SearchAnswer:
     body, pictures = await parse_request(request, SearchRequest)
     if not request.scope["searchapp.local"]:
         body = body.model_copy(update={"model": None, "trust_remote_code": False})
-    terms = body.terms or []
-    if not terms or body.text or body.image_url or "image" in pictures:
+    terms, examples = body.terms or [], list_examples(body)
+    if not (terms or examples) or body.text or body.image_url or "image" in pictures or body.region:
         image = "image" if "image" in pictures and not is_used_by_term("image", terms) else None
         first = TermRequest.model_construct(  # its values are already validated
-            text=body.text, image=image, image_url=body.image_url
+            text=body.text, image=image, image_url=body.image_url, region=body.region
         )
         terms = [first, *terms]
     _refuse_unused_pictures(pictures, terms)
     parts = [await _read_part(term, pictures, state) for term in terms]
-    return await _search(parts, body, state, one_prompt=body.one_prompt)
+    return await _search(parts, body, state, one_prompt=body.one_prompt, examples=examples)
 
 
 @router.get(f"{API_PREFIX}/search", name="search_by_text", response_model=SearchAnswer)
@@ -71,10 +72,11 @@ async def _search(
     state: AppState,
     *,
     one_prompt: bool = False,
+    examples: Sequence[Example] = (),
 ) -> SearchAnswer:
-    """Search by a sum of parts, and measure how long it takes."""
+    """Search by a sum of parts and by examples, and measure how long it takes."""
     started_at = time.perf_counter()
-    result = await state.service.search(parts, to_search_options(request), one_prompt)
+    result = await state.service.search(parts, to_search_options(request), one_prompt, examples)
     state.metrics.search_seconds.observe(time.perf_counter() - started_at)
     return make_search_answer(result, request, started_at)
 
@@ -109,13 +111,9 @@ async def _read_part(term: TermRequest, pictures: dict[str, bytes], state: AppSt
             )
         url = term.image_url
         data = await state.service.run_fetch(lambda: fetch_public_url(url))
-    elif term.image_id is not None:
-        if term.text:
-            raise QueryError("a term has an image_id and a text. Split it into two terms.")
-        return QueryPart(Query(None, PICTURE_PLACEHOLDER), None, term.image_id, term.weight)
-    return QueryPart(
-        Query(term.text, PICTURE_PLACEHOLDER if data is not None else None), data, None, term.weight
-    )
+    image = PICTURE_PLACEHOLDER if data is not None or term.image_id is not None else None
+    image_id = term.image_id if data is None else None
+    return QueryPart(Query(term.text, image, term.region), data, image_id, term.weight)
 
 
 @router.get(f"{API_PREFIX}/similar/{{image_id}}", name="similar", response_model=SearchAnswer)
