@@ -13,6 +13,7 @@ from fastapi.exceptions import RequestValidationError
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError
 from starlette.datastructures import UploadFile
 
+from searchapp.server.picture_zip import MAX_ZIP_PICTURES
 from searchapp.server.request_fields import (
     IS_LOCAL,
     Date,
@@ -169,6 +170,22 @@ class SearchRequest(SimilarRequest):
     one_prompt: Annotated[
         bool, Field(description="refuse text and picture together if the model cannot embed both")
     ] = False
+
+
+def _split_ids(value: Any) -> Any:
+    """Return a list from a parameter of ids with commas, which can be repeated."""
+    values = value if isinstance(value, list) else [value]
+    return [part for each in values for part in str(each).split(",")]
+
+
+class ZipRequest(RequestFields):
+    """Images whose files a zip contains."""
+
+    ids: Annotated[
+        list[ImageIdField],
+        Field(min_length=1, max_length=MAX_ZIP_PICTURES, description="ids, as 7,9,12"),
+        BeforeValidator(_split_ids),
+    ]
 
 
 class InputRequest(RequestFields):
