@@ -10,6 +10,7 @@ import click
 
 from searchapp.cli.filter_options import filter_options
 from searchapp.cli.log_output import is_engine_output_shown, print_line, print_note
+from searchapp.cli.open_viewer import open_in_viewer
 from searchapp.cli.preview import print_preview
 from searchapp.cli.query_terms import build_examples, build_query, format_title
 from searchapp.cli.shared_options import (
@@ -227,7 +228,7 @@ def command(
         count = format_count(link_hits(hits, link_to), "picture")
         print_note(f"created links to {count} in {link_to}")
     if open_best and hits:
-        click.launch(local_file(hits[0]))
+        open_in_viewer(local_file(hits[0]))
     if as_json or json_object:
         found = [hit.to_dict() for hit in hits]
         for each in found:
