@@ -25,6 +25,7 @@ from searchapp.types import (
     FileFailed,
     Progress,
 )
+from searchapp.types.filter_values import list_values
 from searchapp.vectors import Ids, Vectors, unpack_vectors
 from searchapp.vectors.indexes import Indexes
 
@@ -84,8 +85,8 @@ class DuplicateFinder:
         candidate_pairs = np.concatenate(
             [near_pairs[cosines >= near_cosine], candidates.find_pairs_by_hash(hashes)]
         )
-        folder = str(self._options.folder) if self._options.folder else None
-        images = ExistingImages(self._catalog, self._store, image_ids, folder)
+        folders = [str(folder) for folder in list_values(self._options.folder)]
+        images = ExistingImages(self._catalog, self._store, image_ids, folders)
         judge = PairJudge(
             self._catalog,
             self._collection,

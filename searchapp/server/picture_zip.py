@@ -13,36 +13,15 @@ from typing import BinaryIO
 from zipfile import ZIP_STORED, ZipFile, ZipInfo
 
 from searchapp.catalog import LocatedImage
-from searchapp.errors import PictureError, QueryError
+from searchapp.errors import PictureError
 from searchapp.pictures.originals import open_original
 from searchapp.server.zip_names import UniqueNames, make_safe_name
 from searchapp.types import Original, format_count
 
 logger = logging.getLogger(__name__)
-MAX_ZIP_PICTURES = 1000
-MAX_ZIP_BYTES = 8 << 30
 CHUNK_BYTES = 1 << 18
 REPORT_NAME = "missing.txt"
 FIRST_YEAR, LAST_YEAR = 1980, 2107  # of the times in a zip
-
-
-def choose_zip_images(
-    image_ids: Sequence[int], found: dict[int, LocatedImage]
-) -> tuple[list[LocatedImage], list[str]]:
-    """Return the images to put into a zip, each file once, and why others are missing.
-
-    Raises QueryError if the zip would be larger than MAX_ZIP_BYTES.
-    """
-    # Frames of one video have the same file.
-    images = {found[id].video_id: found[id] for id in image_ids if id in found}
-    total = sum(image.files[0].size for image in images.values())
-    if total > MAX_ZIP_BYTES:
-        raise QueryError(
-            f"the files have {total / (1 << 30):.1f} GiB, and a zip can have "
-            f"{MAX_ZIP_BYTES >> 30} GiB. Choose fewer pictures."
-        )
-    missing = [f"image {id}: the library has no file of it" for id in image_ids if id not in found]
-    return list(images.values()), missing
 
 
 def stream_zip(images: Sequence[LocatedImage], missing: Sequence[str]) -> Iterator[bytes]:

@@ -27,8 +27,9 @@ from searchapp.errors import PictureError, QueryError
 from searchapp.library import Library
 from searchapp.server import picture_zip
 from searchapp.server.guard import AccessRules
-from searchapp.server.picture_zip import choose_zip_images, stream_zip
+from searchapp.server.picture_zip import stream_zip
 from searchapp.server.zip_names import UniqueNames, make_safe_name
+from searchapp.server.zip_request import choose_zip_images
 from searchapp.types import CatalogedFile, PictureInfo, Query
 
 

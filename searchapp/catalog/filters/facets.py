@@ -11,11 +11,12 @@ import numpy as np
 from sqlite_utils import Database
 
 from searchapp.catalog.filters.columns import EMPTY_IDS, ImageColumns, Mask, TextCodes, Values
-from searchapp.catalog.filters.fields import UNKNOWN_DATE
+from searchapp.catalog.filters.fields import UNKNOWN_COORDINATE, UNKNOWN_DATE
 from searchapp.catalog.path_keys import decode_path
 from searchapp.types import Facet, Facets, Month, Overview
 
 MAX_FACET_VALUES = 50  # per facet; Facet.more counts the rest
+MAX_PLACES = 1000
 MAX_OVERVIEW_FOLDERS = 1000
 MAX_FOLDER_READ_SHARE = 0.05  # maximum share of time spent on reading folders while files change
 MONTH_DIVISOR = 10**8  # YYYYMMDDhhmmss // MONTH_DIVISOR is YYYYMM
@@ -57,9 +58,16 @@ class FolderColumn:
 
 
 def count_facets(
-    db: Database, images: ImageColumns, folders: FolderColumn, base_mask: Mask, masks: FilterMasks
+    db: Database,
+    images: ImageColumns,
+    folders: FolderColumn,
+    base_mask: Mask,
+    masks: FilterMasks,
+    find: str = "",
 ) -> Facets:
     """Count images by facet, among the images that match all masks.
+
+    find: only values that contain this text, ignoring case, are counted.
 
     A facet ignores the masks with its own name, so that its other values stay visible. Only the
     keyword facet obeys its own masks, because an image can have several keywords.
@@ -72,14 +80,16 @@ def count_facets(
 
     def count_text_facet(name: str) -> Facet:
         values = images.read_values(db, name)[combine_masks_except(name)]
-        return _count_texts(images.get_text_codes(name), values)
+        return _count_texts(images.get_text_codes(name), values, find)
 
     images.keywords.read_up_to(db, images.last_id)
     in_range = folders.image_ids <= images.last_id
     folder_codes = folders.folder_codes[in_range][
         combine_masks_except("folder")[folders.image_ids[in_range]]
     ]
-    keyword_codes = images.keywords.keyword_codes[combine_masks_except()[images.keywords.image_ids]]
+    keyword_codes = images.keywords.keyword_codes[
+        combine_masks_except("any keyword")[images.keywords.image_ids]
+    ]
     formats = count_text_facet("format")
     return Facets(
         images=int(np.count_nonzero(combine_masks_except())),
@@ -88,12 +98,16 @@ def count_facets(
             images.read_values(db, "by_file"),
             combine_masks_except("date"),
         ),
-        folders=_count_texts(folders.text_codes, folder_codes),
+        folders=_count_texts(folders.text_codes, folder_codes, find),
         cameras=count_text_facet("camera"),
         lenses=count_text_facet("lens"),
-        keywords=_count_texts(images.keywords.text_codes, keyword_codes),
+        keywords=_count_texts(images.keywords.text_codes, keyword_codes, find),
         ratings=_count_ratings(images.read_values(db, "rating")[combine_masks_except("rating")]),
         formats=Facet(tuple((n.lower(), count) for n, count in formats.values), formats.more),
+        places=_count_places(
+            images.read_values(db, "latitude")[combine_masks_except("place")],
+            images.read_values(db, "longitude")[combine_masks_except("place")],
+        ),
     )
 
 
@@ -114,11 +128,19 @@ def build_overview(dates: Values, folders: FolderColumn) -> Overview:
     )
 
 
-def _count_texts(names: TextCodes, codes: Values) -> Facet:
-    """Count how often each text occurs, by its code, most frequent first; skip code 0 (no text)."""
+def _count_texts(names: TextCodes, codes: Values, find: str = "") -> Facet:
+    """Count how often each text occurs, by its code, most frequent first; skip code 0 (no text).
+
+    find: skip texts that do not contain it, ignoring case.
+    """
     counts = np.bincount(codes, minlength=1)
     counts[0] = 0
     by_code = list(names.codes)
+    if find:
+        wanted = find.casefold()
+        for code in np.flatnonzero(counts):
+            if wanted not in str(by_code[code]).casefold():
+                counts[code] = 0
     order = np.argsort(-counts, kind="stable")
     values = tuple((str(by_code[code]), int(counts[code])) for code in order[:MAX_FACET_VALUES])
     found = tuple((name, count) for name, count in values if count)
@@ -142,6 +164,18 @@ def _count_months(dates: Values, by_file: Values, mask: Mask) -> tuple[Month, ..
     return tuple(
         Month(f"{n // 12:04}-{n % 12 + 1:02}", int(counts[n]), int(by_file_counts[n]))
         for n in np.flatnonzero(counts)
+    )
+
+
+def _count_places(latitudes: Values, longitudes: Values) -> tuple[tuple[int, int, int], ...]:
+    """Count images by square degree: (south, west, number of images), most images first."""
+    known = (latitudes != UNKNOWN_COORDINATE) & (longitudes != UNKNOWN_COORDINATE)
+    south, west = (np.floor(values[known] / 1e6).astype(int) for values in (latitudes, longitudes))
+    cells, counts = np.unique((south + 90) * 1000 + west + 180, return_counts=True)
+    order = np.argsort(-counts, kind="stable")[:MAX_PLACES]
+    return tuple(
+        (int(cell) // 1000 - 90, int(cell) % 1000 - 180, int(count))
+        for cell, count in zip(cells[order], counts[order], strict=True)
     )
 
 

@@ -17,11 +17,12 @@ from searchapp.server.api_examples import (
 )
 from searchapp.server.app_state import ServiceDep
 from searchapp.server.conditional_answers import is_current
-from searchapp.server.picture_zip import choose_zip_images, stream_zip
+from searchapp.server.picture_zip import stream_zip
 from searchapp.server.request_forms import HEAD_MARK
-from searchapp.server.request_models import ImageId, ZipRequest
+from searchapp.server.request_models import ImageId
 from searchapp.server.service import THUMBNAIL_SIDES_PX, Service
 from searchapp.server.unix_http import API_PREFIX
+from searchapp.server.zip_request import ZipRequest, choose_zip_images
 
 ZIP_MEDIA_TYPE = "application/zip"
 

@@ -24,13 +24,12 @@ from searchapp.server.request_models import (
     TermRequest,
     TextSearchRequest,
     is_used_by_term,
-    list_examples,
     parse_request,
     to_search_options,
 )
 from searchapp.server.response_models import SearchAnswer, make_search_answer
 from searchapp.server.unix_http import API_PREFIX
-from searchapp.types import Example, Query
+from searchapp.types import Example, PictureName, Query
 
 router = APIRouter(tags=["Search"])
 
@@ -46,7 +45,7 @@ async def search_library(request: Request, state: StateDep) -> SearchAnswer:
     body, pictures = await parse_request(request, SearchRequest)
     if not request.scope["searchapp.local"]:
         body = body.model_copy(update={"model": None, "trust_remote_code": False})
-    terms, examples = body.terms or [], list_examples(body)
+    terms, examples = body.terms or [], _list_examples(body)
     if not (terms or examples) or body.text or body.image_url or "image" in pictures or body.region:
         image = "image" if "image" in pictures and not is_used_by_term("image", terms) else None
         first = TermRequest.model_construct(  # its values are already validated
@@ -79,6 +78,13 @@ async def _search(
     result = await state.service.search(parts, to_search_options(request), one_prompt, examples)
     state.metrics.search_seconds.observe(time.perf_counter() - started_at)
     return make_search_answer(result, request, started_at)
+
+
+def _list_examples(request: SearchRequest) -> list[Example]:
+    """Return the liked and unliked pictures of a request."""
+    liked: list[PictureName] = [*request.like, *request.like_files]
+    unliked: list[PictureName] = [*request.unlike, *request.unlike_files]
+    return [*map(Example, liked), *(Example(image, False) for image in unliked)]
 
 
 def _refuse_unused_pictures(pictures: dict[str, bytes], terms: list[TermRequest]) -> None:
