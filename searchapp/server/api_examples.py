@@ -55,6 +55,7 @@ INFO_EXAMPLE = {
     "model": "clip-vit-b-32",
     "modalities": ["text", "image"],
     "model_state": "ready",
+    "can_open_folders": True,
     "collections": [{"name": "clip-vit-b-32", "model": "clip-vit-b-32", "images": 1200}],
     "folders": [{"path": "/home/ada/Pictures", "images": 1200}],
     "first_date": "2009-05-01",
@@ -72,6 +73,9 @@ def _make_media_response(description: str, media_types: Sequence[str]) -> Respon
 IMAGE_RESPONSE = _make_media_response(
     "a picture in a format that browsers show",
     [f"image/{name.lower()}" for name in sorted(BROWSER_FORMATS)],
+)
+ORIGINAL_RESPONSE = _make_media_response(
+    "the unchanged file", ["application/octet-stream", *sorted(set(MEDIA_TYPES.values()))]
 )
 THUMBNAIL_RESPONSE = _make_media_response("a thumbnail", ["image/webp"])
 VIDEO_RESPONSE = _make_media_response(

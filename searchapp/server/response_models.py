@@ -12,6 +12,7 @@ from typing import Self
 import numpy as np
 from pydantic import BaseModel, Field
 
+from searchapp.catalog import LocatedImage
 from searchapp.search.hit_list import sort_hits
 from searchapp.server.request_models import SimilarRequest
 from searchapp.types import Facet, Facets, Hit, SearchResult, Timeline
@@ -75,6 +76,22 @@ class PictureAnswer(BaseModel):
         """Convert a Hit into its form in the API."""
         folder, name = os.path.split(hit.path)
         return cls(id=hit.image_id, folder=folder, name=name, **hit.to_dict())
+
+
+class PictureDetails(PictureAnswer):
+    """Picture of the library, with everything that the library knows of it."""
+
+    description: str | None
+    format: str
+    file_bytes: int = Field(description="size of the file at path, when it was indexed")
+
+    @classmethod
+    def from_image(cls, hit: Hit, located: LocatedImage) -> Self:
+        """Combine a Hit with its located image."""
+        info = located.get_file_info(hit.path)
+        size = next((file.size for file in located.files if file.path == hit.path), 0)
+        picture = PictureAnswer.from_hit(hit).model_dump()
+        return cls(**picture, description=info.description, format=info.format, file_bytes=size)
 
 
 class Found(PictureAnswer):

@@ -177,6 +177,13 @@ class Service:
         """
         return await self._calls.run_blocking(lambda: _encode_for_browser(located))
 
+    async def load_original(self, located: LocatedImage) -> tuple[bytes, str]:
+        """Return the unchanged file of a picture, and its path.
+
+        Raises PictureError as load_image does.
+        """
+        return await self._calls.run_blocking(lambda: _use_first_available(located, _read_picture))
+
     async def load_thumbnail(self, located: LocatedImage, size: int) -> bytes:
         """Return a thumbnail (WebP, upright).
 
@@ -324,6 +331,15 @@ def _encode_for_browser(located: LocatedImage) -> tuple[bytes, str]:
 def _read_original(original: Original) -> bytes:
     with open_original(original) as file:
         return file.read()
+
+
+def _read_picture(original: Original) -> tuple[bytes, str]:
+    """Return the bytes of a picture and its path; raise PictureError if it cannot be decoded.
+
+    An import can name a private file with its real hash, but such a file is no picture.
+    """
+    thumbnails.make_thumbnail(original, THUMBNAIL_SIDES_PX[0])
+    return _read_original(original), original.path
 
 
 def _find_video(located: LocatedImage) -> Original:

@@ -11,12 +11,14 @@ from searchapp.catalog import LocatedImage
 from searchapp.server import video_ranges
 from searchapp.server.api_examples import (
     IMAGE_RESPONSE,
+    ORIGINAL_RESPONSE,
     THUMBNAIL_RESPONSE,
     VIDEO_RESPONSE,
     ZIP_RESPONSE,
 )
 from searchapp.server.app_state import ServiceDep
 from searchapp.server.conditional_answers import is_current
+from searchapp.server.file_names import make_disposition
 from searchapp.server.picture_zip import stream_zip
 from searchapp.server.request_forms import HEAD_MARK
 from searchapp.server.request_models import ImageId
@@ -76,6 +78,31 @@ async def get_thumbnail(
         return Response(status_code=304, headers=headers)
     data = await service.load_thumbnail(located, size)
     return Response(data, media_type="image/webp", headers=headers)
+
+
+@router.get(
+    f"{API_PREFIX}/originals/{{image_id}}",
+    name="original",
+    response_class=Response,
+    responses=ORIGINAL_RESPONSE,
+)
+async def get_original(
+    request: Request, image_id: ImageId, service: ServiceDep, sha256: Sha256Start = None
+) -> Response:
+    """Return the unchanged file of a picture or video, for a download under its own name."""
+    located = await _locate_image(service, image_id, sha256)
+    headers = {"Cache-Control": "private, no-cache", "ETag": f'"{located.sha256}"'}
+    if is_current(headers["ETag"], request.headers.get("if-none-match", "")):
+        return Response(status_code=304, headers=headers)
+    if located.seconds is None:
+        data, path = await service.load_original(located)
+        headers["Content-Disposition"] = make_disposition(path)
+        return Response(data, media_type="application/octet-stream", headers=headers)
+    video = await service.find_video(located)
+    headers["Content-Disposition"] = make_disposition(video.path)
+    response = video_ranges.range_response(video, None, headers)
+    # Without this, HEAD would read the complete video.
+    return Response(headers=response.headers) if request.scope[HEAD_MARK] else response
 
 
 # The name is part of the operation id in /openapi.json, so it stays.

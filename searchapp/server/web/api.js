@@ -1,6 +1,7 @@
 // Requests to the HTTP API. All URLs are relative, because a proxy may serve the page below a path.
 
 import { appendFilters, filterFields } from "./filters.js";
+import { text } from "./texts.js";
 
 export const PAGE_SIZE = 60;
 export const DATE_PAGE_SIZE = 300; // results by date need all good matches before they are shown
@@ -22,7 +23,17 @@ export const thumbnailUrl = (hit, size) =>
 export const imageUrl = (hit) => `api/images/${hit.id}?${contentParameter(hit)}`;
 export const videoUrl = (hit) => `api/videos/${hit.id}?${contentParameter(hit)}#t=${hit.seconds}`;
 
+export const originalUrl = (hit) => `api/originals/${hit.id}?${contentParameter(hit)}`;
+
 export const getInfo = () => request("api/info");
+// Return whether the server still loads the model. /readyz answers 503 also if it cannot be loaded.
+export async function isModelLoading() {
+  const response = await fetch("readyz").catch(() => null);
+  if (response?.status !== 503) return false;
+  const { detail } = await response.json().catch(() => ({}));
+  return /loading/.test(detail ?? "");
+}
+
 export const getTimeline = (state, signal) =>
   request(`api/timeline?${appendFilters(state, new URLSearchParams())}`, { signal });
 
@@ -39,18 +50,29 @@ export async function getPictures(ids) {
   return (await request(`api/pictures?${parameters}`)).pictures;
 }
 
+// Show the folder of a picture in the file manager of this computer.
+export async function openFolder({ id }) {
+  const headers = { "Content-Type": "application/json" };
+  const body = JSON.stringify({ image_id: id });
+  const response = await fetchOrThrow("api/open-folder", { method: "POST", headers, body });
+  if (!response.ok) throw await readProblem(response);
+}
+
+export const getPictureDetails = (id) => request(`api/pictures/${id}`);
+
 // Return one page of results.
 // query: {text, picture: {id, file}|null, similar: id|null, and the filters}
 export async function searchPictures(query, offset, signal) {
-  const { text, picture, similar, sort } = query;
+  const { text: words, picture, similar, sort, by } = query;
   const page = { count: sort === "date" ? DATE_PAGE_SIZE : PAGE_SIZE, offset };
-  if (similar && !text) {
+  if (similar && !words) {
     const parameters = appendFilters(query, new URLSearchParams(page));
     return request(`api/similar/${similar}?${parameters}`, { signal });
   }
   const fields = { ...page, ...filterFields(query) };
-  if (text) fields.text = text;
+  if (words) fields.text = words;
   if (!picture && !similar) {
+    if (by) fields.by = by;
     const headers = { "Content-Type": "application/json" };
     return request("api/search", { method: "POST", headers, body: JSON.stringify(fields), signal });
   }
@@ -80,14 +102,14 @@ async function fetchOrThrow(url, options) {
     return await fetch(url, options);
   } catch (error) {
     if (error.name === "AbortError") throw error;
-    throw new Problem("searchapp does not answer. Run `searchapp serve`, then try again.");
+    throw new Problem(text("no_answer"));
   }
 }
 
 async function readProblem(response) {
   const { detail } = await response.json().catch(() => ({})); // problem details, RFC 9457
   const waitSeconds = response.status === 503 ? Number(response.headers.get("Retry-After")) : 0;
-  return new Problem(detail || `The server answered ${response.status} ${response.statusText}.`, {
+  return new Problem(detail || text("status_answer", `${response.status} ${response.statusText}`.trim()), {
     status: response.status,
     retryAfter: waitSeconds > 0 ? waitSeconds : null,
   });

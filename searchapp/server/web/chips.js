@@ -1,18 +1,19 @@
 // The chosen filters above the pictures; a click on one removes it.
 
 import { listChips } from "./filters.js";
+import { text } from "./texts.js";
 import { $, createElement, createIcon } from "./views.js";
 
 // change: called with the changed filters. reset: called to remove all filters.
 export function drawChips(state, change, reset) {
-  const chips = listChips(state).map(({ kind, text, title, change: removal }) => {
+  const chips = listChips(state).map(({ kind, value, title, change: removal }) => {
     const button = createElement(
       "button",
-      { type: "button", className: "chip", title: `Remove: ${title}` },
+      { type: "button", className: "chip", title: text("remove", title) },
       createElement("span", { className: "chip-kind", textContent: kind }),
-      createElement("bdi", { textContent: text }),
+      createElement("bdi", { textContent: value }),
     );
-    button.setAttribute("aria-label", `Remove the filter ${kind}: ${text}`);
+    button.setAttribute("aria-label", text("remove_filter", kind, value));
     button.append(createIcon("close"));
     button.addEventListener("click", () => {
       const position = [...$("chips").children].indexOf(button.parentElement);
@@ -24,7 +25,7 @@ export function drawChips(state, change, reset) {
   });
   if (chips.length) {
     const button = createElement("button", {
-      type: "button", className: "text-button", textContent: "Reset filters",
+      type: "button", className: "text-button", textContent: text("reset_filters"),
     });
     button.addEventListener("click", () => {
       reset();

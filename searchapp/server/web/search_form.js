@@ -6,6 +6,7 @@ import { changeState, getState, showAgain } from "./navigation.js";
 import { listenForPictures, storePicture } from "./pictures.js";
 import { hasQuery } from "./state.js";
 import { hideSuggestions, rememberQuestion } from "./suggestions.js";
+import { text as findText } from "./texts.js";
 import { $ } from "./views.js";
 
 const NEW_QUERY = { min: null, rest: null, open: null };
@@ -15,14 +16,14 @@ let previewed = null;
 
 export function drawForm(state) {
   const { text, picture, similar } = state;
-  const like = picture ? picture.file.name : similar ? "a picture in the library" : "";
-  document.title = hasQuery(state) ? `${text || `like ${like}`} · searchapp` : "searchapp";
+  const like = picture ? picture.file.name : similar ? findText("library_picture") : "";
+  document.title = hasQuery(state) ? `${text || findText("like", like)} · searchapp` : "searchapp";
   // An unchanged query keeps words that are typed, but not submitted.
   if (text !== drawnText) $("words").value = drawnText = text;
-  $("words").placeholder = like ? "Add words" : "Describe a picture";
+  $("words").placeholder = findText(like ? "add_words" : "describe");
   drawClearButton();
   $("picture").hidden = !like;
-  $("picture-name").textContent = like ? `Pictures like ${like}` : "";
+  $("picture-name").textContent = like ? findText("pictures_like", like) : "";
   drawPreview(picture, similar);
 }
 
@@ -42,14 +43,14 @@ const drawClearButton = () => ($("clear-words").hidden = !$("words").value);
 async function searchWithPicture(file) {
   if (!file) return;
   if (file.type && !file.type.startsWith("image/")) {
-    showProblem(new Problem(`${file.name} is not a picture. Choose an image file.`), null);
+    showProblem(new Problem(findText("not_a_picture", file.name)), null);
     return;
   }
   let picture;
   try {
     picture = await storePicture(file);
   } catch {
-    const message = `${file.name} cannot be read. Choose a file, not a folder.`;
+    const message = findText("unreadable", file.name);
     showProblem(new Problem(message), null);
     return;
   }

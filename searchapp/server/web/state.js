@@ -6,20 +6,26 @@ import { loadPicture } from "./pictures.js";
 export const EMPTY_STATE = {
   text: "", picture: null, similar: null, // the query; similar is an image id
   ...NO_FILTERS, min: null, // conditions; min is the lowest score that is shown
+  by: "", // "vector" or "text": compare only pictures, or only names and texts; otherwise both
   sort: "", // "date": newest first; otherwise best match first
   rest: null, // 1: less likely matches are shown too
   open: null, // image id of the large view
 };
 
 const URL_FIELDS = {
-  q: "text", similar: "similar", min: "min", sort: "sort", rest: "rest", open: "open",
+  q: "text", similar: "similar", min: "min", by: "by", sort: "sort", rest: "rest", open: "open",
 };
+
+// Only a question in words can be compared with names and texts.
+export const isInWords = (state) => Boolean(state.text) && !state.picture && !state.similar;
 
 export const hasQuery = (state) => Boolean(state.text || state.picture || state.similar);
 
 // States with the same key have the same results.
 export const resultsKey = (state) =>
-  JSON.stringify([state.text, state.similar, state.picture?.id, state.sort, filterKey(state)]);
+  JSON.stringify([
+    state.text, state.similar, state.picture?.id, state.by, state.sort, filterKey(state),
+  ]);
 
 export function makeStateUrl(state) {
   const parameters = new URLSearchParams();
@@ -43,5 +49,6 @@ export function readState() {
     else if (value !== "" && Number.isFinite(Number(value))) state[field] = Number(value);
   }
   if (state.sort !== "date") state.sort = "";
+  if (!["vector", "text"].includes(state.by)) state.by = "";
   return state;
 }
