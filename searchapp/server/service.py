@@ -182,7 +182,7 @@ class Service:
 
         Raises PictureError as load_image does.
         """
-        return await self._calls.run_blocking(lambda: _use_first_available(located, _read_picture))
+        return await self._calls.run_blocking(lambda: use_first_available(located, _read_picture))
 
     async def load_thumbnail(self, located: LocatedImage, size: int) -> bytes:
         """Return a thumbnail (WebP, upright).
