@@ -39,11 +39,16 @@ async def find_examples(
     and unliked, and PictureError if another file cannot be read.
     """
     found = [await _find_example(calls, collection, example) for example in examples]
-    liked_ids, unliked_ids = (
-        {id for each in found if each.example.is_liked is liked for id in each.embedding_ids}
-        for liked in (True, False)
+    # Two frames of one video have the same embedding ids, and other vectors.
+    liked, unliked = (
+        {
+            (each.embedding_ids, each.vector.tobytes())
+            for each in found
+            if each.vector is not None and each.example.is_liked is is_liked
+        }
+        for is_liked in (True, False)
     )
-    if liked_ids & unliked_ids:
+    if liked & unliked:
         raise QueryError("the same picture is liked and unliked. Leave out one of the two.")
     return found
 

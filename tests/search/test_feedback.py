@@ -32,6 +32,11 @@ def palette(opened: Library, tmp_path: Path, model: Path) -> Library:
     return opened
 
 
+def is_frame(library: Library, image_id: int) -> bool:
+    located = library.reader.locate_image(image_id)
+    return located is not None and located.seconds is not None
+
+
 def find_ids(library: Library) -> dict[str, int]:
     return {name(hit): hit.image_id for hit in library.search(Query("red"))}
 
@@ -124,6 +129,9 @@ def test_video_is_an_example_with_all_its_frames(
         hits = opened.search([], examples=[Example(image)])
         assert [hit for hit in hits if hit.seconds is not None] == []
         assert len(hits) == 3
+    ids = sorted(id for id in range(1, 9) if is_frame(opened, id))
+    one, two = Example(ids[0]), Example(ids[-1], False)
+    assert len(opened.search([], examples=[one, two])) == 3
 
 
 def test_errors(palette: Library, tmp_path: Path) -> None:
