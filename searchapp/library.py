@@ -25,11 +25,13 @@ from searchapp.search.hit_list import sort_hits
 from searchapp.search.library_reader import LibraryReader
 from searchapp.search.ranking import resolve_filter_folder
 from searchapp.search.saved_searches import SavedSearches
-from searchapp.search.search import DirectCalls, QueryPart, run_without_waiting, search
+from searchapp.search.search import QueryPart, search
+from searchapp.search.search_calls import DirectCalls, run_without_waiting
 from searchapp.types import (
     ComparisonStarted,
     DuplicateOptions,
     DuplicatesFound,
+    Example,
     Facets,
     Failure,
     Fault,
@@ -183,25 +185,34 @@ class Library:
             yield from self._indexer.move_vectors(vectors, collection)
 
     def search(
-        self, query: Query | Sequence[Term], options: SearchOptions = SearchOptions()
+        self,
+        query: Query | Sequence[Term],
+        options: SearchOptions = SearchOptions(),
+        examples: Sequence[Example] = (),
     ) -> list[Hit]:
         """Return the hits nearest to a query, best first.
 
         query: one query, or terms whose vectors are summed with their weights: a picture, plus the
-        words for what the hits must show, minus the words for what they must not show.
+        words for what the hits must show, minus the words for what they must not show. It can be
+        empty if there are examples: pictures that the hits should resemble, or should not.
         Images without an existing file are left out. Raises QueryError, UnsupportedModality,
         PictureError, ModelError, EngineError or LibraryError.
         """
-        return list(self.find(query, options).hits)
+        return list(self.find(query, options, examples).hits)
 
     @raise_library_errors
     def find(
-        self, query: Query | Sequence[Term], options: SearchOptions = SearchOptions()
+        self,
+        query: Query | Sequence[Term],
+        options: SearchOptions = SearchOptions(),
+        examples: Sequence[Example] = (),
     ) -> SearchResult:
         """Search as search() does; also return whether the best hit is a good match."""
-        terms = [Term(query)] if isinstance(query, Query) else list(query) or [Term(Query())]
-        parts = [QueryPart(term.query, weight=term.weight) for term in terms]
-        return self._run_search(parts, options, one_prompt=True)
+        terms = [Term(query)] if isinstance(query, Query) else list(query)
+        if not terms and not examples:
+            terms = [Term(Query())]
+        parts = [QueryPart.from_term(term) for term in terms]
+        return self._run_search(parts, options, one_prompt=True, examples=examples)
 
     @raise_library_errors
     def find_saved(self, name: str, changes: Mapping[str, Any] = {}) -> SearchResult:
@@ -210,8 +221,10 @@ class Library:
         changes: options of SearchOptions that replace those of the saved search. Also raises
         QueryError if there is no such saved search.
         """
-        parts, options = self.saved.prepare(name, changes)
-        return self._run_search(parts, options, one_prompt=False)
+        prepared = self.saved.prepare(name, changes)
+        return self._run_search(
+            prepared.parts, prepared.options, one_prompt=False, examples=prepared.examples
+        )
 
     def sync_links(self, search: SavedSearch) -> LinkChanges:
         """Run a saved search, and bring its folder of links up to date.
@@ -221,11 +234,18 @@ class Library:
         return self.saved.sync_links(search, self.find_saved(search.name).hits)
 
     def _run_search(
-        self, parts: Sequence[QueryPart], options: SearchOptions, *, one_prompt: bool
+        self,
+        parts: Sequence[QueryPart],
+        options: SearchOptions,
+        *,
+        one_prompt: bool,
+        examples: Sequence[Example],
     ) -> SearchResult:
         calls = DirectCalls(self.reader, self._engines.get)
-        result = run_without_waiting(search(calls, parts, options, one_prompt=one_prompt))
-        order = options.sort if parts else "date"
+        result = run_without_waiting(
+            search(calls, parts, options, one_prompt=one_prompt, examples=examples)
+        )
+        order = options.sort if parts or examples else "date"
         return replace(result, hits=tuple(sort_hits(result.hits, order)))
 
     def similar(self, image_id: int, options: SearchOptions = SearchOptions()) -> list[Hit]:

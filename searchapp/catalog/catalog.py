@@ -18,6 +18,7 @@ from searchapp.catalog.companions import CompanionTable
 from searchapp.catalog.connection import BUSY_TIMEOUT_S, connect
 from searchapp.catalog.duplicate_reviews import DuplicateReviews
 from searchapp.catalog.embeddings import CollectionEmbeddings
+from searchapp.catalog.example_images import ExampleImages
 from searchapp.catalog.filters.columns import Ids
 from searchapp.catalog.filters.matching import FilterMatcher
 from searchapp.catalog.filters.pushdown import filter_to_conditions
@@ -278,6 +279,10 @@ class Catalog:
             {"collection": collection.id, "image": image_id},
         )
         return found
+
+    def get_example_images(self, collection: Collection) -> ExampleImages:
+        """Return an object that finds pictures of a collection by id, path or content."""
+        return ExampleImages(self._db, collection)
 
     def read_calibration(self, collection: Collection, sentences_hash: str) -> bytes | None:
         """Return the saved vectors of the calibration sentences; None if they are not saved."""

@@ -73,6 +73,11 @@ class SavedSearchTable:
         row = self._db.execute("select id from images where sha256 = ?", (key,)).fetchone()
         return None if row is None else int(row[0])
 
+    def find_image_key(self, image_id: int) -> str | None:
+        """Return the key of an image, by which a saved term names it; None if it is not known."""
+        row = self._db.execute("select sha256 from images where id = ?", (image_id,)).fetchone()
+        return None if row is None else str(row[0])
+
     def _find(self, condition: str, value: object) -> SavedSearch | None:
         row = self._db.execute(
             f"select {COLUMNS} from saved_searches where {condition}", (value,)
@@ -115,7 +120,7 @@ def _parse_row(
         parsed_terms: list[dict[str, Any]] = json.loads(terms)
         return SavedSearch(
             name,
-            tuple(SavedTerm(**values) for values in parsed_terms),
+            tuple(map(SavedTerm.from_dict, parsed_terms)),
             options_from_dict(json.loads(options)),
             None if folder is None else decode_path(folder),
             id,

@@ -17,8 +17,9 @@ from searchapp.cli.log_output import (
     print_line,
     print_note,
 )
+from searchapp.cli.open_viewer import open_in_viewer
 from searchapp.cli.preview import print_preview
-from searchapp.cli.query_terms import build_query, format_title
+from searchapp.cli.query_terms import build_examples, build_query, format_title
 from searchapp.cli.shared_options import (
     AppCommand,
     api_key_option,
@@ -95,6 +96,22 @@ class _QueryCommand(AppCommand):
     help="Subtract a picture from the query.",
 )  # fmt: skip
 @click.option(
+    "--region", metavar="X,Y,W,H",
+    help="Search by this part of --image, in pixels, or in percent such as 10%,5%,50%,40%.",
+)  # fmt: skip
+@click.option(
+    "--like", "likes", multiple=True, metavar="PICTURE",
+    help="Find more like PICTURE: a file, a picture of the library, or its id. Can be repeated.",
+)  # fmt: skip
+@click.option(
+    "--unlike", "unlikes", multiple=True, metavar="PICTURE",
+    help="Find less like PICTURE. Can be repeated.",
+)  # fmt: skip
+@click.option(
+    "--include-examples", is_flag=True,
+    help="Show the pictures of --like and --unlike among the hits.",
+)  # fmt: skip
+@click.option(
     "-k", "--count", "count", type=click.IntRange(min=1), default=10, show_default=True,
     metavar="N", help="Show the best N hits.",
 )  # fmt: skip
@@ -161,6 +178,9 @@ def command(
     texts: tuple[str, ...],
     minus_texts: tuple[str, ...],
     minus_images: tuple[str, ...],
+    region: str | None,
+    likes: tuple[str, ...],
+    unlikes: tuple[str, ...],
     saved: str | None,
     as_json: bool,
     json_object: bool,
@@ -188,6 +208,8 @@ def command(
     searchapp query "a red boat at sunset"
     searchapp query --image boat.jpg -k 3
     searchapp query --image boat.jpg --text "at sunset:0.5" --minus-text "people:0.5"
+    searchapp query --image boat.jpg --region 20%,30%,40%,40%
+    searchapp query "a boat" --like red.jpg --like blue.jpg --unlike harbour.jpg
     searchapp query --preview "a red boat" --after 2021
     searchapp query --by text IMG_2201
     searchapp query -0 "two white sheep" | xargs -0 cp -t /tmp/sheep
@@ -205,11 +227,17 @@ def command(
         "notify": print_note,
     }
     if saved is None:
-        query = build_query(text, images, texts, minus_texts, minus_images)
-        options, title = SearchOptions(**arguments), format_title(query)
-        answer = answer_query(query, options, config, start_until_exit(choice), **answering)
+        examples = build_examples(likes, unlikes)
+        query = build_query(
+            text, images, texts, minus_texts, minus_images, region=region,
+            can_be_empty=bool(examples),
+        )  # fmt: skip
+        options, title = SearchOptions(**arguments), format_title(query, examples)
+        answer = answer_query(
+            query, options, config, start_until_exit(choice), **answering, examples=examples
+        )
     else:
-        if text or images or texts or minus_texts or minus_images:
+        if any((text, images, texts, minus_texts, minus_images, region, likes, unlikes)):
             raise QueryError("--saved has a question of its own; leave out TEXT and pictures")
         search = load_saved(config.library_folder, saved, print_note)
         changes = _get_given_options(arguments)
@@ -227,7 +255,7 @@ def command(
         count = format_count(link_hits(hits, link_to), "picture")
         print_note(f"created links to {count} in {link_to}")
     if open_best and hits:
-        click.launch(local_file(hits[0]))
+        open_in_viewer(local_file(hits[0]))
     if as_json or json_object:
         found = [hit.to_dict() for hit in hits]
         for each in found:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from difflib import get_close_matches
 from pathlib import Path
 from typing import Any
@@ -19,12 +19,31 @@ from searchapp.files.path_forms import is_url
 from searchapp.models import select_collection
 from searchapp.search.ranking import resolve_filter_folder
 from searchapp.search.search import QueryPart
-from searchapp.types import Filter, Hit, Query, SavedSearch, SavedTerm, SearchOptions, Term
+from searchapp.types import (
+    Example,
+    Filter,
+    Hit,
+    PictureName,
+    Query,
+    SavedSearch,
+    SavedTerm,
+    SearchOptions,
+    Term,
+)
 from searchapp.types.saved_search import normalize_name
 from searchapp.types.valid_text import check_text
 
 logger = logging.getLogger(__name__)
 PICTURE_OF_LIBRARY = "the picture of the library"  # its file is not read
+
+
+@dataclass(frozen=True, slots=True)
+class PreparedSearch:
+    """A saved search for search.search(): its question, its examples and its options."""
+
+    parts: list[QueryPart]
+    examples: list[Example]
+    options: SearchOptions
 
 
 class SavedSearches:
@@ -66,19 +85,21 @@ class SavedSearches:
         name: str,
         question: Query | Sequence[Term] | Sequence[SavedTerm] = (),
         options: SearchOptions = SearchOptions(),
+        examples: Sequence[Example] = (),
         *,
         replace_existing: bool = False,
     ) -> SavedSearch:
         """Save a question and its filters under a name, and return the saved search.
 
-        question: its pictures are read again at each run, so their files must stay. Without a
-        question, a run lists the pictures that match the filters.
+        question, examples: their pictures are read again at each run, so their files must stay.
+        Without both, a run lists the pictures that match the filters.
         replace_existing: replace a saved search with this name; its folder of links stays.
         Raises QueryError if the name is used or not valid, or if a part of the search is not
         valid, and PictureError if a picture does not exist.
         """
         terms = [Term(question)] if isinstance(question, Query) else question
-        saved_terms = tuple(map(self._check_term, map(_save_term, terms)))
+        new_terms = [*map(self._save_term, terms), *map(self._save_example, examples)]
+        saved_terms = tuple(map(self._check_term, new_terms))
         if not saved_terms and not options.has_conditions:
             raise QueryError("nothing to save; give a text, a picture, or a filter")
         search = SavedSearch(normalize_name(name), saved_terms, self._check_options(options))
@@ -130,6 +151,11 @@ class SavedSearches:
         self._table.remove(search.id)
 
     @raise_library_errors
+    def find_image_key(self, image_id: int) -> str | None:
+        """Return the key of an image for a SavedTerm; None if the library has no such image."""
+        return self._table.find_image_key(image_id)
+
+    @raise_library_errors
     def find_image_ids(self, search: SavedSearch) -> dict[str, int]:
         """Return the ids of the images that a saved search names, by their keys."""
         keys = [term.image_key for term in search.terms if term.image_key is not None]
@@ -137,9 +163,7 @@ class SavedSearches:
         return {key: id for key, id in found.items() if id is not None}
 
     @raise_library_errors
-    def prepare(
-        self, name: str, changes: Mapping[str, Any] | None = None
-    ) -> tuple[list[QueryPart], SearchOptions]:
+    def prepare(self, name: str, changes: Mapping[str, Any] | None = None) -> PreparedSearch:
         """Return the question of a saved search for search.search(), and its options.
 
         changes: options that replace those of the saved search, by their names.
@@ -147,10 +171,30 @@ class SavedSearches:
         library any more, and PictureError if the file of a picture does not exist any more.
         """
         search = self.get(name)
-        options = replace(search.options, **(changes or {}))
-        return [self._make_part(search, term) for term in search.terms], options
+        return PreparedSearch(
+            [self._make_part(search, term) for term in search.terms if term.is_liked is None],
+            [
+                Example(self._find_picture(search, term), term.is_liked)
+                for term in search.terms
+                if term.is_liked is not None
+            ],
+            replace(search.options, **(changes or {})),
+        )
 
     def _make_part(self, search: SavedSearch, term: SavedTerm) -> QueryPart:
+        if term.image is None and term.image_key is None:
+            return QueryPart(Query(term.text), weight=term.weight)
+        picture = self._find_picture(search, term)
+        if isinstance(picture, int):
+            query = Query(term.text, PICTURE_OF_LIBRARY, term.region)
+            return QueryPart(query, None, picture, term.weight)
+        return QueryPart(Query(term.text, picture, term.region), weight=term.weight)
+
+    def _find_picture(self, search: SavedSearch, term: SavedTerm) -> str | int:
+        """Return the id, the path or the URL of the picture of a term.
+
+        Raises QueryError or PictureError if there is no such picture any more.
+        """
         if term.image_key is not None:
             image_id = self._table.find_image_id(term.image_key)
             if image_id is None:
@@ -158,19 +202,43 @@ class SavedSearches:
                     f"the library does not hold the picture of the saved search {search.name!r} "
                     "any more. Index its folder again, or save the search with another picture."
                 )
-            return QueryPart(Query(None, PICTURE_OF_LIBRARY), None, image_id, term.weight)
-        if term.image is not None and not storage.can_exist(term.image):
+            return image_id
+        assert term.image is not None
+        if not storage.can_exist(term.image):
             raise PictureError(
                 f"{term.image}: the picture of the saved search {search.name!r} does not exist any "
                 "more. Put it back, or save the search with another picture.",
                 "read",
             )
-        return QueryPart(Query(term.text, term.image), weight=term.weight)
+        return term.image
+
+    def _save_term(self, term: Term | SavedTerm) -> SavedTerm:
+        """Return a term in the form in which it is saved."""
+        if isinstance(term, SavedTerm):
+            return term
+        query = term.query
+        image, key = self._save_picture(query.image)
+        return SavedTerm(query.text, image, key, term.weight, query.region)
+
+    def _save_example(self, example: Example) -> SavedTerm:
+        image, key = self._save_picture(example.image)
+        return SavedTerm(image=image, image_key=key, is_liked=example.is_liked)
+
+    def _save_picture(self, picture: PictureName | None) -> tuple[str | None, str | None]:
+        """Return the absolute path or URL of a picture, or the key of an image of the library."""
+        if isinstance(picture, int):
+            key = self._table.find_image_key(picture)
+            if key is None:
+                raise QueryError(f"the library has no image {picture}; search again for its id")
+            return None, key
+        if picture is None or storage.is_url(picture):
+            return None if picture is None else str(picture), None
+        return str(enter_path(picture, lambda message: PictureError(message, "read"))), None
 
     def _check_term(self, term: SavedTerm) -> SavedTerm:
         """Return a term; raise an error if it could never be run."""
         is_empty = not (term.text and term.text.strip()) and not (term.image or term.image_key)
-        if is_empty or (term.image_key and (term.image or term.text)):
+        if is_empty or (term.image_key and term.image):
             raise QueryError("a term of the search needs a text or a picture; give one of them")
         _check_number("a weight", term.weight)
         if term.image is not None and not storage.is_there(term.image):
@@ -204,13 +272,3 @@ def _check_number(name: str, value: object) -> None:
     """Raise QueryError if a value is an infinite number, which JSON cannot hold."""
     if isinstance(value, float) and not math.isfinite(value):
         raise QueryError(f"{name} is {value}, which cannot be saved; give a finite number")
-
-
-def _save_term(term: Term | SavedTerm) -> SavedTerm:
-    """Return a term in the form in which it is saved: its picture has an absolute path."""
-    if isinstance(term, SavedTerm):
-        return term
-    image = None if term.query.image is None else str(term.query.image)
-    if image is not None and not storage.is_url(image):
-        image = str(enter_path(image, lambda message: PictureError(message, "read")))
-    return SavedTerm(term.query.text, image, weight=term.weight)

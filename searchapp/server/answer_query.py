@@ -13,7 +13,7 @@ from searchapp.server import client
 from searchapp.server.resident_lock import ResidentUnavailableError
 from searchapp.server.start_resident import ResidentConfig
 from searchapp.server.unix_http import is_listening
-from searchapp.types import Query, SavedSearch, SearchOptions, SearchResult, Term
+from searchapp.types import Example, Query, SavedSearch, SearchOptions, SearchResult, Term
 
 if TYPE_CHECKING:
     from searchapp.engines import Engine
@@ -31,6 +31,7 @@ def answer_query(
     *,
     use_resident: bool,
     notify: Callable[[str], None],
+    examples: Sequence[Example] = (),
 ) -> SearchResult:
     """Return the result of a query; start the resident process if it does not run.
 
@@ -44,8 +45,8 @@ def answer_query(
     return _answer(
         _Question(
             options,
-            lambda: client.search(resident_config, query, options, notify),
-            lambda library: library.find(query, options),
+            lambda: client.search(resident_config, query, options, notify, examples),
+            lambda library: library.find(query, options, examples),
             needs_engine=options.by != "text",
         ),
         resident_config, start, use_resident=use_resident, notify=notify,
@@ -80,7 +81,9 @@ def answer_saved(
     changes: options that replace those of the saved search, by their names.
     """
     options = replace(search.options, **changes)
-    embeds = any(term.image_key is None for term in search.terms)
+    embeds = any(
+        term.image_key is None or term.text or term.region is not None for term in search.terms
+    )
     return _answer(
         _Question(
             options,

@@ -112,3 +112,4 @@ THUMBNAIL_RESPONSE = _make_media_response("a thumbnail", ["image/webp"])
 VIDEO_RESPONSE = _make_media_response(
     "a video, or the part that the header Range asks for", sorted(set(MEDIA_TYPES.values()))
 )
+ZIP_RESPONSE = _make_media_response("a zip of original files", ["application/zip"])

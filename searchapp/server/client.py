@@ -13,7 +13,14 @@ from dataclasses import fields
 from pathlib import Path
 from typing import Any
 
-from searchapp.errors import EngineError, ModelError, QueryError, SearchAppError, error_from_dict
+from searchapp.errors import (
+    EngineError,
+    ModelError,
+    PictureError,
+    QueryError,
+    SearchAppError,
+    error_from_dict,
+)
 from searchapp.files import fetch_url, storage
 from searchapp.files.enter_path import resolve_if_exists
 from searchapp.files.library_folder import require_library
@@ -26,7 +33,16 @@ from searchapp.server.socket_path import log_path
 from searchapp.server.start_options import make_option_headers
 from searchapp.server.start_resident import ResidentConfig, ensure_running
 from searchapp.server.unix_http import ANSWER_TIMEOUT_S, API_PREFIX, post_fields, send_request
-from searchapp.types import Hit, Query, SavedSearch, SearchOptions, SearchResult, Term
+from searchapp.types import (
+    Example,
+    Hit,
+    PictureName,
+    Query,
+    SavedSearch,
+    SearchOptions,
+    SearchResult,
+    Term,
+)
 from searchapp.types.filter_values import FilterValue, list_values
 from searchapp.types.saved_search import normalize_name
 
@@ -46,6 +62,7 @@ def search(
     query: Query | Sequence[Term],
     options: SearchOptions,
     notify: Callable[[str], None],
+    examples: Sequence[Example] = (),
 ) -> SearchResult:
     """Search in the resident process; start the process if it does not run.
 
@@ -54,13 +71,14 @@ def search(
     """
     require_library(config.library_folder)
     terms = [Term(query)] if isinstance(query, Query) else query
-    if not terms or any(term.query.modality is None for term in terms):
+    is_empty = not terms and not examples
+    if is_empty or any(term.query.modality is None for term in terms):
         raise QueryError("nothing to look for; give a text, --image FILE, or both")
-    body = _build_search_fields(terms, options)
+    body = _build_search_fields(terms, options) | _build_example_fields(examples)
     pictures = {
         _picture_field_name(number): fetch_url.read_query_image(term.query.image)
         for number, term in enumerate(terms)
-        if term.query.image is not None
+        if isinstance(term.query.image, (str, Path))
     }
     return _post_search(config, body, pictures, terms, notify)
 
@@ -243,8 +261,9 @@ def _build_search_fields(terms: Sequence[Term], options: SearchOptions) -> dict[
         "terms": [
             {
                 "text": term.query.text,
-                "image": _picture_field_name(number) if term.query.image is not None else None,
                 "weight": term.weight,
+                "region": _format_value(term.query.region),
+                **_build_picture_field(number, term.query.image),
             }
             for number, term in enumerate(terms)
         ],
@@ -262,6 +281,33 @@ def _format_options(values: Mapping[str, Any]) -> dict[str, Any]:
     if formatted.get("model") is not None:
         formatted["model"] = resolve_if_exists(formatted["model"], ModelError)
     return formatted
+
+
+def _build_picture_field(number: int, image: PictureName | None) -> dict[str, Any]:
+    """Return the field of a term that says which picture it has; none for a term of words."""
+    if image is None:
+        return {}
+    return {"image_id": image} if isinstance(image, int) else {"image": _picture_field_name(number)}
+
+
+def _build_example_fields(examples: Sequence[Example]) -> dict[str, Any]:
+    """Return the fields with the ids of images of the library, and with paths of files.
+
+    The process reads the files itself, because it may know them already, even on a drive that is
+    not mounted now.
+    """
+    fields: dict[str, list[int | str]] = {
+        "like": [], "unlike": [], "like_files": [], "unlike_files": [],
+    }  # fmt: skip
+    for example in examples:
+        name, image = "like" if example.is_liked else "unlike", example.image
+        if isinstance(image, int):
+            fields[name].append(image)
+        else:
+            fields[f"{name}_files"].append(
+                storage.normalize_folder(image, lambda message: PictureError(message, "read"))
+            )
+    return fields
 
 
 def _format_value(value: object) -> object:

@@ -111,6 +111,8 @@ async def _answer_invalid_fields(request: Request, error: Exception) -> Response
 
 
 def _name_field(location: tuple[int | str, ...]) -> int | str:
+    if len(location) > 1 and isinstance(location[-1], int):
+        return f"{location[-2]}[{location[-1]}]"
     return location[-1] if location else "the request"
 
 

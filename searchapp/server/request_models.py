@@ -17,11 +17,13 @@ from starlette.datastructures import UploadFile
 from searchapp.server.request_fields import (
     IS_LOCAL,
     Date,
+    ImageIdField,
     PathText,
     Pattern,
     Place,
     Rating,
     Rectangle,
+    RegionField,
     SavedName,
     Score,
     Size,
@@ -77,6 +79,12 @@ class RequestFields(BaseModel):
     model_config = ConfigDict(extra="forbid")
 
 
+ExampleIds = Annotated[
+    list[ImageIdField], WebLimit(max_length=MAX_HITS), BeforeValidator(_parse_list)
+]
+ExampleFiles = Annotated[list[Annotated[str, PathText()]], WebLimit(max_length=0)]
+
+
 class TermRequest(RequestFields):
     """Term of a weighted query: a text, a picture, or both as one prompt."""
 
@@ -85,8 +93,9 @@ class TermRequest(RequestFields):
         Annotated[str, WebLimit(max_length=100)] | None,
         Field(description="name of the multipart form part with the picture"),
     ] = None
-    image_id: Annotated[int | None, Field(ge=1, le=2**63 - 1)] = None
+    image_id: ImageIdField | None = None
     image_url: Annotated[Url | None, Field(description="only with --allow-urls")] = None
+    region: RegionField | None = None
     weight: Annotated[
         float,
         Field(description="negative: less like this term"),
@@ -170,6 +179,14 @@ class QuestionRequest(SimilarRequest):
 
     text: Text | None = None
     image_url: Annotated[Url | None, Field(description="only with --allow-urls")] = None
+    region: RegionField | None = None
+    like: Annotated[ExampleIds, Field(description="ids of images that hits should resemble")] = []
+    unlike: Annotated[ExampleIds, Field(description="ids of images that they should not")] = []
+    like_files: Annotated[ExampleFiles, Field(description="only through the Unix socket")] = []
+    unlike_files: Annotated[ExampleFiles, Field(description="only through the Unix socket")] = []
+    include_examples: Annotated[
+        bool, Field(description="show the images of like and unlike among the hits")
+    ] = False
     terms: Annotated[
         Annotated[list[TermRequest], WebLimit(max_length=MAX_QUERY_PARTS)] | None,
         BeforeValidator(_parse_form_json),
@@ -326,6 +343,7 @@ def to_search_options(request: SimilarRequest) -> SearchOptions:
         trust_remote_code=request.trust_remote_code,
         truncate=request.truncate,
         by=request.by,
+        include_examples=request.include_examples,
     )
 
 

@@ -188,6 +188,8 @@ class SavedTermAnswer(BaseModel):
     image_id: int | None = Field(None, description="image of the library; null: it is gone")
     image_key: str | None = Field(None, description="content of the image of the library")
     weight: float = 1.0
+    region: str | None = Field(None, description="part of the picture")
+    is_liked: bool | None = Field(None, description="of an example; null: a term of the sum")
 
 
 class SavedSearchAnswer(BaseModel):

@@ -23,11 +23,13 @@ from searchapp.library import Library
 from searchapp.models import ModelSpec
 from searchapp.pictures import decode, mean_colors, thumbnail_cache, thumbnails
 from searchapp.pictures.originals import open_original
-from searchapp.search.saved_searches import SavedSearches
+from searchapp.search.original_files import use_first_available
+from searchapp.search.saved_searches import PreparedSearch, SavedSearches
 from searchapp.search.search import QueryPart, search
 from searchapp.server.batcher import ModelState
 from searchapp.server.threaded_calls import ThreadedCalls
 from searchapp.types import (
+    Example,
     Facets,
     Filter,
     Hit,
@@ -113,18 +115,20 @@ class Service:
         return not waiting.is_alive()
 
     async def search(
-        self, parts: Sequence[QueryPart], options: SearchOptions, one_prompt: bool
+        self,
+        parts: Sequence[QueryPart],
+        options: SearchOptions,
+        one_prompt: bool,
+        examples: Sequence[Example] = (),
     ) -> SearchResult:
-        """Search by the weighted sum of query parts.
+        """Search by the weighted sum of query parts, and by liked and unliked pictures.
 
         Raises the errors of search.search, and Starting while the engine starts.
         """
-        return await search(self._calls, parts, options, one_prompt=one_prompt)
+        return await search(self._calls, parts, options, one_prompt=one_prompt, examples=examples)
 
-    async def prepare_saved(
-        self, name: str, changes: Mapping[str, Any]
-    ) -> tuple[list[QueryPart], SearchOptions]:
-        """Return the query parts and the options of a saved search: see SavedSearches.prepare."""
+    async def prepare_saved(self, name: str, changes: Mapping[str, Any]) -> PreparedSearch:
+        """Return the question and the options of a saved search: see SavedSearches.prepare."""
         return await self._calls.call_library(lambda library: library.saved.prepare(name, changes))
 
     async def use_saved(self, use: Callable[[SavedSearches], Result]) -> Result:
@@ -180,6 +184,10 @@ class Service:
         """Return an image with its files; None if there is no such image."""
         return await self._calls.read_library(lambda reader: reader.locate_image(image_id))
 
+    async def locate_images(self, image_ids: Sequence[int]) -> dict[int, LocatedImage]:
+        """Return images with their files, by id; leave out images without a file."""
+        return await self._calls.read_library(lambda reader: reader.locate_images_by_id(image_ids))
+
     async def load_image(self, located: LocatedImage) -> tuple[bytes, str]:
         """Return a picture in a format that browsers show, and its media type.
 
@@ -192,7 +200,7 @@ class Service:
 
         Raises PictureError as load_image does.
         """
-        return await self._calls.run_blocking(lambda: _use_first_available(located, _read_picture))
+        return await self._calls.run_blocking(lambda: use_first_available(located, _read_picture))
 
     async def load_thumbnail(self, located: LocatedImage, size: int) -> bytes:
         """Return a thumbnail (WebP, upright).
@@ -323,29 +331,13 @@ def _decode_input(prompt: str, data: bytes | None) -> EngineInput:
     )
 
 
-def _use_first_available(located: LocatedImage, use: Callable[[Original], Result]) -> Result:
-    """Return use(original) of the first file of an image that can be used.
-
-    Raises the last PictureError if no file can be used.
-    """
-    last_error = PictureError(
-        "no file of this image is in the library any more; index its folder again", stage="read"
-    )
-    for original in located.originals:
-        try:
-            return use(original)
-        except PictureError as error:
-            last_error = error
-    raise last_error
-
-
 def _make_thumbnail(located: LocatedImage, side: int) -> Picture:
-    return _use_first_available(located, lambda original: thumbnails.make_thumbnail(original, side))
+    return use_first_available(located, lambda original: thumbnails.make_thumbnail(original, side))
 
 
 def _encode_for_browser(located: LocatedImage) -> tuple[bytes, str]:
     if located.seconds is None and located.info.format in BROWSER_FORMATS:
-        data = _use_first_available(located, _read_original)
+        data = use_first_available(located, _read_original)
         # An imported catalog can state another format than that of the file.
         if decode.detect_format(data) == located.info.format:
             return data, f"image/{located.info.format.lower()}"
@@ -377,4 +369,4 @@ def _find_video(located: LocatedImage) -> Original:
         with open_original(original):
             return original
 
-    return _use_first_available(located, check)
+    return use_first_available(located, check)

@@ -65,13 +65,16 @@ from searchapp.types.picture import (
     TextLine,
     megapixels_to_pixels,
 )
+from searchapp.types.region import Region
 from searchapp.types.saved_search import SavedSearch, SavedTerm
 from searchapp.types.search import (
     AUTO_MIN_SCORE,
+    Example,
     Filter,
     Hit,
     Match,
     Modality,
+    PictureName,
     Query,
     SearchMode,
     SearchOptions,
@@ -104,6 +107,7 @@ __all__ = [
     "DuplicatesFound",
     "EmbeddingExtent",
     "EngineStarting",
+    "Example",
     "ExportHeader",
     "Facet",
     "Facets",
@@ -129,11 +133,13 @@ __all__ = [
     "Original",
     "Overview",
     "PictureInfo",
+    "PictureName",
     "PictureSummary",
     "Progress",
     "PruneResult",
     "Query",
     "RatingRange",
+    "Region",
     "RestoreResult",
     "ReviewChoice",
     "RunFinished",

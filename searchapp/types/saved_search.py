@@ -10,6 +10,7 @@ from typing import Any
 
 from searchapp.errors import QueryError
 from searchapp.types.filter_values import FilterValue
+from searchapp.types.region import Region
 from searchapp.types.search import SearchOptions
 from searchapp.types.valid_text import check_text
 
@@ -20,7 +21,7 @@ NOT_SAVED = frozenset({"offset", "trust_remote_code"})
 
 @dataclass(frozen=True, slots=True)
 class SavedTerm:
-    """Term of a saved question: a text, a picture, or both as one prompt.
+    """Term of a saved question: a text, a picture, or both as one prompt; or an example.
 
     A picture is either a file or URL, which is read at each run, or an image of the library.
     """
@@ -30,11 +31,22 @@ class SavedTerm:
     # SHA-256 of the picture, or the key of a video frame: ids differ from library to library.
     image_key: str | None = None
     weight: float = 1.0
+    region: Region | None = None  # part of the picture
+    is_liked: bool | None = None  # of an example, see types.Example; None: a term of the sum
+
+    @classmethod
+    def from_dict(cls, values: Mapping[str, Any]) -> SavedTerm:
+        """Create a term from a dictionary of JSON values.
+
+        Raises QueryError or TypeError if a value is not valid.
+        """
+        region = values.get("region")
+        return cls(**{**values, "region": None if region is None else Region.parse(region)})
 
     def to_dict(self) -> dict[str, Any]:
         """Return the term as a dictionary of JSON values, without the parts it lacks."""
         values = {field.name: getattr(self, field.name) for field in fields(self)}
-        return {name: value for name, value in values.items() if value is not None}
+        return {name: _to_json(value) for name, value in values.items() if value is not None}
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,7 +77,7 @@ class SavedSearch:
 
         Raises QueryError, KeyError or TypeError if a value is not valid.
         """
-        terms = tuple(SavedTerm(**term) for term in values["terms"])
+        terms = tuple(map(SavedTerm.from_dict, values["terms"]))
         return cls(normalize_name(values["name"]), terms, options_from_dict(values["options"]))
 
 

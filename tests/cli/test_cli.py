@@ -345,7 +345,7 @@ def test_query_copies_links_and_opens_hits(
     assert (copies / "red-2.jpg").read_bytes() == (photos / "red.jpg").read_bytes()
     assert (copies / "red.jpg").read_bytes() == b"another"
     opened: list[str] = []
-    monkeypatch.setattr("click.launch", opened.append)
+    monkeypatch.setattr("searchapp.cli.query.open_in_viewer", opened.append)
     run("query", "red", "--no-daemon", "--open")
     assert opened == [str(photos / "red.jpg")]
     (tmp_path / "file").touch()

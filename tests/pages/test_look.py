@@ -40,8 +40,10 @@ def test_colors_come_from_the_shared_style(file: Path) -> None:
 
 
 COMMANDS = {
-    "sheet": ("query", "red", "--no-daemon"), "review": ("duplicates", "--similar"), "map": ("map",),
-}  # fmt: skip
+    "sheet": ("query", "red", "--no-daemon"),
+    "review": ("duplicates", "--similar"),
+    "map": ("map",),
+}
 
 
 @pytest.fixture

@@ -14,7 +14,15 @@ from support.sample_pictures import save_picture
 from searchapp.catalog import connection
 from searchapp.errors import LibraryError, PictureError, QueryError, ReadOnlyError, SearchAppError
 from searchapp.library import Library
-from searchapp.types import Query, SavedTerm, SearchOptions, SearchResult, Term
+from searchapp.types import (
+    Example,
+    Query,
+    Region,
+    SavedTerm,
+    SearchOptions,
+    SearchResult,
+    Term,
+)
 
 TEXTS = {"after": "2021-06", "near": "48.85,2.35,5km", "rating": "4+"}
 
@@ -88,6 +96,32 @@ def test_a_picture_of_the_library_needs_no_engine(
         QueryError, match="does not hold the picture of the saved search 'like red'"
     ):
         library.find_saved("like red")
+
+
+def test_parts_and_examples_are_saved(library: Library, photos: Path, tmp_path: Path) -> None:
+    """A region, an image of the library by its id, and liked and unliked pictures."""
+    (red,) = library.find(Query("red"), SearchOptions(count=1)).hits
+    picture = save_picture(tmp_path / "like.png", "blue")
+    region = Region.parse("10%,10%,50%,50%")
+    terms = [Term(Query("green", red.image_id, region)), Term(Query(None, photos / "green.png"), 2)]
+    examples = [Example(picture), Example(red.image_id, is_liked=False)]
+    options = SearchOptions(include_examples=True)
+    saved = library.saved.add("parts", terms, options, examples)
+    assert saved.terms == (
+        SavedTerm("green", image_key=red.sha256, region=region),
+        SavedTerm(image=str(photos / "green.png"), weight=2),
+        SavedTerm(image=str(picture), is_liked=True),
+        SavedTerm(image_key=red.sha256, is_liked=False),
+    )
+    assert library.saved.get("parts") == saved
+    assert library.find_saved("parts") == library.find(terms, options, examples)
+    library.saved.add("only liked", (), SearchOptions(), examples[:1])
+    assert library.find_saved("only liked") == library.find([], SearchOptions(), examples[:1])
+    picture.unlink()
+    with pytest.raises(PictureError, match="the picture of the saved search 'only liked'"):
+        library.find_saved("only liked")
+    with pytest.raises(QueryError, match="no image 99"):
+        library.saved.add("unknown", (), SearchOptions(), [Example(99)])
 
 
 def test_a_lost_picture_is_named(library: Library, tmp_path: Path) -> None:

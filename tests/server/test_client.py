@@ -31,7 +31,9 @@ from searchapp.server.start_resident import ResidentConfig
 from searchapp.types import (
     Circle,
     DateBound,
+    Example,
     Query,
+    Region,
     SavedSearch,
     SearchOptions,
     SearchResult,
@@ -322,6 +324,12 @@ def test_saved_searches_run_as_in_the_library(
             opened.saved.add("reds", Query("red"), SearchOptions(count=3, before="2099")),
             opened.saved.add("like", Query(None, picture), SearchOptions(folder=photos)),
             opened.saved.add("bytes", Query("red"), SearchOptions(folder=folder, count=10**30)),
+            opened.saved.add(
+                "part",
+                Query(None, picture, Region.parse("1,1,9,9")),
+                SearchOptions(),
+                [Example(1), Example(photos / "red.jpg", is_liked=False)],
+            ),
         ]
         saved[2] = opened.saved.set_link_folder(saved[2], tmp_path / "l\udcff")
         start_process()
@@ -329,7 +337,7 @@ def test_saved_searches_run_as_in_the_library(
             SavedSearch(each.name, each.terms, each.options) for each in saved
         ]
         assert client.find_saved(library, "nothing") is None
-        for name in ("reds", "like", "bytes"):
+        for name in ("reds", "like", "bytes", "part"):
             for changes in cases:
                 found = client.search_saved(ResidentConfig(library), name, changes, print)
                 assert found == opened.find_saved(name, changes), (name, changes)

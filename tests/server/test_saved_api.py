@@ -14,7 +14,7 @@ from support.live_server import serve_library
 from searchapp.catalog import connection
 from searchapp.library import Library
 from searchapp.server.guard import AccessRules
-from searchapp.types import Query, SearchOptions
+from searchapp.types import Example, Query, SearchOptions
 
 SAVED = "/api/v1/saved"
 
@@ -27,9 +27,10 @@ def save(client: Any, **fields: Any) -> Any:
 
 def test_save_list_run_rename_and_delete(client: Any) -> None:
     saved = save(client, name="reds", text="red", after="1990", keyword=[], count=1)
-    assert saved["terms"] == [
-        {"text": "red", "image": None, "image_id": None, "image_key": None, "weight": 1.0}
-    ]
+    (term,) = saved["terms"]
+    assert {name: value for name, value in term.items() if value is not None} == {
+        "text": "red", "weight": 1.0,
+    }  # fmt: skip
     assert saved["options"] == {"after": "1990", "count": 1}
     assert client.get(SAVED).json() == {"searches": [saved]}
     address = f"{SAVED}/{saved['id']}"
@@ -52,6 +53,18 @@ def test_a_picture_of_the_library_is_saved_by_its_content(client: Any) -> None:
     (term,) = saved["terms"]
     assert (term["image_id"], term["image_key"]) == (hit["id"], hit["sha256"])
     assert hit_names(search_api(client, saved="like green", count=1)) == ["green.png"]
+
+
+def test_parts_and_examples_are_saved(client: Any) -> None:
+    hits = search_api(client, text="green", count=3).json()["hits"]
+    green, *others = [hit["id"] for hit in hits]
+    term = {"text": "green", "image_id": green, "region": "0%,0%,50%,50%"}
+    fields = {"terms": [term], "like": [others[0]], "unlike": [others[1]], "include_examples": True}
+    saved = save(client, name="parts", **fields)
+    assert [(each["image_id"], each["is_liked"], each["region"]) for each in saved["terms"]] == [
+        (green, None, term["region"]), (others[0], True, None), (others[1], False, None),
+    ]  # fmt: skip
+    assert hit_names(search_api(client, saved="parts")) == hit_names(search_api(client, **fields))
 
 
 def test_filters_alone_are_saved(client: Any) -> None:
@@ -130,9 +143,13 @@ def test_the_web_saves_no_model_and_runs_no_urls(
     assert answer.json()["kind"] == "ModelError", answer.text
     answer = search_api(client, saved="url")
     assert (answer.status_code, "does not fetch URLs" in answer.text) == (400, True)
+    with Library.open(library) as opened:
+        opened.saved.add("liked url", (), SearchOptions(), [Example("http://127.0.0.1:9/x.jpg")])
     with serve_library(library, fake_engines, allow_urls=True) as url:
         answer = httpx.post(f"{url}/api/search", json={"saved": "url"})
         assert answer.status_code == 400 and "public" in answer.json()["detail"]
+        answer = httpx.post(f"{url}/api/search", json={"saved": "liked url"})
+        assert answer.status_code == 400 and "only the command line" in answer.json()["detail"]
 
 
 def test_a_read_only_library_refuses_with_403(

@@ -133,6 +133,20 @@ def test_pictures_of_the_library_are_saved(tabs: BrowserTabs, site: str) -> None
     assert page.url.endswith(f"?similar={hit['id']}")
 
 
+def test_examples_and_parts_are_saved(tabs: BrowserTabs, site: str) -> None:
+    """Liked and unliked pictures, and the part of a picture with words."""
+    hits = httpx.post(f"{site}/api/search", json={"text": "blue", "count": 3}).json()["hits"]
+    ids = [hit["id"] for hit in hits]
+    part = f"?q=green&similar={ids[0]}&like={ids[1]}&unlike={ids[2]}&region=0%25%2C0%25%2C50%25%2C50%25"
+    page = tabs.open_page(f"{site}/{part}")
+    expect_count(page, 1)
+    save_shown(page, "part")
+    page.goto(site)
+    list_names(page).click()
+    expect_count(page, 1)
+    assert page.url.endswith(part)
+
+
 def test_a_dropped_picture_cannot_be_saved(tabs: BrowserTabs, site: str, tmp_path: Path) -> None:
     page = tabs.open_page(site)
     expect_count(page, 3)

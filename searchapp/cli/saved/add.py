@@ -10,7 +10,7 @@ import click
 from searchapp.cli.log_output import print_note
 from searchapp.cli.query import OUTPUT_OPTIONS
 from searchapp.cli.query import command as query_command
-from searchapp.cli.query_terms import build_query
+from searchapp.cli.query_terms import build_examples, build_query
 from searchapp.cli.saved.sync import sync_searches
 from searchapp.cli.shared_options import (
     AppCommand,
@@ -45,6 +45,9 @@ def command(
     texts: tuple[str, ...],
     minus_texts: tuple[str, ...],
     minus_images: tuple[str, ...],
+    region: str | None,
+    likes: tuple[str, ...],
+    unlikes: tuple[str, ...],
     link_to: Path | None,
     replace: bool,
     no_daemon: bool,
@@ -64,11 +67,13 @@ def command(
     """
     from searchapp.library import Library
 
-    is_asked = text or images or texts or minus_texts or minus_images
-    question = build_query(text, images, texts, minus_texts, minus_images) if is_asked else ()
+    examples = build_examples(likes, unlikes)
+    question = build_query(
+        text, images, texts, minus_texts, minus_images, region=region, can_be_empty=True
+    )
     with Library.open(library, tell=print_note) as opened:
         search = opened.saved.add(
-            name, question, SearchOptions(**arguments), replace_existing=replace
+            name, question, SearchOptions(**arguments), examples, replace_existing=replace
         )
         if link_to is not None:
             try:

@@ -20,6 +20,10 @@ def list_options(search: SavedSearch) -> list[tuple[str, object]]:
 
 def _describe_term(term: SavedTerm) -> str:
     picture = term.image or (f"picture {term.image_key[:12]}" if term.image_key else None)
+    if term.is_liked is not None:
+        return f"{'like' if term.is_liked else 'unlike'} {picture}"
+    if picture is not None and term.region is not None:
+        picture = f"{picture} ({term.region})"
     sign = "-" if term.weight < 0 else "+"
     weight = "" if abs(term.weight) == 1 else f"{abs(term.weight):g} × "
     return f"{sign} {weight}{' + '.join(filter(None, (term.text, picture)))}"

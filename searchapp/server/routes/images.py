@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Annotated
 
 from fastapi import APIRouter, HTTPException, Query, Request, Response
+from fastapi.responses import StreamingResponse
 
 from searchapp.catalog import LocatedImage
 from searchapp.server import video_ranges
@@ -13,14 +14,19 @@ from searchapp.server.api_examples import (
     ORIGINAL_RESPONSE,
     THUMBNAIL_RESPONSE,
     VIDEO_RESPONSE,
+    ZIP_RESPONSE,
 )
 from searchapp.server.app_state import ServiceDep
 from searchapp.server.conditional_answers import is_current
 from searchapp.server.file_names import make_disposition
+from searchapp.server.picture_zip import stream_zip
 from searchapp.server.request_forms import HEAD_MARK
 from searchapp.server.request_models import ImageId
 from searchapp.server.service import THUMBNAIL_SIDES_PX, Service
 from searchapp.server.unix_http import API_PREFIX
+from searchapp.server.zip_request import ZipRequest, choose_zip_images
+
+ZIP_MEDIA_TYPE = "application/zip"
 
 router = APIRouter(tags=["Pictures"])
 Sha256Start = Annotated[
@@ -122,6 +128,26 @@ async def get_video(
     response = video_ranges.range_response(video, range_header, headers)
     # Without this, HEAD would read the complete video.
     return Response(headers=response.headers) if request.scope[HEAD_MARK] else response
+
+
+@router.get(f"{API_PREFIX}/zip", name="zip", response_class=Response, responses=ZIP_RESPONSE)
+async def get_zip(
+    request: Request, parameters: Annotated[ZipRequest, Query()], service: ServiceDep
+) -> Response:
+    """Return a zip with the original files of images. A file that is gone is named in the zip."""
+    found = await service.locate_images(parameters.ids)
+    images, missing = choose_zip_images(parameters.ids, found)
+    if not images:
+        raise HTTPException(404, "the library has none of these images")
+    headers = {
+        "Cache-Control": "private, no-store",
+        "Content-Disposition": f'attachment; filename="{len(images)}-pictures.zip"',
+    }
+    if request.scope[HEAD_MARK]:
+        return Response(media_type=ZIP_MEDIA_TYPE, headers=headers)
+    return StreamingResponse(
+        stream_zip(images, missing), media_type=ZIP_MEDIA_TYPE, headers=headers
+    )
 
 
 async def _locate_image(service: Service, image_id: int, sha256: str | None) -> LocatedImage:

@@ -9,7 +9,7 @@ from fastapi import APIRouter, HTTPException, Path, Request, Response
 from searchapp.errors import QueryError
 from searchapp.search.saved_searches import SavedSearches
 from searchapp.server.api_examples import RENAME_REQUEST_SCHEMA, SAVE_REQUEST_SCHEMA
-from searchapp.server.app_state import AppState, ServiceDep, StateDep
+from searchapp.server.app_state import ServiceDep, StateDep
 from searchapp.server.request_models import (
     QuestionRequest,
     RenameRequest,
@@ -19,7 +19,6 @@ from searchapp.server.request_models import (
     parse_request,
 )
 from searchapp.server.response_models import SavedSearchAnswer, SavedSearchesAnswer
-from searchapp.server.service import Service
 from searchapp.server.unix_http import API_PREFIX
 from searchapp.types import SavedSearch, SavedTerm, SearchOptions
 
@@ -49,17 +48,20 @@ async def list_saved(service: ServiceDep) -> SavedSearchesAnswer:
 async def save_search(request: Request, state: StateDep) -> SavedSearchAnswer:
     """Save a question and its filters under a name. A picture is an image_id or an image_url."""
     body, pictures = await parse_request(request, SavedSearchRequest)
-    if pictures or any(term.image for term in body.terms or []):
+    is_uploaded = pictures or any(term.image for term in body.terms or [])
+    if is_uploaded or body.like_files or body.unlike_files:
         raise QueryError(
             "the file of a picture cannot be saved with a search. Index the picture, and give its "
             "image_id."
         )
     if not request.scope["searchapp.local"]:
         body = body.model_copy(update={"model": None})
-    terms = [await _make_term(term, state) for term in _list_terms(body)]
     options = SearchOptions(**given_options(body))
 
     def save(saved: SavedSearches) -> SavedSearchAnswer:
+        terms = [_make_term(term, saved, allow_urls=state.allow_urls) for term in _list_terms(body)]
+        for is_liked, ids in ((True, body.like), (False, body.unlike)):
+            terms += [SavedTerm(image_key=_find_key(id, saved), is_liked=is_liked) for id in ids]
         return _make_answer(saved, saved.add(body.name, terms, options))
 
     return await state.service.use_saved(save)
@@ -111,28 +113,28 @@ def _make_answer(saved: SavedSearches, search: SavedSearch) -> SavedSearchAnswer
 
 def _list_terms(body: QuestionRequest) -> list[TermRequest]:
     """Return the terms of a request; its own text and picture are the first of them."""
-    first = TermRequest.model_construct(text=body.text, image_url=body.image_url)
+    first = TermRequest.model_construct(
+        text=body.text, image_url=body.image_url, region=body.region
+    )
     return [*([first] if body.text or body.image_url else []), *(body.terms or [])]
 
 
-async def _make_term(term: TermRequest, state: AppState) -> SavedTerm:
+def _make_term(term: TermRequest, saved: SavedSearches, *, allow_urls: bool) -> SavedTerm:
     """Return a term in the form in which it is saved.
 
     Raises QueryError if the server does not fetch URLs, and HTTPException for an unknown image.
     """
-    if term.image_url is not None and not state.allow_urls:
+    if term.image_url is not None and not allow_urls:
         raise QueryError(
             "this server does not fetch URLs. Index the picture, or start the server with "
             "--allow-urls."
         )
-    key = None
-    if term.image_id is not None:
-        key = await _read_image_key(state.service, term.image_id)
-    return SavedTerm(term.text or None, term.image_url, key, term.weight)
+    key = None if term.image_id is None else _find_key(term.image_id, saved)
+    return SavedTerm(term.text or None, term.image_url, key, term.weight, term.region)
 
 
-async def _read_image_key(service: Service, image_id: int) -> str:
-    located = await service.locate_image(image_id)
-    if located is None:
+def _find_key(image_id: int, saved: SavedSearches) -> str:
+    key = saved.find_image_key(image_id)
+    if key is None:
         raise HTTPException(404, f"the library has no image {image_id}")
-    return located.key
+    return key

@@ -1,5 +1,6 @@
 // Requests to the HTTP API. All URLs are relative, because a proxy may serve the page below a path.
 
+import { exampleFields, hasExamples } from "./examples.js";
 import { appendFilters, filterFields } from "./filters.js";
 import { text } from "./texts.js";
 
@@ -73,35 +74,42 @@ export async function removeSaved(id) {
 }
 
 // Return one page of results.
-// query: {text, picture: {id, file}|null, similar: id|null, and the filters}
+// query: {text, picture: {id, file}|null, similar: id|null, like, unlike, region, and the filters}
 export async function searchPictures(query, offset, signal) {
-  const { text: words, picture, similar, sort, by } = query;
+  const { text: words, picture, similar, region, sort, by } = query;
   const page = { count: sort === "date" ? DATE_PAGE_SIZE : PAGE_SIZE, offset };
-  if (similar && !words) {
+  if (similar && !words && !region && !hasExamples(query)) {
     const parameters = appendFilters(query, new URLSearchParams(page));
     return request(`api/similar/${similar}?${parameters}`, { signal });
   }
-  const fields = { ...page, ...filterFields(query) };
+  const fields = { ...page, ...filterFields(query), ...exampleFields(query) };
   if (query.saved) return request("api/search", { ...asJson("POST", { ...fields, saved: query.saved }), signal });
-  if (words) fields.text = words;
-  if (!picture && !similar) {
+  if (picture) {
+    const form = new FormData();
+    if (words) form.append("text", words);
+    for (const [name, value] of Object.entries(fields)) {
+      form.append(name, Array.isArray(value) ? JSON.stringify(value) : value);
+    }
+    form.append("image", picture.file, "picture");
+    return request("api/search", { method: "POST", body: form, signal });
+  }
+  if (similar) {
+    const term = { image_id: similar, ...(words && { text: words }), ...(region && { region }) };
+    fields.terms = [term];
+  } else if (words) {
+    fields.text = words;
     if (by) fields.by = by;
-    const headers = { "Content-Type": "application/json" };
-    return request("api/search", { method: "POST", headers, body: JSON.stringify(fields), signal });
   }
-  const form = new FormData();
-  for (const [name, value] of Object.entries(fields)) {
-    form.append(name, Array.isArray(value) ? JSON.stringify(value) : value);
-  }
-  form.append("image", picture?.file ?? (await fetchPictureFile(similar, signal)), "picture");
-  return request("api/search", { method: "POST", body: form, signal });
+  const headers = { "Content-Type": "application/json" };
+  return request("api/search", { method: "POST", headers, body: JSON.stringify(fields), signal });
 }
 
-// Download a picture of the library, to send it in a form together with words.
-async function fetchPictureFile(id, signal) {
-  const response = await fetchOrThrow(imageUrl({ id }), { signal });
-  if (!response.ok) throw await readProblem(response);
-  return response.blob();
+export const zipUrl = (ids) => `api/zip?ids=${ids.join(",")}`;
+
+// Throw the Problem that the download of a zip would have: a link cannot show it.
+export async function checkZip(ids) {
+  const response = await fetchOrThrow(zipUrl(ids), { method: "HEAD" });
+  if (!response.ok) await request(zipUrl(ids)); // an answer to HEAD has no reason
 }
 
 async function request(url, options) {

@@ -12,11 +12,18 @@ import { flashDate, listenToScrubber, moveHandle, onScrub } from "./scrubber.js"
 import { drawForm, listenToForm, submitQuestion } from "./search_form.js";
 import { drawSide, listenToSide } from "./side.js";
 import { listenToSuggestions } from "./suggestions.js";
+import { listenToRegion } from "./region.js";
+import { listenToDrag } from "./select_by_drag.js";
+import { listenToSelecting } from "./select_tiles.js";
+import { clearSelection, listenToSelection } from "./selection.js";
+import { listenToSelectionBar } from "./selection_bar.js";
+import { resultsKey } from "./state.js";
 import { translatePage } from "./texts.js";
 import { $, isPlain } from "./views.js";
 import { listenToViewer, showLargeView, useViewerKey } from "./viewer.js";
 
 async function showState(state, previous, options) {
+  if (resultsKey(state) !== resultsKey(previous)) clearSelection(); // other pictures are shown
   drawForm(state);
   drawChips(state, changeFilters, resetFilters);
   drawSaved(state);
@@ -67,6 +74,11 @@ listenToGrid();
 listenToScrubber();
 listenToViewer();
 listenToSaved();
+listenToRegion();
+listenToSelection();
+listenToSelectionBar();
+listenToSelecting(); // before the listeners below, which open pictures and move the focus
+listenToDrag();
 listenToScoreSlider(redrawAnswer);
 onScrub(scrollToGrid);
 let lastTop = 0;

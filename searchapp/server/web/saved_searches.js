@@ -2,6 +2,7 @@
 // that saves the question and the filters under a name.
 
 import { listSaved, removeSaved, renameSaved, saveSearch } from "./api.js";
+import { exampleFields } from "./examples.js";
 import { NO_FILTERS, activeFilters, filterFields } from "./filters.js";
 import { changeState, getState } from "./navigation.js";
 import { EMPTY_STATE, hasQuery, resultsKey } from "./state.js";
@@ -17,12 +18,13 @@ let doomedId = null; // of the saved search that is removed if the user confirms
 // Return the state that shows a saved search. The page has no fields for some questions and
 // options: these are run by their name.
 export function makeSavedState({ name, terms, options }) {
-  const state = {};
-  for (const { text: words, image, image_id: id, image_key: key, weight } of terms) {
-    const isKnown = weight === 1 && !image && (words ? !key : id);
-    if (!isKnown || (words ? state.text : state.similar)) return { ...EMPTY_STATE, saved: name };
-    if (words) state.text = words;
-    else state.similar = id;
+  const state = { like: [], unlike: [] };
+  for (const { text: words, image, image_id: id, image_key: key, weight, region, is_liked } of terms) {
+    const hasQuestion = state.text || state.similar;
+    if (image || (key && !id) || weight !== 1) return { ...EMPTY_STATE, saved: name };
+    if (is_liked !== null) state[is_liked ? "like" : "unlike"].push(id);
+    else if (hasQuestion) return { ...EMPTY_STATE, saved: name };
+    else Object.assign(state, { text: words ?? "", similar: id, region: region ?? "" });
   }
   for (const [option, value] of Object.entries(options)) {
     if (option === "count") continue; // the page loads as many as it shows
@@ -37,11 +39,14 @@ export function makeSavedState({ name, terms, options }) {
   return { ...EMPTY_STATE, ...state };
 }
 
-function makeFields({ text: words, similar, by, sort, ...filters }, name) {
-  const terms = [];
-  if (words) terms.push({ text: words });
-  if (similar) terms.push({ image_id: similar });
-  return { name, terms, ...filterFields(filters), ...(by && { by }), ...(sort && { sort }) };
+function makeFields(state, name) {
+  const { text: words, similar, region, by, sort } = state;
+  const term = {
+    ...(words && { text: words }), ...(similar && { image_id: similar }), ...(region && { region }),
+  };
+  const terms = words || similar ? [term] : [];
+  const options = { ...filterFields(state), ...(by && { by }), ...(sort && { sort }) };
+  return { name, terms, ...exampleFields(state), ...options };
 }
 
 const isShown = (search, state) => resultsKey(makeSavedState(search)) === resultsKey(state);

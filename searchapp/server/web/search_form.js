@@ -1,39 +1,44 @@
 // The search field: words, a picture to search with, or both.
 
 import { Problem, thumbnailUrl } from "./api.js";
+import { NO_EXAMPLES } from "./examples.js";
 import { showProblem } from "./gallery.js";
 import { changeState, getState, showAgain } from "./navigation.js";
 import { listenForPictures, storePicture } from "./pictures.js";
 import { hasQuery } from "./state.js";
+import { drawPart } from "./part_preview.js";
 import { hideSuggestions, rememberQuestion } from "./suggestions.js";
 import { text as findText } from "./texts.js";
 import { $ } from "./views.js";
 
-const NEW_QUERY = { saved: "", min: null, rest: null, open: null };
+const NEW_QUERY = { ...NO_EXAMPLES, saved: "", min: null, rest: null, open: null };
 
 let drawnText = "";
 let previewed = null;
 
 export function drawForm(state) {
-  const { text, picture, similar } = state;
-  const like = picture ? picture.file.name : similar ? findText("library_picture") : "";
-  document.title = hasQuery(state) ? `${text || state.saved || findText("like", like)} · searchapp` : "searchapp";
+  const { text, picture, similar, region } = state;
+  const inLibrary = findText(region ? "library_part" : "library_picture");
+  const like = picture ? picture.file.name : similar ? inLibrary : "";
+  const title = text || state.saved || findText("like", like);
+  document.title = hasQuery(state) ? `${title} · searchapp` : "searchapp";
   // An unchanged query keeps words that are typed, but not submitted.
   if (text !== drawnText) $("words").value = drawnText = text;
   $("words").placeholder = findText(like ? "add_words" : "describe");
   drawClearButton();
   $("picture").hidden = !like;
   $("picture-name").textContent = like ? findText("pictures_like", like) : "";
-  drawPreview(picture, similar);
+  drawPreview(picture, similar, region);
 }
 
-function drawPreview(picture, similar) {
-  const source = picture ?? similar;
+function drawPreview(picture, similar, region) {
+  const source = picture ?? (similar && `${similar} ${region}`);
   if (source === previewed) return;
   previewed = source;
   URL.revokeObjectURL($("preview").src);
   $("picture").classList.remove("blind");
   if (picture) $("preview").src = URL.createObjectURL(picture.file);
+  else if (similar && region) drawPart($("preview"), thumbnailUrl({ id: similar }, 640), region);
   else if (similar) $("preview").src = thumbnailUrl({ id: similar }, 320);
   else $("preview").removeAttribute("src");
 }
