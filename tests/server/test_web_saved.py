@@ -137,7 +137,8 @@ def test_examples_and_parts_are_saved(tabs: BrowserTabs, site: str) -> None:
     """Liked and unliked pictures, and the part of a picture with words."""
     hits = httpx.post(f"{site}/api/search", json={"text": "blue", "count": 3}).json()["hits"]
     ids = [hit["id"] for hit in hits]
-    part = f"?q=green&similar={ids[0]}&like={ids[1]}&unlike={ids[2]}&region=0%25%2C0%25%2C50%25%2C50%25"
+    region = "0%25%2C0%25%2C50%25%2C50%25"
+    part = f"?q=green&similar={ids[0]}&like={ids[1]}&unlike={ids[2]}&region={region}"
     page = tabs.open_page(f"{site}/{part}")
     expect_count(page, 1)
     save_shown(page, "part")
