@@ -103,12 +103,12 @@ def test_parts_and_examples_are_saved(library: Library, photos: Path, tmp_path: 
     (red,) = library.find(Query("red"), SearchOptions(count=1)).hits
     picture = save_picture(tmp_path / "like.png", "blue")
     region = Region.parse("10%,10%,50%,50%")
-    terms = [Term(Query("green", red.image_id, region)), Term(Query(None, photos / "green.png"), 2)]
+    terms = [Term(Query(None, red.image_id, region)), Term(Query(None, photos / "green.png"), 2)]
     examples = [Example(picture), Example(red.image_id, is_liked=False)]
     options = SearchOptions(include_examples=True)
     saved = library.saved.add("parts", terms, options, examples)
     assert saved.terms == (
-        SavedTerm("green", image_key=red.sha256, region=region),
+        SavedTerm(image_key=red.sha256, region=region),
         SavedTerm(image=str(photos / "green.png"), weight=2),
         SavedTerm(image=str(picture), is_liked=True),
         SavedTerm(image_key=red.sha256, is_liked=False),
