@@ -7,7 +7,7 @@ from typing import Any
 
 from searchapp.server.api_docs import inline_definitions
 from searchapp.server.request_models import SearchRequest
-from searchapp.server.service import BROWSER_FORMATS
+from searchapp.server.shown_files import BROWSER_FORMATS
 from searchapp.server.video_ranges import MEDIA_TYPES
 
 Responses = dict[int | str, dict[str, Any]]

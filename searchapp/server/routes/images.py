@@ -22,7 +22,8 @@ from searchapp.server.file_stream import FileStream
 from searchapp.server.picture_zip import stream_zip
 from searchapp.server.request_forms import HEAD_MARK
 from searchapp.server.request_models import ImageId
-from searchapp.server.service import THUMBNAIL_SIDES_PX, Service
+from searchapp.server.service import Service
+from searchapp.server.shown_files import THUMBNAIL_SIDES_PX
 from searchapp.server.unix_http import API_PREFIX
 from searchapp.server.zip_request import ZipRequest, choose_zip_images
 
