@@ -14,7 +14,7 @@ from searchapp.server.request_models import (
     SavedSearchRequest,
     SearchRequest,
 )
-from searchapp.server.service import BROWSER_FORMATS
+from searchapp.server.shown_files import BROWSER_FORMATS
 from searchapp.server.video_ranges import MEDIA_TYPES
 
 Responses = dict[int | str, dict[str, Any]]

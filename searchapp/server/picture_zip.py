@@ -24,7 +24,9 @@ REPORT_NAME = "missing.txt"
 FIRST_YEAR, LAST_YEAR = 1980, 2107  # of the times in a zip
 
 
-def stream_zip(images: Sequence[LocatedImage], missing: Sequence[str]) -> Iterator[bytes]:
+def stream_zip(
+    images: Sequence[LocatedImage], missing: Sequence[str]
+) -> Generator[bytes, None, None]:
     """Yield the bytes of a zip with the original file of each image.
 
     A file that is gone or is not the indexed one is left out, and named in REPORT_NAME in the zip.

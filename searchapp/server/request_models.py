@@ -3,19 +3,14 @@
 from __future__ import annotations
 
 import json
-import math
-import sys
 from contextlib import suppress
 from dataclasses import fields, replace
 from typing import Annotated, Any, TypeVar
 
-from fastapi import HTTPException, Path, Request
-from fastapi.exceptions import RequestValidationError
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError
-from starlette.datastructures import UploadFile
+from fastapi import Path
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
 
 from searchapp.server.request_fields import (
-    IS_LOCAL,
     Date,
     ImageIdField,
     PathText,
@@ -31,23 +26,25 @@ from searchapp.server.request_fields import (
     Url,
     WebLimit,
 )
-from searchapp.server.unix_http import FIELDS_PART
 from searchapp.types import Filter, SearchMode, SearchOptions, SortOrder
 
 MAX_QUERY_PARTS = 16
 MAX_FILTER_VALUES = 50
-RequestModel = TypeVar("RequestModel", bound=BaseModel)
-WEB_FORM: dict[str, Any] = {"max_files": MAX_QUERY_PARTS, "max_fields": 50}
-UNLIMITED_FORM: dict[str, Any] = {
-    "max_files": math.inf, "max_fields": math.inf, "max_part_size": sys.maxsize,
-}  # fmt: skip
 MAX_HITS = 1000  # per answer; the offset is at most 100 * MAX_HITS
 ImageId = Annotated[int, Path(ge=1, le=2**63 - 1)]
 
 
+def parse_json(text: str | bytes) -> Any:
+    """Parse JSON; raise ValueError if it is invalid or nested too deeply."""
+    try:
+        return json.loads(text)
+    except RecursionError as error:
+        raise ValueError("the JSON is nested too deeply") from error
+
+
 def _parse_form_json(value: Any) -> Any:
     """Parse a form field that contains JSON; return other values unchanged."""
-    return _parse_json(value) if isinstance(value, str) else value
+    return parse_json(value) if isinstance(value, str) else value
 
 
 def _parse_list(value: Any) -> Any:
@@ -59,7 +56,7 @@ def _parse_list(value: Any) -> Any:
     parsed = None
     if value.startswith("["):  # a plain value may begin with [ too: the folder "[2020] Trip"
         with suppress(ValueError):
-            parsed = _parse_json(value)
+            parsed = parse_json(value)
     return parsed if isinstance(parsed, list) else [value] if value else []
 
 
@@ -270,60 +267,6 @@ class CountRequest(RequestFields):
 def is_used_by_term(name: str, terms: list[TermRequest]) -> bool:
     """Return whether a query term names this multipart form part as its picture."""
     return any(term.image == name for term in terms)
-
-
-async def parse_request(
-    request: Request, model: type[RequestModel]
-) -> tuple[RequestModel, dict[str, bytes]]:
-    """Return the fields of a JSON or form body, and the pictures by the names of their form parts.
-
-    A command of the user sends its fields as JSON in the form part FIELDS_PART: other parts of a
-    form cannot hold a path that is not UTF-8.
-    Raises HTTPException if the body is not JSON or no form, and RequestValidationError if it does
-    not fit the model. All become status 4xx.
-    """
-    is_local = request.scope["searchapp.local"]
-    media_type = request.headers.get("content-type", "").split(";")[0].strip().lower()
-    files: dict[str, bytes] = {}
-    body: str | bytes
-    fields: Any
-    if media_type == "multipart/form-data":
-        limits = UNLIMITED_FORM if is_local else WEB_FORM
-        try:
-            async with request.form(**limits) as form:
-                for name, value in form.items():
-                    if isinstance(value, UploadFile):
-                        files[name] = await value.read()
-                fields = {
-                    name: value for name, value in form.items() if isinstance(value, str) and value
-                }
-        except UnicodeError as error:  # the charset of the header Content-Type decides
-            raise HTTPException(400, "the texts of the form are not UTF-8; send UTF-8") from error
-        body = fields.get(FIELDS_PART, "") if is_local else ""
-    else:
-        body, fields = await request.body(), None
-    if body or fields is None:
-        try:
-            fields = _parse_json(body)
-        except ValueError as error:
-            raise HTTPException(
-                422,
-                "the body of the request is not JSON; send application/json or multipart/form-data",
-            ) from error
-    try:
-        return model.model_validate(fields, context={IS_LOCAL: is_local}), files
-    except ValidationError as error:
-        raise RequestValidationError(
-            error.errors(include_url=False, include_context=False, include_input=False)
-        ) from error
-
-
-def _parse_json(text: str | bytes) -> Any:
-    """Parse JSON; raise ValueError if it is invalid or nested too deeply."""
-    try:
-        return json.loads(text)
-    except RecursionError as error:
-        raise ValueError("the JSON is nested too deeply") from error
 
 
 def to_search_options(request: SimilarRequest) -> SearchOptions:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import io
 import threading
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -17,15 +16,13 @@ import numpy as np
 from searchapp.catalog import LocatedImage, interrupt_statements
 from searchapp.duplicates.review_store import SavedReview
 from searchapp.engines import Engine, EngineInput, Refusal, Vector
-from searchapp.errors import PictureError
 from searchapp.files.library_folder import catalog_file
 from searchapp.library import Library
 from searchapp.models import ModelSpec
-from searchapp.pictures import decode, mean_colors, thumbnail_cache, thumbnails
-from searchapp.pictures.originals import open_original
-from searchapp.search.original_files import use_first_available
+from searchapp.pictures import decode, mean_colors
 from searchapp.search.saved_searches import PreparedSearch, SavedSearches
 from searchapp.search.search import QueryPart, search
+from searchapp.server import shown_files
 from searchapp.server.batcher import ModelState
 from searchapp.server.threaded_calls import ThreadedCalls
 from searchapp.types import (
@@ -41,15 +38,12 @@ from searchapp.types import (
 )
 
 if TYPE_CHECKING:
-    from PIL.Image import Image as Picture
+    pass
 
 Result = TypeVar("Result")
-THUMBNAIL_SIDES_PX = (320, 640)  # long side
-BROWSER_FORMATS = frozenset({"JPEG", "PNG", "WEBP", "GIF", "AVIF", "BMP"})
 UNINTERRUPTED_CLOSE_S = 0.2  # so that SQLite can write its WAL into the catalog
 CLOSE_TIMEOUT_S = 2.0
 INTERRUPT_INTERVAL_S = 0.05  # an interrupt between two statements has no effect: repeat it
-MAX_CONVERTED_SIDE_PX = 2560  # long side of a picture that is converted for browsers
 
 
 class Service:
@@ -193,28 +187,30 @@ class Service:
 
         Raises PictureError if no file is readable and still the indexed one.
         """
-        return await self._calls.run_blocking(lambda: _encode_for_browser(located))
+        return await self._calls.run_blocking(lambda: shown_files.encode_for_browser(located))
 
     async def load_original(self, located: LocatedImage) -> tuple[bytes, str]:
         """Return the unchanged file of a picture, and its path.
 
         Raises PictureError as load_image does.
         """
-        return await self._calls.run_blocking(lambda: use_first_available(located, _read_picture))
+        return await self._calls.run_blocking(lambda: shown_files.load_original(located))
 
     async def load_thumbnail(self, located: LocatedImage, size: int) -> bytes:
         """Return a thumbnail (WebP, upright).
 
         size: long side, one of THUMBNAIL_SIDES_PX. Raises PictureError as load_image does.
         """
-        return await self._calls.run_blocking(lambda: self._load_or_make_thumbnail(located, size))
+        return await self._calls.run_blocking(
+            lambda: shown_files.load_thumbnail(self.folder, located, size)
+        )
 
     async def find_video(self, located: LocatedImage) -> Original:
         """Return the video that an image is a frame of; its size is known.
 
         Raises PictureError if the image is no video frame, and as load_image does.
         """
-        return await self._calls.run_blocking(lambda: _find_video(located))
+        return await self._calls.run_blocking(lambda: shown_files.find_video(located))
 
     async def describe_library(self) -> dict[str, Any]:
         """Return the metadata of the library that the web page shows."""
@@ -304,19 +300,6 @@ class Service:
             self._counting_thread, open_and_count
         )
 
-    def _load_or_make_thumbnail(self, located: LocatedImage, size: int) -> bytes:
-        """Return a thumbnail from the disk cache; make it and add it to the cache if missing."""
-        file = thumbnail_cache.locate_thumbnail(
-            self.folder, located.key, size, located.info.colors_since
-        )
-        if (cached := thumbnail_cache.load_thumbnail(file)) is not None:
-            return cached
-        thumbnail, buffer = _make_thumbnail(located, size), io.BytesIO()
-        thumbnail.save(buffer, "WEBP", quality=80)
-        thumbnail_cache.save_thumbnail(file, buffer.getvalue())
-        mean_colors.save_color(self.folder, located.image_id, thumbnail)
-        return buffer.getvalue()
-
 
 def _shut_down(executors: Sequence[ThreadPoolExecutor]) -> None:
     for executor in executors:
@@ -329,44 +312,3 @@ def _decode_input(prompt: str, data: bytes | None) -> EngineInput:
     return EngineInput(
         prompt, decode.decode_picture(data, lambda width, height: (width, height))[0]
     )
-
-
-def _make_thumbnail(located: LocatedImage, side: int) -> Picture:
-    return use_first_available(located, lambda original: thumbnails.make_thumbnail(original, side))
-
-
-def _encode_for_browser(located: LocatedImage) -> tuple[bytes, str]:
-    if located.seconds is None and located.info.format in BROWSER_FORMATS:
-        data = use_first_available(located, _read_original)
-        # An imported catalog can state another format than that of the file.
-        if decode.detect_format(data) == located.info.format:
-            return data, f"image/{located.info.format.lower()}"
-    buffer = io.BytesIO()
-    _make_thumbnail(located, MAX_CONVERTED_SIDE_PX).save(buffer, "JPEG", quality=90)
-    return buffer.getvalue(), "image/jpeg"
-
-
-def _read_original(original: Original) -> bytes:
-    with open_original(original) as file:
-        return file.read()
-
-
-def _read_picture(original: Original) -> tuple[bytes, str]:
-    """Return the bytes of a picture and its path; raise PictureError if it cannot be decoded.
-
-    An import can name a private file with its real hash, but such a file is no picture.
-    """
-    thumbnails.make_thumbnail(original, THUMBNAIL_SIDES_PX[0])
-    return _read_original(original), original.path
-
-
-def _find_video(located: LocatedImage) -> Original:
-    """Return the first usable file of a video; raise PictureError if there is none."""
-    if located.seconds is None:
-        raise PictureError("this image is not a frame of a video", stage="read")
-
-    def check(original: Original) -> Original:
-        with open_original(original):
-            return original
-
-    return use_first_available(located, check)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import io
 import os
 import subprocess
@@ -9,6 +10,7 @@ import threading
 import zipfile
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, BinaryIO
 
@@ -100,6 +102,18 @@ def test_files_that_are_gone_are_named(client: Any, photos: Path) -> None:
     assert "blue.jpg: No such file or directory" in lines
     assert "green.png: the file changed since it was indexed; run `searchapp index` again" in lines
     assert str(photos) not in files["missing.txt"].decode()
+
+
+def test_private_file_that_an_import_names_is_left_out(tmp_path: Path) -> None:
+    """Even if the import has its real hash, it is no picture."""
+    secret = tmp_path / "id_rsa"
+    secret.write_text("the private key of the user")
+    image = replace(
+        make_image(7, str(secret)), sha256=hashlib.sha256(secret.read_bytes()).hexdigest()
+    )
+    content = b"".join(stream_zip([image], []))
+    assert b"private key" not in content
+    assert b"id_rsa: not a picture" in content
 
 
 @pytest.mark.parametrize(

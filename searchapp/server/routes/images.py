@@ -5,7 +5,6 @@ from __future__ import annotations
 from typing import Annotated
 
 from fastapi import APIRouter, HTTPException, Query, Request, Response
-from fastapi.responses import StreamingResponse
 
 from searchapp.catalog import LocatedImage
 from searchapp.server import video_ranges
@@ -19,10 +18,12 @@ from searchapp.server.api_examples import (
 from searchapp.server.app_state import ServiceDep
 from searchapp.server.conditional_answers import is_current
 from searchapp.server.file_names import make_disposition
+from searchapp.server.file_stream import FileStream
 from searchapp.server.picture_zip import stream_zip
 from searchapp.server.request_forms import HEAD_MARK
 from searchapp.server.request_models import ImageId
-from searchapp.server.service import THUMBNAIL_SIDES_PX, Service
+from searchapp.server.service import Service
+from searchapp.server.shown_files import THUMBNAIL_SIDES_PX
 from searchapp.server.unix_http import API_PREFIX
 from searchapp.server.zip_request import ZipRequest, choose_zip_images
 
@@ -145,9 +146,7 @@ async def get_zip(
     }
     if request.scope[HEAD_MARK]:
         return Response(media_type=ZIP_MEDIA_TYPE, headers=headers)
-    return StreamingResponse(
-        stream_zip(images, missing), media_type=ZIP_MEDIA_TYPE, headers=headers
-    )
+    return FileStream(stream_zip(images, missing), headers=headers, media_type=ZIP_MEDIA_TYPE)
 
 
 async def _locate_image(service: Service, image_id: int, sha256: str | None) -> LocatedImage:

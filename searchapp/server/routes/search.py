@@ -17,6 +17,7 @@ from searchapp.server.api_examples import SEARCH_REQUEST_SCHEMA
 from searchapp.server.app_state import AppState, ServiceDep, StateDep
 from searchapp.server.client import PICTURE_PLACEHOLDER
 from searchapp.server.fetch_public_url import fetch_public_url
+from searchapp.server.parse_request import parse_request
 from searchapp.server.request_models import (
     MAX_HITS,
     UNKNOWN_FIELD_MESSAGE,
@@ -27,7 +28,6 @@ from searchapp.server.request_models import (
     TextSearchRequest,
     given_options,
     is_used_by_term,
-    parse_request,
     to_search_options,
 )
 from searchapp.server.response_models import SearchAnswer, make_search_answer

@@ -61,7 +61,8 @@ function useKey(event) {
 
 function openTile(event) {
   const link = event.target.closest("a");
-  if (!link || !isPlain(event)) return; // the browser opens the link in a new tab
+  if (!link || event.defaultPrevented) return; // the click selects
+  if (!isPlain(event)) return; // the browser opens the link in a new tab
   event.preventDefault();
   changeState({ open: Number(link.closest("li").dataset.id) }, { viewing: true });
 }

@@ -11,7 +11,7 @@ import { hideSuggestions, rememberQuestion } from "./suggestions.js";
 import { text as findText } from "./texts.js";
 import { $ } from "./views.js";
 
-const NEW_QUERY = { ...NO_EXAMPLES, saved: "", min: null, rest: null, open: null };
+const NEW_QUERY = { saved: "", min: null, rest: null, open: null };
 
 let drawnText = "";
 let previewed = null;
@@ -59,7 +59,7 @@ async function searchWithPicture(file) {
     showProblem(new Problem(message), null);
     return;
   }
-  changeState({ ...NEW_QUERY, picture, similar: null, text: $("words").value.trim() });
+  changeState({ ...NEW_QUERY, ...NO_EXAMPLES, picture, similar: null, text: $("words").value.trim() });
 }
 
 export function submitQuestion() {
@@ -85,7 +85,8 @@ export function listenToForm() {
   });
   $("remove-picture").addEventListener("click", () => {
     $("words").focus();
-    changeState({ ...NEW_QUERY, picture: null, similar: null, text: $("words").value.trim() });
+    const text = $("words").value.trim();
+    changeState({ ...NEW_QUERY, picture: null, similar: null, region: "", text });
   });
   $("preview").addEventListener("error", () => $("picture").classList.add("blind")); // TIFF
   listenForPictures(searchWithPicture);

@@ -57,7 +57,7 @@ function scrollAtEdge() {
   isScrolling = Boolean(drag?.band);
   if (!isScrolling) return;
   const { y } = drag.point;
-  const [above, below] = [EDGE + $("header").offsetHeight - y, y - innerHeight + EDGE];
+  const [above, below] = [EDGE + document.querySelector("header").offsetHeight - y, y - innerHeight + EDGE];
   const speed = above > 0 ? -above : Math.max(0, below);
   if (speed) {
     scrollBy({ top: (Math.sign(speed) * Math.min(Math.abs(speed), EDGE) * MAX_SPEED) / EDGE, behavior: "instant" });

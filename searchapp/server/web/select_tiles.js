@@ -21,7 +21,6 @@ function useClick(event) {
   else if (isMark || (hasSelection() && !isByKey)) toggleTile(index);
   else return;
   event.preventDefault();
-  event.stopPropagation();
 }
 
 function useKey(event) {
