@@ -90,9 +90,9 @@ export const GERMAN = {
   best_match: "Beste Treffer",
   newest: "Neueste",
   search_by: "Suchen in",
-  by_both: "Bildern und Texten",
-  by_vector: "Bildern",
-  by_text: "Namen und Texten",
+  by_both: "Bilder und Texte",
+  by_vector: "Nur Bilder",
+  by_text: "Nur Namen und Texte",
 
   // pictures
   pictures: "Bilder",
