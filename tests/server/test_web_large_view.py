@@ -260,7 +260,7 @@ def test_information(tabs: BrowserTabs, site: str, size: str) -> None:
     expect(panel.locator("bdi")).to_have_text(
         [re.compile(r"0\.jpg$"), re.compile(r"0 \(1\)\.jpg$")]
     )
-    expect(page.get_by_role("img", name="Place on a map")).to_be_attached()
+    expect(page.get_by_role("img", name="Where the picture was taken")).to_be_attached()
     assert page.locator("#info-map").get_attribute("viewBox").startswith("761.47")
     assert not page.evaluate("document.documentElement.scrollWidth > innerWidth")
     page.get_by_role("link", name="Pictures near here").click()

@@ -165,7 +165,7 @@ export const GERMAN = {
   no_full_screen: "Der Browser lehnt Vollbild ab.",
   information: "Informationen",
   this_folder: "Dieser Ordner",
-  map_place: "Ort auf einer Weltkarte",
+  map_place: "Wo das Bild aufgenommen ist",
   near_here: "Bilder in der Nähe",
   title: "Titel",
   description: "Beschreibung",
