@@ -16,8 +16,8 @@ from searchapp.server.request_models import (
     SavedSearchRequest,
     TermRequest,
     given_options,
-    parse_request,
 )
+from searchapp.server.parse_request import parse_request
 from searchapp.server.response_models import SavedSearchAnswer, SavedSearchesAnswer
 from searchapp.server.unix_http import API_PREFIX
 from searchapp.types import SavedSearch, SavedTerm, SearchOptions
