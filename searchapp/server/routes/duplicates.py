@@ -7,8 +7,8 @@ from fastapi import APIRouter, Request
 from searchapp.errors import QueryError
 from searchapp.server.api_examples import REVIEW_REQUEST_SCHEMA
 from searchapp.server.app_state import ServiceDep
-from searchapp.server.request_models import ReviewRequest
 from searchapp.server.parse_request import parse_request
+from searchapp.server.request_models import ReviewRequest
 from searchapp.server.response_models import ReviewAnswer
 from searchapp.server.unix_http import API_PREFIX
 from searchapp.types import ReviewChoice

@@ -10,6 +10,7 @@ from searchapp.errors import QueryError
 from searchapp.search.saved_searches import SavedSearches
 from searchapp.server.api_examples import RENAME_REQUEST_SCHEMA, SAVE_REQUEST_SCHEMA
 from searchapp.server.app_state import ServiceDep, StateDep
+from searchapp.server.parse_request import parse_request
 from searchapp.server.request_models import (
     QuestionRequest,
     RenameRequest,
@@ -17,7 +18,6 @@ from searchapp.server.request_models import (
     TermRequest,
     given_options,
 )
-from searchapp.server.parse_request import parse_request
 from searchapp.server.response_models import SavedSearchAnswer, SavedSearchesAnswer
 from searchapp.server.unix_http import API_PREFIX
 from searchapp.types import SavedSearch, SavedTerm, SearchOptions
