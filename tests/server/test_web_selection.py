@@ -158,8 +158,15 @@ def test_keys_select(page: Any) -> None:
 
 
 def test_mouse_draws_a_rectangle(page: Any) -> None:
-    """All tiles that it touches are selected; the release opens no picture."""
+    """All tiles that it touches are selected; the release opens no picture. It begins anywhere."""
     first, last = get_center(locate_tile(page, 1)), get_center(locate_tile(page, 3))
+    corner = locate_tile(page, 1).bounding_box()
+    page.mouse.move(corner["x"] + 15, corner["y"] + 15)  # on the mark
+    page.mouse.down()
+    page.mouse.move(*first)
+    page.mouse.up()
+    expect_selected(page, 1)
+    page.keyboard.press("Escape")
     page.mouse.move(*first)
     page.mouse.down()
     page.mouse.move(first[0] + 20, first[1] + 10)

@@ -19,7 +19,7 @@ function getGridPoint({ x, y }) {
 }
 
 function begin(event) {
-  if (event.pointerType !== "mouse" || event.button || event.target.closest("button, .heading")) return;
+  if (event.pointerType !== "mouse" || event.button || event.target.closest("button:not(.mark)")) return;
   if (event.shiftKey || event.ctrlKey || event.metaKey || event.altKey) return;
   const point = { x: event.clientX, y: event.clientY };
   drag = { start: getGridPoint(point), origin: point, point, before: getSelected(), band: null };
