@@ -27,6 +27,7 @@ from searchapp.catalog.known_roots import KnownRoots
 from searchapp.catalog.maintenance import CatalogMaintenance
 from searchapp.catalog.outdated_metadata import MetadataRefresh
 from searchapp.catalog.path_keys import decode_path
+from searchapp.catalog.saved_searches import SavedSearchTable
 from searchapp.catalog.scan_diff import ScanDiff
 from searchapp.catalog.schema_upgrade import upgrade_schema
 from searchapp.catalog.text_index import update_stale_texts
@@ -192,6 +193,10 @@ class Catalog:
     def get_fingerprints(self, kind: int) -> Fingerprints:
         """Return the table of image fingerprints. kind: version of the fingerprint algorithm."""
         return Fingerprints(self._db, kind)
+
+    def get_saved_searches(self) -> SavedSearchTable:
+        """Return the table of saved searches."""
+        return SavedSearchTable(self._db)
 
     def get_companions(self) -> CompanionTable:
         """Return the table of companion files, such as the RAW file of a JPEG."""

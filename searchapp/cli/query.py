@@ -2,14 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import click
 
+from searchapp.cli import shell_completion
 from searchapp.cli.filter_options import filter_options
-from searchapp.cli.log_output import is_engine_output_shown, print_line, print_note
+from searchapp.cli.log_output import (
+    LOG_OPTION_NAMES,
+    is_engine_output_shown,
+    print_line,
+    print_note,
+)
 from searchapp.cli.preview import print_preview
 from searchapp.cli.query_terms import build_query, format_title
 from searchapp.cli.shared_options import (
@@ -29,9 +36,10 @@ from searchapp.cli.shared_options import (
 )
 from searchapp.cli.start_engine import start_until_exit
 from searchapp.cli.terminal_protocol import PROTOCOLS
+from searchapp.errors import QueryError
 from searchapp.files.copy_hits import copy_hits, link_hits, local_file
 from searchapp.files.library_folder import resolve_library_folder
-from searchapp.server.answer_query import answer_query
+from searchapp.server.answer_query import answer_query, answer_saved, load_saved
 from searchapp.server.start_resident import ResidentConfig
 from searchapp.types import (
     AUTO_MIN_SCORE,
@@ -43,6 +51,12 @@ from searchapp.types import (
     format_count,
 )
 
+# Options that are no part of a question: `saved add` has all others.
+OUTPUT_OPTIONS = LOG_OPTION_NAMES | {
+    "saved", "offset", "as_json", "json_object", "paths", "null", "html", "copy_to", "link_to",
+    "preview", "open_best", "trust_remote_code", "no_daemon", "keep_alive", "engine", "api_key",
+    "library",
+}  # fmt: skip
 DATE_WIDTH = len("2023-06-17 12:00")
 
 
@@ -125,6 +139,10 @@ class _QueryCommand(AppCommand):
     "--preview", type=click.Choice(["auto", *PROTOCOLS]), metavar="[=HOW]",
     help="Draw the hits in the terminal; HOW is auto, kitty, iterm, sixel or blocks.",
 )  # fmt: skip
+@click.option(
+    "--saved", metavar="NAME", shell_complete=shell_completion.complete_saved,
+    help="Run the saved search NAME; the options that you add replace those that it holds.",
+)  # fmt: skip
 @click.option("--open", "open_best", is_flag=True, help="Open the best hit in your picture viewer.")
 @model_option
 @collection_option
@@ -143,6 +161,7 @@ def command(
     texts: tuple[str, ...],
     minus_texts: tuple[str, ...],
     minus_images: tuple[str, ...],
+    saved: str | None,
     as_json: bool,
     json_object: bool,
     paths: bool,
@@ -177,24 +196,30 @@ def command(
     later queries are fast. The process stops after --keep-alive minutes without requests, or by
     `searchapp stop`. With -vv, the command itself answers, so that you see the output of vLLM.
     """
-    query = build_query(text, images, texts, minus_texts, minus_images)
-    options = SearchOptions(**arguments)
     from searchapp.indexing.embedding.choose_engines import EngineChoice
 
     choice = EngineChoice(engine, api_key, verbose=is_engine_output_shown())
-    answer = answer_query(
-        query,
-        options,
-        ResidentConfig(resolve_library_folder(library), keep_alive, engine, api_key),
-        start_until_exit(choice),
-        use_resident=not (no_daemon or is_engine_output_shown()),
-        notify=print_note,
-    )
+    config = ResidentConfig(resolve_library_folder(library), keep_alive, engine, api_key)
+    answering: dict[str, Any] = {
+        "use_resident": not (no_daemon or is_engine_output_shown()),
+        "notify": print_note,
+    }
+    if saved is None:
+        query = build_query(text, images, texts, minus_texts, minus_images)
+        options, title = SearchOptions(**arguments), format_title(query)
+        answer = answer_query(query, options, config, start_until_exit(choice), **answering)
+    else:
+        if text or images or texts or minus_texts or minus_images:
+            raise QueryError("--saved has a question of its own; leave out TEXT and pictures")
+        search = load_saved(config.library_folder, saved, print_note)
+        changes = _get_given_options(arguments)
+        options, title = replace(search.options, **changes), search.name
+        answer = answer_saved(search, changes, config, start_until_exit(choice), **answering)
     hits = answer.hits
     if html is not None:
         from searchapp.pages.contact_sheet import Section, write_contact_sheet
 
-        write_contact_sheet(html, [Section(format_title(query), hits)])
+        write_contact_sheet(html, [Section(title, hits)])
         print_note(f"wrote {format_count(len(hits), 'picture')} to {html}")
     if copy_to is not None:
         print_note(f"copied {format_count(copy_hits(hits, copy_to), 'picture')} to {copy_to}")
@@ -216,6 +241,16 @@ def command(
     elif html is None:
         _print_hits(hits, with_dates=options.sort == "date")
     _note_quality(answer, options)
+
+
+def _get_given_options(arguments: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the options that the command line states; variables do not replace saved options."""
+    context, given = click.get_current_context(), click.core.ParameterSource.COMMANDLINE
+    return {
+        name: value
+        for name, value in arguments.items()
+        if context.get_parameter_source(name) is given
+    }
 
 
 def _print_hits(hits: Sequence[Hit], *, with_dates: bool) -> None:

@@ -5,8 +5,10 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
+from pydantic import BaseModel
+
 from searchapp.server.api_docs import inline_definitions
-from searchapp.server.request_models import SearchRequest
+from searchapp.server.request_models import RenameRequest, SavedSearchRequest, SearchRequest
 from searchapp.server.service import BROWSER_FORMATS
 from searchapp.server.video_ranges import MEDIA_TYPES
 
@@ -48,6 +50,19 @@ SEARCH_REQUEST_SCHEMA = {
         },
     }
 }
+
+
+def _make_json_body(model: type[BaseModel], example: dict[str, Any]) -> dict[str, Any]:
+    """Return the description of a JSON body, with an example."""
+    schema = inline_definitions(model.model_json_schema())
+    content = {"application/json": {"schema": schema, "example": example}}
+    return {"requestBody": {"required": True, "content": content}}
+
+
+SAVE_REQUEST_SCHEMA = _make_json_body(
+    SavedSearchRequest, {"name": "boats of 2021", "text": "a red boat", "after": "2021"}
+)
+RENAME_REQUEST_SCHEMA = _make_json_body(RenameRequest, {"name": "red boats"})
 INFO_EXAMPLE = {
     "library": "/home/ada/.local/share/searchapp",
     "images": 1200,

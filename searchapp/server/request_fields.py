@@ -18,6 +18,7 @@ from pydantic_core import CoreSchema, PydanticCustomError, core_schema
 
 from searchapp.errors import QueryError
 from searchapp.types import Area, Circle, DateBound, RatingRange
+from searchapp.types.saved_search import MAX_NAME_CHARACTERS
 
 PLACE_PATTERN = r"^-?\d+(\.\d*)?,-?\d+(\.\d*)?,\d+(\.\d*)?(km)?$"
 AREA_PATTERN = r"^-?\d+(\.\d*)?(,-?\d+(\.\d*)?){3}$"
@@ -109,6 +110,7 @@ Date = Annotated[
 Score = Annotated[float, Field(allow_inf_nan=False)] | Literal["auto"]
 Size = Annotated[float, Field(ge=0, description="megapixels"), WebLimit(allow_inf_nan=False)]
 Text = Annotated[str, WebLimit(max_length=20_000)]
+SavedName = Annotated[str, Field(min_length=1), WebLimit(max_length=MAX_NAME_CHARACTERS)]
 Url = Annotated[str, WebLimit(max_length=4000)]
 Pattern = Annotated[str, WebLimit(max_length=200)]
 Place = Annotated[

@@ -22,6 +22,7 @@ from searchapp.server.request_fields import (
     Place,
     Rating,
     Rectangle,
+    SavedName,
     Score,
     Size,
     Text,
@@ -164,8 +165,8 @@ class TextSearchRequest(SimilarRequest):
     q: Annotated[Text, Field(description="what the picture shows", examples=["a red boat"])]
 
 
-class SearchRequest(SimilarRequest):
-    """Query, conditions and page of a search."""
+class QuestionRequest(SimilarRequest):
+    """Query, conditions and page of a search that can be run or saved."""
 
     text: Text | None = None
     image_url: Annotated[Url | None, Field(description="only with --allow-urls")] = None
@@ -181,9 +182,30 @@ class SearchRequest(SimilarRequest):
         SearchMode,
         Field(description="the nearest vectors, the words in names and captions, or both fused"),
     ] = "both"
+
+
+class SearchRequest(QuestionRequest):
+    """Query, conditions and page of a search."""
+
+    saved: Annotated[
+        SavedName | None,
+        Field(description="name of a saved search to run; other fields replace its options"),
+    ] = None
     one_prompt: Annotated[
         bool, Field(description="refuse text and picture together if the model cannot embed both")
     ] = False
+
+
+class SavedSearchRequest(QuestionRequest):
+    """Name of a search to save, its query, and its conditions; no page is saved."""
+
+    name: SavedName
+
+
+class RenameRequest(RequestFields):
+    """New name of a saved search."""
+
+    name: SavedName
 
 
 class InputRequest(RequestFields):
@@ -279,7 +301,7 @@ def to_search_options(request: SimilarRequest) -> SearchOptions:
         min_score=request.min_score,
         collection=request.collection,
     )
-    if not isinstance(request, SearchRequest):
+    if not isinstance(request, QuestionRequest):
         return options
     return replace(
         options,
@@ -288,3 +310,12 @@ def to_search_options(request: SimilarRequest) -> SearchOptions:
         truncate=request.truncate,
         by=request.by,
     )
+
+
+def given_options(request: QuestionRequest) -> dict[str, Any]:
+    """Return the options that a request states, by their names in SearchOptions."""
+    values = {
+        **{field.name: getattr(request, field.name) for field in fields(SearchOptions)},
+        **request.filter_values(),
+    }
+    return {name: value for name, value in values.items() if name in request.model_fields_set}

@@ -22,6 +22,7 @@ from searchapp.library import Library
 from searchapp.models import ModelSpec
 from searchapp.pictures import decode, mean_colors, thumbnail_cache, thumbnails
 from searchapp.pictures.originals import open_original
+from searchapp.search.saved_searches import SavedSearches
 from searchapp.search.search import QueryPart, search
 from searchapp.server.batcher import ModelState
 from searchapp.server.threaded_calls import ThreadedCalls
@@ -117,6 +118,19 @@ class Service:
         Raises the errors of search.search, and Starting while the engine starts.
         """
         return await search(self._calls, parts, options, one_prompt=one_prompt)
+
+    async def prepare_saved(
+        self, name: str, changes: Mapping[str, Any]
+    ) -> tuple[list[QueryPart], SearchOptions]:
+        """Return the query parts and the options of a saved search: see SavedSearches.prepare."""
+        return await self._calls.call_library(lambda library: library.saved.prepare(name, changes))
+
+    async def use_saved(self, use: Callable[[SavedSearches], Result]) -> Result:
+        """Call use with the saved searches of the library, and return the result.
+
+        A write can wait for another process, so it must not run where searches run.
+        """
+        return await self._call_counting_library(lambda library: use(library.saved))
 
     async def embed(
         self,

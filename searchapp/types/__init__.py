@@ -64,6 +64,7 @@ from searchapp.types.picture import (
     TextLine,
     megapixels_to_pixels,
 )
+from searchapp.types.saved_search import SavedSearch, SavedTerm
 from searchapp.types.search import (
     AUTO_MIN_SCORE,
     Filter,
@@ -136,6 +137,8 @@ __all__ = [
     "RunFinished",
     "RunSummary",
     "SavedIndex",
+    "SavedSearch",
+    "SavedTerm",
     "ScanFinished",
     "SearchMode",
     "SearchOptions",

@@ -17,7 +17,11 @@ REJECTED, UNRATED, MAX_STARS = -1, 0, 5  # ratings as the catalog stores them
 
 
 class FilterValue(ABC):
-    """Value of a filter that users write as text; str() returns a text that parse() accepts."""
+    """Value of a filter that users write as text; str() returns a text that parse() accepts.
+
+    A saved search keeps this text. So a value that depends on the day, such as "the last week",
+    must return its own words, and not the date that they mean today.
+    """
 
     __slots__ = ()
 

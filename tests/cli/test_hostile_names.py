@@ -31,7 +31,8 @@ COMMAND_LINES = [
     "duplicates --in", "embed x --model", "embed --model clip-vit-b-32 --image", "move", "import",
     "failures --collection", "eval --images . --captions", "eval --captions . --images",
     "restore", "restore b.db --library",
-    "info --log-file nowhere/x --library",
+    "info --log-file nowhere/x --library", "saved --library", "saved show", "saved add x --image",
+    "saved add x red --link-to", "query --saved",
 ]  # fmt: skip
 HOSTILE_NAME = "a\x1b[2J\u202eb\nc\x9b\x07.jpg"
 

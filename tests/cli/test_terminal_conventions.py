@@ -80,6 +80,15 @@ def test_collections_are_completed(
     assert "fake-clip" in completed(shell, "zsh", words)
 
 
+def test_saved_searches_are_completed(
+    run: RunCommand, photos: Path, model: Path, shell: dict[str, str]
+) -> None:
+    run("index", photos, "--model", model)
+    run("saved", "add", "reds", "red")
+    assert "reds" in completed(shell, "zsh", "searchapp query --saved re")
+    assert "reds" in completed(shell, "zsh", "searchapp saved show re")
+
+
 def test_completion_of_commands_is_quick() -> None:
     """It imports no command and no heavy module."""
     code = f"""if True:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import Annotated
 
 from fastapi import APIRouter, Request
@@ -17,12 +18,14 @@ from searchapp.server.app_state import AppState, ServiceDep, StateDep
 from searchapp.server.client import PICTURE_PLACEHOLDER
 from searchapp.server.fetch_public_url import fetch_public_url
 from searchapp.server.request_models import (
+    MAX_HITS,
     UNKNOWN_FIELD_MESSAGE,
     ImageId,
     SearchRequest,
     SimilarRequest,
     TermRequest,
     TextSearchRequest,
+    given_options,
     is_used_by_term,
     parse_request,
     to_search_options,
@@ -45,6 +48,8 @@ async def search_library(request: Request, state: StateDep) -> SearchAnswer:
     body, pictures = await parse_request(request, SearchRequest)
     if not request.scope["searchapp.local"]:
         body = body.model_copy(update={"model": None, "trust_remote_code": False})
+    if body.saved is not None:
+        return await _run_saved(body, pictures, request.scope["searchapp.local"], state)
     terms = body.terms or []
     if not terms or body.text or body.image_url or "image" in pictures:
         image = "image" if "image" in pictures and not is_used_by_term("image", terms) else None
@@ -79,6 +84,46 @@ async def _search(
     return make_search_answer(result, request, started_at)
 
 
+async def _run_saved(
+    body: SearchRequest, pictures: dict[str, bytes], is_local: bool, state: AppState
+) -> SearchAnswer:
+    """Run a saved search; the other fields of the request replace its options.
+
+    Raises QueryError if the request has a question of its own.
+    """
+    started_at = time.perf_counter()
+    if body.text or body.image_url or body.terms or pictures:
+        raise QueryError("a saved search has its own question; leave out text, pictures and terms")
+    assert body.saved is not None
+    parts, options = await state.service.prepare_saved(body.saved, given_options(body))
+    if not is_local:
+        options = replace(options, count=min(options.count, MAX_HITS))
+        parts = [await _fetch_picture(part, state) for part in parts]
+    one_more = replace(options, count=options.count + 1)  # shows whether there is another page
+    result = await state.service.search(parts, one_more, one_prompt=False)
+    state.metrics.search_seconds.observe(time.perf_counter() - started_at)
+    page = body.model_copy(update={"count": options.count, "sort": options.sort})
+    return make_search_answer(result, page, started_at)
+
+
+async def _fetch_picture(part: QueryPart, state: AppState) -> QueryPart:
+    """Return a part with the bytes of the picture at its URL, if it has one."""
+    url = str(part.query.image or "")
+    if not url.startswith(("http://", "https://")):
+        return part
+    return replace(part, data=await _fetch_url(url, state))
+
+
+async def _fetch_url(url: str, state: AppState) -> bytes:
+    """Return the bytes at a URL that a client named; raise QueryError if this is not allowed."""
+    if not state.allow_urls:
+        raise QueryError(
+            "this server does not fetch URLs. Send the picture itself, or start the server "
+            "with --allow-urls."
+        )
+    return await state.service.run_fetch(lambda: fetch_public_url(url))
+
+
 def _refuse_unused_pictures(pictures: dict[str, bytes], terms: list[TermRequest]) -> None:
     """Raise RequestValidationError if the form has a picture that no term of the query names."""
     unused = [
@@ -102,13 +147,7 @@ async def _read_part(term: TermRequest, pictures: dict[str, bytes], state: AppSt
             )
         data = pictures[term.image]
     elif term.image_url is not None:
-        if not state.allow_urls:
-            raise QueryError(
-                "this server does not fetch URLs. Send the picture itself, or start the server "
-                "with --allow-urls."
-            )
-        url = term.image_url
-        data = await state.service.run_fetch(lambda: fetch_public_url(url))
+        data = await _fetch_url(term.image_url, state)
     elif term.image_id is not None:
         if term.text:
             raise QueryError("a term has an image_id and a text. Split it into two terms.")
