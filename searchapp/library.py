@@ -11,6 +11,7 @@ from types import TracebackType
 from typing import Any, Self
 
 from searchapp.catalog import Catalog, raise_library_errors, wrap_sqlite_errors
+from searchapp.duplicates.review_store import ReviewStore
 from searchapp.engines import Engine
 from searchapp.errors import LibraryError
 from searchapp.files.enter_path import find_entered
@@ -85,6 +86,7 @@ class Library:
         # Internal: the server and the map use it to read the catalog and the indexes.
         self.reader = LibraryReader(folder, catalog, self._indexes)
         self.saved = SavedSearches(folder, catalog)
+        self.reviews = ReviewStore(folder, catalog)
         self._indexer = Indexer(
             folder, catalog, self._indexes, self.reader.judges, self._engines, policy
         )
@@ -289,7 +291,12 @@ class Library:
         with wrap_sqlite_errors(self.folder):
             collection = select_collection.get_collection(self._catalog, options.collection)
             finder = DuplicateFinder(self.folder, self._catalog, self._indexes, collection, options)
-            yield from finder.find_duplicates()
+            for event in finder.find_duplicates():
+                if isinstance(event, DuplicatesFound):
+                    found = self.reviews.apply(event.duplicates, show_all=options.reviewed)
+                    yield DuplicatesFound(found)
+                else:
+                    yield event
 
     @raise_library_errors
     def prune(self, *, missing: bool = False, dry: bool = False) -> PruneResult:

@@ -16,6 +16,7 @@ from sqlite_utils import Database
 from searchapp.catalog.collection_info import read_collection_info
 from searchapp.catalog.companions import CompanionTable
 from searchapp.catalog.connection import BUSY_TIMEOUT_S, connect
+from searchapp.catalog.duplicate_reviews import DuplicateReviews
 from searchapp.catalog.embeddings import CollectionEmbeddings
 from searchapp.catalog.filters.columns import Ids
 from searchapp.catalog.filters.matching import FilterMatcher
@@ -197,6 +198,10 @@ class Catalog:
     def get_saved_searches(self) -> SavedSearchTable:
         """Return the table of saved searches."""
         return SavedSearchTable(self._db)
+
+    def get_duplicate_reviews(self) -> DuplicateReviews:
+        """Return the table of the choices in reviews of duplicates."""
+        return DuplicateReviews(self._db)
 
     def get_companions(self) -> CompanionTable:
         """Return the table of companion files, such as the RAW file of a JPEG."""

@@ -24,7 +24,16 @@ from searchapp.server.error_handlers import (
 from searchapp.server.guard import AccessGuard, AccessRules, App
 from searchapp.server.request_forms import RequestForms
 from searchapp.server.request_log import RequestLog
-from searchapp.server.routes import engine, images, library, page, process, saved, search
+from searchapp.server.routes import (
+    duplicates,
+    engine,
+    images,
+    library,
+    page,
+    process,
+    saved,
+    search,
+)
 from searchapp.server.service import Service
 from searchapp.server.start_options import EngineOrigin, check_engine, read_keep_alive
 from searchapp.server.unix_http import API_PREFIX
@@ -38,8 +47,8 @@ STATUS_PATHS = frozenset(
 VERSION_CHECKED_PATHS = frozenset(f"{API_PREFIX}/{name}" for name in ("search", "embed", "count"))
 # The page is last, because its route /{name} matches /healthz and /metrics too.
 ROUTERS = (
-    search.router, saved.router, engine.router, images.router, library.router, process.router,
-    page.router,
+    search.router, saved.router, duplicates.router, engine.router, images.router, library.router,
+    process.router, page.router,
 )  # fmt: skip
 
 

@@ -208,6 +208,23 @@ class RenameRequest(RequestFields):
     name: SavedName
 
 
+class ReviewedFile(RequestFields):
+    """Choice for one file of a group of duplicates."""
+
+    path: Annotated[str, WebLimit(max_length=4096), PathText()]
+    sha256: Annotated[str, WebLimit(max_length=64)]
+    stays: Annotated[bool, Field(description="false: the file was chosen to move away")]
+
+
+class ReviewRequest(RequestFields):
+    """Groups of duplicates that a person has reviewed, with a choice for each file."""
+
+    groups: Annotated[
+        list[Annotated[list[ReviewedFile], WebLimit(max_length=MAX_HITS)]],
+        WebLimit(max_length=100 * MAX_HITS),
+    ]
+
+
 class InputRequest(RequestFields):
     """Prompt to embed, and the name of the multipart form part that holds its prepared picture."""
 

@@ -198,6 +198,13 @@ class SavedSearchesAnswer(BaseModel):
     searches: list[SavedSearchAnswer]
 
 
+class ReviewAnswer(BaseModel):
+    """What was kept of a review of duplicates."""
+
+    groups: int
+    unknown_files: int = Field(description="the library does not hold them, or with other bytes")
+
+
 class SearchAnswer(BaseModel):
     """Hits of a search, best first."""
 

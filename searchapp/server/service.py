@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 import numpy as np
 
 from searchapp.catalog import LocatedImage, interrupt_statements
+from searchapp.duplicates.review_store import SavedReview
 from searchapp.engines import Engine, EngineInput, Refusal, Vector
 from searchapp.errors import PictureError
 from searchapp.files.library_folder import catalog_file
@@ -31,6 +32,7 @@ from searchapp.types import (
     Filter,
     Hit,
     Original,
+    ReviewChoice,
     SearchOptions,
     SearchResult,
     Timeline,
@@ -131,6 +133,10 @@ class Service:
         A write can wait for another process, so it must not run where searches run.
         """
         return await self._call_counting_library(lambda library: use(library.saved))
+
+    async def save_reviews(self, groups: Sequence[Sequence[ReviewChoice]]) -> SavedReview:
+        """Keep what a person chose for groups of duplicates: see ReviewStore.save."""
+        return await self._call_counting_library(lambda library: library.reviews.save(groups))
 
     async def embed(
         self,

@@ -16,6 +16,7 @@ from searchapp.types.duplicates import (
     DuplicateOptions,
     Duplicates,
     DuplicatesFound,
+    ReviewChoice,
 )
 from searchapp.types.filter_values import Area, Circle, DateBound, RatingRange
 from searchapp.types.format_count import format_count
@@ -134,6 +135,7 @@ __all__ = [
     "Query",
     "RatingRange",
     "RestoreResult",
+    "ReviewChoice",
     "RunFinished",
     "RunSummary",
     "SavedIndex",

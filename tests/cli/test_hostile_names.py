@@ -32,7 +32,7 @@ COMMAND_LINES = [
     "failures --collection", "eval --images . --captions", "eval --captions . --images",
     "restore", "restore b.db --library",
     "info --log-file nowhere/x --library", "saved --library", "saved show", "saved add x --image",
-    "saved add x red --link-to", "query --saved",
+    "saved sync x --link-to", "query --saved", "duplicates --import-review", "duplicates --keep",
 ]  # fmt: skip
 HOSTILE_NAME = "a\x1b[2J\u202eb\nc\x9b\x07.jpg"
 
