@@ -16,6 +16,7 @@ from support.sample_pictures import save_picture
 
 from searchapp.cli import COMMANDS
 from searchapp.cli.bench import COMMANDS as BENCH
+from searchapp.cli.saved import COMMANDS as SAVED
 from searchapp.models import MODELS, list_available_models
 
 
@@ -314,7 +315,12 @@ def test_relative_folders(
 
 
 @pytest.mark.parametrize(
-    "command", [*([name] for name in COMMANDS), *(["bench", n] for n in BENCH)]
+    "command",
+    [
+        *([name] for name in COMMANDS),
+        *(["bench", n] for n in BENCH),
+        *(["saved", n] for n in SAVED),
+    ],
 )
 def test_every_listed_command_exists(run: RunCommand, command: list[str]) -> None:
     """Each command prints its help."""

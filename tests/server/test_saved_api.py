@@ -109,13 +109,16 @@ def test_foreign_pages_and_clients_without_token_change_nothing(
 
 
 def test_the_web_saves_no_model_and_runs_no_urls(
-    client: Any, library: Path, fake_engines: FakeEngines
+    client: Any, library: Path, fake_engines: FakeEngines, tmp_path: Path
 ) -> None:
     """Only a command of the user stores a model; a stored URL is fetched with --allow-urls only."""
     saved = save(client, name="reds", text="red", model="other/model", trust_remote_code=True)
     assert saved["options"] == {}
     with Library.open(library) as opened:
         opened.saved.add("url", Query(None, "http://127.0.0.1:9/x.jpg"), SearchOptions(count=2000))
+        opened.saved.add("model", Query("red"), SearchOptions(model=str(tmp_path)))
+    answer = search_api(client, saved="model", model=None)
+    assert answer.json()["kind"] == "ModelError", answer.text
     answer = search_api(client, saved="url")
     assert (answer.status_code, "does not fetch URLs" in answer.text) == (400, True)
     with serve_library(library, fake_engines, allow_urls=True) as url:

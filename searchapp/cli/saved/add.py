@@ -60,7 +60,6 @@ def command(
 
     \b
     searchapp saved add boats "a red boat" --after 2021 --min-score auto
-    searchapp query --saved boats
     searchapp saved add dogs "a dog" -k 500 --min-score auto --link-to ~/dogs
     """
     from searchapp.library import Library

@@ -18,8 +18,8 @@ def command(as_json: bool, library: Path | None) -> None:
     """List the saved searches, with their questions and filters.
 
     \b
-    searchapp saved
-    searchapp saved --json
+    searchapp saved list
+    searchapp saved list --json
     """
     from searchapp.library import Library
 

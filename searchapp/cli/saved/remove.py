@@ -16,7 +16,12 @@ from searchapp.cli.shared_options import AppCommand, library_option
 @click.option("--keep-links", is_flag=True, help="Leave the links to the hits in their folder.")
 @library_option
 def command(name: str, keep_links: bool, library: Path | None) -> None:
-    """Remove the saved search NAME, and the links to its hits. No picture is removed."""
+    """Remove the saved search NAME, and the links to its hits. No picture is removed.
+
+    \b
+    searchapp saved remove boats
+    searchapp saved remove boats --keep-links
+    """
     from searchapp.library import Library
 
     with Library.open(library, tell=print_note) as opened:

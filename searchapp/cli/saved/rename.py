@@ -16,7 +16,11 @@ from searchapp.cli.shared_options import AppCommand, library_option
 @click.argument("new_name")
 @library_option
 def command(name: str, new_name: str, library: Path | None) -> None:
-    """Give the saved search NAME the name NEW_NAME."""
+    """Give the saved search NAME the name NEW_NAME.
+
+    \b
+    searchapp saved rename boats "red boats"
+    """
     from searchapp.library import Library
 
     with Library.open(library, tell=print_note) as opened:

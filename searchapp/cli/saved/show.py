@@ -17,7 +17,11 @@ from searchapp.cli.shared_options import AppCommand, json_option, library_option
 @json_option
 @library_option
 def command(name: str, as_json: bool, library: Path | None) -> None:
-    """Show the question, the filters and the folder of links of the saved search NAME."""
+    """Show the question, the filters and the folder of links of the saved search NAME.
+
+    \b
+    searchapp saved show boats
+    """
     from searchapp.library import Library
 
     with Library.open(library, tell=print_note) as opened:
