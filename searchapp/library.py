@@ -225,7 +225,8 @@ class Library:
     ) -> SearchResult:
         calls = DirectCalls(self.reader, self._engines.get)
         result = run_without_waiting(search(calls, parts, options, one_prompt=one_prompt))
-        return replace(result, hits=tuple(sort_hits(result.hits, options.sort)))
+        order = options.sort if parts else "date"
+        return replace(result, hits=tuple(sort_hits(result.hits, order)))
 
     def similar(self, image_id: int, options: SearchOptions = SearchOptions()) -> list[Hit]:
         """Return the hits nearest to an indexed image, the image itself first. Starts no engine."""

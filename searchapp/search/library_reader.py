@@ -35,6 +35,8 @@ from searchapp.types.info import EMPTY_FACETS, EMPTY_TIMELINE
 from searchapp.vectors import unpack_vectors
 from searchapp.vectors.indexes import Indexes
 
+HIT_PAGE = 1000  # images whose files are looked up at once
+
 
 class LibraryReader:
     """Read collections, vectors, images and nearest matches from an open library.
@@ -174,6 +176,22 @@ class LibraryReader:
             return EMPTY_TIMELINE
         chosen = select_collection.get_collection(self._catalog, collection)
         return self._catalog.filters.list_timeline(chosen.id, resolve_filter_folder(image_filter))
+
+    @raise_library_errors
+    def find_newest(self, options: SearchOptions) -> SearchResult:
+        """Return the images that match a filter, newest first, as hits with score 0.
+
+        Raises QueryError if the filter is invalid, LibraryError if there is no such collection.
+        """
+        collection = select_collection.select_by_name(self._catalog, options)
+        image_ids = self.list_timeline(options.base_filter, collection.name).image_ids
+        hits, end = list[Hit](), options.offset + options.count
+        for start in range(0, len(image_ids), HIT_PAGE):
+            hits += self.read_hits(image_ids[start : start + HIT_PAGE])
+            if len(hits) >= end:
+                break
+        warnings = () if image_ids else self.list_warnings(options.base_filter)
+        return SearchResult(tuple(hits[options.offset : end]), None, warnings)
 
     @raise_library_errors
     def read_hits(self, image_ids: Sequence[int]) -> list[Hit]:

@@ -80,11 +80,14 @@ async def search(
 
     If all parts are texts, images whose names and captions contain the words are hits too:
     see fusion.py. A search by text only needs no engine.
+    Without parts, the hits are the images that match the filter, newest first.
     one_prompt: a part with text and picture must be one prompt; if the model does not support
     this, raise UnsupportedModality. If false, such a part becomes two parts, whose vectors are
     added.
     Raises QueryError, UnsupportedModality, PictureError, ModelError, EngineError, LibraryError.
     """
+    if not parts:
+        return await calls.read_library(lambda reader: reader.find_newest(options))
     text = _make_text_query(parts, options.by)
     if options.by == "text":
         words = _require_words(text)

@@ -255,7 +255,7 @@ def _build_search_fields(terms: Sequence[Term], options: SearchOptions) -> dict[
 
 def _format_options(values: Mapping[str, Any]) -> dict[str, Any]:
     """Return options as JSON values; paths are absolute, because the process has another folder."""
-    formatted = {name: _format_value(value) for name, value in values.items()}
+    formatted: dict[str, Any] = {name: _format_value(value) for name, value in values.items()}
     if "folder" in values:
         folders = list_values(values["folder"])
         formatted["folder"] = [storage.normalize_folder(folder, QueryError) for folder in folders]

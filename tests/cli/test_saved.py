@@ -101,6 +101,14 @@ def test_links_are_made_and_synced(
     assert (photos / "new.jpg").is_file()
 
 
+def test_links_to_all_pictures_of_a_filter(run: RunCommand, photos: Path, tmp_path: Path) -> None:
+    """A question is not necessary."""
+    result = run("saved", "add", "jpegs", "--format", "jpeg", "--link-to", tmp_path / "links")
+    assert result.exit_code == 0
+    assert list_links(tmp_path / "links") == ["blue.jpg", "red.jpg"]
+    assert run("query", "--saved", "jpegs", "--paths").stdout.count(".jpg") == 2
+
+
 def test_a_refused_folder_saves_nothing(run: RunCommand, photos: Path) -> None:
     result = run("saved", "add", "reds", "red", "--link-to", photos / "below")
     assert result.exit_code == 1

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import math
+import os
 from pathlib import Path
 
 import pytest
@@ -137,6 +138,22 @@ def test_replace_rename_and_remove(library: Library) -> None:
     with pytest.raises(QueryError, match="no saved search 'blues'"):
         library.saved.get("blues")
     assert library.saved.add("again", Query("red")).id > first.id
+
+
+def test_filters_alone_list_the_newest_pictures(
+    library: Library, photos: Path, model: Path, fake_engines: FakeEngines
+) -> None:
+    """No engine starts; pages, counts and the rule for files that are gone are as in a search."""
+    for number, name in enumerate(("red.jpg", "green.png", "below/blue.jpg")):
+        os.utime(photos / name, (1e9 + number * 1e6,) * 2)
+    index_folder(library, photos, model)
+    started_count = len(fake_engines.started_engines)
+    library.saved.add("all", (), SearchOptions(folder=photos))
+    assert list_names(library.find_saved("all")) == ["blue.jpg", "green.png", "red.jpg"]
+    assert list_names(library.find_saved("all", {"count": 1, "offset": 1})) == ["green.png"]
+    assert list_names(library.find_saved("all", {"format": "png"})) == ["green.png"]
+    assert "no file below" in library.find_saved("all", {"folder": "/x"}).warnings[0]
+    assert len(fake_engines.started_engines) == started_count
 
 
 def test_backup_and_restore_carry_saved_searches(library: Library, tmp_path: Path) -> None:

@@ -54,6 +54,15 @@ def test_a_picture_of_the_library_is_saved_by_its_content(client: Any) -> None:
     assert hit_names(search_api(client, saved="like green", count=1)) == ["green.png"]
 
 
+def test_filters_alone_are_saved(client: Any) -> None:
+    """The answer has pages, as an answer to a question."""
+    saved = save(client, name="png", format=["png", "jpeg"], count=2)
+    assert (saved["terms"], saved["options"]["format"]) == ([], ["png", "jpeg"])
+    answer = search_api(client, saved="png")
+    assert (len(hit_names(answer)), answer.json()["more"]) == (2, True)
+    assert hit_names(search_api(client, saved="png", format="png")) == ["green.png"]
+
+
 @pytest.mark.parametrize(
     ("method", "path", "fields", "status", "detail"),
     [

@@ -108,7 +108,8 @@ async def _run_saved(
     one_more = replace(options, count=options.count + 1)  # shows whether there is another page
     result = await state.service.search(parts, one_more, one_prompt=False)
     state.metrics.search_seconds.observe(time.perf_counter() - started_at)
-    page = body.model_copy(update={"count": options.count, "sort": options.sort})
+    sort = options.sort if parts else "date"
+    page = body.model_copy(update={"count": options.count, "sort": sort})
     return make_search_answer(result, page, started_at)
 
 
