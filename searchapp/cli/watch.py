@@ -170,7 +170,8 @@ def _format_watch_event(event: WatchEvent) -> list[str]:
         case FolderAvailableAgain():
             return [f"{folder} is back"]
         case LinksUpdated(search=search, added=added, removed=removed):
-            return [f"{search}: {added:,} new links in {folder}, {removed:,} removed"]
+            links = format_count(added, "new link")
+            return [f"{search}: {links} in {folder}, {removed:,} removed"]
         case LinksOutdated(search=search, reason=reason):
             return [f"{search}: links not updated, tried again after the next change: {reason}"]
         case PollingStarted(seconds=seconds, reason=reason):

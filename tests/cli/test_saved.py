@@ -87,11 +87,11 @@ def test_links_are_made_and_synced(
     add = ("saved", "add", "reds", "red", "-k", 9, "--min-score", "0.99", "--link-to", folder)
     result = run(*add)
     assert result.exit_code == 0
-    assert f"reds: 1 new links in {folder}, 0 removed" in result.stderr
+    assert f"reds: 1 new link in {folder}, 0 removed" in result.stderr
     save_picture(photos / "new.jpg", "red", mark=1)
     (photos / "red.jpg").unlink()
     run("index", photos)
-    assert f"reds: 1 new links in {folder}, 1 removed" in run("saved", "sync").stderr
+    assert f"reds: 1 new link in {folder}, 1 removed" in run("saved", "sync").stderr
     assert list_links(folder) == ["new.jpg"]
     assert run("saved", "sync", "reds", "--link-to", tmp_path / "moved").exit_code == 0
     assert not folder.exists()

@@ -19,7 +19,7 @@ from searchapp.cli.shared_options import (
 from searchapp.cli.start_engine import start_until_exit
 from searchapp.errors import FolderError, QueryError
 from searchapp.files.library_folder import resolve_library_folder
-from searchapp.types import SavedSearch
+from searchapp.types import SavedSearch, format_count
 
 
 @click.command(cls=AppCommand)
@@ -105,7 +105,7 @@ def sync_searches(
             continue
         skipped = f", {changes.skipped:,} in object storage left out" if changes.skipped else ""
         print_note(
-            f"{search.name}: {changes.added:,} new links in {search.link_folder}, "
+            f"{search.name}: {format_count(changes.added, 'new link')} in {search.link_folder}, "
             f"{changes.removed:,} removed{skipped}"
         )
     if failed:
