@@ -141,18 +141,18 @@ def test_replace_rename_and_remove(library: Library) -> None:
 
 
 def test_filters_alone_list_the_newest_pictures(
-    library: Library, photos: Path, model: Path, fake_engines: FakeEngines
+    opened: Library, photos: Path, model: Path, fake_engines: FakeEngines
 ) -> None:
     """No engine starts; pages, counts and the rule for files that are gone are as in a search."""
     for number, name in enumerate(("red.jpg", "green.png", "below/blue.jpg")):
         os.utime(photos / name, (1e9 + number * 1e6,) * 2)
-    index_folder(library, photos, model)
+    index_folder(opened, photos, model)
     started_count = len(fake_engines.started_engines)
-    library.saved.add("all", (), SearchOptions(folder=photos))
-    assert list_names(library.find_saved("all")) == ["blue.jpg", "green.png", "red.jpg"]
-    assert list_names(library.find_saved("all", {"count": 1, "offset": 1})) == ["green.png"]
-    assert list_names(library.find_saved("all", {"format": "png"})) == ["green.png"]
-    assert "no file below" in library.find_saved("all", {"folder": "/x"}).warnings[0]
+    opened.saved.add("all", (), SearchOptions(folder=photos))
+    assert list_names(opened.find_saved("all")) == ["blue.jpg", "green.png", "red.jpg"]
+    assert list_names(opened.find_saved("all", {"count": 1, "offset": 1})) == ["green.png"]
+    assert list_names(opened.find_saved("all", {"format": "png"})) == ["green.png"]
+    assert "no file below" in opened.find_saved("all", {"folder": "/x"}).warnings[0]
     assert len(fake_engines.started_engines) == started_count
 
 
