@@ -25,6 +25,10 @@ class LibraryError(SearchAppError):
     """The library cannot be opened, read or written."""
 
 
+class ReadOnlyError(LibraryError):
+    """The library cannot be changed: its disk, its folder or its files are read-only."""
+
+
 class VectorStoreError(LibraryError):
     """The vector store (FAISS file or Milvus) cannot be used or does not answer."""
 
@@ -69,6 +73,7 @@ KINDS: dict[str, type[SearchAppError]] = {
         SearchAppError,
         Interrupted,
         LibraryError,
+        ReadOnlyError,
         VectorStoreError,
         LockedError,
         FolderError,

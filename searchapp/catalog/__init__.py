@@ -7,6 +7,7 @@ from searchapp.catalog import import_sqlite_utils as import_sqlite_utils  # befo
 from searchapp.catalog.catalog import Catalog, CatalogError
 from searchapp.catalog.connection import interrupt_statements
 from searchapp.catalog.embeddings import CollectionEmbeddings
+from searchapp.catalog.example_images import StoredExample
 from searchapp.catalog.fingerprints import Fingerprints, ImageWithFiles
 from searchapp.catalog.image_files import LocatedImage
 from searchapp.catalog.known_content import EmbeddedImageLookup
@@ -31,6 +32,7 @@ __all__ = [
     "RefreshedMetadata",
     "ScanDiff",
     "ScanPlan",
+    "StoredExample",
     "TextLevel",
     "TextQuery",
     "VectorStores",

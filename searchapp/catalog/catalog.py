@@ -16,7 +16,9 @@ from sqlite_utils import Database
 from searchapp.catalog.collection_info import read_collection_info
 from searchapp.catalog.companions import CompanionTable
 from searchapp.catalog.connection import BUSY_TIMEOUT_S, connect
+from searchapp.catalog.duplicate_reviews import DuplicateReviews
 from searchapp.catalog.embeddings import CollectionEmbeddings
+from searchapp.catalog.example_images import ExampleImages
 from searchapp.catalog.filters.columns import Ids
 from searchapp.catalog.filters.matching import FilterMatcher
 from searchapp.catalog.filters.pushdown import filter_to_conditions
@@ -28,6 +30,7 @@ from searchapp.catalog.maintenance import CatalogMaintenance
 from searchapp.catalog.outdated_metadata import MetadataRefresh
 from searchapp.catalog.path_keys import decode_path
 from searchapp.catalog.places import PlaceTable
+from searchapp.catalog.saved_searches import SavedSearchTable
 from searchapp.catalog.scan_diff import ScanDiff
 from searchapp.catalog.schema_upgrade import upgrade_schema
 from searchapp.catalog.text_index import update_stale_texts
@@ -194,6 +197,14 @@ class Catalog:
         """Return the table of image fingerprints. kind: version of the fingerprint algorithm."""
         return Fingerprints(self._db, kind)
 
+    def get_saved_searches(self) -> SavedSearchTable:
+        """Return the table of saved searches."""
+        return SavedSearchTable(self._db)
+
+    def get_duplicate_reviews(self) -> DuplicateReviews:
+        """Return the table of the choices in reviews of duplicates."""
+        return DuplicateReviews(self._db)
+
     def get_companions(self) -> CompanionTable:
         """Return the table of companion files, such as the RAW file of a JPEG."""
         return CompanionTable(self._db)
@@ -273,6 +284,10 @@ class Catalog:
             {"collection": collection.id, "image": image_id},
         )
         return found
+
+    def get_example_images(self, collection: Collection) -> ExampleImages:
+        """Return an object that finds pictures of a collection by id, path or content."""
+        return ExampleImages(self._db, collection)
 
     def read_calibration(self, collection: Collection, sentences_hash: str) -> bytes | None:
         """Return the saved vectors of the calibration sentences; None if they are not saved."""

@@ -252,3 +252,30 @@ def _add_photos_columns(db: Database, columns: str) -> None:
     assert count, sql
     db.execute("drop view photos")
     db.execute(changed)
+
+
+@MIGRATIONS()
+def m019_saved_searches(db: Database) -> None:
+    """Keep searches under names, and the choices of people who reviewed duplicates."""
+    db.executescript(
+        """
+        create table saved_searches (
+            id integer primary key autoincrement,  -- used once: addresses of the API contain it
+            name text not null unique,
+            terms text not null,      -- JSON: a list of SavedTerm
+            options text not null,    -- JSON: the options that differ from the defaults
+            link_folder text,         -- a blob if it is not valid UTF-8; null: no links
+            created_at text not null  -- ISO 8601, UTC
+        );
+
+        -- A row for each file of a group of duplicates that a person has reviewed.
+        create table duplicate_reviews (
+            review_id integer not null,  -- of the group; the later review has the higher id
+            path text not null,          -- a blob if the name is not valid UTF-8
+            sha256 text not null,
+            stays integer not null,      -- 0: the file was chosen to move away
+            primary key (review_id, path)
+        ) without rowid;
+        create index duplicate_reviews_sha256 on duplicate_reviews(sha256);
+        """
+    )

@@ -152,6 +152,8 @@ def _format_watch_event(event: WatchEvent) -> list[str]:
         ChangesIndexed,
         FolderAvailableAgain,
         FolderUnavailable,
+        LinksOutdated,
+        LinksUpdated,
         PollingStarted,
     )
 
@@ -167,6 +169,11 @@ def _format_watch_event(event: WatchEvent) -> list[str]:
             return [f"{folder}: {reason}; the library keeps its pictures, and waits for the folder"]
         case FolderAvailableAgain():
             return [f"{folder} is back"]
+        case LinksUpdated(search=search, added=added, removed=removed):
+            links = format_count(added, "new link")
+            return [f"{search}: {links} in {folder}, {removed:,} removed"]
+        case LinksOutdated(search=search, reason=reason):
+            return [f"{search}: links not updated, tried again after the next change: {reason}"]
         case PollingStarted(seconds=seconds, reason=reason):
             return [f"{folder}: no change notifications ({reason}); scanning every {seconds:g} s"]
     return [f"{folder}: not indexed yet, tried again soon: {event.reason}"]

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
-from datetime import UTC, datetime
+from datetime import datetime
 
 from searchapp.catalog import ImageWithFiles
-from searchapp.duplicates import choose_keeper, difference_text
+from searchapp.duplicates import difference_text
+from searchapp.files import choose_keeper
 from searchapp.types import DuplicateCertainty, DuplicateFile, DuplicateGroup
 
 TIME_ZONE_STEP_S = 15 * 60  # clocks of different time zones differ by a multiple of 15 minutes
@@ -51,7 +52,7 @@ def make_duplicate_files(image: ImageWithFiles) -> list[DuplicateFile]:
             height=image.height,
             format=image.format.replace("MPO", "JPEG"),
             taken_at=image.taken_at,
-            changed_at=datetime.fromtimestamp(file.mtime_ns / 1e9, UTC).isoformat("T", "seconds"),
+            changed_at=file.changed_at,
             sha256=image.sha256,
             image_id=image.image_id,
             companions=tuple(other for path, other in image.companions if path == file.path),

@@ -8,9 +8,10 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from searchapp.catalog import Fingerprints
-from searchapp.duplicates import choose_keeper, group_pairs, list_copies
+from searchapp.duplicates import group_pairs, list_copies
 from searchapp.duplicates.existing_images import ExistingImages
 from searchapp.duplicates.judge_pairs import PairJudge, PairVerdict, PairVerdicts
+from searchapp.files import choose_keeper
 from searchapp.types import DuplicateGroup
 from searchapp.vectors import Ids, Vectors
 

@@ -30,7 +30,7 @@ from searchapp.pictures import (
 )
 from searchapp.pictures.decoder_errors import describe_decoder_error
 from searchapp.pictures.model_size import ImageInput
-from searchapp.types import MAX_MEGAPIXELS, PictureInfo
+from searchapp.types import MAX_MEGAPIXELS, PictureInfo, Region
 
 if TYPE_CHECKING:
     from PIL.Image import Image as Picture
@@ -139,6 +139,16 @@ def prepare_picture(
     """
     image, info = decode_picture(data, target.compute_size, max_megapixels)
     return PreparedPicture(model_size.fit_to_model(image, target), info)
+
+
+def prepare_region(data: bytes, region: Region, target: ImageInput) -> Picture:
+    """Decode a picture; return a part of it upright, in RGB, in the size that a model takes.
+
+    Raises PictureError, and QueryError if the part is outside of the picture.
+    """
+    image, info = decode_picture(data, lambda width, height: (width, height))
+    part = image.crop(region.compute_box((info.width, info.height), image.size))
+    return model_size.fit_to_model(part, target)
 
 
 def decode_thumbnail(data: bytes, side: int) -> Picture:

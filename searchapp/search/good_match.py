@@ -25,7 +25,7 @@ from searchapp.catalog import Catalog
 from searchapp.engines import Engine, Refusal, Vector
 from searchapp.search import query_vector
 from searchapp.search.sentences import CALIBRATION_SENTENCES
-from searchapp.types import Collection, EmbeddingExtent, Query, Term
+from searchapp.types import Collection, EmbeddingExtent, Example, Query, Term
 from searchapp.vectors import pack_vector, unpack_vectors
 
 logger = logging.getLogger(__name__)
@@ -44,9 +44,16 @@ def hash_sentences() -> str:
     return hashlib.sha256("\n".join(CALIBRATION_SENTENCES).encode()).hexdigest()[:16]
 
 
-def get_query_kind(terms: Iterable[Term]) -> QueryKind | None:
-    """Return the common kind of all terms; None if kinds differ or a weight is not positive."""
+def get_query_kind(terms: Iterable[Term], examples: Sequence[Example] = ()) -> QueryKind | None:
+    """Return the common kind of all terms; None if kinds differ or a weight is not positive.
+
+    One liked picture alone is a query by this picture. Other examples have no kind: the mean of
+    several vectors is nearer to all pictures than a single vector is.
+    """
     kinds = {term.query.modality if term.weight > 0 else None for term in terms}
+    if examples:
+        is_one_picture = not kinds and [each.is_liked for each in examples] == [True]
+        return "image" if is_one_picture else None
     if kinds == {"text"}:
         return "text"
     return "image" if kinds == {"image"} else None

@@ -60,6 +60,7 @@ class Ranking:
         options: SearchOptions,
         kind: QueryKind | None,
         text: TextQuery | None = None,
+        left_out: frozenset[int] = frozenset(),
     ) -> SearchResult:
         """Return the hits nearest to a vector: see LibraryReader.find_nearest."""
         index = self._indexes.open_index(collection)
@@ -77,9 +78,10 @@ class Ranking:
         min_score = options.min_score if isinstance(options.min_score, (int, float)) else -np.inf
         hits, has_good_match = self._make_hit_list(options, texts), None
         for page in iter_fused_pages(index, vector, selection, texts, self._catalog.read_vectors):
-            kept = [match for match in page.matches if round(match[1], SCORE_DIGITS) >= min_score]
+            matches = [match for match in page.matches if match[0] not in left_out]
+            kept = [match for match in matches if round(match[1], SCORE_DIGITS) >= min_score]
             # Nearly all later matches have lower scores.
-            is_last = page.is_by_score and len(kept) < len(page.matches)
+            is_last = page.is_by_score and len(kept) < len(matches)
             are_good = [texts is not None and texts.is_good(id) for id, _ in kept]
             if not is_auto and any(are_good[:MAX_JUDGED_HITS]) and not has_good_match:
                 has_good_match = True
@@ -239,7 +241,7 @@ def _explain_no_judge(kind: QueryKind | None) -> str:
     if kind is None:
         return (
             "--min-score auto needs a query of only words or only pictures, without negative "
-            "weights; give a number"
+            "weights and examples; give a number"
         )
     return (
         "good matches cannot be judged: the collection has too few pictures, or the model refused "

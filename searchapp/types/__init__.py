@@ -16,6 +16,7 @@ from searchapp.types.duplicates import (
     DuplicateOptions,
     Duplicates,
     DuplicatesFound,
+    ReviewChoice,
 )
 from searchapp.types.filter_values import Area, Circle, DateBound, RatingRange
 from searchapp.types.format_count import format_count
@@ -68,12 +69,16 @@ from searchapp.types.picture import (
     TextLine,
     megapixels_to_pixels,
 )
+from searchapp.types.region import Region
+from searchapp.types.saved_search import SavedSearch, SavedTerm
 from searchapp.types.search import (
     AUTO_MIN_SCORE,
+    Example,
     Filter,
     Hit,
     Match,
     Modality,
+    PictureName,
     Query,
     SearchMode,
     SearchOptions,
@@ -108,6 +113,7 @@ __all__ = [
     "DuplicatesFound",
     "EmbeddingExtent",
     "EngineStarting",
+    "Example",
     "ExportHeader",
     "Facet",
     "Facets",
@@ -133,6 +139,7 @@ __all__ = [
     "Original",
     "Overview",
     "PictureInfo",
+    "PictureName",
     "PictureSummary",
     "Place",
     "PlacesInfo",
@@ -140,10 +147,14 @@ __all__ = [
     "PruneResult",
     "Query",
     "RatingRange",
+    "Region",
     "RestoreResult",
+    "ReviewChoice",
     "RunFinished",
     "RunSummary",
     "SavedIndex",
+    "SavedSearch",
+    "SavedTerm",
     "ScanFinished",
     "SearchMode",
     "SearchOptions",

@@ -75,6 +75,11 @@ class RunSummary:
     # (engines wait for input), start and embed (engines), write.
     stages: Mapping[str, float] = field(default_factory=dict)
 
+    @property
+    def has_changes(self) -> bool:
+        """Return whether the run has changed the library, or could not use a file."""
+        return any((self.added, self.moved, self.removed, self.kept, self.failed, self.described))
+
 
 @dataclass(frozen=True, slots=True)
 class WorkStep:

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,6 +104,8 @@ class ExportHeader:
     dimensions: int
     settings: str
     searchapp: int = EXPORT_FORMAT_VERSION
+    # Of the library, as SavedSearch.to_dict() returns them; missing in older exports.
+    saved_searches: tuple[Mapping[str, Any], ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, fields
+from datetime import UTC, datetime
 from decimal import Decimal
 from typing import Any, Self
 
@@ -121,6 +122,11 @@ class CatalogedFile:
     size: int
     mtime_ns: int
     info: PictureInfo | None = None
+
+    @property
+    def changed_at(self) -> str:
+        """Return the modification time, ISO 8601 in UTC."""
+        return datetime.fromtimestamp(self.mtime_ns / 1e9, UTC).isoformat("T", "seconds")
 
 
 @dataclass(frozen=True, slots=True)

@@ -20,6 +20,7 @@ from searchapp.types.filter_values import (
     list_values,
 )
 from searchapp.types.picture import Box, Original, PictureSummary
+from searchapp.types.region import Region
 from searchapp.types.valid_text import check_text
 
 Modality = Literal["text", "image", "text+image"]
@@ -48,19 +49,27 @@ def format_clock(seconds: float) -> str:
     return f"{hours}:{minutes:02}:{rest:02}" if hours else f"{minutes}:{rest:02}"
 
 
+# Picture: a path, a URL, or the id of an image in the library.
+PictureName = str | Path | int
+
+
 @dataclass(frozen=True, slots=True)
 class Query:
-    """Query: a text, a picture (path or URL), or both together in one prompt.
+    """Query: a text, a picture, or both together in one prompt.
 
-    Raises QueryError if the text has bytes that are not UTF-8.
+    region: the part of the picture to search by; None: the complete picture.
+    Raises QueryError if the text has bytes that are not UTF-8, or if a region has no picture.
     """
 
     text: str | None = None
-    image: str | Path | None = None
+    image: PictureName | None = None
+    region: Region | None = None
 
     def __post_init__(self) -> None:
-        """Check the text: no tokenizer takes an invalid one."""
+        """Check the text, because no tokenizer takes an invalid one, and the region."""
         check_text("the text of the query", self.text)
+        if self.region is not None and self.image is None:
+            raise QueryError("a region needs a picture. Give one, or leave out the region.")
 
     @property
     def modality(self) -> Modality | None:
@@ -77,6 +86,14 @@ class Term:
 
     query: Query
     weight: float = 1.0
+
+
+@dataclass(frozen=True, slots=True)
+class Example:
+    """Picture that hits should resemble or, if it is not liked, should not: relevance feedback."""
+
+    image: PictureName
+    is_liked: bool = True
 
 
 @dataclass(frozen=True)  # without slots, which would hide the descriptors of parsed fields
@@ -148,6 +165,7 @@ class SearchOptions(Filter):
     trust_remote_code: bool = False  # as in ModelOptions, for this search only
     truncate: bool = False  # truncate a text that is too long for the model
     by: SearchMode = "both"  # text starts no engine
+    include_examples: bool = False  # show liked and unliked pictures among the hits
 
 
 @dataclass(frozen=True, slots=True)

@@ -16,6 +16,7 @@ from support.sample_pictures import save_picture
 
 from searchapp.cli import COMMANDS
 from searchapp.cli.bench import COMMANDS as BENCH
+from searchapp.cli.saved import COMMANDS as SAVED
 from searchapp.models import MODELS, list_available_models
 
 
@@ -314,7 +315,12 @@ def test_relative_folders(
 
 
 @pytest.mark.parametrize(
-    "command", [*([name] for name in COMMANDS), *(["bench", n] for n in BENCH)]
+    "command",
+    [
+        *([name] for name in COMMANDS),
+        *(["bench", n] for n in BENCH),
+        *(["saved", n] for n in SAVED),
+    ],
 )
 def test_every_listed_command_exists(run: RunCommand, command: list[str]) -> None:
     """Each command prints its help."""
@@ -339,7 +345,7 @@ def test_query_copies_links_and_opens_hits(
     assert (copies / "red-2.jpg").read_bytes() == (photos / "red.jpg").read_bytes()
     assert (copies / "red.jpg").read_bytes() == b"another"
     opened: list[str] = []
-    monkeypatch.setattr("click.launch", opened.append)
+    monkeypatch.setattr("searchapp.cli.query.open_in_viewer", opened.append)
     run("query", "red", "--no-daemon", "--open")
     assert opened == [str(photos / "red.jpg")]
     (tmp_path / "file").touch()

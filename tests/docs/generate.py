@@ -77,23 +77,27 @@ def make_commands(file: Path) -> str:
     )
 
 
-def make_command_sections(name: str, group: click.Group, topic: str) -> list[str]:
-    """Return the section of a command, and of its commands if it is a group."""
+def make_command_sections(name: str, group: click.Group, topic: str, prefix: str = "") -> list[str]:
+    """Return the section of a command, and of its commands if it is a group.
+
+    prefix: name of the group, if it is a command itself.
+    """
     context = click.Context(group, info_name="searchapp")
     command = group.get_command(context, name)
     assert command is not None
-    title = "bench " if group is not cli else ""
     summary = (command.help or "").partition("\n\n")[0]
     parts = [
-        f"## searchapp {title}{name}",
+        f"## searchapp {prefix}{name}",
         f"{' '.join(summary.split())} See [{topic}]({topic}.md).",
     ]
     if isinstance(command, click.Group):
         nested = command.list_commands(context)
         return ["\n\n".join(parts)] + [
-            section for each in nested for section in make_command_sections(each, command, topic)
+            section
+            for each in nested
+            for section in make_command_sections(each, command, topic, f"{name} ")
         ]
-    usage = " ".join(["searchapp", f"{title}{name}", *command.collect_usage_pieces(context)])
+    usage = " ".join(["searchapp", f"{prefix}{name}", *command.collect_usage_pieces(context)])
     parts.append(f"Usage: `{usage}`")
     options = [
         each

@@ -35,7 +35,7 @@ from searchapp.server import client, start_resident, unix_http
 from searchapp.server.resident_lock import is_lock_free
 from searchapp.server.socket_path import MAX_SOCKET_PATH_BYTES, log_path, socket_path
 from searchapp.server.start_resident import ResidentConfig
-from searchapp.types import Query, SearchOptions, Term
+from searchapp.types import Example, Query, Region, SearchOptions, Term
 
 # The engine takes 0.5 s to start, so it is not ready for the first request.
 slow_start = pytest.mark.parametrize("resident_config", ["0.5"], indirect=True, ids=["slow"])
@@ -129,6 +129,14 @@ def test_resident_process_answers_like_a_library(
     terms = [Term(Query("blue"), 0.5), Term(Query(None, photos / "green.png"))]
     added = client.search(resident_config, terms, SearchOptions(), lambda line: None)
     assert (Path(added.hits[0].path).name, added.good) == ("green.png", None)
+    likes = [Example(photos / "green.png"), Example(added.hits[-1].image_id, False)]
+    liked = client.search(resident_config, [], SearchOptions(), print, likes)
+    assert photos / "green.png" not in [Path(hit.path) for hit in liked.hits]
+    part = Query(image=added.hits[0].image_id, region=Region.parse("0%,0%,50%,50%"))
+    of_part = client.search(resident_config, part, SearchOptions(), print)
+    assert Path(of_part.hits[0].path).name == "green.png"
+    with pytest.raises(PictureError, match=r"/nowhere\.jpg"):
+        client.search(resident_config, [], SearchOptions(), print, [Example("/nowhere.jpg")])
     with pytest.raises(QueryError, match="--where: no such column: wide"):
         search_names(resident_config, where="wide > 3")
     both = Query("red", photos / "red.jpg")

@@ -298,9 +298,9 @@ def test_large_view_shows_metadata(tabs: BrowserTabs, site: str) -> None:
     page = tabs.open_page(f"{site}/?q=red&keyword=sea&rating=4%2B&after=2021")
     expect_count(page, 1)
     locate_tiles(page).first.get_by_role("link").click()
-    facts = page.locator("#facts")
-    for text in ("★★★★☆", "Sea, holiday", "48.85800, 2.29400", "15 July 2021"):
-        expect(facts).to_contain_text(text)
+    info = page.get_by_role("complementary", name="Information")
+    for text in ("★★★★☆", "Sea", "holiday", "48.85800, 2.29400", "15 July 2021"):
+        expect(info).to_contain_text(text)
     page = tabs.open_page(f"{site}/?q=red&rating=unrated")
     expect_count(page, 2)
     locate_tiles(page).last.hover()

@@ -117,3 +117,10 @@ def choose_value(page: Any, text: str) -> Any:
 
 def expect_first(page: Any, name: str) -> None:
     expect(locate_tile(page, 0).locator("img")).to_have_attribute("alt", name)
+
+
+def list_violations(page: Any) -> list[tuple[str, str]]:
+    """Return the violated rules of axe on the shown view, each with the HTML of an element."""
+    axe = pytest.importorskip("axe_playwright_python.sync_playwright")
+    violations = axe.Axe().run(page).response["violations"]
+    return [(rule["id"], rule["nodes"][0]["html"]) for rule in violations]

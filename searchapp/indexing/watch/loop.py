@@ -241,8 +241,7 @@ class WatchSession:
         for path in {*(paths or ())} - {failure.path for failure in failures}:
             root.retry_count_by_path.pop(path, None)
         final_failures = self._schedule_retries(root, failures)
-        counts = (summary.added, summary.moved, summary.removed, summary.kept, summary.failed)
-        if any(counts):
+        if summary.has_changes:
             yield ChangesIndexed(
                 str(root.path), summary, final_failures, len(failures) - len(final_failures)
             )

@@ -319,6 +319,8 @@ def test_the_public_names_of_events_stay() -> None:
         "FolderAvailableAgain": "back",
         "BatchPostponed": "waiting",
         "PollingStarted": "polling",
+        "LinksUpdated": "links",
+        "LinksOutdated": "outdated_links",
     }
 
 

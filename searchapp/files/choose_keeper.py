@@ -1,4 +1,4 @@
-"""Choose which file of a group of duplicates to keep, and explain why."""
+"""Choose which of several files with the same picture to keep or show, and explain why."""
 
 from __future__ import annotations
 
