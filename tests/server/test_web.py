@@ -262,7 +262,7 @@ def test_copy_path(tabs: BrowserTabs, site: str) -> None:
     page = tabs.open_page(f"{site}/?q=yellow", permissions=["clipboard-read", "clipboard-write"])
     locate_tiles(page).first.click()
     page.get_by_role("button", name="Copy path").click()
-    expect(page.get_by_role("button", name="Copied")).to_be_visible()
+    expect(page.get_by_text("The path is copied.")).to_be_visible()
     assert page.evaluate("navigator.clipboard.readText()").endswith(f"/album/2023/{MARKUP_NAME}")
 
 

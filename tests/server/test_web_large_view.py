@@ -171,6 +171,47 @@ def test_click_beside_the_picture_closes(tabs: BrowserTabs, site: str) -> None:
     expect(locate_tile(page, 0).get_by_role("link")).to_be_focused()
 
 
+COUNT_OPENINGS = """() => {
+  const { showModal } = HTMLDialogElement.prototype;
+  window.openings = 0;
+  HTMLDialogElement.prototype.showModal = function () {
+    window.openings += 1;
+    showModal.call(this);
+  };
+  history.back = () => (window.goBack = () => History.prototype.back.call(history));
+}"""
+
+
+def test_closed_view_stays_closed(tabs: BrowserTabs, site: str) -> None:
+    """A picture that arrives after Escape, but before the browser has gone back, is not opened."""
+    page = tabs.open_page("about:blank")
+    held: list[Any] = []
+
+    def hold(route: Any) -> None:
+        is_first = route.request.url.endswith(f"id={ids[0]}")
+        route.continue_() if is_first else held.append(route)
+
+    ids = httpx.get(f"{site}/api/timeline").json()["ids"]
+    ids = [sum(ids[: i + 1]) for i in range(COUNT)]  # each is the difference to the previous one
+    page.route("**/api/pictures?*", hold)
+    page.goto(site)
+    expect_count(page, COUNT)
+    page.evaluate(COUNT_OPENINGS)
+    locate_tile(page, 0).get_by_role("link").press("Enter")
+    expect(page.get_by_role("dialog")).to_be_visible()
+    page.keyboard.press("ArrowRight")
+    expect(page).to_have_url(re.compile(f"open={ids[1]}$"))
+    page.keyboard.press("Escape")
+    page.wait_for_function("() => window.goBack")
+    (request,) = [route for route in held if route.request.url.endswith(f"?id={ids[1]}")]
+    with page.expect_response(lambda response: response.url == request.request.url):
+        request.continue_()
+    page.evaluate("() => new Promise((done) => setTimeout(done))")
+    page.evaluate("goBack()")
+    expect(page).not_to_have_url(re.compile("open="))
+    assert page.evaluate("openings") == 1
+
+
 @pytest.mark.parametrize("size", ["phone", "tablet"])
 def test_fingers_swipe_pinch_and_tap(tabs: BrowserTabs, site: str, size: str) -> None:
     """A swipe goes on, a pinch or double tap zooms, and a finger moves the enlarged picture."""
@@ -219,7 +260,7 @@ def test_information(tabs: BrowserTabs, site: str, size: str) -> None:
     expect(panel.locator("bdi")).to_have_text(
         [re.compile(r"0\.jpg$"), re.compile(r"0 \(1\)\.jpg$")]
     )
-    expect(page.get_by_role("img", name="Place on a map")).to_be_attached()
+    expect(page.get_by_role("img", name="Where the picture was taken")).to_be_attached()
     assert page.locator("#info-map").get_attribute("viewBox").startswith("761.47")
     assert not page.evaluate("document.documentElement.scrollWidth > innerWidth")
     page.get_by_role("link", name="Pictures near here").click()

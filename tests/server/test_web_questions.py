@@ -58,7 +58,7 @@ def site(library: Path) -> Iterator[str]:
 def test_reasons_are_marked(tabs: BrowserTabs, site: str) -> None:
     """The caption and the information show the name or title, with the words of the question."""
     page = tabs.open_page(site)
-    type_query(page, "GREEN img2201 cafe")
+    type_query(page, "green img2201 CAFE")
     expect_first(page, "IMG_2201 green Café.jpg")
     locate_tile(page, 0).hover()
     why = locate_tile(page, 0).locator(".why")

@@ -90,9 +90,9 @@ export const GERMAN = {
   best_match: "Beste Treffer",
   newest: "Neueste",
   search_by: "Suchen in",
-  by_both: "Bildern und Texten",
-  by_vector: "Bildern",
-  by_text: "Namen und Texten",
+  by_both: "Bilder und Texte",
+  by_vector: "Nur Bilder",
+  by_text: "Nur Namen und Texte",
 
   // pictures
   pictures: "Bilder",
@@ -187,7 +187,7 @@ export const GERMAN = {
   no_full_screen: "Der Browser lehnt Vollbild ab.",
   information: "Informationen",
   this_folder: "Dieser Ordner",
-  map_place: "Ort auf einer Weltkarte",
+  map_place: "Wo das Bild aufgenommen ist",
   near_here: "Bilder in der Nähe",
   title: "Titel",
   description: "Beschreibung",

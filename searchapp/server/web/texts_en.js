@@ -187,7 +187,7 @@ export const ENGLISH = {
   no_full_screen: "The browser refuses full screen.",
   information: "Information",
   this_folder: "This folder",
-  map_place: "Place on a map of the world",
+  map_place: "Where the picture was taken",
   near_here: "Pictures near here",
   title: "Title",
   description: "Description",
