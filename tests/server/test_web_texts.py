@@ -30,9 +30,9 @@ SENTENCE_PATTERN = re.compile(r"[A-Z][a-z]{2,}|[a-z]{2,} [a-z]{2,}")
 # Names in the code of browsers and HTTP, selectors, and a command.
 CODE_WORDS = {
     "Home", "End", "Escape", "Enter", "ArrowLeft", "ArrowRight", "ArrowUp", "ArrowDown", "PageUp",
-    "Tab", "PageDown", "Files", "AbortError", "Content-Type", "Retry-After", "pushState", "replaceState",
+    "PageDown", "Files", "AbortError", "Content-Type", "Retry-After", "pushState", "replaceState",
     "viewBox", "#results li", "heading line", "day by-file", "Google Takeout", "button, video",
-    "searchapp index ~/Pictures", "input, select, textarea", "aria-posinset",
+    "searchapp index ~/Pictures", "input, select, textarea", "aria-posinset", "Tab",
 }  # fmt: skip
 NAMES = {"searchapp", "48.85,2.35,5km"}  # the name of the program, and an example
 
