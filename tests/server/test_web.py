@@ -606,7 +606,8 @@ def test_layouts(tabs: BrowserTabs, site: str, size: str, scheme: str) -> None:
     rectangle = page.locator("#large").bounding_box()
     assert (rectangle["x"], rectangle["width"]) == (0, page.evaluate("innerWidth"))
     for name in ("More like this", "Copy path", "Close"):
-        expect(page.get_by_text(name).or_(page.get_by_label(name)).first).to_be_in_viewport()
+        texts = page.get_by_text(name, exact=True).or_(page.get_by_label(name, exact=True))
+        expect(texts.first).to_be_in_viewport()
 
 
 def luminance(color: str) -> float:
