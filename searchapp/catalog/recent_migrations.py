@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+
 from sqlite_utils import Database
 
 from searchapp.catalog.migrations import MIGRATIONS
@@ -197,3 +199,42 @@ def m015_texts(db: Database) -> None:
             for image_id in image_ids
         )
         db.execute(f"create trigger {name} after {event} begin {statements}end")
+
+
+@MIGRATIONS()
+def m017_text_in_pictures(db: Database) -> None:
+    """Store which pictures a reader could not read, and show the text in the view photos."""
+    db.executescript(
+        """
+        alter table recognized_texts add column text text not null default '';  -- the lines
+        alter table recognized_texts add column failure text;  -- null: the picture was read
+        update recognized_texts set text = coalesce((
+            select group_concat(json_extract(value, '$.text'), char(10)) from json_each(lines)
+        ), '');
+        create table text_recognition (is_on integer not null);  -- one row
+        insert into text_recognition values (0);
+        """
+    )
+    # A video has the text of all its frames. Null: not read. A condition on the view may not call
+    # the function char, so the line end is literal.
+    add_photos_column(
+        db,
+        "(select group_concat(t.text, '\n') from recognized_texts t where t.failure is null"
+        " and (t.image_id = c.id or t.image_id in"
+        " (select r.image_id from frames r where r.video_id = c.id))) as text",
+    )
+
+
+def add_photos_column(db: Database, column: str) -> None:
+    """Add a column to the end of the view photos. column: an SQL expression with its name.
+
+    The statement of the view is read from the catalog, because migrations of two branches may
+    each add a column.
+    """
+    (sql,) = db.execute("select sql from sqlite_master where name = 'photos'").fetchone()
+    from_clause = re.search(r"\s+from files f\s", sql)
+    assert from_clause is not None
+    position = from_clause.start()
+    db.execute("drop view photos")
+    # The columns may end with a comment.
+    db.execute(f"{sql[:position]}\n, {column}{sql[position:]}")

@@ -15,7 +15,7 @@ from searchapp.cli.shared_options import (
     library_option,
     print_json,
 )
-from searchapp.types import CollectionInfo, format_count
+from searchapp.types import CollectionInfo, TextStatistics, format_count
 
 
 @click.command(cls=AppCommand)
@@ -40,6 +40,8 @@ def command(as_json: bool, library: Path | None) -> None:
     print_line(f"library      {info.path}")
     print_line(f"images       {info.images:,} in {format_count(info.files, 'file')}")
     print_line(f"catalog      {_format_size(info.catalog_bytes)}")
+    if info.text != TextStatistics(unread=info.text.unread):
+        print_line(f"text         {_format_text(info.text)}")
     if resident:
         print_line(
             f"resident     process {resident['pid']}, running for {resident['seconds']:.0f} s"
@@ -55,6 +57,18 @@ def command(as_json: bool, library: Path | None) -> None:
             print_line(f"  colors     {line}")
         print_line(f"  skipped    {format_count(each.failures, 'file')}")
         print_line(f"  last run   {each.last_run or 'not complete yet'}")
+
+
+def _format_text(text: TextStatistics) -> str:
+    read = text.with_text + text.without_text
+    parts = [
+        f"{format_count(read, 'picture')} read, {text.with_text:,} with text",
+        f"{text.unread:,} unread",
+    ]
+    if text.failed:
+        parts.append(f"{text.failed:,} failed")
+    parts.append(f"index runs read new pictures: {'yes' if text.is_on else 'no'}")
+    return ", ".join(parts)
 
 
 def _format_colors(collection: CollectionInfo) -> Iterator[str]:

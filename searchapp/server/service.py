@@ -32,6 +32,7 @@ from searchapp.types import (
     Original,
     SearchOptions,
     SearchResult,
+    TextLine,
     Timeline,
 )
 
@@ -159,6 +160,10 @@ class Service:
     async def locate_image(self, image_id: int) -> LocatedImage | None:
         """Return an image with its files; None if there is no such image."""
         return await self._calls.read_library(lambda reader: reader.locate_image(image_id))
+
+    async def read_text(self, image_id: int) -> list[TextLine] | None:
+        """Return the lines of text in an image; None if they were not recognized yet."""
+        return await self._calls.read_library(lambda reader: reader.read_text(image_id))
 
     async def load_image(self, located: LocatedImage) -> tuple[bytes, str]:
         """Return a picture in a format that browsers show, and its media type.

@@ -34,6 +34,7 @@ from searchapp.types.index import (
     RunFinished,
     RunSummary,
     ScanFinished,
+    TextProgress,
     VanishedFilesKept,
     WorkStep,
 )
@@ -50,10 +51,12 @@ from searchapp.types.info import (
     Overview,
     PruneResult,
     RestoreResult,
+    TextStatistics,
     Timeline,
 )
 from searchapp.types.picture import (
     SUMMARY_FIELDS,
+    TEXT_FAILURE_STAGE,
     Box,
     CatalogedFile,
     CatalogedImage,
@@ -64,6 +67,7 @@ from searchapp.types.picture import (
     TextLine,
     megapixels_to_pixels,
 )
+from searchapp.types.recognition import RecognitionOptions, TextsRecognized, TextSummary
 from searchapp.types.search import (
     AUTO_MIN_SCORE,
     Filter,
@@ -84,6 +88,7 @@ __all__ = [
     "EXPORT_FORMAT_VERSION",
     "MAX_MEGAPIXELS",
     "SUMMARY_FIELDS",
+    "TEXT_FAILURE_STAGE",
     "Area",
     "Between",
     "Box",
@@ -132,6 +137,7 @@ __all__ = [
     "PruneResult",
     "Query",
     "RatingRange",
+    "RecognitionOptions",
     "RestoreResult",
     "RunFinished",
     "RunSummary",
@@ -143,6 +149,10 @@ __all__ = [
     "SortOrder",
     "Term",
     "TextLine",
+    "TextProgress",
+    "TextStatistics",
+    "TextSummary",
+    "TextsRecognized",
     "Timeline",
     "VanishedFilesKept",
     "WorkStep",

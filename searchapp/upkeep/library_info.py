@@ -21,6 +21,7 @@ def read_library_info(folder: Path, catalog: Catalog) -> LibraryInfo:
         collections=tuple(
             catalog.describe_collection(collection) for collection in catalog.list_collections()
         ),
+        text=catalog.recognized_texts.read_statistics(),
     )
 
 

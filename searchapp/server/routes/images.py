@@ -13,6 +13,7 @@ from searchapp.server.app_state import ServiceDep
 from searchapp.server.conditional_answers import is_current
 from searchapp.server.request_forms import HEAD_MARK
 from searchapp.server.request_models import ImageId
+from searchapp.server.response_models import TextAnswer
 from searchapp.server.service import THUMBNAIL_SIDES_PX, Service
 from searchapp.server.unix_http import API_PREFIX
 
@@ -66,6 +67,13 @@ async def get_thumbnail(
         return Response(status_code=304, headers=headers)
     data = await service.load_thumbnail(located, size)
     return Response(data, media_type="image/webp", headers=headers)
+
+
+@router.get(f"{API_PREFIX}/texts/{{image_id}}", name="text")
+async def get_text(image_id: ImageId, service: ServiceDep) -> TextAnswer:
+    """Return the lines of text in a picture, and where they are."""
+    await _locate_image(service, image_id, None)
+    return TextAnswer.from_lines(await service.read_text(image_id))
 
 
 # The name is part of the operation id in /openapi.json, so it stays.
