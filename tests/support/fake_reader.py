@@ -27,7 +27,7 @@ class FakeReader:
     def start(self) -> None:
         pass
 
-    def has_text(self, picture: Picture) -> bool:
+    def find_lines(self, picture: Picture) -> list[TextLine]:
         color = get_color(picture)
         if color == FATAL_COLOR:
             os._exit(7)
@@ -35,10 +35,10 @@ class FakeReader:
             raise ValueError("the network is broken")
         if color == HANGING_COLOR:
             time.sleep(600)
-        return color in WORDS
+        return [TextLine(WORDS[color], BOX, 0.9)] if color in WORDS else []
 
     def read_lines(self, picture: Picture) -> list[TextLine]:
-        return [TextLine(WORDS[get_color(picture)], BOX, 0.9)]
+        return self.find_lines(picture)
 
 
 def get_color(picture: Picture) -> tuple[int, int, int]:

@@ -34,7 +34,7 @@ VERTICAL_RATIO = 1.5  # of height to width, from which RapidOCR rotates a line
 # Long sides at which the detection runs; it takes time in proportion to the number of pixels.
 # The regions are cut out of the picture, which can be larger.
 SEARCH_SIDE_PX, DETECTION_SIDE_PX = 736, 1280
-SEARCH_BATCH_REGIONS, MAX_SEARCHED_REGIONS = 6, 18
+SEARCH_BATCH_REGIONS, MAX_SEARCHED_REGIONS = 6, 24
 MIN_REGION_PX = 3
 
 Pixels = NDArray[np.uint8]
@@ -85,21 +85,28 @@ class RapidOcrReader:
             }
         )
 
-    def has_text(self, picture: Picture) -> bool:
-        """Return whether a line is read in the regions that the detection finds at a small size."""
+    def find_lines(self, picture: Picture) -> list[TextLine]:
+        """Return the lines in the regions that the detection finds at a small size."""
         image = _to_bgr(picture)
-        crops = self._engine.crop_text_regions(image, self._detect(image, SEARCH_SIDE_PX))
-        crops.sort(key=lambda crop: -crop.shape[0] * crop.shape[1])
-        for start in range(0, min(len(crops), MAX_SEARCHED_REGIONS), SEARCH_BATCH_REGIONS):
-            texts = self._read_regions(crops[start : start + SEARCH_BATCH_REGIONS])
-            if any(map(_is_accepted, texts)):
-                return True
-        return False
+        boxes = self._detect(image, SEARCH_SIDE_PX)
+        if len(boxes) <= MAX_SEARCHED_REGIONS:
+            return self._read_boxes(picture, image, boxes)
+        # A page: some lines are enough, because read_lines() reads all.
+        heights = np.linalg.norm(boxes[:, 0] - boxes[:, 3], axis=1)
+        largest = np.argsort(-heights, kind="stable")[:MAX_SEARCHED_REGIONS]
+        for start in range(0, len(largest), SEARCH_BATCH_REGIONS):
+            chosen = boxes[largest[start : start + SEARCH_BATCH_REGIONS]]
+            if lines := self._read_boxes(picture, image, chosen):
+                return lines
+        return []
 
     def read_lines(self, picture: Picture) -> list[TextLine]:
-        """Return the lines that are read with at least MIN_CONFIDENCE."""
+        """Return the lines in the regions that the detection finds at a large size."""
         image = _to_bgr(picture)
-        boxes = self._detect(image, DETECTION_SIDE_PX)
+        return self._read_boxes(picture, image, self._detect(image, DETECTION_SIDE_PX))
+
+    def _read_boxes(self, picture: Picture, image: Pixels, boxes: Corners) -> list[TextLine]:
+        """Return the lines in boxes that are read with at least MIN_CONFIDENCE."""
         texts = self._read_regions(self._engine.crop_text_regions(image, boxes))
         return [
             TextLine(

@@ -10,6 +10,7 @@ from searchapp.pictures.originals import open_original
 from searchapp.pictures.recognition.text_reader import TextReader
 from searchapp.pictures.recognition.tiles import (
     MAX_LONG_SIDE_PX,
+    Tile,
     compute_reading_size,
     merge_tiles,
     split_picture,
@@ -66,12 +67,17 @@ def read_text(load: LoadPicture, reader: TextReader) -> list[TextLine]:
         round(picture.width * enlargement), round(picture.height * enlargement)
     )
     tiles = split_picture(width, height)
-    # The search would reduce a long picture so much that its text disappears.
-    if len(tiles) == 1 and not reader.has_text(picture):
+    quick: list[TextLine] = []
+    if len(tiles) == 1 and not (quick := reader.find_lines(picture)):
         return []
     if max(picture.size) < max(width, height):
         picture = load(compute_reading_size)
     if picture.size != (width, height):
         picture = picture.resize((width, height), Image.Resampling.BICUBIC)
-    parts = (picture.crop((tile.left, tile.top, tile.right, tile.bottom)) for tile in tiles)
-    return merge_tiles(width, height, zip(tiles, map(reader.read_lines, parts), strict=True))
+    parts: list[tuple[Tile, list[TextLine]]] = []
+    for tile in tiles:
+        part = picture.crop((tile.left, tile.top, tile.right, tile.bottom))
+        # The detection misses some large lines at one size, and other lines at the other size.
+        parts.append((tile, quick or reader.find_lines(part)))
+        parts.append((tile, reader.read_lines(part)))
+    return merge_tiles(width, height, parts)

@@ -27,11 +27,11 @@ class TextReader(Protocol):
     def start(self) -> None:
         """Load the models; raise an exception if this is impossible."""
 
-    def has_text(self, picture: Picture) -> bool:
-        """Return quickly whether a picture contains text; may miss very small text."""
+    def find_lines(self, picture: Picture) -> list[TextLine]:
+        """Return lines of text quickly; may miss small text, and most lines of a full page."""
 
     def read_lines(self, picture: Picture) -> list[TextLine]:
-        """Return the lines of text in reading order.
+        """Return the lines of text, as complete as possible.
 
         The corners of a box are in the order of its letters: the first corner is at the top left
         of the first letter, the second at the top right of the last letter.

@@ -59,6 +59,7 @@ def merge_tiles(
 ) -> list[TextLine]:
     """Return the lines of all tiles, without the lines that two tiles contain.
 
+    tiles: with the lines that were read in each. A tile can occur twice, read in two ways.
     Complete lines come before lines that the edge of a tile may cut off. A line is left out if
     better lines of other tiles cover most of it.
     """
@@ -73,12 +74,20 @@ def merge_tiles(
         others = [other.box for other_number, other in kept if other_number != number]
         if all(_measure_covered_share(line.box, box) <= MAX_COVERED_SHARE for box in others):
             kept.append((number, line))
-    # Tiles are in reading order, and so are the lines of each tile.
-    return [line for _, line in sorted(kept, key=lambda each: (_get_top(each[1]), each[0]))]
+    return _sort_rows([line for _, line in kept])
 
 
-def _get_top(line: TextLine) -> float:
-    return _compute_bounds(line.box)[1] if line.box else 0.0
+def _sort_rows(lines: list[TextLine]) -> list[TextLine]:
+    """Return lines from top to bottom, and those of one row from left to right."""
+    rows: list[list[tuple[Bounds, TextLine]]] = []
+    located = [(_compute_bounds(line.box), line) for line in lines]
+    for bounds, line in sorted(located, key=lambda each: each[0][1]):
+        # A line whose top is above the middle of the first one in the row belongs to the row.
+        if rows and bounds[1] < (rows[-1][0][0][1] + rows[-1][0][0][3]) / 2:
+            rows[-1].append((bounds, line))
+        else:
+            rows.append([(bounds, line)])
+    return [line for row in rows for _, line in sorted(row, key=lambda each: each[0][0])]
 
 
 def _touches_inner_edge(box: Box, tile: Tile, width: int, height: int) -> bool:
@@ -107,7 +116,7 @@ def _move_to_picture(line: TextLine, tile: Tile, width: int, height: int) -> Tex
 
 
 def _compute_bounds(box: Box) -> Bounds:
-    xs, ys = [x for x, _ in box], [y for _, y in box]
+    xs, ys = [x for x, _ in box] or [0.0], [y for _, y in box] or [0.0]
     return min(xs), min(ys), max(xs), max(ys)
 
 

@@ -9,6 +9,8 @@ from pathlib import Path
 import pytest
 from PIL import Image, ImageDraw, ImageFont
 from PIL.Image import Image as Picture
+from pillow_heif import register_heif_opener
+from support.dng_files import make_dng
 from support.paths import ROOT
 
 from searchapp.pictures.decode import hash_bytes
@@ -80,14 +82,14 @@ def test_words_on_a_photo_are_read(reader: RapidOcrReader) -> None:
 
 
 def test_files_are_read_upright(reader: RapidOcrReader, tmp_path: Path) -> None:
-    """HEIC, and a JPEG whose EXIF turns it."""
+    """HEIC, the preview in a RAW file, and a JPEG whose EXIF turns it."""
     picture = draw({(40, 100): "Platform 9"})
     exif = Image.Exif()
     exif[0x0112] = 6
     picture.rotate(90, expand=True).save(tmp_path / "turned.jpg", exif=exif)
     assert read_file(tmp_path / "turned.jpg", reader) == ["Platform 9"]
-    from pillow_heif import register_heif_opener
-
+    (tmp_path / "page.dng").write_bytes(make_dng(size=picture.size, preview=picture))
+    assert read_file(tmp_path / "page.dng", reader) == ["Platform 9"]
     register_heif_opener()
     picture.save(tmp_path / "page.heic")
     assert read_file(tmp_path / "page.heic", reader) == ["Platform 9"]
