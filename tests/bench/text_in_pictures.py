@@ -188,6 +188,7 @@ def measure_sizes(count: int) -> None:
     rng, reader = random.Random(1), RapidOcrReader()
     photos, fonts = list_photos(), list_fonts()
     grounds = [make_ground(rng, photos) for _ in range(count)]
+    reader.start()
     for side in DETECTION_SIDES_PX:
         images = [_to_bgr(ground) for ground in grounds]
         started_at = time.process_time()
