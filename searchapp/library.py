@@ -48,11 +48,14 @@ from searchapp.types import (
     Progress,
     PruneResult,
     Query,
+    RecognitionOptions,
     RestoreResult,
     SavedSearch,
     SearchOptions,
     SearchResult,
     Term,
+    TextProgress,
+    TextsRecognized,
 )
 from searchapp.upkeep.backup import restore_backup, write_backup
 from searchapp.upkeep.library_info import read_library_info
@@ -171,6 +174,20 @@ class Library:
         """
         with wrap_sqlite_errors(self.folder):
             yield from self._indexer.index(folders, options)
+
+    def recognize_text(
+        self, options: RecognitionOptions = RecognitionOptions()
+    ) -> Iterator[TextProgress | FileFailed | TextsRecognized]:
+        """Recognize text in indexed pictures, and yield events; TextsRecognized is the last.
+
+        Words in the text then find the pictures. An interrupted run keeps everything that was read;
+        the same call continues. Raises SearchAppError if the extra `ocr` is not installed,
+        QueryError if the filter is invalid, LibraryError if another process writes.
+        """
+        from searchapp.indexing.recognition.indexed_pictures import recognize_indexed_pictures
+
+        with wrap_sqlite_errors(self.folder):
+            yield from recognize_indexed_pictures(self.folder, self._catalog, options)
 
     def move(
         self, vectors: str, collection: str | None = None

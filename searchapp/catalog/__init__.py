@@ -13,6 +13,7 @@ from searchapp.catalog.image_files import LocatedImage
 from searchapp.catalog.known_content import EmbeddedImageLookup
 from searchapp.catalog.outdated_metadata import OutdatedImage, RefreshedMetadata
 from searchapp.catalog.path_keys import make_frame_key
+from searchapp.catalog.recognized_texts import UnreadImage, UnreadScope
 from searchapp.catalog.restore import open_backup, replace_catalog
 from searchapp.catalog.scan_diff import FileTask, ScanDiff, ScanPlan
 from searchapp.catalog.sqlite_errors import raise_library_errors, wrap_sqlite_errors
@@ -35,6 +36,8 @@ __all__ = [
     "StoredExample",
     "TextLevel",
     "TextQuery",
+    "UnreadImage",
+    "UnreadScope",
     "VectorStores",
     "interrupt_statements",
     "make_frame_key",

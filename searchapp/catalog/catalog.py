@@ -30,6 +30,7 @@ from searchapp.catalog.maintenance import CatalogMaintenance
 from searchapp.catalog.outdated_metadata import MetadataRefresh
 from searchapp.catalog.path_keys import decode_path
 from searchapp.catalog.places import PlaceTable
+from searchapp.catalog.recognized_texts import RecognizedTexts
 from searchapp.catalog.saved_searches import SavedSearchTable
 from searchapp.catalog.scan_diff import ScanDiff
 from searchapp.catalog.schema_upgrade import upgrade_schema
@@ -81,6 +82,7 @@ class Catalog:
         self.filters = FilterMatcher(self._db)
         self.writer = CatalogWriter(self._db)
         self.texts = TextSearch(self._db)
+        self.recognized_texts = RecognizedTexts(self._db)
 
     @classmethod
     def open(
@@ -331,6 +333,10 @@ class Catalog:
             self._fetch_value("select count(*) from files"),
         )
 
+    def read_last_image_id(self) -> int:
+        """Return the highest id of an image; 0 if there are no images."""
+        return int(self._fetch_value("select coalesce(max(id), 0) from images"))
+
     def count_facets(self, collection: Collection, image_filter: Filter) -> Facets:
         """Count the images of a collection that have files and match a filter, by facet.
 
@@ -347,9 +353,13 @@ class Catalog:
         return read_collection_info(self._db, collection)
 
     def list_failures(self, collection: Collection) -> list[Failure]:
-        """Return the files that could not be indexed, sorted by path."""
+        """Return the files that could not be indexed, sorted by path.
+
+        The last files are those in which no text could be recognized.
+        """
         rows = self._db.execute(
             "select path, stage, message from failures where collection_id = ? order by path",
             (collection.id,),
         )
-        return [Failure(decode_path(path), stage, message) for path, stage, message in rows]
+        failures = [Failure(decode_path(path), stage, message) for path, stage, message in rows]
+        return failures + self.recognized_texts.list_failures()

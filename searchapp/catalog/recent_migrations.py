@@ -207,6 +207,30 @@ def _create_text_trigger(db: Database, name: str, event: str, image_ids: list[st
 
 
 @MIGRATIONS()
+def m017_text_in_pictures(db: Database) -> None:
+    """Store which pictures a reader could not read, and show the text in the view photos."""
+    db.executescript(
+        """
+        alter table recognized_texts add column text text not null default '';  -- the lines
+        alter table recognized_texts add column failure text;  -- null: the picture was read
+        update recognized_texts set text = coalesce((
+            select group_concat(json_extract(value, '$.text'), char(10)) from json_each(lines)
+        ), '');
+        create table text_recognition (is_on integer not null);  -- one row
+        insert into text_recognition values (0);
+        """
+    )
+    # A video has the text of all its frames. Null: not read. A condition on the view may not call
+    # the function char, so the line end is literal.
+    _add_photos_columns(
+        db,
+        "(select group_concat(t.text, '\n') from recognized_texts t where t.failure is null"
+        " and (t.image_id = c.id or t.image_id in"
+        " (select r.image_id from frames r where r.video_id = c.id))) as text",
+    )
+
+
+@MIGRATIONS()
 def m018_places(db: Database) -> None:
     """Store the names of places, and find them as words; places.py looks them up."""
     for column in ("city", "region", "country"):

@@ -17,7 +17,7 @@ from sqlite_utils import Database
 
 from searchapp.catalog.filters.columns import EMPTY_IDS, Ids
 from searchapp.files.text_form import make_search_form
-from searchapp.types import Collection, TextLine
+from searchapp.types import Collection
 
 # A quotation mark after a letter or digit is a sign for inches: 12" x 14".
 QUOTED = re.compile(r'(?<!\w)"([^"]*)"(?!\w)|“([^”]*)”')
@@ -183,16 +183,6 @@ class TextSearch:
                 used.update(range(start, end))
                 forms.append(spans[start, end])
         return forms
-
-    def read_recognized_lines(self, image_id: int) -> list[TextLine]:
-        """Return the lines of text that a reader recognized in an image."""
-        row = self._db.execute(
-            "select lines from recognized_texts where image_id = ?", (image_id,)
-        ).fetchone()
-        return [
-            TextLine(each["text"], tuple((x, y) for x, y in each["box"]), each["confidence"])
-            for each in (json.loads(row[0]) if row else ())
-        ]
 
     def find_embeddings(self, collection: Collection, image_ids: Ids) -> Ids:
         """Return the ids of a collection's embeddings of images, ascending."""

@@ -13,6 +13,7 @@ from searchapp.catalog.file_metadata import FileInfos, FileMetadataTable
 from searchapp.catalog.metadata_rows import IMAGE_COLUMNS, info_to_values, save_keywords
 from searchapp.catalog.outdated_colors import last_outdated_sql
 from searchapp.catalog.path_keys import encode_path
+from searchapp.catalog.recognized_texts import RecognizedTexts
 from searchapp.catalog.scan_diff import FileTask
 from searchapp.files.display_path import display_path
 from searchapp.types import Collection, Failure, PictureInfo, RunSummary, TextLine
@@ -143,11 +144,7 @@ class CatalogWriter:
 
         reader: name and version of the reader. Words in these lines find the image.
         """
-        self._db.execute(
-            "insert into recognized_texts values (?, ?, ?) on conflict (image_id) do update set"
-            " reader = excluded.reader, lines = excluded.lines",
-            (image_id, reader, json.dumps([asdict(line) for line in lines])),
-        )
+        RecognizedTexts(self._db).save_outcomes([(image_id, tuple(lines))], reader)
 
 
 def format_utc_now() -> str:

@@ -54,6 +54,11 @@ from searchapp.types import IndexOptions, format_count
     help="Treat RAW files next to a JPEG, films of Live Photos, and edits of iPhones as part of "
     "the picture.",
 )
+@click.option(
+    "--ocr/--no-ocr",
+    default=None,
+    help="Recognize text in pictures, in later runs too; needs the extra `ocr`.",
+)
 @click.option("--prune", is_flag=True, help="Forget all vanished files, without a question.")
 @click.option(
     "--batch-size",

@@ -17,7 +17,13 @@ from searchapp.cli.shared_options import (
     print_json,
 )
 from searchapp.files.extras import install_hint
-from searchapp.types import PLACE_NAMES_CREDIT, CollectionInfo, PlacesInfo, format_count
+from searchapp.types import (
+    PLACE_NAMES_CREDIT,
+    CollectionInfo,
+    PlacesInfo,
+    TextStatistics,
+    format_count,
+)
 
 
 @click.command(cls=AppCommand)
@@ -45,6 +51,8 @@ def command(as_json: bool, library: Path | None) -> None:
     if info.places.positions:
         for line in _format_places(info.places):
             print_line(line)
+    if info.text != TextStatistics(unread=info.text.unread):
+        print_line(f"text         {_format_text(info.text)}")
     if resident:
         print_line(
             f"resident     process {resident['pid']}, running for {resident['seconds']:.0f} s"
@@ -71,6 +79,18 @@ def _format_places(places: PlacesInfo) -> Iterator[str]:
         yield f"             to name them: {install_hint('places')}, then `searchapp index`"
     else:
         yield "             to name them: `searchapp index`"
+
+
+def _format_text(text: TextStatistics) -> str:
+    read = text.with_text + text.without_text
+    parts = [
+        f"{format_count(read, 'picture')} read, {text.with_text:,} with text",
+        f"{text.unread:,} unread",
+    ]
+    if text.failed:
+        parts.append(f"{text.failed:,} failed")
+    parts.append(f"index runs read new pictures: {'yes' if text.is_on else 'no'}")
+    return ", ".join(parts)
 
 
 def _format_colors(collection: CollectionInfo) -> Iterator[str]:

@@ -33,6 +33,7 @@ from searchapp.types import (
     PictureName,
     SearchOptions,
     SearchResult,
+    TextLine,
     Timeline,
 )
 from searchapp.types.info import EMPTY_FACETS, EMPTY_TIMELINE
@@ -235,6 +236,11 @@ class LibraryReader:
         known = (located[image_id] for image_id in image_ids if image_id in located)
         hits = (make_hit(image, 0.0) for image in known)
         return [hit for hit in hits if hit is not None]
+
+    @raise_library_errors
+    def read_text(self, image_id: int) -> list[TextLine] | None:
+        """Return the lines of text in an image; None if they were not recognized yet."""
+        return self._catalog.recognized_texts.read_lines(image_id)
 
     def close_exclusive_files(self) -> None:
         """Close Milvus Lite files, which only one process can open; searches open them again."""

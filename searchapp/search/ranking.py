@@ -167,7 +167,7 @@ class Ranking:
         def explain(id: int, image: LocatedImage) -> tuple[LocatedImage, tuple[Match, ...]]:
             if texts is None or not texts.has(id):
                 return image, ()
-            lines = self._catalog.texts.read_recognized_lines(image.image_id)
+            lines = self._catalog.recognized_texts.read_lines(image.image_id) or ()
             if not resolved_filter.has_conditions:
                 image = put_matching_names_first(texts.query, image)
             return image, explain_match(texts.query, image, lines)

@@ -15,7 +15,7 @@ from pydantic import BaseModel, Field
 from searchapp.catalog import LocatedImage
 from searchapp.search.hit_list import sort_hits
 from searchapp.server.request_models import SimilarRequest
-from searchapp.types import Facet, Facets, Hit, SavedSearch, SearchResult, Timeline
+from searchapp.types import Facet, Facets, Hit, SavedSearch, SearchResult, TextLine, Timeline
 from searchapp.types.search import MatchSource
 
 FACETS = ("folders", "cameras", "lenses", "keywords", "ratings", "formats", "place_names")
@@ -40,8 +40,31 @@ class MatchAnswer(BaseModel):
     by: MatchSource
     snippet: str | None = Field(description="the name or text that matches")
     boxes: list[list[tuple[float, float]]] = Field(
-        description="corners of the lines of text in the picture, as shares of width and height"
+        description="corners of the words in the picture, as shares of width and height"
     )
+
+
+class LineAnswer(BaseModel):
+    """Line of text in a picture."""
+
+    text: str
+    box: list[tuple[float, float]] = Field(
+        description="corners of the line, from the first letter on, as shares of width and height"
+    )
+    confidence: float = Field(description="0 to 1")
+
+
+class TextAnswer(BaseModel):
+    """Text in a picture or video frame."""
+
+    is_read: bool = Field(description="false: the text was not recognized yet")
+    lines: list[LineAnswer]
+
+    @classmethod
+    def from_lines(cls, lines: Sequence[TextLine] | None) -> TextAnswer:
+        """Convert the lines of a picture into their form in the API."""
+        answers = [LineAnswer(**line.to_dict()) for line in lines or ()]
+        return cls(is_read=lines is not None, lines=answers)
 
 
 class PictureAnswer(BaseModel):

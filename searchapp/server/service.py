@@ -34,6 +34,7 @@ from searchapp.types import (
     ReviewChoice,
     SearchOptions,
     SearchResult,
+    TextLine,
     Timeline,
 )
 
@@ -181,6 +182,10 @@ class Service:
     async def locate_images(self, image_ids: Sequence[int]) -> dict[int, LocatedImage]:
         """Return images with their files, by id; leave out images without a file."""
         return await self._calls.read_library(lambda reader: reader.locate_images_by_id(image_ids))
+
+    async def read_text(self, image_id: int) -> list[TextLine] | None:
+        """Return the lines of text in an image; None if they were not recognized yet."""
+        return await self._calls.read_library(lambda reader: reader.read_text(image_id))
 
     async def load_image(self, located: LocatedImage) -> tuple[bytes, str]:
         """Return a picture in a format that browsers show, and its media type.

@@ -35,6 +35,7 @@ from searchapp.types.index import (
     RunFinished,
     RunSummary,
     ScanFinished,
+    TextProgress,
     VanishedFilesKept,
     WorkStep,
 )
@@ -53,11 +54,13 @@ from searchapp.types.info import (
     PlacesInfo,
     PruneResult,
     RestoreResult,
+    TextStatistics,
     Timeline,
 )
 from searchapp.types.picture import (
     PLACE_FIELDS,
     SUMMARY_FIELDS,
+    TEXT_FAILURE_STAGE,
     Box,
     CatalogedFile,
     CatalogedImage,
@@ -69,6 +72,7 @@ from searchapp.types.picture import (
     TextLine,
     megapixels_to_pixels,
 )
+from searchapp.types.recognition import RecognitionOptions, TextsRecognized, TextSummary
 from searchapp.types.region import Region
 from searchapp.types.saved_search import SavedSearch, SavedTerm
 from searchapp.types.search import (
@@ -95,6 +99,7 @@ __all__ = [
     "PLACE_FIELDS",
     "PLACE_NAMES_CREDIT",
     "SUMMARY_FIELDS",
+    "TEXT_FAILURE_STAGE",
     "Area",
     "Between",
     "Box",
@@ -147,6 +152,7 @@ __all__ = [
     "PruneResult",
     "Query",
     "RatingRange",
+    "RecognitionOptions",
     "Region",
     "RestoreResult",
     "ReviewChoice",
@@ -162,6 +168,10 @@ __all__ = [
     "SortOrder",
     "Term",
     "TextLine",
+    "TextProgress",
+    "TextStatistics",
+    "TextSummary",
+    "TextsRecognized",
     "Timeline",
     "VanishedFilesKept",
     "WorkStep",

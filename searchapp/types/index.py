@@ -50,6 +50,7 @@ class IndexOptions:
     video: bool = True
     pairs: bool = True  # treat the RAW file of a JPEG and a Live Photo's video as companions
     only: tuple[str, ...] | None = None  # scan only these absolute paths in the folders
+    ocr: bool | None = None  # recognize text in pictures, in later runs too; None: unchanged
 
     def __post_init__(self) -> None:
         """Check the texts that SQLite stores."""
@@ -68,6 +69,7 @@ class RunSummary:
     kept: int = 0  # vanished, but not forgotten: the drive may be unmounted
     failed: int = 0
     described: int = 0  # known images whose metadata was read again
+    recognized: int = 0  # images and video frames in which text was looked for
     left_out: tuple[str, ...] = ()  # paths of linked folders, which are not followed
     seconds: float = 0.0
     images_per_second: float = 0.0  # embedded images, since the first engine was ready
@@ -127,6 +129,14 @@ class Progress:
 
 
 @dataclass(frozen=True, slots=True)
+class TextProgress:
+    """Event: text was looked for in `done` of `total` images and video frames."""
+
+    done: int
+    total: int
+
+
+@dataclass(frozen=True, slots=True)
 class IndexBuilding:
     """Event: a rebuild of the vector index starts; for millions of vectors, it takes minutes."""
 
@@ -181,6 +191,7 @@ IndexEvent = (
     | LinkedFoldersSkipped
     | EngineStarting
     | Progress
+    | TextProgress
     | IndexBuilding
     | MilvusUploading
     | VanishedFilesKept

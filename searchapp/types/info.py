@@ -161,6 +161,17 @@ class PlacesInfo:
 
 
 @dataclass(frozen=True, slots=True)
+class TextStatistics:
+    """Numbers of images by the state of the text recognition; a frame of a video is an image."""
+
+    is_on: bool = False  # index runs recognize text
+    with_text: int = 0
+    without_text: int = 0
+    failed: int = 0
+    unread: int = 0
+
+
+@dataclass(frozen=True, slots=True)
 class LibraryInfo:
     """Statistics of a library, as `searchapp info` shows them."""
 
@@ -170,3 +181,4 @@ class LibraryInfo:
     catalog_bytes: int
     collections: tuple[CollectionInfo, ...] = field(default=())
     places: PlacesInfo = field(default=PlacesInfo(0, 0, None))
+    text: TextStatistics = TextStatistics()

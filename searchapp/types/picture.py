@@ -17,12 +17,15 @@ def megapixels_to_pixels(megapixels: float) -> Decimal:
     return Decimal(repr(float(megapixels))).scaleb(6)
 
 
+TEXT_FAILURE_STAGE = "text"  # The picture is indexed, but its text could not be recognized.
+
+
 @dataclass(frozen=True, slots=True)
 class Failure:
     """A file that could not be indexed, and the reason.
 
-    stage: scan, read, fetch, decode or embed. If the extra NAME must be installed to read the
-    file, the stage is "needs NAME".
+    stage: scan, read, fetch, decode, embed, or text (recognizing text). If the extra NAME must be
+    installed to read the file, the stage is "needs NAME".
     """
 
     path: str
@@ -107,8 +110,19 @@ class TextLine:
     """Line of text that a reader recognized in a picture."""
 
     text: str
-    box: Box = ()
+    box: Box = ()  # from the top left corner of the first letter on, clockwise as one reads it
     confidence: float = 1.0  # 0 to 1
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return the line as a dictionary of JSON values."""
+        box = [list(corner) for corner in self.box]
+        return {"text": self.text, "box": box, "confidence": self.confidence}
+
+    @classmethod
+    def from_dict(cls, values: Mapping[str, Any]) -> TextLine:
+        """Create the line from a dictionary of JSON values."""
+        box = tuple((x, y) for x, y in values["box"])
+        return cls(values["text"], box, values["confidence"])
 
 
 @dataclass(frozen=True, slots=True)

@@ -174,7 +174,7 @@ class Match:
 
     by: MatchSource
     snippet: str | None = None  # the name or text that matches; None for vector
-    boxes: tuple[Box, ...] = ()  # where the lines of a text are in the picture
+    boxes: tuple[Box, ...] = ()  # where the words of a text are in the picture
 
     def to_dict(self) -> dict[str, Any]:
         """Return the reason as a dictionary of JSON values."""

@@ -22,6 +22,7 @@ def read_library_info(folder: Path, catalog: Catalog) -> LibraryInfo:
             catalog.describe_collection(collection) for collection in catalog.list_collections()
         ),
         places=catalog.get_places().read_info(),
+        text=catalog.recognized_texts.read_statistics(),
     )
 
 

@@ -41,8 +41,8 @@ def test_index_prints_one_json_object(run: RunCommand, photos: Path, model: Path
     result = run("index", photos, "--model", model, "--json")
     summary = json.loads(result.stdout)
     assert list(summary) == [
-        "added", "unchanged", "moved", "removed", "kept", "failed", "described", "left_out",
-        "seconds", "images_per_second", "stages",
+        "added", "unchanged", "moved", "removed", "kept", "failed", "described", "recognized",
+        "left_out", "seconds", "images_per_second", "stages",
     ]  # fmt: skip
     assert [summary[key] for key in ("added", "unchanged", "failed")] == [3, 0, 1]
     assert f"skipped {photos}/bad.jpg: the file is empty" in result.stderr

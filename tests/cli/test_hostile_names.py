@@ -24,6 +24,7 @@ PATHS = {
 # Each command line ends where the path follows.
 COMMAND_LINES = [
     *(f"{name} --library" for name in ("info", "failures", "check", "prune", "map", "duplicates")),
+    "ocr --library", "ocr --in",
     "query x --library", "backup b.db --library", "move faiss --library", "export e.npy --library",
     "index --model clip-vit-b-32", "watch --model clip-vit-b-32", "index . --model",
     "index . --model clip-vit-b-32 --vectors", "query --image", "query x --minus-image",

@@ -272,7 +272,7 @@ def test_min_score_limits_hits_by_words_too(library: Library) -> None:
 
 
 def test_recognized_text_is_found_and_shown(library: Library) -> None:
-    """With the boxes of the lines that match."""
+    """With the boxes of the words that match."""
     catalog: Catalog = library._catalog
     (hit,) = find(library, "IMG_2204", by="text")
     box = ((0.1, 0.1), (0.9, 0.1), (0.9, 0.2), (0.1, 0.2))
@@ -280,7 +280,13 @@ def test_recognized_text_is_found_and_shown(library: Library) -> None:
     with catalog.write_transaction():
         catalog.writer.save_recognized_text(hit.image_id, lines, "reader 1")
     (found,) = find(library, "invoice 4711", by="text")
-    assert found.match == (Match("text", "Invoice no. 4711", (box,)),)
+    (match,) = found.match
+    assert (match.by, match.snippet) == ("text", "Invoice no. 4711")
+    first, last = match.boxes  # of 16 letters: the first 7, and the last 4
+    assert first == ((0.1, 0.1), (0.45, 0.1), (0.45, 0.2), (0.1, 0.2))
+    assert last == ((0.7, 0.1), (0.9, 0.1), (0.9, 0.2), (0.7, 0.2))
+    (phrase,) = find(library, '"invoice no. 4711"', by="text")
+    assert phrase.match[0].boxes == (box,)
     assert names(find(library, '"invoice no. 4711" red')) == ["IMG_2204"]
     with catalog.write_transaction():
         catalog.writer.save_recognized_text(hit.image_id, lines[1:], "reader 2")

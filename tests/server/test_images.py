@@ -21,7 +21,7 @@ from support.video_files import write_video
 
 from searchapp.library import Library
 from searchapp.pictures import thumbnail_cache
-from searchapp.types import Query
+from searchapp.types import Query, TextLine
 
 SECRET = b"the private key of the user"
 
@@ -281,3 +281,20 @@ def test_previews_and_pages_show_no_replaced_picture(
     shown = run("query", "green", "-k", 1, "--preview=blocks").stdout
     assert "the file changed since it was indexed" in shown
     assert count_thumbnails() == (0, 0, 2)
+
+
+def test_the_lines_of_text_are_sent(client: Any, library: Path) -> None:
+    """A hit has the words that match; this address has all lines."""
+    image_id = find_id(client, "red")
+    address = f"/api/v1/texts/{image_id}"
+    assert client.get(address).json() == {"is_read": False, "lines": []}
+    box = ((0.1, 0.1), (0.9, 0.1), (0.9, 0.2), (0.1, 0.2))
+    lines = [TextLine("Pharmacy", box, 0.9), TextLine("open", box, 0.8)]
+    with Library.open(library) as opened:
+        opened._catalog.recognized_texts.save_outcomes([(image_id, lines)], "reader 1")
+    answer = client.get(address).json()
+    assert answer["is_read"]
+    assert answer["lines"] == [line.to_dict() for line in lines]
+    hit = search_api(client, text="pharmacy", by="text").json()["hits"][0]
+    assert hit["match"] == [{"by": "text", "snippet": "Pharmacy", "boxes": [list(map(list, box))]}]
+    assert client.get("/api/v1/texts/999").status_code == 404

@@ -49,6 +49,7 @@ def list_names(folder: Path) -> list[str]:
         ("failures",),
         ("prune",),
         ("duplicates",),
+        ("ocr",),
         ("map",),
         ("stop",),
         ("move", "faiss"),

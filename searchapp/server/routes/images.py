@@ -22,6 +22,7 @@ from searchapp.server.file_stream import FileStream
 from searchapp.server.picture_zip import stream_zip
 from searchapp.server.request_forms import HEAD_MARK
 from searchapp.server.request_models import ImageId
+from searchapp.server.response_models import TextAnswer
 from searchapp.server.service import Service
 from searchapp.server.shown_files import THUMBNAIL_SIDES_PX
 from searchapp.server.unix_http import API_PREFIX
@@ -104,6 +105,13 @@ async def get_original(
     response = video_ranges.range_response(video, None, headers)
     # Without this, HEAD would read the complete video.
     return Response(headers=response.headers) if request.scope[HEAD_MARK] else response
+
+
+@router.get(f"{API_PREFIX}/texts/{{image_id}}", name="text")
+async def get_text(image_id: ImageId, service: ServiceDep) -> TextAnswer:
+    """Return the lines of text in a picture, and where they are."""
+    await _locate_image(service, image_id, None)
+    return TextAnswer.from_lines(await service.read_text(image_id))
 
 
 # The name is part of the operation id in /openapi.json, so it stays.
