@@ -65,6 +65,10 @@ class CatalogMaintenance:
                 )
             self._db.execute("delete from failures where run_id not in (select id from runs)")
             self._db.execute(
+                "delete from inspections where first_id not in (select id from images)"
+                " or second_id not in (select id from images)"
+            )
+            self._db.execute(
                 "delete from frames where image_id not in (select id from images)"
                 " or video_id not in (select id from images)"
             )

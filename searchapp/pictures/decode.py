@@ -7,8 +7,8 @@ import io
 import logging
 import math
 import warnings
-from collections.abc import Callable
-from contextlib import nullcontext, suppress
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, nullcontext, suppress
 from dataclasses import dataclass, replace
 from functools import cache
 from typing import TYPE_CHECKING, Any
@@ -156,10 +156,17 @@ def decode_picture(
     JPEG is decoded at a reduced size, which is faster.
     Raises PictureError for every error of a decoder, with its reason.
     """
+    with describe_decoder_errors():
+        return _decode_data(data, choose_size, max_megapixels)
+
+
+@contextmanager
+def describe_decoder_errors() -> Iterator[None]:
+    """Raise PictureError, with the reason, for every error of a decoder in the with block."""
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
-            return _decode_data(data, choose_size, max_megapixels)
+            yield
     except PictureError:
         raise
     except MemoryError as error:
@@ -187,19 +194,11 @@ def _describe_error(error: Exception) -> str:
 def _decode_data(
     data: bytes, choose_size: Callable[[int, int], tuple[int, int]], max_megapixels: float
 ) -> tuple[Picture, PictureInfo]:
-    if not looks_like_picture(data[:SIGNATURE_BYTES]):
-        raise PictureError("not a picture, or a picture in an unknown format")
     if (kind := raw.detect_format(data)) is not None:
         return _decode_raw(kind, data, choose_size, max_megapixels)
-    if is_jxl := jxl.is_jxl(data):
-        _check_jxl(data, max_megapixels)
-    formats = ("JXL",) if is_jxl else FORMATS
-    with _load_pillow().open(io.BytesIO(data), formats=formats) as image:
-        limits.check_limits(image, data, max_megapixels)
+    with open_picture(data, max_megapixels) as image:
         width, height = image.size
-        if image.format in ("JPEG", "MPO"):  # MPO: a JPEG file with several pictures
-            draft_side = min(choose_size(width, height))
-            image.draft(None, (draft_side, draft_side))  # The decoder scales by 1/2, 1/4 or 1/8.
+        request_reduced_size(image, choose_size)
         # Before getexif(), which loads a PNG as well: only the first load() of a PNG raises.
         image.load()
         info = replace(metadata.extract_picture_info(image), width=width, height=height)
@@ -208,6 +207,30 @@ def _decode_data(
     if (upright.width > upright.height) != (width > height):
         info = replace(info, width=height, height=width)
     return color.convert_to_rgb(upright), info
+
+
+def open_picture(data: bytes, max_megapixels: float) -> Picture:
+    """Open a picture that is not RAW, without decoding it. Raises PictureError and others."""
+    if not looks_like_picture(data[:SIGNATURE_BYTES]):
+        raise PictureError("not a picture, or a picture in an unknown format")
+    if is_jxl := jxl.is_jxl(data):
+        _check_jxl(data, max_megapixels)
+    formats = ("JXL",) if is_jxl else FORMATS
+    image: Picture = _load_pillow().open(io.BytesIO(data), formats=formats)
+    limits.check_limits(image, data, max_megapixels)
+    return image
+
+
+def request_reduced_size(
+    image: Picture, choose_size: Callable[[int, int], tuple[int, int]]
+) -> None:
+    """Let the decoder of an opened JPEG scale by 1/2, 1/4 or 1/8 if the caller needs less.
+
+    choose_size: returns the size that the caller needs, from width and height.
+    """
+    if image.format in ("JPEG", "MPO"):  # MPO: a JPEG file with several pictures
+        draft_side = min(choose_size(*image.size))
+        image.draft(None, (draft_side, draft_side))
 
 
 def _decode_raw(

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import shutil
+import sqlite3
 import subprocess
 import threading
 from pathlib import Path
@@ -56,6 +57,33 @@ def test_fingerprints_are_saved(opened: Library, album: Path, model: Path) -> No
     near_duplicates.render_scene(near_duplicates.make_scene(3)).save(album / "new.jpg")
     index_folder(opened, album, model)
     assert sum(isinstance(event, Progress) for event in opened.duplicates()) == 1
+
+
+def test_old_fingerprints_are_computed_again(opened: Library, album: Path, model: Path) -> None:
+    """A library of an older version has fingerprints of another kind."""
+    index_folder(opened, album, model)
+    expected = find_duplicates(opened)
+    with sqlite3.connect(opened.folder / "catalog.db") as catalog:
+        catalog.execute("update fingerprints set kind = 1, hash = 7, copy = x'00', pixels = 'same'")
+        catalog.execute("delete from inspections")
+    assert find_duplicates(opened) == expected
+
+
+def test_animations_with_the_same_first_frame(opened: Library, tmp_path: Path, model: Path) -> None:
+    """An animation is compared by all its frames, and is no duplicate of its first frame."""
+    (tmp_path / "p").mkdir()
+    first, second, third = (
+        near_duplicates.render_scene(near_duplicates.make_scene(number, 0.4)).resize((256, 192))
+        for number in (0, 1, 2)
+    )
+    first.save(tmp_path / "p/cover.png")
+    for name, other in (("one", second), ("other", third), ("copy of one", second)):
+        file = tmp_path / f"p/{name}.webp"
+        options = {"save_all": True, "append_images": [other], "duration": 200}
+        first.save(file, lossless=name != "copy of one", quality=90, **options)
+    index_folder(opened, tmp_path / "p", model)
+    (group,) = find_duplicates(opened).groups
+    assert get_names(group) == ("one.webp", {"copy of one.webp": "near"})
 
 
 def test_a_changed_file_is_skipped(opened: Library, album: Path, model: Path) -> None:

@@ -1,0 +1,96 @@
+"""Remove differences of brightness and contrast between two registered pictures."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import numpy as np
+from numpy.typing import NDArray
+
+if TYPE_CHECKING:
+    from PIL.Image import Image as Picture
+
+SMOOTHING_LEVELS = 3.0
+MAX_PIXELS = 300.0  # of a level that count
+MIN_PIXELS = 20.0  # a level with fewer pixels takes its tone from others
+MEDIAN_LEVELS = 20  # to each side
+MEAN_RANGE_LEVELS = 6  # around the median: for tones more exact than one level
+COUNTED_SHARE = 0.7  # of the pixels, those that differ least
+MIN_GAIN = 0.8  # of the difference without a change of tones; else tones stay as they are
+LEVELS = np.arange(256)
+
+
+@dataclass(frozen=True, slots=True)
+class Tones:
+    """A table that gives one picture the tones of the other."""
+
+    table: list[int]  # 256 levels for each channel
+    is_for_first: bool
+
+    def apply(self, first: Picture, second: Picture) -> tuple[Picture, Picture]:
+        """Return both pictures with the same tones."""
+        if self.is_for_first:
+            return first.point(self.table), second
+        return first, second.point(self.table)
+
+
+def fit_tones(first: Picture, second: Picture, is_shared: NDArray[np.bool_]) -> Tones:
+    """Return the tones of two pictures of the same size and mode, measured where both show.
+
+    Clipping loses tones, so the direction that leaves fewer differences is used. Tones stay as
+    they are unless a change removes differences.
+    """
+    pixels = [_list_channels(picture, is_shared) for picture in (first, second)]
+    best = Tones(list(range(256)) * len(pixels[0]), True)
+    least = MIN_GAIN * _measure_difference(best, first, second, is_shared)
+    for is_for_first in (True, False):
+        tables = [
+            _fit_channel(one, other) if is_for_first else _fit_channel(other, one)
+            for one, other in zip(*pixels, strict=True)
+        ]
+        table = np.clip(np.concatenate(tables) + 0.5, 0, 255).astype(int).tolist()
+        tones = Tones(table, is_for_first)
+        difference = _measure_difference(tones, first, second, is_shared)
+        if difference < least:
+            best, least = tones, difference
+    return best
+
+
+def _measure_difference(
+    tones: Tones, first: Picture, second: Picture, is_shared: NDArray[np.bool_]
+) -> float:
+    """Return how much two pictures differ where they differ least: not in a caption."""
+    one, other = (np.asarray(x, np.int16)[is_shared] for x in tones.apply(first, second))
+    levels = np.sort(np.abs(one - other), axis=None)
+    return float(levels[: max(1, round(COUNTED_SHARE * len(levels)))].mean())
+
+
+def _list_channels(picture: Picture, is_shared: NDArray[np.bool_]) -> list[NDArray[np.uint8]]:
+    values = np.asarray(picture)[is_shared]
+    return list(values.T) if values.ndim == 2 else [values]
+
+
+def _fit_channel(source: NDArray[np.uint8], target: NDArray[np.uint8]) -> NDArray[np.float64]:
+    """Return the typical target level for each source level, rising and smooth, [256]."""
+    # Changes of levels are smoothed, not levels: so equal pictures keep their levels.
+    changes = target.astype(np.int64) - source + 255
+    counts = np.bincount(source.astype(np.int64) * 511 + changes, minlength=256 * 511)
+    kernel = np.exp(-0.5 * ((LEVELS[:, None] - LEVELS) / SMOOTHING_LEVELS) ** 2)
+    rows = counts.reshape(256, 511)
+    # A frequent level, such as white, must not outweigh its neighbors.
+    rows = rows / np.maximum(1.0, rows.sum(axis=1, keepdims=True) / MAX_PIXELS)
+    smoothed = kernel @ rows
+    totals = smoothed.sum(axis=1)
+    is_known = totals > MIN_PIXELS
+    if not is_known.any():
+        return LEVELS.astype(np.float64)
+    medians = (smoothed.cumsum(axis=1) < totals[:, None] / 2).sum(axis=1)
+    weights = smoothed * (np.abs(np.arange(511) - medians[:, None]) <= MEAN_RANGE_LEVELS)
+    means = (weights * np.arange(-255, 256)).sum(axis=1) / np.maximum(weights.sum(axis=1), 1e-9)
+    # A few levels that change alone are not light: they are letters of a caption, for example.
+    padded = np.pad(np.interp(LEVELS, LEVELS[is_known], means[is_known]), MEDIAN_LEVELS, "reflect")
+    windows = np.lib.stride_tricks.sliding_window_view(padded, 2 * MEDIAN_LEVELS + 1)
+    tones = LEVELS + np.median(windows, axis=1)
+    rising: NDArray[np.float64] = np.maximum.accumulate(tones)
+    return rising
