@@ -27,7 +27,7 @@ MAX_SIDE_PX = 1280  # longest side at which pictures are compared
 TONES_SIDE_PX = 256  # longest side at which the tones of a pair are measured
 SIDES_PX = (256, 128, 512, 1024)  # where pictures are compared, and at their full size
 # Measured with tests/bench/duplicates_look_alikes.py and duplicates_quality.py.
-MAX_SCORE = 3.5  # difference of a block, as a multiple of the noise
+MAX_SCORE = 3.8  # difference of a block, as a multiple of the noise
 MAX_COLOR_SCORE = 4.8
 MAX_COLOR_LEVELS = 14.0
 MAX_ALPHA_LEVELS = 12.0

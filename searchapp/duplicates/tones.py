@@ -14,6 +14,9 @@ if TYPE_CHECKING:
 SMOOTHING_LEVELS = 3.0
 MAX_PIXELS = 300.0  # of a level that count
 MIN_PIXELS = 20.0  # a level with fewer pixels takes its tone from others
+UNCLIPPED = (6, 249)  # levels
+MIN_LINE_LEVELS = 30
+MAX_LINE_ERROR = 2.5  # levels; in half of them
 MEDIAN_LEVELS = 20  # to each side
 MEAN_RANGE_LEVELS = 6  # around the median: for tones more exact than one level
 COUNTED_SHARE = 0.7  # of the pixels, those that differ least
@@ -88,9 +91,27 @@ def _fit_channel(source: NDArray[np.uint8], target: NDArray[np.uint8]) -> NDArra
     medians = (smoothed.cumsum(axis=1) < totals[:, None] / 2).sum(axis=1)
     weights = smoothed * (np.abs(np.arange(511) - medians[:, None]) <= MEAN_RANGE_LEVELS)
     means = (weights * np.arange(-255, 256)).sum(axis=1) / np.maximum(weights.sum(axis=1), 1e-9)
+    line = _fit_line(LEVELS[is_known] + means[is_known], LEVELS[is_known])
+    if line is not None:
+        return line
     # A few levels that change alone are not light: they are letters of a caption, for example.
     padded = np.pad(np.interp(LEVELS, LEVELS[is_known], means[is_known]), MEDIAN_LEVELS, "reflect")
     windows = np.lib.stride_tricks.sliding_window_view(padded, 2 * MEDIAN_LEVELS + 1)
     tones = LEVELS + np.median(windows, axis=1)
     rising: NDArray[np.float64] = np.maximum.accumulate(tones)
     return rising
+
+
+def _fit_line(tones: NDArray[np.float64], levels: NDArray[np.int64]) -> NDArray[np.float64] | None:
+    """Return tones of a brightness and contrast that clip, [256]; None if they do not fit.
+
+    tones: the typical tone of each of these source levels.
+    """
+    is_used = (tones > UNCLIPPED[0]) & (tones < UNCLIPPED[1])
+    for _ in range(3):
+        if is_used.sum() < MIN_LINE_LEVELS:
+            return None
+        gain, offset = np.polyfit(levels[is_used], tones[is_used], 1)
+        is_used &= np.abs(gain * levels + offset - tones) <= MEAN_RANGE_LEVELS / 2
+    line: NDArray[np.float64] = np.clip(gain * LEVELS + offset, 0, 255)
+    return line if np.median(np.abs(line[levels] - tones)) <= MAX_LINE_ERROR else None

@@ -17,7 +17,7 @@ from searchapp.duplicates.candidates import find_pairs_by_hash
 from searchapp.library import Library
 from searchapp.types import Duplicates
 
-SCENES = 10
+SCENES = 8
 MIN_RECALL, MIN_HARD_RECALL = 0.98, 0.8
 # Pages of text are left out if the text cannot be read, and a text written into them is new text.
 CHANGES_OF_PHOTOS = ("50 % resize", "thumbnail 256", "caption")
