@@ -19,6 +19,7 @@ MIN_LINE_LEVELS = 30
 MAX_LINE_ERROR = 2.5  # levels; in half of them
 MEDIAN_LEVELS = 20  # to each side
 MEAN_RANGE_LEVELS = 6  # around the median: for tones more exact than one level
+MAX_COUNTED_LEVELS = 40  # larger differences count as much
 COUNTED_SHARE = 0.7  # of the pixels, those that differ least
 MIN_GAIN = 0.8  # of the difference without a change of tones; else tones stay as they are
 LEVELS = np.arange(256)
@@ -45,28 +46,30 @@ def fit_tones(first: Picture, second: Picture, is_shared: NDArray[np.bool_]) -> 
     they are unless a change removes differences.
     """
     pixels = [_list_channels(picture, is_shared) for picture in (first, second)]
-    best = Tones(list(range(256)) * len(pixels[0]), True)
-    least = MIN_GAIN * _measure_difference(best, first, second, is_shared)
+    changed = []
     for is_for_first in (True, False):
         tables = [
             _fit_channel(one, other) if is_for_first else _fit_channel(other, one)
             for one, other in zip(*pixels, strict=True)
         ]
         table = np.clip(np.concatenate(tables) + 0.5, 0, 255).astype(int).tolist()
-        tones = Tones(table, is_for_first)
-        difference = _measure_difference(tones, first, second, is_shared)
-        if difference < least:
-            best, least = tones, difference
-    return best
+        changed.append(Tones(table, is_for_first))
+    best = min(changed, key=lambda tones: _measure_difference(tones, first, second, is_shared, 1.0))
+    unchanged = Tones(list(range(256)) * len(pixels[0]), True)
+    difference, least = (
+        _measure_difference(tones, first, second, is_shared, COUNTED_SHARE)
+        for tones in (unchanged, best)
+    )
+    return best if least < MIN_GAIN * difference else unchanged
 
 
 def _measure_difference(
-    tones: Tones, first: Picture, second: Picture, is_shared: NDArray[np.bool_]
+    tones: Tones, first: Picture, second: Picture, is_shared: NDArray[np.bool_], share: float
 ) -> float:
-    """Return how much two pictures differ where they differ least: not in a caption."""
+    """Return how much two pictures differ in a share of the pixels, those that differ least."""
     one, other = (np.asarray(x, np.int16)[is_shared] for x in tones.apply(first, second))
-    levels = np.sort(np.abs(one - other), axis=None)
-    return float(levels[: max(1, round(COUNTED_SHARE * len(levels)))].mean())
+    levels = np.sort(np.minimum(np.abs(one - other), MAX_COUNTED_LEVELS), axis=None)
+    return float(levels[: max(1, round(share * len(levels)))].mean())
 
 
 def _list_channels(picture: Picture, is_shared: NDArray[np.bool_]) -> list[NDArray[np.uint8]]:
