@@ -19,8 +19,9 @@ from searchapp.files.lock import hold_writer_lock
 from searchapp.indexing.embedding.choose_engines import EngineChoice, EngineHolder, StartEngines
 from searchapp.indexing.indexer import Indexer
 from searchapp.models import ModelSpec, select_collection
+from searchapp.search.hit_list import sort_hits
 from searchapp.search.library_reader import LibraryReader
-from searchapp.search.ranking import resolve_filter_folder, sort_hits
+from searchapp.search.ranking import resolve_filter_folder
 from searchapp.search.search import DirectCalls, QueryPart, run_without_waiting, search
 from searchapp.types import (
     ComparisonStarted,

@@ -10,11 +10,12 @@ from searchapp.catalog.embeddings import CollectionEmbeddings
 from searchapp.catalog.fingerprints import Fingerprints, ImageWithFiles
 from searchapp.catalog.image_files import LocatedImage
 from searchapp.catalog.known_content import EmbeddedImageLookup
-from searchapp.catalog.outdated_metadata import OutdatedImage
+from searchapp.catalog.outdated_metadata import OutdatedImage, RefreshedMetadata
 from searchapp.catalog.path_keys import make_frame_key
 from searchapp.catalog.restore import open_backup, replace_catalog
 from searchapp.catalog.scan_diff import FileTask, ScanDiff, ScanPlan
 from searchapp.catalog.sqlite_errors import raise_library_errors, wrap_sqlite_errors
+from searchapp.catalog.text_search import TextLevel, TextQuery, remove_quotes
 from searchapp.catalog.vector_stores import VectorStores
 
 __all__ = [
@@ -27,13 +28,17 @@ __all__ = [
     "ImageWithFiles",
     "LocatedImage",
     "OutdatedImage",
+    "RefreshedMetadata",
     "ScanDiff",
     "ScanPlan",
+    "TextLevel",
+    "TextQuery",
     "VectorStores",
     "interrupt_statements",
     "make_frame_key",
     "open_backup",
     "raise_library_errors",
+    "remove_quotes",
     "replace_catalog",
     "wrap_sqlite_errors",
 ]  # fmt: skip

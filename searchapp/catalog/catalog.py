@@ -15,7 +15,7 @@ from sqlite_utils import Database
 
 from searchapp.catalog.collection_info import read_collection_info
 from searchapp.catalog.companions import CompanionTable
-from searchapp.catalog.connection import BUSY_TIMEOUT_S, connect, write_transaction
+from searchapp.catalog.connection import BUSY_TIMEOUT_S, connect
 from searchapp.catalog.embeddings import CollectionEmbeddings
 from searchapp.catalog.filters.columns import Ids
 from searchapp.catalog.filters.matching import FilterMatcher
@@ -23,12 +23,15 @@ from searchapp.catalog.filters.pushdown import filter_to_conditions
 from searchapp.catalog.fingerprints import Fingerprints
 from searchapp.catalog.foreign_wal import OPEN_FILES, FileId
 from searchapp.catalog.image_files import LocatedImage, locate_images
-from searchapp.catalog.known_content import EmbeddedImageLookup
+from searchapp.catalog.known_roots import KnownRoots
 from searchapp.catalog.maintenance import CatalogMaintenance
 from searchapp.catalog.outdated_metadata import MetadataRefresh
 from searchapp.catalog.path_keys import decode_path
 from searchapp.catalog.scan_diff import ScanDiff
 from searchapp.catalog.schema_upgrade import upgrade_schema
+from searchapp.catalog.text_index import update_stale_texts
+from searchapp.catalog.text_search import TextSearch
+from searchapp.catalog.transactions import CatalogDatabase, write_transaction
 from searchapp.catalog.vector_stores import VectorStores
 from searchapp.catalog.writer import CatalogWriter, format_utc_now
 from searchapp.errors import LibraryError
@@ -66,13 +69,14 @@ class Catalog:
         as text, and cannot return a path that is not valid UTF-8.
         """
         self.file = file
-        self._db = Database(connection)
+        self._db = CatalogDatabase(connection)
         self._file_id: FileId | None = None
         self._db.execute("pragma foreign_keys = on")
         # 32,000 KiB hold the inner B-tree pages of several million rows.
         self._db.execute("pragma cache_size = -32000")
         self._filters = FilterMatcher(self._db)
         self.writer = CatalogWriter(self._db)
+        self.texts = TextSearch(self._db)
 
     @classmethod
     def open(
@@ -131,6 +135,8 @@ class Catalog:
         self._db.execute("begin immediate" if not dry_run else "begin")
         try:
             yield
+            if not dry_run:
+                update_stale_texts(self._db)
         except BaseException:
             self._db.execute("rollback")
             raise
@@ -201,19 +207,27 @@ class Catalog:
         """Return a new comparison of scanned files with the catalog."""
         return ScanDiff(self._db)
 
+    def get_known_roots(self) -> KnownRoots:
+        """Return the folders that index runs were asked for."""
+        return KnownRoots(self._db)
+
     def get_metadata_refresh(self) -> MetadataRefresh:
         """Return the object that finds images with outdated metadata after a scan."""
         return MetadataRefresh(self._db)
-
-    def open_lookup(self, collection: Collection) -> EmbeddedImageLookup:
-        """Open a lookup of embedded images for other threads, with its own connection."""
-        return EmbeddedImageLookup(str(self.file), collection.id)
 
     # Search
 
     def find_embedding_ids(self, collection: Collection, image_filter: Filter) -> Ids:
         """Return the ids of embeddings whose images match a filter. Raises QueryError."""
         return self._filters.find_embedding_ids(collection.id, image_filter)
+
+    def find_matching_paths(self, image_filter: Filter, image_ids: set[int]) -> dict[int, set[str]]:
+        """Return the files that match a filter, for images whose files have other metadata."""
+        return self._filters.find_matching_paths(image_filter, image_ids)
+
+    def has_files_below(self, folder: str) -> bool:
+        """Return whether the catalog knows a file below a folder."""
+        return self._filters.has_files_below(folder)
 
     def filter_to_conditions(
         self, image_filter: Filter

@@ -5,6 +5,7 @@ from __future__ import annotations
 from sqlite_utils import Database
 
 from searchapp.catalog.embeddings import CollectionEmbeddings
+from searchapp.catalog.outdated_colors import count_outdated_colors
 from searchapp.catalog.vector_stores import VectorStores
 from searchapp.types import Collection, CollectionInfo
 
@@ -22,6 +23,7 @@ def read_collection_info(db: Database, collection: Collection) -> CollectionInfo
         " order by id desc limit 1",
         (collection.id,),
     ).fetchone()
+    outdated_colors, unknown_colors = count_outdated_colors(db, collection)
     return CollectionInfo(
         name=collection.name,
         model=collection.model,
@@ -35,6 +37,8 @@ def read_collection_info(db: Database, collection: Collection) -> CollectionInfo
         index_wanted=embeddings.read_requested_kind(),
         index_images=saved.count,
         index_trained=saved.trained,
+        outdated_colors=outdated_colors,
+        unknown_colors=unknown_colors,
         vectors=store.place if store else "faiss",
         vectors_wanted=stores.read_requested_url() or "faiss",
     )

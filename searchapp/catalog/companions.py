@@ -1,4 +1,4 @@
-"""Store the companions of pictures: RAW files and Live Photo videos with the same name."""
+"""Store the companions of pictures: RAW files, Live Photo videos and edits of the same name."""
 
 from __future__ import annotations
 
@@ -8,7 +8,14 @@ from collections.abc import Iterable
 
 from sqlite_utils import Database
 
-from searchapp.catalog.path_keys import build_subtree_condition, decode_path, encode_path
+from searchapp.catalog.path_keys import (
+    build_prefix_condition,
+    build_subtree_condition,
+    decode_path,
+    encode_path,
+)
+from searchapp.catalog.same_state import build_same_state_condition
+from searchapp.catalog.sidecar_rows import find_pictures, find_sidecars
 from searchapp.files import companions
 from searchapp.types import Collection
 
@@ -27,15 +34,16 @@ class CompanionTable:
         in temp.seen and is indexed as a picture.
         """
         seen_sql = "select path, size from seen s where picture"
-        files = ((decode_path(path), size) for path, size in self._db.execute(seen_sql))
+        candidates_sql = f"{seen_sql} union all select path, size from seen_adjustments"
+        files = ((decode_path(path), size) for path, size in self._db.execute(candidates_sql))
         candidates = [
             (path, kind)
             for path, size in files
             if (kind := companions.classify_companion(path, size))
         ]
         failed_sql = (
-            " and not exists (select 1 from failures x where x.path = s.path and x.size = s.size"
-            " and x.mtime_ns = s.mtime_ns and x.collection_id = :collection)"
+            " and not exists (select 1 from failures x where x.path = s.path"
+            f" and {build_same_state_condition('x', 's')} and x.collection_id = :collection)"
         )
         parameters = {"collection": collection.id if collection else None}
         pictures = (
@@ -63,7 +71,10 @@ class CompanionTable:
             for root in roots:
                 where, parameters = build_subtree_condition(root)
                 self._db.execute(
-                    f"delete from companions where {where} and not is_unreadable(path)", parameters
+                    f"delete from companions where {where} and (path in (select path from seen)"
+                    " or path in (select path from temp.found_companions)"
+                    " or not is_unreadable(path))",
+                    parameters,
                 )
             self._db.execute(
                 "insert or replace into companions"
@@ -92,30 +103,21 @@ class CompanionTable:
         A file that belongs to two pictures is left out: IMG_1.xmp next to IMG_1.jpg and IMG_1.png.
         """
         base = _strip_suffix(path)
+        where, parameters = build_prefix_condition(f"{base}.")
+        rows = self._db.execute(f"select path from files where {where}", parameters)
+        others = (decode_path(other) for (other,) in rows)
+        is_name_shared = any(other != path and _strip_suffix(other) == base for other in others)
         rows = self._db.execute(
-            "select path, 'file' from files where path >= :start and path < :end"
-            " union all select path, 'sidecar' from sidecars where path >= :start and path < :end"
-            " union all select path, kind from companions where of_path = :path order by path",
-            {
-                "start": encode_path(f"{base}."),
-                "end": encode_path(f"{base}/"),
-                "path": encode_path(path),
-            },
+            "select path from companions where of_path = ?", (encode_path(path),)
         )
-        neighbors = [(decode_path(other), kind) for other, kind in rows]
-        is_name_shared = any(
-            kind == "file" and other != path and _strip_suffix(other) == base
-            for other, kind in neighbors
-        )
-        found = []
-        for other, kind in neighbors:
-            is_own_sidecar = kind == "sidecar" and _strip_suffix(other) == path
-            is_same_name = kind in ("raw", "film") or (
-                kind == "sidecar" and _strip_suffix(other) == base
-            )
-            if is_own_sidecar or (is_same_name and not is_name_shared):
-                found.append(other)
-        return found
+        found = [] if is_name_shared else [decode_path(companion) for (companion,) in rows]
+        found += [
+            sidecar
+            for sidecar in find_sidecars(self._db, path, "sidecars")
+            # A sidecar with the whole name of the file is its own.
+            if sidecar.startswith(path) or len(find_pictures(self._db, sidecar)) == 1
+        ]
+        return sorted(found)
 
 
 def _strip_suffix(path: str) -> str:

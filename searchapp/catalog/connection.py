@@ -79,19 +79,15 @@ def interrupt_statements(file: Path) -> None:
 
 
 @contextmanager
-def write_transaction(db: Database) -> Iterator[Database]:
-    """Run the with block in a write transaction; the block may read before it writes.
+def begin_immediate(db: Database) -> Iterator[None]:
+    """Run the with block in a transaction that takes the write lock first.
 
     A transaction that starts with a read fails at its first write if another connection wrote
-    meanwhile. Therefore this transaction takes the write lock first ("begin immediate").
+    meanwhile.
     """
-    if db.conn.in_transaction:
-        with db.atomic():
-            yield db
-        return
     db.execute("begin immediate")
     try:
-        yield db
+        yield
     except BaseException:
         db.conn.rollback()
         raise

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from itertools import groupby
 from operator import itemgetter
 from typing import Any
@@ -10,6 +11,7 @@ from typing import Any
 from sqlite_utils import Database
 
 from searchapp.catalog.companions import CompanionTable
+from searchapp.catalog.file_metadata import FileMetadataTable
 from searchapp.catalog.metadata_rows import SELECT_INFO_SQL, row_to_info
 from searchapp.catalog.path_keys import decode_path
 from searchapp.types import CatalogedFile, Original, PictureInfo
@@ -27,6 +29,12 @@ class LocatedImage:
     seconds: float | None  # time of a frame in its video; None: a picture
     files: tuple[CatalogedFile, ...]
     companions: tuple[tuple[str, str], ...] = ()  # (path of the file, path of its companion)
+    # The metadata of files by path, if it differs among them.
+    file_infos: Mapping[str, PictureInfo] = field(default_factory=dict)
+
+    def get_file_info(self, path: str) -> PictureInfo:
+        """Return the metadata of a file of the image."""
+        return self.file_infos.get(path, self.info)
 
     @property
     def paths(self) -> tuple[str, ...]:
@@ -57,7 +65,9 @@ def locate_images(db: Database, where: str, **parameters: Any) -> dict[int, Loca
         " order by e.id, length(f.path), f.path",
         parameters,
     ).fetchall()
-    companions = CompanionTable(db).load_by_file({row[4] for row in rows})
+    content_ids = {row[4] for row in rows}
+    companions = CompanionTable(db).load_by_file(content_ids)
+    file_infos = FileMetadataTable(db).load_infos(content_ids)
     found: dict[int, LocatedImage] = {}
     for id, group in groupby(rows, itemgetter(0)):
         same = list(group)
@@ -75,5 +85,6 @@ def locate_images(db: Database, where: str, **parameters: Any) -> dict[int, Loca
             seconds,
             files,
             own_companions,
+            file_infos.get(video_id, {}),
         )
     return found

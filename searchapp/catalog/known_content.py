@@ -6,6 +6,7 @@ import sqlite3
 import threading
 from pathlib import Path
 
+from searchapp.catalog.outdated_colors import last_outdated_sql
 from searchapp.catalog.sqlite_errors import wrap_sqlite_errors
 
 
@@ -15,8 +16,12 @@ class EmbeddedImageLookup:
     All methods raise LibraryError if SQLite fails.
     """
 
-    def __init__(self, file: str, collection_id: int) -> None:
-        """Open a separate connection to the catalog."""
+    def __init__(self, file: str, collection_id: int, *, update_colors: bool = False) -> None:
+        """Open a separate connection to the catalog.
+
+        update_colors: do not find embeddings that were made with other colors.
+        """
+        self._update_colors = update_colors
         self._folder, self._collection_id = Path(file).parent, collection_id
         self._connection = sqlite3.connect(file, isolation_level=None, check_same_thread=False)
         self._lock = threading.Lock()
@@ -26,8 +31,9 @@ class EmbeddedImageLookup:
         with self._lock, wrap_sqlite_errors(self._folder):
             row = self._connection.execute(
                 "select i.id from images i join embeddings e on e.image_id = i.id"
-                " where i.sha256 = ? and e.collection_id = ?",
-                (sha256, self._collection_id),
+                " where i.sha256 = ? and e.collection_id = ?"
+                f" and not (? and e.id <= {last_outdated_sql('i.id')})",
+                (sha256, self._collection_id, self._update_colors),
             ).fetchone()
         return int(row[0]) if row else None
 

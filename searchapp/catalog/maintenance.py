@@ -11,17 +11,20 @@ from pathlib import Path
 
 from sqlite_utils import Database
 
+from searchapp.catalog.file_metadata import FileMetadataTable
 from searchapp.catalog.metadata_rows import SELECT_INFO_SQL, row_to_info
 from searchapp.catalog.path_keys import decode_path, encode_path
-from searchapp.files.file_state import MAX_INTEGER
+from searchapp.files.file_state import MAX_INTEGER, FileState
 from searchapp.types import CatalogedFile, CatalogedImage, Collection
 
 logger = logging.getLogger(__name__)
 MIN_UNUSED_SHARE = 0.25  # share of unused pages from which compacting the file pays off
-# An image is unused if it has no file, and is not a frame of a video with a file.
+# An image is unused if it has no file, is not a frame of a video with a file, and is not the
+# metadata of a file.
 UNUSED_IMAGE_SQL = (
     "not exists (select 1 from {files} f where f.image_id = i.id) and not exists (select 1 from"
-    " frames r join {files} f on f.image_id = r.video_id where r.image_id = i.id)"
+    " frames r join {files} f on f.image_id = r.video_id where r.image_id = i.id) and not exists"
+    " (select 1 from file_metadata m where m.metadata_id = i.id)"
 )
 
 
@@ -59,7 +62,7 @@ class CatalogMaintenance:
                 self._db.execute(
                     f"delete from {table} where collection_id not in (select id from collections)"
                 )
-            for table in ("embeddings", "keywords", "fingerprints"):
+            for table in ("embeddings", "keywords", "fingerprints", "recognized_texts"):
                 self._db.execute(
                     f"delete from {table} where image_id not in (select id from images)"
                 )
@@ -67,6 +70,10 @@ class CatalogMaintenance:
             self._db.execute(
                 "delete from inspections where first_id not in (select id from images)"
                 " or second_id not in (select id from images)"
+            )
+            self._db.execute(
+                "delete from file_metadata where image_id not in (select id from images)"
+                " or metadata_id not in (select id from images)"
             )
             self._db.execute(
                 "delete from frames where image_id not in (select id from images)"
@@ -104,18 +111,18 @@ class CatalogMaintenance:
             )
             self._db.conn.executemany("delete from embeddings where id = ?", ((id,) for id in ids))
 
-    def sample_files(self, count: int | None) -> list[tuple[str, int, int, str]]:
+    def sample_files(self, count: int | None) -> list[tuple[str, FileState, str]]:
         """Return count random files, or all if count is None.
 
-        Each file is a tuple: (path, size, mtime_ns, SHA-256).
+        Each file is a tuple: (path, state when it was read, SHA-256).
         """
         rows = self._db.execute(
-            "select f.path, f.size, f.mtime_ns, i.sha256 from files f"
+            "select f.path, f.size, f.mtime_ns, f.ctime_ns, i.sha256 from files f"
             " join images i on i.id = f.image_id"
             + (" order by random() limit :count" if count is not None else ""),
             {"count": None if count is None else min(count, MAX_INTEGER)},
         )
-        return [(decode_path(path), *rest) for path, *rest in rows]
+        return [(decode_path(path), FileState(*state), sha256) for path, *state, sha256 in rows]
 
     def mark_for_reread(self, paths: list[str]) -> None:
         """Make the next index run read files again even if size and time are unchanged."""
@@ -145,12 +152,14 @@ class CatalogMaintenance:
             (last, collection.id),
         ).fetchall():
             files: dict[int, list[CatalogedFile]] = {row[1]: [] for row in rows}
+            infos = FileMetadataTable(self._db).load_infos(files)
             for image_id, path, size, mtime_ns in self._db.execute(
                 "select image_id, path, size, mtime_ns from files"
                 " where image_id in (select value from json_each(?)) order by path",
                 (json.dumps(list(files)),),
             ):
-                files[image_id].append(CatalogedFile(decode_path(path), size, mtime_ns))
+                info = infos.get(image_id, {}).get(decode_path(path))
+                files[image_id].append(CatalogedFile(decode_path(path), size, mtime_ns, info))
             yield [
                 CatalogedImage(row[2], row_to_info(row[6:]), tuple(files[row[1]]), *row[3:6])
                 for row in rows

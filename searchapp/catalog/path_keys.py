@@ -5,12 +5,15 @@ from __future__ import annotations
 import hashlib
 import os
 import re
+import sys
 
 from sqlite_utils import Database
 
 from searchapp.files import storage
 from searchapp.files.display_path import is_utf8
 from searchapp.files.text_form import normalize_text
+
+MAX_NAME_BYTES = 255  # of a file name, in all common file systems
 
 
 def encode_path(path: str) -> str | bytes:
@@ -31,11 +34,8 @@ def build_subtree_condition(path: str) -> tuple[str, dict[str, str | bytes]]:
 
 
 def build_below_condition(folder: str) -> tuple[str, dict[str, str | bytes]]:
-    """Return an SQL condition and its parameters: the column path is below a folder.
-
-    The condition compares ranges of bytes, so that SQLite can use the index on path.
-    """
-    return _build_prefix_condition(folder.rstrip(os.sep) + os.sep)
+    """Return an SQL condition and its parameters: the column path is below a folder."""
+    return build_prefix_condition(folder.rstrip(os.sep) + os.sep)
 
 
 def build_folder_condition(db: Database, folder: str) -> tuple[str, dict[str, str | bytes]]:
@@ -51,18 +51,21 @@ def build_folder_condition(db: Database, folder: str) -> tuple[str, dict[str, st
     # All normal forms of the folder begin with the same ASCII characters.
     ascii_start = re.match("[\x00-\x7f]*", normalize_text(folder))
     assert ascii_start is not None
-    condition, parameters = _build_prefix_condition(ascii_start[0])
+    condition, parameters = build_prefix_condition(ascii_start[0])
     return f"{condition} and is_below_folder(path)", parameters
 
 
-def _build_prefix_condition(start: str) -> tuple[str, dict[str, str | bytes]]:
-    end = start[:-1] + chr(ord(start[-1]) + 1)
-    condition = "(path >= :start and path < :end or path >= :blob_start and path < :blob_end)"
+def build_prefix_condition(prefix: str) -> tuple[str, dict[str, str | bytes]]:
+    """Return an SQL condition and its parameters: the column path starts with a prefix.
+
+    The condition compares ranges of bytes, so that SQLite can use the index on path.
+    """
+    condition = "(path >= :start and path <= :end or path >= :blob_start and path <= :blob_end)"
     return condition, {
-        "start": encode_path(start),
-        "end": encode_path(end),
-        "blob_start": os.fsencode(start),
-        "blob_end": os.fsencode(end),
+        "start": encode_path(prefix),
+        "end": encode_path(f"{prefix}{sys.maxunicode:c}"),
+        "blob_start": os.fsencode(prefix),
+        "blob_end": os.fsencode(prefix) + b"\xff" * MAX_NAME_BYTES,
     }
 
 

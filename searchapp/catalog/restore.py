@@ -43,6 +43,8 @@ def open_backup(file: Path) -> Iterator[sqlite3.Connection]:
         try:
             _check_backup(backup, file)
         except sqlite3.Error as error:
+            if getattr(error, "sqlite_errorcode", None) == sqlite3.SQLITE_CORRUPT:
+                raise _make_damaged_error(file, str(error)) from error
             raise LibraryError(
                 f"{file} cannot be read as a backup: {error}. Nothing was changed."
             ) from error
@@ -59,10 +61,13 @@ def _check_backup(backup: sqlite3.Connection, file: Path) -> None:
             f"Upgrade searchapp: {upgrade_hint()}"
         )
     if damage := CatalogMaintenance(db).check_integrity():
-        raise LibraryError(
-            f"The backup {file} is damaged ({damage[0]}). Nothing was changed. Restore another "
-            "backup."
-        )
+        raise _make_damaged_error(file, damage[0])
+
+
+def _make_damaged_error(file: Path, damage: str) -> LibraryError:
+    return LibraryError(
+        f"The backup {file} is damaged ({damage}). Nothing was changed. Restore another backup."
+    )
 
 
 def replace_catalog(backup: sqlite3.Connection, file: Path) -> None:

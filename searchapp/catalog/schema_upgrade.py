@@ -10,8 +10,9 @@ from pathlib import Path
 
 from sqlite_utils import Database
 
-from searchapp.catalog.connection import wait_for_writers, write_transaction
-from searchapp.catalog.migrations import MIGRATIONS
+from searchapp.catalog.connection import begin_immediate, wait_for_writers
+from searchapp.catalog.recent_migrations import MIGRATIONS
+from searchapp.catalog.text_index import build_missing_texts
 from searchapp.errors import LibraryError
 from searchapp.files.extras import upgrade_hint
 
@@ -46,11 +47,12 @@ def upgrade_schema(db: Database, file: Path, report: Callable[[str], None]) -> N
         if table_count and _read_last_image_id(db) > SLOW_MIGRATION_IMAGES:
             report("Upgrading the library for this version of searchapp ...")
         # If several processes find an old catalog, one upgrades it and the others wait.
-        with wait_for_writers(db), write_transaction(db):
+        with wait_for_writers(db), begin_immediate(db):
             names = [migration.name for migration in MIGRATIONS.pending(db)]
             MIGRATIONS.apply(db)
         if names:
             logger.info("Applied migrations to the catalog %s: %s.", file, ", ".join(names))
+    build_missing_texts(db, report)
 
 
 def has_unknown_migrations(db: Database) -> bool:

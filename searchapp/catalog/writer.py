@@ -9,11 +9,13 @@ from datetime import UTC, datetime
 
 from sqlite_utils import Database
 
+from searchapp.catalog.file_metadata import FileInfos, FileMetadataTable
 from searchapp.catalog.metadata_rows import IMAGE_COLUMNS, info_to_values, save_keywords
+from searchapp.catalog.outdated_colors import last_outdated_sql
 from searchapp.catalog.path_keys import encode_path
 from searchapp.catalog.scan_diff import FileTask
 from searchapp.files.display_path import display_path
-from searchapp.types import Collection, Failure, PictureInfo, RunSummary
+from searchapp.types import Collection, Failure, PictureInfo, RunSummary, TextLine
 
 
 class CatalogWriter:
@@ -66,7 +68,15 @@ class CatalogWriter:
         return ids
 
     def save_embeddings(self, collection: Collection, vectors: Mapping[int, bytes]) -> None:
-        """Write the vectors of images, by image id; keep vectors that the collection has."""
+        """Write the vectors of images, by image id; keep vectors that the collection has.
+
+        A vector that was made with other colors is replaced by one with a new id.
+        """
+        self._db.conn.executemany(
+            "delete from embeddings where collection_id = ? and image_id = ?"
+            f" and id <= {last_outdated_sql('embeddings.image_id')}",
+            ((collection.id, image_id) for image_id in vectors),
+        )
         self._db.conn.executemany(
             "insert into embeddings (collection_id, image_id, vector) values (?, ?, ?)"
             " on conflict (collection_id, image_id) do nothing",
@@ -76,11 +86,27 @@ class CatalogWriter:
     def save_files(self, run_id: int, files: Iterable[tuple[FileTask, int]]) -> None:
         """Write files, each with the id of the image that it contains."""
         self._db.conn.executemany(
-            "insert into files values (?, ?, ?, ?, ?) on conflict (path) do update set"
-            " image_id = excluded.image_id, size = excluded.size,"
-            " mtime_ns = excluded.mtime_ns, run_id = excluded.run_id",
-            ((encode_path(task.path), id, task.size, task.mtime_ns, run_id) for task, id in files),
+            "insert into files (path, image_id, size, mtime_ns, ctime_ns, run_id)"
+            " values (?, ?, ?, ?, ?, ?) on conflict (path) do update set"
+            " image_id = excluded.image_id, size = excluded.size, mtime_ns = excluded.mtime_ns,"
+            " ctime_ns = excluded.ctime_ns, run_id = excluded.run_id",
+            (
+                (encode_path(task.path), id, task.size, task.mtime_ns, task.ctime_ns, run_id)
+                for task, id in files
+            ),
         )
+
+    def save_file_metadata(self, infos: Mapping[int, FileInfos]) -> None:
+        """Write metadata of files that differs from that of their image: by image id and path."""
+        FileMetadataTable(self._db).add_infos(infos)
+
+    def has_file(self, task: FileTask, image_id: int) -> bool:
+        """Return whether the catalog has a file with this image, size and modification time."""
+        row = self._db.execute(
+            "select 1 from files where path = ? and (image_id, size, mtime_ns) = (?, ?, ?)",
+            (encode_path(task.path), image_id, task.size, task.mtime_ns),
+        ).fetchone()
+        return row is not None
 
     def delete_failures(self, collection: Collection, paths: Iterable[str]) -> None:
         """Delete the recorded failures of files that are now indexed."""
@@ -93,12 +119,16 @@ class CatalogWriter:
         self, collection: Collection, run_id: int, task: FileTask, failure: Failure
     ) -> None:
         """Write why a file was not indexed; if the file has changed, delete its row in files."""
-        path, state = encode_path(task.path), (task.size, task.mtime_ns)
+        path, state = encode_path(task.path), (task.size, task.mtime_ns, task.ctime_ns)
         self._db.execute(
-            "delete from files where path = ? and (size, mtime_ns) <> (?, ?)", (path, *state)
+            "delete from files where path = ?"
+            " and ((size, mtime_ns) <> (?, ?) or coalesce(ctime_ns <> ?, 0))",
+            (path, *state),
         )
         self._db.execute(
-            "insert or replace into failures values (?, ?, ?, ?, ?, ?, ?)",
+            "insert or replace into failures"
+            " (collection_id, path, size, mtime_ns, ctime_ns, run_id, stage, message)"
+            " values (?, ?, ?, ?, ?, ?, ?, ?)",
             (collection.id, path, *state, run_id, failure.stage, display_path(failure.message)),
         )
 
@@ -106,6 +136,17 @@ class CatalogWriter:
         """Write the frames of videos: (image id of the frame, image id of the video, seconds)."""
         self._db.conn.executemany(
             "insert into frames values (?, ?, ?) on conflict (image_id) do nothing", frames
+        )
+
+    def save_recognized_text(self, image_id: int, lines: Iterable[TextLine], reader: str) -> None:
+        """Write the lines of text in an image; replace those that were written before.
+
+        reader: name and version of the reader. Words in these lines find the image.
+        """
+        self._db.execute(
+            "insert into recognized_texts values (?, ?, ?) on conflict (image_id) do update set"
+            " reader = excluded.reader, lines = excluded.lines",
+            (image_id, reader, json.dumps([asdict(line) for line in lines])),
         )
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import sys
+from pathlib import Path
 
 import click
 
@@ -83,7 +84,13 @@ class DocumentedGroup(LazyGroup):
     context_settings={"help_option_names": ["-h", "--help"]},
 )
 @click.version_option(__version__, "-V", "--version", prog_name="searchapp")
-def cli() -> None:
+@click.option(
+    "--library",
+    type=click.Path(path_type=Path),
+    metavar="DIR",
+    help="Use the library in folder DIR; can also follow the command.",
+)
+def cli(library: Path | None) -> None:  # each command reads it from the context
     """Find pictures in your folders by words, by a picture, or by both.
 
     \b

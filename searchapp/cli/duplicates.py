@@ -77,11 +77,12 @@ def command(
     from searchapp.library import Library
 
     found: Duplicates | None = None
+    options = DuplicateOptions(**arguments)
     with Library.open(library, tell=print_note) as opened:
+        for warning in opened.reader.list_warnings(options.base_filter):
+            print_note(warning)
         try:
-            for event in draw_and_yield(
-                opened.duplicates(DuplicateOptions(**arguments)), "comparing"
-            ):
+            for event in draw_and_yield(opened.duplicates(options), "comparing"):
                 if isinstance(event, DuplicatesFound):
                     found = event.duplicates
         except KeyboardInterrupt:

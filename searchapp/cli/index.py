@@ -31,7 +31,7 @@ from searchapp.types import IndexOptions, format_count
 
 @click.command(cls=AppCommand)
 @click.argument(
-    "folders", nargs=-1, required=True, type=click.Path(path_type=str), metavar="FOLDER|URL..."
+    "folders", nargs=-1, required=True, type=click.Path(path_type=str), metavar="FOLDER|FILE|URL..."
 )
 @model_options
 @collection_option
@@ -40,13 +40,19 @@ from searchapp.types import IndexOptions, format_count
 @click.option(
     "--retry-failed", is_flag=True, help="Retry files that failed before, even if unchanged."
 )
+@click.option(
+    "--update-colors",
+    is_flag=True,
+    help="Embed pictures again that an older version embedded with other colors.",
+)
 @include_option
 @exclude_option
 @click.option("--video/--no-video", default=True, help="Read videos too; needs the extra `video`.")
 @click.option(
     "--pairs/--no-pairs",
     default=True,
-    help="Treat RAW files next to a JPEG, and films of Live Photos, as part of the picture.",
+    help="Treat RAW files next to a JPEG, films of Live Photos, and edits of iPhones as part of "
+    "the picture.",
 )
 @click.option("--prune", is_flag=True, help="Forget all vanished files, without a question.")
 @click.option(
@@ -87,7 +93,7 @@ def command(
     library: Path | None,
     **arguments: Any,
 ) -> None:
-    """Embed the new and changed pictures below folders or URLs.
+    """Embed the new and changed pictures below folders or URLs, or single files.
 
     Run the command again after pictures were added, changed, moved or deleted: it reads only new
     and changed files. You can interrupt it at any moment with Ctrl-C; the next run continues.

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import asdict
 from pathlib import Path
 
@@ -50,8 +51,23 @@ def command(as_json: bool, library: Path | None) -> None:
         images = format_count(each.images, "image")
         print_line(f"  embedded   {images}, {each.dimensions} dimensions")
         print_line(f"  index      {_format_index(each)}")
+        for line in _format_colors(each):
+            print_line(f"  colors     {line}")
         print_line(f"  skipped    {format_count(each.failures, 'file')}")
         print_line(f"  last run   {each.last_run or 'not complete yet'}")
+
+
+def _format_colors(collection: CollectionInfo) -> Iterator[str]:
+    if collection.outdated_colors:
+        yield (
+            f"{format_count(collection.outdated_colors, 'image')} embedded with other colors by an "
+            "older version; to update: `searchapp index --update-colors`"
+        )
+    if collection.unknown_colors:
+        yield (
+            f"not known yet for {format_count(collection.unknown_colors, 'image')} of an older "
+            "version; the next `searchapp index` finds out"
+        )
 
 
 def _format_index(collection: CollectionInfo) -> str:

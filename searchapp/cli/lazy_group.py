@@ -33,6 +33,19 @@ class LazyGroup(click.Group):
         command: click.Command = import_module(f"{self._package}.{_module_name(name)}").command
         return command
 
+    def resolve_command(
+        self, context: click.Context, args: list[str]
+    ) -> tuple[str | None, click.Command | None, list[str]]:
+        """Return the command that the arguments name; suggest similar names if it is unknown."""
+        name = args[0]
+        if name not in self._descriptions and not context.resilient_parsing:
+            from difflib import get_close_matches
+
+            if similar := get_close_matches(name, self._descriptions, n=2):
+                names = " or ".join(f"'{each}'" for each in similar)
+                context.fail(f"No such command '{name}'. Did you mean {names}?")
+        return super().resolve_command(context, args)
+
     def shell_complete(self, ctx: click.Context, incomplete: str) -> list[CompletionItem]:
         """Return the completions of a command name, without importing any command."""
         commands = [

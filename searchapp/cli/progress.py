@@ -21,6 +21,7 @@ from searchapp.types import (
     FileFailed,
     IndexBuilding,
     IndexEvent,
+    LinkedFoldersSkipped,
     MetadataRefreshing,
     MilvusUploading,
     Progress,
@@ -32,6 +33,7 @@ from searchapp.types import (
     format_count,
 )
 
+MAX_LINKS_SHOWN = 5  # linked folders that one line names
 MAX_NODES_SHOWN = 8  # At most this many nodes of a cluster are named in one line.
 LINE_INTERVAL_S = 5.0
 EventT = TypeVar("EventT")
@@ -77,6 +79,13 @@ def format_event(event: object) -> str | None:
                 hint = install_hint("video")
                 line += f"; {format_count(videos, 'video')} skipped; to read videos: {hint}"
             return line
+        case LinkedFoldersSkipped(targets=targets):
+            shown = [f"{path} -> {target}" for path, target in targets.items()][:MAX_LINKS_SHOWN]
+            more = len(targets) - len(shown)
+            return (
+                f"left out {format_count(len(targets), 'linked folder')}: {', '.join(shown)}"
+                f"{f' and {more:,} more' if more else ''}; to index such a folder, name its target"
+            )
         case EngineStarting(model=model):
             return f"starting vLLM with {Path(model).name} ..."
         case IndexBuilding(vectors=vectors, kind=kind):

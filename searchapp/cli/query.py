@@ -36,11 +36,14 @@ from searchapp.server.start_resident import ResidentConfig
 from searchapp.types import (
     AUTO_MIN_SCORE,
     Hit,
+    Match,
     SearchOptions,
     SearchResult,
     format_clock,
     format_count,
 )
+
+DATE_WIDTH = len("2023-06-17 12:00")
 
 
 class _QueryCommand(AppCommand):
@@ -78,10 +81,14 @@ class _QueryCommand(AppCommand):
     help="Subtract a picture from the query.",
 )  # fmt: skip
 @click.option(
-    "-k", "count", type=click.IntRange(min=1), default=10, show_default=True, metavar="N",
-    help="Show the best N hits.",
+    "-k", "--count", "count", type=click.IntRange(min=1), default=10, show_default=True,
+    metavar="N", help="Show the best N hits.",
 )  # fmt: skip
 @filter_options
+@click.option(
+    "--by", type=click.Choice(["both", "vector", "text"]), default="both", show_default=True,
+    help="Search by vectors, by words in names and captions, or by both.",
+)  # fmt: skip
 @click.option(
     "--min-score", metavar="S|auto", callback=parse_min_score,
     help="Show only hits with a score (cosine) of at least S; with auto only good matches.",
@@ -94,6 +101,10 @@ class _QueryCommand(AppCommand):
     "--offset", type=click.IntRange(min=0), default=0, metavar="N", help="Skip the best N hits."
 )
 @json_option
+@click.option(
+    "--json-object", is_flag=True,
+    help="Print one JSON object: the list of hits, and whether the best is a good match.",
+)  # fmt: skip
 @click.option("--paths", is_flag=True, help="Print only paths, one on each line.")
 @click.option("-0", "null", is_flag=True, help="Print only paths, with a null byte after each.")
 @click.option(
@@ -133,6 +144,7 @@ def command(
     minus_texts: tuple[str, ...],
     minus_images: tuple[str, ...],
     as_json: bool,
+    json_object: bool,
     paths: bool,
     null: bool,
     html: Path | None,
@@ -149,13 +161,16 @@ def command(
 ) -> None:
     """Find the pictures nearest to TEXT, to --image, or to both together.
 
-    Several texts and pictures are added, or subtracted, with their weights.
+    TEXT also finds words in file and folder names, titles, descriptions and keywords. A phrase in
+    double quotes must occur there. Several texts and pictures are added, or subtracted, with their
+    weights.
 
     \b
     searchapp query "a red boat at sunset"
     searchapp query --image boat.jpg -k 3
     searchapp query --image boat.jpg --text "at sunset:0.5" --minus-text "people:0.5"
     searchapp query --preview "a red boat" --after 2021
+    searchapp query --by text IMG_2201
     searchapp query -0 "two white sheep" | xargs -0 cp -t /tmp/sheep
 
     The first query starts a resident process in the background. It keeps the model loaded, so that
@@ -188,33 +203,43 @@ def command(
         print_note(f"created links to {count} in {link_to}")
     if open_best and hits:
         click.launch(local_file(hits[0]))
-    if as_json:
+    if as_json or json_object:
         found = [hit.to_dict() for hit in hits]
         for each in found:
             del each["image_id"]  # An image id is valid in one library only.
-        auto = options.min_score == AUTO_MIN_SCORE
-        print_json({"good_match": answer.good, "hits": found} if auto else found)
+        print_json({"good_match": answer.good, "hits": found} if json_object else found)
     elif paths or null:
         for hit in hits:
             print_path(hit.path, b"\0" if null else b"\n")
     elif preview and print_preview(hits, preview):
         pass
     elif html is None:
-        _print_hits(hits)
+        _print_hits(hits, with_dates=options.sort == "date")
     _note_quality(answer, options)
 
 
-def _print_hits(hits: Sequence[Hit]) -> None:
+def _print_hits(hits: Sequence[Hit], *, with_dates: bool) -> None:
     for hit in hits:
+        day_and_time = (hit.date or "undated")[:DATE_WIDTH].replace("T", " ")
+        date = f"{day_and_time:<{DATE_WIDTH}}  " if with_dates else ""
         also = f"  (and {len(hit.also)} more)" if hit.also else ""
         time = "" if hit.seconds is None else f" @ {format_clock(hit.seconds)}"
-        print_line(f"{hit.score:.3f}  {hit.path}{time}{also}")
+        why = "".join(f"  [{_format_match(match)}]" for match in hit.match if match.snippet)
+        print_line(f"{date}{hit.score:.3f}  {hit.path}{time}{also}{why}")
+
+
+def _format_match(match: Match) -> str:
+    """Return why the words of a query belong to a hit. The path already shows the names."""
+    return match.by if match.by == "name" else f"{match.by}: {match.snippet}"
 
 
 def _note_quality(answer: SearchResult, options: SearchOptions) -> None:
     """Print a note if there are no hits, or no good matches."""
     if answer.hits and answer.good is False:
         print_note("no hit is a good match, by its score; --min-score auto hides such hits")
+    elif answer.warnings:
+        for warning in answer.warnings:
+            print_note(warning)
     elif not answer.hits:
         if options.min_score == AUTO_MIN_SCORE and answer.good is False:
             print_note("no good match")

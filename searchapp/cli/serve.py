@@ -28,6 +28,7 @@ from searchapp.files.library_folder import resolve_library_folder
 @click.option(
     "--allow-urls", is_flag=True, help="Download public pictures that clients name by URL."
 )
+@click.option("--open", "open_page", is_flag=True, help="Open the page in your browser.")
 @engine_option
 @api_key_option
 @library_option
@@ -36,6 +37,7 @@ def command(
     port: int,
     token: str | None,
     allow_urls: bool,
+    open_page: bool,
     engine: str | None,
     api_key: str | None,
     library: Path | None,
@@ -46,7 +48,7 @@ def command(
     only with -vv, and are in the file of --log-file.
 
     \b
-    searchapp serve
+    searchapp serve --open
     searchapp serve --host 0.0.0.0 --token "$(openssl rand -hex 16)"
     """
     from searchapp.server.resident import ResidentSettings, prepare_library, serve_library
@@ -56,4 +58,11 @@ def command(
         engine_url=engine, api_key=api_key, verbose=is_engine_output_shown(),
     )  # fmt: skip
     prepare_library(settings, print_note)
-    serve_library(settings, print_note)
+    serve_library(settings, print_note, _open_in_browser if open_page else lambda url: None)
+
+
+def _open_in_browser(url: str) -> None:
+    """Open a page in the user's browser; a note says so if there is none."""
+    address = url.replace("//0.0.0.0:", "//127.0.0.1:").replace("//[::]:", "//[::1]:")
+    if click.launch(address) != 0:
+        print_note(f"no browser can be started; open {address} yourself")

@@ -61,10 +61,22 @@ def can_redraw() -> bool:
     return sys.stderr.isatty() and os.environ.get("TERM", "") not in ("", "dumb")
 
 
+def _use_group_library(
+    context: click.Context, option: click.Parameter, value: Path | None
+) -> Path | None:
+    """Return the value of --library: after the command, before it, or of the variable."""
+    before: Path | None = context.find_root().params.get("library")
+    source = context.get_parameter_source("library")
+    if before is not None and source is not click.core.ParameterSource.COMMANDLINE:
+        return before
+    return value
+
+
 library_option = click.option(
     "--library",
     type=click.Path(path_type=Path, file_okay=True),
     metavar="DIR",
+    callback=_use_group_library,
     help="Use the library in folder DIR. By default it is in your data folder.",
 )
 json_option = click.option("--json", "as_json", is_flag=True, help="Print one JSON document.")

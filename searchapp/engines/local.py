@@ -19,7 +19,11 @@ from searchapp.engines.pixels import PixelRenderer
 from searchapp.engines.requirements import explain_gpu_failure, list_cpu_problems
 from searchapp.engines.resize import resize_picture
 from searchapp.engines.torchvision_stub import patch_torchvision
-from searchapp.engines.vllm_settings import MAX_CONCURRENT_INPUTS, pause_garbage_collection
+from searchapp.engines.vllm_settings import (
+    MAX_CONCURRENT_INPUTS,
+    hide_ray,
+    pause_garbage_collection,
+)
 from searchapp.errors import EngineError, ModelError
 from searchapp.files.extras import install_hint
 from searchapp.models import (
@@ -183,7 +187,7 @@ class LocalEngine:
         device = "GPU" if has_gpu() else "CPU"
         logger.info("Starting vLLM with the model %s on the %s", self._spec.name, device)
         started_at = time.monotonic()
-        with capture_output(self._verbose) as captured, pause_garbage_collection():
+        with capture_output(self._verbose) as captured, pause_garbage_collection(), hide_ray():
             try:
                 arguments = self._load_model(folder)
             except Exception as error:  # vLLM raises many types for an unusable model.
@@ -206,6 +210,7 @@ class LocalEngine:
         """Create vLLM's LLM object from a model's folder; return the arguments used."""
         if self._bulk and has_gpu():
             vllm_settings.enable_blocking_cuda_sync()
+        vllm_settings.reuse_transformers_scan()
         patch_torchvision()
         from vllm import LLM
         from vllm.config import PoolerConfig

@@ -5,6 +5,7 @@ from __future__ import annotations
 import ctypes
 import gc
 import os
+import sys
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
 from pathlib import Path
@@ -95,6 +96,43 @@ def pause_garbage_collection() -> Iterator[None]:
     finally:
         if enabled:
             gc.enable()
+
+
+@contextmanager
+def hide_ray() -> Iterator[None]:
+    """Keep vLLM from importing Ray in a `with` block, unless Ray is imported already.
+
+    vLLM imports Ray if it is installed, which adds 200 modules to each start. Only engines on
+    several machines need it; searchapp runs one engine in each process.
+    """
+    if "ray" in sys.modules:
+        yield
+        return
+    # With None, `import ray` raises ImportError (https://docs.python.org/3/reference/import.html).
+    sys.modules["ray"] = None  # type: ignore[assignment]
+    try:
+        yield
+    finally:
+        sys.modules.pop("ray", None)
+
+
+def reuse_transformers_scan() -> None:
+    """Make transformers scan its 500 folders of models once, not twice.
+
+    It scans them when it is imported, and again when its package of models is imported, because
+    it names the same folder in two ways.
+    """
+    from transformers.utils import import_utils
+
+    scan: Any = getattr(import_utils, "create_import_structure_from_path", None)
+    if not hasattr(scan, "cache_info"):
+        return  # another version of transformers
+
+    def scan_once(path: str | Path) -> Any:
+        folder = Path(path)
+        return scan(folder if folder.is_dir() else folder.parent)
+
+    import_utils.create_import_structure_from_path = scan_once
 
 
 def enable_blocking_cuda_sync() -> None:

@@ -14,6 +14,7 @@ from pathlib import Path
 from searchapp.errors import FolderError, PictureError
 from searchapp.files import storage
 from searchapp.files.atomic import WRITE_REMEDY, write_atomically
+from searchapp.files.companions import make_companion_name
 from searchapp.types import Hit
 
 # Some file systems, such as FAT, store times in steps of 2 seconds.
@@ -59,7 +60,8 @@ def _add_hits(hits: Iterable[Hit], folder: Path, add: Callable[[str, Path], obje
         for hit in hits:
             sources = (hit.path, *hit.companions)
             for stem in _number_stems(Path(hit.path).stem):
-                targets = [folder / f"{stem}{Path(source).suffix}" for source in sources]
+                targets = [folder / f"{stem}{Path(hit.path).suffix}"]
+                targets += [folder / make_companion_name(each, stem) for each in hit.companions]
                 # Two companions can differ only in the case of their names. The first one decides.
                 source_by_target = dict(zip(reversed(targets), reversed(sources), strict=True))
                 if all(_is_free_or_same(*item) for item in source_by_target.items()):

@@ -28,10 +28,10 @@ def read_file(path: str) -> tuple[bytes, FileState]:
     """Return a file's bytes and state; raise PictureError if it cannot be read completely."""
     try:
         with open(path, "rb", opener=open_nonblocking) as file:
-            before = os.fstat(file.fileno())
-            check_size(before.st_size or 1)
+            state = _read_state(file)
+            check_size(state.size or 1)
             # A device has size 0 and may have no end.
-            data = file.read(before.st_size or MAX_PICTURE_BYTES + 1)
+            data = file.read(state.size or MAX_PICTURE_BYTES + 1)
             after = _read_state(file)
     except OSError as error:
         raise PictureError(error.strerror or str(error), stage="read") from error
@@ -45,10 +45,11 @@ def read_file(path: str) -> tuple[bytes, FileState]:
             "make a smaller copy",
             stage="read",
         )
-    if FileState.from_stat(before) != after:
+    if state != after:
         raise make_changed_error()
     check_size(len(data))
-    return data, after
+    # The change time before the reading: an edit from then on is noticed by the next scan.
+    return data, state
 
 
 @contextmanager

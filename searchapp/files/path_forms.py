@@ -50,6 +50,11 @@ def is_below(path: str, folder: str) -> bool:
     return normalize_text(path).startswith(normalize_text(folder.rstrip("/") + "/"))
 
 
+def is_exactly_below(path: str, folder: str) -> bool:
+    """Return whether a path is below a folder; both have the bytes of the file system."""
+    return path.startswith(folder.rstrip("/") + "/")
+
+
 def path_to_uri(path: str) -> str:
     """Return a path or URL as a URI for a link in an HTML page."""
     if is_url(path):

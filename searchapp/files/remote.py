@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import errno
+import os
 from collections.abc import Callable
 from datetime import datetime
 from email.utils import parsedate_to_datetime
@@ -32,8 +33,11 @@ class FsspecStore:
         self._fs = fs
 
     def read_state(self, url: str) -> FileState:
-        """Return the state of a file; raise OSError if it cannot be read."""
-        return entry_to_state(call_store(self._fs.info, url))
+        """Return the state of a file; raise OSError if it cannot be read, or is a folder."""
+        entry = call_store(self._fs.info, url)
+        if entry.get("type") == "directory":
+            raise FileNotFoundError(errno.ENOENT, os.strerror(errno.ENOENT), url)
+        return entry_to_state(entry)
 
     def read_bytes(self, url: str, min_bytes: int) -> bytes:
         """Return the beginning of a file; raise OSError if it cannot be read.

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import errno
+import hashlib
 import logging
 import os
 import stat
@@ -13,7 +14,10 @@ from typing import Self
 
 from searchapp.files import storage
 from searchapp.files.ignore_rules import IGNORE_FILE_NAME, IgnoreRules
+from searchapp.files.local import read_bounded_file
 from searchapp.files.presence import is_gone_error
+from searchapp.files.seen_folders import LinkedFolder, SeenFolders
+from searchapp.files.sidecars import is_sidecar
 
 # The formats of cameras, phones and image programs. Files with other suffixes are read once, and
 # recognized by their content.
@@ -21,7 +25,6 @@ PICTURE_SUFFIXES = frozenset(
     {".jpg", ".jpeg", ".jpe", ".jfif", ".mpo", ".png", ".webp", ".gif", ".tif", ".tiff", ".bmp",
      ".heic", ".heif", ".hif", ".avif", ".jp2", ".j2k", ".j2c", ".jpf", ".jpx", ".apng", ".jxl"}
 )  # fmt: skip
-SIDECAR_SUFFIX = ".xmp"  # a sidecar is a file next to a picture, with metadata from people
 RAW_SUFFIXES = frozenset(
     {".dng", ".cr2", ".cr3", ".nef", ".nrw", ".arw", ".sr2", ".srf", ".orf", ".rw2", ".raf",
      ".pef", ".srw", ".3fr", ".fff", ".iiq", ".rwl", ".mrw", ".erf", ".mef", ".dcr", ".kdc"}
@@ -30,7 +33,9 @@ VIDEO_SUFFIXES = frozenset(
     {".mp4", ".mov", ".m4v", ".mkv", ".avi", ".webm", ".mts", ".m2ts", ".m2t", ".3gp", ".3g2",
      ".mpg", ".mpeg", ".vob", ".wmv", ".asf", ".flv", ".ogv", ".dv"}
 )  # fmt: skip
+ADJUSTMENTS_SUFFIX = ".aae"  # Apple's adjustments of a picture
 KNOWN_SUFFIXES = PICTURE_SUFFIXES | RAW_SUFFIXES | VIDEO_SUFFIXES
+LISTED_SUFFIXES = KNOWN_SUFFIXES | {ADJUSTMENTS_SUFFIX}  # in object storage, besides sidecars
 # System files of operating systems and network drives. Names that begin with a dot are hidden too.
 IGNORED_FOLDERS = frozenset(
     {"@eadir", "#recycle", "#snapshot", "@recycle", "$recycle.bin", "recycler", "lost+found",
@@ -39,8 +44,9 @@ IGNORED_FOLDERS = frozenset(
 IGNORED_FILES = frozenset({"thumbs.db", "ehthumbs.db", "desktop.ini"})
 IGNORED_NAMES = IGNORED_FOLDERS | IGNORED_FILES
 MAX_CACHED_FOLDERS = 10_000
+MAX_HASHED_BYTES = 1 << 20  # A sidecar has some KiB.
 HIDDEN_REASON = "its name is that of a hidden or system file"
-NOT_REGULAR_REASON = "it is not a regular file, or is a link to a folder"
+NOT_REGULAR_REASON = "it is not a regular file"
 NO_FILE_REASON = "it is a link to no file, or was deleted during the scan"
 IGNORED_REASON = "--include, --exclude or .searchappignore excludes it"
 
@@ -49,16 +55,23 @@ logger = logging.getLogger(__name__)
 
 @dataclass(frozen=True, slots=True)
 class ScannedFile:
-    """A file: its absolute path or URL, size in bytes and modification time."""
+    """A file: its absolute path or URL, size in bytes and times.
+
+    sha256: of a small sidecar on a file system without change times.
+    """
 
     path: str
     size: int
     mtime_ns: int
+    ctime_ns: int | None = None  # None: unknown
+    sha256: str | None = None
 
     @classmethod
     def from_state(cls, path: str, state: storage.FileState) -> Self:
-        """Return a file with the size and time of a state."""
-        return cls(path, state.size, state.mtime_ns)
+        """Return a file with the size and times of a state; hash it if only that tells edits."""
+        is_hashed = state.ctime_ns is None and is_sidecar(path) and not storage.is_url(path)
+        sha256 = _hash_small_file(path) if is_hashed else None
+        return cls(path, state.size, state.mtime_ns, state.ctime_ns, sha256)
 
     @property
     def has_known_suffix(self) -> bool:
@@ -69,6 +82,14 @@ class ScannedFile:
     def is_sidecar(self) -> bool:
         """Return whether the file is a sidecar, which contains metadata of a picture."""
         return is_sidecar(self.path)
+
+
+def _hash_small_file(path: str) -> str | None:
+    """Return the SHA-256 of a file; None if it is large or cannot be read."""
+    try:
+        return hashlib.sha256(read_bounded_file(path, MAX_HASHED_BYTES)).hexdigest()
+    except OSError:
+        return None
 
 
 def get_suffix(path: str) -> str:
@@ -87,11 +108,6 @@ class UnreadablePath:
 
     path: str
     reason: str
-
-
-def is_sidecar(name: str) -> bool:
-    """Return whether a file name has the suffix of a sidecar."""
-    return name.lower().endswith(SIDECAR_SUFFIX)
 
 
 def scan_paths(
@@ -144,13 +160,15 @@ def is_hidden(name: str) -> bool:
 
 
 def walk_folder(
-    root: str, rules: IgnoreRules = IgnoreRules()
+    root: str, rules: IgnoreRules = IgnoreRules(), seen: SeenFolders | None = None
 ) -> Iterator[ScannedFile | UnreadablePath]:
     """Yield every regular file below root, folder by folder, sorted by name.
 
-    Skips hidden files and folders, links to folders, and paths that rules or .searchappignore
-    files exclude. Follows links to files. Raises FolderError for a bad ignore pattern.
+    Skips hidden files and folders, and paths that rules or .searchappignore files exclude. Follows
+    links to files. Leaves out links to folders, and folders that `seen` has under another name, and
+    adds them to seen.linked. Raises FolderError for a bad ignore pattern.
     """
+    seen = SeenFolders() if seen is None else seen
     if storage.is_url(root):
         yield from _list_object_store(root, rules)
         return
@@ -158,6 +176,9 @@ def walk_folder(
     while pending:
         folder, rules = pending.pop()
         try:
+            if (other_name := seen.find_other_name(folder)) is not None:
+                seen.linked.append(LinkedFolder(folder, other_name, is_link=False))
+                continue
             with os.scandir(folder) as entries:
                 listed = sorted(entries, key=lambda entry: entry.name)
             if any(entry.name == IGNORE_FILE_NAME for entry in listed):
@@ -178,7 +199,13 @@ def walk_folder(
                     else:
                         subfolders.append((entry.path, rules))
                 elif not entry.is_file():
-                    _log_skipped(logging.DEBUG, entry.path, NOT_REGULAR_REASON)
+                    if not entry.is_dir():
+                        _log_skipped(logging.DEBUG, entry.path, NOT_REGULAR_REASON)
+                    elif rules.is_ignored(entry.path, is_folder=True):
+                        _log_skipped(logging.INFO, entry.path, IGNORED_REASON)
+                    else:
+                        target = os.path.realpath(entry.path)
+                        seen.linked.append(LinkedFolder(entry.path, target))
                 elif not is_sidecar(entry.name) and rules.is_ignored(entry.path, is_folder=False):
                     _log_skipped(logging.INFO, entry.path, IGNORED_REASON)
                 else:
@@ -236,7 +263,7 @@ class _RootUrlFilter:
             return False
         if is_sidecar(name):
             return True
-        if get_suffix(name) and get_suffix(name) not in KNOWN_SUFFIXES:
+        if get_suffix(name) and get_suffix(name) not in LISTED_SUFFIXES:
             self._log(logging.DEBUG, url, "its suffix is not that of a picture or video")
             return False
         if self._rules.is_ignored(url, is_folder=False):

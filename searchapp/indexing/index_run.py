@@ -7,6 +7,7 @@ import time
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field, replace
+from itertools import islice
 
 from searchapp.catalog import Catalog, ScanDiff, ScanPlan
 from searchapp.errors import FolderError
@@ -16,7 +17,7 @@ from searchapp.indexing import refresh_metadata
 from searchapp.indexing.embedding.choose_engines import EmbeddingSource
 from searchapp.indexing.embedding.outcomes import Outcome
 from searchapp.indexing.save_outcomes import OutcomeWriter
-from searchapp.indexing.scan_folders import scan_folders
+from searchapp.indexing.scan_folders import make_plan, scan_folders
 from searchapp.indexing.vanished_files import find_vanished_files, list_scopes
 from searchapp.models import ModelSpec, has_gpu
 from searchapp.pictures import metadata
@@ -27,6 +28,7 @@ from searchapp.types import (
     FileFailed,
     IndexEvent,
     IndexOptions,
+    LinkedFoldersSkipped,
     MetadataRefreshing,
     Progress,
     RunSummary,
@@ -36,6 +38,7 @@ from searchapp.types import (
 
 logger = logging.getLogger(__name__)
 
+MAX_NAMED_LINKS = 100  # linked folders that a summary names
 MAX_UNREACHED_FILES = 50  # files in a row that an object store fails to deliver, before giving up
 
 
@@ -54,6 +57,7 @@ class IndexRun:
     summary: RunSummary = field(default_factory=RunSummary)
     _unreached_count: int = 0  # files in a row that an object store failed to deliver
     _source: EmbeddingSource | None = None
+    _link_targets: dict[str, str] = field(default_factory=dict)  # of linked folders, by path
 
     def __post_init__(self) -> None:
         """Add related files, such as sidecars, to the paths in `options.only`."""
@@ -69,7 +73,7 @@ class IndexRun:
     def preview_run(self) -> Iterator[IndexEvent]:
         """Yield the events of a dry run: what `execute` would do, without reading any picture."""
         seen, plan, unreadable = self._scan_folders()
-        yield self._make_scanned_event(plan)
+        yield from self._make_scan_events(plan)
         for failure in unreadable:
             yield FileFailed(failure)
         forgotten, kept = self._find_vanished(seen)
@@ -80,26 +84,30 @@ class IndexRun:
             removed=len(forgotten),
             kept=sum(each.vanished_files for each in kept),
             failed=len(unreadable),
+            left_out=tuple(self._link_targets),
         )
 
     def execute(self, collection: Collection) -> Iterator[IndexEvent]:
         """Index the folders and yield events; if the run is interrupted, saved batches are kept."""
         started = time.monotonic()
         seen, plan, unreadable = self._scan_folders()
+        seen.save_new_change_times()
         if self._has_nothing_to_do(seen, plan, unreadable):
             self.summary = RunSummary(unchanged=plan.unchanged_files)
             return
         run_id = self.catalog.writer.start_run(collection, self.roots)
-        yield self._make_scanned_event(plan)
+        if self.options.update_colors:  # The metadata of old images shows whether colors changed.
+            yield from self._refresh_old_metadata()
+            plan = make_plan(seen, self.options, self.collection)
+        yield from self._make_scan_events(plan)
         for failure in unreadable:
             self.writer.failed_count += 1
             yield FileFailed(failure)
-        for event in self._refresh_metadata():
-            self.refreshed_count = event.done
-            yield event
+        yield from self._refresh_old_metadata()
         yield from self._embed_files(seen, plan, collection, run_id)
         if plan.pending_files:
-            yield from self._refresh_metadata()  # the sidecars of the new pictures
+            # the sidecars of the new pictures
+            yield from self._refresh_metadata(run_id)
         forgotten, kept = self._find_vanished(seen)
         yield from kept
         # The drive of a root that keeps files may be unmounted, with all its other files.
@@ -107,16 +115,18 @@ class IndexRun:
         checked_scopes = self._list_scopes(root for root in self.roots if root not in kept_roots)
         seen.forget_files(forgotten, checked_scopes)
         seen.companions.save_companions(checked_scopes)
+        seen.known_roots.adopt_seen_files(self.roots, run_id)
         path_counts = self.writer.path_count_by_known_image
         moved = sum((Counter(forgotten.values()) & path_counts).values())
         self.summary = RunSummary(
             added=self.writer.added_count - moved,
-            unchanged=plan.unchanged_files,
+            unchanged=plan.unchanged_files + self.writer.unchanged_count,
             moved=moved,
             removed=len(forgotten) - moved,
             kept=sum(each.vanished_files for each in kept),
             failed=self.writer.failed_count,
             described=self.refreshed_count,
+            left_out=tuple(self._link_targets),
             seconds=round(time.monotonic() - started, 3),
             images_per_second=round(self._compute_rate(), 2),
             stages=self._collect_stage_seconds(),
@@ -124,8 +134,16 @@ class IndexRun:
         self.catalog.writer.finish_run(run_id, self.summary)
         logger.info("Finished the index run: %s", self.summary)
 
+    def _refresh_old_metadata(self) -> Iterator[MetadataRefreshing]:
+        for event in self._refresh_metadata():
+            self.refreshed_count = event.done
+            yield event
+
     def _scan_folders(self) -> tuple[ScanDiff, ScanPlan, list[Failure]]:
-        return scan_folders(self.catalog, self.roots, self.options, self.collection)
+        found = scan_folders(self.catalog, self.roots, self.options, self.collection)
+        named = islice(found.linked, MAX_NAMED_LINKS)
+        self._link_targets = {folder.path: folder.target for folder in named}
+        return found.seen, found.plan, found.unreadable
 
     def _has_nothing_to_do(self, seen: ScanDiff, plan: ScanPlan, unreadable: list[Failure]) -> bool:
         """Return whether a run over the paths in `options.only` has nothing to do.
@@ -143,17 +161,17 @@ class IndexRun:
         seen.forget_files([], self._list_scopes())
         return True
 
-    def _refresh_metadata(self) -> Iterator[MetadataRefreshing]:
-        return refresh_metadata.refresh_metadata(self.catalog, self._list_scopes())
+    def _refresh_metadata(self, run_id: int | None = None) -> Iterator[MetadataRefreshing]:
+        return refresh_metadata.refresh_metadata(self.catalog, self._list_scopes(), run_id)
 
     def _collect_stage_seconds(self) -> dict[str, float]:
         seconds_by_stage = self._source.seconds_by_stage if self._source else {}
         stages = {stage: round(seconds, 3) for stage, seconds in sorted(seconds_by_stage.items())}
         return stages | {"write": round(self.writer.writing_s, 3)} if stages else {}
 
-    def _make_scanned_event(self, plan: ScanPlan) -> ScanFinished:
+    def _make_scan_events(self, plan: ScanPlan) -> Iterator[IndexEvent]:
         name = self.collection.name if self.collection else ""
-        return ScanFinished(
+        yield ScanFinished(
             plan.seen_files,
             plan.pending_files,
             plan.failed_before,
@@ -161,6 +179,8 @@ class IndexRun:
             name,
             plan.skipped_videos if self.options.video else 0,
         )
+        if self._link_targets:
+            yield LinkedFoldersSkipped(self._link_targets)
 
     def _compute_rate(self) -> float:
         """Return the number of saved vectors per second since the first engine was ready."""

@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterable, Iterator
-from functools import partial
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import replace
 from pathlib import Path
 
 from searchapp.catalog import Catalog
 from searchapp.errors import SearchAppError
 from searchapp.files.lock import hold_writer_lock
-from searchapp.files.roots import resolve_roots
+from searchapp.files.path_forms import is_exactly_below
+from searchapp.files.roots import name_roots_once, resolve_roots
 from searchapp.indexing.embedding.choose_engines import EmbeddingSource, EngineHolder
 from searchapp.indexing.index_run import IndexRun
+from searchapp.indexing.linked_folders import list_reachable_roots
 from searchapp.models import ModelSpec, select_collection
 from searchapp.search.good_match import JudgeCache
 from searchapp.types import (
@@ -54,7 +56,11 @@ class Indexer:
 
     def index(self, folders: Iterable[str | Path], options: IndexOptions) -> Iterator[IndexEvent]:
         """Embed the new pictures in folders, and yield events: see Library.index."""
-        roots = resolve_roots(folders, allow_missing=options.prune)
+        named = resolve_roots(folders, allow_missing=options.prune, allow_files=True)
+        names = name_roots_once(named, list_reachable_roots(self._catalog, named))
+        roots = list(dict.fromkeys(names.values()))
+        if options.only is not None:
+            options = replace(options, only=_rename_paths(options.only, names))
         address = parse_address(options.vectors) if options.vectors is not None else None
         if options.dry_run:
             collection, spec = self._select_collection(options)
@@ -113,9 +119,14 @@ class Indexer:
         def start_source(collection: Collection, file_count: int) -> EmbeddingSource:
             from searchapp.indexing.embedding.worker import EmbeddingJob
 
-            job = EmbeddingJob(spec, str(self._catalog.file), collection.id, options.max_megapixels)
-            lookup = partial(self._catalog.open_lookup, collection)
-            return self._engine_manager.choose_source(job, lookup, file_count, options.replicas)
+            job = EmbeddingJob(
+                spec,
+                str(self._catalog.file),
+                collection.id,
+                options.max_megapixels,
+                update_colors=options.update_colors,
+            )
+            return self._engine_manager.choose_source(job, file_count, options.replicas)
 
         return IndexRun(self._catalog, spec, roots, options, start_source, collection)
 
@@ -137,3 +148,18 @@ class Indexer:
         known = self._indexes.read_requested_address(collection) if collection is not None else None
         if known is None or known.place != address.place:
             self._indexes.check_reachable(address)
+
+
+def _rename_paths(paths: Iterable[str], names: Mapping[str, str]) -> tuple[str, ...]:
+    """Return paths below roots, with the names of the roots replaced."""
+    return tuple(
+        next(
+            (
+                f"{name}{path[len(root) :]}"
+                for root, name in names.items()
+                if path == root or is_exactly_below(path, root)
+            ),
+            path,
+        )
+        for path in paths
+    )

@@ -21,6 +21,7 @@ class OutcomeWriter:
 
     catalog: Catalog
     added_count: int = 0  # files that have an image now
+    unchanged_count: int = 0  # files that were read, but only their change time is new
     failed_count: int = 0
     embedded_count: int = 0  # vectors, including those of video frames
     # The number of new paths of each image that the collection has already, by image id.
@@ -37,7 +38,7 @@ class OutcomeWriter:
         vectors, infos, frames = _collect_images(batch)
         files: list[tuple[FileTask, int]] = []
         failures: list[tuple[FileTask, Failure]] = []
-        writer = self.catalog.writer
+        writer, unchanged_count = self.catalog.writer, 0
         with self.catalog.write_transaction():
             ids = writer.save_images(infos)
             writer.save_frames(
@@ -45,12 +46,16 @@ class OutcomeWriter:
                 for frame_key, video_sha256, seconds in frames
             )
             for outcome in batch:
-                state = FileTask(outcome.task.path, outcome.size, outcome.mtime_ns, None)
+                read = outcome.state
+                state = FileTask(outcome.task.path, read.size, read.mtime_ns, None, read.ctime_ns)
                 match outcome.result:
                     case Failure() as failure:
                         failures.append((state, failure))
                     case KnownPicture(image_id):
-                        self.path_count_by_known_image[image_id] += 1
+                        if writer.has_file(state, image_id):
+                            unchanged_count += 1
+                        else:
+                            self.path_count_by_known_image[image_id] += 1
                         files.append((state, image_id))
                         logger.debug(
                             "Did not embed the file %s: its content is embedded already", state.path
@@ -79,7 +84,8 @@ class OutcomeWriter:
             )
         self.embedded_count += len(vectors)
         self.failed_count += len(failures)
-        self.added_count += len(batch) - len(failures)
+        self.unchanged_count += unchanged_count
+        self.added_count += len(batch) - len(failures) - unchanged_count
         self.writing_s += time.monotonic() - started_at
         return [failure for _, failure in failures]
 

@@ -37,6 +37,18 @@ def get_collection(catalog: Catalog, name: str | None) -> Collection:
     raise LibraryError(f"the library has no collection {name}; choose one of {names}")
 
 
+def select_by_name(catalog: Catalog, options: SearchOptions) -> Collection:
+    """Return the collection to search, whether its model can be used or not.
+
+    Raises LibraryError if there is no such collection, or if it has no pictures.
+    """
+    if options.model is not None:
+        return select_nonempty(catalog, options)[0]
+    collection = get_collection(catalog, options.collection)
+    _require_pictures(catalog, collection)
+    return collection
+
+
 def select_for_search(catalog: Catalog, options: SearchOptions) -> tuple[Collection, ModelSpec]:
     """Return the collection to search, and the spec of its model with its stored options.
 
@@ -68,11 +80,15 @@ def select_nonempty(catalog: Catalog, options: SearchOptions) -> tuple[Collectio
     A search calls it before it starts an engine, which takes long.
     """
     collection, spec = select_for_search(catalog, options)
+    _require_pictures(catalog, collection)
+    return collection, spec
+
+
+def _require_pictures(catalog: Catalog, collection: Collection) -> None:
     if not catalog.get_embeddings(collection).read_extent().count:
         raise LibraryError(
             f"the collection {collection.name} holds no pictures yet; run `searchapp index FOLDER`"
         )
-    return collection, spec
 
 
 def select_for_indexing(

@@ -5,10 +5,9 @@ from __future__ import annotations
 import hashlib
 import io
 import logging
-import math
 import warnings
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager, nullcontext, suppress
+from collections.abc import Callable
+from contextlib import nullcontext, suppress
 from dataclasses import dataclass, replace
 from functools import cache
 from typing import TYPE_CHECKING, Any
@@ -18,14 +17,17 @@ from searchapp.files import storage
 from searchapp.files.file_state import make_outdated_error
 from searchapp.pictures import (
     color,
+    icc,
     jxl,
     limits,
     metadata,
     model_size,
+    nclx,
     optional_decoders,
     orientation,
     raw,
 )
+from searchapp.pictures.decoder_errors import call_decoder
 from searchapp.pictures.model_size import ImageInput
 from searchapp.types import MAX_MEGAPIXELS, PictureInfo
 
@@ -51,10 +53,11 @@ class PreparedPicture:
 def _load_pillow() -> Any:
     """Import Pillow, and register the plugins of all installed decoders.
 
-    Pillow's own limit on the number of pixels is off, because limits.py checks another limit.
+    Pillow's own limit on the number of pixels is off, because limits.py checks another limit. Its
+    limit on compressed texts in a PNG is raised, because it also applies to the ICC profile.
     """
     import pillow_heif
-    from PIL import Image
+    from PIL import Image, PngImagePlugin
 
     pillow_heif.register_heif_opener()
     if optional_decoders.is_installed("jxl"):
@@ -62,6 +65,7 @@ def _load_pillow() -> Any:
 
         JpegXLImagePlugin.DECODE_THREADS = 0  # Pictures are decoded on several threads.
     Image.init()
+    PngImagePlugin.MAX_TEXT_CHUNK = icc.MAX_PROFILE_BYTES
     Image.MAX_IMAGE_PIXELS = None
     return Image
 
@@ -97,7 +101,8 @@ def read_picture_info(path: str, size: int, mtime_ns: int) -> PictureInfo | None
             is_png = head.startswith(b"\x89PNG")
             source = io.BytesIO(metadata.strip_png_pixels(file)) if is_png else file
             with _load_pillow().open(source, formats=FORMATS) as image:
-                return metadata.extract_picture_info(image)
+                nclx.note_color_code(image, nclx.read_head(image, source))
+                return _extract_info(image)
     except PictureError:
         raise
     except Exception:  # Openers raise many kinds of errors for broken files.
@@ -154,41 +159,12 @@ def decode_picture(
 
     choose_size: returns the size that the caller needs, from width and height. A much larger
     JPEG is decoded at a reduced size, which is faster.
+    A complete picture in a file with a damaged end is decoded.
     Raises PictureError for every error of a decoder, with its reason.
     """
-    with describe_decoder_errors():
-        return _decode_data(data, choose_size, max_megapixels)
-
-
-@contextmanager
-def describe_decoder_errors() -> Iterator[None]:
-    """Raise PictureError, with the reason, for every error of a decoder in the with block."""
-    try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")
-            yield
-    except PictureError:
-        raise
-    except MemoryError as error:
-        raise PictureError("too large for this machine's memory") from error
-    except Exception as error:  # Decoders raise many kinds of errors for broken files.
-        raise PictureError(_describe_error(error)) from error
-
-
-def _describe_error(error: Exception) -> str:
-    from PIL import UnidentifiedImageError
-    from PIL.ImageFile import ERRORS
-
-    if isinstance(error, UnidentifiedImageError):
-        return "cannot be decoded: broken or cut off in its first part"
-    message = error.args[0] if error.args else ""
-    text = (message.decode(errors="replace") if isinstance(message, bytes) else str(error)).strip()
-    reason = text.splitlines()[0] if text else type(error).__name__
-    if reason.startswith(("Generic Error", "Input/output error")):  # from libjxl and LibRaw
-        reason = "broken or cut off"
-    if reason.startswith("decoder error"):  # TIFF errors have a number instead of a text.
-        reason = ERRORS.get(int(reason.split()[-1]), reason)
-    return f"cannot be decoded: {reason}"
+    return call_decoder(
+        lambda complete: _decode_data(complete, choose_size, max_megapixels), data, max_megapixels
+    )
 
 
 def _decode_data(
@@ -198,15 +174,15 @@ def _decode_data(
         return _decode_raw(kind, data, choose_size, max_megapixels)
     with open_picture(data, max_megapixels) as image:
         width, height = image.size
-        request_reduced_size(image, choose_size)
+        reduce_decoded_size(image, choose_size)
         # Before getexif(), which loads a PNG as well: only the first load() of a PNG raises.
         image.load()
-        info = replace(metadata.extract_picture_info(image), width=width, height=height)
+        info = replace(_extract_info(image), width=width, height=height)
         upright = orientation.rotate_upright(image)
     # Compare with the result, because some openers rotate a picture themselves.
     if (upright.width > upright.height) != (width > height):
         info = replace(info, width=height, height=width)
-    return color.convert_to_rgb(upright), info
+    return color.convert_to_rgb(upright, min(choose_size(*upright.size))), info
 
 
 def open_picture(data: bytes, max_megapixels: float) -> Picture:
@@ -214,23 +190,28 @@ def open_picture(data: bytes, max_megapixels: float) -> Picture:
     if not looks_like_picture(data[:SIGNATURE_BYTES]):
         raise PictureError("not a picture, or a picture in an unknown format")
     if is_jxl := jxl.is_jxl(data):
-        _check_jxl(data, max_megapixels)
+        jxl.check_size(data, max_megapixels)
     formats = ("JXL",) if is_jxl else FORMATS
     image: Picture = _load_pillow().open(io.BytesIO(data), formats=formats)
     limits.check_limits(image, data, max_megapixels)
+    nclx.note_color_code(image, data[: nclx.MAX_META_BYTES])
     return image
 
 
-def request_reduced_size(
-    image: Picture, choose_size: Callable[[int, int], tuple[int, int]]
-) -> None:
-    """Let the decoder of an opened JPEG scale by 1/2, 1/4 or 1/8 if the caller needs less.
+def reduce_decoded_size(image: Picture, choose_size: Callable[[int, int], tuple[int, int]]) -> None:
+    """Make the decoder of an opened JPEG scale by 1/2, 1/4 or 1/8 if the caller needs no more.
 
-    choose_size: returns the size that the caller needs, from width and height.
+    choose_size: as in decode_picture().
     """
     if image.format in ("JPEG", "MPO"):  # MPO: a JPEG file with several pictures
         draft_side = min(choose_size(*image.size))
         image.draft(None, (draft_side, draft_side))
+
+
+def _extract_info(image: Picture) -> PictureInfo:
+    """Return the metadata of an opened picture, and whether its colors need a conversion."""
+    info = metadata.extract_picture_info(image)
+    return replace(info, colors_since=color.find_version(image))
 
 
 def _decode_raw(
@@ -274,7 +255,12 @@ def _decode_raw(
     if raw_info is not None and (raw_info.taken_at or raw_info.camera):
         info = raw_info
     info = replace(
-        info, format=kind, width=width, height=height, reader=metadata.METADATA_READER_VERSION
+        info,
+        format=kind,
+        width=width,
+        height=height,
+        reader=metadata.METADATA_READER_VERSION,
+        colors_since=color.find_version(picture),
     )
     return color.convert_to_rgb(picture), info
 
@@ -293,12 +279,3 @@ def _read_raw_info(data: bytes) -> PictureInfo | None:
     carrier = _load_pillow().new("RGB", (1, 1))  # Pillow parses EXIF only from a picture.
     carrier.info["exif"] = exif_block
     return metadata.extract_picture_info(carrier)
-
-
-def _check_jxl(data: bytes, max_megapixels: float) -> None:
-    if not optional_decoders.is_installed("jxl"):
-        raise optional_decoders.make_missing_extra_error("jxl", "JPEG XL")
-    size = jxl.read_size(data)
-    if size is None:
-        raise PictureError("cannot be decoded: broken or cut off in its first part")
-    limits.check_pixel_count(math.prod(size), max_megapixels)

@@ -7,7 +7,8 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from searchapp.pictures import color, color_profile, decode, orientation, raw
+from searchapp.pictures import color, decode, icc, nclx, orientation, raw
+from searchapp.pictures.decoder_errors import call_decoder, describe_decoder_errors
 
 if TYPE_CHECKING:
     from PIL.Image import Image as Picture
@@ -20,7 +21,7 @@ WIDE_MODES = ("I", "F", "CMYK")  # modes whose values RGBA with 8 bits cannot ho
 class Frame:
     """A frame or page, upright."""
 
-    colors: Picture  # RGB, in sRGB; transparent pixels are white
+    colors: Picture  # RGB, in sRGB; as decode_picture() returns it
     alpha: Picture | None  # L; None: all pixels are opaque
 
 
@@ -29,11 +30,14 @@ def count_frames(data: bytes, max_megapixels: float) -> int:
 
     Raises PictureError.
     """
-    with decode.describe_decoder_errors():
-        if raw.detect_format(data) is not None:
+
+    def count(complete: bytes) -> int:
+        if raw.detect_format(complete) is not None:
             return 1
-        with decode.open_picture(data, max_megapixels) as image:
+        with decode.open_picture(complete, max_megapixels) as image:
             return _count_frames(image)
+
+    return call_decoder(count, data, max_megapixels)
 
 
 def decode_frames(
@@ -43,61 +47,78 @@ def decode_frames(
 
     choose_size: as in decode_picture.
     """
-    with decode.describe_decoder_errors():
-        if raw.detect_format(data) is not None:
-            yield Frame(decode.decode_picture(data, choose_size, max_megapixels)[0], None)
+
+    def decode_first(complete: bytes) -> tuple[Frame, Iterator[Frame]]:
+        frames = _decode_frames(complete, choose_size, max_megapixels)
+        return next(frames), frames
+
+    first, others = call_decoder(decode_first, data, max_megapixels)
+    yield first
+    while True:
+        with describe_decoder_errors(data):
+            frame = next(others, None)
+        if frame is None:
             return
-        with decode.open_picture(data, max_megapixels) as image:
-            decode.request_reduced_size(image, choose_size)
-            count = _count_frames(image)
-            for number in range(count):
-                image.seek(number)
-                image.load()
-                # The next seek() changes the opened picture, and all that is not a copy of it.
-                frame = image.copy() if count > 1 else image
-                frame.format = image.format
-                yield _make_frame(orientation.rotate_upright(frame))
+        yield frame
+
+
+def _decode_frames(
+    data: bytes, choose_size: Callable[[int, int], tuple[int, int]], max_megapixels: float
+) -> Iterator[Frame]:
+    if raw.detect_format(data) is not None:
+        yield Frame(decode.decode_picture(data, choose_size, max_megapixels)[0], None)
+        return
+    with decode.open_picture(data, max_megapixels) as image:
+        decode.reduce_decoded_size(image, choose_size)
+        count = _count_frames(image)
+        for number in range(count):
+            image.seek(number)
+            image.load()
+            # The next seek() changes the opened picture, and all that is not a copy of it.
+            frame = image.copy() if count > 1 else image
+            frame.format = image.format
+            upright = orientation.rotate_upright(frame)
+            colors = color.convert_to_rgb(upright, min(choose_size(*upright.size)))
+            yield Frame(colors, _extract_alpha(upright))
 
 
 def hash_frames(data: bytes, max_megapixels: float) -> str:
     """Return the SHA-256 of all that a picture shows, in hexadecimal. Raises PictureError.
 
-    It covers sizes, pixels, alpha, color profile and durations of all frames.
+    It covers sizes, pixels, alpha, color space and durations of all frames.
     """
-    digest = hashlib.sha256()
-    with decode.describe_decoder_errors():
-        if raw.detect_format(data) is not None:
-            picture, _ = decode.decode_picture(data, lambda *size: size, max_megapixels)
+
+    def hash(complete: bytes) -> str:
+        digest = hashlib.sha256()
+        if raw.detect_format(complete) is not None:
+            picture, _ = decode.decode_picture(complete, lambda *size: size, max_megapixels)
             _hash_pixels(digest, picture)
             return digest.hexdigest()
-        with decode.open_picture(data, max_megapixels) as image:
+        with decode.open_picture(complete, max_megapixels) as image:
             count = _count_frames(image)
             digest.update(f"{count} ".encode())
             for number in range(count):
                 image.seek(number)
                 image.load()
                 duration = round((image.info.get("duration") or 0) / DURATION_STEP_MS)
-                profile = color_profile.identify_profile(image)
-                digest.update(f"{profile} {duration if count > 1 else 0} ".encode())
+                space = f"{icc.identify_profile(image)} {image.info.get(nclx.INFO_KEY, '')}"
+                digest.update(f"{space} {duration if count > 1 else 0} ".encode())
                 _hash_pixels(digest, orientation.rotate_upright(image))
-    return digest.hexdigest()
+        return digest.hexdigest()
+
+    return call_decoder(hash, data, max_megapixels)
 
 
 def _count_frames(image: Picture) -> int:
     return 1 if image.format in ("JPEG", "MPO") else max(1, getattr(image, "n_frames", 1))
 
 
-def _make_frame(image: Picture) -> Frame:
-    alpha = None
-    if image.has_transparency_data:
-        alpha = image.convert("RGBA").getchannel("A")
-        if _is_opaque(alpha):
-            alpha = None
-    if image.mode not in WIDE_MODES and not image.mode.startswith("I;16"):
-        if image.mode in ("P", "PA"):
-            image = image.convert("RGBA" if image.has_transparency_data else "RGB")
-        image = color_profile.apply_profile(image)
-    return Frame(color.convert_to_rgb(image), alpha)
+def _extract_alpha(image: Picture) -> Picture | None:
+    """Return the alpha channel of a picture, in the mode L; None if all pixels are opaque."""
+    if not image.has_transparency_data:
+        return None
+    alpha = image.convert("RGBA").getchannel("A")
+    return None if _is_opaque(alpha) else alpha
 
 
 def _hash_pixels(digest: hashlib._Hash, image: Picture) -> None:

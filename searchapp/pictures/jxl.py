@@ -2,6 +2,11 @@
 
 from __future__ import annotations
 
+import math
+
+from searchapp.errors import PictureError
+from searchapp.pictures import limits, optional_decoders
+
 CONTAINER_SIGNATURE = b"\0\0\0\x0cJXL \r\n\x87\n"
 CODESTREAM_SIGNATURE = b"\xff\x0a"
 ASPECT_RATIOS = ((1, 1), (12, 10), (4, 3), (3, 2), (16, 9), (5, 4), (2, 1))  # width to height
@@ -11,6 +16,16 @@ SIDE_BITS = (9, 13, 18, 30)  # possible lengths of a side field
 def is_jxl(head: bytes) -> bool:
     """Return whether a file is JPEG XL, by its first bytes."""
     return head.startswith((CONTAINER_SIGNATURE, CODESTREAM_SIGNATURE))
+
+
+def check_size(data: bytes, max_megapixels: float) -> None:
+    """Raise PictureError if a JPEG XL picture cannot be decoded: too large, or no decoder."""
+    if not optional_decoders.is_installed("jxl"):
+        raise optional_decoders.make_missing_extra_error("jxl", "JPEG XL")
+    size = read_size(data)
+    if size is None:
+        raise PictureError("cannot be decoded: broken or cut off in its first part")
+    limits.check_pixel_count(math.prod(size), max_megapixels)
 
 
 def read_size(data: bytes) -> tuple[int, int] | None:

@@ -15,9 +15,14 @@ RIFF_HEADER_BYTES = 12  # "RIFF", the number of bytes after these 8 bytes, "WEBP
 logger = logging.getLogger(__name__)
 
 
-def locate_thumbnail(library: Path, key: str, side: int) -> Path:
-    """Return the file for the thumbnail of an image. key: LocatedImage.key; side: in pixels."""
-    return library / FOLDER_NAME / key[:2] / f"{key}-{side}.webp"
+def locate_thumbnail(library: Path, key: str, side: int, colors_since: int | None = 0) -> Path:
+    """Return the file for the thumbnail of an image.
+
+    key: LocatedImage.key. side: in pixels. colors_since: of its PictureInfo; a thumbnail that an
+    older decoder made with other colors has another name.
+    """
+    suffix = f"-v{colors_since}" if colors_since else ""
+    return library / FOLDER_NAME / key[:2] / f"{key}-{side}{suffix}.webp"
 
 
 def list_thumbnails(library: Path, key: str | None = None) -> Iterator[Path]:

@@ -9,13 +9,19 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from searchapp.catalog import Catalog, LocatedImage, raise_library_errors, wrap_sqlite_errors
+from searchapp.catalog import (
+    Catalog,
+    LocatedImage,
+    TextQuery,
+    raise_library_errors,
+    wrap_sqlite_errors,
+)
 from searchapp.engines import Vector
 from searchapp.errors import QueryError
 from searchapp.models import ModelSpec, select_collection
 from searchapp.search.good_match import JudgeCache, QueryKind
-from searchapp.search.ranking import Ranking, resolve_filter_folder
-from searchapp.types import Collection, SearchOptions, SearchResult
+from searchapp.search.ranking import Ranking, list_warnings, resolve_filter_folder
+from searchapp.types import Collection, Filter, SearchOptions, SearchResult
 from searchapp.vectors import unpack_vectors
 from searchapp.vectors.indexes import Indexes
 
@@ -87,20 +93,42 @@ class LibraryReader:
         )
 
     @raise_library_errors
+    def list_warnings(self, image_filter: Filter) -> tuple[str, ...]:
+        """Return why no picture can match a filter, such as an unknown folder."""
+        return list_warnings(self._catalog, resolve_filter_folder(image_filter))
+
+    @raise_library_errors
     def find_nearest(
         self,
         collection: Collection,
         vector: Vector,
         options: SearchOptions,
         kind: QueryKind | None = None,
+        text: TextQuery | None = None,
     ) -> SearchResult:
         """Return the hits nearest to a vector, best first; equal scores by age, oldest first.
 
         The caller sorts the hits by options.sort, after it has cut the page that it shows.
-        kind: the kind of the query; None if good matches cannot be judged for it.
+        kind: the kind of the query; None if good matches cannot be judged for it. text: words whose
+        images are fused with the nearest ones; its phrases must occur.
         Raises QueryError if the filter is invalid, or min_score is "auto" without a judge.
         """
-        return self._ranking.find_nearest(collection, vector, options, kind)
+        return self._ranking.find_nearest(collection, vector, options, kind, text)
+
+    @raise_library_errors
+    def find_by_text(self, text: TextQuery, options: SearchOptions) -> SearchResult:
+        """Return the images whose names, captions or recognized text contain the words.
+
+        The best level of match comes first, and in it the oldest image. Raises QueryError if the
+        filter is invalid, LibraryError if there is no such collection.
+        """
+        collection = select_collection.select_by_name(self._catalog, options)
+        return self._ranking.find_by_text(collection, text, options)
+
+    @raise_library_errors
+    def count_images_and_files(self) -> tuple[int, int]:
+        """Return the number of images that have a file, and the number of files."""
+        return self._catalog.count_images_and_files()
 
     @raise_library_errors
     def locate_images(self, ids: Sequence[int]) -> dict[int, LocatedImage]:

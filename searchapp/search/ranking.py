@@ -3,26 +3,36 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable
 from dataclasses import replace
 from functools import partial
+from operator import or_
 
 import numpy as np
 
-from searchapp.catalog import Catalog, LocatedImage
+from searchapp.catalog import Catalog, LocatedImage, TextQuery
 from searchapp.engines import Vector
 from searchapp.errors import QueryError
 from searchapp.files import storage
+from searchapp.search.explain_match import explain_match, put_matching_names_first
+from searchapp.search.fusion import (
+    MAX_FUSED_IMAGES,
+    MAX_TEXT_IMAGES,
+    TextMatches,
+    find_text_matches,
+    iter_fused_pages,
+)
 from searchapp.search.good_match import JudgeCache, QueryKind
+from searchapp.search.hit_list import SCORE_DIGITS, HitList
+from searchapp.search.ranked_pages import RankedPage
+from searchapp.search.unknown_folder import explain_unknown_folder
 from searchapp.types import (
     AUTO_MIN_SCORE,
-    SUMMARY_FIELDS,
     Collection,
     Filter,
-    Hit,
+    Match,
     SearchOptions,
     SearchResult,
-    SortOrder,
 )
 from searchapp.vectors import SearchIndex, Selection
 from searchapp.vectors.indexes import Indexes
@@ -30,14 +40,6 @@ from searchapp.vectors.indexes import Indexes
 logger = logging.getLogger(__name__)
 
 MAX_JUDGED_HITS = 10  # The result has a good match if one of this many best hits is good.
-# Matches on the first page of a ranking. Each next page has 3 times the matches before it. The
-# pages are the same for every count and offset. Otherwise an index that is not exact would rank
-# other candidates for each of them, and hits would be lost or repeated between two requests.
-FIRST_PAGE_MATCHES = 64
-
-SCORE_DIGITS = 6  # decimals of a hit's score, and of the comparison with min_score
-
-RankedPage = list[tuple[int, float]]  # (embedding id, score), nearest first
 
 
 class Ranking:
@@ -49,10 +51,83 @@ class Ranking:
         self._judges = judges
 
     def find_nearest(
-        self, collection: Collection, vector: Vector, options: SearchOptions, kind: QueryKind | None
+        self,
+        collection: Collection,
+        vector: Vector,
+        options: SearchOptions,
+        kind: QueryKind | None,
+        text: TextQuery | None = None,
     ) -> SearchResult:
         """Return the hits nearest to a vector: see LibraryReader.find_nearest."""
         index = self._indexes.open_index(collection)
+        selection = self._select(collection, options, text)
+        texts = None
+        if text is not None and not text.is_empty:
+            texts = find_text_matches(
+                self._catalog, collection, text, selection, MAX_FUSED_IMAGES, drop_frequent=True
+            )
+        judge_page = self._make_page_judge(collection, kind, index, selection)
+        is_auto = options.min_score == AUTO_MIN_SCORE
+        if is_auto and judge_page is None:
+            raise QueryError(_explain_no_judge(kind))
+        min_score = options.min_score if isinstance(options.min_score, (int, float)) else -np.inf
+        hits, has_good_match = self._make_hit_list(options, texts), None
+        for page in iter_fused_pages(index, vector, selection, texts, self._catalog.read_vectors):
+            kept = [match for match in page.matches if round(match[1], SCORE_DIGITS) >= min_score]
+            # Nearly all later matches have lower scores.
+            is_last = page.is_by_score and len(kept) < len(page.matches)
+            are_good = [texts is not None and texts.is_good(id) for id, _ in kept]
+            if not is_auto and any(are_good[:MAX_JUDGED_HITS]) and not has_good_match:
+                has_good_match = True
+            if judge_page is not None and kept and (is_auto or has_good_match is None):
+                judged = judge_page(kept if is_auto else kept[:MAX_JUDGED_HITS])
+                are_good = [*map(or_, are_good, judged)]
+                if has_good_match is None:
+                    has_good_match = any(are_good[:MAX_JUDGED_HITS])
+                if is_auto:
+                    # A good match can follow one that is not good, but hardly after a whole page.
+                    is_last = is_last or (page.is_by_score and not any(are_good))
+                    kept = [match for match, is_good in zip(kept, are_good, strict=True) if is_good]
+            hits.add_page(kept, page.nearest)
+            if hits.is_full or is_last:
+                break
+        return self._make_result(hits, options, has_good_match)
+
+    def find_by_text(
+        self, collection: Collection, text: TextQuery, options: SearchOptions
+    ) -> SearchResult:
+        """Return the hits whose texts contain the words: see LibraryReader.find_by_text."""
+        selection = self._select(collection, options, None)
+        texts = find_text_matches(
+            self._catalog, collection, text, selection, MAX_TEXT_IMAGES, drop_frequent=False
+        )
+        matches = texts.list_scored()
+        if options.min_score == AUTO_MIN_SCORE:
+            matches = [match for match in matches if texts.is_good(match[0])]
+        elif options.min_score is not None:
+            matches = [match for match in matches if match[1] >= options.min_score]
+        hits = self._make_hit_list(options, texts)
+        hits.add_page(matches, frozenset())
+        has_good_match = any(texts.is_good(id) for id, _ in matches[:MAX_JUDGED_HITS])
+        return self._make_result(hits, options, has_good_match)
+
+    def _locate_images(self, image_filter: Filter, ids: list[int]) -> dict[int, LocatedImage]:
+        """Return images by embedding id; in each, the files that match the filter come first."""
+        located = self._catalog.locate_images(ids)
+        image_ids = {image.video_id for image in located.values() if image.file_infos}
+        if not image_ids or not image_filter.has_conditions:
+            return located
+        matching = self._catalog.find_matching_paths(image_filter, image_ids)
+        for id, image in located.items():
+            own = matching.get(image.video_id, set())
+            files = sorted(image.files, key=lambda file: file.path not in own)
+            located[id] = replace(image, files=tuple(files))
+        return located
+
+    def _select(
+        self, collection: Collection, options: SearchOptions, text: TextQuery | None
+    ) -> Selection | None:
+        """Return the embeddings that match the filter and contain the phrases; None: all."""
         resolved_filter = resolve_filter_folder(options.base_filter)
         selection = None
         if resolved_filter.has_conditions:
@@ -60,29 +135,44 @@ class Ranking:
                 partial(self._catalog.find_embedding_ids, collection, resolved_filter),
                 partial(self._catalog.filter_to_conditions, resolved_filter),
             )
-        judge_page = self._make_page_judge(collection, kind, index, selection)
-        is_auto = options.min_score == AUTO_MIN_SCORE
-        if is_auto and judge_page is None:
-            raise QueryError(_explain_no_judge(kind))
-        min_score = options.min_score if isinstance(options.min_score, (int, float)) else -np.inf
-        end_rank = options.offset + options.count
-        folder = str(resolved_filter.folder) if resolved_filter.folder else None
-        hits, has_good_match = _HitList(folder, end_rank), None
-        for page in iter_ranked_pages(index, vector, selection):
-            kept = [match for match in page if round(match[1], SCORE_DIGITS) >= min_score]
-            is_last = len(kept) < len(page)  # Nearly all later matches have lower scores.
-            if judge_page is not None and kept and (is_auto or has_good_match is None):
-                are_good = judge_page(kept if is_auto else kept[:MAX_JUDGED_HITS])
-                if has_good_match is None:
-                    has_good_match = any(are_good[:MAX_JUDGED_HITS])
-                if is_auto:
-                    # A good match can follow one that is not good, but hardly after a whole page.
-                    is_last = is_last or not any(are_good)
-                    kept = [match for match, is_good in zip(kept, are_good, strict=True) if is_good]
-            hits.add_page(kept, self._catalog.locate_images)
-            if hits.is_full or is_last:
-                break
-        return SearchResult(tuple(hits.hits[options.offset : end_rank]), has_good_match)
+        if text is None or not text.phrases:
+            return selection
+        texts = self._catalog.texts
+        ids = texts.find_embeddings(collection, texts.find_phrases(text))
+        if selection is not None:
+            ids = np.intersect1d(ids, selection.ids, assume_unique=True)
+        return Selection(lambda: ids)
+
+    def _make_hit_list(self, options: SearchOptions, texts: TextMatches | None) -> HitList:
+        """Return an empty list for the hits up to the last one of the requested page."""
+        resolved_filter = resolve_filter_folder(options.base_filter)
+
+        def explain(id: int, image: LocatedImage) -> tuple[LocatedImage, tuple[Match, ...]]:
+            if texts is None or id not in texts.level_by_id:
+                return image, ()
+            lines = self._catalog.texts.read_recognized_lines(image.image_id)
+            if not resolved_filter.has_conditions:
+                image = put_matching_names_first(texts.query, image)
+            return image, explain_match(texts.query, image, lines)
+
+        folder = resolved_filter.folder
+        return HitList(
+            str(folder) if folder else None,
+            options.offset + options.count,
+            partial(self._locate_images, resolved_filter),
+            explain,
+        )
+
+    def _make_result(
+        self, hits: HitList, options: SearchOptions, has_good_match: bool | None
+    ) -> SearchResult:
+        """Return the requested page of the hits, and warnings if there are no hits."""
+        image_filter = resolve_filter_folder(options.base_filter)
+        return SearchResult(
+            tuple(hits.hits[options.offset : options.offset + options.count]),
+            has_good_match,
+            () if hits.hits else list_warnings(self._catalog, image_filter),
+        )
 
     def _make_page_judge(
         self,
@@ -104,50 +194,12 @@ class Ranking:
         return lambda page: self._judges.find_good_matches(judge, collection, page, searched_count)
 
 
-class _HitList:
-    """The hits of a search, best first; a video is one hit, at its best frame."""
-
-    def __init__(self, folder: str | None, max_hits: int) -> None:
-        """Create an empty list for max_hits hits. folder: its files come first in a hit."""
-        self.hits: list[Hit] = []
-        self._folder, self._max_hits = folder, max_hits
-        self._rank_by_video: dict[int, int] = {}
-
-    @property
-    def is_full(self) -> bool:
-        """Return whether the list has reached its maximum number of hits."""
-        return len(self.hits) >= self._max_hits
-
-    def add_page(
-        self, page: RankedPage, locate: Callable[[list[int]], Mapping[int, LocatedImage]]
-    ) -> None:
-        """Add a page of matches to the hits until the list is full; skip images without a file.
-
-        locate: returns images with the paths of their files, by embedding id.
-        """
-        # Reading the files of images takes time, so only about as many as needed are read.
-        part_size = 2 * self._max_hits
-        for start in range(0, len(page), part_size):
-            part = page[start : start + part_size]
-            self._add_part(part, locate([id for id, _ in part]))
-            if self.is_full:
-                break
-
-    def _add_part(self, part: RankedPage, image_by_id: Mapping[int, LocatedImage]) -> None:
-        for id, score in part:
-            if self.is_full:
-                break
-            image = image_by_id.get(id)
-            hit = make_hit(image, score, self._folder)
-            if hit is None or image is None:
-                continue
-            rank = self._rank_by_video.get(image.video_id)
-            if rank is None:
-                self._rank_by_video[image.video_id] = len(self.hits)
-                self.hits.append(hit)
-            elif image.seconds is not None:  # another frame of the same video
-                moments = (*self.hits[rank].moments, image.seconds)
-                self.hits[rank] = replace(self.hits[rank], moments=moments)
+def list_warnings(catalog: Catalog, image_filter: Filter) -> tuple[str, ...]:
+    """Return why no picture can match a filter from resolve_filter_folder()."""
+    if image_filter.folder is None:
+        return ()
+    explanation = explain_unknown_folder(catalog, str(image_filter.folder))
+    return () if explanation is None else (explanation,)
 
 
 def resolve_filter_folder(image_filter: Filter) -> Filter:
@@ -166,68 +218,4 @@ def _explain_no_judge(kind: QueryKind | None) -> str:
     return (
         "good matches cannot be judged: the collection has too few pictures, or the model refused "
         "too many sentences; give --min-score a number"
-    )
-
-
-def iter_ranked_pages(
-    index: SearchIndex,
-    vector: Vector,
-    selection: Selection | None,
-    first_count: int = FIRST_PAGE_MATCHES,
-) -> Iterator[RankedPage]:
-    """Yield all matches in pages, nearest first; matches with equal scores by ascending id.
-
-    Each match occurs once. The last score of a page may have more matches than were found.
-    Then all matches with this score are moved to the next page, so that they are sorted correctly.
-
-    If the index is not exact, it can miss a match of a page. Such a match occurs on a later page,
-    although its score is higher.
-    """
-    match_limit = index.estimate_max_matches(selection)
-    requested_count, seen = min(first_count, match_limit), set[int]()
-    while requested_count:
-        found = sorted(
-            index.search(vector, requested_count, selection),
-            key=lambda match: (-match[1], match[0]),
-        )
-        has_more = requested_count < match_limit and len(found) == requested_count
-        page = [
-            (id, score)
-            for id, score in found
-            if id not in seen and not (has_more and score == found[-1][1])
-        ]
-        seen.update(id for id, _ in page)
-        if page:
-            yield page
-        requested_count = min(match_limit, 4 * requested_count) if has_more else 0
-
-
-def sort_hits(hits: Sequence[Hit], order: SortOrder) -> list[Hit]:
-    """Return hits in the requested order. Hits with equal keys stay in the given order."""
-    if order == "date":
-        return sorted(hits, key=lambda hit: hit.date or "", reverse=True)
-    return sorted(hits, key=lambda hit: hit.score, reverse=True)
-
-
-def make_hit(image: LocatedImage | None, score: float, folder: str | None) -> Hit | None:
-    """Convert an image to a hit; return None if no file of the image exists.
-
-    folder: files below this folder come first in the hit.
-    """
-    paths = [path for path in (image.paths if image else ()) if storage.can_exist(path)]
-    if image is None or not paths:
-        return None
-    if folder is not None:
-        paths.sort(key=lambda path: not storage.is_below(path, folder))
-    first_path, *other_paths = paths
-    companions = [path for owner, path in image.companions if owner == first_path]
-    return Hit(
-        first_path,
-        round(score, SCORE_DIGITS),
-        image.sha256,
-        tuple(other_paths),
-        image.image_id,
-        image.seconds,
-        companions=tuple(filter(storage.can_exist, companions)),
-        **{name: getattr(image.info, name) for name in SUMMARY_FIELDS},
     )

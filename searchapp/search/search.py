@@ -12,12 +12,23 @@ from collections.abc import Callable, Coroutine, Iterator, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, Protocol, TypeVar
 
+from searchapp.catalog import TextQuery, remove_quotes
+from searchapp.catalog.text_search import MAX_FORM_CHARACTERS
 from searchapp.engines import Engine, EngineInput, Refusal, Vector
+from searchapp.errors import QueryError
 from searchapp.models import ModelSpec
 from searchapp.search import query_vector
 from searchapp.search.good_match import get_query_kind
 from searchapp.search.library_reader import LibraryReader
-from searchapp.types import AUTO_MIN_SCORE, Collection, Query, SearchOptions, SearchResult, Term
+from searchapp.types import (
+    AUTO_MIN_SCORE,
+    Collection,
+    Query,
+    SearchMode,
+    SearchOptions,
+    SearchResult,
+    Term,
+)
 
 logger = logging.getLogger(__name__)
 
@@ -67,11 +78,25 @@ async def search(
 ) -> SearchResult:
     """Return the hits nearest to the weighted sum of the parts' vectors.
 
+    If all parts are texts, images whose names and captions contain the words are hits too:
+    see fusion.py. A search by text only needs no engine.
     one_prompt: a part with text and picture must be one prompt; if the model does not support
     this, raise UnsupportedModality. If false, such a part becomes two parts, whose vectors are
     added.
     Raises QueryError, UnsupportedModality, PictureError, ModelError, EngineError, LibraryError.
     """
+    text = _make_text_query(parts, options.by)
+    if options.by == "text":
+        words = _require_words(text)
+        return await calls.read_library(lambda reader: reader.find_by_text(words, options))
+    if text is not None and text.is_too_long:
+        logger.info("Searching by the vector only: the text is too long for names and captions.")
+        text = None
+    if text is not None:
+        parts = [
+            replace(part, query=replace(part.query, text=remove_quotes(part.query.text or "")))
+            for part in parts
+        ]
     collection, spec = await calls.read_library(
         lambda reader: reader.choose_nonempty_collection(options)
     )
@@ -89,8 +114,31 @@ async def search(
     if options.min_score == AUTO_MIN_SCORE and kind == "text":
         await _calibrate_collection(calls, collection, spec)
     return await calls.read_library(
-        lambda reader: reader.find_nearest(collection, vector, options, kind)
+        lambda reader: reader.find_nearest(collection, vector, options, kind, text)
     )
+
+
+def _make_text_query(parts: Sequence[QueryPart], by: SearchMode) -> TextQuery | None:
+    """Return the words of all parts; None if one is not a text, or only vectors are asked."""
+    is_text = get_query_kind(Term(part.query, part.weight) for part in parts) == "text"
+    if by == "vector" or not is_text:
+        return None
+    return TextQuery.parse(" ".join(part.query.text or "" for part in parts))
+
+
+def _require_words(text: TextQuery | None) -> TextQuery:
+    """Return the words of a search by text; raise QueryError if it has none, or too many."""
+    if text is None or text.is_empty:
+        raise QueryError(
+            "a search by text needs words, and no pictures or negative weights; add words, or "
+            "leave out --by text"
+        )
+    if text.is_too_long:
+        raise QueryError(
+            f"the text is too long for a search by text, which takes {MAX_FORM_CHARACTERS} "
+            "characters; shorten it, or leave out --by text"
+        )
+    return text
 
 
 def _split_part(part: QueryPart) -> list[QueryPart]:

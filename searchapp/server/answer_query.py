@@ -39,7 +39,8 @@ def answer_query(
     notify: called with a line of text before each slow step.
     Raises the errors of Library.find, and EngineError if the resident process does not start.
     """
-    if use_resident and can_be_resident(resident_config.library_folder):
+    is_worthwhile = options.by != "text" or _is_running(resident_config.library_folder)
+    if use_resident and is_worthwhile and can_be_resident(resident_config.library_folder):
         logger.info(
             "Searching in the resident process of the library %s", resident_config.library_folder
         )
@@ -51,7 +52,7 @@ def answer_query(
             reason = str(error)
             notify(f"searching without the resident process: {reason}")
     elif use_resident:
-        reason = "the library is read-only"
+        reason = "the library is read-only" if is_worthwhile else "a search by text needs no engine"
     else:
         reason = "the command excludes the resident process"
     logger.info("Searching in this process: %s", reason)

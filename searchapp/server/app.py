@@ -8,37 +8,34 @@ from collections.abc import Awaitable, Callable
 from typing import Any
 
 from fastapi import FastAPI, Request, Response
-from fastapi.exceptions import RequestValidationError
 from fastapi.responses import JSONResponse
-from starlette.exceptions import HTTPException
 
 from searchapp import __version__
-from searchapp.errors import (
-    LibraryError,
-    PictureError,
-    QueryError,
-    SearchAppError,
-    UnsupportedModality,
-    error_to_dict,
-)
+from searchapp.errors import SearchAppError
 from searchapp.server.app_state import AppState, get_state
-from searchapp.server.guard import (
-    MAX_LOGGED_PATH_CHARACTERS,
-    AccessGuard,
-    AccessRules,
-    App,
+from searchapp.server.compressed_answers import CompressedAnswers
+from searchapp.server.conditional_answers import ConditionalJson
+from searchapp.server.error_handlers import (
+    PROBLEM_RESPONSES,
+    add_error_handlers,
+    make_error_response,
+    make_problem_response,
 )
+from searchapp.server.guard import AccessGuard, AccessRules, App
+from searchapp.server.request_forms import RequestForms
 from searchapp.server.request_log import RequestLog
 from searchapp.server.routes import engine, images, library, page, process, search
 from searchapp.server.service import Service
 from searchapp.server.start_options import EngineOrigin, check_engine, read_keep_alive
-from searchapp.server.threaded_calls import Starting
+from searchapp.server.unix_http import API_PREFIX
 
 logger = logging.getLogger(__name__)
 # Status requests do not postpone the stop of an idle process.
-STATUS_PATHS = frozenset({"/api/resident", "/api/stop", "/healthz", "/metrics"})
+STATUS_PATHS = frozenset(
+    {f"{API_PREFIX}/resident", f"{API_PREFIX}/stop", "/healthz", "/readyz", "/metrics"}
+)
 # Commands send these requests, and need a resident process of their own version.
-VERSION_CHECKED_PATHS = frozenset({"/api/search", "/api/embed", "/api/count"})
+VERSION_CHECKED_PATHS = frozenset(f"{API_PREFIX}/{name}" for name in ("search", "embed", "count"))
 # The page is last, because its route /{name} matches /healthz and /metrics too.
 ROUTERS = (
     search.router, engine.router, images.router, library.router, process.router, page.router,
@@ -54,13 +51,6 @@ class AsciiJsonResponse(JSONResponse):
     def render(self, content: Any) -> bytes:
         """Return the JSON text of an answer."""
         return json.dumps(content, ensure_ascii=True, allow_nan=False).encode("ascii")
-
-
-ERROR_RESPONSE = {"description": "reason of the error", "content": {"application/json": {
-    "schema": {"type": "object", "properties": {"detail": {}}}}}}  # fmt: skip
-ERROR_RESPONSES: dict[int | str, dict[str, Any]] = dict.fromkeys(
-    (400, 401, 403, 404, 409, 413, 421, 422, 500, 503), ERROR_RESPONSE
-)
 
 
 def create_app(
@@ -79,17 +69,15 @@ def create_app(
     """
     app = FastAPI(
         title="searchapp", version=__version__, docs_url=None, redoc_url=None,
-        default_response_class=AsciiJsonResponse, responses=ERROR_RESPONSES,
+        default_response_class=AsciiJsonResponse, responses=PROBLEM_RESPONSES,
     )  # fmt: skip
     app.state.shared = AppState(service, allow_urls, request_stop, engine)
     app.middleware("http")(_track_request)
-    app.add_exception_handler(SearchAppError, _make_error_response)
-    app.add_exception_handler(RequestValidationError, _make_invalid_response)
-    app.add_exception_handler(HTTPException, _make_http_error_response)
-    app.add_exception_handler(Exception, _make_unexpected_error_response)
+    add_error_handlers(app)
     for router in ROUTERS:
         app.include_router(router)
-    return RequestLog(AccessGuard(app, rules))
+    answering_app = RequestForms(CompressedAnswers(ConditionalJson(app)))
+    return RequestLog(AccessGuard(answering_app, rules))
 
 
 async def _track_request(
@@ -110,14 +98,14 @@ async def _track_request(
             f"this resident process has version {__version__}, and the command has another. Run "
             "`searchapp stop`, and repeat the command."
         )
-        return AsciiJsonResponse({"detail": detail}, 409)
+        return make_problem_response(409, detail)
     if request.scope["searchapp.local"]:
         try:
             check_engine(request.headers, state.engine)
             state.service.set_keep_alive(read_keep_alive(request.headers))
         except SearchAppError as error:
             # Not 409: the client would replace the process, which other commands may use.
-            return AsciiJsonResponse(error_to_dict(error), 412)
+            return make_error_response(error, 412)
     if request.url.path in STATUS_PATHS:
         response = await call_next(request)
     else:
@@ -127,55 +115,3 @@ async def _track_request(
     path = getattr(route, "path", "other")
     state.metrics.requests.labels(path, str(response.status_code)).inc()
     return response
-
-
-async def _make_error_response(request: Request, error: Exception) -> Response:
-    """Return an error as JSON, with the HTTP status of its class."""
-    assert isinstance(error, SearchAppError)  # the handler is registered for this class
-    headers = None
-    match error:
-        case Starting():
-            status, headers = 503, {"Retry-After": "1"}
-        case QueryError() | PictureError() | UnsupportedModality():
-            status = 400
-        case LibraryError():
-            status = 404
-        case _:
-            status = 500
-    if status != 503:  # a starting engine is not an error
-        path = request.url.path[:MAX_LOGGED_PATH_CHARACTERS]
-        logger.info(
-            "The request %s %r failed (%d): %s", request.method, path, status, type(error).__name__
-        )
-        # The message can contain the text of a query.
-        logger.debug("Reason of the failed request: %s", error)
-    return AsciiJsonResponse(error_to_dict(error), status, headers)
-
-
-async def _make_invalid_response(request: Request, error: Exception) -> Response:
-    """Return the invalid fields of a request as JSON, with status 422.
-
-    FastAPI's own answer repeats the value of each field, which can be NaN, a text that no encoding
-    can hold, or 64 MiB long.
-    """
-    assert isinstance(error, RequestValidationError)
-    fields = [{key: field[key] for key in ("type", "loc", "msg")} for field in error.errors()]
-    return AsciiJsonResponse({"detail": fields}, 422)
-
-
-async def _make_http_error_response(request: Request, error: Exception) -> Response:
-    """Return an error of the routing or of a route as JSON."""
-    assert isinstance(error, HTTPException)
-    return AsciiJsonResponse({"detail": error.detail}, error.status_code, error.headers)
-
-
-async def _make_unexpected_error_response(request: Request, error: Exception) -> Response:
-    """Return a fault of the server as JSON, with status 500; uvicorn logs its traceback.
-
-    A client must be able to tell a fault of its request from the end of the process.
-    """
-    detail = (
-        f"the server failed on this request ({type(error).__name__}). Its log has the reason; "
-        "please report it."
-    )
-    return AsciiJsonResponse(error_to_dict(SearchAppError(detail)), 500)

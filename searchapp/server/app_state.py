@@ -7,24 +7,11 @@ from dataclasses import dataclass, field
 from typing import Annotated
 
 from fastapi import Depends, HTTPException, Request
-from prometheus_client import CollectorRegistry, Counter, Histogram
 
+from searchapp.server.metrics import Metrics
 from searchapp.server.service import Service
 from searchapp.server.start_options import EngineOrigin
-
-
-class Metrics:
-    """Prometheus metrics of one app, in their own registry."""
-
-    def __init__(self) -> None:
-        """Create all metrics with the value zero."""
-        self.registry = CollectorRegistry()
-        self.requests = Counter(
-            "searchapp_requests", "Requests", ["path", "status"], registry=self.registry
-        )
-        self.search_seconds = Histogram(
-            "searchapp_search_seconds", "Time of a search", registry=self.registry
-        )
+from searchapp.server.web_files import WebFiles, load_page_files
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,6 +23,7 @@ class AppState:
     request_stop: Callable[[], None]  # makes the process stop
     engine: EngineOrigin = field(default_factory=EngineOrigin)
     metrics: Metrics = field(default_factory=Metrics)
+    web_files: WebFiles = field(default_factory=load_page_files)
 
 
 # FastAPI runs a dependency that is a plain function on a thread. These never block, so they are

@@ -8,7 +8,7 @@ import threading
 from collections.abc import Callable, Sequence
 from concurrent.futures import Future
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Literal
 
 from searchapp.engines import Engine, EngineInput, Refusal, Vector
 from searchapp.errors import EngineError, SearchAppError
@@ -16,6 +16,7 @@ from searchapp.models import ModelSpec
 
 logger = logging.getLogger(__name__)
 MAX_INPUTS_PER_CALL = 64
+ModelState = Literal["not_loaded", "loading", "ready", "failed"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,6 +38,7 @@ class Batcher:
         self._jobs: queue.SimpleQueue[EngineJob | None] = queue.SimpleQueue()
         self._engine: Engine | None = None
         self._ready_spec: ModelSpec | None = None
+        self._model_state: ModelState = "not_loaded"
         self._thread = threading.Thread(target=self._run, name="engine", daemon=True)
         self._thread.start()
 
@@ -53,6 +55,15 @@ class Batcher:
     def is_ready(self, spec: ModelSpec) -> bool:
         """Return whether the engine of a model runs."""
         return self._ready_spec == spec
+
+    @property
+    def model_state(self) -> ModelState:
+        """Return whether a model is loaded; failed: its last start failed, the next job retries."""
+        return self._model_state
+
+    def count_jobs(self) -> int:
+        """Return the number of jobs that wait for the engine."""
+        return self._jobs.qsize()
 
     def close(self) -> None:
         """Stop the engine's thread after the queued jobs; the engine ends with the process."""
@@ -109,9 +120,14 @@ class Batcher:
                 )
                 self._engine.close()
                 self._engine = None
-            self._engine = self._start(spec)
+            self._model_state = "loading"
+            try:
+                self._engine = self._start(spec)
+            except BaseException:
+                self._model_state = "failed"
+                raise
             logger.info("The engine of the model %s is ready", spec.name)
-        self._ready_spec = spec
+        self._ready_spec, self._model_state = spec, "ready"
         return self._engine
 
 

@@ -26,7 +26,7 @@ from searchapp.server.resident_lock import (
 from searchapp.server.socket_path import log_path
 from searchapp.server.start_options import make_option_headers
 from searchapp.server.start_resident import ResidentConfig, ensure_running
-from searchapp.server.unix_http import ANSWER_TIMEOUT_S, post_fields, send_request
+from searchapp.server.unix_http import ANSWER_TIMEOUT_S, API_PREFIX, post_fields, send_request
 from searchapp.types import Hit, Query, SearchOptions, SearchResult, Term
 from searchapp.types.filter_values import FilterValue
 
@@ -63,7 +63,7 @@ def search(
         if term.query.image is not None
     }
     try:
-        status, answer = request_resident(config, "/api/search", body, pictures, notify)
+        status, answer = request_resident(config, f"{API_PREFIX}/search", body, pictures, notify)
     except ResidentDiedError as error:
         raise EngineError(
             f"{error}. Its log is {log_path(config.library_folder)}. Use --no-daemon to search "
@@ -74,7 +74,7 @@ def search(
     hits = tuple(
         Hit.from_dict({**hit_fields, "image_id": hit_fields["id"]}) for hit_fields in answer["hits"]
     )
-    return SearchResult(hits, answer["good_match"])
+    return SearchResult(hits, answer["good_match"], tuple(answer["warnings"]))
 
 
 def request_resident(
@@ -129,7 +129,7 @@ def request_resident(
 def get_resident_info(library: Path) -> dict[str, Any] | None:
     """Return process id, version and uptime of the resident process; None if none runs."""
     try:
-        status, answer = send_request(library, "GET", "/api/resident", timeout_s=5)
+        status, answer = send_request(library, "GET", f"{API_PREFIX}/resident", timeout_s=5)
     except (OSError, http.client.HTTPException):
         return None
     return answer if status == 200 else None
@@ -149,7 +149,7 @@ def stop_resident(library: Path) -> LockHolder | None:
     while time.monotonic() < deadline:
         if not is_asked:  # A process that starts or ends does not listen, but has the lock.
             try:
-                status, _ = send_request(library, "POST", "/api/stop", timeout_s=5)
+                status, _ = send_request(library, "POST", f"{API_PREFIX}/stop", timeout_s=5)
                 is_asked = status == 200
             except PermissionError as error:
                 raise EngineError(f"{holder} belongs to another user.") from error
@@ -184,8 +184,6 @@ def read_error(answer: dict[str, Any], terms: Sequence[Term] = ()) -> SearchAppE
     terms: the query; its pictures replace PICTURE_PLACEHOLDER in the message.
     """
     detail = answer.get("detail", "the resident process gave no reason")
-    if isinstance(detail, list):  # FastAPI's list of invalid fields
-        detail = "; ".join(f"{field['loc'][-1]}: {field['msg']}" for field in detail)
     pictures = [str(term.query.image) for term in terms if term.query.image is not None]
     if pictures:
         detail = str(detail).replace(f"{PICTURE_PLACEHOLDER}:", f"{' or '.join(pictures)}:", 1)

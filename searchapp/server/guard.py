@@ -9,7 +9,9 @@ from dataclasses import dataclass
 from typing import Any
 from urllib.parse import urlsplit
 
+from searchapp.server import login_page
 from searchapp.server.access_token import AccessToken
+from searchapp.server.problems import PROBLEM_MEDIA_TYPE, make_problem
 
 Scope = MutableMapping[str, Any]
 Message = MutableMapping[str, Any]
@@ -25,12 +27,15 @@ SINGLE_HEADERS = frozenset(
 )
 # Pages that another site may link to. All other addresses are for the page itself and for programs.
 LINKED_PAGES = frozenset({"/", "/docs"})
+# Programs that watch the process need no token: the answers say nothing about the library.
+OPEN_PATHS = frozenset({"/healthz", "/readyz"})
 MAX_BODY_BYTES = 64 << 20
 SECURITY_HEADERS = {
     "content-security-policy": (
         "default-src 'none'; img-src 'self' blob: data:; media-src 'self'; "
         "style-src 'self'; script-src 'self'; "
-        "connect-src 'self'; form-action 'none'; frame-ancestors 'none'; base-uri 'none'"
+        "connect-src 'self'; manifest-src 'self'; "
+        "form-action 'none'; frame-ancestors 'none'; base-uri 'none'"
     ),
     "x-content-type-options": "nosniff",
     "referrer-policy": "no-referrer",
@@ -50,6 +55,11 @@ FOREIGN_PAGE = (
     403,
     "the request comes from a page of another site. Open the page of this server; a proxy must "
     "forward the header Host unchanged.",
+)
+NO_TOKEN = (
+    401,
+    "this server needs a token. Open the page / and enter it, or send the header "
+    "Authorization: Bearer SECRET.",
 )
 STOPPING = (503, "the server is stopping. Repeat the request.")
 BODY_TOO_LARGE = (
@@ -85,7 +95,14 @@ class AccessGuard:
             return
         is_local = scope["searchapp.local"] = is_from_unix_socket(scope)
         rejection = None if is_local else self._check_request(scope)
-        if rejection is not None:
+        can_log_in = self._token is not None and not is_local and scope["path"] in LINKED_PAGES
+        if can_log_in and rejection in (None, NO_TOKEN) and login_page.is_form_request(scope):
+            await self._log_in(scope, receive, send)
+        elif can_log_in and rejection is NO_TOKEN and login_page.is_page_request(scope):
+            _log_rejection(scope, rejection)
+            is_wrong = b"token=" in scope["query_string"]
+            await _send_login_page(send, is_wrong=is_wrong)
+        elif rejection is not None:
             _log_rejection(scope, rejection)
             await _send_answer(send, *rejection)
         elif not is_local and self._has_query_token(scope):
@@ -94,6 +111,21 @@ class AccessGuard:
             await _send_answer(send, 303, "", headers)
         else:
             await self._call_app(scope, receive if is_local else _LimitedBody(receive), send)
+
+    async def _log_in(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Answer the form of the login page: load the page with a cookie, or show the form again.
+
+        The address that the browser loads next is relative, because a proxy may serve the page
+        below a path.
+        """
+        assert self._token is not None  # there is no form without a token
+        if not self._token.is_in_query(await login_page.read_form(receive)):
+            _log_rejection(scope, NO_TOKEN)
+            await _send_login_page(send, is_wrong=True)
+            return
+        location = f".{scope['path']}{login_page.make_query_without_token(scope)}"
+        headers = {"location": location, "set-cookie": self._token.make_cookie()}
+        await _send_answer(send, 303, "", headers)
 
     async def _call_app(self, scope: Scope, receive: Receive, send: Send) -> None:
         is_answered = False
@@ -143,14 +175,9 @@ class AccessGuard:
             return 400, "the header Content-Length is not a number."
         if len(length) > len(str(MAX_BODY_BYTES)) or int(length) > MAX_BODY_BYTES:
             return BODY_TOO_LARGE
-        if self._token is None or scope["path"] == "/healthz" or self._has_query_token(scope):
+        if self._token is None or scope["path"] in OPEN_PATHS or self._has_query_token(scope):
             return None
-        if self._token.is_in_headers(scope["headers"]):
-            return None
-        return 401, (
-            "this server needs a token. Open /?token=SECRET, or send the header "
-            "Authorization: Bearer SECRET."
-        )
+        return None if self._token.is_in_headers(scope["headers"]) else NO_TOKEN
 
     def _has_query_token(self, scope: Scope) -> bool:
         if self._token is None or scope["path"] != "/" or scope["method"] != "GET":
@@ -233,14 +260,21 @@ def _log_rejection(scope: Scope, rejection: tuple[int, str]) -> None:
     logger.info("Refused the request %s %r (%d): %s", scope["method"], path, status, reason)
 
 
+async def _send_login_page(send: Send, *, is_wrong: bool) -> None:
+    await _send(send, NO_TOKEN[0], *login_page.render_login_page(is_wrong=is_wrong))
+
+
 async def _send_answer(
     send: Send, status: int, detail: str, headers: dict[str, str] | None = None
 ) -> None:
-    import json
+    body = make_problem(status, detail) if detail else b""
+    await _send(send, status, body, {"content-type": PROBLEM_MEDIA_TYPE, **(headers or {})})
 
-    body = json.dumps({"detail": detail}).encode() if detail else b""
-    content_headers = {"content-type": "application/json", "content-length": str(len(body))}
-    merged = {**SECURITY_HEADERS, **content_headers, **(headers or {})}
-    encoded_headers = [(name.encode(), value.encode()) for name, value in merged.items()]
+
+async def _send(send: Send, status: int, body: bytes, headers: dict[str, str]) -> None:
+    merged = {**SECURITY_HEADERS, "content-length": str(len(body)), **headers}
+    if status == NO_TOKEN[0]:
+        merged["www-authenticate"] = "Bearer"
+    encoded_headers = [(name.encode(), value.encode("latin-1")) for name, value in merged.items()]
     await send({"type": "http.response.start", "status": status, "headers": encoded_headers})
     await send({"type": "http.response.body", "body": body})

@@ -10,7 +10,7 @@ from typing import Annotated, Any, TypeVar
 
 from fastapi import HTTPException, Path, Request
 from fastapi.exceptions import RequestValidationError
-from pydantic import BaseModel, BeforeValidator, Field, ValidationError
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError
 from starlette.datastructures import UploadFile
 
 from searchapp.server.request_fields import (
@@ -27,7 +27,7 @@ from searchapp.server.request_fields import (
     WebLimit,
 )
 from searchapp.server.unix_http import FIELDS_PART
-from searchapp.types import Filter, SearchOptions, SortOrder
+from searchapp.types import Filter, SearchMode, SearchOptions, SortOrder
 
 MAX_QUERY_PARTS = 16
 RequestModel = TypeVar("RequestModel", bound=BaseModel)
@@ -52,7 +52,16 @@ def _parse_list(value: Any) -> Any:
     return parsed if isinstance(parsed, list) else [value]
 
 
-class TermRequest(BaseModel):
+UNKNOWN_FIELD_MESSAGE = "there is no such field; correct its name, see /docs"
+
+
+class RequestFields(BaseModel):
+    """Fields of a request; a field that is not defined is an error, because it has no effect."""
+
+    model_config = ConfigDict(extra="forbid")
+
+
+class TermRequest(RequestFields):
     """Term of a weighted query: a text, a picture, or both as one prompt."""
 
     text: Text | None = None
@@ -69,15 +78,15 @@ class TermRequest(BaseModel):
     ] = 1.0
 
 
-class FilterRequest(BaseModel):
+class FilterRequest(RequestFields):
     """Conditions that images must match."""
 
     folder: Annotated[str, WebLimit(max_length=4096), PathText()] | None = None
     after: Date | None = None
     before: Date | None = None
     taken: Annotated[bool, Field(description="ignore the dates of files")] = False
-    camera: Annotated[Pattern | None, Field(description="a pattern: iPhone*")] = None
-    lens: Annotated[Pattern | None, Field(description="a pattern: *50mm*")] = None
+    camera: Annotated[Pattern | None, Field(description="a pattern", examples=["iPhone*"])] = None
+    lens: Annotated[Pattern | None, Field(description="a pattern", examples=["*50mm*"])] = None
     rating: Rating | None = None
     keyword: Annotated[
         list[Pattern],
@@ -86,7 +95,8 @@ class FilterRequest(BaseModel):
         Field(description="patterns that must all match; in a form: a JSON list"),
     ] = []
     format: Annotated[
-        Annotated[str, WebLimit(max_length=20)] | None, Field(description="jpeg, png ...")
+        Annotated[str, WebLimit(max_length=20)] | None,
+        Field(description="jpeg, png ...", examples=["jpeg"]),
     ] = None
     min_size: Size | None = None
     max_size: Size | None = None
@@ -116,6 +126,12 @@ class SimilarRequest(FilterRequest):
     sort: SortOrder = "score"
 
 
+class TextSearchRequest(SimilarRequest):
+    """Text, conditions and page of a search, as query parameters."""
+
+    q: Annotated[Text, Field(description="what the picture shows", examples=["a red boat"])]
+
+
 class SearchRequest(SimilarRequest):
     """Query, conditions and page of a search."""
 
@@ -129,19 +145,23 @@ class SearchRequest(SimilarRequest):
     model: Annotated[str | None, Field(description="only through the Unix socket")] = None
     trust_remote_code: Annotated[bool, Field(description="only through the Unix socket")] = False
     truncate: bool = False
+    by: Annotated[
+        SearchMode,
+        Field(description="the nearest vectors, the words in names and captions, or both fused"),
+    ] = "both"
     one_prompt: Annotated[
         bool, Field(description="refuse text and picture together if the model cannot embed both")
     ] = False
 
 
-class InputRequest(BaseModel):
+class InputRequest(RequestFields):
     """Prompt to embed, and the name of the multipart form part that holds its prepared picture."""
 
     prompt: str
     image: str | None = None
 
 
-class EmbedRequest(BaseModel):
+class EmbedRequest(RequestFields):
     """Inputs to embed; model, revision and space identify the collection whose model embeds."""
 
     model: str
@@ -150,32 +170,13 @@ class EmbedRequest(BaseModel):
     inputs: list[InputRequest]
 
 
-class CountRequest(BaseModel):
+class CountRequest(RequestFields):
     """Prompt whose tokens to count; model, revision and space: see EmbedRequest."""
 
     model: str
     revision: str
     space: dict[str, Any]
     prompt: str
-
-
-SEARCH_REQUEST_SCHEMA = {
-    "requestBody": {
-        "required": True,
-        "content": {
-            "application/json": {"schema": SearchRequest.model_json_schema()},
-            "multipart/form-data": {
-                "schema": {
-                    **SearchRequest.model_json_schema(),
-                    "properties": {
-                        **SearchRequest.model_json_schema()["properties"],
-                        "image": {"type": "string", "format": "binary"},
-                    },
-                }
-            },
-        },
-    }
-}
 
 
 def is_used_by_term(name: str, terms: list[TermRequest]) -> bool:
@@ -253,4 +254,5 @@ def to_search_options(request: SimilarRequest) -> SearchOptions:
         model=request.model,
         trust_remote_code=request.trust_remote_code,
         truncate=request.truncate,
+        by=request.by,
     )

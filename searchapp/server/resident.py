@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from searchapp.errors import QueryError, SearchAppError
+from searchapp.errors import LibraryError, QueryError, SearchAppError
 from searchapp.files.extras import install_hint
 from searchapp.files.library_folder import require_library
 from searchapp.indexing.embedding.choose_engines import EngineChoice
@@ -71,12 +71,17 @@ def prepare_library(settings: ResidentSettings, notify: Callable[[str], None]) -
 
 
 def serve_library(
-    settings: ResidentSettings, notify: Callable[[str], None] = lambda line: None
+    settings: ResidentSettings,
+    notify: Callable[[str], None] = lambda line: None,
+    on_listening: Callable[[str], None] = lambda url: None,
 ) -> None:
     """Serve a library until the process is stopped, or idle for keep_alive_min.
 
     The process ends within SHUTDOWN_TIMEOUT_S after that, even if a thread still works.
+    With a host, the model is loaded at once. A background process loads it for the first search,
+    which can name another model.
     notify: called with a line of text when the process listens, and when another command stops it.
+    on_listening: called with the URL of the page when browsers can load it.
     Raises LibraryError if there is no library, SearchAppError if FastAPI is not installed, the port
     is in use or `searchapp serve` already runs, and ResidentUnavailableError if a background
     process cannot have the Unix socket.
@@ -96,6 +101,7 @@ def serve_library(
         if listeners.url is not None:
             token_part = "?token=..." if settings.token else ""
             notify(f"serving {listeners.url}{token_part}   (Ctrl-C stops it)")
+            on_listening(listeners.url)
         logger.info(
             "The process %d serves the library %s%s",
             os.getpid(),
@@ -124,6 +130,10 @@ def serve_library(
         async def serve() -> None:
             server_task = asyncio.create_task(server.serve(sockets=listeners.sockets))
             server_task.add_done_callback(lambda task: stop_event.set())
+            load_task = None
+            if settings.host is not None:
+                # Kept in a variable: asyncio itself does not keep tasks alive.
+                load_task = asyncio.create_task(_load_model(service, notify))
             reason = await _wait_for_stop(server, service, stop_event, listeners, settings)
             if reason is not None:
                 logger.info("Stopping the resident process: %s", reason)
@@ -131,6 +141,8 @@ def serve_library(
             end_timer.start()
             server.should_exit = True
             await server_task
+            if load_task is not None:
+                load_task.cancel()
 
         with suppress(KeyboardInterrupt):
             asyncio.run(serve())
@@ -139,6 +151,16 @@ def serve_library(
     if not is_closed or "torch" in sys.modules:
         _end_process()
     end_timer.cancel()
+
+
+async def _load_model(service: Service, notify: Callable[[str], None]) -> None:
+    """Load the model; a failure ends no server, because filters and pictures need no model."""
+    try:
+        await service.load_model()
+    except LibraryError as error:  # an empty library
+        logger.info("Loaded no model: %s", error)
+    except SearchAppError as error:
+        notify(f"the model cannot be loaded, so that only filters work: {error}")
 
 
 def _end_process() -> None:

@@ -15,6 +15,7 @@ from searchapp.errors import SearchAppError
 from searchapp.models import ModelSpec
 from searchapp.server import client
 from searchapp.server.start_resident import ResidentConfig
+from searchapp.server.unix_http import API_PREFIX
 
 if TYPE_CHECKING:
     from PIL.Image import Image as Picture
@@ -71,7 +72,7 @@ class ResidentEngine:
 
     def count_tokens(self, prompt: str) -> int:
         """Return the number of tokens of a prompt: see Engine.count_tokens."""
-        return int(self._request("/api/count", {"prompt": prompt}, {})["tokens"])
+        return int(self._request(f"{API_PREFIX}/count", {"prompt": prompt}, {})["tokens"])
 
     def close(self) -> None:
         """Do nothing: the resident process owns the engine."""
@@ -92,7 +93,7 @@ class ResidentEngine:
             for name, item in zip(names, inputs, strict=True)
             if item.image
         }
-        answer = self._request("/api/embed", {"inputs": input_fields}, pictures)
+        answer = self._request(f"{API_PREFIX}/embed", {"inputs": input_fields}, pictures)
         return [
             normalize_vector(np.frombuffer(b64decode(vector), "<f4"), self._spec)
             if vector is not None

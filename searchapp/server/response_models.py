@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import os
 import time
+from collections.abc import Sequence
 from dataclasses import asdict
 
 from pydantic import BaseModel, Field
 
-from searchapp.search.ranking import sort_hits
+from searchapp.search.hit_list import sort_hits
 from searchapp.server.request_models import SimilarRequest
 from searchapp.types import Facet, Facets, Hit, SearchResult
+from searchapp.types.search import MatchSource
 
 FACETS = ("folders", "cameras", "lenses", "keywords", "ratings", "formats")
 
@@ -28,6 +30,16 @@ class CountAnswer(BaseModel):
     tokens: int
 
 
+class MatchAnswer(BaseModel):
+    """One reason why a hit is in the result."""
+
+    by: MatchSource
+    snippet: str | None = Field(description="the name or text that matches")
+    boxes: list[list[tuple[float, float]]] = Field(
+        description="corners of the lines of text in the picture, as shares of width and height"
+    )
+
+
 class Found(BaseModel):
     """Hit of a search."""
 
@@ -41,7 +53,7 @@ class Found(BaseModel):
     sha256: str
     taken_at: str | None
     date: str | None = Field(description="taken_at, or the date of the file if that is unknown")
-    date_from: str | None = Field(description="exif, xmp, iptc or file")
+    date_from: str | None = Field(description="exif, xmp, iptc, json or file")
     camera: str | None
     lens: str | None
     rating: int | None = Field(description="1 to 5; -1: rejected")
@@ -55,6 +67,7 @@ class Found(BaseModel):
     companions: list[str] = Field(
         description="files of the same picture: RAW, video of a Live Photo"
     )
+    match: list[MatchAnswer] = Field(description="why the image is a hit")
 
     @classmethod
     def from_hit(cls, hit: Hit) -> Found:
@@ -94,12 +107,14 @@ class FacetsAnswer(BaseModel):
     keywords: FacetAnswer
     ratings: FacetAnswer
     formats: FacetAnswer
+    warnings: list[str] = Field(description="why no picture can match: an unknown folder")
 
     @classmethod
-    def from_facets(cls, facets: Facets) -> FacetsAnswer:
+    def from_facets(cls, facets: Facets, warnings: Sequence[str]) -> FacetsAnswer:
         """Convert Facets into their form in the API."""
         return cls(
             images=facets.images,
+            warnings=list(warnings),
             months=[MonthAnswer(**asdict(month)) for month in facets.months],
             **{name: FacetAnswer.from_facet(getattr(facets, name)) for name in FACETS},
         )
@@ -114,6 +129,7 @@ class SearchAnswer(BaseModel):
     )
     more: bool = Field(description="whether there are more hits")
     milliseconds: float
+    warnings: list[str] = Field(description="why no picture can match: an unknown folder")
 
 
 def make_search_answer(
@@ -129,4 +145,5 @@ def make_search_answer(
         good_match=result.good,
         more=len(result.hits) > request.count,
         milliseconds=round(1000 * (time.perf_counter() - started_at), 1),
+        warnings=list(result.warnings),
     )

@@ -21,6 +21,7 @@ from searchapp.models import ModelSpec
 from searchapp.pictures import decode, thumbnail_cache, thumbnails
 from searchapp.pictures.originals import open_original
 from searchapp.search.search import QueryPart, search
+from searchapp.server.batcher import ModelState
 from searchapp.server.threaded_calls import ThreadedCalls
 from searchapp.types import Facets, Filter, Original, SearchOptions, SearchResult
 
@@ -50,6 +51,31 @@ class Service:
         # searches do not wait for it.
         self._counting_thread = ThreadPoolExecutor(1, thread_name_prefix="counting")
         self._counting_library: Library | None = None
+
+    @property
+    def model_state(self) -> ModelState:
+        """Return whether a model is loaded. Until then, searches by words or pictures wait."""
+        return self._calls.model_state
+
+    def count_queued_jobs(self) -> int:
+        """Return the number of jobs that wait for the engine."""
+        return self._calls.count_jobs()
+
+    async def load_model(self) -> None:
+        """Load the model that searches use, so that the first of them does not wait.
+
+        Raises LibraryError if the library has no collection yet, ModelError and EngineError.
+        """
+        _, spec = await self._calls.read_library(
+            lambda reader: reader.choose_nonempty_collection(SearchOptions())
+        )
+        await self._calls.load_engine(spec)
+
+    async def count_images_and_files(self) -> tuple[int, int]:
+        """Return the number of images and the number of files in the library."""
+        return await self._call_counting_library(
+            lambda library: library.reader.count_images_and_files()
+        )
 
     async def release_files(self) -> None:
         """Close files that only one process can open at a time; the next search reopens them."""
@@ -168,13 +194,17 @@ class Service:
                 "last_date": overview.last_date,
             }
 
-        return await self._call_counting_library(describe)
+        return {**await self._call_counting_library(describe), "model_state": self.model_state}
 
     async def count_facets(self, image_filter: Filter, collection: str | None) -> Facets:
         """Count images by month, folder, camera, lens, keyword, rating and format."""
         return await self._call_counting_library(
             lambda library: library.count_facets(image_filter, collection)
         )
+
+    async def list_warnings(self, image_filter: Filter) -> tuple[str, ...]:
+        """Return why no picture can match a filter."""
+        return await self._calls.read_library(lambda reader: reader.list_warnings(image_filter))
 
     async def run_fetch(self, fetch: Callable[[], bytes]) -> bytes:
         """Fetch a picture on a thread that is allowed to block."""
@@ -207,7 +237,9 @@ class Service:
 
     def _load_or_make_thumbnail(self, located: LocatedImage, size: int) -> bytes:
         """Return a thumbnail from the disk cache; make it and add it to the cache if missing."""
-        file = thumbnail_cache.locate_thumbnail(self.folder, located.key, size)
+        file = thumbnail_cache.locate_thumbnail(
+            self.folder, located.key, size, located.info.colors_since
+        )
         if (cached := thumbnail_cache.load_thumbnail(file)) is not None:
             return cached
         buffer = io.BytesIO()

@@ -12,7 +12,7 @@ from pathlib import Path
 
 SOCKET_FILE_NAME = "resident.sock"
 MAX_SOCKET_PATH_BYTES = 100  # Linux allows 107 bytes, macOS 103 (sun_path in unix(7))
-MAX_TEMPORARY_FOLDER_BYTES = 60  # leaves space for the name of the link in short_socket_path()
+MAX_TEMPORARY_FOLDER_BYTES = 55  # The link in short_socket_path() and the socket add 41 bytes.
 LOCK_CHECK_INTERVAL_S = 0.02
 
 

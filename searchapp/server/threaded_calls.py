@@ -7,6 +7,7 @@ import logging
 import os
 from collections.abc import Callable, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import suppress
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -16,7 +17,7 @@ from searchapp.library import Library
 from searchapp.models import ModelSpec
 from searchapp.search import query_vector
 from searchapp.search.library_reader import LibraryReader
-from searchapp.server.batcher import Batcher
+from searchapp.server.batcher import Batcher, ModelState
 from searchapp.types import Query
 
 logger = logging.getLogger(__name__)
@@ -48,6 +49,22 @@ class ThreadedCalls:
         self._batcher.close()
         self._library_thread.submit(self._library.close)
         return [self._library_thread, self._picture_threads]
+
+    @property
+    def model_state(self) -> ModelState:
+        """Return whether a model is loaded."""
+        return self._batcher.model_state
+
+    def count_jobs(self) -> int:
+        """Return the number of jobs that wait for the engine."""
+        return self._batcher.count_jobs()
+
+    async def load_engine(self, spec: ModelSpec) -> None:
+        """Start the engine of a model, and wait until it runs; raise the error of its start."""
+        with suppress(Starting):
+            await self.start_engine(spec)
+        if starting := self._starting.get((spec.name, spec.revision)):
+            await asyncio.wrap_future(starting)
 
     async def call_library(self, use: Callable[[Library], Result]) -> Result:
         """Call use(library) on the library's thread."""

@@ -15,6 +15,7 @@ from searchapp import __version__
 from searchapp.errors import EngineError
 from searchapp.server.socket_path import log_path, short_socket_path
 
+API_PREFIX = "/api/v1"
 ANSWER_TIMEOUT_S = 900.0
 FIELDS_PART = "fields"  # part of a form, with all fields of the request as JSON
 NO_HEADERS: Mapping[str, str] = MappingProxyType({})

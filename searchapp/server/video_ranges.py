@@ -32,8 +32,8 @@ def range_response(
 ) -> Response:
     """Return the bytes of a video that the header Range asks for, or the complete video.
 
-    Status 206 for a range, 416 for a range outside the video (RFC 9110, section 14).
-    Raises HTTPException with status 400 if the header is malformed.
+    Status 206 for a range (RFC 9110, section 14). Raises HTTPException with status 416 for a range
+    outside the video, and with status 400 if the header is malformed.
     """
     if range_header is not None and not RANGES_PATTERN.fullmatch(range_header):
         raise HTTPException(400, "the header Range is malformed. Send bytes=FIRST-LAST.")
@@ -52,7 +52,11 @@ def range_response(
     else:
         start, end = max(0, size - int(match[2])), size
     if start >= end:
-        return Response(status_code=416, headers=headers | {"Content-Range": f"bytes */{size}"})
+        raise HTTPException(
+            416,
+            f"the header Range is outside the video, which has {size} bytes.",
+            headers | {"Content-Range": f"bytes */{size}"},
+        )
     headers |= {
         "Content-Range": f"bytes {start}-{end - 1}/{size}",
         "Content-Length": str(end - start),

@@ -45,6 +45,7 @@ class IndexOptions:
     vectors: str | None = field(default=None, repr=False)  # faiss or milvus:...; may hold secrets
     include: tuple[str, ...] = ()  # .gitignore patterns of files; empty: all files
     exclude: tuple[str, ...] = ()  # .gitignore patterns of files and folders
+    update_colors: bool = False  # embed images again that have other colors now
     prune: bool = False  # forget vanished files even if there are many
     video: bool = True
     pairs: bool = True  # treat the RAW file of a JPEG and a Live Photo's video as companions
@@ -67,6 +68,7 @@ class RunSummary:
     kept: int = 0  # vanished, but not forgotten: the drive may be unmounted
     failed: int = 0
     described: int = 0  # known images whose metadata was read again
+    left_out: tuple[str, ...] = ()  # paths of linked folders, which are not followed
     seconds: float = 0.0
     images_per_second: float = 0.0  # embedded images, since the first engine was ready
     # Seconds per stage, summed over all threads and processes. Stages: read, decode, prepare, wait
@@ -93,6 +95,13 @@ class ScanFinished:
     model: str
     collection: str
     skipped_videos: int = 0  # skipped: the package that reads videos is not installed
+
+
+@dataclass(frozen=True, slots=True)
+class LinkedFoldersSkipped:
+    """Event: the scan left out linked folders; targets: where each is, by its path."""
+
+    targets: Mapping[str, str]
 
 
 @dataclass(frozen=True, slots=True)
@@ -164,6 +173,7 @@ class RunFinished:
 
 IndexEvent = (
     ScanFinished
+    | LinkedFoldersSkipped
     | EngineStarting
     | Progress
     | IndexBuilding

@@ -24,6 +24,8 @@ class CollectionInfo:
     index_trained: int = 0  # number of images when the index was built
     vectors: str = "faiss"  # current store: faiss, or the address in Milvus
     vectors_wanted: str = "faiss"  # store that the user requested
+    outdated_colors: int = 0  # images that an older version embedded with other colors
+    unknown_colors: int = 0  # images of which the next index run finds out whether this is so
 
 
 @dataclass(frozen=True, slots=True)

@@ -37,7 +37,7 @@ class PictureSummary:
     height: int
     taken_at: str | None = None  # ISO 8601, with the UTC offset if the metadata has one
     date: str | None = None  # taken_at; if that is unknown, the file's modification time
-    date_from: str | None = None  # exif, xmp, iptc or file
+    date_from: str | None = None  # exif, xmp, iptc, json or file
     camera: str | None = None
     lens: str | None = None
     rating: int | None = None  # 1 to 5; -1: rejected
@@ -75,15 +75,33 @@ class PictureInfo(PictureSummary):
     format: str
     description: str | None = None
     reader: int = 0  # version of the metadata reader that read the file
+    # Version of the decoder that changed the colors of the picture; 0: none did; None: not known
+    colors_since: int | None = None
+
+
+Box = tuple[tuple[float, float], ...]  # corners (x, y) as shares of width and height, upright
+
+
+@dataclass(frozen=True, slots=True)
+class TextLine:
+    """Line of text that a reader recognized in a picture."""
+
+    text: str
+    box: Box = ()
+    confidence: float = 1.0  # 0 to 1
 
 
 @dataclass(frozen=True, slots=True)
 class CatalogedFile:
-    """File that contains an image: its size and modification time when it was read."""
+    """File that contains an image: its size and modification time when it was read.
+
+    info: its metadata, if the files of the image have different metadata.
+    """
 
     path: str
     size: int
     mtime_ns: int
+    info: PictureInfo | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -4,19 +4,29 @@ from __future__ import annotations
 
 import math
 import os
+from collections.abc import Mapping
 from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import Any, Literal
 
 from searchapp.errors import QueryError
 from searchapp.types.filter_values import Circle, DateBound, ParsedField, RatingRange
-from searchapp.types.picture import Original, PictureSummary
+from searchapp.types.picture import Box, Original, PictureSummary
 from searchapp.types.valid_text import check_text
 
 Modality = Literal["text", "image", "text+image"]
 
 
 SortOrder = Literal["score", "date"]
+
+
+# Rankings to search by: vectors, words in names and captions, or both fused.
+SearchMode = Literal["vector", "text", "both"]
+
+
+# Why a hit is in the result: its vector, or words in its file and folder names, in its title,
+# description and keywords, or in the text that was recognized in the picture.
+MatchSource = Literal["vector", "name", "caption", "text"]
 
 
 AUTO_MIN_SCORE: Literal["auto"] = "auto"
@@ -120,6 +130,27 @@ class SearchOptions(Filter):
     model: str | None = None  # search the collection of this model
     trust_remote_code: bool = False  # as in ModelOptions, for this search only
     truncate: bool = False  # truncate a text that is too long for the model
+    by: SearchMode = "both"  # text starts no engine
+
+
+@dataclass(frozen=True, slots=True)
+class Match:
+    """One reason why a hit is in the result."""
+
+    by: MatchSource
+    snippet: str | None = None  # the name or text that matches; None for vector
+    boxes: tuple[Box, ...] = ()  # where the lines of a text are in the picture
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return the reason as a dictionary of JSON values."""
+        boxes = [[list(corner) for corner in box] for box in self.boxes]
+        return {"by": self.by, "snippet": self.snippet, "boxes": boxes}
+
+    @classmethod
+    def from_dict(cls, values: Mapping[str, Any]) -> Match:
+        """Create the reason from a dictionary of JSON values."""
+        boxes = tuple(tuple((x, y) for x, y in box) for box in values["boxes"])
+        return cls(values["by"], values["snippet"], boxes)
 
 
 HIT_KEYS_FIRST = ("image_id", "path", "score", "sha256", "width", "height", "also")
@@ -130,13 +161,19 @@ class Hit(PictureSummary):
     """Image that matches a query, with its files."""
 
     path: str
-    score: float  # cosine similarity, higher is better
+    score: float  # cosine similarity; of a search by text, how well the words match. Best: 1
     sha256: str  # of the file
     also: tuple[str, ...] = ()  # paths of other files with the same bytes
     image_id: int = 0
     seconds: float | None = None  # time of a video frame; None: a picture
     moments: tuple[float, ...] = ()  # times in seconds of further matching frames of the video
     companions: tuple[str, ...] = ()  # RAW file or Live Photo video that belongs to path
+    match: tuple[Match, ...] = ()  # why the hit is in the result
+
+    @property
+    def has_text_match(self) -> bool:
+        """Return whether words of the query are a reason for this hit."""
+        return any(match.by != "vector" for match in self.match)
 
     @property
     def original(self) -> Original:
@@ -146,7 +183,14 @@ class Hit(PictureSummary):
     def to_dict(self) -> dict[str, Any]:
         """Return the hit as a dictionary of JSON values, in the order of `query --json`."""
         values = PictureSummary.to_dict(self)
+        values["match"] = [match.to_dict() for match in self.match]
         return {**{name: values[name] for name in HIT_KEYS_FIRST}, **values}
+
+    @classmethod
+    def from_dict(cls, values: Mapping[str, Any]) -> Hit:
+        """Create a hit from a dictionary of JSON values; ignore unknown keys."""
+        match = tuple(map(Match.from_dict, values.get("match", ())))
+        return super(Hit, cls).from_dict({**values, "match": match})
 
 
 @dataclass(frozen=True, slots=True)
@@ -155,3 +199,4 @@ class SearchResult:
 
     hits: tuple[Hit, ...]
     good: bool | None  # None: unknown for this kind of query, or in this collection
+    warnings: tuple[str, ...] = ()  # why no picture can match, such as an unknown folder

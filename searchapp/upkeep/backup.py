@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import logging
+import os
 from contextlib import suppress
 from pathlib import Path
 
 from searchapp.catalog import Catalog, CatalogError, open_backup, replace_catalog
 from searchapp.errors import LibraryError
 from searchapp.files.atomic import explain_disk_error, write_atomically
+from searchapp.files.enter_path import enter_path, find_entered
 from searchapp.files.library_folder import catalog_file
 from searchapp.files.lock import hold_writer_lock
 from searchapp.types import RestoreResult
@@ -37,8 +39,9 @@ def restore_backup(folder: Path, file: Path) -> RestoreResult:
     Raises LockedError if a process uses the library, and LibraryError if the backup is not usable
     or writing fails.
     """
-    target = catalog_file(folder)
-    if target.exists() and file.exists() and target.samefile(file):
+    file, target = enter_path(file, LibraryError), catalog_file(folder)
+    state, target_state = find_entered(file, LibraryError), find_entered(target, LibraryError)
+    if state and target_state and os.path.samestat(state, target_state):
         raise LibraryError(f"{file} is the catalog of the library itself. Name a backup of it.")
     with open_backup(file) as backup:
         try:
@@ -48,7 +51,6 @@ def restore_backup(folder: Path, file: Path) -> RestoreResult:
                 f"The library at {folder} cannot be created: {explain_disk_error(error)}"
             ) from error
         with hold_writer_lock(folder, "searchapp restore"):
-            is_new = not target.exists()
             replace_catalog(backup, target)
             catalog = Catalog.open(target)
             try:
@@ -58,7 +60,7 @@ def restore_backup(folder: Path, file: Path) -> RestoreResult:
             finally:
                 catalog.close()
     logger.info("Restored the catalog %s from the backup %s.", target, file)
-    return RestoreResult(images, files, collections, is_new)
+    return RestoreResult(images, files, collections, is_new=target_state is None)
 
 
 def _delete_unused_indexes(folder: Path, catalog: Catalog) -> None:

@@ -209,25 +209,28 @@ class LibraryCheck:
 
     def _check_files(self, repair: bool) -> Iterator[Fault]:
         """Check the content of the files whose size and modification time have not changed."""
-        upkeep, changed = self.catalog.get_maintenance(), list[str]()
-        for path, size, mtime_ns, sha256 in upkeep.sample_files(self.file_count):
+        upkeep, changed = self.catalog.get_maintenance(), list[tuple[str, bool]]()
+        for path, indexed_state, sha256 in upkeep.sample_files(self.file_count):
             try:
                 with storage.open_file(path) as (file, state):
-                    if state != storage.FileState(size, mtime_ns):
+                    if state != indexed_state:
                         continue
                     found_sha256 = hash_file(file, state)
             except PictureError:  # Missing files, too, are the task of `searchapp index`.
                 continue
             if found_sha256 != sha256:
-                changed.append(path)
-        for path in changed:
+                changed.append((path, state.is_unchanged(indexed_state)))
+        for path, is_overlooked in changed:
+            advice = "run `searchapp index`, which reads this file again"
+            if is_overlooked:  # The change time is unknown, or the same: the disk may be failing.
+                first = "" if repair else "run `searchapp check --repair`, then "
+                advice = f"{first}{advice}; if the disk is failing, restore the file from a backup"
             yield self._make_fault(
                 f"{path}: the content of the file has changed since indexing, but its size and "
                 "modification time have not",
                 partial(upkeep.mark_for_reread, [path]),
                 repair,
-                "run `searchapp index`, which reads this file again; if the disk is failing, "
-                "restore the file from a backup",
+                advice,
             )
 
     def _find_leftovers(self, repair: bool) -> Iterator[Fault]:

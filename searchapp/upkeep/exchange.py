@@ -109,6 +109,12 @@ def load_export(catalog: Catalog, file: Path, name: str | None) -> tuple[ImportR
             catalog.writer.save_files(
                 run_id, [(task, ids[sha256]) for task, sha256 in existing_files]
             )
+            file_infos = {
+                ids[image.sha256]: own
+                for image in page
+                if (own := {file.path: file.info for file in image.files if file.info is not None})
+            }
+            catalog.writer.save_file_metadata(file_infos)
             vectors = {ids[image.sha256]: image.vector for image in page}
             catalog.writer.save_embeddings(target, vectors)
         image_count += target_embeddings.read_extent().count - count_before

@@ -34,6 +34,7 @@ from searchapp.upkeep.export_values import (
 )
 
 ROW_ERRORS = (ArithmeticError, KeyError, RecursionError, TypeError, ValueError)  # of parsing
+FILE_INFO_KEY = "metadata"  # of a file, if the files of an image have different metadata
 INFO_DEFAULTS = {  # for fields that an export of an earlier version lacks
     field.name: field.default for field in fields(PictureInfo) if field.default is not MISSING
 }
@@ -43,11 +44,20 @@ def image_to_row(image: CatalogedImage) -> dict[str, Any]:
     """Return an image as JSON values, without its vector."""
     return {
         "sha256": image.sha256,
-        **{name: getattr(image.info, name) for name in INFO_TESTS},
-        "files": [asdict(file) for file in image.files],
+        **_info_to_row(image.info),
+        "files": [_file_to_row(file) for file in image.files],
         "video": image.video,
         "seconds": image.seconds,
     }
+
+
+def _info_to_row(info: PictureInfo) -> dict[str, Any]:
+    return {name: getattr(info, name) for name in INFO_TESTS}
+
+
+def _file_to_row(file: CatalogedFile) -> dict[str, Any]:
+    row = {name: getattr(file, name) for name in FILE_TESTS}
+    return row if file.info is None else row | {FILE_INFO_KEY: _info_to_row(file.info)}
 
 
 def parse_header(values: dict[str, Any]) -> ExportHeader:
@@ -88,6 +98,20 @@ def describe_error(error: Exception) -> str:
 
 def _parse_row(values: dict[str, Any], vector: Any) -> CatalogedImage:
     check_values(values, ROW_TESTS)
+    info = _parse_info(values)
+    for file in values["files"]:
+        check_values(file, FILE_TESTS)
+    files = tuple(_parse_file(file) for file in values["files"])
+    if files:
+        info = fill_date_from_mtime(info, min(file.mtime_ns for file in files))
+    frame = {name: values.get(name) for name in FRAME_TESTS}  # Earlier versions did not write it.
+    check_values(frame, FRAME_TESTS)
+    with np.errstate(over="ignore"):  # An infinite value fails the test of the vector later.
+        stored = np.asarray(vector, "<f2").tobytes()
+    return CatalogedImage(values["sha256"], info, files, stored, **frame)
+
+
+def _parse_info(values: dict[str, Any]) -> PictureInfo:
     info_values = INFO_DEFAULTS | {
         name: values[name] for name in INFO_TESTS if name in values or name not in INFO_DEFAULTS
     }
@@ -96,14 +120,10 @@ def _parse_row(values: dict[str, Any], vector: Any) -> CatalogedImage:
         "rating": info_values["rating"] or None,
         "keywords": tuple(info_values["keywords"] or ()),
     }
-    info = PictureInfo(**(info_values | normalized_values))
-    for file in values["files"]:
-        check_values(file, FILE_TESTS)
-    files = tuple(CatalogedFile(*(file[name] for name in FILE_TESTS)) for file in values["files"])
-    if files:
-        info = fill_date_from_mtime(info, min(file.mtime_ns for file in files))
-    frame = {name: values.get(name) for name in FRAME_TESTS}  # Earlier versions did not write it.
-    check_values(frame, FRAME_TESTS)
-    with np.errstate(over="ignore"):  # An infinite value fails the test of the vector later.
-        stored = np.asarray(vector, "<f2").tobytes()
-    return CatalogedImage(values["sha256"], info, files, stored, **frame)
+    return PictureInfo(**(info_values | normalized_values))
+
+
+def _parse_file(values: dict[str, Any]) -> CatalogedFile:
+    info_values = values.get(FILE_INFO_KEY)
+    info = None if info_values is None else _parse_info(info_values)
+    return CatalogedFile(values["path"], values["size"], values["mtime_ns"], info)

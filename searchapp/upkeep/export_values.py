@@ -138,7 +138,7 @@ INFO_TESTS: dict[str, ValueTest] = {
     "title": OPTIONAL_TEXT,
     "description": OPTIONAL_TEXT,
     "date": OPTIONAL_DATE_TIME,
-    "date_from": _make_optional_test(_make_choice_test("exif", "xmp", "iptc", "file")),
+    "date_from": _make_optional_test(_make_choice_test("exif", "xmp", "iptc", "json", "file")),
     "reader": _make_integer_test(0, MAX_INTEGER),
 }
 FILE_TESTS: dict[str, ValueTest] = {

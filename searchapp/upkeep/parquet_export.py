@@ -14,7 +14,7 @@ from searchapp.errors import LibraryError
 from searchapp.files.atomic import write_atomically
 from searchapp.files.extras import install_hint
 from searchapp.types import CatalogedImage, ExportHeader, PictureInfo
-from searchapp.upkeep.export_rows import image_to_row, parse_header, parse_rows
+from searchapp.upkeep.export_rows import FILE_INFO_KEY, image_to_row, parse_header, parse_rows
 from searchapp.upkeep.export_values import INFO_TESTS
 
 ReadPages = Callable[[], Iterator[list[CatalogedImage]]]
@@ -40,7 +40,8 @@ def write_parquet(file: Path, header: ExportHeader, pages: Iterable[list[Catalog
             ("sha256", pa.string()),
             *((name, type_by_hint[hints[name]]) for name in INFO_TESTS),
             ("files", pa.list_(pa.struct(
-                [("path", pa.string()), ("size", pa.int64()), ("mtime_ns", pa.int64())]
+                [("path", pa.string()), ("size", pa.int64()), ("mtime_ns", pa.int64()),
+                 (FILE_INFO_KEY, pa.string())]  # as JSON
             ))),
             ("video", pa.string()),
             ("seconds", pa.float64()),
@@ -57,7 +58,7 @@ def write_parquet(file: Path, header: ExportHeader, pages: Iterable[list[Catalog
     ):
         for page in pages:
             rows = [
-                image_to_row(image)
+                _convert_file_infos(image_to_row(image), json.dumps)
                 | {"vector": np.frombuffer(image.vector, "<f2").astype(np.float32).tolist()}
                 for image in page
             ]
@@ -77,11 +78,19 @@ def read_parquet(file: Path, batch_rows: int) -> tuple[ExportHeader, ReadPages]:
         first_number = 1
         with file.open("rb") as stream:
             for batch in parquet.ParquetFile(stream).iter_batches(batch_rows):
-                rows = batch.to_pylist()
+                rows = [_convert_file_infos(row, json.loads) for row in batch.to_pylist()]
                 yield list(parse_rows(((row, row.get("vector")) for row in rows), first_number))
                 first_number += len(rows)
 
     return header, read_pages
+
+
+def _convert_file_infos(row: dict[str, Any], convert: Callable[[Any], Any]) -> dict[str, Any]:
+    """Convert the metadata of the files in a row to or from JSON; changes row in place."""
+    for file in row.get("files") or ():
+        if file is not None and file.get(FILE_INFO_KEY) is not None:
+            file[FILE_INFO_KEY] = convert(file[FILE_INFO_KEY])
+    return row
 
 
 def _import_pyarrow() -> tuple[Any, Any]:

@@ -80,7 +80,7 @@ def write_pictures(
             ((id, f"{id:064x}") for id in ids),
         )
         connection.executemany(
-            "insert into files values (?, ?, 1000, 0, ?)",
+            "insert into files (path, image_id, size, mtime_ns, run_id) values (?, ?, 1000, 0, ?)",
             ((f"{picture_folder(id)}/{id}.jpg", id, run) for id in ids),
         )
         connection.executemany(

@@ -58,7 +58,7 @@ def make_catalog(folder: Path, count: int) -> Catalog:
             ((n, f"word {k}") for n in numbers for k in (n % 10, 10 + n % 4990)),
         )
         connection.executemany(
-            "insert into files values (?, ?, 1000, 0, ?)",
+            "insert into files (path, image_id, size, mtime_ns, run_id) values (?, ?, 1000, 0, ?)",
             ((f"/p/{relative_folder(n)}/{n}.jpg", n, run) for n in numbers),
         )
         connection.executemany(

@@ -45,6 +45,7 @@ def test_only_gpus_that_are_visible_count(
     smi = tmp_path / "nvidia-smi"
     smi.write_text(SMI.format(python=sys.executable))
     smi.chmod(0o755)
+    monkeypatch.setattr("searchapp.models.gpu.is_cpu_build", lambda: False)
     monkeypatch.setenv("PATH", str(tmp_path), prepend=":")
     monkeypatch.delenv("CUDA_VISIBLE_DEVICES", raising=False)
     if visible is not None:

@@ -58,7 +58,7 @@ class FixedRateSource:
                     number += 1
                     sha256 = hashlib.sha256(task.path.encode()).hexdigest()
                     picture = EmbeddedPicture(sha256, PICTURE_INFO, vectors[number % 999])
-                    outcomes.append(Outcome(task, picture, task.size, task.mtime_ns))
+                    outcomes.append(Outcome(task, picture, task.state))
                 time.sleep(max(0.0, started_at + number / self.rate - time.monotonic()))
                 self._finished.put(outcomes)
             self._finished.put(None)

@@ -19,7 +19,7 @@ from support.paths import TESTS
 
 from searchapp.catalog import Catalog
 from searchapp.cli import cli
-from searchapp.errors import ModelError, VectorStoreError
+from searchapp.errors import ModelError, QueryError, VectorStoreError
 from searchapp.library import Library
 from searchapp.server import client, start_resident
 from searchapp.types import DuplicatesFound
@@ -64,7 +64,7 @@ def test_names_in_the_catalog_must_be_utf8(
     with pytest.raises(ModelError, match="not valid UTF-8"):
         index_folder(opened, photos, folder / "model")
     (folder / "model").rename(model)
-    with pytest.raises(ModelError, match="not valid UTF-8"):
+    with pytest.raises(QueryError, match="not valid UTF-8"):
         index_folder(opened, photos, model, collection="new\udcff")
     with pytest.raises(VectorStoreError, match="not valid UTF-8"):
         list(opened.move(f"milvus:{folder}/vectors.db"))

@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 from click.testing import Result
 from support.library import FakeEngines, RunCommand
+from support.metadata_files import make_xmp
 from support.sample_pictures import save_picture
 
 from searchapp.cli import COMMANDS
@@ -39,7 +40,7 @@ def test_index_prints_one_json_object(run: RunCommand, photos: Path, model: Path
     result = run("index", photos, "--model", model, "--json")
     summary = json.loads(result.stdout)
     assert list(summary) == [
-        "added", "unchanged", "moved", "removed", "kept", "failed", "described",
+        "added", "unchanged", "moved", "removed", "kept", "failed", "described", "left_out",
         "seconds", "images_per_second", "stages",
     ]  # fmt: skip
     assert [summary[key] for key in ("added", "unchanged", "failed")] == [3, 0, 1]
@@ -50,7 +51,23 @@ def test_query_shows_scores_and_paths(run: RunCommand, indexed: Result, photos: 
     """There is one line for each image, best first."""
     lines = run("query", "blue", "-k", 2).stdout.splitlines()
     assert len(lines) == 2
-    assert lines[0] == f"1.000  {photos}/below/blue.jpg"
+    assert lines[0] == f"1.000  {photos}/below/blue.jpg  [name]"
+    assert "[" not in lines[1]
+
+
+def test_query_by_text(run: RunCommand, indexed: Result, photos: Path) -> None:
+    """Words in names and captions find pictures; the output says why, and no model is needed."""
+    title = "<dc:title><rdf:Alt><rdf:li>The House by the Sea</rdf:li></rdf:Alt></dc:title>"
+    (photos / "red.jpg.xmp").write_bytes(make_xmp(elements=title))
+    run("index", photos)
+    result = run("query", "house sea", "--by", "text")
+    assert result.stdout == f"0.800  {photos}/red.jpg  [caption: The House by the Sea]\n"
+    (hit,) = json.loads(run("query", '"by the sea"', "--by", "text", "--json").stdout)
+    assert hit["match"] == [{"by": "caption", "snippet": "The House by the Sea", "boxes": []}]
+    assert run("query", "--by", "text", "nothing").stderr.endswith("no match\n")
+    result = run("query", "--by", "text", "--image", photos / "red.jpg")
+    assert result.exit_code == 2
+    assert "a search by text needs words" in str(result.exception)
 
 
 def test_query_prints_json(run: RunCommand, indexed: Result, photos: Path) -> None:
@@ -61,7 +78,7 @@ def test_query_prints_json(run: RunCommand, indexed: Result, photos: Path) -> No
     assert list(hits[0]) == [
         "path", "score", "sha256", "width", "height", "also", "taken_at", "date", "date_from",
         "camera", "lens", "rating", "keywords", "title", "latitude", "longitude", "seconds",
-        "moments", "companions",
+        "moments", "companions", "match",
     ]  # fmt: skip
     assert hits[0]["path"] == str(photos / "red.jpg")
     assert hits[0]["score"] > 0.999
@@ -180,7 +197,7 @@ def test_info_models_and_failures(
         (["query", "x", "-k", "0"], 2, "0 is not in the range"),
         (["query", "x"], 1, "no library at"),
         (["info"], 1, "no library at"),
-        (["index"], 2, "Missing argument 'FOLDER|URL...'"),
+        (["index"], 2, "Missing argument 'FOLDER|FILE|URL...'"),
         (["index", "/nowhere"], 1, "/nowhere: no such folder"),
         (["index", "/tmp", "--model", "nonsense"], 1, "unknown model nonsense; use starter, "),
         (

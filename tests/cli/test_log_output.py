@@ -238,6 +238,8 @@ def test_the_resident_process_logs_as_its_command(
     finally:
         subprocess.run([sys.executable, "-m", "searchapp", "stop"], env=environment, check=True)
     output, _ = process.communicate(timeout=30)
-    line = re.compile(rf"INFO {process.pid} searchapp\.server\.request_log: GET /api/resident 200")
+    line = re.compile(
+        rf"INFO {process.pid} searchapp\.server\.request_log: GET /api/v1/resident 200"
+    )
     assert line.search(output), output
     assert line.search(file.read_text())

@@ -19,7 +19,7 @@ from support.sample_pictures import save_picture
 from searchapp.cli.query_terms import build_query, format_title, split_weight
 from searchapp.errors import QueryError
 from searchapp.library import Library
-from searchapp.search import good_match, ranking
+from searchapp.search import good_match, hit_list
 from searchapp.search.good_match import Judge, get_query_kind
 from searchapp.types import AUTO_MIN_SCORE, Hit, Query, SearchOptions, Term
 
@@ -169,9 +169,10 @@ def test_only_texts_or_only_pictures_can_be_judged(calibrated: Library, photos: 
 
 
 def test_too_little_to_judge_by(opened: Library, photos: Path, model: Path) -> None:
-    """With three pictures, no hit counts as good, and auto is an error."""
+    """With three pictures, no vector makes a hit good, and auto is an error."""
     index_folder(opened, photos, model)
-    assert opened.find(Query("red")).good is None
+    assert opened.find(Query("red"), SearchOptions(by="vector")).good is None
+    assert opened.find(Query("red")).good is True  # The name of the file is red.jpg.
     for query in (Query("red"), Query(None, photos / "red.jpg")):
         with pytest.raises(QueryError, match="the collection has too few pictures"):
             opened.find(query, SearchOptions(min_score=AUTO_MIN_SCORE))
@@ -182,8 +183,9 @@ def test_no_good_match_on_the_command_line(run: RunCommand, calibrated: Library)
     result = run("query", "teal", "--min-score", "auto")
     assert (result.exit_code, result.stdout) == (0, "")
     assert result.stderr.endswith("\nno good match\n")
-    result = run("query", "teal", "--min-score", "auto", "--json")
+    result = run("query", "teal", "--min-score", "auto", "--json-object")
     assert json.loads(result.stdout) == {"good_match": False, "hits": []}
+    assert json.loads(run("query", "teal", "--min-score", "auto", "--json").stdout) == []
     result = run("query", "teal", "--json")
     assert len(json.loads(result.stdout)) == 10
     assert "no hit is a good match" in result.stderr
@@ -199,7 +201,7 @@ def test_sorted_by_date(calibrated: Library, run: RunCommand) -> None:
     dates = [str(hit.taken_at) for hit in hits]
     assert dates == sorted(dates, reverse=True)
     undated = Hit("x", 1.0, "", width=1, height=1)
-    assert ranking.sort_hits([undated, *hits], "date")[-1] == undated
+    assert hit_list.sort_hits([undated, *hits], "date")[-1] == undated
     lines = run("query", "red", "--sort", "date", "-k", 7, "--paths").stdout.split()
     assert lines == [hit.path for hit in hits]
 
@@ -270,4 +272,4 @@ def test_the_api_accepts_filters_and_terms(
             assert "\\d" not in answer.text
         answer = client.get(f"/api/similar/{yellow}", params={"before": "x"})
         message = "'x' is not a date. Write 2023, 2023-06 or 2023-06-17."
-        assert answer.json()["detail"][0]["msg"] == message
+        assert answer.json()["errors"][0]["msg"] == message

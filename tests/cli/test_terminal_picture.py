@@ -243,7 +243,7 @@ def test_query_previews_on_a_terminal_or_by_request(
     """A pipe gets pictures only with --preview=HOW; the text after --preview is no value."""
     run("index", photos, "--model", model)
     result = run("query", "--preview", "red", "-k", 1)
-    assert result.stdout.endswith("red.jpg\n") and "\x1b" not in result.stdout
+    assert result.stdout.endswith("red.jpg  [name]\n") and "\x1b" not in result.stdout
     assert "the output is not a terminal" in result.stderr
     result = run("query", "--preview=kitty", "red", "-k", 1)
     assert quarters(png("".join(re.findall(r";([^\x1b;]*)\x1b\\", result.stdout))))[0][0] > 240

@@ -17,6 +17,7 @@ from support.video_files import write_video
 
 from searchapp.files.companions import (
     Companion,
+    can_have_companions,
     classify_companion,
     find_related_paths,
     match_companions,
@@ -66,6 +67,68 @@ def test_different_letters_are_different_names(tmp_path: Path, raw: str, picture
         (tmp_path / name).touch()
     changed = str(tmp_path / f"{picture}.jpg")
     assert find_related_paths([changed]) == (changed,)
+
+
+def test_match_edits_of_apple() -> None:
+    """IMG_E1234 belongs to IMG_1234, and so do its film and the adjustments."""
+    names = ("IMG_1234.HEIC", "IMG_E1234.JPG", "IMG_1234.AAE", "IMG_O1234.AAE", "IMG_E1234.MOV",
+             "IMG_1234.MOV", "IMG_E5678.JPG", "IMG_E5678.MOV", "IMG_0001.PNG", "img_e0001.png",
+             "IMG_0001.DNG", "IMG_E12.JPG", "IMG_12.JPG")  # fmt: skip
+    files = [f"/a/{name}" for name in names]
+    candidates = [(path, kind) for path in files if (kind := classify_companion(path, 1000))]
+    found = match_companions(candidates, filter(can_have_companions, files))
+    assert {(Path(each.path).name, Path(each.picture_path).name, each.kind) for each in found} == {
+        ("IMG_E1234.JPG", "IMG_1234.HEIC", "edit"),
+        ("IMG_1234.AAE", "IMG_1234.HEIC", "adjustments"),
+        ("IMG_O1234.AAE", "IMG_1234.HEIC", "adjustments"),
+        ("IMG_E1234.MOV", "IMG_1234.HEIC", "film"), ("IMG_1234.MOV", "IMG_1234.HEIC", "film"),
+        ("IMG_E5678.MOV", "IMG_E5678.JPG", "film"), ("img_e0001.png", "IMG_0001.PNG", "edit"),
+    }  # fmt: skip
+
+
+def test_the_edit_of_a_picture_belongs_to_it(
+    opened: Library, photos: Path, model: Path, tmp_path: Path
+) -> None:
+    """Both are one hit; a copy keeps both names; without its original, the edit is a picture."""
+    save_picture(photos / "IMG_1234.JPG", "yellow")
+    save_picture(photos / "IMG_E1234.JPG", "yellow", mark=4)
+    (photos / "IMG_1234.AAE").write_text("<plist/>")
+    (photos / "IMG_9.AAE").write_text("<plist/>")  # without a picture
+    summary = index_folder(opened, photos, model)
+    assert summary.failed == 0
+    assert [Path(hit.path).name for hit in opened.search(Query("yellow"))].count(
+        "IMG_1234.JPG"
+    ) == 1
+    assert Path(hit(opened, "yellow").path).name == "IMG_1234.JPG"
+    assert companions(opened, "yellow") == ["IMG_1234.AAE", "IMG_E1234.JPG"]
+    assert index_folder(opened, photos, model).unchanged == summary.added
+    copies = tmp_path / "copies"
+    copy_hits([hit(opened, "yellow")], copies)
+    assert sorted(path.name for path in copies.iterdir()) == [
+        "IMG_1234.AAE", "IMG_1234.JPG", "IMG_E1234.JPG",
+    ]  # fmt: skip
+    (photos / "IMG_1234.JPG").unlink()
+    index_folder(opened, photos, model)
+    assert Path(hit(opened, "yellow").path).name == "IMG_E1234.JPG"
+    assert companions(opened, "yellow") == ["IMG_1234.AAE"]
+    summary = index_folder(opened, photos, model, pairs=False)
+    assert summary.failed == 0
+
+
+def test_edits_and_sidecars_are_related_paths(tmp_path: Path) -> None:
+    """A change of one of them is indexed together with the others."""
+    names = ("IMG_1234.HEIC", "IMG_E1234.JPG", "IMG_1234.AAE", "IMG_1234.HEIC.json",
+             "IMG_1234.HEIC.suppl.json", "IMG_1234(1).HEIC", "IMG_1234.HEIC(1).json")  # fmt: skip
+    for name in (*names, "IMG_1235.HEIC", "IMG_12.json"):
+        (tmp_path / name).touch()
+    for name in ("IMG_1234.HEIC", "IMG_1234.HEIC.json", "IMG_1234.AAE"):
+        related = find_related_paths([str(tmp_path / name)])
+        assert {"IMG_1234.HEIC", "IMG_1234.HEIC.json"} <= {Path(path).name for path in related}
+        assert not {"IMG_1235.HEIC", "IMG_12.json"} & {Path(path).name for path in related}
+    related = find_related_paths([str(tmp_path / "IMG_E1234.JPG")])
+    assert {"IMG_1234.HEIC", "IMG_1234.AAE"} <= {Path(path).name for path in related}
+    related = find_related_paths([str(tmp_path / "IMG_1234.HEIC(1).json")])
+    assert "IMG_1234(1).HEIC" in {Path(path).name for path in related}
 
 
 def test_a_raw_file_belongs_to_its_jpeg(

@@ -60,7 +60,7 @@ def test_each_error_says_whether_a_file_is_gone(
 
 
 def test_presence_of_real_paths(tmp_path: Path) -> None:
-    """Files, missing files, looping links and impossible names are told apart."""
+    """The function distinguishes files, missing files, looping links and invalid names."""
     save_picture(tmp_path / "red.jpg")
     (tmp_path / "loop").symlink_to("loop")
     presence = {

@@ -42,6 +42,7 @@ from searchapp.files.file_state import make_state
 from searchapp.files.gcs import GcsStore
 from searchapp.files.ignore_rules import IgnoreRules
 from searchapp.files.merge_iterators import merge_iterators
+from searchapp.files.roots import resolve_roots
 from searchapp.files.s3 import S3Store
 from searchapp.indexing.embedding.prefetch import MAX_PREFETCHED_FILES, Prefetcher
 from searchapp.library import Library
@@ -181,6 +182,19 @@ def test_filters_by_folder_know_buckets(opened: Library, full: Bucket, model: Pa
         assert not search_paths(opened, "red", folder=folder)
     names = [name for name, _ in opened.count_facets().folders.values]
     assert set(names) == {full.url, f"{full.url}/below"}
+
+
+def test_a_single_object_can_be_named(
+    opened: Library, full: Bucket, model: Path, photos: Path
+) -> None:
+    """Only this object is indexed; a folder can have the suffix of a picture."""
+    full.put_object("album.jpg/red.jpg", photos / "red.jpg")
+    assert index_folder(opened, f"{full.url}/below/blue.jpg", model).added == 1
+    assert index_folder(opened, f"{full.url}/below/blue.jpg", model).unchanged == 1
+    assert index_folder(opened, f"{full.url}/album.jpg", model).added == 1
+    assert sorted(search_paths(opened, "blue")) == [f"{full.url}/below/blue.jpg"]
+    with pytest.raises(FolderError, match="no files can be listed at this URL"):
+        index_folder(opened, f"{full.url}/nowhere.jpg", model)
 
 
 # Errors
@@ -601,7 +615,7 @@ def test_a_server_that_fails_loses_no_file(site: str, monkeypatch: pytest.Monkey
 def test_a_bad_bucket_name_is_explained(store: str) -> None:
     """The message of the store's client library is complete, in one line."""
     with pytest.raises(FolderError, match=r"cannot be listed: .*[Ii]nvalid bucket name") as raised:
-        scan.resolve_roots(["s3://[/x"])
+        resolve_roots(["s3://[/x"])
     assert "\n" not in str(raised.value)
 
 

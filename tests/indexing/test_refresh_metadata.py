@@ -350,11 +350,13 @@ def test_invalid_filters_are_reported(run: RunCommand) -> None:
 def test_every_file_that_is_read_is_closed(tmp_path: Path) -> None:
     """A run over many files does not exhaust the file descriptors."""
     file = write(tmp_path / "a.jpg", make_jpeg())
+    sidecar = write(tmp_path / "a.xmp", rating(3))
     state = file.stat()
     before = len(list(Path("/proc/self/fd").iterdir()))
     for _ in range(50):
-        decode.read_picture_info(str(file), state.st_size, state.st_mtime_ns)
-        metadata.read_sidecar(str(file))
+        info = decode.read_picture_info(str(file), state.st_size, state.st_mtime_ns)
+        assert info is not None
+        assert metadata.apply_sidecars(info, [str(sidecar)]).rating == 3
     assert len(list(Path("/proc/self/fd").iterdir())) == before
 
 

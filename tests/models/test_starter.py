@@ -11,11 +11,15 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from PIL import Image
+from support.icc_profiles import DISPLAY_P3, PRO_PHOTO, make_rgb_profile, make_rgb_table_profile
+from support.imagemagick import needs_imagemagick, render_srgb
 from support.paths import ROOT
 
 from searchapp import models
 from searchapp.bench.captions import read_captions
 from searchapp.bench.evaluation import Evaluation, evaluate_model
+from searchapp.engines import EngineInput, Refusal
 from searchapp.errors import EngineError
 from searchapp.library import Library
 from searchapp.pictures import decode
@@ -51,6 +55,30 @@ def library(engine: LocalEngine, tmp_path_factory: pytest.TempPathFactory) -> It
         assert isinstance(last, RunFinished)
         assert (last.summary.added, last.summary.failed) == (len(CAPTIONS), 0)
         yield library
+
+
+@needs_imagemagick
+@pytest.mark.parametrize("name", ["pro-photo", "display-p3", "table"])
+def test_a_picture_with_a_profile_embeds_as_its_srgb_rendering(
+    engine: LocalEngine, tmp_path: Path, name: str
+) -> None:
+    """The reference is ImageMagick's rendering."""
+    profile = {
+        "pro-photo": make_rgb_profile(PRO_PHOTO, 1.8),
+        "display-p3": make_rgb_profile(DISPLAY_P3, 2.2),
+        "table": make_rgb_table_profile(PRO_PHOTO, 1.8),
+    }[name]
+    pixels = Image.open(sorted(PHOTOS.rglob("*.jpg"))[0]).convert("RGB")
+    pixels.save(tmp_path / "profile.jpg", icc_profile=profile, quality=95, subsampling=0)
+    rendered = Image.fromarray(render_srgb(tmp_path / "profile.jpg").astype(np.uint8))
+    rendered.save(tmp_path / "srgb.png")
+    spec = models.resolve_model("starter")
+    prompt = models.make_document_prompt(spec)
+    files = (tmp_path / "profile.jpg", tmp_path / "srgb.png")
+    prepared = [decode.prepare_picture(file.read_bytes(), spec.image) for file in files]
+    one, other = engine.embed([EngineInput(prompt, each.image) for each in prepared])
+    assert not isinstance(one, Refusal) and not isinstance(other, Refusal)
+    assert float(one @ other) >= 0.99
 
 
 def load_demo_queries() -> list[tuple[str, Query | list[Term]]]:

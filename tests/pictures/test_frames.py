@@ -10,7 +10,7 @@ from PIL import Image, ImageCms, ImageDraw
 from PIL.Image import Image as Picture
 
 from searchapp.errors import PictureError
-from searchapp.pictures import frames
+from searchapp.pictures import decode, frames
 
 MAX_MEGAPIXELS = 10.0
 
@@ -126,6 +126,33 @@ def test_the_color_profile_is_compared() -> None:
     assert unchanged.colors.getpixel((5, 5)) == (200, 80, 40)
     broken = encode(image, icc_profile=b"no profile")
     assert hash_of(broken) == hash_of(plain)
+
+
+def test_frames_have_the_colors_of_decoded_pictures() -> None:
+    """The ground under transparent parts, the profile and the orientation are the same."""
+    image, exif = draw_glyph("ellipse"), Image.Exif()
+    exif[0x0112] = 6
+    image.paste((200, 80, 40, 255), (0, 0, 32, 8))
+    for options in ({}, {"icc_profile": make_profile(0.7)}, {"exif": exif}):
+        data = encode(image, **options)
+        (frame,) = _decode(data)
+        decoded, _ = decode.decode_picture(data, lambda *size: size, MAX_MEGAPIXELS)
+        assert frame.colors.tobytes() == decoded.tobytes()
+        assert frame.alpha is not None
+        assert frame.alpha.size == decoded.size
+
+
+def test_a_complete_picture_with_a_damaged_end() -> None:
+    """A JPEG without its end marker shows the same; a cut one is an error."""
+    whole = encode(Image.effect_noise((96, 64), 60).convert("RGB"), "JPEG", quality=90)
+    without_end = whole.removesuffix(b"\xff\xd9")
+    assert hash_of(without_end) == hash_of(whole)
+    assert frames.count_frames(without_end, MAX_MEGAPIXELS) == 1
+    (frame,), (same,) = _decode(without_end), _decode(whole)
+    assert frame.colors.tobytes() == same.colors.tobytes()
+    for call in (hash_of, _decode):
+        with pytest.raises(PictureError, match="truncated"):
+            call(whole[: len(whole) // 2])
 
 
 def test_broken_files_are_picture_errors() -> None:

@@ -142,23 +142,7 @@ def test_utc_offset_is_taken_from_xmp() -> None:
     assert (info.taken_at, info.date_from) == ("2023-06-17T21:05:00-03:00", "exif")
 
 
-@pytest.mark.parametrize(
-    ("written", "expected"),
-    [
-        ("1985", "1985-01-01T00:00:00"), ("1985-07", "1985-07-01T00:00:00"),
-        ("2023-06-17T21:05", "2023-06-17T21:05:00"),
-        ("2023:06:17 21:05:00Z", "2023-06-17T21:05:00+00:00"),
-        ("2023-06-17T21:05:00.123+0530", "2023-06-17T21:05:00+05:30"),
-        ("2023-06-17T21:05:00+99:00", "2023-06-17T21:05:00"), ("2023-02-30", None),
-        ("0000:00:00 00:00:00", None), ("    :  :     :  :  ", None), ("9999-01-01", None),
-        ("yesterday", None), ("", None), (None, None), (20230617, None),
-    ],
-)  # fmt: skip
-def test_dates_are_normalized_or_dropped(written: object, expected: str | None) -> None:
-    assert sanitize.normalize_date(written) == expected
-
-
-def test_a_sidecar_has_precedence(tmp_path: Path) -> None:
+def test_a_sidecar_has_precedence() -> None:
     """In the styles of darktable and Lightroom; a rating of 0 removes the rating."""
     info = decode_info(make_jpeg(exif=CAMERA, xmp=PEOPLE))
     darktable = make_xmp(
@@ -175,12 +159,6 @@ def test_a_sidecar_has_precedence(tmp_path: Path) -> None:
     merged = metadata.apply_sidecar(info, lightroom)
     assert (merged.rating, merged.lens, merged.keywords) == (None, "Other 35mm", info.keywords)
     assert metadata.apply_sidecar(info, b"no XMP") == info
-
-    (tmp_path / "IMG_1.xmp").write_bytes(b"short")
-    assert metadata.read_sidecar(str(tmp_path / "IMG_1.jpg")) == b"short"
-    (tmp_path / "IMG_1.jpg.XMP").write_bytes(b"long")
-    assert metadata.read_sidecar(str(tmp_path / "IMG_1.jpg")) == b"long"
-    assert metadata.read_sidecar(str(tmp_path / "IMG_2.jpg")) is None
 
 
 def test_the_modification_date_is_the_fallback() -> None:

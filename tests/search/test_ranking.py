@@ -1,14 +1,18 @@
 """A query has one ranking for every count and offset, even if its index is not exact."""
 
 from collections.abc import Callable, Iterator
+from functools import partial
 from itertools import chain
 
 import numpy as np
 import pytest
 from support.filters import make_varied_catalog
 
+from searchapp.catalog import TextQuery
+from searchapp.files.presence import Presence
 from searchapp.search.good_match import Judge, JudgeCache
-from searchapp.search.ranking import FIRST_PAGE_MATCHES, Ranking
+from searchapp.search.ranked_pages import FIRST_PAGE_MATCHES
+from searchapp.search.ranking import Ranking
 from searchapp.types import Collection, SearchOptions
 from searchapp.vectors.indexes import Indexes
 
@@ -36,15 +40,16 @@ def find_ids(
     ranking_and_vectors: tuple[Ranking, Collection, np.ndarray], monkeypatch: pytest.MonkeyPatch
 ) -> Callable[..., list[int]]:
     """Return the image ids of hits for a vector of the collection, by its number."""
-    monkeypatch.setattr("os.path.exists", lambda path: True)
+    monkeypatch.setattr("searchapp.files.presence.check_presence", lambda path: Presence.THERE)
     ranking, collection, vectors = ranking_and_vectors
 
-    def find(number: int, **options: object) -> list[int]:
+    def find(number: int, text: str | None = None, **options: object) -> list[int]:
         found = ranking.find_nearest(
             collection,
             vectors[number],
-            SearchOptions(**options),
-            "image",  # type: ignore[arg-type]
+            SearchOptions(**options),  # type: ignore[arg-type]
+            "image",
+            TextQuery.parse(text) if text is not None else None,
         )
         return [hit.image_id for hit in found.hits]
 
@@ -52,18 +57,21 @@ def find_ids(
 
 
 @pytest.mark.parametrize("where", [None, "width % 100 < 90"])
+# Words of no image, of a sixth of the images, of a third as a name, and a phrase that must occur.
+@pytest.mark.parametrize("text", [None, "copies", "d1", '"copies"'])
 def test_pages_of_a_trained_index_have_no_gaps_or_duplicates(
-    find_ids: Callable[..., list[int]], where: str | None
+    find_ids: Callable[..., list[int]], where: str | None, text: str | None
 ) -> None:
     """All pages of a query together are one long answer, also beyond the first candidates."""
     last = FIRST_PAGE_MATCHES + 40
-    for number in range(6):
-        answer = find_ids(number, count=last, where=where)
+    for number in range(6) if text is None else range(2):
+        find = partial(find_ids, number, text, where=where)
+        answer = find(count=last)
         assert len(set(answer)) == last
         for size in (10, 28):
-            pages = [find_ids(number, count=size, offset=size * n, where=where) for n in range(3)]
+            pages = [find(count=size, offset=size * n) for n in range(3)]
             assert [*chain(*pages)] == answer[: 3 * size]
-        assert find_ids(number, count=30, offset=last - 30, where=where) == answer[-30:]
+        assert find(count=30, offset=last - 30) == answer[-30:]
 
 
 def test_count_does_not_change_which_hits_are_good(
@@ -82,7 +90,7 @@ def test_min_score_is_compared_as_hits_show_it(
     ranking_and_vectors: tuple[Ranking, Collection, np.ndarray], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The score that a hit shows, as --min-score, includes this hit."""
-    monkeypatch.setattr("os.path.exists", lambda path: True)
+    monkeypatch.setattr("searchapp.files.presence.check_presence", lambda path: Presence.THERE)
     ranking, collection, vectors = ranking_and_vectors
     hits = ranking.find_nearest(collection, vectors[5], SearchOptions(), None).hits
     for rank, hit in enumerate(hits):

@@ -82,6 +82,26 @@ def test_this_process_answers_if_another_user_has_the_resident_process(
     ]
 
 
+def test_a_search_by_text_starts_no_process(
+    library: Path, fake_engines: FakeEngines, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """No engine and no resident process; a running one answers, because it is faster."""
+    monkeypatch.setattr(module.client, "search", lambda *arguments: SearchResult((), None))
+    started = len(fake_engines.started_engines)
+
+    def ask() -> list[str]:
+        result = answer_query(
+            Query("green"), SearchOptions(by="text"), ResidentConfig(library), fake_engines,
+            use_resident=True, notify=pytest.fail,
+        )  # fmt: skip
+        return [Path(hit.path).name for hit in result.hits]
+
+    assert ask() == ["green.png"]
+    assert len(fake_engines.started_engines) == started
+    monkeypatch.setattr(module, "is_listening", lambda folder: True)
+    assert ask() == []
+
+
 EMPTY = "holds no pictures yet; run `searchapp index FOLDER`"
 
 

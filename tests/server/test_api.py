@@ -47,6 +47,29 @@ def test_search_by_text_picture_and_both(client: Any, photos: Path) -> None:
     assert hit_names(search_api(client, green, text="blue"))[0] == "cyan.jpg"
 
 
+def test_search_by_words(client: Any, photos: Path, fake_engines: FakeEngines) -> None:
+    """Words in names find pictures, without the engine if asked; each hit says why it is one."""
+    prompts = [list(engine.prompts) for engine in fake_engines.started_engines]
+    hits = search_api(client, text="green.png", by="text").json()["hits"]
+    assert [engine.prompts for engine in fake_engines.started_engines] == prompts
+    (hit,) = hits
+    assert (hit["name"], hit["score"]) == ("green.png", 1.0)
+    assert hit["match"] == [{"by": "name", "snippet": "green.png", "boxes": []}]
+    reasons = {
+        hit["name"]: [match["by"] for match in hit["match"]]
+        for hit in search_api(client, text="red").json()["hits"]
+    }
+    assert reasons == {
+        "red.jpg": ["vector", "name"],
+        "green.png": ["vector"],
+        "blue.jpg": ["vector"],
+    }
+    assert search_api(client, text='red "sea"').json()["hits"] == []
+    assert len(hit_names(search_api(client, text='red "sea"', by="vector"))) == 3
+    assert search_api(client, text="red", by="name").status_code == 422
+    assert search_api(client, by="text").status_code == 400
+
+
 def test_filters_and_pages(client: Any, photos: Path) -> None:
     """Filters work as in the command line; pages continue each other."""
     assert hit_names(search_api(client, text="red", folder=str(photos / "below"))) == ["blue.jpg"]
@@ -56,6 +79,48 @@ def test_filters_and_pages(client: Any, photos: Path) -> None:
     all_names = hit_names(search_api(client, text="red"))
     pages = [hit_names(search_api(client, text="red", count=1, offset=n)) for n in range(3)]
     assert [page[0] for page in pages] == all_names
+
+
+@pytest.mark.parametrize("name", ["fodler", "limit"])
+def test_an_unknown_field_is_an_error(client: httpx.Client, name: str) -> None:
+    """A filter with a typing error must not search everything: the answer names the field."""
+    picture = ("picture", io.BytesIO(b""))
+    answers = [
+        client.post("/api/search", json={"text": "red", name: "x"}),
+        client.post("/api/search", data={"text": "red", name: "x"}, files={"image": picture}),
+        client.post("/api/search", data={"text": "red"}, files={name: picture}),
+        client.post("/api/search", json={"terms": [{"text": "red", name: "x"}]}),
+        client.get("/api/similar/1", params={name: "x"}),
+        client.get("/api/facets", params={name: "x"}),
+    ]
+    for answer in answers:
+        assert answer.status_code == 422
+        (problem,) = answer.json()["errors"]
+        assert problem["loc"][-1] == name
+        assert problem["msg"].startswith("there is no such field")
+
+
+def test_an_unknown_folder_is_a_warning(client: httpx.Client, photos: Path) -> None:
+    """An empty result says whether the folder does not exist, or is not indexed."""
+    (photos / "empty").mkdir()
+    (photos / "link").symlink_to(photos)
+    for name, warning in (
+        ("nowhere", "no such folder, and the library knows no file below it"),
+        ("empty", "the library knows no file below"),
+        ("link", f"the library knows this folder as {photos}"),
+    ):
+        folder = str(photos / name)
+        answers = [
+            search_api(client, text="red", folder=folder),
+            client.get("/api/similar/1", params={"folder": folder}),
+            client.get("/api/facets", params={"folder": folder}),
+        ]
+        for answer in answers:
+            assert answer.status_code == 200
+            (text,) = answer.json()["warnings"]
+            assert warning in text and folder in text
+    for conditions in ({"folder": str(photos)}, {"camera": "none"}):
+        assert search_api(client, text="red", **conditions).json()["warnings"] == []
 
 
 def test_similar_images_thumbnails_and_pictures(client: Any, photos: Path) -> None:
@@ -102,10 +167,10 @@ def test_library_info_metrics_and_docs(client: Any, photos: Path) -> None:
     assert client.get("/healthz").json() == {"status": "ok"}
     search_api(client, text="red")
     metrics = client.get("/metrics").text
-    assert 'searchapp_requests_total{path="/api/search",status="200"}' in metrics
+    assert 'searchapp_requests_total{path="/api/v1/search",status="200"}' in metrics
     assert "searchapp_search_seconds_count" in metrics
-    assert "/api/similar/{image_id}" in client.get("/openapi.json").json()["paths"]
-    assert "POST /api/search" in client.get("/docs").text
+    assert "/api/v1/similar/{image_id}" in client.get("/openapi.json").json()["paths"]
+    assert "swagger-ui" in client.get("/docs").text
 
 
 @pytest.mark.parametrize(
@@ -117,7 +182,7 @@ def test_library_info_metrics_and_docs(client: Any, photos: Path) -> None:
         ({"text": "red", "count": 0}, 422),
         ({"text": "red", "count": 10**9}, 422),
         ({"text": "red", "after": "yesterday"}, 422),
-        ({"text": "red", "folder": "\0"}, 200),
+        ({"text": "red", "folder": "\0"}, 400),
         ({"text": ["red"]}, 422),
         ({"text": "red", "collection": "nowhere"}, 404),
         ({"image_url": "http://127.0.0.1/x.jpg"}, 400),
@@ -243,7 +308,7 @@ def test_refused_requests_are_logged_without_secrets(
         client.headers.update(headers)
         assert search_api(client, text="nonsense").status_code == 400
     assert "Refused the request GET '/' (401): this server needs a token" in caplog.text
-    assert "The request POST '/api/search' failed (400): QueryError" in caplog.text
+    assert "The request POST '/api/v1/search' failed (400): QueryError" in caplog.text
     for secret in ("wrong-secret", "right-secret", "nonsense"):
         assert secret not in caplog.text
 

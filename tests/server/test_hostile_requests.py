@@ -106,9 +106,10 @@ def check_answer(answer: httpx.Response, about: object) -> None:
     about = repr(about)[:300]
     if answer.status_code in (200, 303, 307):
         return
-    assert answer.headers["content-type"] == "application/json", about
+    assert answer.headers["content-type"] == "application/problem+json", about
     error = json.loads(answer.content.decode("ascii"))
-    assert error["detail"], about
+    assert error["status"] == answer.status_code, about
+    assert error["detail"] and isinstance(error["detail"], str), about
     # A command can name a model that does not exist, which has always been status 500.
     assert answer.status_code < 500 or error["kind"] == "ModelError", (about, answer.text)
 

@@ -24,16 +24,17 @@ def make_old_library(
     folder.mkdir()
     with monkeypatch.context() as patched:
         patched.setattr("searchapp.catalog.schema_upgrade.MIGRATIONS", old_migrations)
+        patched.setattr(  # The old schema has no text index.
+            "searchapp.catalog.schema_upgrade.build_missing_texts", lambda db, report: None
+        )
         catalog = Catalog.open(folder / "catalog.db", create=True)
     with Library.open(folder.parent / "new", create=True, start=FakeEngines()) as library:
         index_folder(library, photos, model)
     catalog._db.execute("attach ? as new", (str(folder.parent / "new/catalog.db"),))
     columns = "id, sha256, format, width, height, taken_at, camera, latitude, longitude"
-    for table in ("collections", "runs"):
+    catalog._db.execute(f"insert into images ({columns}) select {columns} from new.images")
+    for table in ("collections", "runs", "files", "embeddings"):
         names = ", ".join(c.name for c in catalog._db[table].columns)
         catalog._db.execute(f"insert into {table} ({names}) select {names} from new.{table}")
-    catalog._db.execute(f"insert into images ({columns}) select {columns} from new.images")
-    for table in ("files", "embeddings"):
-        catalog._db.execute(f"insert into {table} select * from new.{table}")
     catalog.close()
     shutil.rmtree(folder.parent / "new")

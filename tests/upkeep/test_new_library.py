@@ -51,6 +51,7 @@ def list_names(folder: Path) -> list[str]:
         ("move", "faiss"),
         ("export", "out.json"),
         ("backup", "out.db"),
+        ("restore", "broken.json"),
     ],
     ids=" ".join,
 )

@@ -130,7 +130,7 @@ def test_a_user_at_a_terminal_is_asked(
         )  # fmt: skip
         os.close(child_terminal)
         output = b""
-        while b"Forget the 20 vanished files? [y/N]" not in output:
+        while b"Forget 20 vanished files? [y/N]" not in output:
             output += os.read(terminal, 1000)
         os.write(terminal, answer)
         while b" s; library: " not in output:
@@ -312,6 +312,13 @@ def test_a_changed_file_with_the_same_size_and_time_is_found(
     assert done.exit_code == 1
     assert f"{file}: the content of the file has changed since indexing" in done.stdout
     assert str(other) not in done.stdout
+    assert "run `searchapp index`, which reads this file again" in done.stdout
+    assert "repair" not in done.stdout
+    with sqlite3.connect(opened.folder / "catalog.db") as db:
+        db.execute("update files set ctime_ns = null")  # as in an older library
+    done = run("check", "--all-files")
+    assert "; run `searchapp check --repair`, then run `searchapp index`" in done.stdout
+    assert index_folder(opened, many_pictures, model).unchanged == MANY  # `check` was right.
     assert run("check", "--all-files", "--repair").exit_code == 0
     assert index_folder(opened, many_pictures, model).unchanged == MANY - 1
     assert run("check", "--all-files").exit_code == 0

@@ -15,11 +15,12 @@ from hypothesis.stateful import initialize, invariant, rule
 from support.filters import DATE_STRATEGY, WHERE_CONDITIONS, make_varied_catalog
 from support.vectors import DIMENSIONS, SMALL_POLICY, CatalogChanges, FilledCatalog
 
-from searchapp.catalog import Catalog
+from searchapp.catalog import Catalog, TextQuery
 from searchapp.catalog.filters.fields import FILTER_FIELDS
 from searchapp.errors import VectorStoreError
 from searchapp.search.good_match import JudgeCache
-from searchapp.search.ranking import Ranking, iter_ranked_pages
+from searchapp.search.ranked_pages import iter_ranked_pages
+from searchapp.search.ranking import Ranking
 from searchapp.types import Filter, MilvusUploading, PictureInfo, SearchOptions
 from searchapp.vectors import SearchIndex, Selection, VectorIndex
 from searchapp.vectors.address import parse_address
@@ -102,9 +103,10 @@ def test_the_first_sync_creates_the_text_indexes(make: Callable[..., InMilvus]) 
     def indexed() -> set[str]:
         return {index.name for index in store.catalog._db["images"].indexes}
 
-    assert not any(name.startswith("images_") for name in indexed())
+    text_indexes = {"images_camera", "images_format", "images_lens"}
+    assert not text_indexes & indexed()
     store.sync()
-    assert {"images_camera", "images_format", "images_lens"} <= indexed()
+    assert text_indexes <= indexed()
     plan = store.catalog._db.execute("explain query plan select min(lens) from images")
     assert "COVERING INDEX images_lens" in str(plan.fetchall())
 
@@ -492,7 +494,7 @@ def test_all_pages_request_the_same_candidates(
     """An index that is not exact would otherwise lose or repeat hits between pages."""
     catalog, _, milvus, vectors = both
     (collection,) = catalog.list_collections()
-    monkeypatch.setattr("os.path.exists", lambda path: True)
+    monkeypatch.setattr("searchapp.files.storage.can_exist", lambda path: True)
     monkeypatch.setattr(searcher, "MAX_EXACT_COMPARISONS", 0)
     indexes = mock.Mock(open_index=lambda _: milvus)
     ranking = Ranking(catalog, indexes, JudgeCache(catalog))
@@ -510,6 +512,27 @@ def test_all_pages_request_the_same_candidates(
     assert ids[0] + ids[1] + ids[2] == ids[3]
     assert requests[0]
     assert all(request == requests[0] for request in requests)
+
+
+@pytest.mark.parametrize("words", ["copies", '"copies"', "18", "16.jpg", "d0 copies"])
+def test_words_are_fused_with_vectors_as_in_faiss(
+    both: Both, words: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The hits, their order and the reasons are the same."""
+    catalog, faiss, milvus, vectors = both
+    (collection,) = catalog.list_collections()
+    monkeypatch.setattr("searchapp.files.storage.can_exist", lambda path: True)
+    query, options = TextQuery.parse(words), SearchOptions(count=20, format="jpeg")
+    hits = [
+        Ranking(catalog, mock.Mock(open_index=lambda _, index=index: index), JudgeCache(catalog))
+        .find_nearest(collection, vectors[3], options, None, query)
+        .hits
+        for index in (faiss, milvus)
+    ]
+    assert [(hit.image_id, hit.match) for hit in hits[0]] == [
+        (hit.image_id, hit.match) for hit in hits[1]
+    ]
+    assert any(hit.has_text_match for hit in hits[0])
 
 
 @settings(max_examples=60, deadline=None)

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import json
 import logging
+from collections.abc import Iterable
 from itertools import chain
 from pathlib import Path
 from typing import Any, TypeVar
@@ -13,7 +15,7 @@ from sqlite_utils import Database
 from searchapp.catalog.filters import where_condition
 from searchapp.catalog.filters.columns import EMPTY_IDS, Ids, ImageColumns, Mask
 from searchapp.catalog.filters.facets import FolderColumn, build_overview, count_facets
-from searchapp.catalog.path_keys import build_folder_condition
+from searchapp.catalog.path_keys import build_folder_condition, decode_path
 from searchapp.types import Facets, Filter, Overview
 
 logger = logging.getLogger(__name__)
@@ -35,6 +37,8 @@ class FilterMatcher:
         self._last_sha256: tuple[str] | None = None  # of the image with the highest id
         self._changes = 0  # value of the table changes: updates of existing images
         self._folders = FolderColumn()
+        # Image ids of files that have other metadata than their image, and ids of this metadata.
+        self._file_metadata: tuple[Ids, Ids] = (EMPTY_IDS, EMPTY_IDS)
         self._embedding_ids: dict[int, tuple[Ids, Ids]] = {}  # by collection: ids, image ids
         self._current_collections: set[int] = set()  # collections that were read in this state
         self._cache: dict[Any, Any] = {}
@@ -56,11 +60,33 @@ class FilterMatcher:
             if not named_masks:
                 return ids
             combined_mask = self._copy_to_frames(
-                np.logical_and.reduce([mask for _, mask in named_masks])
+                self._copy_from_file_metadata(
+                    np.logical_and.reduce([mask for _, mask in named_masks])
+                )
             )
             found = ids[combined_mask[image_ids]]
             _log_match(named_masks, len(found), len(ids))
             return self._cache_result(key, found) if is_repeatable else found
+
+    def find_matching_paths(
+        self, image_filter: Filter, image_ids: Iterable[int]
+    ) -> dict[int, set[str]]:
+        """Return the files that match a filter, for images whose files have different metadata.
+
+        Other images are left out: all their files match, except for the conditions on paths.
+        """
+        with self._db.atomic():
+            self._catch_up(None)
+            masks = [mask for _, mask in self._build_masks(image_filter)[0]]
+            matching: dict[int, set[str]] = {}
+            for image_id, path, metadata_id in self._db.execute(
+                "select image_id, path, metadata_id from file_metadata"
+                " where image_id in (select value from json_each(?))",
+                (json.dumps([*image_ids]),),
+            ):
+                if all(mask[metadata_id] for mask in masks):
+                    matching.setdefault(image_id, set()).add(decode_path(path))
+            return matching
 
     def count_facets(self, collection_id: int, image_filter: Filter) -> Facets:
         """Count the images of a collection that have files and match a filter, by facet.
@@ -79,6 +105,8 @@ class FilterMatcher:
             frames, videos = self._images.frames
             base_mask[frames[frames != videos]] = False  # Count each video once.
             masks, is_repeatable = self._build_masks(image_filter)
+            for _, mask in masks:
+                self._copy_from_file_metadata(mask)
             facets = count_facets(self._db, self._images, self._folders, base_mask, masks)
             return self._cache_result(key, facets) if is_repeatable else facets
 
@@ -106,6 +134,14 @@ class FilterMatcher:
             masks.append(("where", mask))
         return masks, is_repeatable
 
+    def has_files_below(self, folder: str) -> bool:
+        """Return whether the catalog knows a file below a folder."""
+        where, parameters = build_folder_condition(self._db, folder)
+        (is_known,) = self._db.execute(
+            f"select exists (select 1 from files where {where})", parameters
+        ).fetchone()
+        return bool(is_known)
+
     def _mask_below(self, folder: str) -> Mask:
         if folder in self._cache:
             mask: Mask = self._cache[folder]
@@ -113,7 +149,10 @@ class FilterMatcher:
         where, parameters = build_folder_condition(self._db, folder)
         # Reading one long text takes a third of the time of reading one row per file.
         (found,) = self._db.execute(
-            f"select coalesce(group_concat(image_id), '') from files where {where}", parameters
+            "select coalesce(group_concat(id), '') from"
+            f" (select image_id as id from files where {where}"
+            f" union all select metadata_id from file_metadata where {where})",
+            parameters,
         ).fetchone()
         return self._cache_result(
             folder, self._mask_images(np.fromstring(found, np.int64, sep=","))
@@ -145,6 +184,16 @@ class FilterMatcher:
         """
         frames, videos = self._images.frames
         mask[frames] = mask[videos]
+        return mask
+
+    def _copy_from_file_metadata(self, mask: Mask) -> Mask:
+        """Set the mask of an image whose files have different metadata: true if a file matches.
+
+        The metadata of each file has its own id in the mask. Changes mask in place.
+        """
+        image_ids, metadata_ids = self._file_metadata
+        mask[image_ids] = False
+        mask[image_ids[mask[metadata_ids]]] = True
         return mask
 
     def _cache_result(self, key: Any, value: Cached) -> Cached:
@@ -191,6 +240,9 @@ class FilterMatcher:
         pairs = np.fromiter(chain.from_iterable(rows), np.int64)
         frames, videos = self._images.frames
         self._images.frames = np.append(frames, pairs[0::2]), np.append(videos, pairs[1::2])
+        rows = self._db.execute("select image_id, metadata_id from file_metadata")
+        pairs = np.fromiter(chain.from_iterable(rows), np.int64)
+        self._file_metadata = pairs[0::2], pairs[1::2]
         self._last_sha256 = self._db.execute(
             "select sha256 from images where id = ?", (self._images.last_id,)
         ).fetchone()

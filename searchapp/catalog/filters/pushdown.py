@@ -26,8 +26,11 @@ def filter_to_conditions(
 
     Every match of the filter meets the conditions. A place becomes a bounding box. SQL conditions
     and keywords cannot be translated. Folders are not translated, because a moved file would need
-    an update in the vector store.
+    an update in the vector store. The store has the metadata of images, so nothing is translated
+    if files of one image have different metadata.
     """
+    if db.execute("select exists (select 1 from file_metadata)").fetchone()[0]:
+        return (), False
     is_complete = not (
         image_filter.folder
         or image_filter.where is not None

@@ -23,6 +23,7 @@ PHOTOS_COLUMNS = (
 # Columns whose texts can have any Unicode normal form. Files keep the form of their names.
 TEXT_COLUMNS = ("path", "folder", "camera", "lens", "title", "description", "keywords")
 NORMALIZE_FUNCTION = "searchapp_nfc"
+VIEW_TABLES = ("files", "images", "keywords", "file_metadata")
 TIMEOUT_S = 30.0
 STEPS_PER_CANCEL_CHECK = 20_000  # SQLite virtual machine instructions between two checks
 # Pure functions only: no function reads a file or creates a large value.
@@ -65,6 +66,8 @@ class WhereResult:
 
 def find_image_ids(file: Path, condition: str) -> WhereResult:
     """Return the ids of images with a file in the view photos for which a condition is true.
+
+    For a file with metadata of its own, the id is that of its metadata in the table images.
 
     Raises QueryError if the condition is not an SQL expression or exceeds TIMEOUT_S. The
     condition may read only the columns of photos, and call only ALLOWED_FUNCTIONS.
@@ -128,8 +131,8 @@ class _Evaluation(threading.Thread):
             self._connection = connection
         try:
             condition = normalize_text(self._condition)
-            if not condition.isascii():  # An ASCII text has one normal form.
-                _normalize_view(connection)
+            # An ASCII text has one normal form.
+            _cover_view(connection, has_normal_texts=not condition.isascii())
             connection.execute("pragma query_only = on")
             for limit, maximum in SQLITE_LIMITS.items():
                 connection.setlimit(limit, maximum)
@@ -140,7 +143,7 @@ class _Evaluation(threading.Thread):
             # An expression is valid with and without parentheses. An injection that closes our
             # parenthesis, or ends in a comment, is invalid in one of the two statements.
             connection.execute(f"explain select 1 from photos where {condition}\n").close()
-            rows = connection.execute(f"select image_id from photos where (\n{condition}\n)")
+            rows = connection.execute(f"select metadata_id from photos where (\n{condition}\n)")
             image_ids = np.fromiter((row[0] for row in rows), dtype=np.int64)
             if VIEW_FUNCTION not in condition.casefold():
                 called_functions.discard(VIEW_FUNCTION)  # Only the view called it.
@@ -151,17 +154,26 @@ class _Evaluation(threading.Thread):
             connection.close()
 
 
-def _normalize_view(connection: sqlite3.Connection) -> None:
-    """Cover the view photos with a temporary view whose texts have the Unicode form NFC."""
+def _cover_view(connection: sqlite3.Connection, *, has_normal_texts: bool) -> None:
+    """Cover the view photos with a temporary view, which also has the column metadata_id.
+
+    has_normal_texts: whether the texts of the temporary view have the Unicode form NFC.
+    """
     connection.create_function(
         NORMALIZE_FUNCTION, 1,
         lambda value: normalize_text(value) if isinstance(value, str) else value,
     )  # fmt: skip
     columns = (
-        f"{NORMALIZE_FUNCTION}({name}) as {name}" if name in TEXT_COLUMNS else name
+        f"{NORMALIZE_FUNCTION}({name}) as {name}"
+        if has_normal_texts and name in TEXT_COLUMNS
+        else name
         for name in PHOTOS_COLUMNS
     )
-    connection.execute(f"create temp view photos as select {', '.join(columns)} from main.photos")
+    connection.execute(
+        f"create temp view photos as select {', '.join(columns)}, coalesce((select m.metadata_id"
+        " from file_metadata m where m.path = p.path), p.image_id) as metadata_id"
+        " from main.photos p"
+    )
 
 
 def _authorize_action(
@@ -182,7 +194,7 @@ def _authorize_action(
             allowed = True
         case sqlite3.SQLITE_READ:
             # SQLite reports an empty column if it only counts rows, as in the join of the view.
-            is_view_table = first_argument in ("files", "images", "keywords") and (
+            is_view_table = first_argument in VIEW_TABLES and (
                 view_name == "photos" or not second_argument
             )
             allowed = first_argument == "photos" or is_view_table

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any, Protocol, TypeAlias
 
 if TYPE_CHECKING:
-    from searchapp.catalog import EmbeddedImageLookup, FileTask
+    from searchapp.catalog import FileTask
     from searchapp.engines import Engine
     from searchapp.indexing.embedding.cluster.driver import Cluster
     from searchapp.indexing.embedding.outcomes import Outcome
@@ -127,15 +127,13 @@ class EngineHolder:
     def choose_source(
         self,
         job: EmbeddingJob,
-        open_lookup: Callable[[], EmbeddedImageLookup],
         file_count: int,
         replicas: int | None,
     ) -> EmbeddingSource:
         """Return the EmbeddingSource of an index run: several engines, or this process's engine.
 
         If this process's engine runs already, only this engine is used, because several engines
-        would load the weights again. open_lookup: opens the catalog, to find images that the
-        collection has embedded. replicas: engines on each GPU, or on the CPU; None: choose it.
+        would load the weights again. replicas: engines on each GPU, or on the CPU; None: choose it.
         """
         from searchapp.indexing.embedding.count_engines import count_threads_per_engine
         from searchapp.indexing.embedding.pipeline import Pipeline
@@ -148,7 +146,7 @@ class EngineHolder:
         return Pipeline(
             job.spec,
             lambda: self.get(job.spec),
-            open_lookup(),
+            job.open_lookup(),
             max_megapixels=job.max_megapixels,
             threads=count_threads_per_engine(1),
         )

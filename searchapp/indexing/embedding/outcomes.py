@@ -6,6 +6,7 @@ from dataclasses import dataclass
 
 from searchapp.catalog import FileTask
 from searchapp.engines.base import Refusal
+from searchapp.files.file_state import FileState
 from searchapp.types import Failure, PictureInfo
 
 
@@ -40,9 +41,8 @@ class KnownPicture:
 
 @dataclass(frozen=True, slots=True)
 class Outcome:
-    """The result of embedding one file; size and mtime_ns: of the file when it was read."""
+    """The result of embedding one file; state: of the file when it was read."""
 
     task: FileTask
     result: EmbeddedPicture | KnownPicture | Failure
-    size: int
-    mtime_ns: int
+    state: FileState

@@ -148,7 +148,7 @@ class Pipeline:
             if isinstance(read.result, DecodedPicture)
         }
         vectors = self._embed_inputs(inputs_by_sha256) if inputs_by_sha256 else {}
-        return [Outcome(r.task, _make_result(r.result, vectors), r.size, r.mtime_ns) for r in reads]
+        return [Outcome(r.task, _make_result(r.result, vectors), r.state) for r in reads]
 
     def stop_and_drain(self) -> Iterable[list[Outcome]]:
         """Stop the reader threads; the engine keeps running.
@@ -179,7 +179,7 @@ class Pipeline:
     def _make_timeout_failure(self, task: FileTask) -> ReadResult:
         seconds = self._decode_timeout_s * (VIDEO_TIMEOUT_FACTOR if is_video(task.path) else 1)
         reason = f"decoding took longer than {seconds:g} s"
-        return ReadResult(task, Failure(task.path, "decode", reason), task.size, task.mtime_ns)
+        return ReadResult(task, Failure(task.path, "decode", reason), task.state)
 
     def start_engine(self) -> Engine:
         """Start the engine if it does not run yet, and return it."""

@@ -51,12 +51,11 @@ class DecodedPicture:
 
 @dataclass(frozen=True, slots=True)
 class ReadResult:
-    """The result of reading one file; size and mtime_ns are those of the file as it was read."""
+    """The result of reading one file; state: of the file as it was read."""
 
     task: FileTask
     result: DecodedPicture | KnownPicture | Failure
-    size: int
-    mtime_ns: int
+    state: storage.FileState
 
 
 class FileReader:
@@ -90,28 +89,26 @@ class FileReader:
         get_content: returns the file's bytes; None for a video, which is read in parts.
         reading: the thread's task, which limits the time of decoding.
         """
-        size, mtime_ns = task.size, task.mtime_ns
+        state = task.state
         result: DecodedPicture | KnownPicture | Failure
         try:
             if get_content is None:
                 with storage.open_file(task.path) as (file, state):
-                    size, mtime_ns = state.size, state.mtime_ns
                     with self._timer.measure("read"):
                         sha256 = hash_file(file, state)
                     result = self._find_known(sha256) or self._decode_video(
-                        sha256, file, mtime_ns, reading
+                        sha256, file, state.mtime_ns, reading
                     )
             else:
                 with self._timer.measure("read"):
                     data, state = get_content()
-                    size, mtime_ns = state.size, state.mtime_ns
                     sha256 = decode.hash_bytes(data)
                 result = self._find_known(sha256) or self._decode_picture(
-                    sha256, data, mtime_ns, reading
+                    sha256, data, state.mtime_ns, reading
                 )
         except PictureError as error:
             result = Failure(task.path, error.stage, str(error))
-        return ReadResult(task, result, size, mtime_ns)
+        return ReadResult(task, result, state)
 
     def _find_known(self, sha256: str) -> KnownPicture | None:
         image_id = self._lookup.find_embedded_image(sha256) if self._lookup else None
@@ -132,7 +129,7 @@ class FileReader:
             info, frames = video.sample_frames(file, self._spec.image, self._max_megapixels)
         inputs = tuple(self._make_engine_input(frame.image) for frame in frames)
         info = metadata.fill_date_from_mtime(
-            replace(info, reader=metadata.METADATA_READER_VERSION), mtime_ns
+            replace(info, reader=metadata.METADATA_READER_VERSION, colors_since=0), mtime_ns
         )
         return DecodedPicture(sha256, info, inputs, tuple(frame.seconds for frame in frames))
 

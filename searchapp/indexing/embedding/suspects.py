@@ -21,7 +21,7 @@ def blame_file(task: FileTask, details: str = "") -> Outcome:
         f"the engine's process ended {MAX_DEATHS_PER_FILE} times while it processed this file"
         f"{details}"
     )
-    return Outcome(task, Failure(task.path, "embed", message), task.size, task.mtime_ns)
+    return Outcome(task, Failure(task.path, "embed", message), task.state)
 
 
 class SuspectFiles:

@@ -22,6 +22,7 @@ from typing import Any
 from searchapp.catalog import EmbeddedImageLookup, FileTask
 from searchapp.engines.base import Engine, Refusal
 from searchapp.errors import SearchAppError, error_to_dict
+from searchapp.files.file_state import FileState
 from searchapp.indexing.embedding import log_relay
 from searchapp.indexing.embedding.log_relay import LogBuffer
 from searchapp.indexing.embedding.outcomes import (
@@ -50,8 +51,17 @@ class EmbeddingJob:
     arguments: Mapping[str, Any] = field(default_factory=dict)  # of the engine
     threads: int = 1  # that read and decode
     decode_timeout_s: float = DECODE_TIMEOUT_S
+    update_colors: bool = False  # embed images again that have other colors now
     starts_early: bool = False  # start the engine at once, not with the first picture
     log_level: int = logging.WARNING  # Records of this level or above are sent to the parent.
+
+    def open_lookup(self) -> EmbeddedImageLookup | None:
+        """Open the lookup of embedded images that need no embedding; None: embed every file."""
+        if self.catalog_file is None:
+            return None
+        return EmbeddedImageLookup(
+            self.catalog_file, self.collection_id, update_colors=self.update_colors
+        )
 
     def to_json(self) -> bytes:
         """Return the job as JSON that a worker can read."""
@@ -110,7 +120,7 @@ def _serve_parent(job: EmbeddingJob, parent: _Parent) -> None:
     """Embed the parent's batches until the parent ends, or until too many decoders are stuck."""
     # Before this message, the worker's end cannot be the fault of a file.
     parent.send({"up": True})
-    lookup = EmbeddedImageLookup(job.catalog_file, job.collection_id) if job.catalog_file else None
+    lookup = job.open_lookup()
 
     def start_engine() -> Engine:
         engine = load_engine_class(job)(job.spec, **job.arguments)
@@ -166,7 +176,7 @@ def _send_outcomes(parent: _Parent, outcomes: list[Outcome], seconds: Mapping[st
                 result = image_id
             case Failure() as failure:
                 result = [failure.path, failure.stage, failure.message]
-        encoded_outcomes.append([outcome.size, outcome.mtime_ns, result])
+        encoded_outcomes.append([dataclasses.astuple(outcome.state), result])
     size = len(vectors[0]) if vectors else 0
     parent.send({"outcomes": encoded_outcomes, "vector_bytes": size, "seconds": dict(seconds)})
     if vectors:
@@ -189,7 +199,7 @@ def receive_outcomes(
         offset += size
         return vectors[offset - size : offset]
 
-    for task, (file_size, mtime_ns, values) in zip(tasks, encoded_outcomes, strict=True):
+    for task, (state, values) in zip(tasks, encoded_outcomes, strict=True):
         result: EmbeddedPicture | KnownPicture | Failure
         if isinstance(values, int):
             result = KnownPicture(values)
@@ -201,7 +211,7 @@ def receive_outcomes(
             frames = tuple(EmbeddedFrame(seconds, take_vector()) for seconds in values["frames"])
             info = PictureInfo.from_dict(values["info"])
             result = EmbeddedPicture(values["sha256"], info, vector, values["seconds"], frames)
-        outcomes.append(Outcome(task, result, file_size, mtime_ns))
+        outcomes.append(Outcome(task, result, FileState(*state)))
     return outcomes
 
 

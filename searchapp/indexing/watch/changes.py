@@ -12,7 +12,7 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from searchapp.errors import SearchAppError
+from searchapp.errors import FolderError, SearchAppError
 from searchapp.files import scan
 from searchapp.files.extras import install_hint
 from searchapp.files.ignore_rules import IGNORE_FILE_NAME
@@ -69,27 +69,57 @@ class ChangeNotifier:
         self._thread.join(5)
 
     def _report_changes(self) -> None:
-        from watchfiles import Change, watch
-
-        real_root = os.path.realpath(self.root)
         try:
-            for changes in watch(
-                self.root, watch_filter=None, debounce=200, rust_timeout=int(1000 * TICK_S),
-                yield_on_timeout=True, stop_event=self._stop, ignore_permission_denied=True,
-                force_polling=self.poll_interval_s is not None,
-                poll_delay_ms=int(1000 * (self.poll_interval_s or 1)),
-            ):  # fmt: skip
-                self._ready.set()
-                for change, path in changes:
-                    if path.startswith(real_root + os.sep):  # Some systems resolve links.
-                        path = os.path.join(self.root, path[len(real_root) + 1 :])  # noqa: PTH118
-                    if _is_relevant(change is Change.modified, path, self.root):
-                        self._changed_paths.put(path)
+            if self.poll_interval_s is None:
+                self._report_notifications()
+            else:
+                self._report_differences(self.poll_interval_s)
         except Exception as error:  # watchfiles raises several types.
             logger.info("Watching the folder %s failed: %s", self.root, error)
             self.error = error
         finally:
             self._ready.set()
+
+    def _report_notifications(self) -> None:
+        from watchfiles import Change, watch
+
+        real_root = os.path.realpath(self.root)
+        for changes in watch(
+            self.root, watch_filter=None, debounce=200, rust_timeout=int(1000 * TICK_S),
+            yield_on_timeout=True, stop_event=self._stop, ignore_permission_denied=True,
+            force_polling=False,
+        ):  # fmt: skip
+            self._ready.set()
+            for change, path in changes:
+                if path.startswith(real_root + os.sep):  # Some systems resolve links.
+                    path = os.path.join(self.root, path[len(real_root) + 1 :])  # noqa: PTH118
+                if _is_relevant(change is Change.modified, path, self.root):
+                    self._changed_paths.put(path)
+
+    def _report_differences(self, interval_s: float) -> None:
+        """Compare the files at intervals; watchfiles compares only whole seconds of their times."""
+        known = self._list_states()
+        self._ready.set()
+        while not self._stop.wait(interval_s):
+            try:
+                found = self._list_states()
+            except FolderError:  # A bad ignore pattern: indexing the folder reports it.
+                self._changed_paths.put(str(self.root))
+                continue
+            for path in known.keys() | found.keys():
+                if known.get(path) != found.get(path):
+                    self._changed_paths.put(path)
+            known = found
+
+    def _list_states(self) -> dict[str, int]:
+        """Return a hash of the state of each file below the folder, by path."""
+        states = dict[str, int]()
+        for file in scan.walk_folder(str(self.root)):
+            if self._stop.is_set():
+                break
+            if isinstance(file, scan.ScannedFile):
+                states[file.path] = hash((file.size, file.mtime_ns, file.ctime_ns, file.sha256))
+        return states
 
 
 def _is_relevant(is_modified: bool, path: str, root: Path) -> bool:
@@ -135,7 +165,7 @@ def is_network_folder(folder: Path, mounts_file: str = "/proc/self/mounts") -> b
 
 @dataclass(slots=True)
 class _PendingChange:
-    state: tuple[int, int] | None  # last size in bytes and mtime_ns; None: the file is gone
+    state: tuple[int, ...] | None  # see read_file_state
     unchanged_since: float  # when the state was first seen, by the clock
 
 
@@ -179,13 +209,13 @@ class PendingChanges:
         return len(self._change_by_path)
 
 
-def read_file_state(path: str) -> tuple[int, int] | None:
-    """Return a file's size in bytes and mtime_ns; None if it does not exist."""
+def read_file_state(path: str) -> tuple[int, ...] | None:
+    """Return a file's size in bytes, mtime_ns and ctime_ns; None if it does not exist."""
     try:
         stat = os.stat(path)  # noqa: PTH116 (speed)
     except OSError:
         return None
-    return stat.st_size, stat.st_mtime_ns
+    return stat.st_size, stat.st_mtime_ns, stat.st_ctime_ns
 
 
 def read_folder_identity(root: Path) -> tuple[int, int] | None:

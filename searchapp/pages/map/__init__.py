@@ -42,7 +42,8 @@ def make_map(
     collection, ids = library.reader.find_matching(options)
     if not len(ids):
         raise QueryError(
-            "no picture for the map matches the filter. Use another filter, or run "
+            "; ".join(library.reader.list_warnings(options.base_filter))
+            or "no picture for the map matches the filter. Use another filter, or run "
             "`searchapp index` first."
         )
     yield WorkStep(f"choosing pictures for the map from {len(ids):,}")
@@ -59,7 +60,8 @@ def make_map(
         if result is not None:
             path, thumbnail = result
             represents = int(chosen.represents[number])
-            tiles.append(Tile(path, thumbnail, image.info.taken_at, represents))
+            taken_at = image.get_file_info(path).taken_at
+            tiles.append(Tile(path, thumbnail, taken_at, represents))
             tile_numbers.append(number)
         yield WorkStep("making thumbnails", done, len(images))
     if not tiles:

@@ -1,4 +1,4 @@
-"""Metadata of pictures: EXIF, IPTC and XMP, embedded in the file or in an XMP sidecar."""
+"""Metadata of pictures: EXIF, IPTC and XMP, embedded in the file or in a sidecar."""
 
 from searchapp.pictures.metadata.embedded_blocks import strip_png_pixels
 from searchapp.pictures.metadata.merge_sources import (
@@ -6,15 +6,16 @@ from searchapp.pictures.metadata.merge_sources import (
     apply_sidecar,
     extract_picture_info,
     fill_date_from_mtime,
+    fill_from_takeout,
 )
-from searchapp.pictures.metadata.sidecar import read_first_sidecar, read_sidecar
+from searchapp.pictures.metadata.sidecar import apply_sidecars
 
 __all__ = [
     "METADATA_READER_VERSION",
     "apply_sidecar",
+    "apply_sidecars",
     "extract_picture_info",
     "fill_date_from_mtime",
-    "read_first_sidecar",
-    "read_sidecar",
+    "fill_from_takeout",
     "strip_png_pixels",
 ]

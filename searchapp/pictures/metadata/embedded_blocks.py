@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import struct
 from contextlib import suppress
 from typing import TYPE_CHECKING, Any, BinaryIO
 
@@ -50,14 +49,13 @@ def read_iptc(image: Picture) -> EmbeddedMetadata:
 
 
 def _read_tiff_tag(image: Picture, number: int) -> bytes | None:
-    tags: Any = getattr(image, "tag_v2", {})
-    value = tags.get(number)
-    if isinstance(value, tuple):  # Some programs store the bytes as numbers.
-        try:
-            return bytes(value)
-        except ValueError:
-            return struct.pack(f"{tags._endian}{len(value)}L", *value)
-    return value if isinstance(value, bytes) else None
+    """Return the bytes of a TIFF tag, whatever type of number the writer declared for them.
+
+    Of IPTC that is stored as 32-bit numbers, Pillow's public methods return only the first number.
+    Therefore Pillow's own IptcImagePlugin reads the private attribute, too.
+    """
+    data = getattr(getattr(image, "tag_v2", None), "_tagdata", {}).get(number)
+    return data if isinstance(data, bytes) else None
 
 
 def _read_png_raw_profile(image: Picture, kind: str) -> bytes | None:

@@ -6,14 +6,15 @@ Source: CIPA DC-008 (Exif 3.0).
 from __future__ import annotations
 
 from contextlib import suppress
-from datetime import UTC, datetime, timedelta
+from dataclasses import replace
+from datetime import timedelta
 from typing import Any
 
-from searchapp.pictures.metadata import sanitize
+from searchapp.pictures.metadata import coordinates, dates, sanitize
+from searchapp.pictures.metadata.dates import PartialDate
 from searchapp.pictures.metadata.sanitize import EmbeddedMetadata
 
 EXIF_IFD_TAG, GPS_IFD_TAG = 0x8769, 0x8825  # tags that point to directories of tags (IFDs)
-MAX_UTC_OFFSET = timedelta(hours=14)
 QUARTER_HOUR = timedelta(minutes=15)
 MAX_GPS_DELAY = timedelta(minutes=3)  # between the last GPS fix and the picture
 
@@ -25,9 +26,15 @@ def parse_exif(exif: Any) -> EmbeddedMetadata:
     """
     camera, gps = _read_ifd(exif, EXIF_IFD_TAG), _read_ifd(exif, GPS_IFD_TAG)
     latitude, longitude = _read_gps_position(gps)
+    # The tags of a date, its UTC offset and the fraction of its second belong together. The UTC
+    # offset of the last change, for example, can differ from that of the place of the picture.
+    taken_at = dates.parse_date(camera.get(0x9003), camera.get(0x9011), camera.get(0x9291))
     return EmbeddedMetadata(
-        taken_at=_read_taken_at(camera, gps),
-        written_at=sanitize.normalize_date(exif.get(0x0132), camera.get(0x9010)),
+        taken_at=_add_gps_offset(taken_at, gps),
+        created_at=_add_gps_offset(
+            dates.parse_date(camera.get(0x9004), camera.get(0x9012), camera.get(0x9292)), gps
+        ),
+        modified_at=dates.parse_date(exif.get(0x0132), camera.get(0x9010), camera.get(0x9290)),
         camera=sanitize.join_make_and_model(
             _decode_text(exif.get(0x010F)), _decode_text(exif.get(0x0110))
         ),
@@ -53,16 +60,14 @@ def _read_ifd(exif: Any, tag: int) -> dict[int, Any]:
 
 
 def _decode_text(value: object) -> str:
-    """Return the text of an EXIF tag, or None.
+    """Return the text of an EXIF tag up to the first NUL; "" if it has no text.
 
-    Many programs write UTF-8, but Pillow decodes the value as Latin-1.
+    Pillow decodes the bytes as Latin-1, whatever their encoding is.
     """
-    if isinstance(value, bytes):
-        value = value.decode("latin-1")
-    text = (value if isinstance(value, str) else "").split("\0")[0].strip()
-    with suppress(UnicodeError):
-        return text.encode("latin-1").decode()
-    return text
+    data = value.encode("latin-1", "replace") if isinstance(value, str) else value
+    if not isinstance(data, bytes):
+        return ""
+    return sanitize.decode_undeclared_text(data.split(b"\0")[0]).strip()
 
 
 def _decode_utf16(value: object) -> str | None:
@@ -73,45 +78,30 @@ def _decode_utf16(value: object) -> str | None:
     return None
 
 
-def _read_taken_at(camera: dict[int, Any], gps: dict[int, Any]) -> str | None:
-    for date, offset in ((0x9003, 0x9011), (0x9004, 0x9012)):
-        taken_at = sanitize.normalize_date(
-            camera.get(date), camera.get(offset) or camera.get(0x9010)
-        )
-        if taken_at is not None:
-            return taken_at if len(taken_at) > 19 else _add_utc_offset(taken_at, gps)
-    return None
-
-
-def _add_utc_offset(taken_at: str, gps: dict[int, Any]) -> str:
-    """Return the local time with its UTC offset, if the GPS time, which is UTC, shows the offset.
+def _add_gps_offset(date: PartialDate | None, gps: dict[int, Any]) -> PartialDate | None:
+    """Return a local time with its UTC offset, if the GPS time, which is UTC, shows the offset.
 
     The difference between the two times must be a multiple of 15 minutes, with a tolerance of
-    MAX_GPS_DELAY.
+    MAX_GPS_DELAY. A date with an offset stays as it is.
     """
+    if date is None or date.offset is not None or date.precision < dates.MINUTE:
+        return date
     with suppress(Exception):  # Invalid GPS tags must not make the picture fail.
         hours, minutes, seconds = (float(part) for part in gps[7])
-        day = datetime.strptime(_decode_text(gps[29]), "%Y:%m:%d").replace(tzinfo=UTC)
-        fix = day + timedelta(hours=hours, minutes=minutes, seconds=seconds)
-        local = datetime.fromisoformat(taken_at)
-        difference = local.replace(tzinfo=UTC) - fix
-        offset = round(difference / QUARTER_HOUR) * QUARTER_HOUR
-        if abs(difference - offset) <= MAX_GPS_DELAY and abs(offset) <= MAX_UTC_OFFSET:
-            sign, minutes = "-" if offset < timedelta() else "+", round(abs(offset).seconds / 60)
-            return sanitize.format_with_utc_offset(
-                local, f"{sign}{minutes // 60:02}:{minutes % 60:02}"
-            )
-    return taken_at
+        day = dates.parse_date(gps[29])
+        if day is not None and day.precision >= dates.DAY:
+            fix = day.truncate(dates.DAY) + timedelta(hours=hours, minutes=minutes, seconds=seconds)
+            difference = date.local - fix
+            offset = round(difference / QUARTER_HOUR) * QUARTER_HOUR
+            if abs(difference - offset) <= MAX_GPS_DELAY and abs(offset) <= dates.MAX_UTC_OFFSET:
+                return replace(date, offset=offset)
+    return date
 
 
 def _read_gps_position(gps: dict[int, Any]) -> tuple[float | None, float | None]:
     with suppress(Exception):  # Invalid GPS tags must not make the picture fail.
-        latitude = _parse_degrees(gps[2]) * (-1 if _decode_text(gps.get(1)) == "S" else 1)
-        longitude = _parse_degrees(gps[4]) * (-1 if _decode_text(gps.get(3)) == "W" else 1)
-        return sanitize.validate_position(latitude, longitude)
+        return coordinates.validate_position(
+            coordinates.parse_exif_degrees(gps[2], _decode_text(gps.get(1)), is_latitude=True),
+            coordinates.parse_exif_degrees(gps[4], _decode_text(gps.get(3)), is_latitude=False),
+        )
     return None, None
-
-
-def _parse_degrees(parts: Any) -> float:
-    degrees, minutes, seconds = (float(part) for part in parts)
-    return degrees + minutes / 60 + seconds / 3600

@@ -4,10 +4,23 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from searchapp.pictures.metadata import sanitize
+from searchapp.pictures.metadata import dates, sanitize
+from searchapp.pictures.metadata.dates import PartialDate
 from searchapp.pictures.metadata.sanitize import EmbeddedMetadata
 
 MAX_DATA_SETS = 1000  # data sets to read from one block
+CODED_CHARACTER_SET = (1, 90)
+# Escape sequences of ISO 2022 that declare an encoding. Source: the ISO-IR register.
+ENCODING_BY_ESCAPE = {b"%G": "utf-8", b"%/G": "utf-8", b"%/H": "utf-8", b"%/I": "utf-8"} | {
+    intermediate + final: encoding
+    for final, encoding in (
+        (b"A", "cp1252"), (b"B", "iso8859-2"), (b"C", "iso8859-3"), (b"D", "iso8859-4"),
+        (b"L", "iso8859-5"), (b"G", "iso8859-6"), (b"F", "iso8859-7"), (b"H", "iso8859-8"),
+        (b"M", "iso8859-9"), (b"V", "iso8859-10"), (b"Y", "iso8859-13"), (b"_", "iso8859-14"),
+        (b"b", "iso8859-15"), (b"f", "iso8859-16"),
+    )
+    for intermediate in (b"-", b".", b"/")
+}  # fmt: skip
 
 
 def parse_iptc(block: bytes) -> EmbeddedMetadata:
@@ -18,21 +31,25 @@ def parse_iptc(block: bytes) -> EmbeddedMetadata:
             break
         values.setdefault(kind, []).append(value)
 
+    encoding = _read_encoding(values.get(CODED_CHARACTER_SET, [b""])[-1])
+
     def get_texts(number: int) -> list[str]:
-        return [_decode_text(value) for value in values.get((2, number), [])]
+        return [_decode_text(value, encoding) for value in values.get((2, number), [])]
 
     def get_first_text(number: int) -> str:
         return next(iter(get_texts(number)), "")
 
-    day, time = get_first_text(55), get_first_text(60)
-    date = f"{day[:4]}-{day[4:6]}-{day[6:8]}".replace("-00", "")
-    clock = f" {time[:2]}:{time[2:4]}:{time[4:6]}{time[6:11]}" if len(time) >= 6 else ""
     return EmbeddedMetadata(
-        taken_at=sanitize.normalize_date(date + clock) or sanitize.normalize_date(date),
+        taken_at=_parse_date(get_first_text(55), get_first_text(60)),
+        created_at=_parse_date(get_first_text(62), get_first_text(63)),
         keywords=sanitize.clean_keywords(get_texts(25)),
         title=sanitize.clean_text(get_first_text(5), sanitize.MAX_TITLE_CHARS),
         description=sanitize.clean_text(get_first_text(120), sanitize.MAX_DESCRIPTION_CHARS),
     )
+
+
+def _parse_date(day: str, time: str) -> PartialDate | None:
+    return dates.parse_date(f"{day.strip()} {time.strip()}")
 
 
 def _iter_data_sets(block: bytes) -> Iterator[tuple[tuple[int, int], bytes]]:
@@ -51,12 +68,14 @@ def _iter_data_sets(block: bytes) -> Iterator[tuple[tuple[int, int], bytes]]:
         offset += size
 
 
-def _decode_text(value: bytes) -> str:
-    """Return the text of an IPTC value.
+def _read_encoding(declaration: bytes) -> str | None:
+    """Return the encoding that the data set CodedCharacterSet declares; None if it is unknown."""
+    escapes = declaration.strip(b" \0").split(b"\x1b")
+    return next(filter(None, map(ENCODING_BY_ESCAPE.get, escapes)), None)
 
-    Many programs write UTF-8, but few of them declare it.
-    """
-    try:
-        return value.decode("utf-8")
-    except UnicodeDecodeError:
-        return value.decode("latin-1")
+
+def _decode_text(value: bytes, encoding: str | None) -> str:
+    """Return the text of an IPTC value, also if its encoding is not declared or is wrong."""
+    if encoding is not None and encoding not in ("utf-8", "cp1252"):
+        return value.decode(encoding, "replace")
+    return sanitize.decode_undeclared_text(value)

@@ -1,6 +1,7 @@
-"""Merge the metadata sources of a picture: sidecar, EXIF, XMP, IPTC, and the file's date.
+"""Merge the metadata sources of a picture: sidecar, EXIF, XMP, IPTC, Takeout, and the file's date.
 
-A sidecar has precedence over all metadata in the picture file. In the file, EXIF has precedence for
+A sidecar has precedence over all metadata in the picture file. A JSON file of Google Takeout only
+adds what neither of them has. In the file, EXIF has precedence for
 values from the camera (date, camera, lens, position). For values from people (rating, keywords,
 title, description), the order of precedence is XMP, IPTC, EXIF.
 """
@@ -8,20 +9,31 @@ title, description), the order of precedence is XMP, IPTC, EXIF.
 from __future__ import annotations
 
 from contextlib import suppress
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import TYPE_CHECKING
 
 from searchapp.files import storage
-from searchapp.pictures.metadata import embedded_blocks, exif, xmp
-from searchapp.pictures.metadata.sanitize import NO_METADATA, PLAUSIBLE_YEARS, EmbeddedMetadata
+from searchapp.pictures.metadata import dates, embedded_blocks, exif, takeout, xmp
+from searchapp.pictures.metadata.dates import PLAUSIBLE_YEARS, PartialDate
+from searchapp.pictures.metadata.sanitize import NO_METADATA, EmbeddedMetadata
 from searchapp.types import PictureInfo
 
 if TYPE_CHECKING:
     from PIL.Image import Image as Picture
 
 # Raise this number when the metadata of pictures that are indexed already must be read again.
-METADATA_READER_VERSION = 1
+METADATA_READER_VERSION = 2
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class EmbeddedPictureInfo(PictureInfo):
+    """Metadata from a picture file alone.
+
+    is_dated_by_change: whether taken_at is only the date when the file was changed last.
+    """
+
+    is_dated_by_change: bool = False
 
 
 def extract_picture_info(image: Picture) -> PictureInfo:
@@ -29,26 +41,29 @@ def extract_picture_info(image: Picture) -> PictureInfo:
 
     The stored size is the size before the rotation that EXIF demands. Never raises.
     """
-    return merge_metadata(
-        PictureInfo(format=image.format or "unknown", width=image.width, height=image.height),
+    return _merge_metadata(
+        EmbeddedPictureInfo(
+            format=image.format or "unknown", width=image.width, height=image.height
+        ),
         exif.parse_exif(embedded_blocks.read_exif(image)),
         xmp.parse_xmp(embedded_blocks.read_xmp_packet(image)) or NO_METADATA,
         embedded_blocks.read_iptc(image),
     )
 
 
-def merge_metadata(
-    info: PictureInfo,
+def _merge_metadata(
+    info: EmbeddedPictureInfo,
     exif_fields: EmbeddedMetadata,
     xmp_fields: EmbeddedMetadata,
     iptc_fields: EmbeddedMetadata,
 ) -> PictureInfo:
     """Return a picture's info with the values of EXIF, XMP and IPTC, merged by precedence."""
     position_source = exif_fields if exif_fields.latitude is not None else xmp_fields
-    taken_at, taken_from = _choose_taken_at(exif_fields, xmp_fields, iptc_fields)
+    taken_at, taken_from, kind = _choose_taken_at(exif_fields, xmp_fields, iptc_fields)
+    date = None if taken_at is None else str(taken_at)
     return replace(
         info,
-        taken_at=taken_at,
+        taken_at=date,
         camera=exif_fields.camera or xmp_fields.camera,
         lens=exif_fields.lens or xmp_fields.lens,
         latitude=position_source.latitude,
@@ -57,42 +72,48 @@ def merge_metadata(
         keywords=xmp_fields.keywords or iptc_fields.keywords or exif_fields.keywords,
         title=xmp_fields.title or iptc_fields.title or exif_fields.title,
         description=xmp_fields.description or iptc_fields.description or exif_fields.description,
-        date=taken_at,
+        date=date,
         date_from=taken_from,
         reader=METADATA_READER_VERSION,
+        is_dated_by_change=kind == "modified_at",
     )
 
 
 def _choose_taken_at(
     exif_fields: EmbeddedMetadata, xmp_fields: EmbeddedMetadata, iptc_fields: EmbeddedMetadata
-) -> tuple[str | None, str | None]:
-    """Return the time when the picture was taken, and its source; (None, None) if unknown."""
-    for taken_at, source in (
-        (exif_fields.taken_at, "exif"),
-        (xmp_fields.taken_at, "xmp"),
-        (iptc_fields.taken_at, "iptc"),
-        (exif_fields.written_at, "exif"),
-        (xmp_fields.written_at, "xmp"),
-    ):
-        if taken_at is not None:
-            if source == "exif" and xmp_fields.taken_at and xmp_fields.taken_at[:19] == taken_at:
-                return xmp_fields.taken_at, source  # The same time; XMP may know the UTC offset.
-            return taken_at, source
-    return None, None
+) -> tuple[PartialDate | None, str | None, str | None]:
+    """Return the time when the picture was taken, its source and its kind; None if unknown.
+
+    Sources of the same kind complete one another: the date of EXIF gets the UTC offset of XMP.
+    """
+    named = (("exif", exif_fields), ("xmp", xmp_fields), ("iptc", iptc_fields))
+    for kind in ("taken_at", "created_at", "modified_at"):
+        found = [(date, name) for name, block in named if (date := getattr(block, kind))]
+        if found:
+            chosen, source = found[0]
+            for other, _ in found[1:]:
+                chosen = chosen.complete_from(other)
+            return chosen, source, kind
+    return None, None, None
 
 
 def apply_sidecar(info: PictureInfo, packet: bytes) -> PictureInfo:
     """Return a picture's info, with values of the sidecar in place of those of the picture file.
 
     packet: the XMP packet of the sidecar. A packet that is not valid XMP changes nothing. A rating
-    of 0 removes the rating.
+    of 0 removes the rating. If the sidecar has the date of the picture, but less exactly, the
+    picture's date stays.
     """
     sidecar = xmp.parse_xmp(packet) or NO_METADATA
-    taken_at = sidecar.taken_at or info.taken_at
+    known_date = dates.parse_date(info.taken_at)
+    sidecar_date = sidecar.taken_at
+    is_dated_by_change = isinstance(info, EmbeddedPictureInfo) and info.is_dated_by_change
+    if sidecar_date is None and (known_date is None or is_dated_by_change):
+        sidecar_date = sidecar.created_at
+    info = _replace_date(info, known_date, sidecar_date)
     position_source = info if sidecar.latitude is None else sidecar
     return replace(
         info,
-        taken_at=taken_at,
         camera=sidecar.camera or info.camera,
         lens=sidecar.lens or info.lens,
         latitude=position_source.latitude,
@@ -101,9 +122,32 @@ def apply_sidecar(info: PictureInfo, packet: bytes) -> PictureInfo:
         keywords=sidecar.keywords or info.keywords,
         title=sidecar.title or info.title,
         description=sidecar.description or info.description,
-        date=taken_at or info.date,
-        date_from="xmp" if sidecar.taken_at else info.date_from,
     )
+
+
+def _replace_date(
+    info: PictureInfo, known_date: PartialDate | None, sidecar_date: PartialDate | None
+) -> PictureInfo:
+    if sidecar_date is None:
+        return info
+    date = sidecar_date.complete_from(known_date)
+    if date == known_date:
+        return info
+    return replace(info, taken_at=str(date), date=str(date), date_from="xmp")
+
+
+def fill_from_takeout(info: PictureInfo, data: bytes) -> PictureInfo:
+    """Return a picture's info; what it lacks is taken from a JSON file of Google Takeout.
+
+    data: the JSON file. Data of another kind changes nothing.
+    """
+    takeout_fields = takeout.parse_takeout(data) or NO_METADATA
+    if info.taken_at is None and takeout_fields.taken_at is not None:
+        date = str(takeout_fields.taken_at)
+        info = replace(info, taken_at=date, date=date, date_from="json")
+    if info.latitude is None:
+        info = replace(info, latitude=takeout_fields.latitude, longitude=takeout_fields.longitude)
+    return replace(info, description=info.description or takeout_fields.description)
 
 
 def fill_date_from_mtime(info: PictureInfo, mtime_ns: int) -> PictureInfo:

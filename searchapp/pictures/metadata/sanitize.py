@@ -1,24 +1,19 @@
-"""Sanitize metadata values from files: short printable text, plausible dates and positions."""
+"""Sanitize metadata values from files: short printable text, keywords and ratings."""
 
 from __future__ import annotations
 
-import re
+import codecs
 from collections.abc import Iterable
 from dataclasses import dataclass
-from datetime import datetime, timedelta, timezone
 
 from searchapp.files.text_form import normalize_text
+from searchapp.pictures.metadata.dates import PartialDate
 
 MAX_NAME_CHARS = 200
 MAX_TITLE_CHARS = 500
 MAX_DESCRIPTION_CHARS = 2000
 MAX_KEYWORD_CHARS = 100
 MAX_KEYWORDS = 200  # per picture
-PLAUSIBLE_YEARS = range(1800, 2200)  # Cameras with a wrong clock write years outside this range.
-DATE_PATTERN = re.compile(
-    r"(\d{4})(?:[:-](\d\d)(?:[:-](\d\d)(?:[T ](\d\d):(\d\d)(?::(\d\d)(?:\.\d*)?)?)?)?)?"
-    r"\s*(Z|[+-]\d\d:?\d\d)?"
-)
 # Not printable for Python, but they join letters of some scripts, and parts of emoji.
 ZERO_WIDTH_JOINERS = "\u200c\u200d"
 
@@ -27,8 +22,10 @@ ZERO_WIDTH_JOINERS = "\u200c\u200d"
 class EmbeddedMetadata:
     """The values of one metadata block (EXIF, XMP or IPTC); an absent value is None or ()."""
 
-    taken_at: str | None = None  # ISO 8601, with the UTC offset if it is known
-    written_at: str | None = None  # when the file was created: a fallback for taken_at
+    taken_at: PartialDate | None = None
+    # Fallbacks for taken_at: when a scan or the file was made, and when the file was changed last.
+    created_at: PartialDate | None = None
+    modified_at: PartialDate | None = None
     camera: str | None = None
     lens: str | None = None
     latitude: float | None = None  # degrees, north positive; None if longitude is None
@@ -73,51 +70,38 @@ def clean_keywords(values: Iterable[object]) -> tuple[str, ...]:
     return tuple(keyword_by_lower.values())[:MAX_KEYWORDS]
 
 
+def _decode_invalid_bytes(error: UnicodeError) -> tuple[str, int]:
+    """Return the text of bytes that are invalid in UTF-8, or undefined in Windows-1252."""
+    assert isinstance(error, UnicodeDecodeError)
+    data, end = error.object[error.start : error.end], error.end
+    if error.encoding == "utf-8":
+        return data.decode("cp1252", INVALID_BYTES_HANDLER), end
+    return data.decode("latin-1"), end
+
+
+INVALID_BYTES_HANDLER = "searchapp.invalid_bytes"
+codecs.register_error(INVALID_BYTES_HANDLER, _decode_invalid_bytes)
+
+
+def decode_undeclared_text(value: bytes) -> str:
+    """Return a text whose encoding is not declared: UTF-8 if it is valid, else Windows-1252.
+
+    Many programs write UTF-8 without a declaration. Older programs write the Windows encoding,
+    which contains Latin-1.
+    """
+    try:
+        return value.decode("utf-8")
+    except UnicodeDecodeError:
+        return value.decode("cp1252", INVALID_BYTES_HANDLER)
+
+
 def parse_rating(value: object) -> int | None:
     """Return a rating from 0 to 5, or -1 for rejected; None if the value is not a rating."""
     try:
-        number = round(float(str(value)[:20]))
+        number = round(float(str(value)[:20].replace(",", ".")))
     except (ValueError, OverflowError):
         return None
     return number if -1 <= number <= 5 else None
-
-
-def normalize_date(value: object, offset: object = None) -> str | None:
-    """Return a date in ISO 8601; None if it is not a plausible date.
-
-    A missing month or day counts as the first; a missing time counts as midnight.
-    value: as EXIF or XMP writes it, with or without a UTC offset.
-    offset: the UTC offset if value has none.
-    """
-    found = DATE_PATTERN.fullmatch(str(value)[:40].strip("\0 "))
-    if found is None or int(found[1]) not in PLAUSIBLE_YEARS:
-        return None
-    parts = [int(part or first) for part, first in zip(found.groups()[:6], "011000", strict=True)]
-    try:
-        return format_with_utc_offset(datetime(*parts), found[7] or str(offset or "").strip("\0 "))  # type: ignore[arg-type]
-    except ValueError:
-        return None
-
-
-def format_with_utc_offset(local: datetime, offset: str) -> str:
-    """Return a local time in ISO 8601, with its UTC offset if the offset is valid.
-
-    offset: Z, +02:00 or +0200.
-    """
-    found = re.fullmatch(r"([+-])(\d\d):?(\d\d)", "+00:00" if offset == "Z" else offset[:10])
-    if found:
-        utc_offset = timedelta(hours=int(found[2]), minutes=int(found[3]))
-        if utc_offset <= timedelta(hours=14):
-            zone = timezone(-utc_offset if found[1] == "-" else utc_offset)
-            return local.replace(tzinfo=zone).isoformat()
-    return local.isoformat()
-
-
-def validate_position(latitude: float, longitude: float) -> tuple[float | None, float | None]:
-    """Return a position, rounded to 7 decimals; (None, None) if it is outside the valid range."""
-    if abs(latitude) <= 90 and abs(longitude) <= 180:
-        return round(latitude, 7), round(longitude, 7)
-    return None, None
 
 
 def join_make_and_model(make: str | None, model: str | None) -> str | None:

@@ -1,36 +1,40 @@
-"""Find and read the XMP sidecar of a picture: IMG_1.jpg.xmp, or else IMG_1.xmp."""
+"""Read the sidecars of a picture, and apply them to its metadata by precedence."""
 
 from __future__ import annotations
 
 import logging
-import os
 from collections.abc import Iterable
 
 from searchapp.files import storage
-from searchapp.pictures.metadata import xmp
+from searchapp.files.sidecars import JSON_SUFFIX
+from searchapp.pictures.metadata import merge_sources, takeout, xmp
+from searchapp.types import PictureInfo
 
 logger = logging.getLogger(__name__)
 
 
-def list_sidecar_paths(path: str) -> list[str]:
-    """Return the paths where a picture's sidecar may be, in order of precedence."""
-    bases = (path, os.path.splitext(path)[0])  # noqa: PTH122 (speed)
-    return [base + suffix for base in bases for suffix in (".xmp", ".XMP")]
+def apply_sidecars(info: PictureInfo, paths: Iterable[str]) -> PictureInfo:
+    """Return a picture's info with the values of its sidecars; info without sidecars.
 
-
-def read_sidecar(path: str) -> bytes | None:
-    """Return the XMP packet in a picture's sidecar; None if the picture has no sidecar."""
-    for sidecar_path in list_sidecar_paths(path):
-        packet = storage.read_head(sidecar_path, xmp.MAX_PACKET_BYTES + 1)
-        if packet is not None:
-            logger.debug("Read the sidecar %s.", sidecar_path)
-            return packet
-    return None
-
-
-def read_first_sidecar(paths: Iterable[str]) -> bytes | None:
-    """Return the XMP packet of the first picture in paths that has a sidecar, else None.
-
-    paths: the paths of all files that hold the same picture.
+    paths: of the sidecars, highest precedence first. The first XMP file and the first JSON file of
+    Google Takeout that can be read are used.
     """
-    return next(filter(None, map(read_sidecar, paths)), None)
+    xmp_paths, json_paths = list[str](), list[str]()
+    for path in paths:
+        (json_paths if path.lower().endswith(JSON_SUFFIX) else xmp_paths).append(path)
+    packet = _read_first_file(xmp_paths, xmp.MAX_PACKET_BYTES + 1)
+    if packet is not None:
+        info = merge_sources.apply_sidecar(info, packet)
+    data = _read_first_file(json_paths, takeout.MAX_JSON_BYTES + 1)
+    if data is not None:
+        info = merge_sources.fill_from_takeout(info, data)
+    return info
+
+
+def _read_first_file(paths: Iterable[str], max_bytes: int) -> bytes | None:
+    for path in paths:
+        data = storage.read_head(path, max_bytes)
+        if data is not None:
+            logger.debug("Read the sidecar %s.", path)
+            return data
+    return None

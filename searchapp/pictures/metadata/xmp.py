@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import codecs
 import re
 from collections.abc import Iterator
 from typing import Any
 
-from searchapp.pictures.metadata import sanitize
+from searchapp.pictures.metadata import coordinates, dates, sanitize
+from searchapp.pictures.metadata.dates import PartialDate
 from searchapp.pictures.metadata.sanitize import EmbeddedMetadata
 
 # Programs that store an edit history write about 100,000 bytes.
@@ -24,8 +26,11 @@ NAMESPACES = {
     "xmp": "http://ns.adobe.com/xap/1.0/",
 }
 PREFIX_BY_NAMESPACE = {f"{{{space}": prefix for prefix, space in NAMESPACES.items()}
-DEGREES_PATTERN = re.compile(r"(\d+),(\d+(?:\.\d+)?)(?:,(\d+(?:\.\d+)?))?([NSEW])")
-
+ENCODING_BY_MARK = {  # UTF-32 first: its mark begins with that of UTF-16.
+    codecs.BOM_UTF32_LE: "utf-32", codecs.BOM_UTF32_BE: "utf-32", codecs.BOM_UTF8: "utf-8-sig",
+    codecs.BOM_UTF16_LE: "utf-16", codecs.BOM_UTF16_BE: "utf-16",
+}  # fmt: skip
+XML_ENCODING_PATTERN = re.compile(rb"<\?xml[^>]+encoding=", re.I)
 # Values by property name, such as dc:title; the default language comes first.
 PropertyValues = dict[str, list[str]]
 
@@ -40,24 +45,42 @@ def parse_xmp(packet: bytes) -> EmbeddedMetadata | None:
 
     if len(packet) > MAX_PACKET_BYTES:
         return None
+    text = _decode_packet(packet)
     try:
-        values = _collect_properties(fromstring(packet.strip(b"\0 \t\r\n"), forbid_dtd=True))
+        values = _collect_properties(fromstring(text, forbid_dtd=True))
     except Exception:  # The XML is invalid, or defusedxml refused it as an attack.
         return None
 
     def get_first_value(*names: str) -> str | None:
         return next((v for name in names for v in values.get(name, ()) if v.strip()), None)
 
-    latitude, longitude = _parse_position(
-        get_first_value("exif:GPSLatitude"), get_first_value("exif:GPSLongitude")
+    def get_date(name: str, kind: str = "") -> PartialDate | None:
+        """Return a date; kind names the properties with its UTC offset and its fraction."""
+        return dates.parse_date(
+            get_first_value(name),
+            get_first_value(f"exifEX:OffsetTime{kind}", f"exif:OffsetTime{kind}") if kind else None,
+            get_first_value(f"exif:SubSecTime{kind}") if kind else None,
+        )
+
+    taken_at, created_on = (
+        get_date("exif:DateTimeOriginal", "Original"),
+        get_date("photoshop:DateCreated"),
     )
-    taken_at_values = (
-        sanitize.normalize_date(get_first_value(name))
-        for name in ("exif:DateTimeOriginal", "photoshop:DateCreated")
+    latitude, longitude = coordinates.validate_position(
+        coordinates.parse_xmp_degrees(
+            get_first_value("exif:GPSLatitude"),
+            get_first_value("exif:GPSLatitudeRef"),
+            is_latitude=True,
+        ),
+        coordinates.parse_xmp_degrees(
+            get_first_value("exif:GPSLongitude"),
+            get_first_value("exif:GPSLongitudeRef"),
+            is_latitude=False,
+        ),
     )
     return EmbeddedMetadata(
-        taken_at=next(filter(None, taken_at_values), None),
-        written_at=sanitize.normalize_date(get_first_value("xmp:CreateDate")),
+        taken_at=taken_at.complete_from(created_on) if taken_at else created_on,
+        created_at=get_date("xmp:CreateDate") or get_date("exif:DateTimeDigitized", "Digitized"),
         camera=sanitize.join_make_and_model(
             get_first_value("tiff:Make"), get_first_value("tiff:Model")
         ),
@@ -77,10 +100,47 @@ def parse_xmp(packet: bytes) -> EmbeddedMetadata | None:
     )
 
 
+def _decode_packet(packet: bytes) -> str | bytes:
+    """Return the text of a packet in any UTF.
+
+    Returns the bytes if they are not UTF and an XML declaration names another encoding. Without a
+    declaration, bytes that are not UTF-8 count as Windows-1252.
+    """
+    encoding = _detect_encoding(packet)
+    try:
+        text = packet.decode(encoding)
+    except UnicodeDecodeError:
+        if encoding == "utf-8" and XML_ENCODING_PATTERN.match(packet):
+            return packet.strip(b"\0 \t\r\n")
+        is_utf8 = encoding.startswith("utf-8")  # Others can be cut off in a character.
+        text = packet.decode(encoding, sanitize.INVALID_BYTES_HANDLER if is_utf8 else "ignore")
+    return text.strip("\ufeff\0 \t\r\n")
+
+
+def _detect_encoding(packet: bytes) -> str:
+    """Return the UTF of a packet, by its byte order mark or by the NUL bytes after the first "<".
+
+    Source: ISO 16684-1, which allows UTF-16 and UTF-32 in files.
+    """
+    for mark, encoding in ENCODING_BY_MARK.items():
+        if packet.startswith(mark):
+            return encoding
+    start = max(0, packet.find(b"<"))
+    if packet[start + 1 : start + 4] == b"\0\0\0":
+        return "utf-32-be" if start % 4 else "utf-32-le"
+    if packet[start + 1 : start + 2] == b"\0":
+        return "utf-16-be" if start % 2 else "utf-16-le"
+    return "utf-8"
+
+
 def _collect_properties(root: Any) -> PropertyValues:
-    """Return the values of XMP properties, which a packet stores as attributes or as elements."""
+    """Return the values of XMP properties, which a packet stores as attributes or as elements.
+
+    Only the descriptions directly in rdf:RDF describe the picture. Nested ones describe others,
+    such as the pictures that are its ingredients.
+    """
     values: PropertyValues = {}
-    for description in root.iter(f"{RDF_NAMESPACE}Description"):
+    for description in _iter_descriptions(root):
         for tag, value in description.attrib.items():
             if (name := _get_prefixed_name(tag)) is not None:
                 values.setdefault(name, []).append(value)
@@ -88,6 +148,13 @@ def _collect_properties(root: Any) -> PropertyValues:
             if (name := _get_prefixed_name(element.tag)) is not None:
                 values.setdefault(name, []).extend(_read_element_texts(element))
     return values
+
+
+def _iter_descriptions(root: Any) -> Iterator[Any]:
+    if root.tag == f"{RDF_NAMESPACE}Description":
+        yield root
+    for rdf in root.iter(f"{RDF_NAMESPACE}RDF"):
+        yield from rdf.findall(f"{RDF_NAMESPACE}Description")
 
 
 def _get_prefixed_name(tag: object) -> str | None:
@@ -109,21 +176,3 @@ def _iter_list_items(element: Any) -> Iterator[Any]:
     for kind in ("Bag", "Seq", "Alt"):
         for listed in element.findall(f"{RDF_NAMESPACE}{kind}"):
             yield from listed.findall(f"{RDF_NAMESPACE}li")
-
-
-def _parse_position(
-    latitude: str | None, longitude: str | None
-) -> tuple[float | None, float | None]:
-    north, east = _parse_degrees(latitude), _parse_degrees(longitude)
-    return (
-        (None, None) if north is None or east is None else sanitize.validate_position(north, east)
-    )
-
-
-def _parse_degrees(text: str | None) -> float | None:
-    """Return the degrees in 48,51.5N or 48,51,30N; south and west are negative."""
-    found = DEGREES_PATTERN.fullmatch((text or "").strip()[:60])
-    if found is None:
-        return None
-    degrees = int(found[1]) + float(found[2]) / 60 + float(found[3] or 0) / 3600
-    return -degrees if found[4] in "SW" else degrees

@@ -10,11 +10,12 @@ from searchapp.engines import Refusal
 from searchapp.server.app_state import UNIX_SOCKET_ONLY, ServiceDep
 from searchapp.server.request_models import CountRequest, EmbedRequest, parse_request
 from searchapp.server.response_models import CountAnswer, EmbedAnswer
+from searchapp.server.unix_http import API_PREFIX
 
 router = APIRouter(include_in_schema=False, dependencies=UNIX_SOCKET_ONLY)
 
 
-@router.post("/api/embed")
+@router.post(f"{API_PREFIX}/embed")
 async def embed_inputs(request: Request, service: ServiceDep) -> EmbedAnswer:
     """Embed prepared inputs of another process, so that both processes share one engine."""
     body, pictures = await parse_request(request, EmbedRequest)
@@ -28,7 +29,7 @@ async def embed_inputs(request: Request, service: ServiceDep) -> EmbedAnswer:
     return EmbedAnswer(vectors=vectors, refusals=refusals)
 
 
-@router.post("/api/count")
+@router.post(f"{API_PREFIX}/count")
 async def count_tokens(request: Request, service: ServiceDep) -> CountAnswer:
     """Count the tokens of a prompt."""
     body, _ = await parse_request(request, CountRequest)

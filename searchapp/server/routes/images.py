@@ -8,11 +8,15 @@ from fastapi import APIRouter, HTTPException, Query, Request, Response
 
 from searchapp.catalog import LocatedImage
 from searchapp.server import video_ranges
+from searchapp.server.api_examples import IMAGE_RESPONSE, THUMBNAIL_RESPONSE, VIDEO_RESPONSE
 from searchapp.server.app_state import ServiceDep
+from searchapp.server.conditional_answers import is_current
+from searchapp.server.request_forms import HEAD_MARK
 from searchapp.server.request_models import ImageId
 from searchapp.server.service import THUMBNAIL_SIDES_PX, Service
+from searchapp.server.unix_http import API_PREFIX
 
-router = APIRouter()
+router = APIRouter(tags=["Pictures"])
 Sha256Start = Annotated[
     str | None,
     Query(
@@ -22,20 +26,30 @@ Sha256Start = Annotated[
 ]
 
 
-@router.get("/api/images/{image_id}", name="image", response_class=Response)
+@router.get(
+    f"{API_PREFIX}/images/{{image_id}}",
+    name="image",
+    response_class=Response,
+    responses=IMAGE_RESPONSE,
+)
 async def get_image(
     request: Request, image_id: ImageId, service: ServiceDep, sha256: Sha256Start = None
 ) -> Response:
     """Return a picture in a format that browsers show."""
     located = await _locate_image(service, image_id, sha256)
     headers = _make_cache_headers(located, "full", sha256)
-    if _is_cached(request, headers):
+    if is_current(headers["ETag"], request.headers.get("if-none-match", "")):
         return Response(status_code=304, headers=headers)
     data, media_type = await service.load_image(located)
     return Response(data, media_type=media_type, headers=headers)
 
 
-@router.get("/api/thumbnails/{image_id}", name="thumbnail", response_class=Response)
+@router.get(
+    f"{API_PREFIX}/thumbnails/{{image_id}}",
+    name="thumbnail",
+    response_class=Response,
+    responses=THUMBNAIL_RESPONSE,
+)
 async def get_thumbnail(
     request: Request,
     image_id: ImageId,
@@ -48,14 +62,19 @@ async def get_thumbnail(
         raise HTTPException(400, f"size must be one of {THUMBNAIL_SIDES_PX}, not {size}")
     located = await _locate_image(service, image_id, sha256)
     headers = _make_cache_headers(located, str(size), sha256)
-    if _is_cached(request, headers):
+    if is_current(headers["ETag"], request.headers.get("if-none-match", "")):
         return Response(status_code=304, headers=headers)
     data = await service.load_thumbnail(located, size)
     return Response(data, media_type="image/webp", headers=headers)
 
 
 # The name is part of the operation id in /openapi.json, so it stays.
-@router.get("/api/videos/{image_id}", name="film", response_class=Response)
+@router.get(
+    f"{API_PREFIX}/videos/{{image_id}}",
+    name="film",
+    response_class=Response,
+    responses=VIDEO_RESPONSE,
+)
 async def get_video(
     request: Request, image_id: ImageId, service: ServiceDep, sha256: Sha256Start = None
 ) -> Response:
@@ -64,11 +83,14 @@ async def get_video(
     video = await service.find_video(located)
     # Frames of one video have the same file.
     headers = {"Cache-Control": "private, no-cache", "ETag": f'"{video.sha256}"'}
-    if _is_cached(request, headers):
+    if is_current(headers["ETag"], request.headers.get("if-none-match", "")):
         return Response(status_code=304, headers=headers)
     if request.headers.get("if-range", headers["ETag"]) != headers["ETag"]:
         return video_ranges.range_response(video, None, headers)
-    return video_ranges.range_response(video, request.headers.get("range"), headers)
+    range_header = None if request.scope[HEAD_MARK] else request.headers.get("range")
+    response = video_ranges.range_response(video, range_header, headers)
+    # Without this, HEAD would read the complete video.
+    return Response(headers=response.headers) if request.scope[HEAD_MARK] else response
 
 
 async def _locate_image(service: Service, image_id: int, sha256: str | None) -> LocatedImage:
@@ -88,10 +110,5 @@ def _make_cache_headers(located: LocatedImage, form: str, sha256: str | None) ->
     is_named = sha256 is not None and located.seconds is None
     return {
         "Cache-Control": "private, max-age=86400" if is_named else "private, no-cache",
-        "ETag": f'"{located.key}-{form}"',
+        "ETag": f'"{located.key}-{form}-{located.info.colors_since or 0}"',
     }
-
-
-def _is_cached(request: Request, headers: dict[str, str]) -> bool:
-    """Return whether the browser has this answer already (RFC 9110, section 13.1.2)."""
-    return headers["ETag"] in request.headers.get("if-none-match", "")

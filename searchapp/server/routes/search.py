@@ -3,34 +3,42 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Sequence
 from typing import Annotated
 
 from fastapi import APIRouter, Request
 from fastapi import Query as Parameter
+from fastapi.exceptions import RequestValidationError
 
 from searchapp.errors import QueryError
 from searchapp.search.search import QueryPart
+from searchapp.server.api_examples import SEARCH_REQUEST_SCHEMA
 from searchapp.server.app_state import AppState, ServiceDep, StateDep
 from searchapp.server.client import PICTURE_PLACEHOLDER
 from searchapp.server.fetch_public_url import fetch_public_url
 from searchapp.server.request_models import (
-    SEARCH_REQUEST_SCHEMA,
+    UNKNOWN_FIELD_MESSAGE,
     ImageId,
     SearchRequest,
     SimilarRequest,
     TermRequest,
+    TextSearchRequest,
     is_used_by_term,
     parse_request,
     to_search_options,
 )
 from searchapp.server.response_models import SearchAnswer, make_search_answer
+from searchapp.server.unix_http import API_PREFIX
 from searchapp.types import Query
 
-router = APIRouter()
+router = APIRouter(tags=["Search"])
 
 
 @router.post(
-    "/api/search", name="search", response_model=SearchAnswer, openapi_extra=SEARCH_REQUEST_SCHEMA
+    f"{API_PREFIX}/search",
+    name="search",
+    response_model=SearchAnswer,
+    openapi_extra=SEARCH_REQUEST_SCHEMA,
 )
 async def search_library(request: Request, state: StateDep) -> SearchAnswer:
     """Search by a text, by a picture, by both together, or by a weighted sum of terms."""
@@ -44,11 +52,41 @@ async def search_library(request: Request, state: StateDep) -> SearchAnswer:
             text=body.text, image=image, image_url=body.image_url
         )
         terms = [first, *terms]
+    _refuse_unused_pictures(pictures, terms)
     parts = [await _read_part(term, pictures, state) for term in terms]
+    return await _search(parts, body, state, one_prompt=body.one_prompt)
+
+
+@router.get(f"{API_PREFIX}/search", name="search_by_text", response_model=SearchAnswer)
+async def search_by_text(
+    parameters: Annotated[TextSearchRequest, Parameter()], state: StateDep
+) -> SearchAnswer:
+    """Search by a text, with the filters and the page as query parameters."""
+    return await _search([QueryPart(Query(parameters.q))], parameters, state)
+
+
+async def _search(
+    parts: Sequence[QueryPart],
+    request: SimilarRequest,
+    state: AppState,
+    *,
+    one_prompt: bool = False,
+) -> SearchAnswer:
+    """Search by a sum of parts, and measure how long it takes."""
     started_at = time.perf_counter()
-    result = await state.service.search(parts, to_search_options(body), body.one_prompt)
+    result = await state.service.search(parts, to_search_options(request), one_prompt)
     state.metrics.search_seconds.observe(time.perf_counter() - started_at)
-    return make_search_answer(result, body, started_at)
+    return make_search_answer(result, request, started_at)
+
+
+def _refuse_unused_pictures(pictures: dict[str, bytes], terms: list[TermRequest]) -> None:
+    """Raise RequestValidationError if the form has a picture that no term of the query names."""
+    unused = [
+        {"type": "extra_forbidden", "loc": (name,), "msg": UNKNOWN_FIELD_MESSAGE}
+        for name in pictures.keys() - {term.image for term in terms}
+    ]
+    if unused:
+        raise RequestValidationError(unused)
 
 
 async def _read_part(term: TermRequest, pictures: dict[str, bytes], state: AppState) -> QueryPart:
@@ -80,7 +118,7 @@ async def _read_part(term: TermRequest, pictures: dict[str, bytes], state: AppSt
     )
 
 
-@router.get("/api/similar/{image_id}", name="similar", response_model=SearchAnswer)
+@router.get(f"{API_PREFIX}/similar/{{image_id}}", name="similar", response_model=SearchAnswer)
 async def find_similar(
     image_id: ImageId, parameters: Annotated[SimilarRequest, Parameter()], service: ServiceDep
 ) -> SearchAnswer:

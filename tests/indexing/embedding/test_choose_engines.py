@@ -122,7 +122,7 @@ def test_a_running_engine_embeds_the_files(job: EmbeddingJob) -> None:
     """Several additional engines would load the weights again."""
     running = EngineHolder(FakeEngine, lambda *_: pytest.fail("several were started"))
     running.get(job.spec)
-    source = running.choose_source(job, lambda: SimpleNamespace(close=lambda: None), MANY, None)
+    source = running.choose_source(job, MANY, None)
     assert isinstance(source, Pipeline)
     source.close()
     running.close()

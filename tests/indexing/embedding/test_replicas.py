@@ -161,7 +161,7 @@ def test_every_file_has_one_outcome(job: EmbeddingJob, many: list[FileTask]) -> 
         picture = Image.open(outcome.task.path)
         expected = engine._make_vector(type("Item", (), {"image": picture.resize((32, 32))}))
         assert vector @ expected / (expected @ expected) ** 0.5 > 0.999
-    assert outcome.size > 1, "size and time are those of the file as it was read"
+    assert outcome.state.size > 1, "size and time are those of the file as it was read"
 
 
 def test_a_deadly_picture_costs_only_itself(

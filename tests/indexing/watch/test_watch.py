@@ -182,7 +182,7 @@ def test_a_vanished_folder_loses_nothing(
 def test_the_reason_of_an_unavailable_folder(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """A missing folder, a file in its place, and a folder without permissions are told apart."""
+    """The reason names a missing folder, a file in its place, or missing permissions."""
     assert explain_unavailable(tmp_path / "none") == "the folder does not exist any more"
     (tmp_path / "file").write_text("")
     assert explain_unavailable(tmp_path / "file") == "the folder is a file now"
@@ -228,6 +228,35 @@ def test_polling_finds_the_same(
             if seen == RunSummary(added=1, removed=1):
                 break
         assert search_file_names(library, "yellow") == ["yellow.jpg"]
+
+
+@pytest.mark.parametrize("poll_interval_s", [None, 0.2])
+def test_an_edit_with_size_and_time_restored_is_indexed(
+    tmp_path: Path,
+    photos: Path,
+    model: Path,
+    fake_engines: FakeEngines,
+    poll_interval_s: float | None,
+) -> None:
+    """The edit is noticed with notifications and with polling."""
+    options = IndexOptions(model=str(model))
+    red = save_picture(photos / "red.bmp", "red")
+    blue = save_picture(tmp_path / "blue.bmp", "blue").read_bytes()
+    os.utime(red, (10**9, 10**9))
+    with (
+        Library.open(tmp_path / "library", create=True, start=fake_engines) as library,
+        WatchSession(
+            [photos], tmp_path / "library", options, poll_interval_s=poll_interval_s, quiet_s=0.3
+        ) as watch,
+    ):
+        list(library.index([photos], options))
+        assert red.stat().st_size == len(blue)
+        red.write_bytes(blue)
+        os.utime(red, (10**9, 10**9))
+        batch = next(watch.index_changes(library.index))
+        assert isinstance(batch, ChangesIndexed)
+        assert (batch.summary.added, batch.summary.removed) == (1, 0)
+        assert "red.bmp" in search_file_names(library, "blue")
 
 
 def test_polling_starts_if_notifications_fail(

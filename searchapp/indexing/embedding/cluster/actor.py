@@ -131,9 +131,9 @@ def _exit_on_timeout(picture_count: int) -> Iterator[None]:
 class LookupActor:
     """A Ray actor on the catalog's node that finds embedded images for the other actors."""
 
-    def __init__(self, catalog_file: str, collection_id: int) -> None:
+    def __init__(self, catalog_file: str, collection_id: int, update_colors: bool) -> None:
         """Open the catalog, to find the embedded images of a collection."""
-        self._lookup = EmbeddedImageLookup(catalog_file, collection_id)
+        self._lookup = EmbeddedImageLookup(catalog_file, collection_id, update_colors=update_colors)
 
     def find_embedded_image(self, sha256: str) -> int | None:
         """Return the id of the embedded image with this content, or None."""

@@ -228,11 +228,9 @@ class Cluster:
         import ray
         from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
 
-        from searchapp.catalog import EmbeddedImageLookup
-
-        if self._job.catalog_file is None:
+        lookup = self._job.open_lookup()
+        if lookup is None:
             return None
-        lookup = EmbeddedImageLookup(self._job.catalog_file, self._job.collection_id)
         try:
             if not lookup.has_embeddings():
                 return None
@@ -242,7 +240,9 @@ class Cluster:
             ray.get_runtime_context().get_node_id(), soft=False
         )
         actor = ray.remote(LookupActor).options(num_cpus=0, scheduling_strategy=on_this_node)
-        return actor.remote(self._job.catalog_file, self._job.collection_id)
+        return actor.remote(
+            self._job.catalog_file, self._job.collection_id, self._job.update_colors
+        )
 
     def stop_and_drain(self) -> Iterable[list[Outcome]]:
         """Disconnect from the cluster; the next index run embeds the files not yielded yet."""

@@ -6,6 +6,7 @@ import json
 import os
 from collections.abc import Iterable, Iterator
 from contextlib import suppress
+from dataclasses import astuple
 from pathlib import Path
 from tempfile import NamedTemporaryFile
 
@@ -38,7 +39,7 @@ class Spool:
                 for task in tasks:
                     if count % PAGE_FILES == 0:
                         self._page_offsets.append(file.tell())
-                    values = (count, task.path, task.size, task.mtime_ns, task.image_id)
+                    values = (count, *astuple(task))
                     file.write(json.dumps(values) + "\n")
                     count += 1
                 self._page_offsets.append(file.tell())

@@ -1,0 +1,37 @@
+"""Transactions of a catalog, which update the full-text index before they commit."""
+
+from __future__ import annotations
+
+from collections.abc import Generator, Iterator
+from contextlib import contextmanager
+
+from sqlite_utils import Database
+
+from searchapp.catalog.connection import begin_immediate
+from searchapp.catalog.text_index import update_stale_texts
+
+
+class CatalogDatabase(Database):
+    """Database whose transactions keep the full-text index in step with the other tables."""
+
+    @contextmanager
+    def atomic(self) -> Generator[Database, None, None]:
+        """Run the with block in a transaction, or in a part of the current transaction."""
+        is_outermost, changes = not self.conn.in_transaction, self.conn.total_changes
+        with super().atomic():
+            yield self
+            # A block that only reads must not write: the catalog may be read-only.
+            if is_outermost and self.conn.total_changes != changes:
+                update_stale_texts(self)
+
+
+@contextmanager
+def write_transaction(db: Database) -> Iterator[Database]:
+    """Run the with block in a write transaction; the block may read before it writes."""
+    if db.conn.in_transaction:
+        with db.atomic():
+            yield db
+        return
+    with begin_immediate(db):
+        yield db
+        update_stale_texts(db)

@@ -1,0 +1,29 @@
+"""Explain why a filter by folder matches nothing: the library knows no file below the folder."""
+
+from __future__ import annotations
+
+import os
+
+from searchapp.catalog import Catalog
+from searchapp.files import storage
+from searchapp.files.presence import Presence, check_presence
+
+
+def explain_unknown_folder(catalog: Catalog, folder: str) -> str | None:
+    """Return why the library knows no file below a folder; None if it knows one.
+
+    folder: an absolute path or URL, as normalize_folder() returns it.
+    """
+    if catalog.has_files_below(folder):
+        return None
+    if storage.is_url(folder):
+        return f"the library knows no file below {folder}; check the URL, or index it"
+    if check_presence(folder) is Presence.GONE:
+        return f"{folder}: no such folder, and the library knows no file below it; check the path"
+    real = os.path.realpath(folder)
+    if real != folder and catalog.has_files_below(real):
+        return f"{folder}: the library knows this folder as {real}; use that path"
+    return (
+        f"the library knows no file below {folder}; to index it, run `searchapp index` with this "
+        "folder"
+    )

@@ -1,0 +1,48 @@
+"""`--in` with a folder below which the library knows no file."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+from support.library import RunCommand
+
+NO_FOLDER = "no such folder, and the library knows no file below it; check the path"
+
+
+@pytest.mark.parametrize("command", [("query", "red"), ("duplicates",)])
+def test_an_unknown_folder_is_named(
+    run: RunCommand, photos: Path, model: Path, command: tuple[str, ...]
+) -> None:
+    """The note is on stderr; the result is empty, and the exit status 0."""
+    run("index", photos, "--model", model)
+    (photos / "empty").mkdir()
+    for name, note in (("nowhere", NO_FOLDER), ("empty", "run `searchapp index` with this folder")):
+        done = run(*command, "--in", photos / name, "--json")
+        assert done.exit_code == 0
+        assert str(photos / name) in done.stderr
+        assert note in done.stderr
+        answer = json.loads(done.stdout)
+        assert answer == [] or answer["groups"] == []
+    assert "the library" not in run(*command, "--in", photos / "below").stderr
+
+
+def test_a_map_of_an_unknown_folder_is_an_error(
+    run: RunCommand, photos: Path, model: Path, tmp_path: Path
+) -> None:
+    """There is no empty map; the error names the folder."""
+    run("index", photos, "--model", model)
+    done = run("map", "--html", tmp_path / "map.html", "--in", photos / "nowhere")
+    assert done.exit_code != 0
+    assert NO_FOLDER in str(done.exception)
+
+
+def test_a_folder_on_an_unmounted_drive_is_known(
+    run: RunCommand, photos: Path, model: Path
+) -> None:
+    """The library keeps its pictures, so that the folder is no error."""
+    run("index", photos, "--model", model)
+    photos.rename(photos.parent / "unmounted")
+    done = run("query", "blue", "--in", photos / "below", "--paths")
+    assert NO_FOLDER not in done.stderr
