@@ -101,13 +101,15 @@ class FilterMatcher:
                 return found
             self._folders.catch_up(self._db, self._state)
             _, image_ids = self._embedding_ids[collection_id]
-            base_mask = self._mask_images(image_ids) & self._mask_images(self._folders.image_ids)
+            base_mask = self._mask_images(image_ids) & self._copy_from_file_metadata(
+                self._mask_images(self._folders.row_ids)
+            )
             frames, videos = self._images.frames
             base_mask[frames[frames != videos]] = False  # Count each video once.
             masks, is_repeatable = self._build_masks(image_filter)
-            for _, mask in masks:
-                self._copy_from_file_metadata(mask)
-            facets = count_facets(self._db, self._images, self._folders, base_mask, masks)
+            facets = count_facets(
+                self._db, self._images, self._folders, base_mask, masks, self._file_metadata
+            )
             return self._cache_result(key, facets) if is_repeatable else facets
 
     def read_overview(self) -> Overview:
@@ -115,7 +117,7 @@ class FilterMatcher:
         with self._db.atomic():
             self._catch_up(None)
             self._folders.catch_up(self._db, self._state)
-            base_mask = self._mask_images(self._folders.image_ids)
+            base_mask = self._mask_images(self._folders.row_ids)
             return build_overview(
                 self._images.read_values(self._db, "date")[base_mask], self._folders
             )
