@@ -21,6 +21,12 @@ class UnionFind:
         for pair in pairs:
             self.join(*pair)
 
+    def copy(self) -> UnionFind:
+        """Return the same parts; later joins of either do not change the other."""
+        other = UnionFind()
+        other._parent_by_number = dict(self._parent_by_number)
+        return other
+
     def join(self, one: int, other: int) -> None:
         """Join the parts of two numbers."""
         self._parent_by_number[self._find_root(one)] = self._find_root(other)
@@ -28,6 +34,11 @@ class UnionFind:
     def are_joined(self, one: int, other: int) -> bool:
         """Return whether two numbers are in one part."""
         return self._find_root(one) == self._find_root(other)
+
+    def find_parts(self, pair: Pair) -> Pair:
+        """Return a number for the part of each number of a pair, the lower first."""
+        one, other = map(self._find_root, pair)
+        return (one, other) if one < other else (other, one)
 
     def list_parts(self) -> list[list[int]]:
         """Return the numbers of each part, sorted."""

@@ -32,7 +32,8 @@ from searchapp.vectors import Ids
 
 INSPECTION_VERSION = 1  # stored with each result; others are computed again
 MAX_DIFFERENT = 32  # look-alikes that one picture is compared with, the most alike first
-PAIRS_PER_ROUND = 4  # of one picture; what they show saves other comparisons
+# Two groups of duplicates are different pictures after so many pairs of their pictures differ.
+MAX_DIFFERENT_PAIRS = 4
 TIMEOUT_S = 60.0  # for one pair, and for each frame of an animation
 MAX_PAIRS_AHEAD = 64  # in the threads' queue
 
@@ -72,7 +73,7 @@ class PairInspector:
 
     def __init__(self, store: Fingerprints, images: ExistingImages, image_ids: Ids) -> None:
         """Read earlier results. images: the pictures of the pairs must be loaded in it."""
-        self._store, self._image_ids = store, image_ids
+        self._store, self._images, self._image_ids = store, images, image_ids
         self._reader = FrameReader(images)
         self._unsaved: dict[Pair, str] = {}
         self._known = self._read_known_results()
@@ -86,24 +87,30 @@ class PairInspector:
         Not every pair is inspected: two pictures that are duplicates of a third one are compared
         when their group is made. same: pairs that are known to be duplicates.
         """
-        parts, different = UnionFind(same), Counter[int]()
-        pending = sorted(candidates, key=lambda pair: (-candidates[pair][0].matched_share, pair))
+        parts, different, different_pairs = UnionFind(same), Counter[int](), list[Pair]()
+        pending = sorted(candidates, key=lambda pair: self._rank_pair(pair, candidates[pair][0]))
         total = sum(pair not in self._known for pair in pending)
         done, started_at = 0, time.monotonic()
         while pending:
-            batch, later, used = list[Pair](), list[Pair](), Counter[int]()
+            batch, later = list[Pair](), list[Pair]()
+            different_parts = Counter(parts.find_parts(pair) for pair in different_pairs)
+            # If all pairs of this round are duplicates, no pair of it follows from others.
+            expected = parts.copy()
             for pair in pending:
                 if parts.are_joined(*pair) or max(different[n] for n in pair) >= MAX_DIFFERENT:
                     continue
-                if max(used[number] for number in pair) >= PAIRS_PER_ROUND:
+                if different_parts[parts.find_parts(pair)] >= MAX_DIFFERENT_PAIRS:
+                    continue
+                if expected.are_joined(*pair):
                     later.append(pair)
                     continue
-                used.update(pair)
+                expected.join(*pair)
                 batch.append(pair)
             saved = self._known.keys() & set(batch)
             for pair, verdict in self._inspect_batch({pair: candidates[pair] for pair in batch}):
                 if verdict is None:
                     different.update(pair)
+                    different_pairs.append(pair)
                 else:
                     parts.join(*pair)
                     found[pair] = verdict
@@ -112,6 +119,22 @@ class PairInspector:
                 done += 1
                 yield Progress(done, total, done / max(time.monotonic() - started_at, 1e-6))
             pending = later
+
+    def _rank_pair(self, pair: Pair, candidate: Candidate) -> tuple[float, int, float, Pair]:
+        """Return the sort key of a pair: first those of the largest picture, the most alike first.
+
+        The largest picture without a border is probably the one to keep. Each duplicate of it must
+        be compared with it.
+        """
+        contents = [candidate.first_content, candidate.second_content]
+        ranks = []
+        for position, content in zip(
+            pair, reversed(contents) if candidate.is_reversed else contents, strict=True
+        ):
+            size = self._images[position].width, self._images[position].height
+            width, height = content.scale(*size) if content else size
+            ranks.append((-width * height, position))
+        return (*min(ranks), -candidate.matched_share, pair)
 
     def inspect_all_pairs(self, candidates: Mapping[Pair, list[Candidate]]) -> PairVerdicts:
         """Inspect each of these pairs; return the verdicts on the duplicates among them."""
