@@ -151,7 +151,7 @@ def _format_totals(found: Duplicates) -> str:
     parts.append(f"{format_count(found.images, 'picture')} compared")
     if found.unreadable:
         pages = format_count(found.unreadable, "page")
-        parts.append(f"{pages} of text left out: too small to compare the text")
+        parts.append(f"{pages} of text left out: too small, or too compressed, to compare the text")
     if found.failed:
         parts.append(f"{found.failed:,} could not be read")
     return "; ".join(parts)

@@ -28,10 +28,14 @@ TONE_RANGE = 44.0  # levels around a tone: compression, and the blur of thin str
 TIGHT_RANGE = 12.0  # levels around a tone: how near the pixels of drawn text are
 MIN_FLAT_SHARE = 0.65  # of the changed pixels, that have these tones
 MIN_SECOND_SHARE = 0.12  # of the changed pixels, for a second tone
-MIN_TIGHTNESS = 0.5  # share of the changed pixels within TIGHT_RANGE of two tones
+MAX_EDGE_RATIO, MIN_EDGE_LEVELS = 1.8, 2.5  # of edges where a text is, to those beside it
+MIN_ADDED_EDGE_RATIO = 1.15
+MIN_TIGHTNESS = 0.36  # share of the changed pixels within TIGHT_RANGE of two tones
 MIN_TIGHTNESS_RATIO = 1.1  # compared with the other picture
+MIN_AROUND_SHARE = 0.1  # of the box around letters, that has not changed: there is no band
 MIN_DISTANCE_RATIO = 1.5  # of letters to their surroundings, compared with the other picture
 MAX_SAME_TONE_SHARE = 0.2  # of the changed pixels, that have the tone of letters in both pictures
+MIN_SEEN_SHARE = 0.25  # of the box around the text, that has not changed
 MIN_GROUND_SHARE = 0.7  # of the pixels around the text, that have the tone of a flat ground
 MAX_OTHER_TONES_SHARE = 0.03  # of the changed pixels, that may differ from this ground
 MIN_CORRELATION = -0.5  # of the changed pixels of two pictures, if only one of them has a text
@@ -82,6 +86,8 @@ def find_caption(
     scores = [
         min(
             _rate_caption(carrier[top:end], plain[top:end], is_changed[top:end])
+            if _is_drawn_into(carrier, plain, is_changed, top, end)
+            else 0.0
             for top, end in strips
         )
         for carrier, plain in (pictures, pictures[::-1])
@@ -130,6 +136,31 @@ def _find_strips(is_changed: Mask) -> list[tuple[int, int]]:
     return strips if all(is_at_edge) else []
 
 
+def _is_drawn_into(carrier: Floats, plain: Floats, is_changed: Mask, top: int, end: int) -> bool:
+    """Return whether changes between two rows add edges to a picture that has no text there.
+
+    carrier, plain: [h, w, 3]. The other picture has as many edges there as above and below.
+    """
+    columns = np.flatnonzero(is_changed[top:end].any(axis=0))
+    box = slice(columns[0], columns[-1] + 1)
+    gap, reach = 2, end - top
+    edges, plain_edges = (_measure_steepness(x.mean(axis=2)[:, box]) for x in (carrier, plain))
+    near = [plain_edges[max(0, top - gap - reach) : max(0, top - gap)],
+            plain_edges[end + gap : end + gap + reach]]  # fmt: skip
+    around = max((float(part.mean()) for part in near if len(part) >= 4), default=0.0)
+    inside, plain_inside = (float(x[top:end].mean()) for x in (edges, plain_edges))
+    if plain_inside > MAX_EDGE_RATIO * around + MIN_EDGE_LEVELS:
+        return False
+    return inside >= MIN_ADDED_EDGE_RATIO * plain_inside
+
+
+def _measure_steepness(values: Floats) -> Floats:
+    """Return the length of the gradient, in levels for each pixel, [h, w]."""
+    down, across = np.gradient(values)
+    steepness: Floats = np.hypot(down, across)
+    return steepness
+
+
 def _rate_caption(carrier: Floats, plain: Floats, is_changed: Mask) -> float:
     """Return how flat the colors are of text that only one picture has; 0: there is none."""
     if is_changed.mean() >= MIN_BAND_SHARE:
@@ -145,9 +176,10 @@ def _rate_caption(carrier: Floats, plain: Floats, is_changed: Mask) -> float:
         return 0.0
     ground = _find_flat_ground(other, is_changed)
     if ground is not None:
-        # The other picture must show this ground alone.
-        is_other_tone = np.abs(other[is_changed] - ground) > 2 * TIGHT_RANGE
-        if is_other_tone.mean() > MAX_OTHER_TONES_SHARE:
+        # The other picture must show this ground alone, or what lies on it around the letters, too.
+        is_other_tone = np.abs(other - ground) > 2 * TIGHT_RANGE
+        around = is_other_tone[~is_changed].mean()
+        if is_other_tone[is_changed].mean() > MAX_OTHER_TONES_SHARE + around:
             return 0.0
     tightness = _measure_tightness(one[is_changed])
     if tightness < MIN_TIGHTNESS:
@@ -178,7 +210,10 @@ def _stands_out(carrier: Floats, plain: Floats, is_changed: Mask) -> bool:
     is_around = ~is_changed[:, box]
     if is_around.mean() < 1 - MIN_BAND_SHARE:
         tightness, other = (_measure_tightness(x[is_changed]) for x in (carrier, plain))
-        return tightness >= MIN_TIGHTNESS_RATIO * other
+        if tightness >= MIN_TIGHTNESS_RATIO * other:
+            return True
+        if is_around.mean() < MIN_AROUND_SHARE:
+            return False
     distance, other_distance = (
         float(np.abs(x[is_changed] - np.median(x[:, box][is_around])).mean())
         for x in (carrier, plain)
@@ -224,8 +259,8 @@ def _find_flat_ground(plain: Floats, is_changed: Mask) -> float | None:
     columns = np.flatnonzero(is_changed.any(axis=0))
     box = slice(columns[0], columns[-1] + 1)
     around = plain[:, box][~is_changed[:, box]]
-    if len(around) < 20:
-        return None
+    if len(around) < MIN_SEEN_SHARE * is_changed[:, box].size:
+        return None  # A band covers the ground.
     ground = float(np.median(around))
     is_ground = np.abs(around - ground) <= TIGHT_RANGE
     return ground if is_ground.mean() >= MIN_GROUND_SHARE else None

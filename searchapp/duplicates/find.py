@@ -121,14 +121,10 @@ class DuplicateFinder:
             else ()
         )
         groups.sort(key=lambda group: (-group.others_size_bytes, group.keeper.path))
+        grouped_ids = {copy.image_id for group in groups for copy in (group.keeper, *group.others)}
+        left_out = set(image_ids[[*inspector.unreadable_positions]].tolist()) - grouped_ids
         yield DuplicatesFound(
-            Duplicates(
-                tuple(groups),
-                similar,
-                len(selected_ids),
-                self._failed_count,
-                len(inspector.unreadable_positions),
-            )
+            Duplicates(tuple(groups), similar, len(selected_ids), self._failed_count, len(left_out))
         )
 
     def _select_embeddings(self) -> tuple[Ids, Ids]:

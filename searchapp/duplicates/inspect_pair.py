@@ -28,6 +28,8 @@ TONES_SIDE_PX = 256  # longest side at which the tones of a pair are measured
 SIDES_PX = (256, 128, 512, 1024)  # where pictures are compared, and at their full size
 # Measured with tests/bench/duplicates_look_alikes.py and duplicates_quality.py.
 MAX_SCORE = 3.8  # difference of a block, as a multiple of the noise
+# The same for pages of text: between these scores, a letter may differ, or only the compression.
+MAX_SAME_TEXT_SCORE, MIN_OTHER_TEXT_SCORE = 3.3, 6.0
 MAX_COLOR_SCORE = 4.8
 MAX_COLOR_LEVELS = 14.0
 MAX_ALPHA_LEVELS = 12.0
@@ -75,7 +77,13 @@ def inspect_frames(first: Frame, second: Frame, start: Transform) -> Inspection:
     if any(is_gray):
         one, other = one.convert("L"), other.convert("L")
     transform = registration.register_pictures(one.convert("L"), other.convert("L"), start)
-    outside = [_measure_outside(other, transform), _measure_outside(one, invert(transform))][::-1]
+
+    def list_outside(transform: Transform) -> list[Outside]:
+        return [
+            _measure_outside(one, invert(transform)), _measure_outside(other, transform)
+        ]  # fmt: skip
+
+    outside = list_outside(transform)
     if not _is_plausible(outside):
         return DIFFERENT
     if not _is_alpha_equal(first, second, transform):
@@ -83,14 +91,28 @@ def inspect_frames(first: Frame, second: Frame, start: Transform) -> Inspection:
     if is_text and not _is_readable(one.size, other.size, transform):
         return Inspection("unreadable")
     caption: Caption | None = None
+    is_uncertain = False
     toned = match_tones(one, other, transform, TONES_SIDE_PX)
+    if toned[0] is not one or toned[1] is not other:
+        # Clipped colors have changed the brightness unevenly, which has pulled the transform.
+        gray = [picture.convert("L") for picture in toned]
+        transform = registration.register_pictures(gray[0], gray[1], start)
+        toned = match_tones(one, other, transform, TONES_SIDE_PX)
 
     def find_different_blocks(side: int) -> Mask:
-        return _find_different_blocks(measure_residuals(*toned, transform, side))
+        return _find_different_blocks(measure_residuals(*toned, transform, side), is_text)
 
     for side in _list_sides(one.size, other.size, transform):
         residuals = measure_residuals(*toned, transform, side)
-        is_different = _find_different_blocks(residuals)
+        is_different = _find_different_blocks(residuals, is_text)
+        if side > SIDES_PX[0] and caption is None and is_different.any():
+            gray = [picture.convert("L") for picture in toned]
+            finer = registration.register_finely(gray[0], gray[1], transform, side)
+            if _is_plausible(list_outside(finer)):
+                transform = finer
+                residuals = measure_residuals(*toned, transform, side)
+                is_different = _find_different_blocks(residuals, is_text)
+        is_uncertain |= is_text and bool((residuals.scores > MAX_SAME_TEXT_SCORE).any())
         if caption is None and not is_text and _is_at_edge(is_different):
             caption = find_caption(
                 first.colors, second.colors, transform, toned, find_different_blocks
@@ -99,6 +121,8 @@ def inspect_frames(first: Frame, second: Frame, start: Transform) -> Inspection:
             is_different &= ~_mask_strips(caption, residuals)
         if is_different.any():
             return DIFFERENT
+    if is_uncertain:
+        return Inspection("unreadable")
     edits: tuple[list[Edit], list[Edit]] = ([], [])
     for position in (0, 1):
         if is_gray[position] and not is_gray[1 - position]:
@@ -110,8 +134,8 @@ def inspect_frames(first: Frame, second: Frame, start: Transform) -> Inspection:
     return Inspection("same", tuple(edits[0]), tuple(edits[1]), transform)
 
 
-def _find_different_blocks(residuals: Residuals) -> Mask:
-    is_different: Mask = residuals.scores > MAX_SCORE
+def _find_different_blocks(residuals: Residuals, is_text: bool) -> Mask:
+    is_different: Mask = residuals.scores > (MIN_OTHER_TEXT_SCORE if is_text else MAX_SCORE)
     is_different |= residuals.color_scores > MAX_COLOR_SCORE
     return is_different | (residuals.color_levels > MAX_COLOR_LEVELS)
 

@@ -20,8 +20,17 @@ Floats = NDArray[np.float32]
 Transform = NDArray[np.float64]
 Mask = NDArray[np.bool_]
 
-# For each level: longest side in pixels, largest number of steps.
-LEVELS = ((64, 8), (128, 5), (256, 4))
+Levels = tuple[tuple[int, int], ...]  # longest side in pixels, largest number of steps
+
+# The matrix elements that change, row by row: none, those of a window, those of a perspective.
+STAGES: tuple[tuple[Levels, list[int]], ...] = (
+    (((256, 2),), []),
+    (((64, 6), (128, 4), (256, 3)), [0, 2, 4, 5]),
+    (((64, 5), (128, 4), (256, 3)), [*range(8)]),
+)
+FINE_STEPS = 3
+MAX_ERROR_RATIO = 0.95  # of a stage to the one before
+MAX_ERROR_LEVELS = 20.0
 BLUR_PX = 1.0
 MAX_STEP = 0.05  # change of a matrix element in one step
 CONVERGED_PX = 0.02
@@ -118,36 +127,75 @@ def shrink_picture(picture: Picture, size: tuple[int, int], blur_px: float = 0.0
     return small.filter(ImageFilter.GaussianBlur(blur_px)) if blur_px else small
 
 
-def register_pictures(first: Picture, second: Picture, transform: Transform) -> Transform:
-    """Return the refined transform of two gray pictures (mode L)."""
-    gain, offset = 1.0, 0.0
-    for side, steps in LEVELS:
+def register_pictures(first: Picture, second: Picture, start: Transform) -> Transform:
+    """Return the refined transform of two gray pictures (mode L), from a transform to start with.
+
+    The simplest change that fits is used: in smooth pictures, light that has changed unevenly
+    looks like a slight shift or perspective.
+    """
+    best, best_error = start, math.inf
+    transform = start
+    for levels, elements in STAGES:
+        transform, error = _refine(first, second, transform, levels, elements)
+        if error < MAX_ERROR_RATIO * best_error:
+            best, best_error = transform, error
+    return best
+
+
+def register_finely(first: Picture, second: Picture, start: Transform, side: int) -> Transform:
+    """Return the transform of two gray pictures that are registered nearly, refined at a side."""
+    return _refine(first, second, start, ((side, FINE_STEPS),), [*range(8)])[0]
+
+
+def _refine(
+    first: Picture,
+    second: Picture,
+    transform: Transform,
+    levels: Levels,
+    elements: list[int],
+) -> tuple[Transform, float]:
+    """Return a transform after Gauss-Newton steps, and the mean difference that it leaves.
+
+    elements: the matrix elements to change, row by row.
+    """
+    gain, offset, error = 1.0, 0.0, 0.0
+    for side, steps in levels:
         first_size, size = choose_sizes(first.size, second.size, transform, side)
         outer = shrink_picture(first, first_size, BLUR_PX).convert("F")
         target = np.asarray(shrink_picture(second, size, BLUR_PX), np.float32)
-        for _ in range(steps):
-            step = _compute_step(outer, target, transform, gain, offset)
+        for number in range(steps + 1):
+            step, error = _compute_step(outer, target, transform, gain, offset, elements)
+            if number == steps:
+                break  # The last call has measured the error.
             refined = transform.ravel().copy()
-            refined[:8] += step[:8]
+            refined[elements] += step[:-2]
             transform = refined.reshape(3, 3)
-            gain = float(np.clip(gain + step[8], *GAIN_RANGE))
-            offset = float(np.clip(offset + step[9], -MAX_OFFSET_LEVELS, MAX_OFFSET_LEVELS))
-            if np.abs(step[:8]).max() * max(size) < CONVERGED_PX:
+            gain = float(np.clip(gain + step[-2], *GAIN_RANGE))
+            offset = float(np.clip(offset + step[-1], -MAX_OFFSET_LEVELS, MAX_OFFSET_LEVELS))
+            if elements and np.abs(step[:-2]).max() * max(size) < CONVERGED_PX:
                 break
         if max(size) < side:
             break  # The pictures are not larger.
-    return transform
+    return transform, error
 
 
 def _compute_step(
-    outer: Picture, target: Floats, transform: Transform, gain: float, offset: float
-) -> NDArray[np.float64]:
-    """Return the changes of 8 matrix elements, of the gain and of the offset."""
+    outer: Picture,
+    target: Floats,
+    transform: Transform,
+    gain: float,
+    offset: float,
+    elements: list[int],
+) -> tuple[NDArray[np.float64], float]:
+    """Return the changes of matrix elements, gain and offset, and the mean difference before them.
+
+    The difference is in levels; larger ones count as MAX_ERROR_LEVELS.
+    """
     height, width = target.shape
     grid = make_grid(transform, (width, height))
     is_shared = find_shared_pixels(grid, outer.size, EDGE_PX)
     if is_shared.sum() < 100:
-        return np.zeros(10)
+        return np.zeros(len(elements) + 2), MAX_ERROR_LEVELS
     warped = np.asarray(warp_picture(outer, transform, (width, height)), np.float32)
     gradient_y, gradient_x = np.gradient(warped)
     gradient_u = (gradient_x * width / transform[0, 0])[is_shared]
@@ -156,18 +204,23 @@ def _compute_step(
     gradient_u, gradient_v = gradient_u * gain / depth, gradient_v * gain / depth
     pull = -(gradient_u * u + gradient_v * v)
     values = warped[is_shared]
-    columns = (
-        *(gradient_u * x, gradient_u * y, gradient_u),
-        *(gradient_v * x, gradient_v * y, gradient_v),
-        *(pull * x, pull * y, values, np.ones_like(values)),
+    derivatives = (
+        *((gradient_u, x), (gradient_u, y), (gradient_u, 1)),
+        *((gradient_v, x), (gradient_v, y), (gradient_v, 1)),
+        *((pull, x), (pull, y)),
     )
-    jacobian = np.stack(columns, axis=1)
-    residual = target[is_shared] - (gain * values + offset)
+    columns = [slope * place for slope, place in (derivatives[number] for number in elements)]
+    jacobian = np.stack([*columns, values, np.ones_like(values)], axis=1)
+    expected = gain * values + offset
+    residual = target[is_shared] - expected
     noise = max(MIN_NOISE_LEVELS, 1.4826 * float(np.median(np.abs(residual))))
-    # Cauchy weights: what changed between the pictures must not pull the transform.
-    weighted = jacobian / (1 + (residual / (2 * noise)) ** 2)[:, None]
+    # Cauchy weights: what changed between the pictures must not pull the transform. Clipped pixels
+    # say nothing about it.
+    is_exact = (expected > 0) & (expected < 255)
+    weights = is_exact / (1 + (residual / (2 * noise)) ** 2)
+    weighted = jacobian * weights[:, None]
     normal = (weighted.T @ jacobian).astype(np.float64)
     normal += np.diag(1e-4 * np.diag(normal) + 1e-6)
     step = np.linalg.solve(normal, (weighted.T @ residual).astype(np.float64))
-    step[:8] = np.clip(step[:8], -MAX_STEP, MAX_STEP)
-    return step
+    step[:-2] = np.clip(step[:-2], -MAX_STEP, MAX_STEP)
+    return step, float(np.minimum(np.abs(residual), MAX_ERROR_LEVELS).mean())

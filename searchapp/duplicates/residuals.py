@@ -24,6 +24,8 @@ MIN_BLOCK_SHARE = 0.6  # a block with fewer shared pixels is left out
 # gradient. Larger differences are not noise.
 NOISE_LEVELS, GRADIENT_SHARE = (0.7, 3.0), (0.06, 0.25)
 COLOR_NOISE_LEVELS, COLOR_GRADIENT_SHARE = (1.2, 4.0), (0.08, 0.3)  # JPEG stores half the size
+# Compression smears an edge over its block: this share of its noise is found beside the edge.
+SPREAD_SHARE = 0.5
 NOISE_PERCENTILE = 80
 NOISE_GROUPS = 12  # blocks are grouped by their gradient
 
@@ -145,7 +147,18 @@ def _divide_by_noise(
     steepness = np.array([slopes[group].mean() for group in groups])
     flat, steep = slice(0, max(1, len(groups) // 3)), slice(len(groups) // 2, None)
     noise = np.clip(np.median(typical[flat]), *noise_range)
-    share = 0.8 * np.median(typical[steep] / np.maximum(steepness[steep], 1.0))
-    share = np.clip(share, *share_range)
-    scores: Floats = levels / np.sqrt(noise**2 + (share * gradients) ** 2)
+    # What the gradient adds to the noise of flat blocks.
+    added = np.sqrt(np.maximum(0, typical[steep] ** 2 - noise**2))
+    share = np.clip(np.median(added / np.maximum(steepness[steep], 1.0)), *share_range)
+    spread = SPREAD_SHARE * _find_highest_near(gradients)
+    scores: Floats = levels / np.sqrt(noise**2 + (share * np.maximum(gradients, spread)) ** 2)
     return scores
+
+
+def _find_highest_near(values: Floats) -> Floats:
+    """Return the highest value among blocks that are at most one block away, [rows, columns]."""
+    rows, columns = values.shape
+    padded = np.pad(values, 2)
+    across = np.maximum.reduce([padded[:, step : step + columns] for step in range(5)])
+    highest: Floats = np.maximum.reduce([across[step : step + rows] for step in range(5)])
+    return highest

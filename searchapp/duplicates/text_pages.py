@@ -14,8 +14,10 @@ MAX_FLAT_RANGE = 24  # levels between the darkest and the brightest pixel of a f
 MIN_FLAT_SHARE = 0.35  # of all blocks
 MIN_TEXT_RANGE = 60  # levels between text and ground
 MIN_TWO_TONE_SHARE = 0.55  # of the blocks that are not flat
-MIN_TEXT_BLOCK_SHARE = 0.02  # of all blocks
+MIN_DRAWN_SHARE = 0.95  # of the same blocks, in a picture that is drawn throughout
+MIN_TEXT_BLOCK_SHARE = 0.01  # of all blocks
 MIN_TEXT_SHARE = 0.25  # of the blocks that are not flat
+MIN_TEXT_EXTENT = 0.3  # of the height, from the first line to the last one
 MIN_EDGES = 1.2  # in a row of a block, on average
 MAX_GROUNDS = 3  # colors of the paper, of speech bubbles
 GROUND_STEP_LEVELS = 16
@@ -48,7 +50,12 @@ def is_text_page(picture: Picture) -> bool:
     is_dark = (shares < 0.5).reshape(-1, side, side)
     edges = (is_dark[:, :, 1:] != is_dark[:, :, :-1]).sum(axis=(1, 2)) / side
     is_text = is_two_tone & (span >= MIN_TEXT_RANGE) & (edges >= MIN_EDGES)
-    is_much = is_text.sum() >= MIN_TEXT_BLOCK_SHARE * len(blocks)
-    return bool(
-        is_much and is_two_tone.mean() >= MIN_TWO_TONE_SHARE and is_text.mean() >= MIN_TEXT_SHARE
-    )
+    places = np.flatnonzero(~is_flat)[is_text] // columns
+    if len(places) < MIN_TEXT_BLOCK_SHARE * len(blocks):
+        return False
+    # A caption on a dark or empty photo is one line.
+    if np.ptp(places) + 1 < MIN_TEXT_EXTENT * rows:
+        return False
+    if is_two_tone.mean() >= MIN_DRAWN_SHARE:
+        return True  # A chat, a table or a chart: lines and text are drawn.
+    return bool(is_two_tone.mean() >= MIN_TWO_TONE_SHARE and is_text.mean() >= MIN_TEXT_SHARE)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -21,8 +22,11 @@ MEDIAN_LEVELS = 20  # to each side
 MEAN_RANGE_LEVELS = 6  # around the median: for tones more exact than one level
 MAX_COUNTED_LEVELS = 40  # larger differences count as much
 COUNTED_SHARE = 0.7  # of the pixels, those that differ least
+MIN_DIFFERENCE_LEVELS = 1.0  # a smaller mean difference needs no other tones
 MIN_GAIN = 0.8  # of the difference without a change of tones; else tones stay as they are
 LEVELS = np.arange(256)
+UNCHANGED = list(range(256))  # the table of one channel that changes nothing
+MAX_CHANGE, CHANGES = 255, 511  # of a level: from -255 to 255
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,7 +37,9 @@ class Tones:
     is_for_first: bool
 
     def apply(self, first: Picture, second: Picture) -> tuple[Picture, Picture]:
-        """Return both pictures with the same tones."""
+        """Return both pictures with the same tones; the same objects if nothing changes."""
+        if self.table == UNCHANGED * (len(self.table) // len(UNCHANGED)):
+            return first, second
         if self.is_for_first:
             return first.point(self.table), second
         return first, second.point(self.table)
@@ -46,6 +52,10 @@ def fit_tones(first: Picture, second: Picture, is_shared: NDArray[np.bool_]) -> 
     they are unless a change removes differences.
     """
     pixels = [_list_channels(picture, is_shared) for picture in (first, second)]
+    unchanged = Tones(UNCHANGED * len(pixels[0]), True)
+    difference = _measure_difference(unchanged, first, second, is_shared, COUNTED_SHARE)
+    if difference <= MIN_DIFFERENCE_LEVELS:
+        return unchanged
     changed = []
     for is_for_first in (True, False):
         tables = [
@@ -54,13 +64,18 @@ def fit_tones(first: Picture, second: Picture, is_shared: NDArray[np.bool_]) -> 
         ]
         table = np.clip(np.concatenate(tables) + 0.5, 0, 255).astype(int).tolist()
         changed.append(Tones(table, is_for_first))
-    best = min(changed, key=lambda tones: _measure_difference(tones, first, second, is_shared, 1.0))
-    unchanged = Tones(list(range(256)) * len(pixels[0]), True)
-    difference, least = (
-        _measure_difference(tones, first, second, is_shared, COUNTED_SHARE)
-        for tones in (unchanged, best)
-    )
+    best = min(changed, key=lambda tones: _measure_loss(tones, first, second, is_shared))
+    least = _measure_difference(best, first, second, is_shared, COUNTED_SHARE)
     return best if least < MIN_GAIN * difference else unchanged
+
+
+def _measure_loss(
+    tones: Tones, first: Picture, second: Picture, is_shared: NDArray[np.bool_]
+) -> float:
+    """Return the difference that tones leave, relative to the contrast that they give."""
+    target = np.asarray(second if tones.is_for_first else first)[is_shared]
+    difference = _measure_difference(tones, first, second, is_shared, 1.0)
+    return difference / max(1.0, float(target.std()))
 
 
 def _measure_difference(
@@ -68,8 +83,11 @@ def _measure_difference(
 ) -> float:
     """Return how much two pictures differ in a share of the pixels, those that differ least."""
     one, other = (np.asarray(x, np.int16)[is_shared] for x in tones.apply(first, second))
-    levels = np.sort(np.minimum(np.abs(one - other), MAX_COUNTED_LEVELS), axis=None)
-    return float(levels[: max(1, round(share * len(levels)))].mean())
+    levels = np.minimum(np.abs(one - other), MAX_COUNTED_LEVELS)
+    counts = np.bincount(levels.ravel(), minlength=MAX_COUNTED_LEVELS + 1)
+    counted: int = max(1, round(share * levels.size))
+    counts = np.diff(np.minimum(counts.cumsum(), counted), prepend=0)  # the smallest differences
+    return float(counts @ np.arange(MAX_COUNTED_LEVELS + 1)) / counted
 
 
 def _list_channels(picture: Picture, is_shared: NDArray[np.bool_]) -> list[NDArray[np.uint8]]:
@@ -80,20 +98,22 @@ def _list_channels(picture: Picture, is_shared: NDArray[np.bool_]) -> list[NDArr
 def _fit_channel(source: NDArray[np.uint8], target: NDArray[np.uint8]) -> NDArray[np.float64]:
     """Return the typical target level for each source level, rising and smooth, [256]."""
     # Changes of levels are smoothed, not levels: so equal pictures keep their levels.
-    changes = target.astype(np.int64) - source + 255
-    counts = np.bincount(source.astype(np.int64) * 511 + changes, minlength=256 * 511)
-    kernel = np.exp(-0.5 * ((LEVELS[:, None] - LEVELS) / SMOOTHING_LEVELS) ** 2)
-    rows = counts.reshape(256, 511)
+    changes = target.astype(np.int64) - source + MAX_CHANGE
+    counts = np.bincount(source.astype(np.int64) * CHANGES + changes, minlength=256 * CHANGES)
+    rows = counts.reshape(256, CHANGES)
     # A frequent level, such as white, must not outweigh its neighbors.
     rows = rows / np.maximum(1.0, rows.sum(axis=1, keepdims=True) / MAX_PIXELS)
-    smoothed = kernel @ rows
-    totals = smoothed.sum(axis=1)
+    smoothed = _smooth_levels(rows)
+    sums = smoothed.cumsum(axis=1)
+    totals = sums[:, -1]
     is_known = totals > MIN_PIXELS
     if not is_known.any():
         return LEVELS.astype(np.float64)
-    medians = (smoothed.cumsum(axis=1) < totals[:, None] / 2).sum(axis=1)
-    weights = smoothed * (np.abs(np.arange(511) - medians[:, None]) <= MEAN_RANGE_LEVELS)
-    means = (weights * np.arange(-255, 256)).sum(axis=1) / np.maximum(weights.sum(axis=1), 1e-9)
+    medians = (sums < totals[:, None] / 2).sum(axis=1)
+    near = medians[:, None] + np.arange(-MEAN_RANGE_LEVELS, MEAN_RANGE_LEVELS + 1)
+    is_change = (near >= 0) & (near < CHANGES)
+    weights = np.take_along_axis(smoothed, np.clip(near, 0, CHANGES - 1), axis=1) * is_change
+    means = (weights * (near - MAX_CHANGE)).sum(axis=1) / np.maximum(weights.sum(axis=1), 1e-9)
     line = _fit_line(LEVELS[is_known] + means[is_known], LEVELS[is_known])
     if line is not None:
         return line
@@ -103,6 +123,18 @@ def _fit_channel(source: NDArray[np.uint8], target: NDArray[np.uint8]) -> NDArra
     tones = LEVELS + np.median(windows, axis=1)
     rising: NDArray[np.float64] = np.maximum.accumulate(tones)
     return rising
+
+
+def _smooth_levels(rows: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Return rows, one for each level, as weighted sums of the rows of near levels."""
+    reach = round(4 * SMOOTHING_LEVELS)
+    smoothed = rows.copy()
+    for step in range(1, reach + 1):
+        weight = math.exp(-0.5 * (step / SMOOTHING_LEVELS) ** 2)
+        part = weight * rows
+        smoothed[step:] += part[:-step]
+        smoothed[:-step] += part[step:]
+    return smoothed
 
 
 def _fit_line(tones: NDArray[np.float64], levels: NDArray[np.int64]) -> NDArray[np.float64] | None:

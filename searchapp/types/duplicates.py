@@ -66,7 +66,7 @@ class Duplicates:
     similar: tuple[DuplicateGroup, ...]  # empty unless DuplicateOptions.similar is set
     images: int  # number of images compared
     failed: int  # number of images that could not be read
-    # Number of pages of text that look like another page, and are too small to compare the text.
+    # Number of pages of text that look like another page, and whose text cannot be compared.
     unreadable: int = 0
 
     @property

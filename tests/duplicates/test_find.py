@@ -10,6 +10,7 @@ import subprocess
 import threading
 from pathlib import Path
 
+import pytest
 from PIL import Image
 from support import near_duplicates
 from support.duplicates import album, find_duplicates
@@ -135,20 +136,33 @@ def test_filters_limit_the_search(opened: Library, album: Path, model: Path) -> 
     assert get_names(group) == ("boat.jpg", {"boat (1).jpg": "bytes"})
 
 
-def test_burst_shots_are_not_duplicates(opened: Library, tmp_path: Path, model: Path) -> None:
+@pytest.mark.parametrize(
+    "moments",
+    [
+        # Time, fraction of a second and time zone; empty: not in the file.
+        [("12:00:01", "", ""), ("12:00:02", "", "")],
+        [("12:00:00", "450", ""), ("12:00:00", "780", "")],  # a burst
+        [("12:00:00", "", "+02:00"), ("13:00:00", "", "+02:00")],  # a time lapse
+        [("12:00:00", "", "+02:00"), ("12:00:00", "", "+01:00")],  # another instant
+    ],
+)
+def test_two_moments_are_not_duplicates(
+    opened: Library, tmp_path: Path, model: Path, moments: list[tuple[str, str, str]]
+) -> None:
     """Pictures of one camera with two capture times are look-alikes."""
-    folder, image = tmp_path / "p", near_duplicates.render_scene(near_duplicates.make_scene(1))
+    folder, image = tmp_path / "p", near_duplicates.render_scene(near_duplicates.make_scene(1, 0.5))
     folder.mkdir()
-    for second, quality in ((1, 90), (2, 85)):
+    for number, (time, fraction, zone) in enumerate(moments):
         exif = Image.Exif()
         exif[0x0110] = "Q4"
-        exif.get_ifd(0x8769)[0x9003] = f"2023:06:17 12:00:0{second}"
-        image.save(folder / f"{second}.jpg", quality=quality, exif=exif)
+        tags = {0x9003: f"2023:06:17 {time}", 0x9291: fraction, 0x9011: zone}
+        exif.get_ifd(0x8769).update({tag: text for tag, text in tags.items() if text})
+        image.save(folder / f"{number}.jpg", quality=90 - 5 * number, exif=exif)
     index_folder(opened, folder, model)
     duplicates = find_duplicates(opened, similar=True)
     assert duplicates.groups == ()
     (group,) = duplicates.similar
-    assert get_names(group) == ("1.jpg", {"2.jpg": "similar"})
+    assert get_names(group) == ("0.jpg", {"1.jpg": "similar"})
     assert find_duplicates(opened).similar == ()
 
 

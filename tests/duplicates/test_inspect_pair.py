@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 import io
-import random
 
 import numpy as np
 import pytest
-from PIL import Image
+from PIL import Image, ImageEnhance
 from PIL.Image import Image as Picture
 from support import look_alikes, near_duplicates, picture_edits
 from support.compare_files import compare_files
@@ -27,14 +26,16 @@ def draw_scene(number: int) -> Picture:
 @pytest.mark.parametrize("kind", look_alikes.PHOTO_KINDS)
 def test_look_alikes_of_photos_differ(kind: str) -> None:
     """A changed digit, word, patch, face or object makes another picture."""
-    pair = look_alikes.make_look_alike(kind, draw_scene(1), 1)
+    pen = look_alikes.Pen(f"{kind} 1")
+    pair = look_alikes.make_look_alike(look_alikes.PHOTO_KINDS[kind], draw_scene(1), pen)
     assert compare_files(pair.first, pair.second).result == "different"
 
 
 @pytest.mark.parametrize("kind", look_alikes.DOCUMENT_KINDS)
 def test_look_alikes_of_pages_differ(kind: str) -> None:
     """A form, an invoice or a chat with another text is another picture, also when it is small."""
-    pair = look_alikes.make_look_alike(kind, None, 1)
+    pen = look_alikes.Pen(f"{kind} 1")
+    pair = look_alikes.make_look_alike(look_alikes.DOCUMENT_KINDS[kind], None, pen)
     assert compare_files(pair.first, pair.second).result != "same"
 
 
@@ -71,15 +72,68 @@ def test_two_captions_are_two_pictures() -> None:
     assert inspect_frames(one, one, NO_SHIFT).result == "same"
 
 
+def test_two_subtitles_on_a_smooth_ground_are_two_pictures() -> None:
+    """The other picture must have no text where one has a caption, also if both texts are long."""
+    sky = Image.linear_gradient("L").resize((640, 400)).convert("RGB")
+    frames = [
+        Frame(picture_edits.write_caption(sky, text), None)
+        for text in ("She said the train was late.", "We should leave tomorrow.")
+    ]
+    assert inspect_frames(frames[0], frames[1], NO_SHIFT).result == "different"
+    inspection = inspect_frames(Frame(sky, None), frames[0], NO_SHIFT)
+    assert (inspection.result, inspection.second_edits) == ("same", ("caption",))
+
+
+def test_a_caption_on_a_dark_photo() -> None:
+    """One line of text on a flat ground makes no page of text."""
+    night = near_duplicates.render_scene(near_duplicates.make_scene(3, 0.5))
+    captioned = picture_edits.write_caption(night)
+    assert not is_text_page(captioned)
+    inspection = inspect_frames(Frame(night, None), Frame(captioned, None), NO_SHIFT)
+    assert (inspection.result, inspection.second_edits) == ("same", ("caption",))
+
+
+def test_clipped_colors_are_the_same_picture() -> None:
+    """A brighter copy has lost the tones of its bright parts, which no change gives back."""
+    scene = ImageEnhance.Brightness(draw_scene(0)).enhance(1.5)
+    brighter = ImageEnhance.Brightness(scene).enhance(1.2)
+    for one, other in ((scene, brighter), (brighter, scene)):
+        assert inspect_frames(Frame(one, None), Frame(other, None), NO_SHIFT).result == "same"
+
+
+def test_pages_that_compression_has_changed_are_left_out() -> None:
+    """Noise of the compression may hide another letter."""
+    page = near_duplicates.render_scene(near_duplicates.make_scene(6, 0.5))
+    buffer = io.BytesIO()
+    page.save(buffer, "JPEG", quality=3)
+    with Image.open(buffer) as opened:
+        poor = opened.convert("RGB")
+    assert inspect_frames(Frame(page, None), Frame(page, None), NO_SHIFT).result == "same"
+    assert inspect_frames(Frame(page, None), Frame(poor, None), NO_SHIFT).result == "unreadable"
+
+
 def test_small_pages_of_text_are_left_out() -> None:
     """The text of a thumbnail cannot be compared with that of the page."""
-    page, _ = look_alikes.draw_documents("digit of a document", random.Random(1))
+    page, _ = look_alikes.draw_documents("digit of a document", look_alikes.Pen(1))
     assert is_text_page(page)
     thumbnail = page.resize((page.width // 4, page.height // 4))
     inspection = inspect_frames(Frame(page, None), Frame(thumbnail, None), NO_SHIFT)
     assert inspection.result == "unreadable"
     half = page.resize((page.width * 4 // 5, page.height * 4 // 5))
     assert inspect_frames(Frame(page, None), Frame(half, None), NO_SHIFT).result == "same"
+
+
+@pytest.mark.parametrize("scale", [0.5, 1.0])
+def test_a_scan_of_a_page_and_its_copies(scale: float) -> None:
+    """A scan at a readable size is compared with a smaller copy, and told from another page."""
+    pages = look_alikes.draw_documents("amount of a document", look_alikes.Pen(1), (1414, 2000))
+    one, same, other = (
+        Frame(page.resize((round(1414 * size), round(2000 * size))), None)
+        for page, size in ((pages[0], 1.0), (pages[0], scale), (pages[1], scale))
+    )
+    assert is_text_page(same.colors)
+    assert inspect_frames(one, same, NO_SHIFT).result == "same"
+    assert inspect_frames(one, other, NO_SHIFT).result == "different"
 
 
 def test_alpha_is_compared() -> None:

@@ -17,10 +17,12 @@ from searchapp.duplicates.candidates import find_pairs_by_hash
 from searchapp.library import Library
 from searchapp.types import Duplicates
 
-SCENES = 8
+SCENES = 8  # one of each kind in near_duplicates.SCENE_KINDS
 MIN_RECALL, MIN_HARD_RECALL = 0.98, 0.8
-# Pages of text are left out if the text cannot be read, and a text written into them is new text.
-CHANGES_OF_PHOTOS = ("50 % resize", "thumbnail 256", "caption")
+# In these pages, the text has 3 pixels after a resize: the page is left out, with a note.
+UNREADABLE_CHANGES = ("50 % resize", "thumbnail 256")
+# A text that is written into a page makes another page.
+CHANGES_OF_PHOTOS = (*UNREADABLE_CHANGES, "caption")
 
 
 @pytest.fixture(scope="module")
@@ -73,6 +75,18 @@ def test_changed_copies_are_found(changed: tuple[Duplicates, Path]) -> None:
         is_hard = change in near_duplicates.HARD_CHANGES
         min_recall = MIN_HARD_RECALL if is_hard else MIN_RECALL
         assert len(missed) <= (1 - min_recall) * SCENES, missed
+
+
+def test_small_pages_of_text_are_left_out_with_a_note(changed: tuple[Duplicates, Path]) -> None:
+    """Pages that are too small to compare are in no group, and they are counted."""
+    duplicates, folder = changed
+    pages = {f"{number}.jpg" for number in range(SCENES) if is_page(number)}
+    small = {near_duplicates.change_folder(change, folder).name for change in UNREADABLE_CHANGES}
+    grouped = {Path(copy.path) for group in duplicates.groups for copy in group.others}
+    left_out = [file for name in small for file in (folder / name).iterdir() if file.name in pages]
+    assert len(left_out) == 4
+    assert not grouped & {*left_out}
+    assert duplicates.unreadable >= len(left_out)
 
 
 def test_other_pictures_are_not_duplicates(changed: tuple[Duplicates, Path]) -> None:

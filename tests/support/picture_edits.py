@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import numpy as np
 from PIL import Image, ImageDraw, ImageFont, ImageOps
 from PIL.Image import Image as Picture
@@ -9,14 +11,21 @@ from PIL.Image import Image as Picture
 
 def tilt_picture(image: Picture) -> Picture:
     """Return the picture in a slight perspective, as a photo of a print has it."""
+    return warp_corners(image, [(0.02, 0.01), (0.99, 0.03), (0.97, 0.98), (0.01, 0.99)])
+
+
+def warp_corners(image: Picture, corners: Sequence[tuple[float, float]]) -> Picture:
+    """Return the part of a picture between four corners, in the size of the picture.
+
+    corners: from the upper left clockwise, as shares of width and height.
+    """
     width, height = image.size
-    corners = np.array([[0.02, 0.01], [0.99, 0.03], [0.97, 0.98], [0.01, 0.99]]) * image.size
-    rows = []
+    rows, places = [], [(x * width, y * height) for x, y in corners]
     for (x, y), (u, v) in zip(
-        ((0, 0), (width, 0), (width, height), (0, height)), corners.tolist(), strict=True
+        ((0, 0), (width, 0), (width, height), (0, height)), places, strict=True
     ):
         rows += [[x, y, 1, 0, 0, 0, -u * x, -u * y], [0, 0, 0, x, y, 1, -v * x, -v * y]]
-    factors = np.linalg.solve(np.array(rows, float), corners.ravel())
+    factors = np.linalg.solve(np.array(rows, float), np.array(places).ravel())
     return image.transform(
         image.size, Image.Transform.PERSPECTIVE, factors.tolist(), Image.Resampling.BICUBIC
     )
