@@ -50,7 +50,7 @@ def main() -> None:
         page.goto(address)
         page.get_by_label("What the picture shows").fill(QUERY)
         page.keyboard.press("Enter")
-        page.locator("#results li img").first.wait_for()
+        page.locator("#status", has_text="best first").wait_for()
         page.wait_for_function(
             "[...document.querySelectorAll('#results li:not([hidden]) img')]"
             ".filter(image => image.getBoundingClientRect().top < innerHeight)"

@@ -44,8 +44,8 @@ def test_hit_survives_json() -> None:
 def test_hit_keys_and_order_are_stable() -> None:
     """`query --json` prints to_dict without the image id, which is valid in one library only."""
     file_keys = ["path", "score", "sha256", "width", "height", "also"]
-    video_keys = ["seconds", "moments", "companions"]
-    assert list(HIT.to_dict()) == ["image_id", *file_keys, *SUMMARY, *video_keys, "match"]
+    match_keys = ["seconds", "moments", "companions", "match", "good_match"]
+    assert list(HIT.to_dict()) == ["image_id", *file_keys, *SUMMARY, *match_keys]
     assert list(HIT.to_dict()["match"][1]) == ["by", "snippet", "boxes"]
 
 
@@ -53,9 +53,9 @@ def test_api_response_has_all_fields_of_a_hit() -> None:
     """A new field of Hit must be added to the API as well."""
     found = Found.from_hit(HIT).model_dump(mode="json")
     assert list(found) == [
-        *["id", "path", "name", "folder", "score", "width", "height", "sha256"],
+        *["id", "path", "name", "folder", "width", "height", "sha256"],
         *SUMMARY,
-        *["also", "seconds", "moments", "companions", "match"],
+        *["also", "seconds", "moments", "companions", "score", "match", "good_match"],
     ]
     assert (found["id"], found["folder"], found["name"]) == (7, "/photos", "a.jpg")
     values = HIT.to_dict()

@@ -74,7 +74,7 @@ class Catalog:
         self._db.execute("pragma foreign_keys = on")
         # 32,000 KiB hold the inner B-tree pages of several million rows.
         self._db.execute("pragma cache_size = -32000")
-        self._filters = FilterMatcher(self._db)
+        self.filters = FilterMatcher(self._db)
         self.writer = CatalogWriter(self._db)
         self.texts = TextSearch(self._db)
 
@@ -219,15 +219,15 @@ class Catalog:
 
     def find_embedding_ids(self, collection: Collection, image_filter: Filter) -> Ids:
         """Return the ids of embeddings whose images match a filter. Raises QueryError."""
-        return self._filters.find_embedding_ids(collection.id, image_filter)
+        return self.filters.find_embedding_ids(collection.id, image_filter)
 
     def find_matching_paths(self, image_filter: Filter, image_ids: set[int]) -> dict[int, set[str]]:
         """Return the files that match a filter, for images whose files have other metadata."""
-        return self._filters.find_matching_paths(image_filter, image_ids)
+        return self.filters.find_matching_paths(image_filter, image_ids)
 
     def has_files_below(self, folder: str) -> bool:
         """Return whether the catalog knows a file below a folder."""
-        return self._filters.has_files_below(folder)
+        return self.filters.has_files_below(folder)
 
     def filter_to_conditions(
         self, image_filter: Filter
@@ -252,8 +252,14 @@ class Catalog:
 
     def find_image(self, image_id: int) -> LocatedImage | None:
         """Return an image of any collection; None if it does not exist or has no file."""
-        found = locate_images(self._db, "i.id = :image", image=image_id)
-        return next(iter(found.values()), None)
+        return self.find_images([image_id]).get(image_id)
+
+    def find_images(self, image_ids: list[int]) -> dict[int, LocatedImage]:
+        """Return images of any collection by image id; leave out images without a file."""
+        found = locate_images(
+            self._db, "i.id in (select value from json_each(:ids))", ids=json.dumps(image_ids)
+        )
+        return {image.image_id: image for image in found.values()}
 
     def read_vector(self, collection: Collection, image_id: int) -> bytes | None:
         """Return an image's stored vector; None if the collection has no vector for the image."""
@@ -310,11 +316,11 @@ class Catalog:
 
         Raises QueryError if the SQL condition of the filter is invalid.
         """
-        return self._filters.count_facets(collection.id, image_filter)
+        return self.filters.count_facets(collection.id, image_filter)
 
     def read_overview(self) -> Overview:
         """Return the folders and the range of dates of the library's images."""
-        return self._filters.read_overview()
+        return self.filters.read_overview()
 
     def describe_collection(self, collection: Collection) -> CollectionInfo:
         """Return the statistics of a collection."""

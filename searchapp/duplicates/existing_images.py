@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import replace
 
 import numpy as np
@@ -17,16 +17,16 @@ from searchapp.vectors import Ids
 class ExistingImages:
     """Maps a position in image_ids to the image with its files; load() adds images.
 
-    An image without an existing file is left out. If folder is given, only files in that folder and
-    its subfolders are used.
+    An image without an existing file is left out. If folders are given, only files below
+    these folders are used.
     """
 
     def __init__(
-        self, catalog: Catalog, store: Fingerprints, image_ids: Ids, folder: str | None
+        self, catalog: Catalog, store: Fingerprints, image_ids: Ids, folders: Sequence[str]
     ) -> None:
         self._store, self._image_ids = store, image_ids
         self._companions = catalog.get_companions()
-        self._folder = folder
+        self._folders = folders
         self._image_by_position: dict[int, ImageWithFiles] = {}
 
     def __contains__(self, position: int) -> bool:
@@ -57,7 +57,7 @@ class ExistingImages:
         seen = set[tuple[int, int]]()
         unchanged = list[CatalogedFile]()
         for file in files:
-            if self._folder is not None and not storage.is_below(file.path, self._folder):
+            if self._folders and not any(storage.is_below(file.path, f) for f in self._folders):
                 continue
             if storage.is_url(file.path):
                 unchanged.append(file)

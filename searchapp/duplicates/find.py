@@ -27,6 +27,7 @@ from searchapp.types import (
     FileFailed,
     Progress,
 )
+from searchapp.types.filter_values import list_values
 from searchapp.vectors import Ids, Vectors, unpack_vectors
 from searchapp.vectors.indexes import Indexes
 
@@ -88,8 +89,8 @@ class DuplicateFinder:
             candidates.find_pairs_by_hash(entries.hashes)
         )
         pairs_to_compare = [entries.add_contents(near_pairs[cosines >= near_cosine]), hash_pairs]
-        folder = str(self._options.folder) if self._options.folder else None
-        images = ExistingImages(self._catalog, self._store, image_ids, folder)
+        folders = [str(folder) for folder in list_values(self._options.folder)]
+        images = ExistingImages(self._catalog, self._store, image_ids, folders)
         inspector = PairInspector(self._store, images, image_ids)
         judge = PairJudge(
             self._catalog,

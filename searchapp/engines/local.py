@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 from searchapp.engines import vllm_settings
 from searchapp.engines.base import Refusal, Vector, normalize_vector, summarize_error
 from searchapp.engines.captured_output import capture_output, read_last_lines
-from searchapp.engines.pixels import PixelRenderer
+from searchapp.engines.pixels import PixelRenderer, make_picture_id
 from searchapp.engines.requirements import explain_gpu_failure, list_cpu_problems
 from searchapp.engines.resize import resize_picture
 from searchapp.engines.torchvision_stub import patch_torchvision
@@ -258,6 +258,7 @@ class LocalEngine:
         prompt: dict[str, Any] = {"prompt": item.prompt}
         if item.image is not None:
             prompt["multi_modal_data"] = {"image": item.image}
+            prompt["multi_modal_uuids"] = {"image": [make_picture_id()]}
         renderer = self._llm.llm_engine.renderer
         tokenization = renderer.default_cmpl_tok_params
         if self._spec.pad_text and item.image is None:

@@ -20,6 +20,16 @@ if TYPE_CHECKING:
 
 PIXEL_VALUES_KEY = "pixel_values"
 MAX_PIXEL_DIFFERENCE = 0.02  # rounding error of bfloat16 for values from -2 to 3
+_numbers = itertools.count()
+
+
+def make_picture_id() -> str:
+    """Return the name under which vLLM caches what its vision model computes for a picture.
+
+    The names are unique in the process, not only in an engine: after a restart, the new engine
+    gets pictures that were rendered for the old one, and must tell them from its own.
+    """
+    return f"picture-{next(_numbers)}"
 
 
 class PixelRenderer:
@@ -29,7 +39,6 @@ class PixelRenderer:
         """Create a renderer from fitted values; `learn_from_renderer` calls this method."""
         self._example, self._side, self._fit = example, target.side, target.fit
         self._scale, self._shift = scale, shift  # [3, 1, 1], float32
-        self._numbers = itertools.count()
 
     @classmethod
     def learn_from_renderer(
@@ -75,7 +84,7 @@ class PixelRenderer:
         return {
             **example,
             "mm_kwargs": type(kwargs)({"image": [new]}),
-            "mm_hashes": type(hashes)({"image": [f"pixels-{next(self._numbers)}"]}),
+            "mm_hashes": type(hashes)({"image": [make_picture_id()]}),
         }
 
     def _make_tensor(self, image: Picture) -> Any:

@@ -18,19 +18,20 @@ class HitList:
 
     def __init__(
         self,
-        folder: str | None,
+        folders: Sequence[str],
         max_hits: int,
         locate: Callable[[list[int]], Mapping[int, LocatedImage]],
         explain: Callable[[int, LocatedImage], tuple[LocatedImage, tuple[Match, ...]]],
     ) -> None:
         """Create an empty list for max_hits hits.
 
-        folder: its files come first in a hit. locate: returns images with the paths of their
+        folders: their files come first in a hit. locate: returns images with the paths of their
         files, by embedding id. explain: returns the image of an embedding id with the files first
         that match the words of the query, and all its texts that match.
         """
         self.hits: list[Hit] = []
-        self._folder, self._max_hits = folder, max_hits
+        self.matches: RankedPage = []  # of each hit
+        self._folders, self._max_hits = folders, max_hits
         self._locate, self._explain = locate, explain
         self._rank_by_video: dict[int, int] = {}
 
@@ -66,13 +67,14 @@ class HitList:
             image, match = self._explain(id, image_by_id[id])
             if id in nearest:
                 match = (Match("vector"), *match)
-            hit = make_hit(image, score, self._folder, match)
+            hit = make_hit(image, score, self._folders, match)
             if hit is None:
                 continue
             rank = self._rank_by_video.get(image.video_id)
             if rank is None:
                 self._rank_by_video[image.video_id] = len(self.hits)
                 self.hits.append(hit)
+                self.matches.append((id, score))
             elif image.seconds is not None:  # another frame of the same video
                 moments = (*self.hits[rank].moments, image.seconds)
                 self.hits[rank] = replace(self.hits[rank], moments=moments)
@@ -94,17 +96,20 @@ def sort_hits(hits: Sequence[Hit], order: SortOrder) -> list[Hit]:
 
 
 def make_hit(
-    image: LocatedImage, score: float, folder: str | None, match: tuple[Match, ...]
+    image: LocatedImage,
+    score: float,
+    folders: Sequence[str] = (),
+    match: tuple[Match, ...] = (),
 ) -> Hit | None:
     """Convert an image to a hit; return None if no file of the image exists.
 
-    folder: files below this folder come first in the hit. match: why the image is a hit.
+    folders: files below these folders come first in the hit. match: why the image is a hit.
     """
     paths = [path for path in image.paths if storage.can_exist(path)]
     if not paths:
         return None
-    if folder is not None:
-        paths.sort(key=lambda path: not storage.is_below(path, folder))
+    if folders:
+        paths.sort(key=lambda path: not any(storage.is_below(path, folder) for folder in folders))
     first_path, *other_paths = paths
     companions = [path for owner, path in image.companions if owner == first_path]
     return Hit(

@@ -20,8 +20,18 @@ from searchapp.engines import Vector
 from searchapp.errors import QueryError
 from searchapp.models import ModelSpec, select_collection
 from searchapp.search.good_match import JudgeCache, QueryKind
+from searchapp.search.hit_list import make_hit
 from searchapp.search.ranking import Ranking, list_warnings, resolve_filter_folder
-from searchapp.types import Collection, Filter, SearchOptions, SearchResult
+from searchapp.types import (
+    Collection,
+    Facets,
+    Filter,
+    Hit,
+    SearchOptions,
+    SearchResult,
+    Timeline,
+)
+from searchapp.types.info import EMPTY_FACETS, EMPTY_TIMELINE
 from searchapp.vectors import unpack_vectors
 from searchapp.vectors.indexes import Indexes
 
@@ -139,6 +149,42 @@ class LibraryReader:
     def locate_image(self, image_id: int) -> LocatedImage | None:
         """Return an image with the paths of its files; None if it has no file."""
         return self._catalog.find_image(image_id)
+
+    @raise_library_errors
+    def count_facets(self, image_filter: Filter, collection: str | None, find: str) -> Facets:
+        """Count images by facet; see Library.count_facets. find: see facets.count_facets.
+
+        A library without a collection has no images.
+        """
+        if collection is None and not self._catalog.list_collections():
+            return EMPTY_FACETS
+        chosen = select_collection.get_collection(self._catalog, collection)
+        return self._catalog.filters.count_facets(
+            chosen.id, resolve_filter_folder(image_filter), find
+        )
+
+    @raise_library_errors
+    def list_timeline(self, image_filter: Filter, collection: str | None) -> Timeline:
+        """List a collection's images that match a filter, newest first, grouped by day.
+
+        A library without a collection has no images. Raises QueryError if the filter is invalid,
+        LibraryError if there is no such collection.
+        """
+        if collection is None and not self._catalog.list_collections():
+            return EMPTY_TIMELINE
+        chosen = select_collection.get_collection(self._catalog, collection)
+        return self._catalog.filters.list_timeline(chosen.id, resolve_filter_folder(image_filter))
+
+    @raise_library_errors
+    def read_hits(self, image_ids: Sequence[int]) -> list[Hit]:
+        """Return images with their files and metadata as hits with score 0, in the given order.
+
+        Images that the library does not have, and images without an existing file, are left out.
+        """
+        located = self._catalog.find_images(list(image_ids))
+        known = (located[image_id] for image_id in image_ids if image_id in located)
+        hits = (make_hit(image, 0.0) for image in known)
+        return [hit for hit in hits if hit is not None]
 
     def close_exclusive_files(self) -> None:
         """Close Milvus Lite files, which only one process can open; searches open them again."""

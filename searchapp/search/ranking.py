@@ -7,6 +7,7 @@ from collections.abc import Callable
 from dataclasses import replace
 from functools import partial
 from operator import or_
+from pathlib import Path
 
 import numpy as np
 
@@ -34,6 +35,7 @@ from searchapp.types import (
     SearchOptions,
     SearchResult,
 )
+from searchapp.types.filter_values import list_values
 from searchapp.vectors import SearchIndex, Selection
 from searchapp.vectors.indexes import Indexes
 
@@ -91,7 +93,14 @@ class Ranking:
             hits.add_page(kept, page.nearest)
             if hits.is_full or is_last:
                 break
-        return self._make_result(hits, options, has_good_match)
+
+        def judge_hits(matches: RankedPage) -> list[bool | None]:
+            by_text = [texts is not None and texts.is_good(id) for id, _ in matches]
+            if judge_page is None or not matches:
+                return [is_good or None for is_good in by_text]
+            return [*map(or_, by_text, judge_page(matches))]
+
+        return self._make_result(hits, options, has_good_match, judge_hits)
 
     def find_by_text(
         self, collection: Collection, text: TextQuery, options: SearchOptions
@@ -108,8 +117,12 @@ class Ranking:
             matches = [match for match in matches if match[1] >= options.min_score]
         hits = self._make_hit_list(options, texts)
         hits.add_page(matches, frozenset())
-        has_good_match = any(texts.is_good(id) for id, _ in matches[:MAX_JUDGED_HITS])
-        return self._make_result(hits, options, has_good_match)
+
+        def judge_hits(matches: RankedPage) -> list[bool | None]:
+            return [texts.is_good(id) for id, _ in matches]
+
+        has_good_match = any(judge_hits(matches[:MAX_JUDGED_HITS]))
+        return self._make_result(hits, options, has_good_match, judge_hits)
 
     def _locate_images(self, image_filter: Filter, ids: list[int]) -> dict[int, LocatedImage]:
         """Return images by embedding id; in each, the files that match the filter come first."""
@@ -155,21 +168,30 @@ class Ranking:
                 image = put_matching_names_first(texts.query, image)
             return image, explain_match(texts.query, image, lines)
 
-        folder = resolved_filter.folder
+        folders: tuple[str | Path, ...] = list_values(resolved_filter.folder)
         return HitList(
-            str(folder) if folder else None,
+            list(map(str, folders)),
             options.offset + options.count,
             partial(self._locate_images, resolved_filter),
             explain,
         )
 
     def _make_result(
-        self, hits: HitList, options: SearchOptions, has_good_match: bool | None
+        self,
+        hits: HitList,
+        options: SearchOptions,
+        has_good_match: bool | None,
+        judge_hits: Callable[[RankedPage], list[bool | None]],
     ) -> SearchResult:
-        """Return the requested page of the hits, and warnings if there are no hits."""
+        """Return the requested page of the hits, and warnings if there are no hits.
+
+        judge_hits: returns whether the matches of hits are good matches; None: unknown.
+        """
         image_filter = resolve_filter_folder(options.base_filter)
+        page = slice(options.offset, options.offset + options.count)
+        found = zip(hits.hits[page], judge_hits(hits.matches[page]), strict=True)
         return SearchResult(
-            tuple(hits.hits[options.offset : options.offset + options.count]),
+            tuple(replace(hit, good_match=is_good) for hit, is_good in found),
             has_good_match,
             () if hits.hits else list_warnings(self._catalog, image_filter),
         )
@@ -196,17 +218,19 @@ class Ranking:
 
 def list_warnings(catalog: Catalog, image_filter: Filter) -> tuple[str, ...]:
     """Return why no picture can match a filter from resolve_filter_folder()."""
-    if image_filter.folder is None:
-        return ()
-    explanation = explain_unknown_folder(catalog, str(image_filter.folder))
-    return () if explanation is None else (explanation,)
+    folders: tuple[str | Path, ...] = list_values(image_filter.folder)
+    explanations = [explain_unknown_folder(catalog, str(folder)) for folder in folders]
+    unknown = tuple(text for text in explanations if text is not None)
+    return unknown if len(unknown) == len(folders) else ()
 
 
 def resolve_filter_folder(image_filter: Filter) -> Filter:
-    """Return a filter whose folder is an absolute path or URL, as in the catalog."""
+    """Return a filter whose folders are absolute paths or URLs, as in the catalog."""
     if image_filter.folder is None:
         return image_filter
-    return replace(image_filter, folder=storage.normalize_folder(image_filter.folder, QueryError))
+    folders: tuple[str | Path, ...] = list_values(image_filter.folder)
+    normalized = [storage.normalize_folder(folder, QueryError) for folder in folders]
+    return replace(image_filter, folder=normalized)
 
 
 def _explain_no_judge(kind: QueryKind | None) -> str:

@@ -28,7 +28,7 @@ from searchapp.server.start_options import make_option_headers
 from searchapp.server.start_resident import ResidentConfig, ensure_running
 from searchapp.server.unix_http import ANSWER_TIMEOUT_S, API_PREFIX, post_fields, send_request
 from searchapp.types import Hit, Query, SearchOptions, SearchResult, Term
-from searchapp.types.filter_values import FilterValue
+from searchapp.types.filter_values import FilterValue, list_values
 
 logger = logging.getLogger(__name__)
 STATUS_BUSY, STATUS_CONFLICT = 503, 409
@@ -196,7 +196,7 @@ def _picture_field_name(number: int) -> str:
 
 
 def _build_search_fields(terms: Sequence[Term], options: SearchOptions) -> dict[str, Any]:
-    folder = options.folder
+    folders = list_values(options.folder)
     return {
         "terms": [
             {
@@ -207,7 +207,7 @@ def _build_search_fields(terms: Sequence[Term], options: SearchOptions) -> dict[
             for number, term in enumerate(terms)
         ],
         **{field.name: _format_value(getattr(options, field.name)) for field in fields(options)},
-        "folder": storage.normalize_folder(folder, QueryError) if folder else None,
+        "folder": [storage.normalize_folder(folder, QueryError) for folder in folders],
         "model": _resolve_model_path(options.model),
         "one_prompt": True,
     }
@@ -215,6 +215,8 @@ def _build_search_fields(terms: Sequence[Term], options: SearchOptions) -> dict[
 
 def _format_value(value: object) -> object:
     """Return a date, rating or place as text, which the server parses; keep other values."""
+    if isinstance(value, tuple):
+        return [_format_value(item) for item in value]
     return str(value) if isinstance(value, FilterValue) else value
 
 

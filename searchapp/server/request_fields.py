@@ -17,9 +17,10 @@ from pydantic.json_schema import JsonSchemaValue
 from pydantic_core import CoreSchema, PydanticCustomError, core_schema
 
 from searchapp.errors import QueryError
-from searchapp.types import Circle, DateBound, RatingRange
+from searchapp.types import Area, Circle, DateBound, RatingRange
 
 PLACE_PATTERN = r"^-?\d+(\.\d*)?,-?\d+(\.\d*)?,\d+(\.\d*)?(km)?$"
+AREA_PATTERN = r"^-?\d+(\.\d*)?(,-?\d+(\.\d*)?){3}$"
 RATING_PATTERN = r"^([0-5](\+|-[0-5])?|rejected|unrated)$"
 IS_LOCAL = "is_local"  # key of the validation context: true for the commands of the user
 
@@ -114,6 +115,11 @@ Place = Annotated[
     Circle,
     ParsedText(Circle.parse, Field(pattern=PLACE_PATTERN), WebLimit(max_length=100)),
     Field(description="LATITUDE,LONGITUDE,KM: 48.85,2.35,5km"),
+]
+Rectangle = Annotated[
+    Area,
+    ParsedText(Area.parse, Field(pattern=AREA_PATTERN), WebLimit(max_length=100)),
+    Field(description=Area.HELP),
 ]
 Rating = Annotated[
     RatingRange,

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import math
 import sys
+from contextlib import suppress
 from dataclasses import fields, replace
 from typing import Annotated, Any, TypeVar
 
@@ -20,6 +21,7 @@ from searchapp.server.request_fields import (
     Pattern,
     Place,
     Rating,
+    Rectangle,
     Score,
     Size,
     Text,
@@ -30,6 +32,7 @@ from searchapp.server.unix_http import FIELDS_PART
 from searchapp.types import Filter, SearchMode, SearchOptions, SortOrder
 
 MAX_QUERY_PARTS = 16
+MAX_FILTER_VALUES = 50
 RequestModel = TypeVar("RequestModel", bound=BaseModel)
 WEB_FORM: dict[str, Any] = {"max_files": MAX_QUERY_PARTS, "max_fields": 50}
 UNLIMITED_FORM: dict[str, Any] = {
@@ -45,11 +48,23 @@ def _parse_form_json(value: Any) -> Any:
 
 
 def _parse_list(value: Any) -> Any:
-    """Return a list from a form field: a JSON list, or one plain value."""
+    """Return a list from a field: a list, a JSON list in a form, or one plain value."""
+    if value is None:
+        return []
     if not isinstance(value, str):
         return value
-    parsed = _parse_json(value) if value.startswith("[") else value
-    return parsed if isinstance(parsed, list) else [value]
+    parsed = None
+    if value.startswith("["):  # a plain value may begin with [ too: the folder "[2020] Trip"
+        with suppress(ValueError):
+            parsed = _parse_json(value)
+    return parsed if isinstance(parsed, list) else [value] if value else []
+
+
+Item = TypeVar("Item")
+# One value, a list of values, or in a form a JSON list.
+SeveralValues = Annotated[
+    list[Item], WebLimit(max_length=MAX_FILTER_VALUES), BeforeValidator(_parse_list)
+]
 
 
 UNKNOWN_FIELD_MESSAGE = "there is no such field; correct its name, see /docs"
@@ -81,26 +96,35 @@ class TermRequest(RequestFields):
 class FilterRequest(RequestFields):
     """Conditions that images must match."""
 
-    folder: Annotated[str, WebLimit(max_length=4096), PathText()] | None = None
+    folder: Annotated[
+        SeveralValues[Annotated[str, WebLimit(max_length=4096), PathText()]],
+        Field(description="in one of these folders; in a form: a JSON list, as all lists below"),
+    ] = []
     after: Date | None = None
     before: Date | None = None
     taken: Annotated[bool, Field(description="ignore the dates of files")] = False
-    camera: Annotated[Pattern | None, Field(description="a pattern", examples=["iPhone*"])] = None
-    lens: Annotated[Pattern | None, Field(description="a pattern", examples=["*50mm*"])] = None
-    rating: Rating | None = None
+    camera: Annotated[
+        SeveralValues[Pattern], Field(description="one of these patterns", examples=[["iPhone*"]])
+    ] = []
+    lens: Annotated[
+        SeveralValues[Pattern], Field(description="one of these patterns", examples=[["*50mm*"]])
+    ] = []
+    rating: Annotated[SeveralValues[Rating], Field(description="one of these ratings")] = []
     keyword: Annotated[
         list[Pattern],
         WebLimit(max_length=MAX_QUERY_PARTS),
         BeforeValidator(_parse_list),
-        Field(description="patterns that must all match; in a form: a JSON list"),
+        Field(description="patterns that must all match"),
     ] = []
+    any_keyword: Annotated[bool, Field(description="one matching keyword is sufficient")] = False
     format: Annotated[
-        Annotated[str, WebLimit(max_length=20)] | None,
-        Field(description="jpeg, png ...", examples=["jpeg"]),
-    ] = None
+        SeveralValues[Annotated[str, WebLimit(max_length=20)]],
+        Field(description="one of these: jpeg, png ...", examples=[["jpeg"]]),
+    ] = []
     min_size: Size | None = None
     max_size: Size | None = None
     near: Place | None = None
+    area: Rectangle | None = None
     where: Annotated[
         Annotated[str, WebLimit(max_length=4000)] | None,
         Field(description="an SQL condition over the view photos"),
@@ -114,7 +138,15 @@ class FilterRequest(RequestFields):
     def filter_values(self) -> dict[str, Any]:
         """Return the values of the conditions, by the field names of Filter."""
         values = {field.name: getattr(self, field.name) for field in fields(Filter)}
-        return values | {"folder": self.folder or None, "keyword": tuple(self.keyword)}
+        return values | {"keyword": tuple(self.keyword)}
+
+
+class FacetsRequest(FilterRequest):
+    """Conditions of counted images, and of the counted values."""
+
+    find: Annotated[
+        str, Field(max_length=200, description="count only values that contain this text")
+    ] = ""
 
 
 class SimilarRequest(FilterRequest):

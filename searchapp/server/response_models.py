@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
+import json
 import os
 import time
 from collections.abc import Sequence
 from dataclasses import asdict
+from typing import Self
 
+import numpy as np
 from pydantic import BaseModel, Field
 
 from searchapp.search.hit_list import sort_hits
 from searchapp.server.request_models import SimilarRequest
-from searchapp.types import Facet, Facets, Hit, SearchResult
+from searchapp.types import Facet, Facets, Hit, SearchResult, Timeline
 from searchapp.types.search import MatchSource
 
 FACETS = ("folders", "cameras", "lenses", "keywords", "ratings", "formats")
@@ -40,14 +43,13 @@ class MatchAnswer(BaseModel):
     )
 
 
-class Found(BaseModel):
-    """Hit of a search."""
+class PictureAnswer(BaseModel):
+    """Picture of the library: its files and its metadata."""
 
     id: int
     path: str
     name: str
     folder: str
-    score: float
     width: int
     height: int
     sha256: str
@@ -67,13 +69,50 @@ class Found(BaseModel):
     companions: list[str] = Field(
         description="files of the same picture: RAW, video of a Live Photo"
     )
-    match: list[MatchAnswer] = Field(description="why the image is a hit")
 
     @classmethod
-    def from_hit(cls, hit: Hit) -> Found:
+    def from_hit(cls, hit: Hit) -> Self:
         """Convert a Hit into its form in the API."""
         folder, name = os.path.split(hit.path)
         return cls(id=hit.image_id, folder=folder, name=name, **hit.to_dict())
+
+
+class Found(PictureAnswer):
+    """Hit of a search."""
+
+    score: float
+    match: list[MatchAnswer] = Field(description="why the image is a hit")
+    good_match: bool | None = Field(description="whether this is a good match; null: unknown")
+
+
+class PicturesAnswer(BaseModel):
+    """Pictures of the library, in the order of the request; unknown ids are left out."""
+
+    pictures: list[PictureAnswer]
+
+
+class TimelineAnswer(BaseModel):
+    """Images that match a filter, newest first. All lists describe the same images."""
+
+    images: int
+    days: list[tuple[str, int]] = Field(
+        description="pairs of a day, 2023-06-17, and its number of images; undated images: an "
+        "empty text, last"
+    )
+    ids: list[int] = Field(description="the first id, then the difference to the previous id")
+    ratios: list[int] = Field(description="width in percent of the height, 10 to 1000")
+    colors: str = Field(
+        description="mean color: three hexadecimal digits for each image, or three spaces if it "
+        "is unknown; empty if no color is known"
+    )
+
+    @classmethod
+    def encode(cls, timeline: Timeline, colors: str) -> bytes:
+        """Return the answer as JSON; validation of 100,000 images would take most of the time."""
+        ids = np.diff(np.array(timeline.image_ids, np.int64), prepend=0).tolist()
+        values = {"images": len(ids), "days": timeline.days, "ids": ids,
+                  "ratios": timeline.ratios, "colors": colors}  # fmt: skip
+        return json.dumps(values, separators=(",", ":")).encode("ascii")
 
 
 class FacetAnswer(BaseModel):
@@ -108,6 +147,9 @@ class FacetsAnswer(BaseModel):
     ratings: FacetAnswer
     formats: FacetAnswer
     warnings: list[str] = Field(description="why no picture can match: an unknown folder")
+    places: list[tuple[int, int, int]] = Field(
+        description="square degrees: south and west in degrees, and the number of images"
+    )
 
     @classmethod
     def from_facets(cls, facets: Facets, warnings: Sequence[str]) -> FacetsAnswer:
@@ -115,6 +157,7 @@ class FacetsAnswer(BaseModel):
         return cls(
             images=facets.images,
             warnings=list(warnings),
+            places=list(facets.places),
             months=[MonthAnswer(**asdict(month)) for month in facets.months],
             **{name: FacetAnswer.from_facet(getattr(facets, name)) for name in FACETS},
         )

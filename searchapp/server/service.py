@@ -12,18 +12,28 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
+import numpy as np
+
 from searchapp.catalog import LocatedImage, interrupt_statements
 from searchapp.engines import Engine, EngineInput, Refusal, Vector
 from searchapp.errors import PictureError
 from searchapp.files.library_folder import catalog_file
 from searchapp.library import Library
 from searchapp.models import ModelSpec
-from searchapp.pictures import decode, thumbnail_cache, thumbnails
+from searchapp.pictures import decode, mean_colors, thumbnail_cache, thumbnails
 from searchapp.pictures.originals import open_original
 from searchapp.search.search import QueryPart, search
 from searchapp.server.batcher import ModelState
 from searchapp.server.threaded_calls import ThreadedCalls
-from searchapp.types import Facets, Filter, Original, SearchOptions, SearchResult
+from searchapp.types import (
+    Facets,
+    Filter,
+    Hit,
+    Original,
+    SearchOptions,
+    SearchResult,
+    Timeline,
+)
 
 if TYPE_CHECKING:
     from PIL.Image import Image as Picture
@@ -196,15 +206,39 @@ class Service:
 
         return {**await self._call_counting_library(describe), "model_state": self.model_state}
 
-    async def count_facets(self, image_filter: Filter, collection: str | None) -> Facets:
-        """Count images by month, folder, camera, lens, keyword, rating and format."""
+    async def count_facets(
+        self, image_filter: Filter, collection: str | None, find: str = ""
+    ) -> Facets:
+        """Count images by month, folder, camera, lens, keyword, rating and format.
+
+        find: only values that contain this text, ignoring case, are counted.
+        """
         return await self._call_counting_library(
-            lambda library: library.count_facets(image_filter, collection)
+            lambda library: library.reader.count_facets(image_filter, collection, find)
         )
 
     async def list_warnings(self, image_filter: Filter) -> tuple[str, ...]:
         """Return why no picture can match a filter."""
         return await self._calls.read_library(lambda reader: reader.list_warnings(image_filter))
+
+    async def list_timeline(
+        self, image_filter: Filter, collection: str | None
+    ) -> tuple[Timeline, str]:
+        """Return the images that match a filter, newest first, and their placeholder colors.
+
+        The colors are as in mean_colors.read_colors.
+        """
+
+        def list_with_colors(library: Library) -> tuple[Timeline, str]:
+            timeline = library.reader.list_timeline(image_filter, collection)
+            ids = np.array(timeline.image_ids, np.int64)
+            return timeline, mean_colors.read_colors(self.folder, ids)
+
+        return await self._call_counting_library(list_with_colors)
+
+    async def read_hits(self, image_ids: Sequence[int]) -> list[Hit]:
+        """Return images with their metadata; leave out unknown images."""
+        return await self._calls.read_library(lambda reader: reader.read_hits(image_ids))
 
     async def run_fetch(self, fetch: Callable[[], bytes]) -> bytes:
         """Fetch a picture on a thread that is allowed to block."""
@@ -242,9 +276,10 @@ class Service:
         )
         if (cached := thumbnail_cache.load_thumbnail(file)) is not None:
             return cached
-        buffer = io.BytesIO()
-        _make_thumbnail(located, size).save(buffer, "WEBP", quality=80)
+        thumbnail, buffer = _make_thumbnail(located, size), io.BytesIO()
+        thumbnail.save(buffer, "WEBP", quality=80)
         thumbnail_cache.save_thumbnail(file, buffer.getvalue())
+        mean_colors.save_color(self.folder, located.image_id, thumbnail)
         return buffer.getvalue()
 
 

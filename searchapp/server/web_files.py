@@ -20,7 +20,7 @@ MEDIA_TYPES = {
 }
 # Addresses of files in the page. The page and its scripts use relative addresses, because a proxy
 # may serve the page below a path.
-REFERENCE_PATTERN = re.compile(r' (href|src)="([^"/:?#]+)"')
+REFERENCE_PATTERN = re.compile(r' (href|src)="([^"/:?#]+)(#[^"]*)?"')
 
 
 def load_page_files() -> WebFiles:
@@ -69,7 +69,7 @@ class WebFiles:
         return self._files.get(name)
 
     def _add_version(self, reference: re.Match[str]) -> str:
-        attribute, name = reference.groups()
+        attribute, name, fragment = reference.groups(default="")
         if name not in self._files:
             return reference[0]
-        return f' {attribute}="assets/{self.version}/{name}"'
+        return f' {attribute}="assets/{self.version}/{name}{fragment}"'

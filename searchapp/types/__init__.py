@@ -17,7 +17,7 @@ from searchapp.types.duplicates import (
     Duplicates,
     DuplicatesFound,
 )
-from searchapp.types.filter_values import Circle, DateBound, RatingRange
+from searchapp.types.filter_values import Area, Circle, DateBound, RatingRange
 from searchapp.types.format_count import format_count
 from searchapp.types.index import (
     MAX_MEGAPIXELS,
@@ -50,6 +50,7 @@ from searchapp.types.info import (
     Overview,
     PruneResult,
     RestoreResult,
+    Timeline,
 )
 from searchapp.types.picture import (
     SUMMARY_FIELDS,
@@ -83,6 +84,7 @@ __all__ = [
     "EXPORT_FORMAT_VERSION",
     "MAX_MEGAPIXELS",
     "SUMMARY_FIELDS",
+    "Area",
     "Between",
     "Box",
     "CatalogedFile",
@@ -141,6 +143,7 @@ __all__ = [
     "SortOrder",
     "Term",
     "TextLine",
+    "Timeline",
     "VanishedFilesKept",
     "WorkStep",
     "format_clock",

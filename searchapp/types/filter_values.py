@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import math
+import os
 import re
 from abc import ABC, abstractmethod
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from decimal import Decimal
-from typing import Generic, Self, TypeVar, overload
+from typing import Any, Generic, Self, TypeAlias, TypeVar, overload
 
 from searchapp.errors import QueryError
 
@@ -125,12 +127,46 @@ class Circle(FilterValue):
         return f"{latitude},{longitude},{_format_number(self.radius_km)}km"
 
 
+@dataclass(frozen=True, slots=True)
+class Area(FilterValue):
+    """Rectangle on a map of the earth, for a filter by place: two parallels and two meridians.
+
+    All values are in degrees; north and east are positive. If west is greater than east, the
+    rectangle crosses longitude 180.
+    """
+
+    south: float
+    west: float
+    north: float
+    east: float
+
+    HELP = "SOUTH,WEST,NORTH,EAST, such as 47.2,-5.2,51.1,8.3"
+
+    @classmethod
+    def parse(cls, text: str) -> Self:
+        """Parse SOUTH,WEST,NORTH,EAST. Raises QueryError if a number is missing or out of range."""
+        try:
+            south, west, north, east = map(float, text.split(","))
+        except ValueError as error:
+            raise QueryError(f"{text!r} is not an area. Write {cls.HELP}.") from error
+        if not (-90 <= south <= north <= 90 and max(abs(west), abs(east)) <= 180):
+            raise QueryError(
+                f"{text!r} is not an area on the earth: latitudes are -90 to 90, the south first; "
+                f"longitudes are -180 to 180. Write {cls.HELP}."
+            )
+        return cls(south, west, north, east)
+
+    def __str__(self) -> str:
+        return ",".join(map(_format_number, (self.south, self.west, self.north, self.east)))
+
+
 def _format_number(number: float) -> str:
     """Format a number exactly, and without an exponent: the HTTP API rejects exponents."""
     return format(Decimal(repr(number)), "f").removesuffix(".0")
 
 
 Value = TypeVar("Value", bound=FilterValue)
+Item = TypeVar("Item")
 
 
 class ParsedField(Generic[Value]):
@@ -161,3 +197,47 @@ class ParsedField(Generic[Value]):
     def __set__(self, instance: object, value: Value | str | None) -> None:
         parsed = self._kind.parse(value) if isinstance(value, str) else value
         instance.__dict__[self._name] = parsed
+
+
+SingleOrSeveral: TypeAlias = Item | tuple[Item, ...] | None
+
+
+class ValuesField(Generic[Item]):
+    """Dataclass field for one value or several values, of which a picture needs to match one.
+
+    The constructor accepts None, one value, or a collection of values. Reading the field returns
+    None, the only value, or a tuple of several different values.
+    """
+
+    def __init__(self, parse: Callable[[str], Item] | None = None) -> None:
+        """Create a field that converts texts with parse; without parse, it keeps all values."""
+        self._parse = parse
+
+    def __set_name__(self, owner: type, name: str) -> None:
+        self._name = name
+
+    @overload
+    def __get__(self, instance: None, owner: type) -> None: ...
+
+    @overload
+    def __get__(self, instance: object, owner: type) -> SingleOrSeveral[Item]: ...
+
+    def __get__(self, instance: object | None, owner: type) -> SingleOrSeveral[Item]:
+        # dataclass() reads the default of the field from the class.
+        return None if instance is None else instance.__dict__[self._name]
+
+    def __set__(self, instance: object, value: Any) -> None:
+        is_single = isinstance(value, (str, os.PathLike, FilterValue))
+        given: Iterable[Any] = () if value is None else (value,) if is_single else value
+        values = tuple(dict.fromkeys(map(self._convert, given)))
+        instance.__dict__[self._name] = values if len(values) > 1 else next(iter(values), None)
+
+    def _convert(self, value: Any) -> Any:
+        return self._parse(value) if self._parse and isinstance(value, str) else value
+
+
+def list_values(value: SingleOrSeveral[Item]) -> tuple[Item, ...]:
+    """Return the values of a ValuesField as a tuple, which is empty without a condition."""
+    if value is None:
+        return ()
+    return value if isinstance(value, tuple) else (value,)

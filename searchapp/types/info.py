@@ -61,6 +61,23 @@ class Facets:
     keywords: Facet
     ratings: Facet
     formats: Facet
+    places: tuple[tuple[int, int, int], ...] = ()  # square degree (south, west), and its images
+
+
+NO_VALUES = Facet((), 0)
+EMPTY_FACETS = Facets(0, (), NO_VALUES, NO_VALUES, NO_VALUES, NO_VALUES, NO_VALUES, NO_VALUES)
+
+
+@dataclass(frozen=True, slots=True)
+class Timeline:
+    """Images that match a filter, newest first, grouped by day; undated images come last."""
+
+    days: tuple[tuple[str, int], ...]  # YYYY-MM-DD or "" without a date; the number of images
+    image_ids: tuple[int, ...]
+    ratios: tuple[int, ...]  # width of each image in percent of its height, 10 to 1000
+
+
+EMPTY_TIMELINE = Timeline((), (), ())
 
 
 @dataclass(frozen=True, slots=True)

@@ -10,7 +10,15 @@ from pathlib import Path
 from typing import Any, Literal
 
 from searchapp.errors import QueryError
-from searchapp.types.filter_values import Circle, DateBound, ParsedField, RatingRange
+from searchapp.types.filter_values import (
+    Area,
+    Circle,
+    DateBound,
+    ParsedField,
+    RatingRange,
+    ValuesField,
+    list_values,
+)
 from searchapp.types.picture import Box, Original, PictureSummary
 from searchapp.types.valid_text import check_text
 
@@ -76,41 +84,48 @@ class Filter:
 
     Dates, ratings and places may be given as text. Raises QueryError if such a text is invalid, if
     another text has bytes that are not UTF-8, or if a size is not a number. A folder may have such
-    bytes, as paths do.
+    bytes, as paths do. A ValuesField accepts several values; a picture needs to match one of them.
     """
 
-    folder: str | Path | None = None  # with a file in this folder or a subfolder
+    folder: ValuesField[str | Path] = ValuesField()  # with a file below this folder
     after: ParsedField[DateBound] = ParsedField(DateBound)  # on this date or later
     before: ParsedField[DateBound] = ParsedField(DateBound)  # inclusive: 2023-06 is all of June
-    camera: str | None = None  # pattern with * and ?, ignoring case; may match from any word on
-    format: str | None = None  # jpeg, png ..., ignoring case
+    camera: ValuesField[str] = ValuesField()  # pattern; may match from any word on
+    format: ValuesField[str] = ValuesField()  # jpeg, png ..., ignoring case
     min_size: float | None = None  # megapixels
     max_size: float | None = None  # megapixels
     near: ParsedField[Circle] = ParsedField(Circle)  # taken in this circle
     where: str | None = None  # SQL condition on the view photos
-    lens: str | None = None  # pattern, like camera
-    rating: ParsedField[RatingRange] = ParsedField(RatingRange)
+    lens: ValuesField[str] = ValuesField()  # pattern, like camera
+    rating: ValuesField[RatingRange] = ValuesField(RatingRange.parse)
     keyword: tuple[str, ...] = ()  # patterns with * and ?, ignoring case; all must match
     taken: bool = False  # ignore file dates: the metadata must contain the date
+    any_keyword: bool = False  # one matching keyword is sufficient
+    area: ParsedField[Area] = ParsedField(Area)  # taken in this rectangle
 
     def __post_init__(self) -> None:
         """Check the values that SQLite and NumPy would refuse, or compare wrongly."""
-        for name in ("camera", "format", "where", "lens"):
-            check_text(f"the condition {name}", getattr(self, name))
+        check_text("the condition where", self.where)
+        for name in ("camera", "format", "lens"):
+            for text in list_values(getattr(self, name)):
+                check_text(f"the condition {name}", text)
         for pattern in self.keyword:
             check_text("the condition keyword", pattern)
         for name in ("min_size", "max_size"):
             if math.isnan(getattr(self, name) or 0):
                 raise QueryError(f"the condition {name} is not a number; give megapixels, as 2.5")
-        try:
-            os.fsencode(self.folder or "")
-        except UnicodeEncodeError as error:
-            raise QueryError(f"the condition folder is not a path: {self.folder!r}") from error
+        folders: tuple[str | Path, ...] = list_values(self.folder)
+        for folder in folders:
+            try:
+                os.fsencode(folder)
+            except UnicodeEncodeError as error:
+                raise QueryError(f"the condition folder is not a path: {folder!r}") from error
 
     @property
     def has_conditions(self) -> bool:
         """Return whether the filter has at least one condition."""
-        return any(getattr(self, field.name) not in (None, (), False) for field in fields(Filter))
+        names = {field.name for field in fields(Filter)} - {"any_keyword"}
+        return any(getattr(self, name) not in (None, (), False) for name in names)
 
     @property
     def base_filter(self) -> Filter:
@@ -169,6 +184,7 @@ class Hit(PictureSummary):
     moments: tuple[float, ...] = ()  # times in seconds of further matching frames of the video
     companions: tuple[str, ...] = ()  # RAW file or Live Photo video that belongs to path
     match: tuple[Match, ...] = ()  # why the hit is in the result
+    good_match: bool | None = None  # None: unknown for this kind of query, or in this collection
 
     @property
     def has_text_match(self) -> bool:

@@ -3,6 +3,7 @@
 import json
 import logging
 import sqlite3
+from collections.abc import Sequence
 from dataclasses import fields
 from importlib import import_module
 from pathlib import Path
@@ -25,6 +26,7 @@ from searchapp.catalog.filters import where_condition
 from searchapp.errors import QueryError
 from searchapp.library import Library
 from searchapp.types import Filter, OneOf, PictureInfo, Query, SearchOptions
+from searchapp.types.filter_values import list_values
 from searchapp.vectors import pack_vector
 
 
@@ -52,33 +54,40 @@ RATING_SQL = {
 def find_ids_by_sql(catalog: Catalog, image_filter: Filter) -> list[int]:
     """Return the ids of the embeddings that match a filter, by one SQL query."""
     where, values = ["1"], {}
-    if image_filter.folder is not None:
-        where.append("path like :folder")
-        values["folder"] = f"{image_filter.folder}/%"
+
+    def add_any(name: str, sql: str, items: Sequence[object]) -> None:
+        """Add a condition that one of the items must fulfil; sql names the item as :item."""
+        conditions = [sql.replace(":item", f":{name}{n}") for n in range(len(items))]
+        if conditions:
+            where.append(f"({' or '.join(conditions)})")
+        values.update((f"{name}{n}", item) for n, item in enumerate(items))
+
+    folders = [f"{folder}/%" for folder in list_values(image_filter.folder)]
+    add_any("folder", "path like :item", folders)
     if image_filter.after is not None:
         where.append("date >= :after")
         values["after"] = str(image_filter.after)
     if image_filter.before is not None:
         where.append("substr(date, 1, length(:before)) <= :before")
         values["before"] = str(image_filter.before)
-    if image_filter.camera is not None:
-        where.append("(lower(camera) glob :camera or lower(camera) glob '* ' || :camera)")
-        values["camera"] = image_filter.camera.lower()
+    for name in ("camera", "lens"):
+        patterns = [pattern.lower() for pattern in list_values(getattr(image_filter, name))]
+        add_any(name, f"lower({name}) glob :item or lower({name}) glob '* ' || :item", patterns)
+    add_any("format", "format = :item", list_values(image_filter.format))
     if image_filter.taken:
         where.append("date_from <> 'file'")
-    if image_filter.lens is not None:
-        where.append("(lower(lens) glob :lens or lower(lens) glob '* ' || :lens)")
-        values["lens"] = image_filter.lens.lower()
-    if image_filter.rating is not None:
-        where.append(f"coalesce(rating, 0) {RATING_SQL[str(image_filter.rating)]}")
-    for number, pattern in enumerate(image_filter.keyword):
-        where.append(
+    if ratings := list_values(image_filter.rating):
+        tests = (f"coalesce(rating, 0) {RATING_SQL[str(rating)]}" for rating in ratings)
+        where.append(f"({' or '.join(tests)})")
+    words = [pattern.lower().replace("[", "[[]") for pattern in image_filter.keyword]
+    for number, group in enumerate([words] if image_filter.any_keyword else [[w] for w in words]):
+        add_any(
+            f"keyword{number}_",
             "exists (select 1 from keywords k where k.image_id = photos.image_id"
-            f" and lower(k.keyword) glob :keyword{number})"
+            " and lower(k.keyword) glob :item)",
+            group,
         )
-        values[f"keyword{number}"] = pattern.lower().replace("[", "[[]")
-    for name, sql in (("format", "format ="), ("min_size", "megapixels >="),
-                      ("max_size", "megapixels <=")):  # fmt: skip
+    for name, sql in (("min_size", "megapixels >="), ("max_size", "megapixels <=")):
         if getattr(image_filter, name) is not None:
             where.append(f"{sql} :{name}")
             values[name] = getattr(image_filter, name)
@@ -87,6 +96,13 @@ def find_ids_by_sql(catalog: Catalog, image_filter: Filter) -> list[int]:
         where.append("distance_km(latitude, longitude, :lat, :lon) <= :km")
         place = image_filter.near
         values |= {"lat": place.latitude, "lon": place.longitude, "km": place.radius_km}
+    if image_filter.area is not None:
+        area = image_filter.area
+        combine = "and" if area.west <= area.east else "or"
+        where.append(
+            f"latitude between {area.south} and {area.north}"
+            f" and (longitude >= {area.west} {combine} longitude <= {area.east})"
+        )
     if image_filter.where is not None:
         where.append(f"({image_filter.where})")
     rows = catalog._db.execute(
@@ -128,28 +144,37 @@ def test_filters_equal_brute_force(
     def maybe(values: st.SearchStrategy[object]) -> object:
         return data.draw(st.none() | values)
 
+    def some(*values: object) -> object:
+        """Draw nothing, one value, or a list of values."""
+        one = st.sampled_from(values)
+        return data.draw(st.none() | one | st.lists(one, max_size=3))
+
     image_filter = Filter(
-        folder=maybe(st.sampled_from([folder, folder / "d0", folder / "copies", folder / "none"])),  # type: ignore[arg-type]
+        folder=some(folder, folder / "d0", folder / "copies", folder / "none"),  # type: ignore[arg-type]
         after=maybe(DATE_STRATEGY),  # type: ignore[arg-type]
         before=maybe(DATE_STRATEGY),  # type: ignore[arg-type]
-        camera=maybe(st.sampled_from(["iphone*", "Apple*", "*5d", "canon eos ?d", "z 6", "x*"])),  # type: ignore[arg-type]
-        format=maybe(st.sampled_from(["jpeg", "png", "heif", "gif"])),  # type: ignore[arg-type]
+        camera=some("iphone*", "Apple*", "*5d", "canon eos ?d", "z 6", "x*"),  # type: ignore[arg-type]
+        format=some("jpeg", "png", "heif", "gif"),  # type: ignore[arg-type]
         min_size=maybe(st.sampled_from([0.0, 0.03, 0.05])),  # type: ignore[arg-type]
         max_size=maybe(st.sampled_from([0.03, 0.05, 1.0])),  # type: ignore[arg-type]
         near=maybe(st.sampled_from(["48.9,2.3,12km", "48.85,2.35,0.5", "0,0,9000", "-48,177,1"])),  # type: ignore[arg-type]
         where=maybe(st.sampled_from(WHERE_CONDITIONS)),  # type: ignore[arg-type]
-        lens=maybe(st.sampled_from(["*50mm*", "summilux*", "f/1.?", "none"])),  # type: ignore[arg-type]
-        rating=maybe(st.sampled_from(sorted(RATING_SQL))),  # type: ignore[arg-type]
+        lens=some("*50mm*", "summilux*", "f/1.?", "none"),  # type: ignore[arg-type]
+        rating=some(*sorted(RATING_SQL)),  # type: ignore[arg-type]
         keyword=data.draw(
             st.lists(st.sampled_from(["holiday", "NEW*", "york", "sea[1]", "*e*"]), max_size=2).map(
                 tuple
             )
         ),
         taken=data.draw(st.booleans()),
+        any_keyword=data.draw(st.booleans()),
+        area=maybe(st.sampled_from(["48.85,2,48.9,2.3", "0,-10,90,10", "48,2.2,49,-179"])),  # type: ignore[arg-type]
     )
     (collection,) = catalog.list_collections()
     found = sorted(catalog.find_embedding_ids(collection, image_filter).tolist())
     assert found == find_ids_by_sql(catalog, image_filter)
+    timeline = catalog.filters.list_timeline(collection.id, image_filter)
+    assert sorted(timeline.image_ids) == found  # the ids of embeddings and images are equal here
 
 
 def test_filtered_search_equals_brute_force(
@@ -398,6 +423,9 @@ def test_filters_on_the_command_line(run: RunCommand, photos: Path, model: Path)
         (["--format", "png"], {"green.png"}),
         (["--format", "jpg"], {"red.jpg", "blue.jpg", "phone.jpg"}),
         (["--min-size", 1], set()),
+        (["--format", "png", "--format", "jpg", "--camera", "iphone*"], {"phone.jpg"}),
+        (["--in", photos / "below", "--in", photos / "none"], {"blue.jpg"}),
+        (["--area", "0,0,1,1"], set()),
         (["--max-size", 1, "--where", "path like '%/below/%'"], {"blue.jpg"}),
     ):
         lines = run("query", "red", "--paths", *arguments).stdout.splitlines()

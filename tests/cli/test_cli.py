@@ -78,7 +78,7 @@ def test_query_prints_json(run: RunCommand, indexed: Result, photos: Path) -> No
     assert list(hits[0]) == [
         "path", "score", "sha256", "width", "height", "also", "taken_at", "date", "date_from",
         "camera", "lens", "rating", "keywords", "title", "latitude", "longitude", "seconds",
-        "moments", "companions", "match",
+        "moments", "companions", "match", "good_match",
     ]  # fmt: skip
     assert hits[0]["path"] == str(photos / "red.jpg")
     assert hits[0]["score"] > 0.999

@@ -156,6 +156,26 @@ def test_a_good_match_stands_out() -> None:
     assert Judge.from_samples(unrelated, pictures[:0]) is None
 
 
+def test_each_hit_says_whether_it_is_a_good_match(
+    calibrated: Library, tmp_path: Path, run: RunCommand, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The flags of the hits agree with --min-score auto, also on a later page.
+
+    The threshold is lower, because the vectors of the fake engine have few dimensions.
+    """
+    monkeypatch.setattr(Judge, "compute_threshold", lambda judge, count: 1.0)
+    save_picture(tmp_path / "photos/teal.jpg", "teal")
+    list(calibrated.index([tmp_path / "photos"]))
+    found = calibrated.find(Query("teal"), SearchOptions(count=31)).hits
+    assert [hit.good_match for hit in found] == [True] + [False] * 30
+    (best,) = calibrated.find(Query("teal"), SearchOptions(min_score=AUTO_MIN_SCORE)).hits
+    assert (best.path, best.good_match) == (found[0].path, True)
+    later = calibrated.find(Query("teal"), SearchOptions(count=5, offset=12)).hits
+    assert later == found[12:17]
+    hits = json.loads(run("query", "teal", "-k", 2, "--json").stdout)
+    assert [hit["good_match"] for hit in hits] == [True, False]
+
+
 def test_only_texts_or_only_pictures_can_be_judged(calibrated: Library, photos: Path) -> None:
     """Mixed queries, and queries with a negative weight, have no threshold."""
     text, image = Query("red"), Query(None, photos / "red.jpg")

@@ -1,8 +1,10 @@
 """Nothing leaves the machine: connections to other hosts are refused and logged."""
 
 import importlib.util
+import json
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 from support.fault_preload import build_faults, needs_preload, run_preloaded
@@ -72,10 +74,10 @@ def test_the_telemetry_of_the_hub_is_off() -> None:
 @needs_preload
 @pytest.mark.vllm
 @pytest.mark.skipif(importlib.util.find_spec("vllm") is None, reason="vLLM is not installed")
-def test_index_and_query_connect_to_nobody(
+def test_commands_with_vllm_connect_to_nobody_and_print_only_data(
     watch: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """The real vLLM, in a command and in the resident process, connects to nobody."""
+    """In a command and in the resident process, vLLM connects to nobody; its output is hidden."""
     for name in ("VLLM_NO_USAGE_STATS", "DO_NOT_TRACK", "HF_HUB_OFFLINE", "TRANSFORMERS_OFFLINE"):
         monkeypatch.delenv(name, raising=False)
     calls = tmp_path / "calls"
@@ -86,13 +88,23 @@ def test_index_and_query_connect_to_nobody(
     del variables["SEARCHAPP_NO_DAEMON"]
     (tmp_path / "home").mkdir()
     try:
-        for arguments in (
-            ["index", PHOTOS, "--model", "starter", "--limit", "6"],
-            ["query", "a dog", "--paths", "--keep-alive", "1"],
-        ):
-            ran = run_preloaded(watch, "-m", "searchapp", *arguments, **variables)
+
+        def searchapp(*arguments: object) -> tuple[Any, list[str]]:
+            ran = run_preloaded(watch, "-m", "searchapp", *arguments, "--json", **variables)
             assert ran.returncode == 0, ran.stderr
-        assert len(ran.stdout.splitlines()) == 6
+            return json.loads(ran.stdout), ran.stderr.splitlines()
+
+        summary, lines = searchapp("index", PHOTOS, "--model", "starter", "--limit", "6")
+        assert summary["added"] == 6
+        assert "starting vLLM with starter ..." in lines
+        assert [line for line in lines if "done" not in line] == lines[:2], lines
+        hits, lines = searchapp("query", "a dog", "--keep-alive", "1")
+        assert len(hits) == 6
+        assert lines == ["starting the resident process ...", "starting vLLM with starter ..."]
+        (path,) = [hit["path"] for hit in hits[3:4]]
+        (first, *_), _ = searchapp("query", "--image", path)
+        assert first["path"] == path
+        assert first["score"] > 0.999
     finally:
         run_preloaded(watch, "-m", "searchapp", "stop", **variables)
     assert not calls.exists(), calls.read_text()

@@ -1,6 +1,6 @@
 """Kills and disk errors at any moment of an index run lose or damage nothing.
 
-FAULT_POINTS=10 tries ten times as many points; a few hundred a case are all there are.
+TEST_EFFORT=10 tries ten times as many points; a few hundred a case are all there are.
 """
 
 import json
@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from support.effort import scale
 from support.fake_engine import FakeEngine
 from support.fault_preload import build_faults, needs_preload, run_preloaded
 from support.library import RunCommand, library_environment
@@ -35,8 +36,8 @@ def faults(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 def run_crash_case(faults: Path, folder: Path, case: str, points: int) -> dict[str, Any]:
     """Run a case of crash_runner.py, and check that nothing is lost or damaged."""
-    points = round(points * float(os.environ.get("FAULT_POINTS", "1")))
-    ran = run_preloaded(faults, TESTS / "support" / "crash_runner.py", folder, case, points)
+    script = TESTS / "support" / "crash_runner.py"
+    ran = run_preloaded(faults, script, folder, case, scale(points))
     assert ran.returncode == 0, ran.stderr
     count: dict[str, Any] = json.loads(ran.stdout)
     assert not count["wrong"], count["wrong"][0]
@@ -46,7 +47,7 @@ def run_crash_case(faults: Path, folder: Path, case: str, points: int) -> dict[s
 
 @needs_preload
 @pytest.mark.parametrize(
-    ("case", "tried"), [("kill-first", 30), ("kill-more", 60), ("kill-prune", 20)]
+    ("case", "tried"), [("kill-first", 15), ("kill-more", 30), ("kill-prune", 10)]
 )
 def test_a_kill_at_any_call_that_changes_files(
     faults: Path, tmp_path: Path, case: str, tried: int
@@ -65,8 +66,8 @@ def test_a_kill_at_any_call_that_changes_files(
 @needs_preload
 def test_a_kill_at_any_moment(faults: Path, tmp_path: Path) -> None:
     """The process is killed at random moments, also between system calls."""
-    count = run_crash_case(faults, tmp_path, "moments-more", 30)
-    assert count["killed"] >= 10
+    count = run_crash_case(faults, tmp_path, "moments-more", 15)
+    assert count["killed"] >= 5
     print(f"moments: {count['killed']} killed at random; lost 0, wrong 0, hung 0")
 
 
@@ -74,10 +75,10 @@ def test_a_kill_at_any_moment(faults: Path, tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("case", "tried", "message"),
     [
-        ("full-first", 15, "full"),
-        ("full-more", 30, "full"),
-        ("full-prune", 15, "full"),
-        ("eio-more", 30, "I/O error"),
+        ("full-first", 8, "full"),
+        ("full-more", 16, "full"),
+        ("full-prune", 8, "full"),
+        ("eio-more", 16, "I/O error"),
     ],
 )
 def test_disk_errors_lose_nothing(

@@ -99,19 +99,19 @@ def find_first_caption(library: Library, query: Query | list[Term]) -> dict[str,
 
 
 def test_captions_find_their_pictures(library: Library) -> None:
-    """At least 9 of 10 captions find their picture first, of one caption for every third picture.
+    """At least 9 of 10 captions find their picture first, of one caption for every tenth picture.
 
     A near duplicate has the captions of its original, and counts as right. The test of `eval`
     below asks for all captions, in batches: a single query takes many times as long.
     """
-    entries = [entry for entry in CAPTIONS if "duplicate_of" not in entry][::3]
+    entries = [entry for entry in CAPTIONS if "duplicate_of" not in entry][::10]
     wrong = []
     for number, entry in enumerate(entries):
         caption = entry["captions"][number % 3]
         found = find_first_caption(library, Query(caption))
         if entry["file"] not in (found["file"], found.get("duplicate_of")):
             wrong.append((caption, found["file"]))
-    assert len(entries) > 30
+    assert len(entries) > 10
     assert len(wrong) <= len(entries) / 10, wrong
 
 

@@ -50,4 +50,4 @@ def tabs(chromium: Any) -> Iterator[BrowserTabs]:
     tabs = BrowserTabs(chromium)
     yield tabs
     tabs.close()
-    assert tabs.console_errors == []
+    assert tabs.list_errors() == []

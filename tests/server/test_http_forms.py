@@ -114,6 +114,7 @@ def test_files_of_the_page_are_immutable(client: Any) -> None:
     assets = re.findall(r' (?:href|src)="(assets/[^"]+)"', page.text)
     assert any(each.endswith("/app.js") for each in assets)
     assert any(each.endswith("/style.css") for each in assets)
+    assert any(each.endswith("/world.svg#land") for each in assets)
     for asset in assets:
         answer = client.get(f"/{asset}")
         assert answer.status_code == 200, asset

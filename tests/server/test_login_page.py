@@ -100,10 +100,7 @@ def test_browser_logs_in(site: str, tabs: BrowserTabs, size: str) -> None:
     assert page.url == f"{site}/?q=red"
     expect(locate_tiles(page).first).to_be_visible()
     # Chromium reports a page without the token, and a search while the engine starts, as errors.
-    expected = ("status of 401", "status of 503")
-    tabs.console_errors = [
-        text for text in tabs.console_errors if not any(part in text for part in expected)
-    ]
+    tabs.expect_errors("status of 401", "status of 503")
 
 
 @needs_chromium

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import httpx
 import pytest
+from support.effort import EFFORT, scale
 from support.library import FakeEngines, index_folder
 from support.live_server import serve_library
 
@@ -28,8 +29,9 @@ def test_nothing_that_fits_the_schema_is_a_server_error(
             time.sleep(0.05)
         result = subprocess.run(
             [str(SCHEMATHESIS), "run", f"{url}/openapi.json", "--checks", "not_a_server_error",
-             "--max-examples", "20", "--seed", "7", "--no-color", "--exclude-path", "/metrics"],
-            capture_output=True, text=True, check=False, timeout=200, cwd=tmp_path,
+             "--max-examples", str(scale(6)), "--seed", "7", "--no-color",
+             "--exclude-path", "/metrics"],
+            capture_output=True, text=True, check=False, timeout=200 * EFFORT, cwd=tmp_path,
         )  # fmt: skip
     assert result.returncode == 0, result.stdout[-4000:] + result.stderr[-1000:]
     assert "generated" in result.stdout

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import io
-import json
 import os
 import re
 import threading
@@ -19,8 +18,12 @@ from PIL import Image
 from support.browser import (
     VIEWPORT_SIZES,
     BrowserTabs,
+    choose_value,
     expect,
+    expect_count,
     expect_first,
+    load_all,
+    locate_tile,
     locate_tiles,
     needs_chromium,
     type_query,
@@ -32,6 +35,7 @@ from support.sample_pictures import make_picture
 
 from searchapp.library import Library
 from searchapp.models import ModelSpec
+from searchapp.server.problems import PROBLEM_MEDIA_TYPE, make_problem
 
 pytestmark = needs_chromium
 
@@ -117,14 +121,24 @@ def send_file(page: Any, kind: str, data: bytes, name: str, media: str = "image/
 
 
 def test_words_find_pictures(page: Any) -> None:
-    """A search by words shows the nearest picture first, with folder, date and score."""
-    expect(page.get_by_text("74 pictures in 4 folders")).to_be_visible()
+    """A search by words shows the nearest picture first, and names it on hover."""
+    expect(page.get_by_text("74 pictures")).to_be_visible()
     type_query(page, "something blue")
     expect_first(page, "blue.jpg")
-    expect(locate_tiles(page).first).to_contain_text(re.compile(r"1\.000\s*2021\s*15 Jul 2021"))
+    locate_tile(page, 0).hover()
+    for text in ("blue.jpg", "1.000", "2021", "15 Jul 2021"):
+        expect(locate_tile(page, 0).locator(".caption")).to_contain_text(text)
     expect(page.locator("#status")).to_contain_text("60 pictures so far, best first")
     assert page.url.endswith("/?q=something+blue")
     assert page.title() == "something blue · searchapp"
+
+
+def test_unjudged_pictures_are_not_folded(page: Any) -> None:
+    """Beside a match of the words, pictures without a judgment do not count as less likely."""
+    type_query(page, "blue")
+    expect_first(page, "blue.jpg")
+    expect(page.locator("#status")).to_have_text("60 pictures so far, best first")
+    expect(page.get_by_role("heading", name="Less likely")).to_have_count(0)
 
 
 def test_dropped_picture_finds_similar_pictures(page: Any) -> None:
@@ -136,7 +150,7 @@ def test_dropped_picture_finds_similar_pictures(page: Any) -> None:
     expect_first(page, "green.jpg")
     expect(page.get_by_text("Pictures like grass.png")).to_be_attached()
     page.get_by_role("button", name="Remove the picture").click()
-    expect(locate_tiles(page)).to_have_count(0)
+    expect_count(page, RED_COUNT + 4)
     expect(page.locator("#picture")).to_be_hidden()
     page.go_back()
     expect_first(page, "green.jpg")
@@ -156,7 +170,7 @@ def test_picture_and_words_are_one_query(page: Any) -> None:
     ).json()
     expect_first(page, expected["hits"][0]["name"])
     shown = locate_tiles(page).evaluate_all("all => all.map((item) => Number(item.dataset.id))")
-    assert shown == [hit["id"] for hit in expected["hits"]]
+    assert len(shown) > 5 and shown == [hit["id"] for hit in expected["hits"]][: len(shown)]
     page.get_by_role("button", name="Remove the words").click()
     expect_first(page, "00.png")
     expect(page.locator("#picture")).to_be_visible()
@@ -201,13 +215,13 @@ def test_file_that_is_not_a_picture_is_refused(page: Any, tabs: BrowserTabs) -> 
     send_file(page, "drop", b"not at all", "broken.png")
     expect(page.get_by_role("heading", name="Something went wrong")).to_be_visible()
     expect(page.get_by_text("not a picture, or a picture in an unknown format")).to_be_visible()
-    assert all("status of 400" in error for error in tabs.console_errors)
-    tabs.console_errors.clear()
+    tabs.expect_errors("status of 400")
 
 
 def test_large_view(page: Any) -> None:
     """A click opens the picture with its metadata, and Escape goes back to the grid."""
     type_query(page, "blue")
+    expect_first(page, "blue.jpg")
     locate_tiles(page).first.click()
     dialog = page.get_by_role("dialog", name="blue.jpg")
     for fact in ("1.000", "Thursday, 15 July 2021 at 20:28", "Halden Q4", "400 × 300 pixels"):
@@ -226,6 +240,7 @@ def test_large_view(page: Any) -> None:
 def test_more_like_this(page: Any) -> None:
     """A hit becomes the next query, and words can be added."""
     type_query(page, "blue")
+    expect_first(page, "blue.jpg")
     locate_tiles(page).first.click()
     page.get_by_role("link", name="More like this").click()
     expect(page.get_by_role("dialog")).to_be_hidden()
@@ -265,17 +280,18 @@ def test_keyboard_only(page: Any) -> None:
     page.keyboard.press("/")
     page.keyboard.type("blue")
     page.keyboard.press("Enter")
-    expect(locate_tiles(page)).to_have_count(60)
+    expect_count(page, 60)
     page.keyboard.press("ArrowDown")
     links = locate_tiles(page).get_by_role("link")
     expect(links.first).to_be_focused()
     page.keyboard.press("ArrowRight")
     expect(links.nth(1)).to_be_focused()
     page.keyboard.press("ArrowDown")
-    below = page.evaluate("document.activeElement.parentElement.offsetTop")
-    assert below > links.nth(1).evaluate("link => link.parentElement.offsetTop")
+    measure = "document.activeElement.getBoundingClientRect().top + scrollY"
+    below = page.evaluate(measure)
+    assert below > links.nth(1).bounding_box()["y"]
     page.keyboard.press("ArrowUp")
-    assert page.evaluate("document.activeElement.parentElement.offsetTop") < below
+    assert page.evaluate(measure) < below
     links.nth(1).focus()
     outline = page.evaluate("getComputedStyle(document.activeElement).outlineStyle")
     assert outline == "solid"  # the focus is visible
@@ -298,75 +314,86 @@ def test_keyboard_only(page: Any) -> None:
 def test_scrolling_loads_the_next_page(page: Any) -> None:
     """The end of the grid loads more results, each picture once, until all are shown."""
     type_query(page, "red")
-    expect(locate_tiles(page)).to_have_count(60)
-    page.get_by_role("button", name="Show more").scroll_into_view_if_needed()
-    expect(locate_tiles(page)).to_have_count(RED_COUNT + 4)
+    expect_count(page, 60)
+    load_all(page, RED_COUNT + 4)
     expect(page.get_by_role("button", name="Show more")).to_be_hidden()
     expect(page.locator("#status")).to_contain_text("74 pictures, best first")
-    ids = locate_tiles(page).evaluate_all("all => all.map((item) => item.dataset.id)")
-    assert len(set(ids)) == RED_COUNT + 4
+    ids = set[str]()
+    for top in range(0, page.evaluate("document.documentElement.scrollHeight"), 800):
+        page.evaluate("(top) => scrollTo(0, top)", top)
+        expect(locate_tiles(page)).not_to_have_count(0)
+        page.evaluate("() => new Promise(requestAnimationFrame)")
+        ids |= set(locate_tiles(page).evaluate_all("all => all.map((item) => item.dataset.id)"))
+    assert len(ids) == RED_COUNT + 4
 
 
 def test_arrow_keys_go_to_the_next_page(page: Any) -> None:
     """In the large view, the right arrow after the last picture of a page loads the next page."""
     type_query(page, "red")
-    locate_tiles(page).nth(59).get_by_role("link").press("Enter")
-    expect(page.get_by_role("dialog")).to_be_visible()
+    last = httpx.post(f"{page.url.split('?')[0]}api/search", json={"text": "red", "count": 60})
+    page.goto(f"{page.url}&open={last.json()['hits'][-1]['id']}")
+    expect(page.locator("#position")).to_have_text("60 of 60+")
     page.keyboard.press("ArrowRight")
-    expect(page.locator("#position")).to_have_text(re.compile(r"^61 of 74$"))
+    expect(page.locator("#position")).to_have_text("61 of 74")
 
 
 def test_filters(page: Any) -> None:
     """A folder includes its subfolders; a date is a year, a month or a day."""
     type_query(page, "blue")
-    expect(locate_tiles(page)).to_have_count(60)
-    folder = page.get_by_label("Folder")
-    names = [name.strip() for name in folder.locator("option").all_inner_texts()]
-    assert names == ["All folders", "2021 (2)", "trip (1)", "2023 (2)", f"reds ({RED_COUNT})"]
-    folder.select_option(label="2021 (2)")
-    expect(locate_tiles(page)).to_have_count(2)
-    folder.select_option(index=0)
+    expect_count(page, 60)
+    names = page.locator("#kinds section").first.locator("li").all_inner_texts()
+    assert [" ".join(name.split()) for name in names] == [
+        f"reds {RED_COUNT}", "2023 2", "2021 1", "2021/ trip 1",
+    ]  # fmt: skip
+    choose_value(page, "2021 1").click()
+    expect_count(page, 2)
+    choose_value(page, "2023 2").click()
+    expect_count(page, 4)
+    for name in ("2021", "2023"):
+        page.get_by_role("button", name=f"Remove the filter Folder: {name}").click()
+    expect_count(page, 60)
     page.get_by_label("from", exact=True).fill("2021-08")
     page.keyboard.press("Tab")
-    expect(locate_tiles(page)).to_have_count(3)
+    expect_count(page, 3)
     page.get_by_label("to", exact=True).fill("2023-06-17")
     page.keyboard.press("Tab")
-    expect(locate_tiles(page)).to_have_count(2)
+    expect_count(page, 2)
     assert page.url.endswith("?q=blue&after=2021-08&before=2023-06-17")
     page.get_by_label("from", exact=True).fill("last week")
     page.keyboard.press("Tab")
     expect(page.get_by_text("A year, a month or a day")).to_be_visible()
-    expect(locate_tiles(page)).to_have_count(2)
+    expect_count(page, 2)
     page.get_by_role("button", name="Reset filters").click()
-    expect(locate_tiles(page)).to_have_count(60)
+    expect_count(page, 60)
 
 
 def test_only_this_folder(page: Any) -> None:
     """The large view has a link to the same query in the folder of the picture."""
     type_query(page, "green")
+    expect_first(page, "green.jpg")
     locate_tiles(page).first.click()
     page.get_by_role("link", name="This folder").click()
     expect(page.get_by_role("dialog")).to_be_hidden()
-    expect(locate_tiles(page)).to_have_count(2)
-    expect(page.get_by_label("Folder").locator("option:checked")).to_have_text("2023 (2)")
+    expect_count(page, 2)
+    expect(page.get_by_role("button", name="Remove the filter Folder: 2023")).to_be_visible()
 
 
 def test_score_slider(page: Any) -> None:
     """The slider has the range of the scores, and hides lower scores without a new search."""
     type_query(page, "blue")
-    expect(locate_tiles(page)).to_have_count(60)
+    expect_count(page, 60)
     request_urls: list[str] = []
     page.on("request", lambda request: request_urls.append(request.url))
     slider = page.get_by_label("Score", exact=False)
     assert slider.get_attribute("max") == "1"
     slider.focus()
     page.keyboard.press("End")
-    expect(locate_tiles(page)).to_have_count(1)
+    expect_count(page, 1)
     expect(page.locator("#status")).to_contain_text("1 picture with a score of 1.000")
     expect(page).to_have_url(re.compile("min=1$"))
     page.keyboard.press("Home")
     expect(page.locator("#cut-value")).to_have_text("any")
-    assert locate_tiles(page).count() >= 60
+    expect_count(page, 60)
     assert not any("min_score" in url or "offset=0" in url for url in request_urls)
 
 
@@ -389,15 +416,15 @@ def test_no_picture_matches_the_filters(tabs: BrowserTabs, site: str) -> None:
 def test_url_restores_the_page(page: Any, tabs: BrowserTabs, site: str) -> None:
     """The URL has query, filters, minimum score and the open picture."""
     type_query(page, "blue")
-    page.get_by_label("Folder").select_option(label="2021 (2)")
-    expect(locate_tiles(page)).to_have_count(2)
+    choose_value(page, "2021 1").click()
+    expect_count(page, 2)
     locate_tiles(page).nth(1).click()
     expect(page.get_by_role("dialog", name="navy.jpg")).to_be_visible()
     other = tabs.open_page(page.url)
     expect(other.get_by_role("dialog", name="navy.jpg")).to_be_visible()
     expect(other.get_by_label("What the picture shows")).to_have_value("blue")
     other.keyboard.press("Escape")
-    expect(locate_tiles(other)).to_have_count(2)
+    expect_count(other, 2)
     expect(other).not_to_have_url(re.compile("open="))
     page.reload()
     expect(page.get_by_role("dialog", name="navy.jpg")).to_be_visible()
@@ -407,7 +434,7 @@ def test_invalid_values_in_the_url_are_ignored(tabs: BrowserTabs, site: str) -> 
     """With an invalid date or number in the URL, the page still searches."""
     page = tabs.open_page(f"{site}/?q=blue&after=soon&min=high&open=&similar=x&other=1")
     expect_first(page, "blue.jpg")
-    expect(locate_tiles(page)).to_have_count(60)
+    expect_count(page, 60)
 
 
 def test_open_picture_needs_no_results(tabs: BrowserTabs, site: str) -> None:
@@ -418,8 +445,7 @@ def test_open_picture_needs_no_results(tabs: BrowserTabs, site: str) -> None:
     page.goto(f"{site}/?q=blue&open=999999")
     expect_first(page, "blue.jpg")
     expect(page).to_have_url(f"{site}/?q=blue")
-    assert all("status of 4" in error for error in tabs.console_errors)
-    tabs.console_errors.clear()
+    tabs.expect_errors("status of 4")
 
 
 def test_back_and_forward(page: Any) -> None:
@@ -458,9 +484,8 @@ def test_closed_picture_is_not_in_the_history(page: Any) -> None:
 def test_back_restores_the_scroll_position(page: Any) -> None:
     """Back restores all loaded pages and the scroll position of the grid."""
     type_query(page, "red")
-    expect(locate_tiles(page)).to_have_count(60)
-    page.get_by_role("button", name="Show more").scroll_into_view_if_needed()
-    expect(locate_tiles(page)).to_have_count(RED_COUNT + 4)
+    expect_count(page, 60)
+    load_all(page, RED_COUNT + 4)
     page.evaluate("scrollTo(0, 900)")
     page.wait_for_function("() => scrollY === 900")
     page.keyboard.press("/")
@@ -468,7 +493,7 @@ def test_back_restores_the_scroll_position(page: Any) -> None:
     type_query(page, "blue")
     expect_first(page, "blue.jpg")
     page.go_back()
-    expect(locate_tiles(page)).to_have_count(RED_COUNT + 4)
+    expect_count(page, RED_COUNT + 4)
     page.wait_for_function("() => scrollY === 900")
 
 
@@ -481,8 +506,7 @@ def test_server_error_is_shown(page: Any, tabs: BrowserTabs) -> None:
     type_query(page, "blue")
     expect_first(page, "blue.jpg")
     expect(page.get_by_text("Something went wrong")).to_be_hidden()
-    assert all("status of 400" in error for error in tabs.console_errors)
-    tabs.console_errors.clear()
+    tabs.expect_errors("status of 400")
 
 
 def test_server_does_not_answer(page: Any, tabs: BrowserTabs) -> None:
@@ -493,23 +517,23 @@ def test_server_does_not_answer(page: Any, tabs: BrowserTabs) -> None:
     page.context.set_offline(False)
     page.get_by_role("button", name="Try again").click()
     expect_first(page, "blue.jpg")
-    assert all("ERR_INTERNET_DISCONNECTED" in error for error in tabs.console_errors)
-    tabs.console_errors.clear()
+    tabs.expect_errors("ERR_INTERNET_DISCONNECTED")
 
 
 def test_validation_errors_are_shown(page: Any, tabs: BrowserTabs) -> None:
-    """The list of validation errors of FastAPI becomes one line."""
+    """The page shows the detail of an error, which names the invalid fields."""
+    errors = [{"loc": ["body", "after"], "msg": "not a date"}]
     page.route(
         "**/api/search",
         lambda route: route.fulfill(
             status=422,
-            content_type="application/json",
-            body=json.dumps({"detail": [{"loc": ["body", "after"], "msg": "not a date"}]}),
+            content_type=PROBLEM_MEDIA_TYPE,
+            body=make_problem(422, "after: not a date", {"errors": errors}),
         ),
     )
     type_query(page, "blue")
     expect(page.get_by_text("After: not a date")).to_be_visible()
-    tabs.console_errors.clear()
+    tabs.expect_errors("status of 422")
 
 
 def test_model_is_starting(library: Path, tabs: BrowserTabs) -> None:
@@ -530,8 +554,7 @@ def test_model_is_starting(library: Path, tabs: BrowserTabs) -> None:
         expect_first(page, "blue.jpg")
         expect(page.get_by_text("The model is starting")).to_be_hidden()
         page.context.close()
-    assert all("status of 503" in error for error in tabs.console_errors)
-    tabs.console_errors.clear()
+    tabs.expect_errors("status of 503")
 
 
 def test_empty_library(tmp_path: Path, tabs: BrowserTabs) -> None:
@@ -552,7 +575,7 @@ def test_layouts(tabs: BrowserTabs, site: str, size: str, scheme: str) -> None:
     overflows = "document.documentElement.scrollWidth > innerWidth"
     assert not page.evaluate(overflows)
     type_query(page, "red")
-    expect(locate_tiles(page)).not_to_have_count(0)
+    expect_count(page, 60)
     assert not page.evaluate(overflows)
     ratios = (
         locate_tiles(page)
@@ -566,10 +589,11 @@ def test_layouts(tabs: BrowserTabs, site: str, size: str, scheme: str) -> None:
         if name.endswith(".png"):
             expected = (4 / 3, 3 / 4, 2 if size == "phone" else 2.6)[int(name[:2]) % 3]
             assert ratio == pytest.approx(expected, rel=0.05)
-    if size == "phone":
-        page.get_by_role("button", name="Filters").click()
-        expect(page.get_by_label("Folder")).to_be_visible()
+    if size != "desktop":
+        page.get_by_role("button", name="Filters", exact=True).click()
+        expect(choose_value(page, "PNG")).to_be_visible()
         assert not page.evaluate(overflows)
+        page.keyboard.press("Escape")
     background, foreground = page.evaluate(
         "[getComputedStyle(document.body).backgroundColor, getComputedStyle(document.body).color]"
     )
@@ -604,19 +628,18 @@ def test_grid_layout_is_stable(page: Any, tabs: BrowserTabs) -> None:
     """Tiles have the same positions before and after their thumbnails are loaded."""
     page.route("**/api/thumbnails/**", lambda route: route.abort())
     type_query(page, "red")
-    expect(locate_tiles(page)).to_have_count(60)
-    measure = "all => all.map((item) => [item.offsetLeft, item.offsetTop, item.offsetHeight])"
+    expect_count(page, 60)
+    measure = "all => all.map((item) => [item.dataset.id, item.style.cssText])"
     before = locate_tiles(page).evaluate_all(measure)
     page.unroute("**/api/thumbnails/**")
     page.reload()
-    expect(locate_tiles(page)).to_have_count(60)
+    expect_count(page, 60)
     page.wait_for_function(
         "() => [...document.images].filter((image) => image.complete && image.naturalWidth)"
         ".length > 12"
     )
     assert locate_tiles(page).evaluate_all(measure) == before
-    assert all("ERR_FAILED" in error for error in tabs.console_errors)
-    tabs.console_errors.clear()
+    tabs.expect_errors("ERR_FAILED")
 
 
 def test_thumbnails_are_loaded_lazily(page: Any) -> None:
@@ -624,24 +647,23 @@ def test_thumbnails_are_loaded_lazily(page: Any) -> None:
     request_urls: list[str] = []
     page.on("request", lambda request: request_urls.append(request.url))
     page.set_viewport_size({"width": 390, "height": 500})
+    page.wait_for_load_state("networkidle")  # The view of all pictures may need large thumbnails.
+    request_urls.clear()
     type_query(page, "red")
-    expect(locate_tiles(page)).to_have_count(60)
-    page.wait_for_timeout(300)
-    small = [url for url in request_urls if "size=320" in url]
-    assert small and not any("size=640" in url for url in request_urls)
-    lazy = (
-        locate_tiles(page)
-        .get_by_role("img")
-        .evaluate_all("all => all.map((image) => image.loading)")
+    expect_count(page, 60)
+    image = locate_tile(page, 0).locator("img")
+    page.wait_for_function(
+        "image => image.complete && image.naturalWidth", arg=image.element_handle()
     )
-    assert set(lazy) == {"lazy"}
+    small = {url for url in request_urls if "size=320" in url}
+    assert 0 < len(small) < 40 and not any("size=640" in url for url in request_urls)
 
 
 def test_reduced_motion(tabs: BrowserTabs, site: str) -> None:
     """With prefers-reduced-motion there are no transitions."""
     page = tabs.open_page(site, reduced_motion="reduce")
     type_query(page, "red")
-    expect(locate_tiles(page)).to_have_count(60)
+    expect_count(page, 60)
     image = locate_tiles(page).first.get_by_role("img")
     assert image.evaluate("image => getComputedStyle(image).transitionDuration") in ("0s", "1e-05s")
 
@@ -649,7 +671,7 @@ def test_reduced_motion(tabs: BrowserTabs, site: str) -> None:
 def test_controls_have_accessible_names(page: Any) -> None:
     """Each button, link, field and picture has a name for screen readers."""
     type_query(page, "blue")
-    expect(locate_tiles(page)).to_have_count(60)
+    expect_count(page, 60)
     locate_tiles(page).first.click()
     expect(page.get_by_role("dialog")).to_be_visible()
     for snapshot in (

@@ -10,7 +10,14 @@ from typing import Any
 
 import httpx
 import pytest
-from support.browser import BrowserTabs, expect, locate_tiles, needs_chromium
+from support.browser import (
+    BrowserTabs,
+    choose_value,
+    expect,
+    expect_count,
+    locate_tiles,
+    needs_chromium,
+)
 from support.fake_engine import FakeEngine
 from support.library import index_folder, write_fake_clip
 from support.live_server import serve_library
@@ -61,7 +68,7 @@ def site(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
 def page(tabs: BrowserTabs, site: str) -> Any:
     """The page with all five pictures, on a desktop."""
     page = tabs.open_page(f"{site}/?q=red")
-    expect(locate_tiles(page)).to_have_count(5)
+    expect_count(page, 5)
     return page
 
 
@@ -74,16 +81,16 @@ def test_click_on_timeline_selects_year_then_month(page: Any) -> None:
     expect(page.locator(".bar")).to_have_count(6)
     expect(find_bar(page, "2020")).to_have_accessible_name("2020: 1 picture, 1 by file date")
     find_bar(page, "2021").click()
-    expect(locate_tiles(page)).to_have_count(2)
+    expect_count(page, 2)
     assert page.url.endswith("?q=red&after=2021&before=2021")
     expect(page.locator(".bar")).to_have_count(12)
     find_bar(page, "Jul 2021").click()
-    expect(locate_tiles(page)).to_have_count(1)
+    expect_count(page, 1)
     expect(page.get_by_label("from", exact=True)).to_have_value("2021-07")
     find_bar(page, "Jul 2021").click()
-    expect(locate_tiles(page)).to_have_count(5)
+    expect_count(page, 5)
     page.go_back()
-    expect(locate_tiles(page)).to_have_count(1)
+    expect_count(page, 1)
     page.get_by_role("button", name="Any date").click()
     expect(page.locator(".bar")).to_have_count(6)
 
@@ -95,7 +102,7 @@ def test_drag_selects_several_bars(page: Any) -> None:
     page.mouse.down()
     page.mouse.move(end["x"] + 9, end["y"] + 40, steps=6)
     page.mouse.up()
-    expect(locate_tiles(page)).to_have_count(4)
+    expect_count(page, 4)
     assert page.url.endswith("?q=red&after=2019&before=2021")
     expect(page.locator('.bar[aria-pressed="true"]')).to_have_count(3)
 
@@ -109,12 +116,12 @@ def test_keys_select_bars(page: Any) -> None:
     page.keyboard.press("Shift+ArrowRight")
     page.keyboard.press("Shift+End")
     page.keyboard.press("Enter")
-    expect(locate_tiles(page)).to_have_count(3)
+    expect_count(page, 3)
     assert page.url.endswith("?q=red&after=2021&before=2024")
     expect(find_bar(page, "2024")).to_be_focused()
     page.keyboard.press("Enter")
     expect(page.get_by_label("from", exact=True)).to_have_value("2024")
-    expect(locate_tiles(page)).to_have_count(1)
+    expect_count(page, 1)
     assert page.locator('.bar[tabindex="0"]').count() == 1
 
 
@@ -128,7 +135,7 @@ def test_mouse_keeps_the_selection_of_keys(page: Any) -> None:
     find_bar(page, "2024").hover()
     expect(page.locator('.bar[aria-pressed="true"]')).to_have_count(2)
     page.locator("#status").click()
-    expect(locate_tiles(page)).to_have_count(5)
+    expect_count(page, 5)
     assert page.url.endswith("?q=red")
     page.goto(f"{page.url}&after=2021&before=2024")
     expect(page.locator('.bar[aria-pressed="true"]')).to_have_count(4)
@@ -138,82 +145,161 @@ def test_mouse_keeps_the_selection_of_keys(page: Any) -> None:
     expect(page.locator('.bar[aria-pressed="true"]')).to_have_count(4)
 
 
-def find_value(page: Any, text: str) -> Any:
-    return page.locator("#kinds").get_by_role("button", name=text)
-
-
 def test_click_on_facet_value_toggles_the_filter(page: Any) -> None:
-    """Several keywords combine; a facet keeps its other values; the clicked value keeps focus."""
-    expect(find_value(page, "Sea")).to_contain_text("2")
-    expect(find_value(page, "<b>bold</b>")).to_be_visible()
-    find_value(page, "holiday").click()
-    expect(locate_tiles(page)).to_have_count(2)
-    expect(find_value(page, "holiday")).to_be_focused()
-    find_value(page, "Sea").click()
-    expect(locate_tiles(page)).to_have_count(1)
-    assert page.url.endswith("?q=red&keyword=holiday&keyword=Sea")
-    find_value(page, "holiday").click()
-    expect(locate_tiles(page)).to_have_count(2)
-    expect(find_value(page, "iPhone 13")).to_have_count(
-        0
-    )  # no picture with the keyword Sea has this camera
+    """One of several values is sufficient; a list keeps its other values; the focus stays."""
+    expect(choose_value(page, "Sea")).to_contain_text("2")
+    expect(choose_value(page, "<b>bold</b>")).to_be_visible()
+    choose_value(page, "holiday").click()
+    expect_count(page, 2)
+    expect(choose_value(page, "holiday")).to_be_focused()
+    choose_value(page, "<b>bold</b>").click()
+    expect_count(page, 3)
+    page.get_by_role("button", name="Require all keywords").click()
+    expect(page.get_by_role("heading", name="No matching pictures")).to_be_visible()
+    page.get_by_role("button", name="Accept any keyword").click()
+    expect_count(page, 3)
+    assert page.url.endswith("keyword=holiday&keyword=%3Cb%3Ebold%3C%2Fb%3E&any_keyword=true")
     page.get_by_role("button", name="Reset filters").click()
-    expect(locate_tiles(page)).to_have_count(5)
-    find_value(page, "iPhone 13").click()
-    expect(find_value(page, "Halden Q4")).to_contain_text("2")
-    expect(locate_tiles(page)).to_have_count(2)
-    find_value(page, "Halden Q4").click()
-    expect(locate_tiles(page)).to_have_count(2)
+    expect_count(page, 5)
+    choose_value(page, "iPhone 13").click()
+    expect(choose_value(page, "Halden Q4")).to_contain_text("2")
+    expect_count(page, 2)
+    choose_value(page, "Halden Q4").click()
+    expect_count(page, 4)
+    choose_value(page, "iPhone 13").click()
+    expect_count(page, 2)
     assert page.url.endswith("?q=red&camera=Halden+Q4")
-    page.get_by_role("button", name="Reset filters").click()
-    find_value(page, "★★★★").first.click()
-    expect(find_value(page, "Not rated")).to_contain_text("2")
+    choose_value(page, "Halden Q4").click()
+    expect_count(page, 5)
+    choose_value(page, "★★★★").first.click()
+    expect(choose_value(page, "Not rated")).to_contain_text("2")
 
 
 def test_place_and_own_dates(page: Any) -> None:
     """Filter by a typed place, and without file dates; an invalid place is marked, not sent."""
-    place = page.get_by_label("Place")
+    place = page.get_by_role("textbox", name="Place")
     place.fill("somewhere")
     page.keyboard.press("Tab")
     expect(place).to_have_attribute("aria-invalid", "true")
-    expect(locate_tiles(page)).to_have_count(5)
+    expect_count(page, 5)
     place.fill("48.85,2.35,10km")
     page.keyboard.press("Tab")
-    expect(locate_tiles(page)).to_have_count(1)
+    expect_count(page, 1)
     place.fill("")
     page.keyboard.press("Tab")
     page.get_by_label("Ignore file dates").check()
-    expect(locate_tiles(page)).to_have_count(4)
+    expect_count(page, 4)
     assert page.url.endswith("?q=red&taken=true")
+
+
+def test_rectangle_on_the_map(page: Any) -> None:
+    """A dragged rectangle is a filter; a click without a drag removes it; keys zoom and move."""
+    map_box = page.get_by_label("Map of the world")
+    map_box.scroll_into_view_if_needed()
+    expect(page.locator("#map-dots circle")).to_have_count(1)
+
+    def drag(share: float) -> None:
+        """Drag around the center, where the only picture with a place is."""
+        box = map_box.bounding_box()
+        x, y = box["x"] + box["width"] / 2, box["y"] + box["height"] / 2
+        page.mouse.move(x - share * box["width"], y - share * box["height"])
+        page.mouse.down()
+        page.mouse.move(x + share * box["width"], y + share * box["height"], steps=4)
+        page.mouse.up()
+
+    drag(0.2)
+    expect_count(page, 1)
+    expect(page.locator("#map-area rect")).to_have_count(1)
+    assert "&area=4" in page.url
+    chip = page.get_by_role("button", name="Remove the filter Place: 4")
+    expect(chip).to_contain_text("°N to 5")
+    drag(0)
+    expect_count(page, 5)
+    before = map_box.get_attribute("viewBox")
+    map_box.focus()
+    page.keyboard.press("+")
+    assert map_box.get_attribute("viewBox") != before
+    page.keyboard.press("-")
+    page.keyboard.press("ArrowLeft")
+    assert map_box.get_attribute("viewBox").split()[2:] == before.split()[2:]
+
+
+def test_chips_remove_one_filter_each(tabs: BrowserTabs, site: str) -> None:
+    """Each chosen value is a chip; the focus moves to the next chip when one is removed."""
+    page = tabs.open_page(f"{site}/?keyword=sea&rating=4%2B&after=2021&camera=Halden+Q4")
+    chips = page.get_by_role("list", name="Chosen filters").get_by_role("button")
+    expect(chips).to_have_text(
+        ["Datefrom 2021", "Keywordsea", "Rating★★★★+", "CameraHalden Q4", "Reset filters"]
+    )
+    expect_count(page, 1)
+    chips.nth(1).click()
+    expect(chips).to_have_count(4)
+    expect(chips.nth(1)).to_be_focused()
+    expect(page).not_to_have_url(re.compile("keyword"))
+    chips.last.click()
+    expect_count(page, 5)
+    expect(chips).to_have_count(0)
+
+
+def test_search_in_the_lists(page: Any) -> None:
+    """The lists show only values that contain the text; lists fold, and stay folded."""
+    page.get_by_label("Find a folder, keyword or camera").fill("HOL")
+    values = page.locator("#kinds li")
+    expect(values).to_have_count(1)
+    expect(values.first).to_contain_text("holiday")
+    page.get_by_label("Find a folder, keyword or camera").fill("nothing has this")
+    expect(page.get_by_text("contains this text")).to_be_visible()
+    page.get_by_label("Find a folder, keyword or camera").fill("")
+    fold = page.get_by_role("button", name="Keyword", exact=True)
+    fold.click()
+    expect(fold).to_be_focused()
+    expect(fold).to_have_attribute("aria-expanded", "false")
+    expect(choose_value(page, "holiday")).to_have_count(0)
+    page.reload()
+    expect(choose_value(page, "iPhone 13")).to_be_visible()
+    expect(choose_value(page, "holiday")).to_have_count(0)
+
+
+def test_long_names_stay_in_the_list(tabs: BrowserTabs, site: str) -> None:
+    """A long name ends in an ellipsis; its count does not leave the list."""
+    page = tabs.open_page(f"{site}/?camera={'x' * 180}&folder=/{'long name/' * 20}")
+    expect(page.locator("#kinds [aria-pressed=true]")).to_have_count(2)
+    edges = page.locator("#kinds li button, #kinds .count").evaluate_all(
+        "all => all.map((element) => element.getBoundingClientRect().right)"
+    )
+    assert max(edges) <= page.locator("#answers").bounding_box()["x"]
+    assert page.evaluate("document.documentElement.scrollWidth <= innerWidth")
 
 
 def test_large_view_shows_metadata(tabs: BrowserTabs, site: str) -> None:
     """The large view has rating, keywords, place and date; a URL restores all filters."""
     page = tabs.open_page(f"{site}/?q=red&keyword=sea&rating=4%2B&after=2021")
-    expect(locate_tiles(page)).to_have_count(1)
+    expect_count(page, 1)
     locate_tiles(page).first.get_by_role("link").click()
     facts = page.locator("#facts")
     for text in ("★★★★☆", "Sea, holiday", "48.85800, 2.29400", "15 July 2021"):
         expect(facts).to_contain_text(text)
     page = tabs.open_page(f"{site}/?q=red&rating=unrated")
-    expect(locate_tiles(page)).to_have_count(2)
-    expect(page.locator(".by-file")).to_have_count(1)
+    expect_count(page, 2)
+    locate_tiles(page).last.hover()
+    expect(page.locator(".caption .by-file")).to_have_text("13 Sept 2020")
 
 
 def test_phone_shows_filters_by_button(tabs: BrowserTabs, site: str) -> None:
     """Buttons are at least 44 pixels high, and nothing is wider than the screen."""
     page = tabs.open_page(f"{site}/?q=red", "phone")
-    expect(locate_tiles(page)).to_have_count(5)
-    expect(page.locator("#timeline")).to_be_hidden()
-    page.get_by_role("button", name="Filters").click()
-    expect(page.locator("#timeline")).to_be_visible()
+    expect_count(page, 5)
+    expect(page.locator("#dates")).to_be_hidden()
+    page.get_by_role("button", name="Filters", exact=True).click()
+    expect(page.locator("#dates")).to_be_visible()
+    expect(page.get_by_role("button", name="Hide the filters")).to_be_focused()
     heights = page.locator("#kinds button").evaluate_all(
         "all => all.map(button => button.offsetHeight)"
     )
     assert min(heights) >= 44
     assert page.evaluate("document.documentElement.scrollWidth") <= 390
-    find_value(page, "Sea").click()
-    expect(locate_tiles(page)).to_have_count(2)
+    choose_value(page, "Sea").click()
+    expect_count(page, 2)
 
 
 def test_facets_api(site: str) -> None:

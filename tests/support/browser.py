@@ -14,6 +14,8 @@ except ImportError:
 
 
 expect: Any = sync_api and sync_api.expect
+if sync_api:
+    sync_api.expect.set_options(timeout=15_000)  # ms; a busy machine needs more than the default
 
 
 BROWSER_COMMANDS = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable")
@@ -34,12 +36,16 @@ VIEWPORT_SIZES = {"phone": (390, 844), "tablet": (820, 1180), "desktop": (1440, 
 
 
 class BrowserTabs:
-    """Opens browser tabs, and collects the errors of their consoles."""
+    """Opens browser tabs, and collects the errors of their consoles.
+
+    Messages come late, so tests compare them when all tabs are closed: see list_errors.
+    """
 
     def __init__(self, chromium: Any) -> None:
         self._chromium = chromium
         self._contexts: list[Any] = []
-        self.console_errors: list[str] = []
+        self._console_errors: list[str] = []
+        self._expected_texts: list[str] = []
 
     def open_page(
         self, url: str, size: str = "desktop", color_scheme: str = "light", **options: Any
@@ -52,11 +58,23 @@ class BrowserTabs:
         context.set_default_timeout(10_000)
         page = context.new_page()
         page.on(
-            "console", lambda line: line.type != "log" and self.console_errors.append(line.text)
+            "console", lambda line: line.type != "log" and self._console_errors.append(line.text)
         )
-        page.on("pageerror", lambda error: self.console_errors.append(str(error)))
+        page.on("pageerror", lambda error: self._console_errors.append(str(error)))
         page.goto(url)
         return page
+
+    def expect_errors(self, *texts: str) -> None:
+        """Expect errors that contain one of these texts, such as a status that Chromium reports."""
+        self._expected_texts += texts
+
+    def list_errors(self) -> list[str]:
+        """Return the errors that the test does not expect."""
+        return [
+            error
+            for error in self._console_errors
+            if not any(text in error for text in self._expected_texts)
+        ]
 
     def close(self) -> None:
         for context in self._contexts:
@@ -69,9 +87,33 @@ def type_query(page: Any, text: str) -> None:
 
 
 def locate_tiles(page: Any) -> Any:
-    """Return the visible pictures of the results."""
-    return page.locator("#results li:not([hidden])")
+    """Return the tiles of the grid near the viewport."""
+    return page.locator("#results li")
+
+
+def locate_tile(page: Any, index: int) -> Any:
+    """Return one tile by its place in the grid; it must be near the viewport."""
+    return page.locator(f'#results li[data-index="{index}"]')
+
+
+def expect_count(page: Any, count: int) -> None:
+    """Wait until the grid has this number of pictures, of which only some have tiles."""
+    if count:
+        expect(locate_tiles(page).first).to_have_attribute("aria-setsize", str(count))
+    else:
+        expect(locate_tiles(page)).to_have_count(0)
+
+
+def load_all(page: Any, count: int) -> None:
+    """Scroll until the results have this number of pictures."""
+    page.get_by_role("button", name="Show more").scroll_into_view_if_needed()
+    expect_count(page, count)
+
+
+def choose_value(page: Any, text: str) -> Any:
+    """Return the button of a value in the lists beside the pictures."""
+    return page.locator("#kinds li").get_by_role("button", name=text)
 
 
 def expect_first(page: Any, name: str) -> None:
-    expect(locate_tiles(page).first.get_by_role("img")).to_have_attribute("alt", name)
+    expect(locate_tile(page, 0).locator("img")).to_have_attribute("alt", name)

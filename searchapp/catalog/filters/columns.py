@@ -17,7 +17,8 @@ from sqlite_utils import Database
 
 from searchapp.catalog.filters.fields import FILTER_FIELDS, UNKNOWN_COORDINATE, FilterField
 from searchapp.files.text_form import fold_text, normalize_text
-from searchapp.types import Between, Circle, Filter, megapixels_to_pixels
+from searchapp.types import Area, Between, Circle, Filter, megapixels_to_pixels
+from searchapp.types.filter_values import list_values
 
 Ids = NDArray[np.int64]
 Mask = NDArray[np.bool_]
@@ -116,17 +117,30 @@ class ImageColumns:
         for facet, condition in list_number_conditions(image_filter):
             values = self.read_values(db, condition.field)
             yield facet, (values >= condition.low) & (values <= condition.high)
-        for name, pattern in list_text_patterns(image_filter):
+        for name, patterns in list_text_patterns(image_filter):
             codes = self.read_values(db, name)
-            yield name, self.get_text_codes(name).match_pattern(pattern)[codes]
-        for pattern in image_filter.keyword:
-            yield "keyword", self.keywords.match_keyword(db, pattern, self.last_id)
-        if image_filter.near is not None:
+            text_codes = self.get_text_codes(name)
+            yield name, _mask_any(text_codes.match_pattern(p)[codes] for p in patterns)
+        if ratings := list_values(image_filter.rating):
+            values = self.read_values(db, "rating")
+            yield "rating", _mask_any((values >= r.low) & (values <= r.high) for r in ratings)
+        keywords = [
+            self.keywords.match_keyword(db, pattern, self.last_id)
+            for pattern in image_filter.keyword
+        ]
+        if image_filter.any_keyword and keywords:
+            yield "any keyword", _mask_any(keywords)
+        else:
+            yield from (("keyword", mask) for mask in keywords)
+        if image_filter.near is not None or image_filter.area is not None:
             latitudes, longitudes = (
                 self.read_values(db, "latitude"),
                 self.read_values(db, "longitude"),
             )
-            yield "place", _mask_near(image_filter.near, latitudes, longitudes)
+            if image_filter.near is not None:
+                yield "place", _mask_near(image_filter.near, latitudes, longitudes)
+            if image_filter.area is not None:
+                yield "place", _mask_area(image_filter.area, latitudes, longitudes)
 
 
 def list_number_conditions(image_filter: Filter) -> Iterator[tuple[str, Between]]:
@@ -137,22 +151,26 @@ def list_number_conditions(image_filter: Filter) -> Iterator[tuple[str, Between]
         yield "date", Between("date", 0, image_filter.before.latest)
     if image_filter.taken:
         yield "taken", Between("by_file", 0, 0)
-    if image_filter.rating is not None:
-        yield "rating", Between("rating", image_filter.rating.low, image_filter.rating.high)
     if image_filter.min_size is not None:
         yield "size", Between("pixels", _round_pixels(image_filter.min_size, math.ceil), MAX_NUMBER)
     if image_filter.max_size is not None:
         yield "size", Between("pixels", 0, _round_pixels(image_filter.max_size, math.floor))
 
 
-def list_text_patterns(image_filter: Filter) -> Iterator[tuple[str, str]]:
-    """Yield the patterns of a filter for text fields: (field name, pattern)."""
-    if image_filter.camera is not None:
-        yield "camera", image_filter.camera
-    if image_filter.lens is not None:
-        yield "lens", image_filter.lens
-    if image_filter.format is not None:
-        yield "format", normalize_format(image_filter.format)
+def list_text_patterns(image_filter: Filter) -> Iterator[tuple[str, list[str]]]:
+    """Yield the patterns of a filter for text fields: (field name, patterns)."""
+    if cameras := list_values(image_filter.camera):
+        yield "camera", [*cameras]
+    if lenses := list_values(image_filter.lens):
+        yield "lens", [*lenses]
+    if formats := list_values(image_filter.format):
+        yield "format", [*map(normalize_format, formats)]
+
+
+def _mask_any(masks: Iterable[Mask]) -> Mask:
+    """Return a mask: true where at least one of the masks is true."""
+    combined: Mask = np.logical_or.reduce([*masks])
+    return combined
 
 
 def _round_pixels(megapixels: float, round_number: Callable[[Decimal], int]) -> int:
@@ -198,6 +216,21 @@ def normalize_format(text: str) -> str:
     """Convert a format name or file suffix to a pattern: "jpg" and ".jpeg" become "jpeg"."""
     name = text.casefold().removeprefix(".")
     return FORMAT_ALIASES.get(name, name)
+
+
+def _mask_area(area: Area, latitudes: Values, longitudes: Values) -> Mask:
+    """Return a mask: true for each place in a rectangle; coordinates in millionths of a degree."""
+    south, west, north, east = (
+        round(degrees * 1e6) for degrees in (area.south, area.west, area.north, area.east)
+    )
+    is_east_of_west, is_west_of_east = longitudes >= west, longitudes <= east
+    is_between = (
+        is_east_of_west & is_west_of_east if west <= east else is_east_of_west | is_west_of_east
+    )
+    inside: Mask = (
+        is_between & (latitudes >= south) & (latitudes <= north) & (longitudes <= 180_000_000)
+    )
+    return inside
 
 
 def _mask_near(circle: Circle, latitudes: Values, longitudes: Values) -> Mask:

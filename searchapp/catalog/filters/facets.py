@@ -11,11 +11,13 @@ import numpy as np
 from sqlite_utils import Database
 
 from searchapp.catalog.filters.columns import EMPTY_IDS, Ids, ImageColumns, Mask, TextCodes, Values
-from searchapp.catalog.filters.fields import UNKNOWN_DATE
+from searchapp.catalog.filters.fields import UNKNOWN_COORDINATE, UNKNOWN_DATE
 from searchapp.catalog.path_keys import decode_path
 from searchapp.types import Facet, Facets, Month, Overview
 
 MAX_FACET_VALUES = 50  # per facet; Facet.more counts the rest
+MAX_PLACES = 1000
+NO_CELL = -1
 MAX_OVERVIEW_FOLDERS = 1000
 MAX_FOLDER_READ_SHARE = 0.05  # maximum share of time spent on reading folders while files change
 MONTH_DIVISOR = 10**8  # YYYYMMDDhhmmss // MONTH_DIVISOR is YYYYMM
@@ -64,10 +66,17 @@ class FolderColumn:
 
 
 def count_facets(
-    db: Database, images: ImageColumns, folders: FolderColumn, base_mask: Mask, masks: FilterMasks,
+    db: Database,
+    images: ImageColumns,
+    folders: FolderColumn,
+    base_mask: Mask,
+    masks: FilterMasks,
     file_metadata: tuple[Ids, Ids],
-) -> Facets:  # fmt: skip
+    find: str = "",
+) -> Facets:
     """Count images by facet, among the images that match all masks.
+
+    find: only values that contain this text, ignoring case, are counted.
 
     A facet ignores the masks with its own name, so that its other values stay visible. Only the
     keyword facet obeys its own masks, because an image can have several keywords.
@@ -103,7 +112,7 @@ def count_facets(
     def count_text_facet(name: str) -> Facet:
         values = images.read_values(db, name)
         selected = select_values(values, combine_masks_except(name))
-        return _count_texts(images.get_text_codes(name), values[selected])
+        return _count_texts(images.get_text_codes(name), values[selected], find)
 
     images.keywords.read_up_to(db, images.last_id)
     in_range = folders.row_ids <= images.last_id
@@ -113,21 +122,23 @@ def count_facets(
     ]
     keyword_codes = images.keywords.keyword_codes
     keyword_codes = keyword_codes[
-        select_values(keyword_codes, combine_masks_except(), images.keywords.image_ids)
+        select_values(keyword_codes, combine_masks_except("any keyword"), images.keywords.image_ids)
     ]
     formats = count_text_facet("format")
     months = images.read_values(db, "date") // MONTH_DIVISOR
     dated = select_values(months, combine_masks_except("date"))
     ratings = images.read_values(db, "rating")
+    cells = _number_cells(*(images.read_values(db, name) for name in ("latitude", "longitude")))
     return Facets(
         images=len(np.unique(owners[combine_masks_except()])),
         months=_count_months(months[dated], images.read_values(db, "by_file")[dated]),
-        folders=_count_texts(folders.text_codes, folder_codes),
+        folders=_count_texts(folders.text_codes, folder_codes, find),
         cameras=count_text_facet("camera"),
         lenses=count_text_facet("lens"),
-        keywords=_count_texts(images.keywords.text_codes, keyword_codes),
+        keywords=_count_texts(images.keywords.text_codes, keyword_codes, find),
         ratings=_count_ratings(ratings[select_values(ratings, combine_masks_except("rating"))]),
         formats=Facet(tuple((n.lower(), count) for n, count in formats.values), formats.more),
+        places=_count_places(cells[select_values(cells, combine_masks_except("place"))]),
     )
 
 
@@ -148,11 +159,19 @@ def build_overview(dates: Values, folders: FolderColumn) -> Overview:
     )
 
 
-def _count_texts(names: TextCodes, codes: Values) -> Facet:
-    """Count how often each text occurs, by its code, most frequent first; skip code 0 (no text)."""
+def _count_texts(names: TextCodes, codes: Values, find: str = "") -> Facet:
+    """Count how often each text occurs, by its code, most frequent first; skip code 0 (no text).
+
+    find: skip texts that do not contain it, ignoring case.
+    """
     counts = np.bincount(codes, minlength=1)
     counts[0] = 0
     by_code = list(names.codes)
+    if find:
+        wanted = find.casefold()
+        for code in np.flatnonzero(counts):
+            if wanted not in str(by_code[code]).casefold():
+                counts[code] = 0
     order = np.argsort(-counts, kind="stable")
     values = tuple((str(by_code[code]), int(counts[code])) for code in order[:MAX_FACET_VALUES])
     found = tuple((name, count) for name, count in values if count)
@@ -176,6 +195,23 @@ def _count_months(months: Values, by_file: Values) -> tuple[Month, ...]:
     return tuple(
         Month(f"{n // 12:04}-{n % 12 + 1:02}", int(counts[n]), int(by_file_counts[n]))
         for n in np.flatnonzero(counts)
+    )
+
+
+def _number_cells(latitudes: Values, longitudes: Values) -> Values:
+    """Return a number for the square degree of each place; NO_CELL if the place is unknown."""
+    is_known = (latitudes != UNKNOWN_COORDINATE) & (longitudes != UNKNOWN_COORDINATE)
+    south, west = (np.floor(values / 1e6).astype(np.int64) for values in (latitudes, longitudes))
+    return np.where(is_known, (south + 90) * 1000 + west + 180, NO_CELL)
+
+
+def _count_places(cells: Values) -> tuple[tuple[int, int, int], ...]:
+    """Count images by square degree: (south, west, number of images), most images first."""
+    cells, counts = np.unique(cells[cells != NO_CELL], return_counts=True)
+    order = np.argsort(-counts, kind="stable")[:MAX_PLACES]
+    return tuple(
+        (int(cell) // 1000 - 90, int(cell) % 1000 - 180, int(count))
+        for cell, count in zip(cells[order], counts[order], strict=True)
     )
 
 

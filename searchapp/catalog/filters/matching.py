@@ -15,11 +15,13 @@ from sqlite_utils import Database
 from searchapp.catalog.filters import where_condition
 from searchapp.catalog.filters.columns import EMPTY_IDS, Ids, ImageColumns, Mask
 from searchapp.catalog.filters.facets import FolderColumn, build_overview, count_facets
+from searchapp.catalog.filters.timeline import TimelineColumn
 from searchapp.catalog.path_keys import build_folder_condition, decode_path
-from searchapp.types import Facets, Filter, Overview
+from searchapp.types import Facets, Filter, Overview, Timeline
+from searchapp.types.filter_values import list_values
 
 logger = logging.getLogger(__name__)
-Cached = TypeVar("Cached", Ids, Mask, Facets)
+Cached = TypeVar("Cached", Ids, Mask, Facets, Timeline)
 MAX_CACHED_RESULTS = 8  # results and masks of recent filters
 
 
@@ -39,6 +41,7 @@ class FilterMatcher:
         self._folders = FolderColumn()
         # Image ids of files that have other metadata than their image, and ids of this metadata.
         self._file_metadata: tuple[Ids, Ids] = (EMPTY_IDS, EMPTY_IDS)
+        self._timeline = TimelineColumn()
         self._embedding_ids: dict[int, tuple[Ids, Ids]] = {}  # by collection: ids, image ids
         self._current_collections: set[int] = set()  # collections that were read in this state
         self._cache: dict[Any, Any] = {}
@@ -88,29 +91,43 @@ class FilterMatcher:
                     matching.setdefault(image_id, set()).add(decode_path(path))
             return matching
 
-    def count_facets(self, collection_id: int, image_filter: Filter) -> Facets:
+    def count_facets(self, collection_id: int, image_filter: Filter, find: str = "") -> Facets:
         """Count the images of a collection that have files and match a filter, by facet.
+
+        find: only values that contain this text are counted; see facets.count_facets.
+        Raises QueryError if the SQL condition of the filter is invalid.
+        """
+        with self._db.atomic():
+            self._catch_up(collection_id)
+            key = ("facets", collection_id, image_filter, find)
+            if key in self._cache:
+                found: Facets = self._cache[key]
+                return found
+            base_mask = self._mask_visible(collection_id)
+            masks, is_repeatable = self._build_masks(image_filter)
+            facets = count_facets(
+                self._db, self._images, self._folders, base_mask, masks, self._file_metadata, find
+            )
+            return self._cache_result(key, facets) if is_repeatable else facets
+
+    def list_timeline(self, collection_id: int, image_filter: Filter) -> Timeline:
+        """List the images of a collection that have files and match a filter, newest first.
 
         Raises QueryError if the SQL condition of the filter is invalid.
         """
         with self._db.atomic():
             self._catch_up(collection_id)
-            key = ("facets", collection_id, image_filter)
+            key = ("timeline", collection_id, image_filter)
             if key in self._cache:
-                found: Facets = self._cache[key]
+                found: Timeline = self._cache[key]
                 return found
-            self._folders.catch_up(self._db, self._state)
-            _, image_ids = self._embedding_ids[collection_id]
-            base_mask = self._mask_images(image_ids) & self._copy_from_file_metadata(
-                self._mask_images(self._folders.row_ids)
-            )
-            frames, videos = self._images.frames
-            base_mask[frames[frames != videos]] = False  # Count each video once.
             masks, is_repeatable = self._build_masks(image_filter)
-            facets = count_facets(
-                self._db, self._images, self._folders, base_mask, masks, self._file_metadata
-            )
-            return self._cache_result(key, facets) if is_repeatable else facets
+            combined_mask = self._mask_visible(collection_id)
+            if masks:
+                matching = np.logical_and.reduce([mask for _, mask in masks])
+                combined_mask &= self._copy_from_file_metadata(matching)
+            timeline = self._timeline.list_images(self._db, self._images, combined_mask)
+            return self._cache_result(key, timeline) if is_repeatable else timeline
 
     def read_overview(self) -> Overview:
         """Return the folders and the range of dates of all images with files."""
@@ -122,6 +139,17 @@ class FilterMatcher:
                 self._images.read_values(self._db, "date")[base_mask], self._folders
             )
 
+    def _mask_visible(self, collection_id: int) -> Mask:
+        """Return a mask: true for images of a collection with a file; each video counts once."""
+        self._folders.catch_up(self._db, self._state)
+        _, image_ids = self._embedding_ids[collection_id]
+        mask = self._mask_images(image_ids) & self._copy_from_file_metadata(
+            self._mask_images(self._folders.row_ids)
+        )
+        frames, videos = self._images.frames
+        mask[frames[frames != videos]] = False
+        return mask
+
     def _build_masks(self, image_filter: Filter) -> tuple[list[tuple[str, Mask]], bool]:
         """Return a mask over image ids for each condition of a filter: (facet name, mask).
 
@@ -129,8 +157,9 @@ class FilterMatcher:
         """
         is_repeatable = True
         masks = [*self._images.build_masks(self._db, image_filter)]
-        if image_filter.folder is not None:
-            masks.append(("folder", self._mask_below(str(image_filter.folder))))
+        if folders := list_values(image_filter.folder):
+            below = [self._mask_below(str(folder)) for folder in folders]
+            masks.append(("folder", np.logical_or.reduce(below)))
         if image_filter.where is not None:
             mask, is_repeatable = self._mask_where(image_filter.where)
             masks.append(("where", mask))
@@ -230,7 +259,7 @@ class FilterMatcher:
         if last != self._last_sha256 or changes != self._changes:
             if self._images.last_id:
                 logger.debug("Filter: images were changed or deleted; reading all fields again.")
-            self._images = ImageColumns()
+            self._images, self._timeline = ImageColumns(), TimelineColumn()
         self._changes = changes
         previous_last_id = self._images.last_id
         (self._images.last_id,) = self._db.execute(
@@ -271,6 +300,7 @@ class FilterMatcher:
             logger.debug("Filter: embeddings were deleted; reading all fields again.")
             del self._embedding_ids[collection_id]
             self._images, self._last_sha256 = ImageColumns(), None
+            self._timeline = TimelineColumn()
             self._read_images()
             self._read_embedding_ids(collection_id)
         else:

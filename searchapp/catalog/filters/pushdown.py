@@ -14,7 +14,8 @@ from searchapp.catalog.filters.columns import (
     list_text_patterns,
 )
 from searchapp.catalog.filters.fields import FILTER_FIELDS, UNKNOWN_COORDINATE, encode_text_value
-from searchapp.types import Between, Circle, Filter, OneOf
+from searchapp.types import Area, Between, Circle, Filter, OneOf
+from searchapp.types.filter_values import list_values
 
 Conditions = list[Between | OneOf]
 
@@ -31,24 +32,32 @@ def filter_to_conditions(
     """
     if db.execute("select exists (select 1 from file_metadata)").fetchone()[0]:
         return (), False
+    ratings = list_values(image_filter.rating)
     is_complete = not (
         image_filter.folder
         or image_filter.where is not None
         or image_filter.near
+        or image_filter.area
         or image_filter.keyword
+        or len(ratings) > 1
     )
     conditions: Conditions = [condition for _, condition in list_number_conditions(image_filter)]
+    if ratings:
+        low, high = min(r.low for r in ratings), max(r.high for r in ratings)
+        conditions.append(Between("rating", low, high))
     conditions += [
-        OneOf(name, _find_matching_texts(db, name, pattern))
-        for name, pattern in list_text_patterns(image_filter)
+        OneOf(name, _find_matching_texts(db, name, patterns))
+        for name, patterns in list_text_patterns(image_filter)
     ]
     if image_filter.near is not None:
         conditions += _build_bounding_box(image_filter.near)
+    if image_filter.area is not None:
+        conditions += _build_area_conditions(image_filter.area)
     return tuple(conditions), is_complete
 
 
-def _find_matching_texts(db: Database, name: str, pattern: str) -> tuple[str, ...]:
-    """Return a field's texts in the catalog that match a pattern, encoded and sorted."""
+def _find_matching_texts(db: Database, name: str, patterns: list[str]) -> tuple[str, ...]:
+    """Return a field's texts in the catalog that match one of the patterns, encoded and sorted."""
     # The query jumps from text to text in the index that VectorStores.get_or_create makes.
     column = name
     rows = db.execute(
@@ -59,8 +68,9 @@ def _find_matching_texts(db: Database, name: str, pattern: str) -> tuple[str, ..
         f" select distinct {FILTER_FIELDS[name].sql.replace(column, 'text', 1)} from texts"
         f" where text is not null"
     )
-    is_match = compile_pattern(pattern)
-    return tuple(sorted(encode_text_value(text) for (text,) in rows if is_match(text)))
+    tests = [*map(compile_pattern, patterns)]
+    matching = (text for (text,) in rows if any(is_match(text) for is_match in tests))
+    return tuple(sorted(map(encode_text_value, matching)))
 
 
 def _build_bounding_box(circle: Circle) -> Conditions:
@@ -83,6 +93,15 @@ def _build_bounding_box(circle: Circle) -> Conditions:
     if len(box) == 1:
         box.append(Between("longitude", -MAX_NUMBER, UNKNOWN_COORDINATE - 1))
     return box
+
+
+def _build_area_conditions(area: Area) -> Conditions:
+    """Return conditions for a rectangle; one that crosses longitude 180 has all longitudes."""
+    west, east = (area.west, area.east) if area.west <= area.east else (-180.0, 180.0)
+    return [
+        Between("latitude", _to_millionths(area.south), _to_millionths(area.north)),
+        Between("longitude", _to_millionths(west), _to_millionths(east)),
+    ]
 
 
 def _to_millionths(degrees: float) -> int:

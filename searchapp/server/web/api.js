@@ -3,6 +3,7 @@
 import { appendFilters, filterFields } from "./filters.js";
 
 export const PAGE_SIZE = 60;
+export const DATE_PAGE_SIZE = 300; // results by date need all good matches before they are shown
 
 export class Problem extends Error {
   constructor(message, { status = 0, retryAfter = null } = {}) {
@@ -22,20 +23,27 @@ export const imageUrl = (hit) => `api/images/${hit.id}?${contentParameter(hit)}`
 export const videoUrl = (hit) => `api/videos/${hit.id}?${contentParameter(hit)}#t=${hit.seconds}`;
 
 export const getInfo = () => request("api/info");
-export const getFacets = (state, signal) =>
-  request(`api/facets?${appendFilters(state, new URLSearchParams())}`, { signal });
+export const getTimeline = (state, signal) =>
+  request(`api/timeline?${appendFilters(state, new URLSearchParams())}`, { signal });
 
-// Return the hit of an image id, or null: an image is always the first result of its own search.
-export async function getPicture(id) {
-  const answer = await request(`api/similar/${id}?count=1`);
-  return answer.hits[0] ?? null;
+// find: only values that contain this text.
+export function getFacets(state, signal, find = "") {
+  const parameters = appendFilters(state, new URLSearchParams());
+  if (find) parameters.set("find", find);
+  return request(`api/facets?${parameters}`, { signal });
+}
+
+// Return the pictures of the ids that the library has; at most 200 ids.
+export async function getPictures(ids) {
+  const parameters = new URLSearchParams(ids.map((id) => ["id", id]));
+  return (await request(`api/pictures?${parameters}`)).pictures;
 }
 
 // Return one page of results.
 // query: {text, picture: {id, file}|null, similar: id|null, and the filters}
 export async function searchPictures(query, offset, signal) {
-  const { text, picture, similar } = query;
-  const page = { count: PAGE_SIZE, offset };
+  const { text, picture, similar, sort } = query;
+  const page = { count: sort === "date" ? DATE_PAGE_SIZE : PAGE_SIZE, offset };
   if (similar && !text) {
     const parameters = appendFilters(query, new URLSearchParams(page));
     return request(`api/similar/${similar}?${parameters}`, { signal });
@@ -77,13 +85,9 @@ async function fetchOrThrow(url, options) {
 }
 
 async function readProblem(response) {
-  const { detail } = await response.json().catch(() => ({}));
-  // FastAPI reports invalid fields as a list of {loc: path of the field, msg}.
-  const message = Array.isArray(detail)
-    ? detail.map((error) => `${error.loc?.at(-1) ?? "the request"}: ${error.msg}`).join("; ")
-    : detail;
+  const { detail } = await response.json().catch(() => ({})); // problem details, RFC 9457
   const waitSeconds = response.status === 503 ? Number(response.headers.get("Retry-After")) : 0;
-  return new Problem(message || `The server answered ${response.status} ${response.statusText}.`, {
+  return new Problem(detail || `The server answered ${response.status} ${response.statusText}.`, {
     status: response.status,
     retryAfter: waitSeconds > 0 ? waitSeconds : null,
   });

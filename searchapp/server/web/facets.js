@@ -1,34 +1,50 @@
 // Lists of values to filter by, each with its number of pictures.
 
-import { $, createElement, shortenFolder } from "./views.js";
+import { isSameValue, toggleValue } from "./filters.js";
+import { $, createElement, createIcon, formatFolderName, formatRating } from "./views.js";
+import { shortenFolder } from "./views.js";
 
 const COLLAPSED_COUNT = 6; // values that are shown until the user expands a list
-const RATING_LABELS = { rejected: "Rejected", unrated: "Not rated" };
-
-// name: the filter that a click sets. field: the values in the answer of the API.
 const FACETS = [
-  { title: "Folder", name: "folder", field: "folders", format: shortenFolder },
+  { title: "Folder", name: "folder", field: "folders", format: formatFolderName },
   { title: "Keyword", name: "keyword", field: "keywords" },
-  { title: "Rating", name: "rating", field: "ratings", format: formatRatingRange },
+  { title: "Rating", name: "rating", field: "ratings", format: formatRating },
   { title: "Camera", name: "camera", field: "cameras" },
   { title: "Lens", name: "lens", field: "lenses" },
   { title: "Format", name: "format", field: "formats", format: (name) => name.toUpperCase() },
-];
+]; // name: the filter that a click sets. field: the values in the answer of the API.
 
 const expandedFacets = new Set(); // names of the facets whose values are all shown
-const isSameValue = (a, b) => a.toLowerCase() === b.toLowerCase();
+const foldedFacets = new Set(readFolded()); // names of the facets that show only their title
 
-function formatRatingRange(rating) {
-  return RATING_LABELS[rating] ?? "★".repeat(rating);
+function readFolded() {
+  try {
+    const stored = JSON.parse(localStorage.getItem("folded") ?? "[]");
+    return Array.isArray(stored) ? stored : [];
+  } catch {
+    return [];
+  }
 }
 
-// Draw all lists. change: called with the changed filters when the user clicks a value.
-export function drawFacets(answer, state, change) {
+function toggleFold(name) {
+  foldedFacets[foldedFacets.has(name) ? "delete" : "add"](name);
+  try {
+    localStorage.setItem("folded", JSON.stringify([...foldedFacets]));
+  } catch {
+    // Without storage, the fold lasts until the page is closed.
+  }
+}
+
+// Draw all lists. isSearched: the answer has only values that contain a text of the user.
+// change: called with the changed filters when the user clicks a value; an empty change redraws.
+export function drawFacets(answer, state, isSearched, change) {
   const lists = $("kinds");
   const focused = lists.contains(document.activeElement) ? document.activeElement.dataset : {};
-  lists.replaceChildren(
-    ...FACETS.map((facet) => makeList(facet, answer[facet.field], state, change)).filter(Boolean),
-  );
+  const sections = FACETS.map((facet) =>
+    makeSection(facet, answer[facet.field], state, isSearched, change),
+  ).filter(Boolean);
+  lists.replaceChildren(...sections);
+  $("find-none").hidden = !isSearched || sections.length > 0;
   // The clicked button was replaced: the new button gets the focus.
   const successor = [...lists.querySelectorAll("button")].find(
     (button) => button.dataset.kind === focused.kind && button.dataset.value === focused.value,
@@ -36,61 +52,89 @@ export function drawFacets(answer, state, change) {
   if (focused.kind) (successor ?? lists.querySelector("button"))?.focus({ preventScroll: true });
 }
 
-function makeList(facet, { values: knownValues, more: omittedCount }, state, change) {
-  const chosen = [state[facet.name]].flat().filter(Boolean);
+function makeSection(facet, { values: knownValues, more: omittedCount }, state, isSearched, change) {
+  if (isSearched && facet.name === "rating") return null;
+  const chosen = state[facet.name];
   const isKnown = (value) => knownValues.some(([other]) => isSameValue(other, value));
-  const missing = chosen.filter((value) => !isKnown(value));
+  const missing = isSearched ? [] : chosen.filter((value) => !isKnown(value));
   const values = [...missing.map((value) => [value, 0]), ...knownValues];
-  if (values.length < 2 && !chosen.length && facet.name !== "keyword") return null;
   if (!values.length) return null;
+  if (values.length < 2 && !chosen.length && !isSearched && facet.name !== "keyword") return null;
+  const isFolded = foldedFacets.has(facet.name) && !isSearched;
+  const heading = makeHeading(facet, isFolded, chosen.length, change);
+  const section = createElement("section", { className: "facet" }, heading);
+  if (isFolded) return section;
   const isChosen = ([value]) => chosen.some((other) => isSameValue(other, value));
   const collapsed = values.filter((value, i) => i < COLLAPSED_COUNT || isChosen(value));
   const isExpanded = expandedFacets.has(facet.name);
   const rows = (isExpanded ? values : collapsed).map((value) =>
     makeRow(facet, value, isChosen(value), state, change),
   );
-  const section = createElement(
-    "section",
-    {},
-    createElement("h2", { textContent: facet.title }),
-    createElement("ul", {}, ...rows),
-  );
+  section.append(createElement("ul", {}, ...rows));
+  if (facet.name === "keyword" && chosen.length > 1) section.append(makeAnyButton(state, change));
   if (values.length > collapsed.length) {
     section.append(makeExpandButton(facet, values.length - collapsed.length, isExpanded, change));
   }
-  if (isExpanded && omittedCount) {
-    const text = `and ${omittedCount.toLocaleString("en")} less frequent values`;
+  if (omittedCount && (isExpanded || values.length === collapsed.length)) {
+    const text = `and ${omittedCount.toLocaleString("en")} more. Search for them above.`;
     section.append(createElement("p", { className: "rarer", textContent: text }));
   }
   return section;
 }
 
-function makeExpandButton(facet, hiddenCount, isExpanded, change) {
-  const button = createElement("button", {
-    type: "button", className: "more-values",
-    textContent: isExpanded ? "Fewer" : `${hiddenCount} more`,
+function makeButton(properties, kind, value, onClick) {
+  const button = createElement("button", { type: "button", ...properties });
+  Object.assign(button.dataset, { kind, value });
+  button.addEventListener("click", onClick);
+  return button;
+}
+
+function makeHeading(facet, isFolded, chosenCount, change) {
+  const button = makeButton({ className: "fold" }, facet.name, "fold", () => {
+    toggleFold(facet.name);
+    change({});
   });
-  Object.assign(button.dataset, { kind: facet.name, value: "" });
-  button.setAttribute("aria-expanded", String(isExpanded));
-  button.addEventListener("click", () => {
+  button.append(createElement("span", { textContent: facet.title }), createIcon("fold"));
+  if (isFolded && chosenCount) {
+    const text = `${chosenCount} chosen`;
+    button.lastChild.before(createElement("span", { className: "count", textContent: text }));
+  }
+  button.setAttribute("aria-expanded", String(!isFolded));
+  return createElement("h2", {}, button);
+}
+
+// With several keywords, a picture needs one of them, or all of them.
+function makeAnyButton({ any_keyword: isAny }, change) {
+  const button = makeButton(
+    { className: "text-button", textContent: isAny ? "Require all keywords" : "Accept any keyword" },
+    "keyword", "any", () => change({ any_keyword: !isAny }),
+  );
+  return button;
+}
+
+function makeExpandButton(facet, hiddenCount, isExpanded, change) {
+  const text = isExpanded ? "Fewer" : `${hiddenCount} more`;
+  const button = makeButton({ className: "text-button", textContent: text }, facet.name, "", () => {
     expandedFacets[isExpanded ? "delete" : "add"](facet.name);
     change({});
   });
+  button.setAttribute("aria-expanded", String(isExpanded));
   return button;
 }
 
 function makeRow(facet, [value, count], isChosen, state, change) {
-  const text = createElement("bdi", { textContent: facet.format?.(value) ?? value });
-  const countText = count.toLocaleString("en");
-  const number = createElement("span", { className: "count", textContent: countText });
-  const button = createElement("button", { type: "button", title: value }, text, number);
-  button.setAttribute("aria-pressed", String(isChosen));
-  Object.assign(button.dataset, { kind: facet.name, value });
-  button.addEventListener("click", () => {
-    const isList = Array.isArray(state[facet.name]);
-    const others = isList ? state[facet.name].filter((other) => !isSameValue(other, value)) : "";
-    const added = isList ? [...others, value] : value;
-    change({ [facet.name]: isChosen ? others : added });
+  const name = createElement("bdi", { className: "value", textContent: facet.format?.(value) ?? value });
+  const button = makeButton({ title: value }, facet.name, value, () =>
+    change(toggleValue(state, facet.name, value)),
+  );
+  const parent = facet.name === "folder" ? findParent(shortenFolder(value)) : "";
+  if (parent) name.prepend(createElement("span", { className: "parent", textContent: parent }));
+  const number = createElement("span", {
+    className: "count", textContent: count.toLocaleString("en"),
   });
+  button.append(name, number);
+  button.setAttribute("aria-pressed", String(isChosen));
   return createElement("li", {}, button);
 }
+
+const findParent = (path) => path.slice(0, path.lastIndexOf("/") + 1);

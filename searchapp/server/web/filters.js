@@ -1,8 +1,10 @@
 // Filters: their names are the same in the state, in the URL of the page, and in the API.
 
+import { formatArea, formatDateRange, formatFolderName, formatRating } from "./views.js";
+
 export const NO_FILTERS = {
-  folder: "", after: "", before: "", taken: false,
-  camera: "", lens: "", rating: "", keyword: [], format: "", near: "",
+  folder: [], after: "", before: "", taken: false, camera: [], lens: [], rating: [],
+  keyword: [], any_keyword: false, format: [], near: "", area: "",
 };
 
 const DATE = /^\d{4}(-\d\d(-\d\d)?)?$/;
@@ -10,9 +12,14 @@ const NAMES = Object.keys(NO_FILTERS);
 
 const isSet = (value) => (Array.isArray(value) ? value.length > 0 : Boolean(value));
 
-// Names of the filters that have a value.
-export const activeFilters = (state) => NAMES.filter((name) => isSet(state[name]));
-export const filterKey = (state) => JSON.stringify(NAMES.map((name) => state[name]));
+export const isSameValue = (a, b) => a.toLowerCase() === b.toLowerCase();
+
+// Names of the filters that have a value. any_keyword means nothing without a keyword.
+export const activeFilters = (state) =>
+  NAMES.filter(
+    (name) => isSet(state[name]) && !(name === "any_keyword" && !state.keyword.length),
+  );
+export const filterKey = (state) => JSON.stringify(activeFilters(state).map((n) => [n, state[n]]));
 
 export function appendFilters(state, parameters) {
   for (const name of activeFilters(state)) {
@@ -28,7 +35,7 @@ export function readFilters(parameters) {
     const values = parameters.getAll(name).filter(Boolean);
     if (["after", "before"].includes(name) && !DATE.test(values[0])) continue;
     if (Array.isArray(NO_FILTERS[name])) filters[name] = values;
-    else if (name === "taken") filters[name] = values[0] === "true";
+    else if (typeof NO_FILTERS[name] === "boolean") filters[name] = values[0] === "true";
     else if (values.length) filters[name] = values[0];
   }
   return filters;
@@ -37,3 +44,32 @@ export function readFilters(parameters) {
 // Return the fields of a request; a form sends lists as JSON.
 export const filterFields = (state) =>
   Object.fromEntries(activeFilters(state).map((name) => [name, state[name]]));
+
+// Return the change that adds a value to a list, or removes it.
+export function toggleValue(state, name, value) {
+  const others = state[name].filter((other) => !isSameValue(other, value));
+  const isAdded = others.length === state[name].length;
+  const change = { [name]: isAdded ? [...others, value] : others };
+  // Further keywords widen the selection, as further values of each other list do.
+  if (name === "keyword" && isAdded && !others.length) change.any_keyword = true;
+  return change;
+}
+
+// Return {kind, text, title, change} of each filter: what a chip says, and what removes the filter.
+export function listChips(state) {
+  const chips = [];
+  const add = (kind, text, change, title = text) => chips.push({ kind, text, title, change });
+  const lists = [
+    ["Folder", "folder", formatFolderName], ["Keyword", "keyword"], ["Rating", "rating", formatRating],
+    ["Camera", "camera"], ["Lens", "lens"], ["Format", "format", (name) => name.toUpperCase()],
+  ];
+  const { after, before } = state;
+  if (after || before) add("Date", formatDateRange(after, before), { after: "", before: "" });
+  for (const [kind, name, format = (value) => value] of lists) {
+    for (const value of state[name]) add(kind, format(value), toggleValue(state, name, value), value);
+  }
+  if (state.near) add("Place", state.near, { near: "" });
+  if (state.area) add("Place", formatArea(state.area), { area: "" });
+  if (state.taken) add("Date", "no file dates", { taken: false });
+  return chips;
+}

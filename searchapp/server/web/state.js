@@ -6,16 +6,20 @@ import { loadPicture } from "./pictures.js";
 export const EMPTY_STATE = {
   text: "", picture: null, similar: null, // the query; similar is an image id
   ...NO_FILTERS, min: null, // conditions; min is the lowest score that is shown
+  sort: "", // "date": newest first; otherwise best match first
+  rest: null, // 1: less likely matches are shown too
   open: null, // image id of the large view
 };
 
-const URL_FIELDS = { q: "text", similar: "similar", min: "min", open: "open" };
+const URL_FIELDS = {
+  q: "text", similar: "similar", min: "min", sort: "sort", rest: "rest", open: "open",
+};
 
 export const hasQuery = (state) => Boolean(state.text || state.picture || state.similar);
 
 // States with the same key have the same results.
 export const resultsKey = (state) =>
-  JSON.stringify([state.text, state.similar, state.picture?.id, filterKey(state)]);
+  JSON.stringify([state.text, state.similar, state.picture?.id, state.sort, filterKey(state)]);
 
 export function makeStateUrl(state) {
   const parameters = new URLSearchParams();
@@ -38,5 +42,6 @@ export function readState() {
     if (typeof EMPTY_STATE[field] === "string") state[field] = value;
     else if (value !== "" && Number.isFinite(Number(value))) state[field] = Number(value);
   }
+  if (state.sort !== "date") state.sort = "";
   return state;
 }

@@ -18,6 +18,7 @@ from unittest import mock
 
 import pytest
 from PIL import Image
+from support.effort import scale
 from support.fake_engine import FakeEngine
 from support.replicas import list_works, make_environments, run_replicas
 
@@ -40,7 +41,7 @@ from searchapp.types import (
 )
 from searchapp.vectors import unpack_vectors
 
-SEEDS = range(20)
+SEEDS = range(scale(6))
 ANSWER_TIMEOUT_S, TIMEOUT_PER_FILE_S = 20.0, 20.0
 DEADLY = (7, 7, 7)  # a picture of this color ends the process
 
@@ -293,7 +294,7 @@ def test_a_late_engine_delays_no_file(job: EmbeddingJob, many: list[FileTask]) -
 
 @pytest.mark.parametrize("seed", SEEDS)
 def test_workers_killed_at_any_moment(
-    job: EmbeddingJob, tmp_path: Path, model: Path, seed: int, two_thousand: Path
+    job: EmbeddingJob, tmp_path: Path, model: Path, seed: int, thousand: Path
 ) -> None:
     """Every picture is embedded exactly once, whenever workers are killed."""
     chance = random.Random(seed)
@@ -305,11 +306,11 @@ def test_workers_killed_at_any_moment(
         return replicas[0]
 
     moments = sorted(
-        chance.sample(range(1900), 3)
+        chance.sample(range(900), 3)
     )  # numbers of pictures after which a worker is killed
     killed = 0
     with Library.open(tmp_path / "library", create=True, start_many=start) as library:
-        for event in library.index([two_thousand], IndexOptions(str(model), batch_size=16)):
+        for event in library.index([thousand], IndexOptions(str(model), batch_size=16)):
             assert not isinstance(event, FileFailed), event
             if isinstance(event, Progress) and moments and event.done > moments[0]:
                 moments.pop(0)
@@ -319,21 +320,21 @@ def test_workers_killed_at_any_moment(
         assert killed == 3
         assert isinstance(event, RunFinished)
         (collection,) = library.info().collections
-        assert (event.summary.added, collection.images, collection.failures) == (2000, 2000, 0)
-    print(f"seed {seed}: {killed} workers killed, 2000 pictures embedded, 0 lost")
+        assert (event.summary.added, collection.images, collection.failures) == (1000, 1000, 0)
+    print(f"seed {seed}: {killed} workers killed, 1000 pictures embedded, 0 lost")
 
 
 @pytest.fixture(scope="session")
-def two_thousand(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    folder = tmp_path_factory.mktemp("two-thousand")
-    for number in range(2000):
+def thousand(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("thousand")
+    for number in range(1000):
         color = (number % 256, number // 256, 77)
         Image.new("RGB", (8, 8), color).save(folder / f"{number:04}.bmp")
     return folder
 
 
 def test_an_interrupted_run_keeps_what_was_embedded(
-    tmp_path: Path, model: Path, two_thousand: Path
+    tmp_path: Path, model: Path, thousand: Path
 ) -> None:
     """All batches that workers have sent are saved, and the next run embeds the rest."""
     started: list[ReplicaPool] = []
@@ -346,7 +347,7 @@ def test_an_interrupted_run_keeps_what_was_embedded(
 
     options = IndexOptions(str(model), batch_size=16)
     with Library.open(tmp_path / "library", create=True, start_many=start) as library:
-        run = library.index([two_thousand], options)
+        run = library.index([thousand], options)
         done = next(event.done for event in run if isinstance(event, Progress) if event.done > 200)
         ready = [replica for replica in started[0]._replicas if replica.is_ready]
         assert wait([replica.connection for replica in ready], timeout=120)
@@ -355,12 +356,12 @@ def test_an_interrupted_run_keeps_what_was_embedded(
         assert {replica.process.returncode for replica in ready} == {-signal.SIGKILL}
         kept = library.info().collections[0].images
         assert kept > done
-        *_, last = library.index([two_thousand], options)
+        *_, last = library.index([thousand], options)
         assert isinstance(last, RunFinished)
-        assert (last.summary.added, last.summary.unchanged) == (2000 - kept, kept)
+        assert (last.summary.added, last.summary.unchanged) == (1000 - kept, kept)
 
 
-def test_a_full_disk_ends_the_workers(tmp_path: Path, model: Path, two_thousand: Path) -> None:
+def test_a_full_disk_ends_the_workers(tmp_path: Path, model: Path, thousand: Path) -> None:
     """Saved batches are kept, the error names the reason, and no process stays."""
     started: list[ReplicaPool] = []
 
@@ -383,13 +384,13 @@ def test_a_full_disk_ends_the_workers(tmp_path: Path, model: Path, two_thousand:
             mock.patch.object(CatalogWriter, "save_embeddings", save),
             pytest.raises(LibraryError, match=r"full\. Free some space on the disk and run this"),
         ):
-            for _ in library.index([two_thousand], options):
+            for _ in library.index([thousand], options):
                 processes = [r.process for r in started[0]._replicas] if started else []
         assert all(process.poll() is not None for process in processes)
         assert len(processes) == 2
         assert library.info().images == 4 * 16
-        *_, last = library.index([two_thousand], options)
-        assert (last.summary.added, last.summary.failed) == (2000 - 64, 0)
+        *_, last = library.index([thousand], options)
+        assert (last.summary.added, last.summary.failed) == (1000 - 64, 0)
 
 
 class TalkingEngine(FakeEngine):
@@ -451,4 +452,4 @@ def test_memory_does_not_grow_with_the_files(job: EmbeddingJob, tmp_path: Path) 
         assert done == count
         return most
 
-    assert peak(50_000) < 1.1 * peak(5_000) + 150_000  # a pointer more a file would show
+    assert peak(30_000) < 1.1 * peak(3_000) + 100_000  # a pointer more a file would show

@@ -1,4 +1,4 @@
-// Timeline: a bar for each year or month. The user selects bars by click, drag, or keys.
+// Date bars: a bar for each year or month. The user selects bars by click, drag, or keys.
 
 import { $, createElement, formatCount } from "./views.js";
 
@@ -18,14 +18,14 @@ export function onDatesSelected(callback) {
   changeDates = callback;
 }
 
-export function drawTimeline(months, { after, before }) {
+export function drawDateBars(months, { after, before }) {
   dates = { after, before };
   const focusedName = $("bars").contains(document.activeElement)
     ? document.activeElement.dataset.name
     : null;
   const year = after && after.slice(0, 4) === before.slice(0, 4) ? after.slice(0, 4) : null;
   bars = year ? makeMonthBars(year, year, months) : makeOverviewBars(months);
-  $("timeline").hidden = months.length === 0 || (!year && bars.length < 2);
+  $("dates").hidden = months.length === 0 || (!year && bars.length < 2);
   const maxImages = Math.max(1, ...bars.map((bar) => bar.images));
   $("bars").replaceChildren(...bars.map((bar, i) => drawBar(bar, i, maxImages)));
   $("bars").classList.toggle("few", bars.length <= 16);
@@ -37,8 +37,8 @@ export function drawTimeline(months, { after, before }) {
   tabStop?.setAttribute("tabindex", "0");
   if (focusedName) (focused ?? items[0])?.focus();
   $("all-years").hidden = !(after || before);
-  $("timeline-title").textContent = year ?? (after || before ? "Chosen dates" : "All dates");
-  $("timeline-note").hidden = !bars.some((bar) => bar.byFile);
+  $("dates-title").textContent = year ?? (after || before ? "Chosen dates" : "All dates");
+  $("dates-note").hidden = !bars.some((bar) => bar.byFile);
 }
 
 // Return bars for all months, or for all years if the range is long.
@@ -104,7 +104,7 @@ function drawBar(bar, i, maxImages) {
 function drawLabels() {
   const isByMonth = bars[0]?.name.length > 4;
   const isOneYear = isByMonth && bars[0].name.slice(0, 4) === bars.at(-1).name.slice(0, 4);
-  const step = isByMonth ? 1 : Math.max(1, Math.ceil(bars.length / 12));
+  const step = isByMonth ? 1 : Math.max(1, Math.ceil(bars.length / 6));
   [...$("bars").children].forEach((item, i) => {
     const [year, month] = bars[i].name.split("-");
     const text = !isByMonth
@@ -150,20 +150,20 @@ function applySelection() {
 
 const findBarIndex = (target) => Number(target?.closest?.(".bar")?.dataset.index ?? -1);
 
-export function listenToTimeline() {
+export function listenToDateBars() {
   listenToPointer();
   $("bars").addEventListener("keydown", moveByKey);
 }
 
 function listenToPointer() {
-  const timeline = $("bars");
-  timeline.addEventListener("pointerdown", (event) => {
+  const container = $("bars");
+  container.addEventListener("pointerdown", (event) => {
     if (event.button || findBarIndex(event.target) < 0) return;
     selectionStart = selectionEnd = findBarIndex(event.target);
     isDragging = true;
     markBars(selectionStart, selectionEnd);
   });
-  timeline.addEventListener("pointermove", (event) => {
+  container.addEventListener("pointermove", (event) => {
     const index = findBarIndex(document.elementFromPoint(event.clientX, event.clientY));
     if (!isDragging || index < 0 || index === selectionEnd) return;
     selectionEnd = index;
@@ -171,7 +171,7 @@ function listenToPointer() {
   });
   addEventListener("pointerup", () => isDragging && applySelection());
   addEventListener("pointercancel", () => isDragging && cancelSelection());
-  timeline.addEventListener("click", (event) => {
+  container.addEventListener("click", (event) => {
     // pointerup has handled clicks by pointer. Clicks by key or screen reader have detail 0.
     if (event.detail || findBarIndex(event.target) < 0) return;
     if (selectionEnd < 0) selectionStart = selectionEnd = findBarIndex(event.target);

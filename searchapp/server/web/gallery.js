@@ -1,0 +1,232 @@
+// What the grid shows: all pictures by date, or the results of a query; with status and notices.
+
+import { Problem } from "./api.js";
+import { loadTimeline, makeBrowseModel } from "./browse.js";
+import { NO_FILTERS, activeFilters, filterKey } from "./filters.js";
+import { clearGrid, fitGrid, getModel, getPlan, onGridResize, showModel } from "./grid.js";
+import { changeFilters, changeState, getState, showAgain } from "./navigation.js";
+import { hideNotice, showEmptyLibrary, showNotice } from "./notices.js";
+import { getRecentAnswer, loadAnswer, loadPage, makeResultsModel } from "./results.js";
+import { mayHaveMore, sortHits } from "./results.js";
+import { drawScoreSlider } from "./score_slider.js";
+import { drawScrubber } from "./scrubber.js";
+import { hasQuery, makeStateUrl, resultsKey } from "./state.js";
+import { $, formatCount, formatScore } from "./views.js";
+
+let answer = null; // of the query that is shown; see results.js
+let timeline = null; // of the filters that are shown; see browse.js
+let abort = new AbortController(); // of the running request
+let nextPage = null; // promise of the next page while it is loaded
+const scrollByFilters = new Map(); // key of filters -> scroll position, for going back
+
+export const resetFilters = () => changeFilters(NO_FILTERS);
+const makeUrl = (id) => makeStateUrl({ ...getState(), open: id });
+
+// Show the pictures of a state, unless they are shown already.
+export async function showPictures(state, previous, { again = false, back = false } = {}) {
+  const isQuery = hasQuery(state);
+  const shownKey = isQuery ? answer?.key : timeline?.key;
+  const key = isQuery ? resultsKey(state) : filterKey(state);
+  if (!again && shownKey === key) {
+    if (isQuery && (state.min !== previous.min || state.rest !== previous.rest)) drawAnswer();
+    return;
+  }
+  rememberScroll();
+  abort.abort();
+  const { signal } = (abort = new AbortController());
+  nextPage = null;
+  setBusy(true);
+  try {
+    if (isQuery) await showAnswer(state, signal, back && getRecentAnswer(state));
+    else await showTimeline(state, signal, again, back);
+  } catch (error) {
+    if (error.name === "AbortError") return;
+    showProblem(error, showAgain);
+  }
+  setBusy(false);
+}
+
+function rememberScroll() {
+  if (answer) answer.scroll = scrollY;
+  if (timeline) scrollByFilters.set(timeline.key, scrollY);
+}
+
+function setBusy(isBusy) {
+  $("progress").hidden = !isBusy;
+  $("results").setAttribute("aria-busy", String(isBusy));
+}
+
+// --- browsing ----------------------------------------------------------------------------------
+
+async function showTimeline(state, signal, isAgain, isBack) {
+  const loaded = await loadTimeline(state, signal, isAgain);
+  if (signal.aborted) return;
+  [timeline, answer] = [loaded, null];
+  $("more").hidden = true;
+  $("sort-field").hidden = $("cut-field").hidden = true;
+  const scroll = isBack ? (scrollByFilters.get(loaded.key) ?? 0) : 0;
+  const count = loaded.ids.length;
+  $("status").textContent = count ? formatCount(count, "picture") : "";
+  if (count) hideNotice();
+  else if (activeFilters(state).length) showNoMatch();
+  else showEmptyLibrary();
+  if (history.state?.picture && !state.picture) showLostPicture();
+  showModel(makeBrowseModel(loaded, makeUrl), { scroll });
+  redrawScrubber();
+}
+
+function showNoMatch() {
+  showNotice("empty", {
+    title: "No matching pictures",
+    text: "No picture matches all filters.",
+    actions: [["Remove all filters", resetFilters]],
+  });
+}
+
+function showLostPicture() {
+  showNotice("empty", {
+    title: "The picture is no longer available",
+    text: "The browser did not store it. Drop or choose it again.",
+  });
+}
+
+// --- results -----------------------------------------------------------------------------------
+
+async function showAnswer(state, signal, recent) {
+  if (!answer) $("status").textContent = "Searching …";
+  const loaded = recent || (await searchWhenReady(state, signal));
+  if (signal.aborted) return;
+  [answer, timeline] = [loaded, null];
+  drawAnswer({ scroll: recent ? answer.scroll : 0 });
+}
+
+// While the model starts, the server answers with the time after which to repeat the request.
+async function searchWhenReady(query, signal) {
+  for (;;) {
+    try {
+      return await loadAnswer(query, signal);
+    } catch (error) {
+      if (!error.retryAfter) throw error;
+      clearPictures();
+      showNotice("waiting", {
+        title: "The model is starting",
+        text: "This takes some seconds, or about a minute for a large model. Please wait.",
+        code: error.message,
+      });
+      await new Promise((resolve) => setTimeout(resolve, 1000 * error.retryAfter));
+      signal.throwIfAborted();
+    }
+  }
+}
+
+// Draw the loaded hits. A changed minimum score or fold needs no new search.
+function drawAnswer({ scroll = null } = {}) {
+  const state = getState();
+  const sorted = sortHits(answer, state);
+  const shownCount = sorted.good.length + (state.rest ? sorted.rest.length : 0);
+  const isCut = state.min !== null && sorted.good.length + sorted.rest.length < answer.hits.length;
+  const hasMore = mayHaveMore(answer, state) && !isCut;
+  $("sort-field").hidden = $("cut-field").hidden = false;
+  drawScoreSlider(answer.hits, state);
+  $("status").textContent = describeAnswer(sorted, hasMore, state);
+  if (shownCount) hideNotice();
+  else if (answer.hits.length) showLowScores(state);
+  else if (activeFilters(state).length) showNoMatch();
+  else showEmptyLibrary();
+  showModel(makeResultsModel(sorted, answer, state, makeUrl, toggleRest), { scroll });
+  redrawScrubber();
+  drawMore(hasMore);
+}
+
+// The minimum score has changed.
+export const redrawAnswer = () => drawAnswer();
+
+function describeAnswer({ good, rest, isJudged }, hasMore, state) {
+  if (!good.length && !rest.length) return "";
+  const cut = state.min === null ? "" : ` with a score of ${formatScore(state.min)} or more`;
+  const order = state.sort === "date" ? "newest first" : "best first";
+  const noun = isJudged ? ["good match", "good matches"] : ["picture"];
+  const soFar = hasMore && !(isJudged && state.rest) ? " so far" : "";
+  const isWeak = answer.good_match === false || (answer.isJudged && !isJudged);
+  return `${formatCount(good.length, ...noun)}${soFar}${cut}, ${order}${isWeak ? " · no good match" : ""}`;
+}
+
+function showLowScores({ min }) {
+  showNotice("empty", {
+    title: "No results",
+    text:
+      `No picture has a score of ${formatScore(min)} or more. ` +
+      `The best score is ${formatScore(answer.hits[0].score)}.`,
+    actions: [["Show all results", () => changeState({ min: null })]],
+  });
+}
+
+async function toggleRest() {
+  await changeState({ rest: getState().rest ? null : 1 }, { replace: true });
+  $("toggle-rest")?.focus({ preventScroll: true });
+}
+
+// --- further pages -----------------------------------------------------------------------------
+
+const endObserver = new IntersectionObserver(
+  (entries) => entries.some((entry) => entry.isIntersecting) && loadMore(),
+  { rootMargin: "800px" },
+);
+
+function drawMore(hasMore) {
+  $("more").hidden = !hasMore;
+  $("more").textContent = "Show more";
+  endObserver.unobserve($("more"));
+  if (hasMore) endObserver.observe($("more")); // observe again: the observer reports only changes
+}
+
+// Load the next page of the results; resolves when it is shown.
+export function loadMore() {
+  if ($("more").hidden || !answer || nextPage) return nextPage;
+  const [extended, { signal }] = [answer, abort];
+  $("more").textContent = "Loading …";
+  nextPage = loadPage(extended, getState(), signal)
+    .then(() => {
+      if (answer !== extended) return;
+      nextPage = null;
+      drawAnswer();
+    })
+    .catch((error) => {
+      if (answer !== extended || error.name === "AbortError") return;
+      nextPage = null;
+      $("more").textContent = "Try again";
+      $("status").textContent = error.message;
+    });
+  return nextPage;
+}
+
+// --- problems ----------------------------------------------------------------------------------
+
+function clearPictures() {
+  [answer, timeline] = [null, null];
+  $("status").textContent = "";
+  $("more").hidden = true;
+  clearGrid();
+  redrawScrubber();
+}
+
+// retry: called by the button; null: the button shows the state again.
+export function showProblem(error, retry) {
+  if (!(error instanceof Problem)) console.error(error);
+  abort.abort(); // its answer would hide the notice
+  setBusy(false);
+  clearPictures();
+  showNotice("problem", {
+    title: "Something went wrong",
+    text: error.message,
+    actions: [retry ? ["Try again", retry] : ["Back", showAgain]],
+  });
+}
+
+// The scrubber takes some of the width: without fitGrid, a later frame would move the tiles.
+function redrawScrubber() {
+  drawScrubber(getModel(), getPlan());
+  fitGrid();
+}
+
+onGridResize(() => drawScrubber(getModel(), getPlan()));
