@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import signal
 import time
 from collections import Counter
 from collections.abc import Iterator, Sequence
@@ -45,9 +46,11 @@ def pytest_sessionfinish(session: pytest.Session) -> Iterator[None]:
 
 
 def pytest_configure(config: pytest.Config) -> None:
-    """Note when the tests start. Subprocesses of tests keep their compiled modules."""
+    """Note when the tests start, and remove what subprocesses of tests must not inherit."""
     config.stash[STARTED_AT] = time.monotonic()
     os.environ.pop("PYTHONDONTWRITEBYTECODE", None)  # They would compile searchapp at each start.
+    if signal.getsignal(signal.SIGINT) == signal.SIG_IGN:  # A shell's background job ignores it.
+        signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 def skipped_line(reports: Sequence[pytest.TestReport | pytest.CollectReport]) -> str:
