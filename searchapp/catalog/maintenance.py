@@ -80,6 +80,10 @@ class CatalogMaintenance:
                 )
             self._db.execute("delete from failures where run_id not in (select id from runs)")
             self._db.execute(
+                "delete from inspections where first_id not in (select id from images)"
+                " or second_id not in (select id from images)"
+            )
+            self._db.execute(
                 "delete from file_metadata where image_id not in (select id from images)"
                 " or metadata_id not in (select id from images)"
             )

@@ -207,6 +207,28 @@ def _create_text_trigger(db: Database, name: str, event: str, image_ids: list[st
 
 
 @MIGRATIONS()
+def m016_inspections(db: Database) -> None:
+    """Store the hash of a picture's content without its border, and detailed comparisons."""
+    db.executescript(
+        """
+        alter table fingerprints add column content_hash integer;  -- null: no border
+        create index fingerprints_content on fingerprints(kind, image_id, content_hash)
+            where content_hash is not null;
+
+        -- Pairs of pictures that were compared in detail. The lower image id comes first.
+        create table inspections (
+            first_id integer not null references images(id) on delete cascade,
+            second_id integer not null references images(id) on delete cascade,
+            kind integer not null,    -- version of the comparison; others are made again
+            result text not null,     -- JSON
+            primary key (first_id, second_id)
+        ) without rowid;
+        create index inspections_second on inspections(second_id);
+        """
+    )
+
+
+@MIGRATIONS()
 def m017_text_in_pictures(db: Database) -> None:
     """Store which pictures a reader could not read, and show the text in the view photos."""
     db.executescript(

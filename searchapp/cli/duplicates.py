@@ -77,9 +77,9 @@ def command(
     """Find files that hold the same picture, and suggest which to keep.
 
     Duplicates have the same bytes, the same pixels, or nearly the same picture: resized,
-    compressed, cropped a little, rotated, mirrored or brightened. Two different pictures of one
-    scene are no duplicates; --similar lists them separately. Videos are skipped. No file is
-    changed.
+    compressed, cropped a little, rotated, mirrored or brightened, in grayscale, with a border or
+    with a caption. Two different pictures of one scene are no duplicates; --similar lists them
+    separately. Videos are skipped. No file is changed.
 
     \b
     searchapp duplicates
@@ -89,7 +89,8 @@ def command(
     searchapp duplicates --keep boat.jpg --keep boat-framed.jpg
 
     The library keeps your choices of a review. It does not list files again that all are to stay.
-    The first run reads every picture once. After Ctrl-C, the next run continues.
+    The first run reads every picture once, and likely duplicates twice. After Ctrl-C, the next
+    run continues.
     """
     from searchapp.cli.progress import draw_and_yield
     from searchapp.library import Library
@@ -185,6 +186,9 @@ def _format_totals(found: Duplicates) -> str:
     if found.reviewed:
         parts.append(f"{format_count(found.reviewed, 'group')} reviewed before")
     parts.append(f"{format_count(found.images, 'picture')} compared")
+    if found.unreadable:
+        pages = format_count(found.unreadable, "page")
+        parts.append(f"{pages} of text left out: too small, or too compressed, to compare the text")
     if found.failed:
         parts.append(f"{found.failed:,} could not be read")
     return "; ".join(parts)

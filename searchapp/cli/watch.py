@@ -82,10 +82,10 @@ def command(
 ) -> None:
     """Index FOLDERS, then index their pictures as they arrive, change, move and disappear.
 
-    The resident process embeds the pictures, and also answers queries: so the model is in memory
-    only once. A file is read when it has not changed for a moment. An incomplete file is tried
-    again later. If a folder disappears, the library keeps its pictures. When the folder is back,
-    the command scans it.
+    Single files can be named, too. The resident process embeds the pictures, and also answers
+    queries: so the model is in memory only once. A file is read when it has not changed for a
+    moment. An incomplete file is tried again later. If a folder disappears, the library keeps its
+    pictures. When the folder is back, the command scans it.
 
     Ctrl-C ends the command with exit status 130, SIGTERM with 0.
 
@@ -166,7 +166,7 @@ def _format_watch_event(event: WatchEvent) -> list[str]:
                 line = f"{format_count(again, 'incomplete file')}, tried again soon; {line}"
             return [line, *(f"  {each.path}: {each.message}" for each in failures)]
         case FolderUnavailable(reason=reason):
-            return [f"{folder}: {reason}; the library keeps its pictures, and waits for the folder"]
+            return [f"{folder}: {reason}; the library keeps its pictures, and waits for it"]
         case FolderAvailableAgain():
             return [f"{folder} is back"]
         case LinksUpdated(search=search, added=added, removed=removed):

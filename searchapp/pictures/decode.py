@@ -26,9 +26,8 @@ from searchapp.pictures import (
     optional_decoders,
     orientation,
     raw,
-    truncation,
 )
-from searchapp.pictures.decoder_errors import describe_decoder_error
+from searchapp.pictures.decoder_errors import call_decoder
 from searchapp.pictures.model_size import ImageInput
 from searchapp.types import MAX_MEGAPIXELS, PictureInfo, Region
 
@@ -173,41 +172,19 @@ def decode_picture(
     A complete picture in a file with a damaged end is decoded.
     Raises PictureError for every error of a decoder, with its reason.
     """
-    try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")
-            try:
-                return _decode_data(data, choose_size, max_megapixels)
-            except (OSError, SyntaxError, ValueError):
-                copy = truncation.make_decodable(data, max_megapixels)
-                if copy is None:
-                    raise
-                return _decode_data(copy, choose_size, max_megapixels)
-    except PictureError:
-        raise
-    except MemoryError as error:
-        raise PictureError("too large for this machine's memory") from error
-    except Exception as error:  # Decoders raise many kinds of errors for broken files.
-        raise PictureError(describe_decoder_error(error, data)) from error
+    return call_decoder(
+        lambda complete: _decode_data(complete, choose_size, max_megapixels), data, max_megapixels
+    )
 
 
 def _decode_data(
     data: bytes, choose_size: Callable[[int, int], tuple[int, int]], max_megapixels: float
 ) -> tuple[Picture, PictureInfo]:
-    if not looks_like_picture(data[:SIGNATURE_BYTES]):
-        raise PictureError("not a picture, or a picture in an unknown format")
     if (kind := raw.detect_format(data)) is not None:
         return _decode_raw(kind, data, choose_size, max_megapixels)
-    if is_jxl := jxl.is_jxl(data):
-        jxl.check_size(data, max_megapixels)
-    formats = ("JXL",) if is_jxl else FORMATS
-    with _load_pillow().open(io.BytesIO(data), formats=formats) as image:
-        limits.check_limits(image, data, max_megapixels)
+    with open_picture(data, max_megapixels) as image:
         width, height = image.size
-        if image.format in ("JPEG", "MPO"):  # MPO: a JPEG file with several pictures
-            draft_side = min(choose_size(width, height))
-            image.draft(None, (draft_side, draft_side))  # The decoder scales by 1/2, 1/4 or 1/8.
-        nclx.note_color_code(image, data[: nclx.MAX_META_BYTES])
+        reduce_decoded_size(image, choose_size)
         # Before getexif(), which loads a PNG as well: only the first load() of a PNG raises.
         image.load()
         info = replace(_extract_info(image), width=width, height=height)
@@ -216,6 +193,29 @@ def _decode_data(
     if (upright.width > upright.height) != (width > height):
         info = replace(info, width=height, height=width)
     return color.convert_to_rgb(upright, min(choose_size(*upright.size))), info
+
+
+def open_picture(data: bytes, max_megapixels: float) -> Picture:
+    """Open a picture that is not RAW, without decoding it. Raises PictureError and others."""
+    if not looks_like_picture(data[:SIGNATURE_BYTES]):
+        raise PictureError("not a picture, or a picture in an unknown format")
+    if is_jxl := jxl.is_jxl(data):
+        jxl.check_size(data, max_megapixels)
+    formats = ("JXL",) if is_jxl else FORMATS
+    image: Picture = _load_pillow().open(io.BytesIO(data), formats=formats)
+    limits.check_limits(image, data, max_megapixels)
+    nclx.note_color_code(image, data[: nclx.MAX_META_BYTES])
+    return image
+
+
+def reduce_decoded_size(image: Picture, choose_size: Callable[[int, int], tuple[int, int]]) -> None:
+    """Make the decoder of an opened JPEG scale by 1/2, 1/4 or 1/8 if the caller needs no more.
+
+    choose_size: as in decode_picture().
+    """
+    if image.format in ("JPEG", "MPO"):  # MPO: a JPEG file with several pictures
+        draft_side = min(choose_size(*image.size))
+        image.draft(None, (draft_side, draft_side))
 
 
 def _extract_info(image: Picture) -> PictureInfo:

@@ -18,7 +18,8 @@ class DuplicateOptions(Filter):
 
 
 # How two files agree. bytes: identical files. pixels: identical pixels in different bytes.
-# near: the same picture resized, recompressed, slightly cropped, rotated or brightened.
+# near: the same picture resized, recompressed, slightly cropped, rotated or brightened, without
+# its colors, with a caption or with a border.
 # similar: different pictures that look alike.
 DuplicateCertainty = Literal["bytes", "pixels", "near", "similar"]
 
@@ -38,6 +39,9 @@ class DuplicateFile:
     image_id: int
     certainty: DuplicateCertainty | None = None  # None: this is the file to keep
     difference: str = ""  # one phrase for people
+    # What was done to the picture, compared with others of its group: "grayscale", "caption" (text
+    # was written into it), "border".
+    edits: tuple[str, ...] = ()
     companions: tuple[str, ...] = ()  # files to move along: RAW, Live Photo video, sidecars
     stays: bool | None = None  # choice of an earlier review; None: none
 
@@ -92,6 +96,8 @@ class Duplicates:
     similar: tuple[DuplicateGroup, ...]  # empty unless DuplicateOptions.similar is set
     images: int  # number of images compared
     failed: int  # number of images that could not be read
+    # Number of pages of text that look like another page, and whose text cannot be compared.
+    unreadable: int = 0
     reviewed: int = 0  # number of groups left out: an earlier review keeps all of their files
 
     @property

@@ -28,13 +28,14 @@ class PlaceColumns:
         self.text_codes = TextCodes()
         self._codes: Codes = np.zeros((len(PLACE_FIELDS), 1), np.int32)  # [field, image id]
 
-    def read_different_codes(self, db: Database, last: int, mask: NDArray[np.bool_]) -> Codes:
-        """Return the codes of the names of the images in a mask, each name once for an image."""
+    def read_different_codes(self, db: Database, last: int) -> tuple[NDArray[np.intp], Codes]:
+        """Return image ids, and the codes of their names, each name once for an image."""
         self._read_up_to(db, last)
-        city, region, country = self._codes[:, mask]
-        return np.concatenate(
-            [country, region[region != country], city[(city != region) & (city != country)]]
-        )
+        city, region, country = self._codes
+        different = [country != 0, region != country, (city != region) & (city != country)]
+        image_ids = [np.flatnonzero(chosen) for chosen in different]
+        codes = [names[ids] for names, ids in zip((country, region, city), image_ids, strict=True)]
+        return np.concatenate(image_ids), np.concatenate(codes)
 
     def match_place(self, db: Database, text: str, last: int) -> NDArray[np.bool_]:
         """Return a mask over image ids: true if the place of the image has a name.
