@@ -17,6 +17,7 @@ from searchapp.catalog.text_search import MAX_FORM_CHARACTERS
 from searchapp.engines import Engine, EngineInput, Refusal, Vector
 from searchapp.errors import QueryError
 from searchapp.models import ModelSpec
+from searchapp.models.starter_words import explain_unknown_words
 from searchapp.search import query_vector
 from searchapp.search.good_match import get_query_kind
 from searchapp.search.library_reader import LibraryReader
@@ -113,9 +114,13 @@ async def search(
     kind = get_query_kind(Term(part.query, part.weight) for part in parts)
     if options.min_score == AUTO_MIN_SCORE and kind == "text":
         await _calibrate_collection(calls, collection, spec)
-    return await calls.read_library(
+    result = await calls.read_library(
         lambda reader: reader.find_nearest(collection, vector, options, kind, text)
     )
+    if result.hits and result.hits[0].has_text_match:
+        return result  # The words occur in the names or captions of the best hit.
+    note = explain_unknown_words(spec, " ".join(part.query.text or "" for part in parts))
+    return result if note is None else replace(result, warnings=(*result.warnings, note))
 
 
 def _make_text_query(parts: Sequence[QueryPart], by: SearchMode) -> TextQuery | None:
