@@ -22,7 +22,7 @@ def command(as_json: bool) -> None:
     searchapp models
 
     The score is the mean of the benchmark MMEB-V2 for pictures, as published; --json names its
-    source and its date. Models without a published result have no score.
+    source and its date. Models without a score are not in these sources.
     """
     specs = models.list_available_models()
     if as_json:
