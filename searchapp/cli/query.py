@@ -297,13 +297,12 @@ def _format_match(match: Match) -> str:
 
 
 def _note_quality(answer: SearchResult, options: SearchOptions) -> None:
-    """Print a note if there are no hits, or no good matches."""
+    """Print a note if there are no hits, no good matches, or other reasons to doubt the hits."""
     if answer.hits and answer.good is False:
         print_note("no hit is a good match, by its score; --min-score auto hides such hits")
-    elif answer.warnings:
-        for warning in answer.warnings:
-            print_note(warning)
-    elif not answer.hits:
+    for warning in answer.warnings:
+        print_note(warning)
+    if not answer.hits and not answer.warnings:
         if options.min_score == AUTO_MIN_SCORE and answer.good is False:
             print_note("no good match")
         elif options.base_filter.has_conditions or options.min_score is not None or options.offset:

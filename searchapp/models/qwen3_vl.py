@@ -5,10 +5,8 @@ These models take an instruction, and their vectors can be cut to fewer dimensio
 
 from __future__ import annotations
 
-from dataclasses import replace
-
-from searchapp.errors import ModelError
 from searchapp.models.local_folder import ModelFolder
+from searchapp.models.pixel_limit import MAX_TOKENS, apply_pixel_limit
 from searchapp.models.spec import ModelSpec, Prompts
 from searchapp.pictures.model_size import ImageInput
 from searchapp.types import ModelOptions
@@ -26,8 +24,7 @@ PROMPTS = Prompts(
     text_image=CHAT_TEMPLATE.replace("[]", IMAGE_PLACEHOLDER + "{text}"),
 )
 DEFAULT_INSTRUCTION = "Represent the user's input."
-MIN_PIXELS = 4096
-MAX_PIXELS = 512 * 32 * 32  # a token is 32 x 32 pixels: 512 tokens per picture
+TOKEN_SIDE_PX = 32
 MAX_MODEL_LEN = 8192
 
 
@@ -47,7 +44,7 @@ def _make_spec(
         architecture=ARCHITECTURE,
         dimensions=dimensions,
         prompts=PROMPTS,
-        image=ImageInput("bound", max_pixels=MAX_PIXELS),
+        image=ImageInput("bound", max_pixels=MAX_TOKENS * TOKEN_SIDE_PX**2),
         text_limit=text_limit,
         licence=license_name,
         weights_mb=weights_mb,
@@ -62,16 +59,7 @@ def _make_spec(
 
 def apply_picture_options(spec: ModelSpec, options: ModelOptions) -> ModelSpec:
     """Return the spec with the user's --max-pixels, the maximum number of pixels of a picture."""
-    if options.num_crops is not None:
-        raise ModelError(f"the model {spec.name} has no option --num-crops; use --max-pixels")
-    max_pixels = options.max_pixels or spec.image.max_pixels
-    if max_pixels < MIN_PIXELS:
-        raise ModelError(f"the model {spec.name} needs --max-pixels {MIN_PIXELS} or more")
-    size = {"shortest_edge": MIN_PIXELS, "longest_edge": max_pixels}
-    image_input = ImageInput("bound", max_pixels=max_pixels)
-    return replace(
-        spec, image=image_input, image_tokens=max_pixels // 1024 + 8
-    ).with_processor_arguments(size=size)
+    return apply_pixel_limit(spec, options, TOKEN_SIDE_PX)
 
 
 MODELS = (

@@ -12,7 +12,7 @@ import numpy as np
 from searchapp.engines import Engine, EngineInput, Refusal, Vector
 from searchapp.errors import PictureError, QueryError
 from searchapp.files import fetch_url
-from searchapp.models import ModelSpec, check_trust, make_query_prompt
+from searchapp.models import ModelSpec, check_trust, make_query_prompt, make_text_input
 from searchapp.pictures import decode
 from searchapp.types import Query
 
@@ -28,7 +28,7 @@ def make_engine_input(spec: ModelSpec, query: Query, data: bytes | None = None) 
         raise QueryError("nothing to look for; give a text, --image FILE, or both")
     prompt = make_query_prompt(spec, modality, query.text)
     if query.image is None:
-        return EngineInput(prompt)
+        return make_text_input(spec, prompt)
     if data is None:
         assert not isinstance(query.image, int)  # The caller reads the images of the library.
         data = fetch_url.read_query_image(query.image)

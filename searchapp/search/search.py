@@ -16,6 +16,7 @@ from searchapp.catalog.text_search import MAX_FORM_CHARACTERS
 from searchapp.engines import Refusal, Vector
 from searchapp.errors import QueryError
 from searchapp.models import ModelSpec
+from searchapp.models.starter_words import explain_unknown_words
 from searchapp.search import query_vector
 from searchapp.search.feedback import FoundExample, find_examples
 from searchapp.search.good_match import get_query_kind
@@ -117,9 +118,13 @@ async def search(
     left_out = frozenset[int]()
     if not options.include_examples:
         left_out = left_out.union(*(each.embedding_ids for each in found))
-    return await calls.read_library(
+    result = await calls.read_library(
         lambda reader: reader.find_nearest(collection, vector, options, kind, text, left_out)
     )
+    if result.hits and result.hits[0].has_text_match:
+        return result  # The words occur in the names or captions of the best hit.
+    note = explain_unknown_words(spec, " ".join(part.query.text or "" for part in parts))
+    return result if note is None else replace(result, warnings=(*result.warnings, note))
 
 
 def _make_text_query(parts: Sequence[QueryPart], by: SearchMode) -> TextQuery | None:

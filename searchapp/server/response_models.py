@@ -260,7 +260,10 @@ class SearchAnswer(BaseModel):
     )
     more: bool = Field(description="whether there are more hits")
     milliseconds: float
-    warnings: list[str] = Field(description="why no picture can match: an unknown folder")
+    warnings: list[str] = Field(
+        description="what explains poor hits, or none: a folder that is not in the library, or "
+        "words that the model does not know"
+    )
 
 
 def make_search_answer(

@@ -235,4 +235,4 @@ class SearchResult:
 
     hits: tuple[Hit, ...]
     good: bool | None  # None: unknown for this kind of query, or in this collection
-    warnings: tuple[str, ...] = ()  # why no picture can match, such as an unknown folder
+    warnings: tuple[str, ...] = ()  # what explains poor hits, or none: an unknown folder or word
