@@ -41,7 +41,7 @@ from searchapp.vectors.milvus_store.connection import remember_token
 logger = logging.getLogger(__name__)
 
 # An index run may spend at least this time on embedding the calibration sentences.
-MIN_CALIBRATION_S = 2.0
+MIN_CALIBRATION_S = 15.0
 
 
 class Indexer:

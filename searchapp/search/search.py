@@ -8,6 +8,7 @@ waits, and run_without_waiting() runs it without an event loop.
 from __future__ import annotations
 
 import logging
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
@@ -19,7 +20,7 @@ from searchapp.models import ModelSpec
 from searchapp.models.starter_words import explain_unknown_words
 from searchapp.search import query_vector
 from searchapp.search.feedback import FoundExample, find_examples
-from searchapp.search.good_match import get_query_kind
+from searchapp.search.good_match import CalibrationPace, get_query_kind, log_slow_model
 from searchapp.search.original_files import read_image
 from searchapp.search.search_calls import SearchCalls
 from searchapp.types import (
@@ -34,6 +35,8 @@ from searchapp.types import (
 )
 
 logger = logging.getLogger(__name__)
+
+MAX_CALIBRATION_S = 5.0  # of a search that did not ask for good matches only
 
 
 @dataclass(frozen=True, slots=True)
@@ -113,8 +116,9 @@ async def search(
     )
     vector = _add_examples(question, found, vectors[len(parts) :])
     kind = get_query_kind((Term(part.query, part.weight) for part in parts), examples)
-    if options.min_score == AUTO_MIN_SCORE and kind == "text":
-        await _calibrate_collection(calls, collection, spec)
+    if kind == "text":
+        is_asked_for = options.min_score == AUTO_MIN_SCORE
+        await _calibrate_collection(calls, collection, spec, on_the_side=not is_asked_for)
     left_out = frozenset[int]()
     if not options.include_examples:
         left_out = left_out.union(*(each.embedding_ids for each in found))
@@ -235,18 +239,27 @@ async def _shorten_text(calls: SearchCalls, spec: ModelSpec, query: Query, trunc
 
 
 async def _calibrate_collection(
-    calls: SearchCalls, collection: Collection, spec: ModelSpec
+    calls: SearchCalls, collection: Collection, spec: ModelSpec, *, on_the_side: bool
 ) -> None:
-    """Embed the calibration sentences and store their vectors, if the collection lacks them."""
+    """Embed the calibration sentences and store their vectors, if the collection lacks them.
+
+    on_the_side: give up if this takes longer than a person would wait for a search.
+    """
     sentences = await calls.read_library(
-        lambda reader: reader.judges.list_missing_sentences(collection)
+        lambda reader: reader.judges.list_missing_sentences(collection, on_the_side=on_the_side)
     )
-    if sentences:
-        logger.info("Calibrating good matches of the collection %s.", collection.name)
-        inputs = [query_vector.make_engine_input(spec, Query(text)) for text in sentences]
+    if not sentences:
+        return
+    logger.info("Calibrating good matches of the collection %s.", collection.name)
+    pace = CalibrationPace(sentences, MAX_CALIBRATION_S if on_the_side else math.inf)
+    vectors = list[Vector]()
+    for batch in pace:
+        inputs = [query_vector.make_engine_input(spec, Query(text)) for text in batch]
         outputs = await calls.embed_inputs(spec, inputs)
-        vectors = [output for output in outputs if not isinstance(output, Refusal)]
-        if vectors:
-            await calls.read_library(
-                lambda reader: reader.judges.save_sentence_vectors(collection, vectors)
-            )
+        vectors += [output for output in outputs if not isinstance(output, Refusal)]
+    if pace.is_too_slow:
+        log_slow_model(collection, MAX_CALIBRATION_S)
+    elif vectors:
+        await calls.read_library(
+            lambda reader: reader.judges.save_sentence_vectors(collection, vectors)
+        )
