@@ -17,8 +17,7 @@ from searchapp.duplicates.candidates import find_pairs_by_hash
 from searchapp.library import Library
 from searchapp.types import Duplicates
 
-SCENES = 8  # one of each kind in near_duplicates.SCENE_KINDS
-MIN_RECALL, MIN_HARD_RECALL = 0.98, 0.8
+SCENES = (0, 3, 6, 7)  # a photo, a photo at night, a page and a chat: see SCENE_KINDS
 # The letters of the pages have few pixels. These changes blur them: the page is left out.
 SMALL_CHANGES = ("50 % resize", "thumbnail 256")
 UNREADABLE_CHANGES = (*SMALL_CHANGES, "perspective")
@@ -30,7 +29,7 @@ CHANGES_OF_PHOTOS = (*UNREADABLE_CHANGES, "caption")
 def changed(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Duplicates, Path]]:
     """Search scenes, changed copies of each, and other moments of the same scenes."""
     folder = tmp_path_factory.mktemp("changed")
-    for number in range(SCENES):
+    for number in SCENES:
         scene = near_duplicates.make_scene(number, 0.5)
         original = near_duplicates.write_original(
             near_duplicates.render_scene(scene), folder / f"p/original/{number}.jpg"
@@ -53,7 +52,7 @@ def is_page(number: int) -> bool:
 
 
 def test_changed_copies_are_found(changed: tuple[Duplicates, Path]) -> None:
-    """For each kind of change, at least 98 % of the copies are grouped with their original."""
+    """The copies are grouped with their original; for hard changes, at least a share of them."""
     duplicates, folder = changed
     group_of = {
         Path(copy.path).relative_to(folder): number
@@ -65,7 +64,7 @@ def test_changed_copies_are_found(changed: tuple[Duplicates, Path]) -> None:
             file.relative_to(folder)
             for file in near_duplicates.change_folder(change, folder).iterdir()
         ]
-        assert len(files) == SCENES
+        assert len(files) == len(SCENES)
         if change in CHANGES_OF_PHOTOS:
             files = [file for file in files if not is_page(int(file.stem))]
         missed = [
@@ -73,15 +72,14 @@ def test_changed_copies_are_found(changed: tuple[Duplicates, Path]) -> None:
             for file in files
             if group_of.get(file, -1) != group_of.get(Path(f"original/{file.stem}.jpg"), -2)
         ]
-        is_hard = change in near_duplicates.HARD_CHANGES
-        min_recall = MIN_HARD_RECALL if is_hard else MIN_RECALL
-        assert len(missed) <= (1 - min_recall) * SCENES, missed
+        min_recall = near_duplicates.HARD_CHANGES.get(change, 1.0)
+        assert len(missed) <= (1 - min_recall) * len(files), missed
 
 
 def test_small_pages_of_text_are_left_out_with_a_note(changed: tuple[Duplicates, Path]) -> None:
     """Pages that are too small to compare are not grouped with the page, and are counted."""
     duplicates, folder = changed
-    pages = [number for number in range(SCENES) if is_page(number)]
+    pages = [number for number in SCENES if is_page(number)]
     left_out = [
         near_duplicates.change_folder(change, folder) / f"{number}.jpg"
         for change in SMALL_CHANGES

@@ -128,7 +128,7 @@ def test_changed_and_deleted_sidecars_change_only_their_file(
     (photos / "a" / "x.xmp").unlink()
     index_folder(opened, photos, model)
     assert read_photos(library, "rating") == [(None,), (3,)]
-    assert find(opened, photos) == [("a/x.jpg", None)]
+    assert find(opened, photos) == [("b/x.jpg", 3)]  # the copy that `duplicates` keeps
     assert find(opened, photos, rating="3") == [("b/x.jpg", 3)]
     (photos / "b" / "x.xmp").unlink()
     index_folder(opened, photos, model)

@@ -206,7 +206,7 @@ def test_words_find_pictures_in_every_way(
             first = search_api(client, text=question).json()["hits"][0]
             assert first["name"] == name, (question, first)
             assert reason in {match["by"] for match in first["match"]}
-        places = client.get("/api/v1/facets").json()["places"]["values"]
+        places = client.get("/api/v1/facets").json()["place_names"]["values"]
         assert {("Lisbon", 2), ("Munich", 1), ("Germany", 1)} <= set(map(tuple, places))
         if CHROMIUM_PATH is not None and sync_api is not None:
             with sync_api.sync_playwright() as playwright:
