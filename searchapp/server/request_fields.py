@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable
 from typing import Annotated, Any, Literal
 
@@ -64,7 +65,10 @@ class WebLimit:
 
 
 class PathText:
-    """Annotation of a path: a text in which bytes that are not UTF-8 are lone surrogates."""
+    """Annotation of a path: a text in which bytes that are not UTF-8 are lone surrogates.
+
+    Other lone surrogates name no file, so they are refused.
+    """
 
     def __get_pydantic_core_schema__(
         self, source: Any, handler: GetCoreSchemaHandler
@@ -74,6 +78,10 @@ class PathText:
         def validate(value: Any, validate_text: ValidatorFunctionWrapHandler) -> Any:
             if isinstance(value, str):
                 validate_text(value.encode("utf-8", "replace").decode())  # its length
+                try:
+                    os.fsencode(value)
+                except UnicodeEncodeError as error:
+                    raise PydanticCustomError("path", "no file can have this name") from error
                 return value
             return validate_text(value)
 
