@@ -190,7 +190,9 @@ def test_rectangle_scrolls_the_page_at_its_edge(page: Any) -> None:
     page.mouse.move(start[0] + 10, start[1] + 10)
     page.mouse.move(start[0] + 200, 415)
     page.wait_for_function(
-        "() => scrollY + innerHeight >= document.documentElement.scrollHeight - 2", polling=50
+        "() => scrollY + innerHeight >= document.documentElement.scrollHeight - 2",
+        polling=50,
+        timeout=60_000,  # a busy machine draws few frames
     )
     page.mouse.up()
     count = int(re.findall(r"\d+", page.locator("#selection-count").inner_text())[0])

@@ -32,7 +32,7 @@ CODE_WORDS = {
     "Home", "End", "Escape", "Enter", "ArrowLeft", "ArrowRight", "ArrowUp", "ArrowDown", "PageUp",
     "PageDown", "Files", "AbortError", "Content-Type", "Retry-After", "pushState", "replaceState",
     "viewBox", "#results li", "heading line", "day by-file", "Google Takeout", "button, video",
-    "searchapp index ~/Pictures", "input, select, textarea", "aria-posinset", "Tab",
+    "searchapp index ~/Pictures", "input, select, textarea", "aria-posinset", "Tab", "GeoNames",
 }  # fmt: skip
 NAMES = {"searchapp", "48.85,2.35,5km"}  # the name of the program, and an example
 
