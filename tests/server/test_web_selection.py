@@ -184,11 +184,12 @@ def test_mouse_draws_a_rectangle(page: Any) -> None:
 
 def test_rectangle_scrolls_the_page_at_its_edge(page: Any) -> None:
     page.set_viewport_size({"width": 700, "height": 420})
+    locate_tile(page, 0).hover()  # waits until the new layout stands still
     start = get_center(locate_tile(page, 0))
-    page.mouse.move(*start)
     page.mouse.down()
     page.mouse.move(start[0] + 10, start[1] + 10)
     page.mouse.move(start[0] + 200, 415)
+    expect(page.locator("#band")).to_be_visible()
     page.wait_for_function(
         "() => scrollY + innerHeight >= document.documentElement.scrollHeight - 2",
         polling=50,
