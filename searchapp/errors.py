@@ -15,14 +15,25 @@ class SearchAppError(Exception):
     exit_code = 1
 
 
+STOPPED_MESSAGE = "stopped. Finished work is saved; run the same command again to continue"
+
+
 class Interrupted(SearchAppError):
     """Ctrl-C stopped the command; the message states what is saved."""
 
     exit_code = 130
 
+    def __init__(self, message: str = STOPPED_MESSAGE) -> None:
+        """Create the error; the default message is that of work that continues where it stopped."""
+        super().__init__(message)
+
 
 class LibraryError(SearchAppError):
     """The library cannot be opened, read or written."""
+
+
+class ReadOnlyError(LibraryError):
+    """The library cannot be changed: its disk, its folder or its files are read-only."""
 
 
 class VectorStoreError(LibraryError):
@@ -69,6 +80,7 @@ KINDS: dict[str, type[SearchAppError]] = {
         SearchAppError,
         Interrupted,
         LibraryError,
+        ReadOnlyError,
         VectorStoreError,
         LockedError,
         FolderError,

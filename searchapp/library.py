@@ -3,18 +3,20 @@
 from __future__ import annotations
 
 import stat
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import nullcontext
 from dataclasses import replace
 from pathlib import Path
 from types import TracebackType
-from typing import Self
+from typing import Any, Self
 
 from searchapp.catalog import Catalog, raise_library_errors, wrap_sqlite_errors
+from searchapp.duplicates.review_store import ReviewStore
 from searchapp.engines import Engine
 from searchapp.errors import LibraryError
 from searchapp.files.enter_path import find_entered
 from searchapp.files.library_folder import catalog_file, resolve_library_folder
+from searchapp.files.link_folder import LinkChanges
 from searchapp.files.lock import hold_writer_lock
 from searchapp.indexing.embedding.choose_engines import EngineChoice, EngineHolder, StartEngines
 from searchapp.indexing.indexer import Indexer
@@ -22,11 +24,14 @@ from searchapp.models import ModelSpec, select_collection
 from searchapp.search.hit_list import sort_hits
 from searchapp.search.library_reader import LibraryReader
 from searchapp.search.ranking import resolve_filter_folder
-from searchapp.search.search import DirectCalls, QueryPart, run_without_waiting, search
+from searchapp.search.saved_searches import SavedSearches
+from searchapp.search.search import QueryPart, search
+from searchapp.search.search_calls import DirectCalls, run_without_waiting
 from searchapp.types import (
     ComparisonStarted,
     DuplicateOptions,
     DuplicatesFound,
+    Example,
     Facets,
     Failure,
     Fault,
@@ -43,10 +48,14 @@ from searchapp.types import (
     Progress,
     PruneResult,
     Query,
+    RecognitionOptions,
     RestoreResult,
+    SavedSearch,
     SearchOptions,
     SearchResult,
     Term,
+    TextProgress,
+    TextsRecognized,
 )
 from searchapp.upkeep.backup import restore_backup, write_backup
 from searchapp.upkeep.library_info import read_library_info
@@ -81,6 +90,8 @@ class Library:
         self._indexes = Indexes(folder, catalog, policy)
         # Internal: the server and the map use it to read the catalog and the indexes.
         self.reader = LibraryReader(folder, catalog, self._indexes)
+        self.saved = SavedSearches(folder, catalog)
+        self.reviews = ReviewStore(folder, catalog)
         self._indexer = Indexer(
             folder, catalog, self._indexes, self.reader.judges, self._engines, policy
         )
@@ -164,6 +175,20 @@ class Library:
         with wrap_sqlite_errors(self.folder):
             yield from self._indexer.index(folders, options)
 
+    def recognize_text(
+        self, options: RecognitionOptions = RecognitionOptions()
+    ) -> Iterator[TextProgress | FileFailed | TextsRecognized]:
+        """Recognize text in indexed pictures, and yield events; TextsRecognized is the last.
+
+        Words in the text then find the pictures. An interrupted run keeps everything that was read;
+        the same call continues. Raises SearchAppError if the extra `ocr` is not installed,
+        QueryError if the filter is invalid, LibraryError if another process writes.
+        """
+        from searchapp.indexing.recognition.indexed_pictures import recognize_indexed_pictures
+
+        with wrap_sqlite_errors(self.folder):
+            yield from recognize_indexed_pictures(self.folder, self._catalog, options)
+
     def move(
         self, vectors: str, collection: str | None = None
     ) -> Iterator[IndexBuilding | MilvusUploading]:
@@ -177,27 +202,68 @@ class Library:
             yield from self._indexer.move_vectors(vectors, collection)
 
     def search(
-        self, query: Query | Sequence[Term], options: SearchOptions = SearchOptions()
+        self,
+        query: Query | Sequence[Term],
+        options: SearchOptions = SearchOptions(),
+        examples: Sequence[Example] = (),
     ) -> list[Hit]:
         """Return the hits nearest to a query, best first.
 
         query: one query, or terms whose vectors are summed with their weights: a picture, plus the
-        words for what the hits must show, minus the words for what they must not show.
+        words for what the hits must show, minus the words for what they must not show. It can be
+        empty if there are examples: pictures that the hits should resemble, or should not.
         Images without an existing file are left out. Raises QueryError, UnsupportedModality,
         PictureError, ModelError, EngineError or LibraryError.
         """
-        return list(self.find(query, options).hits)
+        return list(self.find(query, options, examples).hits)
 
     @raise_library_errors
     def find(
-        self, query: Query | Sequence[Term], options: SearchOptions = SearchOptions()
+        self,
+        query: Query | Sequence[Term],
+        options: SearchOptions = SearchOptions(),
+        examples: Sequence[Example] = (),
     ) -> SearchResult:
         """Search as search() does; also return whether the best hit is a good match."""
-        terms = [Term(query)] if isinstance(query, Query) else list(query) or [Term(Query())]
-        parts = [QueryPart(term.query, weight=term.weight) for term in terms]
+        terms = [Term(query)] if isinstance(query, Query) else list(query)
+        if not terms and not examples:
+            terms = [Term(Query())]
+        parts = [QueryPart.from_term(term) for term in terms]
+        return self._run_search(parts, options, one_prompt=True, examples=examples)
+
+    @raise_library_errors
+    def find_saved(self, name: str, changes: Mapping[str, Any] = {}) -> SearchResult:
+        """Run a saved search, whose name self.saved knows: see find().
+
+        changes: options of SearchOptions that replace those of the saved search. Also raises
+        QueryError if there is no such saved search.
+        """
+        prepared = self.saved.prepare(name, changes)
+        return self._run_search(
+            prepared.parts, prepared.options, one_prompt=False, examples=prepared.examples
+        )
+
+    def sync_links(self, search: SavedSearch) -> LinkChanges:
+        """Run a saved search, and bring its folder of links up to date.
+
+        Raises the errors of find_saved(), and FolderError if the folder cannot be written.
+        """
+        return self.saved.sync_links(search, self.find_saved(search.name).hits)
+
+    def _run_search(
+        self,
+        parts: Sequence[QueryPart],
+        options: SearchOptions,
+        *,
+        one_prompt: bool,
+        examples: Sequence[Example],
+    ) -> SearchResult:
         calls = DirectCalls(self.reader, self._engines.get)
-        result = run_without_waiting(search(calls, parts, options, one_prompt=True))
-        return replace(result, hits=tuple(sort_hits(result.hits, options.sort)))
+        result = run_without_waiting(
+            search(calls, parts, options, one_prompt=one_prompt, examples=examples)
+        )
+        order = options.sort if parts or examples else "date"
+        return replace(result, hits=tuple(sort_hits(result.hits, order)))
 
     def similar(self, image_id: int, options: SearchOptions = SearchOptions()) -> list[Hit]:
         """Return the hits nearest to an indexed image, the image itself first. Starts no engine."""
@@ -263,7 +329,12 @@ class Library:
         with wrap_sqlite_errors(self.folder):
             collection = select_collection.get_collection(self._catalog, options.collection)
             finder = DuplicateFinder(self.folder, self._catalog, self._indexes, collection, options)
-            yield from finder.find_duplicates()
+            for event in finder.find_duplicates():
+                if isinstance(event, DuplicatesFound):
+                    found = self.reviews.apply(event.duplicates, show_all=options.reviewed)
+                    yield DuplicatesFound(found)
+                else:
+                    yield event
 
     @raise_library_errors
     def prune(self, *, missing: bool = False, dry: bool = False) -> PruneResult:
@@ -287,7 +358,11 @@ class Library:
         chosen = select_collection.get_collection(self._catalog, collection)
         count = self._catalog.get_embeddings(chosen).read_extent().count
         return exchange.write_export(
-            file, chosen, self._catalog.get_maintenance().read_images(chosen), count
+            file,
+            chosen,
+            self._catalog.get_maintenance().read_images(chosen),
+            count,
+            self.saved.list_searches(),
         )
 
     @raise_library_errors

@@ -15,7 +15,7 @@ HIT = Hit(
     (Match("vector"), Match("text", "boat", (((0.0, 0.5), (0.5, 0.5), (0.5, 1.0), (0.0, 1.0)),))),
     width=80, height=60, taken_at="2023-06-17T12:00:00", date="2023-06-17T12:00:00",
     date_from="exif", camera="Leica M", lens="50mm", rating=4, keywords=("sea", "boat"),
-    title="A boat", latitude=48.85, longitude=2.35,
+    title="A boat", latitude=48.85, longitude=2.35, city="Paris", country="France",
 )  # fmt: skip
 INFO = PictureInfo(
     format="JPEG", width=80, height=60, keywords=("sea",), description="A red boat", reader=1
@@ -31,6 +31,9 @@ SUMMARY = [
     "title",
     "latitude",
     "longitude",
+    "city",
+    "region",
+    "country",
 ]
 
 
@@ -93,4 +96,7 @@ def test_every_field_of_picture_info_is_stored_and_exported() -> None:
         "date",
         "date_from",
         "reader",
+        "city",
+        "region",
+        "country",
     ]

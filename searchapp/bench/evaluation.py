@@ -14,7 +14,7 @@ from searchapp.bench.captions import CaptionedPicture, CaptionsError
 from searchapp.engines import Engine, EngineInput, Vector
 from searchapp.errors import PictureError
 from searchapp.files import storage
-from searchapp.models import make_document_prompt, make_query_prompt
+from searchapp.models import make_document_prompt, make_query_prompt, make_text_input
 from searchapp.pictures import decode
 from searchapp.search import query_vector
 from searchapp.types import Progress, format_count
@@ -59,7 +59,7 @@ def evaluate_model(
             f"for example {missing[0]}. Choose the folder that contains these pictures."
         )
     texts = [
-        EngineInput(make_query_prompt(engine.spec, "text", caption))
+        make_text_input(engine.spec, make_query_prompt(engine.spec, "text", caption))
         for picture in pictures
         for caption in picture.captions
     ]

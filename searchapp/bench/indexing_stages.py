@@ -18,6 +18,7 @@ from searchapp.models import (
     has_gpu,
     make_document_prompt,
     make_query_prompt,
+    make_text_input,
     resolve_model,
 )
 from searchapp.pictures import model_size
@@ -160,7 +161,9 @@ def measure_model_cost(
         for number in range(pictures)
     ]
     texts = [
-        EngineInput(make_query_prompt(spec, "text", f"a red boat at sunset, number {number}"))
+        make_text_input(
+            spec, make_query_prompt(spec, "text", f"a red boat at sunset, number {number}")
+        )
         for number in range(pictures)
     ]
     both = (

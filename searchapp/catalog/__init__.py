@@ -7,11 +7,13 @@ from searchapp.catalog import import_sqlite_utils as import_sqlite_utils  # befo
 from searchapp.catalog.catalog import Catalog, CatalogError
 from searchapp.catalog.connection import interrupt_statements
 from searchapp.catalog.embeddings import CollectionEmbeddings
+from searchapp.catalog.example_images import StoredExample
 from searchapp.catalog.fingerprints import Fingerprints, ImageWithFiles
 from searchapp.catalog.image_files import LocatedImage
 from searchapp.catalog.known_content import EmbeddedImageLookup
 from searchapp.catalog.outdated_metadata import OutdatedImage, RefreshedMetadata
 from searchapp.catalog.path_keys import make_frame_key
+from searchapp.catalog.recognized_texts import UnreadImage, UnreadScope
 from searchapp.catalog.restore import open_backup, replace_catalog
 from searchapp.catalog.scan_diff import FileTask, ScanDiff, ScanPlan
 from searchapp.catalog.sqlite_errors import raise_library_errors, wrap_sqlite_errors
@@ -31,8 +33,11 @@ __all__ = [
     "RefreshedMetadata",
     "ScanDiff",
     "ScanPlan",
+    "StoredExample",
     "TextLevel",
     "TextQuery",
+    "UnreadImage",
+    "UnreadScope",
     "VectorStores",
     "interrupt_statements",
     "make_frame_key",

@@ -16,7 +16,9 @@ from sqlite_utils import Database
 from searchapp.catalog.collection_info import read_collection_info
 from searchapp.catalog.companions import CompanionTable
 from searchapp.catalog.connection import BUSY_TIMEOUT_S, connect
+from searchapp.catalog.duplicate_reviews import DuplicateReviews
 from searchapp.catalog.embeddings import CollectionEmbeddings
+from searchapp.catalog.example_images import ExampleImages
 from searchapp.catalog.filters.columns import Ids
 from searchapp.catalog.filters.matching import FilterMatcher
 from searchapp.catalog.filters.pushdown import filter_to_conditions
@@ -27,6 +29,9 @@ from searchapp.catalog.known_roots import KnownRoots
 from searchapp.catalog.maintenance import CatalogMaintenance
 from searchapp.catalog.outdated_metadata import MetadataRefresh
 from searchapp.catalog.path_keys import decode_path
+from searchapp.catalog.places import PlaceTable
+from searchapp.catalog.recognized_texts import RecognizedTexts
+from searchapp.catalog.saved_searches import SavedSearchTable
 from searchapp.catalog.scan_diff import ScanDiff
 from searchapp.catalog.schema_upgrade import upgrade_schema
 from searchapp.catalog.text_index import update_stale_texts
@@ -77,6 +82,7 @@ class Catalog:
         self.filters = FilterMatcher(self._db)
         self.writer = CatalogWriter(self._db)
         self.texts = TextSearch(self._db)
+        self.recognized_texts = RecognizedTexts(self._db)
 
     @classmethod
     def open(
@@ -193,6 +199,14 @@ class Catalog:
         """Return the table of image fingerprints. kind: version of the fingerprint algorithm."""
         return Fingerprints(self._db, kind)
 
+    def get_saved_searches(self) -> SavedSearchTable:
+        """Return the table of saved searches."""
+        return SavedSearchTable(self._db)
+
+    def get_duplicate_reviews(self) -> DuplicateReviews:
+        """Return the table of the choices in reviews of duplicates."""
+        return DuplicateReviews(self._db)
+
     def get_companions(self) -> CompanionTable:
         """Return the table of companion files, such as the RAW file of a JPEG."""
         return CompanionTable(self._db)
@@ -214,6 +228,10 @@ class Catalog:
     def get_metadata_refresh(self) -> MetadataRefresh:
         """Return the object that finds images with outdated metadata after a scan."""
         return MetadataRefresh(self._db)
+
+    def get_places(self) -> PlaceTable:
+        """Return the object that reads and writes the names of places."""
+        return PlaceTable(self._db)
 
     # Search
 
@@ -269,6 +287,10 @@ class Catalog:
         )
         return found
 
+    def get_example_images(self, collection: Collection) -> ExampleImages:
+        """Return an object that finds pictures of a collection by id, path or content."""
+        return ExampleImages(self._db, collection)
+
     def read_calibration(self, collection: Collection, sentences_hash: str) -> bytes | None:
         """Return the saved vectors of the calibration sentences; None if they are not saved."""
         found: bytes | None = self._fetch_value(
@@ -311,6 +333,10 @@ class Catalog:
             self._fetch_value("select count(*) from files"),
         )
 
+    def read_last_image_id(self) -> int:
+        """Return the highest id of an image; 0 if there are no images."""
+        return int(self._fetch_value("select coalesce(max(id), 0) from images"))
+
     def count_facets(self, collection: Collection, image_filter: Filter) -> Facets:
         """Count the images of a collection that have files and match a filter, by facet.
 
@@ -327,9 +353,13 @@ class Catalog:
         return read_collection_info(self._db, collection)
 
     def list_failures(self, collection: Collection) -> list[Failure]:
-        """Return the files that could not be indexed, sorted by path."""
+        """Return the files that could not be indexed, sorted by path.
+
+        The last files are those in which no text could be recognized.
+        """
         rows = self._db.execute(
             "select path, stage, message from failures where collection_id = ? order by path",
             (collection.id,),
         )
-        return [Failure(decode_path(path), stage, message) for path, stage, message in rows]
+        failures = [Failure(decode_path(path), stage, message) for path, stage, message in rows]
+        return failures + self.recognized_texts.list_failures()

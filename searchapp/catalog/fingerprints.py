@@ -71,20 +71,30 @@ class Fingerprints:
         both = np.fromiter(chain.from_iterable(rows), np.int64)
         return both[0::2], both[1::2].view(np.uint64)
 
-    def save_fingerprints(self, fingerprints: Iterable[tuple[int, int, bytes]]) -> None:
-        """Write fingerprints: (image id, hash, small copy of the picture)."""
+    def read_content_hashes(self) -> tuple[Ids, NDArray[np.uint64]]:
+        """Return the ids of images with a border, ascending, and the hash of each one's content."""
+        rows = self._db.execute(
+            "select image_id, content_hash from fingerprints"
+            " where kind = ? and content_hash is not null order by image_id",
+            (self._kind,),
+        )
+        both = np.fromiter(chain.from_iterable(rows), np.int64)
+        return both[0::2], both[1::2].view(np.uint64)
+
+    def save_fingerprints(self, fingerprints: Iterable[tuple[int, int, int | None, bytes]]) -> None:
+        """Write fingerprints: (image id, hash, hash of the content, fingerprint)."""
         with self._db.atomic():
             self._db.conn.executemany(
-                "insert or replace into fingerprints (image_id, kind, hash, copy)"
-                " select id, ?, ?, ? from images where id = ?",
+                "insert or replace into fingerprints (image_id, kind, hash, content_hash, copy)"
+                " select id, ?, ?, ?, ? from images where id = ?",
                 (
-                    (self._kind, int(np.uint64(hash).view(np.int64)), copy, image_id)
-                    for image_id, hash, copy in fingerprints
+                    (self._kind, _to_signed(hash), _to_signed(content_hash), copy, image_id)
+                    for image_id, hash, content_hash, copy in fingerprints
                 ),
             )
 
-    def read_small_copies(self, image_ids: Ids) -> list[bytes]:
-        """Return the small copies of images with a fingerprint, in the order of image_ids."""
+    def read_fingerprints(self, image_ids: Ids) -> list[bytes]:
+        """Return the fingerprints of images that have one, in the order of image_ids."""
         found: dict[int, bytes] = dict(self._read_column("copy", image_ids))
         return [found[id] for id in image_ids.tolist()]
 
@@ -102,6 +112,27 @@ class Fingerprints:
             self._db.conn.executemany(
                 "update fingerprints set pixels = ? where image_id = ?",
                 ((pixels, image_id) for image_id, pixels in pixel_hashes),
+            )
+
+    def read_inspections(self, kind: int, image_ids: Ids) -> dict[tuple[int, int], str]:
+        """Return the results of detailed comparisons among images, by the ids of each pair.
+
+        kind: version of the comparison.
+        """
+        rows = self._db.execute(
+            "select first_id, second_id, result from inspections where kind = ?"
+            " and first_id in (select value from json_each(?))",
+            (kind, json.dumps(image_ids.tolist())),
+        )
+        return {(first, second): result for first, second, result in rows}
+
+    def save_inspections(self, kind: int, results: Iterable[tuple[tuple[int, int], str]]) -> None:
+        """Write results of detailed comparisons: (ids of the pair, the lower first, and JSON)."""
+        with self._db.atomic():
+            self._db.conn.executemany(
+                "insert or replace into inspections (first_id, second_id, kind, result)"
+                " select a.id, b.id, ?, ? from images a, images b where a.id = ? and b.id = ?",
+                ((kind, result, *pair) for pair, result in results),
             )
 
     def _read_column(self, column: str, image_ids: Ids) -> Iterator[tuple[int, Any]]:
@@ -139,3 +170,8 @@ class Fingerprints:
             ).fetchall():
                 if row[0] in files:
                     yield ImageWithFiles(*(*row, tuple(files[row[0]])))
+
+
+def _to_signed(hash: int | None) -> int | None:
+    """Return a 64-bit hash as SQLite stores integers."""
+    return None if hash is None else int(np.uint64(hash).view(np.int64))

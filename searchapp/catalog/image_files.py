@@ -14,7 +14,9 @@ from searchapp.catalog.companions import CompanionTable
 from searchapp.catalog.file_metadata import FileMetadataTable
 from searchapp.catalog.metadata_rows import SELECT_INFO_SQL, row_to_info
 from searchapp.catalog.path_keys import decode_path
-from searchapp.types import CatalogedFile, Original, PictureInfo
+from searchapp.files import storage
+from searchapp.files.choose_keeper import rank_copy
+from searchapp.types import CatalogedFile, DuplicateFile, Original, PictureInfo
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,6 +75,9 @@ def locate_images(db: Database, where: str, **parameters: Any) -> dict[int, Loca
         same = list(group)
         image_id, image_key, sha256, video_id, seconds = same[0][1:6]
         files = tuple(CatalogedFile(decode_path(row[6]), *row[7:9]) for row in same)
+        info = row_to_info(same[0][9:])
+        if len(files) > 1:
+            files = _sort_copies(db, files, info)
         own_companions = tuple(
             (file.path, companion) for file in files for companion in companions.get(file.path, ())
         )
@@ -80,7 +85,7 @@ def locate_images(db: Database, where: str, **parameters: Any) -> dict[int, Loca
             image_id,
             image_key,
             sha256,
-            row_to_info(same[0][9:]),
+            info,
             video_id,
             seconds,
             files,
@@ -88,3 +93,30 @@ def locate_images(db: Database, where: str, **parameters: Any) -> dict[int, Loca
             file_infos.get(video_id, {}),
         )
     return found
+
+
+def _sort_copies(
+    db: Database, files: tuple[CatalogedFile, ...], info: PictureInfo
+) -> tuple[CatalogedFile, ...]:
+    """Return files with the same bytes, the one first that `searchapp duplicates` keeps."""
+    companions = CompanionTable(db)
+
+    def rank_file(file: CatalogedFile) -> tuple[float | str, ...]:
+        return rank_copy(
+            DuplicateFile(
+                path=file.path,
+                size=file.size,
+                width=info.width,
+                height=info.height,
+                format=info.format,
+                taken_at=info.taken_at,
+                changed_at=file.changed_at,
+                sha256="",
+                image_id=0,
+                companions=tuple(
+                    filter(storage.can_exist, companions.list_files_to_move(file.path))
+                ),
+            )
+        )
+
+    return tuple(sorted(files, key=rank_file))

@@ -4,18 +4,19 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable, Sequence
-from dataclasses import fields
+from dataclasses import fields, replace
 from typing import Any
 
 from sqlite_utils import Database
 
-from searchapp.types import PictureInfo
+from searchapp.types import PLACE_FIELDS, PictureInfo
 
 # The keywords are in a separate table.
 IMAGE_COLUMNS = tuple(each.name for each in fields(PictureInfo) if each.name != "keywords")
-# The columns that a metadata refresh updates; the others depend only on the file's bytes.
+# The columns that a metadata refresh updates. The others depend only on the file's bytes, or on the
+# position: see places.py.
 REFRESHED_COLUMNS = tuple(
-    name for name in IMAGE_COLUMNS if name not in ("format", "width", "height")
+    name for name in IMAGE_COLUMNS if name not in ("format", "width", "height", *PLACE_FIELDS)
 )
 # Selects the columns for row_to_info() from the table images i.
 SELECT_INFO_SQL = ", ".join(f"i.{name}" for name in IMAGE_COLUMNS) + (
@@ -39,6 +40,11 @@ def info_to_values(info: PictureInfo, names: Iterable[str] = IMAGE_COLUMNS) -> l
     if info.date is None and info.taken_at is not None:
         known |= {"date": info.taken_at, "date_from": "exif"}
     return [known[name] for name in names]
+
+
+def without_place(info: PictureInfo) -> PictureInfo:
+    """Return metadata as a file has it: the names of places are not in files."""
+    return replace(info, city=None, region=None, country=None)
 
 
 def save_keywords(db: Database, keywords: Iterable[tuple[int, str]]) -> None:

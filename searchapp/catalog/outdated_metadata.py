@@ -18,6 +18,7 @@ from searchapp.catalog.metadata_rows import (
     info_to_values,
     row_to_info,
     save_keywords,
+    without_place,
 )
 from searchapp.catalog.path_keys import build_subtree_condition, decode_path, encode_path
 from searchapp.catalog.same_state import build_same_state_condition
@@ -188,10 +189,13 @@ class MetadataRefresh:
             outdated.append(
                 OutdatedImage(
                     image_id,
-                    row_to_info(same[0][4 : 4 + INFO_COLUMN_COUNT]),
+                    without_place(row_to_info(same[0][4 : 4 + INFO_COLUMN_COUNT])),
                     files,
                     {file.path: self._find_sidecars(file.path) for file in files},
-                    file_infos.get(image_id, {}),
+                    {
+                        path: without_place(info)
+                        for path, info in file_infos.get(image_id, {}).items()
+                    },
                 )
             )
         return outdated

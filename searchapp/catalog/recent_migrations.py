@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+
 from sqlite_utils import Database
 
 from searchapp.catalog.migrations import MIGRATIONS
@@ -188,12 +190,138 @@ def m015_texts(db: Database) -> None:
         insert into stale_texts select distinct image_id from files;
         """
     )
-    for name, event, image_ids in TEXT_TRIGGERS:
-        # Not "insert or ignore": an upsert of the outer statement would turn it into an abort,
-        # see https://www.sqlite.org/lang_createtrigger.html
-        statements = "".join(
-            f"insert into stale_texts select {image_id}"
-            f" where {image_id} not in (select image_id from stale_texts); "
-            for image_id in image_ids
-        )
-        db.execute(f"create trigger {name} after {event} begin {statements}end")
+    for trigger in TEXT_TRIGGERS:
+        _create_text_trigger(db, *trigger)
+
+
+def _create_text_trigger(db: Database, name: str, event: str, image_ids: list[str]) -> None:
+    """Create a trigger that notes the images whose texts an event changes."""
+    # Not "insert or ignore": an upsert of the outer statement would turn it into an abort,
+    # see https://www.sqlite.org/lang_createtrigger.html
+    statements = "".join(
+        f"insert into stale_texts select {image_id}"
+        f" where {image_id} not in (select image_id from stale_texts); "
+        for image_id in image_ids
+    )
+    db.execute(f"create trigger {name} after {event} begin {statements}end")
+
+
+@MIGRATIONS()
+def m016_inspections(db: Database) -> None:
+    """Store the hash of a picture's content without its border, and detailed comparisons."""
+    db.executescript(
+        """
+        alter table fingerprints add column content_hash integer;  -- null: no border
+        create index fingerprints_content on fingerprints(kind, image_id, content_hash)
+            where content_hash is not null;
+
+        -- Pairs of pictures that were compared in detail. The lower image id comes first.
+        create table inspections (
+            first_id integer not null references images(id) on delete cascade,
+            second_id integer not null references images(id) on delete cascade,
+            kind integer not null,    -- version of the comparison; others are made again
+            result text not null,     -- JSON
+            primary key (first_id, second_id)
+        ) without rowid;
+        create index inspections_second on inspections(second_id);
+        """
+    )
+
+
+@MIGRATIONS()
+def m017_text_in_pictures(db: Database) -> None:
+    """Store which pictures a reader could not read, and show the text in the view photos."""
+    db.executescript(
+        """
+        alter table recognized_texts add column text text not null default '';  -- the lines
+        alter table recognized_texts add column failure text;  -- null: the picture was read
+        update recognized_texts set text = coalesce((
+            select group_concat(json_extract(value, '$.text'), char(10)) from json_each(lines)
+        ), '');
+        create table text_recognition (is_on integer not null);  -- one row
+        insert into text_recognition values (0);
+        """
+    )
+    # A video has the text of all its frames. Null: not read. A condition on the view may not call
+    # the function char, so the line end is literal.
+    _add_photos_columns(
+        db,
+        "(select group_concat(t.text, '\n') from recognized_texts t where t.failure is null"
+        " and (t.image_id = c.id or t.image_id in"
+        " (select r.image_id from frames r where r.video_id = c.id))) as text",
+    )
+
+
+@MIGRATIONS()
+def m018_places(db: Database) -> None:
+    """Store the names of places, and find them as words; places.py looks them up."""
+    for column in ("city", "region", "country"):
+        db.execute(f"alter table images add column {column} text")  # null: not known
+    db.executescript(
+        """
+        -- The gazetteer that named the place. Null: not looked up, or the position has changed.
+        alter table images add column gazetteer text;
+        create index images_gazetteer on images(gazetteer) where latitude is not null;
+        create trigger image_moved after update of latitude, longitude on images
+        when old.latitude is not new.latitude or old.longitude is not new.longitude
+        begin
+            update images set city = null, region = null, country = null, gazetteer = null
+            where id = new.id;
+        end;
+
+        -- An FTS5 table takes no new column, so it is built again.
+        drop table texts;
+        create virtual table texts using fts5(
+            name, folder, title, caption, text, place, tokenize = "trigram case_sensitive 1"
+        );
+        insert into stale_texts select image_id from files
+        union select image_id from recognized_texts except select image_id from stale_texts;
+        -- The search forms of all names of places, to recognize them in a query.
+        create table place_names (form text primary key) without rowid;
+        """
+    )
+    _add_photos_columns(db, "i.city as city, i.region as region, i.country as country")
+    changed = " or ".join(f"old.{name} is not new.{name}" for name in ("city", "region", "country"))
+    _create_text_trigger(
+        db,
+        "text_place_changed",
+        f"update of city, region, country on images when {changed}",
+        ["new.id"],
+    )
+
+
+def _add_photos_columns(db: Database, columns: str) -> None:
+    """Add columns to the end of the view photos; the other columns stay as they are."""
+    (sql,) = db.execute("select sql from sqlite_master where name = 'photos'").fetchone()
+    # On a line of its own, because the last column can end in a comment.
+    changed, count = re.subn(r"\s+from files f\b", f"\n, {columns}\nfrom files f", sql, count=1)
+    assert count, sql
+    db.execute("drop view photos")
+    db.execute(changed)
+
+
+@MIGRATIONS()
+def m019_saved_searches(db: Database) -> None:
+    """Keep searches under names, and the choices of people who reviewed duplicates."""
+    db.executescript(
+        """
+        create table saved_searches (
+            id integer primary key autoincrement,  -- used once: addresses of the API contain it
+            name text not null unique,
+            terms text not null,      -- JSON: a list of SavedTerm
+            options text not null,    -- JSON: the options that differ from the defaults
+            link_folder text,         -- a blob if it is not valid UTF-8; null: no links
+            created_at text not null  -- ISO 8601, UTC
+        );
+
+        -- A row for each file of a group of duplicates that a person has reviewed.
+        create table duplicate_reviews (
+            review_id integer not null,  -- of the group; the later review has the higher id
+            path text not null,          -- a blob if the name is not valid UTF-8
+            sha256 text not null,
+            stays integer not null,      -- 0: the file was chosen to move away
+            primary key (review_id, path)
+        ) without rowid;
+        create index duplicate_reviews_sha256 on duplicate_reviews(sha256);
+        """
+    )

@@ -9,8 +9,12 @@ from functools import wraps
 from pathlib import Path
 from typing import Concatenate, ParamSpec, Protocol, TypeVar
 
-from searchapp.errors import LibraryError
+from searchapp.errors import LibraryError, ReadOnlyError
 from searchapp.files.atomic import explain_disk_error
+
+PRIMARY_CODE_BITS = (
+    0xFF  # https://www.sqlite.org/rescode.html#primary_result_codes_versus_extended_result_codes
+)
 
 
 class HasFolder(Protocol):
@@ -30,7 +34,10 @@ def wrap_sqlite_errors(folder: Path) -> Iterator[None]:
     try:
         yield
     except sqlite3.Error as error:
-        raise LibraryError(
+        code = getattr(error, "sqlite_errorcode", None) or 0
+        is_read_only = code & PRIMARY_CODE_BITS == sqlite3.SQLITE_READONLY
+        kind = ReadOnlyError if is_read_only else LibraryError
+        raise kind(
             f"The library at {folder} cannot be read or written: {explain_disk_error(error)}"
         ) from error
 

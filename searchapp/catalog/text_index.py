@@ -1,8 +1,8 @@
 """Keep the full-text index in step with file names, captions and recognized text.
 
 The table texts is an FTS5 table of trigrams, with one row per image. It contains search forms: see
-searchapp.files.text_form. Triggers of migration m015 note each image whose texts change in the
-table stale_texts. Before a transaction commits, the rows of these images are written again.
+searchapp.files.text_form. Triggers of migrations m015 and m018 note each image whose texts change
+in the table stale_texts. Before a transaction commits, the rows of these images are written again.
 https://www.sqlite.org/fts5.html#the_trigram_tokenizer
 """
 
@@ -14,6 +14,7 @@ import posixpath
 import sqlite3
 from collections.abc import Callable, Sequence
 from functools import lru_cache
+from typing import Any
 
 from sqlite_utils import Database
 
@@ -23,15 +24,16 @@ from searchapp.files.text_form import make_search_form
 from searchapp.types import format_count
 
 logger = logging.getLogger(__name__)
-TEXT_COLUMNS = ("name", "folder", "title", "caption", "text")
+TEXT_COLUMNS = ("name", "folder", "title", "caption", "text", "place")
 PAGE_IMAGES = 1000
 SLOW_BUILD_IMAGES = 50_000  # On a slow disk, this takes some seconds.
+_LINE_END = "\n"
 _CHOSEN_SQL = "in (select value from json_each(?))"
 
 
 def update_stale_texts(db: Database) -> None:
     """Write the texts of all images that have changed since the last update."""
-    while _update_page(db):
+    while update_page(db):
         pass
 
 
@@ -48,12 +50,12 @@ def build_missing_texts(db: Database, report: Callable[[str], None]) -> None:
     try:
         while is_incomplete:
             with begin_immediate(db):
-                is_incomplete = _update_page(db)
+                is_incomplete = update_page(db)
     except sqlite3.OperationalError as error:  # read-only, or in use
         logger.info("Did not build the text index (%s); a later process continues.", error)
 
 
-def _update_page(db: Database) -> bool:
+def update_page(db: Database) -> bool:
     """Write the texts of some changed images; return False if there are no more."""
     rows = db.execute(
         "select image_id from stale_texts order by image_id limit ?", (PAGE_IMAGES,)
@@ -62,20 +64,30 @@ def _update_page(db: Database) -> bool:
         return False
     image_ids = [row[0] for row in rows]
     chosen = json.dumps(image_ids)
-    texts = _read_texts(db, chosen)
-    missing = [image_id for image_id in image_ids if image_id not in texts]
+    found = make_rows(db, chosen)
+    missing = set(image_ids).difference(row[0] for row in found)
     db.conn.executemany("delete from texts where rowid = ?", ((id,) for id in missing))
     placeholders = ", ".join("?" for _ in TEXT_COLUMNS)
     db.conn.executemany(
         f"insert or replace into texts (rowid, {', '.join(TEXT_COLUMNS)})"
         f" values (?, {placeholders})",
-        (
-            (id, *(_join_lines(found.get(column, ())) for column in TEXT_COLUMNS))
-            for id, found in texts.items()
-        ),
+        found,
     )
+    forms = {form for *_, places in found for form in places.split(_LINE_END) if form}
+    db.conn.executemany("insert or ignore into place_names values (?)", ((f,) for f in forms))
     db.execute(f"delete from stale_texts where image_id {_CHOSEN_SQL}", (chosen,))
     return len(rows) == PAGE_IMAGES
+
+
+def make_rows(db: Database, chosen: str) -> list[tuple[Any, ...]]:
+    """Return the rows of the table texts for images: image id, and the values of TEXT_COLUMNS.
+
+    chosen: JSON list of image ids. Images without a file and without recognized text have no row.
+    """
+    return [
+        (id, *(_join_lines(found.get(column, ())) for column in TEXT_COLUMNS))
+        for id, found in _read_texts(db, chosen).items()
+    ]
 
 
 def _read_texts(db: Database, chosen: str) -> dict[int, dict[str, list[str]]]:
@@ -112,14 +124,17 @@ def _read_texts(db: Database, chosen: str) -> dict[int, dict[str, list[str]]]:
         f" where image_id {_CHOSEN_SQL} union all select id, id from images"
         f" where id {_CHOSEN_SQL} and id not in (select image_id from file_metadata)) d"
     )
-    for image_id, title, description in db.execute(
-        f"select d.image_id, i.title, i.description from {described_sql} join images i"
-        " on i.id = d.metadata_id where i.title is not null or i.description is not null",
+    for image_id, title, description, *names in db.execute(
+        f"select d.image_id, i.title, i.description, i.city, i.region, i.country"
+        f" from {described_sql} join images i on i.id = d.metadata_id"
+        " where i.title is not null or i.description is not null or i.country is not null",
         (chosen, chosen),
     ):
         if image_id in texts:
             add(image_id, "title", title)
             add(image_id, "caption", description)
+            for name in names:
+                add(image_id, "place", name)
     for image_id, keyword in db.execute(
         f"select d.image_id, k.keyword from {described_sql} join keywords k"
         " on k.image_id = d.metadata_id",
@@ -157,5 +172,5 @@ def _parse_roots(roots: str) -> tuple[str, ...]:
 def _join_lines(forms: Sequence[str]) -> str:
     """Return different search forms, each on its own line, between line ends."""
     if len(forms) < 2:
-        return f"\n{forms[0]}\n" if forms else ""
-    return "\n".join(["", *dict.fromkeys(forms), ""])
+        return f"{_LINE_END}{forms[0]}{_LINE_END}" if forms else ""
+    return _LINE_END.join(["", *dict.fromkeys(forms), ""])

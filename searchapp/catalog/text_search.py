@@ -17,7 +17,7 @@ from sqlite_utils import Database
 
 from searchapp.catalog.filters.columns import EMPTY_IDS, Ids
 from searchapp.files.text_form import make_search_form
-from searchapp.types import Collection, TextLine
+from searchapp.types import Collection
 
 # A quotation mark after a letter or digit is a sign for inches: 12" x 14".
 QUOTED = re.compile(r'(?<!\w)"([^"]*)"(?!\w)|“([^”]*)”')
@@ -26,12 +26,14 @@ MIN_WORD_LETTERS = 3  # Shorter words of Latin letters, such as "a" and "of", ne
 # SQLite needs seconds for the trigrams of a longer text.
 MAX_FORM_CHARACTERS = 500
 MAX_NAME_CANDIDATES = 1000  # names that begin with the words of a query
+MAX_PLACE_WORDS = 6  # of the name of a place in a query, such as "rio de janeiro"
 
 
 class TextLevel(IntEnum):
     """How the words of a query occur in the texts of an image, best first."""
 
-    EXACT = 0  # They are the complete file name, with or without suffix, or the complete title.
+    # They are the complete file name, with or without suffix, or the complete title or place.
+    EXACT = 0
     PHRASE = 1  # They follow each other, as complete words.
     WORDS = 2  # Each is a complete word.
     PREFIX = 3  # Each is at the start of a word.
@@ -148,15 +150,39 @@ class TextSearch:
             if is_frequent:
                 break
 
-    def read_recognized_lines(self, image_id: int) -> list[TextLine]:
-        """Return the lines of text that a reader recognized in an image."""
-        row = self._db.execute(
-            "select lines from recognized_texts where image_id = ?", (image_id,)
-        ).fetchone()
-        return [
-            TextLine(each["text"], tuple((x, y) for x, y in each["box"]), each["confidence"])
-            for each in (json.loads(row[0]) if row else ())
-        ]
+    def find_named_places(self, query: TextQuery, max_images: int) -> Ids:
+        """Return the images taken in the places that a query names beside other words.
+
+        If it names several places, these are the images in all of them, or else in any of them.
+        None are returned if there are more than max_images: such a place says little.
+        """
+        forms = self._find_place_names(query.form.split())
+        if not forms or query.form in forms or query.phrases:
+            return EMPTY_IDS
+        phrases = [_quote(_make_line(form)) for form in forms]
+        for operator in (" AND ", " OR "):
+            found = self._match(f"{{place}} : ({operator.join(phrases)})", max_images + 1)
+            if len(found):
+                return found if len(found) <= max_images else EMPTY_IDS
+        return EMPTY_IDS
+
+    def _find_place_names(self, words: list[str]) -> list[str]:
+        """Return the search forms of the places that the words of a query name, longest first."""
+        spans = {
+            (start, end): f" {' '.join(words[start:end])} "
+            for start in range(len(words))
+            for end in range(start + 1, min(len(words), start + MAX_PLACE_WORDS) + 1)
+        }
+        rows = self._db.execute(
+            "select form from place_names where form in (select value from json_each(?))",
+            (json.dumps([*spans.values()]),),
+        )
+        known, used, forms = {row[0] for row in rows}, set[int](), []
+        for start, end in sorted(spans, key=lambda span: span[0] - span[1]):
+            if spans[start, end] in known and used.isdisjoint(range(start, end)):
+                used.update(range(start, end))
+                forms.append(spans[start, end])
+        return forms
 
     def find_embeddings(self, collection: Collection, image_ids: Ids) -> Ids:
         """Return the ids of a collection's embeddings of images, ascending."""
@@ -168,8 +194,8 @@ class TextSearch:
         return np.fromiter((row[0] for row in rows), np.int64)
 
     def _find_exact(self, query: TextQuery) -> Ids:
-        """Return the images whose file name or title has the words of a query, and no others."""
-        titles = self._match(f"{{title}} : {_quote(_make_line(query.form))}")
+        """Return the images whose file name, title or place has the words and no other words."""
+        titles = self._match(f"{{title place}} : {_quote(_make_line(query.form))}")
         rows = self._db.execute(
             "select rowid, name from texts where texts match ? limit ?",
             (f"{{name}} : {_quote(_LINE_END + query.form)}", MAX_NAME_CANDIDATES),

@@ -15,7 +15,7 @@ from searchapp.catalog.outdated_colors import last_outdated_sql
 from searchapp.catalog.path_keys import encode_path
 from searchapp.catalog.scan_diff import FileTask
 from searchapp.files.display_path import display_path
-from searchapp.types import Collection, Failure, PictureInfo, RunSummary, TextLine
+from searchapp.types import Collection, Failure, PictureInfo, RunSummary
 
 
 class CatalogWriter:
@@ -136,17 +136,6 @@ class CatalogWriter:
         """Write the frames of videos: (image id of the frame, image id of the video, seconds)."""
         self._db.conn.executemany(
             "insert into frames values (?, ?, ?) on conflict (image_id) do nothing", frames
-        )
-
-    def save_recognized_text(self, image_id: int, lines: Iterable[TextLine], reader: str) -> None:
-        """Write the lines of text in an image; replace those that were written before.
-
-        reader: name and version of the reader. Words in these lines find the image.
-        """
-        self._db.execute(
-            "insert into recognized_texts values (?, ?, ?) on conflict (image_id) do update set"
-            " reader = excluded.reader, lines = excluded.lines",
-            (image_id, reader, json.dumps([asdict(line) for line in lines])),
         )
 
 

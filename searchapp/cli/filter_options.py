@@ -99,6 +99,11 @@ FILTER_OPTIONS = (
         "west, north, east, such as 47.2,-5.2,51.1,8.3.",
     ),
     click.option(
+        "--place", multiple=True, metavar="NAME",
+        help="Only pictures taken in this city, region or country, such as Lisbon, or 'Paris, "
+        "Texas'. Repeat it to accept several.",
+    ),
+    click.option(
         "--where", metavar="SQL",
         help="Only pictures for which SQL is true in the view `photos` (see `searchapp docs "
         "filters`).",

@@ -54,6 +54,11 @@ from searchapp.types import IndexOptions, format_count
     help="Treat RAW files next to a JPEG, films of Live Photos, and edits of iPhones as part of "
     "the picture.",
 )
+@click.option(
+    "--ocr/--no-ocr",
+    default=None,
+    help="Recognize text in pictures, in later runs too; needs the extra `ocr`.",
+)
 @click.option("--prune", is_flag=True, help="Forget all vanished files, without a question.")
 @click.option(
     "--batch-size",
@@ -131,9 +136,7 @@ def command(
                 again = show_run(opened.index(folders, replace(options, prune=True)))
                 summary = replace(summary, removed=summary.removed + again.removed, kept=0)
         except KeyboardInterrupt:
-            raise Interrupted(
-                "stopped. Finished work is saved; run the same command again to continue"
-            ) from None
+            raise Interrupted from None
     if as_json:
         print_json(asdict(summary))
     elif options.dry_run:

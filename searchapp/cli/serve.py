@@ -7,6 +7,7 @@ from pathlib import Path
 import click
 
 from searchapp.cli.log_output import is_engine_output_shown, print_note
+from searchapp.cli.open_viewer import open_in_viewer
 from searchapp.cli.shared_options import AppCommand, api_key_option, engine_option, library_option
 from searchapp.files.library_folder import resolve_library_folder
 
@@ -62,7 +63,5 @@ def command(
 
 
 def _open_in_browser(url: str) -> None:
-    """Open a page in the user's browser; a note says so if there is none."""
-    address = url.replace("//0.0.0.0:", "//127.0.0.1:").replace("//[::]:", "//[::1]:")
-    if click.launch(address) != 0:
-        print_note(f"no browser can be started; open {address} yourself")
+    """Open a page in the user's browser."""
+    open_in_viewer(url.replace("//0.0.0.0:", "//127.0.0.1:").replace("//[::]:", "//[::1]:"))

@@ -157,7 +157,7 @@ def model_options(function: Function) -> Function:
                 "--max-pixels",
                 type=click.IntRange(min=1),
                 metavar="N",
-                help="Reduce pictures to at most N pixels (Qwen3-VL).",
+                help="Reduce pictures to at most N pixels (Qwen-VL models).",
             ),
             click.option(
                 "--num-crops",

@@ -82,10 +82,10 @@ def command(
 ) -> None:
     """Index FOLDERS, then index their pictures as they arrive, change, move and disappear.
 
-    The resident process embeds the pictures, and also answers queries: so the model is in memory
-    only once. A file is read when it has not changed for a moment. An incomplete file is tried
-    again later. If a folder disappears, the library keeps its pictures. When the folder is back,
-    the command scans it.
+    Single files can be named, too. The resident process embeds the pictures, and also answers
+    queries: so the model is in memory only once. A file is read when it has not changed for a
+    moment. An incomplete file is tried again later. If a folder disappears, the library keeps its
+    pictures. When the folder is back, the command scans it.
 
     Ctrl-C ends the command with exit status 130, SIGTERM with 0.
 
@@ -127,9 +127,7 @@ def command(
     except _TerminationSignal:
         print_note("searchapp: stopped")
     except KeyboardInterrupt:
-        raise Interrupted(
-            "stopped. Finished work is saved; run the same command again to continue"
-        ) from None
+        raise Interrupted from None
 
 
 @contextmanager
@@ -152,6 +150,8 @@ def _format_watch_event(event: WatchEvent) -> list[str]:
         ChangesIndexed,
         FolderAvailableAgain,
         FolderUnavailable,
+        LinksOutdated,
+        LinksUpdated,
         PollingStarted,
     )
 
@@ -164,9 +164,14 @@ def _format_watch_event(event: WatchEvent) -> list[str]:
                 line = f"{format_count(again, 'incomplete file')}, tried again soon; {line}"
             return [line, *(f"  {each.path}: {each.message}" for each in failures)]
         case FolderUnavailable(reason=reason):
-            return [f"{folder}: {reason}; the library keeps its pictures, and waits for the folder"]
+            return [f"{folder}: {reason}; the library keeps its pictures, and waits for it"]
         case FolderAvailableAgain():
             return [f"{folder} is back"]
+        case LinksUpdated(search=search, added=added, removed=removed):
+            links = format_count(added, "new link")
+            return [f"{search}: {links} in {folder}, {removed:,} removed"]
+        case LinksOutdated(search=search, reason=reason):
+            return [f"{search}: links not updated, tried again after the next change: {reason}"]
         case PollingStarted(seconds=seconds, reason=reason):
             return [f"{folder}: no change notifications ({reason}); scanning every {seconds:g} s"]
     return [f"{folder}: not indexed yet, tried again soon: {event.reason}"]

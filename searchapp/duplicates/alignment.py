@@ -18,8 +18,8 @@ from searchapp.duplicates.fingerprint import COPY_SIDE_PX, SmallImages
 # For each level: side in pixels, blur (sigma) in pixels of that level, number of steps.
 PYRAMID_LEVELS = ((COPY_SIDE_PX // 4, 0.8, 5), (COPY_SIDE_PX // 2, 0.8, 4), (COPY_SIDE_PX, 1.0, 3))
 FINE_BLUR_PX = 1.0  # sigma before pictures are compared
-COARSE_BLUR_PX = 2.5  # sigma of the blur that removes details; details are the difference to it
 BLOCK_SIDE_PX = 6
+MAX_SHIFT_PX = 1.2  # remaining displacement of a block that shows the same
 COMPRESSION_NOISE_LEVELS = 1.5  # gray levels; noise of JPEG compression in flat areas
 GAIN_RANGE = (0.5, 2.0)
 MAX_OFFSET_LEVELS = 80  # gray levels
@@ -39,11 +39,7 @@ class Alignments:
     """
 
     windows: Floats  # [n, 4]: left, top, width, height of the inner picture in the outer one
-    correlation: Floats  # of the area that both show
-    detail_correlation: Floats  # of the details of that area, coarse shapes removed
-    max_shift_px: Floats  # largest remaining displacement of any block
-    max_color_difference: Floats  # largest difference of a color channel, in levels
-    brightness_gain: Floats  # median brightness change as a share: 0.1 is 10 % brighter
+    matched_share: Floats  # share of the blocks that show the same
 
 
 # Luma [n, COPY_SIDE_PX, COPY_SIDE_PX], and colors [n, 2, COLOR_SIDE_PX, COLOR_SIDE_PX].
@@ -53,12 +49,12 @@ Copies = tuple[SmallImages, SmallImages]
 def align_copies(
     outer: Copies, inner: Copies, start_windows: Floats, *, can_shift: bool = True
 ) -> Alignments:
-    """Find the window of each outer picture that the inner picture shows, and its brightness.
+    """Find the window of each outer picture that the inner picture shows, and what matches there.
 
     start_windows: [n, 4], where the search begins. can_shift: if False, the windows stay unchanged,
     and only the brightness is fitted.
     """
-    (outer_luma, outer_colors), (inner_luma, inner_colors) = outer, inner
+    outer_luma, inner_luma = outer[0], inner[0]
     count = len(outer_luma)
     windows, gain = start_windows.astype(np.float32), np.ones(count, np.float32)
     offset = np.zeros(count, np.float32)
@@ -76,21 +72,7 @@ def align_copies(
     # Nearly white areas may be clipped in the inner picture, and then follow no gain.
     is_clipped = (brightened > NEARLY_WHITE_LEVEL) & (brightened > sampled)
     expected = np.where(is_clipped, np.clip(small, sampled, brightened), brightened)
-    details = [x - _blur_images(x, COARSE_BLUR_PX) for x in (brightened, small)]
-    colors = np.stack(
-        [_sample_windows(_blur_images(outer_colors[:, n], FINE_BLUR_PX), windows) for n in (0, 1)],
-        axis=1,
-    )
-    expected_colors = 128 + gain[:, None, None, None] * (colors - 128)
-    blurred = np.stack([_blur_images(inner_colors[:, n], FINE_BLUR_PX) for n in (0, 1)], axis=1)
-    return Alignments(
-        windows,
-        _compute_correlation(brightened, small),
-        _compute_correlation(*details),
-        _measure_max_shift(expected, small),
-        np.abs(expected_colors - blurred).max(axis=(1, 2, 3)),
-        np.median((small + 2) / (sampled + 2), axis=(1, 2)) - 1,
-    )
+    return Alignments(windows, _measure_matched_share(expected, small))
 
 
 def _brighten(images: SmallImages, gain: Floats, offset: Floats) -> SmallImages:
@@ -107,8 +89,8 @@ def compute_rough_correlation(ones: SmallImages, others: SmallImages) -> Floats:
     )
 
 
-def _measure_max_shift(one: SmallImages, other: SmallImages) -> Floats:
-    """Return the least shift that explains the most different block of each pair, in pixels, [n].
+def _measure_matched_share(one: SmallImages, other: SmallImages) -> Floats:
+    """Return the share of the blocks of each pair that show the same, [n].
 
     A difference divided by the gradient is a displacement. Compression and resampling displace
     blocks by a fraction of a pixel; moved or new objects displace them by more.
@@ -116,8 +98,8 @@ def _measure_max_shift(one: SmallImages, other: SmallImages) -> Floats:
     gradients = sum(np.gradient(x, axis=axis) ** 2 for x in (one, other) for axis in (1, 2)) / 2
     difference, gradients = (_average_blocks(x) for x in ((one - other) ** 2, gradients))
     shifts_px = np.sqrt(difference) / (COMPRESSION_NOISE_LEVELS + np.sqrt(gradients))
-    max_shift_px: Floats = shifts_px.max(axis=(1, 2))
-    return max_shift_px
+    matched_share: Floats = (shifts_px <= MAX_SHIFT_PX).mean(axis=(1, 2))
+    return matched_share
 
 
 def _average_blocks(values: SmallImages) -> SmallImages:

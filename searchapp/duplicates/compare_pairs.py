@@ -1,4 +1,7 @@
-"""Decide which pairs of pictures are near duplicates, from their aligned small copies."""
+"""Find pairs of pictures that may be near duplicates, from their aligned small copies.
+
+inspect_pair compares these pairs in detail. So the limits here let some look-alikes pass.
+"""
 
 from __future__ import annotations
 
@@ -11,7 +14,6 @@ from numpy.typing import NDArray
 
 from searchapp.duplicates import fingerprint as prints
 from searchapp.duplicates.alignment import (
-    Alignments,
     Copies,
     Floats,
     align_copies,
@@ -20,23 +22,17 @@ from searchapp.duplicates.alignment import (
 from searchapp.engines.machine import list_cores
 
 Integers = NDArray[np.int64]
+Flags = NDArray[np.bool_]
 
 BATCH_PAIRS = 64
 # Where the search for the window begins. A full window is not moved.
 FULL_WINDOW = (0.0, 0.0, 1.0, 1.0)
 START_WINDOWS = (FULL_WINDOW, (0.025, 0.025, 0.95, 0.95))
-# The limits are measured with tests/bench/duplicates_quality.py. A crop, and brightening that
-# clips to white, lose pixels: the limits grow with the share cut off and with the gain.
-MAX_SHIFT_PX = 0.62  # pixels of the small copy
-SHIFT_PX_PER_CUT, SHIFT_PX_PER_GAIN, SHIFT_LIMIT_PX = 9.0, 8.0, 1.4
-MAX_COLOR_LEVELS, COLOR_LEVELS_PER_CUT, COLOR_LEVELS_PER_GAIN = 3.0, 200.0, 100.0
-MIN_CORRELATION = 0.985
-MIN_DETAIL_CORRELATION = 0.975
-DETAIL_CORRELATION_PER_CUT, DETAIL_CORRELATION_PER_GAIN = 0.25, 0.3
-MAX_OUTSIDE_SHARE = 0.012  # how far a window may leave the frame, as a share of the frame
-MAX_CUT_SHARE = 0.15  # of a side
-MAX_SHAPE_DIFFERENCE = 0.05  # relative difference of the aspect ratios of the shared area
-MIN_ROUGH_CORRELATION = 0.7  # below this, the full alignment is not worth its time
+MIN_MATCHED_SHARE = 0.5  # of the blocks; a caption, or a changed color, covers the others
+MAX_OUTSIDE_SHARE = 0.06  # how far a window may leave the frame, as a share of the frame
+MAX_CUT_SHARE = 0.2  # of a side
+MAX_SHAPE_DIFFERENCE = 0.08  # relative difference of the aspect ratios of the shared area
+MIN_ROUGH_CORRELATION = 0.6  # below this, the full alignment is not worth its time
 MIN_CONTRAST_LEVELS = 1.5  # gray levels; pictures with less contrast have nothing to compare
 MAX_SAME_PIXELS_CUT = 0.008  # of a side; pairs with less cut off may have the same pixels
 # Levels by which small copies of the same pixels may differ.
@@ -47,10 +43,10 @@ SAME_LUMA_LEVELS, SAME_COLOR_LEVELS = 4.0, 3.0
 class ComparisonResults:
     """Results of comparing n pairs of pictures; every array has one entry for each pair."""
 
-    is_near: NDArray[np.bool_]  # near duplicates, judged by their small copies
-    may_have_same_pixels: NDArray[np.bool_]  # worth comparing the hashes of all pixels
-    cut_share: Floats  # share of the longer side that one of the two lacks
-    is_other_inner: NDArray[np.bool_]  # the second picture shows a part of the first
+    matched_share: Floats  # share of the blocks that match; 0: the pictures differ
+    may_have_same_pixels: Flags  # worth comparing the hashes of all pixels
+    windows: Floats  # [n, 4]: left, top, width, height of the inner picture in the outer one
+    is_other_inner: Flags  # the second picture shows a part of the first
 
 
 def compare_copies(
@@ -74,11 +70,12 @@ def compare_copies(
     with ThreadPoolExecutor(len(list_cores())) as threads:  # NumPy releases the GIL
         parts = list(threads.map(compare_part, range(0, len(one_sizes), BATCH_PAIRS)))
     empty = np.empty(0, np.bool_)
-    parts.append(ComparisonResults(empty, empty, np.empty(0, np.float32), empty))
+    none = np.empty(0, np.float32)
+    parts.append(ComparisonResults(none, empty, none.reshape(0, 4), empty))
     return ComparisonResults(
-        is_near=np.concatenate([part.is_near for part in parts]),
+        matched_share=np.concatenate([part.matched_share for part in parts]),
         may_have_same_pixels=np.concatenate([part.may_have_same_pixels for part in parts]),
-        cut_share=np.concatenate([part.cut_share for part in parts]),
+        windows=np.concatenate([part.windows for part in parts]),
         is_other_inner=np.concatenate([part.is_other_inner for part in parts]),
     )
 
@@ -91,28 +88,31 @@ def _compare_batch(
     ones: Copies, others: Copies, one_sizes: Integers, other_sizes: Integers
 ) -> ComparisonResults:
     count = len(one_sizes)
-    is_near, is_other_inner = np.zeros(count, np.bool_), np.ones(count, np.bool_)
-    cut = np.zeros(count, np.float32)
+    shares, is_other_inner = np.zeros(count, np.float32), np.ones(count, np.bool_)
+    windows = np.tile(np.array(FULL_WINDOW, np.float32), (count, 1))
     is_candidate = compute_rough_correlation(ones[0], others[0]) >= MIN_ROUGH_CORRELATION
-    for start in START_WINDOWS:
-        undecided = np.flatnonzero(is_candidate & ~is_near)
-        if not len(undecided):
-            break
-        is_near[undecided], cut[undecided], is_other_inner[undecided] = _fit_windows(
-            _select_copies(ones, undecided),
-            _select_copies(others, undecided),
-            one_sizes[undecided],
-            other_sizes[undecided],
+    is_plain = np.minimum(ones[0].std((1, 2)), others[0].std((1, 2))) < MIN_CONTRAST_LEVELS
+    candidates = np.flatnonzero(is_candidate & ~is_plain)
+    for start in START_WINDOWS if len(candidates) else ():
+        start_shares, start_windows, is_inner = _fit_windows(
+            _select_copies(ones, candidates),
+            _select_copies(others, candidates),
+            one_sizes[candidates],
+            other_sizes[candidates],
             start,
         )
+        is_better = start_shares > shares[candidates]
+        better = candidates[is_better]
+        shares[better], windows[better] = start_shares[is_better], start_windows[is_better]
+        is_other_inner[better] = is_inner[is_better]
+    shares[shares < MIN_MATCHED_SHARE] = 0
     is_alike = np.abs(ones[0] - others[0]).max((1, 2)) <= 3 * SAME_LUMA_LEVELS
     is_alike &= np.abs(ones[0] - others[0]).mean((1, 2)) <= SAME_LUMA_LEVELS / 2
     is_alike &= np.abs(ones[1] - others[1]).mean((1, 2, 3)) <= SAME_COLOR_LEVELS
     same_size = (one_sizes == other_sizes).all(axis=1)
-    is_plain = np.minimum(ones[0].std((1, 2)), others[0].std((1, 2))) < MIN_CONTRAST_LEVELS
-    is_near &= ~is_plain
-    may_have_same_pixels = same_size & (is_alike | (is_near & (cut < MAX_SAME_PIXELS_CUT)))
-    return ComparisonResults(is_near, may_have_same_pixels, cut, is_other_inner)
+    is_uncut = 1 - np.minimum(windows[:, 2], windows[:, 3]) < MAX_SAME_PIXELS_CUT
+    may_have_same_pixels = same_size & (is_alike | ((shares > 0) & is_uncut))
+    return ComparisonResults(shares, may_have_same_pixels, windows, is_other_inner)
 
 
 def _select_copies(copies: Copies, indexes: Integers) -> Copies:
@@ -125,10 +125,11 @@ def _fit_windows(
     one_sizes: Integers,
     other_sizes: Integers,
     start: Sequence[float],
-) -> tuple[NDArray[np.bool_], Floats, NDArray[np.bool_]]:
-    """Align pairs of pictures from a start window; return is_near, cut_share, is_other_inner.
+) -> tuple[Floats, Floats, Flags]:
+    """Align pairs of pictures from a start window; return matched_share, windows, is_other_inner.
 
-    Every returned array has one entry for each pair.
+    Every returned array has one entry for each pair. A pair that the window rules out has a
+    matched_share of 0.
     """
     windows = np.tile(np.array(start, np.float32), (len(one_sizes), 1))
     if start == FULL_WINDOW:
@@ -147,18 +148,18 @@ def _fit_windows(
         windows,
         can_shift=start != FULL_WINDOW,
     )
-    is_near, cut = _judge_alignments(alignments, is_other_inner, one_sizes, other_sizes)
-    return is_near, cut, is_other_inner
+    is_possible = _check_windows(alignments.windows, is_other_inner, one_sizes, other_sizes)
+    return np.where(is_possible, alignments.matched_share, 0), alignments.windows, is_other_inner
 
 
-def _judge_alignments(
-    alignments: Alignments,
-    is_other_inner: NDArray[np.bool_],
+def _check_windows(
+    windows: Floats,
+    is_other_inner: Flags,
     one_sizes: Integers,
     other_sizes: Integers,
-) -> tuple[NDArray[np.bool_], Floats]:
-    """Return whether each aligned pair is a near duplicate, and the share cut off, [n] each."""
-    left, top, width, height = alignments.windows.T
+) -> Flags:
+    """Return whether each window, [n, 4], is one that a near duplicate can have."""
+    left, top, width, height = windows.T
     overhangs = np.stack([-left, -top, left + width - 1, top + height - 1])
     cut = np.maximum(0, 1 - np.minimum(width, height))
     outer_sizes = np.where(is_other_inner[:, None], one_sizes, other_sizes)
@@ -166,24 +167,12 @@ def _judge_alignments(
     shapes = outer_sizes[:, 0] * width / (outer_sizes[:, 1] * height)
     shapes = shapes * inner_sizes[:, 1] / inner_sizes[:, 0]
     rounding = 1 / inner_sizes.min(axis=1)
-    gain = np.abs(alignments.brightness_gain)
-    max_shift_px = MAX_SHIFT_PX + SHIFT_PX_PER_CUT * cut + SHIFT_PX_PER_GAIN * gain
-    max_color_levels = MAX_COLOR_LEVELS + COLOR_LEVELS_PER_CUT * cut + COLOR_LEVELS_PER_GAIN * gain
-    min_detail_correlation = (
-        MIN_DETAIL_CORRELATION
-        - DETAIL_CORRELATION_PER_CUT * cut
-        - DETAIL_CORRELATION_PER_GAIN * gain
-    )
-    is_near = overhangs.max(axis=0) <= MAX_OUTSIDE_SHARE
-    is_near &= (cut <= MAX_CUT_SHARE) & (np.abs(shapes - 1) <= MAX_SHAPE_DIFFERENCE + rounding)
-    is_near &= alignments.max_shift_px <= np.minimum(max_shift_px, SHIFT_LIMIT_PX)
-    is_near &= alignments.max_color_difference <= max_color_levels
-    is_near &= alignments.correlation >= MIN_CORRELATION
-    is_near &= alignments.detail_correlation >= min_detail_correlation
-    return is_near, cut
+    is_possible: Flags = overhangs.max(axis=0) <= MAX_OUTSIDE_SHARE
+    is_possible &= (cut <= MAX_CUT_SHARE) & (np.abs(shapes - 1) <= MAX_SHAPE_DIFFERENCE + rounding)
+    return is_possible
 
 
-def _choose_copies(is_one: NDArray[np.bool_], ones: Copies, others: Copies) -> Copies:
+def _choose_copies(is_one: Flags, ones: Copies, others: Copies) -> Copies:
     """Return one small copy for each pair: from ones if is_one is true, else from others."""
     luma = np.where(is_one[:, None, None], ones[0], others[0])
     return luma, np.where(is_one[:, None, None, None], ones[1], others[1])

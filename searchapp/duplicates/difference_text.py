@@ -2,10 +2,17 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from searchapp.duplicates.fingerprint import TURN_NAMES, TURNS
 from searchapp.types import DuplicateCertainty, DuplicateFile
 
 MIN_CUT_SHARE = 0.012  # share of a side; a smaller crop is not mentioned
+EDIT_TEXTS = {
+    "grayscale": "grayscale",
+    "caption": "a caption was written into it",
+    "border": "a border was added",
+}
 
 
 def describe_difference(
@@ -14,11 +21,14 @@ def describe_difference(
     certainty: DuplicateCertainty,
     turn: int,
     cut_share: float,
+    edits: Sequence[str],
+    *,
     is_keeper_cropped: bool,
 ) -> str:
     """Return how a copy differs from the file to keep, such as "rotated by 90°, as PNG".
 
     turn: index in fingerprint.TURNS. cut_share: share of a side that the cropped file lacks.
+    edits: what was done to the copy.
     """
     parts = []
     if certainty == "pixels":
@@ -26,6 +36,7 @@ def describe_difference(
         if copy.format != keeper.format:
             parts.append(f"as {copy.format}")
     else:
+        parts += [EDIT_TEXTS[edit] for edit in edits]
         if TURN_NAMES[turn]:
             parts.append(TURN_NAMES[turn])
         if cut_share > MIN_CUT_SHARE:
@@ -36,7 +47,7 @@ def describe_difference(
         if is_keeper_cropped:
             shown_share = 1 / shown_share
         scale = max(width / keeper.width, height / keeper.height) / shown_share
-        if abs(scale - 1) > 0.02:
+        if abs(scale - 1) > 0.02 and "border" not in edits:
             parts.append(f"scaled to {100 * scale:.0f} %")
         if copy.format != keeper.format:
             parts.append(f"as {copy.format}")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from contextlib import ExitStack
 from dataclasses import replace
 from pathlib import Path
 
@@ -12,7 +13,8 @@ from searchapp.catalog import Catalog
 from searchapp.duplicates import candidates, make_fingerprints
 from searchapp.duplicates import fingerprint as prints
 from searchapp.duplicates.existing_images import ExistingImages
-from searchapp.duplicates.judge_pairs import PairJudge
+from searchapp.duplicates.inspect_pairs import PairInspector
+from searchapp.duplicates.judge_pairs import Entries, PairJudge
 from searchapp.duplicates.make_groups import GroupMaker
 from searchapp.files.lock import hold_writer_lock
 from searchapp.search.ranking import resolve_filter_folder
@@ -31,7 +33,7 @@ from searchapp.vectors.indexes import Indexes
 
 # Minimal cosines lie between the typical cosine of two pictures, which depends on the model, and
 # 1: typical + share * (1 - typical).
-NEAR_SHARE, SIMILAR_SHARE = 0.85, 0.9
+NEAR_SHARE, SIMILAR_SHARE = 0.7, 0.9
 MAX_TYPICAL_COSINE = 0.6  # a small library may hold mostly similar pictures
 SAMPLE_EMBEDDINGS = 1000
 APPROXIMATE_COSINE_ERROR = 0.03  # of an index with compressed vectors
@@ -82,11 +84,14 @@ class DuplicateFinder:
             typical_cosine + share * (1 - typical_cosine) for share in (NEAR_SHARE, SIMILAR_SHARE)
         )
         near_pairs, cosines = self._find_near_pairs(embedding_ids, near_cosine)
-        candidate_pairs = np.concatenate(
-            [near_pairs[cosines >= near_cosine], candidates.find_pairs_by_hash(hashes)]
+        entries = self._list_entries(image_ids, hashes)
+        hash_pairs = entries.drop_pairs_without_meaning(
+            candidates.find_pairs_by_hash(entries.hashes)
         )
+        pairs_to_compare = [entries.add_contents(near_pairs[cosines >= near_cosine]), hash_pairs]
         folders = [str(folder) for folder in list_values(self._options.folder)]
         images = ExistingImages(self._catalog, self._store, image_ids, folders)
+        inspector = PairInspector(self._store, images, image_ids)
         judge = PairJudge(
             self._catalog,
             self._collection,
@@ -94,24 +99,33 @@ class DuplicateFinder:
             images,
             embedding_ids,
             image_ids,
-            hashes,
-            typical_cosine=typical_cosine,
-            near_cosine=near_cosine,
+            entries,
+            inspector,
+            typical_cosine,
         )
-        verdicts, same_pixel_pairs = judge.judge_pairs(np.unique(candidate_pairs, axis=0))
+        found, same_pixel_pairs = judge.find_candidates(
+            np.unique(np.concatenate(pairs_to_compare), axis=0)
+        )
         if len(same_pixel_pairs):
             yield from self._make_pixel_hashes(image_ids[np.unique(same_pixel_pairs)])
-            judge.mark_same_pixels(verdicts, same_pixel_pairs)
-        maker = GroupMaker(self._store, images, image_ids, judge)
-        groups = maker.make_duplicate_groups(verdicts, selected_ids)
+        verdicts = judge.find_same_pixels(same_pixel_pairs)
+        with ExitStack() as stack:
+            if inspector.has_new_pairs(found):
+                stack.enter_context(hold_writer_lock(self._folder, "searchapp duplicates"))
+                stack.callback(inspector.save_results)  # also if the search is interrupted
+            yield from judge.judge_pairs(found, verdicts)
+            maker = GroupMaker(self._store, images, image_ids, judge)
+            groups = maker.make_duplicate_groups(verdicts, selected_ids)
         similar = (
             tuple(maker.make_look_alike_groups(near_pairs, cosines, similar_cosine, groups))
             if self._options.similar
             else ()
         )
         groups.sort(key=lambda group: (-group.others_size_bytes, group.keeper.path))
+        grouped_ids = {copy.image_id for group in groups for copy in (group.keeper, *group.others)}
+        left_out = set(image_ids[[*inspector.unreadable_positions]].tolist()) - grouped_ids
         yield DuplicatesFound(
-            Duplicates(tuple(groups), similar, len(selected_ids), self._failed_count)
+            Duplicates(tuple(groups), similar, len(selected_ids), self._failed_count, len(left_out))
         )
 
     def _select_embeddings(self) -> tuple[Ids, Ids]:
@@ -123,6 +137,21 @@ class DuplicateFinder:
             is_selected = np.isin(embedding_ids, matching_ids)
             return embedding_ids[is_selected], image_ids[is_selected]
         return embedding_ids, image_ids
+
+    def _list_entries(self, image_ids: Ids, hashes: prints.Hashes) -> Entries:
+        """Return what is compared: the pictures, and the contents of those with a border."""
+        content_ids, content_hashes = self._store.read_content_hashes()
+        is_selected = np.isin(content_ids, image_ids)
+        return Entries(
+            np.concatenate([hashes, content_hashes[is_selected]]),
+            np.concatenate(
+                [
+                    np.arange(len(image_ids)),
+                    np.searchsorted(image_ids, content_ids[is_selected]),
+                ]
+            ),
+            len(image_ids),
+        )
 
     def _make_fingerprints(self, image_ids: Ids) -> Iterator[Progress | FileFailed]:
         missing = np.setdiff1d(image_ids, self._store.read_hashes()[0])

@@ -1,5 +1,7 @@
 """Compute the fingerprint of a picture: a small copy of 48 x 48 pixels, and a perceptual hash.
 
+A picture with a border has both twice: of all that it shows, and of its content.
+
 The hash is the signs of the lowest 8 x 8 coefficients of a cosine transform (DCT), as in pHash.
 Rotating by 90° or mirroring only swaps and negates coefficients. So one stored hash gives the
 hashes of all 8 orientations, bit for bit.
@@ -7,12 +9,15 @@ hashes of all 8 orientations, bit for bit.
 
 from __future__ import annotations
 
-import hashlib
+import struct
+from collections.abc import Sequence
 from functools import cache
 from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
+
+from searchapp.duplicates.borders import Box, find_content
 
 if TYPE_CHECKING:
     from PIL.Image import Image as Picture
@@ -27,19 +32,35 @@ Bytes = NDArray[np.uint8]
 Hashes = NDArray[np.uint64]
 SmallImages = NDArray[np.float32]
 
-FINGERPRINT_VERSION = 1  # stored with each fingerprint; others are computed again
+FINGERPRINT_VERSION = 2  # stored with each fingerprint; others are computed again
+# Stored after the small copy: number of frames; then, of a picture with a border, the box of its
+# content and a small copy of the content.
+TRAILER = struct.Struct("<I")
+CONTENT_BOX = struct.Struct("<4f")
 
 # The 8 orientations of a picture, as operations on an array [..., rows, columns]:
 # (swap rows and columns, reverse the rows, reverse the columns), 0 or 1 each.
 TURNS = tuple((swap, rows, columns) for swap in (0, 1) for rows in (0, 1) for columns in (0, 1))
+# The turn that undoes each of them: rotations by 90° and by 270° undo each other.
+INVERSE_TURNS = (0, 1, 2, 3, 4, 6, 5, 7)
 TURN_NAMES = (
     "", "mirrored", "mirrored", "rotated by 180°",
     "mirrored and rotated", "rotated by 90°", "rotated by 270°", "mirrored and rotated",
 )  # fmt: skip
 
 
-def compute_fingerprint(image: Picture) -> bytes:
-    """Return the small copy of an upright RGB picture, COPY_BYTES bytes: luma, Cb, then Cr."""
+def compute_fingerprint(image: Picture, frame_count: int) -> bytes:
+    """Return the fingerprint of an upright RGB picture, without its hash."""
+    # A border is looked for in a small picture, which is faster; the inspection finds its edge.
+    content = find_content(image.reduce(max(1, min(image.size) // MIN_DECODE_SIDE_PX)))
+    parts = [make_small_copy(image), TRAILER.pack(frame_count)]
+    if content is not None:
+        parts += [CONTENT_BOX.pack(*content), make_small_copy(content.crop(image))]
+    return b"".join(parts)
+
+
+def make_small_copy(image: Picture) -> bytes:
+    """Return the small copy of an RGB picture, COPY_BYTES bytes: luma, Cb, then Cr."""
     from PIL import Image
 
     small = image.resize((COPY_SIDE_PX, COPY_SIDE_PX), Image.Resampling.BILINEAR).convert("YCbCr")
@@ -51,20 +72,29 @@ def compute_fingerprint(image: Picture) -> bytes:
     return b"".join(part.tobytes() for part in parts)
 
 
-def compute_pixel_hash(image: Picture) -> str:
-    """Return the SHA-256 of a picture's size, mode and pixels, in hexadecimal."""
-    digest = hashlib.sha256(f"{image.width}x{image.height} {image.mode} ".encode())
-    digest.update(image.tobytes())
-    return digest.hexdigest()
+def count_frames(fingerprints: Sequence[bytes]) -> NDArray[np.int64]:
+    """Return the number of frames of each picture, [n]."""
+    counts = (TRAILER.unpack_from(blob, COPY_BYTES)[0] for blob in fingerprints)
+    return np.fromiter(counts, np.int64, len(fingerprints))
 
 
-def unpack_copies(blobs: list[bytes]) -> tuple[SmallImages, SmallImages]:
-    """Return the luma and the color channels (Cb, Cr) of stored small copies.
+def unpack_content(fingerprint: bytes) -> tuple[Box, bytes] | None:
+    """Return the content box and its small copy; None if the picture has no border."""
+    start = COPY_BYTES + TRAILER.size
+    if len(fingerprint) == start:
+        return None
+    box = Box(*CONTENT_BOX.unpack_from(fingerprint, start))
+    return box, fingerprint[start + CONTENT_BOX.size :]
+
+
+def unpack_copies(blobs: Sequence[bytes]) -> tuple[SmallImages, SmallImages]:
+    """Return the luma and the color channels (Cb, Cr) of small copies, or of fingerprints.
 
     Shapes: [n, COPY_SIDE_PX, COPY_SIDE_PX] and [n, 2, COLOR_SIDE_PX, COLOR_SIDE_PX].
     """
-    copies = np.frombuffer(b"".join(blobs), np.uint8).reshape(-1, COPY_BYTES).astype(np.float32)
-    luma, colors = np.split(copies, [COPY_SIDE_PX * COPY_SIDE_PX], axis=1)
+    copies = np.frombuffer(b"".join(blob[:COPY_BYTES] for blob in blobs), np.uint8)
+    values = copies.reshape(-1, COPY_BYTES).astype(np.float32)
+    luma, colors = np.split(values, [COPY_SIDE_PX * COPY_SIDE_PX], axis=1)
     return luma.reshape(-1, COPY_SIDE_PX, COPY_SIDE_PX), colors.reshape(
         -1, 2, COLOR_SIDE_PX, COLOR_SIDE_PX
     )

@@ -12,22 +12,52 @@ Verdict = TypeVar("Verdict")
 Pair = tuple[int, int]
 
 
-def find_connected_parts(pairs: Iterable[Pair]) -> list[list[int]]:
-    """Return the connected components of a graph, each sorted (union-find)."""
-    parent_by_number: dict[int, int] = {}
+class UnionFind:
+    """Numbers that pairs join into parts."""
 
-    def find_root(number: int) -> int:
-        while (parent := parent_by_number.setdefault(number, number)) != number:
-            parent_by_number[number] = parent_by_number[parent]
+    def __init__(self, pairs: Iterable[Pair] = ()) -> None:
+        """Join the numbers of each pair."""
+        self._parent_by_number: dict[int, int] = {}
+        for pair in pairs:
+            self.join(*pair)
+
+    def copy(self) -> UnionFind:
+        """Return the same parts; later joins of either do not change the other."""
+        other = UnionFind()
+        other._parent_by_number = dict(self._parent_by_number)
+        return other
+
+    def join(self, one: int, other: int) -> None:
+        """Join the parts of two numbers."""
+        self._parent_by_number[self._find_root(one)] = self._find_root(other)
+
+    def are_joined(self, one: int, other: int) -> bool:
+        """Return whether two numbers are in one part."""
+        return self._find_root(one) == self._find_root(other)
+
+    def find_parts(self, pair: Pair) -> Pair:
+        """Return a number for the part of each number of a pair, the lower first."""
+        one, other = map(self._find_root, pair)
+        return (one, other) if one < other else (other, one)
+
+    def list_parts(self) -> list[list[int]]:
+        """Return the numbers of each part, sorted."""
+        parts: dict[int, list[int]] = {}
+        for number in sorted(self._parent_by_number):
+            parts.setdefault(self._find_root(number), []).append(number)
+        return list(parts.values())
+
+    def _find_root(self, number: int) -> int:
+        parents = self._parent_by_number
+        while (parent := parents.setdefault(number, number)) != number:
+            parents[number] = parents[parent]
             number = parent
         return number
 
-    for one, other in pairs:
-        parent_by_number[find_root(one)] = find_root(other)
-    parts: dict[int, list[int]] = {}
-    for number in sorted(parent_by_number):
-        parts.setdefault(find_root(number), []).append(number)
-    return list(parts.values())
+
+def find_connected_parts(pairs: Iterable[Pair]) -> list[list[int]]:
+    """Return the connected components of a graph, each sorted (union-find)."""
+    return UnionFind(pairs).list_parts()
 
 
 def group_around_best(

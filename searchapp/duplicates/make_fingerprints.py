@@ -11,10 +11,10 @@ from typing import TypeVar
 
 from searchapp.catalog import Fingerprints, ImageWithFiles
 from searchapp.duplicates import fingerprint as prints
+from searchapp.duplicates.read_file import read_unchanged_file
 from searchapp.engines.machine import list_cores
 from searchapp.errors import PictureError
-from searchapp.files import storage
-from searchapp.pictures import decode
+from searchapp.pictures import frames
 from searchapp.pictures.decoder_threads import ReaderPool, ReaderTask
 from searchapp.types import CatalogedFile, Failure, FileFailed, Progress
 from searchapp.vectors import Ids
@@ -24,7 +24,7 @@ MAX_IMAGES_AHEAD = 64  # pictures in the threads' queue
 SAVE_INTERVAL_S = 2.0
 
 Computed = TypeVar("Computed")
-Fingerprint = tuple[int, bytes]  # hash, small copy
+Fingerprint = tuple[int, int | None, bytes]  # hash, hash of the content, fingerprint
 ComputeOutcome = tuple[int, Computed | Failure]
 
 
@@ -108,32 +108,27 @@ def _compute_from_first_file(
     return image.image_id, failure
 
 
-def _read_unchanged_file(file: CatalogedFile) -> bytes:
-    data, state = storage.read_file(file.path)
-    if state != storage.FileState(file.size, file.mtime_ns):
-        raise PictureError(
-            "the file has changed since it was indexed; run `searchapp index`", stage="read"
-        )
-    return data
-
-
 def _compute_fingerprint(
     file: CatalogedFile, megapixels: float, task: ReaderTask[ComputeOutcome[Fingerprint]]
 ) -> Fingerprint:
-    data = _read_unchanged_file(file)
+    data = read_unchanged_file(file)
     with task.limit_time():
         decode_size = (prints.MIN_DECODE_SIDE_PX, prints.MIN_DECODE_SIDE_PX)
-        copy = prints.compute_fingerprint(
-            decode.decode_picture(data, lambda *_: decode_size, megapixels)[0]
-        )
+        image = next(frames.decode_frames(data, lambda *_: decode_size, megapixels)).colors
+        fingerprint = prints.compute_fingerprint(image, frames.count_frames(data, megapixels))
+    content = prints.unpack_content(fingerprint)
+    content_hash = None if content is None else _hash_small_copy(content[1])
+    return _hash_small_copy(fingerprint), content_hash, fingerprint
+
+
+def _hash_small_copy(copy: bytes) -> int:
     luma, _ = prints.unpack_copies([copy])
-    return int(prints.compute_hashes(prints.compute_coefficients(luma))[0]), copy
+    return int(prints.compute_hashes(prints.compute_coefficients(luma))[0])
 
 
 def _compute_pixel_hash(
     file: CatalogedFile, megapixels: float, task: ReaderTask[ComputeOutcome[str]]
 ) -> str:
-    data = _read_unchanged_file(file)
+    data = read_unchanged_file(file)
     with task.limit_time():
-        image, _ = decode.decode_picture(data, lambda width, height: (width, height), megapixels)
-        return prints.compute_pixel_hash(image)
+        return frames.hash_frames(data, megapixels)

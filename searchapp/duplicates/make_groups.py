@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 
 from searchapp.catalog import Fingerprints
-from searchapp.duplicates import choose_keeper, group_pairs, list_copies
+from searchapp.duplicates import group_pairs, list_copies
 from searchapp.duplicates.existing_images import ExistingImages
-from searchapp.duplicates.judge_pairs import PairJudge, PairVerdict, PairVerdicts
-from searchapp.types import DuplicateGroup
+from searchapp.duplicates.inspect_pairs import PairVerdict, PairVerdicts
+from searchapp.duplicates.judge_pairs import PairJudge
+from searchapp.files import choose_keeper
+from searchapp.types import DuplicateFile, DuplicateGroup
 from searchapp.vectors import Ids, Vectors
 
 LOOK_ALIKE_REASON = "look-alikes are different pictures: keep them all"
@@ -28,6 +30,7 @@ class GroupMaker:
     images: ExistingImages
     image_ids: Ids
     judge: PairJudge
+    edits_by_position: dict[int, tuple[str, ...]] = field(default_factory=dict)
 
     def make_duplicate_groups(
         self, verdicts: PairVerdicts, selected_ids: Ids
@@ -45,6 +48,7 @@ class GroupMaker:
             for pair, verdict in verdicts.items()
             if all(position in self.images for position in pair)
         }
+        self.edits_by_position.update(collect_edits(verdicts))
         groups, grouped = list[DuplicateGroup](), set[int]()
         for keeper, verdict_by_other in group_pairs.group_around_best(
             verdicts, self._rank_image, self.judge.judge_more_pairs
@@ -109,9 +113,11 @@ class GroupMaker:
                 yield list_copies.make_group(list_copies.make_duplicate_files(image), [])
 
     def _rank_image(self, position: int) -> tuple[float | str, ...]:
-        return min(
-            map(choose_keeper.rank_copy, list_copies.make_duplicate_files(self.images[position]))
-        )
+        return min(map(choose_keeper.rank_copy, self._make_files(position)))
+
+    def _make_files(self, position: int) -> list[DuplicateFile]:
+        edits = self.edits_by_position.get(position, ())
+        return list_copies.make_duplicate_files(self.images[position], edits)
 
     def _make_group(
         self, keeper: int, verdict_by_other: Mapping[int, PairVerdict]
@@ -120,12 +126,39 @@ class GroupMaker:
         for position, verdict in verdict_by_other.items():
             # The pair is stored with the lower position first.
             is_keeper_cropped = verdict.is_second_cropped != (keeper < position)
+            edits = verdict.second_edits if keeper < position else verdict.first_edits
             other_copies += [
                 list_copies.OtherCopy(
-                    copy, verdict.certainty, verdict.turn, verdict.cut_share, is_keeper_cropped
+                    copy,
+                    verdict.certainty,
+                    verdict.turn,
+                    verdict.cut_share,
+                    is_keeper_cropped,
+                    edits,
                 )
-                for copy in list_copies.make_duplicate_files(self.images[position])
+                for copy in self._make_files(position)
             ]
-        return list_copies.make_group(
-            list_copies.make_duplicate_files(self.images[keeper]), other_copies
-        )
+        return list_copies.make_group(self._make_files(keeper), other_copies)
+
+
+def collect_edits(verdicts: PairVerdicts) -> dict[int, tuple[str, ...]]:
+    """Return what was done to each image, from the verdicts on pairs.
+
+    Two duplicates without an edit between them have the same edits, compared with a third one.
+    """
+    parts = group_pairs.UnionFind(
+        pair
+        for pair, verdict in verdicts.items()
+        if not verdict.first_edits and not verdict.second_edits
+    )
+    for position in {position for pair in verdicts for position in pair}:
+        parts.join(position, position)
+    own_edits: dict[int, set[str]] = {}
+    for (one, other), verdict in verdicts.items():
+        own_edits.setdefault(one, set()).update(verdict.first_edits)
+        own_edits.setdefault(other, set()).update(verdict.second_edits)
+    edits_by_position: dict[int, tuple[str, ...]] = {}
+    for part in parts.list_parts():
+        edits = set[str]().union(*(own_edits[position] for position in part))
+        edits_by_position |= dict.fromkeys(part, tuple(sorted(edits)))
+    return edits_by_position

@@ -106,14 +106,17 @@ def quote_companions(copy: DuplicateFile) -> str:
 def make_commands(group: DuplicateGroup) -> list[str]:
     """Return the shell commands that move the duplicates in a group away from the file to keep.
 
-    A file that the script cannot move becomes a comment.
+    An earlier review decides which files stay. A file that the script cannot move becomes a
+    comment.
     """
-    commands = [f"# keep: {escape_comment(group.keeper.path)} ({escape_comment(group.reason)})"]
-    for copy in group.others:
+    keeper = group.kept[0]
+    reason = group.reason if keeper is group.keeper else "your choice in an earlier review"
+    commands = [f"# keep: {escape_comment(keeper.path)} ({escape_comment(reason)})"]
+    for copy in group.moved:
         try:
-            words = (str(copy.size), quote_path(copy.path), str(group.keeper.size))
+            words = (str(copy.size), quote_path(copy.path), str(keeper.size))
             commands.append(
-                f"move {' '.join(words)} {quote_path(group.keeper.path)}{quote_companions(copy)}"
+                f"move {' '.join(words)} {quote_path(keeper.path)}{quote_companions(copy)}"
             )
         except ValueError:
             commands.append(f"# this script cannot move: {escape_comment(copy.path)}")

@@ -12,7 +12,7 @@ from contextlib import suppress
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
-from searchapp.engines import vllm_settings
+from searchapp.engines import encoder_attention, vllm_settings
 from searchapp.engines.base import Refusal, Vector, normalize_vector, summarize_error
 from searchapp.engines.captured_output import capture_output, read_last_lines
 from searchapp.engines.pixels import PixelRenderer, make_picture_id
@@ -212,6 +212,8 @@ class LocalEngine:
             vllm_settings.enable_blocking_cuda_sync()
         vllm_settings.reuse_transformers_scan()
         patch_torchvision()
+        if self._spec.architecture == encoder_attention.ARCHITECTURE and is_cpu_build():
+            encoder_attention.patch_encoder_attention()
         from vllm import LLM
         from vllm.config import PoolerConfig
 

@@ -44,9 +44,9 @@ RAW_CHAT_TEMPLATE = (
 class RemoteEngine:
     """A model that `vllm serve MODEL --runner pooling` runs (vLLM 0.32 or newer).
 
-    CLIP and SigLIP need no further options. E5-V, VLM2Vec and Qwen3-VL have their own prompts,
+    CLIP and SigLIP need no further options. E5-V, VLM2Vec and Qwen-VL have their own prompts,
     which are sent as a chat template with every picture: start the server with
-    --trust-request-chat-template. VLM2Vec and Qwen3-VL also need --trust-request-mm-kwargs,
+    --trust-request-chat-template. VLM2Vec and Qwen-VL models also need --trust-request-mm-kwargs,
     because they have options for the image processor. `build_serve_command` returns the complete
     command, and the error message shows it if a server rejects a request. Texts and pictures (PNG)
     are sent as JSON; vectors are returned as float32.
@@ -240,6 +240,7 @@ def build_serve_command(spec: ModelSpec) -> str:
     if "max_model_len" in spec.engine_arguments:
         words += ["--max-model-len", str(spec.engine_arguments["max_model_len"])]
     words += ["--trust-remote-code"] if spec.code else []
+    words += [] if spec.float16 else ["--dtype", "bfloat16"]
     words += ["--trust-request-chat-template"] if spec.placeholder else []
     if "mm_processor_kwargs" in spec.engine_arguments:
         words.append("--trust-request-mm-kwargs")

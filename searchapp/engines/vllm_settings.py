@@ -64,6 +64,9 @@ def _make_gpu_arguments(spec: ModelSpec, bulk: bool) -> dict[str, Any]:
         "gpu_memory_utilization": 0.01,
         "max_num_seqs": MAX_CONCURRENT_INPUTS,
         "enforce_eager": True,  # Compiling takes a minute, and full batches gain nothing from it.
+        # By default, vLLM computes a model in float16 if its weights are float32, or if the GPU
+        # lacks bfloat16.
+        **({} if spec.float16 else {"dtype": "bfloat16"}),
     }
 
 

@@ -59,7 +59,7 @@ def _add_hits(hits: Iterable[Hit], folder: Path, add: Callable[[str, Path], obje
         folder.mkdir(parents=True, exist_ok=True)
         for hit in hits:
             sources = (hit.path, *hit.companions)
-            for stem in _number_stems(Path(hit.path).stem):
+            for stem in number_stems(Path(hit.path).stem):
                 targets = [folder / f"{stem}{Path(hit.path).suffix}"]
                 targets += [folder / make_companion_name(each, stem) for each in hit.companions]
                 # Two companions can differ only in the case of their names. The first one decides.
@@ -67,7 +67,7 @@ def _add_hits(hits: Iterable[Hit], folder: Path, add: Callable[[str, Path], obje
                 if all(_is_free_or_same(*item) for item in source_by_target.items()):
                     break
             for source, target in zip(sources, targets, strict=True):
-                names = (target.with_stem(stem) for stem in _number_stems(target.stem))
+                names = (target.with_stem(stem) for stem in number_stems(target.stem))
                 chosen = next(name for name in names if _is_free_or_same(name, source))
                 if not os.path.lexists(chosen):
                     add(source, chosen)
@@ -99,7 +99,7 @@ def _link_file(path: str, target: Path) -> None:
     target.symlink_to(path)
 
 
-def _number_stems(stem: str) -> Iterator[str]:
+def number_stems(stem: str) -> Iterator[str]:
     """Yield a file name without suffix, and then with the numbers 2, 3 and so on."""
     yield stem
     yield from (f"{stem}-{number}" for number in count(2))

@@ -64,6 +64,16 @@ def find_entered(path: str | Path, make_error: MakeError) -> os.stat_result | No
         ) from reason
 
 
+def resolve_if_exists(text: str, make_error: MakeError) -> str:
+    """Return the absolute path of an existing file or folder; return any other text unchanged.
+
+    make_error: the class of the error that is raised if the system cannot tell.
+    """
+    if find_entered(text, make_error) is None:
+        return text
+    return os.path.abspath(enter_path(text, make_error))  # noqa: PTH100
+
+
 def has_entered_folder(path: str | Path, make_error: MakeError) -> bool:
     """Return whether an entered path is a folder; raise an error if the system cannot tell."""
     state = find_entered(path, make_error)

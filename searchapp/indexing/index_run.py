@@ -16,6 +16,7 @@ from searchapp.files.companions import find_related_paths
 from searchapp.indexing import refresh_metadata
 from searchapp.indexing.embedding.choose_engines import EmbeddingSource
 from searchapp.indexing.embedding.outcomes import Outcome
+from searchapp.indexing.name_places import name_places
 from searchapp.indexing.save_outcomes import OutcomeWriter
 from searchapp.indexing.scan_folders import make_plan, scan_folders
 from searchapp.indexing.vanished_files import find_vanished_files, list_scopes
@@ -109,6 +110,7 @@ class IndexRun:
         if plan.pending_files:
             # the sidecars of the new pictures
             yield from self._refresh_metadata(run_id)
+        yield from name_places(self.catalog)
         forgotten, kept = self._find_vanished(seen)
         yield from kept
         # The drive of a root that keeps files may be unmounted, with all its other files.

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import logging
+import time
 from collections.abc import Iterable, Iterator, Mapping
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import replace
 from pathlib import Path
 
-from searchapp.catalog import Catalog
+from searchapp.catalog import Catalog, UnreadScope
 from searchapp.errors import SearchAppError
 from searchapp.files.lock import hold_writer_lock
 from searchapp.files.path_forms import is_exactly_below
@@ -15,7 +17,9 @@ from searchapp.files.roots import name_roots_once, resolve_roots
 from searchapp.indexing.embedding.choose_engines import EmbeddingSource, EngineHolder
 from searchapp.indexing.index_run import IndexRun
 from searchapp.indexing.linked_folders import list_reachable_roots
+from searchapp.indexing.recognition.recognize_texts import TextRecognition, start_recognition
 from searchapp.models import ModelSpec, select_collection
+from searchapp.pictures.recognition.text_reader import check_reader_installed
 from searchapp.search.good_match import JudgeCache
 from searchapp.types import (
     Collection,
@@ -23,7 +27,9 @@ from searchapp.types import (
     IndexEvent,
     IndexOptions,
     MilvusUploading,
+    Progress,
     RunFinished,
+    ScanFinished,
 )
 from searchapp.vectors.address import MilvusAddress, parse_address
 from searchapp.vectors.faiss_files import choose_index
@@ -35,7 +41,7 @@ from searchapp.vectors.milvus_store.connection import remember_token
 logger = logging.getLogger(__name__)
 
 # An index run may spend at least this time on embedding the calibration sentences.
-MIN_CALIBRATION_S = 2.0
+MIN_CALIBRATION_S = 15.0
 
 
 class Indexer:
@@ -62,6 +68,8 @@ class Indexer:
         if options.only is not None:
             options = replace(options, only=_rename_paths(options.only, names))
         address = parse_address(options.vectors) if options.vectors is not None else None
+        if options.ocr or (options.ocr is None and self._catalog.recognized_texts.is_on):
+            check_reader_installed()
         if options.dry_run:
             collection, spec = self._select_collection(options)
             run = self._make_run(collection, spec, roots, options)
@@ -81,6 +89,8 @@ class Indexer:
                     self._catalog.get_embeddings(collection).set_requested_kind(options.index)
                 if options.vectors is not None:
                     self._indexes.set_requested_address(collection, address)
+                if options.ocr is not None:
+                    self._catalog.recognized_texts.turn(options.ocr)
                 run = self._make_run(collection, spec, roots, options)
                 yield from self._execute_run(run, collection, options)
         yield RunFinished(run.summary)
@@ -94,10 +104,18 @@ class Indexer:
         self, run: IndexRun, collection: Collection, options: IndexOptions
     ) -> Iterator[IndexEvent]:
         """Execute an index run; update the vector index during the run and after its end."""
-        with BackgroundSync(self._folder, self._catalog, collection, self._policy) as index_sync:
+        with (
+            BackgroundSync(self._folder, self._catalog, collection, self._policy) as index_sync,
+            self._recognize_beside(run.roots, options) as texts,
+        ):
             for event in run.execute(collection):
                 index_sync.start_if_due()
                 yield event
+                if texts is not None and isinstance(event, ScanFinished):
+                    texts.expect(event.pending_files)
+                # A progress bar must not start before the engine.
+                if texts is not None and isinstance(event, ScanFinished | Progress):
+                    yield from texts.poll()
             engine = self._engine_manager.engine
             # Without an engine in this process, the first query embeds the calibration sentences.
             if run.embedded_count and engine is not None:
@@ -108,6 +126,28 @@ class Indexer:
                     logger.info("The calibration sentences were not embedded: %s", error)
             if options.only is None or index_sync.is_save_worthwhile():
                 yield from index_sync.finish()
+            if texts is not None:
+                started_at = time.monotonic()
+                yield from texts.finish()
+                seconds = run.summary.seconds + time.monotonic() - started_at
+                run.summary = replace(
+                    run.summary, recognized=texts.read_count, seconds=round(seconds, 3)
+                )
+
+    def _recognize_beside(
+        self, roots: list[str], options: IndexOptions
+    ) -> AbstractContextManager[TextRecognition | None]:
+        """Return the text recognition of an index run; None if it is off."""
+        if not self._catalog.recognized_texts.is_on:
+            return nullcontext()
+        # A run over few changed files reads only the images that it adds.
+        after_id = self._catalog.read_last_image_id() if options.only is not None else 0
+        return start_recognition(
+            self._catalog,
+            UnreadScope(roots=tuple(roots), retry_failed=options.retry_failed),
+            after_id=after_id,
+            is_engine_running=True,
+        )
 
     def _make_run(
         self,

@@ -9,7 +9,13 @@ from searchapp.models.resolve import (
     list_available_models,
     resolve_model,
 )
-from searchapp.models.spec import EngineInput, ModelSpec, Prompts, check_trust
+from searchapp.models.spec import (
+    EngineInput,
+    ModelSpec,
+    Prompts,
+    check_trust,
+    make_text_input,
+)
 
 __all__ = [
     "FAMILY_BY_ARCHITECTURE",
@@ -24,5 +30,6 @@ __all__ = [
     "list_available_models",
     "make_document_prompt",
     "make_query_prompt",
+    "make_text_input",
     "resolve_model",
 ]

@@ -11,6 +11,7 @@ from contextlib import suppress
 from pathlib import Path
 
 from searchapp.errors import ModelError
+from searchapp.models.local_folder import MERGE_HINT, check_weights_are_merged
 from searchapp.models.spec import ModelSpec
 
 logger = logging.getLogger(__name__)
@@ -34,8 +35,18 @@ def is_on_disk(spec: ModelSpec) -> bool:
 def fetch_model(spec: ModelSpec) -> Path:
     """Return the folder with the model's files; download the files that are missing.
 
-    Raises ModelError if the files cannot be downloaded.
+    Raises ModelError if the files cannot be downloaded, or if they hold LoRA weights only.
     """
+    if spec.is_adapter:
+        raise ModelError(
+            f"the weights of the model {spec.name} ({spec.source}) are LoRA weights; {MERGE_HINT}"
+        )
+    folder = _find_or_download(spec)
+    check_weights_are_merged(folder)
+    return folder
+
+
+def _find_or_download(spec: ModelSpec) -> Path:
     if spec.is_folder:
         return Path(spec.source)
     _disable_telemetry()

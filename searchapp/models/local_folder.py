@@ -16,6 +16,11 @@ PROCESSOR_FILES = ("preprocessor_config.json", "processor_config.json")
 TOKENIZER_FILES = ("tokenizer.json", "vocab.json", "tokenizer.model", "spiece.model")
 # Read from the start, the middle and the end of a weights file for the fingerprint.
 SAMPLE_BYTES = 1 << 20
+ADAPTER_CONFIG, ADAPTER_WEIGHTS = "adapter_config.json", "adapter_model.*"  # LoRA, as PEFT saves it
+MERGE_HINT = (
+    "vLLM cannot add them to the picture encoder of a model. Merge them into the base model once, "
+    "and give the merged folder with a model file: `searchapp docs models` shows how"
+)
 MAX_CONFIG_BYTES = 64 << 20
 
 
@@ -46,11 +51,25 @@ def read_model_folder(path: Path) -> ModelFolder:
         ) from error
 
 
+def check_weights_are_merged(path: Path) -> None:
+    """Raise ModelError if a model folder has LoRA weights, and not the weights of a whole model."""
+    if not (path / ADAPTER_CONFIG).exists():
+        return
+    adapters = set(path.glob(ADAPTER_WEIGHTS))
+    if not set(_list_weights(path)) - adapters:
+        raise ModelError(f"{path}: the folder has only LoRA weights; {MERGE_HINT}")
+
+
+def _list_weights(path: Path) -> list[Path]:
+    return sorted([*path.glob("*.safetensors"), *path.glob("pytorch_model*.bin")])
+
+
 def _read_files(path: Path) -> ModelFolder:
+    check_weights_are_merged(path)
     config = _read_json(path, path / "config.json")
     processor = _read_json(path, _find_first_file(path, PROCESSOR_FILES, "image processor"))
     _find_first_file(path, TOKENIZER_FILES, "tokenizer")
-    weights = sorted([*path.glob("*.safetensors"), *path.glob("pytorch_model*.bin")])
+    weights = _list_weights(path)
     if not weights:
         raise ModelError(
             f"{path}: the folder has no weights (*.safetensors); copy the complete model folder"

@@ -4,12 +4,24 @@ from __future__ import annotations
 
 import logging
 import os
+import re
 from pathlib import Path
 from typing import Protocol, cast
 
 from searchapp.errors import ModelError
 from searchapp.files.enter_path import enter_path, has_entered_folder
-from searchapp.models import clip, custom, e5_v, local_folder, qwen3_vl, siglip, starter, vlm2vec
+from searchapp.models import (
+    clip,
+    custom,
+    e5_v,
+    embedding_gemma2,
+    local_folder,
+    qwen2_vl,
+    qwen3_vl,
+    siglip,
+    starter,
+    vlm2vec,
+)
 from searchapp.models.gpu import has_gpu
 from searchapp.models.spec import ModelSpec, apply_model_options
 from searchapp.types import ModelOptions
@@ -29,9 +41,25 @@ class ModelFamily(Protocol):
 
 FAMILY_BY_ARCHITECTURE = {
     family.ARCHITECTURE: cast(ModelFamily, family)
-    for family in (clip, siglip, e5_v, vlm2vec, qwen3_vl)
+    for family in (clip, siglip, e5_v, vlm2vec, qwen3_vl, embedding_gemma2, qwen2_vl)
 }
 MODELS = {spec.name: spec for family in FAMILY_BY_ARCHITECTURE.values() for spec in family.MODELS}
+
+# Names in vLLM's examples; hyphens stand for underscores.
+ALIASES = {
+    "clip": "clip-vit-b-32",
+    "dse-qwen2-vl": "dse-qwen2-2b",
+    "qwen3-vl": "qwen3-vl-embedding-2b",
+    "vlm2vec-phi3v": "vlm2vec",
+    "vlm2vec-qwen2vl": "vlm2vec-qwen2vl-2b",
+    "vlm2vec-v2.0": "vlm2vec-v2",
+}
+MODEL_FILE_HINT = (
+    "if vLLM can embed pictures with it, write a model file and give --model FILE.toml. The file "
+    f"needs {custom.REQUIRED_FIELDS}, and for most models placeholder and pooling; `searchapp docs "
+    "models` shows examples"
+)
+HUB_ID = re.compile(r"[\w.-]+/[\w.-]+")
 
 
 def list_available_models() -> list[ModelSpec]:
@@ -64,7 +92,8 @@ def resolve_model(name: str, options: ModelOptions = ModelOptions()) -> ModelSpe
 
 
 def _find_spec(name: str) -> ModelSpec:
-    known_spec = MODELS.get(name.replace("_", "-"))  # vLLM's original example writes e5_v.
+    short_name = name.replace("_", "-").lower()
+    known_spec = MODELS.get(ALIASES.get(short_name, short_name))
     if known_spec is not None:
         return known_spec
     if name == starter.STARTER_NAME:
@@ -76,8 +105,16 @@ def _find_spec(name: str) -> ModelSpec:
     if has_entered_folder(path, ModelError):
         return read_folder_spec(path)
     if path.suffix == ".toml":
-        return custom.read_model_file(path)
+        return custom.read_model_file(path, MODELS)
+    for spec in MODELS.values():
+        if name.lower() == spec.source.lower():
+            return spec
     names = ", ".join([starter.STARTER_NAME, *MODELS])
+    if HUB_ID.fullmatch(name) and not name.startswith("."):
+        raise ModelError(
+            f"there is no model folder at {name}, and searchapp does not know the prompts of a "
+            f"model on the hub with this name; {MODEL_FILE_HINT}. Or use {names}"
+        )
     if os.sep in name or name.startswith((".", "~")):
         raise ModelError(f"there is no model folder at {name}; give another folder, or use {names}")
     raise ModelError(f"unknown model {name}; use {names}, or give the folder of a model on disk")
@@ -88,10 +125,10 @@ def read_folder_spec(path: Path) -> ModelSpec:
     folder = local_folder.read_model_folder(path)
     family = FAMILY_BY_ARCHITECTURE.get(folder.architecture)
     if family is None:
-        supported = ", ".join(sorted(FAMILY_BY_ARCHITECTURE))
         raise ModelError(
-            f"{path}: the architecture {folder.architecture} is not supported; use a model with "
-            f"one of these architectures: {supported}"
+            f"{path}: searchapp does not know the prompts of models with the architecture "
+            f"{folder.architecture}; {MODEL_FILE_HINT}. Without a model file, a folder works if it "
+            f"has one of these architectures: {', '.join(sorted(FAMILY_BY_ARCHITECTURE))}"
         )
     try:
         spec = family.from_folder(folder)

@@ -53,6 +53,9 @@ class ModelSpec:
     pooling: str | None = None  # vLLM's pooling type, if the architecture has no default
     instruction: str | None = None  # fills {instruction}; None: the model has none
     matryoshka: bool = False  # vectors can be cut to their first dimensions
+    text_picture_side: int = 0  # side in pixels of the black picture in a text prompt; 0: none
+    float16: bool = True  # the model can be computed in float16
+    is_adapter: bool = False  # the repository has LoRA weights, which must be merged before use
     cut_from: int | None = None  # the model's own dimensions, if the vectors are cut
     engine_arguments: Mapping[str, Any] = field(default_factory=dict)
     code: tuple[str, ...] = ()  # Python files of the model's repository that would run
@@ -115,6 +118,15 @@ class EngineInput:
     rendered: Any = field(
         default=None, compare=False
     )  # the engine's preprocessed form of this input, made ahead of time
+
+
+def make_text_input(spec: ModelSpec, prompt: str) -> EngineInput:
+    """Return the engine input of a text prompt, with the black picture that some models need."""
+    if not spec.text_picture_side:
+        return EngineInput(prompt)
+    from PIL import Image
+
+    return EngineInput(prompt, Image.new("RGB", (spec.text_picture_side,) * 2))
 
 
 def apply_model_options(spec: ModelSpec, options: ModelOptions) -> ModelSpec:

@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Literal
 
 from searchapp.duplicates import move_script
+from searchapp.duplicates.review_store import REVIEW_KEY, REVIEW_VERSION
 from searchapp.errors import PictureError
 from searchapp.files import storage
 from searchapp.files.display_path import display_path
@@ -45,6 +46,7 @@ class _Card:
     thumbnail: str  # a data: URL; empty if there is none
     facts: tuple[_Fact, ...]
     difference: str
+    is_decided: bool  # by an earlier review
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,6 +55,11 @@ class _CardGroup:
 
     reason: str  # empty for look-alikes: all of them are kept
     cards: list[_Card]
+
+    @property
+    def is_decided(self) -> bool:
+        """Return whether an earlier review has a choice for a file of the group."""
+        return any(card.is_decided for card in self.cards)
 
 
 def write_review(file: Path, found: Duplicates) -> None:
@@ -73,6 +80,8 @@ def write_review(file: Path, found: Duplicates) -> None:
         files=page.files,
         script_head=move_script.SCRIPT_HEAD,
         script_tail=move_script.SCRIPT_TAIL,
+        review_key=REVIEW_KEY,
+        review_version=REVIEW_VERSION,
     )
 
 
@@ -90,10 +99,14 @@ class _ReviewPage:
     def make_groups(self, groups: Sequence[DuplicateGroup]) -> Iterator[_CardGroup]:
         for group in groups:
             similar = any(copy.certainty == "similar" for copy in group.others)
-            cards = [self._make_card(group.keeper, group.keeper, is_kept=True)]
-            cards += [
-                self._make_card(copy, group.keeper, is_kept=similar or not _is_movable(copy))
-                for copy in group.others
+            kept_paths = {copy.path for copy in group.kept}
+            cards = [
+                self._make_card(
+                    copy,
+                    group.keeper,
+                    is_kept=copy.path in kept_paths or not _is_movable(copy),
+                )
+                for copy in (group.keeper, *group.others)
             ]
             yield _CardGroup("" if similar else group.reason, cards)
 
@@ -102,6 +115,8 @@ class _ReviewPage:
         self.files.append(
             {
                 "size": copy.size,
+                "path": copy.path,
+                "sha256": copy.sha256,
                 "comment": move_script.escape_comment(copy.path),
                 **_quote_for_shell(copy),
             }
@@ -117,6 +132,7 @@ class _ReviewPage:
             next(self._thumbnails, ""),  # thumbnails and cards have the same order
             _make_facts(copy, keeper),
             ", ".join(filter(None, (copy.difference, *companions))),
+            copy.stays is not None,
         )
 
 

@@ -18,7 +18,6 @@ from searchapp.files.file_state import make_outdated_error
 from searchapp.pictures import (
     color,
     icc,
-    jpeg_decoder,
     jxl,
     limits,
     metadata,
@@ -27,12 +26,11 @@ from searchapp.pictures import (
     optional_decoders,
     orientation,
     raw,
-    truncation,
 )
-from searchapp.pictures.decoder_errors import describe_decoder_error
-from searchapp.pictures.jpeg_decoder import JpegDecoder
+from searchapp.pictures.decoder_errors import call_decoder
+from searchapp.pictures.jpeg_decoder import JpegDecoder, load_reduced
 from searchapp.pictures.model_size import ImageInput
-from searchapp.types import MAX_MEGAPIXELS, PictureInfo
+from searchapp.types import MAX_MEGAPIXELS, PictureInfo, Region
 
 if TYPE_CHECKING:
     from PIL.Image import Image as Picture
@@ -146,6 +144,16 @@ def prepare_picture(
     return PreparedPicture(model_size.fit_to_model(image, target), info)
 
 
+def prepare_region(data: bytes, region: Region, target: ImageInput) -> Picture:
+    """Decode a picture; return a part of it upright, in RGB, in the size that a model takes.
+
+    Raises PictureError, and QueryError if the part is outside of the picture.
+    """
+    image, info = decode_picture(data, lambda width, height: (width, height))
+    part = image.crop(region.compute_box((info.width, info.height), image.size))
+    return model_size.fit_to_model(part, target)
+
+
 def decode_thumbnail(data: bytes, side: int) -> Picture:
     """Decode a picture, and return an upright RGB thumbnail.
 
@@ -169,22 +177,14 @@ def decode_picture(
     A complete picture in a file with a damaged end is decoded.
     Raises PictureError for every error of a decoder, with its reason.
     """
-    try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")
-            try:
-                return _decode_data(data, choose_size, max_megapixels, jpegs)
-            except (OSError, SyntaxError, ValueError):
-                copy = truncation.make_decodable(data, max_megapixels)
-                if copy is None:
-                    raise
-                return _decode_data(copy, choose_size, max_megapixels)
-    except PictureError:
-        raise
-    except MemoryError as error:
-        raise PictureError("too large for this machine's memory") from error
-    except Exception as error:  # Decoders raise many kinds of errors for broken files.
-        raise PictureError(describe_decoder_error(error, data)) from error
+    # The other decoder is lenient, so it gets no repaired file.
+    return call_decoder(
+        lambda copy: _decode_data(
+            copy, choose_size, max_megapixels, jpegs if copy is data else None
+        ),
+        data,
+        max_megapixels,
+    )
 
 
 def _decode_data(
@@ -193,29 +193,42 @@ def _decode_data(
     max_megapixels: float,
     jpegs: JpegDecoder | None = None,
 ) -> tuple[Picture, PictureInfo]:
-    if not looks_like_picture(data[:SIGNATURE_BYTES]):
-        raise PictureError("not a picture, or a picture in an unknown format")
     if (kind := raw.detect_format(data)) is not None:
         return _decode_raw(kind, data, choose_size, max_megapixels, jpegs)
-    if is_jxl := jxl.is_jxl(data):
-        jxl.check_size(data, max_megapixels)
-    formats = ("JXL",) if is_jxl else FORMATS
-    with _load_pillow().open(io.BytesIO(data), formats=formats) as image:
-        limits.check_limits(image, data, max_megapixels)
+    with open_picture(data, max_megapixels) as image:
         width, height = image.size
-        nclx.note_color_code(image, data[: nclx.MAX_META_BYTES])
+        reduce_decoded_size(image, choose_size)
         # Before getexif(), which loads a PNG as well: only the first load() of a PNG raises.
-        if image.format in ("JPEG", "MPO"):  # MPO: a JPEG file with several pictures
-            loaded = jpeg_decoder.load_jpeg(image, data, choose_size, jpegs)
-        else:
-            image.load()
-            loaded = image
+        loaded = load_reduced(image, (width, height), data, jpegs)
         info = replace(_extract_info(image), width=width, height=height)
         upright = orientation.rotate_upright(loaded)
     # Compare with the result, because some openers rotate a picture themselves.
     if (upright.width > upright.height) != (width > height):
         info = replace(info, width=height, height=width)
     return color.convert_to_rgb(upright, min(choose_size(*upright.size))), info
+
+
+def open_picture(data: bytes, max_megapixels: float) -> Picture:
+    """Open a picture that is not RAW, without decoding it. Raises PictureError and others."""
+    if not looks_like_picture(data[:SIGNATURE_BYTES]):
+        raise PictureError("not a picture, or a picture in an unknown format")
+    if is_jxl := jxl.is_jxl(data):
+        jxl.check_size(data, max_megapixels)
+    formats = ("JXL",) if is_jxl else FORMATS
+    image: Picture = _load_pillow().open(io.BytesIO(data), formats=formats)
+    limits.check_limits(image, data, max_megapixels)
+    nclx.note_color_code(image, data[: nclx.MAX_META_BYTES])
+    return image
+
+
+def reduce_decoded_size(image: Picture, choose_size: Callable[[int, int], tuple[int, int]]) -> None:
+    """Make the decoder of an opened JPEG scale by 1/2, 1/4 or 1/8 if the caller needs no more.
+
+    choose_size: as in decode_picture().
+    """
+    if image.format in ("JPEG", "MPO"):  # MPO: a JPEG file with several pictures
+        draft_side = min(choose_size(*image.size))
+        image.draft(None, (draft_side, draft_side))
 
 
 def _extract_info(image: Picture) -> PictureInfo:
@@ -244,7 +257,9 @@ def _decode_raw(
                 _load_pillow().open(io.BytesIO(preview), formats=("JPEG",)) as image,
             ):
                 limits.check_limits(image, preview, max_megapixels)
-                loaded = jpeg_decoder.load_jpeg(image, preview, choose_size, jpegs)
+                size = image.size
+                reduce_decoded_size(image, choose_size)
+                loaded = load_reduced(image, size, preview, jpegs)
                 info = metadata.extract_picture_info(image)
                 picture = raw_file.orient_preview(loaded, orientation.rotate_upright(loaded))
         elif preview is not None:

@@ -1,10 +1,47 @@
-"""Describe the errors of decoders in words that users understand."""
+"""Call decoders: repair files with a damaged end, and describe errors so that users understand."""
 
 from __future__ import annotations
 
 import struct
+import warnings
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import TypeVar
 
+from searchapp.errors import PictureError
 from searchapp.pictures import truncation
+
+Decoded = TypeVar("Decoded")
+
+
+def call_decoder(decode: Callable[[bytes], Decoded], data: bytes, max_megapixels: float) -> Decoded:
+    """Return what a decoder makes of a file; a complete picture can have a damaged end.
+
+    decode: takes the bytes of a picture. Raises PictureError for all its errors.
+    """
+    with describe_decoder_errors(data):
+        try:
+            return decode(data)
+        except (OSError, SyntaxError, ValueError):
+            copy = truncation.make_decodable(data, max_megapixels)
+            if copy is None:
+                raise
+            return decode(copy)
+
+
+@contextmanager
+def describe_decoder_errors(data: bytes) -> Iterator[None]:
+    """Raise PictureError, with the reason, for every error of a decoder in the with block."""
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            yield
+    except PictureError:
+        raise
+    except MemoryError as error:
+        raise PictureError("too large for this machine's memory") from error
+    except Exception as error:  # Decoders raise many kinds of errors for broken files.
+        raise PictureError(describe_decoder_error(error, data)) from error
 
 
 def describe_decoder_error(error: Exception, data: bytes) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import io
 import logging
 from dataclasses import dataclass
@@ -61,10 +62,21 @@ def has_other_colors(image: Picture) -> bool:
 
     The profiles of CMYK do not count. The picture is not decoded.
     """
-    mode = image.mode
-    if mode != "CMYK" and not mode.startswith("I;16"):
-        mode = "L" if mode in ("1", "L", "LA", "I", "F") else "RGB"
-    return mode != "CMYK" and _find_transform(image, mode) is not None
+    return image.mode != "CMYK" and _find_transform(image, _get_color_mode(image)) is not None
+
+
+def identify_profile(image: Picture) -> str:
+    """Return a hash of the ICC profile of an opened picture; empty if its colors are sRGB."""
+    if _find_transform(image, _get_color_mode(image)) is None:
+        return ""
+    return hashlib.sha256(image.info["icc_profile"]).hexdigest()
+
+
+def _get_color_mode(image: Picture) -> str:
+    """Return the mode of a picture without alpha and palette."""
+    if image.mode == "CMYK" or image.mode.startswith("I;16"):
+        return image.mode
+    return "L" if image.mode in ("1", "L", "LA", "I", "F") else "RGB"
 
 
 def _find_transform(image: Picture, mode: str | None = None) -> _Transform | None:

@@ -54,31 +54,26 @@ class JpegDecoder(Protocol):
         """
 
 
-def load_jpeg(
-    image: Picture,
-    data: bytes,
-    choose_size: Callable[[int, int], tuple[int, int]],
-    decoder: JpegDecoder | None,
+def load_reduced(
+    image: Picture, full_size: tuple[int, int], data: bytes, decoder: JpegDecoder | None
 ) -> Picture:
-    """Decode an opened JPEG at a reduced size, if it is much larger than the caller needs.
+    """Load an opened picture; another decoder than Pillow decodes a JPEG at a reduced size.
 
-    choose_size: returns the size that the caller needs, from width and height. decoder: used in
-    place of Pillow where it can. Returns the pixels with the info of the file, which can be the
-    image itself. Raises what Pillow raises.
+    image: Pillow's draft() may have reduced its size. full_size: width and height in the file.
+    Returns the pixels with the info of the file, which can be the image itself. Raises what Pillow
+    raises.
     """
-    width, height = image.size
-    needed_side = min(choose_size(width, height))
-    image.draft(None, (needed_side, needed_side))  # The decoder scales by 1/2, 1/4 or 1/8.
+    width, height = full_size
 
     def make_job() -> JpegJob | None:
-        found, factor = parse_baseline(data), _find_draft_factor((width, height), image.size)
+        found, factor = parse_baseline(data), _find_draft_factor(full_size, image.size)
         if found is None or factor is None:
             return None
         end, sampling = found
         return JpegJob(data[:end], width * height, factor, sampling == SAMPLING_422)
 
     # At full size, decoders differ in how they enlarge the chroma.
-    if decoder is not None and image.mode == "RGB" and image.size != (width, height):
+    if decoder is not None and image.mode == "RGB" and image.size != full_size:
         pixels = decoder.decode(width * height, make_job)
         if pixels is not None and pixels.shape[:2] == (image.height, image.width):
             from PIL import Image

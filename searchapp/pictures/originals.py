@@ -14,7 +14,7 @@ from typing import BinaryIO
 from searchapp.errors import PictureError
 from searchapp.files import storage
 from searchapp.files.file_state import check_size, make_outdated_error
-from searchapp.pictures.decode import hash_bytes
+from searchapp.pictures.decode import SIGNATURE_BYTES, hash_bytes, looks_like_picture
 from searchapp.types import Original
 
 HEAD_BYTES = 400  # two packets of an MPEG transport stream
@@ -36,13 +36,16 @@ MP4_BOXES = (b"ftyp", b"moov", b"mdat", b"free", b"skip", b"wide", b"pnot")
 def open_original(original: Original) -> Iterator[BinaryIO]:
     """Open an indexed picture or video; raise PictureError if the file is not the indexed one now.
 
-    A picture is read completely, and its hash is compared. A video can be too large for this: its
-    size and modification time are compared, if they are known, and its first bytes.
+    A picture is read completely, and its hash is compared. An import can name a private file with
+    its real hash, so the first bytes must be those of a picture. A video can be too large for this:
+    its size and modification time are compared, if they are known, and its first bytes.
     """
     if original.seconds is None:
         data = _read_file(original.path)
         if hash_bytes(data) != original.sha256:
             raise make_outdated_error()
+        if not looks_like_picture(data[:SIGNATURE_BYTES]):
+            raise PictureError("not a picture, or a picture in an unknown format", stage="read")
         yield io.BytesIO(data)
         return
     with storage.open_file(original.path) as (file, state):

@@ -7,7 +7,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import replace
 
 from searchapp.catalog import LocatedImage, TextQuery
-from searchapp.types import Match, TextLine
+from searchapp.types import Box, Match, TextLine
 
 SNIPPET_CHARACTERS = 100  # of a long text, around the first word that matches
 MAX_LINES = 20  # recognized lines of one hit
@@ -22,12 +22,12 @@ def put_matching_names_first(query: TextQuery, image: LocatedImage) -> LocatedIm
 def explain_match(
     query: TextQuery, image: LocatedImage, lines: Sequence[TextLine]
 ) -> tuple[Match, ...]:
-    """Return the names, captions and lines that contain words of a query.
+    """Return the names, captions, places and lines that contain words of a query.
 
     lines: the text that was recognized in the image.
     """
     name = next((name for path in image.paths for name in _find_names(query, path)), None)
-    infos = map(image.get_file_info, image.paths)
+    infos = [image.get_file_info(path) for path in image.paths]
     texts = (text for info in infos for text in (info.title, *info.keywords, info.description))
     captions = dict.fromkeys(text for text in texts if text)
     found = [_cut_around_match(query, text) for text in captions if query.occurs_in(text)]
@@ -37,10 +37,50 @@ def explain_match(
         matches.append(Match("name", name))
     if found:
         matches.append(Match("caption", " · ".join(found)))
+    places = dict.fromkeys(", ".join(info.place_names) for info in infos)
+    in_place = [place for place in places if query.occurs_in(place)]
+    if in_place:
+        matches.append(Match("place", " · ".join(in_place)))
     if read:
         snippet = _cut_around_match(query, " ".join(line.text for line in read))
-        matches.append(Match("text", snippet, tuple(line.box for line in read if line.box)))
+        boxes = (box for line in read for box in _find_word_boxes(query, line))
+        matches.append(Match("text", snippet, tuple(boxes)))
     return tuple(matches)
+
+
+def _find_word_boxes(query: TextQuery, line: TextLine) -> Iterator[Box]:
+    """Yield the boxes of the words that match, or of the line for a match that spans words.
+
+    Readers tell the box of a line. The place of a word in it is estimated from its letters.
+    """
+    if not line.box:
+        return
+    parts: list[tuple[int, int]] = []
+    for word in re.finditer(r"\S+", line.text):
+        if query.occurs_in(word[0]):
+            is_next = parts and not line.text[parts[-1][1] : word.start()].strip()
+            start = parts.pop()[0] if is_next else word.start()
+            parts.append((start, word.end()))
+    for start, end in parts or [(0, len(line.text))]:
+        yield _cut_box(line.box, start / len(line.text), end / len(line.text))
+
+
+def _cut_box(box: Box, start: float, end: float) -> Box:
+    """Return the part of a box between two shares of its length."""
+    if len(box) != 4:
+        return box
+    first_top, last_top, last_bottom, first_bottom = box
+
+    def interpolate(
+        first: tuple[float, float], last: tuple[float, float], share: float
+    ) -> tuple[float, float]:
+        x, y = (round(a + (b - a) * share, 4) for a, b in zip(first, last, strict=True))
+        return x, y
+
+    return (
+        interpolate(first_top, last_top, start), interpolate(first_top, last_top, end),
+        interpolate(first_bottom, last_bottom, end), interpolate(first_bottom, last_bottom, start),
+    )  # fmt: skip
 
 
 def _find_names(query: TextQuery, path: str) -> Iterator[str]:

@@ -1,19 +1,25 @@
 """Fuse the ranking by vectors with the images whose texts contain the words of a query.
 
-Images with the complete name, title or phrase come first. For other words, the two rankings are
-fused by reciprocal rank (Cormack et al. 2009, https://doi.org/10.1145/1571941.1572114). Words that
-occur nowhere leave the ranking by vectors as it is.
+Images with the complete name, title, place or phrase come first. For other words, the two rankings
+are fused by reciprocal rank (Cormack et al. 2009, https://doi.org/10.1145/1571941.1572114). Words
+that occur nowhere leave the ranking by vectors as it is.
+
+A query such as "boat in Lisbon" names a place, and something that the vector finds. So the images
+in the place get a higher score in the ranking by vectors: as much as the nearest images differ. An
+image in Lisbon that is among the nearest comes before all others; one without a boat does not.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
+from functools import cached_property
 from itertools import chain
 
 import numpy as np
 
 from searchapp.catalog import Catalog, TextLevel, TextQuery
+from searchapp.catalog.filters.columns import EMPTY_IDS
 from searchapp.engines import Vector
 from searchapp.search.ranked_pages import FIRST_PAGE_MATCHES, RankedPage, iter_ranked_pages
 from searchapp.types import Collection
@@ -25,6 +31,7 @@ MAX_FUSED_IMAGES = 20_000  # Words in more images say little beside a vector.
 MAX_TEXT_IMAGES = 100_000  # of a search by text only
 MAX_FIRST_IMAGES = 1000  # images with the complete phrase that come before all others
 MAX_EXACT_COMPARISONS = 2000
+PLACE_RANK = 16  # An image in a named place comes first if its vector is among so many nearest.
 # Scores of a search by text only.
 LEVEL_SCORES = {
     TextLevel.EXACT: 1.0, TextLevel.PHRASE: 0.9, TextLevel.WORDS: 0.8, TextLevel.PREFIX: 0.6,
@@ -39,6 +46,16 @@ class TextMatches:
     query: TextQuery
     levels: tuple[tuple[TextLevel, Ids], ...]
     level_by_id: dict[int, TextLevel] = field(default_factory=dict)
+    # In a place that the query names beside other words.
+    place_ids: Ids = field(default_factory=lambda: EMPTY_IDS)
+
+    def has(self, id: int) -> bool:
+        """Return whether an image contains the words of the query, or is in a place of it."""
+        return id in self.level_by_id or id in self._place_id_set
+
+    @cached_property
+    def _place_id_set(self) -> frozenset[int]:
+        return frozenset(self.place_ids.tolist())
 
     def is_first(self, level: TextLevel) -> bool:
         """Return whether images of a level come before those that only the vector finds."""
@@ -81,6 +98,19 @@ def find_text_matches(
     return TextMatches(query, tuple(levels), level_by_id)
 
 
+def add_place_matches(
+    catalog: Catalog, collection: Collection, texts: TextMatches, selection: Selection | None
+) -> TextMatches:
+    """Return the matches with the embeddings in the places that the query names."""
+    image_ids = catalog.texts.find_named_places(texts.query, MAX_TEXT_IMAGES)
+    if not len(image_ids):
+        return texts
+    ids = catalog.texts.find_embeddings(collection, image_ids)
+    if selection is not None:
+        ids = np.intersect1d(ids, selection.ids, assume_unique=True)
+    return replace(texts, place_ids=ids)
+
+
 @dataclass(frozen=True, slots=True)
 class FusedPage:
     """Part of a fused ranking. nearest: the ids in it that the ranking by vectors contains."""
@@ -103,7 +133,7 @@ def iter_fused_pages(
     The pages are the same for every count and offset: see ranked_pages.py.
     """
     pages = iter_ranked_pages(index, vector, selection)
-    if texts is None or not texts.levels:
+    if texts is None or not (texts.levels or len(texts.place_ids)):
         for page in pages:
             yield FusedPage(page, frozenset(id for id, _ in page), is_by_score=True)
         return
@@ -113,7 +143,9 @@ def iter_fused_pages(
     yield FusedPage(first, nearest, is_by_score=False)
     seen = {id for id, _ in first}
     others = _rank_levels(index, vector, texts, fetch, FIRST_PAGE_MATCHES, is_first=False)
-    fused = [match for match in fuse_rankings(head, others) if match[0] not in seen]
+    in_place = _rank_ids(index, vector, texts.place_ids, fetch, FIRST_PAGE_MATCHES)
+    fused = fuse_rankings(raise_places(head, in_place), others)
+    fused = [match for match in fused if match[0] not in seen]
     yield FusedPage(fused, nearest, is_by_score=False)
     seen.update(id for id, _ in fused)
     for page in pages:
@@ -136,13 +168,35 @@ def _rank_levels(
         rest = count - len(ranked)
         if texts.is_first(level) != is_first or not rest:
             continue
-        if len(ids) <= MAX_EXACT_COMPARISONS:  # much faster than an exact index of a million
-            query = np.asarray(vector, np.float32).reshape(1, -1)
-            ranked += select_best(*compute_cosines(query, ids, fetch, query.shape[1]), rest)
-        else:
-            found = index.search(vector, rest, ids)
-            ranked += sorted(found, key=lambda match: (-match[1], match[0]))
+        ranked += _rank_ids(index, vector, ids, fetch, rest)
     return ranked
+
+
+def _rank_ids(
+    index: SearchIndex, vector: Vector, ids: Ids, fetch: FetchVectors, count: int
+) -> RankedPage:
+    """Return the count embeddings among ids that are nearest to a vector, nearest first."""
+    if len(ids) <= MAX_EXACT_COMPARISONS:  # much faster than an exact index of a million
+        query = np.asarray(vector, np.float32).reshape(1, -1)
+        return select_best(*compute_cosines(query, ids, fetch, query.shape[1]), count)
+    found = index.search(vector, count, ids)
+    return sorted(found, key=lambda match: (-match[1], match[0]))
+
+
+def raise_places(nearest: RankedPage, in_place: RankedPage) -> RankedPage:
+    """Return the nearest matches and those in a place, by scores that are raised in the place.
+
+    The matches keep their own scores. in_place: the nearest matches in the place.
+    """
+    if not nearest or not in_place:
+        return nearest
+    last = nearest[min(len(nearest), PLACE_RANK) - 1]
+    rise, raised = nearest[0][1] - last[1], {id for id, _ in in_place}
+    matches = dict(chain(nearest, in_place))
+    return sorted(
+        matches.items(),
+        key=lambda match: (-match[1] - rise * (match[0] in raised), match[0] not in raised),
+    )
 
 
 def fuse_rankings(nearest: Sequence[tuple[int, float]], by_text: RankedPage) -> RankedPage:

@@ -14,9 +14,8 @@ import hashlib
 import logging
 import math
 import time
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
-from itertools import islice
 from typing import Literal
 
 import numpy as np
@@ -25,12 +24,13 @@ from searchapp.catalog import Catalog
 from searchapp.engines import Engine, Refusal, Vector
 from searchapp.search import query_vector
 from searchapp.search.sentences import CALIBRATION_SENTENCES
-from searchapp.types import Collection, EmbeddingExtent, Query, Term
+from searchapp.types import Collection, EmbeddingExtent, Example, Query, Term
 from searchapp.vectors import pack_vector, unpack_vectors
 
 logger = logging.getLogger(__name__)
 
 QueryKind = Literal["text", "image"]
+FIRST_BATCH, LATER_BATCH = 4, 16  # calibration sentences; the first batch measures the speed
 MIN_UNRELATED_QUERIES = 50  # with fewer, hits are not judged
 UNRELATED_SAMPLE_SIZE = 230  # pictures of the collection that serve as unrelated queries
 SPREAD_SAMPLE_SIZE = 1000  # pictures of the collection to measure the spread with
@@ -39,17 +39,58 @@ TAIL_QUANTILE = 0.975  # The spread is measured here; scores above it can be tru
 NORMAL_TAIL_DEVIATIONS = 1.96  # standard deviations of TAIL_QUANTILE in a normal distribution
 
 
+class CalibrationPace:
+    """Divide sentences into batches, and stop as soon as all would take longer than a limit.
+
+    After the first batch, the time of all sentences is estimated, so that a slow model loses
+    little time.
+    """
+
+    def __init__(self, sentences: Sequence[str], limit_s: float = math.inf) -> None:
+        """Start to measure the time."""
+        self._sentences, self._limit_s = sentences, limit_s
+        self.is_too_slow = False
+
+    def __iter__(self) -> Iterator[Sequence[str]]:
+        """Yield batches until all sentences are done, or the limit is out of reach."""
+        started_at, done = time.monotonic(), 0
+        while done < len(self._sentences):
+            batch = self._sentences[done : done + (LATER_BATCH if done else FIRST_BATCH)]
+            yield batch
+            done += len(batch)
+            seconds = time.monotonic() - started_at
+            if seconds / done * len(self._sentences) > self._limit_s:
+                self.is_too_slow = True
+                return
+
+
 def hash_sentences() -> str:
     """Return a hash that identifies the version of the calibration sentences."""
     return hashlib.sha256("\n".join(CALIBRATION_SENTENCES).encode()).hexdigest()[:16]
 
 
-def get_query_kind(terms: Iterable[Term]) -> QueryKind | None:
-    """Return the common kind of all terms; None if kinds differ or a weight is not positive."""
+def get_query_kind(terms: Iterable[Term], examples: Sequence[Example] = ()) -> QueryKind | None:
+    """Return the common kind of all terms; None if kinds differ or a weight is not positive.
+
+    One liked picture alone is a query by this picture. Other examples have no kind: the mean of
+    several vectors is nearer to all pictures than a single vector is.
+    """
     kinds = {term.query.modality if term.weight > 0 else None for term in terms}
+    if examples:
+        is_one_picture = not kinds and [each.is_liked for each in examples] == [True]
+        return "image" if is_one_picture else None
     if kinds == {"text"}:
         return "text"
     return "image" if kinds == {"image"} else None
+
+
+def log_slow_model(collection: Collection, limit_s: float) -> None:
+    """Log that embedding the calibration sentences would take too long."""
+    logger.info(
+        "Did not calibrate good matches of the collection %s: it takes over %.0f s.",
+        collection.name,
+        limit_s,
+    )
 
 
 @dataclass(frozen=True, slots=True)
@@ -121,11 +162,21 @@ class JudgeCache:
         self._catalog = catalog
         self._cached_judges: dict[tuple[int, QueryKind], tuple[EmbeddingExtent, Judge | None]] = {}
         self._unsaved_vectors: dict[int, bytes] = {}  # sentence vectors by collection id
+        self._tried_on_the_side = set[int]()  # ids of collections
 
-    def list_missing_sentences(self, collection: Collection) -> list[str]:
-        """Return the calibration sentences to embed; none if the collection has their vectors."""
-        stored = self._catalog.read_calibration(collection, hash_sentences())
-        return [] if stored is not None else list(CALIBRATION_SENTENCES)
+    def list_missing_sentences(self, collection: Collection, *, on_the_side: bool) -> list[str]:
+        """Return the calibration sentences to embed; none if the collection has their vectors.
+
+        on_the_side: nobody has asked for them, so they are returned once only, whatever comes of
+        it: the model may be too slow, and many searches may come at once.
+        """
+        if on_the_side and collection.id in self._tried_on_the_side:
+            return []
+        if self._catalog.read_calibration(collection, hash_sentences()) is not None:
+            return []
+        if on_the_side:
+            self._tried_on_the_side.add(collection.id)
+        return list(CALIBRATION_SENTENCES)
 
     def save_sentence_vectors(self, collection: Collection, vectors: Sequence[Vector]) -> None:
         """Store the vectors of the calibration sentences, in memory if the library is read-only."""
@@ -134,23 +185,18 @@ class JudgeCache:
         self._unsaved_vectors[collection.id] = packed
         self._cached_judges.pop((collection.id, "text"), None)
 
-    def embed_sentences(self, collection: Collection, engine: Engine, timeout_s: float) -> None:
-        """Embed the calibration sentences and store their vectors; give up after timeout_s."""
-        deadline, vectors = time.monotonic() + timeout_s, list[Vector]()
-        sentences = iter(self.list_missing_sentences(collection))
-        while batch := list(islice(sentences, 16)):
-            if time.monotonic() > deadline:
-                logger.info(
-                    "Stopped calibrating good matches of the collection %s: it takes over %.0f s.",
-                    collection.name,
-                    timeout_s,
-                )
-                return
+    def embed_sentences(self, collection: Collection, engine: Engine, limit_s: float) -> None:
+        """Embed the calibration sentences and store their vectors, if this takes no longer."""
+        pace = CalibrationPace(self.list_missing_sentences(collection, on_the_side=True), limit_s)
+        vectors = list[Vector]()
+        for batch in pace:
             outputs = engine.embed(
-                [query_vector.make_engine_input(engine.spec, Query(s)) for s in batch]
+                [query_vector.make_engine_input(engine.spec, Query(text)) for text in batch]
             )
             vectors += [output for output in outputs if not isinstance(output, Refusal)]
-        if vectors:
+        if pace.is_too_slow:
+            log_slow_model(collection, limit_s)
+        elif vectors:
             self.save_sentence_vectors(collection, vectors)
 
     def get_judge(self, collection: Collection, kind: QueryKind) -> Judge | None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -12,12 +13,14 @@ from numpy.typing import NDArray
 from searchapp.catalog import (
     Catalog,
     LocatedImage,
+    StoredExample,
     TextQuery,
     raise_library_errors,
     wrap_sqlite_errors,
 )
 from searchapp.engines import Vector
-from searchapp.errors import QueryError
+from searchapp.errors import PictureError, QueryError
+from searchapp.files import storage
 from searchapp.models import ModelSpec, select_collection
 from searchapp.search.good_match import JudgeCache, QueryKind
 from searchapp.search.hit_list import make_hit
@@ -27,13 +30,17 @@ from searchapp.types import (
     Facets,
     Filter,
     Hit,
+    PictureName,
     SearchOptions,
     SearchResult,
+    TextLine,
     Timeline,
 )
 from searchapp.types.info import EMPTY_FACETS, EMPTY_TIMELINE
 from searchapp.vectors import unpack_vectors
 from searchapp.vectors.indexes import Indexes
+
+HIT_PAGE = 1000  # images whose files are looked up at once
 
 
 class LibraryReader:
@@ -82,6 +89,27 @@ class LibraryReader:
         vector: Vector = unpack_vectors([stored], collection.dimensions)[0]
         return vector
 
+    @raise_library_errors
+    def find_example(self, collection: Collection, image: PictureName) -> StoredExample | None:
+        """Return an image of a collection by its id, or by the path of a file that it knows.
+
+        The file can be gone, or on a drive that is not mounted. Raises PictureError if the path is
+        not valid.
+        """
+        examples = self._catalog.get_example_images(collection)
+        if isinstance(image, int):
+            return examples.find_by_id(image)
+        path = storage.normalize_folder(image, lambda message: PictureError(message, "read"))
+        found = examples.find_by_path(path)
+        if found is None and not storage.is_url(path):
+            found = examples.find_by_path(os.path.realpath(path))
+        return found
+
+    @raise_library_errors
+    def find_example_by_content(self, collection: Collection, sha256: str) -> StoredExample | None:
+        """Return an image of a collection by the SHA-256 of its file."""
+        return self._catalog.get_example_images(collection).find_by_content(sha256)
+
     def read_vectors(
         self, collection: Collection, ids: NDArray[np.int64]
     ) -> Iterator[tuple[NDArray[np.int64], Vector]]:
@@ -115,15 +143,17 @@ class LibraryReader:
         options: SearchOptions,
         kind: QueryKind | None = None,
         text: TextQuery | None = None,
+        left_out: frozenset[int] = frozenset(),
     ) -> SearchResult:
         """Return the hits nearest to a vector, best first; equal scores by age, oldest first.
 
         The caller sorts the hits by options.sort, after it has cut the page that it shows.
         kind: the kind of the query; None if good matches cannot be judged for it. text: words whose
-        images are fused with the nearest ones; its phrases must occur.
+        images are fused with the nearest ones; its phrases must occur. left_out: ids of
+        embeddings that are not among the hits.
         Raises QueryError if the filter is invalid, or min_score is "auto" without a judge.
         """
-        return self._ranking.find_nearest(collection, vector, options, kind, text)
+        return self._ranking.find_nearest(collection, vector, options, kind, text, left_out)
 
     @raise_library_errors
     def find_by_text(self, text: TextQuery, options: SearchOptions) -> SearchResult:
@@ -151,6 +181,11 @@ class LibraryReader:
         return self._catalog.find_image(image_id)
 
     @raise_library_errors
+    def locate_images_by_id(self, image_ids: Sequence[int]) -> dict[int, LocatedImage]:
+        """Return images by image id; leave out images without a file."""
+        return self._catalog.find_images(list(image_ids))
+
+    @raise_library_errors
     def count_facets(self, image_filter: Filter, collection: str | None, find: str) -> Facets:
         """Count images by facet; see Library.count_facets. find: see facets.count_facets.
 
@@ -176,6 +211,22 @@ class LibraryReader:
         return self._catalog.filters.list_timeline(chosen.id, resolve_filter_folder(image_filter))
 
     @raise_library_errors
+    def find_newest(self, options: SearchOptions) -> SearchResult:
+        """Return the images that match a filter, newest first, as hits with score 0.
+
+        Raises QueryError if the filter is invalid, LibraryError if there is no such collection.
+        """
+        collection = select_collection.select_by_name(self._catalog, options)
+        image_ids = self.list_timeline(options.base_filter, collection.name).image_ids
+        hits, end = list[Hit](), options.offset + options.count
+        for start in range(0, len(image_ids), HIT_PAGE):
+            hits += self.read_hits(image_ids[start : start + HIT_PAGE])
+            if len(hits) >= end:
+                break
+        warnings = () if image_ids else self.list_warnings(options.base_filter)
+        return SearchResult(tuple(hits[options.offset : end]), None, warnings)
+
+    @raise_library_errors
     def read_hits(self, image_ids: Sequence[int]) -> list[Hit]:
         """Return images with their files and metadata as hits with score 0, in the given order.
 
@@ -185,6 +236,11 @@ class LibraryReader:
         known = (located[image_id] for image_id in image_ids if image_id in located)
         hits = (make_hit(image, 0.0) for image in known)
         return [hit for hit in hits if hit is not None]
+
+    @raise_library_errors
+    def read_text(self, image_id: int) -> list[TextLine] | None:
+        """Return the lines of text in an image; None if they were not recognized yet."""
+        return self._catalog.recognized_texts.read_lines(image_id)
 
     def close_exclusive_files(self) -> None:
         """Close Milvus Lite files, which only one process can open; searches open them again."""

@@ -12,13 +12,13 @@ import numpy as np
 from searchapp.engines import Engine, EngineInput, Refusal, Vector
 from searchapp.errors import PictureError, QueryError
 from searchapp.files import fetch_url
-from searchapp.models import ModelSpec, check_trust, make_query_prompt
+from searchapp.models import ModelSpec, check_trust, make_query_prompt, make_text_input
 from searchapp.pictures import decode
 from searchapp.types import Query
 
 
 def make_engine_input(spec: ModelSpec, query: Query, data: bytes | None = None) -> EngineInput:
-    """Return the engine input of a query: its prompt and its decoded picture.
+    """Return the engine input of a query: its prompt and its decoded picture, or a part of it.
 
     data: the bytes of the query's picture; None: read the picture.
     Raises QueryError, UnsupportedModality or PictureError.
@@ -28,9 +28,13 @@ def make_engine_input(spec: ModelSpec, query: Query, data: bytes | None = None) 
         raise QueryError("nothing to look for; give a text, --image FILE, or both")
     prompt = make_query_prompt(spec, modality, query.text)
     if query.image is None:
-        return EngineInput(prompt)
-    data = fetch_url.read_query_image(query.image) if data is None else data
+        return make_text_input(spec, prompt)
+    if data is None:
+        assert not isinstance(query.image, int)  # The caller reads the images of the library.
+        data = fetch_url.read_query_image(query.image)
     try:
+        if query.region is not None:
+            return EngineInput(prompt, decode.prepare_region(data, query.region, spec.image))
         return EngineInput(prompt, decode.prepare_picture(data, spec.image).image)
     except PictureError as error:
         raise PictureError(f"{query.image}: {error}. Use another picture", error.stage) from error
@@ -116,3 +120,25 @@ def sum_weighted_vectors(vectors: Sequence[Vector], weights: Sequence[float]) ->
     if length < 1e-6:
         raise QueryError("the parts of the query cancel each other out; change their weights")
     return total / np.float32(length)
+
+
+LIKED_WEIGHT, UNLIKED_WEIGHT = 1.0, -0.5
+
+
+def add_feedback(
+    question: Vector | None, liked: Sequence[Vector], unliked: Sequence[Vector]
+) -> Vector:
+    """Return the vector of a question with relevance feedback, scaled to norm 1.
+
+    This is the formula of Rocchio (Manning et al., Introduction to Information Retrieval, section
+    9.1.1): the question, plus the mean of the liked vectors, minus a part of the mean of the
+    others. Each mean is scaled to norm 1, so that its influence does not depend on the number of
+    its vectors. The weights 1 and -1/2 have the ratio of Qdrant's average_vector:
+    https://qdrant.tech/documentation/concepts/explore/#average-vector-strategy
+    question: None if there are only examples. Raises QueryError if the sum is 0.
+    """
+    terms = [] if question is None else [(question, 1.0)]
+    for vectors, weight in ((liked, LIKED_WEIGHT), (unliked, UNLIKED_WEIGHT)):
+        if vectors:
+            terms.append((sum_weighted_vectors(vectors, [1.0] * len(vectors)), weight))
+    return sum_weighted_vectors([vector for vector, _ in terms], [weight for _, weight in terms])

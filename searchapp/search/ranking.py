@@ -20,6 +20,7 @@ from searchapp.search.fusion import (
     MAX_FUSED_IMAGES,
     MAX_TEXT_IMAGES,
     TextMatches,
+    add_place_matches,
     find_text_matches,
     iter_fused_pages,
 )
@@ -59,6 +60,7 @@ class Ranking:
         options: SearchOptions,
         kind: QueryKind | None,
         text: TextQuery | None = None,
+        left_out: frozenset[int] = frozenset(),
     ) -> SearchResult:
         """Return the hits nearest to a vector: see LibraryReader.find_nearest."""
         index = self._indexes.open_index(collection)
@@ -68,6 +70,7 @@ class Ranking:
             texts = find_text_matches(
                 self._catalog, collection, text, selection, MAX_FUSED_IMAGES, drop_frequent=True
             )
+            texts = add_place_matches(self._catalog, collection, texts, selection)
         judge_page = self._make_page_judge(collection, kind, index, selection)
         is_auto = options.min_score == AUTO_MIN_SCORE
         if is_auto and judge_page is None:
@@ -75,9 +78,10 @@ class Ranking:
         min_score = options.min_score if isinstance(options.min_score, (int, float)) else -np.inf
         hits, has_good_match = self._make_hit_list(options, texts), None
         for page in iter_fused_pages(index, vector, selection, texts, self._catalog.read_vectors):
-            kept = [match for match in page.matches if round(match[1], SCORE_DIGITS) >= min_score]
+            matches = [match for match in page.matches if match[0] not in left_out]
+            kept = [match for match in matches if round(match[1], SCORE_DIGITS) >= min_score]
             # Nearly all later matches have lower scores.
-            is_last = page.is_by_score and len(kept) < len(page.matches)
+            is_last = page.is_by_score and len(kept) < len(matches)
             are_good = [texts is not None and texts.is_good(id) for id, _ in kept]
             if not is_auto and any(are_good[:MAX_JUDGED_HITS]) and not has_good_match:
                 has_good_match = True
@@ -161,9 +165,9 @@ class Ranking:
         resolved_filter = resolve_filter_folder(options.base_filter)
 
         def explain(id: int, image: LocatedImage) -> tuple[LocatedImage, tuple[Match, ...]]:
-            if texts is None or id not in texts.level_by_id:
+            if texts is None or not texts.has(id):
                 return image, ()
-            lines = self._catalog.texts.read_recognized_lines(image.image_id)
+            lines = self._catalog.recognized_texts.read_lines(image.image_id) or ()
             if not resolved_filter.has_conditions:
                 image = put_matching_names_first(texts.query, image)
             return image, explain_match(texts.query, image, lines)
@@ -237,7 +241,7 @@ def _explain_no_judge(kind: QueryKind | None) -> str:
     if kind is None:
         return (
             "--min-score auto needs a query of only words or only pictures, without negative "
-            "weights; give a number"
+            "weights and examples; give a number"
         )
     return (
         "good matches cannot be judged: the collection has too few pictures, or the model refused "

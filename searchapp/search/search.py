@@ -8,21 +8,25 @@ waits, and run_without_waiting() runs it without an event loop.
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Coroutine, Iterator, Sequence
+import math
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from typing import Any, Protocol, TypeVar
 
 from searchapp.catalog import TextQuery, remove_quotes
 from searchapp.catalog.text_search import MAX_FORM_CHARACTERS
-from searchapp.engines import Engine, EngineInput, Refusal, Vector
+from searchapp.engines import Refusal, Vector
 from searchapp.errors import QueryError
 from searchapp.models import ModelSpec
+from searchapp.models.starter_words import explain_unknown_words
 from searchapp.search import query_vector
-from searchapp.search.good_match import get_query_kind
-from searchapp.search.library_reader import LibraryReader
+from searchapp.search.feedback import FoundExample, find_examples
+from searchapp.search.good_match import CalibrationPace, get_query_kind, log_slow_model
+from searchapp.search.original_files import read_image
+from searchapp.search.search_calls import SearchCalls
 from searchapp.types import (
     AUTO_MIN_SCORE,
     Collection,
+    Example,
     Query,
     SearchMode,
     SearchOptions,
@@ -32,7 +36,7 @@ from searchapp.types import (
 
 logger = logging.getLogger(__name__)
 
-Result = TypeVar("Result")
+MAX_CALIBRATION_S = 5.0  # of a search that did not ask for good matches only
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,7 +44,7 @@ class QueryPart:
     """One term of a search: a text, a picture, both, or an image of the library.
 
     data: the bytes of the picture, if the caller has read them. image_id: id of an image in the
-    library, whose stored vector is used; query then serves only to find the kind of the query.
+    library. Its stored vector is used, unless the query has a text or a region.
     """
 
     query: Query
@@ -48,44 +52,39 @@ class QueryPart:
     image_id: int | None = None
     weight: float = 1.0
 
-
-class SearchCalls(Protocol):
-    """Functions that a search calls; each implementation decides on which thread they run."""
-
-    async def read_library(self, read: Callable[[LibraryReader], Result]) -> Result:
-        """Call read with the library's reader, and return the result."""
-
-    async def prepare_input(self, spec: ModelSpec, query: Query, data: bytes | None) -> EngineInput:
-        """Return the engine input of a query: see query_vector.make_engine_input."""
-
-    async def start_engine(self, spec: ModelSpec) -> None:
-        """Start the engine of a model unless it runs.
-
-        An implementation may raise an error instead of waiting for the start.
-        """
-
-    async def ask_engine(self, spec: ModelSpec, question: Callable[[Engine], Result]) -> Result:
-        """Call question with the running engine of a model, and return the result."""
-
-    async def embed_inputs(
-        self, spec: ModelSpec, inputs: Sequence[EngineInput]
-    ) -> list[Vector | Refusal]:
-        """Embed inputs with the engine of a model: see Engine.embed."""
+    @classmethod
+    def from_term(cls, term: Term) -> QueryPart:
+        """Convert a term, whose picture can be an image of the library."""
+        image = term.query.image
+        return cls(
+            term.query, image_id=image if isinstance(image, int) else None, weight=term.weight
+        )
 
 
 async def search(
-    calls: SearchCalls, parts: Sequence[QueryPart], options: SearchOptions, *, one_prompt: bool
+    calls: SearchCalls,
+    parts: Sequence[QueryPart],
+    options: SearchOptions,
+    *,
+    one_prompt: bool,
+    examples: Sequence[Example] = (),
 ) -> SearchResult:
     """Return the hits nearest to the weighted sum of the parts' vectors.
 
+    examples: liked and unliked pictures, which move this sum: see query_vector.add_feedback. They
+    are not among the hits, unless options.include_examples is true.
+
     If all parts are texts, images whose names and captions contain the words are hits too:
     see fusion.py. A search by text only needs no engine.
+    Without parts and examples, the hits are the images that match the filter, newest first.
     one_prompt: a part with text and picture must be one prompt; if the model does not support
     this, raise UnsupportedModality. If false, such a part becomes two parts, whose vectors are
     added.
     Raises QueryError, UnsupportedModality, PictureError, ModelError, EngineError, LibraryError.
     """
-    text = _make_text_query(parts, options.by)
+    if not parts and not examples:
+        return await calls.read_library(lambda reader: reader.find_newest(options))
+    text = _make_text_query(parts, options.by) if not examples else None
     if options.by == "text":
         words = _require_words(text)
         return await calls.read_library(lambda reader: reader.find_by_text(words, options))
@@ -102,20 +101,34 @@ async def search(
     )
     if not one_prompt and "text+image" not in spec.modalities:
         parts = [single for part in parts for single in _split_part(part)]
-    vectors = await _embed_parts(calls, spec, parts, options.truncate)
-    image_ids = [part.image_id for part in parts if part.image_id is not None]
-    indexed = await calls.read_library(
-        lambda reader: [reader.read_vector(collection, image_id) for image_id in image_ids]
+    parts = [await _load_changed_image(calls, part) for part in parts]
+    found = await find_examples(calls, collection, examples)
+    new_pictures = [
+        QueryPart(Query(None, each.example.image), each.data)
+        for each in found
+        if each.vector is None
+    ]
+    vectors = await _find_vectors(calls, collection, spec, [*parts, *new_pictures], options)
+    question = (
+        query_vector.sum_weighted_vectors(vectors[: len(parts)], [part.weight for part in parts])
+        if parts
+        else None
     )
-    vector = query_vector.sum_weighted_vectors(
-        _merge_vectors(parts, vectors, indexed), [part.weight for part in parts]
+    vector = _add_examples(question, found, vectors[len(parts) :])
+    kind = get_query_kind((Term(part.query, part.weight) for part in parts), examples)
+    if kind == "text":
+        is_asked_for = options.min_score == AUTO_MIN_SCORE
+        await _calibrate_collection(calls, collection, spec, on_the_side=not is_asked_for)
+    left_out = frozenset[int]()
+    if not options.include_examples:
+        left_out = left_out.union(*(each.embedding_ids for each in found))
+    result = await calls.read_library(
+        lambda reader: reader.find_nearest(collection, vector, options, kind, text, left_out)
     )
-    kind = get_query_kind(Term(part.query, part.weight) for part in parts)
-    if options.min_score == AUTO_MIN_SCORE and kind == "text":
-        await _calibrate_collection(calls, collection, spec)
-    return await calls.read_library(
-        lambda reader: reader.find_nearest(collection, vector, options, kind, text)
-    )
+    if result.hits and result.hits[0].has_text_match:
+        return result  # The words occur in the names or captions of the best hit.
+    note = explain_unknown_words(spec, " ".join(part.query.text or "" for part in parts))
+    return result if note is None else replace(result, warnings=(*result.warnings, note))
 
 
 def _make_text_query(parts: Sequence[QueryPart], by: SearchMode) -> TextQuery | None:
@@ -146,9 +159,57 @@ def _split_part(part: QueryPart) -> list[QueryPart]:
     if part.query.modality != "text+image":
         return [part]
     return [
-        replace(part, query=replace(part.query, image=None), data=None),
+        replace(part, query=Query(part.query.text), data=None, image_id=None),
         replace(part, query=replace(part.query, text=None)),
     ]
+
+
+async def _load_changed_image(calls: SearchCalls, part: QueryPart) -> QueryPart:
+    """Return a part with the bytes of its library image, if the stored vector does not fit.
+
+    The vector is that of the complete image, without a text.
+    """
+    image_id = part.image_id
+    if image_id is None or not (part.query.text or part.query.region):
+        return part
+    located = await calls.read_library(lambda reader: reader.locate_image(image_id))
+    if located is None:
+        raise QueryError(f"the library has no image {image_id}; search again for its id")
+    data = await calls.run_blocking(lambda: read_image(located))
+    return replace(part, data=data, image_id=None)
+
+
+def _add_examples(
+    question: Vector | None, found: Sequence[FoundExample], embedded: Sequence[Vector]
+) -> Vector:
+    """Return the vector of a question with examples; embedded: vectors of the new pictures."""
+    if not found:
+        assert question is not None  # A search without a question has examples.
+        return question
+    new_vectors = iter(embedded)
+    liked, unliked = list[Vector](), list[Vector]()
+    for each in found:
+        vector = next(new_vectors) if each.vector is None else each.vector
+        (liked if each.example.is_liked else unliked).append(vector)
+    return query_vector.add_feedback(question, liked, unliked)
+
+
+async def _find_vectors(
+    calls: SearchCalls,
+    collection: Collection,
+    spec: ModelSpec,
+    parts: Sequence[QueryPart],
+    options: SearchOptions,
+) -> list[Vector]:
+    """Return the vectors of parts: stored ones of indexed images, and new ones of all others."""
+    embedded = iter(await _embed_parts(calls, spec, parts, options.truncate))
+    image_ids = [part.image_id for part in parts if part.image_id is not None]
+    indexed = iter(
+        await calls.read_library(
+            lambda reader: [reader.read_vector(collection, image_id) for image_id in image_ids]
+        )
+    )
+    return [next(embedded if part.image_id is None else indexed) for part in parts]
 
 
 async def _embed_parts(
@@ -177,71 +238,28 @@ async def _shorten_text(calls: SearchCalls, spec: ModelSpec, query: Query, trunc
     )
 
 
-def _merge_vectors(
-    parts: Sequence[QueryPart], embedded: Sequence[Vector], indexed: Sequence[Vector]
-) -> list[Vector]:
-    """Merge the vectors of embedded parts and of indexed images, in the order of parts."""
-    embedded_vectors: Iterator[Vector] = iter(embedded)
-    indexed_vectors: Iterator[Vector] = iter(indexed)
-    return [next(embedded_vectors if part.image_id is None else indexed_vectors) for part in parts]
-
-
 async def _calibrate_collection(
-    calls: SearchCalls, collection: Collection, spec: ModelSpec
+    calls: SearchCalls, collection: Collection, spec: ModelSpec, *, on_the_side: bool
 ) -> None:
-    """Embed the calibration sentences and store their vectors, if the collection lacks them."""
+    """Embed the calibration sentences and store their vectors, if the collection lacks them.
+
+    on_the_side: give up if this takes longer than a person would wait for a search.
+    """
     sentences = await calls.read_library(
-        lambda reader: reader.judges.list_missing_sentences(collection)
+        lambda reader: reader.judges.list_missing_sentences(collection, on_the_side=on_the_side)
     )
-    if sentences:
-        logger.info("Calibrating good matches of the collection %s.", collection.name)
-        inputs = [query_vector.make_engine_input(spec, Query(text)) for text in sentences]
+    if not sentences:
+        return
+    logger.info("Calibrating good matches of the collection %s.", collection.name)
+    pace = CalibrationPace(sentences, MAX_CALIBRATION_S if on_the_side else math.inf)
+    vectors = list[Vector]()
+    for batch in pace:
+        inputs = [query_vector.make_engine_input(spec, Query(text)) for text in batch]
         outputs = await calls.embed_inputs(spec, inputs)
-        vectors = [output for output in outputs if not isinstance(output, Refusal)]
-        if vectors:
-            await calls.read_library(
-                lambda reader: reader.judges.save_sentence_vectors(collection, vectors)
-            )
-
-
-class DirectCalls:
-    """SearchCalls that run directly, on the caller's thread."""
-
-    def __init__(self, reader: LibraryReader, get_engine: Callable[[ModelSpec], Engine]) -> None:
-        """Search with reader. get_engine: returns the engine of a model; starts it if needed."""
-        self._reader, self._get_engine = reader, get_engine
-
-    async def read_library(self, read: Callable[[LibraryReader], Result]) -> Result:
-        """Call read on this thread."""
-        return read(self._reader)
-
-    async def prepare_input(self, spec: ModelSpec, query: Query, data: bytes | None) -> EngineInput:
-        """Prepare the engine input of a query on this thread."""
-        return query_vector.make_engine_input(spec, query, data)
-
-    async def start_engine(self, spec: ModelSpec) -> None:
-        """Start the engine of a model, and wait until it runs."""
-        self._get_engine(spec)
-
-    async def ask_engine(self, spec: ModelSpec, question: Callable[[Engine], Result]) -> Result:
-        """Call question on this thread."""
-        return question(self._get_engine(spec))
-
-    async def embed_inputs(
-        self, spec: ModelSpec, inputs: Sequence[EngineInput]
-    ) -> list[Vector | Refusal]:
-        """Embed inputs on this thread."""
-        return self._get_engine(spec).embed(inputs)
-
-
-def run_without_waiting(coroutine: Coroutine[Any, Any, Result]) -> Result:
-    """Run a coroutine that never waits, without an event loop; raise RuntimeError if it waits."""
-    try:
-        coroutine.send(None)
-    except StopIteration as done:
-        result: Result = done.value
-        return result
-    coroutine.close()
-    raise RuntimeError(
-        "the coroutine waits for something, but it was started without an event loop"
-    )
+        vectors += [output for output in outputs if not isinstance(output, Refusal)]
+    if pace.is_too_slow:
+        log_slow_model(collection, MAX_CALIBRATION_S)
+    elif vectors:
+        await calls.read_library(
+            lambda reader: reader.judges.save_sentence_vectors(collection, vectors)
+        )

@@ -5,9 +5,16 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
+from pydantic import BaseModel
+
 from searchapp.server.api_docs import inline_definitions
-from searchapp.server.request_models import SearchRequest
-from searchapp.server.service import BROWSER_FORMATS
+from searchapp.server.request_models import (
+    RenameRequest,
+    ReviewRequest,
+    SavedSearchRequest,
+    SearchRequest,
+)
+from searchapp.server.shown_files import BROWSER_FORMATS
 from searchapp.server.video_ranges import MEDIA_TYPES
 
 Responses = dict[int | str, dict[str, Any]]
@@ -48,6 +55,30 @@ SEARCH_REQUEST_SCHEMA = {
         },
     }
 }
+
+
+def _make_json_body(model: type[BaseModel], example: dict[str, Any]) -> dict[str, Any]:
+    """Return the description of a JSON body, with an example."""
+    schema = inline_definitions(model.model_json_schema())
+    content = {"application/json": {"schema": schema, "example": example}}
+    return {"requestBody": {"required": True, "content": content}}
+
+
+SAVE_REQUEST_SCHEMA = _make_json_body(
+    SavedSearchRequest, {"name": "boats of 2021", "text": "a red boat", "after": "2021"}
+)
+REVIEW_REQUEST_SCHEMA = _make_json_body(
+    ReviewRequest,
+    {
+        "groups": [
+            [
+                {"path": "/home/ada/Pictures/boat.jpg", "sha256": "2f1a...", "stays": True},
+                {"path": "/home/ada/Pictures/boat (1).jpg", "sha256": "2f1a...", "stays": False},
+            ]
+        ]
+    },
+)
+RENAME_REQUEST_SCHEMA = _make_json_body(RenameRequest, {"name": "red boats"})
 INFO_EXAMPLE = {
     "library": "/home/ada/.local/share/searchapp",
     "images": 1200,
@@ -55,6 +86,7 @@ INFO_EXAMPLE = {
     "model": "clip-vit-b-32",
     "modalities": ["text", "image"],
     "model_state": "ready",
+    "can_open_folders": True,
     "collections": [{"name": "clip-vit-b-32", "model": "clip-vit-b-32", "images": 1200}],
     "folders": [{"path": "/home/ada/Pictures", "images": 1200}],
     "first_date": "2009-05-01",
@@ -73,7 +105,11 @@ IMAGE_RESPONSE = _make_media_response(
     "a picture in a format that browsers show",
     [f"image/{name.lower()}" for name in sorted(BROWSER_FORMATS)],
 )
+ORIGINAL_RESPONSE = _make_media_response(
+    "the unchanged file", ["application/octet-stream", *sorted(set(MEDIA_TYPES.values()))]
+)
 THUMBNAIL_RESPONSE = _make_media_response("a thumbnail", ["image/webp"])
 VIDEO_RESPONSE = _make_media_response(
     "a video, or the part that the header Range asks for", sorted(set(MEDIA_TYPES.values()))
 )
+ZIP_RESPONSE = _make_media_response("a zip of original files", ["application/zip"])

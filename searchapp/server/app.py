@@ -24,7 +24,17 @@ from searchapp.server.error_handlers import (
 from searchapp.server.guard import AccessGuard, AccessRules, App
 from searchapp.server.request_forms import RequestForms
 from searchapp.server.request_log import RequestLog
-from searchapp.server.routes import engine, images, library, page, process, search
+from searchapp.server.routes import (
+    desktop,
+    duplicates,
+    engine,
+    images,
+    library,
+    page,
+    process,
+    saved,
+    search,
+)
 from searchapp.server.service import Service
 from searchapp.server.start_options import EngineOrigin, check_engine, read_keep_alive
 from searchapp.server.unix_http import API_PREFIX
@@ -38,7 +48,8 @@ STATUS_PATHS = frozenset(
 VERSION_CHECKED_PATHS = frozenset(f"{API_PREFIX}/{name}" for name in ("search", "embed", "count"))
 # The page is last, because its route /{name} matches /healthz and /metrics too.
 ROUTERS = (
-    search.router, engine.router, images.router, library.router, process.router, page.router,
+    search.router, saved.router, duplicates.router, engine.router, images.router, library.router,
+    desktop.router, process.router, page.router,
 )  # fmt: skip
 
 
@@ -71,7 +82,9 @@ def create_app(
         title="searchapp", version=__version__, docs_url=None, redoc_url=None,
         default_response_class=AsciiJsonResponse, responses=PROBLEM_RESPONSES,
     )  # fmt: skip
-    app.state.shared = AppState(service, allow_urls, request_stop, engine)
+    app.state.shared = AppState(
+        service, allow_urls, request_stop, engine, has_token=rules.token is not None
+    )
     app.middleware("http")(_track_request)
     add_error_handlers(app)
     for router in ROUTERS:

@@ -22,6 +22,7 @@ class AppState:
     allow_urls: bool  # whether to fetch pictures from URLs for clients
     request_stop: Callable[[], None]  # makes the process stop
     engine: EngineOrigin = field(default_factory=EngineOrigin)
+    has_token: bool = False  # whether clients on other computers can connect
     metrics: Metrics = field(default_factory=Metrics)
     web_files: WebFiles = field(default_factory=load_page_files)
 

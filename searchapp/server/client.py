@@ -7,16 +7,22 @@ from __future__ import annotations
 
 import http.client
 import logging
-import os
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import fields
 from pathlib import Path
 from typing import Any
 
-from searchapp.errors import EngineError, ModelError, QueryError, SearchAppError, error_from_dict
+from searchapp.errors import (
+    EngineError,
+    ModelError,
+    PictureError,
+    QueryError,
+    SearchAppError,
+    error_from_dict,
+)
 from searchapp.files import fetch_url, storage
-from searchapp.files.enter_path import enter_path, find_entered
+from searchapp.files.enter_path import resolve_if_exists
 from searchapp.files.library_folder import require_library
 from searchapp.server.resident_lock import (
     LockHolder,
@@ -27,8 +33,18 @@ from searchapp.server.socket_path import log_path
 from searchapp.server.start_options import make_option_headers
 from searchapp.server.start_resident import ResidentConfig, ensure_running
 from searchapp.server.unix_http import ANSWER_TIMEOUT_S, API_PREFIX, post_fields, send_request
-from searchapp.types import Hit, Query, SearchOptions, SearchResult, Term
+from searchapp.types import (
+    Example,
+    Hit,
+    PictureName,
+    Query,
+    SavedSearch,
+    SearchOptions,
+    SearchResult,
+    Term,
+)
 from searchapp.types.filter_values import FilterValue, list_values
+from searchapp.types.saved_search import normalize_name
 
 logger = logging.getLogger(__name__)
 STATUS_BUSY, STATUS_CONFLICT = 503, 409
@@ -46,6 +62,7 @@ def search(
     query: Query | Sequence[Term],
     options: SearchOptions,
     notify: Callable[[str], None],
+    examples: Sequence[Example] = (),
 ) -> SearchResult:
     """Search in the resident process; start the process if it does not run.
 
@@ -54,14 +71,57 @@ def search(
     """
     require_library(config.library_folder)
     terms = [Term(query)] if isinstance(query, Query) else query
-    if not terms or any(term.query.modality is None for term in terms):
+    is_empty = not terms and not examples
+    if is_empty or any(term.query.modality is None for term in terms):
         raise QueryError("nothing to look for; give a text, --image FILE, or both")
-    body = _build_search_fields(terms, options)
+    body = _build_search_fields(terms, options) | _build_example_fields(examples)
     pictures = {
         _picture_field_name(number): fetch_url.read_query_image(term.query.image)
         for number, term in enumerate(terms)
-        if term.query.image is not None
+        if isinstance(term.query.image, (str, Path))
     }
+    return _post_search(config, body, pictures, terms, notify)
+
+
+def search_saved(
+    config: ResidentConfig, name: str, changes: Mapping[str, Any], notify: Callable[[str], None]
+) -> SearchResult:
+    """Run a saved search in the resident process, as search() does.
+
+    changes: options that replace those of the saved search, by their names.
+    Raises the errors of Library.find_saved, and EngineError if the process does not start.
+    """
+    require_library(config.library_folder)
+    body = {**_format_options(changes), "saved": name}
+    return _post_search(config, body, {}, (), notify)
+
+
+def find_saved(library: Path, name: str) -> SavedSearch | None:
+    """Return a saved search from the resident process, which is faster than opening the catalog.
+
+    Return None if no process answers, or if it knows no saved search with this name.
+    """
+    normalized = normalize_name(name)
+    try:
+        _, answer = send_request(library, "GET", f"{API_PREFIX}/saved", timeout_s=5)
+        for values in answer["searches"]:
+            if values["name"] == normalized:
+                for term in values["terms"]:
+                    del term["image_id"]
+                return SavedSearch.from_dict(values)
+    except (OSError, EngineError, KeyError, TypeError, http.client.HTTPException) as error:
+        logger.debug("The resident process did not answer with a saved search: %r", error)
+    return None
+
+
+def _post_search(
+    config: ResidentConfig,
+    body: dict[str, Any],
+    pictures: dict[str, bytes],
+    terms: Sequence[Term],
+    notify: Callable[[str], None],
+) -> SearchResult:
+    """Post a search to the resident process; terms: its query, for the messages of errors."""
     try:
         status, answer = request_resident(config, f"{API_PREFIX}/search", body, pictures, notify)
     except ResidentDiedError as error:
@@ -196,21 +256,58 @@ def _picture_field_name(number: int) -> str:
 
 
 def _build_search_fields(terms: Sequence[Term], options: SearchOptions) -> dict[str, Any]:
-    folders = list_values(options.folder)
+    values = {field.name: getattr(options, field.name) for field in fields(options)}
     return {
         "terms": [
             {
                 "text": term.query.text,
-                "image": _picture_field_name(number) if term.query.image is not None else None,
                 "weight": term.weight,
+                "region": _format_value(term.query.region),
+                **_build_picture_field(number, term.query.image),
             }
             for number, term in enumerate(terms)
         ],
-        **{field.name: _format_value(getattr(options, field.name)) for field in fields(options)},
-        "folder": [storage.normalize_folder(folder, QueryError) for folder in folders],
-        "model": _resolve_model_path(options.model),
+        **_format_options(values),
         "one_prompt": True,
     }
+
+
+def _format_options(values: Mapping[str, Any]) -> dict[str, Any]:
+    """Return options as JSON values; paths are absolute, because the process has another folder."""
+    formatted: dict[str, Any] = {name: _format_value(value) for name, value in values.items()}
+    if "folder" in values:
+        folders = list_values(values["folder"])
+        formatted["folder"] = [storage.normalize_folder(folder, QueryError) for folder in folders]
+    if formatted.get("model") is not None:
+        formatted["model"] = resolve_if_exists(formatted["model"], ModelError)
+    return formatted
+
+
+def _build_picture_field(number: int, image: PictureName | None) -> dict[str, Any]:
+    """Return the field of a term that says which picture it has; none for a term of words."""
+    if image is None:
+        return {}
+    return {"image_id": image} if isinstance(image, int) else {"image": _picture_field_name(number)}
+
+
+def _build_example_fields(examples: Sequence[Example]) -> dict[str, Any]:
+    """Return the fields with the ids of images of the library, and with paths of files.
+
+    The process reads the files itself, because it may know them already, even on a drive that is
+    not mounted now.
+    """
+    fields: dict[str, list[int | str]] = {
+        "like": [], "unlike": [], "like_files": [], "unlike_files": [],
+    }  # fmt: skip
+    for example in examples:
+        name, image = "like" if example.is_liked else "unlike", example.image
+        if isinstance(image, int):
+            fields[name].append(image)
+        else:
+            fields[f"{name}_files"].append(
+                storage.normalize_folder(image, lambda message: PictureError(message, "read"))
+            )
+    return fields
 
 
 def _format_value(value: object) -> object:
@@ -218,10 +315,3 @@ def _format_value(value: object) -> object:
     if isinstance(value, tuple):
         return [_format_value(item) for item in value]
     return str(value) if isinstance(value, FilterValue) else value
-
-
-def _resolve_model_path(model: str | None) -> str | None:
-    """Return the absolute path of a model's folder or file; return a model name unchanged."""
-    if model is None or find_entered(model, ModelError) is None:
-        return model
-    return os.path.abspath(enter_path(model, ModelError))  # noqa: PTH100

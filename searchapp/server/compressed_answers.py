@@ -1,4 +1,4 @@
-"""Compress JSON and text; pictures and videos are compressed already."""
+"""Compress JSON and text; pictures and videos are compressed already, also in a zip."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from searchapp.server.unix_http import API_PREFIX
 
 MIN_COMPRESSED_BYTES = 1000
 COMPRESSION_LEVEL = 5  # level 9 takes four times as long for a list of hits, and saves 2 %
-MEDIA_PATHS = tuple(f"{API_PREFIX}/{name}/" for name in ("images", "thumbnails", "videos"))
+MEDIA_PATHS = tuple(f"{API_PREFIX}/{name}" for name in ("images/", "thumbnails/", "videos/", "zip"))
 
 
 class CompressedAnswers:

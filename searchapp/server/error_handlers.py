@@ -11,9 +11,11 @@ from fastapi.exceptions import RequestValidationError
 from starlette.exceptions import HTTPException
 
 from searchapp.errors import (
+    FolderError,
     LibraryError,
     PictureError,
     QueryError,
+    ReadOnlyError,
     SearchAppError,
     UnsupportedModality,
     error_to_dict,
@@ -27,7 +29,9 @@ logger = logging.getLogger(__name__)
 PROBLEM_RESPONSE = {
     "description": (
         "Reason of the error. 400: an invalid query or picture; 401: no token; 403: a page of "
-        "another site; 404: no such image, collection or path; 413: a request that is too large; "
+        "another site, or a library that is read-only; 404: no such image, collection, saved "
+        "search or path; 409: a folder of links that cannot be changed; 413: a request that is too "
+        "large; "
         "421: another host name; 422: invalid fields; 500: a fault of the server; 503: the model "
         "is loading, repeat the request after the seconds in Retry-After."
     ),
@@ -73,6 +77,10 @@ async def _answer_error(request: Request, error: Exception) -> Response:
             status, headers = 503, {"Retry-After": "1"}
         case QueryError() | PictureError() | UnsupportedModality():
             status = 400
+        case ReadOnlyError():
+            status = 403
+        case FolderError():
+            status = 409
         case LibraryError():
             status = 404
         case _:
@@ -103,6 +111,8 @@ async def _answer_invalid_fields(request: Request, error: Exception) -> Response
 
 
 def _name_field(location: tuple[int | str, ...]) -> int | str:
+    if len(location) > 1 and isinstance(location[-1], int):
+        return f"{location[-2]}[{location[-1]}]"
     return location[-1] if location else "the request"
 
 

@@ -73,7 +73,8 @@ def _read_header(scope: MutableMapping[str, Any], name: bytes) -> bytes:
 @cache
 def _read_style() -> str:
     folder = resources.files("searchapp.pages").joinpath("templates")
-    return "".join(folder.joinpath(name).read_text("utf-8") for name in ("base.css", "login.css"))
+    names = ("look.css", "base.css", "login.css")
+    return "".join(folder.joinpath(name).read_text("utf-8") for name in names)
 
 
 def _mark_safe(style: str) -> object:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable
 from typing import Annotated, Any, Literal
 
@@ -17,7 +18,9 @@ from pydantic.json_schema import JsonSchemaValue
 from pydantic_core import CoreSchema, PydanticCustomError, core_schema
 
 from searchapp.errors import QueryError
-from searchapp.types import Area, Circle, DateBound, RatingRange
+from searchapp.types import Area, Circle, DateBound, RatingRange, Region
+from searchapp.types.filter_values import FilterValue
+from searchapp.types.saved_search import MAX_NAME_CHARACTERS
 
 PLACE_PATTERN = r"^-?\d+(\.\d*)?,-?\d+(\.\d*)?,\d+(\.\d*)?(km)?$"
 AREA_PATTERN = r"^-?\d+(\.\d*)?(,-?\d+(\.\d*)?){3}$"
@@ -62,7 +65,10 @@ class WebLimit:
 
 
 class PathText:
-    """Annotation of a path: a text in which bytes that are not UTF-8 are lone surrogates."""
+    """Annotation of a path: a text in which bytes that are not UTF-8 are lone surrogates.
+
+    Other lone surrogates name no file, so they are refused.
+    """
 
     def __get_pydantic_core_schema__(
         self, source: Any, handler: GetCoreSchemaHandler
@@ -72,6 +78,10 @@ class PathText:
         def validate(value: Any, validate_text: ValidatorFunctionWrapHandler) -> Any:
             if isinstance(value, str):
                 validate_text(value.encode("utf-8", "replace").decode())  # its length
+                try:
+                    os.fsencode(value)
+                except UnicodeEncodeError as error:
+                    raise PydanticCustomError("path", "no file can have this name") from error
                 return value
             return validate_text(value)
 
@@ -93,22 +103,34 @@ class ParsedText:
         return core_schema.no_info_after_validator_function(self._parse, text)
 
 
-def _parse_date(text: str) -> DateBound:
-    """Parse a date; raise PydanticCustomError, so that status 422 names the invalid field."""
-    try:
-        return DateBound.parse(text)
-    except QueryError as error:
-        raise PydanticCustomError("date", str(error)) from error
+def _make_parser(kind: type[FilterValue], name: str) -> Callable[[str], FilterValue]:
+    """Return a parser that raises PydanticCustomError, so that status 422 names the field."""
+
+    def parse(text: str) -> FilterValue:
+        try:
+            return kind.parse(text)
+        except QueryError as error:
+            # The message is a template, in which braces have a meaning.
+            raise PydanticCustomError(name, "{reason}", {"reason": str(error)}) from error
+
+    return parse
 
 
 Date = Annotated[
     DateBound,
-    ParsedText(_parse_date),
+    ParsedText(_make_parser(DateBound, "date")),
     Field(json_schema_extra={"pattern": f"^{DateBound.PATTERN}$"}),
 ]
+RegionField = Annotated[
+    Region,
+    ParsedText(_make_parser(Region, "region"), WebLimit(max_length=100)),
+    Field(description=f"part of the upright picture: {Region.HELP}"),
+]
+ImageIdField = Annotated[int, Field(ge=1, le=2**63 - 1)]
 Score = Annotated[float, Field(allow_inf_nan=False)] | Literal["auto"]
 Size = Annotated[float, Field(ge=0, description="megapixels"), WebLimit(allow_inf_nan=False)]
 Text = Annotated[str, WebLimit(max_length=20_000)]
+SavedName = Annotated[str, Field(min_length=1), WebLimit(max_length=MAX_NAME_CHARACTERS)]
 Url = Annotated[str, WebLimit(max_length=4000)]
 Pattern = Annotated[str, WebLimit(max_length=200)]
 Place = Annotated[

@@ -3,48 +3,48 @@
 from __future__ import annotations
 
 import json
-import math
-import sys
 from contextlib import suppress
 from dataclasses import fields, replace
 from typing import Annotated, Any, TypeVar
 
-from fastapi import HTTPException, Path, Request
-from fastapi.exceptions import RequestValidationError
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError
-from starlette.datastructures import UploadFile
+from fastapi import Path
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
 
 from searchapp.server.request_fields import (
-    IS_LOCAL,
     Date,
+    ImageIdField,
     PathText,
     Pattern,
     Place,
     Rating,
     Rectangle,
+    RegionField,
+    SavedName,
     Score,
     Size,
     Text,
     Url,
     WebLimit,
 )
-from searchapp.server.unix_http import FIELDS_PART
 from searchapp.types import Filter, SearchMode, SearchOptions, SortOrder
 
 MAX_QUERY_PARTS = 16
 MAX_FILTER_VALUES = 50
-RequestModel = TypeVar("RequestModel", bound=BaseModel)
-WEB_FORM: dict[str, Any] = {"max_files": MAX_QUERY_PARTS, "max_fields": 50}
-UNLIMITED_FORM: dict[str, Any] = {
-    "max_files": math.inf, "max_fields": math.inf, "max_part_size": sys.maxsize,
-}  # fmt: skip
 MAX_HITS = 1000  # per answer; the offset is at most 100 * MAX_HITS
 ImageId = Annotated[int, Path(ge=1, le=2**63 - 1)]
 
 
+def parse_json(text: str | bytes) -> Any:
+    """Parse JSON; raise ValueError if it is invalid or nested too deeply."""
+    try:
+        return json.loads(text)
+    except RecursionError as error:
+        raise ValueError("the JSON is nested too deeply") from error
+
+
 def _parse_form_json(value: Any) -> Any:
     """Parse a form field that contains JSON; return other values unchanged."""
-    return _parse_json(value) if isinstance(value, str) else value
+    return parse_json(value) if isinstance(value, str) else value
 
 
 def _parse_list(value: Any) -> Any:
@@ -56,7 +56,7 @@ def _parse_list(value: Any) -> Any:
     parsed = None
     if value.startswith("["):  # a plain value may begin with [ too: the folder "[2020] Trip"
         with suppress(ValueError):
-            parsed = _parse_json(value)
+            parsed = parse_json(value)
     return parsed if isinstance(parsed, list) else [value] if value else []
 
 
@@ -76,6 +76,12 @@ class RequestFields(BaseModel):
     model_config = ConfigDict(extra="forbid")
 
 
+ExampleIds = Annotated[
+    list[ImageIdField], WebLimit(max_length=MAX_HITS), BeforeValidator(_parse_list)
+]
+ExampleFiles = Annotated[list[Annotated[str, PathText()]], WebLimit(max_length=0)]
+
+
 class TermRequest(RequestFields):
     """Term of a weighted query: a text, a picture, or both as one prompt."""
 
@@ -84,8 +90,9 @@ class TermRequest(RequestFields):
         Annotated[str, WebLimit(max_length=100)] | None,
         Field(description="name of the multipart form part with the picture"),
     ] = None
-    image_id: Annotated[int | None, Field(ge=1, le=2**63 - 1)] = None
+    image_id: ImageIdField | None = None
     image_url: Annotated[Url | None, Field(description="only with --allow-urls")] = None
+    region: RegionField | None = None
     weight: Annotated[
         float,
         Field(description="negative: less like this term"),
@@ -125,6 +132,10 @@ class FilterRequest(RequestFields):
     max_size: Size | None = None
     near: Place | None = None
     area: Rectangle | None = None
+    place: Annotated[
+        SeveralValues[Pattern],
+        Field(description="one of these names of a city, region or country", examples=[["Lisbon"]]),
+    ] = []
     where: Annotated[
         Annotated[str, WebLimit(max_length=4000)] | None,
         Field(description="an SQL condition over the view photos"),
@@ -164,11 +175,19 @@ class TextSearchRequest(SimilarRequest):
     q: Annotated[Text, Field(description="what the picture shows", examples=["a red boat"])]
 
 
-class SearchRequest(SimilarRequest):
-    """Query, conditions and page of a search."""
+class QuestionRequest(SimilarRequest):
+    """Query, conditions and page of a search that can be run or saved."""
 
     text: Text | None = None
     image_url: Annotated[Url | None, Field(description="only with --allow-urls")] = None
+    region: RegionField | None = None
+    like: Annotated[ExampleIds, Field(description="ids of images that hits should resemble")] = []
+    unlike: Annotated[ExampleIds, Field(description="ids of images that they should not")] = []
+    like_files: Annotated[ExampleFiles, Field(description="only through the Unix socket")] = []
+    unlike_files: Annotated[ExampleFiles, Field(description="only through the Unix socket")] = []
+    include_examples: Annotated[
+        bool, Field(description="show the images of like and unlike among the hits")
+    ] = False
     terms: Annotated[
         Annotated[list[TermRequest], WebLimit(max_length=MAX_QUERY_PARTS)] | None,
         BeforeValidator(_parse_form_json),
@@ -181,9 +200,47 @@ class SearchRequest(SimilarRequest):
         SearchMode,
         Field(description="the nearest vectors, the words in names and captions, or both fused"),
     ] = "both"
+
+
+class SearchRequest(QuestionRequest):
+    """Query, conditions and page of a search."""
+
+    saved: Annotated[
+        SavedName | None,
+        Field(description="name of a saved search to run; other fields replace its options"),
+    ] = None
     one_prompt: Annotated[
         bool, Field(description="refuse text and picture together if the model cannot embed both")
     ] = False
+
+
+class SavedSearchRequest(QuestionRequest):
+    """Name of a search to save, its query, and its conditions; no page is saved."""
+
+    name: SavedName
+
+
+class RenameRequest(RequestFields):
+    """New name of a saved search."""
+
+    name: SavedName
+
+
+class ReviewedFile(RequestFields):
+    """Choice for one file of a group of duplicates."""
+
+    path: Annotated[str, WebLimit(max_length=4096), PathText()]
+    sha256: Annotated[str, WebLimit(max_length=64)]
+    stays: Annotated[bool, Field(description="false: the file was chosen to move away")]
+
+
+class ReviewRequest(RequestFields):
+    """Groups of duplicates that a person has reviewed, with a choice for each file."""
+
+    groups: Annotated[
+        list[Annotated[list[ReviewedFile], WebLimit(max_length=MAX_HITS)]],
+        WebLimit(max_length=100 * MAX_HITS),
+    ]
 
 
 class InputRequest(RequestFields):
@@ -216,60 +273,6 @@ def is_used_by_term(name: str, terms: list[TermRequest]) -> bool:
     return any(term.image == name for term in terms)
 
 
-async def parse_request(
-    request: Request, model: type[RequestModel]
-) -> tuple[RequestModel, dict[str, bytes]]:
-    """Return the fields of a JSON or form body, and the pictures by the names of their form parts.
-
-    A command of the user sends its fields as JSON in the form part FIELDS_PART: other parts of a
-    form cannot hold a path that is not UTF-8.
-    Raises HTTPException if the body is not JSON or no form, and RequestValidationError if it does
-    not fit the model. All become status 4xx.
-    """
-    is_local = request.scope["searchapp.local"]
-    media_type = request.headers.get("content-type", "").split(";")[0].strip().lower()
-    files: dict[str, bytes] = {}
-    body: str | bytes
-    fields: Any
-    if media_type == "multipart/form-data":
-        limits = UNLIMITED_FORM if is_local else WEB_FORM
-        try:
-            async with request.form(**limits) as form:
-                for name, value in form.items():
-                    if isinstance(value, UploadFile):
-                        files[name] = await value.read()
-                fields = {
-                    name: value for name, value in form.items() if isinstance(value, str) and value
-                }
-        except UnicodeError as error:  # the charset of the header Content-Type decides
-            raise HTTPException(400, "the texts of the form are not UTF-8; send UTF-8") from error
-        body = fields.get(FIELDS_PART, "") if is_local else ""
-    else:
-        body, fields = await request.body(), None
-    if body or fields is None:
-        try:
-            fields = _parse_json(body)
-        except ValueError as error:
-            raise HTTPException(
-                422,
-                "the body of the request is not JSON; send application/json or multipart/form-data",
-            ) from error
-    try:
-        return model.model_validate(fields, context={IS_LOCAL: is_local}), files
-    except ValidationError as error:
-        raise RequestValidationError(
-            error.errors(include_url=False, include_context=False, include_input=False)
-        ) from error
-
-
-def _parse_json(text: str | bytes) -> Any:
-    """Parse JSON; raise ValueError if it is invalid or nested too deeply."""
-    try:
-        return json.loads(text)
-    except RecursionError as error:
-        raise ValueError("the JSON is nested too deeply") from error
-
-
 def to_search_options(request: SimilarRequest) -> SearchOptions:
     """Return the SearchOptions of a request."""
     options = SearchOptions(
@@ -279,7 +282,7 @@ def to_search_options(request: SimilarRequest) -> SearchOptions:
         min_score=request.min_score,
         collection=request.collection,
     )
-    if not isinstance(request, SearchRequest):
+    if not isinstance(request, QuestionRequest):
         return options
     return replace(
         options,
@@ -287,4 +290,14 @@ def to_search_options(request: SimilarRequest) -> SearchOptions:
         trust_remote_code=request.trust_remote_code,
         truncate=request.truncate,
         by=request.by,
+        include_examples=request.include_examples,
     )
+
+
+def given_options(request: QuestionRequest) -> dict[str, Any]:
+    """Return the options that a request states, by their names in SearchOptions."""
+    values = {
+        **{field.name: getattr(request, field.name) for field in fields(SearchOptions)},
+        **request.filter_values(),
+    }
+    return {name: value for name, value in values.items() if name in request.model_fields_set}

@@ -5,19 +5,20 @@ from __future__ import annotations
 import json
 import os
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict
-from typing import Self
+from typing import Any, Self
 
 import numpy as np
 from pydantic import BaseModel, Field
 
+from searchapp.catalog import LocatedImage
 from searchapp.search.hit_list import sort_hits
 from searchapp.server.request_models import SimilarRequest
-from searchapp.types import Facet, Facets, Hit, SearchResult, Timeline
+from searchapp.types import Facet, Facets, Hit, SavedSearch, SearchResult, TextLine, Timeline
 from searchapp.types.search import MatchSource
 
-FACETS = ("folders", "cameras", "lenses", "keywords", "ratings", "formats")
+FACETS = ("folders", "cameras", "lenses", "keywords", "ratings", "formats", "place_names")
 
 
 class EmbedAnswer(BaseModel):
@@ -39,8 +40,31 @@ class MatchAnswer(BaseModel):
     by: MatchSource
     snippet: str | None = Field(description="the name or text that matches")
     boxes: list[list[tuple[float, float]]] = Field(
-        description="corners of the lines of text in the picture, as shares of width and height"
+        description="corners of the words in the picture, as shares of width and height"
     )
+
+
+class LineAnswer(BaseModel):
+    """Line of text in a picture."""
+
+    text: str
+    box: list[tuple[float, float]] = Field(
+        description="corners of the line, from the first letter on, as shares of width and height"
+    )
+    confidence: float = Field(description="0 to 1")
+
+
+class TextAnswer(BaseModel):
+    """Text in a picture or video frame."""
+
+    is_read: bool = Field(description="false: the text was not recognized yet")
+    lines: list[LineAnswer]
+
+    @classmethod
+    def from_lines(cls, lines: Sequence[TextLine] | None) -> TextAnswer:
+        """Convert the lines of a picture into their form in the API."""
+        answers = [LineAnswer(**line.to_dict()) for line in lines or ()]
+        return cls(is_read=lines is not None, lines=answers)
 
 
 class PictureAnswer(BaseModel):
@@ -63,6 +87,9 @@ class PictureAnswer(BaseModel):
     title: str | None
     latitude: float | None
     longitude: float | None
+    city: str | None = Field(description="of the position, as GeoNames calls it")
+    region: str | None
+    country: str | None
     also: list[str]
     seconds: float | None = Field(description="time of the frame in its video")
     moments: list[float] = Field(description="times of other matching frames, in seconds")
@@ -75,6 +102,22 @@ class PictureAnswer(BaseModel):
         """Convert a Hit into its form in the API."""
         folder, name = os.path.split(hit.path)
         return cls(id=hit.image_id, folder=folder, name=name, **hit.to_dict())
+
+
+class PictureDetails(PictureAnswer):
+    """Picture of the library, with everything that the library knows of it."""
+
+    description: str | None
+    format: str
+    file_bytes: int = Field(description="size of the file at path, when it was indexed")
+
+    @classmethod
+    def from_image(cls, hit: Hit, located: LocatedImage) -> Self:
+        """Combine a Hit with its located image."""
+        info = located.get_file_info(hit.path)
+        size = next((file.size for file in located.files if file.path == hit.path), 0)
+        picture = PictureAnswer.from_hit(hit).model_dump()
+        return cls(**picture, description=info.description, format=info.format, file_bytes=size)
 
 
 class Found(PictureAnswer):
@@ -146,6 +189,7 @@ class FacetsAnswer(BaseModel):
     keywords: FacetAnswer
     ratings: FacetAnswer
     formats: FacetAnswer
+    place_names: FacetAnswer
     warnings: list[str] = Field(description="why no picture can match: an unknown folder")
     places: list[tuple[int, int, int]] = Field(
         description="square degrees: south and west in degrees, and the number of images"
@@ -163,6 +207,50 @@ class FacetsAnswer(BaseModel):
         )
 
 
+class SavedTermAnswer(BaseModel):
+    """Term of a saved question: a text, a picture, or both."""
+
+    text: str | None = None
+    image: str | None = Field(None, description="path or URL of a picture, read at each run")
+    image_id: int | None = Field(None, description="image of the library; null: it is gone")
+    image_key: str | None = Field(None, description="content of the image of the library")
+    weight: float = 1.0
+    region: str | None = Field(None, description="part of the picture")
+    is_liked: bool | None = Field(None, description="of an example; null: a term of the sum")
+
+
+class SavedSearchAnswer(BaseModel):
+    """Saved search: a name for a question and its filters."""
+
+    id: int
+    name: str
+    terms: list[SavedTermAnswer] = Field(description="the question; empty: only filters")
+    options: dict[str, Any] = Field(description="filters and options, as the user wrote them")
+    link_folder: str | None = Field(description="folder with links to the hits")
+    created_at: str = Field(description="UTC")
+
+    @classmethod
+    def from_search(cls, search: SavedSearch, image_ids: Mapping[str, int]) -> SavedSearchAnswer:
+        """Convert a SavedSearch into its form in the API. image_ids: images by their keys."""
+        values = search.to_dict()
+        for term in values["terms"]:
+            term["image_id"] = image_ids.get(term.get("image_key", ""))
+        return cls(**values)
+
+
+class SavedSearchesAnswer(BaseModel):
+    """All saved searches, sorted by name."""
+
+    searches: list[SavedSearchAnswer]
+
+
+class ReviewAnswer(BaseModel):
+    """What was kept of a review of duplicates."""
+
+    groups: int
+    unknown_files: int = Field(description="the library does not hold them, or with other bytes")
+
+
 class SearchAnswer(BaseModel):
     """Hits of a search, best first."""
 
@@ -172,7 +260,10 @@ class SearchAnswer(BaseModel):
     )
     more: bool = Field(description="whether there are more hits")
     milliseconds: float
-    warnings: list[str] = Field(description="why no picture can match: an unknown folder")
+    warnings: list[str] = Field(
+        description="what explains poor hits, or none: a folder that is not in the library, or "
+        "words that the model does not know"
+    )
 
 
 def make_search_answer(

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import io
 import threading
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -15,36 +14,37 @@ from typing import TYPE_CHECKING, Any, TypeVar
 import numpy as np
 
 from searchapp.catalog import LocatedImage, interrupt_statements
+from searchapp.duplicates.review_store import SavedReview
 from searchapp.engines import Engine, EngineInput, Refusal, Vector
-from searchapp.errors import PictureError
 from searchapp.files.library_folder import catalog_file
 from searchapp.library import Library
 from searchapp.models import ModelSpec
-from searchapp.pictures import decode, mean_colors, thumbnail_cache, thumbnails
-from searchapp.pictures.originals import open_original
+from searchapp.pictures import decode, mean_colors
+from searchapp.search.saved_searches import PreparedSearch, SavedSearches
 from searchapp.search.search import QueryPart, search
+from searchapp.server import shown_files
 from searchapp.server.batcher import ModelState
 from searchapp.server.threaded_calls import ThreadedCalls
 from searchapp.types import (
+    Example,
     Facets,
     Filter,
     Hit,
     Original,
+    ReviewChoice,
     SearchOptions,
     SearchResult,
+    TextLine,
     Timeline,
 )
 
 if TYPE_CHECKING:
-    from PIL.Image import Image as Picture
+    pass
 
 Result = TypeVar("Result")
-THUMBNAIL_SIDES_PX = (320, 640)  # long side
-BROWSER_FORMATS = frozenset({"JPEG", "PNG", "WEBP", "GIF", "AVIF", "BMP"})
 UNINTERRUPTED_CLOSE_S = 0.2  # so that SQLite can write its WAL into the catalog
 CLOSE_TIMEOUT_S = 2.0
 INTERRUPT_INTERVAL_S = 0.05  # an interrupt between two statements has no effect: repeat it
-MAX_CONVERTED_SIDE_PX = 2560  # long side of a picture that is converted for browsers
 
 
 class Service:
@@ -110,13 +110,32 @@ class Service:
         return not waiting.is_alive()
 
     async def search(
-        self, parts: Sequence[QueryPart], options: SearchOptions, one_prompt: bool
+        self,
+        parts: Sequence[QueryPart],
+        options: SearchOptions,
+        one_prompt: bool,
+        examples: Sequence[Example] = (),
     ) -> SearchResult:
-        """Search by the weighted sum of query parts.
+        """Search by the weighted sum of query parts, and by liked and unliked pictures.
 
         Raises the errors of search.search, and Starting while the engine starts.
         """
-        return await search(self._calls, parts, options, one_prompt=one_prompt)
+        return await search(self._calls, parts, options, one_prompt=one_prompt, examples=examples)
+
+    async def prepare_saved(self, name: str, changes: Mapping[str, Any]) -> PreparedSearch:
+        """Return the question and the options of a saved search: see SavedSearches.prepare."""
+        return await self._calls.call_library(lambda library: library.saved.prepare(name, changes))
+
+    async def use_saved(self, use: Callable[[SavedSearches], Result]) -> Result:
+        """Call use with the saved searches of the library, and return the result.
+
+        A write can wait for another process, so it must not run where searches run.
+        """
+        return await self._call_counting_library(lambda library: use(library.saved))
+
+    async def save_reviews(self, groups: Sequence[Sequence[ReviewChoice]]) -> SavedReview:
+        """Keep what a person chose for groups of duplicates: see ReviewStore.save."""
+        return await self._call_counting_library(lambda library: library.reviews.save(groups))
 
     async def embed(
         self,
@@ -160,26 +179,43 @@ class Service:
         """Return an image with its files; None if there is no such image."""
         return await self._calls.read_library(lambda reader: reader.locate_image(image_id))
 
+    async def locate_images(self, image_ids: Sequence[int]) -> dict[int, LocatedImage]:
+        """Return images with their files, by id; leave out images without a file."""
+        return await self._calls.read_library(lambda reader: reader.locate_images_by_id(image_ids))
+
+    async def read_text(self, image_id: int) -> list[TextLine] | None:
+        """Return the lines of text in an image; None if they were not recognized yet."""
+        return await self._calls.read_library(lambda reader: reader.read_text(image_id))
+
     async def load_image(self, located: LocatedImage) -> tuple[bytes, str]:
         """Return a picture in a format that browsers show, and its media type.
 
         Raises PictureError if no file is readable and still the indexed one.
         """
-        return await self._calls.run_blocking(lambda: _encode_for_browser(located))
+        return await self._calls.run_blocking(lambda: shown_files.encode_for_browser(located))
+
+    async def load_original(self, located: LocatedImage) -> tuple[bytes, str]:
+        """Return the unchanged file of a picture, and its path.
+
+        Raises PictureError as load_image does.
+        """
+        return await self._calls.run_blocking(lambda: shown_files.load_original(located))
 
     async def load_thumbnail(self, located: LocatedImage, size: int) -> bytes:
         """Return a thumbnail (WebP, upright).
 
         size: long side, one of THUMBNAIL_SIDES_PX. Raises PictureError as load_image does.
         """
-        return await self._calls.run_blocking(lambda: self._load_or_make_thumbnail(located, size))
+        return await self._calls.run_blocking(
+            lambda: shown_files.load_thumbnail(self.folder, located, size)
+        )
 
     async def find_video(self, located: LocatedImage) -> Original:
         """Return the video that an image is a frame of; its size is known.
 
         Raises PictureError if the image is no video frame, and as load_image does.
         """
-        return await self._calls.run_blocking(lambda: _find_video(located))
+        return await self._calls.run_blocking(lambda: shown_files.find_video(located))
 
     async def describe_library(self) -> dict[str, Any]:
         """Return the metadata of the library that the web page shows."""
@@ -209,7 +245,7 @@ class Service:
     async def count_facets(
         self, image_filter: Filter, collection: str | None, find: str = ""
     ) -> Facets:
-        """Count images by month, folder, camera, lens, keyword, rating and format.
+        """Count images by month, folder, camera, lens, keyword, rating, format and place.
 
         find: only values that contain this text, ignoring case, are counted.
         """
@@ -269,19 +305,6 @@ class Service:
             self._counting_thread, open_and_count
         )
 
-    def _load_or_make_thumbnail(self, located: LocatedImage, size: int) -> bytes:
-        """Return a thumbnail from the disk cache; make it and add it to the cache if missing."""
-        file = thumbnail_cache.locate_thumbnail(
-            self.folder, located.key, size, located.info.colors_since
-        )
-        if (cached := thumbnail_cache.load_thumbnail(file)) is not None:
-            return cached
-        thumbnail, buffer = _make_thumbnail(located, size), io.BytesIO()
-        thumbnail.save(buffer, "WEBP", quality=80)
-        thumbnail_cache.save_thumbnail(file, buffer.getvalue())
-        mean_colors.save_color(self.folder, located.image_id, thumbnail)
-        return buffer.getvalue()
-
 
 def _shut_down(executors: Sequence[ThreadPoolExecutor]) -> None:
     for executor in executors:
@@ -294,51 +317,3 @@ def _decode_input(prompt: str, data: bytes | None) -> EngineInput:
     return EngineInput(
         prompt, decode.decode_picture(data, lambda width, height: (width, height))[0]
     )
-
-
-def _use_first_available(located: LocatedImage, use: Callable[[Original], Result]) -> Result:
-    """Return use(original) of the first file of an image that can be used.
-
-    Raises the last PictureError if no file can be used.
-    """
-    last_error = PictureError(
-        "no file of this image is in the library any more; index its folder again", stage="read"
-    )
-    for original in located.originals:
-        try:
-            return use(original)
-        except PictureError as error:
-            last_error = error
-    raise last_error
-
-
-def _make_thumbnail(located: LocatedImage, side: int) -> Picture:
-    return _use_first_available(located, lambda original: thumbnails.make_thumbnail(original, side))
-
-
-def _encode_for_browser(located: LocatedImage) -> tuple[bytes, str]:
-    if located.seconds is None and located.info.format in BROWSER_FORMATS:
-        data = _use_first_available(located, _read_original)
-        # An imported catalog can state another format than that of the file.
-        if decode.detect_format(data) == located.info.format:
-            return data, f"image/{located.info.format.lower()}"
-    buffer = io.BytesIO()
-    _make_thumbnail(located, MAX_CONVERTED_SIDE_PX).save(buffer, "JPEG", quality=90)
-    return buffer.getvalue(), "image/jpeg"
-
-
-def _read_original(original: Original) -> bytes:
-    with open_original(original) as file:
-        return file.read()
-
-
-def _find_video(located: LocatedImage) -> Original:
-    """Return the first usable file of a video; raise PictureError if there is none."""
-    if located.seconds is None:
-        raise PictureError("this image is not a frame of a video", stage="read")
-
-    def check(original: Original) -> Original:
-        with open_original(original):
-            return original
-
-    return _use_first_available(located, check)

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Generator
 
 from fastapi import HTTPException, Response
-from fastapi.responses import StreamingResponse
 
 from searchapp.files.scan import get_suffix
 from searchapp.pictures.originals import open_original
+from searchapp.server.file_stream import FileStream
 from searchapp.types import Original
 
 MEDIA_TYPES = {
@@ -44,9 +44,7 @@ def range_response(
     if match is None:  # no range, or several ranges
         # RFC 9110, section 14.2, allows the complete content instead of several ranges.
         headers["Content-Length"] = str(size)
-        return StreamingResponse(
-            _read_chunks(video, 0, size), media_type=media_type, headers=headers
-        )
+        return FileStream(_read_chunks(video, 0, size), media_type=media_type, headers=headers)
     if match[1]:
         start, end = int(match[1]), min(int(match[2] or size), size - 1) + 1
     else:
@@ -61,12 +59,10 @@ def range_response(
         "Content-Range": f"bytes {start}-{end - 1}/{size}",
         "Content-Length": str(end - start),
     }
-    return StreamingResponse(
-        _read_chunks(video, start, end), 206, headers=headers, media_type=media_type
-    )
+    return FileStream(_read_chunks(video, start, end), 206, headers=headers, media_type=media_type)
 
 
-def _read_chunks(video: Original, start: int, end: int) -> Iterator[bytes]:
+def _read_chunks(video: Original, start: int, end: int) -> Generator[bytes, None, None]:
     """Yield the bytes from start to end; a file that is not the video any more ends the answer."""
     with open_original(video) as file:
         file.seek(start)

@@ -10,14 +10,14 @@ from types import TracebackType
 from typing import TYPE_CHECKING, Self
 
 from searchapp.engines.unclosed import UnclosedEngine
-from searchapp.errors import LockedError
+from searchapp.errors import LockedError, SearchAppError
 from searchapp.files.library_folder import can_be_resident
-from searchapp.indexing.watch import WatchEvent, WatchSession
+from searchapp.indexing.watch import LinksOutdated, LinksUpdated, WatchEvent, WatchSession
 from searchapp.library import Library
 from searchapp.server.resident_engine import ResidentEngine
 from searchapp.server.resident_lock import ResidentUnavailableError
 from searchapp.server.start_resident import ResidentConfig, ensure_running
-from searchapp.types import IndexEvent, IndexOptions
+from searchapp.types import IndexEvent, IndexOptions, RunFinished, SavedSearch
 
 if TYPE_CHECKING:
     from searchapp.engines import Engine
@@ -72,6 +72,8 @@ class LibraryWatch:
         logger.info("Embedding with an engine in %s", process)
         self._guard, self._notify = guard, notify
         self._own_engine: Engine | None = None
+        self._are_links_outdated = False
+        self._link_failures: dict[int, str] = {}  # the last ones, by saved search
 
     @property
     def roots(self) -> list[Path]:
@@ -108,15 +110,59 @@ class LibraryWatch:
                 time.sleep(LOCKED_RETRY_INTERVAL_S)
 
     def index_changes(self) -> Iterator[WatchEvent]:
-        """Index changes until the caller stops, and yield an event for each batch."""
-        return self._watch.index_changes(self._index)
+        """Index changes until the caller stops, and yield an event for each batch.
+
+        After a run that changed something, the links of saved searches are brought up to date.
+        """
+        yield from self._sync_links()
+        for event in self._watch.index_changes(self._index):
+            yield event
+            yield from self._sync_links()
 
     def _index(self, roots: list[Path], options: IndexOptions) -> Iterator[IndexEvent]:
-        with Library.open(
-            self._resident_config.library_folder, create=True, start=self._get_engine,
+        with self._open_library(create=True) as library:
+            for event in self._guard(library.index(roots, options)):
+                if isinstance(event, RunFinished) and event.summary.has_changes:
+                    self._are_links_outdated = True
+                yield event
+
+    def _open_library(self, *, create: bool) -> Library:
+        return Library.open(
+            self._resident_config.library_folder, create=create, start=self._get_engine,
             start_many=self._start_many, tell=self._notify,
-        ) as library:  # fmt: skip
-            yield from self._guard(library.index(roots, options))
+        )  # fmt: skip
+
+    def _sync_links(self) -> Iterator[WatchEvent]:
+        """Bring the links of saved searches up to date if the library has changed.
+
+        After a failure, the next event tries again; the same reason is not yielded twice.
+        """
+        if not self._are_links_outdated:
+            return
+        failures: dict[int, str] = {}
+        try:
+            with self._open_library(create=False) as library:
+                for search in library.saved.list_searches():
+                    if search.link_folder is not None:
+                        yield from self._sync_one(library, search, search.link_folder, failures)
+        except SearchAppError as error:  # The next index run fails for the same reason.
+            logger.info("Did not bring the links of saved searches up to date: %s", error)
+            return
+        self._link_failures, self._are_links_outdated = failures, bool(failures)
+
+    def _sync_one(
+        self, library: Library, search: SavedSearch, folder: str, failures: dict[int, str]
+    ) -> Iterator[WatchEvent]:
+        """Bring one folder of links up to date; add the reason to failures if it fails."""
+        try:
+            changes = library.sync_links(search)
+        except SearchAppError as error:
+            reason = failures[search.id] = str(error)
+            if self._link_failures.get(search.id) != reason:
+                yield LinksOutdated(folder, search.name, reason)
+        else:
+            if changes.added or changes.removed:
+                yield LinksUpdated(folder, search.name, changes.added, changes.removed)
 
     def _get_engine(self, spec: ModelSpec) -> Engine:
         if self._use_resident:

@@ -9,6 +9,8 @@ from hashlib import sha256
 from pathlib import Path
 
 WEB_FOLDER = Path(__file__).parent / "web"
+# The look that the page shares with the login, and with the pages that people keep as files.
+LOOK_FILE = Path(__file__).parents[1] / "pages" / "templates" / "look.css"
 INDEX_FILE = "index.html"
 MEDIA_TYPES = {
     ".html": "text/html; charset=utf-8",
@@ -25,7 +27,7 @@ REFERENCE_PATTERN = re.compile(r' (href|src)="([^"/:?#]+)(#[^"]*)?"')
 
 def load_page_files() -> WebFiles:
     """Return the files of searchapp's own page."""
-    return WebFiles(WEB_FOLDER.iterdir())
+    return WebFiles([*WEB_FOLDER.iterdir(), LOOK_FILE])
 
 
 @dataclass(frozen=True, slots=True)

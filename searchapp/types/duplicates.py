@@ -14,10 +14,12 @@ class DuplicateOptions(Filter):
 
     collection: str | None = None  # None: the collection that was indexed last
     similar: bool = False  # report pictures that look alike as well; these are not duplicates
+    reviewed: bool = False  # report groups as well of which an earlier review keeps all files
 
 
 # How two files agree. bytes: identical files. pixels: identical pixels in different bytes.
-# near: the same picture resized, recompressed, slightly cropped, rotated or brightened.
+# near: the same picture resized, recompressed, slightly cropped, rotated or brightened, without
+# its colors, with a caption or with a border.
 # similar: different pictures that look alike.
 DuplicateCertainty = Literal["bytes", "pixels", "near", "similar"]
 
@@ -37,7 +39,20 @@ class DuplicateFile:
     image_id: int
     certainty: DuplicateCertainty | None = None  # None: this is the file to keep
     difference: str = ""  # one phrase for people
+    # What was done to the picture, compared with others of its group: "grayscale", "caption" (text
+    # was written into it), "border".
+    edits: tuple[str, ...] = ()
     companions: tuple[str, ...] = ()  # files to move along: RAW, Live Photo video, sidecars
+    stays: bool | None = None  # choice of an earlier review; None: none
+
+
+@dataclass(frozen=True, slots=True)
+class ReviewChoice:
+    """What a person chose for one file of a group of duplicates."""
+
+    path: str
+    sha256: str
+    stays: bool
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,6 +62,25 @@ class DuplicateGroup:
     keeper: DuplicateFile
     reason: str
     others: tuple[DuplicateFile, ...]
+
+    @property
+    def kept(self) -> tuple[DuplicateFile, ...]:
+        """Return the files that stay: by an earlier review, or by default the file to keep.
+
+        Of look-alikes, all files stay by default.
+        """
+        kept = tuple(
+            copy
+            for copy in (self.keeper, *self.others)
+            if (copy.certainty in (None, "similar") if copy.stays is None else copy.stays)
+        )
+        return kept or (self.keeper,)  # the files that were chosen to stay are gone
+
+    @property
+    def moved(self) -> tuple[DuplicateFile, ...]:
+        """Return the files that do not stay."""
+        kept_paths = {copy.path for copy in self.kept}
+        return tuple(copy for copy in (self.keeper, *self.others) if copy.path not in kept_paths)
 
     @property
     def others_size_bytes(self) -> int:
@@ -62,6 +96,9 @@ class Duplicates:
     similar: tuple[DuplicateGroup, ...]  # empty unless DuplicateOptions.similar is set
     images: int  # number of images compared
     failed: int  # number of images that could not be read
+    # Number of pages of text that look like another page, and whose text cannot be compared.
+    unreadable: int = 0
+    reviewed: int = 0  # number of groups left out: an earlier review keeps all of their files
 
     @property
     def duplicate_count(self) -> int:

@@ -17,7 +17,11 @@ REJECTED, UNRATED, MAX_STARS = -1, 0, 5  # ratings as the catalog stores them
 
 
 class FilterValue(ABC):
-    """Value of a filter that users write as text; str() returns a text that parse() accepts."""
+    """Value of a filter that users write as text; str() returns a text that parse() accepts.
+
+    A saved search keeps this text. So a value that depends on the day, such as "the last week",
+    must return its own words, and not the date that they mean today.
+    """
 
     __slots__ = ()
 
@@ -123,8 +127,8 @@ class Circle(FilterValue):
         return cls(latitude, longitude, km)
 
     def __str__(self) -> str:
-        latitude, longitude = _format_number(self.latitude), _format_number(self.longitude)
-        return f"{latitude},{longitude},{_format_number(self.radius_km)}km"
+        latitude, longitude = format_number(self.latitude), format_number(self.longitude)
+        return f"{latitude},{longitude},{format_number(self.radius_km)}km"
 
 
 @dataclass(frozen=True, slots=True)
@@ -157,10 +161,10 @@ class Area(FilterValue):
         return cls(south, west, north, east)
 
     def __str__(self) -> str:
-        return ",".join(map(_format_number, (self.south, self.west, self.north, self.east)))
+        return ",".join(map(format_number, (self.south, self.west, self.north, self.east)))
 
 
-def _format_number(number: float) -> str:
+def format_number(number: float) -> str:
     """Format a number exactly, and without an exponent: the HTTP API rejects exponents."""
     return format(Decimal(repr(number)), "f").removesuffix(".0")
 

@@ -54,6 +54,7 @@ class IndexOptions:
     video: bool = True
     pairs: bool = True  # treat the RAW file of a JPEG and a Live Photo's video as companions
     only: tuple[str, ...] | None = None  # scan only these absolute paths in the folders
+    ocr: bool | None = None  # recognize text in pictures, in later runs too; None: unchanged
 
     def __post_init__(self) -> None:
         """Check the texts that SQLite stores."""
@@ -74,6 +75,7 @@ class RunSummary:
     kept: int = 0  # vanished, but not forgotten: the drive may be unmounted
     failed: int = 0
     described: int = 0  # known images whose metadata was read again
+    recognized: int = 0  # images and video frames in which text was looked for
     left_out: tuple[str, ...] = ()  # paths of linked folders, which are not followed
     seconds: float = 0.0
     images_per_second: float = 0.0  # embedded images, since the first engine was ready
@@ -81,10 +83,15 @@ class RunSummary:
     # (engines wait for input), start and embed (engines), write.
     stages: Mapping[str, float] = field(default_factory=dict)
 
+    @property
+    def has_changes(self) -> bool:
+        """Return whether the run has changed the library, or could not use a file."""
+        return any((self.added, self.moved, self.removed, self.kept, self.failed, self.described))
+
 
 @dataclass(frozen=True, slots=True)
 class WorkStep:
-    """Event: progress of one step of work that is no index run, such as writing a map."""
+    """Event: progress of one step of work without embedding, such as writing a map."""
 
     description: str
     done: int = 0
@@ -132,6 +139,14 @@ class Progress:
     total: int
     images_per_second: float
     nodes: Mapping[str, float] = field(default_factory=dict)  # images per second by cluster node
+
+
+@dataclass(frozen=True, slots=True)
+class TextProgress:
+    """Event: text was looked for in `done` of `total` images and video frames."""
+
+    done: int
+    total: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -190,10 +205,12 @@ IndexEvent = (
     | EngineStarting
     | DecodingOnCpu
     | Progress
+    | TextProgress
     | IndexBuilding
     | MilvusUploading
     | VanishedFilesKept
     | MetadataRefreshing
+    | WorkStep
     | FileFailed
     | RunFinished
 )

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,6 +64,7 @@ class Facets:
     ratings: Facet
     formats: Facet
     places: tuple[tuple[int, int, int], ...] = ()  # square degree (south, west), and its images
+    place_names: Facet = Facet((), 0)  # cities, regions and countries
 
 
 NO_VALUES = Facet((), 0)
@@ -101,6 +104,8 @@ class ExportHeader:
     dimensions: int
     settings: str
     searchapp: int = EXPORT_FORMAT_VERSION
+    # Of the library, as SavedSearch.to_dict() returns them; missing in older exports.
+    saved_searches: tuple[Mapping[str, Any], ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -142,6 +147,30 @@ class PruneResult:
     compacted: bool = False  # the catalog file was rewritten without unused space
 
 
+# The license of GeoNames asks for it: https://creativecommons.org/licenses/by/4.0/
+PLACE_NAMES_CREDIT = "place names by GeoNames (https://www.geonames.org), CC BY 4.0"
+
+
+@dataclass(frozen=True, slots=True)
+class PlacesInfo:
+    """Number of images with a position, and how many of them have the name of a place."""
+
+    positions: int
+    named: int
+    gazetteer: str | None  # name and version of the source of the names; None: no names yet
+
+
+@dataclass(frozen=True, slots=True)
+class TextStatistics:
+    """Numbers of images by the state of the text recognition; a frame of a video is an image."""
+
+    is_on: bool = False  # index runs recognize text
+    with_text: int = 0
+    without_text: int = 0
+    failed: int = 0
+    unread: int = 0
+
+
 @dataclass(frozen=True, slots=True)
 class LibraryInfo:
     """Statistics of a library, as `searchapp info` shows them."""
@@ -151,3 +180,5 @@ class LibraryInfo:
     files: int
     catalog_bytes: int
     collections: tuple[CollectionInfo, ...] = field(default=())
+    places: PlacesInfo = field(default=PlacesInfo(0, 0, None))
+    text: TextStatistics = TextStatistics()

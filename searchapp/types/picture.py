@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, fields
+from datetime import UTC, datetime
 from decimal import Decimal
 from typing import Any, Self
 
@@ -16,12 +17,15 @@ def megapixels_to_pixels(megapixels: float) -> Decimal:
     return Decimal(repr(float(megapixels))).scaleb(6)
 
 
+TEXT_FAILURE_STAGE = "text"  # The picture is indexed, but its text could not be recognized.
+
+
 @dataclass(frozen=True, slots=True)
 class Failure:
     """A file that could not be indexed, and the reason.
 
-    stage: scan, read, fetch, decode or embed. If the extra NAME must be installed to read the
-    file, the stage is "needs NAME".
+    stage: scan, read, fetch, decode, embed, or text (recognizing text). If the extra NAME must be
+    installed to read the file, the stage is "needs NAME".
     """
 
     path: str
@@ -45,6 +49,15 @@ class PictureSummary:
     title: str | None = None
     latitude: float | None = None  # degrees, north positive
     longitude: float | None = None  # degrees, east positive
+    # Names of the place, in English if the gazetteer has an English name; not from the file.
+    city: str | None = None
+    region: str | None = None  # first level below the country, such as a state
+    country: str | None = None
+
+    @property
+    def place_names(self) -> tuple[str, ...]:
+        """Return the different names of the place, from the city to the country."""
+        return tuple(dict.fromkeys(filter(None, (self.city, self.region, self.country))))
 
     def to_dict(self) -> dict[str, Any]:
         """Return the metadata as a dictionary of JSON values."""
@@ -65,6 +78,16 @@ class PictureSummary:
         return cls(**known)
 
 
+@dataclass(frozen=True, slots=True)
+class Place:
+    """Names of a place; None: the name is not known, or not certain."""
+
+    city: str | None = None
+    region: str | None = None
+    country: str | None = None
+
+
+PLACE_FIELDS = tuple(each.name for each in fields(Place))
 SUMMARY_FIELDS = tuple(each.name for each in fields(PictureSummary))
 
 
@@ -87,8 +110,19 @@ class TextLine:
     """Line of text that a reader recognized in a picture."""
 
     text: str
-    box: Box = ()
+    box: Box = ()  # from the top left corner of the first letter on, clockwise as one reads it
     confidence: float = 1.0  # 0 to 1
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return the line as a dictionary of JSON values."""
+        box = [list(corner) for corner in self.box]
+        return {"text": self.text, "box": box, "confidence": self.confidence}
+
+    @classmethod
+    def from_dict(cls, values: Mapping[str, Any]) -> TextLine:
+        """Create the line from a dictionary of JSON values."""
+        box = tuple((x, y) for x, y in values["box"])
+        return cls(values["text"], box, values["confidence"])
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,6 +136,11 @@ class CatalogedFile:
     size: int
     mtime_ns: int
     info: PictureInfo | None = None
+
+    @property
+    def changed_at(self) -> str:
+        """Return the modification time, ISO 8601 in UTC."""
+        return datetime.fromtimestamp(self.mtime_ns / 1e9, UTC).isoformat("T", "seconds")
 
 
 @dataclass(frozen=True, slots=True)

@@ -20,6 +20,7 @@ from searchapp.types.filter_values import (
     list_values,
 )
 from searchapp.types.picture import Box, Original, PictureSummary
+from searchapp.types.region import Region
 from searchapp.types.valid_text import check_text
 
 Modality = Literal["text", "image", "text+image"]
@@ -33,8 +34,9 @@ SearchMode = Literal["vector", "text", "both"]
 
 
 # Why a hit is in the result: its vector, or words in its file and folder names, in its title,
-# description and keywords, or in the text that was recognized in the picture.
-MatchSource = Literal["vector", "name", "caption", "text"]
+# description and keywords, in the text that was recognized in the picture, or in the names of its
+# place.
+MatchSource = Literal["vector", "name", "caption", "text", "place"]
 
 
 AUTO_MIN_SCORE: Literal["auto"] = "auto"
@@ -47,19 +49,27 @@ def format_clock(seconds: float) -> str:
     return f"{hours}:{minutes:02}:{rest:02}" if hours else f"{minutes}:{rest:02}"
 
 
+# Picture: a path, a URL, or the id of an image in the library.
+PictureName = str | Path | int
+
+
 @dataclass(frozen=True, slots=True)
 class Query:
-    """Query: a text, a picture (path or URL), or both together in one prompt.
+    """Query: a text, a picture, or both together in one prompt.
 
-    Raises QueryError if the text has bytes that are not UTF-8.
+    region: the part of the picture to search by; None: the complete picture.
+    Raises QueryError if the text has bytes that are not UTF-8, or if a region has no picture.
     """
 
     text: str | None = None
-    image: str | Path | None = None
+    image: PictureName | None = None
+    region: Region | None = None
 
     def __post_init__(self) -> None:
-        """Check the text: no tokenizer takes an invalid one."""
+        """Check the text, because no tokenizer takes an invalid one, and the region."""
         check_text("the text of the query", self.text)
+        if self.region is not None and self.image is None:
+            raise QueryError("a region needs a picture. Give one, or leave out the region.")
 
     @property
     def modality(self) -> Modality | None:
@@ -76,6 +86,14 @@ class Term:
 
     query: Query
     weight: float = 1.0
+
+
+@dataclass(frozen=True, slots=True)
+class Example:
+    """Picture that hits should resemble or, if it is not liked, should not: relevance feedback."""
+
+    image: PictureName
+    is_liked: bool = True
 
 
 @dataclass(frozen=True)  # without slots, which would hide the descriptors of parsed fields
@@ -102,11 +120,12 @@ class Filter:
     taken: bool = False  # ignore file dates: the metadata must contain the date
     any_keyword: bool = False  # one matching keyword is sufficient
     area: ParsedField[Area] = ParsedField(Area)  # taken in this rectangle
+    place: ValuesField[str] = ValuesField()  # a city, region or country; or several, with commas
 
     def __post_init__(self) -> None:
         """Check the values that SQLite and NumPy would refuse, or compare wrongly."""
         check_text("the condition where", self.where)
-        for name in ("camera", "format", "lens"):
+        for name in ("camera", "format", "lens", "place"):
             for text in list_values(getattr(self, name)):
                 check_text(f"the condition {name}", text)
         for pattern in self.keyword:
@@ -146,6 +165,7 @@ class SearchOptions(Filter):
     trust_remote_code: bool = False  # as in ModelOptions, for this search only
     truncate: bool = False  # truncate a text that is too long for the model
     by: SearchMode = "both"  # text starts no engine
+    include_examples: bool = False  # show liked and unliked pictures among the hits
 
 
 @dataclass(frozen=True, slots=True)
@@ -154,7 +174,7 @@ class Match:
 
     by: MatchSource
     snippet: str | None = None  # the name or text that matches; None for vector
-    boxes: tuple[Box, ...] = ()  # where the lines of a text are in the picture
+    boxes: tuple[Box, ...] = ()  # where the words of a text are in the picture
 
     def to_dict(self) -> dict[str, Any]:
         """Return the reason as a dictionary of JSON values."""
@@ -215,4 +235,4 @@ class SearchResult:
 
     hits: tuple[Hit, ...]
     good: bool | None  # None: unknown for this kind of query, or in this collection
-    warnings: tuple[str, ...] = ()  # why no picture can match, such as an unknown folder
+    warnings: tuple[str, ...] = ()  # what explains poor hits, or none: an unknown folder or word

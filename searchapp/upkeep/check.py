@@ -62,6 +62,9 @@ class LibraryCheck:
         for table, count in upkeep.count_orphaned_rows():
             problem = f"{count:,} orphaned rows in the table {table}"
             yield self._make_fault(problem, upkeep.delete_orphaned_rows, repair)
+        if text_damage := upkeep.find_text_damage():
+            problem = f"the index of the words is wrong: {text_damage}"
+            yield self._make_fault(problem, upkeep.rebuild_texts, repair)
         sound_collections = []
         for collection in self.catalog.list_collections():
             faults = list(self._check_vectors(collection, repair))

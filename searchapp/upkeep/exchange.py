@@ -22,6 +22,7 @@ from searchapp.types import (
     ExportHeader,
     ImportResult,
     RunSummary,
+    SavedSearch,
     format_count,
 )
 from searchapp.upkeep.export_rows import (
@@ -47,15 +48,24 @@ READ_ERRORS = (OSError, EOFError, zipfile.BadZipFile, *ROW_ERRORS)
 
 
 def write_export(
-    file: Path, collection: Collection, pages: Iterable[list[CatalogedImage]], count: int
+    file: Path,
+    collection: Collection,
+    pages: Iterable[list[CatalogedImage]],
+    count: int,
+    saved_searches: Iterable[SavedSearch] = (),
 ) -> int:
     """Write a collection's images to a file of a format in EXPORT_SUFFIXES; return their count.
 
-    pages: yields the images. count: the number of images. The file appears once it is complete.
+    pages: yields the images. count: the number of images. saved_searches: those of the library.
+    The file appears once it is complete.
     Raises LibraryError if the file cannot be written.
     """
     header = ExportHeader(
-        collection.model, collection.revision, collection.dimensions, collection.settings
+        collection.model,
+        collection.revision,
+        collection.dimensions,
+        collection.settings,
+        saved_searches=tuple(search.to_dict() for search in saved_searches),
     )
     try:
         match _get_suffix(file):
@@ -119,6 +129,7 @@ def load_export(catalog: Catalog, file: Path, name: str | None) -> tuple[ImportR
             catalog.writer.save_embeddings(target, vectors)
         image_count += target_embeddings.read_extent().count - count_before
         file_count += len(existing_files)
+    _add_saved_searches(catalog, header)
     catalog.writer.finish_run(run_id, RunSummary(added=file_count))
     logger.info(
         "Imported %d new images and the paths of %d files into the collection %s.",
@@ -129,12 +140,27 @@ def load_export(catalog: Catalog, file: Path, name: str | None) -> tuple[ImportR
     return ImportResult(target.name, image_count, file_count), target
 
 
+def _add_saved_searches(catalog: Catalog, header: ExportHeader) -> None:
+    """Add the saved searches of an export whose names are free, without their folders of links."""
+    table = catalog.get_saved_searches()
+    for search in map(SavedSearch.from_dict, header.saved_searches):
+        images = [term.image or "" for term in search.terms]
+        if any(map(_is_web_address, images)) or table.find(search.name) is not None:
+            logger.info("Did not import a saved search: its name is used, or it has a URL.")
+        else:
+            table.add(search)
+
+
 def _is_usable_file(path: str) -> bool:
     """Return whether to import this path of a file from an export.
 
     URLs are not imported: an export of a stranger must not make searchapp fetch URLs later.
     """
-    return storage.is_there(path) and not path.startswith(("http://", "https://"))
+    return storage.is_there(path) and not _is_web_address(path)
+
+
+def _is_web_address(path: str) -> bool:
+    return path.startswith(("http://", "https://"))
 
 
 def read_export(file: Path) -> tuple[ExportHeader, ReadPages]:

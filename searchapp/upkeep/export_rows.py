@@ -12,6 +12,7 @@ from typing import Any
 
 import numpy as np
 
+from searchapp.errors import QueryError
 from searchapp.pictures.metadata import fill_date_from_mtime
 from searchapp.types import (
     EXPORT_FORMAT_VERSION,
@@ -20,6 +21,7 @@ from searchapp.types import (
     ExportHeader,
     ModelOptions,
     PictureInfo,
+    SavedSearch,
 )
 from searchapp.upkeep.export_values import (
     FILE_TESTS,
@@ -62,7 +64,9 @@ def _file_to_row(file: CatalogedFile) -> dict[str, Any]:
 
 def parse_header(values: dict[str, Any]) -> ExportHeader:
     """Return the header of an export; raise one of ROW_ERRORS if it is invalid."""
-    header = ExportHeader(**{field.name: values[field.name] for field in fields(ExportHeader)})
+    earlier = {"saved_searches": ()}  # an export of an earlier version has none
+    known = {**earlier, **values}
+    header = ExportHeader(**{field.name: known[field.name] for field in fields(ExportHeader)})
     if header.searchapp != EXPORT_FORMAT_VERSION:
         raise ValueError(
             f"the format version is {header.searchapp}, but only {EXPORT_FORMAT_VERSION} "
@@ -74,6 +78,11 @@ def parse_header(values: dict[str, Any]) -> ExportHeader:
     if unknown := settings["options"].keys() - OPTION_TESTS.keys():
         raise ValueError(f"the options {shorten_value(sorted(unknown))} are unknown")
     check_values(asdict(ModelOptions()) | settings["options"], OPTION_TESTS)
+    try:
+        for search in header.saved_searches:
+            SavedSearch.from_dict(search)
+    except QueryError as error:
+        raise ValueError(f"a saved search is not valid: {error}") from error
     return header
 
 

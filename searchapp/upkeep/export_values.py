@@ -140,6 +140,9 @@ INFO_TESTS: dict[str, ValueTest] = {
     "date": OPTIONAL_DATE_TIME,
     "date_from": _make_optional_test(_make_choice_test("exif", "xmp", "iptc", "json", "file")),
     "reader": _make_integer_test(0, MAX_INTEGER),
+    "city": OPTIONAL_TEXT,
+    "region": OPTIONAL_TEXT,
+    "country": OPTIONAL_TEXT,
 }
 FILE_TESTS: dict[str, ValueTest] = {
     "path": _is_path,

@@ -21,6 +21,8 @@ def read_library_info(folder: Path, catalog: Catalog) -> LibraryInfo:
         collections=tuple(
             catalog.describe_collection(collection) for collection in catalog.list_collections()
         ),
+        places=catalog.get_places().read_info(),
+        text=catalog.recognized_texts.read_statistics(),
     )
 
 

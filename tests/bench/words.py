@@ -1,11 +1,15 @@
 """Measure searches by words: quality with real pictures, speed with a million, cost of indexing.
 
-    python tests/bench/words.py quality [PHOTOS]
+    python tests/bench/words.py quality [PHOTOS] [CAPTIONS]
+    python tests/bench/words.py places [PHOTOS] [CAPTIONS]
     python tests/bench/words.py speed [IMAGES] [DIMENSIONS]
     python tests/bench/words.py cost [PICTURES] [IMAGES_PER_SECOND] [RUNS]
 
-quality: indexes PHOTOS (data/photos) with the starter. Asks 50 file names and 50 titles, the
-captions, and two-word questions that are in no text. Prints the ranks with and without words.
+quality: indexes PHOTOS (data/photos) with the starter. Asks 50 file names and 50 titles, up to
+360 captions, and two-word questions that are in no text. Prints ranks with and without words.
+CAPTIONS is a file as `searchapp eval` takes it, by default captions.json in PHOTOS.
+places: the same pictures, in five cities by turns. Asks "CAPTION in CITY", and captions with an
+ordinary word that is a city, too. Prints the ranks with and without words.
 speed: times the words alone, and the whole search by vectors and by both, in a synthetic catalog.
 cost: alternates index runs with and without the text index, with a fake engine of a fixed rate.
 """
@@ -13,16 +17,17 @@ cost: alternates index runs with and without the text index, with a fake engine 
 from __future__ import annotations
 
 import hashlib
-import os
+import shutil
 import statistics
 import sys
 import tempfile
 import time
-from collections.abc import Callable
+from collections import Counter
+from collections.abc import Callable, Sequence
 from functools import partial
 from itertools import product
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 from xml.sax.saxutils import escape
 
 import numpy as np
@@ -34,12 +39,15 @@ from searchapp.library import Library
 from searchapp.search.fusion import MAX_FUSED_IMAGES, find_text_matches
 from searchapp.search.good_match import JudgeCache
 from searchapp.search.ranking import Ranking
-from searchapp.types import IndexOptions, PictureInfo, Query, RunFinished, SearchOptions
+from searchapp.types import IndexOptions, PictureInfo, Place, Query, RunFinished, SearchOptions
 from searchapp.vectors import pack_vector
 from searchapp.vectors.indexes import Indexes
 
 PHOTOS = Path(__file__).parents[2] / "data/photos"
 QUESTIONS = 50
+MAX_PICTURES, MAX_QUESTIONS, MAX_RANK = 1000, 360, 10
+CITIES = ("Lisbon", "Munich", "New York City", "Kyoto", "Reykjavík")
+COMMON_CITIES = 5
 # Pairs of these words are questions that no name and no title contains.
 ADJECTIVES = ("purple", "wooden", "broken", "modern", "ancient", "frozen", "tiny")
 NOUNS = ("kitchen", "bridge", "ladder", "keyboard", "pyramid", "carpet", "candle")
@@ -58,49 +66,130 @@ TITLE_SIDECAR = (
 )
 
 
-def measure_quality(photos: Path) -> None:
-    """Print how often the right picture is first, or among the first ten."""
-    pictures = read_captions(photos / "captions.json")
-    with tempfile.TemporaryDirectory(prefix="searchapp-bench-") as temporary:
-        folder = Path(temporary) / "photos"
-        for picture in pictures:
-            target = folder / picture.file
+class Question(NamedTuple):
+    """A text, and the picture that it describes."""
+
+    text: str
+    file: str
+
+
+class Pictures:
+    """A library with captioned pictures, which counts how often a question finds its picture."""
+
+    def __init__(self, photos: Path, captions: Path | None, temporary: Path) -> None:
+        """Index the captioned pictures with the starter; their file names say nothing."""
+        captioned = read_captions(captions or photos / "captions.json", "dev")
+        self.pictures = captioned[:MAX_PICTURES]
+        self.folder = temporary / "photos"
+        for picture in self.pictures:
+            target = self.folder / picture.file
             target.parent.mkdir(parents=True, exist_ok=True)
-            os.link(photos / picture.file, target)
-        with Library.open(Path(temporary) / "library", create=True) as library:
-            index_folder(library, folder)
+            shutil.copyfile(photos / picture.file, target)
+        self.library = Library.open(temporary / "library", create=True)
+        index_folder(self.library, self.folder)
 
-            def rank(text: str, file: str, by: str) -> int:
-                options = SearchOptions(count=len(pictures), by=by)  # type: ignore[arg-type]
-                paths = [hit.path for hit in library.search(Query(text), options)]
-                return paths.index(str(folder / file)) + 1 if str(folder / file) in paths else 999
+    def list_questions(self) -> list[Question]:
+        """Return all captions, or an equal number of each picture if there are many."""
+        texts = [[Question(text, p.file) for text in p.captions] for p in self.pictures]
+        columns = list(zip(*texts, strict=False))
+        return [each for column in columns for each in column][:MAX_QUESTIONS]
 
-            step = max(1, len(pictures) // QUESTIONS)
-            chosen = pictures[::step][:QUESTIONS]
-            questions = [(caption, p.file) for p in pictures for caption in p.captions]
-            for by in ("vector", "both"):
-                ranks = [rank(Path(p.file).stem, p.file, by) for p in chosen]
-                print(f"{by}: {ranks.count(1)} of {len(ranks)} file names have rank 1", flush=True)
-                found = [rank(caption, file, by) for caption, file in questions]
-                shares = [100 * np.mean([r <= k for r in found]) for k in (1, 10)]
-                print(
-                    f"{by}: {len(found)} captions: R@1 {shares[0]:.1f} %, R@10 {shares[1]:.1f} %",
-                    flush=True,
-                )
-            words = [" ".join(pair) for pair in product(ADJECTIVES, NOUNS)]
-            changed = sum(
-                library.search(Query(text))
-                != library.search(Query(text), SearchOptions(by="vector"))
-                for text in words
+    def rank(self, question: Question, by: str, **options: Any) -> int:
+        """Return the rank of the picture that a question describes."""
+        chosen = SearchOptions(count=MAX_RANK, by=by, **options)  # type: ignore[arg-type]
+        paths = [hit.path for hit in self.library.search(Query(question.text), chosen)]
+        path = str(self.folder / question.file)
+        return paths.index(path) + 1 if path in paths else MAX_RANK + 1
+
+    def print_recall(self, name: str, questions: Sequence[Question]) -> None:
+        """Print how often the right picture is first and among the first ten, by both rankings."""
+        for by in ("vector", "both"):
+            ranks = [self.rank(question, by) for question in questions]
+            shares = [100 * np.mean([rank <= k for rank in ranks]) for k in (1, 10)]
+            print(
+                f"{by}: {len(ranks)} {name}: R@1 {shares[0]:.1f} %, R@10 {shares[1]:.1f} %",
+                flush=True,
             )
-            print(f"{changed} of {len(words)} two-word questions have other first ten hits")
-            for picture in chosen:
-                text = TITLE_SIDECAR.format(escape(picture.captions[0]))
-                (folder / f"{picture.file}.xmp").write_text(text)
-            index_folder(library, folder)
-            for by in ("vector", "both"):
-                ranks = [rank(p.captions[0], p.file, by) for p in chosen]
-                print(f"{by}: {ranks.count(1)} of {len(ranks)} titles have rank 1", flush=True)
+
+    def write_titles(self, titles: Sequence[Question]) -> None:
+        """Write the titles of pictures, as sidecars, and index them."""
+        for title in titles:
+            sidecar = self.folder / f"{title.file}.xmp"
+            sidecar.write_text(TITLE_SIDECAR.format(escape(title.text)))
+        index_folder(self.library, self.folder)
+
+    def write_places(self, names: Sequence[str]) -> dict[str, str]:
+        """Put the pictures into cities, by turns; return the city of each file."""
+        catalog = self.library._catalog
+        rows = catalog._db.execute("select path, image_id from files order by path").fetchall()
+        cities = {path: names[number % len(names)] for number, (path, _) in enumerate(rows)}
+        catalog.get_places().save_places(
+            "bench",
+            {id: Place(cities[path], f"Region of {cities[path]}", "X") for path, id in rows},
+        )
+        return {p.file: cities[str(self.folder / p.file)] for p in self.pictures}
+
+
+def measure_quality(photos: Path, captions: Path | None = None) -> None:
+    """Print how often the right picture is first, or among the first ten."""
+    with tempfile.TemporaryDirectory(prefix="searchapp-bench-") as temporary:
+        found = Pictures(photos, captions, Path(temporary))
+        chosen = found.pictures[:: max(1, len(found.pictures) // QUESTIONS)][:QUESTIONS]
+        found.print_recall("file names", [Question(Path(p.file).stem, p.file) for p in chosen])
+        found.print_recall("captions", found.list_questions())
+        words = [" ".join(pair) for pair in product(ADJECTIVES, NOUNS)]
+        changed = sum(
+            found.library.search(Query(text))
+            != found.library.search(Query(text), SearchOptions(by="vector"))
+            for text in words
+        )
+        print(f"{changed} of {len(words)} two-word questions have other first ten hits")
+        found.write_titles([Question(p.captions[0], p.file) for p in chosen])
+        found.print_recall("titles", [Question(p.captions[0], p.file) for p in chosen])
+        # Captions are found beside the titles of all pictures, which are other captions.
+        found.write_titles([Question(p.captions[-1], p.file) for p in found.pictures])
+        found.print_recall(
+            "captions, all pictures with other titles",
+            [q for q in found.list_questions() if q.text != titles_by_file(found)[q.file]],
+        )
+        found.library.close()
+
+
+def titles_by_file(found: Pictures) -> dict[str, str]:
+    """Return the title that measure_quality writes for each picture."""
+    return {picture.file: picture.captions[-1] for picture in found.pictures}
+
+
+def measure_places(photos: Path, captions: Path | None = None) -> None:
+    """Print how often a question with a place finds the right picture."""
+    with tempfile.TemporaryDirectory(prefix="searchapp-bench-") as temporary:
+        found = Pictures(photos, captions, Path(temporary))
+        questions = found.list_questions()
+        cities = found.write_places(CITIES)
+        placed = [Question(f"{q.text} in {cities[q.file]}", q.file) for q in questions]
+        found.print_recall('"CAPTION in CITY"', placed)
+        others = {city: CITIES[number - 1] for number, city in enumerate(CITIES)}
+        found.print_recall(
+            '"CAPTION in OTHER CITY"',
+            [Question(f"{q.text} in {others[cities[q.file]]}", q.file) for q in questions],
+        )
+        in_city = [
+            hit.city == cities[each.file]
+            for each in placed
+            for hit in found.library.search(Query(each.text))
+        ]
+        print(f"{100 * np.mean(in_city):.0f} % of the first ten hits are in the city")
+        # Cities with names that are ordinary words of captions.
+        common = [word for word, _ in count_words(questions)[:COMMON_CITIES]]
+        found.write_places(common)
+        found.print_recall(f"captions, cities called {', '.join(common)}", questions)
+        found.library.close()
+
+
+def count_words(questions: Sequence[Question]) -> list[tuple[str, int]]:
+    """Return the words of captions from five letters on, the most frequent first."""
+    words = Counter(word for q in questions for word in q.text.lower().split() if len(word) > 4)
+    return words.most_common()
 
 
 def index_folder(library: Library, folder: Path) -> None:
@@ -257,8 +346,9 @@ def drop_text_triggers(catalog: Catalog) -> None:
 
 if __name__ == "__main__":
     match sys.argv[1:]:
-        case ["quality", *rest]:
-            measure_quality(Path(*rest) if rest else PHOTOS)
+        case ["quality" | "places" as kind, *rest] if len(rest) < 3:
+            measure = measure_quality if kind == "quality" else measure_places
+            measure(*(Path(each) for each in [*rest, PHOTOS][: max(1, len(rest))]))
         case ["speed", *rest]:
             measure_speed(*(int(value) for value in [*rest, *["1000000", "64"][len(rest) :]]))
         case ["cost", *rest]:

@@ -1,12 +1,12 @@
 """The full-text index follows its sources, and finds images by names, captions and text."""
 
 import sqlite3
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from contextlib import closing
 from pathlib import Path
 
 import pytest
-from sqlite_utils import Database
+from sqlite_utils import Database, Migrations
 
 from searchapp.catalog import Catalog, FileTask, RefreshedMetadata
 from searchapp.catalog.recent_migrations import MIGRATIONS
@@ -177,18 +177,11 @@ def test_signs_are_no_operators(filled: Filled, text: str) -> None:
     assert query.is_empty or filled.find(text) == {}
 
 
-def test_an_old_library_gets_its_index_once(tmp_path: Path) -> None:
+@pytest.mark.parametrize("version", ["m015", "m018"])
+def test_an_old_library_gets_its_index_once(tmp_path: Path, version: str) -> None:
     """The upgrade tells of a long build; an interrupted build continues at the next opening."""
     file = tmp_path / "catalog.db"
-    catalog = Catalog.open(file, create=True)
-    filled = Filled(catalog)
-    ids = [filled.add(f"IMG_{number}.jpg") for number in range(30)]
-    for name in ("recognized_texts", "texts", "stale_texts"):
-        catalog._db.execute(f"drop table {name}")
-    for (name,) in catalog._db.execute("select name from sqlite_master where name like 'text_%'"):
-        catalog._db.execute(f"drop trigger if exists {name}")
-    catalog._db.execute("delete from _sqlite_migrations where name = 'm015_texts'")
-    catalog.close()
+    ids = write_old_catalog(file, version, [f"IMG_{number}.jpg" for number in range(30)])
     lines: list[str] = []
     with pytest.MonkeyPatch.context() as patched:
         patched.setattr("searchapp.catalog.text_index.SLOW_BUILD_IMAGES", 20)
@@ -210,6 +203,34 @@ def test_an_old_library_gets_its_index_once(tmp_path: Path) -> None:
             ] == [[id]]
 
 
+def write_old_catalog(file: Path, version: str, names: Sequence[str]) -> list[int]:
+    """Write a catalog with the migrations before a version; return the ids of its images."""
+    old_migrations = Migrations("searchapp")
+    for migration in MIGRATIONS.pending(Database(memory=True)):
+        if migration.name < version:
+            old_migrations(name=migration.name)(migration.fn)
+    with pytest.MonkeyPatch.context() as patched:
+        patched.setattr("searchapp.catalog.schema_upgrade.MIGRATIONS", old_migrations)
+        patched.setattr(
+            "searchapp.catalog.schema_upgrade.build_missing_texts", lambda db, report: None
+        )
+        catalog = Catalog.open(file, create=True)
+    collection = catalog.add_collection("c", "m", "r", 4, "{}")
+    run = catalog.writer.start_run(collection, ["/home/anna/Pictures"])
+    db, ids = catalog._db, range(1, len(names) + 1)
+    for id, name in zip(ids, names, strict=True):
+        db.execute(
+            "insert into images (id, sha256, format, width, height) values (?, ?, 'JPEG', 8, 8)",
+            (id, f"{id:064}"),
+        )
+        db.execute(
+            "insert into files (path, image_id, size, mtime_ns, run_id) values (?, ?, 1, 1, ?)",
+            (make_task(name).path, id, run),
+        )
+    catalog.close()
+    return [*ids]
+
+
 def fail_after_one_page() -> object:
     from searchapp.catalog.text_index import _read_texts
 
@@ -225,7 +246,7 @@ def fail_after_one_page() -> object:
 
 
 def test_the_migration_can_run_on_a_full_catalog() -> None:
-    """It is the last one, and creates its tables itself."""
+    """It creates its tables itself, and so does the migration of the column place."""
     db = Database(memory=True)
     MIGRATIONS.apply(db)
     assert {"texts", "stale_texts", "recognized_texts"} <= set(db.table_names())

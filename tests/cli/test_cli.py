@@ -16,6 +16,7 @@ from support.sample_pictures import save_picture
 
 from searchapp.cli import COMMANDS
 from searchapp.cli.bench import COMMANDS as BENCH
+from searchapp.cli.saved import COMMANDS as SAVED
 from searchapp.models import MODELS, list_available_models
 
 
@@ -40,8 +41,8 @@ def test_index_prints_one_json_object(run: RunCommand, photos: Path, model: Path
     result = run("index", photos, "--model", model, "--json")
     summary = json.loads(result.stdout)
     assert list(summary) == [
-        "added", "unchanged", "moved", "removed", "kept", "failed", "described", "left_out",
-        "seconds", "images_per_second", "stages",
+        "added", "unchanged", "moved", "removed", "kept", "failed", "described", "recognized",
+        "left_out", "seconds", "images_per_second", "stages",
     ]  # fmt: skip
     assert [summary[key] for key in ("added", "unchanged", "failed")] == [3, 0, 1]
     assert f"skipped {photos}/bad.jpg: the file is empty" in result.stderr
@@ -77,8 +78,8 @@ def test_query_prints_json(run: RunCommand, indexed: Result, photos: Path) -> No
     hits = json.loads(run("query", "--image", photos / "red.jpg", "--json").stdout)
     assert list(hits[0]) == [
         "path", "score", "sha256", "width", "height", "also", "taken_at", "date", "date_from",
-        "camera", "lens", "rating", "keywords", "title", "latitude", "longitude", "seconds",
-        "moments", "companions", "match", "good_match",
+        "camera", "lens", "rating", "keywords", "title", "latitude", "longitude", "city", "region",
+        "country", "seconds", "moments", "companions", "match", "good_match",
     ]  # fmt: skip
     assert hits[0]["path"] == str(photos / "red.jpg")
     assert hits[0]["score"] > 0.999
@@ -271,8 +272,8 @@ def test_a_model_with_an_unknown_architecture(run: RunCommand, photos: Path, mod
     (model / "config.json").write_text(json.dumps({"architectures": ["BertModel"]}))
     result = run("index", photos, "--model", model)
     assert (
-        "the architecture BertModel is not supported; use a model with one of these "
-        "architectures: CLIPModel"
+        "searchapp does not know the prompts of models with the architecture BertModel; "
+        "if vLLM can embed pictures with it, write a model file"
     ) in str(result.exception)
     (model / "config.json").write_text(json.dumps({"architectures": ["CLIPModel"]}))
     assert "the model's configuration lacks" in str(
@@ -314,7 +315,12 @@ def test_relative_folders(
 
 
 @pytest.mark.parametrize(
-    "command", [*([name] for name in COMMANDS), *(["bench", n] for n in BENCH)]
+    "command",
+    [
+        *([name] for name in COMMANDS),
+        *(["bench", n] for n in BENCH),
+        *(["saved", n] for n in SAVED),
+    ],
 )
 def test_every_listed_command_exists(run: RunCommand, command: list[str]) -> None:
     """Each command prints its help."""
@@ -339,7 +345,7 @@ def test_query_copies_links_and_opens_hits(
     assert (copies / "red-2.jpg").read_bytes() == (photos / "red.jpg").read_bytes()
     assert (copies / "red.jpg").read_bytes() == b"another"
     opened: list[str] = []
-    monkeypatch.setattr("click.launch", opened.append)
+    monkeypatch.setattr("searchapp.cli.query.open_in_viewer", opened.append)
     run("query", "red", "--no-daemon", "--open")
     assert opened == [str(photos / "red.jpg")]
     (tmp_path / "file").touch()

@@ -24,14 +24,17 @@ PATHS = {
 # Each command line ends where the path follows.
 COMMAND_LINES = [
     *(f"{name} --library" for name in ("info", "failures", "check", "prune", "map", "duplicates")),
+    "ocr --library", "ocr --in",
     "query x --library", "backup b.db --library", "move faiss --library", "export e.npy --library",
     "index --model clip-vit-b-32", "watch --model clip-vit-b-32", "index . --model",
     "index . --model clip-vit-b-32 --vectors", "query --image", "query x --minus-image",
+    "query --like", "query x --unlike",
     "query x --in", "query x --model", "query x --collection", "query x --engine", "map --in",
     "duplicates --in", "embed x --model", "embed --model clip-vit-b-32 --image", "move", "import",
     "failures --collection", "eval --images . --captions", "eval --captions . --images",
     "restore", "restore b.db --library",
-    "info --log-file nowhere/x --library",
+    "info --log-file nowhere/x --library", "saved --library", "saved show", "saved add x --image",
+    "saved sync x --link-to", "query --saved", "duplicates --import-review", "duplicates --keep",
 ]  # fmt: skip
 HOSTILE_NAME = "a\x1b[2J\u202eb\nc\x9b\x07.jpg"
 

@@ -134,7 +134,7 @@ def test_variables_set_the_options(
     assert "DEBUG " in (tmp_path / "searchapp.log").read_text()
 
 
-@pytest.mark.parametrize("name", [name for name in COMMANDS if name != "bench"])
+@pytest.mark.parametrize("name", [name for name in COMMANDS if name not in ("bench", "saved")])
 def test_every_command_has_the_options(run: RunCommand, name: str) -> None:
     """At the end of its help."""
     text = run(name, "--help").stdout

@@ -112,7 +112,7 @@ def test_index_calibrates_once(
 ) -> None:
     """The run embeds the sentences while the model is loaded; the next run embeds none."""
     collection, _ = calibrated.reader.choose_collection(SearchOptions())
-    assert calibrated.reader.judges.list_missing_sentences(collection) == []
+    assert calibrated.reader.judges.list_missing_sentences(collection, on_the_side=False) == []
     prompt_count = len(fake_engines.started_engines[0].prompts)
     save_picture(tmp_path / "photos/more.jpg", "pink")
     list(calibrated.index([tmp_path / "photos"]))

@@ -15,6 +15,9 @@ from support.processes import HEAVY_MODULES, slow_command
 
 from searchapp.cli import COMMANDS
 from searchapp.cli.bench import COMMANDS as BENCH
+from searchapp.cli.saved import COMMANDS as SAVED
+
+GROUPS = {"bench": BENCH, "saved": SAVED}
 
 
 @pytest.fixture
@@ -80,6 +83,15 @@ def test_collections_are_completed(
     assert "fake-clip" in completed(shell, "zsh", words)
 
 
+def test_saved_searches_are_completed(
+    run: RunCommand, photos: Path, model: Path, shell: dict[str, str]
+) -> None:
+    run("index", photos, "--model", model)
+    run("saved", "add", "reds", "red")
+    assert "reds" in completed(shell, "zsh", "searchapp query --saved re")
+    assert "reds" in completed(shell, "zsh", "searchapp saved show re")
+
+
 def test_completion_of_commands_is_quick() -> None:
     """It imports no command and no heavy module."""
     code = f"""if True:
@@ -105,7 +117,8 @@ def test_completion_of_commands_is_quick() -> None:
 
 
 @pytest.mark.parametrize(
-    "name", [*([n] for n in COMMANDS if n != "bench"), *(["bench", n] for n in BENCH)]
+    "name",
+    [[n] for n in COMMANDS if n not in GROUPS] + [[n, each] for n in GROUPS for each in GROUPS[n]],
 )
 def test_every_help_ends_with_examples(run: RunCommand, name: list[str]) -> None:
     """The examples use the command, and only options that it has."""

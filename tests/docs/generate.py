@@ -18,24 +18,36 @@ from searchapp import models
 from searchapp.cli import COMMANDS, TOPICS, cli, documentation
 from searchapp.cli.filter_options import FILTER_OPTIONS
 from searchapp.cli.log_output import LOG_OPTION_NAMES
+from searchapp.models import e5_v, qwen2_vl, vlm2vec
+from searchapp.models.model_facts import get_facts
 
 ROOT = Path(__file__).resolve().parents[2]
 DOCS = ROOT / "searchapp" / "docs"
+# The README is short: it lists the models for a first choice.
+ONLY_IN_DOCS = {family.ARCHITECTURE for family in (e5_v, qwen2_vl, vlm2vec)}
 MARKS = re.compile(r"(<!-- generated: (\w+) -->\n).*?(<!-- end of generated -->)", re.DOTALL)
 
 
 def make_models(file: Path) -> str:
     """Return the table of the models that have a name."""
     card = "../../data/starter/README.md" if file.parent == DOCS else "data/starter/README.md"
-    lines = ["| name | takes | dimensions | download | license |", "|---|---|---|---|---|"]
+    lines = [
+        "| name | takes | dimensions | download | languages | score | license |",
+        "|---|---|---|---|---|---|---|",
+    ]
     for spec in models.list_available_models():
+        if file.parent != DOCS and spec.architecture in ONLY_IN_DOCS:
+            continue
         ships = spec.name == models.starter.STARTER_NAME
+        facts = get_facts(spec.name)
         dimensions = f"{spec.dimensions}, or fewer" if spec.matryoshka else str(spec.dimensions)
         cells = (
             f"`{spec.name}`",
             ", ".join(spec.modalities),
             dimensions,
             "none: comes with searchapp" if ships else format_gb(spec.weights_mb),
+            facts.languages,
+            "" if facts.score is None else f"{facts.score.value:.1f}",
             f"[see its card]({card})" if ships else spec.licence,
         )
         lines.append(f"| {' | '.join(cells)} |")
@@ -77,23 +89,27 @@ def make_commands(file: Path) -> str:
     )
 
 
-def make_command_sections(name: str, group: click.Group, topic: str) -> list[str]:
-    """Return the section of a command, and of its commands if it is a group."""
+def make_command_sections(name: str, group: click.Group, topic: str, prefix: str = "") -> list[str]:
+    """Return the section of a command, and of its commands if it is a group.
+
+    prefix: name of the group, if it is a command itself.
+    """
     context = click.Context(group, info_name="searchapp")
     command = group.get_command(context, name)
     assert command is not None
-    title = "bench " if group is not cli else ""
     summary = (command.help or "").partition("\n\n")[0]
     parts = [
-        f"## searchapp {title}{name}",
+        f"## searchapp {prefix}{name}",
         f"{' '.join(summary.split())} See [{topic}]({topic}.md).",
     ]
     if isinstance(command, click.Group):
         nested = command.list_commands(context)
         return ["\n\n".join(parts)] + [
-            section for each in nested for section in make_command_sections(each, command, topic)
+            section
+            for each in nested
+            for section in make_command_sections(each, command, topic, f"{name} ")
         ]
-    usage = " ".join(["searchapp", f"{title}{name}", *command.collect_usage_pieces(context)])
+    usage = " ".join(["searchapp", f"{prefix}{name}", *command.collect_usage_pieces(context)])
     parts.append(f"Usage: `{usage}`")
     options = [
         each

@@ -159,11 +159,14 @@ def test_the_python_example_works(home: Path, capsys: pytest.CaptureFixture[str]
 
 def test_the_model_file_works(tmp_path: Path) -> None:
     """The TOML example is read as it is written."""
-    (example,) = read_blocks(TOPICS / "models.md", "toml")
+    example, like = read_blocks(TOPICS / "models.md", "toml")
     file = tmp_path / "my-model.toml"
     file.write_text(example)
     spec = models.resolve_model(str(file))
     assert (spec.dimensions, spec.modalities) == (512, ("text", "image"))
+    (tmp_path / "vlm2vec-merged").mkdir()
+    file.write_text(like)
+    assert models.resolve_model(str(file)).prompts == models.MODELS["vlm2vec-v2"].prompts
 
 
 def test_the_measured_models_exist() -> None:

@@ -5,10 +5,12 @@ from __future__ import annotations
 import json
 import os
 import shutil
+import sqlite3
 import subprocess
 import threading
 from pathlib import Path
 
+import pytest
 from PIL import Image
 from support import near_duplicates
 from support.duplicates import album, find_duplicates
@@ -56,6 +58,33 @@ def test_fingerprints_are_saved(opened: Library, album: Path, model: Path) -> No
     near_duplicates.render_scene(near_duplicates.make_scene(3)).save(album / "new.jpg")
     index_folder(opened, album, model)
     assert sum(isinstance(event, Progress) for event in opened.duplicates()) == 1
+
+
+def test_old_fingerprints_are_computed_again(opened: Library, album: Path, model: Path) -> None:
+    """A library of an older version has fingerprints of another kind."""
+    index_folder(opened, album, model)
+    expected = find_duplicates(opened)
+    with sqlite3.connect(opened.folder / "catalog.db") as catalog:
+        catalog.execute("update fingerprints set kind = 1, hash = 7, copy = x'00', pixels = 'same'")
+        catalog.execute("delete from inspections")
+    assert find_duplicates(opened) == expected
+
+
+def test_animations_with_the_same_first_frame(opened: Library, tmp_path: Path, model: Path) -> None:
+    """An animation is compared by all its frames, and is no duplicate of its first frame."""
+    (tmp_path / "p").mkdir()
+    first, second, third = (
+        near_duplicates.render_scene(near_duplicates.make_scene(number, 0.4)).resize((256, 192))
+        for number in (0, 1, 2)
+    )
+    first.save(tmp_path / "p/cover.png")
+    for name, other in (("one", second), ("other", third), ("copy of one", second)):
+        file = tmp_path / f"p/{name}.webp"
+        options = {"save_all": True, "append_images": [other], "duration": 200}
+        first.save(file, lossless=name != "copy of one", quality=90, **options)
+    index_folder(opened, tmp_path / "p", model)
+    (group,) = find_duplicates(opened).groups
+    assert get_names(group) == ("one.webp", {"copy of one.webp": "near"})
 
 
 def test_a_changed_file_is_skipped(opened: Library, album: Path, model: Path) -> None:
@@ -107,20 +136,33 @@ def test_filters_limit_the_search(opened: Library, album: Path, model: Path) -> 
     assert get_names(group) == ("boat.jpg", {"boat (1).jpg": "bytes"})
 
 
-def test_burst_shots_are_not_duplicates(opened: Library, tmp_path: Path, model: Path) -> None:
+@pytest.mark.parametrize(
+    "moments",
+    [
+        # Time, fraction of a second and time zone; empty: not in the file.
+        [("12:00:01", "", ""), ("12:00:02", "", "")],
+        [("12:00:00", "450", ""), ("12:00:00", "780", "")],  # a burst
+        [("12:00:00", "", "+02:00"), ("13:00:00", "", "+02:00")],  # a time lapse
+        [("12:00:00", "", "+02:00"), ("12:00:00", "", "+01:00")],  # another instant
+    ],
+)
+def test_two_moments_are_not_duplicates(
+    opened: Library, tmp_path: Path, model: Path, moments: list[tuple[str, str, str]]
+) -> None:
     """Pictures of one camera with two capture times are look-alikes."""
-    folder, image = tmp_path / "p", near_duplicates.render_scene(near_duplicates.make_scene(1))
+    folder, image = tmp_path / "p", near_duplicates.render_scene(near_duplicates.make_scene(1, 0.5))
     folder.mkdir()
-    for second, quality in ((1, 90), (2, 85)):
+    for number, (time, fraction, zone) in enumerate(moments):
         exif = Image.Exif()
         exif[0x0110] = "Q4"
-        exif.get_ifd(0x8769)[0x9003] = f"2023:06:17 12:00:0{second}"
-        image.save(folder / f"{second}.jpg", quality=quality, exif=exif)
+        tags = {0x9003: f"2023:06:17 {time}", 0x9291: fraction, 0x9011: zone}
+        exif.get_ifd(0x8769).update({tag: text for tag, text in tags.items() if text})
+        image.save(folder / f"{number}.jpg", quality=90 - 5 * number, exif=exif)
     index_folder(opened, folder, model)
     duplicates = find_duplicates(opened, similar=True)
     assert duplicates.groups == ()
     (group,) = duplicates.similar
-    assert get_names(group) == ("1.jpg", {"2.jpg": "similar"})
+    assert get_names(group) == ("0.jpg", {"1.jpg": "similar"})
     assert find_duplicates(opened).similar == ()
 
 

@@ -17,15 +17,19 @@ from searchapp.duplicates.candidates import find_pairs_by_hash
 from searchapp.library import Library
 from searchapp.types import Duplicates
 
-SCENES = 15
-MIN_RECALL, MIN_HARD_RECALL = 0.98, 0.8
+SCENES = (0, 3, 6, 7)  # a photo, a photo at night, a page and a chat: see SCENE_KINDS
+# The letters of the pages have few pixels. These changes blur them: the page is left out.
+SMALL_CHANGES = ("50 % resize", "thumbnail 256")
+UNREADABLE_CHANGES = (*SMALL_CHANGES, "perspective")
+# A text that is written into a page makes another page.
+CHANGES_OF_PHOTOS = (*UNREADABLE_CHANGES, "caption")
 
 
 @pytest.fixture(scope="module")
 def changed(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Duplicates, Path]]:
     """Search scenes, changed copies of each, and other moments of the same scenes."""
     folder = tmp_path_factory.mktemp("changed")
-    for number in range(SCENES):
+    for number in SCENES:
         scene = near_duplicates.make_scene(number, 0.5)
         original = near_duplicates.write_original(
             near_duplicates.render_scene(scene), folder / f"p/original/{number}.jpg"
@@ -42,8 +46,13 @@ def changed(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Duplicat
         yield find_duplicates(library), folder / "p"
 
 
+def is_page(number: int) -> bool:
+    """Return whether a scene is a page of text, or a chat."""
+    return near_duplicates.make_scene(number).kind in ("page", "screen")
+
+
 def test_changed_copies_are_found(changed: tuple[Duplicates, Path]) -> None:
-    """For each kind of change, at least 98 % of the copies are grouped with their original."""
+    """The copies are grouped with their original; for hard changes, at least a share of them."""
     duplicates, folder = changed
     group_of = {
         Path(copy.path).relative_to(folder): number
@@ -55,15 +64,35 @@ def test_changed_copies_are_found(changed: tuple[Duplicates, Path]) -> None:
             file.relative_to(folder)
             for file in near_duplicates.change_folder(change, folder).iterdir()
         ]
-        assert len(files) == SCENES
+        assert len(files) == len(SCENES)
+        if change in CHANGES_OF_PHOTOS:
+            files = [file for file in files if not is_page(int(file.stem))]
         missed = [
             file
             for file in files
             if group_of.get(file, -1) != group_of.get(Path(f"original/{file.stem}.jpg"), -2)
         ]
-        is_hard = change in near_duplicates.HARD_CHANGES
-        min_recall = MIN_HARD_RECALL if is_hard else MIN_RECALL
-        assert len(missed) <= (1 - min_recall) * SCENES, missed
+        min_recall = near_duplicates.HARD_CHANGES.get(change, 1.0)
+        assert len(missed) <= (1 - min_recall) * len(files), missed
+
+
+def test_small_pages_of_text_are_left_out_with_a_note(changed: tuple[Duplicates, Path]) -> None:
+    """Pages that are too small to compare are not grouped with the page, and are counted."""
+    duplicates, folder = changed
+    pages = [number for number in SCENES if is_page(number)]
+    left_out = [
+        near_duplicates.change_folder(change, folder) / f"{number}.jpg"
+        for change in SMALL_CHANGES
+        for number in pages
+    ]
+    assert len(left_out) == 4
+    assert all(file.exists() for file in left_out)
+    for group in duplicates.groups:
+        files = {Path(copy.path) for copy in (group.keeper, *group.others)}
+        assert not files & {folder / f"original/{number}.jpg" for number in pages} or not (
+            files & {*left_out}
+        )
+    assert duplicates.unreadable >= len(pages)
 
 
 def test_other_pictures_are_not_duplicates(changed: tuple[Duplicates, Path]) -> None:
@@ -93,6 +122,18 @@ def test_certainty_and_difference(changed: tuple[Duplicates, Path]) -> None:
     assert "shows less: about 5 %" in copy_by_change["5 percent crop"].difference
     assert "mirrored" in copy_by_change["mirror"].difference
     assert "rotated by" in copy_by_change["rotate 90"].difference
+    assert "grayscale" in copy_by_change["grayscale"].difference
+    assert "a caption was written into it" in copy_by_change["caption"].difference
+    assert "a border was added" in copy_by_change["border"].difference
+    assert copy_by_change["border"].edits == ("border",)
+
+
+def test_an_edited_copy_is_not_the_one_to_keep(changed: tuple[Duplicates, Path]) -> None:
+    """A copy with a border has the most pixels, but the original is kept."""
+    duplicates, folder = changed
+    for group in duplicates.groups:
+        kept = Path(group.keeper.path).relative_to(folder).parts[0]
+        assert kept not in ("grayscale", "caption", "border"), group.keeper
 
 
 def test_hashes_of_turned_pictures() -> None:

@@ -10,6 +10,9 @@ from typing import Any
 import numpy as np
 import pytest
 from PIL import Image
+from support import tiny_embedding_gemma2, tiny_qwen2_vl
+from support.tiny_embedding_gemma2 import EMBEDDING_SIZE, make_embedding_gemma2
+from support.tiny_qwen2_vl import make_qwen2_vl
 from support.tiny_vlm_checkpoints import (
     HIDDEN_SIZE,
     LLAVA_MAX_TOKENS,
@@ -22,7 +25,13 @@ from support.tiny_vlm_checkpoints import (
 
 from searchapp.engines import EngineInput, Refusal, Vector
 from searchapp.errors import ModelError, QueryError, UnsupportedModality
-from searchapp.models import ModelSpec, make_document_prompt, make_query_prompt, resolve_model
+from searchapp.models import (
+    MODELS,
+    ModelSpec,
+    make_document_prompt,
+    make_query_prompt,
+    resolve_model,
+)
 from searchapp.pictures import decode
 from searchapp.search import query_vector
 from searchapp.types import Modality, ModelOptions, Query
@@ -51,7 +60,18 @@ class Use:
     make: Make
     options: ModelOptions = ModelOptions()
     limit: int = 0
+    size: int = HIDDEN_SIZE  # dimensions of the model's own vectors
+    toml: str = ""  # a model file; {folder} is the model's folder
 
+
+# The fields of a real GME, but for the length of vectors and prompts of the tiny model.
+GME_FILE = f"""
+source = "{{folder}}"
+like = "gme-qwen2-vl-2b"
+dimensions = {HIDDEN_SIZE}
+text_limit = {tiny_qwen2_vl.MAX_TOKENS}
+engine_arguments = {{{{max_model_len = {tiny_qwen2_vl.MAX_TOKENS}}}}}
+"""
 
 USES = {
     "llava": Use(make_llava_next, limit=LLAVA_MAX_TOKENS),
@@ -60,6 +80,13 @@ USES = {
         make_qwen3_vl,
         ModelOptions(instruction="Find the same animal.", dimensions=16, max_pixels=100_000),
         limit=QWEN_MAX_TOKENS,
+    ),
+    "qwen2": Use(make_qwen2_vl, limit=tiny_qwen2_vl.MAX_TOKENS, toml=GME_FILE),
+    "gemma": Use(
+        make_embedding_gemma2,
+        ModelOptions(dimensions=32),
+        limit=tiny_embedding_gemma2.MAX_TOKENS,
+        size=EMBEDDING_SIZE,
     ),
     "phi, 4 crops": Use(make_phi3_v, ModelOptions(trust_remote_code=True), limit=PHI_MAX_TOKENS),
     "phi, 1 crop": Use(
@@ -102,11 +129,20 @@ def models(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Callable[[Make]
 def running(request: pytest.FixtureRequest, models: Callable[[Make], Path]) -> Iterator[Running]:
     """The engine of a case with transformers' number format, float32."""
     use = USES[request.param]
-    spec = resolve_model(str(models(use.make)), use.options)
+    spec = resolve_model(str(_write_model_file(use, models(use.make))), use.options)
     exact = replace(spec, engine_arguments={**spec.engine_arguments, "dtype": "float32"})
     engine = LocalEngine(exact)
     yield Running(use, exact, engine)
     engine.close()
+
+
+def _write_model_file(use: Use, folder: Path) -> Path:
+    """Return the model file of a case, or the model's folder if it has none."""
+    if not use.toml:
+        return folder
+    file = folder.with_suffix(".toml")
+    file.write_text(use.toml.format(folder=folder))
+    return file
 
 
 def for_uses(*names: str) -> Any:
@@ -118,15 +154,15 @@ Reference = Callable[[EngineInput], Vector]
 
 @pytest.fixture(scope="module")
 def reference(running: Running) -> Reference:
-    """Return a function that embeds with transformers: the last token's state, normalized."""
+    """Return a function that embeds with transformers: the pooled state, cut and normalized."""
     import torch
 
-    last_state = _phi3(running) if running.use.make is make_phi3_v else _transformers(running)
+    pooled_state = _phi3(running) if running.use.make is make_phi3_v else _transformers(running)
 
     @torch.inference_mode()
     def embed(item: EngineInput) -> Vector:
-        vector = last_state(item).numpy()
-        assert vector.shape == (HIDDEN_SIZE,)
+        vector = pooled_state(item).numpy()
+        assert vector.shape == (running.use.size,)
         vector = vector[: running.spec.dimensions]
         return vector / np.linalg.norm(vector)  # type: ignore[no-any-return]
 
@@ -134,20 +170,24 @@ def reference(running: Running) -> Reference:
 
 
 def _transformers(running: Running) -> Callable[[EngineInput], Any]:
-    from transformers import AutoModelForImageTextToText, AutoProcessor
+    from transformers import AutoModel, AutoModelForImageTextToText, AutoProcessor
 
-    loaded = AutoModelForImageTextToText.from_pretrained(running.folder).eval().model
+    if running.spec.pooling == "MEAN":  # an encoder
+        loaded = AutoModel.from_pretrained(running.folder).eval()
+    else:
+        loaded = AutoModelForImageTextToText.from_pretrained(running.folder).eval().model
     processor = AutoProcessor.from_pretrained(running.folder)
     if hasattr(processor, "patch_size"):  # E5-V's folder lacks it.
         processor.patch_size = loaded.config.vision_config.patch_size
     options = running.spec.engine_arguments.get("mm_processor_kwargs", {})
 
-    def last_state(item: EngineInput) -> Any:
+    def pooled_state(item: EngineInput) -> Any:
         pictures = {} if item.image is None else {"images": [item.image], "images_kwargs": options}
         inputs = processor(text=[item.prompt], return_tensors="pt", **pictures)
-        return loaded(**inputs).last_hidden_state[0, -1]
+        states = loaded(**inputs).last_hidden_state[0]
+        return states.mean(dim=0) if running.spec.pooling == "MEAN" else states[-1]
 
-    return last_state
+    return pooled_state
 
 
 def _phi3(running: Running) -> Callable[[EngineInput], Any]:
@@ -244,7 +284,7 @@ def vector_of(output: Vector | Refusal) -> Vector:
     return output
 
 
-EXACT = ["llava", "qwen", "qwen with options"]
+EXACT = ["llava", "qwen", "qwen with options", "qwen2", "gemma"]
 PHI = ["phi, 4 crops", "phi, 1 crop"]
 
 
@@ -272,7 +312,21 @@ def test_mixed_batches_equal_transformers(running: Running, reference: Reference
     expected = np.stack([reference(item) for item in inputs])
     cosines = outputs @ expected.T
     assert np.min(np.diag(cosines)) > 0.9999
-    assert np.max(cosines[~np.eye(len(inputs), dtype=bool)]) < 0.999
+    # Pictures of noise differ little in 32 dimensions of a mean, but more than equal inputs do.
+    assert np.max(cosines[~np.eye(len(inputs), dtype=bool)]) < 0.9995
+
+
+@for_uses("qwen2")
+def test_all_qwen2_models_equal_transformers(running: Running, reference: Reference) -> None:
+    """One engine with the prompts of each model; the texts of DSE have a black picture."""
+    data = noise(*SIZES["small"])
+    for name in ("dse-qwen2-2b", "ops-mm-v1-2b", "vlm2vec-qwen2vl-2b"):
+        spec = MODELS[name]
+        inputs = [make_input(spec, kind, "a red boat", data) for kind in spec.modalities]
+        inputs.append(document(spec, data))
+        assert (inputs[0].image is not None) == (name == "dse-qwen2-2b")
+        for item, output in zip(inputs, running.engine.embed(inputs), strict=True):
+            assert float(vector_of(output) @ reference(item)) > 0.9999
 
 
 @for_uses("qwen with options")
@@ -347,6 +401,15 @@ def test_one_bad_input_costs_no_other(running: Running) -> None:
     assert isinstance(refused, Refusal)
     for output in (first, second):
         assert abs(float(np.linalg.norm(vector_of(output))) - 1) < 1e-5
+
+
+@for_uses("gemma")
+def test_gemmas_window_equals_that_of_transformers(running: Running, reference: Reference) -> None:
+    """A text is longer than the window of a layer: attention covers earlier and later tokens."""
+    item = make_input(running.spec, "text", "a red boat and two white sheep " * 20)
+    assert running.engine.count_tokens(item.prompt) > 3 * 32
+    (output,) = running.engine.embed([item])
+    assert float(vector_of(output) @ reference(item)) > 0.9999
 
 
 def test_phis_own_code_needs_trust(models: Callable[[Make], Path]) -> None:

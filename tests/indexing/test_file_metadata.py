@@ -76,6 +76,38 @@ def test_each_file_has_its_own_metadata_in_filters_and_hits(
     assert len(set(read_photos(tmp_path / "library", "sha256", "image_id"))) == 1
 
 
+def test_facets_have_the_values_of_all_files(opened: Library, photos: Path, model: Path) -> None:
+    """An image counts once for each value that one of its files has."""
+    shutil.copytree(photos / "a", photos / "c")
+    shutil.copy(photos / "a" / "x.jpg", photos / "a" / "copy.jpg")
+    shutil.copy(photos / "a" / "x.xmp", photos / "a" / "copy.xmp")
+    index_folder(opened, photos, model)
+    facets = opened.count_facets(SearchOptions().base_filter)
+    assert facets.images == 1
+    assert dict(facets.ratings.values) == {"5": 1, "1": 1}
+    assert dict(facets.keywords.values) == {"first": 1, "second": 1}
+    folders = {name: str(photos / name) for name in "abc"}
+    assert dict(facets.folders.values) == {folders[name]: 1 for name in "abc"}
+    months = {month.month: (month.images, month.by_file) for month in facets.months}
+    assert months.pop("2001-02") == (1, 0)
+    assert [*months.values()] == [(1, 1)]  # the modification time of b/x.jpg
+    facets = opened.count_facets(SearchOptions(rating="1").base_filter)
+    assert (facets.images, dict(facets.keywords.values)) == (1, {"second": 1})
+    assert dict(facets.folders.values) == {folders["b"]: 1}
+    assert dict(facets.ratings.values) == {"5": 1, "1": 1}
+    # All conditions must be true for one of the files.
+    facets = opened.count_facets(SearchOptions(rating="1", keyword=("first",)).base_filter)
+    assert (facets.images, facets.keywords.values, facets.folders.values) == (0, (), ())
+
+
+def test_facets_count_copies_once(opened: Library, tmp_path: Path, model: Path) -> None:
+    """Two files with the same bytes in one folder are one image of this folder."""
+    for name in ("one.jpg", "two.jpg"):
+        (tmp_path / name).write_bytes(make_jpeg())
+    index_folder(opened, tmp_path, model)
+    assert opened.count_facets(SearchOptions().base_filter).folders.values == ((str(tmp_path), 1),)
+
+
 def test_a_vector_store_does_not_filter_files(opened: Library, photos: Path, model: Path) -> None:
     """It has the metadata of images only, so the catalog filters."""
     image_filter = SearchOptions(rating="1").base_filter
@@ -96,7 +128,7 @@ def test_changed_and_deleted_sidecars_change_only_their_file(
     (photos / "a" / "x.xmp").unlink()
     index_folder(opened, photos, model)
     assert read_photos(library, "rating") == [(None,), (3,)]
-    assert find(opened, photos) == [("a/x.jpg", None)]
+    assert find(opened, photos) == [("b/x.jpg", 3)]  # the copy that `duplicates` keeps
     assert find(opened, photos, rating="3") == [("b/x.jpg", 3)]
     (photos / "b" / "x.xmp").unlink()
     index_folder(opened, photos, model)

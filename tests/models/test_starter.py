@@ -2,6 +2,7 @@
 
 import importlib.util
 import json
+import shutil
 import sqlite3
 import subprocess
 import sys
@@ -9,16 +10,24 @@ import zipfile
 from collections.abc import Iterator
 from pathlib import Path
 
+import httpx
 import numpy as np
 import pytest
+from click.testing import CliRunner
 from PIL import Image
+from support.api import search_api
+from support.browser import CHROMIUM_PATH, BrowserTabs, expect_first, sync_api, type_query
 from support.icc_profiles import DISPLAY_P3, PRO_PHOTO, make_rgb_profile, make_rgb_table_profile
 from support.imagemagick import needs_imagemagick, render_srgb
+from support.library import library_environment
+from support.live_server import serve_library
+from support.metadata_files import make_xmp
 from support.paths import ROOT
 
 from searchapp import models
 from searchapp.bench.captions import read_captions
 from searchapp.bench.evaluation import Evaluation, evaluate_model
+from searchapp.cli import cli
 from searchapp.engines import EngineInput, Refusal
 from searchapp.errors import EngineError
 from searchapp.library import Library
@@ -35,6 +44,17 @@ from searchapp.indexing.embedding.worker import EmbeddingJob
 
 pytestmark = pytest.mark.vllm
 PHOTOS = ROOT / "data" / "photos"
+WORD_PHOTOS = {
+    "IMG_9001.jpg": "tiger.jpg", "owl.jpg": "owl.jpg", "boat 1.jpg": "blue-boat-fog.jpg",
+    "boat 2.jpg": "boats-rain.jpg", "cows.jpg": "cows.jpg", "bus.jpg": "bus.jpg",
+    "rocket.jpg": "rocket.jpg", "football.jpg": "football.jpg", "crab.jpg": "crab.jpg",
+}  # fmt: skip
+BERTAS_TITLE = (
+    '<dc:title><rdf:Alt><rdf:li xml:lang="x-default">Aunt Berta\'s birthday</rdf:li></rdf:Alt>'
+    "</dc:title>"
+)
+LISBON = 'exif:GPSLatitude="38.7121" exif:GPSLongitude="-9.1303"'
+MUNICH = 'exif:GPSLatitude="48.1374" exif:GPSLongitude="11.5755"'
 CAPTIONS = json.loads((PHOTOS / "captions.json").read_text(encoding="utf-8"))
 
 
@@ -144,6 +164,60 @@ def test_a_picture_plus_words_finds_a_picture(library: Library) -> None:
     hits = library.search(terms, SearchOptions(count=3))
     files = [str(Path(hit.path).relative_to(PHOTOS)) for hit in hits]
     assert "red-boat" in files[0], files
+
+
+def test_words_find_pictures_in_every_way(
+    engine: LocalEngine, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A name, a caption and a place: in a command, by the API and, with Chromium, in the page."""
+    folder, data = tmp_path / "photos", tmp_path / "library"
+    folder.mkdir()
+    for name, photo in WORD_PHOTOS.items():
+        shutil.copyfile(PHOTOS / photo, folder / name)
+    (folder / "owl.jpg.xmp").write_bytes(make_xmp("", BERTAS_TITLE))
+
+    def lend(spec: object, **_: object) -> UnclosedEngine:
+        return UnclosedEngine(engine)
+
+    with Library.open(data, create=True, start=lend) as library:
+        *_, last = library.index([folder], IndexOptions("starter"))
+        hits = library.search(Query("a boat in Lisbon"), SearchOptions(by="vector"))
+        boats = [name for hit in hits if (name := Path(hit.path).name).startswith("boat")]
+        # The boat that the vectors rank last is in Lisbon, and so is a picture without a boat.
+        for name, position in ((boats[-1], LISBON), ("cows.jpg", LISBON), (boats[0], MUNICH)):
+            (folder / f"{name}.xmp").write_bytes(make_xmp(position))
+        *_, last = library.index([folder], IndexOptions("starter"))
+        assert isinstance(last, RunFinished) and last.summary.described == 3
+    expected = (  # question, first picture, why
+        ("IMG_9001", "IMG_9001.jpg", "name"),
+        ("aunt berta's birthday", "owl.jpg", "caption"),
+        ("a boat in Lisbon", boats[-1], "place"),
+    )
+    monkeypatch.setattr("searchapp.engines.start_engine", lend)
+    environment = library_environment(tmp_path)
+    for question, name, reason in expected:
+        arguments = ["query", question, "--no-daemon", "--json", "--library", str(data)]
+        first = json.loads(CliRunner().invoke(cli, arguments, env=environment).stdout)[0]
+        assert Path(first["path"]).name == name, (question, first)
+        assert reason in {match["by"] for match in first["match"]}
+    with serve_library(data, lend) as url, httpx.Client(base_url=url, timeout=60) as client:
+        search_api(client, text="red")
+        for question, name, reason in expected:
+            first = search_api(client, text=question).json()["hits"][0]
+            assert first["name"] == name, (question, first)
+            assert reason in {match["by"] for match in first["match"]}
+        places = client.get("/api/v1/facets").json()["place_names"]["values"]
+        assert {("Lisbon", 2), ("Munich", 1), ("Germany", 1)} <= set(map(tuple, places))
+        if CHROMIUM_PATH is not None and sync_api is not None:
+            with sync_api.sync_playwright() as playwright:
+                browser = playwright.chromium.launch(
+                    executable_path=CHROMIUM_PATH, args=["--no-sandbox"]
+                )
+                page = BrowserTabs(browser).open_page(url)
+                for question, name, _ in expected:
+                    type_query(page, question)
+                    expect_first(page, name)
+                browser.close()
 
 
 def test_an_unrelated_query_scores_low(library: Library) -> None:

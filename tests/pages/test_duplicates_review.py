@@ -17,9 +17,10 @@ from support.library import index_folder
 from support.metadata_files import make_xmp
 from support.sample_pictures import save_picture
 
+from searchapp.duplicates.review_store import SavedReview
 from searchapp.library import Library
 from searchapp.pages.duplicates_review import write_review
-from searchapp.types import DuplicateGroup, Duplicates
+from searchapp.types import DuplicateGroup, Duplicates, ReviewChoice
 
 __all__ = ["album"]  # a fixture
 
@@ -74,10 +75,43 @@ def test_choosing_files_in_a_browser(opened: Library, album: Path, model: Path) 
             page.locator("#save").click()
         download.value.save_as(album.parent / "move.sh")
         assert page.evaluate("document.documentElement.scrollWidth") == 390
+        assert page.locator(".state").text_content() == "reviewed"
+        page.locator(".toggle").first.focus()
         page.keyboard.press("a")
+        with page.expect_download() as download:
+            page.locator("#choices").click()
+        download.value.save_as(album.parent / "choices.json")
         browser.close()
     assert console_lines == []
+    assert opened.reviews.load(album.parent / "choices.json") == SavedReview(1, 0)
+    assert find_duplicates(opened).groups == ()
     kept = {file.name for file in album.iterdir()}
     subprocess.run(["sh", album.parent / "move.sh", away], check=True, capture_output=True)
     moved = {file.name for file in away.rglob("*") if file.is_file()}
     assert kept - {file.name for file in album.iterdir()} == moved == {"boat.jpg", "boat.jpg.xmp"}
+
+
+@needs_chromium
+def test_the_page_begins_with_earlier_choices(opened: Library, album: Path, model: Path) -> None:
+    """Nothing is saved before a group is reviewed; a button confirms the choices as they are."""
+    sync_api = pytest.importorskip("playwright.sync_api", reason="playwright is not installed")
+    index_folder(opened, album, model)
+    (group,) = find_duplicates(opened).groups
+    files = (group.keeper, *group.others)
+    opened.reviews.save(
+        [[ReviewChoice(copy.path, copy.sha256, copy is files[2]) for copy in files]]
+    )
+    write_review(album.parent / "review.html", find_duplicates(opened))
+    with sync_api.sync_playwright() as playwright:
+        browser = playwright.chromium.launch(executable_path=CHROMIUM_PATH, args=["--no-sandbox"])
+        page = browser.new_page()
+        page.goto((album.parent / "review.html").as_uri())
+        marks = page.locator(".mark").all_text_contents()
+        assert marks == ["moves away", "moves away", "stays"]
+        assert page.locator(".state").text_content() == "chosen in an earlier review"
+        assert page.locator("#choices").is_disabled()
+        page.locator(".confirm").click()
+        assert page.locator("#choices").is_enabled()
+        page.get_by_role("button", name="Keep all").click()
+        assert page.locator(".mark").all_text_contents() == ["stays"] * 3
+        browser.close()

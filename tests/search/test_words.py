@@ -11,8 +11,10 @@ from searchapp.errors import QueryError
 from searchapp.library import Library
 from searchapp.search.fusion import fuse_rankings
 from searchapp.types import (
+    Filter,
     Hit,
     Match,
+    Place,
     Query,
     SearchOptions,
     Term,
@@ -136,6 +138,116 @@ def test_words_and_vectors_are_fused(library: Library) -> None:
     assert set(colors(find(library, "red"))[:2]) == {"gray", "red"}
 
 
+def set_place(library: Library, place: Place, *names: str) -> None:
+    """Write the place of the pictures with these names, as an index run would."""
+    catalog = library._catalog
+    ids = catalog._db.execute(
+        "select image_id from files where replace(path, rtrim(path, replace(path, '/', '')), '')"
+        f" in ({', '.join('?' * len(names))})",
+        names,
+    ).fetchall()
+    assert len(ids) == len(names)
+    catalog.get_places().save_places("test", {id: place for (id,) in ids})
+
+
+LISBON = Place("Lisbon", "Lisbon", "Portugal")
+
+
+@pytest.fixture
+def places(library: Library, tmp_path: Path, model: Path) -> Library:
+    """The library with four more red pictures, of which the least red one is in Lisbon."""
+    for number, value in enumerate((250, 240, 230, 200)):
+        save_picture(tmp_path / f"pics/more/tone {number}.png", f"rgb({value}, 30, 30)")
+    index_folder(library, tmp_path / "pics", model)
+    set_place(library, LISBON, "tone 3.png", "IMG_2202.png", "IMG_2206.png")
+    set_place(library, Place("Paris", "Île-de-France", "France"), "tone 0.png", "IMG_2203.png")
+    set_place(library, Place("Paris", "Texas", "United States"), "tone 1.png")
+    return library
+
+
+def test_a_place_in_a_query_prefers_its_pictures(places: Library) -> None:
+    """Those that the vector finds, too, come first; then others; it is no condition."""
+    for text in ("red in Lisbon", "lisbon red", "red in LISBON portugal", "red, Lisbon!"):
+        hits = find(places, text, count=99)
+        assert names(hits)[0] == "tone 3", text
+        assert len(hits) == 12
+        assert hits[0].match == (Match("vector"), Match("place", "Lisbon, Portugal"))
+        assert hits[0].score == find(places, "red", count=12)[4].score
+    others = names(find(places, "red in Lisbon", by="vector", count=99))
+    assert others.index("tone 3") == 4
+    assert find(places, "red in Rome", count=99) == find(
+        places, "red in Rome", by="vector", count=99
+    )
+    assert names(find(places, "red Texas"))[0] == "tone 1"
+    assert set(names(find(places, "red in Paris"))[:2]) == {"tone 0", "tone 1"}
+    assert names(find(places, "red Paris Texas"))[0] == "tone 1"
+    assert set(names(find(places, "red Texas or Lisbon"))[:2]) == {"tone 1", "tone 3"}
+
+
+def test_a_place_alone_comes_first_and_is_a_good_match(places: Library) -> None:
+    """City, region and country; without accents; a word that is only a part does not."""
+    for text, expected in (
+        ("Portugal", {"tone 3", "IMG_2202", "IMG_2206"}),
+        ("ile de france", {"tone 0", "IMG_2203"}),
+        ("united states", {"tone 1"}),
+    ):
+        result = places.find(Query(f"{text}"), SearchOptions(by="text"))
+        assert set(names(list(result.hits))) == expected
+        assert {hit.score for hit in result.hits} == {1.0}
+        assert result.good is True
+    assert names(find(places, "white Texas", by="text")) == []
+
+
+def test_pages_of_a_query_with_a_place_have_no_gaps(places: Library) -> None:
+    """One ranking for every count and offset, also with a filter."""
+    everything = find(places, "red in Lisbon", count=99)
+    assert [
+        hit for offset in range(0, 12, 5)
+        for hit in find(places, "red in Lisbon", count=5, offset=offset)
+    ] == everything  # fmt: skip
+    in_place = find(places, "red in Lisbon", place="Lisbon")
+    assert [hit.image_id for hit in in_place] == [
+        hit.image_id for hit in everything if hit.city == "Lisbon"
+    ]
+
+
+def test_the_filter_by_place_takes_complete_names(places: Library) -> None:
+    """Of a city, a region or a country, also with commas; other names are errors."""
+    for place, expected in (
+        ("lisbon", {"tone 3", "IMG_2202", "IMG_2206"}),
+        ("Île-de-France", {"tone 0", "IMG_2203"}),
+        ("ile de france", {"tone 0", "IMG_2203"}),
+        ("Paris", {"tone 0", "tone 1", "IMG_2203"}),
+        ("Paris, Texas", {"tone 1"}),
+        ("paris,france", {"tone 0", "IMG_2203"}),
+    ):
+        assert set(names(find(places, "red", place=place))) == expected
+    assert find(places, "red", place="Paris, Portugal") == []
+    with pytest.raises(QueryError, match=r"taken in Lissabon; similar names are Lisbon\."):
+        find(places, "red", place="Lissabon")
+    with pytest.raises(QueryError, match="taken in States; similar names are United States"):
+        find(places, "red", place="Paris, States")
+    with pytest.raises(QueryError, match="no name is similar"):
+        find(places, "red", place="Xyzzy")
+
+
+def test_the_filter_by_place_says_if_no_place_is_known(library: Library) -> None:
+    """The extra may be missing."""
+    with pytest.raises(QueryError, match="no place has been looked up; see `searchapp docs filt"):
+        find(library, "red", place="Lisbon")
+
+
+def test_places_are_facets(places: Library) -> None:
+    """A facet ignores the filter by place; the others obey it."""
+    facets = places.count_facets(Filter(place="Portugal"))
+    assert facets.images == 3
+    assert dict(facets.place_names.values) == {
+        "Lisbon": 3, "Portugal": 3, "Paris": 3, "Île-de-France": 2, "France": 2, "Texas": 1,
+        "United States": 1,
+    }  # fmt: skip
+    assert facets.formats.values == (("png", 3),)
+
+
 def test_pages_of_a_fused_ranking_have_no_gaps(library: Library) -> None:
     """One ranking for every count and offset."""
     for number in (2, 5, 6):
@@ -160,18 +272,24 @@ def test_min_score_limits_hits_by_words_too(library: Library) -> None:
 
 
 def test_recognized_text_is_found_and_shown(library: Library) -> None:
-    """With the boxes of the lines that match."""
+    """With the boxes of the words that match."""
     catalog: Catalog = library._catalog
     (hit,) = find(library, "IMG_2204", by="text")
     box = ((0.1, 0.1), (0.9, 0.1), (0.9, 0.2), (0.1, 0.2))
     lines = [TextLine("Invoice no. 4711", box, 0.9), TextLine("Thank you", (), 0.8)]
     with catalog.write_transaction():
-        catalog.writer.save_recognized_text(hit.image_id, lines, "reader 1")
+        catalog.recognized_texts.save_outcomes([(hit.image_id, lines)], "reader 1")
     (found,) = find(library, "invoice 4711", by="text")
-    assert found.match == (Match("text", "Invoice no. 4711", (box,)),)
+    (match,) = found.match
+    assert (match.by, match.snippet) == ("text", "Invoice no. 4711")
+    first, last = match.boxes  # of 16 letters: the first 7, and the last 4
+    assert first == ((0.1, 0.1), (0.45, 0.1), (0.45, 0.2), (0.1, 0.2))
+    assert last == ((0.7, 0.1), (0.9, 0.1), (0.9, 0.2), (0.7, 0.2))
+    (phrase,) = find(library, '"invoice no. 4711"', by="text")
+    assert phrase.match[0].boxes == (box,)
     assert names(find(library, '"invoice no. 4711" red')) == ["IMG_2204"]
     with catalog.write_transaction():
-        catalog.writer.save_recognized_text(hit.image_id, lines[1:], "reader 2")
+        catalog.recognized_texts.save_outcomes([(hit.image_id, lines[1:])], "reader 2")
     assert find(library, "invoice", by="text") == []
     assert names(find(library, "thank you", by="text")) == ["IMG_2204"]
 

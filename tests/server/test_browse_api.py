@@ -109,6 +109,20 @@ def test_facets_find_values(client: Any, photos: Path) -> None:
     assert (answer["formats"]["values"], answer["images"], answer["places"]) == ([], 3, [])
 
 
+def test_details_of_a_picture(client: Any, photos: Path) -> None:
+    """One picture is described with everything that the library knows."""
+    picture = search_api(client, text="red", count=1).json()["hits"][0]
+    details = client.get(f"/api/pictures/{picture['id']}").json()
+    shared = {name: picture[name] for name in details.keys() & picture.keys()}
+    assert {name: details[name] for name in shared} == shared
+    assert {name: details[name] for name in details.keys() - picture.keys()} == {
+        "description": None,
+        "format": "JPEG",
+        "file_bytes": (photos / "red.jpg").stat().st_size,
+    }
+    assert client.get("/api/pictures/999").status_code == 404
+
+
 def test_colors_of_many_pictures(tmp_path: Path) -> None:
     """Colors are looked up by image id; ids beyond the end of the file are unknown."""
     assert read_colors(tmp_path, np.arange(1, 4)) == ""

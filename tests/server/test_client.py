@@ -18,7 +18,7 @@ from support.sample_pictures import save_picture
 
 from searchapp import models
 from searchapp.engines import EngineInput, Refusal
-from searchapp.errors import EngineError, QueryError, SearchAppError
+from searchapp.errors import EngineError, PictureError, QueryError, SearchAppError
 from searchapp.library import Library
 from searchapp.server import client
 from searchapp.server.app import create_app
@@ -28,7 +28,17 @@ from searchapp.server.service import Service
 from searchapp.server.socket_path import socket_path
 from searchapp.server.start_options import EngineOrigin
 from searchapp.server.start_resident import ResidentConfig
-from searchapp.types import Query, SearchOptions, SearchResult, Term
+from searchapp.types import (
+    Circle,
+    DateBound,
+    Example,
+    Query,
+    Region,
+    SavedSearch,
+    SearchOptions,
+    SearchResult,
+    Term,
+)
 
 Answer = Callable[[bytes], bytes]
 
@@ -59,7 +69,7 @@ class BrokenProcess:
                 if stream.readline():  # is_listening() sends nothing
                     self.request_count += 1
                     # With unread bytes, closing the connection would break it.
-                    stream.read(int(parse_headers(stream)["Content-Length"]))
+                    stream.read(int(parse_headers(stream).get("Content-Length", 0)))
                     connection.sendall(self._answer)
 
     def close(self) -> None:
@@ -296,3 +306,55 @@ def test_keep_alive_changes_a_running_process(
     assert service.keep_alive_min == 2.5
     search(library, Query("red"), options)
     assert service.keep_alive_min == 2.5
+
+
+def test_saved_searches_run_as_in_the_library(
+    tmp_path: Path, photos: Path, start_process: Callable[..., Service]
+) -> None:
+    """Options of the command replace saved ones; no limit of the web holds; names may be bytes."""
+    library = tmp_path / "library"
+    folder, picture = photos / "ph\udcff", save_picture(tmp_path / "p\udcff.png", "green")
+    cases: list[dict[str, Any]] = [
+        {}, {"count": 1}, {"count": 2000, "offset": 1}, {"folder": photos / "below"},
+        {"folder": folder}, {"after": DateBound("1990"), "near": Circle(1e-300, 0, 1)},
+        {"min_score": 0.99, "sort": "date", "trust_remote_code": True},
+    ]  # fmt: skip
+    with Library.open(library, start=FakeEngines()) as opened:
+        saved = [
+            opened.saved.add("reds", Query("red"), SearchOptions(count=3, before="2099")),
+            opened.saved.add("like", Query(None, picture), SearchOptions(folder=photos)),
+            opened.saved.add("bytes", Query("red"), SearchOptions(folder=folder, count=10**30)),
+            opened.saved.add(
+                "part",
+                Query(None, picture, Region.parse("1,1,9,9")),
+                SearchOptions(),
+                [Example(1), Example(photos / "red.jpg", is_liked=False)],
+            ),
+        ]
+        saved[2] = opened.saved.set_link_folder(saved[2], tmp_path / "l\udcff")
+        start_process()
+        assert [client.find_saved(library, each.name) for each in saved] == [
+            SavedSearch(each.name, each.terms, each.options) for each in saved
+        ]
+        assert client.find_saved(library, "nothing") is None
+        for name in ("reds", "like", "bytes", "part"):
+            for changes in cases:
+                found = client.search_saved(ResidentConfig(library), name, changes, print)
+                assert found == opened.find_saved(name, changes), (name, changes)
+        picture.unlink()
+        for find in (
+            lambda: client.search_saved(ResidentConfig(library), "like", {}, print),
+            lambda: opened.find_saved("like"),
+        ):
+            with pytest.raises(PictureError, match="the picture of the saved search 'like'"):
+                find()
+        with pytest.raises(QueryError, match="no saved search 'x'"):
+            client.search_saved(ResidentConfig(library), "x", {}, print)
+
+
+def test_a_process_that_cannot_list_saved_searches_is_not_needed(
+    break_process: Callable[[bytes], BrokenProcess], tmp_path: Path
+) -> None:
+    """An older process, or a broken one: the command reads the catalog itself."""
+    break_process(b"HTTP/1.1 404 Not Found\r\nContent-Length: 2\r\n\r\n{}")
+    assert client.find_saved(tmp_path / "library", "reds") is None

@@ -21,7 +21,7 @@ from support.video_files import write_video
 
 from searchapp.library import Library
 from searchapp.pictures import thumbnail_cache
-from searchapp.types import Query
+from searchapp.types import Query, TextLine
 
 SECRET = b"the private key of the user"
 
@@ -79,8 +79,8 @@ def test_a_replaced_picture_is_not_sent(
     image_id = find_id(client, "green")
     known = client.get(f"/api/thumbnails/{image_id}?size=640").content
     replace(photos / "green.png")
-    for path in (f"images/{image_id}", f"thumbnails/{image_id}?size=320"):
-        answer = client.get(f"/api/{path}")
+    for path in ("images/{}", "originals/{}", "thumbnails/{}?size=320"):
+        answer = client.get(f"/api/{path.format(image_id)}")
         assert answer.status_code == 400, answer.headers
         assert SECRET not in answer.content
     assert client.get(f"/api/thumbnails/{image_id}?size=640").content == known
@@ -119,7 +119,7 @@ def test_an_import_that_names_a_private_file_shows_nothing(
     with serve_library(tmp_path / "library", fake_engines) as url:
         hit = find_first_hit(url)
         assert hit["path"] == str(secret)
-        for path in ("images", "thumbnails"):
+        for path in ("images", "originals", "thumbnails"):
             answer = httpx.get(f"{url}/api/{path}/{hit['id']}")
             assert (answer.status_code, SECRET in answer.content) == (400, False)
 
@@ -141,6 +141,27 @@ def test_a_picture_is_sent_with_its_real_type(
     assert Image.open(io.BytesIO(answer.content)).format == "JPEG"
 
 
+def test_an_original_is_sent_unchanged(
+    photos: Path, model: Path, tmp_path: Path, fake_engines: FakeEngines
+) -> None:
+    """A browser saves it under its own name, also if this is not UTF-8, and never shows it."""
+    file = photos / os.fsdecode('"é"; ü\udcff\n.tif'.encode(errors="surrogateescape"))
+    save_picture(file, "purple")
+    with Library.open(tmp_path / "library", create=True, start=fake_engines) as opened:
+        index_folder(opened, photos, model)
+        (hit, *_) = opened.search(Query("purple"))
+    with serve_library(tmp_path / "library", fake_engines) as url:
+        answer = httpx.get(f"{url}/api/originals/{hit.image_id}?sha256={hit.sha256[:16]}")
+        assert httpx.get(f"{url}/api/originals/{hit.image_id}?sha256={'0' * 16}").status_code == 404
+        tag = {"If-None-Match": answer.headers["etag"]}
+        assert httpx.get(f"{url}/api/originals/{hit.image_id}", headers=tag).status_code == 304
+    assert answer.content == file.read_bytes()
+    assert answer.headers["content-type"] == "application/octet-stream"
+    assert answer.headers["content-disposition"] == (
+        "attachment; filename*=UTF-8''%22%C3%A9%22%3B%20%C3%BC%FF%0A.tif"
+    )
+
+
 def test_a_replaced_video_is_not_sent(
     photos: Path, model: Path, tmp_path: Path, fake_engines: FakeEngines
 ) -> None:
@@ -159,10 +180,16 @@ def test_a_replaced_video_is_not_sent(
         part = {"Range": "bytes=0-3", "If-Range": whole.headers["etag"]}
         assert httpx.get(video, headers=part).content == whole.content[:4]
         assert httpx.get(video, headers=part | {"If-Range": '"x"'}).content == whole.content
+        original = httpx.get(f"{url}/api/originals/{hit.image_id}")
+        assert original.headers["content-disposition"] == "attachment; filename*=UTF-8''clip.mp4"
+        assert original.content == clip.read_bytes()
+        size = httpx.head(f"{url}/api/originals/{hit.image_id}").headers["content-length"]
+        assert int(size) == clip.stat().st_size
         replace_by_link(clip)
         for headers in ({}, {"Range": "bytes=0-99"}):
             answer = httpx.get(video, headers=headers)
             assert (answer.status_code, SECRET in answer.content) == (400, False)
+        assert httpx.get(f"{url}/api/originals/{hit.image_id}").status_code == 400
         clip.unlink()
         write_video(clip, (("gold", 3),))
         assert httpx.get(video).status_code == 400
@@ -254,3 +281,20 @@ def test_previews_and_pages_show_no_replaced_picture(
     shown = run("query", "green", "-k", 1, "--preview=blocks").stdout
     assert "the file changed since it was indexed" in shown
     assert count_thumbnails() == (0, 0, 2)
+
+
+def test_the_lines_of_text_are_sent(client: Any, library: Path) -> None:
+    """A hit has the words that match; this address has all lines."""
+    image_id = find_id(client, "red")
+    address = f"/api/v1/texts/{image_id}"
+    assert client.get(address).json() == {"is_read": False, "lines": []}
+    box = ((0.1, 0.1), (0.9, 0.1), (0.9, 0.2), (0.1, 0.2))
+    lines = [TextLine("Pharmacy", box, 0.9), TextLine("open", box, 0.8)]
+    with Library.open(library) as opened:
+        opened._catalog.recognized_texts.save_outcomes([(image_id, lines)], "reader 1")
+    answer = client.get(address).json()
+    assert answer["is_read"]
+    assert answer["lines"] == [line.to_dict() for line in lines]
+    hit = search_api(client, text="pharmacy", by="text").json()["hits"][0]
+    assert hit["match"] == [{"by": "text", "snippet": "Pharmacy", "boxes": [list(map(list, box))]}]
+    assert client.get("/api/v1/texts/999").status_code == 404

@@ -109,5 +109,5 @@ def test_style_of_the_form_is_allowed_by_its_policy(site: str, chromium: Any) ->
     page = chromium.new_page()
     page.goto(site)
     button = page.get_by_role("button", name="Log in")
-    assert button.evaluate("node => getComputedStyle(node).borderRadius") == "8px"
+    assert button.evaluate("node => getComputedStyle(node).borderRadius") == "22px"
     page.close()

@@ -32,10 +32,10 @@ from searchapp.errors import (
 )
 from searchapp.library import Library
 from searchapp.server import client, start_resident, unix_http
-from searchapp.server.resident_lock import is_lock_free
+from searchapp.server.resident_lock import read_lock_holder
 from searchapp.server.socket_path import MAX_SOCKET_PATH_BYTES, log_path, socket_path
 from searchapp.server.start_resident import ResidentConfig
-from searchapp.types import Query, SearchOptions, Term
+from searchapp.types import Example, Query, Region, SearchOptions, Term
 
 # The engine takes 0.5 s to start, so it is not ready for the first request.
 slow_start = pytest.mark.parametrize("resident_config", ["0.5"], indirect=True, ids=["slow"])
@@ -129,6 +129,14 @@ def test_resident_process_answers_like_a_library(
     terms = [Term(Query("blue"), 0.5), Term(Query(None, photos / "green.png"))]
     added = client.search(resident_config, terms, SearchOptions(), lambda line: None)
     assert (Path(added.hits[0].path).name, added.good) == ("green.png", None)
+    likes = [Example(photos / "green.png"), Example(added.hits[-1].image_id, False)]
+    liked = client.search(resident_config, [], SearchOptions(), print, likes)
+    assert photos / "green.png" not in [Path(hit.path) for hit in liked.hits]
+    part = Query(image=added.hits[0].image_id, region=Region.parse("0%,0%,50%,50%"))
+    of_part = client.search(resident_config, part, SearchOptions(), print)
+    assert Path(of_part.hits[0].path).name == "green.png"
+    with pytest.raises(PictureError, match=r"/nowhere\.jpg"):
+        client.search(resident_config, [], SearchOptions(), print, [Example("/nowhere.jpg")])
     with pytest.raises(QueryError, match="--where: no such column: wide"):
         search_names(resident_config, where="wide > 3")
     both = Query("red", photos / "red.jpg")
@@ -216,10 +224,10 @@ def test_idle_process_stops(resident_config: ResidentConfig) -> None:
     """After keep_alive_min without a request, process and socket are gone."""
     search_names(ResidentConfig(resident_config.library_folder, keep_alive_min=0.02))
     for _ in range(100):
-        if is_lock_free(resident_config.library_folder):
+        if read_lock_holder(resident_config.library_folder) is None:
             break
         time.sleep(0.1)
-    assert is_lock_free(resident_config.library_folder)
+    assert read_lock_holder(resident_config.library_folder) is None
     assert not socket_path(resident_config.library_folder).exists()
 
 
@@ -347,7 +355,7 @@ def test_library_with_a_long_path(
         again = client.get_resident_info(path)
         assert running and again and again["pid"] == running["pid"]
     assert client.stop_resident(link)
-    assert is_lock_free(folder)
+    assert read_lock_holder(folder) is None
     assert not list(other_temporary.iterdir())
 
 

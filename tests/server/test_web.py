@@ -6,7 +6,6 @@ import io
 import os
 import re
 import threading
-import time
 from base64 import b64encode
 from collections.abc import Iterator
 from pathlib import Path
@@ -30,7 +29,7 @@ from support.browser import (
 )
 from support.fake_engine import FakeEngine
 from support.library import index_folder, write_fake_clip
-from support.live_server import serve_library
+from support.live_server import serve_library, serve_with_engine
 from support.sample_pictures import make_picture
 
 from searchapp.library import Library
@@ -85,9 +84,7 @@ def library(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture(scope="module")
 def site(library: Path) -> Iterator[str]:
     """URL of a server whose engine runs."""
-    with serve_library(library, lambda spec: FakeEngine(spec)) as url:
-        while httpx.post(f"{url}/api/search", json={"text": "red"}).status_code == 503:
-            time.sleep(0.02)
+    with serve_with_engine(library, lambda spec: FakeEngine(spec)) as url:
         yield url
 
 
@@ -262,7 +259,7 @@ def test_copy_path(tabs: BrowserTabs, site: str) -> None:
     page = tabs.open_page(f"{site}/?q=yellow", permissions=["clipboard-read", "clipboard-write"])
     locate_tiles(page).first.click()
     page.get_by_role("button", name="Copy path").click()
-    expect(page.get_by_role("button", name="Copied")).to_be_visible()
+    expect(page.get_by_text("The path is copied.")).to_be_visible()
     assert page.evaluate("navigator.clipboard.readText()").endswith(f"/album/2023/{MARKUP_NAME}")
 
 
@@ -606,7 +603,8 @@ def test_layouts(tabs: BrowserTabs, site: str, size: str, scheme: str) -> None:
     rectangle = page.locator("#large").bounding_box()
     assert (rectangle["x"], rectangle["width"]) == (0, page.evaluate("innerWidth"))
     for name in ("More like this", "Copy path", "Close"):
-        expect(page.get_by_text(name).or_(page.get_by_label(name)).first).to_be_in_viewport()
+        texts = page.get_by_text(name, exact=True).or_(page.get_by_label(name, exact=True))
+        expect(texts.first).to_be_in_viewport()
 
 
 def luminance(color: str) -> float:

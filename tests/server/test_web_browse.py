@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-import time
 from collections.abc import Iterator
 from typing import Any
 
@@ -15,13 +14,14 @@ from support.browser import (
     choose_value,
     expect,
     expect_count,
+    list_violations,
     locate_tile,
     locate_tiles,
     needs_chromium,
     type_query,
 )
 from support.fake_engine import FakeEngine
-from support.live_server import serve_library
+from support.live_server import serve_with_engine
 from support.made_library import make_large_library
 
 pytestmark = needs_chromium
@@ -35,9 +35,7 @@ MAX_NODES = 1500
 def site(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     """URL of a server with 3,000 made-up pictures of 20 years, whose engine runs."""
     library = make_large_library(tmp_path_factory.mktemp("browse"), COUNT)
-    with serve_library(library, lambda spec: FakeEngine(spec)) as url:
-        while httpx.post(f"{url}/api/search", json={"text": "red"}).status_code == 503:
-            time.sleep(0.02)
+    with serve_with_engine(library, lambda spec: FakeEngine(spec)) as url:
         yield url
 
 
@@ -354,15 +352,12 @@ def test_suggestions_come_from_the_library(page: Any) -> None:
 @pytest.mark.parametrize("scheme", ["light", "dark"])
 def test_axe_finds_no_violation(tabs: BrowserTabs, site: str, size: str, scheme: str) -> None:
     """The accessibility rules of axe hold on each view."""
-    sync_playwright = pytest.importorskip("axe_playwright_python.sync_playwright")
     page = tabs.open_page(site, size, scheme)
     mark_good_matches(page, GOOD_COUNT)
     page.emulate_media(reduced_motion="reduce")  # rules of contrast need the final colors
 
     def check(view: str) -> None:
-        violations = sync_playwright.Axe().run(page).response["violations"]
-        found = [(rule["id"], rule["nodes"][0]["html"]) for rule in violations]
-        assert found == [], view
+        assert list_violations(page) == [], view
 
     expect_count(page, COUNT)
     check("all pictures")

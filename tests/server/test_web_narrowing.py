@@ -20,11 +20,12 @@ from support.browser import (
 )
 from support.fake_engine import FakeEngine
 from support.library import index_folder, write_fake_clip
-from support.live_server import serve_library
+from support.live_server import serve_with_engine
 from support.metadata_files import make_exif, make_list_property, make_xmp
 from support.sample_pictures import save_picture
 
 from searchapp.library import Library
+from searchapp.types import Place
 
 pytestmark = needs_chromium
 
@@ -58,9 +59,11 @@ def site(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
             index_folder(library, folder / "album", write_fake_clip(folder / "fake-clip")).added
             == 5
         )
-    with serve_library(folder / "library", lambda spec: FakeEngine(spec)) as url:
-        while httpx.post(f"{url}/api/search", json={"text": "red"}).status_code == 503:
-            pass
+        table = library._catalog.get_places()
+        for positions in table.read_pages("test"):
+            paris = Place("Paris", "Île-de-France", "France")
+            table.save_places("test", dict.fromkeys(positions, paris))
+    with serve_with_engine(folder / "library", lambda spec: FakeEngine(spec)) as url:
         yield url
 
 
@@ -175,6 +178,23 @@ def test_click_on_facet_value_toggles_the_filter(page: Any) -> None:
     expect(choose_value(page, "Not rated")).to_contain_text("2")
 
 
+def test_names_of_places_are_values(page: Any) -> None:
+    """Of cities, regions and countries; the large view shows them, and where they come from."""
+    for name in ("Paris", "Île-de-France", "France"):
+        expect(page.locator(f'#kinds button[data-value="{name}"]')).to_contain_text("1")
+    page.locator('#kinds button[data-value="France"]').click()
+    expect_count(page, 1)
+    assert page.url.endswith("?q=red&place=France")
+    page.get_by_role("button", name="Remove the filter Place: France").click()
+    expect_count(page, 5)
+    choose_value(page, "Paris").click()
+    expect_count(page, 1)
+    locate_tiles(page).first.get_by_role("link").click()
+    facts = page.locator("#facts")
+    expect(facts).to_contain_text("Paris, Île-de-France, France")
+    expect(facts).to_contain_text("GeoNames, CC BY 4.0")
+
+
 def test_place_and_own_dates(page: Any) -> None:
     """Filter by a typed place, and without file dates; an invalid place is marked, not sent."""
     place = page.get_by_role("textbox", name="Place")
@@ -276,9 +296,9 @@ def test_large_view_shows_metadata(tabs: BrowserTabs, site: str) -> None:
     page = tabs.open_page(f"{site}/?q=red&keyword=sea&rating=4%2B&after=2021")
     expect_count(page, 1)
     locate_tiles(page).first.get_by_role("link").click()
-    facts = page.locator("#facts")
-    for text in ("★★★★☆", "Sea, holiday", "48.85800, 2.29400", "15 July 2021"):
-        expect(facts).to_contain_text(text)
+    info = page.get_by_role("complementary", name="Information")
+    for text in ("★★★★☆", "Sea", "holiday", "48.85800, 2.29400", "15 July 2021"):
+        expect(info).to_contain_text(text)
     page = tabs.open_page(f"{site}/?q=red&rating=unrated")
     expect_count(page, 2)
     locate_tiles(page).last.hover()

@@ -15,7 +15,7 @@ except ImportError:
 
 expect: Any = sync_api and sync_api.expect
 if sync_api:
-    sync_api.expect.set_options(timeout=15_000)  # ms; a busy machine needs more than the default
+    sync_api.expect.set_options(timeout=60_000)  # ms; a busy machine needs more than the default
 
 
 BROWSER_COMMANDS = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable")
@@ -55,7 +55,7 @@ class BrowserTabs:
             viewport={"width": width, "height": height}, color_scheme=color_scheme, **options
         )
         self._contexts.append(context)
-        context.set_default_timeout(10_000)
+        context.set_default_timeout(60_000)
         page = context.new_page()
         page.on(
             "console", lambda line: line.type != "log" and self._console_errors.append(line.text)
@@ -117,3 +117,10 @@ def choose_value(page: Any, text: str) -> Any:
 
 def expect_first(page: Any, name: str) -> None:
     expect(locate_tile(page, 0).locator("img")).to_have_attribute("alt", name)
+
+
+def list_violations(page: Any) -> list[tuple[str, str]]:
+    """Return the violated rules of axe on the shown view, each with the HTML of an element."""
+    axe = pytest.importorskip("axe_playwright_python.sync_playwright")
+    violations = axe.Axe().run(page).response["violations"]
+    return [(rule["id"], rule["nodes"][0]["html"]) for rule in violations]

@@ -12,6 +12,7 @@ from PIL import Image, ImageDraw, ImageEnhance, ImageFilter
 from PIL.Image import Image as Picture
 
 from searchapp.bench.synthetic_photos import draw_photo as texture
+from support.picture_edits import add_border, tilt_picture, write_caption
 
 PICTURE_SIZES = ((640, 480), (480, 640), (720, 480), (600, 600), (800, 450))
 PAGE_WORDS = (
@@ -249,6 +250,10 @@ CHANGES: dict[str, Callable[[bytes, Picture], tuple[str, bytes]]] = {
             image.crop((0, 0, image.width * 19 // 20, image.height * 19 // 20)), quality=90
         ),
     ),
+    "perspective": lambda _, image: ("jpg", _encode_picture(tilt_picture(image), quality=90)),
+    "grayscale": lambda _, image: ("jpg", _encode_picture(image.convert("L"), quality=90)),
+    "caption": lambda _, image: ("jpg", _encode_picture(write_caption(image), quality=90)),
+    "border": lambda _, image: ("jpg", _encode_picture(add_border(image), quality=90)),
     "rotate 90": _make_rotation(Image.Transpose.ROTATE_90),
     "rotate 180": _make_rotation(Image.Transpose.ROTATE_180),
     "rotate 270": _make_rotation(Image.Transpose.ROTATE_270),
@@ -257,7 +262,8 @@ CHANGES: dict[str, Callable[[bytes, Picture], tuple[str, bytes]]] = {
 }
 
 
-HARD_CHANGES = ("10 % crop",)  # Finding it is not promised.
+# The share of the copies that must be found, if all are not promised.
+HARD_CHANGES = {"10 % crop": 0.8, "caption": 0.5}
 
 
 def change_folder(change: str, folder: Path) -> Path:
@@ -265,10 +271,15 @@ def change_folder(change: str, folder: Path) -> Path:
     return folder / change.replace("%", "percent")
 
 
+def encode_original(image: Picture) -> bytes:
+    """Return a picture as a JPEG of camera quality."""
+    return _encode_picture(image, quality=92)
+
+
 def write_original(image: Picture, file: Path) -> Path:
     """Write a picture as a JPEG of camera quality; return its file."""
     file.parent.mkdir(parents=True, exist_ok=True)
-    file.write_bytes(_encode_picture(image, quality=92))
+    file.write_bytes(encode_original(image))
     return file
 
 

@@ -25,7 +25,7 @@ def make_llava_next(folder: Path, *, seed: int = 0) -> Path:
     torch.manual_seed(seed)
     special_tokens = ["<|begin_of_text|>", "<|start_header_id|>", "<|end_header_id|>", "<|eot_id|>",
              "<|end_of_text|>", "<image>"]  # fmt: skip
-    ids = _write_tokenizer(folder, special_tokens, start="<|begin_of_text|>", end="<|eot_id|>")
+    ids = write_tokenizer(folder, special_tokens, start="<|begin_of_text|>", end="<|eot_id|>")
     text = LANGUAGE_CONFIG | {
         "model_type": "llama",
         "vocab_size": len(ids),
@@ -49,7 +49,7 @@ def make_llava_next(folder: Path, *, seed: int = 0) -> Path:
         image_grid_pinpoints=grids,
         architectures=["LlavaNextForConditionalGeneration"],
     )
-    model = _randomize_weights(LlavaNextForConditionalGeneration(config))
+    model = randomize_weights(LlavaNextForConditionalGeneration(config))
     weights = {_hub_weight_name(name): weight for name, weight in model.state_dict().items()}
     save_file(weights, folder / "model.safetensors", metadata={"format": "pt"})
     config.save_pretrained(folder)
@@ -62,7 +62,7 @@ def make_llava_next(folder: Path, *, seed: int = 0) -> Path:
         "image_mean": CLIP_MEAN,
         "image_std": CLIP_STD,
     }
-    _write_json(folder / "preprocessor_config.json", processor)
+    write_json(folder / "preprocessor_config.json", processor)
     return folder
 
 
@@ -87,7 +87,7 @@ def make_qwen3_vl(folder: Path, *, seed: int = 0) -> Path:
     torch.manual_seed(seed)
     special_tokens = ["<|endoftext|>", "<|im_start|>", "<|im_end|>", "<|vision_start|>",
              "<|vision_end|>", "<|image_pad|>", "<|video_pad|>"]  # fmt: skip
-    ids = _write_tokenizer(folder, special_tokens, end="<|im_end|>")
+    ids = write_tokenizer(folder, special_tokens, end="<|im_end|>")
     text = LANGUAGE_CONFIG | {
         "head_dim": 32,
         "vocab_size": len(ids),
@@ -117,7 +117,7 @@ def make_qwen3_vl(folder: Path, *, seed: int = 0) -> Path:
         vision_start_token_id=ids["<|vision_start|>"],
         vision_end_token_id=ids["<|vision_end|>"],
     )
-    _randomize_weights(Qwen3VLForConditionalGeneration(config)).save_pretrained(folder)
+    randomize_weights(Qwen3VLForConditionalGeneration(config)).save_pretrained(folder)
     processor = {
         "processor_class": "Qwen3VLProcessor",
         "patch_size": 16,
@@ -134,8 +134,8 @@ def make_qwen3_vl(folder: Path, *, seed: int = 0) -> Path:
         "video_processor_type": "Qwen3VLVideoProcessor",
         "size": {"shortest_edge": 4096, "longest_edge": 25_165_824},
     }
-    _write_json(folder / "preprocessor_config.json", processor | picture)
-    _write_json(folder / "video_preprocessor_config.json", processor | video)
+    write_json(folder / "preprocessor_config.json", processor | picture)
+    write_json(folder / "video_preprocessor_config.json", processor | video)
     return folder
 
 
@@ -159,7 +159,7 @@ def make_phi3_v(folder: Path, *, seed: int = 0) -> Path:
         "<|end|>",
         "<|user|>",
     ]
-    ids = _write_tokenizer(folder, special_tokens, start="<s>", end="<|endoftext|>")
+    ids = write_tokenizer(folder, special_tokens, start="<s>", end="<|endoftext|>")
     text = LANGUAGE_CONFIG | {
         "vocab_size": PHI_VOCABULARY_SIZE,
         "max_position_embeddings": PHI_MAX_TOKENS,
@@ -179,10 +179,10 @@ def make_phi3_v(folder: Path, *, seed: int = 0) -> Path:
     width = 4 * tower.hidden_size  # Four patches make one token.
     weights = {
         f"model.{name}": weight
-        for name, weight in _randomize_weights(Phi3Model(Phi3Config(**text))).state_dict().items()
+        for name, weight in randomize_weights(Phi3Model(Phi3Config(**text))).state_dict().items()
     } | {
         f"{vision}img_processor.vision_model.{name}": weight
-        for name, weight in _randomize_weights(CLIPVisionModel(tower)).state_dict().items()
+        for name, weight in randomize_weights(CLIPVisionModel(tower)).state_dict().items()
         if "position_ids" not in name and "post_layernorm" not in name
     }
     for name, shape in (
@@ -228,8 +228,8 @@ def make_phi3_v(folder: Path, *, seed: int = 0) -> Path:
         "image_mean": CLIP_MEAN,
         "image_std": CLIP_STD,
     }
-    _write_json(folder / "config.json", config)
-    _write_json(folder / "preprocessor_config.json", processor)
+    write_json(folder / "config.json", config)
+    write_json(folder / "preprocessor_config.json", processor)
     (folder / "configuration_phi3_v.py").write_text(PHI_CONFIGURATION_CODE)
     (folder / "processing_phi3_v.py").write_text(PHI_PROCESSING_CODE)
     return folder
@@ -339,7 +339,7 @@ class Phi3VProcessor(ProcessorMixin):
 '''
 
 
-def _randomize_weights(model: Any) -> Any:
+def randomize_weights(model: Any) -> Any:
     """Scale the weights of a model so that different inputs have different vectors."""
     import torch
 
@@ -349,10 +349,20 @@ def _randomize_weights(model: Any) -> Any:
     return model.eval()
 
 
-def _write_tokenizer(
-    folder: Path, special_tokens: Sequence[str], *, end: str, start: str | None = None
+def write_tokenizer(
+    folder: Path,
+    special_tokens: Sequence[str],
+    *,
+    end: str,
+    start: str | None = None,
+    closes: bool = False,
+    settings: dict[str, Any] | None = None,
 ) -> dict[str, int]:
-    """Train a small byte-level tokenizer with special tokens; return the ids of all tokens."""
+    """Train a small byte-level tokenizer with special tokens; return the ids of all tokens.
+
+    start: token before each text. closes: put the token `end` after each text.
+    settings: added to tokenizer_config.json.
+    """
     from tokenizers import Tokenizer, decoders, models, pre_tokenizers, processors, trainers
 
     tokenizer = Tokenizer(models.BPE())
@@ -364,21 +374,20 @@ def _write_tokenizer(
     tokenizer.add_special_tokens(list(special_tokens))
     if start is not None:
         tokenizer.post_processor = processors.TemplateProcessing(
-            single=f"{start} $A", special_tokens=[(start, tokenizer.token_to_id(start))]
+            single=f"{start} $A {end}" if closes else f"{start} $A",
+            special_tokens=[(token, tokenizer.token_to_id(token)) for token in (start, end)],
         )
     folder.mkdir(parents=True, exist_ok=True)
     tokenizer.save(str(folder / "tokenizer.json"))
-    settings = {
+    defaults = {
         "tokenizer_class": "PreTrainedTokenizerFast",
         "eos_token": end,
         "pad_token": end,
         "clean_up_tokenization_spaces": False,
-    }
-    _write_json(
-        folder / "tokenizer_config.json", settings | ({"bos_token": start} if start else {})
-    )
+    } | ({"bos_token": start} if start else {})
+    write_json(folder / "tokenizer_config.json", defaults | (settings or {}))
     return tokenizer.get_vocab()
 
 
-def _write_json(file: Path, content: dict[str, Any]) -> None:
+def write_json(file: Path, content: dict[str, Any]) -> None:
     file.write_text(json.dumps(content, indent=2))

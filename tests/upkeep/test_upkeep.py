@@ -24,7 +24,14 @@ from support.sample_pictures import save_picture
 
 from searchapp.errors import FolderError, LibraryError
 from searchapp.library import Library
-from searchapp.types import IndexOptions, PruneResult, Query, RunSummary, VanishedFilesKept
+from searchapp.types import (
+    IndexOptions,
+    PruneResult,
+    Query,
+    RunSummary,
+    SearchOptions,
+    VanishedFilesKept,
+)
 from searchapp.vectors.faiss_files.checksums import MAGIC_BYTES
 
 MANY = 60
@@ -238,6 +245,21 @@ def leave_files(library: Library) -> None:
         os.utime(file, (time.time() - 7200,) * 2)
 
 
+def spoil_words(library: Library) -> None:
+    """Let the index of the words lack an image, have one too many, and have wrong words."""
+    db = connect_to_catalog(library)
+    db.execute("delete from texts where rowid = 7")
+    db.execute("insert into texts (rowid, name) values (1000, 'too many')")
+    db.execute("update texts set folder = 'other words' where rowid = 9")
+
+
+def spoil_word_index(library: Library) -> None:
+    """Damage the trigrams of the words; their texts stay."""
+    connect_to_catalog(library).execute(
+        "update texts_data set block = zeroblob(length(block)) where id > 10"
+    )
+
+
 FAULTS: list[tuple[Callable[[Library], None], int, str]] = [
     (
         lambda library: spoil_vector(library, b"1234"),
@@ -262,6 +284,8 @@ FAULTS: list[tuple[Callable[[Library], None], int, str]] = [
     (spoil_scores, 0, "of the 200 nearest vectors"),
     (lambda library: next(library.folder.glob("*.faiss")).unlink(), 0, "is missing"),
     (leave_files, 0, "1 index files belong to no collection"),
+    (spoil_words, 0, "the words of 3 images are not those of their names and captions"),
+    (spoil_word_index, 0, "the index of the words is wrong: "),
 ]
 
 
@@ -296,6 +320,8 @@ def test_each_fault_is_found_and_repaired(
         assert fake_engines.embedded_count == MANY + reembedded
         assert library.info().collections[0].images == MANY
         assert [hit.path for hit in library.search(Query("red"))] == [hit.path for hit in before]
+        (found,) = library.search(Query("07.png"), SearchOptions(by="text"))
+        assert found.path == str(many_pictures / "b/07.png")
 
 
 def test_a_changed_file_with_the_same_size_and_time_is_found(
@@ -518,7 +544,8 @@ INVALID_VALUES = {  # as a user or another program can write them
     "longitude": (-181.0,), "keywords": ("beach", [1, 2], {"a": 1}),
     "date": ("yesterday", "2023-06-17", "2023-02-30T00:00:00", "2023-06-17T25:00:00"),
     "taken_at": ("2023:06:17 21:05:00", 1687000000), "date_from": ("me",), "width": (-4, 0, 2**40),
-    "title": (5,), "reader": (-1,), "sha256": ("x", "A" * 64), "vector": (None, [0.5]),
+    "title": (5,), "city": (5,), "reader": (-1,), "sha256": ("x", "A" * 64),
+    "vector": (None, [0.5]),
     "files": (
         None, [{"path": "a.jpg", "size": 1, "mtime_ns": 1}], [{"path": "/a", "size": 1}],
         [{"path": "/a", "size": -1, "mtime_ns": 1}], [{"path": "/a\0", "size": 1, "mtime_ns": 1}],

@@ -631,3 +631,20 @@ def test_an_error_of_milvus_is_passed_on(make: Callable[..., InMilvus]) -> None:
     )
     with pytest.raises(VectorStoreError, match=r"Milvus is not in step .* expected dim 5, got 16"):
         store.sync()
+
+
+def test_examples_are_left_out_as_in_faiss(both: Both, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The hits are those that remain of the complete ranking, on each page."""
+    catalog, faiss, milvus, vectors = both
+    (collection,) = catalog.list_collections()
+    monkeypatch.setattr("searchapp.files.storage.can_exist", lambda path: True)
+    for index in (faiss, milvus):
+        indexes = mock.Mock(open_index=lambda _, index=index: index)
+        ranking = Ranking(catalog, indexes, JudgeCache(catalog))
+        ranked = ranking.find_nearest(collection, vectors[3], SearchOptions(count=30), None).hits
+        images = catalog.get_example_images(collection)
+        examples = [images.find_by_id(hit.image_id) for hit in (ranked[0], ranked[7])]
+        left_out = frozenset[int]().union(*(each.embedding_ids for each in examples if each))
+        options = SearchOptions(count=12, offset=3)
+        hits = ranking.find_nearest(collection, vectors[3], options, None, left_out=left_out).hits
+        assert hits == (*ranked[1:7], *ranked[8:])[3:15]

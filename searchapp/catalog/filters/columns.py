@@ -3,11 +3,8 @@
 from __future__ import annotations
 
 import math
-import re
 from collections.abc import Callable, Iterable, Iterator
-from dataclasses import dataclass, field
 from decimal import Decimal
-from fnmatch import translate
 from itertools import chain
 from typing import Any
 
@@ -16,7 +13,9 @@ from numpy.typing import NDArray
 from sqlite_utils import Database
 
 from searchapp.catalog.filters.fields import FILTER_FIELDS, UNKNOWN_COORDINATE, FilterField
-from searchapp.files.text_form import fold_text, normalize_text
+from searchapp.catalog.filters.place_columns import PlaceColumns
+from searchapp.catalog.filters.text_codes import TextCodes
+from searchapp.files.text_form import normalize_text
 from searchapp.types import Area, Between, Circle, Filter, megapixels_to_pixels
 from searchapp.types.filter_values import list_values
 
@@ -29,41 +28,6 @@ MAX_COMPARED_MEGAPIXELS = 1e12  # for larger bounds, pixels would not fit into 6
 EARTH_RADIUS_KM = 6371.0  # mean radius
 EMPTY_IDS = np.zeros(0, np.int64)
 FORMAT_ALIASES = {"jpg": "jpeg", "tif": "tiff", "heic": "heif", "jp2": "jpeg2000"}
-
-
-@dataclass
-class TextCodes:
-    """Map texts to integer codes, in the order of first use; code 0 stands for None."""
-
-    codes: dict[str | None, int] = field(default_factory=lambda: {None: 0})
-
-    def get_code(self, name: str | None) -> int:
-        """Get or create the code of a text."""
-        return self.codes.setdefault(name, len(self.codes))
-
-    def match_pattern(self, pattern: str, *, whole_text: bool = False) -> Mask:
-        """Return a mask over codes: true if the text matches a pattern (see compile_pattern)."""
-        is_match = compile_pattern(pattern, whole_text=whole_text)
-        return np.array([name is not None and is_match(name) for name in self.codes])
-
-
-def compile_pattern(pattern: str, *, whole_text: bool = False) -> Callable[[str], bool]:
-    """Return a function that tests whether a text matches a pattern with * and ?.
-
-    Case and Unicode normal form are ignored.
-    The pattern must match up to the end of the text, but may start at any word. If whole_text is
-    true, the pattern must match from the beginning.
-    """
-    matches = re.compile(translate(fold_text(pattern).replace("[", "[[]"))).match
-
-    def is_match(name: str) -> bool:
-        name = fold_text(name)
-        if whole_text:
-            return matches(name) is not None
-        words = name.split(" ")
-        return any(matches(" ".join(words[n:])) for n in range(len(words)))
-
-    return is_match
 
 
 class Column:
@@ -102,6 +66,7 @@ class ImageColumns:
         # Image ids of the frames of videos, and for each frame the image id of its video.
         self.frames: tuple[Ids, Ids] = (EMPTY_IDS, EMPTY_IDS)
         self.keywords = KeywordColumn()
+        self.places = PlaceColumns()
         self._columns = {name: Column(field) for name, field in FILTER_FIELDS.items()}
 
     def read_values(self, db: Database, name: str) -> Values:
@@ -141,6 +106,11 @@ class ImageColumns:
                 yield "place", _mask_near(image_filter.near, latitudes, longitudes)
             if image_filter.area is not None:
                 yield "place", _mask_area(image_filter.area, latitudes, longitudes)
+        if names := list_values(image_filter.place):
+            yield (
+                "place_name",
+                _mask_any(self.places.match_place(db, name, self.last_id) for name in names),
+            )
 
 
 def list_number_conditions(image_filter: Filter) -> Iterator[tuple[str, Between]]:

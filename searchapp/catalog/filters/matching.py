@@ -105,9 +105,9 @@ class FilterMatcher:
                 return found
             base_mask = self._mask_visible(collection_id)
             masks, is_repeatable = self._build_masks(image_filter)
-            for _, mask in masks:
-                self._copy_from_file_metadata(mask)
-            facets = count_facets(self._db, self._images, self._folders, base_mask, masks, find)
+            facets = count_facets(
+                self._db, self._images, self._folders, base_mask, masks, self._file_metadata, find
+            )
             return self._cache_result(key, facets) if is_repeatable else facets
 
     def list_timeline(self, collection_id: int, image_filter: Filter) -> Timeline:
@@ -122,10 +122,10 @@ class FilterMatcher:
                 found: Timeline = self._cache[key]
                 return found
             masks, is_repeatable = self._build_masks(image_filter)
-            for _, mask in masks:
-                self._copy_from_file_metadata(mask)
-            visible_mask = self._mask_visible(collection_id)
-            combined_mask = np.logical_and.reduce([visible_mask, *(mask for _, mask in masks)])
+            combined_mask = self._mask_visible(collection_id)
+            if masks:
+                matching = np.logical_and.reduce([mask for _, mask in masks])
+                combined_mask &= self._copy_from_file_metadata(matching)
             timeline = self._timeline.list_images(self._db, self._images, combined_mask)
             return self._cache_result(key, timeline) if is_repeatable else timeline
 
@@ -134,7 +134,7 @@ class FilterMatcher:
         with self._db.atomic():
             self._catch_up(None)
             self._folders.catch_up(self._db, self._state)
-            base_mask = self._mask_images(self._folders.image_ids)
+            base_mask = self._mask_images(self._folders.row_ids)
             return build_overview(
                 self._images.read_values(self._db, "date")[base_mask], self._folders
             )
@@ -143,7 +143,9 @@ class FilterMatcher:
         """Return a mask: true for images of a collection with a file; each video counts once."""
         self._folders.catch_up(self._db, self._state)
         _, image_ids = self._embedding_ids[collection_id]
-        mask = self._mask_images(image_ids) & self._mask_images(self._folders.image_ids)
+        mask = self._mask_images(image_ids) & self._copy_from_file_metadata(
+            self._mask_images(self._folders.row_ids)
+        )
         frames, videos = self._images.frames
         mask[frames[frames != videos]] = False
         return mask

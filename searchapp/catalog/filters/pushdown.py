@@ -9,11 +9,11 @@ from sqlite_utils import Database
 from searchapp.catalog.filters.columns import (
     EARTH_RADIUS_KM,
     MAX_NUMBER,
-    compile_pattern,
     list_number_conditions,
     list_text_patterns,
 )
 from searchapp.catalog.filters.fields import FILTER_FIELDS, UNKNOWN_COORDINATE, encode_text_value
+from searchapp.catalog.filters.text_codes import compile_pattern
 from searchapp.types import Area, Between, Circle, Filter, OneOf
 from searchapp.types.filter_values import list_values
 
@@ -25,10 +25,10 @@ def filter_to_conditions(
 ) -> tuple[tuple[Between | OneOf, ...], bool]:
     """Translate a filter to conditions; return them, and whether they define the filter completely.
 
-    Every match of the filter meets the conditions. A place becomes a bounding box. SQL conditions
-    and keywords cannot be translated. Folders are not translated, because a moved file would need
-    an update in the vector store. The store has the metadata of images, so nothing is translated
-    if files of one image have different metadata.
+    Every match of the filter meets the conditions. A circle becomes a bounding box. SQL conditions,
+    keywords and names of places cannot be translated. Folders are not translated, because a moved
+    file would need an update in the vector store. The store has the metadata of images, so nothing
+    is translated if files of one image have different metadata.
     """
     if db.execute("select exists (select 1 from file_metadata)").fetchone()[0]:
         return (), False
@@ -40,6 +40,7 @@ def filter_to_conditions(
         or image_filter.area
         or image_filter.keyword
         or len(ratings) > 1
+        or image_filter.place
     )
     conditions: Conditions = [condition for _, condition in list_number_conditions(image_filter)]
     if ratings:

@@ -18,12 +18,24 @@ from searchapp.files.text_form import normalize_text
 PHOTOS_COLUMNS = (
     "path", "folder", "format", "width", "height", "megapixels", "taken_at", "date", "date_from",
     "camera", "lens", "latitude", "longitude", "rating", "title", "description", "keywords", "size",
-    "mtime", "sha256", "image_id",
+    "mtime", "sha256", "image_id", "text", "city", "region", "country",
 )  # fmt: skip
 # Columns whose texts can have any Unicode normal form. Files keep the form of their names.
-TEXT_COLUMNS = ("path", "folder", "camera", "lens", "title", "description", "keywords")
+TEXT_COLUMNS = (
+    "path",
+    "folder",
+    "camera",
+    "lens",
+    "title",
+    "description",
+    "keywords",
+    "city",
+    "region",
+    "country",
+    "text",
+)
 NORMALIZE_FUNCTION = "searchapp_nfc"
-VIEW_TABLES = ("files", "images", "keywords", "file_metadata")
+VIEW_TABLES = ("files", "images", "keywords", "file_metadata", "recognized_texts", "frames")
 TIMEOUT_S = 30.0
 STEPS_PER_CANCEL_CHECK = 20_000  # SQLite virtual machine instructions between two checks
 # Pure functions only: no function reads a file or creates a large value.
@@ -46,7 +58,8 @@ FILE_ERROR_CODES = (  # The catalog file causes these errors, not the condition.
 )  # fmt: skip
 SQLITE_LIMITS = {
     sqlite3.SQLITE_LIMIT_SQL_LENGTH: 10_000,
-    sqlite3.SQLITE_LIMIT_LENGTH: 100_000,  # bytes of any value
+    # Bytes of any value. The text of a video has at most 32 frames of MAX_TEXT_CHARACTERS.
+    sqlite3.SQLITE_LIMIT_LENGTH: 2_000_000,
     sqlite3.SQLITE_LIMIT_LIKE_PATTERN_LENGTH: 1_000,
     sqlite3.SQLITE_LIMIT_ATTACHED: 0,
 }

@@ -8,6 +8,8 @@ from searchapp.indexing.watch.events import (
     ChangesIndexed,
     FolderAvailableAgain,
     FolderUnavailable,
+    LinksOutdated,
+    LinksUpdated,
     PollingStarted,
     WatchEvent,
 )
@@ -19,6 +21,8 @@ __all__ = [
     "ChangesIndexed",
     "FolderAvailableAgain",
     "FolderUnavailable",
+    "LinksOutdated",
+    "LinksUpdated",
     "PollingStarted",
     "WatchEvent",
     "WatchSession",

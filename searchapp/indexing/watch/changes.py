@@ -9,6 +9,7 @@ import queue
 import threading
 import time
 from collections.abc import Callable, Iterable
+from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -39,17 +40,21 @@ LOCAL_FUSE_DISK = "fuseblk"  # a local disk, for example an external one with NT
 
 
 class ChangeNotifier:
-    """A thread that puts the paths of changes below a folder into a queue."""
+    """A thread that puts the paths of changes below a folder, or of one file, into a queue."""
 
     def __init__(
         self, root: Path, changed_paths: queue.SimpleQueue[str], poll_interval_s: float | None
     ) -> None:
-        """Start the thread that watches the folder `root`.
+        """Start the thread that watches the folder or file `root`.
 
-        changed_paths: queue that receives the changed paths. poll_interval_s: seconds between two
-        checks of all files; None: use the system's notifications.
+        Of a file, the folder is watched: programs replace a file when they save it, and its
+        sidecars lie beside it. changed_paths: queue that receives the changed paths.
+        poll_interval_s: seconds between two checks of all files; None: use the system's
+        notifications.
         """
         self.root, self.poll_interval_s = root, poll_interval_s
+        self._is_file = root.is_file()
+        self._folder = root.parent if self._is_file else root
         self.error: Exception | None = None  # that ended the thread
         self._changed_paths = changed_paths
         self._stop = threading.Event()
@@ -83,17 +88,20 @@ class ChangeNotifier:
     def _report_notifications(self) -> None:
         from watchfiles import Change, watch
 
-        real_root = os.path.realpath(self.root)
+        real_folder = os.path.realpath(self._folder)
         for changes in watch(
-            self.root, watch_filter=None, debounce=200, rust_timeout=int(1000 * TICK_S),
+            self._folder, watch_filter=None, debounce=200, rust_timeout=int(1000 * TICK_S),
             yield_on_timeout=True, stop_event=self._stop, ignore_permission_denied=True,
-            force_polling=False,
+            force_polling=False, recursive=not self._is_file,
         ):  # fmt: skip
             self._ready.set()
             for change, path in changes:
-                if path.startswith(real_root + os.sep):  # Some systems resolve links.
-                    path = os.path.join(self.root, path[len(real_root) + 1 :])  # noqa: PTH118
-                if _is_relevant(change is Change.modified, path, self.root):
+                if path.startswith(real_folder + os.sep):  # Some systems resolve links.
+                    path = os.path.join(self._folder, path[len(real_folder) + 1 :])  # noqa: PTH118
+                if self._is_file:
+                    if _is_related(path, self.root):
+                        self._changed_paths.put(str(self.root))
+                elif _is_relevant(change is Change.modified, path, self.root):
                     self._changed_paths.put(path)
 
     def _report_differences(self, interval_s: float) -> None:
@@ -108,12 +116,17 @@ class ChangeNotifier:
                 continue
             for path in known.keys() | found.keys():
                 if known.get(path) != found.get(path):
-                    self._changed_paths.put(path)
+                    self._changed_paths.put(str(self.root) if self._is_file else path)
             known = found
 
     def _list_states(self) -> dict[str, int]:
-        """Return a hash of the state of each file below the folder, by path."""
+        """Return a hash of the state of each watched file, by path."""
         states = dict[str, int]()
+        if self._is_file:
+            with suppress(OSError), os.scandir(self._folder) as entries:
+                paths = [entry.path for entry in entries if _is_related(entry.path, self.root)]
+                states = {path: hash(read_file_state(path)) for path in paths}
+            return states
         for file in scan.walk_folder(str(self.root)):
             if self._stop.is_set():
                 break
@@ -133,6 +146,11 @@ def _is_relevant(is_modified: bool, path: str, root: Path) -> bool:
     if names[-1] == IGNORE_FILE_NAME:
         return True
     return not scan.is_hidden(names[-1]) and not (is_modified and os.path.isdir(path))  # noqa: PTH112 (no error)
+
+
+def _is_related(path: str, picture: Path) -> bool:
+    """Return whether a path is that of a picture, or may be its sidecar or companion."""
+    return Path(path).name.startswith(picture.stem)
 
 
 def check_watchfiles_installed() -> None:
@@ -218,18 +236,25 @@ def read_file_state(path: str) -> tuple[int, ...] | None:
     return stat.st_size, stat.st_mtime_ns, stat.st_ctime_ns
 
 
-def read_folder_identity(root: Path) -> tuple[int, int] | None:
-    """Return the device and inode of a folder; None if the folder cannot be listed."""
+def read_root_identity(root: Path, *, is_file: bool = False) -> tuple[int, int] | None:
+    """Return the device and inode of a folder; None if the folder cannot be listed.
+
+    is_file: the root is a file. A program may replace it, so its folder is identified.
+    """
+    folder = root.parent if is_file else root
     try:
-        stat = root.stat()
-        with os.scandir(root):
-            return stat.st_dev, stat.st_ino
+        stat = folder.stat()
+        with os.scandir(folder):
+            is_there = not is_file or root.is_file()
+            return (stat.st_dev, stat.st_ino) if is_there else None
     except OSError:
         return None
 
 
-def explain_unavailable(root: Path) -> str:
-    """Return why a folder cannot be listed."""
+def explain_unavailable(root: Path, *, is_file: bool = False) -> str:
+    """Return why a folder cannot be listed, or why a file is missing."""
+    if is_file and read_root_identity(root.parent) is not None:
+        return "the file does not exist any more"
     try:
         with os.scandir(root):
             return "the folder was replaced"

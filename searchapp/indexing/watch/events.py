@@ -60,6 +60,35 @@ class PollingStarted:
     reason: str
 
 
+@dataclass(frozen=True, slots=True)
+class LinksUpdated:
+    """Event: the folder of links of a saved search was brought up to date."""
+
+    event_name: ClassVar[str] = "links"
+
+    folder: str
+    search: str  # name
+    added: int
+    removed: int
+
+
+@dataclass(frozen=True, slots=True)
+class LinksOutdated:
+    """Event: the folder of links of a saved search could not be brought up to date."""
+
+    event_name: ClassVar[str] = "outdated_links"
+
+    folder: str
+    search: str  # name
+    reason: str
+
+
 WatchEvent = (
-    ChangesIndexed | FolderUnavailable | FolderAvailableAgain | BatchPostponed | PollingStarted
+    ChangesIndexed
+    | FolderUnavailable
+    | FolderAvailableAgain
+    | BatchPostponed
+    | PollingStarted
+    | LinksUpdated
+    | LinksOutdated
 )

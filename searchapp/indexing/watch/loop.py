@@ -23,7 +23,7 @@ from searchapp.indexing.watch.changes import (
     check_watchfiles_installed,
     explain_unavailable,
     is_network_folder,
-    read_folder_identity,
+    read_root_identity,
 )
 from searchapp.indexing.watch.events import (
     BatchPostponed,
@@ -50,11 +50,12 @@ IndexFunction: TypeAlias = Callable[[list[Path], IndexOptions], Iterator[IndexEv
 
 @dataclass
 class _WatchedFolder:
-    """A watched folder and its state."""
+    """A watched folder, or a single file, and its state."""
 
     path: Path
     notifier: ChangeNotifier | None
     identity: tuple[int, int] | None  # device and inode; None: the folder is missing
+    is_file: bool = False
     full_scan_at: float | None = None  # time of the next complete scan, by time.monotonic
     is_unavailable: bool = False  # FolderUnavailable was yielded.
     last_error: str = ""  # of the last BatchPostponed, which is not yielded twice
@@ -84,7 +85,7 @@ class WatchSession:
                 f"{folder}: object stores and web servers do not report changes. Run "
                 "`searchapp index` regularly instead."
             )
-        self.roots = [Path(root) for root in resolve_roots(folders)]
+        self.roots = [Path(root) for root in resolve_roots(folders, allow_files=True)]
         self._library, self._options, self._poll_interval_s = library, options, poll_interval_s
         self._changed_paths: queue.SimpleQueue[str] = queue.SimpleQueue()
         self._pending_changes = PendingChanges(quiet_s)
@@ -94,7 +95,12 @@ class WatchSession:
     def __enter__(self) -> Self:
         """Start watching the folders; return when changes are noticed."""
         self._watched_folders = [
-            _WatchedFolder(root, self._start_notifier(root), read_folder_identity(root))
+            _WatchedFolder(
+                root,
+                self._start_notifier(root),
+                read_root_identity(root, is_file=root.is_file()),
+                is_file=root.is_file(),
+            )
             for root in self.roots
         ]
         for each in self._watched_folders:
@@ -170,7 +176,7 @@ class WatchSession:
 
     def _check_folder(self, root: _WatchedFolder) -> Iterator[WatchEvent]:
         """Handle a folder that is missing, was replaced by a mount, or is not watched any more."""
-        identity = read_folder_identity(root.path)
+        identity = read_root_identity(root.path, is_file=root.is_file)
         if identity != root.identity:
             if root.notifier:
                 root.notifier.stop()
@@ -179,7 +185,9 @@ class WatchSession:
             if identity is None:
                 if not root.is_unavailable:
                     root.is_unavailable = True
-                    yield FolderUnavailable(str(root.path), explain_unavailable(root.path))
+                    yield FolderUnavailable(
+                        str(root.path), explain_unavailable(root.path, is_file=root.is_file)
+                    )
                 return
             root.notifier = self._start_notifier(root.path)
             root.notifier.wait_until_ready()
@@ -206,7 +214,7 @@ class WatchSession:
 
         If indexing fails, schedule the same paths or the complete folder again.
         """
-        only_paths = None if paths is None else tuple(paths)
+        only_paths = None if paths is None or root.is_file else tuple(paths)
         options = replace(self._options, only=only_paths, retry_failed=is_retry)
         failures, summary = list[Failure](), RunSummary()
         root.full_scan_at = root.full_scan_at if paths else None
@@ -241,8 +249,7 @@ class WatchSession:
         for path in {*(paths or ())} - {failure.path for failure in failures}:
             root.retry_count_by_path.pop(path, None)
         final_failures = self._schedule_retries(root, failures)
-        counts = (summary.added, summary.moved, summary.removed, summary.kept, summary.failed)
-        if any(counts):
+        if summary.has_changes:
             yield ChangesIndexed(
                 str(root.path), summary, final_failures, len(failures) - len(final_failures)
             )

@@ -8,6 +8,7 @@ for (const card of cards) {
   const group = card.closest("section");
   groups.set(group, [...(groups.get(group) ?? []), card]);
 }
+const reviewed = new Set(); // groups whose choices a person has made or confirmed
 const fileOf = (card) => data.files[Number(card.dataset.file)];
 const isKept = (card) => card.classList.contains("keep");
 const formatSize = (size) =>
@@ -28,6 +29,7 @@ function toggle(card) {
     showMessage("A script cannot move this file: it is in object storage, or its name is invalid. Move it by hand.");
   } else {
     setKept(card, !isKept(card));
+    markReviewed(card);
     updateSummary();
   }
 }
@@ -36,11 +38,25 @@ function keepOnly(card) {
   for (const other of groups.get(card.closest("section"))) {
     setKept(other, other === card || fileOf(other).word === null);
   }
+  markReviewed(card);
   updateSummary();
 }
 
 function keepAll(card) {
   for (const other of groups.get(card.closest("section"))) setKept(other, true);
+  markReviewed(card);
+  updateSummary();
+}
+
+function markReviewed(card) {
+  const group = card.closest("section");
+  reviewed.add(group);
+  group.querySelector(".confirm").setAttribute("aria-pressed", "true");
+  group.querySelector(".state").textContent = "reviewed";
+}
+
+function confirmChoices(card) {
+  markReviewed(card);
   updateSummary();
 }
 
@@ -52,9 +68,24 @@ function updateSummary() {
   const away = cards.filter((card) => !isKept(card));
   const size = away.reduce((sum, card) => sum + fileOf(card).size, 0);
   showMessage(`${away.length} file${away.length === 1 ? "" : "s"} to move away, ${formatSize(size)}`);
-  for (const button of document.querySelectorAll("footer button")) {
-    button.disabled = away.length === 0;
-  }
+  for (const id of ["copy", "save"]) document.getElementById(id).disabled = away.length === 0;
+  document.getElementById("choices").disabled = reviewed.size === 0;
+}
+
+// A group that nobody has looked at is left out: its suggestion is no choice of a person.
+function makeReview() {
+  const chosen = [...reviewed].map((group) =>
+    groups.get(group).map((card) => {
+      const { path, sha256 } = fileOf(card);
+      return { path, sha256, stays: isKept(card) };
+    }),
+  );
+  return JSON.stringify({ [data.key]: data.version, groups: chosen });
+}
+
+function saveReview() {
+  saveFile(makeReview(), "application/json", "duplicate-choices.json");
+  showMessage("Run: searchapp duplicates --import-review duplicate-choices.json");
 }
 
 function makeScript() {
@@ -85,12 +116,16 @@ async function copyScript() {
   }
 }
 
-function saveScript() {
+function saveFile(text, type, name) {
   const link = document.createElement("a");
-  link.href = URL.createObjectURL(new Blob([makeScript()], { type: "text/x-shellscript" }));
-  link.download = "move-duplicates.sh";
+  link.href = URL.createObjectURL(new Blob([text], { type }));
+  link.download = name;
   link.click();
   setTimeout(() => URL.revokeObjectURL(link.href), 60000);
+}
+
+function saveScript() {
+  saveFile(makeScript(), "text/x-shellscript", "move-duplicates.sh");
   showMessage("Check the script, then run: sh move-duplicates.sh FOLDER");
 }
 
@@ -111,6 +146,9 @@ document.addEventListener("click", (event) => {
   const card = event.target.closest(".card");
   if (event.target.closest(".toggle")) toggle(card);
   if (event.target.closest(".only")) keepOnly(card);
+  const first = groups.get(event.target.closest("section"))?.[0];
+  if (event.target.closest(".all")) keepAll(first);
+  if (event.target.closest(".confirm")) confirmChoices(first);
 });
 
 document.addEventListener("keydown", (event) => {
@@ -130,6 +168,7 @@ document.addEventListener("keydown", (event) => {
     ArrowUp: () => focusGroup(card, -1),
     k: () => keepOnly(card),
     a: () => keepAll(card),
+    r: () => confirmChoices(card),
   }[event.key];
   if (act) {
     event.preventDefault();
@@ -139,4 +178,5 @@ document.addEventListener("keydown", (event) => {
 
 document.querySelector("#copy").addEventListener("click", copyScript);
 document.querySelector("#save").addEventListener("click", saveScript);
+document.querySelector("#choices").addEventListener("click", saveReview);
 updateSummary();

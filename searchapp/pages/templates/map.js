@@ -58,7 +58,7 @@ function paint() {
   pen.setTransform(ratio, 0, 0, ratio, 0, 0);
   pen.clearRect(0, 0, innerWidth, innerHeight);
   pen.imageSmoothingQuality = "high";
-  const style = getComputedStyle(document.documentElement), line = style.getPropertyValue("--line"), mark = style.getPropertyValue("--mark");
+  const style = getComputedStyle(document.documentElement), line = style.getPropertyValue("--line"), mark = style.getPropertyValue("--accent");
   for (const tile of tiles) {
     const [x, y, w, h] = box(tile);
     if (x + w < 0 || y + h < 0 || x > innerWidth || y > innerHeight) continue;

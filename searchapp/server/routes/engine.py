@@ -8,7 +8,8 @@ from fastapi import APIRouter, Request
 
 from searchapp.engines import Refusal
 from searchapp.server.app_state import UNIX_SOCKET_ONLY, ServiceDep
-from searchapp.server.request_models import CountRequest, EmbedRequest, parse_request
+from searchapp.server.parse_request import parse_request
+from searchapp.server.request_models import CountRequest, EmbedRequest
 from searchapp.server.response_models import CountAnswer, EmbedAnswer
 from searchapp.server.unix_http import API_PREFIX
 

@@ -8,13 +8,27 @@ from fastapi import APIRouter, HTTPException, Query, Request, Response
 
 from searchapp.catalog import LocatedImage
 from searchapp.server import video_ranges
-from searchapp.server.api_examples import IMAGE_RESPONSE, THUMBNAIL_RESPONSE, VIDEO_RESPONSE
+from searchapp.server.api_examples import (
+    IMAGE_RESPONSE,
+    ORIGINAL_RESPONSE,
+    THUMBNAIL_RESPONSE,
+    VIDEO_RESPONSE,
+    ZIP_RESPONSE,
+)
 from searchapp.server.app_state import ServiceDep
 from searchapp.server.conditional_answers import is_current
+from searchapp.server.file_names import make_disposition
+from searchapp.server.file_stream import FileStream
+from searchapp.server.picture_zip import stream_zip
 from searchapp.server.request_forms import HEAD_MARK
 from searchapp.server.request_models import ImageId
-from searchapp.server.service import THUMBNAIL_SIDES_PX, Service
+from searchapp.server.response_models import TextAnswer
+from searchapp.server.service import Service
+from searchapp.server.shown_files import THUMBNAIL_SIDES_PX
 from searchapp.server.unix_http import API_PREFIX
+from searchapp.server.zip_request import ZipRequest, choose_zip_images
+
+ZIP_MEDIA_TYPE = "application/zip"
 
 router = APIRouter(tags=["Pictures"])
 Sha256Start = Annotated[
@@ -68,6 +82,38 @@ async def get_thumbnail(
     return Response(data, media_type="image/webp", headers=headers)
 
 
+@router.get(
+    f"{API_PREFIX}/originals/{{image_id}}",
+    name="original",
+    response_class=Response,
+    responses=ORIGINAL_RESPONSE,
+)
+async def get_original(
+    request: Request, image_id: ImageId, service: ServiceDep, sha256: Sha256Start = None
+) -> Response:
+    """Return the unchanged file of a picture or video, for a download under its own name."""
+    located = await _locate_image(service, image_id, sha256)
+    headers = {"Cache-Control": "private, no-cache", "ETag": f'"{located.sha256}"'}
+    if is_current(headers["ETag"], request.headers.get("if-none-match", "")):
+        return Response(status_code=304, headers=headers)
+    if located.seconds is None:
+        data, path = await service.load_original(located)
+        headers["Content-Disposition"] = make_disposition(path)
+        return Response(data, media_type="application/octet-stream", headers=headers)
+    video = await service.find_video(located)
+    headers["Content-Disposition"] = make_disposition(video.path)
+    response = video_ranges.range_response(video, None, headers)
+    # Without this, HEAD would read the complete video.
+    return Response(headers=response.headers) if request.scope[HEAD_MARK] else response
+
+
+@router.get(f"{API_PREFIX}/texts/{{image_id}}", name="text")
+async def get_text(image_id: ImageId, service: ServiceDep) -> TextAnswer:
+    """Return the lines of text in a picture, and where they are."""
+    await _locate_image(service, image_id, None)
+    return TextAnswer.from_lines(await service.read_text(image_id))
+
+
 # The name is part of the operation id in /openapi.json, so it stays.
 @router.get(
     f"{API_PREFIX}/videos/{{image_id}}",
@@ -91,6 +137,24 @@ async def get_video(
     response = video_ranges.range_response(video, range_header, headers)
     # Without this, HEAD would read the complete video.
     return Response(headers=response.headers) if request.scope[HEAD_MARK] else response
+
+
+@router.get(f"{API_PREFIX}/zip", name="zip", response_class=Response, responses=ZIP_RESPONSE)
+async def get_zip(
+    request: Request, parameters: Annotated[ZipRequest, Query()], service: ServiceDep
+) -> Response:
+    """Return a zip with the original files of images. A file that is gone is named in the zip."""
+    found = await service.locate_images(parameters.ids)
+    images, missing = choose_zip_images(parameters.ids, found)
+    if not images:
+        raise HTTPException(404, "the library has none of these images")
+    headers = {
+        "Cache-Control": "private, no-store",
+        "Content-Disposition": f'attachment; filename="{len(images)}-pictures.zip"',
+    }
+    if request.scope[HEAD_MARK]:
+        return Response(media_type=ZIP_MEDIA_TYPE, headers=headers)
+    return FileStream(stream_zip(images, missing), headers=headers, media_type=ZIP_MEDIA_TYPE)
 
 
 async def _locate_image(service: Service, image_id: int, sha256: str | None) -> LocatedImage:

@@ -5,15 +5,17 @@ from __future__ import annotations
 import asyncio
 from typing import Annotated, Any
 
-from fastapi import APIRouter, Response
+from fastapi import APIRouter, HTTPException, Request, Response
 from fastapi import Query as Parameter
 
 from searchapp.server.api_examples import INFO_RESPONSE
-from searchapp.server.app_state import ServiceDep
-from searchapp.server.request_models import FacetsRequest, FilterRequest
+from searchapp.server.app_state import ServiceDep, StateDep
+from searchapp.server.desktop import can_open_folders
+from searchapp.server.request_models import FacetsRequest, FilterRequest, ImageId
 from searchapp.server.response_models import (
     FacetsAnswer,
     PictureAnswer,
+    PictureDetails,
     PicturesAnswer,
     TimelineAnswer,
 )
@@ -56,7 +58,17 @@ async def get_pictures(ids: PictureIds, service: ServiceDep) -> PicturesAnswer:
     return PicturesAnswer(pictures=[PictureAnswer.from_hit(hit) for hit in hits])
 
 
+@router.get(f"{API_PREFIX}/pictures/{{image_id}}", name="picture", response_model=PictureDetails)
+async def get_picture(image_id: ImageId, service: ServiceDep) -> PictureDetails:
+    """Return everything that the library knows of a picture."""
+    hits, located = await service.read_hits([image_id]), await service.locate_image(image_id)
+    if not hits or located is None:
+        raise HTTPException(404, f"the library has no image {image_id}")
+    return PictureDetails.from_image(hits[0], located)
+
+
 @router.get(f"{API_PREFIX}/info", name="info", responses=INFO_RESPONSE)
-async def get_info(service: ServiceDep) -> dict[str, Any]:
+async def get_info(request: Request, state: StateDep) -> dict[str, Any]:
     """Return model, collections, folders, dates and number of images of the library."""
-    return await service.describe_library()
+    info = await state.service.describe_library()
+    return {**info, "can_open_folders": can_open_folders(request, state)}

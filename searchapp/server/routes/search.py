@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import Annotated
 
 from fastapi import APIRouter, Request
@@ -16,20 +17,25 @@ from searchapp.server.api_examples import SEARCH_REQUEST_SCHEMA
 from searchapp.server.app_state import AppState, ServiceDep, StateDep
 from searchapp.server.client import PICTURE_PLACEHOLDER
 from searchapp.server.fetch_public_url import fetch_public_url
+from searchapp.server.parse_request import parse_request
 from searchapp.server.request_models import (
+    MAX_HITS,
     UNKNOWN_FIELD_MESSAGE,
     ImageId,
     SearchRequest,
     SimilarRequest,
     TermRequest,
     TextSearchRequest,
+    given_options,
     is_used_by_term,
-    parse_request,
     to_search_options,
 )
 from searchapp.server.response_models import SearchAnswer, make_search_answer
 from searchapp.server.unix_http import API_PREFIX
-from searchapp.types import Query
+from searchapp.types import Example, PictureName, Query
+
+# Fields that only commands of the user may set, and their values for other clients.
+LOCAL_FIELDS = {"model": None, "trust_remote_code": False}
 
 router = APIRouter(tags=["Search"])
 
@@ -44,17 +50,19 @@ async def search_library(request: Request, state: StateDep) -> SearchAnswer:
     """Search by a text, by a picture, by both together, or by a weighted sum of terms."""
     body, pictures = await parse_request(request, SearchRequest)
     if not request.scope["searchapp.local"]:
-        body = body.model_copy(update={"model": None, "trust_remote_code": False})
-    terms = body.terms or []
-    if not terms or body.text or body.image_url or "image" in pictures:
+        body = body.model_copy(update=LOCAL_FIELDS)
+    if body.saved is not None:
+        return await _run_saved(body, pictures, request.scope["searchapp.local"], state)
+    terms, examples = body.terms or [], _list_examples(body)
+    if not (terms or examples) or body.text or body.image_url or "image" in pictures or body.region:
         image = "image" if "image" in pictures and not is_used_by_term("image", terms) else None
         first = TermRequest.model_construct(  # its values are already validated
-            text=body.text, image=image, image_url=body.image_url
+            text=body.text, image=image, image_url=body.image_url, region=body.region
         )
         terms = [first, *terms]
     _refuse_unused_pictures(pictures, terms)
     parts = [await _read_part(term, pictures, state) for term in terms]
-    return await _search(parts, body, state, one_prompt=body.one_prompt)
+    return await _search(parts, body, state, one_prompt=body.one_prompt, examples=examples)
 
 
 @router.get(f"{API_PREFIX}/search", name="search_by_text", response_model=SearchAnswer)
@@ -71,12 +79,75 @@ async def _search(
     state: AppState,
     *,
     one_prompt: bool = False,
+    examples: Sequence[Example] = (),
 ) -> SearchAnswer:
-    """Search by a sum of parts, and measure how long it takes."""
+    """Search by a sum of parts and by examples, and measure how long it takes."""
     started_at = time.perf_counter()
-    result = await state.service.search(parts, to_search_options(request), one_prompt)
+    result = await state.service.search(parts, to_search_options(request), one_prompt, examples)
     state.metrics.search_seconds.observe(time.perf_counter() - started_at)
     return make_search_answer(result, request, started_at)
+
+
+async def _run_saved(
+    body: SearchRequest, pictures: dict[str, bytes], is_local: bool, state: AppState
+) -> SearchAnswer:
+    """Run a saved search; the other fields of the request replace its options.
+
+    Raises QueryError if the request has a question of its own.
+    """
+    started_at = time.perf_counter()
+    if body.text or body.image_url or body.terms or pictures or body.region or _list_examples(body):
+        raise QueryError("a saved search has its own question; leave out text, pictures and terms")
+    assert body.saved is not None
+    changes = given_options(body)
+    if not is_local:
+        changes = {name: changes[name] for name in changes.keys() - LOCAL_FIELDS}
+    prepared = await state.service.prepare_saved(body.saved, changes)
+    parts, options, examples = prepared.parts, prepared.options, prepared.examples
+    if not is_local:
+        options = replace(options, count=min(options.count, MAX_HITS))
+        parts = [await _fetch_picture(part, state) for part in parts]
+        _refuse_web_addresses(examples)
+    one_more = replace(options, count=options.count + 1)  # shows whether there is another page
+    result = await state.service.search(parts, one_more, one_prompt=False, examples=examples)
+    state.metrics.search_seconds.observe(time.perf_counter() - started_at)
+    sort = options.sort if parts or examples else "date"
+    page = body.model_copy(update={"count": options.count, "sort": sort})
+    return make_search_answer(result, page, started_at)
+
+
+async def _fetch_picture(part: QueryPart, state: AppState) -> QueryPart:
+    """Return a part with the bytes of the picture at its URL, if it has one."""
+    url = str(part.query.image or "")
+    if not url.startswith(("http://", "https://")):
+        return part
+    return replace(part, data=await _fetch_url(url, state))
+
+
+def _refuse_web_addresses(examples: Sequence[Example]) -> None:
+    """Raise QueryError if an example is at a URL, which the search would fetch unchecked."""
+    if any(str(example.image).startswith(("http://", "https://")) for example in examples):
+        raise QueryError(
+            "this saved search has a liked picture at a URL, which only the command line fetches. "
+            "Run `searchapp query --saved NAME`."
+        )
+
+
+async def _fetch_url(url: str, state: AppState) -> bytes:
+    """Return the bytes at a URL that a client named; raise QueryError if this is not allowed."""
+    if not state.allow_urls:
+        raise QueryError(
+            "this server does not fetch URLs. Send the picture itself, or start the server "
+            "with --allow-urls."
+        )
+    return await state.service.run_fetch(lambda: fetch_public_url(url))
+
+
+def _list_examples(request: SearchRequest) -> list[Example]:
+    """Return the liked and unliked pictures of a request."""
+    liked: list[PictureName] = [*request.like, *request.like_files]
+    unliked: list[PictureName] = [*request.unlike, *request.unlike_files]
+    return [*map(Example, liked), *(Example(image, False) for image in unliked)]
 
 
 def _refuse_unused_pictures(pictures: dict[str, bytes], terms: list[TermRequest]) -> None:
@@ -102,20 +173,10 @@ async def _read_part(term: TermRequest, pictures: dict[str, bytes], state: AppSt
             )
         data = pictures[term.image]
     elif term.image_url is not None:
-        if not state.allow_urls:
-            raise QueryError(
-                "this server does not fetch URLs. Send the picture itself, or start the server "
-                "with --allow-urls."
-            )
-        url = term.image_url
-        data = await state.service.run_fetch(lambda: fetch_public_url(url))
-    elif term.image_id is not None:
-        if term.text:
-            raise QueryError("a term has an image_id and a text. Split it into two terms.")
-        return QueryPart(Query(None, PICTURE_PLACEHOLDER), None, term.image_id, term.weight)
-    return QueryPart(
-        Query(term.text, PICTURE_PLACEHOLDER if data is not None else None), data, None, term.weight
-    )
+        data = await _fetch_url(term.image_url, state)
+    image = PICTURE_PLACEHOLDER if data is not None or term.image_id is not None else None
+    image_id = term.image_id if data is None else None
+    return QueryPart(Query(term.text, image, term.region), data, image_id, term.weight)
 
 
 @router.get(f"{API_PREFIX}/similar/{{image_id}}", name="similar", response_model=SearchAnswer)

@@ -1,6 +1,8 @@
 // Requests to the HTTP API. All URLs are relative, because a proxy may serve the page below a path.
 
+import { exampleFields, hasExamples } from "./examples.js";
 import { appendFilters, filterFields } from "./filters.js";
+import { text } from "./texts.js";
 
 export const PAGE_SIZE = 60;
 export const DATE_PAGE_SIZE = 300; // results by date need all good matches before they are shown
@@ -22,7 +24,17 @@ export const thumbnailUrl = (hit, size) =>
 export const imageUrl = (hit) => `api/images/${hit.id}?${contentParameter(hit)}`;
 export const videoUrl = (hit) => `api/videos/${hit.id}?${contentParameter(hit)}#t=${hit.seconds}`;
 
+export const originalUrl = (hit) => `api/originals/${hit.id}?${contentParameter(hit)}`;
+
 export const getInfo = () => request("api/info");
+// Return whether the server still loads the model. /readyz answers 503 also if it cannot be loaded.
+export async function isModelLoading() {
+  const response = await fetch("readyz").catch(() => null);
+  if (response?.status !== 503) return false;
+  const { detail } = await response.json().catch(() => ({}));
+  return /loading/.test(detail ?? "");
+}
+
 export const getTimeline = (state, signal) =>
   request(`api/timeline?${appendFilters(state, new URLSearchParams())}`, { signal });
 
@@ -39,34 +51,65 @@ export async function getPictures(ids) {
   return (await request(`api/pictures?${parameters}`)).pictures;
 }
 
+// Show the folder of a picture in the file manager of this computer.
+export async function openFolder({ id }) {
+  const headers = { "Content-Type": "application/json" };
+  const body = JSON.stringify({ image_id: id });
+  const response = await fetchOrThrow("api/open-folder", { method: "POST", headers, body });
+  if (!response.ok) throw await readProblem(response);
+}
+
+export const getPictureDetails = (id) => request(`api/pictures/${id}`);
+
+const asJson = (method, fields) => ({
+  method, headers: { "Content-Type": "application/json" }, body: JSON.stringify(fields),
+});
+
+export const listSaved = async () => (await request("api/saved")).searches;
+export const saveSearch = (fields) => request("api/saved", asJson("POST", fields));
+export const renameSaved = (id, name) => request(`api/saved/${id}`, asJson("PATCH", { name }));
+export async function removeSaved(id) {
+  const response = await fetchOrThrow(`api/saved/${id}`, { method: "DELETE" });
+  if (!response.ok) throw await readProblem(response);
+}
+
 // Return one page of results.
-// query: {text, picture: {id, file}|null, similar: id|null, and the filters}
+// query: {text, picture: {id, file}|null, similar: id|null, like, unlike, region, and the filters}
 export async function searchPictures(query, offset, signal) {
-  const { text, picture, similar, sort } = query;
+  const { text: words, picture, similar, region, sort, by } = query;
   const page = { count: sort === "date" ? DATE_PAGE_SIZE : PAGE_SIZE, offset };
-  if (similar && !text) {
+  if (similar && !words && !region && !hasExamples(query)) {
     const parameters = appendFilters(query, new URLSearchParams(page));
     return request(`api/similar/${similar}?${parameters}`, { signal });
   }
-  const fields = { ...page, ...filterFields(query) };
-  if (text) fields.text = text;
-  if (!picture && !similar) {
-    const headers = { "Content-Type": "application/json" };
-    return request("api/search", { method: "POST", headers, body: JSON.stringify(fields), signal });
+  const fields = { ...page, ...filterFields(query), ...exampleFields(query) };
+  if (query.saved) return request("api/search", { ...asJson("POST", { ...fields, saved: query.saved }), signal });
+  if (picture) {
+    const form = new FormData();
+    if (words) form.append("text", words);
+    for (const [name, value] of Object.entries(fields)) {
+      form.append(name, Array.isArray(value) ? JSON.stringify(value) : value);
+    }
+    form.append("image", picture.file, "picture");
+    return request("api/search", { method: "POST", body: form, signal });
   }
-  const form = new FormData();
-  for (const [name, value] of Object.entries(fields)) {
-    form.append(name, Array.isArray(value) ? JSON.stringify(value) : value);
+  if (similar) {
+    const term = { image_id: similar, ...(words && { text: words }), ...(region && { region }) };
+    fields.terms = [term];
+  } else if (words) {
+    fields.text = words;
+    if (by) fields.by = by;
   }
-  form.append("image", picture?.file ?? (await fetchPictureFile(similar, signal)), "picture");
-  return request("api/search", { method: "POST", body: form, signal });
+  const headers = { "Content-Type": "application/json" };
+  return request("api/search", { method: "POST", headers, body: JSON.stringify(fields), signal });
 }
 
-// Download a picture of the library, to send it in a form together with words.
-async function fetchPictureFile(id, signal) {
-  const response = await fetchOrThrow(imageUrl({ id }), { signal });
-  if (!response.ok) throw await readProblem(response);
-  return response.blob();
+export const zipUrl = (ids) => `api/zip?ids=${ids.join(",")}`;
+
+// Throw the Problem that the download of a zip would have: a link cannot show it.
+export async function checkZip(ids) {
+  const response = await fetchOrThrow(zipUrl(ids), { method: "HEAD" });
+  if (!response.ok) await request(zipUrl(ids)); // an answer to HEAD has no reason
 }
 
 async function request(url, options) {
@@ -80,14 +123,14 @@ async function fetchOrThrow(url, options) {
     return await fetch(url, options);
   } catch (error) {
     if (error.name === "AbortError") throw error;
-    throw new Problem("searchapp does not answer. Run `searchapp serve`, then try again.");
+    throw new Problem(text("no_answer"));
   }
 }
 
 async function readProblem(response) {
   const { detail } = await response.json().catch(() => ({})); // problem details, RFC 9457
   const waitSeconds = response.status === 503 ? Number(response.headers.get("Retry-After")) : 0;
-  return new Problem(detail || `The server answered ${response.status} ${response.statusText}.`, {
+  return new Problem(detail || text("status_answer", `${response.status} ${response.statusText}`.trim()), {
     status: response.status,
     retryAfter: waitSeconds > 0 ? waitSeconds : null,
   });

@@ -5,18 +5,30 @@ import { loadMore, redrawAnswer, resetFilters, showPictures } from "./gallery.js
 import { findFirstVisible, focusNeighbor, focusTile, getModel } from "./grid.js";
 import { listenToGrid, onGridScroll, scrollToGrid } from "./grid.js";
 import { changeFilters, changeState, startNavigation } from "./navigation.js";
+import { showModelStatus } from "./model_status.js";
+import { drawSaved, listenToSaved } from "./saved_searches.js";
 import { listenToScoreSlider } from "./score_slider.js";
 import { flashDate, listenToScrubber, moveHandle, onScrub } from "./scrubber.js";
 import { drawForm, listenToForm, submitQuestion } from "./search_form.js";
 import { drawSide, listenToSide } from "./side.js";
 import { listenToSuggestions } from "./suggestions.js";
+import { listenToRegion } from "./region.js";
+import { listenToDrag } from "./select_by_drag.js";
+import { listenToSelecting } from "./select_tiles.js";
+import { clearSelection, listenToSelection } from "./selection.js";
+import { listenToSelectionBar } from "./selection_bar.js";
+import { resultsKey } from "./state.js";
+import { translatePage } from "./texts.js";
 import { $, isPlain } from "./views.js";
-import { listenToViewer, openNeighbor, showLargeView } from "./viewer.js";
+import { listenToViewer, showLargeView, useViewerKey } from "./viewer.js";
 
 async function showState(state, previous, options) {
+  if (resultsKey(state) !== resultsKey(previous)) clearSelection(); // other pictures are shown
   drawForm(state);
   drawChips(state, changeFilters, resetFilters);
+  drawSaved(state);
   $("sort").value = state.sort;
+  $("by").value = state.by;
   const shown = showPictures(state, previous, options);
   drawSide(state, options.again); // after the request for the pictures, which matter more
   await shown;
@@ -26,13 +38,14 @@ async function showState(state, previous, options) {
 // Keys of the whole page; parts of the page handle their own keys.
 function useKey(event) {
   const isEdge = event.key === "Home" || event.key === "End";
-  if (!isPlain(event) || event.defaultPrevented) return;
+  // On many keyboards, plus needs Shift.
+  const isPlus = event.key === "+" && !(event.ctrlKey || event.metaKey || event.altKey);
+  if (!(isPlain(event) || isPlus) || event.defaultPrevented) return;
   const isTyping = event.target.matches("input, select, textarea");
   const tile = event.target.closest("#results li");
   const direction = { ArrowLeft: -1, ArrowRight: 1, ArrowUp: -2, ArrowDown: 2 }[event.key];
   if ($("large").open) {
-    if (event.target.matches("video")) return; // the arrow keys seek in a video
-    if (Math.abs(direction) === 1) openNeighbor(direction);
+    useViewerKey(event);
   } else if (event.key === "/" && !isTyping) {
     event.preventDefault();
     $("words").select();
@@ -48,17 +61,25 @@ function useKey(event) {
 
 function openTile(event) {
   const link = event.target.closest("a");
-  if (!link || !isPlain(event)) return; // the browser opens the link in a new tab
+  if (!link || event.defaultPrevented) return; // the click selects
+  if (!isPlain(event)) return; // the browser opens the link in a new tab
   event.preventDefault();
   changeState({ open: Number(link.closest("li").dataset.id) }, { viewing: true });
 }
 
+translatePage();
 listenToForm();
 listenToSuggestions(submitQuestion);
 listenToSide();
 listenToGrid();
 listenToScrubber();
 listenToViewer();
+listenToSaved();
+listenToRegion();
+listenToSelection();
+listenToSelectionBar();
+listenToSelecting(); // before the listeners below, which open pictures and move the focus
+listenToDrag();
 listenToScoreSlider(redrawAnswer);
 onScrub(scrollToGrid);
 let lastTop = 0;
@@ -73,9 +94,13 @@ $("more").addEventListener("click", loadMore);
 $("sort").addEventListener("change", () =>
   changeState({ sort: $("sort").value, rest: null }),
 );
+$("by").addEventListener("change", () =>
+  changeState({ by: $("by").value, min: null, rest: null }),
+);
 $("skip").addEventListener("click", (event) => {
   event.preventDefault(); // the URL contains the state, so the anchor must not change it
   focusTile(findFirstVisible());
 });
 
 startNavigation(showState);
+showModelStatus();

@@ -1,10 +1,13 @@
 // Date bars: a bar for each year or month. The user selects bars by click, drag, or keys.
 
-import { $, createElement, formatCount } from "./views.js";
+import { LOCALE, text } from "./texts.js";
+import { $, createElement } from "./views.js";
 
 const MAX_YEARS_BY_MONTH = 3; // a longer range has bars for years instead of months
 const MAX_YEAR_BARS = 80; // a longer range has no bars for years without pictures
-const MONTHS = ["Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec"];
+const MONTHS = Array.from({ length: 12 }, (_, month) =>
+  new Date(2000, month).toLocaleDateString(LOCALE, { month: "short" }),
+);
 
 let changeDates = () => {};
 let bars = []; // {name, images, byFile}; the name is 2023 or 2023-06
@@ -37,7 +40,7 @@ export function drawDateBars(months, { after, before }) {
   tabStop?.setAttribute("tabindex", "0");
   if (focusedName) (focused ?? items[0])?.focus();
   $("all-years").hidden = !(after || before);
-  $("dates-title").textContent = year ?? (after || before ? "Chosen dates" : "All dates");
+  $("dates-title").textContent = year ?? text(after || before ? "chosen_dates" : "all_dates");
   $("dates-note").hidden = !bars.some((bar) => bar.byFile);
 }
 
@@ -84,8 +87,7 @@ function formatBarName(bar) {
 }
 
 function drawBar(bar, i, maxImages) {
-  const byFile = bar.byFile ? `, ${bar.byFile.toLocaleString("en")} by file date` : "";
-  const title = `${formatBarName(bar)}: ${formatCount(bar.images, "picture")}${byFile}`;
+  const title = text("bar", formatBarName(bar), bar.images, bar.byFile);
   const item = createElement("button", { type: "button", className: "bar", title, tabIndex: -1 });
   item.setAttribute("aria-label", title);
   item.dataset.name = bar.name;
@@ -107,12 +109,12 @@ function drawLabels() {
   const step = isByMonth ? 1 : Math.max(1, Math.ceil(bars.length / 6));
   [...$("bars").children].forEach((item, i) => {
     const [year, month] = bars[i].name.split("-");
-    const text = !isByMonth
+    const label = !isByMonth
       ? (bars.length - 1 - i) % step === 0 && year
       : isOneYear
         ? MONTHS[month - 1]
         : (month === "01" || i === 0) && year;
-    item.querySelector(".tick").textContent = text || "";
+    item.querySelector(".tick").textContent = label || "";
   });
 }
 

@@ -1,18 +1,20 @@
 // Lists of values to filter by, each with its number of pictures.
 
 import { isSameValue, toggleValue } from "./filters.js";
+import { formatNumber, text } from "./texts.js";
 import { $, createElement, createIcon, formatFolderName, formatRating } from "./views.js";
 import { shortenFolder } from "./views.js";
 
 const COLLAPSED_COUNT = 6; // values that are shown until the user expands a list
 const FACETS = [
-  { title: "Folder", name: "folder", field: "folders", format: formatFolderName },
-  { title: "Keyword", name: "keyword", field: "keywords" },
-  { title: "Rating", name: "rating", field: "ratings", format: formatRating },
-  { title: "Camera", name: "camera", field: "cameras" },
-  { title: "Lens", name: "lens", field: "lenses" },
-  { title: "Format", name: "format", field: "formats", format: (name) => name.toUpperCase() },
-]; // name: the filter that a click sets. field: the values in the answer of the API.
+  { name: "folder", field: "folders", format: formatFolderName },
+  { name: "keyword", field: "keywords" },
+  { name: "rating", field: "ratings", format: formatRating },
+  { name: "camera", field: "cameras" },
+  { name: "lens", field: "lenses" },
+  { name: "place", field: "place_names" },
+  { name: "format", field: "formats", format: (name) => name.toUpperCase() },
+]; // name: the filter that a click sets, and the key of its title. field: the values in the answer of the API.
 
 const expandedFacets = new Set(); // names of the facets whose values are all shown
 const foldedFacets = new Set(readFolded()); // names of the facets that show only their title
@@ -76,8 +78,8 @@ function makeSection(facet, { values: knownValues, more: omittedCount }, state, 
     section.append(makeExpandButton(facet, values.length - collapsed.length, isExpanded, change));
   }
   if (omittedCount && (isExpanded || values.length === collapsed.length)) {
-    const text = `and ${omittedCount.toLocaleString("en")} more. Search for them above.`;
-    section.append(createElement("p", { className: "rarer", textContent: text }));
+    const note = text("omitted_values", omittedCount);
+    section.append(createElement("p", { className: "rarer", textContent: note }));
   }
   return section;
 }
@@ -94,10 +96,10 @@ function makeHeading(facet, isFolded, chosenCount, change) {
     toggleFold(facet.name);
     change({});
   });
-  button.append(createElement("span", { textContent: facet.title }), createIcon("fold"));
+  button.append(createElement("span", { textContent: text(facet.name) }), createIcon("fold"));
   if (isFolded && chosenCount) {
-    const text = `${chosenCount} chosen`;
-    button.lastChild.before(createElement("span", { className: "count", textContent: text }));
+    const note = text("chosen_count", chosenCount);
+    button.lastChild.before(createElement("span", { className: "count", textContent: note }));
   }
   button.setAttribute("aria-expanded", String(!isFolded));
   return createElement("h2", {}, button);
@@ -106,15 +108,15 @@ function makeHeading(facet, isFolded, chosenCount, change) {
 // With several keywords, a picture needs one of them, or all of them.
 function makeAnyButton({ any_keyword: isAny }, change) {
   const button = makeButton(
-    { className: "text-button", textContent: isAny ? "Require all keywords" : "Accept any keyword" },
+    { className: "text-button", textContent: text(isAny ? "all_keywords" : "any_keyword") },
     "keyword", "any", () => change({ any_keyword: !isAny }),
   );
   return button;
 }
 
 function makeExpandButton(facet, hiddenCount, isExpanded, change) {
-  const text = isExpanded ? "Fewer" : `${hiddenCount} more`;
-  const button = makeButton({ className: "text-button", textContent: text }, facet.name, "", () => {
+  const label = isExpanded ? text("fewer") : text("more_values", hiddenCount);
+  const button = makeButton({ className: "text-button", textContent: label }, facet.name, "", () => {
     expandedFacets[isExpanded ? "delete" : "add"](facet.name);
     change({});
   });
@@ -130,7 +132,7 @@ function makeRow(facet, [value, count], isChosen, state, change) {
   const parent = facet.name === "folder" ? findParent(shortenFolder(value)) : "";
   if (parent) name.prepend(createElement("span", { className: "parent", textContent: parent }));
   const number = createElement("span", {
-    className: "count", textContent: count.toLocaleString("en"),
+    className: "count", textContent: formatNumber(count),
   });
   button.append(name, number);
   button.setAttribute("aria-pressed", String(isChosen));

@@ -1,10 +1,11 @@
 // Filters: their names are the same in the state, in the URL of the page, and in the API.
 
+import { text } from "./texts.js";
 import { formatArea, formatDateRange, formatFolderName, formatRating } from "./views.js";
 
 export const NO_FILTERS = {
   folder: [], after: "", before: "", taken: false, camera: [], lens: [], rating: [],
-  keyword: [], any_keyword: false, format: [], near: "", area: "",
+  keyword: [], any_keyword: false, format: [], place: [], near: "", area: "",
 };
 
 const DATE = /^\d{4}(-\d\d(-\d\d)?)?$/;
@@ -55,21 +56,24 @@ export function toggleValue(state, name, value) {
   return change;
 }
 
-// Return {kind, text, title, change} of each filter: what a chip says, and what removes the filter.
+// Return {kind, value, title, change} of each filter: what a chip says, and what removes the filter.
 export function listChips(state) {
   const chips = [];
-  const add = (kind, text, change, title = text) => chips.push({ kind, text, title, change });
+  const add = (kind, value, change, title = value) =>
+    chips.push({ kind: text(kind), value, title, change });
   const lists = [
-    ["Folder", "folder", formatFolderName], ["Keyword", "keyword"], ["Rating", "rating", formatRating],
-    ["Camera", "camera"], ["Lens", "lens"], ["Format", "format", (name) => name.toUpperCase()],
+    ["folder", formatFolderName], ["keyword"], ["rating", formatRating],
+    ["camera"], ["lens"], ["place"],
+    ["format", (name) => name.toUpperCase()],
   ];
   const { after, before } = state;
-  if (after || before) add("Date", formatDateRange(after, before), { after: "", before: "" });
-  for (const [kind, name, format = (value) => value] of lists) {
-    for (const value of state[name]) add(kind, format(value), toggleValue(state, name, value), value);
+  if (state.saved) add("saved_search", state.saved, { saved: "" });
+  if (after || before) add("date", formatDateRange(after, before), { after: "", before: "" });
+  for (const [name, format = (value) => value] of lists) {
+    for (const value of state[name]) add(name, format(value), toggleValue(state, name, value), value);
   }
-  if (state.near) add("Place", state.near, { near: "" });
-  if (state.area) add("Place", formatArea(state.area), { area: "" });
-  if (state.taken) add("Date", "no file dates", { taken: false });
+  if (state.near) add("place", state.near, { near: "" });
+  if (state.area) add("place", formatArea(state.area), { area: "" });
+  if (state.taken) add("date", text("no_file_dates"), { taken: false });
   return chips;
 }

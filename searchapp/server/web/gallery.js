@@ -5,13 +5,14 @@ import { loadTimeline, makeBrowseModel } from "./browse.js";
 import { NO_FILTERS, activeFilters, filterKey } from "./filters.js";
 import { clearGrid, fitGrid, getModel, getPlan, onGridResize, showModel } from "./grid.js";
 import { changeFilters, changeState, getState, showAgain } from "./navigation.js";
-import { hideNotice, showEmptyLibrary, showNotice } from "./notices.js";
+import { drawWarnings, hideNotice, showEmptyLibrary, showNotice } from "./notices.js";
 import { getRecentAnswer, loadAnswer, loadPage, makeResultsModel } from "./results.js";
 import { mayHaveMore, sortHits } from "./results.js";
 import { drawScoreSlider } from "./score_slider.js";
 import { drawScrubber } from "./scrubber.js";
-import { hasQuery, makeStateUrl, resultsKey } from "./state.js";
-import { $, formatCount, formatScore } from "./views.js";
+import { hasQuery, isInWords, makeStateUrl, resultsKey } from "./state.js";
+import { text } from "./texts.js";
+import { $, formatScore } from "./views.js";
 
 let answer = null; // of the query that is shown; see results.js
 let timeline = null; // of the filters that are shown; see browse.js
@@ -63,10 +64,10 @@ async function showTimeline(state, signal, isAgain, isBack) {
   if (signal.aborted) return;
   [timeline, answer] = [loaded, null];
   $("more").hidden = true;
-  $("sort-field").hidden = $("cut-field").hidden = true;
+  $("by-field").hidden = $("sort-field").hidden = $("cut-field").hidden = true;
   const scroll = isBack ? (scrollByFilters.get(loaded.key) ?? 0) : 0;
   const count = loaded.ids.length;
-  $("status").textContent = count ? formatCount(count, "picture") : "";
+  $("status").textContent = count ? text("pictures_count", count) : "";
   if (count) hideNotice();
   else if (activeFilters(state).length) showNoMatch();
   else showEmptyLibrary();
@@ -77,23 +78,23 @@ async function showTimeline(state, signal, isAgain, isBack) {
 
 function showNoMatch() {
   showNotice("empty", {
-    title: "No matching pictures",
-    text: "No picture matches all filters.",
-    actions: [["Remove all filters", resetFilters]],
+    title: text("no_matching"),
+    text: text("no_matching_text"),
+    actions: [[text("remove_all_filters"), resetFilters]],
   });
 }
 
 function showLostPicture() {
   showNotice("empty", {
-    title: "The picture is no longer available",
-    text: "The browser did not store it. Drop or choose it again.",
+    title: text("lost_picture"),
+    text: text("lost_picture_text"),
   });
 }
 
 // --- results -----------------------------------------------------------------------------------
 
 async function showAnswer(state, signal, recent) {
-  if (!answer) $("status").textContent = "Searching …";
+  if (!answer) $("status").textContent = text("searching");
   const loaded = recent || (await searchWhenReady(state, signal));
   if (signal.aborted) return;
   [answer, timeline] = [loaded, null];
@@ -109,9 +110,10 @@ async function searchWhenReady(query, signal) {
       if (!error.retryAfter) throw error;
       clearPictures();
       showNotice("waiting", {
-        title: "The model is starting",
-        text: "This takes some seconds, or about a minute for a large model. Please wait.",
+        title: text("model_starting"),
+        text: text("model_starting_text"),
         code: error.message,
+        actions: isInWords(query) ? [[text("search_texts_now"), () => changeState({ by: "text" })]] : [],
       });
       await new Promise((resolve) => setTimeout(resolve, 1000 * error.retryAfter));
       signal.throwIfAborted();
@@ -127,6 +129,8 @@ function drawAnswer({ scroll = null } = {}) {
   const isCut = state.min !== null && sorted.good.length + sorted.rest.length < answer.hits.length;
   const hasMore = mayHaveMore(answer, state) && !isCut;
   $("sort-field").hidden = $("cut-field").hidden = false;
+  $("by-field").hidden = !isInWords(state);
+  drawWarnings(answer.warnings ?? []);
   drawScoreSlider(answer.hits, state);
   $("status").textContent = describeAnswer(sorted, hasMore, state);
   if (shownCount) hideNotice();
@@ -143,21 +147,19 @@ export const redrawAnswer = () => drawAnswer();
 
 function describeAnswer({ good, rest, isJudged }, hasMore, state) {
   if (!good.length && !rest.length) return "";
-  const cut = state.min === null ? "" : ` with a score of ${formatScore(state.min)} or more`;
-  const order = state.sort === "date" ? "newest first" : "best first";
-  const noun = isJudged ? ["good match", "good matches"] : ["picture"];
-  const soFar = hasMore && !(isJudged && state.rest) ? " so far" : "";
+  let status = text(isJudged ? "good_count" : "pictures_count", good.length);
+  if (hasMore && !(isJudged && state.rest)) status = text("so_far", status);
+  if (state.min !== null) status = text("with_score", status, formatScore(state.min));
+  status = text(state.sort === "date" ? "newest_first" : "best_first", status);
   const isWeak = answer.good_match === false || (answer.isJudged && !isJudged);
-  return `${formatCount(good.length, ...noun)}${soFar}${cut}, ${order}${isWeak ? " · no good match" : ""}`;
+  return isWeak ? text("no_good_match", status) : status;
 }
 
 function showLowScores({ min }) {
   showNotice("empty", {
-    title: "No results",
-    text:
-      `No picture has a score of ${formatScore(min)} or more. ` +
-      `The best score is ${formatScore(answer.hits[0].score)}.`,
-    actions: [["Show all results", () => changeState({ min: null })]],
+    title: text("no_results"),
+    text: text("no_results_text", formatScore(min), formatScore(answer.hits[0].score)),
+    actions: [[text("show_all"), () => changeState({ min: null })]],
   });
 }
 
@@ -175,7 +177,7 @@ const endObserver = new IntersectionObserver(
 
 function drawMore(hasMore) {
   $("more").hidden = !hasMore;
-  $("more").textContent = "Show more";
+  $("more").textContent = text("show_more");
   endObserver.unobserve($("more"));
   if (hasMore) endObserver.observe($("more")); // observe again: the observer reports only changes
 }
@@ -184,7 +186,7 @@ function drawMore(hasMore) {
 export function loadMore() {
   if ($("more").hidden || !answer || nextPage) return nextPage;
   const [extended, { signal }] = [answer, abort];
-  $("more").textContent = "Loading …";
+  $("more").textContent = text("loading");
   nextPage = loadPage(extended, getState(), signal)
     .then(() => {
       if (answer !== extended) return;
@@ -194,7 +196,7 @@ export function loadMore() {
     .catch((error) => {
       if (answer !== extended || error.name === "AbortError") return;
       nextPage = null;
-      $("more").textContent = "Try again";
+      $("more").textContent = text("try_again");
       $("status").textContent = error.message;
     });
   return nextPage;
@@ -217,9 +219,9 @@ export function showProblem(error, retry) {
   setBusy(false);
   clearPictures();
   showNotice("problem", {
-    title: "Something went wrong",
+    title: text("problem"),
     text: error.message,
-    actions: [retry ? ["Try again", retry] : ["Back", showAgain]],
+    actions: [retry ? [text("try_again"), retry] : [text("back"), showAgain]],
   });
 }
 

@@ -24,6 +24,7 @@ let topMargin = 0; // height of the header, and a gap
 const shownRows = new Map(); // number of a row -> its list items
 const scrollListeners = new Set();
 const resizeListeners = new Set();
+const tileListeners = new Set();
 
 // The model of layout.js with three more functions: makeUrl(id), getColor(index),
 // getPicture(index) (undefined if its metadata is not loaded yet), and
@@ -70,6 +71,9 @@ export const onGridScroll = (callback) => scrollListeners.add(callback);
 
 // Call callback() when the size of the page has changed, and with it the layout.
 export const onGridResize = (callback) => resizeListeners.add(callback);
+
+// Call callback(item) for each new tile, before it is shown.
+export const onTile = (callback) => tileListeners.add(callback);
 
 // y of the top edge of the grid in the document.
 const getGridTop = () => $("results").getBoundingClientRect().top + scrollY;
@@ -219,6 +223,7 @@ function drawRow(number) {
     const picture = model.getPicture(index);
     if (picture) describeTile(item, picture);
     if (model.getHash) item.dataset.sha256 = model.getHash(index);
+    for (const callback of tileListeners) callback(item);
     return item;
   });
   limitLabels(items, places, plan.width);

@@ -1,8 +1,7 @@
 // Groups of the grid: by month, with a label for each day; and the section of a group.
 
+import { text } from "./texts.js";
 import { createElement, formatDate } from "./views.js";
-
-export const UNDATED = "No date";
 
 const formatMonth = (month) => formatDate(`${month}-01T00:00:00`, { month: "long", year: "numeric" });
 const formatDay = (day) =>
@@ -17,7 +16,7 @@ export function groupByMonth(days) {
     const key = day.slice(0, 7);
     let group = groups.at(-1);
     if (group?.key !== key) {
-      const title = key ? formatMonth(key) : UNDATED;
+      const title = key ? formatMonth(key) : text("no_date");
       group = { key, title, from: index, to: index, starts: new Map() };
       groups.push(group);
     }

@@ -1,84 +1,68 @@
-// Drawing of the large view: the picture or video, and its metadata.
+// Drawing of the large view: the picture or the video.
 
 import { imageUrl, thumbnailUrl, videoUrl } from "./api.js";
-import { $, createElement, formatClock, formatDate, formatScore, isVideoFrame } from "./views.js";
+import { $, isVideoFrame } from "./views.js";
+import { resetZoom } from "./zoom.js";
 
-const FULL_DATE = { dateStyle: "full", timeStyle: "short" };
-const MAX_RATING = 5;
+const THUMBNAIL_SIDE = 640;
 
-// score: null if the picture is not one of the results. position: such as "3 of 60+".
-export function drawLargeView(hit, { score, position }) {
-  $("large-name").textContent = hit.name;
+export const isShown = (picture) => $("large").dataset.id === String(picture.id);
+
+// Draw a picture. position: such as "3 of 60+".
+export function drawLargeView(picture, position) {
+  const isNew = !isShown(picture);
+  $("large-name").textContent = $("large-name").title = picture.name;
+  $("position").textContent = position;
+  $("large-status").textContent = `${picture.name} ${position}`;
+  if (!isNew) return; // a redraw keeps the zoom
+  $("large").dataset.id = picture.id;
   const image = $("large-image");
-  image.alt = hit.name;
-  image.style.setProperty("--width", hit.width);
-  image.style.setProperty("--height", hit.height);
-  image.src = thumbnailUrl(hit, 640); // usually cached: shown until the full picture is loaded
+  image.alt = picture.name;
+  image.style.setProperty("--width", picture.width);
+  image.style.setProperty("--height", picture.height);
+  image.src = thumbnailUrl(picture, THUMBNAIL_SIDE); // usually cached: shown until the picture is loaded
+  drawVideo(picture);
+  drawMarks(picture);
+  resetZoom(picture.width);
   const fullImage = new Image();
-  fullImage.src = imageUrl(hit);
+  fullImage.src = imageUrl(picture);
   fullImage.decode().then(
-    () => $("large").dataset.id === String(hit.id) && (image.src = fullImage.src),
+    () => isShown(picture) && (image.src = fullImage.src),
     () => {}, // the file is missing: the thumbnail stays
   );
-  $("large").dataset.id = hit.id;
-  drawVideo(hit);
-  $("facts").replaceChildren(...makeFacts(hit, score));
-  $("large-status").textContent = `${hit.name} ${position}`;
-  $("position").textContent = position;
 }
 
-function makeFacts(hit, score) {
-  const place =
-    hit.latitude === null ? "" : `${hit.latitude.toFixed(5)}, ${hit.longitude.toFixed(5)}`;
-  const date = hit.date ? formatDate(hit.date, FULL_DATE) : "";
-  const makePath = (path) => createElement("bdi", { textContent: path });
-  const facts = [
-    ["Score", score === null ? "" : formatScore(score)],
-    ["Title", hit.title],
-    [hit.date_from === "file" ? "File date" : "Taken", date],
-    ["Time in the video", isVideoFrame(hit) ? formatClock(hit.seconds) : ""],
-    ["Other matching times", (hit.moments ?? []).map(formatClock).join(", ")],
-    ["Rating", formatRating(hit.rating)],
-    ["Keywords", hit.keywords.join(", ")],
-    ["Camera", hit.camera],
-    ["Lens", hit.lens],
-    ["Place", place],
-    ["Size", `${hit.width} × ${hit.height} pixels`],
-    ["Path", createElement("bdi", { id: "path", textContent: hit.path })],
-    ...hit.also.map((path) => ["Same picture", makePath(path)]),
-    ...(hit.companions ?? []).map((path) => ["Companion", makePath(path)]),
-  ];
-  return facts
-    .filter(([, fact]) => fact)
-    .map(([name, fact]) =>
-      createElement(
-        "div",
-        {},
-        createElement("dt", { textContent: name }),
-        createElement("dd", {}, fact),
-      ),
-    );
-}
-
-function formatRating(rating) {
-  if (!rating) return "";
-  return rating < 0 ? "Rejected" : "★".repeat(rating) + "☆".repeat(MAX_RATING - rating);
+// Outline the lines of text in the picture that contain words of the question.
+function drawMarks({ match }) {
+  const boxes = (match ?? []).flatMap((reason) => reason.boxes);
+  $("large-marks").replaceChildren(
+    ...boxes.map((corners) => {
+      const outline = document.createElementNS("http://www.w3.org/2000/svg", "polygon");
+      outline.setAttribute("points", corners.map((corner) => corner.join(",")).join(" "));
+      return outline;
+    }),
+  );
 }
 
 // Play a video from the time of the frame; keep the frame if the browser cannot play the video.
-function drawVideo(hit) {
+function drawVideo(picture) {
   stopVideo();
-  if (!isVideoFrame(hit)) return;
+  if (!isVideoFrame(picture)) return;
   const [video, image] = [$("large-video"), $("large-image")];
   video.onloadeddata = () => {
-    const isCurrent = $("large").dataset.id === String(hit.id);
-    if (!isCurrent || video.videoWidth === 0) return;
+    if (!isShown(picture) || video.videoWidth === 0) return;
     [video.hidden, image.hidden] = [false, true];
   };
-  video.src = videoUrl(hit);
+  video.src = videoUrl(picture);
 }
 
-export function stopVideo() {
+// Stop the video, and forget the picture, when the view is closed.
+export function clearLargeView() {
+  stopVideo();
+  delete $("large").dataset.id;
+}
+
+function stopVideo() {
   const video = $("large-video");
   video.onloadeddata = null;
   [video.hidden, $("large-image").hidden] = [true, false];

@@ -123,6 +123,19 @@ export function findRowOf(rows, index) {
   return low && index < rows[low - 1].to ? low - 1 : -1;
 }
 
+// Return the indexes of the tiles that a rectangle touches. box: {left, right, top, bottom}.
+export function findTilesIn(model, plan, box) {
+  const indexes = [];
+  for (const row of plan.rows) {
+    if (row.top > box.bottom) break;
+    if (row.top + row.height < box.top) continue;
+    for (const { index, left, width } of placeTiles(model, row, plan)) {
+      if (left <= box.right && left + width >= box.left) indexes.push(index);
+    }
+  }
+  return indexes;
+}
+
 // Return the tile next to a tile. direction: -1 left, 1 right, -2 up, 2 down. Rows have tiles of
 // different widths, so up and down go to the nearest center. Returns -1 at an edge.
 export function findNeighborTile(model, plan, index, direction) {

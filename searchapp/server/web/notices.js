@@ -1,5 +1,6 @@
 // Notices: texts that are shown instead of pictures, such as an empty result or an error.
 
+import { text as findText } from "./texts.js";
 import { $, createElement } from "./views.js";
 
 export function showNotice(kind, { title = "", text = "", code = "", actions = [] } = {}) {
@@ -8,7 +9,7 @@ export function showNotice(kind, { title = "", text = "", code = "", actions = [
   section.className = kind;
   $("notice-title").textContent = title;
   $("notice-title").hidden = !title;
-  $("notice-text").textContent = text.charAt(0).toUpperCase() + text.slice(1);
+  $("notice-text").textContent = capitalize(text);
   $("notice-code").textContent = code;
   $("notice-code").hidden = !code;
   $("notice-actions").replaceChildren(
@@ -22,13 +23,23 @@ export function showNotice(kind, { title = "", text = "", code = "", actions = [
   );
 }
 
+// Show why no picture can match, as the server tells it.
+export function drawWarnings(warnings) {
+  $("warnings").hidden = !warnings.length;
+  $("warnings").replaceChildren(
+    ...warnings.map((warning) => createElement("p", { textContent: capitalize(warning) })),
+  );
+}
+
+const capitalize = (sentence) => sentence.charAt(0).toUpperCase() + sentence.slice(1);
+
 export const hideNotice = () => ($("notice").hidden = true);
 
 export function showEmptyLibrary() {
   showNotice("empty", {
-    title: "The library has no pictures",
-    text: "Index a folder in a terminal, then reload the page:",
+    title: findText("empty_library"),
+    text: findText("empty_library_text"),
     code: "searchapp index ~/Pictures",
-    actions: [["Reload", () => location.reload()]],
+    actions: [[findText("reload"), () => location.reload()]],
   });
 }

@@ -1,5 +1,6 @@
 // Pictures to search with: chosen, dropped anywhere on the page, or pasted.
 
+import { text } from "./texts.js";
 import { $ } from "./views.js";
 
 const MAX_STORED_BYTES = 3_000_000; // a reload loses larger pictures: sessionStorage holds 5 MB
@@ -12,7 +13,7 @@ export async function storePicture(file) {
   const bytes = new Uint8Array(await file.arrayBuffer());
   const { name, type } = file;
   const id = Date.now();
-  pictures.set(id, { id, file: new File([bytes], name || "pasted picture", { type }) });
+  pictures.set(id, { id, file: new File([bytes], name || text("pasted_picture"), { type }) });
   if (bytes.length <= MAX_STORED_BYTES) {
     try {
       const data = btoa(Array.from(bytes, (byte) => String.fromCharCode(byte)).join(""));
@@ -30,7 +31,7 @@ export function loadPicture(id) {
   const { data, name, type, ...rest } = JSON.parse(sessionStorage.getItem("picture") ?? "{}");
   if (rest.id !== id) return null;
   const bytes = Uint8Array.from(atob(data), (letter) => letter.charCodeAt(0));
-  pictures.set(id, { id, file: new File([bytes], name || "pasted picture", { type }) });
+  pictures.set(id, { id, file: new File([bytes], name || text("pasted_picture"), { type }) });
   return pictures.get(id);
 }
 

@@ -4,7 +4,8 @@ import { searchPictures } from "./api.js";
 import { findColor } from "./browse.js";
 import { countDays, groupByMonth } from "./groups.js";
 import { resultsKey } from "./state.js";
-import { createElement, formatCount, roundScore } from "./views.js";
+import { text } from "./texts.js";
+import { createElement, roundScore } from "./views.js";
 
 const MAX_RECENT_ANSWERS = 12;
 const MAX_HITS_BY_DATE = 900; // best hits that are sorted by date
@@ -35,6 +36,7 @@ export async function loadPage(answer, query, signal) {
   answer.more = page.more && newHits.length > 0;
   answer.hits.push(...newHits);
   answer.good_match ??= page.good_match;
+  answer.warnings ??= page.warnings;
   // Without a judge, only hits whose words match are known to be good; null hits are not "less likely".
   answer.isJudged = answer.hits.every((hit) => hit.good_match !== null);
   answer.hasGoodEnd = newHits.some((hit) => hit.good_match);
@@ -65,9 +67,10 @@ export function makeResultsModel({ good, rest }, answer, state, makeUrl, toggleR
   const isByMonth = state.sort === "date";
   const groups = isByMonth ? groupByMonth(countDays(good)) : [{ from: 0, to: good.length }];
   if (rest.length) {
+    const restCount = text("pictures_count", rest.length);
     groups.push({
-      title: "Less likely", from: good.length, to: shown.length,
-      note: `${formatCount(rest.length, "picture")}${answer.more ? " or more" : ""}`,
+      title: text("less_likely"), from: good.length, to: shown.length,
+      note: answer.more ? text("or_more", restCount) : restCount,
       isOpen: Boolean(state.rest),
       button: () => makeFoldButton(Boolean(state.rest), toggleRest),
     });
@@ -85,10 +88,10 @@ export function makeResultsModel({ good, rest }, answer, state, makeUrl, toggleR
 function makeFoldButton(isShown, toggle) {
   const button = createElement("button", {
     type: "button", id: "toggle-rest", className: "button",
-    textContent: isShown ? "Hide" : "Show",
+    textContent: text(isShown ? "hide" : "show"),
   });
   button.setAttribute("aria-expanded", String(isShown));
-  button.setAttribute("aria-label", `${isShown ? "Hide" : "Show"} less likely pictures`);
+  button.setAttribute("aria-label", text(isShown ? "hide_less_likely" : "show_less_likely"));
   button.addEventListener("click", toggle);
   return button;
 }

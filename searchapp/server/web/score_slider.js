@@ -1,6 +1,7 @@
 // The slider that hides hits with a low score. Hits are sorted by score, so this needs no search.
 
 import { changeState, changeStateQuietly, getState } from "./navigation.js";
+import { text } from "./texts.js";
 import { $, formatScore, roundScore } from "./views.js";
 
 export function drawScoreSlider(hits, { min, similar }) {
@@ -13,8 +14,8 @@ export function drawScoreSlider(hits, { min, similar }) {
     value: min ?? lowest,
     disabled: scores.length < 2 && !cut,
   });
-  $("cut").setAttribute("aria-valuetext", cut ? `at least ${cut}` : "any score");
-  $("cut-value").textContent = cut ? `≥ ${cut}` : "any";
+  $("cut").setAttribute("aria-valuetext", cut ? text("least_score", cut) : text("any_score"));
+  $("cut-value").textContent = cut ? `≥ ${cut}` : text("any");
 }
 
 // redraw: shows the hits again while the user drags.

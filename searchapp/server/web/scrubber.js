@@ -1,7 +1,8 @@
 // The date scrubber at the side: years, months as dots, and a handle to drag. It is a slider with
 // one step for each month.
 
-import { $, createElement, formatCount } from "./views.js";
+import { text } from "./texts.js";
+import { $, createElement } from "./views.js";
 
 const LABEL_SPACE = 18; // minimum distance of two labels or dots, in CSS pixels
 const DOT_SPACE = 7;
@@ -66,7 +67,7 @@ export function moveHandle(top) {
   const index = isEnd ? months.length - 1 : findMonth(Math.max(0, top) + 1);
   const { title, count } = months[index];
   $("scrubber").setAttribute("aria-valuenow", index);
-  $("scrubber").setAttribute("aria-valuetext", `${title}, ${formatCount(count, "picture")}`);
+  $("scrubber").setAttribute("aria-valuetext", text("month_count", title, count));
   const share = Math.min(1, Math.max(0, top / Math.max(1, gridHeight - innerHeight * 0.8)));
   const y = share * trackHeight;
   $("scrubber-handle").style.transform = `translateY(${y}px)`;

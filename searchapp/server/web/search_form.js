@@ -1,38 +1,44 @@
 // The search field: words, a picture to search with, or both.
 
 import { Problem, thumbnailUrl } from "./api.js";
+import { NO_EXAMPLES } from "./examples.js";
 import { showProblem } from "./gallery.js";
 import { changeState, getState, showAgain } from "./navigation.js";
 import { listenForPictures, storePicture } from "./pictures.js";
 import { hasQuery } from "./state.js";
+import { drawPart } from "./part_preview.js";
 import { hideSuggestions, rememberQuestion } from "./suggestions.js";
+import { text as findText } from "./texts.js";
 import { $ } from "./views.js";
 
-const NEW_QUERY = { min: null, rest: null, open: null };
+const NEW_QUERY = { saved: "", min: null, rest: null, open: null };
 
 let drawnText = "";
 let previewed = null;
 
 export function drawForm(state) {
-  const { text, picture, similar } = state;
-  const like = picture ? picture.file.name : similar ? "a picture in the library" : "";
-  document.title = hasQuery(state) ? `${text || `like ${like}`} · searchapp` : "searchapp";
+  const { text, picture, similar, region } = state;
+  const inLibrary = findText(region ? "library_part" : "library_picture");
+  const like = picture ? picture.file.name : similar ? inLibrary : "";
+  const title = text || state.saved || findText("like", like);
+  document.title = hasQuery(state) ? `${title} · searchapp` : "searchapp";
   // An unchanged query keeps words that are typed, but not submitted.
   if (text !== drawnText) $("words").value = drawnText = text;
-  $("words").placeholder = like ? "Add words" : "Describe a picture";
+  $("words").placeholder = findText(like ? "add_words" : "describe");
   drawClearButton();
   $("picture").hidden = !like;
-  $("picture-name").textContent = like ? `Pictures like ${like}` : "";
-  drawPreview(picture, similar);
+  $("picture-name").textContent = like ? findText("pictures_like", like) : "";
+  drawPreview(picture, similar, region);
 }
 
-function drawPreview(picture, similar) {
-  const source = picture ?? similar;
+function drawPreview(picture, similar, region) {
+  const source = picture ?? (similar && `${similar} ${region}`);
   if (source === previewed) return;
   previewed = source;
   URL.revokeObjectURL($("preview").src);
   $("picture").classList.remove("blind");
   if (picture) $("preview").src = URL.createObjectURL(picture.file);
+  else if (similar && region) drawPart($("preview"), thumbnailUrl({ id: similar }, 640), region);
   else if (similar) $("preview").src = thumbnailUrl({ id: similar }, 320);
   else $("preview").removeAttribute("src");
 }
@@ -42,18 +48,18 @@ const drawClearButton = () => ($("clear-words").hidden = !$("words").value);
 async function searchWithPicture(file) {
   if (!file) return;
   if (file.type && !file.type.startsWith("image/")) {
-    showProblem(new Problem(`${file.name} is not a picture. Choose an image file.`), null);
+    showProblem(new Problem(findText("not_a_picture", file.name)), null);
     return;
   }
   let picture;
   try {
     picture = await storePicture(file);
   } catch {
-    const message = `${file.name} cannot be read. Choose a file, not a folder.`;
+    const message = findText("unreadable", file.name);
     showProblem(new Problem(message), null);
     return;
   }
-  changeState({ ...NEW_QUERY, picture, similar: null, text: $("words").value.trim() });
+  changeState({ ...NEW_QUERY, ...NO_EXAMPLES, picture, similar: null, text: $("words").value.trim() });
 }
 
 export function submitQuestion() {
@@ -79,7 +85,8 @@ export function listenToForm() {
   });
   $("remove-picture").addEventListener("click", () => {
     $("words").focus();
-    changeState({ ...NEW_QUERY, picture: null, similar: null, text: $("words").value.trim() });
+    const text = $("words").value.trim();
+    changeState({ ...NEW_QUERY, picture: null, similar: null, region: "", text });
   });
   $("preview").addEventListener("error", () => $("picture").classList.add("blind")); // TIFF
   listenForPictures(searchWithPicture);

@@ -6,7 +6,10 @@ import { drawFacets } from "./facets.js";
 import { activeFilters, filterKey } from "./filters.js";
 import { loadLibrary } from "./library_info.js";
 import { changeFilters, getState } from "./navigation.js";
+import { drawWarnings } from "./notices.js";
 import { drawPlaceMap, listenToPlaceMap } from "./place_map.js";
+import { hasQuery } from "./state.js";
+import { text } from "./texts.js";
 import { $, createElement } from "./views.js";
 
 const TYPING_PAUSE_MS = 150;
@@ -34,6 +37,7 @@ export async function drawSide(state, again = false) {
       return; // the request for the pictures reports the same error
     }
   }
+  if (!hasQuery(state)) drawWarnings(facets.warnings); // the answer of a question has its own
   drawLists(state, find);
   const { months } = facets;
   drawDateBars(months, state);
@@ -53,7 +57,7 @@ function drawFields(state) {
   $("taken").checked = state.taken;
   const count = activeFilters(state).length + (state.min === null ? 0 : 1);
   $("toggle-filters").classList.toggle("set", count > 0);
-  $("toggle-filters").setAttribute("aria-label", count ? `Filters, ${count} active` : "Filters");
+  $("toggle-filters").setAttribute("aria-label", count ? text("active_filters", count) : text("filters"));
 }
 
 function fillYears(months) {

@@ -1,31 +1,44 @@
 // State of the page, and its form in the URL.
 
+import { NO_EXAMPLES, appendExamples, exampleKey, hasExamples, readExamples } from "./examples.js";
 import { NO_FILTERS, appendFilters, filterKey, readFilters } from "./filters.js";
 import { loadPicture } from "./pictures.js";
 
 export const EMPTY_STATE = {
   text: "", picture: null, similar: null, // the query; similar is an image id
+  saved: "", // name of a saved search whose question the page has no fields for
+  ...NO_EXAMPLES, // pictures to find more or less of, and the part of the picture similar
   ...NO_FILTERS, min: null, // conditions; min is the lowest score that is shown
+  by: "", // "vector" or "text": compare only pictures, or only names and texts; otherwise both
   sort: "", // "date": newest first; otherwise best match first
   rest: null, // 1: less likely matches are shown too
   open: null, // image id of the large view
 };
 
 const URL_FIELDS = {
-  q: "text", similar: "similar", min: "min", sort: "sort", rest: "rest", open: "open",
+  q: "text", similar: "similar", saved: "saved", min: "min", by: "by", sort: "sort", rest: "rest", open: "open",
 };
 
-export const hasQuery = (state) => Boolean(state.text || state.picture || state.similar);
+// Only a question in words can be compared with names and texts.
+export const isInWords = (state) =>
+  Boolean(state.text) && !state.picture && !state.similar && !hasExamples(state);
+
+export const hasQuery = (state) =>
+  Boolean(state.text || state.picture || state.similar || state.saved || hasExamples(state));
 
 // States with the same key have the same results.
 export const resultsKey = (state) =>
-  JSON.stringify([state.text, state.similar, state.picture?.id, state.sort, filterKey(state)]);
+  JSON.stringify([
+    state.text, state.similar, state.saved, state.picture?.id, state.by, state.sort,
+    filterKey(state), exampleKey(state),
+  ]);
 
 export function makeStateUrl(state) {
   const parameters = new URLSearchParams();
   for (const [name, field] of Object.entries(URL_FIELDS)) {
     if (state[field] !== "" && state[field] !== null) parameters.set(name, state[field]);
   }
+  appendExamples(state, parameters);
   appendFilters(state, parameters);
   return parameters.size ? `?${parameters}` : location.pathname;
 }
@@ -35,7 +48,8 @@ export function makeStateUrl(state) {
 export function readState() {
   const parameters = new URLSearchParams(location.search);
   const filters = readFilters(parameters);
-  const state = { ...EMPTY_STATE, ...filters, picture: loadPicture(history.state?.picture) };
+  const picture = loadPicture(history.state?.picture);
+  const state = { ...EMPTY_STATE, ...filters, ...readExamples(parameters), picture };
   for (const [name, field] of Object.entries(URL_FIELDS)) {
     const value = parameters.get(name);
     if (value === null) continue;
@@ -43,5 +57,7 @@ export function readState() {
     else if (value !== "" && Number.isFinite(Number(value))) state[field] = Number(value);
   }
   if (state.sort !== "date") state.sort = "";
+  if (!state.similar) state.region = "";
+  if (!["vector", "text"].includes(state.by)) state.by = "";
   return state;
 }

@@ -3,6 +3,7 @@
 import { getFacets } from "./api.js";
 import { NO_FILTERS, toggleValue } from "./filters.js";
 import { changeFilters, getState } from "./navigation.js";
+import { formatNumber } from "./texts.js";
 import { $, createElement, createIcon, formatFolderName, shortenFolder } from "./views.js";
 
 const MAX_RECENT = 30; // stored questions
@@ -77,7 +78,7 @@ function makeOption(icon, text, note, use, count = null) {
     createElement("bdi", { className: "suggestion-note", textContent: note }),
   );
   if (count !== null) {
-    const number = count.toLocaleString("en");
+    const number = formatNumber(count);
     element.append(createElement("span", { className: "count", textContent: number }));
   }
   element.setAttribute("role", "option");

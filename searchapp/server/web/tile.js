@@ -1,6 +1,9 @@
 // One tile of the grid: a link with a thumbnail; the caption is made when it is first shown.
 
 import { thumbnailUrl } from "./api.js";
+import { markWords } from "./marks.js";
+import { getState } from "./navigation.js";
+import { text } from "./texts.js";
 import { createElement, formatClock, formatDate, formatScore } from "./views.js";
 import { isVideoFrame, shortenFolder } from "./views.js";
 
@@ -8,7 +11,7 @@ const SIZES = [320, 640]; // long side of the thumbnails that the server makes
 
 // Return the list item of a tile. count: number of tiles in the grid. color: #rgb, or "".
 export function makeTile({ id, index, count, url, color, label }) {
-  const alt = `Picture ${index + 1}`; // until its name is known
+  const alt = text("picture_number", index + 1); // until its name is known
   const image = createElement("img", { decoding: "async", alt, draggable: false });
   const link = createElement("a", { href: url, tabIndex: -1 }, image);
   const item = createElement("li", {}, link);
@@ -46,7 +49,7 @@ export function describeTile(item, picture) {
   image.alt = picture.name;
   if (isVideoFrame(picture)) {
     const stamp = { className: "stamp", textContent: formatClock(picture.seconds) };
-    link.append(createElement("span", { ...stamp, title: "Time in the video" }));
+    link.append(createElement("span", { ...stamp, title: text("video_time") }));
   }
 }
 
@@ -57,7 +60,7 @@ export function drawCaption(item, picture) {
   const day = createElement("span", {
     className: isByFile ? "day by-file" : "day",
     textContent: picture.date ? formatDate(picture.date) : "",
-    title: isByFile ? "Date of the file: the picture has no date of its own" : "",
+    title: isByFile ? text("own_date_missing") : "",
   });
   const caption = createElement(
     "span",
@@ -68,8 +71,14 @@ export function drawCaption(item, picture) {
   );
   caption.title = picture.path;
   if (picture.score !== undefined) {
-    const score = { className: "score", textContent: formatScore(picture.score), title: "Score" };
+    const score = { className: "score", textContent: formatScore(picture.score), title: text("score") };
     caption.append(createElement("span", score));
+  }
+  const why = (picture.match ?? []).find(({ snippet }) => snippet);
+  if (why) {
+    const kind = text(`match_${why.by}`);
+    const snippet = createElement("bdi", {}, ...markWords(why.snippet, getState().text));
+    caption.append(createElement("span", { className: "why" }, kind, ": ", snippet));
   }
   // The picture is named already: the caption would repeat its name in a screen reader.
   caption.setAttribute("aria-hidden", "true");

@@ -1,17 +1,23 @@
-// The large view as a dialog: open, close, previous and next picture, copy the path.
+// The large view as a dialog: open, close, next and previous picture, keys and gestures.
 
 import { imageUrl } from "./api.js";
 import { getPicture } from "./details.js";
 import { loadMore } from "./gallery.js";
+import { listenToGestures } from "./gestures.js";
 import { focusTile, getModel } from "./grid.js";
-import { drawLargeView, stopVideo } from "./large_view.js";
-import { changeFilters, changeState, getState } from "./navigation.js";
-import { EMPTY_STATE, hasQuery, makeStateUrl } from "./state.js";
-import { $, isPlain, isRootFolder } from "./views.js";
+import { drawInfo, restoreInfo } from "./info_panel.js";
+import { drawActions, useActionKey } from "./large_actions.js";
+import { clearLargeView, drawLargeView, isShown } from "./large_view.js";
+import { isLibraryLoaded, loadLibrary } from "./library_info.js";
+import { changeState, changeStateQuietly, getState, goBack } from "./navigation.js";
+import { text } from "./texts.js";
+import { hideToast } from "./toast.js";
+import { $ } from "./views.js";
+import { isZoomed, measurePicture, pan, resetZoom, toggleZoom, zoomBy } from "./zoom.js";
 
-const MIN_SWIPE = 50; // CSS pixels
-
-let openPicture = null; // the picture in the large view
+const PAN_STEP = 80; // CSS pixels of one arrow key
+const WHEEL_STEP = 0.0015; // exponent of the zoom for one pixel of the wheel
+const LINE_PIXELS = 16; // browsers that count a wheel in lines
 
 const findOpenIndex = () => getModel().ids.indexOf(getState().open);
 
@@ -26,7 +32,7 @@ export async function showLargeView(state) {
   const model = getModel();
   const index = findOpenIndex();
   let picture = index >= 0 ? model.getPicture(index) : null;
-  let problem = "The library does not have this picture any more.";
+  let problem = text("unknown_picture");
   try {
     picture ??= await getPicture(id); // a shared URL, a later page, or not loaded yet
   } catch (error) {
@@ -38,33 +44,29 @@ export async function showLargeView(state) {
     $("status").textContent = problem;
     return;
   }
+  const isOpening = !dialog.open;
+  if (isOpening) dialog.showModal(); // before the drawing, which measures the dialog
   draw(picture, index, model);
-  if (!dialog.open) {
-    dialog.showModal();
+  if (isOpening) {
+    restoreInfo();
     $("large-name").focus();
   }
   preloadNeighbors(index, model);
 }
 
 function draw(picture, index, model) {
-  openPicture = picture;
   const [count, isListed] = [model.ids.length, index >= 0];
   const hasMore = !$("more").hidden;
-  drawLargeView(picture, {
-    score: isListed ? (picture.score ?? null) : null,
-    position: isListed
-      ? `${(index + 1).toLocaleString("en")} of ${count.toLocaleString("en")}${hasMore ? "+" : ""}`
-      : "",
-  });
-  const state = getState();
-  $("like").href = makeStateUrl({ ...EMPTY_STATE, similar: picture.id });
-  $("only-folder").href = makeStateUrl({ ...state, folder: [picture.folder], open: null });
-  $("only-folder").hidden =
-    (state.folder.length === 1 && state.folder[0] === picture.folder) ||
-    isRootFolder(picture.folder);
+  drawLargeView(picture, isListed ? text("position", index + 1, count, hasMore) : "");
+  const drawDetails = () => {
+    drawActions(picture);
+    drawInfo(picture, isListed ? (picture.score ?? null) : null);
+  };
+  drawDetails();
+  // With a picture in the URL, the facts of the library come later.
+  if (!isLibraryLoaded()) loadLibrary().then(() => isShown(picture) && drawDetails(), () => {});
   $("previous").hidden = !(index > 0);
   $("next").hidden = !isListed || (index === count - 1 && !hasMore);
-  $("copy-label").textContent = "Copy path";
 }
 
 async function preloadNeighbors(index, { ids, load, getPicture: getLoaded }) {
@@ -77,66 +79,83 @@ async function preloadNeighbors(index, { ids, load, getPicture: getLoaded }) {
 }
 
 // Open the next (offset 1) or previous (offset -1) picture.
-export async function openNeighbor(offset) {
+async function openNeighbor(offset) {
   const index = findOpenIndex();
   if (index < 0) return;
   if (index + offset >= getModel().ids.length && !$("more").hidden) await loadMore();
   const id = getModel().ids[index + offset];
-  if (id !== undefined) changeState({ open: id }, { replace: true });
+  if (id === undefined || getState().open === null) return; // closed while the page was loaded
+  hideToast();
+  changeState({ open: id }, { replace: true });
 }
 
 // If a click opened the large view, closing it goes back in the history. Otherwise the browser's
 // back button would open it again.
 function closeLargeView() {
-  stopVideo();
+  clearLargeView();
+  hideToast();
+  if (document.fullscreenElement) document.exitFullscreen();
   if (getState().open === null) return; // the state has changed, and closed the dialog
   const index = findOpenIndex();
-  if (history.state?.viewing) history.back();
-  else changeState({ open: null }, { replace: true });
+  if (history.state?.viewing) {
+    changeStateQuietly({ open: null }); // a picture that is still loaded must not open the view again
+    goBack();
+  } else changeState({ open: null }, { replace: true });
   if (index >= 0) focusTile(index);
 }
 
-async function copyPath() {
-  const path = $("path");
-  let copied = true;
-  try {
-    await navigator.clipboard.writeText(path.textContent);
-  } catch {
-    getSelection().selectAllChildren(path); // the clipboard API needs TLS or localhost
-    copied = document.execCommand("copy");
-  }
-  $("copy-label").textContent = copied ? "Copied" : "Copy the selected path";
-  $("large-status").textContent = copied
-    ? "The path is copied."
-    : "The path cannot be copied. It is selected: copy it with the keyboard.";
+// Keys of the large view. The arrow keys move an enlarged picture, and go on at its edge.
+export function useViewerKey(event) {
+  if (event.target.matches("video")) return; // the arrow keys seek in a video
+  const [dx, dy] = {
+    ArrowLeft: [1, 0], ArrowRight: [-1, 0], ArrowUp: [0, 1], ArrowDown: [0, -1],
+  }[event.key] ?? [0, 0];
+  const isMoved = isZoomed() && pan(dx * PAN_STEP, dy * PAN_STEP);
+  if (dx && !isMoved) openNeighbor(-dx);
+  else if (event.key === "0") resetZoom();
+  else if (!isMoved && !useActionKey(event.key === "=" ? "+" : event.key.toLowerCase())) return;
+  event.preventDefault();
 }
 
-// Follow a link of the large view within the page, unless the user opens it in a new tab.
-function followLink(id, change) {
-  $(id).addEventListener("click", (event) => {
-    if (!isPlain(event)) return;
-    event.preventDefault();
-    change();
-    $("results").focus({ preventScroll: true });
+// Whether a point of the window is on the picture, and not beside it.
+function isOnPicture({ clientX, clientY }) {
+  const { left, top, width, height } = $("stage").getBoundingClientRect();
+  const picture = measurePicture();
+  return isZoomed() || (
+    Math.abs(clientX - left - width / 2) <= picture.width / 2 &&
+    Math.abs(clientY - top - height / 2) <= picture.height / 2
+  );
+}
+
+function listenToStage() {
+  const stage = $("stage");
+  listenToGestures(stage, {
+    isActive: (event) => !event.target.closest("button, video"),
+    drag: (dx, dy) => isZoomed() && pan(dx, dy),
+    pinch: zoomBy,
+    swipe: (offset) => !isZoomed() && openNeighbor(offset),
+    doubleTap: toggleZoom,
+    tap(event) {
+      if (event.pointerType === "mouse" && !isOnPicture(event)) $("large").close();
+    },
   });
+  stage.addEventListener(
+    "wheel",
+    (event) => {
+      if (event.target.closest("video")) return;
+      event.preventDefault(); // a pinch on a touchpad would zoom the page
+      const pixels = event.deltaY * (event.deltaMode ? LINE_PIXELS : 1) * (event.ctrlKey ? 6 : 1);
+      zoomBy(Math.exp(-pixels * WHEEL_STEP), { x: event.clientX, y: event.clientY });
+    },
+    { passive: false },
+  );
+  new ResizeObserver(() => resetZoom()).observe(stage);
 }
 
 export function listenToViewer() {
-  followLink("like", () => changeState({ ...EMPTY_STATE, similar: getState().open }));
-  followLink("only-folder", () => changeFilters({ folder: [openPicture.folder], open: null }));
   $("close").addEventListener("click", () => $("large").close());
   $("large").addEventListener("close", closeLargeView);
-  $("stage").addEventListener("click", (event) => event.target === $("stage") && $("large").close());
   $("previous").addEventListener("click", () => openNeighbor(-1));
   $("next").addEventListener("click", () => openNeighbor(1));
-  $("copy").addEventListener("click", copyPath);
-  let startX = null;
-  $("stage").addEventListener("touchstart", (event) => {
-    startX = event.touches.length === 1 ? event.touches[0].clientX : null;
-  });
-  $("stage").addEventListener("touchend", (event) => {
-    const distance = startX === null ? 0 : event.changedTouches[0].clientX - startX;
-    const isSwipe = Math.abs(distance) > MIN_SWIPE && visualViewport.scale === 1;
-    if (isSwipe) openNeighbor(distance < 0 ? 1 : -1);
-  });
+  listenToStage();
 }

@@ -1,6 +1,7 @@
 // Helpers to draw and format. Paths can contain any characters, so all texts are set as text
 // nodes, never as HTML.
 
+import { LOCALE, text } from "./texts.js";
 export const $ = (id) => document.getElementById(id);
 
 export function createElement(tag, properties = {}, ...children) {
@@ -27,8 +28,6 @@ export const isPlain = (event) =>
 // The score filter compares rounded scores: a picture shown with 0.412 passes a minimum of 0.412.
 export const roundScore = (score) => Math.round(score * 1000) / 1000;
 export const formatScore = (score) => roundScore(score).toFixed(3);
-export const formatCount = (n, noun, plural = `${noun}s`) =>
-  `${n.toLocaleString("en")} ${n === 1 ? noun : plural}`;
 
 const dateFormats = new Map(); // creating a format is slow, and a timeline has thousands of days
 
@@ -37,7 +36,7 @@ export function formatDate(takenAt, options = { dateStyle: "medium" }) {
   const local = new Date(takenAt.slice(0, 19));
   if (Number.isNaN(local.valueOf())) return takenAt;
   const key = JSON.stringify(options);
-  if (!dateFormats.has(key)) dateFormats.set(key, new Intl.DateTimeFormat("en-GB", options));
+  if (!dateFormats.has(key)) dateFormats.set(key, new Intl.DateTimeFormat(LOCALE, options));
   return dateFormats.get(key).format(local);
 }
 
@@ -52,7 +51,7 @@ export function formatClock(totalSeconds) {
 
 export const isVideoFrame = (hit) => hit.seconds !== null && hit.seconds !== undefined;
 
-const RATING_LABELS = { rejected: "Rejected", unrated: "Not rated" };
+const RATING_LABELS = { rejected: text("rejected"), unrated: text("unrated") };
 
 // Format a rating of a filter: 4, 4+, 2-4, rejected or unrated.
 export function formatRating(rating) {
@@ -62,7 +61,8 @@ export function formatRating(rating) {
 
 export function formatDateRange(after, before) {
   if (after === before) return after;
-  return after && before ? `${after} to ${before}` : after ? `from ${after}` : `to ${before}`;
+  if (after && before) return text("between", after, before);
+  return after ? text("since", after) : text("until", before);
 }
 
 // Format a rectangle on the map, from SOUTH,WEST,NORTH,EAST.
@@ -70,8 +70,9 @@ export function formatArea(area) {
   const [south, west, north, east] = area.split(",").map(Number);
   const format = (value, [positive, negative]) =>
     `${Math.abs(Math.round(value * 10) / 10)}°${value < 0 ? negative : positive}`;
-  const format2 = (a, b, letters) => `${format(a, letters)} to ${format(b, letters)}`;
-  return `${format2(south, north, "NS")}, ${format2(west, east, "EW")}`;
+  const [latitude, longitude] = [text("directions").slice(0, 2), text("directions").slice(2)];
+  const formatSide = (a, b, letters) => text("between", format(a, letters), format(b, letters));
+  return `${formatSide(south, north, latitude)}, ${formatSide(west, east, longitude)}`;
 }
 
 let rootFolder = ""; // the deepest folder that contains all others; paths are shown relative to it

@@ -7,11 +7,13 @@ import json
 import os
 import shutil
 import signal
+import sqlite3
 import subprocess
 import sys
 import threading
 import time
 from collections.abc import Callable, Iterator
+from contextlib import closing
 from pathlib import Path
 from typing import Any, get_args
 from unittest.mock import Mock
@@ -52,12 +54,15 @@ class Watching:
     """Runs a WatchSession in a thread, and collects its events."""
 
     def __init__(
-        self, library: Path, root: Path, model: Path, engines: FakeEngines, **options: object
-    ):
+        self, library: Path, root: Path, model: Path, engines: FakeEngines,
+        poll_interval_s: float | None = None, **options: object,
+    ):  # fmt: skip
         self.events: list[WatchEvent] = []
         self._library, self._engines, self._stopped = library, engines, threading.Event()
         self._options = IndexOptions(model=str(model), **options)  # type: ignore[arg-type]
-        self._watch = WatchSession([root], library, self._options, quiet_s=0.3)
+        self._watch = WatchSession(
+            [root], library, self._options, quiet_s=0.3, poll_interval_s=poll_interval_s
+        )
         self._watch.__enter__()
         list(self.index([root], self._options))
         self._thread = threading.Thread(target=self._run, daemon=True)
@@ -80,6 +85,12 @@ class Watching:
             assert time.monotonic() < until, self.events
             assert self._thread.is_alive()
             time.sleep(0.05)
+
+    def count_rated(self, rating: int) -> int:
+        """Return the number of pictures with a rating in the library."""
+        with closing(sqlite3.connect(self._library / "catalog.db")) as catalog:
+            query = "select count(*) from photos where rating = ?"
+            return int(catalog.execute(query, (rating,)).fetchone()[0])
 
     def total(self) -> RunSummary:
         """Return the sum of all batches."""
@@ -177,6 +188,33 @@ def test_a_vanished_folder_loses_nothing(
     watching.wait(lambda: watching.total().added == 2)
     with Library.open(tmp_path / "library") as library:
         assert library.info().files == 5
+
+
+@pytest.mark.parametrize("poll_interval_s", [None, 0.2])
+def test_a_single_file(
+    tmp_path: Path, photos: Path, model: Path, fake_engines: FakeEngines,
+    poll_interval_s: float | None,
+) -> None:  # fmt: skip
+    """A new version of a file, also by a rename, and its sidecars are indexed; others are not."""
+    file, library = photos / "red.jpg", tmp_path / "library"
+    watching = Watching(library, file, model, fake_engines, poll_interval_s=poll_interval_s)
+    try:
+        assert fake_engines.embedded_count == 1
+        save_picture(photos / "other.jpg", "white")
+        (photos / "red.xmp").write_bytes(make_xmp('xmp:Rating="4"'))
+        watching.wait(lambda: watching.count_rated(4) == 1)
+        save_picture(tmp_path / "new.jpg", "yellow").replace(file)
+        watching.wait(lambda: watching.total().added == 1)
+        file.rename(photos / "away.png")
+        watching.wait(lambda: isinstance(watching.events[-1], FolderUnavailable))
+        reason = "the file does not exist any more"
+        assert watching.events[-1] == FolderUnavailable(str(file), reason)
+        (photos / "away.png").rename(file)
+        watching.wait(lambda: isinstance(watching.events[-1], FolderAvailableAgain))
+    finally:
+        watching.stop()
+    with Library.open(library) as opened:
+        assert opened.info().files == 1
 
 
 def test_the_reason_of_an_unavailable_folder(
@@ -319,6 +357,8 @@ def test_the_public_names_of_events_stay() -> None:
         "FolderAvailableAgain": "back",
         "BatchPostponed": "waiting",
         "PollingStarted": "polling",
+        "LinksUpdated": "links",
+        "LinksOutdated": "outdated_links",
     }
 
 

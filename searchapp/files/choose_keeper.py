@@ -1,4 +1,4 @@
-"""Choose which file of a group of duplicates to keep, and explain why."""
+"""Choose which of several files with the same picture to keep or show, and explain why."""
 
 from __future__ import annotations
 
@@ -51,6 +51,10 @@ def _list_raw_companions(copy: DuplicateFile) -> list[str]:
 
 # The first rule that ranks two files differently decides, and its text is shown as the reason.
 KEEP_RULES = (
+    _KeepRule(
+        lambda copy: len(copy.edits),
+        lambda _, next: f"without an edit, the next has: {', '.join(next.edits)}",
+    ),
     _KeepRule(
         lambda copy: not _list_raw_companions(copy),
         lambda keeper, _: f"has the RAW file {_list_raw_companions(keeper)[0]}",

@@ -1,0 +1,1 @@
+"""Recognize text in pictures: the interface of a reader, its implementation, and tiles."""

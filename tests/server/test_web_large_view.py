@@ -1,0 +1,363 @@
+"""The large view of the web page by mouse, keyboard and touch, in a real Chromium."""
+
+from __future__ import annotations
+
+import re
+import shutil
+import time
+from collections.abc import Iterator
+from itertools import pairwise
+from pathlib import Path
+from typing import Any
+
+import httpx
+import pytest
+from support.browser import (
+    VIEWPORT_SIZES,
+    BrowserTabs,
+    expect,
+    expect_count,
+    locate_tile,
+    needs_chromium,
+    type_query,
+)
+from support.fake_engine import FakeEngine
+from support.library import index_folder, write_fake_clip
+from support.live_server import serve_with_engine
+from support.metadata_files import make_exif
+from support.sample_pictures import make_picture
+
+from searchapp.library import Library
+
+pytestmark = needs_chromium
+
+COUNT = 5
+WIDTH, HEIGHT = 1600, 1200
+
+
+@pytest.fixture(scope="module")
+def site(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    """URL of a server with five pictures; the newest has a place, and a copy."""
+    root = tmp_path_factory.mktemp("large")
+    album = root / "album"
+    (album / "copies").mkdir(parents=True)
+    for number in range(COUNT):
+        place = (48.858, 2.294) if number == 0 else None
+        exif = make_exif(
+            f"2023:06:{20 - number:02} 12:00:00",
+            coordinates=place,
+            caption=f"Picture {number} of the series",
+        )
+        picture = make_picture("teal", (WIDTH, HEIGHT), mark=5000 * number + 1)
+        picture.save(album / f"{number}.jpg", exif=exif)
+    shutil.copy(album / "0.jpg", album / "copies" / "0 (1).jpg")
+    with Library.open(root / "library", create=True, start=FakeEngine) as opened:
+        index_folder(opened, album, write_fake_clip(root / "fake-clip"))
+    with serve_with_engine(root / "library", lambda spec: FakeEngine(spec)) as url:
+        yield url
+
+
+def open_picture(tabs: BrowserTabs, site: str, index: int = 0, **options: Any) -> Any:
+    """Open a picture of the first view; return the page when its original is shown."""
+    page = tabs.open_page(site, **options)
+    expect_count(page, COUNT)
+    locate_tile(page, index).get_by_role("link").press("Enter")
+    expect(page.locator("#large-image")).to_have_attribute("src", re.compile("api/images/"))
+    return page
+
+
+def get_scale(page: Any) -> float:
+    """Return how much the picture is enlarged."""
+    transform = page.locator("#large-image").evaluate("image => image.style.transform")
+    match = re.search(r"scale\(([\d.]+)\)", transform)
+    return float(match[1]) if match else 1.0
+
+
+def get_center(page: Any) -> tuple[float, float]:
+    """Return the center of the picture on the screen."""
+    box = page.locator("#large-image").bounding_box()
+    return box["x"] + box["width"] / 2, box["y"] + box["height"] / 2
+
+
+def find_stage_center(page: Any) -> tuple[float, float]:
+    box = page.locator("#stage").bounding_box()
+    return box["x"] + box["width"] / 2, box["y"] + box["height"] / 2
+
+
+class Fingers:
+    """Touches a page with one or two fingers, through Chromium's own input.
+
+    The events have times of their own, so that a slow machine does not part a double tap.
+    """
+
+    INTERVAL_S = 0.01
+
+    def __init__(self, page: Any) -> None:
+        self._session = page.context.new_cdp_session(page)
+        self._time_s = time.time()
+
+    def move(self, *paths: tuple[tuple[float, float], tuple[float, float]], steps: int = 6) -> None:
+        """Move each finger along a line, then lift all fingers."""
+        for step in range(steps + 1):
+            points = [
+                {"x": a[0] + (b[0] - a[0]) * step / steps, "y": a[1] + (b[1] - a[1]) * step / steps}
+                for a, b in paths
+            ]
+            self._send("touchMove" if step else "touchStart", points)
+        self._send("touchEnd", [])
+
+    def tap(self, point: tuple[float, float]) -> None:
+        self.move((point, point), steps=1)
+
+    def _send(self, kind: str, points: list[dict[str, float]]) -> None:
+        numbered = [point | {"id": number} for number, point in enumerate(points)]
+        self._time_s += self.INTERVAL_S
+        event = {"type": kind, "touchPoints": numbered, "timestamp": self._time_s}
+        self._session.send("Input.dispatchTouchEvent", event)
+
+
+def test_keys_zoom_and_pan(tabs: BrowserTabs, site: str) -> None:
+    """Plus, minus and zero zoom; arrows move the picture, and go on at its edge."""
+    page = open_picture(tabs, site)
+    page.keyboard.press("+")
+    page.keyboard.press("Shift+Equal")  # plus on an American keyboard
+    assert get_scale(page) == pytest.approx(2.25)
+    expect(page.locator("#zoom-level")).to_have_text(re.compile(r"^\d+ %$"))
+    x, _ = get_center(page)
+    page.keyboard.press("ArrowRight")
+    assert get_center(page)[0] < x
+    expect(page.locator("#position")).to_have_text("1 of 5")
+    for _ in range(20):
+        page.keyboard.press("ArrowRight")
+        if page.locator("#position").inner_text() != "1 of 5":
+            break
+    expect(page.locator("#position")).to_have_text("2 of 5")
+    assert get_scale(page) == 1  # the next picture fits
+    page.keyboard.press("=")  # plus without Shift
+    page.keyboard.press("-")
+    assert get_scale(page) == 1
+    page.keyboard.press("+")
+    page.keyboard.press("0")
+    assert get_scale(page) == 1
+    page.keyboard.press("ArrowLeft")
+    expect(page.locator("#position")).to_have_text("1 of 5")
+
+
+def test_mouse_zooms_and_drags(tabs: BrowserTabs, site: str) -> None:
+    """The wheel keeps the point under the mouse; a double click shows the pixels; drags move."""
+    page = open_picture(tabs, site)
+    x, y = find_stage_center(page)
+    left, top = get_center(page)
+    page.mouse.move(x + 100, y + 50)
+    page.mouse.wheel(0, -400)
+    page.wait_for_function("() => document.getElementById('large-image').style.transform")
+    scale = get_scale(page)
+    assert scale > 1.5
+    assert get_center(page)[0] - left == pytest.approx(-100 * (scale - 1), abs=2)
+    page.mouse.wheel(0, 4000)
+    page.wait_for_function("() => !document.getElementById('large-image').style.transform")
+    page.mouse.dblclick(x, y)
+    expect(page.locator("#zoom-level")).to_have_text("100 %")
+    page.mouse.down()
+    page.mouse.move(x + 60, y + 30, steps=3)
+    page.mouse.up()
+    assert get_center(page) == pytest.approx((left + 60, top + 30), abs=2)
+    page.mouse.dblclick(x, y)
+    assert get_scale(page) == 1
+    expect(page.get_by_role("dialog")).to_be_visible()
+
+
+def test_click_beside_the_picture_closes(tabs: BrowserTabs, site: str) -> None:
+    """A click on the picture does not."""
+    page = open_picture(tabs, site)
+    box = page.locator("#stage").bounding_box()
+    page.mouse.click(*find_stage_center(page))
+    expect(page.get_by_role("dialog")).to_be_visible()
+    page.mouse.click(box["x"] + 30, box["y"] + 30)
+    expect(page.get_by_role("dialog")).to_be_hidden()
+    expect(locate_tile(page, 0).get_by_role("link")).to_be_focused()
+
+
+COUNT_OPENINGS = """() => {
+  const { showModal } = HTMLDialogElement.prototype;
+  window.openings = 0;
+  HTMLDialogElement.prototype.showModal = function () {
+    window.openings += 1;
+    showModal.call(this);
+  };
+  history.back = () => (window.goBack = () => History.prototype.back.call(history));
+}"""
+
+
+def test_closed_view_stays_closed(tabs: BrowserTabs, site: str) -> None:
+    """A picture arrives, and a question is sent, between Escape and the browser's step back.
+
+    The picture does not open the view again, and the step back does not undo the question.
+    """
+    page = tabs.open_page("about:blank")
+    held: list[Any] = []
+
+    def hold(route: Any) -> None:
+        is_first = route.request.url.endswith(f"id={ids[0]}")
+        route.continue_() if is_first else held.append(route)
+
+    ids = httpx.get(f"{site}/api/timeline").json()["ids"]
+    ids = [sum(ids[: i + 1]) for i in range(COUNT)]  # each is the difference to the previous one
+    page.route("**/api/pictures?*", hold)
+    page.goto(site)
+    expect_count(page, COUNT)
+    page.evaluate(COUNT_OPENINGS)
+    locate_tile(page, 0).get_by_role("link").press("Enter")
+    expect(page.get_by_role("dialog")).to_be_visible()
+    page.keyboard.press("ArrowRight")
+    expect(page).to_have_url(re.compile(f"open={ids[1]}$"))
+    page.keyboard.press("Escape")
+    page.wait_for_function("() => window.goBack")
+    (request,) = [route for route in held if route.request.url.endswith(f"?id={ids[1]}")]
+    with page.expect_response(lambda response: response.url == request.request.url):
+        request.continue_()
+    page.evaluate("() => new Promise((done) => setTimeout(done))")
+    type_query(page, "blue")
+    page.evaluate("goBack()")
+    expect(page).to_have_url(re.compile(r"\?q=blue$"))
+    assert page.evaluate("openings") == 1
+
+
+@pytest.mark.parametrize("size", ["phone", "tablet"])
+def test_fingers_swipe_pinch_and_tap(tabs: BrowserTabs, site: str, size: str) -> None:
+    """A swipe goes on, a pinch or double tap zooms, and a finger moves the enlarged picture."""
+    page = open_picture(tabs, site, size=size, has_touch=True)
+    fingers, (x, y) = Fingers(page), find_stage_center(page)
+    fingers.move(((x + 100, y), (x - 100, y + 10)))
+    expect(page.locator("#position")).to_have_text("2 of 5")
+    fingers.move(((x - 100, y), (x + 100, y)))
+    expect(page.locator("#position")).to_have_text("1 of 5")
+    fingers.move(((x, y - 100), (x, y + 100)))  # not to the side
+    expect(page.locator("#position")).to_have_text("1 of 5")
+    fingers.move(((x - 30, y), (x - 120, y)), ((x + 30, y), (x + 120, y)))
+    assert get_scale(page) == pytest.approx(4, rel=0.05)
+    assert page.evaluate("visualViewport.scale") == 1  # the page itself stays as it is
+    left, _ = get_center(page)
+    fingers.move(((x + 80, y), (x - 80, y)))
+    assert get_center(page)[0] == pytest.approx(left - 160, abs=3)
+    expect(page.locator("#position")).to_have_text("1 of 5")
+    fingers.tap((x, y))
+    fingers.tap((x, y))
+    assert get_scale(page) == 1
+    fingers.tap((x, y))
+    fingers.tap((x, y))
+    assert get_scale(page) > 1
+
+
+@pytest.mark.parametrize("size", VIEWPORT_SIZES)
+def test_information(tabs: BrowserTabs, site: str, size: str) -> None:
+    """The key i and a button show what the picture says, its copies, and its place on a map."""
+    page = open_picture(tabs, site, size=size)
+    panel = page.get_by_role("complementary", name="Information")
+    if size == "desktop":
+        expect(panel).to_be_visible()
+        page.keyboard.press("i")
+    expect(panel).to_be_hidden()
+    page.get_by_role("button", name="Information").click()
+    for text in (
+        "20 June 2023",
+        "(EXIF)",
+        f"{WIDTH} × {HEIGHT} pixels, 1.9 megapixels",
+        "Copy",
+        "Picture 0 of the series",
+        "JPEG, ",
+    ):
+        expect(panel).to_contain_text(text)
+    expect(panel.locator("bdi")).to_have_text(
+        [re.compile(r"0\.jpg$"), re.compile(r"0 \(1\)\.jpg$")]
+    )
+    expect(page.get_by_role("img", name="Where the picture was taken")).to_be_attached()
+    assert page.locator("#info-map").get_attribute("viewBox").startswith("761.47")
+    assert not page.evaluate("document.documentElement.scrollWidth > innerWidth")
+    page.get_by_role("link", name="Pictures near here").click()
+    expect(page.get_by_role("dialog")).to_be_hidden()
+    expect_count(page, 1)
+    expect(page.get_by_role("button", name="Remove the filter Place")).to_be_visible()
+
+
+def test_hidden_information_stays_hidden(tabs: BrowserTabs, site: str) -> None:
+    page = open_picture(tabs, site)
+    panel = page.get_by_role("complementary", name="Information")
+    page.keyboard.press("i")
+    expect(panel).to_be_hidden()
+    page.reload()
+    expect(page.get_by_role("dialog")).to_be_visible()
+    expect(page.get_by_role("button", name="Information")).to_have_attribute(
+        "aria-expanded", "false"
+    )
+    expect(panel).to_be_hidden()
+
+
+def test_download(tabs: BrowserTabs, site: str, tmp_path: Path) -> None:
+    """The key d saves the unchanged file under its own name."""
+    page = open_picture(tabs, site, index=1)
+    with page.expect_download() as download:
+        page.keyboard.press("d")
+    assert download.value.suggested_filename == "1.jpg"
+    path = httpx.get(f"{site}/api/search?q=red").json()["hits"][0]["path"]
+    download.value.save_as(tmp_path / "1.jpg")
+    assert (tmp_path / "1.jpg").read_bytes() == (Path(path).parent / "1.jpg").read_bytes()
+
+
+def test_full_screen(tabs: BrowserTabs, site: str) -> None:
+    """The key f shows bar, picture and information in full screen, and leaves it again."""
+    page = open_picture(tabs, site)
+    page.keyboard.press("f")
+    page.wait_for_function("() => document.fullscreenElement?.id === 'large-frame'")
+    page.keyboard.press("ArrowRight")
+    expect(page.locator("#position")).to_have_text("2 of 5")
+    page.keyboard.press("f")
+    page.wait_for_function("() => !document.fullscreenElement")
+    expect(page.get_by_role("dialog")).to_be_visible()
+
+
+def test_folder_is_opened_on_this_computer_only(
+    tabs: BrowserTabs, site: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Without a desktop, there is no button, and the key does nothing."""
+    for name in ("DISPLAY", "WAYLAND_DISPLAY"):
+        monkeypatch.delenv(name, raising=False)
+    requests: list[str] = []
+    page = open_picture(tabs, site)
+    page.on("request", lambda request: requests.append(request.url))
+    expect(page.get_by_role("button", name="Open the folder")).to_be_hidden()
+    page.keyboard.press("o")
+    command = tmp_path / "xdg-open"
+    command.write_text(f'#!/bin/sh\nprintf %s "$1" > "{tmp_path}/opened.txt"\n')
+    command.chmod(0o755)
+    monkeypatch.setenv("PATH", str(tmp_path), prepend=":")
+    monkeypatch.setenv("DISPLAY", ":0")
+    assert not any("open-folder" in url for url in requests)
+    page.reload()
+    page.get_by_role("button", name="Open the folder").click()
+    expect(page.locator("#toast")).to_have_text("The folder is open in the file manager.")
+    assert (tmp_path / "opened.txt").read_text().endswith("/album")
+    command.write_text("#!/bin/sh\nexit 4\n")
+    page.keyboard.press("o")
+    expect(page.locator("#toast")).to_contain_text("xdg-open ended with status 4")
+    tabs.expect_errors("status of 500")
+
+
+@pytest.mark.parametrize("size", VIEWPORT_SIZES)
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+def test_bar_fits_into_each_size(tabs: BrowserTabs, site: str, size: str, scheme: str) -> None:
+    """All actions are in the window, large enough for fingers, and do not overlap."""
+    page = open_picture(tabs, site, size=size, color_scheme=scheme)
+    page.keyboard.press("i")
+    boxes = page.locator("#large-actions li:visible > *, #close").evaluate_all(
+        "all => all.map((element) => element.getBoundingClientRect())"
+        ".map((box) => [box.left, box.top, box.right, box.bottom])"
+    )
+    width, height = page.evaluate("[innerWidth, innerHeight]")
+    for left, top, right, bottom in boxes:
+        assert left >= 0 and top >= 0 and right <= width and bottom <= height
+        assert bottom - top >= 40 and right - left >= 40
+    actions = sorted(boxes[:-1])
+    assert all(a[2] <= b[0] for a, b in pairwise(actions))
+    image = page.locator("#large-image").bounding_box()
+    assert image["width"] > 0.55 * width or image["height"] > 0.55 * height
