@@ -21,7 +21,7 @@ logger = logging.getLogger(__name__)
 
 Pixels: TypeAlias = "NDArray[np.uint8]"
 _Entry: TypeAlias = "tuple[JpegJob, Future[Pixels | None]]"
-DecodeBatch: TypeAlias = "Callable[[Sequence[JpegJob]], list[Pixels]]"
+DecodeBatch: TypeAlias = "Callable[[Sequence[JpegJob]], Sequence[Pixels | None]]"
 
 # The hardware decoders work on several pictures at once. While one batch is copied, the other
 # thread decodes the next one.
@@ -47,8 +47,9 @@ class BatchedJpegDecoder:
     ) -> None:
         """Start the threads.
 
-        decode_batch: decodes several JPEGs, or raises an exception if any of them fails; None if
-        there is a problem from the start.
+        decode_batch: decodes several JPEGs, or raises an exception if any of them fails; it returns
+        None for a JPEG that Pillow must decode. decode_batch is None if there is a problem from the
+        start.
         is_preferred: whether a picture waits for this decoder if all its slots are taken; else
         Pillow decodes it. min_pixels: Pillow decodes pictures with fewer pixels. problem: why this
         decoder can decode nothing.
@@ -145,7 +146,7 @@ class BatchedJpegDecoder:
                 self._stop(summarize_error(error))
             return [None]
         self._failures_in_a_row = 0
-        self.decoded_count += len(decoded)
+        self.decoded_count += sum(pixels is not None for pixels in decoded)
         return list(decoded)
 
     def _stop(self, problem: str) -> None:

@@ -9,13 +9,17 @@ import io
 import logging
 import sys
 import threading
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from typing import Any
+
+import numpy as np
 
 from searchapp.engines.base import summarize_error
 from searchapp.engines.batched_jpeg import MIN_PIXELS, BatchedJpegDecoder, Pixels
 from searchapp.models import ModelSpec, has_gpu
 from searchapp.pictures.jpeg_decoder import JpegJob
+from searchapp.pictures.jpeg_segments import END_MARKER
 from searchapp.types import DecodeDevice
 
 logger = logging.getLogger(__name__)
@@ -24,7 +28,8 @@ logger = logging.getLogger(__name__)
 # the cores' help, which is no faster than the cores alone.
 # https://docs.nvidia.com/cuda/nvjpeg/index.html#hardware-acceleration
 HARDWARE_CAPABILITIES = {(8, 0), (8, 9), (9, 0), (10, 0), (10, 3), (12, 0)}
-PROBE_SIDE = 64  # pixels
+PROBE_SIDE = 512  # pixels
+MARK = (1, 254, 3)  # red, green, blue: a color that photos lack
 SWITCH_INTERVAL_S = 0.0005
 LUMA_WEIGHTS = (0.299, 0.587, 0.114)  # of JPEG (JFIF): ITU-R BT.601
 
@@ -32,9 +37,9 @@ LUMA_WEIGHTS = (0.299, 0.587, 0.114)  # of JPEG (JFIF): ITU-R BT.601
 def start_jpeg_decoder(spec: ModelSpec, device: DecodeDevice) -> BatchedJpegDecoder | None:
     """Start a decoder in a process with a running engine; return None to decode with Pillow.
 
-    With "auto", the GPU helps the cores if it has JPEG hardware, and if the model is small: a large
-    model keeps the GPU busy and leaves the cores idle. With "gpu", it decodes all JPEGs that it
-    can; if it can decode none, the returned decoder tells why.
+    With "auto", the GPU helps the cores if it has JPEG hardware, if truncated JPEGs are noticed,
+    and if the model is small: a large model keeps the GPU busy and leaves the cores idle. With
+    "gpu", it decodes all JPEGs that it can; if it can decode none, the returned decoder tells why.
     """
     if device == "cpu":
         return None
@@ -42,17 +47,20 @@ def start_jpeg_decoder(spec: ModelSpec, device: DecodeDevice) -> BatchedJpegDeco
     problem = None if is_preferred else _find_reason_for_cpu(spec)
     if problem is None:
         try:
-            decode_batch = _start_nvjpeg()
+            decoder = _start_nvjpeg()
         except Exception as error:  # ImportError, or any error of torch, torchvision or CUDA
             problem = f"nvJPEG does not work ({summarize_error(error)})"
         else:
-            # With Python's default of 5 ms, the decoder mostly waits for Python's lock.
-            sys.setswitchinterval(SWITCH_INTERVAL_S)
-            logger.debug("JPEGs are decoded on the GPU%s.", "" if is_preferred else ", too")
-            min_pixels = 1 if is_preferred else MIN_PIXELS
-            return BatchedJpegDecoder(
-                decode_batch, is_preferred=is_preferred, min_pixels=min_pixels
-            )
+            if not (decoder.notices_truncation or is_preferred):
+                problem = "nvJPEG shows parts of other pictures in truncated JPEGs"
+    if problem is None:
+        # With Python's default of 5 ms, the decoder mostly waits for Python's lock.
+        sys.setswitchinterval(SWITCH_INTERVAL_S)
+        logger.debug("JPEGs are decoded on the GPU%s.", "" if is_preferred else ", too")
+        min_pixels = 1 if is_preferred else MIN_PIXELS
+        return BatchedJpegDecoder(
+            decoder.decode_batch, is_preferred=is_preferred, min_pixels=min_pixels
+        )
     logger.info("Decoding JPEGs on the CPU: %s", problem)
     return BatchedJpegDecoder(None, is_preferred=True, problem=problem) if is_preferred else None
 
@@ -123,31 +131,117 @@ def _find_reason_for_cpu(spec: ModelSpec) -> str | None:
     return None
 
 
-def _start_nvjpeg() -> Callable[[Sequence[JpegJob]], list[Pixels]]:
-    """Return a function that decodes JPEGs with nvJPEG; raise an exception if that fails."""
+class NvjpegDecoder:
+    """Decodes batches of JPEGs on the GPU, and notices truncated ones.
+
+    A truncated JPEG with an end marker has no structure that shows it. libjpeg shows gray for what
+    is missing; nvJPEG leaves the memory as it was, with parts of other pictures. So the memory that
+    torch will lend to nvJPEG is marked before. If the last pixel of a picture still has the mark,
+    Pillow must decode this picture.
+    """
+
+    def __init__(
+        self,
+        decode_files: Callable[[Sequence[JpegJob]], list[Any]],
+        mark_memory: Callable[[Sequence[JpegJob]], list[int]],
+        use_stream: Callable[[], AbstractContextManager[None]] = nullcontext,
+    ) -> None:
+        """Decode two JPEGs, to find out whether this works; raise an exception if it fails.
+
+        decode_files: returns tensors [3, height, width]. mark_memory: fills the memory for these
+        tensors with MARK, and returns its addresses. use_stream: entered for each batch.
+        """
+        self._decode_files, self._mark_memory = decode_files, mark_memory
+        self._use_stream = use_stream
+        self.notices_truncation = True
+        complete, truncated = _make_probes()
+        (pixels,), (rest,) = self.decode_batch([complete]), self.decode_batch([truncated])
+        if pixels is None or rest is not None:  # also if torch lends other memory than expected
+            self.notices_truncation = False
+            (pixels,) = self.decode_batch([complete])
+        side = PROBE_SIDE // 2
+        if pixels is None or pixels.shape != (side, side, 3) or pixels[0, 0, 0] < 250:
+            raise RuntimeError("a red picture is not red")
+
+    def decode_batch(self, jobs: Sequence[JpegJob]) -> list[Pixels | None]:
+        """Decode JPEGs; return None for each one that Pillow must decode."""
+        with self._use_stream():
+            addresses = self._mark_memory(jobs) if self.notices_truncation else None
+            decoded = self._decode_files(jobs)
+            pictures = reduce_pictures(decoded, jobs)
+            if addresses is None:
+                return list(pictures)
+            return [
+                picture if is_complete else None
+                for picture, is_complete in zip(
+                    pictures, _find_complete(decoded, addresses), strict=True
+                )
+            ]
+
+
+def _find_complete(decoded: Sequence[Any], addresses: Sequence[int]) -> list[bool]:
+    """Return which pictures are decoded to their end, in memory that had the mark."""
     import torch
+
+    ends = torch.stack([each[:, -1, -1] for each in decoded]).cpu()
+    has_end = (ends != torch.tensor(MARK, dtype=torch.uint8)).any(1).tolist()
+    return [
+        is_written and each.data_ptr() == address
+        for each, address, is_written in zip(decoded, addresses, has_end, strict=True)
+    ]
+
+
+def _make_probes() -> tuple[JpegJob, JpegJob]:
+    """Return a complete red picture, and one of noise that ends too early, with an end marker."""
     from PIL import Image
+
+    noise = np.random.default_rng(0).integers(0, 256, (PROBE_SIDE, PROBE_SIDE, 3), np.uint8)
+    red = Image.new("RGB", (PROBE_SIDE, PROBE_SIDE), (255, 0, 0))
+    complete, truncated = io.BytesIO(), io.BytesIO()
+    red.save(complete, "JPEG")
+    Image.fromarray(noise).save(truncated, "JPEG")
+    start = truncated.getvalue()[: truncated.tell() // 2].rstrip(b"\xff") + END_MARKER
+    return JpegJob(complete.getvalue(), PROBE_SIDE**2, 2), JpegJob(start, PROBE_SIDE**2, 2)
+
+
+def _mark_gpu_memory(jobs: Sequence[JpegJob]) -> list[int]:
+    """Fill the memory with MARK that torch lends next for pictures; return the addresses.
+
+    torch lends the same memory to a stream again, for the same sizes in the same order.
+    """
+    import torch
+
+    blanks = [torch.empty((3, j.pixel_count), dtype=torch.uint8, device="cuda") for j in jobs]
+    for blank in blanks:
+        for plane, level in zip(blank, MARK, strict=True):
+            plane.fill_(level)
+    torch.cuda.current_stream().synchronize()  # nvJPEG uses another stream.
+    return [blank.data_ptr() for blank in blanks]
+
+
+def _start_nvjpeg() -> NvjpegDecoder:
+    """Start a decoder that uses nvJPEG; raise an exception if that fails."""
+    import torch
     from torchvision.io import ImageReadMode, decode_jpeg
 
     streams = threading.local()
 
-    def decode_batch(jobs: Sequence[JpegJob]) -> list[Pixels]:
+    @contextmanager
+    def use_own_stream() -> Iterator[None]:
         # A stream for each thread: the model and other batches must not wait for these pictures.
         if not hasattr(streams, "own"):
             streams.own = torch.cuda.Stream()
         with torch.inference_mode(), torch.cuda.stream(streams.own):
-            # A copy, because torch requires writable memory.
-            files = [torch.frombuffer(bytearray(job.data), dtype=torch.uint8) for job in jobs]
             try:
-                decoded = decode_jpeg(files, ImageReadMode.RGB, device="cuda")
-                return reduce_pictures(decoded, jobs)
+                yield
             except torch.cuda.OutOfMemoryError:
                 torch.cuda.empty_cache()  # The model needs what torch keeps for this decoder.
                 raise
 
-    probe = io.BytesIO()
-    Image.new("RGB", (PROBE_SIDE, PROBE_SIDE), (255, 0, 0)).save(probe, "JPEG")
-    (pixels,) = decode_batch([JpegJob(probe.getvalue(), PROBE_SIDE**2, 2)])
-    if pixels.shape != (PROBE_SIDE // 2, PROBE_SIDE // 2, 3) or pixels[0, 0, 0] < 250:
-        raise RuntimeError("a red picture is not red")
-    return decode_batch
+    def decode_files(jobs: Sequence[JpegJob]) -> list[Any]:
+        # A copy, because torch requires writable memory.
+        files = [torch.frombuffer(bytearray(job.data), dtype=torch.uint8) for job in jobs]
+        decoded: list[Any] = decode_jpeg(files, ImageReadMode.RGB, device="cuda")
+        return decoded
+
+    return NvjpegDecoder(decode_files, _mark_gpu_memory, use_own_stream)
