@@ -1,5 +1,7 @@
 """Batches of JPEGs: what fails goes back to Pillow, and a broken device is given up."""
 
+from __future__ import annotations
+
 import io
 import sys
 import threading
@@ -205,7 +207,7 @@ def test_a_truncated_jpeg_with_an_end_marker_is_given_back() -> None:
     gpu = FakeGpu()
     decoder = gpu_jpeg.NvjpegDecoder(gpu.decode_files, gpu.mark_memory)
     assert decoder.notices_truncation
-    jobs = [encode_noise(share) for share in (1.0, 0.5, 0.9, 0.99, 1.0)]
+    jobs = [encode_noise(share) for share in (1.0, 0.5, 0.9, 0.95, 1.0)]
     made = decoder.decode_batch(jobs)
     assert [each is not None for each in made] == [True, False, False, False, True]
     assert made[0] is not None

@@ -44,6 +44,10 @@ class RecordingDecoder:
 
 
 def start_decoder(spec: ModelSpec, device: str) -> BatchedJpegDecoder:
+    # An engine has imported torch before the first picture. On a busy machine, this import alone
+    # can take longer than a picture may take.
+    import torch  # noqa: F401
+
     return BatchedJpegDecoder(decode_with_torch, is_preferred=True, min_pixels=1)
 
 
