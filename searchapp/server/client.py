@@ -92,7 +92,7 @@ def search_saved(
     Raises the errors of Library.find_saved, and EngineError if the process does not start.
     """
     require_library(config.library_folder)
-    body = {**_format_options(changes), "saved": name}
+    body = {**format_options(changes), "saved": name}
     return _post_search(config, body, {}, (), notify)
 
 
@@ -145,8 +145,24 @@ def request_resident(
     notify: Callable[[str], None],
     max_deaths: int = MAX_DEATHS,
 ) -> tuple[int, dict[str, Any]]:
+    """Post fields and pictures to the resident process: see repeat_request."""
+
+    def send(headers: Mapping[str, str]) -> tuple[int, dict[str, Any]]:
+        return post_fields(config.library_folder, path, fields, pictures, headers)
+
+    return repeat_request(config, path, send, notify, max_deaths)
+
+
+def repeat_request(
+    config: ResidentConfig,
+    path: str,
+    send: Callable[[Mapping[str, str]], tuple[int, dict[str, Any]]],
+    notify: Callable[[str], None],
+    max_deaths: int = MAX_DEATHS,
+) -> tuple[int, dict[str, Any]]:
     """Send a request to the resident process; return the HTTP status and the JSON of the answer.
 
+    send: sends the request once, with headers.
     The process is started if it does not run.
     While the process is busy or starts, the request is repeated for at most ANSWER_TIMEOUT_S. If
     the connection breaks, it is repeated too, but at most max_deaths times. A complete answer is
@@ -160,7 +176,7 @@ def request_resident(
     while True:
         ensure_running(config, notify)
         try:
-            status, answer = post_fields(config.library_folder, path, fields, pictures, headers)
+            status, answer = send(headers)
         except TimeoutError as error:
             raise EngineError(
                 f"the resident process did not answer within {ANSWER_TIMEOUT_S:.0f} seconds. Run "
@@ -267,12 +283,12 @@ def _build_search_fields(terms: Sequence[Term], options: SearchOptions) -> dict[
             }
             for number, term in enumerate(terms)
         ],
-        **_format_options(values),
+        **format_options(values),
         "one_prompt": True,
     }
 
 
-def _format_options(values: Mapping[str, Any]) -> dict[str, Any]:
+def format_options(values: Mapping[str, Any]) -> dict[str, Any]:
     """Return options as JSON values; paths are absolute, because the process has another folder."""
     formatted: dict[str, Any] = {name: _format_value(value) for name, value in values.items()}
     if "folder" in values:
