@@ -33,6 +33,7 @@ COMMAND_LINES = [
     "duplicates --in", "embed x --model", "embed --model clip-vit-b-32 --image", "move", "import",
     "failures --collection", "eval --images . --captions", "eval --captions . --images",
     "restore", "restore b.db --library", "mcp --library",
+    "desktop install --library", "desktop similar --library", "desktop similar",
     "info --log-file nowhere/x --library", "saved --library", "saved show", "saved add x --image",
     "saved sync x --link-to", "query --saved", "duplicates --import-review", "duplicates --keep",
 ]  # fmt: skip

@@ -52,6 +52,8 @@ def list_names(folder: Path) -> list[str]:
         ("ocr",),
         ("map",),
         ("mcp",),
+        ("desktop", "install"),
+        ("desktop", "similar", "photos/red.jpg"),
         ("stop",),
         ("move", "faiss"),
         ("export", "out.json"),
