@@ -74,8 +74,24 @@ def session(folder: Path) -> Iterator[tuple[Client, Any]]:
         yield client, portal
 
 
+@pytest.fixture(scope="module")
+def first_steps(session: tuple[Client, Any]) -> list[str | None]:
+    """Search once, which starts the resident process; return the messages of its progress."""
+    client, portal = session
+    steps: list[str | None] = []
+
+    async def note_step(progress: float, total: float | None, message: str | None) -> None:
+        steps.append(message)
+
+    async def search() -> Any:
+        return await client.call_tool("search", {"text": "red"}, progress_callback=note_step)
+
+    assert portal.call(search).structured_content["hits"]
+    return steps
+
+
 @pytest.fixture
-def call(session: tuple[Client, Any]) -> Call:
+def call(session: tuple[Client, Any], first_steps: list[str | None]) -> Call:
     """Function that calls a tool, and returns its structured result or the text of its error."""
     client, portal = session
 
@@ -184,20 +200,9 @@ def test_the_tools_change_nothing(call: Call, folder: Path) -> None:
     assert read_catalog() == before
 
 
-def test_the_steps_of_a_start_are_progress(session: tuple[Client, Any], folder: Path) -> None:
-    """A client that waits for a model learns why; the stopped process starts again."""
-    client, portal = session
-    resident_client.stop_resident(folder)
-    steps: list[str | None] = []
-
-    async def note_step(progress: float, total: float | None, message: str | None) -> None:
-        steps.append(message)
-
-    async def search() -> Any:
-        return await client.call_tool("search", {"text": "red"}, progress_callback=note_step)
-
-    assert portal.call(search).structured_content["hits"]
-    assert steps[0] == "starting the resident process ..."
+def test_the_steps_of_a_start_are_progress(first_steps: list[str | None]) -> None:
+    """A client that waits for a model learns why."""
+    assert first_steps[0] == "starting the resident process ..."
 
 
 def test_stdout_carries_only_the_protocol(folder: Path) -> None:
