@@ -40,13 +40,13 @@ def command(
     folder = resolve_library_folder(library)
     require_library(folder)
     try:
-        from searchapp.mcp.tools import make_server
+        from searchapp.server.mcp_tools.tools import make_server
     except ImportError as error:
         extra = "mcp" if (error.name or "").startswith(("mcp", "anyio")) else "server"
         raise SearchAppError(
             f"the MCP server cannot start: a package is missing ({error}). "
             f"Install it: {install_hint(extra)}"
         ) from error
-    from searchapp.mcp.library_requests import LibraryRequests
+    from searchapp.server.mcp_tools.library_requests import LibraryRequests
 
     make_server(LibraryRequests(ResidentConfig(folder, keep_alive, engine, api_key))).run()

@@ -34,9 +34,9 @@ def command(folders: tuple[str, ...], library: Path | None) -> None:
         )
     folder = resolve_library_folder(library)
     require_library(folder)
-    from searchapp.desktop.entries import Setup
-    from searchapp.desktop.install import install
-    from searchapp.desktop.watched_folders import list_indexed_folders
+    from searchapp.cli.desktop_files.entries import Setup
+    from searchapp.cli.desktop_files.install import install
+    from searchapp.cli.desktop_files.watched_folders import list_indexed_folders
 
     watched = [str(enter_path(each, FolderError)) for each in folders]
     report = install(Setup(folder, tuple(watched or list_indexed_folders(folder))))

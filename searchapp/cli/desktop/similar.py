@@ -44,7 +44,7 @@ def command(file: str, library: Path | None) -> None:
 
 def _show_similar(file: str, folder: Path) -> None:
     require_library(folder)
-    from searchapp.desktop.entries import find_page
+    from searchapp.cli.desktop_files.entries import find_page
     from searchapp.indexing.embedding.choose_engines import EngineChoice
     from searchapp.pages.contact_sheet import Section, write_contact_sheet
 

@@ -17,7 +17,7 @@ def command() -> None:
     \b
     searchapp desktop uninstall
     """
-    from searchapp.desktop.install import uninstall
+    from searchapp.cli.desktop_files.install import uninstall
 
     report = uninstall()
     if report is None:

@@ -8,9 +8,15 @@ from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from searchapp.desktop import thunar
-from searchapp.desktop.entries import Entry, Setup, find_config_folder, find_page, make_entries
-from searchapp.desktop.manifest import (
+from searchapp.cli.desktop_files import thunar
+from searchapp.cli.desktop_files.entries import (
+    Entry,
+    Setup,
+    find_config_folder,
+    find_page,
+    make_entries,
+)
+from searchapp.cli.desktop_files.manifest import (
     Manifest,
     find_manifest,
     hash_content,

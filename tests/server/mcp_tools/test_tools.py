@@ -24,8 +24,8 @@ from support.paths import TESTS
 from support.sample_pictures import save_picture
 
 from searchapp.library import Library
-from searchapp.mcp import bounded_answers
 from searchapp.server import client as resident_client
+from searchapp.server.mcp_tools import bounded_answers
 
 TOOLS = {"search", "similar", "facets", "image", "info"}
 FAKE_COMMAND = [sys.executable, str(TESTS / "support" / "fake_resident.py"), "0", "0"]
@@ -240,7 +240,7 @@ def test_stdout_carries_only_the_protocol(folder: Path) -> None:
 def test_without_a_package_the_remedy_is_named(
     run: RunCommand, folder: Path, monkeypatch: pytest.MonkeyPatch, package: str, extra: str
 ) -> None:
-    for module in ("searchapp.mcp.tools", "searchapp.server.request_models"):
+    for module in ("searchapp.server.mcp_tools.tools", "searchapp.server.request_models"):
         monkeypatch.delitem(sys.modules, module, raising=False)
     monkeypatch.setitem(sys.modules, package, None)
     result = run("mcp", "--library", folder)

@@ -20,7 +20,7 @@ from pydantic import Field
 from searchapp import __version__
 from searchapp.errors import SearchAppError
 from searchapp.files.display_path import display_path
-from searchapp.mcp.library_requests import LibraryRequests, Notify
+from searchapp.server.mcp_tools.library_requests import LibraryRequests, Notify
 from searchapp.server.request_models import FilterRequest
 from searchapp.types import AUTO_MIN_SCORE, SearchOptions
 

@@ -12,7 +12,7 @@ from support.library import FakeEngines, RunCommand, index_folder
 
 from searchapp.cli.desktop import install as install_command
 from searchapp.cli.desktop import similar as similar_command
-from searchapp.desktop.entries import ACTION_NAME
+from searchapp.cli.desktop_files.entries import ACTION_NAME
 from searchapp.library import Library
 
 FILES = {

@@ -7,8 +7,8 @@ from pathlib import Path
 import pytest
 from defusedxml.ElementTree import fromstring
 
-from searchapp.desktop import thunar
-from searchapp.desktop.entries import Setup
+from searchapp.cli.desktop_files import thunar
+from searchapp.cli.desktop_files.entries import Setup
 
 OTHER = """<action>
 \t<icon>utilities-terminal</icon>

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from hashlib import sha256
 from pathlib import Path
 
-from searchapp.desktop.entries import find_user_folder
+from searchapp.cli.desktop_files.entries import find_user_folder
 from searchapp.errors import SearchAppError
 from searchapp.files.atomic import write_output
 

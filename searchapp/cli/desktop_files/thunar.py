@@ -13,8 +13,8 @@ from pathlib import Path
 from xml.etree.ElementTree import Element, ParseError
 from xml.sax.saxutils import escape
 
-from searchapp.desktop.entries import ACTION_NAME, Setup, find_config_folder
-from searchapp.desktop.quoting import quote_for_thunar
+from searchapp.cli.desktop_files.entries import ACTION_NAME, Setup, find_config_folder
+from searchapp.cli.desktop_files.quoting import quote_for_thunar
 
 FILE = Path("Thunar") / "uca.xml"
 UNIQUE_ID = "searchapp-find-similar"

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from searchapp.desktop.quoting import (
+from searchapp.cli.desktop_files.quoting import (
     check_words,
     quote_for_desktop_file,
     quote_for_systemd,

@@ -10,7 +10,11 @@ from dataclasses import dataclass
 from importlib.resources import files
 from pathlib import Path
 
-from searchapp.desktop.quoting import check_words, quote_for_desktop_file, quote_for_systemd
+from searchapp.cli.desktop_files.quoting import (
+    check_words,
+    quote_for_desktop_file,
+    quote_for_systemd,
+)
 
 ACTION_NAME = "Find similar with searchapp"
 NOTE = "Written by `searchapp desktop install`; `searchapp desktop uninstall` removes it."

@@ -12,8 +12,9 @@ from typing import Any
 from urllib.parse import urlencode
 
 from searchapp.errors import EngineError
-from searchapp.mcp import bounded_answers
 from searchapp.server import client
+from searchapp.server.mcp_tools import bounded_answers
+from searchapp.server.search_fields import format_options
 from searchapp.server.start_resident import ResidentConfig
 from searchapp.server.unix_http import (
     API_PREFIX,
@@ -100,9 +101,7 @@ class LibraryRequests:
 
 def _make_parameters(filters: Filter, collection: str | None, **others: object) -> str:
     """Return the conditions of a filter as the parameters of a URL; leave out empty ones."""
-    values = client.format_options(
-        {each.name: getattr(filters, each.name) for each in fields(Filter)}
-    )
+    values = format_options({each.name: getattr(filters, each.name) for each in fields(Filter)})
     values |= {"collection": collection, **others}
     given = {name: value for name, value in values.items() if value not in (None, (), [], False)}
     return urlencode(given, doseq=True, errors="surrogateescape")
