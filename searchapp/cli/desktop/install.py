@@ -40,10 +40,14 @@ def command(folders: tuple[str, ...], library: Path | None) -> None:
 
     watched = [str(enter_path(each, FolderError)) for each in folders]
     report = install(Setup(folder, tuple(watched or list_indexed_folders(folder))))
-    for path in report.changed:
+    for path in report.written:
         print_line(f"wrote {path}")
+    for path in report.removed:
+        print_line(f"removed {path}")
+    if not report.written and not report.removed:
+        print_note("nothing to change: everything is installed")
     for path in report.kept:
         print_note(f"kept {path}: it is not of searchapp, or you changed it")
-    units = [path.name for path in report.changed if path.suffix == ".service"]
+    units = [path.name for path in report.written if path.suffix == ".service"]
     if units:
         print_note(f"to start at login: systemctl --user enable --now {' '.join(units)}")

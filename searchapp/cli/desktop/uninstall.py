@@ -23,7 +23,9 @@ def command() -> None:
     if report is None:
         print_note("nothing is installed")
         return
-    for path in report.changed:
-        print_line(f"removed {path}" if not path.exists() else f"restored {path}")
+    for path in report.removed:
+        print_line(f"removed {path}")
+    for path in report.written:
+        print_line(f"restored {path}")
     for path in report.kept:
         print_note(f"kept {path}: you changed it")

@@ -141,6 +141,7 @@ def _make_service_menu(setup: Setup) -> bytes:
         f"# {NOTE}",
         "[Desktop Entry]",
         "Type=Service",
+        "X-KDE-ServiceTypes=KonqPopupMenu/Plugin",  # for Plasma 5
         "MimeType=image/*;",
         "Actions=findSimilar;",
         "X-KDE-RequiredNumberOfUrls=1",

@@ -29,14 +29,15 @@ from searchapp.files.atomic import write_output
 
 @dataclass(slots=True)
 class Report:
-    """Paths that an installation or a removal changed, and those that it kept for the user."""
+    """Paths that were written and removed, and those that were kept for the user."""
 
-    changed: list[Path] = field(default_factory=list)
+    written: list[Path] = field(default_factory=list)
+    removed: list[Path] = field(default_factory=list)
     kept: list[Path] = field(default_factory=list)
 
 
 def install(setup: Setup) -> Report:
-    """Write all files, and replace those of an earlier installation.
+    """Write all files, and replace those of an earlier installation that differ.
 
     The manifest is written first, so that an interrupted installation can be removed, too.
     Raises SearchAppError if a file cannot be written.
@@ -53,12 +54,11 @@ def install(setup: Setup) -> Report:
     manifest.files |= {str(entry.path): hash_content(entry.content) for entry in writable}
     save_manifest(manifest)
     for entry in writable:
-        with write_output(entry.path) as temporary:
-            temporary.write_bytes(entry.content)
-            temporary.chmod(entry.mode)
-        report.changed.append(entry.path)
+        if not _is_written(entry):
+            _write_file(entry.path, entry.content, entry.mode)
+            report.written.append(entry.path)
     for path in outdated:  # of an earlier installation that watched folders
-        _remove_file(path, before[str(path)], Report())
+        _remove_file(path, before[str(path)], report)
         del manifest.files[str(path)]
     if settings is not None:
         _add_thunar_action(settings, action, manifest, report)
@@ -101,6 +101,19 @@ def _is_ours(entry: Entry, manifest: Manifest) -> bool:
     return hash_content(found) in (known, hash_content(entry.content))
 
 
+def _is_written(entry: Entry) -> bool:
+    """Return whether the file of an entry is there already, with its content and permissions."""
+    if _read_plain_file(entry.path) != entry.content:
+        return False
+    return stat.S_IMODE(entry.path.stat().st_mode) == entry.mode
+
+
+def _write_file(path: Path, content: bytes, mode: int) -> None:
+    with write_output(path) as temporary:
+        temporary.write_bytes(content)
+        temporary.chmod(mode)
+
+
 def _read_plain_file(path: Path) -> bytes | None:
     """Return the content of a regular file; None for a link, another thing or nothing."""
     try:
@@ -131,33 +144,36 @@ def _remove_file(path: Path, content_hash: str, report: Report) -> None:
     found = _read_plain_file(path)
     if found is not None and hash_content(found) == content_hash:
         path.unlink()
-        report.changed.append(path)
+        report.removed.append(path)
     elif os.path.lexists(path):
         report.kept.append(path)
 
 
 def _add_thunar_action(file: Path, action: bytes, manifest: Manifest, report: Report) -> None:
     """Add the action to the settings of Thunar; keep an action that the user changed."""
-    is_new, settings = not file.exists(), thunar.read_settings(file)
-    present = thunar.find_action(settings)
-    if present is not None:
-        installed = manifest.thunar_action.encode()
-        if not any(thunar.has_same_values(present, each) for each in (installed, action) if each):
-            report.kept.append(file)
-            return
+    settings = thunar.read_settings(file)
+    present, installed = thunar.find_action(settings), manifest.thunar_action.encode()
+    if present is None:
+        added = thunar.add_action(settings, action)
+    elif thunar.has_same_values(present, action):
+        if manifest.thunar_file is None:  # The manifest was lost.
+            manifest.thunar_file, manifest.thunar_action = str(file), action.decode()
+        return
+    elif installed and thunar.has_same_values(present, installed):
         without = thunar.remove_action(settings, present, installed)
+        added = None if without is None else thunar.add_action(without, action)
     else:
-        without = settings
-    added = None if without is None else thunar.add_action(without, action)
+        added = None
     if added is None:
         report.kept.append(file)
         return
-    is_made = is_new or manifest.thunar_sha256 is not None
+    # A file with changes of the user is not removed as a whole.
+    is_made = not file.exists() or hash_content(settings) == manifest.thunar_sha256
     manifest.thunar_file, manifest.thunar_action = str(file), action.decode()
     manifest.thunar_sha256 = hash_content(added) if is_made else None
     save_manifest(manifest)
     _write_settings(file, added)
-    report.changed.append(file)
+    report.written.append(file)
 
 
 def _remove_thunar_action(manifest: Manifest, report: Report) -> None:
@@ -167,7 +183,7 @@ def _remove_thunar_action(manifest: Manifest, report: Report) -> None:
     settings = file.read_bytes()
     if hash_content(settings) == manifest.thunar_sha256:
         file.unlink()
-        report.changed.append(file)
+        report.removed.append(file)
         return
     present = thunar.find_action(settings)
     if present is None:
@@ -179,14 +195,12 @@ def _remove_thunar_action(manifest: Manifest, report: Report) -> None:
         report.kept.append(file)
         return
     _write_settings(file, without)
-    report.changed.append(file)
+    report.written.append(file)
 
 
 def _write_settings(file: Path, content: bytes) -> None:
     mode = stat.S_IMODE(file.stat().st_mode) if file.exists() else 0o644
-    with write_output(file) as temporary:
-        temporary.write_bytes(content)
-        temporary.chmod(mode)
+    _write_file(file, content, mode)
 
 
 def _remove_unit_links(manifest: Manifest) -> None:

@@ -12,6 +12,7 @@ from support.library import FakeEngines, RunCommand, index_folder
 
 from searchapp.cli.desktop import install as install_command
 from searchapp.cli.desktop import similar as similar_command
+from searchapp.cli.desktop_files import watched_folders
 from searchapp.cli.desktop_files.entries import ACTION_NAME
 from searchapp.library import Library
 
@@ -56,6 +57,11 @@ def read_tree(folder: Path) -> dict[str, bytes]:
     }
 
 
+def list_times(folder: Path) -> dict[Path, int]:
+    """Return the time of change of each installed file; the list of files is always written."""
+    return {path: path.stat().st_mtime_ns for path in folder.rglob("*.*") if path.suffix != ".json"}
+
+
 def list_files(folder: Path) -> set[str]:
     return {str(path.relative_to(folder)) for path in folder.rglob("*") if not path.is_dir()}
 
@@ -67,9 +73,10 @@ def test_an_installation_is_undone_whole(run: RunCommand, home: Path) -> None:
     assert first.exit_code == 0
     assert "systemctl --user enable --now searchapp-serve.service" in first.stderr
     assert list_files(home) == FILES
-    before = read_tree(home)
-    run("desktop", "install")
-    assert read_tree(home) == before
+    before, times = read_tree(home), list_times(home)
+    second = run("desktop", "install")
+    assert (second.stdout, second.stderr) == ("", "nothing to change: everything is installed\n")
+    assert (read_tree(home), list_times(home)) == (before, times)
     removed = run("desktop", "uninstall")
     assert len(removed.stdout.splitlines()) == len(FILES) - 1
     assert read_tree(home) == {}
@@ -138,13 +145,21 @@ def test_a_link_at_the_place_of_a_file_is_kept(run: RunCommand, home: Path) -> N
     assert entry.is_symlink() and not target.exists()
 
 
-def test_only_outer_folders_are_watched(run: RunCommand, home: Path, photos: Path) -> None:
+def test_only_outer_folders_are_watched(
+    run: RunCommand, home: Path, photos: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """By default the folders that were indexed; a unit without folders is removed again."""
     unit = home / ".config/systemd/user/searchapp-watch.service"
     run("desktop", "install")
     assert f'"--" "{photos}"\n' in unit.read_text()
     run("desktop", "install", photos / "below")
     assert f'"--" "{photos / "below"}"\n' in unit.read_text()
+    monkeypatch.setattr(watched_folders, "list_indexed_folders", lambda library: [])
+    assert run("desktop", "install").stdout == f"removed {unit}\n"
+    run("desktop", "install", photos)
+    unit.write_text("[Service]\nExecStart=/my/own\n")
+    assert f"kept {unit}: " in run("desktop", "install").stderr
+    assert "/my/own" in unit.read_text()
 
 
 def test_links_of_enabled_units_are_removed(run: RunCommand, home: Path) -> None:
@@ -179,6 +194,25 @@ def test_actions_of_thunar_are_merged(run: RunCommand, home: Path, tmp_path: Pat
     assert "<name>x</name>" in settings.read_text()
     run("desktop", "uninstall")
     assert read_tree(home) == {} and system.read_text() == text
+
+
+def test_actions_that_the_user_adds_later_stay(run: RunCommand, home: Path, tmp_path: Path) -> None:
+    """Neither a second installation nor the removal loses them, and their order stays."""
+    settings = home / SETTINGS
+    system = tmp_path / "xdg" / "Thunar" / "uca.xml"
+    system.parent.mkdir(parents=True)
+    system.write_text("<actions>\n</actions>\n")
+    run("desktop", "install")
+    mine = b"<action><name>mine</name></action>\n</actions>"
+    settings.write_bytes(settings.read_bytes().replace(b"</actions>", mine))
+    before = settings.read_bytes()
+    run("desktop", "install")
+    assert settings.read_bytes() == before
+    (tmp_path / "library").rename(tmp_path / "moved")
+    changed = run("desktop", "install", "--library", tmp_path / "moved")
+    assert f"wrote {settings}" in changed.stdout
+    assert f"restored {settings}" in run("desktop", "uninstall").stdout
+    assert settings.read_text() == f"<actions>\n{mine.decode()}\n"
 
 
 def test_a_changed_action_of_thunar_is_kept(run: RunCommand, home: Path) -> None:
