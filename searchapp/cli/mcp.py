@@ -15,7 +15,11 @@ from searchapp.cli.shared_options import (
 )
 from searchapp.errors import SearchAppError
 from searchapp.files.extras import install_hint
-from searchapp.files.library_folder import require_library, resolve_library_folder
+from searchapp.files.library_folder import (
+    can_be_resident,
+    require_library,
+    resolve_library_folder,
+)
 from searchapp.server.start_resident import ResidentConfig
 
 
@@ -39,8 +43,13 @@ def command(
     """
     folder = resolve_library_folder(library)
     require_library(folder)
+    if not can_be_resident(folder):
+        raise SearchAppError(
+            f"the MCP server cannot start: it needs the resident process, which works on Linux and "
+            f"macOS only, and must be able to write to {folder}. Check the permissions."
+        )
     try:
-        from searchapp.server.mcp_tools.tools import make_server
+        from searchapp.server.mcp_tools.tools import make_server, serve_stdio
     except ImportError as error:
         extra = "mcp" if (error.name or "").startswith(("mcp", "anyio")) else "server"
         raise SearchAppError(
@@ -49,4 +58,5 @@ def command(
         ) from error
     from searchapp.server.mcp_tools.library_requests import LibraryRequests
 
-    make_server(LibraryRequests(ResidentConfig(folder, keep_alive, engine, api_key))).run()
+    requests = LibraryRequests(ResidentConfig(folder, keep_alive, engine, api_key))
+    serve_stdio(make_server(requests))

@@ -6,11 +6,13 @@ folders, and texts of any length.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+import json
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from searchapp.files.display_path import HALF_CHARACTERS
 
+MAX_HITS_CHARS = 60_000  # about 20,000 tokens
 MAX_TEXT_CHARS = 500
 MAX_LIST_ITEMS = 20
 MAX_FACET_VALUES = 30
@@ -25,6 +27,20 @@ PATH_KEYS = frozenset({"path", "also", "companions"})
 LIBRARY_KEYS = (
     "library", "images", "files", "model", "modalities", "model_state", "first_date", "last_date",
 )  # fmt: skip
+
+
+def describe_hits(hits: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
+    """Return the first hits, as many as MAX_HITS_CHARS allow, and how many are left out."""
+    shown: list[dict[str, Any]] = []
+    size = 0
+    for hit in hits:
+        described = describe_picture(hit)
+        size += len(json.dumps(described, ensure_ascii=False))
+        if shown and size > MAX_HITS_CHARS:
+            break
+        shown.append(described)
+    left_out = len(hits) - len(shown)
+    return {"hits": shown, **({"hits_left_out": left_out} if left_out else {})}
 
 
 def describe_picture(picture: Mapping[str, Any]) -> dict[str, Any]:

@@ -45,7 +45,7 @@ class LibraryRequests:
         return {
             "good_match": found.good,
             "warnings": bounded_answers.shorten_texts(found.warnings),
-            "hits": [bounded_answers.describe_picture(hit.to_dict()) for hit in found.hits],
+            **bounded_answers.describe_hits([hit.to_dict() for hit in found.hits]),
         }
 
     def find_similar(
@@ -53,8 +53,7 @@ class LibraryRequests:
     ) -> dict[str, Any]:
         """Return the pictures nearest to a picture of the library, which comes first."""
         path = f"/similar/{image_id}?{_make_parameters(filters, collection, count=count)}"
-        hits = self._get(path, notify)["hits"]
-        return {"hits": [bounded_answers.describe_picture(hit) for hit in hits]}
+        return bounded_answers.describe_hits(self._get(path, notify)["hits"])
 
     def count_facets(
         self, filters: Filter, collection: str | None, find: str, notify: Notify

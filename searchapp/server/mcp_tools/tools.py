@@ -7,11 +7,12 @@ from __future__ import annotations
 
 import base64
 import json
+import threading
 from collections.abc import Callable
 from typing import Annotated, Any, Literal, TypeVar
 
-import anyio
 import anyio.from_thread
+import anyio.to_thread
 from mcp.server.mcpserver import Context, MCPServer
 from mcp.server.mcpserver.exceptions import ToolError
 from mcp_types import CallToolResult, ImageContent, TextContent, ToolAnnotations
@@ -55,7 +56,7 @@ def make_server(requests: LibraryRequests) -> MCPServer[Any]:
     add_tool = server.tool
 
     @add_tool(annotations=READ_ONLY)
-    def search(
+    async def search(
         context: Context[Any, Any],
         text: Annotated[
             str, Field(min_length=1, max_length=2000, description="what the picture shows")
@@ -77,10 +78,10 @@ def make_server(requests: LibraryRequests) -> MCPServer[Any]:
             count=count, offset=offset,
             min_score=AUTO_MIN_SCORE if only_good_matches else None, sort=sort,
         )  # fmt: skip
-        return _ask(context, lambda notify: requests.search(text, options, notify))
+        return await _ask(context, lambda notify: requests.search(text, options, notify))
 
     @add_tool(annotations=READ_ONLY)
-    def similar(
+    async def similar(
         context: Context[Any, Any],
         image_id: ImageId,
         filters: Filters = None,
@@ -88,7 +89,7 @@ def make_server(requests: LibraryRequests) -> MCPServer[Any]:
     ) -> dict[str, Any]:
         """Find the pictures nearest to a picture of the library; that picture comes first."""
         conditions = filters or FilterRequest()
-        return _ask(
+        return await _ask(
             context,
             lambda notify: requests.find_similar(
                 image_id, conditions.to_filter(), conditions.collection, count, notify
@@ -96,7 +97,7 @@ def make_server(requests: LibraryRequests) -> MCPServer[Any]:
         )
 
     @add_tool(annotations=READ_ONLY)
-    def facets(
+    async def facets(
         context: Context[Any, Any],
         filters: Filters = None,
         find: Annotated[
@@ -105,7 +106,7 @@ def make_server(requests: LibraryRequests) -> MCPServer[Any]:
     ) -> dict[str, Any]:
         """Count pictures by folder, camera, lens, keyword, rating, format, place and month."""
         conditions = filters or FilterRequest()
-        return _ask(
+        return await _ask(
             context,
             lambda notify: requests.count_facets(
                 conditions.to_filter(), conditions.collection, find, notify
@@ -113,9 +114,9 @@ def make_server(requests: LibraryRequests) -> MCPServer[Any]:
         )
 
     @add_tool(annotations=READ_ONLY, structured_output=False)
-    def image(context: Context[Any, Any], image_id: ImageId) -> CallToolResult:
+    async def image(context: Context[Any, Any], image_id: ImageId) -> CallToolResult:
         """Show a picture as a thumbnail, with its path and everything known of it."""
-        data, media_type, details = _ask(
+        data, media_type, details = await _ask(
             context, lambda notify: requests.load_thumbnail(image_id, notify)
         )
         picture = base64.b64encode(data).decode("ascii")
@@ -127,17 +128,40 @@ def make_server(requests: LibraryRequests) -> MCPServer[Any]:
         )
 
     @add_tool(annotations=READ_ONLY)
-    def info(context: Context[Any, Any]) -> dict[str, Any]:
+    async def info(context: Context[Any, Any]) -> dict[str, Any]:
         """Describe the library: number of pictures, dates, folders and model."""
-        return _ask(context, requests.describe_library)
+        return await _ask(context, requests.describe_library)
 
     return server
 
 
-def _ask(context: Context[Any, Any], request: Callable[[Notify], Result]) -> Result:
+def serve_stdio(server: MCPServer[Any]) -> None:
+    """Answer requests from stdin on stdout, until stdin ends.
+
+    A thread that waits for stdin or for an answer cannot be interrupted, and an event loop waits
+    for its threads. So the loop runs on a daemon thread, whose threads are daemons too: Ctrl-C
+    ends the process at once.
+    """
+    errors: list[BaseException] = []
+
+    def run() -> None:
+        try:
+            server.run("stdio")
+        except BaseException as error:
+            errors.append(error)
+
+    thread = threading.Thread(target=run, name="mcp", daemon=True)
+    thread.start()
+    thread.join()
+    if errors:
+        raise errors[0]
+
+
+async def _ask(context: Context[Any, Any], request: Callable[[Notify], Result]) -> Result:
     """Return the answer to a request; report its slow steps as progress.
 
-    The first search loads a model, which takes longer than many clients wait without progress.
+    The first search loads a model, which takes longer than many clients wait without progress. If
+    the client cancels the request or ends, nothing waits for the answer.
     Raises ToolError with the message of a SearchAppError, so that the assistant can read it.
     """
     step_count = 0
@@ -148,6 +172,6 @@ def _ask(context: Context[Any, Any], request: Callable[[Notify], Result]) -> Res
         anyio.from_thread.run(context.report_progress, step_count, None, line)
 
     try:
-        return request(notify)
+        return await anyio.to_thread.run_sync(request, notify, abandon_on_cancel=True)
     except SearchAppError as error:
         raise ToolError(display_path(str(error))) from error

@@ -6,6 +6,8 @@ import base64
 import io
 import json
 import os
+import signal
+import socket
 import sqlite3
 import subprocess
 import sys
@@ -205,33 +207,93 @@ def test_the_steps_of_a_start_are_progress(first_steps: list[str | None]) -> Non
     assert first_steps[0] == "starting the resident process ..."
 
 
-def test_stdout_carries_only_the_protocol(folder: Path) -> None:
-    """Each line on stdout is a JSON-RPC message, also after requests that are none."""
+def start_process(code: str, *arguments: object) -> subprocess.Popen[str]:
+    """Start the command by Python code, and connect to it as a client does."""
+    process = subprocess.Popen(
+        [sys.executable, "-c", code, "mcp", *map(str, arguments)],
+        stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
+    )  # fmt: skip
     start = {"protocolVersion": "2025-06-18", "capabilities": {},
              "clientInfo": {"name": "test", "version": "1"}}  # fmt: skip
-    requests = [
-        json.dumps({"jsonrpc": "2.0", "id": 1, "method": "initialize", "params": start}),
-        json.dumps({"jsonrpc": "2.0", "method": "notifications/initialized"}),
-        "no JSON",
-        json.dumps({"jsonrpc": "2.0", "id": 2, "method": "tools/list"}),
-    ]
-    process = subprocess.Popen(
-        [*make_command(folder), "-vv"], stdin=subprocess.PIPE, stdout=subprocess.PIPE,
-        stderr=subprocess.DEVNULL, text=True,
-    )  # fmt: skip
-    assert process.stdin and process.stdout
-    process.stdin.write("\n".join(requests) + "\n")
+    send(process, {"id": 1, "method": "initialize", "params": start})
+    send(process, {"method": "notifications/initialized"})
+    return process
+
+
+def send(process: subprocess.Popen[str], message: dict[str, Any]) -> None:
+    assert process.stdin
+    process.stdin.write(json.dumps({"jsonrpc": "2.0", **message}) + "\n")
     process.stdin.flush()
-    lines = []
+
+
+def read_until(process: subprocess.Popen[str], name: str, value: object) -> list[dict[str, Any]]:
+    """Return the messages on stdout, up to the one with this value."""
+    assert process.stdout
+    messages = []
     for line in process.stdout:
-        lines.append(json.loads(line))
-        if lines[-1].get("id") == 2:
-            break
-    process.stdin.close()
-    lines += [json.loads(line) for line in process.stdout]
-    assert process.wait(timeout=20) == 0
-    assert all(line["jsonrpc"] == "2.0" for line in lines)
-    assert {tool["name"] for tool in lines[-1]["result"]["tools"]} == TOOLS
+        messages.append(json.loads(line))
+        if messages[-1].get(name) == value:
+            return messages
+    raise AssertionError(f"stdout ended: {messages}")
+
+
+CALL = {"name": "info", "arguments": {}, "_meta": {"progressToken": 7}}
+NOISE = """
+import logging, os, subprocess, warnings
+from searchapp.server import client
+answer = client.repeat_request
+def answer_with_noise(*arguments):
+    print("print")
+    os.write(1, b"descriptor\\n")
+    subprocess.run(["echo", "child"])
+    logging.getLogger("vllm").error("log")
+    warnings.warn("warning")
+    return answer(*arguments)
+client.repeat_request = answer_with_noise
+"""
+
+
+def test_stdout_carries_only_the_protocol(folder: Path) -> None:
+    """Each line on stdout is a JSON-RPC message; other output, also of libraries, is on stderr."""
+    with start_process(NOISE + RUN_MCP, "-vv", "--keep-alive", 1, "--library", folder) as process:
+        assert process.stdin and process.stdout and process.stderr
+        process.stdin.write("no JSON\n")
+        send(process, {"id": 2, "method": "tools/call", "params": CALL})
+        messages = read_until(process, "id", 2)
+        process.stdin.close()
+        messages += [json.loads(line) for line in process.stdout]
+        notes = process.stderr.read()
+        assert process.wait(timeout=20) == 0
+    assert all(message["jsonrpc"] == "2.0" for message in messages)
+    assert messages[-1]["result"]["structuredContent"]["images"] == 4
+    for noise in ("print", "descriptor", "child", "log", "warning"):
+        assert noise in notes, notes
+
+
+WAIT = """
+import threading
+from searchapp.server import client
+def wait(config, path, send, notify):
+    notify("waits")
+    threading.Event().wait()
+client.repeat_request = wait
+"""
+
+
+@pytest.mark.parametrize("is_interrupted", [False, True])
+def test_the_command_ends_while_a_tool_waits(folder: Path, is_interrupted: bool) -> None:
+    """Ctrl-C and the end of stdin end the command at once."""
+    with start_process(WAIT + RUN_MCP, "--library", folder) as process:
+        assert process.stdin and process.stderr
+        send(process, {"id": 2, "method": "tools/call", "params": CALL})
+        read_until(process, "method", "notifications/progress")
+        if is_interrupted:
+            process.send_signal(signal.SIGINT)
+        else:
+            process.stdin.close()
+        assert process.wait(timeout=20) == (130 if is_interrupted else 0)
+        note = "searchapp: interrupted" if is_interrupted else ""
+        assert process.stderr.read().strip() == note
 
 
 @pytest.mark.parametrize(
@@ -249,6 +311,16 @@ def test_without_a_package_the_remedy_is_named(
     assert f"pip install -e '.[{extra}]'" in str(result.exception)
 
 
+def test_without_a_resident_process_the_reason_is_named(
+    run: RunCommand, folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """So on Windows, and in a library whose folder is read-only."""
+    monkeypatch.delattr(socket, "AF_UNIX")
+    result = run("mcp", "--library", folder)
+    assert (result.exit_code, result.stdout) == (1, "")
+    assert f"must be able to write to {folder}" in str(result.exception)
+
+
 def test_answers_are_bounded() -> None:
     """Many and long values are cut, but no path."""
     path = "/" + "x" * 3000
@@ -257,6 +329,9 @@ def test_answers_are_bounded() -> None:
     shown = bounded_answers.describe_picture(picture)
     assert shown["path"] == path and set(shown["also"]) == {path}
     assert (len(shown["keywords"]), len(shown["title"])) == (20, 500)
+    hits = bounded_answers.describe_hits([picture] * 50)
+    assert 1 < len(hits["hits"]) < 50 and hits["hits_left_out"] == 50 - len(hits["hits"])
+    assert len(json.dumps(hits, ensure_ascii=False)) < 70_000
     facet = {"values": [(word, 1) for word in many], "more": 5}
     month = {"month": "2020-01", "images": 1}
     facets = dict.fromkeys(bounded_answers.FACETS, facet)
