@@ -31,10 +31,11 @@ def check_words(words: Sequence[str]) -> None:
 def quote_for_desktop_file(words: Sequence[str]) -> str:
     """Return the value of the key Exec.
 
-    First each word is quoted, then backslashes are escaped, as in each value of the format.
+    First each word is quoted, then backslashes are escaped, as in each value of the format. GLib
+    looks for the program before it replaces %%, so env starts a program with % in its path.
     https://specifications.freedesktop.org/desktop-entry-spec/latest/exec-variables.html
     """
-    return " ".join(map(_quote_exec_word, words)).replace("\\", "\\\\")
+    return " ".join(map(_quote_exec_word, _use_env(words, "%"))).replace("\\", "\\\\")
 
 
 def _quote_exec_word(word: str) -> str:
@@ -49,13 +50,18 @@ def quote_for_systemd(words: Sequence[str]) -> str:
     systemd refuses quotes and backslashes in the path of a program, so env starts such a program.
     https://www.freedesktop.org/software/systemd/man/latest/systemd.service.html#Command%20lines
     """
-    program, *arguments = words if not set(words[0]) & set("'\"\\") else ["/usr/bin/env", *words]
+    program, *arguments = _use_env(words, "'\"\\")
     return " ".join(map(_quote_systemd_word, [f":{program}", *arguments]))
 
 
 def _quote_systemd_word(word: str) -> str:
     escaped = word.replace("\\", "\\\\").replace('"', '\\"').replace("%", "%%")
     return f'"{escaped}"'
+
+
+def _use_env(words: Sequence[str], refused: str) -> Sequence[str]:
+    """Return words that start a program by env if its path has one of the refused characters."""
+    return ["/usr/bin/env", *words] if set(words[0]) & set(refused) else words
 
 
 def quote_for_thunar(words: Sequence[str]) -> str:

@@ -40,8 +40,14 @@ def split_by_shell(command: str) -> list[str]:
 
 
 def test_desktop_files_keep_every_character() -> None:
-    words = ['/opt/a b%/"x"/searchapp', *HOSTILE]
+    words = ['/opt/a b/"x" $y/searchapp', *HOSTILE]
     assert read_exec(quote_for_desktop_file(words)) == words
+
+
+def test_a_program_with_a_percent_sign_is_started_by_env() -> None:
+    """GLib refuses a desktop file whose program it does not find, and looks for 100%%."""
+    words = ["/opt/100%/searchapp", "%f"]
+    assert read_exec(quote_for_desktop_file(words)) == ["/usr/bin/env", *words]
 
 
 def test_thunar_keeps_every_character() -> None:
