@@ -13,6 +13,7 @@ import subprocess
 import sys
 import textwrap
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -207,17 +208,21 @@ def test_the_steps_of_a_start_are_progress(first_steps: list[str | None]) -> Non
     assert first_steps[0] == "starting the resident process ..."
 
 
-def start_process(code: str, *arguments: object) -> subprocess.Popen[str]:
-    """Start the command by Python code, and connect to it as a client does."""
-    process = subprocess.Popen(
+@contextmanager
+def start_process(code: str, *arguments: object) -> Iterator[subprocess.Popen[str]]:
+    """Start the command by Python code, and connect to it as a client does; kill it at the end."""
+    with subprocess.Popen(
         [sys.executable, "-c", code, "mcp", *map(str, arguments)],
         stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
-    )  # fmt: skip
-    start = {"protocolVersion": "2025-06-18", "capabilities": {},
-             "clientInfo": {"name": "test", "version": "1"}}  # fmt: skip
-    send(process, {"id": 1, "method": "initialize", "params": start})
-    send(process, {"method": "notifications/initialized"})
-    return process
+    ) as process:  # fmt: skip
+        try:
+            start = {"protocolVersion": "2025-06-18", "capabilities": {},
+                     "clientInfo": {"name": "test", "version": "1"}}  # fmt: skip
+            send(process, {"id": 1, "method": "initialize", "params": start})
+            send(process, {"method": "notifications/initialized"})
+            yield process
+        finally:
+            process.kill()
 
 
 def send(process: subprocess.Popen[str], message: dict[str, Any]) -> None:
@@ -329,7 +334,7 @@ def test_answers_are_bounded() -> None:
     shown = bounded_answers.describe_picture(picture)
     assert shown["path"] == path and set(shown["also"]) == {path}
     assert (len(shown["keywords"]), len(shown["title"])) == (20, 500)
-    hits = bounded_answers.describe_hits([picture] * 50)
+    hits = bounded_answers.describe_hits([{**picture, "also": []}] * 50)
     assert 1 < len(hits["hits"]) < 50 and hits["hits_left_out"] == 50 - len(hits["hits"])
     assert len(json.dumps(hits, ensure_ascii=False)) < 70_000
     facet = {"values": [(word, 1) for word in many], "more": 5}
