@@ -74,7 +74,7 @@ class BrowseApp(App[list[str]]):
         self,
         source: PictureSource,
         painter: Painter,
-        question: Question = Question(),
+        question: Question,
         driver: type[Driver] | None = None,
     ) -> None:
         """Create the app; the caller closes the source after it has run."""

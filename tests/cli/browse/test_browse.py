@@ -87,11 +87,11 @@ def library(opened: Library, photos: Path, model: Path) -> Library:
 async def browse(
     library: Library,
     start: FakeEngines,
-    question: Question = Question(),
+    question: Question | None = None,
     protocol: Protocol = "blocks",
 ) -> AsyncIterator[Browser]:
     source = PictureSource(ResidentConfig(library.folder), start, use_resident=False)
-    app = BrowseApp(source, Painter(protocol, Screen()), question)
+    app = BrowseApp(source, Painter(protocol, Screen()), question or Question())
     try:
         async with app.run_test(size=SIZE) as pilot:
             browser = Browser(app, pilot)
@@ -331,7 +331,7 @@ def test_pictures_that_are_scrolled_away_are_not_read(
 
     async def use() -> None:
         source = PictureSource(ResidentConfig(opened.folder), fake_engines, use_resident=False)
-        app = BrowseApp(source, Painter("blocks", Screen()))
+        app = BrowseApp(source, Painter("blocks", Screen()), Question())
         try:
             async with app.run_test(size=SIZE) as pilot:
                 browser = Browser(app, pilot)
