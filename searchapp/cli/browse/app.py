@@ -54,9 +54,13 @@ class BrowseApp(App[list[str]]):
     #fields Input { width: 1fr; margin-right: 1; }
     #status { height: 1; color: $text-muted; }
     """
+    # Priority: the app handles these keys itself, before the next key. So no letter of a question
+    # that is typed fast is taken for a command.
     BINDINGS: ClassVar[list[BindingType]] = [
-        Binding("slash", "focus_field('search')", "Search", key_display="/"),
-        Binding("f", "focus_field('filter')", "Filter"),
+        Binding("slash", "focus_field('search')", "Search", key_display="/", priority=True),
+        Binding("f", "focus_field('filter')", "Filter", priority=True),
+        Binding("enter", "submit", "Search", priority=True),
+        Binding("escape", "leave_field", "Pictures", priority=True),
         Binding("enter", "open_details", "Details"),
         Binding("space", "select", "Select", key_display="space"),
         Binding("plus,l", "like(True)", "Like", key_display="+"),
@@ -64,11 +68,14 @@ class BrowseApp(App[list[str]]):
         Binding("o", "open", "Open"),
         Binding("y", "copy", "Copy path"),
         Binding("r", "reload", "Reload", show=False),
-        Binding("escape", "focus_grid", "Grid", show=False),
         Binding("q", "finish", "Quit"),
         Binding("ctrl+q", "finish", "Quit", show=False, priority=True),
         Binding("ctrl+c", "cancel", "Cancel", show=False, priority=True),
     ]
+    FIELD_ACTIONS = frozenset({"submit", "leave_field"})
+    PICTURE_ACTIONS = frozenset(
+        {"focus_field", "open_details", "select", "like", "open", "copy", "reload"}
+    )
 
     def __init__(
         self,
@@ -273,20 +280,28 @@ class BrowseApp(App[list[str]]):
         if self._read_fields() != self._asked:
             self.reload()
 
-    def on_input_submitted(self) -> None:
+    def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
+        """Return whether an action is possible in a field, or at a picture."""
+        is_field = isinstance(self.focused, Input)
+        if action in self.FIELD_ACTIONS:
+            return is_field
+        return not (is_field and action in self.PICTURE_ACTIONS)
+
+    def action_submit(self) -> None:
         """Search at once, and go to the pictures."""
         self.reload(pause_s=0)
-        self._grid.focus()
+        self.action_leave_field()
 
-    def action_focus_field(self, field: str) -> None:
+    def action_leave_field(self) -> None:
+        """Go to the pictures."""
+        self.screen_stack[0].set_focus(self._grid)  # at once; focus() waits for other messages
+
+    async def action_focus_field(self, field: str) -> None:
         """Go to the search field or to the filter line."""
         if self._details is not None:
-            self._details.dismiss()
-        self.screen_stack[0].query_one(f"#{field}", Input).focus()
-
-    def action_focus_grid(self) -> None:
-        """Leave a field."""
-        self._grid.focus()
+            await self.pop_screen()
+            self._leave_details()
+        self.screen_stack[0].set_focus(self.screen_stack[0].query_one(f"#{field}", Input))
 
     def action_reload(self) -> None:
         """Search again: the library may have new pictures."""

@@ -21,6 +21,7 @@ class PictureArea(Widget):
     """Shows one picture, or a message in its place."""
 
     CAPTION_ROWS = 0
+    GAP_COLUMNS = 0  # empty cells to the right of the picture
 
     def __init__(self, painter: Painter, slot: int) -> None:
         """Create an empty area; slot: its number, which differs among the areas of the program."""
@@ -33,7 +34,7 @@ class PictureArea(Widget):
     @property
     def picture_size(self) -> tuple[int, int]:
         """Return the columns and rows of cells for the picture."""
-        return self.size.width, self.size.height - self.CAPTION_ROWS
+        return self.size.width - self.GAP_COLUMNS, self.size.height - self.CAPTION_ROWS
 
     def show(self, drawing: Drawing | None, message: str = "") -> None:
         """Show a picture of picture_size; None: a message, which can be empty."""
@@ -55,30 +56,32 @@ class PictureArea(Widget):
         if drawing is not None and (drawing.columns, drawing.rows) != (columns, rows):
             drawing = None  # It was drawn before the terminal got another size.
         if drawing is not None and drawing.lines:
-            strips = list(drawing.lines)
+            strips = [strip.adjust_cell_length(self.size.width) for strip in drawing.lines]
         else:
             strips = self._render_message(columns, rows)
             if self.screen.is_active:
                 region = self.region
                 sequence = self._painter.place(drawing, self.slot, region.x, region.y)
-                end = region.x + columns, region.y + rows - 1
+                end = region.right, region.y + rows - 1
                 strips[-1] = add_sequence(strips[-1], sequence, *end)
         strips += self.render_caption(columns)
         shown = strips[crop.y : crop.bottom]
-        if (crop.x, crop.width) == (0, columns):
+        if (crop.x, crop.width) == (0, self.size.width):
             return shown
         return [strip.crop(crop.x, crop.right) for strip in shown]
 
     def _render_message(self, columns: int, rows: int) -> list[Strip]:
         lines = chop_cells(self.message, columns)[:rows] if self.message else []
-        strips = [Strip([Segment(set_cell_size(line, columns), CAPTION_STYLE)]) for line in lines]
-        return strips + [Strip.blank(columns)] * (rows - len(lines))
+        width = self.size.width
+        strips = [Strip([Segment(set_cell_size(line, width), CAPTION_STYLE)]) for line in lines]
+        return strips + [Strip.blank(width)] * (rows - len(lines))
 
 
 class Tile(PictureArea):
     """A picture of the grid, with its name below it."""
 
     CAPTION_ROWS = 1
+    GAP_COLUMNS = 1
 
     class Clicked(Message):
         """The user clicked a tile."""
@@ -110,10 +113,10 @@ class Tile(PictureArea):
             self.refresh(Region(0, self.size.height - 1, self.size.width, 1))
 
     def render_caption(self, width: int) -> list[Strip]:
-        """Return the caption; the last cell stays empty, as a gap to the next tile."""
-        text = set_cell_size(self._caption, max(0, width - 1))
+        """Return the caption, which is as wide as the picture."""
         style = CURSOR_STYLE if self._has_cursor else CAPTION_STYLE
-        return [Strip([Segment(text, style), Segment(" ")], width)]
+        strip = Strip([Segment(set_cell_size(self._caption, width), style)], width)
+        return [strip.adjust_cell_length(self.size.width)]
 
     def on_click(self, event: events.Click) -> None:
         """Tell the grid."""

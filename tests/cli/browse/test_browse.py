@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 from support.library import FakeEngines, index_folder
 from support.sample_pictures import save_picture
+from textual.events import Key
 from textual.pilot import Pilot
 from textual.widgets import Input, Static
 
@@ -155,6 +156,25 @@ def test_typing_searches_once_after_a_pause(
                 await asyncio.sleep(0)
             await browser.wait_until(lambda: browser.captions[:1] == ["blue.jpg"])
             assert searched == ["blue"]
+
+    asyncio.run(use())
+
+
+def test_fast_typing_loses_no_letter(
+    library: Library, fake_engines: FakeEngines, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Keys that arrive at once: no letter of a question is a command, such as o for open."""
+    opened: list[str] = []
+    monkeypatch.setattr(app_module, "start_viewer", opened.append)
+
+    async def use() -> None:
+        async with browse(library, fake_engines) as browser:
+            for key in ("slash", *"fool", "enter", "space"):
+                browser.app.post_message(Key(key, "/" if key == "slash" else key))
+            await browser.settle()
+            assert browser.app.query_one("#search", Input).value == "fool"
+            assert "1 selected" in browser.status
+            assert opened == []
 
     asyncio.run(use())
 
