@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 from typing import TYPE_CHECKING, ClassVar
 
 from textual.app import App, ComposeResult
@@ -113,14 +114,14 @@ class BrowseApp(App[list[str]]):
     def on_mount(self) -> None:
         """Show the first pictures."""
         self._grid.focus()
-        self.reload(pause_s=0)
+        self.reload(0)
 
     # Searching
 
-    def reload(self, pause_s: float = TYPING_PAUSE_S) -> None:
+    def reload(self, pause_s: float) -> None:
         """Search for what the fields say, after a pause in which the user may type on."""
         self._asked = self._read_fields()
-        self.run_worker(self._search(pause_s), exclusive=True, group="search")
+        self.run_worker(partial(self._search, pause_s), exclusive=True, group="search")
 
     def _read_fields(self) -> tuple[str, str]:
         fields = (self.screen_stack[0].query_one(name, Input) for name in ("#search", "#filter"))
@@ -167,7 +168,7 @@ class BrowseApp(App[list[str]]):
     def on_picture_grid_changed(self) -> None:
         """Show the pictures that are visible now; forget those that were scrolled away."""
         self._update_captions()
-        self.run_worker(self._load_visible(), exclusive=True, group="pictures")
+        self.run_worker(self._load_visible, exclusive=True, group="pictures")
 
     async def _load_visible(self) -> None:
         tiles = self._grid.visible_tiles
@@ -254,7 +255,7 @@ class BrowseApp(App[list[str]]):
 
     def on_details_screen_changed(self) -> None:
         """Load the picture at the cursor for the details."""
-        self.run_worker(self._load_details(), exclusive=True, group="details")
+        self.run_worker(self._load_details, exclusive=True, group="details")
 
     async def _load_details(self) -> None:
         details, image_id = self._details, self._grid.current_id
@@ -278,7 +279,7 @@ class BrowseApp(App[list[str]]):
     def on_input_changed(self) -> None:
         """Search again when the user types; the text that a field starts with is no change."""
         if self._read_fields() != self._asked:
-            self.reload()
+            self.reload(TYPING_PAUSE_S)
 
     def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
         """Return whether an action is possible in a field, or at a picture."""
@@ -289,7 +290,7 @@ class BrowseApp(App[list[str]]):
 
     def action_submit(self) -> None:
         """Search at once, and go to the pictures."""
-        self.reload(pause_s=0)
+        self.reload(0)
         self.action_leave_field()
 
     def action_leave_field(self) -> None:
@@ -306,7 +307,7 @@ class BrowseApp(App[list[str]]):
     def action_reload(self) -> None:
         """Search again: the library may have new pictures."""
         self._images.clear()
-        self.reload(pause_s=0)
+        self.reload(0)
 
     async def action_select(self) -> None:
         """Select the picture at the cursor, or take it out of the selection."""
@@ -319,7 +320,7 @@ class BrowseApp(App[list[str]]):
         if (image_id := self._grid.current_id) is not None:
             self.marks.toggle_like(image_id, is_liked=is_liked)
             self._show_marks()
-            self.reload(pause_s=0)
+            self.reload(0)
 
     def _show_marks(self) -> None:
         self._update_captions()

@@ -12,6 +12,7 @@ from contextlib import suppress
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, TypeVar
 
+from searchapp.engines.unclosed import UnclosedEngine
 from searchapp.errors import PictureError
 from searchapp.files.display_path import display_path
 from searchapp.library import Library
@@ -121,10 +122,13 @@ class PictureSource:
         return await _run_on_daemon_thread(run)
 
     def _start_once(self, spec: ModelSpec) -> Engine:
-        """Start an engine at its first use; later searches of this process use it again."""
+        """Start an engine at its first use; later searches of this process use it again.
+
+        Each search opens and closes the library, which would close the engine.
+        """
         key = (spec.name, spec.revision)
         if key not in self._engines:
-            self._engines[key] = self._start(spec)
+            self._engines[key] = UnclosedEngine(self._start(spec))
         return self._engines[key]
 
     async def read_images(self, image_ids: Sequence[int]) -> dict[int, BrowsedImage]:

@@ -104,8 +104,9 @@ async def browse(
 
 @pytest.fixture(autouse=True)
 def no_pause(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Search at once; a test of the pause sets it again."""
+    """Load pictures at once, and search only at Enter: no test depends on the speed of typing."""
     monkeypatch.setattr(app_module, "SCROLL_PAUSE_S", 0)
+    monkeypatch.setattr(app_module, "TYPING_PAUSE_S", 600)
 
 
 def test_it_shows_the_newest_first_and_the_best_of_a_search(
@@ -123,7 +124,7 @@ def test_it_shows_the_newest_first_and_the_best_of_a_search(
             assert browser.captions[0] == "green.png"
             assert "best first" in browser.status
             assert len(fake_engines.started_engines) == started + 1
-            await browser.press("slash", *"er", "enter")
+            await browser.press("slash", *" green", "enter")
             assert len(fake_engines.started_engines) == started + 1  # The engine is kept.
             await browser.press("f", *"--format png", "enter")
             assert browser.captions == ["green.png"], browser.status
@@ -146,6 +147,7 @@ def test_typing_searches_once_after_a_pause(
         return await real_search(self, text, *arguments)  # type: ignore[arg-type]
 
     monkeypatch.setattr(PictureSource, "search", search)
+    monkeypatch.setattr(app_module, "TYPING_PAUSE_S", 0.01)
 
     async def use() -> None:
         async with browse(library, fake_engines) as browser:
@@ -153,7 +155,6 @@ def test_typing_searches_once_after_a_pause(
             field = browser.app.query_one("#search", Input)
             for text in ("b", "bl", "blue"):  # without time between the letters
                 field.value = text
-                await asyncio.sleep(0)
             await browser.wait_until(lambda: browser.captions[:1] == ["blue.jpg"])
             assert searched == ["blue"]
 
@@ -168,12 +169,11 @@ def test_fast_typing_loses_no_letter(
     monkeypatch.setattr(app_module, "start_viewer", opened.append)
 
     async def use() -> None:
-        async with browse(library, fake_engines) as browser:
-            for key in ("slash", *"fool", "enter", "space"):
+        async with browse(library, fake_engines, Question("", "--by text")) as browser:
+            for key in ("slash", *"fool"):
                 browser.app.post_message(Key(key, "/" if key == "slash" else key))
-            await browser.settle()
-            assert browser.app.query_one("#search", Input).value == "fool"
-            assert "1 selected" in browser.status
+            field = browser.app.query_one("#search", Input)
+            await browser.wait_until(lambda: field.value == "fool")
             assert opened == []
 
     asyncio.run(use())
