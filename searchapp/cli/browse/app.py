@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import Callable, Coroutine, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
-from typing import TYPE_CHECKING, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar
 
 from textual.app import App, ComposeResult
 from textual.binding import Binding, BindingType
@@ -116,12 +116,17 @@ class BrowseApp(App[list[str]]):
         self._grid.focus()
         self.reload(0)
 
+    def _start_worker(self, group: str, work: Callable[[], Coroutine[Any, Any, None]]) -> None:
+        """Run a coroutine, and cancel the one of its group that runs."""
+        # A function, because a coroutine that is canceled before its start gives a warning.
+        self.run_worker(work, exclusive=True, group=group)  # type: ignore[arg-type]
+
     # Searching
 
     def reload(self, pause_s: float) -> None:
         """Search for what the fields say, after a pause in which the user may type on."""
         self._asked = self._read_fields()
-        self.run_worker(partial(self._search, pause_s), exclusive=True, group="search")
+        self._start_worker("search", partial(self._search, pause_s))
 
     def _read_fields(self) -> tuple[str, str]:
         fields = (self.screen_stack[0].query_one(name, Input) for name in ("#search", "#filter"))
@@ -168,7 +173,7 @@ class BrowseApp(App[list[str]]):
     def on_picture_grid_changed(self) -> None:
         """Show the pictures that are visible now; forget those that were scrolled away."""
         self._update_captions()
-        self.run_worker(self._load_visible, exclusive=True, group="pictures")
+        self._start_worker("pictures", self._load_visible)
 
     async def _load_visible(self) -> None:
         tiles = self._grid.visible_tiles
@@ -255,7 +260,7 @@ class BrowseApp(App[list[str]]):
 
     def on_details_screen_changed(self) -> None:
         """Load the picture at the cursor for the details."""
-        self.run_worker(self._load_details, exclusive=True, group="details")
+        self._start_worker("details", self._load_details)
 
     async def _load_details(self) -> None:
         details, image_id = self._details, self._grid.current_id
