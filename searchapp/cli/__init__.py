@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 import os
 import sys
 from pathlib import Path
@@ -78,7 +79,8 @@ class DocumentedGroup(LazyGroup):
         command = super().get_command(context, name)
         if command is not None:
             hint = f"More: `searchapp docs {TOPICS[name]}`."
-            text = command.help or ""
+            # click.Command.format_help_text() finds no indentation to remove below the hint.
+            text = inspect.cleandoc(command.help or "")
             command.help = text if text.endswith(hint) else f"{text}\n\n{hint}"
         return command
 

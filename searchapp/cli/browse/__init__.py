@@ -8,7 +8,7 @@ from typing import Any, cast
 import click
 
 from searchapp.cli.filter_options import filter_options
-from searchapp.cli.log_output import is_engine_output_shown, print_note
+from searchapp.cli.log_output import print_note
 from searchapp.cli.shared_options import (
     AppCommand,
     api_key_option,
@@ -80,15 +80,27 @@ def command(
     searchapp browse "a red boat" --after 2021 --rating 4+
     searchapp browse -0 | xargs -0 cp -t /tmp/chosen
 
-    Keys: / searches, f changes the filters, the arrows move, Enter shows the details, space
-    selects, + and - ask for more or less of the same, o opens, y copies the path. q quits and
-    prints the selected paths. Ctrl-C quits and prints nothing.
+    \b
+    Keys:
+      /                go to the search field; the search starts while you type
+      f                go to the filter line
+      Enter, Escape    in a field: go to the pictures
+      arrows           move; also Page Up, Page Down, Home, End and the mouse wheel
+      Enter            show the details; Enter or Escape returns
+      space            select the picture, or take it out of the selection
+      + or l           like: find more of the same; again: remove the mark
+      - or u           unlike: find less of the same
+      o                open the picture in your viewer
+      y                copy the path to the clipboard
+      r                search again, for example after `index`
+      q                quit, and print the selected paths
+      Ctrl-C           quit, and print nothing
     """
     from searchapp.indexing.embedding.choose_engines import EngineChoice
 
     folder = resolve_library_folder(library)
     require_library(folder)
-    choice = EngineChoice(engine, api_key, verbose=is_engine_output_shown())
+    choice = EngineChoice(engine, api_key)  # The output of vLLM would hide the pictures.
     options = SearchOptions(
         count=count, collection=collection, truncate=truncate, trust_remote_code=trust_remote_code
     )
@@ -125,17 +137,27 @@ def _browse(
         raise SearchAppError(
             f"Textual cannot be imported ({error}). Install it: {install_hint('tui')}"
         ) from error
-    from searchapp.cli.browse.app import BrowseApp, Question
+    from searchapp.cli.browse.app import BrowseApp
     from searchapp.cli.browse.drawing import Painter
     from searchapp.cli.browse.filter_line import format_filter_line
     from searchapp.cli.browse.picture_source import PictureSource
-    from searchapp.cli.browse.terminal_driver import make_driver, open_terminal
+    from searchapp.cli.browse.question import Question
+    from searchapp.cli.browse.terminal_driver import (
+        delay_output,
+        make_driver,
+        open_terminal,
+    )
 
     source = PictureSource(**source_settings)
     try:
         output = open_terminal()
         painter = Painter(*detect_terminal(protocol, output))
         question = Question(text, format_filter_line(filters), options)
-        return BrowseApp(source, painter, question, make_driver(output)).run()
+        app = BrowseApp(source, painter, question, make_driver(output))
+        with delay_output():
+            paths = app.run()
+        if app.return_code:  # Textual has printed the traceback of an unexpected exception.
+            raise click.exceptions.Exit(app.return_code)
+        return paths
     finally:
         source.close()

@@ -15,12 +15,15 @@ from textual.widgets import Footer, Static
 
 from searchapp.cli.browse.drawing import Painter
 from searchapp.cli.browse.picture_area import PictureArea
+from searchapp.cli.browse.picture_loader import UNKNOWN
+from searchapp.cli.browse.status_line import StatusLine
 from searchapp.files.display_path import display_path
 from searchapp.types import Hit, format_clock
 
 if TYPE_CHECKING:
     from searchapp.cli.browse.picture_source import BrowsedImage
 
+MISSING = "The file does not exist, or its drive is not connected."
 DETAILS_SLOT = 0xFFFF  # No tile of the grid has this number.
 
 
@@ -38,7 +41,7 @@ class DetailsScreen(Screen[None]):
     ]
 
     class Changed(Message):
-        """The screen needs the picture at the cursor in its current size."""
+        """The screen needs its picture in its current size."""
 
     class Stepped(Message):
         """The user wants the previous or the next picture."""
@@ -48,18 +51,20 @@ class DetailsScreen(Screen[None]):
             super().__init__()
             self.step = step
 
-    def __init__(self, painter: Painter) -> None:
-        """Create a screen without a picture."""
+    def __init__(self, painter: Painter, image_id: int) -> None:
+        """Create a screen that shows nothing of its image yet."""
         super().__init__()
-        self.area = PictureArea(painter, DETAILS_SLOT)
+        self.image_id = image_id
+        self.area, self.status = PictureArea(painter, DETAILS_SLOT), StatusLine()
         self._text = Static()
 
     def compose(self) -> ComposeResult:
-        """Yield the picture, its description, and the keys."""
+        """Yield the picture, its description, a line for messages, and the keys."""
         with Horizontal():
             yield self.area
             with VerticalScroll():
                 yield self._text
+        yield self.status
         yield Footer()
 
     def on_resize(self, event: events.Resize) -> None:
@@ -67,8 +72,8 @@ class DetailsScreen(Screen[None]):
         self.call_after_refresh(lambda: self.post_message(self.Changed()))
 
     def describe(self, image: BrowsedImage | None, marks: str, text: str) -> None:
-        """Show what is known of a picture; None: it has no file any more."""
-        description = "The file is gone." if image is None else describe_image(image, marks, text)
+        """Show what is known of a picture; None: the library does not have it any more."""
+        description = UNKNOWN if image is None else describe_image(image, marks, text)
         self._text.update(Content(description))
 
     def action_step(self, step: int) -> None:
@@ -83,6 +88,9 @@ class DetailsScreen(Screen[None]):
 def describe_image(image: BrowsedImage, marks: str, text: str) -> str:
     """Return the paths, the metadata and the recognized text of an image, as lines of text."""
     hit, info = image.hit, image.located.info
+    if hit is None:
+        paths = [display_path(path) for path in image.located.paths]
+        return "\n".join([*paths, "", MISSING])
     fields = {
         "Marks": marks,
         "Time in the video": "" if hit.seconds is None else format_clock(hit.seconds),

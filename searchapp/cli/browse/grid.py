@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import ClassVar
 
 from textual import events
@@ -60,6 +60,13 @@ class PictureGrid(Widget, can_focus=True):
             (tile, ids[number] if number < len(ids) else None)
             for number, tile in enumerate(self._tiles)
         ]
+
+    def show_captions(self, make_caption: Callable[[int], str]) -> None:
+        """Show a text below each picture, and the cursor; make_caption: returns it for an id."""
+        for tile, image_id in self.visible_tiles:
+            caption = "" if image_id is None else make_caption(image_id)
+            has_cursor = image_id is not None and image_id == self.current_id
+            tile.set_caption(caption, has_cursor=has_cursor)
 
     def show_images(self, image_ids: Sequence[int], cursor: int = 0) -> None:
         """Show other images, with the cursor on one of them."""

@@ -6,7 +6,7 @@ import asyncio
 import io
 import os
 import threading
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from dataclasses import dataclass
@@ -30,6 +30,7 @@ if TYPE_CHECKING:
     from searchapp.models import ModelSpec
 
 Result = TypeVar("Result")
+NO_MATCH = "no picture matches the filters"
 PICTURE_THREADS = 4  # Decoding is in C, so that the threads run at the same time.
 
 
@@ -42,7 +43,12 @@ class BrowsedImage:
     """Image with its files, and as a hit: of a search, or without a score."""
 
     located: LocatedImage
-    hit: Hit
+    hit: Hit | None  # None: no file of the image exists, or its drive is not connected.
+
+    @property
+    def path(self) -> str:
+        """Return the path to show."""
+        return self.located.paths[0] if self.hit is None else self.hit.path
 
 
 class PictureSource:
@@ -74,7 +80,8 @@ class PictureSource:
         self._library = self._library_thread.submit(Library.open, self._folder).result()
 
     def close(self) -> None:
-        """Close the library, and drop the pictures that no thread has begun to read."""
+        """Close the library; drop the searches and pictures that no thread has begun."""
+        self._last_search += 1
         self._picture_threads.shutdown(wait=False, cancel_futures=True)
         self._library_thread.submit(self._library.close)
         self._library_thread.shutdown()
@@ -82,12 +89,18 @@ class PictureSource:
     async def list_newest(self, options: SearchOptions) -> tuple[Sequence[int], tuple[str, ...]]:
         """Return the ids of the images that match a filter, newest first, and warnings.
 
+        An empty result has a warning.
         Raises QueryError if the filter is invalid, LibraryError if there is no such collection.
         """
 
         def read(library: Library) -> tuple[Sequence[int], tuple[str, ...]]:
-            ids = library.reader.list_timeline(options.base_filter, self._collection).image_ids
-            return ids, () if ids else library.reader.list_warnings(options.base_filter)
+            chosen = options.base_filter
+            ids = library.reader.list_timeline(chosen, self._collection).image_ids
+            if ids:
+                return ids, ()
+            if not chosen.has_conditions:
+                return ids, ("the library holds no pictures yet; run `searchapp index FOLDER`",)
+            return ids, library.reader.list_warnings(chosen) or (NO_MATCH,)
 
         return await self._read(read)
 
@@ -131,13 +144,20 @@ class PictureSource:
             self._engines[key] = UnclosedEngine(self._start(spec))
         return self._engines[key]
 
-    async def read_images(self, image_ids: Sequence[int]) -> dict[int, BrowsedImage]:
-        """Return images by image id; leave out images without an existing file."""
+    async def read_images(
+        self, image_ids: Sequence[int], hits: Mapping[int, Hit]
+    ) -> dict[int, BrowsedImage]:
+        """Return images by image id; leave out images that the library does not have any more.
+
+        hits: the hits of a search by image id; another image gets a hit without a score.
+        """
 
         def read(library: Library) -> dict[int, BrowsedImage]:
             located = library.reader.locate_images_by_id(image_ids)
-            pairs = ((each, make_hit(each, 0.0)) for each in located.values())
-            return {each.image_id: BrowsedImage(each, hit) for each, hit in pairs if hit}
+            return {
+                image_id: BrowsedImage(image, hits.get(image_id) or make_hit(image, 0.0))
+                for image_id, image in located.items()
+            }
 
         return await self._read(read)
 

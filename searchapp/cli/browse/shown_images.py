@@ -6,10 +6,13 @@ from collections import OrderedDict
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 from pathlib import PurePosixPath
-from typing import Generic, TypeVar
+from typing import TYPE_CHECKING, Generic, TypeVar
 
 from searchapp.files.display_path import display_path
 from searchapp.types import Example, Hit, format_clock
+
+if TYPE_CHECKING:
+    from searchapp.cli.browse.picture_source import BrowsedImage
 
 Key = TypeVar("Key")
 Value = TypeVar("Value")
@@ -66,12 +69,13 @@ class Marks:
         """Return the marks of an image in words."""
         return ", ".join(self._list_words(image_id))
 
-    def make_caption(self, hit: Hit) -> str:
+    def make_caption(self, image: BrowsedImage) -> str:
         """Return the marks and the file name of an image, on one line."""
         signs = {"selected": "✓", "liked": "+", "unliked": "-"}
-        marks = "".join(signs[word] for word in self._list_words(hit.image_id))
-        name = display_path(PurePosixPath(hit.path).name or hit.path)
-        time = "" if hit.seconds is None else f" @ {format_clock(hit.seconds)}"
+        marks = "".join(signs[word] for word in self._list_words(image.located.image_id))
+        name = display_path(PurePosixPath(image.path).name or image.path)
+        seconds = image.located.seconds
+        time = "" if seconds is None else f" @ {format_clock(seconds)}"
         return f"{marks} {name}{time}" if marks else f"{name}{time}"
 
     def summarize(self) -> list[str]:

@@ -3,9 +3,14 @@
 from __future__ import annotations
 
 import os
+import shutil
 import sys
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import TYPE_CHECKING, TextIO
 
+from searchapp.cli.log_output import set_bar_console
 from searchapp.errors import SearchAppError
 
 if TYPE_CHECKING:
@@ -23,7 +28,8 @@ def open_terminal() -> TextIO:
             "`searchapp query` needs none."
         )
     if sys.__stderr__ is not None and sys.__stderr__.isatty():
-        return sys.__stderr__
+        # A copy, because stderr itself is redirected while vLLM starts: see capture_output().
+        return os.fdopen(os.dup(sys.__stderr__.fileno()), "w", encoding="utf-8")
     try:
         return open("/dev/tty", "w", encoding="utf-8")  # noqa: PTH123
     except OSError as error:
@@ -31,6 +37,35 @@ def open_terminal() -> TextIO:
             f"browse needs a terminal to draw on: /dev/tty: {error.strerror}. Do not redirect its "
             "standard error."
         ) from error
+
+
+@contextmanager
+def delay_output() -> Iterator[None]:
+    """Keep log records and the stderr of C libraries off the screen in the block; show them after.
+
+    At the end, stdout and stderr are those of before: if the user quits while vLLM starts on a
+    thread, the thread still hides them.
+    """
+    from rich.console import Console
+
+    saved_descriptors = [os.dup(1), os.dup(2)]
+    with (
+        tempfile.TemporaryFile() as delayed,
+        os.fdopen(os.dup(delayed.fileno()), "w", encoding="utf-8") as notes,
+    ):
+        os.dup2(delayed.fileno(), 2)
+        set_bar_console(Console(file=notes, width=1_000_000))  # It breaks no line.
+        try:
+            yield
+        finally:
+            set_bar_console(None)
+            notes.flush()
+            for number, saved in enumerate(saved_descriptors, start=1):
+                os.dup2(saved, number)
+                os.close(saved)
+            delayed.seek(0)
+            with open(2, "wb", closefd=False) as stderr:
+                shutil.copyfileobj(delayed, stderr)
 
 
 def make_driver(output: TextIO) -> type[Driver] | None:
