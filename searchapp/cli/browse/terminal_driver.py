@@ -27,6 +27,11 @@ def open_terminal() -> TextIO:
             "browse needs a terminal, and its standard input is none. Run it in a terminal; "
             "`searchapp query` needs none."
         )
+    if os.environ.get("TERM") == "dumb":
+        raise SearchAppError(
+            "browse cannot draw on this terminal, because TERM is dumb. Use another terminal, or "
+            "`searchapp query`."
+        )
     if sys.__stderr__ is not None and sys.__stderr__.isatty():
         # A copy, because stderr itself is redirected while vLLM starts: see capture_output().
         return os.fdopen(os.dup(sys.__stderr__.fileno()), "w", encoding="utf-8")

@@ -13,6 +13,7 @@ from click.testing import CliRunner
 from support.library import RunCommand
 from textual.app import App
 
+import searchapp
 from searchapp.cli import cli
 from searchapp.cli.browse import picture_source, terminal_driver
 from searchapp.cli.browse.app import BrowseApp
@@ -98,7 +99,12 @@ def test_help_shows_all_keys(run: RunCommand) -> None:
     """Each key of the app is in the help text and on the page."""
     names = {"slash": "/", "plus": "+", "minus": "-", "ctrl+c": "Ctrl-C", "ctrl+q": "q"}
     help_text = run("browse", "--help").stdout.partition("Keys:")[2].partition("Options:")[0]
-    page = Path("searchapp/docs/browse.md").read_text().partition("## Keys")[2].lower()
+    page = (
+        (Path(searchapp.__file__).parent / "docs/browse.md")
+        .read_text()
+        .partition("## Keys")[2]
+        .lower()
+    )
     keys = [key for each in BrowseApp.BINDINGS for key in each.key.split(",")]  # type: ignore[union-attr]
     assert len(keys) > 12
     for name in (names.get(key, key) for key in keys):

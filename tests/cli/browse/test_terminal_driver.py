@@ -90,6 +90,7 @@ def test_the_screen_is_drawn_while_the_output_of_vllm_is_hidden(
 ) -> None:
     """The start of an engine in this process redirects stderr for up to minutes."""
     parent, child = terminal
+    monkeypatch.setenv("TERM", "xterm")
     saved = os.dup(2)
     os.dup2(child, 2)
     try:
@@ -122,11 +123,17 @@ def test_output_appears_after_the_screen_and_quitting_restores_it(
         hidden.close()
 
 
-def test_without_a_terminal_it_says_so(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Standard input that is a file has no keys."""
+def test_without_a_terminal_it_says_so(
+    tmp_path: Path, terminal: Terminal, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A file has no keys, and a dumb terminal cannot place the cursor."""
     file = tmp_path / "input"
     file.touch()
-    with file.open() as stdin:
+    with file.open() as stdin, open(terminal[1], closefd=False) as terminal_input:
         monkeypatch.setattr(sys, "__stdin__", stdin)
-        with pytest.raises(SearchAppError, match="needs a terminal"):
+        with pytest.raises(SearchAppError, match="standard input"):
+            open_terminal()
+        monkeypatch.setattr(sys, "__stdin__", terminal_input)
+        monkeypatch.setenv("TERM", "dumb")
+        with pytest.raises(SearchAppError, match="TERM is dumb"):
             open_terminal()
