@@ -92,7 +92,7 @@ def test_every_help_names_a_topic(run: RunCommand) -> None:
     for name in COMMANDS:
         help_text = run(name, "--help").stdout
         body = help_text.partition("\n\n")[2].partition("\nOptions:")[0]
-        assert "\n      " not in body
+        assert "\n\n   " not in body
         text = " ".join(help_text.split())
         assert f"More: `searchapp docs {TOPIC_BY_COMMAND[name]}`." in text
         assert "README" not in text
