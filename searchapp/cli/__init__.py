@@ -17,6 +17,7 @@ COMMANDS = {
     "index": "Embed the new and changed pictures of folders.",
     "watch": "Index pictures as they arrive, change and disappear.",
     "query": "Find pictures by words, by a picture, or by both.",
+    "browse": "Browse and search pictures in the terminal, and print the selected paths.",
     "saved": "Keep searches under names, and run them again.",
     "ocr": "Recognize text in pictures that are indexed already.",
     "map": "Write a page that shows a collection as a map of thumbnails.",
@@ -47,6 +48,7 @@ TOPICS = {
     "index": "indexing",
     "watch": "watch",
     "query": "asking",
+    "browse": "browse",
     "saved": "asking",
     "ocr": "text",
     "map": "asking",
@@ -81,7 +83,7 @@ class DocumentedGroup(LazyGroup):
         command = super().get_command(context, name)
         if command is not None:
             hint = f"More: `searchapp docs {TOPICS[name]}`."
-            # The hint has no indentation, so click would keep that of a docstring.
+            # click.Command.format_help_text() finds no indentation to remove below the hint.
             text = inspect.cleandoc(command.help or "")
             command.help = text if text.endswith(hint) else f"{text}\n\n{hint}"
         return command

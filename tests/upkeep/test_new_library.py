@@ -40,6 +40,7 @@ def list_names(folder: Path) -> list[str]:
         ("watch", "photos", "--model", "no-such-model", "--no-daemon"),
         ("query", "red"),
         ("query", "red", "--no-daemon"),
+        ("browse",),
         ("saved",),
         ("saved", "add", "reds", "red"),
         ("saved", "sync"),
