@@ -51,6 +51,7 @@ def list_names(folder: Path) -> list[str]:
         ("duplicates",),
         ("ocr",),
         ("map",),
+        ("tag", "--undo"),
         ("stop",),
         ("move", "faiss"),
         ("export", "out.json"),
