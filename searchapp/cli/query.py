@@ -19,7 +19,7 @@ from searchapp.cli.log_output import (
 )
 from searchapp.cli.open_viewer import open_in_viewer
 from searchapp.cli.preview import print_preview
-from searchapp.cli.query_terms import build_examples, build_query, format_title
+from searchapp.cli.query_terms import QuestionArguments, format_title
 from searchapp.cli.shared_options import (
     AppCommand,
     api_key_option,
@@ -173,14 +173,6 @@ class _QueryCommand(AppCommand):
 @api_key_option
 @library_option
 def command(
-    text: str | None,
-    images: tuple[str, ...],
-    texts: tuple[str, ...],
-    minus_texts: tuple[str, ...],
-    minus_images: tuple[str, ...],
-    region: str | None,
-    likes: tuple[str, ...],
-    unlikes: tuple[str, ...],
     saved: str | None,
     as_json: bool,
     json_object: bool,
@@ -220,6 +212,7 @@ def command(
     """
     from searchapp.indexing.embedding.choose_engines import EngineChoice
 
+    question = QuestionArguments.pop_from(arguments)
     choice = EngineChoice(engine, api_key, verbose=is_engine_output_shown())
     config = ResidentConfig(resolve_library_folder(library), keep_alive, engine, api_key)
     answering: dict[str, Any] = {
@@ -227,17 +220,14 @@ def command(
         "notify": print_note,
     }
     if saved is None:
-        examples = build_examples(likes, unlikes)
-        query = build_query(
-            text, images, texts, minus_texts, minus_images, region=region,
-            can_be_empty=bool(examples),
-        )  # fmt: skip
+        examples = question.build_examples()
+        query = question.build_query(can_be_empty=bool(examples))
         options, title = SearchOptions(**arguments), format_title(query, examples)
         answer = answer_query(
             query, options, config, start_until_exit(choice), **answering, examples=examples
         )
     else:
-        if any((text, images, texts, minus_texts, minus_images, region, likes, unlikes)):
+        if not question.is_empty:
             raise QueryError("--saved has a question of its own; leave out TEXT and pictures")
         search = load_saved(config.library_folder, saved, print_note)
         changes = _get_given_options(arguments)

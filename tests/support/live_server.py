@@ -9,6 +9,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+import httpx
 import uvicorn
 
 from searchapp.engines import Engine
@@ -47,3 +48,12 @@ def serve_library(
         server.should_exit = True
         thread.join(10)
         service.close()
+
+
+@contextmanager
+def serve_with_engine(library: Path, start: Callable[[ModelSpec], Engine]) -> Iterator[str]:
+    """Serve a library; yield the URL once the engine runs."""
+    with serve_library(library, start) as url:
+        while httpx.post(f"{url}/api/search", json={"text": "red"}).status_code == 503:
+            time.sleep(0.02)
+        yield url
