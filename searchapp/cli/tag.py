@@ -18,6 +18,7 @@ from searchapp.cli.shared_options import (
     collection_option,
     engine_option,
     json_option,
+    keep_alive_option,
     library_option,
     print_json,
 )
@@ -55,11 +56,15 @@ MAX_PREVIEWS = 60  # pictures of each tag on the preview page
 @click.option(
     "--naming", type=click.Choice(["auto", "darktable", "lightroom"]), default="auto",
     show_default=True,
-    help="Name sidecars IMG_1.jpg.xmp as darktable does, or IMG_1.xmp as Lightroom does. With "
-    "auto, existing sidecars are used.",
+    help="Name new sidecars IMG_1.jpg.xmp as darktable does, or IMG_1.xmp as Lightroom does; with "
+    "auto, as most in the folder. A picture that has a sidecar gets no other one.",
 )  # fmt: skip
 @click.option("--undo", is_flag=True, help="Take the tags that searchapp wrote out of sidecars.")
 @collection_option
+@click.option(
+    "--no-daemon", is_flag=True, help="Embed the words in this process, not in a resident process."
+)
+@keep_alive_option
 @engine_option
 @api_key_option
 @library_option
@@ -70,6 +75,8 @@ def command(
     write: str | None,
     naming: SidecarNaming,
     undo: bool,
+    no_daemon: bool,
+    keep_alive: float | None,
     engine: str | None,
     api_key: str | None,
     library: Path | None,
@@ -90,9 +97,12 @@ def command(
     with other words replaces the tags of the first. --undo restores each sidecar.
     """
     from searchapp.cli.start_engine import start_until_exit
+    from searchapp.files.library_folder import resolve_library_folder
     from searchapp.indexing.embedding.choose_engines import EngineChoice
     from searchapp.library import Library
     from searchapp.search.tags.word_list import read_word_list
+    from searchapp.server.resident_engine import prefer_resident
+    from searchapp.server.start_resident import ResidentConfig
 
     if undo == (words is not None):
         raise click.UsageError("give either --words FILE or --undo")
@@ -100,8 +110,11 @@ def command(
         raise click.UsageError("--undo needs neither --write nor --html")
     options = TagOptions(**arguments)
     tag_words = [] if words is None else read_word_list(words)
-    choice = EngineChoice(engine, api_key, verbose=is_engine_output_shown())
-    with Library.open(library, start=start_until_exit(choice), tell=print_note) as opened:
+    start = start_until_exit(EngineChoice(engine, api_key, verbose=is_engine_output_shown()))
+    if not (no_daemon or is_engine_output_shown()):
+        config = ResidentConfig(resolve_library_folder(library), keep_alive, engine, api_key)
+        start = prefer_resident(config, start, print_note)
+    with Library.open(library, start=start, tell=print_note) as opened:
         for warning in opened.reader.list_warnings(options.base_filter):
             print_note(warning)
         pictures = opened.find_tags(tag_words, options) if words is not None else []
