@@ -42,6 +42,11 @@ def read_tree(folder: Path) -> dict[str, bytes]:
     return {str(file.relative_to(folder)): file.read_bytes() for file in files}
 
 
+def read_times(folder: Path) -> dict[str, int]:
+    """Return the times of the last change of all files below a folder."""
+    return {str(file): file.stat().st_mtime_ns for file in folder.rglob("*")}
+
+
 def read_keywords(file: Path) -> tuple[str, ...]:
     found = parse_xmp(file.read_bytes())
     assert found is not None
@@ -86,17 +91,43 @@ def test_write_and_undo(run: RunCommand, words: Path, photos: Path) -> None:
     actions = {Path(each["path"]).name: each["action"] for each in found["sidecars"]}
     assert actions == {"red.xmp": "created", "green.xmp": "changed", "blue.jpg.xmp": "created"}
     assert read_keywords(photos / "green.xmp") == ("mine", "green")
-    written = read_tree(photos)
+    written, times = read_tree(photos), read_times(photos)
     assert {name: data for name, data in written.items() if not name.endswith(".xmp")} == {
         name: data for name, data in before.items() if not name.endswith(".xmp")
     }
     again = read_json(run, "--words", words, "--write", "sidecar")
     assert {each["action"] for each in again["sidecars"]} == {"unchanged"}
-    assert read_tree(photos) == written
+    assert (read_tree(photos), read_times(photos)) == (written, times)
     undone = run("tag", "--undo")
     assert undone.exit_code == 0
     assert "deleted" in undone.stderr
     assert read_tree(photos) == before
+
+
+def test_next_index_run_knows_the_tags(
+    run: RunCommand, words: Path, photos: Path, fake_engines: FakeEngines
+) -> None:
+    """No picture is embedded again; after undo, the library has the keywords from before."""
+    save_picture(photos / "red.jpg", "red", xmp=OTHER_PROGRAM)
+    assert run("index", photos).exit_code == 0
+    embedded_count = fake_engines.embedded_count
+
+    def list_keywords() -> dict[str, list[str]]:
+        assert run("index", photos).exit_code == 0
+        hits = json.loads(run("query", "red", "--json").stdout)
+        return {Path(hit["path"]).name: sorted(hit["keywords"]) for hit in hits}
+
+    before = list_keywords()
+    assert before == {"red.jpg": ["mine"], "green.png": [], "blue.jpg": []}
+    run("tag", "--words", words, "--write", "sidecar")
+    assert list_keywords() == {
+        "red.jpg": ["Colors", "Warm", "mine", "red"], "green.png": ["green"], "blue.jpg": ["blue"],
+    }  # fmt: skip
+    found = json.loads(run("query", "red", "--keyword", "blue", "--json").stdout)
+    assert [Path(hit["path"]).name for hit in found] == ["blue.jpg"]
+    run("tag", "--undo")
+    assert list_keywords() == before
+    assert fake_engines.embedded_count == embedded_count
 
 
 def test_names_of_new_sidecars(run: RunCommand, words: Path, photos: Path) -> None:
@@ -104,6 +135,8 @@ def test_names_of_new_sidecars(run: RunCommand, words: Path, photos: Path) -> No
     run("tag", "--words", words, "--write", "sidecar", "--naming", "lightroom")
     assert (photos / "red.xmp").exists()
     assert (photos / "below/blue.xmp").exists()
+    run("tag", "--words", words, "--write", "sidecar", "--naming", "darktable")
+    assert not list(photos.rglob("*.*.xmp"))  # Two sidecars of a picture could contradict.
     run("tag", "--undo")
     assert not list(photos.rglob("*.xmp"))
     (photos / "other.xmp").write_bytes(OTHER_PROGRAM)

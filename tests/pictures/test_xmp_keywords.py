@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import codecs
 import json
 import re
 import shutil
@@ -21,6 +22,7 @@ TAGS = ["Animals|Birds|Heron", "R&D", "Übung"]
 OWN_FIELDS = re.compile(
     "XMP-dc:Subject|XMP-lr:HierarchicalSubject|XMP-searchapp:|SourceFile|System:"
 )
+FILE_FIELDS = re.compile("SourceFile|System:")
 PACKET = b"""<x:xmpmeta xmlns:x="adobe:ns:meta/">
  <rdf:RDF xmlns:rdf="http://www.w3.org/1999/02/22-rdf-syntax-ns#">
   <rdf:Description rdf:about="" xmlns:dc="http://purl.org/dc/elements/1.1/">CONTENT</rdf:Description>
@@ -85,6 +87,48 @@ def test_exiftool_finds_all_other_fields_equal(tmp_path: Path) -> None:
         assert {*list_values(new["XMP-lr:HierarchicalSubject"])} == kept | {*TAGS}, name
 
 
+@pytest.mark.parametrize(
+    "command",
+    [
+        ("exiftool", "-q", "-overwrite_original", "-XMP-xmp:Label=blue"),
+        ("exiv2", "-M", "set Xmp.xmp.Label blue"),  # darktable and digiKam save with its library
+    ],
+    ids=["exiftool", "exiv2"],
+)
+def test_undo_after_an_edit_by_another_program(tmp_path: Path, command: tuple[str, ...]) -> None:
+    """The sidecar is as if the program had edited the one without own keywords."""
+    if shutil.which("exiftool") is None or shutil.which(command[0]) is None:
+        pytest.skip(f"needs exiftool and {command[0]}")
+    plain, tagged = tmp_path / "plain", tmp_path / "tagged"
+    for folder in (plain, tagged):
+        folder.mkdir()
+    for number in range(40):
+        data = make_sidecar(Random(number))
+        (plain / f"{number:03}.xmp").write_bytes(data)
+        (tagged / f"{number:03}.xmp").write_bytes(set_own_keywords(data, TAGS) or b"")
+    for folder in (plain, tagged):  # exiv2 refuses UTF-16, and leaves these files as they are.
+        subprocess.run([*command, *sorted(folder.iterdir())], capture_output=True, check=False)
+    for file in tagged.iterdir():
+        edited = file.read_bytes()
+        again = set_own_keywords(edited, TAGS)
+        assert again is not None
+        assert set_own_keywords(again, TAGS) == again, file.name
+        cleared = clear_own_keywords(edited)
+        assert cleared is not None
+        assert b"searchapp" not in cleared
+        assert clear_own_keywords(again) == cleared, file.name
+        file.write_bytes(cleared)
+    edited_count = 0
+    for old, new in zip(read_fields(plain), read_fields(tagged), strict=True):
+        edited_count += old.get("XMP-xmp:Label") == "blue"
+        for row in (old, new):  # A list without items counts as a missing list.
+            lists = [name for name in row if OWN_FIELDS.match(name) and not list_values(row[name])]
+            for name in [*lists, *(name for name in row if FILE_FIELDS.match(name))]:
+                del row[name]
+        assert old == new, old
+    assert edited_count > 30
+
+
 def test_new_sidecar_has_the_keywords_and_is_deleted_by_undo() -> None:
     """A sidecar that searchapp made is valid XMP, and is not needed without keywords."""
     made = set_own_keywords(None, TAGS)
@@ -106,6 +150,51 @@ def test_other_words_replace_own_words() -> None:
         assert first is not None
         assert set_own_keywords(first, TAGS) == set_own_keywords(data, TAGS)
         assert set_own_keywords(first, []) == data
+
+
+@pytest.mark.parametrize(
+    "data",
+    [
+        # The prefix of the list is not that of rdf:RDF, and rdf stands for something else.
+        PACKET.replace(b"rdf:", b"r:")
+        .replace(b"xmlns:rdf", b"xmlns:r")
+        .replace(
+            b"CONTENT",
+            b'<dc:subject><q:Bag xmlns:q="http://www.w3.org/1999/02/22-rdf-syntax-ns#">'
+            b'<q:li>cat</q:li></q:Bag></dc:subject><rdf:x xmlns:rdf="urn:other"/>',
+        ),
+        # RDF is the default namespace.
+        b'<RDF xmlns="http://www.w3.org/1999/02/22-rdf-syntax-ns#" xmlns:d='
+        b"\"http://purl.org/dc/elements/1.1/\"><Description about=''><d:subject><Seq><li>cat</li>"
+        b"</Seq></d:subject></Description></RDF>",
+        # The prefixes dc and lr stand for something else.
+        PACKET.replace(b"xmlns:dc", b"xmlns:k").replace(
+            b"CONTENT",
+            b"<k:subject><rdf:Seq><rdf:li>cat</rdf:li></rdf:Seq></k:subject><dc:subject xmlns:dc="
+            b'"urn:other">x</dc:subject><lr:hierarchicalSubject xmlns:lr="urn:other"/>',
+        ),
+        PACKET.replace(
+            b"CONTENT", b"<dc:subject><rdf:Bag><rdf:li>cat</rdf:li></rdf:Bag></dc:subject>"
+        )
+        + b"\n"
+        + b" " * 2048
+        + b'<?xpacket end="w"?>',
+        codecs.BOM_UTF16_LE
+        + ('<?xml version="1.0" encoding="UTF-16"?>\r\n' + PACKET.decode())
+        .replace("CONTENT", "<dc:subject><rdf:Bag><rdf:li>cat</rdf:li></rdf:Bag></dc:subject>")
+        .encode("utf-16-le"),
+    ],
+    ids=["prefixes", "default-namespace", "taken-prefixes", "padding", "utf-16"],
+)
+def test_other_forms_of_packets(data: bytes) -> None:
+    """Other prefixes, a list in order, and padding: all other bytes stay."""
+    tagged = set_own_keywords(data, TAGS)
+    assert tagged is not None
+    found = parse_xmp(tagged)
+    assert found is not None
+    assert found.keywords == ("cat", "Animals", "Birds", "Heron", "R&D", "Übung")
+    assert set_own_keywords(tagged, TAGS) == tagged
+    assert clear_own_keywords(tagged) == data
 
 
 def test_change_by_another_program_stays() -> None:

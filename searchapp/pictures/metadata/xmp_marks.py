@@ -105,9 +105,11 @@ def _read_mark(rdf: Element) -> Mark | None:
                 values[name.removeprefix(MARK_NAME)] = value
         for child in description.children:
             if child.name.startswith(MARK_NAME):
+                # exiftool and others write simple values as elements, too.
                 name = child.name.removeprefix(MARK_NAME)
                 values[name] = child.text
-                lists[name] = [item.text for item in list_items(child)]
+                if child.children:
+                    lists[name] = [item.text for item in list_items(child)]
     if not values:
         return None
     return Mark(
@@ -149,7 +151,8 @@ def _find_own_spans(packet: bytes, rdf: Element, mark: Mark) -> Iterator[tuple[i
         own_elements += own_items
     for description in list_descriptions(rdf):
         own_elements += (each for each in description.children if each.name.startswith(MARK_NAME))
-        is_own = f"{MARK_NAME}Check" in description.attributes
+        names = [*description.attributes, *(each.name for each in description.children)]
+        is_own = any(name.startswith(MARK_NAME) for name in names)
         if is_own and all(child in own_elements for child in description.children):
             others = (name for name in description.attributes if not name.startswith(MARK_NAME))
             if all(name.endswith("about") for name in others):

@@ -59,13 +59,13 @@ async def find_tags(
     owners = np.array([n for _, n in phrases])
     paths = [word.path for word in words]
     return await calls.read_library(
-        lambda reader: _tag_pictures(
+        lambda reader: choose_tags(
             reader, collection, search_options, np.stack(vectors), owners, paths, options.max_tags
         )
     )
 
 
-def _tag_pictures(
+def choose_tags(
     reader: LibraryReader,
     collection: Collection,
     options: SearchOptions,
@@ -74,6 +74,11 @@ def _tag_pictures(
     paths: Sequence[str],
     max_tags: int,
 ) -> list[TaggedPicture]:
+    """Return the pictures that get a tag, in the order of the catalog.
+
+    phrase_vectors: [n, dimensions]. owners: the number of the word of each phrase, [n]. paths: the
+    keywords, by the number of the word. Raises QueryError as find_tags does.
+    """
     judge = reader.judges.get_judge(collection, "text")
     if judge is None:
         raise QueryError(
