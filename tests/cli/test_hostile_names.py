@@ -36,6 +36,7 @@ COMMAND_LINES = [
     "desktop install --library", "desktop similar --library", "desktop similar",
     "info --log-file nowhere/x --library", "saved --library", "saved show", "saved add x --image",
     "saved sync x --link-to", "query --saved", "duplicates --import-review", "duplicates --keep",
+    "tag --words", "tag --undo --library", "tag --undo --in",
 ]  # fmt: skip
 HOSTILE_NAME = "a\x1b[2J\u202eb\nc\x9b\x07.jpg"
 

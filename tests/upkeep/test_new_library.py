@@ -55,6 +55,7 @@ def list_names(folder: Path) -> list[str]:
         ("mcp",),
         ("desktop", "install"),
         ("desktop", "similar", "photos/red.jpg"),
+        ("tag", "--undo"),
         ("stop",),
         ("move", "faiss"),
         ("export", "out.json"),
