@@ -45,18 +45,20 @@ class SearchFields(Horizontal):
         """Store the texts that the fields start with."""
         super().__init__()
         self._first_texts = text, filter_line
+        # Messages come even while the app ends, when query_one() no longer finds the fields.
+        self._fields: dict[FieldName, Field] = {}
 
     def compose(self) -> ComposeResult:
-        """Yield the fields."""
+        """Make the fields."""
         text, filter_line = self._first_texts
-        yield self._make_field("search", text, "Search (press /)")
-        yield self._make_field(
-            "filter", filter_line, "Filters (press f), such as --after 2021 --rating 4+"
-        )
+        example = "Filters (press f), such as --after 2021 --rating 4+"
+        self._fields["search"] = self._make_field("search", text, "Search (press /)")
+        self._fields["filter"] = self._make_field("filter", filter_line, example)
+        yield from self._fields.values()
 
     def get_field(self, name: FieldName) -> Input:
         """Return a field."""
-        return self.query_one(f"#{name}", Input)
+        return self._fields[name]
 
     @property
     def texts(self) -> tuple[str, str]:
