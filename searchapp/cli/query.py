@@ -35,7 +35,7 @@ from searchapp.cli.shared_options import (
     truncate_option,
     trust_option,
 )
-from searchapp.cli.start_engine import start_until_exit
+from searchapp.cli.start_engine import announce_reranker, start_until_exit
 from searchapp.cli.terminal_protocol import PROTOCOLS
 from searchapp.errors import QueryError
 from searchapp.files.copy_hits import copy_hits, link_hits, local_file
@@ -44,6 +44,8 @@ from searchapp.server.answer_query import answer_query, answer_saved, load_saved
 from searchapp.server.start_resident import ResidentConfig
 from searchapp.types import (
     AUTO_MIN_SCORE,
+    MAX_RERANKED_HITS,
+    RERANKED_HITS,
     Hit,
     Match,
     SearchOptions,
@@ -58,20 +60,21 @@ OUTPUT_OPTIONS = LOG_OPTION_NAMES | {
     "preview", "open_best", "trust_remote_code", "no_daemon", "keep_alive", "engine", "api_key",
     "library",
 }  # fmt: skip
+DEFAULT_VALUES = {"--preview": "--preview=auto", "--rerank": f"--rerank={RERANKED_HITS}"}
 DATE_WIDTH = len("2023-06-17 12:00")
 
 
-class _QueryCommand(AppCommand):
-    """Command whose --preview takes no separate value: `--preview TEXT` leaves TEXT as query."""
+class QueryCommand(AppCommand):
+    """Command with options that take no separate value: `--preview TEXT` leaves TEXT as query."""
 
     def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
-        """Replace --preview with --preview=auto, and parse the arguments."""
+        """Give these options their default values, and parse the arguments."""
         end = args.index("--") if "--" in args else len(args)
-        options = [f"{arg}=auto" if arg == "--preview" else arg for arg in args[:end]]
+        options = [DEFAULT_VALUES.get(arg, arg) for arg in args[:end]]
         return super().parse_args(ctx, options + args[end:])
 
 
-@click.command(cls=_QueryCommand)
+@click.command(cls=QueryCommand)
 @click.argument("text", required=False)
 @click.option(
     "--image", "images", multiple=True, metavar="FILE|URL",
@@ -119,6 +122,14 @@ class _QueryCommand(AppCommand):
 @click.option(
     "--by", type=click.Choice(["both", "vector", "text"]), default="both", show_default=True,
     help="Search by vectors, by words in names and captions, or by both.",
+)  # fmt: skip
+@click.option(
+    "--rerank", type=click.IntRange(1, MAX_RERANKED_HITS), metavar="[=N]",
+    help=f"Look at the best N hits again with a reranker (by default {RERANKED_HITS}).",
+)  # fmt: skip
+@click.option(
+    "--reranker", metavar="NAME|FOLDER|URL",
+    help="Use this reranker, or the one of a vLLM server.",
 )  # fmt: skip
 @click.option(
     "--min-score", metavar="S|auto", callback=parse_min_score,
@@ -221,10 +232,13 @@ def command(
     from searchapp.indexing.embedding.choose_engines import EngineChoice
 
     choice = EngineChoice(engine, api_key, verbose=is_engine_output_shown())
+    if arguments["reranker"] is not None and arguments["rerank"] is None and saved is None:
+        raise QueryError("--reranker has no effect without --rerank; add --rerank")
     config = ResidentConfig(resolve_library_folder(library), keep_alive, engine, api_key)
     answering: dict[str, Any] = {
         "use_resident": not (no_daemon or is_engine_output_shown()),
         "notify": print_note,
+        "start_reranker": announce_reranker(choice),
     }
     if saved is None:
         examples = build_examples(likes, unlikes)
@@ -288,7 +302,8 @@ def _print_hits(hits: Sequence[Hit], *, with_dates: bool) -> None:
         also = f"  (and {len(hit.also)} more)" if hit.also else ""
         time = "" if hit.seconds is None else f" @ {format_clock(hit.seconds)}"
         why = "".join(f"  [{_format_match(match)}]" for match in hit.match if match.snippet)
-        print_line(f"{date}{hit.score:.3f}  {hit.path}{time}{also}{why}")
+        rerank = "" if hit.rerank_score is None else f"  [rerank: {hit.rerank_score:.3f}]"
+        print_line(f"{date}{hit.score:.3f}  {hit.path}{time}{also}{rerank}{why}")
 
 
 def _format_match(match: Match) -> str:

@@ -17,8 +17,8 @@ from searchapp.files.enter_path import enter_path, resolve_if_exists, shorten_pa
 from searchapp.files.link_folder import LinkChanges, LinkFolder
 from searchapp.files.path_forms import is_url
 from searchapp.models import select_collection
+from searchapp.search.query_part import QueryPart
 from searchapp.search.ranking import resolve_filter_folder
-from searchapp.search.search import QueryPart
 from searchapp.types import (
     Example,
     Filter,

@@ -10,7 +10,8 @@ from support.library import FakeEngines, index_folder
 from searchapp.errors import UnsupportedModality
 from searchapp.library import Library
 from searchapp.search import query_vector
-from searchapp.search.search import QueryPart, search
+from searchapp.search.query_part import QueryPart
+from searchapp.search.search import search
 from searchapp.search.search_calls import DirectCalls, run_without_waiting
 from searchapp.types import Query, SearchOptions, SearchResult
 

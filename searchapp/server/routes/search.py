@@ -12,7 +12,7 @@ from fastapi import Query as Parameter
 from fastapi.exceptions import RequestValidationError
 
 from searchapp.errors import QueryError
-from searchapp.search.search import QueryPart
+from searchapp.search.query_part import QueryPart
 from searchapp.server.api_examples import SEARCH_REQUEST_SCHEMA
 from searchapp.server.app_state import AppState, ServiceDep, StateDep
 from searchapp.server.client import PICTURE_PLACEHOLDER
@@ -35,7 +35,7 @@ from searchapp.server.unix_http import API_PREFIX
 from searchapp.types import Example, PictureName, Query
 
 # Fields that only commands of the user may set, and their values for other clients.
-LOCAL_FIELDS = {"model": None, "trust_remote_code": False}
+LOCAL_FIELDS = {"model": None, "trust_remote_code": False, "reranker": None}
 
 router = APIRouter(tags=["Search"])
 
