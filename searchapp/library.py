@@ -80,7 +80,7 @@ class Library:
         start_many: StartEngines | None = None,
         policy: IndexPolicy = IndexPolicy(),
         new: NewLibrary | None = None,
-        start_reranker: StartReranker = EngineChoice().start_reranker,
+        start_reranker: StartReranker | None = None,
     ) -> None:
         """Create a Library object from its parts. Applications call Library.open() instead.
 
@@ -90,7 +90,7 @@ class Library:
         self._new = new
         self._catalog = catalog
         self._engines = EngineHolder(start, start_many)
-        self._rerankers = RerankerHolder(start_reranker)
+        self._rerankers = RerankerHolder(start_reranker or EngineChoice().start_reranker)
         self._indexes = Indexes(folder, catalog, policy)
         # Internal: the server and the map use it to read the catalog and the indexes.
         self.reader = LibraryReader(folder, catalog, self._indexes)
@@ -139,7 +139,6 @@ class Library:
         if start is None and start_many is None:
             start_many = choice.start_many
         start = start or choice.start
-        start_reranker = start_reranker or choice.start_reranker
         if dry and find_entered(catalog_file(path), LibraryError) is None:
             return cls(
                 path, Catalog.in_memory(), start, policy=policy, start_reranker=start_reranker

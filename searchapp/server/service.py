@@ -57,14 +57,14 @@ class Service:
         self,
         folder: Path,
         start: Callable[[ModelSpec], Engine],
-        start_reranker: StartReranker = EngineChoice().start_reranker,
+        start_reranker: StartReranker | None = None,
     ) -> None:
         """Open the library; the first search starts the engine."""
         self.folder = folder
         self.started_at = self.last_used_at = time.monotonic()
         self.active_requests = 0
         self.keep_alive_min: float | None = None  # idle minutes before the stop; None: never
-        self._calls = ThreadedCalls(folder, start, start_reranker)
+        self._calls = ThreadedCalls(folder, start, start_reranker or EngineChoice().start_reranker)
         # Counting facets of a large catalog is slow: it has its own thread and connection, so that
         # searches do not wait for it.
         self._counting_thread = ThreadPoolExecutor(1, thread_name_prefix="counting")

@@ -16,6 +16,7 @@ from searchapp.engines.reranker import RerankerHolder, RerankQuestion, StartRera
 from searchapp.errors import EngineError
 from searchapp.library import Library
 from searchapp.models import ModelSpec
+from searchapp.models.qwen3_vl_reranker import DEFAULT_RERANKER
 from searchapp.search import query_vector
 from searchapp.search.library_reader import LibraryReader
 from searchapp.server.batcher import Batcher, ModelState
@@ -103,21 +104,24 @@ class ThreadedCalls:
         """
         if not self._batcher.is_ready(spec):
             self._continue_start(
+                Path(spec.name).name,
                 (spec.name, spec.revision),
                 lambda: self._batcher.call_engine(spec, lambda engine: None),
             )
 
-    def _continue_start(self, key: tuple[str, str], start: Callable[[], Future[Any]]) -> None:
+    def _continue_start(
+        self, name: str, key: tuple[str, str], start: Callable[[], Future[Any]]
+    ) -> None:
         """Begin the start of a model, or return if it has ended; else raise Starting.
 
         Raises the error of a start that failed; the next call begins another start.
         """
         starting = self._starting.get(key)
         if starting is None:
-            logger.info("Starting the engine of the model %s for a request", key[0])
+            logger.info("Starting the engine of the model %s for a request", name)
             starting = self._starting[key] = start()
         if not starting.done():
-            raise Starting(f"starting vLLM with {Path(key[0]).name} ...")
+            raise Starting(f"starting vLLM with {name} ...")
         del self._starting[key]
         starting.result()
 
@@ -139,7 +143,8 @@ class ThreadedCalls:
         """
         if not self._rerankers.is_ready(name):
             self._continue_start(
-                ("reranker" if name is None else name, RERANKER_KEY),
+                name or DEFAULT_RERANKER,
+                (name or DEFAULT_RERANKER, RERANKER_KEY),
                 lambda: self._batcher.run_beside_engine(lambda: self._rerankers.get(name)),
             )
         return self._rerankers.get(name).spec

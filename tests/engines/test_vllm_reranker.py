@@ -95,7 +95,7 @@ def test_scores_equal_transformers(
 def test_the_prompt_equals_the_rendered_chat_template(
     reranker: LocalReranker, question: RerankQuestion
 ) -> None:
-    """vLLM's own score() with our chat template has the same tokens and score."""
+    """The score() of vLLM with our chat template has the same tokens and result."""
     picture = noise(80, 60, 3)
     (score,) = reranker.score(question, [picture])
     images = [each for each in (question.image,) if each is not None]
