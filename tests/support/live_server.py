@@ -12,6 +12,7 @@ from pathlib import Path
 import uvicorn
 
 from searchapp.engines import Engine
+from searchapp.engines.reranker import StartReranker
 from searchapp.models import ModelSpec
 from searchapp.server.app import create_app
 from searchapp.server.guard import AccessRules
@@ -25,9 +26,10 @@ def serve_library(
     rules: AccessRules = AccessRules(),  # noqa: B008 (frozen)
     *,
     allow_urls: bool = False,
+    start_reranker: StartReranker | None = None,
 ) -> Iterator[str]:
     """Serve a library; yield the URL."""
-    service = Service(library, start)
+    service = Service(library, start, start_reranker)
     # asyncio disables Nagle's algorithm, which delays each answer by 40 ms, only if the protocol
     # is given. searchapp gives it too.
     listener = socket.socket(socket.AF_INET, socket.SOCK_STREAM, socket.IPPROTO_TCP)
