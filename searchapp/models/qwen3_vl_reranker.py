@@ -71,9 +71,13 @@ def _make_spec(
     source: str,
     revision: str,
     weights_mb: int,
+    is_tied: bool,
     license_name: str = "Apache-2.0",
     text_limit: int = qwen3_vl.MAX_MODEL_LEN,
 ) -> ModelSpec:
+    # is_tied: the weights of the answers are those of the input tokens. transformers 5 leaves this
+    # out of the configuration of the language model, where vLLM reads it.
+    overrides = {**HF_OVERRIDES, "text_config": {"tie_word_embeddings": is_tied}}
     spec = ModelSpec(
         name=name,
         source=source,
@@ -87,7 +91,7 @@ def _make_spec(
         weights_mb=weights_mb,
         placeholder="<|image_pad|>",
         pooling="LAST",
-        engine_arguments={"max_model_len": text_limit, "hf_overrides": HF_OVERRIDES},
+        engine_arguments={"max_model_len": text_limit, "hf_overrides": overrides},
     )
     return apply_pixel_limit(spec, ModelOptions(), qwen3_vl.TOKEN_SIDE_PX)
 
@@ -96,9 +100,9 @@ RERANKERS = {
     spec.name: spec
     for spec in (
         _make_spec(DEFAULT_RERANKER, "Qwen/Qwen3-VL-Reranker-2B",
-              "4bd860ac4f15ad1897a214615cccc700f8f71818", 4260),
+              "4bd860ac4f15ad1897a214615cccc700f8f71818", 4260, is_tied=True),
         _make_spec("qwen3-vl-reranker-8b", "Qwen/Qwen3-VL-Reranker-8B",
-              "b212dc8c91a8164aef1ea2de9c1a867611e75c04", 17540),
+              "b212dc8c91a8164aef1ea2de9c1a867611e75c04", 17540, is_tied=False),
     )
 }  # fmt: skip
 
@@ -127,13 +131,15 @@ def resolve_reranker(name: str) -> ModelSpec:
             f"searchapp can use; use {' or '.join(RERANKERS)}"
         )
     try:
-        limit = folder.config["text_config"].get("max_position_embeddings", qwen3_vl.MAX_MODEL_LEN)
+        text = folder.config["text_config"]
+        limit = text.get("max_position_embeddings", qwen3_vl.MAX_MODEL_LEN)
+        is_tied = folder.config.get("tie_word_embeddings", text.get("tie_word_embeddings", False))
     except (KeyError, AttributeError) as error:
         raise ModelError(
             f"{path}: the model's configuration lacks {error}; copy the complete model folder"
         ) from error
     spec = _make_spec(
-        folder.path, folder.path, folder.fingerprint, folder.weights_mb, "see the model card",
-        min(qwen3_vl.MAX_MODEL_LEN, limit),
+        folder.path, folder.path, folder.fingerprint, folder.weights_mb, bool(is_tied),
+        "see the model card", min(qwen3_vl.MAX_MODEL_LEN, limit),
     )  # fmt: skip
     return replace(spec, code=folder.code_files)
