@@ -22,6 +22,7 @@ from support.browser import (
     type_query,
 )
 from support.fake_engine import FakeEngine
+from support.fake_reranker import FakeReranker
 from support.library import index_folder, write_fake_clip
 from support.live_server import serve_library
 from support.metadata_files import make_exif
@@ -49,7 +50,9 @@ def library(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture(scope="module")
 def site(library: Path) -> Iterator[str]:
     """URL of a server whose engine runs."""
-    with serve_library(library, lambda spec: FakeEngine(spec)) as url:
+    with serve_library(
+        library, lambda spec: FakeEngine(spec), start_reranker=FakeReranker()
+    ) as url:
         while httpx.post(f"{url}/api/search", json={"text": "red"}).status_code == 503:
             time.sleep(0.02)
         yield url
@@ -130,6 +133,21 @@ def test_lines_of_text_are_outlined(tabs: BrowserTabs, site: str) -> None:
         assert inner["width"] == pytest.approx(outer["width"] / 2, rel=0.05)
         assert inner["y"] == pytest.approx(outer["y"] + outer["height"] / 2, rel=0.05)
         page.keyboard.press("+")
+
+
+def test_the_best_hits_are_compared_closely(tabs: BrowserTabs, site: str) -> None:
+    """The order of a reranker is a choice of the page, kept in the URL and in saved searches."""
+    page = tabs.open_page(f"{site}/?q=green")
+    expect_count(page, 3)
+    choice = page.get_by_label("Sort")
+    with page.expect_request("**/api/search") as request:
+        choice.select_option(label="Best match, compared closely")
+    assert request.value.post_data_json["rerank"] == 20
+    expect_count(page, 3)
+    assert page.url.endswith("?q=green&sort=rerank")
+    page.reload()
+    expect(choice).to_have_value("rerank")
+    expect_count(page, 3)
 
 
 def test_where_words_are_looked_up(tabs: BrowserTabs, site: str) -> None:

@@ -2,6 +2,7 @@
 
 import { Problem } from "./api.js";
 import { loadTimeline, makeBrowseModel } from "./browse.js";
+import { hasExamples } from "./examples.js";
 import { NO_FILTERS, activeFilters, filterKey } from "./filters.js";
 import { clearGrid, fitGrid, getModel, getPlan, onGridResize, showModel } from "./grid.js";
 import { changeFilters, changeState, getState, showAgain } from "./navigation.js";
@@ -130,6 +131,7 @@ function drawAnswer({ scroll = null } = {}) {
   const hasMore = mayHaveMore(answer, state) && !isCut;
   $("sort-field").hidden = $("cut-field").hidden = false;
   $("by-field").hidden = !isInWords(state);
+  $("rerank-option").hidden = hasExamples(state);
   drawWarnings(answer.warnings ?? []);
   drawScoreSlider(answer.hits, state);
   $("status").textContent = describeAnswer(sorted, hasMore, state);
