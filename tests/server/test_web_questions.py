@@ -49,11 +49,12 @@ def library(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="module")
 def site(library: Path) -> Iterator[str]:
-    """URL of a server whose engine runs."""
+    """URL of a server whose engine and reranker run."""
     with serve_library(
         library, lambda spec: FakeEngine(spec), start_reranker=FakeReranker()
     ) as url:
-        while httpx.post(f"{url}/api/search", json={"text": "red"}).status_code == 503:
+        question = {"text": "red", "rerank": 1}
+        while httpx.post(f"{url}/api/search", json=question).status_code == 503:
             time.sleep(0.02)
         yield url
 
