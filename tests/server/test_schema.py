@@ -25,7 +25,8 @@ def test_nothing_that_fits_the_schema_is_a_server_error(
     with Library.open(tmp_path / "library", create=True, start=fake_engines) as library:
         index_folder(library, photos, model)
     with serve_library(tmp_path / "library", fake_engines) as url:
-        while httpx.post(f"{url}/api/search", json={"text": "red"}).status_code == 503:
+        question = {"text": "red", "rerank": 1}  # starts both models
+        while httpx.post(f"{url}/api/search", json=question).status_code == 503:
             time.sleep(0.05)
         result = subprocess.run(
             [str(SCHEMATHESIS), "run", f"{url}/openapi.json", "--checks", "not_a_server_error",

@@ -22,7 +22,6 @@ from support.browser import (
     type_query,
 )
 from support.fake_engine import FakeEngine
-from support.fake_reranker import FakeReranker
 from support.library import index_folder, write_fake_clip
 from support.live_server import serve_library
 from support.metadata_files import make_exif
@@ -50,9 +49,7 @@ def library(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture(scope="module")
 def site(library: Path) -> Iterator[str]:
     """URL of a server whose engine and reranker run."""
-    with serve_library(
-        library, lambda spec: FakeEngine(spec), start_reranker=FakeReranker()
-    ) as url:
+    with serve_library(library, lambda spec: FakeEngine(spec)) as url:
         question = {"text": "red", "rerank": 1}
         while httpx.post(f"{url}/api/search", json=question).status_code == 503:
             time.sleep(0.02)

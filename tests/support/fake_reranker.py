@@ -1,4 +1,7 @@
-"""Rerank without a model: the score is how near a picture is to the color of the question."""
+"""Rerank without a model: the score is how near a picture is to the color of the question.
+
+A question without a color means black.
+"""
 
 from __future__ import annotations
 
@@ -56,8 +59,7 @@ def _read_color(question: RerankQuestion) -> np.ndarray:
     for word in re.findall(r"[a-z]+", question.text or ""):
         if word in ImageColor.colormap:
             return np.array(ImageColor.getrgb(word), float)
-    assert question.image is not None
-    return _mean_color(question.image)
+    return np.zeros(3) if question.image is None else _mean_color(question.image)
 
 
 def _mean_color(picture: Picture) -> np.ndarray:

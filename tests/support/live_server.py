@@ -17,6 +17,7 @@ from searchapp.models import ModelSpec
 from searchapp.server.app import create_app
 from searchapp.server.guard import AccessRules
 from searchapp.server.service import Service
+from support.fake_reranker import FakeReranker
 
 
 @contextmanager
@@ -28,8 +29,8 @@ def serve_library(
     allow_urls: bool = False,
     start_reranker: StartReranker | None = None,
 ) -> Iterator[str]:
-    """Serve a library; yield the URL."""
-    service = Service(library, start, start_reranker)
+    """Serve a library; yield the URL. By default, a fake reranker answers."""
+    service = Service(library, start, start_reranker or FakeReranker())
     # asyncio disables Nagle's algorithm, which delays each answer by 40 ms, only if the protocol
     # is given. searchapp gives it too.
     listener = socket.socket(socket.AF_INET, socket.SOCK_STREAM, socket.IPPROTO_TCP)
