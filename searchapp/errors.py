@@ -15,10 +15,17 @@ class SearchAppError(Exception):
     exit_code = 1
 
 
+STOPPED_MESSAGE = "stopped. Finished work is saved; run the same command again to continue"
+
+
 class Interrupted(SearchAppError):
     """Ctrl-C stopped the command; the message states what is saved."""
 
     exit_code = 130
+
+    def __init__(self, message: str = STOPPED_MESSAGE) -> None:
+        """Create the error; the default message is that of work that continues where it stopped."""
+        super().__init__(message)
 
 
 class LibraryError(SearchAppError):

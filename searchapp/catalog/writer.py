@@ -13,10 +13,9 @@ from searchapp.catalog.file_metadata import FileInfos, FileMetadataTable
 from searchapp.catalog.metadata_rows import IMAGE_COLUMNS, info_to_values, save_keywords
 from searchapp.catalog.outdated_colors import last_outdated_sql
 from searchapp.catalog.path_keys import encode_path
-from searchapp.catalog.recognized_texts import RecognizedTexts
 from searchapp.catalog.scan_diff import FileTask
 from searchapp.files.display_path import display_path
-from searchapp.types import Collection, Failure, PictureInfo, RunSummary, TextLine
+from searchapp.types import Collection, Failure, PictureInfo, RunSummary
 
 
 class CatalogWriter:
@@ -138,13 +137,6 @@ class CatalogWriter:
         self._db.conn.executemany(
             "insert into frames values (?, ?, ?) on conflict (image_id) do nothing", frames
         )
-
-    def save_recognized_text(self, image_id: int, lines: Iterable[TextLine], reader: str) -> None:
-        """Write the lines of text in an image; replace those that were written before.
-
-        reader: name and version of the reader. Words in these lines find the image.
-        """
-        RecognizedTexts(self._db).save_outcomes([(image_id, tuple(lines))], reader)
 
 
 def format_utc_now() -> str:

@@ -110,9 +110,7 @@ def command(
                 if isinstance(event, DuplicatesFound):
                     found = event.duplicates
         except KeyboardInterrupt:
-            raise Interrupted(
-                "stopped. Finished work is saved; run the same command again to continue"
-            ) from None
+            raise Interrupted from None
     assert found is not None
     if html is not None:
         from searchapp.pages.duplicates_review import write_review

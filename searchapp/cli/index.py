@@ -129,9 +129,7 @@ def command(
                 again = show_run(opened.index(folders, replace(options, prune=True)))
                 summary = replace(summary, removed=summary.removed + again.removed, kept=0)
         except KeyboardInterrupt:
-            raise Interrupted(
-                "stopped. Finished work is saved; run the same command again to continue"
-            ) from None
+            raise Interrupted from None
     if as_json:
         print_json(asdict(summary))
     elif options.dry_run:

@@ -57,9 +57,7 @@ def command(as_json: bool, library: Path | None, **arguments: Any) -> None:
                 if isinstance(event, TextsRecognized):
                     summary = event.summary
         except KeyboardInterrupt:
-            raise Interrupted(
-                "stopped. Finished work is saved; run the same command again to continue"
-            ) from None
+            raise Interrupted from None
     assert summary is not None
     if as_json:
         print_json(asdict(summary))

@@ -19,7 +19,7 @@ from searchapp.cli.log_output import (
 )
 from searchapp.cli.open_viewer import open_in_viewer
 from searchapp.cli.preview import print_preview
-from searchapp.cli.query_terms import build_examples, build_query, format_title
+from searchapp.cli.query_terms import QuestionArguments, format_title
 from searchapp.cli.shared_options import (
     AppCommand,
     api_key_option,
@@ -184,14 +184,6 @@ class QueryCommand(AppCommand):
 @api_key_option
 @library_option
 def command(
-    text: str | None,
-    images: tuple[str, ...],
-    texts: tuple[str, ...],
-    minus_texts: tuple[str, ...],
-    minus_images: tuple[str, ...],
-    region: str | None,
-    likes: tuple[str, ...],
-    unlikes: tuple[str, ...],
     saved: str | None,
     as_json: bool,
     json_object: bool,
@@ -231,6 +223,7 @@ def command(
     """
     from searchapp.indexing.embedding.choose_engines import EngineChoice
 
+    question = QuestionArguments.pop_from(arguments)
     choice = EngineChoice(engine, api_key, verbose=is_engine_output_shown())
     if arguments["reranker"] is not None and arguments["rerank"] is None and saved is None:
         raise QueryError("--reranker has no effect without --rerank; add --rerank")
@@ -241,17 +234,14 @@ def command(
         "start_reranker": announce_reranker(choice),
     }
     if saved is None:
-        examples = build_examples(likes, unlikes)
-        query = build_query(
-            text, images, texts, minus_texts, minus_images, region=region,
-            can_be_empty=bool(examples),
-        )  # fmt: skip
+        examples = question.build_examples()
+        query = question.build_query(can_be_empty=bool(examples))
         options, title = SearchOptions(**arguments), format_title(query, examples)
         answer = answer_query(
             query, options, config, start_until_exit(choice), **answering, examples=examples
         )
     else:
-        if any((text, images, texts, minus_texts, minus_images, region, likes, unlikes)):
+        if not question.is_empty:
             raise QueryError("--saved has a question of its own; leave out TEXT and pictures")
         search = load_saved(config.library_folder, saved, print_note)
         changes = _get_given_options(arguments)

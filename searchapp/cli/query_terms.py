@@ -5,6 +5,8 @@ from __future__ import annotations
 import os
 import re
 from collections.abc import Sequence
+from dataclasses import astuple, dataclass, fields
+from typing import Any, Self
 
 from searchapp.errors import QueryError
 from searchapp.types import Example, Query, Region, Term
@@ -69,6 +71,46 @@ def build_examples(likes: Sequence[str], unlikes: Sequence[str]) -> list[Example
         raise QueryError("a --like or --unlike is empty. Give it a picture, or leave it out.")
     liked = [Example(_parse_picture(value)) for value in likes]
     return [*liked, *(Example(_parse_picture(value), False) for value in unlikes)]
+
+
+@dataclass(frozen=True, slots=True)
+class QuestionArguments:
+    """The arguments of a command that are its question: words, pictures and examples."""
+
+    text: str | None
+    images: tuple[str, ...]
+    texts: tuple[str, ...]
+    minus_texts: tuple[str, ...]
+    minus_images: tuple[str, ...]
+    region: str | None
+    likes: tuple[str, ...]
+    unlikes: tuple[str, ...]
+
+    @classmethod
+    def pop_from(cls, arguments: dict[str, Any]) -> Self:
+        """Remove the question from a command's arguments, and return it."""
+        return cls(**{field.name: arguments.pop(field.name) for field in fields(cls)})
+
+    @property
+    def is_empty(self) -> bool:
+        """Return whether the command has no part of a question."""
+        return not any(astuple(self))
+
+    def build_examples(self) -> list[Example]:
+        """Return the liked and unliked pictures."""
+        return build_examples(self.likes, self.unlikes)
+
+    def build_query(self, *, can_be_empty: bool) -> Query | list[Term]:
+        """Return the words and pictures to look for, without the examples."""
+        return build_query(
+            self.text,
+            self.images,
+            self.texts,
+            self.minus_texts,
+            self.minus_images,
+            region=self.region,
+            can_be_empty=can_be_empty,
+        )
 
 
 def format_title(query: Query | Sequence[Term], examples: Sequence[Example] = ()) -> str:

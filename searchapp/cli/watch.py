@@ -127,9 +127,7 @@ def command(
     except _TerminationSignal:
         print_note("searchapp: stopped")
     except KeyboardInterrupt:
-        raise Interrupted(
-            "stopped. Finished work is saved; run the same command again to continue"
-        ) from None
+        raise Interrupted from None
 
 
 @contextmanager

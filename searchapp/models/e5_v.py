@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from searchapp.models.adapt_spec import adapt_spec
 from searchapp.models.local_folder import ModelFolder
 from searchapp.models.spec import ModelSpec, Prompts
 from searchapp.pictures.model_size import ImageInput
@@ -47,19 +48,4 @@ def from_folder(folder: ModelFolder) -> ModelSpec:
     Raises KeyError if the configuration of the model lacks a value.
     """
     text = folder.config["text_config"]
-    limit = min(MAX_MODEL_LEN, text.get("max_position_embeddings", MAX_MODEL_LEN))
-    return ModelSpec(
-        name=folder.path,
-        source=folder.path,
-        revision=folder.fingerprint,
-        architecture=ARCHITECTURE,
-        dimensions=text["hidden_size"],
-        prompts=PROMPTS,
-        image=IMAGE_INPUT,
-        text_limit=limit,
-        licence="see the model card",
-        weights_mb=folder.weights_mb,
-        placeholder="<image>",
-        pooling="LAST",
-        engine_arguments={"max_model_len": limit},
-    )
+    return adapt_spec(MODELS[0], folder, text, text["hidden_size"])

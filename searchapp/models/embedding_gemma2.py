@@ -8,6 +8,7 @@ no prompt. For a picture alone, transformers' EmbeddingGemma2Processor makes the
 
 from __future__ import annotations
 
+from searchapp.models.adapt_spec import adapt_spec
 from searchapp.models.local_folder import ModelFolder
 from searchapp.models.spec import ModelSpec, Prompts
 from searchapp.pictures.model_size import ImageInput
@@ -26,39 +27,26 @@ PICTURE_TOKENS, TOKEN_SIDE_PX = 280, 48
 MAX_MODEL_LEN = 2048
 
 
-def _make_spec(
-    name: str,
-    source: str,
-    revision: str,
-    dimensions: int,
-    weights_mb: int,
-    license_name: str = "Apache-2.0",
-    text_limit: int = MAX_MODEL_LEN,
-) -> ModelSpec:
-    return ModelSpec(
-        name=name,
-        source=source,
-        revision=revision,
+MODELS = (
+    ModelSpec(
+        name="embeddinggemma-2",
+        source="google/embeddinggemma-2",
+        revision="914f7f89142e33e77833254d9c9b90c3cef7303b",
         architecture=ARCHITECTURE,
-        dimensions=dimensions,
+        dimensions=768,
         prompts=PROMPTS,
         image=ImageInput("bound", max_pixels=PICTURE_TOKENS * TOKEN_SIDE_PX**2),
-        text_limit=text_limit,
-        licence=license_name,
-        weights_mb=weights_mb,
+        text_limit=MAX_MODEL_LEN,
+        licence="Apache-2.0",
+        weights_mb=1490,
         image_tokens=PICTURE_TOKENS + 2,
         placeholder=IMAGE_TOKEN,
         pooling="MEAN",
         matryoshka=True,
         float16=False,
-        engine_arguments={"max_model_len": text_limit},
-    )
-
-
-MODELS = (
-    _make_spec("embeddinggemma-2", "google/embeddinggemma-2",
-          "914f7f89142e33e77833254d9c9b90c3cef7303b", 768, 1490),
-)  # fmt: skip
+        engine_arguments={"max_model_len": MAX_MODEL_LEN},
+    ),
+)
 
 
 def from_folder(folder: ModelFolder) -> ModelSpec:
@@ -67,6 +55,4 @@ def from_folder(folder: ModelFolder) -> ModelSpec:
     Raises KeyError if the configuration of the model lacks a value.
     """
     text = folder.config["text_config"]
-    limit = min(MAX_MODEL_LEN, text.get("max_position_embeddings", MAX_MODEL_LEN))
-    return _make_spec(folder.path, folder.path, folder.fingerprint, text["embedding_dim"],
-                 folder.weights_mb, "see the model card", limit)  # fmt: skip
+    return adapt_spec(MODELS[0], folder, text, text["embedding_dim"])

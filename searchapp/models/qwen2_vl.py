@@ -22,9 +22,8 @@ from dataclasses import replace
 from searchapp.errors import ModelError
 from searchapp.models import vlm2vec
 from searchapp.models.local_folder import ModelFolder
-from searchapp.models.pixel_limit import MAX_TOKENS, apply_pixel_limit
+from searchapp.models.qwen_vl import MAX_MODEL_LEN, apply_pixel_limit, make_spec
 from searchapp.models.spec import ModelSpec, Prompts
-from searchapp.pictures.model_size import ImageInput
 from searchapp.types import ModelOptions
 
 ARCHITECTURE = "Qwen2VLForConditionalGeneration"
@@ -32,7 +31,6 @@ IMAGE_TOKEN = "<|image_pad|>"
 PICTURE = "<|vision_start|><|image_pad|><|vision_end|>"
 SYSTEM_PROMPT = "You are a helpful assistant."
 TOKEN_SIDE_PX = 28
-MAX_MODEL_LEN = 8192
 DSE_PICTURE_SIDE_PX = 56  # the smallest picture that the processor accepts
 DSE_PICTURE_TOKENS = 4
 
@@ -85,23 +83,10 @@ def _make_spec(
     prompts: Prompts,
     instruction: str | None = None,
 ) -> ModelSpec:
-    spec = ModelSpec(
-        name=name,
-        source=source,
-        revision=revision,
-        architecture=ARCHITECTURE,
-        dimensions=dimensions,
-        prompts=prompts,
-        image=ImageInput("bound", max_pixels=MAX_TOKENS * TOKEN_SIDE_PX**2),
-        text_limit=MAX_MODEL_LEN,
-        licence="Apache-2.0",
-        weights_mb=weights_mb,
-        placeholder=IMAGE_TOKEN,
-        pooling="LAST",
-        instruction=instruction,
-        engine_arguments={"max_model_len": MAX_MODEL_LEN},
-    )
-    return apply_picture_options(spec, ModelOptions())
+    return make_spec(
+        name, source, revision, dimensions, weights_mb, architecture=ARCHITECTURE,
+        prompts=prompts, token_side=TOKEN_SIDE_PX, instruction=instruction,
+    )  # fmt: skip
 
 
 def apply_picture_options(spec: ModelSpec, options: ModelOptions) -> ModelSpec:

@@ -5,10 +5,12 @@ These models take an instruction, and their vectors can be cut to fewer dimensio
 
 from __future__ import annotations
 
+from dataclasses import replace
+
+from searchapp.models.adapt_spec import adapt_spec
 from searchapp.models.local_folder import ModelFolder
-from searchapp.models.pixel_limit import MAX_TOKENS, apply_pixel_limit
+from searchapp.models.qwen_vl import apply_pixel_limit, make_spec
 from searchapp.models.spec import ModelSpec, Prompts
-from searchapp.pictures.model_size import ImageInput
 from searchapp.types import ModelOptions
 
 ARCHITECTURE = "Qwen3VLForConditionalGeneration"
@@ -25,36 +27,6 @@ PROMPTS = Prompts(
 )
 DEFAULT_INSTRUCTION = "Represent the user's input."
 TOKEN_SIDE_PX = 32
-MAX_MODEL_LEN = 8192
-
-
-def _make_spec(
-    name: str,
-    source: str,
-    revision: str,
-    dimensions: int,
-    weights_mb: int,
-    license_name: str = "Apache-2.0",
-    text_limit: int = MAX_MODEL_LEN,
-) -> ModelSpec:
-    spec = ModelSpec(
-        name=name,
-        source=source,
-        revision=revision,
-        architecture=ARCHITECTURE,
-        dimensions=dimensions,
-        prompts=PROMPTS,
-        image=ImageInput("bound", max_pixels=MAX_TOKENS * TOKEN_SIDE_PX**2),
-        text_limit=text_limit,
-        licence=license_name,
-        weights_mb=weights_mb,
-        placeholder="<|image_pad|>",
-        pooling="LAST",
-        instruction=DEFAULT_INSTRUCTION,
-        matryoshka=True,
-        engine_arguments={"max_model_len": text_limit},
-    )
-    return apply_picture_options(spec, ModelOptions())
 
 
 def apply_picture_options(spec: ModelSpec, options: ModelOptions) -> ModelSpec:
@@ -62,11 +34,18 @@ def apply_picture_options(spec: ModelSpec, options: ModelOptions) -> ModelSpec:
     return apply_pixel_limit(spec, options, TOKEN_SIDE_PX)
 
 
-MODELS = (
-    _make_spec("qwen3-vl-embedding-2b", "Qwen/Qwen3-VL-Embedding-2B",
-          "9f2f7e710d6d81056aa5c0a4f04764fec6bb7bda", 2048, 4260),
-    _make_spec("qwen3-vl-embedding-8b", "Qwen/Qwen3-VL-Embedding-8B",
-          "2c4565515e0f265c6511776e7193b22c0968ddc7", 4096, 16290),
+MODELS = tuple(
+    replace(
+        make_spec(*facts, architecture=ARCHITECTURE, prompts=PROMPTS, token_side=TOKEN_SIDE_PX,
+                  instruction=DEFAULT_INSTRUCTION),
+        matryoshka=True,
+    )
+    for facts in (
+        ("qwen3-vl-embedding-2b", "Qwen/Qwen3-VL-Embedding-2B",
+         "9f2f7e710d6d81056aa5c0a4f04764fec6bb7bda", 2048, 4260),
+        ("qwen3-vl-embedding-8b", "Qwen/Qwen3-VL-Embedding-8B",
+         "2c4565515e0f265c6511776e7193b22c0968ddc7", 4096, 16290),
+    )
 )  # fmt: skip
 
 
@@ -76,6 +55,4 @@ def from_folder(folder: ModelFolder) -> ModelSpec:
     Raises KeyError if the configuration of the model lacks a value.
     """
     text = folder.config["text_config"]
-    limit = min(MAX_MODEL_LEN, text.get("max_position_embeddings", MAX_MODEL_LEN))
-    return _make_spec(folder.path, folder.path, folder.fingerprint, text["hidden_size"],
-                 folder.weights_mb, "see the model card", limit)  # fmt: skip
+    return adapt_spec(MODELS[0], folder, text, text["hidden_size"])

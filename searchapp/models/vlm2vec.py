@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 
 from searchapp.errors import ModelError
+from searchapp.models.adapt_spec import adapt_spec
 from searchapp.models.local_folder import ModelFolder
 from searchapp.models.spec import ModelSpec, Prompts
 from searchapp.pictures.model_size import ImageInput
@@ -65,27 +66,8 @@ def from_folder(folder: ModelFolder) -> ModelSpec:
 
     Raises KeyError if the configuration of the model lacks a value.
     """
-    limit = min(MAX_MODEL_LEN, folder.config.get("max_position_embeddings", MAX_MODEL_LEN))
-    return ModelSpec(
-        name=folder.path,
-        source=folder.path,
-        revision=folder.fingerprint,
-        architecture=ARCHITECTURE,
-        dimensions=folder.config["hidden_size"],
-        prompts=PROMPTS,
-        image=_make_image_input(DEFAULT_NUM_CROPS),
-        text_limit=limit,
-        licence="see the model card",
-        weights_mb=folder.weights_mb,
-        image_tokens=_count_image_tokens(DEFAULT_NUM_CROPS),
-        placeholder="<|image_1|>",
-        pooling="LAST",
-        engine_arguments={
-            "max_model_len": limit,
-            "mm_processor_kwargs": {"num_crops": DEFAULT_NUM_CROPS},
-        },
-        code=folder.code_files,
-    )
+    spec = adapt_spec(MODELS[0], folder, folder.config, folder.config["hidden_size"])
+    return replace(spec, code=folder.code_files)
 
 
 def apply_picture_options(spec: ModelSpec, options: ModelOptions) -> ModelSpec:

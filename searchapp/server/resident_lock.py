@@ -96,11 +96,6 @@ def read_lock_holder(library: Path) -> LockHolder | None:
     return None
 
 
-def is_lock_free(library: Path) -> bool:
-    """Return whether no process holds the lock: then no resident process of the library runs."""
-    return read_lock_holder(library) is None
-
-
 def _parse_holder(text: bytes) -> LockHolder:
     """Return the process that a lock file names; an earlier version left the file empty."""
     with suppress(ValueError, TypeError, AttributeError):

@@ -170,3 +170,19 @@ def test_other_programs_see_the_names(
     printed = run("info", *library).output
     assert "places       1 of 1 image with a position have a name" in printed
     assert "place names by GeoNames (https://www.geonames.org), CC BY 4.0" in printed
+
+
+def test_copies_with_different_positions_count_once_for_each_place(
+    opened: Library, tmp_path: Path, model: Path, finder: FakeFinder
+) -> None:
+    """Three files with the same bytes are one image, in the places of all its files."""
+    for name, position in (("a", LISBON), ("b", MUNICH), ("c", (39.0, -9.0))):
+        save_at(tmp_path / f"pics/{name}/x.png", "red", position)
+    index_folder(opened, tmp_path / "pics", model)
+    facets = opened.count_facets()
+    assert facets.images == 1
+    assert {("Lisbon", 1), ("Portugal", 1), ("Munich", 1)} <= set(facets.place_names.values)
+    for place, folders in (("Munich", "b"), ("Lisbon", "ac")):
+        (hit,) = opened.search(Query("red"), SearchOptions(place=place))
+        assert Path(hit.path).parent.name in folders
+        assert hit.city == place

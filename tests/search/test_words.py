@@ -278,7 +278,7 @@ def test_recognized_text_is_found_and_shown(library: Library) -> None:
     box = ((0.1, 0.1), (0.9, 0.1), (0.9, 0.2), (0.1, 0.2))
     lines = [TextLine("Invoice no. 4711", box, 0.9), TextLine("Thank you", (), 0.8)]
     with catalog.write_transaction():
-        catalog.writer.save_recognized_text(hit.image_id, lines, "reader 1")
+        catalog.recognized_texts.save_outcomes([(hit.image_id, lines)], "reader 1")
     (found,) = find(library, "invoice 4711", by="text")
     (match,) = found.match
     assert (match.by, match.snippet) == ("text", "Invoice no. 4711")
@@ -289,7 +289,7 @@ def test_recognized_text_is_found_and_shown(library: Library) -> None:
     assert phrase.match[0].boxes == (box,)
     assert names(find(library, '"invoice no. 4711" red')) == ["IMG_2204"]
     with catalog.write_transaction():
-        catalog.writer.save_recognized_text(hit.image_id, lines[1:], "reader 2")
+        catalog.recognized_texts.save_outcomes([(hit.image_id, lines[1:])], "reader 2")
     assert find(library, "invoice", by="text") == []
     assert names(find(library, "thank you", by="text")) == ["IMG_2204"]
 

@@ -32,7 +32,7 @@ from searchapp.errors import (
 )
 from searchapp.library import Library
 from searchapp.server import client, start_resident, unix_http
-from searchapp.server.resident_lock import is_lock_free
+from searchapp.server.resident_lock import read_lock_holder
 from searchapp.server.socket_path import MAX_SOCKET_PATH_BYTES, log_path, socket_path
 from searchapp.server.start_resident import ResidentConfig
 from searchapp.types import Example, Query, Region, SearchOptions, Term
@@ -224,10 +224,10 @@ def test_idle_process_stops(resident_config: ResidentConfig) -> None:
     """After keep_alive_min without a request, process and socket are gone."""
     search_names(ResidentConfig(resident_config.library_folder, keep_alive_min=0.02))
     for _ in range(100):
-        if is_lock_free(resident_config.library_folder):
+        if read_lock_holder(resident_config.library_folder) is None:
             break
         time.sleep(0.1)
-    assert is_lock_free(resident_config.library_folder)
+    assert read_lock_holder(resident_config.library_folder) is None
     assert not socket_path(resident_config.library_folder).exists()
 
 
@@ -355,7 +355,7 @@ def test_library_with_a_long_path(
         again = client.get_resident_info(path)
         assert running and again and again["pid"] == running["pid"]
     assert client.stop_resident(link)
-    assert is_lock_free(folder)
+    assert read_lock_holder(folder) is None
     assert not list(other_temporary.iterdir())
 
 

@@ -3,14 +3,12 @@
 import shutil
 import subprocess
 import sys
-import time
 from pathlib import Path
 
-import httpx
 import pytest
 from support.effort import EFFORT, scale
 from support.library import FakeEngines, index_folder
-from support.live_server import serve_library
+from support.live_server import serve_with_engine
 
 from searchapp.library import Library
 
@@ -24,10 +22,7 @@ def test_nothing_that_fits_the_schema_is_a_server_error(
     """Schemathesis sends valid and invalid requests by the schema; none has a status of 5xx."""
     with Library.open(tmp_path / "library", create=True, start=fake_engines) as library:
         index_folder(library, photos, model)
-    with serve_library(tmp_path / "library", fake_engines) as url:
-        question = {"text": "red", "rerank": 1}  # starts both models
-        while httpx.post(f"{url}/api/search", json=question).status_code == 503:
-            time.sleep(0.05)
+    with serve_with_engine(tmp_path / "library", fake_engines, has_reranker=True) as url:
         result = subprocess.run(
             [str(SCHEMATHESIS), "run", f"{url}/openapi.json", "--checks", "not_a_server_error",
              "--max-examples", str(scale(6)), "--seed", "7", "--no-color",

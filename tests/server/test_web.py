@@ -6,7 +6,6 @@ import io
 import os
 import re
 import threading
-import time
 from base64 import b64encode
 from collections.abc import Iterator
 from pathlib import Path
@@ -30,7 +29,7 @@ from support.browser import (
 )
 from support.fake_engine import FakeEngine
 from support.library import index_folder, write_fake_clip
-from support.live_server import serve_library
+from support.live_server import serve_library, serve_with_engine
 from support.sample_pictures import make_picture
 
 from searchapp.library import Library
@@ -85,9 +84,7 @@ def library(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture(scope="module")
 def site(library: Path) -> Iterator[str]:
     """URL of a server whose engine runs."""
-    with serve_library(library, lambda spec: FakeEngine(spec)) as url:
-        while httpx.post(f"{url}/api/search", json={"text": "red"}).status_code == 503:
-            time.sleep(0.02)
+    with serve_with_engine(library, lambda spec: FakeEngine(spec)) as url:
         yield url
 
 

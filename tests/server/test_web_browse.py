@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-import time
 from collections.abc import Iterator
 from typing import Any
 
@@ -22,7 +21,7 @@ from support.browser import (
     type_query,
 )
 from support.fake_engine import FakeEngine
-from support.live_server import serve_library
+from support.live_server import serve_with_engine
 from support.made_library import make_large_library
 
 pytestmark = needs_chromium
@@ -36,9 +35,7 @@ MAX_NODES = 1500
 def site(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     """URL of a server with 3,000 made-up pictures of 20 years, whose engine runs."""
     library = make_large_library(tmp_path_factory.mktemp("browse"), COUNT)
-    with serve_library(library, lambda spec: FakeEngine(spec)) as url:
-        while httpx.post(f"{url}/api/search", json={"text": "red"}).status_code == 503:
-            time.sleep(0.02)
+    with serve_with_engine(library, lambda spec: FakeEngine(spec)) as url:
         yield url
 
 

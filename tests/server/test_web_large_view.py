@@ -22,7 +22,7 @@ from support.browser import (
 )
 from support.fake_engine import FakeEngine
 from support.library import index_folder, write_fake_clip
-from support.live_server import serve_library
+from support.live_server import serve_with_engine
 from support.metadata_files import make_exif
 from support.sample_pictures import make_picture
 
@@ -52,9 +52,7 @@ def site(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     shutil.copy(album / "0.jpg", album / "copies" / "0 (1).jpg")
     with Library.open(root / "library", create=True, start=FakeEngine) as opened:
         index_folder(opened, album, write_fake_clip(root / "fake-clip"))
-    with serve_library(root / "library", lambda spec: FakeEngine(spec)) as url:
-        while httpx.post(f"{url}/api/search", json={"text": "red"}).status_code == 503:
-            time.sleep(0.02)
+    with serve_with_engine(root / "library", lambda spec: FakeEngine(spec)) as url:
         yield url
 
 

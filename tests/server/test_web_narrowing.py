@@ -20,7 +20,7 @@ from support.browser import (
 )
 from support.fake_engine import FakeEngine
 from support.library import index_folder, write_fake_clip
-from support.live_server import serve_library
+from support.live_server import serve_with_engine
 from support.metadata_files import make_exif, make_list_property, make_xmp
 from support.sample_pictures import save_picture
 
@@ -63,9 +63,7 @@ def site(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
         for positions in table.read_pages("test"):
             paris = Place("Paris", "Île-de-France", "France")
             table.save_places("test", dict.fromkeys(positions, paris))
-    with serve_library(folder / "library", lambda spec: FakeEngine(spec)) as url:
-        while httpx.post(f"{url}/api/search", json={"text": "red"}).status_code == 503:
-            pass
+    with serve_with_engine(folder / "library", lambda spec: FakeEngine(spec)) as url:
         yield url
 
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import threading
-import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -23,7 +22,7 @@ from support.browser import (
 )
 from support.fake_engine import FakeEngine
 from support.library import index_folder, write_fake_clip
-from support.live_server import serve_library
+from support.live_server import serve_library, serve_with_engine
 from support.metadata_files import make_exif
 from support.sample_pictures import make_picture, save_picture
 
@@ -49,10 +48,7 @@ def library(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture(scope="module")
 def site(library: Path) -> Iterator[str]:
     """URL of a server whose engine and reranker run."""
-    with serve_library(library, lambda spec: FakeEngine(spec)) as url:
-        question = {"text": "red", "rerank": 1}
-        while httpx.post(f"{url}/api/search", json=question).status_code == 503:
-            time.sleep(0.02)
+    with serve_with_engine(library, lambda spec: FakeEngine(spec), has_reranker=True) as url:
         yield url
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -22,7 +21,7 @@ from support.browser import (
 )
 from support.fake_engine import FakeEngine
 from support.library import index_folder, write_fake_clip
-from support.live_server import serve_library
+from support.live_server import serve_with_engine
 from support.sample_pictures import save_picture
 
 from searchapp.library import Library
@@ -45,9 +44,7 @@ def library(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture(scope="module")
 def server(library: Path) -> Iterator[str]:
     """URL of a server whose engine runs."""
-    with serve_library(library, lambda spec: FakeEngine(spec)) as url:
-        while httpx.post(f"{url}/api/search", json={"text": "red"}).status_code == 503:
-            time.sleep(0.02)
+    with serve_with_engine(library, lambda spec: FakeEngine(spec)) as url:
         yield url
 
 

@@ -3,13 +3,11 @@
 from __future__ import annotations
 
 import re
-import time
 import zipfile
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-import httpx
 import pytest
 from PIL import Image
 from support.browser import (
@@ -24,7 +22,7 @@ from support.browser import (
 )
 from support.fake_engine import FakeEngine
 from support.library import index_folder, write_fake_clip
-from support.live_server import serve_library
+from support.live_server import serve_with_engine
 from support.metadata_files import make_exif
 from support.sample_pictures import make_picture
 
@@ -58,9 +56,7 @@ def site(album: Path) -> Iterator[str]:
     root = album.parent
     with Library.open(root / "library", create=True, start=FakeEngine) as opened:
         index_folder(opened, album, write_fake_clip(root / "fake-clip"))
-    with serve_library(root / "library", lambda spec: FakeEngine(spec)) as url:
-        while httpx.post(f"{url}/api/search", json={"text": "red"}).status_code == 503:
-            time.sleep(0.02)
+    with serve_with_engine(root / "library", lambda spec: FakeEngine(spec)) as url:
         yield url
 
 

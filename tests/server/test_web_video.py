@@ -2,17 +2,15 @@
 
 from __future__ import annotations
 
-import time
 from pathlib import Path
 from typing import Any
 
-import httpx
 import pytest
 from support.browser import expect, expect_first, locate_tiles, needs_chromium, type_query
 from support.dng_files import make_dng
 from support.fake_engine import FakeEngine
 from support.library import index_folder, write_fake_clip
-from support.live_server import serve_library
+from support.live_server import serve_with_engine
 from support.sample_pictures import make_picture, save_picture
 from support.video_files import write_video
 
@@ -32,9 +30,7 @@ def site(tmp_path: Path) -> Any:
     model = write_fake_clip(tmp_path / "fake-clip")
     with Library.open(tmp_path / "library", create=True, start=FakeEngine) as opened:
         assert index_folder(opened, folder, model).added == 3
-    with serve_library(tmp_path / "library", lambda spec: FakeEngine(spec)) as url:
-        while httpx.post(f"{url}/api/search", json={"text": "red"}).status_code == 503:
-            time.sleep(0.02)
+    with serve_with_engine(tmp_path / "library", lambda spec: FakeEngine(spec)) as url:
         yield url
 
 

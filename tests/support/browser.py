@@ -15,7 +15,7 @@ except ImportError:
 
 expect: Any = sync_api and sync_api.expect
 if sync_api:
-    sync_api.expect.set_options(timeout=15_000)  # ms; a busy machine needs more than the default
+    sync_api.expect.set_options(timeout=60_000)  # ms; a busy machine needs more than the default
 
 
 BROWSER_COMMANDS = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable")
@@ -55,7 +55,7 @@ class BrowserTabs:
             viewport={"width": width, "height": height}, color_scheme=color_scheme, **options
         )
         self._contexts.append(context)
-        context.set_default_timeout(10_000)
+        context.set_default_timeout(60_000)
         page = context.new_page()
         page.on(
             "console", lambda line: line.type != "log" and self._console_errors.append(line.text)

@@ -9,6 +9,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+import httpx
 import uvicorn
 
 from searchapp.engines import Engine
@@ -50,3 +51,15 @@ def serve_library(
         server.should_exit = True
         thread.join(10)
         service.close()
+
+
+@contextmanager
+def serve_with_engine(
+    library: Path, start: Callable[[ModelSpec], Engine], *, has_reranker: bool = False
+) -> Iterator[str]:
+    """Serve a library; yield the URL once the engine runs. has_reranker: start the reranker too."""
+    question = {"text": "red"} | ({"rerank": 1} if has_reranker else {})
+    with serve_library(library, start) as url:
+        while httpx.post(f"{url}/api/search", json=question).status_code == 503:
+            time.sleep(0.02)
+        yield url

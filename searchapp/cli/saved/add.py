@@ -10,7 +10,7 @@ import click
 from searchapp.cli.log_output import print_note
 from searchapp.cli.query import OUTPUT_OPTIONS, QueryCommand
 from searchapp.cli.query import command as query_command
-from searchapp.cli.query_terms import build_examples, build_query
+from searchapp.cli.query_terms import QuestionArguments
 from searchapp.cli.saved.sync import sync_searches
 from searchapp.cli.shared_options import (
     api_key_option,
@@ -39,14 +39,6 @@ QUESTION_PARAMETERS = [each for each in query_command.params if each.name not in
 @library_option
 def command(
     name: str,
-    text: str | None,
-    images: tuple[str, ...],
-    texts: tuple[str, ...],
-    minus_texts: tuple[str, ...],
-    minus_images: tuple[str, ...],
-    region: str | None,
-    likes: tuple[str, ...],
-    unlikes: tuple[str, ...],
     link_to: Path | None,
     replace: bool,
     no_daemon: bool,
@@ -66,13 +58,11 @@ def command(
     """
     from searchapp.library import Library
 
-    examples = build_examples(likes, unlikes)
-    question = build_query(
-        text, images, texts, minus_texts, minus_images, region=region, can_be_empty=True
-    )
+    question = QuestionArguments.pop_from(arguments)
+    query, examples = question.build_query(can_be_empty=True), question.build_examples()
     with Library.open(library, tell=print_note) as opened:
         search = opened.saved.add(
-            name, question, SearchOptions(**arguments), examples, replace_existing=replace
+            name, query, SearchOptions(**arguments), examples, replace_existing=replace
         )
         if link_to is not None:
             try:
