@@ -11,10 +11,9 @@ from dataclasses import replace
 
 from searchapp.errors import ModelError, QueryError
 from searchapp.files.enter_path import enter_path, has_entered_folder
-from searchapp.models import local_folder, qwen3_vl
-from searchapp.models.pixel_limit import apply_pixel_limit
+from searchapp.models import local_folder, qwen3_vl, qwen_vl
+from searchapp.models.adapt_spec import adapt_spec
 from searchapp.models.spec import ModelSpec, Prompts
-from searchapp.pictures.model_size import ImageInput
 from searchapp.types import ModelOptions
 
 ARCHITECTURE = "Qwen3VLForSequenceClassification"
@@ -66,34 +65,27 @@ def make_rerank_prompt(
     return BEFORE_QUESTION + question + BEFORE_DOCUMENT + document + AFTER_DOCUMENT
 
 
-def _make_spec(
-    name: str,
-    source: str,
-    revision: str,
-    weights_mb: int,
-    is_tied: bool,
-    license_name: str = "Apache-2.0",
-    text_limit: int = qwen3_vl.MAX_MODEL_LEN,
-) -> ModelSpec:
-    # is_tied: the weights of the answers are those of the input tokens. transformers 5 leaves this
-    # out of the configuration of the language model, where vLLM reads it.
+def _with_tied_weights(spec: ModelSpec, *, is_tied: bool) -> ModelSpec:
+    """Return the spec that tells vLLM whether the answers have the weights of the input tokens.
+
+    transformers 5 leaves this out of the configuration of the language model, where vLLM reads it.
+    """
     overrides = {**HF_OVERRIDES, "text_config": {"tie_word_embeddings": is_tied}}
-    spec = ModelSpec(
-        name=name,
-        source=source,
-        revision=revision,
-        architecture=ARCHITECTURE,
-        dimensions=1,
+    arguments = {**spec.engine_arguments, "hf_overrides": overrides}
+    return replace(spec, engine_arguments=arguments)
+
+
+def _make_spec(
+    name: str, source: str, revision: str, weights_mb: int, *, is_tied: bool
+) -> ModelSpec:
+    spec = qwen_vl.make_spec(
+        name, source, revision, 1, weights_mb, architecture=ARCHITECTURE,
         prompts=Prompts(make_rerank_prompt("picture", has_picture=False)),
-        image=ImageInput("bound", max_pixels=MAX_PICTURE_TOKENS * qwen3_vl.TOKEN_SIDE_PX**2),
-        text_limit=text_limit,
-        licence=license_name,
-        weights_mb=weights_mb,
-        placeholder="<|image_pad|>",
-        pooling="LAST",
-        engine_arguments={"max_model_len": text_limit, "hf_overrides": overrides},
-    )
-    return apply_pixel_limit(spec, ModelOptions(), qwen3_vl.TOKEN_SIDE_PX)
+        token_side=qwen3_vl.TOKEN_SIDE_PX,
+    )  # fmt: skip
+    max_pixels = MAX_PICTURE_TOKENS * qwen3_vl.TOKEN_SIDE_PX**2
+    spec = qwen3_vl.apply_picture_options(spec, ModelOptions(max_pixels=max_pixels))
+    return _with_tied_weights(spec, is_tied=is_tied)
 
 
 RERANKERS = {
@@ -132,14 +124,10 @@ def resolve_reranker(name: str) -> ModelSpec:
         )
     try:
         text = folder.config["text_config"]
-        limit = text.get("max_position_embeddings", qwen3_vl.MAX_MODEL_LEN)
         is_tied = folder.config.get("tie_word_embeddings", text.get("tie_word_embeddings", False))
-    except (KeyError, AttributeError) as error:
+        spec = adapt_spec(RERANKERS[DEFAULT_RERANKER], folder, text, dimensions=1)
+    except (KeyError, TypeError, AttributeError) as error:
         raise ModelError(
             f"{path}: the model's configuration lacks {error}; copy the complete model folder"
         ) from error
-    spec = _make_spec(
-        folder.path, folder.path, folder.fingerprint, folder.weights_mb, bool(is_tied),
-        "see the model card", min(qwen3_vl.MAX_MODEL_LEN, limit),
-    )  # fmt: skip
-    return replace(spec, code=folder.code_files)
+    return replace(_with_tied_weights(spec, is_tied=bool(is_tied)), code=folder.code_files)
