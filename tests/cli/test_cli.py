@@ -18,6 +18,7 @@ from searchapp.cli import COMMANDS
 from searchapp.cli.bench import COMMANDS as BENCH
 from searchapp.cli.saved import COMMANDS as SAVED
 from searchapp.models import MODELS, list_available_models
+from searchapp.models.qwen3_vl_reranker import RERANKERS
 
 
 @pytest.fixture
@@ -186,7 +187,7 @@ def test_info_models_and_failures(
     }  # fmt: skip
     listed = json.loads(run("models", "--json").stdout)
     names = [entry["name"] for entry in listed]
-    assert names == [spec.name for spec in list_available_models()]
+    assert names == [*(spec.name for spec in list_available_models()), *RERANKERS]
     assert set(MODELS) <= set(names)
     assert all(name in run("models").stdout for name in names)
 

@@ -16,6 +16,7 @@ from searchapp.engines.http_requests import RetryPolicy
 from searchapp.engines.remote_reranker import RemoteReranker, build_rerank_command
 from searchapp.engines.reranker import RerankQuestion, start_reranker
 from searchapp.errors import EngineError, ModelError, QueryError
+from searchapp.models import resolve_model
 from searchapp.models.qwen3_vl_reranker import (
     CHAT_TEMPLATE,
     DEFAULT_RERANKER,
@@ -81,6 +82,13 @@ def test_too_little_memory_is_one_clear_error(
     kind = "GPU memory" if has_gpu else "memory"
     with pytest.raises(EngineError, match=rf"MiB of {kind}, and 5,000 MiB are free\. Use a small"):
         start_reranker()
+
+
+@pytest.mark.parametrize("name", ["qwen3-vl-reranker-2b", "Qwen/Qwen3-VL-Reranker-8B"])
+def test_a_reranker_is_no_embedding_model(name: str) -> None:
+    """`searchapp models` lists both, so the message says which option takes it."""
+    with pytest.raises(ModelError, match=f"{name} is a reranker; .* with --reranker"):
+        resolve_model(name)
 
 
 @contextmanager
