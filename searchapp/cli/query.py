@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -11,14 +11,10 @@ import click
 
 from searchapp.cli import shell_completion
 from searchapp.cli.filter_options import filter_options
-from searchapp.cli.log_output import (
-    LOG_OPTION_NAMES,
-    is_engine_output_shown,
-    print_line,
-    print_note,
-)
+from searchapp.cli.log_output import LOG_OPTION_NAMES, is_engine_output_shown, print_note
 from searchapp.cli.open_viewer import open_in_viewer
 from searchapp.cli.preview import print_preview
+from searchapp.cli.print_hits import note_quality, print_hits
 from searchapp.cli.query_terms import QuestionArguments, format_title
 from searchapp.cli.shared_options import (
     AppCommand,
@@ -42,17 +38,7 @@ from searchapp.files.copy_hits import copy_hits, link_hits, local_file
 from searchapp.files.library_folder import resolve_library_folder
 from searchapp.server.answer_query import answer_query, answer_saved, load_saved
 from searchapp.server.start_resident import ResidentConfig
-from searchapp.types import (
-    AUTO_MIN_SCORE,
-    MAX_RERANKED_HITS,
-    RERANKED_HITS,
-    Hit,
-    Match,
-    SearchOptions,
-    SearchResult,
-    format_clock,
-    format_count,
-)
+from searchapp.types import MAX_RERANKED_HITS, RERANKED_HITS, SearchOptions, format_count
 
 # Options that are no part of a question: `saved add` has all others.
 OUTPUT_OPTIONS = LOG_OPTION_NAMES | {
@@ -61,16 +47,21 @@ OUTPUT_OPTIONS = LOG_OPTION_NAMES | {
     "library",
 }  # fmt: skip
 DEFAULT_VALUES = {"--preview": "--preview=auto", "--rerank": f"--rerank={RERANKED_HITS}"}
-DATE_WIDTH = len("2023-06-17 12:00")
 
 
 class QueryCommand(AppCommand):
-    """Command with options that take no separate value: `--preview TEXT` leaves TEXT as query."""
+    """Command with options whose value can be left out: `--preview TEXT` leaves TEXT as query."""
 
     def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
-        """Give these options their default values, and parse the arguments."""
+        """Give these options their default values, and parse the arguments.
+
+        A number after --rerank is its value: `--rerank 5`.
+        """
         end = args.index("--") if "--" in args else len(args)
-        options = [DEFAULT_VALUES.get(arg, arg) for arg in args[:end]]
+        options = [
+            arg if arg == "--rerank" and following.isdecimal() else DEFAULT_VALUES.get(arg, arg)
+            for arg, following in zip(args[:end], [*args[1:end], ""], strict=True)
+        ]
         return super().parse_args(ctx, options + args[end:])
 
 
@@ -124,14 +115,6 @@ class QueryCommand(AppCommand):
     help="Search by vectors, by words in names and captions, or by both.",
 )  # fmt: skip
 @click.option(
-    "--rerank", type=click.IntRange(1, MAX_RERANKED_HITS), metavar="[=N]",
-    help=f"Look at the best N hits again with a reranker (by default {RERANKED_HITS}).",
-)  # fmt: skip
-@click.option(
-    "--reranker", metavar="NAME|FOLDER|URL",
-    help="Use this reranker, or the one of a vLLM server.",
-)  # fmt: skip
-@click.option(
     "--min-score", metavar="S|auto", callback=parse_min_score,
     help="Show only hits with a score (cosine) of at least S; with auto only good matches.",
 )  # fmt: skip
@@ -142,6 +125,14 @@ class QueryCommand(AppCommand):
 @click.option(
     "--offset", type=click.IntRange(min=0), default=0, metavar="N", help="Skip the best N hits."
 )
+@click.option(
+    "--rerank", type=click.IntRange(1, MAX_RERANKED_HITS), metavar="[N]",
+    help=f"Look at the best N hits again with a reranker (by default {RERANKED_HITS}).",
+)  # fmt: skip
+@click.option(
+    "--reranker", metavar="NAME|FOLDER|URL",
+    help="Use this reranker, or the one of a vLLM server.",
+)  # fmt: skip
 @json_option
 @click.option(
     "--json-object", is_flag=True,
@@ -271,8 +262,8 @@ def command(
     elif preview and print_preview(hits, preview):
         pass
     elif html is None:
-        _print_hits(hits, with_dates=options.sort == "date")
-    _note_quality(answer, options)
+        print_hits(hits, with_dates=options.sort == "date")
+    note_quality(answer, options)
 
 
 def _get_given_options(arguments: Mapping[str, Any]) -> dict[str, Any]:
@@ -283,34 +274,3 @@ def _get_given_options(arguments: Mapping[str, Any]) -> dict[str, Any]:
         for name, value in arguments.items()
         if context.get_parameter_source(name) is given
     }
-
-
-def _print_hits(hits: Sequence[Hit], *, with_dates: bool) -> None:
-    for hit in hits:
-        day_and_time = (hit.date or "undated")[:DATE_WIDTH].replace("T", " ")
-        date = f"{day_and_time:<{DATE_WIDTH}}  " if with_dates else ""
-        also = f"  (and {len(hit.also)} more)" if hit.also else ""
-        time = "" if hit.seconds is None else f" @ {format_clock(hit.seconds)}"
-        why = "".join(f"  [{_format_match(match)}]" for match in hit.match if match.snippet)
-        rerank = "" if hit.rerank_score is None else f"  [rerank: {hit.rerank_score:.3f}]"
-        print_line(f"{date}{hit.score:.3f}  {hit.path}{time}{also}{rerank}{why}")
-
-
-def _format_match(match: Match) -> str:
-    """Return why the words of a query belong to a hit. The path already shows the names."""
-    return match.by if match.by == "name" else f"{match.by}: {match.snippet}"
-
-
-def _note_quality(answer: SearchResult, options: SearchOptions) -> None:
-    """Print a note if there are no hits, no good matches, or other reasons to doubt the hits."""
-    if answer.hits and answer.good is False:
-        print_note("no hit is a good match, by its score; --min-score auto hides such hits")
-    for warning in answer.warnings:
-        print_note(warning)
-    if not answer.hits and not answer.warnings:
-        if options.min_score == AUTO_MIN_SCORE and answer.good is False:
-            print_note("no good match")
-        elif options.base_filter.has_conditions or options.min_score is not None or options.offset:
-            print_note("no picture matches the query within its filters and limits")
-        else:
-            print_note("no match")

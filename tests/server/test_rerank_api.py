@@ -84,7 +84,7 @@ def test_a_reranker_that_does_not_start_is_an_error(
 def test_the_command_prints_both_scores(
     run: RunCommand, library: Path, reranker: FakeReranker, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """--rerank takes its number after an equals sign only, so that a text can follow it."""
+    """The number of --rerank can be left out: a text that follows it is the query."""
     monkeypatch.setattr(reranker_module, "start_reranker", lambda name, **_: reranker(name))
     result = run("query", "--rerank", "blue", "--json")
     assert result.exit_code == 0, result.output
@@ -96,7 +96,9 @@ def test_the_command_prints_both_scores(
     assert "[rerank: 1.000]" in first or "[rerank: 0.99" in first
     assert "[rerank" not in second
     assert reranker.names == [None, "some-name"]
-    for arguments in (["blue", "--reranker", "x"], ["blue", "--rerank=0"]):
+    hits = json.loads(run("query", "blue", "--rerank", "2", "--by", "vector", "--json").stdout)
+    assert [hit["rerank_score"] is None for hit in hits] == [False, False, True]
+    for arguments in (["blue", "--reranker", "x"], ["blue", "--rerank=0"], ["--rerank", "2021"]):
         assert run("query", *arguments).exit_code == 2
 
 
