@@ -1,5 +1,6 @@
 """The real vLLM on the CPU with a tiny reranker of random weights, compared with transformers."""
 
+import shlex
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
@@ -9,8 +10,11 @@ import numpy as np
 import pytest
 from PIL import Image
 from support.tiny_vlm_checkpoints import make_qwen3_vl
+from support.vllm_process import VllmServer, is_fixture_needed, serve_vllm
 
-from searchapp.engines.reranker import RerankQuestion
+from searchapp.engines.remote_reranker import build_rerank_command
+from searchapp.engines.reranker import RerankQuestion, start_reranker
+from searchapp.errors import ModelError
 from searchapp.models import EngineInput, resolve_model
 from searchapp.models.qwen3_vl_reranker import (
     CHAT_TEMPLATE,
@@ -32,6 +36,28 @@ pytestmark = pytest.mark.vllm
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return make_qwen3_vl(tmp_path_factory.mktemp("models") / "reranker", words=("yes", "no"))
+
+
+@pytest.fixture(scope="module", autouse=True)
+def starting(
+    request: pytest.FixtureRequest, folder: Path, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[VllmServer | None]:
+    """A server that starts with the documented command while the other tests run, if needed."""
+    if not is_fixture_needed(request, "served"):
+        yield None
+        return
+    command = shlex.split(build_rerank_command(resolve_reranker(str(folder))))
+    assert command[:2] == ["vllm", "serve"]
+    with serve_vllm(tmp_path_factory.mktemp("served"), command[2:]) as server:
+        yield server
+
+
+@pytest.fixture(scope="module")
+def served(starting: VllmServer | None) -> str:
+    """The address of the server, once it answers."""
+    assert starting is not None
+    starting.wait_until_up()
+    return starting.url
 
 
 @pytest.fixture(scope="module")
@@ -131,3 +157,17 @@ def test_an_embedder_and_a_reranker_share_a_process(
         assert reranker.score(question, [picture]) == pytest.approx([expected], abs=1e-3)
     embedder.close()
     assert reranker.score(question, [picture]) == pytest.approx([expected], abs=1e-3)
+
+
+def test_the_real_server_returns_the_same_scores(
+    reranker: LocalReranker, served: str, folder: Path
+) -> None:
+    """Every kind of question; the server runs our chat template, and must have this model."""
+    remote = start_reranker(str(folder), url=served)
+    pictures = [noise(40, 30, 0), noise(200, 150, 1), noise(96, 160, 2)]
+    for question in QUESTIONS.values():
+        expected = reranker.score(question, pictures)
+        assert remote.score(question, pictures) == pytest.approx(expected, abs=1e-3)
+    remote.close()
+    with pytest.raises(ModelError, match="not qwen3-vl-reranker-2b"):
+        start_reranker(url=served)
