@@ -117,10 +117,16 @@ FULL_SIZE_MODELS: dict[str, tuple[Any, dict[str, Any], dict[str, Any]]] = {
 
 def write_model(name: str, parent: Path) -> Path:
     """Write the folder of a model in its full size, if it does not exist; return the folder."""
-    make, config, processor = FULL_SIZE_MODELS[name]
     folder = parent / name
-    if folder.exists():
-        return folder
+    if not folder.exists():
+        write_full_size(folder, *FULL_SIZE_MODELS[name], MODELS[name].weights_mb)
+    return folder
+
+
+def write_full_size(
+    folder: Path, make: Any, config: dict[str, Any], processor: dict[str, Any], weights_mb: int
+) -> None:
+    """Write the folder of a model. make: writes the tiny checkpoint."""
     make(folder)
     _update_json(folder / "config.json", {"dtype": "bfloat16", **config})
     _update_json(folder / "preprocessor_config.json", processor)
@@ -131,8 +137,7 @@ def write_model(name: str, parent: Path) -> Path:
     weights = folder / "model.safetensors"
     weights.unlink()
     with weights.open("wb") as file:
-        file.truncate(MODELS[name].weights_mb * 1_000_000)
-    return folder
+        file.truncate(weights_mb * 1_000_000)
 
 
 def _update_json(file: Path, values: dict[str, Any]) -> None:
