@@ -50,8 +50,12 @@ def test_the_first_hits_have_both_scores(client: Any, reranker: FakeReranker) ->
 
 
 def test_the_web_cannot_choose_the_reranker(client: Any, reranker: FakeReranker) -> None:
-    """It could name any folder of the machine, or a server elsewhere."""
-    search_api(client, text="blue", rerank=2, reranker="http://elsewhere.example")
+    """It could name any folder of the machine, or a server elsewhere: neither now nor saved."""
+    fields = {"rerank": 2, "reranker": "http://elsewhere.example"}
+    search_api(client, text="blue", **fields)
+    saved = client.post("/api/v1/saved", json={"name": "blues", "text": "blue", **fields})
+    assert saved.json()["options"] == {"rerank": 2}
+    search_api(client, saved="blues", reranker="http://elsewhere.example")
     assert reranker.names == [None]
 
 
