@@ -60,7 +60,7 @@ class QueryCommand(AppCommand):
         end = args.index("--") if "--" in args else len(args)
         options = [
             arg if arg == "--rerank" and following.isdecimal() else DEFAULT_VALUES.get(arg, arg)
-            for arg, following in zip(args[:end], [*args[1:end], ""], strict=True)
+            for arg, following in zip(args[:end], [*args[1:end], ""], strict=False)
         ]
         return super().parse_args(ctx, options + args[end:])
 

@@ -45,21 +45,19 @@ from searchapp.models.qwen3_vl_reranker import (  # noqa: E402
 from searchapp.types import Query, SearchOptions, Term  # noqa: E402
 
 PHOTO_SIZE_PX = (4032, 3024)
-make_tiny = partial(make_qwen3_vl, words=("no", "yes"))
 
 
 def write_reranker(folder: Path, *, tiny: bool) -> ModelSpec:
     """Write the folder of the default reranker, without its weights; return its spec."""
+    # The reranker has the sizes of the embedding model. Its answers have the weights of the input
+    # tokens.
+    _, config, processor = FULL_SIZE_MODELS["qwen3-vl-embedding-2b"]
+    config = {**config, "tie_word_embeddings": True}
+    if tiny:
+        config = {"text_config": {"max_position_embeddings": 8192}}  # for photos of full size
     if not folder.exists():
-        if tiny:
-            make_tiny(folder)
-        else:
-            # The reranker has the sizes of the embedding model. Its answers have the weights of
-            # the input tokens.
-            _, config, processor = FULL_SIZE_MODELS["qwen3-vl-embedding-2b"]
-            config = {**config, "tie_word_embeddings": True}
-            weights_mb = RERANKERS[DEFAULT_RERANKER].weights_mb
-            write_full_size(folder, make_tiny, config, processor, weights_mb)
+        make = partial(make_qwen3_vl, words=("no", "yes"))
+        write_full_size(folder, make, config, processor, RERANKERS[DEFAULT_RERANKER].weights_mb)
     return resolve_reranker(str(folder)).with_dummy_weights()
 
 

@@ -81,6 +81,7 @@ def test_query_prints_json(run: RunCommand, indexed: Result, photos: Path) -> No
         "path", "score", "sha256", "width", "height", "also", "taken_at", "date", "date_from",
         "camera", "lens", "rating", "keywords", "title", "latitude", "longitude", "city", "region",
         "country", "seconds", "moments", "companions", "match", "good_match",
+        "rerank_score",
     ]  # fmt: skip
     assert hits[0]["path"] == str(photos / "red.jpg")
     assert hits[0]["score"] > 0.999
