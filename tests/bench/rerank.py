@@ -4,8 +4,8 @@
     python tests/bench/rerank.py FOLDER --tiny       a tiny model, to check the script on a CPU
 
 Writes the folder of the model, 20 photos of 12 megapixels and a library into FOLDER, and prints a
-JSON object. A fake engine embeds. The seconds are those of a search that reranks all photos, with
-reading and decoding, minus those of the same search without a reranker.
+JSON object. A fake engine embeds: a text needs a color. The seconds are those of a search that
+reranks all photos, with reading and decoding, minus those of the same search without a reranker.
 """
 
 from __future__ import annotations
@@ -118,7 +118,7 @@ def main() -> None:
     questions = {
         "text_s": [Term(Query("a red boat at sunset"))],
         "image_s": [Term(example)],
-        "text_image_s": [Term(Query("at sunset")), Term(example)],
+        "text_image_s": [Term(Query("a red sunset")), Term(example)],
     }
     with Library.open(
         options.folder / "library", create=True, start=FakeEngines(),

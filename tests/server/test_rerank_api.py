@@ -107,10 +107,19 @@ def test_the_command_prints_both_scores(
 
 
 def test_a_saved_search_is_reranked(
-    run: RunCommand, library: Path, reranker: FakeReranker, monkeypatch: pytest.MonkeyPatch
+    run: RunCommand,
+    library: Path,
+    reranker: FakeReranker,
+    monkeypatch: pytest.MonkeyPatch,
+    tmp_path: Path,
 ) -> None:
-    """It keeps the number of hits to rerank."""
+    """It keeps the number of hits to rerank, and the reranker, wherever it runs."""
     monkeypatch.setattr(reranker_module, "start_reranker", lambda name, **_: reranker(name))
-    assert run("saved", "add", "blues", "--rerank", "blue").exit_code == 0
+    (tmp_path / "model").mkdir()
+    monkeypatch.chdir(tmp_path)
+    saving = run("saved", "add", "blues", "--rerank", "blue", "--reranker", "./model")
+    assert saving.exit_code == 0, saving.output
+    monkeypatch.chdir("/")
     hits = json.loads(run("query", "--saved", "blues", "--json").stdout)
     assert hits[0]["rerank_score"] is not None
+    assert reranker.names == [str(tmp_path / "model")]
