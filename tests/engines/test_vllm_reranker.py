@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 import pytest
 from PIL import Image
+from support.effort import EFFORT
 from support.tiny_vlm_checkpoints import make_qwen3_vl
 from support.vllm_process import VllmServer, is_fixture_needed, serve_vllm
 
@@ -159,15 +160,17 @@ def test_an_embedder_and_a_reranker_share_a_process(
     assert reranker.score(question, [picture]) == pytest.approx([expected], abs=1e-3)
 
 
-def test_the_real_server_returns_the_same_scores(
-    reranker: LocalReranker, served: str, folder: Path
-) -> None:
-    """Every kind of question; the server runs our chat template, and must have this model."""
-    remote = start_reranker(str(folder), url=served)
-    pictures = [noise(40, 30, 0), noise(200, 150, 1), noise(96, 160, 2)]
-    for question in QUESTIONS.values():
-        expected = reranker.score(question, pictures)
-        assert remote.score(question, pictures) == pytest.approx(expected, abs=1e-3)
-    remote.close()
-    with pytest.raises(ModelError, match="not qwen3-vl-reranker-2b"):
-        start_reranker(url=served)
+if EFFORT > 1:  # The server takes half a minute of a core.
+
+    def test_the_real_server_returns_the_same_scores(
+        reranker: LocalReranker, served: str, folder: Path
+    ) -> None:
+        """Every kind of question; the server runs our chat template, and must have this model."""
+        remote = start_reranker(str(folder), url=served)
+        pictures = [noise(40, 30, 0), noise(200, 150, 1), noise(96, 160, 2)]
+        for question in QUESTIONS.values():
+            expected = reranker.score(question, pictures)
+            assert remote.score(question, pictures) == pytest.approx(expected, abs=1e-3)
+        remote.close()
+        with pytest.raises(ModelError, match="not qwen3-vl-reranker-2b"):
+            start_reranker(url=served)
