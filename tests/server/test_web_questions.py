@@ -185,7 +185,7 @@ def test_page_while_the_model_loads(library: Path, tabs: BrowserTabs) -> None:
     ready = threading.Event()
 
     def start(spec: ModelSpec) -> FakeEngine:
-        assert ready.wait(30)
+        assert ready.wait(300)  # longer than the page waits
         return FakeEngine(spec)
 
     with serve_library(library, start) as url:
@@ -202,6 +202,10 @@ def test_page_while_the_model_loads(library: Path, tabs: BrowserTabs) -> None:
             page.get_by_role("button", name="Search names and texts now").click()
             expect_first(page, "IMG_2201 green Café.jpg")
             expect(page.get_by_role("heading", name="The model is starting")).to_be_hidden()
+            page.goto(f"{url}/?q=green+cafe&sort=rerank")  # needs a second model
+            page.get_by_role("button", name="Search names and texts now").click()
+            expect_first(page, "IMG_2201 green Café.jpg")
+            assert page.url.endswith("?q=green+cafe&by=text")
         finally:
             ready.set()
         expect(line).to_be_hidden()

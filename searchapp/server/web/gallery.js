@@ -110,11 +110,12 @@ async function searchWhenReady(query, signal) {
     } catch (error) {
       if (!error.retryAfter) throw error;
       clearPictures();
+      const inTexts = { by: "text", sort: query.sort === "rerank" ? "" : query.sort }; // needs no model
       showNotice("waiting", {
         title: text("model_starting"),
         text: text("model_starting_text"),
         code: error.message,
-        actions: isInWords(query) ? [[text("search_texts_now"), () => changeState({ by: "text" })]] : [],
+        actions: isInWords(query) ? [[text("search_texts_now"), () => changeState(inTexts)]] : [],
       });
       await new Promise((resolve) => setTimeout(resolve, 1000 * error.retryAfter));
       signal.throwIfAborted();
