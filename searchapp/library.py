@@ -269,7 +269,7 @@ class Library:
         """
         from searchapp.search.tags.find_tags import find_tags
 
-        calls = DirectCalls(self.reader, self._engines.get)
+        calls = DirectCalls(self.reader, self._engines.get, self._rerankers)
         return run_without_waiting(find_tags(calls, words, options))
 
     def write_tags(
