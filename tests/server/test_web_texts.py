@@ -19,9 +19,11 @@ from support.browser import (
 from support.library import FakeEngines
 from support.live_server import serve_library
 
-from searchapp.server.web_files import WEB_FOLDER
+from searchapp.server.web_files import SHARED_FILES, WEB_FOLDER
 
-TABLE_FILES = {"en": WEB_FOLDER / "texts_en.js", "de": WEB_FOLDER / "texts_de.js"}
+TABLE_FILES = {
+    language: sorted(WEB_FOLDER.glob(f"texts_{language}*.js")) for language in ("en", "de")
+}
 ENTRY_PATTERN = re.compile(r"^  (\w+):\s*(\([^)]*\) =>)?", re.MULTILINE)
 LITERAL_PATTERN = re.compile(
     r"//[^\n]*|/\*.*?\*/|\"(?:\\.|[^\"\\\n])*\"|`(?:\\.|[^`\\])*`", re.DOTALL
@@ -33,15 +35,16 @@ CODE_WORDS = {
     "PageDown", "Files", "AbortError", "Content-Type", "Retry-After", "pushState", "replaceState",
     "viewBox", "#results li", "heading line", "day by-file", "Google Takeout", "button, video",
     "searchapp index ~/Pictures", "input, select, textarea", "aria-posinset", "Tab", "GeoNames",
+    "12px system-ui, sans-serif",
 }  # fmt: skip
 NAMES = {"searchapp", "48.85,2.35,5km"}  # the name of the program, and an example
 
 
 def read_entries(language: str) -> dict[str, str]:
-    """Return the keys of a table with the parameters of functions."""
-    source = TABLE_FILES[language].read_text(encoding="utf-8")
-    table = source[source.index("export const") :]
-    return dict(ENTRY_PATTERN.findall(table))
+    """Return the keys of the tables of a language, with the parameters of functions."""
+    sources = [file.read_text(encoding="utf-8") for file in TABLE_FILES[language]]
+    found = [ENTRY_PATTERN.findall(source[source.rindex("export const") :]) for source in sources]
+    return {key: parameters for entries in found for key, parameters in entries}
 
 
 def list_literals(file: Path) -> Iterator[str]:
@@ -84,7 +87,9 @@ def page_texts() -> PageTexts:
 
 
 def list_scripts() -> list[Path]:
-    return [file for file in sorted(WEB_FOLDER.glob("*.js")) if file not in TABLE_FILES.values()]
+    tables = {file for files in TABLE_FILES.values() for file in files}
+    shared = [file for file in SHARED_FILES if file.suffix == ".js"]
+    return [file for file in [*sorted(WEB_FOLDER.glob("*.js")), *shared] if file not in tables]
 
 
 def test_tables_have_the_same_entries() -> None:
