@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 import os
 import sys
 from pathlib import Path
@@ -21,6 +22,8 @@ COMMANDS = {
     "map": "Write a page that shows a collection as a map of thumbnails.",
     "duplicates": "Find files that hold the same picture, and suggest which to keep.",
     "serve": "Serve a web page and a JSON API for searching.",
+    "mcp": "Let an AI assistant search the library.",
+    "desktop": "Add searchapp to the menu and the file managers of the desktop.",
     "stop": "Stop the resident process that queries start in the background.",
     "embed": "Print the embedding of a text, a picture, or both.",
     "eval": "Measure how well a model finds pictures by their captions.",
@@ -49,6 +52,8 @@ TOPICS = {
     "map": "asking",
     "duplicates": "duplicates",
     "serve": "web",
+    "mcp": "integrations",
+    "desktop": "integrations",
     "stop": "asking",
     "embed": "asking",
     "eval": "models",
@@ -76,7 +81,8 @@ class DocumentedGroup(LazyGroup):
         command = super().get_command(context, name)
         if command is not None:
             hint = f"More: `searchapp docs {TOPICS[name]}`."
-            text = command.help or ""
+            # The hint has no indentation, so click would keep that of a docstring.
+            text = inspect.cleandoc(command.help or "")
             command.help = text if text.endswith(hint) else f"{text}\n\n{hint}"
         return command
 

@@ -88,9 +88,11 @@ def test_the_shell_completes_topics() -> None:
 
 
 def test_every_help_names_a_topic(run: RunCommand) -> None:
-    """The topic exists; no help names the README."""
+    """The topic exists; no help names the README, or is indented as a docstring is."""
     for name in COMMANDS:
-        text = " ".join(run(name, "--help").stdout.split())
+        shown = run(name, "--help").stdout
+        assert "\n\n      " not in shown, shown  # the indentation of a docstring
+        text = " ".join(shown.split())
         assert f"More: `searchapp docs {TOPIC_BY_COMMAND[name]}`." in text
         assert "README" not in text
     assert set(TOPIC_BY_COMMAND.values()) <= documentation.list_topics().keys()

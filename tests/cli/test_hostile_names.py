@@ -32,7 +32,8 @@ COMMAND_LINES = [
     "query x --in", "query x --model", "query x --collection", "query x --engine", "map --in",
     "duplicates --in", "embed x --model", "embed --model clip-vit-b-32 --image", "move", "import",
     "failures --collection", "eval --images . --captions", "eval --captions . --images",
-    "restore", "restore b.db --library",
+    "restore", "restore b.db --library", "mcp --library",
+    "desktop install --library", "desktop similar --library", "desktop similar",
     "info --log-file nowhere/x --library", "saved --library", "saved show", "saved add x --image",
     "saved sync x --link-to", "query --saved", "duplicates --import-review", "duplicates --keep",
 ]  # fmt: skip
