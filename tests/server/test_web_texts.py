@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
+from dataclasses import replace
 from html.parser import HTMLParser
+from itertools import product
 from pathlib import Path
 
 import pytest
@@ -16,9 +18,14 @@ from support.browser import (
     locate_tile,
     needs_chromium,
 )
+from support.duplicates import make_near_copy
 from support.library import FakeEngines
 from support.live_server import serve_library
 
+from searchapp.duplicates.difference_text import EDIT_TEXTS, describe_difference
+from searchapp.duplicates.fingerprint import TURN_NAMES
+from searchapp.duplicates.make_groups import LOOK_ALIKE_REASON
+from searchapp.files.choose_keeper import KEEP_RULES
 from searchapp.server.web_files import SHARED_FILES, WEB_FOLDER
 
 TABLE_FILES = {
@@ -117,6 +124,31 @@ def test_each_text_is_used_and_each_used_text_exists(page_texts: PageTexts) -> N
     calls = re.compile(r"\b(?:text|findText)\(\"(\w+)\"")
     used = {key for file in list_scripts() for key in calls.findall(file.read_text("utf-8"))}
     assert (used | page_texts.keys) - entries == set()
+
+
+def test_each_explanation_of_duplicates_has_a_translation() -> None:
+    """The page translates the phrases of the library by patterns, so none may be missing."""
+    source = (WEB_FOLDER / "duplicate_phrases.js").read_text(encoding="utf-8")
+    differences, reasons = (
+        [pattern for pattern, _ in re.findall(r"^  \[/(.+)/s?, \"(\w+)\"\],$", part, re.MULTILINE)]
+        for part in source.split("const REASONS")
+    )
+    keeper = make_near_copy(Path("/album/a.jpg"), 9)
+    other = replace(keeper, width=3, format="PNG", edits=("border", "caption"))
+    with_companions = replace(keeper, companions=("/album/a.dng", "/album/a.mov"), taken_at="2023")
+    for rule in KEEP_RULES:
+        reason = rule.explain(with_companions, other)
+        assert any(re.search(pattern, reason, re.DOTALL) for pattern in reasons), reason
+    assert any(re.search(pattern, LOOK_ALIKE_REASON) for pattern in reasons)
+    for turn, cut_share, is_cropped in product(range(len(TURN_NAMES)), (0.0, 0.1), (True, False)):
+        for certainty, edits in (("pixels", ()), ("near", tuple(EDIT_TEXTS)), ("near", ())):
+            for copy in (other, replace(keeper, certainty="near")):
+                difference = describe_difference(
+                    with_companions, copy, certainty, turn, cut_share, edits,
+                    is_keeper_cropped=is_cropped,
+                )  # fmt: skip
+                for phrase in difference.split(", "):
+                    assert any(re.search(pattern, phrase) for pattern in differences), phrase
 
 
 @needs_chromium

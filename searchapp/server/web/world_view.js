@@ -100,6 +100,15 @@ function changePart(change) {
   restTimer = setTimeout(() => changeState({ at: formatPart() }, { replace: true }), REST_MS);
 }
 
+// The frame has another size, unless it is hidden.
+function fit() {
+  if (!part || !loaded || !$("world").clientWidth) return;
+  keepInView();
+  draw();
+  clearTimeout(restTimer);
+  restTimer = setTimeout(() => show(getState(), {}), REST_MS);
+}
+
 const move = (dx, dy) => changePart({ x: part.x - dx / getScale(), y: part.y - dy / getScale() });
 
 // Zoom, so that a point of the window keeps its place; no point: the center.
@@ -214,5 +223,5 @@ function listen() {
   $("world-in").addEventListener("click", () => zoomBy(ZOOM));
   $("world-out").addEventListener("click", () => zoomBy(1 / ZOOM));
   $("world-all").addEventListener("click", showAll);
-  new ResizeObserver(() => part && getState().view === "map" && changePart({})).observe($("world"));
+  new ResizeObserver(fit).observe($("world"));
 }
