@@ -11,7 +11,7 @@ import { hideNotice, showNotice } from "./notices.js";
 import { NO_VIEW } from "./state.js";
 import { text } from "./texts.js";
 import { $ } from "./views.js";
-import { UNITS, WORLD, toLatitude, toLongitude, toX, toY } from "./world_units.js";
+import { UNITS, WORLD, makeGrid, toLatitude, toLongitude, toX, toY } from "./world_units.js";
 
 const CELL_PX = 72; // wanted side of a square in which pictures are one cluster
 const MIN_CELL = 0.001; // degrees
@@ -174,6 +174,7 @@ function draw() {
   const scale = getScale();
   const [left, top] = [part.x - part.width / 2, part.y - height / scale / 2];
   $("world-outline").setAttribute("viewBox", `${left} ${top} ${part.width} ${height / scale}`);
+  $("world-grid").setAttribute("d", makeGrid(left, top, part.width, height / scale));
   $("world-in").disabled = part.width <= MIN_WIDTH;
   const points = (loaded?.places ?? []).map((place) => ({
     ...place, x: (toX(place.longitude) - left) * scale, y: (toY(place.latitude) - top) * scale,
