@@ -53,6 +53,11 @@ from searchapp.types import (
     SavedSearch,
     SearchOptions,
     SearchResult,
+    SidecarChange,
+    SidecarNaming,
+    TaggedPicture,
+    TagOptions,
+    TagWord,
     Term,
     TextProgress,
     TextsRecognized,
@@ -242,6 +247,44 @@ class Library:
         return self._run_search(
             prepared.parts, prepared.options, one_prompt=False, examples=prepared.examples
         )
+
+    @raise_library_errors
+    def find_tags(
+        self, words: Sequence[TagWord], options: TagOptions = TagOptions()
+    ) -> list[TaggedPicture]:
+        """Return the pictures that words fit, with their tags; nothing is written.
+
+        Each phrase is embedded once, and compared with the stored vectors. A word fits if it is a
+        good match. Raises QueryError, ModelError, EngineError or LibraryError.
+        """
+        from searchapp.search.tags.find_tags import find_tags
+
+        calls = DirectCalls(self.reader, self._engines.get)
+        return run_without_waiting(find_tags(calls, words, options))
+
+    def write_tags(
+        self,
+        pictures: Sequence[TaggedPicture],
+        options: TagOptions = TagOptions(),
+        naming: SidecarNaming = "auto",
+    ) -> Iterator[SidecarChange]:
+        """Write tags that find_tags() returned for options: see sidecar_files.write_tags.
+
+        Own tags from an earlier call that are not among them are taken back.
+        """
+        from searchapp.search.tags.sidecar_files import write_tags
+
+        paths = self.reader.list_paths(options.collection, options.base_filter)
+        return write_tags(pictures, naming, paths)
+
+    def undo_tags(self, options: TagOptions = TagOptions()) -> Iterator[SidecarChange]:
+        """Take own tags out of the XMP sidecars of pictures that match the filter of options.
+
+        Raises QueryError or LibraryError.
+        """
+        from searchapp.search.tags.sidecar_files import undo_tags
+
+        return undo_tags(self.reader.list_paths(options.collection, options.base_filter))
 
     def sync_links(self, search: SavedSearch) -> LinkChanges:
         """Run a saved search, and bring its folder of links up to date.

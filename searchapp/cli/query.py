@@ -29,9 +29,9 @@ from searchapp.cli.shared_options import (
     keep_alive_option,
     library_option,
     model_option,
-    parse_min_score,
     print_json,
     print_path,
+    ranking_options,
     truncate_option,
     trust_option,
 )
@@ -116,18 +116,7 @@ class _QueryCommand(AppCommand):
     metavar="N", help="Show the best N hits.",
 )  # fmt: skip
 @filter_options
-@click.option(
-    "--by", type=click.Choice(["both", "vector", "text"]), default="both", show_default=True,
-    help="Search by vectors, by words in names and captions, or by both.",
-)  # fmt: skip
-@click.option(
-    "--min-score", metavar="S|auto", callback=parse_min_score,
-    help="Show only hits with a score (cosine) of at least S; with auto only good matches.",
-)  # fmt: skip
-@click.option(
-    "--sort", type=click.Choice(["score", "date"]), default="score", show_default=True,
-    help="Show the best hits first, or the newest.",
-)  # fmt: skip
+@ranking_options
 @click.option(
     "--offset", type=click.IntRange(min=0), default=0, metavar="N", help="Skip the best N hits."
 )

@@ -192,6 +192,29 @@ def parse_min_score(
     return number
 
 
+RANKING_OPTIONS = (
+    click.option(
+        "--by", type=click.Choice(["both", "vector", "text"]), default="both", show_default=True,
+        help="Search by vectors, by words in names and captions, or by both.",
+    ),
+    click.option(
+        "--min-score", metavar="S|auto", callback=parse_min_score,
+        help="Show only hits with a score (cosine) of at least S; with auto only good matches.",
+    ),
+    click.option(
+        "--sort", type=click.Choice(["score", "date"]), default="score", show_default=True,
+        help="Show the best hits first, or the newest.",
+    ),
+)  # fmt: skip
+
+
+def ranking_options(function: Function) -> Function:
+    """Add the options to a command that choose a ranking, and how many of its hits to show."""
+    for option in reversed(RANKING_OPTIONS):
+        function = option(function)
+    return function
+
+
 def print_json(value: Any) -> None:
     """Print a value as indented JSON in ASCII.
 

@@ -118,7 +118,7 @@ async def search(
     kind = get_query_kind((Term(part.query, part.weight) for part in parts), examples)
     if kind == "text":
         is_asked_for = options.min_score == AUTO_MIN_SCORE
-        await _calibrate_collection(calls, collection, spec, on_the_side=not is_asked_for)
+        await calibrate_collection(calls, collection, spec, on_the_side=not is_asked_for)
     left_out = frozenset[int]()
     if not options.include_examples:
         left_out = left_out.union(*(each.embedding_ids for each in found))
@@ -202,7 +202,7 @@ async def _find_vectors(
     options: SearchOptions,
 ) -> list[Vector]:
     """Return the vectors of parts: stored ones of indexed images, and new ones of all others."""
-    embedded = iter(await _embed_parts(calls, spec, parts, options.truncate))
+    embedded = iter(await embed_parts(calls, spec, parts, options.truncate))
     image_ids = [part.image_id for part in parts if part.image_id is not None]
     indexed = iter(
         await calls.read_library(
@@ -212,7 +212,7 @@ async def _find_vectors(
     return [next(embedded if part.image_id is None else indexed) for part in parts]
 
 
-async def _embed_parts(
+async def embed_parts(
     calls: SearchCalls, spec: ModelSpec, parts: Sequence[QueryPart], truncate: bool
 ) -> list[Vector]:
     """Embed the parts that are not indexed images; start the engine only if there are any."""
@@ -238,7 +238,7 @@ async def _shorten_text(calls: SearchCalls, spec: ModelSpec, query: Query, trunc
     )
 
 
-async def _calibrate_collection(
+async def calibrate_collection(
     calls: SearchCalls, collection: Collection, spec: ModelSpec, *, on_the_side: bool
 ) -> None:
     """Embed the calibration sentences and store their vectors, if the collection lacks them.

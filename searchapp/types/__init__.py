@@ -92,6 +92,15 @@ from searchapp.types.search import (
     Term,
     format_clock,
 )
+from searchapp.types.tags import (
+    SidecarAction,
+    SidecarChange,
+    SidecarNaming,
+    Tag,
+    TaggedPicture,
+    TagOptions,
+    TagWord,
+)
 
 __all__ = [
     "AUTO_MIN_SCORE",
@@ -167,7 +176,14 @@ __all__ = [
     "SearchMode",
     "SearchOptions",
     "SearchResult",
+    "SidecarAction",
+    "SidecarChange",
+    "SidecarNaming",
     "SortOrder",
+    "Tag",
+    "TagOptions",
+    "TagWord",
+    "TaggedPicture",
     "Term",
     "TextLine",
     "TextProgress",
