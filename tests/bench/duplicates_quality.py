@@ -9,13 +9,15 @@ rotated. All are indexed with the starter model by vLLM. Prints for each change 
 were found (grouped with their original), missed, and wrong (grouped with another picture); -v lists
 the missed files.
 
---more makes the changes with which no limit was chosen. --folder keeps the pictures and their
-vectors: the next run only compares the pictures again.
+--more makes the changes with which no limit was chosen. --folder keeps the pictures, their vectors
+and the result of each pair: the next run continues. Other code of the comparison starts again, but
+embeds nothing.
 """
 
 from __future__ import annotations
 
 import argparse
+import hashlib
 import os
 import shutil
 import sys
@@ -109,15 +111,26 @@ def index_pictures(tasks: list[Task], folder: Path) -> None:
         list(library.index([folder / "pictures"], IndexOptions(model="starter")))
 
 
+def copy_library(folder: Path) -> Path:
+    """Return a copy of the library, in which only this version of the comparison has searched."""
+    from searchapp import duplicates
+
+    code = b"".join(
+        file.read_bytes() for file in sorted(Path(duplicates.__file__).parent.glob("*.py"))
+    )
+    copy = folder / f"library-{hashlib.sha256(code).hexdigest()[:8]}"
+    if not copy.exists():
+        shutil.copytree(folder / "library", copy)
+    return copy
+
+
 def find_groups(folder: Path) -> list[list[Path]]:
-    """Return the files of each group of duplicates. No result of an earlier run is used."""
+    """Return the files of each group of duplicates."""
     from searchapp.library import Library
     from searchapp.types import DuplicatesFound
 
-    with tempfile.TemporaryDirectory(prefix="searchapp-bench-") as temporary:
-        copy = shutil.copytree(folder / "library", Path(temporary) / "library")
-        with Library.open(copy) as library:
-            *_, last = library.duplicates()
+    with Library.open(copy_library(folder)) as library:
+        *_, last = library.duplicates()
     assert isinstance(last, DuplicatesFound)
     groups = last.duplicates.groups
     return [[Path(copy.path) for copy in (group.keeper, *group.others)] for group in groups]
