@@ -136,8 +136,10 @@ def _find_parts(is_changed: Mask, top: int, end: int) -> Iterator[Part]:
 
 def _find_box(is_different: Mask, part: Part) -> Box:
     """Return the box of the different pixels around a part: a band may change them slightly."""
-    top, bottom = _find_reach(is_different.any(axis=1), part.top, part.end)
-    left, right = _find_reach(is_different[top:bottom].any(axis=0), part.left, part.right)
+    rows: Mask = np.asarray(is_different.any(axis=1))
+    top, bottom = _find_reach(rows, part.top, part.end)
+    columns: Mask = np.asarray(is_different[top:bottom].any(axis=0))
+    left, right = _find_reach(columns, part.left, part.right)
     height, width = is_different.shape
     return Box(
         (left - MARGIN_PX) / width,
