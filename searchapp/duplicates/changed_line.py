@@ -57,3 +57,10 @@ def find_tones(pixels: Floats, count: int, reach: int) -> list[int]:
         frequencies[max(0, tone - reach) : tone + reach + 1] = 0
         tones.append(tone)
     return tones
+
+
+def measure_steepness(picture: Floats) -> Floats:
+    """Return the length of the gradient of all colors, in levels for each pixel, [h, w]."""
+    down, across = np.gradient(picture, axis=(0, 1))
+    steepness: Floats = np.sqrt((down**2 + across**2).sum(axis=2))
+    return steepness

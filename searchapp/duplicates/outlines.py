@@ -6,7 +6,7 @@ import math
 
 import numpy as np
 
-from searchapp.duplicates.changed_line import ChangedLine
+from searchapp.duplicates.changed_line import ChangedLine, measure_steepness
 from searchapp.duplicates.registration import Floats, Mask
 
 # Edges of the picture without a caption along the outlines, as a multiple of those of the other
@@ -26,7 +26,7 @@ MIN_PART_SHARE = 0.3  # of the outlines in the fullest part, that another part m
 def rate_outlines(line: ChangedLine, ink: Mask) -> float:
     """Return how much the plain picture speaks against a new text. 1: as much as allowed."""
     outline = _spread(ink) & _spread(~ink)
-    plain, carrier = _measure_steepness(line.plain), _measure_steepness(line.carrier)
+    plain, carrier = measure_steepness(line.plain), measure_steepness(line.carrier)
     # Edges along the outlines count, and those beside them count against.
     weights = outline - _average(outline.astype(np.float32), line.height)
     plain_edges, carrier_edges = (weights * plain).sum(axis=0), (weights * carrier).sum(axis=0)
@@ -59,13 +59,6 @@ def _sum_parts(columns: Floats, line: ChangedLine) -> Floats:
     part = np.ones(min(len(columns), PART_LINES * line.height))
     sums: Floats = np.convolve(columns, part, "valid")
     return sums
-
-
-def _measure_steepness(picture: Floats) -> Floats:
-    """Return the length of the gradient of all colors, in levels for each pixel, [h, w]."""
-    down, across = np.gradient(picture, axis=(0, 1))
-    steepness: Floats = np.sqrt((down**2 + across**2).sum(axis=2))
-    return steepness
 
 
 def _spread(mask: Mask) -> Mask:
