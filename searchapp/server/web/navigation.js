@@ -4,15 +4,15 @@ import { EMPTY_STATE, makeStateUrl, readState } from "./state.js";
 
 let state = EMPTY_STATE;
 let show = async () => {};
+let goingBack = null; // until the browser has gone back: a promise
 
 export const getState = () => state;
 
 // Change the state, add it to the browser history (replace: overwrite the entry), and show it.
 // viewing: the entry opens the large view, so that closing the view can go back.
-export function changeState(
-  change,
-  { replace = false, viewing = history.state?.viewing && replace } = {},
-) {
+export function changeState(change, options = {}) {
+  if (goingBack) return goingBack.then(() => changeState(change, options));
+  const { replace = false, viewing = history.state?.viewing && replace } = options;
   const next = { ...state, ...change };
   const entry = { picture: next.picture?.id, viewing: Boolean(viewing && next.open) };
   history[replace ? "replaceState" : "pushState"](entry, "", makeStateUrl(next));
@@ -26,6 +26,19 @@ export const changeFilters = (change) => changeState({ ...change, min: null, res
 // Change the state without an entry in the history and without showing it, as during a drag.
 export function changeStateQuietly(change) {
   state = { ...state, ...change };
+}
+
+// Go back in the history. The browser does this later, and from the newest entry: a change that
+// added an entry in between would be undone. So changes wait.
+export function goBack() {
+  goingBack ??= new Promise((resolve) => {
+    const finish = () => {
+      goingBack = null;
+      resolve();
+    };
+    addEventListener("popstate", finish, { once: true });
+    history.back();
+  });
 }
 
 export const showAgain = () => setState(state, { again: true });

@@ -9,7 +9,7 @@ import { drawInfo, restoreInfo } from "./info_panel.js";
 import { drawActions, useActionKey } from "./large_actions.js";
 import { clearLargeView, drawLargeView, isShown } from "./large_view.js";
 import { isLibraryLoaded, loadLibrary } from "./library_info.js";
-import { changeState, changeStateQuietly, getState } from "./navigation.js";
+import { changeState, changeStateQuietly, getState, goBack } from "./navigation.js";
 import { text } from "./texts.js";
 import { hideToast } from "./toast.js";
 import { $ } from "./views.js";
@@ -99,7 +99,7 @@ function closeLargeView() {
   const index = findOpenIndex();
   if (history.state?.viewing) {
     changeStateQuietly({ open: null }); // a picture that is still loaded must not open the view again
-    history.back();
+    goBack();
   } else changeState({ open: null }, { replace: true });
   if (index >= 0) focusTile(index);
 }
