@@ -9,14 +9,14 @@
 #            EXTRA=cpu|gpu         the build of vLLM; by default gpu if nvidia-smi lists a GPU
 #            TORCH_INDEX=URL       the index with the CPU builds of torch; empty: none
 #            LOCK=                 install the newest versions, not those that the tests ran with
-#            TEST_PROCESSES=2      the number of processes that run the tests
+#            TEST_PROCESSES=3      the number of processes that run the tests
 
 PYTHON ?= python3
 SHELL := /bin/bash
 .SHELLFLAGS := -euo pipefail -c
 BIN := .venv/bin
 EXTRA := $(shell command -v nvidia-smi >/dev/null && nvidia-smi -L >/dev/null 2>&1 && echo gpu || echo cpu)
-TEST_PROCESSES ?= 2
+TEST_PROCESSES ?= 3
 TORCH_INDEX ?= https://download.pytorch.org/whl/cpu
 # A .venv that is not complete is made anew: PYTHON may be another one than at the first attempt.
 HAS := $(shell test -x $(BIN)/python && ls .venv/ready-* 2>/dev/null)

@@ -23,8 +23,10 @@ from searchapp.library import Library
 STARTED_AT = pytest.StashKey[float]()
 # Their files start first, so that no process runs one of them alone at the end.
 SLOW_FILES = (
-    "test_cluster.py", "test_replicas.py", "test_remote.py", "test_crashes.py", "test_vllm.py",
-    "test_resident.py", "test_vlm.py", "test_starter.py", "test_web.py", "test_web_narrowing.py",
+    "test_cluster.py", "test_remote.py", "test_replicas.py", "test_starter.py",
+    "test_web_browse.py", "test_crashes.py", "test_vlm.py", "test_vllm.py",
+    "test_near_duplicates.py", "test_resident.py", "test_web_large_view.py", "test_web.py",
+    "test_privacy.py", "test_web_selection.py", "test_web_narrowing.py",
 )  # fmt: skip
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 import os
 import sys
 from pathlib import Path
@@ -16,11 +17,15 @@ COMMANDS = {
     "index": "Embed the new and changed pictures of folders.",
     "watch": "Index pictures as they arrive, change and disappear.",
     "query": "Find pictures by words, by a picture, or by both.",
+    "browse": "Browse and search pictures in the terminal, and print the selected paths.",
     "saved": "Keep searches under names, and run them again.",
     "ocr": "Recognize text in pictures that are indexed already.",
+    "tag": "Tag pictures with words that fit, and write the tags into XMP sidecars.",
     "map": "Write a page that shows a collection as a map of thumbnails.",
     "duplicates": "Find files that hold the same picture, and suggest which to keep.",
     "serve": "Serve a web page and a JSON API for searching.",
+    "mcp": "Let an AI assistant search the library.",
+    "desktop": "Add searchapp to the menu and the file managers of the desktop.",
     "stop": "Stop the resident process that queries start in the background.",
     "embed": "Print the embedding of a text, a picture, or both.",
     "eval": "Measure how well a model finds pictures by their captions.",
@@ -44,11 +49,15 @@ TOPICS = {
     "index": "indexing",
     "watch": "watch",
     "query": "asking",
+    "browse": "browse",
     "saved": "asking",
     "ocr": "text",
+    "tag": "tags",
     "map": "asking",
     "duplicates": "duplicates",
     "serve": "web",
+    "mcp": "integrations",
+    "desktop": "integrations",
     "stop": "asking",
     "embed": "asking",
     "eval": "models",
@@ -76,7 +85,8 @@ class DocumentedGroup(LazyGroup):
         command = super().get_command(context, name)
         if command is not None:
             hint = f"More: `searchapp docs {TOPICS[name]}`."
-            text = command.help or ""
+            # click.Command.format_help_text() finds no indentation to remove below the hint.
+            text = inspect.cleandoc(command.help or "")
             command.help = text if text.endswith(hint) else f"{text}\n\n{hint}"
         return command
 

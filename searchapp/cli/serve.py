@@ -46,16 +46,24 @@ def command(
     """Serve a web page and a JSON API that search the library, until Ctrl-C.
 
     With -v, the command shows each request. It never logs the token. Texts of queries are shown
-    only with -vv, and are in the file of --log-file.
+    only with -vv, and are in the file of --log-file. If the library is served already, --open opens
+    that page, and the command ends.
 
     \b
     searchapp serve --open
     searchapp serve --host 0.0.0.0 --token "$(openssl rand -hex 16)"
     """
     from searchapp.server.resident import ResidentSettings, prepare_library, serve_library
+    from searchapp.server.resident_lock import read_lock_holder
 
+    folder = resolve_library_folder(library)
+    holder = read_lock_holder(folder) if open_page else None
+    if holder is not None and holder.url is not None:
+        print_note(f"the library is already served by {holder}")
+        _open_in_browser(holder.url)
+        return
     settings = ResidentSettings(
-        resolve_library_folder(library), host=host, port=port, token=token, allow_urls=allow_urls,
+        folder, host=host, port=port, token=token, allow_urls=allow_urls,
         engine_url=engine, api_key=api_key, verbose=is_engine_output_shown(),
     )  # fmt: skip
     prepare_library(settings, print_note)

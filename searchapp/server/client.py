@@ -9,25 +9,27 @@ import http.client
 import logging
 import time
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import fields
 from pathlib import Path
 from typing import Any
 
 from searchapp.errors import (
     EngineError,
-    ModelError,
-    PictureError,
     QueryError,
     SearchAppError,
     error_from_dict,
 )
-from searchapp.files import fetch_url, storage
-from searchapp.files.enter_path import resolve_if_exists
+from searchapp.files import fetch_url
 from searchapp.files.library_folder import require_library
 from searchapp.server.resident_lock import (
     LockHolder,
     ResidentUnavailableError,
     read_lock_holder,
+)
+from searchapp.server.search_fields import (
+    build_example_fields,
+    build_search_fields,
+    format_options,
+    name_picture_field,
 )
 from searchapp.server.socket_path import log_path
 from searchapp.server.start_options import make_option_headers
@@ -36,14 +38,12 @@ from searchapp.server.unix_http import ANSWER_TIMEOUT_S, API_PREFIX, post_fields
 from searchapp.types import (
     Example,
     Hit,
-    PictureName,
     Query,
     SavedSearch,
     SearchOptions,
     SearchResult,
     Term,
 )
-from searchapp.types.filter_values import FilterValue, list_values
 from searchapp.types.saved_search import normalize_name
 
 logger = logging.getLogger(__name__)
@@ -74,9 +74,9 @@ def search(
     is_empty = not terms and not examples
     if is_empty or any(term.query.modality is None for term in terms):
         raise QueryError("nothing to look for; give a text, --image FILE, or both")
-    body = _build_search_fields(terms, options) | _build_example_fields(examples)
+    body = build_search_fields(terms, options) | build_example_fields(examples)
     pictures = {
-        _picture_field_name(number): fetch_url.read_query_image(term.query.image)
+        name_picture_field(number): fetch_url.read_query_image(term.query.image)
         for number, term in enumerate(terms)
         if isinstance(term.query.image, (str, Path))
     }
@@ -92,7 +92,7 @@ def search_saved(
     Raises the errors of Library.find_saved, and EngineError if the process does not start.
     """
     require_library(config.library_folder)
-    body = {**_format_options(changes), "saved": name}
+    body = {**format_options(changes), "saved": name}
     return _post_search(config, body, {}, (), notify)
 
 
@@ -145,8 +145,24 @@ def request_resident(
     notify: Callable[[str], None],
     max_deaths: int = MAX_DEATHS,
 ) -> tuple[int, dict[str, Any]]:
+    """Post fields and pictures to the resident process: see repeat_request."""
+
+    def send(headers: Mapping[str, str]) -> tuple[int, dict[str, Any]]:
+        return post_fields(config.library_folder, path, fields, pictures, headers)
+
+    return repeat_request(config, path, send, notify, max_deaths)
+
+
+def repeat_request(
+    config: ResidentConfig,
+    path: str,
+    send: Callable[[Mapping[str, str]], tuple[int, dict[str, Any]]],
+    notify: Callable[[str], None],
+    max_deaths: int = MAX_DEATHS,
+) -> tuple[int, dict[str, Any]]:
     """Send a request to the resident process; return the HTTP status and the JSON of the answer.
 
+    send: sends the request once, with headers.
     The process is started if it does not run.
     While the process is busy or starts, the request is repeated for at most ANSWER_TIMEOUT_S. If
     the connection breaks, it is repeated too, but at most max_deaths times. A complete answer is
@@ -160,7 +176,7 @@ def request_resident(
     while True:
         ensure_running(config, notify)
         try:
-            status, answer = post_fields(config.library_folder, path, fields, pictures, headers)
+            status, answer = send(headers)
         except TimeoutError as error:
             raise EngineError(
                 f"the resident process did not answer within {ANSWER_TIMEOUT_S:.0f} seconds. Run "
@@ -248,70 +264,3 @@ def read_error(answer: dict[str, Any], terms: Sequence[Term] = ()) -> SearchAppE
     if pictures:
         detail = str(detail).replace(f"{PICTURE_PLACEHOLDER}:", f"{' or '.join(pictures)}:", 1)
     return error_from_dict({**answer, "detail": detail})
-
-
-def _picture_field_name(number: int) -> str:
-    """Return the name of the multipart form part that holds the picture of a query term."""
-    return f"picture{number}"
-
-
-def _build_search_fields(terms: Sequence[Term], options: SearchOptions) -> dict[str, Any]:
-    values = {field.name: getattr(options, field.name) for field in fields(options)}
-    return {
-        "terms": [
-            {
-                "text": term.query.text,
-                "weight": term.weight,
-                "region": _format_value(term.query.region),
-                **_build_picture_field(number, term.query.image),
-            }
-            for number, term in enumerate(terms)
-        ],
-        **_format_options(values),
-        "one_prompt": True,
-    }
-
-
-def _format_options(values: Mapping[str, Any]) -> dict[str, Any]:
-    """Return options as JSON values; paths are absolute, because the process has another folder."""
-    formatted: dict[str, Any] = {name: _format_value(value) for name, value in values.items()}
-    if "folder" in values:
-        folders = list_values(values["folder"])
-        formatted["folder"] = [storage.normalize_folder(folder, QueryError) for folder in folders]
-    if formatted.get("model") is not None:
-        formatted["model"] = resolve_if_exists(formatted["model"], ModelError)
-    return formatted
-
-
-def _build_picture_field(number: int, image: PictureName | None) -> dict[str, Any]:
-    """Return the field of a term that says which picture it has; none for a term of words."""
-    if image is None:
-        return {}
-    return {"image_id": image} if isinstance(image, int) else {"image": _picture_field_name(number)}
-
-
-def _build_example_fields(examples: Sequence[Example]) -> dict[str, Any]:
-    """Return the fields with the ids of images of the library, and with paths of files.
-
-    The process reads the files itself, because it may know them already, even on a drive that is
-    not mounted now.
-    """
-    fields: dict[str, list[int | str]] = {
-        "like": [], "unlike": [], "like_files": [], "unlike_files": [],
-    }  # fmt: skip
-    for example in examples:
-        name, image = "like" if example.is_liked else "unlike", example.image
-        if isinstance(image, int):
-            fields[name].append(image)
-        else:
-            fields[f"{name}_files"].append(
-                storage.normalize_folder(image, lambda message: PictureError(message, "read"))
-            )
-    return fields
-
-
-def _format_value(value: object) -> object:
-    """Return a date, rating or place as text, which the server parses; keep other values."""
-    if isinstance(value, tuple):
-        return [_format_value(item) for item in value]
-    return str(value) if isinstance(value, FilterValue) else value

@@ -17,6 +17,7 @@ from searchapp.server.socket_path import log_path, short_socket_path
 
 API_PREFIX = "/api/v1"
 ANSWER_TIMEOUT_S = 900.0
+PICTURE_KEY, MEDIA_TYPE_KEY = "picture", "media_type"  # of an answer that is a picture
 FIELDS_PART = "fields"  # part of a form, with all fields of the request as JSON
 NO_HEADERS: Mapping[str, str] = MappingProxyType({})
 
@@ -64,28 +65,73 @@ def send_request(
     Raises OSError if there is no connection or it breaks, IncompleteRead if it breaks within the
     answer, and EngineError if the answer is complete but no JSON object.
     """
+    status, _, content = _exchange(library, method, path, body, media_type, timeout_s, headers)
+    return status, _parse_object(library, path, status, content)
+
+
+def get_object(
+    library: Path, path: str, headers: Mapping[str, str] = NO_HEADERS
+) -> tuple[int, dict[str, Any]]:
+    """Get a JSON object; return the status and the object, as send_request does."""
+    return send_request(library, "GET", path, headers=headers)
+
+
+def get_picture(
+    library: Path, path: str, headers: Mapping[str, str] = NO_HEADERS
+) -> tuple[int, dict[str, Any]]:
+    """Get a picture; return the status, and the picture in PICTURE_KEY or else the JSON object.
+
+    Raises the errors of send_request.
+    """
+    status, media_type, content = _exchange(library, "GET", path, headers=headers)
+    if status == 200 and media_type.startswith("image/"):
+        return status, {PICTURE_KEY: content, MEDIA_TYPE_KEY: media_type}
+    return status, _parse_object(library, path, status, content)
+
+
+def _exchange(
+    library: Path,
+    method: str,
+    path: str,
+    body: bytes | None = None,
+    media_type: str | None = None,
+    timeout_s: float = ANSWER_TIMEOUT_S,
+    headers: Mapping[str, str] = NO_HEADERS,
+) -> tuple[int, str, bytes]:
+    """Send a request, and return the status, media type and content of the answer."""
     connection = _UnixConnection(library, timeout_s)
     all_headers = {"X-Searchapp-Version": __version__, **headers}
     if media_type:
         all_headers["Content-Type"] = media_type
-    status = None
     try:
         connection.request(method, path, body, all_headers)
         response = connection.getresponse()
-        status = response.status
-        answer = json.loads(response.read())
-        if not isinstance(answer, dict):
-            raise ValueError("it is not an object")
-        return status, answer
+        return response.status, response.headers.get_content_type(), response.read()
     except (http.client.RemoteDisconnected, http.client.IncompleteRead):
         raise
-    except (http.client.HTTPException, ValueError) as error:
-        raise EngineError(
-            f"the answer of the resident process to {path} cannot be read (status {status}: "
-            f"{error!r}). See its log file {log_path(library)}, or use --no-daemon."
-        ) from error
+    except http.client.HTTPException as error:
+        raise _make_unreadable_error(library, path, None, error) from error
     finally:
         connection.close()
+
+
+def _parse_object(library: Path, path: str, status: int, content: bytes) -> dict[str, Any]:
+    try:
+        answer = json.loads(content)
+        if not isinstance(answer, dict):
+            raise ValueError("it is not an object")
+    except ValueError as error:
+        raise _make_unreadable_error(library, path, status, error) from error
+    return answer
+
+
+def _make_unreadable_error(
+    library: Path, path: str, status: int | None, error: Exception
+) -> EngineError:
+    return EngineError(
+        f"the answer of the resident process to {path} cannot be read (status {status}: "
+        f"{error!r}). See its log file {log_path(library)}, or use --no-daemon."
+    )
 
 
 def post_fields(

@@ -1,11 +1,11 @@
 """Measure real models in their full size with random weights, without downloading them.
 
     python tests/bench/full_size_models.py FOLDER
-        write the folders of the models
+        write the folders of the models, and a file for each that describes it (for --model)
     python tests/bench/full_size_models.py FOLDER --measure OUT
         also measure each model (on a GPU), and write the figures to OUT as JSON
     python tests/bench/full_size_models.py --table OUT
-        write the figures of OUT into the table in searchapp/docs/measurements.md
+        write the rows of OUT into the table in searchapp/docs/measurements.md
 
 A folder is a tiny checkpoint of the tests with the configuration of the full model. Its weights
 file has the full size and no content: `--dummy-weights` never reads it.
@@ -28,11 +28,14 @@ from searchapp.engines.torchvision_stub import patch_torchvision  # noqa: E402
 
 patch_torchvision()
 
-from support import tiny_checkpoints, tiny_vlm_checkpoints  # noqa: E402
+from support import tiny_checkpoints, tiny_qwen2_vl, tiny_vlm_checkpoints  # noqa: E402
 
 from searchapp.models import MODELS  # noqa: E402
 
-DEFAULT_MODELS = ("clip-vit-l-14", "siglip2-so400m", "qwen3-vl-embedding-2b", "vlm2vec", "e5-v")
+DEFAULT_MODELS = (
+    "clip-vit-l-14", "siglip2-so400m", "qwen3-vl-embedding-2b", "gme-qwen2-vl-2b",
+    "gme-qwen2-vl-7b", "vlm2vec", "e5-v",
+)  # fmt: skip
 MEASUREMENTS = ROOT / "searchapp" / "docs" / "measurements.md"
 TILE_GRIDS = [[336, 672], [672, 336], [672, 672], [1008, 336], [336, 1008]]
 
@@ -40,6 +43,19 @@ TILE_GRIDS = [[336, 672], [672, 336], [672, 672], [1008, 336], [336, 1008]]
 def make_tower(hidden: int, inner: int, layers: int, heads: int, **more: Any) -> dict[str, Any]:
     return {"hidden_size": hidden, "intermediate_size": inner, "num_hidden_layers": layers,
             "num_attention_heads": heads, **more}  # fmt: skip
+
+
+def make_qwen2_vl(
+    hidden: int, inner: int, heads: int, key_value_heads: int, **more: Any
+) -> dict[str, Any]:
+    return {
+        "text_config": make_tower(hidden, inner, 28, heads, num_key_value_heads=key_value_heads,
+                             max_position_embeddings=32768, layer_types=["full_attention"] * 28,
+                             rope_parameters={"rope_type": "default", "rope_theta": 1_000_000,
+                                              "mrope_section": [16, 24, 24]}, **more),
+        "vision_config": {"depth": 32, "embed_dim": 1280, "hidden_size": hidden, "num_heads": 16,
+                          "mlp_ratio": 4, "patch_size": 14},
+    }  # fmt: skip
 
 
 FULL_SIZE_MODELS: dict[str, tuple[Any, dict[str, Any], dict[str, Any]]] = {
@@ -89,6 +105,12 @@ FULL_SIZE_MODELS: dict[str, tuple[Any, dict[str, Any], dict[str, Any]]] = {
         },
         {},
     ),
+    "gme-qwen2-vl-2b": (
+        tiny_qwen2_vl.make_qwen2_vl, make_qwen2_vl(1536, 8960, 12, 2, vocab_size=151936), {},
+    ),
+    "gme-qwen2-vl-7b": (
+        tiny_qwen2_vl.make_qwen2_vl, make_qwen2_vl(3584, 18944, 28, 4, vocab_size=152064), {},
+    ),
     "vlm2vec": (
         tiny_vlm_checkpoints.make_phi3_v,
         {
@@ -116,11 +138,18 @@ FULL_SIZE_MODELS: dict[str, tuple[Any, dict[str, Any], dict[str, Any]]] = {
 
 
 def write_model(name: str, parent: Path) -> Path:
-    """Write the folder of a model in its full size, if it does not exist; return the folder."""
-    make, config, processor = FULL_SIZE_MODELS[name]
-    folder = parent / name
-    if folder.exists():
-        return folder
+    """Write a model in its full size, if it does not exist; return the file that describes it."""
+    folder, description = parent / name, parent / f"{name}.toml"
+    if not description.exists():
+        write_full_size(folder, *FULL_SIZE_MODELS[name], MODELS[name].weights_mb)
+        description.write_text(f"source = {json.dumps(str(folder))}\nlike = {json.dumps(name)}\n")
+    return description
+
+
+def write_full_size(
+    folder: Path, make: Any, config: dict[str, Any], processor: dict[str, Any], weights_mb: int
+) -> None:
+    """Write the folder of a model. make: writes the tiny checkpoint."""
     make(folder)
     _update_json(folder / "config.json", {"dtype": "bfloat16", **config})
     _update_json(folder / "preprocessor_config.json", processor)
@@ -131,8 +160,7 @@ def write_model(name: str, parent: Path) -> Path:
     weights = folder / "model.safetensors"
     weights.unlink()
     with weights.open("wb") as file:
-        file.truncate(MODELS[name].weights_mb * 1_000_000)
-    return folder
+        file.truncate(weights_mb * 1_000_000)
 
 
 def _update_json(file: Path, values: dict[str, Any]) -> None:
@@ -149,42 +177,42 @@ def measure_models(parent: Path, output_file: Path, names: list[str]) -> None:
     """Measure each model, and write all figures to the file after each model."""
     rows: list[dict[str, Any]] = []
     for name in names:
-        folder = str(write_model(name, parent))
-        command = [sys.executable, "-m", "searchapp", "bench", "models", folder,
+        description = str(write_model(name, parent))
+        command = [sys.executable, "-m", "searchapp", "bench", "models", description,
                    "--dummy-weights", "--json"]  # fmt: skip
         process = subprocess.run(command, capture_output=True, text=True, cwd=ROOT)
-        rows += (
-            json.loads(process.stdout)
-            if process.stdout
-            else [{"model": name, "error": process.stderr}]
-        )
+        figures = json.loads(process.stdout)[0] if process.stdout else {"error": process.stderr}
+        rows.append(figures | {"model": name})
         output_file.write_text(json.dumps(rows, indent=2))
         print(rows[-1], flush=True)
 
 
 def write_table(measurements_file: Path) -> None:
-    """Replace the table of models in docs/measurements.md between its two marks."""
-    lines = [
-        "| model | dimensions | start | images/s | texts/s | both/s | tokens an image | memory |",
-        "|---|---|---|---|---|---|---|---|",
-    ]
+    """Write the rows of the measured models into the table in docs/measurements.md."""
+    text = MEASUREMENTS.read_text()
+    table = re.search(r"<!-- models: .*? -->\n(.*?)<!-- end of models -->", text, flags=re.S)
+    if table is None:
+        raise SystemExit(f"{MEASUREMENTS} has no marks for the table of models")
+    head, rule, *old_rows = table[1].splitlines()
+    rows = {row.split("`")[1]: row for row in old_rows}
     for row in json.loads(measurements_file.read_text()):
         if "error" in row:
             raise SystemExit(f"measuring {row['model']} failed: {row['error']}")
-        both = row["text_images_per_s"]
-        cells = (
-            f"`{row['model']}`", MODELS[row["model"]].dimensions, f"{row['start_s']:.0f} s",
-            f"{row['images_per_s']:,.0f}", f"{row['texts_per_s']:,.0f}",
-            "no" if both is None else f"{both:,.0f}", f"{row['tokens_an_image']:,}",
-            f"{row['memory_mb'] / 1000:.1f} GB",
-        )  # fmt: skip
-        lines.append("| " + " | ".join(str(cell) for cell in cells) + " |")
-    text = MEASUREMENTS.read_text()
-    marks = r"(<!-- models: .*? -->\n).*?(<!-- end of models -->)"
-    new, count = re.subn(marks, lambda m: m[1] + "\n".join(lines) + "\n" + m[2], text, flags=re.S)
-    if count != 1:
-        raise SystemExit(f"{MEASUREMENTS} has no marks for the table of models")
-    MEASUREMENTS.write_text(new)
+        rows[row["model"]] = format_row(row)
+    names = sorted(rows, key=list(FULL_SIZE_MODELS).index)
+    lines = [head, rule, *(rows[name] for name in names), ""]
+    MEASUREMENTS.write_text(text[: table.start(1)] + "\n".join(lines) + text[table.end(1) :])
+
+
+def format_row(row: dict[str, Any]) -> str:
+    both = row["text_images_per_s"]
+    cells = (
+        f"`{row['model']}`", MODELS[row["model"]].dimensions, f"{row['start_s']:.0f} s",
+        f"{row['images_per_s']:,.0f}", f"{row['texts_per_s']:,.0f}",
+        "no" if both is None else f"{both:,.0f}", f"{row['tokens_an_image']:,}",
+        f"{row['memory_mb'] / 1000:.1f} GB",
+    )  # fmt: skip
+    return "| " + " | ".join(str(cell) for cell in cells) + " |"
 
 
 def main() -> None:

@@ -15,9 +15,10 @@ from support.processes import HEAVY_MODULES, slow_command
 
 from searchapp.cli import COMMANDS
 from searchapp.cli.bench import COMMANDS as BENCH
+from searchapp.cli.desktop import COMMANDS as DESKTOP
 from searchapp.cli.saved import COMMANDS as SAVED
 
-GROUPS = {"bench": BENCH, "saved": SAVED}
+GROUPS = {"bench": BENCH, "desktop": DESKTOP, "saved": SAVED}
 
 
 @pytest.fixture

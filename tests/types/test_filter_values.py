@@ -12,9 +12,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from searchapp.errors import QueryError
-from searchapp.server.client import _build_search_fields
 from searchapp.server.request_fields import PLACE_PATTERN, RATING_PATTERN
 from searchapp.server.request_models import SearchRequest, to_search_options
+from searchapp.server.search_fields import build_search_fields
 from searchapp.types import (
     Circle,
     DateBound,
@@ -125,7 +125,7 @@ def test_place_unit_is_optional_and_ignores_case() -> None:
 
 def test_filter_survives_the_request_to_the_resident_process() -> None:
     options = SearchOptions(**TEXTS, keyword=("sea",), count=3)  # type: ignore[arg-type]
-    request = json.loads(json.dumps(_build_search_fields([Term(Query("red"))], options)))
+    request = json.loads(json.dumps(build_search_fields([Term(Query("red"))], options)))
     assert {name: request[name] for name in TEXTS} == TEXTS
     received = to_search_options(SearchRequest.model_validate(request))
     assert received.base_filter == options.base_filter

@@ -1,0 +1,1 @@
+"""Serve a library to AI assistants over the Model Context Protocol: read-only tools on stdio."""
