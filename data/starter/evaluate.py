@@ -116,6 +116,7 @@ class Embedder:
         self._device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
         self._model = SiglipModel.from_pretrained(folder).float().eval().to(self._device)
         self._processor = AutoProcessor.from_pretrained(folder)
+        self._text_vectors: dict[str, Tensor] = {}
 
     @torch.inference_mode()
     def embed_pictures(self, files: Sequence[Path]) -> Tensor:
@@ -134,14 +135,16 @@ class Embedder:
 
     @torch.inference_mode()
     def embed_texts(self, texts: Sequence[str]) -> Tensor:
-        """Return unit vectors of texts, on the CPU."""
-        vectors = []
-        for start in range(0, len(texts), 256):
-            inputs = self._processor(text=list(texts[start : start + 256]), padding="max_length",
-                                     truncation=True, return_tensors="pt")  # fmt: skip
+        """Return unit vectors of texts, on the CPU; each text is embedded once."""
+        missing = [text for text in dict.fromkeys(texts) if text not in self._text_vectors]
+        for start in range(0, len(missing), 256):
+            part = missing[start : start + 256]
+            inputs = self._processor(text=part, padding="max_length", truncation=True,
+                                     return_tensors="pt")  # fmt: skip
             ids = inputs["input_ids"].to(self._device)
-            vectors.append(self._model.text_model(input_ids=ids).pooler_output)
-        return F.normalize(torch.cat(vectors), dim=-1).cpu()
+            vectors = F.normalize(self._model.text_model(input_ids=ids).pooler_output, dim=-1)
+            self._text_vectors.update(zip(part, vectors.cpu(), strict=True))
+        return torch.stack([self._text_vectors[text] for text in texts])
 
 
 def main() -> None:
