@@ -184,7 +184,8 @@ class StudentTrainer:
     def save(self) -> None:
         """Save the model and the checkpoint, and log the recall."""
         folder, partial = self._work / MODEL_FOLDER, self._work / "model.partial"
-        save_student(self.average, self._material.tokenizer, partial)
+        with torch.random.fork_rng(devices=[]):  # A new model draws random numbers.
+            save_student(self.average, self._material.tokenizer, partial)
         shutil.rmtree(folder, ignore_errors=True)
         partial.rename(folder)
         save_atomically(self.get_state(), self._work / CHECKPOINT_FILE)
