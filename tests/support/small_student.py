@@ -135,6 +135,7 @@ def check_saved_model(training: SmallTraining) -> None:
 
 
 if __name__ == "__main__":
+    torch.set_num_threads(1)  # more threads only wait for each other on such small work
     shrink_scripts()
     small = SmallTraining(Path(sys.argv[1]))
     check_continuation(small)
