@@ -98,7 +98,7 @@ engine_option = click.option(
     help="Embed on a vLLM server, started with `vllm serve MODEL --runner pooling`.",
 )
 api_key_option = click.option(
-    "--api-key", metavar="KEY", help="Send KEY to the server of --engine."
+    "--api-key", metavar="KEY", help="Send KEY to the vLLM servers of --engine and --reranker."
 )
 vectors_option = click.option(
     "--vectors",

@@ -78,6 +78,8 @@ from searchapp.types.region import Region
 from searchapp.types.saved_search import SavedSearch, SavedTerm
 from searchapp.types.search import (
     AUTO_MIN_SCORE,
+    MAX_RERANKED_HITS,
+    RERANKED_HITS,
     Example,
     Filter,
     Hit,
@@ -106,8 +108,10 @@ __all__ = [
     "AUTO_MIN_SCORE",
     "EXPORT_FORMAT_VERSION",
     "MAX_MEGAPIXELS",
+    "MAX_RERANKED_HITS",
     "PLACE_FIELDS",
     "PLACE_NAMES_CREDIT",
+    "RERANKED_HITS",
     "SUMMARY_FIELDS",
     "TEXT_FAILURE_STAGE",
     "Area",

@@ -20,7 +20,8 @@ from searchapp.errors import QueryError
 from searchapp.search.good_match import Judge
 from searchapp.search.hit_list import SCORE_DIGITS, make_hit
 from searchapp.search.library_reader import LibraryReader
-from searchapp.search.search import QueryPart, calibrate_collection, embed_parts
+from searchapp.search.query_part import QueryPart
+from searchapp.search.search import calibrate_collection, embed_parts
 from searchapp.search.search_calls import SearchCalls
 from searchapp.types import Collection, Query, SearchOptions
 from searchapp.types.tags import Tag, TaggedPicture, TagOptions, TagWord
