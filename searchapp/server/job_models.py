@@ -8,22 +8,9 @@ from fastapi import HTTPException
 from fastapi import Path as PathParameter
 from pydantic import BaseModel, Field
 
-from searchapp.server.api_examples import make_json_body
 from searchapp.server.background_jobs import BackgroundJobs, Job, JobKind, JobStage, JobState
-from searchapp.server.request_fields import WebLimit
-from searchapp.server.request_models import FilterRequest
 
-MAX_MAP_PICTURES = 5000  # with more pictures, computing the layout takes too long
 JobId = Annotated[str, PathParameter(pattern="^[0-9a-f]{16}$")]
-
-
-class MapRequest(FilterRequest):
-    """Pictures of a map, and how many of them it shows."""
-
-    count: Annotated[
-        int, Field(ge=1, description="most pictures on the map"), WebLimit(le=MAX_MAP_PICTURES)
-    ] = 2000
-    again: Annotated[bool, Field(description="make the map again if there is one")] = False
 
 
 class JobAnswer(BaseModel):
@@ -48,9 +35,6 @@ class JobAnswer(BaseModel):
             total=0 if step is None else step.total,
             error=job.error or None,
         )
-
-
-MAP_REQUEST_SCHEMA = make_json_body(MapRequest, {"after": "2021", "count": 1000})
 
 
 def require_job(jobs: BackgroundJobs, job_id: str, kind: JobKind | None = None) -> Job:

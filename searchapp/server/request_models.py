@@ -161,15 +161,6 @@ class FacetsRequest(FilterRequest):
     ] = ""
 
 
-class PlacesRequest(FilterRequest):
-    """Conditions of images on a map, and how to group them."""
-
-    cell: Annotated[
-        float, Field(ge=1e-4, le=90, description="side of a square of the grid, in degrees")
-    ] = 1.0
-    within: Annotated[Rectangle | None, Field(description="only squares in this rectangle")] = None
-
-
 class SimilarRequest(FilterRequest):
     """Conditions of a search, and the page of the result."""
 

@@ -19,7 +19,6 @@ from searchapp.types import (
     Facet,
     Facets,
     Hit,
-    PlaceCluster,
     SavedSearch,
     SearchResult,
     TextLine,
@@ -168,55 +167,6 @@ class TimelineAnswer(BaseModel):
         values = {"images": len(ids), "days": timeline.days, "ids": ids,
                   "ratios": timeline.ratios, "colors": colors}  # fmt: skip
         return json.dumps(values, separators=(",", ":")).encode("ascii")
-
-
-class PlaceAnswer(BaseModel):
-    """Images in one square of the grid."""
-
-    area: str = Field(description="the smallest rectangle with all of them, for the filter area")
-    latitude: float = Field(description="center of the rectangle")
-    longitude: float
-    images: int
-    image_id: int = Field(description="one of them, to show")
-
-
-class PlacesAnswer(BaseModel):
-    """Images by place, the squares with most images first."""
-
-    places: list[PlaceAnswer]
-
-    @classmethod
-    def from_clusters(cls, clusters: Sequence[PlaceCluster]) -> PlacesAnswer:
-        """Convert clusters into their form in the API."""
-        return cls(
-            places=[
-                PlaceAnswer(
-                    area=str(area := cluster.area),
-                    latitude=(area.south + area.north) / 2,
-                    longitude=(area.west + area.east) / 2,
-                    images=cluster.images,
-                    image_id=cluster.image_id,
-                )
-                for cluster in clusters
-            ]
-        )
-
-
-class PictureMapAnswer(BaseModel):
-    """Map on which similar pictures are next to each other."""
-
-    side: int = Field(description="most pixels of a side of a thumbnail")
-    across: int = Field(description="thumbnails in a row of a sheet")
-    columns: int = Field(description="of the grid")
-    rows: int
-    folders: list[tuple[str, str]] = Field(description="path and file: URL of each folder")
-    tiles: list[tuple[int, int, int, int, int, str, str, str, int, int]] = Field(
-        description="column, row, width, height, number of the folder, name, name in a URL, day, "
-        "number of pictures that it represents, and image id"
-    )
-    sheets: list[str] = Field(description="data: URLs of JPEGs with the thumbnails, row by row")
-    matching: int = Field(description="pictures that match the filter")
-    unreadable: int
 
 
 class FacetAnswer(BaseModel):

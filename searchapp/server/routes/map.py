@@ -14,16 +14,15 @@ from searchapp.pages.map import arrange_map
 from searchapp.pages.map.write_map import make_map_data
 from searchapp.server.app_state import ServiceDep
 from searchapp.server.background_jobs import JobStep
-from searchapp.server.job_models import (
+from searchapp.server.job_models import JobAnswer, JobId, require_result
+from searchapp.server.map_models import (
     MAP_REQUEST_SCHEMA,
-    JobAnswer,
-    JobId,
     MapRequest,
-    require_result,
+    PictureMapAnswer,
+    PlacesAnswer,
+    PlacesRequest,
 )
 from searchapp.server.parse_request import parse_request
-from searchapp.server.request_models import PlacesRequest
-from searchapp.server.response_models import PictureMapAnswer, PlacesAnswer
 from searchapp.server.unix_http import API_PREFIX
 from searchapp.types import SearchOptions, WorkStep
 

@@ -72,9 +72,9 @@ export function readState() {
     if (typeof EMPTY_STATE[field] === "string") state[field] = value;
     else if (value !== "" && Number.isFinite(Number(value))) state[field] = Number(value);
   }
-  if (!["date", "rerank"].includes(state.sort)) state.sort = "";
   state.among = readIds(parameters, "among");
   if (!VIEWS.includes(state.view)) Object.assign(state, NO_VIEW);
+  if (!["date", "rerank"].includes(state.sort)) state.sort = "";
   if (!state.similar) state.region = "";
   if (!["vector", "text"].includes(state.by)) state.by = "";
   return state;
