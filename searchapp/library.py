@@ -13,6 +13,7 @@ from typing import Any, Self
 from searchapp.catalog import Catalog, raise_library_errors, wrap_sqlite_errors
 from searchapp.duplicates.review_store import ReviewStore
 from searchapp.engines import Engine
+from searchapp.engines.reranker import RerankerHolder, StartReranker
 from searchapp.errors import LibraryError
 from searchapp.files.enter_path import find_entered
 from searchapp.files.library_folder import catalog_file, resolve_library_folder
@@ -23,9 +24,10 @@ from searchapp.indexing.indexer import Indexer
 from searchapp.models import ModelSpec, select_collection
 from searchapp.search.hit_list import sort_hits
 from searchapp.search.library_reader import LibraryReader
+from searchapp.search.query_part import QueryPart
 from searchapp.search.ranking import resolve_filter_folder
 from searchapp.search.saved_searches import SavedSearches
-from searchapp.search.search import QueryPart, search
+from searchapp.search.search import search
 from searchapp.search.search_calls import DirectCalls, run_without_waiting
 from searchapp.types import (
     ComparisonStarted,
@@ -53,6 +55,11 @@ from searchapp.types import (
     SavedSearch,
     SearchOptions,
     SearchResult,
+    SidecarChange,
+    SidecarNaming,
+    TaggedPicture,
+    TagOptions,
+    TagWord,
     Term,
     TextProgress,
     TextsRecognized,
@@ -78,6 +85,7 @@ class Library:
         start_many: StartEngines | None = None,
         policy: IndexPolicy = IndexPolicy(),
         new: NewLibrary | None = None,
+        start_reranker: StartReranker | None = None,
     ) -> None:
         """Create a Library object from its parts. Applications call Library.open() instead.
 
@@ -87,6 +95,7 @@ class Library:
         self._new = new
         self._catalog = catalog
         self._engines = EngineHolder(start, start_many)
+        self._rerankers = RerankerHolder(start_reranker or EngineChoice().start_reranker)
         self._indexes = Indexes(folder, catalog, policy)
         # Internal: the server and the map use it to read the catalog and the indexes.
         self.reader = LibraryReader(folder, catalog, self._indexes)
@@ -105,6 +114,7 @@ class Library:
         dry: bool = False,
         start: Callable[[ModelSpec], Engine] | None = None,
         start_many: StartEngines | None = None,
+        start_reranker: StartReranker | None = None,
         policy: IndexPolicy = IndexPolicy(),
         tell: Callable[[str], None] = lambda line: None,
     ) -> Library:
@@ -119,6 +129,8 @@ class Library:
         start: function that starts an engine when it is needed; default: EngineChoice().start.
         start_many: function that starts several engines in processes, to index many files. Default:
             EngineChoice().start_many, or None if start is given.
+        start_reranker: function that starts a reranker by its name when a search needs it. Default:
+            EngineChoice().start_reranker.
         policy: when to change the kind of a vector index, and when to train and save the index.
         tell: receives a message before the upgrade of a large library, which takes long.
         """
@@ -133,13 +145,15 @@ class Library:
             start_many = choice.start_many
         start = start or choice.start
         if dry and find_entered(catalog_file(path), LibraryError) is None:
-            return cls(path, Catalog.in_memory(), start, policy=policy)
-        if not create:
             return cls(
-                path, Catalog.open(catalog_file(path), report=tell), start, start_many, policy
+                path, Catalog.in_memory(), start, policy=policy, start_reranker=start_reranker
             )
-        catalog, new = create_catalog(path, tell)
-        return cls(path, catalog, start, start_many, policy, new)
+        new = None
+        if create:
+            catalog, new = create_catalog(path, tell)
+        else:
+            catalog = Catalog.open(catalog_file(path), report=tell)
+        return cls(path, catalog, start, start_many, policy, new, start_reranker)
 
     def close(self) -> None:
         """Stop the engine and close the catalog."""
@@ -147,6 +161,7 @@ class Library:
 
     def _close(self, *, failed: bool) -> None:
         self._engines.close()
+        self._rerankers.close()
         self._indexes.close()
         if failed and self._new is not None:
             self._new.discard_unused(self._catalog)
@@ -243,6 +258,44 @@ class Library:
             prepared.parts, prepared.options, one_prompt=False, examples=prepared.examples
         )
 
+    @raise_library_errors
+    def find_tags(
+        self, words: Sequence[TagWord], options: TagOptions = TagOptions()
+    ) -> list[TaggedPicture]:
+        """Return the pictures that words fit, with their tags; nothing is written.
+
+        Each phrase is embedded once, and compared with the stored vectors. A word fits if it is a
+        good match. Raises QueryError, ModelError, EngineError or LibraryError.
+        """
+        from searchapp.search.tags.find_tags import find_tags
+
+        calls = DirectCalls(self.reader, self._engines.get, self._rerankers)
+        return run_without_waiting(find_tags(calls, words, options))
+
+    def write_tags(
+        self,
+        pictures: Sequence[TaggedPicture],
+        options: TagOptions = TagOptions(),
+        naming: SidecarNaming = "auto",
+    ) -> Iterator[SidecarChange]:
+        """Write tags that find_tags() returned for options: see sidecar_files.write_tags.
+
+        Own tags from an earlier call that are not among them are taken back.
+        """
+        from searchapp.search.tags.sidecar_files import write_tags
+
+        paths = self.reader.list_paths(options.collection, options.base_filter)
+        return write_tags(pictures, naming, paths)
+
+    def undo_tags(self, options: TagOptions = TagOptions()) -> Iterator[SidecarChange]:
+        """Take own tags out of the XMP sidecars of pictures that match the filter of options.
+
+        Raises QueryError or LibraryError.
+        """
+        from searchapp.search.tags.sidecar_files import undo_tags
+
+        return undo_tags(self.reader.list_paths(options.collection, options.base_filter))
+
     def sync_links(self, search: SavedSearch) -> LinkChanges:
         """Run a saved search, and bring its folder of links up to date.
 
@@ -258,7 +311,7 @@ class Library:
         one_prompt: bool,
         examples: Sequence[Example],
     ) -> SearchResult:
-        calls = DirectCalls(self.reader, self._engines.get)
+        calls = DirectCalls(self.reader, self._engines.get, self._rerankers)
         result = run_without_waiting(
             search(calls, parts, options, one_prompt=one_prompt, examples=examples)
         )

@@ -17,8 +17,10 @@ COMMANDS = {
     "index": "Embed the new and changed pictures of folders.",
     "watch": "Index pictures as they arrive, change and disappear.",
     "query": "Find pictures by words, by a picture, or by both.",
+    "browse": "Browse and search pictures in the terminal, and print the selected paths.",
     "saved": "Keep searches under names, and run them again.",
     "ocr": "Recognize text in pictures that are indexed already.",
+    "tag": "Tag pictures with words that fit, and write the tags into XMP sidecars.",
     "map": "Write a page that shows a collection as a map of thumbnails.",
     "duplicates": "Find files that hold the same picture, and suggest which to keep.",
     "serve": "Serve a web page and a JSON API for searching.",
@@ -47,8 +49,10 @@ TOPICS = {
     "index": "indexing",
     "watch": "watch",
     "query": "asking",
+    "browse": "browse",
     "saved": "asking",
     "ocr": "text",
+    "tag": "tags",
     "map": "asking",
     "duplicates": "duplicates",
     "serve": "web",
@@ -81,7 +85,7 @@ class DocumentedGroup(LazyGroup):
         command = super().get_command(context, name)
         if command is not None:
             hint = f"More: `searchapp docs {TOPICS[name]}`."
-            # The hint has no indentation, so click would keep that of a docstring.
+            # click.Command.format_help_text() finds no indentation to remove below the hint.
             text = inspect.cleandoc(command.help or "")
             command.help = text if text.endswith(hint) else f"{text}\n\n{hint}"
         return command

@@ -10,7 +10,13 @@ from searchapp.cli.log_output import print_note
 
 
 def open_in_viewer(target: str) -> None:
-    """Open a path or URL in its default program; a note says so if the desktop cannot.
+    """Open a path or URL in its default program; a note says so if the desktop cannot."""
+    if problem := start_viewer(target):
+        print_note(problem)
+
+
+def start_viewer(target: str) -> str | None:
+    """Start the default program for a path or URL; return a message if no program can be started.
 
     The output of the program is discarded, because this command may print data. click.launch()
     lets the program write to the terminal, and into a pipe.
@@ -25,4 +31,5 @@ def open_in_viewer(target: str) -> None:
                 stderr=subprocess.DEVNULL, start_new_session=True,
             )  # fmt: skip
     except OSError as error:
-        print_note(f"no program can be started ({error.strerror}); open {target} yourself")
+        return f"no program can be started ({error.strerror}); open {target} yourself"
+    return None

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -11,14 +11,10 @@ import click
 
 from searchapp.cli import shell_completion
 from searchapp.cli.filter_options import filter_options
-from searchapp.cli.log_output import (
-    LOG_OPTION_NAMES,
-    is_engine_output_shown,
-    print_line,
-    print_note,
-)
+from searchapp.cli.log_output import LOG_OPTION_NAMES, is_engine_output_shown, print_note
 from searchapp.cli.open_viewer import open_in_viewer
 from searchapp.cli.preview import print_preview
+from searchapp.cli.print_hits import note_quality, print_hits
 from searchapp.cli.query_terms import QuestionArguments, format_title
 from searchapp.cli.shared_options import (
     AppCommand,
@@ -29,28 +25,20 @@ from searchapp.cli.shared_options import (
     keep_alive_option,
     library_option,
     model_option,
-    parse_min_score,
     print_json,
     print_path,
+    ranking_options,
     truncate_option,
     trust_option,
 )
-from searchapp.cli.start_engine import start_until_exit
+from searchapp.cli.start_engine import announce_reranker, start_until_exit
 from searchapp.cli.terminal_protocol import PROTOCOLS
 from searchapp.errors import QueryError
 from searchapp.files.copy_hits import copy_hits, link_hits, local_file
 from searchapp.files.library_folder import resolve_library_folder
 from searchapp.server.answer_query import answer_query, answer_saved, load_saved
 from searchapp.server.start_resident import ResidentConfig
-from searchapp.types import (
-    AUTO_MIN_SCORE,
-    Hit,
-    Match,
-    SearchOptions,
-    SearchResult,
-    format_clock,
-    format_count,
-)
+from searchapp.types import MAX_RERANKED_HITS, RERANKED_HITS, SearchOptions, format_count
 
 # Options that are no part of a question: `saved add` has all others.
 OUTPUT_OPTIONS = LOG_OPTION_NAMES | {
@@ -58,20 +46,26 @@ OUTPUT_OPTIONS = LOG_OPTION_NAMES | {
     "preview", "open_best", "trust_remote_code", "no_daemon", "keep_alive", "engine", "api_key",
     "library",
 }  # fmt: skip
-DATE_WIDTH = len("2023-06-17 12:00")
+DEFAULT_VALUES = {"--preview": "--preview=auto", "--rerank": f"--rerank={RERANKED_HITS}"}
 
 
-class _QueryCommand(AppCommand):
-    """Command whose --preview takes no separate value: `--preview TEXT` leaves TEXT as query."""
+class QueryCommand(AppCommand):
+    """Command with options whose value can be left out: `--preview TEXT` leaves TEXT as query."""
 
     def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
-        """Replace --preview with --preview=auto, and parse the arguments."""
+        """Give these options their default values, and parse the arguments.
+
+        A number after --rerank is its value: `--rerank 5`.
+        """
         end = args.index("--") if "--" in args else len(args)
-        options = [f"{arg}=auto" if arg == "--preview" else arg for arg in args[:end]]
+        options = [
+            arg if arg == "--rerank" and following.isdecimal() else DEFAULT_VALUES.get(arg, arg)
+            for arg, following in zip(args[:end], [*args[1:end], ""], strict=False)
+        ]
         return super().parse_args(ctx, options + args[end:])
 
 
-@click.command(cls=_QueryCommand)
+@click.command(cls=QueryCommand)
 @click.argument("text", required=False)
 @click.option(
     "--image", "images", multiple=True, metavar="FILE|URL",
@@ -116,21 +110,18 @@ class _QueryCommand(AppCommand):
     metavar="N", help="Show the best N hits.",
 )  # fmt: skip
 @filter_options
-@click.option(
-    "--by", type=click.Choice(["both", "vector", "text"]), default="both", show_default=True,
-    help="Search by vectors, by words in names and captions, or by both.",
-)  # fmt: skip
-@click.option(
-    "--min-score", metavar="S|auto", callback=parse_min_score,
-    help="Show only hits with a score (cosine) of at least S; with auto only good matches.",
-)  # fmt: skip
-@click.option(
-    "--sort", type=click.Choice(["score", "date"]), default="score", show_default=True,
-    help="Show the best hits first, or the newest.",
-)  # fmt: skip
+@ranking_options
 @click.option(
     "--offset", type=click.IntRange(min=0), default=0, metavar="N", help="Skip the best N hits."
 )
+@click.option(
+    "--rerank", type=click.IntRange(1, MAX_RERANKED_HITS), metavar="[N]",
+    help=f"Look at the best N hits again with a reranker (by default {RERANKED_HITS}).",
+)  # fmt: skip
+@click.option(
+    "--reranker", metavar="NAME|FOLDER|URL",
+    help="Use this reranker, or the one of a vLLM server.",
+)  # fmt: skip
 @json_option
 @click.option(
     "--json-object", is_flag=True,
@@ -214,10 +205,13 @@ def command(
 
     question = QuestionArguments.pop_from(arguments)
     choice = EngineChoice(engine, api_key, verbose=is_engine_output_shown())
+    if arguments["reranker"] is not None and arguments["rerank"] is None and saved is None:
+        raise QueryError("--reranker has no effect without --rerank; add --rerank")
     config = ResidentConfig(resolve_library_folder(library), keep_alive, engine, api_key)
     answering: dict[str, Any] = {
         "use_resident": not (no_daemon or is_engine_output_shown()),
         "notify": print_note,
+        "start_reranker": announce_reranker(choice),
     }
     if saved is None:
         examples = question.build_examples()
@@ -257,8 +251,8 @@ def command(
     elif preview and print_preview(hits, preview):
         pass
     elif html is None:
-        _print_hits(hits, with_dates=options.sort == "date")
-    _note_quality(answer, options)
+        print_hits(hits, with_dates=options.sort == "date")
+    note_quality(answer, options)
 
 
 def _get_given_options(arguments: Mapping[str, Any]) -> dict[str, Any]:
@@ -269,33 +263,3 @@ def _get_given_options(arguments: Mapping[str, Any]) -> dict[str, Any]:
         for name, value in arguments.items()
         if context.get_parameter_source(name) is given
     }
-
-
-def _print_hits(hits: Sequence[Hit], *, with_dates: bool) -> None:
-    for hit in hits:
-        day_and_time = (hit.date or "undated")[:DATE_WIDTH].replace("T", " ")
-        date = f"{day_and_time:<{DATE_WIDTH}}  " if with_dates else ""
-        also = f"  (and {len(hit.also)} more)" if hit.also else ""
-        time = "" if hit.seconds is None else f" @ {format_clock(hit.seconds)}"
-        why = "".join(f"  [{_format_match(match)}]" for match in hit.match if match.snippet)
-        print_line(f"{date}{hit.score:.3f}  {hit.path}{time}{also}{why}")
-
-
-def _format_match(match: Match) -> str:
-    """Return why the words of a query belong to a hit. The path already shows the names."""
-    return match.by if match.by == "name" else f"{match.by}: {match.snippet}"
-
-
-def _note_quality(answer: SearchResult, options: SearchOptions) -> None:
-    """Print a note if there are no hits, no good matches, or other reasons to doubt the hits."""
-    if answer.hits and answer.good is False:
-        print_note("no hit is a good match, by its score; --min-score auto hides such hits")
-    for warning in answer.warnings:
-        print_note(warning)
-    if not answer.hits and not answer.warnings:
-        if options.min_score == AUTO_MIN_SCORE and answer.good is False:
-            print_note("no good match")
-        elif options.base_filter.has_conditions or options.min_score is not None or options.offset:
-            print_note("no picture matches the query within its filters and limits")
-        else:
-            print_note("no match")

@@ -98,7 +98,7 @@ engine_option = click.option(
     help="Embed on a vLLM server, started with `vllm serve MODEL --runner pooling`.",
 )
 api_key_option = click.option(
-    "--api-key", metavar="KEY", help="Send KEY to the server of --engine."
+    "--api-key", metavar="KEY", help="Send KEY to the vLLM servers of --engine and --reranker."
 )
 vectors_option = click.option(
     "--vectors",
@@ -190,6 +190,29 @@ def parse_min_score(
     if not math.isfinite(number):
         raise click.BadParameter("a score is a number such as 0.3, or auto")
     return number
+
+
+RANKING_OPTIONS = (
+    click.option(
+        "--by", type=click.Choice(["both", "vector", "text"]), default="both", show_default=True,
+        help="Search by vectors, by words in names and captions, or by both.",
+    ),
+    click.option(
+        "--min-score", metavar="S|auto", callback=parse_min_score,
+        help="Show only hits with a score (cosine) of at least S; with auto only good matches.",
+    ),
+    click.option(
+        "--sort", type=click.Choice(["score", "date"]), default="score", show_default=True,
+        help="Show the best hits first, or the newest.",
+    ),
+)  # fmt: skip
+
+
+def ranking_options(function: Function) -> Function:
+    """Add the options to a command that choose a ranking, and how many of its hits to show."""
+    for option in reversed(RANKING_OPTIONS):
+        function = option(function)
+    return function
 
 
 def print_json(value: Any) -> None:

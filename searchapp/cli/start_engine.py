@@ -10,6 +10,7 @@ from searchapp.cli.log_output import print_note
 
 if TYPE_CHECKING:
     from searchapp.engines import Engine
+    from searchapp.engines.reranker import Reranker, StartReranker
     from searchapp.indexing.embedding.choose_engines import EngineChoice
     from searchapp.models import ModelSpec
 
@@ -31,5 +32,15 @@ def start_until_exit(
             print_note(f"starting vLLM with {Path(spec.name).name} ...")
         engine = choice.start(spec)
         return engine if choice.url else UnclosedEngine(engine)  # Freeing a model takes seconds.
+
+    return start
+
+
+def announce_reranker(choice: EngineChoice) -> StartReranker:
+    """Return a function that starts the reranker of a command, after a note."""
+
+    def start(name: str | None) -> Reranker:
+        print_note("starting the reranker ...")
+        return choice.start_reranker(name)
 
     return start

@@ -38,31 +38,62 @@ def encode_picture(
 
 def encode_blocks(image: Picture, columns: int, rows: int, screen: Screen) -> list[str]:
     """Return a picture as at most rows lines of half blocks; each line resets its colors."""
-    # A half block is square if a cell is twice as high as wide.
-    square = 2 * screen.cell_width / screen.cell_height
-    width, height = image.width, image.height * square
-    scale = min(columns / width, 2 * rows / height)
-    size = max(1, round(width * scale)), max(1, round(height * scale))
-    small = image.convert("RGB").resize(size, 4)  # 4 is Pillow's BOX filter.
+    small = shrink_to_blocks(image, columns, rows, screen)
+    padding = " " * (columns - small.width)
+    if screen.colors == "none":
+        return [line + padding for line in shade_blocks(small)]
     pixels = small.load()
     assert pixels is not None
     lines = []
-    padding = " " * (columns - size[0])
-    for y in range(0, size[1], 2):
-        if screen.colors == "none":
-            gray = small.convert("L").crop((0, y, size[0], min(y + 2, size[1])))
-            row = gray.resize((size[0], 1), 4).tobytes()
-            lines.append("".join(SHADES[value * len(SHADES) // 256] for value in row) + padding)
-            continue
+    for y in range(0, small.height, 2):
         line, last = [], ""
-        for x in range(size[0]):
+        for x in range(small.width):
             upper = _color_code(pixels[x, y], 38, screen)
-            lower = _color_code(pixels[x, y + 1], 48, screen) if y + 1 < size[1] else "49"
+            lower = _color_code(pixels[x, y + 1], 48, screen) if y + 1 < small.height else "49"
             style = f"\x1b[{upper};{lower}m"
             line.append(UPPER_HALF if style == last else style + UPPER_HALF)
             last = style
         lines.append("".join(line) + "\x1b[0m" + padding)
     return lines
+
+
+def shrink_to_blocks(image: Picture, columns: int, rows: int, screen: Screen) -> Picture:
+    """Return a picture with one RGB pixel for each half block; a cell has two, one above the other.
+
+    The picture keeps its aspect ratio, in at most columns x rows cells.
+    """
+    # A half block is square if a cell is twice as high as wide.
+    square = 2 * screen.cell_width / screen.cell_height
+    width, height = image.width, image.height * square
+    scale = min(columns / width, 2 * rows / height)
+    size = max(1, round(width * scale)), max(1, round(height * scale))
+    return image.convert("RGB").resize(size, 4)  # 4 is Pillow's BOX filter.
+
+
+def shade_blocks(small: Picture) -> list[str]:
+    """Return a picture of shrink_to_blocks() as lines of shades, for a terminal without colors."""
+    lines = []
+    for y in range(0, small.height, 2):
+        gray = small.convert("L").crop((0, y, small.width, min(y + 2, small.height)))
+        row = gray.resize((small.width, 1), 4).tobytes()
+        lines.append("".join(SHADES[value * len(SHADES) // 256] for value in row))
+    return lines
+
+
+def count_cells(image: Picture, columns: int, rows: int, screen: Screen) -> tuple[int, int]:
+    """Return how many columns and rows a picture needs in at most columns x rows cells."""
+    width, height = columns * screen.cell_width, rows * screen.cell_height
+    scale = min(width / image.width, height / image.height)
+    used = (
+        -(-round(image.width * scale) // screen.cell_width),
+        -(-round(image.height * scale) // screen.cell_height),
+    )
+    return max(1, used[0]), max(1, used[1])
+
+
+def number_kitty_picture(sequence: str, number: int) -> str:
+    """Return a sequence for kitty's protocol that replaces the picture with this number."""
+    return sequence.replace("\x1b_Ga=T,", f"\x1b_Ga=T,i={number},", 1)
 
 
 def encode_table(

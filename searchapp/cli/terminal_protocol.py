@@ -10,7 +10,7 @@ import time
 from collections.abc import Mapping
 from contextlib import suppress
 from dataclasses import dataclass
-from typing import Literal
+from typing import Literal, TextIO
 
 Protocol = Literal["kitty", "iterm", "sixel", "blocks"]
 Colors = Literal["all", "256", "none"]
@@ -49,11 +49,17 @@ def protocol_from_environment(environment: Mapping[str, str]) -> Protocol | None
     return "blocks" if term == "linux" else None
 
 
-def detect_terminal(chosen: Protocol | None = None) -> tuple[Protocol, Screen]:
-    """Return the protocol (the given one, or else the detected one) and the screen of stdout."""
-    columns, width, height = _terminal_size()
+def detect_terminal(
+    chosen: Protocol | None = None, output: TextIO | None = None
+) -> tuple[Protocol, Screen]:
+    """Return the protocol (the given one, or else the detected one) and the screen of a terminal.
+
+    output: the stream that draws on the terminal; None: stdout.
+    """
+    output = output or sys.stdout
+    columns, width, height = _terminal_size(output)
     protocol = chosen or protocol_from_environment(os.environ)
-    answer = _query_terminal() if protocol != "blocks" and sys.stdout.isatty() else b""
+    answer = _query_terminal() if protocol != "blocks" and output.isatty() else b""
     if cell := CELL.search(answer):
         height, width = int(cell[1]) or height, int(cell[2]) or width
     return protocol or protocol_from_answer(answer), Screen(
@@ -80,14 +86,14 @@ def colors_from_environment(environment: Mapping[str, str]) -> Colors:
     )
 
 
-def _terminal_size() -> tuple[int, int, int]:
+def _terminal_size(output: TextIO) -> tuple[int, int, int]:
     """Return the columns of the terminal, and the width and height of a cell in pixels."""
     with suppress(ImportError, OSError):
         import fcntl
         import struct
         import termios
 
-        packed = fcntl.ioctl(sys.stdout.fileno(), termios.TIOCGWINSZ, b"\0" * 8)
+        packed = fcntl.ioctl(output.fileno(), termios.TIOCGWINSZ, b"\0" * 8)
         rows, columns, width, height = struct.unpack("HHHH", packed)
         if columns and rows and width and height:
             return columns, width // columns, height // rows

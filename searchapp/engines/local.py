@@ -58,6 +58,9 @@ class _OutOfMemoryError(_EngineFailedError):
 class LocalEngine:
     """A model run by vLLM in this process."""
 
+    _task = "embed"  # vLLM's pooling task
+    _max_pictures = 1  # of a prompt
+
     def __init__(
         self, spec: ModelSpec, *, seed: int = 0, verbose: bool = False, bulk: bool = False
     ) -> None:
@@ -93,7 +96,7 @@ class LocalEngine:
             rendered = self._render_input(item)
         except Exception as error:  # A model's processor raises any type for a bad input.
             rendered = Refusal(summarize_error(error))
-        return replace(item, image=None, rendered=rendered)
+        return replace(item, image=None, question_image=None, rendered=rendered)
 
     def embed(self, inputs: Sequence[EngineInput]) -> list[Vector | Refusal]:
         """Embed inputs slice by slice: see Engine.embed.
@@ -223,7 +226,7 @@ class LocalEngine:
         arguments = {
             "runner": "pooling",
             "seed": self._seed,
-            "limit_mm_per_prompt": {"image": 1, "video": 0, "audio": 0},
+            "limit_mm_per_prompt": {"image": self._max_pictures, "video": 0, "audio": 0},
             "mm_processor_cache_gb": 0,
             "enable_prefix_caching": False,
             "trust_remote_code": self._spec.trusted,
@@ -258,9 +261,9 @@ class LocalEngine:
         from vllm.renderers.inputs.preprocess import parse_model_prompt
 
         prompt: dict[str, Any] = {"prompt": item.prompt}
-        if item.image is not None:
-            prompt["multi_modal_data"] = {"image": item.image}
-            prompt["multi_modal_uuids"] = {"image": [make_picture_id()]}
+        if images := [each for each in (item.question_image, item.image) if each is not None]:
+            prompt["multi_modal_data"] = {"image": images if len(images) > 1 else images[0]}
+            prompt["multi_modal_uuids"] = {"image": [make_picture_id() for _ in images]}
         renderer = self._llm.llm_engine.renderer
         tokenization = renderer.default_cmpl_tok_params
         if self._spec.pad_text and item.image is None:
@@ -285,21 +288,25 @@ class LocalEngine:
                 continue
             name = str(next(self._requests))
             try:
-                engine.add_request(name, item.rendered, PoolingParams(task="embed"))
+                engine.add_request(name, item.rendered, PoolingParams(task=self._task))
                 numbers[name] = number
             except Exception as error:  # vLLM rejects the input, for example as too long.
                 results[number] = Refusal(summarize_error(error))
         try:
             while engine.has_unfinished_requests():
                 for output in engine.step():
-                    vector = output.outputs.data.float().numpy()
-                    results[numbers[output.request_id]] = normalize_vector(vector, self._spec)
+                    values = output.outputs.data.float().numpy()
+                    results[numbers[output.request_id]] = self._read_output(values)
         except Exception as error:  # EngineDeadError, or any error of the running model
             is_out_of_memory = vllm_settings.is_out_of_memory(error)
             if is_out_of_memory and self._abort_requests(list(numbers)):
                 raise _OutOfMemoryError(summarize_error(error)) from error
             raise _EngineFailedError(summarize_error(error)) from error
         return results
+
+    def _read_output(self, values: Vector) -> Vector | Refusal:
+        """Return the result of an input from the model's output for it."""
+        return normalize_vector(values, self._spec)
 
     def _abort_requests(self, requests: list[str]) -> bool:
         """Abort requests and free their memory; return False if the engine cannot continue."""

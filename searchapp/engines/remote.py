@@ -11,7 +11,7 @@ from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -25,6 +25,9 @@ from searchapp.engines.base import (
 from searchapp.engines.http_requests import EngineHttpClient, RequestRefusedError, RetryPolicy
 from searchapp.errors import EngineError, ModelError, SearchAppError
 from searchapp.models import EngineInput, ModelSpec, make_document_prompt
+
+if TYPE_CHECKING:
+    from PIL.Image import Image as Picture
 
 logger = logging.getLogger(__name__)
 
@@ -72,7 +75,11 @@ class RemoteEngine:
         )
         self._pool = ThreadPoolExecutor(concurrency, thread_name_prefix="remote-engine")
         try:
-            self._model = self._find_served_model()
+            self._model = find_served_model(
+                self._client, spec,
+                "Give the server's model with --model, or start the server with: "
+                f"{build_serve_command(spec)}",
+            )  # fmt: skip
             self._check_server()
         except BaseException:
             self.close()
@@ -132,33 +139,6 @@ class RemoteEngine:
         """Cancel running requests and close the connections."""
         self._pool.shutdown(wait=False, cancel_futures=True)
         self._client.close()
-
-    def _find_served_model(self) -> str:
-        """Return the name under which the server serves this model.
-
-        Raises EngineError if the server lists no models, ModelError if it serves only other models.
-        """
-        answer = self._client.request_json("/v1/models", fail_fast=True)
-        try:
-            cards = [card for card in answer["data"] if not card.get("parent")]  # skips adapters
-            served = [(str(card["id"]), str(card.get("root") or "")) for card in cards]
-        except (KeyError, TypeError, AttributeError) as error:
-            raise EngineError(
-                f"{self._client.name}/v1/models returned no list of models. Check that a vLLM "
-                "server runs there."
-            ) from error
-        source = Path(self._spec.source)
-        accepted_names = {self._spec.source, self._spec.name}
-        accepted_names.add(source.name if self._spec.is_folder else self._spec.revision)
-        for name, root in served:
-            folders = {Path(path).name for path in (name, root) if path.startswith("/")}
-            if accepted_names & {name, root, *folders}:
-                return name
-        raise ModelError(
-            f"{self._client.name} serves {', '.join(name for name, _ in served) or 'no model'}, "
-            f"not {self._spec.name} ({self._spec.source}). Give the server's model with --model, "
-            f"or start the server with: {build_serve_command(self._spec)}"
-        )
 
     def _check_server(self) -> None:
         """Check that the server embeds a gray picture and, if the model pads texts, a text.
@@ -231,6 +211,35 @@ class RemoteEngine:
         return request | {"messages": conversations[0] if len(inputs) == 1 else conversations}
 
 
+def find_served_model(client: EngineHttpClient, spec: ModelSpec | None, remedy: str) -> str:
+    """Return the name under which a server serves a model; None: the first model that it serves.
+
+    remedy: what to do if it serves other models. Raises EngineError if the server lists no models,
+    ModelError if it does not serve this model.
+    """
+    answer = client.request_json("/v1/models", fail_fast=True)
+    try:
+        cards = [card for card in answer["data"] if not card.get("parent")]  # skips adapters
+        served = [(str(card["id"]), str(card.get("root") or "")) for card in cards]
+    except (KeyError, TypeError, AttributeError) as error:
+        raise EngineError(
+            f"{client.name}/v1/models returned no list of models. Check that a vLLM "
+            "server runs there."
+        ) from error
+    if spec is None and served:
+        return served[0][0]
+    names = ", ".join(name for name, _ in served) or "no model"
+    if spec is None:
+        raise ModelError(f"{client.name} serves {names}. {remedy}")
+    accepted_names = {spec.source, spec.name}
+    accepted_names.add(Path(spec.source).name if spec.is_folder else spec.revision)
+    for name, root in served:
+        folders = {Path(path).name for path in (name, root) if path.startswith("/")}
+        if accepted_names & {name, root, *folders}:
+            return name
+    raise ModelError(f"{client.name} serves {names}, not {spec.name} ({spec.source}). {remedy}")
+
+
 def build_serve_command(spec: ModelSpec) -> str:
     """Return the shell command that serves a model with the options that RemoteEngine needs."""
     words = ["vllm", "serve", spec.source, "--runner", "pooling", "--mm-processor-cache-gb", "0"]
@@ -247,11 +256,16 @@ def build_serve_command(spec: ModelSpec) -> str:
     return shlex.join(words)
 
 
+def encode_picture_url(image: Picture) -> str:
+    """Return a picture as a data URL (PNG): https://www.rfc-editor.org/rfc/rfc2397."""
+    buffer = io.BytesIO()
+    image.save(buffer, "PNG", compress_level=1)
+    return f"data:image/png;base64,{base64.b64encode(buffer.getvalue()).decode()}"
+
+
 def _build_message(item: EngineInput) -> dict[str, Any]:
     assert item.image is not None
-    buffer = io.BytesIO()
-    item.image.save(buffer, "PNG", compress_level=1)
-    url = f"data:image/png;base64,{base64.b64encode(buffer.getvalue()).decode()}"
+    url = encode_picture_url(item.image)
     content: list[dict[str, Any]] = [{"type": "image_url", "image_url": {"url": url}}]
     if item.prompt:
         content.append({"type": "text", "text": item.prompt})

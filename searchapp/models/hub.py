@@ -12,11 +12,13 @@ from pathlib import Path
 
 from searchapp.errors import ModelError
 from searchapp.models.local_folder import MERGE_HINT, check_weights_are_merged
+from searchapp.models.qwen3_vl_reranker import ARCHITECTURE as RERANKER_ARCHITECTURE
 from searchapp.models.spec import ModelSpec
 
 logger = logging.getLogger(__name__)
 
 ALTERNATIVE_HINT = "or use a model on disk: --model ./folder, or --model starter"
+RERANKER_HINT = "or use a reranker on disk, or on a server: --reranker ./folder, --reranker URL"
 
 
 def is_on_disk(spec: ModelSpec) -> bool:
@@ -94,15 +96,17 @@ def _find_or_download(spec: ModelSpec) -> Path:
 def _explain_download_error(spec: ModelSpec, error: Exception) -> str:
     from huggingface_hub.errors import GatedRepoError, LocalEntryNotFoundError
 
+    hint = RERANKER_HINT if spec.architecture == RERANKER_ARCHITECTURE else ALTERNATIVE_HINT
+
     if isinstance(error, GatedRepoError):
         return (
             f"the model {spec.name} is in the gated repository {spec.source}; accept the terms of "
-            f"the repository on the model hub, then log in (hf auth login), {ALTERNATIVE_HINT}"
+            f"the repository on the model hub, then log in (hf auth login), {hint}"
         )
     if isinstance(error, LocalEntryNotFoundError):
         return (
             f"the model {spec.name} is not on this machine, and the model hub is not reachable; "
-            f"check the network and HF_HUB_OFFLINE, {ALTERNATIVE_HINT}"
+            f"check the network and HF_HUB_OFFLINE, {hint}"
         )
     text = str(error).strip()
     reason = text.splitlines()[0] if text else repr(error)
@@ -110,7 +114,7 @@ def _explain_download_error(spec: ModelSpec, error: Exception) -> str:
         reason = f"the disk is full (the model needs {spec.weights_mb} MB)"
     return (
         f"the model {spec.name} cannot be downloaded from {spec.source}: {reason}; try again, "
-        f"{ALTERNATIVE_HINT}"
+        f"{hint}"
     )
 
 

@@ -60,7 +60,7 @@ def _siglip2() -> ModelFacts:
     return ModelFacts("many", "https://arxiv.org/abs/2502.14786", is_multilingual=True)
 
 
-def _qwen3(score: Score) -> ModelFacts:
+def _qwen3(score: Score | None = None) -> ModelFacts:
     return ModelFacts("more than 30", QWEN_README, is_multilingual=True, score=score)
 
 
@@ -83,6 +83,8 @@ FACTS = {
     "vlm2vec": _english("vlm2vec_models.py"),
     "qwen3-vl-embedding-2b": _qwen3(_score(75.0)),
     "qwen3-vl-embedding-8b": _qwen3(_score(80.1)),
+    "qwen3-vl-reranker-2b": _qwen3(),
+    "qwen3-vl-reranker-8b": _qwen3(),
     "embeddinggemma-2": ModelFacts(
         "more than 100",
         "https://ai.google.dev/gemma/docs/embeddinggemma/model_card_2",

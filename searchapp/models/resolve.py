@@ -23,6 +23,7 @@ from searchapp.models import (
     vlm2vec,
 )
 from searchapp.models.gpu import has_gpu
+from searchapp.models.qwen3_vl_reranker import RERANKERS
 from searchapp.models.spec import ModelSpec, apply_model_options
 from searchapp.types import ModelOptions
 
@@ -109,6 +110,8 @@ def _find_spec(name: str) -> ModelSpec:
     for spec in MODELS.values():
         if name.lower() == spec.source.lower():
             return spec
+    if any(short_name in (spec.name, spec.source.lower()) for spec in RERANKERS.values()):
+        raise ModelError(f"{name} is a reranker; give it to `query --rerank`, with --reranker")
     names = ", ".join([starter.STARTER_NAME, *MODELS])
     if HUB_ID.fullmatch(name) and not name.startswith("."):
         raise ModelError(

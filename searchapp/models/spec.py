@@ -111,10 +111,11 @@ class ModelSpec:
 
 @dataclass(frozen=True, slots=True)
 class EngineInput:
-    """What an engine embeds: a prompt, and the picture in it."""
+    """What an engine embeds: a prompt, and the picture in it; a reranker's prompt can have two."""
 
     prompt: str
     image: Picture | None = None
+    question_image: Picture | None = None  # of a reranker's question; it precedes `image`
     rendered: Any = field(
         default=None, compare=False
     )  # the engine's preprocessed form of this input, made ahead of time

@@ -135,9 +135,17 @@ class Judge:
         scores: scores for the query, [n]. pictures: their vectors, [n, dimensions]. searched_count:
         number of searched pictures.
         """
-        means, deviations, _ = _compare_with_unrelated(self.unrelated_vectors, pictures)
-        good: np.ndarray = scores - means >= self.compute_threshold(searched_count) * deviations
+        good: np.ndarray = scores >= self.compute_min_scores(pictures, searched_count)
         return good
+
+    def compute_min_scores(self, pictures: Vector, searched_count: int) -> Vector:
+        """Return for each picture the minimum score of a good match, [n].
+
+        pictures: vectors, [n, dimensions]. searched_count: number of pictures or queries
+        among which the best is a match by chance.
+        """
+        means, deviations, _ = _compare_with_unrelated(self.unrelated_vectors, pictures)
+        return means + self.compute_threshold(searched_count) * deviations
 
 
 def _compare_with_unrelated(unrelated: Vector, pictures: Vector) -> tuple[Vector, Vector, Vector]:

@@ -83,16 +83,17 @@ class HitList:
 def sort_hits(hits: Sequence[Hit], order: SortOrder) -> list[Hit]:
     """Return hits in the requested order. Hits with equal keys stay in the given order.
 
-    In the order "score", a hit whose text matches keeps its place.
+    In the order "score", a hit keeps its place if its text matches, or if it was reranked.
     """
     if order == "date":
         return sorted(hits, key=lambda hit: hit.date or "", reverse=True)
-    others = iter(
-        sorted(
-            (hit for hit in hits if not hit.has_text_match), key=lambda hit: hit.score, reverse=True
-        )
-    )
-    return [hit if hit.has_text_match else next(others) for hit in hits]
+
+    def keeps_place(hit: Hit) -> bool:
+        return hit.has_text_match or hit.rerank_score is not None
+
+    by_score = sorted(hits, key=lambda hit: hit.score, reverse=True)
+    others = iter([hit for hit in by_score if not keeps_place(hit)])
+    return [hit if keeps_place(hit) else next(others) for hit in hits]
 
 
 def make_hit(

@@ -131,6 +131,20 @@ class LibraryReader:
         )
 
     @raise_library_errors
+    def list_paths(self, collection: str | None, image_filter: Filter) -> list[str]:
+        """Return the paths of all files of a collection's images that match a filter.
+
+        Raises QueryError if the filter is invalid, LibraryError if there is no such collection.
+        """
+        chosen = select_collection.get_collection(self._catalog, collection)
+        ids = self._catalog.find_embedding_ids(chosen, resolve_filter_folder(image_filter)).tolist()
+        paths = dict[str, None]()
+        for start in range(0, len(ids), HIT_PAGE):
+            located = self._catalog.locate_images(ids[start : start + HIT_PAGE])
+            paths.update((path, None) for image in located.values() for path in image.paths)
+        return list(paths)
+
+    @raise_library_errors
     def list_warnings(self, image_filter: Filter) -> tuple[str, ...]:
         """Return why no picture can match a filter, such as an unknown folder."""
         return list_warnings(self._catalog, resolve_filter_folder(image_filter))

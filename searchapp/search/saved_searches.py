@@ -17,8 +17,8 @@ from searchapp.files.enter_path import enter_path, resolve_if_exists, shorten_pa
 from searchapp.files.link_folder import LinkChanges, LinkFolder
 from searchapp.files.path_forms import is_url
 from searchapp.models import select_collection
+from searchapp.search.query_part import QueryPart
 from searchapp.search.ranking import resolve_filter_folder
-from searchapp.search.search import QueryPart
 from searchapp.types import (
     Example,
     Filter,
@@ -254,10 +254,19 @@ class SavedSearches:
         check_text("the name of the collection", options.collection)
         for field in ("min_size", "max_size", "min_score"):
             _check_number(field, getattr(options, field))
-        model = None if options.model is None else resolve_if_exists(options.model, ModelError)
         return replace(
-            options, folder=resolved.folder, model=model, offset=0, trust_remote_code=False
+            options,
+            folder=resolved.folder,
+            model=_resolve_model(options.model),
+            reranker=_resolve_model(options.reranker),
+            offset=0,
+            trust_remote_code=False,
         )
+
+
+def _resolve_model(name: str | None) -> str | None:
+    """Return the absolute path of a model folder or file; another name is unchanged."""
+    return None if name is None else resolve_if_exists(name, ModelError)
 
 
 def _make_link_folder(search: SavedSearch, folder: Path) -> LinkFolder:

@@ -10,7 +10,7 @@ from __future__ import annotations
 import logging
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
 from searchapp.catalog import TextQuery, remove_quotes
 from searchapp.catalog.text_search import MAX_FORM_CHARACTERS
@@ -18,10 +18,11 @@ from searchapp.engines import Refusal, Vector
 from searchapp.errors import QueryError
 from searchapp.models import ModelSpec
 from searchapp.models.starter_words import explain_unknown_words
-from searchapp.search import query_vector
+from searchapp.search import query_vector, reranking
 from searchapp.search.feedback import FoundExample, find_examples
 from searchapp.search.good_match import CalibrationPace, get_query_kind, log_slow_model
 from searchapp.search.original_files import read_image
+from searchapp.search.query_part import QueryPart
 from searchapp.search.search_calls import SearchCalls
 from searchapp.types import (
     AUTO_MIN_SCORE,
@@ -39,29 +40,33 @@ logger = logging.getLogger(__name__)
 MAX_CALIBRATION_S = 5.0  # of a search that did not ask for good matches only
 
 
-@dataclass(frozen=True, slots=True)
-class QueryPart:
-    """One term of a search: a text, a picture, both, or an image of the library.
-
-    data: the bytes of the picture, if the caller has read them. image_id: id of an image in the
-    library. Its stored vector is used, unless the query has a text or a region.
-    """
-
-    query: Query
-    data: bytes | None = None
-    image_id: int | None = None
-    weight: float = 1.0
-
-    @classmethod
-    def from_term(cls, term: Term) -> QueryPart:
-        """Convert a term, whose picture can be an image of the library."""
-        image = term.query.image
-        return cls(
-            term.query, image_id=image if isinstance(image, int) else None, weight=term.weight
-        )
-
-
 async def search(
+    calls: SearchCalls,
+    parts: Sequence[QueryPart],
+    options: SearchOptions,
+    *,
+    one_prompt: bool,
+    examples: Sequence[Example] = (),
+) -> SearchResult:
+    """Return the best hits of a question, as find_hits() does, and rerank them if asked.
+
+    The first options.rerank hits of the complete result are reranked, whichever page of it is
+    requested. So pages fit together, and a later page needs no reranker.
+    Raises the errors of find_hits, and QueryError if the question cannot be reranked.
+    """
+    if options.rerank is None:
+        return await find_hits(calls, parts, options, one_prompt=one_prompt, examples=examples)
+    question = reranking.choose_question(parts, examples, options.by)
+    if options.offset >= options.rerank:
+        return await find_hits(calls, parts, options, one_prompt=one_prompt, examples=examples)
+    end = options.offset + options.count
+    from_first = replace(options, offset=0, count=max(options.rerank, end))
+    found = await find_hits(calls, parts, from_first, one_prompt=one_prompt, examples=examples)
+    reranked = await reranking.rerank_hits(calls, question, found, options)
+    return replace(reranked, hits=reranked.hits[options.offset : end])
+
+
+async def find_hits(
     calls: SearchCalls,
     parts: Sequence[QueryPart],
     options: SearchOptions,
@@ -118,7 +123,7 @@ async def search(
     kind = get_query_kind((Term(part.query, part.weight) for part in parts), examples)
     if kind == "text":
         is_asked_for = options.min_score == AUTO_MIN_SCORE
-        await _calibrate_collection(calls, collection, spec, on_the_side=not is_asked_for)
+        await calibrate_collection(calls, collection, spec, on_the_side=not is_asked_for)
     left_out = frozenset[int]()
     if not options.include_examples:
         left_out = left_out.union(*(each.embedding_ids for each in found))
@@ -202,7 +207,7 @@ async def _find_vectors(
     options: SearchOptions,
 ) -> list[Vector]:
     """Return the vectors of parts: stored ones of indexed images, and new ones of all others."""
-    embedded = iter(await _embed_parts(calls, spec, parts, options.truncate))
+    embedded = iter(await embed_parts(calls, spec, parts, options.truncate))
     image_ids = [part.image_id for part in parts if part.image_id is not None]
     indexed = iter(
         await calls.read_library(
@@ -212,7 +217,7 @@ async def _find_vectors(
     return [next(embedded if part.image_id is None else indexed) for part in parts]
 
 
-async def _embed_parts(
+async def embed_parts(
     calls: SearchCalls, spec: ModelSpec, parts: Sequence[QueryPart], truncate: bool
 ) -> list[Vector]:
     """Embed the parts that are not indexed images; start the engine only if there are any."""
@@ -238,7 +243,7 @@ async def _shorten_text(calls: SearchCalls, spec: ModelSpec, query: Query, trunc
     )
 
 
-async def _calibrate_collection(
+async def calibrate_collection(
     calls: SearchCalls, collection: Collection, spec: ModelSpec, *, on_the_side: bool
 ) -> None:
     """Embed the calibration sentences and store their vectors, if the collection lacks them.

@@ -3,13 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Coroutine, Sequence
-from typing import Any, Protocol, TypeVar
+from typing import TYPE_CHECKING, Any, Protocol, TypeVar
 
 from searchapp.engines import Engine, EngineInput, Refusal, Vector
+from searchapp.engines.reranker import RerankerHolder, RerankQuestion
 from searchapp.models import ModelSpec
 from searchapp.search import query_vector
 from searchapp.search.library_reader import LibraryReader
 from searchapp.types import Query
+
+if TYPE_CHECKING:
+    from PIL.Image import Image as Picture
 
 Result = TypeVar("Result")
 
@@ -40,13 +44,29 @@ class SearchCalls(Protocol):
     ) -> list[Vector | Refusal]:
         """Embed inputs with the engine of a model: see Engine.embed."""
 
+    async def start_reranker(self, name: str | None) -> ModelSpec:
+        """Start a reranker unless it runs; return its model. None: the default reranker.
+
+        An implementation may raise an error instead of waiting for the start.
+        """
+
+    async def score_pictures(
+        self, name: str | None, question: RerankQuestion, pictures: Sequence[Picture]
+    ) -> list[float | Refusal]:
+        """Score pictures with a running reranker: see Reranker.score."""
+
 
 class DirectCalls:
     """SearchCalls that run directly, on the caller's thread."""
 
-    def __init__(self, reader: LibraryReader, get_engine: Callable[[ModelSpec], Engine]) -> None:
+    def __init__(
+        self,
+        reader: LibraryReader,
+        get_engine: Callable[[ModelSpec], Engine],
+        rerankers: RerankerHolder,
+    ) -> None:
         """Search with reader. get_engine: returns the engine of a model; starts it if needed."""
-        self._reader, self._get_engine = reader, get_engine
+        self._reader, self._get_engine, self._rerankers = reader, get_engine, rerankers
 
     async def read_library(self, read: Callable[[LibraryReader], Result]) -> Result:
         """Call read on this thread."""
@@ -73,6 +93,16 @@ class DirectCalls:
     ) -> list[Vector | Refusal]:
         """Embed inputs on this thread."""
         return self._get_engine(spec).embed(inputs)
+
+    async def start_reranker(self, name: str | None) -> ModelSpec:
+        """Start a reranker, and wait until it runs."""
+        return self._rerankers.get(name).spec
+
+    async def score_pictures(
+        self, name: str | None, question: RerankQuestion, pictures: Sequence[Picture]
+    ) -> list[float | Refusal]:
+        """Score pictures on this thread."""
+        return self._rerankers.get(name).score(question, pictures)
 
 
 def run_without_waiting(coroutine: Coroutine[Any, Any, Result]) -> Result:

@@ -17,6 +17,7 @@ from searchapp.types import Example, Query, SavedSearch, SearchOptions, SearchRe
 
 if TYPE_CHECKING:
     from searchapp.engines import Engine
+    from searchapp.engines.reranker import StartReranker
     from searchapp.library import Library
     from searchapp.models import ModelSpec
 
@@ -32,10 +33,11 @@ def answer_query(
     use_resident: bool,
     notify: Callable[[str], None],
     examples: Sequence[Example] = (),
+    start_reranker: StartReranker | None = None,
 ) -> SearchResult:
     """Return the result of a query; start the resident process if it does not run.
 
-    start: starts the engine if this process answers.
+    start, start_reranker: start the models if this process answers.
     use_resident: False answers in this process. A read-only library is always searched in this
     process, because a resident process writes to the folder of the library. So is a library whose
     resident process this user cannot use.
@@ -47,9 +49,9 @@ def answer_query(
             options,
             lambda: client.search(resident_config, query, options, notify, examples),
             lambda library: library.find(query, options, examples),
-            needs_engine=options.by != "text",
+            needs_engine=options.by != "text" or options.rerank is not None,
         ),
-        resident_config, start, use_resident=use_resident, notify=notify,
+        resident_config, start, start_reranker, use_resident=use_resident, notify=notify,
     )  # fmt: skip
 
 
@@ -75,6 +77,7 @@ def answer_saved(
     *,
     use_resident: bool,
     notify: Callable[[str], None],
+    start_reranker: StartReranker | None = None,
 ) -> SearchResult:
     """Return the result of a saved search; the other parameters are those of answer_query().
 
@@ -89,9 +92,9 @@ def answer_saved(
             options,
             lambda: client.search_saved(resident_config, search.name, changes, notify),
             lambda library: library.find_saved(search.name, changes),
-            needs_engine=embeds and options.by != "text",
+            needs_engine=(embeds and options.by != "text") or options.rerank is not None,
         ),
-        resident_config, start, use_resident=use_resident, notify=notify,
+        resident_config, start, start_reranker, use_resident=use_resident, notify=notify,
     )  # fmt: skip
 
 
@@ -109,6 +112,7 @@ def _answer(
     question: _Question,
     resident_config: ResidentConfig,
     start: Callable[[ModelSpec], Engine],
+    start_reranker: StartReranker | None,
     *,
     use_resident: bool,
     notify: Callable[[str], None],
@@ -131,7 +135,7 @@ def _answer(
     logger.info("Searching in this process: %s", reason)
     from searchapp.library import Library
 
-    with Library.open(folder, start=start, tell=notify) as library:
+    with Library.open(folder, start=start, start_reranker=start_reranker, tell=notify) as library:
         return question.ask_library(library)
 
 

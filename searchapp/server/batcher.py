@@ -21,11 +21,14 @@ ModelState = Literal["not_loaded", "loading", "ready", "failed"]
 
 @dataclass(frozen=True, slots=True)
 class EngineJob:
-    """Inputs to embed, or a function to call with the engine; future receives the result."""
+    """Inputs to embed, or a function to call with the engine; future receives the result.
 
-    spec: ModelSpec
+    spec: the model of the engine; None: the function ignores the engine, and needs none.
+    """
+
+    spec: ModelSpec | None
     inputs: Sequence[EngineInput]
-    engine_call: Callable[[Engine], Any] | None
+    engine_call: Callable[[Any], Any] | None
     future: Future[Any]
 
 
@@ -51,6 +54,13 @@ class Batcher:
     def call_engine(self, spec: ModelSpec, engine_call: Callable[[Engine], Any]) -> Future[Any]:
         """Call engine_call(engine) on the engine's thread."""
         return self._submit(EngineJob(spec, (), engine_call, Future()))
+
+    def run_beside_engine(self, work: Callable[[], Any]) -> Future[Any]:
+        """Call a function on the engine's thread, without starting the engine.
+
+        vLLM runs models of one process on one thread, because they share state.
+        """
+        return self._submit(EngineJob(None, (), lambda engine: work(), Future()))
 
     def is_ready(self, spec: ModelSpec) -> bool:
         """Return whether the engine of a model runs."""
@@ -89,12 +99,15 @@ class Batcher:
                 self._run_jobs(spec, [job for job in jobs if job.spec == spec])
                 jobs = [job for job in jobs if job.spec != spec]
 
-    def _run_jobs(self, spec: ModelSpec, jobs: list[EngineJob]) -> None:
+    def _run_jobs(self, spec: ModelSpec | None, jobs: list[EngineJob]) -> None:
+        engine, outputs = None, list[Vector | Refusal]()
         try:
-            engine = self._get_engine(spec)
-            outputs = engine.embed([item for job in jobs for item in job.inputs])
+            if spec is not None:
+                engine = self._get_engine(spec)
+                outputs = engine.embed([item for job in jobs for item in job.inputs])
         except BaseException as error:  # a panic of Rust code, too: the thread must survive it
-            logger.info("The engine of the model %s failed (%s)", spec.name, type(error).__name__)
+            name = "" if spec is None else spec.name
+            logger.info("The engine of the model %s failed (%s)", name, type(error).__name__)
             logger.debug("Traceback of the failed engine", exc_info=error)
             for job in jobs:
                 job.future.set_exception(_explain_failure(error))

@@ -11,7 +11,7 @@ from fastapi.exceptions import RequestValidationError
 from pydantic import BaseModel, ValidationError
 from starlette.datastructures import UploadFile
 
-from searchapp.server.request_fields import IS_LOCAL
+from searchapp.server.request_fields import IS_LOCAL, LocalOnly
 from searchapp.server.request_models import MAX_QUERY_PARTS, parse_json
 from searchapp.server.unix_http import FIELDS_PART
 
@@ -28,7 +28,8 @@ async def parse_request(
     """Return the fields of a JSON or form body, and the pictures by the names of their form parts.
 
     A command of the user sends its fields as JSON in the form part FIELDS_PART: other parts of a
-    form cannot hold a path that is not UTF-8.
+    form cannot hold a path that is not UTF-8. From other clients, fields that are LocalOnly are
+    ignored.
     Raises HTTPException if the body is not JSON or no form, and RequestValidationError if it does
     not fit the model. All become status 4xx.
     """
@@ -61,8 +62,20 @@ async def parse_request(
                 "the body of the request is not JSON; send application/json or multipart/form-data",
             ) from error
     try:
-        return model.model_validate(fields, context={IS_LOCAL: is_local}), files
+        parsed = model.model_validate(fields, context={IS_LOCAL: is_local})
     except ValidationError as error:
         raise RequestValidationError(
             error.errors(include_url=False, include_context=False, include_input=False)
         ) from error
+    if not is_local:
+        _ignore_local_fields(parsed)
+    return parsed, files
+
+
+def _ignore_local_fields(parsed: BaseModel) -> None:
+    """Reset the fields that are LocalOnly, as if the client had not sent them."""
+    fields = type(parsed).model_fields
+    for name in list(parsed.model_fields_set):
+        if any(isinstance(annotation, LocalOnly) for annotation in fields[name].metadata):
+            setattr(parsed, name, fields[name].default)
+            parsed.model_fields_set.discard(name)

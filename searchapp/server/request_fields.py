@@ -64,6 +64,19 @@ class WebLimit:
         return {**shown, **bounds}
 
 
+class LocalOnly:
+    """Annotation of a field that has an effect only in commands of the user: see parse_request.
+
+    The commands use the Unix socket. Clients of the web may not name any folder of the machine.
+    """
+
+    def __get_pydantic_json_schema__(
+        self, schema: CoreSchema, handler: GetJsonSchemaHandler
+    ) -> JsonSchemaValue:
+        """Say so in the OpenAPI schema."""
+        return {**handler(schema), "description": "only through the Unix socket"}
+
+
 class PathText:
     """Annotation of a path: a text in which bytes that are not UTF-8 are lone surrogates.
 

@@ -13,6 +13,7 @@ from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
 from searchapp.server.request_fields import (
     Date,
     ImageIdField,
+    LocalOnly,
     PathText,
     Pattern,
     Place,
@@ -26,7 +27,7 @@ from searchapp.server.request_fields import (
     Url,
     WebLimit,
 )
-from searchapp.types import Filter, SearchMode, SearchOptions, SortOrder
+from searchapp.types import MAX_RERANKED_HITS, Filter, SearchMode, SearchOptions, SortOrder
 
 MAX_QUERY_PARTS = 16
 MAX_FILTER_VALUES = 50
@@ -193,9 +194,14 @@ class QuestionRequest(SimilarRequest):
         BeforeValidator(_parse_form_json),
         Field(description="weighted sum of terms; in a form: JSON"),
     ] = None
-    model: Annotated[str | None, Field(description="only through the Unix socket")] = None
-    trust_remote_code: Annotated[bool, Field(description="only through the Unix socket")] = False
+    model: Annotated[str | None, LocalOnly()] = None
+    trust_remote_code: Annotated[bool, LocalOnly()] = False
     truncate: bool = False
+    rerank: Annotated[
+        Annotated[int, Field(ge=1, le=MAX_RERANKED_HITS)] | None,
+        Field(description="look at this number of best hits again, with a reranker"),
+    ] = None
+    reranker: Annotated[str | None, LocalOnly()] = None
     by: Annotated[
         SearchMode,
         Field(description="the nearest vectors, the words in names and captions, or both fused"),
@@ -291,6 +297,8 @@ def to_search_options(request: SimilarRequest) -> SearchOptions:
         truncate=request.truncate,
         by=request.by,
         include_examples=request.include_examples,
+        rerank=request.rerank,
+        reranker=request.reranker,
     )
 
 

@@ -109,7 +109,7 @@ def serve_library(
             f" at {listeners.url}" if listeners.url else "",
         )
         choice = EngineChoice(settings.engine_url, settings.api_key, verbose=settings.verbose)
-        service = Service(settings.library_folder, choice.start)
+        service = Service(settings.library_folder, choice.start, choice.start_reranker)
         service.keep_alive_min = settings.keep_alive_min
         rules = AccessRules(settings.token, LOOPBACK_HOSTS | {settings.host or "localhost"})
         stop_event = asyncio.Event()

@@ -12,13 +12,17 @@ import numpy as np
 from searchapp.engines import EngineInput, Refusal, Vector, embed_isolating_failures
 from searchapp.engines.base import normalize_vector
 from searchapp.errors import SearchAppError
+from searchapp.files.library_folder import can_be_resident
 from searchapp.models import ModelSpec
 from searchapp.server import client
-from searchapp.server.start_resident import ResidentConfig
+from searchapp.server.resident_lock import ResidentUnavailableError
+from searchapp.server.start_resident import ResidentConfig, ensure_running
 from searchapp.server.unix_http import API_PREFIX
 
 if TYPE_CHECKING:
     from PIL.Image import Image as Picture
+
+    from searchapp.engines import Engine
 
 MAX_INPUTS_PER_REQUEST = 8  # small, so that a query between two requests waits a short time
 MAX_REQUEST_PICTURE_BYTES = 48 << 20  # decoded size of the pictures of a request
@@ -115,6 +119,27 @@ class ResidentEngine:
                 raise RequestFaultError(str(error))
             raise error
         return answer
+
+
+def prefer_resident(
+    config: ResidentConfig, start: Callable[[ModelSpec], Engine], notify: Callable[[str], None]
+) -> Callable[[ModelSpec], Engine]:
+    """Return a function that starts the engine of a model in the resident process.
+
+    The process is started if it does not run. If this user cannot have one, start() starts the
+    engine. notify: called with a line of text before each slow step.
+    """
+
+    def start_engine(spec: ModelSpec) -> Engine:
+        if can_be_resident(config.library_folder):
+            try:
+                ensure_running(config, notify)
+                return ResidentEngine(spec, config, notify)
+            except ResidentUnavailableError as error:
+                notify(f"embedding without the resident process: {error}")
+        return start(spec)
+
+    return start_engine
 
 
 def _image_bytes(item: EngineInput) -> int:

@@ -126,6 +126,9 @@ class Found(PictureAnswer):
     score: float
     match: list[MatchAnswer] = Field(description="why the image is a hit")
     good_match: bool | None = Field(description="whether this is a good match; null: unknown")
+    rerank_score: float | None = Field(
+        description="0 to 1; null: no reranker has looked at the image"
+    )
 
 
 class PicturesAnswer(BaseModel):

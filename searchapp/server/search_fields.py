@@ -42,8 +42,9 @@ def format_options(values: Mapping[str, Any]) -> dict[str, Any]:
     if "folder" in values:
         folders = list_values(values["folder"])
         formatted["folder"] = [storage.normalize_folder(folder, QueryError) for folder in folders]
-    if formatted.get("model") is not None:
-        formatted["model"] = resolve_if_exists(formatted["model"], ModelError)
+    for name in ("model", "reranker"):
+        if formatted.get(name) is not None:
+            formatted[name] = resolve_if_exists(formatted[name], ModelError)
     return formatted
 
 

@@ -16,12 +16,15 @@ import numpy as np
 from searchapp.catalog import LocatedImage, interrupt_statements
 from searchapp.duplicates.review_store import SavedReview
 from searchapp.engines import Engine, EngineInput, Refusal, Vector
+from searchapp.engines.reranker import StartReranker
 from searchapp.files.library_folder import catalog_file
+from searchapp.indexing.embedding.choose_engines import EngineChoice
 from searchapp.library import Library
 from searchapp.models import ModelSpec
 from searchapp.pictures import decode, mean_colors
+from searchapp.search.query_part import QueryPart
 from searchapp.search.saved_searches import PreparedSearch, SavedSearches
-from searchapp.search.search import QueryPart, search
+from searchapp.search.search import search
 from searchapp.server import shown_files
 from searchapp.server.batcher import ModelState
 from searchapp.server.threaded_calls import ThreadedCalls
@@ -50,13 +53,18 @@ INTERRUPT_INTERVAL_S = 0.05  # an interrupt between two statements has no effect
 class Service:
     """Operations of the HTTP API on one library. All coroutines share one event loop."""
 
-    def __init__(self, folder: Path, start: Callable[[ModelSpec], Engine]) -> None:
+    def __init__(
+        self,
+        folder: Path,
+        start: Callable[[ModelSpec], Engine],
+        start_reranker: StartReranker | None = None,
+    ) -> None:
         """Open the library; the first search starts the engine."""
         self.folder = folder
         self.started_at = self.last_used_at = time.monotonic()
         self.active_requests = 0
         self.keep_alive_min: float | None = None  # idle minutes before the stop; None: never
-        self._calls = ThreadedCalls(folder, start)
+        self._calls = ThreadedCalls(folder, start, start_reranker or EngineChoice().start_reranker)
         # Counting facets of a large catalog is slow: it has its own thread and connection, so that
         # searches do not wait for it.
         self._counting_thread = ThreadPoolExecutor(1, thread_name_prefix="counting")

@@ -9,19 +9,25 @@ from collections.abc import Callable, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import suppress
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from searchapp.engines import Engine, EngineInput, Refusal, Vector
+from searchapp.engines.reranker import RerankerHolder, RerankQuestion, StartReranker
 from searchapp.errors import EngineError
 from searchapp.library import Library
 from searchapp.models import ModelSpec
+from searchapp.models.qwen3_vl_reranker import DEFAULT_RERANKER
 from searchapp.search import query_vector
 from searchapp.search.library_reader import LibraryReader
 from searchapp.server.batcher import Batcher, ModelState
 from searchapp.types import Query
 
+if TYPE_CHECKING:
+    from PIL.Image import Image as Picture
+
 logger = logging.getLogger(__name__)
 Result = TypeVar("Result")
+RERANKER_KEY = "reranker"  # instead of a revision, in the key of a start
 
 
 class Starting(EngineError):
@@ -35,9 +41,15 @@ class ThreadedCalls:
     blocks no other. Concurrent searches share one call of the engine: see Batcher.
     """
 
-    def __init__(self, folder: Path, start: Callable[[ModelSpec], Engine]) -> None:
+    def __init__(
+        self,
+        folder: Path,
+        start: Callable[[ModelSpec], Engine],
+        start_reranker: StartReranker,
+    ) -> None:
         """Open the library; the first search starts the engine."""
         self._batcher = Batcher(start)
+        self._rerankers = RerankerHolder(start_reranker)  # used on the engine's thread
         self._library_thread = ThreadPoolExecutor(1, thread_name_prefix="library")
         self._picture_threads = ThreadPoolExecutor(min(8, 2 * (os.cpu_count() or 1)), "pictures")
         self._starting: dict[tuple[str, str], Future[Any]] = {}
@@ -90,15 +102,26 @@ class ThreadedCalls:
 
         Raises Starting until the engine runs, and the engine's error if its start failed.
         """
-        if self._batcher.is_ready(spec):
-            return
-        key = (spec.name, spec.revision)
+        if not self._batcher.is_ready(spec):
+            self._continue_start(
+                Path(spec.name).name,
+                (spec.name, spec.revision),
+                lambda: self._batcher.call_engine(spec, lambda engine: None),
+            )
+
+    def _continue_start(
+        self, name: str, key: tuple[str, str], start: Callable[[], Future[Any]]
+    ) -> None:
+        """Begin the start of a model, or return if it has ended; else raise Starting.
+
+        Raises the error of a start that failed; the next call begins another start.
+        """
         starting = self._starting.get(key)
         if starting is None:
-            logger.info("Starting the engine of the model %s for a request", spec.name)
-            starting = self._starting[key] = self._batcher.call_engine(spec, lambda engine: None)
+            logger.info("Starting the engine of the model %s for a request", name)
+            starting = self._starting[key] = start()
         if not starting.done():
-            raise Starting(f"starting vLLM with {Path(spec.name).name} ...")
+            raise Starting(f"starting vLLM with {name} ...")
         del self._starting[key]
         starting.result()
 
@@ -112,3 +135,26 @@ class ThreadedCalls:
     ) -> list[Vector | Refusal]:
         """Embed inputs on the engine's thread, possibly in one batch with other searches."""
         return await asyncio.wrap_future(self._batcher.embed(spec, inputs))
+
+    async def start_reranker(self, name: str | None) -> ModelSpec:
+        """Start a reranker, without waiting for it.
+
+        Raises Starting until it runs, and its error if its start failed.
+        """
+        if not self._rerankers.is_ready(name):
+            self._continue_start(
+                name or DEFAULT_RERANKER,
+                (name or DEFAULT_RERANKER, RERANKER_KEY),
+                lambda: self._batcher.run_beside_engine(lambda: self._rerankers.get(name)),
+            )
+        return self._rerankers.get(name).spec
+
+    async def score_pictures(
+        self, name: str | None, question: RerankQuestion, pictures: Sequence[Picture]
+    ) -> list[float | Refusal]:
+        """Score pictures on the engine's thread."""
+        reranker = self._rerankers.get(name)
+        scores: list[float | Refusal] = await asyncio.wrap_future(
+            self._batcher.run_beside_engine(lambda: reranker.score(question, pictures))
+        )
+        return scores

@@ -77,6 +77,8 @@ from searchapp.types.region import Region
 from searchapp.types.saved_search import SavedSearch, SavedTerm
 from searchapp.types.search import (
     AUTO_MIN_SCORE,
+    MAX_RERANKED_HITS,
+    RERANKED_HITS,
     Example,
     Filter,
     Hit,
@@ -91,13 +93,24 @@ from searchapp.types.search import (
     Term,
     format_clock,
 )
+from searchapp.types.tags import (
+    SidecarAction,
+    SidecarChange,
+    SidecarNaming,
+    Tag,
+    TaggedPicture,
+    TagOptions,
+    TagWord,
+)
 
 __all__ = [
     "AUTO_MIN_SCORE",
     "EXPORT_FORMAT_VERSION",
     "MAX_MEGAPIXELS",
+    "MAX_RERANKED_HITS",
     "PLACE_FIELDS",
     "PLACE_NAMES_CREDIT",
+    "RERANKED_HITS",
     "SUMMARY_FIELDS",
     "TEXT_FAILURE_STAGE",
     "Area",
@@ -165,7 +178,14 @@ __all__ = [
     "SearchMode",
     "SearchOptions",
     "SearchResult",
+    "SidecarAction",
+    "SidecarChange",
+    "SidecarNaming",
     "SortOrder",
+    "Tag",
+    "TagOptions",
+    "TagWord",
+    "TaggedPicture",
     "Term",
     "TextLine",
     "TextProgress",

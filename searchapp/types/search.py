@@ -39,6 +39,9 @@ SearchMode = Literal["vector", "text", "both"]
 MatchSource = Literal["vector", "name", "caption", "text", "place"]
 
 
+RERANKED_HITS, MAX_RERANKED_HITS = 20, 200  # hits that a reranker looks at: by default, at most
+
+
 AUTO_MIN_SCORE: Literal["auto"] = "auto"
 
 
@@ -166,6 +169,16 @@ class SearchOptions(Filter):
     truncate: bool = False  # truncate a text that is too long for the model
     by: SearchMode = "both"  # text starts no engine
     include_examples: bool = False  # show liked and unliked pictures among the hits
+    rerank: int | None = None  # number of best hits that a reranker looks at again; None: none
+    reranker: str | None = None  # name, folder or server of the reranker; None: the default one
+
+    def __post_init__(self) -> None:
+        """Check the number of hits to rerank, besides the values of Filter."""
+        Filter.__post_init__(self)
+        if self.rerank is not None and not 1 <= self.rerank <= MAX_RERANKED_HITS:
+            raise QueryError(
+                f"rerank is {self.rerank}, but it must be from 1 to {MAX_RERANKED_HITS} hits"
+            )
 
 
 @dataclass(frozen=True, slots=True)
@@ -205,6 +218,7 @@ class Hit(PictureSummary):
     companions: tuple[str, ...] = ()  # RAW file or Live Photo video that belongs to path
     match: tuple[Match, ...] = ()  # why the hit is in the result
     good_match: bool | None = None  # None: unknown for this kind of query, or in this collection
+    rerank_score: float | None = None  # 0 to 1; None: no reranker has looked at the hit
 
     @property
     def has_text_match(self) -> bool:

@@ -139,10 +139,17 @@ FULL_SIZE_MODELS: dict[str, tuple[Any, dict[str, Any], dict[str, Any]]] = {
 
 def write_model(name: str, parent: Path) -> Path:
     """Write a model in its full size, if it does not exist; return the file that describes it."""
-    make, config, processor = FULL_SIZE_MODELS[name]
     folder, description = parent / name, parent / f"{name}.toml"
-    if description.exists():
-        return description
+    if not description.exists():
+        write_full_size(folder, *FULL_SIZE_MODELS[name], MODELS[name].weights_mb)
+        description.write_text(f"source = {json.dumps(str(folder))}\nlike = {json.dumps(name)}\n")
+    return description
+
+
+def write_full_size(
+    folder: Path, make: Any, config: dict[str, Any], processor: dict[str, Any], weights_mb: int
+) -> None:
+    """Write the folder of a model. make: writes the tiny checkpoint."""
     make(folder)
     _update_json(folder / "config.json", {"dtype": "bfloat16", **config})
     _update_json(folder / "preprocessor_config.json", processor)
@@ -153,9 +160,7 @@ def write_model(name: str, parent: Path) -> Path:
     weights = folder / "model.safetensors"
     weights.unlink()
     with weights.open("wb") as file:
-        file.truncate(MODELS[name].weights_mb * 1_000_000)
-    description.write_text(f"source = {json.dumps(str(folder))}\nlike = {json.dumps(name)}\n")
-    return description
+        file.truncate(weights_mb * 1_000_000)
 
 
 def _update_json(file: Path, values: dict[str, Any]) -> None:

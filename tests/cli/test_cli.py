@@ -18,6 +18,7 @@ from searchapp.cli import COMMANDS
 from searchapp.cli.bench import COMMANDS as BENCH
 from searchapp.cli.saved import COMMANDS as SAVED
 from searchapp.models import MODELS, list_available_models
+from searchapp.models.qwen3_vl_reranker import RERANKERS
 
 
 @pytest.fixture
@@ -80,6 +81,7 @@ def test_query_prints_json(run: RunCommand, indexed: Result, photos: Path) -> No
         "path", "score", "sha256", "width", "height", "also", "taken_at", "date", "date_from",
         "camera", "lens", "rating", "keywords", "title", "latitude", "longitude", "city", "region",
         "country", "seconds", "moments", "companions", "match", "good_match",
+        "rerank_score",
     ]  # fmt: skip
     assert hits[0]["path"] == str(photos / "red.jpg")
     assert hits[0]["score"] > 0.999
@@ -186,7 +188,7 @@ def test_info_models_and_failures(
     }  # fmt: skip
     listed = json.loads(run("models", "--json").stdout)
     names = [entry["name"] for entry in listed]
-    assert names == [spec.name for spec in list_available_models()]
+    assert names == [*(spec.name for spec in list_available_models()), *RERANKERS]
     assert set(MODELS) <= set(names)
     assert all(name in run("models").stdout for name in names)
 

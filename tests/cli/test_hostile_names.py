@@ -28,7 +28,7 @@ COMMAND_LINES = [
     "query x --library", "backup b.db --library", "move faiss --library", "export e.npy --library",
     "index --model clip-vit-b-32", "watch --model clip-vit-b-32", "index . --model",
     "index . --model clip-vit-b-32 --vectors", "query --image", "query x --minus-image",
-    "query --like", "query x --unlike",
+    "query --like", "query x --unlike", "browse --library", "browse --in", "browse x --collection",
     "query x --in", "query x --model", "query x --collection", "query x --engine", "map --in",
     "duplicates --in", "embed x --model", "embed --model clip-vit-b-32 --image", "move", "import",
     "failures --collection", "eval --images . --captions", "eval --captions . --images",
@@ -36,6 +36,7 @@ COMMAND_LINES = [
     "desktop install --library", "desktop similar --library", "desktop similar",
     "info --log-file nowhere/x --library", "saved --library", "saved show", "saved add x --image",
     "saved sync x --link-to", "query --saved", "duplicates --import-review", "duplicates --keep",
+    "tag --words", "tag --undo --library", "tag --undo --in",
 ]  # fmt: skip
 HOSTILE_NAME = "a\x1b[2J\u202eb\nc\x9b\x07.jpg"
 

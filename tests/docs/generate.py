@@ -20,6 +20,7 @@ from searchapp.cli.filter_options import FILTER_OPTIONS
 from searchapp.cli.log_output import LOG_OPTION_NAMES
 from searchapp.models import e5_v, qwen2_vl, vlm2vec
 from searchapp.models.model_facts import get_facts
+from searchapp.models.qwen3_vl_reranker import RERANKERS
 
 ROOT = Path(__file__).resolve().parents[2]
 DOCS = ROOT / "searchapp" / "docs"
@@ -50,6 +51,16 @@ def make_models(file: Path) -> str:
             "" if facts.score is None else f"{facts.score.value:.1f}",
             f"[see its card]({card})" if ships else spec.licence,
         )
+        lines.append(f"| {' | '.join(cells)} |")
+    return "\n".join(lines)
+
+
+def make_rerankers(file: Path) -> str:
+    """Return the table of the rerankers."""
+    lines = ["| name | download | languages | license |", "|---|---|---|---|"]
+    for spec in RERANKERS.values():
+        cells = (f"`{spec.name}`", format_gb(spec.weights_mb), get_facts(spec.name).languages,
+                 spec.licence)  # fmt: skip
         lines.append(f"| {' | '.join(cells)} |")
     return "\n".join(lines)
 
@@ -140,6 +151,7 @@ def _format_default(match: re.Match[str]) -> str:
 
 SECTIONS: dict[str, Callable[[Path], str]] = {
     "models": make_models,
+    "rerankers": make_rerankers,
     "topics": make_topics,
     "filters": make_filters,
     "commands": make_commands,

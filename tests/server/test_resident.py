@@ -31,11 +31,14 @@ from searchapp.errors import (
     UnsupportedModality,
 )
 from searchapp.library import Library
-from searchapp.server import client, start_resident, unix_http
-from searchapp.server.resident_lock import read_lock_holder
+from searchapp.models import resolve_model
+from searchapp.search import good_match
+from searchapp.server import client, resident_engine, start_resident, unix_http
+from searchapp.server.resident_engine import prefer_resident
+from searchapp.server.resident_lock import ResidentUnavailableError, read_lock_holder
 from searchapp.server.socket_path import MAX_SOCKET_PATH_BYTES, log_path, socket_path
 from searchapp.server.start_resident import ResidentConfig
-from searchapp.types import Example, Query, Region, SearchOptions, Term
+from searchapp.types import Example, Query, Region, SearchOptions, TagWord, Term
 
 # The engine takes 0.5 s to start, so it is not ready for the first request.
 slow_start = pytest.mark.parametrize("resident_config", ["0.5"], indirect=True, ids=["slow"])
@@ -445,7 +448,9 @@ try:
     cli.main(["query", "x", "--library", "/nowhere"], standalone_mode=False)
 except Exception as error:
     print(type(error).__name__)
-from searchapp.server import client, start_resident, unix_http
+from searchapp.search import good_match
+from searchapp.server import client, resident_engine, start_resident, unix_http
+from searchapp.server.resident_engine import prefer_resident
 print([name for name in {heavy!r} if name in sys.modules])
 """
     result = subprocess.run(
@@ -459,3 +464,36 @@ def test_empty_query_starts_no_process(resident_config: ResidentConfig) -> None:
     with pytest.raises(QueryError):
         client.search(resident_config, Query(" "), SearchOptions(), lambda line: None)
     assert client.get_resident_info(resident_config.library_folder) is None
+
+
+def test_tags_are_found_with_the_resident_process(
+    resident_config: ResidentConfig, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The words are embedded there, and this process starts no engine."""
+    grays = ("black", "dimgray", "gray", "silver", "gainsboro", "white", "snow") * 8
+    monkeypatch.setattr(good_match, "CALIBRATION_SENTENCES", grays)
+    notes = list[str]()
+    start = prefer_resident(resident_config, pytest.fail, notes.append)
+    with Library.open(resident_config.library_folder, start=start) as library:
+        tagged = library.find_tags([TagWord("Colors|blue", ("blue",)), TagWord("red", ("red",))])
+    tags = {Path(each.hit.path).name: [tag.path for tag in each.tags] for each in tagged}
+    assert tags == {"blue.jpg": ["Colors|blue"], "red.jpg": ["red"]}
+    assert notes[0] == "starting the resident process ..."
+
+
+def test_own_engine_starts_if_the_resident_process_is_unavailable(
+    tmp_path: Path, fake_engines: FakeEngines, model: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A note says why, if another user has the process. A read-only library needs no note."""
+
+    def refuse(*arguments: object) -> None:
+        raise ResidentUnavailableError("another user has it")
+
+    monkeypatch.setattr(resident_engine, "ensure_running", refuse)
+    spec, notes = resolve_model(str(model)), list[str]()
+    start = prefer_resident(ResidentConfig(tmp_path), fake_engines, notes.append)
+    assert start(spec) is fake_engines.started_engines[-1]
+    assert notes == ["embedding without the resident process: another user has it"]
+    monkeypatch.setattr(resident_engine, "can_be_resident", lambda library: False)
+    assert start(spec) is fake_engines.started_engines[-1]
+    assert len(notes) == 1

@@ -22,7 +22,7 @@ def test_nothing_that_fits_the_schema_is_a_server_error(
     """Schemathesis sends valid and invalid requests by the schema; none has a status of 5xx."""
     with Library.open(tmp_path / "library", create=True, start=fake_engines) as library:
         index_folder(library, photos, model)
-    with serve_with_engine(tmp_path / "library", fake_engines) as url:
+    with serve_with_engine(tmp_path / "library", fake_engines, has_reranker=True) as url:
         result = subprocess.run(
             [str(SCHEMATHESIS), "run", f"{url}/openapi.json", "--checks", "not_a_server_error",
              "--max-examples", str(scale(6)), "--seed", "7", "--no-color",

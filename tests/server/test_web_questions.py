@@ -47,8 +47,8 @@ def library(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="module")
 def site(library: Path) -> Iterator[str]:
-    """URL of a server whose engine runs."""
-    with serve_with_engine(library, lambda spec: FakeEngine(spec)) as url:
+    """URL of a server whose engine and reranker run."""
+    with serve_with_engine(library, lambda spec: FakeEngine(spec), has_reranker=True) as url:
         yield url
 
 
@@ -129,6 +129,21 @@ def test_lines_of_text_are_outlined(tabs: BrowserTabs, site: str) -> None:
         page.keyboard.press("+")
 
 
+def test_the_best_hits_are_compared_closely(tabs: BrowserTabs, site: str) -> None:
+    """The order of a reranker is a choice of the page, kept in the URL and in saved searches."""
+    page = tabs.open_page(f"{site}/?q=green")
+    expect_count(page, 3)
+    choice = page.get_by_label("Sort")
+    with page.expect_request("**/api/search") as request:
+        choice.select_option(label="Best match, compared closely")
+    assert request.value.post_data_json["rerank"] == 20
+    expect_count(page, 3)
+    assert page.url.endswith("?q=green&sort=rerank")
+    page.reload()
+    expect(choice).to_have_value("rerank")
+    expect_count(page, 3)
+
+
 def test_where_words_are_looked_up(tabs: BrowserTabs, site: str) -> None:
     """The choice is in the URL, and exists only for a question in words."""
     page = tabs.open_page(f"{site}/?q=green+cafe")
@@ -170,7 +185,7 @@ def test_page_while_the_model_loads(library: Path, tabs: BrowserTabs) -> None:
     ready = threading.Event()
 
     def start(spec: ModelSpec) -> FakeEngine:
-        assert ready.wait(30)
+        assert ready.wait(300)  # longer than the page waits
         return FakeEngine(spec)
 
     with serve_library(library, start) as url:
@@ -187,6 +202,10 @@ def test_page_while_the_model_loads(library: Path, tabs: BrowserTabs) -> None:
             page.get_by_role("button", name="Search names and texts now").click()
             expect_first(page, "IMG_2201 green Café.jpg")
             expect(page.get_by_role("heading", name="The model is starting")).to_be_hidden()
+            page.goto(f"{url}/?q=green+cafe&sort=rerank")  # needs a second model
+            page.get_by_role("button", name="Search names and texts now").click()
+            expect_first(page, "IMG_2201 green Café.jpg")
+            assert page.url.endswith("?q=green+cafe&by=text")
         finally:
             ready.set()
         expect(line).to_be_hidden()

@@ -13,10 +13,12 @@ import httpx
 import uvicorn
 
 from searchapp.engines import Engine
+from searchapp.engines.reranker import StartReranker
 from searchapp.models import ModelSpec
 from searchapp.server.app import create_app
 from searchapp.server.guard import AccessRules
 from searchapp.server.service import Service
+from support.fake_reranker import FakeReranker
 
 
 @contextmanager
@@ -26,9 +28,10 @@ def serve_library(
     rules: AccessRules = AccessRules(),  # noqa: B008 (frozen)
     *,
     allow_urls: bool = False,
+    start_reranker: StartReranker | None = None,
 ) -> Iterator[str]:
-    """Serve a library; yield the URL."""
-    service = Service(library, start)
+    """Serve a library; yield the URL. By default, a fake reranker answers."""
+    service = Service(library, start, start_reranker or FakeReranker())
     # asyncio disables Nagle's algorithm, which delays each answer by 40 ms, only if the protocol
     # is given. searchapp gives it too.
     listener = socket.socket(socket.AF_INET, socket.SOCK_STREAM, socket.IPPROTO_TCP)
@@ -51,9 +54,12 @@ def serve_library(
 
 
 @contextmanager
-def serve_with_engine(library: Path, start: Callable[[ModelSpec], Engine]) -> Iterator[str]:
-    """Serve a library; yield the URL once the engine runs."""
+def serve_with_engine(
+    library: Path, start: Callable[[ModelSpec], Engine], *, has_reranker: bool = False
+) -> Iterator[str]:
+    """Serve a library; yield the URL once the engine runs. has_reranker: start the reranker too."""
+    question = {"text": "red"} | ({"rerank": 1} if has_reranker else {})
     with serve_library(library, start) as url:
-        while httpx.post(f"{url}/api/search", json={"text": "red"}).status_code == 503:
+        while httpx.post(f"{url}/api/search", json=question).status_code == 503:
             time.sleep(0.02)
         yield url

@@ -79,15 +79,18 @@ def _hub_weight_name(name: str) -> str:
     return name
 
 
-def make_qwen3_vl(folder: Path, *, seed: int = 0) -> Path:
-    """Write a Qwen3-VL folder; its processor has the same pixel bounds as on the hub."""
+def make_qwen3_vl(folder: Path, *, seed: int = 0, words: Sequence[str] = ()) -> Path:
+    """Write a Qwen3-VL folder; its processor has the same pixel bounds as on the hub.
+
+    words: texts that have a token of their own.
+    """
     import torch
     from transformers import Qwen3VLConfig, Qwen3VLForConditionalGeneration
 
     torch.manual_seed(seed)
     special_tokens = ["<|endoftext|>", "<|im_start|>", "<|im_end|>", "<|vision_start|>",
              "<|vision_end|>", "<|image_pad|>", "<|video_pad|>"]  # fmt: skip
-    ids = write_tokenizer(folder, special_tokens, end="<|im_end|>")
+    ids = write_tokenizer(folder, [*special_tokens, *words], end="<|im_end|>")
     text = LANGUAGE_CONFIG | {
         "head_dim": 32,
         "vocab_size": len(ids),

@@ -13,11 +13,13 @@ INTERFACES = {
     "config/pooler.py": ("PoolerConfig", "seq_pooling_type"),
     "distributed/parallel_state.py": ("cleanup_dist_env_and_memory",),
     "engine/arg_utils.py": (
-        "dtype", "enable_prefix_caching", "enforce_eager", "gpu_memory_utilization",
+        "dtype", "enable_prefix_caching", "enforce_eager", "gpu_memory_utilization", "hf_overrides",
         "kv_cache_memory_bytes", "limit_mm_per_prompt", "load_format", "max_model_len",
         "max_num_seqs", "mm_processor_cache_gb", "mm_processor_kwargs", "pooler_config", "runner",
         "seed", "trust_remote_code",
     ),
+    # Loads the reranker as a classifier with the weights of its two answers.
+    "model_executor/models/adapters.py": ("load_weights_using_from_2_way_softmax",),
     "model_executor/models/registry.py": ("_run_in_subprocess",),
     "model_executor/layers/attention/encoder_only_attention.py": ("EncoderOnlyAttention",),
     "v1/worker/gpu_model_runner.py": (

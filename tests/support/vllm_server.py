@@ -19,8 +19,11 @@ from typing import Any
 from PIL import Image
 
 from searchapp.engines import EngineInput, Refusal
+from searchapp.engines.reranker import RerankQuestion
 from searchapp.models import ModelSpec
+from searchapp.models.qwen3_vl_reranker import make_rerank_prompt
 from support.fake_engine import FakeEngine
+from support.fake_reranker import FakeReranker
 
 BROKEN_PROMPT = "no vector comes of it"
 
@@ -38,6 +41,7 @@ class FakeVllmServer(ThreadingHTTPServer):
         super().__init__(("127.0.0.1", 0), FakeVllmHandler)
         self.url = f"http://127.0.0.1:{self.server_port}"
         self.fake_engine = FakeEngine(spec)
+        self.fake_reranker = FakeReranker()
         self.models = [{"id": Path(spec.source).name, "root": spec.source, "parent": None}]
         self.faults: deque[FaultHandler] = deque()
         self.permanent_fault: FaultHandler | None = None
@@ -45,6 +49,7 @@ class FakeVllmServer(ThreadingHTTPServer):
         self.api_key: str | None = None
         self.max_delay_s = 0.0
         self.tokens_per_prompt = 32
+        self.has_rerank_template = True
         self.request_bodies: list[dict[str, Any]] = []
         self.request_times: list[float] = []
         self.active_requests = self.max_active_requests = 0
@@ -86,6 +91,8 @@ class FakeVllmHandler(BaseHTTPRequestHandler):
             return self.send_answer(200, {"object": "list", "data": server.models})
         if self.path == "/tokenize":
             return self.send_answer(200, {"count": len(body["prompt"].split()) + 2})
+        if self.path == "/score":
+            return self._answer_scores(body)
         assert self.path == "/v1/embeddings"
         with server.lock:
             server.request_bodies.append(body)
@@ -116,6 +123,37 @@ class FakeVllmHandler(BaseHTTPRequestHandler):
         data.reverse()  # The protocol allows any order.
         usage = {"prompt_tokens": self.server.tokens_per_prompt * len(inputs)}
         return self.send_answer(200, self.server.change_answer({"data": data, "usage": usage}))
+
+    def _answer_scores(self, body: dict[str, Any]) -> None:
+        """Score pictures with FakeReranker, and texts with 0.5."""
+        self.server.request_bodies.append(body)
+        question, documents = body["queries"], body["documents"]
+        if isinstance(question, str):
+            words = [question, *documents]
+            if self.server.has_rerank_template:
+                (document,) = documents
+                words = [make_rerank_prompt(question, has_picture=False, document=document)]
+            usage = {"prompt_tokens": len(" ".join(words).split()) + 2}
+            return self.send_answer(200, {"data": [{"index": 0, "score": 0.5}], "usage": usage})
+        text, image = _parse_content(question["content"])
+        pictures = [_parse_content(document["content"])[1] for document in documents]
+        scores = self.server.fake_reranker.score(RerankQuestion(text, image), pictures)
+        if any(isinstance(score, Refusal) for score in scores):
+            return self.send_answer(400, {"error": {"message": "a bad picture", "code": 400}})
+        data = [{"index": number, "score": score} for number, score in enumerate(scores)]
+        return self.send_answer(200, {"data": data[::-1], "usage": {"prompt_tokens": 1}})
+
+
+def _parse_content(content: list[dict[str, Any]]) -> tuple[str | None, Any]:
+    """Return the text and the picture of a message's parts; None: there is none."""
+    text, image = None, None
+    for part in content:
+        if part["type"] == "text":
+            text = part["text"]
+        else:
+            data = part["image_url"]["url"].removeprefix("data:image/png;base64,")
+            image = Image.open(io.BytesIO(base64.b64decode(data)))
+    return text, image
 
 
 def parse_inputs(body: dict[str, Any]) -> list[EngineInput]:

@@ -8,12 +8,11 @@ from typing import Any
 import click
 
 from searchapp.cli.log_output import print_note
-from searchapp.cli.query import OUTPUT_OPTIONS
+from searchapp.cli.query import OUTPUT_OPTIONS, QueryCommand
 from searchapp.cli.query import command as query_command
 from searchapp.cli.query_terms import QuestionArguments
 from searchapp.cli.saved.sync import sync_searches
 from searchapp.cli.shared_options import (
-    AppCommand,
     api_key_option,
     engine_option,
     keep_alive_option,
@@ -25,7 +24,7 @@ from searchapp.types import SearchOptions
 QUESTION_PARAMETERS = [each for each in query_command.params if each.name not in OUTPUT_OPTIONS]
 
 
-@click.command(cls=AppCommand)
+@click.command(cls=QueryCommand)
 @click.argument("name")
 @click.option(
     "--link-to", type=click.Path(path_type=Path, file_okay=False), metavar="DIR",

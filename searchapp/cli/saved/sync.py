@@ -93,7 +93,13 @@ def sync_searches(
     for search in searches:
         try:
             answer = answer_saved(
-                search, {}, config, start, use_resident=use_resident, notify=print_note
+                search,
+                {},
+                config,
+                start,
+                use_resident=use_resident,
+                notify=print_note,
+                start_reranker=choice.start_reranker,
             )
             with Library.open(library, tell=print_note) as opened:
                 changes = opened.saved.sync_links(search, answer.hits)

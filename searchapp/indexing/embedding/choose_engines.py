@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, Protocol, TypeAlias
 if TYPE_CHECKING:
     from searchapp.catalog import FileTask
     from searchapp.engines import Engine
+    from searchapp.engines.reranker import Reranker
     from searchapp.indexing.embedding.cluster.driver import Cluster
     from searchapp.indexing.embedding.outcomes import Outcome
     from searchapp.indexing.embedding.replicas import ReplicaPool
@@ -79,6 +80,18 @@ class EngineChoice:
 
         return engines.start_engine(
             spec, seed=self.seed, verbose=self.verbose, url=self.url, api_key=self.api_key
+        )
+
+    def start_reranker(self, name: str | None) -> Reranker:
+        """Start a reranker in this process, or connect to a vLLM server: see reranker.py.
+
+        name: a model, or the address of its server; None: the default model. Raises EngineError or
+        ModelError if that fails.
+        """
+        from searchapp.engines import reranker
+
+        return reranker.start_reranker(
+            name, seed=self.seed, verbose=self.verbose, url=self.url, api_key=self.api_key
         )
 
     def start_many(

@@ -106,7 +106,7 @@ def _decode_packet(packet: bytes) -> str | bytes:
     Returns the bytes if they are not UTF and an XML declaration names another encoding. Without a
     declaration, bytes that are not UTF-8 count as Windows-1252.
     """
-    encoding = _detect_encoding(packet)
+    encoding = detect_encoding(packet)
     try:
         text = packet.decode(encoding)
     except UnicodeDecodeError:
@@ -117,7 +117,7 @@ def _decode_packet(packet: bytes) -> str | bytes:
     return text.strip("\ufeff\0 \t\r\n")
 
 
-def _detect_encoding(packet: bytes) -> str:
+def detect_encoding(packet: bytes) -> str:
     """Return the UTF of a packet, by its byte order mark or by the NUL bytes after the first "<".
 
     Source: ISO 16684-1, which allows UTF-16 and UTF-32 in files.

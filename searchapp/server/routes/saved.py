@@ -54,8 +54,6 @@ async def save_search(request: Request, state: StateDep) -> SavedSearchAnswer:
             "the file of a picture cannot be saved with a search. Index the picture, and give its "
             "image_id."
         )
-    if not request.scope["searchapp.local"]:
-        body = body.model_copy(update={"model": None})
     options = SearchOptions(**given_options(body))
 
     def save(saved: SavedSearches) -> SavedSearchAnswer:

@@ -12,7 +12,7 @@ from fastapi import Query as Parameter
 from fastapi.exceptions import RequestValidationError
 
 from searchapp.errors import QueryError
-from searchapp.search.search import QueryPart
+from searchapp.search.query_part import QueryPart
 from searchapp.server.api_examples import SEARCH_REQUEST_SCHEMA
 from searchapp.server.app_state import AppState, ServiceDep, StateDep
 from searchapp.server.client import PICTURE_PLACEHOLDER
@@ -34,9 +34,6 @@ from searchapp.server.response_models import SearchAnswer, make_search_answer
 from searchapp.server.unix_http import API_PREFIX
 from searchapp.types import Example, PictureName, Query
 
-# Fields that only commands of the user may set, and their values for other clients.
-LOCAL_FIELDS = {"model": None, "trust_remote_code": False}
-
 router = APIRouter(tags=["Search"])
 
 
@@ -49,8 +46,6 @@ router = APIRouter(tags=["Search"])
 async def search_library(request: Request, state: StateDep) -> SearchAnswer:
     """Search by a text, by a picture, by both together, or by a weighted sum of terms."""
     body, pictures = await parse_request(request, SearchRequest)
-    if not request.scope["searchapp.local"]:
-        body = body.model_copy(update=LOCAL_FIELDS)
     if body.saved is not None:
         return await _run_saved(body, pictures, request.scope["searchapp.local"], state)
     terms, examples = body.terms or [], _list_examples(body)
@@ -99,10 +94,7 @@ async def _run_saved(
     if body.text or body.image_url or body.terms or pictures or body.region or _list_examples(body):
         raise QueryError("a saved search has its own question; leave out text, pictures and terms")
     assert body.saved is not None
-    changes = given_options(body)
-    if not is_local:
-        changes = {name: changes[name] for name in changes.keys() - LOCAL_FIELDS}
-    prepared = await state.service.prepare_saved(body.saved, changes)
+    prepared = await state.service.prepare_saved(body.saved, given_options(body))
     parts, options, examples = prepared.parts, prepared.options, prepared.examples
     if not is_local:
         options = replace(options, count=min(options.count, MAX_HITS))

@@ -6,6 +6,7 @@ import { text } from "./texts.js";
 
 export const PAGE_SIZE = 60;
 export const DATE_PAGE_SIZE = 300; // results by date need all good matches before they are shown
+export const RERANKED_HITS = 20; // best hits that a reranker compares closely
 
 export class Problem extends Error {
   constructor(message, { status = 0, retryAfter = null } = {}) {
@@ -78,11 +79,13 @@ export async function removeSaved(id) {
 export async function searchPictures(query, offset, signal) {
   const { text: words, picture, similar, region, sort, by } = query;
   const page = { count: sort === "date" ? DATE_PAGE_SIZE : PAGE_SIZE, offset };
-  if (similar && !words && !region && !hasExamples(query)) {
+  const isReranked = sort === "rerank" && !hasExamples(query); // a reranker takes no examples
+  if (similar && !words && !region && !isReranked && !hasExamples(query)) {
     const parameters = appendFilters(query, new URLSearchParams(page));
     return request(`api/similar/${similar}?${parameters}`, { signal });
   }
   const fields = { ...page, ...filterFields(query), ...exampleFields(query) };
+  if (isReranked) fields.rerank = RERANKED_HITS;
   if (query.saved) return request("api/search", { ...asJson("POST", { ...fields, saved: query.saved }), signal });
   if (picture) {
     const form = new FormData();

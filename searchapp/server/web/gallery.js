@@ -2,6 +2,7 @@
 
 import { Problem } from "./api.js";
 import { loadTimeline, makeBrowseModel } from "./browse.js";
+import { hasExamples } from "./examples.js";
 import { NO_FILTERS, activeFilters, filterKey } from "./filters.js";
 import { clearGrid, fitGrid, getModel, getPlan, onGridResize, showModel } from "./grid.js";
 import { changeFilters, changeState, getState, showAgain } from "./navigation.js";
@@ -109,11 +110,12 @@ async function searchWhenReady(query, signal) {
     } catch (error) {
       if (!error.retryAfter) throw error;
       clearPictures();
+      const inTexts = { by: "text", sort: query.sort === "rerank" ? "" : query.sort }; // needs no model
       showNotice("waiting", {
         title: text("model_starting"),
         text: text("model_starting_text"),
         code: error.message,
-        actions: isInWords(query) ? [[text("search_texts_now"), () => changeState({ by: "text" })]] : [],
+        actions: isInWords(query) ? [[text("search_texts_now"), () => changeState(inTexts)]] : [],
       });
       await new Promise((resolve) => setTimeout(resolve, 1000 * error.retryAfter));
       signal.throwIfAborted();
@@ -130,6 +132,7 @@ function drawAnswer({ scroll = null } = {}) {
   const hasMore = mayHaveMore(answer, state) && !isCut;
   $("sort-field").hidden = $("cut-field").hidden = false;
   $("by-field").hidden = !isInWords(state);
+  $("rerank-option").hidden = hasExamples(state);
   drawWarnings(answer.warnings ?? []);
   drawScoreSlider(answer.hits, state);
   $("status").textContent = describeAnswer(sorted, hasMore, state);

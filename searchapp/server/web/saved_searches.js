@@ -1,7 +1,7 @@
 // The saved searches beside the pictures: a list that opens, renames and removes them, and a button
 // that saves the question and the filters under a name.
 
-import { listSaved, removeSaved, renameSaved, saveSearch } from "./api.js";
+import { RERANKED_HITS, listSaved, removeSaved, renameSaved, saveSearch } from "./api.js";
 import { exampleFields } from "./examples.js";
 import { NO_FILTERS, activeFilters, filterFields } from "./filters.js";
 import { changeState, getState } from "./navigation.js";
@@ -30,6 +30,8 @@ export function makeSavedState({ name, terms, options }) {
     if (option === "count") continue; // the page loads as many as it shows
     if (option in NO_FILTERS) {
       state[option] = Array.isArray(NO_FILTERS[option]) ? [value].flat() : value;
+    } else if (option === "rerank" && value === RERANKED_HITS) {
+      state.sort = "rerank";
     } else if (option === "by" || option === "sort") {
       state[option] = value;
     } else {
@@ -45,9 +47,12 @@ function makeFields(state, name) {
     ...(words && { text: words }), ...(similar && { image_id: similar }), ...(region && { region }),
   };
   const terms = words || similar ? [term] : [];
-  const options = { ...filterFields(state), ...(by && { by }), ...(sort && { sort }) };
+  const options = { ...filterFields(state), ...(by && { by }), ...sortFields(sort) };
   return { name, terms, ...exampleFields(state), ...options };
 }
+
+const sortFields = (sort) =>
+  sort === "rerank" ? { rerank: RERANKED_HITS } : sort ? { sort } : {};
 
 const isShown = (search, state) => resultsKey(makeSavedState(search)) === resultsKey(state);
 

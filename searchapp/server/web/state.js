@@ -10,7 +10,7 @@ export const EMPTY_STATE = {
   ...NO_EXAMPLES, // pictures to find more or less of, and the part of the picture similar
   ...NO_FILTERS, min: null, // conditions; min is the lowest score that is shown
   by: "", // "vector" or "text": compare only pictures, or only names and texts; otherwise both
-  sort: "", // "date": newest first; otherwise best match first
+  sort: "", // "date": newest first; "rerank": best match first, by a reranker; otherwise by vectors
   rest: null, // 1: less likely matches are shown too
   open: null, // image id of the large view
 };
@@ -56,7 +56,7 @@ export function readState() {
     if (typeof EMPTY_STATE[field] === "string") state[field] = value;
     else if (value !== "" && Number.isFinite(Number(value))) state[field] = Number(value);
   }
-  if (state.sort !== "date") state.sort = "";
+  if (!["date", "rerank"].includes(state.sort)) state.sort = "";
   if (!state.similar) state.region = "";
   if (!["vector", "text"].includes(state.by)) state.by = "";
   return state;

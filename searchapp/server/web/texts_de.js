@@ -100,6 +100,7 @@ export const GERMAN = {
   any_score: "jede Ähnlichkeit",
   least_score: (score) => `mindestens ${score}`,
   sort: "Reihenfolge",
+  reranked: "Beste Treffer, genau verglichen",
   best_match: "Beste Treffer",
   newest: "Neueste",
   search_by: "Suchen in",

@@ -102,6 +102,7 @@ export const ENGLISH = {
   sort: "Sort",
   best_match: "Best match",
   newest: "Newest",
+  reranked: "Best match, compared closely",
   search_by: "Search in",
   by_both: "Pictures and texts",
   by_vector: "Pictures only",
