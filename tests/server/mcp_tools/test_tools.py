@@ -273,6 +273,7 @@ def test_stdout_carries_only_the_protocol(folder: Path) -> None:
     assert messages[-1]["result"]["structuredContent"]["images"] == 4
     for noise in ("print", "descriptor", "child", "log", "warning"):
         assert noise in notes, notes
+    assert notes.count("Started the resident process") == 1, notes  # no other handler repeats it
 
 
 WAIT = """
