@@ -13,7 +13,7 @@ import { changeState, changeStateQuietly, getState, goBack } from "./navigation.
 import { text } from "./texts.js";
 import { hideToast } from "./toast.js";
 import { $ } from "./views.js";
-import { isZoomed, measurePicture, pan, resetZoom, toggleZoom, zoomBy } from "./zoom.js";
+import { isZoomed, keepZoom, measurePicture, pan, resetZoom, toggleZoom, zoomBy } from "./zoom.js";
 
 const PAN_STEP = 80; // CSS pixels of one arrow key
 
@@ -138,7 +138,7 @@ function listenToStage() {
     },
   });
   listenToWheel(stage, zoomBy, (event) => !event.target.closest("video"));
-  new ResizeObserver(() => resetZoom()).observe(stage);
+  new ResizeObserver(keepZoom).observe(stage);
 }
 
 export function listenToViewer() {
