@@ -19,12 +19,13 @@ The same seed gives the same pictures.
 
 import argparse
 import shutil
+from concurrent.futures import ProcessPoolExecutor
 from pathlib import Path
 
 import numpy as np
 from scenes import files, glyphs, shipped
 from scenes.captions import write_scene_captions
-from scenes.compose import render_scene
+from scenes.compose import Scene, render_scene
 from scenes.sampling import PICTURE_SHAPES, draw_training_scenes
 
 DATA_FOLDER = Path(__file__).parent
@@ -49,22 +50,33 @@ def write_photos(root: Path) -> int:
     return len(rows)
 
 
-def write_training_pictures(root: Path, variations: int, seed: int, size: int) -> int:
+def write_training_pictures(
+    root: Path, glyph_folder: Path, variations: int, seed: int, size: int
+) -> int:
     """Write random square pictures and captions.json; return the number of pictures."""
     photos, _ = shipped.load_table(SHIPPED_TABLE)
     rng = np.random.default_rng([seed, 20_000])
     scenes = draw_training_scenes([photo.scene for photo in photos], variations, rng)
     rows: files.Captions = []
+    tasks = []
     root.mkdir(parents=True, exist_ok=True)
     for number, scene in enumerate(scenes):
-        width, height = PICTURE_SHAPES[int(rng.integers(len(PICTURE_SHAPES)))]
+        shape = PICTURE_SHAPES[int(rng.integers(len(PICTURE_SHAPES)))]
         picture_seed = int(rng.integers(1_000_000, 2**31))
-        image = render_scene(scene, width, height, picture_seed).resize((size, size))
-        name = f"{number:05d}.webp"
-        image.save(root / name, quality=80, method=2)
-        rows.append({"file": name, "captions": write_scene_captions(scene, rng)})
+        file = root / f"{number:05d}.webp"
+        tasks.append((scene, shape, picture_seed, size, file))
+        rows.append({"file": file.name, "captions": write_scene_captions(scene, rng)})
+    with ProcessPoolExecutor(initializer=glyphs.use_folder, initargs=(glyph_folder,)) as pool:
+        for _ in pool.map(save_training_picture, tasks, chunksize=8):
+            pass
     files.write_captions(rows, root)
     return len(rows)
+
+
+def save_training_picture(task: tuple[Scene, tuple[int, int], int, int, Path]) -> None:
+    """Render one picture. task: scene, shape to render, seed, side in pixels, file."""
+    scene, shape, seed, side, file = task
+    render_scene(scene, *shape, seed).resize((side, side)).save(file, quality=80, method=2)
 
 
 def remove_old_pictures(root: Path) -> None:
@@ -101,7 +113,9 @@ def main() -> None:
         )
     glyphs.use_folder(options.glyphs)
     if options.variations:
-        count = write_training_pictures(options.out, options.variations, options.seed, options.size)
+        count = write_training_pictures(
+            options.out, options.glyphs, options.variations, options.seed, options.size
+        )
     else:
         if options.out == DATA_FOLDER / "photos":
             remove_old_pictures(options.out)

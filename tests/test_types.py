@@ -47,7 +47,7 @@ def test_hit_survives_json() -> None:
 def test_hit_keys_and_order_are_stable() -> None:
     """`query --json` prints to_dict without the image id, which is valid in one library only."""
     file_keys = ["path", "score", "sha256", "width", "height", "also"]
-    match_keys = ["seconds", "moments", "companions", "match", "good_match"]
+    match_keys = ["seconds", "moments", "companions", "match", "good_match", "rerank_score"]
     assert list(HIT.to_dict()) == ["image_id", *file_keys, *SUMMARY, *match_keys]
     assert list(HIT.to_dict()["match"][1]) == ["by", "snippet", "boxes"]
 
@@ -58,7 +58,16 @@ def test_api_response_has_all_fields_of_a_hit() -> None:
     assert list(found) == [
         *["id", "path", "name", "folder", "width", "height", "sha256"],
         *SUMMARY,
-        *["also", "seconds", "moments", "companions", "score", "match", "good_match"],
+        *[
+            "also",
+            "seconds",
+            "moments",
+            "companions",
+            "score",
+            "match",
+            "good_match",
+            "rerank_score",
+        ],
     ]
     assert (found["id"], found["folder"], found["name"]) == (7, "/photos", "a.jpg")
     values = HIT.to_dict()

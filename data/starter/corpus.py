@@ -6,18 +6,19 @@ import io
 import json
 import random
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import torch
+from photo_sets import Captions, Sources, has_class_names
 from PIL import Image
 from torch import Tensor
 
 STORED_SIDE_PX = 192  # photos are squashed to a square of this size
+NAME_PREFIX = "a photo of a "
 JOINT_PATTERN = re.compile(r" (?:with|in|on|near|next to|beside|behind|under|by|at|while|and) ")
 
 
@@ -27,6 +28,7 @@ class Photos:
 
     pixels: Tensor  # uint8 [photos, 3, STORED_SIDE_PX, STORED_SIDE_PX]
     captions: list[tuple[str, ...]]  # empty for photos that only the teachers describe
+    files: list[str]
 
     def __len__(self) -> int:
         return len(self.captions)
@@ -34,10 +36,6 @@ class Photos:
     def list_captioned_rows(self) -> list[int]:
         """Return the rows of photos with captions."""
         return [i for i, captions in enumerate(self.captions) if captions]
-
-    def select_rows(self, rows: Sequence[int]) -> Photos:
-        """Return the photos of these rows."""
-        return Photos(self.pixels[list(rows)], [self.captions[i] for i in rows])
 
 
 def _decode_photo(file: Path) -> np.ndarray:
@@ -48,52 +46,44 @@ def _decode_photo(file: Path) -> np.ndarray:
     return np.asarray(rgb)
 
 
-def load_files(files: Sequence[Path], captions: Iterable[Sequence[str]]) -> Photos:
-    """Decode files, and squash them to squares; captions: those of each file."""
+def load_files(folder: Path, captions: Captions) -> Photos:
+    """Decode the files below a folder, and squash them to squares."""
     with ThreadPoolExecutor() as pool:
-        arrays = list(pool.map(_decode_photo, files))
+        arrays = list(pool.map(_decode_photo, [folder / file for file in captions]))
     pixels = torch.from_numpy(np.stack(arrays)).permute(0, 3, 1, 2).contiguous()
-    return Photos(pixels, [tuple(c) for c in captions])
+    return Photos(pixels, list(captions.values()), list(captions))
 
 
-def load_photos(root: Path, captions: dict[str, Any], limit: int | None) -> tuple[Photos, Photos]:
-    """Read the photos below root; return the training photos and the dev photos.
+def choose_training_captions(sources: Sources, limit: int | None) -> Captions:
+    """Return the captions of the photos to train on; with a limit, of a random few."""
+    captions = sources.list_training_captions()
+    return captions if limit is None else dict(random.Random(0).sample([*captions.items()], limit))
 
-    captions: the content of the captions file. limit: the maximal number of each.
+
+def choose_held_back(sources: Sources, limit: int | None) -> dict[str, Captions]:
+    """Return the photos that are not trained on: `dev`, `new captions` and `new classes`.
+
+    limit: the maximal number of each.
     """
-    pairs = captions["pairs"]
-    dev = dict(pairs["dev"][:limit])
-    dev_names = {name for name, _ in pairs["dev"]}
-    known_captions = {
-        name: texts for part in ("train", "inet", "cmini") for name, texts in pairs[part]
-    }
-    names = sorted(str(f.relative_to(root)) for f in root.rglob("*") if f.is_file())
-    # Photos of Flickr8k are used only if the training list names them: its test split is not.
-    train = [
-        n
-        for n in names
-        if n not in dev_names and (n in known_captions or not n.startswith("flickr8k/"))
-    ]
-    if limit:
-        random.Random(0).shuffle(train)
-    train = train[:limit]
-    return (
-        load_files([root / n for n in train], [known_captions.get(n, ()) for n in train]),
-        load_files([root / n for n in dev], dev.values()),
-    )
+    merged: dict[str, Captions] = {}
+    for set_name, captions in sources.list_held_back().items():
+        kind = "new classes" if has_class_names(set_name) else "new captions"
+        merged.setdefault("dev" if set_name == "dev" else kind, {}).update(captions)
+    return {name: dict([*captions.items()][:limit]) for name, captions in merged.items()}
 
 
-def load_scenes(folder: Path, held_out: int, limit: int | None) -> tuple[Photos, Photos]:
-    """Read rendered scenes; return those for training, and those held out.
-
-    folder: contains the pictures and captions.json, a list of {"file", "captions"}.
-    """
-    entries = json.loads((folder / "captions.json").read_text())
+def choose_scenes(sources: Sources, limit: int | None) -> Captions:
+    """Return the captions of rendered scenes in random order; limit: the maximal number."""
+    entries = json.loads((sources.folder / "scenes" / "captions.json").read_text())
     random.Random(0).shuffle(entries)
-    entries = entries[:limit]
-    scenes = load_files([folder / e["file"] for e in entries], [e["captions"] for e in entries])
-    rows = range(len(entries))
-    return scenes.select_rows(rows[held_out:]), scenes.select_rows(rows[:held_out])
+    return {entry["file"]: tuple(entry["captions"]) for entry in entries[:limit]}
+
+
+def load_training_photos(sources: Sources, limit: int | None) -> Photos:
+    """Read the photos to train on, with and without captions."""
+    captions = choose_training_captions(sources, limit)
+    files = sources.list_training_files() if limit is None else list(captions)
+    return load_files(sources.folder / "photos", {file: captions.get(file, ()) for file in files})
 
 
 class Texts:
@@ -131,6 +121,43 @@ def cut_spans(captions: Iterable[str], seed: int) -> list[str]:
 def recombine_captions(captions: Iterable[str], count: int, seed: int) -> list[str]:
     """Return count texts that join the beginning of one caption and the end of another."""
     rng = random.Random(seed)
+    beginnings, ends = _split_captions(captions, rng)
+    return [rng.choice(beginnings) + rng.choice(ends) for _ in range(count)]
+
+
+def compose_object_texts(
+    phrases: Iterable[str], captions: Iterable[str], count: int, seed: int
+) -> list[str]:
+    """Return count texts about objects with a name: alone, in pairs, and in parts of captions.
+
+    phrases: of WordNet, LVIS and Objects365. "a photo of a NAME" gives the names.
+    """
+    rng = random.Random(seed)
+    names = [phrase.removeprefix(NAME_PREFIX) for phrase in phrases
+             if phrase.startswith(NAME_PREFIX)]  # fmt: skip
+    beginnings, ends = _split_captions(captions, rng)
+    result = []
+    for _ in range(count):
+        first, second = rng.choice(names), rng.choice(names)
+        result.append(
+            rng.choice(
+                (
+                    first,
+                    f"{_add_article(first)} and {_add_article(second)}",
+                    f"{rng.choice(beginnings)} with {_add_article(first)}",
+                    f"{_add_article(first)}{rng.choice(ends)}",
+                )
+            )
+        )
+    return result
+
+
+def _add_article(name: str) -> str:
+    return f"{'an' if name[:1] in 'aeiou' else 'a'} {name}"
+
+
+def _split_captions(captions: Iterable[str], rng: random.Random) -> tuple[list[str], list[str]]:
+    """Return the beginnings and the ends of captions that have a joint."""
     beginnings, ends = [], []
     for caption in captions:
         joints = list(JOINT_PATTERN.finditer(caption))
@@ -138,4 +165,4 @@ def recombine_captions(captions: Iterable[str], count: int, seed: int) -> list[s
             cut = rng.choice(joints).start()
             beginnings.append(caption[:cut])
             ends.append(caption[cut:])
-    return [rng.choice(beginnings) + rng.choice(ends) for _ in range(count)]
+    return beginnings, ends

@@ -52,27 +52,49 @@ class Recall:
         return "; ".join(f"{n} R@1 {r.r1} R@5 {r.r5} R@10 {r.r10}" for n, r in rows)
 
 
-def measure_recall(
-    pictures: Tensor, texts: Tensor, picture_indexes: Tensor, group: Tensor | None = None
-) -> Recall:
+def measure_recall(pictures: Tensor, texts: Tensor, is_right: Tensor) -> Recall:
     """Rank the pictures for each text, and the texts for each picture.
 
-    pictures: [n, d]. texts: [m, d]. picture_indexes: [m], the picture of each text. group: [n],
-    equal for pictures that are equally right answers.
+    pictures: [n, d]. texts: [m, d]. is_right: bool [m, n], whether a picture is a right answer for
+    a text. The best right answer counts. Pictures without a right text are not ranked.
     """
     scores = F.normalize(texts, dim=-1) @ F.normalize(pictures, dim=-1).T
-    if group is None:
-        group = torch.arange(len(pictures), device=pictures.device)
-    is_right = group[picture_indexes][:, None] == group[None]  # [m, n]
     wrong_scores = scores.masked_fill(is_right, -2.0)
     right_scores = scores.masked_fill(~is_right, -2.0)
     by_text = (wrong_scores > right_scores.max(1, keepdim=True).values).sum(1)
-    is_captioned = is_right.any(0)
-    by_picture = (wrong_scores > right_scores.max(0, keepdim=True).values).sum(0)[is_captioned]
-    return Recall(RecallRanks.from_ranks(by_text), RecallRanks.from_ranks(by_picture))
+    by_picture = (wrong_scores > right_scores.max(0, keepdim=True).values).sum(0)
+    return Recall(
+        RecallRanks.from_ranks(by_text), RecallRanks.from_ranks(by_picture[is_right.any(0)])
+    )
 
 
-def group_twins(captions: Sequence[Sequence[str]]) -> list[int]:
+def mark_own_pictures(captions: Sequence[Sequence[str]]) -> tuple[list[str], Tensor]:
+    """Return all captions, and is_right of measure_recall: only the picture of a caption is right.
+
+    captions: the captions of each picture.
+    """
+    owners = torch.tensor([i for i, own in enumerate(captions) for _ in own])
+    texts = [text for own in captions for text in own]
+    return texts, owners[:, None] == torch.arange(len(captions))[None]
+
+
+def mark_classes(captions: Sequence[Sequence[str]]) -> tuple[list[str], Tensor]:
+    """Return the distinct texts, and is_right: every picture with this text is right."""
+    rows = {text: row for row, text in enumerate(dict.fromkeys(t for own in captions for t in own))}
+    is_right = torch.zeros(len(rows), len(captions), dtype=torch.bool)
+    for column, own in enumerate(captions):
+        is_right[[rows[text] for text in own], column] = True
+    return list(rows), is_right
+
+
+def mark_twins(captions: Sequence[Sequence[str]]) -> tuple[list[str], Tensor]:
+    """Return all captions, and is_right: pictures that share a caption are equally right."""
+    texts, is_own = mark_own_pictures(captions)
+    group = torch.tensor(_group_twins(captions))
+    return texts, group[is_own.long().argmax(1)][:, None] == group[None]
+
+
+def _group_twins(captions: Sequence[Sequence[str]]) -> list[int]:
     """Return a group number for each picture, equal for pictures that share a caption."""
     group = list(range(len(captions)))
     first: dict[str, int] = {}
@@ -80,16 +102,53 @@ def group_twins(captions: Sequence[Sequence[str]]) -> list[int]:
         for caption in picture_captions:
             twin_group = group[first.setdefault(caption, i)]
             own_group = group[i]
-            group = [twin_group if g == own_group else g for g in group]
+            if twin_group != own_group:
+                group = [twin_group if g == own_group else g for g in group]
     return group
 
 
-@torch.inference_mode()
+class Embedder:
+    """Embed pictures and texts with a model folder, with transformers alone."""
+
+    def __init__(self, folder: Path) -> None:
+        from transformers import AutoProcessor, SiglipModel
+
+        self._device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
+        self._model = SiglipModel.from_pretrained(folder).float().eval().to(self._device)
+        self._processor = AutoProcessor.from_pretrained(folder)
+        self._text_vectors: dict[str, Tensor] = {}
+
+    @torch.inference_mode()
+    def embed_pictures(self, files: Sequence[Path]) -> Tensor:
+        """Return unit vectors of picture files, on the CPU."""
+        from PIL import Image, ImageOps
+
+        vectors = []
+        for start in range(0, len(files), 32):
+            images = [
+                ImageOps.exif_transpose(Image.open(file)).convert("RGB")
+                for file in files[start : start + 32]
+            ]
+            inputs = self._processor(images=images, return_tensors="pt").to(self._device)
+            vectors.append(self._model.vision_model(**inputs).pooler_output)
+        return F.normalize(torch.cat(vectors), dim=-1).cpu()
+
+    @torch.inference_mode()
+    def embed_texts(self, texts: Sequence[str]) -> Tensor:
+        """Return unit vectors of texts, on the CPU; each text is embedded once."""
+        missing = [text for text in dict.fromkeys(texts) if text not in self._text_vectors]
+        for start in range(0, len(missing), 256):
+            part = missing[start : start + 256]
+            inputs = self._processor(text=part, padding="max_length", truncation=True,
+                                     return_tensors="pt")  # fmt: skip
+            ids = inputs["input_ids"].to(self._device)
+            vectors = F.normalize(self._model.text_model(input_ids=ids).pooler_output, dim=-1)
+            self._text_vectors.update(zip(part, vectors.cpu(), strict=True))
+        return torch.stack([self._text_vectors[text] for text in texts])
+
+
 def main() -> None:
     """Embed pictures and captions with transformers, and print the recall as JSON."""
-    from PIL import Image, ImageOps
-    from transformers import AutoProcessor, SiglipModel
-
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
@@ -104,30 +163,12 @@ def main() -> None:
         pairs = captions_data["pairs"][arguments.part]
     else:
         pairs = [(entry["file"], entry["captions"]) for entry in captions_data]
-    model = SiglipModel.from_pretrained(arguments.model).float().eval()
-    processor = AutoProcessor.from_pretrained(arguments.model)
-
-    pictures = []
-    for start in range(0, len(pairs), 32):
-        files = [arguments.images / name for name, _ in pairs[start : start + 32]]
-        images = [ImageOps.exif_transpose(Image.open(file)).convert("RGB") for file in files]
-        inputs = processor(images=images, return_tensors="pt")
-        pictures.append(model.vision_model(**inputs).pooler_output)
-    captions = [caption for _, picture_captions in pairs for caption in picture_captions]
-    texts = []
-    for start in range(0, len(captions), 256):
-        inputs = processor(text=captions[start : start + 256], padding="max_length",
-                           truncation=True, return_tensors="pt")  # fmt: skip
-        texts.append(model.text_model(**inputs).pooler_output)
-    indexes = [i for i, (_, picture_captions) in enumerate(pairs) for _ in picture_captions]
-    group = (
-        torch.tensor(group_twins([picture_captions for _, picture_captions in pairs]))
-        if arguments.twins
-        else None
-    )
-    result = measure_recall(torch.cat(pictures), torch.cat(texts), torch.tensor(indexes), group)
-    counts = {"images": len(pairs), "captions": len(captions)}
-    print(json.dumps(counts | asdict(result), indent=2))
+    embedder = Embedder(arguments.model)
+    mark = mark_twins if arguments.twins else mark_own_pictures
+    texts, is_right = mark([captions for _, captions in pairs])
+    pictures = embedder.embed_pictures([arguments.images / name for name, _ in pairs])
+    result = measure_recall(pictures, embedder.embed_texts(texts), is_right)
+    print(json.dumps({"images": len(pairs), "captions": len(texts)} | asdict(result), indent=2))
 
 
 if __name__ == "__main__":

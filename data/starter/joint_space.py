@@ -9,36 +9,33 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
+from dataclasses import asdict, dataclass
+from typing import Any
 
 import torch
 import torch.nn.functional as F
-from corpus import Photos
-from teachers import FEATURE_WIDTHS, ImageTeachers
+from teachers import FEATURE_WIDTHS, FINE_WIDTHS
 from torch import Tensor, nn
-from views import Views, draw_view_recipes
 
 SPACE_DIMENSIONS = 384
-TEACHER_SIDE_PX = 224  # side of the teachers' input
+# Texts this near to the right text are not used as wrong answers: they may be right as well.
+MAX_NEGATIVE_COSINE = 0.75
 
 
-@torch.no_grad()
-def make_views(
-    photos: Photos, rounds: int, teachers: ImageTeachers, classes: Tensor, *, mixed: bool = False
-) -> Views:
-    """Draw random views of photos, and compute the teachers' features of each.
+@dataclass(frozen=True)
+class SpaceDesign:
+    """What a joint space is made of; choose_space.py compares several designs."""
 
-    classes: class vectors for ImageTeachers.extract_features.
-    """
-    device, count = classes.device, len(photos)
-    views = draw_view_recipes(photos.pixels.to(device), rounds, sum(FEATURE_WIDTHS), mixed=mixed)
-    step = 768 if device.type == "cuda" else 32
-    for round_number in range(rounds):
-        for rows in torch.arange(count, device=device).split(step):
-            where = torch.full_like(rows, round_number), rows
-            views.features[where] = teachers.extract_features(
-                views.render_views(where, TEACHER_SIDE_PX), classes
-            )
-    return views
+    is_fine: bool = True  # use the features of larger pictures too
+    uses_new_sets: bool = True  # train on the pairs of the new sets
+    class_share: float = 0.25  # of the pairs, photos with names of classes
+    dropout: float = 0.7
+    negatives: int = 0  # texts without pictures that are wrong answers for all pictures of a batch
+
+    @property
+    def widths(self) -> tuple[int, ...]:
+        """Return the widths of the groups of features."""
+        return (*FEATURE_WIDTHS, *(FINE_WIDTHS if self.is_fine else ()))
 
 
 class ProjectionHead(nn.Module):
@@ -61,23 +58,38 @@ class ProjectionHead(nn.Module):
 class JointSpace(nn.Module):
     """Heads for pictures and texts, and the statistics that standardize their inputs."""
 
-    def __init__(self, heads: int) -> None:
+    def __init__(self, heads: int, design: SpaceDesign) -> None:
         super().__init__()
-        total = sum(FEATURE_WIDTHS)
+        self.design = design
+        widths, total = design.widths, sum(design.widths)
         self.register_buffer("mean", torch.zeros(total))
         self.register_buffer("deviation", torch.ones(total))
         self.register_buffer("text_mean", torch.zeros(384))
         self.register_buffer("reduction", torch.zeros(512 * heads, SPACE_DIMENSIONS))
-        energy = torch.cat(
-            [torch.full((w,), math.sqrt(total / len(FEATURE_WIDTHS) / w)) for w in FEATURE_WIDTHS]
-        )
+        energy = torch.cat([torch.full((w,), math.sqrt(total / len(widths) / w)) for w in widths])
         self.register_buffer("energy", energy, persistent=False)
-        self.picture_heads = nn.ModuleList(ProjectionHead(total, 2048, 0.7) for _ in range(heads))
-        self.text_heads = nn.ModuleList(ProjectionHead(384, 1024, 0.28) for _ in range(heads))
+        self.picture_heads = nn.ModuleList(
+            ProjectionHead(total, 2048, design.dropout) for _ in range(heads)
+        )
+        self.text_heads = nn.ModuleList(
+            ProjectionHead(384, 1024, 0.4 * design.dropout) for _ in range(heads)
+        )
+
+    def save_state(self) -> dict[str, Any]:
+        """Return what load_state needs."""
+        return {"design": asdict(self.design), "heads": len(self.picture_heads),
+                "weights": self.state_dict()}  # fmt: skip
+
+    @classmethod
+    def load_state(cls, state: dict[str, Any]) -> JointSpace:
+        """Create a space from the output of save_state."""
+        space = cls(state["heads"], SpaceDesign(**state["design"]))
+        space.load_state_dict(state["weights"])
+        return space.eval()
 
     def standardize(self, features: Tensor) -> Tensor:
-        """Return features with mean 0 and standard deviation 1."""
-        return (features.float() - self.mean) / self.deviation
+        """Return the features that the space uses, with mean 0 and standard deviation 1."""
+        return (features[..., : len(self.mean)].float() - self.mean) / self.deviation
 
     def make_picture_input(self, features: Tensor) -> Tensor:
         """Return standardized features, scaled so that all teachers have the same weight."""
@@ -105,8 +117,9 @@ class JointSpace(nn.Module):
     @torch.no_grad()
     def fit_inputs(self, features: Tensor, sentences: Tensor) -> None:
         """Compute the statistics that standardize the inputs."""
-        self.mean.copy_(features.float().mean(0))
-        self.deviation.copy_(features.float().std(0) + 1e-3)
+        used = features[:, : len(self.mean)].float()
+        self.mean.copy_(used.mean(0))
+        self.deviation.copy_(used.std(0) + 1e-3)
         self.text_mean.copy_(sentences.mean(0))
 
     @torch.no_grad()
@@ -135,11 +148,13 @@ def train_head_pair(
     index: int,
     sentences: Tensor,
     draw: Callable[[], tuple[Tensor, Tensor]],
+    negatives: Tensor,
     steps: int,
 ) -> float:
     """Train one pair of heads, and return the last loss.
 
-    draw: returns a batch of teacher features, and rows of sentences.
+    draw: returns a batch of teacher features, and rows of sentences. negatives: rows of sentences
+    to draw design.negatives wrong answers from.
     """
     device = sentences.device
     picture, text = space.picture_heads[index], space.text_heads[index]
@@ -147,18 +162,24 @@ def train_head_pair(
     weights = [*picture.parameters(), *text.parameters()]
     groups = [{"params": weights}, {"params": [scale], "weight_decay": 0.0}]
     optimizer = torch.optim.AdamW(groups, lr=1e-3, weight_decay=0.5, betas=(0.9, 0.98))
+    count = space.design.negatives
     space.train()
     for step in range(steps):
         rate = min(1, (step + 1) / 50) * (1 + math.cos(math.pi * step / steps)) / 2
         for group in optimizer.param_groups:
             group["lr"] = 1e-3 * rate
         features, rows = draw()
-        words = space.make_text_input(sentences[rows])
+        extra = negatives[torch.randint(0, len(negatives), (count,), device=device)]
+        used = sentences[torch.cat([rows, extra])].float()
+        words = space.make_text_input(used)
         words = words + 0.5 * words.std() * torch.randn_like(words)
         with torch.autocast(device.type, torch.bfloat16, enabled=device.type == "cuda"):
             p, t = picture(space.make_picture_input(features)), text(words)
         scores = scale.exp().clamp(max=60) * p.float() @ t.float().T
-        loss = contrastive_loss(scores, rows, smoothing=0.05)
+        n = len(rows)
+        is_near = used[:n] @ used[n:].T > MAX_NEGATIVE_COSINE
+        wrong = scores[:, n:].masked_fill(is_near, -1e4)
+        loss = contrastive_loss(scores[:, :n], rows, smoothing=0.05, wrong_scores=wrong)
         optimizer.zero_grad()
         loss.backward()
         optimizer.step()
@@ -166,14 +187,28 @@ def train_head_pair(
     return loss.item()
 
 
-def contrastive_loss(scores: Tensor, text_rows: Tensor, smoothing: float = 0.0) -> Tensor:
+def contrastive_loss(
+    scores: Tensor,
+    text_rows: Tensor,
+    picture_numbers: Tensor | None = None,
+    smoothing: float = 0.0,
+    wrong_scores: Tensor | None = None,
+) -> Tensor:
     """Return the cross entropy in both directions, for scores [n, n] of pairs.
 
-    Pairs with the same text row are not counted as wrong answers for each other.
+    Pairs with the same text row or picture number are not counted as wrong answers for each other.
+    wrong_scores: [n, m], the scores of the n pictures for m more texts that are wrong answers.
     """
-    is_twin = (text_rows[:, None] == text_rows[None]).fill_diagonal_(False)
+    is_twin = text_rows[:, None] == text_rows[None]
+    if picture_numbers is not None:
+        is_twin = is_twin | (picture_numbers[:, None] == picture_numbers[None])
+    is_twin.fill_diagonal_(False)
     scores = torch.where(is_twin, scores.detach().min(), scores)
     targets = torch.arange(len(scores), device=scores.device)
-    text_loss = F.cross_entropy(scores, targets, label_smoothing=smoothing)
-    picture_loss = F.cross_entropy(scores.T, targets, label_smoothing=smoothing)
+    text_loss = F.cross_entropy(scores.T, targets, label_smoothing=smoothing)
+    picture_loss = F.cross_entropy(scores, targets, label_smoothing=smoothing)
+    if wrong_scores is not None and wrong_scores.shape[1]:
+        # As the cross entropy over all texts, without smoothing over the additional ones.
+        more = wrong_scores.logsumexp(1) - scores.logsumexp(1)
+        picture_loss = picture_loss + F.softplus(more).mean()
     return (text_loss + picture_loss) / 2

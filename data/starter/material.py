@@ -1,74 +1,25 @@
-"""Prepare the training material on the device, and draw the batches of the training steps."""
+"""Put the training material on the device, and draw the batches of the training steps."""
 
 from __future__ import annotations
 
-import json
-import time
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 import torch
-from corpus import Photos, Texts, cut_spans, load_photos, load_scenes, recombine_captions
-from evaluate import group_twins
-from joint_space import make_views
-from student import tokenize_texts, train_tokenizer
-from teachers import ImageTeachers, embed_sentences
+from corpus import Photos
+from evaluate import mark_classes, mark_own_pictures, mark_twins
+from photo_sets import Sources, is_class_photo
+from prepare_texts import TrainingTexts
+from progress import log_progress
+from sizes import TrainingSizes
+from teacher_features import Pictures, load_views
 from tokenizers import Tokenizer
 from torch import Tensor
-from views import Views
+from views import Render, Selection, Views, render_views
 
-STARTED_AT = time.monotonic()
-
-
-@dataclass(frozen=True)
-class SourcePaths:
-    """Folders and files of the training material; train.py's docstring describes them."""
-
-    photos: Path
-    captions: Path
-    scenes: Path
-    teachers: Path
-
-
-@dataclass(frozen=True)
-class TrainingSizes:
-    """Amounts of training material; SMOKE_TEST_SIZES is for a quick test on a CPU."""
-
-    # Views per picture, rendered once:
-    views: int = 20
-    scene_views: int = 5
-    mixed_views: int = 12
-    held_out_scenes: int = 300  # not trained on
-    recombined_texts: int = 120_000
-    # Heads of the joint space that the student learns:
-    heads: int = 6
-    head_steps: int = 900
-    head_batch: int = 2048
-    # Contents of a batch:
-    pairs: int = 640  # photos with a caption each
-    scenes: int = 160  # rendered scenes with a caption each
-    uncaptioned_photos: int = 224
-    mixed: int = 512
-    texts: int = 1024  # additional texts
-    limit: int | None = None  # of files and texts that are read
-
-
-SMOKE_TEST_SIZES = TrainingSizes(
-    views=2,
-    scene_views=2,
-    mixed_views=1,
-    held_out_scenes=8,
-    recombined_texts=50,
-    heads=2,
-    head_steps=4,
-    head_batch=16,
-    pairs=8,
-    scenes=4,
-    uncaptioned_photos=2,
-    mixed=2,
-    texts=16,
-    limit=48,
-)
+Pools = tuple[Tensor, Tensor]  # numbers of pictures with captions, and with names of classes
+TEXT_SHARES = {"sentences": 0.35, "recombined": 0.2, "spans": 0.2, "phrases": 0.1, "objects": 0.15}
 
 
 @dataclass(frozen=True)
@@ -78,22 +29,55 @@ class CaptionedViews:
     views: Views
     photos: Tensor  # [captioned], rows of the views
     captions: Tensor  # [captioned, columns], rows of the texts, repeated to fill the columns
+    is_class: Tensor  # bool [captioned], whether the texts are names of classes
+    is_new: Tensor  # bool [captioned], whether the photo is of a new set
 
     @classmethod
-    def from_photos(cls, photos: Photos, views: Views, texts: Texts) -> CaptionedViews:
-        """Select the captioned photos; their captions are added to texts."""
-        device, rows = views.pixels.device, photos.list_captioned_rows()
+    def from_photos(
+        cls, photos: Photos, views: Views, texts: TrainingTexts, new_sets: Sequence[str] = ()
+    ) -> CaptionedViews:
+        """Select the captioned photos."""
+        device = views.pixels.device
+        rows = [i for i, captions in enumerate(photos.captions) if captions]
         # 12 is a multiple of 1, 2, 3 and 4, so that the captions of a photo are equally probable.
         width = 12 * max(len(photos.captions[i]) for i in rows)
-        captions = [(texts.add_texts(photos.captions[i]) * width)[:width] for i in rows]
-        return cls(views, torch.tensor(rows, device=device), torch.tensor(captions, device=device))
+        captions = [
+            ([texts.rows_by_caption[c] for c in photos.captions[i]] * width)[:width] for i in rows
+        ]
+        files = [photos.files[i] for i in rows]
+        new = tuple(f"{name}/" for name in new_sets)
+        return cls(
+            views,
+            torch.tensor(rows, device=device),
+            torch.tensor(captions, device=device),
+            torch.tensor(["/" in f and is_class_photo(f) for f in files], device=device),
+            torch.tensor([f.startswith(new) if new else False for f in files], device=device),
+        )
 
-    def draw_pairs(self, count: int) -> tuple[tuple[Tensor, Tensor], Tensor]:
-        """Return random pictures as indexes of views, and a caption of each as rows of texts."""
-        device = self.photos.device
-        chosen = torch.randperm(len(self.photos), device=device)[:count]
-        column = torch.randint(0, self.captions.shape[1], chosen.shape, device=device)
-        return self.views.pick_random(self.photos[chosen]), self.captions[chosen, column]
+    def list_pools(self, *, with_new: bool = True) -> Pools:
+        """Return the numbers of the pictures with captions, and with names of classes."""
+        used = torch.ones_like(self.is_new) if with_new else ~self.is_new
+        return torch.nonzero(used & ~self.is_class)[:, 0], torch.nonzero(used & self.is_class)[:, 0]
+
+    def draw_pairs(self, numbers: Tensor) -> tuple[tuple[Tensor, Tensor], Tensor]:
+        """Return `where` for a random view of each picture, and the row of a random caption."""
+        column = torch.randint(0, self.captions.shape[1], numbers.shape, device=numbers.device)
+        return self.views.pick_random(self.photos[numbers]), self.captions[numbers, column]
+
+
+def choose_pictures(pools: Pools, count: int, class_share: float) -> Tensor:
+    """Return numbers of random captioned pictures, each once if there are enough."""
+    class_count = int(class_share * count) if len(pools[1]) else 0
+    return torch.cat(
+        [sample_rows(pools[0], count - class_count), sample_rows(pools[1], class_count)]
+    )
+
+
+def sample_rows(rows: Tensor, count: int) -> Tensor:
+    """Return random rows; no row twice if there are enough."""
+    if count > len(rows):
+        return rows[torch.randint(0, len(rows), (count,), device=rows.device)]
+    return rows[torch.randperm(len(rows), device=rows.device)[:count]]
 
 
 @dataclass(frozen=True)
@@ -102,10 +86,22 @@ class HeldOutSet:
 
     pixels: Tensor  # as in Photos
     features: Tensor  # features of the teachers, half [pictures, features]
-    tokens: Tensor  # [captions, MAX_TOKENS]
-    sentences: Tensor  # [captions, 384], sentence vectors
-    picture_indexes: Tensor  # [captions], the picture of each caption
-    group: Tensor  # [pictures], equal for pictures that share a caption
+    tokens: Tensor  # [texts, MAX_TOKENS]
+    sentences: Tensor  # half [texts, 384], sentence vectors
+    is_right: Tensor  # bool [texts, pictures]
+
+    @classmethod
+    def from_photos(
+        cls, name: str, photos: Photos, features: Tensor, texts: TrainingTexts, device: torch.device
+    ) -> HeldOutSet:
+        """Collect the texts of held-back pictures; name: as in Pictures.held_back."""
+        mark = {"new classes": mark_classes, "scenes": mark_twins}.get(name, mark_own_pictures)
+        captions, is_right = mark(photos.captions)
+        rows = torch.tensor([texts.rows_by_caption[caption] for caption in captions])
+        return cls(
+            photos.pixels.to(device), features.to(device), texts.tokens[rows].int().to(device),
+            texts.sentences[rows].to(device), is_right.to(device),
+        )  # fmt: skip
 
 
 @dataclass(frozen=True)
@@ -114,11 +110,10 @@ class TrainingMaterial:
 
     photos: CaptionedViews
     scenes: CaptionedViews
-    uncaptioned_rows: Tensor  # photos without captions, as rows of photos.views
     mixed_views: Views
     held_out_sets: dict[str, HeldOutSet]
-    tokens: Tensor  # [texts, MAX_TOKENS]
-    sentences: Tensor  # [texts, 384], sentence vectors of MiniLM
+    tokens: Tensor  # int16 [texts, MAX_TOKENS]
+    sentences: Tensor  # half [texts, 384], sentence vectors of MiniLM
     rows_by_text_kind: dict[str, Tensor]  # rows of tokens and sentences
     tokenizer: Tokenizer
 
@@ -130,118 +125,96 @@ class TrainingBatch:
     pixels: Tensor
     teacher_features: Tensor
     text_rows: Tensor
+    picture_numbers: Tensor  # [pair_count], equal for views of the same picture
     pair_count: int
 
 
-def log_progress(*words: object) -> None:
-    """Print a line with the seconds since the start."""
-    print(f"[{time.monotonic() - STARTED_AT:.0f}]", *words, flush=True)
-
-
-def prepare_material(
-    sources: SourcePaths, sizes: TrainingSizes, seed: int, device: torch.device
+def load_material(
+    sources: Sources, work: Path, sizes: TrainingSizes, seed: int, device: torch.device
 ) -> TrainingMaterial:
-    """Read photos, scenes and texts, embed the texts, and compute the teachers' features."""
-    captions_data = json.loads(sources.captions.read_text())
-    photos, dev = load_photos(sources.photos, captions_data, sizes.limit)
-    scenes, held_out_scenes = load_scenes(sources.scenes, sizes.held_out_scenes, sizes.limit)
-    log_progress(len(photos), "photos,", len(dev), "dev photos,", len(scenes), "scenes")
-
-    texts = Texts()
-    photo_captions = [c for captions in photos.captions for c in captions]
-    scene_captions = [c for captions in scenes.captions for c in captions]
-    texts.add_texts(photo_captions + scene_captions)
-    sentences, phrases = (
-        captions_data["sentences"][: sizes.limit],
-        captions_data["phrases"][: sizes.limit],
-    )
-    all_captions = [*photo_captions, *sentences, *dict.fromkeys(scene_captions)]
-    kinds = {
-        "sentences": texts.add_texts(sentences),
-        "recombined": texts.add_texts(
-            recombine_captions(all_captions, sizes.recombined_texts, seed)
+    """Load what the stages before wrote, and decode the pictures."""
+    texts = TrainingTexts.load(work)
+    pictures = Pictures.load(sources, sizes)
+    held_back = torch.load(work / "features" / "held-back.pt")
+    pixels, scene_pixels = pictures.photos.pixels.to(device), pictures.scenes.pixels.to(device)
+    views = load_views(work, "photos", pixels, sizes, seed)
+    scene_views = load_views(work, "scenes", scene_pixels, sizes, seed)
+    mixed = load_views(work, "mixed", pixels, sizes, seed)
+    log_progress(f"{len(views.features)} rounds of views of photos, {len(scene_views.features)} "
+                 f"of scenes, {len(mixed.features)} of mixed photos")  # fmt: skip
+    return TrainingMaterial(
+        photos=CaptionedViews.from_photos(
+            pictures.photos, views, texts, list(sources.more["sets"])
         ),
-        "spans": texts.add_texts(cut_spans(all_captions, seed)),
-        "phrases": texts.add_texts(phrases),
-    }
-    tokenizer = train_tokenizer(
-        [*photo_captions, *scene_captions, *sentences, *captions_data["phrases"]]
+        scenes=CaptionedViews.from_photos(pictures.scenes, scene_views, texts),
+        mixed_views=mixed,
+        held_out_sets={
+            name: HeldOutSet.from_photos(name, photos, held_back[name], texts, device)
+            for name, photos in pictures.held_back.items()
+        },
+        tokens=texts.tokens.to(device),
+        sentences=texts.sentences.to(device),
+        rows_by_text_kind={
+            kind: torch.tensor(rows, device=device) for kind, rows in texts.rows_by_kind.items()
+        },
+        tokenizer=texts.tokenizer,
     )
-    labels = ["a photo of a " + label.split(",")[0] for label in captions_data["imagenet_labels"]]
-    vectors = embed_sentences(texts.texts + labels, sources.teachers, device)
-    tokens = tokenize_texts(tokenizer, texts.texts, device)
-    log_progress(len(texts.texts), "texts")
 
-    teachers, classes = ImageTeachers(sources.teachers, device), vectors[-len(labels) :]
 
-    def make_held_out_set(pictures: Photos) -> HeldOutSet:
-        captions = [c for picture_captions in pictures.captions for c in picture_captions]
-        indexes = [i for i, texts in enumerate(pictures.captions) for _ in texts]
-        views = make_views(pictures, 1, teachers, classes)
-        return HeldOutSet(
-            pixels=views.pixels,
-            features=views.features[0],
-            tokens=tokenize_texts(tokenizer, captions, device),
-            sentences=embed_sentences(captions, sources.teachers, device),
-            picture_indexes=torch.tensor(indexes, device=device),
-            group=torch.tensor(group_twins(pictures.captions), device=device),
+class BatchDrawer:
+    """Draw the batches of the student: pairs, photos without captions, mixed photos, and texts."""
+
+    def __init__(
+        self,
+        material: TrainingMaterial,
+        sizes: TrainingSizes,
+        neighbors: Tensor | None,
+        render: Render | None = None,
+    ) -> None:
+        """neighbors: numbers of the nearest other photos of each captioned photo."""
+        self._material, self._sizes, self._neighbors = material, sizes, neighbors
+        self._render = render
+        self._photo_pools = material.photos.list_pools()
+        self._scene_pools = material.scenes.list_pools()
+
+    def draw(self) -> TrainingBatch:
+        """Return a random batch."""
+        material, sizes = self._material, self._sizes
+        numbers = self._choose_photos()
+        photos, rows = material.photos.draw_pairs(numbers)
+        scene_numbers = choose_pictures(self._scene_pools, sizes.scenes, 0)
+        scenes, scene_rows = material.scenes.draw_pairs(scene_numbers)
+        all_photos = torch.arange(len(material.mixed_views.pixels), device=numbers.device)
+        loose = material.photos.views.pick_random(sample_rows(all_photos, sizes.loose_photos))
+        mixed = material.mixed_views.pick_random(sample_rows(all_photos, sizes.mixed))
+        selections: list[Selection] = [
+            (material.photos.views, photos),
+            (material.scenes.views, scenes),
+            (material.photos.views, loose),
+            (material.mixed_views, mixed),
+        ]
+        text_rows = [
+            self._draw_texts(kind, int(share * sizes.texts)) for kind, share in TEXT_SHARES.items()
+        ]
+        return TrainingBatch(
+            pixels=render_views(selections, sizes.side, self._render),
+            teacher_features=torch.cat([views.features[where] for views, where in selections]),
+            text_rows=torch.cat([rows, scene_rows, *text_rows]),
+            picture_numbers=torch.cat([numbers, -1 - scene_numbers]),
+            pair_count=len(rows) + len(scene_rows),
         )
 
-    held_out_sets = {
-        "dev": make_held_out_set(dev),
-        "held-out scenes": make_held_out_set(held_out_scenes),
-    }
-    views = make_views(photos, sizes.views, teachers, classes)
-    log_progress("teachers have embedded the photos")
-    mixed = make_views(photos, sizes.mixed_views, teachers, classes, mixed=True)
-    scene_views = make_views(scenes, sizes.scene_views, teachers, classes)
-    log_progress("teachers have embedded all pictures")
-    uncaptioned = sorted(set(range(len(photos))) - set(photos.list_captioned_rows()))
-    return TrainingMaterial(
-        photos=CaptionedViews.from_photos(photos, views, texts),
-        scenes=CaptionedViews.from_photos(scenes, scene_views, texts),
-        uncaptioned_rows=torch.tensor(uncaptioned, device=device),
-        mixed_views=mixed,
-        held_out_sets=held_out_sets,
-        tokens=tokens,
-        sentences=vectors[: len(texts.texts)],
-        rows_by_text_kind={kind: torch.tensor(rows, device=device) for kind, rows in kinds.items()},
-        tokenizer=tokenizer,
-    )
+    def _draw_texts(self, kind: str, count: int) -> Tensor:
+        rows = self._material.rows_by_text_kind[kind]
+        return rows[torch.randint(0, len(rows), (count,), device=rows.device)]
 
-
-def draw_batch(material: TrainingMaterial, sizes: TrainingSizes, side: int) -> TrainingBatch:
-    """Draw a batch: pairs of photos and scenes, uncaptioned and mixed photos, and texts."""
-    device = material.uncaptioned_rows.device
-
-    def sample_rows(rows: Tensor, count: int) -> Tensor:
-        return rows[torch.randint(0, len(rows), (count,), device=device)]
-
-    photos, rows = material.photos.draw_pairs(sizes.pairs)
-    scenes, scene_rows = material.scenes.draw_pairs(sizes.scenes)
-    mixed_rows = torch.arange(len(material.mixed_views.pixels), device=device)
-    views_and_positions = [
-        (material.photos.views, photos),
-        (material.scenes.views, scenes),
-        (
-            material.photos.views,
-            material.photos.views.pick_random(
-                sample_rows(material.uncaptioned_rows, sizes.uncaptioned_photos)
-            ),
-        ),
-        (
-            material.mixed_views,
-            material.mixed_views.pick_random(sample_rows(mixed_rows, sizes.mixed)),
-        ),
-    ]
-    shares = {"sentences": 0.3, "recombined": 0.3, "spans": 0.2, "phrases": 0.2}
-    text_rows = [
-        sample_rows(material.rows_by_text_kind[k], int(share * sizes.texts))
-        for k, share in shares.items()
-    ]
-    return TrainingBatch(
-        pixels=torch.cat([views.render_views(where, side) for views, where in views_and_positions]),
-        teacher_features=torch.cat([views.features[where] for views, where in views_and_positions]),
-        text_rows=torch.cat([rows, scene_rows, *text_rows]),
-        pair_count=len(rows) + len(scene_rows),
-    )
+    def _choose_photos(self) -> Tensor:
+        """Choose captioned photos; a share of them are neighbors of other ones of the batch."""
+        sizes = self._sizes
+        hard_count = int(sizes.hard_negatives * sizes.pairs) if self._neighbors is not None else 0
+        numbers = choose_pictures(self._photo_pools, sizes.pairs - hard_count, sizes.class_share)
+        if self._neighbors is None or not hard_count:
+            return numbers
+        near = self._neighbors[sample_rows(numbers, hard_count)]
+        column = torch.randint(0, near.shape[1], (hard_count, 1), device=near.device)
+        return torch.cat([numbers, near.gather(1, column)[:, 0]])

@@ -15,7 +15,7 @@ from tokenizers import trainers as tokenizer_trainers
 from torch import Tensor
 from transformers import PreTrainedTokenizerFast, SiglipConfig, SiglipModel
 
-IMAGE_SIDE_PX, PATCH_SIDE_PX, VISION_WIDTH, VISION_LAYERS, VISION_HEADS = 182, 14, 384, 12, 6
+PATCH_SIDE_PX, VISION_WIDTH, VISION_LAYERS, VISION_HEADS = 14, 384, 12, 6
 TEXT_WIDTH, TEXT_LAYERS, TEXT_HEADS = 256, 5, 8
 VOCABULARY_SIZE, MAX_TOKENS = 8192, 64
 UNKNOWN_ID, END_ID = 0, 1
@@ -57,8 +57,8 @@ def tokenize_texts(tokenizer: Tokenizer, texts: Sequence[str], device: torch.dev
     return torch.tensor(ids, dtype=torch.int32, device=device)
 
 
-def build_student() -> SiglipModel:
-    """Return the model with random weights."""
+def build_student(side: int) -> SiglipModel:
+    """Return the model with random weights. side: of its square input, in pixels."""
     text = {
         "vocab_size": VOCABULARY_SIZE,
         "hidden_size": TEXT_WIDTH,
@@ -77,7 +77,7 @@ def build_student() -> SiglipModel:
         "intermediate_size": 4 * VISION_WIDTH,
         "num_hidden_layers": VISION_LAYERS,
         "num_attention_heads": VISION_HEADS,
-        "image_size": IMAGE_SIDE_PX,
+        "image_size": side,
         "patch_size": PATCH_SIDE_PX,
         "hidden_act": "gelu",
     }
@@ -97,13 +97,14 @@ def build_student() -> SiglipModel:
 def initialize_from_dino(model: SiglipModel, file: Path, sample: Tensor) -> None:
     """Copy DINOv2's weights into the vision tower.
 
-    sample: pixels of some photos, 0 to 1, [n, 3, IMAGE_SIDE_PX, IMAGE_SIDE_PX]. SigLIP has no
-    LayerScale: it is folded into the preceding layers. SigLIP has no class token: the last patch
+    sample: pixels of some photos, 0 to 1, of the size of the input. SigLIP has no LayerScale: it is
+    folded into the preceding layers. SigLIP has no class token: the last patch
     replaces it, and its position embedding holds the token minus the mean patch. Training corrects
     the remaining difference.
     """
     dino_weights = {k: v.float() for k, v in torch.load(file).items()}
-    vision, grid = model.vision_model, IMAGE_SIDE_PX // PATCH_SIDE_PX
+    vision = model.vision_model
+    grid = model.config.vision_config.image_size // PATCH_SIDE_PX
     patch = vision.embeddings.patch_embedding
     patch.weight.copy_(dino_weights["patch_embed.proj.weight"])
     patch.bias.copy_(dino_weights["patch_embed.proj.bias"])
@@ -139,6 +140,7 @@ def _copy_scaled(target: Tensor, source: Tensor, rows: Tensor) -> None:
 def save_student(model: SiglipModel, tokenizer: Tokenizer, folder: Path) -> None:
     """Write a folder that transformers and vLLM can load, with weights in fp16."""
     folder.mkdir(parents=True, exist_ok=True)
+    side = model.config.vision_config.image_size
     copy = SiglipModel(model.config)
     copy.load_state_dict({k: v.detach().float().cpu() for k, v in model.state_dict().items()})
     copy.half().save_pretrained(folder)
@@ -157,7 +159,7 @@ def save_student(model: SiglipModel, tokenizer: Tokenizer, folder: Path) -> None
         "processor_class": "SiglipProcessor",
         "do_convert_rgb": True,
         "do_resize": True,
-        "size": {"height": IMAGE_SIDE_PX, "width": IMAGE_SIDE_PX},
+        "size": {"height": side, "width": side},
         "resample": 3,
         "do_rescale": True,
         "rescale_factor": 1 / 255,

@@ -15,6 +15,9 @@ from torch import Tensor
 IMAGENET_MEAN, IMAGENET_STD = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
 # TinyViT's pool, DINOv2's mean patch and class token, EfficientNet's pool, ConSE.
 FEATURE_WIDTHS = (320, 384, 384, 1280, 384)
+# The same without TinyViT, from larger pictures. TinyViT's graph has a fixed size.
+FINE_WIDTHS = (384, 384, 1280, 384)
+TEACHER_SIDE_PX, FINE_SIDE_PX = 224, 308
 Node = tuple[str, list[str], list[str], dict[str, Any]]
 
 
@@ -75,11 +78,15 @@ class TinyVit:
             k: v.to(device, dtype) if v.is_floating_point() else v
             for k, v in saved["tensors"].items()
         }
+        for kind, names, _, _ in self.nodes:
+            if kind == "Conv":  # Depthwise convolutions are faster with channels last.
+                weights = self.constants[names[1]]
+                self.constants[names[1]] = weights.contiguous(memory_format=torch.channels_last)
 
     def __call__(self, pixels: Tensor) -> Tensor:
         """Return the features of standardized pixels."""
         values = dict(self.constants)
-        values["input"] = pixels.to(self.dtype)
+        values["input"] = pixels.to(self.dtype).contiguous(memory_format=torch.channels_last)
         for kind, names, outputs, attributes in self.nodes:
             result = self._run_node(kind, [values[n] for n in names if n], attributes)
             values.update(zip(outputs, result if kind == "Split" else [result], strict=False))
@@ -179,14 +186,26 @@ class ImageTeachers:
         self.efficientnet = network.eval().to(device, self.dtype, memory_format=torch.channels_last)
 
     @torch.inference_mode()
-    def extract_features(self, pixels: Tensor, class_vectors: Tensor) -> Tensor:
-        """Return features, half [n, sum(FEATURE_WIDTHS)], of pixels, 0 to 1, [n, 3, 224, 224].
+    def extract_features(
+        self, pixels: Tensor, fine_pixels: Tensor | None, class_vectors: Tensor
+    ) -> Tensor:
+        """Return features, half [n, sum(FEATURE_WIDTHS)], and with fine_pixels also FINE_WIDTHS.
 
-        class_vectors: sentence vectors of ImageNet's class names, [1000, 384]. ConSE is their mean,
-        weighted by EfficientNet's ten most probable classes (Norouzi et al., 2014).
+        pixels, fine_pixels: 0 to 1, [n, 3, side, side] of TEACHER_SIDE_PX and FINE_SIDE_PX.
+        class_vectors: sentence vectors of ImageNet's class names, [1000, 384].
         """
-        standard = standardize_pixels(pixels)
-        tokens = self.dino(standard).float()
+        parts = [self.tiny(standardize_pixels(pixels)), *self._describe(pixels, class_vectors)]
+        if fine_pixels is not None:
+            parts += self._describe(fine_pixels, class_vectors)
+        return torch.cat([p.float() for p in parts], -1).half()
+
+    def _describe(self, pixels: Tensor, class_vectors: Tensor) -> tuple[Tensor, ...]:
+        """Return DINOv2's mean patch and class token, EfficientNet's pool, and ConSE.
+
+        ConSE is the mean of class vectors, weighted by EfficientNet's ten most probable classes
+        (Norouzi et al., 2014).
+        """
+        tokens = self.dino(standardize_pixels(pixels)).float()
         bytes_centered = ((pixels * 255 - 127) / 128).to(self.dtype)
         efficientnet_features = self.efficientnet.extract_features(
             bytes_centered.contiguous(memory_format=torch.channels_last)
@@ -195,14 +214,7 @@ class ImageTeachers:
             self.efficientnet._fc(efficientnet_features).float().softmax(-1).topk(10, -1)
         )
         conse = (probabilities[..., None] * class_vectors[classes]).sum(1)
-        parts = (
-            self.tiny(standard).float(),
-            tokens[:, 1:].mean(1),
-            tokens[:, 0],
-            efficientnet_features,
-            conse,
-        )
-        return torch.cat([p.float() for p in parts], -1).half()
+        return tokens[:, 1:].mean(1), tokens[:, 0], efficientnet_features, conse
 
 
 @torch.inference_mode()

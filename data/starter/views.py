@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import torch
@@ -32,41 +33,59 @@ class Views:
         rounds = torch.randint(0, len(self.recipes), photos.shape, device=photos.device)
         return rounds, photos
 
-    def render_views(self, where: tuple[Tensor, Tensor], side: int) -> Tensor:
-        """Return the pixels of views, 0 to 1, [n, 3, side, side]."""
-        rounds, photos = where
-        picture = _render_recipes(self.pixels[photos], self.recipes[where], side)
-        if self.blend_recipes is None:
-            return picture
-        other, kind, share = self.blend_recipes[where].unbind(-1)
-        partners = other.long()
-        second = _render_recipes(self.pixels[partners], self.recipes[rounds, partners], side)
-        return _blend_pictures(picture, second, kind, share)
+
+Selection = tuple[Views, tuple[Tensor, Tensor]]  # views, and `where` of the selected ones
+Render = Callable[[Tensor, Tensor, int], Tensor]
 
 
-def draw_view_recipes(pixels: Tensor, rounds: int, features: int, *, mixed: bool) -> Views:
-    """Return random views of photos, with features of zero.
+def render_views(
+    selections: Sequence[Selection], side: int, render: Render | None = None
+) -> Tensor:
+    """Return the pixels of selected views, 0 to 1, [n, 3, side, side], in one pass.
 
-    The first round shows the photos unchanged. mixed: no round does; each photo is blended with
-    another, or the two are placed next to each other.
+    Views that blend two photos must be in the last selection. render: render_recipes, compiled.
     """
-    count, device = len(pixels), pixels.device
-    recipes = _draw_recipes(rounds * count, device).view(rounds, count, RECIPE_LENGTH)
-    blends = None
-    if mixed:
-        other = torch.stack([torch.randperm(count, device=device) for _ in range(rounds)])
-        kind = torch.randint(0, 3, (rounds, count), device=device)
-        share = 0.3 + 0.4 * torch.rand(rounds, count, device=device)
-        blends = torch.stack([other.float(), kind.float(), share], -1)
-    else:
-        recipes[0] = torch.tensor([1.0, 1, 0, 0, 1, 1, 1, 1, 1, 1], device=device)
-    empty = torch.zeros(rounds, count, features, dtype=torch.half, device=device)
-    return Views(pixels, recipes, blends, empty)
+    render = render or render_recipes
+    pixels = [views.pixels[where[1]] for views, where in selections]
+    recipes = [views.recipes[where] for views, where in selections]
+    views, (rounds, photos) = selections[-1]
+    if views.blend_recipes is None:
+        return render(torch.cat(pixels), torch.cat(recipes), side)
+    other, kind, share = views.blend_recipes[rounds, photos].unbind(-1)
+    partners = other.long()
+    pixels.append(views.pixels[partners])
+    recipes.append(views.recipes[rounds, partners])
+    pictures = render(torch.cat(pixels), torch.cat(recipes), side)
+    count = len(photos)
+    plain, first, second = pictures.split([len(pictures) - 2 * count, count, count])
+    return torch.cat([plain, _blend_pictures(first, second, kind, share)])
 
 
-def _draw_recipes(count: int, device: torch.device) -> Tensor:
+def draw_view_recipes(
+    photos: int, seed: int, *, mixed: bool, unchanged: bool = False
+) -> tuple[Tensor, Tensor | None]:
+    """Return the recipes and blend recipes of one round of views, on the CPU.
+
+    The same arguments give the same round, so that only its features need to be stored. mixed: each
+    photo is blended with another, or the two are placed next to each other. unchanged: the round
+    shows the photos unchanged.
+    """
+    generator = torch.Generator().manual_seed(seed)
+    if unchanged:
+        recipe = torch.tensor([1.0, 1, 0, 0, 1, 1, 1, 1, 1, 1])
+        return recipe.expand(photos, RECIPE_LENGTH).clone(), None
+    recipes = _draw_recipes(photos, generator)
+    if not mixed:
+        return recipes, None
+    other = torch.randperm(photos, generator=generator).float()
+    kind = torch.randint(0, 3, (photos,), generator=generator).float()
+    share = 0.3 + 0.4 * torch.rand(photos, generator=generator)
+    return recipes, torch.stack([other, kind, share], -1)
+
+
+def _draw_recipes(count: int, generator: torch.Generator) -> Tensor:
     def uniform() -> Tensor:
-        return torch.rand(count, device=device) * 2 - 1
+        return torch.rand(count, generator=generator) * 2 - 1
 
     area, ratio = 0.675 + 0.325 * uniform(), (uniform() * math.log(4 / 3)).exp()
     width, height = (area * ratio).sqrt().clamp(max=1), (area / ratio).sqrt().clamp(max=1)
@@ -79,12 +98,12 @@ def _draw_recipes(count: int, device: torch.device) -> Tensor:
     return torch.stack([width * flip, height, left, top, *colors], -1)
 
 
-def _render_recipes(pixels: Tensor, recipes: Tensor, side: int) -> Tensor:
+def render_recipes(pixels: Tensor, recipes: Tensor, side: int) -> Tensor:
+    """Crop, mirror and color photos, uint8 [n, 3, h, w]; return [n, 3, side, side], 0 to 1."""
     x = pixels.float() / 255
     width, height, left, top = recipes[:, :4].unbind(-1)
-    frame = torch.zeros(len(x), 2, 3, device=x.device)
-    frame[:, 0, 0], frame[:, 0, 2] = width, left
-    frame[:, 1, 1], frame[:, 1, 2] = height, top
+    zero = torch.zeros_like(width)
+    frame = torch.stack([width, zero, left, zero, height, top], -1).view(-1, 2, 3)
     grid = F.affine_grid(frame, [*x.shape[:2], side, side], align_corners=False)
     x = F.grid_sample(x, grid, mode="bicubic", padding_mode="border", align_corners=False)
     brightness, contrast, saturation = recipes[:, 4:7, None, None, None].unbind(1)

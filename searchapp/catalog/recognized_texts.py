@@ -136,6 +136,15 @@ class RecognizedTexts:
         ).fetchone()
         return [TextLine.from_dict(each) for each in json.loads(row[0])] if row else None
 
+    def read_texts(self, image_ids: Iterable[int]) -> dict[int, str]:
+        """Return the text of each image that was read and has text: lines, by image id."""
+        rows = self._db.execute(
+            "select image_id, text from recognized_texts where text <> ''"
+            " and image_id in (select value from json_each(?))",
+            (json.dumps(list(image_ids)),),
+        )
+        return dict(rows)
+
     def list_failures(self) -> list[Failure]:
         """Return the files in which no text could be recognized, sorted by path."""
         rows = self._db.execute(

@@ -11,6 +11,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from enum import IntEnum
 from functools import cached_property
+from itertools import pairwise, product
 
 import numpy as np
 from sqlite_utils import Database
@@ -27,14 +28,16 @@ MIN_WORD_LETTERS = 3  # Shorter words of Latin letters, such as "a" and "of", ne
 MAX_FORM_CHARACTERS = 500
 MAX_NAME_CANDIDATES = 1000  # names that begin with the words of a query
 MAX_PLACE_WORDS = 6  # of the name of a place in a query, such as "rio de janeiro"
+MAX_JOINED_WORDS = 5  # of a query; each further word doubles the number of ways to join them
 
 
 class TextLevel(IntEnum):
     """How the words of a query occur in the texts of an image, best first."""
 
     # They are the complete file name, with or without suffix, or the complete title or place.
+    # Several words can also be the complete recognized text.
     EXACT = 0
-    PHRASE = 1  # They follow each other, as complete words.
+    PHRASE = 1  # They follow each other, as complete words; a reader may have joined them.
     WORDS = 2  # Each is a complete word.
     PREFIX = 3  # Each is at the start of a word.
     PART = 4  # Each is in a word.
@@ -90,6 +93,24 @@ class TextQuery:
         """Return whether the words are specific enough to count as a phrase."""
         return bool(self.phrases) or self.is_code or " " in self.form.strip()
 
+    @cached_property
+    def joined_forms(self) -> tuple[str, ...]:
+        """Return the search forms in which some words of the query are joined.
+
+        A reader of text can miss the space between two words: "WARNINGELEVATOR". Short words are
+        not joined: "a cross" is not "across".
+        """
+        words = self.form.split()
+        if self.phrases or not 1 < len(words) <= MAX_JOINED_WORDS:
+            return ()
+        can_join = [len(word) >= MIN_WORD_LETTERS and word.isalpha() for word in words]
+        separators = [(" ", "") if all(pair) else (" ",) for pair in pairwise(can_join)]
+        forms = (
+            "".join(map("".join, zip(words, (*chosen, ""), strict=True)))
+            for chosen in product(*separators)
+        )
+        return tuple(f" {form} " for form in forms)[1:]
+
 
 def remove_quotes(text: str) -> str:
     """Return the text of a query without the quotation marks of its phrases."""
@@ -136,7 +157,13 @@ class TextSearch:
             levels[level] = self._match(expression, max_images + 1)
             if not len(levels[level]):
                 break
-        if len(levels.get(TextLevel.WORDS, EMPTY_IDS)):
+        if len(levels[TextLevel.PART]) and query.joined_forms:
+            joined = " OR ".join(map(_quote, query.joined_forms))
+            levels[TextLevel.PHRASE] = np.union1d(
+                levels.get(TextLevel.PHRASE, EMPTY_IDS),
+                self._match(f"{{text}} : ({joined})", max_images + 1),
+            )
+        if any(len(levels.get(level, EMPTY_IDS)) for level in (TextLevel.PHRASE, TextLevel.WORDS)):
             levels[TextLevel.EXACT] = self._find_exact(query)
         seen = EMPTY_IDS
         for level in sorted(levels):
@@ -194,8 +221,16 @@ class TextSearch:
         return np.fromiter((row[0] for row in rows), np.int64)
 
     def _find_exact(self, query: TextQuery) -> Ids:
-        """Return the images whose file name, title or place has the words and no other words."""
-        titles = self._match(f"{{title place}} : {_quote(_make_line(query.form))}")
+        """Return the images whose file name, title or place has the words and no other words.
+
+        A recognized text counts, too, if it is specific: a sign "CAT" is no picture of a cat.
+        """
+        line = _quote(_make_line(query.form))
+        expression = f"{{title place}} : {line}"
+        if query.can_be_phrase:
+            joined = (_quote(_make_line(form)) for form in query.joined_forms)
+            expression += f" OR {{text}} : ({' OR '.join([line, *joined])})"
+        titles = self._match(expression)
         rows = self._db.execute(
             "select rowid, name from texts where texts match ? limit ?",
             (f"{{name}} : {_quote(_LINE_END + query.form)}", MAX_NAME_CANDIDATES),

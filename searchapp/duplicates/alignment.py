@@ -26,6 +26,7 @@ MAX_OFFSET_LEVELS = 80  # gray levels
 BRIGHTNESS_STEPS = 8  # iterations of the robust brightness fit
 OUTLIER_LEVELS = 2.0  # gray levels; larger differences count less in the brightness fit
 NEARLY_WHITE_LEVEL = 200  # gray level
+MAX_BAND_SHARE = 0.25  # of the height, that the band of a caption covers
 MAX_OUTSIDE_SHARE = 0.3  # how far a window may leave the frame, as a share of the frame
 
 Floats = NDArray[np.float32]
@@ -82,11 +83,18 @@ def _brighten(images: SmallImages, gain: Floats, offset: Floats) -> SmallImages:
 
 
 def compute_rough_correlation(ones: SmallImages, others: SmallImages) -> Floats:
-    """Return the correlation of each pair at the lowest resolution, [n]: a fast first check."""
+    """Return the correlation of each pair at the lowest resolution, [n]: a fast first check.
+
+    A caption on a band may cover the upper or the lower part, so the highest correlation counts: of
+    whole pictures, without their upper part, and without their lower part.
+    """
     side, sigma, _ = PYRAMID_LEVELS[0]
-    return _compute_correlation(
-        *(_blur_images(_shrink_images(x, side), sigma) for x in (ones, others))
-    )
+    one, other = (_blur_images(_shrink_images(x, side), sigma) for x in (ones, others))
+    covered = round(MAX_BAND_SHARE * side)
+    parts = (slice(None), slice(covered, None), slice(None, -covered))
+    correlations = [_compute_correlation(one[:, part], other[:, part]) for part in parts]
+    highest: Floats = np.maximum.reduce(correlations)
+    return highest
 
 
 def _measure_matched_share(one: SmallImages, other: SmallImages) -> Floats:

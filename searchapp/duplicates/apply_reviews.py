@@ -15,28 +15,35 @@ def apply_reviews(found: Duplicates, reviews: Sequence[Review], *, show_all: boo
 
     reviews: the latest last. show_all: keep such files in the groups.
     """
+    groups = apply_to_groups(found.groups, reviews, show_all=show_all)
+    similar = apply_to_groups(found.similar, reviews, show_all=show_all)
+    return replace(
+        found,
+        groups=tuple(group for group in groups if group is not None),
+        similar=tuple(group for group in similar if group is not None),
+        reviewed=sum(group is None for group in (*groups, *similar)),
+    )
+
+
+def apply_to_groups(
+    groups: Iterable[DuplicateGroup], reviews: Sequence[Review], *, show_all: bool
+) -> list[DuplicateGroup | None]:
+    """Return groups as apply_reviews does, in their order; None for a group of which all stay."""
     applier = _ReviewApplier(reviews, show_all)
-    groups = applier.apply(found.groups)
-    similar = applier.apply(found.similar)
-    return replace(found, groups=groups, similar=similar, reviewed=applier.hidden_count)
+    return [applier.apply(group) for group in groups]
 
 
 class _ReviewApplier:
-    """Applies reviews to groups, and counts the groups that it hides."""
+    """Applies reviews to groups."""
 
     def __init__(self, reviews: Sequence[Review], show_all: bool) -> None:
-        self.hidden_count = 0
         self._reviews, self._show_all = reviews, show_all
         self._numbers_by_sha256: dict[str, set[int]] = defaultdict(set)
         for number, review in enumerate(reviews):
             for choice in review:
                 self._numbers_by_sha256[choice.sha256].add(number)
 
-    def apply(self, groups: Iterable[DuplicateGroup]) -> tuple[DuplicateGroup, ...]:
-        changed = (self._apply_to_group(group) for group in groups)
-        return tuple(group for group in changed if group is not None)
-
-    def _apply_to_group(self, group: DuplicateGroup) -> DuplicateGroup | None:
+    def apply(self, group: DuplicateGroup) -> DuplicateGroup | None:
         """Return a group with the choices of its reviews; None if nothing of it is undecided."""
         files = (group.keeper, *group.others)
         numbers = set().union(*(self._numbers_by_sha256.get(file.sha256, ()) for file in files))
@@ -58,7 +65,6 @@ class _ReviewApplier:
             others = [file for file, settled in undecided if not settled]
         if others:
             return replace(group, keeper=keeper, others=tuple(others))
-        self.hidden_count += 1
         return None
 
 

@@ -1,13 +1,23 @@
-"""Find a caption: a line of text that was written into one of two registered pictures."""
+"""Find a caption: a line of text that was written into one of two registered pictures.
+
+Only one of the two pictures has edges along the outlines of such letters. In the other picture,
+edges are as frequent there as beside the outlines. If both pictures have a text, then both have
+edges along the outlines of what differs.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import math
+from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
 from searchapp.duplicates import registration
+from searchapp.duplicates.bands import find_ink
+from searchapp.duplicates.borders import Box
+from searchapp.duplicates.changed_line import ChangedLine, Part, cut_line, find_tones
+from searchapp.duplicates.outlines import rate_outlines
 from searchapp.duplicates.registration import Floats, Mask, Transform
 from searchapp.duplicates.residuals import BLOCK_SIDE_PX
 from searchapp.duplicates.text_lines import is_text_line
@@ -22,31 +32,17 @@ EDGE_ZONE_SHARE = 0.4  # a caption lies in the upper or in the lower part of a p
 MAX_STRIP_SHARE, MAX_STRIPS_SHARE = 0.22, 0.36  # of the height: one line, and all lines
 STRIP_GAP_SHARE = 0.02  # of the height; smaller gaps are inside a line of text
 STRAY_PIXEL_SHARE = 2e-4  # of a strip: single pixels that compression has changed
-# Letters have one tone, and their outline, shadow or band another one. Colors are not compared,
-# because compression smears them.
-TONE_RANGE = 44.0  # levels around a tone: compression, and the blur of thin strokes
-TIGHT_RANGE = 12.0  # levels around a tone: how near the pixels of drawn text are
-MIN_FLAT_SHARE = 0.65  # of the changed pixels, that have these tones
-MIN_SECOND_SHARE = 0.12  # of the changed pixels, for a second tone
-MAX_EDGE_RATIO, MIN_EDGE_LEVELS = 1.8, 2.5  # of edges where a text is, to those beside it
-MIN_ADDED_EDGE_RATIO = 1.15
-MIN_TIGHTNESS = 0.36  # share of the changed pixels within TIGHT_RANGE of two tones
-MIN_TIGHTNESS_RATIO = 1.1  # compared with the other picture
-MIN_AROUND_SHARE = 0.1  # of the box around letters, that has not changed: there is no band
-MIN_DISTANCE_RATIO = 1.5  # of letters to their surroundings, compared with the other picture
-MAX_SAME_TONE_SHARE = 0.2  # of the changed pixels, that have the tone of letters in both pictures
-MIN_SEEN_SHARE = 0.25  # of the box around the text, that has not changed
-MIN_GROUND_SHARE = 0.7  # of the pixels around the text, that have the tone of a flat ground
-MAX_OTHER_TONES_SHARE = 0.03  # of the changed pixels, that may differ from this ground
-MIN_CORRELATION = -0.5  # of the changed pixels of two pictures, if only one of them has a text
-MIN_BAND_SHARE = 0.6  # of a strip; a translucent band changes more or less all its pixels
-BAND_GAIN_RANGE = (0.1, 0.92)  # how much of the picture is seen through a translucent band
+MIN_INK_PIXELS = 40
+MARGIN_PX = 3  # around a line, that compression changes
+# Letters have one tone, and their outline, shadow or band another one.
+TONE_RANGE = 30.0  # levels around a tone: compression, and the blur of thin strokes
+TIGHT_RANGE = 12  # levels around a tone: how near the pixels of drawn text are
 
 
 class Caption(NamedTuple):
-    """Strips with text, and the picture that has this text."""
+    """Boxes with text, and the picture that has this text."""
 
-    strips: tuple[tuple[float, float], ...]  # top and bottom, as shares of the second's height
+    boxes: tuple[Box, ...]  # in the second picture
     is_in_first: bool
 
 
@@ -81,21 +77,16 @@ def find_caption(
     strips = _find_strips(is_changed)
     if not strips:
         return None
-    height = size[1]
+    parts = [part for strip in strips for part in _find_parts(is_changed, *strip)]
     pictures = align(first, second)
-    scores = [
-        min(
-            _rate_caption(carrier[top:end], plain[top:end], is_changed[top:end])
-            if _is_drawn_into(carrier, plain, is_changed, top, end)
-            else 0.0
-            for top, end in strips
-        )
+    ratings = [
+        max(_rate_line(cut_line(carrier, plain, is_changed, part)) for part in parts)
         for carrier, plain in (pictures, pictures[::-1])
     ]
-    if not any(scores):
-        return None
-    shares = tuple((max(0, top - 3) / height, (end + 3) / height) for top, end in strips)
-    return Caption(shares, scores[0] > scores[1])
+    if (ratings[0] <= 1) == (ratings[1] <= 1):
+        return None  # None has a new text, or both have.
+    boxes = tuple(_find_box(is_different, part) for part in parts)
+    return Caption(boxes, is_in_first=ratings[0] < ratings[1])
 
 
 def _spread_blocks(blocks: Mask, shape: tuple[int, ...]) -> Mask:
@@ -136,166 +127,52 @@ def _find_strips(is_changed: Mask) -> list[tuple[int, int]]:
     return strips if all(is_at_edge) else []
 
 
-def _is_drawn_into(carrier: Floats, plain: Floats, is_changed: Mask, top: int, end: int) -> bool:
-    """Return whether changes between two rows add edges to a picture that has no text there.
-
-    carrier, plain: [h, w, 3]. The other picture has as many edges there as above and below.
-    """
+def _find_parts(is_changed: Mask, top: int, end: int) -> Iterator[Part]:
+    """Yield the parts of a strip, between gaps that are wider than the strip is high."""
     columns = np.flatnonzero(is_changed[top:end].any(axis=0))
-    box = slice(columns[0], columns[-1] + 1)
-    gap, reach = 2, end - top
-    edges, plain_edges = (_measure_steepness(x.mean(axis=2)[:, box]) for x in (carrier, plain))
-    near = [plain_edges[max(0, top - gap - reach) : max(0, top - gap)],
-            plain_edges[end + gap : end + gap + reach]]  # fmt: skip
-    around = max((float(part.mean()) for part in near if len(part) >= 4), default=0.0)
-    inside, plain_inside = (float(x[top:end].mean()) for x in (edges, plain_edges))
-    if plain_inside > MAX_EDGE_RATIO * around + MIN_EDGE_LEVELS:
-        return False
-    return inside >= MIN_ADDED_EDGE_RATIO * plain_inside
+    for part in np.split(columns, np.flatnonzero(np.diff(columns) > end - top) + 1):
+        yield Part(top, end, int(part[0]), int(part[-1]) + 1)
 
 
-def _measure_steepness(values: Floats) -> Floats:
-    """Return the length of the gradient, in levels for each pixel, [h, w]."""
-    down, across = np.gradient(values)
-    steepness: Floats = np.hypot(down, across)
-    return steepness
-
-
-def _rate_caption(carrier: Floats, plain: Floats, is_changed: Mask) -> float:
-    """Return how flat the colors are of text that only one picture has; 0: there is none."""
-    if is_changed.mean() >= MIN_BAND_SHARE:
-        gain, offset = _fit_band(carrier, plain, is_changed)
-        is_behind = np.abs(carrier - gain * plain - offset).max(axis=2) <= MIN_CHANGE_LEVELS
-        if gain.max() >= BAND_GAIN_RANGE[0]:  # otherwise the band is opaque
-            if gain.max() > BAND_GAIN_RANGE[1] or (is_behind & is_changed).mean() < 0.4:
-                return 0.0
-            is_changed = is_changed & ~is_behind
-    one, other = carrier.mean(axis=2), plain.mean(axis=2)
-    tones = _find_flat_tones(one[is_changed])
-    if not tones or _are_two_texts(tones, one[is_changed], other[is_changed]):
-        return 0.0
-    ground = _find_flat_ground(other, is_changed)
-    if ground is not None:
-        # The other picture must show this ground alone, or what lies on it around the letters, too.
-        is_other_tone = np.abs(other - ground) > 2 * TIGHT_RANGE
-        around = is_other_tone[~is_changed].mean()
-        if is_other_tone[is_changed].mean() > MAX_OTHER_TONES_SHARE + around:
-            return 0.0
-    tightness = _measure_tightness(one[is_changed])
-    if tightness < MIN_TIGHTNESS:
-        return 0.0
-    if not _stands_out(one, other, is_changed):
-        return 0.0
-    distances = [np.abs(one - tone) for tone in tones]
-    plain_distances = [np.abs(other - tone) for tone in tones]
-    masks = [
-        (distance <= TONE_RANGE, np.maximum(distance, plain_distance) <= TIGHT_RANGE)
-        for distance, plain_distance in zip(distances, plain_distances, strict=True)
-        if (plain_distance[is_changed] <= MIN_CHANGE_LEVELS).mean() <= MAX_SAME_TONE_SHARE
-    ]
-    if (distances[0] <= TONE_RANGE).mean() >= MIN_BAND_SHARE:
-        masks.append((distances[0] > TONE_RANGE, np.zeros_like(is_changed)))  # text on a band
-    if not any(is_text_line(mask, old_mask, is_changed) for mask, old_mask in masks):
-        return 0.0
-    return tightness
-
-
-def _stands_out(carrier: Floats, plain: Floats, is_changed: Mask) -> bool:
-    """Return whether changed pixels differ from those around them more than in the other picture.
-
-    On a band, nothing is around them: then their tones must be flatter.
-    """
-    columns = np.flatnonzero(is_changed.any(axis=0))
-    box = slice(columns[0], columns[-1] + 1)
-    is_around = ~is_changed[:, box]
-    if is_around.mean() < 1 - MIN_BAND_SHARE:
-        tightness, other = (_measure_tightness(x[is_changed]) for x in (carrier, plain))
-        if tightness >= MIN_TIGHTNESS_RATIO * other:
-            return True
-        if is_around.mean() < MIN_AROUND_SHARE:
-            return False
-    distance, other_distance = (
-        float(np.abs(x[is_changed] - np.median(x[:, box][is_around])).mean())
-        for x in (carrier, plain)
+def _find_box(is_different: Mask, part: Part) -> Box:
+    """Return the box of the different pixels around a part: a band may change them slightly."""
+    rows: Mask = np.asarray(is_different.any(axis=1))
+    top, bottom = _find_reach(rows, part.top, part.end)
+    columns: Mask = np.asarray(is_different[top:bottom].any(axis=0))
+    left, right = _find_reach(columns, part.left, part.right)
+    height, width = is_different.shape
+    return Box(
+        (left - MARGIN_PX) / width,
+        (top - MARGIN_PX) / height,
+        (right + MARGIN_PX) / width,
+        (bottom + MARGIN_PX) / height,
     )
-    return distance >= MIN_DISTANCE_RATIO * other_distance
 
 
-def _correlate(one: Floats, other: Floats) -> float:
-    one, other = one - one.mean(), other - other.mean()
-    return float((one @ other) / max(1e-6, float(np.sqrt((one @ one) * (other @ other)))))
+def _find_reach(values: Mask, start: int, end: int) -> tuple[int, int]:
+    """Return the range of true values, [n], that contains a range."""
+    before, after = np.flatnonzero(~values[:start]), np.flatnonzero(~values[end:])
+    return (
+        int(before[-1]) + 1 if len(before) else 0,
+        end + int(after[0]) if len(after) else len(values),
+    )
 
 
-def _measure_tightness(pixels: Floats) -> float:
-    """Return the share of pixels, [n], that are near the two most frequent tones."""
-    counts = np.bincount(pixels.astype(np.int64), minlength=256)
-    width, total = int(2 * TIGHT_RANGE) + 1, 0
-    for _ in range(2):
-        sums = np.convolve(counts, np.ones(width), "same")
-        center = int(sums.argmax())
-        near = slice(max(0, center - width // 2), center + width // 2 + 1)
-        total += int(counts[near].sum())
-        counts[near] = 0
-    return total / max(1, len(pixels))
+def _rate_line(line: ChangedLine) -> float:
+    """Return how much speaks against a new text in the carrier. 1: as much as allowed."""
+    ink = find_ink(line)
+    if ink is None or ink.sum() < MIN_INK_PIXELS:
+        return math.inf
+    rating = rate_outlines(line, ink)
+    return rating if rating > 1 or _is_text(line, ink) else math.inf
 
 
-def _are_two_texts(tones: list[float], carrier: Floats, plain: Floats) -> bool:
-    """Return whether both pictures have a text on the same flat ground.
-
-    tones: of the carrier. carrier, plain: the changed pixels of both, [n].
-    """
-    if len(tones) > 1 and _correlate(carrier, plain) < MIN_CORRELATION:
-        return True  # Where one has a letter, the other has the ground.
-    plain_tones = _find_flat_tones(plain)
-    if len(plain_tones) < 2:
-        return False
-    nearest = np.minimum.reduce([np.abs(plain - tone) for tone in plain_tones])
-    is_tight = (nearest <= TIGHT_RANGE).mean() >= MIN_FLAT_SHARE
-    return bool(is_tight) and any(abs(a - b) <= 2 * TIGHT_RANGE for a in tones for b in plain_tones)
-
-
-def _find_flat_ground(plain: Floats, is_changed: Mask) -> float | None:
-    """Return the tone of the flat ground around changed pixels; None if it is not flat."""
-    columns = np.flatnonzero(is_changed.any(axis=0))
-    box = slice(columns[0], columns[-1] + 1)
-    around = plain[:, box][~is_changed[:, box]]
-    if len(around) < MIN_SEEN_SHARE * is_changed[:, box].size:
-        return None  # A band covers the ground.
-    ground = float(np.median(around))
-    is_ground = np.abs(around - ground) <= TIGHT_RANGE
-    return ground if is_ground.mean() >= MIN_GROUND_SHARE else None
-
-
-def _fit_band(carrier: Floats, plain: Floats, is_changed: Mask) -> tuple[Floats, Floats]:
-    """Return gain and offset of each channel, [3], behind a translucent band."""
-    x, y = plain[is_changed], carrier[is_changed]
-    weights = np.ones(len(x), np.float32)
-    gain, offset = np.zeros(3, np.float32), np.zeros(3, np.float32)
-    for _ in range(8):
-        total = weights.sum()
-        center_x, center_y = (weights @ x) / total, (weights @ y) / total
-        spread = weights @ (x - center_x) ** 2
-        gain = (weights @ ((x - center_x) * (y - center_y))) / np.maximum(spread, 1e-3)
-        offset = center_y - gain * center_x
-        distance = np.abs(y - gain * x - offset).max(axis=1)
-        weights = 1 / (1 + (distance / 8) ** 2)
-    return gain.astype(np.float32), offset.astype(np.float32)
-
-
-def _find_flat_tones(pixels: Floats) -> list[float]:
-    """Return the one or two gray tones that most pixels, [n], have; [] if there are more."""
-    if len(pixels) < 20:
-        return []
-    tones: list[float] = []
-    rest, share = pixels, 0.0
-    while len(tones) < 2 and len(rest) >= 20:
-        counts = np.convolve(np.bincount(rest.astype(np.int64), minlength=256), np.ones(17), "same")
-        tone = float(counts.argmax())
-        is_near = np.abs(rest - tone) <= TONE_RANGE
-        tone_share = is_near.sum() / len(pixels)
-        if tones and tone_share < MIN_SECOND_SHARE:
-            break
-        tones.append(tone)
-        share += tone_share
-        rest = rest[~is_near]
-    return tones if share >= MIN_FLAT_SHARE else []
+def _is_text(line: ChangedLine, ink: Mask) -> bool:
+    """Return whether ink, or one of its tones, looks like a line of text that is new."""
+    carrier, plain = line.carrier.mean(axis=2), line.plain.mean(axis=2)
+    masks = [(ink, np.zeros_like(ink))]
+    for tone in find_tones(carrier[ink], 2, TIGHT_RANGE):
+        distance, plain_distance = np.abs(carrier - tone), np.abs(plain - tone)
+        is_old = np.maximum(distance, plain_distance) <= TIGHT_RANGE
+        masks.append((distance <= TONE_RANGE, is_old))
+    return any(is_text_line(mask, is_old, ink) for mask, is_old in masks)

@@ -5,7 +5,6 @@ inspect_pair compares these pairs in detail. So the limits here let some look-al
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 
@@ -25,9 +24,8 @@ Integers = NDArray[np.int64]
 Flags = NDArray[np.bool_]
 
 BATCH_PAIRS = 64
-# Where the search for the window begins. A full window is not moved.
 FULL_WINDOW = (0.0, 0.0, 1.0, 1.0)
-START_WINDOWS = (FULL_WINDOW, (0.025, 0.025, 0.95, 0.95))
+CROP_WINDOW = (0.025, 0.025, 0.95, 0.95)  # where the search for a crop begins
 MIN_MATCHED_SHARE = 0.5  # of the blocks; a caption, or a changed color, covers the others
 MAX_OUTSIDE_SHARE = 0.06  # how far a window may leave the frame, as a share of the frame
 MAX_CUT_SHARE = 0.2  # of a side
@@ -93,17 +91,22 @@ def _compare_batch(
     is_candidate = compute_rough_correlation(ones[0], others[0]) >= MIN_ROUGH_CORRELATION
     is_plain = np.minimum(ones[0].std((1, 2)), others[0].std((1, 2))) < MIN_CONTRAST_LEVELS
     candidates = np.flatnonzero(is_candidate & ~is_plain)
-    for start in START_WINDOWS if len(candidates) else ():
-        start_shares, start_windows, is_inner = _fit_windows(
-            _select_copies(ones, candidates),
-            _select_copies(others, candidates),
-            one_sizes[candidates],
-            other_sizes[candidates],
-            start,
+    for fit in (_fit_full_windows, _fit_swapped_windows, _fit_crops):
+        if fit is _fit_swapped_windows:
+            tried = candidates[shares[candidates] < MIN_MATCHED_SHARE]
+        else:
+            tried = candidates
+        if not len(tried):
+            continue
+        found_shares, found_windows, is_inner = fit(
+            _select_copies(ones, tried),
+            _select_copies(others, tried),
+            one_sizes[tried],
+            other_sizes[tried],
         )
-        is_better = start_shares > shares[candidates]
-        better = candidates[is_better]
-        shares[better], windows[better] = start_shares[is_better], start_windows[is_better]
+        is_better = found_shares > shares[tried]
+        better = tried[is_better]
+        shares[better], windows[better] = found_shares[is_better], found_windows[is_better]
         is_other_inner[better] = is_inner[is_better]
     shares[shares < MIN_MATCHED_SHARE] = 0
     is_alike = np.abs(ones[0] - others[0]).max((1, 2)) <= 3 * SAME_LUMA_LEVELS
@@ -119,34 +122,61 @@ def _select_copies(copies: Copies, indexes: Integers) -> Copies:
     return copies[0][indexes], copies[1][indexes]
 
 
-def _fit_windows(
+def _fit_full_windows(
+    ones: Copies, others: Copies, one_sizes: Integers, other_sizes: Integers
+) -> tuple[Floats, Floats, Flags]:
+    """Compare whole pictures, as _align_windows() does.
+
+    The darker picture is the outer one: clipping to white cannot be undone.
+    """
+    is_other_inner = ones[0].mean((1, 2)) <= others[0].mean((1, 2))
+    return _align_windows(ones, others, one_sizes, other_sizes, is_other_inner)
+
+
+def _fit_swapped_windows(
+    ones: Copies, others: Copies, one_sizes: Integers, other_sizes: Integers
+) -> tuple[Floats, Floats, Flags]:
+    """Compare whole pictures, as _align_windows() does. The brighter picture is the outer one.
+
+    If the dark band of a caption makes a picture the darker one, its brightness cannot be fitted.
+    """
+    is_other_inner = ones[0].mean((1, 2)) > others[0].mean((1, 2))
+    return _align_windows(ones, others, one_sizes, other_sizes, is_other_inner)
+
+
+def _fit_crops(
+    ones: Copies, others: Copies, one_sizes: Integers, other_sizes: Integers
+) -> tuple[Floats, Floats, Flags]:
+    """Compare pictures of which one shows less, as _align_windows() does."""
+    # A first alignment shows which picture is larger. That one is the outer picture.
+    starts = np.tile(np.array(CROP_WINDOW, np.float32), (len(one_sizes), 1))
+    windows = align_copies(ones, others, starts).windows
+    is_other_inner = windows[:, 2] * windows[:, 3] <= 1
+    size = np.where(is_other_inner[:, None], windows[:, 2:], 1 / windows[:, 2:])
+    corner = np.where(is_other_inner[:, None], windows[:, :2], -windows[:, :2] * size)
+    windows = np.hstack([corner, size])
+    return _align_windows(ones, others, one_sizes, other_sizes, is_other_inner, windows)
+
+
+def _align_windows(
     ones: Copies,
     others: Copies,
     one_sizes: Integers,
     other_sizes: Integers,
-    start: Sequence[float],
+    is_other_inner: Flags,
+    windows: Floats | None = None,
 ) -> tuple[Floats, Floats, Flags]:
-    """Align pairs of pictures from a start window; return matched_share, windows, is_other_inner.
+    """Align pairs of pictures; return matched_share, windows, is_other_inner.
 
-    Every returned array has one entry for each pair. A pair that the window rules out has a
-    matched_share of 0.
+    windows: where to start; None: whole pictures, which are not moved. Every returned array has one
+    entry for each pair. A pair that the window rules out has a matched_share of 0.
     """
-    windows = np.tile(np.array(start, np.float32), (len(one_sizes), 1))
-    if start == FULL_WINDOW:
-        # The darker picture is the outer one: clipping to white cannot be undone.
-        is_other_inner = ones[0].mean((1, 2)) <= others[0].mean((1, 2))
-    else:
-        # A first alignment shows which picture is larger. That one is the outer picture.
-        windows = align_copies(ones, others, windows).windows
-        is_other_inner = windows[:, 2] * windows[:, 3] <= 1
-        size = np.where(is_other_inner[:, None], windows[:, 2:], 1 / windows[:, 2:])
-        corner = np.where(is_other_inner[:, None], windows[:, :2], -windows[:, :2] * size)
-        windows = np.hstack([corner, size])
+    full = np.tile(np.array(FULL_WINDOW, np.float32), (len(one_sizes), 1))
     alignments = align_copies(
         _choose_copies(is_other_inner, ones, others),
         _choose_copies(is_other_inner, others, ones),
-        windows,
-        can_shift=start != FULL_WINDOW,
+        full if windows is None else windows,
+        can_shift=windows is not None,
     )
     is_possible = _check_windows(alignments.windows, is_other_inner, one_sizes, other_sizes)
     return np.where(is_possible, alignments.matched_share, 0), alignments.windows, is_other_inner

@@ -18,6 +18,7 @@ from searchapp.duplicates.inspect_pairs import (
     PairVerdict,
     PairVerdicts,
 )
+from searchapp.duplicates.page_texts import PageText, are_other_pages
 from searchapp.types import Collection, Progress
 from searchapp.vectors import Ids
 
@@ -96,7 +97,7 @@ class PairJudge:
         for alternatives in found.values():
             alternatives.sort(key=lambda candidate: -candidate.matched_share)
         pairs_to_hash = np.unique(np.concatenate(same_pixel_pairs), axis=0)
-        return self._drop_separate_shots(found), pairs_to_hash
+        return self._drop_other_pages(self._drop_separate_shots(found)), pairs_to_hash
 
     def judge_pairs(self, found: PairCandidates, verdicts: PairVerdicts) -> Iterator[Progress]:
         """Inspect candidates in detail, and add the verdicts on the duplicates to `verdicts`.
@@ -179,3 +180,19 @@ class PairJudge:
             and other in self.images
             and not list_copies.are_separate_shots(self.images[one], self.images[other])
         }
+
+    def _drop_other_pages(self, found: PairCandidates) -> PairCandidates:
+        """Return the candidates without pages of text in which other text was recognized."""
+        positions = np.unique(np.array([*found], np.int64)).tolist()
+        ids = self.image_ids[positions].tolist()
+        known = self.catalog.recognized_texts.read_texts(ids)
+        texts = {
+            position: PageText(known[id])
+            for position, id in zip(positions, ids, strict=True)
+            if id in known
+        }
+        kept = {
+            pair: [one for one in alternatives if not are_other_pages(texts, pair, one.turn)]
+            for pair, alternatives in found.items()
+        }
+        return {pair: alternatives for pair, alternatives in kept.items() if alternatives}

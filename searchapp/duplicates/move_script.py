@@ -103,6 +103,15 @@ def quote_companions(copy: DuplicateFile) -> str:
     return "".join(f" {quote_path(path)}" for path in copy.companions)
 
 
+def can_move(copy: DuplicateFile) -> bool:
+    """Return whether a script can move a file and its companions."""
+    try:
+        quote_path(copy.path), quote_companions(copy)
+    except ValueError:
+        return False
+    return True
+
+
 def make_commands(group: DuplicateGroup) -> list[str]:
     """Return the shell commands that move the duplicates in a group away from the file to keep.
 
@@ -128,11 +137,13 @@ def escape_comment(path: str) -> str:
     return ascii(path)[1:-1]
 
 
-def write_script(file: Path, groups: Sequence[DuplicateGroup]) -> None:
-    """Write the shell script that moves the duplicates in all groups away.
-
-    Errors: SearchAppError if the file cannot be written.
-    """
+def make_script(groups: Sequence[DuplicateGroup]) -> str:
+    """Return the shell script that moves the duplicates in all groups away."""
     body = "\n\n".join("\n".join(make_commands(group)) for group in groups)
+    return f"{SCRIPT_HEAD}{body}\n{SCRIPT_TAIL}"
+
+
+def write_script(file: Path, groups: Sequence[DuplicateGroup]) -> None:
+    """Write the script of make_script. Errors: SearchAppError if the file cannot be written."""
     with write_output(file) as temporary:
-        temporary.write_text(f"{SCRIPT_HEAD}{body}\n{SCRIPT_TAIL}", encoding="utf-8", newline="\n")
+        temporary.write_text(make_script(groups), encoding="utf-8", newline="\n")

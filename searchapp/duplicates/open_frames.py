@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING
 
 from searchapp.duplicates import fingerprint as prints
 from searchapp.duplicates.borders import Box, find_content
+from searchapp.duplicates.compare_scales import MAX_SIDE_PX
 from searchapp.duplicates.existing_images import ExistingImages
-from searchapp.duplicates.inspect_pair import MAX_SIDE_PX
 from searchapp.duplicates.read_file import read_unchanged_file
 from searchapp.errors import PictureError
 from searchapp.pictures.frames import Frame, decode_frames

@@ -10,12 +10,12 @@ from pathlib import Path
 from typing import Any
 
 from searchapp.catalog import Catalog, raise_library_errors
-from searchapp.duplicates.apply_reviews import apply_reviews
+from searchapp.duplicates.apply_reviews import apply_reviews, apply_to_groups
 from searchapp.errors import QueryError
 from searchapp.files import storage
 from searchapp.files.enter_path import enter_path
 from searchapp.files.local import read_bounded_file
-from searchapp.types import Duplicates, ReviewChoice
+from searchapp.types import DuplicateGroup, Duplicates, ReviewChoice
 
 logger = logging.getLogger(__name__)
 REVIEW_KEY = "searchapp_review"  # of the file that the review page saves
@@ -46,6 +46,13 @@ class ReviewStore:
     def apply(self, found: Duplicates, *, show_all: bool) -> Duplicates:
         """Return duplicates with the choices of earlier reviews: see apply_reviews."""
         return apply_reviews(found, self._table.read_reviews(), show_all=show_all)
+
+    @raise_library_errors
+    def apply_to_groups(
+        self, groups: Iterable[DuplicateGroup], *, show_all: bool
+    ) -> list[DuplicateGroup | None]:
+        """Return groups with the choices of earlier reviews: see apply_to_groups."""
+        return apply_to_groups(groups, self._table.read_reviews(), show_all=show_all)
 
     @raise_library_errors
     def save(self, groups: Iterable[Sequence[ReviewChoice]]) -> SavedReview:

@@ -7,9 +7,12 @@ from numpy.typing import NDArray
 
 from searchapp.duplicates.registration import Mask
 
-MIN_LETTERS = 4
-MIN_RUNS = 4.0  # in a row of text: how often the color of the letters begins, on average
-FILL_SHARES = (0.06, 0.7)  # of the box around the text
+# Changed patches of photos have at most 9 runs, but less than 3 letters, and the box of a square.
+MIN_LETTERS = 5
+MIN_RUNS = 6.0  # in a row of text: how often the color of the letters begins, on average
+MIN_ASPECT_RATIO = 2.5  # width to height of the box around the text
+FILL_SHARES = (0.03, 0.7)  # of this box
+MIN_OLD_RUNS = 2.0
 MAX_OLD_TEXT_SHARE = 0.15  # of the pixels in the color of the letters, that both pictures have
 
 
@@ -26,8 +29,10 @@ def is_text_line(has_tone: Mask, is_old: Mask, is_changed: Mask) -> bool:
     box = is_letter[lines, columns[0] : columns[-1] + 1]
     near = slice(max(0, columns[0] - 2 * len(rows)), columns[-1] + 2 * len(rows))
     old = (is_old & ~is_changed)[lines, near]
-    if _count_runs(old) >= MIN_RUNS / 2 and old.sum() > MAX_OLD_TEXT_SHARE * is_letter.sum():
+    if _count_runs(old) >= MIN_OLD_RUNS and old.sum() > MAX_OLD_TEXT_SHARE * is_letter.sum():
         return False  # The line had text before, and some letters have changed.
+    if box.shape[1] < MIN_ASPECT_RATIO * box.shape[0]:
+        return False
     if not FILL_SHARES[0] <= box.mean() <= FILL_SHARES[1]:
         return False
     return _count_runs(box) >= MIN_RUNS and _count_letters(box) >= MIN_LETTERS

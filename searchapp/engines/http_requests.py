@@ -82,6 +82,17 @@ class EngineHttpClient:
         """Store a request that succeeded; it later shows whether the server still works."""
         self._good_request = path, body
 
+    def count_tokens(self, model: str, prompt: str) -> int:
+        """Count the tokens of a prompt with the server's tokenizer.
+
+        Raises RequestRefusedError if the answer is no number, and the errors of request_json.
+        """
+        answer = self.request_json("/tokenize", {"model": model, "prompt": prompt})
+        count = answer.get("count") if isinstance(answer, dict) else None
+        if not isinstance(count, int):
+            raise RequestRefusedError(f"the answer has no number of tokens, but {count!r}")
+        return count
+
     def request_json(
         self, path: str, body: dict[str, Any] | None = None, *, fail_fast: bool = False
     ) -> Any:

@@ -119,21 +119,12 @@ class RemoteEngine:
     def count_tokens(self, prompt: str) -> int:
         """Count the tokens of a prompt with the server's tokenizer."""
         try:
-            answer = self._client.request_json(
-                "/tokenize", {"model": self._model, "prompt": prompt}
-            )
-            count = answer["count"]
-        except (RequestRefusedError, KeyError, TypeError) as error:
+            return self._client.count_tokens(self._model, prompt)
+        except RequestRefusedError as error:
             raise EngineError(
                 f"{self._client.name} cannot count tokens: {summarize_error(error)}. Check that a "
                 f"vLLM server (version {MIN_VLLM_VERSION} or newer) runs there."
             ) from error
-        if not isinstance(count, int):
-            raise EngineError(
-                f"{self._client.name} returned {count!r} instead of a number of tokens. Check "
-                f"that a vLLM server (version {MIN_VLLM_VERSION} or newer) runs there."
-            )
-        return count
 
     def close(self) -> None:
         """Cancel running requests and close the connections."""

@@ -84,10 +84,7 @@ class RemoteReranker:
         prompt = make_rerank_prompt(question, has_picture=False, document=document)
         try:
             _, tokens = self._request_scores(question, [document])
-            answer = self._client.request_json(
-                "/tokenize", {"model": self._model, "prompt": prompt}
-            )
-            expected = answer["count"]
+            expected = self._client.count_tokens(self._model, prompt)
         except (RequestRefusedError, KeyError, TypeError) as error:
             raise ModelError(
                 f"{self._client.name} cannot rerank: {summarize_error(error)}. Start the server "

@@ -60,12 +60,17 @@ def select_for_search(catalog: Catalog, options: SearchOptions) -> tuple[Collect
         collection = get_collection(catalog, options.collection)
         return collection, _get_collection_spec(collection, model_options)
     requested_spec = models.resolve_model(options.model)
-    for collection in catalog.list_collections():
-        if collection.model == requested_spec.name and options.collection in (
-            None,
-            collection.name,
-        ):
-            return collection, _get_collection_spec(collection, model_options)
+    of_model = [
+        collection
+        for collection in catalog.list_collections()
+        if collection.model == requested_spec.name and options.collection in (None, collection.name)
+    ]
+    if of_model:
+        # A collection of an earlier revision of the model comes first until a run is complete.
+        collection = next(
+            (c for c in of_model if c.revision == requested_spec.revision), of_model[0]
+        )
+        return collection, _get_collection_spec(collection, model_options)
     other = get_collection(catalog, options.collection)
     raise ModelError(
         f"no pictures were indexed with {requested_spec.name}; the collection {other.name} has the "
@@ -209,14 +214,22 @@ def _get_collection_spec(collection: Collection, options: ModelOptions) -> Model
     """Return the spec of a collection's model, with options.
 
     Raises ModelError if this model with these options no longer makes vectors that fit the
-    collection.
+    collection: its weights are of another revision, or searchapp uses it in another way.
     """
     spec = models.resolve_model(collection.model, _merge_options(collection, options))
+    if collection.revision != spec.revision:
+        raise ModelError(
+            f"the collection {collection.name} was made with another revision of the model "
+            f"{spec.name} ({collection.revision}; now {spec.revision}), so its vectors cannot be "
+            f"compared with new ones; run `searchapp index FOLDER --model {spec.name}` to embed "
+            "the pictures again, in a new collection"
+        )
     if not _has_same_space(collection, spec):
         raise ModelError(
-            f"the model {spec.name}, or how searchapp uses it, has changed since the collection "
-            f"{collection.name} was made; run `searchapp index FOLDER --model {spec.name}` to make "
-            "a new collection"
+            f"the collection {collection.name} was made by a version of searchapp that used the "
+            f"model {spec.name} in another way, so its vectors cannot be compared with new ones; "
+            f"run `searchapp index FOLDER --model {spec.name}` to embed the pictures again, in a "
+            "new collection"
         )
     return spec
 

@@ -104,7 +104,7 @@ class _ReviewPage:
                 self._make_card(
                     copy,
                     group.keeper,
-                    is_kept=copy.path in kept_paths or not _is_movable(copy),
+                    is_kept=copy.path in kept_paths or not move_script.can_move(copy),
                 )
                 for copy in (group.keeper, *group.others)
             ]
@@ -148,10 +148,6 @@ def _quote_for_shell(copy: DuplicateFile) -> dict[str, str | None]:
         }
     except ValueError:
         return {"word": None, "along": None}
-
-
-def _is_movable(copy: DuplicateFile) -> bool:
-    return _quote_for_shell(copy)["word"] is not None
 
 
 def _make_facts(copy: DuplicateFile, keeper: DuplicateFile) -> tuple[_Fact, ...]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import re
 from base64 import b64encode
 from functools import cache
 from pathlib import Path
@@ -14,6 +15,8 @@ if TYPE_CHECKING:
     from jinja2 import Environment
     from markupsafe import Markup
     from PIL.Image import Image as Picture
+
+IMPORT_PATTERN = re.compile(r"^import .*\n", re.MULTILINE)
 
 
 def render_html(template: str, **values: object) -> str:
@@ -57,13 +60,28 @@ def _load_environment() -> Environment:
     # a file name that is not valid UTF-8 survive, as lone surrogates.
     environment.policies["json.dumps_kwargs"] = {"separators": (",", ":")}
     environment.globals["inline_file"] = _inline_file
+    environment.globals["inline_module"] = _inline_module
     return environment
 
 
 def _inline_file(name: str) -> Markup:
     """Return a CSS or JavaScript file unescaped; braces in the file are not template syntax."""
-    from importlib import resources
-
     from markupsafe import Markup
 
-    return Markup(resources.files("searchapp.pages").joinpath("templates", name).read_text("utf-8"))
+    return Markup(_read_template(name))
+
+
+def _inline_module(name: str) -> Markup:
+    """Return a JavaScript module without its imports, unescaped.
+
+    A script of type module in the page contains the modules that it imports, each before its use.
+    """
+    from markupsafe import Markup
+
+    return Markup(IMPORT_PATTERN.sub("", _read_template(name)))
+
+
+def _read_template(name: str) -> str:
+    from importlib import resources
+
+    return resources.files("searchapp.pages").joinpath("templates", name).read_text("utf-8")

@@ -26,11 +26,13 @@ from searchapp.search.good_match import JudgeCache, QueryKind
 from searchapp.search.hit_list import make_hit
 from searchapp.search.ranking import Ranking, list_warnings, resolve_filter_folder
 from searchapp.types import (
+    Area,
     Collection,
     Facets,
     Filter,
     Hit,
     PictureName,
+    PlaceCluster,
     SearchOptions,
     SearchResult,
     TextLine,
@@ -223,6 +225,22 @@ class LibraryReader:
             return EMPTY_TIMELINE
         chosen = select_collection.get_collection(self._catalog, collection)
         return self._catalog.filters.list_timeline(chosen.id, resolve_filter_folder(image_filter))
+
+    @raise_library_errors
+    def list_place_clusters(
+        self, image_filter: Filter, collection: str | None, cell: float, within: Area | None
+    ) -> list[PlaceCluster]:
+        """Group a collection's images that match a filter by place: see group_places.
+
+        A library without a collection has no images. Raises QueryError if the filter is invalid,
+        LibraryError if there is no such collection.
+        """
+        if collection is None and not self._catalog.list_collections():
+            return []
+        chosen = select_collection.get_collection(self._catalog, collection)
+        return self._catalog.filters.list_place_clusters(
+            chosen.id, resolve_filter_folder(image_filter), cell, within
+        )
 
     @raise_library_errors
     def find_newest(self, options: SearchOptions) -> SearchResult:

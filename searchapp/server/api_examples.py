@@ -57,17 +57,17 @@ SEARCH_REQUEST_SCHEMA = {
 }
 
 
-def _make_json_body(model: type[BaseModel], example: dict[str, Any]) -> dict[str, Any]:
+def make_json_body(model: type[BaseModel], example: dict[str, Any]) -> dict[str, Any]:
     """Return the description of a JSON body, with an example."""
     schema = inline_definitions(model.model_json_schema())
     content = {"application/json": {"schema": schema, "example": example}}
     return {"requestBody": {"required": True, "content": content}}
 
 
-SAVE_REQUEST_SCHEMA = _make_json_body(
+SAVE_REQUEST_SCHEMA = make_json_body(
     SavedSearchRequest, {"name": "boats of 2021", "text": "a red boat", "after": "2021"}
 )
-REVIEW_REQUEST_SCHEMA = _make_json_body(
+REVIEW_REQUEST_SCHEMA = make_json_body(
     ReviewRequest,
     {
         "groups": [
@@ -78,7 +78,7 @@ REVIEW_REQUEST_SCHEMA = _make_json_body(
         ]
     },
 )
-RENAME_REQUEST_SCHEMA = _make_json_body(RenameRequest, {"name": "red boats"})
+RENAME_REQUEST_SCHEMA = make_json_body(RenameRequest, {"name": "red boats"})
 INFO_EXAMPLE = {
     "library": "/home/ada/.local/share/searchapp",
     "images": 1200,
@@ -113,3 +113,4 @@ VIDEO_RESPONSE = _make_media_response(
     "a video, or the part that the header Range asks for", sorted(set(MEDIA_TYPES.values()))
 )
 ZIP_RESPONSE = _make_media_response("a zip of original files", ["application/zip"])
+SCRIPT_RESPONSE = _make_media_response("a script for sh", ["text/x-shellscript"])

@@ -29,7 +29,9 @@ from searchapp.server.routes import (
     duplicates,
     engine,
     images,
+    jobs,
     library,
+    map,
     page,
     process,
     saved,
@@ -48,8 +50,8 @@ STATUS_PATHS = frozenset(
 VERSION_CHECKED_PATHS = frozenset(f"{API_PREFIX}/{name}" for name in ("search", "embed", "count"))
 # The page is last, because its route /{name} matches /healthz and /metrics too.
 ROUTERS = (
-    search.router, saved.router, duplicates.router, engine.router, images.router, library.router,
-    desktop.router, process.router, page.router,
+    search.router, saved.router, duplicates.router, map.router, jobs.router, engine.router,
+    images.router, library.router, desktop.router, process.router, page.router,
 )  # fmt: skip
 
 

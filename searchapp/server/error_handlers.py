@@ -20,6 +20,7 @@ from searchapp.errors import (
     UnsupportedModality,
     error_to_dict,
 )
+from searchapp.server.background_jobs import TooManyJobsError
 from searchapp.server.guard import MAX_LOGGED_PATH_CHARACTERS
 from searchapp.server.problems import PROBLEM_MEDIA_TYPE, PROBLEM_SCHEMA, make_problem
 from searchapp.server.request_models import UNKNOWN_FIELD_MESSAGE
@@ -30,9 +31,9 @@ PROBLEM_RESPONSE = {
     "description": (
         "Reason of the error. 400: an invalid query or picture; 401: no token; 403: a page of "
         "another site, or a library that is read-only; 404: no such image, collection, saved "
-        "search or path; 409: a folder of links that cannot be changed; 413: a request that is too "
-        "large; "
-        "421: another host name; 422: invalid fields; 500: a fault of the server; 503: the model "
+        "search or path; 409: a folder of links that cannot be changed, or work that is not done; "
+        "413: a request that is too large; 421: another host name; 422: invalid fields; "
+        "429: too much work in the background; 500: a fault of the server; 503: the model "
         "is loading, repeat the request after the seconds in Retry-After."
     ),
     "content": {PROBLEM_MEDIA_TYPE: {"schema": PROBLEM_SCHEMA}},
@@ -83,6 +84,8 @@ async def _answer_error(request: Request, error: Exception) -> Response:
             status = 409
         case LibraryError():
             status = 404
+        case TooManyJobsError():
+            status = 429
         case _:
             status = 500
     if status != 503:  # a starting engine is not an error

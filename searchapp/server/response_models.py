@@ -15,7 +15,15 @@ from pydantic import BaseModel, Field
 from searchapp.catalog import LocatedImage
 from searchapp.search.hit_list import sort_hits
 from searchapp.server.request_models import SimilarRequest
-from searchapp.types import Facet, Facets, Hit, SavedSearch, SearchResult, TextLine, Timeline
+from searchapp.types import (
+    Facet,
+    Facets,
+    Hit,
+    SavedSearch,
+    SearchResult,
+    TextLine,
+    Timeline,
+)
 from searchapp.types.search import MatchSource
 
 FACETS = ("folders", "cameras", "lenses", "keywords", "ratings", "formats", "place_names")

@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import Any, TypeVar
 
 import numpy as np
 
@@ -26,23 +26,25 @@ from searchapp.search.query_part import QueryPart
 from searchapp.search.saved_searches import PreparedSearch, SavedSearches
 from searchapp.search.search import search
 from searchapp.server import shown_files
+from searchapp.server.background_jobs import BackgroundJobs
 from searchapp.server.batcher import ModelState
 from searchapp.server.threaded_calls import ThreadedCalls
 from searchapp.types import (
+    Area,
+    DuplicateGroup,
+    Duplicates,
     Example,
     Facets,
     Filter,
     Hit,
     Original,
+    PlaceCluster,
     ReviewChoice,
     SearchOptions,
     SearchResult,
     TextLine,
     Timeline,
 )
-
-if TYPE_CHECKING:
-    pass
 
 Result = TypeVar("Result")
 UNINTERRUPTED_CLOSE_S = 0.2  # so that SQLite can write its WAL into the catalog
@@ -69,6 +71,7 @@ class Service:
         # searches do not wait for it.
         self._counting_thread = ThreadPoolExecutor(1, thread_name_prefix="counting")
         self._counting_library: Library | None = None
+        self.jobs = BackgroundJobs(folder)
 
     @property
     def model_state(self) -> ModelState:
@@ -104,7 +107,9 @@ class Service:
 
         Return False if a thread still works after CLOSE_TIMEOUT_S.
         """
-        executors = [*self._calls.start_closing(), self._counting_thread]
+        executors = [
+            *self._calls.start_closing(), self.jobs.start_closing(), self._counting_thread,
+        ]  # fmt: skip
         if self._counting_library is not None:
             self._counting_thread.submit(self._counting_library.close)
         # Shutting down an executor waits for its threads, without a limit.
@@ -144,6 +149,15 @@ class Service:
     async def save_reviews(self, groups: Sequence[Sequence[ReviewChoice]]) -> SavedReview:
         """Keep what a person chose for groups of duplicates: see ReviewStore.save."""
         return await self._call_counting_library(lambda library: library.reviews.save(groups))
+
+    async def apply_reviews(
+        self, found: Duplicates, *, show_all: bool
+    ) -> list[DuplicateGroup | None]:
+        """Return groups, then look-alikes, with the choices of reviews: see apply_to_groups."""
+        groups = (*found.groups, *found.similar)
+        return await self._call_counting_library(
+            lambda library: library.reviews.apply_to_groups(groups, show_all=show_all)
+        )
 
     async def embed(
         self,
@@ -279,6 +293,16 @@ class Service:
             return timeline, mean_colors.read_colors(self.folder, ids)
 
         return await self._call_counting_library(list_with_colors)
+
+    async def list_place_clusters(
+        self, image_filter: Filter, collection: str | None, cell: float, within: Area | None
+    ) -> list[PlaceCluster]:
+        """Return the images that match a filter, grouped by place: see group_places."""
+        return await self._call_counting_library(
+            lambda library: library.reader.list_place_clusters(
+                image_filter, collection, cell, within
+            )
+        )
 
     async def read_hits(self, image_ids: Sequence[int]) -> list[Hit]:
         """Return images with their metadata; leave out unknown images."""

@@ -9,8 +9,16 @@ from hashlib import sha256
 from pathlib import Path
 
 WEB_FOLDER = Path(__file__).parent / "web"
-# The look that the page shares with the login, and with the pages that people keep as files.
-LOOK_FILE = Path(__file__).parents[1] / "pages" / "templates" / "look.css"
+TEMPLATES_FOLDER = Path(__file__).parents[1] / "pages" / "templates"
+# What the page shares with the pages that people keep as files. The login has the look, too.
+LOOK_FILE = TEMPLATES_FOLDER / "look.css"
+SHARED_FILES = (
+    LOOK_FILE,
+    *(
+        TEMPLATES_FOLDER / name
+        for name in ("picture_map.css", "review_cards.css", "gestures.js", "picture_map.js")
+    ),
+)
 INDEX_FILE = "index.html"
 MEDIA_TYPES = {
     ".html": "text/html; charset=utf-8",
@@ -27,7 +35,7 @@ REFERENCE_PATTERN = re.compile(r' (href|src)="([^"/:?#]+)(#[^"]*)?"')
 
 def load_page_files() -> WebFiles:
     """Return the files of searchapp's own page."""
-    return WebFiles([*WEB_FOLDER.iterdir(), LOOK_FILE])
+    return WebFiles([*WEB_FOLDER.iterdir(), *SHARED_FILES])
 
 
 @dataclass(frozen=True, slots=True)

@@ -16,7 +16,7 @@ MAX_ZIP_PICTURES = 1000
 MAX_ZIP_BYTES = 8 << 30
 
 
-def _split_ids(value: Any) -> Any:
+def split_ids(value: Any) -> Any:
     """Return a list from a parameter of ids with commas, which can be repeated."""
     values = value if isinstance(value, list) else [value]
     return [part for each in values for part in str(each).split(",")]
@@ -28,7 +28,7 @@ class ZipRequest(RequestFields):
     ids: Annotated[
         list[ImageIdField],
         Field(min_length=1, max_length=MAX_ZIP_PICTURES, description="ids, as 7,9,12"),
-        BeforeValidator(_split_ids),
+        BeforeValidator(split_ids),
     ]
 
 

@@ -7,6 +7,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from searchapp.types.filter_values import Area
+
 
 @dataclass(frozen=True, slots=True)
 class CollectionInfo:
@@ -69,6 +71,15 @@ class Facets:
 
 NO_VALUES = Facet((), 0)
 EMPTY_FACETS = Facets(0, (), NO_VALUES, NO_VALUES, NO_VALUES, NO_VALUES, NO_VALUES, NO_VALUES)
+
+
+@dataclass(frozen=True, slots=True)
+class PlaceCluster:
+    """Images that were taken near each other, for a map."""
+
+    area: Area  # the smallest rectangle with all of them
+    images: int
+    image_id: int  # one of them, to show
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,124 +1,190 @@
 """Measure recall and precision of `searchapp duplicates` for each kind of change to a file.
 
-    python tests/bench/duplicates_quality.py [SCENES] [-v]
+    python tests/bench/duplicates_quality.py [--photos FOLDER] [--limit PHOTOS] [--scenes NUMBER]
+        [--more] [--fonts FOLDER] [--seed NUMBER] [--folder FOLDER] [-v]
 
-Uses the pictures of data/photos and SCENES rendered scenes (200 by default). Each is changed in
-known ways. Of each scene there are also three other moments, which are no duplicates: an object
-moved, an object was added, the camera rotated. All are indexed with the starter model by vLLM.
-Prints for each change how many copies were found (grouped with their original), missed, and wrong
-(grouped with another picture); -v lists the missed files.
+Changes photos (data/photos by default) and rendered scenes in known ways. Of each scene there are
+also three other moments, which are no duplicates: an object moved, an object was added, the camera
+rotated. All are indexed with the starter model by vLLM. Prints for each change how many copies
+were found (grouped with their original), missed, and wrong (grouped with another picture); -v lists
+the missed files.
+
+--more makes the changes with which no limit was chosen. --folder keeps the pictures, their vectors
+and the result of each pair: the next run continues. Other code of the comparison starts again, but
+embeds nothing.
 """
 
 from __future__ import annotations
 
-import json
+import argparse
+import hashlib
 import os
+import shutil
 import sys
 import tempfile
 from collections import Counter, defaultdict
+from collections.abc import Iterator
 from concurrent.futures import ProcessPoolExecutor
-from functools import partial
 from pathlib import Path
-
-from PIL import Image
+from typing import NamedTuple
 
 TESTS = Path(__file__).parents[1]
 sys.path.insert(0, str(TESTS))
-PHOTOS = TESTS.parent / "data" / "photos"
 MOMENTS = ("object moved", "object added", "camera rotated")
+MAX_SIDE_PX = 1280  # of a photo
+FONT_SUFFIXES = (".ttf", ".otf")
 
 
-def write_scene(folder: Path, number: int) -> None:
-    """Write a scene, its changed copies and other moments."""
-    from support import near_duplicates
+class Task(NamedTuple):
+    """An original to write, with its changed copies."""
 
-    scene = near_duplicates.make_scene(number)
-    write_copies(near_duplicates.render_scene(scene), folder, f"scene{number}")
-    for moment_number, name in enumerate(MOMENTS):
-        other_scene = near_duplicates.make_other_moment(scene, moment_number)
-        moment = near_duplicates.render_scene(other_scene)
-        near_duplicates.write_original(moment, folder / name / f"scene{number}.jpg")
+    name: str
+    photo: str  # file; empty: a scene
+    seed: int
+    font: str  # file; empty: Pillow's font
+    is_more: bool  # changes with which no limit was chosen
 
 
-def write_photo(folder: Path, name: str) -> None:
-    """Write a photo and its changed copies."""
-    with Image.open(PHOTOS / name) as image:
-        write_copies(image.convert("RGB"), folder, name.replace("/", "-").rpartition(".")[0])
+def list_tasks(arguments: argparse.Namespace) -> Iterator[Task]:
+    """Yield the originals: photos with different contents, then scenes."""
+    fonts = [""]
+    if arguments.fonts:
+        files = sorted(arguments.fonts.rglob("*"))
+        fonts = [str(file) for file in files if file.suffix in FONT_SUFFIXES]
+    photos = sorted(arguments.photos.rglob("*.jpg"))
+    step = max(1, len(photos) // arguments.limit)
+    for number, photo in enumerate(photos[::step][: arguments.limit]):
+        font, seed = fonts[number % len(fonts)], arguments.seed + number
+        yield Task(f"photo{number}", str(photo), seed, font, arguments.more)
+    for number in range(arguments.scenes):
+        font, seed = fonts[number % len(fonts)], arguments.seed + number
+        yield Task(f"scene{number}", "", seed, font, arguments.more)
 
 
-def write_copies(image: Image.Image, folder: Path, name: str) -> None:
-    from support import near_duplicates
+def list_changes(*, is_more: bool) -> list[str]:
+    """Return the names of the changes; each is also the name of a folder."""
+    from support import more_copies, near_duplicates
 
-    original = near_duplicates.write_original(image, folder / "original" / f"{name}.jpg")
-    for change in near_duplicates.CHANGES:
-        near_duplicates.write_changed_copy(original, change, folder)
+    return list(more_copies.MORE_CHANGES if is_more else near_duplicates.CHANGES)
 
 
-def main() -> None:
-    """Render, change, index and compare the pictures, and print the figures."""
-    from support import near_duplicates
+def write_pictures(task: Task, folder: Path) -> None:
+    """Write an original, its changed copies, and the other moments of a scene."""
+    from PIL import Image
+    from support import more_copies, near_duplicates
 
+    if task.photo:
+        with Image.open(task.photo) as opened:
+            picture = opened.convert("RGB")
+        picture.thumbnail((MAX_SIDE_PX, MAX_SIDE_PX))
+    else:
+        scene = near_duplicates.make_scene(task.seed)
+        picture = near_duplicates.render_scene(scene)
+        for number, moment in enumerate(MOMENTS):
+            other = near_duplicates.render_scene(near_duplicates.make_other_moment(scene, number))
+            near_duplicates.write_original(other, folder / moment / f"{task.name}.jpg")
+    file = folder / "original" / f"{task.name}.jpg"
+    original = near_duplicates.write_original(picture, file)
+    with Image.open(original) as opened:
+        decoded = opened.convert("RGB")
+    for change in list_changes(is_more=task.is_more):
+        if task.is_more:
+            data = more_copies.make_changed_copy(decoded, change, task.seed, task.font)
+            copy = near_duplicates.change_folder(change, folder) / f"{task.name}.jpg"
+            copy.parent.mkdir(parents=True, exist_ok=True)
+            copy.write_bytes(data)
+        else:
+            near_duplicates.write_changed_copy(original, change, folder)
+
+
+def index_pictures(tasks: list[Task], folder: Path) -> None:
+    """Write and index the pictures, unless an earlier run has."""
     from searchapp.library import Library
-    from searchapp.types import DuplicatesFound, IndexOptions
+    from searchapp.types import IndexOptions
 
-    arguments = [argument for argument in sys.argv[1:] if argument != "-v"]
-    scenes = int((arguments or ["200"])[0])
-    rows = json.loads((PHOTOS / "captions.json").read_text("utf-8"))
-    photos = [row["file"] for row in rows if "duplicate_of" not in row]
-    with tempfile.TemporaryDirectory(prefix="searchapp-bench-") as temporary:
-        folder = Path(temporary) / "pictures"
+    if not (folder / "pictures").exists():
         with ProcessPoolExecutor(os.cpu_count()) as processes:
-            list(processes.map(partial(write_photo, folder), photos))
-            list(processes.map(partial(write_scene, folder), range(scenes)))
-        with Library.open(Path(temporary) / "library", create=True) as library:
-            list(library.index([folder], IndexOptions(model="starter")))
-            *_, last = library.duplicates()
-            assert isinstance(last, DuplicatesFound)
-            groups = [(g.keeper, *g.others) for g in last.duplicates.groups]
-        with Library.open(Path(temporary) / "library2", create=True) as library:
-            list(library.index([PHOTOS], IndexOptions(model="starter")))
-            *_, last = library.duplicates()
-            assert isinstance(last, DuplicatesFound)
-            shipped_groups = {
-                frozenset(str(Path(c.path).relative_to(PHOTOS)) for c in (g.keeper, *g.others))
-                for g in last.duplicates.groups
-            }
+            pictures = [folder / "unfinished"] * len(tasks)
+            list(processes.map(write_pictures, tasks, pictures, chunksize=1))
+        (folder / "unfinished").rename(folder / "pictures")
+    with Library.open(folder / "library", create=True) as library:
+        list(library.index([folder / "pictures"], IndexOptions(model="starter")))
+
+
+def copy_library(folder: Path) -> Path:
+    """Return a copy of the library, in which only this version of the comparison has searched."""
+    from searchapp import duplicates
+
+    code = b"".join(
+        file.read_bytes() for file in sorted(Path(duplicates.__file__).parent.glob("*.py"))
+    )
+    copy = folder / f"library-{hashlib.sha256(code).hexdigest()[:8]}"
+    if not copy.exists():
+        shutil.copytree(folder / "library", copy)
+    return copy
+
+
+def find_groups(folder: Path) -> list[list[Path]]:
+    """Return the files of each group of duplicates."""
+    from searchapp.library import Library
+    from searchapp.types import DuplicatesFound
+
+    with Library.open(copy_library(folder)) as library:
+        *_, last = library.duplicates()
+    assert isinstance(last, DuplicatesFound)
+    groups = last.duplicates.groups
+    return [[Path(copy.path) for copy in (group.keeper, *group.others)] for group in groups]
+
+
+def print_figures(tasks: list[Task], groups: list[list[Path]], *, is_verbose: bool) -> None:
+    """Print how many copies and other moments were found, for each change."""
+    from support import near_duplicates
+
     group_by_file, originals = dict[tuple[str, str], int](), defaultdict[int, set[str]](set)
-    for number, group in enumerate(groups):
-        for copy in group:
-            path = Path(copy.path)
-            kind, name = path.parent.name, path.stem
-            group_by_file[kind, name] = number
-            if kind not in MOMENTS:
-                originals[number].add(name)
-    names = sorted({file.rpartition(".")[0].replace("/", "-") for file in photos})
-    names += [f"scene{number}" for number in range(scenes)]
-    print(f"{len(names)} pictures, {len(groups)} groups")
+    for number, files in enumerate(groups):
+        for file in files:
+            group_by_file[file.parent.name, file.stem] = number
+            if file.parent.name not in MOMENTS:
+                originals[number].add(file.stem)
+    print(f"{len(tasks)} pictures, {len(groups)} groups")
     print(f"{'':20}{'found':>7}{'missed':>8}{'wrong':>7}{'recall':>9}{'precision':>11}")
-    for change in near_duplicates.CHANGES:
+    for change in list_changes(is_more=tasks[0].is_more):
         kind = near_duplicates.change_folder(change, Path()).name
         counts: Counter[str] = Counter()
-        for name in names:
-            number = group_by_file.get((kind, name), -1)
-            is_together = number == group_by_file.get(("original", name), -2)
+        for task in tasks:
+            number = group_by_file.get((kind, task.name), -1)
+            is_together = number == group_by_file.get(("original", task.name), -2)
             counts["found" if is_together else "missed"] += 1
-            counts["wrong"] += number >= 0 and bool(originals[number] - {name})
-            if not is_together and "-v" in sys.argv:
-                print("  missed", kind, name)
+            counts["wrong"] += number >= 0 and bool(originals[number] - {task.name})
+            if not is_together and is_verbose:
+                print("  missed", kind, task.name, Path(task.photo).name, Path(task.font).stem)
         found, missed, wrong = (counts[what] for what in ("found", "missed", "wrong"))
         precision = found / (found + wrong) if found else 0.0
         recall = found / (found + missed)
         print(f"{change:20}{found:7}{missed:8}{wrong:7}{recall:9.3f}{precision:11.3f}")
-    for moment in MOMENTS:
-        wrong = sum((moment, f"scene{number}") in group_by_file for number in range(scenes))
-        print(f"{moment}: {wrong} of {scenes} wrongly reported as duplicates")
-    known_pairs = {
-        frozenset((row["file"], row["duplicate_of"])) for row in rows if "duplicate_of" in row
-    }
-    print(
-        f"data/photos unchanged: {len(known_pairs & shipped_groups)} of {len(known_pairs)} pairs "
-        f"found, {len(shipped_groups - known_pairs)} wrong"
-    )
+    scenes = [task for task in tasks if not task.photo]
+    for moment in MOMENTS if scenes else ():
+        wrong = sum((moment, task.name) in group_by_file for task in scenes)
+        print(f"{moment}: {wrong} of {len(scenes)} wrongly reported as duplicates")
+
+
+def main() -> None:
+    """Render, change, index and compare the pictures, and print the figures."""
+    parser = argparse.ArgumentParser()
+    parser.add_argument("--photos", type=Path, default=TESTS.parent / "data" / "photos")
+    parser.add_argument("--limit", type=int, default=60)
+    parser.add_argument("--scenes", type=int, default=0)
+    parser.add_argument("--more", action="store_true")
+    parser.add_argument("--fonts", type=Path)
+    parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--folder", type=Path)
+    parser.add_argument("-v", dest="is_verbose", action="store_true")
+    arguments = parser.parse_args()
+    tasks = list(list_tasks(arguments))
+    with tempfile.TemporaryDirectory(prefix="searchapp-bench-") as temporary:
+        folder = arguments.folder or Path(temporary)
+        index_pictures(tasks, folder)
+        print_figures(tasks, find_groups(folder), is_verbose=arguments.is_verbose)
 
 
 if __name__ == "__main__":

@@ -2,9 +2,9 @@
 
     python tests/bench/duplicates_scale.py [IMAGES] [DIMENSIONS]
 
-Embeddings and most fingerprints are synthetic. 900 pictures have a copy: 300 are compressed again,
-300 rotated by 90°, 300 cropped by 5 %. Another 900 have a look-alike with an additional object.
-These 3,600 pictures are files. The first search compares them in detail, the second one knows the
+Embeddings and most fingerprints are synthetic. 300 pictures have a copy: 100 are compressed again,
+100 rotated by 90°, 100 cropped by 5 %. Another 300 have a look-alike with an additional object.
+These 1,200 pictures are files. The first search compares them in detail, the second one knows the
 results. Each search runs in a subprocess.
 """
 
@@ -30,7 +30,7 @@ from searchapp.types import ComparisonStarted, DuplicatesFound, Progress
 from searchapp.vectors import pack_vector
 from searchapp.vectors.indexes import Indexes
 
-PAIRS_PER_CHANGE = 300
+PAIRS_PER_CHANGE = 100
 CHANGES = ("compressed", "rotated", "cropped", "look-alike", "look-alike", "look-alike")
 PLANTED_PAIRS = len(CHANGES) * PAIRS_PER_CHANGE
 PICTURE_SIDE_PX = 4 * prints.COPY_SIDE_PX

@@ -12,7 +12,7 @@ from searchapp.catalog import Catalog, FileTask, RefreshedMetadata
 from searchapp.catalog.recent_migrations import MIGRATIONS
 from searchapp.catalog.text_index import get_named_folders
 from searchapp.catalog.text_search import TextLevel, TextQuery
-from searchapp.types import PictureInfo
+from searchapp.types import PictureInfo, TextLine
 
 
 def make_info(**values: object) -> PictureInfo:
@@ -24,6 +24,7 @@ class Filled:
 
     def __init__(self, catalog: Catalog) -> None:
         self.catalog = catalog
+        self.number = 0
         self.collection = catalog.add_collection("c", "m", "r", 4, "{}")
         self.run = catalog.writer.start_run(self.collection, ["/home/anna/Pictures"])
 
@@ -33,6 +34,14 @@ class Filled:
         with self.catalog.write_transaction():
             (id,) = writer.save_images({f"{name:0>64}": make_info(**values)}).values()
             writer.save_files(self.run, [(make_task(name), id)])
+        return id
+
+    def add_text(self, *lines: str) -> int:
+        """Add an image in which a reader found these lines; return its id."""
+        self.number += 1
+        id = self.add(f"scan{self.number}.jpg")
+        read = [TextLine(line, (), 0.9) for line in lines]
+        self.catalog.recognized_texts.save_outcomes([(id, read)], "reader 1")
         return id
 
     def find(self, text: str) -> dict[int, TextLevel]:
@@ -107,6 +116,46 @@ def test_a_quoted_phrase_must_occur(filled: Filled) -> None:
     query = TextQuery.parse('blue "boat"')
     assert set(filled.catalog.texts.find_phrases(query)) == {first, second}
     assert filled.find('blue "boat"') == {}
+
+
+@pytest.mark.parametrize(
+    ("text", "level"),
+    [
+        ("warning elevator", TextLevel.EXACT),
+        ("Warning! Elevator", TextLevel.EXACT),
+        ("elevator", TextLevel.PART),
+        ("elevator warning", TextLevel.PART),
+        ("warning elevator broken", None),
+        ('"warning elevator"', None),
+        ("warning 12 elevator", None),
+        ("harbor street north side", TextLevel.EXACT),
+        ("harbor street north", TextLevel.PART),
+        ("street north side", TextLevel.PART),
+        ("harbor street", TextLevel.PHRASE),
+        ("a cross", TextLevel.PART),
+    ],
+)
+def test_words_that_a_reader_joined_are_found(
+    filled: Filled, text: str, level: TextLevel | None
+) -> None:
+    """In their order, as complete words; not in other texts, and not in a quoted phrase."""
+    filled.add("a.jpg", title="warningelevator harborstreet north side across")
+    filled.add_text("WARNINGELEVATOR")
+    filled.add_text("Harborstreet", "NORTHSIDE")
+    filled.add_text("across the river")
+    found = filled.find(text)
+    best = min(found.values(), default=None)
+    assert best == level
+    assert best is None or list(found.values()).count(best) == (2 if best > TextLevel.PHRASE else 1)
+
+
+def test_a_text_without_other_words_is_best(filled: Filled) -> None:
+    """A picture whose text is the query comes before one with more text; one word is no title."""
+    more, same = filled.add_text("Old Málaga Harbor"), filled.add_text("MÁLAGA", "HARBOR")
+    assert filled.find("malaga harbor") == {same: TextLevel.EXACT, more: TextLevel.PHRASE}
+    word, code = filled.add_text("CAT"), filled.add_text("47")
+    assert filled.find("cat") == {word: TextLevel.WORDS}
+    assert filled.find("47") == {code: TextLevel.EXACT}
 
 
 def test_the_index_follows_each_change(filled: Filled) -> None:

@@ -10,13 +10,14 @@ import subprocess
 import sys
 from pathlib import Path
 
+import click
 import pytest
 from support.fake_engine import FakeEngine
 from support.library import RunCommand, library_environment
 from support.processes import run_python, slow_command
 
 from searchapp import engines
-from searchapp.cli import COMMANDS, log_output
+from searchapp.cli import COMMANDS, cli, log_output
 from searchapp.models import ModelSpec
 
 FILE_LINE = re.compile(
@@ -134,11 +135,17 @@ def test_variables_set_the_options(
     assert "DEBUG " in (tmp_path / "searchapp.log").read_text()
 
 
-@pytest.mark.parametrize("name", [name for name in COMMANDS if name not in ("bench", "saved")])
+@pytest.mark.parametrize("name", COMMANDS)
 def test_every_command_has_the_options(run: RunCommand, name: str) -> None:
-    """At the end of its help."""
-    text = run(name, "--help").stdout
-    assert "-v, --verbose" in text and "--log-file FILE" in text
+    """At the end of its help, and of the help of each command in a group."""
+    context = click.Context(cli)
+    command = cli.get_command(context, name)
+    assert command is not None
+    is_group = isinstance(command, click.Group)
+    lines = [(name, each) for each in command.list_commands(context)] if is_group else [(name,)]
+    for line in lines:
+        text = run(*line, "--help").stdout
+        assert "-v, --verbose" in text and "--log-file FILE" in text, line
 
 
 def test_the_output_of_vllm_needs_two(

@@ -20,6 +20,7 @@ OTHER_TEXTS = [
         "data/constraints/README.md",
         "data/photos/README.md",
         "data/starter/README.md",
+        "data/starter/card-template.md",
     )
 ]
 TEXTS = [*DOCUMENTS, *OTHER_TEXTS]

@@ -154,8 +154,8 @@ WRITES = {  # each more than there is room for
     """,
     "map --html": """
         import numpy as np
-        from searchapp.pages.map.write_map import write_map
-        write_map(file, [], np.zeros((0, 2), np.int32), "x", "x")
+        from searchapp.pages.map.write_map import PictureMap, write_map
+        write_map(file, PictureMap([], np.zeros((0, 2), np.int32), "x", "x", 0))
     """,
 }
 

@@ -241,7 +241,7 @@ def test_trust_is_stored_in_the_collection(
     with Library.open(tmp_path / "library", start=start) as library:
         assert library.search(Query("red"))
         (model / "modeling.py").write_text("print('something else')")
-        with pytest.raises(ModelError, match="has changed since"):
+        with pytest.raises(ModelError, match="another revision"):
             library.search(Query("red"))
 
 

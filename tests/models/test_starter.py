@@ -301,8 +301,11 @@ def read_vectors(library: Library) -> dict[str, np.ndarray]:
         return {sha256: np.frombuffer(vector, "<f2").astype("f4") for sha256, vector in rows}
 
 
-def test_a_ray_engine_gives_the_same_vectors(library: Library, tmp_path: Path) -> None:
+def test_a_ray_engine_gives_the_same_vectors(
+    library: Library, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """An actor with vLLM embeds like the engine of this process."""
+    monkeypatch.setenv("RAY_worker_niceness", "0")  # 15 by default: it would wait on a busy machine
 
     def start(job: EmbeddingJob, files: int, wanted: int | None) -> Cluster:
         try:

@@ -60,7 +60,7 @@ def test_choosing_files_in_a_browser(opened: Library, album: Path, model: Path) 
         page.on("console", lambda line: console_lines.append(line.text))
         page.on("pageerror", lambda error: console_lines.append(str(error)))
         page.goto(page_file.as_uri())
-        message, marks = page.locator("output"), page.locator(".mark")
+        message, marks = page.locator("output"), page.locator(".verdict")
         assert marks.all_text_contents() == ["stays", "moves away", "moves away"]
         page.locator(".toggle").first.click()
         assert message.text_content() == "Keep at least one file of each picture."
@@ -106,12 +106,12 @@ def test_the_page_begins_with_earlier_choices(opened: Library, album: Path, mode
         browser = playwright.chromium.launch(executable_path=CHROMIUM_PATH, args=["--no-sandbox"])
         page = browser.new_page()
         page.goto((album.parent / "review.html").as_uri())
-        marks = page.locator(".mark").all_text_contents()
+        marks = page.locator(".verdict").all_text_contents()
         assert marks == ["moves away", "moves away", "stays"]
         assert page.locator(".state").text_content() == "chosen in an earlier review"
         assert page.locator("#choices").is_disabled()
         page.locator(".confirm").click()
         assert page.locator("#choices").is_enabled()
         page.get_by_role("button", name="Keep all").click()
-        assert page.locator(".mark").all_text_contents() == ["stays"] * 3
+        assert page.locator(".verdict").all_text_contents() == ["stays"] * 3
         browser.close()

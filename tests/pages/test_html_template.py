@@ -17,7 +17,7 @@ from PIL import Image
 from searchapp.pages.contact_sheet import Section, write_contact_sheet
 from searchapp.pages.duplicates_review import write_review
 from searchapp.pages.html_template import render_html
-from searchapp.pages.map.write_map import Tile, write_map
+from searchapp.pages.map.write_map import PictureMap, Tile, write_map
 from searchapp.types import DuplicateFile, DuplicateGroup, Duplicates, Hit
 
 ROOT = Path(__file__).parents[2]
@@ -55,7 +55,7 @@ def make_duplicates_review(folder: Path, names: list[str]) -> str:
 def make_picture_map(folder: Path, names: list[str]) -> str:
     tiles = [Tile(str(folder / name), Image.new("RGB", (8, 8)), HOSTILE) for name in names]
     cells = np.array([[number, 0] for number in range(len(names))], np.int32)
-    write_map(folder / "page.html", tiles, cells, HOSTILE, HOSTILE)
+    write_map(folder / "page.html", PictureMap(tiles, cells, HOSTILE, HOSTILE, len(names)))
     return (folder / "page.html").read_text("utf-8")
 
 

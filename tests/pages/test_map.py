@@ -146,14 +146,16 @@ def test_the_page_in_a_browser(page: Path, photos: Path) -> None:
         tab.on("pageerror", lambda error: errors.append(str(error)))
         tab.on("console", lambda line: errors.append(line.text) if line.type == "error" else None)
         tab.goto(page.as_uri())
-        wait_until(tab, "sheets.every((sheet) => sheet.complete && sheet.naturalWidth)")
+        tab.evaluate("globalThis.map = document.querySelector('canvas').pictureMap")
+        wait_until(tab, "map.sheets.every((sheet) => sheet.complete && sheet.naturalWidth)")
         tab.wait_for_timeout(100)
-        assert tab.evaluate("tiles.length") == 11
+        assert tab.evaluate("map.tiles.length") == 11
 
-        middle = """(name) => { const t = tiles.find((t) => t.name === name), b = box(t);
+        middle = """(name) => { const b = map.findBox(map.tiles.find((t) => t.name === name));
             return [b[0] + b[2] / 2, b[1] + b[3] / 2]; }"""
-        read_pixel = """([x, y]) => Array.from(pen.getImageData(
-            x * devicePixelRatio, y * devicePixelRatio, 1, 1).data)"""
+        read_pixel = """([x, y]) => { const pen = document.querySelector('canvas').getContext('2d');
+            return Array.from(pen.getImageData(
+                x * devicePixelRatio, y * devicePixelRatio, 1, 1).data); }"""
         for name, rgb in (("blue.jpg", (0, 0, 255)), ("red.jpg", (255, 0, 0))):
             seen = tab.evaluate(read_pixel, tab.evaluate(middle, name))
             assert np.abs(np.array(seen[:3]) - rgb).max() < 40, name
@@ -169,25 +171,25 @@ def test_the_page_in_a_browser(page: Path, photos: Path) -> None:
         tab.keyboard.press("Escape")
         assert tab.locator("aside").is_hidden()
 
-        before = tab.evaluate("zoom")
+        before = tab.evaluate("map.zoom")
         tab.mouse.wheel(0, -200)
-        wait_until(tab, f"zoom > {before} * 1.2")
+        wait_until(tab, f"map.zoom > {before} * 1.2")
         near = tab.evaluate(middle, ODD_NAME)
         assert abs(near[0] - x) + abs(near[1] - y) < 30  # the picture stays under the pointer
-        moved = tab.evaluate("left")
+        moved = tab.evaluate("map.left")
         tab.mouse.down()
         tab.mouse.move(x + 40, y)
         tab.mouse.up()
-        assert tab.evaluate("left") == pytest.approx(moved + 40, abs=2)
+        assert tab.evaluate("map.left") == pytest.approx(moved + 40, abs=2)
         assert tab.locator("aside").is_hidden()  # a drag is no click
         tab.keyboard.press("-")
         tab.keyboard.press("0")
-        assert tab.evaluate("zoom") == pytest.approx(before)
+        assert tab.evaluate("map.zoom") == pytest.approx(before)
         tab.keyboard.press("Enter")
         assert tab.locator("aside").is_visible()
         tab.keyboard.press("Escape")
         tab.set_viewport_size({"width": 390, "height": 800})
-        wait_until(tab, "innerWidth === 390 && size[0] === 390")
+        wait_until(tab, "innerWidth === 390 && map.width === 390")
         tab.keyboard.press("0")
         tab.touchscreen.tap(*tab.evaluate(middle, "blue.jpg"))
         assert tab.locator("aside .name").inner_text() == "blue.jpg"

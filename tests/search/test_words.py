@@ -294,6 +294,24 @@ def test_recognized_text_is_found_and_shown(library: Library) -> None:
     assert names(find(library, "thank you", by="text")) == ["IMG_2204"]
 
 
+def set_text(library: Library, name: str, text: str) -> None:
+    """Write the text that a reader found in the picture with this name."""
+    (hit,) = find(library, name, by="text")
+    lines = [TextLine(text, (), 0.9)]
+    library._catalog.recognized_texts.save_outcomes([(hit.image_id, lines)], "reader 1")
+
+
+def test_a_complete_text_comes_before_a_longer_one(library: Library) -> None:
+    """Also if the reader joined its words; whatever the vectors say."""
+    set_text(library, "IMG_2200", "Harbor: red elevator")
+    set_text(library, "IMG_2203", "ELEVATOR, RED")
+    set_text(library, "IMG_2206", "REDELEVATOR")
+    hits = find(library, "red elevator", count=3)
+    assert names(hits) == ["IMG_2206", "IMG_2200", "IMG_2203"]
+    assert [match.snippet for match in hits[0].match if match.by == "text"] == ["REDELEVATOR"]
+    assert [h.score for h in find(library, "red elevator", by="text")] == [1.0, 0.9, 0.8]
+
+
 def test_a_copy_with_the_name_comes_first(library: Library, tmp_path: Path) -> None:
     """Of the files of a hit."""
     source = tmp_path / "pics/trip 0/IMG_2200.png"

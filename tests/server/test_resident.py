@@ -448,9 +448,7 @@ try:
     cli.main(["query", "x", "--library", "/nowhere"], standalone_mode=False)
 except Exception as error:
     print(type(error).__name__)
-from searchapp.search import good_match
-from searchapp.server import client, resident_engine, start_resident, unix_http
-from searchapp.server.resident_engine import prefer_resident
+from searchapp.server import client, start_resident, unix_http
 print([name for name in {heavy!r} if name in sys.modules])
 """
     result = subprocess.run(

@@ -143,6 +143,19 @@ def test_keys_zoom_and_pan(tabs: BrowserTabs, site: str) -> None:
     expect(page.locator("#position")).to_have_text("1 of 5")
 
 
+def test_a_resize_keeps_the_zoom(tabs: BrowserTabs, site: str) -> None:
+    """The panel of information, or a turned phone, changes the stage and not the zoom."""
+    page = open_picture(tabs, site)
+    page.keyboard.press("+")
+    width = page.locator("#large-marks").evaluate("marks => marks.style.width")
+    page.set_viewport_size({"width": 500, "height": 700})
+    page.wait_for_function(
+        "width => document.getElementById('large-marks').style.width !== width", arg=width
+    )
+    assert get_scale(page) == pytest.approx(1.5)
+    expect(page.locator("#zoom-level")).to_be_visible()
+
+
 def test_mouse_zooms_and_drags(tabs: BrowserTabs, site: str) -> None:
     """The wheel keeps the point under the mouse; a double click shows the pixels; drags move."""
     page = open_picture(tabs, site)

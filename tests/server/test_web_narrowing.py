@@ -214,7 +214,7 @@ def test_place_and_own_dates(page: Any) -> None:
 
 def test_rectangle_on_the_map(page: Any) -> None:
     """A dragged rectangle is a filter; a click without a drag removes it; keys zoom and move."""
-    map_box = page.get_by_label("Map of the world")
+    map_box = page.get_by_label("Map of the world. Drag")
     map_box.scroll_into_view_if_needed()
     expect(page.locator("#map-dots circle")).to_have_count(1)
 

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
+from dataclasses import replace
 from html.parser import HTMLParser
+from itertools import product
 from pathlib import Path
 
 import pytest
@@ -16,12 +18,19 @@ from support.browser import (
     locate_tile,
     needs_chromium,
 )
+from support.duplicates import make_near_copy
 from support.library import FakeEngines
 from support.live_server import serve_library
 
-from searchapp.server.web_files import WEB_FOLDER
+from searchapp.duplicates.difference_text import EDIT_TEXTS, describe_difference
+from searchapp.duplicates.fingerprint import TURN_NAMES
+from searchapp.duplicates.make_groups import LOOK_ALIKE_REASON
+from searchapp.files.choose_keeper import KEEP_RULES
+from searchapp.server.web_files import SHARED_FILES, WEB_FOLDER
 
-TABLE_FILES = {"en": WEB_FOLDER / "texts_en.js", "de": WEB_FOLDER / "texts_de.js"}
+TABLE_FILES = {
+    language: sorted(WEB_FOLDER.glob(f"texts_{language}*.js")) for language in ("en", "de")
+}
 ENTRY_PATTERN = re.compile(r"^  (\w+):\s*(\([^)]*\) =>)?", re.MULTILINE)
 LITERAL_PATTERN = re.compile(
     r"//[^\n]*|/\*.*?\*/|\"(?:\\.|[^\"\\\n])*\"|`(?:\\.|[^`\\])*`", re.DOTALL
@@ -33,15 +42,16 @@ CODE_WORDS = {
     "PageDown", "Files", "AbortError", "Content-Type", "Retry-After", "pushState", "replaceState",
     "viewBox", "#results li", "heading line", "day by-file", "Google Takeout", "button, video",
     "searchapp index ~/Pictures", "input, select, textarea", "aria-posinset", "Tab", "GeoNames",
+    "12px system-ui, sans-serif",
 }  # fmt: skip
 NAMES = {"searchapp", "48.85,2.35,5km"}  # the name of the program, and an example
 
 
 def read_entries(language: str) -> dict[str, str]:
-    """Return the keys of a table with the parameters of functions."""
-    source = TABLE_FILES[language].read_text(encoding="utf-8")
-    table = source[source.index("export const") :]
-    return dict(ENTRY_PATTERN.findall(table))
+    """Return the keys of the tables of a language, with the parameters of functions."""
+    sources = [file.read_text(encoding="utf-8") for file in TABLE_FILES[language]]
+    found = [ENTRY_PATTERN.findall(source[source.rindex("export const") :]) for source in sources]
+    return {key: parameters for entries in found for key, parameters in entries}
 
 
 def list_literals(file: Path) -> Iterator[str]:
@@ -84,7 +94,9 @@ def page_texts() -> PageTexts:
 
 
 def list_scripts() -> list[Path]:
-    return [file for file in sorted(WEB_FOLDER.glob("*.js")) if file not in TABLE_FILES.values()]
+    tables = {file for files in TABLE_FILES.values() for file in files}
+    shared = [file for file in SHARED_FILES if file.suffix == ".js"]
+    return [file for file in [*sorted(WEB_FOLDER.glob("*.js")), *shared] if file not in tables]
 
 
 def test_tables_have_the_same_entries() -> None:
@@ -112,6 +124,31 @@ def test_each_text_is_used_and_each_used_text_exists(page_texts: PageTexts) -> N
     calls = re.compile(r"\b(?:text|findText)\(\"(\w+)\"")
     used = {key for file in list_scripts() for key in calls.findall(file.read_text("utf-8"))}
     assert (used | page_texts.keys) - entries == set()
+
+
+def test_each_explanation_of_duplicates_has_a_translation() -> None:
+    """The page translates the phrases of the library by patterns, so none may be missing."""
+    source = (WEB_FOLDER / "duplicate_phrases.js").read_text(encoding="utf-8")
+    differences, reasons = (
+        [pattern for pattern, _ in re.findall(r"^  \[/(.+)/s?, \"(\w+)\"\],$", part, re.MULTILINE)]
+        for part in source.split("const REASONS")
+    )
+    keeper = make_near_copy(Path("/album/a.jpg"), 9)
+    other = replace(keeper, width=3, format="PNG", edits=("border", "caption"))
+    with_companions = replace(keeper, companions=("/album/a.dng", "/album/a.mov"), taken_at="2023")
+    for rule in KEEP_RULES:
+        reason = rule.explain(with_companions, other)
+        assert any(re.search(pattern, reason, re.DOTALL) for pattern in reasons), reason
+    assert any(re.search(pattern, LOOK_ALIKE_REASON) for pattern in reasons)
+    for turn, cut_share, is_cropped in product(range(len(TURN_NAMES)), (0.0, 0.1), (True, False)):
+        for certainty, edits in (("pixels", ()), ("near", tuple(EDIT_TEXTS)), ("near", ())):
+            for copy in (other, replace(keeper, certainty="near")):
+                difference = describe_difference(
+                    with_companions, copy, certainty, turn, cut_share, edits,
+                    is_keeper_cropped=is_cropped,
+                )  # fmt: skip
+                for phrase in difference.split(", "):
+                    assert any(re.search(pattern, phrase) for pattern in differences), phrase
 
 
 @needs_chromium

@@ -23,3 +23,11 @@ def search_api(client: Any, picture: bytes | None = None, **fields: Any) -> Any:
 def hit_names(answer: Any) -> list[str]:
     assert answer.status_code == 200, answer.text
     return [hit["name"] for hit in answer.json()["hits"]]
+
+
+def wait_for_job(client: Any, job: dict[str, Any]) -> dict[str, Any]:
+    """Poll work in the background until it has ended, and return its last state."""
+    while job["state"] in ("waiting", "running"):
+        time.sleep(0.02)
+        job = client.get(f"/api/v1/jobs/{job['id']}").json()
+    return job

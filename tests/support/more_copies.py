@@ -61,9 +61,9 @@ def _tilt(picture: Picture, pen: Pen) -> Picture:
     return warp_corners(picture, corners)
 
 
-def _write_caption(picture: Picture, pen: Pen) -> Picture:
-    """Write a text with an outline, a shadow, on a band, or plain; above or below, at any side."""
-    text, captioned = pen.choice(CAPTIONS), picture.convert("RGB")
+def write_any_caption(picture: Picture, pen: Pen, text: str) -> Picture:
+    """Write a text with an outline, a shadow, or on a band; above or below, at any side."""
+    captioned = picture.convert("RGB")
     size = max(14, round(picture.height * pen.uniform(0.045, 0.09)))
     size = min(size, int(size * 0.9 * picture.width / pen.load_font(size).getlength(text)))
     font = pen.load_font(size)
@@ -117,7 +117,7 @@ MORE_CHANGES: dict[str, Callable[[Picture, Pen], bytes]] = {
     ),
     "perspective": lambda picture, pen: _encode(_tilt(picture, pen)),
     "grayscale": lambda picture, _: _encode(picture.convert("L")),
-    "caption": lambda picture, pen: _encode(_write_caption(picture, pen)),
+    "caption": lambda picture, pen: _encode(write_any_caption(picture, pen, pen.choice(CAPTIONS))),
     "border": lambda picture, pen: _encode(_add_border(picture, pen)),
 }
 

@@ -9,6 +9,7 @@ from PIL import Image, ImageChops, ImageDraw, ImageFilter
 from PIL.Image import Image as Picture
 
 from support.look_alikes import Draw, Pair, Pen
+from support.more_copies import CAPTIONS, write_any_caption
 
 LETTERS, DIGITS = "ABCDEFGHKLMNPRSTUVWXYZ", "0123456789"
 SUBTITLES = (
@@ -98,6 +99,13 @@ def draw_subtitles(picture: Picture, pen: Pen) -> Pair:
         draw.text(place, text, color, font, stroke_width=2, stroke_fill="black")
         pair.append(subtitled)
     return pair[0], pair[1]
+
+
+def draw_captions(picture: Picture, pen: Pen) -> Pair:
+    """Write another caption in the same style into each picture."""
+    seed, texts = pen.random(), pen.sample(CAPTIONS, 2)
+    one, other = (write_any_caption(picture, Pen(seed, pen.font), text) for text in texts)
+    return one, other
 
 
 def draw_scores(picture: Picture, pen: Pen) -> Pair:
@@ -310,6 +318,7 @@ MORE_PHOTO_KINDS: dict[str, Draw] = {
     "window lit": light_window,
     "wire added": add_wire,
     "part tilted": turn_part_around,
+    "other caption": draw_captions,
 }
 
 

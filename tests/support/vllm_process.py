@@ -83,7 +83,6 @@ def serve_vllm(folder: Path, arguments: Sequence[str]) -> Iterator[VllmServer]:
         process = subprocess.Popen(
             [str(part) for part in command], stdout=output, stderr=output, env=environment,
             stdin=subprocess.DEVNULL, start_new_session=True,
-            preexec_fn=lambda: os.nice(10),  # meanwhile there are other tests
         )  # fmt: skip
     try:
         yield VllmServer(f"http://127.0.0.1:{port}", log, process)

@@ -15,9 +15,10 @@ from sqlite_utils import Database
 from searchapp.catalog.filters import where_condition
 from searchapp.catalog.filters.columns import EMPTY_IDS, Ids, ImageColumns, Mask
 from searchapp.catalog.filters.facets import FolderColumn, build_overview, count_facets
+from searchapp.catalog.filters.place_clusters import group_places
 from searchapp.catalog.filters.timeline import TimelineColumn
 from searchapp.catalog.path_keys import build_folder_condition, decode_path
-from searchapp.types import Facets, Filter, Overview, Timeline
+from searchapp.types import Area, Facets, Filter, Overview, PlaceCluster, Timeline
 from searchapp.types.filter_values import list_values
 
 logger = logging.getLogger(__name__)
@@ -121,13 +122,39 @@ class FilterMatcher:
             if key in self._cache:
                 found: Timeline = self._cache[key]
                 return found
-            masks, is_repeatable = self._build_masks(image_filter)
-            combined_mask = self._mask_visible(collection_id)
-            if masks:
-                matching = np.logical_and.reduce([mask for _, mask in masks])
-                combined_mask &= self._copy_from_file_metadata(matching)
-            timeline = self._timeline.list_images(self._db, self._images, combined_mask)
+            mask, is_repeatable = self._mask_matching(collection_id, image_filter)
+            timeline = self._timeline.list_images(self._db, self._images, mask)
             return self._cache_result(key, timeline) if is_repeatable else timeline
+
+    def list_place_clusters(
+        self, collection_id: int, image_filter: Filter, cell: float, within: Area | None
+    ) -> list[PlaceCluster]:
+        """Group the images that list_timeline lists by place: see place_clusters.group_places.
+
+        Raises QueryError if the SQL condition of the filter is invalid.
+        """
+        with self._db.atomic():
+            self._catch_up(collection_id)
+            mask, _ = self._mask_matching(collection_id, image_filter)
+            return group_places(
+                self._images.read_values(self._db, "latitude"),
+                self._images.read_values(self._db, "longitude"),
+                np.flatnonzero(mask),
+                cell,
+                within,
+            )
+
+    def _mask_matching(self, collection_id: int, image_filter: Filter) -> tuple[Mask, bool]:
+        """Return a mask: true for visible images of a collection that match a filter.
+
+        Also return whether the mask stays the same while the catalog does not change.
+        """
+        masks, is_repeatable = self._build_masks(image_filter)
+        combined_mask = self._mask_visible(collection_id)
+        if masks:
+            matching = np.logical_and.reduce([mask for _, mask in masks])
+            combined_mask &= self._copy_from_file_metadata(matching)
+        return combined_mask, is_repeatable
 
     def read_overview(self) -> Overview:
         """Return the folders and the range of dates of all images with files."""

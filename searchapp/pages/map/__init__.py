@@ -12,7 +12,7 @@ from searchapp.errors import PictureError, QueryError
 from searchapp.library import Library
 from searchapp.pages.map.choose_pictures import choose_pictures
 from searchapp.pages.map.layout import compute_layout, snap_to_grid
-from searchapp.pages.map.write_map import TILE_SIDE_PX, Tile, write_map
+from searchapp.pages.map.write_map import TILE_SIDE_PX, PictureMap, Tile, write_map
 from searchapp.pictures import thumbnails
 from searchapp.types import SearchOptions, WorkStep, format_count
 
@@ -34,10 +34,24 @@ def make_map(
 ) -> Iterator[WorkStep | MapWritten]:
     """Write a map of the pictures that match a filter; yield progress events, then MapWritten.
 
+    Errors: those of arrange_map, and SearchAppError if the file cannot be written.
+    """
+    for event in arrange_map(library, options, max_pictures):
+        if isinstance(event, WorkStep):
+            yield event
+        else:
+            write_map(file, event)
+            yield MapWritten(len(event.tiles), event.matching, event.unreadable)
+
+
+def arrange_map(
+    library: Library, options: SearchOptions, max_pictures: int
+) -> Iterator[WorkStep | PictureMap]:
+    """Arrange the pictures that match a filter; yield progress events, then the map.
+
     If more than max_pictures match, each picture on the map represents a cluster of similar
     pictures.
-    Errors: QueryError if no picture matches, or if no picture can be read; LibraryError;
-    SearchAppError if the file cannot be written.
+    Errors: QueryError if no picture matches, or if no picture can be read; LibraryError.
     """
     collection, ids = library.reader.find_matching(options)
     if not len(ids):
@@ -61,7 +75,7 @@ def make_map(
             path, thumbnail = result
             represents = int(chosen.represents[number])
             taken_at = image.get_file_info(path).taken_at
-            tiles.append(Tile(path, thumbnail, taken_at, represents))
+            tiles.append(Tile(path, thumbnail, taken_at, represents, image.image_id))
             tile_numbers.append(number)
         yield WorkStep("making thumbnails", done, len(images))
     if not tiles:
@@ -76,8 +90,9 @@ def make_map(
             f"{len(tiles):,} of {format_count(len(ids), 'picture')}; each represents a group of "
             "similar pictures"
         )
-    write_map(file, tiles, cells, collection.name, subtitle)
-    yield MapWritten(len(tiles), len(ids), len(chosen.ids) - len(tiles))
+    yield PictureMap(
+        tiles, cells, collection.name, subtitle, len(ids), len(chosen.ids) - len(tiles)
+    )
 
 
 def _read_thumbnail(located: LocatedImage) -> tuple[str, Picture] | None:

@@ -31,20 +31,39 @@ class Tile:
     thumbnail: Picture  # RGB, at most TILE_SIDE_PX by TILE_SIDE_PX
     taken_at: str | None = None  # ISO 8601
     represents: int = 1  # size of its cluster, including itself
+    image_id: int = 0
 
 
-def write_map(
-    file: Path, tiles: Sequence[Tile], cells: NDArray[np.int32], title: str, subtitle: str
-) -> None:
-    """Write the HTML file of a map.
+@dataclass(frozen=True, slots=True)
+class PictureMap:
+    """The pictures of a map, and where they are."""
 
-    cells: [tiles, 2], the column and row of each tile.
-    Errors: SearchAppError if the file cannot be written.
-    """
+    tiles: Sequence[Tile]
+    cells: NDArray[np.int32]  # [tiles, 2], the column and row of each tile
+    title: str
+    subtitle: str
+    matching: int  # pictures in the collection that match the filter
+    unreadable: int = 0  # pictures left out because their files cannot be read
+
+
+def write_map(file: Path, picture_map: PictureMap) -> None:
+    """Write the HTML file of a map. Errors: SearchAppError if the file cannot be written."""
+    write_html(
+        file,
+        "map.html",
+        title=picture_map.title,
+        subtitle=picture_map.subtitle,
+        data=make_map_data(picture_map),
+    )
+
+
+def make_map_data(picture_map: PictureMap) -> dict[str, Any]:
+    """Return the values that the script map_canvas.js reads; they contain the thumbnails."""
+    tiles, cells = picture_map.tiles, picture_map.cells
     folders = sorted({os.path.split(tile.path)[0] for tile in tiles})
     number_by_folder = {folder: number for number, folder in enumerate(folders)}
     columns, rows = (cells.max(axis=0) + 1).tolist() if len(tiles) else (1, 1)
-    data: dict[str, Any] = {
+    return {
         "side": TILE_SIDE_PX,
         "across": TILES_PER_ROW,
         "columns": columns,
@@ -55,12 +74,12 @@ def write_map(
                 *cell, tile.thumbnail.width, tile.thumbnail.height,
                 number_by_folder[os.path.split(tile.path)[0]], Path(tile.path).name,
                 _make_uri_name(tile.path), (tile.taken_at or "")[:10], tile.represents,
+                tile.image_id,
             ]
             for tile, cell in zip(tiles, cells.tolist(), strict=True)
         ],
         "sheets": [_encode_sheet(part) for part in _split_into_sheets(tiles)],
     }  # fmt: skip
-    write_html(file, "map.html", title=title, subtitle=subtitle, data=data)
 
 
 def _make_uri_name(path: str) -> str:

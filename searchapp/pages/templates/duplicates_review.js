@@ -17,7 +17,7 @@ const formatSize = (size) =>
 function setKept(card, keep) {
   card.classList.toggle("keep", keep);
   card.classList.toggle("away", !keep);
-  card.querySelector(".mark").textContent = keep ? "stays" : "moves away";
+  card.querySelector(".verdict").textContent = keep ? "stays" : "moves away";
   card.querySelector(".toggle").setAttribute("aria-pressed", String(!keep));
 }
 

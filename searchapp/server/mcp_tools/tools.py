@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import base64
 import json
+import logging
 import threading
 from collections.abc import Callable
 from typing import Annotated, Any, Literal, TypeVar
@@ -50,9 +51,14 @@ Count = Annotated[int, Field(ge=1, le=MAX_HITS, description="maximum number of p
 
 def make_server(requests: LibraryRequests) -> MCPServer[Any]:
     """Return an MCP server whose tools answer from one library."""
+    root = logging.getLogger()
+    handlers, level = root.handlers[:], root.level
     server: MCPServer[Any] = MCPServer(
         "searchapp", instructions=INSTRUCTIONS, version=__version__, log_level="WARNING"
     )
+    # It logs to stderr with a handler of its own, which would print each of our records again.
+    root.handlers[:] = handlers
+    root.setLevel(level)
     add_tool = server.tool
 
     @add_tool(annotations=READ_ONLY)

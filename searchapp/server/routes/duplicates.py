@@ -1,19 +1,100 @@
-"""Route that keeps the choices of a person who reviewed duplicates."""
+"""Routes that search for duplicates, and keep the choices of a person who reviewed them."""
 
 from __future__ import annotations
 
-from fastapi import APIRouter, Request
+from collections.abc import Generator
+from typing import Annotated
 
+from fastapi import APIRouter, Request, Response
+from fastapi import Query as Parameter
+
+from searchapp.duplicates import move_script
 from searchapp.errors import QueryError
-from searchapp.server.api_examples import REVIEW_REQUEST_SCHEMA
+from searchapp.library import Library
+from searchapp.server.api_examples import REVIEW_REQUEST_SCHEMA, SCRIPT_RESPONSE
 from searchapp.server.app_state import ServiceDep
+from searchapp.server.background_jobs import JobStep
+from searchapp.server.duplicate_models import (
+    DUPLICATES_REQUEST_SCHEMA,
+    DuplicatesAnswer,
+    DuplicatesRequest,
+    GroupsRequest,
+    ScriptRequest,
+)
+from searchapp.server.job_models import JobAnswer, JobId, require_result
 from searchapp.server.parse_request import parse_request
 from searchapp.server.request_models import ReviewRequest
 from searchapp.server.response_models import ReviewAnswer
 from searchapp.server.unix_http import API_PREFIX
-from searchapp.types import ReviewChoice
+from searchapp.types import (
+    ComparisonStarted,
+    DuplicateOptions,
+    Duplicates,
+    DuplicatesFound,
+    Progress,
+    ReviewChoice,
+)
+
+SCRIPT_NAME = "move-duplicates.sh"
 
 router = APIRouter(tags=["Duplicates"])
+
+
+@router.post(
+    f"{API_PREFIX}/duplicates",
+    name="search_duplicates",
+    status_code=202,
+    response_model=JobAnswer,
+    openapi_extra=DUPLICATES_REQUEST_SCHEMA,
+)
+async def start_search(request: Request, service: ServiceDep) -> JobAnswer:
+    """Search for files with the same picture in the background, as the command duplicates does."""
+    body, _ = await parse_request(request, DuplicatesRequest)
+    # A search keeps all groups. The choices of reviews are applied when groups are read.
+    options = DuplicateOptions(
+        **body.filter_values(),
+        collection=body.collection,
+        similar=body.look_alikes,
+        reviewed=True,
+    )
+    key = (options, await service.count_images_and_files())
+    job = service.jobs.start(
+        "duplicates", key, lambda library: _search(library, options), again=body.again
+    )
+    return JobAnswer.from_job(job)
+
+
+@router.get(
+    f"{API_PREFIX}/duplicates/{{job_id}}", name="duplicates", response_model=DuplicatesAnswer
+)
+async def get_groups(
+    job_id: JobId, parameters: Annotated[GroupsRequest, Parameter()], service: ServiceDep
+) -> DuplicatesAnswer:
+    """Return a page of the groups that a search has found, with the choices of reviews."""
+    job = require_result(service.jobs, job_id, "duplicates")
+    groups = await service.apply_reviews(job.result, show_all=parameters.reviewed)
+    return DuplicatesAnswer.from_groups(job.result, groups, parameters)
+
+
+@router.get(
+    f"{API_PREFIX}/duplicates/{{job_id}}/script",
+    name="duplicates_script",
+    response_class=Response,
+    responses=SCRIPT_RESPONSE,
+)
+async def get_script(
+    job_id: JobId, parameters: Annotated[ScriptRequest, Parameter()], service: ServiceDep
+) -> Response:
+    """Return a script that moves the files that do not stay. searchapp itself moves none."""
+    job = require_result(service.jobs, job_id, "duplicates")
+    groups = await service.apply_reviews(job.result, show_all=False)
+    wanted = (groups[number] for number in parameters.find_wanted(job.result))
+    script = move_script.make_script([group for group in wanted if group and group.moved])
+    headers = {
+        "Cache-Control": "private, no-store",
+        "Content-Disposition": f'attachment; filename="{SCRIPT_NAME}"',
+    }
+    return Response(script, media_type="text/x-shellscript", headers=headers)
 
 
 @router.post(
@@ -36,3 +117,17 @@ async def save_reviews(request: Request, service: ServiceDep) -> ReviewAnswer:
     ]
     saved = await service.save_reviews(groups)
     return ReviewAnswer(groups=saved.groups, unknown_files=saved.unknown_files)
+
+
+def _search(library: Library, options: DuplicateOptions) -> Generator[JobStep, None, Duplicates]:
+    """Search a library for duplicates; yield the progress, and return the result."""
+    yield JobStep("comparing")
+    for event in library.duplicates(options):
+        match event:
+            case Progress():
+                yield JobStep("reading", event.done, event.total)
+            case ComparisonStarted():
+                yield JobStep("comparing")
+            case DuplicatesFound():
+                found = event.duplicates
+    return found

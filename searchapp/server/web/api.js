@@ -107,6 +107,35 @@ export async function searchPictures(query, offset, signal) {
   return request("api/search", { method: "POST", headers, body: JSON.stringify(fields), signal });
 }
 
+// Return the pictures that match the filters by place: those in each square of a grid, cell in degrees.
+export async function getPlaces(state, cell, within, signal) {
+  const parameters = appendFilters(state, new URLSearchParams({ cell, ...(within && { within }) }));
+  return (await request(`api/places?${parameters}`, { signal })).places;
+}
+
+// Work in the background of the server. The functions that start it return the job.
+export const startMap = (state) => request("api/map", asJson("POST", filterFields(state)));
+export const getJob = (id, signal) => request(`api/jobs/${id}`, { signal });
+export async function cancelJob(id) {
+  await fetch(`api/jobs/${id}`, { method: "DELETE", keepalive: true }).catch(() => {});
+}
+// Search for duplicates; isAnew: even if there is a result. The pictures in state.among can have
+// duplicates anywhere in the library, so no filter applies.
+export const startDuplicates = (state, isAnew) =>
+  request("api/duplicates", asJson("POST", {
+    ...(state.among.length ? {} : filterFields(state)),
+    ...(state.alike && { look_alikes: true }), ...(isAnew && { again: true }),
+  }));
+const amongParameter = ({ among }) => (among.length ? { among: among.join(",") } : {});
+export function getDuplicates(id, state, first) {
+  const page = { first, ...(state.reviewed && { reviewed: true }), ...amongParameter(state) };
+  return request(`api/duplicates/${id}?${new URLSearchParams(page)}`);
+}
+export const scriptUrl = (id, state) =>
+  `api/duplicates/${id}/script?${new URLSearchParams(amongParameter(state))}`;
+export const saveReview = (groups) => request("api/duplicates/reviews", asJson("POST", { groups }));
+export const getPictureMap = (id, signal) => request(`api/map/${id}`, { signal });
+
 export const zipUrl = (ids) => `api/zip?ids=${ids.join(",")}`;
 
 // Throw the Problem that the download of a zip would have: a link cannot show it.

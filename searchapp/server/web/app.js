@@ -4,8 +4,10 @@ import { drawChips } from "./chips.js";
 import { loadMore, redrawAnswer, resetFilters, showPictures } from "./gallery.js";
 import { findFirstVisible, focusNeighbor, focusTile, getModel } from "./grid.js";
 import { listenToGrid, onGridScroll, scrollToGrid } from "./grid.js";
-import { changeFilters, changeState, startNavigation } from "./navigation.js";
+import { changeFilters, changeState, getState, startNavigation } from "./navigation.js";
 import { showModelStatus } from "./model_status.js";
+import { listenToJob } from "./background_job.js";
+import { changeView, closeView, focusView, listenToViews, showView } from "./page_views.js";
 import { drawSaved, listenToSaved } from "./saved_searches.js";
 import { listenToScoreSlider } from "./score_slider.js";
 import { flashDate, listenToScrubber, moveHandle, onScrub } from "./scrubber.js";
@@ -23,13 +25,16 @@ import { $, isPlain } from "./views.js";
 import { listenToViewer, showLargeView, useViewerKey } from "./viewer.js";
 
 async function showState(state, previous, options) {
-  if (resultsKey(state) !== resultsKey(previous)) clearSelection(); // other pictures are shown
+  const isNew = changeView(state);
+  if (isNew || resultsKey(state) !== resultsKey(previous)) clearSelection(); // other pictures are shown
   drawForm(state);
   drawChips(state, changeFilters, resetFilters);
   drawSaved(state);
   $("sort").value = state.sort;
   $("by").value = state.by;
-  const shown = showPictures(state, previous, options);
+  const shown = state.view
+    ? showView(state, { ...options, isNew })
+    : showPictures(state, previous, options);
   drawSide(state, options.again); // after the request for the pictures, which matter more
   await shown;
   await showLargeView(state);
@@ -46,6 +51,9 @@ function useKey(event) {
   const direction = { ArrowLeft: -1, ArrowRight: 1, ArrowUp: -2, ArrowDown: 2 }[event.key];
   if ($("large").open) {
     useViewerKey(event);
+  } else if (event.key === "Escape" && getState().view && isInView(event.target)) {
+    event.preventDefault();
+    closeView();
   } else if (event.key === "/" && !isTyping) {
     event.preventDefault();
     $("words").select();
@@ -55,8 +63,15 @@ function useKey(event) {
     else focusTile(event.key === "Home" ? 0 : getModel().ids.length - 1);
   } else if (event.target === $("words") && event.key === "ArrowDown") {
     event.preventDefault();
-    focusTile(findFirstVisible());
+    focusPictures();
   }
+}
+
+const isInView = (element) => element === document.body || Boolean(element.closest("#answers"));
+
+function focusPictures() {
+  if (getState().view) focusView();
+  else focusTile(findFirstVisible());
 }
 
 function openTile(event) {
@@ -75,6 +90,8 @@ listenToGrid();
 listenToScrubber();
 listenToViewer();
 listenToSaved();
+listenToJob();
+listenToViews();
 listenToRegion();
 listenToSelection();
 listenToSelectionBar();
@@ -99,7 +116,7 @@ $("by").addEventListener("change", () =>
 );
 $("skip").addEventListener("click", (event) => {
   event.preventDefault(); // the URL contains the state, so the anchor must not change it
-  focusTile(findFirstVisible());
+  focusPictures();
 });
 
 startNavigation(showState);

@@ -16,12 +16,15 @@ export function appendExamples(state, parameters) {
   if (state.region) parameters.set("region", state.region);
 }
 
-// Return the examples in the parameters of a URL; ignore invalid ids.
-export function readExamples(parameters) {
-  const readIds = (name) =>
-    (parameters.get(name) ?? "").split(",").map(Number).filter((id) => Number.isSafeInteger(id) && id > 0);
-  return { like: readIds("like"), unlike: readIds("unlike"), region: parameters.get("region") ?? "" };
-}
+// Return the image ids in a parameter of a URL; ignore invalid ones.
+export const readIds = (parameters, name) =>
+  (parameters.get(name) ?? "").split(",").map(Number).filter((id) => Number.isSafeInteger(id) && id > 0);
+
+export const readExamples = (parameters) => ({
+  like: readIds(parameters, "like"),
+  unlike: readIds(parameters, "unlike"),
+  region: parameters.get("region") ?? "",
+});
 
 // Return the change of the state that likes (or unlikes) pictures: each is on one side only.
 export function addExamples(state, ids, isLiked) {
@@ -39,7 +42,7 @@ export function exampleFields({ like, unlike }) {
 }
 
 // Return the chips of the examples, as filters.js does for the filters.
-export function listExampleChips({ like, unlike }) {
+export function listExampleChips({ like, unlike, among }) {
   const makeChip = (name, kind, ids) => {
     const value = text("pictures_count", ids.length);
     return { kind, value, title: `${kind}: ${value}`, ids, change: { [name]: [] } };
@@ -47,5 +50,6 @@ export function listExampleChips({ like, unlike }) {
   return [
     ...(like.length ? [makeChip("like", text("liked"), like)] : []),
     ...(unlike.length ? [makeChip("unlike", text("unliked"), unlike)] : []),
+    ...(among.length ? [makeChip("among", text("duplicates_of"), among)] : []),
   ];
 }

@@ -205,6 +205,17 @@ export function loadMore() {
   return nextPage;
 }
 
+// Another view is shown instead of the grid.
+export function leavePictures() {
+  rememberScroll();
+  abort.abort();
+  setBusy(false);
+  hideNotice();
+  drawWarnings([]);
+  $("by-field").hidden = $("sort-field").hidden = $("cut-field").hidden = true;
+  clearPictures();
+}
+
 // --- problems ----------------------------------------------------------------------------------
 
 function clearPictures() {

@@ -8,11 +8,11 @@ import { makeStateUrl } from "./state.js";
 import { text } from "./texts.js";
 import { $, createElement, formatClock, formatDate, formatScore } from "./views.js";
 import { isPlain, isRootFolder, isVideoFrame } from "./views.js";
+import { UNITS, toX, toY } from "./world_units.js";
 
 const FULL_DATE = { dateStyle: "full", timeStyle: "short" };
 const MAX_RATING = 5;
-const MAP_UNITS = 5; // units of world.svg in one degree
-const MAP_WIDTH = 60 * MAP_UNITS;
+const MAP_WIDTH = 60 * UNITS;
 const NEAR_KM = 5;
 const DATE_SOURCES = { exif: "EXIF", xmp: "XMP", iptc: "IPTC", json: "Google Takeout" };
 const isNarrow = matchMedia("(max-width: 900px)");
@@ -134,7 +134,7 @@ function drawPlace({ latitude, longitude }) {
   const isKnown = latitude !== null && longitude !== null;
   $("info-place").hidden = !isKnown;
   if (!isKnown) return;
-  const [x, y] = [(longitude + 180) * MAP_UNITS, (90 - latitude) * MAP_UNITS];
+  const [x, y] = [toX(longitude), toY(latitude)];
   const height = MAP_WIDTH / 2;
   $("info-map").setAttribute("viewBox", `${x - MAP_WIDTH / 2} ${y - height / 2} ${MAP_WIDTH} ${height}`);
   $("info-dot").setAttribute("cx", x);

@@ -1,6 +1,6 @@
 // The state of the page: it is in the URL, and each change goes through this module.
 
-import { EMPTY_STATE, makeStateUrl, readState } from "./state.js";
+import { EMPTY_STATE, NO_VIEW, makeStateUrl, questionKey, readState } from "./state.js";
 
 let state = EMPTY_STATE;
 let show = async () => {};
@@ -14,6 +14,7 @@ export function changeState(change, options = {}) {
   if (goingBack) return goingBack.then(() => changeState(change, options));
   const { replace = false, viewing = history.state?.viewing && replace } = options;
   const next = { ...state, ...change };
+  if (questionKey(next) !== questionKey(state)) Object.assign(next, NO_VIEW); // the grid answers it
   const entry = { picture: next.picture?.id, viewing: Boolean(viewing && next.open) };
   history[replace ? "replaceState" : "pushState"](entry, "", makeStateUrl(next));
   return setState(next);

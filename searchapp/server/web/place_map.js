@@ -2,10 +2,9 @@
 // the user draws. The outline is world.svg: no tiles, no request to other servers.
 
 import { $ } from "./views.js";
+import { UNITS, WORLD, toX, toY } from "./world_units.js";
 
 const SVG = "http://www.w3.org/2000/svg";
-const UNITS = 5; // units of world.svg in one degree
-const WORLD = { x: 0, y: 0, width: 360 * UNITS, height: 180 * UNITS };
 const MIN_WIDTH = 4 * UNITS; // of the shown part: the dots are squares of one degree
 const MARGIN = 1.3; // of the shown part around the dots
 
@@ -13,9 +12,6 @@ let view = WORLD; // part of the map that is shown, in units
 let isFitted = false; // to the places of the first answer
 let start = null; // corner of the rectangle while the user draws it, in units
 let changeArea = () => {};
-
-const toX = (longitude) => (longitude + 180) * UNITS;
-const toY = (latitude) => (90 - latitude) * UNITS;
 
 // places: [[south, west, number of pictures]], squares of one degree.
 export function drawPlaceMap(places, { area, near }) {

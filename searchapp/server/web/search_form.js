@@ -5,13 +5,13 @@ import { NO_EXAMPLES } from "./examples.js";
 import { showProblem } from "./gallery.js";
 import { changeState, getState, showAgain } from "./navigation.js";
 import { listenForPictures, storePicture } from "./pictures.js";
-import { hasQuery } from "./state.js";
+import { NO_VIEW, hasQuery } from "./state.js";
 import { drawPart } from "./part_preview.js";
 import { hideSuggestions, rememberQuestion } from "./suggestions.js";
 import { text as findText } from "./texts.js";
 import { $ } from "./views.js";
 
-const NEW_QUERY = { saved: "", min: null, rest: null, open: null };
+const NEW_QUERY = { ...NO_VIEW, saved: "", min: null, rest: null, open: null };
 
 let drawnText = "";
 let previewed = null;
@@ -67,7 +67,7 @@ export function submitQuestion() {
   hideSuggestions();
   rememberQuestion(text);
   if (matchMedia("(pointer: coarse)").matches) $("words").blur(); // hides the on-screen keyboard
-  if (text === getState().text) showAgain();
+  if (text === getState().text && !getState().view) showAgain();
   else changeState({ ...NEW_QUERY, text });
 }
 

@@ -4,10 +4,11 @@ import { Problem, checkZip, getPictures, zipUrl } from "./api.js";
 import { addExamples } from "./examples.js";
 import { changeState, getState } from "./navigation.js";
 import { clearSelection, getSelected, onSelection } from "./selection.js";
+import { NO_VIEW } from "./state.js";
 import { text } from "./texts.js";
 import { $, createElement } from "./views.js";
 
-const MAX_ZIP_PICTURES = 1000;
+const MAX_PICTURES = 1000; // of a zip, and of a search for duplicates
 const BATCH_SIZE = 200; // pictures in one request
 
 function draw(count) {
@@ -25,6 +26,13 @@ function findLikeThese(isLiked) {
   changeState({ ...change, by: "", min: null, rest: null, open: null });
   scrollTo({ top: 0, behavior: "instant" });
   $("results").focus({ preventScroll: true });
+}
+
+function checkForDuplicates() {
+  const ids = getSelected();
+  if (ids.length > MAX_PICTURES) throw new Problem(text("duplicates_limit", MAX_PICTURES));
+  changeState({ ...NO_VIEW, view: "duplicates", among: ids, open: null });
+  $("duplicates").focus({ preventScroll: true });
 }
 
 async function copyPaths() {
@@ -55,7 +63,7 @@ async function writeToClipboard(content) {
 // A link saves the zip, so that the browser writes it to the disk while it arrives.
 async function downloadZip() {
   const ids = getSelected();
-  if (ids.length > MAX_ZIP_PICTURES) throw new Problem(text("zip_limit", MAX_ZIP_PICTURES));
+  if (ids.length > MAX_PICTURES) throw new Problem(text("zip_limit", MAX_PICTURES));
   await checkZip(ids);
   createElement("a", { href: zipUrl(ids), download: "" }).click();
   return text("zip_started", ids.length);
@@ -77,6 +85,7 @@ export function listenToSelectionBar() {
   const actions = {
     "select-like": () => findLikeThese(true),
     "select-unlike": () => findLikeThese(false),
+    "select-duplicates": checkForDuplicates,
     "select-zip": downloadZip,
     "select-paths": copyPaths,
     "select-none": clearSelection,

@@ -1,8 +1,17 @@
 // State of the page, and its form in the URL.
 
-import { NO_EXAMPLES, appendExamples, exampleKey, hasExamples, readExamples } from "./examples.js";
+import { NO_EXAMPLES, appendExamples, exampleKey, hasExamples, readExamples, readIds } from "./examples.js";
 import { NO_FILTERS, appendFilters, filterKey, readFilters } from "./filters.js";
 import { loadPicture } from "./pictures.js";
+
+// What is shown instead of the grid: "map" by place, "likeness" (a map, too), "duplicates", or "".
+export const NO_VIEW = {
+  view: "",
+  at: "", // LATITUDE,LONGITUDE,DEGREES: center and width of the map
+  among: [], // image ids: only duplicates of these pictures
+  alike: null, reviewed: null, // 1: duplicates with look-alikes, and with those that were reviewed
+};
+const VIEWS = ["map", "likeness", "duplicates"];
 
 export const EMPTY_STATE = {
   text: "", picture: null, similar: null, // the query; similar is an image id
@@ -13,10 +22,12 @@ export const EMPTY_STATE = {
   sort: "", // "date": newest first; "rerank": best match first, by a reranker; otherwise by vectors
   rest: null, // 1: less likely matches are shown too
   open: null, // image id of the large view
+  ...NO_VIEW,
 };
 
 const URL_FIELDS = {
   q: "text", similar: "similar", saved: "saved", min: "min", by: "by", sort: "sort", rest: "rest", open: "open",
+  view: "view", at: "at", alike: "alike", reviewed: "reviewed",
 };
 
 // Only a question in words can be compared with names and texts.
@@ -25,6 +36,10 @@ export const isInWords = (state) =>
 
 export const hasQuery = (state) =>
   Boolean(state.text || state.picture || state.similar || state.saved || hasExamples(state));
+
+// States with the same key have the same question, without filters.
+export const questionKey = (state) =>
+  JSON.stringify([state.text, state.similar, state.saved, state.picture?.id, exampleKey(state)]);
 
 // States with the same key have the same results.
 export const resultsKey = (state) =>
@@ -39,6 +54,7 @@ export function makeStateUrl(state) {
     if (state[field] !== "" && state[field] !== null) parameters.set(name, state[field]);
   }
   appendExamples(state, parameters);
+  if (state.among.length) parameters.set("among", state.among.join(","));
   appendFilters(state, parameters);
   return parameters.size ? `?${parameters}` : location.pathname;
 }
@@ -56,6 +72,8 @@ export function readState() {
     if (typeof EMPTY_STATE[field] === "string") state[field] = value;
     else if (value !== "" && Number.isFinite(Number(value))) state[field] = Number(value);
   }
+  state.among = readIds(parameters, "among");
+  if (!VIEWS.includes(state.view)) Object.assign(state, NO_VIEW);
   if (!["date", "rerank"].includes(state.sort)) state.sort = "";
   if (!state.similar) state.region = "";
   if (!["vector", "text"].includes(state.by)) state.by = "";

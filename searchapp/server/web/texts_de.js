@@ -1,13 +1,10 @@
 // German texts of the page.
 
-const number = (n) => n.toLocaleString("de-DE");
-const count = (n, one, many) => `${number(n)} ${n === 1 ? one : many}`;
-const picturesCount = (n) => count(n, "Bild", "Bilder");
-
-const bytesText = (bytes) =>
-  bytes < 1e6 ? `${number(Math.ceil(bytes / 1e3))} kB` : `${number(Math.round(bytes / 1e5) / 10)} MB`;
+import { GERMAN_VIEWS, bytesText, count, number, picturesCount } from "./texts_de_views.js";
 
 export const GERMAN = {
+  ...GERMAN_VIEWS,
+
   // search field
   skip: "Zu den Bildern springen",
   search_form: "Bilder suchen",

@@ -1,13 +1,10 @@
 // English texts of the page.
 
-const number = (n) => n.toLocaleString("en-GB");
-const count = (n, one, many) => `${number(n)} ${n === 1 ? one : many}`;
-const picturesCount = (n) => count(n, "picture", "pictures");
-
-const bytesText = (bytes) =>
-  bytes < 1e6 ? `${number(Math.ceil(bytes / 1e3))} kB` : `${number(Math.round(bytes / 1e5) / 10)} MB`;
+import { ENGLISH_VIEWS, bytesText, count, number, picturesCount } from "./texts_en_views.js";
 
 export const ENGLISH = {
+  ...ENGLISH_VIEWS,
+
   // search field
   skip: "Skip to the pictures",
   search_form: "Search for pictures",

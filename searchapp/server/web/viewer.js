@@ -3,7 +3,7 @@
 import { imageUrl } from "./api.js";
 import { getPicture } from "./details.js";
 import { loadMore } from "./gallery.js";
-import { listenToGestures } from "./gestures.js";
+import { listenToGestures, listenToWheel } from "./gestures.js";
 import { focusTile, getModel } from "./grid.js";
 import { drawInfo, restoreInfo } from "./info_panel.js";
 import { drawActions, useActionKey } from "./large_actions.js";
@@ -13,11 +13,9 @@ import { changeState, changeStateQuietly, getState, goBack } from "./navigation.
 import { text } from "./texts.js";
 import { hideToast } from "./toast.js";
 import { $ } from "./views.js";
-import { isZoomed, measurePicture, pan, resetZoom, toggleZoom, zoomBy } from "./zoom.js";
+import { isZoomed, keepZoom, measurePicture, pan, resetZoom, toggleZoom, zoomBy } from "./zoom.js";
 
 const PAN_STEP = 80; // CSS pixels of one arrow key
-const WHEEL_STEP = 0.0015; // exponent of the zoom for one pixel of the wheel
-const LINE_PIXELS = 16; // browsers that count a wheel in lines
 
 const findOpenIndex = () => getModel().ids.indexOf(getState().open);
 
@@ -139,17 +137,8 @@ function listenToStage() {
       if (event.pointerType === "mouse" && !isOnPicture(event)) $("large").close();
     },
   });
-  stage.addEventListener(
-    "wheel",
-    (event) => {
-      if (event.target.closest("video")) return;
-      event.preventDefault(); // a pinch on a touchpad would zoom the page
-      const pixels = event.deltaY * (event.deltaMode ? LINE_PIXELS : 1) * (event.ctrlKey ? 6 : 1);
-      zoomBy(Math.exp(-pixels * WHEEL_STEP), { x: event.clientX, y: event.clientY });
-    },
-    { passive: false },
-  );
-  new ResizeObserver(() => resetZoom()).observe(stage);
+  listenToWheel(stage, zoomBy, (event) => !event.target.closest("video"));
+  new ResizeObserver(keepZoom).observe(stage);
 }
 
 export function listenToViewer() {

@@ -41,6 +41,9 @@ export function zoomBy(factor, point = findCenter()) {
   apply(next, dx - (dx - x) * growth, dy - (dy - y) * growth);
 }
 
+// Fit the picture into a stage of another size, with the same zoom.
+export const keepZoom = () => apply(scale, x, y);
+
 export const zoomIn = () => zoomBy(KEY_STEP);
 export const zoomOut = () => zoomBy(1 / KEY_STEP);
 

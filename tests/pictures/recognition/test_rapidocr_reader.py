@@ -81,6 +81,17 @@ def test_words_on_a_photo_are_read(reader: RapidOcrReader) -> None:
     assert [line.text for line in read(picture, reader)] == ["Harbor Street 12"]
 
 
+def test_faint_letters_are_read(reader: RapidOcrReader) -> None:
+    """In each direction: the detection gets colors as in its training."""
+    ground, faint = "#204060", "#2c4c6c"
+    upright = draw({(30, 30): "RESTAURANT 3849"}, (256, 96), 18, ground, faint)
+    for turn in (0, 6, 90, 180, 270):
+        turned = upright.rotate(turn, Image.Resampling.BICUBIC, expand=True, fillcolor=ground)
+        picture = Image.new("RGB", (384, 352), ground)
+        picture.paste(turned, (10, 10))
+        assert [line.text for line in reader.find_lines(picture)] == ["RESTAURANT 3849"], turn
+
+
 def test_files_are_read_upright(reader: RapidOcrReader, tmp_path: Path) -> None:
     """HEIC, the preview in a RAW file, and a JPEG whose EXIF turns it."""
     picture = draw({(40, 100): "Platform 9"})

@@ -273,6 +273,9 @@ def test_stdout_carries_only_the_protocol(folder: Path) -> None:
     assert messages[-1]["result"]["structuredContent"]["images"] == 4
     for noise in ("print", "descriptor", "child", "log", "warning"):
         assert noise in notes, notes
+    # Started, or left by an earlier test. No other handler repeats the record.
+    records = [line for line in notes.splitlines() if "searchapp.server.start_resident" in line]
+    assert records and len(records) == len(set(records)), notes
 
 
 WAIT = """

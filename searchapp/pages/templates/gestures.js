@@ -61,3 +61,21 @@ function measure(points) {
   const [a, b = a] = points.values();
   return { x: (a.x + b.x) / 2, y: (a.y + b.y) / 2, spread: Math.hypot(a.x - b.x, a.y - b.y) };
 }
+
+const WHEEL_STEP = 0.0015; // exponent of the zoom for one pixel of the wheel
+const LINE_PIXELS = 16; // browsers that count a wheel in lines
+const PINCH_WHEEL = 6; // a pinch on a touchpad sends a small wheel with the Ctrl key
+
+// Call zoom(factor, {x, y}) for each turn of the wheel over an element; isActive: see above.
+export function listenToWheel(element, zoom, isActive = () => true) {
+  element.addEventListener(
+    "wheel",
+    (event) => {
+      if (!isActive(event)) return;
+      event.preventDefault(); // a pinch on a touchpad would zoom the page
+      const pixels = event.deltaY * (event.deltaMode ? LINE_PIXELS : 1) * (event.ctrlKey ? PINCH_WHEEL : 1);
+      zoom(Math.exp(-pixels * WHEEL_STEP), { x: event.clientX, y: event.clientY });
+    },
+    { passive: false },
+  );
+}

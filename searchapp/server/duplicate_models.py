@@ -1,0 +1,164 @@
+"""Requests and answers of the routes for duplicates."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Sequence
+from typing import Annotated
+
+from pydantic import BaseModel, BeforeValidator, Field
+
+from searchapp.duplicates import move_script
+from searchapp.server.api_examples import make_json_body
+from searchapp.server.request_fields import ImageIdField
+from searchapp.server.request_models import FilterRequest, RequestFields
+from searchapp.server.zip_request import MAX_ZIP_PICTURES, split_ids
+from searchapp.types import DuplicateCertainty, DuplicateFile, DuplicateGroup, Duplicates
+
+MAX_GROUPS = 100  # per answer
+
+
+class DuplicatesRequest(FilterRequest):
+    """Pictures to compare, and whether to search again."""
+
+    look_alikes: Annotated[bool, Field(description="also group look-alikes, as --similar")] = False
+    again: Annotated[bool, Field(description="search again if there is a result")] = False
+
+
+DUPLICATES_REQUEST_SCHEMA = make_json_body(DuplicatesRequest, {"folder": ["/home/ada/Pictures"]})
+
+
+class ScriptRequest(RequestFields):
+    """Groups that a script moves."""
+
+    among: Annotated[
+        list[ImageIdField],
+        Field(
+            default_factory=list,
+            max_length=MAX_ZIP_PICTURES,
+            description="only groups with one of these, as 7,9,12",
+        ),
+        BeforeValidator(split_ids),
+    ]
+
+    def find_wanted(self, found: Duplicates) -> list[int]:
+        """Return the numbers of the groups with one of the wanted images."""
+        wanted = set(self.among)
+        return [
+            number
+            for number, group in enumerate((*found.groups, *found.similar))
+            if not wanted or any(file.image_id in wanted for file in _list_files(group))
+        ]
+
+
+class GroupsRequest(ScriptRequest):
+    """A page of the groups that a search has found."""
+
+    first: Annotated[int, Field(ge=0, description="number of the first group")] = 0
+    count: Annotated[int, Field(ge=1, le=MAX_GROUPS)] = 20
+    reviewed: Annotated[
+        bool, Field(description="also groups of which an earlier review keeps all files")
+    ] = False
+
+
+class DuplicateFileAnswer(BaseModel):
+    """File of a group of duplicates."""
+
+    path: str
+    name: str
+    folder: str
+    size: int = Field(description="bytes")
+    width: int
+    height: int
+    format: str
+    taken_at: str | None
+    sha256: str
+    image_id: int
+    certainty: DuplicateCertainty | None = Field(description="null: the file to keep")
+    difference: str = Field(description="from the file to keep, in words")
+    edits: list[str] = Field(description="grayscale, caption, border: what was done to the picture")
+    companions: list[str] = Field(description="files that move along")
+    stays: bool = Field(description="by a review, or else by the proposal")
+    can_move: bool = Field(description="whether the script can move the file")
+
+    @classmethod
+    def from_file(cls, file: DuplicateFile, *, stays: bool) -> DuplicateFileAnswer:
+        """Convert a file into its form in the API."""
+        folder, name = os.path.split(file.path)
+        return cls(
+            path=file.path, name=name, folder=folder, size=file.size, width=file.width,
+            height=file.height, format=file.format, taken_at=file.taken_at, sha256=file.sha256,
+            image_id=file.image_id, certainty=file.certainty, difference=file.difference,
+            edits=list(file.edits), companions=list(file.companions), stays=stays,
+            can_move=move_script.can_move(file),
+        )  # fmt: skip
+
+
+class DuplicateGroupAnswer(BaseModel):
+    """Files with the same picture: the file to keep, then its duplicates, most certain first."""
+
+    number: int = Field(description="in the result of the search")
+    certainty: DuplicateCertainty = Field(description="of the least certain duplicate")
+    reason: str = Field(description="why the first file is the one to keep")
+    is_reviewed: bool = Field(description="whether a review has a choice for one of the files")
+    files: list[DuplicateFileAnswer]
+
+    @classmethod
+    def from_group(cls, number: int, group: DuplicateGroup) -> DuplicateGroupAnswer:
+        """Convert a group into its form in the API."""
+        kept = {file.path for file in group.kept}
+        files = _list_files(group)
+        return cls(
+            number=number,
+            certainty=group.others[-1].certainty or "near",
+            reason=group.reason,
+            is_reviewed=any(file.stays is not None for file in files),
+            files=[
+                DuplicateFileAnswer.from_file(
+                    file, stays=file.path in kept or not move_script.can_move(file)
+                )
+                for file in files
+            ],
+        )
+
+
+class DuplicatesAnswer(BaseModel):
+    """Page of the groups that a search has found."""
+
+    groups: list[DuplicateGroupAnswer]
+    next: int | None = Field(description="first of the next page; null: this is the last page")
+    total: int = Field(description="number of groups, of all pages")
+    duplicates: int = Field(description="files that do not stay, of all pages")
+    duplicates_bytes: int
+    hidden: int = Field(description="groups left out, of which a review keeps all files")
+    images: int = Field(description="pictures compared")
+    failed: int = Field(description="pictures that could not be read")
+    unreadable: int = Field(description="pages whose text could not be compared")
+
+    @classmethod
+    def from_groups(
+        cls, found: Duplicates, groups: Sequence[DuplicateGroup | None], request: GroupsRequest
+    ) -> DuplicatesAnswer:
+        """Return the page of a result that a request asks for.
+
+        groups: those of found, with the choices of reviews; None for a group that is left out.
+        """
+        numbers = request.find_wanted(found)
+        shown = [(number, group) for number in numbers if (group := groups[number]) is not None]
+        page = [pair for pair in shown if pair[0] >= request.first]
+        moved = [file for _, group in shown for file in group.moved]
+        return cls(
+            groups=[DuplicateGroupAnswer.from_group(*pair) for pair in page[: request.count]],
+            next=page[request.count][0] if len(page) > request.count else None,
+            total=len(shown),
+            duplicates=len(moved),
+            duplicates_bytes=sum(file.size for file in moved),
+            hidden=len(numbers) - len(shown),
+            images=found.images,
+            failed=found.failed,
+            unreadable=found.unreadable,
+        )
+
+
+def _list_files(group: DuplicateGroup) -> tuple[DuplicateFile, ...]:
+    return (group.keeper, *group.others)
