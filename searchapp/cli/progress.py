@@ -93,7 +93,7 @@ def format_event(event: object) -> str | None:
         case EngineStarting(model=model):
             return f"starting vLLM with {Path(model).name} ..."
         case DecodingOnCpu(reason=reason):
-            return f"the CPU decodes all pictures: {reason}"
+            return f"decoding JPEGs on the CPU: {reason}"
         case IndexBuilding(vectors=vectors, kind=kind):
             return f"building the index {kind} for {format_count(vectors, 'vector')} ..."
         case VanishedFilesKept(root=root, vanished_files=vanished, known_files=known):

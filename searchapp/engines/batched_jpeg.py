@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import logging
+import sys
 import threading
+import time
 from collections.abc import Callable, Sequence
 from concurrent.futures import Future
 from contextlib import AbstractContextManager, nullcontext, suppress
@@ -32,6 +34,9 @@ MAX_BATCH_PIXELS = 100_000_000  # Batches are cut here; they need 3 bytes for ea
 # Decoding smaller pictures costs the cores less than what they do for each picture anyway.
 MIN_PIXELS = 1_000_000
 MAX_FAILURES_IN_A_ROW = 8  # of single pictures; then the cause is not the pictures
+# With Python's default of 5 ms, a decoder thread mostly waits for Python's lock.
+SWITCH_INTERVAL_S = 0.0005
+CLOSE_TIMEOUT_S = 1.0  # how long close() waits for both threads together
 
 
 class BatchedJpegDecoder:
@@ -64,11 +69,21 @@ class BatchedJpegDecoder:
         self._problem = problem
         self._lock, self._is_closed = threading.Lock(), False
         self._has_told_problem = False
+        self._threads: list[threading.Thread] = []
         if decode_batch is not None:
+            self._former_switch_interval_s = sys.getswitchinterval()
+            sys.setswitchinterval(SWITCH_INTERVAL_S)
             for _ in range(DECODER_THREADS):
-                threading.Thread(
+                thread = threading.Thread(
                     target=self._run, args=(decode_batch,), name="jpeg-decoder", daemon=True
-                ).start()
+                )
+                thread.start()
+                self._threads.append(thread)
+
+    @property
+    def is_working(self) -> bool:
+        """Return whether this decoder can still decode pictures."""
+        return self._problem is None and not self._is_closed
 
     def decode(self, pixel_count: int, make_job: Callable[[], JpegJob | None]) -> Pixels | None:
         """Decode a JPEG, or return None if Pillow must decode it: see JpegDecoder."""
@@ -99,11 +114,18 @@ class BatchedJpegDecoder:
         return self._problem
 
     def close(self) -> None:
-        """Stop the threads once all waiting pictures are decoded."""
+        """Stop the threads once all waiting pictures are decoded; wait up to CLOSE_TIMEOUT_S."""
         with self._lock:
+            if self._is_closed:
+                return
             self._is_closed = True
-            for _ in range(DECODER_THREADS):
+            for _ in self._threads:
                 self._queue.put(None)
+        deadline = time.monotonic() + CLOSE_TIMEOUT_S
+        for thread in self._threads:
+            thread.join(max(0.0, deadline - time.monotonic()))
+        if self._threads:
+            sys.setswitchinterval(self._former_switch_interval_s)
 
     def _submit(self, make_job: Callable[[], JpegJob | None]) -> Future[Pixels | None] | None:
         job = make_job()
@@ -134,6 +156,8 @@ class BatchedJpegDecoder:
             return [None] * len(jobs)
         try:
             decoded = decode_batch(jobs)
+            if len(decoded) != len(jobs):
+                raise RuntimeError(f"{len(decoded)} of {len(jobs)} pictures were decoded")
         except Exception as error:  # torch and nvJPEG raise many types.
             if is_out_of_memory(error):
                 self._stop(f"the GPU has too little memory ({summarize_error(error)})")
@@ -159,9 +183,9 @@ def _cut_batches(entries: list[_Entry]) -> list[list[_Entry]]:
     batches: list[list[_Entry]] = []
     total = 0
     for entry in entries:
-        total += entry[0].pixel_count
+        total += entry[0].shape.pixel_count
         if not batches or total > MAX_BATCH_PIXELS:
             batches.append([])
-            total = entry[0].pixel_count
+            total = entry[0].shape.pixel_count
         batches[-1].append(entry)
     return batches

@@ -28,7 +28,7 @@ from searchapp.pictures import (
     raw,
 )
 from searchapp.pictures.decoder_errors import call_decoder
-from searchapp.pictures.jpeg_decoder import JpegDecoder, load_reduced
+from searchapp.pictures.jpeg_decoder import JpegDecoder, load_reduced, reduce_decoded_size
 from searchapp.pictures.model_size import ImageInput
 from searchapp.types import MAX_MEGAPIXELS, PictureInfo, Region
 
@@ -219,16 +219,6 @@ def open_picture(data: bytes, max_megapixels: float) -> Picture:
     limits.check_limits(image, data, max_megapixels)
     nclx.note_color_code(image, data[: nclx.MAX_META_BYTES])
     return image
-
-
-def reduce_decoded_size(image: Picture, choose_size: Callable[[int, int], tuple[int, int]]) -> None:
-    """Make the decoder of an opened JPEG scale by 1/2, 1/4 or 1/8 if the caller needs no more.
-
-    choose_size: as in decode_picture().
-    """
-    if image.format in ("JPEG", "MPO"):  # MPO: a JPEG file with several pictures
-        draft_side = min(choose_size(*image.size))
-        image.draft(None, (draft_side, draft_side))
 
 
 def _extract_info(image: Picture) -> PictureInfo:

@@ -7,13 +7,19 @@ complete. Pillow decodes all others, and reports what is wrong with them.
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
 
-from searchapp.pictures.jpeg_segments import END_MARKER, SOS, find_scan_end, read_segment
+from searchapp.pictures.jpeg_segments import (
+    DRI,
+    END_MARKER,
+    SOS,
+    find_scan_end,
+    read_segment,
+)
 
 if TYPE_CHECKING:
     from PIL.Image import Image as Picture
@@ -28,17 +34,38 @@ DRAFT_FACTORS = (2, 4, 8)
 
 
 @dataclass(frozen=True, slots=True)
-class JpegJob:
-    """A baseline JPEG, in color, to decode at a reduced size.
+class JpegShape:
+    """Properties of a baseline JPEG in color for which a decoder may work in another way."""
 
-    factor: 2, 4 or 8. Each side is divided by it and rounded up, as libjpeg does. is_422:
-    libjpeg keeps the chroma at half the reduced width.
-    """
+    width: int  # pixels, in the file
+    height: int
+    factor: int  # 2, 4 or 8: each side is divided by it and rounded up, as libjpeg does
+    sampling: bytes  # sampling factors of the three components
+    has_restarts: bool
+
+    @property
+    def pixel_count(self) -> int:
+        """Return the number of pixels in the file."""
+        return self.width * self.height
+
+    @property
+    def is_422(self) -> bool:
+        """Return whether libjpeg keeps the chroma at half the reduced width."""
+        return self.sampling == SAMPLING_422
+
+
+@dataclass(frozen=True, slots=True)
+class JpegJob:
+    """A baseline JPEG, in color, to decode at a reduced size."""
 
     data: bytes  # up to the end marker
-    pixel_count: int
-    factor: int
-    is_422: bool = False
+    shape: JpegShape
+    scan_start: int  # offset of the entropy-coded data
+
+    def cut(self, share: float) -> JpegJob:
+        """Return this JPEG with only a share of its entropy-coded data, and an end marker."""
+        end = self.scan_start + int(share * (len(self.data) - self.scan_start))
+        return replace(self, data=self.data[:end].rstrip(b"\xff") + END_MARKER)
 
 
 class JpegDecoder(Protocol):
@@ -52,6 +79,16 @@ class JpegDecoder(Protocol):
         Return None if Pillow must decode the picture. pixel_count: width times height.
         make_job: returns the job, or None if the JPEG is not suitable; it takes some time.
         """
+
+
+def reduce_decoded_size(image: Picture, choose_size: Callable[[int, int], tuple[int, int]]) -> None:
+    """Make the decoder of an opened JPEG scale by 1/2, 1/4 or 1/8 if the caller needs no more.
+
+    choose_size: returns the size that the caller needs, from width and height.
+    """
+    if image.format in ("JPEG", "MPO"):  # MPO: a JPEG file with several pictures
+        draft_side = min(choose_size(*image.size))
+        image.draft(None, (draft_side, draft_side))
 
 
 def load_reduced(
@@ -69,8 +106,8 @@ def load_reduced(
         found, factor = parse_baseline(data), _find_draft_factor(full_size, image.size)
         if found is None or factor is None:
             return None
-        end, sampling = found
-        return JpegJob(data[:end], width * height, factor, sampling == SAMPLING_422)
+        shape = JpegShape(width, height, factor, found.sampling, found.has_restarts)
+        return JpegJob(data[: found.end], shape, found.scan_start)
 
     # At full size, decoders differ in how they enlarge the chroma.
     if decoder is not None and image.mode == "RGB" and image.size != full_size:
@@ -85,18 +122,30 @@ def load_reduced(
     return image
 
 
-def parse_baseline(data: bytes) -> tuple[int, bytes] | None:
-    """Return the offset behind a baseline JPEG's end marker, and its sampling factors.
+@dataclass(frozen=True, slots=True)
+class BaselineLayout:
+    """Where the only scan of a baseline JPEG is, and how it is encoded."""
+
+    scan_start: int  # offset of the entropy-coded data
+    end: int  # offset behind the end marker
+    sampling: bytes  # sampling factors of the three components
+    has_restarts: bool
+
+
+def parse_baseline(data: bytes) -> BaselineLayout | None:
+    """Return the layout of a baseline JPEG.
 
     Return None if the JPEG has another structure, is truncated, or has unusual colors.
     """
-    position, component_ids, samplings = 2, b"", b""
+    position, component_ids, samplings, has_restarts = 2, b"", b"", False
     while (segment := read_segment(data, position)) is not None:
         marker, content, position = segment
         if marker in FRAMES:
             if marker != BASELINE_FRAME or component_ids or not _is_usual_frame(content):
                 return None
             component_ids, samplings = content[6::3], content[7::3]
+        elif marker == DRI:
+            has_restarts = any(content)
         elif marker == ADOBE_SEGMENT and content.startswith(b"Adobe"):
             if content[11:12] != ADOBE_YCBCR:
                 return None
@@ -106,8 +155,9 @@ def parse_baseline(data: bytes) -> tuple[int, bytes] | None:
             if not count or not is_whole:
                 return None
             end = find_scan_end(data, position)
-            is_complete = data[end : end + 2] == END_MARKER
-            return (end + 2, samplings) if is_complete else None
+            if data[end : end + 2] != END_MARKER:
+                return None
+            return BaselineLayout(position, end + 2, samplings, has_restarts)
     return None
 
 

@@ -126,7 +126,10 @@ class EngineStarting:
 
 @dataclass(frozen=True, slots=True)
 class DecodingOnCpu:
-    """Event: the GPU decodes no more pictures in this run, so the CPU decodes all of them."""
+    """Event: an engine cannot decode JPEGs on the GPU, or not any more, so the CPU decodes them.
+
+    A run with several engines yields it once.
+    """
 
     reason: str
 

@@ -2,8 +2,8 @@
 
     python tests/bench/gpu_decode.py prove OUT.json [--pictures 500] [--model FOLDER]
         decode varied JPEGs on the CPU and on the GPU, and compare pixels, vectors and errors
-    python tests/bench/gpu_decode.py profile OUT.json
-        measure the steps of the GPU decoder, in ms for each picture
+    python tests/bench/gpu_decode.py guard OUT.json
+        cut JPEGs of many shapes, and report which cuts the decoder notices
     python tests/bench/gpu_decode.py decoders OUT.json
         measure the decoders alone, in one process: pictures/s by size
     python tests/bench/gpu_decode.py rates OUT.json --size 4000x3000 --pictures 8000
@@ -47,6 +47,7 @@ from searchapp.engines.gpu_jpeg import start_jpeg_decoder  # noqa: E402
 from searchapp.errors import PictureError  # noqa: E402
 from searchapp.models import ModelSpec, resolve_model  # noqa: E402
 from searchapp.pictures import decode  # noqa: E402
+from searchapp.pictures.jpeg_decoder import JpegJob, JpegShape, parse_baseline  # noqa: E402
 
 MIN_COSINE = 0.999
 SIZES = ((640, 480), (1024, 683), (1600, 1200), (2048, 1536), (3000, 4000), (4000, 3000),
@@ -57,6 +58,7 @@ PRIMARIES = {"p3": DISPLAY_P3, "adobe": ADOBE_RGB, "prophoto": PRO_PHOTO}
 # The GPU must not decode these, except the last two.
 OTHER_KINDS = ("gray", "progressive", "cmyk", "truncated", "no end", "rgb", "cut and ended",
                "damaged")  # fmt: skip
+GUARD_SHARES = (0.05, 0.4, 0.8, 0.97, 0.995, 0.9995)  # of the entropy-coded data that is kept
 
 
 @dataclass(slots=True)
@@ -74,18 +76,22 @@ class Result:
     images: tuple[Any, Any] | None = field(default=None, repr=False)
 
 
-def make_varied_jpegs(count: int) -> Iterator[tuple[str, bytes]]:
-    """Yield (kind, bytes of a JPEG): each kind in many sizes, qualities and subsamplings."""
+def make_varied_jpegs(count: int) -> Iterator[tuple[str, bytes, bytes]]:
+    """Yield (kind, bytes of a JPEG, bytes of a complete JPEG of the same shape).
+
+    Each kind has many sizes, qualities and subsamplings.
+    """
     rng = random.Random(0)
     with ThreadPoolExecutor(os.cpu_count() or 1) as pool:
         scenes = list(pool.map(lambda n: draw_photo(n, *SIZES[n % len(SIZES)]), range(33)))
     kinds = [*PLAIN_KINDS * 4, *OTHER_KINDS]
     jobs = [(kinds[n % len(kinds)], scenes[n % 33], rng.randrange(10**9)) for n in range(count)]
     with ThreadPoolExecutor(os.cpu_count() or 1) as pool:
-        yield from pool.map(lambda job: (job[0], encode_jpeg(*job)), jobs)
+        yield from pool.map(lambda job: (job[0], *encode_jpeg(*job)), jobs)
 
 
-def encode_jpeg(kind: str, scene: Image.Image, seed: int) -> bytes:
+def encode_jpeg(kind: str, scene: Image.Image, seed: int) -> tuple[bytes, bytes]:
+    """Return a JPEG, and the same one before it was damaged."""
     rng = random.Random(seed)
     # Parts of the scene, so that no two pictures are alike.
     left, top = rng.randrange(scene.width // 4), rng.randrange(scene.height // 4)
@@ -118,7 +124,7 @@ def encode_jpeg(kind: str, scene: Image.Image, seed: int) -> bytes:
             options = {"keep_rgb": True, "quality": 90}
     buffer = io.BytesIO()
     picture.save(buffer, "JPEG", **options)
-    data = buffer.getvalue()
+    data = complete = buffer.getvalue()
     start = data.rindex(b"\xff\xda") + 20
     cut = rng.randrange(start, len(data) - 20)
     match kind:
@@ -132,7 +138,7 @@ def encode_jpeg(kind: str, scene: Image.Image, seed: int) -> bytes:
             data = data[:-2]
         case "damaged":  # bytes in the middle of the pixels
             data = data[:cut] + bytes(n % 255 for n in rng.randbytes(16)) + data[cut + 16 :]
-    return data
+    return data, complete
 
 
 def start_model(model: str) -> tuple[ModelSpec, Callable[[list[Image.Image]], np.ndarray]]:
@@ -189,7 +195,9 @@ def prove(output: Path, count: int, model: str) -> dict[str, Any]:
             return None, str(error)
 
     results: list[Result] = []
-    for kind, data in make_varied_jpegs(count):
+    for kind, data, complete in make_varied_jpegs(count):
+        for _ in range(2):  # The first picture of a shape is not decoded; the second is the proof.
+            read(complete, decoder)
         expected, cpu_error = read(data, None)
         before = decoder.decoded_count
         made, gpu_error = read(data, decoder)
@@ -304,77 +312,60 @@ def measure_decoders(output: Path) -> dict[str, Any]:
     return {"rows": rows}
 
 
-def profile_steps(output: Path) -> dict[str, Any]:
-    """Measure the steps of the GPU decoder one by one, in milliseconds for each picture."""
-    import torch
-    from torchvision.io import ImageReadMode, decode_jpeg
+def measure_guard(output: Path) -> dict[str, Any]:
+    """Cut JPEGs of many shapes at many places, and report which cuts the decoder notices.
 
+    Each shape is proven first. A batch has complete pictures, too. For a cut that is not noticed,
+    the report has the mean difference to Pillow in levels of 255: it must be small.
+    """
     from searchapp.engines import gpu_jpeg
-    from searchapp.pictures.jpeg_decoder import JpegJob, parse_baseline
 
-    report: dict[str, Any] = {}
-    for width, height in ((4000, 3000), (1600, 1200)):
-        files = []
-        for number in range(8):
-            buffer = io.BytesIO()
-            draw_photo(number, width, height).save(buffer, "JPEG", quality=85)
-            files.append(buffer.getvalue())
-        spec = resolve_model("clip-vit-l-14")
-        factor = 8 if height >= 8 * 224 else 4
-        for batch in (1, 4, 8, 16):
-            jobs = [JpegJob(files[n % 8], width * height, factor) for n in range(batch)]
-            seconds = defaultdict[str, float](float)
-            for turn in range(12):
-                times = [("", time.perf_counter())]
-
-                def note(name: str, times: list[tuple[str, float]] = times) -> None:
-                    torch.cuda.synchronize()
-                    times.append((name, time.perf_counter()))
-
-                for job in jobs:
-                    parse_baseline(job.data)
-                note("parse")
-                encoded = [torch.frombuffer(bytearray(j.data), dtype=torch.uint8) for j in jobs]
-                note("copy")
-                decoded = decode_jpeg(encoded, ImageReadMode.RGB, device="cuda")
-                note("decode")
-                halves = [each.to(torch.float16) for each in decoded]
-                note("to half")
-                for half in halves:
-                    torch.nn.functional.avg_pool2d(half[None], factor, ceil_mode=True)
-                note("pool")
-                pixels = gpu_jpeg.reduce_pictures(decoded, jobs)
-                note("all of reduce")
-                for each in pixels:
-                    Image.fromarray(each)
-                note("fromarray")
-                if turn >= 2:
-                    for (_, before), (name, after) in itertools.pairwise(times):
-                        seconds[name] += 1000 * (after - before) / (10 * batch)
-            steps = {name: round(value, 3) for name, value in seconds.items()}
-            report[f"{width}x{height}, {batch}"] = steps
-            print(width, height, batch, steps, flush=True)
-        decoder = ReadyDecoder(pixels[0])
-        started = time.perf_counter()
-        for number in range(50):
-            decode.prepare_picture(files[number % 8], spec.image, jpegs=decoder)
-        report[f"{width}x{height}, all but decoding"] = round(
-            20 * (time.perf_counter() - started), 3
-        )
-        print(report[f"{width}x{height}, all but decoding"], "ms for the rest", flush=True)
-    write_json(output, report)
-    return report
+    decoder = gpu_jpeg._start_nvjpeg()  # raises an exception if the test pictures fail
+    rows = []
+    for width, height in ((640, 480), (1591, 1043), (3768, 2343), (4000, 3000)):
+        for subsampling, restarts in itertools.product((0, 1, 2), (0, 7)):
+            options = {"restart_marker_blocks": restarts} if restarts else {}
+            first, second, third = (
+                make_job(draw_photo(seed, width, height), subsampling=subsampling, **options)
+                for seed in range(3)
+            )
+            for job in (first, second):
+                decoder.decode_batch([job])
+            batch = [second, third, *(third.cut(share) for share in GUARD_SHARES), second]
+            made = decoder.decode_batch(batch)
+            differences = {
+                share: compare_with_pillow(job, pixels)
+                for share, job, pixels in zip(GUARD_SHARES, batch[2:-1], made[2:-1], strict=True)
+                if pixels is not None
+            }
+            row = {
+                "size": f"{width}x{height}",
+                "subsampling": subsampling,
+                "restarts": bool(restarts),
+                "is_proven": first.shape in decoder._proven,
+                "complete_decoded": sum(made[n] is not None for n in (0, 1, -1)),
+                "not_noticed": differences,
+            }
+            rows.append(row)
+            print(row, flush=True)
+            write_json(output, rows)
+    return {"rows": rows}
 
 
-class ReadyDecoder:
-    """Returns the same pixels for each picture."""
+def make_job(picture: Image.Image, **options: int) -> JpegJob:
+    buffer = io.BytesIO()
+    picture.save(buffer, "JPEG", quality=88, **options)
+    data = buffer.getvalue()
+    layout = parse_baseline(data)
+    assert layout is not None
+    shape = JpegShape(*picture.size, 2, layout.sampling, layout.has_restarts)
+    return JpegJob(data, shape, layout.scan_start)
 
-    def __init__(self, pixels: np.ndarray) -> None:
-        self.pixels = pixels
 
-    def decode(self, pixel_count: int, make_job: Callable[[], Any]) -> np.ndarray:
-        make_job()
-        return self.pixels
+def compare_with_pillow(job: JpegJob, pixels: np.ndarray) -> float:
+    with Image.open(io.BytesIO(job.data)) as image:
+        image.draft(None, (image.width // 2, image.height // 2))
+        return float(np.abs(np.asarray(image, np.int16) - pixels).mean())
 
 
 def measure_rates(output: Path, arguments: list[str]) -> None:
@@ -399,15 +390,15 @@ def write_json(output: Path, report: Any) -> None:
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("what", choices=("prove", "profile", "decoders", "rates"))
+    parser.add_argument("what", choices=("prove", "guard", "decoders", "rates"))
     parser.add_argument("output", type=Path)
     parser.add_argument("--pictures", type=int, default=500)
     parser.add_argument("--model", default="starter")
     known, others = parser.parse_known_args()
     if known.what == "rates":
         measure_rates(known.output, ["--pictures", str(known.pictures), *others])
-    elif known.what == "profile":
-        profile_steps(known.output)
+    elif known.what == "guard":
+        measure_guard(known.output)
     elif known.what == "decoders":
         measure_decoders(known.output)
     else:

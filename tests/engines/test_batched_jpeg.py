@@ -2,37 +2,20 @@
 
 from __future__ import annotations
 
-import io
 import sys
 import threading
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
-from typing import Any
 
 import numpy as np
 import pytest
-from PIL import Image
-from support.pixels import encode_picture
+from support.jpeg_decoders import make_job
 
-from searchapp.engines import batched_jpeg, gpu_jpeg
+from searchapp.engines import batched_jpeg
 from searchapp.engines.batched_jpeg import BatchedJpegDecoder, Pixels
-from searchapp.models import resolve_model
 from searchapp.pictures.jpeg_decoder import JpegJob
 
 SHOWN = np.zeros((2, 2, 3), np.uint8)
-LIBJPEG_GRAY = 128
-
-
-@pytest.fixture(autouse=True)
-def keep_switch_interval() -> Iterator[None]:
-    """A decoder that starts lets Python's threads take turns more often."""
-    interval = sys.getswitchinterval()
-    yield
-    sys.setswitchinterval(interval)
-
-
-def make_job(data: bytes = b"good", pixels: int = 4) -> JpegJob:
-    return JpegJob(data, pixels, 2)
 
 
 def decode_good(jobs: Sequence[JpegJob]) -> list[Pixels]:
@@ -108,6 +91,7 @@ def test_small_and_huge_pictures_and_unsuitable_ones_take_no_slot() -> None:
     assert decoder.decode(batched_jpeg.MAX_PIXELS + 1, fail) is None
     assert decoder.decode(4, make_job) is SHOWN
     decoder.close()
+    assert not decoder.is_working
     assert decoder.decode(4, make_job) is None
 
 
@@ -118,7 +102,9 @@ def fail() -> JpegJob:
 def test_a_large_batch_is_cut() -> None:
     half = batched_jpeg.MAX_BATCH_PIXELS // 2
     entries = [(make_job(pixels=n), None) for n in (half, half, 1, 3 * half, half)]
-    sizes = [[job.pixel_count for job, _ in part] for part in batched_jpeg._cut_batches(entries)]
+    sizes = [
+        [job.shape.pixel_count for job, _ in part] for part in batched_jpeg._cut_batches(entries)
+    ]
     assert sizes == [[half, half], [1], [3 * half], [half]]
 
 
@@ -157,135 +143,28 @@ def test_a_picture_that_the_device_gives_back_is_not_counted() -> None:
     decoder.close()
 
 
-class FakeGpu:
-    """Lends the same memory again, and leaves the end of a truncated JPEG as it was.
-
-    has_inner_memory: the missing part shows another picture, whatever the lent memory had.
-    """
-
-    def __init__(self, *, has_inner_memory: bool = False, lends_other_memory: bool = False) -> None:
-        self.has_inner_memory, self.lends_other_memory = has_inner_memory, lends_other_memory
-        self.lent: list[Any] = []
-
-    def mark_memory(self, jobs: Sequence[JpegJob]) -> list[int]:
-        import torch
-
-        sizes = [Image.open(io.BytesIO(job.data)).size for job in jobs]
-        mark = torch.tensor(gpu_jpeg.MARK, dtype=torch.uint8)[:, None, None]
-        self.lent = [mark.repeat(1, height, width) for width, height in sizes]
-        return [each.data_ptr() for each in self.lent]
-
-    def decode_files(self, jobs: Sequence[JpegJob]) -> list[Any]:
-        import torch
-
-        if not self.lent or self.lends_other_memory:
-            self.mark_memory(jobs)
-        for job, memory in zip(jobs, self.lent, strict=True):
-            with Image.open(io.BytesIO(job.data)) as image:
-                values = torch.from_numpy(np.array(image)).permute(2, 0, 1)
-            is_gray = (values == LIBJPEG_GRAY).all(0)  # what libjpeg shows for a missing part
-            is_missing = is_gray & is_gray[-1, -1]
-            if self.has_inner_memory:
-                values[:, is_missing] = 77
-                is_missing[:] = False
-            memory[:, ~is_missing] = values[:, ~is_missing]
-        lent, self.lent = self.lent, []
-        return lent
+def test_a_decoder_that_loses_pictures_is_given_up() -> None:
+    """Else their threads would wait forever."""
+    decoder = BatchedJpegDecoder(lambda jobs: [], is_preferred=True, min_pixels=1)
+    for _ in range(batched_jpeg.MAX_FAILURES_IN_A_ROW):
+        assert decoder.decode(4, make_job) is None
+    assert "0 of 1 pictures" in str(decoder.take_problem())
+    assert not decoder.is_working
 
 
-def encode_noise(share: float = 1.0, side: int = 128) -> JpegJob:
-    """Return a JPEG that is cut after a share of its bytes, but has an end marker."""
-    noise = np.random.default_rng(1).integers(0, 256, (side, side, 3), np.uint8)
-    data = encode_picture(Image.fromarray(noise), "JPEG")
-    if share < 1:
-        data = data[: int(share * len(data))].rstrip(b"\xff") + b"\xff\xd9"
-    return JpegJob(data, side**2, 2)
-
-
-def test_a_truncated_jpeg_with_an_end_marker_is_given_back() -> None:
-    pytest.importorskip("torch")
-    gpu = FakeGpu()
-    decoder = gpu_jpeg.NvjpegDecoder(gpu.decode_files, gpu.mark_memory)
-    assert decoder.notices_truncation
-    jobs = [encode_noise(share) for share in (1.0, 0.5, 0.9, 0.95, 1.0)]
-    made = decoder.decode_batch(jobs)
-    assert [each is not None for each in made] == [True, False, False, False, True]
-    assert made[0] is not None
-    assert made[0].shape == (64, 64, 3)
-
-
-@pytest.mark.parametrize("fault", ["has_inner_memory", "lends_other_memory"])
-def test_a_gpu_that_hides_truncation_is_only_used_on_demand(
-    monkeypatch: pytest.MonkeyPatch, fault: str
-) -> None:
-    pytest.importorskip("torch")
-    gpu = FakeGpu(**{fault: True})
-    decoder = gpu_jpeg.NvjpegDecoder(gpu.decode_files, gpu.mark_memory)
-    assert not decoder.notices_truncation
-    (made,) = decoder.decode_batch([encode_noise()])
-    assert made is not None
-    spec = resolve_model("clip-vit-l-14")
-    monkeypatch.setattr(gpu_jpeg, "_find_reason_for_cpu", lambda spec: None)
-    monkeypatch.setattr(gpu_jpeg, "_start_nvjpeg", lambda: decoder)
-    assert gpu_jpeg.start_jpeg_decoder(spec, "auto") is None
-    demanded = gpu_jpeg.start_jpeg_decoder(spec, "gpu")
-    assert demanded is not None
-    assert demanded.decode(128**2, encode_noise) is not None
-    demanded.close()
-
-
-def test_a_gpu_that_notices_truncation_helps(monkeypatch: pytest.MonkeyPatch) -> None:
-    pytest.importorskip("torch")
-    gpu = FakeGpu()
-    decoder = gpu_jpeg.NvjpegDecoder(gpu.decode_files, gpu.mark_memory)
-    monkeypatch.setattr(gpu_jpeg, "_find_reason_for_cpu", lambda spec: None)
-    monkeypatch.setattr(gpu_jpeg, "_start_nvjpeg", lambda: decoder)
-    helper = gpu_jpeg.start_jpeg_decoder(resolve_model("clip-vit-l-14"), "auto")
-    assert helper is not None
-    assert helper.decode(10**6, encode_noise) is not None
-    assert helper.decode(10**6, lambda: encode_noise(0.5)) is None
-    helper.close()
-
-
-def test_a_decoder_that_shows_wrong_colors_is_refused() -> None:
-    torch = pytest.importorskip("torch")
-    with pytest.raises(RuntimeError, match="a red picture is not red"):
-        gpu_jpeg.NvjpegDecoder(
-            lambda jobs: [torch.zeros((3, 512, 512), dtype=torch.uint8) for _ in jobs],
-            lambda jobs: [0 for _ in jobs],
-        )
-
-
-def test_without_a_gpu_only_a_demanded_gpu_is_a_problem(monkeypatch: pytest.MonkeyPatch) -> None:
-    pytest.importorskip("torch")
-    spec = resolve_model("clip-vit-l-14")
-    assert gpu_jpeg.start_jpeg_decoder(spec, "cpu") is None
-    monkeypatch.setattr(gpu_jpeg, "has_gpu", lambda: False)
-    assert gpu_jpeg.start_jpeg_decoder(spec, "auto") is None
-    monkeypatch.setattr(gpu_jpeg, "_start_nvjpeg", fail)
-    demanded = gpu_jpeg.start_jpeg_decoder(spec, "gpu")
-    assert demanded is not None
-    assert demanded.decode(10**7, fail) is None
-    assert demanded.take_problem() == "nvJPEG does not work (broken)"
-
-
-def test_a_large_model_keeps_the_gpu(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(gpu_jpeg, "has_gpu", lambda: True)
-    assert "busy" in str(gpu_jpeg._find_reason_for_cpu(resolve_model("vlm2vec")))
-
-
-def test_pixels_are_reduced_to_the_mean_of_their_square() -> None:
-    """Each picture of a batch by its own factor."""
-    torch = pytest.importorskip("torch")
-    rng = np.random.default_rng(0)
-    sizes, factors = ((21, 34), (40, 8), (17, 17)), (2, 4, 8)
-    pictures = [rng.integers(0, 256, (3, *size), dtype=np.uint8) for size in sizes]
-    jobs = [JpegJob(b"", 4, factor) for factor in factors]
-    made = gpu_jpeg.reduce_pictures([torch.from_numpy(each) for each in pictures], jobs)
-    for reduced, values, (height, width), factor in zip(
-        made, pictures, sizes, factors, strict=True
-    ):
-        assert reduced.shape == (-(-height // factor), -(-width // factor), 3)
-        for row, column in ((0, 0), (reduced.shape[0] - 1, reduced.shape[1] - 1)):
-            square = values[:, row * factor :, column * factor :][:, :factor, :factor]
-            assert np.abs(reduced[row, column] - square.mean(axis=(1, 2))).max() <= 0.51
+def test_a_closed_decoder_has_answered_all_and_restores_the_switch_interval() -> None:
+    interval = sys.getswitchinterval()
+    gate = Gate()
+    decoder = BatchedJpegDecoder(gate.decode, is_preferred=True, min_pixels=1)
+    assert sys.getswitchinterval() < interval
+    with ThreadPoolExecutor(4) as pool:
+        waiting = [pool.submit(decoder.decode, 4, make_job) for _ in range(4)]
+        gate.started.acquire()
+        while decoder._slots._value > batched_jpeg.MAX_JOBS_IN_FLIGHT - 4:
+            pass
+        for _ in waiting:
+            gate.passes.release()
+        decoder.close()
+        assert all(each.result() is SHOWN for each in waiting)
+    assert sys.getswitchinterval() == interval
+    decoder.close()

@@ -12,7 +12,7 @@ from support.pixels import CROPPED_INPUT, SQUASHED_INPUT, encode_picture
 from searchapp.bench.synthetic_photos import draw_photo
 from searchapp.errors import PictureError
 from searchapp.pictures import decode
-from searchapp.pictures.jpeg_decoder import parse_baseline
+from searchapp.pictures.jpeg_decoder import JpegShape, parse_baseline
 from searchapp.pictures.model_size import ImageInput
 
 pytest.importorskip("torch")
@@ -63,7 +63,7 @@ def test_a_plain_jpeg_looks_the_same_at_every_reduced_size(kind: str, side: int)
     """The size of the picture is no multiple of a block."""
     decoder, data = RecordingDecoder(), make_jpeg(kind)
     check_same(decode_with(decoder, data, side), decode_with(None, data, side))
-    assert [job.factor for job in decoder.jobs] == [{30: 8, 70: 4, 120: 2}[side]]
+    assert [job.shape.factor for job in decoder.jobs] == [{30: 8, 70: 4, 120: 2}[side]]
 
 
 @pytest.mark.parametrize("orientation", range(1, 9))
@@ -153,9 +153,36 @@ def test_bytes_behind_the_picture_are_not_passed_on() -> None:
     assert [job.data for job in decoder.jobs] == [data]
 
 
+@pytest.mark.parametrize(
+    ("kind", "sampling"),
+    [("4:2:0", b"\x22\x11\x11"), ("4:2:2", b"\x21\x11\x11"), ("restarts", b"\x22\x11\x11")],
+)
+def test_the_shape_of_a_jpeg_is_known(kind: str, sampling: bytes) -> None:
+    data, decoder = make_jpeg(kind), RecordingDecoder()
+    decode_with(decoder, data, 70)
+    assert [job.shape for job in decoder.jobs] == [
+        JpegShape(403, 301, 4, sampling, kind == "restarts")
+    ]
+    assert decoder.jobs[0].shape.is_422 == (kind == "4:2:2")
+
+
+def test_a_cut_copy_keeps_its_header_and_has_an_end() -> None:
+    data, decoder = make_jpeg("4:2:0"), RecordingDecoder()
+    decode_with(decoder, data, 70)
+    (job,) = decoder.jobs
+    cut = job.cut(0.5)
+    scan_bytes = len(data) - job.scan_start
+    assert abs(len(cut.data) - job.scan_start - scan_bytes / 2) < 4
+    assert cut.data[: job.scan_start] == data[: job.scan_start]
+    assert parse_baseline(cut.data) is not None
+    values = np.asarray(decode_with(None, cut.data, 301))
+    assert (values[-1] == 128).all()  # what libjpeg shows for a missing part
+    assert (values[0] != 128).any()
+
+
 def test_unusual_headers_are_left_to_pillow() -> None:
     data = make_jpeg("4:2:0")
-    assert parse_baseline(data) == (len(data), b"\x22\x11\x11")
+    assert parse_baseline(data) is not None
     frame = data.index(b"\xff\xc0")
     for offset, value in {
         1: 0xC1,  # extended Huffman coding

@@ -3,15 +3,24 @@
 from __future__ import annotations
 
 import io
+import os
+import signal
 from collections.abc import Callable, Sequence
 
 import numpy as np
 from PIL import Image, ImageFile
 
 from searchapp.engines.batched_jpeg import BatchedJpegDecoder, Pixels
-from searchapp.engines.gpu_jpeg import reduce_pictures
+from searchapp.engines.reduce_jpegs import reduce_pictures
 from searchapp.models import ModelSpec
-from searchapp.pictures.jpeg_decoder import JpegJob
+from searchapp.pictures.jpeg_decoder import SAMPLING_420, JpegJob, JpegShape
+
+DEADLY_COMMENT = b"deadly"
+
+
+def make_job(data: bytes = b"good", pixels: int = 4, factor: int = 2) -> JpegJob:
+    """Return a job whose data need not be a JPEG."""
+    return JpegJob(data, JpegShape(pixels, 1, factor, SAMPLING_420, has_restarts=False), 0)
 
 
 def decode_with_torch(jobs: Sequence[JpegJob]) -> list[Pixels]:
@@ -43,12 +52,26 @@ class RecordingDecoder:
             ImageFile.LOAD_TRUNCATED_IMAGES = False
 
 
-def start_decoder(spec: ModelSpec, device: str) -> BatchedJpegDecoder:
-    # An engine has imported torch before the first picture. On a busy machine, this import alone
-    # can take longer than a picture may take.
-    import torch  # noqa: F401
+def decode_with_pillow(jobs: Sequence[JpegJob]) -> list[Pixels]:
+    """Decode JPEGs at their reduced size; a JPEG with the comment DEADLY_COMMENT ends the process.
 
-    return BatchedJpegDecoder(decode_with_torch, is_preferred=True, min_pixels=1)
+    Without torch, whose import takes a worker process several seconds.
+    """
+    pictures = []
+    for job in jobs:
+        shape = job.shape
+        with Image.open(io.BytesIO(job.data)) as image:
+            if image.info.get("comment") == DEADLY_COMMENT:
+                os.kill(os.getpid(), signal.SIGKILL)
+            image.draft(None, (shape.width // shape.factor, shape.height // shape.factor))
+            pictures.append(np.array(image.convert("RGB")))
+    return pictures
+
+
+def start_decoder(spec: ModelSpec, device: str) -> BatchedJpegDecoder | None:
+    if device == "cpu":
+        return None
+    return BatchedJpegDecoder(decode_with_pillow, is_preferred=True, min_pixels=1)
 
 
 def start_exhausted_decoder(spec: ModelSpec, device: str) -> BatchedJpegDecoder:
@@ -58,3 +81,8 @@ def start_exhausted_decoder(spec: ModelSpec, device: str) -> BatchedJpegDecoder:
         raise RuntimeError("CUDA out of memory. Tried to allocate 20.00 MiB")
 
     return BatchedJpegDecoder(decode, is_preferred=True, min_pixels=1)
+
+
+def start_missing_decoder(spec: ModelSpec, device: str) -> BatchedJpegDecoder:
+    """Return a decoder that cannot start."""
+    return BatchedJpegDecoder(None, is_preferred=False, problem="nvJPEG does not work")

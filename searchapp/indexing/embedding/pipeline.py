@@ -108,7 +108,6 @@ class Pipeline:
 
         EngineStarting is yielded before the engine starts, and DecodingOnCpu if the GPU decodes no
         more pictures.
-
         Raises EngineError or ModelError if the engine cannot start or continue, and EngineError
         if too many decoders are stuck.
         """
@@ -139,13 +138,13 @@ class Pipeline:
         """Return whether so many decoders are stuck that the process should be replaced."""
         return self._readers.stuck_count >= MAX_STUCK_DECODERS
 
-    def start_batch(self, tasks: Iterable[FileTask]) -> StartedBatch:
-        """Give a batch of files to the reader threads."""
-        return [self._start_file(task) for task in tasks]
+    def start_batch(self, tasks: Iterable[FileTask], *, is_cpu_only: bool = False) -> StartedBatch:
+        """Give a batch of files to the reader threads. is_cpu_only: Pillow decodes all JPEGs."""
+        return [self._start_file(task, is_cpu_only) for task in tasks]
 
-    def _start_file(self, task: FileTask) -> _StartedFile:
+    def _start_file(self, task: FileTask, is_cpu_only: bool) -> _StartedFile:
         content = None if is_video(task.path) else self._prefetcher.start_fetch(task)
-        read = partial(self._file_reader.read, task, content)
+        read = partial(self._file_reader.read, task, content, is_cpu_only)
         return _StartedFile(task, self._readers.submit(read))
 
     def needs_engine_start(self, batch: StartedBatch) -> bool:
@@ -213,8 +212,9 @@ class Pipeline:
 
     def _use_jpeg_decoder(self, decoder: BatchedJpegDecoder | None) -> None:
         """Let a decoder decode JPEGs beside the reader threads, with threads that wait for it."""
-        self._jpeg_decoder = self._file_reader.jpegs = decoder
-        if decoder is not None:
+        self._jpeg_decoder = decoder
+        if decoder is not None and decoder.is_working:
+            self._file_reader.jpegs = decoder
             self._readers.add_waiting_threads(MAX_JOBS_IN_FLIGHT)
             decoder.wait_context = self._readers.release_core
 

@@ -144,14 +144,18 @@ class ReplicaPool:
 
     def _adjust_worker_count(self, size: int) -> None:
         """Start, pause or resume workers as the scaler decides."""
-        if self._scaler is None or not self._work_queue or self._suspects:
+        if self._scaler is None:
             return
-        ready_count = sum(r.is_ready and not r.is_paused for r in self._replicas)
-        count = self._scaler.observe(self._embedded_count, ready_count, size)
+        can_measure = self._work_queue and not self._suspects
+        if can_measure:
+            ready_count = sum(r.is_ready and not r.is_paused for r in self._replicas)
+            self._scaler.observe(self._embedded_count, ready_count, size)
+        # Also without a measurement: after the end of a worker, a paused one must continue.
         for number, replica in enumerate(self._replicas):
-            replica.is_paused = number >= count
-        for environment in self._environments[len(self._replicas) : count]:
-            self._start_worker(environment, starts_early=True)
+            replica.is_paused = number >= self._scaler.count
+        if can_measure:
+            for environment in self._environments[len(self._replicas) : self._scaler.count]:
+                self._start_worker(environment, starts_early=True)
 
     def _start_worker(self, environment: Mapping[str, str], *, starts_early: bool = False) -> None:
         """Start a worker; starts_early: its engine starts at once, not with its first picture."""
@@ -166,8 +170,7 @@ class ReplicaPool:
         if replica.is_paused or (replica.is_starting and not replica.is_ready):
             return
         if self._suspects and not replica.batches:
-            replica.send_batch([self._suspects.take_file()])
-            replica.is_isolated = True
+            replica.send_suspect(self._suspects.take_file())
         depth = MAX_BATCHES_PER_WORKER if replica.is_ready or replica.answer_count else 1
         while not replica.is_isolated and len(replica.batches) < depth:
             if self._suspects:  # Suspects come first; each needs a worker without other files.

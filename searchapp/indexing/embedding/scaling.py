@@ -70,7 +70,7 @@ class EngineScaler:
         """Use at most `limit` engines from now on, because more do not start."""
         self.limit = max(1, min(self.limit, limit))
         if self.count > self.limit:
-            self._run(self.limit)
+            self._run(min(self.limit, self._best.count))
             self._phase = _Phase.SETTLED
 
     def observe(self, done: int, ready: int, batch_size: int) -> int:

@@ -157,10 +157,9 @@ def _serve_parent(job: EmbeddingJob, parent: _Parent) -> None:
     started_batches: deque[StartedBatch] = deque()
     while not pipeline.is_stuck:
         while not started_batches or parent.connection.poll():
-            message = parent.connection.recv_bytes()
-            started_batches.append(
-                pipeline.start_batch(FileTask(*values) for values in json.loads(message))
-            )
+            message = json.loads(parent.connection.recv_bytes())
+            tasks = [FileTask(*values) for values in message["files"]]
+            started_batches.append(pipeline.start_batch(tasks, is_cpu_only=message["is_cpu_only"]))
         batch = started_batches.popleft()
         if pipeline.needs_engine_start(batch):
             parent.send({"starting": True})
@@ -168,9 +167,10 @@ def _serve_parent(job: EmbeddingJob, parent: _Parent) -> None:
         _send_outcomes(parent, outcomes, pipeline)
 
 
-def send_files(connection: Connection, tasks: list[FileTask]) -> None:
-    """Send a batch of files to a worker."""
-    connection.send_bytes(json.dumps([dataclasses.astuple(task) for task in tasks]).encode())
+def send_files(connection: Connection, tasks: list[FileTask], *, is_cpu_only: bool) -> None:
+    """Send a batch of files to a worker. is_cpu_only: the CPU decodes all pictures."""
+    files = [dataclasses.astuple(task) for task in tasks]
+    connection.send_bytes(json.dumps({"files": files, "is_cpu_only": is_cpu_only}).encode())
 
 
 def _send_outcomes(parent: _Parent, outcomes: list[Outcome], pipeline: Pipeline) -> None:

@@ -82,9 +82,17 @@ class WorkerProcess:
 
     def send_batch(self, tasks: list[FileTask]) -> None:
         """Send a batch of files to the worker."""
+        self._send(tasks, is_cpu_only=False)
+
+    def send_suspect(self, task: FileTask) -> None:
+        """Send a suspect file, which is decoded on the CPU: the GPU's decoder may be the cause."""
+        self._send([task], is_cpu_only=True)
+        self.is_isolated = True
+
+    def _send(self, tasks: list[FileTask], *, is_cpu_only: bool) -> None:
         self.batches.append(tasks)
         with suppress(OSError):  # The worker has ended; receiving from it raises EOFError.
-            worker.send_files(self.connection, tasks)
+            worker.send_files(self.connection, tasks, is_cpu_only=is_cpu_only)
 
     def stop(self) -> None:
         """Kill the worker process and wait until it has ended."""

@@ -20,6 +20,7 @@ import pytest
 from PIL import Image
 from support.effort import scale
 from support.fake_engine import FakeEngine
+from support.jpeg_decoders import DEADLY_COMMENT
 from support.replicas import list_works, make_environments, run_replicas
 
 from searchapp.catalog import FileTask
@@ -116,6 +117,23 @@ class StillbornInSomePlaces(FakeEngine):
         if os.environ.get("STILLBORN"):
             os._exit(3)
         super().__init__(spec)
+
+
+class MortalInSomePlaces(FakeEngine):
+    """Ends its process if MORTAL is set and a file exists; then it does not start again."""
+
+    def __init__(self, spec: ModelSpec, may_die: str) -> None:
+        super().__init__(spec)
+        self._may_die = Path(may_die)
+        self._check_death()
+
+    def embed(self, inputs):  # type: ignore[no-untyped-def]
+        self._check_death()
+        return super().embed(inputs)
+
+    def _check_death(self) -> None:
+        if os.environ.get("MORTAL") and self._may_die.exists():
+            os._exit(3)
 
 
 class RefusingEngine(FakeEngine):
@@ -466,49 +484,67 @@ def test_memory_does_not_grow_with_the_files(job: EmbeddingJob, tmp_path: Path) 
     assert peak(40_000) < 1.1 * peak(3_000) + 200_000  # a pointer more a file would show
 
 
-def test_worker_processes_decode_on_another_device(
-    job: EmbeddingJob, tmp_path_factory: pytest.TempPathFactory
-) -> None:
-    """JPEGs are decoded there, everything else by Pillow, and the vectors are the same."""
-    pytest.importorskip("torch")
-    folder = tmp_path_factory.mktemp("works")
+def test_worker_processes_decode_on_another_device(job: EmbeddingJob, tmp_path: Path) -> None:
+    """JPEGs are decoded there, everything else by Pillow, and the vectors are the same.
+
+    A picture that ends the process there is decoded by Pillow in the end.
+    """
+    folder = tmp_path / "works"
+    folder.mkdir()
     for number in range(40):
         picture = Image.new("RGB", (900, 700), (6 * number, 100, 0))
-        picture.save(folder / f"{number:02}.{'png' if number % 4 == 0 else 'jpg'}")
+        options = {"comment": DEADLY_COMMENT} if number == 21 else {}
+        picture.save(folder / f"{number:02}.{'png' if number % 4 == 0 else 'jpg'}", **options)
     files = list_works(folder)
     cpu_pool = ReplicaPool(job, make_environments(2))
     expected = {each.task.path: each.result for each in run_replicas(cpu_pool, files)}
+    assert cpu_pool.gpu_decoded_count == 0
     elsewhere = replace(job, jpeg_decoder="support.jpeg_decoders:start_decoder", threads=2)
     pool = ReplicaPool(elsewhere, make_environments(2))
-    for outcome in run_replicas(pool, files):
+    pool.start_engines()  # Else Pillow decodes the files that are read before an engine runs.
+    first_workers = {replica.process.pid for replica in pool._replicas}
+    outcomes = [each for event in pool.run(files, 8) if isinstance(event, list) for each in event]
+    assert len({replica.process.pid for replica in pool._replicas} & first_workers) == 1
+    pool.close()
+    assert Counter(outcome.task for outcome in outcomes) == Counter(files)
+    for outcome in outcomes:
         theirs = expected[outcome.task.path]
         assert isinstance(outcome.result, EmbeddedPicture)
         assert isinstance(theirs, EmbeddedPicture)
         assert outcome.result.info == theirs.info
         ours, other = unpack_vectors([outcome.result.vector, theirs.vector], FakeEngine.DIMENSIONS)
         assert float(ours @ other) > 0.999
-    # Files that were read before the first engine ran were decoded by Pillow.
-    assert 0 < pool.gpu_decoded_count <= 30
-    assert cpu_pool.gpu_decoded_count == 0
+    # Pillow decodes the pictures of the batches that were lost.
+    assert 0 < pool.gpu_decoded_count <= 29
 
 
-def test_a_device_without_memory_is_told_once(
-    job: EmbeddingJob, tmp_path_factory: pytest.TempPathFactory
+@pytest.mark.parametrize(
+    ("decoder", "reason"),
+    [
+        ("start_exhausted_decoder", "too little memory"),
+        ("start_missing_decoder", "nvJPEG does not work"),
+    ],
+)
+def test_a_device_that_cannot_decode_is_told_once(
+    job: EmbeddingJob, tmp_path: Path, decoder: str, reason: str
 ) -> None:
-    pytest.importorskip("torch")
-    folder = tmp_path_factory.mktemp("works")
-    for number in range(120):
-        Image.new("RGB", (900, 700), (2 * number, 100, 0)).save(folder / f"{number:03}.jpg")
-    exhausted = replace(job, jpeg_decoder="support.jpeg_decoders:start_exhausted_decoder")
-    pool = ReplicaPool(exhausted, make_environments(2))
+    folder = tmp_path / "works"
+    folder.mkdir()
+    for number in range(48):
+        Image.new("RGB", (900, 700), (5 * number, 100, 0)).save(folder / f"{number:03}.jpg")
+    useless = replace(job, jpeg_decoder=f"support.jpeg_decoders:{decoder}")
+    pool = ReplicaPool(useless, make_environments(2))
+    pool.start_engines()
     events = list(pool.run(list_works(folder), 8))
+    assert all(replica.answer_count for replica in pool._replicas)
     pool.close()
     told = [event for event in events if isinstance(event, DecodingOnCpu)]
     assert len(told) == 1
-    assert "too little memory" in told[0].reason
+    assert reason in told[0].reason
     results = [each.result for event in events if isinstance(event, list) for each in event]
-    assert len(results) == 120
+    assert len(results) == 48
     assert all(isinstance(result, EmbeddedPicture) for result in results)
+    assert pool.gpu_decoded_count == 0
 
 
 class ScriptedScaler(EngineScaler):
@@ -566,6 +602,40 @@ def test_workers_are_started_and_paused_as_the_scaler_decides(
     assert [each.is_paused for each in pool._replicas] == [False, True, True]
     assert pool.active_count == 1
     pool.close()
+
+
+class PausingScaler(EngineScaler):
+    """Runs 2 engines, and 1 once both embed. Then it lets the other one die."""
+
+    def __init__(self, may_die: Path) -> None:
+        super().__init__(2, 2, 10**9)
+        self._may_die = may_die
+
+    def observe(self, done: int, ready: int, batch_size: int) -> int:
+        if ready == 2 and done:
+            self.count = 1
+        elif self.count == 1:
+            self._may_die.touch()
+        return self.count
+
+
+def test_a_paused_worker_continues_if_the_last_other_one_ends(
+    job: EmbeddingJob, many: list[FileTask], tmp_path: Path
+) -> None:
+    """The worker that embeds dies, and its engine does not start again."""
+    may_die = tmp_path / "may_die"
+    mortal = replace(
+        job, engine="test_replicas:MortalInSomePlaces", arguments={"may_die": str(may_die)}
+    )
+    environments = [*make_environments(1, MORTAL="1"), *make_environments(1)]
+    pool = ReplicaPool(mortal, environments, scaler=PausingScaler(may_die))
+    pool.start_engines()
+    files = 5 * many
+    outcomes = [each for event in pool.run(files, 8) if isinstance(event, list) for each in event]
+    assert len(pool._replicas) == 1
+    pool.close()
+    assert may_die.exists()
+    assert Counter(outcome.task for outcome in outcomes) == Counter(files)
 
 
 def test_a_worker_that_does_not_start_limits_the_scaler(

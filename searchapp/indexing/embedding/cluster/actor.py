@@ -39,6 +39,7 @@ class BatchAnswer:
     started_at: float | None = None  # when the engine ran and had the batch, by time.time
     error: Mapping[str, Any] | None = None  # from error_to_dict
     logs: Sequence[LogEntry] = ()  # log records since the last answer
+    decoder_problem: str | None = None  # why the GPU decodes no more pictures
 
 
 class Embedder:
@@ -99,6 +100,7 @@ class Embedder:
             dict(self._pipeline.take_stage_seconds()),
             time.time() - elapsed_s,
             logs=self._logs.take_entries(),
+            decoder_problem=self._pipeline.take_decoder_problem(),
         )
 
     def _make_error_answer(self, error: SearchAppError) -> BatchAnswer:
