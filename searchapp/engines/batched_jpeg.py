@@ -1,4 +1,4 @@
-"""Decode JPEGs from many threads in batches, beside the cores; give back what fails to Pillow."""
+"""Decode JPEGs of many threads in batches on another device; give back to Pillow what fails."""
 
 from __future__ import annotations
 
@@ -68,8 +68,9 @@ class BatchedJpegDecoder:
         self._failures_in_a_row = 0
         self._problem = problem
         self._lock, self._is_closed = threading.Lock(), False
-        self._has_told_problem = False
+        self._has_reported_problem = False
         self._threads: list[threading.Thread] = []
+        self._former_switch_interval_s: float | None = None
         if decode_batch is not None:
             self._former_switch_interval_s = sys.getswitchinterval()
             sys.setswitchinterval(SWITCH_INTERVAL_S)
@@ -108,9 +109,9 @@ class BatchedJpegDecoder:
 
     def take_problem(self) -> str | None:
         """Return why this decoder has stopped for good; None if it works, or at a second call."""
-        if self._problem is None or self._has_told_problem:
+        if self._problem is None or self._has_reported_problem:
             return None
-        self._has_told_problem = True
+        self._has_reported_problem = True
         return self._problem
 
     def close(self) -> None:
@@ -124,8 +125,12 @@ class BatchedJpegDecoder:
         deadline = time.monotonic() + CLOSE_TIMEOUT_S
         for thread in self._threads:
             thread.join(max(0.0, deadline - time.monotonic()))
-        if self._threads:
+        self._restore_switch_interval()
+
+    def _restore_switch_interval(self) -> None:
+        if self._former_switch_interval_s is not None:
             sys.setswitchinterval(self._former_switch_interval_s)
+            self._former_switch_interval_s = None
 
     def _submit(self, make_job: Callable[[], JpegJob | None]) -> Future[Pixels | None] | None:
         job = make_job()
@@ -175,6 +180,7 @@ class BatchedJpegDecoder:
 
     def _stop(self, problem: str) -> None:
         self._problem = problem
+        self._restore_switch_interval()
         logger.info("Decoding all pictures on the CPU from now on: %s", problem)
 
 

@@ -32,7 +32,7 @@ def start_jpeg_decoder(spec: ModelSpec, device: DecodeDevice) -> BatchedJpegDeco
 
     With "auto", the GPU helps the cores if it has JPEG hardware and if the model is small: a large
     model keeps the GPU busy and leaves the cores idle. With "gpu", it decodes all JPEGs that it
-    can. If the GPU should decode but cannot, the returned decoder only tells why.
+    can. If the GPU should decode but cannot, the returned decoder only reports why.
     """
     if device == "cpu":
         return None

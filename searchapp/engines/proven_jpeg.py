@@ -17,7 +17,9 @@ from searchapp.pictures.jpeg_decoder import JpegJob, JpegShape, parse_baseline
 logger = logging.getLogger(__name__)
 
 MARK = (1, 254, 3)  # red, green, blue: a color that photos lack
-MAX_MEAN_DIFFERENCE = 2.0  # levels of 255, to libjpeg; an H200 had at most 0.8
+# In levels of 255, to the picture of libjpeg, with each side divided by COMPARED_FACTOR: libjpeg
+# shows fine grain otherwise than the mean of a square.
+MAX_MEAN_DIFFERENCE, COMPARED_FACTOR = 2.0, 4
 CUT_SHARES = (0.5, 0.95)  # of the entropy-coded data that a truncated copy keeps
 MAX_PROOFS = 3  # Attempts for a shape: the picture can be damaged.
 MAX_SHAPES = 10_000  # to remember
@@ -31,8 +33,8 @@ class ProvenDecoder:
     it. libjpeg shows gray for the missing part; nvJPEG leaves parts of other pictures there. So a
     picture is used only if both of these hold:
 
-    - The memory that the decoder wrote to had the color MARK before, and no pixel of the reduced
-      picture has this color.
+    - The memory that the decoder wrote to had the color MARK before. Neither the last pixel nor any
+      pixel of the reduced picture has this color.
     - The decoder has proven in this process that it decodes this JpegShape right: one picture of
       this shape looks as with Pillow, and the truncated copies of it are noticed.
 
@@ -110,14 +112,28 @@ class ProvenDecoder:
         if [each.data_ptr() for each in decoded] != list(addresses):
             raise RuntimeError("pictures are decoded in other memory than expected")
         pictures = reduce_pictures(decoded, jobs)
-        return [None if _has_mark(picture) else picture for picture in pictures]
+        are_marked = _find_marked_ends(decoded)
+        return [
+            None if is_marked or _has_mark(picture) else picture
+            for picture, is_marked in zip(pictures, are_marked, strict=True)
+        ]
+
+
+def _find_marked_ends(decoded: Sequence[Any]) -> list[bool]:
+    """Return for each decoded picture whether its last pixel has the color MARK.
+
+    It has if anything is missing at the end. In a reduced picture with 4:2:2, its color can be
+    mixed with its neighbor's.
+    """
+    import torch
+
+    ends = torch.stack([each[:, -1, -1] for each in decoded]).cpu()
+    are_marked: list[bool] = (ends == torch.tensor(MARK, dtype=torch.uint8)).all(1).tolist()
+    return are_marked
 
 
 def _has_mark(picture: Pixels) -> bool:
-    """Return whether any pixel has the color MARK.
-
-    The smallest part that can be missing, 8 x 8 pixels, covers at least one reduced pixel.
-    """
+    """Return whether any pixel has the color MARK, because a part of the picture is missing."""
     red, green, blue = MARK
     found = picture[..., 1] == green
     if not found.any():
@@ -132,10 +148,13 @@ def _looks_like_libjpeg(made: Pixels, job: JpegJob) -> bool:
     shape = job.shape
     with Image.open(io.BytesIO(job.data), formats=("JPEG",)) as image:
         image.draft(None, (shape.width // shape.factor, shape.height // shape.factor))
-        expected = np.asarray(image, np.int16)
-    return made.shape == expected.shape and (
-        float(np.abs(made - expected).mean()) <= MAX_MEAN_DIFFERENCE
-    )
+        expected = image.reduce(COMPARED_FACTOR)
+        has_same_size = made.shape[:2] == (image.height, image.width)
+    if not has_same_size:
+        return False
+    found = Image.fromarray(made).reduce(COMPARED_FACTOR)
+    differences = np.asarray(found, np.int16) - np.asarray(expected, np.int16)
+    return float(np.abs(differences).mean()) <= MAX_MEAN_DIFFERENCE
 
 
 def _make_probe() -> JpegJob:

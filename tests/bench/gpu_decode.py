@@ -44,6 +44,7 @@ from support.icc_profiles import ADOBE_RGB, DISPLAY_P3, PRO_PHOTO, make_rgb_prof
 from searchapp.bench.synthetic_photos import draw_photo  # noqa: E402
 from searchapp.engines import EngineInput, Refusal, start_engine  # noqa: E402
 from searchapp.engines.gpu_jpeg import start_jpeg_decoder  # noqa: E402
+from searchapp.engines.proven_jpeg import COMPARED_FACTOR  # noqa: E402
 from searchapp.errors import PictureError  # noqa: E402
 from searchapp.models import ModelSpec, resolve_model  # noqa: E402
 from searchapp.pictures import decode  # noqa: E402
@@ -365,7 +366,9 @@ def make_job(picture: Image.Image, **options: int) -> JpegJob:
 def compare_with_pillow(job: JpegJob, pixels: np.ndarray) -> float:
     with Image.open(io.BytesIO(job.data)) as image:
         image.draft(None, (image.width // 2, image.height // 2))
-        return float(np.abs(np.asarray(image, np.int16) - pixels).mean())
+        expected = np.asarray(image.reduce(COMPARED_FACTOR), np.int16)
+    found = np.asarray(Image.fromarray(pixels).reduce(COMPARED_FACTOR), np.int16)
+    return float(np.abs(found - expected).mean())
 
 
 def measure_rates(output: Path, arguments: list[str]) -> None:

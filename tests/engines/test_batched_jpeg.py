@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sys
 import threading
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
@@ -15,7 +15,17 @@ from searchapp.engines import batched_jpeg
 from searchapp.engines.batched_jpeg import BatchedJpegDecoder, Pixels
 from searchapp.pictures.jpeg_decoder import JpegJob
 
+NORMAL_INTERVAL_S = 0.005
 SHOWN = np.zeros((2, 2, 3), np.uint8)
+
+
+@pytest.fixture(autouse=True)
+def set_switch_interval() -> Iterator[None]:
+    """A decoder changes it while it works."""
+    before = sys.getswitchinterval()
+    sys.setswitchinterval(NORMAL_INTERVAL_S)
+    yield
+    sys.setswitchinterval(before)
 
 
 def decode_good(jobs: Sequence[JpegJob]) -> list[Pixels]:
@@ -108,7 +118,7 @@ def test_a_large_batch_is_cut() -> None:
     assert sizes == [[half, half], [1], [3 * half], [half]]
 
 
-def test_exhausted_memory_stops_the_decoder_and_is_told_once() -> None:
+def test_exhausted_memory_stops_the_decoder_and_is_reported_once() -> None:
     def decode(jobs: Sequence[JpegJob]) -> list[Pixels]:
         raise RuntimeError("CUDA out of memory. Tried to allocate 20.00 MiB")
 
@@ -117,6 +127,7 @@ def test_exhausted_memory_stops_the_decoder_and_is_told_once() -> None:
     assert decoder.decode(4, fail) is None
     assert "too little memory" in str(decoder.take_problem())
     assert decoder.take_problem() is None
+    assert sys.getswitchinterval() == pytest.approx(NORMAL_INTERVAL_S)
 
 
 def test_a_device_that_fails_with_every_picture_is_given_up() -> None:
@@ -153,10 +164,9 @@ def test_a_decoder_that_loses_pictures_is_given_up() -> None:
 
 
 def test_a_closed_decoder_has_answered_all_and_restores_the_switch_interval() -> None:
-    interval = sys.getswitchinterval()
     gate = Gate()
     decoder = BatchedJpegDecoder(gate.decode, is_preferred=True, min_pixels=1)
-    assert sys.getswitchinterval() < interval
+    assert sys.getswitchinterval() < NORMAL_INTERVAL_S / 2
     with ThreadPoolExecutor(4) as pool:
         waiting = [pool.submit(decoder.decode, 4, make_job) for _ in range(4)]
         gate.started.acquire()
@@ -166,5 +176,5 @@ def test_a_closed_decoder_has_answered_all_and_restores_the_switch_interval() ->
             gate.passes.release()
         decoder.close()
         assert all(each.result() is SHOWN for each in waiting)
-    assert sys.getswitchinterval() == interval
+    assert sys.getswitchinterval() == pytest.approx(NORMAL_INTERVAL_S)
     decoder.close()

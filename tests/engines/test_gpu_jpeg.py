@@ -59,7 +59,7 @@ def test_a_proven_gpu_helps_the_cores(monkeypatch: pytest.MonkeyPatch) -> None:
 
 @pytest.mark.parametrize("device", ["auto", "gpu"])
 @pytest.mark.parametrize("fault", ["has_inner_memory", "lends_other_memory", "shows_other_colors"])
-def test_a_gpu_with_a_fault_is_never_used_and_this_is_told(
+def test_a_gpu_with_a_fault_is_never_used_and_this_is_reported(
     monkeypatch: pytest.MonkeyPatch, device: str, fault: str
 ) -> None:
     pytest.importorskip("torch")
@@ -74,7 +74,7 @@ def test_a_gpu_with_a_fault_is_never_used_and_this_is_told(
 
 
 @pytest.mark.parametrize("device", ["auto", "gpu"])
-def test_a_missing_nvjpeg_is_told(
+def test_a_missing_nvjpeg_is_reported(
     use_gpu: Callable[[Callable[[], ProvenDecoder]], None], device: str
 ) -> None:
     use_gpu(fail)
@@ -84,7 +84,7 @@ def test_a_missing_nvjpeg_is_told(
     assert decoder.take_problem() == "nvJPEG does not work (No module named 'torchvision')"
 
 
-def test_a_gpu_that_cannot_be_asked_is_told(
+def test_a_gpu_that_cannot_be_asked_is_reported(
     use_gpu: Callable[[Callable[[], ProvenDecoder]], None], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     use_gpu(fail)

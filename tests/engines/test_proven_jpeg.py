@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -32,11 +33,23 @@ def test_a_missing_corner_is_noticed(subsampling: int, side: int) -> None:
     gpu.mark_memory([job])
     (decoded,) = gpu.decode_files([job])
     (complete,) = reduce_pictures([decoded], [job])
+    assert proven_jpeg._find_marked_ends([decoded]) == [False]
     assert not proven_jpeg._has_mark(complete)
     width, height = (8 if subsampling == 0 else 16), (16 if subsampling == 2 else 8)
     top, left = (side - 1) // height * height, (side - 1) // width * width
     for plane, level in zip(decoded, proven_jpeg.MARK, strict=True):
         plane[top:, left:] = level
+    assert proven_jpeg._find_marked_ends([decoded]) == [True]
+
+
+def test_a_missing_part_in_the_middle_is_noticed() -> None:
+    """Such as an interval between two restart markers."""
+    gpu, job = FakeGpu(), make_picture_job(subsampling=1)
+    gpu.mark_memory([job])
+    (decoded,) = gpu.decode_files([job])
+    for plane, level in zip(decoded, proven_jpeg.MARK, strict=True):
+        plane[64:72, 48:64] = level
+    assert proven_jpeg._find_marked_ends([decoded]) == [False]
     (reduced,) = reduce_pictures([decoded], [job])
     assert proven_jpeg._has_mark(reduced)
 
@@ -75,6 +88,18 @@ def test_a_shape_with_a_fault_is_left_to_pillow(
     gpu.decoded.clear()
     assert decoder.decode_batch([faulty]) == [None]
     assert not gpu.decoded
+
+
+@pytest.mark.parametrize("subsampling", [0, 1, 2])
+@pytest.mark.parametrize("factor", [2, 4, 8])
+def test_fine_grain_is_no_fault(subsampling: int, factor: int) -> None:
+    """The means of squares differ from what libjpeg shows, but not in the end."""
+    decoder = FakeGpu().start()
+    job = make_picture_job(side=301, subsampling=subsampling, has_grain=True)
+    job = replace(job, shape=replace(job.shape, factor=factor))
+    for _ in range(2):
+        (made,) = decoder.decode_batch([job])
+    assert made is not None
 
 
 def test_a_truncated_picture_does_not_condemn_its_shape() -> None:

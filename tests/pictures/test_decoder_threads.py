@@ -269,3 +269,29 @@ def test_an_abandoned_task_gives_its_core_back() -> None:
         assert pool.submit(lambda _, number=number: str(number)).result() == str(number)
     is_over.set()
     pool.close()
+
+
+def test_a_task_that_is_abandoned_while_it_waits_gives_no_second_core() -> None:
+    """Such as one that waits for a GPU that hangs."""
+    pool, has_answer, is_waiting = ReaderPool[str](1), threading.Event(), threading.Event()
+    pool.add_waiting_threads(1)
+
+    def wait_for_device(task: ReaderTask[str]) -> str:
+        with task.limit_time(), pool.release_core():
+            task._started_at = 0.0
+            is_waiting.set()
+            has_answer.wait()
+        return "never"
+
+    waiting = pool.submit(wait_for_device)
+    assert is_waiting.wait(60)
+    assert pool.wait_for_result(waiting, 1.0, lambda: "late") == "late"
+    has_answer.set()
+    assert waiting._thread is not None
+    waiting._thread.join(60)
+    assert not waiting.is_running
+    assert pool.submit(lambda _: "next").result() == "next"
+    pool.close()
+    for thread in pool._threads:
+        thread.join(60)
+    assert pool._cores._value == 1

@@ -194,7 +194,7 @@ def test_unusual_headers_are_left_to_pillow() -> None:
         changed[frame + offset] = value
         assert parse_baseline(bytes(changed)) is None
     changed = bytearray(data)
-    changed[frame + 5 : frame + 7] = b"\0\0"  # the height, which a later segment tells
+    changed[frame + 5 : frame + 7] = b"\0\0"  # the height, which a later segment has
     assert parse_baseline(bytes(changed)) is None
     middle = (data.index(b"\xff\xda") + len(data)) // 2
     assert parse_baseline(data[:middle] + b"\xff\xc4" + data[middle:]) is None

@@ -22,7 +22,7 @@ OTHER_PICTURE = 77  # level of the pixels of another picture
 class FakeGpu:
     """Lends the same memory again, and leaves the end of a truncated JPEG as it was.
 
-    The faults are those that nvJPEG could have; None of them may lead to wrong pixels.
+    The faults are those that nvJPEG could have. None of them may lead to wrong pixels.
     """
 
     has_inner_memory: bool = False  # The missing part shows another picture, whatever was lent.
@@ -69,10 +69,16 @@ class FakeGpu:
 
 
 def make_picture_job(
-    share: float = 1.0, side: int = 128, seed: int = 1, subsampling: int = 2
+    share: float = 1.0,
+    side: int = 128,
+    seed: int = 1,
+    subsampling: int = 2,
+    *,
+    has_grain: bool = False,
 ) -> JpegJob:
-    """Return a JPEG of colored clouds that is cut after a share of its pixels."""
-    colors = np.random.default_rng(seed).integers(0, 256, (9, 9, 3), np.uint8)
+    """Return a JPEG of colored clouds, or of noise, that is cut after a share of its pixels."""
+    cells = side if has_grain else 9
+    colors = np.random.default_rng(seed).integers(0, 256, (cells, cells, 3), np.uint8)
     picture = Image.fromarray(colors).resize((side, side))
     data = encode_picture(picture, "JPEG", quality=90, subsampling=subsampling)
     layout = parse_baseline(data)

@@ -211,7 +211,7 @@ class Pipeline:
         return self._engine
 
     def _use_jpeg_decoder(self, decoder: BatchedJpegDecoder | None) -> None:
-        """Let a decoder decode JPEGs beside the reader threads, with threads that wait for it."""
+        """Let a decoder decode JPEGs, and start reader threads that wait for it."""
         self._jpeg_decoder = decoder
         if decoder is not None and decoder.is_working:
             self._file_reader.jpegs = decoder

@@ -65,7 +65,7 @@ class ReplicaPool:
         self._replicas: list[WorkerProcess] = []
         self._suspects = SuspectFiles()
         self._failed_starts = 0
-        self._has_announced_start = self._has_told_decoder_problem = False
+        self._has_announced_start = self._has_reported_decoder_problem = False
         self.file_count_by_node: Mapping[str, int] = {}  # empty: there is one node only
         self.ready_at: float | None = None  # when the first engine ran, by time.monotonic
         self.seconds_by_stage: defaultdict[str, float] = defaultdict(float)  # see StageTimer
@@ -200,8 +200,10 @@ class ReplicaPool:
                 self.gpu_decoded_count += message["gpu_decoded"] - replica.gpu_decoded_count
                 replica.gpu_decoded_count = message["gpu_decoded"]
                 yield outcomes
-                if (problem := message["decoder_problem"]) and not self._has_told_decoder_problem:
-                    self._has_told_decoder_problem = True
+                if (
+                    problem := message["decoder_problem"]
+                ) and not self._has_reported_decoder_problem:
+                    self._has_reported_decoder_problem = True
                     yield DecodingOnCpu(problem)
             elif "up" in message:
                 replica.is_up = True

@@ -1,6 +1,6 @@
 """Find the number of engines with the highest rate, by measuring while they embed.
 
-More engines keep the GPU busier, until the cores or the GPU are full; then each engine more only
+More engines keep the GPU busier, until the cores or the GPU are full. Then each further engine only
 adds switching. No formula knows this number: it depends on the model, the pictures and the machine.
 """
 

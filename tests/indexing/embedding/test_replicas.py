@@ -525,7 +525,7 @@ def test_worker_processes_decode_on_another_device(job: EmbeddingJob, tmp_path: 
         ("start_missing_decoder", "nvJPEG does not work"),
     ],
 )
-def test_a_device_that_cannot_decode_is_told_once(
+def test_a_device_that_cannot_decode_is_reported_once(
     job: EmbeddingJob, tmp_path: Path, decoder: str, reason: str
 ) -> None:
     folder = tmp_path / "works"
@@ -538,9 +538,9 @@ def test_a_device_that_cannot_decode_is_told_once(
     events = list(pool.run(list_works(folder), 8))
     assert all(replica.answer_count for replica in pool._replicas)
     pool.close()
-    told = [event for event in events if isinstance(event, DecodingOnCpu)]
-    assert len(told) == 1
-    assert reason in told[0].reason
+    problems = [event for event in events if isinstance(event, DecodingOnCpu)]
+    assert len(problems) == 1
+    assert reason in problems[0].reason
     results = [each.result for event in events if isinstance(event, list) for each in event]
     assert len(results) == 48
     assert all(isinstance(result, EmbeddedPicture) for result in results)
@@ -568,6 +568,7 @@ def supply_works(folder: Path, is_enough: Callable[[], bool]) -> Iterator[FileTa
     works = list_works(folder)
     while not is_enough():
         yield from works
+        time.sleep(0.02)  # Leave the cores to the process that starts meanwhile.
     yield from 20 * works
 
 
@@ -619,7 +620,7 @@ class PausingScaler(EngineScaler):
         return self.count
 
 
-def test_a_paused_worker_continues_if_the_last_other_one_ends(
+def test_a_paused_worker_continues_if_the_other_one_ends(
     job: EmbeddingJob, many: list[FileTask], tmp_path: Path
 ) -> None:
     """The worker that embeds dies, and its engine does not start again."""
@@ -632,7 +633,6 @@ def test_a_paused_worker_continues_if_the_last_other_one_ends(
     pool.start_engines()
     files = 5 * many
     outcomes = [each for event in pool.run(files, 8) if isinstance(event, list) for each in event]
-    assert len(pool._replicas) == 1
     pool.close()
     assert may_die.exists()
     assert Counter(outcome.task for outcome in outcomes) == Counter(files)

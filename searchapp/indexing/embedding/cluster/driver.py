@@ -77,7 +77,7 @@ class Cluster:
         self.seconds_by_stage: defaultdict[str, float] = defaultdict(float)  # see StageTimer
         self.file_count_by_node: Counter[str] = Counter()
         self.answered_engines: set[tuple[str, int]] = set()  # node, process
-        self._has_told_decoder_problem = False
+        self._has_reported_decoder_problem = False
 
     def run(self, tasks: Iterable[FileTask], size: int) -> Iterator[list[Outcome] | StartEvent]:
         """Embed files in batches of `size` pictures; yield the outcomes of each completed batch.
@@ -152,8 +152,8 @@ class Cluster:
                     answer = pickle.loads(pickled_answer.as_py())
                     if outcomes := self._accept_answer(answer, spool):
                         yield outcomes
-                    if answer.decoder_problem and not self._has_told_decoder_problem:
-                        self._has_told_decoder_problem = True
+                    if answer.decoder_problem and not self._has_reported_decoder_problem:
+                        self._has_reported_decoder_problem = True
                         yield DecodingOnCpu(f"{answer.decoder_problem} (on the node {answer.node})")
         except ray.exceptions.RayError as error:  # The next pass embeds what was lost.
             # A log record with the exception itself would keep the actors, and their cores.
