@@ -77,7 +77,8 @@ def _find_reason_for_cpu(spec: ModelSpec, *, is_preferred: bool) -> str | None:
 def _mark_gpu_memory(jobs: Sequence[JpegJob]) -> list[int]:
     """Fill the memory with MARK that torch lends next for pictures; return the addresses.
 
-    torch should lend the same memory to a stream again, for the same sizes in the same order.
+    torch should lend the same memory to a stream again, for the same sizes in the same order. If
+    it has just got more memory from the GPU, it may exchange the memory of pictures.
     ProvenDecoder compares the addresses.
     """
     import torch

@@ -42,6 +42,28 @@ def test_a_missing_corner_is_noticed(subsampling: int, side: int) -> None:
     assert proven_jpeg._find_marked_ends([decoded]) == [True]
 
 
+def test_pictures_of_the_same_size_may_exchange_their_memory() -> None:
+    gpu = FakeGpu(exchanges_memory=True)
+    decoder = gpu.start()
+    jobs = [make_picture_job(seed=seed) for seed in range(3)]
+    jobs[1] = jobs[1].cut(0.5)
+    for job in jobs[::2]:
+        decoder.decode_batch([job])
+    assert [each is not None for each in decoder.decode_batch(jobs)] == [True, False, True]
+
+
+def test_the_memory_of_a_picture_of_another_size_is_refused() -> None:
+    """Its planes of red, green and blue begin elsewhere, so that the mark is wrong."""
+    decoder = FakeGpu().start()
+    jobs = [make_picture_job(side=side) for side in (64, 128)]
+    for job in 2 * jobs:
+        decoder.decode_batch([job])
+    mark_memory = decoder._mark_memory
+    decoder._mark_memory = lambda jobs: list(reversed(mark_memory(jobs)))
+    with pytest.raises(RuntimeError, match="in other memory than expected"):
+        decoder.decode_batch(jobs)
+
+
 def test_a_missing_part_in_the_middle_is_noticed() -> None:
     """Such as an interval between two restart markers."""
     gpu, job = FakeGpu(), make_picture_job(subsampling=1)

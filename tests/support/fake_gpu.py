@@ -27,6 +27,7 @@ class FakeGpu:
 
     has_inner_memory: bool = False  # The missing part shows another picture, whatever was lent.
     lends_other_memory: bool = False
+    exchanges_memory: bool = False  # The first picture of a batch gets the memory of the last one.
     shows_other_colors: bool = False  # red and blue are exchanged
     refuses_truncated: bool = False  # with an exception
     fault_from_width: int = 0  # Only pictures of at least this width have the faults.
@@ -48,6 +49,11 @@ class FakeGpu:
 
         self.decoded += jobs
         lent, self.lent = self.lent, []
+        if self.exchanges_memory:
+            lent = [
+                memory.reshape(3, job.shape.height, job.shape.width)
+                for memory, job in zip(reversed(lent), jobs, strict=True)
+            ]
         for number, job in enumerate(jobs):
             has_fault = job.shape.width >= self.fault_from_width
             if self.lends_other_memory and has_fault:
