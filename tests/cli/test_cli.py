@@ -56,7 +56,7 @@ def test_index_says_once_that_no_gpu_decodes(run: RunCommand, photos: Path, mode
     save_picture(photos / "new.jpg", "orange")
     result = run("index", photos, "--decode", "gpu")
     assert result.exit_code == 0
-    assert "1 added; " in result.stderr
+    assert "1 added, 3 unchanged; " in result.stderr
     assert result.stderr.count(message) == 1
     assert run("index", photos, "--decode", "tpu").exit_code == 2
 

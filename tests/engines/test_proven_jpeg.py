@@ -55,7 +55,7 @@ def test_pictures_of_the_same_size_may_exchange_their_memory() -> None:
 def test_the_memory_of_a_picture_of_another_size_is_refused() -> None:
     """Its planes of red, green and blue begin elsewhere, so that the mark is wrong."""
     decoder = FakeGpu().start()
-    jobs = [make_picture_job(side=side) for side in (64, 128)]
+    jobs = [make_picture_job(side=side) for side in (128, 256)]
     for job in 2 * jobs:
         decoder.decode_batch([job])
     mark_memory = decoder._mark_memory
