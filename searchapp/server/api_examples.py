@@ -10,7 +10,6 @@ from pydantic import BaseModel
 from searchapp.server.api_docs import inline_definitions
 from searchapp.server.request_models import (
     RenameRequest,
-    ReviewRequest,
     SavedSearchRequest,
     SearchRequest,
 )
@@ -66,17 +65,6 @@ def make_json_body(model: type[BaseModel], example: dict[str, Any]) -> dict[str,
 
 SAVE_REQUEST_SCHEMA = make_json_body(
     SavedSearchRequest, {"name": "boats of 2021", "text": "a red boat", "after": "2021"}
-)
-REVIEW_REQUEST_SCHEMA = make_json_body(
-    ReviewRequest,
-    {
-        "groups": [
-            [
-                {"path": "/home/ada/Pictures/boat.jpg", "sha256": "2f1a...", "stays": True},
-                {"path": "/home/ada/Pictures/boat (1).jpg", "sha256": "2f1a...", "stays": False},
-            ]
-        ]
-    },
 )
 RENAME_REQUEST_SCHEMA = make_json_body(RenameRequest, {"name": "red boats"})
 INFO_EXAMPLE = {

@@ -1,4 +1,4 @@
-"""Response bodies of the HTTP API."""
+"""Answers of the HTTP API: pictures, hits, facets and saved searches."""
 
 from __future__ import annotations
 
@@ -27,19 +27,6 @@ from searchapp.types import (
 from searchapp.types.search import MatchSource
 
 FACETS = ("folders", "cameras", "lenses", "keywords", "ratings", "formats", "place_names")
-
-
-class EmbedAnswer(BaseModel):
-    """Vector of each input (float32, little-endian, base64), or the reason why it has none."""
-
-    vectors: list[str | None]
-    refusals: list[str | None]
-
-
-class CountAnswer(BaseModel):
-    """Number of tokens of a prompt."""
-
-    tokens: int
 
 
 class MatchAnswer(BaseModel):
@@ -253,13 +240,6 @@ class SavedSearchesAnswer(BaseModel):
     """All saved searches, sorted by name."""
 
     searches: list[SavedSearchAnswer]
-
-
-class ReviewAnswer(BaseModel):
-    """What was kept of a review of duplicates."""
-
-    groups: int
-    unknown_files: int = Field(description="the library does not hold them, or with other bytes")
 
 
 class SearchAnswer(BaseModel):
