@@ -338,15 +338,13 @@ class Library:
 
         Images that do not match image_filter are not counted. Raises QueryError or LibraryError.
         """
-        return self._catalog.count_facets(
-            select_collection.get_collection(self._catalog, collection),
-            resolve_filter_folder(image_filter),
-        )
+        chosen = select_collection.get_collection(self._catalog, collection)
+        return self._catalog.filters.count_facets(chosen.id, resolve_filter_folder(image_filter))
 
     @raise_library_errors
     def load_overview(self) -> Overview:
         """Return the folders and the range of dates of all images in the library."""
-        return self._catalog.read_overview()
+        return self._catalog.filters.read_overview()
 
     @raise_library_errors
     def info(self) -> LibraryInfo:

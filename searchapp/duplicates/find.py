@@ -133,7 +133,7 @@ class DuplicateFinder:
         embedding_ids, image_ids = self._store.read_embedding_ids(self._collection)
         filter = self._options.base_filter
         if filter.has_conditions:
-            matching_ids = self._catalog.find_embedding_ids(self._collection, filter)
+            matching_ids = self._catalog.filters.find_embedding_ids(self._collection.id, filter)
             is_selected = np.isin(embedding_ids, matching_ids)
             return embedding_ids[is_selected], image_ids[is_selected]
         return embedding_ids, image_ids

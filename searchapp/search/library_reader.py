@@ -128,8 +128,8 @@ class LibraryReader:
         Raises QueryError if the filter is invalid.
         """
         collection = select_collection.get_collection(self._catalog, options.collection)
-        return collection, self._catalog.find_embedding_ids(
-            collection, resolve_filter_folder(options.base_filter)
+        return collection, self._catalog.filters.find_embedding_ids(
+            collection.id, resolve_filter_folder(options.base_filter)
         )
 
     @raise_library_errors
@@ -139,7 +139,9 @@ class LibraryReader:
         Raises QueryError if the filter is invalid, LibraryError if there is no such collection.
         """
         chosen = select_collection.get_collection(self._catalog, collection)
-        ids = self._catalog.find_embedding_ids(chosen, resolve_filter_folder(image_filter)).tolist()
+        ids = self._catalog.filters.find_embedding_ids(
+            chosen.id, resolve_filter_folder(image_filter)
+        ).tolist()
         paths = dict[str, None]()
         for start in range(0, len(ids), HIT_PAGE):
             located = self._catalog.locate_images(ids[start : start + HIT_PAGE])
