@@ -7,12 +7,14 @@ import os
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict
+from pathlib import Path
 from typing import Any, Self
 
 import numpy as np
 from pydantic import BaseModel, Field
 
 from searchapp.catalog import LocatedImage
+from searchapp.library import Library
 from searchapp.search.hit_list import sort_hits
 from searchapp.server.request_models import SimilarRequest
 from searchapp.types import (
@@ -20,6 +22,7 @@ from searchapp.types import (
     Facets,
     Hit,
     SavedSearch,
+    SearchOptions,
     SearchResult,
     TextLine,
     Timeline,
@@ -272,3 +275,25 @@ def make_search_answer(
         milliseconds=round(1000 * (time.perf_counter() - started_at), 1),
         warnings=list(result.warnings),
     )
+
+
+def make_library_answer(library: Library) -> dict[str, Any]:
+    """Return the metadata of a library that the web page shows."""
+    info, overview = library.info(), library.load_overview()
+    model: dict[str, Any] = {"model": None, "modalities": []}
+    if info.collections:
+        _, spec = library.reader.choose_collection(SearchOptions())
+        model = {"model": Path(spec.name).name, "modalities": list(spec.modalities)}
+    return {
+        "library": str(info.path),
+        "images": info.images,
+        "files": info.files,
+        **model,
+        "collections": [
+            {"name": item.name, "model": item.model, "images": item.images}
+            for item in info.collections
+        ],
+        "folders": [{"path": path, "images": count} for path, count in overview.folders],
+        "first_date": overview.first_date,
+        "last_date": overview.last_date,
+    }
