@@ -1,4 +1,4 @@
-"""Requests of the HTTP API that search, filter or save a search, and the parts of all requests."""
+"""Requests of the HTTP API that search or filter, and the parts of all requests."""
 
 from __future__ import annotations
 
@@ -218,18 +218,6 @@ class SearchRequest(QuestionRequest):
     one_prompt: Annotated[
         bool, Field(description="refuse text and picture together if the model cannot embed both")
     ] = False
-
-
-class SavedSearchRequest(QuestionRequest):
-    """Name of a search to save, its query, and its conditions; no page is saved."""
-
-    name: SavedName
-
-
-class RenameRequest(RequestFields):
-    """New name of a saved search."""
-
-    name: SavedName
 
 
 def is_used_by_term(name: str, terms: list[TermRequest]) -> bool:

@@ -1,11 +1,11 @@
-"""Answers of the HTTP API: pictures, hits, facets and saved searches."""
+"""Answers of the HTTP API: pictures, hits, facets and the metadata of the library."""
 
 from __future__ import annotations
 
 import json
 import os
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any, Self
@@ -21,7 +21,6 @@ from searchapp.types import (
     Facet,
     Facets,
     Hit,
-    SavedSearch,
     SearchOptions,
     SearchResult,
     TextLine,
@@ -206,43 +205,6 @@ class FacetsAnswer(BaseModel):
             months=[MonthAnswer(**asdict(month)) for month in facets.months],
             **{name: FacetAnswer.from_facet(getattr(facets, name)) for name in FACETS},
         )
-
-
-class SavedTermAnswer(BaseModel):
-    """Term of a saved question: a text, a picture, or both."""
-
-    text: str | None = None
-    image: str | None = Field(None, description="path or URL of a picture, read at each run")
-    image_id: int | None = Field(None, description="image of the library; null: it is gone")
-    image_key: str | None = Field(None, description="content of the image of the library")
-    weight: float = 1.0
-    region: str | None = Field(None, description="part of the picture")
-    is_liked: bool | None = Field(None, description="of an example; null: a term of the sum")
-
-
-class SavedSearchAnswer(BaseModel):
-    """Saved search: a name for a question and its filters."""
-
-    id: int
-    name: str
-    terms: list[SavedTermAnswer] = Field(description="the question; empty: only filters")
-    options: dict[str, Any] = Field(description="filters and options, as the user wrote them")
-    link_folder: str | None = Field(description="folder with links to the hits")
-    created_at: str = Field(description="UTC")
-
-    @classmethod
-    def from_search(cls, search: SavedSearch, image_ids: Mapping[str, int]) -> SavedSearchAnswer:
-        """Convert a SavedSearch into its form in the API. image_ids: images by their keys."""
-        values = search.to_dict()
-        for term in values["terms"]:
-            term["image_id"] = image_ids.get(term.get("image_key", ""))
-        return cls(**values)
-
-
-class SavedSearchesAnswer(BaseModel):
-    """All saved searches, sorted by name."""
-
-    searches: list[SavedSearchAnswer]
 
 
 class SearchAnswer(BaseModel):
