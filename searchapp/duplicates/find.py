@@ -16,7 +16,9 @@ from searchapp.duplicates.existing_images import ExistingImages
 from searchapp.duplicates.inspect_pairs import PairInspector
 from searchapp.duplicates.judge_pairs import Entries, PairJudge
 from searchapp.duplicates.make_groups import GroupMaker
+from searchapp.duplicates.review_store import ReviewStore
 from searchapp.files.lock import hold_writer_lock
+from searchapp.models import select_collection
 from searchapp.search.ranking import resolve_filter_folder
 from searchapp.types import (
     Collection,
@@ -37,6 +39,23 @@ NEAR_SHARE, SIMILAR_SHARE = 0.7, 0.9
 MAX_TYPICAL_COSINE = 0.6  # a small library may hold mostly similar pictures
 SAMPLE_EMBEDDINGS = 1000
 APPROXIMATE_COSINE_ERROR = 0.03  # of an index with compressed vectors
+
+
+def find_reviewed_duplicates(
+    folder: Path,
+    catalog: Catalog,
+    indexes: Indexes,
+    reviews: ReviewStore,
+    options: DuplicateOptions,
+) -> Iterator[Progress | FileFailed | ComparisonStarted | DuplicatesFound]:
+    """Find duplicates as DuplicateFinder does, and apply the choices of earlier reviews."""
+    collection = select_collection.get_collection(catalog, options.collection)
+    finder = DuplicateFinder(folder, catalog, indexes, collection, options)
+    for event in finder.find_duplicates():
+        if isinstance(event, DuplicatesFound):
+            yield DuplicatesFound(reviews.apply(event.duplicates, show_all=options.reviewed))
+        else:
+            yield event
 
 
 class DuplicateFinder:
