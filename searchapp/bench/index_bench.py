@@ -15,9 +15,10 @@ import numpy as np
 from searchapp.bench.index_probe import EFFORTS, ProbeJob, ProbeResult, QueryTimings, probe_index
 from searchapp.catalog import Catalog
 from searchapp.errors import LibraryError
-from searchapp.types import Collection, PictureInfo, format_count
+from searchapp.types import Collection, PictureInfo, SavedIndex, format_count
 from searchapp.vectors import Ids, Vectors, pack_vector
 from searchapp.vectors.faiss_files import choose_index
+from searchapp.vectors.faiss_files.vector_file import get_vector_file, save_vector_file
 from searchapp.vectors.indexes import Indexes
 
 FILTER_SHARES = (0.001, 0.01, 0.1, 0.5)  # of the vectors that a filter leaves
@@ -117,6 +118,7 @@ class IndexBench:
             result = _run_in_process(probe_index, job)
             disk_mb = file.stat().st_size / 1e6
             file.unlink()
+            get_vector_file(file).unlink(missing_ok=True)
             if is_exact:
                 truth_ids = result.timings_by_effort[1.0].found_ids
                 truth_by_filter = [timings.found_ids for timings in result.timings_by_filter]
@@ -219,7 +221,13 @@ def _build_index_file(
                 f"too few vectors to train the index {kind}; leave this index out, "
                 "or use more vectors"
             )
-        return index.save(folder, "bench")
+        file = index.save(folder, "bench")
+        if not index.is_exact:
+            embedded = opened.get_embeddings(collection)
+            save_vector_file(
+                file, SavedIndex(), embedded.read_extent(), embedded, collection.dimensions
+            )
+        return file
 
     return call_with_catalog(catalog, build), time.perf_counter() - started_at
 

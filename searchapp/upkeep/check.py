@@ -25,6 +25,7 @@ from searchapp.pictures import thumbnail_cache
 from searchapp.types import Collection, Fault, format_count
 from searchapp.vectors import VectorIndex, are_valid, unpack_vectors
 from searchapp.vectors.faiss_files.checksums import find_damage
+from searchapp.vectors.faiss_files.vector_file import list_unused_files
 from searchapp.vectors.indexes import Indexes
 
 logger = logging.getLogger(__name__)
@@ -261,7 +262,7 @@ class LibraryCheck:
             ("temporary files are left over", old_files),
             (
                 "index files belong to no collection",
-                [f for f in self.folder.glob("collection-*.faiss") if f.name not in index_files],
+                list_unused_files(self.folder, index_files),
             ),
             ("thumbnails belong to no image", unused_thumbnails),
             ("thumbnails are empty or cut off", broken_thumbnails),

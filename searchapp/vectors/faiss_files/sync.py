@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -17,6 +18,7 @@ from searchapp.vectors import RemovalUnsupportedError, VectorIndex, unpack_vecto
 from searchapp.vectors.faiss_files import choose_index
 from searchapp.vectors.faiss_files.checksums import find_damage
 from searchapp.vectors.faiss_files.choose_index import IndexPolicy
+from searchapp.vectors.faiss_files.vector_file import get_vector_file, save_vector_file
 
 MAX_CHEAP_SAVE_BYTES = 32 << 20  # an index file up to this size is written in a moment
 
@@ -98,6 +100,8 @@ class FaissSync:
         )
         kind = self._choose_rebuild_kind(saved, now, requested)
         if kind is None and saved.extent == now and not self._find_file_problem(saved):
+            if saved.kind != choose_index.EXACT and saved.file:
+                self._restore_vector_file(collection, saved)
             return
         if kind is not None:
             reason = self._explain_rebuild(saved, now, requested, kind)
@@ -217,6 +221,7 @@ class FaissSync:
             index = VectorIndex.open(
                 self._folder / saved.file, collection.dimensions,
                 fetch=self._catalog.read_vectors, kind=saved.kind, writable=writable,
+                last_id=saved.last_id,
             )  # fmt: skip
             if len(index) == saved.count:
                 return _OpenIndex(index, saved.file, saved.extent)
@@ -275,15 +280,19 @@ class FaissSync:
         """Write the index to a new file, record it in the catalog, and delete older files."""
         self._tick()
         name = f"collection-{collection.id}"
+        embedded = self._catalog.get_embeddings(collection)
         try:
             file = index.save(self._folder, name)
             size = file.stat().st_size
+            if not index.is_exact:
+                saved = embedded.read_saved_index()
+                save_vector_file(file, saved, extent, embedded, collection.dimensions)
         except OSError as error:
             raise LibraryError(
                 "the catalog has every embedding, but the index file in "
                 f"{self._folder} cannot be saved: {explain_disk_error(error)}"
             ) from error
-        self._catalog.get_embeddings(collection).set_saved_index(
+        embedded.set_saved_index(
             SavedIndex(
                 file.name,
                 size,
@@ -301,10 +310,18 @@ class FaissSync:
         )  # fmt: skip
         self.delete_files(collection, file)
 
+    def _restore_vector_file(self, collection: Collection, saved: SavedIndex) -> None:
+        """Write the vector file of a saved index if it is missing, as after a restored backup."""
+        file = self._folder / str(saved.file)
+        if not get_vector_file(file).exists():
+            embedded = self._catalog.get_embeddings(collection)
+            with suppress(OSError):  # Searches read the vectors from the catalog.
+                save_vector_file(file, SavedIndex(), saved.extent, embedded, collection.dimensions)
+
     def delete_files(self, collection: Collection, except_file: Path | None = None) -> None:
-        """Delete a collection's index files, except except_file."""
+        """Delete a collection's index files, except except_file and its vector file."""
         for file in self._folder.glob(f"collection-{collection.id}-*"):
-            if file != except_file:
+            if except_file is None or file.stem != except_file.stem:
                 try:
                     file.unlink()
                 except OSError as error:  # On Windows, a reader can hold the file open.
