@@ -18,7 +18,7 @@ from searchapp.vectors import RemovalUnsupportedError, VectorIndex, unpack_vecto
 from searchapp.vectors.faiss_files import choose_index
 from searchapp.vectors.faiss_files.checksums import find_damage
 from searchapp.vectors.faiss_files.choose_index import IndexPolicy
-from searchapp.vectors.faiss_files.vector_file import get_vector_file, save_vector_file
+from searchapp.vectors.faiss_files.vector_file import restore_vector_file, save_vector_file
 
 MAX_CHEAP_SAVE_BYTES = 32 << 20  # an index file up to this size is written in a moment
 
@@ -101,7 +101,9 @@ class FaissSync:
         kind = self._choose_rebuild_kind(saved, now, requested)
         if kind is None and saved.extent == now and not self._find_file_problem(saved):
             if saved.kind != choose_index.EXACT and saved.file:
-                self._restore_vector_file(collection, saved)
+                with suppress(OSError):  # Searches read the vectors from the catalog.
+                    file = self._folder / saved.file
+                    restore_vector_file(file, saved, embedded, collection.dimensions)
             return
         if kind is not None:
             reason = self._explain_rebuild(saved, now, requested, kind)
@@ -309,14 +311,6 @@ class FaissSync:
             index.kind, collection.name, len(index), file.name, size,
         )  # fmt: skip
         self.delete_files(collection, file)
-
-    def _restore_vector_file(self, collection: Collection, saved: SavedIndex) -> None:
-        """Write the vector file of a saved index if it is missing, as after a restored backup."""
-        file = self._folder / str(saved.file)
-        if not get_vector_file(file).exists():
-            embedded = self._catalog.get_embeddings(collection)
-            with suppress(OSError):  # Searches read the vectors from the catalog.
-                save_vector_file(file, SavedIndex(), saved.extent, embedded, collection.dimensions)
 
     def delete_files(self, collection: Collection, except_file: Path | None = None) -> None:
         """Delete a collection's index files, except except_file and its vector file."""

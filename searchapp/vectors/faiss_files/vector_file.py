@@ -167,6 +167,17 @@ def save_vector_file(
         write_vector_file(file, dimensions, first_id, now.last_id, all_pages)
 
 
+def restore_vector_file(
+    index_file: Path, saved: SavedIndex, embedded: CollectionEmbeddings, dimensions: int
+) -> None:
+    """Write the vector file of a saved index if it is missing, too short, or damaged.
+
+    An index that an older version saved has none. Raises OSError.
+    """
+    if VectorFile.open(get_vector_file(index_file), dimensions, saved.last_id) is None:
+        save_vector_file(index_file, SavedIndex(), saved.extent, embedded, dimensions)
+
+
 def write_vector_file(
     file: Path, dimensions: int, first_id: int, last_id: int, pages: Pages
 ) -> None:
