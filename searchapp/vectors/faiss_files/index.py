@@ -11,7 +11,6 @@ from typing import Any
 import numpy as np
 
 from searchapp.files.atomic import write_atomically
-from searchapp.files.file_state import MAX_INTEGER
 from searchapp.vectors.exact_cosines import FetchVectors, compute_cosines, select_best
 from searchapp.vectors.faiss_files.choose_index import EXACT, IndexPolicy
 from searchapp.vectors.faiss_files.faiss_index import FaissIndex, RemovalUnsupportedError
@@ -69,16 +68,16 @@ class VectorIndex:
         fetch: FetchVectors | None = None,
         kind: str = EXACT,
         writable: bool = False,
-        last_id: int = MAX_INTEGER,
+        last_id: int | None = None,
     ) -> VectorIndex:
         """Open an index file; return an empty index if the file is missing or unusable.
 
         A read-only file is mapped into memory; add at most a few thousand vectors to its index.
-        last_id: of the embeddings in the file.
+        last_id: of the embeddings in the file; None: its vector file is not used.
         """
         base = FaissIndex.read(file, dimensions, writable=writable) if file is not None else None
         vectors = None
-        if file is not None and base is not None and not base.is_exact:
+        if file and base is not None and not base.is_exact and last_id is not None:
             vectors = VectorFile.open(get_vector_file(file), dimensions, last_id)
         index = cls(dimensions, base, fetch, EXACT if base is None else kind, vectors)
         index._is_read_only = base is not None and not writable

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable, Iterator
-from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -18,7 +17,7 @@ from searchapp.vectors import RemovalUnsupportedError, VectorIndex, unpack_vecto
 from searchapp.vectors.faiss_files import choose_index
 from searchapp.vectors.faiss_files.checksums import find_damage
 from searchapp.vectors.faiss_files.choose_index import IndexPolicy
-from searchapp.vectors.faiss_files.vector_file import restore_vector_file, save_vector_file
+from searchapp.vectors.faiss_files.save_vectors import restore_vector_file, save_vector_file
 
 MAX_CHEAP_SAVE_BYTES = 32 << 20  # an index file up to this size is written in a moment
 
@@ -101,9 +100,8 @@ class FaissSync:
         kind = self._choose_rebuild_kind(saved, now, requested)
         if kind is None and saved.extent == now and not self._find_file_problem(saved):
             if saved.kind != choose_index.EXACT and saved.file:
-                with suppress(OSError):  # Searches read the vectors from the catalog.
-                    file = self._folder / saved.file
-                    restore_vector_file(file, saved, embedded, collection.dimensions)
+                file = self._folder / saved.file
+                restore_vector_file(file, saved, embedded, collection.dimensions)
             return
         if kind is not None:
             reason = self._explain_rebuild(saved, now, requested, kind)
@@ -286,26 +284,20 @@ class FaissSync:
         try:
             file = index.save(self._folder, name)
             size = file.stat().st_size
-            if not index.is_exact:
-                saved = embedded.read_saved_index()
-                save_vector_file(file, saved, extent, embedded, collection.dimensions)
         except OSError as error:
             raise LibraryError(
                 "the catalog has every embedding, but the index file in "
                 f"{self._folder} cannot be saved: {explain_disk_error(error)}"
             ) from error
+        if not index.is_exact:
+            old = embedded.read_saved_index()
+            save_vector_file(file, old, extent, embedded, collection.dimensions)
         embedded.set_saved_index(
             SavedIndex(
-                file.name,
-                size,
-                len(index),
-                extent.last_id,
-                extent.deletions,
-                index.kind,
-                made_for,
-                trained_count,
+                file.name, size, len(index), extent.last_id, extent.deletions, index.kind,
+                made_for, trained_count,
             )
-        )
+        )  # fmt: skip
         logger.info(
             "Saved the index %s of the collection %s: %d vectors in the file %s (%d bytes)",
             index.kind, collection.name, len(index), file.name, size,
