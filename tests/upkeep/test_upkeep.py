@@ -34,7 +34,7 @@ from searchapp.types import (
     VanishedFilesKept,
 )
 from searchapp.vectors.faiss_files.checksums import MAGIC_BYTES
-from searchapp.vectors.faiss_files.vector_file import HEADER_BYTES
+from searchapp.vectors.faiss_files.vector_file import HEAD_BYTES, HEADER_BYTES
 
 MANY = 60
 
@@ -332,7 +332,7 @@ def test_each_fault_is_found_and_repaired(
 def damage_rows(file: Path) -> None:
     """Change the last byte of the first two vectors."""
     data = bytearray(file.read_bytes())
-    row_bytes = 8 + 2 * FakeEngine.DIMENSIONS
+    row_bytes = HEAD_BYTES + 2 * FakeEngine.DIMENSIONS
     for number in (1, 2):
         data[HEADER_BYTES + number * row_bytes - 1] ^= 1
     file.write_bytes(data)

@@ -17,7 +17,7 @@ from searchapp.vectors.exact_cosines import compute_cosines
 from searchapp.vectors.faiss_files import save_vectors, vector_file
 from searchapp.vectors.faiss_files.choose_index import IndexPolicy
 from searchapp.vectors.faiss_files.sync import FaissSync
-from searchapp.vectors.faiss_files.vector_file import VectorFile, get_vector_file
+from searchapp.vectors.faiss_files.vector_file import HEAD_BYTES, VectorFile, get_vector_file
 
 DIMENSIONS = 32
 MAX_DIFFERENCE = 1e-6  # of sums in another order
@@ -233,8 +233,8 @@ def cut_file(file: Path) -> None:
 def damage_file(file: Path) -> None:
     """Change one byte of each row."""
     data = bytearray(file.read_bytes())
-    for start in range(vector_file.HEADER_BYTES, len(data), 8 + 2 * DIMENSIONS):
-        data[start + 20] ^= 1
+    for start in range(vector_file.HEADER_BYTES, len(data), HEAD_BYTES + 2 * DIMENSIONS):
+        data[start + HEAD_BYTES] ^= 1
     file.write_bytes(data)
 
 

@@ -1,10 +1,11 @@
 """Keep a collection's stored vectors in a file beside its index, to compute exact cosines fast.
 
 The file is a cache of the catalog. A header of HEADER_BYTES has MAGIC_BYTES, the number of
-dimensions (32 bits) and the first id (64 bits). Then each id has a row at its own place: a checksum
-of the id and the vector (64 bits), and the vector as the catalog stores it, padded with zeros to a
-multiple of 8 bytes. The rows of ids that the collection lacks are holes in the file. All numbers
-are little-endian.
+dimensions (32 bits) and the first id (64 bits). Then each id has a row at its own place. A row
+begins with a head of HEAD_BYTES: the norm of the vector (float32), a checksum of id, norm and
+vector (32 bits), and zeros. The vector follows as the catalog stores it, padded with zeros to a
+multiple of 32 bytes. The rows of ids that the collection lacks are holes. All numbers are
+little-endian.
 
 Every row that is read is compared with its checksum. So damage costs time, but never gives a wrong
 cosine: the vectors of damaged rows are read from the catalog.
@@ -26,13 +27,12 @@ from typing import TYPE_CHECKING, BinaryIO
 import numpy as np
 
 from searchapp.files.atomic import write_atomically
-from searchapp.vectors.packing import MAX_NORM_ERROR, Ids, Vectors
+from searchapp.vectors.packing import Ids, Vectors
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     Words = NDArray[np.uint64]
-    Codes = NDArray[np.uint8]  # vectors as the catalog stores them, [n, bytes]
 
 logger = logging.getLogger(__name__)
 
@@ -40,11 +40,13 @@ INDEX_SUFFIX, SUFFIX = ".faiss", ".vectors"
 MAGIC_BYTES = b"SA-VEC01"
 HEADER = struct.Struct("<8sIq")
 HEADER_BYTES = 64
-# An odd factor gives each id another checksum. A row of zeros has no valid checksum.
-ID_FACTOR = np.uint64(0x9E3779B97F4A7C15)
+SUM_FACTOR, ID_FACTOR = np.uint64(0x9E3779B97F4A7C15), np.uint64(0xC2B2AE3D27D4EB4F)  # odd
+LOW_HALF = np.uint64(0xFFFFFFFF)  # of a word of 64 bits
+# FAISS has faster code for vectors of a multiple of 32 bytes.
+HEAD_BYTES = 32
+HEAD_WORDS = HEAD_BYTES // 8
+ROWS_PER_STEP = 512  # Their vectors stay in the processor's cache.
 SAMPLE_ROWS = 64  # compared with their checksums before a new file shares them
-MIN_PRESELECTED_VECTORS = 200  # With fewer, it is faster to convert all to float32.
-ROUNDING = 1e-5  # of a product of two vectors of norm 1 in float32, and more
 
 Pages = Iterable[tuple[list[int], list[bytes]]]
 
@@ -69,13 +71,7 @@ class VectorFile:
 
     def __init__(self, rows: Words, first_id: int, dimensions: int) -> None:
         """Store mapped rows; `open` calls this method."""
-        import faiss
-
         self._rows, self._first_id, self._dimensions = rows, first_id, dimensions
-        # FAISS converts float16 about ten times as fast as numpy.
-        self._codec = faiss.IndexScalarQuantizer(
-            dimensions, faiss.ScalarQuantizer.QT_fp16, faiss.METRIC_INNER_PRODUCT
-        )
 
     @classmethod
     def open(cls, file: Path, dimensions: int, last_id: int) -> VectorFile | None:
@@ -109,20 +105,59 @@ class VectorFile:
 
         query has the shape [1, dimensions]. At least the count nearest ids are returned.
         """
-        ids, codes, missing_ids = self._read_rows(ids)
-        if len(ids) >= max(MIN_PRESELECTED_VECTORS, 16 * count):
-            chosen = _preselect(query, codes, count)
-            ids, codes = ids[chosen], codes[chosen]
-        vectors = self._codec.sa_decode(codes)
-        lengths = np.sqrt(np.einsum("ij,ij->i", vectors, vectors))
-        return (ids, (vectors @ query[0]) / lengths), missing_ids
+        cosines = self._compute_cosines(query, ids) if len(ids) else np.empty(0, np.float32)
+        is_known = ~np.isnan(cosines)
+        missing_ids = ids[~is_known]
+        ids, cosines = ids[is_known], cosines[is_known]
+        if len(ids) > 2 * count:  # Sorting all would take as long as computing them.
+            is_near = cosines >= np.partition(cosines, -count)[-count]
+            ids, cosines = ids[is_near], cosines[is_near]
+        return (ids, cosines), missing_ids
+
+    def _compute_cosines(self, query: Vectors, ids: Ids) -> Vectors:
+        """Return the cosines of a query with the vectors of ids; NaN: the id has no valid row.
+
+        FAISS multiplies float16 several times as fast as numpy converts it to float32. The rows are
+        copied to where a FAISS index keeps its vectors. Their heads are parts of these vectors, and
+        are multiplied by zero.
+        """
+        import faiss
+
+        words = self._rows.shape[1]
+        index = faiss.IndexScalarQuantizer(
+            4 * words, faiss.ScalarQuantizer.QT_fp16, faiss.METRIC_INNER_PRODUCT
+        )
+        row_count = min(len(ids), ROWS_PER_STEP)
+        index.codes.resize(8 * words * row_count)
+        memory = faiss.rev_swig_ptr(index.codes.data(), 8 * words * row_count)
+        all_rows = memory.view("<u8").reshape(row_count, words)
+        padded_query = np.zeros((1, 4 * words), np.float32)
+        padded_query[0, HEAD_BYTES // 2 :][: self._dimensions] = query[0]
+        cosines = np.full(len(ids), np.nan, np.float32)
+        positions = ids - self._first_id
+        is_inside = (positions >= 0) & (positions < len(self._rows))
+        for start in range(0, len(ids), ROWS_PER_STEP):
+            part = slice(start, start + ROWS_PER_STEP)
+            rows = all_rows[: len(ids[part])]
+            # Without mode, numpy would copy the rows once more.
+            np.take(self._rows, positions[part], axis=0, out=rows, mode="clip")
+            heads = rows[:, 0].copy()
+            is_valid = is_inside[part] & _are_valid(ids[part], rows)
+            rows[:, :HEAD_WORDS] = 0
+            index.ntotal = len(rows)
+            products, order = index.search(padded_query, len(rows))
+            is_used = order[0] >= 0  # FAISS leaves out vectors with NaN.
+            is_used[is_used] = is_valid[order[0][is_used]]
+            chosen = order[0][is_used]
+            cosines[part][chosen] = products[0][is_used] / _get_norms(heads[chosen])
+        return cosines
 
     def has_damage(self) -> bool:
         """Return whether some rows, evenly spread, are neither holes nor valid."""
         step = max(1, len(self._rows) // SAMPLE_ROWS)
         rows = self._rows[::step][:SAMPLE_ROWS]
         ids = self._first_id + step * np.arange(len(rows))
-        is_valid = rows[:, 0] == _compute_checksums(ids, rows[:, 1:])
+        is_valid = _are_valid(ids, rows)
         return not bool((is_valid | ~rows.any(axis=1)).all())
 
     def count_damaged_rows(self, pages: Pages) -> int:
@@ -136,43 +171,6 @@ class VectorFile:
             damaged_count += int((found != rows[is_inside]).any(axis=1).sum())
             damaged_count += len(ids) - len(found)
         return damaged_count
-
-    def _read_rows(self, ids: Ids) -> tuple[Ids, Codes, Ids]:
-        """Return the ids that have a valid row, their stored vectors, and the other ids."""
-        positions = ids - self._first_id
-        is_inside = (positions >= 0) & (positions < len(self._rows))
-        if not is_inside.all():
-            outside, positions, ids = ids[~is_inside], positions[is_inside], ids[is_inside]
-        else:
-            outside = ids[:0]
-        words = self._rows[:, 1:][positions]
-        is_valid = self._rows[:, 0][positions] == _compute_checksums(ids, words)
-        if not is_valid.all():
-            outside = np.concatenate([outside, ids[~is_valid]])
-            ids, words = ids[is_valid], words[is_valid]
-        codes = words.view(np.uint8)[:, : 2 * self._dimensions]
-        return ids, np.ascontiguousarray(codes), outside
-
-
-def _preselect(query: Vectors, codes: Codes, count: int) -> NDArray[np.int64]:
-    """Return the positions of the vectors that can be among the count nearest to a query.
-
-    FAISS computes their products with the query. The norm of a stored vector differs from 1 by up
-    to MAX_NORM_ERROR, so the products differ from the cosines.
-    """
-    import faiss
-
-    index = faiss.IndexScalarQuantizer(
-        query.shape[1], faiss.ScalarQuantizer.QT_fp16, faiss.METRIC_INNER_PRODUCT
-    )
-    index.add_sa_codes(codes)
-    products, order = index.search(query, 10 * count)
-    best = products[0][count - 1]
-    bound = best - 2.1 * MAX_NORM_ERROR * abs(best) - ROUNDING
-    if products[0][-1] < bound:
-        chosen: NDArray[np.int64] = order[0][products[0] >= bound]
-        return chosen
-    return np.arange(len(codes))
 
 
 def write_vector_file(
@@ -221,14 +219,17 @@ def _write_rows(
 
 def _make_rows(numbers: list[int], blobs: list[bytes], dimensions: int) -> tuple[Ids, Words]:
     """Return ids and their rows, without the vectors whose length is wrong."""
-    vector_bytes, words = 2 * dimensions, _count_words(dimensions)
+    vector_bytes, row_bytes = 2 * dimensions, 8 * _count_words(dimensions)
     sound = [(n, blob) for n, blob in zip(numbers, blobs, strict=True) if len(blob) == vector_bytes]
     ids = np.array([number for number, _ in sound], np.int64)
-    joined = b"".join(blob.ljust(8 * (words - 1), b"\0") for _, blob in sound)
-    rows = np.empty((len(ids), words), "<u8")
-    rows[:, 1:] = np.frombuffer(joined, "<u8").reshape(-1, words - 1)
-    rows[:, 0] = _compute_checksums(ids, rows[:, 1:])
-    return ids, rows
+    joined = np.frombuffer(b"".join(blob for _, blob in sound), "<f2").reshape(-1, dimensions)
+    vectors = joined.astype(np.float32)
+    rows = np.zeros((len(ids), row_bytes), np.uint8)
+    rows[:, HEAD_BYTES : HEAD_BYTES + vector_bytes] = joined.view(np.uint8)
+    rows[:, :4] = np.sqrt(np.einsum("ij,ij->i", vectors, vectors))[:, None].view(np.uint8)
+    words = rows.view("<u8")
+    words[:, 0] |= _compute_checksums(ids, words)
+    return ids, words
 
 
 def _split_runs(ids: Ids, rows: Words) -> Iterator[tuple[int, Words]]:
@@ -239,15 +240,29 @@ def _split_runs(ids: Ids, rows: Words) -> Iterator[tuple[int, Words]]:
             yield int(part_ids[0]), part
 
 
-def _compute_checksums(ids: Ids, words: Words) -> Words:
-    """Return the checksum of each row: the sum of its words and of a multiple of its id.
+def _compute_checksums(ids: Ids, rows: Words) -> Words:
+    """Return the checksums of rows, in the upper half of a word.
 
-    A CRC would take ten times as long as the cosines. Integers wrap around at 64 bits.
+    A CRC would take ten times as long as the cosines. Integers wrap around at 64 bits. The factors
+    are odd, so a change of a single word changes the upper half of the product.
     """
-    checksums: Words = words.sum(axis=1) + (ids.astype(np.uint64) + np.uint64(1)) * ID_FACTOR
-    return checksums
+    sums = rows[:, 1:].sum(axis=1) + (rows[:, 0] & LOW_HALF)
+    checksums: Words = sums * SUM_FACTOR + ids.astype(np.uint64) * ID_FACTOR
+    return checksums & ~LOW_HALF
+
+
+def _are_valid(ids: Ids, rows: Words) -> NDArray[np.bool_]:
+    """Return which rows have the right checksum and are not holes."""
+    checksums = _compute_checksums(ids, rows)
+    are_valid: NDArray[np.bool_] = (rows[:, 0] & ~LOW_HALF == checksums) & (rows[:, 0] != 0)
+    return are_valid
+
+
+def _get_norms(heads: Words) -> Vectors:
+    norms: Vectors = (heads & LOW_HALF).astype(np.uint32).view(np.float32)
+    return norms
 
 
 def _count_words(dimensions: int) -> int:
-    """Return the size of a row in words of 64 bits: the checksum, and the padded vector."""
-    return 1 + -(-dimensions // 4)
+    """Return the size of a row in words of 64 bits: the head, and the padded vector."""
+    return HEAD_WORDS + 4 * -(-dimensions // 16)
