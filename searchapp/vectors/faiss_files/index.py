@@ -22,7 +22,9 @@ from searchapp.vectors.searchable import SearchScope, scope_to_ids
 __all__ = ["RemovalUnsupportedError", "VectorIndex"]
 
 # A selection up to this size is compared without the index: with the catalog's vectors, or with
-# those in a vector file.
+# those in a vector file. Measured with 250,000 vectors of 768 dimensions: a comparison of 5,000
+# mapped vectors takes 55 % of the time of the index, and one of 10,000 takes 77 %. But if the file
+# is not in memory yet, the comparison reads the disk once for each vector.
 MAX_EXACT_COMPARISONS, MAX_MAPPED_COMPARISONS = 2000, 5000
 
 logger = logging.getLogger(__name__)
@@ -211,9 +213,10 @@ class VectorIndex:
         if len(self._base) == 0:
             return ids, scores
         exact = self._base.is_exact
-        candidate_count = (
-            count if exact else max(count, round(self.search_effort * (3 * count + 30)))
-        )
+        # To rank more candidates costs little if their vectors are mapped. Measured: recall +.001
+        # with RaBitQ, and +.015 with PQ192x4fs.
+        ranked_count = 3 * count + 30 if self._vectors is None else 6 * count + 40
+        candidate_count = count if exact else max(count, round(self.search_effort * ranked_count))
         candidate_count = min(candidate_count, len(self._base))
         share = 1.0 if allowed_ids is None else max(len(allowed_ids), 1) / len(self)
         # If a filter leaves few vectors, the nearest of them are spread over more lists.
