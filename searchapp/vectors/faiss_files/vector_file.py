@@ -16,7 +16,6 @@ it is a hard link to the old file, and only the rows of new ids are written.
 
 from __future__ import annotations
 
-import logging
 import os
 import shutil
 import struct
@@ -33,8 +32,6 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     Words = NDArray[np.uint64]
-
-logger = logging.getLogger(__name__)
 
 INDEX_SUFFIX, SUFFIX = ".faiss", ".vectors"
 MAGIC_BYTES = b"SA-VEC01"
