@@ -30,11 +30,11 @@ def test_rows_have_plausible_figures(run: RunCommand, tmp_path: Path) -> None:
     """Exact search comes first, with recall 1; the requested index type is smaller on disk."""
     kind, svg = "IVF16,SQ8", tmp_path / "curve.svg"
     result = run(
-        "bench", "search", "--vectors", 2000, "--dim", 64, "--queries", 10, "--index", kind,
+        "bench", "search", "--vectors", 2000, "--dim", 128, "--queries", 10, "--index", kind,
         "--filters", "--upkeep", "--json", "--svg", svg, "--scratch", tmp_path,
     )  # fmt: skip
     document = json.loads(result.stdout)
-    assert (document["vectors"], document["dim"]) == (2000, 64)
+    assert (document["vectors"], document["dim"]) == (2000, 128)
     exact, other = document["rows"]
     assert (exact["index"], exact["recall_at_10"], other["index"]) == ("exact", 1.0, kind)
     assert other["disk_mb"] < exact["disk_mb"]  # with the vector file

@@ -132,7 +132,7 @@ async def _fetch_url(url: str, state: AppState) -> bytes:
             "this server does not fetch URLs. Send the picture itself, or start the server "
             "with --allow-urls."
         )
-    return await state.service.run_fetch(lambda: fetch_public_url(url))
+    return await state.service.run_blocking(lambda: fetch_public_url(url))
 
 
 def _list_examples(request: SearchRequest) -> list[Example]:
