@@ -12,12 +12,15 @@ from typing import Any, Self
 import numpy as np
 
 from searchapp.files.display_path import is_utf8
-from searchapp.vectors.faiss_files import choose_index
+from searchapp.vectors.faiss_files import choose_index, packed_lists, rotation
 from searchapp.vectors.faiss_files.checksums import ChecksumWriter
 from searchapp.vectors.faiss_files.training import compute_sample_size, train_index
 from searchapp.vectors.packing import Ids, Vectors
 
-MIN_PROBES = 112  # Measured: fewer probes lose recall in an index with few lists.
+# Measured: with fewer probes than this minimum, recall is lost in an index with few lists. Packed
+# lists are scanned faster. So an index has fewer of them, and scans a larger part.
+MIN_PROBES, PROBES_PER_ROOT = 112, 1.75  # per square root of the number of lists
+MIN_PACKED_PROBES, PACKED_PROBES_PER_ROOT = 88, 2.75
 # The first bytes of a file whose index is an IndexIDMap or IndexIDMap2, not an IVF index.
 ID_MAP_MAGIC_BYTES = (b"IxMp", b"IxM2")
 
@@ -38,6 +41,7 @@ class FaissIndex:
         self._index = index
         self._ivf = choose_index.find_ivf(index)
         self._transforms = choose_index.list_transforms(index) if self._ivf is not None else []
+        self._rotation_blocks = self._read_rotation()
         inner = None if self._ivf is not None else faiss.downcast_index(index.index)
         self._inner = inner
         quantizer = faiss.downcast_index(self._ivf.quantizer) if self._ivf is not None else None
@@ -59,12 +63,14 @@ class FaissIndex:
         import faiss
 
         try:
-            flags = 0
             with file.open("rb") as opened:
-                if not writable:
+                path = _get_utf8_path(file, opened.fileno())
+                index = None if writable else packed_lists.read_mapped(opened, path)
+                if index is None:
+                    opened.seek(0)
                     with_lists = opened.read(4) not in ID_MAP_MAGIC_BYTES
                     flags = faiss.IO_FLAG_MMAP if with_lists else faiss.IO_FLAG_MMAP_IFC
-                index = faiss.read_index(_get_utf8_path(file, opened.fileno()), flags)
+                    index = faiss.read_index(path, 0 if writable else flags)
         except (RuntimeError, OSError) as error:  # FAISS raises RuntimeError for any bad file.
             logger.debug("FAISS cannot read the index file %s: %s", file, error)
             return None
@@ -100,6 +106,7 @@ class FaissIndex:
     def train(self, sample: Vectors, tick: Callable[[], None]) -> None:
         """Train the index with sample vectors, [n, dimensions]; see training.train_index."""
         train_index(self._index, sample, tick)
+        self._rotation_blocks = self._read_rotation()
 
     def add(self, ids: Ids, vectors: Vectors) -> None:
         """Add vectors, [n, dimensions], with new ids, [n]."""
@@ -107,19 +114,34 @@ class FaissIndex:
 
     def remove(self, ids: Ids) -> None:
         """Remove vectors by id. Raises RemovalUnsupportedError if this kind cannot remove."""
-        import faiss
-
+        faiss: Any = import_module("faiss")
         try:
-            self._index.remove_ids(faiss.IDSelectorBatch(ids))
+            if packed_lists.has_packed_lists(self._ivf):
+                packed_lists.remove_ids(self._index, self._ivf, ids)
+            elif isinstance(
+                self._inner if self._ivf is None else self._ivf,
+                faiss.IndexIVFFastScan | faiss.IndexFastScan,
+            ):
+                # Measured with FAISS 1.15: vectors that are added later get wrong codes.
+                raise RemovalUnsupportedError("FAISS would mix the codes of vectors")
+            else:
+                self._index.remove_ids(faiss.IDSelectorBatch(ids))
         except RuntimeError as error:
             raise RemovalUnsupportedError(str(error)) from error
+
+    def _read_rotation(self) -> Vectors | None:
+        is_single = len(self._transforms) == 1
+        return rotation.read_blocks(self._transforms[0]) if is_single else None
 
     @property
     def min_probes(self) -> int:
         """Return the minimum number of inverted lists to search; 0 if the index has no lists."""
         if self._ivf is None:
             return 0
-        return max(MIN_PROBES, round(1.75 * math.sqrt(self._ivf.nlist)))
+        root = math.sqrt(self._ivf.nlist)
+        if packed_lists.has_packed_lists(self._ivf):
+            return max(MIN_PACKED_PROBES, round(PACKED_PROBES_PER_ROOT * root))
+        return max(MIN_PROBES, round(PROBES_PER_ROOT * root))
 
     @property
     def list_count(self) -> int:
@@ -128,8 +150,11 @@ class FaissIndex:
 
     def search(self, query: Vectors, count: int, selector: Any, probes: int) -> tuple[Ids, Vectors]:
         """Return the ids nearest to a query, [1, dimensions], and their approximate cosines."""
-        for transform in self._transforms:
-            query = transform.apply(query)
+        if self._rotation_blocks is not None:
+            query = rotation.rotate(query, self._rotation_blocks)
+        else:
+            for transform in self._transforms:
+                query = transform.apply(query)
         index = self._index if self._ivf is None else self._ivf
         parameters = self._make_parameters(count, selector, probes)
         graph = self._graph
@@ -191,6 +216,8 @@ class FaissIndex:
         with file.open("wb") as opened:
             writer = ChecksumWriter(opened)
             faiss.write_index(self._index, faiss.PyCallbackIOWriter(writer.write))
+            if packed_lists.has_packed_lists(self._ivf):
+                packed_lists.write_table(self._ivf, writer.write)
             writer.finish()
 
 

@@ -213,10 +213,10 @@ class VectorIndex:
         if len(self._base) == 0:
             return ids, scores
         exact = self._base.is_exact
-        # To rank more candidates costs little if their vectors are mapped. Measured: recall +.001
-        # with RaBitQ, and +.015 with PQ192x4fs.
-        ranked_count = 3 * count + 30 if self._vectors is None else 6 * count + 40
-        candidate_count = count if exact else max(count, round(self.search_effort * ranked_count))
+        # Measured with 250,000 vectors and PQ192x4fs: 100 candidates for ten hits give a recall of
+        # .984, and 80 give .979.
+        ranked_count = round(self.search_effort * (6 * count + 40))
+        candidate_count = count if exact else max(count, ranked_count)
         candidate_count = min(candidate_count, len(self._base))
         share = 1.0 if allowed_ids is None else max(len(allowed_ids), 1) / len(self)
         # If a filter leaves few vectors, the nearest of them are spread over more lists.
