@@ -84,7 +84,10 @@ def read_mapped(opened: BinaryIO, path: str) -> Any | None:
     faiss: Any = import_module("faiss")
     opened.seek(0)
     # Instead of its lists, FAISS reads empty ones: zeros as the numbers of ids and codes.
-    parts = [(opened.read, int(starts[0])), (bytes, 2 * COUNT_BYTES * len(sizes))]
+    parts: list[tuple[Callable[[int], bytes], int]] = [
+        (opened.read, int(starts[0])),
+        (bytes, 2 * COUNT_BYTES * len(sizes)),
+    ]
     index = faiss.read_index(faiss.PyCallbackIOReader(_join_parts(parts)))
     ivf = choose_index.find_ivf(index)
     if not has_packed_lists(ivf) or ivf.nlist != len(sizes):
