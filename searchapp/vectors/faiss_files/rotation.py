@@ -1,6 +1,6 @@
 """Rotate vectors at random, in blocks of dimensions, so that rotating a query takes little time.
 
-A random matrix of 768 x 768 floats fills the cache of a processor core: to multiply a query with
+A random matrix of 768 x 768 floats fills the cache of a processor core. To multiply a query with
 it takes a fifth of the time of a search. Blocks are as good for product quantization, which needs
 about the same variance in all dimensions. A block mixes BLOCK_SIZE dimensions that are evenly
 spread. FAISS stores and applies the rotation as any other, so its files need nothing new.
