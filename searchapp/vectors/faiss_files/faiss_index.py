@@ -126,42 +126,39 @@ class FaissIndex:
         """Return the number of inverted lists; 0 if the index has no lists."""
         return int(self._ivf.nlist) if self._ivf is not None else 0
 
-    def search(self, query: Vectors, count: int, selector: Any, probes: int) -> tuple[Ids, Vectors]:
-        """Return the ids nearest to a query, [1, dimensions], and their approximate cosines."""
-        for transform in self._transforms:
-            query = transform.apply(query)
-        index = self._index if self._ivf is None else self._ivf
-        parameters = self._make_parameters(count, selector, probes)
-        graph = self._graph
-        if graph is not None and probes * 4 >= self._ivf.nlist:
-            # To find this many lists, comparing all centroids is faster than the HNSW graph.
-            distances, lists = graph.storage.search(query, probes)
-            scores = np.empty((1, count), np.float32)
-            ids = np.empty((1, count), np.int64)
-            self._ivf.search_preassigned_c(
-                1, _get_pointer(query), count, *map(_get_pointer, (lists, distances, scores, ids)),
-                False, parameters,
-            )  # fmt: skip
-        else:
-            scores, ids = index.search(query, count, params=parameters)
-        is_present = ids[0] != -1  # FAISS pads short results with -1.
-        found = scores[0][is_present]
-        return ids[0][is_present], found if self._uses_inner_product else np.float32(
-            1
-        ) - found / np.float32(2)
+    def search_each(
+        self, queries: Vectors, count: int, selector: Any, probes: int
+    ) -> list[tuple[Ids, Vectors]]:
+        """Return the ids nearest to each query, [n, dimensions], and their approximate cosines."""
+        ids, cosines = self.search_many(queries, count, probes, selector)
+        return [(row[row != -1], found[row != -1]) for row, found in zip(ids, cosines, strict=True)]
 
-    def search_many(self, queries: Vectors, count: int, probes: int) -> tuple[Ids, Vectors]:
+    def search_many(
+        self, queries: Vectors, count: int, probes: int, selector: Any = None
+    ) -> tuple[Ids, Vectors]:
         """Return the ids nearest to each query and approximate cosines, both [n, count].
 
-        The id -1 marks missing results.
+        FAISS marks missing results with the id -1.
         """
         if not len(self):
             return np.empty((len(queries), 0), np.int64), np.empty((len(queries), 0), np.float32)
         for transform in self._transforms:
             queries = transform.apply(queries)
         index = self._index if self._ivf is None else self._ivf
-        parameters = self._make_parameters(count, None, min(probes, max(1, self.list_count)))
-        scores, ids = index.search(queries, count, params=parameters)
+        probes = min(probes, max(1, self.list_count))
+        parameters = self._make_parameters(count, selector, probes)
+        graph = self._graph
+        if graph is not None and probes * 4 >= self._ivf.nlist:
+            # To find this many lists, comparing all centroids is faster than the HNSW graph.
+            distances, lists = graph.storage.search(queries, probes)
+            scores = np.empty((len(queries), count), np.float32)
+            ids = np.empty((len(queries), count), np.int64)
+            self._ivf.search_preassigned_c(
+                len(queries), _get_pointer(queries), count,
+                *map(_get_pointer, (lists, distances, scores, ids)), False, parameters,
+            )  # fmt: skip
+        else:
+            scores, ids = index.search(queries, count, params=parameters)
         return ids, scores if self._uses_inner_product else np.float32(1) - scores / np.float32(2)
 
     def _make_parameters(self, count: int, selector: Any, probes: int) -> Any:

@@ -1,0 +1,72 @@
+"""Many queries at once find the same vectors, with the same scores, as each query alone."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import numpy as np
+import pytest
+from support.vectors import DIMENSIONS, FilledCatalog
+
+from searchapp.vectors import VectorIndex
+from searchapp.vectors.faiss_files import index as index_module
+from searchapp.vectors.faiss_files.faiss_index import FaissIndex
+from searchapp.vectors.indexes import Indexes
+
+QUERIES = 40  # more than one search of the index takes
+
+
+@pytest.fixture(params=["exact", "IVF8,SQ8", "IVF8_HNSW8,SQ8", "HNSW8"])
+def index(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[VectorIndex]:
+    """An index with vectors that were added, and others that were removed, after its save."""
+    store = FilledCatalog(tmp_path)
+    store.add_images(400)
+    store.embeddings.set_requested_kind(request.param)
+    indexes = Indexes(tmp_path, store.catalog)
+    list(indexes.save_index(store.collection))
+    store.add_images(5)
+    store.delete_embeddings([2, 4])
+    opened = Indexes(tmp_path, store.catalog).open_index(store.collection)
+    assert isinstance(opened, VectorIndex)
+    assert opened.kind == request.param
+    yield opened
+    store.close()
+
+
+def draw_queries(count: int) -> np.ndarray:
+    queries = np.random.default_rng(1).normal(size=(count, DIMENSIONS)).astype(np.float32)
+    return queries / np.linalg.norm(queries, axis=1, keepdims=True)
+
+
+@pytest.mark.parametrize("scope", [None, "some", "few", "none"])
+@pytest.mark.parametrize("compared", [0, 2000])
+def test_each_result_is_that_of_a_single_search(
+    index: VectorIndex, scope: str | None, compared: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Also where the index compares a small selection, or must scan further lists."""
+    monkeypatch.setattr(index_module, "MAX_EXACT_COMPARISONS", compared)
+    steps = {"some": 3, "few": 50}
+    live = np.sort(index.ids)
+    ids = None if scope is None else live[: 0 if scope == "none" else None : steps.get(scope, 1)]
+    queries = draw_queries(QUERIES)
+    for count in (1, 12, 1000):
+        found = index.search_many(queries, count, ids)
+        assert found == [index.search(query, count, ids) for query in queries]
+        assert [len(hits) for hits in found] == [min(count, len(live if ids is None else ids))] * 40
+
+
+def test_queries_share_searches_of_the_index(
+    index: VectorIndex, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    sizes = list[int]()
+    original = FaissIndex.search_many
+
+    def search_many(self: FaissIndex, queries: np.ndarray, *arguments: object) -> object:
+        if self is index._base:
+            sizes.append(len(queries))
+        return original(self, queries, *arguments)  # type: ignore[arg-type]
+
+    monkeypatch.setattr(FaissIndex, "search_many", search_many)
+    index.search_many(draw_queries(QUERIES), 3)
+    assert sizes == [16, 16, 8]
