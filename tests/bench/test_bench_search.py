@@ -10,7 +10,7 @@ import pytest
 from support.library import RunCommand
 
 from searchapp.bench.bench_collections import make_synthetic_bench
-from searchapp.bench.index_bench import IndexBench, _build_index_file
+from searchapp.bench.index_bench import IndexBench, build_index_file
 from searchapp.bench.synthetic_vectors import Shape, VectorSource
 from searchapp.errors import LibraryError
 
@@ -49,12 +49,12 @@ def test_too_few_vectors_are_an_error(tmp_path: Path) -> None:
     *_, bench = make_synthetic_bench(tmp_path, "clustered", 100, 16, 5)
     assert isinstance(bench, IndexBench)
     with pytest.raises(LibraryError, match="too few vectors to train the index IVF1024,SQ8"):
-        _build_index_file(bench.catalog_file, bench.collection, "IVF1024,SQ8", tmp_path)
+        build_index_file(bench.catalog_file, bench.collection, "IVF1024,SQ8", tmp_path)
 
 
 def test_the_requested_index_type_is_built(tmp_path: Path) -> None:
     """The file on disk has the type, not only its label."""
     *_, bench = make_synthetic_bench(tmp_path, "hard", 500, 16, 5)
     assert isinstance(bench, IndexBench)
-    file, _ = _build_index_file(bench.catalog_file, bench.collection, "IVF8,SQ8", tmp_path)
+    file, _ = build_index_file(bench.catalog_file, bench.collection, "IVF8,SQ8", tmp_path)
     assert isinstance(faiss.read_index(str(file)), faiss.IndexIVFScalarQuantizer)
